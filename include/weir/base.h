@@ -13,6 +13,9 @@
  *   one may leave its size zero too. Every function that takes options returns
  *   WEIR_EOPTIONSIZE where the size is not set, and -E2BIG where they were made
  *   for a newer library and a field is set that is unknown to this one.
+ * - Structs that the library fills begin with their size, too, which the caller
+ *   sets: fields that it does not know are left out. Without it they return
+ *   WEIR_EOPTIONSIZE. Structs without a size never change.
  * - Ownership words: *borrowed* until the call returns, *held* until the
  *   callback runs, *taken* by weir, *given* to the caller.
  * - The head of each header says which thread its functions belong to, the

@@ -67,6 +67,9 @@ enum weir_ancillary_bits {
 
 /** Facts about a datagram besides its bytes and the peer. */
 struct weir_ancillary {
+    /** sizeof(struct weir_ancillary); the library sets that of a received one.
+     */
+    size_t size;
     /** Which of the fields are set: weir_ancillary_bits. */
     uint32_t has;
     /** Index of the interface it arrived on, or leaves by; 0: any. */
@@ -90,6 +93,8 @@ enum weir_datagram_flags {
 
 /** A received datagram, or with GRO a train of them. */
 struct weir_datagram {
+    /** sizeof(struct weir_datagram), which the library sets. */
+    size_t size;
     /** The bytes. An empty datagram has no bytes, and cannot be kept. */
     struct weir_buf buf;
     /** Bytes that it had when it was sent; more than buf.len when it was
@@ -134,6 +139,8 @@ struct weir_message {
 
 /** How many datagrams went through an endpoint. */
 struct weir_datagram_counts {
+    /** sizeof(struct weir_datagram_counts). */
+    size_t size;
     /** Calls of datagram_received, trains counted once. */
     uint64_t received;
     /** Datagrams that the kernel took, trains counted once. */

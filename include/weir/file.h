@@ -95,8 +95,10 @@ WEIR_API WEIR_MUST_USE int weir_file_sync(weir_loop *loop, int fd,
 
 /** The answer of weir_file_stat(). */
 struct weir_file_status {
-    /** In bytes. */
-    uint64_t size;
+    /** sizeof(struct weir_file_status). */
+    size_t size;
+    /** Length of the file. */
+    uint64_t len_bytes;
     /** When its bytes were last changed, in nanoseconds since 1970. */
     int64_t modified_ns;
     /** Type and permissions, as in struct stat. */
@@ -108,8 +110,9 @@ struct weir_file_status {
  *
  * @param loop  the loop; borrowed
  * @param fd    the file; held
- * @param ret   written on success only
+ * @param ret   written on success only, as far as its size says
  * @return      0, or a negative error
+ * @retval WEIR_EOPTIONSIZE  its size is not set
  */
 WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
                                           struct weir_file_status *ret);

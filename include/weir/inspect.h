@@ -19,6 +19,8 @@ WEIR_BEGIN_DECLS
 
 /** Counts since the loop was made, and how things stand now. */
 struct weir_loop_statistics {
+    /** sizeof(struct weir_loop_statistics). */
+    size_t size;
     /** Turns of the loop. */
     uint64_t turns;
     /** System calls that entered the ring. */
@@ -82,13 +84,17 @@ struct weir_loop_statistics {
 };
 
 /**
- * Read the statistics. All zero when asked on another thread.
+ * Read the statistics.
  *
  * @param loop  the loop; borrowed
- * @param ret   filled in
+ * @param ret   filled in, as far as its size says
+ * @return      0, or what all functions of a loop return elsewhere: then
+ *              nothing is written
+ * @retval WEIR_EOPTIONSIZE  its size is not set
  */
-WEIR_API void weir_loop_get_statistics(const weir_loop *loop,
-                                       struct weir_loop_statistics *ret);
+WEIR_API WEIR_MUST_USE int
+weir_loop_get_statistics(const weir_loop *loop,
+                         struct weir_loop_statistics *ret);
 
 /**
  * The statistics as text, one "name value" a line.

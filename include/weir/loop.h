@@ -440,6 +440,8 @@ WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
 
 /** An error that no call can return, or a callback that was slow. */
 struct weir_exception {
+    /** sizeof(struct weir_exception); the library sets it in its own. */
+    size_t size;
     /** One line that says where it happened. */
     const char *message;
     /** The error, negative; 0 for a slow callback. */
@@ -478,8 +480,12 @@ WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
  *
  * @param loop       the loop; borrowed
  * @param exception  what to report; borrowed
+ * @return           0
+ * @retval WEIR_EOPTIONSIZE  its size is not set
+ * @retval -E2BIG    made for a newer library, with a field set unknown here
+ * @retval -EINVAL   no exception
  */
-WEIR_API void
+WEIR_API int
 weir_loop_call_exception_handler(weir_loop *loop,
                                  const struct weir_exception *exception);
 

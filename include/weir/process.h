@@ -139,6 +139,8 @@ WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
 
 /** The output of a child; the bytes belong to its process. */
 struct weir_process_output {
+    /** sizeof(struct weir_process_output). */
+    size_t size;
     /** Standard output with a zero byte behind it; NULL when it is no pipe. */
     const char *out;
     /** Its bytes. */

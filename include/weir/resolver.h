@@ -164,6 +164,8 @@ struct weir_getnameinfo_options {
 
 /** The texts that an address stands for. */
 struct weir_nameinfo {
+    /** sizeof(struct weir_nameinfo). */
+    size_t size;
     /** The name of the host, or its address without a port. */
     char host[WEIR_HOST_SIZE];
     /** The name of the service, or the port. */

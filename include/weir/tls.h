@@ -67,6 +67,8 @@ struct weir_tls_pem {
 
 /** A certificate and its key. */
 struct weir_tls_identity {
+    /** sizeof(struct weir_tls_identity). */
+    size_t size;
     /** The chain of certificates, the own one first. */
     struct weir_tls_pem certificate;
     /** Its private key, not encrypted; default: in the text of the certificate.
@@ -168,7 +170,7 @@ struct weir_tls_options {
      * a name (SNI) the first one is used that is for this name; the certificate
      * above is used where it is for the name itself, where none is, and where
      * the client asks for no name. */
-    const struct weir_tls_identity *identities;
+    const struct weir_tls_identity *const *identities;
     /** Number of the identities. */
     size_t identity_count;
     /** Server: refuse a client that asks for a name that no certificate is for,

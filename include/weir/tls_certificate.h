@@ -8,7 +8,7 @@
  * either; a certificate that a connection has was verified before.
  *
  *     weir_transport_get_extra_info(t, "peercert", &info);
- *     weir_tls_certificate_read(info.data, info.size, &certificate);
+ *     weir_tls_certificate_read(info.data, info.len, &certificate);
  *     struct weir_tls_part rest = certificate.subject;
  *     while (weir_tls_next_attribute(&rest, &attribute) == 0) ...
  *
@@ -34,6 +34,8 @@ struct weir_tls_part {
 
 /** The fields of a certificate. */
 struct weir_tls_certificate {
+    /** sizeof(struct weir_tls_certificate). */
+    size_t size;
     /** asyncio's "version": 1 to 3. */
     int version;
     /** An authority's, by its basic constraints. */

@@ -452,6 +452,8 @@ struct weir_peercred {
 
 /** The answer of weir_transport_get_extra_info(). */
 struct weir_extra_info {
+    /** sizeof(struct weir_extra_info). */
+    size_t size;
     /** For "peername" and "sockname". */
     struct weir_address address;
     /** For "socket" and "pipe". */
@@ -459,13 +461,13 @@ struct weir_extra_info {
     /** For "peercred". */
     struct weir_peercred peercred;
     /** For "tls_version", "cipher", "alpn", "server_name" and "tls_error": of
-     * @p size bytes, as long as the transport lives. */
+     * @p len bytes, as long as the transport lives. */
     const char *text;
-    /** For "peercert": the certificate as DER, of @p size bytes, as long as the
+    /** For "peercert": the certificate as DER, of @p len bytes, as long as the
      * transport lives. */
     const void *data;
     /** Bytes of text or data. */
-    size_t size;
+    size_t len;
     /** For "cipher": the bits of its key. For "tls_resumed": 1 or 0. */
     int number;
     /** For "tls_handshake": how long it took, in nanoseconds. */

@@ -66,3 +66,22 @@ int wr_options_read_inner(const void *outer, void *inner, size_t inner_size)
     }
     return 0;
 }
+
+int wr_answer_check(const void *ret)
+{
+    if (!ret) {
+        return -EINVAL;
+    }
+    return options_read_size(ret) < sizeof(size_t) ? WEIR_EOPTIONSIZE : 0;
+}
+
+void wr_answer_write(void *ret, const void *known, size_t known_size)
+{
+    const size_t size = options_read_size(ret);
+    const size_t common = size < known_size ? size : known_size;
+
+    wr_assert(known_size >= sizeof(size_t) && size >= sizeof(size_t));
+    memset(ret, 0, size);
+    memcpy(ret, known, common);
+    memcpy(ret, &size, sizeof(size));
+}

@@ -35,6 +35,16 @@ WEIR_MUST_USE static inline int wr_options_read(void *known, size_t known_size,
 WEIR_MUST_USE int wr_options_read_inner(const void *outer, void *inner,
                                         size_t inner_size);
 
+/* Structs that the library fills for a caller begin with their size, too:
+ * fields that the caller does not know are left out, and those that are unknown
+ * here are 0. */
+
+/* 0, or -EINVAL without a struct, or WEIR_EOPTIONSIZE when its size is not set.
+ */
+WEIR_MUST_USE int wr_answer_check(const void *ret);
+/* Writes @known, a struct of @known_size bytes, to one that was checked. */
+void wr_answer_write(void *ret, const void *known, size_t known_size);
+
 /* wr_options_read() of options that are not NULL. */
 WEIR_MUST_USE int wr_options_read_given(void *known, size_t known_size,
                                         const void *options);

@@ -7,6 +7,8 @@
  */
 #include "loop_impl.h"
 
+#include "lib/base/options.h"
+
 int wr_loop_check_slowly(const weir_loop *loop)
 {
     if (wr_loop_is_forked(loop)) {
@@ -44,8 +46,11 @@ void wr_loop_end_child(const weir_loop *loop)
 void wr_loop_report(weir_loop *loop, const struct weir_exception *exception)
 {
     if (loop->exception_hook && !wr_loop_is_forked(loop)) {
+        struct weir_exception told = *exception;
         weir_task *task = wr_loop_forbid(loop);
-        loop->exception_hook(loop->exception_arg, loop, exception);
+
+        told.size = sizeof(told);
+        loop->exception_hook(loop->exception_arg, loop, &told);
         wr_loop_allow(loop, task);
     }
 }
@@ -86,8 +91,14 @@ void weir_loop_set_exception_handler(weir_loop *loop, weir_exception_fn *hook,
     loop->exception_arg = arg;
 }
 
-void weir_loop_call_exception_handler(weir_loop *loop,
-                                      const struct weir_exception *exception)
+int weir_loop_call_exception_handler(weir_loop *loop,
+                                     const struct weir_exception *exception)
 {
-    wr_loop_report(loop, exception);
+    struct weir_exception known;
+
+    wr_require(exception, -EINVAL);
+    const int err = wr_options_read_given(&known, sizeof(known), exception);
+    wr_require(err >= 0, err);
+    wr_loop_report(loop, &known);
+    return 0;
 }

@@ -4,6 +4,7 @@
  * Nothing here counts anything. The modules count for themselves, and this is
  * where their counts are put side by side under their public names.
  */
+#include "lib/base/options.h"
 #include "loop.h"
 
 #include <stddef.h>
@@ -52,7 +53,7 @@ static const struct {
 
 #define FIELD_COUNT (sizeof(inspect_fields) / sizeof(inspect_fields[0]))
 
-_Static_assert(FIELD_COUNT * sizeof(uint64_t) ==
+_Static_assert(sizeof(size_t) + FIELD_COUNT * sizeof(uint64_t) ==
                    sizeof(struct weir_loop_statistics),
                "every field has a name");
 
@@ -112,10 +113,12 @@ static void inspect_count_modules(const weir_loop *loop,
     }
 }
 
-void weir_loop_get_statistics(const weir_loop *loop,
-                              struct weir_loop_statistics *ret)
+/* All zero when asked on another thread. */
+static void inspect_read(const weir_loop *loop,
+                         struct weir_loop_statistics *ret)
 {
     memset(ret, 0, sizeof(*ret));
+    ret->size = sizeof(*ret);
     if (wr_loop_check(loop) < 0) {
         return;
     }
@@ -137,13 +140,27 @@ void weir_loop_get_statistics(const weir_loop *loop,
     ret->memory_bytes = loop->memory_bytes;
 }
 
+int weir_loop_get_statistics(const weir_loop *loop,
+                             struct weir_loop_statistics *ret)
+{
+    struct weir_loop_statistics statistics;
+
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    inspect_read(loop, &statistics);
+    wr_answer_write(ret, &statistics, sizeof(statistics));
+    return 0;
+}
+
 size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
                                      size_t size)
 {
     struct weir_loop_statistics statistics;
     size_t total = 0;
 
-    weir_loop_get_statistics(loop, &statistics);
+    inspect_read(loop, &statistics);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const size_t left = size > total ? size - total : 0;
         int len =
@@ -160,7 +177,7 @@ static void inspect_dump_loop(const weir_loop *loop, FILE *out)
 {
     struct weir_loop_statistics statistics;
 
-    weir_loop_get_statistics(loop, &statistics);
+    inspect_read(loop, &statistics);
     fputs(wr_loop_is_running(loop) ? "loop running" : "loop idle", out);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         fprintf(out, " %s=%llu", inspect_fields[i].name,

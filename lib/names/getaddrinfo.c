@@ -174,7 +174,9 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
     wr_require(err >= 0, err);
     err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
-    wr_require(address && ret, -EINVAL);
+    err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    wr_require(address, -EINVAL);
     wr_require(!known.numeric_host || !known.name_required, -EINVAL);
     const struct weir_address own = *address;
     wr_require(own.len > 0, -EINVAL);
@@ -192,7 +194,7 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
     wr_service_write(known.numeric_service ? NULL : WR_SERVICES_PATH,
                      wr_address_port(&own), known.datagram ? "udp" : "tcp",
                      info.service);
-    *ret = info;
+    wr_answer_write(ret, &info, sizeof(info));
     return 0;
 }
 

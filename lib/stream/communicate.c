@@ -8,6 +8,8 @@
  */
 #include "process.h"
 
+#include "lib/base/options.h"
+
 #define COMMUNICATE_MAX_DEFAULT (64u << 20)
 #define COMMUNICATE_SLICE       (64u << 10) /* of the input, written at once */
 #define COMMUNICATE_ROOM        4096u       /* of the first output */
@@ -180,12 +182,13 @@ static void communicate_give(const weir_process *process,
 {
     wr_process_check_invariants(process);
     wr_assert(!process->is_communicating);
-    *ret = (struct weir_process_output){
+    const struct weir_process_output output = {
         .out = process->outputs[WR_STDIO_OUT].data,
         .out_len = process->outputs[WR_STDIO_OUT].len,
         .err = process->outputs[WR_STDIO_ERR].data,
         .err_len = process->outputs[WR_STDIO_ERR].len,
     };
+    wr_answer_write(ret, &output, sizeof(output));
 }
 
 int weir_process_communicate(weir_process *process, const void *input,
@@ -204,6 +207,10 @@ int weir_process_communicate(weir_process *process, const void *input,
         return err;
     }
     wr_process_check_invariants(process);
+    if (ret) {
+        err = wr_answer_check(ret);
+        wr_require(err >= 0, err);
+    }
     wr_require(!process->is_communicating, -EBUSY);
     wr_require(input || len == 0, -EINVAL);
     wr_require(process->streams[WR_STDIO_IN] || len == 0, -EINVAL);

@@ -357,13 +357,17 @@ static int datagrams_await(weir_datagram_stream *stream)
 int weir_datagram_stream_take(weir_datagram_stream *stream,
                               struct weir_datagram *ret)
 {
-    wr_require(ret, -EINVAL);
-    int err = wr_sync_enter(&stream->sync);
+    struct weir_datagram datagram;
+
+    int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    err = wr_sync_enter(&stream->sync);
     wr_require(err >= 0, err);
     datagrams_check_invariants(stream);
     err = datagrams_await(stream);
     if (err == 0) {
-        datagrams_pop(stream, ret);
+        datagrams_pop(stream, &datagram);
+        wr_answer_write(ret, &datagram, sizeof(datagram));
     }
     wr_sync_unref(&stream->sync);
     return err;
@@ -372,7 +376,7 @@ int weir_datagram_stream_take(weir_datagram_stream *stream,
 ssize_t weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf,
                                   size_t size, struct weir_address *ret_peer)
 {
-    struct weir_datagram datagram;
+    struct weir_datagram datagram = {.size = sizeof(datagram)};
 
     wr_require(buf || size == 0, -EINVAL);
     int err = weir_datagram_stream_take(stream, &datagram);

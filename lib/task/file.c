@@ -8,6 +8,7 @@
  */
 #include "weir/file.h"
 
+#include "lib/base/options.h"
 #include "task.h"
 #include "uring/sys.h"
 
@@ -176,16 +177,18 @@ int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)
     if (err < 0) {
         return err;
     }
-    wr_require(ret, -EINVAL);
+    err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
     wr_require(fd >= 0, -EBADF);
     wr_prep_stat(&loop->uring, &call.op, fd, &found);
     err = file_wait(&call);
     if (err == 0) {
-        *ret = (struct weir_file_status){
-            .size = found.stx_size,
+        const struct weir_file_status status = {
+            .len_bytes = found.stx_size,
             .modified_ns = found.stx_mtime.tv_sec * INT64_C(1000000000) +
                            found.stx_mtime.tv_nsec,
             .mode = found.stx_mode};
+        wr_answer_write(ret, &status, sizeof(status));
     }
     return err;
 }

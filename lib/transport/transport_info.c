@@ -6,6 +6,8 @@
  */
 #include "transport.h"
 
+#include "lib/base/options.h"
+
 #include <string.h>
 
 void weir_transport_get_peername(const weir_transport *t,
@@ -37,6 +39,8 @@ int weir_transport_get_extra_info(const weir_transport *t, const char *name,
                                   struct weir_extra_info *ret)
 {
     struct weir_extra_info info = {.fd = -1};
+    int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
 
     if (t->ops->get_peername && strcmp(name, "peername") == 0) {
         t->ops->get_peername(t, &info.address);
@@ -46,10 +50,10 @@ int weir_transport_get_extra_info(const weir_transport *t, const char *name,
         info.fd = t->ops->get_socket(t);
     } else {
         wr_require(t->ops->get_extra_info, -ENOENT);
-        int err = t->ops->get_extra_info(t, name, &info);
+        err = t->ops->get_extra_info(t, name, &info);
         wr_require(err >= 0, err);
     }
-    *ret = info;
+    wr_answer_write(ret, &info, sizeof(info));
     return 0;
 }
 
@@ -69,7 +73,8 @@ const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
 {
     static const char *const ends[] = {"open", "closed by us", "end of stream",
                                        "aborted by us", "broken"};
-    struct weir_extra_info info = {.text = weir_strerror(t->error)};
+    struct weir_extra_info info = {.size = sizeof(info),
+                                   .text = weir_strerror(t->error)};
     struct weir_address peername;
     char peer[WEIR_ADDRESS_TEXT_SIZE];
 

@@ -5,6 +5,7 @@
  */
 #include "certificate.h"
 #include "directory.h"
+#include "lib/base/options.h"
 
 #include "uring/check.h"
 
@@ -65,12 +66,14 @@ int weir_tls_certificate_read(const void *der, size_t size,
 {
     struct wr_x509 x509;
 
-    wr_require(der && ret, -EINVAL);
-    const int err = wr_x509_read(&x509, der, size);
+    wr_require(der, -EINVAL);
+    int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    err = wr_x509_read(&x509, der, size);
     if (err < 0) {
         return err;
     }
-    *ret = (struct weir_tls_certificate){
+    const struct weir_tls_certificate certificate = {
         .version = (int)x509.version,
         .is_authority = x509.is_authority,
         .not_before_s = x509.not_before,
@@ -80,6 +83,7 @@ int weir_tls_certificate_read(const void *der, size_t size,
         .issuer = fields_part(fields_sets(x509.issuer)),
         .names = fields_part(x509.names),
     };
+    wr_answer_write(ret, &certificate, sizeof(certificate));
     return 0;
 }
 

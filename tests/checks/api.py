@@ -5,7 +5,8 @@ and what Doxygen finds documented must be one set of names, and Doxygen must
 have nothing to complain about: an undocumented symbol or parameter is an
 error. The head of a header says which thread may call its functions and whether
 they suspend; a function says so where it differs, and only there. Functions
-with a result say what it is. The version in base.h is the build's, and that of each
+with a result say what it is. A struct that may grow begins with its size. The
+version in base.h is the build's, and that of each
 symbol its major and minor part.
 
 The functions of weir/tls*.h are libweir-tls's, where that is built, and all
@@ -150,6 +151,32 @@ def tag_errors(found):
     return len(errors)
 
 
+# Structs that never change: those whose fields the program has by value, or
+# that lie in arrays, or whose room is fixed.
+VALUES = {
+    "weir_address", "weir_allocator", "weir_buf", "weir_depth", "weir_factory",
+    "weir_handle", "weir_peercred", "weir_protocol_binding", "weir_separator",
+    "weir_stdio", "weir_task_group", "weir_timeout", "weir_tls_attribute",
+    "weir_tls_name", "weir_tls_part", "weir_tls_pem", "weir_water_marks"}
+STRUCT = re.compile(r"^struct (weir_\w+) \{\n(?:\s*/\*\*(?:[^*]|\*(?!/))*\*/)?"
+                    r"\s*([^;]*;)", re.MULTILINE)
+
+
+def size_errors(include):
+    """All structs that may grow begin with their size."""
+    errors = 0
+    seen = set()
+    for header in sorted(include.rglob("*.h")):
+        for match in STRUCT.finditer(header.read_text(encoding="utf-8")):
+            name, first = match.groups()
+            seen.add(name)
+            if (first == "size_t size;") == (name in VALUES):
+                print(f"{header.name}: struct {name} begins with {first}",
+                      file=sys.stderr)
+                errors += 1
+    return errors + difference(VALUES, seen, "no such struct")
+
+
 def version_errors(args):
     text = (args.source / "include/weir/base.h").read_text(encoding="utf-8")
     parts = [re.search(rf"WEIR_VERSION_{part}\s+(\d+)", text)
@@ -178,6 +205,7 @@ def main():
     if args.tls:
         errors += library_errors(args.tls, of_tls, "WEIR_TLS_", args.version)
     errors += tag_errors(found) + version_errors(args)
+    errors += size_errors(args.source / "include")
     if not names:
         print("no public function was found", file=sys.stderr)
         errors += 1

@@ -45,7 +45,7 @@ ROOMS = {
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
               "transport/datagram net/connect net/serve net process",
     # libweir-tls
-    "x509": "uring",
+    "x509": "uring base",
     "tls/context": "uring base x509",
     "tls/engine": "uring base tls/context x509",
     "tls/filter": "uring base loop transport transport/sock tls/context "

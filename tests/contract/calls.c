@@ -437,7 +437,7 @@ static void calm_down(void)
 {
     bool over = false;
     struct weir_handle fuse;
-    struct weir_loop_statistics stats;
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
 
     world.calm = true;
     end_all_peers();
@@ -454,7 +454,7 @@ static void calm_down(void)
     }
     check(!over);
     weir_loop_cancel(world.loop, fuse);
-    weir_loop_get_statistics(world.loop, &stats);
+    expect_eq(weir_loop_get_statistics(world.loop, &stats), 0);
     check(stats.connections == 0);
     check(stats.leases == 0);
     check(stats.held_bytes == 0);

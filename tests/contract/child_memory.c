@@ -82,7 +82,7 @@ static int communicate(weir_loop *on, void *arg)
         .size = sizeof(options),
         .spawn = {.in = a_pipe, .out = a_pipe, .err = a_pipe},
     };
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = 0};
     weir_process *process;
     (void)arg;
 
@@ -90,6 +90,9 @@ static int communicate(weir_loop *on, void *arg)
     if (err < 0) {
         return err;
     }
+    expect_eq(weir_process_communicate(process, input, INPUT, 0, &output),
+              WEIR_EOPTIONSIZE);
+    output.size = sizeof(output);
     err = weir_process_communicate(process, input, INPUT, 0, &output);
     if (err == 0) {
         expect_eq(output.out_len, INPUT);

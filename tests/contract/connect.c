@@ -299,14 +299,14 @@ MAKER(connect, the_time_out_ends_an_attempt_that_hangs)
 MAKER(connect, a_time_out_that_is_not_reached_leaves_nothing_behind)
 {
     struct weir_address address;
-    struct weir_loop_statistics statistics;
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
     int listener = peer_listen(1, &address);
     struct weir_connect_options options = maker_connect_options(m);
     options.timeout_ns = 1000 * MS;
 
     start(m, &address, &options);
     maker_run(m, maker_is_done);
-    weir_loop_get_statistics(m->loop, &statistics);
+    expect_eq(weir_loop_get_statistics(m->loop, &statistics), 0);
     maker_run_for(m, 1100 * MS);
 
     expect_eq(m->done_err, 0);

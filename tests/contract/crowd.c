@@ -89,8 +89,8 @@ void crowd_turn(void)
 
 struct weir_loop_statistics crowd_statistics(void)
 {
-    struct weir_loop_statistics stats;
-    weir_loop_get_statistics(crowd.loop, &stats);
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
+    expect_eq(weir_loop_get_statistics(crowd.loop, &stats), 0);
     return stats;
 }
 

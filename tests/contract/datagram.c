@@ -103,14 +103,14 @@ DATAGRAMS(datagram, complaint_65__a_full_queue_is_received_in_batches)
 
     /* A busy kernel may deliver them one after the other. */
     for (uint64_t i = 1; i <= TRIES && least > 4; i++) {
-        struct weir_loop_statistics before;
-        struct weir_loop_statistics after;
+        struct weir_loop_statistics before = {.size = sizeof(before)};
+        struct weir_loop_statistics after = {.size = sizeof(after)};
         for (int j = 0; j < COUNT; j++) {
             dg_peer_send(rig, "abcd", 4);
         }
-        weir_loop_get_statistics(rig->loop, &before);
+        expect_eq(weir_loop_get_statistics(rig->loop, &before), 0);
         dg_wait_received(rig, i * COUNT);
-        weir_loop_get_statistics(rig->loop, &after);
+        expect_eq(weir_loop_get_statistics(rig->loop, &after), 0);
         const uint64_t turns = after.turns - before.turns;
         least = turns < least ? turns : least;
     }
@@ -122,7 +122,7 @@ DATAGRAMS_WITH(datagram, bytes_are_counted_for_the_loop_as_for_streams,
                .connected = true, .options.size_max = 1000)
 {
     static const char text[3000];
-    struct weir_loop_statistics now;
+    struct weir_loop_statistics now = {.size = sizeof(now)};
 
     dg_peer_send(rig, text, 700);
     dg_peer_send(rig, "", 0);
@@ -130,7 +130,7 @@ DATAGRAMS_WITH(datagram, bytes_are_counted_for_the_loop_as_for_streams,
     dg_wait_received(rig, 3);
     expect_eq(dg_send(rig, text, 50), 0);
     dg_peer_recv(rig, (char[64]){0}, 64);
-    weir_loop_get_statistics(rig->loop, &now);
+    expect_eq(weir_loop_get_statistics(rig->loop, &now), 0);
 
     /* Those that were cut off did not arrive. */
     expect_eq(now.received_bytes, 700 + 1000);

@@ -102,6 +102,7 @@ DATAGRAMS_WITH(datagram_facts, they_stay_with_one_that_is_kept_by_a_pause,
 DATAGRAMS(datagram_facts, they_are_set_on_one_that_is_sent)
 {
     struct weir_ancillary facts = {
+        .size = sizeof(facts),
         .has = WEIR_ANCILLARY_TOS | WEIR_ANCILLARY_TTL | WEIR_ANCILLARY_LOCAL,
         .tos = 0x12,
         .ttl = 9,

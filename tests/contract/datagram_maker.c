@@ -92,7 +92,7 @@ static void wait_done(void)
 
 static bool second_has_received(void *arg)
 {
-    struct weir_datagram_counts counts = {0};
+    struct weir_datagram_counts counts = {.size = sizeof(counts)};
     (void)arg;
     expect_eq(weir_transport_get_datagram_counts(second.t, &counts), 0);
     return counts.received > 0;

@@ -494,7 +494,10 @@ void dg_send_numbered(struct dg *rig, uint32_t count, size_t len)
 
 struct weir_datagram_counts dg_counts(const struct dg *rig)
 {
-    struct weir_datagram_counts counts;
+    struct weir_datagram_counts counts = {.size = 0};
+    expect_eq(weir_transport_get_datagram_counts(rig->t, &counts),
+              WEIR_EOPTIONSIZE);
+    counts.size = sizeof(counts);
     expect_eq(weir_transport_get_datagram_counts(rig->t, &counts), 0);
     return counts;
 }

@@ -102,7 +102,7 @@ DATAGRAMS_WITH(datagram_send, a_lease_is_sent_without_a_copy,
 {
     static uint8_t bytes[30000];
     static uint8_t got[30000];
-    struct weir_loop_statistics statistics;
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
     memset(bytes, 'w', sizeof(bytes));
 
     for (int i = 0; i < 3; i++) {
@@ -111,7 +111,7 @@ DATAGRAMS_WITH(datagram_send, a_lease_is_sent_without_a_copy,
         expect_eq(memcmp(bytes, got, sizeof(bytes)), 0);
     }
 
-    weir_loop_get_statistics(rig->loop, &statistics);
+    expect_eq(weir_loop_get_statistics(rig->loop, &statistics), 0);
     expect_eq(statistics.copied_by_write, 0);
     expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
 }
@@ -132,12 +132,16 @@ DATAGRAMS(datagram_send, a_message_is_looked_at)
     expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
     message.segment_bytes = 0;
     message.len = 1;
-    struct weir_ancillary facts = {.has = WEIR_ANCILLARY_TTL, .ttl = 0};
+    struct weir_ancillary facts = {
+        .size = sizeof(facts), .has = WEIR_ANCILLARY_TTL, .ttl = 0};
     message.ancillary = &facts;
     expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
-    facts = (struct weir_ancillary){.has = WEIR_ANCILLARY_TOS, .tos = 256};
+    facts = (struct weir_ancillary){.size = sizeof(struct weir_ancillary),
+                                    .has = WEIR_ANCILLARY_TOS,
+                                    .tos = 256};
     expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
-    facts = (struct weir_ancillary){.has = 1u << 20};
+    facts = (struct weir_ancillary){.size = sizeof(struct weir_ancillary),
+                                    .has = 1u << 20};
     expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
     expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
 }
@@ -302,7 +306,7 @@ static int pass_on(struct dg *rig, const struct weir_datagram *datagram)
 DATAGRAMS_WITH(datagram_send, few_bytes_that_wait_pin_no_buffer,
                .connected = true, .hooks = {.datagram_received = pass_on})
 {
-    struct weir_loop_statistics statistics;
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
 
     if (rig->family != AF_UNIX) {
         return; /* there is always room */
@@ -314,7 +318,7 @@ DATAGRAMS_WITH(datagram_send, few_bytes_that_wait_pin_no_buffer,
     dg_turns(rig, 2);
 
     expect_gt(weir_transport_get_write_buffer_size(rig->t), 0);
-    weir_loop_get_statistics(rig->loop, &statistics);
+    expect_eq(weir_loop_get_statistics(rig->loop, &statistics), 0);
     expect_eq(statistics.leases, 0);
 }
 
@@ -403,7 +407,7 @@ DATAGRAMS(datagram_send, r47__sending_after_the_loss_is_a_status)
 
 DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused)
 {
-    struct weir_datagram_counts counts;
+    struct weir_datagram_counts counts = {.size = sizeof(counts)};
     int fds[2];
     const struct weir_protocol stream = {.size = sizeof(stream),
                                          .kind = WEIR_PROTOCOL_STREAM};

@@ -114,7 +114,7 @@ UNIT(datagram_stream, two_tasks_talk)
 static int receive_odd_ones(weir_loop *loop, void *arg)
 {
     struct two two = open_two(loop, 0);
-    struct weir_datagram datagram;
+    struct weir_datagram datagram = {.size = sizeof(datagram)};
     char text[4];
     (void)arg;
 
@@ -316,8 +316,8 @@ UNIT(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on)
 
 static uint64_t received_bytes(weir_loop *loop)
 {
-    struct weir_loop_statistics now;
-    weir_loop_get_statistics(loop, &now);
+    struct weir_loop_statistics now = {.size = sizeof(now)};
+    expect_eq(weir_loop_get_statistics(loop, &now), 0);
     return now.received_bytes;
 }
 
@@ -407,6 +407,8 @@ static int misuse(weir_loop *loop, void *arg)
     expect_eq(weir_datagram_stream_recv(stream, text, 2, NULL), 2);
     expect_eq(weir_datagram_stream_recv(stream, NULL, 2, NULL), -EINVAL);
     expect_eq(weir_datagram_stream_take(stream, NULL), -EINVAL);
+    struct weir_datagram sizeless = {.size = 0};
+    expect_eq(weir_datagram_stream_take(stream, &sizeless), WEIR_EOPTIONSIZE);
     weir_datagram_stream_free(stream);
     weir_datagram_stream_free(NULL);
     close(fds[1]);

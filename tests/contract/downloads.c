@@ -307,10 +307,10 @@ static void check_one(const struct download *download)
 
 static void check_nothing_left(void)
 {
-    struct weir_loop_statistics stats;
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
 
     turn();
-    weir_loop_get_statistics(downloads.loop, &stats);
+    expect_eq(weir_loop_get_statistics(downloads.loop, &stats), 0);
     expect_eq(stats.connections, 0);
     expect_eq(stats.queued_bytes, 0);
     expect_eq(stats.held_bytes, 0);

@@ -139,12 +139,19 @@ UNIT(exception, without_a_hook_slow_callbacks_run_and_nothing_is_called)
 
 UNIT(exception, the_program_may_report_to_the_hook_itself)
 {
-    const struct weir_exception own = {.message = "own", .err = -EIO};
+    const struct weir_exception own = {
+        .size = sizeof(own), .message = "own", .err = -EIO};
     open_loop_with_limit(0);
 
-    weir_loop_call_exception_handler(loop, &own);
+    const struct weir_exception sizeless = {.err = -EIO};
+
+    expect_eq(weir_loop_call_exception_handler(loop, &sizeless),
+              WEIR_EOPTIONSIZE);
+    expect_eq(weir_loop_call_exception_handler(loop, NULL), -EINVAL);
+    expect_eq(weir_loop_call_exception_handler(loop, &own), 0);
 
     expect_eq(told_count, 1);
+    expect_eq(told.size, sizeof(told));
     expect_str_eq(told.message, "own");
     expect_eq(told.err, -EIO);
     close_loop();

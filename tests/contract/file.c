@@ -81,11 +81,14 @@ FILE_TASK(file, bytes_are_read_back_from_where_they_were_written)
 
 FILE_TASK(file, its_status_is_what_the_kernel_says)
 {
-    struct weir_file_status status;
+    struct weir_file_status status = {.size = sizeof(status)};
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT | O_EXCL, 0640);
     expect_eq(weir_file_write(loop, fd, "12345", 5, 0), 5);
+    status.size = 0;
+    expect_eq(weir_file_stat(loop, fd, &status), WEIR_EOPTIONSIZE);
+    status.size = sizeof(status);
     expect_eq(weir_file_stat(loop, fd, &status), 0);
-    expect_eq(status.size, 5);
+    expect_eq(status.len_bytes, 5);
     cr_assert(S_ISREG(status.mode));
     struct stat stat;
     expect_eq(fstat(fd, &stat), 0);
@@ -121,7 +124,7 @@ FILE_TASK(file, bytes_that_are_not_in_the_cache_are_read)
 
 FILE_TASK(file, errors_are_those_of_the_system)
 {
-    struct weir_file_status status;
+    struct weir_file_status status = {.size = sizeof(status)};
     char byte;
     expect_eq(weir_file_open(loop, path, O_RDONLY, 0), -ENOENT);
     expect_eq(weir_file_open(loop, folder, O_WRONLY, 0), -EISDIR);

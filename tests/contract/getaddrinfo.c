@@ -95,7 +95,7 @@ NAMES(getaddrinfo, only_a_task_can_wait)
 NAMES_TASK(getnameinfo, an_address_has_the_name_that_the_server_says)
 {
     const struct weir_address address = address_of("192.0.2.1", 4711);
-    struct weir_nameinfo info;
+    struct weir_nameinfo info = {.size = sizeof(info)};
     expect_eq(weir_getnameinfo(n->loop, &address, NULL, &info), 0);
     expect_str_eq(info.host, "host.example");
     expect_str_eq(info.service, "4711");
@@ -107,7 +107,7 @@ NAMES_TASK(getnameinfo, an_address_without_a_name_is_written_in_numbers)
                                                       .name_required = true};
     const struct weir_address inet = address_of("192.0.2.9", 80);
     const struct weir_address inet6 = address_of("fe80::1%lo", 80);
-    struct weir_nameinfo info;
+    struct weir_nameinfo info = {.size = sizeof(info)};
 
     expect_eq(weir_getnameinfo(n->loop, &inet, NULL, &info), 0);
     expect_str_eq(info.host, "192.0.2.9");
@@ -122,7 +122,7 @@ NAMES_TASK(getnameinfo, a_name_that_is_none_is_refused)
     const struct weir_getnameinfo_options required = {.size = sizeof(required),
                                                       .name_required = true};
     const struct weir_address address = address_of("192.0.2.2", 80);
-    struct weir_nameinfo info;
+    struct weir_nameinfo info = {.size = sizeof(info)};
     expect_eq(weir_getnameinfo(n->loop, &address, &required, &info),
               WEIR_EDNSBADANSWER);
     expect_eq(weir_getnameinfo(n->loop, &address, NULL, &info), 0);
@@ -134,7 +134,7 @@ NAMES_TASK(getnameinfo, numbers_ask_no_server)
     const struct weir_getnameinfo_options numeric = {
         .size = sizeof(numeric), .numeric_host = true, .numeric_service = true};
     const struct weir_address address = address_of("192.0.2.1", 80);
-    struct weir_nameinfo info;
+    struct weir_nameinfo info = {.size = sizeof(info)};
     expect_eq(weir_getnameinfo(n->loop, &address, &numeric, &info), 0);
     expect_str_eq(info.host, "192.0.2.1");
     expect_str_eq(info.service, "80");
@@ -146,7 +146,7 @@ NAMES_TASK(getnameinfo, the_service_has_its_name)
     const struct weir_getnameinfo_options numeric = {.size = sizeof(numeric),
                                                      .numeric_host = true};
     const struct weir_address address = address_of("192.0.2.1", 443);
-    struct weir_nameinfo info;
+    struct weir_nameinfo info = {.size = sizeof(info)};
     if (access("/etc/services", R_OK) != 0) {
         cr_skip_test("no /etc/services");
     }
@@ -161,9 +161,12 @@ NAMES_TASK(getnameinfo, misuse_is_told)
     const struct weir_getnameinfo_options unset = {.numeric_host = true};
     const struct weir_address address = address_of("192.0.2.1", 80);
     const struct weir_address none = {.len = 0};
-    struct weir_nameinfo info;
+    struct weir_nameinfo info = {.size = sizeof(info)};
     expect_eq(weir_getnameinfo(n->loop, &address, &both, &info), -EINVAL);
     expect_eq(weir_getnameinfo(n->loop, &address, &unset, &info),
+              WEIR_EOPTIONSIZE);
+    struct weir_nameinfo sizeless = {.size = 0};
+    expect_eq(weir_getnameinfo(n->loop, &address, NULL, &sizeless),
               WEIR_EOPTIONSIZE);
     expect_eq(weir_getnameinfo(n->loop, NULL, NULL, &info), -EINVAL);
     expect_eq(weir_getnameinfo(n->loop, &address, NULL, NULL), -EINVAL);

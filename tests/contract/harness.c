@@ -589,7 +589,7 @@ void rig_turn_for(struct rig *rig, uint64_t time_ns)
 
 struct weir_loop_statistics rig_statistics(const struct rig *rig)
 {
-    struct weir_loop_statistics stats;
-    weir_loop_get_statistics(rig->loop, &stats);
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
+    expect_eq(weir_loop_get_statistics(rig->loop, &stats), 0);
     return stats;
 }

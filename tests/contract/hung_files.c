@@ -65,7 +65,7 @@ FILE_TASK(hung_files, a_file_is_closed_by_a_worker)
 
 FILE_TASK(hung_files, a_file_is_asked_for_its_status_by_a_worker)
 {
-    struct weir_file_status status;
+    struct weir_file_status status = {.size = sizeof(status)};
     expect_eq(weir_file_stat(loop, fd, &status), 0);
     expect_geq(fuse_rig_count(FUSE_GETATTR), 1);
     expect_eq(weir_file_close(loop, fd), 0);

@@ -13,8 +13,8 @@ static int numbers[EVENTS_MAX]; /* arguments of note_number() */
 
 struct weir_loop_statistics statistics(void)
 {
-    struct weir_loop_statistics result;
-    weir_loop_get_statistics(loop, &result);
+    struct weir_loop_statistics result = {.size = sizeof(result)};
+    expect_eq(weir_loop_get_statistics(loop, &result), 0);
     return result;
 }
 

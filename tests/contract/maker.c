@@ -176,21 +176,21 @@ void maker_run_for(struct maker *m, uint64_t time_ns)
 
 uint64_t maker_count_turns(struct maker *m, uint64_t time_ns)
 {
-    struct weir_loop_statistics before;
-    struct weir_loop_statistics after;
-    weir_loop_get_statistics(m->loop, &before);
+    struct weir_loop_statistics before = {.size = sizeof(before)};
+    struct weir_loop_statistics after = {.size = sizeof(after)};
+    expect_eq(weir_loop_get_statistics(m->loop, &before), 0);
     cr_assert_not(maker_try(m, NULL, time_ns));
-    weir_loop_get_statistics(m->loop, &after);
+    expect_eq(weir_loop_get_statistics(m->loop, &after), 0);
     return after.turns - before.turns;
 }
 
 void maker_run_until_timer(struct maker *m)
 {
-    struct weir_loop_statistics now;
+    struct weir_loop_statistics now = {.size = sizeof(now)};
     do {
         weir_loop_stop(m->loop);
         cr_assert_eq(weir_loop_run(m->loop), 0);
-        weir_loop_get_statistics(m->loop, &now);
+        expect_eq(weir_loop_get_statistics(m->loop, &now), 0);
     } while (now.timers == 0);
 }
 

@@ -91,11 +91,11 @@ void names_run_for(struct names *n, uint64_t time_ns)
 
 uint64_t names_count_turns(struct names *n, uint64_t time_ns)
 {
-    struct weir_loop_statistics before;
-    struct weir_loop_statistics after;
-    weir_loop_get_statistics(n->loop, &before);
+    struct weir_loop_statistics before = {.size = sizeof(before)};
+    struct weir_loop_statistics after = {.size = sizeof(after)};
+    expect_eq(weir_loop_get_statistics(n->loop, &before), 0);
     names_pass(n, time_ns);
-    weir_loop_get_statistics(n->loop, &after);
+    expect_eq(weir_loop_get_statistics(n->loop, &after), 0);
     return after.turns - before.turns;
 }
 
@@ -228,8 +228,8 @@ void names_wait_fds(int count)
 
 static struct weir_loop_statistics names_statistics(const struct names *n)
 {
-    struct weir_loop_statistics statistics;
-    weir_loop_get_statistics(n->loop, &statistics);
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+    expect_eq(weir_loop_get_statistics(n->loop, &statistics), 0);
     return statistics;
 }
 

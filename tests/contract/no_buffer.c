@@ -57,9 +57,9 @@ static bool is_set(void *arg)
 
 static uint64_t count_tries(const weir_loop *loop)
 {
-    struct weir_loop_statistics statistics;
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
 
-    weir_loop_get_statistics(loop, &statistics);
+    expect_eq(weir_loop_get_statistics(loop, &statistics), 0);
     return statistics.starved;
 }
 

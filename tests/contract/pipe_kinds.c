@@ -298,15 +298,15 @@ static bool has_flooded(const struct maker *m)
 /* Each turn may bring a credit at most, and other work goes on. */
 MAKER(pipe_kinds, a_device_that_floods_leaves_others_their_turns)
 {
-    struct weir_loop_statistics before;
-    struct weir_loop_statistics after;
+    struct weir_loop_statistics before = {.size = sizeof(before)};
+    struct weir_loop_statistics after = {.size = sizeof(after)};
 
     expect_eq(read_pipe(m, open("/dev/zero", O_RDONLY | O_CLOEXEC)), 0);
     maker_run(m, maker_is_made);
-    weir_loop_get_statistics(m->loop, &before);
+    expect_eq(weir_loop_get_statistics(m->loop, &before), 0);
     const uint64_t received = m->received;
     maker_run(m, has_flooded);
-    weir_loop_get_statistics(m->loop, &after);
+    expect_eq(weir_loop_get_statistics(m->loop, &after), 0);
 
     cr_assert((m->received - received) / (after.turns - before.turns) <=
               1u << 20);

@@ -159,7 +159,7 @@ PAIRS_READ_PIPE(pipe_read, calls_of_the_other_direction_are_refused, 0)
 
 PAIRS_READ_PIPE(pipe_read, the_pipe_is_told_by_its_name, 0)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
 
     expect_eq(weir_transport_get_extra_info(rig->t, "pipe", &info), 0);
     expect(fcntl(info.fd, F_GETFD) >= 0);
@@ -170,6 +170,9 @@ PAIRS_READ_PIPE(pipe_read, the_pipe_is_told_by_its_name, 0)
     rig_wait_lost(rig);
     expect_eq(weir_transport_get_extra_info(rig->t, "pipe", &info), 0);
     expect_eq(info.fd, -EBADF);
+    info.size = 0;
+    expect_eq(weir_transport_get_extra_info(rig->t, "pipe", &info),
+              WEIR_EOPTIONSIZE);
 }
 
 PAIRS_READ_PIPE(pipe_read, the_loop_can_be_freed_while_a_read_waits, 0)

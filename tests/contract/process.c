@@ -212,7 +212,7 @@ CHILD_TASK(process, may_be_freed_while_a_task_waits_for_it)
 CHILD_TASK(process, communicate_feeds_and_collects_at_the_same_time)
 {
     weir_process *process = start_pipes("tee /dev/stderr");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     char *input = malloc(MIB);
 
     cr_assert_not_null(input);
@@ -233,7 +233,7 @@ CHILD_TASK(process, communicate_feeds_and_collects_at_the_same_time)
 CHILD_TASK(process, complaint_73__communicate_ends_an_input_that_is_empty)
 {
     weir_process *process = start_pipes("cat; echo done");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
 
     expect_eq(weir_process_communicate(process, NULL, 0, 0, &output), 0);
     expect_str_eq(output.out, "done\n");
@@ -247,7 +247,7 @@ CHILD_TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
         start_pipes("trap go=1 USR1; echo first; "
                     "while [ -z \"$go\" ]; do sleep 0.01; done; "
                     "echo second; cat; exit 4");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     struct weir_timeout timeout;
     int code;
 
@@ -275,7 +275,7 @@ CHILD_TASK(process, communicate_that_is_cancelled_often_loses_no_byte)
 {
     enum { LEN = 4 * MIB };
     weir_process *process = start_pipes("cat");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     char *input = malloc(LEN);
     int cancelled = 0;
     ssize_t err;
@@ -302,7 +302,7 @@ CHILD_TASK(process, communicate_that_is_cancelled_often_loses_no_byte)
 CHILD_TASK(process, communicate_has_a_limit_and_loses_nothing_beyond_it)
 {
     weir_process *process = start_pipes("echo 123456789");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     char rest[16];
 
     expect_eq(weir_process_communicate(process, NULL, 0, 4, &output),
@@ -324,7 +324,7 @@ CHILD_TASK(process, communicate_has_a_limit_and_loses_nothing_beyond_it)
 CHILD_TASK(process, communicate_with_a_child_that_does_not_read)
 {
     weir_process *process = start_pipes("exec 0<&-; echo out; exit 2");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     char *input = calloc(1, MIB);
 
     cr_assert_not_null(input);
@@ -338,7 +338,7 @@ CHILD_TASK(process, communicate_with_a_child_that_does_not_read)
 CHILD_TASK(process, communicate_without_pipes_waits_for_the_child)
 {
     weir_process *process = start("exit 6", NULL);
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
 
     expect_eq(weir_process_communicate(process, "x", 1, 0, &output), -EINVAL);
     expect_eq(weir_process_communicate(process, NULL, 0, 0, &output), 0);
@@ -378,7 +378,7 @@ static int talk(weir_loop *on, void *arg)
 {
     struct talk *talk = arg;
     weir_process *process = start_pipes("cat; cat >&2 </dev/null");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     char text[32];
     const int len = snprintf(text, sizeof(text), "number %d", talk->number);
     (void)on;
@@ -413,7 +413,7 @@ CHILD_TASK(process, a_hundred_mebibytes_go_through_cat)
 {
     enum { PIECE = 1 << 16, PIECES = 1600 };
     weir_process *process = start_pipes("cat");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     const size_t len = (size_t)PIECE * PIECES;
     char *input = malloc(len);
 
@@ -571,7 +571,7 @@ CHILD_TASK(process, communicate_waits_for_what_was_written_before)
     weir_process *process = start_pipes("exec wc -c");
     const pid_t pid = weir_process_get_pid(process);
     const size_t limit = 64 * MIB;
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     char *bytes = calloc(1, limit);
     char text[32];
     siginfo_t info;
@@ -591,7 +591,7 @@ CHILD_TASK(process, communicate_waits_for_what_was_written_before)
 CHILD_TASK(process, communicate_tells_that_its_input_was_not_taken)
 {
     weir_process *process = start_pipes("wc -c");
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
 
     weir_writer_close(weir_process_get_stdin(process));
     expect_eq(weir_process_communicate(process, "x", 1, 0, &output),

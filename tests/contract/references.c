@@ -16,7 +16,7 @@
 
 static void expect_addresses(const struct rig *rig)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     struct weir_address peername;
     struct weir_address sockname;
     weir_transport_get_peername(rig->t, &peername);
@@ -65,7 +65,7 @@ PAIRS_THAT(references, a_connection_without_names_has_a_family, RIG_IS_NAMELESS,
 
 PAIRS_THAT(references, extra_info_answers_by_name, RIG_IS_PLAIN, 0)
 {
-    struct weir_extra_info info = {.fd = -7};
+    struct weir_extra_info info = {.size = sizeof(info), .fd = -7};
     expect_eq(weir_transport_get_extra_info(rig->t, "cipher", &info), -ENOENT);
     expect_eq(info.fd, -7); /* written on success only */
     expect_eq(weir_transport_get_extra_info(rig->t, "socket", &info), 0);

@@ -74,8 +74,8 @@ MAKER(server_end, close_before_done_cancels_the_start)
 
 static uint64_t ops_in_flight(const struct maker *m)
 {
-    struct weir_loop_statistics statistics;
-    weir_loop_get_statistics(m->loop, &statistics);
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+    expect_eq(weir_loop_get_statistics(m->loop, &statistics), 0);
     return statistics.ops_in_flight;
 }
 

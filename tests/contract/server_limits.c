@@ -167,8 +167,8 @@ static struct rlimit starve(struct maker *m, int *ret_fds)
 
 static uint64_t count_completions(const struct maker *m)
 {
-    struct weir_loop_statistics now;
-    weir_loop_get_statistics(m->loop, &now);
+    struct weir_loop_statistics now = {.size = sizeof(now)};
+    expect_eq(weir_loop_get_statistics(m->loop, &now), 0);
     return now.completions;
 }
 

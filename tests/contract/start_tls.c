@@ -12,7 +12,7 @@
 
 static void expect_tls(const struct side *side)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     expect_eq(weir_transport_get_extra_info(side->t, "tls_version", &info), 0);
     expect(strncmp(info.text, "TLSv1.", 6) == 0);
 }
@@ -47,7 +47,7 @@ STARTING(start_tls, both_sides_talk_plain_and_then_under_tls)
 STARTING(start_tls, it_works_with_tls_1_2)
 {
     weir_tls_context *old = starting_context(false, WEIR_TLS_1_2);
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     s->client_tls.context = old;
     starting_upgrade_both(s);
     weir_tls_context_unref(old);

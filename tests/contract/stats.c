@@ -17,14 +17,25 @@ static int serve_one(struct maker *m)
 
 static struct weir_loop_statistics read_statistics(const struct maker *m)
 {
-    struct weir_loop_statistics statistics;
-    weir_loop_get_statistics(m->loop, &statistics);
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+    expect_eq(weir_loop_get_statistics(m->loop, &statistics), 0);
     return statistics;
 }
 
 static bool has_echoed(const struct maker *m)
 {
     return m->received == 1000 && read_statistics(m).sent_bytes == 1000;
+}
+
+UNIT(stats, a_struct_without_its_size_is_refused)
+{
+    struct weir_loop_statistics statistics = {.size = 0, .turns = 7};
+    struct maker m;
+
+    maker_open(&m);
+    expect_eq(weir_loop_get_statistics(m.loop, &statistics), WEIR_EOPTIONSIZE);
+    expect_eq(statistics.turns, 7);
+    maker_close(&m);
 }
 
 UNIT(stats, bytes_and_connections_are_counted)
@@ -84,7 +95,7 @@ MAKER(stats, the_text_has_one_line_for_each_field)
     for (const char *at = text; *at; at++) {
         lines += *at == '\n';
     }
-    expect_eq(lines, sizeof(now) / sizeof(uint64_t));
+    expect_eq(lines, (sizeof(now) - sizeof(now.size)) / sizeof(uint64_t));
 }
 
 MAKER(stats, texts_are_cut_and_terminated_when_there_is_no_room)

@@ -389,8 +389,8 @@ static void rage(struct storm *storm, uint64_t count)
 
 static struct weir_loop_statistics statistics_of(const struct storm *storm)
 {
-    struct weir_loop_statistics stats;
-    weir_loop_get_statistics(storm->loop, &stats);
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
+    expect_eq(weir_loop_get_statistics(storm->loop, &stats), 0);
     return stats;
 }
 

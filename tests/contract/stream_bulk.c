@@ -70,8 +70,8 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static void look(weir_loop *loop, const weir_reader *reader)
 {
-    struct weir_loop_statistics now;
-    weir_loop_get_statistics(loop, &now);
+    struct weir_loop_statistics now = {.size = sizeof(now)};
+    expect_eq(weir_loop_get_statistics(loop, &now), 0);
     most.buffered = larger(most.buffered, weir_reader_get_buffer_size(reader));
     most.held = larger(most.held, now.held_bytes);
     most.memory = larger(most.memory, now.memory_bytes);

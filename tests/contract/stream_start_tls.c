@@ -72,7 +72,7 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 static int talk(weir_reader *reader, weir_writer *writer)
 {
     static char bulk[1 << 20];
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     weir_transport *plain = weir_writer_get_transport(writer);
     int err = say(writer, "STARTTLS\n");
     err = err < 0 ? err : expect_line(reader, "220 go ahead\n");
@@ -178,7 +178,7 @@ UNIT(stream_start_tls, complaint_33__both_sides_move_to_the_new_transport)
 
 static int talk_sealed(weir_loop *loop, void *arg)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     weir_reader *reader;
     weir_writer *writer;
     (void)arg;

@@ -124,10 +124,10 @@ static int start_in_task(weir_loop *loop, void *arg)
 /* Until a start has found the path in use and is to try again. */
 static void wait_for_retry(weir_loop *loop)
 {
-    struct weir_loop_statistics now;
+    struct weir_loop_statistics now = {.size = sizeof(now)};
     do {
         expect_eq(weir_yield(loop), 0);
-        weir_loop_get_statistics(loop, &now);
+        expect_eq(weir_loop_get_statistics(loop, &now), 0);
     } while (now.timers == 0);
 }
 

@@ -295,7 +295,7 @@ CHILDREN(subprocess, a_protocol_of_another_kind_is_refused)
 CHILDREN(subprocess, calls_of_another_kind_are_EOPNOTSUPP)
 {
     struct child child = {.t = NULL};
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     int code;
 
     child_exec(&child, (const char *const[]){"cat", NULL}, NULL);

@@ -244,13 +244,13 @@ TLS_ENDS(tls_end_close, that_waits_has_no_limits_of_idleness, WAITS)
     const struct weir_timeouts limits = {.size = sizeof(limits),
                                          .idle_ns = 3600 * RIG_S,
                                          .read_ns = 3600 * RIG_S};
-    struct weir_loop_statistics stats;
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
     close_and_wait(end);
 
     expect_eq(weir_transport_set_timeouts(end->t, &limits), 0);
     tls_end_turns(end, 3);
 
-    weir_loop_get_statistics(end->loop, &stats);
+    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
     expect_eq(stats.timers, 1); /* that of the wait */
     tls_peer_close_notify(end);
     expect_closed(end, 0);
@@ -305,7 +305,7 @@ TLS_ENDS(tls_end_close, r36__writes_behind_it_are_refused, WAITS)
 
 TLS_ENDS(tls_end_close, r37__a_second_one_changes_nothing, WAITS)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     close_it(end);
     close_it(end);
     tls_end_wait(end, has_close_notify);

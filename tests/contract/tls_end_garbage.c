@@ -98,9 +98,9 @@ static const uint8_t *endless_record(bool to_server)
 
 static uint64_t memory_of(const struct tls_end *end)
 {
-    struct weir_loop_statistics stats;
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
 
-    weir_loop_get_statistics(end->loop, &stats);
+    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
     return stats.memory_bytes;
 }
 

@@ -369,15 +369,15 @@ static void end_begin(struct tls_end *end)
 /* A transport below may outlive TLS: it waits until the peer has the alert. */
 static bool end_has_no_connection(struct tls_end *end)
 {
-    struct weir_loop_statistics stats;
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
 
-    weir_loop_get_statistics(end->loop, &stats);
+    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
     return stats.connections == 0;
 }
 
 static void end_end(struct tls_end *end)
 {
-    struct weir_loop_statistics stats;
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
 
     if (end->t && !end_is_lost(end)) {
         expect_eq(weir_transport_abort(end->t), 0);
@@ -386,7 +386,7 @@ static void end_end(struct tls_end *end)
     weir_transport_unref(end->t);
     tls_end_wait(end, end_has_no_connection);
     tls_end_turns(end, 3);
-    weir_loop_get_statistics(end->loop, &stats);
+    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
     expect_eq(stats.connections, 0);
     expect_eq(stats.queued_bytes, 0);
     expect_eq(stats.leases, 0);

@@ -21,7 +21,7 @@ static void report(void *arg, weir_loop *loop,
 {
     struct maker *m = arg;
     struct weir_address address;
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
 
     maker_report(arg, loop, exception);
     expect_eq(exception->server, m->server);
@@ -78,9 +78,9 @@ static bool has_reports(const struct maker *m)
 
 static struct weir_loop_statistics statistics_of(const struct maker *m)
 {
-    struct weir_loop_statistics stats;
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
 
-    weir_loop_get_statistics(m->loop, &stats);
+    expect_eq(weir_loop_get_statistics(m->loop, &stats), 0);
     return stats;
 }
 

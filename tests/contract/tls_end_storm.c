@@ -181,9 +181,9 @@ enum { FEW = 20, MANY = 120, BYTES_EACH = 15 << 10 };
 
 static uint64_t memory_of(const struct maker *m)
 {
-    struct weir_loop_statistics stats;
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
 
-    weir_loop_get_statistics(m->loop, &stats);
+    expect_eq(weir_loop_get_statistics(m->loop, &stats), 0);
     return stats.memory_bytes;
 }
 

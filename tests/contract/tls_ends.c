@@ -242,7 +242,7 @@ TLS_ENDS(tls_ends, a_reset_is_a_reset, .all_ways = true)
 
 TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, .all_ways = true)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     tls_peer_write(end, 40000);
     tls_peer_alert(end);
 

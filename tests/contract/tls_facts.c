@@ -78,7 +78,7 @@ STARTING(tls_facts, an_export_that_cannot_be_is_refused)
 
 STARTING(tls_facts, a_client_has_the_certificate_of_the_server)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     size_t size = 0;
     expect(!weir_tls_get_peer_certificate(s->client.t, 0, &size));
     starting_upgrade(&s->client);
@@ -89,7 +89,7 @@ STARTING(tls_facts, a_client_has_the_certificate_of_the_server)
 
     expect_eq(weir_transport_get_extra_info(s->client.t, "peercert", &info), 0);
     expect(weir_tls_get_peer_certificate(s->client.t, 0, &size) == info.data);
-    expect_eq(size, info.size);
+    expect_eq(size, info.len);
     expect(!weir_tls_get_peer_certificate(s->client.t, 100, &size));
     expect(!weir_tls_get_peer_certificate(s->server.t, 0, &size));
     expect_eq(weir_transport_get_extra_info(s->server.t, "peercert", &info),
@@ -104,7 +104,7 @@ STARTING(tls_facts, a_client_has_the_certificate_of_the_server)
 
 STARTING(tls_facts, facts_of_an_outer_tls_are_not_those_of_the_inner_one)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     starting_upgrade_both(s);
     expect_eq(weir_transport_get_extra_info(s->server.t, "server_name", &info),
               0);

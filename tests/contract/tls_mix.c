@@ -88,7 +88,7 @@ static int mix_echo(void *arg, weir_reader *reader, weir_writer *writer)
         len = weir_writer_start_tls(writer, &server_tls);
         expect_eq(len, 0, "%s", mix.label);
     }
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     expect_eq(weir_writer_get_extra_info(writer, "peercert", &info) == 0,
               mix.has_auth, "%s", mix.label);
     while (len >= 0 &&
@@ -127,12 +127,12 @@ static void mix_close(void)
 
 static void mix_expect_facts(weir_transport *t, bool is_resumed)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     const int err = weir_transport_get_extra_info(t, "alpn", &info);
 
     expect_eq(err == 0, mix.has_alpn, "%s", mix.label);
     if (err == 0) {
-        expect(info.size == 2 && memcmp(info.text, "h2", 2) == 0);
+        expect(info.len == 2 && memcmp(info.text, "h2", 2) == 0);
     }
     expect_eq(weir_transport_get_extra_info(t, "tls_resumed", &info), 0);
     expect_eq(info.number, is_resumed, "%s", mix.label);

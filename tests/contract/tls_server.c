@@ -142,9 +142,9 @@ static void client_connect(struct client *client, struct maker *m)
 
 static bool client_has_rsa(const struct client *client)
 {
-    struct weir_extra_info leaf;
+    struct weir_extra_info leaf = {.size = sizeof(leaf)};
     expect_eq(weir_transport_get_extra_info(client->t, "peercert", &leaf), 0);
-    return leaf.size > LEAF_RSA_SIZE;
+    return leaf.len > LEAF_RSA_SIZE;
 }
 
 static void client_expect_echo(struct client *client)

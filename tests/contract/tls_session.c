@@ -91,7 +91,7 @@ static bool session_talk(struct world *world,
     const struct weir_open_options options = {
         .size = sizeof(options),
         .connect = {.size = sizeof(options.connect), .tls = tls}};
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     weir_reader *reader;
     weir_writer *writer;
     char text[8];

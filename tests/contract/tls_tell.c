@@ -111,7 +111,7 @@ static void tell_run(weir_task_fn *body)
 static int tell_time(weir_loop *loop, void *arg)
 {
     struct tell_world world;
-    struct weir_extra_info info = {0};
+    struct weir_extra_info info = {.size = sizeof(info)};
     weir_tls_context *context = tell_context(false, true);
     (void)arg;
     tell_serve(&world, loop, true);
@@ -137,7 +137,7 @@ Test(tls_tell, how_long_a_handshake_took)
 static int tell_plain(weir_loop *loop, void *arg)
 {
     struct tell_world world;
-    struct weir_extra_info info = {0};
+    struct weir_extra_info info = {.size = sizeof(info)};
     (void)arg;
     tell_serve(&world, loop, false);
     expect_eq(tell_connect(&world, NULL), 0);

@@ -165,7 +165,7 @@ static void storm_talk(struct peer *self, weir_reader *reader,
 {
     weir_transport *t = weir_writer_get_transport(writer);
     weir_tls_session *session = NULL;
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     char text[8];
     expect_eq(weir_writer_write(writer, "hello", 5), 0);
     expect_eq(weir_reader_readexactly(reader, text, 5), 5);

@@ -300,7 +300,7 @@ static void expect_own_credentials(const struct weir_peercred *cred)
 PLACED(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss)
 {
     struct weir_peercred cred;
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
                                       &m->server),
               0);
@@ -325,7 +325,7 @@ PLACED(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss)
 PLACED(unix_connect, a_tcp_connection_has_no_credentials)
 {
     struct weir_peercred cred;
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     struct weir_address address;
     int listener = peer_listen(1, &address);
     struct weir_connect_options options = maker_connect_options(m);

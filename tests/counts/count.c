@@ -64,9 +64,11 @@ static void print(const char *name, uint64_t value)
 
 static void report(const struct count *c, const struct fake_alloc *alloc)
 {
-    struct weir_loop_statistics now;
+    struct weir_loop_statistics now = {.size = sizeof(now)};
 
-    weir_loop_get_statistics(c->loop, &now);
+    if (weir_loop_get_statistics(c->loop, &now) < 0) {
+        abort();
+    }
     printf("{");
     print("callbacks", c->callbacks);
     print("allocations", alloc->count);

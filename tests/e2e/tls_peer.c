@@ -46,6 +46,7 @@ struct peer {
     struct weir_tls_options options;
     struct weir_tls_settings tls;
     struct weir_tls_identity identities[IDENTITIES_MAX];
+    const struct weir_tls_identity *all[IDENTITIES_MAX];
     char keys[KEYS_MAX];
 };
 
@@ -68,7 +69,7 @@ static void check(int error, const char *what)
 
 static const char *get_text(weir_transport *t, const char *name)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
 
     return weir_transport_get_extra_info(t, name, &info) == 0 ? info.text : "-";
 }
@@ -90,16 +91,16 @@ static void report_export(weir_transport *t)
 static void report_open(weir_transport *t)
 {
     struct weir_extra_info info = {.text = "-", .size = 1};
-    struct weir_extra_info resumed = {.number = -1};
+    struct weir_extra_info resumed = {.size = sizeof(resumed), .number = -1};
     struct weir_extra_info certificate = {.size = 0};
 
     weir_transport_get_extra_info(t, "alpn", &info);
     weir_transport_get_extra_info(t, "tls_resumed", &resumed);
     weir_transport_get_extra_info(t, "peercert", &certificate);
     fprintf(stderr, "open %s %s alpn=%.*s name=%s resumed=%d certificate=%d",
-            get_text(t, "tls_version"), get_text(t, "cipher"), (int)info.size,
+            get_text(t, "tls_version"), get_text(t, "cipher"), (int)info.len,
             info.text, get_text(t, "server_name"), resumed.number,
-            certificate.size > 0);
+            certificate.len > 0);
     report_export(t);
     fputc('\n', stderr);
 }
@@ -428,17 +429,19 @@ static void read_keys(struct peer *peer, const char *path)
 /* CHAIN:KEY; the word is cut in two. */
 static void add_identity(struct peer *peer, char *value)
 {
-    struct weir_tls_identity *identity =
-        &peer->identities[peer->options.identity_count++];
+    const size_t index = peer->options.identity_count++;
+    struct weir_tls_identity *identity = &peer->identities[index];
     char *colon = strchr(value, ':');
 
     if (!colon || peer->options.identity_count == IDENTITIES_MAX) {
         errx(2, "id=%s", value);
     }
     *colon = '\0';
+    identity->size = sizeof(*identity);
     identity->certificate.file = value;
     identity->key.file = colon + 1;
-    peer->options.identities = peer->identities;
+    peer->all[index] = identity;
+    peer->options.identities = peer->all;
 }
 
 static bool set_text(struct peer *peer, const char *name, const char *value)

@@ -44,8 +44,8 @@ static enum where place;
 
 static uint64_t turn_now(void)
 {
-    struct weir_loop_statistics now;
-    weir_loop_get_statistics(loop, &now);
+    struct weir_loop_statistics now = {.size = sizeof(now)};
+    expect_eq(weir_loop_get_statistics(loop, &now), 0);
     return now.turns;
 }
 

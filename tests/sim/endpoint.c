@@ -102,7 +102,7 @@ void sim_endpoint_act_soon(struct sim_endpoint *e, uint64_t delay_ns)
 void sim_endpoint_watch(struct sim_endpoint *e)
 {
     const uint64_t depth = weir_transport_get_write_buffer_size(e->t);
-    struct weir_datagram_counts counts;
+    struct weir_datagram_counts counts = {.size = sizeof(counts)};
     while (e->out_bytes > depth) {
         const size_t len = sim_datagram_len(e->out[e->out_head++]);
         e->out_bytes -= len + WEIR_DATAGRAM_COST;

@@ -327,7 +327,7 @@ static uint32_t find_given(struct sim_endpoint *e,
                            const struct weir_datagram *datagram)
 {
     const int fd = weir_transport_get_socket(e->t);
-    struct weir_datagram_counts counts;
+    struct weir_datagram_counts counts = {.size = sizeof(counts)};
     wr_ignore(weir_transport_get_datagram_counts(e->t, &counts) < 0);
     while (e->next_given < fake_given_count(fd) &&
            e->next_given - e->shown <= counts.dropped_here) {

@@ -155,11 +155,13 @@ static bool step_some_peer(void)
 
 static void check_invariants(void)
 {
-    struct weir_loop_statistics now;
+    struct weir_loop_statistics now = {.size = sizeof(now)};
     uint64_t queued = sim_endpoints_watch() + sim_pipes_watch();
     uint64_t blocks = 0; /* of files that are read, at most */
     wr_loop_check_invariants(sim.loop);
-    weir_loop_get_statistics(sim.loop, &now);
+    if (weir_loop_get_statistics(sim.loop, &now) < 0) {
+        fake_fail("no statistics");
+    }
     for (uint32_t i = 0; i < sim.conn_count; i++) {
         struct sim_conn *conn = &sim.conns[i];
         sim_side_watch(conn);
@@ -360,8 +362,10 @@ static bool start_loop(void)
     }
     sim.loop = loop;
     weir_loop_set_exception_handler(loop, on_exception, NULL);
-    struct weir_loop_statistics now;
-    weir_loop_get_statistics(loop, &now);
+    struct weir_loop_statistics now = {.size = sizeof(now)};
+    if (weir_loop_get_statistics(loop, &now) < 0) {
+        fake_fail("no statistics");
+    }
     sim.uncounted_bytes = sim.alloc.live_bytes - now.memory_bytes;
     return true;
 }

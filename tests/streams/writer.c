@@ -327,7 +327,7 @@ TASK(writer, write_eof_ends_the_writing_side_after_what_waits)
 
 static int ask(weir_loop *on, void *arg)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     struct pair p;
     (void)arg;
     pair_open(&p);

@@ -400,7 +400,7 @@ TASK(writer_end, the_peers_end_is_the_end_where_there_are_no_halves)
 TASK(writer_end, before_the_connection_everything_says_so)
 {
     struct weir_protocol_binding binding;
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
     struct weir_buf buf = {.data = NULL};
     struct pair p = {.peer = NULL};
     expect_eq(weir_stream_protocol_new(loop, NULL, &binding, &p.writer), 0);

@@ -55,7 +55,7 @@ int rig_join(weir_task *task)
 
 struct weir_loop_statistics rig_statistics(void)
 {
-    struct weir_loop_statistics result;
-    weir_loop_get_statistics(loop, &result);
+    struct weir_loop_statistics result = {.size = sizeof(result)};
+    expect_eq(weir_loop_get_statistics(loop, &result), 0);
     return result;
 }

@@ -459,7 +459,8 @@ static void run_inside(void *arg, weir_loop *on,
 
 UNIT(run, a_callback_outside_of_a_run_may_run_the_loop)
 {
-    static const struct weir_exception exception = {.message = "a test"};
+    static const struct weir_exception exception = {.size = sizeof(exception),
+                                                    .message = "a test"};
     bool done = false;
 
     rig_start();

@@ -128,7 +128,8 @@ static void suspend_in_hook(void *arg, weir_loop *on,
 
 TASK(task, suspending_in_a_callback_on_its_own_stack_is_an_error)
 {
-    const struct weir_exception exception = {.message = "test"};
+    const struct weir_exception exception = {.size = sizeof(exception),
+                                             .message = "test"};
     weir_loop_set_exception_handler(loop, suspend_in_hook, NULL);
     weir_loop_call_exception_handler(loop, &exception);
     expect_str_eq(notes, "h");

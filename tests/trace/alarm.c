@@ -121,9 +121,9 @@ static void stop(void)
 
 static struct weir_loop_statistics statistics(void)
 {
-    struct weir_loop_statistics now;
+    struct weir_loop_statistics now = {.size = sizeof(now)};
 
-    weir_loop_get_statistics(loop, &now);
+    expect_eq(weir_loop_get_statistics(loop, &now), 0);
     return now;
 }
 

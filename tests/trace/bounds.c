@@ -40,8 +40,8 @@ static void stop(void)
 
 static uint64_t turns(void)
 {
-    struct weir_loop_statistics statistics;
-    weir_loop_get_statistics(loop, &statistics);
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+    expect_eq(weir_loop_get_statistics(loop, &statistics), 0);
     return statistics.turns;
 }
 

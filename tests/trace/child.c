@@ -346,9 +346,9 @@ UNIT(child, is_killed_and_reaped_when_the_ring_broke)
 
 static uint64_t ops_in_flight(void)
 {
-    struct weir_loop_statistics now;
+    struct weir_loop_statistics now = {.size = sizeof(now)};
 
-    weir_loop_get_statistics(loop, &now);
+    expect_eq(weir_loop_get_statistics(loop, &now), 0);
     return now.ops_in_flight;
 }
 

@@ -200,8 +200,8 @@ static void check_end(uint64_t expected, bool is_broken)
     expect_eq(sink.done_count, 1);
     expect_eq(sink.ended_count, 1);
     expect_eq(sink.queue.bytes, 0);
-    struct weir_loop_statistics stats;
-    weir_loop_get_statistics(loop, &stats);
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
+    expect_eq(weir_loop_get_statistics(loop, &stats), 0);
     expect_eq(stats.queued_bytes, 0);
 }
 

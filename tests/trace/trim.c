@@ -58,9 +58,9 @@ static void run_until(uint64_t after_start_ns)
 
 static uint64_t memory_bytes(void)
 {
-    struct weir_loop_statistics now;
+    struct weir_loop_statistics now = {.size = sizeof(now)};
 
-    weir_loop_get_statistics(loop, &now);
+    expect_eq(weir_loop_get_statistics(loop, &now), 0);
     return now.memory_bytes;
 }
 

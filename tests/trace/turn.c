@@ -260,8 +260,8 @@ UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
 
 static struct weir_loop_statistics statistics(void)
 {
-    struct weir_loop_statistics result;
-    weir_loop_get_statistics(loop, &result);
+    struct weir_loop_statistics result = {.size = sizeof(result)};
+    expect_eq(weir_loop_get_statistics(loop, &result), 0);
     return result;
 }
 

@@ -110,6 +110,8 @@ static void setup(const struct wr_clock_ops *ops)
     wr_wheel_init(&loop.wheel, START_NS);
     transport.loop = &loop;
     transport.ops = &transport_ops;
+    wr_ready_init(&transport.step, NULL);
+    wr_list_init(&loop.ready);
     stands =
         (struct wr_clock_view){.is_open = true, .own = {.when_ns = UINT64_MAX}};
     has_unread = has_taken_all = look_ends = false;
@@ -357,6 +359,24 @@ UNIT(clock, a_close_whose_bytes_were_taken_meanwhile_gets_its_limit_anew)
     has_taken_all = false;
     at_ms(240);
     expect_eq(expired_count, 0);
+    at_ms(260);
+
+    expect_ended_by(WEIR_ECLOSETIMEOUT, "close");
+}
+
+UNIT(clock, a_close_that_waits_for_its_step_alone_gets_its_limit_anew)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .close_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    limit(&limits);
+    stands.is_open = false;
+    wr_clock_close(timed);
+    wr_ready_push(&loop.ready, &transport.step);
+
+    at_ms(150);
+    expect_eq(expired_count, 0);
+    depth_bytes = 1; /* the peer is waited for */
     at_ms(260);
 
     expect_ended_by(WEIR_ECLOSETIMEOUT, "close");

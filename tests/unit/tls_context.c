@@ -443,24 +443,28 @@ UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
 
 /* ---- certificates by name ---- */
 
+static struct weir_tls_identity identity_of(const char *chain, const char *key)
+{
+    return (struct weir_tls_identity){.size = sizeof(struct weir_tls_identity),
+                                      .certificate.file = tls_file(chain),
+                                      .key.file = tls_file(key)};
+}
+
 /* A server with three more certificates; the first one is for localhost. */
 static struct weir_tls_options
 context_named_server(struct weir_tls_identity identities[3])
 {
+    static const char *const files[3][2] = {
+        {"tls-matrix/good-wildcard.pem", "tls-matrix/good-wildcard.key"},
+        {"tls-matrix/good-idna.pem", "tls-matrix/good-idna.key"},
+        {"tls-matrix/other-name.pem", "tls-matrix/other-name.key"}};
+    static const struct weir_tls_identity *all[3];
     struct weir_tls_options options = context_server();
-    identities[0] = (struct weir_tls_identity){
-        .certificate = {.file = tls_file("tls-matrix/good-wildcard.pem")},
-        .key = {.file = tls_file("tls-matrix/good-wildcard.key")},
-    };
-    identities[1] = (struct weir_tls_identity){
-        .certificate = {.file = tls_file("tls-matrix/good-idna.pem")},
-        .key = {.file = tls_file("tls-matrix/good-idna.key")},
-    };
-    identities[2] = (struct weir_tls_identity){
-        .certificate = {.file = tls_file("tls-matrix/other-name.pem")},
-        .key = {.file = tls_file("tls-matrix/other-name.key")},
-    };
-    options.identities = identities;
+    for (int i = 0; i < 3; i++) {
+        identities[i] = identity_of(files[i][0], files[i][1]);
+        all[i] = &identities[i];
+    }
+    options.identities = all;
     options.identity_count = 3;
     return options;
 }

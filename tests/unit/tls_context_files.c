@@ -273,11 +273,13 @@ UNIT(tls_files, an_error_names_the_file_and_the_reason)
 UNIT(tls_files, an_error_of_a_certificate_by_name_names_its_file)
 {
     struct weir_tls_identity identity = {
+        .size = sizeof(identity),
         .certificate = {.file = "/dev/null"},
         .key = {.file = tls_file("rsa.key")},
     };
     struct weir_tls_options server = files_server();
-    server.identities = &identity;
+    const struct weir_tls_identity *const all[] = {&identity};
+    server.identities = all;
     server.identity_count = 1;
     files_refuse(&server, WEIR_ETLSFILE, "certificate: /dev/null: ");
     identity.certificate.file = tls_file("ecdsa.pem");

@@ -111,10 +111,12 @@ UNIT(tls_rsa, a_public_key_is_refused)
               WEIR_ETLSNOKEY, "%s", text);
     options.key.file = tls_file("rsa.key");
     const struct weir_tls_identity other = {
+        .size = sizeof(other),
         .certificate = {.file = tls_file("rsa.pem")},
         .key = {.file = tls_file("rsa.pub")},
     };
-    options.identities = &other;
+    const struct weir_tls_identity *const all[] = {&other};
+    options.identities = all;
     options.identity_count = 1;
     expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)),
               WEIR_ETLSNOKEY, "%s", text);

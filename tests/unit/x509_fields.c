@@ -10,9 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/error.h>
 #include <weir/tls_certificate.h>
 
-static struct weir_tls_certificate certificate;
+static struct weir_tls_certificate certificate = {.size = sizeof(certificate)};
 static struct wr_der der; /* of it; its bytes are malloc()'s */
 
 static void fields_open(const char *name)
@@ -244,6 +245,9 @@ UNIT(x509_fields, of_other_bytes_are_refused)
     expect_eq(weir_tls_certificate_read("garbage", 7, &certificate), -EBADMSG);
     expect_eq(weir_tls_certificate_read(NULL, 7, &certificate), -EINVAL);
     expect_eq(weir_tls_certificate_read("garbage", 7, NULL), -EINVAL);
+    struct weir_tls_certificate sizeless = {.size = 0};
+    expect_eq(weir_tls_certificate_read("garbage", 7, &sizeless),
+              WEIR_EOPTIONSIZE);
     expect_eq(weir_tls_next_attribute(&rest, &attribute), -EBADMSG);
     expect_eq(weir_tls_next_name(&rest, &name), -EBADMSG);
     expect_eq(rest.size, 7);

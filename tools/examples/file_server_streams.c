@@ -20,14 +20,14 @@ static int say(weir_writer *writer, const char *status)
 static int send_file(weir_loop *loop, weir_writer *writer, int fd)
 {
     char text[80];
-    struct weir_file_status file;
+    struct weir_file_status file = {.size = sizeof(file)};
     uint64_t offset = 0;
     if (fd < 0 || weir_file_stat(loop, fd, &file) < 0 || !S_ISREG(file.mode)) {
         return say(writer, "404 Not Found");
     }
-    snprintf(text, 80, "200 OK\r\nContent-Length: %zu", (size_t)file.size);
+    snprintf(text, 80, "200 OK\r\nContent-Length: %zu", (size_t)file.len_bytes);
     say(writer, text); /* if it is refused so is the file */
-    int64_t sent = weir_writer_sendfile(writer, fd, &offset, file.size);
+    int64_t sent = weir_writer_sendfile(writer, fd, &offset, file.len_bytes);
     return sent < 0 ? (int)sent : 0;
 }
 

@@ -8,7 +8,7 @@
 
 static int communicate(weir_process *process, const char *command)
 {
-    struct weir_process_output output;
+    struct weir_process_output output = {.size = sizeof(output)};
     int status;
     int err = weir_process_communicate(process, NULL, 0, 0, &output);
     if (err == 0 &&

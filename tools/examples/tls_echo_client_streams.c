@@ -12,7 +12,7 @@
 static int say_hello(weir_reader *reader, weir_writer *writer)
 {
     char answer[100];
-    struct weir_extra_info version;
+    struct weir_extra_info version = {.size = sizeof(version)};
     int error = weir_writer_get_extra_info(writer, "tls_version", &version);
     if (error == 0) {
         error = weir_writer_write(writer, "Hello World!", 12);

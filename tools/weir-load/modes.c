@@ -50,7 +50,7 @@ static int create_peer(struct mode_counts *counts,
 
 void mode_count_opened(struct mode_counts *counts, const weir_transport *t)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
 
     counts->opened++;
     counts->open_now++;

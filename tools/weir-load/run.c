@@ -102,12 +102,21 @@ static struct weir_handle arm(struct run *run, uint64_t when_ns,
 
 /* ---- intervals ---- */
 
+static struct weir_loop_statistics read_statistics(const struct run *run)
+{
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+
+    if (weir_loop_get_statistics(run->loop, &statistics) < 0) {
+        abort(); /* it is this thread's loop */
+    }
+    return statistics;
+}
+
 static void fill_row(struct run *run, uint64_t now_ns, struct result_row *ret)
 {
     const struct ledger *measured = &run->client.traffic.measured;
-    struct weir_loop_statistics statistics;
+    const struct weir_loop_statistics statistics = read_statistics(run);
 
-    weir_loop_get_statistics(run->loop, &statistics);
     *ret = (struct result_row){
         .begin_ns = run->row_begin_ns - run->begin_ns,
         .end_ns = now_ns - run->begin_ns,
@@ -194,7 +203,6 @@ static void close_window(struct run *run)
 {
     struct result *result = run->result;
     struct host_usage usage;
-    struct weir_loop_statistics now;
     uint64_t now_ns = conn_now_ns();
 
     if (run->phase != RUN_MEASURE) {
@@ -212,7 +220,7 @@ static void close_window(struct run *run)
             usage.run_queue_wait_ns - run->begin_usage.run_queue_wait_ns,
         .max_rss_bytes = usage.max_rss_bytes,
     };
-    weir_loop_get_statistics(run->loop, &now);
+    const struct weir_loop_statistics now = read_statistics(run);
     const struct weir_loop_statistics *begin = &run->begin_statistics;
     result->received_bytes = now.received_bytes - begin->received_bytes;
     result->sent_bytes = now.sent_bytes - begin->sent_bytes;
@@ -300,7 +308,7 @@ static void measure(struct run *run)
     result->wall_begin_ns =
         (uint64_t)wall.tv_sec * SECOND + (uint64_t)wall.tv_nsec;
     host_measure(&run->begin_usage);
-    weir_loop_get_statistics(run->loop, &run->begin_statistics);
+    run->begin_statistics = read_statistics(run);
     run->row_statistics = run->begin_statistics;
     run->begin_ok = total_ok(run);
     run->begin_handshakes = count_handshakes(run);

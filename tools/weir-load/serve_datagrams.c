@@ -60,7 +60,8 @@ static int echo_received(void *user, weir_transport *t,
 {
     struct datagram_server *server = user;
     const struct weir_buf *buf = &datagram->buf;
-    struct weir_ancillary source = {.has = WEIR_ANCILLARY_LOCAL};
+    struct weir_ancillary source = {.size = sizeof(source),
+                                    .has = WEIR_ANCILLARY_LOCAL};
     struct weir_message answer = {
         .size = sizeof(answer),
         .data = buf->data,

@@ -71,7 +71,8 @@ static bool add_certificate(struct tls_flags *flags, const char *file)
         say("--cert: more than %d certificates", TLS_IDENTITIES_MAX);
         return false;
     }
-    flags->identities[flags->identity_count++].certificate.file = file;
+    flags->identities[flags->identity_count++] = (struct weir_tls_identity){
+        .size = sizeof(struct weir_tls_identity), .certificate.file = file};
     return true;
 }
 
@@ -280,16 +281,16 @@ const char *tls_version_name(enum weir_tls_version version)
 static void note_text(const weir_transport *t, const char *name, char *ret,
                       size_t size)
 {
-    struct weir_extra_info info;
+    struct weir_extra_info info = {.size = sizeof(info)};
 
     if (weir_transport_get_extra_info(t, name, &info) >= 0) {
-        snprintf(ret, size, "%.*s", (int)info.size, info.text);
+        snprintf(ret, size, "%.*s", (int)info.len, info.text);
     }
 }
 
 uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t)
 {
-    struct weir_extra_info info = {0};
+    struct weir_extra_info info = {.size = sizeof(info)};
     bool is_resumed =
         weir_transport_get_extra_info(t, "tls_resumed", &info) >= 0 &&
         info.number > 0;

@@ -17,6 +17,7 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
                      weir_tls_context **ret)
 {
     struct weir_tls_options options = flags->options;
+    const struct weir_tls_identity *others[TLS_IDENTITIES_MAX];
     char text[256];
 
     *ret = NULL;
@@ -28,8 +29,11 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
     if (flags->identity_count > 0) {
         options.certificate = flags->identities[0].certificate;
         options.key = flags->identities[0].key;
-        options.identities = flags->identities + 1;
         options.identity_count = flags->identity_count - 1;
+        for (size_t i = 0; i < options.identity_count; i++) {
+            others[i] = &flags->identities[i + 1];
+        }
+        options.identities = others;
     }
     int err = weir_tls_context_new(&options, ret, text, sizeof(text));
     if (err < 0) {

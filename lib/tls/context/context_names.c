@@ -9,6 +9,7 @@
  * certificate, and the program does not get to see it.
  */
 #include "context_impl.h"
+#include "lib/base/options.h"
 #include "lib/x509/certificate.h"
 #include "suites.h"
 
@@ -376,7 +377,12 @@ int wr_tls_context_load_names(weir_tls_context *context,
     }
     int err = context_names_load_one(context, &first, text);
     for (size_t i = 0; err == 0 && i < options->identity_count; i++) {
-        err = context_names_load_one(context, &options->identities[i], text);
+        struct weir_tls_identity known;
+        err = wr_options_read_given(&known, sizeof(known),
+                                    options->identities[i]);
+        if (err == 0) {
+            err = context_names_load_one(context, &known, text);
+        }
     }
     wolfSSL_CTX_set_servername_callback(context->ctx, context_names_callback);
     wolfSSL_CTX_set_servername_arg(context->ctx, context);

@@ -17,7 +17,7 @@ static int filter_facts_get_alpn(const struct wr_filter *f,
                                  struct weir_extra_info *ret)
 {
     wr_assert(f->has_engine);
-    ret->text = wr_tls_engine_get_alpn(&f->engine, &ret->size);
+    ret->text = wr_tls_engine_get_alpn(&f->engine, &ret->len);
     return ret->text ? 0 : -ENOENT;
 }
 
@@ -27,7 +27,7 @@ static int filter_facts_get_text(const char *text, int number,
     wr_require(text, -ENOENT);
     wr_assert(number >= 0);
     ret->text = text;
-    ret->size = strlen(text);
+    ret->len = strlen(text);
     ret->number = number;
     return 0;
 }
@@ -62,7 +62,7 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
         return f->shaken_ns > 0 ? 0 : -ENOENT;
     }
     if (strcmp(name, "peercert") == 0) {
-        ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->size);
+        ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->len);
         return ret->data ? 0 : -ENOENT;
     }
     if (strcmp(name, "tls_error") == 0 && engine->err < 0) {

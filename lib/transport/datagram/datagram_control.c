@@ -8,6 +8,8 @@
  */
 #include "datagram_impl.h"
 
+#include "lib/base/options.h"
+
 #include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -160,6 +162,7 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
     struct weir_ancillary *facts = &head->ancillary;
 
     wr_assert(header->msg_controllen <= WR_CONTROL_FDS_MAX);
+    facts->size = sizeof(*facts);
     facts->has = 0;
     facts->interface = 0;
     facts->local.len = 0;
@@ -267,9 +270,12 @@ int wr_datagram_write_control(const struct weir_message *message, int family,
 
     wr_assert(message->segment_bytes <= UINT16_MAX);
     if (message->ancillary) {
-        wr_require(datagram_control_is_valid(message->ancillary, family),
-                   -EINVAL);
-        len = datagram_control_put_facts(message->ancillary, family, control);
+        struct weir_ancillary facts;
+        const int err =
+            wr_options_read_given(&facts, sizeof(facts), message->ancillary);
+        wr_require(err >= 0, err);
+        wr_require(datagram_control_is_valid(&facts, family), -EINVAL);
+        len = datagram_control_put_facts(&facts, family, control);
     }
     if (segment > 0) {
         len = datagram_control_put(control, len, IPPROTO_UDP, UDP_SEGMENT,

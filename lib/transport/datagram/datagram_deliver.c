@@ -25,6 +25,7 @@ static void datagram_deliver_show(struct wr_datagram *d, weir_lease *lease)
     struct weir_datagram *datagram = &head->datagram;
 
     wr_debug_assert(wr_datagram_is_reading(d));
+    datagram->size = sizeof(*datagram);
     datagram->buf.data = lease->data + d->head_bytes;
     datagram->buf.lease = lease;
     datagram->ancillary = d->wants_control ? &head->ancillary : NULL;

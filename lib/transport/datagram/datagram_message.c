@@ -146,7 +146,10 @@ int weir_transport_get_datagram_counts(const weir_transport *t,
     const struct wr_datagram *d = wr_datagram_of(t);
 
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
-    *ret = d->counts;
-    ret->dropped_by_kernel = wr_datagram_ask_drops(d);
+    const int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    struct weir_datagram_counts counts = d->counts;
+    counts.dropped_by_kernel = wr_datagram_ask_drops(d);
+    wr_answer_write(ret, &counts, sizeof(counts));
     return 0;
 }
