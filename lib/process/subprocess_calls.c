@@ -141,10 +141,9 @@ static void subprocess_calls_check(const weir_transport *t)
               !wr_child_has_ended(&s->child) || wr_subprocess_has_open_pipe(s));
 }
 
-static void subprocess_calls_unreferenced(weir_transport *t)
+static void subprocess_calls_free(weir_transport *t)
 {
     weir_subprocess *s = subprocess_calls_of(t);
-    weir_loop *loop = t->loop;
 
     wr_assert(s->state == WR_SUBPROCESS_LOST);
     wr_assert(!s->done);
@@ -152,8 +151,7 @@ static void subprocess_calls_unreferenced(weir_transport *t)
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         weir_transport_unref(s->pipes[i].t);
     }
-    wr_guard_free(&loop->counting, s, sizeof(*s));
-    wr_loop_unpin(loop);
+    wr_guard_free(&t->loop->counting, s, sizeof(*s));
 }
 
 static const struct wr_transport_ops subprocess_calls_ops = {
@@ -171,7 +169,7 @@ static const struct wr_transport_ops subprocess_calls_ops = {
     .abandon = subprocess_calls_abandon,
     .dump = subprocess_calls_dump,
     .check = subprocess_calls_check,
-    .unreferenced = subprocess_calls_unreferenced,
+    .free = subprocess_calls_free,
 };
 
 weir_subprocess *wr_subprocess_new(weir_loop *loop)

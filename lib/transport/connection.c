@@ -148,15 +148,10 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
 
 /* ---- its life ---- */
 
-void wr_connection_unreferenced(weir_transport *t)
+void wr_connection_free(weir_transport *t)
 {
-    weir_loop *loop = t->loop;
-
-    if (wr_life_is_unused(t)) {
-        wr_guard_free(&loop->counting, wr_connection_of(t),
-                      t->ops->device->size);
-        wr_loop_unpin(loop);
-    }
+    wr_guard_free(&t->loop->counting, wr_connection_of(t),
+                  t->ops->device->size);
 }
 
 /* True when the protocol must be told that nothing it wrote is left: who reads
@@ -504,11 +499,9 @@ wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
 
 void wr_connection_unmake(struct wr_connection *c)
 {
-    weir_loop *loop = c->t.loop;
-
     wr_assert(c->t.state == WR_LIFE_UNBORN);
     wr_clock_stop(&c->clock);
-    wr_guard_free(&loop->counting, c, c->t.ops->device->size);
+    wr_connection_free(&c->t);
 }
 
 void wr_connection_bear(struct wr_connection *c)

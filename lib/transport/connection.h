@@ -141,7 +141,7 @@ void wr_connection_abort(weir_transport *t);
 void wr_connection_abandon(weir_transport *t);
 void wr_connection_dump(const weir_transport *t, FILE *out);
 void wr_connection_check(const weir_transport *t);
-void wr_connection_unreferenced(weir_transport *t);
+void wr_connection_free(weir_transport *t);
 extern const struct wr_outbox_ops wr_connection_outbox_ops;
 
 /* Of all connections; `fed` is wr_connection_fed() or the device's own. */
@@ -154,7 +154,7 @@ extern const struct wr_outbox_ops wr_connection_outbox_ops;
     .set_protocol = wr_connection_set_protocol, .close = wr_connection_close,  \
     .abort = wr_connection_abort, .doom = wr_life_doom,                        \
     .dump = wr_connection_dump, .check = wr_connection_check,                  \
-    .unreferenced = wr_connection_unreferenced
+    .free = wr_connection_free
 
 /* Of those that receive. */
 #define WR_CONNECTION_READ_OPS                                                 \

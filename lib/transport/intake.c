@@ -33,7 +33,7 @@ void wr_intake_released(struct wr_account *account)
 
     wr_assert(account->notify_released);
     if (WR_UNLIKELY(t->state == WR_LIFE_LOST)) {
-        t->ops->unreferenced(t);
+        wr_transport_free_if_unused(t);
     } else {
         wr_intake_seek_credit(t);
     }

@@ -90,16 +90,6 @@ static inline void wr_life_lose(weir_transport *t)
     t->demand.account.notify_released = true;
 }
 
-/* True when neither a reference nor a lease is left: the kind frees it, and
- * takes its pin off the loop. */
-WEIR_MUST_USE static inline bool wr_life_is_unused(const weir_transport *t)
-{
-    const bool is_unused = t->refs == 0 && t->demand.account.lease_count == 0;
-
-    wr_assert(!is_unused || t->state == WR_LIFE_LOST);
-    return is_unused;
-}
-
 static inline void wr_life_push_step(weir_transport *t)
 {
     wr_ready_push(&t->loop->ready, &t->step);

@@ -523,7 +523,7 @@ void weir_transport_unref(weir_transport *t)
             t->evictable->place = NULL;
             t->evictable = NULL;
         }
-        t->ops->unreferenced(t);
+        wr_transport_free_if_unused(t);
     }
 }
 

@@ -148,8 +148,8 @@ struct wr_transport_ops {
     void (*dump)(const weir_transport *t, FILE *out);
     /* Asserts what must hold between two turns. */
     void (*check)(const weir_transport *t);
-    /* The last reference is gone. */
-    void (*unreferenced)(weir_transport *t);
+    /* Neither a reference nor a lease is left. */
+    void (*free)(weir_transport *t);
 };
 
 struct weir_transport {
@@ -239,6 +239,19 @@ static inline void wr_transport_set_marks(weir_transport *t,
     t->high_bytes = high_bytes;
     t->low_bytes = low_bytes;
     t->check_bytes = wr_min_u64(high_bytes, WR_QUEUED_LEAST);
+}
+
+/* A reference or a lease was given back: the last of them keeps it. */
+static inline void wr_transport_free_if_unused(weir_transport *t)
+{
+    weir_loop *loop = t->loop;
+
+    if (t->refs == 0 && t->demand.account.lease_count == 0) {
+        /* A child process has a life of its own. */
+        wr_assert(t->state == WR_LIFE_LOST || t->state == WR_LIFE_UNBORN);
+        t->ops->free(t);
+        wr_loop_unpin(loop);
+    }
 }
 
 /* Holds wherever code of the user may run; pure. */

@@ -18,7 +18,7 @@ static const void *volatile thread = &loop;
 static weir_transport transport;
 static weir_transport *const t = &transport;
 static int step_count;
-static int unreferenced_count;
+static int freed_count;
 static int fed_count;
 static enum wr_demand_state fed_from;
 
@@ -28,10 +28,10 @@ static void run_step(struct wr_ready *ready)
     step_count++;
 }
 
-static void unreferenced(weir_transport *of)
+static void free_it(weir_transport *of)
 {
     expect_eq(of, t);
-    unreferenced_count++;
+    freed_count++;
 }
 
 static void fed(weir_transport *of, enum wr_demand_state queue)
@@ -42,7 +42,7 @@ static void fed(weir_transport *of, enum wr_demand_state queue)
 }
 
 static const struct wr_transport_ops ops = {
-    .name = "intake", .unreferenced = unreferenced, .fed = fed};
+    .name = "intake", .free = free_it, .fed = fed};
 
 static void setup(void)
 {
@@ -59,7 +59,7 @@ static void setup(void)
     wr_ready_init(&t->step, run_step);
     wr_intake_init(t);
     wr_life_begin(t, WR_LIFE_OPEN);
-    step_count = unreferenced_count = fed_count = 0;
+    step_count = freed_count = fed_count = 0;
 }
 
 static void run_steps(void)
@@ -271,10 +271,12 @@ UNIT(intake, the_last_lease_of_a_lost_connection_lets_its_kind_free_it)
     wr_life_doom(t);
     wr_life_set_state(t, WR_LIFE_ENDING);
     wr_life_lose(t);
+    weir_transport_unref(t);
+    expect_eq(freed_count, 0);
 
     give_back();
 
-    expect_eq(unreferenced_count, 1);
+    expect_eq(freed_count, 1);
 }
 
 /* ---- rests ---- */

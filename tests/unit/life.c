@@ -24,7 +24,7 @@ static const void *volatile thread = &loop;
 static struct owner owner;
 static weir_transport *const t = &owner.t;
 static int step_count;
-static int unreferenced_count;
+static int freed_count;
 static int forget_count;
 
 static void run_step(struct wr_ready *ready)
@@ -33,10 +33,10 @@ static void run_step(struct wr_ready *ready)
     step_count++;
 }
 
-static void unreferenced(weir_transport *of)
+static void free_it(weir_transport *of)
 {
     expect_eq(of, t);
-    unreferenced_count++;
+    freed_count++;
 }
 
 static void forget(struct wr_connection_set *set, weir_transport *of)
@@ -52,13 +52,13 @@ static const struct wr_transport_ops stream_ops = {
     .name = "stream",
     .delivery_offset = offsetof(struct owner, delivery),
     .outbox = &outbox_ops,
-    .unreferenced = unreferenced,
+    .free = free_it,
 };
 
 /* Datagrams have neither. */
 static const struct wr_transport_ops datagram_ops = {
     .name = "datagram",
-    .unreferenced = unreferenced,
+    .free = free_it,
 };
 
 static void setup(const struct wr_transport_ops *ops)
@@ -71,7 +71,7 @@ static void setup(const struct wr_transport_ops *ops)
     memset(&owner, 0, sizeof(owner));
     wr_transport_init(t, &loop, ops);
     wr_ready_init(&t->step, run_step);
-    step_count = unreferenced_count = forget_count = 0;
+    step_count = freed_count = forget_count = 0;
 }
 
 static void run_steps(void)
@@ -204,8 +204,8 @@ UNIT(life, the_loop_counts_it_and_forgets_it_when_it_leaves)
     expect_eq(forget_count, 1);
     cr_assert_null(t->set);
     cr_assert(wr_list_is_empty(&loop.ready));
-    expect_eq(unreferenced_count, 1);
-    expect_eq(loop.pin_count, 1); /* until the kind has freed it */
+    expect_eq(freed_count, 1);
+    expect_eq(loop.pin_count, 0);
 }
 
 UNIT(life, one_whose_place_was_taken_leaves_no_list)
@@ -220,26 +220,27 @@ UNIT(life, one_whose_place_was_taken_leaves_no_list)
     wr_life_leave(t);
 
     expect_eq(loop.member_counts[WR_STAGE_TRANSPORTS], 0);
-    expect_eq(unreferenced_count, 1);
+    expect_eq(freed_count, 1);
 }
 
-UNIT(life, it_is_unused_when_neither_a_reference_nor_a_lease_is_left)
+UNIT(life, it_is_freed_when_neither_a_reference_nor_a_lease_is_left)
 {
     begin(&stream_ops);
-    cr_assert(!wr_life_is_unused(t));
     weir_transport_ref(t);
     t->demand.account.lease_count = 1;
     wr_life_doom(t);
     wr_life_set_state(t, WR_LIFE_ENDING);
     wr_life_lose(t);
     wr_life_leave(t);
-    cr_assert(!wr_life_is_unused(t));
-
     weir_transport_unref(t);
-    cr_assert(!wr_life_is_unused(t));
+    expect_eq(freed_count, 0);
+    expect_eq(loop.pin_count, 1);
 
     t->demand.account.lease_count = 0;
-    cr_assert(wr_life_is_unused(t));
+    wr_transport_free_if_unused(t);
+
+    expect_eq(freed_count, 1);
+    expect_eq(loop.pin_count, 0);
 }
 
 /* ---- steps that there are not ---- */
@@ -282,6 +283,5 @@ UNIT_ABORTS(life, none_is_doomed_before_it_began)
 UNIT_ABORTS(life, none_is_freed_while_it_lives)
 {
     begin(&stream_ops);
-    t->refs = 0;
-    cr_assert(!wr_life_is_unused(t));
+    weir_transport_unref(t);
 }

@@ -28,29 +28,16 @@ static void filter_free_settings(struct wr_filter *f)
     }
 }
 
-static void filter_free(struct wr_filter *f)
+static void filter_free(weir_transport *t)
 {
+    struct wr_filter *f = wr_filter_of(t);
+
     if (f->has_engine) {
         wr_tls_engine_fini(&f->engine);
     }
     filter_free_settings(f);
     weir_transport_unref(f->below);
     wr_free(&f->t.loop->counting, f, sizeof(*f));
-}
-
-static void filter_free_if_unused(struct wr_filter *f)
-{
-    weir_loop *loop = f->t.loop;
-
-    if (wr_life_is_unused(&f->t)) {
-        filter_free(f);
-        wr_loop_unpin(loop);
-    }
-}
-
-static void filter_unreferenced(weir_transport *t)
-{
-    filter_free_if_unused(wr_filter_of(t));
 }
 
 /* Tells the maker how it went, once. */
@@ -468,7 +455,7 @@ static const struct wr_transport_ops filter_ops = {
     .abandon = filter_abandon,
     .dump = wr_filter_dump,
     .check = filter_check,
-    .unreferenced = filter_unreferenced,
+    .free = filter_free,
 };
 
 /* ---- birth ---- */
@@ -507,7 +494,7 @@ void wr_filter_unmake(struct wr_filter *f)
 {
     wr_assert(f->t.state == WR_LIFE_UNBORN);
     wr_assert(!f->below && !f->has_engine);
-    filter_free(f);
+    filter_free(&f->t);
 }
 
 void wr_filter_bear(struct wr_filter *f, weir_transport *below)

@@ -11,21 +11,11 @@
 #include <poll.h>
 #include <string.h>
 
-static void datagram_free_if_unused(struct wr_datagram *d)
+static void datagram_free(weir_transport *t)
 {
-    weir_loop *loop = d->t.loop;
-
-    if (!wr_life_is_unused(&d->t)) {
-        return;
-    }
-    wr_assert(d->fd < 0);
-    wr_guard_free(&loop->counting, d, sizeof(*d));
-    wr_loop_unpin(loop);
-}
-
-static void datagram_unreferenced(weir_transport *t)
-{
-    datagram_free_if_unused(wr_datagram_of(t));
+    wr_assert(wr_datagram_of(t)->fd < 0);
+    wr_guard_free(&t->loop->counting, wr_datagram_of(t),
+                  sizeof(struct wr_datagram));
 }
 
 static void datagram_lose(struct wr_datagram *d)
@@ -251,7 +241,7 @@ const struct wr_transport_ops wr_datagram_ops = {
     .get_socket = datagram_get_socket,
     .dump = wr_datagram_dump,
     .check = datagram_check,
-    .unreferenced = datagram_unreferenced,
+    .free = datagram_free,
 };
 
 struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd)

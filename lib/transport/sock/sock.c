@@ -12,22 +12,13 @@
 
 #include "weir/error.h"
 
-static void sock_free_if_unused(struct wr_sock *s)
+static void sock_free(weir_transport *t)
 {
-    weir_loop *loop = s->t.loop;
+    struct wr_sock *s = wr_sock_of(t);
 
-    if (!wr_life_is_unused(&s->t)) {
-        return;
-    }
     wr_assert(s->fd < 0);
     wr_sock_forget_names(s);
-    wr_slab_give(&loop->socks, s);
-    wr_loop_unpin(loop);
-}
-
-static void sock_unreferenced(weir_transport *t)
-{
-    sock_free_if_unused(wr_sock_of(t));
+    wr_slab_give(&t->loop->socks, s);
 }
 
 static void sock_lose(struct wr_sock *s)
@@ -371,8 +362,7 @@ static void sock_check(const weir_transport *t)
     .abort = sock_abort, .doom = wr_life_doom, .abandon = sock_abandon,        \
     .get_peername = wr_sock_get_peername,                                      \
     .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \
-    .dump = wr_sock_dump, .check = sock_check,                                 \
-    .unreferenced = sock_unreferenced
+    .dump = wr_sock_dump, .check = sock_check, .free = sock_free
 
 static const struct wr_transport_ops sock_ops = {.name = "tcp",
                                                  SOCK_OPS_FIELDS};
