@@ -217,7 +217,6 @@ static void connection_end(struct wr_connection *c)
 {
     wr_assert(c->t.state == WR_LIFE_DOOMED);
     wr_life_set_state(&c->t, WR_LIFE_ENDING);
-    wr_delivery_drop(&c->delivery);
     wr_intake_leave(&c->t);
     wr_clock_stop(&c->clock);
     connection_device(c)->stop(c);
@@ -311,7 +310,6 @@ void wr_connection_close(weir_transport *t)
     connection_check_invariants(c);
     if (t->state == WR_LIFE_OPEN) {
         wr_transport_set_end(t, WEIR_END_CLOSED);
-        wr_delivery_drop(&c->delivery);
         wr_life_set_state(t, WR_LIFE_CLOSING);
         wr_intake_leave(t);
         wr_clock_close(&c->clock);

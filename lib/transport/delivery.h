@@ -11,7 +11,8 @@
  * A delivery knows the transport and its protocol, and nothing of where the
  * bytes come from. Its owner embeds one, zeroed, says where by
  * `delivery_offset` of its table, and tells it when the protocol pauses; it is
- * shut in the change of state after which no byte may be delivered (life.h).
+ * shut, and gives up what it has, in the change of state after which no byte
+ * may be delivered (life.h).
  * When a callback fails, or bytes are lost for want of memory, the delivery
  * dooms the transport by `doom` of its table.
  */
@@ -23,7 +24,7 @@
 
 enum wr_delivery_fact {
     /* These keep bytes from going to the protocol at once. */
-    WR_DELIVERY_SHUT = 1u << 0,   /* for good; held bytes wait to be dropped */
+    WR_DELIVERY_SHUT = 1u << 0,   /* for good, and alone */
     WR_DELIVERY_PAUSED = 1u << 1, /* by pause_reading */
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
     /* The end of the stream has arrived and was not told. */
@@ -43,6 +44,8 @@ struct wr_delivery {
 static inline void wr_delivery_check_invariants(const struct wr_delivery *d)
 {
     wr_assert(!d->held_head == !(d->facts & WR_DELIVERY_HELD));
+    wr_debug_assert(!(d->facts & WR_DELIVERY_SHUT) ||
+                    !(d->facts & (WR_DELIVERY_HELD | WR_DELIVERY_END)));
     wr_debug_assert(!d->held_tail == !d->held_head);
     wr_debug_assert(!d->held_tail || !d->held_tail->next);
 }
@@ -81,20 +84,24 @@ static inline bool wr_delivery_has_end(const struct wr_delivery *d)
     return d->facts & WR_DELIVERY_END;
 }
 
-/* Nothing is shown from now on. */
+/* Gives up held bytes, of which there are some. */
+void wr_delivery_drop_held(struct wr_delivery *d);
+
+/* Nothing is shown from now on: gives up what is held, and the end that is
+ * pending. */
 static inline void wr_delivery_shut(struct wr_delivery *d)
 {
-    d->facts |= WR_DELIVERY_SHUT;
+    d->facts = (uint8_t)((d->facts & ~WR_DELIVERY_END) | WR_DELIVERY_SHUT);
+    if (WR_UNLIKELY(wr_delivery_has_held(d))) {
+        wr_delivery_drop_held(d);
+    }
 }
 
 /* Of a transport that has one. */
-static inline void wr_delivery_shut_of(weir_transport *t)
+static inline struct wr_delivery *wr_delivery_of(const weir_transport *t)
 {
-    const size_t offset = t->ops->delivery_offset;
-
-    if (offset > 0) {
-        wr_delivery_shut((struct wr_delivery *)((uintptr_t)t + offset));
-    }
+    wr_debug_assert(t->ops->delivery_offset > 0);
+    return (struct wr_delivery *)((uintptr_t)t + t->ops->delivery_offset);
 }
 
 static inline void wr_delivery_pause(struct wr_delivery *d)
@@ -174,18 +181,6 @@ void wr_delivery_show_first(weir_transport *t, struct wr_delivery *d);
 
 /* Shows held bytes as far as the protocol takes them. */
 void wr_delivery_show_held(weir_transport *t, struct wr_delivery *d);
-
-/* Gives up held bytes, of which there are some. */
-void wr_delivery_drop_held(struct wr_delivery *d);
-
-/* Gives up what is held, and the end that is pending. */
-static inline void wr_delivery_drop(struct wr_delivery *d)
-{
-    if (WR_UNLIKELY(wr_delivery_has_held(d))) {
-        wr_delivery_drop_held(d);
-    }
-    d->facts &= (uint8_t)~WR_DELIVERY_END;
-}
 
 /* The end of the stream has arrived; once. */
 static inline void wr_delivery_end(struct wr_delivery *d)

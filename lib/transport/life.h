@@ -44,8 +44,9 @@ static inline void wr_life_set_state(weir_transport *t,
     wr_assert(state < WR_LIFE_STATES);
     wr_assert(allowed[state] >> t->state & 1u);
     t->state = state;
-    if (state == WR_LIFE_CLOSING || state == WR_LIFE_DOOMED) {
-        wr_delivery_shut_of(t);
+    if ((state == WR_LIFE_CLOSING || state == WR_LIFE_DOOMED) &&
+        t->ops->delivery_offset > 0) {
+        wr_delivery_shut(wr_delivery_of(t));
     }
     if (t->ops->outbox == NULL) {
         return;

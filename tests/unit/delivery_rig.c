@@ -177,7 +177,6 @@ void setup(const struct weir_protocol *protocol)
 void teardown(void)
 {
     wr_delivery_shut(&delivery);
-    wr_delivery_drop(&delivery);
     wr_delivery_check_invariants(&delivery);
     cr_assert(!is_lent);
     expect_eq(account.held_bytes, 0);

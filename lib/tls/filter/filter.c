@@ -94,7 +94,6 @@ static void filter_end(struct wr_filter *f)
     wr_life_set_state(&f->t, WR_LIFE_ENDING);
     f->ending_ns = weir_loop_get_time(f->t.loop);
     f->t.has_dropped |= !wr_sendq_is_empty(&f->outbox.queue);
-    wr_delivery_drop(&f->delivery);
     wr_filter_drop_input(f);
     wr_intake_leave(&f->t);
     wr_list_remove(&f->wait_link);
@@ -116,9 +115,8 @@ static void filter_end(struct wr_filter *f)
 /* Bytes that were written are sent, and none delivered any more. */
 static void filter_begin_close(struct wr_filter *f)
 {
-    wr_delivery_drop(&f->delivery);
-    wr_intake_leave(&f->t);
     wr_life_set_state(&f->t, WR_LIFE_CLOSING);
+    wr_intake_leave(&f->t);
     f->closing_ns = weir_loop_get_time(f->t.loop);
     wr_filter_time_state(f);
     wr_filter_seal_later(f);

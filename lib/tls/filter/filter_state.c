@@ -165,8 +165,6 @@ static void filter_state_check_received(const struct wr_filter *f)
     wr_assert(!f->input_tail || !f->input_tail->next);
     wr_delivery_check_invariants(&f->delivery);
     wr_assert(wr_delivery_is_shut(&f->delivery) == (f->t.state > WR_LIFE_OPEN));
-    wr_assert(!wr_delivery_has_held(&f->delivery) ||
-              f->t.state == WR_LIFE_OPEN || f->t.state == WR_LIFE_DOOMED);
     wr_assert(!f->head_is_fed || f->input_head);
     /* The engine's input lies under the first lease, or is lent. */
     wr_assert(!f->has_engine || f->lent || f->head_is_fed ||

@@ -80,7 +80,6 @@ static void sock_end(struct wr_sock *s)
     if (WR_UNLIKELY(s->t.has_dropped || !wr_sendq_is_empty(&s->outbox.queue))) {
         sock_reset_on_close(s);
     }
-    wr_delivery_drop(&s->delivery);
     wr_sock_times_stop(s);
     wr_sock_end_recv(s);
     if (WR_UNLIKELY(s->sends_file)) {
@@ -260,7 +259,6 @@ static void sock_close(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
-    wr_delivery_drop(&s->delivery);
     wr_life_set_state(&s->t, WR_LIFE_CLOSING);
     if (s->times) {
         wr_clock_close(&s->times->clock);

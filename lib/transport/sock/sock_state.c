@@ -90,7 +90,6 @@ static void sock_state_check_life(const struct wr_sock *s)
         wr_assert(!wr_sock_has_unsent(s));
         break;
     case WR_LIFE_ENDING:
-        wr_assert(!wr_delivery_has_held(&s->delivery));
         wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
         break;
     case WR_LIFE_LOST:
@@ -134,10 +133,6 @@ static void sock_state_check_kept(const struct wr_sock *s)
 {
     wr_delivery_check_invariants(&s->delivery);
     wr_assert(wr_delivery_is_shut(&s->delivery) == (s->t.state > WR_LIFE_OPEN));
-    if (wr_delivery_has_held(&s->delivery) ||
-        wr_delivery_has_end(&s->delivery)) {
-        wr_assert(s->t.state == WR_LIFE_OPEN || s->t.state == WR_LIFE_DOOMED);
-    }
     if (s->into) {
         wr_assert(s->into->buf || s->into->len == 0);
         wr_assert(s->into->len == 0 || !s->recv_op.in_flight);
