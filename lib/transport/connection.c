@@ -308,12 +308,9 @@ void wr_connection_close(weir_transport *t)
     struct wr_connection *c = wr_connection_of(t);
 
     connection_check_invariants(c);
-    if (t->state == WR_LIFE_OPEN) {
-        wr_transport_set_end(t, WEIR_END_CLOSED);
-        wr_life_set_state(t, WR_LIFE_CLOSING);
+    if (wr_life_close(t)) {
         wr_intake_leave(t);
         wr_clock_close(&c->clock);
-        wr_connection_push(c);
     }
 }
 

@@ -121,7 +121,6 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
 /* ---- the entries of a table ---- */
 
 bool wr_connection_is_reading(const weir_transport *t);
-bool wr_connection_is_closing(const weir_transport *t);
 struct weir_depth wr_connection_get_depth(const weir_transport *t);
 const struct wr_sendq *wr_connection_get_unoffered(const weir_transport *t);
 void wr_connection_get_handover(const weir_transport *t,
@@ -148,8 +147,7 @@ extern const struct wr_outbox_ops wr_connection_outbox_ops;
 #define WR_CONNECTION_OPS                                                      \
     .protocol_kinds = WR_PROTOCOL_STREAMS,                                     \
     .delivery_offset = offsetof(struct wr_connection, delivery),               \
-    .outbox = &wr_connection_outbox_ops,                                       \
-    .is_closing = wr_connection_is_closing,                                    \
+    .outbox = &wr_connection_outbox_ops, .is_closing = wr_life_is_closing,     \
     .set_timeouts = wr_connection_set_timeouts,                                \
     .set_protocol = wr_connection_set_protocol, .close = wr_connection_close,  \
     .abort = wr_connection_abort, .doom = wr_life_doom,                        \

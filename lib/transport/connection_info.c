@@ -14,12 +14,6 @@ bool wr_connection_is_reading(const weir_transport *t)
            !c->eof_seen && t->error == 0;
 }
 
-bool wr_connection_is_closing(const weir_transport *t)
-{
-    wr_assert(t->ops->device);
-    return t->state != WR_LIFE_OPEN || t->error != 0;
-}
-
 struct weir_depth wr_connection_get_depth(const weir_transport *t)
 {
     const struct wr_connection *c = wr_connection_of(t);
@@ -49,6 +43,7 @@ bool wr_connection_has_unread(const weir_transport *t)
 {
     const struct wr_connection *c = wr_connection_of(t);
 
+    wr_assert(t->ops->is_reading);
     return t->state == WR_LIFE_OPEN && (wr_delivery_has_held(&c->delivery) ||
                                         t->ops->device->has_arrived(c));
 }

@@ -15,6 +15,12 @@ const char *wr_life_state_name(const weir_transport *t)
     return names[t->state];
 }
 
+bool wr_life_is_closing(const weir_transport *t)
+{
+    wr_assert(t->state < WR_LIFE_STATES);
+    return t->state != WR_LIFE_OPEN || t->error != 0;
+}
+
 void wr_life_doom(weir_transport *t)
 {
     wr_assert(t->state != WR_LIFE_UNBORN);

@@ -61,6 +61,9 @@ static inline void wr_life_set_state(weir_transport *t,
     }
 }
 
+/* `is_closing` of a table: it is not open, or broken. */
+bool wr_life_is_closing(const weir_transport *t);
+
 /* For weir_loop_dump(). */
 const char *wr_life_state_name(const weir_transport *t);
 
@@ -94,6 +97,18 @@ static inline void wr_life_lose(weir_transport *t)
 static inline void wr_life_push_step(weir_transport *t)
 {
     wr_ready_push(&t->loop->ready, &t->step);
+}
+
+/* The program closes it. False: there is nothing to close. */
+WEIR_MUST_USE static inline bool wr_life_close(weir_transport *t)
+{
+    if (t->state != WR_LIFE_OPEN) {
+        return false;
+    }
+    wr_transport_set_end(t, WEIR_END_CLOSED);
+    wr_life_set_state(t, WR_LIFE_CLOSING);
+    wr_life_push_step(t);
+    return true;
 }
 
 /* True once its end is decided. */

@@ -115,11 +115,19 @@ static void filter_end(struct wr_filter *f)
 /* Bytes that were written are sent, and none delivered any more. */
 static void filter_begin_close(struct wr_filter *f)
 {
-    wr_life_set_state(&f->t, WR_LIFE_CLOSING);
+    wr_assert(f->t.state == WR_LIFE_CLOSING);
     wr_intake_leave(&f->t);
     f->closing_ns = weir_loop_get_time(f->t.loop);
     wr_filter_time_state(f);
     wr_filter_seal_later(f);
+}
+
+/* The peer is cut off. */
+static void filter_close_cut(struct wr_filter *f)
+{
+    wr_assert(f->is_cut);
+    wr_life_set_state(&f->t, WR_LIFE_CLOSING);
+    filter_begin_close(f);
 }
 
 /* All is sent: waits for the peer's close_notify. */
@@ -245,7 +253,7 @@ static void filter_advance(struct wr_filter *f)
             wr_filter_drop_broken_queue(f);
             break;
         case WR_FILTER_CLOSE:
-            filter_begin_close(f);
+            filter_close_cut(f);
             break;
         case WR_FILTER_LINGER:
             filter_linger(f);
@@ -381,12 +389,9 @@ static void filter_close(weir_transport *t)
     if (f->t.state == WR_LIFE_HANDSHAKING) {
         filter_abort(t);
     }
-    if (f->t.state != WR_LIFE_OPEN) {
-        return;
+    if (wr_life_close(t)) {
+        filter_begin_close(f);
     }
-    wr_transport_set_end(t, WEIR_END_CLOSED);
-    filter_begin_close(f);
-    wr_life_push_step(&f->t);
 }
 
 static void filter_abandon(weir_transport *t)

@@ -125,11 +125,9 @@ static void datagram_close(weir_transport *t)
     struct wr_datagram *d = wr_datagram_of(t);
 
     wr_datagram_check_invariants(d);
-    if (d->t.state != WR_LIFE_OPEN) {
+    if (!wr_life_close(t)) {
         return;
     }
-    wr_transport_set_end(t, WEIR_END_CLOSED);
-    wr_life_set_state(&d->t, WR_LIFE_CLOSING);
     wr_datagram_drop_kept(d);
     wr_datagram_end_recv(d);
     if (d->close_timeout_ns > 0) {
@@ -137,7 +135,6 @@ static void datagram_close(weir_transport *t)
             &t->loop->wheel, &d->close_timer,
             wr_add_sat(weir_loop_get_time(t->loop), d->close_timeout_ns));
     }
-    wr_life_push_step(&d->t);
 }
 
 static void datagram_abort(weir_transport *t)

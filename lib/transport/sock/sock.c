@@ -255,16 +255,13 @@ static void sock_close(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_debug_check(s);
-    if (s->t.state != WR_LIFE_OPEN) {
+    if (!wr_life_close(t)) {
         return;
     }
-    wr_transport_set_end(t, WEIR_END_CLOSED);
-    wr_life_set_state(&s->t, WR_LIFE_CLOSING);
     if (s->times) {
         wr_clock_close(&s->times->clock);
     }
     wr_sock_recv_stop(s); /* a cancel leaves with the last send */
-    wr_life_push_step(&s->t);
     wr_sock_debug_check(s);
 }
 
@@ -306,11 +303,6 @@ static bool sock_is_reading(const weir_transport *t)
     return wr_sock_is_reading(wr_sock_of(t));
 }
 
-static bool sock_is_closing(const weir_transport *t)
-{
-    return t->state != WR_LIFE_OPEN || t->error != 0;
-}
-
 static struct weir_depth sock_get_depth(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
@@ -350,7 +342,7 @@ static void sock_check(const weir_transport *t)
     .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
     .write_eof = wr_sock_write_eof, .pause_reading = wr_sock_pause_reading,    \
     .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
-    .is_closing = sock_is_closing, .get_depth = sock_get_depth,                \
+    .is_closing = wr_life_is_closing, .get_depth = sock_get_depth,             \
     .get_unoffered = wr_sock_get_unoffered, .has_unread = sock_has_unread,     \
     .has_taken_all = sock_has_taken_all, .get_handover = wr_sock_get_handover, \
     .limits_changed = wr_outbox_limits_changed,                                \
