@@ -31,7 +31,7 @@ static void connection_check_invariants(const struct wr_connection *c)
     wr_delivery_check_invariants(&c->delivery);
     wr_assert(wr_delivery_is_shut(&c->delivery) == (t->state > WR_LIFE_OPEN));
     wr_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
-    wr_assert(!c->end_sent || !wr_connection_has_unsent(c));
+    wr_assert(!c->end_sent || !wr_outbox_has_unsent(&c->outbox));
     wr_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));
     wr_assert(t->state < WR_LIFE_ENDING || !wr_timer_is_armed(&c->clock.timer));
     connection_device(c)->check(c);
@@ -192,7 +192,7 @@ static void connection_look(struct wr_connection *c)
     if (t->error) {
         connection_break_outbox(c);
     } else if (!c->end_sent && wr_outbox_is_ending(&c->outbox) &&
-               !wr_connection_has_unsent(c)) {
+               !wr_outbox_has_unsent(&c->outbox)) {
         c->end_sent = true;
         connection_time_changed(c);
         if (device->shut) {
@@ -399,14 +399,6 @@ void wr_connection_fed(weir_transport *t, enum wr_demand_state queue)
 {
     wr_assert(queue != WR_DEMAND_IDLE && t->step.run == connection_step);
     wr_life_push_step(t);
-}
-
-void wr_connection_abandon(weir_transport *t)
-{
-    wr_assert(t->ops->device && t->state < WR_LIFE_LOST);
-    if (wr_connection_of(t)->outbox.sender) {
-        wr_sender_abandon(wr_connection_of(t)->outbox.sender);
-    }
 }
 
 static void connection_queued(weir_transport *t, size_t len)

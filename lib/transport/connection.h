@@ -95,12 +95,6 @@ static inline bool wr_connection_wants(const struct wr_connection *c)
            !c->eof_seen && c->t.error == 0;
 }
 
-/* True when bytes or a file wait to be sent. */
-static inline bool wr_connection_has_unsent(const struct wr_connection *c)
-{
-    return !wr_sendq_is_empty(&c->outbox.queue) || c->outbox.sender;
-}
-
 /* Credit for what comes next; 0: it waits for that. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
@@ -137,7 +131,6 @@ int wr_connection_set_protocol(weir_transport *t,
                                const struct weir_buf *initial, size_t count);
 void wr_connection_close(weir_transport *t);
 void wr_connection_abort(weir_transport *t);
-void wr_connection_abandon(weir_transport *t);
 void wr_connection_dump(const weir_transport *t, FILE *out);
 void wr_connection_check(const weir_transport *t);
 void wr_connection_free(weir_transport *t);
@@ -163,11 +156,6 @@ extern const struct wr_outbox_ops wr_connection_outbox_ops;
     .set_read_limit = wr_intake_set_limit
 
 /* Of those that send. */
-#define WR_CONNECTION_WRITE_OPS                                                \
-    .can_write_eof = true, .write = wr_outbox_write,                           \
-    .writelines = wr_outbox_writelines, .write_ref = wr_outbox_write_ref,      \
-    .write_lease = wr_outbox_write_lease, .sendfile = wr_outbox_sendfile,      \
-    .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
-    .limits_changed = wr_outbox_limits_changed
+#define WR_CONNECTION_WRITE_OPS .write = wr_outbox_write, WR_OUTBOX_OPS
 
 #endif

@@ -281,6 +281,16 @@ void wr_outbox_cancel_sendfile(weir_transport *t)
     }
 }
 
+void wr_outbox_abandon(weir_transport *t)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+
+    wr_assert(t->state < WR_LIFE_LOST);
+    if (o->sender) {
+        wr_sender_abandon(o->sender);
+    }
+}
+
 /* ---- what leaves ---- */
 
 void wr_outbox_consume(weir_transport *t, uint64_t bytes)

@@ -104,6 +104,12 @@ static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
     return o->queue.bytes + o->passed_bytes;
 }
 
+/* True when bytes or a file wait to be sent. */
+static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
+{
+    return !wr_sendq_is_empty(&o->queue) || o->sender;
+}
+
 /* True when @len more bytes may be written behind @depth, as is mostly so. */
 static inline bool wr_outbox_has_room(const weir_transport *t,
                                       const struct wr_outbox *o, uint64_t depth,
@@ -156,6 +162,16 @@ int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf);
 int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file);
 void wr_outbox_cancel_sendfile(weir_transport *t);
 void wr_outbox_limits_changed(weir_transport *t);
+/* The ring broke: a read of a file ends now. Part of `abandon`. */
+void wr_outbox_abandon(weir_transport *t);
+
+/* Of all that have an outbox; `write` may be one that is shorter. */
+#define WR_OUTBOX_OPS                                                          \
+    .can_write_eof = true, .writelines = wr_outbox_writelines,                 \
+    .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \
+    .sendfile = wr_outbox_sendfile,                                            \
+    .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
+    .limits_changed = wr_outbox_limits_changed
 
 /* For the sender. */
 void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk,

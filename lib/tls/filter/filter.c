@@ -399,9 +399,7 @@ static void filter_abandon(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     weir_transport_ref(t);
-    if (f->outbox.sender) {
-        wr_sender_abandon(f->outbox.sender);
-    }
+    wr_outbox_abandon(t);
     if (!f->below_lost) {
         f->below->ops->abandon(f->below);
     }
@@ -423,17 +421,12 @@ static void filter_check(const weir_transport *t)
 static const struct wr_transport_ops filter_ops = {
     .name = "tls",
     .protocol_kinds = WR_PROTOCOL_STREAMS,
-    .can_write_eof = true,
     .fed = filter_fed,
     .delivery_offset = offsetof(struct wr_filter, delivery),
     .outbox = &wr_filter_outbox_ops,
     .write = wr_outbox_write,
-    .writelines = wr_outbox_writelines,
-    .write_ref = wr_outbox_write_ref,
-    .write_lease = wr_outbox_write_lease,
+    WR_OUTBOX_OPS,
     .write_eof = wr_filter_write_eof,
-    .sendfile = wr_outbox_sendfile,
-    .cancel_sendfile = wr_outbox_cancel_sendfile,
     .pause_reading = wr_filter_pause_reading,
     .resume_reading = wr_filter_resume_reading,
     .is_reading = wr_filter_tells_reading,
@@ -444,7 +437,6 @@ static const struct wr_transport_ops filter_ops = {
     .get_handover = wr_filter_get_handover,
     .has_unread = wr_filter_has_unread,
     .has_taken_all = wr_filter_has_taken_all,
-    .limits_changed = wr_outbox_limits_changed,
     .set_read_limit = wr_filter_set_read_limit,
     .set_timeouts = wr_filter_set_timeouts,
     .set_protocol = wr_filter_set_protocol,

@@ -59,8 +59,7 @@ struct filter_record {
 static void filter_write_go_on(struct wr_filter *f)
 {
     if (!wr_life_is_over(&f->t) &&
-        (f->t.notify_depth >= 0 || f->outbox.sender ||
-         !wr_sendq_is_empty(&f->outbox.queue))) {
+        (f->t.notify_depth >= 0 || wr_outbox_has_unsent(&f->outbox))) {
         wr_filter_seal_later(f);
     }
     if (WR_UNLIKELY(f->t.state == WR_LIFE_CLOSING &&

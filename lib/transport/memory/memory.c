@@ -116,7 +116,7 @@ static void memory_shut(struct wr_connection *c)
 {
     struct wr_memory *other = memory_of(c)->other;
 
-    wr_assert(!wr_connection_has_unsent(c));
+    wr_assert(!wr_outbox_has_unsent(&c->outbox));
     if (other) {
         wr_connection_received_end(&other->c);
     }
@@ -125,7 +125,8 @@ static void memory_shut(struct wr_connection *c)
 static int memory_look(const struct wr_connection *c)
 {
     wr_assert(c->t.error == 0);
-    return !memory_of(c)->other && wr_connection_has_unsent(c) ? -EPIPE : 0;
+    return !memory_of(c)->other && wr_outbox_has_unsent(&c->outbox) ? -EPIPE
+                                                                    : 0;
 }
 
 static void memory_stop(struct wr_connection *c)
@@ -204,7 +205,7 @@ static const struct wr_transport_ops memory_ops = {
     .get_handover = wr_connection_get_handover,
     .has_taken_all = memory_has_taken_all,
     .fed = wr_connection_fed,
-    .abandon = wr_connection_abandon,
+    .abandon = wr_outbox_abandon,
     WR_CONNECTION_OPS,
     WR_CONNECTION_READ_OPS,
     WR_CONNECTION_WRITE_OPS,

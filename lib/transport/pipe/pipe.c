@@ -122,7 +122,7 @@ static void pipe_abandon(weir_transport *t)
 {
     struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));
 
-    wr_connection_abandon(t);
+    wr_outbox_abandon(t);
     wr_op_abandon(&t->loop->uring, &p->op);
     wr_op_abandon(&t->loop->uring, &p->watch_op);
 }

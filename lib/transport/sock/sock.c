@@ -289,9 +289,7 @@ static void sock_abandon(weir_transport *t)
     struct wr_uring *uring = &t->loop->uring;
 
     weir_transport_ref(t); /* the last of them may lose it */
-    if (s->sends_file) {
-        wr_sender_abandon(s->outbox.sender);
-    }
+    wr_outbox_abandon(t);
     wr_op_abandon(uring, &s->send_op);
     wr_op_abandon(uring, &s->recv_op);
     wr_op_abandon(uring, &s->poll_op);
@@ -334,18 +332,14 @@ static void sock_check(const weir_transport *t)
 
 /* Fields of a table that all stream sockets have alike. */
 #define SOCK_OPS_FIELDS                                                        \
-    .protocol_kinds = WR_PROTOCOL_STREAMS, .can_write_eof = true,              \
+    .protocol_kinds = WR_PROTOCOL_STREAMS,                                     \
     .delivery_offset = offsetof(struct wr_sock, delivery),                     \
-    .write = wr_sock_write, .writelines = wr_outbox_writelines,                \
-    .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \
-    .outbox = &wr_sock_outbox_ops, .sendfile = wr_outbox_sendfile,             \
-    .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
+    .outbox = &wr_sock_outbox_ops, .write = wr_sock_write, WR_OUTBOX_OPS,      \
     .write_eof = wr_sock_write_eof, .pause_reading = wr_sock_pause_reading,    \
     .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
     .is_closing = wr_life_is_closing, .get_depth = sock_get_depth,             \
     .get_unoffered = wr_sock_get_unoffered, .has_unread = sock_has_unread,     \
     .has_taken_all = sock_has_taken_all, .get_handover = wr_sock_get_handover, \
-    .limits_changed = wr_outbox_limits_changed,                                \
     .set_read_limit = wr_sock_set_read_limit, .fed = sock_fed,                 \
     .set_timeouts = wr_sock_set_timeouts,                                      \
     .set_protocol = wr_sock_set_protocol, .close = sock_close,                 \
