@@ -154,16 +154,6 @@ void wr_connection_free(weir_transport *t)
                   t->ops->device->size);
 }
 
-/* True when the protocol must be told that nothing it wrote is left: who reads
- * no more while it may not write would wait for ever. */
-static bool connection_awaits_drop(const struct wr_connection *c)
-{
-    wr_assert(c->t.error);
-    return c->t.state == WR_LIFE_OPEN && c->t.notify_depth >= 0 &&
-           (wr_delivery_is_paused(&c->delivery) || c->t.held_back ||
-            c->t.flushed);
-}
-
 /* Nothing that waits can be sent; a file ends before, and counts its bytes. */
 static void connection_break_outbox(struct wr_connection *c)
 {
@@ -173,9 +163,7 @@ static void connection_break_outbox(struct wr_connection *c)
     }
     if (!c->outbox.sender && !connection_device(c)->is_in_flight(c)) {
         wr_outbox_drop(&c->t);
-        if (connection_awaits_drop(c)) {
-            wr_transport_notify(&c->t, 0);
-        }
+        wr_intake_tell_drop(&c->t);
     }
 }
 
@@ -354,22 +342,6 @@ void wr_connection_resume_reading(weir_transport *t)
         connection_time_changed(c);
         wr_connection_push(c);
     }
-}
-
-int wr_connection_set_protocol(weir_transport *t,
-                               const struct weir_protocol_binding *binding,
-                               const struct weir_buf *initial, size_t count)
-{
-    struct wr_connection *c = wr_connection_of(t);
-
-    connection_check_invariants(c);
-    wr_require(t->state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
-    wr_require(t->ops->is_reading || count == 0, -EINVAL);
-    const int err =
-        wr_delivery_set_protocol(t, &c->delivery, binding, initial, count);
-    wr_require(err >= 0, err);
-    wr_intake_look_anew(t);
-    return 0;
 }
 
 /* A close waits until all is sent, and lingers no longer. */

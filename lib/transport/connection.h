@@ -126,9 +126,6 @@ void wr_connection_resume_reading(weir_transport *t);
 void wr_connection_fed(weir_transport *t, enum wr_demand_state queue);
 int wr_connection_set_timeouts(weir_transport *t,
                                const struct weir_timeouts *timeouts);
-int wr_connection_set_protocol(weir_transport *t,
-                               const struct weir_protocol_binding *binding,
-                               const struct weir_buf *initial, size_t count);
 void wr_connection_close(weir_transport *t);
 void wr_connection_abort(weir_transport *t);
 void wr_connection_dump(const weir_transport *t, FILE *out);
@@ -142,7 +139,7 @@ extern const struct wr_outbox_ops wr_connection_outbox_ops;
     .delivery_offset = offsetof(struct wr_connection, delivery),               \
     .outbox = &wr_connection_outbox_ops, .is_closing = wr_life_is_closing,     \
     .set_timeouts = wr_connection_set_timeouts,                                \
-    .set_protocol = wr_connection_set_protocol, .close = wr_connection_close,  \
+    .set_protocol = wr_intake_set_protocol, .close = wr_connection_close,      \
     .abort = wr_connection_abort, .doom = wr_life_doom,                        \
     .dump = wr_connection_dump, .check = wr_connection_check,                  \
     .free = wr_connection_free

@@ -127,12 +127,36 @@ void wr_intake_seek_credit(weir_transport *t)
     }
 }
 
+int wr_intake_set_protocol(weir_transport *t,
+                           const struct weir_protocol_binding *binding,
+                           const struct weir_buf *initial, size_t count)
+{
+    wr_assert(t->ops->set_protocol);
+    wr_require(!wr_life_is_closing(t), -ESHUTDOWN);
+    wr_require(t->ops->is_reading || count == 0, -EINVAL);
+    const int err =
+        wr_delivery_set_protocol(t, wr_delivery_of(t), binding, initial, count);
+    wr_require(err == 0, err);
+    wr_intake_look_anew(t);
+    return 0;
+}
+
 void wr_intake_set_limit(weir_transport *t, uint64_t bytes)
 {
     wr_assert(bytes >= WR_CREDIT_MIN);
     t->demand.account.limit_bytes = bytes;
     if (t->state != WR_LIFE_LOST) {
         wr_intake_seek_credit(t);
+    }
+}
+
+/* ---- broken connections ---- */
+
+void wr_intake_tell_drop(weir_transport *t)
+{
+    wr_assert(wr_sendq_is_empty(&wr_outbox_of(t)->queue));
+    if (wr_intake_awaits_drop(t)) {
+        wr_transport_notify(t, 0);
     }
 }
 

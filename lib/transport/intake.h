@@ -129,8 +129,29 @@ void wr_intake_look_anew(weir_transport *t);
 /* Leases were given back, or a limit was changed: credit may have waited for
  * that. Of a connection that is not lost. */
 void wr_intake_seek_credit(weir_transport *t);
+/* `set_protocol` of a table, with a delivery: another protocol may receive
+ * without credit. */
+int wr_intake_set_protocol(weir_transport *t,
+                           const struct weir_protocol_binding *binding,
+                           const struct weir_buf *initial, size_t count);
 /* `set_read_limit` of a table. */
 void wr_intake_set_limit(weir_transport *t, uint64_t bytes);
+
+/* ---- broken connections ---- */
+
+/* True when the protocol must be told that nothing it wrote is left: who reads
+ * no more, or gives no bytes back, while it may not write would wait for ever,
+ * and so would the bytes that are kept for it. */
+WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
+{
+    wr_assert(t->error);
+    return t->state == WR_LIFE_OPEN && t->notify_depth >= 0 &&
+           (wr_delivery_is_paused(wr_delivery_of(t)) || wr_intake_waits(t) ||
+            t->flushed);
+}
+
+/* The outbox was dropped: tells the protocol, if it may wait for that. */
+void wr_intake_tell_drop(weir_transport *t);
 
 /* ---- rests ---- */
 

@@ -95,12 +95,15 @@ static uint8_t byte;
 static struct wr_sock_into into;
 static struct wr_sock_times times;
 static struct wr_sock sock;
+static const struct wr_transport_ops ops = {
+    .delivery_offset = offsetof(struct wr_sock, delivery)};
 
 static void arrange(enum wr_life_state state, unsigned facts)
 {
     into = (struct wr_sock_into){.buf = &byte, .len = 1};
     times.clock.limits.linger_ns = facts & LINGERS ? 1 : 0;
     memset(&sock, 0, sizeof(sock));
+    sock.t.ops = &ops;
     sock.t.state = state;
     sock.fd = -1; /* nothing is left in the kernel */
     sock.t.error = facts & FAILED ? -ECONNRESET : 0;

@@ -78,9 +78,5 @@ int wr_filter_set_protocol(weir_transport *t,
     wr_require(wr_filter_is_usable(f) && t->error == 0 && !f->below_lost,
                -ESHUTDOWN);
     wr_require(f->t.state == WR_LIFE_OPEN, -EBUSY);
-    int err =
-        wr_delivery_set_protocol(t, &f->delivery, binding, initial, count);
-    wr_require(err == 0, err);
-    wr_intake_look_anew(t); /* this one may need no credit */
-    return 0;
+    return wr_intake_set_protocol(t, binding, initial, count);
 }

@@ -300,16 +300,6 @@ static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
            f->below->error != 0 && wr_filter_may_open(f);
 }
 
-/* Of a connection that broke: true when the protocol must be told that nothing
- * it wrote is left; see wr_sock_awaits_drop(). */
-static inline bool wr_filter_awaits_drop(const struct wr_filter *f)
-{
-    return f->t.state == WR_LIFE_OPEN &&
-           (wr_delivery_is_paused(&f->delivery) || wr_intake_waits(&f->t) ||
-            f->t.flushed) &&
-           f->t.notify_depth >= 0;
-}
-
 /* True when the protocol may be called with received bytes. */
 static inline bool wr_filter_is_reading(const struct wr_filter *f)
 {

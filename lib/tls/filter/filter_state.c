@@ -52,7 +52,8 @@ static bool filter_state_may_close(const struct wr_filter *f)
 static bool filter_state_may_drop_queue(const struct wr_filter *f)
 {
     return f->t.error && !f->outbox.sender &&
-           (!wr_sendq_is_empty(&f->outbox.queue) || wr_filter_awaits_drop(f));
+           (!wr_sendq_is_empty(&f->outbox.queue) ||
+            wr_intake_awaits_drop(&f->t));
 }
 
 static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)

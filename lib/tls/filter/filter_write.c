@@ -306,9 +306,7 @@ void wr_filter_drop_broken_queue(struct wr_filter *f)
 {
     wr_assert(f->t.error && f->unsent_bytes == 0);
     wr_outbox_drop(&f->t);
-    if (wr_filter_awaits_drop(f)) {
-        wr_transport_notify(&f->t, 0);
-    }
+    wr_intake_tell_drop(&f->t);
 }
 
 void wr_filter_lose_below(struct wr_filter *f)

@@ -342,7 +342,7 @@ static void sock_check(const weir_transport *t)
     .has_taken_all = sock_has_taken_all, .get_handover = wr_sock_get_handover, \
     .set_read_limit = wr_sock_set_read_limit, .fed = sock_fed,                 \
     .set_timeouts = wr_sock_set_timeouts,                                      \
-    .set_protocol = wr_sock_set_protocol, .close = sock_close,                 \
+    .set_protocol = wr_intake_set_protocol, .close = sock_close,               \
     .abort = sock_abort, .doom = wr_life_doom, .abandon = sock_abandon,        \
     .get_peername = wr_sock_get_peername,                                      \
     .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \

@@ -181,27 +181,6 @@ void wr_sock_confirm_eof(struct wr_sock *s)
     }
 }
 
-int wr_sock_set_protocol(weir_transport *t,
-                         const struct weir_protocol_binding *binding,
-                         const struct weir_buf *initial, size_t count)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_sock_check_invariants(s);
-    wr_require(s->t.state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
-    int err =
-        wr_delivery_set_protocol(t, &s->delivery, binding, initial, count);
-    wr_require(err == 0, err);
-    if (wr_delivery_has_held(&s->delivery)) {
-        wr_life_push_step(&s->t);
-    }
-    if (!s->recv_op.in_flight) {
-        wr_intake_look_anew(t); /* it may receive without credit */
-    }
-    wr_sock_check_invariants(s);
-    return 0;
-}
-
 void wr_sock_return_into(struct wr_sock *s)
 {
     wr_assert(!s->recv_op.in_flight);

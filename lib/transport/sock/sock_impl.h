@@ -222,9 +222,6 @@ void wr_sock_deliver_held(struct wr_sock *s);
 void wr_sock_return_into(struct wr_sock *s);
 /* Gives lent memory back, whatever was received into it, and frees `into`. */
 void wr_sock_free_into(struct wr_sock *s);
-int wr_sock_set_protocol(weir_transport *t,
-                         const struct weir_protocol_binding *binding,
-                         const struct weir_buf *initial, size_t count);
 
 /* sock_time.c */
 /* The limits, and how the protocol stands. */
@@ -389,16 +386,6 @@ static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 {
     return s->eof_seen || s->recv_failed ||
            (wr_delivery_is_paused(&s->delivery) && wr_sys_inq(s->fd) <= 0);
-}
-
-/* Of a broken connection: true when the protocol must be told that its send
- * queue is empty: who reads no more, or gives no bytes back, while it may not
- * write would wait for ever, and so would the bytes that are kept for it. */
-static inline bool wr_sock_awaits_drop(const struct wr_sock *s)
-{
-    return s->t.state == WR_LIFE_OPEN && s->t.notify_depth >= 0 &&
-           (wr_delivery_is_paused(&s->delivery) || s->t.held_back ||
-            s->t.flushed);
 }
 
 /* Of a socket that has left the state OPEN: the receive ends, or lingers on. */

@@ -407,7 +407,5 @@ void wr_sock_drop_broken_queue(struct wr_sock *s)
     if (WR_UNLIKELY(s->sends_file)) {
         wr_sender_break(s->outbox.sender);
     }
-    if (wr_sock_awaits_drop(s)) {
-        wr_transport_notify(&s->t, s->outbox.queue.bytes);
-    }
+    wr_intake_tell_drop(&s->t);
 }

@@ -12,9 +12,9 @@
 /* On a broken connection: is the queue of no use, and free to be dropped? */
 static bool sock_state_may_drop_queue(const struct wr_sock *s)
 {
-    return !s->send_op.in_flight &&
-           (!wr_sendq_is_empty(&s->outbox.queue) ||
-            wr_sender_is_active(s->outbox.sender) || wr_sock_awaits_drop(s));
+    return !s->send_op.in_flight && (!wr_sendq_is_empty(&s->outbox.queue) ||
+                                     wr_sender_is_active(s->outbox.sender) ||
+                                     wr_intake_awaits_drop(&s->t));
 }
 
 /* On a broken connection: was all delivered that arrived before it broke? */
