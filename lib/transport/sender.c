@@ -69,8 +69,9 @@ static void sender_finish(struct wr_sender *f, int err)
     wr_ready_push(&f->t->loop->ready, &f->ready);
 }
 
-void wr_sender_tell(struct wr_sender *f)
+static void sender_ready(struct wr_ready *ready)
 {
+    struct wr_sender *f = wr_container_of(ready, struct wr_sender, ready);
     weir_transport *t = f->t;
     const struct wr_sender_ops *ops = f->ops;
     weir_sendfile_done_fn *done = f->file.done;
@@ -80,7 +81,7 @@ void wr_sender_tell(struct wr_sender *f)
 
     wr_assert(f->state == WR_SENDER_DONE);
     wr_assert(!f->chunk && !f->read_op.in_flight);
-    wr_ready_cancel(&f->ready);
+    wr_assert(!wr_ready_is_pending(ready));
     ops->ended(t, err);
     wr_free(&t->loop->counting, f, sizeof(*f));
     done(arg, t, err, sent);
@@ -88,12 +89,6 @@ void wr_sender_tell(struct wr_sender *f)
         ops->told(t);
     }
     wr_loop_end_if_forked(t->loop);
-}
-
-static void sender_ready(struct wr_ready *ready)
-{
-    wr_assert(!wr_ready_is_pending(ready));
-    wr_sender_tell(wr_container_of(ready, struct wr_sender, ready));
 }
 
 /* ---- reading ---- */

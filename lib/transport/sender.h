@@ -122,9 +122,6 @@ void wr_sender_break(struct wr_sender *f);
 /* The ring broke, and the connection with it. */
 void wr_sender_abandon(struct wr_sender *f);
 
-/* The program is told of the end now, of a connection that is lost. */
-void wr_sender_tell(struct wr_sender *f);
-
 /* Holds wherever code of the user may run; pure. */
 void wr_sender_check_invariants(const struct wr_sender *f);
 /* Holds besides between two turns, of a transport that can send. */

@@ -26,15 +26,12 @@ static void sock_lose(struct wr_sock *s)
     weir_loop *loop = s->t.loop;
 
     wr_assert(!s->recv_op.in_flight && !s->poll_op.in_flight);
-    wr_assert(!s->send_op.in_flight);
+    wr_assert(!s->send_op.in_flight && !s->sends_file);
     wr_sock_times_free(s);
-    if (WR_UNLIKELY(wr_sock_has_unsent(s))) {
+    if (WR_UNLIKELY(!wr_sendq_is_empty(&s->outbox.queue))) {
         wr_sock_drop_queue(s);
     }
     wr_sock_free_into(s);
-    if (s->sends_file) {
-        wr_sender_tell(s->outbox.sender); /* its operations have ended */
-    }
     wr_life_lose(&s->t);
     wr_protocol_lost(&s->t);
     if (s->t.refs > 1) {

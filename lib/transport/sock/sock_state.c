@@ -44,11 +44,11 @@ static enum wr_sock_next sock_state_next_of_closing(const struct wr_sock *s)
                                                                : WR_SOCK_DOOM;
 }
 
+/* A file is until the program was told of its end. */
 static bool sock_state_is_in_flight(const struct wr_sock *s)
 {
     return s->recv_op.in_flight || s->poll_op.in_flight ||
-           s->send_op.in_flight ||
-           (s->sends_file && s->outbox.sender->read_op.in_flight);
+           s->send_op.in_flight || s->sends_file;
 }
 
 enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
@@ -220,8 +220,7 @@ void wr_sock_check_progress(const struct wr_sock *s)
     }
     wr_assert(s->t.state != WR_LIFE_DOOMED);
     wr_assert(!s->eof_doubted || s->send_op.in_flight);
-    wr_assert(s->t.state != WR_LIFE_ENDING || sock_state_is_in_flight(s) ||
-              s->sends_file);
+    wr_assert(s->t.state != WR_LIFE_ENDING || sock_state_is_in_flight(s));
     wr_assert(!sock_state_is_forgotten(s));
     if (wr_sock_is_reading(s)) {
         wr_assert(!wr_delivery_has_held(&s->delivery) || wr_sock_has_lent(s));
