@@ -59,6 +59,12 @@
  */
 #define WEIR_DEFAULT INT64_MIN
 
+/** @p x seconds in nanoseconds, as times and delays are given; @p x is an
+ * integer from 0 on, and no more than 2^64 nanoseconds. */
+#define WEIR_SECONDS(x) (UINT64_C(1000000000) * (uint64_t)(x))
+/** @p x milliseconds in nanoseconds; see WEIR_SECONDS(). */
+#define WEIR_MILLISECONDS(x) (UINT64_C(1000000) * (uint64_t)(x))
+
 /** Version of the headers, first number: changes that break programs. */
 #define WEIR_VERSION_MAJOR 0
 /** Version of the headers, second number: new functions. */

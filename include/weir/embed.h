@@ -20,7 +20,8 @@
  *     uint64_t deadline = weir_loop_get_deadline(loop);
  *     uint64_t now = weir_loop_get_time(loop);
  *     uint64_t left = deadline > now ? deadline - now : 0;
- *     uint64_t left_ms = left / 1000000 + (left % 1000000 > 0);
+ *     uint64_t left_ms = left / WEIR_MILLISECONDS(1);
+ *     left_ms += left % WEIR_MILLISECONDS(1) > 0;
  *     int wait_ms = left_ms < INT_MAX ? (int)left_ms : INT_MAX;
  *     int count = epoll_wait(epfd, &event, 1, wait_ms); // or -1, EINTR
  *     if (count > 0 && event.data.ptr != loop) {

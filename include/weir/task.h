@@ -263,7 +263,7 @@ struct weir_timeout {
  * into -ETIMEDOUT where the time was over:
  *
  *     struct weir_timeout limit;
- *     weir_timeout_begin(loop, &limit, 5000000000);
+ *     weir_timeout_begin(loop, &limit, WEIR_SECONDS(5));
  *     ssize_t n = weir_reader_readline(reader, line, sizeof(line));
  *     n = weir_timeout_end(&limit, n);
  *

@@ -36,7 +36,7 @@ static int set_timer(CURLM *from, long ms, void *arg)
     void *number = (void *)(intptr_t)CURL_SOCKET_TIMEOUT;
     (void)from, (void)arg;
     weir_loop_cancel(loop, timer);
-    return ms >= 0 && weir_loop_call_later(loop, (uint64_t)ms * 1000000, act,
+    return ms >= 0 && weir_loop_call_later(loop, WEIR_MILLISECONDS(ms), act,
                                            number, &timer) < 0;
 }
 

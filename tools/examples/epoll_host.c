@@ -17,7 +17,7 @@ static int guest(weir_loop *loop, void *arg)
     int error = 0;
     (void)arg;
     for (int ms = 10; error == 0; ms += 10) {
-        error = weir_sleep(loop, 10000000); /* it is cancelled in the end */
+        error = weir_sleep(loop, WEIR_MILLISECONDS(10)); /* until cancelled */
         if (error == 0) {
             printf("guest: %d ms\n", ms);
         }
@@ -30,7 +30,8 @@ static int wait_ms(weir_loop *loop) /* rounded up, or the host would spin */
     uint64_t deadline = weir_loop_get_deadline(loop);
     uint64_t now = weir_loop_get_time(loop);
     uint64_t left = deadline > now ? deadline - now : 0;
-    uint64_t left_ms = left / 1000000 + (left % 1000000 > 0);
+    uint64_t left_ms = left / WEIR_MILLISECONDS(1);
+    left_ms += left % WEIR_MILLISECONDS(1) > 0;
     return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 

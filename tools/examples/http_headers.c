@@ -19,7 +19,7 @@ static int get_headers(weir_loop *loop, void *argv)
     struct weir_timeout limit;
     const struct weir_open_options options = {
         .size = sizeof(options), .connect.tls = tls.context ? &tls : NULL};
-    weir_timeout_begin(loop, &limit, UINT64_C(10000000000));
+    weir_timeout_begin(loop, &limit, WEIR_SECONDS(10));
     int error = weir_open_connection(loop, words[0], (uint16_t)atoi(words[1]),
                                      &options, &reader, &writer);
     if (error == 0) {

@@ -13,7 +13,7 @@ static struct kv_entry store[KV_KEYS];
 static ssize_t read_line(weir_loop *loop, weir_reader *reader, char *line)
 {
     struct weir_timeout limit;
-    weir_timeout_begin(loop, &limit, UINT64_C(5000000000));
+    weir_timeout_begin(loop, &limit, WEIR_SECONDS(5));
     ssize_t len = weir_reader_readline(reader, line, KV_LINE - 1);
     len = weir_timeout_end(&limit, len);
     line[len > 0 ? len : 0] = '\0';

@@ -21,8 +21,8 @@ struct service {
  * what a client still sends: otherwise the last answer might be lost. */
 static struct weir_start_server_options serve_options = {
     .size = sizeof(serve_options),
-    .server.connection.timeouts = {.write_stall_ns = UINT64_C(30000000000),
-                                   .linger_ns = UINT64_C(1000000000)}};
+    .server.connection.timeouts = {.write_stall_ns = WEIR_SECONDS(30),
+                                   .linger_ns = WEIR_SECONDS(1)}};
 
 static inline int serve_until_cancelled(weir_loop *loop, void *arg)
 {
