@@ -107,8 +107,8 @@ struct weir_task_options {
  * @param fn       the function of the task
  * @param arg      passed to it
  * @param options  borrowed; NULL for all defaults
- * @param ret      the task, given; end with weir_task_join() or
- *                 weir_task_detach(). NULL: detached from the start
+ * @param ret      the task; one reference is given, see weir_task_ref(). NULL:
+ *                 none
  * @return         0
  * @retval -EINVAL     no function, or no such stack size
  * @retval -E2BIG      options of a newer library with an unknown field set
@@ -122,12 +122,13 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
                 const struct weir_task_options *options, weir_task **ret);
 
 /**
- * Wait for a task's end and give the handle back.
+ * Wait for a task's end and give a reference back.
  *
  * When the waiting task is cancelled, so is @p task, and the call waits until
  * it has ended; see weir_future_await().
  *
- * @param task  taken, whatever is returned but -EPERM and -ECHILD
+ * @param task  one reference is taken, whatever is returned but -EPERM and
+ *              -ECHILD
  * @param ret   the result of its function, also beside -ECANCELED; may be NULL
  * @return      0 when it has ended
  * @retval -ECANCELED  this task was cancelled
@@ -137,19 +138,34 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
 WEIR_API WEIR_MUST_USE int weir_task_join(weir_task *task, int *ret);
 
 /**
- * Give the handle back; the task goes on by itself.
+ * Give a reference back, as weir_task_unref() does, where it is the handle that
+ * the spawn gave: the task goes on by itself.
  *
- * @param task  taken; NULL is ignored
+ * @param task  one reference is taken; NULL is ignored
  */
 WEIR_API void weir_task_detach(weir_task *task);
 
 /**
  * Take another reference to a task.
  *
+ * Each reference, that of the spawn and those of this call alike, is given back
+ * once: by weir_task_unref(), weir_task_detach() or weir_task_join(). The task
+ * runs whether there are references or not; the last one frees what is left of
+ * it once it has ended.
+ *
  * @param task  the task; borrowed
  * @return      @p task; one reference is given
  */
 WEIR_API weir_task *weir_task_ref(weir_task *task);
+
+/**
+ * Give a reference to a task back.
+ *
+ * @param task  one reference is taken; NULL is ignored
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_task_unref(weir_task *task);
 
 /**
  * Cancel a task; see the head of this file.

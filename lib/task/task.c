@@ -459,21 +459,26 @@ int weir_task_join(weir_task *task, int *ret)
     }
     wr_task_debug_check(task);
     err = weir_future_await(&task->future, ret);
-    weir_task_detach(task);
+    weir_task_unref(task);
     return err;
 }
 
 void weir_task_detach(weir_task *task)
 {
-    if (task) {
-        weir_future_unref(&task->future);
-    }
+    weir_task_unref(task);
 }
 
 weir_task *weir_task_ref(weir_task *task)
 {
     wr_future_ref(&task->future);
     return task;
+}
+
+void weir_task_unref(weir_task *task)
+{
+    if (task) {
+        weir_future_unref(&task->future);
+    }
 }
 
 bool weir_task_cancel(weir_task *task)
