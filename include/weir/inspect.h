@@ -117,6 +117,37 @@ WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
  */
 WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 
+/** Called for each task; must not free the loop. */
+typedef void weir_task_visit_fn(void *arg, weir_task *task);
+
+/**
+ * Call a function for each task of the loop that has not ended, the calling one
+ * among them, oldest first; asyncio's all_tasks.
+ *
+ * The function may do with tasks what it likes: those that it cancels end later
+ * and those that it spawns are not visited. It must not suspend.
+ *
+ * @param loop   the loop; borrowed
+ * @param visit  called with each task, borrowed; weir_task_ref() keeps it
+ * @param arg    its first argument
+ * @return       how many there were; 0 on another thread
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
+                                      weir_task_visit_fn *visit, void *arg);
+
+/**
+ * Tell what a task waits for, in words such as "sleep", "lock", "queue get" or
+ * "read"; weir_loop_dump() has it too. For people: the words may change.
+ *
+ * @param task  the task; borrowed
+ * @return      static text; NULL of a task that does not wait, or has ended
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API const char *weir_task_get_wait(const weir_task *task);
+
 /**
  * Write which features the running kernel's io_uring has, and how weir does
  * without those that it lacks: one line for each feature, with its name, the

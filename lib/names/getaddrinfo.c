@@ -79,7 +79,9 @@ static void getaddrinfo_interrupt(struct wr_waiter *waiter)
 
 static void getaddrinfo_init_wait(struct lookup_wait *wait, weir_loop *loop)
 {
-    wait->waiter = (struct wr_waiter){.interrupt = getaddrinfo_interrupt};
+    static const struct wr_wait_kind kind = {
+        .name = "name lookup", .interrupt = getaddrinfo_interrupt};
+    wait->waiter = (struct wr_waiter){.kind = &kind};
     wr_lookup_init(&wait->lookup, loop, getaddrinfo_wake);
 }
 

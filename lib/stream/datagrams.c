@@ -302,9 +302,10 @@ int weir_open_datagram_stream(
     weir_loop *loop, const struct weir_datagram_stream_options *options,
     weir_datagram_stream **ret)
 {
+    static const struct wr_wait_kind kind = {.name = "datagram endpoint",
+                                             .interrupt = datagrams_give_up};
     struct weir_datagram_stream_options known;
-    struct datagrams_opening opening = {
-        .waiter = {.interrupt = datagrams_give_up}};
+    struct datagrams_opening opening = {.waiter = {.kind = &kind}};
 
     int err = datagrams_read_options(options, &known);
     if (err == 0 && !ret) {
@@ -334,7 +335,8 @@ int weir_open_datagram_stream(
 /* Waits for a datagram; the task has entered. */
 static int datagrams_await(weir_datagram_stream *stream)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "datagram"};
+    struct wr_waiter waiter = {.kind = &kind};
     int err = 0;
 
     while (err == 0 && stream->count == 0) {
@@ -407,7 +409,8 @@ int weir_datagram_stream_send(weir_datagram_stream *stream, const void *data,
 
 int weir_datagram_stream_drain(weir_datagram_stream *stream)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "datagram write"};
+    struct wr_waiter waiter = {.kind = &kind};
 
     int err = wr_sync_enter(&stream->sync);
     wr_require(err >= 0, err);
@@ -433,7 +436,8 @@ void weir_datagram_stream_close(weir_datagram_stream *stream)
 
 int weir_datagram_stream_wait_closed(weir_datagram_stream *stream)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "stream end"};
+    struct wr_waiter waiter = {.kind = &kind};
 
     int err = wr_sync_enter(&stream->sync);
     wr_require(err >= 0, err);

@@ -236,9 +236,11 @@ int weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
                                 const struct weir_process_options *options,
                                 weir_process **ret)
 {
+    static const struct wr_wait_kind kind = {.name = "process start",
+                                             .interrupt = process_give_up};
     struct weir_process_options known;
     struct wr_subprocess_sinks sinks = {.pipes = {{.protocol = NULL}}};
-    struct process_start start = {.waiter = {.interrupt = process_give_up}};
+    struct process_start start = {.waiter = {.kind = &kind}};
 
     const int unread = process_read_options(options, &known);
     int err = wr_stream_enter(loop, unread, ret != NULL);
@@ -311,7 +313,8 @@ int weir_process_get_returncode(const weir_process *process, int *ret)
 
 int wr_process_await(weir_process *process)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "process"};
+    struct wr_waiter waiter = {.kind = &kind};
     int code;
 
     wr_process_check_invariants(process);

@@ -55,10 +55,11 @@ static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
 static inline int reader_wait_as(weir_reader *reader,
                                  struct wr_reader_visit *visit, size_t needed)
 {
+    static const struct wr_wait_kind kind = {.name = "read"};
     wr_assert(!reader->queue.is_shown);
     wr_debug_assert(needed > 0);
     wr_debug_assert(wr_list_is_empty(&reader->waiters));
-    visit->waiter.interrupt = NULL;
+    visit->waiter.kind = &kind;
     visit->reader = reader;
     reader->needed = needed;
     if (WR_UNLIKELY(reader->is_paused || reader->reports_idle)) {

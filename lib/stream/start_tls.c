@@ -37,6 +37,9 @@ static void start_tls_give_up(struct wr_waiter *waiter)
     starting->t->ops->abort(starting->t); /* done follows */
 }
 
+static const struct wr_wait_kind start_tls_kind = {
+    .name = "start_tls", .interrupt = start_tls_give_up};
+
 /* Begins the handshake; start_tls_wait() must follow. */
 static int start_tls_begin(struct starting *starting, weir_transport *t,
                            const struct weir_tls_settings *tls,
@@ -47,7 +50,7 @@ static int start_tls_begin(struct starting *starting, weir_transport *t,
     wr_assert(!own.done);
     own.done = start_tls_done;
     own.done_arg = starting;
-    starting->waiter.interrupt = start_tls_give_up;
+    starting->waiter.kind = &start_tls_kind;
     return weir_transport_start_tls(t, tls, &own, &starting->t);
 }
 
@@ -55,7 +58,7 @@ static int start_tls_wait(struct starting *starting)
 {
     weir_loop *loop = starting->t->loop;
 
-    wr_assert(starting->waiter.interrupt == start_tls_give_up);
+    wr_assert(starting->waiter.kind == &start_tls_kind);
     return wr_task_wait(loop, &starting->waiter, NULL);
 }
 

@@ -88,9 +88,11 @@ static int stream_open_any(weir_loop *loop, const struct target *target,
                            const struct weir_open_options *options,
                            weir_reader **ret_reader, weir_writer **ret_writer)
 {
+    static const struct wr_wait_kind kind = {.name = "connect",
+                                             .interrupt = stream_open_give_up};
     struct weir_open_options known;
     struct weir_stream_options stream = {.size = sizeof(stream)};
-    struct opening opening = {.waiter = {.interrupt = stream_open_give_up}};
+    struct opening opening = {.waiter = {.kind = &kind}};
     weir_writer *writer = NULL;
 
     const int unread = stream_open_read_options(options, &known);

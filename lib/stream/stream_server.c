@@ -136,9 +136,11 @@ static int stream_server_create_and_wait(struct service *service,
                                          struct weir_server_options *options,
                                          weir_server **ret)
 {
+    static const struct wr_wait_kind kind = {
+        .name = "server start", .interrupt = stream_server_give_up};
     const struct weir_factory factory = {.create = stream_server_create,
                                          .arg = service};
-    struct starting starting = {.waiter = {.interrupt = stream_server_give_up}};
+    struct starting starting = {.waiter = {.kind = &kind}};
 
     wr_assert(!target->is_unix || target->port == 0);
     options->done = stream_server_started;
@@ -226,8 +228,10 @@ static void stream_server_stop_waiting(struct wr_waiter *waiter)
 static int stream_server_wait(weir_server *server, struct wr_list *watches,
                               int result)
 {
+    static const struct wr_wait_kind kind = {
+        .name = "server end", .interrupt = stream_server_stop_waiting};
     struct server_wait wait = {
-        .waiter = {.interrupt = stream_server_stop_waiting},
+        .waiter = {.kind = &kind},
         .watch = {.tell = stream_server_told},
         .result = result,
     };

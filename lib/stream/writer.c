@@ -113,7 +113,8 @@ static int writer_enter(const weir_writer *writer)
 /* Suspends until the queue has changed. */
 static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "write"};
+    struct wr_waiter waiter = {.kind = &kind};
 
     wr_assert(writer->refs > 0);
     wr_assert(writer->state == WRITER_BOUND);
@@ -336,9 +337,10 @@ bool weir_writer_is_closing(const weir_writer *writer)
 
 static int writer_wait_closed(weir_writer *writer)
 {
+    static const struct wr_wait_kind kind = {.name = "stream end"};
     int err = writer_enter(writer);
     if (err == 0 && writer->state == WRITER_BOUND) {
-        struct wr_waiter waiter = {.interrupt = NULL};
+        struct wr_waiter waiter = {.kind = &kind};
         err = wr_task_wait(writer->loop, &waiter, &writer->closers);
         wr_assert(err < 0 || writer->state == WRITER_LOST);
     }

@@ -56,8 +56,9 @@ static int64_t writer_file_send(struct writer_file_wait *wait, int fd,
 int64_t weir_sendfile(weir_transport *t, int fd, uint64_t *offset,
                       uint64_t count)
 {
-    struct writer_file_wait wait = {.waiter.interrupt = writer_file_interrupt,
-                                    .t = t};
+    static const struct wr_wait_kind kind = {
+        .name = "sendfile", .interrupt = writer_file_interrupt};
+    struct writer_file_wait wait = {.waiter.kind = &kind, .t = t};
     int err = wr_task_enter(t->loop);
     if (err < 0) {
         return err;

@@ -194,7 +194,9 @@ int weir_barrier_new(weir_loop *loop, uint32_t parties, weir_barrier **ret)
 
 WEIR_MUST_USE static int barrier_wait(weir_barrier *barrier)
 {
-    struct barrier_visit visit = {.waiter = {.interrupt = barrier_interrupt},
+    static const struct wr_wait_kind kind = {.name = "barrier",
+                                             .interrupt = barrier_interrupt};
+    struct barrier_visit visit = {.waiter = {.kind = &kind},
                                   .barrier = barrier};
     struct wr_list *queue = &barrier->blocked;
 

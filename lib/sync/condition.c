@@ -105,10 +105,12 @@ int weir_condition_new(weir_lock *lock, weir_condition **ret)
 /* Nothing of the condition is touched after the wait: it may be freed. */
 WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
 {
+    static const struct wr_wait_kind kind = {.name = "condition",
+                                             .interrupt = condition_interrupt,
+                                             .give_up = condition_give_up};
     weir_loop *loop = condition->sync.loop;
     weir_lock *lock = condition->lock;
-    struct condition_wait wait = {.waiter = {.interrupt = condition_interrupt,
-                                             .give_up = condition_give_up},
+    struct condition_wait wait = {.waiter = {.kind = &kind},
                                   .condition = condition};
 
     wr_require(wr_lock_is_ours(lock), -EPERM);

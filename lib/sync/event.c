@@ -61,7 +61,8 @@ bool weir_event_is_set(const weir_event *event)
 
 int weir_event_wait(weir_event *event)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "event"};
+    struct wr_waiter waiter = {.kind = &kind};
     int err = wr_sync_enter(&event->sync);
     if (err < 0) {
         return err;

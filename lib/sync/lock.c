@@ -74,8 +74,9 @@ int weir_lock_new(weir_loop *loop, weir_lock **ret)
 
 WEIR_MUST_USE static int lock_acquire(weir_lock *lock)
 {
+    static const struct wr_wait_kind kind = {.name = "lock"};
     weir_loop *loop = lock->sync.loop;
-    struct wr_waiter waiter = {.interrupt = NULL};
+    struct wr_waiter waiter = {.kind = &kind};
 
     wr_lock_check_invariants(lock);
     wr_require(!wr_lock_is_ours(lock), -EDEADLK);

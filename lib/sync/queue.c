@@ -181,7 +181,8 @@ int weir_queue_new(weir_loop *loop, size_t maxsize, enum weir_queue_order order,
 
 int weir_queue_put(weir_queue *queue, void *item)
 {
-    struct queue_visit putter = {.waiter = {.interrupt = NULL}, .item = item};
+    static const struct wr_wait_kind kind = {.name = "queue put"};
+    struct queue_visit putter = {.waiter = {.kind = &kind}, .item = item};
     int err = wr_sync_enter(&queue->sync);
     if (err < 0) {
         return err;
@@ -204,7 +205,8 @@ int weir_queue_put_nowait(weir_queue *queue, void *item)
 
 int weir_queue_get(weir_queue *queue, void **ret)
 {
-    struct queue_visit getter = {.waiter = {.interrupt = NULL}};
+    static const struct wr_wait_kind kind = {.name = "queue get"};
+    struct queue_visit getter = {.waiter = {.kind = &kind}};
     wr_require(ret, -EINVAL);
     int err = wr_sync_enter(&queue->sync);
     if (err < 0) {
@@ -247,7 +249,8 @@ int weir_queue_task_done(weir_queue *queue)
 
 int weir_queue_join(weir_queue *queue)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "queue join"};
+    struct wr_waiter waiter = {.kind = &kind};
     int err = wr_sync_enter(&queue->sync);
     if (err < 0) {
         return err;

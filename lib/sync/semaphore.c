@@ -54,7 +54,8 @@ static bool semaphore_take_one(weir_semaphore *semaphore)
 
 int weir_semaphore_acquire(weir_semaphore *semaphore)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "semaphore"};
+    struct wr_waiter waiter = {.kind = &kind};
     int err = wr_sync_enter(&semaphore->sync);
     if (err < 0) {
         return err;

@@ -264,6 +264,8 @@ int weir_loop_set_executor(weir_loop *loop,
 int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
                          weir_job_abandoned_fn *abandoned, int *ret)
 {
+    static const struct wr_wait_kind kind = {
+        .name = "executor", .interrupt = executor_interrupt_wait};
     int err = wr_task_enter(loop);
     if (err == -ECANCELED) {
         /* The caller cannot tell this from a wait that was cancelled. */
@@ -281,9 +283,7 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
     struct wr_job *job = wr_alloc(&loop->counting, sizeof(*job));
     wr_require(job, -ENOMEM);
     struct executor_wait wait = {
-        .waiter = {.interrupt = executor_interrupt_wait},
-        .executor = executor,
-        .job = job};
+        .waiter.kind = &kind, .executor = executor, .job = job};
     *job = (struct wr_job){
         .fn = fn, .arg = arg, .abandoned = abandoned, .waiter = &wait.waiter};
     wr_list_init(&job->link);
@@ -308,7 +308,8 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
 
 int weir_loop_shutdown_executor(weir_loop *loop, uint64_t timeout_ns)
 {
-    struct wr_waiter waiter = {.interrupt = NULL};
+    static const struct wr_wait_kind kind = {.name = "executor shutdown"};
+    struct wr_waiter waiter = {.kind = &kind};
     struct weir_timeout limit;
     int err = wr_task_enter(loop);
     if (err < 0 && err != -ECANCELED) {

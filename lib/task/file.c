@@ -87,12 +87,13 @@ static void file_interrupt(struct wr_waiter *waiter)
 /* Begins a call: 0, and the operation may be prepared. */
 static int file_enter(struct file_call *call, weir_loop *loop)
 {
+    static const struct wr_wait_kind kind = {.name = "file",
+                                             .interrupt = file_interrupt};
     int err = wr_task_enter(loop);
     if (err < 0) {
         return err;
     }
-    *call =
-        (struct file_call){.waiter.interrupt = file_interrupt, .loop = loop};
+    *call = (struct file_call){.waiter.kind = &kind, .loop = loop};
     wr_member_init(&call->member, &file_member_ops);
     wr_op_init(&call->op, file_completed);
     return 0;
@@ -218,8 +219,9 @@ static bool file_closes_slowly(int fd)
 
 int weir_file_close(weir_loop *loop, int fd)
 {
-    struct file_call call = {.waiter.interrupt = file_ignore_interrupt,
-                             .loop = loop};
+    static const struct wr_wait_kind kind = {
+        .name = "file close", .interrupt = file_ignore_interrupt};
+    struct file_call call = {.waiter.kind = &kind, .loop = loop};
     int err = wr_task_begin(loop);
     if (err < 0) {
         return err;

@@ -59,6 +59,11 @@ static void future_wait_give_up(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
+static const struct wr_wait_kind future_wait_await_kind = {
+    .name = "future",
+    .interrupt = future_wait_pass_interrupt,
+    .give_up = future_wait_give_up};
+
 /* True when @future is the end of @task, or of a task that waits for @task,
  * directly or by way of others: the loop's end would not end such a circle. A
  * circle of more than CIRCLE_MAX tasks, or through a group, is not found. */
@@ -74,7 +79,7 @@ static bool future_wait_closes_circle(const weir_future *future,
         }
         const weir_task *next = wr_container_of(future, weir_task, future);
         if (next->state != WR_TASK_WAITING ||
-            next->waiter->interrupt != future_wait_pass_interrupt) {
+            next->waiter->kind != &future_wait_await_kind) {
             return false;
         }
         future =
@@ -103,10 +108,8 @@ static int future_wait_suspend(struct future_wait *wait)
 int weir_future_await(weir_future *future, int *ret)
 {
     weir_loop *loop = future->loop;
-    struct future_wait wait = {
-        .waiter = {.interrupt = future_wait_pass_interrupt,
-                   .give_up = future_wait_give_up},
-        .future = future};
+    struct future_wait wait = {.waiter.kind = &future_wait_await_kind,
+                               .future = future};
     int err = wr_task_begin(loop);
     if (err < 0) {
         return err;
@@ -125,8 +128,9 @@ int weir_future_await(weir_future *future, int *ret)
 
 int weir_future_shield(weir_future *future, int *ret)
 {
-    struct future_wait wait = {.waiter.interrupt = future_wait_give_up,
-                               .future = future};
+    static const struct wr_wait_kind kind = {.name = "future",
+                                             .interrupt = future_wait_give_up};
+    struct future_wait wait = {.waiter.kind = &kind, .future = future};
     int err = wr_task_enter(future->loop);
     if (err < 0) {
         return err;

@@ -399,15 +399,16 @@ WEIR_MUST_USE static int gather_wait_enough(weir_loop *loop,
 int weir_wait(weir_loop *loop, weir_future *const *futures, size_t count,
               uint64_t timeout_ns, enum weir_return_when return_when)
 {
+    static const struct wr_wait_kind kind = {.name = "futures",
+                                             .interrupt = gather_give_up};
     int err = wr_task_enter(loop);
     if (err < 0) {
         return err;
     }
     wr_require((unsigned)return_when <= WEIR_FIRST_EXCEPTION, -EINVAL);
     wr_require(gather_are_usable(loop, futures, count), -EINVAL);
-    struct gather_wait wait = {.waiter.interrupt = gather_give_up,
-                               .return_when = return_when,
-                               .count = count};
+    struct gather_wait wait = {
+        .waiter.kind = &kind, .return_when = return_when, .count = count};
     for (size_t i = 0; i < count; i++) {
         if (futures[i]->is_done) {
             gather_count_done(&wait, futures[i]);

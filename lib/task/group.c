@@ -239,8 +239,9 @@ static void group_take_interruption_back(struct wr_group *group)
 /* Returns whether the owner was interrupted while it waited. */
 static bool group_wait_members(weir_loop *loop, struct wr_group *group)
 {
-    struct group_wait wait = {.waiter.interrupt = group_interrupt_end,
-                              .group = group};
+    static const struct wr_wait_kind kind = {.name = "task group",
+                                             .interrupt = group_interrupt_end};
+    struct group_wait wait = {.waiter.kind = &kind, .group = group};
 
     if (wr_list_is_empty(&group->members)) {
         return false;

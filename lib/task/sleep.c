@@ -38,6 +38,7 @@ static void sleep_wake(struct wr_timer *timer)
 
 int weir_sleep_until(weir_loop *loop, uint64_t when_ns)
 {
+    static const struct wr_wait_kind kind = {.name = "sleep"};
     int err = wr_task_enter(loop);
     if (err < 0) {
         return err;
@@ -45,7 +46,7 @@ int weir_sleep_until(weir_loop *loop, uint64_t when_ns)
     if (when_ns <= loop->now_ns) {
         return sleep_yield(loop);
     }
-    struct sleeper sleeper = {.waiter = {.interrupt = NULL}};
+    struct sleeper sleeper = {.waiter = {.kind = &kind}};
     wr_timer_init(&sleeper.timer, sleep_wake);
     wr_timer_arm(&loop->wheel, &sleeper.timer, when_ns);
     err = wr_task_wait(loop, &sleeper.waiter, NULL);

@@ -78,8 +78,8 @@ static bool task_give_up_one(struct wr_module *module)
         struct wr_waiter *waiter =
             wr_container_of(member, weir_task, member)->waiter;
         wr_assert(!waiter || wr_loop_is_closing(waiter->task->future.loop));
-        if (waiter && waiter->interrupt && waiter->give_up) {
-            waiter->give_up(waiter);
+        if (waiter && waiter->kind->interrupt && waiter->kind->give_up) {
+            waiter->kind->give_up(waiter);
             return true;
         }
     }
@@ -212,8 +212,10 @@ static void task_dump_alive(const struct wr_member *member, FILE *out)
 {
     const weir_task *task = wr_container_of(member, const weir_task, member);
 
-    fprintf(out, "task %s %s stack=%zu cancelling=%u%s%s\n",
+    const char *wait = wr_task_wait_name(task);
+    fprintf(out, "task %s %s%s%s stack=%zu cancelling=%u%s%s\n",
             task->name[0] ? task->name : "-", task_state_name(task->state),
+            wait ? " for " : "", wait ? wait : "",
             task->fiber.stack ? task->fiber.stack->size : 0,
             weir_task_get_cancelling(task),
             wr_task_is_interrupted(task) ? " interrupted" : "",

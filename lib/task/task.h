@@ -58,15 +58,21 @@ struct wr_waiter;
  * woken, at once or later; with -ECANCELED if its call tells of that. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
-/* A task that waits; on its stack. */
-struct wr_waiter {
-    struct wr_list link; /* in the queue of what it waits for, if any */
-    weir_task *task;
+/* A thing that tasks wait for, and how such a wait is interrupted. */
+struct wr_wait_kind {
+    const char *name;           /* for people */
     wr_interrupt_fn *interrupt; /* NULL: unlink and wake with -ECANCELED */
     /* Wakes with -ECANCELED, whatever was waited for: the loop is being freed,
      * the task was interrupted, and nothing else can wake it. May be NULL;
      * counts with an ->interrupt only. */
     wr_interrupt_fn *give_up;
+};
+
+/* A task that waits; on its stack. */
+struct wr_waiter {
+    struct wr_list link; /* in the queue of what it waits for, if any */
+    weir_task *task;
+    const struct wr_wait_kind *kind;
     bool was_interrupted; /* while it waited; set by task_wait.c */
 };
 
@@ -109,6 +115,12 @@ extern const struct wr_member_ops wr_task_member_ops;
 
 /* Asserts the invariants that hold between two steps of a task. */
 void wr_task_check_invariants(const weir_task *task);
+
+/* The name of what a task waits for, or NULL. */
+static inline const char *wr_task_wait_name(const weir_task *task)
+{
+    return task->waiter ? task->waiter->kind->name : NULL;
+}
 
 /* On the way of every switch: in trees with invariants alone. */
 static inline void wr_task_debug_check(const weir_task *task)
@@ -155,9 +167,8 @@ WEIR_MUST_USE static inline int wr_task_begin(weir_loop *loop)
 
 /* Suspends the running task, which has entered, in @queue (NULL: in none),
  * until it is woken. Returns the result of that; -ECANCELED tells of what
- * interrupted the task while it waited. The caller sets @waiter->interrupt, and
- * where there is one ->give_up; all else is set here. An interruption before
- * the wait reaches the waiter at once. */
+ * interrupted the task while it waited. The caller sets @waiter->kind; all else
+ * is set here. An interruption before the wait reaches the waiter at once. */
 WEIR_MUST_USE int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
                                struct wr_list *queue);
 

@@ -55,8 +55,8 @@ static void task_wait_interrupt(struct wr_waiter *waiter)
 {
     wr_assert(waiter->task->waiter == waiter);
     waiter->was_interrupted = true;
-    if (waiter->interrupt) {
-        waiter->interrupt(waiter);
+    if (waiter->kind->interrupt) {
+        waiter->kind->interrupt(waiter);
     } else {
         wr_waiter_wake(waiter, -ECANCELED);
     }
@@ -139,14 +139,27 @@ void wr_task_forget_expiry(weir_task *task)
 
 /* ---- waiting ---- */
 
+/* As wr_list_push_back() does, of a link that was in no list before and needs
+ * not be made first: this is on the way of every wait. */
+static void task_wait_link(struct wr_list *link, struct wr_list *queue)
+{
+    if (!queue) {
+        wr_list_init(link);
+        return;
+    }
+    wr_debug_assert(queue->prev->next == queue);
+    link->prev = queue->prev;
+    link->next = queue;
+    queue->prev->next = link;
+    queue->prev = link;
+}
+
 static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
                             struct wr_list *queue)
 {
     wr_task_debug_check(task);
-    wr_list_init(&waiter->link);
-    if (queue) {
-        wr_list_push_back(queue, &waiter->link);
-    }
+    wr_debug_assert(waiter->kind->name);
+    task_wait_link(&waiter->link, queue);
     waiter->task = task;
     waiter->was_interrupted = false;
     task->waiter = waiter;
@@ -172,7 +185,7 @@ static __attribute__((noinline)) int
 task_wait_interrupted(weir_task *task, struct wr_waiter *waiter,
                       struct wr_list *queue)
 {
-    if (!waiter->interrupt) {
+    if (!waiter->kind->interrupt) {
         return wr_task_tell(task->future.loop);
     }
     task_wait_begin(task, waiter, queue);

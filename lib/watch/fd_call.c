@@ -6,6 +6,8 @@
  */
 #include "fd_call.h"
 
+static const struct wr_wait_kind fd_call_kind = {.name = "socket"};
+
 static bool fd_call_is_first(const struct wr_fd_call *call)
 {
     wr_assert(wr_list_is_linked(&call->link));
@@ -33,7 +35,8 @@ int wr_fd_call_begin(struct wr_fd_call *call, weir_loop *loop, int fd,
     struct wr_descriptor *descriptor = wr_descriptor_make(loop, fd);
     wr_require(descriptor, -ENOMEM);
 
-    *call = (struct wr_fd_call){.queue = &descriptor->calls[direction],
+    *call = (struct wr_fd_call){.waiter.kind = &fd_call_kind,
+                                .queue = &descriptor->calls[direction],
                                 .loop = loop,
                                 .fd = fd,
                                 .direction = direction};
@@ -155,12 +158,14 @@ void wr_fd_call_init_op(struct wr_fd_call *call, const char *what)
 
 int wr_fd_call_operate(struct wr_fd_call *call)
 {
+    static const struct wr_wait_kind kind = {.name = "socket",
+                                             .interrupt = fd_call_interrupt};
     wr_assert(fd_call_is_first(call));
     wr_assert(call->op.in_flight);
     wr_member_init(&call->member, &fd_call_member_ops);
     wr_loop_add_member(call->loop, &call->member);
-    call->waiter.interrupt = fd_call_interrupt;
+    call->waiter.kind = &kind;
     const int result = wr_task_wait(call->loop, &call->waiter, NULL);
-    call->waiter.interrupt = NULL;
+    call->waiter.kind = &fd_call_kind;
     return result;
 }

@@ -453,7 +453,7 @@ TASK(task, the_dump_names_each_task_and_its_state)
     weir_loop_dump(loop, out);
     fclose(out);
     cr_assert(strstr(text, "task main running stack=262144"), "%s", text);
-    cr_assert(strstr(text, "task sleeper waiting"), "%s", text);
+    cr_assert(strstr(text, "task sleeper waiting for sleep"), "%s", text);
     free(text);
     weir_task_cancel(task);
     expect_eq(rig_join(task), -ECANCELED);

@@ -1,0 +1,64 @@
+/*
+ * Looking at all tasks of a loop, one after the other.
+ *
+ * The list of members has them in the order of their numbers, with members of
+ * other kinds between. None leaves it during a visit, because tasks end from
+ * the ready queue alone; those that a visit adds have later numbers than the
+ * last one that there was.
+ */
+#include "task.h"
+
+/* The task of a link in the list of members; NULL of other kinds. */
+static weir_task *task_visit_task_of(struct wr_list *link)
+{
+    struct wr_member *member = wr_container_of(link, struct wr_member, link);
+    wr_assert(member->ops->stage == WR_STAGE_TASKS);
+    return member->ops == &wr_task_member_ops
+               ? wr_container_of(member, weir_task, member)
+               : NULL;
+}
+
+static uint64_t task_visit_last_number(struct wr_list *members)
+{
+    for (struct wr_list *link = members->prev; link != members;
+         link = link->prev) {
+        const weir_task *task = task_visit_task_of(link);
+        if (task) {
+            wr_assert(task->number > 0);
+            return task->number;
+        }
+    }
+    return 0;
+}
+
+size_t weir_loop_visit_tasks(weir_loop *loop, weir_task_visit_fn *visit,
+                             void *arg)
+{
+    struct wr_list *members = &loop->members[WR_STAGE_TASKS];
+    size_t count = 0;
+
+    if (!visit || wr_loop_check(loop) < 0) {
+        return 0;
+    }
+    const uint64_t last = task_visit_last_number(members);
+    weir_task *current = wr_loop_forbid(loop);
+    for (struct wr_list *link = members->next; link != members;
+         link = link->next) {
+        weir_task *task = task_visit_task_of(link);
+        if (task && task->number <= last) {
+            visit(arg, task);
+            count++;
+        }
+    }
+    wr_loop_allow(loop, current);
+    return count;
+}
+
+const char *weir_task_get_wait(const weir_task *task)
+{
+    if (wr_loop_check(task->future.loop) < 0) {
+        return NULL;
+    }
+    wr_task_check_invariants(task);
+    return wr_task_wait_name(task);
+}
