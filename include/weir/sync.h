@@ -24,6 +24,7 @@
 #define WEIR_SYNC_H
 
 #include "base.h"
+#include "loop.h"
 
 #include <sys/types.h>
 
@@ -243,6 +244,28 @@ WEIR_API void weir_condition_free(weir_condition *condition);
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
+
+/**
+ * Wait until a predicate holds; asyncio's Condition.wait_for.
+ *
+ * The predicate is asked with the lock, first without waiting and then after
+ * each notification.
+ *
+ * @param condition  the condition; held
+ * @param predicate  asked on the task's stack; must not suspend nor give the
+ *                   lock away
+ * @param arg        its argument
+ * @return           0 when it holds; the task has the lock
+ * @retval -EINVAL     no predicate
+ * @retval -EPERM      this task does not have the lock
+ * @retval -ECANCELED  the task was cancelled, or the condition was freed; the
+ *                     task has the lock, but see weir_condition_wait()
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_condition_wait_for(weir_condition *condition,
+                                                   weir_predicate_fn *predicate,
+                                                   void *arg);
 
 /**
  * Wake waiting tasks, first come, first served.

@@ -127,6 +127,39 @@ WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
     return err < 0 ? err : wait.result;
 }
 
+/* The predicate runs on the task's stack, and may not suspend there. */
+static bool condition_holds(weir_condition *condition,
+                            weir_predicate_fn *predicate, void *arg)
+{
+    weir_loop *loop = condition->sync.loop;
+
+    wr_assert(wr_lock_is_ours(condition->lock));
+    weir_task *task = wr_loop_forbid(loop);
+    const bool holds = predicate(arg);
+    wr_loop_allow(loop, task);
+    return holds;
+}
+
+/* The call keeps the condition's memory; a condition that was freed may have
+ * lost its lock. */
+WEIR_MUST_USE static int condition_wait_for(weir_condition *condition,
+                                            weir_predicate_fn *predicate,
+                                            void *arg)
+{
+    wr_require(predicate, -EINVAL);
+    wr_require(wr_lock_is_ours(condition->lock), -EPERM);
+    while (!condition->sync.is_freed) {
+        if (condition_holds(condition, predicate, arg)) {
+            return 0;
+        }
+        const int err = condition_wait_and_relock(condition);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return -ECANCELED;
+}
+
 int weir_condition_wait(weir_condition *condition)
 {
     int err = wr_sync_enter(&condition->sync);
@@ -135,6 +168,19 @@ int weir_condition_wait(weir_condition *condition)
     }
     condition_check_invariants(condition);
     err = condition_wait_and_relock(condition);
+    wr_sync_unref(&condition->sync);
+    return err;
+}
+
+int weir_condition_wait_for(weir_condition *condition,
+                            weir_predicate_fn *predicate, void *arg)
+{
+    int err = wr_sync_enter(&condition->sync);
+    if (err < 0) {
+        return err;
+    }
+    condition_check_invariants(condition);
+    err = condition_wait_for(condition, predicate, arg);
     wr_sync_unref(&condition->sync);
     return err;
 }
