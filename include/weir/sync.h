@@ -369,6 +369,35 @@ WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
                                           weir_queue **ret);
 
 /**
+ * Compares two items of a priority queue: below 0 when @p a comes out before
+ * @p b, above 0 when it comes out after it, 0 when the one comes first that was
+ * put first. Neither may suspend, call anything of the queue, nor change its
+ * mind about items that are in it.
+ */
+typedef int weir_queue_compare_fn(void *arg, const void *a, const void *b);
+
+/**
+ * Make a queue that gives the least of its items first; asyncio's
+ * PriorityQueue. All calls on queues are for it too.
+ *
+ * @param loop     the loop; borrowed
+ * @param maxsize  as weir_queue_new()
+ * @param compare  says which of two items is less; called by calls that put
+ *                 items or take them out, some 2 log2(items) times each
+ * @param arg      its first argument; held until weir_queue_free()
+ * @param ret      the queue, given; end with weir_queue_free()
+ * @return         0
+ * @retval -EINVAL  a @p maxsize of 0, or no @p compare
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_priority_queue_new(weir_loop *loop, size_t maxsize,
+                        weir_queue_compare_fn *compare, void *arg,
+                        weir_queue **ret);
+
+/**
  * End a queue. Items that are left in it are lost: take them out before.
  *
  * @param queue  taken; NULL is ignored

@@ -8,6 +8,11 @@
  * getters wait only while the queue is empty and putters only while it is full,
  * and a task that was woken has its item, or has put it. An item is in one
  * place at any time: with a putter that waits, in the queue, or with a getter.
+ *
+ * Items are kept in a ring, of which LIFO uses one end, or, where the program
+ * compares them, in a heap: no item comes out before the one at half its index
+ * does. Beside each item of a heap is its number, in the order of putting,
+ * which decides between items that compare as equal.
  */
 #include "weir/error.h"
 #include "weir/sync.h"
@@ -35,11 +40,18 @@ struct weir_queue {
     uint64_t unfinished_count;
     size_t maxsize;
     size_t size;
-    size_t first; /* index of the item that FIFO gives next; 0 of LIFO */
+    size_t first; /* index of the item that FIFO gives next; else 0 */
     enum weir_queue_order order;
     enum queue_state state;
+    weir_queue_compare_fn *compare; /* of a heap; else NULL */
+    void *compare_arg;
+    uint64_t put_count; /* of a heap: the number of the next item */
+    uint64_t *numbers;  /* of a heap, by index: behind the items */
     void *items[];
 };
+
+_Static_assert(sizeof(void *) % _Alignof(uint64_t) == 0,
+               "numbers can stand behind items");
 
 struct queue_visit {
     struct wr_waiter waiter;
@@ -58,6 +70,8 @@ static void queue_check_invariants(const weir_queue *queue)
     wr_assert(queue->state < QUEUE_STATES);
     wr_assert(queue->size <= queue->maxsize);
     wr_assert(queue->first < queue->maxsize);
+    wr_assert(queue->first == 0 || !queue->compare);
+    wr_assert(!queue->compare == !queue->numbers);
     wr_assert(queue->size == 0 || wr_list_is_empty(&queue->getters));
     wr_assert(queue->size == queue->maxsize ||
               wr_list_is_empty(&queue->putters));
@@ -75,6 +89,78 @@ static struct queue_visit *queue_first_of(struct wr_list *waiters)
     return wr_container_of(waiter, struct queue_visit, waiter);
 }
 
+/* ---- the heap ---- */
+
+/* Compares places of a heap. */
+static bool queue_is_before(const weir_queue *queue, size_t a, size_t b)
+{
+    wr_assert(queue->numbers[a] != queue->numbers[b]);
+    const int order =
+        queue->compare(queue->compare_arg, queue->items[a], queue->items[b]);
+    return order < 0 || (order == 0 && queue->numbers[a] < queue->numbers[b]);
+}
+
+static void queue_swap(weir_queue *queue, size_t a, size_t b)
+{
+    void *item = queue->items[a];
+    const uint64_t number = queue->numbers[a];
+
+    wr_assert(a != b);
+    queue->items[a] = queue->items[b];
+    queue->numbers[a] = queue->numbers[b];
+    queue->items[b] = item;
+    queue->numbers[b] = number;
+}
+
+/* The last item goes up to its place. */
+static void queue_rise(weir_queue *queue)
+{
+    size_t idx = queue->size - 1;
+
+    wr_assert(queue->size > 0);
+    queue->numbers[idx] = queue->put_count++;
+    while (idx > 0 && queue_is_before(queue, idx, (idx - 1) / 2)) {
+        queue_swap(queue, idx, (idx - 1) / 2);
+        idx = (idx - 1) / 2;
+    }
+}
+
+/* The first item goes behind the others, which are in order then. */
+static void queue_sink_first(weir_queue *queue)
+{
+    const size_t last = queue->size - 1;
+    size_t idx = 0;
+
+    wr_assert(queue->size > 0);
+    if (last == 0) {
+        return;
+    }
+    queue_swap(queue, 0, last);
+    for (size_t next = 1; next < last; next = 2 * idx + 1) {
+        if (next + 1 < last && queue_is_before(queue, next + 1, next)) {
+            next++;
+        }
+        if (!queue_is_before(queue, next, idx)) {
+            return;
+        }
+        queue_swap(queue, next, idx);
+        idx = next;
+    }
+}
+
+/* Calls the program's function, which may not suspend on a task's stack. */
+static void queue_order(weir_queue *queue, void (*sort)(weir_queue *queue))
+{
+    weir_loop *loop = queue->sync.loop;
+
+    wr_assert(queue->compare);
+    weir_task *task = wr_loop_forbid(loop);
+    sort(queue);
+    wr_loop_allow(loop, task);
+}
+
+/* ---- items ---- */
+
 static void queue_push(weir_queue *queue, void *item)
 {
     size_t idx = queue->first + queue->size;
@@ -85,13 +171,19 @@ static void queue_push(weir_queue *queue, void *item)
     }
     queue->items[idx] = item;
     queue->size++;
+    if (queue->compare) {
+        queue_order(queue, queue_rise);
+    }
 }
 
 static void *queue_pop(weir_queue *queue)
 {
     wr_assert(queue->size > 0);
+    if (queue->compare) {
+        queue_order(queue, queue_sink_first);
+    }
     queue->size--;
-    if (queue->order == WEIR_QUEUE_LIFO) {
+    if (queue->order == WEIR_QUEUE_LIFO || queue->compare) {
         return queue->items[queue->size];
     }
     void *item = queue->items[queue->first];
@@ -154,18 +246,18 @@ static void queue_finish(weir_queue *queue, uint64_t count)
     }
 }
 
-int weir_queue_new(weir_loop *loop, size_t maxsize, enum weir_queue_order order,
-                   weir_queue **ret)
+/* With @item_size bytes for each item. */
+WEIR_MUST_USE static int queue_make(weir_loop *loop, size_t maxsize,
+                                    size_t item_size, weir_queue **ret)
 {
-    const size_t most = (SIZE_MAX / 2 - sizeof(weir_queue)) / sizeof(void *);
+    const size_t most = (SIZE_MAX / 2 - sizeof(weir_queue)) / item_size;
     struct wr_sync *sync;
 
-    wr_require(ret, -EINVAL);
+    wr_assert(item_size >= sizeof(void *));
     wr_require(maxsize > 0, -EINVAL);
-    wr_require(order == WEIR_QUEUE_FIFO || order == WEIR_QUEUE_LIFO, -EINVAL);
     wr_require(maxsize <= most, -ENOMEM);
     int err =
-        wr_sync_new(loop, sizeof(weir_queue) + maxsize * sizeof(void *), &sync);
+        wr_sync_new(loop, sizeof(weir_queue) + maxsize * item_size, &sync);
     if (err < 0) {
         return err;
     }
@@ -174,7 +266,42 @@ int weir_queue_new(weir_loop *loop, size_t maxsize, enum weir_queue_order order,
     wr_list_init(&queue->putters);
     wr_list_init(&queue->joiners);
     queue->maxsize = maxsize;
+    *ret = queue;
+    return 0;
+}
+
+int weir_queue_new(weir_loop *loop, size_t maxsize, enum weir_queue_order order,
+                   weir_queue **ret)
+{
+    weir_queue *queue;
+
+    wr_require(ret, -EINVAL);
+    wr_require(order == WEIR_QUEUE_FIFO || order == WEIR_QUEUE_LIFO, -EINVAL);
+    int err = queue_make(loop, maxsize, sizeof(void *), &queue);
+    if (err < 0) {
+        return err;
+    }
     queue->order = order;
+    *ret = queue;
+    return 0;
+}
+
+int weir_priority_queue_new(weir_loop *loop, size_t maxsize,
+                            weir_queue_compare_fn *compare, void *arg,
+                            weir_queue **ret)
+{
+    weir_queue *queue;
+
+    wr_require(ret, -EINVAL);
+    wr_require(compare, -EINVAL);
+    int err =
+        queue_make(loop, maxsize, sizeof(void *) + sizeof(uint64_t), &queue);
+    if (err < 0) {
+        return err;
+    }
+    queue->compare = compare;
+    queue->compare_arg = arg;
+    queue->numbers = (uint64_t *)(void *)&queue->items[maxsize];
     *ret = queue;
     return 0;
 }
