@@ -217,6 +217,73 @@ WEIR_API WEIR_MUST_USE int weir_wait(weir_loop *loop,
                                      uint64_t timeout_ns,
                                      enum weir_return_when return_when);
 
+/**
+ * Futures one by one as they are done; see weir_as_completed_begin(). Lives
+ * where the program declares it and stays there from begin to end.
+ */
+struct weir_as_completed {
+    /** The library's. */
+    uint64_t opaque[2];
+};
+
+/**
+ * Begin to take futures in the order in which they are done; asyncio's
+ * as_completed. Those that are done already come first, in the order of
+ * @p futures:
+ *
+ *     struct weir_as_completed done;
+ *     weir_as_completed_begin(loop, &done, futures, count);
+ *     while ((i = weir_as_completed_next(&done)) >= 0) {
+ *         weir_future_get_result(futures[i], &result);
+ *     }
+ *     weir_as_completed_end(&done);
+ *
+ * No future is cancelled and no reference taken: one whose last reference is
+ * given back meanwhile is done with -ECANCELED, as always. An error of this
+ * call may be ignored: weir_as_completed_next() returns it too.
+ *
+ * @param loop     the loop; borrowed
+ * @param done     what is begun; held until weir_as_completed_end(), which may
+ *                 be called after an error too
+ * @param futures  the futures; borrowed
+ * @param count    how many; one that is named several times comes as often
+ * @return         0
+ * @retval -EINVAL  a count above INT_MAX, or a NULL or one of another loop
+ *                  among the futures
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_as_completed_begin(weir_loop *loop,
+                                     struct weir_as_completed *done,
+                                     weir_future *const *futures, size_t count);
+
+/**
+ * Wait for the next future to be done. A time limit is that of
+ * weir_timeout_begin(), around this call or around all of them.
+ *
+ * @param done  what was begun; held
+ * @return      its index in the array of futures
+ * @retval -ENOENT     all of them have come
+ * @retval -ECANCELED  this task was cancelled, and none has come; or the wait
+ *                     was ended by weir_as_completed_end()
+ * @retval -EBUSY      another task waits in this call
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_as_completed_next(struct weir_as_completed *done);
+
+/**
+ * End it; must be called. The futures go on. A task that waits in
+ * weir_as_completed_next() gets -ECANCELED.
+ *
+ * @param done  what was begun; one that was ended is ignored
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_as_completed_end(struct weir_as_completed *done);
+
 /** How a group of futures gets its result. */
 enum weir_gather_kind {
     /** All are done; the result is the first negative one, or 0. The others

@@ -81,6 +81,11 @@ static inline void wr_future_ref(weir_future *future)
 /* Gives the result of a pending future. */
 void wr_future_resolve(weir_future *future, int result);
 
+/* True when an array of futures makes sense to a call that takes several: each
+ * is one of the loop's, and an index fits into a result. */
+bool wr_futures_are_usable(const weir_loop *loop, weir_future *const *futures,
+                           size_t count);
+
 /* Adds an observer to a pending future; taken back by unlinking it. */
 void wr_future_observe(weir_future *future, struct wr_observer *observer,
                        wr_observe_fn *done);

@@ -7,6 +7,8 @@
  */
 #include "task.h"
 
+#include <limits.h>
+
 /* The longest circle of tasks that is found. */
 #define CIRCLE_MAX 64u
 
@@ -103,6 +105,21 @@ static int future_wait_suspend(struct future_wait *wait)
     wr_debug_assert(wait->is_done || err == -ECANCELED);
     wr_debug_assert(!wr_list_is_linked(&wait->observer.link));
     return wait->waiter.was_interrupted ? err : 0;
+}
+
+bool wr_futures_are_usable(const weir_loop *loop, weir_future *const *futures,
+                           size_t count)
+{
+    if (count > INT_MAX || (count > 0 && !futures)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!futures[i] || futures[i]->loop != loop) {
+            return false;
+        }
+        wr_future_debug_check(futures[i]);
+    }
+    return true;
 }
 
 int weir_future_await(weir_future *future, int *ret)

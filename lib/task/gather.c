@@ -16,8 +16,6 @@
 #include "future.h"
 #include "task.h"
 
-#include <limits.h>
-
 enum gather_state {
     GATHER_OPEN,
     GATHER_CANCELLING, /* has a result, is ready and will cancel the others */
@@ -233,20 +231,6 @@ static void gather_check(const struct wr_member *member)
         wr_container_of(member, const struct gather, member));
 }
 
-static bool gather_are_usable(const weir_loop *loop,
-                              weir_future *const *futures, size_t count)
-{
-    if (count > INT_MAX || (count > 0 && !futures)) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!futures[i] || futures[i]->loop != loop) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void gather_add_future(struct gather *gather, uint32_t index,
                               weir_future *future)
 {
@@ -276,7 +260,7 @@ int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(ret && (unsigned)kind <= WEIR_GATHER_ANY, -EINVAL);
-    wr_require(gather_are_usable(loop, futures, count), -EINVAL);
+    wr_require(wr_futures_are_usable(loop, futures, count), -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
     struct gather *gather = wr_alloc(&loop->counting, gather_size_of(count));
     if (!gather) {
@@ -406,7 +390,7 @@ int weir_wait(weir_loop *loop, weir_future *const *futures, size_t count,
         return err;
     }
     wr_require((unsigned)return_when <= WEIR_FIRST_EXCEPTION, -EINVAL);
-    wr_require(gather_are_usable(loop, futures, count), -EINVAL);
+    wr_require(wr_futures_are_usable(loop, futures, count), -EINVAL);
     struct gather_wait wait = {
         .waiter.kind = &kind, .return_when = return_when, .count = count};
     for (size_t i = 0; i < count; i++) {
