@@ -31,6 +31,12 @@ typedef int weir_job_fn(void *arg);
  */
 typedef void weir_job_abandoned_fn(void *arg, int result);
 
+/**
+ * Called on the loop, never inside a task, when a job of weir_executor_submit()
+ * is over: @p result is what the job returned, -ECANCELED if it never started.
+ */
+typedef weir_job_abandoned_fn weir_job_done_fn;
+
 /** Options of the executor. */
 struct weir_executor_options {
     /** sizeof(struct weir_executor_options). */
@@ -86,6 +92,40 @@ weir_loop_set_executor(weir_loop *loop,
 WEIR_API WEIR_MUST_USE int
 weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
                      weir_job_abandoned_fn *abandoned, int *ret);
+
+/**
+ * Run a blocking function on a thread without waiting; asyncio's
+ * run_in_executor, whose future this gives. May be called from anywhere on the
+ * loop.
+ *
+ * The future is done with what the function returns. weir_future_cancel() takes
+ * back a job that has not started, whose result is -ECANCELED then; one that
+ * runs cannot be stopped, so that a cancelled weir_future_await() waits for its
+ * end and a cancelled weir_future_shield() does not. A job needs no reference
+ * to run.
+ *
+ * @p done is called once, before any other callback of the future; but not when
+ * the loop is freed while the job runs: nothing waits for it then, the future
+ * is done with -ECANCELED, and @p arg is in use until the function returns.
+ *
+ * @param loop  the loop; borrowed
+ * @param fn    the function
+ * @param arg   its argument and that of @p done; held until @p done was called
+ * @param done  called on the loop when the job is over; may be NULL
+ * @param ret   the job's end, one reference is given; NULL: none
+ * @return      0
+ * @retval -EINVAL     no function
+ * @retval -EAGAIN     no thread could be made
+ * @retval -ENOBUFS    more jobs would wait than the limit allows
+ * @retval -ENOMEM     no memory
+ * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_executor_submit(weir_loop *loop,
+                                                weir_job_fn *fn, void *arg,
+                                                weir_job_done_fn *done,
+                                                weir_future **ret);
 
 /**
  * Take no more jobs, wait until all queued and running ones are over, and end

@@ -10,6 +10,8 @@
  * memory, so a result cannot be lost. executor_threads.c has the threads. This
  * side of a job knows two ends: its task was woken with the result, or the task
  * has left, and the later one of both, the task or the job, calls abandoned().
+ * A job that was submitted has no task from the start; beside it is a future,
+ * which refers to the job until the job is over or the loop ends.
  */
 #include "executor_impl.h"
 
@@ -38,6 +40,14 @@ struct executor_abandoned {
     int result;
 };
 
+/* The end of a job that was submitted; referenced for the job while pending. */
+struct wr_job_end {
+    weir_future future;
+    struct wr_list link; /* in wr_executor.ends */
+    struct wr_executor *executor;
+    struct wr_job *job;
+};
+
 static void executor_check_invariants(const struct wr_executor *executor)
 {
     wr_debug_assert(wr_list_is_linked(&executor->module.link));
@@ -46,6 +56,47 @@ static void executor_check_invariants(const struct wr_executor *executor)
     wr_debug_assert(wr_list_is_empty(&executor->workers) ==
                     (executor->thread_count == 0));
 }
+
+/* ---- the ends of jobs that were submitted ---- */
+
+/* The job is over, or for the loop it is: gives the reference for it back when
+ * the caller has called what is to be called first. */
+static void executor_resolve_end(struct wr_job_end *end, int result)
+{
+    wr_assert(end->job->end == end);
+    end->job->end = NULL;
+    end->job = NULL;
+    wr_list_remove(&end->link);
+    wr_future_resolve(&end->future, result);
+}
+
+/* A job that runs cannot be stopped: the future is done when it is over. */
+static void executor_cancel_end(weir_future *future)
+{
+    struct wr_job_end *end = wr_container_of(future, struct wr_job_end, future);
+    struct wr_executor *executor = end->executor;
+    struct wr_job *job = end->job;
+
+    wr_assert(job->end == end);
+    if (wr_executor_withdraw(executor, job)) {
+        job->result = -ECANCELED;
+        wr_list_push_back(&executor->returned, &job->link);
+        wr_ready_push(&future->loop->ready, &executor->ready);
+    }
+}
+
+static void executor_free_end(weir_future *future)
+{
+    struct wr_job_end *end = wr_container_of(future, struct wr_job_end, future);
+    weir_loop *loop = future->loop;
+
+    wr_assert(!end->job);
+    wr_free(&loop->counting, end, sizeof(*end));
+    wr_loop_unpin(loop);
+}
+
+static const struct wr_future_ops executor_end_ops = {
+    .cancel = executor_cancel_end, .free = executor_free_end};
 
 /* ---- jobs that return to the loop ---- */
 
@@ -68,15 +119,21 @@ static void executor_report_abandoned(weir_loop *loop,
     }
 }
 
-/* The job is over and its task has left. */
+/* The job is over, and no task waits for it. */
 static void executor_abandon_job(weir_loop *loop, struct wr_job *job)
 {
     const struct wr_job copy = *job;
 
     wr_assert(!copy.waiter);
     wr_assert(!copy.is_queued);
+    if (copy.end) {
+        executor_resolve_end(copy.end, copy.result);
+    }
     wr_free(&loop->counting, job, sizeof(*job));
     executor_report_abandoned(loop, copy.abandoned, copy.arg, copy.result);
+    if (copy.end) {
+        weir_future_unref(&copy.end->future);
+    }
 }
 
 static void executor_return_job(weir_loop *loop, struct wr_job *job)
@@ -174,6 +231,27 @@ static uint32_t executor_default_thread_limit(void)
     return limit < THREADS_DEFAULT_MAX ? limit : THREADS_DEFAULT_MAX;
 }
 
+/* Jobs that have not started never do, and nothing waits for the others. */
+static void executor_shutdown(struct wr_module *module)
+{
+    struct wr_executor *executor =
+        wr_container_of(module, struct wr_executor, module);
+
+    wr_assert(wr_loop_is_closing(executor->loop));
+    while (!wr_list_is_empty(&executor->ends)) {
+        struct wr_job_end *end =
+            wr_container_of(executor->ends.next, struct wr_job_end, link);
+        struct wr_job *job = end->job;
+        if (wr_executor_withdraw(executor, job)) {
+            job->result = -ECANCELED;
+            executor_return_job(executor->loop, job);
+        } else {
+            executor_resolve_end(end, -ECANCELED);
+            weir_future_unref(&end->future);
+        }
+    }
+}
+
 static void executor_stop(struct wr_module *module)
 {
     struct wr_executor *executor =
@@ -182,6 +260,7 @@ static void executor_stop(struct wr_module *module)
     struct wr_list *link;
 
     wr_assert(wr_list_is_empty(&executor->shutdown_waiters));
+    wr_assert(wr_list_is_empty(&executor->ends));
     wr_list_remove(&module->link); /* its last user frees it */
     wr_executor_let_go(executor);
     wr_ready_cancel(&executor->ready);
@@ -199,7 +278,9 @@ static void executor_check_module(const struct wr_module *module)
 }
 
 static const struct wr_module_ops executor_module_ops = {
-    .end[WR_END_STOP] = executor_stop, .check = executor_check_module};
+    .end =
+        {[WR_END_SHUTDOWN] = executor_shutdown, [WR_END_STOP] = executor_stop},
+    .check = executor_check_module};
 
 /* Makes the executor of the loop unless there is one. */
 WEIR_MUST_USE static int executor_open(weir_loop *loop,
@@ -229,6 +310,7 @@ WEIR_MUST_USE static int executor_open(weir_loop *loop,
     wr_list_init(&executor->workers);
     wr_list_init(&executor->returned);
     wr_list_init(&executor->shutdown_waiters);
+    wr_list_init(&executor->ends);
     wr_ready_init(&executor->ready, executor_collect_more);
     wr_loop_add_module(loop, &executor->module, &executor_module_ops);
     *ret = executor;
@@ -261,6 +343,25 @@ int weir_loop_set_executor(weir_loop *loop,
     return 0;
 }
 
+/* Gives a copy of a job to the threads. */
+WEIR_MUST_USE static int executor_start(struct wr_executor *executor,
+                                        const struct wr_job *what,
+                                        struct wr_job **ret)
+{
+    struct wr_job *job = wr_alloc(&executor->loop->counting, sizeof(*job));
+    wr_require(job, -ENOMEM);
+    *job = *what;
+    wr_list_init(&job->link);
+    const int err = wr_executor_submit(executor, job);
+    wr_assert(err <= 0);
+    if (err < 0) {
+        wr_free(&executor->loop->counting, job, sizeof(*job));
+        return err;
+    }
+    *ret = job;
+    return 0;
+}
+
 int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
                          weir_job_abandoned_fn *abandoned, int *ret)
 {
@@ -280,18 +381,14 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
     if (err < 0) {
         return err;
     }
-    struct wr_job *job = wr_alloc(&loop->counting, sizeof(*job));
-    wr_require(job, -ENOMEM);
-    struct executor_wait wait = {
-        .waiter.kind = &kind, .executor = executor, .job = job};
-    *job = (struct wr_job){
+    struct executor_wait wait = {.waiter.kind = &kind, .executor = executor};
+    const struct wr_job what = {
         .fn = fn, .arg = arg, .abandoned = abandoned, .waiter = &wait.waiter};
-    wr_list_init(&job->link);
-    err = wr_executor_submit(executor, job);
+    err = executor_start(executor, &what, &wait.job);
     if (err < 0) {
-        wr_free(&loop->counting, job, sizeof(*job));
         return err;
     }
+    struct wr_job *job = wait.job;
     err = wr_task_wait(loop, &wait.waiter, NULL);
     wr_assert(!job->waiter);
     if (err < 0) {
@@ -304,6 +401,51 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
     }
     wr_free(&loop->counting, job, sizeof(*job));
     return 0;
+}
+
+/* A job without a task, and its end. */
+static int executor_make_job(struct wr_executor *executor,
+                             const struct wr_job *what, struct wr_job_end **ret)
+{
+    weir_loop *loop = executor->loop;
+    struct wr_job job = *what;
+    struct wr_job_end *end = wr_alloc(&loop->counting, sizeof(*end));
+    wr_require(end, -ENOMEM);
+    wr_future_init(&end->future, loop, &executor_end_ops);
+    wr_list_init(&end->link);
+    end->executor = executor;
+    job.state = WR_JOB_UNWANTED;
+    job.end = end;
+    const int err = executor_start(executor, &job, &end->job);
+    if (err < 0) {
+        wr_free(&loop->counting, end, sizeof(*end));
+        return err;
+    }
+    wr_assert(end->job->end == end); /* which the loop alone changes */
+    wr_list_push_back(&executor->ends, &end->link);
+    wr_loop_pin(loop);
+    *ret = end;
+    return 0;
+}
+
+int weir_executor_submit(weir_loop *loop, weir_job_fn *fn, void *arg,
+                         weir_job_done_fn *done, weir_future **ret)
+{
+    const struct wr_job job = {.fn = fn, .arg = arg, .abandoned = done};
+    struct wr_executor *executor;
+    struct wr_job_end *end;
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    wr_require(fn, -EINVAL);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    err = executor_open(loop, &executor);
+    if (err == 0) {
+        err = executor_make_job(executor, &job, &end);
+    }
+    if (err == 0 && ret) {
+        *ret = weir_future_ref(&end->future);
+    }
+    return err;
 }
 
 int weir_loop_shutdown_executor(weir_loop *loop, uint64_t timeout_ns)

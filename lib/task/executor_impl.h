@@ -10,13 +10,14 @@
 #include "lib/loop/loop.h"
 #include "weir/executor.h"
 
+struct wr_job_end;
 struct wr_waiter;
 
 /* How far the loop's side of a job is; no thread looks at it. */
 enum wr_job_state {
     WR_JOB_AWAITED,  /* its task waits: ->waiter is set */
     WR_JOB_LEFT,     /* its task was interrupted, and has not run since */
-    WR_JOB_UNWANTED, /* its task has gone on without the result */
+    WR_JOB_UNWANTED, /* no task waits: its own has gone on, or it had none */
     WR_JOB_BACK,     /* is over; its task was woken, and frees it */
     WR_JOB_STATES,
 };
@@ -35,6 +36,7 @@ struct wr_job {
     void *arg;
     weir_job_abandoned_fn *abandoned;
     struct wr_waiter *waiter; /* the loop's; NULL once it was woken */
+    struct wr_job_end *end;   /* the loop's; NULL of a task's job */
     int result;               /* when it is over */
     enum wr_job_state state;  /* the loop's */
     bool is_queued;           /* shared; cleared by what takes the job out */
@@ -66,6 +68,7 @@ struct wr_executor {
     struct wr_list workers;
     struct wr_list returned; /* jobs that are over and not handled yet */
     struct wr_list shutdown_waiters;
+    struct wr_list ends;   /* struct wr_job_end that are pending */
     struct wr_ready ready; /* more has returned than one turn handles */
     uint32_t thread_count;
     uint32_t thread_limit;

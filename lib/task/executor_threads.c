@@ -239,7 +239,8 @@ WEIR_MUST_USE static int executor_threads_admit(struct wr_executor *executor)
 
 int wr_executor_submit(struct wr_executor *executor, struct wr_job *job)
 {
-    wr_assert(job->state == WR_JOB_AWAITED);
+    wr_assert((job->waiter != NULL) == (job->state == WR_JOB_AWAITED));
+    wr_assert((job->end != NULL) == (job->state == WR_JOB_UNWANTED));
     wr_assert(!job->is_queued);
     executor_threads_lock(executor);
     const int err = executor_threads_admit(executor);
@@ -341,6 +342,7 @@ static void executor_threads_detach_worker(struct wr_executor *executor,
                                            struct executor_worker *worker)
 {
     wr_assert(worker->job->state == WR_JOB_UNWANTED);
+    wr_assert(!worker->job->end);
     wr_assert(!worker->has_ended);
     wr_assert(executor->thread_count > 0);
     executor->thread_count--;
@@ -354,7 +356,7 @@ static void executor_threads_detach_worker(struct wr_executor *executor,
 void wr_executor_let_go(struct wr_executor *executor)
 {
     executor_threads_lock(executor);
-    wr_assert(wr_list_is_empty(&executor->queue)); /* no task waits any more */
+    wr_assert(wr_list_is_empty(&executor->queue)); /* no new ones came */
     executor_threads_set_state(executor, WR_EXECUTOR_CLOSED);
     wr_list_splice_back(&executor->returned, &executor->done);
     struct wr_list *link = executor->workers.next;
