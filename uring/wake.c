@@ -483,6 +483,41 @@ void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item)
     }
 }
 
+static void wake_run_nothing(void *arg)
+{
+    (void)arg;
+}
+
+/* The posts stay in their places, so that room and order are what they were. */
+static size_t wake_cancel_in(struct wr_wake_item *item, void (*run)(void *arg),
+                             const void *arg)
+{
+    size_t count = 0;
+
+    for (; item; item = item->next) {
+        wr_assert(item->is_posted);
+        wr_race_acquire(item);
+        if (item->is_allocated && item->run == run && item->arg == arg) {
+            item->run = item->drop ? item->drop : wake_run_nothing;
+            count++;
+        }
+    }
+    return count;
+}
+
+size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
+                      const void *arg)
+{
+    wr_debug_check(wake_check_invariants(wake));
+    /* Acquire the items that posters released: what is on the stack does not
+     * change, and only the owner takes it. */
+    struct wr_wake_item *head =
+        atomic_load_explicit(&wake->head, memory_order_acquire);
+    wr_assert(run);
+    return wake_cancel_in(wake->taken, run, arg) +
+           (head == &wake_closed_mark ? 0 : wake_cancel_in(head, run, arg));
+}
+
 void wr_wake_close(struct wr_wake *wake)
 {
     wake_check_invariants(wake);

@@ -91,6 +91,12 @@ void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 uint64_t wr_wake_own_posted(const struct wr_wake *wake);
 uint64_t wr_wake_own_popped(const struct wr_wake *wake);
 
+/* Owner: the posts of @run with @arg that were not popped call their @drop in
+ * its place when they are, or nothing; how many they are. Looks at all posts.
+ */
+size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
+                      const void *arg);
+
 /* Owner: later posts fail; items that were posted before are taken. */
 void wr_wake_close(struct wr_wake *wake);
 

@@ -297,7 +297,8 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
  * After 0, exactly one of @p cb and @p dropped is called, once: @p cb from the
  * loop, or @p dropped from inside weir_loop_free(), on the thread that frees
  * the loop, when the loop is freed before @p cb has run. A loop that is stopped
- * keeps its posts for the next run. After an error neither is called.
+ * keeps its posts for the next run. After an error neither is called. The
+ * loop's own thread may take posts back, see weir_loop_cancel_posted().
  *
  * @param loop     the loop; borrowed
  * @param cb       the function
@@ -316,6 +317,25 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
 WEIR_API WEIR_MUST_USE int
 weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb, void *arg,
                                weir_callback_fn *dropped);
+
+/**
+ * Take posts back that have not run: none of them calls @p cb. In the place of
+ * each its @p dropped is called, where it has one.
+ *
+ * This is of any use only where @p arg names the post. It looks at all posts
+ * that wait. On the loop's thread none of them can begin to run meanwhile; a
+ * post that another thread is about to make is not found. What was taken back
+ * counts against the loop's post_limit until its turn has come.
+ *
+ * @param loop  the loop; borrowed
+ * @param cb    the function that was posted
+ * @param arg   its argument
+ * @return      how many were taken back
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb,
+                                        void *arg);
 
 /**
  * The loop's mailbox, which outlives it.

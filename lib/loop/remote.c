@@ -183,6 +183,12 @@ int weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb,
     return remote_post(loop->wake, cb, arg, dropped);
 }
 
+size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb, void *arg)
+{
+    return cb && wr_loop_check(loop) == 0 ? wr_wake_cancel(loop->wake, cb, arg)
+                                          : 0;
+}
+
 weir_remote *weir_loop_get_remote(weir_loop *loop)
 {
     wr_wake_ref(loop->wake);
