@@ -496,6 +496,20 @@ WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
                                               void *arg);
 
 /**
+ * An exception hook, ready made: writes one line that has what is known, with
+ * the names of the error, the callback and the task, and the addresses of the
+ * connection or the server. For weir_loop_set_exception_handler().
+ *
+ * @param arg        a FILE to write to, held; NULL: stderr
+ * @param loop       the loop; borrowed
+ * @param exception  what has happened; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_print_exception(void *arg, weir_loop *loop,
+                                   const struct weir_exception *exception);
+
+/**
  * Report something to the hook, as the library does.
  *
  * @param loop       the loop; borrowed

@@ -1,0 +1,91 @@
+/*
+ * An exception hook that prints: one line for each exception.
+ *
+ * It names tasks, connections and servers, and so stands in the room that knows
+ * them all. The line goes out in one call, so that those of several loops do
+ * not run into each other. Nothing in the library calls this; a program passes
+ * it to weir_loop_set_exception_handler().
+ */
+#include "uring/check.h"
+#include "weir/error.h"
+#include "weir/loop.h"
+#include "weir/server.h"
+#include "weir/task.h"
+#include "weir/transport.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PART_SIZE (WEIR_ADDRESS_TEXT_SIZE + 256u)
+
+/* A part of the line: @before and @text, or nothing. */
+static void exception_format(char *part, const char *before, const char *text)
+{
+    part[0] = '\0';
+    if (text && text[0]) {
+        wr_ignore(snprintf(part, PART_SIZE, "%s%s", before, text) < 0);
+    }
+    wr_assert(strlen(part) < PART_SIZE);
+}
+
+static void exception_format_error(char *part, int err)
+{
+    part[0] = '\0';
+    wr_assert(err <= 0);
+    if (err < 0) {
+        wr_ignore(snprintf(part, PART_SIZE, ": %s (%s)", weir_strerror(err),
+                           weir_err_name(err)) < 0);
+    }
+}
+
+/* A task's callback is the task itself. */
+static void exception_format_place(char *part,
+                                   const struct weir_exception *exception)
+{
+    wr_assert(part);
+    if (exception->task) {
+        exception_format(part, "; task ", weir_task_get_name(exception->task));
+    } else {
+        exception_format(part, "; in ", exception->callback);
+    }
+}
+
+static void exception_format_peer(char *part,
+                                  const struct weir_exception *exception)
+{
+    char text[PART_SIZE] = "";
+    struct weir_address address;
+
+    wr_assert(part);
+    if (exception->transport) {
+        wr_ignore(!weir_transport_get_error_text(exception->transport, text,
+                                                 sizeof(text)));
+        exception_format(part, "; connection ", text);
+    } else if (exception->server &&
+               weir_server_get_socket(exception->server, 0, &address) >= 0) {
+        exception_format(part, "; server ",
+                         weir_address_format(&address, text, sizeof(text)));
+    }
+}
+
+void weir_print_exception(void *arg, weir_loop *loop,
+                          const struct weir_exception *exception)
+{
+    FILE *out = arg ? arg : stderr;
+    char error[PART_SIZE];
+    char place[PART_SIZE] = "";
+    char peer[PART_SIZE] = "";
+    char time[64] = "";
+    (void)loop;
+
+    exception_format_error(error, exception->err);
+    exception_format_place(place, exception);
+    exception_format_peer(peer, exception);
+    if (exception->duration_ns > 0) {
+        wr_ignore(snprintf(time, sizeof(time), "; took %.3f ms",
+                           (double)exception->duration_ns / 1e6) < 0);
+    }
+    fprintf(out, "weir: %s%s%s%s%s\n",
+            exception->message ? exception->message : "exception", error, place,
+            peer, time);
+}
