@@ -120,7 +120,6 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
  * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_executor_submit(weir_loop *loop,
                                                 weir_job_fn *fn, void *arg,

@@ -251,8 +251,6 @@ struct weir_as_completed {
  * @retval -EINVAL  a count above INT_MAX, or a NULL or one of another loop
  *                  among the futures
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_as_completed_begin(weir_loop *loop,
                                      struct weir_as_completed *done,
@@ -269,7 +267,6 @@ WEIR_API int weir_as_completed_begin(weir_loop *loop,
  *                     was ended by weir_as_completed_end()
  * @retval -EBUSY      another task waits in this call
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_as_completed_next(struct weir_as_completed *done);
@@ -279,8 +276,6 @@ weir_as_completed_next(struct weir_as_completed *done);
  * weir_as_completed_next() gets -ECANCELED.
  *
  * @param done  what was begun; one that was ended is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_as_completed_end(struct weir_as_completed *done);
 

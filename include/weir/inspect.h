@@ -131,8 +131,6 @@ typedef void weir_task_visit_fn(void *arg, weir_task *task);
  * @param visit  called with each task, borrowed; weir_task_ref() keeps it
  * @param arg    its first argument
  * @return       how many there were; 0 on another thread
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
                                       weir_task_visit_fn *visit, void *arg);
@@ -143,8 +141,6 @@ WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
  *
  * @param task  the task; borrowed
  * @return      static text; NULL of a task that does not wait, or has ended
- * @suspends no
- * @thread loop
  */
 WEIR_API const char *weir_task_get_wait(const weir_task *task);
 

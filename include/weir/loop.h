@@ -331,8 +331,6 @@ weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb, void *arg,
  * @param cb    the function that was posted
  * @param arg   its argument
  * @return      how many were taken back
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb,
                                         void *arg);
@@ -503,8 +501,6 @@ WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
  * @param arg        a FILE to write to, held; NULL: stderr
  * @param loop       the loop; borrowed
  * @param exception  what has happened; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_print_exception(void *arg, weir_loop *loop,
                                    const struct weir_exception *exception);
@@ -519,7 +515,7 @@ WEIR_API void weir_print_exception(void *arg, weir_loop *loop,
  * @retval -E2BIG    made for a newer library, with a field set unknown here
  * @retval -EINVAL   no exception
  */
-WEIR_API int
+WEIR_API WEIR_MUST_USE int
 weir_loop_call_exception_handler(weir_loop *loop,
                                  const struct weir_exception *exception);
 

@@ -261,7 +261,6 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
  * @retval -ECANCELED  the task was cancelled, or the condition was freed; the
  *                     task has the lock, but see weir_condition_wait()
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_condition_wait_for(weir_condition *condition,
                                                    weir_predicate_fn *predicate,
@@ -389,8 +388,6 @@ typedef int weir_queue_compare_fn(void *arg, const void *a, const void *b);
  * @return         0
  * @retval -EINVAL  a @p maxsize of 0, or no @p compare
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_priority_queue_new(weir_loop *loop, size_t maxsize,

@@ -162,8 +162,6 @@ WEIR_API weir_task *weir_task_ref(weir_task *task);
  * Give a reference to a task back.
  *
  * @param task  one reference is taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_task_unref(weir_task *task);
 

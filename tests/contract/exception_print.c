@@ -39,14 +39,16 @@ static const char *printed(void)
 
 UNIT(exception_print, an_error_has_its_message_its_text_and_its_callback)
 {
-    const struct weir_exception failed = {
-        .message = "it failed", .err = -EIO, .callback = "my_callback"};
-    const struct weir_exception bare = {.message = NULL};
+    const struct weir_exception failed = {.size = sizeof(failed),
+                                          .message = "it failed",
+                                          .err = -EIO,
+                                          .callback = "my_callback"};
+    const struct weir_exception bare = {.size = sizeof(bare), .message = NULL};
     open_printing(0);
-    weir_loop_call_exception_handler(loop, &failed);
+    expect_eq(weir_loop_call_exception_handler(loop, &failed), 0);
     expect_str_eq(printed(), "weir: it failed: Input/output error (EIO); in "
                              "my_callback\n");
-    weir_loop_call_exception_handler(loop, &bare);
+    expect_eq(weir_loop_call_exception_handler(loop, &bare), 0);
     cr_assert(strstr(printed(), "my_callback\nweir: exception\n"), "%s", text);
     close_printing();
 }
@@ -110,7 +112,8 @@ static void expect_end(const char *before, const struct weir_address *address)
 
 static int report_both(weir_loop *l, void *arg)
 {
-    struct weir_exception what = {.message = "trouble", .err = -EMFILE};
+    struct weir_exception what = {
+        .size = sizeof(what), .message = "trouble", .err = -EMFILE};
     struct weir_address address;
     weir_reader *reader;
     weir_writer *writer;
@@ -118,7 +121,7 @@ static int report_both(weir_loop *l, void *arg)
     expect_eq(weir_start_server(l, leave, "127.0.0.1", 0, NULL, &what.server),
               0);
     cr_assert_geq(weir_server_get_socket(what.server, 0, &address), 0);
-    weir_loop_call_exception_handler(l, &what);
+    expect_eq(weir_loop_call_exception_handler(l, &what), 0);
     expect_end("weir: trouble: Too many open files (EMFILE); server ",
                &address);
     expect_eq(weir_open_connection(l, "127.0.0.1",
@@ -126,7 +129,7 @@ static int report_both(weir_loop *l, void *arg)
                                    &reader, &writer),
               0);
     what.transport = weir_writer_get_transport(writer);
-    weir_loop_call_exception_handler(l, &what);
+    expect_eq(weir_loop_call_exception_handler(l, &what), 0);
     expect_end("(EMFILE); connection tcp ", &address);
     weir_writer_close(writer);
     cr_assert_leq(weir_writer_wait_closed(writer), 0);
@@ -148,7 +151,8 @@ UNIT(exception_print, a_server_and_a_connection_have_their_addresses)
 
 UNIT(exception_print, without_a_file_it_is_stderr)
 {
-    const struct weir_exception failed = {.message = "shown on stderr"};
+    const struct weir_exception failed = {.size = sizeof(failed),
+                                          .message = "shown on stderr"};
     open_printing(0);
     weir_print_exception(NULL, loop, &failed);
     expect_eq(strlen(printed()), 0);

@@ -465,7 +465,7 @@ UNIT(run, a_callback_outside_of_a_run_may_run_the_loop)
 
     rig_start();
     weir_loop_set_exception_handler(loop, run_inside, &done);
-    weir_loop_call_exception_handler(loop, &exception);
+    expect_eq(weir_loop_call_exception_handler(loop, &exception), 0);
     expect_eq(done, true);
     weir_loop_set_exception_handler(loop, NULL, NULL);
     rig_stop();

@@ -131,7 +131,7 @@ TASK(task, suspending_in_a_callback_on_its_own_stack_is_an_error)
     const struct weir_exception exception = {.size = sizeof(exception),
                                              .message = "test"};
     weir_loop_set_exception_handler(loop, suspend_in_hook, NULL);
-    weir_loop_call_exception_handler(loop, &exception);
+    expect_eq(weir_loop_call_exception_handler(loop, &exception), 0);
     expect_str_eq(notes, "h");
     expect_eq(weir_yield(loop), 0);
 }

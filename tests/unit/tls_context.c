@@ -443,13 +443,6 @@ UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
 
 /* ---- certificates by name ---- */
 
-static struct weir_tls_identity identity_of(const char *chain, const char *key)
-{
-    return (struct weir_tls_identity){.size = sizeof(struct weir_tls_identity),
-                                      .certificate.file = tls_file(chain),
-                                      .key.file = tls_file(key)};
-}
-
 /* A server with three more certificates; the first one is for localhost. */
 static struct weir_tls_options
 context_named_server(struct weir_tls_identity identities[3])
@@ -461,7 +454,11 @@ context_named_server(struct weir_tls_identity identities[3])
     static const struct weir_tls_identity *all[3];
     struct weir_tls_options options = context_server();
     for (int i = 0; i < 3; i++) {
-        identities[i] = identity_of(files[i][0], files[i][1]);
+        identities[i] = (struct weir_tls_identity){
+            sizeof(identities[i]),
+            {.file = tls_file(files[i][0])},
+            {.file = tls_file(files[i][1])},
+        };
         all[i] = &identities[i];
     }
     options.identities = all;
