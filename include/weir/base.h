@@ -16,6 +16,9 @@
  * - Structs that the library fills begin with their size, too, which the caller
  *   sets: fields that it does not know are left out. Without it they return
  *   WEIR_EOPTIONSIZE. Structs without a size never change.
+ * - A bound is a limit: `..._limit_bytes` of bytes, `..._limit` of things;
+ *   what one call takes at most is `max_...`. Lengths of time are in
+ *   nanoseconds, `..._ns`.
  * - Ownership words: *borrowed* until the call returns, *held* until the
  *   callback runs, *taken* by weir, *given* to the caller.
  * - The head of each header says which thread its functions belong to, the

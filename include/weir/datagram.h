@@ -211,7 +211,7 @@ struct weir_datagram_options {
     uint32_t ancillary;
     /** Longer datagrams are truncated; default and limit are
      * WEIR_DATAGRAM_SIZE_MAX. */
-    uint32_t size_max;
+    uint32_t size_limit_bytes;
     /** SO_RCVBUF in bytes; 0 leaves the system's value. */
     uint32_t receive_buffer_bytes;
     /** SO_SNDBUF in bytes; 0 leaves the system's value. */
@@ -260,10 +260,9 @@ struct weir_datagram_options {
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      no factory, neither an address nor a family, an address
  *                      given twice or besides sock, one that is none, addresses
- *                      of two families, sock is no datagram socket, a size_max
- *                      or read limit out of range, facts that the family does
- *                      not have, a name for a Unix socket, or a handle without
- *                      done
+ *                      of two families, sock is no datagram socket, a
+ * size_limit_bytes or read limit out of range, facts that the family does not
+ * have, a name for a Unix socket, or a handle without done
  * @retval -EBADF       sock is no descriptor that is open
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed

@@ -84,14 +84,21 @@ WEIR_API WEIR_MUST_USE ssize_t weir_file_write(weir_loop *loop, int fd,
 /**
  * Wait until what was written is on the device; fsync(2).
  *
- * @param loop       the loop; borrowed
- * @param fd         the file; held
- * @param data_only  leave out what is not needed to read the data;
- *                   fdatasync(2)
- * @return           0, or a negative error
+ * @param loop  the loop; borrowed
+ * @param fd    the file; held
+ * @return      0, or a negative error
  */
-WEIR_API WEIR_MUST_USE int weir_file_sync(weir_loop *loop, int fd,
-                                          bool data_only);
+WEIR_API WEIR_MUST_USE int weir_file_sync(weir_loop *loop, int fd);
+
+/**
+ * As weir_file_sync(), without what is not needed to read the data, the time of
+ * the last change for one; fdatasync(2).
+ *
+ * @param loop  the loop; borrowed
+ * @param fd    the file; held
+ * @return      0, or a negative error
+ */
+WEIR_API WEIR_MUST_USE int weir_file_datasync(weir_loop *loop, int fd);
 
 /** The answer of weir_file_stat(). */
 struct weir_file_status {

@@ -29,9 +29,8 @@ typedef struct weir_process weir_process;
 struct weir_process_options {
     /** sizeof(struct weir_process_options). */
     size_t size;
-    /** The readers' limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
-     */
-    int64_t limit_bytes;
+    /** The readers' limit; default WEIR_STREAM_LIMIT. */
+    uint64_t limit_bytes;
     /** The child. WEIR_STDIO_DEFAULT is here the parent's own descriptor. */
     struct weir_spawn_options spawn;
 };
@@ -45,7 +44,7 @@ struct weir_process_options {
  * @param options  borrowed with all that they name; NULL for all defaults
  * @param ret      the process, given; end with weir_process_free()
  * @return         0; other errors are those of weir_subprocess_exec()
- * @retval -EINVAL     a limit below 0
+ * @retval -EINVAL     a limit above INT64_MAX
  * @retval -ECANCELED  the task was interrupted; the child was killed and has
  *                     ended
  * @suspends yes

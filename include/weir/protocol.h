@@ -127,15 +127,15 @@ struct weir_protocol {
     void (*process_exited)(void *user, weir_transport *t);
 
     /**
-     * Stream and buffered, on a Unix socket that was made with max_fds: @p
+     * Stream and buffered, on a Unix socket that was made with fd_limit: @p
      * count descriptors came along with bytes, which are shown next. Each comes
      * once, in the order of sending, before the byte that it was sent with;
      * bytes that were sent before may come together with that one. The array is
      * borrowed; the descriptors are given, whatever is returned, close-on-exec.
-     * With @p lost others came and are closed, behind these: more than max_fds,
-     * or more than the process's table had room for; then @p count may be 0. A
-     * negative result aborts the connection with that error. None comes while
-     * reading is paused. Without this entry they are closed.
+     * With @p lost others came and are closed, behind these: more than
+     * fd_limit, or more than the process's table had room for; then @p count
+     * may be 0. A negative result aborts the connection with that error. None
+     * comes while reading is paused. Without this entry they are closed.
      */
     int (*fds_received)(void *user, weir_transport *t, const int *fds,
                         size_t count, bool lost);

@@ -58,8 +58,8 @@ WEIR_BEGIN_DECLS
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
  */
-WEIR_API WEIR_MUST_USE int weir_reader_new(weir_loop *loop, int64_t limit_bytes,
-                                           weir_reader **ret);
+WEIR_API WEIR_MUST_USE int
+weir_reader_new(weir_loop *loop, uint64_t limit_bytes, weir_reader **ret);
 
 /**
  * End a reader that weir_reader_new() gave. A task that waits in it gets

@@ -44,7 +44,7 @@ struct weir_connection_options {
      * WEIR_FDS_MAX, for fds_received of the protocol; others are closed. 0:
      * all are. Bytes are copied from the kernel by a system call of each
      * connection then. */
-    uint32_t max_fds;
+    uint32_t fd_limit;
     /** Time limits. */
     struct weir_timeouts timeouts;
 };
@@ -242,8 +242,9 @@ struct weir_server_options {
     /** A bound, perhaps listening socket, taken whatever is returned; it stays
      * the caller's only where a size field is unset. */
     int sock;
-    /** TCP_DEFER_ACCEPT in seconds; 0: off. */
-    uint32_t defer_accept_s;
+    /** Accept a TCP connection when its first bytes are there, or after this
+     * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0: at once. */
+    uint64_t defer_accept_ns;
     /** Permissions of a Unix socket's file, as in 0660, whatever the umask; 0:
      * those that the umask leaves. */
     uint32_t socket_mode;

@@ -46,9 +46,8 @@ typedef int weir_client_connected_fn(void *arg, weir_reader *reader,
 struct weir_stream_options {
     /** sizeof(struct weir_stream_options). */
     size_t size;
-    /** The reader's limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
-     */
-    int64_t limit_bytes;
+    /** The reader's limit; default WEIR_STREAM_LIMIT. */
+    uint64_t limit_bytes;
     /** Called with each new connection, or NULL. */
     weir_client_connected_fn *client_connected;
     /** First argument of client_connected. */
@@ -98,7 +97,7 @@ struct weir_stream_options {
  * @param ret_writer  the writer, one reference is given; NULL when only the
  *                    handler is to keep the stream
  * @return         0
- * @retval -EINVAL     a limit below 0, no such stack size, or
+ * @retval -EINVAL     a limit above INT64_MAX, no such stack size, or
  *                     neither a handler nor @p ret_writer
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ENOMEM     no memory
@@ -113,9 +112,8 @@ WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
 struct weir_open_options {
     /** sizeof(struct weir_open_options). */
     size_t size;
-    /** The reader's limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
-     */
-    int64_t limit_bytes;
+    /** The reader's limit; default WEIR_STREAM_LIMIT. */
+    uint64_t limit_bytes;
     /** How to connect. Its done is not used and must be NULL. */
     struct weir_connect_options connect;
 };
@@ -162,9 +160,8 @@ weir_open_unix_connection(weir_loop *loop, const char *path,
 struct weir_open_pipe_options {
     /** sizeof(struct weir_open_pipe_options). */
     size_t size;
-    /** The reader's limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
-     */
-    int64_t limit_bytes;
+    /** The reader's limit; default WEIR_STREAM_LIMIT. */
+    uint64_t limit_bytes;
     /** Settings of the connection; see struct weir_pipe_options. */
     struct weir_connection_options connection;
 };
@@ -184,7 +181,8 @@ struct weir_open_pipe_options {
  *                    -EOPNOTSUPP; end with weir_writer_unref()
  * @return            0, or the errors of weir_connect_read_pipe()
  * @retval -EBADF      @p fd is not open, or not for reading
- * @retval -EINVAL     it is a file of another type; a limit below 0, or no
+ * @retval -EINVAL     it is a file of another type; a limit above INT64_MAX, or
+ * no
  *                     @p ret_writer
  * @retval -ENOMEM     no memory
  */
@@ -215,9 +213,8 @@ weir_open_write_pipe(weir_loop *loop, int fd,
 struct weir_start_server_options {
     /** sizeof(struct weir_start_server_options). */
     size_t size;
-    /** The readers' limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
-     */
-    int64_t limit_bytes;
+    /** The readers' limit; default WEIR_STREAM_LIMIT. */
+    uint64_t limit_bytes;
     /** First argument of the function that serves a connection. */
     void *arg;
     /** As in struct weir_stream_options. */
@@ -240,8 +237,8 @@ struct weir_start_server_options {
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server() and of its start
- * @retval -EINVAL     no function to serve with, a limit below 0, or no such
- *                     stack size
+ * @retval -EINVAL     no function to serve with, a limit above INT64_MAX, or no
+ * such stack size
  * @retval -ECANCELED  the task was interrupted; nothing listens
  */
 WEIR_API WEIR_MUST_USE int
@@ -261,8 +258,8 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_unix_server() and of its start
- * @retval -EINVAL     no function to serve with, a limit below 0, or no such
- *                     stack size
+ * @retval -EINVAL     no function to serve with, a limit above INT64_MAX, or no
+ * such stack size
  * @retval -ECANCELED  the task was interrupted; nothing listens, and no file is
  *                     left
  */
@@ -301,7 +298,7 @@ WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 
 /**
  * Take descriptors that came along with bytes, on a stream over a Unix socket
- * whose options have max_fds (struct weir_connection_options); in Python
+ * whose options have fd_limit (struct weir_connection_options); in Python
  * socket.recv_fds().
  *
  * They are taken in the order in which they were sent, and each can be taken
@@ -315,9 +312,9 @@ WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
  * @param max_count  number of descriptors at most
  * @return           how many were taken, 0 when none waits
  * @retval -ENOBUFS  the next ones are lost, and closed: more came at once than
- *                   max_fds, more waited, or there was no room in the process's
- *                   table, or no memory. Told once, after those that came
- *                   before; those that come until then are closed too
+ *                   fd_limit, more waited, or there was no room in the
+ * process's table, or no memory. Told once, after those that came before; those
+ * that come until then are closed too
  * @suspends no
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_take_fds(weir_reader *reader,

@@ -152,17 +152,29 @@ WEIR_API bool weir_lock_is_locked(const weir_lock *lock);
 /**
  * Make a semaphore.
  *
- * @param loop     the loop; borrowed
- * @param value    permits that can be acquired at first
- * @param bounded  releasing above @p value is an error; asyncio's
- *                 BoundedSemaphore
- * @param ret      the semaphore, given; end with weir_semaphore_free()
- * @return         0
+ * @param loop   the loop; borrowed
+ * @param value  permits that can be acquired at first
+ * @param ret    the semaphore, given; end with weir_semaphore_free()
+ * @return       0
  * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
-                                              bool bounded,
                                               weir_semaphore **ret);
+
+/**
+ * Make a semaphore whose permits never are more than at first; asyncio's
+ * BoundedSemaphore.
+ *
+ * @param loop   the loop; borrowed
+ * @param value  permits that can be acquired at first; to release more of them
+ *               is an error
+ * @param ret    the semaphore, given; end with weir_semaphore_free()
+ * @return       0
+ * @retval -ENOMEM  no memory
+ */
+WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
+                                                      uint64_t value,
+                                                      weir_semaphore **ret);
 
 /**
  * End a semaphore.
@@ -480,12 +492,18 @@ WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
  * Take nothing in any more: waits to put fail with WEIR_EQUEUESHUTDOWN, and so
  * do those to get once the queue is empty.
  *
- * @param queue      the queue; borrowed
- * @param immediate  give nothing out any more either: weir_queue_get() fails at
- *                   once, and the items in the queue count as dealt with. They
- *                   can still be taken with weir_queue_take_left()
+ * @param queue  the queue; borrowed
  */
-WEIR_API void weir_queue_shutdown(weir_queue *queue, bool immediate);
+WEIR_API void weir_queue_shutdown(weir_queue *queue);
+
+/**
+ * Take nothing in any more, as weir_queue_shutdown(), and give nothing out
+ * either: weir_queue_get() fails at once, and the items in the queue count as
+ * dealt with. They can still be taken with weir_queue_take_left().
+ *
+ * @param queue  the queue; borrowed
+ */
+WEIR_API void weir_queue_shutdown_immediate(weir_queue *queue);
 
 /**
  * Take an item out after weir_queue_shutdown(), to free it; it counts as dealt

@@ -3,11 +3,11 @@
  * Unix stream sockets: makers by path or abstract name, and who the peer is.
  *
  * A Unix socket is a transport like any other. Descriptors can go along with
- * bytes (SCM_RIGHTS). Where max_fds of struct weir_connection_options does not
+ * bytes (SCM_RIGHTS). Where fd_limit of struct weir_connection_options does not
  * ask for them a peer cannot send any (its send fails with EPERM) since Linux
  * 6.16; before that the kernel drops them. The option (SO_PASSRIGHTS) belongs
  * to the socket: who hands one on, with weir or without, finds what weir set
- * last, and weir sets it as max_fds says wherever it gets a socket. Names are
+ * last, and weir sets it as fd_limit says wherever it gets a socket. Names are
  * text as weir_address_parse_unix() reads it: a path, "@name" for an abstract
  * name, which is no file, or "" for one that the kernel chooses. The makers of
  * server.h take Unix addresses too, as values.
@@ -22,8 +22,8 @@
  * on FUSE. Close those that you get in a thread (weir_run_in_executor()) unless
  * you trust the peer: a close() on the loop's thread holds up all connections.
  *
- * weir does so with those that it drops, of connections with max_fds: what is
- * more than max_fds or is not taken, and what lies in a socket at its end; and
+ * weir does so with those that it drops, of connections with fd_limit: what is
+ * more than fd_limit or is not taken, and what lies in a socket at its end; and
  * with connected Unix sockets that become no transport, because a limit of the
  * server, an error or a cancelled call stands against them. It starts threads
  * for that when there is something to close, 8 at most for all loops of a
@@ -46,16 +46,16 @@
  * them, and where it has no room for descriptors the kernel does, on that
  * thread. So it does with what lies in connections that were not accepted when
  * a server closes and, before Linux 6.16, with descriptors that no one asked
- * for. Where peers are not trusted a program asks for them there, by max_fds 1:
- * a protocol without fds_received is given none, and threads close them; the
+ * for. Where peers are not trusted a program asks for them there, by fd_limit
+ * 1: a protocol without fds_received is given none, and threads close them; the
  * task of a stream takes them (weir_reader_take_fds()) and closes them. Such a
  * connection is received from by poll and recvmsg(2): bytes are not read ahead,
  * nor into memory that its protocol lends. One that finds no memory to wait for
  * its descriptors is lost with -ENOMEM. Datagram endpoints need not ask
  * (datagram.h).
  *
- * On connections with max_fds an urgent byte (MSG_OOB) of the peer is a byte of
- * the stream, since descriptors may come with it (SO_OOBINLINE is set, for
+ * On connections with fd_limit an urgent byte (MSG_OOB) of the peer is a byte
+ * of the stream, since descriptors may come with it (SO_OOBINLINE is set, for
  * good); other connections drop it.
  *
  * @thread loop

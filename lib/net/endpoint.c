@@ -263,7 +263,7 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
                                   const struct weir_factory *factory)
 {
     wr_require(factory && factory->create, -EINVAL);
-    wr_require(options->size_max <= WEIR_DATAGRAM_SIZE_MAX, -EINVAL);
+    wr_require(options->size_limit_bytes <= WEIR_DATAGRAM_SIZE_MAX, -EINVAL);
     wr_require(options->read_limit_bytes == 0 ||
                    options->read_limit_bytes >= WR_CREDIT_MIN,
                -EINVAL);

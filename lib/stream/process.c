@@ -228,7 +228,7 @@ static int process_read_options(const struct weir_process_options *options,
         err = wr_spawn_options_read(ret, &ret->spawn);
     }
     wr_require(err >= 0, err);
-    wr_require(ret->limit_bytes >= 0, -EINVAL);
+    wr_require(ret->limit_bytes <= INT64_MAX, -EINVAL);
     return 0;
 }
 

@@ -178,13 +178,13 @@ void wr_reader_fini(weir_reader *reader)
     wr_recvq_fini(&reader->queue);
 }
 
-int weir_reader_new(weir_loop *loop, int64_t limit_bytes, weir_reader **ret)
+int weir_reader_new(weir_loop *loop, uint64_t limit_bytes, weir_reader **ret)
 {
     int err = wr_loop_check(loop);
     if (err < 0) {
         return err;
     }
-    wr_require(limit_bytes > 0 && ret, -EINVAL);
+    wr_require(limit_bytes > 0 && limit_bytes <= INT64_MAX && ret, -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
     weir_reader *reader = wr_alloc(&loop->counting, sizeof(*reader));
     if (!reader) {

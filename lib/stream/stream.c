@@ -16,7 +16,7 @@
 
 int wr_stream_check(const struct weir_stream_options *options)
 {
-    wr_require(options->limit_bytes >= 0, -EINVAL);
+    wr_require(options->limit_bytes <= INT64_MAX, -EINVAL);
     wr_require(wr_options_is_stack_size(options->stack_size_bytes), -EINVAL);
     return 0;
 }

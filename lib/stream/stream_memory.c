@@ -55,7 +55,7 @@ static struct wr_streams *stream_memory_open(weir_loop *loop)
 int wr_stream_make(weir_loop *loop, const struct weir_stream_options *options,
                    const struct wr_handler_ops *handler_ops, weir_writer **ret)
 {
-    const int64_t limit_bytes =
+    const uint64_t limit_bytes =
         options->limit_bytes > 0 ? options->limit_bytes : WEIR_STREAM_LIMIT;
     struct wr_streams *memory = stream_memory_open(loop);
     weir_writer *writer = memory ? wr_slab_take(&memory->slab) : NULL;

@@ -60,7 +60,7 @@ static int stream_open_read_options(const struct weir_open_options *options,
     }
     wr_require(err >= 0, err);
     wr_require(!ret->connect.done, -EINVAL);
-    wr_require(ret->limit_bytes >= 0, -EINVAL);
+    wr_require(ret->limit_bytes <= INT64_MAX, -EINVAL);
     return 0;
 }
 

@@ -29,7 +29,7 @@ stream_pipe_read_options(const struct weir_open_pipe_options *options,
         err = wr_connection_options_read(ret, &ret->connection);
     }
     wr_require(err >= 0, err);
-    wr_require(ret->limit_bytes >= 0, -EINVAL);
+    wr_require(ret->limit_bytes <= INT64_MAX, -EINVAL);
     return 0;
 }
 

@@ -390,7 +390,7 @@ int weir_queue_join(weir_queue *queue)
     return err;
 }
 
-void weir_queue_shutdown(weir_queue *queue, bool immediate)
+static void queue_shutdown(weir_queue *queue, bool immediate)
 {
     if (wr_loop_check(queue->sync.loop) < 0) {
         return;
@@ -406,6 +406,16 @@ void weir_queue_shutdown(weir_queue *queue, bool immediate)
         queue_finish(queue, queue->size);
     }
     queue_check_invariants(queue);
+}
+
+void weir_queue_shutdown(weir_queue *queue)
+{
+    queue_shutdown(queue, false);
+}
+
+void weir_queue_shutdown_immediate(weir_queue *queue)
+{
+    queue_shutdown(queue, true);
 }
 
 bool weir_queue_take_left(weir_queue *queue, void **ret)

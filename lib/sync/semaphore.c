@@ -25,8 +25,8 @@ static void semaphore_check_invariants(const weir_semaphore *semaphore)
     wr_assert(semaphore->value == 0 || wr_list_is_empty(&semaphore->waiters));
 }
 
-int weir_semaphore_new(weir_loop *loop, uint64_t value, bool bounded,
-                       weir_semaphore **ret)
+static int semaphore_new(weir_loop *loop, uint64_t value, uint64_t limit,
+                         weir_semaphore **ret)
 {
     struct wr_sync *sync;
     wr_require(ret, -EINVAL);
@@ -37,9 +37,20 @@ int weir_semaphore_new(weir_loop *loop, uint64_t value, bool bounded,
     weir_semaphore *semaphore = wr_container_of(sync, weir_semaphore, sync);
     wr_list_init(&semaphore->waiters);
     semaphore->value = value;
-    semaphore->limit = bounded ? value : UINT64_MAX;
+    semaphore->limit = limit;
     *ret = semaphore;
     return 0;
+}
+
+int weir_semaphore_new(weir_loop *loop, uint64_t value, weir_semaphore **ret)
+{
+    return semaphore_new(loop, value, UINT64_MAX, ret);
+}
+
+int weir_bounded_semaphore_new(weir_loop *loop, uint64_t value,
+                               weir_semaphore **ret)
+{
+    return semaphore_new(loop, value, value, ret);
 }
 
 /* Without waiting; false when the count is 0. */

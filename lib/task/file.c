@@ -158,7 +158,7 @@ ssize_t weir_file_write(weir_loop *loop, int fd, const void *data, size_t len,
     return file_wait(&call);
 }
 
-int weir_file_sync(weir_loop *loop, int fd, bool data_only)
+static int file_sync(weir_loop *loop, int fd, bool data_only)
 {
     struct file_call call;
     int err = file_enter(&call, loop);
@@ -168,6 +168,16 @@ int weir_file_sync(weir_loop *loop, int fd, bool data_only)
     wr_require(fd >= 0, -EBADF);
     wr_prep_fsync(&loop->uring, &call.op, fd, data_only);
     return file_wait(&call);
+}
+
+int weir_file_sync(weir_loop *loop, int fd)
+{
+    return file_sync(loop, fd, false);
+}
+
+int weir_file_datasync(weir_loop *loop, int fd)
+{
+    return file_sync(loop, fd, true);
 }
 
 int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)

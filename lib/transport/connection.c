@@ -430,7 +430,7 @@ int wr_connection_options_read(const void *outer,
         connection->read_limit_bytes < WR_CREDIT_MIN) {
         err = -EINVAL;
     }
-    return err == 0 && connection->max_fds > WEIR_FDS_MAX ? -EINVAL : err;
+    return err == 0 && connection->fd_limit > WEIR_FDS_MAX ? -EINVAL : err;
 }
 
 struct wr_connection *

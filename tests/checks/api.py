@@ -5,9 +5,9 @@ and what Doxygen finds documented must be one set of names, and Doxygen must
 have nothing to complain about: an undocumented symbol or parameter is an
 error. The head of a header says which thread may call its functions and whether
 they suspend; a function says so where it differs, and only there. Functions
-with a result say what it is. A struct that may grow begins with its size. The
-version in base.h is the build's, and that of each
-symbol its major and minor part.
+with a result say what it is. A struct that may grow begins with its size.
+Bounds and times have one word each. The version in base.h is the build's, and
+that of each symbol its major and minor part.
 
 The functions of weir/tls*.h are libweir-tls's, where that is built, and all
 others libweir's. Of libweir's private names see libraries.py.
@@ -178,6 +178,22 @@ def size_errors(include):
     return errors + difference(VALUES, seen, "no such struct")
 
 
+# A bound is a limit, `_limit` of things or `_limit_bytes`; a call takes
+# `max_...` of them at most. Spans of time are in nanoseconds, `_ns`.
+OTHER_WORDS = re.compile(r"\b(?!not_(?:before|after)_s\b)\w+_(?:max|ms|us|s);")
+
+
+def word_errors(include):
+    """Fields whose names speak of a bound or a time in other words."""
+    errors = 0
+    for header in sorted(include.rglob("*.h")):
+        for name in OTHER_WORDS.findall(header.read_text(encoding="utf-8")):
+            print(f"{header.name}: {name} is no word for a bound or a time",
+                  file=sys.stderr)
+            errors += 1
+    return errors
+
+
 def version_errors(args):
     text = (args.source / "include/weir/base.h").read_text(encoding="utf-8")
     parts = [re.search(rf"WEIR_VERSION_{part}\s+(\d+)", text)
@@ -207,6 +223,7 @@ def main():
         errors += library_errors(args.tls, of_tls, "WEIR_TLS_", args.version)
     errors += tag_errors(found) + version_errors(args)
     errors += size_errors(args.source / "include")
+    errors += word_errors(args.source / "include")
     if not names:
         print("no public function was found", file=sys.stderr)
         errors += 1

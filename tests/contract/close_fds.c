@@ -224,7 +224,7 @@ static void slow_let_end(struct slow *slow)
     static void suite##__##name##_sides(void);                                 \
     UNIT(suite, name)                                                          \
     {                                                                          \
-        const struct weir_connection_options options = {.max_fds = 1};         \
+        const struct weir_connection_options options = {.fd_limit = 1};        \
         cr_assert_eq(weir_loop_new(NULL, &loop), 0);                           \
         side_open(&sides[0], &options);                                        \
         side_open(&sides[1], &options);                                        \
@@ -366,7 +366,7 @@ PAIRS_SIDES(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
 /* The way of a program whose kernel cannot refuse descriptors. */
 UNIT(close_fds, a_protocol_that_takes_none_is_not_held_up)
 {
-    const struct weir_connection_options options = {.max_fds = 1};
+    const struct weir_connection_options options = {.fd_limit = 1};
     struct slow slow;
     sides_drop_all = true;
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
@@ -387,7 +387,7 @@ UNIT(close_fds, a_protocol_that_takes_none_is_not_held_up)
 PAIRS_SIDES(close_fds,
             a_socket_with_nothing_in_it_is_closed_while_all_threads_wait)
 {
-    const struct weir_connection_options options = {.max_fds = 1};
+    const struct weir_connection_options options = {.fd_limit = 1};
     struct slow slow[THREADS];
     for (int i = 0; i < THREADS; i++) {
         if (i > 0) {
@@ -500,7 +500,7 @@ PAIRS_SIDES(close_fds, a_flood_of_unwanted_ones_fills_no_table)
 
 UNIT(close_fds, the_end_of_the_loop_does_not_wait)
 {
-    const struct weir_connection_options options = {.max_fds = 1};
+    const struct weir_connection_options options = {.fd_limit = 1};
     struct slow received;
     struct slow left;
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
@@ -522,7 +522,7 @@ UNIT(close_fds, the_end_of_the_loop_does_not_wait)
 /* The threads post while the loop ends. */
 UNIT(close_fds, the_end_of_the_loop_meets_the_end_of_a_close)
 {
-    const struct weir_connection_options options = {.max_fds = 1};
+    const struct weir_connection_options options = {.fd_limit = 1};
     for (int i = 0; i < 300; i++) {
         const int mark = mark_open(1);
         const int fds[] = {mark, mark, mark};
@@ -542,7 +542,7 @@ UNIT(close_fds, the_end_of_the_loop_meets_the_end_of_a_close)
 /* One connection that drops a descriptor, and is told that it has gone. */
 static void drop_one_and_go_on(struct side *side)
 {
-    const struct weir_connection_options options = {.max_fds = 1};
+    const struct weir_connection_options options = {.fd_limit = 1};
     const int mark = mark_open(1);
     const int fds[] = {mark, mark};
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
@@ -561,7 +561,7 @@ UNIT(close_fds, a_child_has_threads_of_its_own)
 #ifdef __SANITIZE_THREAD__ /* which lets no child of threads make any */
     return;
 #endif
-    const struct weir_connection_options options = {.max_fds = 1};
+    const struct weir_connection_options options = {.fd_limit = 1};
     struct slow slow;
     int status;
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);

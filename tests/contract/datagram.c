@@ -119,7 +119,7 @@ DATAGRAMS(datagram, complaint_65__a_full_queue_is_received_in_batches)
 }
 
 DATAGRAMS_WITH(datagram, bytes_are_counted_for_the_loop_as_for_streams,
-               .connected = true, .options.size_max = 1000)
+               .connected = true, .options.size_limit_bytes = 1000)
 {
     static const char text[3000];
     struct weir_loop_statistics now = {.size = sizeof(now)};
@@ -193,7 +193,7 @@ DATAGRAMS(datagram, long_ones_in_one_batch_do_not_mix)
 }
 
 DATAGRAMS_WITH(datagram, complaint_66__a_truncated_one_says_so,
-               .options = {.size_max = 1000})
+               .options = {.size_limit_bytes = 1000})
 {
     static uint8_t bytes[5000];
 
@@ -209,7 +209,7 @@ DATAGRAMS_WITH(datagram, complaint_66__a_truncated_one_says_so,
 }
 
 DATAGRAMS_WITH(datagram, a_truncated_one_beyond_its_slot_says_so,
-               .options = {.size_max = 10000})
+               .options = {.size_limit_bytes = 10000})
 {
     static uint8_t bytes[20000];
     memset(bytes, 'x', sizeof(bytes));

@@ -216,7 +216,7 @@ DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call)
     expect_eq(make(&options, NULL),
               rig->family == AF_UNIX ? -EINVAL : WEIR_EDNSBADNAME);
     options = good;
-    options.size_max = WEIR_DATAGRAM_SIZE_MAX + 1;
+    options.size_limit_bytes = WEIR_DATAGRAM_SIZE_MAX + 1;
     expect_eq(make(&options, NULL), -EINVAL);
     options = good;
     options.read_limit_bytes = 1;

@@ -378,7 +378,7 @@ static int set_up(weir_loop *on, void *arg)
     check(weir_loop_set_executor(on, &threads) == 0);
     check(weir_lock_new(on, &world.lock) == 0);
     check(weir_condition_new(world.lock, &world.condition) == 0);
-    check(weir_semaphore_new(on, 2, true, &world.semaphore) == 0);
+    check(weir_bounded_semaphore_new(on, 2, &world.semaphore) == 0);
     check(weir_event_new(on, &world.event) == 0);
     check(weir_queue_new(on, 3, WEIR_QUEUE_FIFO, &world.queue) == 0);
     check(weir_start_server(on, serve, "127.0.0.1", 0, NULL, &world.server) ==

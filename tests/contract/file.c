@@ -65,8 +65,8 @@ FILE_TASK(file, bytes_are_read_back_from_where_they_were_written)
               SIZE - 1000);
     expect_eq(weir_file_write(loop, fd, data, 1000, 0), 1000);
     expect_eq(weir_file_write(loop, fd, data, 0, 0), 0);
-    expect_eq(weir_file_sync(loop, fd, true), 0);
-    expect_eq(weir_file_sync(loop, fd, false), 0);
+    expect_eq(weir_file_datasync(loop, fd), 0);
+    expect_eq(weir_file_sync(loop, fd), 0);
     expect_eq(weir_file_read(loop, fd, got, SIZE, 0), SIZE);
     expect_eq(memcmp(data, got, SIZE), 0);
     expect_eq(weir_file_read(loop, fd, got, SIZE, SIZE - 10), 10);
@@ -106,7 +106,7 @@ FILE_TASK(file, bytes_that_are_not_in_the_cache_are_read)
     fill(data, SIZE, 3);
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT, 0600);
     expect_eq(weir_file_write(loop, fd, data, SIZE, 0), SIZE);
-    expect_eq(weir_file_sync(loop, fd, false), 0);
+    expect_eq(weir_file_sync(loop, fd), 0);
     expect_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 
     size_t have = 0;
@@ -136,11 +136,11 @@ FILE_TASK(file, errors_are_those_of_the_system)
     expect_eq(weir_file_read(loop, fd, &byte, 1, UINT64_MAX), -EINVAL);
     expect_eq(weir_file_close(loop, fd), 0);
     expect_eq(weir_file_close(loop, fd), -EBADF);
-    expect_eq(weir_file_sync(loop, fd, false), -EBADF);
+    expect_eq(weir_file_sync(loop, fd), -EBADF);
     expect_eq(weir_file_stat(loop, fd, &status), -EBADF);
     expect_eq(weir_file_read(loop, -1, &byte, 1, 0), -EBADF);
     expect_eq(weir_file_write(loop, -1, &byte, 1, 0), -EBADF);
-    expect_eq(weir_file_sync(loop, -1, true), -EBADF);
+    expect_eq(weir_file_datasync(loop, -1), -EBADF);
     expect_eq(weir_file_close(loop, -1), -EBADF);
     expect_eq(weir_file_stat(loop, -1, &status), -EBADF);
     return 0;
@@ -246,7 +246,7 @@ FILE_TASK(file, the_memory_is_the_callers_again_when_the_call_returns)
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT, 0600);
     expect_eq(weir_file_write(loop, fd, data, sizeof(data), 0),
               (ssize_t)sizeof(data));
-    expect_eq(weir_file_sync(loop, fd, false), 0);
+    expect_eq(weir_file_sync(loop, fd), 0);
 
     for (int round = 0; round < 300; round++) {
         weir_task *task;

@@ -428,7 +428,7 @@ static void end(struct rig *rig)
     check_statistics(rig);
     expect_eq(weir_loop_free(rig->loop), 0);
     rig_close_tls(rig);
-    if (rig->connection.max_fds > 0) {
+    if (rig->connection.fd_limit > 0) {
         /* A thread closes its socket, which a test after it would count. */
         expect_lt(unit_fds_wait_left(&open_before), 0);
     }

@@ -99,7 +99,7 @@ FILE_TASK(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker)
 
 FILE_TASK(hung_files, a_file_is_synced_by_a_worker)
 {
-    expect_eq(weir_file_sync(loop, fd, false), 0);
+    expect_eq(weir_file_sync(loop, fd), 0);
     expect_geq(fuse_rig_count(FUSE_FSYNC), 1);
     expect_eq(weir_file_close(loop, fd), 0);
 }

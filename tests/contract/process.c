@@ -110,7 +110,7 @@ CHILD_TASK(process, errors_of_the_start_are_returned)
 
     expect_eq(weir_create_subprocess_exec(loop, argv, &options, &process),
               -ENOENT);
-    options.limit_bytes = -1;
+    options.limit_bytes = UINT64_MAX;
     expect_eq(weir_create_subprocess_exec(loop, argv, &options, &process),
               -EINVAL);
     expect_eq(weir_create_subprocess_exec(loop, argv, NULL, NULL), -EINVAL);

@@ -81,7 +81,7 @@ static void close_got(void)
 #define PAIRS_TAKING(suite, name, most, ...)                                   \
     static void suite##__##name##_taking(struct rig *rig);                     \
     PAIRS_THAT(suite, name, RIG_IS_UNIX, .protocol = &taking,                  \
-               .connection = {.max_fds = (most)}, __VA_ARGS__)                 \
+               .connection = {.fd_limit = (most)}, __VA_ARGS__)                \
     {                                                                          \
         forget();                                                              \
         suite##__##name##_taking(rig);                                         \
@@ -350,7 +350,7 @@ PAIRS_TAKING(recv_fds, a_flood_holds_no_more_than_one_message, WEIR_FDS_MAX,
 }
 
 PAIRS_THAT(recv_fds, a_protocol_without_the_entry_gets_none, RIG_IS_UNIX,
-           .connection = {.max_fds = 8})
+           .connection = {.fd_limit = 8})
 {
     int ends[2];
     passed_pipe(ends);
@@ -363,7 +363,7 @@ PAIRS_THAT(recv_fds, a_protocol_without_the_entry_gets_none, RIG_IS_UNIX,
 }
 
 PAIRS_THAT(recv_fds, the_entry_of_a_table_that_is_too_small_is_not_called,
-           RIG_IS_UNIX, .connection = {.max_fds = 8})
+           RIG_IS_UNIX, .connection = {.fd_limit = 8})
 {
     static struct weir_protocol small; /* until the loss */
     const struct weir_protocol_binding binding = {.protocol = &small,
@@ -571,7 +571,7 @@ static __attribute__((constructor)) void make_taking_buffered(void)
 }
 
 PAIRS_THAT(recv_fds, a_buffered_protocol_with_memory_gets_them_too, RIG_IS_UNIX,
-           .protocol = &taking_buffered, .connection = {.max_fds = BATCH_MOST})
+           .protocol = &taking_buffered, .connection = {.fd_limit = BATCH_MOST})
 {
     forget();
     pass_many(rig);
@@ -581,14 +581,14 @@ PAIRS(recv_fds, more_than_a_message_carries_cannot_be_asked_for)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
     struct weir_connect_options options = {
-        .size = sizeof(options), .connection = {.max_fds = WEIR_FDS_MAX + 1}};
+        .size = sizeof(options), .connection = {.fd_limit = WEIR_FDS_MAX + 1}};
     expect_eq(weir_create_unix_connection(rig->loop, &factory, "/nowhere",
                                           &options, NULL),
               -EINVAL);
 }
 
 PAIRS_WITH(recv_fds, other_sockets_are_as_they_were,
-           .connection = {.max_fds = 3})
+           .connection = {.fd_limit = 3})
 {
     rig_peer_send(rig, 100000);
     rig_wait_received(rig, 100000);

@@ -61,7 +61,7 @@ static int pass_with(size_t limit)
     const struct weir_factory factory = {.create = rig_create, .arg = &rig};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .use_sock = true,
-                                           .connection = {.max_fds = 8}};
+                                           .connection = {.fd_limit = 8}};
     const struct pair_maker maker = {.traits = RIG_BOTH_WAYS | RIG_IS_UNIX};
     int pair[2];
     int ends[2];

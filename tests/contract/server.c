@@ -397,7 +397,7 @@ MAKER(server, socket_options_reach_accepted_connections)
 MAKER(server, defer_accept_waits_for_the_first_byte)
 {
     struct weir_server_options options = maker_server_options(m);
-    options.defer_accept_s = 5;
+    options.defer_accept_ns = WEIR_SECONDS(5);
     maker_serve(m, "127.0.0.1", &options);
     int fd = peer_connect(m);
 

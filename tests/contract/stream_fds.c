@@ -127,7 +127,7 @@ static void taker_open(struct taker *taker, weir_loop *loop)
     memset(taker, 0, sizeof(*taker));
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     struct weir_open_options options = options_of(ends[0]);
-    options.connect.connection.max_fds = WEIR_FDS_MAX;
+    options.connect.connection.fd_limit = WEIR_FDS_MAX;
     taker->loop = loop;
     taker->peer = ends[1];
     expect_eq(weir_open_unix_connection(loop, NULL, &options, &taker->reader,

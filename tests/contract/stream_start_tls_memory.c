@@ -16,13 +16,13 @@ struct world {
     weir_loop *loop;
     struct weir_tls_settings client_tls;
     struct weir_tls_settings server_tls;
-    int64_t limit_bytes; /* of readers; 0: the default */
-    uint64_t number;     /* of the allocation that fails */
-    unsigned refusals;   /* of start_tls, for lack of memory */
-    bool has_failed;     /* there were that many allocations */
-    int sockets[2];      /* of a pair */
-    bool is_serving;     /* its second side is open */
-    int results[2];      /* of its sides */
+    uint64_t limit_bytes; /* of readers; 0: the default */
+    uint64_t number;      /* of the allocation that fails */
+    unsigned refusals;    /* of start_tls, for lack of memory */
+    bool has_failed;      /* there were that many allocations */
+    int sockets[2];       /* of a pair */
+    bool is_serving;      /* its second side is open */
+    int results[2];       /* of its sides */
 };
 
 static struct unit_allocator memory;

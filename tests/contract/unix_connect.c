@@ -203,12 +203,12 @@ static int passes_fds(int fd)
 }
 
 /* Serves a listener that others have too, and stops. */
-static void serve_shared(struct maker *m, int listener, uint32_t max_fds)
+static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
 {
     struct weir_server_options options = maker_server_options(m);
     options.use_sock = true;
     options.sock = fcntl(listener, F_DUPFD_CLOEXEC, 0);
-    options.connection.max_fds = max_fds;
+    options.connection.fd_limit = fd_limit;
     m->done = 0;
     expect_eq(weir_create_unix_server(m->loop, &m->factory, NULL, &options,
                                       &m->server),
@@ -240,15 +240,15 @@ PLACED(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
     int ends[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     options.use_sock = true;
-    for (uint32_t max_fds = 0; can_refuse_fds(m) && max_fds < 2; max_fds++) {
+    for (uint32_t fd_limit = 0; can_refuse_fds(m) && fd_limit < 2; fd_limit++) {
         options.sock = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
-        options.connection.max_fds = max_fds;
+        options.connection.fd_limit = fd_limit;
         m->done = 0;
         expect_eq(weir_create_unix_connection(m->loop, &m->factory, NULL,
                                               &options, NULL),
                   0);
         maker_run(m, maker_is_done);
-        expect_eq(passes_fds(ends[0]), (int)max_fds);
+        expect_eq(passes_fds(ends[0]), (int)fd_limit);
     }
     close(ends[0]);
     close(ends[1]);

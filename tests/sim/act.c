@@ -374,7 +374,7 @@ void sim_connect(struct sim_conn *conn)
         .timeout_ns = conn->connect_timeout_ns,
         .connection = {.size = sizeof(options.connection),
                        .read_limit_bytes = sim.read_limit,
-                       .max_fds = conn->max_fds}};
+                       .fd_limit = conn->fd_limit}};
     const char *host = conn->adopts ? NULL : "127.0.0.1";
     uint16_t port = conn->adopts ? 0 : (uint16_t)(7000 + conn->answer);
     if (conn->adopts) {

@@ -38,7 +38,7 @@ struct sim_endpoint {
     bool close_asked;
     bool abort_asked;
     int callback_err;
-    uint32_t size_max;
+    uint32_t size_limit_bytes;
     uint64_t write_limit;
     uint64_t close_limit_ns; /* 0: none */
     uint64_t peer_wait_ns;

@@ -271,8 +271,8 @@ void sim_endpoints_plan(void)
         e->connects = e->family == AF_INET && fake_chance(500);
         e->refuses = fake_chance(30);
         e->minds_marks = fake_chance(800);
-        e->size_max = fake_chance(300) ? 1 + (uint32_t)fake_random(3000)
-                                       : WEIR_DATAGRAM_SIZE_MAX;
+        e->size_limit_bytes = fake_chance(300) ? 1 + (uint32_t)fake_random(3000)
+                                               : WEIR_DATAGRAM_SIZE_MAX;
         e->write_limit =
             fake_chance(200) ? 100 + fake_random(20000) : 64u << 20;
         e->close_limit_ns = fake_chance(300) ? 1 + fake_random(50 * SIM_MS) : 0;
@@ -341,7 +341,7 @@ static void start(struct sim_endpoint *e)
         .local_host = e->family == AF_INET ? "127.0.0.1" : NULL,
         .local_address = e->family == AF_UNIX ? &local : NULL,
         .remote_address = e->connects ? &e->box_name : NULL,
-        .size_max = e->size_max,
+        .size_limit_bytes = e->size_limit_bytes,
         .read_limit_bytes = sim.read_limit,
         .write_hard_limit_bytes = e->write_limit,
         .close_timeout_ns = e->close_limit_ns,

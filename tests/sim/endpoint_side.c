@@ -314,8 +314,9 @@ static bool is_given(const struct sim_endpoint *e, uint64_t number,
                      const struct weir_datagram *datagram)
 {
     const size_t len = sim_datagram_len((uint32_t)number);
-    const size_t shown = len < e->size_max ? len : e->size_max;
-    const uint32_t flags = len > e->size_max ? WEIR_DATAGRAM_TRUNCATED : 0;
+    const size_t shown = len < e->size_limit_bytes ? len : e->size_limit_bytes;
+    const uint32_t flags =
+        len > e->size_limit_bytes ? WEIR_DATAGRAM_TRUNCATED : 0;
     return datagram->size_bytes == len && datagram->buf.len == shown &&
            datagram->flags == flags &&
            sim_datagram_is((uint32_t)number, datagram->buf.data, shown) &&

@@ -50,9 +50,9 @@ static uint64_t first_from_peer(const struct sim_conn *conn)
 void sim_pass_plan(struct sim_conn *conn)
 {
     conn->is_unix = conn->adopts && fake_chance(600);
-    conn->max_fds = fake_chance(200)   ? 0
-                    : fake_chance(500) ? WEIR_FDS_MAX
-                                       : 1 + (uint32_t)fake_random(5);
+    conn->fd_limit = fake_chance(200)   ? 0
+                     : fake_chance(500) ? WEIR_FDS_MAX
+                                        : 1 + (uint32_t)fake_random(5);
     conn->passed_out.next = (uint64_t)conn->id << 32;
     conn->passed_in.next = first_from_peer(conn);
 }
@@ -239,13 +239,13 @@ void sim_pass_received(struct sim_conn *conn, const int *fds, size_t count,
         skip_to(conn, fake_token(fds[0]));
     }
     const struct sim_pass *pass = front(&conn->passed_in);
-    if (!pass || count > conn->max_fds || (count == 0 && !lost) ||
+    if (!pass || count > conn->fd_limit || (count == 0 && !lost) ||
         (conn->received > pass->at && !conn->skips_fds)) {
         fake_fail("connection %u: %zu descriptors at byte %llu", conn->id,
                   count, (unsigned long long)conn->received);
     }
     const uint32_t room =
-        pass->count < conn->max_fds ? pass->count : conn->max_fds;
+        pass->count < conn->fd_limit ? pass->count : conn->fd_limit;
     if (lost != (count < pass->count) || (count < room && !sim.fds_fail)) {
         fake_fail("connection %u: %zu of %u descriptors, lost: %d", conn->id,
                   count, pass->count, lost);
@@ -261,7 +261,7 @@ void sim_pass_shown(struct sim_conn *conn)
 {
     struct sim_pass *pass = front(&conn->passed_in);
     while (pass && pass->at < conn->received) {
-        if (conn->max_fds > 0 && !conn->skips_fds) {
+        if (conn->fd_limit > 0 && !conn->skips_fds) {
             fake_fail("connection %u: byte %llu came without its descriptors",
                       conn->id, (unsigned long long)pass->at);
         }

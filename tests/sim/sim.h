@@ -178,7 +178,7 @@ struct sim_conn {
     bool is_client;
     bool adopts;  /* a client that is handed a connected socket, ... */
     bool is_unix; /* ... of this kind */
-    uint32_t max_fds;
+    uint32_t fd_limit;
     bool skips_fds;  /* a protocol that takes none was bound */
     bool has_rested; /* while its peer's descriptors were being closed, */
     bool has_rested_broken;

@@ -311,7 +311,7 @@ READER(reader, a_limit_must_be_above_nothing, 10)
 {
     weir_reader *made = NULL;
     expect_eq(weir_reader_new(loop, 0, &made), -EINVAL);
-    expect_eq(weir_reader_new(loop, -1, &made), -EINVAL);
+    expect_eq(weir_reader_new(loop, UINT64_MAX, &made), -EINVAL);
     cr_assert_null(made);
     expect_eq(weir_reader_new(loop, INT64_MAX, &made), 0);
     weir_reader_free(made);

@@ -314,7 +314,7 @@ static void one_stream(void)
 
     memset(&model, 0, sizeof(model));
     model.limit = 1 + below(below(2) ? 10 : 100);
-    expect_eq(weir_reader_new(loop, (int64_t)model.limit, &reader), 0);
+    expect_eq(weir_reader_new(loop, model.limit, &reader), 0);
     for (int i = 0; i < 120; i++) {
         for (uint64_t pieces = below(4); pieces > 0; pieces--) {
             feed_some();

@@ -9,7 +9,7 @@
 
 struct pair p;
 
-void open_limited(struct pair *pair, int64_t limit, uint64_t budget)
+void open_limited(struct pair *pair, uint64_t limit, uint64_t budget)
 {
     struct weir_open_options options = {.size = sizeof(options),
                                         .limit_bytes = limit};

@@ -11,7 +11,7 @@
 
 extern struct pair p;
 
-void open_limited(struct pair *pair, int64_t limit, uint64_t budget);
+void open_limited(struct pair *pair, uint64_t limit, uint64_t budget);
 
 /* The peer writes bytes of the pattern, in pieces, as fast as they go. */
 struct sender {

@@ -134,7 +134,7 @@ void expect_buffered(const char *text)
     cr_assert_eq(weir_reader_get_buffer_size(reader), offset);
 }
 
-void with_reader(int64_t limit, void (*body)(void))
+void with_reader(uint64_t limit, void (*body)(void))
 {
     rig_start();
     separators[0] = (struct weir_separator){"\n", 1};

@@ -60,7 +60,7 @@ void expect_error(enum how how, size_t len, ssize_t error);
 void expect_buffered(const char *text);
 
 /* Runs a body as the main task, with a reader of this limit. */
-void with_reader(int64_t limit, void (*body)(void));
+void with_reader(uint64_t limit, void (*body)(void));
 
 /* A test whose body is the main task, with that reader. */
 #define READER(suite, name, limit)                                             \

@@ -476,8 +476,8 @@ static int handle(void *arg, weir_reader *reader, weir_writer *writer)
 
 static int serve(weir_loop *loop, void *arg)
 {
-    struct weir_start_server_options options = {
-        .size = sizeof(options), .limit_bytes = (int64_t)storm.limit};
+    struct weir_start_server_options options = {.size = sizeof(options),
+                                                .limit_bytes = storm.limit};
     weir_server *server;
     struct weir_address addr;
     (void)arg;

@@ -111,7 +111,7 @@ static void expect_unread(void)
               WEIR_EOPTIONSIZE);
     cr_assert_not(fake_peer_is_alone(peer), "the socket is the caller's");
     options.size = sizeof(options);
-    options.limit_bytes = -1;
+    options.limit_bytes = UINT64_MAX;
     expect_eq(weir_open_connection(loop, NULL, 0, &options, NULL, &writer),
               -EINVAL);
     cr_assert(fake_peer_is_alone(peer), "now it was taken");
@@ -132,7 +132,7 @@ TASK(stream_connect, a_socket_that_was_passed_is_taken_by_every_error)
 {
     struct weir_open_options options = good;
     bool was_called = false;
-    options.limit_bytes = -1;
+    options.limit_bytes = UINT64_MAX;
     expect_refused(&options, -EINVAL);
     options = good;
     options.connect.done = never;

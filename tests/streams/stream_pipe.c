@@ -13,7 +13,7 @@ struct piped {
     struct fake_peer *peer;
 };
 
-static void open_reading(struct piped *p, int64_t limit_bytes)
+static void open_reading(struct piped *p, uint64_t limit_bytes)
 {
     const struct weir_open_pipe_options options = {.size = sizeof(options),
                                                    .limit_bytes = limit_bytes};
@@ -231,7 +231,7 @@ TASK(stream_pipe, bad_calls_close_the_descriptor)
     struct piped p = {.peer = NULL};
     int fd = fake_connected_fd(&p.peer);
 
-    options.limit_bytes = -1;
+    options.limit_bytes = UINT64_MAX;
     expect_eq(weir_open_read_pipe(loop, fd, &options, NULL, &p.writer),
               -EINVAL);
     cr_assert(fake_peer_is_alone(p.peer));

@@ -56,7 +56,7 @@ TASK(stream_protocol, options_are_looked_at)
     struct weir_stream_options options = {.size = sizeof(options)};
     expect_eq(weir_stream_protocol_new(loop, NULL, &binding, NULL), -EINVAL,
               "without a handler the writer must be asked for");
-    options.limit_bytes = -1;
+    options.limit_bytes = UINT64_MAX;
     expect_eq(weir_stream_protocol_new(loop, &options, &binding, &writer),
               -EINVAL);
     options.limit_bytes = 0;

@@ -89,7 +89,7 @@ TASK(stream_start, usage_errors_come_back_at_once)
     options.size = 0;
     expect_eq(try_start(&options), WEIR_EOPTIONSIZE);
     options = good;
-    options.limit_bytes = -1;
+    options.limit_bytes = UINT64_MAX;
     expect_eq(try_start(&options), -EINVAL);
     options = good;
     options.stack_size_bytes = 1;
@@ -155,7 +155,7 @@ TASK(stream_start, a_socket_that_was_passed_is_taken_by_every_error)
     struct weir_start_server_options options = good_start;
     bool was_called = false;
     expect_taken(NULL, options, -EINVAL);
-    options.limit_bytes = -1;
+    options.limit_bytes = UINT64_MAX;
     expect_taken(echo, options, -EINVAL);
     options = good_start;
     options.server.family = AF_INET6;

@@ -263,7 +263,7 @@ static void notify(void)
 
 static void make_semaphore(void)
 {
-    expect_eq(weir_semaphore_new(loop, 0, false, &semaphore), 0);
+    expect_eq(weir_semaphore_new(loop, 0, &semaphore), 0);
 }
 
 static void give_permit(void)

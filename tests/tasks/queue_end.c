@@ -22,7 +22,7 @@ TASK(queue_end, shut_down_takes_nothing_in_and_gives_out_what_is_there)
     start(&joiner, "j", join, queue);
     settle();
 
-    weir_queue_shutdown(queue, false);
+    weir_queue_shutdown(queue);
 
     expect_eq(finish(&putter), WEIR_EQUEUESHUTDOWN);
     expect_eq(put(3), WEIR_EQUEUESHUTDOWN);
@@ -52,8 +52,8 @@ TASK(queue_end, shut_down_tells_getters_when_it_is_empty)
     settle();
 
     expect_eq(put(0), 0);
-    weir_queue_shutdown(queue, false);
-    weir_queue_shutdown(queue, false);
+    weir_queue_shutdown(queue);
+    weir_queue_shutdown(queue);
 
     expect_eq(finish(&given), 0, "the getter had its item");
     expect_eq(finish(&getters[0]), WEIR_EQUEUESHUTDOWN);
@@ -72,7 +72,7 @@ TASK(queue_end, shut_down_at_once_gives_nothing_out_but_by_drain)
     start(&joiner, "j", join, queue);
     settle();
 
-    weir_queue_shutdown(queue, true);
+    weir_queue_shutdown_immediate(queue);
 
     expect_eq(get(queue), WEIR_EQUEUESHUTDOWN);
     expect_eq(get_nowait(queue), WEIR_EQUEUESHUTDOWN);
@@ -99,7 +99,7 @@ TASK(queue_end, shut_down_at_once_ends_joins)
     start(&putter, "p", put_item, &items[2]);
     start(&joiner, "j", join, queue);
     settle();
-    weir_queue_shutdown(queue, true);
+    weir_queue_shutdown_immediate(queue);
     expect_eq(finish(&joiner), 0, "drained items count as dealt with");
     expect_eq(finish(&putter), WEIR_EQUEUESHUTDOWN);
     expect_eq(drain(queue), 1);
@@ -117,12 +117,12 @@ TASK(queue_end, shut_down_twice_may_become_immediate)
     }
     start(&joiner, "j", join, queue);
     settle();
-    weir_queue_shutdown(queue, false);
+    weir_queue_shutdown(queue);
     expect_eq(drain(queue), 0); /* counts as dealt with */
     settle();
     cr_assert_not(joiner.is_back);
-    weir_queue_shutdown(queue, true);
-    weir_queue_shutdown(queue, false); /* it stays as it is */
+    weir_queue_shutdown_immediate(queue);
+    weir_queue_shutdown(queue); /* it stays as it is */
     expect_eq(finish(&joiner), 0);
     expect_eq(get(queue), WEIR_EQUEUESHUTDOWN);
     expect_eq(drain(queue), 1);
@@ -137,7 +137,7 @@ TASK(queue_end, drained_counts_as_dealt_with)
     expect_eq(put(0), 0);
     start(&joiner, "j", join, queue);
     settle();
-    weir_queue_shutdown(queue, false);
+    weir_queue_shutdown(queue);
     expect_eq(drain(queue), 0);
     expect_eq(finish(&joiner), 0);
     weir_queue_free(queue);
@@ -213,7 +213,7 @@ static int done(void *object)
 
 static int shut_down(void *object)
 {
-    weir_queue_shutdown(object, true);
+    weir_queue_shutdown_immediate(object);
     return 0;
 }
 
@@ -243,7 +243,7 @@ TASK(queue_end, on_another_thread_is_an_error)
     expect_eq(elsewhere(shut_down, queue), 0);
     expect_eq(elsewhere(free_queue, queue), 0);
     expect_eq(put(1), 0, "the queue is not shut");
-    weir_queue_shutdown(queue, true);
+    weir_queue_shutdown_immediate(queue);
     expect_eq(elsewhere(drain, queue), -ENOENT);
     expect_eq(weir_queue_get_size(queue), 2);
     weir_queue_free(queue);
@@ -305,7 +305,7 @@ UNIT(queue_end, may_be_drained_and_freed_after_its_loop_which_ended_the_waits)
     expect_eq(left[0].result, -ECANCELED);
     expect_eq(left[1].result, -ECANCELED);
     expect_eq(get(queue), WEIR_ENOTTASK);
-    weir_queue_shutdown(queue, true);
+    weir_queue_shutdown_immediate(queue);
     expect_eq(drain(queue), 0);
     expect_eq(drain(queue), -ENOENT);
     weir_queue_free(queue);

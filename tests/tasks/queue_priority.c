@@ -178,7 +178,7 @@ TASK(queue_priority, is_joined_shut_down_and_drained_as_any_other)
     expect_eq(weir_queue_task_done(queue), 0);
     settle();
     cr_assert_not(joiner.is_back);
-    weir_queue_shutdown(queue, true);
+    weir_queue_shutdown_immediate(queue);
     expect_eq(finish(&joiner), 0);
     expect_eq(get(queue), WEIR_EQUEUESHUTDOWN);
     expect_eq(drain(queue), 2);
@@ -194,7 +194,7 @@ UNIT(queue_priority, may_be_drained_and_freed_after_its_loop)
     expect_eq(put(0), 0);
     expect_eq(weir_loop_free(loop), 0);
     expect_eq(put(1), 0);
-    weir_queue_shutdown(queue, false);
+    weir_queue_shutdown(queue);
     expect_eq(drain(queue), 1);
     expect_eq(drain(queue), 0);
     weir_queue_free(queue);

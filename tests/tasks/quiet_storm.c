@@ -318,7 +318,7 @@ static void make_world(weir_loop *on)
     must(weir_event_new(on, &world.event) == 0);
     must(weir_lock_new(on, &world.lock) == 0);
     must(weir_condition_new(world.lock, &world.condition) == 0);
-    must(weir_semaphore_new(on, 0, false, &world.semaphore) == 0);
+    must(weir_semaphore_new(on, 0, &world.semaphore) == 0);
     must(weir_barrier_new(on, 3, &world.barrier) == 0);
     must(weir_queue_new(on, 1, WEIR_QUEUE_FIFO, &world.queue) == 0);
 }

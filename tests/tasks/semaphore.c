@@ -25,7 +25,10 @@ static int release(void *object)
 
 static void make(weir_loop *on, uint64_t value, bool bounded)
 {
-    expect_eq(weir_semaphore_new(on, value, bounded, &semaphore), 0);
+    const int err = bounded
+                        ? weir_bounded_semaphore_new(on, value, &semaphore)
+                        : weir_semaphore_new(on, value, &semaphore);
+    expect_eq(err, 0);
     expect_eq(weir_semaphore_get_value(semaphore), value);
 }
 
@@ -100,7 +103,7 @@ TASK(semaphore, is_taken_in_the_order_in_which_it_was_asked_for)
     char one[] = "1";
     char three[] = "3";
 
-    expect_eq(weir_semaphore_new(loop, 1, false, &ordered), 0);
+    expect_eq(weir_semaphore_new(loop, 1, &ordered), 0);
     weir_task *first = rig_spawn(take_and_note, one);
     weir_task *second = rig_spawn(take_twice, NULL);
     weir_task *third = rig_spawn(take_and_note, three);
@@ -234,13 +237,13 @@ static int free_semaphore(void *object)
 static int new_semaphore(void *object)
 {
     weir_semaphore *result;
-    return weir_semaphore_new(object, 1, false, &result);
+    return weir_semaphore_new(object, 1, &result);
 }
 
 TASK(semaphore, is_used_without_waiting_in_callbacks_and_nowhere_else)
 {
     struct worker worker;
-    expect_eq(weir_semaphore_new(loop, 1, false, NULL), -EINVAL);
+    expect_eq(weir_semaphore_new(loop, 1, NULL), -EINVAL);
     make(loop, 1, false);
     expect_eq(in_callback(acquire, semaphore), WEIR_ENOTTASK);
     expect_eq(in_callback(try_acquire, semaphore), 0);

@@ -170,7 +170,11 @@ static void serve_somebody(void)
     } else if (what == 1 && world.condition) {
         notify_some();
     } else if (what == 2 && world.queue) {
-        weir_queue_shutdown(world.queue, fake_chance(500));
+        if (fake_chance(500)) {
+            weir_queue_shutdown_immediate(world.queue);
+        } else {
+            weir_queue_shutdown(world.queue);
+        }
     } else if (what == 3 && world.semaphore) {
         weir_semaphore_release(world.semaphore);
     } else if (what == 4 && world.barrier) {
@@ -183,7 +187,7 @@ static void make_world(weir_loop *on)
     expect_eq(weir_lock_new(on, &world.lock), 0);
     expect_eq(weir_condition_new(world.lock, &world.condition), 0);
     expect_eq(weir_queue_new(on, 2, WEIR_QUEUE_FIFO, &world.queue), 0);
-    expect_eq(weir_semaphore_new(on, 1, false, &world.semaphore), 0);
+    expect_eq(weir_semaphore_new(on, 1, &world.semaphore), 0);
     expect_eq(weir_barrier_new(on, 3, &world.barrier), 0);
     expect_eq(weir_event_new(on, &world.event), 0);
     expect_eq(weir_future_new(on, NULL, NULL, &world.future), 0);

@@ -326,7 +326,11 @@ static void touch_queue(void)
     void *item;
 
     if (one_in(30)) {
-        weir_queue_shutdown(queue, one_in(2));
+        if (one_in(2)) {
+            weir_queue_shutdown_immediate(queue);
+        } else {
+            weir_queue_shutdown(queue);
+        }
     } else if (one_in(2)) {
         struct item *offered = make_item();
         know_put(offered, weir_queue_put_nowait(queue, offered));
@@ -381,7 +385,7 @@ static void calm_down(weir_loop *on)
     run.places[run.barrier_count] = 0;
     weir_barrier_abort(run.barrier);
     for (size_t i = 0; i < QUEUES; i++) {
-        weir_queue_shutdown(run.queues[i], true);
+        weir_queue_shutdown_immediate(run.queues[i]);
     }
     for (int i = 0; i < END_TURNS && run.alive > 0; i++) {
         notify_some(SIZE_MAX);
@@ -396,7 +400,7 @@ static void make_objects(weir_loop *on)
         must(weir_lock_new(on, &run.locks[i]) == 0);
     }
     must(weir_condition_new(run.locks[0], &run.condition) == 0);
-    must(weir_semaphore_new(on, PERMITS, true, &run.semaphore) == 0);
+    must(weir_bounded_semaphore_new(on, PERMITS, &run.semaphore) == 0);
     must(weir_event_new(on, &run.event) == 0);
     must(weir_barrier_new(on, PARTIES, &run.barrier) == 0);
     for (size_t i = 0; i < QUEUES; i++) {
@@ -438,7 +442,7 @@ static void check_items(void)
     void *item;
 
     for (size_t i = 0; i < QUEUES; i++) {
-        weir_queue_shutdown(run.queues[i], true);
+        weir_queue_shutdown_immediate(run.queues[i]);
         while (weir_queue_take_left(run.queues[i], &item)) {
             know_got(item);
         }

@@ -80,7 +80,7 @@ void rig_open(void)
     const struct weir_factory factory = {create, rig.received};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .use_sock = true,
-                                           .connection = {.max_fds = 1}};
+                                           .connection = {.fd_limit = 1}};
     const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
                                                    .allocator = rig.allocator};
     fake_start(&(struct fake_options){

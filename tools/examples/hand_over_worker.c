@@ -41,8 +41,8 @@ static int take(void *arg, weir_reader *reader, weir_writer *writer)
 
 static int serve(weir_loop *loop, void *path)
 {
-    struct weir_start_server_options options = {.size = sizeof(options),
-                                                .server.connection.max_fds = 1};
+    struct weir_start_server_options options = {
+        .size = sizeof(options), .server.connection.fd_limit = 1};
     weir_server *server = NULL;
     int error = weir_start_unix_server(loop, take, path, &options, &server);
     error = error < 0 ? error : weir_server_serve_forever(server);

@@ -127,11 +127,10 @@ static int listener_configure(struct wr_listener *listener, int fd,
 {
     int err = wr_sock_configure(listener->loop, fd, listener->family,
                                 options->connection);
-    if (err >= 0 && options->defer_accept_s > 0 &&
+    if (err >= 0 && options->defer_accept_ns > 0 &&
         listener->family != AF_UNIX) {
-        const int seconds = options->defer_accept_s > INT32_MAX
-                                ? INT32_MAX
-                                : (int)options->defer_accept_s;
+        const int seconds = (int)wr_min_u64(
+            (options->defer_accept_ns - 1) / WEIR_SECONDS(1) + 1, INT32_MAX);
         err = wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
                                 sizeof(seconds));
     }

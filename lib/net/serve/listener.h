@@ -55,7 +55,7 @@ struct wr_listen_options {
     bool bind_only;
     bool reuse_address;
     bool reuse_port;
-    uint32_t defer_accept_s;
+    uint64_t defer_accept_ns;
     uint32_t socket_mode; /* of a Unix socket's file; 0: as the umask has it */
     bool keeps_file;      /* does not remove it */
     const struct weir_connection_options *connection; /* borrowed */

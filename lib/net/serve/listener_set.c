@@ -197,7 +197,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->options.reuse_address = !options->no_reuse_address;
     set->options.reuse_port = options->reuse_port;
     set->options.proto = options->proto;
-    set->options.defer_accept_s = options->defer_accept_s;
+    set->options.defer_accept_ns = options->defer_accept_ns;
     set->options.socket_mode = options->socket_mode;
     set->options.keeps_file = options->no_cleanup_socket;
     wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);

@@ -115,7 +115,7 @@ struct wr_datagram {
     uint64_t peer_wait_ns;       /* UINT64_MAX: there is no limit */
     struct wr_turn_end turn_end;
     struct wr_datagramq queue;
-    uint32_t size_max;
+    uint32_t size_limit_bytes;
     uint32_t head_bytes;   /* of a slot, before the datagram */
     uint32_t slot_bytes;   /* with the head */
     weir_lease *kept_head; /* received while reading was paused */

@@ -64,9 +64,9 @@ static void
 datagram_open_set_limits(struct wr_datagram *d,
                          const struct weir_datagram_options *options)
 {
-    wr_assert(options->size_max <= WEIR_DATAGRAM_SIZE_MAX);
-    d->size_max =
-        options->size_max ? options->size_max : WEIR_DATAGRAM_SIZE_MAX;
+    wr_assert(options->size_limit_bytes <= WEIR_DATAGRAM_SIZE_MAX);
+    d->size_limit_bytes = options->size_limit_bytes ? options->size_limit_bytes
+                                                    : WEIR_DATAGRAM_SIZE_MAX;
     d->wants_control = options->ancillary != 0 || options->join_segments;
     wr_transport_set_limits(&d->t, options->read_limit_bytes,
                             options->write_hard_limit_bytes);

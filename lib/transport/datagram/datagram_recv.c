@@ -44,7 +44,7 @@ static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
     while (data < len && data < most) {
         data *= 2;
     }
-    data = wr_min_u64(wr_min_u64(data, most), d->size_max);
+    data = wr_min_u64(wr_min_u64(data, most), d->size_limit_bytes);
     d->slot_bytes = (uint32_t)(d->head_bytes + data + WR_SLOT_ALIGN - 1) &
                     ~(WR_SLOT_ALIGN - 1u);
     d->small_batches = 0;
@@ -72,7 +72,7 @@ void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments)
                             : WR_DATAGRAM_HEAD_BYTES(struct weir_datagram);
 
     wr_assert(d->t.state == WR_LIFE_UNBORN);
-    wr_assert(head + d->size_max <= WR_OVERFLOW_AREA);
+    wr_assert(head + d->size_limit_bytes <= WR_OVERFLOW_AREA);
     d->head_bytes = (uint32_t)head;
     d->batch = (uint8_t)wr_min_u64(BATCH_MIN, datagram_recv_batch_max(d));
     wr_timer_init(&d->rest_timer, datagram_recv_rested);
@@ -133,10 +133,11 @@ static void datagram_recv_name_slots(struct wr_datagram *d)
 {
     struct wr_datagram_shared *shared = d->shared;
     const uint32_t room = d->slot_bytes - d->head_bytes;
-    const uint32_t in_slot = room < d->size_max ? room : d->size_max;
-    const uint32_t beyond = d->size_max - in_slot;
+    const uint32_t in_slot =
+        room < d->size_limit_bytes ? room : d->size_limit_bytes;
+    const uint32_t beyond = d->size_limit_bytes - in_slot;
 
-    wr_assert(in_slot <= d->size_max);
+    wr_assert(in_slot <= d->size_limit_bytes);
     wr_assert(shared->slots.count > 0);
     for (uint32_t i = 0; i < shared->slots.count; i++) {
         uint8_t *slot = shared->slots.data[i];
@@ -229,7 +230,7 @@ static void datagram_recv_adapt(struct wr_datagram *d, uint32_t count,
     const uint32_t room = d->slot_bytes - d->head_bytes;
 
     wr_assert(count > 0);
-    wr_assert(longest <= d->size_max);
+    wr_assert(longest <= d->size_limit_bytes);
     if (count == d->shared->slots.count) {
         d->batch =
             (uint8_t)wr_min_u64(2u * d->batch, datagram_recv_batch_max(d));

@@ -113,10 +113,10 @@ static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
 static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
 {
     const uint32_t count =
-        fds->count < s->max_fds ? fds->count : (uint32_t)s->max_fds;
+        fds->count < s->fd_limit ? fds->count : (uint32_t)s->fd_limit;
 
     wr_sock_fds_discard(&s->t, fds->fds + count, fds->count - count);
-    if (s->t.state != WR_LIFE_OPEN || s->max_fds == 0 ||
+    if (s->t.state != WR_LIFE_OPEN || s->fd_limit == 0 ||
         !wr_protocol_takes_fds(&s->t)) {
         wr_sock_fds_discard(&s->t, fds->fds, count);
         return;

@@ -35,7 +35,7 @@
 #include "sock_fds.h"
 #include "weir/unix.h"
 
-_Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "max_fds has 8 bits");
+_Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "fd_limit has 8 bits");
 
 /* The next step of a socket's life. */
 enum wr_sock_next {
@@ -82,7 +82,7 @@ struct wr_sock {
     int fd;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;  /* one after the other, while it moves bulk */
-    uint8_t max_fds;         /* that the protocol is given at once */
+    uint8_t fd_limit;        /* that the protocol is given at once */
     bool has_received : 1;   /* set by the first bytes */
     bool armed_once : 1;     /* the receive in flight ends with first bytes */
     bool moves_bulk : 1;     /* receives much at a time; see sock_bulk.c */

@@ -21,7 +21,7 @@ int wr_sock_configure(const weir_loop *loop, int fd, int family,
     wr_assert(fd >= 0);
     if (family == AF_UNIX) {
         wr_socket_set_passrights(loop, fd,
-                                 connection && connection->max_fds > 0);
+                                 connection && connection->fd_limit > 0);
     }
     if (family != AF_INET && family != AF_INET6) {
         return 0;
@@ -57,12 +57,12 @@ sock_open_apply_limits(struct wr_sock *s,
 /* A receive skips an urgent byte that is no byte of the stream, and the kernel
  * closes the descriptors that came with it on the thread that receives. Where
  * the kernel has no urgent bytes the option does nothing. */
-static void sock_open_take_fds(struct wr_sock *s, uint32_t max_fds)
+static void sock_open_take_fds(struct wr_sock *s, uint32_t fd_limit)
 {
-    wr_assert(max_fds > 0 && max_fds <= WEIR_FDS_MAX);
+    wr_assert(fd_limit > 0 && fd_limit <= WEIR_FDS_MAX);
     s->takes_fds = true;
     s->moves_bulk = true; /* for good */
-    s->max_fds = (uint8_t)max_fds;
+    s->fd_limit = (uint8_t)fd_limit;
     wr_ignore(sock_open_set_option(s->fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
 }
 
@@ -75,8 +75,8 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
         return -ENOMEM;
     }
     if (WR_UNLIKELY(options->family == AF_UNIX && options->connection &&
-                    options->connection->max_fds > 0)) {
-        sock_open_take_fds(s, options->connection->max_fds);
+                    options->connection->fd_limit > 0)) {
+        sock_open_take_fds(s, options->connection->fd_limit);
     }
     int err = sock_open_apply_limits(s, options->connection);
     if (err == 0) {

@@ -115,7 +115,7 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(!is_armed || !wr_intake_is_queued(&s->t));
     wr_intake_check_invariants(&s->t);
     wr_debug_assert(!s->takes_fds || s->moves_bulk);
-    wr_debug_assert(s->takes_fds || s->max_fds == 0);
+    wr_debug_assert(s->takes_fds || s->fd_limit == 0);
     wr_debug_assert(!s->rests || s->takes_fds);
     wr_debug_assert(!s->rests || s->recv_state == WR_RECV_IDLE);
     wr_debug_assert(!s->rests || !wr_intake_is_queued(&s->t));
