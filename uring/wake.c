@@ -497,7 +497,9 @@ static size_t wake_cancel_in(struct wr_wake_item *item, void (*run)(void *arg),
     for (; item; item = item->next) {
         wr_assert(item->is_posted);
         wr_race_acquire(item);
-        if (item->is_allocated && item->run == run && item->arg == arg) {
+        if (item->is_allocated && !item->is_cancelled && item->run == run &&
+            item->arg == arg) {
+            item->is_cancelled = true;
             item->run = item->drop ? item->drop : wake_run_nothing;
             count++;
         }

@@ -25,6 +25,7 @@ struct wr_wake_item {
     bool is_counted;   /* against the limit; set by its poster */
     bool is_own;       /* posted on the owner's thread; set by its poster */
     bool is_allocated; /* set by wr_wake_post(): it is freed here */
+    bool is_cancelled; /* set by wr_wake_cancel(), on the owner's thread */
     bool is_posted;    /* set by posting, cleared by wr_wake_pop() */
 };
 

@@ -106,7 +106,9 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  *
  * @p done is called once, before any other callback of the future; but not when
  * the loop is freed while the job runs: nothing waits for it then, the future
- * is done with -ECANCELED, and @p arg is in use until the function returns.
+ * is done with -ECANCELED, and @p arg is in use until the function returns. If
+ * the job is over before the loop is freed, @p done is called then, else
+ * never.
  *
  * @param loop  the loop; borrowed
  * @param fn    the function

@@ -263,8 +263,9 @@ WEIR_API int weir_as_completed_begin(weir_loop *loop,
  * @param done  what was begun; held
  * @return      its index in the array of futures
  * @retval -ENOENT     all of them have come
- * @retval -ECANCELED  this task was cancelled, and none has come; or the wait
+ * @retval -ECANCELED  this task was cancelled, and none was taken; or the wait
  *                     was ended by weir_as_completed_end()
+ * @retval -ESTALE     nothing was begun, or it was ended
  * @retval -EBUSY      another task waits in this call
  * @suspends yes
  */

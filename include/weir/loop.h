@@ -298,7 +298,8 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
  * loop, or @p dropped from inside weir_loop_free(), on the thread that frees
  * the loop, when the loop is freed before @p cb has run. A loop that is stopped
  * keeps its posts for the next run. After an error neither is called. The
- * loop's own thread may take posts back, see weir_loop_cancel_posted().
+ * loop's own thread may take posts back (weir_loop_cancel_posted()): then
+ * @p dropped is called from the loop, in its place.
  *
  * @param loop     the loop; borrowed
  * @param cb       the function
@@ -494,7 +495,7 @@ WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
                                               void *arg);
 
 /**
- * An exception hook, ready made: writes one line that has what is known, with
+ * An exception hook, ready made: writes a line that has what is known, with
  * the names of the error, the callback and the task, and the addresses of the
  * connection or the server. For weir_loop_set_exception_handler().
  *

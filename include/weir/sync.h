@@ -264,8 +264,8 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
  * each notification.
  *
  * @param condition  the condition; held
- * @param predicate  asked on the task's stack; must not suspend nor give the
- *                   lock away
+ * @param predicate  asked on the task's stack; must not suspend, nor give the
+ *                   lock away, nor free it or the condition
  * @param arg        its argument
  * @return           0 when it holds; the task has the lock
  * @retval -EINVAL     no predicate

@@ -12,6 +12,9 @@
 #include <stdint.h>
 #include <weir/error.h>
 
+/* More than any answer will ever have: its size was not set. */
+#define ANSWER_SIZE_MAX (64u << 10)
+
 static size_t options_read_size(const void *options)
 {
     size_t size;
@@ -72,7 +75,8 @@ int wr_answer_check(const void *ret)
     if (!ret) {
         return -EINVAL;
     }
-    return options_read_size(ret) < sizeof(size_t) ? WEIR_EOPTIONSIZE : 0;
+    const size_t size = options_read_size(ret);
+    return size < sizeof(size) || size > ANSWER_SIZE_MAX ? WEIR_EOPTIONSIZE : 0;
 }
 
 void wr_answer_write(void *ret, const void *known, size_t known_size)

@@ -363,6 +363,8 @@ int weir_datagram_stream_take(weir_datagram_stream *stream,
 
     int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
+    /* The lease is the caller's. */
+    wr_require(ret->size >= sizeof(datagram), WEIR_EOPTIONSIZE);
     err = wr_sync_enter(&stream->sync);
     wr_require(err >= 0, err);
     datagrams_check_invariants(stream);

@@ -2,9 +2,11 @@
  * An exception hook that prints: one line for each exception.
  *
  * It names tasks, connections and servers, and so stands in the room that knows
- * them all. The line goes out in one call, so that those of several loops do
- * not run into each other. Nothing in the library calls this; a program passes
- * it to weir_loop_set_exception_handler().
+ * them all. The line is put together here and goes out in one call, so that
+ * those of several loops do not run into each other, and that a task's stack
+ * need not hold what printf() takes for a stream without a buffer. Nothing in
+ * the library calls this; a program passes it to
+ * weir_loop_set_exception_handler().
  */
 #include "uring/check.h"
 #include "weir/error.h"
@@ -16,7 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PART_SIZE (WEIR_ADDRESS_TEXT_SIZE + 256u)
+#define PART_SIZE   (WEIR_ADDRESS_TEXT_SIZE + 256u)
+#define MESSAGE_MAX 512
+#define LINE_SIZE   (MESSAGE_MAX + 4u * PART_SIZE)
 
 /* A part of the line: @before and @text, or nothing. */
 static void exception_format(char *part, const char *before, const char *text)
@@ -31,10 +35,11 @@ static void exception_format(char *part, const char *before, const char *text)
 static void exception_format_error(char *part, int err)
 {
     part[0] = '\0';
-    wr_assert(err <= 0);
     if (err < 0) {
         wr_ignore(snprintf(part, PART_SIZE, ": %s (%s)", weir_strerror(err),
                            weir_err_name(err)) < 0);
+    } else if (err > 0) { /* the program's, which no error has */
+        wr_ignore(snprintf(part, PART_SIZE, ": error %d", err) < 0);
     }
 }
 
@@ -72,6 +77,7 @@ void weir_print_exception(void *arg, weir_loop *loop,
                           const struct weir_exception *exception)
 {
     FILE *out = arg ? arg : stderr;
+    char line[LINE_SIZE];
     char error[PART_SIZE];
     char place[PART_SIZE] = "";
     char peer[PART_SIZE] = "";
@@ -85,7 +91,11 @@ void weir_print_exception(void *arg, weir_loop *loop,
         wr_ignore(snprintf(time, sizeof(time), "; took %.3f ms",
                            (double)exception->duration_ns / 1e6) < 0);
     }
-    fprintf(out, "weir: %s%s%s%s%s\n",
-            exception->message ? exception->message : "exception", error, place,
-            peer, time);
+    /* The message is cut, and the parts behind it are not. */
+    const int len =
+        snprintf(line, sizeof(line), "weir: %.*s%s%s%s%s\n", MESSAGE_MAX,
+                 exception->message ? exception->message : "exception", error,
+                 place, peer, time);
+    wr_assert(len > 0 && (size_t)len < sizeof(line));
+    wr_ignore(fwrite(line, 1, (size_t)len, out) < (size_t)len);
 }

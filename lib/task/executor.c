@@ -173,7 +173,10 @@ static void executor_collect(struct wr_executor *executor)
         return;
     }
     wr_executor_join_ended(executor);
-    if (wr_list_is_empty(&executor->workers)) {
+    wr_executor_take_done(executor); /* of threads that ended meanwhile */
+    if (!wr_list_is_empty(&executor->returned)) {
+        wr_ready_push(&executor->loop->ready, &executor->ready);
+    } else if (wr_list_is_empty(&executor->workers)) {
         wr_waiters_wake_all(&executor->shutdown_waiters, 0);
     }
 }
@@ -231,6 +234,39 @@ static uint32_t executor_default_thread_limit(void)
     return limit < THREADS_DEFAULT_MAX ? limit : THREADS_DEFAULT_MAX;
 }
 
+/* Takes back what has not started, before any code of the program runs. */
+static void executor_withdraw_all(struct wr_executor *executor)
+{
+    for (struct wr_list *link = executor->ends.next; link != &executor->ends;
+         link = link->next) {
+        struct wr_job *job =
+            wr_container_of(link, struct wr_job_end, link)->job;
+        if (wr_executor_withdraw(executor, job)) {
+            job->result = -ECANCELED;
+            wr_list_push_back(&executor->returned, &job->link);
+        }
+    }
+}
+
+/* Jobs that were submitted and are over have their result. */
+static void executor_return_over(struct wr_executor *executor)
+{
+    struct wr_list over;
+    struct wr_list *link;
+
+    wr_executor_take_done(executor);
+    wr_list_init(&over);
+    wr_list_splice_back(&over, &executor->returned);
+    while ((link = wr_list_pop_front(&over))) {
+        struct wr_job *job = wr_container_of(link, struct wr_job, link);
+        if (job->end) {
+            executor_return_job(executor->loop, job);
+        } else {
+            wr_list_push_back(&executor->returned, link);
+        }
+    }
+}
+
 /* Jobs that have not started never do, and nothing waits for the others. */
 static void executor_shutdown(struct wr_module *module)
 {
@@ -238,17 +274,13 @@ static void executor_shutdown(struct wr_module *module)
         wr_container_of(module, struct wr_executor, module);
 
     wr_assert(wr_loop_is_closing(executor->loop));
+    executor_withdraw_all(executor);
+    executor_return_over(executor);
     while (!wr_list_is_empty(&executor->ends)) {
         struct wr_job_end *end =
             wr_container_of(executor->ends.next, struct wr_job_end, link);
-        struct wr_job *job = end->job;
-        if (wr_executor_withdraw(executor, job)) {
-            job->result = -ECANCELED;
-            executor_return_job(executor->loop, job);
-        } else {
-            executor_resolve_end(end, -ECANCELED);
-            weir_future_unref(&end->future);
-        }
+        executor_resolve_end(end, -ECANCELED);
+        weir_future_unref(&end->future);
     }
 }
 

@@ -6,6 +6,8 @@
  */
 #include "clock.h"
 
+#include "outbox.h"
+
 /* ---- which is next ---- */
 
 struct wr_deadline wr_clock_next(const struct wr_clock *clock)
@@ -49,6 +51,14 @@ static bool clock_has_unread(const weir_transport *t)
     return t->ops->is_reading && t->ops->is_reading(t) && t->ops->has_unread(t);
 }
 
+/* A file that is sent counts, of which the queue may have nothing. */
+static bool clock_has_unsent(const weir_transport *t)
+{
+    wr_assert(t->state < WR_LIFE_LOST);
+    return (t->ops->get_depth && t->ops->get_depth(t).bytes > 0) ||
+           (t->ops->outbox && wr_outbox_has_unsent(wr_outbox_of(t)));
+}
+
 /* True when a limit that is over would end the connection for what the loop did
  * not do: bytes that are there count as received, and a peer that has taken all
  * while the loop was held up has not kept it waiting. A connection on which
@@ -67,8 +77,8 @@ static bool clock_is_unfair(const struct wr_deadline *over,
     case WEIR_EIDLE:
         return depth == 0 && clock_has_unread(t);
     case WEIR_ECLOSETIMEOUT:
-        if (depth == 0 && wr_ready_is_pending(&t->step)) {
-            return true; /* all is sent: its step, which comes, ends it */
+        if (wr_ready_is_pending(&t->step) && !clock_has_unsent(t)) {
+            return true; /* its step, which comes, ends it */
         }
         /* fall through */
     case WEIR_EWRITESTALL:

@@ -409,6 +409,8 @@ static int misuse(weir_loop *loop, void *arg)
     expect_eq(weir_datagram_stream_take(stream, NULL), -EINVAL);
     struct weir_datagram sizeless = {.size = 0};
     expect_eq(weir_datagram_stream_take(stream, &sizeless), WEIR_EOPTIONSIZE);
+    sizeless.size = sizeof(size_t); /* without room for the lease */
+    expect_eq(weir_datagram_stream_take(stream, &sizeless), WEIR_EOPTIONSIZE);
     weir_datagram_stream_free(stream);
     weir_datagram_stream_free(NULL);
     close(fds[1]);

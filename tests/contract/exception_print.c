@@ -50,6 +50,9 @@ UNIT(exception_print, an_error_has_its_message_its_text_and_its_callback)
                              "my_callback\n");
     expect_eq(weir_loop_call_exception_handler(loop, &bare), 0);
     cr_assert(strstr(printed(), "my_callback\nweir: exception\n"), "%s", text);
+    const struct weir_exception positive = {.size = sizeof(positive), .err = 5};
+    expect_eq(weir_loop_call_exception_handler(loop, &positive), 0);
+    cr_assert(strstr(printed(), "weir: exception: error 5\n"), "%s", text);
     close_printing();
 }
 

@@ -263,11 +263,50 @@ UNIT(executor_submit, freeing_the_loop_tells_of_jobs_that_are_over)
     close_loop();
 
     expect_told(&jobs[0], 5);
+    int result = 0;
+    expect_eq(weir_future_get_result(left[0], &result), 0);
+    expect_eq(result, 5, "as done was told");
     let_go(&jobs[1]);
     wait_for_threads(0);
     weir_future_unref(left[0]);
     weir_future_unref(left[1]);
     expect_eq(live_bytes(), 0);
+}
+
+enum { MANY = 1600 };
+
+static weir_future *many[MANY];
+
+static int shut_down_many(weir_loop *l, void *arg)
+{
+    struct job *jobs = arg;
+    for (int i = 0; i < MANY; i++) {
+        many[i] = submit(&jobs[i], quick_job, i);
+    }
+    expect_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+    for (int i = 0; i < MANY; i++) {
+        expect_told(&jobs[i], i);
+    }
+    return 0;
+}
+
+/* A thread may end between two looks of the loop. */
+UNIT(executor_submit, a_shutdown_waits_until_all_jobs_are_told)
+{
+    static struct job jobs[MANY];
+    for (int round = 0; round < 10; round++) {
+        open_counted(1);
+        run_body(shut_down_many, jobs);
+        close_loop();
+        wait_for_threads(0);
+        for (int i = 0; i < MANY; i++) {
+            int result = -1;
+            expect_eq(weir_future_get_result(many[i], &result), 0);
+            expect_eq(result, i);
+            weir_future_unref(many[i]);
+        }
+        expect_eq(live_bytes(), 0);
+    }
 }
 
 /* ---- errors ---- */

@@ -243,3 +243,19 @@ UNIT(post_cancel, each_post_of_other_threads_runs_or_is_dropped_once)
     expect_eq(dropped, taken_back);
     close_loop();
 }
+
+UNIT(post_cancel, a_post_that_was_taken_back_is_found_no_more)
+{
+    open_letters(0);
+    expect_eq(weir_loop_call_soon_threadsafe(loop, drop_letter, &letters[0],
+                                             drop_letter),
+              0);
+    expect_eq(weir_loop_cancel_posted(loop, drop_letter, &letters[0]), 1);
+    expect_eq(weir_loop_cancel_posted(loop, drop_letter, &letters[0]), 0);
+    expect_eq(post(run_letter, 1), 0);
+    expect_eq(weir_loop_cancel_posted(loop, run_letter, &letters[1]), 1);
+    expect_eq(weir_loop_cancel_posted(loop, drop_letter, &letters[1]), 0);
+    close_loop();
+    expect_letter(0, 0, 1);
+    expect_letter(1, 0, 1);
+}

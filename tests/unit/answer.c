@@ -57,6 +57,9 @@ UNIT(answer, a_struct_without_its_size_is_refused)
 {
     const struct known unset = {.first = 1};
 
+    const struct known wild = {.size = SIZE_MAX / 2};
+
     expect_eq(wr_answer_check(&unset), WEIR_EOPTIONSIZE);
+    expect_eq(wr_answer_check(&wild), WEIR_EOPTIONSIZE);
     expect_eq(wr_answer_check(NULL), -EINVAL);
 }

@@ -284,6 +284,10 @@ UNIT(tls_files, an_error_of_a_certificate_by_name_names_its_file)
     files_refuse(&server, WEIR_ETLSFILE, "certificate: /dev/null: ");
     identity.certificate.file = tls_file("ecdsa.pem");
     files_refuse(&server, WEIR_ETLSMISMATCH, "rsa.key: ");
+    const struct weir_tls_identity *const none[] = {NULL};
+    server.identities = none;
+    weir_tls_context *context = NULL;
+    expect_eq(weir_tls_context_new(&server, &context, NULL, 0), -EINVAL);
 }
 
 UNIT(tls_files, an_encrypted_key_is_told_apart)

@@ -378,8 +378,10 @@ int wr_tls_context_load_names(weir_tls_context *context,
     int err = context_names_load_one(context, &first, text);
     for (size_t i = 0; err == 0 && i < options->identity_count; i++) {
         struct weir_tls_identity known;
-        err = wr_options_read_given(&known, sizeof(known),
-                                    options->identities[i]);
+        err = options->identities[i]
+                  ? wr_options_read_given(&known, sizeof(known),
+                                          options->identities[i])
+                  : -EINVAL;
         if (err == 0) {
             err = context_names_load_one(context, &known, text);
         }
