@@ -20,10 +20,10 @@
  * datagram, by the loop's thread, which waits for the file system; so are the
  * paths that an endpoint is bound and connected to.
  *
- * **Errors.** One datagram's error does not end an endpoint: a destination that
- * refuses (ICMP), a datagram that is too long, or no route is told by
- * error_received, and the next datagram goes on its way. Only a callback that
- * fails, an abort or a descriptor that is unusable do.
+ * **Errors.** One datagram's error does not end an endpoint: error_received
+ * reports a destination that refuses (ICMP), a datagram that is too long or a
+ * missing route, and the next datagram is sent. Only a callback that fails, an
+ * abort or an unusable descriptor ends the endpoint.
  *
  * **Descriptors** that a Unix peer sends along are not wanted: since Linux 6.16
  * its send fails with EPERM. Before that threads close them as unix.h tells,
@@ -130,7 +130,7 @@ struct weir_message {
     /** First argument of release. */
     void *release_arg;
     /** Send a train: the kernel cuts the bytes into datagrams of this length
-     * (UDP GSO), the last of which may be shorter. 0: one datagram. */
+     * (UDP GSO); the last one may be shorter. 0: one datagram. */
     uint32_t segment_bytes;
     /** Facts to be set: LOCAL, TOS and TTL, as far as `has` names them;
      * borrowed. NULL: none. */
@@ -283,9 +283,9 @@ WEIR_API void weir_endpoint_cancel(weir_endpoint *endpoint);
  * Send a copy of a datagram, perhaps an empty one.
  *
  * It leaves at the end of this turn of the loop, in order with all others. May
- * call pause_writing before it returns. What becomes of it later, a refusal
- * among others, is told by error_received. While a close sends what waits,
- * datagrams are refused, but for those from inside resume_writing.
+ * call pause_writing before it returns. error_received reports later failures,
+ * a refusal by the peer for one. While a close sends what waits, datagrams are
+ * refused, except from inside resume_writing.
  *
  * As they leave in order, those for one Unix peer whose queue is full hold up
  * those for others, for peer_wait_ns at most. Letting those for others pass

@@ -8,8 +8,8 @@
  * has no room for; weir_transport_get_datagram_counts() tells how many. Any
  * number of tasks may receive; they are served in the order of their calls.
  *
- * An error of the endpoint that does not end it, such as a destination that
- * refuses (ICMP), is told once by the next receive that finds no datagram.
+ * The next receive that finds no datagram returns, once, an error that does not
+ * end the endpoint: a destination that refuses (ICMP), for example.
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below. No datagram is lost by an

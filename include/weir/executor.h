@@ -68,11 +68,11 @@ weir_loop_set_executor(weir_loop *loop,
  * Run a blocking function on a thread and wait for its result; asyncio's
  * run_in_executor and to_thread.
  *
- * A task that is cancelled while it waits goes on at once. A job that has not
- * started by then never does; one that runs cannot be stopped: it runs to its
- * end on its thread, with @p arg, which therefore must not lie on the task's
- * stack unless the task cannot be cancelled. @p abandoned is called when the
- * job is over.
+ * A task that is cancelled while it waits continues at once. A job that has not
+ * started by then never does. A job that runs cannot be stopped: it runs to its
+ * end on its thread, with @p arg; so @p arg must not lie on the task's stack
+ * unless the task cannot be cancelled. @p abandoned is called when the job is
+ * over.
  *
  * @param loop       the loop; borrowed
  * @param fn         the function

@@ -140,11 +140,11 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
 /**
  * Wait for a future.
  *
- * When the waiting task is cancelled the future is cancelled, and the wait goes
- * on until the future is done: no work that it stands for goes on behind the
- * task's back. If the future then has another result than -ECANCELED, this call
- * returns 0 and the next one returns -ECANCELED; but where the task was
- * cancelled before this call, this call returns it.
+ * When the waiting task is cancelled the future is cancelled, and the call
+ * still waits until the future is done: no work that the future stands for
+ * continues behind the task's back. If the future then has another result than
+ * -ECANCELED, this call returns 0 and the next one returns -ECANCELED; but
+ * where the task was cancelled before this call, this call returns it.
  *
  * @param future  the future; held
  * @param ret     its result, written when it is done, also beside -ECANCELED;

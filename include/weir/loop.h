@@ -421,9 +421,9 @@ typedef void weir_signal_fn(void *arg, int signum);
  * and programs that it executes start with the default.
  *
  * Replaces an earlier handler of this loop for the same signal, and what the
- * program has set by sigaction(). Each loop that handles the signal is told of
- * it. The function is called once for each time that the kernel has delivered
- * the signal, which it may do once for several that came together.
+ * program has set by sigaction(). The signal reaches each loop that handles it.
+ * The function is called once for each time that the kernel has delivered the
+ * signal; the kernel may deliver several that came together once.
  *
  * SIGINT and SIGTERM need none of this where main tasks run: weir_run() and
  * weir_loop_run_task() handle both, on any number of threads.

@@ -25,8 +25,8 @@
  * other direction. When all readers of a write pipe have gone, which is noticed
  * while nothing is written too, the connection is lost: with -EPIPE if bytes
  * were waiting, with 0 and WEIR_END_EOF if none were. No write raises SIGPIPE.
- * A terminal that hangs up ends both directions, a master of a pseudo-terminal
- * is told -EIO by the kernel.
+ * A terminal that hangs up ends both directions; the kernel gives the master of
+ * a pseudo-terminal -EIO.
  *
  * Bytes that were written are one stream: several writes may reach the file as
  * one, and one as several.

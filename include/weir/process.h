@@ -4,8 +4,8 @@
  *
  * A process is a child with a writer for its standard input and readers for its
  * output, where these are pipes. weir_process_wait() waits for the child alone,
- * and weir_process_communicate() for all of its output too. How children are
- * made and reaped is told in subprocess.h.
+ * and weir_process_communicate() for all of its output too. subprocess.h tells
+ * how children are made and reaped.
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below where it means no more than that.
@@ -39,8 +39,8 @@ struct weir_process_options {
  * Start a program.
  *
  * @param loop     the loop; borrowed
- * @param argv     the program's arguments, the first of which is its name,
- *                 NULL at the end; borrowed
+ * @param argv     the program's arguments, its name first and NULL at the end;
+ *                 borrowed
  * @param options  borrowed with all that they name; NULL for all defaults
  * @param ret      the process, given; end with weir_process_free()
  * @return         0; other errors are those of weir_subprocess_exec()
@@ -154,10 +154,10 @@ struct weir_process_output {
  * Feed the child's standard input, end it, collect all output, and wait for the
  * end of the output and of the child.
  *
- * A child that does not read its input is no error. What was collected stays
- * when the call fails: a call that was cancelled, or had a time-out, may be
- * made again, with the same input, and goes on where it was. Of the readers the
- * program may use none meanwhile.
+ * A child that does not read its input is no error. The output that was
+ * collected stays when the call fails: after a cancellation or a time-out the
+ * program may call again with the same input, and the call continues. Until
+ * then the program must not use the readers.
  *
  * @param process    the process; held
  * @param input      for standard input; held. Without a pipe there is none.

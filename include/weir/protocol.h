@@ -56,9 +56,9 @@ struct weir_protocol {
     /** More than the high mark is waiting to be sent: stop writing. */
     void (*pause_writing)(void *user, weir_transport *t);
     /**
-     * No more than the low mark is waiting: go on writing. Or the connection
-     * broke and what waited is dropped, which is told while reading is paused
-     * or at its limit: bytes that came before may be waiting to be read.
+     * No more than the low mark is waiting: write on. Also called when the
+     * connection broke and the queue was dropped while reading is paused or at
+     * its limit: bytes that arrived before may be waiting to be read.
      */
     void (*resume_writing)(void *user, weir_transport *t);
 
@@ -104,8 +104,8 @@ struct weir_protocol {
     int (*datagram_received)(void *user, weir_transport *t,
                              const struct weir_datagram *datagram);
     /**
-     * Datagram only: a send or a receive failed with @p err, and the endpoint
-     * goes on.
+     * Datagram only: a send or a receive failed with @p err. The endpoint
+     * stays open.
      */
     void (*error_received)(void *user, weir_transport *t, int err);
 

@@ -18,7 +18,7 @@
  * digits, '-' and '_', or a last label of digits alone, as in "127.1". A name
  * outside ASCII is given in its "xn--" form.
  *
- * How lookups fail is told apart by the WEIR_EDNS... codes of error.h.
+ * The WEIR_EDNS... codes of error.h tell apart how lookups fail.
  *
  * @thread loop
  * @suspends no

@@ -278,9 +278,9 @@ struct weir_server_options {
  * skipped while another one works. A port that is still bound by a process that
  * has just died is tried again for 200 ms.
  *
- * Without descriptors or memory for more connections, accepting is tried again
- * every 100 ms; clients wait in the kernel's queue meanwhile, and the exception
- * hook is told once.
+ * Without descriptors or memory for more connections, the server tries to
+ * accept again every 100 ms and calls the exception hook once; clients wait in
+ * the kernel's queue meanwhile.
  *
  * @param loop     the loop; borrowed
  * @param factory  makes the protocol of each connection; copied

@@ -104,7 +104,7 @@ weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
 /**
  * weir_transport_start_tls(), and wait for the handshake.
  *
- * For transports with a protocol of the program; a stream is told by
+ * For transports with a protocol of the program; of a stream use
  * weir_writer_start_tls().
  *
  * @param t        as weir_transport_start_tls()

@@ -149,8 +149,8 @@ struct weir_subprocess_options {
  * @param factory  makes the protocol, of the kind WEIR_PROTOCOL_SUBPROCESS;
  *                 copied. If it fails the child is killed, and done is called
  *                 with the error once the child has ended.
- * @param argv     the program's arguments, the first of which is its name,
- *                 NULL at the end; borrowed
+ * @param argv     the program's arguments, its name first and NULL at the end;
+ *                 borrowed
  * @param options  borrowed with all that they name; NULL for all defaults
  * @param ret      the handle, valid until done is called; may be NULL
  * @return         0

@@ -41,7 +41,7 @@
  *
  * A task that goes on calling while the loop is being freed, without looking at
  * its results, is **parked** after 10 000 such calls: it never runs again, for
- * all others it has ended with -ECANCELED, and the exception hook is told its
+ * all others it has ended with -ECANCELED, and the exception hook gets its
  * name. Its stack is freed with the loop, and so is the stream of a
  * connection's handler; but other things that the stack refers to (memory,
  * descriptors, handles) are not released, and a handle to an object of the loop
@@ -100,8 +100,8 @@ struct weir_task_options {
  * Start a task; it first runs from the ready queue. May be called from anywhere
  * on the loop, callbacks included; asyncio's create_task.
  *
- * When it ends with an error other than -ECANCELED and has no handle, the
- * exception hook is told.
+ * When the task ends with an error other than -ECANCELED and has no handle, the
+ * loop calls the exception hook.
  *
  * @param loop     the loop; borrowed
  * @param fn       the function of the task
@@ -185,7 +185,7 @@ WEIR_API bool weir_task_cancel(weir_task *task);
 WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
 /**
- * Take one cancellation back, as a task does that has caught it and goes on.
+ * Take one cancellation back: the task has caught it and continues.
  *
  * Where none is left, and no call has returned -ECANCELED for the last one yet,
  * none will.
@@ -409,9 +409,9 @@ WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
  * Wait until all tasks of a group have ended; must be called: a task that
  * returns with an open group ends the process.
  *
- * A negative @p result cancels them first. A cancellation of the waiting task
- * cancels them too, and the wait goes on until they have ended. Where an error
- * is returned instead, the next suspending call is cancelled.
+ * A negative @p result cancels the tasks first. A cancellation of the waiting
+ * task cancels them too, and the call still waits until they have ended. Where
+ * the call returns an error instead, the next suspending call is cancelled.
  *
  * @param group   the group, begun by the running task
  * @param result  the result of the code between begin and end
@@ -429,8 +429,8 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
  *
  * SIGINT or SIGTERM cancels the task; a second one of either ends the run at
  * once. Other tasks stay as they are. Where several main tasks run, each on a
- * thread of its own, every one of them is told of each signal: the program need
- * do nothing for that.
+ * thread of its own, each signal reaches all of them: the program need do
+ * nothing for that.
  *
  * For as long as a main task runs, the process has a handler for both signals,
  * which any thread may execute. No signal is blocked, and programs that this
@@ -486,8 +486,8 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
  *
  * After 0, exactly one of @p fn and @p dropped is called, once. @p dropped is
  * called on the loop's thread: from inside weir_loop_free() when the loop is
- * freed first, or when there is no memory for the task, which the exception
- * hook is told as well.
+ * freed first, or when there is no memory for the task; then the loop calls the
+ * exception hook as well.
  *
  * @param loop     the loop; borrowed
  * @param fn       the function of the task, on the loop's thread

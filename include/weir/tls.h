@@ -8,8 +8,8 @@
  *
  * The defaults are strict: TLS 1.2 and 1.3 with suites that encrypt,
  * authenticate and keep old traffic secret; a client verifies the certificate
- * of the server and its name; keys and signatures must be strong. What is wrong
- * with a peer's certificate is told apart by the WEIR_ETLS... codes of error.h.
+ * of the server and its name; keys and signatures must be strong. The
+ * WEIR_ETLS... codes of error.h tell apart what is wrong with a certificate.
  *
  * Names are those of subjectAltName alone, and a wildcard is a whole first
  * label with two labels or more after it.
@@ -219,7 +219,7 @@ struct weir_tls_options {
  *
  * Files are read at once, so this call may wait for a disk: make contexts
  * before a loop runs, or in an executor's job. On a task the call needs 48 KiB
- * of stack, of which wolfSSL takes most to compare a key with its certificate.
+ * of stack: wolfSSL needs most of them to compare a key with its certificate.
  *
  * @param options     what it is made of; borrowed
  * @param ret         the context, given: weir_tls_context_unref()
@@ -260,7 +260,7 @@ WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
  *
  * The last one frees the context. Connections hold references of their own.
  *
- * @param context  the context, one reference of which is taken; or NULL
+ * @param context  the context, one reference is taken; or NULL
  */
 WEIR_API void weir_tls_context_unref(weir_tls_context *context);
 

@@ -8,7 +8,7 @@
  *
  * - The factory, connection_made and the maker's callback come after the
  *   handshake. A handshake that fails is the maker's error; on a server the
- *   exception hook is told, with the transport, which knows the peer's address.
+ *   exception hook gets it, with the transport, which knows the peer's address.
  * - An end of the stream is the peer's close_notify and nothing else, unless
  *   ignore_unexpected_eof says so. A connection that is cut off ends with
  *   WEIR_ETLSTRUNCATED: after an end of stream alone what was written is sent
@@ -177,7 +177,7 @@ WEIR_API weir_tls_session *weir_tls_session_ref(weir_tls_session *session);
 /**
  * Give a reference back; the last one frees the session.
  *
- * @param session  the session, one reference of which is taken; or NULL
+ * @param session  the session, one reference is taken; or NULL
  * @thread any
  */
 WEIR_API void weir_tls_session_unref(weir_tls_session *session);

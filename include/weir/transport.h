@@ -313,19 +313,20 @@ WEIR_API int weir_transport_set_timeouts(weir_transport *t,
  * No data_received follows. connection_lost comes from the loop, never from
  * inside this call.
  *
- * What was written arrives, or its loss is told. The kernel answers bytes that
- * are not read, or come after the descriptor is closed, by a reset, which drops
- * what the peer has not got. So if what was sent is not acknowledged, or what
- * arrived not read, the close lingers: it ends the writing side, reads and
- * drops until the peer's kernel has all or the peer has ended, and loses the
- * connection then. 30 s with no acknowledgement, or 5 minutes in all, are
- * WEIR_ECLOSETIMEOUT; close_ns bounds the whole close in place of the latter.
- * There is none after the peer's end, nor where nothing was written; but with
- * SO_LINGER the loop's thread waits in the close.
+ * The bytes that were written arrive, or connection_lost gets an error. The
+ * kernel answers bytes that are not read, or that come after the descriptor is
+ * closed, by a reset, and a reset drops what the peer has not got. So while
+ * sent bytes are not acknowledged, or received ones not read, the close
+ * lingers: it ends the writing side, reads and drops until the peer's kernel
+ * has all or the peer has ended, and then loses the connection. 30 s without an
+ * acknowledgement, or 5 minutes in all, are WEIR_ECLOSETIMEOUT; close_ns
+ * replaces the 5 minutes. A close does not linger after the peer's end, nor
+ * where nothing was written; but with SO_LINGER the loop's thread waits in the
+ * close.
  *
- * After a write that was refused, and of which no call has told yet
+ * If a write was refused and no call has returned that error yet
  * (weir_transport_write()), the peer would take a part for the whole: the
- * connection is aborted instead, with that error for connection_lost, and the
+ * connection is aborted instead, connection_lost gets the error, and the
  * exception hook is called.
  *
  * @param t  the transport; borrowed

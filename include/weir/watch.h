@@ -12,8 +12,9 @@
  * Remove the callbacks of a descriptor before it is closed. While one is
  * watched the kernel keeps its file open: a peer does not see the end of a
  * socket that was closed without that. Where its number comes to name another
- * file, adding a callback watches that file. A callback whose descriptor was
- * closed and can be watched no more is removed, and the exception hook is told.
+ * file, adding a callback watches that file. If a descriptor was closed and can
+ * be watched no more, the loop removes its callback and calls the exception
+ * hook.
  *
  * For an O_PATH descriptor, and for one whose file the kernel cannot poll,
  * such as /dev/null, poll(2) tells what becomes of it: an error, or ready. That
@@ -34,8 +35,8 @@ WEIR_BEGIN_DECLS
  * Call a function while a descriptor is readable; asyncio's add_reader.
  *
  * Readable means that there is something to read or to accept, the end of the
- * stream, or an error. Replaces the reader that the descriptor had, of which no
- * call is left. A function that is added from inside a callback is called in
+ * stream, or an error. Replaces the reader that the descriptor had, which is
+ * called no more. A function that is added from inside a callback is called in
  * the next turn at the earliest.
  *
  * @param loop  the loop; borrowed

@@ -25,10 +25,10 @@ WEIR_BEGIN_DECLS
 /**
  * Send a copy of some bytes; see weir_transport_write().
  *
- * The result of writes need not be looked at: a write that was refused for want
- * of room or memory is told by the next weir_writer_drain() or
- * weir_writer_flush(), and until then all writes fail. A stream that is closed
- * before that was told is aborted with the error.
+ * The result of writes need not be looked at: if a write was refused for want
+ * of room or memory, all later writes fail until weir_writer_drain() or
+ * weir_writer_flush() has returned that error. A stream that is closed before
+ * is aborted with the error.
  *
  * @param writer  the writer; borrowed
  * @param data    the bytes; borrowed
@@ -129,8 +129,8 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
 
 /**
- * Wait until the kernel has accepted all bytes that were written. A write that
- * was refused is told at once, as by weir_writer_drain().
+ * Wait until the kernel has accepted all bytes that were written. If a write
+ * was refused the call returns its error at once, as weir_writer_drain() does.
  *
  * @param writer  the writer; borrowed
  * @return        0 when nothing waits, also after a close that has sent
