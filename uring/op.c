@@ -211,7 +211,7 @@ void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
     }
 }
 
-/* The request has no owner: how @op ends is told by its own completion. */
+/* The request has no owner: the completion of @op says how @op ends. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 {
     if (!op->in_flight || !uring->ring) {

@@ -157,8 +157,8 @@ void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
                           void *buf, size_t len);
 void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
                            const void *buf, size_t len);
-/* Moves bytes from one file to the other, of which one is a pipe, in a worker
- * thread of the kernel, which never polls. Cancelled while it waits, it
+/* Moves bytes from one file to the other, in a worker thread of the kernel,
+ * which never polls; one of the two is a pipe. Cancelled while it waits, it
  * completes with what it has moved, -EINTR or -ECANCELED. */
 void wr_prep_splice(struct wr_uring *uring, struct wr_op *op, int from, int to,
                     uint32_t len);

@@ -73,7 +73,7 @@ static int probe_open_ring(struct io_uring *uring)
     return err;
 }
 
-/* The next entry, of which a ring that has submitted all others has one. */
+/* The next entry: a ring that has submitted all others has one. */
 static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(uring);

@@ -3,8 +3,8 @@
  *
  * A slab cuts chunks of memory into equal objects and keeps the objects that
  * were given back, last in, first out, because the last one is still in the
- * cache. It returns memory to the allocator when it is trimmed, the chunks of
- * which no object is in use, and at its end.
+ * cache. It returns memory to the allocator at its end and, when it is trimmed,
+ * the chunks without an object in use.
  */
 #ifndef WEIR_URING_SLAB_H
 #define WEIR_URING_SLAB_H
@@ -93,7 +93,7 @@ static inline void wr_slab_give(struct wr_slab *slab, void *object)
     WR_POISON(object, slab->object_size);
 }
 
-/* Gives chunks back of which no object is in use; returns their bytes. Needs
+/* Gives back chunks without an object in use; returns their bytes. Needs
  * memory of two words a chunk meanwhile, and does nothing without it. */
 uint64_t wr_slab_trim(struct wr_slab *slab);
 

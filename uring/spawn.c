@@ -68,8 +68,8 @@ struct spawn_shared {
     __attribute__((no_sanitize("address"), no_sanitize("undefined"),           \
                    no_sanitize("thread")))
 
-/* True of signals that Python and others ignore on their own account, and of
- * which a program expects that they end it. */
+/* True of signals that Python and others ignore on their own account, and that
+ * a program expects to end it. */
 IN_CHILD static bool spawn_is_restored(int signum)
 {
     return signum == SIGPIPE || signum == SIGXFSZ;

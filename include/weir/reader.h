@@ -17,7 +17,7 @@
  * - WEIR_EINCOMPLETE: the stream ended too early. weir_reader_get_expected() is
  *   how many bytes the call wanted; those that are buffered can still be read.
  * - WEIR_ELIMIT: no separator within the limit. weir_reader_get_consumed() is
- *   how many bytes can be skipped or read before the search goes on.
+ *   how many bytes can be skipped or read before another search.
  *
  * **The limit** is asyncio's: the longest line that readuntil accepts, and the
  * measure of back-pressure. Reading is paused when more than twice the limit is
@@ -54,7 +54,7 @@ WEIR_BEGIN_DECLS
  * @param limit_bytes  the limit, at least 1; WEIR_STREAM_LIMIT is asyncio's
  * @param ret          the reader, given; end with weir_reader_free()
  * @return             0
- * @retval -EINVAL     a limit of 0 or less
+ * @retval -EINVAL     a limit of 0, or above INT64_MAX
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
  */

@@ -2,57 +2,64 @@
  * @file unix.h
  * Unix stream sockets: makers by path or abstract name, and who the peer is.
  *
- * A Unix socket is a transport like any other. Descriptors can go along with
- * bytes (SCM_RIGHTS). Where fd_limit of struct weir_connection_options does not
- * ask for them a peer cannot send any (its send fails with EPERM) since Linux
- * 6.16; before that the kernel drops them. The option (SO_PASSRIGHTS) belongs
- * to the socket: who hands one on, with weir or without, finds what weir set
- * last, and weir sets it as fd_limit says wherever it gets a socket. Names are
- * text as weir_address_parse_unix() reads it: a path, "@name" for an abstract
- * name, which is no file, or "" for one that the kernel chooses. The makers of
+ * A Unix socket is a transport like any other. Names are text as
+ * weir_address_parse_unix() reads it: a path, "@name" for an abstract name,
+ * which is no file, or "" for a name that the kernel chooses. The makers of
  * server.h take Unix addresses too, as values.
  *
- * The loop's thread looks paths up, and makes and removes the files of servers,
- * and waits for the file system: have sockets on a local one. The same is true
- * of datagrams, for each that is sent to a path (datagram.h), and of the calls
- * of sock.h.
+ * **Paths.** The loop's thread looks paths up, makes and removes the files of
+ * servers, and waits for the file system: keep sockets on a local one. The same
+ * is true of each datagram that is sent to a path (datagram.h), and of the
+ * calls of sock.h.
  *
- * A peer chooses the files that it sends, and the last close of a file may take
- * as long as the peer likes: that of a TCP socket with SO_LINGER, or of a file
- * on FUSE. Close those that you get in a thread (weir_run_in_executor()) unless
- * you trust the peer: a close() on the loop's thread holds up all connections.
+ * **Descriptors** can go along with bytes (SCM_RIGHTS), if fd_limit of struct
+ * weir_connection_options asks for them. Otherwise a peer cannot send any since
+ * Linux 6.16 (its send fails with EPERM), and before that the kernel drops
+ * them. The kernel's option for that (SO_PASSRIGHTS) belongs to the socket:
+ * weir sets it as fd_limit says wherever it gets a socket, and a program that
+ * hands a socket on finds what weir set last.
  *
- * weir does so with those that it drops, of connections with fd_limit: what is
- * more than fd_limit or is not taken, and what lies in a socket at its end; and
- * with connected Unix sockets that become no transport, because a limit of the
- * server, an error or a cancelled call stands against them. It starts threads
- * for that when there is something to close, 8 at most for all loops of a
- * process, and 8 more for sockets in which nothing lay; they have all signals
- * blocked, and end when there has been nothing for a second. The descriptors of
- * one connection wait in one thread, and while any does the connection is not
- * received from: neither bytes nor the end are told, nor the loss of one that
- * has broken meanwhile, but its time-outs run. When all threads wait, further
- * closes wait for them, and so do the connections that they belong to, but no
- * others. A socket that is closed with unread bytes in it waits so too, and its
- * peer sees the end late. The end of a loop waits for none; exit() and execve()
- * may, for a file on FUSE whose process hangs.
+ * **Closing them.** A peer chooses the files that it sends, and the last close
+ * of a file may take as long as the peer likes: a TCP socket with SO_LINGER, or
+ * a file on FUSE. Unless you trust the peer, close the descriptors that you get
+ * in a thread (weir_run_in_executor()): a close() on the loop's thread holds up
+ * all connections.
  *
- * While they wait they are in the process's table: up to WEIR_FDS_MAX (253) for
- * each connection, also after its loss, until they are closed. So limit the
+ * weir closes in threads, too, what it drops:
+ * - on connections with fd_limit: descriptors above the limit, descriptors that
+ *   nothing takes, and those that lie in a socket at its end;
+ * - connected Unix sockets that become no transport, because of a limit of the
+ *   server, an error or a cancelled call.
+ *
+ * It starts at most 8 threads for that in a process, when there is something to
+ * close, and 8 more for sockets in which nothing lay. The threads have all
+ * signals blocked, and end when there has been nothing to close for a second.
+ *
+ * The descriptors of one connection wait in one thread. While any of them waits
+ * weir does not receive from that connection: its protocol gets neither bytes
+ * nor the end, nor the loss of a connection that has broken meanwhile; its
+ * time-outs run. When all threads wait, further closes wait for them, and so do
+ * the connections that they belong to, but no others. A socket that is closed
+ * with unread bytes in it waits as well, and its peer sees the end late. The
+ * end of a loop waits for no thread; exit() and execve() may, for a file on
+ * FUSE whose process hangs.
+ *
+ * **The process's table.** Descriptors that wait to be closed are in it: up to
+ * WEIR_FDS_MAX (253) for each connection, also after its loss. So limit the
  * connections of peers that you do not trust: 100 of them can fill 25 300
- * places of RLIMIT_NOFILE, and those that come after a loss add to that.
+ * places of RLIMIT_NOFILE, and descriptors of lost connections come on top.
  *
- * Where the process has no memory or no thread left the loop's thread closes
- * them, and where it has no room for descriptors the kernel does, on that
- * thread. So it does with what lies in connections that were not accepted when
- * a server closes and, before Linux 6.16, with descriptors that no one asked
- * for. Where peers are not trusted a program asks for them there, by fd_limit
- * 1: a protocol without fds_received is given none, and threads close them; the
- * task of a stream takes them (weir_reader_take_fds()) and closes them. Such a
- * connection is received from by poll and recvmsg(2): bytes are not read ahead,
- * nor into memory that its protocol lends. One that finds no memory to wait for
- * its descriptors is lost with -ENOMEM. Datagram endpoints need not ask
- * (datagram.h).
+ * **Where no thread helps.** The loop's thread closes descriptors if the
+ * process has no memory or no thread left. The kernel does, on the loop's
+ * thread, if the table has no room, with what lies in connections that were not
+ * accepted when a server closes and, before Linux 6.16, with descriptors that
+ * no one asked for. If you do not trust peers there, ask for descriptors by a
+ * fd_limit of 1: threads close them for a protocol without fds_received, and
+ * the task of a stream takes them (weir_reader_take_fds()) and closes them.
+ * weir receives from such a connection by poll and recvmsg(2): it reads no
+ * bytes ahead, and none into memory that a protocol lends. A connection for
+ * which there is no memory to wait for its descriptors is lost with -ENOMEM.
+ * Datagram endpoints need not ask (datagram.h).
  *
  * On connections with fd_limit an urgent byte (MSG_OOB) of the peer is a byte
  * of the stream, since descriptors may come with it (SO_OOBINLINE is set, for

@@ -20,10 +20,10 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Fills @known, a struct of @known_size bytes, from the caller's @options, of
- * which NULL means all defaults: 0; WEIR_EOPTIONSIZE when their size field is
- * not set, and then all of @known is the default; or -E2BIG when they have a
- * field set that is unknown here. The size in @known stays the caller's for
+/* Fills @known, a struct of @known_size bytes, from the caller's @options; NULL
+ * means all defaults. Returns 0; WEIR_EOPTIONSIZE when the size field is not
+ * set, and then all of @known is the default; or -E2BIG when a field is set
+ * that is unknown here. The size in @known stays the caller's, for
  * wr_options_read_inner(). */
 WEIR_MUST_USE static inline int wr_options_read(void *known, size_t known_size,
                                                 const void *options);

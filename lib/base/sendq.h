@@ -84,7 +84,7 @@ wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
 /* @len bytes were put into its room. */
 void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
                            size_t len);
-/* Drops the last chunk, a copied one of which nothing is in flight. */
+/* Drops the last chunk, a copied one; nothing of it is in flight. */
 void wr_sendq_drop_last(struct wr_sendq *q,
                         const struct wr_sendq_memory *memory);
 void wr_sendq_drop_chunk(const struct wr_sendq_memory *memory,
@@ -118,7 +118,7 @@ void wr_sendq_consume_some(struct wr_sendq *q,
                            const struct wr_sendq_memory *memory,
                            uint64_t bytes);
 
-/* Drops all bytes, none of which is in flight. */
+/* Drops all bytes; none of them is in flight. */
 void wr_sendq_clear(struct wr_sendq *q, const struct wr_sendq_memory *memory);
 
 static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)

@@ -4,7 +4,7 @@
  * A time at which an enter gives up waiting costs the kernel a timer of its own
  * in each enter. A loop that is woken all the time pays that thousands of times
  * before the first deadline comes. So when some waits in a row have ended early
- * the kernel is told of the deadline once, by an operation that stays in
+ * the loop gives the kernel the deadline once, by an operation that stays in
  * flight, and the enters until then wait without an end.
  *
  *     idle --arm--> armed --its time--> idle

@@ -206,10 +206,10 @@ static inline void loop_run_turn_ends(weir_loop *loop)
     }
 }
 
-/* A loop that was held up has not seen all that happened meanwhile, of which
- * the kernel posts a portion in each enter. Timers that are late wait until it
- * has, so that none blames a peer whose bytes are there; but not for long, as a
- * loop that has too much to do never has seen all. */
+/* A loop that was held up has not seen all that happened meanwhile: the kernel
+ * posts a portion of it in each enter. Late timers wait until the loop has seen
+ * all, so that none blames a peer whose bytes are there; but not for long, as a
+ * loop that has too much to do never sees all. */
 static __attribute__((noinline)) bool loop_has_caught_up(weir_loop *loop)
 {
     const uint64_t due_ns =

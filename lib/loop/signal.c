@@ -197,7 +197,7 @@ WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
     }
     signal_program.before[signum] = before;
     /* A task's stack may be short of room for all that the kernel saves; the
-     * thread may have a stack for signals. Of its children the program is told
+     * thread may have a stack for signals. The program hears of its children
      * as before. */
     struct sigaction action = {
         .sa_handler = signal_arrived,

@@ -45,7 +45,7 @@ struct wr_lookup_question {
 struct weir_lookup {
     weir_loop *loop;
     enum wr_lookup_state state;
-    /* The owner is told of a new part, or of the end; it may free the lookup
+    /* There is a new part, or the end has come; the owner may free the lookup
      * then. */
     void (*changed)(weir_lookup *lookup);
     const struct weir_resolver *resolver; /* has it while ASKING */

@@ -96,8 +96,8 @@ void wr_resolv_conf_read_line(struct wr_resolv_conf *conf, const char *line)
     wr_assert(conf->search.ndots <= NDOTS_MAX);
 }
 
-/* True for a piece of a longer line, of which the last word, which may have
- * been cut, is taken away: a part of a domain is another domain. */
+/* True for a piece of a longer line. Its last word, which may have been cut, is
+ * taken away: a part of a domain is another domain. */
 static bool resolv_conf_cut(char line[LINE_SIZE])
 {
     size_t len = strlen(line);

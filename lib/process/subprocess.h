@@ -8,8 +8,9 @@
  * A transport exists from the moment its child does. It is STARTING until the
  * next turn, which opens the pipes and asks the factory; where that fails, or
  * the program has changed its mind, it is DISCARDED: its child is killed, and
- * done is told when that has ended. An OPEN one is lost when its child has
- * ended and all pipes are closed, a CLOSING one has been told to come to that.
+ * done is called when the child has ended. An OPEN one is lost when its child
+ * has ended and all pipes are closed; a CLOSING one has closed its pipes and
+ * signalled its child for that.
  *
  * Each pipe is a transport of its own with a protocol of this room, which calls
  * the subprocess's protocol, or the sink that a maker has given for the pipe.

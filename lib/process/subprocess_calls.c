@@ -44,7 +44,7 @@ subprocess_calls_set_protocol(weir_transport *t,
     return 0;
 }
 
-/* Closes the pipes, of which one may still have bytes to send. */
+/* Closes the pipes; one may still have bytes to send. */
 static void subprocess_calls_close_pipes(weir_subprocess *s)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {

@@ -116,7 +116,8 @@ static inline bool wr_reader_is_busy(const weir_reader *reader)
 }
 
 /* True while a task waits for the first byte of what it reads next. From then
- * on the transport is told each time that a task begins such a wait. */
+ * on the reader calls the transport each time that a task begins such a wait.
+ */
 bool wr_reader_is_idle(weir_reader *reader);
 
 /* Begins a reading call: 0, and then nothing is shown any more, or the error

@@ -9,8 +9,8 @@
  * and a task that was woken has its item, or has put it. An item is in one
  * place at any time: with a putter that waits, in the queue, or with a getter.
  *
- * Items are kept in a ring, of which LIFO uses one end, or, where the program
- * compares them, in a heap: no item comes out before the one at half its index
+ * Items are kept in a ring (LIFO uses one end) or, where the program compares
+ * them, in a heap: no item comes out before the one at half its index
  * does. Beside each item of a heap is its number, in the order of putting,
  * which decides between items that compare as equal.
  */

@@ -30,7 +30,7 @@ static void future_wait_keep_result(struct future_wait *wait,
     wait->is_done = true;
 }
 
-/* An interruption that has ended the future is told by the waiting call. */
+/* The waiting call returns an interruption that has ended the future. */
 static void future_wait_wake(struct wr_observer *observer, weir_future *future)
 {
     struct future_wait *wait =

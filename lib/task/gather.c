@@ -188,7 +188,7 @@ static void gather_cancel(weir_future *future)
     }
 }
 
-/* A group of which all futures have ended has its result already, and gives it
+/* A group whose futures have all ended has its result already, and gives it
  * from the ready queue. */
 static bool gather_can_cancel(const weir_future *future)
 {

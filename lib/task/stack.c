@@ -227,7 +227,7 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
     return 0;
 }
 
-/* Undoes stack_map() for the newest mapping, of which no stack was made. */
+/* Undoes stack_map() for the newest mapping; no stack was made of it. */
 static void stack_unmap_newest(struct wr_stacks *stacks)
 {
     struct wr_stack_mapping *mapping = stacks->mappings;

@@ -84,7 +84,7 @@ WEIR_MUST_USE int wr_stack_take(struct wr_stacks *stacks, size_t size,
 void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
 
 /* Gives back to the system the pages of free stacks, and the addresses and
- * records of mappings of which no stack is in use. */
+ * records of mappings without a stack in use. */
 void wr_stacks_trim(struct wr_stacks *stacks);
 
 /* How deep the deepest stack was used, in bytes, in whole pages. Asks the

@@ -12,7 +12,7 @@
  * time-out that finds the task waiting does the same with -ECANCELED; it has
  * nothing to undo, because nothing was taken that was not given.
  *
- * An interruption is told once, by this suspending call or by the next one,
+ * One suspending call returns an interruption, this one or the next one,
  * whatever the result of the awaited thing is: it stays in the task's list of
  * causes until a call returns -ECANCELED for it. A call tells of what
  * interrupted the task before it. Of what interrupts the task while it waits a
@@ -135,8 +135,8 @@ static inline void wr_task_debug_check(const weir_task *task)
 WEIR_MUST_USE int wr_task_begin_slowly(weir_loop *loop);
 WEIR_MUST_USE int wr_task_enter_slowly(weir_loop *loop);
 
-/* True when a task runs that nothing interrupts and that has calls left, of
- * which this takes one call. False: the call begins slowly. */
+/* True when a task runs that nothing interrupts and that has calls left; takes
+ * one of them. False: the call begins slowly. */
 WEIR_MUST_USE static inline bool wr_task_try_enter(weir_loop *loop)
 {
     weir_task *task = loop->current;
@@ -204,8 +204,8 @@ void wr_task_request(weir_task *task, struct wr_list *cause);
 /* An error hid the cancellations beyond the first @told_requests: the next call
  * tells of them, unless they are taken back before. */
 void wr_task_request_again(weir_task *task, uint32_t told_requests);
-/* One cancellation less. Taking back the last of which no call has told also
- * takes back the interruption. */
+/* One cancellation less. Taking back the last one that no call has returned
+ * also takes back the interruption. */
 void wr_task_withdraw(weir_task *task);
 
 /* The time of a scope of the task is over, which interrupts the task. */

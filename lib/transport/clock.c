@@ -51,7 +51,7 @@ static bool clock_has_unread(const weir_transport *t)
     return t->ops->is_reading && t->ops->is_reading(t) && t->ops->has_unread(t);
 }
 
-/* A file that is sent counts, of which the queue may have nothing. */
+/* A file that is sent counts, though the queue may have nothing of it. */
 static bool clock_has_unsent(const weir_transport *t)
 {
     wr_assert(t->state < WR_LIFE_LOST);

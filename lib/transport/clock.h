@@ -25,8 +25,7 @@ struct wr_deadline {
     const char *where; /* for the text of the error; static */
 };
 
-/* Puts a limit from @since_ns on, of which 0 is none, into @first if it is
- * sooner. */
+/* Puts a limit from @since_ns on into @first if it is sooner; 0: no limit. */
 static inline void wr_deadline_consider(struct wr_deadline *first,
                                         uint64_t since_ns, uint64_t limit_ns,
                                         int err, const char *where)

@@ -4,7 +4,8 @@
  * A connection is all that a stream transport has in common: its life, an
  * intake, an outbox, a delivery and a clock, with the entries of the table that
  * follow from them. A device moves the bytes: it takes what has arrived, sends
- * what is queued, and is told when no more follows and when the end is decided.
+ * what is queued, and is called when no more follows and when the end is
+ * decided.
  * It is a constant table of functions, in the table of the transport's kind,
  * and a struct that begins with the connection.
  *

@@ -127,8 +127,8 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
     return fed;
 }
 
-/* Holds the rest of a lease, of which a buffered protocol took a part: behind
- * the bytes that came along with another protocol, before all others. */
+/* Holds the rest of a lease after a buffered protocol took a part: behind the
+ * bytes that came along with another protocol, before all others. */
 static void delivery_hold_rest(weir_transport *t, struct wr_delivery *d,
                                const struct weir_buf *rest)
 {

@@ -195,9 +195,8 @@ static inline bool wr_delivery_end_is_due(const struct wr_delivery *d)
     return d->facts == WR_DELIVERY_END;
 }
 
-/* Tells it, and returns its answer: negative when it has failed, which was
- * dealt with; 0 or positive as eof_received says, which is the owner's
- * business. */
+/* Calls eof_received. Negative: it failed, and the transport is doomed.
+ * Otherwise its result, on which the owner acts. */
 WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
                                                      struct wr_delivery *d)
 {

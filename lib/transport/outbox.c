@@ -111,7 +111,7 @@ int wr_outbox_check(weir_transport *t, size_t len)
 
 /* ---- writes ---- */
 
-/* wr_outbox_check(), of which most writes need no more than a look. */
+/* wr_outbox_check(); a look is all that most writes need. */
 static inline int outbox_check(weir_transport *t, const struct wr_outbox *o,
                                size_t len)
 {

@@ -2,8 +2,8 @@
  * Transports: taking the place of another.
  *
  * TLS is a transport on a transport. To the program the upper one is the
- * connection: the loop ends it, the server counts it, and the protocol that was
- * paused below is told by it to go on. The one below keeps its descriptor and
+ * connection: the loop ends it, the server counts it, and it resumes the
+ * protocol that was paused below. The one below keeps its descriptor and
  * its bytes, and its marks are those of a new transport.
  */
 #include "transport.h"
@@ -21,8 +21,8 @@ int wr_transport_enter_slowly(const weir_transport *t)
     return err == 0 && t->is_below ? WEIR_EREPLACED : err;
 }
 
-/* The protocol that was asked to pause, or waits for an empty queue, is told by
- * @t. */
+/* @t resumes the protocol that was asked to pause, or that waits for an empty
+ * queue. */
 static void place_move_waits(weir_transport *t, weir_transport *below)
 {
     wr_assert(!t->writing_paused && !t->flushed);

@@ -54,8 +54,8 @@ struct wr_connection_set_ops {
 struct wr_handler_ops {
     /* Cancels the task. */
     void (*cancel)(struct wr_handler *handler);
-    /* True while the task waits for the next request. Otherwise the set is
-     * told by note_idle each time the task begins to wait from now on. */
+    /* True while the task waits for the next request. Otherwise note_idle is
+     * called each time the task begins to wait from now on. */
     bool (*is_idle)(struct wr_handler *handler);
 };
 
@@ -352,8 +352,8 @@ static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
 }
 
 /* True when a task may write on above the high mark: the bytes written last are
- * under a lease, so they were held anyway, and all leave with one send, of
- * which the kernel will say whether it has room. */
+ * under a lease, so they were held anyway, and all leave with one send; the
+ * kernel will say whether it has room for it. */
 bool wr_transport_may_join(const weir_transport *t);
 
 /* The protocol in t->binding is new: chooses how its data_received is called.

@@ -2,8 +2,8 @@
  * The places of the program's descriptors.
  *
  * A place holds what watches a descriptor and the tasks that wait for it. They
- * are found by the number, in a table of chunks, of which one is made when the
- * first of its numbers is used.
+ * are found by the number, in a table of chunks; a chunk is made when the first
+ * of its numbers is used.
  */
 #include "descriptor.h"
 

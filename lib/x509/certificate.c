@@ -31,7 +31,7 @@ static bool certificate_read_validity(struct wr_x509 *x509,
 
 /* ---- all of it ---- */
 
-/* @rest: what follows the key, of which the extensions are the last. */
+/* @rest: what follows the key; the extensions come last. */
 static bool certificate_read_extensions(struct wr_x509 *x509,
                                         struct wr_der rest)
 {

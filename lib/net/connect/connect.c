@@ -124,8 +124,7 @@ static size_t connect_get_size(size_t candidate_count)
     return sizeof(weir_connect) + candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Frees a connection of which done was called, when the last attempt has ended.
- */
+/* Frees a connection whose done was called, when the last attempt has ended. */
 static void connect_release(weir_connect *connect)
 {
     weir_loop *loop = connect->loop;

@@ -1,9 +1,9 @@
 /*
  * Reading which addresses a connection attempt is to try.
  *
- * Text and values are read alike: into addresses that are known to be good, of
- * which those are candidates that fit the family that was asked for and the own
- * address.
+ * Text and values are read alike, into addresses that are known to be good.
+ * Candidates are the addresses that fit the family that was asked for and the
+ * own address.
  */
 #include "connect_plan.h"
 

@@ -1,6 +1,6 @@
 /*
  * A race to a connected socket: looking a name up, and attempts at its
- * addresses, of which the first that succeeds wins.
+ * addresses. The first attempt that succeeds wins.
  *
  * A race is embedded in its owner. It ends once, by ops->ended, always from the
  * loop; attempts that lost may then still be in the kernel, and until they have

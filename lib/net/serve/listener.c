@@ -140,7 +140,7 @@ static int listener_configure(struct wr_listener *listener, int fd,
     return wr_socket_ask_sockname(fd, &listener->address);
 }
 
-/* Takes @fd, of which @err says whether it is good so far. A file that was made
+/* Takes @fd; @err says whether it is good so far. A file that was made
  * for it and cannot be used is removed. */
 static int listener_finish_open(struct wr_listener *listener, int fd, int err,
                                 const struct wr_listen_options *options)

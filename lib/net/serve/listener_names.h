@@ -28,7 +28,7 @@ WEIR_MUST_USE int wr_listener_names_add(struct wr_listener_names *names,
                                         const char *host, uint16_t port,
                                         int family);
 
-/* Starts all lookups, of which there is one at least. */
+/* Starts all lookups; there is at least one. */
 void wr_listener_names_start(struct wr_listener_names *names);
 
 /* Ends the lookups; done is not called any more. */

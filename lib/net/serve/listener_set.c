@@ -116,8 +116,7 @@ static void listener_set_free_room(struct wr_listener_set *set)
     set->capacity = 0;
 }
 
-/* Makes room for @capacity listeners, none of which is open; keeps addresses.
- */
+/* Makes room for @capacity listeners, which are not open; keeps addresses. */
 static int listener_set_make_room(struct wr_listener_set *set, size_t capacity)
 {
     const struct weir_allocator *allocator = &set->loop->counting;

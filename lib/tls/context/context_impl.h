@@ -30,7 +30,7 @@ struct wr_tls_identity {
     long chain_size;
     uint8_t *key; /* PEM */
     long key_size;
-    uint8_t *leaf; /* DER, of which the names are read */
+    uint8_t *leaf; /* DER; the names are read from it */
     size_t leaf_size;
     bool is_rsa; /* the kind of the key; else it is on a curve */
     struct wr_tls_rsa_key *rsa_key; /* NULL: wolfSSL signs */
@@ -101,7 +101,7 @@ typedef int wr_tls_context_use(weir_tls_context *context, const uint8_t *data,
 void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
                         const char *name, int err);
 
-/* Trusts the authorities of a text, of which one at least must be good. */
+/* Trusts the authorities of a text; at least one must be good. */
 wr_tls_context_use wr_tls_context_use_authorities;
 
 bool wr_tls_context_has(const struct weir_tls_pem *pem);

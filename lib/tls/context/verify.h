@@ -20,9 +20,9 @@ struct wr_tls_policy {
     void *user;   /* of both */
 };
 
-/* True where the certificates in the verdict's chain, of which wolfSSL has
- * verified each by the next one, are one path that keeps all demands. False
- * says nothing against them. */
+/* True if the verdict's chain is one path that keeps all demands; wolfSSL has
+ * verified each certificate in it by the next one. False is inconclusive: then
+ * a path is looked for. */
 WEIR_MUST_USE bool wr_tls_verify_plain(const struct wr_tls_policy *policy,
                                        struct wr_tls_verdict *verdict);
 
@@ -31,9 +31,9 @@ WEIR_MUST_USE bool wr_tls_verify_issuer(const struct wr_tls_policy *policy,
                                         const struct wr_tls_verdict *verdict,
                                         uint32_t index);
 
-/* Looks for a path among the certificates in the verdict's chain, of which the
- * leaf is the first. True: there is one, and the chain is that path from now
- * on. False: the cause is noted in the verdict. */
+/* Looks for a path among the certificates in the verdict's chain; the leaf is
+ * the first. True: there is one, and the chain is that path from now on. False:
+ * the cause is noted in the verdict. */
 WEIR_MUST_USE bool wr_tls_verify_search(const struct wr_tls_policy *policy,
                                         struct wr_tls_verdict *verdict);
 

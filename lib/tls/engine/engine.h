@@ -90,7 +90,7 @@ struct wr_tls_engine {
     bool has_extended_secret : 1; /* it was in there (RFC 7627) */
 };
 
-/* Makes the engine of a connection of @context, of which it takes a reference.
+/* Makes the engine of a connection of @context, and takes a reference to it.
  * wolfSSL's memory is charged to @memory, from whose blocks the output is made.
  * 0, -ENOMEM, -EINVAL (a name that can be none) or what the context says; on an
  * error there is nothing to fini. */

@@ -39,9 +39,10 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
     return engine->idle_records > most;
 }
 
-/* The record says that it is too long. Its header, of which the last @size
- * bytes are at @data, tells wolfSSL that it is so by one byte: wolfSSL answers
- * that by the alert record_overflow, and a larger size by none. */
+/* The record says that it is too long. The last @size bytes of its header are
+ * at
+ * @data, and tell wolfSSL that it is too long by one byte: wolfSSL answers that
+ * by the alert record_overflow, and a larger size by no alert. */
 __attribute__((noinline, cold)) static void
 engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -121,8 +122,8 @@ static int engine_record_drop(WOLFSSL *ssl, char *buf, int size, void *arg)
     return size;
 }
 
-/* Sends the alert of a refusal of which wolfSSL sends none, and nothing after
- * it. */
+/* Sends the alert of a refusal where wolfSSL sends none, and nothing after it.
+ */
 static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
 {
     char alert[] = {21, 3, 3, 0, 2, alert_fatal, (char)code};

@@ -93,7 +93,7 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                : err;
 }
 
-/* Tells the kind by its table, of which it knows an entry. */
+/* Tells the kind by an entry of its table. */
 static bool filter_facts_are_of(const weir_transport *t)
 {
     return t->ops->get_extra_info == wr_filter_get_extra_info;

@@ -249,8 +249,8 @@ static bool filter_read_wants(const struct wr_filter *f)
     return false;
 }
 
-/* The peer is cut off: a filter above is told of that as of an end, or it could
- * not send what it has. */
+/* The peer is cut off: a filter above sees an end, or it could not send what it
+ * has. */
 static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
 {

@@ -12,8 +12,8 @@
 
 #include "lib/transport/clock.h"
 
-/* How much longer the peer has, of which the loop heard too late, or from which
- * it has not taken what is there; 0: its time is over. A loop that is late all
+/* How much longer the peer has: the loop heard of it too late, or has not taken
+ * what is there. 0: the peer's time is over. A loop that is late all
  * the time grants no more once a handshake has been given twice its time. */
 static uint64_t filter_time_owed(const struct wr_filter *f)
 {

@@ -41,8 +41,8 @@ WEIR_MUST_USE static inline bool wr_datagram_meets_fds(const weir_loop *loop,
  * have put descriptors into it. */
 void wr_datagram_close_fd(const weir_loop *loop, int fd, int family);
 
-/* Makes a transport of the socket, of which the descriptor is taken, whatever
- * is returned. connection_made was called when 0 is returned. */
+/* Makes a transport of the socket, and takes its descriptor, whatever is
+ * returned. connection_made was called when 0 is returned. */
 WEIR_MUST_USE int wr_datagram_open(weir_loop *loop,
                                    const struct wr_datagram_socket *socket,
                                    const struct weir_factory *factory,

@@ -13,7 +13,7 @@
  * The description behind the descriptor may be shared, with the shell and all
  * that it starts in the case of a terminal, so its flags stay as they are: weir
  * does not set O_NONBLOCK. It waits by a poll and then moves bytes in the way
- * that the file allows (`way`), of which none can hold up the loop:
+ * that the file allows (`way`); no way can hold up the loop:
  *
  *     socket   recvmsg and sendmsg that do not wait (MSG_DONTWAIT)
  *     nowait   preadv2 and pwritev2 that do not wait (RWF_NOWAIT)

@@ -50,8 +50,8 @@ static void sock_lose(struct wr_sock *s)
     wr_life_leave(&s->t);
 }
 
-/* The peer is told by a reset, not by an end of the stream that would pass for
- * a proper one. Unix sockets know no reset, and ignore it. */
+/* The peer sees a reset, not an end of the stream that would pass for a proper
+ * one. Unix sockets know no reset, and ignore it. */
 static void sock_reset_on_close(struct wr_sock *s)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};

@@ -35,7 +35,7 @@ void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret)
     }
 }
 
-/* Tells the kind by its table, of which it knows an entry. */
+/* Tells the kind by an entry of its table. */
 static bool sock_name_is_unix(const weir_transport *t)
 {
     return t->ops->get_extra_info == wr_unix_get_extra_info;
