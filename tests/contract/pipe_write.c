@@ -78,11 +78,11 @@ static bool has_ticked(void *arg)
     return ticks == TICKS;
 }
 
-/* The turn that writes is the timer's. A FIFO that was opened by its name is
- * written by a worker, whose completion is another one. */
+/* The turn that writes is the timer's. Pipes are left out: where a worker of the
+ * kernel writes them its completion is another one. */
 PAIRS_WRITE_PIPE(pipe_write, a_write_with_room_takes_no_turn_of_its_own, 0)
 {
-    if (strcmp(rig_name(), "write fifo") == 0) {
+    if (strcmp(rig_name(), "write socket") != 0) {
         return;
     }
     rig_turns(rig, 5);

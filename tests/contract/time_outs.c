@@ -65,7 +65,7 @@ PAIRS_IN(time_outs, a_limit_counts_from_when_it_is_set, 0)
 PAIRS_IN(time_outs, limits_come_from_the_makers_options,
          .connection = {.size = sizeof(rig.connection),
                         .timeouts = {.size = sizeof(rig.connection.timeouts),
-                                     .read_ns = 30 * RIG_MS}})
+                                     .read_ns = 200 * RIG_MS}})
 {
     rig_wait_lost(rig);
 

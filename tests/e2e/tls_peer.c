@@ -90,9 +90,9 @@ static void report_export(weir_transport *t)
 
 static void report_open(weir_transport *t)
 {
-    struct weir_extra_info info = {.text = "-", .size = 1};
+    struct weir_extra_info info = {.size = sizeof(info), .text = "-", .len = 1};
     struct weir_extra_info resumed = {.size = sizeof(resumed), .number = -1};
-    struct weir_extra_info certificate = {.size = 0};
+    struct weir_extra_info certificate = {.size = sizeof(certificate)};
 
     weir_transport_get_extra_info(t, "alpn", &info);
     weir_transport_get_extra_info(t, "tls_resumed", &resumed);
