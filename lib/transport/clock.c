@@ -59,6 +59,17 @@ static bool clock_has_unsent(const weir_transport *t)
            (t->ops->outbox && wr_outbox_has_unsent(wr_outbox_of(t)));
 }
 
+/* True when the loop was held up and the peer has taken all meanwhile. */
+static bool clock_has_taken_late(const struct wr_deadline *over,
+                                 const weir_transport *t)
+{
+    const uint64_t now_ns = t->loop->now_ns;
+
+    wr_assert(over->when_ns <= now_ns);
+    return now_ns - over->when_ns >= WR_DEADLINE_LATE_NS &&
+           t->ops->has_taken_all(t);
+}
+
 /* True when a limit that is over would end the connection for what the loop did
  * not do: bytes that are there count as received, and a peer that has taken all
  * while the loop was held up has not kept it waiting. A connection on which
@@ -67,23 +78,19 @@ static bool clock_is_unfair(const struct wr_deadline *over,
                             const weir_transport *t)
 {
     const struct wr_transport_ops *ops = t->ops;
-    const uint64_t now_ns = t->loop->now_ns;
     const uint64_t depth = ops->get_depth ? ops->get_depth(t).bytes : 0;
 
-    wr_assert(over->when_ns <= now_ns);
+    wr_assert(over->err <= 0);
     switch (over->err) {
     case WEIR_EREADTIMEOUT:
         return clock_has_unread(t);
     case WEIR_EIDLE:
         return depth == 0 && clock_has_unread(t);
-    case WEIR_ECLOSETIMEOUT:
-        if (wr_ready_is_pending(&t->step) && !clock_has_unsent(t)) {
-            return true; /* its step, which comes, ends it */
-        }
-        /* fall through */
     case WEIR_EWRITESTALL:
-        return now_ns - over->when_ns >= WR_DEADLINE_LATE_NS &&
-               ops->has_taken_all(t);
+        return clock_has_taken_late(over, t);
+    case WEIR_ECLOSETIMEOUT: /* or its step, which comes, ends it */
+        return clock_has_taken_late(over, t) ||
+               (wr_ready_is_pending(&t->step) && !clock_has_unsent(t));
     default:
         return false;
     }

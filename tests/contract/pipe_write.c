@@ -78,8 +78,8 @@ static bool has_ticked(void *arg)
     return ticks == TICKS;
 }
 
-/* The turn that writes is the timer's. Pipes are left out: where a worker of the
- * kernel writes them its completion is another one. */
+/* The turn that writes is the timer's. Pipes are left out: where a worker of
+ * the kernel writes them its completion is another one. */
 PAIRS_WRITE_PIPE(pipe_write, a_write_with_room_takes_no_turn_of_its_own, 0)
 {
     if (strcmp(rig_name(), "write socket") != 0) {

@@ -456,8 +456,8 @@ context_named_server(struct weir_tls_identity identities[3])
     for (int i = 0; i < 3; i++) {
         identities[i] = (struct weir_tls_identity){
             sizeof(identities[i]),
-            {.file = tls_file(files[i][0])},
-            {.file = tls_file(files[i][1])},
+            {.file = tls_file("%s", files[i][0])},
+            {.file = tls_file("%s", files[i][1])},
         };
         all[i] = &identities[i];
     }
