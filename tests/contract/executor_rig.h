@@ -22,7 +22,7 @@ struct job {
     int order; /* 1 for the job that started first; 0: it never did */
     weir_task *task;
     weir_future *awaited; /* of a task that waits for another end */
-    int err; /* of the call, 1 until it has returned */
+    int err;              /* of the call, 1 until it has returned */
     int ret;
     int abandoned_count;
     int abandoned_result;

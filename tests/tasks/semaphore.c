@@ -25,9 +25,8 @@ static int release(void *object)
 
 static void make(weir_loop *on, uint64_t value, bool bounded)
 {
-    const int err = bounded
-                        ? weir_bounded_semaphore_new(on, value, &semaphore)
-                        : weir_semaphore_new(on, value, &semaphore);
+    const int err = bounded ? weir_bounded_semaphore_new(on, value, &semaphore)
+                            : weir_semaphore_new(on, value, &semaphore);
     expect_eq(err, 0);
     expect_eq(weir_semaphore_get_value(semaphore), value);
 }
