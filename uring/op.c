@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
@@ -415,17 +416,24 @@ void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,
                      fd, offset);
 }
 
-void wr_prep_open(struct wr_uring *uring, struct wr_op *op, const char *path,
-                  int flags, mode_t mode)
+void wr_prep_open(struct wr_uring *uring, struct wr_op *op, int folder,
+                  const char *path, const struct open_how *how)
 {
+    const bool is_limited = how->resolve != 0;
     wr_assert(path);
-    struct io_uring_sqe *sqe = op_prepare_alone(uring, op, IORING_OP_OPENAT);
+    struct io_uring_sqe *sqe = op_prepare_alone(
+        uring, op, is_limited ? IORING_OP_OPENAT2 : IORING_OP_OPENAT);
 
-    sqe->fd = AT_FDCWD;
+    sqe->fd = folder;
     sqe->flags = IOSQE_ASYNC;
     sqe->addr = (uintptr_t)path;
-    sqe->len = mode;
-    sqe->open_flags = (uint32_t)flags;
+    if (is_limited) {
+        sqe->len = sizeof(*how);
+        sqe->off = (uintptr_t)how;
+    } else {
+        sqe->len = (uint32_t)how->mode;
+        sqe->open_flags = (uint32_t)how->flags;
+    }
 }
 
 void wr_prep_fsync(struct wr_uring *uring, struct wr_op *op, int fd,

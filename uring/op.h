@@ -173,11 +173,13 @@ void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,
                       const void *buf, size_t len, uint64_t offset);
 /* Opens a file in a worker thread of the kernel; its descriptor is the result.
- * @path must stay until the operation ends. (Tried on the loop's thread first,
- * it would look up no name that is not in memory, but ask a network file system
- * or FUSE for the file, and wait.) */
-void wr_prep_open(struct wr_uring *uring, struct wr_op *op, const char *path,
-                  int flags, mode_t mode);
+ * A relative @path begins at @folder. @path and @how must stay until the
+ * operation ends. (Tried on the loop's thread first, it would look up no name
+ * that is not in memory, but ask a network file system or FUSE for the file,
+ * and wait.) */
+struct open_how;
+void wr_prep_open(struct wr_uring *uring, struct wr_op *op, int folder,
+                  const char *path, const struct open_how *how);
 void wr_prep_fsync(struct wr_uring *uring, struct wr_op *op, int fd,
                    bool data_only);
 /* Size, times, type and permissions of an open file. */

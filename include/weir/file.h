@@ -50,6 +50,40 @@ WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
                                           int flags, mode_t mode);
 
 /**
+ * Open a file below a folder, by a name that may come from a peer; openat2(2).
+ *
+ * The limits of @p resolve are constants of <linux/openat2.h>. The kernel keeps
+ * them while it looks the name up, whatever others rename or link meanwhile,
+ * which a look at the text of the name cannot. RESOLVE_BENEATH refuses a name
+ * that leaves the folder by "..", by '/' at its beginning or by a symbolic
+ * link; RESOLVE_IN_ROOT takes the folder for the root instead, as chroot(2)
+ * does; RESOLVE_NO_SYMLINKS refuses every symbolic link. A server of files that
+ * others may write passes O_NONBLOCK in @p flags, or a FIFO among them holds
+ * its task.
+ *
+ * @param loop     the loop; borrowed
+ * @param dirfd    the folder that a relative name begins at, held; O_PATH is
+ *                 enough. AT_FDCWD: the present one
+ * @param path     the name; held
+ * @param flags    as for open(2); the descriptor is closed in executed programs
+ *                 in any case
+ * @param mode     permissions of a file that is made; not used otherwise
+ * @param resolve  limits, as bits, with which flags that the kernel does not
+ *                 know are refused as well; 0: as weir_file_open()
+ * @return         a descriptor, given; or a negative error
+ * @retval -EXDEV   the name leaves the folder, or its mount (RESOLVE_NO_XDEV)
+ * @retval -ELOOP   there is a symbolic link (RESOLVE_NO_SYMLINKS), or there are
+ *                  too many
+ * @retval -EAGAIN  files were moved while ".." was looked up, so the kernel
+ *                  cannot tell (RESOLVE_BENEATH, RESOLVE_IN_ROOT): try again
+ * @retval -EINVAL  flags or limits that the kernel does not know, or that do
+ *                  not go together
+ */
+WEIR_API WEIR_MUST_USE int weir_file_openat(weir_loop *loop, int dirfd,
+                                            const char *path, int flags,
+                                            mode_t mode, uint64_t resolve);
+
+/**
  * Read from a place in a file; pread(2).
  *
  * @param loop    the loop; borrowed

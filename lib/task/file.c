@@ -13,6 +13,7 @@
 #include "uring/sys.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 
 struct file_call {
     struct wr_waiter waiter;
@@ -120,16 +121,26 @@ static int file_enter_at(struct file_call *call, weir_loop *loop, int fd,
     return 0;
 }
 
-int weir_file_open(weir_loop *loop, const char *path, int flags, mode_t mode)
+int weir_file_openat(weir_loop *loop, int dirfd, const char *path, int flags,
+                     mode_t mode, uint64_t resolve)
 {
     struct file_call call;
+    struct open_how how = {.resolve = resolve}; /* stays as long as the call */
     int err = file_enter(&call, loop);
     if (err < 0) {
         return err;
     }
     wr_require(path, -EINVAL);
-    wr_prep_open(&loop->uring, &call.op, path, flags | O_CLOEXEC, mode);
+    how.flags = (uint32_t)flags | O_CLOEXEC;
+    /* openat2() refuses a mode where no file is made. */
+    how.mode = flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) ? mode : 0;
+    wr_prep_open(&loop->uring, &call.op, dirfd, path, &how);
     return file_wait(&call);
+}
+
+int weir_file_open(weir_loop *loop, const char *path, int flags, mode_t mode)
+{
+    return weir_file_openat(loop, AT_FDCWD, path, flags, mode, 0);
 }
 
 ssize_t weir_file_read(weir_loop *loop, int fd, void *buf, size_t len,

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <weir.h>
 
@@ -365,12 +366,160 @@ FILE_TASK(file, an_open_that_waits_is_cancelled)
     return 0;
 }
 
+/* ---- names below a folder ---- */
+
+/* The tests' folder as names begin at it: with "file", "sub" and two links. */
+static int open_folder(weir_loop *loop)
+{
+    const int dir = weir_file_open(loop, folder, O_PATH | O_DIRECTORY, 0);
+    expect_geq(dir, 0);
+    const int fd = weir_file_openat(loop, dir, "file", O_WRONLY | O_CREAT, 0640,
+                                    RESOLVE_BENEATH);
+    expect_geq(fd, 0);
+    expect_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    expect_eq(weir_file_write(loop, fd, "own", 3, 0), 3);
+    expect_eq(weir_file_close(loop, fd), 0);
+    expect_eq(mkdirat(dir, "sub", 0700), 0);
+    expect_eq(symlinkat("/file", dir, "absolute"), 0);
+    expect_eq(symlinkat("sub/../file", dir, "relative"), 0);
+    return dir;
+}
+
+static void close_folder(weir_loop *loop, int dir)
+{
+    expect_eq(unlinkat(dir, "absolute", 0), 0);
+    expect_eq(unlinkat(dir, "relative", 0), 0);
+    expect_eq(unlinkat(dir, "sub", AT_REMOVEDIR), 0);
+    expect_eq(weir_file_close(loop, dir), 0);
+}
+
+/* Opens @name below @dir to read it: 0 when it is the tests' file. */
+static int read_own(weir_loop *loop, int dir, const char *name,
+                    uint64_t resolve)
+{
+    char got[4] = "";
+    const int fd = weir_file_openat(loop, dir, name, O_RDONLY, 0, resolve);
+    if (fd >= 0) {
+        expect_eq(weir_file_read(loop, fd, got, 3, 0), 3);
+        expect_eq(strcmp(got, "own"), 0);
+        expect_eq(weir_file_close(loop, fd), 0);
+    }
+    return fd < 0 ? fd : 0;
+}
+
+FILE_TASK(file_openat, a_relative_name_begins_at_the_folder)
+{
+    const int dir = open_folder(loop);
+    struct stat stat;
+    expect_eq(read_own(loop, dir, "file", 0), 0);
+    expect_eq(read_own(loop, dir, "relative", 0), 0);
+    expect_eq(read_own(loop, AT_FDCWD, path, 0), 0);
+    expect_eq(read_own(loop, AT_FDCWD, path, RESOLVE_BENEATH), 0);
+    expect_eq(read_own(loop, dir, "absolute", 0), -ENOENT);
+    expect_eq(fstatat(dir, "file", &stat, 0), 0);
+    expect_eq(stat.st_mode & 0777, 0640);
+    close_folder(loop, dir);
+    return 0;
+}
+
+FILE_TASK(file_openat, a_name_that_leaves_the_folder_is_refused)
+{
+    const int dir = open_folder(loop);
+    static const char *const leaving[] = {
+        "/", "/etc/passwd", "..", "../file", "sub/../../file", "absolute"};
+    for (size_t i = 0; i < sizeof(leaving) / sizeof(leaving[0]); i++) {
+        expect_eq(read_own(loop, dir, leaving[i], RESOLVE_BENEATH), -EXDEV,
+                  "%s", leaving[i]);
+    }
+    expect_eq(read_own(loop, dir, "sub/../file", RESOLVE_BENEATH), 0);
+    expect_eq(read_own(loop, dir, "relative", RESOLVE_BENEATH), 0);
+    close_folder(loop, dir);
+    return 0;
+}
+
+FILE_TASK(file_openat, the_folder_may_stand_for_the_root)
+{
+    const int dir = open_folder(loop);
+    expect_eq(read_own(loop, dir, "/file", RESOLVE_IN_ROOT), 0);
+    expect_eq(read_own(loop, dir, "../../file", RESOLVE_IN_ROOT), 0);
+    expect_eq(read_own(loop, dir, "absolute", RESOLVE_IN_ROOT), 0);
+    expect_eq(read_own(loop, dir, "/etc/passwd", RESOLVE_IN_ROOT), -ENOENT);
+    close_folder(loop, dir);
+    return 0;
+}
+
+FILE_TASK(file_openat, symbolic_links_may_be_refused)
+{
+    const int dir = open_folder(loop);
+    expect_eq(read_own(loop, dir, "relative", RESOLVE_NO_SYMLINKS), -ELOOP);
+    expect_eq(read_own(loop, dir, "sub/../file", RESOLVE_NO_SYMLINKS), 0);
+    close_folder(loop, dir);
+    return 0;
+}
+
+FILE_TASK(file_openat, what_the_kernel_does_not_know_is_refused)
+{
+    const int dir = open_folder(loop);
+    const uint64_t unknown = UINT64_C(1) << 40;
+    expect_eq(read_own(loop, dir, "file", unknown), -EINVAL);
+    expect_eq(weir_file_openat(loop, dir, "file", 1 << 30, 0, RESOLVE_BENEATH),
+              -EINVAL);
+    expect_eq(weir_file_openat(loop, dir, NULL, O_RDONLY, 0, RESOLVE_BENEATH),
+              -EINVAL);
+    expect_eq(read_own(loop, -1, "file", RESOLVE_BENEATH), -EBADF);
+    expect_eq(read_own(loop, 12345, "file", 0), -EBADF);
+    const int fd = weir_file_open(loop, path, O_RDONLY, 0600);
+    expect_eq(read_own(loop, fd, "file", RESOLVE_BENEATH), -ENOTDIR);
+    expect_eq(weir_file_close(loop, fd), 0);
+    close_folder(loop, dir);
+    return 0;
+}
+
+FILE_TASK(file_openat, a_mode_is_used_where_a_file_is_made_alone)
+{
+    const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT, 0600);
+    expect_eq(weir_file_close(loop, fd), 0);
+    const int again = weir_file_openat(loop, AT_FDCWD, path, O_RDONLY, 0777,
+                                       RESOLVE_NO_MAGICLINKS);
+    expect_geq(again, 0);
+    expect_eq(weir_file_close(loop, again), 0);
+    return 0;
+}
+
+static int open_it_below(weir_loop *loop, void *arg)
+{
+    answer = weir_file_openat(loop, *(int *)arg, "fifo", O_WRONLY, 0,
+                              RESOLVE_BENEATH);
+    return 0;
+}
+
+FILE_TASK(file_openat, one_that_waits_is_cancelled)
+{
+    weir_task *task;
+    int dir = open_folder(loop);
+    expect_eq(mkfifoat(dir, "fifo", 0600), 0);
+    for (int i = 0; i < 20; i++) {
+        expect_eq(weir_task_spawn(loop, open_it_below, &dir, NULL, &task), 0);
+        for (int yields = 0; yields < i; yields++) {
+            expect_eq(weir_yield(loop), 0);
+        }
+        cr_assert(weir_task_cancel(task));
+        expect_eq(weir_task_join(task, NULL), 0);
+        expect_eq(answer, -ECANCELED);
+    }
+    expect_eq(unlinkat(dir, "fifo", 0), 0);
+    close_folder(loop, dir);
+    return 0;
+}
+
 UNIT(file, outside_a_task_a_call_is_an_error)
 {
     weir_loop *loop;
     char byte;
     expect_eq(weir_loop_new(NULL, &loop), 0);
     expect_eq(weir_file_open(loop, "/dev/null", O_RDONLY, 0), WEIR_ENOTTASK);
+    expect_eq(weir_file_openat(loop, AT_FDCWD, "/dev/null", O_RDONLY, 0, 0),
+              WEIR_ENOTTASK);
     expect_eq(weir_file_read(loop, 0, &byte, 1, 0), WEIR_ENOTTASK);
     expect_eq(weir_file_close(loop, 12345), WEIR_ENOTTASK);
     expect_eq(weir_loop_free(loop), 0);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <linux/openat2.h>
 #include <sys/socket.h>
 #include <weir.h>
 
@@ -53,6 +54,11 @@ FILE_TASK(hung_files, a_file_is_opened_by_a_worker)
     const int other = weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
     expect_geq(other, 0);
     expect_geq(fuse_rig_count(FUSE_OPEN), 1);
+    const int third = weir_file_openat(loop, AT_FDCWD, fuse_rig_file, O_RDONLY,
+                                       0, RESOLVE_NO_MAGICLINKS);
+    expect_geq(third, 0);
+    expect_geq(fuse_rig_count(FUSE_OPEN), 2);
+    expect_eq(weir_file_close(loop, third), 0);
     expect_eq(weir_file_close(loop, other), 0);
     expect_eq(weir_file_close(loop, fd), 0);
 }

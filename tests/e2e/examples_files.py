@@ -58,6 +58,8 @@ def serving():
                 file.write(data[:size])
         os.mkdir(os.path.join(folder, "folder"))
         os.mkfifo(os.path.join(folder, "fifo"))
+        os.symlink("/etc/passwd", os.path.join(folder, "leaves"))
+        os.symlink("folder/../small", os.path.join(folder, "stays"))
         with Serving(folder) as server:
             yield server, data
 
@@ -88,7 +90,10 @@ def test_what_is_no_file_is_refused():
     with serving() as (server, _):
         for path, status in (("/none", 404), ("/folder", 404), ("/fifo", 404),
                              ("/", 404), ("//etc/passwd", 403),
-                             ("/../passwd", 403), ("/small/..", 403)):
+                             ("/../passwd", 403), ("/small/..", 404),
+                             ("/folder/../../passwd", 403),
+                             ("/folder/../small", 200), ("/leaves", 403),
+                             ("/stays", 200)):
             equal(int(server.get(path)[0][0].split()[1]), status, path)
         for request in ("PUT /small HTTP/1.0\r\n\r\n", "\r\n\r\n",
                         "GET /" + 5000 * "x" + " HTTP/1.0\r\n\r\n"):

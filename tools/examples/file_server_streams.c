@@ -6,8 +6,9 @@
 #include "serve.h"
 #include "tls_run.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
 
 static int say(weir_writer *writer, const char *status)
@@ -43,10 +44,11 @@ static int answer(void *arg, weir_reader *reader, weir_writer *writer)
     if (sscanf(text, "GET /%1000s HTTP/1.", path) != 1) {
         return say(writer, "400 Bad Request");
     }
-    if (path[0] == '/' || strstr(path, "..")) {
+    int fd = weir_file_openat(loop, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0,
+                              RESOLVE_BENEATH);
+    if (fd == -EXDEV) { /* out of the folder: "..", "//", a link */
         return say(writer, "403 Forbidden");
     }
-    int fd = weir_file_open(loop, path, O_RDONLY | O_NONBLOCK, 0);
     int error = send_file(loop, writer, fd);
     weir_file_close(loop, fd);
     return error;
