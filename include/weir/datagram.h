@@ -23,7 +23,10 @@
  * **Errors.** One datagram's error does not end an endpoint: error_received
  * reports a destination that refuses (ICMP), a datagram that is too long or a
  * missing route, and the next datagram is sent. Only a callback that fails, an
- * abort or an unusable descriptor ends the endpoint.
+ * abort or an unusable descriptor ends the endpoint. Of an endpoint without a
+ * remote address the kernel keeps no refusal, unless the program has set
+ * IP_RECVERR, or IPV6_RECVERR, on its socket (weir_transport_get_socket()):
+ * then each is told, with the peer that has refused.
  *
  * **Descriptors** that a Unix peer sends along are not wanted: since Linux 6.16
  * its send fails with EPERM. Before that threads close them as unix.h tells,

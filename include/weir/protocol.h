@@ -21,6 +21,7 @@
 
 WEIR_BEGIN_DECLS
 
+struct weir_address;
 struct weir_datagram;
 
 /** Which callbacks a protocol table has. */
@@ -105,9 +106,11 @@ struct weir_protocol {
                              const struct weir_datagram *datagram);
     /**
      * Datagram only: a send or a receive failed with @p err. The endpoint
-     * stays open.
+     * stays open. @p peer is borrowed: where the datagram was to go that failed
+     * or was refused; NULL where the kernel does not tell, or none is to blame.
      */
-    void (*error_received)(void *user, weir_transport *t, int err);
+    void (*error_received)(void *user, weir_transport *t, int err,
+                           const struct weir_address *peer);
 
     /**
      * Subprocess only: the child wrote to its descriptor @p fd. @p buf is

@@ -151,6 +151,16 @@ struct wr_outgoing *wr_datagramq_first(const struct wr_datagramq *q)
     return datagramq_at(q->head, q->head_offset);
 }
 
+void wr_datagramq_get_name(const struct wr_datagramq *q,
+                           struct weir_address *ret)
+{
+    const struct wr_outgoing *entry = wr_datagramq_first(q);
+
+    wr_assert(entry->name_len <= sizeof(ret->storage));
+    ret->len = entry->name_len;
+    memcpy(&ret->storage, datagramq_name(entry), entry->name_len);
+}
+
 uint32_t wr_datagramq_gather(const struct wr_datagramq *q,
                              struct mmsghdr *messages, struct iovec *iov,
                              uint32_t max)

@@ -90,6 +90,11 @@ WEIR_MUST_USE int wr_datagramq_push(struct wr_datagramq *q,
 /* The first datagram; the queue is not empty. */
 struct wr_outgoing *wr_datagramq_first(const struct wr_datagramq *q);
 
+/* Where the first datagram goes; its len is 0 if that is for the socket to say.
+ * The queue is not empty. */
+void wr_datagramq_get_name(const struct wr_datagramq *q,
+                           struct weir_address *ret);
+
 /* Names the first datagrams in @messages, one vector of @iov for each; returns
  * how many, at most @max. Other fields than those of the header's parts stay as
  * they are. */

@@ -195,10 +195,12 @@ static int datagrams_datagram_received(void *user, weir_transport *t,
     return 0;
 }
 
-static void datagrams_error_received(void *user, weir_transport *t, int err)
+static void datagrams_error_received(void *user, weir_transport *t, int err,
+                                     const struct weir_address *peer)
 {
     weir_datagram_stream *stream = user;
     (void)t;
+    (void)peer;
 
     if (!stream->sync.is_freed) {
         datagrams_note_error(stream, err);

@@ -245,12 +245,13 @@ int wr_protocol_datagram(weir_transport *t,
     return ret;
 }
 
-void wr_protocol_error(weir_transport *t, int err)
+void wr_protocol_error(weir_transport *t, int err,
+                       const struct weir_address *peer)
 {
     wr_assert(err < 0);
     if (t->binding.protocol->error_received) {
         const uint64_t start_ns = protocol_start_timing(t);
-        t->binding.protocol->error_received(t->binding.user, t, err);
+        t->binding.protocol->error_received(t->binding.user, t, err, peer);
         protocol_end_timing(t, start_ns, "error_received");
     }
 }

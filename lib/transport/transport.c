@@ -100,7 +100,7 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what)
     }
     wr_transport_set_end(t, WEIR_END_BROKEN);
     if (is_first && t->is_below) {
-        wr_protocol_error(t, err); /* the loss may come much later */
+        wr_protocol_error(t, err, NULL); /* the loss may come much later */
     }
 }
 

@@ -394,7 +394,8 @@ WEIR_MUST_USE int wr_protocol_fds(weir_transport *t, const int *fds,
                                   size_t count, bool lost);
 WEIR_MUST_USE int wr_protocol_datagram(weir_transport *t,
                                        const struct weir_datagram *datagram);
-void wr_protocol_error(weir_transport *t, int err);
+void wr_protocol_error(weir_transport *t, int err,
+                       const struct weir_address *peer);
 
 /* Of subprocesses; @fd is the child's descriptor. */
 WEIR_MUST_USE int wr_protocol_pipe_data(weir_transport *t, int fd,

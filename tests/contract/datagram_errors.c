@@ -6,6 +6,7 @@
 #include "tests/contract/datagram_rig.h"
 #include "tests/contract/fail_calls.h"
 
+#include <linux/net_tstamp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -26,6 +27,7 @@ DATAGRAMS_WITH(datagram_errors, r46__a_peer_that_is_gone_is_told_and_no_more,
     send_and_turn(rig);
     dg_wait_errors(rig, 1);
     expect_eq(rig->error, -ECONNREFUSED);
+    cr_assert(weir_address_is_equal(&rig->error_peer, &rig->peer_address));
     expect_eq(rig->lost_count, 0);
 
     if (rig->family == AF_UNIX) {
@@ -68,6 +70,7 @@ DATAGRAMS_WITH(datagram_errors, an_earlier_ones_error_costs_no_later_one,
 
     expect_eq(rig->error_count, 1);
     expect_eq(rig->error, -ECONNREFUSED);
+    cr_assert(weir_address_is_equal(&rig->error_peer, &rig->peer_address));
     expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1, "it was sent");
     expect_eq(dg_counts(rig).sent, 2);
 }
@@ -103,6 +106,7 @@ DATAGRAMS(datagram_errors, one_too_long_for_the_way_is_told_and_the_rest_goes)
     if (rig->family == AF_UNIX) {
         expect_eq(rig->error_count, 1, "once");
         expect_eq(rig->error, -EMSGSIZE);
+        cr_assert(weir_address_is_equal(&rig->error_peer, &rig->peer_address));
         expect_eq(dg_counts(rig).sent, 2);
         expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
         expect_eq(text[0], 'b');
@@ -128,12 +132,143 @@ DATAGRAMS(datagram_errors, complaint_69__errors_do_not_stop_the_batch)
     dg_turns(rig, 1);
 
     expect_eq(rig->error_count, 3, "one for each");
+    cr_assert(weir_address_is_equal(&rig->error_peer, &nowhere));
     for (int i = 0; i < 3; i++) {
         expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
         expect_eq(text[0], 'y');
     }
     expect_eq(dg_counts(rig).errors, 3);
     expect_eq(weir_transport_get_error(rig->t), 0);
+}
+
+/* ---- errors that the kernel keeps for a program that asks ---- */
+
+enum { REFUSING = 3 };
+
+static struct weir_address refusing[REFUSING];
+static int refused[REFUSING];
+
+static void note_refusal(struct dg *rig, int err)
+{
+    int known = 0;
+    expect_eq(err, -ECONNREFUSED);
+    for (int i = 0; i < REFUSING; i++) {
+        if (weir_address_is_equal(&rig->error_peer, &refusing[i])) {
+            refused[i]++;
+            known++;
+        }
+    }
+    expect_eq(known, 1, "a peer that was sent to");
+}
+
+/* Has the kernel keep each error with its peer; false on a Unix socket. */
+static bool keep_errors(const struct dg *rig)
+{
+    const int one = 1;
+    const int fd = weir_transport_get_socket(rig->t);
+    if (rig->family == AF_UNIX) {
+        return false;
+    }
+    expect_eq(rig->family == AF_INET
+                  ? setsockopt(fd, SOL_IP, IP_RECVERR, &one, sizeof(one))
+                  : setsockopt(fd, SOL_IPV6, IPV6_RECVERR, &one, sizeof(one)),
+              0);
+    return true;
+}
+
+/* Sends to peers that refuse, each time in front of one that does not. */
+static void send_to_refusing(struct dg *rig)
+{
+    for (int i = 0; i < REFUSING; i++) {
+        refused[i] = 0;
+        refusing[i] = dg_fresh_address(rig);
+        expect_geq(weir_transport_sendto(rig->t, "n", 1, &refusing[i]), 0);
+        expect_geq(dg_send(rig, "y", 1), 0);
+    }
+}
+
+DATAGRAMS_WITH(datagram_errors, kept_ones_name_the_peers_of_one_without_remote,
+               .hooks = {.error_received = note_refusal})
+{
+    char text[4];
+    if (!keep_errors(rig)) {
+        return;
+    }
+    send_to_refusing(rig);
+    dg_wait_errors(rig, REFUSING);
+    dg_turns(rig, 3);
+
+    for (int i = 0; i < REFUSING; i++) {
+        expect_eq(refused[i], 1, "once");
+        expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+        expect_eq(text[0], 'y');
+    }
+    expect_eq(dg_counts(rig).errors, REFUSING);
+    expect_eq(dg_counts(rig).sent, 2 * REFUSING);
+    expect_eq(weir_transport_get_error(rig->t), 0);
+}
+
+DATAGRAMS_WITH(datagram_errors,
+               kept_ones_of_one_that_is_connected_are_told_once,
+               .connected = true)
+{
+    if (!keep_errors(rig)) {
+        return;
+    }
+    dg_peer_close(rig);
+    for (int i = 1; i <= 3; i++) {
+        expect_geq(dg_send(rig, "n", 1), 0);
+        dg_wait_errors(rig, i);
+        dg_turns(rig, 3);
+        expect_eq(rig->error_count, i);
+        expect_eq(rig->error, -ECONNREFUSED);
+        cr_assert(weir_address_is_equal(&rig->error_peer, &rig->peer_address));
+    }
+}
+
+static void abort_at_refusal(struct dg *rig, int err)
+{
+    note_refusal(rig, err);
+    weir_transport_abort(rig->t);
+}
+
+DATAGRAMS_WITH(datagram_errors, the_first_kept_one_may_abort,
+               .hooks = {.error_received = abort_at_refusal})
+{
+    if (!keep_errors(rig)) {
+        return;
+    }
+    send_to_refusing(rig);
+    dg_wait_lost(rig);
+
+    expect_eq(rig->error_count, 1);
+}
+
+DATAGRAMS(datagram_errors, a_time_stamp_that_the_kernel_keeps_is_none)
+{
+    const unsigned stamps = SOF_TIMESTAMPING_TX_SOFTWARE |
+                            SOF_TIMESTAMPING_SOFTWARE |
+                            SOF_TIMESTAMPING_OPT_TSONLY;
+    const int fd = weir_transport_get_socket(rig->t);
+    struct pollfd pollfd = {.fd = fd};
+    char text[4];
+    if (!keep_errors(rig)) {
+        return;
+    }
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    dg_turns(rig, 2);
+    expect_eq(
+        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof(stamps)),
+        0);
+    send_and_turn(rig);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+    expect_eq(poll(&pollfd, 1, DG_WAIT_S * 1000), 1, "the stamp");
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+    while (poll(&pollfd, 1, 0) > 0) {
+        dg_turns(rig, 1);
+    }
+
+    expect_eq(rig->error_count, 0);
 }
 
 static void send_again(struct dg *rig, int err)

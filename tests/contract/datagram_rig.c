@@ -127,13 +127,15 @@ static int datagram_received(void *user, weir_transport *t,
     return result;
 }
 
-static void error_received(void *user, weir_transport *t, int err)
+static void error_received(void *user, weir_transport *t, int err,
+                           const struct weir_address *peer)
 {
     struct dg *rig = user;
     enter(rig, t, "error");
     cr_assert_lt(err, 0);
     rig->error_count++;
     rig->error = err;
+    rig->error_peer = peer ? *peer : (struct weir_address){.len = 0};
     if (rig->hooks.error_received) {
         rig->hooks.error_received(rig, err);
     }

@@ -87,6 +87,7 @@ struct dg {
     int lost_err;
     int error_count;
     int error;
+    struct weir_address error_peer; /* len 0: it was not told */
     int exception_count;
     int exception_err;
     uint64_t received;       /* calls of datagram_received */

@@ -401,10 +401,21 @@ static bool may_tell(const struct sim_endpoint *e, int err)
     }
 }
 
-static void error_received(void *user, weir_transport *t, int err)
+/* A lack of memory may be of no peer. */
+static bool is_peer(const struct sim_endpoint *e, int err,
+                    const struct weir_address *peer)
+{
+    return peer ? weir_address_is_equal(peer, &e->box_name) : err == -ENOMEM;
+}
+
+static void error_received(void *user, weir_transport *t, int err,
+                           const struct weir_address *peer)
 {
     struct sim_endpoint *e = user;
     begin(e, t, "error_received");
+    if (!is_peer(e, err, peer)) {
+        fake_fail("endpoint %u: an error of another peer: %d", e->id, err);
+    }
     if (e->abort_asked || e->callback_err < 0 || !may_tell(e, err)) {
         fake_fail("endpoint %u: an error from nowhere: %d", e->id, err);
     }

@@ -128,6 +128,16 @@ static void check_message(const struct mmsghdr *message,
     }
 }
 
+static void check_first_name(const struct msghdr *header)
+{
+    struct weir_address name;
+    wr_datagramq_get_name(&queue, &name);
+    expect_eq(name.len, header->msg_namelen);
+    if (name.len > 0) {
+        expect_eq(memcmp(&name.storage, header->msg_name, name.len), 0);
+    }
+}
+
 static void check(void)
 {
     static struct mmsghdr messages[MODEL_MAX];
@@ -138,6 +148,9 @@ static void check(void)
     const uint32_t count =
         wr_datagramq_gather(&queue, messages, iov, MODEL_MAX);
     expect_eq(count, model_count);
+    if (count > 0) {
+        check_first_name(&messages[0].msg_hdr);
+    }
     expect_eq(queue.count, model_count);
     for (uint32_t i = 0; i < count; i++) {
         check_message(&messages[i], model_at(i));

@@ -24,9 +24,10 @@ static int datagram_received(void *loop, weir_transport *t,
     return weir_transport_close(t);
 }
 
-static void error_received(void *loop, weir_transport *t, int error)
+static void error_received(void *loop, weir_transport *t, int error,
+                           const struct weir_address *peer)
 {
-    (void)t, (void)loop, check(error);
+    (void)t, (void)loop, (void)peer, check(error);
 }
 
 static const struct weir_protocol client = {

@@ -183,9 +183,11 @@ static int datagram_received(void *user, weir_transport *t,
     return 0;
 }
 
-static void error_received(void *user, weir_transport *t, int err)
+static void error_received(void *user, weir_transport *t, int err,
+                           const struct weir_address *peer)
 {
     (void)t;
+    (void)peer;
     count_trouble(user, PHASE_TRANSFER, err);
 }
 

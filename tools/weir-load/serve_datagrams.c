@@ -44,12 +44,14 @@ static void count(struct datagram_server *server,
 }
 
 /* A client that has gone refuses its answer; the others are served. */
-static void error_received(void *user, weir_transport *t, int err)
+static void error_received(void *user, weir_transport *t, int err,
+                           const struct weir_address *peer)
 {
     struct datagram_server *server = user;
 
     (void)t;
     (void)err;
+    (void)peer;
     server->failed++;
 }
 

@@ -338,9 +338,11 @@ static void filter_below_was_lost(void *user, weir_transport *below, int err)
 }
 
 /* Bytes from before the error are still delivered. */
-static void filter_below_broke(void *user, weir_transport *below, int err)
+static void filter_below_broke(void *user, weir_transport *below, int err,
+                               const struct weir_address *peer)
 {
     struct wr_filter *f = user;
+    (void)peer;
 
     wr_assert(f->below == below);
     wr_assert(below->error == err);

@@ -113,8 +113,10 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
     wr_check(!(flags & WR_CQE_MORE));
     if (wr_datagram_is_alive(d)) { /* the next send tells of an error */
         if (res > 0 && (uint32_t)res & POLLERR) {
-            wr_datagram_drop_errors(d); /* or each poll ends at once */
+            wr_datagram_tell_queued_errors(d); /* or each poll ends at once */
         }
+    }
+    if (wr_datagram_is_alive(d)) { /* or a callback has aborted it */
         wr_datagram_send_polled(d);
     }
     datagram_advance(d);

@@ -22,6 +22,7 @@
  *     datagram_send.c     the queue, and when it is sent
  *     datagram_message.c  sendto and its like: the checks
  *     datagram_control.c  ancillary data, to and from the kernel's form
+ *     datagram_error.c    errors that end nothing
  *     datagram_fds.c      descriptors that Unix peers send along
  *     datagram_shared.c   the vectors and the memory that all transports share
  *     datagram_open.c     socket options; making one of a descriptor
@@ -165,8 +166,6 @@ void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state);
 void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
 /* datagram_received returned @err: reports it and dooms the transport. */
 void wr_datagram_fail_callback(struct wr_datagram *d, int err);
-/* Tells the protocol of an error that ends nothing. */
-void wr_datagram_tell_error(struct wr_datagram *d, int err);
 /* Holds wherever code of the user may run; pure. */
 void wr_datagram_check_invariants(const struct wr_datagram *d);
 /* Holds besides between two turns of the loop. */
@@ -177,8 +176,6 @@ void wr_datagram_dump(const weir_transport *t, FILE *out);
 void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments);
 /* Arms, or leaves a queue of the budget, as things stand. */
 void wr_datagram_update_recv(struct wr_datagram *d);
-/* Empties the queue of errors that the kernel keeps beside the socket's own. */
-void wr_datagram_drop_errors(struct wr_datagram *d);
 /* The poll for datagrams has completed. */
 void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res);
 /* A queue of the budget lets it receive. */
@@ -227,6 +224,15 @@ WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
 
 /* Datagrams that the kernel has dropped; 0 where it does not tell. */
 uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
+
+/* datagram_error.c */
+/* Tells the protocol of an error that ends nothing. @peer may be NULL. */
+void wr_datagram_tell_error(struct wr_datagram *d, int err,
+                            const struct weir_address *peer);
+/* Tells of an error that the network told, and the kernel kept until a call. */
+void wr_datagram_tell_kept_error(struct wr_datagram *d, int err);
+/* Empties the queue of errors that the kernel keeps beside the socket's own. */
+void wr_datagram_tell_queued_errors(struct wr_datagram *d);
 
 /* datagram_fds.c */
 /* Closes the descriptors that came with a received message. */

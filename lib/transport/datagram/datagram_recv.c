@@ -178,20 +178,6 @@ static bool datagram_recv_is_fatal(int err)
            err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTCONN;
 }
 
-void wr_datagram_drop_errors(struct wr_datagram *d)
-{
-    /* A Unix socket has no such queue, and would give a datagram for it. */
-    const uint32_t most = d->family == AF_UNIX ? 0 : WR_SLOTS_MAX;
-
-    wr_assert(d->fd >= 0);
-    for (uint32_t i = 0; i < most; i++) {
-        struct msghdr header = {.msg_iovlen = 0};
-        if (wr_sys_recv_error(d->fd, &header) < 0) {
-            break;
-        }
-    }
-}
-
 /* The kernel's queue is empty. A poll that ended all the same was told of the
  * end of the socket, or of its queue of errors, which is emptied. */
 static void datagram_recv_found_nothing(struct wr_datagram *d)
@@ -200,8 +186,10 @@ static void datagram_recv_found_nothing(struct wr_datagram *d)
         wr_datagram_break(d, -ESHUTDOWN, "receive");
         return;
     }
-    wr_datagram_drop_errors(d);
-    wr_datagram_update_recv(d);
+    wr_datagram_tell_queued_errors(d);
+    if (d->t.state == WR_LIFE_OPEN) {
+        wr_datagram_update_recv(d);
+    }
 }
 
 static void datagram_recv_failed(struct wr_datagram *d, int err)
@@ -215,11 +203,11 @@ static void datagram_recv_failed(struct wr_datagram *d, int err)
         wr_datagram_break(d, err, "receive");
     } else if (err == -ENOMEM) { /* it may last */
         wr_intake_rest(&d->t, &d->rest_timer);
-        wr_datagram_tell_error(d, err);
+        wr_datagram_tell_error(d, err, NULL);
     } else {
         wr_budget_received_due(&d->t.loop->budget, TURN_COST);
         wr_intake_make_due(&d->t); /* there may be datagrams behind it */
-        wr_datagram_tell_error(d, err);
+        wr_datagram_tell_kept_error(d, err);
     }
 }
 

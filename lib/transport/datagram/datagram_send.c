@@ -64,7 +64,7 @@ static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
         bytes += datagram_send_pop(d);
     }
     if (WR_UNLIKELY(earlier < 0)) {
-        wr_datagram_tell_error(d, earlier);
+        wr_datagram_tell_kept_error(d, earlier);
     }
     return bytes;
 }
@@ -73,10 +73,12 @@ static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
  */
 static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
 {
-    const uint64_t bytes = datagram_send_pop(d);
+    struct weir_address peer;
 
     wr_assert(err < 0);
-    wr_datagram_tell_error(d, err);
+    wr_datagramq_get_name(&d->queue, &peer);
+    const uint64_t bytes = datagram_send_pop(d);
+    wr_datagram_tell_error(d, err, peer.len > 0 ? &peer : &d->remote);
     return bytes;
 }
 

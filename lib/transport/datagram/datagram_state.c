@@ -118,15 +118,6 @@ void wr_datagram_fail_callback(struct wr_datagram *d, int err)
     wr_datagram_break(d, err, "datagram_received");
 }
 
-void wr_datagram_tell_error(struct wr_datagram *d, int err)
-{
-    wr_assert(err < 0);
-    if (wr_datagram_is_alive(d)) {
-        d->counts.errors++;
-        wr_protocol_error(&d->t, err);
-    }
-}
-
 static const char *datagram_state_recv_name(const struct wr_datagram *d)
 {
     wr_assert(d->t.state != WR_LIFE_UNBORN);
