@@ -5,7 +5,7 @@
  * before, and under AddressSanitizer memory without a pointer to it. Both
  * checks stand in the test itself, because Criterion takes no notice of a
  * failure in a .fini function and LeakSanitizer's own report at exit does not
- * fail a test. UNIT_ABORTS is for bodies that must end in abort().
+ * fail a test. Tests that must end in abort() are those of death.h.
  */
 #ifndef WEIR_TESTS_UNIT_H
 #define WEIR_TESTS_UNIT_H
@@ -134,14 +134,6 @@ static inline void unit_check_left(const struct unit_fds *before)
         unit_fds_read(&before);                                                \
         suite##__##name();                                                     \
         unit_check_left(&before);                                              \
-    }                                                                          \
-    static void suite##__##name(void)
-
-#define UNIT_ABORTS(suite, name)                                               \
-    static void suite##__##name(void);                                         \
-    Test(suite, name, .signal = SIGABRT, .timeout = UNIT_TIMEOUT_S)            \
-    {                                                                          \
-        suite##__##name();                                                     \
     }                                                                          \
     static void suite##__##name(void)
 

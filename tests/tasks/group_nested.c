@@ -3,10 +3,9 @@
  * loop. The outer reason must win over the inner one, and nothing may outlive
  * the stack that it was started from.
  */
-#include "group_rig.h"
-#include "overrun.h"
+#include "tests/death.h"
 
-#include <signal.h>
+#include "group_rig.h"
 
 /* ---- time-outs ---- */
 
@@ -253,16 +252,11 @@ static int forget_group(weir_loop *on, void *arg)
     return 0;
 }
 
-static void leave_open(void)
+UNIT_ABORTS(group, that_is_left_open_by_its_task_is_told,
+            "task 'main' returned inside a task group: it did not call "
+            "weir_task_group_end()")
 {
     rig_run(forget_group, NULL);
-}
-
-UNIT(group, that_is_left_open_by_its_task_is_told)
-{
-    expect_abort_saying(
-        leave_open, "weir: task 'main' returned inside a task group: it did "
-                    "not call weir_task_group_end()\n");
 }
 
 /* ---- an owner that was cancelled before ---- */

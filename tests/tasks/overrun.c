@@ -31,25 +31,6 @@ int overrun(weir_loop *loop, void *arg)
     return dig(&depth);
 }
 
-static void (*aborting_body)(void);
-
-static void abort_aloud(void)
-{
-    struct sigaction none = {.sa_handler = SIG_DFL};
-    sigaction(SIGABRT, &none, NULL);
-    dup2(report_fd, STDERR_FILENO);
-    aborting_body();
-}
-
-void expect_abort_saying(void (*body)(void), const char *words)
-{
-    aborting_body = body;
-    const struct ending ending = in_child(abort_aloud);
-    expect_str_eq(ending.text, words);
-    cr_assert(WIFSIGNALED(ending.status));
-    expect_eq(WTERMSIG(ending.status), SIGABRT);
-}
-
 struct ending in_child(void (*body)(void))
 {
     struct ending ending = {.text = ""};

@@ -23,9 +23,6 @@ extern int report_fd;
 /* A task's function that calls itself until its stack is used up. */
 int overrun(weir_loop *on, void *arg);
 
-/* Expects that @body in a child says @words on standard error and aborts. */
-void expect_abort_saying(void (*body)(void), const char *words);
-
 /* Runs @body in a child without handlers of Criterion or a sanitizer. */
 struct ending in_child(void (*body)(void));
 

@@ -6,11 +6,10 @@
  * with all memory given back, their stacks too.
  */
 #include "lib/task/task.h"
+#include "tests/death.h"
 #include "tests/fake/alloc.h"
 
 #include "rig.h"
-
-#include <signal.h>
 
 static char names[64];
 static uint64_t ticks;
@@ -137,7 +136,8 @@ UNIT(parked, a_handle_of_it_may_be_given_back_after_the_loop)
     fake_stop();
 }
 
-UNIT_ABORTS(parked, tasks_are_never_entered_again)
+UNIT_ABORTS(parked, tasks_are_never_entered_again,
+            "task->state & wr_task_edges(state)")
 {
     weir_task task = {.state = WR_TASK_PARKED};
     wr_task_set_state(&task, WR_TASK_RUNNING);

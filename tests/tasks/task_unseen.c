@@ -5,6 +5,8 @@
  * Both would go unnoticed: the first is told to the exception hook, the second
  * to the caller that runs the loop.
  */
+#include "tests/death.h"
+
 #include "rig.h"
 
 #include <sys/resource.h>
@@ -91,8 +93,10 @@ static void fork_here(void *arg)
     const pid_t child = fork();
 
     *(pid_t *)arg = child;
-    if (child == 0 && setrlimit(RLIMIT_CORE, &none) < 0) {
-        _exit(1);
+    if (child == 0) {
+        expect_eq(setrlimit(RLIMIT_CORE, &none), 0);
+        death_expect("a forked child came back to its parent's loop: it has to "
+                     "exec, or to call _exit()");
     }
 }
 

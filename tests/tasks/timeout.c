@@ -5,10 +5,9 @@
  * asyncio's timeout() and timeout_at() are the model. The clock is the
  * machine's, so that a limit can be met to the tick.
  */
-#include "overrun.h"
-#include "rig.h"
+#include "tests/death.h"
 
-#include <signal.h>
+#include "rig.h"
 
 static int sleep_within(weir_loop *on, void *arg)
 {
@@ -302,26 +301,15 @@ static void misuse(void *arg)
     expect_eq(weir_loop_run(loop), 0);
 }
 
-static void leave_open(void)
+UNIT_ABORTS(timeout, that_is_left_open_by_its_task_is_told_by_its_name,
+            "task 'careless' returned inside a time-out: it did not call "
+            "weir_timeout_end()")
 {
     misuse(NULL);
 }
 
-static void end_the_outer_one_first(void)
+UNIT_ABORTS(timeout, that_ends_out_of_order_is_told_by_its_task,
+            "task 'careless' ended a time-out before one that began inside it")
 {
     misuse(&loop);
-}
-
-UNIT(timeout, that_is_left_open_by_its_task_is_told_by_its_name)
-{
-    expect_abort_saying(leave_open,
-                        "weir: task 'careless' returned inside a time-out: it "
-                        "did not call weir_timeout_end()\n");
-}
-
-UNIT(timeout, that_ends_out_of_order_is_told_by_its_task)
-{
-    expect_abort_saying(end_the_outer_one_first,
-                        "weir: task 'careless' ended a time-out before one "
-                        "that began inside it\n");
 }

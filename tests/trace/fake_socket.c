@@ -4,13 +4,13 @@
  * As fake_ring.c, one behaviour of the kernel a test; the last ones show that
  * the machine catches what it exists to catch.
  */
+#include "tests/death.h"
 #include "tests/fake/alloc.h"
 #include "tests/trace/ring_rig.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 
 /* ---- accept, connect, cancel ---- */
 
@@ -222,7 +222,8 @@ UNIT(fake, same_seed_gives_the_same_run)
 
 /* ---- what it catches ---- */
 
-UNIT_ABORTS(fake, catches_a_descriptor_left_open)
+UNIT_ABORTS(fake, catches_a_descriptor_left_open,
+            "descriptor 1000 was not closed")
 {
     struct fake_peer *peer;
     rig_start(&(struct fake_options){.seed = 1});
@@ -230,7 +231,8 @@ UNIT_ABORTS(fake, catches_a_descriptor_left_open)
     rig_stop();
 }
 
-UNIT_ABORTS(fake, catches_a_close_under_an_operation)
+UNIT_ABORTS(fake, catches_a_close_under_an_operation,
+            "descriptor 1000 is closed under 1 operations")
 {
     struct fake_peer *peer;
     struct wr_op op;
@@ -243,7 +245,9 @@ UNIT_ABORTS(fake, catches_a_close_under_an_operation)
     wr_sys_close(fd);
 }
 
-UNIT_ABORTS(fake, catches_a_close_before_an_entry_was_submitted)
+UNIT_ABORTS(
+    fake, catches_a_close_before_an_entry_was_submitted,
+    "descriptor 1000 is closed before an entry that names it was submitted")
 {
     struct fake_peer *peer;
     struct wr_op op;
@@ -254,7 +258,8 @@ UNIT_ABORTS(fake, catches_a_close_before_an_entry_was_submitted)
     wr_sys_close(fd);
 }
 
-UNIT_ABORTS(fake, catches_an_operation_on_a_closed_descriptor)
+UNIT_ABORTS(fake, catches_an_operation_on_a_closed_descriptor,
+            "send names descriptor 1000, which is not open")
 {
     struct fake_peer *peer;
     struct wr_op op;
@@ -266,7 +271,8 @@ UNIT_ABORTS(fake, catches_an_operation_on_a_closed_descriptor)
     rig_turn(0, 0);
 }
 
-UNIT_ABORTS(fake, catches_a_second_send_on_a_socket)
+UNIT_ABORTS(fake, catches_a_second_send_on_a_socket,
+            "a second send on descriptor 1000")
 {
     struct fake_peer *peer;
     struct wr_op ops[2];
@@ -279,13 +285,16 @@ UNIT_ABORTS(fake, catches_a_second_send_on_a_socket)
     rig_turn(0, 0);
 }
 
-UNIT_ABORTS(fake, catches_a_loop_that_waits_for_ever)
+UNIT_ABORTS(fake, catches_a_loop_that_waits_for_ever,
+            "the loop waits for ever: 0 of 1 completions, 0 operations in "
+            "flight, and nothing can happen")
 {
     rig_start(&(struct fake_options){.seed = 1});
     rig_turn(1, UINT64_MAX);
 }
 
-UNIT_ABORTS(fake, catches_memory_that_is_freed_with_another_size)
+UNIT_ABORTS(fake, catches_memory_that_is_freed_with_another_size,
+            "a block of 10 bytes is freed as 11")
 {
     struct fake_alloc alloc;
     fake_alloc_init(&alloc);

@@ -5,13 +5,12 @@
  */
 #include "lib/base/address.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 #include "tests/unit/random.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
-#include <signal.h>
 #include <weir/error.h>
 
 static struct weir_address addr;
@@ -226,7 +225,7 @@ UNIT(address, the_port_can_be_read_and_set)
     expect_eq(addr.storage.any.sa_family, AF_INET6);
 }
 
-UNIT_ABORTS(address, no_address_has_no_port)
+UNIT_ABORTS(address, no_address_has_no_port, "addr->len > 0")
 {
     struct weir_address none = {.len = 0};
     expect_eq(wr_address_port(&none), 0);

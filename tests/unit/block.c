@@ -5,10 +5,8 @@
  */
 #include "uring/block.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 #include "tests/unit/allocator.h"
-
-#include <signal.h>
 
 /* Page guards find a late access only in what is really freed. */
 #ifdef WR_GUARD
@@ -162,7 +160,7 @@ UNIT(block, running_out_of_memory_leaves_the_counts)
     }
 }
 
-UNIT_ABORTS(block, ending_with_blocks_out_is_a_bug)
+UNIT_ABORTS(block, ending_with_blocks_out_is_a_bug, "blocks->used_bytes == 0")
 {
     setup_blocks();
     cr_assert_not_null(wr_block_take(&blocks, 10));

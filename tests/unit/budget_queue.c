@@ -5,9 +5,7 @@
  */
 #include "lib/loop/budget.h"
 
-#include "tests/unit.h"
-
-#include <signal.h>
+#include "tests/death.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -202,7 +200,8 @@ UNIT(budget_queue, leaving_twice_is_harmless)
     expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
 }
 
-UNIT_ABORTS(budget_queue, starving_while_stuck_is_a_bug)
+UNIT_ABORTS(budget_queue, starving_while_stuck_is_a_bug,
+            "edges[demand->state] & 1u << state")
 {
     setup(8);
     wr_budget_stick(&budget, &demands[0]);

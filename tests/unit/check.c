@@ -5,7 +5,7 @@
  */
 #include "uring/check.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -61,13 +61,13 @@ UNIT(check, a_true_condition_is_evaluated_once)
     expect_eq(count, 2);
 }
 
-UNIT_ABORTS(check, a_false_assertion_aborts)
+UNIT_ABORTS(check, a_false_assertion_aborts, "count == 2")
 {
     volatile int count = 1;
     wr_assert(count == 2);
 }
 
-UNIT_ABORTS(check, a_false_check_aborts)
+UNIT_ABORTS(check, a_false_check_aborts, "count == 2")
 {
     volatile int count = 1;
     wr_check(count == 2);

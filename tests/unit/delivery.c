@@ -4,11 +4,10 @@
  * Protocols act when they are called, see delivery_rig.h: every way through the
  * delivery is gone once, and then many by chance.
  */
+#include "tests/death.h"
 #include "tests/unit/delivery_rig.h"
 
 #include "tests/unit/random.h"
-
-#include <signal.h>
 
 /* ---- holding ---- */
 
@@ -276,7 +275,8 @@ UNIT(delivery, an_eof_received_that_fails_dooms_the_transport)
     teardown();
 }
 
-UNIT_ABORTS(delivery, the_end_is_not_told_before_held_bytes)
+UNIT_ABORTS(delivery, the_end_is_not_told_before_held_bytes,
+            "wr_delivery_end_is_due(d)")
 {
     setup(&stream_protocol);
     wr_delivery_pause(&delivery);

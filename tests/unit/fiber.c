@@ -5,11 +5,11 @@
  * fiber, on both sides of a switch, and compared afterwards.
  */
 #include "lib/task/fiber.h"
+#include "tests/death.h"
 
 #include "allocator.h"
 #include "registers.h"
 
-#include <signal.h>
 #include <stdint.h>
 
 static struct unit_allocator allocator;
@@ -338,7 +338,7 @@ static void return_at_once(void *arg)
     (void)arg;
 }
 
-UNIT_ABORTS(fiber, must_not_return)
+UNIT_ABORTS(fiber, must_not_return, "a fiber ends with wr_fiber_exit()")
 {
     struct wr_fiber fiber;
     begin();
@@ -346,7 +346,8 @@ UNIT_ABORTS(fiber, must_not_return)
     wr_fiber_enter(&fiber);
 }
 
-UNIT_ABORTS(fiber, must_not_be_entered_after_its_end)
+UNIT_ABORTS(fiber, must_not_be_entered_after_its_end,
+            "a fiber is not entered after its end")
 {
     struct counting one = {.goal = 0};
     begin();

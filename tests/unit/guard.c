@@ -5,10 +5,8 @@
  */
 #include "uring/guard.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 #include "tests/unit/allocator.h"
-
-#include <signal.h>
 
 static struct unit_allocator allocator;
 
@@ -98,7 +96,7 @@ UNIT(guard, a_size_beyond_all_memory_gives_null)
     expect_eq(allocator.calls, 0);
 }
 
-UNIT_ABORTS(guard, an_empty_allocation_is_a_bug)
+UNIT_ABORTS(guard, an_empty_allocation_is_a_bug, "size > 0")
 {
     cr_assert_null(wr_guard_alloc(wr_default_allocator(), 0));
 }

@@ -7,9 +7,7 @@
  */
 #include "lib/transport/intake.h"
 
-#include "tests/unit.h"
-
-#include <signal.h>
+#include "tests/death.h"
 
 #define MIB (1u << 20)
 
@@ -317,33 +315,36 @@ UNIT(intake, it_rests_while_the_kernel_has_the_buffers)
 
 /* ---- steps that there are not ---- */
 
-UNIT_ABORTS(intake, none_waits_although_there_is_credit)
+UNIT_ABORTS(intake, none_waits_although_there_is_credit, "false")
 {
     setup();
     wr_intake_wait(t, WR_SHORTAGE_NONE);
 }
 
-UNIT_ABORTS(intake, none_waits_for_its_leases_that_has_none)
+UNIT_ABORTS(intake, none_waits_for_its_leases_that_has_none,
+            "wr_intake_waits(t)")
 {
     setup();
     wr_intake_wait(t, WR_SHORTAGE_LIMIT);
 }
 
-UNIT_ABORTS(intake, none_starves_while_it_is_due)
+UNIT_ABORTS(intake, none_starves_while_it_is_due,
+            "edges[demand->state] & 1u << state")
 {
     setup();
     wr_intake_make_due(t);
     wr_intake_starve(t);
 }
 
-UNIT_ABORTS(intake, none_is_fed_that_is_still_in_its_queue)
+UNIT_ABORTS(intake, none_is_fed_that_is_still_in_its_queue,
+            "demand->state == WR_DEMAND_IDLE && queue != WR_DEMAND_IDLE")
 {
     setup();
     wr_intake_make_due(t);
     t->demand.feed(&t->demand, WR_DEMAND_DUE);
 }
 
-UNIT_ABORTS(intake, none_rests_twice_at_a_time)
+UNIT_ABORTS(intake, none_rests_twice_at_a_time, "!wr_timer_is_armed(rest)")
 {
     setup();
     wr_timer_init(&rest, rested);
@@ -351,7 +352,7 @@ UNIT_ABORTS(intake, none_rests_twice_at_a_time)
     wr_intake_rest(t, &rest);
 }
 
-UNIT_ABORTS(intake, none_that_is_lost_seeks_credit)
+UNIT_ABORTS(intake, none_that_is_lost_seeks_credit, "t->state != WR_LIFE_LOST")
 {
     setup();
     wr_life_doom(t);

@@ -9,9 +9,7 @@
 
 #include "lib/transport/delivery.h"
 #include "lib/transport/outbox.h"
-#include "tests/unit.h"
-
-#include <signal.h>
+#include "tests/death.h"
 
 struct owner {
     weir_transport t;
@@ -245,14 +243,16 @@ UNIT(life, it_is_freed_when_neither_a_reference_nor_a_lease_is_left)
 
 /* ---- steps that there are not ---- */
 
-UNIT_ABORTS(life, none_is_lost_before_its_operations_were_cancelled)
+UNIT_ABORTS(life, none_is_lost_before_its_operations_were_cancelled,
+            "allowed[state] >> t->state & 1u")
 {
     begin(&stream_ops);
     wr_life_doom(t);
     wr_life_lose(t);
 }
 
-UNIT_ABORTS(life, none_that_is_lost_comes_back)
+UNIT_ABORTS(life, none_that_is_lost_comes_back,
+            "allowed[state] >> t->state & 1u")
 {
     begin(&stream_ops);
     wr_life_doom(t);
@@ -261,26 +261,29 @@ UNIT_ABORTS(life, none_that_is_lost_comes_back)
     wr_life_set_state(t, WR_LIFE_OPEN);
 }
 
-UNIT_ABORTS(life, none_lingers_before_it_has_closed)
+UNIT_ABORTS(life, none_lingers_before_it_has_closed,
+            "allowed[state] >> t->state & 1u")
 {
     begin(&stream_ops);
     wr_life_set_state(t, WR_LIFE_LINGERING);
 }
 
-UNIT_ABORTS(life, none_leaves_the_loop_before_it_is_lost)
+UNIT_ABORTS(life, none_leaves_the_loop_before_it_is_lost,
+            "t->state == WR_LIFE_LOST")
 {
     begin(&stream_ops);
     wr_life_doom(t);
     wr_life_leave(t);
 }
 
-UNIT_ABORTS(life, none_is_doomed_before_it_began)
+UNIT_ABORTS(life, none_is_doomed_before_it_began, "t->state != WR_LIFE_UNBORN")
 {
     setup(&stream_ops);
     wr_life_doom(t);
 }
 
-UNIT_ABORTS(life, none_is_freed_while_it_lives)
+UNIT_ABORTS(life, none_is_freed_while_it_lives,
+            "t->state == WR_LIFE_LOST || t->state == WR_LIFE_UNBORN")
 {
     begin(&stream_ops);
     weir_transport_unref(t);

@@ -5,9 +5,7 @@
  */
 #include "uring/list.h"
 
-#include "tests/unit.h"
-
-#include <signal.h>
+#include "tests/death.h"
 
 struct item {
     int value;
@@ -97,7 +95,8 @@ UNIT(list, splicing_moves_all_to_the_end)
     cr_assert(wr_list_is_empty(&head));
 }
 
-UNIT_ABORTS(list, pushing_a_member_of_a_list_is_a_bug)
+UNIT_ABORTS(list, pushing_a_member_of_a_list_is_a_bug,
+            "!wr_list_is_linked(member)")
 {
     setup();
     wr_list_push_back(&head, &items[1].link);

@@ -7,10 +7,8 @@
  */
 #include "lib/transport/outbox.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 #include "tests/unit/allocator.h"
-
-#include <signal.h>
 
 struct owner {
     weir_transport t;
@@ -215,14 +213,16 @@ UNIT(outbox, a_second_end_and_a_second_close_change_nothing)
     teardown();
 }
 
-UNIT_ABORTS(outbox, a_second_birth_is_a_fault)
+UNIT_ABORTS(outbox, a_second_birth_is_a_fault,
+            "allowed[o->state] >> state & 1u")
 {
     setup_open();
 
     wr_outbox_open(outbox);
 }
 
-UNIT_ABORTS(outbox, a_close_of_what_was_never_open_is_a_fault)
+UNIT_ABORTS(outbox, a_close_of_what_was_never_open_is_a_fault,
+            "o->state != WR_OUTBOX_UNBORN")
 {
     setup();
 

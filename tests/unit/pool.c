@@ -6,10 +6,8 @@
  */
 #include "uring/lease.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 #include "tests/unit/allocator.h"
-
-#include <signal.h>
 
 static struct unit_allocator allocator;
 static struct wr_blocks blocks;
@@ -260,21 +258,22 @@ UNIT(pool, compacting_what_pins_no_buffer_does_nothing)
     teardown();
 }
 
-UNIT_ABORTS(pool, giving_back_what_was_given_back_aborts)
+UNIT_ABORTS(pool, giving_back_what_was_given_back_aborts, "lease->refs > 0")
 {
     weir_lease lease = {.refs = 0};
 
     wr_lease_unref(&lease);
 }
 
-UNIT_ABORTS(pool, keeping_what_was_given_back_aborts)
+UNIT_ABORTS(pool, keeping_what_was_given_back_aborts, "lease->refs > 0")
 {
     weir_lease lease = {.refs = 0};
 
     wr_lease_ref(&lease);
 }
 
-UNIT_ABORTS(pool, a_slice_beyond_the_end_aborts)
+UNIT_ABORTS(pool, a_slice_beyond_the_end_aborts,
+            "data + len <= parent->data + parent->len")
 {
     setup();
     weir_lease *lease = wr_lease_copy(&pool, &account, "abc", 3);

@@ -3,9 +3,8 @@
  * not, what a view may count on, and what is moved out of the receive pool.
  * recvq_model.c compares long sequences of calls with a model.
  */
+#include "tests/death.h"
 #include "tests/unit/recvq_rig.h"
-
-#include <signal.h>
 
 UNIT(recvq, bytes_in_one_piece_are_shown_where_they_are)
 {
@@ -329,7 +328,7 @@ UNIT(recvq, a_rare_separator_does_not_make_each_search_look_at_everything)
     teardown();
 }
 
-UNIT_ABORTS(recvq, consuming_more_than_there_is_aborts)
+UNIT_ABORTS(recvq, consuming_more_than_there_is_aborts, "len <= q->total")
 {
     setup();
     expect_eq(push(5), 0);
@@ -337,7 +336,7 @@ UNIT_ABORTS(recvq, consuming_more_than_there_is_aborts)
     wr_recvq_consume(&queue, 6);
 }
 
-UNIT_ABORTS(recvq, reading_while_a_view_is_shown_aborts)
+UNIT_ABORTS(recvq, reading_while_a_view_is_shown_aborts, "!q->is_shown")
 {
     uint8_t byte;
     setup();

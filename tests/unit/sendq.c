@@ -3,9 +3,8 @@
  * leases are let go, memory that fails at each place, and release callbacks
  * that write again. sendq_model.c tries what comes of combining them.
  */
+#include "tests/death.h"
 #include "tests/unit/sendq_rig.h"
-
-#include <signal.h>
 
 /* ---- one thing at a time ---- */
 
@@ -352,7 +351,7 @@ UNIT(sendq, clearing_goes_on_until_releases_stop_writing)
 
 /* ---- weir's own mistakes ---- */
 
-UNIT_ABORTS(sendq, taking_more_than_there_is_aborts)
+UNIT_ABORTS(sendq, taking_more_than_there_is_aborts, "bytes <= q->bytes")
 {
     setup();
     expect_eq(copy(5), 0);
@@ -360,14 +359,14 @@ UNIT_ABORTS(sendq, taking_more_than_there_is_aborts)
     wr_sendq_consume(&queue, &memory, 6);
 }
 
-UNIT_ABORTS(sendq, an_empty_copy_aborts)
+UNIT_ABORTS(sendq, an_empty_copy_aborts, "total > 0")
 {
     setup();
 
     wr_ignore(wr_sendq_copy(&queue, &memory, NULL, 0, 0));
 }
 
-UNIT_ABORTS(sendq, an_empty_reference_aborts)
+UNIT_ABORTS(sendq, an_empty_reference_aborts, "piece->iov_len > 0")
 {
     const struct iovec iov = {.iov_base = &queue, .iov_len = 0};
     setup();

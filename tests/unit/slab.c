@@ -5,11 +5,9 @@
  */
 #include "uring/slab.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 #include "tests/unit/allocator.h"
 #include "tests/unit/random.h"
-
-#include <signal.h>
 
 static struct unit_allocator allocator;
 static struct wr_slab slab;
@@ -139,14 +137,14 @@ UNIT(slab, running_out_of_memory_leaves_the_slab_as_it_was)
     }
 }
 
-UNIT_ABORTS(slab, ending_with_objects_out_is_a_bug)
+UNIT_ABORTS(slab, ending_with_objects_out_is_a_bug, "slab->used_count == 0")
 {
     setup_slab(100);
     cr_assert_not_null(wr_slab_take(&slab));
     wr_slab_fini(&slab);
 }
 
-UNIT_ABORTS(slab, giving_more_than_was_taken_is_a_bug)
+UNIT_ABORTS(slab, giving_more_than_was_taken_is_a_bug, "slab->used_count > 0")
 {
     uint64_t foreign[64] = {0};
     setup_slab(100);

@@ -5,6 +5,7 @@
  * and memory are compared with what the system says of this process.
  */
 #include "lib/task/stack.h"
+#include "tests/death.h"
 
 #include "allocator.h"
 
@@ -583,7 +584,7 @@ UNIT(stack, with_guard_install_stacks_take_no_mappings_of_their_own)
     end();
 }
 
-UNIT_ABORTS(stack, one_in_use_must_not_be_forgotten)
+UNIT_ABORTS(stack, one_in_use_must_not_be_forgotten, "stacks->used_count == 0")
 {
     begin();
     take(WR_STACK_MIN);

@@ -5,9 +5,7 @@
  */
 #include "uring/timer.h"
 
-#include "tests/unit.h"
-
-#include <signal.h>
+#include "tests/death.h"
 
 #define TICK    UINT64_C(1024)
 #define YEAR_NS (UINT64_C(365) * 24 * 3600 * 1000000000)
@@ -448,7 +446,7 @@ UNIT(timer, a_slot_before_the_staged_one_opens_first)
     expect_eq(crowd[0].order, 2);
 }
 
-UNIT_ABORTS(timer, expiring_from_a_call_is_a_bug)
+UNIT_ABORTS(timer, expiring_from_a_call_is_a_bug, "!wheel->is_expiring")
 {
     struct probe probes[2]; /* the call would have one to call itself */
     setup(0, probes, 2);
@@ -459,7 +457,7 @@ UNIT_ABORTS(timer, expiring_from_a_call_is_a_bug)
     wr_wheel_expire(&wheel, TICK, 1);
 }
 
-UNIT_ABORTS(timer, a_timer_needs_something_to_call)
+UNIT_ABORTS(timer, a_timer_needs_something_to_call, "expire != NULL")
 {
     struct wr_timer timer;
     wr_timer_init(&timer, NULL);

@@ -5,10 +5,9 @@
  */
 #include "tests/unit/tls_rig.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <weir/error.h>
 
@@ -296,7 +295,8 @@ UNIT(tls_memory, a_session_is_charged_to_no_loop)
     wolfSSL_SESSION_free(session); /* the loop and its account are gone */
 }
 
-UNIT_ABORTS(tls_memory, an_account_does_not_end_before_what_it_holds)
+UNIT_ABORTS(tls_memory, an_account_does_not_end_before_what_it_holds,
+            "memory->count == 0")
 {
     const struct tls_rig_options options = {.version = 13};
     tls_rig_connect(&pair, &options);

@@ -5,7 +5,7 @@
  */
 #include "uring/wake.h"
 
-#include "tests/unit.h"
+#include "tests/death.h"
 #include "tests/unit/allocator.h"
 #include "uring/guard.h"
 
@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
@@ -309,7 +308,8 @@ UNIT(wake, the_owners_thread_does_not_wait_for_room)
     wr_wake_unref(wake);
 }
 
-UNIT_ABORTS(wake, posting_an_item_that_is_in_the_mailbox_is_a_bug)
+UNIT_ABORTS(wake, posting_an_item_that_is_in_the_mailbox_is_a_bug,
+            "!item->is_posted")
 {
     struct wr_wake_item item = {.run = note_run};
     setup();
@@ -317,7 +317,8 @@ UNIT_ABORTS(wake, posting_an_item_that_is_in_the_mailbox_is_a_bug)
     wr_ignore(wr_wake_post_item(wake, &item) == 0);
 }
 
-UNIT_ABORTS(wake, posting_an_item_that_is_taken_and_not_run_yet_is_a_bug)
+UNIT_ABORTS(wake, posting_an_item_that_is_taken_and_not_run_yet_is_a_bug,
+            "!item->is_posted")
 {
     struct wr_wake_item item = {.run = note_run};
     setup();
@@ -346,7 +347,8 @@ UNIT(wake, posts_taken_later_come_after_posts_taken_before)
     unit_allocator_check(&allocator);
 }
 
-UNIT_ABORTS(wake, the_last_reference_with_posts_inside_is_a_bug)
+UNIT_ABORTS(wake, the_last_reference_with_posts_inside_is_a_bug,
+            "!left || left == &wake_closed_mark")
 {
     setup();
     post(1);
