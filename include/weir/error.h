@@ -77,7 +77,7 @@ enum weir_error {
     WEIR_ETLSMISMATCH = -4403,
     /** The private key is encrypted, and the password is missing or wrong. */
     WEIR_ETLSPASSWORD = -4404,
-    /** None of the cipher suites that are named can be used. */
+    /** A cipher suite's name is not known, or none can be used. */
     WEIR_ETLSCIPHERS = -4405,
     /** wolfSSL failed in a way that has no code of its own; see the text. */
     WEIR_ETLSENGINE = -4406,

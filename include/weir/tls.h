@@ -160,11 +160,23 @@ struct weir_tls_options {
      * alert no_application_protocol. A client that offers no names is accepted.
      */
     const char *alpn;
-    /** Names of cipher suites as wolfSSL spells them, separated by colons, the
-     * best first; NULL: all of these. TLS13-AES128-GCM-SHA256,
-     * TLS13-AES256-GCM-SHA384, TLS13-CHACHA20-POLY1305-SHA256 and, for TLS 1.2,
-     * ECDHE-ECDSA- or ECDHE-RSA- before AES128-GCM-SHA256, AES256-GCM-SHA384
-     * and CHACHA20-POLY1305. No other suite can be used. */
+    /** Cipher suites by their IANA names, separated by colons, the best first;
+     * NULL: all of these, and there are no others:
+     * - TLS 1.3: TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384,
+     *   TLS_CHACHA20_POLY1305_SHA256;
+     * - TLS 1.2, server's key on a curve (ECDSA, Ed25519):
+     *   TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+     *   TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+     *   TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256;
+     * - TLS 1.2, server's key of RSA:
+     *   TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+     *   TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+     *   TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256.
+     *
+     * Other names, as OpenSSL's ECDHE-RSA-AES128-GCM-SHA256, are refused:
+     * WEIR_ETLSCIPHERS, and the error text has the names above. A list without
+     * suites of TLS 1.3 makes TLS 1.2 the highest version, and a list without
+     * suites of TLS 1.2 makes TLS 1.3 the lowest. */
     const char *ciphers;
     /** Server: further certificates with their keys. For a client that asks for
      * a name (SNI) the first one is used that is for this name; the certificate
@@ -240,7 +252,8 @@ struct weir_tls_options {
  * @retval WEIR_ETLSPASSWORD  the key is encrypted
  * @retval WEIR_ETLSNOKEY  a certificate without a key
  * @retval WEIR_ETLSMISMATCH  the key is not that of the certificate
- * @retval WEIR_ETLSCIPHERS   a suite of the list is not one of weir's
+ * @retval WEIR_ETLSCIPHERS  a name in ciphers is not known, or no suite there
+ * is of a version that is allowed
  */
 WEIR_API WEIR_MUST_USE int
 weir_tls_context_new(const struct weir_tls_options *options,

@@ -28,12 +28,18 @@
  * - A reset while reading is paused ends the connection at once, unless data
  *   came before it that is still to be delivered.
  *
- * weir_transport_get_extra_info() knows "tls_version" ("TLSv1.3"), "cipher",
- * "alpn", "server_name" (server: the one that the client asked for),
- * "tls_resumed", "tls_handshake" (how long it took), "peercert" (for its fields
- * see tls_certificate.h) and, after a failure, "tls_error", which
- * weir_transport_get_error_text() has too; other names are those of the
- * transport below.
+ * weir_transport_get_extra_info() knows these names; all others are those of
+ * the transport below:
+ * - "tls_version": "TLSv1.2" or "TLSv1.3";
+ * - "cipher": the suite by its IANA name, "TLS_AES_128_GCM_SHA256", and the
+ *   bits of its key;
+ * - "alpn": the application protocol;
+ * - "server_name": the name that the client asked for; on servers only;
+ * - "peercert": the peer's certificate (tls_certificate.h);
+ * - "tls_resumed": 1 where a session was resumed;
+ * - "tls_handshake": how long the handshake took;
+ * - "tls_error": the reason of a failure; weir_transport_get_error_text() has
+ *   it too.
  *
  * @thread loop
  * @suspends no

@@ -116,15 +116,12 @@ static const char *certificate_path(const char *name, char buf[512])
     return buf;
 }
 
-weir_tls_context *starting_context(bool is_server, enum weir_tls_version only)
+weir_tls_context *starting_context_of(struct weir_tls_options options)
 {
-    struct weir_tls_options options = {.size = sizeof(options),
-                                       .server = is_server,
-                                       .min_version = only,
-                                       .max_version = only};
     weir_tls_context *context = NULL;
     char paths[2][512];
-    if (is_server) {
+    options.size = sizeof(options);
+    if (options.server) {
         options.certificate.file = certificate_path("ecdsa.pem", paths[0]);
         options.key.file = certificate_path("ecdsa.key", paths[1]);
     } else {
@@ -132,6 +129,12 @@ weir_tls_context *starting_context(bool is_server, enum weir_tls_version only)
     }
     expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
     return context;
+}
+
+weir_tls_context *starting_context(bool is_server, enum weir_tls_version only)
+{
+    return starting_context_of((struct weir_tls_options){
+        .server = is_server, .min_version = only, .max_version = only});
 }
 
 /* ---- opening ---- */

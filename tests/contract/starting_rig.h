@@ -62,7 +62,8 @@ void starting_open(struct starting *s, bool over_unix);
 void starting_open_lone(struct starting *s, bool over_unix, bool is_server);
 void starting_close(struct starting *s);
 
-/* A context with the certificates of the tests. */
+/* A context with the certificates of the tests, and these options besides. */
+weir_tls_context *starting_context_of(struct weir_tls_options options);
 weir_tls_context *starting_context(bool is_server, enum weir_tls_version only);
 
 /* A test whose body, with `s`, runs over TCP and over Unix. */

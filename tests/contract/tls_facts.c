@@ -102,6 +102,40 @@ STARTING(tls_facts, a_client_has_the_certificate_of_the_server)
     starting_end(s);
 }
 
+static void expect_cipher(const struct side *side, const char *suite,
+                          const char *version)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+    expect_eq(weir_transport_get_extra_info(side->t, "cipher", &info), 0);
+    expect(strcmp(info.text, suite) == 0);
+    expect_eq(info.len, strlen(suite));
+    expect_eq(info.number, 256);
+    expect_eq(weir_transport_get_extra_info(side->t, "tls_version", &info), 0);
+    expect(strcmp(info.text, version) == 0);
+}
+
+static void expect_suite(struct starting *s, const char *suite,
+                         const char *version)
+{
+    s->client_tls.context =
+        starting_context_of((struct weir_tls_options){.ciphers = suite});
+    starting_upgrade_both(s);
+    weir_tls_context_unref(s->client_tls.context);
+    expect_cipher(&s->client, suite, version);
+    expect_cipher(&s->server, suite, version);
+    starting_end(s);
+}
+
+STARTING(tls_facts, both_sides_have_the_iana_name_of_a_suite_of_tls_1_3)
+{
+    expect_suite(s, "TLS_CHACHA20_POLY1305_SHA256", "TLSv1.3");
+}
+
+STARTING(tls_facts, both_sides_have_the_iana_name_of_a_suite_of_tls_1_2)
+{
+    expect_suite(s, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLSv1.2");
+}
+
 STARTING(tls_facts, facts_of_an_outer_tls_are_not_those_of_the_inner_one)
 {
     struct weir_extra_info info = {.size = sizeof(info)};

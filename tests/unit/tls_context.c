@@ -99,9 +99,6 @@ UNIT(tls_context, options_out_of_range_are_refused)
     }
     alpn[67] = '\0'; /* 34 names */
     context_refuse_alpn(alpn);
-    options = context_client();
-    options.ciphers = "NO-SUCH-SUITE";
-    context_refuse(&options, WEIR_ETLSCIPHERS, "\"NO-SUCH-SUITE\"");
     options = context_server();
     options.no_verify = true;
     context_refuse(&options, -EINVAL, "Invalid");
@@ -286,46 +283,6 @@ UNIT(tls_context, versions_and_protocols_are_those_in_common)
     client.max_version = WEIR_TLS_1_2;
     tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSVERSION);
-    tls_pair_disconnect(&pair);
-}
-
-UNIT(tls_context, suites_are_those_of_weir_and_no_others)
-{
-    static const char *const bad[] = {
-        "",
-        "ALL",
-        "DEFAULT",
-        ":TLS13-AES128-GCM-SHA256",
-        "TLS13-AES128-GCM-SHA256:",
-        "TLS13-AES128-GCM-SHA256::TLS13-AES256-GCM-SHA384",
-        "TLS13-AES128-GCM-SHA25",
-        "TLS13-AES128-GCM-SHA2567",
-        "tls13-aes128-gcm-sha256",
-        "TLS13-AES128-GCM-SHA256,TLS13-AES256-GCM-SHA384",
-        "TLS13-AES128-GCM-SHA256:TLS13-SHA256-SHA256",
-        "AES128-SHA",
-        "ECDHE-RSA-AES128-SHA",
-        "ECDHE-ECDSA-NULL-SHA",
-        "TLS13-AES128-CCM-8-SHA256",
-        "DES-CBC3-SHA",
-    };
-    struct weir_tls_options client = context_client();
-    struct weir_tls_options server = context_server();
-    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-        client.ciphers = bad[i];
-        context_refuse(&client, WEIR_ETLSCIPHERS, "is not a suite of weir's");
-    }
-
-    client.ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305";
-    client.max_version = WEIR_TLS_1_2;
-    tls_pair_join(&pair, &client, &server, &how);
-    tls_pair_expect(&pair, 0, 0);
-    tls_pair_disconnect(&pair);
-
-    server.ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384";
-    tls_pair_join(&pair, &client, &server, &how);
-    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSCIPHER);
     tls_pair_disconnect(&pair);
 }
 

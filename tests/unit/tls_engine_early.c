@@ -128,9 +128,9 @@ static void early_skip(const struct tls_rig_options *options, size_t piece)
 
 UNIT(tls_early, data_before_and_behind_the_answer_is_skipped)
 {
-    static const char *const suites[] = {"TLS13-AES128-GCM-SHA256",
-                                         "TLS13-AES256-GCM-SHA384",
-                                         "TLS13-CHACHA20-POLY1305-SHA256"};
+    static const char *const suites[] = {"TLS_AES_128_GCM_SHA256",
+                                         "TLS_AES_256_GCM_SHA384",
+                                         "TLS_CHACHA20_POLY1305_SHA256"};
     for (size_t i = 0; i < sizeof(suites) / sizeof(*suites); i++) {
         const struct tls_rig_options options = {.ciphers = suites[i]};
         early_skip(&options, TLS_RIG_BYTES);

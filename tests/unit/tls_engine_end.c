@@ -285,9 +285,10 @@ UNIT(tls_end, a_server_without_a_version_in_common_says_so)
 UNIT(tls_end, a_server_without_a_suite_in_common_says_so)
 {
     end_refused(
-        &(struct tls_rig_options){.version = 12,
-                                  .rsa = true,
-                                  .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"},
+        &(struct tls_rig_options){
+            .version = 12,
+            .rsa = true,
+            .ciphers = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
         true, WEIR_ETLSCIPHER, 40);
 }
 

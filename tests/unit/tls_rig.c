@@ -17,10 +17,11 @@
 #include <wolfssl/wolfcrypt/sha256.h>
 
 #define RIG_CIPHERS                                                            \
-    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"                         \
-    "TLS13-CHACHA20-POLY1305-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:"            \
-    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"               \
-    "ECDHE-RSA-CHACHA20-POLY1305"
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                           \
+    "TLS_CHACHA20_POLY1305_SHA256:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:"    \
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:"                                   \
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:"                           \
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 
 /* ---- the context's double ---- */
 
@@ -470,7 +471,7 @@ void tls_rig_connect_sealing(struct tls_rig *rig,
                              struct tls_rig_options *options)
 {
     *options = (struct tls_rig_options){.version = 13,
-                                        .ciphers = "TLS13-AES128-GCM-SHA256"};
+                                        .ciphers = "TLS_AES_128_GCM_SHA256"};
     tls_rig_init(rig, options);
     cr_assert_eq(tls_rig_open(rig, options), 0);
     cr_assert_eq(wolfSSL_set_tls13_secret_cb(rig->client.engine.ssl,

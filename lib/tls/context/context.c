@@ -77,6 +77,45 @@ static int context_check_options(const struct weir_tls_options *options)
     return wr_tls_context_check_tickets(options);
 }
 
+/* A version that no suite of the list is for is neither offered nor accepted:
+ * wolfSSL would agree on that version, and then on no suite. */
+static int context_narrow_versions(struct weir_tls_options *options,
+                                   struct wr_tls_context_text *text)
+{
+    if (!wr_tls_suites_has(options->ciphers, WEIR_TLS_1_2)) {
+        options->min_version = WEIR_TLS_1_3;
+    }
+    if (!wr_tls_suites_has(options->ciphers, WEIR_TLS_1_3)) {
+        options->max_version = WEIR_TLS_1_2;
+    }
+    if (options->max_version == WEIR_TLS_VERSION_DEFAULT ||
+        options->min_version <= options->max_version) {
+        return 0;
+    }
+    wr_ignore(snprintf(text->line, sizeof(text->line),
+                       "ciphers: no suite is for min_version or max_version") <
+              0);
+    return WEIR_ETLSCIPHERS;
+}
+
+static int context_check_suites(struct weir_tls_options *options,
+                                struct wr_tls_context_text *text)
+{
+    const char *unknown = NULL;
+    int len = 0;
+
+    if (!options->ciphers) {
+        return 0;
+    }
+    if (wr_tls_suites_check(options->ciphers, &unknown, &len) == 0) {
+        return context_narrow_versions(options, text);
+    }
+    wr_ignore(snprintf(text->line, sizeof(text->line),
+                       "ciphers: \"%.*s\" is none of %s", len, unknown,
+                       wr_tls_suites_get_all()) < 0);
+    return WEIR_ETLSCIPHERS;
+}
+
 static WOLFSSL_METHOD *context_method(const struct weir_tls_options *options)
 {
     if (options->min_version == WEIR_TLS_1_3) {
@@ -109,18 +148,9 @@ static void context_set_verification(weir_tls_context *context,
 /* Without a list wolfSSL would allocate one in the first connection, for the
  * context to keep. */
 static int context_set_suites(weir_tls_context *context,
-                              const struct weir_tls_options *options,
-                              struct wr_tls_context_text *text)
+                              const struct weir_tls_options *options)
 {
-    const char *unknown = NULL;
-    int len = 0;
-    int err = wr_tls_suites_use(context->ctx, options->ciphers, &unknown, &len);
-
-    if (unknown) {
-        wr_ignore(snprintf(text->line, sizeof(text->line),
-                           "ciphers: \"%.*s\" is not a suite of weir's", len,
-                           unknown) < 0);
-    }
+    const int err = wr_tls_suites_use(context->ctx, options->ciphers);
     return err == 0 ? wr_tls_suites_use_groups(context->ctx) : err;
 }
 
@@ -172,7 +202,7 @@ static int context_fill(weir_tls_context *context,
             return -ENOMEM;
         }
     }
-    int err = context_set_suites(context, options, text);
+    int err = context_set_suites(context, options);
     if (err == 0) {
         err = context_set_rules(context, options);
     }
@@ -233,6 +263,9 @@ int wr_tls_context_new(const struct weir_tls_options *options,
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
         err = context_check_options(&known);
+    }
+    if (err == 0) {
+        err = context_check_suites(&known, &text);
     }
     if (err == 0) {
         err = wr_tls_memory_start_library();

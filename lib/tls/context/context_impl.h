@@ -19,8 +19,8 @@
 
 #include <wolfssl/ssl.h>
 
-/* Bytes of a line on what failed. */
-#define WR_TLS_CONTEXT_TEXT_MAX 256
+/* Bytes of a line on what failed; one has the names of all suites. */
+#define WR_TLS_CONTEXT_TEXT_MAX 512
 
 struct wr_tls_rsa_key;
 

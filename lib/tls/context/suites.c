@@ -1,7 +1,8 @@
 /*
  * The lists of suites and groups. A name is compared as a whole and with its
  * case: what wolfSSL would make of a part of a name, of an alias or of a
- * keyword such as ALL is never found out.
+ * keyword such as ALL is never found out. wolfSSL takes IANA's names as well as
+ * its own.
  */
 #include "suites.h"
 
@@ -16,13 +17,16 @@
 #include <wolfssl/ssl.h>
 
 #define SUITES_AES                                                             \
-    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"                         \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"               \
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                           \
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:"                                 \
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:"                                   \
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:"                                 \
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
 
 #define SUITES_CHACHA                                                          \
-    "TLS13-CHACHA20-POLY1305-SHA256:"                                          \
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+    "TLS_CHACHA20_POLY1305_SHA256:"                                            \
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:"                           \
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 
 /* AES by tables is slow, and tells its key by the time that it takes. */
 #if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
@@ -30,6 +34,9 @@
 #else
 #define SUITES_ALL SUITES_CHACHA ":" SUITES_AES
 #endif
+
+/* Suites of TLS 1.2 begin with this, no other does. */
+#define SUITES_OLD "TLS_ECDHE_"
 
 #define SUITES_RSA_BITS 2048
 #define SUITES_ECC_BITS 256
@@ -51,13 +58,17 @@ static bool suites_knows(const char *name, size_t len)
     }
 }
 
-int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list,
-                      const char **ret_unknown, int *ret_len)
+const char *wr_tls_suites_get_all(void)
 {
-    const char *at = list ? list : SUITES_ALL;
+    return SUITES_ALL;
+}
 
-    wr_assert(ctx && ret_unknown && ret_len);
-    *ret_unknown = NULL;
+int wr_tls_suites_check(const char *list, const char **ret_unknown,
+                        int *ret_len)
+{
+    const char *at = list;
+
+    wr_assert(list && ret_unknown && ret_len);
     for (;;) {
         const size_t len = strcspn(at, ":");
         if (!suites_knows(at, len)) {
@@ -66,10 +77,33 @@ int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list,
             return WEIR_ETLSCIPHERS;
         }
         if (at[len] == '\0') {
-            break;
+            return 0;
         }
         at += len + 1;
     }
+}
+
+bool wr_tls_suites_has(const char *list, enum weir_tls_version version)
+{
+    const char *at = list;
+
+    wr_assert(version != WEIR_TLS_VERSION_DEFAULT);
+    for (;;) {
+        const bool is_old =
+            strncmp(at, SUITES_OLD, sizeof(SUITES_OLD) - 1) == 0;
+        if (is_old == (version == WEIR_TLS_1_2)) {
+            return true;
+        }
+        at += strcspn(at, ":");
+        if (*at++ == '\0') {
+            return false;
+        }
+    }
+}
+
+int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list)
+{
+    wr_assert(ctx);
     return wolfSSL_CTX_set_cipher_list(ctx, list ? list : SUITES_ALL) ==
                    WOLFSSL_SUCCESS
                ? 0
@@ -79,8 +113,8 @@ int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list,
 /* Suites of TLS 1.2 say in their names which kind of key they are for. */
 static bool suites_fit(const char *name, bool is_rsa)
 {
-    static const char rsa[] = "ECDHE-RSA-";
-    static const char ecdsa[] = "ECDHE-ECDSA-";
+    static const char rsa[] = SUITES_OLD "RSA_";
+    static const char ecdsa[] = SUITES_OLD "ECDSA_";
     return is_rsa ? strncmp(name, ecdsa, sizeof(ecdsa) - 1) != 0
                   : strncmp(name, rsa, sizeof(rsa) - 1) != 0;
 }

@@ -8,15 +8,24 @@
 #ifndef WEIR_LIB_TLS_CONTEXT_SUITES_H
 #define WEIR_LIB_TLS_CONTEXT_SUITES_H
 
-#include "weir/base.h"
+#include <weir/tls.h>
 
 struct WOLFSSL_CTX;
 
-/* Sets @list, names of suites separated by colons, or the default one for NULL.
- * 0, or WEIR_ETLSCIPHERS with the first name that weir does not know, of
- * *ret_len bytes, at *ret_unknown; NULL there: wolfSSL has none of the list. */
-WEIR_MUST_USE int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list,
-                                    const char **ret_unknown, int *ret_len);
+/* IANA's names of all suites, separated by colons: the default list. */
+const char *wr_tls_suites_get_all(void);
+
+/* 0, or WEIR_ETLSCIPHERS where @list, names separated by colons, has one that
+ * is none of these; the first such name is at *ret_unknown, *ret_len bytes. */
+WEIR_MUST_USE int wr_tls_suites_check(const char *list,
+                                      const char **ret_unknown, int *ret_len);
+
+/* Whether a suite of a list that was checked is for @version. */
+bool wr_tls_suites_has(const char *list, enum weir_tls_version version);
+
+/* Sets a list that was checked, or the default one for NULL. 0, or
+ * WEIR_ETLSCIPHERS where wolfSSL has none of them. */
+WEIR_MUST_USE int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list);
 
 /* Writes to @ret, of @size bytes, the names of @list (NULL: the default one)
  * that a key of the one kind can be used with. 0; WEIR_ETLSCIPHERS where there
@@ -25,7 +34,7 @@ WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
                                        size_t size);
 
 /* Bytes of the default list, and a NUL. */
-#define WR_TLS_SUITES_SIZE 320u
+#define WR_TLS_SUITES_SIZE 384u
 
 /* Sets the groups of the key exchange: 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx);
