@@ -153,6 +153,21 @@ WEIR_API void weir_loop_stop(weir_loop *loop);
 WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
 /**
+ * The loop whose callback or task runs in the calling thread; asyncio's
+ * get_running_loop.
+ *
+ * So that a callback which is told of a failure, and has no object of its own
+ * yet, finds its loop. In weir_loop_free() it is the loop that is being freed.
+ * A loop that is run inside a callback or a task of another one hides that one
+ * meanwhile.
+ *
+ * @return  the loop, borrowed; NULL where the thread is in no run, as those of
+ *          an executor are, and in a forked child but for loops of its own
+ * @thread any
+ */
+WEIR_API weir_loop *weir_get_running_loop(void);
+
+/**
  * End a loop.
  *
  * Servers are closed, connections aborted and their losses delivered, pending

@@ -1,13 +1,19 @@
 /*
  * Calls between a program and its loop.
  *
- * Which thread, of which process, may call the loop; and how the loop calls the
- * program: it measures slow callbacks, reports to the exception hook, and ends
- * a child that a callback has forked and that goes on in the loop.
+ * Which thread, of which process, may call the loop, and which loop a thread is
+ * in; and how the loop calls the program: it measures slow callbacks, reports
+ * to the exception hook, and ends a child that a callback has forked and that
+ * goes on in the loop.
  */
 #include "loop_impl.h"
 
 #include "lib/base/options.h"
+
+/* The loop that began to run last in this thread; the others, in whose
+ * callbacks and tasks it was run, follow by `outer`. */
+static _Thread_local weir_loop *call_innermost
+    __attribute__((tls_model("initial-exec")));
 
 int wr_loop_check_slowly(const weir_loop *loop)
 {
@@ -15,6 +21,27 @@ int wr_loop_check_slowly(const weir_loop *loop)
         return -ECHILD;
     }
     return *loop->owner == WR_UNBOUND || wr_loop_is_ours(loop) ? 0 : -EPERM;
+}
+
+static void call_enter_loop(weir_loop *loop)
+{
+    wr_assert(!loop->outer);
+    loop->outer = call_innermost;
+    call_innermost = loop;
+}
+
+/* It is the innermost one, but for a program that has suspended a task of an
+ * outer loop inside the run of an inner one. */
+static void call_leave_loop(weir_loop *loop)
+{
+    weir_loop **at = &call_innermost;
+
+    while (*at != loop) {
+        wr_assert(*at != NULL);
+        at = &(*at)->outer;
+    }
+    *at = loop->outer;
+    loop->outer = NULL;
 }
 
 void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
@@ -28,7 +55,13 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
     };
     wr_assert(state < WR_LOOP_STATES);
     wr_assert(allowed[loop->state] >> state & 1u);
+    const bool was_running = wr_loop_is_running(loop);
     loop->state = state;
+    if (was_running && !wr_loop_is_running(loop)) {
+        call_leave_loop(loop);
+    } else if (!was_running) {
+        call_enter_loop(loop);
+    }
 }
 
 void wr_loop_end_child(const weir_loop *loop)
@@ -82,6 +115,13 @@ void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
     wr_loop_end_if_forked(loop);
     wr_loop_report_slow(loop, start_ns,
                         &(struct weir_exception){.callback = name});
+}
+
+weir_loop *weir_get_running_loop(void)
+{
+    weir_loop *loop = call_innermost;
+
+    return loop && wr_loop_check(loop) == 0 ? loop : NULL;
 }
 
 void weir_loop_set_exception_handler(weir_loop *loop, weir_exception_fn *hook,

@@ -227,6 +227,7 @@ struct weir_loop {
     struct weir_allocator counting; /* what all modules allocate from */
     const struct weir_allocator *allocator;
     uint64_t memory_bytes;
+    weir_loop *outer; /* of a run: the one that the thread was in; call.c */
 };
 
 /* Identifies the thread, in one instruction where the compiler has one. */
