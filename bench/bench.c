@@ -59,18 +59,6 @@ static unsigned parse_name(const char *text, const char *const *names,
     exit(2);
 }
 
-static uint32_t parse_number(const char *text, uint32_t min, uint32_t max)
-{
-    char *end = NULL;
-    unsigned long value = strtoul(text, &end, 10);
-
-    if (end == text || *end != '\0' || value < min || value > max) {
-        fprintf(stderr, "'%s' is not a number from %u to %u\n", text, min, max);
-        exit(2);
-    }
-    return (uint32_t)value;
-}
-
 static void print_help(const char *program, const char *about)
 {
     printf("usage: %s [options] PORT\n%s\n\n"
@@ -120,6 +108,18 @@ static void end(int signum)
     _exit(0);
 }
 
+uint32_t bench_parse_number(const char *text, uint32_t min, uint32_t max)
+{
+    char *end = NULL;
+    unsigned long value = strtoul(text, &end, 10);
+
+    if (end == text || *end != '\0' || value < min || value > max) {
+        fprintf(stderr, "'%s' is not a number from %u to %u\n", text, min, max);
+        exit(2);
+    }
+    return (uint32_t)value;
+}
+
 struct bench_options bench_parse(int argc, char **argv, const char *about)
 {
     static const struct option options[] = {
@@ -152,17 +152,17 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
                 optarg, mode_names, BENCH_ARRAY_SIZE(mode_names));
             break;
         case 'f':
-            ret.frame_size = parse_number(optarg, 1, 65536);
+            ret.frame_size = bench_parse_number(optarg, 1, 65536);
             break;
         case 's':
-            ret.message_size = parse_number(optarg, 1, 65536);
+            ret.message_size = bench_parse_number(optarg, 1, 65536);
             break;
         case 'e':
             ret.echo = (enum bench_echo)parse_name(
                 optarg, echo_names, BENCH_ARRAY_SIZE(echo_names));
             break;
         case 'r':
-            ret.recv_size = parse_number(optarg, 1, MAX_RECV);
+            ret.recv_size = bench_parse_number(optarg, 1, MAX_RECV);
             break;
         case 'u':
             ret.is_unix = true;
@@ -184,7 +184,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         print_help(argv[0], about);
         exit(2);
     }
-    ret.port = (uint16_t)parse_number(argv[optind], 1, 65535);
+    ret.port = (uint16_t)bench_parse_number(argv[optind], 1, 65535);
     bench_raise_file_limit();
     /* A peer that goes is an error of a write, not the end. */
     signal(SIGPIPE, SIG_IGN);

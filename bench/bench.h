@@ -53,6 +53,9 @@ struct bench_options {
 };
 
 /* Parse a server's command line; prints help or an error and ends if asked. */
+/* A whole number from min to max, or the end of the run. */
+uint32_t bench_parse_number(const char *text, uint32_t min, uint32_t max);
+
 struct bench_options bench_parse(int argc, char **argv, const char *about);
 
 #define BENCH_UNIX_NAME_SIZE 32

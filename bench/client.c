@@ -11,6 +11,7 @@
 #include "bench/client.h"
 
 #include "bench/bench.h"
+#include "tools/load/payload.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,9 +26,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-/* Prime, so that a piece out of its place never looks right. */
-#define PATTERN_PERIOD 65521
 
 static const struct {
     const char *name;
@@ -173,18 +171,14 @@ void client_wait_connected(struct client *k, int fd)
 
 const uint8_t *client_pattern(const struct client *k, uint64_t offset)
 {
-    return k->pattern + offset % PATTERN_PERIOD;
+    return k->pattern + offset % PAYLOAD_PERIOD;
 }
 
 static const uint8_t *make_pattern(void)
 {
-    uint8_t *pattern = bench_alloc(PATTERN_PERIOD + CLIENT_CHUNK);
-    uint64_t state = 0x9e3779b97f4a7c15ULL;
+    uint8_t *pattern = bench_malloc(PAYLOAD_PERIOD + CLIENT_CHUNK);
 
-    for (size_t i = 0; i < PATTERN_PERIOD + CLIENT_CHUNK; i++) {
-        pattern[i] = i < PATTERN_PERIOD ? (uint8_t)(bench_random(&state) >> 32)
-                                        : pattern[i - PATTERN_PERIOD];
-    }
+    payload_fill(pattern, PAYLOAD_PERIOD + CLIENT_CHUNK, 1);
     return pattern;
 }
 
@@ -202,11 +196,10 @@ static void print_histogram(const char *name, const struct histogram *h)
     printf("  \"%s\": {\"count\": %llu, \"p50\": %llu, \"p99\": %llu, "
            "\"p999\": %llu, \"max\": %llu, \"mean\": %.0f},\n",
            name, (unsigned long long)h->count,
-           (unsigned long long)histogram_quantile(h, 0.5),
-           (unsigned long long)histogram_quantile(h, 0.99),
-           (unsigned long long)histogram_quantile(h, 0.999),
-           (unsigned long long)h->max,
-           h->count > 0 ? (double)h->sum / (double)h->count : 0.0);
+           (unsigned long long)histogram_quantile(h, 50000),
+           (unsigned long long)histogram_quantile(h, 99000),
+           (unsigned long long)histogram_quantile(h, 99900),
+           (unsigned long long)h->max, histogram_mean(h));
 }
 
 static void print_number(const char *name, uint64_t value)
@@ -271,18 +264,6 @@ static void print_help(void)
            "  --tls12           TLS 1.2 and not 1.3\n");
 }
 
-static uint32_t number(const char *text, uint32_t min, uint32_t max)
-{
-    char *end = NULL;
-    unsigned long value = strtoul(text, &end, 10);
-
-    if (end == text || *end != '\0' || value < min || value > max) {
-        fprintf(stderr, "'%s' is not a number from %u to %u\n", text, min, max);
-        exit(2);
-    }
-    return (uint32_t)value;
-}
-
 static void parse_tls_option(struct client_options *o, int option)
 {
     switch (option) {
@@ -313,31 +294,31 @@ static void parse_option(struct client_options *o, int option)
         o->mode = optarg;
         return;
     case 'c':
-        o->conn_count = number(optarg, 1, 20000);
+        o->conn_count = bench_parse_number(optarg, 1, 20000);
         return;
     case 'd':
-        o->depth = number(optarg, 1, 1024);
+        o->depth = bench_parse_number(optarg, 1, 1024);
         return;
     case 's':
-        o->size_bytes = number(optarg, 1, CLIENT_CHUNK);
+        o->size_bytes = bench_parse_number(optarg, 1, CLIENT_CHUNK);
         return;
     case 'r':
-        o->rate = number(optarg, 1, 100000000);
+        o->rate = bench_parse_number(optarg, 1, 100000000);
         return;
     case 'w':
-        o->warm_ms = number(optarg, 0, 600000);
+        o->warm_ms = bench_parse_number(optarg, 0, 600000);
         return;
     case 't':
-        o->time_ms = number(optarg, 1, 600000);
+        o->time_ms = bench_parse_number(optarg, 1, 600000);
         return;
     case 'a':
-        o->source_count = number(optarg, 1, 250);
+        o->source_count = bench_parse_number(optarg, 1, 250);
         return;
     case 'n':
-        o->file_count = number(optarg, 1, 100000000);
+        o->file_count = bench_parse_number(optarg, 1, 100000000);
         return;
     case 'p':
-        o->server_pid = (pid_t)number(optarg, 1, 1U << 30);
+        o->server_pid = (pid_t)bench_parse_number(optarg, 1, 1U << 30);
         return;
     case 'x':
         o->server_closes = true;
@@ -395,7 +376,7 @@ static struct client_options parse(int argc, char **argv)
         print_help();
         exit(2);
     }
-    ret.port = (uint16_t)number(argv[optind], 1, 65535);
+    ret.port = (uint16_t)bench_parse_number(argv[optind], 1, 65535);
     return ret;
 }
 
@@ -406,6 +387,8 @@ int main(int argc, char **argv)
     k->options = parse(argc, argv);
     k->pattern = make_pattern();
     k->recv_buf = bench_alloc(CLIENT_CHUNK);
+    histogram_clear(&k->latency);
+    histogram_clear(&k->lateness);
     k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (k->epoll_fd < 0) {
         bench_die("epoll_create1");

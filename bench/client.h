@@ -9,7 +9,7 @@
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
 
-#include "bench/histogram.h"
+#include "tools/load/histogram.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 /*
- * weir-load's histogram against a sorted array: three significant digits over
+ * The histogram of load generators against a sorted array: three digits over
  * the whole range, ranks, merging, and the refusal to claim a percentile that
  * too few values support.
  */
-#include "tools/weir-load/histogram.c"
+#include "tools/load/histogram.c"
 
 #include "tests/unit/random.h"
 
@@ -77,6 +77,24 @@ UNIT(load_histogram, quantiles_are_those_of_the_sorted_values)
     expect_eq(h.min, values[0]);
     expect_eq(h.max, values[count - 1]);
     expect_eq(histogram_quantile(&h, HISTOGRAM_WHOLE), h.max);
+}
+
+UNIT(load_histogram, a_report_is_in_the_unit_that_was_recorded)
+{
+    static const uint32_t shares[] = {50000, 99000, 99900};
+    static const uint64_t wanted_us[] = {5000, 9900, 9990};
+
+    histogram_clear(&h);
+    for (uint64_t us = 1; us <= 10000; us++) {
+        histogram_record(&h, us * 1000);
+    }
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+        uint64_t found = histogram_quantile(&h, shares[i]);
+        expect_geq(found, wanted_us[i] * 1000);
+        expect_leq(found, wanted_us[i] * 1001);
+    }
+    expect_eq(h.max, 10000000);
+    cr_assert_float_eq(histogram_mean(&h), 5000500, 0.001);
 }
 
 UNIT(load_histogram, a_quantile_is_never_above_the_maximum)

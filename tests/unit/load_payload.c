@@ -3,7 +3,7 @@
  * repeated and exchanged blocks, and answers of another connection. The seed of
  * random cases is printed and taken back.
  */
-#include "tools/weir-load/payload.c"
+#include "tools/load/payload.c"
 
 #include "tests/unit/random.h"
 
@@ -90,6 +90,17 @@ UNIT(load_payload, connections_and_their_lives_begin_elsewhere)
     expect_neq(payload_start(10, 0, 0), first);
     for (uint64_t i = 0; i < 10000; i++) {
         expect_lt(payload_start(9, i, i / 3), PAYLOAD_PERIOD);
+    }
+}
+
+UNIT(load_payload, as_much_of_it_as_asked_for_lies_in_a_row)
+{
+    static uint8_t bytes[PAYLOAD_PERIOD + LONG];
+
+    payload_fill(bytes, sizeof(bytes), 1);
+    payload_init(&payload, 1);
+    for (uint32_t start = 0; start < PAYLOAD_PERIOD; start += 4099) {
+        expect_eq(payload_match(&payload, start, bytes + start, LONG), LONG);
     }
 }
 

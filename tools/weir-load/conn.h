@@ -18,8 +18,8 @@
 #define WEIR_LOAD_CONN_H
 
 #include "errors.h"
-#include "histogram.h"
-#include "payload.h"
+#include "tools/load/histogram.h"
+#include "tools/load/payload.h"
 #include "track.h"
 
 #include "weir/protocol.h"

@@ -7,7 +7,7 @@
 #ifndef WEIR_LOAD_HDR_H
 #define WEIR_LOAD_HDR_H
 
-#include "histogram.h"
+#include "tools/load/histogram.h"
 
 /* Returns a string for free(), or NULL when there is no memory. */
 char *hdr_encode(const struct histogram *h);

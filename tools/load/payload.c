@@ -4,7 +4,7 @@
  *
  * Nothing here is secret; the bytes only have to be unlike each other.
  */
-#include "payload.h"
+#include "tools/load/payload.h"
 
 #include <string.h>
 
@@ -16,15 +16,18 @@ uint64_t payload_mix(uint64_t value)
     return value ^ (value >> 31);
 }
 
+void payload_fill(uint8_t *bytes, size_t size, uint64_t seed)
+{
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = i < PAYLOAD_PERIOD
+                       ? (uint8_t)payload_mix(seed + i * UINT64_C(0x2545f491))
+                       : bytes[i - PAYLOAD_PERIOD];
+    }
+}
+
 void payload_init(struct payload *payload, uint64_t seed)
 {
-    for (size_t i = 0; i < PAYLOAD_PERIOD; i++) {
-        payload->bytes[i] =
-            (uint8_t)payload_mix(seed + i * UINT64_C(0x2545f491));
-    }
-    for (size_t i = PAYLOAD_PERIOD; i < sizeof(payload->bytes); i++) {
-        payload->bytes[i] = payload->bytes[i - PAYLOAD_PERIOD];
-    }
+    payload_fill(payload->bytes, sizeof(payload->bytes), seed);
 }
 
 uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation)

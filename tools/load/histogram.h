@@ -1,8 +1,9 @@
 /*
- * A log-linear histogram of nanoseconds with the index arithmetic of
- * HdrHistogram: 1024 steps for each power of two, so that every value is kept
- * with three significant digits (off by less than 0.1 %), in memory that does
- * not depend on how many values there are.
+ * The latencies of weir-load and of the client of bench/: a log-linear
+ * histogram of nanoseconds with the index arithmetic of HdrHistogram. It has
+ * 1024 steps for each power of two, so that every value is kept with three
+ * significant digits (off by less than 0.1 %), in memory that does not depend
+ * on how many values there are.
  *
  * Values above the last bucket (about 73 minutes) are counted in it and apart
  * as overflows, and keep their true value as the maximum.

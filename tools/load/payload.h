@@ -25,6 +25,10 @@ struct payload {
 /* A number of which each bit of value changes about half of the bits. */
 uint64_t payload_mix(uint64_t value);
 
+/* Write the stream's first bytes from a seed. With PAYLOAD_PERIOD bytes more
+ * than a request has, each position has a whole request in a row. */
+void payload_fill(uint8_t *bytes, size_t size, uint64_t seed);
+
 /* Fill the stream from a seed. */
 void payload_init(struct payload *payload, uint64_t seed);
 

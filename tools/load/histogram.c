@@ -5,7 +5,7 @@
  * Quantiles are the highest value that a bucket stands for, cut to the true
  * maximum, so that a latency is never reported better than it was.
  */
-#include "histogram.h"
+#include "tools/load/histogram.h"
 
 #include <string.h>
 
