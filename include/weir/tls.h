@@ -79,24 +79,25 @@ struct weir_tls_identity {
 /**
  * A server's choice of a certificate, by the name that a client asks for.
  *
- * It is called in each handshake, on the thread of the connection's loop, and
- * once more where the client had to send its first message again; on several
- * threads at once where loops of several threads use the context. The
- * connections of the loop wait meanwhile, so it must not block. It may call
+ * Each handshake calls it on the thread of the connection's loop, and once more
+ * where the client has to send its first message again. Loops of several
+ * threads that share the context call it at the same time. All connections of
+ * the loop wait meanwhile, so it must not block. It may call
  * weir_tls_context_new(), _ref() and _unref(), and no other function of weir.
  *
- * The connection shows the certificate of the context it names: the one of its
- * identities that is for the name, else its first one, unless that context
- * refuses unknown names. All the rest stays as the connection's own context
- * has it: versions, suites, application protocols, which clients are accepted,
- * session tickets. No certificate is shown when a session is resumed.
+ * The client is shown a certificate of the context that is named: the one for
+ * the name among its identities, else its first one, unless that context
+ * refuses unknown names. All the rest stays as the connection's own context has
+ * it: versions, suites, application protocols, client_auth, session tickets. No
+ * certificate is shown when a session is resumed. The connection keeps a
+ * reference to the named context, which weir_tls_get_context() returns.
  *
  * @param user  choose_user of the options; borrowed
  * @param name  what the client asks for, as it wrote it; NULL: it asks for no
  *              name; borrowed
- * @param ret   a context for servers, given to weir, so that a context that the
- *              program keeps is given as weir_tls_context_ref(); left alone
- *              (NULL): the connection's own context
+ * @param ret   receives a context for servers, given to weir: a program that
+ *              keeps the context stores weir_tls_context_ref(context); left
+ *              alone (NULL): the connection's own context
  * @return      0, or a negative error, which ends the handshake:
  *              WEIR_ETLSNONAME with the alert unrecognized_name, any other one
  *              with internal_error

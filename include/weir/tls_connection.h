@@ -127,6 +127,23 @@ weir_tls_export_keying_material(weir_transport *t, const char *label,
                                 void *ret, size_t size);
 
 /**
+ * Get the context of a connection: OpenSSL's SSL_get_SSL_CTX(), asyncio's
+ * "sslcontext".
+ *
+ * A connection keeps the context of the settings that it was made with:
+ * weir_server_set_tls() changes nothing for it. A server whose choose function
+ * (tls.h) names another context in the handshake has the named one from then
+ * on, even where the handshake fails.
+ *
+ * @param t  a transport, also after its connection_lost; borrowed
+ * @return   the context, borrowed as long as the transport lives, or until the
+ *           loop goes on where choose may still be called: to keep it, take a
+ *           reference by weir_tls_context_ref(); NULL where @p t has no TLS, as
+ *           the old transport of start_tls
+ */
+WEIR_API weir_tls_context *weir_tls_get_context(const weir_transport *t);
+
+/**
  * A certificate of the chain that the peer was verified by.
  *
  * @param t         a connection with TLS; borrowed

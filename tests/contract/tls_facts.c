@@ -102,6 +102,60 @@ STARTING(tls_facts, a_client_has_the_certificate_of_the_server)
     starting_end(s);
 }
 
+static void expect_context(const struct side *side,
+                           const weir_tls_context *context)
+{
+    expect(weir_tls_get_context(side->t) == context);
+    expect(!weir_tls_get_context(side->plain));
+}
+
+STARTING(tls_facts, a_context_is_that_of_the_settings_from_the_upgrade_on)
+{
+    expect_context(&s->client, NULL);
+    starting_upgrade(&s->client);
+    starting_upgrade(&s->server);
+    expect_context(&s->client, s->client_context); /* no byte was sent yet */
+    expect_context(&s->server, s->server_context);
+
+    starting_wait_done(&s->client);
+    starting_wait_done(&s->server);
+    expect_context(&s->client, s->client_context);
+    expect_context(&s->server, s->server_context);
+
+    starting_end(s);
+    expect_context(&s->client, s->client_context);
+    expect_context(&s->server, s->server_context);
+}
+
+STARTING(tls_facts, a_context_lives_as_long_as_the_transport)
+{
+    weir_tls_context *own = starting_context(false, WEIR_TLS_1_3);
+    s->client_tls.context = own;
+    starting_upgrade_both(s);
+    weir_tls_context_unref(own);
+    starting_end(s);
+
+    expect_context(&s->client, own);
+    expect(weir_tls_context_ref(own) == own); /* it is no freed memory */
+    weir_tls_context_unref(own);
+}
+
+STARTING(tls_facts, an_outer_tls_and_the_inner_one_have_contexts_of_their_own)
+{
+    weir_tls_context *inner = starting_context(false, WEIR_TLS_1_2);
+    starting_upgrade_both(s);
+    weir_transport *outer = weir_transport_ref(s->client.t);
+    s->client.done_count = s->server.done_count = 0;
+    s->client_tls.context = inner;
+    starting_upgrade_both(s);
+
+    expect_context(&s->client, inner);
+    expect(weir_tls_get_context(outer) == s->client_context);
+    weir_transport_unref(outer);
+    weir_tls_context_unref(inner);
+    starting_end(s);
+}
+
 static void expect_cipher(const struct side *side, const char *suite,
                           const char *version)
 {

@@ -1,9 +1,10 @@
 /*
- * Servers with TLS: new settings while they run.
+ * Servers with TLS: new settings while they run, and the context that each
+ * connection has.
  *
- * Clients are on the server's loop. Which context a connection has is seen by
- * the kind of the certificate that the server showed: one has a P-256 key, and
- * the other one an RSA key.
+ * Clients are on the server's loop. A client sees the context of the server by
+ * the kind of the certificate that it was shown: one has a P-256 key, and the
+ * other one an RSA key.
  */
 #include "tests/contract/maker.h"
 
@@ -224,6 +225,91 @@ MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings)
     client_end(&client);
     maker_run(m, maker_is_empty);
 }
+
+/* ---- the context of a connection ---- */
+
+MAKER(tls_server, a_connection_keeps_the_context_that_it_was_accepted_with)
+{
+    struct client first;
+    struct client second;
+    weir_tls_context *old = server_context("ecdsa.pem", "ecdsa.key");
+    weir_tls_context *new = server_context("rsa.pem", "rsa.key");
+    const struct weir_tls_settings settings = settings_of(new);
+    serve_tls(m, old);
+    client_connect(&first, m);
+    maker_run_until_made(m, 1);
+    weir_transport *accepted = weir_transport_ref(m->t);
+    cr_assert_eq(weir_tls_get_context(accepted), old);
+
+    expect_eq(weir_server_set_tls(m->server, &settings), 0);
+    cr_assert_eq(weir_tls_get_context(accepted), old);
+    client_connect(&second, m);
+    maker_run_until_made(m, 2);
+    cr_assert_eq(weir_tls_get_context(m->t), new);
+
+    client_end(&first);
+    client_end(&second);
+    maker_run(m, maker_is_empty);
+    cr_assert_eq(weir_tls_get_context(accepted), old, "its reference is last");
+    weir_transport_unref(accepted);
+    weir_tls_context_unref(new);
+}
+
+/* Names a context that nothing else keeps. */
+static int choose_new(void *user, const char *name, weir_tls_context **ret)
+{
+    weir_tls_context **chosen = (weir_tls_context **)user;
+    cr_assert_str_eq(name, "localhost");
+    *ret = *chosen = server_context("rsa.pem", "rsa.key");
+    return 0;
+}
+
+static weir_tls_context *choosing_context(weir_tls_context **chosen)
+{
+    const struct weir_tls_options options = {
+        .size = sizeof(options),
+        .server = true,
+        .certificate = {.file = server_path("ecdsa.pem")},
+        .key = {.file = server_path("ecdsa.key")},
+        .choose = choose_new,
+        .choose_user = chosen,
+    };
+    weir_tls_context *context = NULL;
+    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
+    return context;
+}
+
+MAKER(tls_server, the_context_that_was_chosen_by_name_is_that_of_the_connection)
+{
+    struct client client;
+    weir_tls_context *chosen = NULL;
+    serve_tls(m, choosing_context(&chosen));
+    client_connect(&client, m);
+    maker_run_until_made(m, 1);
+    weir_transport *accepted = weir_transport_ref(m->t);
+
+    cr_assert(client_has_rsa(&client));
+    cr_assert_not_null(chosen);
+    cr_assert_eq(weir_tls_get_context(accepted), chosen);
+    client_end(&client);
+    maker_run(m, maker_is_empty);
+    cr_assert_eq(weir_tls_get_context(accepted), chosen);
+    weir_transport_unref(accepted);
+}
+
+MAKER(tls_server, a_connection_without_tls_has_no_context)
+{
+    const struct weir_server_options options = maker_server_options(m);
+    maker_serve(m, "127.0.0.1", &options);
+    const int fd = peer_connect(m);
+    maker_run_until_made(m, 1);
+
+    cr_assert_null(weir_tls_get_context(m->t));
+    close(fd);
+    maker_run(m, maker_is_empty);
+}
+
+/* ---- settings that are refused ---- */
 
 MAKER(tls_server, settings_that_are_refused_leave_the_old_ones)
 {

@@ -104,6 +104,7 @@ UNIT(tls_choose, the_certificate_is_that_of_the_context_that_is_named)
         choose_connect("localhost", version);
         tls_pair_expect(&pair, 0, 0);
         choose_expect_leaf(true);
+        cr_assert_eq(wr_tls_engine_get_context(&pair.server), other);
         expect_eq(program.count, 1);
         expect_str_eq(program.name, "localhost");
         tls_pair_disconnect(&pair);
@@ -130,6 +131,8 @@ UNIT(tls_choose, without_another_context_the_own_one_is_used)
         choose_connect("localhost", version);
         tls_pair_expect(&pair, 0, 0);
         choose_expect_leaf(false);
+        cr_assert_eq(wr_tls_engine_get_context(&pair.server),
+                     pair.server.context);
         expect_eq(program.count, 1);
         tls_pair_disconnect(&pair);
     }

@@ -226,8 +226,9 @@ context_names_find(const weir_tls_context *context, const char *host)
     return NULL;
 }
 
-/* Puts a certificate of @from into a connection of @context, which has the
- * first one of that. */
+/* Puts a certificate of @from into a connection of @context. The connection has
+ * the context's first one already, unless an earlier hello asked for another.
+ */
 static int context_names_show(const weir_tls_context *context,
                               const weir_tls_context *from, const char *host,
                               WOLFSSL *ssl)
@@ -274,19 +275,20 @@ static int context_names_meet(const weir_tls_context *context, const char *host,
                               WOLFSSL *ssl)
 {
     struct wr_tls_verdict *verdict = wr_tls_context_verdict_of(ssl);
-    weir_tls_context *chosen = NULL;
     int err = 0;
 
     wr_assert(context->is_server);
     wr_assert(verdict->peer_is_client);
     verdict->met_client = true;
     if (context->choose) {
-        err = context_names_choose(context, host, &chosen);
+        weir_tls_context_unref(verdict->chosen); /* for the first hello */
+        verdict->chosen = NULL;
+        err = context_names_choose(context, host, &verdict->chosen);
     }
     if (err == 0) {
-        err = context_names_show(context, chosen ? chosen : context, host, ssl);
+        err = context_names_show(
+            context, verdict->chosen ? verdict->chosen : context, host, ssl);
     }
-    weir_tls_context_unref(chosen); /* the connection has copies */
     if (err == 0) {
         err = wr_tls_context_check_protocols(context, ssl);
     }

@@ -7,6 +7,8 @@
 
 #include "uring/check.h"
 
+#include <weir/tls.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +28,7 @@ void wr_tls_verdict_fini(struct wr_tls_verdict *verdict)
     const size_t count = WR_X509_CHAIN_MAX;
 
     wr_assert(verdict->chain_count <= count);
+    weir_tls_context_unref(verdict->chosen);
     for (uint32_t i = 0; i < verdict->chain_count; i++) {
         wr_free(verdict->allocator, verdict->chain[i].der,
                 verdict->chain[i].size);

@@ -39,7 +39,8 @@ struct wr_tls_verdict {
      * reads it before wolfSSL reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
     uint64_t turn; /* of its verification in the context; 0: before it */
-    weir_tls_context *context;    /* for the verification; borrowed */
+    weir_tls_context *context; /* for the verification; borrowed */
+    weir_tls_context *chosen;  /* a reference; NULL: the program named none */
     struct wr_tls_memory *memory; /* that wolfSSL charges for the connection */
 };
 

@@ -189,6 +189,10 @@ const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine);
 int wr_tls_engine_get_alert_received(const struct wr_tls_engine *engine);
 int wr_tls_engine_get_alert_sent(const struct wr_tls_engine *engine);
 
+/* The context whose certificate a server shows: the one that its program chose
+ * in the handshake, else the one that the engine was made with. */
+weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine);
+
 /* After the handshake; strings live as long as the engine, NULL: there is none.
  * Version: "TLSv1.2", "TLSv1.3". Cipher: its IANA name. */
 const char *wr_tls_engine_get_version(const struct wr_tls_engine *engine);

@@ -50,6 +50,12 @@ int wr_tls_engine_get_alert_sent(const struct wr_tls_engine *engine)
 
 /* ---- what was agreed on ---- */
 
+weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine)
+{
+    wr_assert(engine->context);
+    return engine->verdict.chosen ? engine->verdict.chosen : engine->context;
+}
+
 /* A suite was agreed on. Before that there are no facts. */
 static bool engine_facts_are_there(const struct wr_tls_engine *engine)
 {

@@ -127,6 +127,17 @@ int weir_tls_export_keying_material(weir_transport *t, const char *label,
                                 size);
 }
 
+weir_tls_context *weir_tls_get_context(const weir_transport *t)
+{
+    if (!filter_facts_are_of(t)) {
+        return NULL;
+    }
+    const struct wr_filter *f = wr_filter_of(t);
+    wr_assert(f->has_engine || f->settings);
+    return f->has_engine ? wr_tls_engine_get_context(&f->engine)
+                         : f->settings->context;
+}
+
 const void *weir_tls_get_peer_certificate(const weir_transport *t,
                                           uint32_t index, size_t *ret_size)
 {
