@@ -243,7 +243,8 @@ static int context_names_show(const weir_tls_context *context,
     if (!identity) {
         identity = &from->identities[0];
     }
-    return identity == &context->identities[0]
+    return identity == &context->identities[0] &&
+                   !wr_tls_context_verdict_of(ssl)->met_client
                ? 0
                : context_names_install(context, identity, ssl);
 }
@@ -279,7 +280,6 @@ static int context_names_meet(const weir_tls_context *context, const char *host,
 
     wr_assert(context->is_server);
     wr_assert(verdict->peer_is_client);
-    verdict->met_client = true;
     if (context->choose) {
         weir_tls_context_unref(verdict->chosen); /* for the first hello */
         verdict->chosen = NULL;
@@ -289,6 +289,7 @@ static int context_names_meet(const weir_tls_context *context, const char *host,
         err = context_names_show(
             context, verdict->chosen ? verdict->chosen : context, host, ssl);
     }
+    verdict->met_client = true;
     if (err == 0) {
         err = wr_tls_context_check_protocols(context, ssl);
     }
