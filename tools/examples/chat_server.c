@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #define SLOW_BYTES (1024 * 1024)
+#define LINE_SIZE  1000
 
 struct member {
     LIST_ENTRY(member) link;
@@ -19,7 +20,7 @@ static LIST_HEAD(, member) members;
 
 static void tell_others(const struct member *from, const char *what)
 {
-    char text[1100];
+    char text[LINE_SIZE + sizeof(from->name)];
     int len = snprintf(text, sizeof(text), "%s%s\n", from->name, what);
     for (struct member *to = members.lh_first; to; to = to->link.le_next) {
         if (to == from) {
@@ -32,22 +33,33 @@ static void tell_others(const struct member *from, const char *what)
     }
 }
 
+/* A line without its end, and a NUL in its place. */
+static ssize_t read_line(weir_reader *reader, char *line, size_t size)
+{
+    ssize_t len = weir_reader_readline(reader, line, size - 1);
+
+    line[len > 0 ? len : 0] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    return len;
+}
+
 static int chat(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct member self = {.writer = writer}; /* on the stack of its task */
-    char line[1000] = ": ";
-    ssize_t len = weir_reader_readline(reader, self.name, 31);
+    char line[LINE_SIZE] = ": ";
+    ssize_t len = read_line(reader, self.name, sizeof(self.name));
+
     (void)arg;
     if (len <= 0) {
         return (int)len;
     }
-    self.name[strcspn(self.name, "\r\n")] = '\0';
     LIST_INSERT_HEAD(&members, &self, link);
     tell_others(&self, " has joined");
-    while ((len = weir_reader_readline(reader, line + 2, 997)) > 0) {
-        line[2 + len] = '\0';
-        line[strcspn(line, "\r\n")] = '\0';
-        tell_others(&self, line);
+    while (len > 0) {
+        len = read_line(reader, line + 2, sizeof(line) - 2);
+        if (len > 0) {
+            tell_others(&self, line);
+        }
     }
     LIST_REMOVE(&self, link);
     tell_others(&self, " has left");

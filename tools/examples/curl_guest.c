@@ -3,8 +3,10 @@
  * loop. Fetches a URL to standard output.
  * Usage: curl_guest URL
  */
+#include "check.h"
+
 #include <curl/curl.h>
-#include <weir.h>
+#include <err.h>
 
 static weir_loop *loop;
 static CURLM *multi;
@@ -22,39 +24,54 @@ static void act(void *fd) /* libcurl finds out which event it was */
 static int watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *mine)
 {
     void *number = (void *)(intptr_t)fd;
-    (void)easy, (void)arg, (void)mine;
+    (void)easy;
+    (void)arg;
+    (void)mine;
     weir_loop_remove_reader(loop, fd);
     weir_loop_remove_writer(loop, fd);
-    return ((what & CURL_POLL_IN) &&
-            weir_loop_add_reader(loop, fd, act, number) < 0) ||
-           ((what & CURL_POLL_OUT) &&
-            weir_loop_add_writer(loop, fd, act, number) < 0);
+    if (what & CURL_POLL_IN) {
+        check(weir_loop_add_reader(loop, fd, act, number));
+    }
+    if (what & CURL_POLL_OUT) {
+        check(weir_loop_add_writer(loop, fd, act, number));
+    }
+    return 0;
 }
 
 static int set_timer(CURLM *from, long ms, void *arg)
 {
     void *number = (void *)(intptr_t)CURL_SOCKET_TIMEOUT;
-    (void)from, (void)arg;
+    (void)from;
+    (void)arg;
     weir_loop_cancel(loop, timer);
-    return ms >= 0 && weir_loop_call_later(loop, WEIR_MILLISECONDS(ms), act,
-                                           number, &timer) < 0;
+    if (ms >= 0) {
+        check(weir_loop_call_later(loop, WEIR_MILLISECONDS(ms), act, number,
+                                   &timer));
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
     CURL *easy = curl_easy_init();
-    if (argc != 2 || !easy || weir_loop_new(NULL, &loop) < 0) {
-        return 2;
+    int left;
+    if (argc != 2) {
+        errx(2, "usage: curl_guest URL");
     }
+    check(weir_loop_new(NULL, &loop));
     multi = curl_multi_init();
     curl_easy_setopt(easy, CURLOPT_URL, argv[1]);
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch);
     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
     curl_multi_add_handle(multi, easy);
-    int left, error = weir_loop_run(loop);
+    check(weir_loop_run(loop));
     CURLMsg *last = curl_multi_info_read(multi, &left);
-    bool is_done = error == 0 && last && last->data.result == CURLE_OK;
+    CURLcode result = last ? last->data.result : CURLE_FAILED_INIT;
     curl_multi_cleanup(multi);
     curl_easy_cleanup(easy);
-    return weir_loop_free(loop) < 0 || !is_done;
+    check(weir_loop_free(loop));
+    if (result != CURLE_OK) {
+        errx(1, "%s", curl_easy_strerror(result));
+    }
+    return 0;
 }

@@ -3,6 +3,8 @@
  * lines of standard input, while a task of weir says how long it has slept.
  * Both end with standard input.
  */
+#include "check.h"
+
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
@@ -10,19 +12,17 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-#include <weir.h>
 
 static int guest(weir_loop *loop, void *arg)
 {
-    int error = 0;
     (void)arg;
-    for (int ms = 10; error == 0; ms += 10) {
-        error = weir_sleep(loop, WEIR_MILLISECONDS(10)); /* until cancelled */
-        if (error == 0) {
-            printf("guest: %d ms\n", ms);
+    for (int ms = 10;; ms += 10) {
+        int error = weir_sleep(loop, WEIR_MILLISECONDS(10));
+        if (error < 0) { /* cancelled */
+            return error;
         }
+        printf("guest: %d ms\n", ms);
     }
-    return error;
 }
 
 static int wait_ms(weir_loop *loop) /* rounded up, or the host would spin */
@@ -35,33 +35,46 @@ static int wait_ms(weir_loop *loop) /* rounded up, or the host would spin */
     return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
+static void watch(int epfd, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        err(1, "epoll_ctl");
+    }
+}
+
+static bool repeat_input(void) /* false at its end */
+{
+    char line[256];
+    ssize_t len = read(STDIN_FILENO, line, sizeof(line));
+    printf("host: %.*s", len > 0 ? (int)len : 0, line);
+    return len > 0;
+}
+
 int main(void)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = STDIN_FILENO};
     const int epfd = epoll_create1(EPOLL_CLOEXEC);
     weir_loop *loop;
-    char line[256];
-    int error = weir_loop_new(NULL, &loop);
-    if (error < 0 ||
-        (error = weir_task_spawn(loop, guest, NULL, NULL, NULL)) < 0) {
-        errx(1, "%s", weir_strerror(error));
-    }
+    bool has_input = true;
+    check(weir_loop_new(NULL, &loop));
+    check(weir_task_spawn(loop, guest, NULL, NULL, NULL));
     setvbuf(stdout, NULL, _IOLBF, 0);
-    epoll_ctl(epfd, EPOLL_CTL_ADD, STDIN_FILENO, &event);
-    event.data.fd = weir_loop_get_fd(loop);
-    epoll_ctl(epfd, EPOLL_CTL_ADD, event.data.fd, &event);
-    for (ssize_t len = 1; len > 0 && error == 0;) {
+    watch(epfd, STDIN_FILENO);
+    watch(epfd, weir_loop_get_fd(loop));
+    while (has_input) {
+        struct epoll_event event;
         int count = epoll_wait(epfd, &event, 1, wait_ms(loop));
-        bool is_input = count > 0 && event.data.fd == STDIN_FILENO;
         if (count < 0 && errno != EINTR) { /* completions interrupt it, too */
             err(1, "epoll_wait");
         }
-        if (is_input && (len = read(STDIN_FILENO, line, sizeof(line))) > 0) {
-            printf("host: %.*s", (int)len, line);
+        bool is_input = count > 0 && event.data.fd == STDIN_FILENO;
+        if (is_input) {
+            has_input = repeat_input();
         }
         if ((count > 0 && !is_input) || wait_ms(loop) == 0) {
-            error = weir_loop_run_once(loop);
+            check(weir_loop_run_once(loop));
         }
     }
-    return weir_loop_free(loop) < 0 || error < 0;
+    check(weir_loop_free(loop));
+    return 0;
 }

@@ -23,11 +23,16 @@ static int send_file(weir_loop *loop, weir_writer *writer, int fd)
     char text[80];
     struct weir_file_status file = {.size = sizeof(file)};
     uint64_t offset = 0;
+
     if (fd < 0 || weir_file_stat(loop, fd, &file) < 0 || !S_ISREG(file.mode)) {
         return say(writer, "404 Not Found");
     }
-    snprintf(text, 80, "200 OK\r\nContent-Length: %zu", (size_t)file.len_bytes);
-    say(writer, text); /* if it is refused so is the file */
+    snprintf(text, sizeof(text), "200 OK\r\nContent-Length: %zu",
+             (size_t)file.len_bytes);
+    int error = say(writer, text);
+    if (error < 0) {
+        return error;
+    }
     int64_t sent = weir_writer_sendfile(writer, fd, &offset, file.len_bytes);
     return sent < 0 ? (int)sent : 0;
 }
@@ -38,7 +43,9 @@ static int answer(void *arg, weir_reader *reader, weir_writer *writer)
     static const struct weir_separator end = {"\r\n\r\n", 4};
     char text[1024];
     char path[1024];
-    ssize_t len = weir_reader_readuntil(reader, &end, 1, text, 1023);
+    ssize_t len =
+        weir_reader_readuntil(reader, &end, 1, text, sizeof(text) - 1);
+
     (void)arg;
     text[len > 0 ? len : 0] = '\0';
     if (sscanf(text, "GET /%1000s HTTP/1.", path) != 1) {
@@ -56,7 +63,8 @@ static int answer(void *arg, weir_reader *reader, weir_writer *writer)
 
 int main(int argc, char **argv)
 {
-    serve_options.server.tls =
-        argc == 4 ? use_certificate(argv[2], argv[3]) : NULL;
-    return serve(answer, argv[1]);
+    if (argc == 4) {
+        serve_options.server.tls = use_certificate(argv[2], argv[3]);
+    }
+    return serve(answer, argc > 1 ? argv[1] : NULL);
 }

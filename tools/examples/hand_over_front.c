@@ -19,22 +19,28 @@ static int listen_somewhere(void)
         getsockname(fd, &address.storage.any, &address.len) < 0) {
         err(1, "listen");
     }
-    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    printf("serving on %s\n",
+           weir_address_format(&address, text, sizeof(text)));
     fflush(stdout);
     return fd;
 }
 
 static int hand_over(weir_loop *loop, weir_writer *writer, int listener)
 {
-    int fd;
-    while ((fd = weir_sock_accept(loop, listener, NULL)) >= 0) {
-        int error = weir_writer_send_fds(writer, "+", 1, &fd, 1);
+    int error = 0;
+
+    while (error >= 0) {
+        int fd = weir_sock_accept(loop, listener, NULL);
+        if (fd < 0) {
+            return fd;
+        }
+        error = weir_writer_send_fds(writer, "+", 1, &fd, 1);
         close(fd); /* the writer has a duplicate */
-        if (error < 0 || (error = weir_writer_flush(writer)) < 0) {
-            return error;
+        if (error >= 0) {
+            error = weir_writer_flush(writer);
         }
     }
-    return fd;
+    return error;
 }
 
 static int serve(weir_loop *loop, void *path)
@@ -52,9 +58,12 @@ static int serve(weir_loop *loop, void *path)
 
 int main(int argc, char **argv)
 {
-    int error = argc == 2 ? weir_run(NULL, serve, argv[1]) : -EINVAL;
-    if (error < 0) {
-        warnx("%s", weir_strerror(error));
+    if (argc != 2) {
+        errx(2, "usage: hand_over_front PATH");
     }
-    return error < 0;
+    int error = weir_run(NULL, serve, argv[1]);
+    if (error < 0) {
+        errx(1, "%s", weir_strerror(error));
+    }
+    return 0;
 }

@@ -29,30 +29,44 @@ static int take(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_connect_options options = {sizeof(options), .use_sock = true};
     struct weir_factory factory = {create, arg};
-    char mark;
-    ssize_t ret = 0;
-    while (ret >= 0 && (ret = weir_reader_read(reader, &mark, 1)) > 0 &&
-           (ret = weir_reader_take_fds(reader, &options.sock, 1)) > 0) {
-        ret = weir_create_connection(weir_writer_get_loop(writer), &factory,
-                                     NULL, 0, &options, NULL);
+    weir_loop *loop = weir_writer_get_loop(writer);
+    int error = 0;
+
+    while (error >= 0) {
+        char mark;
+        ssize_t len = weir_reader_read(reader, &mark, 1);
+        if (len <= 0) {
+            return (int)len;
+        }
+        ssize_t count = weir_reader_take_fds(reader, &options.sock, 1);
+        if (count <= 0) {
+            return (int)count;
+        }
+        error = weir_create_connection(loop, &factory, NULL, 0, &options, NULL);
     }
-    return (int)ret;
+    return error;
 }
 
 static int serve(weir_loop *loop, void *path)
 {
     struct weir_start_server_options options = {
         .size = sizeof(options), .server.connection.fd_limit = 1};
-    weir_server *server = NULL;
+    weir_server *server;
     int error = weir_start_unix_server(loop, take, path, &options, &server);
-    error = error < 0 ? error : weir_server_serve_forever(server);
+    if (error < 0) {
+        return error;
+    }
+    error = weir_server_serve_forever(server); /* until a signal cancels it */
     weir_server_free(server);
     return error == -ECANCELED ? 0 : error;
 }
 
 int main(int argc, char **argv)
 {
-    int error = argc == 2 ? weir_run(NULL, serve, argv[1]) : -EINVAL;
+    if (argc != 2) {
+        errx(2, "usage: hand_over_worker PATH");
+    }
+    int error = weir_run(NULL, serve, argv[1]);
     if (error < 0) {
         errx(1, "%s", weir_strerror(error));
     }

@@ -10,6 +10,10 @@
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define HOST_MAX        256
+#define PATH_LENGTH_MAX 999
 
 static int get_headers(weir_loop *loop, void *argv)
 {
@@ -32,14 +36,21 @@ static int get_headers(weir_loop *loop, void *argv)
 int main(int argc, char **argv)
 {
     struct weir_tls_options options = {.size = sizeof(options)};
-    int flags = argc < 2 || *argv[1] != '-' ? 0 : argv[1][1] == 'a' ? 2 : 1;
-    char **words = argv + 1 + flags;
-    if (argc - flags != 4 || strlen(words[0]) > 256 || strlen(words[2]) > 999) {
+    bool has_tls = false;
+    int flag = getopt(argc, argv, "sa:");
+
+    while (flag != -1) {
+        has_tls = true;
+        options.authorities.file = flag == 'a' ? optarg : NULL;
+        flag = getopt(argc, argv, "sa:");
+    }
+    char **words = argv + optind;
+    if (argc - optind != 3 || strlen(words[0]) > HOST_MAX ||
+        strlen(words[2]) > PATH_LENGTH_MAX) {
         errx(2, "usage: http_headers [-s | -a FILE] HOST PORT PATH");
     }
-    if (flags > 0) {
-        options.authorities.file = flags == 2 ? argv[2] : NULL;
-        make_context(&options);
+    if (has_tls) {
+        tls.context = make_context(&options);
     }
     return run_task(get_headers, words);
 }

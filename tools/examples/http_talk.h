@@ -20,13 +20,16 @@ static inline int talk(weir_reader *reader, weir_writer *writer,
     if (error < 0) {
         return error;
     }
-    while ((len = weir_reader_readline_view(reader, &line)) > 0) {
+    for (;;) {
+        len = weir_reader_readline_view(reader, &line);
+        if (len <= 0) {
+            return len < 0 ? (int)len : WEIR_EINCOMPLETE;
+        }
         if (line.data[0] == '\r' || line.data[0] == '\n') {
             return 0; /* an empty line ends the headers */
         }
         fwrite(line.data, 1, line.len, stdout);
     }
-    return len < 0 ? (int)len : WEIR_EINCOMPLETE;
 }
 
 #endif

@@ -20,13 +20,38 @@ static ssize_t read_line(weir_loop *loop, weir_reader *reader, char *line)
     return len;
 }
 
+static int say(weir_writer *writer, const char *answer)
+{
+    int error = weir_writer_write(writer, answer, strlen(answer));
+
+    return error < 0 ? error : weir_writer_drain(writer);
+}
+
+/* No request has come: the client's end, or why it is left. */
+static int say_goodbye(weir_writer *writer, int error)
+{
+    switch (error) {
+    case -ETIMEDOUT:
+        return say(writer, "ERROR too slow\n");
+    case WEIR_ELIMIT:
+        return say(writer, "ERROR line too long\n");
+    default:
+        return error;
+    }
+}
+
 static int talk(void *arg, weir_reader *reader, weir_writer *writer)
 {
     weir_loop *loop = weir_writer_get_loop(writer);
-    char line[KV_LINE];
-    ssize_t len;
+    int error = 0;
+
     (void)arg;
-    while ((len = read_line(loop, reader, line)) > 0) {
+    while (error >= 0) {
+        char line[KV_LINE];
+        ssize_t len = read_line(loop, reader, line);
+        if (len <= 0) {
+            return say_goodbye(writer, (int)len);
+        }
         if (line[len - 1] != '\n') {
             return 0; /* the client has gone in the middle of a request */
         }
@@ -37,19 +62,9 @@ static int talk(void *arg, weir_reader *reader, weir_writer *writer)
         if (!answer) {
             return 0; /* returning closes the connection */
         }
-        weir_writer_write(writer, answer, strlen(answer));
-        int error = weir_writer_drain(writer);
-        if (error < 0) {
-            return error;
-        }
+        error = say(writer, answer);
     }
-    if (len == -ETIMEDOUT) {
-        return weir_writer_write(writer, "ERROR too slow\n", 15);
-    }
-    if (len == WEIR_ELIMIT) {
-        return weir_writer_write(writer, "ERROR line too long\n", 20);
-    }
-    return (int)len;
+    return error;
 }
 
 int main(int argc, char **argv)

@@ -12,16 +12,21 @@ static int copy_lines(weir_reader *in, weir_writer *out)
 {
     struct weir_buf line;
     char number[32];
+
     for (long count = 1;; count++) {
         ssize_t len = weir_reader_readline_view(in, &line);
         if (len <= 0) {
             return (int)len;
         }
+        int digits = snprintf(number, sizeof(number), "%6ld\t", count);
         const struct iovec pieces[] = {
-            {number, (size_t)snprintf(number, sizeof(number), "%6ld\t", count)},
-            {(void *)(uintptr_t)line.data, line.len}};
-        weir_writer_writelines(out, pieces, 2);
-        int error = weir_writer_drain(out); /* tells of a write that failed */
+            {number, (size_t)digits},
+            {(void *)(uintptr_t)line.data, line.len},
+        };
+        int error = weir_writer_writelines(out, pieces, 2);
+        if (error == 0) {
+            error = weir_writer_drain(out);
+        }
         if (error < 0) {
             return error;
         }

@@ -3,18 +3,12 @@
  * end of a socketpair gets a protocol, the other is written to. A connected
  * TCP socket is registered in the same way.
  */
+#include "check.h"
+
 #include <err.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <weir.h>
-
-static void check(int error)
-{
-    if (error < 0) {
-        errx(1, "%s", weir_strerror(error));
-    }
-}
 
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
@@ -48,13 +42,18 @@ int main(void)
     weir_loop *loop;
     int pair[2];
     check(weir_loop_new(NULL, &loop));
-    check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0) {
+        err(1, "socketpair");
+    }
     struct weir_factory factory = {create, loop};
     struct weir_connect_options options = {sizeof(options), .use_sock = true,
                                            .sock = pair[0]};
     check(weir_create_connection(loop, &factory, NULL, 0, &options, NULL));
-    check(write(pair[1], "abc", 3) == 3 ? 0 : -1); /* from the network */
+    if (write(pair[1], "abc", 3) != 3) { /* as from the network */
+        err(1, "write");
+    }
     check(weir_loop_run(loop));
     close(pair[1]);
-    return weir_loop_free(loop) < 0;
+    check(weir_loop_free(loop));
+    return 0;
 }

@@ -3,28 +3,22 @@
  * is watched, the other is written to. What can be watched so is whatever
  * poll(2) can wait for, descriptors of other libraries among them.
  */
+#include "check.h"
+
 #include <err.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <weir.h>
 
 static weir_loop *loop;
 static int pair[2];
-
-static void check(int error)
-{
-    if (error < 0) {
-        errx(1, "%s", weir_strerror(error));
-    }
-}
 
 static void readable(void *arg)
 {
     char data[100];
     ssize_t len = read(pair[0], data, sizeof(data));
-    (void)arg;
 
+    (void)arg;
     if (len < 0) {
         err(1, "read");
     }
@@ -52,5 +46,6 @@ int main(void)
     check(weir_loop_run(loop));
     close(pair[0]);
     close(pair[1]);
-    return weir_loop_free(loop) < 0;
+    check(weir_loop_free(loop));
+    return 0;
 }

@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include <weir.h>
 
+#define FOUND_MAX (2 * WEIR_ADDRESSES_MAX) /* of both families */
+
 struct names {
     const char *servers; /* NULL: those of the system */
     char **all;          /* NULL after the last */
@@ -18,17 +20,18 @@ static bool has_failed; /* some name has no address */
 
 static int resolve(weir_loop *loop, void *name)
 {
-    struct weir_address found[2 * WEIR_ADDRESSES_MAX];
+    struct weir_address found[FOUND_MAX];
     char text[WEIR_ADDRESS_TEXT_SIZE];
-    int count =
-        weir_getaddrinfo(loop, name, 0, NULL, found, 2 * WEIR_ADDRESSES_MAX);
+    int count = weir_getaddrinfo(loop, name, 0, NULL, found, FOUND_MAX);
+
     if (count < 0) {
         printf("%s: %s\n", (char *)name, weir_strerror(count));
         has_failed = true;
     }
     for (int i = 0; i < count; i++) {
-        char *port = strrchr(weir_address_format(&found[i], text, 128), ':');
-        printf("%s %.*s\n", (char *)name, (int)(port - text), text);
+        weir_address_format(&found[i], text, sizeof(text));
+        *strrchr(text, ':') = '\0'; /* without the port */
+        printf("%s %s\n", (char *)name, text);
     }
     return 0;
 }
@@ -40,7 +43,10 @@ static int resolve_all(weir_loop *loop, void *arg)
                                              .servers = names->servers};
     struct weir_task_group group;
     int error = weir_loop_set_dns_options(loop, &options);
-    if (error < 0 || (error = weir_task_group_begin(loop, &group)) < 0) {
+    if (error == 0) {
+        error = weir_task_group_begin(loop, &group);
+    }
+    if (error < 0) {
         return error;
     }
     for (char **name = names->all; *name && error == 0; name++) {
@@ -52,7 +58,10 @@ static int resolve_all(weir_loop *loop, void *arg)
 int main(int argc, char **argv)
 {
     struct names names = {.servers = NULL};
-    names.servers = getopt(argc, argv, "s:") == 's' ? optarg : NULL;
+
+    if (getopt(argc, argv, "s:") == 's') {
+        names.servers = optarg;
+    }
     names.all = argv + optind;
     int error = weir_run(NULL, resolve_all, &names);
     if (error < 0) {

@@ -36,7 +36,8 @@ static inline int serve_until_cancelled(weir_loop *loop, void *arg)
         return error;
     }
     weir_server_get_socket(server, 0, &address);
-    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    printf("serving on %s\n",
+           weir_address_format(&address, text, sizeof(text)));
     fflush(stdout);
     error = weir_server_serve_forever(server);
     weir_server_free(server);

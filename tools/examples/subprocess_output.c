@@ -3,16 +3,9 @@
  * the output of a child and its exit status. The child is date(1), which says
  * what day it was when time began.
  */
-#include <err.h>
-#include <stdio.h>
-#include <weir.h>
+#include "check.h"
 
-static void check(int error)
-{
-    if (error < 0) {
-        errx(1, "%s", weir_strerror(error));
-    }
-}
+#include <stdio.h>
 
 static int pipe_data_received(void *loop, weir_transport *t, int fd,
                               const struct weir_buf *buf)
@@ -55,6 +48,6 @@ int main(void)
     const struct weir_factory factory = {create, loop};
     check(weir_subprocess_exec(loop, &factory, argv, NULL, NULL));
     check(weir_loop_run(loop));
-    weir_loop_free(loop);
+    check(weir_loop_free(loop));
     return 0;
 }

@@ -11,8 +11,10 @@ static int communicate(weir_process *process, const char *command)
     struct weir_process_output output = {.size = sizeof(output)};
     int status;
     int err = weir_process_communicate(process, NULL, 0, 0, &output);
-    if (err == 0 &&
-        (err = weir_process_get_returncode(process, &status)) == 0) {
+    if (err == 0) {
+        err = weir_process_get_returncode(process, &status);
+    }
+    if (err == 0) {
         printf("[%s] exit %d\n%s%s", command, status, output.out, output.err);
     }
     return err;

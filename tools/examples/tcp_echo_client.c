@@ -3,17 +3,10 @@
  * close. What goes wrong on the way ends the program with a line.
  * Usage: tcp_echo_client PORT
  */
-#include <err.h>
+#include "check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <weir.h>
-
-static void check(int error)
-{
-    if (error < 0) {
-        errx(1, "%s", weir_strerror(error));
-    }
-}
 
 static int data_received(void *loop, weir_transport *t,
                          const struct weir_buf *buf)
@@ -45,7 +38,8 @@ static int create(void *loop, weir_transport *t,
 static void connected(void *arg, int error, weir_transport *t)
 {
     (void)arg;
-    check(t ? weir_transport_write(t, "Hello World!", 12) : error);
+    check(error);
+    check(weir_transport_write(t, "Hello World!", 12));
 }
 
 int main(int argc, char **argv)
@@ -56,5 +50,7 @@ int main(int argc, char **argv)
     check(weir_loop_new(NULL, &loop));
     check(weir_create_connection(loop, &(struct weir_factory){create, loop},
                                  "127.0.0.1", port, &options, NULL));
-    return weir_loop_run(loop) < 0 || weir_loop_free(loop) < 0;
+    check(weir_loop_run(loop));
+    check(weir_loop_free(loop));
+    return 0;
 }

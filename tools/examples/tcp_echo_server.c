@@ -3,17 +3,10 @@
  * and the client's end of stream closes the connection.
  * Usage: tcp_echo_server [PORT]
  */
-#include <err.h>
+#include "check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <weir.h>
-
-static void check(int error)
-{
-    if (error < 0) {
-        errx(1, "%s", weir_strerror(error));
-    }
-}
 
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
@@ -40,7 +33,8 @@ static void listening(void *arg, int error, weir_server *server)
     (void)arg;
     check(error);
     check(weir_server_get_socket(server, 0, &address));
-    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    printf("serving on %s\n",
+           weir_address_format(&address, text, sizeof(text)));
     fflush(stdout);
 }
 
@@ -56,5 +50,6 @@ int main(int argc, char **argv)
                              &server));
     check(weir_loop_run(loop));
     weir_server_free(server);
-    return weir_loop_free(loop) < 0;
+    check(weir_loop_free(loop));
+    return 0;
 }

@@ -12,20 +12,22 @@
 /* Runs as a task for each connection; its return closes the connection. */
 static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    struct weir_buf bytes;
+    int error = 0;
+
     (void)arg;
-    while (weir_reader_take(reader, 65536, &bytes) > 0) {
-        int error = weir_writer_write_buf(writer, &bytes);
-        weir_lease_unref(bytes.lease);
-        if (error < 0) {
-            return error;
+    while (error == 0) {
+        struct weir_buf bytes;
+        ssize_t len = weir_reader_take(reader, 65536, &bytes);
+        if (len <= 0) {
+            return (int)len;
         }
-        error = weir_writer_drain(writer); /* as fast as the client reads */
-        if (error < 0) {
-            return error;
+        error = weir_writer_write_buf(writer, &bytes);
+        weir_lease_unref(bytes.lease);
+        if (error == 0) {
+            error = weir_writer_drain(writer); /* as fast as the client reads */
         }
     }
-    return 0;
+    return error;
 }
 
 static int serve(weir_loop *loop, void *port)
@@ -39,7 +41,8 @@ static int serve(weir_loop *loop, void *port)
         return error;
     }
     weir_server_get_socket(server, 0, &address);
-    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    printf("serving on %s\n",
+           weir_address_format(&address, text, sizeof(text)));
     fflush(stdout);
     error = weir_server_serve_forever(server); /* until a signal cancels it */
     weir_server_free(server);

@@ -17,8 +17,10 @@ static int say_hello(weir_reader *reader, weir_writer *writer)
     if (error == 0) {
         error = weir_writer_write(writer, "Hello World!", 12);
     }
-    ssize_t got =
-        error < 0 ? error : weir_reader_readexactly(reader, answer, 12);
+    if (error < 0) {
+        return error;
+    }
+    ssize_t got = weir_reader_readexactly(reader, answer, 12);
     if (got < 0) {
         return (int)got;
     }
@@ -50,6 +52,6 @@ int main(int argc, char **argv)
         errx(2, "usage: tls_echo_client_streams HOST PORT [AUTHORITIES]");
     }
     options.authorities.file = argv[3]; /* or NULL */
-    make_context(&options);
+    tls.context = make_context(&options);
     return run_task(talk, argv + 1);
 }

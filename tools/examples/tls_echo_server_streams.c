@@ -12,15 +12,22 @@
 
 static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    struct weir_buf bytes;
     int error = 0;
+
     (void)arg;
-    while (error == 0 && weir_reader_take(reader, 65536, &bytes) > 0) {
+    while (error == 0) {
+        struct weir_buf bytes;
+        ssize_t len = weir_reader_take(reader, 65536, &bytes);
+        if (len <= 0) {
+            return (int)len; /* a connection that was cut is an error, too */
+        }
         error = weir_writer_write_buf(writer, &bytes);
         weir_lease_unref(bytes.lease);
-        error = error < 0 ? error : weir_writer_drain(writer);
+        if (error == 0) {
+            error = weir_writer_drain(writer);
+        }
     }
-    return error; /* a cut connection is in weir_transport_get_error() */
+    return error;
 }
 
 static int serve(weir_loop *loop, void *argv)
@@ -30,14 +37,15 @@ static int serve(weir_loop *loop, void *argv)
     char text[WEIR_ADDRESS_TEXT_SIZE];
     struct weir_start_server_options options = {.size = sizeof(options)};
     options.server.tls = &tls;
+    uint16_t port = (uint16_t)atoi(*(char **)argv);
     int error =
-        weir_start_server(loop, echo, "127.0.0.1",
-                          (uint16_t)atoi(*(char **)argv), &options, &server);
+        weir_start_server(loop, echo, "127.0.0.1", port, &options, &server);
     if (error < 0) {
         return error;
     }
     weir_server_get_socket(server, 0, &address);
-    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    printf("serving on %s\n",
+           weir_address_format(&address, text, sizeof(text)));
     fflush(stdout);
     error = weir_server_serve_forever(server); /* until a signal cancels it */
     weir_server_free(server);

@@ -13,12 +13,15 @@
 
 static struct weir_tls_settings tls = {.size = sizeof(tls)};
 
-static inline void make_context(const struct weir_tls_options *options)
+static inline weir_tls_context *
+make_context(const struct weir_tls_options *options)
 {
+    weir_tls_context *context;
     char text[256];
-    if (weir_tls_context_new(options, &tls.context, text, sizeof(text)) < 0) {
+    if (weir_tls_context_new(options, &context, text, sizeof(text)) < 0) {
         errx(1, "%s", text);
     }
+    return context;
 }
 
 /* The settings of a server with TLS. */
@@ -28,7 +31,7 @@ static inline const struct weir_tls_settings *use_certificate(const char *chain,
     struct weir_tls_options options = {.size = sizeof(options), .server = true};
     options.certificate.file = chain;
     options.key.file = key;
-    make_context(&options);
+    tls.context = make_context(&options);
     return &tls;
 }
 

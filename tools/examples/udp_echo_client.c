@@ -3,17 +3,10 @@
  * refuses ends it, too.
  * Usage: udp_echo_client PORT
  */
-#include <err.h>
+#include "check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <weir.h>
-
-static void check(int error)
-{
-    if (error < 0) {
-        errx(1, "%s", weir_strerror(error));
-    }
-}
 
 static int datagram_received(void *loop, weir_transport *t,
                              const struct weir_datagram *datagram)
@@ -27,7 +20,10 @@ static int datagram_received(void *loop, weir_transport *t,
 static void error_received(void *loop, weir_transport *t, int error,
                            const struct weir_address *peer)
 {
-    (void)t, (void)loop, (void)peer, check(error);
+    (void)t;
+    (void)loop;
+    (void)peer;
+    check(error);
 }
 
 static const struct weir_protocol client = {
@@ -37,14 +33,16 @@ static const struct weir_protocol client = {
 static int create(void *loop, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t, *ret = (struct weir_protocol_binding){&client, loop};
+    (void)t;
+    *ret = (struct weir_protocol_binding){&client, loop};
     return 0;
 }
 
 static void ready(void *loop, int error, weir_transport *t)
 {
-    (void)loop,
-        check(t ? weir_transport_sendto(t, "Hello World!", 12, NULL) : error);
+    (void)loop;
+    check(error);
+    check(weir_transport_sendto(t, "Hello World!", 12, NULL));
 }
 
 int main(int argc, char **argv)
@@ -57,5 +55,7 @@ int main(int argc, char **argv)
     check(weir_loop_new(NULL, &loop));
     struct weir_factory factory = {create, loop};
     check(weir_create_datagram_endpoint(loop, &factory, &options, NULL));
-    return weir_loop_run(loop) < 0 || weir_loop_free(loop) < 0;
+    check(weir_loop_run(loop));
+    check(weir_loop_free(loop));
+    return 0;
 }

@@ -3,17 +3,10 @@
  * them in a turn.
  * Usage: udp_echo_server [PORT]
  */
-#include <err.h>
+#include "check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <weir.h>
-
-static void check(int error)
-{
-    if (error < 0) {
-        errx(1, "%s", weir_strerror(error));
-    }
-}
 
 static int datagram_received(void *user, weir_transport *t,
                              const struct weir_datagram *datagram)
@@ -31,7 +24,8 @@ static const struct weir_protocol echo = {sizeof(echo), WEIR_PROTOCOL_DATAGRAM,
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t, *ret = (struct weir_protocol_binding){&echo, arg};
+    (void)t;
+    *ret = (struct weir_protocol_binding){&echo, arg};
     return 0;
 }
 
@@ -39,9 +33,12 @@ static void serving(void *arg, int error, weir_transport *t)
 {
     struct weir_address address;
     char text[WEIR_ADDRESS_TEXT_SIZE];
-    (void)arg, check(error);
+
+    (void)arg;
+    check(error);
     weir_transport_get_sockname(t, &address);
-    printf("serving on %s\n", weir_address_format(&address, text, 448));
+    printf("serving on %s\n",
+           weir_address_format(&address, text, sizeof(text)));
     fflush(stdout);
 }
 
@@ -55,5 +52,7 @@ int main(int argc, char **argv)
     check(weir_loop_new(NULL, &loop));
     struct weir_factory factory = {create, NULL};
     check(weir_create_datagram_endpoint(loop, &factory, &options, NULL));
-    return weir_loop_run(loop) < 0 || weir_loop_free(loop) < 0;
+    check(weir_loop_run(loop));
+    check(weir_loop_free(loop));
+    return 0;
 }

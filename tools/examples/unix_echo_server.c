@@ -10,24 +10,28 @@
 
 static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
+    weir_transport *transport = weir_writer_get_transport(writer);
     struct weir_peercred peer;
-    struct weir_buf bytes;
-    ssize_t len;
+    int error = weir_transport_get_peercred(transport, &peer);
+
     (void)arg;
-    if (weir_transport_get_peercred(weir_writer_get_transport(writer), &peer) ==
-        0) {
+    if (error == 0) {
         printf("process %d of user %u\n", (int)peer.pid, (unsigned)peer.uid);
         fflush(stdout);
     }
-    while ((len = weir_reader_take(reader, 65536, &bytes)) > 0) {
-        int error = weir_writer_write_buf(writer, &bytes);
+    while (error == 0) {
+        struct weir_buf bytes;
+        ssize_t len = weir_reader_take(reader, 65536, &bytes);
+        if (len <= 0) {
+            return (int)len;
+        }
+        error = weir_writer_write_buf(writer, &bytes);
         weir_lease_unref(bytes.lease);
-        error = error < 0 ? error : weir_writer_drain(writer);
-        if (error < 0) {
-            return error;
+        if (error == 0) {
+            error = weir_writer_drain(writer);
         }
     }
-    return (int)len;
+    return error;
 }
 
 static int serve(weir_loop *loop, void *path)
