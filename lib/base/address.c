@@ -2,14 +2,13 @@
  * Addresses: text to sockaddr and back.
  *
  * The C library reads and writes the numbers, strictly: inet_pton() takes no
- * "127.1" and no octal. This file reads and writes the rest: brackets, zones
- * and ports. A zone is an interface's name or its number, and either must
- * exist: an address that can never be reached is better refused where it is
- * written down.
+ * "127.1" and no octal. This file reads and writes brackets, zones and ports. A
+ * zone is an interface's name or its number. The interface must exist, so that
+ * a mistyped zone is an error here and not later at connect().
  *
- * The name of a Unix address is the bytes of sun_path that its length counts. A
- * path is terminated here, and need not be where the kernel or a program wrote
- * it; so everything else goes by address_get_name().
+ * The name of a Unix address is the bytes of sun_path that the length counts.
+ * This file terminates paths; the kernel and programs need not, so all readers
+ * call address_get_name().
  */
 #include "address.h"
 
@@ -115,7 +114,7 @@ static int address_parse_inet6(char *host, uint16_t port,
     return 0;
 }
 
-/* weir_address_parse() of text that is not terminated. */
+/* weir_address_parse() for text without a NUL. */
 static int address_parse_host(const char *host, size_t len, uint16_t port,
                               struct weir_address *ret)
 {
@@ -333,7 +332,7 @@ static void address_format_inet6(const struct sockaddr_in6 *inet6, char *buf,
     if (zone == 0) {
         name[0] = '\0';
     } else if (!if_indextoname(zone, name)) {
-        /* The interface is gone, and its name with it. */
+        /* The interface no longer exists. */
         snprintf(name, sizeof(name), "%u", zone);
     }
     snprintf(buf, size, "[%s%s%s]:%u", text, zone ? "%" : "", name,

@@ -10,23 +10,22 @@
 
 #include "weir/address.h"
 
-/* weir_address_parse() with NULL or "" for all addresses of @family (AF_UNSPEC:
- * the IPv6 one). */
+/* weir_address_parse() that also takes NULL or "": the wildcard address of
+ * @family (AF_UNSPEC: IPv6's). */
 WEIR_MUST_USE int wr_address_passive(int family, const char *host,
                                      uint16_t port, struct weir_address *ret);
 
-/* True of an address that a program may hand in: of a family that weir knows,
- * with its length. */
+/* True if the family is one that weir knows and the length fits it. */
 bool wr_address_is_valid(const struct weir_address *addr);
 
-/* True of a Unix address without a name, which no socket can connect to. */
+/* True for a Unix address without a name: no socket can connect to it. */
 bool wr_address_is_unnamed(const struct weir_address *addr);
 
-/* The length of the path of a Unix address in sun_path, which need not be
- * terminated; 0 of an address that is no file's. */
+/* The length of a Unix address's path in sun_path, where a NUL may be missing;
+ * 0 if the address names no file. */
 size_t wr_address_get_path_len(const struct weir_address *addr);
 
-/* The port; 0 of a Unix address, which has none to set. */
+/* The port; 0 for a Unix address. A Unix address has no port to set. */
 uint16_t wr_address_port(const struct weir_address *addr);
 void wr_address_set_port(struct weir_address *addr, uint16_t port);
 

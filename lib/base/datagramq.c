@@ -1,8 +1,8 @@
 /*
- * Entries of datagrams in blocks, one behind the other.
+ * Datagrams as entries in blocks, one behind the other.
  *
- * Entries die in order, and so do blocks: the first is given back when its last
- * entry has left.
+ * Entries leave in order, and so do blocks: the first block is freed when its
+ * last entry has left.
  */
 #include "datagramq.h"
 
@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Entries and the parts of each begin at multiples of it. */
+/* Alignment of entries and of the parts of an entry. */
 #define PART_ALIGN 8u
 
 static inline size_t datagramq_align(size_t size)
@@ -83,7 +83,8 @@ datagramq_extend(struct wr_datagramq *q, struct wr_blocks *blocks, size_t size)
     return datagramq_at(block, offset);
 }
 
-/* Notes where the bytes are, or copies them behind the control. */
+/* Stores a pointer to the bytes, or copies the bytes behind the control
+ * data. */
 static void datagramq_fill(struct wr_outgoing *entry,
                            const struct wr_outgoing_parts *parts)
 {
@@ -191,7 +192,7 @@ uint32_t wr_datagramq_gather(const struct wr_datagramq *q,
     return count;
 }
 
-/* The first entry, which is copied already, leaves its block. */
+/* Unlinks the first entry, which the caller has copied, from its block. */
 static void datagramq_unlink_first(struct wr_datagramq *q,
                                    struct wr_blocks *blocks, uint32_t size)
 {

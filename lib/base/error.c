@@ -1,10 +1,10 @@
 /*
  * Error codes as text and as names.
  *
- * weir's own codes come from the table here, the kernel's from the C library
- * where it can name them (glibc 2.32), else from a table of those that a
+ * weir's own codes come from the table here, the kernel's from the C library if
+ * it has strerrorname_np() (glibc 2.32), else from a table of the errors that a
  * network program meets. All texts are static: they need no buffer and depend
- * on no locale and no thread.
+ * on neither locale nor thread.
  */
 #include <weir/error.h>
 
@@ -198,7 +198,7 @@ static const struct entry *error_find_own(int err)
                       err);
 }
 
-/* The kernel's error of this (positive) number; fields are NULL if unknown. */
+/* The entry of a kernel error @number, positive; NULL fields if unknown. */
 static struct entry error_kernel(int number)
 {
 #ifdef WR_ERRNO_TABLE

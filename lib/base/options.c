@@ -1,8 +1,8 @@
 /*
  * Reading option structs.
  *
- * This is the only place that follows a caller's pointer to one, and it never
- * reads beyond the size that the caller has written there.
+ * Only this file reads a caller's option struct, and it never reads beyond the
+ * size that the caller has written there.
  */
 #include "options.h"
 
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <weir/error.h>
 
-/* More than any answer will ever have: its size was not set. */
+/* A larger size field was not set: no answer will ever be so large. */
 #define ANSWER_SIZE_MAX (64u << 10)
 
 static size_t options_read_size(const void *options)
@@ -50,7 +50,7 @@ int wr_options_read_inner(const void *outer, void *inner, size_t inner_size)
 
     wr_assert(offset >= sizeof(size_t));
     wr_assert(inner_size >= sizeof(size_t));
-    if (room < sizeof(size_t)) { /* the caller's struct ends before it */
+    if (room < sizeof(size_t)) { /* the caller's struct lacks @inner */
         wr_options_reset(inner, inner_size);
         return 0;
     }

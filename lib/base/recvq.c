@@ -2,10 +2,10 @@
  * The queue of received bytes: keeping, joining, moving.
  *
  * A block of the queue's own is a lease like any other, charged to the pool's
- * own account. More bytes may be written into it behind those of the last
- * segment. Others that refer to the lease see only the bytes before, so a view
- * or a taken piece never changes. Blocks grow with the bytes that have arrived:
- * their unused part is never larger, whatever a caller asked for.
+ * own account. More bytes may be written into it behind the last segment. Views
+ * and taken pieces refer to earlier bytes only, so they never change. Blocks
+ * grow with the bytes that have arrived: the unused part is never larger than
+ * those bytes, no matter what length a caller asked for.
  */
 #include "recvq.h"
 
@@ -13,15 +13,15 @@
 
 #include <string.h>
 
-/* Blocks do not grow beyond it, unless a join needs a larger one. */
+/* Blocks do not grow beyond this size, unless a join needs a larger block. */
 #define BLOCK_MAX ((size_t)1 << 28)
-/* Bytes that are put back go into blocks of this size: there may be no memory
- * for a large one. */
+/* Bytes that are put back go into blocks of this size: a large block may not be
+ * available. */
 #define UNREAD_MAX ((size_t)1 << 20)
 /* A large queue of n bytes ends up in about SHARES * log n blocks. */
 #define SHARES 16u
 
-/* Looks at every segment. */
+/* Checks every segment. */
 static void recvq_check_segments(const struct wr_recvq *q)
 {
     size_t total = 0;
@@ -91,7 +91,7 @@ void wr_recvq_fini(struct wr_recvq *q)
     q->total = 0;
 }
 
-/* Moves the segments in order into another ring. */
+/* Moves the segments in order into the ring @to. */
 static void recvq_move_segments(struct wr_recvq *q, struct wr_recvq_segment *to,
                                 uint32_t capacity)
 {
@@ -138,7 +138,7 @@ static bool recvq_is_own(const struct wr_recvq *q,
     return lease->account == &q->pool->own;
 }
 
-/* Writes behind the bytes of a segment, which has the room. */
+/* Appends to a segment that has the room. */
 static void recvq_append(struct wr_recvq_segment *segment, const uint8_t *data,
                          size_t len)
 {
@@ -152,7 +152,7 @@ static void recvq_append(struct wr_recvq_segment *segment, const uint8_t *data,
     segment->room -= (uint32_t)len;
 }
 
-/* An empty segment in a block with room for @capacity bytes; false without
+/* Makes an empty segment in a new block of @capacity bytes; false without
  * memory. */
 static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
                               struct wr_recvq_segment *ret)
@@ -166,8 +166,8 @@ static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
     return true;
 }
 
-/* The size of a block to which more may be written: no larger than the queue,
- * and a share of a large queue, so that blocks stay few. */
+/* The room to add to a new block for later bytes: no more than the queue holds,
+ * and a fixed share of a large queue, so that blocks stay few. */
 static size_t recvq_spare(const struct wr_recvq *q)
 {
     const size_t share = wr_min_u64(q->total / SHARES, BLOCK_MAX);
@@ -202,7 +202,7 @@ static int recvq_push_copy(struct wr_recvq *q, const uint8_t *bytes, size_t len)
     return 0;
 }
 
-/* Puts a copy before the first segment. */
+/* Inserts a copy before the first segment. */
 static int recvq_unread_piece(struct wr_recvq *q, const uint8_t *data,
                               size_t len)
 {
@@ -349,7 +349,7 @@ int wr_recvq_take(struct wr_recvq *q, size_t len, struct weir_buf *ret)
 
 /* ---- joining ---- */
 
-/* Moves the first @len bytes behind those of @to, which is not in the ring. */
+/* Moves the first @len bytes to the end of @to, which is not in the ring. */
 static void recvq_move_bytes(struct wr_recvq *q, struct wr_recvq_segment *to,
                              size_t len)
 {
@@ -377,7 +377,8 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
         wr_recvq_pop(q);
         recvq_move_bytes(q, &joined, missing);
     } else {
-        /* Some slack for what a longer join would add. */
+        /* Room so that a longer join of the same bytes need not copy them
+         * again. */
         const size_t slack = wr_min_u64(len / 2, q->total - len);
         struct wr_recvq_segment first;
         if (!recvq_new_segment(q, len + slack, &first)) {
@@ -386,7 +387,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
         recvq_move_bytes(q, &first, len);
         joined = first;
     }
-    /* At least one entry of the ring was given up for it. */
+    /* The joined segments have freed at least one entry of the ring. */
     wr_assert(q->count < q->capacity);
     q->first = (q->first - 1) & (q->capacity - 1);
     q->head = &q->segments[q->first];
@@ -408,7 +409,8 @@ static bool recvq_is_alone(const weir_lease *lease)
 static bool recvq_should_move(const struct wr_recvq *q,
                               const struct wr_recvq_segment *segment, bool all)
 {
-    if (recvq_is_own(q, segment)) { /* much was consumed of a large block */
+    if (recvq_is_own(q, segment)) { /* more than half of a large block is
+                                     * consumed */
         const weir_lease *lease = segment->lease;
         const weir_lease *whole = lease->parent ? lease->parent : lease;
         return whole->len / 2 > q->total + WR_COMPACT_BELOW &&
@@ -418,9 +420,9 @@ static bool recvq_should_move(const struct wr_recvq *q,
            (segment->len < WR_COMPACT_BELOW && recvq_is_alone(segment->lease));
 }
 
-/* The size of the block for the segments from @index on, one at least, that are
- * moved together. At the end of the queue it grows with the queue, so that a
- * longer queue does not need more blocks. */
+/* The size of the block for the segments from @index on that are moved
+ * together, at least one. The last block of the queue is as large as the queue
+ * asks for, so that a long queue does not need more blocks. */
 static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                                   bool all)
 {
@@ -429,7 +431,7 @@ static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
         const struct wr_recvq_segment *segment = wr_recvq_at(q, i);
         if (len + segment->len > BLOCK_MAX ||
             !recvq_should_move(q, segment, all)) {
-            return len; /* no bytes will be written behind these */
+            return len; /* no bytes will be appended to them */
         }
         len += segment->len;
     }
@@ -437,8 +439,8 @@ static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                       all ? wr_min_u64(q->total, BLOCK_MAX) : recvq_spare(q));
 }
 
-/* Copies as much of @from behind @to as there is room for; true when that was
- * all of it: then its lease is given up. */
+/* Copies as much of @from to the end of @to as fits; true if all of @from was
+ * copied: its lease is released then. */
 static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
                        struct wr_recvq_segment *from)
 {
@@ -456,7 +458,7 @@ static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
     return true;
 }
 
-/* Starts a block for the segments from @index on and packs the first of them
+/* Makes a block for the segments from @index on and copies the first of them
  * into it; false without memory. */
 static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
                               struct wr_recvq_segment *ret)
@@ -472,7 +474,8 @@ static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
 bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
-    /* Entries of the ring that are done; the first may keep the shown bytes. */
+    /* Entries that are finished; the first entry stays if its bytes are
+     * shown. */
     uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;
 

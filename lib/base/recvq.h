@@ -2,19 +2,18 @@
  * The bytes of a reader, in the order in which they were received.
  *
  * A queue is a ring of segments, each a part of a lease. Bytes are used where
- * the kernel put them, with two exceptions: a match that straddles segments is
- * put together in a block of the queue's own, and bytes that are kept for long
- * are moved out of the receive pool, small pieces packed together, so that a
- * slow reader pins no large buffer and many tiny receives cost no more than
- * their bytes. Bytes in blocks of its own are not charged to a connection: the
- * reader's limit bounds them.
+ * the kernel put them, with two exceptions. A match that straddles segments is
+ * joined in a block of the queue's own. Bytes that are kept for long are moved
+ * out of the receive pool, small pieces packed together: so a slow reader pins
+ * no large buffer, and many tiny receives cost no more than their bytes. Blocks
+ * of the queue's own are not charged to a connection; the reader's limit bounds
+ * them.
  *
  * The bytes of the last view are consumed but stay where they are until the
- * next call, `is_shown`: the segment that they were cut from keeps them or, if
- * that had no other bytes, `spent`. A call that shows a line has looked for the
- * newlines in a whole window of bytes; as long as lines follow one another,
- * each byte is looked at once. Pure bookkeeping: no task, no transport, no
- * clock.
+ * next call (`is_shown`). Their segment keeps them or, if it has no other
+ * bytes, `spent`. A call that shows a line finds all newlines in a window of
+ * bytes at once, so that reading many lines looks at each byte once. Pure
+ * bookkeeping: no task, no transport, no clock.
  */
 #ifndef WEIR_LIB_BASE_RECVQ_H
 #define WEIR_LIB_BASE_RECVQ_H
@@ -38,7 +37,7 @@
 struct wr_recvq_segment {
     const uint8_t *data;
     uint32_t len;  /* not 0 */
-    uint32_t room; /* bytes behind them that may be appended to; 0: a lease */
+    uint32_t room; /* unused bytes behind them; 0 in a received lease */
     weir_lease *lease;
 };
 
@@ -48,16 +47,16 @@ struct wr_recvq {
     weir_lease *spent; /* keeps the bytes last shown or peeked at, or NULL */
     bool is_shown;     /* set by a view, cleared by the next call */
     bool has_window;   /* set by the view of a line, cleared with is_shown: the
-                        * window lies in the first segment */
+                        * window is in the first segment */
     uint32_t first;    /* index of head */
     uint32_t count;
     uint32_t capacity;                 /* a power of two */
     struct wr_recvq_segment *segments; /* a ring of capacity entries */
     struct wr_pool *pool;
     const struct weir_allocator *allocator;
-    uint64_t *copied;          /* where bytes that were copied are counted */
-    uint64_t newlines;         /* a bit for each in the window that was not
-                                * shown, the lowest for the first byte */
+    uint64_t *copied;          /* counts the bytes that were copied */
+    uint64_t newlines;         /* a bit for each newline in the window that was
+                                * not shown, the lowest for the first byte */
     const uint8_t *window_end; /* no other newline lies before it */
     struct wr_recvq_segment inline_segments[WR_RECVQ_INLINE];
 };
@@ -66,17 +65,17 @@ void wr_recvq_init(struct wr_recvq *q, struct wr_pool *pool,
                    const struct weir_allocator *allocator, uint64_t *copied);
 void wr_recvq_fini(struct wr_recvq *q);
 
-/* The ring and its counts. */
+/* Checks the ring and its counts. */
 void wr_recvq_check_invariants(const struct wr_recvq *q);
 
-/* Makes room for one more segment: 0 or -ENOMEM. */
+/* Makes room for another segment: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_recvq_grow(struct wr_recvq *q);
 
-/* wr_recvq_push() when the pool is short: pushes a copy of the bytes. */
+/* wr_recvq_push() when the pool is short of memory: pushes a copy. */
 WEIR_MUST_USE int wr_recvq_push_moved(struct wr_recvq *q,
                                       const struct weir_buf *buf);
 
-/* Gives the memory of many segments back when few are left. */
+/* Frees the memory of a large ring when few segments are left. */
 void wr_recvq_shrink(struct wr_recvq *q);
 
 static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
@@ -85,7 +84,7 @@ static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
     return &q->segments[(q->first + index) & (q->capacity - 1)];
 }
 
-/* Forgets the first segment; its reference is the caller's. */
+/* Removes the first segment; its lease's reference is now the caller's. */
 static inline void wr_recvq_pop(struct wr_recvq *q)
 {
     wr_assert(q->count > 0);
@@ -99,14 +98,13 @@ static inline void wr_recvq_pop(struct wr_recvq *q)
     }
 }
 
-/* Puts a copy of bytes that were read back before all others: 0, or -ENOMEM,
- * and then a part of them, up to their end, may be back. */
+/* Puts bytes that were read back, as a copy, before all others: 0, or -ENOMEM.
+ * After -ENOMEM the last part of them may have been put back. */
 WEIR_MUST_USE int wr_recvq_unread(struct wr_recvq *q, const void *data,
                                   size_t len);
 
-/* Appends received bytes, at least 1, with a reference of its own to their
- * lease, or, when the pool is short, a copy. 0 or -ENOMEM; then nothing was
- * appended. */
+/* Appends received bytes, at least 1, and takes a reference to their lease;
+ * copies them if the pool is short. 0, or -ENOMEM without effect. */
 WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
                                               const struct weir_buf *buf)
 {
@@ -132,11 +130,11 @@ WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
     return 0;
 }
 
-/* wr_recvq_push() of bytes without a lease: appends a copy. */
+/* wr_recvq_push() for bytes without a lease: appends a copy. */
 WEIR_MUST_USE int wr_recvq_push_copy(struct wr_recvq *q, const void *data,
                                      size_t len);
 
-/* Lets go of the bytes of the last view. */
+/* Releases the bytes of the last view. */
 static inline void wr_recvq_drop_shown(struct wr_recvq *q)
 {
     weir_lease *spent = q->spent;
@@ -149,16 +147,15 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
     }
 }
 
-/* The functions below are called while nothing is shown, except for
- * wr_recvq_compact(). */
+/* The functions below, except wr_recvq_compact(), are called while nothing is
+ * shown. */
 
-/* The bytes that lie together at @offset; returns their number, 0 beyond the
+/* Gives the contiguous bytes at @offset; returns their number, 0 beyond the
  * end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
                      struct weir_buf *ret);
 
-/* Keeps bytes that were peeked at where they are until wr_recvq_drop_shown().
- */
+/* Keeps peeked bytes in place until wr_recvq_drop_shown(). */
 static inline void wr_recvq_hold(struct wr_recvq *q, const struct weir_buf *buf)
 {
     wr_assert(!q->spent);
@@ -172,11 +169,11 @@ void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);
 /* Consumes the first @len bytes, at most all. */
 void wr_recvq_consume(struct wr_recvq *q, size_t len);
 
-/* wr_recvq_join() of bytes that lie in several segments. */
+/* wr_recvq_join() for bytes in several segments. */
 WEIR_MUST_USE int wr_recvq_join_segments(struct wr_recvq *q, size_t len);
 
-/* Makes the first @len bytes, at most all, lie together: 0 or -ENOMEM; then
- * they lie as before. */
+/* Makes the first @len bytes, at most all, contiguous: 0, or -ENOMEM without
+ * effect. */
 WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
 {
     wr_debug_assert(len > 0);
@@ -187,7 +184,7 @@ WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
     return wr_recvq_join_segments(q, len);
 }
 
-/* How many bytes the first segment has; the queue is not empty. */
+/* The length of the first segment; the queue is not empty. */
 static inline size_t wr_recvq_first_len(const struct wr_recvq *q)
 {
     wr_assert(q->count > 0);
@@ -214,8 +211,9 @@ static inline uint64_t wr_find_newlines(const uint8_t *window)
     return found;
 }
 
-/* wr_recvq_move_window() where the segment has no whole window more, or the
- * next one has no newline: its last byte becomes the next newline. */
+/* wr_recvq_move_window() where less than a window is left of the segment, or
+ * the next window has no newline. The next newline becomes the window's last
+ * byte. */
 WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
 
 /* Consumes the first @len bytes of the first segment, not all, and shows them.
@@ -236,8 +234,8 @@ static inline void wr_recvq_show_part(struct wr_recvq *q, size_t len,
     q->is_shown = true;
 }
 
-/* Moves the window on to the next newlines; false when the first segment has no
- * more, or when they are far. */
+/* Moves the window to the next newlines; false if the first segment has no more
+ * of them, or if they are far. */
 WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
 {
     const struct wr_recvq_segment *head = q->head;
@@ -255,9 +253,9 @@ WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
     return WR_LIKELY(q->newlines != 0) || wr_recvq_find_newline(q);
 }
 
-/* The length of the first line if wr_recvq_show_line() can show it and nothing
- * that was shown before need be given up for it; otherwise SIZE_MAX, and then
- * the next call is wr_recvq_drop_shown(). */
+/* The length of the first line if wr_recvq_show_line() can show it without
+ * wr_recvq_drop_shown(); otherwise SIZE_MAX, and wr_recvq_drop_shown() must be
+ * called next. */
 static inline size_t wr_recvq_get_line_part(struct wr_recvq *q)
 {
     if (WR_UNLIKELY(q->total == 0 || q->spent)) {
@@ -274,7 +272,7 @@ static inline size_t wr_recvq_get_line_part(struct wr_recvq *q)
     return WR_LIKELY(len < head->len) ? len : SIZE_MAX;
 }
 
-/* Shows the line that wr_recvq_get_line_part() has found. */
+/* Shows the line that wr_recvq_get_line_part() found. */
 static inline void wr_recvq_show_line(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {
@@ -285,7 +283,7 @@ static inline void wr_recvq_show_line(struct wr_recvq *q, size_t len,
     wr_recvq_show_part(q, len, ret);
 }
 
-/* Consumes the first @len bytes, which lie together, and shows them. */
+/* Consumes the first @len bytes, which are contiguous, and shows them. */
 static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
                                  struct weir_buf *ret)
 {
@@ -309,26 +307,26 @@ static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
     q->spent = lease;
 }
 
-/* Consumes the first @len bytes, which lie together, and gives them with a
- * reference to their lease: 0 or -ENOMEM; then nothing was consumed. */
+/* Consumes the first @len bytes, which are contiguous, and gives them with a
+ * reference to their lease: 0, or -ENOMEM without effect. */
 WEIR_MUST_USE int wr_recvq_take(struct wr_recvq *q, size_t len,
                                 struct weir_buf *ret);
 
-/* Moves bytes out of the receive pool: pieces shorter than WR_COMPACT_BELOW to
- * which only the queue refers, or with @all every piece. Bytes that are shown
- * stay where they are. False without memory: then other pieces stay, too. */
+/* Moves bytes out of the receive pool: with @all every piece, otherwise pieces
+ * shorter than WR_COMPACT_BELOW that only the queue refers to. Bytes that are
+ * shown stay in place. False without memory: some pieces were not moved. */
 WEIR_MUST_USE bool wr_recvq_compact(struct wr_recvq *q, bool all);
 
-/* The place of a search for separators, so that each byte is looked at once. */
+/* The position of a search for separators, so that each byte is looked at
+ * once. */
 struct wr_search {
     size_t offset; /* no match begins before it */
 };
 
 /*
- * Looks for the match that ends first, and of several that end there for the
- * shortest. Returns the offset of the first byte after it, and in @ret_begin
- * that of its first byte; or 0 when there is no match: then @search goes on
- * from there when there are more bytes.
+ * Finds the match that ends first; if several end at the same byte, the
+ * shortest. Returns the offset behind the match, and its begin in @ret_begin;
+ * or 0 if there is no match: the next call with @search continues there.
  */
 size_t wr_recvq_find(const struct wr_recvq *q,
                      const struct weir_separator *separators, size_t count,

@@ -1,13 +1,12 @@
 /*
  * Looking for separators in a queue of received bytes.
  *
- * The queue is looked at through windows: a part of one segment where enough
- * bytes lie together, otherwise some bytes around the place where segments
- * meet, gathered on the stack. The next window begins with the bytes in which a
- * match may have begun that does not end in this one. Windows grow, so that of
- * several separators a rare one does not make each search look at all bytes:
- * the time is proportional to the bytes before the match, and to the
- * separators.
+ * The queue is searched in windows. A window is a part of a segment or, where
+ * segments meet, some bytes gathered on the stack. The next window begins early
+ * enough to hold a match that starts in this window and ends in the next.
+ * Windows grow from a small size, so that a search for a rare separator stops
+ * soon after a frequent separator is found: the time is proportional to the
+ * bytes before the match, times the separators.
  */
 #include "recvq.h"
 
@@ -17,7 +16,7 @@
 #define GATHER_MIN    64u
 #define WINDOW_MIN    256u
 
-/* A place in the queue that only moves on. */
+/* A place in the queue; it only moves forward. */
 struct cursor {
     const struct wr_recvq *q;
     uint32_t index; /* of the segment */
@@ -43,7 +42,7 @@ static void recvq_find_skip(struct cursor *cursor, size_t len)
     }
 }
 
-/* Copies up to @len bytes from the cursor on; returns how many. */
+/* Copies up to @len bytes at the cursor; returns how many. */
 static size_t recvq_find_gather(struct cursor from, uint8_t *to, size_t len)
 {
     size_t done = 0;
@@ -59,7 +58,7 @@ static size_t recvq_find_gather(struct cursor from, uint8_t *to, size_t len)
     return done;
 }
 
-/* The match in @len bytes that ends first, and of those the shortest. */
+/* Finds the match in @len bytes that ends first; on a tie, the shortest. */
 static bool recvq_find_first(const uint8_t *data, size_t len,
                              const struct weir_separator *separators,
                              size_t count, struct match *ret)
@@ -69,7 +68,7 @@ static bool recvq_find_first(const uint8_t *data, size_t len,
 
     for (size_t i = 0; i < count; i++) {
         const struct weir_separator *separator = &separators[i];
-        /* Only a match that ends earlier, or is shorter, is looked for. */
+        /* Look only for a match that ends earlier or is shorter. */
         const size_t within =
             found && separator->len >= best_len ? ret->end - 1 : len;
         const uint8_t *at =
@@ -85,7 +84,7 @@ static bool recvq_find_first(const uint8_t *data, size_t len,
     return found;
 }
 
-/* wr_recvq_find() of one byte, the usual separator. */
+/* wr_recvq_find() for a single byte, the usual separator. */
 static size_t recvq_find_byte(const struct wr_recvq *q, int byte,
                               struct wr_search *search, size_t *ret_begin)
 {

@@ -1,9 +1,9 @@
 /*
  * The send queue; see sendq.h.
  *
- * A copy first fills the room left in the last block, then takes new blocks,
- * each twice as large as the one before it, so that a connection that sends
- * little keeps little and one that sends much takes few.
+ * A copy first fills the last block, then takes new blocks, each twice as large
+ * as the block before. So a connection with few queued bytes uses little
+ * memory, and a connection with many needs few blocks.
  */
 #include "sendq.h"
 
@@ -103,8 +103,8 @@ sendq_make_copy_chunk(const struct wr_sendq_memory *memory, size_t capacity)
     return chunk;
 }
 
-/* A chain of empty chunks with room for @needed bytes, or NULL. @capacity is
- * the first block's, unless more is needed. */
+/* A chain of empty chunks with room for @needed bytes, or NULL. The first block
+ * has @capacity bytes, unless @needed asks for more. */
 static struct wr_chunk *sendq_make_room(const struct wr_sendq_memory *memory,
                                         size_t needed, size_t capacity)
 {
@@ -131,7 +131,7 @@ static struct wr_chunk *sendq_make_room(const struct wr_sendq_memory *memory,
     return first;
 }
 
-/* Copies into @chunk and those after it, which have the room. */
+/* Copies into @chunk and the chunks after it, which have the room. */
 static void sendq_fill(struct wr_chunk *chunk, const struct iovec *iov,
                        size_t count)
 {
@@ -156,9 +156,9 @@ static void sendq_fill(struct wr_chunk *chunk, const struct iovec *iov,
     wr_assert(!chunk->next); /* no more blocks were made than are needed */
 }
 
-/* The least size of a block for the bytes that the last one has no room for.
- * Behind bytes that are not copied it is as small as can be: a program that
- * writes a few bytes between pieces of other memory needs a block for each. */
+/* The smallest size of the next block. Behind a chunk that is not a copy it is
+ * the smallest block: a program that writes a few bytes between pieces of its
+ * own memory needs a block each time. */
 static size_t sendq_next_capacity(const struct wr_sendq *q)
 {
     if (!q->tail) {

@@ -1,15 +1,15 @@
 /*
  * The bytes that wait to be sent on one connection: a queue of chunks.
  *
- * A chunk is bytes that were copied into a block, memory of the caller, or a
- * lease of the receive pool. Small copies are packed into the last block. A
- * send covers the first bytes of the queue; they stay in it until the kernel
- * has taken them, so `bytes` counts those that wait *and* those in flight, and
- * the memory that an operation names is the queue's until the operation ends.
+ * A chunk is bytes copied into a block, memory of the caller, or a lease of the
+ * receive pool. Small copies are packed into the last block. A send covers the
+ * first bytes of the queue. Bytes stay in the queue until the kernel has taken
+ * them: `bytes` counts waiting bytes *and* bytes in flight, and the queue keeps
+ * the memory that a send refers to until the send ends.
  *
  * Pure bookkeeping: no descriptor, no ring, no clock. The only calls out are
- * release callbacks, made when the chunk has left the queue, so that they may
- * write again.
+ * release callbacks. They are made after the chunk has left the queue, so they
+ * may write again.
  */
 #ifndef WEIR_LIB_BASE_SENDQ_H
 #define WEIR_LIB_BASE_SENDQ_H
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* The limit of one send is not below it. */
+/* The limit of bytes per send is at least this. */
 #define WR_SEND_BYTES_MIN (256u << 10)
 
 enum wr_chunk_kind {
@@ -33,7 +33,7 @@ enum wr_chunk_kind {
     WR_CHUNK_KINDS,
 };
 
-/* A copied chunk lies at the start of the block that has its bytes. */
+/* A copied chunk lies at the start of its bytes' block. */
 struct wr_chunk {
     struct wr_chunk *next;
     const uint8_t *data; /* first byte that the kernel has not taken */
@@ -62,7 +62,7 @@ struct wr_sendq_memory {
 
 void wr_sendq_init(struct wr_sendq *q);
 
-/* The ends of the queue and the sum of its chunks. */
+/* Checks both ends of the queue and the sum of its chunks. */
 void wr_sendq_check_invariants(const struct wr_sendq *q);
 
 static inline bool wr_sendq_is_empty(const struct wr_sendq *q)
@@ -70,33 +70,35 @@ static inline bool wr_sendq_is_empty(const struct wr_sendq *q)
     return q->head == NULL;
 }
 
-/* Appends copies of @count pieces, @total bytes together, not 0: all or, on
- * -ENOMEM, nothing. */
+/* Appends copies of @count pieces, @total bytes together, not 0; or -ENOMEM
+ * without effect. */
 WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
                                 const struct wr_sendq_memory *memory,
                                 const struct iovec *iov, size_t count,
                                 size_t total);
 
-/* A copied chunk with room for @len bytes, which is not in the queue; NULL
- * without memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk() follows. */
+/* Makes a chunk for copied bytes with room for @len bytes, outside the queue;
+ * NULL without memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk()
+ * follows. */
 WEIR_MUST_USE struct wr_chunk *
 wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
-/* @len bytes were put into its room. */
+/* Appends a chunk of wr_sendq_make_chunk() into which @len bytes were
+ * written. */
 void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
                            size_t len);
-/* Drops the last chunk, a copied one; nothing of it is in flight. */
+/* Drops the last chunk, a copy with no byte in flight. */
 void wr_sendq_drop_last(struct wr_sendq *q,
                         const struct wr_sendq_memory *memory);
 void wr_sendq_drop_chunk(const struct wr_sendq_memory *memory,
                          struct wr_chunk *chunk);
 
-/* Where the bytes of such a chunk are put. */
+/* The place for the bytes of a chunk of wr_sendq_make_chunk(). */
 static inline void *wr_chunk_room(struct wr_chunk *chunk)
 {
     return chunk + 1;
 }
 
-/* Appends memory of the caller; on -ENOMEM @release was not called. */
+/* Appends the caller's memory; on -ENOMEM @release is not called. */
 WEIR_MUST_USE int wr_sendq_ref(struct wr_sendq *q,
                                const struct wr_sendq_memory *memory,
                                const struct iovec *piece,
@@ -107,18 +109,18 @@ WEIR_MUST_USE int wr_sendq_lease(struct wr_sendq *q,
                                  const struct wr_sendq_memory *memory,
                                  const struct weir_buf *buf);
 
-/* Names up to @max_bytes of the first bytes in @iov; returns how many vectors
- * were used, at most @max_count. */
+/* Describes the first bytes, up to @max_bytes, in @iov; returns how many
+ * vectors were used, at most @max_count. */
 WEIR_MUST_USE uint32_t wr_sendq_gather(const struct wr_sendq *q,
                                        struct iovec *iov, uint32_t max_count,
                                        uint64_t max_bytes);
 
-/* wr_sendq_consume() of anything but all of one copied chunk. */
+/* wr_sendq_consume() for all but the case of wr_sendq_consume_all(). */
 void wr_sendq_consume_some(struct wr_sendq *q,
                            const struct wr_sendq_memory *memory,
                            uint64_t bytes);
 
-/* Drops all bytes; none of them is in flight. */
+/* Drops all bytes; no byte is in flight. */
 void wr_sendq_clear(struct wr_sendq *q, const struct wr_sendq_memory *memory);
 
 static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
@@ -127,8 +129,8 @@ static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
     return wr_container_of(chunk, struct wr_block, data);
 }
 
-/* Room for @len bytes at the end, which count as appended: the way of most
- * small writes. NULL when there is none: then wr_sendq_copy() appends them. */
+/* Appends @len bytes and returns where to write them: the fast path of small
+ * writes. NULL if the last block has no room: call wr_sendq_copy() then. */
 WEIR_MUST_USE static inline void *
 wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                 size_t len)
@@ -169,9 +171,9 @@ wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return block->data + used;
 }
 
-/* The kernel has taken the first @bytes: true if those were one copied chunk
- * and the whole queue, as they mostly are. False otherwise, and nothing was
- * done. */
+/* The kernel has taken the first @bytes: true if they were the whole queue, a
+ * single copied chunk, which is the common case. Otherwise false, without
+ * effect. */
 WEIR_MUST_USE static inline bool
 wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                      uint64_t bytes)

@@ -1,9 +1,9 @@
 /*
  * The version as text.
  *
- * Made from the numbers of base.h, so that a library and the headers that it
- * was built with cannot disagree; a program compares the two to notice that it
- * runs with another library than it was compiled for.
+ * The text is made from the numbers of base.h, so the library always agrees
+ * with the headers it was built with. A program compares this text with its own
+ * headers to see whether it runs with the library it was compiled for.
  */
 #include <weir/base.h>
 

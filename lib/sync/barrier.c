@@ -1,19 +1,18 @@
 /*
- * Barriers: a number of tasks wait for each other.
+ * Barriers: a fixed number of tasks wait for each other.
  *
  *     blocked --> waiting --> leaving --> out
  *        |           |                     |
  *        '-----------'---------------------'  interrupted, aborted, freed
  *
- * The last task to come ends the round, and so does a reset or an abort: all
- * that wait are woken with the round's result, and leave. Until the last of
+ * The last task to arrive ends the round, and so does a reset or an abort: all
+ * waiting tasks are woken with the round's result, and leave. Until the last of
  * them has run, their results may still change to WEIR_EBROKEN, and tasks that
- * come are blocked. Then the blocked ones are let in, first come, first served,
- * in a turn of their own: what the last one that left does at once, a reset for
- * instance, is not done to them.
+ * arrive are blocked. Then the blocked tasks are let in, first come, first
+ * served, but not before the next run of the ready queue: a reset that the last
+ * leaving task makes at once does not meet them.
  *
- * Places follow from the queue when the round is full, so a waiter that was
- * cancelled leaves no gap.
+ * Places are given when the round is full, so a cancelled waiter leaves no gap.
  */
 #include "weir/error.h"
 #include "weir/sync.h"
@@ -24,7 +23,7 @@
 
 enum barrier_state {
     BARRIER_OUT,
-    BARRIER_BLOCKED, /* came while others left */
+    BARRIER_BLOCKED, /* arrived while others left */
     BARRIER_WAITING, /* counts in ->waiting_count */
     BARRIER_LEAVING, /* was woken with the result of its round; has not run */
     BARRIER_STATES,
@@ -44,7 +43,7 @@ struct weir_barrier {
     struct wr_list blocked;  /* struct barrier_visit */
     struct wr_list waiters;  /* struct barrier_visit */
     struct wr_list leaving;  /* struct barrier_visit */
-    struct wr_ready unblock; /* pending: the blocked ones are let in soon */
+    struct wr_ready unblock; /* pending: blocked tasks are let in soon */
     uint32_t parties;
     uint32_t waiting_count;
     bool is_broken; /* set by abort, cleared by reset */
@@ -76,7 +75,7 @@ static void barrier_set_state(struct barrier_visit *visit,
     }
 }
 
-/* True while tasks that come have to wait for the next round. */
+/* True while tasks that arrive must wait for the next round. */
 static bool barrier_is_draining(const weir_barrier *barrier)
 {
     return !wr_list_is_empty(&barrier->leaving) ||
@@ -116,15 +115,15 @@ static void barrier_send_all_out(struct wr_list *waiters, int result)
     }
 }
 
-/* The count must be right before this task runs again. */
+/* Leaves the count at once, not when the task runs. */
 static void barrier_interrupt(struct wr_waiter *waiter)
 {
     barrier_send_out(wr_container_of(waiter, struct barrier_visit, waiter),
                      -ECANCELED);
 }
 
-/* All that wait leave: with their places, or with @err where that is not 0.
- * Returns how many they are. */
+/* Makes all waiting tasks leave, with their places or, if it is not 0, with
+ * @err. Returns their number. */
 static int barrier_end_round(weir_barrier *barrier, int err)
 {
     int place = 0;
@@ -153,7 +152,7 @@ static void barrier_break_round(weir_barrier *barrier)
     barrier_end_round(barrier, WEIR_EBROKEN);
 }
 
-/* Lets the blocked ones in, until they make a round full. */
+/* Lets blocked tasks in, until a round is full. */
 static void barrier_unblock(struct wr_ready *ready)
 {
     weir_barrier *barrier = wr_container_of(ready, weir_barrier, unblock);

@@ -1,19 +1,17 @@
 /*
- * Conditions: wait for a change of what a lock protects.
+ * Conditions: tasks wait for a change of data that a lock protects.
  *
  *     in the condition's queue --notified, cancelled, freed--> in the lock's
  *     queue --lock released--> running, with the lock
  *
- * A waiter suspends once: the call that wakes it moves it from one queue to the
- * other, where it stands in line for the lock like all others, and it runs when
- * the lock is its own. So a cancellation never takes the waiter out; it only
- * changes the result of the wait, and hands on a notification that the waiter
- * had got.
+ * A waiter suspends once: a notification moves the waiter to the lock's queue,
+ * and its task runs when it owns the lock. So a cancellation does not end the
+ * wait; it changes the result, and passes a notification that the waiter had
+ * received to the next waiter.
  *
- * There is one exception. While the loop is being freed, tasks give up their
- * locks or end soon; but one that ends with its lock, or that waits in a circle
- * with others, would keep the loop for ever. So the wait for the lock ends
- * without it then, once nothing else is left to happen.
+ * There is one exception, while the loop is being freed. A task that ended with
+ * the lock, or a deadlock, would keep the loop for ever. So when nothing else
+ * is left to happen, the wait ends without the lock.
  */
 #include "lock.h"
 
@@ -24,9 +22,9 @@ struct weir_condition {
 };
 
 struct condition_wait {
-    struct wr_waiter waiter; /* in one queue or the other */
+    struct wr_waiter waiter; /* in the condition's or the lock's queue */
     weir_condition *condition;
-    int result;      /* once it is in line for the lock */
+    int result;      /* valid while is_in_line */
     bool is_in_line; /* it was moved to the lock's queue */
 };
 
@@ -52,7 +50,7 @@ static void condition_get_in_line(struct condition_wait *wait, int result)
     wr_lock_queue(wait->condition->lock, &wait->waiter);
 }
 
-/* Moves the first waiter on; false when there is none. */
+/* Moves the first waiter to the lock's queue; false if there is no waiter. */
 static bool condition_move_first(weir_condition *condition, int result)
 {
     if (wr_list_is_empty(&condition->waiters)) {
@@ -64,7 +62,7 @@ static bool condition_move_first(weir_condition *condition, int result)
     return true;
 }
 
-/* The task goes on without the lock. */
+/* Wakes the task without the lock. */
 static void condition_give_up(struct wr_waiter *waiter)
 {
     wr_assert(condition_wait_of(waiter)->is_in_line);
@@ -102,7 +100,7 @@ int weir_condition_new(weir_lock *lock, weir_condition **ret)
     return 0;
 }
 
-/* Nothing of the condition is touched after the wait: it may be freed. */
+/* Does not touch the condition after the wait: it may be freed. */
 WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
 {
     static const struct wr_wait_kind kind = {.name = "condition",
@@ -140,8 +138,8 @@ static bool condition_holds(weir_condition *condition,
     return holds;
 }
 
-/* The call keeps the condition's memory; a condition that was freed may have
- * lost its lock. */
+/* The caller holds a reference to the condition's memory; a freed condition may
+ * have lost its lock. */
 WEIR_MUST_USE static int condition_wait_for(weir_condition *condition,
                                             weir_predicate_fn *predicate,
                                             void *arg)

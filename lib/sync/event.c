@@ -1,8 +1,8 @@
 /*
  * Events: a flag, and the tasks that wait for it to be set.
  *
- * Setting wakes all tasks that wait then; that the event is cleared before they
- * run changes nothing for them.
+ * Setting the event wakes all waiting tasks, also if it is cleared before they
+ * run.
  */
 #include "weir/sync.h"
 

@@ -1,9 +1,9 @@
 /*
  * Locks: owned by one task at a time, first come, first served.
  *
- * The one idea is in lock.h: a release makes the next in line the owner before
- * that task runs. A waiter that is cancelled before that leaves the line; one
- * that is cancelled after it has the lock all the same.
+ * A release makes the next waiter the owner before its task runs; see lock.h. A
+ * waiter that is cancelled earlier leaves the queue; a waiter that is cancelled
+ * later has the lock all the same.
  */
 #include "lock.h"
 

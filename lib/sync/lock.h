@@ -1,11 +1,10 @@
 /*
  * The inside of locks, for conditions.
  *
- * A lock that has an owner passes from one to the next: it is never free while
- * a task waits for it, so that no other can slip in between a release and the
- * task that was woken. The owner is known by its number, which no other task of
- * the loop ever has, so that a new task cannot be mistaken for one that ended
- * with its lock.
+ * A lock passes from owner to owner: it is never free while a task waits for
+ * it, so no other task can take it between a release and the run of the woken
+ * task. The lock stores the owner's number, which is unique in the loop, so a
+ * new task is not mistaken for a task that ended with the lock.
  */
 #ifndef WEIR_LIB_SYNC_LOCK_H
 #define WEIR_LIB_SYNC_LOCK_H
@@ -24,11 +23,11 @@ void wr_lock_check_invariants(const weir_lock *lock);
 /* True when the running task is the owner. */
 bool wr_lock_is_ours(const weir_lock *lock);
 
-/* Makes the next in line the owner, or the lock free. */
+/* Makes the first waiter the owner, or the lock free. */
 void wr_lock_pass(weir_lock *lock);
 
-/* Puts a waiting task, in whatever queue it is, in line. Wakes it with 0 once
- * it is the owner; at once where the lock is free (with -ECANCELED if it was
+/* Moves a waiter from its present queue to the lock's. Wakes it with 0 when it
+ * is the owner; at once if the lock is free (with -ECANCELED if the waiter was
  * interrupted) or was freed (with -ECANCELED). */
 void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter);
 

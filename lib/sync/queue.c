@@ -1,18 +1,17 @@
 /*
- * Queues: pointers from tasks to tasks, a bounded number at a time.
+ * Queues: tasks pass pointers to tasks, a bounded number at a time.
  *
  *     open --> shut --> stopped
  *
- * Items go from hand to hand: a put gives its item to the first getter that
- * waits, and a get that makes room puts the item of the first putter in. So
- * getters wait only while the queue is empty and putters only while it is full,
- * and a task that was woken has its item, or has put it. An item is in one
- * place at any time: with a putter that waits, in the queue, or with a getter.
+ * Items are handed over directly: a put gives its item to the first waiting
+ * getter, and a get that makes room inserts the item of the first waiting
+ * putter. So getters wait only while the queue is empty and putters only while
+ * it is full, and a woken task has its item, or has put it. An item is in one
+ * place at any time: with a waiting putter, in the queue, or with a getter.
  *
- * Items are kept in a ring (LIFO uses one end) or, where the program compares
- * them, in a heap: no item comes out before the one at half its index
- * does. Beside each item of a heap is its number, in the order of putting,
- * which decides between items that compare as equal.
+ * Items are kept in a ring (LIFO uses one end) or, in a priority queue, in a
+ * binary heap. Each item of a heap has a number in the order of putting, which
+ * decides between items that compare as equal.
  */
 #include "weir/error.h"
 #include "weir/sync.h"
@@ -21,8 +20,8 @@
 
 enum queue_state {
     QUEUE_OPEN,
-    QUEUE_SHUT,    /* takes nothing in */
-    QUEUE_STOPPED, /* and gives nothing out */
+    QUEUE_SHUT,    /* refuses puts */
+    QUEUE_STOPPED, /* refuses gets, too */
     QUEUE_STATES,
 };
 
@@ -40,13 +39,13 @@ struct weir_queue {
     uint64_t unfinished_count;
     size_t maxsize;
     size_t size;
-    size_t first; /* index of the item that FIFO gives next; else 0 */
+    size_t first; /* FIFO: index of the next item to give; else 0 */
     enum weir_queue_order order;
     enum queue_state state;
     weir_queue_compare_fn *compare; /* of a heap; else NULL */
     void *compare_arg;
     uint64_t put_count; /* of a heap: the number of the next item */
-    uint64_t *numbers;  /* of a heap, by index: behind the items */
+    uint64_t *numbers;  /* of a heap, by index; stored behind the items */
     void *items[];
 };
 
@@ -55,7 +54,7 @@ _Static_assert(sizeof(void *) % _Alignof(uint64_t) == 0,
 
 struct queue_visit {
     struct wr_waiter waiter;
-    void *item; /* to be put, or given */
+    void *item; /* to put, or received */
 };
 
 static void queue_set_state(weir_queue *queue, enum queue_state state)
@@ -91,7 +90,7 @@ static struct queue_visit *queue_first_of(struct wr_list *waiters)
 
 /* ---- the heap ---- */
 
-/* Compares places of a heap. */
+/* True if index @a comes out before index @b. */
 static bool queue_is_before(const weir_queue *queue, size_t a, size_t b)
 {
     wr_assert(queue->numbers[a] != queue->numbers[b]);
@@ -112,7 +111,7 @@ static void queue_swap(weir_queue *queue, size_t a, size_t b)
     queue->numbers[b] = number;
 }
 
-/* The last item goes up to its place. */
+/* Moves the last item up to its place. */
 static void queue_rise(weir_queue *queue)
 {
     size_t idx = queue->size - 1;
@@ -125,7 +124,7 @@ static void queue_rise(weir_queue *queue)
     }
 }
 
-/* The first item goes behind the others, which are in order then. */
+/* Moves the first item to the end, and restores the order of the others. */
 static void queue_sink_first(weir_queue *queue)
 {
     const size_t last = queue->size - 1;
@@ -148,7 +147,7 @@ static void queue_sink_first(weir_queue *queue)
     }
 }
 
-/* Calls the program's function, which may not suspend on a task's stack. */
+/* Calls @sort; the program's comparison in it must not suspend. */
 static void queue_order(weir_queue *queue, void (*sort)(weir_queue *queue))
 {
     weir_loop *loop = queue->sync.loop;
@@ -194,7 +193,7 @@ static void *queue_pop(weir_queue *queue)
     return item;
 }
 
-/* There is a getter, or room. */
+/* Puts @item; a getter waits or there is room. */
 static void queue_put_now(weir_queue *queue, void *item)
 {
     struct queue_visit *getter = queue_first_of(&queue->getters);
@@ -237,7 +236,7 @@ WEIR_MUST_USE static int queue_try_get(weir_queue *queue, void **ret)
     return 0;
 }
 
-/* @count of the items need no weir_queue_task_done() any more. */
+/* Counts @count items as finished, as weir_queue_task_done() does. */
 static void queue_finish(weir_queue *queue, uint64_t count)
 {
     queue->unfinished_count -= wr_min_u64(count, queue->unfinished_count);
@@ -246,7 +245,7 @@ static void queue_finish(weir_queue *queue, uint64_t count)
     }
 }
 
-/* With @item_size bytes for each item. */
+/* Makes a queue with @item_size bytes of memory per item. */
 WEIR_MUST_USE static int queue_make(weir_loop *loop, size_t maxsize,
                                     size_t item_size, weir_queue **ret)
 {
@@ -429,7 +428,8 @@ bool weir_queue_take_left(weir_queue *queue, void **ret)
     }
     *ret = queue_pop(queue);
     if (queue->state == QUEUE_SHUT) {
-        queue_finish(queue, 1); /* of a stopped one the shutdown counted it */
+        queue_finish(queue, 1); /* weir_queue_shutdown() counts them when it
+                                 * stops */
     }
     return true;
 }

@@ -1,10 +1,10 @@
 /*
  * Semaphores: a count of permits that tasks acquire.
  *
- * A permit that is released while tasks wait goes to the first of them and
- * never through the count, so the count is above 0 only when none waits. A task
- * that comes while another was given a permit and has not run yet takes one
- * too, and runs after it: all go on in the order in which they asked.
+ * A permit that is released while tasks wait goes directly to the first waiter,
+ * so the count is above 0 only while no task waits. A task that takes a permit
+ * while another was given a permit and has not run yet lets that task run
+ * first: tasks continue in the order in which they asked.
  */
 #include "weir/sync.h"
 
@@ -13,9 +13,9 @@
 struct weir_semaphore {
     struct wr_sync sync;
     uint64_t value;
-    uint64_t limit; /* of value; UINT64_MAX when it is not bounded */
+    uint64_t limit; /* of value; UINT64_MAX: not bounded */
     struct wr_list waiters;
-    uint64_t granted_count; /* tasks that were given one and have not run */
+    uint64_t granted_count; /* tasks that got a permit and have not run */
 };
 
 static void semaphore_check_invariants(const weir_semaphore *semaphore)
@@ -53,7 +53,7 @@ int weir_bounded_semaphore_new(weir_loop *loop, uint64_t value,
     return semaphore_new(loop, value, value, ret);
 }
 
-/* Without waiting; false when the count is 0. */
+/* Takes a permit without waiting; false if the count is 0. */
 static bool semaphore_take_one(weir_semaphore *semaphore)
 {
     if (semaphore->value == 0) {

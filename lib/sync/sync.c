@@ -1,8 +1,8 @@
 /*
  * Making and freeing the objects that tasks wait on; see sync.h for the idea.
  *
- * An object's memory goes with the last reference, and with it the object's
- * hold on the loop. Nothing here knows what tasks wait for.
+ * The last reference frees the object's memory and releases the object's hold
+ * on the loop. Nothing here knows what tasks wait for.
  */
 #include "sync.h"
 
@@ -62,7 +62,7 @@ void wr_sync_free(struct wr_sync *sync)
 
 int wr_sync_enter(struct wr_sync *sync)
 {
-    /* Checked before any write: this may be another thread. */
+    /* Check before any write: this may be another thread. */
     int err = wr_loop_check(sync->loop);
     wr_require(err >= 0, err);
     wr_sync_check_invariants(sync);

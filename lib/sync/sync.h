@@ -1,11 +1,11 @@
 /*
- * The common part of the objects that tasks wait on: they may be freed while a
+ * The common part of the objects that tasks wait on. They may be freed while a
  * task is inside a call.
  *
- * While a call is suspended the program may free the object. So each call holds
- * a reference to the memory, and the last one that leaves frees it; a freed
- * object answers -ECANCELED. An object keeps its loop's memory, so that it may
- * also be freed after the loop.
+ * The program may free an object while a call is suspended. So each call holds
+ * a reference to the memory, and the last reference frees it; calls on a freed
+ * object return -ECANCELED. An object pins its loop's memory, so that it may be
+ * freed after the loop.
  */
 #ifndef WEIR_LIB_SYNC_SYNC_H
 #define WEIR_LIB_SYNC_SYNC_H
@@ -16,7 +16,7 @@
 struct wr_sync {
     weir_loop *loop;
     size_t size;   /* of the whole object */
-    uint32_t refs; /* the program's, calls inside, conditions of a lock */
+    uint32_t refs; /* the program's, calls', conditions' of a lock */
     bool is_freed; /* set by wr_sync_free(), never cleared */
 };
 
@@ -27,15 +27,15 @@ void wr_sync_check_invariants(const struct wr_sync *sync);
 WEIR_MUST_USE int wr_sync_new(weir_loop *loop, size_t size,
                               struct wr_sync **ret);
 
-/* Gives the program's reference back. The caller has woken the waiters. */
+/* Drops the program's reference. The caller has woken the waiters. */
 void wr_sync_free(struct wr_sync *sync);
 
-/* A reference for a call, or for another object. */
+/* Takes a reference for a call or another object. */
 void wr_sync_ref(struct wr_sync *sync);
 void wr_sync_unref(struct wr_sync *sync);
 
-/* Begins a suspending call: like wr_task_enter(), and -ECANCELED if the object
- * was freed while other tasks had their turn. After a 0 the caller ends with
+/* Begins a suspending call: wr_task_enter(), and -ECANCELED if the object was
+ * freed while other tasks ran. After 0 the caller must end with
  * wr_sync_unref(). */
 WEIR_MUST_USE int wr_sync_enter(struct wr_sync *sync);
 
