@@ -1,36 +1,37 @@
 /*
- * Futures one by one, in the order in which they are done:
- * weir_as_completed_begin() and the calls on what it begins.
+ * Futures one by one, in the order of their ends: weir_as_completed_begin(),
+ * weir_as_completed_next() and weir_as_completed_end().
  *
  *     pending (observed) --done--> in line --> given to a call
  *
- * An observer in each pending future goes from the future's list into a line of
- * those that are done, or its index straight to the task that waits. All of
- * them are in one block, to which the program's struct refers: so a task that
- * forgets the end leaves memory behind, and no link into its stack.
+ * Each pending future has an observer. When the future ends, the observer moves
+ * from the future's list to the queue `done`, or its index goes directly to the
+ * waiting task. All observers are in one block that the program's struct points
+ * to: so a task that forgets weir_as_completed_end() leaks memory, but leaves
+ * no link into its stack.
  */
 #include "future.h"
 #include "task.h"
 
 struct as_completed;
 
-/* One of the futures; its place in the array is its index. */
+/* One future; its index is its place in the array. */
 struct as_completed_one {
     struct wr_observer observer; /* linked in the future, then in ->done */
     struct as_completed *all;
 };
 
-/* A task that waits for the next one; on its stack. */
+/* A task that waits for the next future; on its stack. */
 struct as_completed_wait {
     struct wr_waiter waiter;
     struct as_completed *all;
-    int index; /* once it was woken with 0 */
+    int index; /* set before it is woken with 0 */
 };
 
 struct as_completed {
     weir_loop *loop;
     struct wr_list done;            /* struct as_completed_one, not given */
-    struct as_completed_wait *wait; /* of the task that waits, or NULL */
+    struct as_completed_wait *wait; /* of the waiting task, or NULL */
     uint32_t given_count;
     uint32_t count;
     struct as_completed_one ones[];
@@ -38,8 +39,8 @@ struct as_completed {
 
 /* The inside of struct weir_as_completed. */
 struct as_completed_handle {
-    struct as_completed *all; /* NULL: it did not begin, or has ended */
-    int err;                  /* of the begin */
+    struct as_completed *all; /* NULL: not begun, or ended */
+    int err;                  /* of weir_as_completed_begin() */
 };
 
 _Static_assert(sizeof(struct as_completed_handle) <=
@@ -70,7 +71,7 @@ static size_t as_completed_size_of(size_t count)
            count * sizeof(struct as_completed_one);
 }
 
-/* Takes the first in line, which there is: its index. */
+/* Removes the first of `done`, which is not empty; returns its index. */
 static int as_completed_take(struct as_completed *all)
 {
     struct wr_list *link = wr_list_pop_front(&all->done);
@@ -81,7 +82,7 @@ static int as_completed_take(struct as_completed *all)
                  all->ones);
 }
 
-/* Ends the wait of the task that waits. */
+/* Wakes the waiting task. */
 static void as_completed_wake(struct as_completed *all, int result)
 {
     struct as_completed_wait *wait = all->wait;
@@ -172,7 +173,8 @@ int weir_as_completed_next(struct weir_as_completed *done)
     if (err < 0) {
         return err;
     }
-    wr_require(handle->all == all, -ESTALE); /* else while others ran */
+    wr_require(handle->all == all, -ESTALE); /* it may have ended while others
+                                              * ran */
     as_completed_check_invariants(all);
     wr_require(!all->wait, -EBUSY);
     wr_require(all->given_count < all->count, -ENOENT);

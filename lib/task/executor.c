@@ -1,17 +1,17 @@
 /*
- * The executor: calls that block, for tasks that wait for them.
+ * The executor: runs blocking calls on threads, for tasks.
  *
  *     queue --> a thread runs it --> done --> returned --> its task
  *       |                                        |
  *       '--- interrupted before ---> abandoned() <--- its task has left
  *
- * The threads put jobs that are over on `done` and post the executor's one
- * item to the loop's mailbox; the loop takes all of them at once. Neither takes
- * memory, so a result cannot be lost. executor_threads.c has the threads. This
- * side of a job knows two ends: its task was woken with the result, or the task
- * has left, and the later one of both, the task or the job, calls abandoned().
- * A job that was submitted has no task from the start; beside it is a future,
- * which refers to the job until the job is over or the loop ends.
+ * The threads put finished jobs on `done` and post the executor's only item to
+ * the loop's mailbox; the loop takes all finished jobs at once. Neither step
+ * allocates, so a result cannot be lost. executor_threads.c has the threads. On
+ * the loop's side a job ends in one of two ways: its task is woken with the
+ * result; or its task left, and abandoned() is called when both the job has
+ * finished and the task has run. A submitted job never has a task. It has a
+ * future, which refers to the job until the job is finished or the loop ends.
  */
 #include "executor_impl.h"
 
@@ -40,7 +40,7 @@ struct executor_abandoned {
     int result;
 };
 
-/* The end of a job that was submitted; referenced for the job while pending. */
+/* The future of a submitted job; the job holds a reference while pending. */
 struct wr_job_end {
     weir_future future;
     struct wr_list link; /* in wr_executor.ends */
@@ -59,8 +59,8 @@ static void executor_check_invariants(const struct wr_executor *executor)
 
 /* ---- the ends of jobs that were submitted ---- */
 
-/* The job is over, or for the loop it is: gives the reference for it back when
- * the caller has called what is to be called first. */
+/* The job is finished, or the loop ends: resolves the future. The caller drops
+ * the job's reference after it has called abandoned(). */
 static void executor_resolve_end(struct wr_job_end *end, int result)
 {
     wr_assert(end->job->end == end);
@@ -70,7 +70,8 @@ static void executor_resolve_end(struct wr_job_end *end, int result)
     wr_future_resolve(&end->future, result);
 }
 
-/* A job that runs cannot be stopped: the future is done when it is over. */
+/* A running job cannot be stopped: its future is done when the job is
+ * finished. */
 static void executor_cancel_end(weir_future *future)
 {
     struct wr_job_end *end = wr_container_of(future, struct wr_job_end, future);
@@ -119,7 +120,7 @@ static void executor_report_abandoned(weir_loop *loop,
     }
 }
 
-/* The job is over, and no task waits for it. */
+/* Ends a finished job that no task waits for. */
 static void executor_abandon_job(weir_loop *loop, struct wr_job *job)
 {
     const struct wr_job copy = *job;
@@ -150,7 +151,7 @@ static void executor_return_job(weir_loop *loop, struct wr_job *job)
     if (waiter) {
         job->waiter = NULL;
         wr_waiter_wake(waiter, 0);
-    } /* else its task was interrupted and abandons it when it runs */
+    } /* else its interrupted task abandons the job when it runs */
 }
 
 static void executor_collect(struct wr_executor *executor)
@@ -173,7 +174,7 @@ static void executor_collect(struct wr_executor *executor)
         return;
     }
     wr_executor_join_ended(executor);
-    wr_executor_take_done(executor); /* of threads that ended meanwhile */
+    wr_executor_take_done(executor); /* of threads that have ended since */
     if (!wr_list_is_empty(&executor->returned)) {
         wr_ready_push(&executor->loop->ready, &executor->ready);
     } else if (wr_list_is_empty(&executor->workers)) {
@@ -183,7 +184,8 @@ static void executor_collect(struct wr_executor *executor)
 
 static void executor_collect_posted(void *arg)
 {
-    wr_executor_item_taken(arg); /* before the look at `done`, to miss no job */
+    wr_executor_item_taken(arg); /* before `done` is read, so that no job is
+                                  * missed */
     executor_collect(arg);
 }
 
@@ -194,7 +196,7 @@ static void executor_collect_more(struct wr_ready *ready)
 
 /* ---- the task that waits ---- */
 
-/* A job that has not started by now never will. */
+/* A job that has not started is withdrawn, and never runs. */
 static void executor_interrupt_wait(struct wr_waiter *waiter)
 {
     struct executor_wait *wait =
@@ -212,7 +214,7 @@ static void executor_interrupt_wait(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* The task was interrupted and goes on. */
+/* The interrupted task runs, and leaves its job. */
 static void executor_leave_job(weir_loop *loop, struct wr_job *job)
 {
     wr_assert(!job->waiter);
@@ -226,7 +228,7 @@ static void executor_leave_job(weir_loop *loop, struct wr_job *job)
 static uint32_t executor_default_thread_limit(void)
 {
     cpu_set_t cpus;
-    /* It fails with more CPUs than fit in here. */
+    /* It fails if the machine has more CPUs than cpu_set_t. */
     if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0) {
         return THREADS_DEFAULT_MAX;
     }
@@ -234,7 +236,8 @@ static uint32_t executor_default_thread_limit(void)
     return limit < THREADS_DEFAULT_MAX ? limit : THREADS_DEFAULT_MAX;
 }
 
-/* Takes back what has not started, before any code of the program runs. */
+/* Withdraws submitted jobs that have not started. The program's code runs
+ * later. */
 static void executor_withdraw_all(struct wr_executor *executor)
 {
     for (struct wr_list *link = executor->ends.next; link != &executor->ends;
@@ -248,7 +251,7 @@ static void executor_withdraw_all(struct wr_executor *executor)
     }
 }
 
-/* Jobs that were submitted and are over have their result. */
+/* Returns finished jobs that were submitted; the others stay in `returned`. */
 static void executor_return_over(struct wr_executor *executor)
 {
     struct wr_list over;
@@ -267,7 +270,8 @@ static void executor_return_over(struct wr_executor *executor)
     }
 }
 
-/* Jobs that have not started never do, and nothing waits for the others. */
+/* The loop ends: withdraws jobs that have not started, and cancels the futures
+ * of running jobs. */
 static void executor_shutdown(struct wr_module *module)
 {
     struct wr_executor *executor =
@@ -293,7 +297,7 @@ static void executor_stop(struct wr_module *module)
 
     wr_assert(wr_list_is_empty(&executor->shutdown_waiters));
     wr_assert(wr_list_is_empty(&executor->ends));
-    wr_list_remove(&module->link); /* its last user frees it */
+    wr_list_remove(&module->link); /* the last reference frees the executor */
     wr_executor_let_go(executor);
     wr_ready_cancel(&executor->ready);
     while ((link = wr_list_pop_front(&executor->returned))) {
@@ -314,7 +318,7 @@ static const struct wr_module_ops executor_module_ops = {
         {[WR_END_SHUTDOWN] = executor_shutdown, [WR_END_STOP] = executor_stop},
     .check = executor_check_module};
 
-/* Makes the executor of the loop unless there is one. */
+/* Finds the loop's executor, or makes it. */
 WEIR_MUST_USE static int executor_open(weir_loop *loop,
                                        struct wr_executor **ret)
 {
@@ -375,7 +379,7 @@ int weir_loop_set_executor(weir_loop *loop,
     return 0;
 }
 
-/* Gives a copy of a job to the threads. */
+/* Gives a copy of @what to the threads. */
 WEIR_MUST_USE static int executor_start(struct wr_executor *executor,
                                         const struct wr_job *what,
                                         struct wr_job **ret)
@@ -401,7 +405,7 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
         .name = "executor", .interrupt = executor_interrupt_wait};
     int err = wr_task_enter(loop);
     if (err == -ECANCELED) {
-        /* The caller cannot tell this from a wait that was cancelled. */
+        /* The caller takes it for a cancelled wait, and expects abandoned(). */
         executor_report_abandoned(loop, abandoned, arg, -ECANCELED);
     }
     if (err < 0) {
@@ -435,7 +439,7 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
     return 0;
 }
 
-/* A job without a task, and its end. */
+/* Makes a job without a task, and its future. */
 static int executor_make_job(struct wr_executor *executor,
                              const struct wr_job *what, struct wr_job_end **ret)
 {
@@ -453,7 +457,7 @@ static int executor_make_job(struct wr_executor *executor,
         wr_free(&loop->counting, end, sizeof(*end));
         return err;
     }
-    wr_assert(end->job->end == end); /* which the loop alone changes */
+    wr_assert(end->job->end == end); /* only the loop changes it */
     wr_list_push_back(&executor->ends, &end->link);
     wr_loop_pin(loop);
     *ret = end;
@@ -489,7 +493,7 @@ int weir_loop_shutdown_executor(weir_loop *loop, uint64_t timeout_ns)
     if (err < 0 && err != -ECANCELED) {
         return err;
     }
-    /* A task that was cancelled shuts down as well: it only does not wait. */
+    /* A cancelled task shuts the executor down as well, but does not wait. */
     struct wr_executor *executor;
     const int open_err = executor_open(loop, &executor);
     if (open_err < 0) {

@@ -1,11 +1,11 @@
 /*
  * The threads of the executor, and what they share with the loop.
  *
- * Threads are made when there is a job and none of them is idle; an idle one
- * stays. All that is shared is behind one mutex. The executor is counted and
- * outlives the loop while a job runs: its thread is detached then, and frees
- * the job, itself and, as the last one, the executor. Otherwise the loop joins
- * threads once they have nothing left to do but to return.
+ * A thread is made when there is a job and no thread is idle; idle threads
+ * stay. One mutex protects all shared fields. The executor is reference counted
+ * and outlives the loop while a job runs: the job's thread is detached then,
+ * frees the job and itself, and drops its reference. Otherwise the loop joins a
+ * thread when it is about to return.
  */
 #include "executor_impl.h"
 
@@ -15,12 +15,12 @@ struct executor_worker {
     struct wr_list link; /* the loop's, in wr_executor.workers */
     struct wr_executor *executor;
     pthread_t thread;
-    struct wr_job *job; /* shared, set by the thread: what it runs */
+    struct wr_job *job; /* shared, set by the thread: the running job */
     bool has_ended;     /* shared, set by the thread: to be joined */
-    bool is_detached;   /* shared, set by the loop's end: it frees itself */
+    bool is_detached;   /* shared, set at the loop's end: frees itself */
 };
 
-/* These can only fail for a mutex that is not one. */
+/* These fail only if the mutex is not initialised. */
 static void executor_threads_lock(struct wr_executor *executor)
 {
     const int err = pthread_mutex_lock(&executor->mutex);
@@ -71,7 +71,7 @@ void wr_executor_unref(struct wr_executor *executor)
 
 /* ---- on the threads ---- */
 
-/* Under the mutex. True when the caller must post the item, after unlocking. */
+/* Under the mutex. True if the caller must post the item after unlocking. */
 WEIR_MUST_USE static bool
 executor_threads_claim_post(struct wr_executor *executor)
 {
@@ -83,12 +83,13 @@ executor_threads_claim_post(struct wr_executor *executor)
 
 static void executor_threads_post(struct wr_executor *executor)
 {
-    /* An error means that the loop is being freed, which looks by itself. */
+    /* An error means that the loop is being freed. It reads `done` itself
+     * then. */
     wr_ignore(wr_wake_post_item(executor->wake, &executor->item));
 }
 
-/* Under the mutex, which is free while it waits: the next job, or false when
- * the thread is to end. */
+/* Under the mutex, which is unlocked while it waits: takes the next job. False
+ * if the thread must end. */
 static bool executor_threads_take_job(struct executor_worker *worker)
 {
     struct wr_executor *executor = worker->executor;
@@ -113,7 +114,8 @@ static bool executor_threads_take_job(struct executor_worker *worker)
     return true;
 }
 
-/* Under the mutex: the job is over. True when the caller must post. */
+/* Under the mutex: the job is finished. True if the caller must post the
+ * item. */
 WEIR_MUST_USE static bool
 executor_threads_give_job(struct executor_worker *worker, int result)
 {
@@ -133,7 +135,7 @@ executor_threads_give_job(struct executor_worker *worker, int result)
     return executor_threads_claim_post(executor);
 }
 
-/* Under the mutex, which it unlocks: the last step of a thread. */
+/* The last step of a thread: called under the mutex, which it unlocks. */
 static void executor_threads_end_worker(struct executor_worker *worker)
 {
     struct wr_executor *executor = worker->executor;
@@ -178,7 +180,7 @@ static void *executor_threads_run_worker(void *arg)
 
 /* ---- giving a job to a thread ---- */
 
-/* Signals are for the threads of the program. */
+/* The thread blocks all signals: they are for the program's threads. */
 WEIR_MUST_USE static int
 executor_threads_make_thread(struct executor_worker *worker)
 {
@@ -213,12 +215,13 @@ executor_threads_add_worker(struct wr_executor *executor)
     }
     wr_list_push_back(&executor->workers, &worker->link);
     executor->thread_count++;
-    executor->idle_count++; /* the thread itself waits for the mutex */
+    executor->idle_count++; /* the new thread waits for the mutex */
     executor->refs++;
     return 0;
 }
 
-/* Under the mutex: 0 when there may be another job, with a thread for it. */
+/* Under the mutex: 0 if another job may be queued; makes a thread for it if
+ * needed. */
 WEIR_MUST_USE static int executor_threads_admit(struct wr_executor *executor)
 {
     wr_require(executor->state == WR_EXECUTOR_OPEN, -ESHUTDOWN);
@@ -230,7 +233,7 @@ WEIR_MUST_USE static int executor_threads_admit(struct wr_executor *executor)
         if (err == 0 || executor->thread_count == 0) {
             return err;
         }
-        /* Fewer threads than allowed do it too, later. */
+        /* Without a new thread, the others run the job later. */
     }
     const uint32_t waiting_count =
         executor->queued_count - executor->idle_count;
@@ -301,7 +304,7 @@ static void executor_threads_join_worker(struct wr_executor *executor,
     executor->thread_count--;
 }
 
-/* Threads that have ended have nothing left to do but to return. */
+/* Threads with has_ended are about to return, so the join does not wait. */
 void wr_executor_join_ended(struct wr_executor *executor)
 {
     struct wr_list *link = executor->workers.next;
@@ -337,7 +340,8 @@ void wr_executor_shut(struct wr_executor *executor)
     pthread_cond_broadcast(&executor->work);
 }
 
-/* Under the mutex: the thread runs a job, and from now on owns both. */
+/* Under the mutex: detaches a thread that runs a job. The thread frees the job
+ * and itself. */
 static void executor_threads_detach_worker(struct wr_executor *executor,
                                            struct executor_worker *worker)
 {
@@ -356,7 +360,7 @@ static void executor_threads_detach_worker(struct wr_executor *executor,
 void wr_executor_let_go(struct wr_executor *executor)
 {
     executor_threads_lock(executor);
-    wr_assert(wr_list_is_empty(&executor->queue)); /* no new ones came */
+    wr_assert(wr_list_is_empty(&executor->queue)); /* it refuses jobs */
     executor_threads_set_state(executor, WR_EXECUTOR_CLOSED);
     wr_list_splice_back(&executor->returned, &executor->done);
     struct wr_list *link = executor->workers.next;

@@ -1,11 +1,11 @@
 /*
- * Fibers: another stack to run on, and the way there and back.
+ * Fibers: stacks to run functions on, and switching between stacks.
  *
- * A fiber is entered from the loop's stack and leaves to where it was entered;
- * it never enters another one. Switching saves what the calling convention
- * says must survive a call and nothing else (switch.S for x86-64 and aarch64,
- * ucontext elsewhere), and what the C++ runtime keeps of a thread, where there
- * is one. Sanitizers and valgrind are told of every switch.
+ * A fiber is entered from the loop's stack and leaves to its caller there; it
+ * never enters another fiber. A switch saves the callee-saved registers only
+ * (switch.S for x86-64 and aarch64, ucontext elsewhere), and the C++ runtime's
+ * state of a thread, if there is a C++ runtime. Every switch is announced to
+ * sanitizers and valgrind.
  */
 #ifndef WEIR_LIB_TASK_FIBER_H
 #define WEIR_LIB_TASK_FIBER_H
@@ -24,9 +24,8 @@
 #endif
 #endif
 
-/* The state that a C++ runtime has for a thread: the exceptions that are being
- * handled, and how many are on their way to a handler. Its struct
- * __cxa_eh_globals (Itanium C++ ABI, 2.2.2). */
+/* The C++ runtime's state of a thread: the caught exceptions, and the number of
+ * uncaught exceptions. Its struct __cxa_eh_globals (Itanium C++ ABI, 2.2.2). */
 struct wr_fiber_exceptions {
     void *caught;
     unsigned int uncaught_count;
@@ -36,7 +35,7 @@ struct wr_fiber_exceptions {
 };
 
 struct wr_fiber {
-    void *sp; /* where the side that does not run continues; NULL: ended */
+    void *sp; /* stack pointer of the suspended side; NULL: ended */
     struct wr_stack *stack;
     void (*run)(void *arg);
     void *arg;
@@ -46,23 +45,24 @@ struct wr_fiber {
 #endif
 };
 
-/* The first wr_fiber_enter() calls @run(@arg) on the stack. @run never
- * returns: it ends with wr_fiber_exit(). It starts with the caller's rounding
- * mode and floating point exceptions. */
+/* The first wr_fiber_enter() calls @run(@arg) on the stack. @run never returns:
+ * it ends with wr_fiber_exit(). @run starts with the caller's rounding mode and
+ * floating point exceptions. */
 void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack,
                    void (*run)(void *arg), void *arg);
 
-/* On the loop's stack: continues the fiber; returns when it leaves. */
+/* On the loop's stack: continues the fiber; returns when the fiber leaves. */
 void wr_fiber_enter(struct wr_fiber *fiber);
 
-/* On the fiber: back to wr_fiber_enter(); returns with the next one. */
+/* On the fiber: switches back to the loop's stack; returns at the next
+ * wr_fiber_enter(). */
 void wr_fiber_leave(struct wr_fiber *fiber);
 
 /* On the fiber: the last wr_fiber_leave(). */
 _Noreturn void wr_fiber_exit(struct wr_fiber *fiber);
 
-/* After its exit, or before its first enter: the stack may be used for
- * another one. */
+/* Frees the stack for another fiber; after wr_fiber_exit(), or before the first
+ * wr_fiber_enter(). */
 void wr_fiber_fini(struct wr_fiber *fiber);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Files from tasks: one operation of the ring for each call.
+ * File calls of tasks: each call is one operation of the ring.
  *
- * The operation lies on the stack of the task that waits for it. So a call
- * returns only when the kernel has completed it: an interruption cancels the
- * operation, and its completion wakes the task. The call is a member of the
- * loop meanwhile, which ends it when the loop is freed or its ring broke.
+ * The operation is on the stack of the waiting task. So a call returns only
+ * after the completion: an interruption cancels the operation, and the
+ * completion wakes the task. The call is a member of the loop, so the loop
+ * cancels it when the loop is freed or its ring broke.
  */
 #include "weir/file.h"
 
@@ -51,7 +51,7 @@ static const struct wr_member_ops file_member_ops = {.stage = WR_STAGE_MAKERS,
                                                      .abandon = file_abandon,
                                                      .dump = file_dump};
 
-/* A close goes on: cancelled, it would leave the descriptor open. */
+/* A close is not cancelled: the descriptor would stay open. */
 static void file_keep_closing(struct wr_member *member)
 {
     wr_assert(file_of(member)->op.in_flight);
@@ -66,7 +66,7 @@ static const struct wr_member_ops file_close_ops = {.stage = WR_STAGE_MAKERS,
 static void file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct file_call *call = wr_container_of(op, struct file_call, op);
-    if (res == -WR_ERESTARTSYS) { /* of a FIFO's open */
+    if (res == -WR_ERESTARTSYS) { /* from opening a FIFO */
         res = -EINTR;
     }
     const bool tells =
@@ -85,7 +85,7 @@ static void file_interrupt(struct wr_waiter *waiter)
     wr_op_cancel(&call->loop->uring, &call->op);
 }
 
-/* Begins a call: 0, and the operation may be prepared. */
+/* Begins a call: after 0 the caller prepares the operation. */
 static int file_enter(struct file_call *call, weir_loop *loop)
 {
     static const struct wr_wait_kind kind = {.name = "file",
@@ -100,7 +100,7 @@ static int file_enter(struct file_call *call, weir_loop *loop)
     return 0;
 }
 
-/* Waits for the operation that was prepared; its result. */
+/* Waits for the prepared operation; returns its result. */
 static int file_wait(struct file_call *call)
 {
     wr_assert(call->op.in_flight);
@@ -215,16 +215,17 @@ int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)
     return err;
 }
 
-/* Waits for the completion alone: the descriptor is closed in any case. */
+/* An interruption does not end the wait: the descriptor is closed in any
+ * case. */
 static void file_ignore_interrupt(struct wr_waiter *waiter)
 {
     wr_assert(waiter->was_interrupted);
 }
 
-/* True where the last close may take long: the bytes of a file without a name
- * are given up, a socket lingers, what a device has in memory is written to it.
- * A file with a name is closed by the time the call returns: others may open it
- * then, lock it, or run it as a program. */
+/* True if the last close may take long: an unlinked file is truncated, a socket
+ * lingers, a device's cached blocks are written. A worker closes such a file.
+ * All other files are closed before the call returns, so that others may open,
+ * lock or execute the file at once. */
 static bool file_closes_slowly(int fd)
 {
     struct statx known;

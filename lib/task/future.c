@@ -1,19 +1,19 @@
 /*
- * Futures: one result, given once, and those that are told of it.
+ * Futures: a result that is set once, and the observers of the result.
  *
  *     pending --> done        weir_future_set_result(), or the end of a task
  *
- * The call that gives the result makes tasks and callbacks ready and runs none
- * of them. Until it runs, a callback of the program stays in the future's list,
- * so that it can still be taken back, and holds a reference.
+ * The call that sets the result makes tasks and callbacks ready and runs none
+ * of them. A callback of the program stays in the future's list until it runs,
+ * so that it can still be removed, and holds a reference.
  *
- * Cancelling goes from one future to the next: a task that is cancelled cancels
- * the future that it waits for, which may be a group of tasks. So that neither
- * a long chain nor a circle of them recurses, futures to be cancelled queue up
- * in the loop, and the outermost call works the queue off, each future once.
+ * A cancellation spreads: a cancelled task cancels the future that it awaits,
+ * for example a gather of other tasks. To avoid recursion in a long chain or a
+ * cycle, the futures to cancel are queued in the loop; the outermost call
+ * empties the queue, and cancels each future once.
  *
  * A future that outlives its loop pins the loop's memory. wr_loop_release()
- * then runs what becomes ready; callbacks are dropped.
+ * then runs ready items; callbacks are dropped.
  *
  * Nothing here knows of tasks: future_wait.c has the calls that wait.
  */
@@ -25,8 +25,9 @@ struct settable {
     void *arg;
 };
 
-/* A callback of the program. Pending: in the list of observers, without a
- * reference. Done: in the ready queue, with one, and in the list again. */
+/* A callback of the program. While the future is pending, it is in the list of
+ * observers, without a reference. After that it is in the ready queue and again
+ * in the list, with a reference. */
 struct done_callback {
     struct wr_observer observer;
     struct wr_ready ready;
@@ -74,7 +75,7 @@ static void future_make_ready(struct wr_observer *observer, weir_future *future)
     wr_ready_push(&future->loop->ready, &callback->ready);
 }
 
-/* The observers of a future that is done are callbacks that are ready. */
+/* All observers of a future that is done are ready callbacks. */
 static void future_check_observers(const weir_future *future)
 {
     for (const struct wr_list *link = future->observers.next;
@@ -123,8 +124,8 @@ void wr_future_observe(weir_future *future, struct wr_observer *observer,
     wr_list_push_back(&future->observers, &observer->link);
 }
 
-/* No code can give a result any more: the program has no reference left, or no
- * turn in which to do it. */
+/* No code can set the result any more: the program has no reference left, or
+ * the loop has no more turns. */
 static bool future_is_forsaken(const weir_future *future)
 {
     return !future->is_done &&
@@ -132,8 +133,9 @@ static bool future_is_forsaken(const weir_future *future)
             (wr_loop_is_closing(future->loop) && future->ops->is_settable));
 }
 
-/* Queues @future, whose reference is taken, and works the queue off unless a
- * caller further up does. In a forked child what would end is the parent's. */
+/* Queues @future, with a reference that is taken, and empties the queue unless
+ * an outer call does. In a forked child it cancels nothing: the tasks are the
+ * parent's. */
 static void future_cancel_taken(weir_future *future)
 {
     weir_loop *loop = future->loop;

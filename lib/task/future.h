@@ -1,11 +1,10 @@
 /*
  * The inside of futures.
  *
- * A future is embedded in the object whose end it is (a task, a group of
- * futures), or stands alone. It gets a result once. Its observers are then
- * told, in the order in which they were added: tasks that wait become ready,
- * and so do callbacks. No code of the program runs inside the call that gives
- * the result.
+ * A future is embedded in an object that ends (a task, a gather), or stands
+ * alone. Its result is set once. Its observers are called then, in the order in
+ * which they were added: they make waiting tasks and callbacks ready. No code
+ * of the program runs inside the call that sets the result.
  *
  * An object with a future pins the loop until it is freed: futures may outlive
  * their loop.
@@ -20,11 +19,11 @@ struct wr_future_ops {
     /* weir_future_cancel() was called while the future is pending. Never called
      * inside another future's cancel. */
     void (*cancel)(weir_future *future);
-    /* False of a pending future that has nothing left to cancel; NULL: true. */
+    /* False if the pending future has nothing left to cancel; NULL: true. */
     bool (*can_cancel)(const weir_future *future);
-    /* The last reference is gone, and the future is done. */
+    /* The future is done and the last reference was dropped. */
     void (*free)(weir_future *future);
-    /* The program gives the result, by weir_future_set_result(). */
+    /* The program sets the result, by weir_future_set_result(). */
     bool is_settable;
 };
 
@@ -35,16 +34,16 @@ struct weir_future {
     struct wr_list cancel;    /* in weir_loop.cancels, or being cancelled */
     uint32_t refs;
     int result;   /* 0 while pending */
-    bool is_done; /* set by wr_future_resolve(), for good */
+    bool is_done; /* set by wr_future_resolve(), never cleared */
 };
 
 struct wr_observer;
 
-/* Called inside the call that gives the result, with the observer unlinked:
- * makes something ready and calls no code of the program. */
+/* Called inside the call that sets the result, with the observer unlinked.
+ * Makes something ready; must not call the program's code. */
 typedef void wr_observe_fn(struct wr_observer *observer, weir_future *future);
 
-/* The record of one that a pending future tells of its result. */
+/* An entry in a pending future's list: ->done is called with the result. */
 struct wr_observer {
     struct wr_list link; /* in weir_future.observers */
     wr_observe_fn *done;
@@ -52,14 +51,14 @@ struct wr_observer {
 
 void wr_future_check_invariants(const weir_future *future);
 
-/* On the way of a task's end: in trees with invariants alone. */
+/* Every task's end calls it, so it checks only with -Dinvariants=true. */
 static inline void wr_future_debug_check(const weir_future *future)
 {
     wr_debug_assert((wr_future_check_invariants(future), true));
     (void)future;
 }
 
-/* One reference, for the caller. */
+/* Initialises a future with one reference, the caller's. */
 static inline void wr_future_init(weir_future *future, weir_loop *loop,
                                   const struct wr_future_ops *ops)
 {
@@ -78,15 +77,15 @@ static inline void wr_future_ref(weir_future *future)
     future->refs++;
 }
 
-/* Gives the result of a pending future. */
+/* Sets the result of a pending future. */
 void wr_future_resolve(weir_future *future, int result);
 
-/* True when an array of futures makes sense to a call that takes several: each
- * is one of the loop's, and an index fits into a result. */
+/* True if an array of futures is a valid argument: each future is of this loop,
+ * and every index fits into an int. */
 bool wr_futures_are_usable(const weir_loop *loop, weir_future *const *futures,
                            size_t count);
 
-/* Adds an observer to a pending future; taken back by unlinking it. */
+/* Adds an observer to a pending future; unlinking the observer removes it. */
 void wr_future_observe(weir_future *future, struct wr_observer *observer,
                        wr_observe_fn *done);
 

@@ -1,15 +1,16 @@
 /*
  * Waiting for a future: weir_future_await() and weir_future_shield().
  *
- * A wait is an observer of the future and a waiter of the task in one, on the
- * task's stack. An interruption of an await goes on to the future, whose end
- * wakes the task; one of a shield leaves the future alone and wakes the task.
+ * A wait is an observer of the future and a waiter of the task in one struct,
+ * on the task's stack. An interruption of weir_future_await() cancels the
+ * future, whose end wakes the task. An interruption of weir_future_shield()
+ * wakes the task, and the future continues.
  */
 #include "task.h"
 
 #include <limits.h>
 
-/* The longest circle of tasks that is found. */
+/* The length of the longest cycle of tasks that is found. */
 #define CIRCLE_MAX 64u
 
 /* A task that waits for a future; on its stack. */
@@ -17,7 +18,7 @@ struct future_wait {
     struct wr_observer observer;
     struct wr_waiter waiter;
     weir_future *future; /* may be freed once it is done */
-    int result;          /* of the future, when it is done */
+    int result;          /* of the future, valid if is_done */
     bool is_done;
 };
 
@@ -30,7 +31,7 @@ static void future_wait_keep_result(struct future_wait *wait,
     wait->is_done = true;
 }
 
-/* The waiting call returns an interruption that has ended the future. */
+/* If an interruption has cancelled the future, the call returns -ECANCELED. */
 static void future_wait_wake(struct wr_observer *observer, weir_future *future)
 {
     struct future_wait *wait =
@@ -48,7 +49,7 @@ static void future_wait_pass_interrupt(struct wr_waiter *waiter)
         wr_container_of(waiter, struct future_wait, waiter);
 
     wr_debug_assert(!wait->future->is_done);
-    wr_ignore(weir_future_cancel(wait->future)); /* a group may soon be done */
+    wr_ignore(weir_future_cancel(wait->future)); /* false: a gather ends soon */
 }
 
 static void future_wait_give_up(struct wr_waiter *waiter)
@@ -66,9 +67,10 @@ static const struct wr_wait_kind future_wait_await_kind = {
     .interrupt = future_wait_pass_interrupt,
     .give_up = future_wait_give_up};
 
-/* True when @future is the end of @task, or of a task that waits for @task,
- * directly or by way of others: the loop's end would not end such a circle. A
- * circle of more than CIRCLE_MAX tasks, or through a group, is not found. */
+/* True if awaiting @future in @task is a deadlock: @future is the end of @task,
+ * or of a task that waits for @task, directly or through other tasks. The
+ * loop's end could not end such a cycle. A cycle of more than CIRCLE_MAX tasks,
+ * or through a gather, is not found. */
 static bool future_wait_closes_circle(const weir_future *future,
                                       const weir_task *task)
 {
@@ -77,7 +79,7 @@ static bool future_wait_closes_circle(const weir_future *future,
             return true;
         }
         if (future->ops != task->future.ops) {
-            return false; /* it is not the end of a task */
+            return false; /* not a task's end */
         }
         const weir_task *next = wr_container_of(future, weir_task, future);
         if (next->state != WR_TASK_WAITING ||
@@ -90,8 +92,8 @@ static bool future_wait_closes_circle(const weir_future *future,
     return false;
 }
 
-/* Suspends unless the future is done. Returns 0, or -ECANCELED, which tells of
- * an interruption. */
+/* Suspends unless the future is done. Returns 0, or -ECANCELED for an
+ * interruption. */
 static int future_wait_suspend(struct future_wait *wait)
 {
     weir_future *future = wait->future;
@@ -131,7 +133,7 @@ int weir_future_await(weir_future *future, int *ret)
     if (err < 0) {
         return err;
     }
-    /* This call tells of it, whatever the result of the future is. */
+    /* This call returns -ECANCELED for it, even if the future is done. */
     const bool tells = wr_task_is_interrupted(loop->current);
     if (!future->is_done && future_wait_closes_circle(future, loop->current)) {
         return tells ? wr_task_tell(loop) : -EDEADLK;

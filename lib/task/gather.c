@@ -1,29 +1,29 @@
 /*
- * Several futures at once: weir_gather() makes one of them, weir_wait() waits
- * without touching them.
+ * Several futures at once: weir_gather() combines them in one future,
+ * weir_wait() only waits for them.
  *
- * Both put an observer into each pending future, in one block, and count. The
- * rest (cancelling the others, giving the group's result) a group does from the
- * ready queue, so that a tree of groups is not climbed on one stack.
+ * Both allocate one block with an observer for each pending future, and count
+ * the ends. A gather cancels the other futures and sets its result from the
+ * ready queue, so that a tree of gathers does not recurse.
  *
  *     open --> cancelling --> decided --> its future is done
  *       |                        |
  *       '------------------------'
  *
- * A group that is cancelling has its result, and cancels the others in its next
- * turn. One that is decided waits for the futures that are left.
+ * A cancelling gather knows its result, and will cancel the other futures from
+ * the ready queue. A decided gather waits for the pending futures.
  */
 #include "future.h"
 #include "task.h"
 
 enum gather_state {
     GATHER_OPEN,
-    GATHER_CANCELLING, /* has a result, is ready and will cancel the others */
+    GATHER_CANCELLING, /* has a result; ->ready will cancel the others */
     GATHER_DECIDED,    /* has a result */
     GATHER_STATES,
 };
 
-/* By state: a bit for each state that a group may come from. */
+/* By state: a bit for each state that a gather may come from. */
 static const uint8_t gather_edges[GATHER_STATES] = {
     [GATHER_CANCELLING] = 1u << GATHER_OPEN,
     [GATHER_DECIDED] = 1u << GATHER_OPEN | 1u << GATHER_CANCELLING,
@@ -34,13 +34,13 @@ struct gather;
 struct gathered {
     struct wr_observer observer;
     struct gather *gather;
-    weir_future *future; /* referenced until the group is done */
+    weir_future *future; /* referenced until the gather is done */
 };
 
 struct gather {
     weir_future future;
     struct wr_ready ready;
-    struct wr_member member; /* of the loop once it is cancelled */
+    struct wr_member member; /* in the loop's list once cancelled */
     enum weir_gather_kind kind;
     enum gather_state state;
     int result;
@@ -69,7 +69,7 @@ static void gather_check_invariants(const struct gather *gather)
 {
     wr_assert(gather->state < GATHER_STATES);
     wr_assert(gather->pending_count <= gather->count);
-    /* Without a pending future the result stands. */
+    /* Without a pending future the result is decided. */
     wr_assert(gather->pending_count > 0 || gather->state == GATHER_DECIDED);
     wr_assert(!gather->future.is_done || gather->pending_count == 0);
     wr_debug_assert(gather->future.is_done ||
@@ -92,7 +92,7 @@ static void gather_decide(struct gather *gather, int result,
     }
 }
 
-/* A future of the group is done. */
+/* A future of the gather is done. */
 static void gather_count_result(struct gather *gather, uint32_t index,
                                 int result)
 {
@@ -111,7 +111,7 @@ static void gather_count_result(struct gather *gather, uint32_t index,
         if (result >= 0) {
             gather_decide(gather, (int)index, GATHER_CANCELLING);
         } else if (gather->state == GATHER_OPEN) {
-            gather->result = result; /* unless another one does better */
+            gather->result = result; /* unless a later future succeeds */
         }
         break;
     }
@@ -171,8 +171,8 @@ static void gather_run(struct wr_ready *ready)
     weir_future_unref(&gather->future);
 }
 
-/* All futures are cancelled; the group lives until the last has ended, also
- * without a reference of the program, or until the loop is freed. */
+/* Cancels all futures. The gather lives until the last of them has ended or the
+ * loop is freed, also without a reference of the program. */
 static void gather_cancel(weir_future *future)
 {
     struct gather *gather = wr_container_of(future, struct gather, future);
@@ -184,12 +184,12 @@ static void gather_cancel(weir_future *future)
     }
     gather_decide(gather, -ECANCELED, GATHER_DECIDED);
     for (uint32_t i = 0; i < gather->count; i++) {
-        weir_future_cancel(gather->futures[i].future); /* or it is done */
+        weir_future_cancel(gather->futures[i].future); /* no effect if done */
     }
 }
 
-/* A group whose futures have all ended has its result already, and gives it
- * from the ready queue. */
+/* If all futures have ended, the result is decided and is about to be set from
+ * the ready queue. */
 static bool gather_can_cancel(const weir_future *future)
 {
     return wr_container_of(future, const struct gather, future)->pending_count >
@@ -208,13 +208,14 @@ static void gather_free(weir_future *future)
     wr_loop_unpin(loop);
 }
 
-/* A future that took no notice of its cancellation is cancelled again. */
+/* Cancels the futures again that have ignored their cancellation. */
 static void gather_shutdown(struct wr_member *member)
 {
     struct gather *gather = wr_container_of(member, struct gather, member);
 
     wr_assert(gather->state != GATHER_OPEN);
-    weir_future_cancel(&gather->future); /* or all of its futures have ended */
+    weir_future_cancel(&gather->future); /* no effect if all futures have
+                                          * ended */
 }
 
 static void gather_dump(const struct wr_member *member, FILE *out)
@@ -301,7 +302,7 @@ struct gather_wait {
     struct wr_waiter waiter;
     enum weir_return_when return_when;
     bool is_over;    /* the task was woken; set before that */
-    bool has_failed; /* a future that is done has a negative result */
+    bool has_failed; /* a future has ended with a negative result */
     size_t count;
     size_t done_count;
 };
@@ -348,7 +349,7 @@ static void gather_give_up(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* Suspends until enough of them are done, or the time is over. */
+/* Suspends until enough futures are done, or the time is over. */
 WEIR_MUST_USE static int gather_wait_enough(weir_loop *loop,
                                             struct gather_wait *wait,
                                             weir_future *const *futures,

@@ -1,22 +1,22 @@
 /*
- * Task groups: tasks that have all ended when the group has.
+ * Task groups: the end of a group waits for all its tasks.
  *
  *     open --> failed --> cancelled --> ended
  *       |                     |           |
  *       '---------------------'-----------'
  *
  * A group lives on the stack of the task that began it, its owner. Each member
- * has an entry that observes the end of its task; the end of the last one wakes
- * the owner, which waits in weir_task_group_end() whatever interrupts it. The
- * first failure, from the ready queue, cancels the siblings and interrupts the
- * owner, once. That interruption is the group's own: it counts among the
- * owner's cancellations while the group lives, and is taken back at its end,
- * whether a call has told of it or not.
+ * has an entry that observes the end of the member's task. The last end wakes
+ * the owner in weir_task_group_end(); interruptions do not end this wait. The
+ * first failure cancels the siblings and interrupts the owner once, from the
+ * ready queue. The group's interruption counts among the owner's cancellations
+ * while the group lives, and is withdrawn at the group's end, even if a call
+ * has already returned -ECANCELED for it.
  */
 #include "task.h"
 
 enum group_state {
-    GROUP_ENDED, /* its members have ended, or it did not begin */
+    GROUP_ENDED, /* its members have ended, or it has not begun */
     GROUP_OPEN,
     GROUP_FAILED,    /* a member has failed; ->abort is ready */
     GROUP_CANCELLED, /* its members were cancelled */
@@ -34,15 +34,16 @@ static const uint8_t group_edges[GROUP_STATES] = {
 
 /* The inside of struct weir_task_group. */
 struct wr_group {
-    weir_task *owner; /* NULL: it did not begin, or its end has returned */
+    weir_task *owner; /* NULL: not begun, or weir_task_group_end() returned */
     struct wr_list members;
-    struct wr_list cause;     /* in the owner's causes until a call tells */
+    struct wr_list cause;     /* in the owner's causes until a call returns
+                               * it */
     struct wr_ready abort;    /* after the first failure */
     struct wr_waiter *waiter; /* while the owner waits for the members */
-    int error;                /* the first of a member, or 0 */
-    uint32_t requests;        /* cancellations of the owner at the begin */
+    int error;                /* the first member's error, or 0 */
+    uint32_t requests;        /* the owner's cancellations at the begin */
     enum group_state state;
-    bool is_counted; /* the group's own cancellation of the owner */
+    bool is_counted; /* the owner's requests include the group's */
 };
 
 struct group_member {
@@ -80,7 +81,7 @@ static void group_check_invariants(const struct wr_group *group)
     wr_debug_assert(!group->owner || group->owner->group_count > 0);
 }
 
-/* No member ends inside: tasks run from the ready queue. */
+/* No member ends inside this call: tasks run from the ready queue. */
 static void group_cancel_members(struct wr_group *group)
 {
     if (group->state != GROUP_CANCELLED) {
@@ -94,7 +95,7 @@ static void group_cancel_members(struct wr_group *group)
     }
 }
 
-/* A member has failed. */
+/* Handles the first failure of a member. */
 static void group_run_abort(struct wr_ready *ready)
 {
     struct wr_group *group = wr_container_of(ready, struct wr_group, abort);
@@ -116,7 +117,8 @@ static void group_wake_owner(struct wr_group *group)
 {
     group_set_state(group, GROUP_ENDED);
     wr_ready_cancel(&group->abort);
-    wr_waiter_wake(group->waiter, 0); /* the end of the group tells */
+    wr_waiter_wake(group->waiter, 0); /* weir_task_group_end() returns
+                                       * -ECANCELED */
 }
 
 static void group_member_ended(struct wr_observer *observer,
@@ -209,7 +211,7 @@ void weir_task_group_cancel(struct weir_task_group *group)
     }
 }
 
-/* The owner waits in weir_task_group_end(). */
+/* The owner's wait in weir_task_group_end(). */
 struct group_wait {
     struct wr_waiter waiter;
     struct wr_group *group;
@@ -225,7 +227,7 @@ static void group_interrupt_end(struct wr_waiter *waiter)
     group_cancel_members(group);
 }
 
-/* Undoes what the group itself did to its owner. */
+/* Withdraws the group's own interruption of its owner. */
 static void group_take_interruption_back(struct wr_group *group)
 {
     wr_ready_cancel(&group->abort);
@@ -236,7 +238,7 @@ static void group_take_interruption_back(struct wr_group *group)
     group->is_counted = false;
 }
 
-/* Returns whether the owner was interrupted while it waited. */
+/* True if the owner was interrupted while it waited. */
 static bool group_wait_members(weir_loop *loop, struct wr_group *group)
 {
     static const struct wr_wait_kind kind = {.name = "task group",
@@ -279,7 +281,7 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     weir_loop *loop = owner->future.loop;
     int err = wr_loop_check(loop);
     if (err == -ECHILD) {
-        group_let_owner_go(inner); /* its members live in the parent */
+        group_let_owner_go(inner); /* its members are the parent's */
     }
     wr_require(err >= 0, err);
     wr_require(loop->current, WEIR_ENOTTASK);
@@ -290,16 +292,17 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     wr_assert(err == 0); /* the running task may suspend */
     group_take_interruption_back(inner);
     bool was_interrupted = wr_task_is_interrupted(owner);
-    /* Where the owner was interrupted, the wait cancels the members. */
+    /* If the owner was interrupted, group_wait_members() cancels the
+     * members. */
     if (!was_interrupted && inner->state != GROUP_CANCELLED &&
         (result < 0 || inner->error < 0)) {
         group_cancel_members(inner);
     }
     was_interrupted |= group_wait_members(loop, inner);
     group_close(inner);
-    /* Errors come first: no later call would tell of them. */
+    /* Errors come first: no later call would return them. */
     if (inner->error < 0 || (result < 0 && result != -ECANCELED)) {
-        /* Also where the code inside was told before. */
+        /* Repeat the interruption, even if a call inside has returned it. */
         wr_task_request_again(owner, inner->requests);
         return inner->error < 0 ? inner->error : result;
     }

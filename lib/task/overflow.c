@@ -1,15 +1,15 @@
 /*
- * Saying which task overran its stack.
+ * Reporting which task overran its stack.
  *
- * A handler for SIGSEGV and SIGBUS looks whether the address that faulted lies
- * in the guard of a task of a loop of this thread, writes a line, and passes
- * the signal on to the handler that was there before. It runs on an alternate
- * stack, since the one that was overrun has no room, and calls only what a
- * handler may.
+ * A handler for SIGSEGV and SIGBUS checks whether the faulting address is in
+ * the guard of a task of this thread's loops, writes a line, and passes the
+ * signal on to the previous handler. The handler runs on an alternate stack,
+ * because the overrun stack is full, and calls only async-signal-safe
+ * functions.
  *
- * A handler has no argument of its own: the handlers from before, which belong
- * to the process, and the loops of the thread are therefore static data. These
- * and the quarantine of a guard build are all that weir keeps outside of loops.
+ * A handler has no argument of its own. So the previous handlers (of the
+ * process) and the loops (of the thread) are static data. The only other static
+ * data of weir is the quarantine of a guard build.
  */
 #include "task.h"
 
@@ -18,12 +18,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Room for handlers that were there before and do more than ours. */
+/* Room for previous handlers that need more stack than ours. */
 #define OVERFLOW_STACK_BYTES (64u << 10)
-/* The longest name, two numbers and the words between them. */
+/* Room for the longest name, two numbers and the text between them. */
 #define OVERFLOW_LINE_BYTES 192u
 
-/* A loop that is watched: one mapping, the stack in its upper part. */
+/* A watched loop: one mapping, with the alternate stack in its upper part. */
 struct wr_overflow {
     struct wr_module module;
     struct wr_overflow *next; /* of this thread */
@@ -33,20 +33,20 @@ struct wr_overflow {
 
 static struct {
     pthread_mutex_t mutex;
-    bool is_installed; /* behind the mutex; set last, for good */
+    bool is_installed; /* under the mutex; set last, never cleared */
     int fd;
     struct sigaction segv;
     struct sigaction bus;
 } overflow_process = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* This TLS model spares the handler a call that might allocate. */
+/* With this TLS model the handler needs no call that might allocate. */
 static _Thread_local struct wr_overflow *overflow_watched
     __attribute__((tls_model("initial-exec")));
 
 /* ---- in the handler ---- */
 
-/* Walks forward only: a fault may have interrupted a change of the list, which
- * keeps it whole in this direction. */
+/* Walks forward only: a fault may have interrupted a change of the list, and
+ * the forward links are valid at any time. */
 static const weir_task *overflow_find_overrun(const void *address)
 {
     for (const struct wr_overflow *at = overflow_watched; at; at = at->next) {
@@ -98,7 +98,7 @@ static void overflow_report(const weir_task *task)
     end = overflow_append_number(end, task->fiber.stack->size);
     end = overflow_append(end, " bytes; give it a larger stack_size_bytes\n");
     wr_assert(end <= line + sizeof(line));
-    /* A failure could not be reported anywhere. */
+    /* There is nowhere to report a failure. */
     wr_ignore(write(overflow_process.fd, line, (size_t)(end - line)) < 0);
 }
 
@@ -115,8 +115,8 @@ static void overflow_pass_on(int signum, siginfo_t *info, void *context)
         before->sa_handler(signum);
         return;
     }
-    /* A fault comes again when this returns, and then it is the system's; a
-     * signal that was sent must be sent again. */
+    /* A fault repeats when the handler returns, and then the previous action
+     * handles it; a signal that was sent must be raised again. */
     sigaction(signum, before, NULL);
     if (info->si_code <= 0 && before->sa_handler == SIG_DFL) {
         raise(signum);
@@ -126,7 +126,7 @@ static void overflow_pass_on(int signum, siginfo_t *info, void *context)
 static void overflow_on_fault(int signum, siginfo_t *info, void *context)
 {
     const int saved = errno;
-    /* A signal that was sent has no address. */
+    /* A signal sent by a process has no address. */
     const weir_task *task =
         info->si_code > 0 ? overflow_find_overrun(info->si_addr) : NULL;
     if (task) {
@@ -150,7 +150,8 @@ WEIR_MUST_USE static int overflow_install(int fd)
     pthread_mutex_lock(&overflow_process.mutex);
     if (!overflow_process.is_installed) {
         overflow_process.fd = fd;
-        /* The old handlers are read first: ours needs them at once. */
+        /* Read the old handlers first: our handler needs them as soon as it is
+         * installed. */
         if (sigaction(SIGSEGV, NULL, &overflow_process.segv) != 0 ||
             sigaction(SIGBUS, NULL, &overflow_process.bus) != 0 ||
             sigaction(SIGSEGV, &action, NULL) != 0 ||
@@ -198,13 +199,13 @@ static void overflow_close(struct wr_module *module)
         link = &(*link)->next;
     }
     if (!*link) {
-        return; /* the list of another thread keeps it */
+        return; /* another thread's list holds it */
     }
     *link = overflow->next;
     stack_t now;
     if (sigaltstack(NULL, &now) == 0 && now.ss_sp == overflow->stack &&
         overflow_use_stack_of(overflow_watched) < 0) {
-        return; /* it is in use: this function runs on it */
+        return; /* in use: this function runs on it */
     }
     munmap(overflow, sizeof(*overflow));
 }

@@ -1,9 +1,9 @@
 /*
- * Running a program's main task, asyncio.run and its parts; and starting tasks
- * from other threads.
+ * Running a program's main task, as asyncio.run() does, and starting tasks from
+ * other threads.
  *
- * The main task is a task like any other, with a condition that ends the run
- * and the signals that end a program (lib/loop/signal.c) to cancel it.
+ * The main task is an ordinary task. Its end ends the run, and the signals that
+ * end a program (lib/loop/signal.c) cancel it.
  */
 #include "task.h"
 
@@ -53,7 +53,7 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_running(loop), -EBUSY);
-    /* First: a task that was started cannot be taken back. */
+    /* Signals first: a started task cannot be taken back. */
     err = wr_signals_begin_main(loop, run_tell_signal, &run);
     wr_require(err >= 0, err);
     err = weir_task_spawn(loop, fn, arg, &options, &run.task);
@@ -80,7 +80,7 @@ int weir_run(const struct weir_loop_options *options, weir_task_fn *fn,
     return err < 0 ? err : result;
 }
 
-/* A task that another thread starts; memory of its own, because a post carries
+/* A task to be started for another thread; allocated, because a post carries
  * one pointer. */
 struct run_spawn {
     struct wr_wake_item item;

@@ -1,12 +1,12 @@
 /*
  * Sleeping and yielding: a task lets others run, for a time or until the next
- * turn of the loop.
+ * turn.
  *
- * A sleeper is a waiter in no queue, and a timer that wakes it.
+ * A sleeper is a waiter in no queue, with a timer that wakes it.
  */
 #include "task.h"
 
-/* The call also tells of an interruption that comes while others run. */
+/* Yields; returns -ECANCELED also for an interruption while others ran. */
 static int sleep_yield(weir_loop *loop)
 {
     wr_task_yield(loop);
@@ -30,7 +30,8 @@ static void sleep_wake(struct wr_timer *timer)
     struct sleeper *sleeper = wr_container_of(timer, struct sleeper, timer);
 
     wr_assert(!wr_list_is_linked(&sleeper->waiter.link)); /* in no queue */
-    /* An interruption may have woken the task, which has not run since. */
+    /* An interruption may have woken the task, and the task may not have run
+     * yet. */
     if (sleeper->waiter.task->waiter == &sleeper->waiter) {
         wr_waiter_wake(&sleeper->waiter, 0);
     }

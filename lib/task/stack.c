@@ -3,11 +3,10 @@
  *
  *     | guard | stack | guard | stack | guard | stack | ...   one mapping
  *
- * A mapping reserves addresses only; a stack costs a system call when it is
- * first made, for its guard, and none when it is taken again. Its record lies
- * in an array that belongs to the mapping. How deep a stack was used is read
- * from which of its pages are there, when the program asks and before the pages
- * are given back.
+ * A mapping reserves addresses only. A new stack costs a system call, for its
+ * guard; a reused stack costs none. The record of a stack is in its mapping's
+ * array. The depth to which a stack was used follows from its resident pages,
+ * and is measured when the program asks and before the pages are given back.
  */
 #include "stack.h"
 
@@ -29,11 +28,11 @@
 #define DEREGISTER_STACK(id)       (void)(id)
 #endif
 
-/* A mapping holds stacks of about MAPPING_BYTES together, MAPPING_STACKS of
- * them at most. */
+/* A mapping is about MAPPING_BYTES long and holds at most MAPPING_STACKS
+ * stacks. */
 #define MAPPING_BYTES  (4u << 20)
 #define MAPPING_STACKS 64u
-/* Answers of mincore() at a time; they lie on the caller's stack. */
+/* Pages per mincore() call; the result is on the caller's stack. */
 #define MINCORE_PAGES 1024u
 
 struct wr_stack_mapping {
@@ -42,14 +41,14 @@ struct wr_stack_mapping {
     size_t stride; /* of a guard and a stack */
     uint32_t capacity;
     uint32_t made_count;
-    uint32_t free_count; /* of wr_stacks_trim(), while it runs */
+    uint32_t free_count; /* used inside wr_stacks_trim() only */
     struct wr_stack stacks[];
 };
 
 _Static_assert(WR_STACK_MIN << (WR_STACK_CLASSES - 1) == WR_STACK_MAX,
                "the largest class is the largest size");
 
-/* How often the smallest size must be doubled to reach @size. */
+/* The number of times that the smallest size must be doubled to reach @size. */
 static uint32_t stack_class_of_size(size_t size)
 {
     const uint64_t doubled = (size - 1) / WR_STACK_MIN;
@@ -66,7 +65,7 @@ static size_t stack_mapped_size(const struct wr_stack_mapping *mapping)
     return mapping->stride * mapping->capacity;
 }
 
-/* While wr_stacks_trim() runs. */
+/* True if no stack of the mapping is in use; inside wr_stacks_trim() only. */
 static bool stack_is_unneeded(const struct wr_stack_mapping *mapping)
 {
     return mapping->free_count == mapping->made_count;
@@ -74,8 +73,8 @@ static bool stack_is_unneeded(const struct wr_stack_mapping *mapping)
 
 static void stack_unmap(uint8_t *start, size_t size)
 {
-    /* Refused only when splitting takes more maps than the system allows;
-     * then the address range is lost. */
+    /* It fails only if splitting needs more maps than the system allows; the
+     * address range is lost then. */
     munmap(start, size);
 }
 
@@ -89,8 +88,8 @@ void wr_stacks_check_invariants(const struct wr_stacks *stacks)
 
 /* ---- how deep they were used ---- */
 
-/* The lowest page that is there, of @page_count from @start; @page_count when
- * none is. */
+/* The index of the lowest resident page of @page_count pages at @start;
+ * @page_count if no page is resident. */
 static size_t stack_find_page(const struct wr_stacks *stacks, uint8_t *start,
                               size_t page_count)
 {
@@ -112,7 +111,7 @@ static size_t stack_find_page(const struct wr_stacks *stacks, uint8_t *start,
     return page_count;
 }
 
-/* How deep one stack was used, in bytes. */
+/* The depth to which a stack was used, in bytes. */
 static uint64_t stack_depth_of(const struct wr_stacks *stacks,
                                const struct wr_stack *stack)
 {
@@ -121,8 +120,8 @@ static uint64_t stack_depth_of(const struct wr_stacks *stacks,
     return (page_count - lowest) * stacks->page_size;
 }
 
-/* How deep the deepest stack of a mapping was used, in bytes. The stacks are
- * smaller than one answer, so one call asks about as many as fit in it. */
+/* The depth of the deepest used stack of a mapping, in bytes. The stacks are
+ * smaller than MINCORE_PAGES, so one call asks about several. */
 static uint64_t stack_depth_of_mapping(const struct wr_stacks *stacks,
                                        const struct wr_stack_mapping *mapping)
 {
@@ -182,7 +181,7 @@ uint64_t wr_stacks_high_water(struct wr_stacks *stacks)
         measured_count += mapping->made_count;
         mapping = mapping->next ? mapping->next : stacks->mappings;
         if (mapping == first) {
-            break; /* these are all */
+            break; /* every mapping was measured */
         }
     }
     stacks->measure_next = mapping;
@@ -213,8 +212,9 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
         wr_free(stacks->allocator, mapping, stack_record_size(capacity));
         return -ENOMEM;
     }
-    /* One touched page must not become 2 MiB; MAP_STACK alone says so since
-     * Linux 6.7. A kernel without huge pages refuses, which does no harm. */
+    /* One touched page must not become 2 MiB; MAP_STACK alone has this effect
+     * since Linux 6.7. A kernel without huge pages returns an error, which is
+     * harmless. */
     madvise(start, stride * capacity, MADV_NOHUGEPAGE);
     *mapping = (struct wr_stack_mapping){
         .next = stacks->mappings,
@@ -227,7 +227,7 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
     return 0;
 }
 
-/* Undoes stack_map() for the newest mapping; no stack was made of it. */
+/* Undoes stack_map() for the newest mapping, which has no stack yet. */
 static void stack_unmap_newest(struct wr_stacks *stacks)
 {
     struct wr_stack_mapping *mapping = stacks->mappings;
@@ -343,7 +343,7 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
     return 0;
 }
 
-/* Returns whether a stack that is given back may keep its pages. */
+/* True if a stack that is given back may keep its pages. */
 static bool stack_may_stay_warm(struct wr_stacks *stacks,
                                 const struct wr_stack *stack)
 {
@@ -354,12 +354,12 @@ static bool stack_may_stay_warm(struct wr_stacks *stacks,
     if (count < wr_min_u64(fitting, WR_STACK_WARM)) {
         return true;
     }
-    /* A look at a large one would take longer than getting pages back. */
+    /* Measuring a large stack takes longer than faulting its pages in again. */
     return count < WR_STACK_WARM && stack->size <= WR_STACK_DEFAULT &&
            stack_depth_of(stacks, stack) <= WR_STACK_WARM_TOUCHED;
 }
 
-/* The pages go back to the system; how deep they reached is kept. */
+/* Measures the stack and gives its pages back to the system. */
 static void stack_cool(struct wr_stacks *stacks, struct wr_stack *stack)
 {
     stack_note_depth(stacks, stack_depth_of(stacks, stack));
@@ -396,7 +396,7 @@ static void stack_free_mapping(struct wr_stacks *stacks,
     wr_free(stacks->allocator, mapping, stack_record_size(mapping->capacity));
 }
 
-/* Leaves in the list the stacks of mappings that are in use. */
+/* Removes the stacks of unneeded mappings from the list. */
 static void stack_drop_unneeded(struct wr_stack **list)
 {
     struct wr_stack **link = list;
@@ -409,7 +409,7 @@ static void stack_drop_unneeded(struct wr_stack **list)
     }
 }
 
-/* All warm ones become cold ones, and the free ones of mappings are counted. */
+/* Makes all warm stacks cold, and counts the free stacks of each mapping. */
 static void stack_cool_class(struct wr_stacks *stacks,
                              struct wr_stack_class *class)
 {

@@ -4,16 +4,16 @@
  *     | guard | ................ usable ............... |
  *             base                         base + size, where it begins
  *
- * Stacks of one size are cut from large mappings. The guard below each is made
- * by MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, else by
- * mprotect, which costs two mappings a stack and ends at vm.max_map_count. The
- * last one given back is the next one taken; beyond a few, free ones give their
- * pages back to the system. Mappings stay until the end, or until
- * wr_stacks_trim() finds none of their stacks in use.
+ * Stacks of one size are cut from large mappings. The guard below a stack is
+ * made by MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, else by
+ * mprotect, which costs two mappings a stack and is limited by
+ * vm.max_map_count. The stack that was given back last is taken first. Beyond a
+ * limit, free stacks give their pages back to the system. A mapping stays until
+ * the loop's end, or until wr_stacks_trim() finds none of its stacks in use.
  *
- * A stack costs the pages that were touched, and the kernel's page tables for
- * its addresses: 2 bytes for each KiB, guard included. That is 1 KiB for a
- * stack of the default size.
+ * A stack costs its touched pages and the kernel's page tables for its
+ * addresses: 2 bytes per KiB, guard included, or 1 KiB for a stack of the
+ * default size.
  */
 #ifndef WEIR_LIB_TASK_STACK_H
 #define WEIR_LIB_TASK_STACK_H
@@ -22,27 +22,27 @@
 #include "uring/list.h"
 #include "weir/base.h"
 
-/* A frame that is larger than the rest of the stack is caught when it is
- * smaller than this, whatever compiled it. */
+/* The guard catches an overrun by a frame of up to this size, even if the code
+ * was compiled without stack probes. */
 #define WR_STACK_GUARD (256u << 10)
 /* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
 #define WR_STACK_CLASSES 17u
-/* At most WR_STACK_WARM free stacks of each class keep their pages, since
- * getting pages back takes 4 us, which a burst of a thousand requests should
- * not pay for each: the first ones whatever they have touched, up to
- * WR_STACK_WARM_BYTES of addresses; after them those that have touched no more
- * than WR_STACK_WARM_TOUCHED bytes. */
+/* At most WR_STACK_WARM free stacks of each class keep their pages, because
+ * faulting them in takes 4 us per stack, too much in a burst of a thousand
+ * requests. The first WR_STACK_WARM_BYTES of addresses keep all touched pages.
+ * Beyond that, a stack keeps its pages only if it has touched no more than
+ * WR_STACK_WARM_TOUCHED bytes. */
 #define WR_STACK_WARM         1024u
 #define WR_STACK_WARM_BYTES   (64u << 20)
 #define WR_STACK_WARM_TOUCHED (64u << 10)
-/* Stacks that one call of wr_stacks_high_water() looks at, and those that are
- * left of a mapping: 0.6 us each. */
+/* Stacks that one call of wr_stacks_high_water() measures, at 0.6 us each; it
+ * finishes the last mapping. */
 #define WR_STACK_MEASURED 4096u
 
 struct wr_stack_mapping; /* stack.c */
 
 struct wr_stack {
-    struct wr_stack *next; /* in a list of free ones of its class */
+    struct wr_stack *next; /* in a list of free stacks of its class */
     struct wr_stack_mapping *mapping;
     uint8_t *base;
     size_t size;
@@ -65,7 +65,7 @@ struct wr_stacks {
     size_t page_size;
     uint64_t stack_count;      /* in use and free */
     uint64_t used_count;       /* taken and not given back */
-    uint64_t high_water_bytes; /* of those that were measured so far */
+    uint64_t high_water_bytes; /* of the stacks that were measured */
     struct wr_stack_mapping *measure_next; /* NULL: the first */
     bool no_guard_install; /* this kernel has no MADV_GUARD_INSTALL */
 };
@@ -75,25 +75,24 @@ void wr_stacks_check_invariants(const struct wr_stacks *stacks);
 void wr_stacks_init(struct wr_stacks *stacks,
                     const struct weir_allocator *allocator);
 
-/* A stack of at least @size bytes, from WR_STACK_MIN to WR_STACK_MAX, its
- * guard in place: 0, -ENOMEM or WEIR_ESTACKLIMIT. */
+/* Takes a guarded stack of at least @size bytes, from WR_STACK_MIN to
+ * WR_STACK_MAX: 0, -ENOMEM or WEIR_ESTACKLIMIT. */
 WEIR_MUST_USE int wr_stack_take(struct wr_stacks *stacks, size_t size,
                                 struct wr_stack **ret);
 
-/* Frees a stack on which nothing runs any more. */
+/* Gives back a stack that no fiber uses any more. */
 void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
 
-/* Gives back to the system the pages of free stacks, and the addresses and
- * records of mappings without a stack in use. */
+/* Gives the pages of free stacks back to the system, and unmaps mappings
+ * without a stack in use. */
 void wr_stacks_trim(struct wr_stacks *stacks);
 
-/* How deep the deepest stack was used, in bytes, in whole pages. Asks the
- * kernel about all stacks; where there are more than WR_STACK_MEASURED, each
- * call asks about that many, in turn. Pages that are swapped out are not seen.
- */
+/* The depth of the deepest used stack, in bytes, in whole pages. Asks the
+ * kernel about all stacks or, if there are more than WR_STACK_MEASURED, about
+ * as many per call, in turn. Pages that are swapped out are not seen. */
 uint64_t wr_stacks_high_water(struct wr_stacks *stacks);
 
-/* True when the address is in the guard of this stack. */
+/* True if the address is in this stack's guard. */
 static inline bool wr_stack_guards(const struct wr_stack *stack,
                                    const void *address)
 {

@@ -1,16 +1,16 @@
 /*
- * wr_fiber_swap: onto another stack, and back with the next call.
+ * wr_fiber_swap: switches to another stack; the next call switches back.
  *
  *     void wr_fiber_swap(void **sp);
  *
- * Pushes what the calling convention says survives a call, exchanges the stack
- * pointer for *sp and pops it from there; so the same function goes both ways.
- * A new fiber finds the frame that fiber.c made, which looks as if it had
- * called from wr_fiber_entry. Unwinding ends there: the return address is
- * declared undefined and the frame pointer is 0.
+ * Pushes the callee-saved registers, exchanges the stack pointer for *sp and
+ * pops the registers from there; so one function switches both ways. A new
+ * fiber has a frame made by fiber.c, as if wr_fiber_entry had called
+ * wr_fiber_swap. Unwinding ends there: the return address is declared undefined
+ * and the frame pointer is 0.
  *
- * No note declares this file fit for shadow stacks (CET), because a return here
- * goes where no call came from. The linker then drops the note for the whole
+ * This file has no note that it supports shadow stacks (CET), because its
+ * return does not match a call. The linker then drops the note for the whole
  * program, and the loader leaves shadow stacks off.
  */
 #ifndef WR_FIBER_UCONTEXT
@@ -18,8 +18,8 @@
 #if defined(__x86_64__)
 
 /*
- * The control bits of mxcsr and the x87 survive a call too; keeping them takes
- * 4 of 25 ns, and comparing them before they are loaded saves nothing.
+ * The control bits of mxcsr and the x87 are callee-saved, too. Saving them
+ * takes 4 of 25 ns; comparing before loading saves nothing.
  */
     .text
     .p2align 4
@@ -102,8 +102,8 @@ wr_fiber_entry:
 #elif defined(__aarch64__)
 
 /*
- * x19 to x30 and the lower halves of v8 to v15 survive a call. FPCR is kept as
- * on x86-64, so that rounding belongs to the fiber that set it.
+ * x19 to x30 and the lower halves of v8 to v15 are callee-saved. FPCR is saved
+ * as mxcsr is on x86-64, so that each fiber has its own rounding mode.
  */
     .text
     .p2align 4

@@ -1,15 +1,14 @@
 /*
  * Tasks: spawning, running, ending, cancelling.
  *
- * A task is a fiber that the ready queue enters. The future that ends it is
- * its first field, so that join and everything that works on futures works on
- * tasks. The loop's list keeps a task without a handle until its function
- * returns; then its stack goes back at once and the rest with the last
- * reference.
+ * A task is a fiber that the ready queue enters. Its first field is the future
+ * of its end, so that every call on futures works on tasks. The loop's list
+ * keeps a task without a handle alive. When the task's function returns, its
+ * stack is given back at once, and the struct is freed with the last reference.
  *
- * For all others a parked task (task_wait.c) has ended. Its stack and the
- * struct stay until the loop's memory goes: there may be structs on the stack
- * that timers and other tasks refer to.
+ * A parked task (task_wait.c) counts as ended. Its stack and its struct stay
+ * until the loop's memory is freed: timers and other tasks may refer to structs
+ * on the stack.
  */
 #include "task.h"
 
@@ -60,8 +59,8 @@ static void task_close_tasks(struct wr_module *module)
     loop->task_memory = NULL;
 }
 
-/* Asks the newest task first: others are likelier to wait for it than it is to
- * wait for them. */
+/* Starts with the newest task: it is more likely to be waited for than to wait
+ * for others. */
 static bool task_give_up_one(struct wr_module *module)
 {
     weir_loop *loop = wr_container_of(module, struct wr_tasks, module)->loop;
@@ -115,7 +114,7 @@ static void task_check_tasks(const struct wr_module *module)
 
     wr_assert(loop->task_memory == memory);
     wr_assert(memory->spawned_count >= loop->member_counts[WR_STAGE_TASKS]);
-    /* Those of parked tasks count too. */
+    /* Stacks of parked tasks count, too. */
     wr_assert(memory->stacks.used_count >= loop->member_counts[WR_STAGE_TASKS]);
     wr_stacks_check_invariants(&memory->stacks);
 }
@@ -160,8 +159,8 @@ static void task_cancel_future(weir_future *future)
     weir_task_cancel(task_of_future(future));
 }
 
-/* The last reference is gone, and the task has ended. A parked one stays in its
- * list. */
+/* Frees a task that has ended, at its last reference. A parked task stays in
+ * its list. */
 static void task_free_future(weir_future *future)
 {
     weir_task *task = task_of_future(future);
@@ -181,7 +180,7 @@ static const struct wr_future_ops task_future_ops = {
     .is_settable = false,
 };
 
-/* From now on every suspending call fails. */
+/* The loop is being freed: every suspending call fails from now on. */
 static void task_shutdown_alive(struct wr_member *member)
 {
     weir_task *task = wr_container_of(member, weir_task, member);
@@ -238,8 +237,8 @@ const struct wr_member_ops wr_task_member_ops = {
     .check = task_check_alive,
 };
 
-/* Scopes and groups lie on the stack that the task's function has left: they
- * cannot be ended for it any more. */
+/* Time-outs and groups that are still open lie in frames that the task's
+ * function has left, so they cannot be ended: report misuse. */
 static void task_check_left_open(const weir_task *task)
 {
     wr_debug_assert(task->state == WR_TASK_RUNNING);
@@ -253,7 +252,7 @@ static void task_check_left_open(const weir_task *task)
     }
 }
 
-/* The fiber runs this from its first enter to its exit. */
+/* The function of the fiber, from its first entry to its exit. */
 static void task_run_fiber(void *arg)
 {
     weir_task *task = arg;
@@ -265,7 +264,7 @@ static void task_run_fiber(void *arg)
     wr_fiber_exit(&task->fiber);
 }
 
-/* The task has failed and nothing waits for it or can ask for its result. */
+/* Reports a failed task whose result no code can read. */
 static void task_report_unseen(weir_task *task)
 {
     const struct weir_exception unseen = {
@@ -281,7 +280,7 @@ static void task_report_unseen(weir_task *task)
     }
 }
 
-/* The loop is being freed, and the task went on calling. */
+/* Reports a task that ignored the end of the loop. */
 static void task_report_parked(weir_task *task)
 {
     const struct weir_exception parked = {
@@ -293,7 +292,7 @@ static void task_report_parked(weir_task *task)
     wr_loop_report(task->future.loop, &parked);
 }
 
-/* The result of the task is there. */
+/* Sets the task's result. */
 static void task_resolve(weir_task *task)
 {
     wr_task_debug_check(task);
@@ -317,7 +316,7 @@ static __attribute__((noinline)) void task_end_parked(weir_task *task)
     task_resolve(task);
 }
 
-/* The function of the task has returned, or never will. */
+/* The task's function has returned, or the task was parked. */
 static __attribute__((noinline)) void task_end(weir_task *task)
 {
     weir_loop *loop = task->future.loop;
@@ -457,7 +456,7 @@ int weir_task_join(weir_task *task, int *ret)
 {
     int err = wr_loop_check(task->future.loop);
     if (err < 0) {
-        return err; /* another thread may not give the handle back */
+        return err; /* another thread may not drop the reference */
     }
     wr_task_debug_check(task);
     err = weir_future_await(&task->future, ret);

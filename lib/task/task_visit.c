@@ -1,14 +1,14 @@
 /*
  * Looking at all tasks of a loop, one after the other.
  *
- * The list of members has them in the order of their numbers, with members of
- * other kinds between. None leaves it during a visit, because tasks end from
- * the ready queue alone; those that a visit adds have later numbers than the
- * last one that there was.
+ * The list of members holds tasks in the order of their numbers, among members
+ * of other kinds. No task leaves the list during a visit, because tasks end
+ * only from the ready queue. A task that is spawned during the visit has a
+ * number above the last one's at its begin.
  */
 #include "task.h"
 
-/* The task of a link in the list of members; NULL of other kinds. */
+/* The task of a link in the list of members; NULL for other kinds. */
 static weir_task *task_visit_task_of(struct wr_list *link)
 {
     struct wr_member *member = wr_container_of(link, struct wr_member, link);

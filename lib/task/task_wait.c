@@ -1,17 +1,16 @@
 /*
  * How tasks wait and how they are interrupted.
  *
- * This file alone writes a task's calls and its interruptions, and with task.c
- * goes from state to state. An interruption (a cancellation, a time-out that is
- * over, a failure in a group, the loop's end) puts its cause into the task's
- * list. Only a suspending call that returns -ECANCELED empties the list: where
- * a call returns something else, the next one tells. Several causes are told as
- * one.
+ * Only this file writes a task's calls and interruptions; only it and task.c
+ * change a task's state. An interruption (a cancellation, a time-out, a failure
+ * in a group, the loop's end) puts its cause into the task's list. A suspending
+ * call that returns -ECANCELED empties the list: one -ECANCELED tells of all
+ * causes. If a call returns another result, the next call tells.
  *
- * While the loop is being freed one cause stays in the list for good, and every
- * suspending call fails. A task that goes on calling all the same is parked
- * after WR_TASK_REFUSALS_MAX calls: it is never entered again, and counts as
- * ended.
+ * While the loop is being freed, a cause that is never removed is in the list,
+ * and every suspending call fails. A task that makes more than
+ * WR_TASK_REFUSALS_MAX calls is parked: it is never entered again, and counts
+ * as ended.
  */
 #include "task.h"
 
@@ -30,7 +29,7 @@ static void task_wait_check_lists(const weir_task *task)
                     task->requests > task->told_requests);
     wr_debug_assert(!wr_list_is_linked(&task->shutdown) ||
                     wr_loop_is_closing(loop));
-    /* A callback on the stack of the task hides it. */
+    /* During a callback on the task's stack, loop->current is NULL. */
     wr_debug_assert(task->state != WR_TASK_RUNNING || loop->current == task ||
                     (!loop->current && loop->forbidden_count > 0));
     (void)loop;
@@ -126,7 +125,7 @@ void wr_task_withdraw(weir_task *task)
 void wr_task_expire(weir_task *task, struct wr_list *cause)
 {
     wr_assert(task->scope);
-    wr_assert(!wr_list_is_linked(cause)); /* a time is over once */
+    wr_assert(!wr_list_is_linked(cause)); /* a scope expires once */
     task->expired++;
     wr_task_interrupt(task, cause);
 }
@@ -139,8 +138,8 @@ void wr_task_forget_expiry(weir_task *task)
 
 /* ---- waiting ---- */
 
-/* As wr_list_push_back() does, of a link that was in no list before and needs
- * not be made first: this is on the way of every wait. */
+/* wr_list_push_back() for a link that is not initialised: every wait calls
+ * this, and saves the initialisation. */
 static void task_wait_link(struct wr_list *link, struct wr_list *queue)
 {
     if (!queue) {
@@ -166,8 +165,8 @@ static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
     wr_task_set_state(task, WR_TASK_WAITING);
 }
 
-/* Leaves the fiber; returns when the task runs again. @waiter was woken and is
- * in no queue any more. */
+/* Leaves the fiber; returns when the task runs again, after @waiter was
+ * woken. */
 static int task_wait_suspend(weir_task *task, const struct wr_waiter *waiter)
 {
     wr_fiber_leave(&task->fiber);
@@ -180,7 +179,7 @@ static int task_wait_suspend(weir_task *task, const struct wr_waiter *waiter)
     return result;
 }
 
-/* The task was interrupted before the wait. */
+/* Waits in a task that is already interrupted. */
 static __attribute__((noinline)) int
 task_wait_interrupted(weir_task *task, struct wr_waiter *waiter,
                       struct wr_list *queue)
@@ -246,8 +245,8 @@ void wr_task_yield(weir_loop *loop)
 
 /* ---- the beginning of a suspending call ---- */
 
-/* Every call fails while the loop is being freed. For a task that calls on and
- * on this function does not return. */
+/* Counts a call that fails because the loop is being freed. After too many of
+ * them it parks the task and does not return. */
 static void task_wait_count_refusal(weir_task *task)
 {
     wr_assert(task->refusals <= WR_TASK_REFUSALS_MAX);
@@ -259,7 +258,7 @@ static void task_wait_count_refusal(weir_task *task)
     }
 }
 
-/* The running task has no calls left: true when it gets more. */
+/* Extends the running task's budget, which is used up; false: it must yield. */
 static bool task_wait_extend(weir_task *task)
 {
     const uint64_t now_ns = wr_sys_now();

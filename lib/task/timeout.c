@@ -1,22 +1,22 @@
 /*
  * Time-outs: scopes on the stack of a task.
  *
- * When the time is over the task is interrupted as a cancellation does it, and
- * the scope remembers that. Its end compares the task's count of cancellations
- * with that at its begin: others, which have not been taken back, outrank the
- * scope, and -ECANCELED stays. So of nested scopes whose time is over together
- * the outermost one turns it into -ETIMEDOUT.
+ * When its time is over, a scope sets `is_over` and interrupts the task as a
+ * cancellation does. The end of the scope turns -ECANCELED into -ETIMEDOUT,
+ * unless the task has more cancellations than at the scope's begin. The
+ * time-outs of outer scopes count as cancellations, so if nested scopes expire
+ * together, the outermost scope returns -ETIMEDOUT.
  */
 #include "task.h"
 
 /* The inside of struct weir_timeout. */
 struct wr_timeout {
     struct wr_timer timer;
-    weir_task *task; /* NULL: the scope did not begin, or has ended */
+    weir_task *task; /* NULL: the scope has not begun, or has ended */
     struct wr_timeout *outer;
     struct wr_list cause; /* in the task's causes until a call tells of it */
-    uint32_t cancelling;  /* of the task at the begin */
-    bool is_over;         /* the time; set by the timer */
+    uint32_t cancelling;  /* of the task, at the scope's begin */
+    bool is_over;         /* set by the timer */
 };
 
 _Static_assert(sizeof(struct wr_timeout) <= sizeof(struct weir_timeout),
@@ -139,7 +139,7 @@ ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result)
     weir_task *task = scope->task;
 
     if (!task) {
-        return result; /* the scope did not begin, or has ended */
+        return result; /* the scope has not begun, or has ended */
     }
     timeout_check_invariants(scope);
     if (WR_UNLIKELY(task->state != WR_TASK_RUNNING)) {
