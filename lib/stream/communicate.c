@@ -1,10 +1,9 @@
 /*
  * weir_process_communicate(): input and output of a child at the same time.
  *
- * A task for each pipe, in a group: none waits for another, so that no child
- * can stand still because of the order in which it reads and writes. What they
- * have done is kept in the process and not in the call, so that a call which is
- * cancelled loses nothing.
+ * Each pipe has a task of its own, so there is no deadlock, in whatever order
+ * the child reads and writes. The progress is kept in the process and not in
+ * the call, so a cancelled call loses nothing.
  */
 #include "process.h"
 
@@ -43,8 +42,8 @@ static int communicate_grow(weir_loop *loop, struct wr_output *output)
     return 0;
 }
 
-/* Reads what is there: bytes, 0 at the end of the output, or an error. Of a
- * limit it tells only when there is a byte more. */
+/* Reads the available bytes: their number, 0 at the end of the output, or an
+ * error. Output as long as the limit is no error; one byte more is. */
 static ssize_t communicate_read(const struct communication *call,
                                 weir_reader *reader, struct wr_output *output)
 {
@@ -98,15 +97,15 @@ static int communicate_collect_err(weir_loop *loop, void *arg)
 
 /* ---- input ---- */
 
-/* True of the errors that tell that the child reads no more of its input. */
+/* True for the errors by which the child has closed its input. */
 static bool communicate_is_unread(int err)
 {
     wr_assert(err <= 0);
     return err == -EPIPE || err == WEIR_EPEERCLOSED;
 }
 
-/* Writes the rest of the input: 0, also when the child reads no more of it. The
- * queue may be full of what was written before. */
+/* Writes the remaining input: 0, also if the child has closed its input. Drains
+ * first, because earlier writes may have filled the queue. */
 static int communicate_send(const struct communication *call,
                             weir_writer *writer)
 {

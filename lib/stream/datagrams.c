@@ -1,14 +1,14 @@
 /*
- * Datagram streams: the protocol of an endpoint that tasks receive from.
+ * Datagram streams: the protocol of an endpoint for tasks.
  *
- * Datagrams wait in a ring of places that is made with the stream, so that
- * receiving allocates nothing. A full ring pauses the endpoint; half of it free
- * resumes it. Each datagram, and each error to be told, wakes one of the tasks
- * that wait. It is not given to that task, which takes the first datagram there
- * is when it runs, and waits again if another task was quicker.
+ * Datagrams wait in a ring of places that is allocated with the stream, so that
+ * receiving allocates nothing. A full ring pauses the endpoint; a half-empty
+ * ring resumes it. Each datagram and each error wakes one waiting task. The
+ * task takes the first datagram when it runs, and waits again if another task
+ * has taken it.
  *
- * The memory is kept by the program, by calls inside, and by the endpoint until
- * that is lost.
+ * The program, suspended calls and the endpoint until its loss hold references
+ * to the memory.
  */
 #include "lib/base/options.h"
 #include "lib/sync/sync.h"
@@ -28,16 +28,16 @@ struct place {
 
 struct weir_datagram_stream {
     struct wr_sync sync;
-    weir_transport *t; /* with a reference; NULL before it is made and when the
+    weir_transport *t; /* with a reference; NULL before it is made and after the
                         * stream is freed */
     struct wr_list receivers; /* struct wr_waiter */
     struct wr_list drainers;
     struct wr_list closers;
-    int error;           /* that no call has told of yet */
-    int end;             /* of the lost endpoint; 0: it lives */
+    int error;           /* the first that no call has returned yet */
+    int end;             /* of the lost endpoint; 0: not lost */
     uint32_t capacity;   /* places */
-    uint32_t first;      /* index of the datagram that waits longest */
-    uint32_t count;      /* datagrams that wait */
+    uint32_t first;      /* index of the oldest datagram */
+    uint32_t count;      /* datagrams in the ring */
     bool is_full;        /* set and cleared with the pause of the endpoint */
     bool writing_paused; /* set and cleared by the endpoint */
     struct weir_ancillary ancillary; /* of the datagram taken last */
@@ -72,7 +72,7 @@ static struct place *datagrams_place(weir_datagram_stream *stream,
     return &stream->places[at < stream->capacity ? at : at - stream->capacity];
 }
 
-/* Takes the datagram that waits longest; its lease is the caller's. */
+/* Removes the oldest datagram; its lease is now the caller's. */
 static void datagrams_pop(weir_datagram_stream *stream,
                           struct weir_datagram *ret)
 {
@@ -148,7 +148,7 @@ static void datagrams_resume_writing(void *user, weir_transport *t)
     wr_waiters_wake_all(&stream->drainers, 0);
 }
 
-/* An error that no call has told of hides later ones. */
+/* Keeps the error unless an earlier error was not returned yet. */
 static void datagrams_note_error(weir_datagram_stream *stream, int err)
 {
     wr_assert(err < 0);
@@ -167,7 +167,8 @@ static int datagrams_datagram_received(void *user, weir_transport *t,
     if (stream->sync.is_freed) {
         return 0;
     }
-    if (stream->count == stream->capacity) { /* the program has resumed it */
+    if (stream->count == stream->capacity) { /* the program has resumed the
+                                              * endpoint */
         wr_ignore(weir_transport_pause_reading(t));
         datagrams_note_error(stream, -ENOBUFS);
         return 0;
@@ -176,7 +177,7 @@ static int datagrams_datagram_received(void *user, weir_transport *t,
     place->datagram = *datagram;
     if (datagram->buf.len > 0) {
         int err = weir_buf_keep(&place->datagram.buf);
-        if (err < 0) { /* this one is lost, and the endpoint goes on */
+        if (err < 0) { /* the datagram is lost; the endpoint stays open */
             datagrams_note_error(stream, err);
             return 0;
         }
@@ -284,7 +285,7 @@ static int datagrams_make(weir_loop *loop, uint32_t queue_count,
     return 0;
 }
 
-/* Makes the endpoint; takes the socket of the options. */
+/* Makes the endpoint, and waits; takes the options' socket. */
 static int datagrams_open_and_wait(weir_loop *loop,
                                    struct weir_datagram_options *endpoint,
                                    struct datagrams_opening *opening)
@@ -334,7 +335,7 @@ int weir_open_datagram_stream(
 
 /* ---- receiving ---- */
 
-/* Waits for a datagram; the task has entered. */
+/* Waits for a datagram, after wr_sync_enter(). */
 static int datagrams_await(weir_datagram_stream *stream)
 {
     static const struct wr_wait_kind kind = {.name = "datagram"};
@@ -408,7 +409,7 @@ int weir_datagram_stream_send(weir_datagram_stream *stream, const void *data,
     wr_require(err >= 0, err);
     datagrams_check_invariants(stream);
     err = weir_transport_sendto(stream->t, data, len, addr);
-    return err > 0 ? 0 : err; /* drain tells of the pause */
+    return err > 0 ? 0 : err; /* weir_datagram_stream_drain() waits */
 }
 
 int weir_datagram_stream_drain(weir_datagram_stream *stream)
@@ -435,7 +436,7 @@ int weir_datagram_stream_drain(weir_datagram_stream *stream)
 void weir_datagram_stream_close(weir_datagram_stream *stream)
 {
     wr_sync_check_invariants(&stream->sync);
-    wr_ignore(weir_transport_close(stream->t)); /* wait_closed tells */
+    wr_ignore(weir_transport_close(stream->t)); /* wait_closed returns errors */
 }
 
 int weir_datagram_stream_wait_closed(weir_datagram_stream *stream)

@@ -1,11 +1,11 @@
 /*
  * An exception hook that prints: one line for each exception.
  *
- * It names tasks, connections and servers, and so stands in the room that knows
- * them all. The line is put together here and goes out in one call, so that
- * those of several loops do not run into each other, and that a task's stack
- * need not hold what printf() takes for a stream without a buffer. Nothing in
- * the library calls this; a program passes it to
+ * The line names tasks, connections and servers, so the file is in the room
+ * that knows all of them. The line is formatted here and written in one call,
+ * so that lines of several loops do not mix, and that the task's stack need not
+ * hold the buffer that printf() makes for an unbuffered stream. The library
+ * does not call this hook; a program passes it to
  * weir_loop_set_exception_handler().
  */
 #include "uring/check.h"
@@ -22,7 +22,7 @@
 #define MESSAGE_MAX 512
 #define LINE_SIZE   (MESSAGE_MAX + 4u * PART_SIZE)
 
-/* A part of the line: @before and @text, or nothing. */
+/* Formats a part of the line: @before and @text, or nothing without @text. */
 static void exception_format(char *part, const char *before, const char *text)
 {
     part[0] = '\0';
@@ -38,12 +38,12 @@ static void exception_format_error(char *part, int err)
     if (err < 0) {
         wr_ignore(snprintf(part, PART_SIZE, ": %s (%s)", weir_strerror(err),
                            weir_err_name(err)) < 0);
-    } else if (err > 0) { /* the program's, which no error has */
+    } else if (err > 0) { /* an error of the program's */
         wr_ignore(snprintf(part, PART_SIZE, ": error %d", err) < 0);
     }
 }
 
-/* A task's callback is the task itself. */
+/* A task is named instead of its callback. */
 static void exception_format_place(char *part,
                                    const struct weir_exception *exception)
 {
@@ -91,7 +91,7 @@ void weir_print_exception(void *arg, weir_loop *loop,
         wr_ignore(snprintf(time, sizeof(time), "; took %.3f ms",
                            (double)exception->duration_ns / 1e6) < 0);
     }
-    /* The message is cut, and the parts behind it are not. */
+    /* Only the message is truncated, not the parts behind it. */
     const int len =
         snprintf(line, sizeof(line), "weir: %.*s%s%s%s%s\n", MESSAGE_MAX,
                  exception->message ? exception->message : "exception", error,

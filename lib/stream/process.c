@@ -1,9 +1,9 @@
 /*
- * Processes: making one from a task, waiting for its end, giving it up.
+ * Processes: starting a child from a task, waiting for its end, freeing it.
  *
- * Waiting means the child and not its pipes, which a grandchild may hold for
- * ever. The attempt to make a child and its done point to the task's stack, so
- * that the task never returns before done has run.
+ * A task waits for the child and not for its pipes, because a grandchild may
+ * hold them for ever. The start and its done refer to the task's stack, so the
+ * task never returns before done has run.
  */
 #include "process.h"
 
@@ -11,7 +11,7 @@
 
 #include <signal.h>
 
-/* The making of a process, on the stack of the task. */
+/* The start of a process, on the task's stack. */
 struct process_start {
     struct wr_waiter waiter;
     weir_process *process;
@@ -80,7 +80,7 @@ static void process_close_streams(weir_process *process)
     }
 }
 
-/* Without a child, or after its end. */
+/* Frees a process that has no child, or whose child has ended. */
 static void process_destroy(weir_process *process)
 {
     weir_loop *loop = process->loop;
@@ -121,7 +121,7 @@ static struct weir_stdio *process_stdio(struct weir_spawn_options *spawn,
     return all[index];
 }
 
-/* Makes the streams of those descriptors that are pipes. */
+/* Makes a stream for each descriptor that is a pipe. */
 static int process_open_streams(weir_process *process,
                                 struct weir_process_options *options,
                                 struct wr_subprocess_sinks *ret)
@@ -249,7 +249,7 @@ int weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
     }
     wr_require(err >= 0, err);
     err = process_start_and_wait(loop, argv, &known.spawn, &sinks, &start);
-    if (err < 0 && !start.process->transport) { /* was never connected */
+    if (err < 0 && !start.process->transport) { /* no child was made */
         process_destroy(start.process);
         return err;
     }
@@ -371,7 +371,7 @@ void weir_process_free(weir_process *process)
         return;
     }
     wr_process_check_invariants(process);
-    /* Nothing was written that is not the streams' to tell. */
+    /* The transport has no output: the streams return errors of the pipes. */
     wr_ignore(weir_transport_close(process->transport) < 0);
     wr_process_release(process);
 }

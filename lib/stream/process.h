@@ -1,10 +1,10 @@
 /*
- * The inside of a process: a child, the streams on its pipes, what it wrote.
+ * The inside of a process: a child, the streams on its pipes, its output.
  *
- * It is the protocol of the child's transport, and the pipes have the protocols
- * of streams (stream.h), which their subprocess calls in its place. The object
- * is kept by the program, by calls that wait, and by the transport until that
- * is lost.
+ * The process is the protocol of the child's transport. The pipes have stream
+ * protocols (stream.h), and the subprocess calls these instead of the process's
+ * pipe callbacks. The program, waiting calls and the transport until its loss
+ * hold references.
  */
 #ifndef WEIR_LIB_STREAM_PROCESS_H
 #define WEIR_LIB_STREAM_PROCESS_H
@@ -13,7 +13,7 @@
 #include "weir/process.h"
 #include "writer.h"
 
-/* Output that was collected; with room for a zero byte behind it. */
+/* Collected output, with room for a zero byte behind it. */
 struct wr_output {
     char *data; /* NULL: no memory yet */
     size_t len;
@@ -24,20 +24,21 @@ struct weir_process {
     weir_loop *loop;
     weir_transport *transport;                /* with a reference */
     weir_writer *streams[WR_STDIO_COUNT];     /* NULL: no pipe, or freed */
-    struct wr_list waiters;                   /* tasks that wait for the end */
-    struct wr_output outputs[WR_STDIO_COUNT]; /* the first is not used */
-    size_t input_count; /* bytes that communicate has passed on */
+    struct wr_list waiters;                   /* tasks that wait for the child's
+                                               * end */
+    struct wr_output outputs[WR_STDIO_COUNT]; /* outputs[0] is not used */
+    size_t input_count; /* bytes that communicate has written */
     uint32_t refs;
-    bool is_communicating; /* set and cleared around that call */
+    bool is_communicating; /* set and cleared around communicate */
 };
 
 void wr_process_check_invariants(const weir_process *process);
 
-/* The reference of a call that waits; the last one frees. */
+/* Takes and drops the reference of a waiting call; the last reference frees. */
 void wr_process_hold(weir_process *process);
 void wr_process_release(weir_process *process);
 
-/* Waits for the child's end; for a task that has entered. */
+/* Waits for the child's end, after wr_task_enter(). */
 WEIR_MUST_USE int wr_process_await(weir_process *process);
 
 #endif

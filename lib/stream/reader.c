@@ -1,10 +1,10 @@
 /*
- * Readers: received bytes until a task asks for them.
+ * Readers: received bytes wait here for a task.
  *
  * Bytes are fed at one end and read by one task at the other. A task that needs
- * more bytes than are buffered waits, and is woken when they have arrived or
- * when no more will: it then looks at the queue anew, so that a wait carries no
- * result of its own and a cancelled one leaves nothing behind.
+ * more bytes than are buffered waits. It is woken when the bytes have arrived
+ * or no more will arrive, and then looks at the queue again: a wait has no
+ * result of its own, so a cancelled wait loses nothing.
  */
 #include "reader.h"
 
@@ -35,7 +35,7 @@ bool wr_reader_is_idle(weir_reader *reader)
            wr_reader_available(reader) == 0;
 }
 
-/* The rare steps before a wait. */
+/* The uncommon steps before a wait. */
 static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
 {
     wr_assert(wr_list_is_empty(&reader->waiters));
@@ -50,8 +50,8 @@ static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
     }
 }
 
-/* The visit is on the caller's stack: nothing else may point to it afterwards.
- */
+/* The visit is on the caller's stack: no pointer to it may be left on
+ * return. */
 static inline int reader_wait_as(weir_reader *reader,
                                  struct wr_reader_visit *visit, size_t needed)
 {
@@ -136,7 +136,7 @@ static int reader_await_some(weir_reader *reader)
     return 1;
 }
 
-/* Begins a call that reads at least a byte, and waits for it. */
+/* Begins a call that reads at least one byte, and waits for that byte. */
 static inline int reader_begin_some(weir_reader *reader)
 {
     int err = wr_reader_begin(reader);
@@ -191,7 +191,7 @@ int weir_reader_new(weir_loop *loop, uint64_t limit_bytes, weir_reader **ret)
         return -ENOMEM;
     }
     wr_reader_init(reader, loop, (size_t)limit_bytes);
-    wr_loop_pin(loop); /* the reader may be freed after it */
+    wr_loop_pin(loop); /* the reader may be freed after the loop */
     *ret = reader;
     return 0;
 }
@@ -209,7 +209,7 @@ void weir_reader_free(weir_reader *reader)
 
 /* ---- feeding ---- */
 
-/* Bytes were fed that do not at once wake the task that waits for them. */
+/* Handles fed bytes that have not woken a task at once. */
 static void reader_fed_more(weir_reader *reader)
 {
     const bool waits = !wr_list_is_empty(&reader->waiters);
@@ -234,7 +234,7 @@ static inline void reader_fed(weir_reader *reader)
                   reader->queue.total >= reader->needed)) {
         reader_wake(reader);
         if (WR_LIKELY(reader->queue.total <= reader->high_bytes)) {
-            return; /* its call looks at the bytes that it leaves */
+            return; /* the woken call handles remaining bytes */
         }
     }
     reader_fed_more(reader);
@@ -304,7 +304,8 @@ int weir_reader_set_transport(weir_reader *reader, weir_transport *t)
     wr_require(!t || !reader->transport || reader->transport == t, -EBUSY);
     if (reader->transport != t) {
         wr_budget_withdraw(&reader->evictable);
-        wr_reader_look_later(reader); /* it may have to be offered again */
+        wr_reader_look_later(reader); /* eviction may have to be offered
+                                       * again */
         reader->transport = t;
         reader->is_paused = false;
     }
@@ -426,7 +427,7 @@ size_t weir_reader_peek(weir_reader *reader, size_t offset,
     const size_t len = wr_recvq_peek(&reader->queue, offset, ret);
     if (len > 0 && !wr_reader_is_busy(reader)) {
         wr_recvq_hold(&reader->queue,
-                      ret); /* no task waits for the room it takes */
+                      ret); /* only while no task reads: it pins memory */
     }
     wr_reader_debug_check(reader);
     return len;

@@ -1,10 +1,10 @@
 /*
- * The inside of readers, for the stream protocol that owns one and for the
- * reading calls in reader.c, reader_exact.c and reader_until.c.
+ * The inside of readers, for the stream protocol that owns the reader and for
+ * the reading calls in reader.c, reader_exact.c and reader_until.c.
  *
- * A reading call that has to wait may find, when its task goes on, that the
- * reader is no more. So each has a visit on its stack, which wr_reader_fini()
- * marks; after a wait that returns an error the reader must not be touched.
+ * The reader may be freed while a reading call waits. So the call has a visit
+ * on its stack, and wr_reader_fini() marks the visit. After a wait that returns
+ * an error the reader must not be touched.
  */
 #ifndef WEIR_LIB_STREAM_READER_H
 #define WEIR_LIB_STREAM_READER_H
@@ -14,36 +14,38 @@
 #include "lib/task/task.h"
 #include "weir/stream.h"
 
-/* A task inside a reading call that is suspended; on its stack. */
+/* A suspended reading call, on the stack of its task. */
 struct wr_reader_visit {
     struct wr_waiter waiter;
     struct wr_list link; /* in weir_reader.visits */
-    weir_reader *reader; /* NULL: freed meanwhile */
+    weir_reader *reader; /* NULL: the reader was freed */
 };
 
 struct weir_reader {
     struct wr_recvq queue;
     weir_loop *loop;
-    weir_transport *transport;     /* that feeds it, or NULL */
+    weir_transport *transport;     /* feeds the reader; or NULL */
     struct wr_list waiters;        /* the task that waits for bytes */
-    struct wr_reader_visit *woken; /* the call that has the reader, which its
-                                    * task was woken for; or NULL */
-    struct wr_list visits; /* tasks that let others run before they read */
+    struct wr_reader_visit *woken; /* the call whose task was woken and has the
+                                    * reader; or NULL */
+    struct wr_list visits;         /* tasks that yield before they read */
     struct wr_timer compaction_timer;
     struct wr_turn_end turn_end;   /* compacts, or pauses the transport */
-    struct wr_evictable evictable; /* while a task waits for more */
+    struct wr_evictable evictable; /* offered while a task waits for more
+                                    * bytes */
     size_t limit_bytes;
-    size_t high_bytes; /* with more than that reading is paused */
-    size_t needed;     /* bytes that the waiting task is waiting for */
-    size_t moved;      /* bytes that a call has in its caller's memory so far */
+    size_t high_bytes; /* reading is paused above it */
+    size_t needed;     /* bytes that the waiting task needs */
+    size_t moved;      /* bytes that a call has moved to its caller's memory */
     size_t consumed;   /* of the last WEIR_ELIMIT */
     size_t expected;   /* of the last WEIR_EINCOMPLETE */
-    struct wr_reader_fds *fds; /* that wait to be taken; NULL: none */
+    struct wr_reader_fds *fds; /* not taken yet; NULL: none */
     int exception;             /* the first, sticky */
     bool is_eof;               /* set by feed_eof */
     bool is_paused : 1;        /* the transport was paused by this reader */
-    bool has_lost_fds : 1;     /* set when some are closed, cleared when told */
-    bool reports_idle : 1;     /* set for good by wr_reader_is_idle() */
+    bool has_lost_fds : 1;     /* set when descriptors are closed, cleared when
+                                * a call returns it */
+    bool reports_idle : 1;     /* set by wr_reader_is_idle(), never cleared */
     bool is_reporting_idle;    /* set around a report */
     bool was_read;   /* bytes were consumed since compaction_timer was armed */
     bool must_evict; /* set when others starve, cleared by the turn's end */
@@ -52,28 +54,29 @@ struct weir_reader {
 /* Makes a reader in place; @limit_bytes is above 0. */
 void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes);
 
-/* Frees all that the reader holds. A task that waits gets -ECANCELED. */
+/* Frees the reader's contents. A waiting task gets -ECANCELED. */
 void wr_reader_fini(weir_reader *reader);
 
-/* weir_reader_feed_buf() for a transport: bytes that arrive when the program
- * has ended the reader by hand are dropped, which fails no connection. */
+/* weir_reader_feed_buf() for a transport: if the program has ended the reader
+ * by hand, bytes are dropped without an error. */
 WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
                                  const struct weir_buf *buf);
 
 /* ---- reader_fds.c ---- */
 
-/* Takes descriptors that came along with the next bytes of the transport, which
- * closes those that it does not take; others are @lost. */
+/* Takes descriptors that arrived with the transport's next bytes, and lets @t
+ * close those that do not fit. @lost: others were closed before. */
 void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost);
-/* Closes those that were not taken. */
+/* Closes the descriptors that were not taken. */
 void wr_reader_drop_fds(weir_reader *reader);
 
 /* ---- reader_memory.c ---- */
 
 void wr_reader_check_invariants(const weir_reader *reader);
 
-/* wr_reader_check_invariants() on the way of every message. */
+/* wr_reader_check_invariants(), only with -Dinvariants=true: every message
+ * calls it. */
 static inline void wr_reader_debug_check(const weir_reader *reader)
 {
     wr_debug_assert(wr_loop_check(reader->loop) < 0 ||
@@ -83,45 +86,43 @@ static inline void wr_reader_debug_check(const weir_reader *reader)
 void wr_reader_memory_init(weir_reader *reader);
 void wr_reader_memory_fini(weir_reader *reader);
 
-/* Pauses the transport, if there is one and this reader has not; resumes it, if
- * this reader has paused it. */
+/* Pauses the transport, if there is one and it is not paused by this reader.
+ * wr_reader_resume() resumes it if this reader has paused it. */
 void wr_reader_pause(weir_reader *reader);
 void wr_reader_resume(weir_reader *reader);
 
-/* Resumes the transport if no more bytes are left than the limit. */
+/* Resumes the transport if the unread bytes are within the limit. */
 void wr_reader_resume_if_low(weir_reader *reader);
 
 /* ---- for the reading calls ---- */
 
-/* wr_reader_begin() of a task that may not simply go on. */
+/* wr_reader_begin() if wr_task_try_enter() fails. */
 WEIR_MUST_USE int wr_reader_begin_slowly(weir_reader *reader);
 
-/* The end of the turn will look at the bytes that are left. */
+/* Lets the end of the turn handle the unread bytes. */
 static inline void wr_reader_look_later(weir_reader *reader)
 {
     wr_loop_at_turn_end(reader->loop, &reader->turn_end);
 }
 
-/* Reading is paused with more unread bytes than this: fewer while others need
- * the memory. */
+/* The number of unread bytes above which reading is paused; it is lower while
+ * other connections need the memory. */
 static inline uint64_t wr_reader_high(const weir_reader *reader)
 {
     return wr_budget_reader_high(&reader->loop->budget, reader->high_bytes);
 }
 
-/* True while a task is inside a reading call; one that was cancelled is not. */
+/* True while a task is inside a reading call that is not cancelled. */
 static inline bool wr_reader_is_busy(const weir_reader *reader)
 {
     return reader->woken || !wr_list_is_empty(&reader->waiters);
 }
 
-/* True while a task waits for the first byte of what it reads next. From then
- * on the reader calls the transport each time that a task begins such a wait.
- */
+/* True while a task waits and no byte of its next read has arrived. From the
+ * first call on, the reader tells the transport of each begin of this wait. */
 bool wr_reader_is_idle(weir_reader *reader);
 
-/* Begins a reading call: 0, and then nothing is shown any more, or the error
- * that the call returns. */
+/* Begins a reading call and ends the last view: 0, or an error to return. */
 WEIR_MUST_USE static inline int wr_reader_begin(weir_reader *reader)
 {
     wr_reader_debug_check(reader);
@@ -136,23 +137,23 @@ WEIR_MUST_USE static inline int wr_reader_begin(weir_reader *reader)
     return 0;
 }
 
-/* wr_reader_wait() with a visit of the caller: after an error visit->reader is
- * NULL if the reader is gone. */
+/* wr_reader_wait() with the caller's @visit: after an error visit->reader is
+ * NULL if the reader was freed. */
 WEIR_MUST_USE int wr_reader_wait_as(weir_reader *reader,
                                     struct wr_reader_visit *visit,
                                     size_t needed);
 
-/* Bytes that can be read, now or by the call that has a part of them. */
+/* Bytes that are buffered, or already moved by the call that has the reader. */
 static inline size_t wr_reader_available(const weir_reader *reader)
 {
     return reader->queue.total + reader->moved;
 }
 
-/* Waits until @needed bytes are buffered or no more will come: 0, or an error,
- * and then the reader may be gone. */
+/* Waits until @needed bytes are buffered or no more will arrive: 0, or an
+ * error. After an error the reader may have been freed. */
 WEIR_MUST_USE int wr_reader_wait(weir_reader *reader, size_t needed);
 
-/* A call has left bytes that it was perhaps woken for. */
+/* For a failing call that leaves bytes: the end of the turn handles them. */
 static inline void wr_reader_note_left(weir_reader *reader)
 {
     if (reader->queue.total > 0) {
@@ -160,7 +161,7 @@ static inline void wr_reader_note_left(weir_reader *reader)
     }
 }
 
-/* Bytes were consumed. */
+/* Notes that bytes were consumed. */
 static inline void wr_reader_consumed(weir_reader *reader)
 {
     reader->was_read = true;
@@ -171,7 +172,7 @@ static inline void wr_reader_consumed(weir_reader *reader)
     wr_reader_debug_check(reader);
 }
 
-/* Copies the first @len bytes out. */
+/* Copies the first @len bytes to @buf and consumes them. */
 static inline ssize_t wr_reader_copy_out(weir_reader *reader, void *buf,
                                          size_t len)
 {
@@ -182,7 +183,7 @@ static inline ssize_t wr_reader_copy_out(weir_reader *reader, void *buf,
     return (ssize_t)len;
 }
 
-/* Shows the first @len bytes, which lie together. */
+/* Shows the first @len bytes, which are contiguous. */
 static inline ssize_t wr_reader_show(weir_reader *reader, size_t len,
                                      struct weir_buf *ret)
 {

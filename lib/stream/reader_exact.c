@@ -1,22 +1,22 @@
 /*
- * Readers: a number of bytes that the caller knows.
+ * Readers: reading an exact number of bytes.
  *
- * A small number waits in the buffers until it is complete. Of a large one
- * every byte is moved into the caller's memory as it arrives, so that it
- * neither fills the receive pool nor has to be kept in blocks. The call has the
- * reader meanwhile: `woken` is its visit from its first move to its end, so
- * that no other task finds a gap. A call that fails puts its bytes back, which
- * costs a copy only then: after a cancellation, or the end of the stream, all
- * bytes can be read in order.
+ * A short read waits until all its bytes are buffered. A long read moves bytes
+ * into the caller's memory as they arrive, so that they neither fill the
+ * receive pool nor are kept in blocks. The long read has the reader from its
+ * first move to its end (`woken` is its visit), so that no other task reads in
+ * between. If it fails, by a cancellation or the end of the stream, it copies
+ * its bytes back, so that all bytes can be read in order.
  */
 #include "reader.h"
 
-/* A larger number of bytes is moved as it arrives. */
+/* A longer read moves its bytes as they arrive. */
 #define DIRECT_ABOVE (64u << 10)
-/* The task is woken for no less than this, unless less is missing. */
+/* The task is woken for at least this many bytes, or for all that are
+ * missing. */
 #define PIECE ((size_t)16 << 10)
 
-/* A call that moves bytes. */
+/* A long read. */
 struct transfer {
     struct wr_reader_visit visit;
     uint8_t *buf;
@@ -37,8 +37,8 @@ static void reader_exact_move_some(weir_reader *reader,
     }
 }
 
-/* Puts the bytes of a call that failed back. Without memory the stream fails:
- * nothing that comes after the gap may be read. */
+/* Puts the bytes of a failed call back. Without memory the stream fails with
+ * -ENOMEM, because bytes behind the gap must not be read. */
 static void reader_exact_put_back(weir_reader *reader,
                                   const struct transfer *transfer)
 {
@@ -60,8 +60,8 @@ static void reader_exact_put_back(weir_reader *reader,
     wr_reader_look_later(reader);
 }
 
-/* Moves bytes until they are complete: 0, or an error, and then the reader may
- * be gone. */
+/* Moves bytes until the read is complete: 0, or an error. After an error the
+ * reader may have been freed. */
 static int reader_exact_move_all(weir_reader *reader, struct transfer *transfer)
 {
     for (;;) {

@@ -1,12 +1,12 @@
 /*
- * Readers: descriptors that came along with bytes (SCM_RIGHTS).
+ * Readers: descriptors that arrived with bytes (SCM_RIGHTS).
  *
- * They wait in a queue of their own, in the order of sending. Each is there
- * before the byte that it was sent with can be read, so a task that has read a
- * message takes those that belong to it without waiting. While some wait the
- * transport is paused at the end of the turn, unless a task waits for more
- * bytes: so a peer cannot fill the process's table, and a task that takes them
- * as they come loses none.
+ * Descriptors wait in a queue of their own, in the order of sending. A
+ * descriptor is queued before its byte can be read, so a task that has read a
+ * message takes the message's descriptors without waiting. While descriptors
+ * are queued, the transport is paused at the end of the turn, unless a task
+ * waits for more bytes. So a peer cannot fill the process's descriptor table,
+ * and a task that takes descriptors after each message loses none.
  */
 #include "reader.h"
 
@@ -16,14 +16,15 @@
 
 #include <string.h>
 
-/* Made when the first comes, freed when the last was taken. */
+/* Allocated for the first descriptor, freed when the last is taken. */
 struct wr_reader_fds {
     uint32_t count;
     int fds[WEIR_FDS_MAX];
 };
 
-/* A protocol of the program's may stand between this reader and the transport
- * that has received them. */
+/* Lets the transport close descriptors, so that it can count them. The
+ * program's own protocol may have fed this reader: then @t cannot, and they are
+ * closed here. */
 static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     if (t->ops->discard_fds) {
@@ -39,8 +40,8 @@ static void reader_fds_free(weir_reader *reader)
     reader->fds = NULL;
 }
 
-/* How many more can wait. None may after some were lost, before that is told:
- * they would pass for those. */
+/* How many descriptors can be queued. After a loss none, until a call has
+ * returned the loss: later descriptors would be taken for the lost ones. */
 static size_t reader_fds_room(weir_reader *reader)
 {
     if (reader->has_lost_fds) {
@@ -60,7 +61,8 @@ void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost)
 {
     wr_reader_check_invariants(reader);
-    if (reader->is_eof || reader->exception) { /* the program has ended it */
+    if (reader->is_eof || reader->exception) { /* the program has ended the
+                                                * reader */
         reader_fds_discard(t, fds, count);
         return;
     }

@@ -1,23 +1,24 @@
 /*
- * Readers: the memory of unread bytes, and what must hold of it.
+ * Readers: the memory of unread bytes, and its invariants.
  *
- * At the end of the turn, when the tasks have taken what they want, the rest is
- * compacted or moved out of the receive pool, a few small pieces a little later
- * (a relay would copy the tail of every receive), and the transport is paused
- * if too much is left. Where a task waits for more bytes and those that it has
- * keep the transport from receiving, all of them are moved.
+ * At the end of the turn, when the tasks have read, the unread bytes are
+ * compacted or moved out of the receive pool, and the transport is paused if
+ * too many are left. A few small pieces are moved some time later, because a
+ * relay would otherwise copy the tail of every receive. If a task waits for
+ * more bytes and its unread bytes keep the transport from receiving, all of
+ * them are moved.
  */
 #include "reader.h"
 
 #include "lib/transport/transport.h"
 
-/* A few small pieces are left in place for this long: most are read, or sent
- * on, before. */
+/* A few small pieces stay in place for this time: most of them are read or sent
+ * on within it. */
 #define COMPACT_AFTER_NS 10000000u
 #define FEW_PIECES       64u
 
-/* A reader has no single state: whether its stream has ended, whether a task
- * waits in it and whether its transport is paused are independent. */
+/* A reader has no single state: the end of its stream, a waiting task and a
+ * paused transport are independent of each other. */
 void wr_reader_check_invariants(const weir_reader *reader)
 {
     const struct wr_recvq *queue = &reader->queue;
@@ -28,7 +29,7 @@ void wr_reader_check_invariants(const weir_reader *reader)
     wr_assert(!reader->is_paused || reader->transport);
     wr_assert(!reader->is_reporting_idle || reader->reports_idle);
     wr_assert((queue->total == 0) == (queue->count == 0));
-    /* Only a call that has the reader has bytes of it. */
+    /* Only a call that has the reader has moved bytes. */
     wr_assert(reader->moved == 0 || reader->woken);
     if (!wr_list_is_empty(&reader->waiters)) {
         wr_assert(reader->needed > 0);
@@ -42,7 +43,8 @@ void wr_reader_check_invariants(const weir_reader *reader)
 
 void wr_reader_pause(weir_reader *reader)
 {
-    wr_assert(reader->queue.total > 0 || reader->fds); /* what resumes it */
+    wr_assert(reader->queue.total > 0 || reader->fds); /* reading them resumes
+                                                        * it */
     if (reader->transport && !reader->is_paused) {
         reader->is_paused = true;
         weir_transport_pause_reading(reader->transport);
@@ -66,7 +68,7 @@ void wr_reader_resume_if_low(weir_reader *reader)
     }
 }
 
-/* True of a reader whose bytes must leave the pool so that more can arrive. */
+/* True if the reader's bytes must leave the pool so that more can arrive. */
 static bool reader_memory_is_short(const weir_reader *reader, bool waits)
 {
     return reader->must_evict || wr_pool_is_short(&reader->loop->pool) ||
@@ -74,7 +76,7 @@ static bool reader_memory_is_short(const weir_reader *reader, bool waits)
             wr_transport_lacks_credit(reader->transport));
 }
 
-/* Other connections starve, and this reader has bytes that it can move. */
+/* Schedules moving this reader's bytes, because other connections starve. */
 static void reader_memory_evict(struct wr_evictable *evictable)
 {
     weir_reader *reader = wr_container_of(evictable, weir_reader, evictable);
@@ -90,7 +92,7 @@ static void reader_memory_look(struct wr_evictable *evictable)
     wr_reader_look_later(wr_container_of(evictable, weir_reader, evictable));
 }
 
-/* The timer will look whether anything was consumed by then. */
+/* Arms the timer, which compacts if nothing is consumed until then. */
 static void reader_memory_watch_rest(weir_reader *reader)
 {
     wr_assert(reader->queue.total > 0);
@@ -109,13 +111,14 @@ static void reader_memory_timer_expired(struct wr_timer *timer)
     }
     if (reader->was_read) {
         reader_memory_watch_rest(reader);
-    } else { /* without memory it is tried again later */
+    } else { /* without memory the next turn's end tries again */
         wr_ignore(wr_recvq_compact(&reader->queue, false));
     }
     wr_reader_check_invariants(reader);
 }
 
-/* True of many small pieces, whose records cost more than they do. */
+/* True if there are many small pieces, whose segments cost more memory than the
+ * bytes. */
 static bool reader_memory_is_fragmented(const weir_reader *reader)
 {
     const uint64_t count = reader->queue.count;
@@ -134,7 +137,7 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
     wr_reader_debug_check(reader);
     reader->must_evict = false;
     if (WR_UNLIKELY(reader->fds != NULL) && !waits) {
-        wr_reader_pause(reader); /* more might not find room */
+        wr_reader_pause(reader); /* the queue may have no room for more */
     }
     if (reader->queue.total == 0) {
         return;
@@ -152,7 +155,8 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
         return;
     }
     if (all && !has_memory) {
-        /* Without room to receive nothing would ever wake the task. */
+        /* Without memory the connection cannot receive, and nothing else would
+         * wake the task. */
         wr_waiter_wake(wr_container_of(link, struct wr_waiter, link), -ENOMEM);
     } else if (!all && !wr_list_is_linked(&reader->evictable.link)) {
         wr_budget_offer(&reader->loop->budget, &reader->evictable,
@@ -173,7 +177,7 @@ void wr_reader_memory_init(weir_reader *reader)
 
 void wr_reader_memory_fini(weir_reader *reader)
 {
-    wr_assert(wr_list_is_empty(&reader->waiters)); /* nothing waits for it */
+    wr_assert(wr_list_is_empty(&reader->waiters)); /* no call waits */
     wr_budget_withdraw(&reader->evictable);
     wr_list_remove(&reader->turn_end.link);
     wr_timer_cancel(&reader->loop->wheel, &reader->compaction_timer);

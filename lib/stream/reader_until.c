@@ -2,9 +2,9 @@
  * Readers: lines, and bytes up to a separator.
  *
  * The limits are asyncio's. The part before the separator may be as long as the
- * limit; without a separator, a search that has got beyond the limit fails. A
- * caller's buffer limits one call in the same way. A call that fails consumes
- * nothing and says how far it has looked.
+ * limit; a search that passes the limit without finding a separator fails. The
+ * size of the caller's buffer limits a call in the same way. A call that fails
+ * consumes nothing and reports how far it has looked.
  */
 #include "reader.h"
 
@@ -15,13 +15,14 @@ struct until {
     const struct weir_separator *separators;
     size_t count;
     size_t size;  /* of the caller's buffer; SIZE_MAX: a view */
-    bool is_line; /* the end of the stream ends one too */
+    bool is_line; /* the end of the stream also ends a line */
 };
 
 static const struct weir_separator reader_until_newline = {.data = "\n",
                                                            .len = 1};
 
-/* The bytes stay buffered; the end of the turn looks at them. */
+/* Ends a call with WEIR_ELIMIT. The bytes stay buffered, and the end of the
+ * turn handles them. */
 static int reader_until_over(weir_reader *reader, size_t consumed)
 {
     wr_assert(consumed <= reader->queue.total);
@@ -30,7 +31,8 @@ static int reader_until_over(weir_reader *reader, size_t consumed)
     return WEIR_ELIMIT;
 }
 
-/* There is no separator: 0, or the call has ended with this result. */
+/* Handles a search without a match: 0 to wait for more bytes, or the call's
+ * result with *ret_ended set. */
 static ssize_t reader_until_not_found(weir_reader *reader,
                                       const struct until *until, size_t offset,
                                       bool *ret_ended)
@@ -125,8 +127,8 @@ ssize_t weir_reader_readline(weir_reader *reader, void *buf, size_t size)
     return err < 0 ? err : reader_until_read_into(reader, &until, buf);
 }
 
-/* The rest of weir_reader_readline_view(). @has_entered: the call was already
- * charged to the task's budget. */
+/* The slow half of weir_reader_readline_view(). @has_entered: the call was
+ * already charged to the task's budget. */
 static __attribute__((noinline)) ssize_t
 reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
                                   bool has_entered)
@@ -147,8 +149,8 @@ reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
     return reader_until_read_view(reader, &until, ret);
 }
 
-/* Most lines are neither the first nor the last of a receive: then no task
- * waits, and the end of the turn looks at the rest anyway. */
+/* The fast path is for lines inside a receive: no task waits then, and the end
+ * of the turn will handle the unread bytes anyway. */
 ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
 {
     wr_reader_debug_check(reader);

@@ -1,13 +1,13 @@
 /*
  * start_tls from a task: of a transport, and of a stream.
  *
- * The task waits for the end of the handshake. When it is interrupted it aborts
- * the connection, whose end is told like any other: the record of the wait lies
- * on its stack.
+ * The task waits for the end of the handshake. An interruption aborts the
+ * connection and waits for its end, because the record of the wait is on the
+ * task's stack.
  *
- * A stream moves to the new transport before its task suspends. What the reader
- * has is TLS's then, and so is what arrives: a task that begins to read in the
- * middle of the handshake gets bytes of TLS alone.
+ * A stream moves to the new transport before its task suspends. From then on
+ * buffered and arriving bytes go to TLS, so a task that begins to read during
+ * the handshake gets only plaintext of TLS.
  */
 #include "weir/start_tls.h"
 
@@ -84,7 +84,7 @@ int weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
 
 /* ---- streams ---- */
 
-/* The bytes that were not read, in one piece; they stay. */
+/* Joins the unread bytes to one piece, without consuming them. */
 static int start_tls_gather(weir_reader *reader, struct weir_buf *ret)
 {
     struct wr_recvq *queue = &reader->queue;
@@ -101,7 +101,7 @@ static int start_tls_gather(weir_reader *reader, struct weir_buf *ret)
     return 0;
 }
 
-/* The new transport has all that @reader had. */
+/* Moves the stream to @t, which has taken the reader's unread bytes. */
 static void start_tls_move(weir_writer *writer, weir_transport *t)
 {
     weir_reader *reader = &writer->reader;
@@ -131,10 +131,10 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     wr_require(err >= 0, err);
     const struct weir_start_tls_options options = {
         .size = sizeof(options), .initial = &unread, .initial_count = 1};
-    wr_reader_resume(reader); /* it is the reader's queue that was full */
+    wr_reader_resume(reader); /* the pause was for the reader's queue */
     err = start_tls_begin(starting, writer->transport, tls, &options);
     if (err < 0) {
-        wr_reader_note_left(reader); /* which pauses again */
+        wr_reader_note_left(reader); /* may pause again */
         return err;
     }
     start_tls_move(writer, starting->t);
@@ -159,7 +159,7 @@ int weir_writer_start_tls(weir_writer *writer,
     wr_require(err >= 0, err);
     wr_require(writer->transport, -ENOTCONN);
     wr_writer_check_invariants(writer);
-    weir_writer_ref(writer); /* others may give theirs back meanwhile */
+    weir_writer_ref(writer); /* others may drop theirs while this waits */
     err = start_tls_while_held(writer, tls);
     weir_writer_unref(writer);
     return err;

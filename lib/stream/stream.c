@@ -2,8 +2,8 @@
  * Streams: the protocol that puts a reader and a writer on a connection.
  *
  * Received bytes are fed to the reader, the end of the connection ends the
- * reader too, and the handler, if there is one, runs in a task from
- * connection_made on. Nothing here knows which kind of transport it is.
+ * reader, and the handler, if any, runs in a task from connection_made on.
+ * Nothing here depends on the kind of transport.
  */
 #include "writer.h"
 
@@ -37,7 +37,7 @@ static void stream_report(weir_writer *writer, const char *message, int err)
     wr_loop_report(writer->loop, &exception);
 }
 
-/* True of an error that tells how the connection ended, and is no failure of
+/* True if @err only repeats how the connection ended, and is not a failure of
  * the handler. */
 static bool stream_is_known(const weir_writer *writer, int err)
 {
@@ -57,7 +57,7 @@ static bool stream_is_known(const weir_writer *writer, int err)
            weir_transport_is_closing(t);
 }
 
-/* Calls the handler, whose failure is reported; returns its result. */
+/* Calls the handler and reports its failure; returns its result. */
 static int stream_call_handler(weir_writer *writer)
 {
     wr_assert(writer->refs > 0);
@@ -68,8 +68,8 @@ static int stream_call_handler(weir_writer *writer)
     return err;
 }
 
-/* The handler no longer serves the connection, which may have another by now.
- */
+/* Removes the handler from its server's set. The connection may have another
+ * handler by now. */
 static void stream_remove_handler(weir_writer *writer)
 {
     struct wr_connection_set *set = writer->set;
@@ -83,7 +83,7 @@ static void stream_remove_handler(weir_writer *writer)
     wr_assert(!wr_list_is_linked(&writer->handler.link));
 }
 
-/* The handler has returned, or never will. */
+/* Called when the handler has returned or its task was parked. */
 static void stream_end_handler(void *arg)
 {
     weir_writer *writer = arg;
@@ -98,7 +98,7 @@ static void stream_end_handler(void *arg)
     weir_writer_unref(writer);
 }
 
-/* The task of a connection; it has a reference. */
+/* The function of the handler's task, which holds a reference. */
 static int stream_serve(weir_loop *loop, void *arg)
 {
     weir_writer *writer = arg;
@@ -110,7 +110,8 @@ static int stream_serve(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* Inside connection_made, which may be called on a task's stack. */
+/* Calls the handler inside connection_made, which may be called on a task's
+ * stack. */
 static void stream_serve_here(weir_writer *writer)
 {
     wr_assert(writer->no_task);
@@ -170,7 +171,7 @@ static void stream_spawn_handler(weir_writer *writer)
         return;
     }
     writer->task->parked = stream_end_handler;
-    weir_task_detach(writer->task); /* it frees itself at its end */
+    weir_task_detach(writer->task); /* the loop frees it at its end */
     writer->set = writer->transport->set;
     if (writer->set) {
         writer->transport->handler = &writer->handler;
@@ -185,7 +186,7 @@ static void stream_connection_made(void *user, weir_transport *t)
     weir_writer *writer = user;
 
     wr_writer_check_invariants(writer);
-    if (writer->transport) { /* one connection has used it up */
+    if (writer->transport) { /* a stream is for one connection */
         const struct weir_exception exception = {
             .message = "a stream protocol was used for two connections",
             .err = -EBUSY,
@@ -199,7 +200,7 @@ static void stream_connection_made(void *user, weir_transport *t)
     wr_assert(writer->refs > 0 || writer->client_connected);
     writer->transport = weir_transport_ref(t);
     wr_writer_set_state(writer, WRITER_BOUND);
-    weir_reader_set_transport(&writer->reader, t); /* it has no other */
+    weir_reader_set_transport(&writer->reader, t); /* the reader has none yet */
     if (!writer->client_connected) {
         return;
     }
@@ -226,7 +227,8 @@ static void stream_end_reader(weir_writer *writer, const weir_transport *t,
     }
 }
 
-/* True of the stream's transport, and of one that the program made on it. */
+/* True if @t is the stream's transport, or the program has made @t on top of
+ * it. */
 static bool stream_is_own(const weir_writer *writer, const weir_transport *t)
 {
     while (t && t != writer->transport) {
@@ -240,7 +242,7 @@ static void stream_connection_lost(void *user, weir_transport *t, int err)
     weir_writer *writer = user;
 
     if (writer->state != WRITER_BOUND || !stream_is_own(writer, t)) {
-        return; /* it was refused, or ended by hand before */
+        return; /* refused, or ended by hand before */
     }
     wr_writer_check_invariants(writer);
     wr_writer_set_state(writer, WRITER_LOST);
@@ -270,7 +272,7 @@ static int stream_fds_received(void *user, weir_transport *t, const int *fds,
     return 0;
 }
 
-/* The writing side stays open where the transport can end it alone. */
+/* Keeps the writing side open if the transport can half-close. */
 static int stream_eof_received(void *user, weir_transport *t)
 {
     weir_writer *writer = user;

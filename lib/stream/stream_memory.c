@@ -1,8 +1,8 @@
 /*
- * The memory of streams: one slab for all of a loop, from its first stream on.
+ * The memory of streams: one slab per loop, made with its first stream.
  *
- * A stream is made without a reference and without a connection. It is freed
- * when the last reference is gone and nothing is bound to it; writer.c decides.
+ * A stream is made without a reference and without a connection. writer.c frees
+ * it when it has no reference and no connection.
  */
 #include "uring/slab.h"
 #include "writer.h"
@@ -86,7 +86,8 @@ void wr_stream_free(weir_writer *writer)
     wr_assert(writer->refs == 0);
     wr_assert(writer->state != WRITER_BOUND);
     wr_assert(!wr_list_is_linked(&writer->handler.link));
-    wr_assert(wr_list_is_empty(&writer->drainers)); /* they borrow it */
+    wr_assert(wr_list_is_empty(&writer->drainers)); /* waiting calls hold
+                                                     * references */
     wr_assert(wr_list_is_empty(&writer->flushers));
     wr_assert(wr_list_is_empty(&writer->closers));
     wr_reader_fini(&writer->reader);

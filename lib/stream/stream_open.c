@@ -1,10 +1,10 @@
 /*
- * weir_open_connection() and weir_open_unix_connection(): a connection attempt
- * that a task waits for.
+ * weir_open_connection() and weir_open_unix_connection(): a task waits for an
+ * attempt to connect.
  *
- * The attempt's factory and its done point to the task's stack. So the task
- * never returns before done has run; a cancellation is passed on to the
- * attempt, whose done tells its end like any other.
+ * The attempt's factory and its done refer to the task's stack. So the task
+ * never returns before done has run: a cancellation cancels the attempt, and
+ * the task waits for its done.
  */
 #include "lib/base/options.h"
 #include "lib/net/connect/connect.h"
@@ -12,7 +12,7 @@
 #include "lib/transport/socket.h"
 #include "writer.h"
 
-/* Where a call connects to. */
+/* The destination of a call. */
 struct target {
     bool is_unix;
     const char *name; /* a host, or a path */
@@ -110,11 +110,11 @@ static int stream_open_any(weir_loop *loop, const struct target *target,
     known.connect.done_arg = &opening;
     err = stream_open_connect_and_wait(loop, target, &known.connect, &opening);
     if (err < 0) {
-        weir_writer_unref(writer); /* closes a connection that it has */
+        weir_writer_unref(writer); /* closes its connection, if any */
         return err;
     }
     wr_writer_check_invariants(writer);
-    wr_assert(writer->state != WRITER_UNBOUND); /* lost again perhaps */
+    wr_assert(writer->state != WRITER_UNBOUND); /* perhaps already lost */
     if (ret_reader) {
         *ret_reader = &writer->reader;
     }

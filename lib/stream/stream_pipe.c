@@ -1,9 +1,9 @@
 /*
  * Streams over pipes.
  *
- * A pipe is there already, and the protocol of a stream calls no code of the
- * program: so the transport is made inside the call of the task, which does not
- * wait for it.
+ * A pipe is already open, and the protocol of a stream calls no code of the
+ * program. So the transport is made inside the task's call, and the call does
+ * not wait.
  */
 #include "lib/base/options.h"
 #include "lib/transport/pipe/pipe.h"
@@ -43,7 +43,7 @@ static int stream_pipe_bind(weir_loop *loop, int fd,
                                          .arg = binding};
     weir_transport *t;
 
-    wr_assert(!wr_loop_is_closing(loop)); /* or there would be no stream */
+    wr_assert(!wr_loop_is_closing(loop)); /* a closing loop makes no stream */
     return wr_pipe_open(loop, fd, direction, &factory, connection, &t);
 }
 
@@ -67,7 +67,7 @@ static int stream_pipe_open(weir_loop *loop, int fd,
         err = weir_stream_protocol_new(loop, &stream, &binding, &writer);
     }
     if (err < 0) {
-        wr_ignore(wr_sys_close(fd) < 0); /* it was taken */
+        wr_ignore(wr_sys_close(fd) < 0); /* the call has taken it */
         return err;
     }
     err = stream_pipe_bind(loop, fd, direction, &known.connection, &binding);

@@ -2,8 +2,8 @@
  * Servers of streams, and waiting for a server in a task.
  *
  * A server knows a factory and nothing of streams. The options of its streams
- * lie in a block of their own, which lives until the server is over; the server
- * calls back when it is.
+ * are in a block of their own. The server calls back when it is over, and then
+ * the block is freed.
  */
 #include "writer.h"
 
@@ -12,7 +12,7 @@
 #include "lib/net/unix.h"
 #include "lib/transport/socket.h"
 
-/* Where a call listens. */
+/* The address that a call listens on. */
 struct target {
     bool is_unix;
     const char *name; /* a host, or a path */
@@ -25,13 +25,13 @@ struct service {
     struct weir_stream_options stream;
 };
 
-/* A start that a task waits for. */
+/* The start of a server, with the waiting task. */
 struct starting {
     struct wr_waiter waiter;
     weir_server *server;
 };
 
-/* A task that waits for the close of a server or for its end. */
+/* A task that waits for a server's close or end. */
 struct server_wait {
     struct wr_waiter waiter;
     struct wr_server_watch watch;
@@ -44,8 +44,7 @@ static int stream_server_create(void *arg, weir_transport *t,
     const struct service *service = arg;
     (void)t;
     wr_assert(service->stream.client_connected != NULL);
-    /* Without a reference: connection_made follows and gives the handler one.
-     */
+    /* Without a reference: connection_made follows, and takes the handler's. */
     return weir_stream_protocol_new(service->loop, &service->stream, ret, NULL);
 }
 
@@ -78,7 +77,7 @@ static void stream_server_closed(void *arg, weir_server *server)
     stream_server_free_service(arg);
 }
 
-/* Reads the caller's options, which are those of the streams too. */
+/* Reads the caller's options, and derives the streams' options. */
 static int
 stream_server_read_options(const struct weir_start_server_options *options,
                            struct weir_start_server_options *ret,
@@ -111,8 +110,8 @@ static int stream_server_make_service(weir_loop *loop,
     return 0;
 }
 
-/* Waits until the server, which exists, listens. Its end frees the service;
- * without memory to be told of that, the server is closed at once. */
+/* Waits until the server listens. The server's end frees the service; without
+ * memory for this callback the server is closed at once. */
 static int stream_server_wait_for_start(struct starting *starting,
                                         struct service *service)
 {
@@ -123,14 +122,14 @@ static int stream_server_wait_for_start(struct starting *starting,
     }
     int result = wr_task_wait(service->loop, &starting->waiter, NULL);
     if (err < 0) {
-        wr_assert(result < 0); /* it never listened: there is no stream */
+        wr_assert(result < 0); /* it never listened: no stream exists */
         stream_server_free_service(service);
         return err;
     }
     return result;
 }
 
-/* Creates the server and waits until it listens; the service is taken. */
+/* Creates the server and waits until it listens; takes @service. */
 static int stream_server_create_and_wait(struct service *service,
                                          const struct target *target,
                                          struct weir_server_options *options,
@@ -224,7 +223,7 @@ static void stream_server_stop_waiting(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* Suspends in one of the server's lists of watches: @result, or -ECANCELED. */
+/* Suspends in a list of the server's watches: @result, or -ECANCELED. */
 static int stream_server_wait(weir_server *server, struct wr_list *watches,
                               int result)
 {
@@ -243,7 +242,7 @@ static int stream_server_wait(weir_server *server, struct wr_list *watches,
     return err;
 }
 
-/* Suspends until nothing is left of the server but its handle. */
+/* Suspends until the server is over. */
 static int stream_server_wait_until_over(weir_server *server)
 {
     return wr_server_is_over(server)
@@ -271,7 +270,7 @@ int weir_server_serve_forever(weir_server *server)
     }
     wr_server_stop(server, server->grace_ns);
     if (wr_task_enter(loop) == 0) {
-        /* The task is told of the cancellation in any case. */
+        /* The call returns -ECANCELED in any case. */
         wr_ignore(stream_server_wait_until_over(server));
     }
     return -ECANCELED;

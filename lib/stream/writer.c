@@ -1,15 +1,15 @@
 /*
  * Writers: the sending side of a stream.
  *
- * Writes go straight to the transport, which has the queue, the marks and the
- * status of every write; waiting is added here. Drainers wait for the transport
- * to resume, flushers for an empty queue, closers for the loss, and each of
- * them asks the transport again when it is woken: the transport's first error
- * and first cause of the end are the only memory of what happened.
+ * Writes go directly to the transport, which has the queue, the marks and the
+ * status of every write; this file adds waiting. Drainers wait for the
+ * transport to resume, flushers for an empty queue, closers for the loss. A
+ * woken task asks the transport again: only the transport remembers its first
+ * error and why it ended.
  *
- * A broken connection may live on while bytes that came before the error are
- * unread. No task that drains or flushes waits for that: each has asked to be
- * told when the queue is empty, which it is as soon as it was dropped.
+ * A broken connection stays open while bytes that arrived before the error are
+ * unread. Draining and flushing tasks do not wait for its end: they are woken
+ * when the queue becomes empty, and an error empties the queue.
  */
 #include "writer.h"
 
@@ -51,8 +51,8 @@ void wr_writer_check_invariants(const weir_writer *writer)
     wr_reader_check_invariants(&writer->reader);
 }
 
-/* The end of a connection that is over, or will be without sending more: 0
- * when it was closed here and everything sent. */
+/* The result of a connection that has ended or will end without sending more: 0
+ * if it was closed here and everything was sent. */
 static int writer_end_of(const weir_transport *t)
 {
     if (t->error < 0) {
@@ -71,7 +71,7 @@ static int writer_end_of(const weir_transport *t)
     return t->has_dropped ? -ECONNABORTED : 0;
 }
 
-/* True of a connection on which no more will be sent. */
+/* True if the connection will send no more. */
 static bool writer_has_failed(const weir_transport *t)
 {
     return t->error < 0 || t->end == WEIR_END_ABORTED;
@@ -100,7 +100,7 @@ void wr_writer_lost(weir_writer *writer)
     wr_waiters_wake_all(&writer->closers, 0);
 }
 
-/* Begins a call that waits for the connection. */
+/* Begins a suspending call on the connection. */
 static int writer_enter(const weir_writer *writer)
 {
     int err = wr_task_enter(writer->loop);
@@ -110,7 +110,7 @@ static int writer_enter(const weir_writer *writer)
     return WR_LIKELY(writer->transport != NULL) ? 0 : -ENOTCONN;
 }
 
-/* Suspends until the queue has changed. */
+/* Suspends in @waiters until the transport wakes the task. */
 static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
 {
     static const struct wr_wait_kind kind = {.name = "write"};
@@ -122,18 +122,18 @@ static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
     return wr_task_wait(writer->loop, &waiter, waiters);
 }
 
-/* The result of a call that needs a connection where there is none. */
+/* The result of a call on a stream without a connection. */
 static int writer_refuse(const weir_writer *writer)
 {
     int err = wr_loop_check(writer->loop);
     if (err < 0) {
-        return err; /* another thread may not look at the state */
+        return err; /* another thread may not read the state */
     }
     wr_assert(writer->state == WRITER_UNBOUND);
     return -ENOTCONN;
 }
 
-/* The result of weir_writer_drain() after the loss. */
+/* The result of weir_writer_drain() after connection_lost. */
 static int writer_refuse_drain(const weir_transport *t)
 {
     int err = writer_end_of(t);
@@ -206,8 +206,8 @@ bool weir_writer_can_write_eof(const weir_writer *writer)
     return writer->transport && weir_transport_can_write_eof(writer->transport);
 }
 
-/* Calls @wait, which suspends: another task may give the last reference of the
- * program back meanwhile. */
+/* Calls @wait, which suspends, with a reference: another task may drop the
+ * program's last reference meanwhile. */
 static __attribute__((noinline)) int
 writer_while_held(weir_writer *writer, int (*wait)(weir_writer *))
 {
@@ -231,8 +231,8 @@ static inline bool writer_must_drain(const weir_writer *writer)
            !wr_transport_may_join(t);
 }
 
-/* A wake with 1 says that the low mark was reached: the task goes on, unless
- * others have filled the queue since; then it waits anew. */
+/* A wake with 1 means that the low mark was reached: the task returns, unless
+ * others have filled the queue since; then it waits again. */
 static int writer_drain(weir_writer *writer)
 {
     int ret = writer_enter(writer);
@@ -275,7 +275,8 @@ static bool writer_must_flush(const weir_writer *writer)
            t->write_error == 0 && weir_transport_get_write_buffer_size(t) > 0;
 }
 
-/* A wake with 1 says that the queue was empty, whatever was written since. */
+/* A wake with 1 means that the queue was empty, even if more was written
+ * since. */
 static int writer_flush(weir_writer *writer)
 {
     int ret = writer_enter(writer);
@@ -307,8 +308,8 @@ struct weir_depth weir_writer_get_depth(const weir_writer *writer)
                                   : (struct weir_depth){.bytes = 0};
 }
 
-/* Nothing more will be received: a reader need not wait for the rest to be
- * sent. An error of the connection is fed with the loss. */
+/* A close ends the reader at once, because nothing more will be received. An
+ * error of the connection is fed to the reader by connection_lost. */
 void weir_writer_close(weir_writer *writer)
 {
     weir_transport *t = writer->transport;
@@ -393,7 +394,7 @@ void weir_writer_unref(weir_writer *writer)
         return;
     }
     if (writer->state == WRITER_BOUND) {
-        weir_writer_close(writer); /* the loss frees */
+        weir_writer_close(writer); /* connection_lost frees the stream */
     } else {
         wr_stream_free(writer);
     }

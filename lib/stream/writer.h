@@ -3,12 +3,11 @@
  *
  *     UNBOUND --connection_made--> BOUND --connection_lost--> LOST
  *
- * A writer is the handle of the whole: it has the reader in it and keeps the
- * transport from connection_made until it is freed, so that getters answer
- * after the loss. The object is kept by references, of the program, of the
- * handler's task and of calls that wait, and by the connection while it is
- * bound. With the last reference the connection is closed; with the last
- * reference and without a connection the object is freed.
+ * The writer is the handle of the stream: it contains the reader, and holds the
+ * transport from connection_made until it is freed, so that getters work after
+ * the loss. The program, the handler's task and waiting calls hold references.
+ * The last reference closes the connection. The object is freed when it has
+ * neither a reference nor a connection.
  */
 #ifndef WEIR_LIB_STREAM_WRITER_H
 #define WEIR_LIB_STREAM_WRITER_H
@@ -29,9 +28,9 @@ struct weir_writer {
     weir_transport *transport;                  /* NULL: unbound */
     weir_client_connected_fn *client_connected; /* or NULL */
     void *arg;
-    struct wr_connection_set *set; /* in whose list the handler is */
-    struct wr_handler handler;     /* the task, for the set */
-    weir_task *task;               /* that runs client_connected, or NULL */
+    struct wr_connection_set *set; /* the set that has ->handler */
+    struct wr_handler handler;     /* the handler's entry in ->set */
+    weir_task *task;               /* runs client_connected; or NULL */
     size_t stack_size_bytes;
     struct wr_list drainers; /* tasks that wait for the low mark */
     struct wr_list flushers; /* tasks that wait for a depth of 0 */
@@ -47,24 +46,25 @@ struct weir_writer {
 void wr_writer_set_state(weir_writer *writer, enum writer_state state);
 void wr_writer_check_invariants(const weir_writer *writer);
 
-/* wr_writer_check_invariants() on the way of every message. */
+/* wr_writer_check_invariants(), only with -Dinvariants=true: every message
+ * calls it. */
 static inline void wr_writer_debug_check(const weir_writer *writer)
 {
     wr_debug_assert(wr_loop_check(writer->loop) < 0 ||
                     (wr_writer_check_invariants(writer), true));
 }
 
-/* The low mark was reached, or all was sent, or the queue was dropped: the
- * tasks that wait for one of these look again. */
+/* Wakes the waiting tasks: the low mark was reached, everything was sent, or
+ * the queue was dropped. */
 void wr_writer_resumed(void *writer);
 
-/* The connection is lost: all tasks that wait look again. */
+/* Wakes all waiting tasks, because the connection is lost. */
 void wr_writer_lost(weir_writer *writer);
 
 /* ---- stream_memory.c ---- */
 
-/* Makes a stream without a reference, by options that are complete and checked:
- * 0 or -ENOMEM. */
+/* Makes a stream without a reference; @options were read and checked: 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_stream_make(weir_loop *loop,
                                  const struct weir_stream_options *options,
                                  const struct wr_handler_ops *handler_ops,
@@ -75,12 +75,12 @@ void wr_stream_free(weir_writer *writer);
 
 /* ---- stream.c ---- */
 
-/* Checks the values of complete options: 0 or -EINVAL. */
+/* Checks the values of options that were read: 0 or -EINVAL. */
 WEIR_MUST_USE int wr_stream_check(const struct weir_stream_options *options);
 
-/* Begins a suspending call that makes a stream or a server of streams: 0, or
- * what it returns. @unread is the result of reading its options, and
- * @is_complete that no argument is missing. */
+/* Begins a suspending call that makes a stream or a stream server: 0, or the
+ * error to return. @unread is the result of reading the call's options;
+ * @is_complete: no argument is missing. */
 WEIR_MUST_USE static inline int wr_stream_enter(weir_loop *loop, int unread,
                                                 bool is_complete)
 {

@@ -1,10 +1,9 @@
 /*
  * Sending a file from a task.
  *
- * The task waits for the transport to tell that the file is done. When it is
- * interrupted it asks the transport to stop, and goes on waiting: the record of
- * the wait lies on its stack, and the number of bytes that were sent is certain
- * only then.
+ * The task waits for the transport's done. An interruption asks the transport
+ * to stop, and the task continues to wait for done: the record of the wait is
+ * on the task's stack, and only done knows how many bytes were sent.
  */
 #include "lib/transport/transport.h"
 #include "weir/sendfile.h"
@@ -79,7 +78,7 @@ int64_t weir_writer_sendfile(weir_writer *writer, int fd, uint64_t *offset,
     }
     wr_require(writer->transport, -ENOTCONN);
     wr_writer_check_invariants(writer);
-    weir_writer_ref(writer); /* others may give theirs back meanwhile */
+    weir_writer_ref(writer); /* others may drop theirs while this waits */
     const int64_t ret = weir_sendfile(writer->transport, fd, offset, count);
     weir_writer_unref(writer);
     return ret;
