@@ -1,8 +1,8 @@
 /*
- * The limits of a connection in time; clock.h has the idea.
+ * The time limits of a connection; clock.h explains them.
  *
- * First which limit is next, by what the kind of transport says; then whether
- * the peer is to blame for one that is over; then the timer.
+ * The parts in order: finding the limit that expires next, by the facts of the
+ * kind of transport; deciding whether the peer is to blame; the timer.
  */
 #include "clock.h"
 
@@ -45,13 +45,14 @@ struct wr_deadline wr_clock_next(const struct wr_clock *clock)
 
 /* ---- who is to blame ---- */
 
-/* True when bytes that the peer has sent wait here. */
+/* True if bytes from the peer are unread here. */
 static bool clock_has_unread(const weir_transport *t)
 {
     return t->ops->is_reading && t->ops->is_reading(t) && t->ops->has_unread(t);
 }
 
-/* A file that is sent counts, though the queue may have nothing of it. */
+/* True if bytes or a file wait to be sent; the queue need not have a byte of
+ * the file. */
 static bool clock_has_unsent(const weir_transport *t)
 {
     wr_assert(t->state < WR_LIFE_LOST);
@@ -59,7 +60,7 @@ static bool clock_has_unsent(const weir_transport *t)
            (t->ops->outbox && wr_outbox_has_unsent(wr_outbox_of(t)));
 }
 
-/* True when the loop was held up and the peer has taken all meanwhile. */
+/* True if the loop was late and the peer has taken everything meanwhile. */
 static bool clock_has_taken_late(const struct wr_deadline *over,
                                  const weir_transport *t)
 {
@@ -70,10 +71,10 @@ static bool clock_has_taken_late(const struct wr_deadline *over,
            t->ops->has_taken_all(t);
 }
 
-/* True when a limit that is over would end the connection for what the loop did
- * not do: bytes that are there count as received, and a peer that has taken all
- * while the loop was held up has not kept it waiting. A connection on which
- * bytes wait for the peer may be idle: its own may wait for that. */
+/* True if the peer is not to blame for an expired limit: its bytes have arrived
+ * but the loop has not received them, or it has taken everything while the loop
+ * was late. WEIR_EIDLE is fair while bytes wait to be sent: the peer may wait
+ * with its next bytes until it has read ours. */
 static bool clock_is_unfair(const struct wr_deadline *over,
                             const weir_transport *t)
 {
@@ -88,7 +89,7 @@ static bool clock_is_unfair(const struct wr_deadline *over,
         return depth == 0 && clock_has_unread(t);
     case WEIR_EWRITESTALL:
         return clock_has_taken_late(over, t);
-    case WEIR_ECLOSETIMEOUT: /* or its step, which comes, ends it */
+    case WEIR_ECLOSETIMEOUT: /* or the pending step ends it */
         return clock_has_taken_late(over, t) ||
                (wr_ready_is_pending(&t->step) && !clock_has_unsent(t));
     default:
@@ -96,7 +97,7 @@ static bool clock_is_unfair(const struct wr_deadline *over,
     }
 }
 
-/* The limit that ends with this error begins now. */
+/* Restarts the limit that ends with @err. */
 static void clock_begin_anew(struct wr_clock *clock, int err)
 {
     const uint64_t now_ns = clock->t->loop->now_ns;
@@ -111,8 +112,9 @@ static void clock_begin_anew(struct wr_clock *clock, int err)
     }
 }
 
-/* The limit that is first when those that are over and unfair have begun anew,
- * each once at most, as none is over at the moment at which it begins. */
+/* Restarts limits that have expired unfairly, and returns the next limit. Each
+ * limit is restarted at most once, because a limit does not expire at the
+ * moment when it is restarted. */
 static struct wr_deadline clock_find_fair(struct wr_clock *clock)
 {
     struct wr_deadline next = wr_clock_next(clock);

@@ -1,14 +1,14 @@
 /*
- * The limits of a connection in time, and who is to blame when one is over.
+ * The time limits of a connection.
  *
- * One timer for a connection. Traffic only notes the time; the timer, when it
- * fires, works out which limit is next and either ends the connection or sleeps
- * on. So a busy connection costs no timer operation per message.
+ * A connection has one timer. Traffic only notes the time. When the timer
+ * fires, it finds the limit that expires next, and either ends the connection
+ * or is armed again. So a busy connection needs no timer operation per message.
  *
- * A kind of transport says how a connection of its stands, from which follows
- * which limits are in force, and looks at the kernel's queues where that tells
- * more. A limit that is over is not the peer's fault where bytes wait here that
- * the loop has not come to; then it begins anew.
+ * The kind of transport gives a view of the connection, which decides the
+ * limits in force, and may check the kernel's queues. An expired limit is
+ * restarted if the loop is to blame and not the peer: bytes have arrived that
+ * the loop has not received yet.
  */
 #ifndef WEIR_LIB_TRANSPORT_CLOCK_H
 #define WEIR_LIB_TRANSPORT_CLOCK_H
@@ -16,16 +16,17 @@
 #include "transport.h"
 #include "weir/error.h"
 
-/* A limit that is over by more than this: the loop was held up. */
+/* A limit that is found expired by this much or more: the loop was late. */
 #define WR_DEADLINE_LATE_NS 1000000u
 
 struct wr_deadline {
     uint64_t when_ns;  /* UINT64_MAX: there is none */
-    int err;           /* of the end; 0: it is no error */
+    int err;           /* the error of the end; 0: none */
     const char *where; /* for the text of the error; static */
 };
 
-/* Puts a limit from @since_ns on into @first if it is sooner; 0: no limit. */
+/* Sets @first to the limit of @limit_ns (0: none) from @since_ns on, if it
+ * expires earlier. */
 static inline void wr_deadline_consider(struct wr_deadline *first,
                                         uint64_t since_ns, uint64_t limit_ns,
                                         int err, const char *where)
@@ -40,61 +41,62 @@ static inline void wr_deadline_consider(struct wr_deadline *first,
     }
 }
 
-/* How a connection stands, for its limits. Before it is asked for nothing is
- * true, and `own` is none: then no limit is in force but that of a close. */
+/* The facts that decide a connection's limits. The clock sets all to false, and
+ * `own` to none, before it calls ->view; without a fact only the close time-out
+ * is in force. */
 struct wr_clock_view {
-    bool is_over;           /* its end is decided: none is */
+    bool is_over;           /* its end is decided: no limit */
     bool is_open;           /* it may idle */
-    bool is_reading;        /* and no limit of ours keeps it from receiving */
+    bool is_reading;        /* and has credit and a buffer */
     bool is_sending;        /* bytes wait to be sent */
-    bool awaits_file;       /* and the next of them are with a file's device */
-    struct wr_deadline own; /* another limit, of the kind of transport */
+    bool awaits_file;       /* and the next bytes are read from a file */
+    struct wr_deadline own; /* a limit of the kind's own */
 };
 
-/* A kind of transport, as its clock knows it. */
+/* The functions of a kind of transport. */
 struct wr_clock_ops {
     void (*view)(const weir_transport *t, struct wr_clock_view *ret);
-    /* The limit is over, and the connection to be ended. */
+    /* The limit has expired: ends the connection. */
     void (*expired)(weir_transport *t, const struct wr_deadline *over);
-    /* The kernel's queues are looked at when that time has come; UINT64_MAX:
-     * never. The look returns true when the connection need not be waited for
-     * any more. NULL: they are not looked at. */
+    /* The time of the next ->look at the kernel's queues; UINT64_MAX: never.
+     * ->look returns true if a wait for the peer is over and the connection can
+     * end. Both may be NULL. */
     uint64_t (*next_look_ns)(const weir_transport *t);
     bool (*look)(weir_transport *t);
 };
 
-/* Embedded in its owner. The times are of weir_loop_get_time(). */
+/* Embedded in its owner. Times are as of weir_loop_get_time(). */
 struct wr_clock {
     struct wr_timer timer;
     weir_transport *t;
     const struct wr_clock_ops *ops;
     struct weir_timeouts limits;
-    uint64_t received_ns; /* last byte in, or when reading began */
-    uint64_t sent_ns;     /* last byte out, or when the queue began to fill */
-    uint64_t closing_ns;  /* when close was called; 0: it was not */
-    bool has_limits;      /* of any kind */
+    uint64_t received_ns; /* of the last byte in, or of the begin of reading */
+    uint64_t sent_ns;     /* of the last byte out, or of the queue's first */
+    uint64_t closing_ns;  /* of the call of close; 0: not called */
+    bool has_limits;      /* any limit is set */
 };
 
 void wr_clock_init(struct wr_clock *clock, weir_transport *t,
                    const struct wr_clock_ops *ops);
 
-/* True when one is set. */
+/* True if a time-out is set. */
 WEIR_MUST_USE bool wr_timeouts_are_set(const struct weir_timeouts *timeouts);
 
-/* The limits that hold from now on; those that speak of bytes begin now. */
+/* Sets the limits; the limits between bytes begin now. */
 void wr_clock_set_limits(struct wr_clock *clock,
                          const struct weir_timeouts *limits);
 
-/* A fact that the limits depend on has changed. */
+/* Arms the timer again, because a fact of the view has changed. */
 void wr_clock_changed(struct wr_clock *clock);
 
-/* Close was called. */
+/* Begins the close time-out. */
 void wr_clock_close(struct wr_clock *clock);
 
-/* At the end of the connection. */
+/* Cancels the timer, at the end of the connection. */
 void wr_clock_stop(struct wr_clock *clock);
 
-/* The limit that ends the connection first, as things stand. */
+/* The limit that would end the connection first. */
 struct wr_deadline wr_clock_next(const struct wr_clock *clock);
 
 static inline void wr_clock_note_received(struct wr_clock *clock)

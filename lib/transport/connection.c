@@ -1,9 +1,9 @@
 /*
- * Connections: one life for streams of bytes, over their devices.
+ * Connections: the life of a stream of bytes on any device.
  *
- * The step decides and acts, and no call of the program does: a call notes its
- * wish and pushes the step. Here an error ends a connection in one way for all
- * devices: what waits is dropped, and bytes that came before it are delivered.
+ * Only the step changes the life; a call of the program sets a state and pushes
+ * the step. An error ends a connection in the same way on all devices: unsent
+ * bytes are dropped, and bytes that arrived before the error are delivered.
  */
 #include "connection.h"
 
@@ -37,7 +37,8 @@ static void connection_check_invariants(const struct wr_connection *c)
     connection_device(c)->check(c);
 }
 
-/* Something will go on with it. */
+/* Checks that something will continue the connection: a step, an operation or a
+ * wait. */
 void wr_connection_check(const weir_transport *t)
 {
     const struct wr_connection *c = wr_connection_of(t);
@@ -45,7 +46,7 @@ void wr_connection_check(const weir_transport *t)
     connection_check_invariants(c);
     wr_assert(t->loop->budget.queued_bytes >= c->outbox.queue.bytes);
     if (wr_ready_is_pending(&t->step)) {
-        return; /* which sees to all of it */
+        return; /* the step checks everything */
     }
     wr_assert(c->is_made && t->state != WR_LIFE_DOOMED);
     wr_assert(t->state != WR_LIFE_ENDING || c->outbox.sender ||
@@ -60,7 +61,7 @@ void wr_connection_check(const weir_transport *t)
 
 /* ---- bytes ---- */
 
-/* A fact that its limits depend on has changed. */
+/* Arms the clock again if there are limits. */
 static void connection_time_changed(struct wr_connection *c)
 {
     wr_assert(c->t.state != WR_LIFE_LOST);
@@ -73,7 +74,7 @@ void wr_connection_goes_on(struct wr_connection *c)
 {
     wr_assert(!wr_life_is_over(&c->t));
     if (wr_intake_goes_on(&c->t)) {
-        wr_clock_note_received(&c->clock); /* the read time-out starts anew */
+        wr_clock_note_received(&c->clock); /* the read time-out restarts */
         connection_time_changed(c);
     }
 }
@@ -142,7 +143,7 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
     }
     if (c->outbox.sender || (wr_sendq_is_empty(&c->outbox.queue) &&
                              wr_outbox_is_ending(&c->outbox))) {
-        wr_connection_push(c); /* a file or the end waited for that */
+        wr_connection_push(c); /* a file or the end waits for an empty queue */
     }
 }
 
@@ -154,7 +155,8 @@ void wr_connection_free(weir_transport *t)
                   t->ops->device->size);
 }
 
-/* Nothing that waits can be sent; a file ends before, and counts its bytes. */
+/* Drops the unsent bytes. A file being sent ends first, because it counts its
+ * bytes in the queue. */
 static void connection_break_outbox(struct wr_connection *c)
 {
     wr_assert(c->t.error);
@@ -189,8 +191,9 @@ static void connection_look(struct wr_connection *c)
     }
 }
 
-/* True when nothing is left to wait for: bytes that came before an error are
- * delivered before the loss, and an end of the stream is none. */
+/* True if the connection can end: a close has sent everything or failed, or an
+ * open connection has failed and has delivered all held bytes. The end of the
+ * stream alone does not end it. */
 static bool connection_is_done(const struct wr_connection *c)
 {
     wr_assert(c->is_made);
@@ -222,7 +225,7 @@ static void connection_lose(struct wr_connection *c)
     wr_life_leave(&c->t);
 }
 
-/* Goes as many steps as can be gone now: the connection may be freed. */
+/* Makes all changes of state that are possible now; may free the connection. */
 static void connection_advance(struct wr_connection *c)
 {
     if (!wr_life_is_over(&c->t)) {
@@ -245,8 +248,8 @@ static void connection_advance(struct wr_connection *c)
     }
 }
 
-/* A protocol may keep its connection, but for one that moves bytes one way:
- * nothing is left of that. */
+/* Tells the protocol of the end. The protocol may keep the connection, unless
+ * the device is one-way: that connection is closed. */
 static void connection_end_stream(struct wr_connection *c)
 {
     wr_assert(c->eof_seen);
@@ -263,7 +266,7 @@ void wr_connection_tell_made(struct wr_connection *c)
     c->is_made = true;
     wr_protocol_made(&c->t);
     if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
-        connection_device(c)->send(c); /* it was written before */
+        connection_device(c)->send(c); /* written before connection_made */
     }
 }
 
@@ -327,7 +330,7 @@ void wr_connection_pause_reading(weir_transport *t)
     connection_check_invariants(wr_connection_of(t));
     if (t->state == WR_LIFE_OPEN) {
         wr_delivery_pause(&wr_connection_of(t)->delivery);
-        wr_intake_leave(t); /* its step asks anew */
+        wr_intake_leave(t); /* the step asks again */
     }
 }
 
@@ -338,13 +341,14 @@ void wr_connection_resume_reading(weir_transport *t)
     connection_check_invariants(c);
     if (t->state == WR_LIFE_OPEN && wr_delivery_is_paused(&c->delivery)) {
         wr_delivery_resume(&c->delivery);
-        wr_clock_note_received(&c->clock); /* the read time-out starts anew */
+        wr_clock_note_received(&c->clock); /* the read time-out restarts */
         connection_time_changed(c);
         wr_connection_push(c);
     }
 }
 
-/* A close waits until all is sent, and lingers no longer. */
+/* Sets the limits without linger_ns: a close waits until everything is sent,
+ * and does not linger. */
 static void connection_set_limits(struct wr_connection *c,
                                   const struct weir_timeouts *timeouts)
 {
@@ -378,7 +382,8 @@ static void connection_queued(weir_transport *t, size_t len)
     struct wr_connection *c = wr_connection_of(t);
 
     if (c->outbox.queue.bytes == len) {
-        wr_clock_note_sent(&c->clock); /* its time-out starts with the first */
+        wr_clock_note_sent(&c->clock); /* the time-out begins with the first
+                                        * byte */
         connection_time_changed(c);
     }
     connection_device(c)->send(c);

@@ -1,18 +1,17 @@
 /*
- * Connections: streams of bytes, whatever device moves them.
+ * Connections: streams of bytes on any device.
  *
- * A connection is all that a stream transport has in common: its life, an
- * intake, an outbox, a delivery and a clock, with the entries of the table that
- * follow from them. A device moves the bytes: it takes what has arrived, sends
- * what is queued, and is called when no more follows and when the end is
- * decided.
- * It is a constant table of functions, in the table of the transport's kind,
- * and a struct that begins with the connection.
+ * A connection is the common part of stream transports: a life, an intake, an
+ * outbox, a delivery and a clock, with their entries of the transport's table.
+ * A device moves the bytes: it receives, it sends the queue, and it is called
+ * when no byte follows and when the end is decided. A device is a constant
+ * table of functions, in the table of the transport's kind, and a struct that
+ * begins with the connection.
  *
  *     step: held bytes -> device receives -> end of the stream -> file -> life
  *
- * Whatever happens pushes the step, and the step alone goes on with the life of
- * a connection: it is lost when nothing of it is in flight any more.
+ * Every event pushes the step, and only the step advances the connection's
+ * life. A connection is lost when nothing of it is in flight any more.
  */
 #ifndef WEIR_LIB_TRANSPORT_CONNECTION_H
 #define WEIR_LIB_TRANSPORT_CONNECTION_H
@@ -29,41 +28,42 @@ struct wr_connection {
     struct wr_delivery delivery;
     struct wr_clock clock;
     bool is_made;  /* set before connection_made */
-    bool end_sent; /* set when the device was told that no byte follows */
+    bool end_sent; /* set when no byte follows and ->shut was called */
     bool eof_seen; /* set when the device has received the end */
 };
 
 struct wr_device {
     size_t size; /* of the struct that begins with the connection */
-    /* Bytes move one way: the end of the stream is that of the connection,
-     * whatever its protocol answers. */
+    /* Bytes move one way: the end of the stream is the end of the connection,
+     * even if the protocol would keep it. */
     bool is_one_way;
-    /* Takes what has arrived: as long as wr_connection_wants() says so; after
-     * a close to drop it, if that helps. In each step. */
+    /* Called in each step: receives bytes while wr_connection_wants() is true.
+     * After a close it may receive to drop the bytes. */
     void (*receive)(struct wr_connection *c);
-    /* Bytes were queued: they are sent, not in this call. */
+    /* Bytes were queued: sends them, but later than in this call. */
     void (*send)(struct wr_connection *c);
-    /* All is sent and no byte follows. NULL: the peer sees that by the loss. */
+    /* Everything is sent and no byte follows. NULL: the peer sees the end when
+     * the device is closed. */
     void (*shut)(struct wr_connection *c);
-    /* In each step before the end is decided: 0, or why nothing that waits can
-     * be sent any more. NULL: the device sets the error itself. */
+    /* Called in each step until the end is decided: 0, or the error that makes
+     * sending impossible. NULL: the device sets the error itself. */
     int (*look)(const struct wr_connection *c);
-    /* The end is decided. wr_connection_push() follows when nothing is in
-     * flight any more, if something was. */
+    /* The end is decided: cancels operations. If any was in flight, the device
+     * calls wr_connection_push() after the last. */
     void (*stop)(struct wr_connection *c);
-    /* True while the kernel may use memory of it, or of the queue. */
+    /* True while the kernel may use memory of the connection or its queue. */
     bool (*is_in_flight)(const struct wr_connection *c);
-    /* True when bytes have arrived that were not taken; of a device that
+    /* True if bytes have arrived that were not received; for a device that
      * receives. */
     bool (*has_arrived)(const struct wr_connection *c);
-    /* It is lost, and its protocol was told. NULL: it owns nothing. */
+    /* Called after connection_lost: frees the device. NULL: nothing to free. */
     void (*close)(struct wr_connection *c);
     /* Holds wherever code of the user may run; pure. */
     void (*check)(const struct wr_connection *c);
-    /* Holds besides between two turns, if no step is pending: something will
-     * look again at what it does not move now. */
+    /* Asserts, between turns without a pending step, that something will
+     * continue each direction that is stopped. */
     void (*check_progress)(const struct wr_connection *c);
-    /* Its own facts, for weir_loop_dump(). NULL: none. */
+    /* Writes the device's facts for weir_loop_dump(). NULL: none. */
     void (*dump)(const struct wr_connection *c, FILE *out);
 };
 
@@ -73,15 +73,17 @@ static inline struct wr_connection *wr_connection_of(const weir_transport *t)
     return (struct wr_connection *)(uintptr_t)t; /* its first field */
 }
 
-/* In state UNBORN, with the limits that @options set; NULL without memory. */
+/* Makes a connection in state NEW with the limits of @options; NULL without
+ * memory. */
 WEIR_MUST_USE struct wr_connection *
 wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);
-/* Takes back one whose protocol was never called. */
+/* Frees a connection whose protocol was never called. */
 void wr_connection_unmake(struct wr_connection *c);
-/* From now on the loop knows of it, and its protocol, which is bound, will. */
+/* Adds a connection with a bound protocol to the loop; connection_made follows
+ * in its first step. */
 void wr_connection_bear(struct wr_connection *c);
-/* Calls connection_made now, and not in the step that comes. */
+/* Calls connection_made now instead of in the first step. */
 void wr_connection_tell_made(struct wr_connection *c);
 
 static inline void wr_connection_push(struct wr_connection *c)
@@ -89,25 +91,25 @@ static inline void wr_connection_push(struct wr_connection *c)
     wr_life_push_step(&c->t);
 }
 
-/* True when the protocol may be called with more bytes. */
+/* True if the protocol may be called with more bytes. */
 static inline bool wr_connection_wants(const struct wr_connection *c)
 {
     return c->t.state == WR_LIFE_OPEN && wr_delivery_is_free(&c->delivery) &&
            !c->eof_seen && c->t.error == 0;
 }
 
-/* Credit for what comes next; 0: it waits for that. */
+/* Credit for the next receive; 0: the connection waits for credit. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
-/* Receiving goes on: if our own limits had held it back, the time of the peer
- * begins anew. */
+/* Notes that receiving continues; restarts the peer's read time-out if the lack
+ * of credit had stopped it. */
 void wr_connection_goes_on(struct wr_connection *c);
-/* Bytes have arrived, which the device delivers itself. */
+/* Counts received bytes that the device delivers itself. */
 void wr_connection_note_received(struct wr_connection *c, uint64_t bytes);
-/* Delivers a copy of bytes that have arrived. */
+/* Delivers a copy of received bytes. */
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
-/* The peer sends no more; once, after its last byte. */
+/* The peer has ended its stream; called once, after its last byte. */
 void wr_connection_received_end(struct wr_connection *c);
 /* The first bytes of the queue were sent. Callbacks may write, close and abort.
  */
@@ -134,7 +136,7 @@ void wr_connection_check(const weir_transport *t);
 void wr_connection_free(weir_transport *t);
 extern const struct wr_outbox_ops wr_connection_outbox_ops;
 
-/* Of all connections; `fed` is wr_connection_fed() or the device's own. */
+/* For all connections; `fed` is wr_connection_fed() or the device's own. */
 #define WR_CONNECTION_OPS                                                      \
     .protocol_kinds = WR_PROTOCOL_STREAMS,                                     \
     .delivery_offset = offsetof(struct wr_connection, delivery),               \
@@ -145,7 +147,7 @@ extern const struct wr_outbox_ops wr_connection_outbox_ops;
     .dump = wr_connection_dump, .check = wr_connection_check,                  \
     .free = wr_connection_free
 
-/* Of those that receive. */
+/* For connections that receive. */
 #define WR_CONNECTION_READ_OPS                                                 \
     .pause_reading = wr_connection_pause_reading,                              \
     .resume_reading = wr_connection_resume_reading,                            \
@@ -153,7 +155,7 @@ extern const struct wr_outbox_ops wr_connection_outbox_ops;
     .has_unread = wr_connection_has_unread,                                    \
     .set_read_limit = wr_intake_set_limit
 
-/* Of those that send. */
+/* For connections that send. */
 #define WR_CONNECTION_WRITE_OPS .write = wr_outbox_write, WR_OUTBOX_OPS
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Connections: what they tell of themselves.
+ * Connections: queries.
  *
- * Entries of a transport's table that answer from the connection's parts, and
- * change nothing.
+ * These entries of a transport's table read the connection's parts and change
+ * nothing.
  */
 #include "connection.h"
 

@@ -1,8 +1,8 @@
 /*
  * Deliveries: received bytes on their way to the protocol of a transport.
  *
- * What is here happens seldom: bytes that are held, buffered protocols, the end
- * of the stream and another protocol. The way of most bytes is in the header.
+ * This file has the uncommon cases: held bytes, buffered protocols, the end of
+ * the stream and a change of the protocol. The header has the fast path.
  */
 #include "delivery.h"
 
@@ -34,7 +34,7 @@ void wr_delivery_fail(weir_transport *t, int err, const char *callback)
 
 /* ---- held bytes ---- */
 
-/* Puts a list of leases before those that are held. */
+/* Inserts a list of leases before the held leases. */
 static void delivery_hold_before(struct wr_delivery *d, weir_lease *first,
                                  weir_lease *last)
 {
@@ -90,10 +90,9 @@ void wr_delivery_drop_held(struct wr_delivery *d)
 
 /* ---- buffered protocols ---- */
 
-/* Copies bytes to the memory of a buffered protocol. Returns how many it was
- * given: fewer than all when it paused, closed, failed or was switched
- * half-way.
- */
+/* Copies bytes to the memory of a buffered protocol. Returns the number of
+ * copied bytes: fewer than @len if the protocol paused, closed, failed or was
+ * switched before the end. */
 static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
                             const uint8_t *data, size_t len)
 {
@@ -111,7 +110,8 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
             break;
         }
         if (!wr_delivery_may_show(d) || !wr_protocol_is_bound(t, &from)) {
-            wr_protocol_give_back(t, &from, buf); /* get_buffer did that */
+            wr_protocol_give_back(t, &from, buf); /* get_buffer paused or
+                                                   * switched */
             continue;
         }
         const size_t part = wr_min_u64(len - fed, size);
@@ -127,8 +127,8 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
     return fed;
 }
 
-/* Holds the rest of a lease after a buffered protocol took a part: behind the
- * bytes that came along with another protocol, before all others. */
+/* Holds the remainder of a lease of which a buffered protocol took a part:
+ * behind the initial bytes of a new protocol, before all other held bytes. */
 static void delivery_hold_rest(weir_transport *t, struct wr_delivery *d,
                                const struct weir_buf *rest)
 {
@@ -172,7 +172,7 @@ void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
         return;
     }
     wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_STREAM);
-    const int ret = wr_protocol_data(t, &buf); /* it has been switched */
+    const int ret = wr_protocol_data(t, &buf); /* the protocol was switched */
     if (ret < 0) {
         wr_delivery_fail(t, ret, "data_received");
     }
@@ -229,7 +229,7 @@ struct delivery_list {
     uint32_t count;
 };
 
-/* Keeps the given bytes in a list, in order; -ENOMEM without memory. */
+/* Keeps the initial bytes in a list, in order: 0 or -ENOMEM. */
 static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
                                  struct delivery_list *ret)
 {
@@ -237,7 +237,7 @@ static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
 
     for (size_t i = 0; i < count; i++) {
         if (initial[i].len == 0) {
-            continue; /* nothing was left over */
+            continue; /* an empty piece */
         }
         wr_assert(initial[i].data);
         weir_lease *lease = wr_lease_keep_apart(&initial[i]);

@@ -1,20 +1,20 @@
 /*
  * Deliveries: received bytes on their way to the protocol of a transport.
  *
- * Bytes go to the protocol at once, unless it has paused or older bytes are
- * still held; then they are held too, small ones copied out, one behind the
- * other, so that they neither pin a large buffer nor cost a block each. A
- * buffered protocol is fed by copying. A callback may pause, close, fail or
- * switch the protocol half-way through the bytes: the rest is held, dropped, or
- * shown to the other protocol. The end of the stream comes after the last byte.
+ * Bytes are shown to the protocol at once, unless it has paused or older bytes
+ * are held; then they are held, too. Small held pieces are copied together, so
+ * that they neither pin a large buffer nor cost a block each. A buffered
+ * protocol is fed by copying. If a callback pauses, closes, fails or switches
+ * the protocol before the end of the bytes, the remaining bytes are held,
+ * dropped, or shown to the new protocol. The end of the stream comes after the
+ * last byte.
  *
- * A delivery knows the transport and its protocol, and nothing of where the
- * bytes come from. Its owner embeds one, zeroed, says where by
- * `delivery_offset` of its table, and tells it when the protocol pauses; it is
- * shut, and gives up what it has, in the change of state after which no byte
- * may be delivered (life.h).
- * When a callback fails, or bytes are lost for want of memory, the delivery
- * dooms the transport by `doom` of its table.
+ * A delivery knows the transport and its protocol, but not the source of the
+ * bytes. Its owner embeds a zeroed delivery, gives its place by
+ * `delivery_offset` of the table, and tells it when the protocol pauses. The
+ * change of state after which no byte may be delivered (life.h) shuts the
+ * delivery and drops its bytes. If a callback fails, or bytes are lost for want
+ * of memory, the delivery dooms the transport by `doom` of the table.
  */
 #ifndef WEIR_LIB_TRANSPORT_DELIVERY_H
 #define WEIR_LIB_TRANSPORT_DELIVERY_H
@@ -23,11 +23,11 @@
 #include "uring/lease.h"
 
 enum wr_delivery_fact {
-    /* These keep bytes from going to the protocol at once. */
-    WR_DELIVERY_SHUT = 1u << 0,   /* for good, and alone */
+    /* The first three keep bytes from the protocol. */
+    WR_DELIVERY_SHUT = 1u << 0,   /* for ever; no other is set */
     WR_DELIVERY_PAUSED = 1u << 1, /* by pause_reading */
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
-    /* The end of the stream has arrived and was not told. */
+    /* The end of the stream has arrived; the protocol does not know yet. */
     WR_DELIVERY_END = 1u << 3,
 };
 
@@ -35,8 +35,8 @@ struct wr_delivery {
     weir_lease *held_head; /* received and not delivered, oldest first */
     weir_lease *held_tail;
     uint8_t facts; /* sum of wr_delivery_fact */
-    /* Leases that came along with new protocols, and are held before the rest
-     * of the one that is being shown to a buffered protocol. */
+    /* Held leases of the initial bytes of new protocols; they stay before the
+     * remainder of the lease that a buffered protocol is being shown. */
     uint32_t given_count;
 };
 
@@ -50,14 +50,14 @@ static inline void wr_delivery_check_invariants(const struct wr_delivery *d)
     wr_debug_assert(!d->held_tail || !d->held_tail->next);
 }
 
-/* True when nothing stands between new bytes and the protocol. */
+/* True if new bytes may be shown at once. */
 static inline bool wr_delivery_is_free(const struct wr_delivery *d)
 {
     return !(d->facts &
              (WR_DELIVERY_SHUT | WR_DELIVERY_PAUSED | WR_DELIVERY_HELD));
 }
 
-/* True when the protocol may be called with bytes, held ones first. */
+/* True if the protocol may be called with bytes, held bytes first. */
 static inline bool wr_delivery_may_show(const struct wr_delivery *d)
 {
     return !(d->facts & (WR_DELIVERY_SHUT | WR_DELIVERY_PAUSED));
@@ -78,17 +78,16 @@ static inline bool wr_delivery_has_held(const struct wr_delivery *d)
     return d->facts & WR_DELIVERY_HELD;
 }
 
-/* True while the protocol is to be told of the end, sooner or later. */
+/* True while the end has arrived and the protocol does not know yet. */
 static inline bool wr_delivery_has_end(const struct wr_delivery *d)
 {
     return d->facts & WR_DELIVERY_END;
 }
 
-/* Gives up held bytes, of which there are some. */
+/* Drops the held bytes; there are some. */
 void wr_delivery_drop_held(struct wr_delivery *d);
 
-/* Nothing is shown from now on: gives up what is held, and the end that is
- * pending. */
+/* Shows nothing from now on: drops held bytes and a pending end. */
 static inline void wr_delivery_shut(struct wr_delivery *d)
 {
     d->facts = (uint8_t)((d->facts & ~WR_DELIVERY_END) | WR_DELIVERY_SHUT);
@@ -97,7 +96,7 @@ static inline void wr_delivery_shut(struct wr_delivery *d)
     }
 }
 
-/* Of a transport that has one. */
+/* The delivery of a transport that has one. */
 static inline struct wr_delivery *wr_delivery_of(const weir_transport *t)
 {
     wr_debug_assert(t->ops->delivery_offset > 0);
@@ -109,30 +108,30 @@ static inline void wr_delivery_pause(struct wr_delivery *d)
     d->facts |= WR_DELIVERY_PAUSED;
 }
 
-/* Held bytes stay held until wr_delivery_show_held(). */
+/* Notes the resume; wr_delivery_show_held() shows held bytes later. */
 static inline void wr_delivery_resume(struct wr_delivery *d)
 {
     d->facts &= (uint8_t)~WR_DELIVERY_PAUSED;
 }
 
-/* Received bytes are lost, or not known for sure: none that come after the gap
- * may be delivered. */
+/* Dooms the transport because received bytes are lost or uncertain: no byte
+ * behind the gap may be delivered. */
 void wr_delivery_lose_bytes(weir_transport *t, int err);
 
-/* A callback returned an error: reports it and dooms the transport. */
+/* Reports a callback's error and dooms the transport. */
 void wr_delivery_fail(weir_transport *t, int err, const char *callback);
 
-/* Holds bytes behind the others: a lease to which only the caller refers. Its
- * reference is taken. */
+/* Holds bytes behind the others. Takes the lease, to which only the caller
+ * refers. */
 void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease);
 
 /* Feeds a buffered protocol, see wr_delivery_show(). */
 void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
                                weir_lease *lease);
 
-/* Shows bytes that come before all that is held, while that may be. The lease
- * stays the caller's: the protocol takes references of its own, and so does the
- * delivery of bytes that are not taken. */
+/* Shows bytes that come before all held bytes, as long as the protocol may be
+ * called. The lease stays the caller's: the protocol takes its own references,
+ * and so does the delivery if bytes remain. */
 static inline void wr_delivery_show(weir_transport *t, struct wr_delivery *d,
                                     weir_lease *lease)
 {
@@ -150,8 +149,8 @@ static inline void wr_delivery_show(weir_transport *t, struct wr_delivery *d,
     }
 }
 
-/* The way of bytes that the pool has lent: shows, holds or drops them, and ends
- * the borrow. True when they are held: a step of the owner is due. */
+/* Handles bytes that the pool has lent: shows, holds or drops them, and ends
+ * the borrow. True if they are held: the owner must push its step. */
 WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
                                                       struct wr_delivery *d,
                                                       weir_lease *lease)
@@ -171,25 +170,26 @@ WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
     return true;
 }
 
-/* The way of any other bytes, in a lease to which only the caller refers:
- * shows, holds or drops them, and takes the reference. True as above. */
+/* Handles bytes from elsewhere: shows, holds or drops them, and takes the
+ * lease, to which only the caller refers. True if they are held: the owner must
+ * push its step. */
 WEIR_MUST_USE bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
                                      weir_lease *lease);
 
-/* Shows the oldest held bytes, which there must be. */
+/* Shows the oldest held bytes; there are some. */
 void wr_delivery_show_first(weir_transport *t, struct wr_delivery *d);
 
-/* Shows held bytes as far as the protocol takes them. */
+/* Shows held bytes until the protocol takes no more. */
 void wr_delivery_show_held(weir_transport *t, struct wr_delivery *d);
 
-/* The end of the stream has arrived; once. */
+/* Notes the end of the stream; called once. */
 static inline void wr_delivery_end(struct wr_delivery *d)
 {
     wr_assert(!wr_delivery_has_end(d));
     d->facts |= WR_DELIVERY_END;
 }
 
-/* True when the protocol is to be told of the end now: after the last byte. */
+/* True if eof_received must be called now: all bytes were shown. */
 static inline bool wr_delivery_end_is_due(const struct wr_delivery *d)
 {
     return d->facts == WR_DELIVERY_END;
@@ -209,7 +209,7 @@ WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
     return ret;
 }
 
-/* Tells it, and closes the transport when the protocol does not keep it. */
+/* Calls eof_received, and closes the transport if the result is 0. */
 static inline void wr_delivery_end_stream(weir_transport *t,
                                           struct wr_delivery *d)
 {
@@ -217,12 +217,12 @@ static inline void wr_delivery_end_stream(weir_transport *t,
         if (t->write_error == 0) {
             wr_transport_set_end(t, WEIR_END_EOF);
         }
-        weir_transport_close(t); /* the loss tells of a failure */
+        weir_transport_close(t); /* connection_lost has the error */
     }
 }
 
-/* Binds another protocol, and holds @initial before all other bytes. 0, -EINVAL
- * for bytes without a lease, or -ENOMEM; then nothing was changed. */
+/* Binds another protocol, and holds @initial before all other bytes: 0; or,
+ * without effect, -EINVAL for bytes without a lease or -ENOMEM. */
 WEIR_MUST_USE int
 wr_delivery_set_protocol(weir_transport *t, struct wr_delivery *d,
                          const struct weir_protocol_binding *binding,

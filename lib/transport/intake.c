@@ -1,12 +1,13 @@
 /*
  * Intakes: waiting for credit and buffers, and the end of each wait.
  *
- * A connection that holds as much as it may is told when leases of its own are
- * given back, and starves besides where those of others help too.
+ * A connection at its own limit is called when its own leases are given back. A
+ * connection at its share also joins the starved, because leases of others help
+ * it, too.
  */
 #include "intake.h"
 
-/* A rest for want of memory. */
+/* The time of a rest for want of memory. */
 #define REST_NS 10000000u
 
 static weir_transport *intake_of(struct wr_demand *demand)
@@ -25,7 +26,7 @@ void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
     t->ops->fed(t, queue);
 }
 
-/* Leases of the connection were given back, by whoever had them. */
+/* Leases of the connection were given back. */
 void wr_intake_released(struct wr_account *account)
 {
     weir_transport *t =
@@ -63,11 +64,12 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     wr_assert(t->demand.state == WR_DEMAND_IDLE);
     t->held_back = true;
     if (account->held_bytes > 0) {
-        account->notify_released = true; /* its own leases may be enough */
+        account->notify_released = true; /* returns of its own leases may be
+                                          * enough */
     }
     switch (shortage) {
     case WR_SHORTAGE_SHARE:
-        wr_intake_starve(t); /* so may those of others */
+        wr_intake_starve(t); /* leases of others help, too */
         break;
     case WR_SHORTAGE_STUCK:
         wr_budget_stick(&t->loop->budget, &t->demand);
@@ -75,9 +77,9 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     case WR_SHORTAGE_LIMIT:
         break;
     case WR_SHORTAGE_NONE:
-        wr_assert(false); /* there is nothing to wait for */
+        wr_assert(false); /* no reason to wait */
     }
-    wr_assert(wr_intake_waits(t)); /* else it would hang */
+    wr_assert(wr_intake_waits(t)); /* otherwise it would hang */
 }
 
 uint32_t wr_intake_ask_uncounted(weir_transport *t)
@@ -102,7 +104,7 @@ bool wr_intake_may_poll(weir_transport *t)
                   WR_SHORTAGE_NONE)) {
         return true;
     }
-    credit = wr_intake_ask(t); /* which counts against it */
+    credit = wr_intake_ask(t); /* counted as a failed try */
     wr_assert(credit == 0);
     return false;
 }

@@ -1,19 +1,19 @@
 /*
- * Intakes: when a connection receives, and what it waits for when it does not.
+ * Intakes: when a connection receives, and what it waits for otherwise.
  *
  * A connection asks the loop's budget for credit before it receives. Without
- * credit it waits: for leases of its own, in the queue of the starved for what
- * others give back, or among the stuck until bytes are sent. One that takes
- * bytes by system calls is due when bytes are there, and receives when it is
+ * credit it waits: for its own leases, or among the starved for memory that
+ * others give back, or among the stuck until bytes are sent. A connection that
+ * receives by system calls is due when bytes are there, and receives when it is
  * fed (budget.h).
  *
  *     asks --credit--> receives             waits --fed, or told--> asks
  *        \--none--> waits                   due --fed--> asks, and receives
  *
- * Every kind of transport on which bytes or datagrams are received has one; its
- * fields are those of the transport, `demand` and `held_back`. The kind says by
- * `fed` of its table what it does when a queue lets it receive. Everything else
- * that ends a wait pushes the transport's step, in which the kind asks again.
+ * Every kind of transport that receives bytes or datagrams has an intake, in
+ * the transport's fields `demand` and `held_back`. A queue of the budget that
+ * lets the connection receive calls `fed` of the table. Every other end of a
+ * wait pushes the transport's step, in which the kind asks again.
  */
 #ifndef WEIR_LIB_TRANSPORT_INTAKE_H
 #define WEIR_LIB_TRANSPORT_INTAKE_H
@@ -25,7 +25,7 @@
 wr_demand_feed_fn wr_intake_fed;
 wr_account_released_fn wr_intake_released;
 
-/* Of a transport that is being made. */
+/* For a transport that is being made. */
 static inline void wr_intake_init(weir_transport *t)
 {
     wr_debug_assert(t->state == WR_LIFE_UNBORN && t->ops->fed);
@@ -47,20 +47,20 @@ static inline void wr_intake_check_invariants(const weir_transport *t)
 
 /* ---- credit ---- */
 
-/* True when the connection is in a queue of the budget. */
+/* True if the connection is in a queue of the budget. */
 static inline bool wr_intake_is_queued(const weir_transport *t)
 {
     wr_debug_assert(t->demand.state < WR_DEMAND_STATES);
     return t->demand.state != WR_DEMAND_IDLE;
 }
 
-/* Waits for what can change @shortage, by which there is no credit. */
+/* Waits until @shortage, the reason for no credit, may be over. */
 void wr_intake_wait(weir_transport *t, enum wr_shortage shortage);
-/* There is no buffer: waits among the starved. */
+/* Waits among the starved, because there is no buffer. */
 void wr_intake_starve(weir_transport *t);
 
-/* Credit for the receive that comes next, which the last one counts for or
- * against; 0: the connection waits for it. */
+/* Credit for the next receive; bytes of the last receive count for or against
+ * the connection, see wr_budget_ask(). 0: it waits for credit. */
 WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 {
     uint32_t credit;
@@ -74,16 +74,17 @@ WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
     return credit;
 }
 
-/* Credit as things stand, which counts for nothing; 0: the connection waits for
- * it. */
+/* Credit for the next receive, without counting the last one; 0: it waits for
+ * credit. */
 WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
-/* True when there is credit for a receive that comes after a poll. Otherwise
- * the connection waits: the poll would end at once, in vain. */
+/* True if there is credit for the receive after a poll. Otherwise the
+ * connection waits for credit: do not poll, the poll would complete at once and
+ * busy-loop. */
 WEIR_MUST_USE bool wr_intake_may_poll(weir_transport *t);
 
-/* Receiving goes on: true when our own limits had held it back, so that the
- * peer's time begins anew. */
+/* Notes that receiving continues. True if a lack of credit or buffers had
+ * stopped it: the caller restarts the peer's time-out. */
 WEIR_MUST_USE static inline bool wr_intake_goes_on(weir_transport *t)
 {
     if (WR_LIKELY(!t->held_back)) {
@@ -94,7 +95,7 @@ WEIR_MUST_USE static inline bool wr_intake_goes_on(weir_transport *t)
     return true;
 }
 
-/* True when something that it waits for will let it ask again. */
+/* True if the connection waits for something that will make it ask again. */
 static inline bool wr_intake_waits(const weir_transport *t)
 {
     return wr_intake_is_queued(t) || t->demand.account.notify_released;
@@ -102,14 +103,15 @@ static inline bool wr_intake_waits(const weir_transport *t)
 
 /* ---- the queues ---- */
 
-/* Bytes wait in the kernel: the connection receives them when it is fed. */
+/* Makes the connection due, because bytes wait in the kernel; it receives them
+ * when it is fed. */
 static inline void wr_intake_make_due(weir_transport *t)
 {
     wr_debug_assert(t->state > WR_LIFE_UNBORN && !wr_life_is_over(t));
     wr_budget_make_due(&t->loop->budget, &t->demand);
 }
 
-/* The connection leaves the queue that it is in, if any. */
+/* Leaves the queue of the budget, if the connection is in one. */
 static inline void wr_intake_leave(weir_transport *t)
 {
     wr_debug_assert(t->state < WR_LIFE_LOST);
@@ -118,19 +120,19 @@ static inline void wr_intake_leave(weir_transport *t)
     }
 }
 
-/* For weir_loop_dump(), of one that is in a queue. */
+/* For weir_loop_dump(), while the connection is in a queue. */
 const char *wr_intake_queue_name(const weir_transport *t);
 
 /* ---- asking again ---- */
 
-/* It may receive as things stand now: it waits no longer, and its step asks.
- * One that is due asks when it is fed. */
+/* Ends the wait, and pushes the step to ask again. A connection that is due
+ * stays in its queue and asks when it is fed. */
 void wr_intake_look_anew(weir_transport *t);
-/* Leases were given back, or a limit was changed: credit may have waited for
- * that. Of a connection that is not lost. */
+/* Asks again if the connection waits for its own leases, because leases were
+ * given back or a limit was changed. The connection is not lost. */
 void wr_intake_seek_credit(weir_transport *t);
-/* `set_protocol` of a table, with a delivery: another protocol may receive
- * without credit. */
+/* `set_protocol` of a table with a delivery; asks again, because the new
+ * protocol may need no credit. */
 int wr_intake_set_protocol(weir_transport *t,
                            const struct weir_protocol_binding *binding,
                            const struct weir_buf *initial, size_t count);
@@ -139,9 +141,9 @@ void wr_intake_set_limit(weir_transport *t, uint64_t bytes);
 
 /* ---- broken connections ---- */
 
-/* True when the protocol must be told that nothing it wrote is left: who reads
- * no more, or gives no bytes back, while it may not write would wait for ever,
- * and so would the bytes that are kept for it. */
+/* True if the protocol must be told that its unsent bytes were dropped: a
+ * protocol that stopped reading or returns no leases until it may write would
+ * wait for ever, and its undelivered bytes with it. */
 WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
 {
     wr_assert(t->error);
@@ -150,19 +152,19 @@ WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
             t->flushed);
 }
 
-/* The outbox was dropped: tells the protocol, if it may wait for that. */
+/* Tells the protocol that the outbox was dropped, if it may wait for this. */
 void wr_intake_tell_drop(weir_transport *t);
 
 /* ---- rests ---- */
 
-/* A kind that takes a buffer itself, when bytes are there, waits for one among
- * the starved while the pool has none at all. Where the kernel has the others,
- * posted, the starved are fed in every turn, and it would find no buffer each
- * time: it rests until a timer of its own ends. */
+/* A kind that receives by system calls takes a buffer from the pool. If the
+ * pool has no free buffer it waits among the starved. But if buffers are posted
+ * to the kernel, the starved are fed in every turn and the kind would fail each
+ * time: then it rests until a timer ends. */
 
-/* Receives nothing for a while, for want of memory. */
+/* Rests, for want of memory. */
 void wr_intake_rest(weir_transport *t, struct wr_timer *rest);
-/* There was no buffer: starves, or rests if that is better. */
+/* Starves or rests, because there was no buffer. */
 void wr_intake_lack_buffer(weir_transport *t, struct wr_timer *rest);
 
 #endif

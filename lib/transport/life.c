@@ -1,9 +1,9 @@
 /*
- * Lives: what all kinds of connections do in their last steps.
+ * Lives: the last steps of all kinds of connections.
  *
- * A connection is doomed by whoever finds it at its end, from calls of the
- * program too, so dooming runs no callback. When it leaves nothing of it is in
- * the kernel, and its protocol knows.
+ * Dooming runs no callback, because calls of the program doom connections, too.
+ * A connection leaves the loop after its last operation and after
+ * connection_lost.
  */
 #include "life.h"
 
@@ -47,7 +47,7 @@ void wr_life_leave(weir_transport *t)
 
     wr_assert(t->state == WR_LIFE_LOST);
     wr_ready_cancel(&t->step);
-    if (!t->is_below) { /* else another has its place */
+    if (!t->is_below) { /* else the upper transport is the member */
         wr_loop_remove_member(loop, &t->member);
     }
     wr_assert(loop->budget.account_count > 0);

@@ -1,21 +1,21 @@
 /*
- * Lives: where a connection stands, from its birth to its loss.
+ * Lives: the states of a connection, from its making to its loss.
  *
  *     UNBORN -> OPEN -> CLOSING -> LINGERING
  *       \         ^  \________\___________\__ DOOMED -> ENDING -> LOST
  *        \        |                          /
  *         HANDSHAKING ______________________/
  *
- * Every kind of transport on which bytes or datagrams move has one: a stream
- * socket, a pipe, datagrams, TLS. The state is a field of the transport that
- * wr_life_set_state() alone writes. A kind decides when a step is due, from its
- * own facts, and does in it what is its own; here is what all have in common:
- * which steps there are, what they mean for the outbox and the delivery, and
- * how the loop, its budget and the set of a server come to know of a connection
- * and forget it.
+ * Every transport that moves bytes or datagrams has a life: stream sockets,
+ * pipes, datagrams, TLS. The state is a field of the transport, written only by
+ * wr_life_set_state(). A kind decides from its own facts when to change the
+ * state, and does its own part of the change. This file has the common part:
+ * the allowed changes, their effect on the outbox and the delivery, and how a
+ * connection is added to and removed from the loop, its budget and the set of a
+ * server.
  *
- * No call of the user runs a callback of the life cycle: it changes the state
- * and pushes the transport's step, which the loop runs.
+ * No call of the program runs a callback of the life cycle: the call changes
+ * the state and pushes the transport's step, which the loop runs.
  */
 #ifndef WEIR_LIB_TRANSPORT_LIFE_H
 #define WEIR_LIB_TRANSPORT_LIFE_H
@@ -25,12 +25,12 @@
 #include "outbox.h"
 #include "transport.h"
 
-/* Goes a step, which is a constant where this is called, so that little of this
- * is left there. */
+/* Changes the state. @state is a constant at each call, so the compiler drops
+ * most of this. */
 static inline void wr_life_set_state(weir_transport *t,
                                      enum wr_life_state state)
 {
-    /* From which states each is entered. */
+    /* By state: a bit for each state that it may be entered from. */
     static const uint8_t allowed[WR_LIFE_STATES] = {
         [WR_LIFE_HANDSHAKING] = 1u << WR_LIFE_UNBORN,
         [WR_LIFE_OPEN] = 1u << WR_LIFE_UNBORN | 1u << WR_LIFE_HANDSHAKING,
@@ -57,27 +57,27 @@ static inline void wr_life_set_state(weir_transport *t,
         wr_outbox_close(wr_outbox_of(t));
     } else if (state == WR_LIFE_OPEN &&
                wr_outbox_of(t)->state == WR_OUTBOX_UNBORN) {
-        wr_outbox_open(wr_outbox_of(t)); /* else a handshake's goes on */
+        wr_outbox_open(wr_outbox_of(t)); /* a handshake has opened it before */
     }
 }
 
-/* `is_closing` of a table: it is not open, or broken. */
+/* `is_closing` of a table: true if the connection is not open, or broken. */
 bool wr_life_is_closing(const weir_transport *t);
 
 /* For weir_loop_dump(). */
 const char *wr_life_state_name(const weir_transport *t);
 
-/* The connection is about to end; its step, which is pushed, does the rest. It
- * stays as it is when its end is decided already. */
+/* Dooms the connection and pushes its step. No effect if its end is already
+ * decided. */
 void wr_life_doom(weir_transport *t);
-/* A limit in time is over, which ends the connection. */
+/* Ends the connection because a time limit has expired. */
 void wr_life_expire(weir_transport *t, const struct wr_deadline *over);
-/* Of one that is LOST, when its protocol was told: the loop and the set forget
- * it, and the library's reference is given back, so it may be freed now. */
+/* Removes a LOST connection from the loop and the set, after connection_lost,
+ * and drops the library's reference; may free it. */
 void wr_life_leave(weir_transport *t);
 
-/* Enters the first state after UNBORN: the loop lives on with it, and keeps
- * account of its bytes. */
+/* Enters the first state after NEW: the loop counts the connection as a member
+ * and its bytes in the budget. */
 static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
 {
     wr_assert(t->state == WR_LIFE_UNBORN && t->step.run);
@@ -86,8 +86,8 @@ static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
     t->loop->budget.account_count++;
 }
 
-/* No operation is in flight: it is LOST, and the last lease that is given back
- * may free it. */
+/* Enters LOST; no operation is in flight. From now on the return of the last
+ * lease may free the connection. */
 static inline void wr_life_lose(weir_transport *t)
 {
     wr_life_set_state(t, WR_LIFE_LOST);
@@ -99,7 +99,7 @@ static inline void wr_life_push_step(weir_transport *t)
     wr_ready_push(&t->loop->ready, &t->step);
 }
 
-/* The program closes it. False: there is nothing to close. */
+/* Begins a close of the program's. False if the connection is not open. */
 WEIR_MUST_USE static inline bool wr_life_close(weir_transport *t)
 {
     if (t->state != WR_LIFE_OPEN) {
@@ -111,7 +111,7 @@ WEIR_MUST_USE static inline bool wr_life_close(weir_transport *t)
     return true;
 }
 
-/* True once its end is decided. */
+/* True if its end is decided. */
 static inline bool wr_life_is_over(const weir_transport *t)
 {
     return t->state >= WR_LIFE_DOOMED;

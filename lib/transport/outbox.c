@@ -1,8 +1,8 @@
 /*
- * Outboxes: what waits to be sent on a connection.
+ * Outboxes: the bytes and files to be sent on a connection.
  *
- * The check of a write, the refusal, the queue and its marks, and the files
- * between the bytes; see outbox.h.
+ * Checking and refusing writes, the queue and its marks, and the files between
+ * the bytes; see outbox.h.
  */
 #include "outbox.h"
 
@@ -57,15 +57,15 @@ void wr_outbox_lose_peer(struct wr_outbox *o)
 
 void wr_outbox_shut(struct wr_outbox *o)
 {
-    if (!wr_outbox_is_over(o)) { /* that the peer is gone stays known */
+    if (!wr_outbox_is_over(o)) { /* WR_OUTBOX_GONE stays */
         outbox_set_state(o, WR_OUTBOX_SHUT);
     }
 }
 
 /* ---- refusals ---- */
 
-/* A close that has begun must not come to a clean end without bytes that the
- * program wanted to be sent. */
+/* Dooms a closing connection, because its end must not look clean to the peer
+ * when refused bytes are missing. */
 static void outbox_break(weir_transport *t, int err, const char *what)
 {
     const struct wr_outbox *o = wr_outbox_of(t);
@@ -80,7 +80,7 @@ static void outbox_break(weir_transport *t, int err, const char *what)
     }
 }
 
-/* There is no room for bytes that could be written. */
+/* Refuses a write for lack of room or memory. */
 static int outbox_refuse(weir_transport *t, int err)
 {
     wr_assert(err == -ENOBUFS || err == -ENOMEM);
@@ -111,7 +111,7 @@ int wr_outbox_check(weir_transport *t, size_t len)
 
 /* ---- writes ---- */
 
-/* wr_outbox_check(); a look is all that most writes need. */
+/* wr_outbox_check(), with a fast path for most writes. */
 static inline int outbox_check(weir_transport *t, const struct wr_outbox *o,
                                size_t len)
 {
@@ -182,9 +182,9 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
-/* Few bytes are copied: to keep account of where they lie takes more memory,
- * and the peer decides how many such pieces there are. So are any where buffers
- * are short, rather than pin one. */
+/* Queues a lease. Few bytes are copied, because a chunk for them takes more
+ * memory, and the peer decides how many such pieces there are. All bytes are
+ * copied if receive buffers are short, because the lease would pin one. */
 static int outbox_queue_lease(weir_transport *t, struct wr_sendq *queue,
                               const struct weir_buf *buf)
 {
@@ -224,7 +224,7 @@ void wr_outbox_limits_changed(weir_transport *t)
     const struct wr_outbox *o = wr_outbox_of(t);
 
     wr_outbox_check_invariants(o);
-    if (t->error == 0) { /* else nothing waits that will be sent */
+    if (t->error == 0) { /* else no byte will be sent */
         wr_transport_check_high(t, wr_outbox_depth(o));
     }
 }
@@ -258,8 +258,7 @@ int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file)
 {
     struct wr_outbox *o = wr_outbox_of(t);
 
-    /* While a close sends the rest resume_writing may write, and send no file.
-     */
+    /* During a close resume_writing may write bytes but send no file. */
     wr_require(o->state != WR_OUTBOX_CLOSING || t->error != 0, -ESHUTDOWN);
     const int err = wr_outbox_check(t, 0);
     wr_require(err == 0, err);

@@ -1,21 +1,20 @@
 /*
- * Outboxes: what waits to be sent on a connection.
+ * Outboxes: the bytes and files to be sent on a connection.
  *
- * A write is accepted whole or refused whole. The kinds of writes differ in
- * where the bytes stay until they are sent: copied, copied from several pieces,
- * in memory of the caller, or under a lease of the receive pool. A file lies
- * between them, part after part.
+ * A write is accepted whole or refused whole. Until they are sent, written
+ * bytes are a copy, memory of the caller, or a lease of the receive pool. A
+ * file is queued between them, part after part.
  *
  *     unborn -> open -> ended -> closed -> shut
  *                 \---> closing ---------/
  *                  \______\_______\_ gone
  *
- * An outbox knows the transport, its protocol and the budget, and nothing of
- * how bytes leave. Its owner embeds one, zeroed, says where by `outbox` of its
- * table, and tells it when bytes have left; what the life of the connection
- * means for it is told by life.h. Bytes that are refused while a close sends
- * the others would be missed by the peer at what looks like a clean end: then
- * the outbox dooms the transport by `doom` of its table.
+ * An outbox knows the transport, its protocol and the budget, but not how bytes
+ * are sent. Its owner embeds a zeroed outbox, gives its place by `outbox` of
+ * the table, and calls it when bytes have left; life.h changes its state. If a
+ * write is refused for lack of room during a close, the outbox dooms the
+ * transport by `doom` of the table: otherwise the peer would see a clean end
+ * without these bytes.
  */
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H
@@ -24,34 +23,36 @@
 #include "transport.h"
 
 enum wr_outbox_state {
-    WR_OUTBOX_UNBORN,  /* there is no connection yet */
+    WR_OUTBOX_UNBORN,  /* not connected yet */
     WR_OUTBOX_OPEN,    /* the program may write */
-    WR_OUTBOX_ENDED,   /* write_eof was called: what waits is sent */
-    WR_OUTBOX_CLOSING, /* so was close; resume_writing may still write */
-    WR_OUTBOX_CLOSED,  /* so was close, after write_eof */
-    WR_OUTBOX_GONE,    /* the peer takes no more */
-    WR_OUTBOX_SHUT,    /* the connection ends: what waits is dropped */
+    WR_OUTBOX_ENDED,   /* write_eof was called: the queue is sent */
+    WR_OUTBOX_CLOSING, /* close was called; resume_writing may still write */
+    WR_OUTBOX_CLOSED,  /* close was called after write_eof */
+    WR_OUTBOX_GONE,    /* the peer accepts no more bytes */
+    WR_OUTBOX_SHUT,    /* the connection ends: the queue is dropped */
     WR_OUTBOX_STATES,
 };
 
 struct wr_outbox {
     struct wr_sendq queue;
-    /* Left the queue and are not sent: a transport below has them. */
+    /* Passed to a transport below, which has not sent them yet. */
     uint64_t passed_bytes;
-    struct wr_sender *sender;       /* of a file: no write is accepted */
+    struct wr_sender *sender;       /* of a file; writes are refused
+                                     * meanwhile */
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
     bool in_resume;                 /* set around resume_writing */
 };
 
-/* The owner's part, constant for each kind. */
+/* The owner's functions, constant for each kind. */
 struct wr_outbox_ops {
     size_t offset; /* of the outbox, in the transport's struct */
-    /* @len bytes were queued: the owner sends them when the turn ends. */
+    /* @len bytes were queued: the owner sends them at the end of the turn. */
     void (*queued)(weir_transport *t, size_t len);
-    /* A file was begun, which goes on when the turn ends; a few bytes of it may
-     * be queued next. */
+    /* A file was begun; the owner continues it at the end of the turn. A few of
+     * its bytes may be queued next. */
     void (*file_begins)(weir_transport *t);
-    /* The sender is about to be gone, and what waited for that may go on. */
+    /* The sender is about to be freed; the owner continues what waited for
+     * it. */
     void (*file_ended)(weir_transport *t);
     /* With wr_outbox_queue_file() and wr_outbox_file_ended(). */
     const struct wr_sender_ops *sender;
@@ -74,23 +75,23 @@ static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
 
 /* ---- the state of the connection ---- */
 
-/* The protocol knows the connection, or is about to. */
+/* Opens the outbox; connection_made is called next or was called. */
 void wr_outbox_open(struct wr_outbox *o);
-/* No byte follows those that wait. Nothing happens unless it is open. */
+/* Ends the outbox after the queued bytes. No effect unless it is open. */
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
-/* The peer takes no more, of a connection that is not over. */
+/* The peer accepts no more bytes; the connection is not over. */
 void wr_outbox_lose_peer(struct wr_outbox *o);
-/* The connection ends. */
+/* Refuses everything, because the connection ends. */
 void wr_outbox_shut(struct wr_outbox *o);
 
-/* True when an end was asked for, and comes after the last byte. */
+/* True if the stream ends after the queued bytes. */
 static inline bool wr_outbox_is_ending(const struct wr_outbox *o)
 {
     return o->state >= WR_OUTBOX_ENDED && o->state <= WR_OUTBOX_CLOSED;
 }
 
-/* True when nothing more is sent. */
+/* True if no more bytes are sent. */
 static inline bool wr_outbox_is_over(const struct wr_outbox *o)
 {
     return o->state >= WR_OUTBOX_GONE;
@@ -98,19 +99,19 @@ static inline bool wr_outbox_is_over(const struct wr_outbox *o)
 
 /* ---- what is written ---- */
 
-/* The bytes that were written and not sent. */
+/* Bytes that were written and not sent. */
 static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
 {
     return o->queue.bytes + o->passed_bytes;
 }
 
-/* True when bytes or a file wait to be sent. */
+/* True if bytes or a file wait to be sent. */
 static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
 {
     return !wr_sendq_is_empty(&o->queue) || o->sender;
 }
 
-/* True when @len more bytes may be written behind @depth, as is mostly so. */
+/* True if @len more bytes may be written behind @depth: the common case. */
 static inline bool wr_outbox_has_room(const weir_transport *t,
                                       const struct wr_outbox *o, uint64_t depth,
                                       size_t len)
@@ -121,34 +122,34 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
            depth <= t->hard_limit_bytes - len;
 }
 
-/* 0 when @len more bytes may be written, or why not. Where there is no room for
- * them the refusal is remembered, as all later writes are refused too, and a
- * connection that is closing is doomed. */
+/* 0 if @len more bytes may be written, or the error. -ENOBUFS is remembered, so
+ * that later writes are refused, too, and dooms a closing connection. */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 
 /* ---- what leaves ---- */
 
-/* The first @bytes of the queue, which leave it next, were handed below. */
+/* The first @bytes of the queue were passed below; wr_outbox_consume()
+ * follows. */
 static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->queue.bytes);
     o->passed_bytes += bytes;
 }
 
-/* Below has sent or dropped as many of them. */
+/* The transport below has sent or dropped @bytes. */
 static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->passed_bytes);
     o->passed_bytes -= bytes;
 }
 
-/* The first @bytes leave the queue. Release callbacks may write, close and
- * abort. */
+/* Removes the first @bytes from the queue. Release callbacks may write, close
+ * and abort. */
 void wr_outbox_consume(weir_transport *t, uint64_t bytes);
-/* The depth has fallen: a protocol that was paused may write on. It may also
+/* Calls resume_writing if the depth has fallen enough. The protocol may write,
  * close and abort. */
 void wr_outbox_notify(weir_transport *t);
-/* Gives up what waits, of a connection that has ended or is broken. */
+/* Drops the queue of a connection that has ended or is broken. */
 void wr_outbox_drop(weir_transport *t);
 
 /* ---- the entries of a table ---- */
@@ -162,10 +163,11 @@ int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf);
 int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file);
 void wr_outbox_cancel_sendfile(weir_transport *t);
 void wr_outbox_limits_changed(weir_transport *t);
-/* The ring broke: a read of a file ends now. Part of `abandon`. */
+/* Part of `abandon`: the ring broke, so a read of a file ends now. */
 void wr_outbox_abandon(weir_transport *t);
 
-/* Of all that have an outbox; `write` may be one that is shorter. */
+/* For all kinds with an outbox; `write` may be a faster function of the
+ * kind. */
 #define WR_OUTBOX_OPS                                                          \
     .can_write_eof = true, .writelines = wr_outbox_writelines,                 \
     .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \

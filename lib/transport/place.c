@@ -1,16 +1,16 @@
 /*
- * Transports: taking the place of another.
+ * Transports: replacing another transport.
  *
- * TLS is a transport on a transport. To the program the upper one is the
- * connection: the loop ends it, the server counts it, and it resumes the
- * protocol that was paused below. The one below keeps its descriptor and
- * its bytes, and its marks are those of a new transport.
+ * TLS is a transport on a transport. To the program the upper transport is the
+ * connection: the loop ends it, the server counts it, and it resumes a protocol
+ * that the lower transport had paused. The lower transport keeps its descriptor
+ * and its bytes, and gets the marks of a new transport.
  */
 #include "transport.h"
 
 #include <weir/error.h>
 
-/* No thread may call. */
+/* No thread may call the program's functions of a replaced transport. */
 static const void *const volatile place_nobody;
 
 int wr_transport_enter_slowly(const weir_transport *t)
@@ -21,8 +21,7 @@ int wr_transport_enter_slowly(const weir_transport *t)
     return err == 0 && t->is_below ? WEIR_EREPLACED : err;
 }
 
-/* @t resumes the protocol that was asked to pause, or that waits for an empty
- * queue. */
+/* Moves a pause of writing, or a wait for an empty queue, from @below to @t. */
 static void place_move_waits(weir_transport *t, weir_transport *below)
 {
     wr_assert(!t->writing_paused && !t->flushed);
@@ -48,7 +47,7 @@ void wr_transport_take_place(weir_transport *t, weir_transport *below)
     below->handler = NULL;
     if (below->set) {
         t->set = below->set;
-        wr_list_push_back(&below->set_link, &t->set_link); /* beside it */
+        wr_list_push_back(&below->set_link, &t->set_link); /* same place */
         wr_list_remove(&below->set_link);
         below->set = NULL;
     }

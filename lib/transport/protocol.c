@@ -2,13 +2,13 @@
  * The calls from a transport up to its protocol.
  *
  * A transport calls its protocol only here: a missing entry is skipped, a slow
- * callback is reported, and a child that was forked inside a callback ends.
- * Which function data_received is, the call that matters most, is chosen when
- * the protocol is bound.
+ * callback is reported, and a child that was forked inside a callback ends. The
+ * function for data_received, the most frequent call, is chosen when the
+ * protocol is bound.
  */
 #include "transport.h"
 
-/* The size of the smallest table with all entries of its kind. */
+/* By kind: the size of the smallest table with all its entries. */
 static const size_t protocol_least_sizes[] = {
     [WEIR_PROTOCOL_STREAM] = offsetof(struct weir_protocol, datagram_received),
     [WEIR_PROTOCOL_BUFFERED] =
@@ -37,7 +37,7 @@ bool wr_protocol_fits(const weir_transport *t,
            (protocol->get_buffer && protocol->buffer_updated);
 }
 
-/* The time before a callback; 0 where slow callbacks are not reported. */
+/* The time before a callback; 0 if slow callbacks are not reported. */
 static inline uint64_t protocol_start_timing(const weir_transport *t)
 {
     return WR_UNLIKELY(t->loop->slow_callback_ns) ? wr_sys_now() : 0;

@@ -1,9 +1,9 @@
 /*
- * The writes of transports that take none.
+ * The writes of transports without write calls.
  *
- * A kind that has no bytes to send, or sends datagrams, has these functions in
- * its table. They stand there, and not a test in the public functions, because
- * every message of the other kinds passes through those.
+ * A kind that sends no bytes, or sends datagrams, has these functions in its
+ * table. They save the public functions a test for each message of the other
+ * kinds.
  */
 #include "transport.h"
 

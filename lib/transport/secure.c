@@ -1,8 +1,8 @@
 /*
- * Questions about TLS, passed on by the table that a context begins with.
+ * Calls to TLS, by the table at the begin of a context.
  *
- * The settings of a program are read here as far as their context, with which
- * the table is found; what they mean is the table's.
+ * This file reads the program's settings only to find the context and its
+ * table; the table's functions read the rest.
  */
 #include "secure.h"
 
@@ -18,7 +18,7 @@ secure_ops_of(const weir_tls_context *context)
     return known->ops;
 }
 
-/* The settings with the size of this build's, and with a context. */
+/* Copies the settings to a struct of this build's size; they have a context. */
 static int secure_read(struct weir_tls_settings *ret,
                        const struct weir_tls_settings *settings)
 {

@@ -1,10 +1,9 @@
 /*
- * TLS as the makers of connections know it: by a table of functions.
+ * TLS for the makers of connections: a table of functions.
  *
- * A weir_tls_context begins with the table of the library that made it. A
- * maker, a server and start_tls find in it all that they ask of TLS, and
- * nothing else of the context is known here: so a program without TLS has no
- * library for it, and libweir no name of one.
+ * A weir_tls_context begins with the table of the library that made it. Makers,
+ * servers and start_tls use TLS only through this table, so libweir does not
+ * refer to libweir-tls, and a program without TLS does not load it.
  */
 #ifndef WEIR_LIB_TRANSPORT_SECURE_H
 #define WEIR_LIB_TRANSPORT_SECURE_H
@@ -18,7 +17,7 @@ struct wr_sock_options;
 /* A name of 253 bytes, or a literal address with a zone. */
 #define WR_SECURE_HOSTNAME_MAX 256u
 
-/* A copy of struct weir_tls_settings, which a maker keeps until it has a
+/* A copy of struct weir_tls_settings; a maker keeps it until it has a
  * descriptor. */
 struct wr_secure_settings {
     weir_tls_context *context; /* a reference; NULL: no TLS */
@@ -32,25 +31,25 @@ struct wr_secure_settings {
 };
 
 /* The handshake has ended: @err is 0, after connection_made; or an error, and
- * then @t is for inspection only. Called once, from the loop. */
+ * @t may only be inspected. Called once, from the loop. */
 typedef void wr_secure_opened_fn(void *arg, int err, weir_transport *t);
 
-/* The maker of a connection, which is told how the handshake went. */
+/* The maker of a connection; ->opened gets the result of the handshake. */
 struct wr_secure_opener {
-    struct weir_factory factory; /* not asked where there is a protocol */
+    struct weir_factory factory; /* not called if a protocol is set */
     wr_secure_opened_fn *opened;
     void *arg;
 };
 
-/* Which side a context may be for. */
+/* The side that a context must be for. */
 enum wr_secure_side {
     WR_SECURE_CLIENT,
     WR_SECURE_SERVER,
-    WR_SECURE_EITHER, /* a socket that the program brings is either */
+    WR_SECURE_EITHER, /* for a socket of the program's */
 };
 
-/* The functions below, of the library that made a context. The settings of the
- * program have the size of this build's. */
+/* The implementations of the functions below, in the library that made the
+ * context. @settings have this build's size. */
 struct wr_secure_ops {
     int (*read)(struct wr_secure_settings *ret,
                 const struct weir_tls_settings *settings,
@@ -64,20 +63,20 @@ struct wr_secure_ops {
                  weir_transport **ret);
 };
 
-/* The beginning of a weir_tls_context. */
+/* The first field of a weir_tls_context. */
 struct wr_secure_context {
     const struct wr_secure_ops *ops;
 };
 
-/* Copies the program's @settings (NULL: no TLS). A client asks for @host unless
- * they name another host. 0, or -EINVAL: the context is for the other side, or
- * a client has no name to check. */
+/* Copies the program's @settings (NULL: no TLS). A client checks for @host
+ * unless @settings name another host. 0; or -EINVAL if the context is for the
+ * other side, or a client has no name to check. */
 WEIR_MUST_USE int
 wr_secure_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,
                         enum wr_secure_side side, const char *host);
 
-/* Gives back what the copy refers to. */
+/* Drops the references of the copy. */
 void wr_secure_settings_drop(struct wr_secure_settings *settings);
 
 static inline bool
@@ -86,9 +85,9 @@ wr_secure_settings_are_set(const struct wr_secure_settings *settings)
     return settings->context != NULL;
 }
 
-/* Makes a socket's transport of a connected descriptor, and a TLS transport on
- * it, which begins the handshake; see wr_sock_open(). Takes @fd, also when it
- * fails; then the opener is not called. *ret is borrowed, for
+/* Makes a socket transport from a connected descriptor, and on it a TLS
+ * transport that begins the handshake; see wr_sock_open(). Takes @fd, even on
+ * failure; the opener is not called then. *ret is borrowed, for
  * weir_transport_abort(). */
 WEIR_MUST_USE int wr_secure_open(weir_loop *loop, int fd,
                                  const struct wr_sock_options *options,

@@ -1,14 +1,14 @@
 /*
  * The sending of a file; see sender.h.
  *
- * What is in the queue is the queue's: a sender has no more than the part that
- * is being read or sent beside it, and is gone when the program was told.
+ * Queued bytes belong to the queue. A sender owns at most one part, which is
+ * being read or sent beside the queue, and is freed when done is called.
  */
 #include "sender.h"
 
 #include "transport.h"
 
-/* However low the marks are a part is not smaller. */
+/* The smallest part, even if the marks are lower. */
 #define PART_LEAST (4u << 10)
 
 static void sender_set_state(struct wr_sender *f, enum wr_sender_state state)
@@ -34,7 +34,7 @@ const char *wr_sender_state_name(const struct wr_sender *f)
     return f ? names[f->state] : "none";
 }
 
-/* True of errors after which another try may be made. */
+/* True for errors after which the call is tried again. */
 static bool sender_is_transient(int64_t res)
 {
     return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
@@ -55,7 +55,7 @@ uint64_t wr_sender_take_back(struct wr_sender *f, uint64_t waiting)
     return lost;
 }
 
-/* Nothing of the file is in flight any more: the loop tells the program. */
+/* Schedules done; nothing of the file is in flight any more. */
 static void sender_finish(struct wr_sender *f, int err)
 {
     const bool is_whole = f->file.left == 0 && !f->has_lost_queue;
@@ -93,7 +93,8 @@ static void sender_ready(struct wr_ready *ready)
 
 /* ---- reading ---- */
 
-/* At most two parts wait: the last one, and some of the one before it. */
+/* True if fewer than two parts are queued and the depth is not above the high
+ * mark. */
 static bool sender_may_read(const struct wr_sender *f)
 {
     const weir_transport *t = f->t;
@@ -109,7 +110,7 @@ static void sender_read(struct wr_sender *f)
     uint64_t len = wr_min_u64(f->file.left, f->ops->part_bytes);
 
     wr_assert(len > 0 && !f->chunk);
-    if (!f->ops->send) { /* it will be in the queue */
+    if (!f->ops->send) { /* the part will be queued */
         len = wr_min_u64(len, wr_max_u64(wr_transport_high(f->t), PART_LEAST));
     }
     f->chunk = wr_sendq_make_chunk(&loop->send_memory, (size_t)len);
@@ -123,7 +124,7 @@ static void sender_read(struct wr_sender *f)
                     wr_chunk_room(f->chunk), (size_t)len, f->file.offset);
 }
 
-/* The chunk waits no longer in the sender. */
+/* Takes the chunk from the sender. */
 static struct wr_chunk *sender_take_chunk(struct wr_sender *f)
 {
     struct wr_chunk *chunk = f->chunk;
@@ -154,7 +155,7 @@ static void sender_queue(struct wr_sender *f, struct wr_chunk *chunk,
     f->ops->queue(f->t, chunk, len);
 }
 
-/* A part was read: it is sent from its chunk, or behind what is queued. */
+/* Sends a part that was read, from its chunk or by the queue. */
 static void sender_send(struct wr_sender *f, size_t len)
 {
     wr_assert(f->state == WR_SENDER_READING);
@@ -194,7 +195,7 @@ static void sender_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
             sender_read(f);
         }
     } else if (res == 0) {
-        f->file.left = 0; /* it has no more */
+        f->file.left = 0; /* the file ends here */
         sender_set_state(f, WR_SENDER_NEXT);
         wr_sender_go_on(f);
     } else {
@@ -221,14 +222,14 @@ void wr_sender_join(struct wr_sender *f)
                                            len, f->file.offset);
     if (got > 0) {
         sender_queue(f, chunk, (size_t)got);
-    } else { /* the cause is found out in its turn */
+    } else { /* the ring's read will find the error */
         wr_sendq_drop_chunk(memory, chunk);
     }
 }
 
 /* ---- from the cache, and beside the queue ---- */
 
-/* The device took bytes, or @res tells why none. */
+/* Continues after the device took @res bytes or failed with @res. */
 static void sender_went(struct wr_sender *f, int64_t res)
 {
     weir_transport *t = f->t;
@@ -276,7 +277,7 @@ void wr_sender_sent(struct wr_sender *f, int32_t res)
     if (f->state == WR_SENDER_STOPPING || f->file.left == 0) {
         sender_finish(f, f->err);
     }
-    sender_went(f, res); /* the kernel tells an error once */
+    sender_went(f, res); /* the kernel reports an error once */
 }
 
 void wr_sender_stopped(struct wr_sender *f)
@@ -358,7 +359,7 @@ void wr_sender_break(struct wr_sender *f)
     }
 }
 
-/* First: a read that has ended would be followed by another. */
+/* Breaks first: otherwise a completed read would start another. */
 void wr_sender_abandon(struct wr_sender *f)
 {
     wr_sender_break(f);

@@ -1,9 +1,9 @@
 /*
  * Sending files: the public functions, and the rules of sendfile.h.
  *
- * The file is looked at once, here, so that every kind of transport is given
- * one that it can read: a regular file, open for reading, with a part of it
- * that lies within the numbers of the kernel.
+ * The file is checked once, here, for all kinds of transports: it must be a
+ * regular file, open for reading, and the part must be within the kernel's
+ * range of offsets.
  */
 #include "sendfile.h"
 
@@ -12,16 +12,16 @@
 
 #include <fcntl.h>
 
-/* Of one system call, and of a turn. Others wait meanwhile, some 100 us. With
- * less the kernel's queue is seldom full, and what leaves it is sent in calls
- * of the server's rather than as acknowledgements come in: measured over the
- * loopback, 256 KiB cost it twice as much.
- */
+/* The bytes of a system call and of a turn; other connections wait some 100 us
+ * meanwhile. With smaller pieces the kernel's queue is seldom full, and packets
+ * are sent inside the server's calls instead of on acknowledgements: over the
+ * loopback, pieces of 256 KiB cost the server twice as much. */
 #define PIECE_BYTES WR_CACHED_MAX
-/* The least that is looked up for a peer that takes little at a time. */
+/* The least that is looked up in the cache, for a peer that takes little at a
+ * time. */
 #define LOOK_LEAST ((size_t)64 << 10)
 
-/* 0 when the file can be sent; *ret_size is its size now. */
+/* 0 if the file can be sent; *ret_size is its present size. */
 static int sendfile_look(int fd, uint64_t *ret_size)
 {
     struct statx stat;
@@ -57,7 +57,7 @@ int wr_sendfile_init(struct wr_sendfile *part, int fd, uint64_t offset,
     wr_require(to_end || count <= INT64_MAX - offset, -EINVAL);
     int err = sendfile_look(fd, &size);
     wr_require(err == 0, err);
-    if (to_end) { /* some files tell no size */
+    if (to_end) { /* some files report no size */
         count = size > offset ? size - offset : INT64_MAX - offset;
     }
     *part = (struct wr_sendfile){
@@ -70,7 +70,7 @@ int wr_sendfile_init(struct wr_sendfile *part, int fd, uint64_t offset,
     return 0;
 }
 
-/* The length of the next piece, as far as it is ready in the cache, or 0. */
+/* The length of the cached part of the next piece, or 0. */
 static size_t sendfile_cached_bytes(struct wr_sendfile *part)
 {
     if (part->only_reads || part->offset >= part->size) {
@@ -84,7 +84,8 @@ static size_t sendfile_cached_bytes(struct wr_sendfile *part)
     return ret > 0 ? (size_t)ret : 0;
 }
 
-/* To look a page up takes 60 ns: not many more than there will be room for. */
+/* Adapts ->look to the room that the descriptor has had: looking up a page
+ * takes 60 ns. */
 static void sendfile_found_room(struct wr_sendfile *part, size_t len,
                                 uint64_t bytes)
 {
@@ -101,9 +102,8 @@ static void sendfile_found_room(struct wr_sendfile *part, size_t len,
     }
 }
 
-/* True of errors of a send that tell of the file, or that sendfile() cannot
- * take it: then reading tells what is wrong. The others are the descriptor's.
- */
+/* True for errors that concern the file, or sendfile()'s support of it: a read
+ * will report them. Other errors concern the descriptor. */
 static bool sendfile_is_blamed(int err)
 {
     switch (err) {

@@ -1,14 +1,13 @@
 /*
- * A part of a file on its way into a descriptor: the rules that all who send
- * files share.
+ * Sending a part of a file to a descriptor: the common rules.
  *
- * A piece of the part that is in the page cache is sent by one system call,
- * which copies nothing. One that is not is read by the ring into a block and
- * sent from there, so that nothing waits for the file's device. The block is
- * given back when its send has ended, and what that did not take is looked up
- * in the cache again: a slow peer pins no memory. Transports that have to see
- * the bytes read all of them. Their state is a sender's (sender.h); a task that
- * sends a file on a socket of the program has it on its stack.
+ * A piece in the page cache is sent by one system call, without a copy. Any
+ * other piece is read by the ring into a block and sent from there, so that
+ * nothing waits for the file's device. The block is freed when its send has
+ * ended, and unsent bytes are looked up in the cache again: a slow peer pins no
+ * memory. Transports that process the bytes read all of them. A transport keeps
+ * this state in a sender (sender.h); a task that sends a file on the program's
+ * own socket keeps it on its stack.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H
@@ -17,44 +16,44 @@
 #include "lib/loop/loop.h"
 #include "weir/sendfile.h"
 
-/* Of one read: those of the largest chunk. */
+/* The most bytes of one read: those of the largest chunk. */
 #define WR_SENDFILE_READ                                                       \
     ((64u << 10) - sizeof(struct wr_block) - sizeof(struct wr_chunk))
 
-/* Few bytes, and no more, are read at once if they are ready, and leave with
- * what was written before them. */
+/* A file of at most this size is read at once if it is cached, and sent
+ * together with written bytes. */
 #define WR_SENDFILE_SMALL (32u << 10)
 
 struct wr_sendfile {
     int fd;
     uint64_t offset;
     uint64_t left;   /* bytes to send, if the file has as many */
-    uint64_t size;   /* of the file, when it was looked at */
+    uint64_t size;   /* of the file, when it was checked */
     uint64_t burst;  /* bytes taken since the socket last lacked room */
-    size_t look;     /* bytes that are looked up at once */
-    bool is_full;    /* set when the descriptor took less than it was offered */
-    bool is_told;    /* set when the kernel has told of the cache */
-    bool only_reads; /* set when its place in the cache cannot be told, or
-                      * sendfile() does not take it */
+    size_t look;     /* bytes to look up in the cache at once */
+    bool is_full;    /* set when the descriptor took less than offered */
+    bool is_told;    /* set when the kernel can report the cache */
+    bool only_reads; /* set when the kernel cannot report the cache, or
+                      * sendfile() refuses the file */
     weir_sendfile_done_fn *done;
     void *arg;
 };
 
-/* A part of @count bytes, or WEIR_TO_END, without `done`. Looks at the file:
- * 0, or why it cannot be sent, as of weir_transport_sendfile(). */
+/* Checks the file and initialises a part of @count bytes or WEIR_TO_END,
+ * without `done`: 0, or an error of weir_transport_sendfile(). */
 WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
                                    uint64_t offset, uint64_t count);
 
-/* Offers the next piece to the socket @fd, as far as it is ready in the cache:
- * how many bytes were taken; 0, the next are to be read, which also finds the
+/* Offers the cached part of the next piece to the socket @fd. Returns the
+ * number of bytes taken; 0: the next bytes must be read, which also finds the
  * file's end; or an error of the socket. */
 WEIR_MUST_USE int64_t wr_sendfile_splice(struct wr_sendfile *part,
                                          struct wr_budget *budget, int fd);
 
-/* The bytes that are left, if there are few; 0: there are many, or none. */
+/* The number of bytes left, if they are few; 0: many, or none. */
 size_t wr_sendfile_small_bytes(const struct wr_sendfile *part);
 
-/* The next @bytes were taken. */
+/* Notes that the next @bytes were taken. */
 void wr_sendfile_took(struct wr_sendfile *part, uint64_t bytes);
 
 #endif

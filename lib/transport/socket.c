@@ -1,15 +1,16 @@
 /*
- * Sockets of the kernel: names, adoption, and descriptors that come unasked.
+ * Sockets of the kernel: names, adoption, and unwanted descriptors.
  *
- * The kernel would close the last in the thread that receives the bytes, or
- * that closes the socket they lie in, and a close may wait for as long as the
- * peer likes (SO_LINGER). Since Linux 6.16 they can be refused.
+ * The kernel closes unwanted descriptors in the thread that receives their
+ * bytes or closes the socket, and such a close may wait as long as the peer
+ * likes (SO_LINGER). Since Linux 6.16 a socket can refuse descriptors.
  */
 #include "socket.h"
 
 #include "uring/closer.h"
 
-/* Of a Unix path that fills sun_path, the kernel counts a NUL behind it. */
+/* Copies the kernel's address. For a Unix path that fills sun_path, the
+ * kernel's length counts a NUL behind it. */
 static void socket_keep_name(struct weir_address *addr, int err,
                              struct weir_address *ret)
 {

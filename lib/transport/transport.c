@@ -1,9 +1,9 @@
 /*
  * Transports: the public functions.
  *
- * Each public function checks that the caller is on the loop's thread, keeps
- * what all kinds have in common, and hands the rest to the kind's table. The
- * first error and the first cause of the end are kept here, once, for good.
+ * Each public function checks that the caller is on the loop's thread, handles
+ * the common part, and calls the kind's table. The first error and the first
+ * cause of the end are kept here for ever.
  */
 #include "transport.h"
 
@@ -100,7 +100,8 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what)
     }
     wr_transport_set_end(t, WEIR_END_BROKEN);
     if (is_first && t->is_below) {
-        wr_protocol_error(t, err, NULL); /* the loss may come much later */
+        /* connection_lost may come much later */
+        wr_protocol_error(t, err, NULL);
     }
 }
 
@@ -145,7 +146,7 @@ bool wr_transport_lacks_credit(const weir_transport *t)
     case WR_SHORTAGE_SHARE:
         return t->demand.account.held_bytes > 0;
     case WR_SHORTAGE_NONE:
-    case WR_SHORTAGE_STUCK: /* nothing that it gives back helps */
+    case WR_SHORTAGE_STUCK: /* returned leases do not help */
         break;
     }
     return false;
@@ -345,7 +346,7 @@ int weir_transport_set_read_buffer_limit(weir_transport *t,
     wr_require(limit_bytes == 0 || limit_bytes >= WR_CREDIT_MIN, -EINVAL);
     t->ops->set_read_limit(t,
                            limit_bytes ? limit_bytes : WR_READ_LIMIT_DEFAULT);
-    if (t->evictable) { /* it may hold more than that by now */
+    if (t->evictable) { /* it may already hold more than the new limit */
         t->evictable->look(t->evictable);
     }
     return 0;
@@ -423,7 +424,8 @@ int weir_transport_set_timeouts(weir_transport *t,
     return t->ops->set_timeouts(t, &known);
 }
 
-/* The peer must not take the bytes that it got for the whole. */
+/* Aborts instead of closing, so that the peer does not take the received bytes
+ * for everything. */
 static int transport_break_off(weir_transport *t)
 {
     const struct weir_exception exception = {
@@ -519,7 +521,7 @@ void weir_transport_unref(weir_transport *t)
     }
     wr_assert(t->refs > 0);
     if (--t->refs == 0) {
-        if (t->evictable) { /* its reader lives on, without a connection */
+        if (t->evictable) { /* its reader may live longer */
             t->evictable->place = NULL;
             t->evictable = NULL;
         }

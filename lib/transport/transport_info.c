@@ -1,8 +1,8 @@
 /*
  * Facts about a transport: addresses, descriptor, end and error.
  *
- * The common names are answered here from the kind's table, the others by the
- * kind. All of it may be asked after the loss.
+ * This file answers the common names from the kind's table; the kind answers
+ * the others. All queries also work after the loss.
  */
 #include "transport.h"
 
