@@ -1,10 +1,9 @@
 /*
  * Datagram transports: their life.
  *
- * Completions end here, and so does the transport's step, which calls of the
- * user push onto the ready queue. A transport is lost when its last operation
- * has ended, and not before: until then its descriptor's number must not be
- * used again.
+ * Every completion ends here, and so does the step, which calls of the program
+ * push onto the ready queue. A transport is lost only after its last operation
+ * has ended: until then the number of its descriptor must not be reused.
  */
 #include "datagram_impl.h"
 
@@ -32,7 +31,7 @@ static void datagram_lose(struct wr_datagram *d)
     wr_life_leave(&d->t);
 }
 
-/* A peer does not take what a close is sending. */
+/* The close time-out is over: the peer does not take the queue. */
 static void datagram_close_expired(struct wr_timer *timer)
 {
     struct wr_datagram *d =
@@ -43,7 +42,7 @@ static void datagram_close_expired(struct wr_timer *timer)
     wr_datagram_break(d, WEIR_ECLOSETIMEOUT, "close");
 }
 
-/* No more is received, sent or delivered. */
+/* Ends receiving, sending and delivering. */
 static void datagram_end(struct wr_datagram *d)
 {
     wr_assert(d->fd >= 0);
@@ -58,7 +57,7 @@ static void datagram_end(struct wr_datagram *d)
     wr_assert(d->outlet_state == WR_OUTLET_IDLE);
 }
 
-/* The last thing that a handler does: the transport may be freed. */
+/* Every handler calls it last, because the transport may be freed. */
 static void datagram_advance(struct wr_datagram *d)
 {
     if (d->t.state == WR_LIFE_CLOSING && wr_datagramq_is_empty(&d->queue)) {
@@ -97,7 +96,7 @@ static void datagram_recv_completed(struct wr_op *op, int32_t res,
     struct wr_datagram *d = wr_container_of(op, struct wr_datagram, recv_op);
 
     wr_assert(d->t.state > WR_LIFE_UNBORN && d->t.state < WR_LIFE_LOST);
-    wr_check(!(flags & WR_CQE_MORE)); /* a single poll completes once */
+    wr_check(!(flags & WR_CQE_MORE)); /* single-shot */
     if (d->t.state == WR_LIFE_OPEN) {
         wr_datagram_recv_polled(d, res);
     }
@@ -111,9 +110,9 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
 
     wr_assert(d->t.state > WR_LIFE_UNBORN && d->t.state < WR_LIFE_LOST);
     wr_check(!(flags & WR_CQE_MORE));
-    if (wr_datagram_is_alive(d)) { /* the next send tells of an error */
+    if (wr_datagram_is_alive(d)) { /* the next send returns errors */
         if (res > 0 && (uint32_t)res & POLLERR) {
-            wr_datagram_tell_queued_errors(d); /* or each poll ends at once */
+            wr_datagram_tell_queued_errors(d); /* else each poll ends at once */
         }
     }
     if (wr_datagram_is_alive(d)) { /* or a callback has aborted it */
@@ -159,7 +158,7 @@ static void datagram_abandon(weir_transport *t)
     struct wr_uring *uring = &t->loop->uring;
 
     wr_assert(!wr_datagram_is_alive(d)); /* the loop has shut it down */
-    weir_transport_ref(t);               /* the last of the two loses it */
+    weir_transport_ref(t);               /* the last completion loses it */
     wr_op_abandon(uring, &d->recv_op);
     wr_op_abandon(uring, &d->send_op);
     weir_transport_unref(t);

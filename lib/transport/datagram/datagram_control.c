@@ -1,10 +1,9 @@
 /*
- * Ancillary data of datagrams, to and from the kernel's form.
+ * Ancillary data of datagrams, from and to control messages.
  *
- * IPv4 and IPv6 have options and messages of their own for each fact. Facts
- * that the kernel did not send are not marked as there; what it sends unasked
- * is skipped. Descriptors that a Unix peer sends along are not looked at here
- * (datagram_fds.c).
+ * IPv4 and IPv6 have their own options and messages for each fact. Only facts
+ * that the kernel has sent are marked as present; unknown messages are skipped.
+ * datagram_fds.c handles descriptors from Unix peers.
  */
 #include "datagram_impl.h"
 
@@ -19,7 +18,7 @@
     (WEIR_ANCILLARY_LOCAL | WEIR_ANCILLARY_TOS | WEIR_ANCILLARY_TTL |          \
      WEIR_ANCILLARY_TIMESTAMP)
 
-/* The options that ask the kernel for one fact. */
+/* The socket options that ask for a fact. */
 struct datagram_control_fact {
     uint32_t bit;
     int option4;
@@ -158,7 +157,7 @@ static void datagram_control_read_v6(struct weir_ancillary *facts,
 void wr_datagram_read_control(struct wr_datagram_head *head,
                               const struct msghdr *header)
 {
-    struct msghdr readable = *header; /* the macros want one to write to */
+    struct msghdr readable = *header; /* the CMSG macros need it non-const */
     struct weir_ancillary *facts = &head->ancillary;
 
     wr_assert(header->msg_controllen <= WR_CONTROL_FDS_MAX);
@@ -183,7 +182,7 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
 
 /* ---- sent ---- */
 
-/* Appends one fact at @len; returns where the next begins. */
+/* Appends a fact at offset @len; returns the offset of the next. */
 static size_t datagram_control_put(uint8_t *control, size_t len, int level,
                                    int type, const void *data, size_t data_len)
 {

@@ -1,11 +1,12 @@
 /*
  * Datagram transports: from received messages to the protocol.
  *
- * The kernel has put each datagram into a slot, with its address and ancillary
- * data before it; here the slot becomes a struct weir_datagram. While it is
- * shown the lease over the slot is borrowed. Where the protocol has paused
- * reading in the middle of a batch the rest is kept, head and bytes together,
- * and delivered when it resumes. After a close the rest is dropped.
+ * The kernel has put each datagram into a slot, behind its address and
+ * ancillary data; here the slot becomes a struct weir_datagram. While a
+ * datagram is shown, the lease over its slot is borrowed. If the protocol
+ * pauses reading inside a batch, the remaining datagrams are kept, head and
+ * bytes together, and delivered when it resumes. After a close they are
+ * dropped.
  */
 #include "datagram_impl.h"
 
@@ -37,7 +38,7 @@ static void datagram_deliver_show(struct wr_datagram *d, weir_lease *lease)
     }
 }
 
-/* Keeps the datagram in @lease, which is borrowed or over a block. */
+/* Keeps the datagram in @lease, which is borrowed or covers a block. */
 static void datagram_deliver_keep(struct wr_datagram *d, weir_lease *lease)
 {
     const struct weir_buf all = {
@@ -58,8 +59,8 @@ static void datagram_deliver_keep(struct wr_datagram *d, weir_lease *lease)
     d->kept_tail = kept;
 }
 
-/* The end of datagram @i lies beyond its slot: a lease over a copy of the
- * whole; NULL without memory. */
+/* Copies datagram @i, which is longer than its slot, into a new lease; NULL
+ * without memory. */
 static weir_lease *datagram_deliver_assemble(struct wr_datagram *d, uint32_t i,
                                              const weir_lease *slot)
 {
@@ -73,7 +74,7 @@ static weir_lease *datagram_deliver_assemble(struct wr_datagram *d, uint32_t i,
     return wr_lease_copy(&d->t.loop->pool, &d->t.demand.account, area, len);
 }
 
-/* Notes in the slot what the kernel said of the message. */
+/* Fills the slot's head from the kernel's message header. */
 static void datagram_deliver_fill(struct wr_datagram *d,
                                   const struct mmsghdr *message,
                                   weir_lease *slot)
@@ -93,7 +94,8 @@ static void datagram_deliver_fill(struct wr_datagram *d,
     datagram->peer.len = header->msg_namelen;
     if (WR_UNLIKELY(datagram->peer.len >
                     sizeof(datagram->peer.storage.local))) {
-        /* Of a Unix path that fills sun_path the kernel counts a NUL behind. */
+        /* For a Unix path that fills sun_path, the kernel counts a NUL behind
+         * it. */
         datagram->peer.len = sizeof(datagram->peer.storage.local);
     }
     if (WR_UNLIKELY(d->family == AF_UNIX && header->msg_controllen > 0)) {
@@ -104,8 +106,8 @@ static void datagram_deliver_fill(struct wr_datagram *d,
     }
 }
 
-/* True when the message is none: a socket that the program has shut down gives
- * empty ones without a sender, without end. */
+/* True if the message is no datagram: a socket that the program has shut down
+ * returns empty messages without a sender, without end. */
 static bool datagram_deliver_is_end(const struct wr_datagram *d,
                                     const struct mmsghdr *message)
 {

@@ -1,21 +1,21 @@
 /*
- * Datagram transports: descriptors that Unix peers send along (SCM_RIGHTS).
+ * Datagram transports: descriptors sent by Unix peers (SCM_RIGHTS).
  *
- * No one takes them. Since Linux 6.16 a peer cannot send any. Before that the
- * kernel closes those without room in the thread that receives the datagram, or
- * that closes the socket it lies in, and a close may wait for as long as the
- * peer likes. So such a transport has room for all that a message carries, and
- * threads close them (closer.h), and the socket in which some may lie. It
- * receives one datagram at a time, and none while any descriptor is being
- * closed: a peer keeps no more of them in the process's table than one message
- * carries.
+ * Descriptors are never given to the program. Since Linux 6.16 the socket
+ * refuses them. Older kernels close descriptors that find no room in the thread
+ * that receives the datagram or closes the socket, and such a close may wait as
+ * long as the peer likes. So the transport makes room for all descriptors of a
+ * message, and threads (closer.h) close them, and also a socket that may
+ * contain some. It receives one datagram at a time, and none while descriptors
+ * are being closed: so a peer has at most one message's descriptors in the
+ * process's table.
  */
 #include "datagram_impl.h"
 
 /* SCM_PIDFD, since Linux 6.5: a program may have asked for a pidfd of each
- * sender, which is of no use here. */
+ * sender; it is closed, too. */
 #define DATAGRAM_FDS_PIDFD 4
-/* A descriptor counts as much of the turn's budget. */
+/* Bytes that a descriptor counts of the turn's budget. */
 #define FD_COST 256u
 
 static bool datagram_fds_are_in(const struct cmsghdr *control)
@@ -27,7 +27,7 @@ static bool datagram_fds_are_in(const struct cmsghdr *control)
 
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header)
 {
-    struct msghdr readable = *header; /* the macros want one to write to */
+    struct msghdr readable = *header; /* the CMSG macros need it non-const */
 
     wr_assert(d->family == AF_UNIX);
     for (struct cmsghdr *control = CMSG_FIRSTHDR(&readable); control;
@@ -61,7 +61,7 @@ bool wr_datagram_rest_for_fds(struct wr_datagram *d)
     return d->rests;
 }
 
-/* Closes a socket of a transport that has @closer, and lets go of that. */
+/* Closes the socket of a transport, and releases its closer. */
 static void datagram_fds_close_socket(struct wr_closer **closer, int fd)
 {
     if (wr_sys_is_readable(fd) == 0) {
@@ -92,6 +92,6 @@ void wr_datagram_close_fd(const weir_loop *loop, int fd, int family)
     if (wr_datagram_meets_fds(loop, family)) {
         datagram_fds_close_socket(&closer, fd);
     } else {
-        wr_ignore(wr_sys_close(fd)); /* the caller is told another error */
+        wr_ignore(wr_sys_close(fd)); /* the call returns its own error */
     }
 }

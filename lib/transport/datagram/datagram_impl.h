@@ -1,19 +1,17 @@
 /*
  * The inside of datagram transports.
  *
- * Datagrams go through system calls that take many at a time, recvmmsg and
- * sendmmsg, and the ring only waits: a poll says that datagrams are there, or
- * that there is room again. One submission and one completion for each datagram
- * would cost more than the two calls cost for a batch: a 64-byte echo by
- * multishot receives and single sends takes 1.05 to 1.08 of the CPU that
- * recvmmsg and sendmmsg take, and by a poll and those two calls 1.01.
+ * Datagrams are moved by recvmmsg and sendmmsg, which take many at a time; the
+ * ring only polls for datagrams and for room. A submission and a completion for
+ * each datagram would cost more than the two calls for a batch: relative to
+ * recvmmsg and sendmmsg alone, a 64-byte echo takes 1.05 to 1.08 of the CPU by
+ * multishot receives and single sends, and 1.01 by a poll and the two calls.
  *
  *     unborn -> open -> closing -> ending -> lost
  *                  \-------------/
  *
- * Open: it receives and sends. Closing: what waits is sent, nothing is received
- * any more. Ending: its operations end. Lost: references and leases may be
- * left.
+ * Open: receives and sends. Closing: sends the queue, receives nothing. Ending:
+ * waits for its operations. Lost: references and leases may be left.
  *
  *     datagram.c          its life, completions, table
  *     datagram_state.c    the states, and what must hold
@@ -38,90 +36,90 @@
 #include "uring/closer.h"
 #include "weir/unix.h"
 
-/* Where sending stands. */
+/* The state of sending. */
 enum wr_outlet {
     WR_OUTLET_IDLE,    /* the queue is empty */
-    WR_OUTLET_DIRTY,   /* it is sent at the end of the turn */
+    WR_OUTLET_DIRTY,   /* the queue is sent at the end of the turn */
     WR_OUTLET_POLLING, /* a poll waits for room */
-    WR_OUTLET_PAUSING, /* a timer waits: no poll tells when there is room */
+    WR_OUTLET_PAUSING, /* a timer waits, because no poll reports room */
     WR_OUTLET_STATES,
 };
 
-/* Room for ancillary data of one datagram in the kernel's form. */
+/* Room for the control messages of a datagram. */
 #define WR_CONTROL_MAX 256u
-/* ... and of one with all the descriptors that a message carries. Before them
- * comes what the program has asked the socket for: the label of a security
- * module may be long. */
+/* Room for control messages with all the descriptors that a message can carry.
+ * Data that the program has asked the socket for comes before them: the label
+ * of a security module may be long. */
 #define WR_CONTROL_FDS_MAX                                                     \
     (2u * WR_CONTROL_MAX + CMSG_SPACE(WEIR_FDS_MAX * sizeof(int)))
 
-/* The beginning of a slot (uring/pool.h); the bytes of the datagram follow it,
- * or follow `datagram` where a transport wants no ancillary data. */
+/* The begin of a slot (uring/pool.h). The bytes of the datagram follow, or
+ * follow `datagram` directly if the transport wants no ancillary data. */
 struct wr_datagram_head {
     struct weir_datagram datagram;
     struct weir_ancillary ancillary;
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
 };
 
-/* The bytes before a datagram in its slot, for one of the two structs; all that
- * speaks of a slot or of an area beyond it counts them so. */
+/* The bytes before a datagram in its slot or in its overflow area; @type is one
+ * of the two structs. */
 #define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
 
-/* One for a loop, from its first transport on. System calls that receive and
- * send datagrams end before any code of the user runs, so that all transports
- * can use these in turn. */
+/* One per loop, made with its first transport. All transports use it in turn,
+ * because their system calls end before any code of the program runs. */
 struct wr_datagram_shared {
     struct wr_module module;
     weir_loop *loop;
-    uint64_t transport_count; /* the overflow memory is freed with the last */
-    /* WR_SLOTS_MAX areas of WR_OVERFLOW_AREA bytes: the ends of datagrams that
-     * are longer than a slot. Pages that are never touched take no memory. */
+    uint64_t transport_count; /* the last one frees the overflow memory */
+    /* WR_SLOTS_MAX areas of WR_OVERFLOW_AREA bytes, for datagrams that are
+     * longer than a slot. Pages that are never touched take no memory. */
     uint8_t *overflow;
     struct wr_slots slots;
     struct iovec in_iov[WR_SLOTS_MAX][2];
     struct iovec out_iov[WR_SLOTS_MAX];
     struct mmsghdr in[WR_SLOTS_MAX];
     struct mmsghdr out[WR_SLOTS_MAX];
-    /* Of one datagram, of a transport that meets descriptors. */
+    /* The control of a datagram, if the transport may receive descriptors. */
     _Alignas(8) uint8_t control_fds[WR_CONTROL_FDS_MAX];
 };
 
 #define WR_OVERFLOW_AREA                                                       \
     (WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head) + WEIR_DATAGRAM_SIZE_MAX)
 
-/* The transport of many datagrams; one of those is a weir_datagram. */
+/* A transport of datagrams; a single datagram is a weir_datagram. */
 struct wr_datagram {
     weir_transport t;
     struct wr_datagram_shared *shared;
     int fd;
     sa_family_t family;
     enum wr_outlet outlet_state : 8; /* by wr_datagram_set_outlet_state() */
-    uint8_t batch;                   /* datagrams that it asks for at once */
-    uint8_t small_batches;  /* one after the other, of datagrams much shorter
-                             * than a slot */
+    uint8_t batch;                   /* datagrams to receive at once */
+    uint8_t small_batches;  /* in a row, of datagrams much shorter than a
+                             * slot */
     bool paused : 1;        /* set and cleared by pause and resume_reading */
-    bool wants_control : 1; /* set at birth: datagrams bring ancillary data */
-    bool is_connected : 1;  /* set at birth: the kernel knows the peer */
+    bool wants_control : 1; /* set by the maker: datagrams have ancillary
+                             * data */
+    bool is_connected : 1;  /* set by the maker: the socket is connected */
     bool in_resume : 1;     /* set around resume_writing */
     bool hup_seen : 1;  /* set by a poll: the program shut the socket down */
-    bool meets_fds : 1; /* set at birth: peers can send descriptors */
-    bool rests : 1;     /* set while those are being closed */
+    bool meets_fds : 1; /* set by the maker: peers can send descriptors */
+    bool rests : 1;     /* set while descriptors are being closed */
 
     struct wr_op recv_op; /* the poll for datagrams */
     struct wr_op send_op; /* the poll for room */
     struct wr_timer send_timer;
-    struct wr_timer rest_timer;  /* receiving rests until then */
-    struct wr_timer close_timer; /* the end of a close's time */
-    uint64_t close_timeout_ns;   /* 0: there is none */
-    uint64_t peer_wait_ns;       /* UINT64_MAX: there is no limit */
+    struct wr_timer rest_timer;  /* the end of a rest */
+    struct wr_timer close_timer; /* the end of the close time-out */
+    uint64_t close_timeout_ns;   /* 0: none */
+    uint64_t peer_wait_ns;       /* UINT64_MAX: no limit */
     struct wr_turn_end turn_end;
     struct wr_datagramq queue;
     uint32_t size_limit_bytes;
-    uint32_t head_bytes;   /* of a slot, before the datagram */
+    uint32_t head_bytes;   /* before the datagram in a slot */
     uint32_t slot_bytes;   /* with the head */
     weir_lease *kept_head; /* received while reading was paused */
     weir_lease *kept_tail;
-    struct wr_closer *closer; /* of descriptors of its peers, or NULL */
+    struct wr_closer *closer; /* for peers' descriptors; or NULL */
     struct weir_datagram_counts counts;
     struct weir_address sockname;
     struct weir_address remote; /* len 0: none */
@@ -135,20 +133,21 @@ static inline struct wr_datagram *wr_datagram_of(const weir_transport *t)
 /* datagram.c */
 
 extern const struct wr_transport_ops wr_datagram_ops;
-/* A transport in state UNBORN, or NULL without memory. */
+/* Makes a transport in state NEW; NULL without memory. */
 WEIR_MUST_USE struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd);
-/* Takes back one whose protocol was never called. */
+/* Frees a transport whose protocol was never called. */
 void wr_datagram_unmake(struct wr_datagram *d);
-/* From now on the loop knows of it. */
+/* Adds the transport to the loop. */
 void wr_datagram_bear(struct wr_datagram *d);
 
-/* True when the protocol may be called with datagrams. */
+/* True if the protocol may be called with datagrams. */
 static inline bool wr_datagram_is_reading(const struct wr_datagram *d)
 {
     return d->t.state == WR_LIFE_OPEN && !d->paused;
 }
 
-/* True when something is waited for before it receives: of an open one. */
+/* True if an open transport waits for a poll or the budget before it
+ * receives. */
 static inline bool wr_datagram_awaits_any(const struct wr_datagram *d)
 {
     return d->recv_op.in_flight || wr_intake_is_queued(&d->t);
@@ -162,49 +161,49 @@ static inline bool wr_datagram_is_alive(const struct wr_datagram *d)
 
 /* datagram_state.c */
 void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state);
-/* An error dooms the transport. */
+/* Dooms the transport with @err. */
 void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
 /* datagram_received returned @err: reports it and dooms the transport. */
 void wr_datagram_fail_callback(struct wr_datagram *d, int err);
 /* Holds wherever code of the user may run; pure. */
 void wr_datagram_check_invariants(const struct wr_datagram *d);
-/* Holds besides between two turns of the loop. */
+/* Holds between turns. */
 void wr_datagram_check_progress(const struct wr_datagram *d);
 void wr_datagram_dump(const weir_transport *t, FILE *out);
 
 /* datagram_recv.c */
 void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments);
-/* Arms, or leaves a queue of the budget, as things stand. */
+/* Arms the poll, or leaves a queue of the budget, as needed. */
 void wr_datagram_update_recv(struct wr_datagram *d);
-/* The poll for datagrams has completed. */
+/* Handles the completion of the poll for datagrams. */
 void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res);
-/* A queue of the budget lets it receive. */
+/* Receives, because a queue of the budget feeds the transport. */
 void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue);
-/* Receiving is over for good. */
+/* Ends receiving for ever. */
 void wr_datagram_end_recv(struct wr_datagram *d);
 void wr_datagram_pause_reading(weir_transport *t);
 void wr_datagram_resume_reading(weir_transport *t);
 
 /* datagram_deliver.c */
-/* Delivers @count received messages, whose slots are @lease and those after it;
- * returns the bytes of the longest datagram. */
+/* Delivers @count received messages, in @lease and the following slots; returns
+ * the length of the longest datagram. */
 uint64_t wr_datagram_deliver(struct wr_datagram *d, weir_lease *lease,
                              uint32_t count);
-/* Delivers what was kept, as far as the protocol takes it. */
+/* Delivers kept datagrams until the protocol takes no more. */
 void wr_datagram_deliver_kept(struct wr_datagram *d);
 void wr_datagram_drop_kept(struct wr_datagram *d);
 
 /* datagram_send.c */
 void wr_datagram_send_init(struct wr_datagram *d);
-/* Appends a datagram whose destination is checked: as weir_transport_sendto().
- */
+/* Appends a datagram whose destination was checked; see
+ * weir_transport_sendto(). */
 WEIR_MUST_USE int wr_datagram_queue(struct wr_datagram *d,
                                     const struct wr_outgoing_parts *parts);
-/* The poll for room has completed. */
+/* Handles the completion of the poll for room. */
 void wr_datagram_send_polled(struct wr_datagram *d);
-/* Sends what callbacks have queued during the last turn's sends. */
+/* Sends datagrams that callbacks queued during the last turn's sends. */
 void wr_datagram_send_queued(struct wr_datagram *d);
-/* Sending is over for good. */
+/* Ends sending for ever. */
 void wr_datagram_end_send(struct wr_datagram *d);
 void wr_datagram_drop_queue(struct wr_datagram *d);
 void wr_datagram_limits_changed(weir_transport *t);
@@ -214,15 +213,15 @@ void wr_datagram_limits_changed(weir_transport *t);
 WEIR_MUST_USE int
 wr_datagram_ask_control(int fd, int family,
                         const struct weir_datagram_options *options);
-/* Reads the control of a received message into its head. */
+/* Reads the control messages of a received message into its head. */
 void wr_datagram_read_control(struct wr_datagram_head *head,
                               const struct msghdr *header);
-/* Writes the control for a message into @control, WR_CONTROL_MAX bytes: how
- * many are used, or -EINVAL. */
+/* Writes the control messages for @message into @control, of WR_CONTROL_MAX
+ * bytes: the number of bytes used, or -EINVAL. */
 WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
                                             int family, uint8_t *control);
 
-/* Datagrams that the kernel has dropped; 0 where it does not tell. */
+/* Datagrams that the kernel has dropped; 0 if it does not report them. */
 uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
 
 /* datagram_error.c */
@@ -235,20 +234,21 @@ void wr_datagram_tell_kept_error(struct wr_datagram *d, int err);
 void wr_datagram_tell_queued_errors(struct wr_datagram *d);
 
 /* datagram_fds.c */
-/* Closes the descriptors that came with a received message. */
+/* Closes the descriptors of a received message. */
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header);
-/* Rests while those are being closed: no datagram is received. Its step follows
- * afterwards. */
+/* Rests, receiving nothing, while descriptors are being closed. The step is
+ * pushed afterwards. */
 WEIR_MUST_USE bool wr_datagram_rest_for_fds(struct wr_datagram *d);
 /* At the loss: closes the transport's own descriptor. */
 void wr_datagram_close_own(struct wr_datagram *d);
 
 /* datagram_shared.c */
-/* The shared part of the loop, counted once more; NULL without memory. */
+/* Takes a reference to the loop's shared part, or makes it; NULL without
+ * memory. */
 WEIR_MUST_USE struct wr_datagram_shared *wr_datagram_share(weir_loop *loop);
 void wr_datagram_unshare(struct wr_datagram_shared *shared);
 
-/* Memory for all of datagram @i with its head. */
+/* The overflow area of datagram @i, with its head. */
 static inline uint8_t *
 wr_datagram_overflow(const struct wr_datagram_shared *shared, uint32_t i)
 {

@@ -1,9 +1,9 @@
 /*
- * Datagram transports: sendto and its like.
+ * Datagram transports: weir_transport_sendto() and its variants.
  *
- * The arguments are checked here, before the state of the transport as asyncio
- * does it, so that a mistake is told whatever the transport is at; then the
- * datagram goes to the queue.
+ * The arguments are checked first, before the state of the transport, as in
+ * asyncio, so that a mistake is reported in every state. Then the datagram is
+ * queued.
  */
 #include "datagram_impl.h"
 
@@ -14,10 +14,10 @@
 /* The longest payload that fits into a packet. */
 #define UDP4_MAX 65507u
 #define UDP6_MAX 65527u
-/* UDP_MAX_SEGMENTS of the kernels that have the fewest. */
+/* The smallest UDP_MAX_SEGMENTS of all kernels. */
 #define SEGMENTS_MAX 64u
 
-/* The destination in the form for the queue; NULL: the connected peer. */
+/* Gives the destination for the queue; NULL: the connected peer. */
 static int datagram_message_find_peer(const struct wr_datagram *d,
                                       const struct weir_address *addr,
                                       const struct weir_address **ret)
@@ -49,7 +49,8 @@ static int datagram_message_check_bytes(const struct wr_datagram *d,
     return len <= most ? 0 : -EMSGSIZE;
 }
 
-/* Until when a datagram that is queued now may wait for room at its peer. */
+/* The time until which a datagram that is queued now may wait for room at its
+ * peer. */
 static uint64_t datagram_message_deadline(const struct wr_datagram *d)
 {
     wr_assert(d->peer_wait_ns > 0);
@@ -89,8 +90,8 @@ static int datagram_message_check(const struct wr_datagram *d,
     return datagram_message_check_bytes(d, message->data, message->len);
 }
 
-/* The rule of sockets: few bytes are copied, and all that would pin a buffer
- * while buffers are short. */
+/* As in stream sockets: few bytes are copied, and any bytes that would pin a
+ * buffer while buffers are short. */
 static enum wr_outgoing_kind
 datagram_message_kind(const struct wr_pool *pool,
                       const struct weir_message *message)

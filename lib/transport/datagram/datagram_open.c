@@ -1,8 +1,8 @@
 /*
- * Datagram transports: making one of a descriptor.
+ * Datagram transports: making a transport from a descriptor.
  *
- * The socket's options first, then its addresses as the kernel has them, then
- * the factory, which chooses the protocol, then its birth.
+ * The steps: the socket's options; its addresses, from the kernel; the factory,
+ * which chooses the protocol; opening.
  */
 #include "datagram_impl.h"
 #include "lib/transport/socket.h"
@@ -13,7 +13,7 @@ static int datagram_open_set(int fd, int name, int value)
     return wr_sys_setsockopt(fd, SOL_SOCKET, name, &value, sizeof(value));
 }
 
-/* A buffer's size; 0 leaves it as it is. */
+/* Sets a buffer size; 0 leaves the default. */
 static int datagram_open_set_size(int fd, int name, uint32_t bytes)
 {
     const int most = INT32_MAX;
@@ -47,8 +47,8 @@ int wr_datagram_configure(const weir_loop *loop, int fd, int family,
     return err;
 }
 
-/* The addresses as the kernel has them. A peer that it knows is the remote
- * address. */
+/* Asks the kernel for the addresses. The peer of a connected socket is the
+ * remote address. */
 static void datagram_open_ask_names(struct wr_datagram *d,
                                     const struct weir_address *remote)
 {

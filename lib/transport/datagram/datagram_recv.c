@@ -1,21 +1,21 @@
 /*
- * Datagram transports: when they receive.
+ * Datagram transports: receiving.
  *
  *     idle --arm a poll--> armed --datagrams are there--> due --fed--> idle
  *     idle --no credit, no buffer--> starved --fed--> idle
  *     idle --no memory--> idle, and rests until a timer expires
  *     idle --descriptors of a peer are being closed--> idle, and rests
  *
- * The loop feeds those that are due one after the other, under the turn's
- * budget of bytes (budget.h), so that one that is flooded does not keep the
- * others waiting. A fed one takes one batch. If that was as large as it asked
- * for, it is due again; otherwise the kernel's queue is empty and a poll waits.
+ * The loop feeds due transports one after the other, within the turn's budget
+ * of bytes (budget.h), so that a flooded transport does not delay the others. A
+ * fed transport takes one batch. After a full batch it is due again; otherwise
+ * the kernel's queue is empty and a poll waits.
  *
- * Datagrams go into slots of one size. A transport begins with slots for an
- * Ethernet frame; the end of a longer datagram goes to memory apart and is
- * copied behind its beginning, and then the slots grow. They shrink when
- * datagrams have been short for a while. So the usual datagram takes few cache
- * lines that were used a moment ago, and an unusual one is received whole.
+ * Datagrams are received into slots of one size. A transport begins with slots
+ * for an Ethernet frame. The end of a longer datagram goes to overflow memory
+ * and is joined with its begin by a copy, and then the slots grow. They shrink
+ * when datagrams have been short for some time. So a usual datagram takes few
+ * cache lines, which were just used, and an unusual datagram is received whole.
  */
 #include "datagram_impl.h"
 
@@ -27,13 +27,14 @@
 #define SLOT_MAX      (64u << 10)
 /* Batches of short datagrams in a row after which slots shrink. */
 #define SMALL_BATCHES_MAX 64u
-/* Each datagram counts this much of the turn's budget besides its bytes, and so
- * does an error. */
+/* Bytes of the turn's budget that each datagram counts in addition to its own,
+ * and that an error counts. */
 #define TURN_COST 256u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
 
-/* Slots with room for @len bytes, as far as buffers have it. */
+/* Sets the slots' size for datagrams of @len bytes, limited by the buffer
+ * size. */
 static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
 {
     const uint64_t most =
@@ -50,7 +51,7 @@ static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
     d->small_batches = 0;
 }
 
-/* Datagrams that it may ask for at once. */
+/* The most datagrams of a batch. */
 static uint32_t datagram_recv_batch_max(const struct wr_datagram *d)
 {
     return d->meets_fds ? 1 : WR_SLOTS_MAX;
@@ -113,7 +114,7 @@ void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res)
     }
 }
 
-/* Where the kernel puts the ancillary data of a datagram. */
+/* Sets where the kernel puts a datagram's control messages. */
 static void datagram_recv_name_control(struct wr_datagram *d,
                                        struct wr_datagram_head *head,
                                        struct msghdr *header)
@@ -128,7 +129,7 @@ static void datagram_recv_name_control(struct wr_datagram *d,
     }
 }
 
-/* Where the kernel puts datagrams, each with its address and control. */
+/* Sets where the kernel puts datagrams, addresses and control messages. */
 static void datagram_recv_name_slots(struct wr_datagram *d)
 {
     struct wr_datagram_shared *shared = d->shared;
@@ -157,7 +158,7 @@ static void datagram_recv_name_slots(struct wr_datagram *d)
     }
 }
 
-/* How much of each slot was used. */
+/* Notes how many bytes of each slot were used. */
 static void datagram_recv_measure(struct wr_datagram *d, int received)
 {
     struct wr_datagram_shared *shared = d->shared;
@@ -171,15 +172,15 @@ static void datagram_recv_measure(struct wr_datagram *d, int received)
     }
 }
 
-/* Errors of the descriptor itself, which no later call would overcome. */
+/* True for errors of the descriptor itself: later calls would fail, too. */
 static bool datagram_recv_is_fatal(int err)
 {
     return err == -EBADF || err == -ENOTSOCK || err == -EFAULT ||
            err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTCONN;
 }
 
-/* The kernel's queue is empty. A poll that ended all the same was told of the
- * end of the socket, or of its queue of errors, which is emptied. */
+/* Handles an empty queue. A poll that ended without a datagram has seen a
+ * shutdown of the socket, or its error queue, which is emptied. */
 static void datagram_recv_found_nothing(struct wr_datagram *d)
 {
     if (WR_UNLIKELY(d->hup_seen)) {
@@ -201,17 +202,17 @@ static void datagram_recv_failed(struct wr_datagram *d, int err)
         wr_intake_make_due(&d->t);
     } else if (datagram_recv_is_fatal(err)) {
         wr_datagram_break(d, err, "receive");
-    } else if (err == -ENOMEM) { /* it may last */
+    } else if (err == -ENOMEM) { /* the lack may last */
         wr_intake_rest(&d->t, &d->rest_timer);
         wr_datagram_tell_error(d, err, NULL);
     } else {
         wr_budget_received_due(&d->t.loop->budget, TURN_COST);
-        wr_intake_make_due(&d->t); /* there may be datagrams behind it */
+        wr_intake_make_due(&d->t); /* datagrams may follow the error */
         wr_datagram_tell_kept_error(d, err);
     }
 }
 
-/* The next batch is as large as this one was, about. */
+/* Makes the next batch about as large as this one. */
 static void datagram_recv_adapt(struct wr_datagram *d, uint32_t count,
                                 uint64_t longest)
 {
@@ -234,14 +235,14 @@ static void datagram_recv_adapt(struct wr_datagram *d, uint32_t count,
     }
 }
 
-/* True when there may be more datagrams, and they may be received now. */
+/* True if there may be more datagrams and they may be received now. */
 static bool datagram_recv_may_go_on(struct wr_datagram *d, bool is_full)
 {
     return is_full && wr_datagram_is_reading(d) && !d->kept_head &&
            !(d->closer && wr_datagram_rest_for_fds(d));
 }
 
-/* A batch of datagrams is there. */
+/* Handles a received batch. */
 static void datagram_recv_took(struct wr_datagram *d, weir_lease *lease,
                                uint32_t count)
 {
@@ -298,9 +299,9 @@ static void datagram_recv_batch(struct wr_datagram *d)
 void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_datagram *d = wr_datagram_of(t);
-    (void)queue; /* there may be datagrams now, or not */
+    (void)queue; /* datagrams may be there, or not */
 
-    if (wr_datagram_is_reading(d)) { /* or its step has not run yet */
+    if (wr_datagram_is_reading(d)) { /* else its step has not run yet */
         datagram_recv_batch(d);
     }
     wr_datagram_check_invariants(d);
@@ -312,7 +313,7 @@ void wr_datagram_end_recv(struct wr_datagram *d)
     d->rests = false;
     wr_timer_cancel(&d->t.loop->wheel, &d->rest_timer);
     wr_intake_leave(&d->t);
-    if (d->t.state == WR_LIFE_ENDING) { /* once; its end was of no use before */
+    if (d->t.state == WR_LIFE_ENDING) { /* once, when its end is needed */
         wr_op_cancel(&d->t.loop->uring, &d->recv_op);
     }
 }

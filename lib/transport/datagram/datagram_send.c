@@ -1,32 +1,33 @@
 /*
  * Datagram transports: sending.
  *
- * Datagrams wait in the queue until the end of the turn, and then leave in
- * batches, each by one system call that does not wait.
+ * Datagrams wait in the queue until the end of the turn, and are then sent in
+ * batches; each batch is one system call that does not wait.
  *
  *     idle --queue--> dirty --all sent--> idle
  *                       ^ \--no room--> polling or pausing --\
  *                       \------------------------------------/
  *
- * Where there is no room a poll waits for it. No poll tells of room in the
- * queue of a network device, nor in that of one Unix peer among several: there
- * a timer waits. A limit for the latter counts from when a datagram was queued:
- * all before it were queued earlier, so that none is held up for longer,
- * however many peers do not read, and the order is kept.
+ * A poll waits for room. No poll reports room in the queue of a network device,
+ * or of one of several Unix peers: for these a timer waits. The time limit for
+ * a Unix peer counts from the time when the datagram was queued. All datagrams
+ * before it were queued earlier, so none waits longer than the limit, no matter
+ * how many peers do not read, and the order is kept.
  *
- * An error belongs to the first datagram of the batch, or to an earlier one
- * that a peer refused: the kernel keeps that error and tells it in place of
- * sending. So a datagram that fails is tried once more. If it goes, the error
- * was of the earlier one; if not, it is dropped. Either way the protocol is
- * told once and the next datagrams follow. Unix sockets keep no such errors.
+ * An error belongs to the first datagram of the batch, or to an earlier
+ * datagram that a peer refused: the kernel keeps that error and returns it
+ * instead of sending. So a datagram that fails is tried again. If it is sent,
+ * the error belonged to the earlier datagram; if it fails again, it is dropped.
+ * In both cases the protocol gets one error, and the next datagrams follow.
+ * Unix sockets keep no such errors.
  */
 #include "datagram_impl.h"
 
 #include <poll.h>
 
-/* Bytes that one transport sends in a turn at most, about. */
+/* About the most bytes that a transport sends in a turn. */
 #define FLUSH_BYTES (1u << 20)
-/* How long a device or a Unix peer is left alone. */
+/* The wait for room at a device or a Unix peer. */
 #define PAUSE_NS 1000000u
 
 static void datagram_send_make_dirty(struct wr_datagram *d)
@@ -36,8 +37,8 @@ static void datagram_send_make_dirty(struct wr_datagram *d)
     wr_loop_at_turn_end(d->t.loop, &d->turn_end);
 }
 
-/* The first datagram leaves the queue, sent or not; a release callback may run.
- */
+/* Removes the first datagram, sent or not; a release callback may run. Returns
+ * its bytes. */
 static uint64_t datagram_send_pop(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
@@ -50,14 +51,14 @@ static uint64_t datagram_send_pop(struct wr_datagram *d)
     return bytes;
 }
 
-/* The kernel took the first @count datagrams. Returns their bytes. */
+/* Removes the first @count datagrams, which were sent. Returns their bytes. */
 static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
 {
     const int earlier = wr_datagramq_first(&d->queue)->error;
     uint64_t bytes = 0;
 
     wr_assert(count > 0 && count <= d->queue.count);
-    /* A release callback may abort, which empties the queue. */
+    /* A release callback may abort, and that empties the queue. */
     for (uint32_t i = 0; i < count && wr_datagram_is_alive(d); i++) {
         d->counts.sent++;
         d->t.loop->counts.sent_bytes += wr_datagramq_first(&d->queue)->len;
@@ -69,8 +70,7 @@ static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
     return bytes;
 }
 
-/* The first datagram is not sent, and the protocol is told. Returns its bytes.
- */
+/* Drops the first datagram and tells the protocol. Returns its bytes. */
 static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
 {
     struct weir_address peer;
@@ -82,7 +82,8 @@ static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
     return bytes;
 }
 
-/* The first datagram failed. Returns how many left the queue: 0 or 1. */
+/* Handles an error for the first datagram. Returns how many left the queue: 0
+ * or 1. */
 static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
 {
     struct wr_outgoing *first = wr_datagramq_first(&d->queue);
@@ -96,7 +97,7 @@ static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
     return 1;
 }
 
-/* True when the first datagram may wait no longer for room at its peer. */
+/* True if the first datagram may wait no longer for room at its peer. */
 static bool datagram_send_is_over(const struct wr_datagram *d)
 {
     const uint64_t deadline_ns = wr_datagramq_first(&d->queue)->deadline_ns;
@@ -104,8 +105,8 @@ static bool datagram_send_is_over(const struct wr_datagram *d)
     return WR_UNLIKELY(deadline_ns < UINT64_MAX) && wr_sys_now() >= deadline_ns;
 }
 
-/* Sends the datagrams that are queued now, as far as they go: 0, or why the
- * rest must wait. Those that callbacks queue meanwhile are not among them. */
+/* Sends the datagrams that are queued now: 0, or the reason why the remaining
+ * ones must wait. Datagrams that callbacks queue meanwhile are not sent. */
 static int datagram_send_all(struct wr_datagram *d)
 {
     struct wr_datagram_shared *shared = d->shared;
@@ -152,7 +153,8 @@ static void datagram_send_wait(struct wr_datagram *d, int why)
     }
 }
 
-/* The queue has become shorter: the protocol may go on, and may queue more. */
+/* Calls resume_writing if the queue is short enough; the protocol may queue
+ * more. */
 static void datagram_send_notify(struct wr_datagram *d)
 {
     wr_assert(!d->in_resume);
@@ -184,8 +186,9 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
     } else if (why < 0) {
         datagram_send_wait(d, why);
     } else {
-        /* Callbacks have queued more. Those that do so each time would keep the
-         * loop at the end of a run, which sends all that waits. */
+        /* Callbacks have queued more: send it in the next turn, because the end
+         * of a run sends until all queues are empty, and callbacks that always
+         * queue more would keep the loop there. */
         wr_life_push_step(&d->t);
     }
 }

@@ -1,9 +1,9 @@
 /*
- * Vectors and memory that all datagram transports of a loop use in turn.
+ * Vectors and memory that a loop's datagram transports use in turn.
  *
- * The vectors for system calls are written once and changed as far as each call
- * needs. The memory for the ends of long datagrams is there while transports
- * are.
+ * The vectors for system calls are written once; each call changes only what it
+ * needs. The overflow memory for long datagrams exists while there are
+ * transports.
  */
 #include "datagram_impl.h"
 

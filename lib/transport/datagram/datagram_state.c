@@ -1,9 +1,8 @@
 /*
- * Datagram transports: the states of their work, and what must hold.
+ * Datagram transports: the state of sending, and the invariants.
  *
- * A machine beside the transport's life says where sending stands. Sending is
- * idle from the moment that it is over for good, even while a poll is on its
- * way to its last completion.
+ * Sending has a state of its own, beside the transport's life. Sending is idle
+ * after its end, even before the last completion of a poll.
  */
 #include "datagram_impl.h"
 
@@ -73,7 +72,7 @@ void wr_datagram_check_invariants(const struct wr_datagram *d)
     datagram_state_check_send(d);
 }
 
-/* True when it would receive and no event will let it. */
+/* True if it should receive and no event will start that. */
 static bool datagram_state_is_forgotten(const struct wr_datagram *d)
 {
     return wr_datagram_is_reading(d) && !d->recv_op.in_flight &&
@@ -85,7 +84,7 @@ void wr_datagram_check_progress(const struct wr_datagram *d)
 {
     wr_datagram_check_invariants(d);
     if (wr_ready_is_pending(&d->t.step)) {
-        return; /* which sees to all of it */
+        return; /* the step handles everything */
     }
     wr_assert(d->t.state != WR_LIFE_DOOMED);
     wr_assert(!datagram_state_is_forgotten(d));

@@ -1,17 +1,17 @@
 /*
- * A pair of transports in memory: what one end writes, the other receives.
+ * A pair of transports in memory: each end receives the other's bytes.
  *
- * Bytes wait in the outbox of the end that wrote them until the other one takes
- * them, in its step, as its credit allows: so marks, limits and time-outs are
- * those of a socket whose kernel has no memory of its own. A write pushes the
- * other end's step, which the loop runs in its next turn, and every take lets
- * the writer go on. Nothing is ever in flight.
+ * Written bytes wait in the writer's outbox until the other end takes them, in
+ * its step and within its credit. So marks, limits and time-outs work as with a
+ * socket without buffers in the kernel. A write pushes the other end's step,
+ * which runs in the next turn, and every take lets the writer continue. Nothing
+ * is ever in flight.
  *
  *     write --> outbox --step of the other end--> lease --> delivery
  *
- * An end that closes takes what still arrives, and drops it, so that two ends
- * that wait for each other come to an end; it is lost when the other one has
- * taken all. An end that is lost otherwise is a reset for the other one.
+ * A closing end takes and drops arriving bytes, so that two ends that both
+ * close do not wait for each other; it is lost when the other end has taken
+ * everything. An end that is lost otherwise resets the other end.
  */
 #include "lib/base/options.h"
 #include "lib/transport/connection.h"
@@ -24,7 +24,7 @@
 
 struct wr_memory {
     struct wr_connection c;
-    struct wr_memory *other; /* NULL: one of the two has ended */
+    struct wr_memory *other; /* NULL: this or the other end has ended */
     bool is_stuck;           /* set when the other end left bytes */
 };
 
@@ -42,7 +42,7 @@ static bool memory_has_arrived(const struct wr_connection *c)
            !wr_sendq_is_empty(&other->c.outbox.queue);
 }
 
-/* Takes some bytes; how many. 0: the end waits for credit. */
+/* Takes some bytes and returns their number; 0: the end waits for credit. */
 static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
 {
     struct iovec piece;
@@ -61,8 +61,8 @@ static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
     return piece.iov_len;
 }
 
-/* A close of TLS ends with bytes whose loss is not told: of an end whose other
- * one is gone they are dropped. */
+/* Drops the last bytes of a closing TLS connection, whose loss is no error, if
+ * the other end is gone. */
 static void memory_drop_farewell(struct wr_connection *c)
 {
     const uint64_t bytes = c->outbox.queue.bytes;
@@ -74,8 +74,8 @@ static void memory_drop_farewell(struct wr_connection *c)
     }
 }
 
-/* The protocol's callbacks may close and abort both ends, which stay until
- * their own steps. */
+/* The protocol's callbacks may close and abort both ends, but only the ends'
+ * own steps free them. */
 static void memory_receive(struct wr_connection *c)
 {
     struct wr_memory *m = memory_of(c);
@@ -92,15 +92,14 @@ static void memory_receive(struct wr_connection *c)
         }
     }
     if (memory_has_arrived(c) && c->t.state == WR_LIFE_CLOSING) {
-        wr_connection_sent(from,
-                           from->outbox.queue.bytes); /* they are dropped */
+        wr_connection_sent(from, from->outbox.queue.bytes); /* dropped */
     }
-    if (m->other) { /* one of two that are stuck goes on */
+    if (m->other) { /* if both would be stuck, one continues */
         m->other->is_stuck =
             memory_has_arrived(c) && c->t.demand.state != WR_DEMAND_STUCK;
     }
     if (taken >= TURN_TAKE_BYTES) {
-        wr_connection_push(c); /* others have their turn first */
+        wr_connection_push(c); /* others have their turn */
     }
 }
 
@@ -170,8 +169,7 @@ static void memory_check_progress(const struct wr_connection *c)
               !memory_has_arrived(c));
 }
 
-/* Bytes wait for the other end's step, which the loop has not come to: that is
- * not the other end's fault. */
+/* True if bytes wait only because the loop has not run the other end's step. */
 static bool memory_has_taken_all(const weir_transport *t)
 {
     const struct wr_connection *c = wr_connection_of(t);

@@ -2,9 +2,9 @@
  * Pipes: the device of a connection that moves bytes one way.
  *
  * Every completion ends here: the files below note what happened, and the
- * connection's step goes on. It is lost when its last operation has ended, and
- * not before: until then the kernel may read or write its memory, and its
- * descriptor's number must not be used again.
+ * connection's step continues. A pipe is lost only after its last operation has
+ * ended: until then the kernel may use its memory, and the number of its
+ * descriptor must not be reused.
  */
 #include "pipe_impl.h"
 
@@ -16,7 +16,7 @@ static void pipe_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_pipe *p = wr_container_of(op, struct wr_pipe, op);
 
-    /* Each of them completes once, but for the poll that tells changes. */
+    /* Each operation completes once, except an edge-triggered poll. */
     wr_check(!(flags & WR_CQE_MORE) || p->sees_changes);
     if (p->direction == WR_PIPE_READ) {
         wr_pipe_read_completed(p, res);
@@ -72,7 +72,7 @@ static bool pipe_is_in_flight(const struct wr_connection *c)
     return p->op.in_flight || p->watch_op.in_flight;
 }
 
-/* A worker thread may have the bytes that a poll has seen, and tell later. */
+/* A worker thread may have taken the bytes and complete later. */
 static bool pipe_has_arrived(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);
@@ -110,7 +110,7 @@ static const struct wr_device pipe_device = {
 
 /* ---- entries of the tables ---- */
 
-/* The end of writing is the end of the connection. */
+/* Ends the outbox; the end of writing is the end of the connection. */
 static void pipe_write_eof(weir_transport *t)
 {
     wr_assert(t->ops == &wr_pipe_write_ops);
@@ -155,7 +155,8 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
     return 0;
 }
 
-/* A pipe tells what is in it at both ends, a socket what it has sent. */
+/* A pipe reports its bytes at both ends (FIONREAD), a socket its unsent
+ * bytes. */
 static bool pipe_has_taken_all(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));

@@ -1,7 +1,7 @@
 /*
- * The inside of a pipe transport, shared by the files that make it up. A pipe
- * is a connection whose device moves bytes one way (connection.h). Calls go one
- * way, from each file to those below it:
+ * The inside of pipe transports, for their files. A pipe is a connection whose
+ * device moves bytes one way (connection.h). Calls go down only, from each file
+ * to the files below it:
  *
  *     pipe_open.c     making one of a descriptor
  *     pipe.c          the device: completions, its end, what is told
@@ -10,20 +10,20 @@
  *     splice.c        reads and writes that may have to wait
  *     pipe_state.c    the operation, what must always hold
  *
- * The description behind the descriptor may be shared, with the shell and all
- * that it starts in the case of a terminal, so its flags stay as they are: weir
- * does not set O_NONBLOCK. It waits by a poll and then moves bytes in the way
- * that the file allows (`way`); no way can hold up the loop:
+ * The open file description may be shared; a terminal's is shared with the
+ * shell and all its children. So its flags are not changed: weir does not set
+ * O_NONBLOCK. A pipe waits by a poll and then moves bytes in the way that the
+ * file allows (`way`); no way blocks the loop:
  *
  *     socket   recvmsg and sendmsg that do not wait (MSG_DONTWAIT)
  *     nowait   preadv2 and pwritev2 that do not wait (RWF_NOWAIT)
  *     worker   reads and writes in a worker thread of the kernel, which may
  *              have to wait there, and are cancelled at the end (splice.h)
  *
- * A FIFO that was opened by its name, a terminal and a regular file tell by
- * -EOPNOTSUPP that only the last one is left. A regular file is always ready,
- * and no poll is made of it: one on FUSE would ask the process of its file
- * system, and the loop's thread wait for the answer.
+ * A FIFO that was opened by its name, a terminal and a regular file refuse
+ * nowait with -EOPNOTSUPP, so only the worker is left. A regular file is always
+ * ready and is never polled: a poll on FUSE would ask the process of the file
+ * system, and the loop's thread would wait for the answer.
  */
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
@@ -32,18 +32,17 @@
 #include "pipe.h"
 #include "splice.h"
 
-/* How bytes come and go; see above. */
+/* The way in which bytes are moved; see above. */
 enum wr_pipe_way {
     WR_PIPE_BY_SOCKET,
     WR_PIPE_BY_NOWAIT,
     WR_PIPE_BY_WORKER,
 };
 
-/* The operation that comes before the next bytes move, or moves them.
+/* The operation that waits for the next bytes or moves them.
  *
  *     idle -> polling -> idle                        no room or byte was there
- *     idle -> polling -> idle -> working -> idle     in a worker thread
- */
+ *     idle -> polling -> idle -> working -> idle     in a worker thread */
 enum wr_pipe_io {
     WR_PIPE_IDLE,    /* nothing in the kernel */
     WR_PIPE_POLLING, /* a poll is in flight, for bytes or for room */
@@ -53,23 +52,23 @@ enum wr_pipe_io {
 
 struct wr_pipe {
     struct wr_connection c;
-    int fd; /* -1: closed, of one that is lost */
+    int fd; /* -1: closed, after the loss */
     enum wr_pipe_direction direction : 8;
     enum wr_pipe_io io : 8;   /* set by wr_pipe_set_io() alone */
     enum wr_pipe_way way : 8; /* falls to worker at most once */
-    bool sees_changes : 1;    /* polls are ones that tell changes alone */
-    bool is_file : 1;         /* a regular one; set before birth */
+    bool sees_changes : 1;    /* polls are edge-triggered */
+    bool is_file : 1;         /* a regular file; set by the maker */
 
-    struct wr_op op;         /* the poll, or the read or write in a worker */
-    struct wr_splice splice; /* of those in a worker */
+    struct wr_op op;         /* the poll, or a worker's read or write */
+    struct wr_splice splice; /* for a worker's read or write */
 
-    /* Of a read pipe. */
-    struct wr_timer rest_timer; /* reading rests until then */
-    uint8_t *scratch;           /* where a worker reads to; made on first use */
+    /* For a read pipe. */
+    struct wr_timer rest_timer; /* the end of a rest */
+    uint8_t *scratch;           /* a worker's buffer; made on first use */
 
-    /* Of a write pipe. */
+    /* For a write pipe. */
     struct wr_turn_end turn_end;
-    struct wr_op watch_op; /* notices that the reader has gone */
+    struct wr_op watch_op; /* polls for the end of the reader */
 };
 
 /* Bytes that a worker reads at a time. */
@@ -87,29 +86,29 @@ void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction);
 
 /* pipe_read.c */
 void wr_pipe_read_init(struct wr_pipe *p);
-/* Waits for bytes, or leaves a queue, as things stand. */
+/* Starts to wait for bytes, or leaves a queue, as needed. */
 void wr_pipe_update_read(struct wr_pipe *p);
-/* The poll for bytes, or the read in a worker, has completed. */
+/* Handles the completion of the poll for bytes or of a worker's read. */
 void wr_pipe_read_completed(struct wr_pipe *p, int32_t res);
 /* A queue of the budget lets the pipe read: `fed` of its table. */
 void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue);
 
 /* pipe_write.c */
 void wr_pipe_write_init(struct wr_pipe *p);
-/* Begins to watch for the end of the reader. */
+/* Begins to poll for the end of the reader. */
 void wr_pipe_watch(struct wr_pipe *p);
-/* The poll for room, or the write in a worker, has completed. */
+/* Handles the completion of the poll for room or of a worker's write. */
 void wr_pipe_write_completed(struct wr_pipe *p, int32_t res);
-/* The watch has completed. */
+/* Handles the completion of the watch. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res);
-/* At the end of the turn, unless an operation comes before. */
+/* Writes at the end of the turn, unless an operation is in flight. */
 void wr_pipe_write_later(struct wr_pipe *p);
 
 /* pipe_state.c */
 void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io);
 /* Holds wherever code of the user may run; pure. */
 void wr_pipe_check_invariants(const struct wr_connection *c);
-/* Holds besides between two turns of the loop. */
+/* Holds between turns. */
 void wr_pipe_check_progress(const struct wr_connection *c);
 /* For weir_loop_dump(). */
 void wr_pipe_dump(const struct wr_connection *c, FILE *out);

@@ -1,8 +1,8 @@
 /*
- * Pipes: making one of a descriptor.
+ * Pipes: making a transport from a descriptor.
  *
- * The type of the file says how bytes come and go; the factory chooses the
- * protocol, and then the transport is born. No flag of the file is changed.
+ * The type of the file decides how bytes are moved; the factory chooses the
+ * protocol, and then the transport is opened. No flag of the file is changed.
  */
 #include "pipe_impl.h"
 
@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* The connection of a stream socket is a stream of bytes, others are not. */
+/* 0 for a connected stream socket; other sockets are no streams of bytes. */
 static int pipe_open_check_socket(int fd)
 {
     int type = 0;
@@ -41,15 +41,15 @@ int wr_pipe_check(int fd, enum wr_pipe_direction direction)
     return S_ISFIFO(mode) || S_ISCHR(mode) || S_ISREG(mode) ? 0 : -EINVAL;
 }
 
-/* A regular file must not be asked whether it would wait: while it reads from
- * the disk it would say so, and a poll sees bytes in it always. */
+/* A regular file is not read with RWF_NOWAIT: while the disk is read the result
+ * is -EAGAIN, and a poll always reports bytes. */
 static void pipe_open_find_way(struct wr_pipe *p)
 {
     const struct wr_features *features = &p->c.t.loop->uring.features;
     mode_t mode;
     int err = wr_sys_mode(p->fd, &mode);
 
-    wr_assert(err >= 0); /* wr_pipe_check() has asked for it */
+    wr_assert(err >= 0); /* wr_pipe_check() has read it */
     p->is_file = S_ISREG(mode);
     if (S_ISSOCK(mode)) {
         p->way = WR_PIPE_BY_SOCKET;
@@ -60,7 +60,7 @@ static void pipe_open_find_way(struct wr_pipe *p)
     }
 }
 
-/* In state UNBORN, or NULL without memory. */
+/* Makes a pipe in state NEW; NULL without memory. */
 static struct wr_pipe *pipe_open_make(weir_loop *loop, int fd,
                                       enum wr_pipe_direction direction,
                                       const struct weir_connection_options *o)

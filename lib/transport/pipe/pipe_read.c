@@ -1,29 +1,29 @@
 /*
  * Pipes: reading.
  *
- * A pipe that wants bytes waits for them by a poll, which holds no memory and
- * takes no byte, so that pausing and closing lose none. When bytes are there it
- * is due, and it reads when the loop feeds it, within the budget of the turn
- * (budget.h): by a system call that does not wait, into buffers of the pool, or
- * straight into the memory of a buffered protocol. So a pipe that is flooded
- * reads as much in a turn as its credit says, after others had their turn.
+ * A pipe that wants bytes waits by a poll, which holds no memory and takes no
+ * byte, so pausing and closing lose none. When bytes are there the pipe is due.
+ * It reads when the loop feeds it, within the budget of the turn (budget.h): by
+ * a system call that does not wait, into buffers of the pool, or directly into
+ * the memory of a buffered protocol. So a flooded pipe reads no more in a turn
+ * than its credit, and others have their turn.
  *
  *     idle --arm--> polling --bytes are there--> due --fed--> idle
  *                                                  \--fed--> working --> idle
  *     due --fed, no buffer--> starved, or idle until a timer expires
  *     idle --arm, of a regular file--> due
  *
- * Where a read may have to wait although the poll saw bytes, because another
- * process may take them first, a worker thread of the kernel makes it: one read
- * at a time, into memory of the pipe, from which the bytes are copied. It is
- * cancelled when the pipe ends; one that is in flight when the protocol pauses
- * goes on, and its bytes are held.
+ * A read may have to wait after the poll, because another process may take the
+ * bytes first. If the file has no nowait reads, a worker thread of the kernel
+ * reads: one read at a time, into the pipe's memory, and the bytes are copied
+ * from there. The read is cancelled when the pipe ends. If the protocol pauses,
+ * a read in flight continues, and its bytes are held.
  */
 #include "pipe_impl.h"
 
 #include <poll.h>
 
-/* True when the bytes go straight into memory of the protocol. */
+/* True if bytes are read directly into the protocol's memory. */
 static bool pipe_read_needs_no_lease(const struct wr_pipe *p)
 {
     return p->c.t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
@@ -72,7 +72,7 @@ static void pipe_read_failed(struct wr_pipe *p, int err)
     case -EAGAIN:
     case -EINTR:
     case -ECANCELED:
-        break; /* wr_pipe_update_read() says what next */
+        break; /* wr_pipe_update_read() decides */
     case -ENOBUFS:
         wr_intake_lack_buffer(&p->c.t, &p->rest_timer);
         break;
@@ -81,7 +81,7 @@ static void pipe_read_failed(struct wr_pipe *p, int err)
     }
 }
 
-/* Bytes have left the kernel for the protocol. */
+/* Counts bytes that were read. */
 static void pipe_read_note(struct wr_pipe *p, uint32_t bytes)
 {
     wr_assert(bytes > 0 && bytes <= WR_CREDIT_MAX);
@@ -115,7 +115,8 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     wr_pipe_set_io(p, WR_PIPE_WORKING);
 }
 
-/* Reads and delivers, or returns why not: 0 is the end of the stream. */
+/* Reads and delivers bytes: their number, 0 at the end of the stream, or an
+ * error. */
 static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     weir_lease *lease;
@@ -140,8 +141,8 @@ static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
     return res;
 }
 
-/* The memory is the protocol's again when the call returns: it lends it for a
- * moment, whether it has a release callback or not. */
+/* Reads into the protocol's memory, which is given back before the call
+ * returns, even if the protocol has release_buffer. */
 static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     const struct weir_protocol_binding from = p->c.t.binding;
@@ -153,7 +154,7 @@ static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
         return -EAGAIN;
     }
     if (!wr_connection_wants(&p->c) || !wr_protocol_is_bound(&p->c.t, &from)) {
-        /* Paused, closed or switched by get_buffer itself. */
+        /* get_buffer has paused, closed or switched. */
         wr_protocol_give_back(&p->c.t, &from, iov.iov_base);
         return -EAGAIN;
     }
@@ -171,7 +172,7 @@ static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
     return res;
 }
 
-/* The turn of the pipe has come, and bytes were there. */
+/* Reads, because the pipe is fed. */
 static void pipe_read_now(struct wr_pipe *p)
 {
     wr_pool_call_fn *call =
@@ -208,7 +209,8 @@ void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue)
     wr_connection_push(&p->c);
 }
 
-/* The bytes are copied out of the memory that the next read uses. */
+/* Delivers a copy of a worker's bytes, because the next read uses the same
+ * memory. */
 static void pipe_read_worked(struct wr_pipe *p, int32_t res)
 {
     res = wr_splice_read_completed(&p->splice, p->scratch, res);
@@ -236,7 +238,7 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
             pipe_read_failed(p, res);
         } else if (wr_connection_wants(&p->c)) {
             wr_intake_make_due(&p->c.t);
-            return; /* its turn comes */
+            return; /* the pipe's turn will come */
         }
         if (p->is_file) {
             wr_pipe_update_read(p); /* in this turn */

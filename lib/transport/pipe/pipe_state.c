@@ -1,9 +1,8 @@
 /*
- * Pipes: the operation that is in flight, and what must always hold.
+ * Pipes: the operation in flight, and the invariants.
  *
- * The one place that writes `io`. What must hold between two turns of the loop
- * is that no pipe waits for nothing: an operation, the end of the turn, a timer
- * or credit makes it look again.
+ * Only this file writes `io`. Between turns every pipe that wants to move bytes
+ * waits for something: an operation, the end of the turn, a timer or credit.
  */
 #include "pipe_impl.h"
 
@@ -54,7 +53,7 @@ void wr_pipe_check_invariants(const struct wr_connection *c)
     }
 }
 
-/* An operation or a timer will look again at what it does not move now. */
+/* Asserts that an operation or a timer will continue each stopped direction. */
 void wr_pipe_check_progress(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);

@@ -1,22 +1,22 @@
 /*
  * Pipes: writing.
  *
- * Writes go to the queue, and at the end of the turn the queue is written by a
- * system call that does not wait, as far as there is room. What is left waits
- * for a poll to see room.
+ * Writes go to the queue. At the end of the turn a system call that does not
+ * wait writes as much of the queue as there is room for. The remaining bytes
+ * wait for a poll to report room.
  *
  *     idle --end of the turn--> idle
  *              \--no room--> polling --room--> idle
  *              \--> working --done, failed--> idle
  *
- * Where a write may have to wait even if there is some room, a worker thread of
- * the kernel makes it, with few bytes at a time, so that it seldom waits. It is
+ * If a write may have to wait although there is some room, a worker thread of
+ * the kernel writes, few bytes at a time, so that it seldom waits. The write is
  * cancelled when the pipe ends.
  *
- * No write raises SIGPIPE, whatever the program has done about that signal: see
- * wr_sys_write(); worker threads have it blocked. A second poll notices that
- * the reader has gone while nothing is written. It looks at POLLERR and POLLHUP
- * alone: that a terminal or a socket can be read from means nothing here.
+ * No write raises SIGPIPE, whether the program ignores that signal or not: see
+ * wr_sys_write(); worker threads have it blocked. A second poll notices the end
+ * of the reader while nothing is written. It waits only for POLLERR and
+ * POLLHUP: a readable terminal or socket means nothing here.
  */
 #include "pipe_impl.h"
 
@@ -24,7 +24,8 @@
 #include <string.h>
 
 #define WRITE_BYTES_MIN (256u << 10)
-/* Of one write in a worker: a pipe that has any room has it for these. */
+/* The most bytes of a worker's write: a pipe with any room has room for
+ * them. */
 #define WORKER_BYTES WR_SPLICE_BYTES
 
 void wr_pipe_write_later(struct wr_pipe *p)
@@ -42,9 +43,10 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
     wr_connection_push(&p->c);
 }
 
-/* A single poll sees room that is there already. After a socket's peer has
- * ended its own direction it would end at once for that alone: then a multishot
- * one waits, and is cancelled. */
+/* A single-shot POLLOUT also reports room that is already there. After the peer
+ * of a socket has shut its direction down, it would complete immediately
+ * without room: then an edge-triggered multishot poll is used, and
+ * cancelled. */
 static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
     wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
@@ -62,7 +64,7 @@ static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
                                      WR_FEATURE_WRITE_NOSIGNAL));
 }
 
-/* A write has ended with @res; @is_short: there was no room for all of it. */
+/* Handles the end of a write; @is_short: there was no room for all bytes. */
 static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
 {
     wr_assert(p->io == WR_PIPE_IDLE);
@@ -131,8 +133,8 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
     pipe_write_ended(p, res, res >= 0 && (uint32_t)res < bytes);
 }
 
-/* A poll for room has completed: there is room, or something that the next
- * write will tell. False: the wait goes on. */
+/* Handles the end of a poll for room: there is room, or an error that the next
+ * write will return. False: the wait continues. */
 static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
 {
     const bool is_over =
@@ -163,7 +165,7 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
         wr_assert(!p->op.in_flight);
         wr_pipe_set_io(p, WR_PIPE_IDLE);
         res = wr_splice_write_completed(&p->splice, res);
-        if (res > 0 && is_over) { /* so that the count of a file is true */
+        if (res > 0 && is_over) { /* sendfile must count these bytes */
             wr_connection_sent(&p->c, (uint32_t)res);
         }
     } else if (!pipe_write_has_waited(p, res)) {
@@ -185,13 +187,13 @@ void wr_pipe_watch(struct wr_pipe *p)
     wr_assert(p->direction == WR_PIPE_WRITE);
     wr_assert(!p->watch_op.in_flight);
     if (p->is_file) {
-        return; /* it has no reader that could go */
+        return; /* a file has no reader */
     }
     wr_prep_poll(&p->c.t.loop->uring, &p->watch_op, p->fd, 0, p->sees_changes);
 }
 
-/* The reader has what it has, which is not all if bytes wait or were refused.
- */
+/* The reader has gone. This is a clean end only if no byte waits and none was
+ * refused. */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
     wr_assert(!wr_life_is_over(&p->c.t));
@@ -200,8 +202,7 @@ static void pipe_write_lose_peer(struct wr_pipe *p)
         wr_transport_set_error(&p->c.t, -EPIPE, "write");
         wr_connection_push(&p->c);
     } else if (p->c.t.write_error) {
-        wr_ignore(weir_transport_close(&p->c.t) <
-                  0); /* which aborts and tells */
+        wr_ignore(weir_transport_close(&p->c.t) < 0); /* aborts and reports */
     } else {
         wr_outbox_lose_peer(&p->c.outbox);
         wr_transport_set_end(&p->c.t, WEIR_END_EOF);
@@ -209,9 +210,10 @@ static void pipe_write_lose_peer(struct wr_pipe *p)
     }
 }
 
-/* After a socket's peer has ended its own direction, which means nothing here,
- * a single poll would end at once, again and again. Devices that cannot be
- * polled have no reader that could go, and refuse. */
+/* If a socket's peer has only shut its direction down, the watch continues with
+ * an edge-triggered poll: a single-shot poll would complete at once, again and
+ * again. Devices that cannot be polled refuse the poll, and have no reader that
+ * could go. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 {
     if (wr_life_is_over(&p->c.t)) {

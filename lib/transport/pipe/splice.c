@@ -1,9 +1,9 @@
 /*
- * Between a file that may wait and the loop.
+ * The stage between a file that may wait and the loop.
  *
- * No end of the stage waits, and only the loop and one operation at a time use
- * it: it is empty before each. From one pipe to another a splice does not wait
- * then either, and says -EAGAIN where another process was faster.
+ * Both ends of the stage are non-blocking, and only the loop and one operation
+ * at a time use it; it is empty before each operation. So a splice from another
+ * pipe does not wait either, and returns -EAGAIN if another process was faster.
  */
 #include "splice.h"
 
@@ -33,7 +33,7 @@ void wr_splice_close(struct wr_splice *splice)
     splice->staged = 0;
 }
 
-/* True when the next operation is to splice; an error when it cannot. */
+/* True if the next operation should splice, false if not; or an error. */
 WEIR_MUST_USE static int splice_open(struct wr_splice *splice,
                                      const struct wr_uring *uring)
 {
@@ -49,7 +49,7 @@ WEIR_MUST_USE static int splice_open(struct wr_splice *splice,
     return true;
 }
 
-/* The result of a splice, or of a read or write in place of one. */
+/* The result of a splice, or of the read or write in its place. */
 static int32_t splice_result(struct wr_splice *splice, int32_t res)
 {
     if (res == -EINVAL && splice_is_open(splice)) {
@@ -74,16 +74,16 @@ int wr_splice_prep_read(struct wr_splice *splice, struct wr_uring *uring,
     return 0;
 }
 
-/* Reads @len bytes that were spliced. One read ends with a packet (O_DIRECT of
- * the pipe), which keeps its mark on the way; and a page that a peer has lent
- * may be gone. */
+/* Reads @len spliced bytes from the stage. A read may be short, because packets
+ * of the pipe (O_DIRECT) keep their boundaries, and may fail, because a page
+ * that the peer has lent (vmsplice) may be gone. */
 static int32_t splice_fetch(const struct wr_splice *splice, char *buf,
                             uint32_t len)
 {
     for (uint32_t done = 0; done < len;) {
         const int32_t got =
             wr_sys_pipe_read(splice->ends[0], buf + done, len - done);
-        wr_check(got != 0 && got != -EAGAIN); /* no other has this pipe */
+        wr_check(got != 0 && got != -EAGAIN); /* only we have this pipe */
         wr_require(got > 0, got);
         done += (uint32_t)got;
     }
@@ -111,7 +111,7 @@ int wr_splice_prep_write(struct wr_splice *splice, struct wr_uring *uring,
     if (splices) {
         const int32_t put = wr_sys_pipe_write(splice->ends[1], buf, len);
         wr_require(put >= 0, put);
-        wr_check(put > 0 && put <= (int32_t)len); /* it was empty */
+        wr_check(put > 0 && put <= (int32_t)len); /* the stage was empty */
         splice->staged = (uint32_t)put;
         wr_prep_splice(uring, op, splice->ends[0], fd, splice->staged);
     } else {
@@ -120,8 +120,8 @@ int wr_splice_prep_write(struct wr_splice *splice, struct wr_uring *uring,
     return 0;
 }
 
-/* Bytes that the file has not taken are not left for the next write: the queue
- * has them still. */
+/* Drops the bytes that the file has not taken: the send queue still has
+ * them. */
 static void splice_empty(struct wr_splice *splice)
 {
     char rest[WR_SPLICE_BYTES];

@@ -1,12 +1,12 @@
 /*
  * Stream sockets: their life.
  *
- * Every completion of a socket ends here, and so does its step, which calls of
- * the user push onto the ready queue: the files below note what happened, then
- * wr_sock_next_step() says what comes next, and sock_advance() carries it out.
- * A connection is lost when its last operation has ended, and not before: until
- * then the kernel may write to its memory, and its descriptor's number must not
- * be used again.
+ * Every completion ends here, and so does the step, which calls of the program
+ * push onto the ready queue. The files below note what happened, then
+ * wr_sock_next_step() decides what comes next, and sock_advance() does it. A
+ * connection is lost only after its last operation has ended: until then the
+ * kernel may write to its memory, and the number of its descriptor must not be
+ * reused.
  */
 #include "sock_impl.h"
 
@@ -35,7 +35,7 @@ static void sock_lose(struct wr_sock *s)
     wr_life_lose(&s->t);
     wr_protocol_lost(&s->t);
     if (s->t.refs > 1) {
-        wr_sock_remember_names(s); /* the getters must answer later on */
+        wr_sock_remember_names(s); /* the getters must work after the loss */
     }
     wr_owned_remove(&loop->owned, s->fd);
     if (WR_UNLIKELY(s->takes_fds)) {
@@ -50,8 +50,8 @@ static void sock_lose(struct wr_sock *s)
     wr_life_leave(&s->t);
 }
 
-/* The peer sees a reset, not an end of the stream that would pass for a proper
- * one. Unix sockets know no reset, and ignore it. */
+/* Makes the peer see a reset instead of an end of the stream, which would look
+ * like a complete stream. Unix sockets ignore the option. */
 static void sock_reset_on_close(struct wr_sock *s)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -62,7 +62,8 @@ static void sock_reset_on_close(struct wr_sock *s)
                                 sizeof(linger)) < 0);
 }
 
-/* The peer must not take a part of the file for the whole. */
+/* Resets if the file was sent in part, so that the peer does not take the part
+ * for the whole. */
 static __attribute__((noinline)) void sock_end_file(struct wr_sock *s)
 {
     if (wr_sock_file_is_torn(s)) {
@@ -85,7 +86,7 @@ static void sock_end(struct wr_sock *s)
     wr_sock_end_send(s);
 }
 
-/* Waits for the peer, if a close might destroy what was sent. */
+/* Lingers if closing now might destroy sent bytes. */
 static void sock_linger(struct wr_sock *s)
 {
     wr_assert(!s->eof_seen);
@@ -96,7 +97,8 @@ static void sock_linger(struct wr_sock *s)
     }
     const int err = wr_sock_times_make(s);
     if (err < 0) {
-        wr_transport_set_error(&s->t, err, "close"); /* it may be lost */
+        wr_transport_set_error(&s->t, err, "close"); /* sent bytes may be
+                                                      * lost */
         return;
     }
     wr_life_set_state(&s->t, WR_LIFE_LINGERING);
@@ -106,8 +108,8 @@ static void sock_linger(struct wr_sock *s)
     wr_sock_times_changed(s);
 }
 
-/* Goes as many steps as can be gone now. The last thing that a handler does:
- * the socket may be freed. */
+/* Makes all changes of state that are possible now. Every handler calls it
+ * last, because the socket may be freed. */
 static void sock_advance(struct wr_sock *s)
 {
     for (;;) {
@@ -137,8 +139,8 @@ static void sock_advance(struct wr_sock *s)
     }
 }
 
-/* sock_advance() at the end of a completion that mostly changes nothing. A step
- * that is pending does it in this turn too, unless the end is decided. */
+/* sock_advance() after a completion, with a fast path. A pending step will
+ * advance the socket in this turn, unless the end is decided. */
 static inline void sock_settle(struct wr_sock *s)
 {
     wr_sock_debug_check(s);
@@ -194,7 +196,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* There is credit for it and a buffer, or its turn has come. */
+/* The budget feeds the socket: there is credit and a buffer, or its turn has
+ * come. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -217,7 +220,8 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_advance(s);
 }
 
-/* A send has ended, and something else waits for that, or for the rest. */
+/* The slow half of a send's end: the queue is not empty, or something waits for
+ * the end of the send. */
 static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                                                      int32_t res)
 {
@@ -229,7 +233,7 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
             wr_sock_confirm_eof(s);
         }
         if (WR_UNLIKELY(s->t.demand.state == WR_DEMAND_STUCK)) {
-            wr_intake_leave(&s->t); /* credit may have waited for that */
+            wr_intake_leave(&s->t); /* credit may have waited for the send */
         }
         sock_settle(s);
     }
@@ -258,7 +262,7 @@ static void sock_close(weir_transport *t)
     if (s->times) {
         wr_clock_close(&s->times->clock);
     }
-    wr_sock_recv_stop(s); /* a cancel leaves with the last send */
+    wr_sock_recv_stop(s); /* a cancel is submitted with the last send */
     wr_sock_debug_check(s);
 }
 
@@ -273,9 +277,9 @@ static void sock_abort(weir_transport *t)
     wr_transport_set_end(t, WEIR_END_ABORTED);
     if (s->t.state != WR_LIFE_LINGERING || !wr_loop_is_closing(t->loop)) {
         sock_reset_on_close(s);
-    } /* else the kernel goes on alone */
+    } /* else the kernel sends its buffer on */
     wr_life_doom(&s->t);
-    sock_end(s); /* the cancels leave together with this turn's sends */
+    sock_end(s); /* the cancels are submitted with this turn's sends */
     wr_life_push_step(&s->t); /* if nothing is in flight, no completion comes */
     wr_sock_check_invariants(s);
 }
@@ -285,7 +289,7 @@ static void sock_abandon(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
     struct wr_uring *uring = &t->loop->uring;
 
-    weir_transport_ref(t); /* the last of them may lose it */
+    weir_transport_ref(t); /* the last one may lose and free it */
     wr_outbox_abandon(t);
     wr_op_abandon(uring, &s->send_op);
     wr_op_abandon(uring, &s->recv_op);
@@ -327,7 +331,7 @@ static void sock_check(const weir_transport *t)
     wr_sock_check_progress(wr_sock_of(t));
 }
 
-/* Fields of a table that all stream sockets have alike. */
+/* Fields of the tables of all stream sockets. */
 #define SOCK_OPS_FIELDS                                                        \
     .protocol_kinds = WR_PROTOCOL_STREAMS,                                     \
     .delivery_offset = offsetof(struct wr_sock, delivery),                     \

@@ -1,36 +1,36 @@
 /*
- * Stream sockets: receiving much, one connection after the other.
+ * Stream sockets: receiving bulk, one connection after the other.
  *
- * Armed receives fill buffers for all connections at once, as bytes arrive. Of
- * twenty connections that move 256 KiB each, the bytes of the first have left
- * the near cache when they are sent on. So a connection that moves bulk is
- * armed with a poll, and receives when the loop feeds it:
+ * Armed receives fill buffers of all connections at once, as bytes arrive. If
+ * twenty connections receive 256 KiB each, the first bytes have left the near
+ * cache when they are sent on. So a connection that moves bulk is armed with a
+ * poll, and receives when the loop feeds it:
  *
  *     idle --arm--> armed, by a poll --bytes are there--> due --fed--> idle
  *
- * In one turn the loop feeds those that are due until they have received the
- * budget of a turn, mostly one of them (budget.h). It receives by a system
- * call, which fills buffers that are still in the cache, takes all that the
- * credit allows, and leaves nothing in flight. What it answers is submitted at
- * the end of the turn, before the next one receives.
+ * In a turn the loop feeds due connections until they have received the turn's
+ * budget, usually one of them (budget.h). A fed connection receives by a system
+ * call, which fills buffers that are still in the cache, takes all bytes that
+ * the credit allows, and leaves nothing in flight. Its answer is submitted at
+ * the end of the turn, before the next connection receives.
  *
- * A connection enters this state when a receive ends with many bytes, more than
- * a plain buffer holds, so that there is no bulk without large buffers. It
- * leaves the state when some receives in a row have brought few, when there is
- * no free buffer, and when the poll was wrong: then a poll would end in vain
- * again and again. Between few and many it stays as it is.
+ * A connection begins to move bulk when a receive ends with more bytes than a
+ * plain buffer holds, so there is no bulk without large buffers. It stops when
+ * several receives in a row have brought few bytes, when there is no free
+ * buffer, and when a poll ended although no byte was there, because polls would
+ * then busy-loop. Receives of middle size change nothing.
  *
- * A connection that takes descriptors is received from in the same way for
- * good: they come along with a system call's bytes, and no armed receive has a
+ * A connection that takes descriptors always receives in this way, because only
+ * a system call can receive descriptors with bytes; an armed receive has no
  * place for them.
  */
 #include "sock_impl.h"
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
-/* Bytes that are received at once where no buffer is free. */
+/* Bytes that are received at once if no buffer is free. */
 #define FEW_BYTES 4096u
-/* A descriptor counts as much of the turn's budget. */
+/* Bytes that a descriptor counts of the turn's budget. */
 #define FD_COST 256u
 
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
@@ -44,7 +44,8 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     }
 }
 
-/* A receive that took all its credit brought as much as it could. */
+/* Counts receives of few bytes; a receive that used its whole credit is not
+ * small. */
 static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool is_full)
 {
     wr_assert(s->moves_bulk);
@@ -56,7 +57,8 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool is_full)
     }
 }
 
-/* No bytes came: an armed receive takes over, with credit of its own. */
+/* Stops moving bulk, because no bytes came; an armed receive with its own
+ * credit follows. */
 static void sock_bulk_leave(struct wr_sock *s)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
@@ -64,8 +66,8 @@ static void sock_bulk_leave(struct wr_sock *s)
     s->t.demand.last_credit = 0;
 }
 
-/* Delivers the leases one after the other; the protocol may pause, close or be
- * replaced after any of them. */
+/* Delivers the leases one after the other. The protocol may pause, close or be
+ * replaced after each of them. */
 static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
 {
     wr_assert(lease);
@@ -79,7 +81,7 @@ static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
 
 /* ---- with descriptors ---- */
 
-/* Without a free buffer some bytes go through memory on the stack. */
+/* Without a free buffer, receives some bytes by memory on the stack. */
 static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
                                        struct wr_passed *fds, weir_lease **ret)
 {
@@ -109,7 +111,7 @@ static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
     return res;
 }
 
-/* Gives descriptors to the protocol, before the bytes that they came with. */
+/* Gives descriptors to the protocol, before their bytes. */
 static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
 {
     const uint32_t count =
@@ -135,7 +137,7 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
     const int32_t res = sock_bulk_recv_with_fds(s, credit, &fds, &lease);
 
     if (res == -EAGAIN) {
-        return; /* a poll waits again: an urgent byte has ended the last one */
+        return; /* an urgent byte has ended the poll: poll again */
     }
     if (res <= 0) {
         wr_assert(fds.count == 0);

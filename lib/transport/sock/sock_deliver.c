@@ -1,10 +1,9 @@
 /*
  * Stream sockets: received bytes on their way to the protocol.
  *
- * Bytes go by the delivery. Here is what sockets have besides: memory that a
- * buffered protocol has lent, into which the kernel receives, so that these
- * bytes need no way. They come after those that are held, and before the end of
- * the stream.
+ * The delivery shows most bytes. In addition, the kernel may receive directly
+ * into memory that a buffered protocol has lent. These bytes come after held
+ * bytes, and before the end of the stream.
  */
 #include "sock_impl.h"
 
@@ -15,8 +14,8 @@ static void sock_deliver_eof(struct wr_sock *s)
     wr_delivery_end_stream(&s->t, &s->delivery);
 }
 
-/* Tells the protocol of the bytes in the memory that it lent, or gives the
- * memory back. A protocol that was bound meanwhile gets a copy of the bytes. */
+/* Tells the protocol of the bytes in its lent memory, or gives the memory back.
+ * A protocol that was bound meanwhile gets a copy of the bytes. */
 static void sock_deliver_into(struct wr_sock *s)
 {
     struct wr_sock_into *into = s->into;
@@ -46,21 +45,22 @@ static void sock_deliver_into(struct wr_sock *s)
         wr_delivery_lose_bytes(&s->t, -ENOMEM);
         return;
     }
-    /* Held when release_buffer has paused: resuming pushes the step. */
+    /* If release_buffer has paused, the bytes are held: resuming pushes the
+     * step. */
     wr_ignore(wr_delivery_given(&s->t, &s->delivery, lease));
 }
 
-/* True when the protocol may be told of the bytes in the memory that it lent,
- * or must get the memory back unused. Bytes that are held came before them. */
+/* True if the protocol may be told of the bytes in its lent memory, or must get
+ * the memory back unused. False while older bytes are held. */
 static bool sock_deliver_may_into(const struct wr_sock *s)
 {
     return wr_delivery_is_shut(&s->delivery) ||
            wr_delivery_is_free(&s->delivery);
 }
 
-/* Takes lent memory back, and keeps a copy of its bytes behind those that are
- * held: a protocol lends one piece of memory at a time, and to deliver the held
- * bytes may take another. False: the memory is still in use. */
+/* Gives lent memory back, and holds a copy of its bytes behind the held bytes:
+ * a protocol lends one piece of memory at a time, and delivering held bytes may
+ * need that piece. False: the kernel still uses the memory. */
 static bool sock_deliver_take_back_lent(struct wr_sock *s)
 {
     struct wr_sock_into *into = s->into;
@@ -69,7 +69,7 @@ static bool sock_deliver_take_back_lent(struct wr_sock *s)
         return true;
     }
     if (s->recv_op.in_flight) {
-        return false; /* it is being cancelled, see FLOW_LENT */
+        return false; /* being cancelled, see FLOW_LENT */
     }
     if (into->len > 0) {
         lease = wr_lease_copy(&s->t.loop->pool, &s->t.demand.account, into->buf,
@@ -81,7 +81,7 @@ static bool sock_deliver_take_back_lent(struct wr_sock *s)
         wr_delivery_hold(&s->delivery, lease);
     }
     into->len = 0;
-    sock_deliver_into(s); /* without bytes: gives it back */
+    sock_deliver_into(s); /* gives the memory back without bytes */
     return true;
 }
 
@@ -143,7 +143,7 @@ void wr_sock_received_into(struct wr_sock *s, size_t len)
     }
 }
 
-/* The stream has ended: tells the protocol after the last byte. */
+/* Ends the stream: tells the protocol after the last byte. */
 static void sock_deliver_end(struct wr_sock *s)
 {
     wr_delivery_end(&s->delivery);
@@ -152,9 +152,10 @@ static void sock_deliver_end(struct wr_sock *s)
     }
 }
 
-/* The kernel tells an error once, to the send or to the receive, and then an
- * end of the stream. A send that is in flight may have been told, although its
- * completion is handled later; since it never waits, that is soon. */
+/* The kernel reports an error once, to a send or to a receive; later receives
+ * see an end of the stream. So a send in flight may have got the error, and its
+ * completion is not handled yet: the end is doubted until then. That is soon,
+ * because a send never waits. */
 void wr_sock_received_eof(struct wr_sock *s)
 {
     wr_assert(!s->eof_seen);
@@ -169,8 +170,9 @@ void wr_sock_received_eof(struct wr_sock *s)
     sock_deliver_end(s);
 }
 
-/* -EPIPE contradicts no end: the kernel kept no error for the send, or one that
- * came after the peer's FIN. */
+/* The send has ended: the end of the stream is real unless the send got an
+ * error. -EPIPE is consistent with a real end: the socket had no error, or one
+ * that came after the peer's FIN. */
 void wr_sock_confirm_eof(struct wr_sock *s)
 {
     wr_assert(s->eof_seen && s->eof_doubted);
@@ -188,7 +190,7 @@ void wr_sock_return_into(struct wr_sock *s)
         sock_deliver_into(s);
     }
     if (wr_delivery_has_held(&s->delivery) && s->t.state == WR_LIFE_OPEN) {
-        wr_life_push_step(&s->t); /* it waited for that */
+        wr_life_push_step(&s->t); /* held bytes waited for the memory */
     }
 }
 

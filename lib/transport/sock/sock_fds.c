@@ -1,36 +1,36 @@
 /*
- * Stream sockets: descriptors that go along with bytes (SCM_RIGHTS).
+ * Stream sockets: descriptors that are sent with bytes (SCM_RIGHTS).
  *
- * The program's descriptors are duplicated when they are sent, so that it may
- * close its own at once. The duplicates of one call are a batch, which waits
- * for its place in the stream: a send that begins there takes it along, and no
- * send reaches beyond the next one. The kernel takes a batch together with the
- * first byte of its send, and the duplicates are closed when that was taken, or
- * when the queue is dropped.
+ * The call duplicates the program's descriptors, so that the program may close
+ * its own at once. The duplicates of one call are a batch with a place in the
+ * stream: the send that begins at this place carries the batch, and no send
+ * continues past the next batch's place. The kernel takes a batch together with
+ * the first byte of its send. The duplicates are closed when this byte was
+ * taken, or when the queue is dropped.
  *
  *     pushed --its place is reached--> in flight --a byte was taken--> gone
  *                                          \-- no room: sent again
  *
- * A socket has a struct wr_sock_fds from the first use on.
+ * A socket gets its struct wr_sock_fds on first use.
  *
- * Received descriptors that no one takes are closed by threads (closer.h), and
- * so is a socket in which some may lie: its last close drops them. While any of
- * them is being closed the socket is not received from. So a connection that is
- * not lost has no more of them in the process's table than one message carries.
- * Those of lost ones are there besides, until they are closed.
+ * Received descriptors that are not taken are closed by threads (closer.h), and
+ * so is a socket that may contain some, because its last close drops them.
+ * While they are being closed, nothing is received from the socket. So an open
+ * connection has at most one message's descriptors in the process's table;
+ * descriptors of lost connections are in addition, until they are closed.
  */
 #include "sock_impl.h"
 
 #include <string.h>
 
-/* In a block: the kernel reads it while a send is in flight. */
+/* Memory of a block: the kernel reads it while a send is in flight. */
 struct wr_fd_batch {
     struct wr_fd_batch *next;
-    uint64_t at; /* place of the byte that it goes with, as taken_bytes */
+    uint64_t at; /* place of its byte, counted as taken_bytes */
     struct msghdr msg;
     struct iovec iov;
     uint32_t count;
-    /* The control data, a struct cmsghdr and the descriptors. */
+    /* The control data: a struct cmsghdr and the descriptors. */
     _Alignas(struct cmsghdr) uint8_t control[];
 };
 
@@ -80,7 +80,7 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
         return;
     }
     wr_closer_close_alone(fds, count);
-    if (!wr_life_is_over(&s->t)) { /* it could not rest */
+    if (!wr_life_is_over(&s->t)) { /* without memory it cannot rest */
         wr_transport_set_error(t, -ENOMEM, "close");
         wr_life_doom(t);
     }
@@ -97,7 +97,8 @@ static void sock_fds_closed(void *arg)
     }
 }
 
-/* Those descriptors are the peer's own doing, so its time runs. */
+/* The peer's time-outs run while the socket rests, because the peer has sent
+ * the descriptors. */
 bool wr_sock_fds_rest(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
@@ -109,7 +110,8 @@ bool wr_sock_fds_rest(struct wr_sock *s)
     return s->rests;
 }
 
-/* After the end of the stream nothing lies in it, and nothing can follow. */
+/* After the end of the stream the socket contains no descriptors, and none can
+ * follow. */
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
@@ -125,8 +127,8 @@ void wr_sock_fds_close_own(struct wr_sock *s)
 
 /* ---- sending ---- */
 
-/* The program, which made the files or took them over, or the kernel's message
- * has them too: these are no closes that a peer makes wait. */
+/* Closes the duplicates. This never waits for a peer, because it is not the
+ * files' last close: the program or the kernel's message has them, too. */
 static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -135,7 +137,7 @@ static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
     wr_block_give(&loop->blocks, wr_container_of(batch, struct wr_block, data));
 }
 
-/* A batch with duplicates of the descriptors: 0 or a negative error. */
+/* Makes a batch of duplicates of @fds: 0 or a negative error. */
 static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
                                struct wr_fd_batch **ret)
 {
@@ -208,7 +210,7 @@ void wr_sock_fds_take_back(struct wr_sock *s)
     sock_fds_free_batch(s->t.loop, batch);
 }
 
-/* The first batch is gone. */
+/* Removes and frees the first batch. */
 static void sock_fds_pop(struct wr_sock *s)
 {
     struct wr_sock_fds *all = s->fds;

@@ -1,8 +1,7 @@
 /*
- * Stream sockets: descriptors that go along with bytes.
+ * Stream sockets: descriptors that are sent with bytes.
  *
- * A part of the inside of a stream socket, for the files that make it up
- * (sock_impl.h). How the descriptors wait is told in sock_fds.c.
+ * A part of sock_impl.h; sock_fds.c describes how descriptors wait.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_FDS_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_FDS_H
@@ -14,39 +13,40 @@
 struct wr_sock;
 struct wr_fd_batch;
 
-/* Descriptors that go along with bytes. */
+/* Batches of descriptors to send, and the closer. */
 struct wr_sock_fds {
     struct wr_fd_batch *first;
     struct wr_fd_batch *last;
     uint64_t taken_bytes;     /* by the kernel, while batches waited */
     uint32_t waiting_count;   /* descriptors in all batches */
-    struct wr_closer *closer; /* of received ones that no one took, or NULL */
+    struct wr_closer *closer; /* for received descriptors; or NULL */
 };
 
-/* Duplicates wait to be sent with the next byte that is written: 0, -EBADF,
- * -EMFILE, -ENOMEM, or -ENOBUFS when too many wait. */
+/* Queues duplicates to be sent with the next written byte: 0, -EBADF, -EMFILE,
+ * -ENOMEM, or -ENOBUFS if too many wait. */
 WEIR_MUST_USE int wr_sock_fds_push(struct wr_sock *s, const int *fds,
                                    size_t count);
-/* The byte was not written: takes the last ones back. */
+/* Takes the last batch back, because its byte was not written. */
 void wr_sock_fds_take_back(struct wr_sock *s);
-/* How many bytes the next send may cover. */
+/* The most bytes that the next send may cover. */
 uint64_t wr_sock_fds_reach(const struct wr_sock *s);
-/* True when the next send must take descriptors along: wr_sock_fds_send(). */
+/* True if the next send must carry descriptors: wr_sock_fds_send(). */
 bool wr_sock_fds_are_next(const struct wr_sock *s);
 void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece);
-/* The kernel has taken bytes while descriptors waited. */
+/* Notes that the kernel has taken @bytes while descriptors waited. */
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes);
-/* None of those that wait will be sent. */
+/* Closes all waiting descriptors; they will not be sent. */
 void wr_sock_fds_drop(struct wr_sock *s);
-/* Closes received descriptors that no one takes; they are the peer's choice. */
+/* Closes received descriptors that are not taken, in a thread: the peer has
+ * chosen them. */
 void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count);
-/* Rests while those are being closed: no more are received. Its step follows
- * afterwards. */
+/* Rests, receiving nothing, while received descriptors are being closed. The
+ * step is pushed afterwards. */
 WEIR_MUST_USE bool wr_sock_fds_rest(struct wr_sock *s);
 /* At the loss: closes the socket's own descriptor. */
 void wr_sock_fds_close_own(struct wr_sock *s);
 void wr_sock_fds_free(struct wr_sock *s);
-/* Of a socket that has `fds`. */
+/* Checks the invariants of ->fds, if there is one. */
 void wr_sock_check_fds(const struct wr_sock *s);
 
 #endif

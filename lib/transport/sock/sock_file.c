@@ -1,11 +1,11 @@
 /*
- * Stream sockets: the steps of a file that are the device's; see sender.h.
+ * Stream sockets: the device of a sender; see sender.h.
  *
- * A file leaves piece by piece, each at the end of a turn, when the send queue
+ * A file is sent piece by piece, each at the end of a turn, when the send queue
  * is empty and the kernel has room: from the page cache, or from a chunk that
- * the ring has read. While it waits for room a poll is in flight, with the
- * operation of sends. Few bytes go through the queue, and leave it again if the
- * file is cancelled before the kernel has taken them.
+ * the ring has read. A poll, with the operation of sends, waits for room. A
+ * short file is copied to the queue, and removed from it if the file is
+ * cancelled before the kernel has taken it.
  *
  * sock_send.c decides when it is the file's turn.
  */
@@ -18,7 +18,7 @@ static int64_t sock_file_splice(weir_transport *t, struct wr_sendfile *file)
 
     wr_assert(!s->send_op.in_flight);
     if (!wr_budget_may_send(&loop->budget)) {
-        wr_sock_note_sent(s); /* the peer's time begins with the send */
+        wr_sock_note_sent(s); /* the peer's time-out begins with the send */
         return -EINTR;
     }
     const int64_t res = wr_sendfile_splice(file, &loop->budget, s->fd);
@@ -69,7 +69,7 @@ static bool sock_file_withdraw(weir_transport *t)
     const struct wr_sendq *queue = &s->outbox.queue;
 
     if (!wr_sendq_is_empty(queue) && s->outbox.sender->queued_bytes == 0) {
-        return true; /* it waits behind what was written */
+        return true; /* the file waits behind written bytes */
     }
     if (s->send_op.in_flight) {
         wr_op_cancel(&t->loop->uring, &s->send_op);
@@ -77,13 +77,14 @@ static bool sock_file_withdraw(weir_transport *t)
     }
     wr_sock_send_no_more_of_file(s, queue->bytes);
     if (wr_sendq_is_empty(queue)) {
-        wr_list_remove(&s->turn_end.link); /* nothing is to be sent */
+        wr_list_remove(&s->turn_end.link); /* nothing to send */
     }
     return true;
 }
 
-/* An end of the stream may have waited for the file. It goes after `done`: a
- * program whose file failed aborts there, and its peer sees no clean end. */
+/* An end of the stream may have waited for the file. It is sent after `done`,
+ * in which the program may abort if the file failed: then the peer sees no
+ * clean end. */
 static void sock_file_told(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -92,7 +93,7 @@ static void sock_file_told(weir_transport *t)
         wr_sock_shut_when_sent(s);
     }
     wr_sock_times_changed(s);
-    wr_life_push_step(t); /* so may a close */
+    wr_life_push_step(t); /* a close may have waited, too */
 }
 
 const struct wr_sender_ops wr_sock_sender_ops = {
@@ -112,7 +113,7 @@ void wr_sock_file_begins(weir_transport *t)
 
     wr_assert(s->outbox.sender && !s->sends_file);
     s->sends_file = true;
-    wr_sock_note_sent(s); /* the stall clock starts */
+    wr_sock_note_sent(s); /* the stall time-out begins */
     wr_sock_times_changed(s);
     if (!s->send_op.in_flight) {
         wr_sock_send_file_later(s);
@@ -124,6 +125,6 @@ void wr_sock_file_ended(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->sends_file);
-    wr_outbox_notify(t); /* some of its bytes may have left the queue */
+    wr_outbox_notify(t); /* bytes of the file may have left the queue */
     s->sends_file = false;
 }

@@ -1,16 +1,16 @@
 /*
- * Stream sockets: an end that waits until the peer has what was written.
+ * Stream sockets: lingering until the peer has all written bytes.
  *
- * The kernel answers a close of a socket with a reset if bytes in it were not
- * read, and so it answers bytes that arrive later; a reset drops all that the
- * peer's kernel has not acknowledged. So a socket on which bytes were sent
- * looks once, when all of them have left: if some are not acknowledged, or some
- * that came were not read, it ends its writing side, reads and drops, and looks
- * again and again. No event tells of an acknowledgement, so a timer does: soon
- * at first, then seldom. Mostly the peer's end of stream comes before.
+ * The kernel sends a reset if a socket is closed with unread bytes, or if bytes
+ * arrive after the close; a reset drops all bytes that the peer's kernel has
+ * not acknowledged. So a closing socket looks at the kernel's queues once, when
+ * all bytes were sent. If bytes are not acknowledged or not read, it shuts its
+ * writing side down, reads and drops, and looks again and again. No event
+ * reports an acknowledgement, so a timer is used, with growing intervals.
+ * Usually the peer's end of stream comes first.
  *
- * What a Unix socket has sent is in the peer's queue, which a reset leaves
- * alone: it waits only for its own queue to be empty.
+ * Bytes sent on a Unix socket are in the peer's queue, and a reset does not
+ * drop them: a Unix socket waits only until its own queue is read.
  */
 #include "sock_impl.h"
 
@@ -18,11 +18,11 @@
 
 #define LOOK_FIRST_NS UINT64_C(2000000)
 #define LOOK_LAST_NS  UINT64_C(1000000000)
-/* The wait is over when no more was acknowledged for this time. */
+/* The wait ends if nothing was acknowledged for this time. */
 #define STALL_NS UINT64_C(30000000000)
-/* The whole wait, where the program has set no limit: a peer that acknowledges
+/* The longest wait if the program has set no limit: a peer that acknowledges
  * byte by byte must not keep a descriptor and a place in the server for ever.
- * The kernel sends on after that. */
+ * The kernel continues to send after the close. */
 #define WHOLE_NS UINT64_C(300000000000)
 
 /* Bytes that the peer's kernel has not acknowledged; a FIN counts as one. */
@@ -41,7 +41,7 @@ bool wr_sock_linger_is_due(const struct wr_sock *s)
         sock_linger_unacked(s) > 0) {
         return true;
     }
-    /* Mostly a receive was armed, which took what was there. */
+    /* Usually a receive was armed, and has taken all bytes. */
     return wr_sock_withholds(s) && wr_sys_inq(s->fd) > 0;
 }
 

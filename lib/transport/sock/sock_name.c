@@ -1,13 +1,12 @@
 /*
- * Stream sockets: who is at both ends.
+ * Stream sockets: addresses and peer credentials.
  *
- * Most connections live and end without a question for an address, so the
- * kernel is asked when the program asks. The answer is kept only when there
- * will be none later on: before a connection is reset here, and at the loss of
- * one that has other references.
+ * Most programs never ask for an address, so the kernel is asked only when the
+ * program asks. The answer is kept only before the kernel forgets it: before a
+ * reset from here, and at the loss of a connection that has other references.
  *
- * Of a Unix socket the kernel keeps the peer's credentials too, from the moment
- * of the connect, and hands them out as long as the socket is open.
+ * For a Unix socket the kernel also keeps the peer's credentials as of the
+ * connect, and gives them as long as the socket is open.
  */
 #include "sock_impl.h"
 
@@ -35,7 +34,7 @@ void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret)
     }
 }
 
-/* Tells the kind by an entry of its table. */
+/* True if the entry of the kind's table is that of Unix sockets. */
 static bool sock_name_is_unix(const weir_transport *t)
 {
     return t->ops->get_extra_info == wr_unix_get_extra_info;

@@ -1,8 +1,8 @@
 /*
- * Stream sockets: making one of a descriptor.
+ * Stream sockets: making a transport from a descriptor.
  *
- * The options of the connection, those of the kernel's socket and those that
- * weir keeps, then the factory, which chooses the protocol, then its birth.
+ * The steps: the connection's options, in the kernel's socket and in weir; the
+ * factory, which chooses the protocol; opening.
  */
 #include "sock_impl.h"
 
@@ -54,14 +54,14 @@ sock_open_apply_limits(struct wr_sock *s,
                : 0;
 }
 
-/* A receive skips an urgent byte that is no byte of the stream, and the kernel
- * closes the descriptors that came with it on the thread that receives. Where
- * the kernel has no urgent bytes the option does nothing. */
+/* Puts urgent bytes in line. Otherwise a receive would skip the urgent byte,
+ * and the kernel would close its descriptors on the receiving thread. Without
+ * urgent bytes in the kernel the option has no effect. */
 static void sock_open_take_fds(struct wr_sock *s, uint32_t fd_limit)
 {
     wr_assert(fd_limit > 0 && fd_limit <= WEIR_FDS_MAX);
     s->takes_fds = true;
-    s->moves_bulk = true; /* for good */
+    s->moves_bulk = true; /* for ever */
     s->fd_limit = (uint8_t)fd_limit;
     wr_ignore(sock_open_set_option(s->fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
 }

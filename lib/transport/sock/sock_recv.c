@@ -1,11 +1,11 @@
 /*
  * Stream sockets: receiving.
  *
- * One operation, governed by credit: each arm says how many bytes may arrive
- * in all, and the kernel ends the receive by itself when they have. A socket
- * that moves bulk, or takes descriptors, is armed by a poll for bytes instead
- * (sock_bulk.c). The next action follows from two facts, where the operation
- * stands and what the stream wants; the table below is the whole of it.
+ * There is one operation, limited by credit: each receive is armed for a number
+ * of bytes, and the kernel ends it when they have arrived. A socket that moves
+ * bulk or takes descriptors is armed with a poll for bytes instead
+ * (sock_bulk.c). The next action depends on two facts, the state of the
+ * operation and the need of the stream:
  *
  *                 open  held  lent    paused  kept    eof     closing
  *     idle        arm   -     -       watch   watch   watch   -
@@ -13,13 +13,13 @@
  *     cancelling  -     -     -       -       -       -       -
  *     queued      -     -     -       leave   leave   leave   leave
  *
- * Held: older bytes, or bytes in memory that is lent, are delivered first.
- * Lent: both are there, and the older bytes wait for the memory to come back.
- * Paused lets an armed receive be until bytes do arrive; then they are kept and
- * the receive is cancelled; its last completion may bring more, and loses none.
- * Watch is a poll that notices a peer that goes while nothing is read. Queued
- * is an idle socket in a queue of the budget (intake.h), for credit, a buffer
- * or its turn. Leave leaves the queue and looks at the table again.
+ * Held: older bytes, or bytes in lent memory, are delivered first. Lent: there
+ * are both, and the older bytes wait until the memory is given back. Paused: an
+ * armed receive stays until bytes arrive; then they are kept and the receive is
+ * cancelled; its last completion may bring more bytes, and none is lost. Watch:
+ * a poll notices a peer that hangs up while nothing is received. Queued: an
+ * idle socket is in a queue of the budget (intake.h), for credit, a buffer or
+ * its turn. Leave: leaves the queue, and the table is applied again.
  *
  *     idle -> armed (-> cancelling) -> idle
  */
@@ -47,7 +47,7 @@ enum action {
     ACTION_LEAVE,
 };
 
-/* The row of the table after those of the states. */
+/* The row of the table behind the rows of the states. */
 #define ROW_QUEUED WR_RECV_STATES
 
 static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
@@ -87,7 +87,7 @@ static enum flow sock_recv_flow_of(const struct wr_sock *s)
         if (!wr_sock_lingers(s) || s->eof_seen) {
             return FLOW_CLOSING;
         }
-        /* Lingering reads on, and drops the bytes. */
+        /* A lingering socket receives, and drops the bytes. */
         return wr_sock_has_lent(s) ? FLOW_HELD : FLOW_OPEN;
     }
     if (s->eof_seen) {
@@ -106,9 +106,10 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->t.error != 0) && s->recv_state == WR_RECV_ARMED &&
         !s->armed_once) {
-        /* A multishot receive that its poll started waits for an edge, and
-         * that of a reset may have been (Linux 6.18): on a broken connection
-         * the rest is read by receives that end with the first bytes. */
+        /* A multishot receive that was started by its poll waits for an edge,
+         * and the edge of a reset may be over (Linux 6.18). So on a broken
+         * connection the remaining bytes are read by receives that end with the
+         * first bytes. */
         return ACTION_CANCEL;
     }
     const unsigned int row =
@@ -116,8 +117,8 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
     return (enum action)sock_recv_actions[row][sock_recv_flow_of(s)];
 }
 
-/* The poll stays armed when reading resumes: to arm it at every pause would
- * cost a submission each time. */
+/* The poll stays armed when reading resumes, to save a submission at every
+ * pause. */
 static void sock_recv_watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
@@ -125,13 +126,14 @@ static void sock_recv_watch(struct wr_sock *s)
     }
 }
 
-/* Our own limits keep it from receiving: the peer's time does not run. */
+/* Stops receiving for lack of credit or a buffer; the peer's time-out is
+ * suspended. */
 static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
 {
     wr_assert(s->t.held_back && s->recv_state == WR_RECV_IDLE);
     sock_recv_watch(s);
     if (WR_UNLIKELY(s->t.error) && wr_sock_next_step(s) == WR_SOCK_DROP_QUEUE) {
-        wr_life_push_step(&s->t); /* which asks anew, whoever called */
+        wr_life_push_step(&s->t); /* the step asks again */
     }
 }
 
@@ -141,7 +143,7 @@ static void sock_recv_starve(struct wr_sock *s)
     sock_recv_hold_back(s);
 }
 
-/* Right before the receive goes to the kernel. */
+/* Notes that a receive or a poll is about to be armed. */
 static void sock_recv_note_armed(struct wr_sock *s, bool once)
 {
     wr_debug_assert(!s->recv_op.in_flight);
@@ -151,7 +153,7 @@ static void sock_recv_note_armed(struct wr_sock *s, bool once)
     sock_recv_set_state(s, WR_RECV_ARMED);
     s->armed_once = once;
     if (WR_UNLIKELY(wr_intake_goes_on(&s->t))) {
-        wr_sock_note_received(s); /* the read time-out starts anew */
+        wr_sock_note_received(s); /* the read time-out restarts */
         wr_sock_times_changed(s);
     }
 }
@@ -163,7 +165,7 @@ static bool sock_recv_receives_into(const struct wr_sock *s)
            s->t.binding.protocol->release_buffer && !s->takes_fds;
 }
 
-/* Into the protocol's own memory, which it promised to keep. */
+/* Receives into memory that the protocol lends. */
 static void sock_recv_arm_into(struct wr_sock *s)
 {
     weir_loop *loop = s->t.loop;
@@ -175,7 +177,7 @@ static void sock_recv_arm_into(struct wr_sock *s)
     if (!s->into) {
         s->into = wr_alloc(&loop->counting, sizeof(*s->into));
         if (!s->into) {
-            /* Nothing would try again. */
+            /* No event would try again. */
             wr_delivery_lose_bytes(&s->t, -ENOMEM);
             return;
         }
@@ -192,7 +194,7 @@ static void sock_recv_arm_into(struct wr_sock *s)
     }
     if (sock_recv_flow_of(s) != FLOW_OPEN || s->recv_state != WR_RECV_IDLE ||
         !wr_protocol_is_bound(&s->t, &from)) {
-        /* Paused, closed or switched by get_buffer itself. */
+        /* get_buffer has paused, closed or switched. */
         wr_protocol_give_back(&s->t, &from, buf);
         wr_life_push_step(&s->t);
         return;
@@ -253,7 +255,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
 
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
     wr_assert(!wr_delivery_has_held(&s->delivery) &&
-              !wr_sock_has_lent(s)); /* those go first */
+              !wr_sock_has_lent(s)); /* they are delivered first */
     if (WR_UNLIKELY(sock_recv_receives_into(s))) {
         sock_recv_arm_lent(s);
         return;
@@ -316,7 +318,7 @@ void wr_sock_update_recv(struct wr_sock *s)
 void wr_sock_recv_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
-    wr_check(!s->recv_op.in_flight); /* a failure is the last completion */
+    wr_check(!s->recv_op.in_flight); /* a failed operation has ended */
     switch (err) {
     case -ENOBUFS:
         s->t.loop->budget.starved_count++;
@@ -327,13 +329,13 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     case -ECANCELED:
     case -EINTR:
     case -EAGAIN:
-        break; /* the table says what next */
+        break; /* the table decides */
     default:
         s->recv_failed = true;
         if (s->t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
-            break; /* the peer has all, and may end as it likes */
+            break; /* the peer has everything: any end is fine */
         }
-        if (!s->resets) { /* or it may be that reset */
+        if (!s->resets) { /* else it may be our own reset */
             wr_transport_set_error(&s->t, err, "receive");
         }
     }
@@ -344,7 +346,7 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
     struct wr_pool *pool = &s->t.loop->pool;
 
     wr_assert(!(flags & WR_CQE_BUFFER) || res <= 0);
-    if (flags & WR_CQE_BUFFER) { /* used up with nothing in it */
+    if (flags & WR_CQE_BUFFER) { /* a buffer without bytes */
         wr_ignore(wr_pool_receive(pool, &s->t.demand.account, 0, flags) !=
                   NULL);
         if (wr_pool_lost_error(pool, flags) == WEIR_EBADBUFFER) {
@@ -353,7 +355,7 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
         }
     }
     if (res > 0 && !wr_sock_has_lent(s)) {
-        /* They lie nowhere. */
+        /* The bytes are in no known memory. */
         wr_delivery_lose_bytes(&s->t, WEIR_EBADBUFFER);
     } else if (res > 0) {
         wr_sock_received_into(s, (size_t)res);
@@ -370,7 +372,7 @@ void wr_sock_recv_ended(struct wr_sock *s)
     sock_recv_set_state(s, WR_RECV_IDLE);
 }
 
-/* The error that the kernel keeps for the socket; 0: none. */
+/* The socket's pending error in the kernel; 0: none. */
 static int sock_recv_socket_error(const struct wr_sock *s)
 {
     int value = 0;
@@ -394,7 +396,7 @@ void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
     }
 }
 
-/* A receive into the protocol's memory adds nothing, and a poll neither. */
+/* A receive into lent memory, or a poll, takes no memory of the pool. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
     wr_assert(s->t.state != WR_LIFE_UNBORN);
@@ -450,7 +452,7 @@ void wr_sock_resume_reading(weir_transport *t)
         return;
     }
     wr_delivery_resume(&s->delivery);
-    wr_sock_note_received(s); /* the read time-out starts anew */
+    wr_sock_note_received(s); /* the read time-out restarts */
     wr_sock_times_changed(s);
     wr_life_push_step(&s->t);
 }

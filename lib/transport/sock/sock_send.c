@@ -1,30 +1,31 @@
 /*
  * Stream sockets: sending.
  *
- * Writes go to the queue, and at the end of the turn the whole queue leaves as
- * one send. Only one is in flight: two sends on a stream may be reordered as
- * soon as the first has to wait. A send is bounded, so that progress is seen
- * while a slow peer takes megabytes; the next one takes the rest of a short
- * one.
+ * Writes go to the queue, and at the end of the turn one send covers the whole
+ * queue. Only one send is in flight, because two sends on a stream may be
+ * reordered if the first has to wait. A send is bounded, so that progress is
+ * seen while a slow peer takes megabytes. After a short send, the next send
+ * continues.
  *
  *     idle --flush--> sending --taken, failed--> idle
  *                        \--no room--> waiting --room, error--> idle
  *
- * A send takes what the socket has room for and never waits: the peer would say
- * for how long (see SEND_FLAGS in op.c). A poll waits, with the same operation.
+ * A send takes as many bytes as the socket has room for and never waits,
+ * because the peer would decide for how long (see SEND_FLAGS in op.c). A poll,
+ * with the same operation, waits.
  *
- * While a file is being sent writes are refused, so that an operation that is
- * in flight over an empty queue is the file's.
+ * While a file is being sent, writes are refused: an operation in flight over
+ * an empty queue is the file's.
  */
 #include "sock_impl.h"
 
 #include <poll.h>
 #include <string.h>
 
-#define SEND_SHORT (64u << 10) /* longer ones have a budget in each turn */
+#define SEND_SHORT (64u << 10) /* longer sends share a budget per turn */
 
-/* Other long sends have used up the turn's budget. The peer's time begins with
- * the send. */
+/* Postpones the send to the next turn, because other long sends have used up
+ * the turn's budget. The peer's time-out begins with the send. */
 static void sock_send_postpone(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
@@ -76,7 +77,7 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
     }
 }
 
-/* Stands in for sock_send_flush() until it is called. */
+/* Replaces sock_send_flush() for the first send. */
 static void sock_send_flush_first(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -87,8 +88,8 @@ static void sock_send_flush_first(struct wr_turn_end *turn_end)
     sock_send_flush(turn_end);
 }
 
-/* Stands in for sock_send_flush() while descriptors wait. A send takes some
- * along with its first byte, or ends before the byte that they go with. */
+/* Replaces sock_send_flush() while descriptors wait. A send carries descriptors
+ * with its first byte, or ends before their byte. */
 static void sock_send_flush_fds(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -110,7 +111,7 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
     }
     const uint32_t count = wr_sendq_gather(&s->outbox.queue, &piece, 1,
                                            wr_min_u64(most, SEND_SHORT));
-    wr_assert(count == 1); /* they wait for a byte that is in the queue */
+    wr_assert(count == 1); /* the descriptors' byte is in the queue */
     wr_sock_fds_send(s, &piece);
 }
 
@@ -129,7 +130,7 @@ void wr_sock_shut_when_sent(struct wr_sock *s)
     wr_assert(!s->send_op.in_flight);
     s->write_shut = true;
     int err = wr_sys_shutdown(s->fd, SHUT_WR);
-    /* A peer that is gone already is found out by the receive. */
+    /* -ENOTCONN: the peer is gone; the receive will find out. */
     if (err < 0 && err != -ENOTCONN) {
         wr_transport_set_error(&s->t, err, "shutdown");
         wr_life_doom(&s->t);
@@ -142,7 +143,8 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     s->t.loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
     if (WR_UNLIKELY(s->sends_fds)) {
-        wr_sock_fds_took(s, bytes); /* a release callback may send others */
+        wr_sock_fds_took(s, bytes); /* before: a release callback may send
+                                     * more */
     }
     wr_outbox_consume(&s->t, bytes);
     if (WR_UNLIKELY(s->t.notify_depth >= 0)) {
@@ -150,8 +152,9 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     }
 }
 
-/* A single poll sees room that is there already. After the peer's FIN it would
- * end at once for that alone: then a multishot one waits, and is cancelled. */
+/* A single-shot POLLOUT also reports room that is already there. After the
+ * peer's FIN it would complete immediately without room: then an edge-triggered
+ * multishot poll is used, and cancelled. */
 void wr_sock_send_wait_for_room(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
@@ -171,17 +174,17 @@ void wr_sock_send_failed(struct wr_sock *s, int err)
         return;
     }
     wr_transport_set_error(&s->t, err, "send");
-    /* Bytes that arrived before can still be read, and then the end. */
+    /* Bytes that have arrived can still be read, and then the end. */
     wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
 }
 
-/* Stands in for sock_send_flush(), which knows no empty queue. The file may
- * have ended since, and bytes may have been written behind it. */
+/* Replaces sock_send_flush(), which needs a queue that is not empty. The file
+ * may have ended since, and bytes may have been written behind it. */
 static void sock_send_flush_file(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
 
-    s->turn_end.run = sock_send_flush_fds; /* descriptors may be behind it */
+    s->turn_end.run = sock_send_flush_fds; /* descriptors may follow the file */
     if (!wr_sendq_is_empty(&s->outbox.queue)) {
         sock_send_flush_fds(turn_end);
         return;
@@ -200,8 +203,8 @@ void wr_sock_send_file_later(struct wr_sock *s)
     wr_loop_at_turn_end(s->t.loop, &s->turn_end);
 }
 
-/* A poll for room has completed: there is room, or something that the next send
- * will tell. False: the wait goes on. */
+/* Handles the end of a poll for room: there is room, or an error that the next
+ * send will return. False: the wait continues. */
 static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
                                                            int32_t res)
 {
@@ -225,7 +228,7 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
     return false;
 }
 
-/* The queue before the file is empty: its turn comes, unless all was in it. */
+/* Continues with the file, because the queue before it is empty. */
 static void sock_send_turn_of_file(struct wr_sock *s)
 {
     wr_assert(wr_sendq_is_empty(&s->outbox.queue));
@@ -236,7 +239,7 @@ static void sock_send_turn_of_file(struct wr_sock *s)
     }
 }
 
-/* Sends the rest of the queue, waits for room, or ends the writing side. */
+/* Sends the remaining queue, waits for room, or shuts the writing side down. */
 static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
     wr_assert(!s->send_op.in_flight);
@@ -258,7 +261,8 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Over an empty queue it was a send of a part of the file, or a poll. */
+/* Handles the end of a send of the file's part, or of a poll, over an empty
+ * queue. */
 static void sock_send_part_ended(struct wr_sock *s, int32_t res)
 {
     wr_assert(s->sends_file);
@@ -282,8 +286,8 @@ void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
     }
 }
 
-/* A send of the queue has ended, and so does a file that was to stop. The send
- * took @took bytes that are still in the queue, of a socket that is over. */
+/* Ends a file that was to stop, after the end of a send of the queue. If the
+ * socket is over, the @took sent bytes are still in the queue. */
 static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
 {
     struct wr_sender *file = s->outbox.sender;
@@ -305,7 +309,7 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
         if (!sock_send_has_waited(s, res)) {
             return false;
         }
-        res = res < 0 ? res : -EINTR; /* nothing was sent: once more */
+        res = res < 0 ? res : -EINTR; /* a poll sends nothing: send again */
     }
     wr_assert(!s->send_op.in_flight);
     if (WR_UNLIKELY(wr_sendq_is_empty(&s->outbox.queue))) {
@@ -355,12 +359,12 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
     return s->send_op.in_flight ? NULL : &s->outbox.queue;
 }
 
-/* The descriptor is not closed before the operation has ended: a peer that is
- * to see a reset is told now. A Unix socket has no resets. */
+/* Resets now, because the descriptor is closed only after the operation has
+ * ended. A Unix socket has no resets and is shut down. */
 static void sock_send_reset_now(struct wr_sock *s)
 {
     wr_assert(s->t.state == WR_LIFE_ENDING);
-    wr_sock_remember_names(s); /* while there are some */
+    wr_sock_remember_names(s); /* the reset forgets them */
     if (wr_sys_disconnect(s->fd) < 0) {
         wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
     }
@@ -376,7 +380,7 @@ void wr_sock_end_send(struct wr_sock *s)
     }
 }
 
-/* The queue is about to be dropped. */
+/* Counts the file's bytes in the queue, which is about to be dropped. */
 static void sock_send_drop_file(struct wr_sock *s)
 {
     struct wr_sender *file = s->outbox.sender;

@@ -1,15 +1,14 @@
 /*
- * Stream sockets: what comes next, what must always hold, and the line of a
- * dump.
+ * Stream sockets: the next step, the invariants, and the line of a dump.
  *
- * The life of a socket is decided here and carried out in sock.c: the next step
- * follows from the facts that the other files have noted, and the decision
- * changes nothing. A file that finds the connection at its end dooms it; no
- * more is sent or delivered from then on, and sock.c does the rest in its time.
+ * This file decides the next step of a socket's life, from facts that the other
+ * files have noted, and changes nothing; sock.c carries the step out. A file
+ * that finds the connection at its end dooms it: nothing is sent or delivered
+ * from then on, and sock.c ends it later.
  */
 #include "sock_impl.h"
 
-/* On a broken connection: is the queue of no use, and free to be dropped? */
+/* True if the queue of a broken connection can be dropped. */
 static bool sock_state_may_drop_queue(const struct wr_sock *s)
 {
     return !s->send_op.in_flight && (!wr_sendq_is_empty(&s->outbox.queue) ||
@@ -17,7 +16,7 @@ static bool sock_state_may_drop_queue(const struct wr_sock *s)
                                      wr_intake_awaits_drop(&s->t));
 }
 
-/* On a broken connection: was all delivered that arrived before it broke? */
+/* True if a broken connection has delivered all bytes that arrived before. */
 static bool sock_state_has_delivered_all(const struct wr_sock *s)
 {
     return wr_sock_has_read_all(s) && !s->recv_op.in_flight &&
@@ -27,7 +26,8 @@ static bool sock_state_has_delivered_all(const struct wr_sock *s)
 static enum wr_sock_next sock_state_next_of_broken(const struct wr_sock *s)
 {
     if (sock_state_may_drop_queue(s)) {
-        return WR_SOCK_DROP_QUEUE; /* it may hold what the receive needs */
+        return WR_SOCK_DROP_QUEUE; /* its memory may be what the receive
+                                    * needs */
     }
     if (s->t.state == WR_LIFE_OPEN && !sock_state_has_delivered_all(s)) {
         return WR_SOCK_RECEIVE;
@@ -44,7 +44,7 @@ static enum wr_sock_next sock_state_next_of_closing(const struct wr_sock *s)
                                                                : WR_SOCK_DOOM;
 }
 
-/* A file is until the program was told of its end. */
+/* A file is in flight until its done was called. */
 static bool sock_state_is_in_flight(const struct wr_sock *s)
 {
     return s->recv_op.in_flight || s->poll_op.in_flight ||
@@ -128,7 +128,8 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(!s->eof_seen || !is_armed);
 }
 
-/* Bytes that are kept for the protocol, in leases or in memory that it lent. */
+/* Checks received bytes that the protocol has not seen, in leases or lent
+ * memory. */
 static void sock_state_check_kept(const struct wr_sock *s)
 {
     wr_delivery_check_invariants(&s->delivery);
@@ -159,7 +160,7 @@ static void sock_state_check_send(const struct wr_sock *s)
     wr_debug_check(s->fds ? wr_sock_check_fds(s) : (void)0);
 }
 
-/* Of a socket that sends a file. */
+/* Checks a socket that sends a file. */
 static void sock_state_check_file(const struct wr_sock *s)
 {
     const struct wr_sender *file = s->outbox.sender;
@@ -175,7 +176,7 @@ static void sock_state_check_file(const struct wr_sock *s)
         wr_assert(!s->polls_for_room);
     }
     if (file->state == WR_SENDER_STOPPING) {
-        /* Or the send of the queue has ended, and what it took is released. */
+        /* Or the queue's send has ended, and its bytes are being released. */
         wr_assert(is_in_flight || file->queued_bytes > 0);
     }
 }
@@ -203,8 +204,8 @@ void wr_sock_check_invariants(const struct wr_sock *s)
     }
 }
 
-/* True when the receive stands still although the protocol wants more, and no
- * event will look at it again. */
+/* True if nothing is being received although the protocol wants bytes, and no
+ * event will change that. */
 static bool sock_state_is_forgotten(const struct wr_sock *s)
 {
     return wr_sock_is_reading(s) && s->recv_state == WR_RECV_IDLE &&
@@ -216,7 +217,7 @@ void wr_sock_check_progress(const struct wr_sock *s)
     wr_sock_check_invariants(s);
     wr_assert(s->t.loop->budget.queued_bytes >= s->outbox.queue.bytes);
     if (wr_ready_is_pending(&s->t.step)) {
-        return; /* which sees to all of it */
+        return; /* the step handles everything */
     }
     wr_assert(s->t.state != WR_LIFE_DOOMED);
     wr_assert(!s->eof_doubted || s->send_op.in_flight);
@@ -242,7 +243,7 @@ static const char *sock_state_recv_name(const struct wr_sock *s)
     static const char *const names[WR_RECV_STATES] = {"idle", "armed",
                                                       "cancelling"};
     if (s->rests) {
-        return "resting"; /* until its peer's descriptors are closed */
+        return "resting"; /* until received descriptors are closed */
     }
     if (wr_intake_is_queued(&s->t)) {
         return wr_intake_queue_name(&s->t);
@@ -260,8 +261,8 @@ static const char *sock_state_send_name(const struct wr_sock *s)
     return s->polls_for_room ? "waiting" : "sending";
 }
 
-/* An operator looks at a connection that stands still: at the states, at what
- * is in flight, held and queued, and at the first error. */
+/* Writes what is needed to find out why a connection hangs: the states, the
+ * operations in flight, held and queued bytes, and the first error. */
 void wr_sock_dump(const weir_transport *t, FILE *out)
 {
     const struct wr_sock *s = wr_sock_of(t);

@@ -1,17 +1,18 @@
 /*
- * Stream sockets: how one stands for its limits in time (clock.h), and the
- * looks at the kernel's queue of bytes that the peer has not taken.
+ * Stream sockets: the view of the clock (clock.h), and looking at the kernel's
+ * queue of unacknowledged bytes.
  *
- * The clock is made when a limit is first set.
+ * The clock is made when the first limit is set.
  */
 #include "sock_impl.h"
 
 #include <string.h>
 
-#define STALL_LOOKS 8u /* within the limit */
+#define STALL_LOOKS 8u /* per limit */
 
-/* True while the time of reading runs. A connection that has broken rests like
- * any other: its peer would keep it by descriptors whose closes wait. */
+/* True while the read time-out runs. It also runs while a broken connection
+ * rests: otherwise the peer could keep the connection by descriptors whose
+ * closes wait. */
 static bool sock_time_awaits_bytes(const struct wr_sock *s)
 {
     return s->rests ? wr_delivery_may_show(&s->delivery)
@@ -26,7 +27,7 @@ static void sock_time_view(const weir_transport *t, struct wr_clock_view *ret)
     ret->is_open = s->t.state == WR_LIFE_OPEN;
     ret->is_reading = sock_time_awaits_bytes(s);
     ret->is_sending = wr_sock_has_unsent(s);
-    /* A read may have ended the file, as the loop is about to tell. */
+    /* Also in state DONE: a read may have ended the file. */
     ret->awaits_file =
         s->sends_file && (s->outbox.sender->state == WR_SENDER_READING ||
                           s->outbox.sender->state == WR_SENDER_DONE);
@@ -35,10 +36,10 @@ static void sock_time_view(const weir_transport *t, struct wr_clock_view *ret)
     }
 }
 
-/* A send is complete when the kernel has the bytes; the peer may still take
- * them one by one out of the kernel's queue. So that is looked at several times
- * within the limit; the first look has nothing to compare with and counts as
- * progress, which tells a stall late by the time between two looks at most. */
+/* A send is complete when the kernel has the bytes, and the peer may still take
+ * bytes from the kernel's queue. So the queue is looked at several times per
+ * limit. The first look has no earlier value and counts as progress, so a stall
+ * is reported at most one interval late. */
 static uint64_t sock_time_next_look_ns(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
@@ -55,7 +56,7 @@ static uint64_t sock_time_next_look_ns(const weir_transport *t)
                       limit_ns / STALL_LOOKS + 1);
 }
 
-/* True when lingering is over. */
+/* Looks at the kernel's queue; true if lingering is over. */
 static bool sock_time_look(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);

@@ -1,19 +1,19 @@
 /*
  * Stream sockets: writes of the program, on their way into the send queue.
  *
- * What may be written, and where its bytes stay, is the business of the outbox;
- * here is the short way of most writes, which copy few bytes to the end of a
- * block. What is queued leaves when the turn ends (sock_send.c). Descriptors of
- * a Unix socket go along with copied bytes (sock_fds.c).
+ * The outbox checks and queues writes; this file has the fast path of most
+ * writes, which copy few bytes to the end of a block. The queue is sent at the
+ * end of the turn (sock_send.c). Descriptors of a Unix socket are sent with
+ * copied bytes (sock_fds.c).
  */
 #include "sock_impl.h"
 
 #include <string.h>
 
-/* More is queued than the least share. Where the kernel has had no room for
- * more than the connection's share, its peer does not read: then nothing is
- * received from it, since what it sends may make the program write still more.
- */
+/* Called when the queue is above the guaranteed share. If the kernel has had no
+ * room for more bytes than the connection's share, the peer does not read. Then
+ * nothing is received from the peer, because its bytes may make the program
+ * write even more. */
 static __attribute__((noinline)) void sock_write_check_stuck(struct wr_sock *s)
 {
     const struct wr_budget *budget = &s->t.loop->budget;
@@ -28,7 +28,8 @@ static inline void sock_write_note(struct wr_sock *s, size_t len)
 {
     wr_debug_assert(len > 0 && len <= s->outbox.queue.bytes);
     if (WR_UNLIKELY(s->times != NULL) && s->outbox.queue.bytes == len) {
-        wr_sock_note_sent(s); /* the stall clock starts with the first byte */
+        wr_sock_note_sent(s); /* the stall time-out begins with the first
+                               * byte */
         wr_sock_times_changed(s);
     }
     wr_sock_make_dirty(s);
@@ -74,7 +75,7 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len)
     loop->counts.copied_by_write += len;
     wr_budget_queue(&loop->budget, len);
     sock_write_note(s, len);
-    memcpy(room, data, len); /* last: nothing has to be kept across it */
+    memcpy(room, data, len); /* last, so that no register is saved across it */
     if (WR_UNLIKELY(s->outbox.queue.bytes > t->check_bytes)) {
         sock_write_check_stuck(s);
         wr_transport_check_high(t, s->outbox.queue.bytes);
