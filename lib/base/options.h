@@ -2,7 +2,7 @@
  * Reading the option structs that callers hand in.
  *
  * An option struct begins with its size as the caller's header knows it. Only
- * so many bytes are read: they are copied into a struct of this library's size,
+ * these bytes are read: they are copied into a struct of this library's size,
  * and the library reads only the copy. An older, shorter struct leaves the
  * other fields of the copy at 0, the default of every field. A newer, longer
  * struct is accepted if the fields that this library does not know are 0.

@@ -100,7 +100,7 @@ int weir_condition_new(weir_lock *lock, weir_condition **ret)
     return 0;
 }
 
-/* Does not touch the condition after the wait: it may be freed. */
+/* The condition may be freed during the wait, and is not touched after it. */
 WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
 {
     static const struct wr_wait_kind kind = {.name = "condition",

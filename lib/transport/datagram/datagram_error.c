@@ -1,12 +1,12 @@
 /*
- * Datagram transports: errors that end nothing, and the peers that they are of.
+ * Datagram transports: errors that do not end the transport, and their peers.
  *
- * A send that fails is of the datagram's destination. Other errors are told by
- * the network, about earlier datagrams: the kernel keeps the last one for the
- * next call, whatever that is, where the socket is connected. With IP_RECVERR,
- * which is the program's to set, it keeps one of any socket, and each of them,
- * with its destination, in a queue besides. A poll ends at once while there is
- * one in that queue.
+ * The error of a failed send belongs to the datagram's destination. Other
+ * errors are reported by the network, about earlier datagrams. The kernel keeps
+ * the last such error of a connected socket for the next call of any kind. If
+ * the program sets IP_RECVERR, the kernel keeps it for any socket, and also
+ * queues each error with its destination. A poll ends at once while this queue
+ * is not empty.
  */
 #include "datagram_impl.h"
 
@@ -24,8 +24,8 @@ void wr_datagram_tell_error(struct wr_datagram *d, int err,
     }
 }
 
-/* The error that the network told, negative; 0: the message is of another kind,
- * a time stamp or a send's own error, which the send has told. */
+/* The error that the network reported, negative; 0: the message is of another
+ * kind: a time stamp, or a send's own error, which the send has returned. */
 static int datagram_error_read(struct msghdr *header)
 {
     struct sock_extended_err known;
@@ -48,11 +48,11 @@ static int datagram_error_read(struct msghdr *header)
     return 0;
 }
 
-/* Takes the next error of the network from the kernel's queue, with the peer
- * that it is of: negative; 0: there is none. */
+/* Takes the network's next error from the error queue, negative, with its peer;
+ * 0: none. */
 static int datagram_error_take(struct wr_datagram *d, struct weir_address *peer)
 {
-    /* A Unix socket has no such queue, and would give a datagram for it. */
+    /* A Unix socket has no error queue; the call would return a datagram. */
     const uint32_t most = d->family == AF_UNIX ? 0 : WR_SLOTS_MAX;
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
 
@@ -74,7 +74,7 @@ static int datagram_error_take(struct wr_datagram *d, struct weir_address *peer)
     return 0;
 }
 
-/* Tells of an error of the network. */
+/* Tells the protocol of an error of the network. */
 static void datagram_error_tell(struct wr_datagram *d, int err,
                                 const struct weir_address *queued)
 {
@@ -86,8 +86,8 @@ void wr_datagram_tell_kept_error(struct wr_datagram *d, int err)
     struct weir_address peer = {.len = 0};
     const int queued = datagram_error_take(d, &peer);
 
-    /* The queue has the first, and the call that failed may tell of the last:
-     * the kernel will tell of that again. */
+    /* The queue gives the first error, and the failed call may have returned
+     * the last one: the kernel will return the last one again. */
     datagram_error_tell(d, queued < 0 ? queued : err, &peer);
 }
 

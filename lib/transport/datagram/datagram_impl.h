@@ -225,12 +225,12 @@ WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
 uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
 
 /* datagram_error.c */
-/* Tells the protocol of an error that ends nothing. @peer may be NULL. */
+/* Calls error_received; the transport stays open. @peer may be NULL. */
 void wr_datagram_tell_error(struct wr_datagram *d, int err,
                             const struct weir_address *peer);
-/* Tells of an error that the network told, and the kernel kept until a call. */
+/* Tells the protocol of an error that the kernel kept for a later call. */
 void wr_datagram_tell_kept_error(struct wr_datagram *d, int err);
-/* Empties the queue of errors that the kernel keeps beside the socket's own. */
+/* Tells the protocol of the errors in the socket's error queue. */
 void wr_datagram_tell_queued_errors(struct wr_datagram *d);
 
 /* datagram_fds.c */

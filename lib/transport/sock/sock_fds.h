@@ -1,7 +1,8 @@
 /*
  * Stream sockets: descriptors that are sent with bytes.
  *
- * A part of sock_impl.h; sock_fds.c describes how descriptors wait.
+ * This is a part of the inside of a stream socket (sock_impl.h). sock_fds.c
+ * describes how descriptors wait.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_FDS_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_FDS_H
