@@ -1,11 +1,10 @@
 /**
- * @file executor.h
- * Calls that block, on threads of their own.
+ * @file executor.h Running blocking calls on threads.
  *
- * A call that would block the loop (into a library that reads files, a long
- * computation) runs on a small pool of threads, which are made when the first
- * job needs them. Jobs start first come, first served, and their results come
- * back on the loop.
+ * A call that would block the loop, for example a long computation or a library
+ * that reads files, runs on a small pool of threads. Threads are made when jobs
+ * need them. Jobs start first come, first served, and their results are
+ * returned on the loop.
  *
  * Suspending calls also return WEIR_ENOTTASK, -EPERM and -ECHILD, as all do
  * (task.h).
@@ -20,20 +19,20 @@
 
 WEIR_BEGIN_DECLS
 
-/** A job: runs on a thread of the executor, where all signals are blocked. */
+/** A job; runs on a thread of the executor, where all signals are blocked. */
 typedef int weir_job_fn(void *arg);
 
 /**
- * Called on the loop when a job is over whose task has stopped waiting:
- * @p result is what the job returned, -ECANCELED if it never started. The
- * argument is the program's again. Not called when the loop is freed before the
- * job is over; weir_loop_shutdown_executor() before that waits for the job.
+ * Called on the loop when a job has finished and its task has stopped waiting:
+ * @p result is the job's, or -ECANCELED if it never started. The argument is
+ * the program's again. Not called if the loop is freed before the job has
+ * finished; weir_loop_shutdown_executor() before that waits for the job.
  */
 typedef void weir_job_abandoned_fn(void *arg, int result);
 
 /**
  * Called on the loop, never inside a task, when a job of weir_executor_submit()
- * is over: @p result is what the job returned, -ECANCELED if it never started.
+ * has finished: @p result is the job's, or -ECANCELED if it never started.
  */
 typedef weir_job_abandoned_fn weir_job_done_fn;
 
@@ -41,8 +40,8 @@ typedef weir_job_abandoned_fn weir_job_done_fn;
 struct weir_executor_options {
     /** sizeof(struct weir_executor_options). */
     size_t size;
-    /** Threads at most; default: 4 more than the CPUs that this process may
-     * use, but no more than 32. */
+    /** The most threads; default: 4 more than the CPUs that this process may
+     * use, but at most 32. */
     uint32_t thread_limit;
     /** Jobs that may wait for a thread; default 65536. */
     uint32_t queue_limit;
@@ -55,7 +54,7 @@ struct weir_executor_options {
  * @param options  borrowed
  * @return         0
  * @retval -E2BIG   options of a newer library with an unknown field set
- * @retval -EBUSY   there are threads or jobs already
+ * @retval -EBUSY   there are already threads or jobs
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
  * @suspends no
@@ -69,19 +68,19 @@ weir_loop_set_executor(weir_loop *loop,
  * run_in_executor and to_thread.
  *
  * A task that is cancelled while it waits continues at once. A job that has not
- * started by then never does. A job that runs cannot be stopped: it runs to its
- * end on its thread, with @p arg; so @p arg must not lie on the task's stack
- * unless the task cannot be cancelled. @p abandoned is called when the job is
- * over.
+ * started is withdrawn. A running job cannot be stopped: it runs to its end on
+ * its thread and uses @p arg, so @p arg must not be on the task's stack unless
+ * the task cannot be cancelled. @p abandoned is called when the job has
+ * finished.
  *
  * @param loop       the loop; borrowed
  * @param fn         the function
  * @param arg        its argument; held until the call returns 0 or @p abandoned
  *                   was called
- * @param abandoned  called on the loop when this returns -ECANCELED and the job
- *                   is over, perhaps before it returns; may be NULL
- * @param ret        what @p fn returned; may be NULL
- * @return           0 when the function has returned
+ * @param abandoned  called on the loop if this returns -ECANCELED, when the job
+ *                   has finished, perhaps before the return; may be NULL
+ * @param ret        the result of @p fn; may be NULL
+ * @return           0 if the function has returned
  * @retval -ECANCELED  the task was cancelled
  * @retval -EINVAL     no function
  * @retval -EAGAIN     no thread could be made
@@ -94,27 +93,26 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
                      weir_job_abandoned_fn *abandoned, int *ret);
 
 /**
- * Run a blocking function on a thread without waiting; asyncio's
- * run_in_executor, whose future this gives. May be called from anywhere on the
- * loop.
+ * Run a blocking function on a thread without waiting, and get a future;
+ * asyncio's run_in_executor. May be called from anywhere on the loop.
  *
- * The future is done with what the function returns. weir_future_cancel() takes
- * back a job that has not started, whose result is -ECANCELED then; one that
- * runs cannot be stopped, so that a cancelled weir_future_await() waits for its
- * end and a cancelled weir_future_shield() does not. A job needs no reference
- * to run.
+ * The future is done with the function's result. weir_future_cancel() withdraws
+ * a job that has not started, with the result -ECANCELED. A running job cannot
+ * be stopped: a cancelled weir_future_await() waits for its end, a cancelled
+ * weir_future_shield() does not. A job runs even if the future has no
+ * reference.
  *
- * @p done is called once, before any other callback of the future; but not when
- * the loop is freed while the job runs: nothing waits for it then, the future
- * is done with -ECANCELED, and @p arg is in use until the function returns. If
- * the job is over before the loop is freed, @p done is called then, else
- * never.
+ * @p done is called once, before any other callback of the future. If the loop
+ *    is freed while the job runs, @p done is never called: nothing waits for
+ *    the job then, the future is done with -ECANCELED, and @p arg is in use
+ *    until the function returns. If the job has finished before the loop is
+ *    freed, weir_loop_free() calls @p done.
  *
  * @param loop  the loop; borrowed
  * @param fn    the function
- * @param arg   its argument and that of @p done; held until @p done was called
- * @param done  called on the loop when the job is over; may be NULL
- * @param ret   the job's end, one reference is given; NULL: none
+ * @param arg   argument of @p fn and @p done; held until @p done was called
+ * @param done  called on the loop when the job has finished; may be NULL
+ * @param ret   the future of the job, one reference is given; NULL: none
  * @return      0
  * @retval -EINVAL     no function
  * @retval -EAGAIN     no thread could be made
@@ -129,18 +127,18 @@ WEIR_API WEIR_MUST_USE int weir_executor_submit(weir_loop *loop,
                                                 weir_future **ret);
 
 /**
- * Take no more jobs, wait until all queued and running ones are over, and end
- * the threads; asyncio's shutdown_default_executor.
+ * Refuse new jobs, wait until all queued and running jobs have finished, and
+ * end the threads; asyncio's shutdown_default_executor.
  *
- * weir_loop_free() does not wait for jobs: a job that has not started never
- * does, and the thread of a running one ends by itself.
+ * weir_loop_free() does not wait for jobs: a job that has not started is
+ * withdrawn, and the thread of a running job ends by itself.
  *
  * @param loop        the loop; borrowed
- * @param timeout_ns  how long to wait; UINT64_MAX: for ever
- * @return            0 when the threads have ended
+ * @param timeout_ns  the longest wait; UINT64_MAX: no limit
+ * @return            0 if the threads have ended
  * @retval -ETIMEDOUT  jobs are still running; nothing waits for them any more
  * @retval -ECANCELED  the task was cancelled; nothing waits for jobs any more
- * @retval -ENOMEM     no memory, where there was no executor yet
+ * @retval -ENOMEM     no memory to make the executor
  */
 WEIR_API WEIR_MUST_USE int weir_loop_shutdown_executor(weir_loop *loop,
                                                        uint64_t timeout_ns);

@@ -2,18 +2,18 @@
  * @file future.h
  * Futures: a result that will be given later.
  *
- * A future is pending until it is given an int result, once; negative results
- * are errors. Tasks wait for it, callbacks are called with it, and a group of
- * futures is a future itself. A task's end is a future too
+ * A future is pending until its result is set, once; the result is an int, and
+ * negative results are errors. Tasks wait for the result, callbacks get it, and
+ * a gather of futures is a future itself. A task's end is a future, too
  * (weir_task_get_future()).
  *
- * No task and no callback runs inside the call that gives the result: they run
+ * No task and no callback runs inside the call that sets the result: they run
  * from the ready queue, in the order in which they began to wait.
  *
- * Waiting calls return 0 when the future is done, and give its result by a
- * parameter, so that "I was cancelled" and "it was cancelled" cannot be mixed
- * up. As all suspending calls do (task.h), they also return WEIR_ENOTTASK,
- * -EPERM and -ECHILD.
+ * Waiting calls return 0 if the future is done, and give its result by a
+ * parameter: so a cancelled task and a cancelled future are distinct. Waiting
+ * calls also return WEIR_ENOTTASK, -EPERM and -ECHILD, as all suspending calls
+ * do (task.h).
  *
  * @thread loop
  * @suspends no
@@ -29,9 +29,9 @@ WEIR_BEGIN_DECLS
 typedef void weir_future_done_fn(void *arg, weir_future *future, int result);
 
 /**
- * Called when weir_future_cancel() was called on a pending future: ends the
- * work that the future stands for. Gives the result now or later; the result
- * need not be -ECANCELED.
+ * Called by weir_future_cancel() on a pending future: ends the work that the
+ * future stands for. The program sets the result now or later; the result need
+ * not be -ECANCELED.
  */
 typedef void weir_future_cancel_fn(void *arg, weir_future *future);
 
@@ -40,7 +40,7 @@ typedef void weir_future_cancel_fn(void *arg, weir_future *future);
  *
  * @param loop    the loop; borrowed
  * @param cancel  ends the work that the future stands for; NULL: cancelling
- *                gives the result -ECANCELED at once
+ *                sets the result -ECANCELED at once
  * @param arg     first argument of @p cancel
  * @param ret     the future; one reference is given
  * @return        0
@@ -60,37 +60,36 @@ WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
 WEIR_API weir_future *weir_future_ref(weir_future *future);
 
 /**
- * Give a reference back. With the last reference a pending future is cancelled,
- * because no code could give it a result any more; a group then cancels all of
- * its futures.
+ * Give a reference back. The last one cancels a pending future, because no code
+ * can set its result any more; a gather then cancels all its futures.
  *
  * @param future  taken; NULL is ignored
  */
 WEIR_API void weir_future_unref(weir_future *future);
 
 /**
- * Give the result; asyncio's set_result and set_exception.
+ * Set the result; asyncio's set_result and set_exception.
  *
  * @param future  the future; borrowed
  * @param result  0 or positive: a value; negative: an error
  * @return        0
- * @retval -ESTALE  the future has a result already, which stays
- * @retval -EINVAL  the future is the end of a task or a group
+ * @retval -ESTALE  the future already has a result, which stays
+ * @retval -EINVAL  the future is a task's end or a gather
  */
 WEIR_API int weir_future_set_result(weir_future *future, int result);
 
 /**
- * Cancel the work that a future stands for. The future is done when that has
- * ended, with the result of it.
+ * Cancel the work that a future stands for. The future is done when the work
+ * has ended, with the work's result.
  *
  * @param future  the future; borrowed
- * @return        true when it was pending; of a group: when one of its futures
- *                was
+ * @return        true if it was pending; for a gather, if one of its futures
+ *                was pending
  */
 WEIR_API bool weir_future_cancel(weir_future *future);
 
 /**
- * Tell whether the future has a result.
+ * Whether the future has a result.
  *
  * @param future  the future; borrowed
  * @return        true from then on
@@ -108,11 +107,11 @@ WEIR_API bool weir_future_is_done(const weir_future *future);
 WEIR_API int weir_future_get_result(const weir_future *future, int *ret);
 
 /**
- * Add a callback that runs when the future is done; where it is done already,
- * in the next turn.
+ * Add a callback that runs when the future is done; if it is already done, in
+ * the next turn.
  *
- * Callbacks run in the order in which they were added, from the ready queue.
- * The future lives until they have run. After weir_loop_free() they do not run.
+ * Callbacks run from the ready queue, in the order in which they were added.
+ * The future lives until they have run. They do not run after weir_loop_free().
  *
  * @param future  the future; borrowed
  * @param done    the function
@@ -126,12 +125,12 @@ weir_future_add_done_callback(weir_future *future, weir_future_done_fn *done,
                               void *arg);
 
 /**
- * Take back callbacks that have not run yet.
+ * Remove callbacks that have not run yet.
  *
  * @param future  the future; borrowed
  * @param done    the function
  * @param arg     its first argument
- * @return        how many were taken back
+ * @return        number of removed callbacks
  */
 WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
                                                  weir_future_done_fn *done,
@@ -140,20 +139,21 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
 /**
  * Wait for a future.
  *
- * When the waiting task is cancelled the future is cancelled, and the call
- * still waits until the future is done: no work that the future stands for
- * continues behind the task's back. If the future then has another result than
- * -ECANCELED, this call returns 0 and the next one returns -ECANCELED; but
- * where the task was cancelled before this call, this call returns it.
+ * If the waiting task is cancelled, the future is cancelled, and the call still
+ * waits until the future is done: so its work does not continue unnoticed. If
+ * the future's result is not -ECANCELED then, this call returns 0 and the next
+ * suspending call returns -ECANCELED. But if the task was cancelled before this
+ * call, this call returns -ECANCELED.
  *
  * @param future  the future; held
- * @param ret     its result, written when it is done, also beside -ECANCELED;
- *                may be NULL
+ * @param ret     its result, written if it is done, also with -ECANCELED; may
+ *                be NULL
  * @return        0 when it is done
- * @retval -ECANCELED  this task was cancelled, and with it the future
+ * @retval -ECANCELED  this task was cancelled, and so was the future
  * @retval -EDEADLK    the future is the end of this task, or of a task that
- *                     waits for this task, also by way of others. Circles of
- *                     more than 64 tasks, or through groups, are not noticed
+ *                     waits for this task, directly or through others. Cycles
+ *                     of more than 64 tasks, or through gathers, are not
+ *                     detected
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
@@ -164,23 +164,23 @@ WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
  * @param future  the future; held
  * @param ret     its result; may be NULL
  * @return        0 when it is done
- * @retval -ECANCELED  this task was cancelled; the future goes on
+ * @retval -ECANCELED  this task was cancelled; the future was not
  * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
 
 /**
- * Wait for a future for a limited time; asyncio's wait_for.
+ * Wait for a future with a time limit; asyncio's wait_for.
  *
  * After the time the future is cancelled, and the call waits until it is done.
  *
  * @param future      the future; held
- * @param timeout_ns  0: cancels a future that is pending; UINT64_MAX: no limit
+ * @param timeout_ns  0: cancels a pending future; UINT64_MAX: no limit
  * @param ret         its result, as in weir_future_await(); may be NULL
  * @return            0 when it is done
  * @retval -ETIMEDOUT  the time is over and the future was cancelled
- * @retval -ECANCELED  this task was cancelled, and with it the future
+ * @retval -ECANCELED  this task was cancelled, and so was the future
  * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
  */
@@ -198,17 +198,17 @@ enum weir_return_when {
 };
 
 /**
- * Wait for several futures; asyncio's wait. Never cancels them.
+ * Wait for several futures without cancelling them; asyncio's wait.
  *
  * @param loop         the loop; borrowed
  * @param futures      the futures; held
- * @param count        how many; 0 returns at once
+ * @param count        number of futures; 0 returns at once
  * @param timeout_ns   0: does not wait; UINT64_MAX: no limit
- * @param return_when  which of them to wait for
- * @return             how many are done, also when the time is over
- * @retval -ECANCELED  this task was cancelled; the futures go on
- * @retval -EINVAL     a count above INT_MAX, a NULL or one of another loop
- *                     among the futures, or no such @p return_when
+ * @param return_when  the condition to return
+ * @return             number of futures that are done, also if the time is over
+ * @retval -ECANCELED  this task was cancelled; the futures were not
+ * @retval -EINVAL     a count above INT_MAX, a future that is NULL or of
+ *                     another loop, or an invalid @p return_when
  * @retval -ENOMEM     no memory
  * @suspends yes
  */
@@ -218,8 +218,8 @@ WEIR_API WEIR_MUST_USE int weir_wait(weir_loop *loop,
                                      enum weir_return_when return_when);
 
 /**
- * Futures one by one as they are done; see weir_as_completed_begin(). Lives
- * where the program declares it and stays there from begin to end.
+ * Futures one by one, as they are done; see weir_as_completed_begin(). The
+ * program declares it, and must not move it between begin and end.
  */
 struct weir_as_completed {
     /** The library's. */
@@ -228,8 +228,8 @@ struct weir_as_completed {
 
 /**
  * Begin to take futures in the order in which they are done; asyncio's
- * as_completed. Those that are done already come first, in the order of
- * @p futures:
+ * as_completed. Futures that are already done come first, in the order of @p
+ * futures:
  *
  *     struct weir_as_completed done;
  *     weir_as_completed_begin(loop, &done, futures, count);
@@ -238,18 +238,19 @@ struct weir_as_completed {
  *     }
  *     weir_as_completed_end(&done);
  *
- * No future is cancelled and no reference taken: one whose last reference is
- * given back meanwhile is done with -ECANCELED, as always. An error of this
- * call may be ignored: weir_as_completed_next() returns it too.
+ * No future is cancelled and no reference is taken: a future whose last
+ * reference is given back is done with -ECANCELED, as always. An error of this
+ * call may be ignored: weir_as_completed_next() returns it, too.
  *
  * @param loop     the loop; borrowed
- * @param done     what is begun; held until weir_as_completed_end(), which may
- *                 be called after an error too
+ * @param done     the iteration; held until weir_as_completed_end(), which may
+ *                 also be called after an error
  * @param futures  the futures; borrowed
- * @param count    how many; one that is named several times comes as often
+ * @param count    number of futures; a future that occurs several times is
+ *                 returned as often
  * @return         0
- * @retval -EINVAL  a count above INT_MAX, or a NULL or one of another loop
- *                  among the futures
+ * @retval -EINVAL  a count above INT_MAX, or a future that is NULL or of
+ *                  another loop
  * @retval -ENOMEM  no memory
  */
 WEIR_API int weir_as_completed_begin(weir_loop *loop,
@@ -257,15 +258,15 @@ WEIR_API int weir_as_completed_begin(weir_loop *loop,
                                      weir_future *const *futures, size_t count);
 
 /**
- * Wait for the next future to be done. A time limit is that of
- * weir_timeout_begin(), around this call or around all of them.
+ * Wait for the next future to be done. For a time limit use
+ * weir_timeout_begin(), around each call or all calls.
  *
- * @param done  what was begun; held
+ * @param done  the iteration; held
  * @return      its index in the array of futures
- * @retval -ENOENT     all of them have come
- * @retval -ECANCELED  this task was cancelled, and none was taken; or the wait
- *                     was ended by weir_as_completed_end()
- * @retval -ESTALE     nothing was begun, or it was ended
+ * @retval -ENOENT     all futures were returned
+ * @retval -ECANCELED  this task was cancelled, and no future was taken; or
+ *                     weir_as_completed_end() was called
+ * @retval -ESTALE     the iteration has not begun, or has ended
  * @retval -EBUSY      another task waits in this call
  * @suspends yes
  */
@@ -273,42 +274,42 @@ WEIR_API WEIR_MUST_USE int
 weir_as_completed_next(struct weir_as_completed *done);
 
 /**
- * End it; must be called. The futures go on. A task that waits in
- * weir_as_completed_next() gets -ECANCELED.
+ * End the iteration; must be called. The futures are not affected. A task that
+ * waits in weir_as_completed_next() gets -ECANCELED.
  *
- * @param done  what was begun; one that was ended is ignored
+ * @param done  the iteration; ignored if it has ended
  */
 WEIR_API void weir_as_completed_end(struct weir_as_completed *done);
 
-/** How a group of futures gets its result. */
+/** How a gather of futures gets its result. */
 enum weir_gather_kind {
-    /** All are done; the result is the first negative one, or 0. The others
-     * go on when one fails; asyncio's gather. */
+    /** All are done; the result is the first negative result, or 0. A failure
+     * does not affect the others; asyncio's gather. */
     WEIR_GATHER_ALL = 0,
-    /** As WEIR_GATHER_ALL, and the first error cancels the others. */
+    /** As WEIR_GATHER_ALL, but the first error cancels the others. */
     WEIR_GATHER_ALL_OR_NONE,
-    /** One has a result that is not negative: the group's result is its index,
-     * and the others are cancelled. When all fail, the result is the last
+    /** One has a result that is not negative: the gather's result is its index,
+     * and the others are cancelled. If all fail, the result is the last
      * error. */
     WEIR_GATHER_ANY,
 };
 
 /**
- * Make one future of several.
+ * Combine several futures in one: a gather.
  *
- * The group is done when all of its futures are, so that no work is left
- * running. Cancelling the group cancels all; its result is then -ECANCELED,
- * unless it had one before.
+ * The gather is done when all its futures are done, so that no work is left
+ * running. Cancelling the gather cancels all its futures; its result is then
+ * -ECANCELED, unless it was decided before.
  *
  * @param loop     the loop; borrowed
- * @param kind     how the group gets its result
- * @param futures  the futures, each referenced by the group; borrowed
- * @param count    how many; without any the group is done, with 0 or, for
- *                 WEIR_GATHER_ANY, -ENOENT
- * @param ret      the group; one reference is given
+ * @param kind     how the gather gets its result
+ * @param futures  the futures; borrowed, the gather takes references
+ * @param count    number of futures; with 0 the gather is done at once, with 0
+ *                 or, for WEIR_GATHER_ANY, -ENOENT
+ * @param ret      the gather; one reference is given
  * @return         0
- * @retval -EINVAL     a count above INT_MAX, a NULL or one of another loop
- *                     among the futures, or no such kind
+ * @retval -EINVAL     a count above INT_MAX, a future that is NULL or of
+ *                     another loop, or an invalid kind
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
  */

@@ -3,27 +3,26 @@
  * The event loop: one thread, one ring.
  *
  * A turn of the loop: submit and wait in one system call; hand completions to
- * their connections; expire timers; run the ready queue as it stands then;
- * send what was written; free what closed. What completions and timers make
- * ready runs in the same turn, what ready callbacks add runs in the next; but
- * where the ready queue has much work, a turn leaves some of it to those that
- * follow, in its order: it runs 64 callbacks and tasks, 64 more, and after that
- * as many as it had completions or as a millisecond allows, 4096 at most.
- * Before a run returns, what was written has been handed to the kernel; where
- * an earlier send of the same connection is still under way, the rest follows
- * it in the next run.
+ * their connections; expire timers; run the ready queue as it is then; send
+ * written bytes; free closed objects. Items that completions and timers make
+ * ready run in the same turn; items that ready callbacks add run in the next
+ * turn. If the ready queue is long, a turn leaves some of it to later turns, in
+ * order: a turn runs 64 callbacks and tasks, 64 more, and after that as many as
+ * it had completions or as a millisecond allows, 4096 at most. Before a run
+ * returns, written bytes have been handed to the kernel; if an earlier send of
+ * the same connection is still in flight, later bytes follow in the next run.
  *
  * The first run binds the loop to its thread. From then on every call from
  * another thread returns -EPERM, and every call in a forked child -ECHILD,
- * but for those marked "thread any". A task, or a callback inside a run, may
- * fork. The child has to exec or to call _exit(), and may run a loop of its own
- * before: when it returns to its parent's loop it ends by a message and
- * abort(), and nothing of the parent was touched. The release callbacks of one
- * completion, and the cancel callbacks of one cancellation, may all be called
- * in the child before. For more cores, run one loop on each thread.
+ * except functions marked "thread any". A task, or a callback inside a run, may
+ * fork. The child must exec or call _exit(), and may run its own loop before.
+ * If it returns to the parent's loop, it ends with a message and abort(),
+ * without effect on the parent. Before that, the release callbacks of a
+ * completion, and the cancel callbacks of a cancellation, may all be called in
+ * the child. To use more cores, run one loop per thread.
  *
- * The library prints nothing, takes no signals unless asked, and never exits,
- * but for such a child, and where it finds itself broken or misused.
+ * The library prints nothing, handles no signals unless asked, and never exits,
+ * except in such a child, and if it detects its own failure or misuse.
  *
  * @thread loop
  * @suspends no
@@ -41,57 +40,59 @@ WEIR_BEGIN_DECLS
 struct weir_loop_options {
     /** sizeof(struct weir_loop_options). */
     size_t size;
-    /** Where memory comes from; held; default malloc and free. */
+    /** The source of memory; held; default malloc and free. */
     const struct weir_allocator *allocator;
-    /** Submission entries, at most 32768, rounded up to a power of two;
-     * default 512. When they are used up, what waits is submitted early. */
+    /** Submission entries, at most 32768, rounded up to a power of two; default
+     * 512. When they are used up, they are submitted early. */
     uint32_t sq_entries;
     /** Completion entries, at most 65536, rounded up to a power of two and to
-     * twice sq_entries; default 4096. Fewer are taken when memlock is short,
-     * more when they were too few and the kernel can (Linux 6.13). */
+     * twice sq_entries; default 4096. The loop takes fewer if RLIMIT_MEMLOCK is
+     * short, and more if they were too few and the kernel can resize (Linux
+     * 6.13). */
     uint32_t cq_entries;
-    /** Received bytes that all connections may hold together, at least 1 MiB;
-     * default 64 MiB. Half of it is a reserve: one connection may hold a
-     * sixteenth of what is left of the rest, and 8 KiB always. */
+    /** Received bytes that all connections together may hold, at least 1 MiB;
+     * default 64 MiB. Half of it is a reserve: a connection may hold a
+     * sixteenth of the unused part of the other half, and always 8 KiB. */
     uint64_t held_limit_bytes;
-    /** Report callbacks that run longer through the exception hook; 0: do
-     * not. */
+    /** Report callbacks that run longer than this to the exception hook; 0:
+     * none. */
     uint64_t slow_callback_ns;
-    /** Stack of a task in bytes, from 16 KiB to 1 GiB, rounded up to a power
-     * of two; default 256 KiB. Only pages that are touched take memory; see
-     * the head of task.h. */
+    /** Stack size of tasks in bytes, from 16 KiB to 1 GiB, rounded up to a
+     * power of two; default 256 KiB. Only touched pages take memory; see the
+     * head of task.h. */
     size_t stack_size_bytes;
-    /** Posts of other threads that may wait to run; default 65536. The next one
-     * is refused with -ENOBUFS, or waits, as its caller asks. Each takes 40
-     * bytes. A busy loop puts the posts of that time in order at once, which
-     * takes some 10 ns each. */
+    /** Posts of other threads that may wait to run; default 65536. The next
+     * post is refused with -ENOBUFS, or waits, as its caller asks. A post takes
+     * 40 bytes. A busy loop sorts all posts that have arrived at once, at some
+     * 10 ns per post. */
     uint32_t post_limit;
-    /** Bytes that may wait to be sent in all connections together, at least
-     * 1 MiB; default 64 MiB. With a quarter of it waiting, pause_writing comes
-     * at a sixteenth of what is left to half of it, at 16 KiB at least, and
-     * who has more that its peer does not take is not received from. */
+    /** Bytes that may wait to be sent in all connections together, at least 1
+     * MiB; default 64 MiB. If a quarter of it waits, each connection has a
+     * share: a sixteenth of what is left to half of the limit, at least 16 KiB.
+     * Above its share pause_writing is called, and a connection whose peer does
+     * not take more than its share is not received from. */
     uint64_t queued_limit_bytes;
 };
 
 /**
  * Make a loop.
  *
- * When io_uring is refused, the error says by what: WEIR_ERINGSYSCTL,
- * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK;
- * weir_strerror() has what to do about it.
+ * If io_uring is refused, the error tells the reason: WEIR_ERINGSYSCTL,
+ * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK; the
+ * text of weir_strerror() has the remedy.
  *
- * The kernel counts the pages of a ring that has gone for some milliseconds
- * more. Where RLIMIT_MEMLOCK is so small that this matters, as when a program
- * is started again, the call waits for them: 100 ms for the entries asked for,
- * then a second in all for as many as there are, and longer on a machine that
- * is busy. It blocks the calling thread meanwhile: where memory is that short,
- * make a second loop before another one runs on the thread.
+ * The kernel counts the pages of a closed ring for some milliseconds more. If
+ * RLIMIT_MEMLOCK is so small that this matters, for example when a program is
+ * restarted, the call waits for the pages: 100 ms for the requested entries,
+ * then up to a second in all for as many entries as possible, and longer on a
+ * busy machine. It blocks the calling thread meanwhile: if locked memory is so
+ * short, make a second loop before another loop runs on the thread.
  *
  * @param options  borrowed; NULL for all defaults
  * @param ret      the loop, given; end with weir_loop_free()
  * @return         0
- * @retval -EINVAL  a value makes no sense
- * @retval -E2BIG   made for a newer library, with a field set unknown here
+ * @retval -EINVAL  an invalid value
+ * @retval -E2BIG   a field that only a newer library knows is set
  * @retval -EMFILE  no descriptors left
  * @retval -ENOMEM  no memory
  * @retval WEIR_ERINGSYSCTL   io_uring is switched off by sysctl
@@ -108,7 +109,7 @@ weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
  * Run until weir_loop_stop(); asyncio's run_forever.
  *
  * @param loop  the loop; held
- * @return      0 when stopped, or the error that ended the ring
+ * @return      0 if stopped, or the error that ended the ring
  * @retval -EBUSY   it is running already
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  it was made before fork()
@@ -116,16 +117,16 @@ weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run(weir_loop *loop);
 
-/** A condition to run for; called after each turn. */
+/** A condition; true ends the wait for it. */
 typedef bool weir_predicate_fn(void *arg);
 
 /**
  * Run until a condition holds; asyncio's run_until_complete.
  *
  * @param loop       the loop; held
- * @param condition  asked before the first and after each turn
+ * @param condition  called before the first and after each turn
  * @param arg        its argument
- * @return           0 when the condition holds
+ * @return           0 if the condition holds
  * @retval -ECANCELED  weir_loop_stop() came first
  * @retval -EINVAL  no condition
  * @retval -EBUSY   it is running already
@@ -137,15 +138,15 @@ WEIR_API WEIR_MUST_USE int
 weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
 
 /**
- * Let the current turn be the last. Before a run: that run makes exactly one
- * turn, without waiting.
+ * Make the current turn the last. Before a run: the run makes exactly one turn,
+ * without waiting.
  *
  * @param loop  the loop; borrowed
  */
 WEIR_API void weir_loop_stop(weir_loop *loop);
 
 /**
- * True while the loop is inside a run.
+ * Whether the loop is inside a run.
  *
  * @param loop  the loop; borrowed
  * @return      true in callbacks of a run
@@ -153,31 +154,30 @@ WEIR_API void weir_loop_stop(weir_loop *loop);
 WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
 /**
- * The loop whose callback or task runs in the calling thread; asyncio's
+ * The loop that runs a callback or a task in the calling thread; asyncio's
  * get_running_loop.
  *
- * So that a callback which is told of a failure, and has no object of its own
- * yet, finds its loop. In weir_loop_free() it is the loop that is being freed.
- * A loop that is run inside a callback or a task of another one hides that one
- * meanwhile.
+ * With it a callback without an object of its own finds its loop. In
+ * weir_loop_free() it is the loop that is being freed. If a loop runs inside a
+ * callback or a task of another loop, it is the inner loop.
  *
- * @return  the loop, borrowed; NULL where the thread is in no run, as those of
- *          an executor are, and in a forked child but for loops of its own
+ * @return  the loop, borrowed; NULL if no loop runs in this thread (an
+ * executor's, for example), and in a forked child except in its own loops
  * @thread any
  */
 WEIR_API weir_loop *weir_get_running_loop(void);
 
 /**
- * End a loop.
+ * Free a loop.
  *
- * Servers are closed, connections aborted and their losses delivered, pending
- * callbacks dropped, and everything in the kernel is waited for, a file system
- * too that does not answer. Posts of other threads that have not run are
- * dropped, and those who asked for it are told. Handles and leases that the
- * program still has a reference to stay valid until that is given back.
+ * Servers are closed, connections are aborted and connection_lost is called,
+ * pending callbacks are dropped. The call waits for all operations in the
+ * kernel, even if a file system does not answer. Posts of other threads that
+ * have not run are dropped, and their dropped callbacks called. Handles and
+ * leases stay valid until the program gives its references back.
  *
  * @param loop  taken, unless an error is returned; NULL is ignored
- * @return      how many connections were still alive
+ * @return      number of connections that were still open
  * @retval -EBUSY   it is running, or being freed already
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  in a forked child: nothing is touched, because the kernel
@@ -186,14 +186,14 @@ WEIR_API weir_loop *weir_get_running_loop(void);
 WEIR_API int weir_loop_free(weir_loop *loop);
 
 /**
- * Give memory that lies idle back to the system.
+ * Give idle memory back to the system.
  *
- * Receive buffers, blocks, objects and stacks that are free. Some seconds after
- * a connection was lost the loop does this by itself; this is for those who
- * know that a busy time is over. With the default allocator malloc_trim() is
- * called too, if a megabyte or more was freed: it looks through all free memory
- * of the process, which takes milliseconds in a large one, so the loop does not
- * call it by itself.
+ * Frees unused receive buffers, blocks, objects and stacks. The loop itself
+ * does this some seconds after a connection was lost; this call is for a
+ * program that knows that a busy time is over. With the default allocator it
+ * also calls malloc_trim() if a megabyte or more was freed. The loop itself
+ * does not, because malloc_trim() looks through all free memory of the process,
+ * which takes milliseconds in a large process.
  *
  * @param loop  the loop; borrowed
  * @return      0
@@ -203,8 +203,8 @@ WEIR_API int weir_loop_free(weir_loop *loop);
 WEIR_API int weir_loop_trim(weir_loop *loop);
 
 /**
- * Time of the current turn: CLOCK_MONOTONIC, read once a turn; outside a run,
- * read anew.
+ * The time of the current turn: CLOCK_MONOTONIC, read once a turn; outside a
+ * run, read at each call.
  *
  * @param loop  the loop; borrowed
  * @return      nanoseconds
@@ -214,21 +214,21 @@ WEIR_API uint64_t weir_loop_get_time(const weir_loop *loop);
 /** A callback of the loop. */
 typedef void weir_callback_fn(void *arg);
 
-/** Names a pending callback; a plain value. All zero names none. */
+/** Names a pending callback; a plain value. All zero: no callback. */
 struct weir_handle {
-    /** The place in the loop's table where the callback is kept. */
+    /** The callback's index in the loop's table. */
     uint32_t index;
-    /** How many callbacks that place had kept before, modulo 2^32. */
+    /** The number of earlier callbacks at this index, modulo 2^32. */
     uint32_t generation;
 };
 
 /**
- * Call a function from the ready queue, first come, first served; never from
- * inside this call.
+ * Call a function from the ready queue, first come, first served; never inside
+ * this call.
  *
- * A callback that a ready callback adds runs in the next turn; one that a
- * protocol callback or a timer adds runs in the same, unless the ready queue
- * has more work than a turn takes.
+ * A callback that a ready callback adds runs in the next turn. A callback that
+ * a protocol callback or a timer adds runs in the same turn, unless the ready
+ * queue has more work than a turn takes.
  *
  * @param loop  the loop; borrowed
  * @param cb    the function
@@ -246,11 +246,11 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
 /**
  * Call a function after some time.
  *
- * Not before the time has passed, and at most 1.024 us after it as far as the
- * loop is concerned; but a loop that comes to it more than 1 ms late, and finds
- * more in the kernel than one turn takes, sees to that first, for 64 turns or
- * 10 ms at most, whichever is over first. Callbacks whose times differ by more
- * run in order. A time so far away that it does not fit never comes.
+ * The function is called after the time, at most 1.024 us late as far as the
+ * loop is concerned. But if the loop is more than 1 ms late and finds more
+ * completions in the kernel than a turn takes, it handles these first, for at
+ * most 64 turns or 10 ms. Callbacks whose times differ by more than 1.024 us
+ * run in order. A time that overflows never comes.
  *
  * @param loop      the loop; borrowed
  * @param delay_ns  from weir_loop_get_time(), in nanoseconds
@@ -280,12 +280,12 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
                                              struct weir_handle *ret);
 
 /**
- * Take a pending callback back. Harmless when it ran, was cancelled before, or
+ * Cancel a pending callback. No effect if it has run, was cancelled before, or
  * the handle is all zero.
  *
  * @param loop    the loop; borrowed
  * @param handle  which one
- * @return        true when it was pending and will not run
+ * @return        true if it was pending and will not run
  */
 WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
 
@@ -295,7 +295,7 @@ WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
  * @param loop     the loop; borrowed
  * @param handle   which one
  * @param when_ns  the new time
- * @return         true when it was pending
+ * @return         true if it was pending
  */
 WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
                                    uint64_t when_ns);
@@ -303,25 +303,25 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
 /**
  * Call a function on the loop's thread, from any thread; wakes the loop.
  *
- * Runs from the ready queue of the turn that finds it; posts of one thread run
- * in their order, and on the loop's own thread in one order with
- * weir_loop_call_soon(). A turn runs 4096 posts at most, and more only where a
- * call_soon comes after an own one. The loop must not be freed meanwhile; use a
- * weir_remote where it might.
+ * The function runs from the ready queue of the turn that finds the post. Posts
+ * of one thread run in their order; posts of the loop's own thread run in one
+ * order with weir_loop_call_soon(). A turn runs at most 4096 posts, and more
+ * only if a call_soon follows a post of the loop's own thread. The loop must
+ * not be freed meanwhile; use a weir_remote if it might be.
  *
  * After 0, exactly one of @p cb and @p dropped is called, once: @p cb from the
- * loop, or @p dropped from inside weir_loop_free(), on the thread that frees
- * the loop, when the loop is freed before @p cb has run. A loop that is stopped
- * keeps its posts for the next run. After an error neither is called. The
- * loop's own thread may take posts back (weir_loop_cancel_posted()): then
- * @p dropped is called from the loop, in its place.
+ * loop, or @p dropped inside weir_loop_free(), on the thread that frees the
+ * loop, if the loop is freed before @p cb has run. A stopped loop keeps its
+ * posts for the next run. After an error neither is called. If the loop's own
+ * thread takes the post back (weir_loop_cancel_posted()), @p dropped is called
+ * from the loop instead of @p cb.
  *
  * @param loop     the loop; borrowed
  * @param cb       the function
  * @param arg      its argument
- * @param dropped  called with @p arg in place of @p cb; may be NULL. It frees
- *                 the argument or tells whoever waits for an answer, and must
- *                 not use the loop
+ * @param dropped  called with @p arg instead of @p cb, to free @p arg or to
+ *                 tell a thread that waits for an answer; must not use the
+ *                 loop; may be NULL
  * @return         0
  * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
@@ -335,18 +335,18 @@ weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb, void *arg,
                                weir_callback_fn *dropped);
 
 /**
- * Take posts back that have not run: none of them calls @p cb. In the place of
- * each its @p dropped is called, where it has one.
+ * Take back posts that have not run: their @p cb is not called. Instead, the
+ * dropped callback of each post is called, if any.
  *
- * This is of any use only where @p arg names the post. It looks at all posts
- * that wait. On the loop's thread none of them can begin to run meanwhile; a
- * post that another thread is about to make is not found. What was taken back
- * counts against the loop's post_limit until its turn has come.
+ * The call is useful only if @p arg identifies the post. It looks at all
+ * waiting posts. On the loop's thread no post can begin to run meanwhile; a
+ * post that another thread is about to make is not found. A post that was taken
+ * back counts against the loop's post_limit until its turn.
  *
  * @param loop  the loop; borrowed
  * @param cb    the function that was posted
  * @param arg   its argument
- * @return      how many were taken back
+ * @return      number of posts that were taken back
  */
 WEIR_API size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb,
                                         void *arg);
@@ -377,13 +377,13 @@ WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);
 WEIR_API void weir_remote_unref(weir_remote *remote);
 
 /**
- * As weir_loop_call_soon_threadsafe(), also when the loop may have ended.
+ * As weir_loop_call_soon_threadsafe(), but the loop may have ended.
  *
  * @param remote   the mailbox; borrowed
  * @param cb       the function
  * @param arg      its argument
- * @param dropped  called with @p arg when the loop is freed first, from inside
- *                 weir_loop_free(); may be NULL
+ * @param dropped  called with @p arg inside weir_loop_free() if the loop is
+ *                 freed first; may be NULL
  * @return         0: either @p cb or @p dropped will be called
  * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
@@ -398,17 +398,17 @@ WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
                                                  weir_callback_fn *dropped);
 
 /**
- * As weir_remote_call_soon(), and where there is no room, block the calling
- * thread until there is.
+ * As weir_remote_call_soon(), but block the calling thread while there is no
+ * room.
  *
- * Not for the loop's own thread, which would wait for itself: there it never
- * blocks. Until the first run the thread that made the loop counts as its own.
+ * The loop's own thread is never blocked, because it would wait for itself.
+ * Until the first run the loop's own thread is the thread that made the loop.
  *
  * @param remote      the mailbox; borrowed
  * @param cb          the function
  * @param arg         its argument
  * @param dropped     as in weir_remote_call_soon()
- * @param timeout_ns  how long at most; UINT64_MAX for ever
+ * @param timeout_ns  the longest wait; UINT64_MAX: no limit
  * @return            0: either @p cb or @p dropped will be called
  * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
@@ -428,19 +428,19 @@ typedef void weir_signal_fn(void *arg, int signum);
 /**
  * Handle a signal on the loop.
  *
- * For as long as a loop handles the signal, the process has a handler for it,
- * which any thread may execute and which tells the loop: no other thread has to
- * block anything. Calls that a handler interrupts, as poll() and nanosleep(),
- * may return with EINTR, in all threads. The calling thread unblocks the signal
- * if it blocks it. A child that the program makes has what was there before,
- * and programs that it executes start with the default.
+ * While a loop handles the signal, the process has a handler for it. Any thread
+ * may execute the handler, which tells the loop: other threads need not block
+ * the signal. Calls that the handler interrupts, such as poll() and
+ * nanosleep(), may return EINTR, in all threads. The calling thread unblocks
+ * the signal if it blocks it. A forked child has the previous action, and
+ * executed programs start with the default action.
  *
- * Replaces an earlier handler of this loop for the same signal, and what the
- * program has set by sigaction(). The signal reaches each loop that handles it.
- * The function is called once for each time that the kernel has delivered the
- * signal; the kernel may deliver several that came together once.
+ * Replaces an earlier handler of this loop for the same signal, and the
+ * program's own sigaction(). The signal reaches each loop that handles it. The
+ * function is called once for each delivery by the kernel; the kernel may merge
+ * signals that arrive together.
  *
- * SIGINT and SIGTERM need none of this where main tasks run: weir_run() and
+ * SIGINT and SIGTERM need no handler if main tasks run: weir_run() and
  * weir_loop_run_task() handle both, on any number of threads.
  *
  * @param loop    the loop; borrowed
@@ -448,8 +448,8 @@ typedef void weir_signal_fn(void *arg, int signum);
  * @param cb      the function
  * @param arg     its first argument
  * @return        0
- * @retval -EINVAL  no such signal, or SIGKILL or SIGSTOP, or SIGSEGV, SIGBUS,
- *                  SIGFPE or SIGILL, which tell of a fault, or no function
+ * @retval -EINVAL  an invalid signal, SIGKILL or SIGSTOP, or a fault (SIGSEGV,
+ *                  SIGBUS, SIGFPE, SIGILL), or no function
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop is being freed
  */
@@ -461,45 +461,46 @@ WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
 /**
  * Stop handling a signal.
  *
- * A signal that has arrived and whose handler has not run yet is dropped then,
- * here and when weir_loop_free() begins; what arrives later is the program's
- * again: the thread blocks it if it did before, and when no loop handles it any
- * more the action from before comes back, unless the program has set another.
+ * A signal that has arrived but whose handler has not run is dropped, here and
+ * when weir_loop_free() begins. Later signals are the program's again: the
+ * thread blocks the signal if it did before, and when no loop handles the
+ * signal any more the previous action is restored, unless the program has set
+ * another.
  *
  * @param loop    the loop; borrowed
  * @param signum  the signal
- * @return        true when there was a handler
+ * @return        true if there was a handler
  */
 WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
 
 /** An error that no call can return, or a callback that was slow. */
 struct weir_exception {
-    /** sizeof(struct weir_exception); the library sets it in its own. */
+    /** sizeof(struct weir_exception); the library sets it for the hook. */
     size_t size;
-    /** One line that says where it happened. */
+    /** A line that describes the event. */
     const char *message;
     /** The error, negative; 0 for a slow callback. */
     int err;
-    /** The callback that failed or was slow, such as "data_received"; NULL
-     * when there is none. */
+    /** The callback that failed or was slow, for example "data_received"; or
+     * NULL. */
     const char *callback;
-    /** How long it took, in nanoseconds, when it was slow. */
+    /** The duration of a slow callback, in nanoseconds. */
     uint64_t duration_ns;
-    /** The connection it concerns, borrowed, or NULL. */
+    /** The connection concerned, borrowed, or NULL. */
     weir_transport *transport;
-    /** The server it concerns, borrowed, or NULL. */
+    /** The server concerned, borrowed, or NULL. */
     weir_server *server;
-    /** The task it concerns, borrowed, or NULL. */
+    /** The task concerned, borrowed, or NULL. */
     weir_task *task;
 };
 
-/** Told of exceptions, on the loop's thread; must not free the loop. */
+/** Called with an exception, on the loop's thread; must not free the loop. */
 typedef void weir_exception_fn(void *arg, weir_loop *loop,
                                const struct weir_exception *exception);
 
 /**
- * Set the exception hook; asyncio's set_exception_handler. The default is
- * none, and the library prints nothing by itself.
+ * Set the exception hook; asyncio's set_exception_handler. By default there is
+ * none, and the library prints nothing.
  *
  * @param loop  the loop; borrowed
  * @param hook  the hook, or NULL for none
@@ -510,25 +511,25 @@ WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
                                               void *arg);
 
 /**
- * An exception hook, ready made: writes a line that has what is known, with
- * the names of the error, the callback and the task, and the addresses of the
- * connection or the server. For weir_loop_set_exception_handler().
+ * A ready-made exception hook for weir_loop_set_exception_handler(): writes a
+ * line with the message, the names of the error, the callback and the task, and
+ * the addresses of the connection or the server.
  *
  * @param arg        a FILE to write to, held; NULL: stderr
  * @param loop       the loop; borrowed
- * @param exception  what has happened; borrowed
+ * @param exception  the exception; borrowed
  */
 WEIR_API void weir_print_exception(void *arg, weir_loop *loop,
                                    const struct weir_exception *exception);
 
 /**
- * Report something to the hook, as the library does.
+ * Report an exception to the hook, as the library does.
  *
  * @param loop       the loop; borrowed
- * @param exception  what to report; borrowed
+ * @param exception  the exception; borrowed
  * @return           0
  * @retval WEIR_EOPTIONSIZE  its size is not set
- * @retval -E2BIG    made for a newer library, with a field set unknown here
+ * @retval -E2BIG    a field that only a newer library knows is set
  * @retval -EINVAL   no exception
  */
 WEIR_API WEIR_MUST_USE int

@@ -2,16 +2,16 @@
  * @file protocol.h
  * Protocols: what a program does with a connection.
  *
- * A protocol is a constant table of callbacks and a user pointer for each
+ * A protocol is a constant table of callbacks, with a user pointer for each
  * connection. The names and the order are asyncio's:
  *
  *     connection_made  [ data_received* ]  [ eof_received ]  connection_lost
  *
- * pause_writing and resume_writing alternate anywhere in between. All run on
- * the loop's thread. None is nested in another, but for pause_writing, which
- * is called from inside the write that crossed the high mark. Any entry may be
- * NULL; then nothing happens, and an end of stream closes the transport.
- * Callbacks may write, pause, close, abort and switch the protocol.
+ * pause_writing and resume_writing alternate in between. All callbacks run on
+ * the loop's thread, and none is called inside another, except pause_writing:
+ * it is called inside the write that crosses the high mark. Any entry may be
+ * NULL; without eof_received an end of stream closes the transport. Callbacks
+ * may write, pause, close, abort and switch the protocol.
  */
 #ifndef WEIR_PROTOCOL_H
 #define WEIR_PROTOCOL_H
@@ -28,7 +28,8 @@ struct weir_datagram;
 enum weir_protocol_kind {
     /** data_received: bytes are shown in the receive pool. */
     WEIR_PROTOCOL_STREAM = 1,
-    /** get_buffer and buffer_updated: bytes go to memory of the protocol. */
+    /** get_buffer and buffer_updated: bytes are received into the protocol's
+     * memory. */
     WEIR_PROTOCOL_BUFFERED = 2,
     /** datagram_received and error_received, for datagram endpoints. */
     WEIR_PROTOCOL_DATAGRAM = 3,
@@ -37,7 +38,7 @@ enum weir_protocol_kind {
     WEIR_PROTOCOL_SUBPROCESS = 4,
 };
 
-/** The callbacks of a protocol; constant, and alive as long as it is used. */
+/** The callbacks of a protocol; constant, and valid as long as it is used. */
 struct weir_protocol {
     /** sizeof(struct weir_protocol), so that the table can grow. A smaller one
      * is complete if it has the entries of its kind. */
@@ -45,34 +46,35 @@ struct weir_protocol {
     /** Which of the receiving callbacks are used. */
     enum weir_protocol_kind kind;
 
-    /** The connection is there. First of all callbacks. */
+    /** The connection is open. The first callback. */
     void (*connection_made)(void *user, weir_transport *t);
     /**
-     * The connection is gone: the last of all callbacks, exactly once. @p err
-     * is 0 when it was closed by us or by the peer's end of stream, otherwise
-     * the first error. The descriptor is still open, and the transport's
-     * getters work. The user pointer is the program's again.
+     * The connection has ended: the last callback, called exactly once. @p err
+     * is 0 after a close by us or the peer's end of stream, otherwise the first
+     * error. The descriptor is still open, and the transport's getters work.
+     * The user pointer is the program's again.
      */
     void (*connection_lost)(void *user, weir_transport *t, int err);
-    /** More than the high mark is waiting to be sent: stop writing. */
+    /** More bytes than the high mark wait to be sent: stop writing. */
     void (*pause_writing)(void *user, weir_transport *t);
     /**
-     * No more than the low mark is waiting: write on. Also called when the
-     * connection broke and the queue was dropped while reading is paused or at
-     * its limit: bytes that arrived before may be waiting to be read.
+     * No more bytes than the low mark wait: continue to write. Also called if
+     * the connection broke and the queue was dropped while reading is paused or
+     * at its limit, because earlier bytes may still have to be read.
      */
     void (*resume_writing)(void *user, weir_transport *t);
 
     /**
-     * Bytes arrived; all of them count as consumed. @p buf is borrowed. A
-     * negative result aborts the connection with that error.
+     * Bytes have arrived; they all count as consumed. @p buf is borrowed. A
+     * negative result aborts the connection with this error.
      */
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
     /**
-     * The peer has sent its last byte. 0 closes the transport once all writes
-     * are sent, a positive result keeps the writing side open, a negative one
-     * aborts the connection with that error. Called once at most.
+     * The peer has ended its stream. The result 0 closes the transport when all
+     * writes are sent, a positive result keeps the writing side open, a
+     * negative result aborts the connection with this error. Called at most
+     * once.
      */
     int (*eof_received)(void *user, weir_transport *t);
 
@@ -84,45 +86,45 @@ struct weir_protocol {
     int (*get_buffer)(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size);
     /**
-     * Buffered only: @p len bytes were put into the memory of get_buffer. A
-     * negative result aborts the connection with that error.
+     * Buffered only: @p len bytes were received into the memory of get_buffer.
+     * A negative result aborts the connection with this error.
      */
     int (*buffer_updated)(void *user, weir_transport *t, size_t len);
     /**
-     * Buffered only, and a promise. Without it bytes are received into the
-     * pool and copied to the memory of get_buffer when they are there. With it
-     * the kernel receives straight into that memory, and the protocol keeps
-     * the memory, whatever happens to the connection, until either
-     * buffer_updated was called for it or this callback returns it; it may be
-     * called after connection_lost.
+     * Buffered only, optional. Without this entry bytes are received into the
+     * pool and then copied to the memory of get_buffer. With it the kernel
+     * receives directly into that memory, and the protocol must keep the memory
+     * valid, even after the connection's end, until buffer_updated was called
+     * for it or this callback gives it back. May be called after
+     * connection_lost.
      */
     void (*release_buffer)(void *user, void *buf);
 
     /**
-     * Datagram only: one datagram arrived, perhaps an empty one. @p datagram is
-     * borrowed. A negative result aborts the endpoint with that error.
+     * Datagram only: a datagram has arrived; it may be empty. @p datagram is
+     * borrowed. A negative result aborts the endpoint with this error.
      */
     int (*datagram_received)(void *user, weir_transport *t,
                              const struct weir_datagram *datagram);
     /**
-     * Datagram only: a send or a receive failed with @p err. The endpoint
-     * stays open. @p peer is borrowed: where the datagram was to go that failed
-     * or was refused; NULL where the kernel does not tell, or none is to blame.
+     * Datagram only: a send or a receive failed with @p err. The endpoint stays
+     * open. @p peer is borrowed: the destination of the failed or refused
+     * datagram; NULL if the kernel does not report it, or no peer is to blame.
      */
     void (*error_received)(void *user, weir_transport *t, int err,
                            const struct weir_address *peer);
 
     /**
      * Subprocess only: the child wrote to its descriptor @p fd. @p buf is
-     * borrowed. A negative result aborts the subprocess transport with that
+     * borrowed. A negative result aborts the subprocess transport with this
      * error.
      */
     int (*pipe_data_received)(void *user, weir_transport *t, int fd,
                               const struct weir_buf *buf);
     /**
-     * Subprocess only: the pipe of the child's descriptor @p fd is closed; no
-     * pipe_data_received of this descriptor follows. @p err is 0 at the end of
-     * the stream or after a close, otherwise the pipe's first error.
+     * Subprocess only: the pipe of the child's descriptor @p fd has ended; no
+     * pipe_data_received for @p fd follows. @p err is 0 at the end of the
+     * stream or after a close, otherwise the pipe's first error.
      */
     void (*pipe_connection_lost)(void *user, weir_transport *t, int fd,
                                  int err);
@@ -131,20 +133,21 @@ struct weir_protocol {
 
     /**
      * Stream and buffered, on a Unix socket that was made with fd_limit: @p
-     * count descriptors came along with bytes, which are shown next. Each comes
-     * once, in the order of sending, before the byte that it was sent with;
-     * bytes that were sent before may come together with that one. The array is
-     * borrowed; the descriptors are given, whatever is returned, close-on-exec.
-     * With @p lost others came and are closed, behind these: more than
-     * fd_limit, or more than the process's table had room for; then @p count
-     * may be 0. A negative result aborts the connection with that error. None
-     * comes while reading is paused. Without this entry they are closed.
+     * count descriptors have arrived with bytes, which are shown next. Each
+     * descriptor is given once, in the order of sending, before the byte that
+     * it was sent with; earlier bytes may be shown together with this byte. The
+     * array is borrowed; the descriptors are given, close-on-exec, regardless
+     * of the result. @p lost: more descriptors followed these and were closed,
+     * because they were more than fd_limit or the process's table was full;
+     * then @p count may be 0. A negative result aborts the connection with this
+     * error. Not called while reading is paused. Without this entry descriptors
+     * are closed.
      */
     int (*fds_received)(void *user, weir_transport *t, const int *fds,
                         size_t count, bool lost);
 };
 
-/** A protocol table and the pointer that its callbacks get. */
+/** A protocol table and the argument of its callbacks. */
 struct weir_protocol_binding {
     /** The table; held as long as it is bound. */
     const struct weir_protocol *protocol;
@@ -155,11 +158,11 @@ struct weir_protocol_binding {
 /**
  * Makes the protocol of a new connection.
  *
- * Called once the connection stands, before connection_made. @p t is for
- * inspection (addresses, loop) only. After a result of 0 both connection_made
- * and connection_lost will be called; after a negative one neither, the
- * descriptor is closed, and the error reaches the maker's callback or, in a
- * server, the exception hook.
+ * Called when the connection is established, before connection_made. @p t is
+ * only for queries (addresses, loop). After a result of 0 both connection_made
+ * and connection_lost will be called. After a negative result neither is
+ * called, the descriptor is closed, and the error is passed to the maker's
+ * callback or, in a server, to the exception hook.
  */
 typedef int weir_factory_fn(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret);

@@ -1,35 +1,34 @@
 /**
- * @file reader.h
- * Readers: the bytes that arrived on a stream, until a task asks for them.
+ * @file reader.h Readers: received bytes of a stream, buffered until a task
+ *       reads them.
  *
  * **Three ways to read.** Into the caller's memory: one copy. As a view: a
  * struct weir_buf that points into the receive buffers, valid until the next
- * call on this reader, whichever it is; nothing is copied unless the bytes
- * straddle two buffers. Or taken: weir_reader_take() moves the bytes out
- * together with their lease, and weir_writer_write_buf() sends them on without
- * a copy.
+ * call of any kind on this reader; nothing is copied unless the bytes straddle
+ * two buffers. Or taken: weir_reader_take() moves the bytes out with their
+ * lease, and weir_writer_write_buf() sends them on without a copy.
  *
  * **Nothing is lost.** A call that fails consumes nothing: the buffered bytes
  * stay, and weir_reader_peek() shows them. Bytes that arrived before an error
- * or the end of the stream are read first; then the error, every time. Two
- * errors have more to tell:
+ * or the end of the stream are read first; then every call returns the error.
+ * Two errors have more information:
  *
  * - WEIR_EINCOMPLETE: the stream ended too early. weir_reader_get_expected() is
- *   how many bytes the call wanted; those that are buffered can still be read.
+ *   the number of bytes that the call wanted; buffered bytes can still be read.
  * - WEIR_ELIMIT: no separator within the limit. weir_reader_get_consumed() is
- *   how many bytes can be skipped or read before another search.
+ *   the number of bytes that can be skipped or read before another search.
  *
  * **The limit** is asyncio's: the longest line that readuntil accepts, and the
- * measure of back-pressure. Reading is paused when more than twice the limit is
- * buffered, and resumed when no more than the limit is, or when a task has to
- * wait for more. So a reader takes no more than two limits and the rest of a
- * receive that was under way, 1 MiB at most. Bytes that had to make room in the
- * receive buffers lie in memory of the reader's own, which only this bounds:
- * held_limit_bytes (loop.h) does not count them.
+ * measure of back-pressure. Reading is paused if more than twice the limit is
+ * buffered, and resumed if no more than the limit is buffered or a task has to
+ * wait for more. So a reader holds at most twice the limit plus a receive in
+ * flight, of up to 1 MiB. Bytes that were moved out of the receive buffers are
+ * in the reader's own memory. Only this limit bounds them; held_limit_bytes
+ * (loop.h) does not count them.
  *
- * One task at a time reads. All suspending calls may return -EBUSY, when
+ * Only one task at a time may read. All suspending calls may return -EBUSY, if
  * another task is reading, and WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h), which is not repeated below.
+ * (task.h); this is not repeated below.
  *
  * @thread loop
  * @suspends no
@@ -48,7 +47,7 @@ WEIR_BEGIN_DECLS
 #define WEIR_STREAM_LIMIT 65536
 
 /**
- * Make a reader that is fed by hand, for protocols that build on one.
+ * Make a reader that is fed by hand, for a program's own protocols.
  *
  * @param loop         the loop; borrowed
  * @param limit_bytes  the limit, at least 1; WEIR_STREAM_LIMIT is asyncio's
@@ -62,16 +61,14 @@ WEIR_API WEIR_MUST_USE int
 weir_reader_new(weir_loop *loop, uint64_t limit_bytes, weir_reader **ret);
 
 /**
- * End a reader that weir_reader_new() gave. A task that waits in it gets
- * -ECANCELED.
+ * Free a reader of weir_reader_new(). A task that waits in it gets -ECANCELED.
  *
  * @param reader  taken; NULL is ignored
  */
 WEIR_API void weir_reader_free(weir_reader *reader);
 
 /**
- * Read the bytes that are buffered, at most @p len; wait for one if there is
- * none.
+ * Read buffered bytes, at most @p len; waits if there is none.
  *
  * @param reader  the reader; borrowed
  * @param buf     destination; held
@@ -83,7 +80,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
                                                 size_t len);
 
 /**
- * As weir_reader_read(), as a view of the next bytes that lie together.
+ * As weir_reader_read(), as a view of the next contiguous bytes.
  *
  * The view's lease is borrowed like its bytes: weir_writer_write_buf() and
  * weir_buf_keep() may be used on it before the next call.
@@ -92,7 +89,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
  * @param max_bytes  number of bytes at most; 0 returns 0 at once
  * @param ret        the bytes; valid until the next call on the reader
  * @return           bytes in the view, 0 at the end of the stream, or a
- * negative error as weir_reader_read()
+ *                   negative error as weir_reader_read()
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
@@ -100,13 +97,13 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
                                                      struct weir_buf *ret);
 
 /**
- * Take the next bytes that lie together out of the reader, with their lease.
+ * Take the next contiguous bytes out of the reader, with their lease.
  *
- * They count against what the connection may hold until the lease is given
- * back, by the rule of buffer.h: few bytes are copied and count as few. Bytes
- * that the reader had moved out of the receive buffers before do not count.
- * A program that sends them on loses nothing by a small @p max_bytes: all
- * pieces of a receive leave together, see weir_writer_drain().
+ * The bytes are charged to the connection until the lease is given back, by the
+ * rule of buffer.h: few bytes are copied and charged as few. Bytes that the
+ * reader has moved out of the receive buffers are not charged. A program that
+ * sends the bytes on loses nothing by a small @p max_bytes: all pieces of a
+ * receive are sent together, see weir_writer_drain().
  *
  * @param reader     the reader; borrowed
  * @param max_bytes  number of bytes at most; 0 returns 0 at once
@@ -123,9 +120,10 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
  * Read until the end of the stream; asyncio's read(-1).
  *
  * @param reader     the reader; borrowed
- * @param max_bytes  number of bytes at most: a peer cannot fill the memory
+ * @param max_bytes  number of bytes at most, so that a peer cannot fill the
+ *                   memory
  * @param ret        the bytes in one piece; its lease is given, end with
- *                   weir_lease_unref(). NULL lease when there was no byte
+ *                   weir_lease_unref(); the lease is NULL if there was no byte
  * @return           bytes read, or a negative error
  * @retval WEIR_ELIMIT  there are more than @p max_bytes; nothing was consumed
  * @retval -ENOMEM      no memory; nothing was consumed
@@ -138,16 +136,17 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
 /**
  * Read exactly @p len bytes, which may be more than the reader's limit.
  *
- * More than 64 KiB are moved to @p buf as they arrive: one copy, and no memory
- * beside the caller's. When such a call fails, the bytes that it has moved are
- * put back by a second copy, and can be read as if there had been no call; from
- * a cancellation until its task has run other reads are -EBUSY. Without memory
- * to put them back, the stream fails with -ENOMEM for good.
+ * If @p len is more than 64 KiB, bytes are moved to @p buf as they arrive: one
+ * copy, and no memory except the caller's. If such a call fails, the moved
+ * bytes are put back by a second copy, and can be read as if the call had not
+ * been made; between a cancellation and the run of its task, other reads return
+ * -EBUSY. Without memory to put them back, the stream fails with -ENOMEM for
+ * ever.
  *
  * @param reader  the reader; borrowed
  * @param buf     destination; held
  * @param len     number of bytes; 0 returns 0 at once
- * @return        @p len, or a negative error; then @p buf holds nothing of use
+ * @return        @p len, or a negative error; @p buf is undefined then
  * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
  * @retval -ENOMEM     no memory to keep them; nothing was consumed
  * @suspends yes
@@ -172,32 +171,32 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
  *
  * @param reader  the reader; borrowed
  * @param buf     destination; held. Not terminated with a NUL
- * @param size    its size in bytes; a line must fit, and the part before the
- *                newline be no longer than the reader's limit
- * @return        bytes of the line; without a newline it is the last; 0 at the
- *                end of the stream; or a negative error
+ * @param size    its size in bytes; the line must fit, and the part before the
+ *                newline must not be longer than the reader's limit
+ * @return        bytes of the line; only the last line may have no newline; 0
+ *                at the end of the stream; or a negative error
  * @retval WEIR_ELIMIT  the line is longer; nothing was consumed
- * @retval -ENOMEM      no memory to keep its first part; nothing was consumed
+ * @retval -ENOMEM      no memory for its first part; nothing was consumed
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline(weir_reader *reader,
                                                     void *buf, size_t size);
 
 /**
- * As weir_reader_readline(), as a view; to iterate over lines call it until it
+ * As weir_reader_readline(), as a view. To iterate over lines, call it until it
  * returns 0 or less.
  *
  * @param reader  the reader; borrowed
  * @param ret     the line; valid until the next call on the reader
  * @return        as weir_reader_readline()
- * @retval -ENOMEM  the line straddles buffers and there is no memory to put it
- *                  together; nothing was consumed
+ * @retval -ENOMEM  the line straddles buffers and there is no memory to join
+ *                  it; nothing was consumed
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline_view(weir_reader *reader,
                                                          struct weir_buf *ret);
 
-/** A sequence of bytes that ends what weir_reader_readuntil() reads. */
+/** A sequence of bytes at which weir_reader_readuntil() ends. */
 struct weir_separator {
     /** The bytes; borrowed with the struct. */
     const void *data;
@@ -208,20 +207,19 @@ struct weir_separator {
 /**
  * Read up to and including a separator.
  *
- * Of several separators the one whose match ends first wins, and of those that
- * end together the shortest.
+ * The match that ends first wins; if several end together, the shortest.
  *
  * @param reader      the reader; borrowed
  * @param separators  the separators; held
  * @param count       number of separators, from 1 to 16
  * @param buf         destination; held
- * @param size        its size in bytes; the part before the separator must be
- * no longer than the reader's limit, and all must fit
+ * @param size        its size in bytes; the separator must fit, too, and the
+ *                    part before it must not be longer than the reader's limit
  * @return            bytes read, the separator included, or a negative error
  * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
  * @retval WEIR_ELIMIT  longer than allowed; nothing was consumed, see
  *                      weir_reader_get_consumed()
- * @retval -EINVAL      no separator, or an empty or too long one
+ * @retval -EINVAL      no separators, or one is empty or too long
  * @retval -ENOMEM      no memory to keep the bytes; nothing was consumed
  * @suspends yes
  */
@@ -237,8 +235,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil(
  * @param count       number of separators, from 1 to 16
  * @param ret         the bytes; valid until the next call on the reader
  * @return            as weir_reader_readuntil()
- * @retval -ENOMEM    the match straddles buffers and there is no memory to put
- *                    it together; nothing was consumed
+ * @retval -ENOMEM    the bytes straddle buffers and there is no memory to join
+ *                    them; nothing was consumed
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil_view(
@@ -246,12 +244,12 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil_view(
     struct weir_buf *ret);
 
 /**
- * Wait until @p len bytes are buffered, without consuming any. They may be more
- * than the reader's limit.
+ * Wait until @p len bytes are buffered, without consuming any. @p len may be
+ * more than the reader's limit.
  *
  * @param reader  the reader; borrowed
  * @param len     number of bytes
- * @return        bytes that are buffered, at least @p len; or a negative error
+ * @return        buffered bytes, at least @p len; or a negative error
  * @retval WEIR_EINCOMPLETE  the stream ended before
  * @retval -ENOMEM     no memory to keep them
  * @suspends yes
@@ -260,21 +258,21 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_fill(weir_reader *reader,
                                                 size_t len);
 
 /**
- * Look at buffered bytes without consuming them. The bytes of the last view are
- * no longer valid then. May be called in callbacks.
+ * Look at buffered bytes without consuming them. Ends the last view. May be
+ * called in callbacks.
  *
  * @param reader  the reader; borrowed
- * @param offset  number of bytes to pass over
- * @param ret     the bytes that lie together there; valid until the next call
- *                on the reader. While another task waits in the reader they are
- *                valid only until the caller suspends or its callback returns
- * @return        bytes in @p ret; 0 when no more are buffered
+ * @param offset  number of bytes to skip
+ * @param ret     the contiguous bytes there; valid until the next call on the
+ *                reader. While another task waits in the reader, they are valid
+ *                only until the caller suspends or its callback returns
+ * @return        bytes in @p ret; 0 if no more are buffered
  */
 WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
                                  struct weir_buf *ret);
 
 /**
- * Consume bytes that are buffered.
+ * Consume buffered bytes.
  *
  * @param reader  the reader; borrowed
  * @param len     number of bytes
@@ -285,8 +283,7 @@ WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
 WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 
 /**
- * Number of bytes that are buffered and not consumed; those of a view are
- * consumed.
+ * The number of buffered bytes; the bytes of a view do not count.
  *
  * @param reader  the reader; borrowed
  * @return        number of bytes
@@ -294,9 +291,8 @@ WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 
 /**
- * Number of bytes that the last read which failed with WEIR_ELIMIT has searched
- * and found to hold no separator, so that they can be skipped; asyncio's
- * LimitOverrunError.consumed.
+ * The number of bytes that the last WEIR_ELIMIT has searched without finding a
+ * separator, so that they can be skipped; asyncio's LimitOverrunError.consumed.
  *
  * @param reader  the reader; borrowed
  * @return        number of bytes
@@ -304,25 +300,26 @@ WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
 
 /**
- * Number of bytes that the last read which failed with WEIR_EINCOMPLETE wanted;
- * asyncio's IncompleteReadError.expected. weir_reader_get_buffer_size() is the
- * number of those that arrived, and they can still be read.
+ * The number of bytes wanted by the last read that failed with
+ * WEIR_EINCOMPLETE; asyncio's IncompleteReadError.expected.
+ * weir_reader_get_buffer_size() is the number of bytes that have arrived; they
+ * can still be read.
  *
  * @param reader  the reader; borrowed
- * @return        number of bytes; 0 when the read looked for a separator
+ * @return        number of bytes; 0 if the read searched a separator
  */
 WEIR_API size_t weir_reader_get_expected(const weir_reader *reader);
 
 /**
- * Whether the stream has ended without an error and all of it was read.
+ * Whether the stream has ended without an error and was read completely.
  *
  * @param reader  the reader; borrowed
- * @return        true when a read would return 0
+ * @return        true if a read would return 0
  */
 WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
 
 /**
- * The error that ends the stream, whether or not bytes are left before it.
+ * The error that ends the stream, even if unread bytes are left before it.
  *
  * @param reader  the reader; borrowed
  * @return        a negative error, or 0
@@ -346,7 +343,7 @@ WEIR_API WEIR_MUST_USE int weir_reader_feed_data(weir_reader *reader,
  * Feed received bytes without copying them.
  *
  * @param reader  the reader; borrowed
- * @param buf     the bytes; the reader takes a reference of its own to the
+ * @param buf     the bytes; borrowed, the reader takes its own reference to the
  *                lease
  * @return        as weir_reader_feed_data()
  */
@@ -354,17 +351,17 @@ WEIR_API WEIR_MUST_USE int weir_reader_feed_buf(weir_reader *reader,
                                                 const struct weir_buf *buf);
 
 /**
- * No more bytes will come; idempotent.
+ * End the stream: no more bytes will be fed; idempotent.
  *
  * @param reader  the reader; borrowed
  */
 WEIR_API void weir_reader_feed_eof(weir_reader *reader);
 
 /**
- * The stream has failed: reads return the error once the bytes that are
- * buffered have been read. The first error counts. On a live stream only
- * reading ends: bytes that arrive from then on are dropped, and the connection
- * can still be written. weir_reader_feed_eof() on a live stream does the same.
+ * Fail the stream: reads return the error when the buffered bytes have been
+ * read. Only the first error counts. On a connected stream only reading ends:
+ * bytes that arrive later are dropped, and the connection can still be written.
+ * weir_reader_feed_eof() on a connected stream does the same.
  *
  * @param reader  the reader; borrowed
  * @param err     negative
@@ -372,12 +369,11 @@ WEIR_API void weir_reader_feed_eof(weir_reader *reader);
 WEIR_API void weir_reader_set_exception(weir_reader *reader, int err);
 
 /**
- * Say which transport feeds the reader, so that the reader can pause it.
+ * Set the transport that feeds the reader, so that the reader can pause it.
  *
  * @param reader  the reader; borrowed
- * @param t       the transport, or NULL for none any more; held until another
- *                one is set or the reader is freed: NULL must be set in
- *                connection_lost
+ * @param t       the transport, or NULL for none; held until another is set or
+ *                the reader is freed; NULL must be set in connection_lost
  * @return        0
  * @retval -EBUSY  the reader has another transport
  */

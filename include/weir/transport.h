@@ -2,26 +2,25 @@
  * @file transport.h
  * Transports: one end of a connection.
  *
- * A transport sends the bytes that it is given, in order, and shows its
- * protocol those that arrive. No call here suspends: writes are queued and
- * leave together at the end of the loop's turn, and callbacks tell how it went
- * on.
+ * A transport sends written bytes in order, and calls its protocol with
+ * received bytes. No call here suspends: writes are queued and sent together at
+ * the end of the loop's turn, and callbacks report progress.
  *
- * **Life.** The library holds one reference until connection_lost has
- * returned. A program that keeps the pointer longer takes another one with
- * weir_transport_ref(). After the loss writes return an error and getters still
- * answer.
+ * **Life.** The library holds one reference until connection_lost has returned.
+ * A program that keeps the pointer longer takes a reference with
+ * weir_transport_ref(). After the loss writes return an error, and getters
+ * still work.
  *
- * **The end.** The first cause of a connection's end is kept for good:
- * weir_transport_get_end() tells closed by us, end of stream, broken and
- * aborted apart, weir_transport_get_error() has the error. A reset is an error
- * even when bytes that came before it are delivered later.
+ * **The end.** The first cause of a connection's end is kept for ever:
+ * weir_transport_get_end() distinguishes closed by us, end of stream, broken
+ * and aborted; weir_transport_get_error() has the error. A reset is an error
+ * even if bytes that arrived before it are delivered later.
  *
- * **Kinds.** The kind of a transport is fixed at its birth, and some kinds lack
- * calls of this header: such a call returns -EOPNOTSUPP.
+ * **Kinds.** The kind of a transport never changes. A call of this header that
+ * a kind does not support returns -EOPNOTSUPP.
  *
- * All calls may return -EPERM (another thread than the loop's) and -ECHILD
- * (a child process after fork()), which is not repeated below.
+ * All calls may return -EPERM (not the loop's thread) and -ECHILD (a child
+ * process after fork()); this is not repeated below.
  *
  * @thread loop
  * @suspends no
@@ -40,11 +39,12 @@ WEIR_BEGIN_DECLS
 
 /** How a connection ended. */
 enum weir_end {
-    /** It has not ended. */
+    /** Not ended. */
     WEIR_END_NONE = 0,
     /** weir_transport_close() was called here. */
     WEIR_END_CLOSED,
-    /** The peer sent its last byte and the protocol let that be the end. */
+    /** The peer ended its stream, and eof_received did not keep the
+     * connection. */
     WEIR_END_EOF,
     /** weir_transport_abort() was called here, or the loop was freed. */
     WEIR_END_ABORTED,
@@ -52,47 +52,47 @@ enum weir_end {
     WEIR_END_BROKEN,
 };
 
-/** How much was written that the kernel has not taken. */
+/** The bytes that were written and that the kernel has not accepted. */
 struct weir_depth {
-    /** Bytes that the kernel has not accepted, those in flight included. */
+    /** Bytes that the kernel has not accepted, including bytes in flight. */
     uint64_t bytes;
-    /** Sends that the kernel has and has not completed. */
+    /** Sends in flight. */
     uint32_t operations;
 };
 
 /** The depths at which writing is paused and resumed. */
 struct weir_water_marks {
-    /** Pause when more bytes wait; 0: whenever a byte does; or WEIR_DEFAULT. */
+    /** Pause if more bytes wait; 0: if any byte waits; or WEIR_DEFAULT. */
     int64_t high_bytes;
-    /** Resume when no more bytes wait; 0: when none does; or WEIR_DEFAULT. */
+    /** Resume if no more bytes wait; 0: if no byte waits; or WEIR_DEFAULT. */
     int64_t low_bytes;
 };
 
 /**
- * Limits in time, in nanoseconds; 0 is "none".
+ * Time limits, in nanoseconds; 0 is "none".
  *
- * A limit that the loop comes to late, because a callback was slow or the
- * process stood still, blames no peer that did its part meanwhile: bytes that
- * wait in the kernel while reading count as received, and the limits of a stall
- * and of a close begin anew when the peer has taken all that the kernel had.
+ * If the loop is late, because a callback was slow or the process was stopped,
+ * a peer that did its part meanwhile is not blamed: bytes that wait in the
+ * kernel while reading count as received, and write_stall_ns and close_ns
+ * restart if the peer has taken all bytes from the kernel.
  */
 struct weir_timeouts {
     /** sizeof(struct weir_timeouts). */
     size_t size;
-    /** With no byte in either direction for this time: WEIR_EIDLE. */
+    /** No byte in either direction for this time: WEIR_EIDLE. */
     uint64_t idle_ns;
-    /** With no byte received for this time while reading: WEIR_EREADTIMEOUT. */
+    /** No byte received for this time while reading: WEIR_EREADTIMEOUT. */
     uint64_t read_ns;
-    /** When bytes wait and the peer takes none for this time: WEIR_EWRITESTALL.
-     */
+    /** Bytes wait and the peer takes none for this time: WEIR_EWRITESTALL. */
     uint64_t write_stall_ns;
-    /** From close to the loss: the rest is dropped, WEIR_ECLOSETIMEOUT. */
+    /** From close to the loss: unsent bytes are dropped, WEIR_ECLOSETIMEOUT. */
     uint64_t close_ns;
     /**
-     * When closing, after the last byte was sent: end the writing side, then
-     * read and drop what the peer still sends, until its end of stream or for
-     * this time; WEIR_ECLOSETIMEOUT if its kernel has not all then. Without it
-     * a close waits for acknowledgements alone, see weir_transport_close().
+     * In a close, after the last byte was sent: shut the writing side down,
+     * then read and drop bytes until the peer's end of stream or for this time.
+     * WEIR_ECLOSETIMEOUT if the peer's kernel has not acknowledged all bytes
+     * then. With 0 a close waits only for acknowledgements; see
+     * weir_transport_close().
      */
     uint64_t linger_ns;
 };
@@ -100,20 +100,20 @@ struct weir_timeouts {
 /**
  * Send a copy of some bytes.
  *
- * They leave together with everything else that is written in this turn of the
- * loop. May call pause_writing before it returns. While a close sends the bytes
- * that wait, writes are refused, but for those from inside resume_writing.
+ * They are sent together with everything else that is written in this turn of
+ * the loop. May call pause_writing before it returns. While a close sends the
+ * waiting bytes, writes are refused, except inside resume_writing.
  *
- * A write that is refused for want of room or memory is remembered, so that
- * no later write takes its place unnoticed: every later write of any kind, and
+ * A write that is refused for lack of room or memory is remembered, so that no
+ * later write follows the gap unnoticed: every later write of any kind, and
  * weir_transport_write_eof(), fails with the same error until
  * weir_transport_take_write_error(), weir_writer_drain() or weir_writer_flush()
- * has told it. A close before that aborts the connection.
+ * has returned it. A close before that aborts the connection.
  *
  * @param t     the transport; borrowed
  * @param data  the bytes; borrowed
- * @param len   how many; with 0 only the state is checked
- * @return      0 when accepted, or a negative error; then nothing was taken
+ * @param len   number of bytes; 0: only the state is checked
+ * @return      0 if accepted, or a negative error and no byte is sent
  * @retval -ESHUTDOWN  after weir_transport_write_eof(), close or abort
  * @retval -EPIPE      the connection is broken, see weir_transport_get_error()
  * @retval -ENOBUFS    more than the hard limit would wait
@@ -126,8 +126,8 @@ WEIR_API int weir_transport_write(weir_transport *t, const void *data,
  * Send copies of several pieces, as one write; asyncio's writelines.
  *
  * @param t      the transport; borrowed
- * @param iov    the pieces, empty ones are skipped; borrowed with their bytes
- * @param count  how many pieces
+ * @param iov    the pieces, which may be empty; borrowed with their bytes
+ * @param count  number of pieces
  * @return       as weir_transport_write(): all pieces or none
  * @retval -EOVERFLOW  the sizes do not fit into a size_t
  */
@@ -135,28 +135,28 @@ WEIR_API int weir_transport_writelines(weir_transport *t,
                                        const struct iovec *iov, size_t count);
 
 /**
- * Look at the write that was refused, and go on without it.
+ * Take the error of a refused write, so that writes are accepted again.
  *
- * To be called by a protocol that can do without the bytes of a write that
- * failed with -ENOBUFS or -ENOMEM; it may write again then. In tasks
- * weir_writer_drain() and weir_writer_flush() tell the same.
+ * For a protocol that can continue without the bytes of a write that failed
+ * with -ENOBUFS or -ENOMEM. In tasks weir_writer_drain() and
+ * weir_writer_flush() return the same error.
  *
  * @param t  the transport; borrowed
- * @return   the error of the first write that was refused, once; 0 when none
- *           was
+ * @return   the error of the first refused write, once; 0 if none was refused
  */
 WEIR_API int weir_transport_take_write_error(weir_transport *t);
 
-/** Called once the library needs the memory of a write no more. */
+/** Called when the library no longer needs the memory of a write. */
 typedef void weir_release_fn(void *arg);
 
 /**
  * Send bytes of the caller without copying them.
  *
  * @param t        the transport; borrowed
- * @param data     the bytes; held and unchanged until @p release is called. For
- *                 those of a mapped file the loop waits for its device
- * @param len      how many; with 0 @p release is called before the return
+ * @param data     the bytes; held and unchanged until @p release is called. If
+ *                 they are a mapped file, the loop waits for the file's device
+ * @param len      number of bytes; with 0 @p release is called before the
+ *                 return
  * @param release  called once, on failure before this returns; may be NULL
  * @param arg      passed to @p release
  * @return         as weir_transport_write()
@@ -168,30 +168,30 @@ WEIR_API int weir_transport_write_ref(weir_transport *t, const void *data,
 /**
  * Send received bytes on without copying them.
  *
- * Takes a reference to the lease for as long as the bytes wait. They count
- * against the connection that received them until they are sent, so a relay
- * whose far end does not read stops reading by itself. Fewer than 256 bytes are
- * copied, and any while receive buffers are short; see buffer.h.
+ * Holds a reference to the lease while the bytes wait. They are charged to the
+ * connection that received them until they are sent, so a relay stops reading
+ * if its far end does not read. Fewer than 256 bytes are copied, and any bytes
+ * while receive buffers are short; see buffer.h.
  *
  * @param t    the transport; borrowed
- * @param buf  the bytes, or a part of them with the same lease; borrowed
+ * @param buf  received bytes or a part, with their lease; borrowed
  * @return     as weir_transport_write()
  */
 WEIR_API int weir_transport_write_buf(weir_transport *t,
                                       const struct weir_buf *buf);
 
 /**
- * End the writing side once all that was written is sent; reading goes on.
+ * End the writing side after all written bytes; reading continues.
  *
  * @param t  the transport; borrowed
- * @return   0, also when it was called before or the transport is closing
+ * @return   0, also if called again or the transport is closing
  * @retval -EOPNOTSUPP  this kind cannot, see weir_transport_can_write_eof()
  * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing
  */
 WEIR_API int weir_transport_write_eof(weir_transport *t);
 
 /**
- * Whether the writing side can be ended alone.
+ * Whether the transport can end its writing side and still read.
  *
  * @param t  the transport; borrowed
  * @return   true for stream sockets
@@ -199,10 +199,10 @@ WEIR_API int weir_transport_write_eof(weir_transport *t);
 WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
 
 /**
- * Stop calling data_received; bytes that arrive meanwhile are kept, or left in
- * the kernel. Does nothing when paused or closing. May be called in
- * connection_made. On a connection that breaks, bytes that came before the
- * error are kept too, and the loss waits until they were delivered.
+ * Stop calling data_received; bytes that arrive are kept, or left in the
+ * kernel. No effect if paused or closing. May be called in connection_made. If
+ * the connection breaks, bytes that arrived before the error are kept, too, and
+ * connection_lost waits until they were delivered.
  *
  * @param t  the transport; borrowed
  * @return   0
@@ -210,9 +210,8 @@ WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
 WEIR_API int weir_transport_pause_reading(weir_transport *t);
 
 /**
- * Call data_received again, from the loop, and with the bytes that were kept
- * first. Does nothing when reading or closing. No byte follows the end of
- * stream.
+ * Call data_received again, from the loop, first with the kept bytes. No effect
+ * if reading or closing. No byte follows the end of stream.
  *
  * @param t  the transport; borrowed
  * @return   0
@@ -223,13 +222,13 @@ WEIR_API int weir_transport_resume_reading(weir_transport *t);
  * Whether the transport is reading: not paused, not closing, not past the end.
  *
  * @param t  the transport; borrowed
- * @return   true when data_received may be called
+ * @return   true if data_received may be called
  */
 WEIR_API bool weir_transport_is_reading(const weir_transport *t);
 
 /**
- * How many received bytes the connection may hold: reading stops once less
- * than 4096 of them are left.
+ * Set how many received bytes the connection may hold: reading stops when fewer
+ * than 4096 bytes of this limit are left.
  *
  * @param t            the transport; borrowed
  * @param limit_bytes  at least 4096; 0 is the default, 1 MiB
@@ -240,7 +239,7 @@ WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
                                                   uint64_t limit_bytes);
 
 /**
- * Bytes that were received and are held: kept while paused, or under leases.
+ * Received bytes that are held: kept while paused, or under leases.
  *
  * @param t  the transport; borrowed
  * @return   bytes
@@ -250,19 +249,20 @@ WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
 /**
  * Set the marks at which pause_writing and resume_writing are called.
  *
- * Writing is paused when more bytes wait than the high mark says, and resumed
- * when no more do than the low one says. Bytes wait from the write until the
- * kernel has accepted them. If only the high mark is given, the low one is a
- * quarter of it; if only the low mark is, the high one is four times as much.
- * If both are WEIR_DEFAULT, they are 64 KiB and 16 KiB. May call pause_writing
- * at once, resume_writing only as bytes are sent. While all connections
- * together have much to send, pause_writing comes earlier, though not below the
- * low mark; see queued_limit_bytes of struct weir_loop_options.
+ * Writing is paused if more bytes wait than the high mark, and resumed if no
+ * more bytes wait than the low mark. Bytes wait from the write until the kernel
+ * has accepted them. If only the high mark is given, the low mark is a quarter
+ * of it; if only the low mark is given, the high mark is four times as much. If
+ * both are WEIR_DEFAULT, they are 64 KiB and 16 KiB. May call pause_writing at
+ * once; resume_writing is called only when bytes are sent. While all
+ * connections together have many bytes to send, pause_writing is called
+ * earlier, but not below the low mark; see queued_limit_bytes of struct
+ * weir_loop_options.
  *
  * @param t      the transport; borrowed
- * @param marks  both of them
+ * @param marks  both marks
  * @return       0
- * @retval -EINVAL  the low mark above the high one, or one negative
+ * @retval -EINVAL  the low mark is above the high mark, or a mark is negative
  */
 WEIR_API int
 weir_transport_set_write_buffer_limits(weir_transport *t,
@@ -272,13 +272,13 @@ weir_transport_set_write_buffer_limits(weir_transport *t,
  * The marks at which pause_writing and resume_writing are called.
  *
  * @param t  the transport; borrowed
- * @return   the marks, neither of which is WEIR_DEFAULT
+ * @return   the marks in bytes, never WEIR_DEFAULT
  */
 WEIR_API struct weir_water_marks
 weir_transport_get_write_buffer_limits(const weir_transport *t);
 
 /**
- * Bytes written and not yet accepted by the kernel, in flight included.
+ * Bytes written and not accepted by the kernel, including bytes in flight.
  *
  * @param t  the transport; borrowed
  * @return   bytes
@@ -286,7 +286,7 @@ weir_transport_get_write_buffer_limits(const weir_transport *t);
 WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
 
 /**
- * The most that may wait to be sent; a write beyond it fails with -ENOBUFS.
+ * Set how many bytes may wait to be sent; a write beyond fails with -ENOBUFS.
  *
  * @param t            the transport; borrowed
  * @param limit_bytes  0 is the default, 64 MiB
@@ -296,56 +296,55 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
                                                  uint64_t limit_bytes);
 
 /**
- * Change the time limits; they count from now.
+ * Change the time limits; they begin now.
  *
  * @param t         the transport; borrowed
- * @param timeouts  borrowed; NULL takes all away
+ * @param timeouts  borrowed; NULL: no limits
  * @return          0
- * @retval -ENOMEM  no memory; the limits are as they were
- * @retval -E2BIG   made for a newer library, with a field set unknown here
+ * @retval -ENOMEM  no memory; the limits are unchanged
+ * @retval -E2BIG   a field that only a newer library knows is set
  */
 WEIR_API int weir_transport_set_timeouts(weir_transport *t,
                                          const struct weir_timeouts *timeouts);
 
 /**
- * Stop reading, send the bytes that wait, then lose the connection; idempotent.
+ * Stop reading, send the waiting bytes, then end the connection; idempotent.
  *
- * No data_received follows. connection_lost comes from the loop, never from
+ * No data_received follows. connection_lost is called from the loop, never
  * inside this call.
  *
- * The bytes that were written arrive, or connection_lost gets an error. The
- * kernel answers bytes that are not read, or that come after the descriptor is
- * closed, by a reset, and a reset drops what the peer has not got. So while
- * sent bytes are not acknowledged, or received ones not read, the close
- * lingers: it ends the writing side, reads and drops until the peer's kernel
- * has all or the peer has ended, and then loses the connection. 30 s without an
- * acknowledgement, or 5 minutes in all, are WEIR_ECLOSETIMEOUT; close_ns
- * replaces the 5 minutes. A close does not linger after the peer's end, nor
- * where nothing was written; but with SO_LINGER the loop's thread waits in the
- * close.
+ * Written bytes arrive at the peer, or connection_lost gets an error. If a
+ * descriptor is closed with unread bytes, or bytes arrive after that, the
+ * kernel sends a reset, and a reset drops bytes that the peer has not received.
+ * So while sent bytes are not acknowledged, or received bytes not read, the
+ * close lingers: it ends the writing side, reads and drops until the peer's
+ * kernel has everything or the peer has ended, and then ends the connection. 30
+ * s without an acknowledgement, or 5 minutes in all, are WEIR_ECLOSETIMEOUT;
+ * close_ns replaces the 5 minutes. A close does not linger after the peer's
+ * end, nor if nothing was written; but with SO_LINGER the loop's thread waits
+ * in the close.
  *
- * If a write was refused and no call has returned that error yet
- * (weir_transport_write()), the peer would take a part for the whole: the
- * connection is aborted instead, connection_lost gets the error, and the
+ * If a write was refused and no call has returned its error yet
+ * (weir_transport_write()), the connection is aborted instead, so that the peer
+ * does not take a part for the whole: connection_lost gets the error, and the
  * exception hook is called.
  *
  * @param t  the transport; borrowed
- * @return   0, or the error of the write that was refused
+ * @return   0, or the error of the refused write
  */
 WEIR_API int weir_transport_close(weir_transport *t);
 
 /**
- * Drop the bytes that wait and lose the connection; idempotent, also after
- * close.
+ * Drop the waiting bytes and end the connection; idempotent, also after close.
  *
- * The peer gets a reset (SO_LINGER with no time), so that what it received
- * cannot pass for the whole; a Unix socket's peer gets an end of stream, and
- * one by Multipath TCP may (weir_connect_options).
- * Where another descriptor of the same socket is open, that happens when the
- * last one is closed, or at once if the kernel was in the middle of a send.
+ * The peer gets a reset (SO_LINGER with no time), so that it does not take the
+ * received bytes for the whole. The peer of a Unix socket gets an end of
+ * stream, and a peer by Multipath TCP may get one (weir_connect_options). If
+ * another descriptor of the same socket is open, the reset is sent when the
+ * last descriptor is closed, or at once if a send was in flight.
  * weir_loop_free() aborts in the same way. An end by a time-out, a failed
- * callback or a write that was refused is a reset too if bytes are dropped that
- * were written; otherwise it closes the descriptor.
+ * callback or a refused write is also a reset if written bytes are dropped;
+ * otherwise it closes the descriptor.
  *
  * @param t  the transport; borrowed
  * @return   0
@@ -353,16 +352,16 @@ WEIR_API int weir_transport_close(weir_transport *t);
 WEIR_API int weir_transport_abort(weir_transport *t);
 
 /**
- * Say that a request is being served on the connection, or no longer.
+ * Tell whether a request is being served on the connection.
  *
  * For weir_server_stop() and weir_server_serve_forever(), which end idle
- * connections at once and leave the others until they are idle, or until the
- * time of grace is over. weir_server_stop() tells what counts as idle unless
- * this was called: it is needed by protocols that answer later than in the
- * callback, and by tasks that read one request by several calls.
+ * connections at once, and other connections when they are idle or the time of
+ * grace is over. weir_server_stop() describes what counts as idle without this
+ * call. The call is needed by protocols that answer after the callback, and by
+ * tasks that read a request by several calls.
  *
  * @param t     the transport; borrowed
- * @param busy  whether one is being served
+ * @param busy  true: a request is being served
  * @return      0
  */
 WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
@@ -376,22 +375,22 @@ WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
 WEIR_API bool weir_transport_is_closing(const weir_transport *t);
 
 /**
- * Hand the connection to another protocol.
+ * Bind another protocol to the connection.
  *
- * Holds from the next callback on; neither connection_made nor
+ * Takes effect with the next callback; neither connection_made nor
  * connection_lost is called for the switch. Bytes that the old protocol has
- * read but not used can be given along and are delivered to the new one first,
- * from the loop.
+ * received but not used can be passed, and are delivered to the new protocol
+ * first, from the loop.
  *
  * @param t        the transport; borrowed
  * @param binding  the new protocol; copied
- * @param initial  buffers to deliver first; borrowed, what they name is kept;
- *                 NULL when there are none
- * @param count    how many
+ * @param initial  buffers to deliver first; borrowed, the library keeps their
+ *                 bytes; NULL: none
+ * @param count    number of buffers
  * @return         0
  * @retval -EINVAL     the table is not valid
  * @retval -ESHUTDOWN  the transport is closing
- * @retval -ENOMEM     no memory; nothing has changed
+ * @retval -ENOMEM     no memory; nothing was changed
  * @retval -EOPNOTSUPP  the transport is a pipe of a child process
  */
 WEIR_API WEIR_MUST_USE int
@@ -400,7 +399,7 @@ weir_transport_set_protocol(weir_transport *t,
                             const struct weir_buf *initial, size_t count);
 
 /**
- * The protocol that is bound now.
+ * The bound protocol.
  *
  * @param t  the transport; borrowed
  * @return   table and user pointer
@@ -409,8 +408,8 @@ WEIR_API struct weir_protocol_binding
 weir_transport_get_protocol(const weir_transport *t);
 
 /**
- * The peer's address. The kernel is asked at each call. A Unix socket that was
- * not bound, as a client's mostly is not, has an address without a name.
+ * The peer's address. Each call asks the kernel. A Unix socket that was not
+ * bound, such as most clients', has an address without a name.
  *
  * It is kept after the loss, unless there was no memory for it then.
  *
@@ -421,7 +420,7 @@ WEIR_API void weir_transport_get_peername(const weir_transport *t,
                                           struct weir_address *ret);
 
 /**
- * The own address. The kernel is asked at each call.
+ * The socket's own address. Each call asks the kernel.
  *
  * It is kept after the loss, unless there was no memory for it then.
  *
@@ -432,16 +431,16 @@ WEIR_API void weir_transport_get_sockname(const weir_transport *t,
                                           struct weir_address *ret);
 
 /**
- * The descriptor, for looking at and for socket options only: it must not be
- * read, written, closed or made non-blocking.
+ * The descriptor, only for queries and socket options: it must not be read,
+ * written, closed or made non-blocking.
  *
  * @param t  the transport; borrowed
  * @return   the descriptor, or -EBADF after the loss
  */
 WEIR_API int weir_transport_get_socket(const weir_transport *t);
 
-/** The process at the other end of a Unix socket, as it was when it connected,
- * or began to listen, or made the pair. */
+/** The process at the other end of a Unix socket, as of the call of connect(),
+ * listen() or socketpair(). */
 struct weir_peercred {
     /** Its process. */
     pid_t pid;
@@ -461,17 +460,17 @@ struct weir_extra_info {
     int fd;
     /** For "peercred". */
     struct weir_peercred peercred;
-    /** For "tls_version", "cipher", "alpn", "server_name" and "tls_error": of
-     * @p len bytes, as long as the transport lives. */
+    /** For "tls_version", "cipher", "alpn", "server_name" and "tls_error": a
+     * text of @p len bytes, valid as long as the transport lives. */
     const char *text;
-    /** For "peercert": the certificate as DER, of @p len bytes, as long as the
-     * transport lives. */
+    /** For "peercert": the certificate as DER, @p len bytes, valid as long as
+     * the transport lives. */
     const void *data;
     /** Bytes of text or data. */
     size_t len;
     /** For "cipher": the bits of its key. For "tls_resumed": 1 or 0. */
     int number;
-    /** For "tls_handshake": how long it took, in nanoseconds. */
+    /** For "tls_handshake": its duration in nanoseconds. */
     uint64_t time_ns;
 };
 
@@ -484,30 +483,30 @@ struct weir_extra_info {
  *              rules of weir_transport_get_socket()); borrowed
  * @param ret   the answer, written on success only
  * @return      0
- * @retval -ENOENT  this transport has no information of that name
+ * @retval -ENOENT  this transport has no information of this name
  */
 WEIR_API int weir_transport_get_extra_info(const weir_transport *t,
                                            const char *name,
                                            struct weir_extra_info *ret);
 
 /**
- * How the connection ended; the first cause, kept for good.
+ * How the connection ended: the first cause, kept for ever.
  *
  * @param t  the transport; borrowed
- * @return   WEIR_END_NONE while it has not
+ * @return   WEIR_END_NONE before the end
  */
 WEIR_API enum weir_end weir_transport_get_end(const weir_transport *t);
 
 /**
- * The first error of the connection, kept for good.
+ * The first error of the connection, kept for ever.
  *
  * @param t  the transport; borrowed
- * @return   a negative error, or 0 when there was none
+ * @return   a negative error, or 0
  */
 WEIR_API int weir_transport_get_error(const weir_transport *t);
 
 /**
- * One line about the connection's end: what failed, the error, the addresses.
+ * A line about the connection's end: the failed call, the error, the addresses.
  *
  * @param t     the transport; borrowed
  * @param buf   destination, always terminated

@@ -2,14 +2,15 @@
  * @file writer.h
  * Writers: the sending side of a stream, and the handle of both.
  *
- * Writes are accepted or refused at once, and leave when the turn ends. A task
- * that must not run ahead of its peer waits: for room (weir_writer_drain()), or
- * until the kernel has everything (weir_writer_flush()). Any number of tasks
- * may write, drain and flush; a task that waits keeps the stream by that, one
- * that uses it again later needs a reference of its own (weir_writer_ref()).
+ * Writes are accepted or refused at once, and sent at the end of the turn. A
+ * task that must not run ahead of its peer waits for room
+ * (weir_writer_drain()), or until the kernel has everything
+ * (weir_writer_flush()). Any number of tasks may write, drain and flush. A
+ * waiting call holds a reference to the stream; a task that uses the stream
+ * after the call needs its own reference (weir_writer_ref()).
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h), which is not repeated below.
+ * (task.h); this is not repeated below.
  *
  * @thread loop
  * @suspends no
@@ -25,15 +26,15 @@ WEIR_BEGIN_DECLS
 /**
  * Send a copy of some bytes; see weir_transport_write().
  *
- * The result of writes need not be looked at: if a write was refused for want
- * of room or memory, all later writes fail until weir_writer_drain() or
- * weir_writer_flush() has returned that error. A stream that is closed before
- * is aborted with the error.
+ * The result of a write may be ignored: if a write was refused for lack of room
+ * or memory, all later writes fail until weir_writer_drain() or
+ * weir_writer_flush() has returned the error. If the stream is closed before
+ * that, it is aborted with the error.
  *
  * @param writer  the writer; borrowed
  * @param data    the bytes; borrowed
  * @param len     number of bytes
- * @return        0 when accepted, or a negative error; then nothing was taken
+ * @return        0 if accepted, or a negative error and no byte is sent
  * @retval -ENOTCONN   there is no connection yet
  * @retval -ESHUTDOWN  after weir_writer_write_eof() or weir_writer_close()
  * @retval -EPIPE      the stream is broken, see weir_writer_drain()
@@ -62,7 +63,7 @@ WEIR_API int weir_writer_writelines(weir_writer *writer,
  * @param writer   the writer; borrowed
  * @param data     the bytes; held and unchanged until @p release is called
  * @param len      number of bytes
- * @param release  called once, whatever is returned; may be NULL
+ * @param release  called once, also on failure; may be NULL
  * @param arg      passed to @p release
  * @return         as weir_writer_write()
  */
@@ -75,15 +76,15 @@ WEIR_API int weir_writer_write_ref(weir_writer *writer, const void *data,
  * weir_transport_write_buf().
  *
  * @param writer  the writer; borrowed
- * @param buf     the bytes, or a part of them with the same lease; borrowed:
- *                the writer takes a reference of its own
+ * @param buf     received bytes or a part, with their lease; borrowed, the
+ *                writer takes its own reference
  * @return        as weir_writer_write()
  */
 WEIR_API int weir_writer_write_buf(weir_writer *writer,
                                    const struct weir_buf *buf);
 
 /**
- * End the writing side once everything is sent; reading goes on.
+ * End the writing side after all written bytes; reading continues.
  *
  * @param writer  the writer; borrowed
  * @return        0
@@ -94,7 +95,7 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
 WEIR_API int weir_writer_write_eof(weir_writer *writer);
 
 /**
- * Whether the writing side can be ended alone.
+ * Whether the stream can end its writing side and still read.
  *
  * @param writer  the writer; borrowed
  * @return        false also without a connection
@@ -102,26 +103,28 @@ WEIR_API int weir_writer_write_eof(weir_writer *writer);
 WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 
 /**
- * Wait while too much waits to be sent.
+ * Wait while too many bytes wait to be sent.
  *
- * Returns at once unless the depth has been above the high mark; otherwise when
- * completions of the kernel have brought it down to the low mark
+ * Returns at once if the depth has not been above the high mark; otherwise when
+ * the depth has fallen to the low mark
  * (weir_transport_set_write_buffer_limits()). Any number of tasks may drain.
- * After weir_writer_write_buf() it returns at once, too, while less than 256
- * KiB were written and none offered to the kernel: received bytes that are
- * taken in small pieces and sent on leave with one send, and are held by their
- * lease anyway. After a write was refused the call does not wait but tells
- * that, once, and writes are accepted again as far as there is room.
+ * After weir_writer_write_buf() it also returns at once while fewer than 256
+ * KiB were written and none was offered to the kernel: so received bytes that
+ * are taken in small pieces are sent on with one send, and their lease holds
+ * them anyway. After a refused write the call does not wait but returns the
+ * error, once, and writes are accepted again as far as there is room.
  *
  * @param writer  the writer; borrowed
- * @return        0 when there is room, or a negative error: one of these, or
- * the first error of the connection, such as -ECONNRESET, every time
+ * @return        0 if there is room, or a negative error: one of these, or
+ *                every time the first error of the connection, for example
+ *                -ECONNRESET
  * @retval -ENOBUFS      a write was refused: more than the hard limit would
  *                       have waited
  * @retval -ENOMEM       a write was refused: no memory for the copy
  * @retval -ESHUTDOWN    the stream was closed here, and the connection is over
- * @retval -ECONNABORTED the connection was aborted here, or with the loop; or
- *                       after a close, before everything was sent
+ * @retval -ECONNABORTED the connection was aborted, here or by
+ *                       weir_loop_free(), or was closed here and not
+ *                       everything was sent
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
  * @retval -ENOTCONN     there is no connection yet
  * @suspends yes
@@ -129,19 +132,19 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
 
 /**
- * Wait until the kernel has accepted all bytes that were written. If a write
- * was refused the call returns its error at once, as weir_writer_drain() does.
+ * Wait until the kernel has accepted all written bytes. After a refused write
+ * the call returns its error at once, as weir_writer_drain() does.
  *
  * @param writer  the writer; borrowed
- * @return        0 when nothing waits, also after a close that has sent
- *                everything; errors as weir_writer_drain(): bytes written
- * before a close are waited for and their loss told
+ * @return        0 if no byte waits, also after a close that has sent
+ *                everything; errors as weir_writer_drain(), also if bytes that
+ *                were written before a close are lost
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
 
 /**
- * How much waits to be sent.
+ * The bytes that wait to be sent.
  *
  * @param writer  the writer; borrowed
  * @return        bytes and operations; 0 without a connection
@@ -149,20 +152,19 @@ WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
 WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 
 /**
- * Stop reading, send the bytes that wait, then close; idempotent. A task that
- * reads gets the end of the stream after the bytes that are buffered. Does
- * nothing before there is a connection. What was written reaches the peer, or
- * weir_writer_wait_closed() tells that it may not have
- * (weir_transport_close(), which names the limits in time).
+ * Stop reading, send the waiting bytes, then close; idempotent. A reading task
+ * gets the buffered bytes and then the end of the stream. No effect before
+ * there is a connection. The written bytes reach the peer, or
+ * weir_writer_wait_closed() returns an error; see weir_transport_close(), also
+ * for the time limits.
  *
  * @param writer  the writer; borrowed
  */
 WEIR_API void weir_writer_close(weir_writer *writer);
 
 /**
- * Drop the bytes that wait and reset the connection, see
- * weir_transport_abort(); idempotent, also after close. Does nothing before
- * there is a connection.
+ * Drop the waiting bytes and reset the connection, see weir_transport_abort();
+ * idempotent, also after close. No effect before there is a connection.
  *
  * @param writer  the writer; borrowed
  */
@@ -177,15 +179,16 @@ WEIR_API void weir_writer_abort(weir_writer *writer);
 WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
 
 /**
- * Wait until the connection is over. The call does not close it. Any number of
- * tasks may wait, and again later.
+ * Wait until the connection has ended. The call does not close it. Any number
+ * of tasks may wait, repeatedly.
  *
  * @param writer  the writer; borrowed
- * @return        0 when it was closed here, and everything sent; or a negative
+ * @return        0 if it was closed here and everything was sent; or a negative
  *                error: one of these, or the first error of the connection
- * @retval WEIR_EPEERCLOSED  the peer's end of stream ended it
- * @retval -ECONNABORTED  it was aborted here, or with the loop; or after a
- *                     close, before everything was sent
+ * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
+ * @retval -ECONNABORTED  the connection was aborted, here or by
+ *                     weir_loop_free(), or was closed here and not
+ *                     everything was sent
  * @retval -ENOTCONN   there is no connection yet
  * @suspends yes
  */
@@ -195,8 +198,8 @@ WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
  * The transport, for its options, limits, addresses and first error.
  *
  * @param writer  the writer; borrowed
- * @return        the transport; borrowed, lives as long as the writer. NULL
- *                when there is no connection yet
+ * @return        the transport; borrowed, lives as long as the writer; NULL if
+ *                there is no connection yet
  */
 WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
 
@@ -215,7 +218,7 @@ WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
  * @param name    name of the information; borrowed
  * @param ret     the answer, written on success only
  * @return        0
- * @retval -ENOENT    the transport knows nothing of that name
+ * @retval -ENOENT    the transport has no information of this name
  * @retval -ENOTCONN  there is no connection yet
  */
 WEIR_API int weir_writer_get_extra_info(const weir_writer *writer,
@@ -223,7 +226,7 @@ WEIR_API int weir_writer_get_extra_info(const weir_writer *writer,
                                         struct weir_extra_info *ret);
 
 /**
- * The reader of the same stream.
+ * The reader of the stream.
  *
  * @param writer  the writer; borrowed
  * @return        the reader; borrowed, lives as long as the writer
@@ -231,7 +234,7 @@ WEIR_API int weir_writer_get_extra_info(const weir_writer *writer,
 WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 
 /**
- * Keep a stream: its writer, reader and transport.
+ * Take a reference to a stream: its writer, reader and transport.
  *
  * @param writer  the writer; borrowed
  * @return        @p writer; one reference is given
@@ -239,8 +242,8 @@ WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 WEIR_API weir_writer *weir_writer_ref(weir_writer *writer);
 
 /**
- * Give a stream back. With the last reference it is closed, if it was not
- * before: the bytes that wait are sent in the background.
+ * Give a reference to a stream back. The last one closes the stream if it is
+ * open: the waiting bytes are sent in the background.
  *
  * @param writer  taken; NULL is ignored
  */
