@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define USAGE           "usage: http_headers [-s | -a FILE] HOST PORT PATH"
 #define HOST_MAX        256
 #define PATH_LENGTH_MAX 999
 
@@ -40,6 +41,9 @@ int main(int argc, char **argv)
     int flag = getopt(argc, argv, "sa:");
 
     while (flag != -1) {
+        if (flag == '?') {
+            errx(2, USAGE);
+        }
         has_tls = true;
         options.authorities.file = flag == 'a' ? optarg : NULL;
         flag = getopt(argc, argv, "sa:");
@@ -47,7 +51,7 @@ int main(int argc, char **argv)
     char **words = argv + optind;
     if (argc - optind != 3 || strlen(words[0]) > HOST_MAX ||
         strlen(words[2]) > PATH_LENGTH_MAX) {
-        errx(2, "usage: http_headers [-s | -a FILE] HOST PORT PATH");
+        errx(2, USAGE);
     }
     if (has_tls) {
         tls.context = make_context(&options);
