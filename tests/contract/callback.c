@@ -6,7 +6,6 @@
  * ready callbacks add runs in the next; cancelling late is harmless.
  */
 #include "tests/contract/loop_rig.h"
-#include "tests/unit/allocator.h"
 #include "tests/unit/random.h"
 
 /* ---- call_soon ---- */
@@ -477,12 +476,9 @@ UNIT(callback, no_function_is_refused)
 
 UNIT(callback, without_memory_nothing_is_called_and_the_handle_is_untouched)
 {
-    struct unit_allocator allocator;
-    unit_allocator_init(&allocator);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator.hooks};
+    struct test_allocator allocator;
     struct weir_handle handle = {7, 7};
-    open_loop(&options);
+    open_loop_from(&allocator);
     for (uint64_t i = 1; i <= 2; i++) { /* the table, then its first chunk */
         allocator.fail_at = allocator.calls + i;
         expect_eq(weir_loop_call_soon(loop, note_number, number(1), &handle),
@@ -501,17 +497,14 @@ UNIT(callback, without_memory_nothing_is_called_and_the_handle_is_untouched)
     expect_eq(event_count, 1);
     expect_eq(events[0].number, 2);
     close_loop();
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(callback, a_steady_stream_of_callbacks_allocates_nothing)
 {
-    struct unit_allocator allocator;
-    unit_allocator_init(&allocator);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator.hooks};
+    struct test_allocator allocator;
     int count = 0;
-    open_loop(&options);
+    open_loop_from(&allocator);
     soon(again, &count);
     later(1 * MS, stop_loop, NULL);
     expect_eq(weir_loop_run(loop), 0);
@@ -527,7 +520,7 @@ UNIT(callback, a_steady_stream_of_callbacks_allocates_nothing)
 
     expect_eq(allocator.calls, calls);
     close_loop();
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(callback, callbacks_pending_when_the_loop_ends_are_dropped)

@@ -4,64 +4,58 @@
  * said to have succeeded has, and neither memory, a descriptor nor a process is
  * left.
  */
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <weir.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ALLOCATIONS_MAX = 2000, INPUT = 300000 };
+enum { INPUT = 300000 };
 
-static struct unit_allocator memory;
+static struct test_allocator memory;
 static weir_loop *loop;
 static char input[INPUT];
 
 static int count_fds(void)
 {
-    DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-
-    while (readdir(dir)) {
-        count++;
-    }
-    closedir(dir);
-    return count;
+    static struct unit_fds fds;
+    unit_fds_read(&fds);
+    return fds.count;
 }
 
 /* 0, or an error that the want of memory has led to. */
 typedef int attempt_fn(void);
 
+struct sweep {
+    attempt_fn *attempt;
+    int fds;
+};
+
+static void try_once(void *arg)
+{
+    const struct sweep *sweep = arg;
+    const struct weir_loop_options options = allocator_options(&memory);
+    walk_begin(&memory);
+    int err = weir_loop_new(&options, &loop);
+    if (err == 0) {
+        err = sweep->attempt();
+        cr_assert_geq(weir_loop_free(loop), 0);
+    }
+    cr_assert(err == 0 || walk_end(&memory));
+    cr_assert_eq(count_fds(), sweep->fds, "allocation %d", (int)walk_round);
+    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1);
+    cr_assert_eq(errno, ECHILD);
+}
+
 static void sweep(attempt_fn *attempt)
 {
-    const int fds = count_fds();
-    int err = -1;
-    uint64_t at = 0;
-
+    struct sweep each = {attempt, count_fds()};
     alarm(100);
-    while (err != 0 || memory.calls >= at) {
-        at++;
-        cr_assert_lt(at, ALLOCATIONS_MAX);
-        unit_allocator_init(&memory);
-        memory.fail_at = at;
-        const struct weir_loop_options options = {.size = sizeof(options),
-                                                  .allocator = &memory.hooks};
-        err = weir_loop_new(&options, &loop);
-        if (err == 0) {
-            err = attempt();
-            cr_assert_geq(weir_loop_free(loop), 0);
-        }
-        unit_allocator_check(&memory);
-        cr_assert_eq(count_fds(), fds, "allocation %d", (int)at);
-        cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1);
-        cr_assert_eq(errno, ECHILD);
-    }
-    cr_log_info("%d allocations", (int)at);
+    walk_allocations(&memory, try_once, &each);
 }
 
 static int run_task(weir_task_fn *body)

@@ -460,9 +460,10 @@ static void check_errands(bool was_calm)
 static void begin_round(uint64_t seed)
 {
     static const struct weir_allocator allocator = {
-        .alloc = alloc_perhaps, .free = count_free, .arg = &counter};
+        .alloc = alloc_perhaps, .free = allocator_give, .arg = &counter};
     struct weir_loop_options options = {.size = sizeof(options)};
 
+    allocator_init(&counter);
     world.seed = seed;
     world.random.state = seed;
     world.failing.state = seed;

@@ -49,7 +49,7 @@ void *alloc_perhaps(void *arg, size_t size)
         one_in > 0 && unit_random_below(&world.failing, one_in) == 0;
     world.failed += fails;
     pthread_mutex_unlock(&order_mutex);
-    return fails ? NULL : count_alloc(arg, size);
+    return fails ? NULL : allocator_take(arg, size);
 }
 
 int act_a_few(weir_loop *on, int depth)

@@ -212,19 +212,19 @@ static int no_memory_body(weir_loop *l, void *arg)
     /* The executor; the job, now that there is one; its thread. */
     for (int i = 0; i < 3; i++) {
         init_job(&job, quick_job, 1);
-        counter.fail_from = counter.calls + (i == 0 ? 1 : 2);
+        counter.fail_at = counter.calls + (i == 0 ? 1 : 2);
         expect_eq(run_job(l, &job), -ENOMEM);
         expect_eq(job.abandoned_count, 0);
-        counter.fail_from = 0;
+        counter.fail_at = 0;
     }
     expect_eq(count_threads(), 0);
     start_held(&job, 1);
-    counter.fail_from = 1; /* for the loop and the thread */
+    counter.fail_at = 1; /* for the loop and the thread */
     let_go(&job);
 
     expect_result(&job);
 
-    counter.fail_from = 0;
+    counter.fail_at = 0;
     return 0;
 }
 

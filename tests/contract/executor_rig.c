@@ -179,27 +179,7 @@ void open_with(uint32_t thread_limit, uint32_t queue_limit)
     cr_assert_eq(weir_loop_set_executor(loop, &options), 0);
 }
 
-struct counter counter = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-void *count_alloc(void *arg, size_t size)
-{
-    struct counter *self = arg;
-    pthread_mutex_lock(&self->mutex);
-    self->calls++;
-    const bool fails = self->fail_from != 0 && self->calls >= self->fail_from;
-    self->live_bytes += fails ? 0 : size;
-    pthread_mutex_unlock(&self->mutex);
-    return fails ? NULL : malloc(size);
-}
-
-void count_free(void *arg, void *ptr, size_t size)
-{
-    struct counter *self = arg;
-    pthread_mutex_lock(&self->mutex);
-    self->live_bytes -= size;
-    pthread_mutex_unlock(&self->mutex);
-    free(ptr);
-}
+struct test_allocator counter;
 
 uint64_t live_bytes(void)
 {
@@ -211,14 +191,13 @@ uint64_t live_bytes(void)
 
 void open_counted(uint32_t thread_limit)
 {
-    static const struct weir_allocator allocator = {
-        .alloc = count_alloc, .free = count_free, .arg = &counter};
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator};
+    const struct weir_loop_options options = allocator_options(&counter);
     const struct weir_executor_options limits = {.size = sizeof(limits),
                                                  .thread_limit = thread_limit};
     order_count = 0;
     loop_thread = pthread_self();
+    allocator_init(&counter);
+    counter.fail_after = true;
     open_loop(&options);
     if (thread_limit > 0) {
         cr_assert_eq(weir_loop_set_executor(loop, &limits), 0);

@@ -61,18 +61,9 @@ int count_threads(void);
 void wait_for_threads(int count);
 void open_with(uint32_t thread_limit, uint32_t queue_limit);
 
-/* An allocator for several threads, that can run out of memory. */
-struct counter {
-    pthread_mutex_t mutex;
-    uint64_t live_bytes;
-    uint64_t calls;
-    uint64_t fail_from; /* no call from this one on succeeds; 0: all do */
-};
+/* Of the loops of open_counted(): none succeeds from fail_at on. */
+extern struct test_allocator counter;
 
-extern struct counter counter;
-
-void *count_alloc(void *arg, size_t size);
-void count_free(void *arg, void *ptr, size_t size);
 uint64_t live_bytes(void);
 void open_counted(uint32_t thread_limit);
 

@@ -6,7 +6,6 @@
  * ring.c what happens when the kernel's queues are too small.
  */
 #include "tests/contract/loop_rig.h"
-#include "tests/unit/allocator.h"
 
 #include <pthread.h>
 
@@ -325,17 +324,14 @@ UNIT(loop, free_ignores_null)
 
 UNIT(loop, a_loop_that_never_ran_can_be_freed)
 {
-    struct unit_allocator allocator;
-    unit_allocator_init(&allocator);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator.hooks};
-    open_loop(&options);
+    struct test_allocator allocator;
+    open_loop_from(&allocator);
     soon(note_number, number(1));
 
     close_loop();
 
     expect_eq(event_count, 0);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 static int lost_count;
@@ -401,14 +397,11 @@ UNIT(loop, handles_and_leases_outlive_the_loop)
         .kind = WEIR_PROTOCOL_STREAM,
         .data_received = keep_lease,
     };
-    struct unit_allocator allocator;
-    unit_allocator_init(&allocator);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator.hooks};
+    struct test_allocator allocator;
     struct weir_buf buf;
     struct weir_protocol_binding binding = {.protocol = &protocol,
                                             .user = &buf};
-    open_loop(&options);
+    open_loop_from(&allocator);
     const int peer = adopt_pair(&binding);
     expect_eq(write(peer, "kept", 4), 4);
     run_until_stopped();
@@ -424,7 +417,7 @@ UNIT(loop, handles_and_leases_outlive_the_loop)
     expect_geq(weir_transport_get_read_buffer_size(connection), 4);
     weir_lease_unref(kept_lease);
     weir_transport_unref(connection);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     close(peer);
 }
 

@@ -6,7 +6,6 @@
  * of option structs are looked at in tests/streams/options.c.
  */
 #include "tests/contract/loop_rig.h"
-#include "tests/unit/allocator.h"
 #include "uring/feature.h"
 
 #include <sys/resource.h>
@@ -73,39 +72,32 @@ UNIT(loop_new, sizes_of_queues_are_rounded_up)
 
 /* ---- without memory ---- */
 
+static struct test_allocator memory;
+
+static void make_without(void *arg)
+{
+    const struct weir_loop_options options = allocator_options(&memory);
+    (void)arg;
+    walk_begin(&memory);
+    const int err = try_new(&options);
+    expect_eq(err, walk_end(&memory) ? -ENOMEM : 0);
+    if (err == 0) {
+        close_loop();
+    }
+}
+
 UNIT(loop_new, fails_cleanly_whichever_allocation_fails)
 {
-    uint64_t failures = 0;
-    int err = -ENOMEM;
-
-    while (err < 0) {
-        struct unit_allocator allocator;
-        unit_allocator_init(&allocator);
-        const struct weir_loop_options options = {
-            .size = sizeof(options), .allocator = &allocator.hooks};
-        allocator.fail_at = failures + 1;
-        err = try_new(&options);
-        if (err == 0) {
-            expect_lt(allocator.calls, allocator.fail_at);
-            close_loop();
-        } else {
-            expect_eq(err, -ENOMEM);
-            failures++;
-        }
-        unit_allocator_check(&allocator);
-    }
-    expect_gt(failures, 4, "an allocation does not use the hook");
+    expect_gt(walk_allocations(&memory, make_without, NULL), 4,
+              "an allocation does not use the hook");
 }
 
 /* Memory for a first run and for connections is asked for later: that fails
  * then, and the loop goes on. */
 UNIT(loop_new, a_loop_without_memory_for_buffers_still_turns)
 {
-    struct unit_allocator allocator;
-    unit_allocator_init(&allocator);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator.hooks};
-    expect_eq(try_new(&options), 0);
+    struct test_allocator allocator;
+    open_loop_from(&allocator);
     soon(note_number, number(1));
     allocator.fail_at = allocator.calls + 1;
 
@@ -113,7 +105,7 @@ UNIT(loop_new, a_loop_without_memory_for_buffers_still_turns)
 
     expect_eq(event_count, 1);
     close_loop();
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 /* ---- without descriptors ---- */
@@ -137,10 +129,9 @@ UNIT(loop_new, fails_cleanly_whichever_descriptor_fails)
     lower.rlim_cur = lowest_free_fd();
 
     while (err < 0) {
-        struct unit_allocator allocator;
-        unit_allocator_init(&allocator);
-        const struct weir_loop_options options = {
-            .size = sizeof(options), .allocator = &allocator.hooks};
+        struct test_allocator allocator;
+        allocator_init(&allocator);
+        const struct weir_loop_options options = allocator_options(&allocator);
         expect_eq(setrlimit(RLIMIT_NOFILE, &lower), 0);
         err = try_new(&options);
         expect_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -151,7 +142,7 @@ UNIT(loop_new, fails_cleanly_whichever_descriptor_fails)
             failures++;
             lower.rlim_cur++;
         }
-        unit_allocator_check(&allocator);
+        allocator_check(&allocator);
     }
     expect_geq(failures, 2, "an eventfd and a ring at least");
 }

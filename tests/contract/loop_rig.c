@@ -62,6 +62,13 @@ void open_loop(const struct weir_loop_options *options)
     cr_assert_eq(weir_loop_new(options, &loop), 0);
 }
 
+void open_loop_from(struct test_allocator *memory)
+{
+    allocator_init(memory);
+    const struct weir_loop_options options = allocator_options(memory);
+    open_loop(&options);
+}
+
 void close_loop(void)
 {
     cr_assert_eq(weir_loop_free(loop), 0);

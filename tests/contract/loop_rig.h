@@ -8,7 +8,7 @@
 #ifndef WEIR_TESTS_CONTRACT_LOOP_RIG_H
 #define WEIR_TESTS_CONTRACT_LOOP_RIG_H
 
-#include "tests/unit.h"
+#include "tests/walk.h"
 
 #include <weir.h>
 
@@ -38,6 +38,8 @@ void stop_loop(void *arg);
 void soon(weir_callback_fn *cb, void *arg);
 void later(uint64_t delay_ns, weir_callback_fn *cb, void *arg);
 void open_loop(const struct weir_loop_options *options);
+/* With a new allocator. */
+void open_loop_from(struct test_allocator *memory);
 void close_loop(void);
 
 /* One turn that waits for nothing. */

@@ -6,16 +6,14 @@
  * c-ares has its memory from malloc(), which does not fail here.
  */
 #include "tests/contract/names_rig.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <arpa/inet.h>
-
-enum { ALLOCATIONS_MAX = 500 };
 
 /* One way to use a name: 0, or an error. */
 typedef int attempt_fn(struct names *n, const char *host);
 
-static struct unit_allocator memory;
+static struct test_allocator memory;
 static int end_count;
 static int end_err;
 static uint16_t peer_port;
@@ -41,51 +39,45 @@ static int use_servers(struct names *n)
     return weir_loop_set_dns_options(n->loop, &options);
 }
 
-/* Makes a loop of which allocation @number fails, and tries. */
-static int try_with_failure(struct names *n, attempt_fn *attempt,
-                            const char *host, uint64_t number)
+struct walk {
+    struct names *n;
+    attempt_fn *attempt;
+    const char *host;
+    int fds;
+    int refused; /* rounds that ended for lack of memory */
+};
+
+/* Makes a loop and tries on it. */
+static void try_once(void *arg)
 {
-    unit_allocator_init(&memory);
-    memory.fail_at = number;
-    const struct weir_loop_options options = {
-        .size = sizeof(options),
-        .allocator = &memory.hooks,
-    };
+    struct walk *walk = arg;
+    struct names *n = walk->n;
+    const struct weir_loop_options options = allocator_options(&memory);
+    walk_begin(&memory);
     end_count = 0;
     end_err = 0;
     int err = weir_loop_new(&options, &n->loop);
     if (err == 0) {
         err = use_servers(n);
         if (err == 0) {
-            err = attempt(n, host);
+            err = walk->attempt(n, walk->host);
             expect_leq(end_count, 1, "told once");
         }
         expect_leq(weir_loop_free(n->loop), 2);
     }
-    unit_allocator_check(&memory);
-    return err;
+    names_wait_fds(walk->fds);
+    cr_assert(err == 0 || (walk_end(&memory) &&
+                           (err == -ENOMEM || err == -ECONNREFUSED)),
+              "allocation %d: %s", (int)walk_round, weir_err_name(err));
+    walk->refused += err == -ENOMEM;
 }
 
-/* Tries until no allocation fails any more. */
 static void try_each(struct names *n, attempt_fn *attempt, const char *host)
 {
     weir_loop *own = n->loop;
-    const int fds = names_count_fds();
-    int failures = 0;
-
-    for (uint64_t number = 1;; number++) {
-        const int err = try_with_failure(n, attempt, host, number);
-        names_wait_fds(fds);
-        if (memory.calls < number) {
-            expect_eq(err, 0, "%s", weir_err_name(err));
-            break;
-        }
-        cr_assert(err == 0 || err == -ENOMEM || err == -ECONNREFUSED,
-                  "allocation %d: %s", (int)number, weir_err_name(err));
-        failures += err == -ENOMEM;
-        expect_lt(number, ALLOCATIONS_MAX);
-    }
-    expect_geq(failures, 5);
+    struct walk walk = {n, attempt, host, names_count_fds(), 0};
+    walk_allocations(&memory, try_once, &walk);
+    expect_geq(walk.refused, 5);
     n->loop = own;
 }
 

@@ -4,6 +4,7 @@
  * There is none because the loop's allocator gives no memory for a while.
  */
 #include "tests/contract/harness.h"
+#include "tests/walk.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -15,34 +16,12 @@
 #define TRIES_MAX 200u
 #define SENT      1000u
 
-struct short_memory {
-    struct weir_allocator hooks;
-    bool is_out;
-};
+static struct test_allocator memory;
 
-static void *short_alloc(void *arg, size_t size)
+static weir_loop *make_loop(void)
 {
-    const struct short_memory *self = arg;
-    return self->is_out ? NULL : malloc(size);
-}
-
-static void short_free(void *arg, void *ptr, size_t size)
-{
-    (void)arg;
-    (void)size;
-    free(ptr);
-}
-
-static weir_loop *make_loop(struct short_memory *memory)
-{
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &memory->hooks};
-    weir_loop *loop = NULL;
-
-    *memory = (struct short_memory){
-        .hooks = {.alloc = short_alloc, .free = short_free, .arg = memory}};
-    expect_eq(weir_loop_new(&options, &loop), 0);
-    return loop;
+    allocator_init(&memory);
+    return allocator_make_loop(&memory);
 }
 
 static void set_flag(void *arg)
@@ -65,8 +44,7 @@ static uint64_t count_tries(const weir_loop *loop)
 
 /* Sends bytes to a transport that gets no memory, makes as many turns
  * as the loop wants, and lets it have memory. */
-static void send_without(struct short_memory *memory, weir_loop *loop, int peer,
-                         const uint64_t *received)
+static void send_without(weir_loop *loop, int peer, const uint64_t *received)
 {
     uint8_t bytes[SENT];
     struct weir_handle handle;
@@ -75,7 +53,7 @@ static void send_without(struct short_memory *memory, weir_loop *loop, int peer,
     expect_eq(
         weir_loop_call_later(loop, 100 * RIG_MS, set_flag, &is_over, &handle),
         0);
-    memory->is_out = true;
+    memory.size_limit = 0;
     rig_pattern(bytes, 0, SENT);
     expect_eq(write(peer, bytes, SENT), SENT);
     expect_eq(weir_loop_run_until(loop, is_set, &is_over), 0);
@@ -83,13 +61,12 @@ static void send_without(struct short_memory *memory, weir_loop *loop, int peer,
     expect_eq(*received, 0);
     expect_geq(count_tries(loop), 1);
     expect_leq(count_tries(loop), TRIES_MAX);
-    memory->is_out = false;
+    memory.size_limit = SIZE_MAX;
 }
 
 /* ---- pipes ---- */
 
-static void open_pipe(struct rig *rig, struct short_memory *memory,
-                      bool is_socket)
+static void open_pipe(struct rig *rig, bool is_socket)
 {
     static const struct pair_maker maker = {.traits =
                                                 RIG_RECEIVES | RIG_IS_PIPE};
@@ -97,7 +74,7 @@ static void open_pipe(struct rig *rig, struct short_memory *memory,
     int ends[2];
 
     *rig = (struct rig){
-        .protocol = &rig_protocol, .maker = &maker, .loop = make_loop(memory)};
+        .protocol = &rig_protocol, .maker = &maker, .loop = make_loop()};
     expect_eq(is_socket
                   ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)
                   : pipe2(ends, O_CLOEXEC),
@@ -110,11 +87,10 @@ static void open_pipe(struct rig *rig, struct short_memory *memory,
 
 static void read_without(bool is_socket)
 {
-    struct short_memory memory;
     struct rig rig;
 
-    open_pipe(&rig, &memory, is_socket);
-    send_without(&memory, rig.loop, rig.peer, &rig.received);
+    open_pipe(&rig, is_socket);
+    send_without(rig.loop, rig.peer, &rig.received);
     rig_wait_received(&rig, SENT);
 
     rig_peer_close(&rig);
@@ -132,11 +108,10 @@ UNIT(no_buffer, a_pipe_tries_from_time_to_time)
 
 UNIT(no_buffer, a_pipe_that_is_closed_while_it_rests_is_lost)
 {
-    struct short_memory memory;
     struct rig rig;
 
-    open_pipe(&rig, &memory, false);
-    send_without(&memory, rig.loop, rig.peer, &rig.received);
+    open_pipe(&rig, false);
+    send_without(rig.loop, rig.peer, &rig.received);
     weir_transport_close(rig.t);
     rig_wait_lost(&rig);
 
@@ -188,8 +163,7 @@ static bool endpoint_has_received(void *arg)
 
 UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
 {
-    struct short_memory memory;
-    weir_loop *loop = make_loop(&memory);
+    weir_loop *loop = make_loop();
     struct endpoint endpoint = {.received = 0};
     const struct weir_factory factory = {.create = endpoint_create,
                                          .arg = &endpoint};
@@ -205,7 +179,7 @@ UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
         expect_eq(weir_loop_run(loop), 0);
     }
 
-    send_without(&memory, loop, ends[1], &endpoint.received);
+    send_without(loop, ends[1], &endpoint.received);
     run_loop_until(loop, endpoint_has_received, &endpoint);
 
     expect_eq(endpoint.received, SENT);

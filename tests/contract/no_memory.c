@@ -4,37 +4,32 @@
  * is being set up, ends that connection and no other.
  */
 #include "tests/contract/maker.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <time.h>
 
-static struct unit_allocator memory;
+static struct test_allocator memory;
 
 static void open_with_memory(struct maker *m)
 {
-    unit_allocator_init(&memory);
-    const struct weir_loop_options options = {
-        .size = sizeof(options),
-        .allocator = &memory.hooks,
-    };
+    allocator_init(&memory);
     maker_open(m);
     weir_loop_free(m->loop);
-    expect_eq(weir_loop_new(&options, &m->loop), 0);
+    m->loop = allocator_make_loop(&memory);
     weir_loop_set_exception_handler(m->loop, maker_report, m);
 }
 
 static void close_with_memory(struct maker *m)
 {
     maker_close(m);
-    unit_allocator_check(&memory);
+    allocator_check(&memory);
 }
 
-/* The allocation that comes as number @count from now fails. */
 static void fail_in(uint64_t count)
 {
-    memory.fail_at = memory.calls + count;
+    allocator_fail_in(&memory, count);
 }
 
 static void fail_never(void)
@@ -59,20 +54,23 @@ static bool is_reported(const struct maker *m)
     return m->reports > 0;
 }
 
-/* Calls @make with each of its allocations failing, then for good. */
-static int count_failures(struct maker *m, int (*make)(struct maker *m))
+static struct maker *walked;
+
+/* Calls one of the functions below. */
+static void make_without(void *arg)
 {
-    for (int failures = 0;; failures++) {
-        const uint64_t live = memory.live_bytes;
-        fail_in((uint64_t)failures + 1);
-        int err = make(m);
-        fail_never();
-        if (err == 0) {
-            return failures;
-        }
-        expect_eq(err, -ENOMEM);
-        expect_eq(memory.live_bytes, live, "nothing of it is left");
-    }
+    int (*const *make)(struct maker * m) = (int (*const *)(struct maker *))arg;
+    const uint64_t live = memory.live_bytes;
+    walk_begin(&memory);
+    const int err = (*make)(walked);
+    expect_eq(err, walk_end(&memory) ? -ENOMEM : 0);
+    cr_assert(err == 0 || memory.live_bytes == live, "something of it is left");
+}
+
+static uint64_t count_failures(struct maker *m, int (*make)(struct maker *m))
+{
+    walked = m;
+    return walk_allocations(&memory, make_without, &make);
 }
 
 static int make_server(struct maker *m)

@@ -4,6 +4,7 @@
  * lost. Either way no descriptor leaks.
  */
 #include "tests/contract/fds_rig.h"
+#include "tests/walk.h"
 
 #include <sys/socket.h>
 
@@ -30,34 +31,12 @@ static __attribute__((constructor)) void make_taking(void)
     taking.fds_received = fds_received;
 }
 
-/* Gives no piece of memory that is larger than the limit. */
-struct small_memory {
-    struct weir_allocator hooks;
-    size_t limit;
-};
-
-static void *small_alloc(void *arg, size_t size)
-{
-    const struct small_memory *self = arg;
-    return size <= self->limit ? malloc(size) : NULL;
-}
-
-static void small_free(void *arg, void *ptr, size_t size)
-{
-    (void)arg;
-    (void)size;
-    free(ptr);
-}
-
 /* Passes a pipe and some bytes to a subject that gets no large piece of memory
  * from then on: the error of the connection. */
 static int pass_with(size_t limit)
 {
-    struct small_memory memory = {
-        .hooks = {.alloc = small_alloc, .free = small_free}, .limit = SIZE_MAX};
+    struct test_allocator memory;
     struct rig rig = {.protocol = &taking};
-    const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
-                                                   .allocator = &memory.hooks};
     const struct weir_factory factory = {.create = rig_create, .arg = &rig};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .use_sock = true,
@@ -66,18 +45,18 @@ static int pass_with(size_t limit)
     int pair[2];
     int ends[2];
     taken_count = 0;
-    memory.hooks.arg = &memory;
+    allocator_init(&memory);
     passed_pipe(ends);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     options.sock = pair[0];
     rig.peer = pair[1];
     rig.maker = &maker;
-    expect_eq(weir_loop_new(&loop_options, &rig.loop), 0);
+    rig.loop = allocator_make_loop(&memory);
     expect_eq(
         weir_create_unix_connection(rig.loop, &factory, NULL, &options, NULL),
         0);
     rig_turns(&rig, 3);
-    memory.limit = limit;
+    memory.size_limit = limit;
 
     expect_eq(peer_send_fds(&rig, 10000, &ends[1], 1), 10000);
     close(ends[1]);
@@ -92,10 +71,11 @@ static int pass_with(size_t limit)
     }
     expect_pipe_closed(&rig, ends[0]);
     const int err = rig.lost_err;
-    memory.limit = SIZE_MAX;
+    memory.size_limit = SIZE_MAX;
     rig_peer_close(&rig);
     weir_transport_unref(rig.t);
     expect_leq(weir_loop_free(rig.loop), 1);
+    allocator_check(&memory);
     return err;
 }
 

@@ -4,8 +4,7 @@
  * neither a descriptor nor the connection is harmed.
  */
 #include "tests/contract/fds_rig.h"
-
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -15,7 +14,7 @@
 
 /* A connection whose loop's allocations fail when the test says so. */
 struct scene {
-    struct unit_allocator allocator;
+    struct test_allocator allocator;
     weir_loop *loop;
     weir_transport *t;
     int peer;
@@ -47,7 +46,7 @@ static void scene_open(struct scene *scene)
 {
     int ends[2];
     *scene = (struct scene){.peer = -1};
-    unit_allocator_init(&scene->allocator);
+    allocator_init(&scene->allocator);
     const struct weir_loop_options loop_options = {
         .size = sizeof(loop_options), .allocator = &scene->allocator.hooks};
     const struct weir_factory factory = {.create = make_noter,
@@ -72,50 +71,43 @@ static void scene_close(struct scene *scene)
     expect_eq(scene->allocator.live_count, 0);
 }
 
-/* Sends the peer's descriptor along with @len bytes; of the allocations that
- * this makes the one after @allowed fails. */
-static int send_without(struct scene *scene, size_t len, int allowed)
+/* Sends the peer's descriptor along with many bytes. */
+static int send_without(struct scene *scene)
 {
     static const uint8_t zeros[300 << 10];
-    cr_assert_leq(len, sizeof(zeros));
-    scene->allocator.fail_at = scene->allocator.calls + 1 + (uint64_t)allowed;
-    const int err =
-        weir_transport_send_fds(scene->t, zeros, len, &scene->peer, 1);
-    scene->allocator.fail_at = 0;
+    walk_begin(&scene->allocator);
+    const int err = weir_transport_send_fds(scene->t, zeros, sizeof(zeros),
+                                            &scene->peer, 1);
+    expect_eq(err, walk_end(&scene->allocator) ? -ENOMEM : 0);
     return err;
+}
+
+static void send_once(void *arg)
+{
+    struct scene *scene = arg;
+    const int before = fds_count_open();
+    if (send_without(scene) < 0) {
+        expect_eq(weir_transport_get_write_buffer_size(scene->t), 0);
+        expect_eq(weir_loop_run_once(scene->loop), 0);
+        expect_eq(fds_count_open(), before);
+        if (weir_transport_take_write_error(scene->t) < 0) {
+            expect_gt(walk_round, 1, "there were descriptors");
+        }
+    }
 }
 
 UNIT(send_fds_memory, without_it_nothing_is_taken)
 {
     struct scene scene;
     scene_open(&scene);
-    int refused = 0;
-    int err;
-
-    do {
-        const int before = fds_count_open();
-        err = send_without(&scene, 300 << 10, refused);
-        if (err < 0) {
-            expect_eq(err, -ENOMEM);
-            expect_eq(weir_transport_get_write_buffer_size(scene.t), 0);
-            expect_eq(weir_loop_run_once(scene.loop), 0);
-            expect_eq(fds_count_open(), before);
-            if (weir_transport_take_write_error(scene.t) < 0) {
-                expect_gt(refused, 0, "there were descriptors");
-            }
-            refused++;
-        }
-    } while (err < 0 && refused < 20);
-
-    expect_gt(refused, 2);
+    expect_geq(walk_allocations(&scene.allocator, send_once, &scene), 3);
     scene_close(&scene);
 }
 
 /* A send from inside the callback that tells of a file's end. */
 struct late_send {
-    struct scene *scene;
-    int allowed;
-    int result;
+    struct scene scene;
+    int file;
     bool is_done;
 };
 
@@ -125,7 +117,7 @@ static void send_late(void *arg, weir_transport *t, int err, uint64_t sent)
     (void)t;
     expect_eq(err, -ECANCELED);
     expect_eq(sent, 0);
-    late->result = send_without(late->scene, 300 << 10, late->allowed);
+    send_without(&late->scene);
     late->is_done = true;
 }
 
@@ -135,27 +127,24 @@ static bool late_is_done(void *arg)
     return late->is_done;
 }
 
+static void cancel_once(void *arg)
+{
+    struct late_send *late = arg;
+    weir_transport *t = late->scene.t;
+    late->is_done = false;
+    expect_eq(
+        weir_transport_sendfile(t, late->file, 0, 1 << 20, send_late, late), 0);
+    expect_eq(weir_transport_cancel_sendfile(t), 0);
+    run_loop_until(late->scene.loop, late_is_done, late);
+    expect_leq(weir_transport_take_write_error(t), 0);
+}
+
 UNIT(send_fds_memory, a_refusal_in_the_turn_of_a_cancelled_file_sends_nothing)
 {
-    struct scene scene;
-    const int file = memfd_create("file", MFD_CLOEXEC);
-    expect_eq(ftruncate(file, 1 << 20), 0);
-    scene_open(&scene);
-    struct late_send late = {.scene = &scene};
-
-    do {
-        late.is_done = false;
-        expect_eq(weir_transport_sendfile(scene.t, file, 0, 1 << 20, send_late,
-                                          &late),
-                  0);
-        expect_eq(weir_transport_cancel_sendfile(scene.t), 0);
-        run_loop_until(scene.loop, late_is_done, &late);
-        expect_leq(weir_transport_take_write_error(scene.t), 0);
-        late.allowed++;
-    } while (late.result < 0 && late.allowed < 20);
-
-    expect_eq(late.result, 0);
-    expect_gt(late.allowed, 3);
-    scene_close(&scene);
-    close(file);
+    struct late_send late = {.file = memfd_create("file", MFD_CLOEXEC)};
+    expect_eq(ftruncate(late.file, 1 << 20), 0);
+    scene_open(&late.scene);
+    expect_geq(walk_allocations(&late.scene.allocator, cancel_once, &late), 3);
+    scene_close(&late.scene);
+    close(late.file);
 }

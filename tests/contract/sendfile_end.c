@@ -4,8 +4,8 @@
  * connection_lost, and the count is exact.
  */
 #include "tests/contract/sending_rig.h"
-#include "tests/unit/allocator.h"
 #include "tests/unit/random.h"
+#include "tests/walk.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -437,7 +437,7 @@ PAIRS_OUT(sendfile_end, after_a_write_was_refused_none_begins, 0)
 
 /* ---- no memory ---- */
 
-static struct unit_allocator memory;
+static struct test_allocator memory;
 
 static int made_fd;
 static weir_transport *made_t;
@@ -482,12 +482,10 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
 {
     int pair[2];
     weir_loop *loop;
-    unit_allocator_init(&memory);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &memory.hooks};
+    allocator_init(&memory);
     const struct weir_factory factory = {.create = make_silent};
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    expect_eq(weir_loop_new(&options, &loop), 0);
+    loop = allocator_make_loop(&memory);
     const struct weir_connect_options connect = {
         .size = sizeof(connect), .use_sock = true, .sock = pair[0]};
     expect_eq(weir_create_connection(loop, &factory, NULL, 0, &connect, NULL),
@@ -522,7 +520,7 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
     weir_transport_unref(made_t);
     expect_eq(weir_loop_free(loop), 1);
     close(pair[1]);
-    unit_allocator_check(&memory);
+    allocator_check(&memory);
 }
 
 /* ---- the dump ---- */

@@ -5,19 +5,34 @@
  */
 #include "tests/contract/sock_rig.h"
 
+struct test_allocator memory;
 int ends[2];
 
 /* A test's body as the main task. */
-void run_main(weir_task_fn *body)
+static void run_round(void *arg)
 {
+    weir_task_fn *const *body = arg;
+    const struct weir_loop_options options = allocator_options(&memory);
     int result = -1;
-    open_loop(NULL);
+    open_loop(&options);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    expect_eq(weir_loop_run_task(loop, body, NULL, &result), 0);
+    expect_eq(weir_loop_run_task(loop, *body, NULL, &result), 0);
     expect_eq(result, 0);
     close_loop();
     close(ends[0]);
     close(ends[1]);
+}
+
+void run_main(weir_task_fn *body)
+{
+    allocator_init(&memory);
+    run_round(&body);
+    allocator_check(&memory);
+}
+
+uint64_t walk_main(weir_task_fn *body)
+{
+    return walk_allocations(&memory, run_round, &body);
 }
 
 weir_task *spawn(weir_task_fn *fn, void *arg)

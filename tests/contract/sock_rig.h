@@ -14,6 +14,7 @@
 
 enum { LARGE = 4 << 20 };
 
+extern struct test_allocator memory; /* of the loop */
 extern int ends[2];
 extern int returned; /* calls that have returned */
 extern char large[LARGE];
@@ -35,6 +36,8 @@ struct sending {
 };
 
 void run_main(weir_task_fn *body);
+/* On each round of a walk, see walk.h. */
+uint64_t walk_main(weir_task_fn *body);
 weir_task *spawn(weir_task_fn *fn, void *arg);
 int join(weir_task *task);
 void settle(void);

@@ -7,12 +7,12 @@
  * missing where neither side was told of an error.
  */
 #include "tests/contract/starting_rig.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 /* More than a chunk of leases. */
 enum { PIECE_BYTES = 1, PIECES_MAX = 256 };
 
-static struct unit_allocator memory;
+static struct test_allocator memory;
 static unsigned refusals; /* of start_tls, for lack of memory */
 
 /* ---- one upgrade ---- */
@@ -161,7 +161,6 @@ struct variant {
 
 static void begin(struct starting *s, const struct variant *variant)
 {
-    unit_allocator_init(&memory);
     *s = (struct starting){.peer = -1, .allocator = &memory.hooks};
     starting_open(s, variant->over_unix);
     if (variant->is_tls12) {
@@ -189,9 +188,9 @@ static void upgrade_late(struct starting *s, const struct variant *variant)
     talk(s);
 }
 
-/* False when there were less than @number allocations. */
-static bool fail_at(uint64_t number, const struct variant *variant)
+static void upgrade(void *arg)
 {
+    const struct variant *variant = arg;
     struct starting s;
     begin(&s, variant);
     if (variant->is_paused) {
@@ -201,54 +200,47 @@ static bool fail_at(uint64_t number, const struct variant *variant)
         s.server.data_received = upgrade_at_the_newline;
         starting_write(&s.client, "STARTTLS\n");
     }
-    memory.fail_at = memory.calls + number;
+    walk_begin(&memory);
     if (variant->is_paused) {
         upgrade_late(&s, variant);
     } else {
         upgrade_and_talk(&s);
     }
-    const bool has_failed = memory.calls >= memory.fail_at;
-    memory.fail_at = 0;
+    walk_end(&memory);
     starting_close(&s);
-    unit_allocator_check(&memory);
-    return has_failed;
 }
 
-static void fail_each(const struct variant *variant)
+static void fail_each(struct variant variant)
 {
-    uint64_t number = 1;
     refusals = 0;
-    while (fail_at(number, variant)) {
-        number++;
-    }
-    expect_gt(number, 5);
+    expect_geq(walk_allocations(&memory, upgrade, &variant), 5);
     expect_gt(refusals, 0);
 }
 
 UNIT(start_tls_memory, each_allocation_of_an_upgrade_may_fail)
 {
-    fail_each(&(struct variant){.over_unix = false});
+    fail_each((struct variant){.over_unix = false});
 }
 
 UNIT(start_tls_memory, each_allocation_of_tls_1_2_may_fail)
 {
-    fail_each(&(struct variant){.over_unix = true, .is_tls12 = true});
+    fail_each((struct variant){.over_unix = true, .is_tls12 = true});
 }
 
 UNIT(start_tls_memory, each_allocation_of_tls_in_tls_may_fail)
 {
-    fail_each(&(struct variant){.has_tls = true});
+    fail_each((struct variant){.has_tls = true});
 }
 
 UNIT(start_tls_memory, each_allocation_may_fail_when_the_hello_is_there)
 {
-    fail_each(&(struct variant){.is_paused = true});
+    fail_each((struct variant){.is_paused = true});
 }
 
 /* A filter takes up to three allocations; the rest were refused for the bytes
  * that were handed over. */
 UNIT(start_tls_memory, each_allocation_may_fail_for_bytes_that_are_handed_over)
 {
-    fail_each(&(struct variant){.is_paused = true, .has_initial = true});
+    fail_each((struct variant){.is_paused = true, .has_initial = true});
     expect_gt(refusals, 3);
 }

@@ -7,25 +7,24 @@
  */
 #include "lib/tls/context/context_impl.h"
 #include "tests/contract/starting_rig.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <sys/socket.h>
 
 /* One loop, on it one stream or both of a connection. */
 struct world {
+    weir_task_fn *body;
     weir_loop *loop;
     struct weir_tls_settings client_tls;
     struct weir_tls_settings server_tls;
     uint64_t limit_bytes; /* of readers; 0: the default */
-    uint64_t number;      /* of the allocation that fails */
     unsigned refusals;    /* of start_tls, for lack of memory */
-    bool has_failed;      /* there were that many allocations */
     int sockets[2];       /* of a pair */
     bool is_serving;      /* its second side is open */
     int results[2];       /* of its sides */
 };
 
-static struct unit_allocator memory;
+static struct test_allocator memory;
 
 /* ---- a stream ---- */
 
@@ -103,19 +102,16 @@ static void expect_sent(struct world *w, struct end *end, const char *text)
 
 /* ---- rounds ---- */
 
-static void run_once(struct world *w, weir_task_fn *body)
+static void run_once(void *arg)
 {
-    unit_allocator_init(&memory);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &memory.hooks};
-    expect_eq(weir_run(&options, body, w), 0);
-    unit_allocator_check(&memory);
+    struct world *w = arg;
+    const struct weir_loop_options options = allocator_options(&memory);
+    expect_eq(weir_run(&options, w->body, w), 0);
     expect_eq(w->client_tls.context->references, 1);
     expect_eq(w->server_tls.context->references, 1);
 }
 
-/* Until there are no more allocations that could fail. */
-static void run_each(struct world *w, weir_task_fn *body)
+static void run_each(struct world *w)
 {
     w->client_tls = (struct weir_tls_settings){
         .size = sizeof(w->client_tls),
@@ -124,24 +120,10 @@ static void run_each(struct world *w, weir_task_fn *body)
     w->server_tls = (struct weir_tls_settings){
         .size = sizeof(w->server_tls),
         .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
-    do {
-        w->number++;
-        run_once(w, body);
-    } while (w->has_failed);
-    expect_gt(w->number, 5);
+    expect_geq(walk_allocations(&memory, run_once, w), 5);
+    expect_gt(w->refusals, 1);
     weir_tls_context_unref(w->client_tls.context);
     weir_tls_context_unref(w->server_tls.context);
-}
-
-static void begin_to_fail(struct world *w)
-{
-    memory.fail_at = memory.calls + w->number;
-}
-
-static void end_to_fail(struct world *w)
-{
-    w->has_failed = memory.calls >= memory.fail_at;
-    memory.fail_at = 0;
 }
 
 /* ---- one stream, whose peer has sent no TLS ---- */
@@ -186,16 +168,16 @@ static int start_with_pieces(weir_loop *loop, void *arg)
     const bool was_reading = weir_transport_is_reading(plain);
     expect_eq(was_reading, w->limit_bytes == 0);
 
-    begin_to_fail(w);
+    walk_begin(&memory);
     int err = weir_writer_start_tls(end.writer, &w->server_tls);
-    end_to_fail(w);
+    const bool has_failed = walk_end(&memory);
     if (is_plain(&end, plain)) {
         expect_eq(err, -ENOMEM);
         expect_as_before(w, &end, was_reading);
         err = weir_writer_start_tls(end.writer, &w->server_tls);
         expect_eq(err, WEIR_ETLSPROTOCOL);
     }
-    expect(err == WEIR_ETLSPROTOCOL || (w->has_failed && err == -ENOMEM));
+    expect(err == WEIR_ETLSPROTOCOL || (has_failed && err == -ENOMEM));
     expect_ended(&end, err);
     close(fds[1]);
     return 0;
@@ -203,16 +185,12 @@ static int start_with_pieces(weir_loop *loop, void *arg)
 
 UNIT(stream_start_tls_memory, a_refusal_leaves_the_readers_bytes_where_they_are)
 {
-    struct world w = {.loop = NULL};
-    run_each(&w, start_with_pieces);
-    expect_gt(w.refusals, 1);
+    run_each(&(struct world){.body = start_with_pieces});
 }
 
 UNIT(stream_start_tls_memory, a_refusal_leaves_a_full_reader_paused)
 {
-    struct world w = {.limit_bytes = 4};
-    run_each(&w, start_with_pieces);
-    expect_gt(w.refusals, 1);
+    run_each(&(struct world){.body = start_with_pieces, .limit_bytes = 4});
 }
 
 /* ---- both sides ---- */
@@ -300,19 +278,19 @@ static int talk(weir_loop *loop, void *arg)
         expect_eq(weir_yield(loop), 0);
     }
 
-    begin_to_fail(w);
+    walk_begin(&memory);
     int err = say(&end, "STARTTLS\n");
     err = err < 0 ? err : start_once_more(w, &end, &w->client_tls);
     err = err < 0 ? err : say(&end, "sealed\n");
     err = err < 0 ? err : expect_line(&end, "so it is\n");
     w->results[0] = drop(&end, err);
     err = weir_task_join(task, &result);
-    end_to_fail(w);
+    const bool has_failed = walk_end(&memory);
 
     expect_eq(err, 0);
     expect_eq(result, 0);
     if (w->results[0] < 0 || w->results[1] < 0) {
-        expect(w->has_failed);
+        expect(has_failed);
         cr_assert(w->results[0] == -ENOMEM || w->results[1] == -ENOMEM,
                   "%s, %s", weir_err_name(w->results[0]),
                   weir_err_name(w->results[1]));
@@ -322,7 +300,5 @@ static int talk(weir_loop *loop, void *arg)
 
 UNIT(stream_start_tls_memory, each_allocation_of_both_sides_may_fail)
 {
-    struct world w = {.loop = NULL};
-    run_each(&w, talk);
-    expect_gt(w.refusals, 1);
+    run_each(&(struct world){.body = talk});
 }

@@ -250,7 +250,7 @@ void tls_peer_open(struct tls_end *end, int fd)
 
     peer->fd = fd;
     peer->end = 1;
-    unit_allocator_init(&peer->allocator);
+    allocator_init(&peer->allocator);
     wr_blocks_init(&peer->blocks, &peer->allocator.hooks);
     wr_tls_memory_init(&peer->memory, &peer->blocks);
     expect_eq(wr_tls_engine_init(&peer->engine, context, &how, &peer->memory),
@@ -273,5 +273,5 @@ void tls_peer_fini(struct tls_end *end)
     }
     wr_tls_memory_fini(&peer->memory);
     wr_blocks_fini(&peer->blocks);
-    unit_allocator_check(&peer->allocator);
+    allocator_check(&peer->allocator);
 }

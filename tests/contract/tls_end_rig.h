@@ -23,7 +23,7 @@
 
 #include "lib/tls/engine/engine.h"
 #include "tests/contract/harness.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
@@ -45,7 +45,7 @@ struct tls_peer {
     int end;        /* of what the subject sent: 1 none yet, 0, or -errno */
     ssize_t result; /* of the engine's last step */
     uint64_t plain; /* bytes of the subject's pattern that it opened */
-    struct unit_allocator allocator;
+    struct test_allocator allocator;
     struct wr_blocks blocks;
     struct wr_tls_memory memory;
     struct wr_tls_engine engine; /* of the subject's TLS */

@@ -51,14 +51,14 @@ static bool storm_is_let_in(const struct maker *m)
 /* The first message of a client, which any number of them may send. */
 static void storm_make_hello(int version)
 {
-    struct unit_allocator allocator;
+    struct test_allocator allocator;
     struct wr_blocks blocks;
     struct wr_tls_memory memory;
     struct wr_tls_engine engine;
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *context = tls_end_context(false, version);
 
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     wr_tls_memory_init(&memory, &blocks);
     expect_eq(wr_tls_engine_init(&engine, context, &how, &memory), 0);

@@ -9,7 +9,7 @@
  */
 #include "tests/counts/count.h"
 
-#include "tests/fake/alloc.h"
+#include "tests/allocator.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,7 +62,7 @@ static void print(const char *name, uint64_t value)
     printf("\"%s\": %" PRIu64 ", ", name, value);
 }
 
-static void report(const struct count *c, const struct fake_alloc *alloc)
+static void report(const struct count *c, const struct test_allocator *alloc)
 {
     struct weir_loop_statistics now = {.size = sizeof(now)};
 
@@ -71,7 +71,7 @@ static void report(const struct count *c, const struct fake_alloc *alloc)
     }
     printf("{");
     print("callbacks", c->callbacks);
-    print("allocations", alloc->count);
+    print("allocations", alloc->calls);
     print("copied_by_write", now.copied_by_write);
     print("copied_otherwise", now.copied_by_compaction +
                                   now.copied_to_protocol + now.copied_by_view);
@@ -93,19 +93,18 @@ static uint64_t parse(const char *text, uint64_t max)
 int main(int argc, char **argv)
 {
     struct count c = {0};
-    struct fake_alloc alloc;
+    struct test_allocator alloc;
     const struct fake_options machine = {.idle = count_play_peers, .arg = &c};
 
     fake_start(&machine);
-    fake_alloc_init(&alloc);
+    allocator_init(&alloc);
     count_require(argc == 5, "usage: count CASE TURNS CONNECTIONS DEPTH");
     c.what = find_case(argv[1]);
     c.turns_left = parse(argv[2], UINT32_MAX);
     c.conns = (uint32_t)parse(argv[3], COUNT_CONNS_MAX);
     c.depth = (uint32_t)parse(argv[4], COUNT_DEPTH_MAX);
 
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
+    const struct weir_loop_options options = allocator_options(&alloc);
     count_require(weir_loop_new(&options, &c.loop) == 0, "no loop");
     c.what->start(&c);
     count_require(weir_loop_run_until(c.loop, is_over, &c) == 0, "a bad end");
@@ -115,7 +114,7 @@ int main(int argc, char **argv)
     }
     weir_server_free(c.server);
     count_require(weir_loop_free(c.loop) >= 0, "the loop does not end");
-    fake_alloc_check(&alloc);
+    wr_assert(alloc.live_count == 0);
     fake_stop();
     return 0;
 }

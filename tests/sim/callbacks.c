@@ -7,9 +7,9 @@
  * still while the loop works, and none before one that was due earlier;
  * cancelling and moving tell the truth, and a stale handle does no harm.
  */
-#include "tests/fake/alloc.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
+#include "tests/walk.h"
 #include "weir/inspect.h"
 #include "weir/loop.h"
 
@@ -190,10 +190,10 @@ static bool is_over(void *arg)
 static void run_program(uint64_t seed)
 {
     struct fake_options machine = {.seed = seed};
-    struct fake_alloc alloc;
+    struct test_allocator alloc;
     machine.permille[FAKE_INTERRUPT] = seed % 3 == 0 ? 200 : 0;
     fake_start(&machine);
-    fake_alloc_init(&alloc);
+    allocator_init(&alloc);
     struct weir_loop_options options = {.size = sizeof(options),
                                         .allocator = &alloc.hooks};
     expect_eq(weir_loop_new(&options, &loop), 0);
@@ -205,7 +205,7 @@ static void run_program(uint64_t seed)
     }
     expect_eq(weir_loop_run_until(loop, is_over, NULL), 0);
     expect_eq(weir_loop_free(loop), 0);
-    fake_alloc_check(&alloc);
+    allocator_check(&alloc);
     fake_stop();
 }
 

@@ -475,7 +475,11 @@ static void check_end(void)
                   (unsigned long long)sim.refused_count,
                   (unsigned long long)sim.reported_count);
     }
-    fake_alloc_check(&sim.alloc);
+    if (sim.alloc.live_count != 0) {
+        fake_fail("%llu blocks with %llu bytes were not freed",
+                  (unsigned long long)sim.alloc.live_count,
+                  (unsigned long long)sim.alloc.live_bytes);
+    }
 }
 
 static void note_datagrams(const struct fake_stats *stats)
@@ -501,7 +505,7 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     memset(&sim, 0, sizeof(sim));
     sim.options = *options;
     make_page_steps();
-    fake_alloc_init(&sim.alloc);
+    allocator_init(&sim.alloc);
     sim.alloc.fail_at = options->fail_at;
     sim.alloc.fail_after = options->fail_after;
     sim_plan(options, on_enter, on_idle);
@@ -523,7 +527,7 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     note_datagrams(&stats);
     sim.result.files_read = stats.disk_reads;
     sim.result.fds_waited = stats.closes_waited;
-    sim.result.allocations = sim.alloc.count;
+    sim.result.allocations = sim.alloc.calls;
     sim.result.failed = sim.alloc.failed;
     sim.result.connections = sim.made_count;
     *ret = sim.result;

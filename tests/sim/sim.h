@@ -13,7 +13,7 @@
 #ifndef WEIR_TESTS_SIM_SIM_H
 #define WEIR_TESTS_SIM_SIM_H
 
-#include "tests/fake/alloc.h"
+#include "tests/allocator.h"
 #include "tests/fake/fake.h"
 #include "weir/buffer.h"
 #include "weir/loop.h"
@@ -261,7 +261,7 @@ struct sim_conn {
 
 struct sim {
     struct sim_options options;
-    struct fake_alloc alloc;
+    struct test_allocator alloc;
     weir_loop *loop;
     weir_server *server;
     uint16_t port;

@@ -8,8 +8,6 @@
  * which each byte follows from its place.
  */
 #include "pair.h"
-#include "tests/fake/alloc.h"
-
 #include "tests/unit/random.h"
 
 #define LARGE (8 * MIB)
@@ -174,8 +172,6 @@ TASK(reader_exact, a_reader_may_be_freed_under_a_call_that_has_some)
     }
 }
 
-static struct fake_alloc scarce;
-
 /* Every allocation fails from the end of the stream on, so that the call cannot
  * put back what it has. */
 static int end_without_memory(weir_loop *on, void *arg)
@@ -190,11 +186,10 @@ static int end_without_memory(weir_loop *on, void *arg)
     expect_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
     nap();
     expect_eq(weir_reader_get_buffer_size(reader), sizeof(bytes));
-    scarce.fail_at = scarce.count + 1;
-    scarce.fail_after = true;
+    rig_memory.size_limit = 0;
     weir_reader_feed_eof(reader);
     expect_eq(rig_join(task), 0);
-    scarce.fail_at = 0;
+    rig_memory.size_limit = SIZE_MAX;
 
     expect_eq(reading.result, WEIR_EINCOMPLETE);
     expect_eq(weir_reader_get_buffer_size(reader), 0);
@@ -205,15 +200,7 @@ static int end_without_memory(weir_loop *on, void *arg)
 
 UNIT(reader_exact, bytes_that_cannot_be_put_back_end_the_stream_with_an_error)
 {
-    static const struct fake_options machine = {.seed = 1};
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &scarce.hooks};
-    fake_start(&machine);
-    fake_alloc_init(&scarce);
-    expect_eq(weir_loop_new(&options, &loop), 0);
-    expect_eq(rig_main(end_without_memory, NULL), 0);
-    rig_stop();
-    fake_alloc_check(&scarce);
+    expect_eq(rig_run_counted(end_without_memory, NULL), 0);
 }
 
 /* ---- at random ---- */

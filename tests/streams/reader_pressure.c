@@ -3,7 +3,6 @@
  * when it reads again, what is copied and what is not, and that no reader ever
  * waits for its own bytes, however small the budget (reader_budget.c).
  */
-#include "tests/fake/alloc.h"
 #include "tests/streams/reader_pair.h"
 
 /* ---- back-pressure ---- */
@@ -98,8 +97,6 @@ TASK(reader_pressure, complaint_24__many_single_bytes_cost_about_their_bytes)
     pair_close(&p);
 }
 
-static struct fake_alloc scarce;
-
 static int finds_no_memory(weir_loop *on, void *arg)
 {
     struct sender sender;
@@ -111,15 +108,13 @@ static int finds_no_memory(weir_loop *on, void *arg)
     while (weir_reader_get_buffer_size(p.reader) == 0) {
         expect_eq(weir_yield(loop), 0);
     }
-    scarce.fail_at = scarce.count + 1;
-    scarce.fail_after = true;
+    rig_memory.size_limit = 0;
 
     const ssize_t result =
         weir_reader_readexactly_view(p.reader, 200000, &view);
     expect_eq(result, -ENOMEM, "%zd", result);
 
-    scarce.fail_at = 0;
-    scarce.fail_after = false;
+    rig_memory.size_limit = SIZE_MAX;
     expect_gt(weir_reader_get_buffer_size(p.reader), 0);
     expect_eq(weir_reader_readexactly_view(p.reader, 200000, &view), 200000);
     check_pattern(view.data, view.len, 0);
@@ -130,15 +125,7 @@ static int finds_no_memory(weir_loop *on, void *arg)
 
 UNIT(reader_pressure, without_memory_to_keep_the_bytes_a_wait_fails)
 {
-    const struct fake_options machine = {.seed = 1};
-    fake_alloc_init(&scarce);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &scarce.hooks};
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
-    expect_eq(rig_main(finds_no_memory, NULL), 0);
-    rig_stop();
-    fake_alloc_check(&scarce);
+    expect_eq(rig_run_counted(finds_no_memory, NULL), 0);
 }
 
 /* ---- copies ---- */

@@ -9,10 +9,9 @@
  * when the loop is freed nothing is left. WEIR_STREAM_COUNT is how many seeds
  * are run (3 000; 1 000 under sanitizers), WEIR_STREAM_SEED runs one.
  */
-#include "tests/fake/alloc.h"
 #include "tests/fake/fake.h"
 #include "tests/streams/storm_bytes.h"
-#include "tests/unit.h"
+#include "tests/walk.h"
 #include "weir.h"
 
 #include <errno.h>
@@ -46,7 +45,7 @@ struct conn {
 
 static struct {
     weir_loop *loop;
-    struct fake_alloc alloc;
+    struct test_allocator alloc;
     struct conn conns[CONNS];
     uint32_t conn_count;
     uint64_t limit;
@@ -537,7 +536,7 @@ static void run_seed(uint64_t seed)
 
     memset(&storm, 0, sizeof(storm));
     plan_machine(seed);
-    fake_alloc_init(&storm.alloc);
+    allocator_init(&storm.alloc);
     options.allocator = &storm.alloc.hooks;
     options.held_limit_bytes = fake_chance(300) ? 1u << 20 : 0;
     storm.limit = limits[fake_random(4)];
@@ -558,7 +557,7 @@ static void run_seed(uint64_t seed)
             fake_fail("a handler did not end");
         }
     }
-    fake_alloc_check(&storm.alloc);
+    allocator_check(&storm.alloc);
     fake_stop();
 }
 

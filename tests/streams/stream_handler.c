@@ -6,8 +6,6 @@
  */
 #include "handler.h"
 
-#include "tests/fake/alloc.h"
-
 /* ---- handlers ---- */
 
 static int write_and_return(void *arg, weir_reader *reader, weir_writer *writer)
@@ -250,14 +248,8 @@ static int leave_it_going_on(weir_loop *on, void *arg)
 UNIT(stream_handler,
      a_handler_that_ignores_the_end_of_its_loop_loses_its_stream)
 {
-    static const struct fake_options machine = {.seed = 1};
-    struct fake_alloc alloc;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
     struct pair p;
-    fake_alloc_init(&alloc);
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
+    rig_start_counted();
     expect_eq(rig_main(leave_it_going_on, &p), 0);
 
     expect_eq(weir_loop_free(loop), 1);
@@ -265,7 +257,7 @@ UNIT(stream_handler,
     expect_eq(seen.reports, 1, "it was parked");
     expect_gt(seen.calls, 1000);
     cr_assert(fake_peer_is_alone(p.peer));
-    fake_alloc_check(&alloc);
+    allocator_check(&rig_memory);
     fake_peer_close(p.peer);
     fake_stop();
 }

@@ -142,9 +142,9 @@ static int new_beside_lock(void *object)
 {
     weir_lock *other;
     weir_condition *result;
-    sync_is_poor = false;
+    rig_memory.size_limit = SIZE_MAX;
     expect_eq(weir_lock_new(object, &other), 0);
-    sync_is_poor = true;
+    rig_memory.size_limit = 0;
     int err = weir_condition_new(other, &result);
     weir_lock_free(other);
     return err;

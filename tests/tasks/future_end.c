@@ -5,7 +5,6 @@
  * the loop's memory, can still be used, and makes no callback any more.
  */
 #include "future_rig.h"
-#include "tests/fake/alloc.h"
 
 static int wait_for_ever(weir_loop *on, void *arg)
 {
@@ -51,15 +50,9 @@ static void note_plain(void *arg, weir_future *future, int result)
 
 UNIT(future, that_outlives_its_loop_can_be_used_and_makes_no_callback)
 {
-    struct fake_alloc alloc;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
-    static const struct fake_options machine = {.seed = 1};
     struct slow slow = {.gives = 0};
 
-    fake_alloc_init(&alloc);
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
+    rig_start_counted();
     weir_future *done = done_with(1);
     weir_future *futures[] = {pending(), slow_future(&slow), pending()};
     weir_future *group;
@@ -83,23 +76,16 @@ UNIT(future, that_outlives_its_loop_can_be_used_and_makes_no_callback)
     for (int i = 0; i < 3; i++) {
         weir_future_unref(futures[i]);
     }
-    expect_gt(alloc.live_count, 0, "the last future holds the memory");
+    expect_gt(rig_memory.live_count, 0, "the last future holds the memory");
     weir_future_unref(done);
-    fake_alloc_check(&alloc);
+    allocator_check(&rig_memory);
     fake_stop();
     expect_str_eq(notes, "d");
 }
 
 UNIT(future, whose_last_reference_goes_after_the_loop_frees_all)
 {
-    struct fake_alloc alloc;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
-    static const struct fake_options machine = {.seed = 1};
-
-    fake_alloc_init(&alloc);
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
+    rig_start_counted();
     weir_future *futures[] = {pending(), pending()};
     weir_future *group;
     expect_eq(weir_gather(loop, WEIR_GATHER_ALL, futures, 2, &group), 0);
@@ -107,9 +93,9 @@ UNIT(future, whose_last_reference_goes_after_the_loop_frees_all)
     weir_future_unref(futures[0]);
     weir_future_unref(futures[1]);
     expect_eq(weir_loop_free(loop), 0);
-    expect_gt(alloc.live_count, 0);
+    expect_gt(rig_memory.live_count, 0);
     weir_future_unref(group);
-    fake_alloc_check(&alloc);
+    allocator_check(&rig_memory);
     fake_stop();
     expect_str_eq(notes, "");
 }
@@ -131,18 +117,10 @@ UNIT(future, a_callback_that_adds_itself_does_not_keep_the_loop)
 
 UNIT(future, that_finds_no_memory_changes_nothing)
 {
-    struct fake_alloc alloc;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
-    static const struct fake_options machine = {.seed = 1};
-
-    fake_alloc_init(&alloc);
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
+    rig_start_counted();
     weir_future *future = pending();
     weir_future *other = NULL;
-    alloc.fail_at = alloc.count + 1;
-    alloc.fail_after = true;
+    rig_memory.size_limit = 0;
     expect_eq(weir_future_new(loop, NULL, NULL, &other), -ENOMEM);
     expect_eq(weir_gather(loop, WEIR_GATHER_ALL, &future, 1, &other), -ENOMEM);
     expect_eq(weir_future_add_done_callback(future, note_done, NULL), -ENOMEM);
@@ -150,7 +128,7 @@ UNIT(future, that_finds_no_memory_changes_nothing)
     expect_eq(weir_future_set_result(future, 0), 0);
     weir_future_unref(future);
     expect_eq(weir_loop_free(loop), 0);
-    fake_alloc_check(&alloc);
+    allocator_check(&rig_memory);
     fake_stop();
 }
 

@@ -5,7 +5,6 @@
  * returned and with what; the futures themselves must be left alone.
  */
 #include "future_rig.h"
-#include "tests/fake/alloc.h"
 
 /* A task in weir_wait(). */
 struct several {
@@ -198,10 +197,10 @@ TASK(wait, counts_the_same_future_as_often_as_it_is_there)
 
 static int wait_without_memory(weir_loop *on, void *arg)
 {
-    struct fake_alloc *alloc = arg;
     weir_future *future = pending();
+    (void)arg;
 
-    alloc->fail_at = alloc->count + 1;
+    allocator_fail_in(&rig_memory, 1);
     expect_eq(weir_wait(on, &future, 1, UINT64_MAX, WEIR_ALL_COMPLETED),
               -ENOMEM);
     weir_future_unref(future);
@@ -210,15 +209,5 @@ static int wait_without_memory(weir_loop *on, void *arg)
 
 UNIT(wait, that_finds_no_memory_says_so)
 {
-    struct fake_alloc alloc;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
-    static const struct fake_options machine = {.seed = 1};
-
-    fake_alloc_init(&alloc);
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
-    expect_eq(rig_main(wait_without_memory, &alloc), 0);
-    rig_stop();
-    fake_alloc_check(&alloc);
+    expect_eq(rig_run_counted(wait_without_memory, NULL), 0);
 }

@@ -11,7 +11,6 @@
  * Slots hold the ends of tasks only where these wait for nothing themselves: a
  * program in which tasks wait for each other in a circle may hang.
  */
-#include "tests/fake/alloc.h"
 
 #include "rig.h"
 
@@ -506,17 +505,15 @@ static void drop_everything(void)
 static void play(uint64_t seed)
 {
     const struct fake_options machine = {.seed = seed};
-    struct fake_alloc alloc;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
+    struct test_allocator alloc;
     const bool drops_late = seed % 2;
 
     memset(&program, 0, sizeof(program));
     program.seed = seed;
     program.random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    fake_alloc_init(&alloc);
+    allocator_init(&alloc);
     fake_start(&machine);
-    CHECK(weir_loop_new(&options, &loop) == 0);
+    loop = allocator_make_loop(&alloc);
     CHECK(rig_main(run_program, NULL) == 0);
     if (!drops_late) {
         drop_everything();
@@ -530,7 +527,7 @@ static void play(uint64_t seed)
     CHECK(program.live_tasks == 0);
     CHECK(program.waits_begun == program.waits_ended);
     drop_everything();
-    fake_alloc_check(&alloc);
+    allocator_check(&alloc);
     fake_stop();
     CHECK(program.callbacks_run + program.callbacks_removed <=
           program.callbacks_added);

@@ -440,12 +440,12 @@ UNIT(group, refuses_misuse)
 
 static int spawn_without_memory(weir_loop *on, void *arg)
 {
-    struct fake_alloc *alloc = arg;
     struct weir_task_group group;
     struct member member = {.name = "m"};
+    (void)arg;
 
     begin(&group);
-    alloc->fail_at = alloc->count + 1;
+    allocator_fail_in(&rig_memory, 1);
     expect_eq(weir_task_group_spawn(&group, run_member, &member, NULL, NULL),
               -ENOMEM);
     spawn(&group, &member);
@@ -456,15 +456,5 @@ static int spawn_without_memory(weir_loop *on, void *arg)
 
 UNIT(group, that_finds_no_memory_goes_on)
 {
-    struct fake_alloc alloc;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
-    static const struct fake_options machine = {.seed = 1};
-
-    fake_alloc_init(&alloc);
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
-    expect_eq(rig_main(spawn_without_memory, &alloc), 0);
-    rig_stop();
-    fake_alloc_check(&alloc);
+    expect_eq(rig_run_counted(spawn_without_memory, NULL), 0);
 }

@@ -6,8 +6,6 @@
 #ifndef WEIR_TESTS_TASKS_GROUP_RIG_H
 #define WEIR_TESTS_TASKS_GROUP_RIG_H
 
-#include "tests/fake/alloc.h"
-
 #include "rig.h"
 
 struct member {

@@ -7,7 +7,6 @@
  */
 #include "lib/task/task.h"
 #include "tests/death.h"
-#include "tests/fake/alloc.h"
 
 #include "rig.h"
 
@@ -55,16 +54,10 @@ static int leave_ticking(weir_loop *on, void *arg)
 /* Makes a loop that counts its memory, runs @fn and frees the loop. */
 static void run_to_the_end(weir_task_fn *fn)
 {
-    static const struct fake_options machine = {.seed = 1};
-    struct fake_alloc alloc;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &alloc.hooks};
-    fake_alloc_init(&alloc);
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
+    rig_start_counted();
     expect_eq(rig_main(fn, NULL), 0);
     expect_geq(weir_loop_free(loop), 0);
-    fake_alloc_check(&alloc);
+    allocator_check(&rig_memory);
     fake_stop();
 }
 

@@ -10,7 +10,7 @@
 #define WEIR_TESTS_TASKS_RIG_H
 
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
+#include "tests/walk.h"
 #include "weir.h"
 
 #include <errno.h>
@@ -28,6 +28,14 @@ void rig_stop(void);
 int rig_main(weir_task_fn *fn, void *arg);
 /* As rig_main(), between rig_start() and rig_stop(). */
 int rig_run(weir_task_fn *fn, void *arg);
+
+/* The memory of loops in what follows: all of it comes back. */
+extern struct test_allocator rig_memory;
+
+void rig_start_counted(void);
+int rig_run_counted(weir_task_fn *fn, void *arg);
+/* Expects that @fn returns 0 on each round of a walk (walk.h). */
+uint64_t rig_walk(weir_task_fn *fn, void *arg);
 
 /* The other tasks come to where they wait. */
 void settle(void);

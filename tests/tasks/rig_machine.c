@@ -27,6 +27,49 @@ int rig_run(weir_task_fn *fn, void *arg)
     return result;
 }
 
+struct test_allocator rig_memory;
+
+static void start_again(void)
+{
+    static const struct fake_options machine = {.seed = 1};
+    fake_start(&machine);
+    loop = allocator_make_loop(&rig_memory);
+}
+
+void rig_start_counted(void)
+{
+    allocator_init(&rig_memory);
+    start_again();
+}
+
+int rig_run_counted(weir_task_fn *fn, void *arg)
+{
+    rig_start_counted();
+    const int result = rig_main(fn, arg);
+    rig_stop();
+    allocator_check(&rig_memory);
+    return result;
+}
+
+struct round {
+    weir_task_fn *fn;
+    void *arg;
+};
+
+static void run_round(void *arg)
+{
+    const struct round *round = arg;
+    start_again();
+    expect_eq(rig_main(round->fn, round->arg), 0);
+    rig_stop();
+}
+
+uint64_t rig_walk(weir_task_fn *fn, void *arg)
+{
+    return walk_allocations(&rig_memory, run_round,
+                            &(struct round){.fn = fn, .arg = arg});
+}
+
 void rig_run_body(void (*body)(void))
 {
     cr_assert_eq(rig_run(rig_call, &body), 0);

@@ -102,33 +102,13 @@ int in_callback(sync_call *call, void *object)
 
 /* ---- no memory ---- */
 
-bool sync_is_poor;
-
-static void *sync_alloc(void *arg, size_t size)
-{
-    (void)arg;
-    return sync_is_poor ? NULL : malloc(size);
-}
-
-static void sync_free(void *arg, void *ptr, size_t size)
-{
-    (void)arg;
-    (void)size;
-    free(ptr);
-}
-
 int without_memory(sync_call *call)
 {
-    static const struct fake_options machine = {.seed = 1};
-    static const struct weir_allocator allocator = {.alloc = sync_alloc,
-                                                    .free = sync_free};
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator};
-    fake_start(&machine);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
-    sync_is_poor = true;
+    rig_start_counted();
+    rig_memory.size_limit = 0;
     int result = call(loop);
-    sync_is_poor = false;
+    rig_memory.size_limit = SIZE_MAX;
     rig_stop();
+    allocator_check(&rig_memory);
     return result;
 }

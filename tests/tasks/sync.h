@@ -50,9 +50,7 @@ int in_callback(sync_call *call, void *object);
 
 /* ---- no memory ---- */
 
-extern bool sync_is_poor;
-
-/* Its result when there is no memory; its object is the loop. */
+/* Its result when rig_memory has none; its object is the loop. */
 int without_memory(sync_call *call);
 
 #endif

@@ -7,8 +7,7 @@
  * the losses and gives everything back.
  */
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 #include "uring/sys.h"
 
 #include <errno.h>
@@ -16,7 +15,7 @@
 #include <string.h>
 #include <weir.h>
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static weir_loop *loop;
 static struct fake_peer *peers[3];
 static weir_transport *transports[3];
@@ -61,12 +60,10 @@ static int create(void *arg, weir_transport *t,
 
 static void open_loop(void)
 {
-    unit_allocator_init(&allocator);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator.hooks};
+    allocator_init(&allocator);
     const struct weir_factory factory = {.create = create};
     fake_start(&(struct fake_options){.seed = 1});
-    expect_eq(weir_loop_new(&options, &loop), 0);
+    loop = allocator_make_loop(&allocator);
     for (int i = 0; i < 3; i++) {
         struct weir_connect_options connect = {.size = sizeof(connect),
                                                .use_sock = true};
@@ -122,7 +119,7 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
         fake_peer_close(peers[i]);
     }
     fake_stop();
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
@@ -167,7 +164,7 @@ UNIT(broken_ring, ends_the_read_of_a_file_before_its_socket_is_lost)
     }
     expect_eq(wr_sys_close(fd), 0);
     fake_stop();
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(broken_ring, closes_what_it_was_about_to_close)
@@ -185,7 +182,7 @@ UNIT(broken_ring, closes_what_it_was_about_to_close)
         fake_peer_close(peers[i]);
     }
     fake_stop();
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 static void note_signal(void *arg, int signum)
@@ -223,5 +220,5 @@ UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
         fake_peer_close(peers[i]);
     }
     fake_stop();
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }

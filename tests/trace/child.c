@@ -4,8 +4,7 @@
  * ring that breaks.
  */
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,7 +12,7 @@
 
 #define S UINT64_C(1000000000)
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static weir_loop *loop;
 static weir_transport *transport;
 static int pid;
@@ -104,9 +103,8 @@ static void turn(void)
 
 static void open_loop(const struct fake_options *fake_options)
 {
-    unit_allocator_init(&allocator);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &allocator.hooks};
+    allocator_init(&allocator);
+    const struct weir_loop_options options = allocator_options(&allocator);
     fake_start(fake_options);
     cr_assert_eq(weir_loop_new(&options, &loop), 0);
 }
@@ -129,7 +127,7 @@ static void close_loop(void)
 {
     weir_transport_unref(transport);
     expect_eq(weir_loop_free(loop), 0);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     fake_stop();
 }
 
@@ -254,7 +252,7 @@ UNIT(child, that_cannot_be_killed_does_not_hold_the_end_of_the_loop_up)
     weir_transport_unref(transport);
     expect_eq(weir_loop_free(loop), 1);
     expect_eq(lost_count, 1);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     fake_stop();
 }
 
@@ -340,7 +338,7 @@ UNIT(child, is_killed_and_reaped_when_the_ring_broke)
     expect_eq(exited_count, 1);
     expect_eq(returncode(), -SIGKILL);
     weir_transport_unref(transport);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     fake_stop();
 }
 
@@ -395,7 +393,7 @@ UNIT(child, that_cannot_be_reaped_yet_is_killed_when_the_ring_broke)
     expect_eq(exited_count, 1);
     expect_eq(returncode(), -SIGKILL);
     weir_transport_unref(transport);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     fake_stop();
 }
 
@@ -408,24 +406,25 @@ UNIT(child, that_is_not_connected_yet_is_reaped_when_the_ring_broke)
     expect_eq(weir_loop_free(loop), 1);
     expect_eq(done_err, -ECANCELED);
     expect_eq(lost_count, 0);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     fake_stop();
+}
+
+static void spawn_without(void *arg)
+{
+    const uint64_t live = allocator.live_bytes;
+    (void)arg;
+    walk_begin(&allocator);
+    const int err = spawn_child();
+    expect_eq(err, walk_end(&allocator) ? -ENOMEM : 0);
+    cr_assert(err == 0 || allocator.live_bytes == live);
 }
 
 UNIT(child, without_memory_is_not_made_and_leaves_nothing)
 {
-    int failures = 0;
-
     open_loop(&(struct fake_options){.seed = 1});
-    for (int err = -ENOMEM; err < 0; failures++) {
-        const uint64_t live = allocator.live_bytes;
-        allocator.fail_at = allocator.calls + (uint64_t)failures + 1;
-        err = spawn_child();
-        expect_eq(err, err < 0 ? -ENOMEM : 0);
-        expect_eq(allocator.live_bytes, err < 0 ? live : allocator.live_bytes);
-    }
-    allocator.fail_at = 0;
-    expect_eq(failures, 3); /* the transport, the paths, and none */
+    /* The transport and the paths. */
+    expect_eq(walk_allocations(&allocator, spawn_without, NULL), 2);
     turn();
     fake_child_end(pid, 0);
     expect_eq(weir_loop_run(loop), 0);
@@ -480,7 +479,7 @@ UNIT(child, that_leads_a_group_may_outlive_its_loop_by_a_reference)
     expect_eq(weir_loop_free(loop), 1);
     expect_eq(lost_count, 1);
     weir_transport_unref(transport);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     expect_eq(fake_fd_count(), 0);
     fake_stop();
 }

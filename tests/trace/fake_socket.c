@@ -5,8 +5,8 @@
  * the machine catches what it exists to catch.
  */
 #include "tests/death.h"
-#include "tests/fake/alloc.h"
 #include "tests/trace/ring_rig.h"
+#include "tests/walk.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -294,10 +294,10 @@ UNIT_ABORTS(fake, catches_a_loop_that_waits_for_ever,
 }
 
 UNIT_ABORTS(fake, catches_memory_that_is_freed_with_another_size,
-            "a block of 10 bytes is freed as 11")
+            "block->size == size")
 {
-    struct fake_alloc alloc;
-    fake_alloc_init(&alloc);
+    struct test_allocator alloc;
+    allocator_init(&alloc);
     void *ptr = wr_alloc(&alloc.hooks, 10);
     wr_free(&alloc.hooks, ptr, 11);
 }

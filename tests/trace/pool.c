@@ -66,7 +66,7 @@ static void start_in_vain(uint64_t fail_at, int buffers_error)
                                          .buffers_error = buffers_error};
     const struct wr_ring_options ring = {
         .allocator = &allocator.hooks, .sq_entries = 64, .cq_entries = 256};
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     fake_start(&machine);
     expect_eq(wr_uring_open(&uring, &ring), 0);
     const uint64_t live_bytes = allocator.live_bytes;
@@ -77,7 +77,7 @@ static void start_in_vain(uint64_t fail_at, int buffers_error)
     expect_eq(allocator.live_bytes, live_bytes);
     wr_uring_close(&uring);
     fake_stop();
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(pool, starting_without_memory_leaves_nothing)

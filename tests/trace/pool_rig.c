@@ -6,7 +6,7 @@
  */
 #include "tests/trace/pool_rig.h"
 
-struct unit_allocator allocator;
+struct test_allocator allocator;
 struct wr_uring uring;
 struct wr_pool pool;
 struct wr_budget budget;
@@ -83,7 +83,7 @@ static void account_released(struct wr_account *account)
 
 void pool_start(const struct fake_options *options, uint64_t limit_bytes)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     const struct wr_ring_options ring = {
         .allocator = &allocator.hooks, .sq_entries = 64, .cq_entries = 256};
     fake_start(options);
@@ -202,6 +202,6 @@ void pool_stop(void)
     wr_uring_close(&uring);
     cr_assert(wr_pool_fini(&pool));
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     fake_stop();
 }

@@ -10,8 +10,7 @@
 
 #include "lib/loop/budget.h"
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 #include "uring/feature.h"
 #include "uring/lease.h"
 #include "uring/sys.h"
@@ -41,7 +40,7 @@ struct got {
     uint64_t position;
 };
 
-extern struct unit_allocator allocator;
+extern struct test_allocator allocator;
 extern struct wr_uring uring;
 extern struct wr_pool pool;
 extern struct wr_budget budget;

@@ -10,16 +10,15 @@
 #include "lib/transport/sender.h"
 #include "lib/base/sendq.h"
 #include "lib/transport/transport.h"
-#include "tests/fake/alloc.h"
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
 #include "tests/unit/random.h"
+#include "tests/walk.h"
 #include "uring/sys.h"
 #include "weir/inspect.h"
 
 enum { FILE_BYTES = 500000, PART = 60000, ROUNDS = 400 };
 
-static struct fake_alloc memory;
+static struct test_allocator memory;
 static weir_loop *loop;
 
 /* A transport that has no more than what a sender looks at. */
@@ -125,17 +124,15 @@ static void run_for(uint64_t duration_ns)
 static void open_all(const struct fake_options *machine)
 {
     fake_start(machine);
-    fake_alloc_init(&memory);
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &memory.hooks};
-    expect_eq(weir_loop_new(&options, &loop), 0);
+    allocator_init(&memory);
+    loop = allocator_make_loop(&memory);
     run_for(1); /* a ring that has not run takes nothing */
 }
 
 static void close_all(void)
 {
     expect_eq(weir_loop_free(loop), 0);
-    fake_alloc_check(&memory);
+    allocator_check(&memory);
     fake_stop();
 }
 
@@ -303,7 +300,7 @@ UNIT(sender, a_ring_that_breaks_ends_the_file)
     expect_eq(sink.err, -ECONNABORTED);
     expect_eq(sink.sent, 0);
     expect_eq(wr_sys_close(fd), 0);
-    fake_alloc_check(&memory);
+    allocator_check(&memory);
     fake_stop();
 }
 
@@ -319,7 +316,7 @@ static void play(struct unit_random *dice, int fd)
     const bool breaks = unit_random_below(dice, 2) == 0;
 
     memory.fail_at = unit_random_below(dice, 3) == 0
-                         ? memory.count + 1 + unit_random_below(dice, 12)
+                         ? memory.calls + 1 + unit_random_below(dice, 12)
                          : 0;
     if (!begin(fd, offset, count, unit_random_below(dice, 100000))) {
         memory.fail_at = 0;

@@ -9,7 +9,7 @@
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
 
-static struct unit_allocator allocator; /* of the peers */
+static struct test_allocator allocator; /* of the peers */
 static struct wr_blocks blocks;
 static struct wr_tls_memory memory;
 
@@ -201,7 +201,7 @@ weir_loop *wire_start(const struct fake_options *options)
         cr_skip_test("there are no certificates");
     }
     fake_start(options);
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     wr_tls_memory_init(&memory, &blocks);
     expect_eq(weir_loop_new(NULL, &loop), 0);
@@ -213,7 +213,7 @@ void wire_stop(weir_loop *loop, int alive)
     expect_eq(weir_loop_free(loop), alive);
     wr_tls_memory_fini(&memory);
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     fake_stop();
 }
 

@@ -12,8 +12,7 @@
 #include "clock.h"
 #include "lib/tls/engine/engine.h"
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <weir.h>
 

@@ -6,7 +6,7 @@
 #include "uring/block.h"
 
 #include "tests/death.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 /* Page guards find a late access only in what is really freed. */
 #ifdef WR_GUARD
@@ -15,12 +15,12 @@ static const bool keeps_none = true;
 static const bool keeps_none = false;
 #endif
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_blocks blocks;
 
 static void setup_blocks(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
 }
 
@@ -41,7 +41,7 @@ UNIT(block, every_capacity_up_to_the_largest_class_fits)
         expect_eq(blocks.used_bytes, 0);
     }
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(block, sizes_are_powers_of_two_up_to_64_kib_and_exact_above)
@@ -58,7 +58,7 @@ UNIT(block, sizes_are_powers_of_two_up_to_64_kib_and_exact_above)
         wr_block_give(&blocks, over);
     }
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(block, the_last_one_given_back_is_taken_first)
@@ -79,7 +79,7 @@ UNIT(block, the_last_one_given_back_is_taken_first)
     wr_block_give(&blocks, first);
     wr_block_give(&blocks, second);
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(block, a_bounded_number_of_each_class_is_kept)
@@ -103,7 +103,7 @@ UNIT(block, a_bounded_number_of_each_class_is_kept)
         cr_assert(!keeps_none || kept == 0);
     }
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(block, taking_and_giving_in_turn_never_allocates_again)
@@ -127,7 +127,7 @@ UNIT(block, a_block_made_to_measure_is_not_kept)
     expect_eq(block->capacity, 1u << 20);
     wr_block_give(&blocks, block);
 
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     wr_blocks_fini(&blocks);
 }
 
@@ -156,7 +156,7 @@ UNIT(block, running_out_of_memory_leaves_the_counts)
         wr_block_give(&blocks, first);
         wr_block_give(&blocks, second);
         wr_blocks_fini(&blocks);
-        unit_allocator_check(&allocator);
+        allocator_check(&allocator);
     }
 }
 

@@ -5,9 +5,8 @@
  */
 #include "lib/base/datagramq.h"
 
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
 #include "tests/unit/random.h"
+#include "tests/walk.h"
 #include "uring/lease.h"
 
 #include <errno.h>
@@ -24,7 +23,7 @@ struct model {
     enum wr_outgoing_kind kind;
 };
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_blocks blocks;
 static struct wr_pool pool; /* only what leases of copies need */
 static struct wr_account account;
@@ -42,7 +41,7 @@ static void nothing_released(struct wr_account *released)
 
 static void setup(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     memset(&pool, 0, sizeof(pool));
     pool.blocks = &blocks;
@@ -171,7 +170,7 @@ static void teardown(void)
     expect_eq(account.lease_count, 0);
     wr_slab_fini(&pool.leases);
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(datagramq, an_empty_queue_holds_no_memory)

@@ -6,7 +6,7 @@
  */
 #include "tests/unit/delivery_rig.h"
 
-struct unit_allocator allocator;
+struct test_allocator allocator;
 static struct wr_blocks blocks;
 struct wr_pool pool;
 struct wr_account account;
@@ -151,7 +151,7 @@ const struct weir_protocol buffered_protocol = {
 
 void setup(const struct weir_protocol *protocol)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     memset(&pool, 0, sizeof(pool));
     pool.blocks = &blocks;
@@ -183,7 +183,7 @@ void teardown(void)
     expect_eq(account.lease_count, 0);
     wr_slab_fini(&pool.leases);
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 bool arrive(size_t len)

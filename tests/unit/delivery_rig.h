@@ -11,8 +11,7 @@
 
 #include "lib/transport/delivery.h"
 
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 enum act {
     ACT_NONE,
@@ -23,7 +22,7 @@ enum act {
     ACT_FAIL,
 };
 
-extern struct unit_allocator allocator;
+extern struct test_allocator allocator;
 extern struct wr_pool pool; /* only what leases of copies need */
 extern struct wr_account account;
 extern weir_loop loop;

@@ -7,24 +7,24 @@
 #include "lib/task/fiber.h"
 #include "tests/death.h"
 
-#include "allocator.h"
 #include "registers.h"
+#include "tests/walk.h"
 
 #include <stdint.h>
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_stacks stacks;
 
 static void begin(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_stacks_init(&stacks, &allocator.hooks);
 }
 
 static void end(void)
 {
     wr_stacks_fini(&stacks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 static void make(struct wr_fiber *fiber, void (*run)(void *), void *arg)

@@ -6,13 +6,15 @@
 #include "uring/guard.h"
 
 #include "tests/death.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
-static struct unit_allocator allocator;
+#include <malloc.h>
+
+static struct test_allocator allocator;
 
 UNIT(guard, memory_is_aligned_and_apart_whatever_its_size)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     for (size_t size = 1; size < 20000; size += 1 + size / 5) {
         uint8_t *first = wr_guard_alloc(&allocator.hooks, size);
         uint8_t *second = wr_guard_alloc(&allocator.hooks, size);
@@ -27,7 +29,7 @@ UNIT(guard, memory_is_aligned_and_apart_whatever_its_size)
         wr_guard_free(&allocator.hooks, first, size);
         wr_guard_free(&allocator.hooks, second, size);
     }
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 /* An allocator whose memory starts at any byte, the worst that may be. */
@@ -77,19 +79,19 @@ UNIT(guard, freeing_null_does_not_call_the_allocator)
 
 UNIT(guard, running_out_of_memory_gives_null)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     allocator.fail_at = 1;
 
     cr_assert_null(wr_guard_alloc(&allocator.hooks, 100));
     void *ptr = wr_guard_alloc(&allocator.hooks, 100);
     cr_assert_not_null(ptr);
     wr_guard_free(&allocator.hooks, ptr, 100);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(guard, a_size_beyond_all_memory_gives_null)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
 
     cr_assert_null(wr_guard_alloc(&allocator.hooks, SIZE_MAX));
     cr_assert_null(wr_guard_alloc(&allocator.hooks, SIZE_MAX - 10));

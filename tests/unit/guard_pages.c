@@ -9,14 +9,14 @@
 #include "uring/guard.c"
 
 #include "tests/death.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 
 /* Lets the kernel write to @ptr: 0 or a negative errno. */
 static int kernel_write(void *ptr)
@@ -32,7 +32,7 @@ static int kernel_write(void *ptr)
 
 UNIT(guard_pages, the_kernel_can_write_until_the_memory_is_freed)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     uint8_t *ptr = wr_guard_alloc(&allocator.hooks, 1000);
     expect_eq(kernel_write(ptr), 0);
     expect_eq(kernel_write(ptr + 999), 0);
@@ -40,12 +40,12 @@ UNIT(guard_pages, the_kernel_can_write_until_the_memory_is_freed)
 
     expect_eq(kernel_write(ptr), -EFAULT);
     expect_eq(kernel_write(ptr + 999), -EFAULT);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(guard_pages, running_over_the_end_meets_the_guard)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     for (size_t size = 64; size <= 65536; size *= 4) {
         uint8_t *ptr = wr_guard_alloc(&allocator.hooks, size);
         expect_eq(kernel_write(ptr + size - 1), 0);
@@ -56,7 +56,7 @@ UNIT(guard_pages, running_over_the_end_meets_the_guard)
 
 UNIT(guard_pages, freed_memory_is_not_given_out_again_at_once)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     uint8_t *freed = wr_guard_alloc(&allocator.hooks, 4096);
     wr_guard_free(&allocator.hooks, freed, 4096);
     for (unsigned i = 0; i < QUARANTINE_COUNT - 1; i++) {
@@ -65,12 +65,12 @@ UNIT(guard_pages, freed_memory_is_not_given_out_again_at_once)
         wr_guard_free(&allocator.hooks, ptr, 4096);
     }
     expect_eq(kernel_write(freed), -EFAULT);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(guard_pages, the_quarantine_is_bounded_in_number)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     for (unsigned i = 0; i < 3 * QUARANTINE_COUNT; i++) {
         uint8_t *ptr = wr_guard_alloc(&allocator.hooks, 100);
         cr_assert_not_null(ptr);
@@ -83,7 +83,7 @@ UNIT(guard_pages, the_quarantine_is_bounded_in_number)
 UNIT(guard_pages, the_quarantine_is_bounded_in_bytes)
 {
     const size_t size = 20u << 20;
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     for (int i = 0; i < 40; i++) {
         uint8_t *ptr = wr_guard_alloc(&allocator.hooks, size);
         cr_assert_not_null(ptr);
@@ -99,11 +99,11 @@ UNIT(guard_pages, the_quarantine_is_bounded_in_bytes)
 
 UNIT(guard_pages, without_address_space_nothing_is_left_behind)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
 
     cr_assert_null(wr_guard_alloc(&allocator.hooks, SIZE_MAX / 4));
     expect_eq(allocator.calls, 1);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT_ABORTS(guard_pages, freeing_with_another_size_is_a_bug,

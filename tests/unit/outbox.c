@@ -8,14 +8,14 @@
 #include "lib/transport/outbox.h"
 
 #include "tests/death.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 struct owner {
     weir_transport t;
     struct wr_outbox outbox;
 };
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_blocks blocks;
 static struct wr_slab chunks;
 static weir_loop loop;
@@ -76,7 +76,7 @@ static const struct weir_protocol protocol = {
 
 static void setup(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     wr_slab_init(&chunks, &allocator.hooks, sizeof(struct wr_chunk));
     memset(&loop, 0, sizeof(loop));
@@ -107,7 +107,7 @@ static void teardown(void)
     expect_eq(loop.budget.queued_bytes, 0);
     wr_slab_fini(&chunks);
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 static int write_bytes(size_t len)

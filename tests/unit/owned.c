@@ -5,24 +5,23 @@
  */
 #include "lib/loop/owned.h"
 
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <errno.h>
 
-static struct unit_allocator memory;
+static struct test_allocator memory;
 static struct wr_owned owned;
 
 static void setup(void)
 {
-    unit_allocator_init(&memory);
+    allocator_init(&memory);
     owned = (struct wr_owned){.words = NULL};
 }
 
 static void teardown(void)
 {
     wr_owned_free(&owned, &memory.hooks);
-    unit_allocator_check(&memory);
+    allocator_check(&memory);
 }
 
 static void add(int fd)

@@ -7,9 +7,9 @@
 #include "uring/lease.h"
 
 #include "tests/death.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_blocks blocks;
 static struct wr_pool pool;
 static struct wr_account account;
@@ -23,7 +23,7 @@ static void released(struct wr_account *of)
 
 static void setup(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     memset(&pool, 0, sizeof(pool));
     pool.blocks = &blocks;
@@ -40,7 +40,7 @@ static void teardown(void)
     expect_eq(pool.held_bytes, 0);
     wr_slab_fini(&pool.leases);
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 /* ---- leases ---- */
@@ -76,21 +76,30 @@ UNIT(pool, an_account_that_did_not_ask_is_not_told)
     teardown();
 }
 
-UNIT(pool, a_copy_without_memory_is_nothing_wherever_it_fails)
+/* A lease of the pool's own where @arg is something. */
+static void lease_without(void *arg)
 {
+    const struct wr_account *charged = arg ? &pool.own : &account;
     setup();
-    for (uint64_t i = 1; i <= 2; i++) { /* the block, then the lease */
-        allocator.fail_at = allocator.calls + i;
-
-        cr_assert_null(wr_lease_copy(&pool, &account, "weir", 4));
-
-        expect_eq(account.lease_count, 0);
+    walk_begin(&allocator);
+    weir_lease *lease = arg ? wr_lease_own(&pool, 4)
+                            : wr_lease_copy(&pool, &account, "weir", 4);
+    if (walk_end(&allocator)) {
+        cr_assert_null(lease);
+        expect_eq(charged->lease_count, 0);
         expect_eq(blocks.used_bytes, 0);
         expect_eq(pool.copied_bytes, 0);
-        wr_blocks_fini(&blocks); /* the next try needs a block again */
+        expect_eq(released_count, 0);
+    } else {
+        wr_lease_unref(lease);
     }
-    expect_eq(released_count, 0);
     teardown();
+}
+
+UNIT(pool, a_copy_without_memory_is_nothing_wherever_it_fails)
+{
+    /* The block, then the lease. */
+    expect_eq(walk_allocations(&allocator, lease_without, NULL), 2);
 }
 
 UNIT(pool, a_slice_keeps_the_whole_and_is_not_charged_again)
@@ -226,17 +235,7 @@ UNIT(pool, the_end_of_its_own_leases_is_told_when_that_is_asked_for)
 
 UNIT(pool, an_own_lease_without_memory_is_nothing_wherever_it_fails)
 {
-    setup();
-    for (uint64_t i = 1; i <= 2; i++) { /* the block, then the lease */
-        allocator.fail_at = allocator.calls + i;
-
-        cr_assert_null(wr_lease_own(&pool, 4));
-
-        expect_eq(pool.own.lease_count, 0);
-        expect_eq(blocks.used_bytes, 0);
-        wr_blocks_fini(&blocks);
-    }
-    teardown();
+    expect_eq(walk_allocations(&allocator, lease_without, &pool), 2);
 }
 
 UNIT(pool, compacting_what_pins_no_buffer_does_nothing)

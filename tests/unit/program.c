@@ -6,11 +6,11 @@
  */
 #include "lib/process/program.h"
 
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <errno.h>
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 
 /* The paths of @file with this PATH (NULL: none), a space behind each. */
 static const char *paths_of(const char *file, const char *path)
@@ -21,7 +21,7 @@ static const char *paths_of(const char *file, const char *path)
                                NULL};
     const char *const no_env[] = {"A=b", NULL};
 
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     expect_eq(
         wr_program_init(&program, &allocator.hooks, file, path ? env : no_env),
         0);
@@ -31,7 +31,7 @@ static const char *paths_of(const char *file, const char *path)
         strncat(text, " ", sizeof(text) - strlen(text) - 1);
     }
     wr_program_fini(&program, &allocator.hooks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
     return text;
 }
 
@@ -64,9 +64,9 @@ UNIT(program, an_empty_name_is_ENOENT_and_no_memory_is_ENOMEM)
     const char *const env[] = {NULL};
     struct wr_program program;
 
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     expect_eq(wr_program_init(&program, &allocator.hooks, "", env), -ENOENT);
     allocator.fail_at = 1;
     expect_eq(wr_program_init(&program, &allocator.hooks, "a", env), -ENOMEM);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }

@@ -6,7 +6,7 @@
  */
 #include "tests/unit/recvq_rig.h"
 
-struct unit_allocator allocator;
+struct test_allocator allocator;
 struct wr_blocks blocks;
 struct wr_pool pool;
 struct wr_account account;
@@ -35,7 +35,7 @@ static void check_bytes(const uint8_t *data, size_t len, uint64_t from)
 
 void setup(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     memset(&pool, 0, sizeof(pool));
     pool.blocks = &blocks;
@@ -76,7 +76,7 @@ void teardown(void)
     cr_assert_eq(blocks.used_bytes, 0);
     wr_slab_fini(&pool.leases);
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 /* As wr_recvq_peek(), also while something is shown. */

@@ -11,8 +11,7 @@
 
 #include "lib/base/recvq.h"
 
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #define TAKEN_MAX 64
 
@@ -22,7 +21,7 @@ struct taken {
     uint64_t position;
 };
 
-extern struct unit_allocator allocator;
+extern struct test_allocator allocator;
 extern struct wr_blocks blocks;
 extern struct wr_pool pool; /* only what leases of copies need */
 extern struct wr_account account;

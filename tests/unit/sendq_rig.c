@@ -6,7 +6,7 @@
  */
 #include "tests/unit/sendq_rig.h"
 
-struct unit_allocator allocator;
+struct test_allocator allocator;
 struct wr_slab chunks;
 struct wr_blocks blocks;
 struct wr_sendq_memory memory;
@@ -30,7 +30,7 @@ static void nothing_released(struct wr_account *released)
 
 void setup(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_slab_init(&chunks, &allocator.hooks, sizeof(struct wr_chunk));
     wr_blocks_init(&blocks, &allocator.hooks);
     memory = (struct wr_sendq_memory){.blocks = &blocks, .chunks = &chunks};
@@ -54,7 +54,7 @@ void teardown(void)
     wr_slab_fini(&pool.leases);
     wr_slab_fini(&chunks);
     wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 static uint8_t *next_bytes(size_t len)

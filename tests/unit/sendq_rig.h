@@ -11,7 +11,7 @@
 #include "lib/base/sendq.h"
 
 #include "tests/unit.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 #include "uring/lease.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 #define FIRST_ROOM (4096u - OVERHEAD)
 #define LARGE_ROOM (65536u - OVERHEAD)
 
-extern struct unit_allocator allocator;
+extern struct test_allocator allocator;
 extern struct wr_slab chunks;
 extern struct wr_blocks blocks;
 extern struct wr_sendq_memory memory;

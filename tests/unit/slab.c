@@ -6,15 +6,15 @@
 #include "uring/slab.h"
 
 #include "tests/death.h"
-#include "tests/unit/allocator.h"
 #include "tests/unit/random.h"
+#include "tests/walk.h"
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_slab slab;
 
 static void setup_slab(size_t object_size)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_slab_init(&slab, &allocator.hooks, object_size);
 }
 
@@ -56,7 +56,7 @@ UNIT(slab, objects_of_every_size_are_zero_aligned_and_apart)
             wr_slab_give(&slab, objects[i]);
         }
         wr_slab_fini(&slab);
-        unit_allocator_check(&allocator);
+        allocator_check(&allocator);
     }
 }
 
@@ -95,7 +95,7 @@ UNIT(slab, memory_that_was_needed_once_is_not_allocated_again)
     expect_lt(slab.total_count, 500 + slab.per_chunk);
     expect_eq(allocator.calls * slab.per_chunk, slab.total_count);
     wr_slab_fini(&slab);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(slab, a_chunk_of_common_objects_wastes_little)
@@ -110,31 +110,34 @@ UNIT(slab, a_chunk_of_common_objects_wastes_little)
     }
 }
 
-UNIT(slab, running_out_of_memory_leaves_the_slab_as_it_was)
+static void take_without(void *arg)
 {
     enum { COUNT = 12 };
-    for (uint64_t fail_at = 1; fail_at <= 3; fail_at++) {
-        void *objects[COUNT];
-        int failures = 0;
-        setup_slab(4000); /* four in a chunk */
-        allocator.fail_at = fail_at;
-        for (int i = 0; i < COUNT; i++) {
-            uint64_t used = slab.used_count;
+    void *objects[COUNT];
+    uint64_t failures = 0;
+    (void)arg;
+    setup_slab(4000); /* four in a chunk */
+    walk_begin(&allocator);
+    for (int i = 0; i < COUNT; i++) {
+        uint64_t used = slab.used_count;
+        objects[i] = wr_slab_take(&slab);
+        if (!objects[i]) {
+            failures++;
+            expect_eq(slab.used_count, used);
             objects[i] = wr_slab_take(&slab);
-            if (!objects[i]) {
-                failures++;
-                expect_eq(slab.used_count, used);
-                objects[i] = wr_slab_take(&slab);
-            }
-            cr_assert_not_null(objects[i]);
         }
-        expect_eq(failures, 1);
-        for (int i = 0; i < COUNT; i++) {
-            wr_slab_give(&slab, objects[i]);
-        }
-        wr_slab_fini(&slab);
-        unit_allocator_check(&allocator);
+        cr_assert_not_null(objects[i]);
     }
+    expect_eq(failures, allocator.failed);
+    for (int i = 0; i < COUNT; i++) {
+        wr_slab_give(&slab, objects[i]);
+    }
+    wr_slab_fini(&slab);
+}
+
+UNIT(slab, running_out_of_memory_leaves_the_slab_as_it_was)
+{
+    expect_eq(walk_allocations(&allocator, take_without, NULL), 3);
 }
 
 UNIT_ABORTS(slab, ending_with_objects_out_is_a_bug, "slab->used_count == 0")
@@ -183,5 +186,5 @@ UNIT(slab, random_takes_and_gives_never_share_memory)
         }
     }
     wr_slab_fini(&slab);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }

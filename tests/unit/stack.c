@@ -6,8 +6,7 @@
  */
 #include "lib/task/stack.h"
 #include "tests/death.h"
-
-#include "allocator.h"
+#include "tests/walk.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -18,19 +17,19 @@
 #include <unistd.h>
 #include <weir/error.h>
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_stacks stacks;
 
 static void begin(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_stacks_init(&stacks, &allocator.hooks);
 }
 
 static void end(void)
 {
     wr_stacks_fini(&stacks);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 static struct wr_stack *take(size_t size)

@@ -180,7 +180,7 @@ UNIT(tls_context, a_client_without_a_name_is_refused)
     const struct weir_tls_options options = context_client();
     const struct wr_tls_peer_options how = {.server_hostname = ""};
     weir_tls_context *context = tls_pair_context(&options);
-    unit_allocator_init(&pair.allocator);
+    allocator_init(&pair.allocator);
     wr_blocks_init(&pair.blocks, &pair.allocator.hooks);
     wr_tls_memory_init(&pair.memory, &pair.blocks);
 
@@ -189,7 +189,7 @@ UNIT(tls_context, a_client_without_a_name_is_refused)
 
     wr_tls_memory_fini(&pair.memory);
     wr_blocks_fini(&pair.blocks);
-    unit_allocator_check(&pair.allocator);
+    allocator_check(&pair.allocator);
     weir_tls_context_unref(context);
 }
 
@@ -362,7 +362,7 @@ static void context_expect_copy(weir_tls_context *client,
                                             .session = session};
     struct wr_tls_verdict verdict;
     WOLFSSL *ssl = NULL;
-    unit_allocator_init(&pair.allocator);
+    allocator_init(&pair.allocator);
     wr_tls_verdict_init(&verdict, &pair.allocator.hooks);
     cr_assert_eq(wr_tls_context_open(client, &how, &verdict, &ssl), 0);
     WOLFSSL_SESSION *own = wolfSSL_get1_session(ssl);
@@ -370,7 +370,7 @@ static void context_expect_copy(weir_tls_context *client,
     wolfSSL_SESSION_free(own);
     wolfSSL_free(ssl);
     wr_tls_verdict_fini(&verdict);
-    unit_allocator_check(&pair.allocator);
+    allocator_check(&pair.allocator);
 }
 
 UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)

@@ -179,48 +179,41 @@ TLS_PAIR(tls_memory, output_that_was_not_taken_is_given_back)
 /* ---- allocations that fail ---- */
 
 /* A failed allocation ends the side that made it by -ENOMEM, or wolfSSL does
- * without. The other side may get a broken alert then. True: nothing failed any
- * more. */
-static bool memory_fail_one(const struct tls_rig_options *options,
-                            uint64_t fail_at)
+ * without. The other side may get a broken alert then. */
+static void memory_fail_handshake(void *arg)
 {
-    pair.allocator.calls = 0;
-    pair.allocator.fail_at = fail_at;
+    const struct tls_rig_options *options = arg;
+    walk_begin(&pair.allocator);
     int err = tls_rig_open(&pair, options);
     if (err < 0) {
         expect_eq(err, -ENOMEM);
-        pair.allocator.fail_at = 0;
-        return false;
+        wr_ignore(wr_blocks_trim(&pair.blocks));
+        return;
     }
     tls_rig_step(&pair.client);
     tls_rig_exchange(&pair, TLS_RIG_BYTES);
-    const bool failed = pair.allocator.calls >= fail_at;
-    pair.allocator.fail_at = 0;
+    const bool failed = walk_end(&pair.allocator);
     int client = wr_tls_engine_get_error(&pair.client.engine);
     int server = wr_tls_engine_get_error(&pair.server.engine);
     if (client < 0 || server < 0) {
         cr_assert(failed);
         cr_assert(client == -ENOMEM || server == -ENOMEM, "%s and %s at %u",
                   weir_err_name(client), weir_err_name(server),
-                  (unsigned)fail_at);
+                  (unsigned)walk_round);
     } else {
         cr_assert_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
         cr_assert_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
     }
     tls_rig_close(&pair);
-    return !failed;
+    wr_ignore(wr_blocks_trim(&pair.blocks));
 }
 
 static void memory_fail_all(int version)
 {
-    const struct tls_rig_options options = {.version = version};
-    uint64_t fail_at = 1;
+    struct tls_rig_options options = {.version = version};
     tls_rig_init(&pair, &options);
-    while (!memory_fail_one(&options, fail_at)) {
-        wr_ignore(wr_blocks_trim(&pair.blocks));
-        fail_at++;
-    }
-    expect_gt(fail_at, 50);
+    expect_geq(
+        walk_allocations(&pair.allocator, memory_fail_handshake, &options), 50);
     memset(&pair.client.engine, 0, sizeof(pair.client.engine));
     tls_rig_fini(&pair);
 }
@@ -235,16 +228,14 @@ UNIT(tls_memory, each_allocation_of_a_handshake_of_tls_13_may_fail)
     memory_fail_all(13);
 }
 
-/* A message each way and the close, with allocation number @fail_at failing. */
-static bool memory_fail_data(int version, uint64_t fail_at)
+/* A message each way and the close. */
+static void memory_fail_data(void *arg)
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
-    const struct tls_rig_options options = {.version = version};
     struct wr_tls_engine *client = &pair.client.engine;
-    tls_rig_connect(&pair, &options);
+    tls_rig_connect(&pair, arg);
     wr_ignore(wr_blocks_trim(&pair.blocks));
-    pair.allocator.calls = 0;
-    pair.allocator.fail_at = fail_at;
+    walk_begin(&pair.allocator);
 
     int err = wr_tls_engine_write(client, data, 10);
     err = err < 0 ? err : wr_tls_engine_write(client, data, sizeof(data));
@@ -252,8 +243,7 @@ static bool memory_fail_data(int version, uint64_t fail_at)
     tls_rig_collect(&pair.client);
     tls_rig_exchange(&pair, TLS_RIG_BYTES);
 
-    const bool failed = pair.allocator.calls >= fail_at;
-    pair.allocator.fail_at = 0;
+    const bool failed = walk_end(&pair.allocator);
     const int other = wr_tls_engine_get_error(&pair.server.engine);
     cr_assert(err == 0 || err == -ENOMEM);
     cr_assert(other == 0 || other == -ENOMEM);
@@ -265,17 +255,14 @@ static bool memory_fail_data(int version, uint64_t fail_at)
         expect_eq(pair.server.plain_len, 10 + sizeof(data));
     }
     tls_rig_fini(&pair);
-    return !failed;
 }
 
 UNIT(tls_memory, each_allocation_for_data_and_the_close_may_fail)
 {
     for (int version = 12; version <= 13; version++) {
-        uint64_t fail_at = 1;
-        while (!memory_fail_data(version, fail_at)) {
-            fail_at++;
-        }
-        expect_gt(fail_at, 3);
+        struct tls_rig_options options = {.version = version};
+        expect_geq(
+            walk_allocations(&pair.allocator, memory_fail_data, &options), 3);
     }
 }
 

@@ -61,7 +61,7 @@ void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
                    const struct wr_tls_peer_options *how)
 {
     const struct wr_tls_peer_options server_how = {0};
-    unit_allocator_init(&pair->allocator);
+    allocator_init(&pair->allocator);
     wr_blocks_init(&pair->blocks, &pair->allocator.hooks);
     wr_tls_memory_init(&pair->memory, &pair->blocks);
     cr_assert_eq(wr_tls_engine_init(&pair->client, client, how, &pair->memory),
@@ -100,7 +100,7 @@ void tls_pair_disconnect(struct tls_pair *pair)
     wr_tls_engine_fini(&pair->server);
     wr_tls_memory_fini(&pair->memory);
     wr_blocks_fini(&pair->blocks);
-    unit_allocator_check(&pair->allocator);
+    allocator_check(&pair->allocator);
 }
 
 void tls_pair_expect(const struct tls_pair *pair, int client, int server)

@@ -8,12 +8,12 @@
 #define WEIR_TESTS_UNIT_TLS_PAIR_H
 
 #include "lib/tls/engine/engine.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <weir/tls.h>
 
 struct tls_pair {
-    struct unit_allocator allocator;
+    struct test_allocator allocator;
     struct wr_blocks blocks;
     struct wr_tls_memory memory;
     struct wr_tls_engine client;

@@ -207,7 +207,7 @@ static void rig_init_side(struct tls_rig_side *side, bool is_server,
 
 void tls_rig_init(struct tls_rig *rig, const struct tls_rig_options *options)
 {
-    unit_allocator_init(&rig->allocator);
+    allocator_init(&rig->allocator);
     wr_blocks_init(&rig->blocks, &rig->allocator.hooks);
     wr_tls_memory_init(&rig->memory, &rig->blocks);
     rig_init_side(&rig->client, false, options);
@@ -263,7 +263,7 @@ void tls_rig_fini(struct tls_rig *rig)
     wr_tls_memory_fini(&rig->memory);
     wr_blocks_check_invariants(&rig->blocks);
     wr_blocks_fini(&rig->blocks);
-    unit_allocator_check(&rig->allocator);
+    allocator_check(&rig->allocator);
     rig_fini_side(&rig->client);
     rig_fini_side(&rig->server);
 }

@@ -11,7 +11,7 @@
 #define WEIR_TESTS_UNIT_TLS_RIG_H
 
 #include "lib/tls/engine/engine.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 
 #include <wolfssl/options.h>
 
@@ -46,7 +46,7 @@ struct tls_rig_side {
 };
 
 struct tls_rig {
-    struct unit_allocator allocator;
+    struct test_allocator allocator;
     struct wr_blocks blocks;
     struct wr_tls_memory memory;
     struct tls_rig_side client;

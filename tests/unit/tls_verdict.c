@@ -5,27 +5,25 @@
  */
 #include "lib/tls/context/error.h"
 #include "lib/tls/engine/engine_impl.h"
-#include "tests/unit/allocator.h"
-
-#include "tests/unit.h"
+#include "tests/walk.h"
 
 #include <errno.h>
 #include <string.h>
 #include <weir/error.h>
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_tls_verdict verdict;
 
 static void verdict_open(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_tls_verdict_init(&verdict, &allocator.hooks);
 }
 
 static void verdict_close(void)
 {
     wr_tls_verdict_fini(&verdict);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(tls_verdict, the_first_cause_is_kept_with_its_text)
@@ -86,18 +84,21 @@ UNIT(tls_verdict, certificates_are_kept_by_their_place)
     verdict_close();
 }
 
+static void keep_without(void *arg)
+{
+    (void)arg;
+    verdict_open();
+    walk_begin(&allocator);
+    const int err =
+        wr_tls_verdict_keep(&verdict, 0, (const uint8_t *)"leaf", 4);
+    expect_eq(err, walk_end(&allocator) ? -ENOMEM : 0);
+    expect_eq(verdict.chain_count, err == 0);
+    verdict_close();
+}
+
 UNIT(tls_verdict, without_memory_no_certificate_is_kept)
 {
-    for (uint64_t fail_at = 1; fail_at <= 2; fail_at++) {
-        verdict_open();
-        allocator.fail_at = fail_at;
-
-        expect_eq(wr_tls_verdict_keep(&verdict, 0, (const uint8_t *)"leaf", 4),
-                  -ENOMEM);
-
-        expect_eq(verdict.chain_count, 0);
-        verdict_close();
-    }
+    expect_eq(walk_allocations(&allocator, keep_without, NULL), 2);
 }
 
 UNIT(tls_verdict, errors_of_wolfssl_become_ours)

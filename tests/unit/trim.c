@@ -8,19 +8,18 @@
 #include "uring/block.h"
 #include "uring/slab.h"
 
-#include "tests/unit.h"
-#include "tests/unit/allocator.h"
 #include "tests/unit/random.h"
+#include "tests/walk.h"
 
 enum { OBJECTS = 2000, SIZE = 200, ROUNDS = 200, BLOCKS = 100 };
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_slab slab;
 static uint64_t *objects[OBJECTS];
 
 static void start(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_slab_init(&slab, &allocator.hooks, SIZE);
     memset(objects, 0, sizeof(objects));
 }
@@ -138,7 +137,7 @@ UNIT(trim, of_blocks_gives_back_those_that_are_kept)
 {
     struct wr_blocks blocks;
     struct wr_block *taken[BLOCKS];
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     for (size_t i = 0; i < BLOCKS; i++) {
         taken[i] = wr_block_take(&blocks, 100 + 600 * i);

@@ -6,7 +6,7 @@
 #include "uring/wake.h"
 
 #include "tests/death.h"
-#include "tests/unit/allocator.h"
+#include "tests/walk.h"
 #include "uring/guard.h"
 
 #include <errno.h>
@@ -18,12 +18,12 @@
 
 enum { LIMIT = 32 };
 
-static struct unit_allocator allocator;
+static struct test_allocator allocator;
 static struct wr_wake *wake;
 
 static void setup(void)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     expect_eq(wr_wake_open(&allocator.hooks, LIMIT, &wake), 0);
 }
 
@@ -91,7 +91,7 @@ UNIT(wake, posts_are_taken_all_at_once_oldest_first)
     expect_eq(ran[2], 3);
     cr_assert_not(wr_wake_take(wake));
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(wake, many_posts_wake_once_until_they_are_taken)
@@ -125,12 +125,12 @@ UNIT(wake, closing_gives_what_was_never_taken_and_refuses_the_rest)
     expect_eq(close_and_run(), 0);
     expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(wake, outlives_its_owner_and_the_allocator_struct)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     struct weir_allocator copy = allocator.hooks;
     expect_eq(wr_wake_open(&copy, LIMIT, &wake), 0);
     memset(&copy, 0, sizeof(copy));
@@ -140,7 +140,7 @@ UNIT(wake, outlives_its_owner_and_the_allocator_struct)
 
     expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(wake, posting_without_memory_changes_nothing)
@@ -152,22 +152,22 @@ UNIT(wake, posting_without_memory_changes_nothing)
 
     expect_eq(take_and_run(), 1);
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(wake, opening_without_memory_leaves_nothing)
 {
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     allocator.fail_at = 1;
 
     expect_eq(wr_wake_open(&allocator.hooks, LIMIT, &wake), -ENOMEM);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(wake, opening_without_descriptors_leaves_nothing)
 {
     struct rlimit before;
-    unit_allocator_init(&allocator);
+    allocator_init(&allocator);
     expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
     expect_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
@@ -175,7 +175,7 @@ UNIT(wake, opening_without_descriptors_leaves_nothing)
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 
     expect_eq(err, -EMFILE);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 /* ---- items that their poster keeps ---- */
@@ -197,7 +197,7 @@ UNIT(wake, an_item_takes_no_memory_and_keeps_its_place)
     expect_eq(ran[1], 2);
     expect_eq(ran[2], 3);
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 static struct wr_wake_item again;
@@ -227,7 +227,7 @@ UNIT(wake, an_item_may_be_posted_again_when_it_runs)
     }
     cr_assert_not(wr_wake_take(wake));
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
@@ -244,7 +244,7 @@ UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
     wr_wake_free_item(wake, left); /* leaves it alone */
     expect_eq(wr_wake_post_item(wake, &item), -ESHUTDOWN);
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 /* ---- the limit ---- */
@@ -264,7 +264,7 @@ UNIT(wake, as_many_posts_wait_as_the_limit_says)
         ran_count = 0;
     }
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(wake, only_items_that_are_counted_need_room)
@@ -283,7 +283,7 @@ UNIT(wake, only_items_that_are_counted_need_room)
     expect_eq(wr_wake_post_item(wake, &counted), -ESHUTDOWN);
     expect_eq(wr_wake_post_item(wake, &free_one), -ESHUTDOWN);
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT(wake, a_full_mailbox_that_is_closed_says_that_it_is_closed)
@@ -344,7 +344,7 @@ UNIT(wake, posts_taken_later_come_after_posts_taken_before)
     post(5);
     expect_eq(take_and_run(), 1, "after everything was popped");
     wr_wake_unref(wake);
-    unit_allocator_check(&allocator);
+    allocator_check(&allocator);
 }
 
 UNIT_ABORTS(wake, the_last_reference_with_posts_inside_is_a_bug,
