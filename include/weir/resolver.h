@@ -37,6 +37,9 @@ WEIR_BEGIN_DECLS
  */
 #define WEIR_ADDRESSES_MAX 64
 
+/** Room for every host name that lookups write, with the NUL. */
+#define WEIR_HOST_SIZE 256
+
 /** A lookup under way. */
 typedef struct weir_lookup weir_lookup;
 
@@ -48,7 +51,12 @@ typedef void weir_lookup_done_fn(void *arg, int err,
                                  const struct weir_address *addresses,
                                  size_t count);
 
-/** Options of weir_getaddrinfo() and weir_lookup_start(). */
+/**
+ * Options of weir_getaddrinfo() and weir_lookup_start(): the flags and hints of
+ * getaddrinfo(3), but for a type of socket, as all types get the same
+ * addresses, and for AI_IDN and its like, as a name is given in its "xn--"
+ * form.
+ */
 struct weir_getaddrinfo_options {
     /** sizeof(struct weir_getaddrinfo_options). */
     size_t size;
@@ -59,12 +67,36 @@ struct weir_getaddrinfo_options {
     bool passive;
     /** Take literal addresses only, and ask for no name (AI_NUMERICHOST). */
     bool numeric_host;
+    /** Take a service that is a number only, and read no file for it
+     * (AI_NUMERICSERV). */
+    bool numeric_service;
+    /** Ask for a name's addresses of one family alone where this machine, its
+     * loopback apart, has addresses of one family alone (AI_ADDRCONFIG).
+     * Literal addresses and localhost stay as they are. */
+    bool configured_only;
+    /** With AF_INET6: where there is no IPv6 address, the IPv4 ones as
+     * "::ffff:192.0.2.1", which a socket of IPv6 that speaks to both takes,
+     * such as a datagram endpoint's that is bound to a port alone
+     * (AI_V4MAPPED). */
+    bool map_ipv4;
+    /** As map_ipv4, besides IPv6 addresses too, and behind them (AI_ALL). */
+    bool map_all;
     /** The port by name or number ("http", "80"), looked up in /etc/services;
      * NULL: the port of the call. */
     const char *service;
     /** Give up after this time, in nanoseconds; default 10 s, UINT64_MAX: when
      * the resolver does. */
     uint64_t timeout_ns;
+    /** Where the canonical name of the host is written (AI_CANONNAME): the name
+     * at the end of its aliases (CNAME), the first one of its line in the hosts
+     * file, the name in full where a search domain was added; none has a dot at
+     * its end. A literal address has itself as weir writes it, localhost
+     * itself. The memory is held until the lookup has ended, and its bytes mean
+     * nothing unless there are addresses. NULL: not wanted; else there must be
+     * a host. */
+    char *canonical_name;
+    /** Bytes at canonical_name: at least WEIR_HOST_SIZE. */
+    size_t canonical_name_size;
     /** Of weir_lookup_start(), where it must be given: called once, from the
      * loop, with the errors of weir_getaddrinfo(), which itself takes none. */
     weir_lookup_done_fn *done;
@@ -88,20 +120,25 @@ struct weir_getaddrinfo_options {
  * @return          how many addresses there are, at least 1; those beyond
  *                  @p capacity are not written
  * @retval WEIR_EDNSNOTFOUND     there is no such name
- * @retval WEIR_EDNSNODATA       the name has no address of the family asked for
+ * @retval WEIR_EDNSNODATA       the name has no address of the family asked
+ *                               for, or this machine with configured_only
  * @retval WEIR_EDNSSERVFAIL     the servers cannot answer now: try again
  * @retval WEIR_EDNSTIMEOUT      no answer in time: try again
  * @retval WEIR_EDNSREFUSED      the servers refuse to answer
  * @retval WEIR_EDNSUNREACHABLE  no server could be reached
- * @retval WEIR_EDNSBADANSWER    the answer is not understood
+ * @retval WEIR_EDNSBADANSWER    the answer is not understood, or the canonical
+ *                               name is no host name
  * @retval WEIR_EDNSBADNAME      @p host can be no host name
- * @retval WEIR_ESERVICE         there is no such service
+ * @retval WEIR_ESERVICE         there is no such service, or it is no number,
+ *                               with numeric_service
  * @retval WEIR_ENONAMES         weir was built without a resolver
  * @retval WEIR_ENOTLITERAL      a name, with numeric_host
  * @retval -ENODEV     the zone of an address names no interface
  * @retval -EMFILE     no descriptors left
  * @retval -ECANCELED  the task was interrupted
- * @retval -EINVAL     an unknown family, a done, or no @p ret
+ * @retval -EINVAL     an unknown family, a done, no @p ret, IPv4 that is to be
+ *                     mapped in another family than IPv6, or canonical_name
+ *                     without a host or with too little room
  * @retval -ENOMEM     no memory
  * @suspends yes
  */
@@ -124,7 +161,7 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @retval WEIR_ESERVICE     there is no such service
  * @retval WEIR_ENOTLITERAL  a name, with numeric_host
  * @retval -ENODEV     the zone of an address names no interface
- * @retval -EINVAL     an unknown family, or no done
+ * @retval -EINVAL     no done, or as weir_getaddrinfo() has it
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory
  */
@@ -140,8 +177,6 @@ weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
  */
 WEIR_API void weir_lookup_cancel(weir_lookup *lookup);
 
-/** Room for every host name that weir_getnameinfo() writes, with the NUL. */
-#define WEIR_HOST_SIZE 256
 /** Room for every service that weir_getnameinfo() writes, with the NUL. */
 #define WEIR_SERVICE_SIZE 64
 
@@ -309,6 +344,22 @@ weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
 WEIR_API WEIR_MUST_USE int
 weir_lookup_answer(weir_lookup *lookup, int family, int err,
                    const struct weir_address *addresses, size_t count);
+
+/**
+ * Tell the canonical name of a host, as a resolver, before its last answer.
+ *
+ * The last one that is told counts. Where none is, it is the name that was
+ * asked for. Nothing happens where the program did not ask for it.
+ *
+ * @param lookup  the lookup; borrowed
+ * @param name    the name, perhaps with a dot at its end; copied
+ * @return        0
+ * @retval WEIR_EDNSBADANSWER  @p name can be no host name
+ * @retval -EINVAL  not a lookup of addresses, or no @p name
+ * @retval -ESTALE  it has its answer
+ */
+WEIR_API WEIR_MUST_USE int weir_lookup_set_canonical_name(weir_lookup *lookup,
+                                                          const char *name);
 
 /**
  * Answer a lookup of a name, as a resolver.

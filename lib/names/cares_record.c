@@ -20,6 +20,9 @@
 #include <string.h>
 #include <weir/error.h>
 
+/* Aliases that are followed one after the other. */
+#define ALIASES_MAX 32u
+
 /* The cause of ARES_ECONNREFUSED. Older versions of c-ares end with it when
  * all servers have refused an answer in any way, within the call that read the
  * last one. */
@@ -142,6 +145,54 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
     return true;
 }
 
+/* The name that the present step asks for. */
+static void cares_record_get_name(const struct cares_record *record,
+                                  char ret[WR_NAME_SIZE])
+{
+    size_t step = record->step - 1;
+
+    if (record->in_files) {
+        memcpy(ret, record->name, strlen(record->name) + 1);
+        return;
+    }
+    wr_assert(record->step > 0);
+    const bool is_there = wr_name_candidate(
+        record->name, &record->cares->system.search, &step, ret);
+    wr_assert(is_there);
+}
+
+/* Follows the aliases from @name as far as they go. Those of the hosts file
+ * stand for the first name of the line, which may be without any. */
+static const char *
+cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
+{
+    const struct ares_addrinfo_cname *next = aliases;
+
+    for (uint32_t i = 0; i < ALIASES_MAX && next; i++) {
+        next = aliases;
+        while (next && next->alias && !wr_name_is_equal(next->alias, name)) {
+            next = next->next;
+        }
+        name = next ? next->name : name;
+    }
+    return name;
+}
+
+/* Tells the lookup the canonical name, if it wants that. */
+WEIR_MUST_USE static int
+cares_record_tell_canonical(struct cares_record *record,
+                            const struct ares_addrinfo *result)
+{
+    char name[WR_NAME_SIZE];
+
+    if (!record->lookup->canonical) {
+        return 0;
+    }
+    cares_record_get_name(record, name);
+    return wr_lookup_set_canonical(record->lookup,
+                                   cares_record_follow(result->cnames, name));
+}
+
 /* Adds the addresses of one family: how many there were, or an error. */
 static int cares_record_add(struct cares_record *record,
                             enum wr_lookup_part part,
@@ -173,7 +224,8 @@ static void cares_record_take(struct cares_record *record,
                               enum wr_lookup_part part,
                               const struct ares_addrinfo *result)
 {
-    const int count = cares_record_add(record, part, result);
+    const int err = cares_record_tell_canonical(record, result);
+    const int count = err < 0 ? err : cares_record_add(record, part, result);
 
     record->errs[part] = count < 0 ? count : count == 0 ? WEIR_EDNSNODATA : 0;
     if (count > 0) {
@@ -266,7 +318,8 @@ static void cares_record_ask_family(struct cares_record *record,
                                     int family, enum wr_lookup_part part)
 {
     const struct ares_addrinfo_hints hints = {
-        .ai_flags = ARES_AI_NOSORT,
+        .ai_flags = ARES_AI_NOSORT |
+                    (record->lookup->canonical ? ARES_AI_CANONNAME : 0),
         .ai_family = family,
     };
     ares_getaddrinfo(channel, name, NULL, &hints, cares_record_answered,
@@ -326,10 +379,7 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
         cares_record_ask_name(record, cares->tcp);
         return true;
     }
-    size_t step = record->step - 1; /* the one that was asked */
-    const bool is_there =
-        wr_name_candidate(record->name, &cares->system.search, &step, name);
-    wr_assert(is_there);
+    cares_record_get_name(record, name);
     record->in_flight++;
     cares_record_ask_family(record, cares->tcp, name,
                             part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET, part);

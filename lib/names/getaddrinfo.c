@@ -10,14 +10,30 @@
 #include "lookup.h"
 #include "service.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
 #include <string.h>
 #include <weir/error.h>
 
 #define TIMEOUT_DEFAULT UINT64_C(10000000000)
 
 /* ---- options ---- */
+
+/* Refuses what makes no sense. */
+WEIR_MUST_USE static int
+getaddrinfo_check(const char *host, uint16_t port,
+                  const struct weir_getaddrinfo_options *known)
+{
+    wr_require(known->family == AF_UNSPEC || known->family == AF_INET ||
+                   known->family == AF_INET6,
+               -EINVAL);
+    wr_require(known->family == AF_INET6 ||
+                   (!known->map_ipv4 && !known->map_all),
+               -EINVAL);
+    wr_require(!known->canonical_name ||
+                   (host && known->canonical_name_size >= WEIR_HOST_SIZE),
+               -EINVAL);
+    wr_require(!known->service || port == 0, -EINVAL);
+    return 0;
+}
 
 static int getaddrinfo_read(const char *host, uint16_t port,
                             const struct weir_getaddrinfo_options *options,
@@ -26,12 +42,11 @@ static int getaddrinfo_read(const char *host, uint16_t port,
 {
     int err = wr_options_read(known, sizeof(*known), options);
     wr_require(err >= 0, err);
-    wr_require(known->family == AF_UNSPEC || known->family == AF_INET ||
-                   known->family == AF_INET6,
-               -EINVAL);
+    err = getaddrinfo_check(host, port, known);
+    wr_require(err >= 0, err);
     if (known->service) {
-        wr_require(port == 0, -EINVAL);
-        err = wr_service_find(WR_SERVICES_PATH, known->service, &port);
+        err = wr_service_find(known->numeric_service ? NULL : WR_SERVICES_PATH,
+                              known->service, &port);
         wr_require(err >= 0, err);
     }
     *ret = (struct wr_lookup_question){
@@ -40,6 +55,10 @@ static int getaddrinfo_read(const char *host, uint16_t port,
         .family = known->family,
         .passive = known->passive,
         .numeric_host = known->numeric_host,
+        .configured_only = known->configured_only,
+        .map_ipv4 = known->map_ipv4 || known->map_all,
+        .map_all = known->map_all,
+        .canonical = known->canonical_name,
         .timeout_ns =
             known->timeout_ns > 0 ? known->timeout_ns : TIMEOUT_DEFAULT,
     };
@@ -105,6 +124,9 @@ int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
         err = wr_task_wait(loop, &wait.waiter, NULL);
     }
     wr_assert(err < 0 || wr_lookup_has_ended(&wait.lookup));
+    if (err >= 0) {
+        wr_lookup_map(&wait.lookup);
+    }
     const size_t count = wait.lookup.count;
     if (err >= 0 && capacity > 0) {
         memcpy(ret, wait.lookup.addresses,
@@ -113,28 +135,6 @@ int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
     wr_lookup_fini(&wait.lookup);
     wr_assert(err < 0 || count > 0);
     return err < 0 ? err : (int)count;
-}
-
-/* Writes the address without a port. */
-static void getaddrinfo_write_host(const struct weir_address *address,
-                                   char ret[WEIR_HOST_SIZE])
-{
-    char text[WEIR_ADDRESS_TEXT_SIZE];
-
-    _Static_assert(INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof("[%]:65535") <=
-                       WEIR_HOST_SIZE,
-                   "an address fits");
-    weir_address_format(address, text, sizeof(text));
-    char *colon = strrchr(text, ':');
-    wr_assert(colon != NULL);
-    *colon = '\0';
-    char *end = text[0] == '[' ? strchr(text, ']') : NULL;
-    if (end) {
-        *end = '\0';
-    }
-    wr_assert((end == NULL) == (text[0] != '['));
-    const char *host = end ? text + 1 : text;
-    memcpy(ret, host, strlen(host) + 1);
 }
 
 /* Looks the name of an address up: 1 when there is one, 0 when there is none.
@@ -191,7 +191,7 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
         wr_require(named >= 0, named);
     }
     if (named == 0) {
-        getaddrinfo_write_host(&own, info.host);
+        wr_lookup_write_address(&own, info.host);
     }
     wr_service_write(known.numeric_service ? NULL : WR_SERVICES_PATH,
                      wr_address_port(&own), known.datagram ? "udp" : "tcp",
@@ -219,6 +219,9 @@ static void getaddrinfo_finish(struct lookup_request *request, int err)
     wr_assert(request->done != NULL);
     wr_assert(wr_lookup_has_ended(&request->lookup));
     wr_assert(!wr_ready_is_pending(&request->cancelled));
+    if (err >= 0) {
+        wr_lookup_map(&request->lookup);
+    }
     request->done(request->arg, err, err < 0 ? NULL : request->lookup.addresses,
                   err < 0 ? 0 : request->lookup.count);
     wr_loop_end_if_forked(loop);

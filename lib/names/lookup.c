@@ -15,13 +15,15 @@
  * to forget it. Answers are refused then, and the lookup may be cancelled.
  *
  * What needs no resolver, a literal address or this machine itself, is answered
- * when the lookup starts. Nothing of the program runs inside a start: the
- * resolver, which may be the program's, is asked from the ready queue, on the
- * loop's own stack, and the owner is told there too. lookup_answer.c has the
- * answer.
+ * when the lookup starts; one whose family this machine has not, if that is to
+ * be minded, when it would be asked for. Nothing of the program runs inside a
+ * start: the resolver, which may be the program's, is asked from the ready
+ * queue, on the loop's own stack, and the owner is told there too.
+ * lookup_answer.c has the answer.
  */
 #include "lookup.h"
 
+#include "configured.h"
 #include "resolver.h"
 
 #include <string.h>
@@ -39,6 +41,25 @@ static void lookup_close_all(weir_lookup *lookup, int err)
 
 /* ---- the course of a lookup ---- */
 
+/* Leaves families out that this machine has no address of. False when there is
+ * nothing left to ask for, which is the answer then. */
+static bool lookup_limit_families(weir_lookup *lookup)
+{
+    const unsigned configured = wr_configured_families();
+    wr_assert(lookup->open == lookup->asked);
+
+    if (configured == 0) {
+        return true;
+    }
+    if ((lookup->asked & configured) == 0) {
+        lookup_close_all(lookup, WEIR_EDNSNODATA);
+        return false;
+    }
+    lookup->asked &= configured;
+    lookup->open = lookup->asked;
+    return true;
+}
+
 static void lookup_ask(weir_lookup *lookup)
 {
     weir_loop *loop = lookup->loop;
@@ -47,6 +68,9 @@ static void lookup_ask(weir_lookup *lookup)
 
     wr_assert(lookup->open == lookup->asked);
     wr_assert(lookup->count == 0);
+    if (lookup->configured_only && !lookup_limit_families(lookup)) {
+        return;
+    }
     wr_lookup_set_state(lookup, WR_LOOKUP_ASKING);
     lookup->resolver = wr_resolver_get(loop, &lookup->user);
     if (lookup->timeout_ns != UINT64_MAX) {
@@ -172,6 +196,9 @@ WEIR_MUST_USE static int lookup_answer_literal(weir_lookup *lookup,
     if (!wr_lookup_is_open(lookup, part)) {
         return 0; /* not of the family that was asked for */
     }
+    if (lookup->canonical) {
+        wr_lookup_write_address(&address, lookup->canonical);
+    }
     return wr_lookup_add(lookup, part, &address);
 }
 
@@ -199,28 +226,42 @@ lookup_answer_known(weir_lookup *lookup,
         err = lookup_answer_literal(lookup, host);
         if (err == WEIR_ENOTLITERAL && !question->numeric_host) {
             wr_require(wr_name_is_valid(host), WEIR_EDNSBADNAME);
-            if (!wr_name_is_localhost(host)) {
+            const bool is_known = wr_name_is_localhost(host);
+            err = is_known ? lookup_answer_self(lookup, false) : 0;
+            wr_ignore(wr_lookup_set_canonical(lookup, host) < 0);
+            if (!is_known) {
                 return 0;
             }
-            err = lookup_answer_self(lookup, false);
         }
     }
     return err < 0 ? err : 1;
 }
 
+/* The families that are asked for. */
+static unsigned lookup_get_parts(const struct wr_lookup_question *question)
+{
+    const unsigned inet6 = 1u << WR_LOOKUP_INET6;
+    const unsigned inet = 1u << WR_LOOKUP_INET;
+
+    if (question->family == AF_INET6 && !question->map_ipv4) {
+        return inet6;
+    }
+    return question->family == AF_INET ? inet : inet6 | inet;
+}
+
 int wr_lookup_start(weir_lookup *lookup,
                     const struct wr_lookup_question *question)
 {
-    const unsigned both = (1u << WR_LOOKUP_INET6) | (1u << WR_LOOKUP_INET);
-
     wr_assert(lookup->state == WR_LOOKUP_IDLE);
     wr_assert(lookup->count == 0);
     wr_assert(question->timeout_ns > 0);
     lookup->port = question->port;
     lookup->timeout_ns = question->timeout_ns;
-    lookup->asked = question->family == AF_INET6  ? 1u << WR_LOOKUP_INET6
-                    : question->family == AF_INET ? 1u << WR_LOOKUP_INET
-                                                  : both;
+    lookup->configured_only = question->configured_only;
+    lookup->map_ipv4 = question->map_ipv4;
+    lookup->map_all = question->map_all;
+    lookup->canonical = question->canonical;
+    lookup->asked = lookup_get_parts(question);
     lookup->open = lookup->asked;
     int known = lookup_answer_known(lookup, question);
     if (known < 0) {

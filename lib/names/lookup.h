@@ -39,6 +39,10 @@ struct wr_lookup_question {
     int family;
     bool passive;
     bool numeric_host;
+    bool configured_only;
+    bool map_ipv4; /* the family is AF_INET6 */
+    bool map_all;
+    char *canonical; /* WEIR_HOST_SIZE bytes, held; NULL: not wanted */
     uint64_t timeout_ns;
 };
 
@@ -54,9 +58,13 @@ struct weir_lookup {
     struct wr_ready ready;
     struct wr_timer timer;
     uint64_t timeout_ns;
-    unsigned asked; /* parts, as bits */
-    unsigned open;  /* of those, parts without an answer */
-    bool has_news;  /* set by an answer, cleared when the owner is told */
+    unsigned asked;       /* parts, as bits */
+    unsigned open;        /* of those, parts without an answer */
+    bool has_news;        /* set by an answer, cleared when the owner is told */
+    bool configured_only; /* as the question has them */
+    bool map_ipv4;
+    bool map_all;
+    char *canonical; /* NULL: not wanted */
     int errs[WR_LOOKUP_PARTS];
     struct weir_address *addresses; /* IPv6 first */
     size_t count;
@@ -109,6 +117,19 @@ static inline bool wr_lookup_is_open(const weir_lookup *lookup,
 {
     return lookup->open & (1u << part);
 }
+
+/* Makes IPv6 addresses of those that are to be mapped, of a lookup that has
+ * ended with some. */
+void wr_lookup_map(weir_lookup *lookup);
+
+/* Writes an address as a host, without a port. */
+void wr_lookup_write_address(const struct weir_address *address,
+                             char ret[WEIR_HOST_SIZE]);
+
+/* Notes the canonical name, if it is wanted: 0, or WEIR_EDNSBADANSWER for text
+ * that can be no name. */
+WEIR_MUST_USE int wr_lookup_set_canonical(weir_lookup *lookup,
+                                          const char *name);
 
 /* Adds an address to an open part, or drops it when there are enough. */
 WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,

@@ -8,6 +8,8 @@
  */
 #include "lookup.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <string.h>
 #include <weir/error.h>
 
@@ -18,8 +20,9 @@ void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state)
     static const bool allowed[][WR_LOOKUP_ENDED + 1] = {
         [WR_LOOKUP_IDLE] =
             {[WR_LOOKUP_WAITING] = true, [WR_LOOKUP_ANSWERED] = true},
-        [WR_LOOKUP_WAITING] =
-            {[WR_LOOKUP_ASKING] = true, [WR_LOOKUP_ENDED] = true},
+        [WR_LOOKUP_WAITING] = {[WR_LOOKUP_ASKING] = true,
+                               [WR_LOOKUP_ANSWERED] = true,
+                               [WR_LOOKUP_ENDED] = true},
         [WR_LOOKUP_ASKING] =
             {[WR_LOOKUP_LEAVING] = true, [WR_LOOKUP_ANSWERED] = true},
         [WR_LOOKUP_LEAVING] =
@@ -188,6 +191,72 @@ void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err)
         wr_lookup_set_state(lookup, WR_LOOKUP_ANSWERED);
     }
     wr_ready_push(&lookup->loop->ready, &lookup->ready);
+}
+
+void wr_lookup_map(weir_lookup *lookup)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+    wr_assert(lookup->state == WR_LOOKUP_ENDED);
+    wr_assert(lookup->count > 0);
+    if (!lookup->map_ipv4) {
+        return;
+    }
+    if (lookup->inet6_count > 0 && !lookup->map_all) {
+        lookup->count = lookup->inet6_count;
+    }
+    for (size_t i = lookup->inet6_count; i < lookup->count; i++) {
+        const struct sockaddr_in inet = lookup->addresses[i].storage.inet;
+        struct sockaddr_in6 mapped = {.sin6_family = AF_INET6,
+                                      .sin6_port = inet.sin_port};
+        memcpy(&mapped.sin6_addr, prefix, sizeof(prefix));
+        memcpy(mapped.sin6_addr.s6_addr + sizeof(prefix), &inet.sin_addr,
+               sizeof(inet.sin_addr));
+        lookup->addresses[i].len = sizeof(mapped);
+        lookup->addresses[i].storage.inet6 = mapped;
+    }
+    lookup->inet6_count = lookup->count;
+}
+
+/* ---- names ---- */
+
+void wr_lookup_write_address(const struct weir_address *address,
+                             char ret[WEIR_HOST_SIZE])
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    _Static_assert(INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof("[%]:65535") <=
+                       WEIR_HOST_SIZE,
+                   "an address fits");
+    weir_address_format(address, text, sizeof(text));
+    char *colon = strrchr(text, ':');
+    wr_assert(colon != NULL);
+    *colon = '\0';
+    char *end = text[0] == '[' ? strchr(text, ']') : NULL;
+    if (end) {
+        *end = '\0';
+    }
+    wr_assert((end == NULL) == (text[0] != '['));
+    const char *host = end ? text + 1 : text;
+    memcpy(ret, host, strlen(host) + 1);
+}
+
+int wr_lookup_set_canonical(weir_lookup *lookup, const char *name)
+{
+    wr_require(wr_name_is_valid(name), WEIR_EDNSBADANSWER);
+    if (lookup->canonical) {
+        wr_name_write(name, lookup->canonical);
+    }
+    return 0;
+}
+
+int weir_lookup_set_canonical_name(weir_lookup *lookup, const char *name)
+{
+    wr_require_loop(lookup->loop);
+    wr_require(name, -EINVAL);
+    wr_require(!(lookup->asked & (1u << WR_LOOKUP_NAME)), -EINVAL);
+    wr_require(lookup->state == WR_LOOKUP_ASKING, -ESTALE);
+    return wr_lookup_set_canonical(lookup, name);
 }
 
 /* ---- the answers of a resolver of the program ---- */

@@ -98,6 +98,22 @@ bool wr_name_is_absolute(const char *name)
     return name_get_len(name) != strlen(name);
 }
 
+bool wr_name_is_equal(const char *a, const char *b)
+{
+    const size_t len = name_get_len(a);
+
+    return len == name_get_len(b) && strncasecmp(a, b, len) == 0;
+}
+
+void wr_name_write(const char *name, char ret[WR_NAME_SIZE])
+{
+    const size_t len = name_get_len(name);
+
+    wr_assert(len <= NAME_MAX_LEN);
+    memmove(ret, name, len);
+    ret[len] = '\0';
+}
+
 void wr_name_read_search(const char *list, struct wr_search_list *search)
 {
     static const char between[] = ", \t\r\n";

@@ -30,6 +30,12 @@ bool wr_name_is_localhost(const char *name);
 /* True for a name with a dot at its end, which is searched nowhere else. */
 bool wr_name_is_absolute(const char *name);
 
+/* True for two texts of one name, whatever their case and last dots. */
+bool wr_name_is_equal(const char *a, const char *b);
+
+/* Copies a valid name without the dot at its end. */
+void wr_name_write(const char *name, char ret[WR_NAME_SIZE]);
+
 /* Reads a list of domains, with commas or blanks between them, in place of the
  * one in @search. What is no domain is left out, and so is what is too much. */
 void wr_name_read_search(const char *list, struct wr_search_list *search);

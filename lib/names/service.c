@@ -131,7 +131,7 @@ int wr_service_find(const char *path, const char *service, uint16_t *ret_port)
         *ret_port = (uint16_t)number;
         return 0;
     }
-    if (service[0] == '\0') {
+    if (service[0] == '\0' || !path) {
         return WEIR_ESERVICE;
     }
     if (service_search(path, service, "tcp", ret_port) ||

@@ -139,11 +139,11 @@ static uint8_t get_rcode(const struct question *question)
                                                             : RCODE_NXDOMAIN;
 }
 
-/* A record of the question's name. */
-static void put_record(struct message *message, uint16_t type, const void *data,
-                       uint16_t len)
+/* A record of the name at @owner in the message. */
+static void put_record_of(struct message *message, size_t owner, uint16_t type,
+                          const void *data, uint16_t len)
 {
-    put16(message, 0xc000 | HEADER_SIZE);
+    put16(message, (uint16_t)(0xc000 | owner));
     put16(message, type);
     put16(message, 1);
     put16(message, 0);
@@ -152,7 +152,14 @@ static void put_record(struct message *message, uint16_t type, const void *data,
     put(message, data, len);
 }
 
-static uint16_t put_addresses(struct message *message,
+/* A record of the question's name. */
+static void put_record(struct message *message, uint16_t type, const void *data,
+                       uint16_t len)
+{
+    put_record_of(message, HEADER_SIZE, type, data, len);
+}
+
+static uint16_t put_addresses(struct message *message, size_t owner,
                               const struct question *question)
 {
     const bool is6 = question->type == TYPE_AAAA;
@@ -170,8 +177,8 @@ static uint16_t put_addresses(struct message *message,
             inet_pton(AF_INET, "127.0.0.1", inet);
             inet_pton(AF_INET6, "::1", inet6);
         }
-        put_record(message, question->type, is6 ? inet6 : inet,
-                   is6 ? sizeof(inet6) : sizeof(inet));
+        put_record_of(message, owner, question->type, is6 ? inet6 : inet,
+                      is6 ? sizeof(inet6) : sizeof(inet));
     }
     return (uint16_t)count;
 }
@@ -182,6 +189,14 @@ static uint16_t put_answers(struct message *message,
     static const uint8_t self[] = {0xc0, HEADER_SIZE};
     static const uint8_t host[] = "\x04host\x07"
                                   "example";
+    static const uint8_t middle[] = "\x06middle\x07"
+                                    "example";
+    static const uint8_t end[] = "\x03"
+                                 "end\x07"
+                                 "example";
+    static const uint8_t number[] = "\x03"
+                                    "end\x02"
+                                    "11";
     static const uint8_t odd[] = "\x05h\0st\x0a"
                                  "\x07"
                                  "example";
@@ -200,7 +215,19 @@ static uint16_t put_answers(struct message *message,
         put_record(message, TYPE_CNAME, self, sizeof(self));
         return 1;
     }
-    return put_addresses(message, question);
+    if (has(question, "alias")) {
+        put_record(message, TYPE_CNAME, middle, sizeof(middle));
+        const size_t at_middle = message->len - sizeof(middle);
+        put_record_of(message, at_middle, TYPE_CNAME, end, sizeof(end));
+        const size_t at_end = message->len - sizeof(end);
+        return (uint16_t)(2 + put_addresses(message, at_end, question));
+    }
+    if (has(question, "aliasodd")) {
+        put_record(message, TYPE_CNAME, number, sizeof(number));
+        const size_t at_number = message->len - sizeof(number);
+        return (uint16_t)(1 + put_addresses(message, at_number, question));
+    }
+    return put_addresses(message, HEADER_SIZE, question);
 }
 
 static void make_answer(const struct message *query,

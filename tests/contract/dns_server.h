@@ -14,6 +14,8 @@
  *   foreign       is answered for another question first, then rightly
  *   empty         is answered by a datagram without bytes
  *   loop          its name stands for itself (CNAME)
+ *   alias         its name stands for middle.example, and that for end.example,
+ *                 which has the addresses; aliasodd: for what is no host name
  *   self          has the address of the loopback, 127.0.0.1 and ::1
  *
  * A name that has none of these labels does not exist, and what exists and has

@@ -6,6 +6,9 @@
 #include "tests/contract/names_rig.h"
 
 #include <arpa/inet.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
 
 static struct weir_address address_of(const char *host, uint16_t port)
 {
@@ -88,6 +91,249 @@ NAMES(getaddrinfo, only_a_task_can_wait)
     expect_eq(
         weir_getaddrinfo(n->loop, "a4.example", 443, NULL, n->addresses, 1),
         WEIR_ENOTTASK);
+}
+
+/* ---- the flags of getaddrinfo(3) ---- */
+
+/* Looks up with room for everything: the addresses as text. */
+static const char *look_up(struct names *n, const char *host,
+                           const struct weir_getaddrinfo_options *options)
+{
+    n->result = weir_getaddrinfo(n->loop, host, 80, options, n->addresses,
+                                 2 * WEIR_ADDRESSES_MAX);
+    return names_text(n);
+}
+
+NAMES_TASK(getaddrinfo, a_service_may_have_to_be_a_number)
+{
+    struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .numeric_service = true, .service = "http"};
+    struct weir_address address;
+    expect_eq(weir_getaddrinfo(n->loop, NULL, 0, &options, &address, 1),
+              WEIR_ESERVICE);
+    options.service = "8080";
+    options.family = AF_INET;
+    expect_eq(weir_getaddrinfo(n->loop, NULL, 0, &options, &address, 1), 1);
+    expect_eq(ntohs(address.storage.inet.sin_port), 8080);
+}
+
+NAMES_TASK(getaddrinfo, ipv4_is_mapped_where_there_is_no_ipv6)
+{
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .family = AF_INET6, .map_ipv4 = true};
+    expect_str_eq(look_up(n, "a4.example", &options), "[::ffff:192.0.2.1]:80 ");
+    expect_str_eq(look_up(n, "a4-a6.example", &options), "[2001:db8::1]:80 ");
+    expect_str_eq(look_up(n, "192.0.2.7", &options), "[::ffff:192.0.2.7]:80 ");
+    expect_str_eq(look_up(n, "::1", &options), "[::1]:80 ");
+    expect_str_eq(look_up(n, "localhost", &options), "[::1]:80 ");
+    look_up(n, "n200.example", &options);
+    expect_eq(n->result, WEIR_ADDRESSES_MAX);
+    look_up(n, "nx.example", &options);
+    expect_eq(n->result, WEIR_EDNSNOTFOUND);
+    look_up(n, "none.example", &options);
+    expect_eq(n->result, WEIR_EDNSNODATA);
+}
+
+NAMES_TASK(getaddrinfo, ipv4_may_be_mapped_besides_ipv6)
+{
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .family = AF_INET6, .map_all = true};
+    expect_str_eq(look_up(n, "a4-a6.example", &options),
+                  "[2001:db8::1]:80 [::ffff:192.0.2.1]:80 ");
+    expect_str_eq(look_up(n, "a4.example", &options), "[::ffff:192.0.2.1]:80 ");
+    look_up(n, "n200.example", &options);
+    expect_eq(n->result, 2 * WEIR_ADDRESSES_MAX);
+    for (int i = 0; i < n->result; i++) {
+        expect_eq(n->addresses[i].storage.any.sa_family, AF_INET6);
+        expect_eq(n->addresses[i].len, sizeof(struct sockaddr_in6));
+    }
+}
+
+NAMES_TASK(getaddrinfo, flags_that_do_not_go_together_are_refused)
+{
+    char name[WEIR_HOST_SIZE];
+    struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                               .map_ipv4 = true};
+    look_up(n, "a4.example", &options);
+    expect_eq(n->result, -EINVAL, "IPv4 is not mapped in both families");
+    options = (struct weir_getaddrinfo_options){
+        .size = sizeof(options), .map_all = true, .family = AF_INET};
+    look_up(n, "a4.example", &options);
+    expect_eq(n->result, -EINVAL);
+    options = (struct weir_getaddrinfo_options){.size = sizeof(options),
+                                                .canonical_name = name,
+                                                .canonical_name_size =
+                                                    sizeof(name) - 1};
+    look_up(n, "a4.example", &options);
+    expect_eq(n->result, -EINVAL, "too little room");
+    options.canonical_name_size = sizeof(name);
+    look_up(n, NULL, &options);
+    expect_eq(n->result, -EINVAL, "no host");
+}
+
+/* ---- canonical names ---- */
+
+/* The canonical name of a host that has an address; static. */
+static const char *canonical_of(struct names *n, const char *host)
+{
+    static char name[WEIR_HOST_SIZE];
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .canonical_name = name,
+                                                     .canonical_name_size =
+                                                         sizeof(name)};
+    memset(name, 'x', sizeof(name));
+    look_up(n, host, &options);
+    expect_gt(n->result, 0, "%s", host);
+    return name;
+}
+
+NAMES_TASK(getaddrinfo, the_canonical_name_is_at_the_end_of_the_aliases)
+{
+    expect_str_eq(canonical_of(n, "alias-a4-a6.example"), "end.example");
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+    expect_str_eq(canonical_of(n, "alias-a4.example"), "end.example");
+    expect_str_eq(canonical_of(n, "alias-n200.example."), "end.example");
+    expect_str_eq(canonical_of(n, "a6.example"), "a6.example");
+    expect_str_eq(canonical_of(n, "a6.example."), "a6.example");
+}
+
+NAMES_TASK(getaddrinfo, a_domain_that_was_searched_is_in_the_canonical_name)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = "none.example, second.example";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    expect_str_eq(canonical_of(n, "a4"), "a4.none.example");
+    dns.search = "";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    expect_str_eq(canonical_of(n, "a4"), "a4");
+}
+
+/* A hosts file of this process alone. */
+static void use_hosts(const char *text)
+{
+    char path[] = "./weir-hosts-XXXXXX";
+    if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) {
+        cr_skip_test("no mount namespace: %s", strerror(errno));
+    }
+    FILE *file = fdopen(mkstemp(path), "w");
+    fputs(text, file);
+    fclose(file);
+    const bool is_there =
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        mount(path, "/etc/hosts", NULL, MS_BIND, NULL) == 0;
+    unlink(path);
+    if (!is_there) {
+        cr_skip_test("no mount: %s", strerror(errno));
+    }
+}
+
+static int ask_hosts(weir_loop *loop, void *arg)
+{
+    struct names *n = arg;
+    (void)loop;
+    expect_str_eq(canonical_of(n, "Second.test"), "first.test");
+    expect_str_eq(names_text(n), "192.0.2.11:80 ");
+    expect_str_eq(canonical_of(n, "third.test"), "first.test");
+    expect_str_eq(canonical_of(n, "first.test"), "first.test");
+    expect_str_eq(canonical_of(n, "alone.test"), "alone.test");
+    expect_str_eq(names_text(n), "[2001:db8::12]:80 ");
+    return 0;
+}
+
+UNIT(getaddrinfo, the_canonical_name_of_the_hosts_file_begins_its_line)
+{
+    static struct names n;
+    use_hosts("192.0.2.11 first.test second.test third.test\n"
+              "2001:db8::12 alone.test\n");
+    names_open(&n);
+    expect_eq(weir_loop_run_task(n.loop, ask_hosts, &n, NULL), 0);
+    names_close(&n);
+}
+
+NAMES_TASK(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name)
+{
+    static const char *const pairs[][2] = {
+        {"192.0.2.1", "192.0.2.1"},         {"::1", "::1"},
+        {"[2001:DB8:0::1]", "2001:db8::1"}, {"fe80::1%lo", "fe80::1%lo"},
+        {"localhost", "localhost"},         {"a.Localhost.", "a.Localhost"}};
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        expect_str_eq(canonical_of(n, pairs[i][0]), pairs[i][1]);
+    }
+}
+
+NAMES_TASK(getaddrinfo, a_canonical_name_that_is_none_fails_who_asks_for_it)
+{
+    char name[WEIR_HOST_SIZE];
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .canonical_name = name,
+                                                     .canonical_name_size =
+                                                         sizeof(name)};
+    look_up(n, "aliasodd-a4.example", &options);
+    expect_eq(n->result, WEIR_EDNSBADANSWER);
+    expect_str_eq(look_up(n, "aliasodd-a4.example", NULL), "192.0.2.1:80 ");
+}
+
+NAMES(getaddrinfo, a_callback_gets_the_canonical_name_too)
+{
+    char name[WEIR_HOST_SIZE];
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET6,
+                                                     .map_ipv4 = true,
+                                                     .canonical_name = name,
+                                                     .canonical_name_size =
+                                                         sizeof(name)};
+    names_lookup(n, "alias-a4.example", &options);
+    expect_str_eq(names_text(n), "[::ffff:192.0.2.1]:80 ");
+    expect_str_eq(name, "end.example");
+}
+
+/* ---- the families that this machine has ---- */
+
+static void must(const char *command)
+{
+    if (system(command) != 0) {
+        cr_skip_test("no ip(8), or it may not: %s", command);
+    }
+}
+
+/* What is asked for "a4-a6.example", of the families that this machine has. */
+static const char *asked_of_configured(struct names *n, int family)
+{
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .family = family, .configured_only = true};
+    memset(n->server.log, 0, sizeof(n->server.log));
+    names_lookup(n, "a4-a6.example", &options);
+    dns_server_wait(&n->server);
+    return dns_server_read_log(&n->server);
+}
+
+/* A network of this process alone, with a name server on its loopback. */
+UNIT(getaddrinfo, families_that_this_machine_has_not_are_left_out)
+{
+    static struct names n;
+    if (unshare(CLONE_NEWNET) < 0 &&
+        unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+        cr_skip_test("no network namespace: %s", strerror(errno));
+    }
+    must("ip link set lo up");
+    names_open(&n);
+
+    cr_assert(strstr(asked_of_configured(&n, 0), "AAAA "), "it has none");
+    expect_eq(n.result, 2);
+    must("ip addr add 198.51.100.1/32 dev lo");
+    expect_str_eq(asked_of_configured(&n, 0), "A a4-a6.example. ");
+    expect_str_eq(names_text(&n), "192.0.2.1:80 ");
+    expect_str_eq(asked_of_configured(&n, AF_INET6), "");
+    expect_eq(n.result, WEIR_EDNSNODATA);
+    must("ip addr add 2001:db8:1::1/128 dev lo");
+    asked_of_configured(&n, 0);
+    expect_eq(n.result, 2);
+    must("ip addr del 198.51.100.1/32 dev lo");
+    expect_str_eq(asked_of_configured(&n, 0), "AAAA a4-a6.example. ");
+    expect_str_eq(names_text(&n), "[2001:db8::1]:80 ");
+    expect_str_eq(asked_of_configured(&n, AF_INET), "");
+    expect_eq(n.result, WEIR_EDNSNODATA);
+    names_close(&n);
 }
 
 /* ---- names of addresses ---- */

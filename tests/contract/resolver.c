@@ -141,6 +141,37 @@ NAMES(resolver, one_family_is_passed_on)
               recorder.log);
 }
 
+static void tell_names(struct recorder *own)
+{
+    weir_lookup *lookup = own->lookup;
+    expect_eq(weir_lookup_set_canonical_name(lookup, "first.example"), 0);
+    expect_eq(weir_lookup_set_canonical_name(lookup, "other.example."), 0);
+    expect_eq(weir_lookup_set_canonical_name(lookup, "a b"),
+              WEIR_EDNSBADANSWER);
+    expect_eq(weir_lookup_set_canonical_name(lookup, NULL), -EINVAL);
+    expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), 0);
+    expect_eq(weir_lookup_set_canonical_name(lookup, "late.example"), -ESTALE);
+}
+
+NAMES(resolver, it_may_tell_the_canonical_name)
+{
+    char name[WEIR_HOST_SIZE];
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .canonical_name = name,
+                                                     .canonical_name_size =
+                                                         sizeof(name)};
+    use_recorder(n);
+    recorder.answers_at_once = true;
+    names_lookup(n, "Asked.example.", &options);
+    expect_str_eq(name, "Asked.example");
+    recorder.answers_at_once = false;
+    recorder.in_start = tell_names;
+    names_lookup(n, "asked.example", &options);
+    expect_str_eq(name, "other.example");
+    names_lookup(n, "asked.example", NULL);
+    expect_eq(n->result, 2);
+}
+
 NAMES(resolver, its_error_is_the_lookups)
 {
     use_recorder(n);

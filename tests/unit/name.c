@@ -54,6 +54,21 @@ UNIT(name, what_can_be_no_name_is_refused)
     }
 }
 
+UNIT(name, case_and_a_last_dot_make_no_other_name)
+{
+    char text[WR_NAME_SIZE];
+    cr_assert(wr_name_is_equal("a.example", "A.Example."));
+    cr_assert(wr_name_is_equal("a.", "a."));
+    cr_assert(!wr_name_is_equal("a.example", "a.example.b"));
+    cr_assert(!wr_name_is_equal("a.example", "b.example"));
+    wr_name_write("A.example.", text);
+    expect_str_eq(text, "A.example");
+    wr_name_write(text, text);
+    expect_str_eq(text, "A.example");
+    wr_name_write(name_of(253, 63), text);
+    expect_eq(strlen(text), 253);
+}
+
 UNIT(name, labels_have_63_bytes_at_most_and_names_253)
 {
     cr_assert(wr_name_is_valid(name_of(63, 63)));

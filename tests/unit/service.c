@@ -102,6 +102,9 @@ UNIT(service, numbers_need_no_file)
     expect_eq(wr_service_find("/nonexistent", "65536", &port), WEIR_ESERVICE);
     expect_eq(wr_service_find("/nonexistent", "-1", &port), WEIR_ESERVICE);
     expect_eq(wr_service_find("/nonexistent", "", &port), WEIR_ESERVICE);
+    expect_eq(wr_service_find(NULL, "80", &port), 0);
+    expect_eq(port, 80);
+    expect_eq(wr_service_find(NULL, "http", &port), WEIR_ESERVICE);
     wr_service_write(NULL, 65535, "tcp", text);
     expect_str_eq(text, "65535");
 }
