@@ -1,23 +1,23 @@
 /*
- * The alarm: how a busy loop waits for its timers.
+ * The alarm: a busy loop's way to wait for its timers.
  *
- * A time at which an enter gives up waiting costs the kernel a timer of its own
- * in each enter. A loop that is woken all the time pays that thousands of times
- * before the first deadline comes. So when some waits in a row have ended early
- * the loop gives the kernel the deadline once, by an operation that stays in
- * flight, and the enters until then wait without an end.
+ * For an enter with a time-out the kernel sets up a timer each time. A loop
+ * that is woken all the time pays for that thousands of times before its first
+ * deadline. So after some waits in a row that ended early the loop submits the
+ * deadline once, as a timeout operation that stays in flight, and enters
+ * without a time-out.
  *
  *     idle --arm--> armed --its time--> idle
  *                     '--an earlier deadline, the loop's end--> cancelled
  *     cancelled --completion--> idle
  *
- * An alarm whose timer was cancelled or moved to a later time is left as it is:
- * it costs one turn with nothing to do.
+ * If the timer is cancelled or moved to a later time the alarm stays: it costs
+ * one idle turn.
  */
 #include "loop_impl.h"
 
-/* Waits that end early before there is an alarm; it costs as much as three or
- * four of them. */
+/* Waits in a row that end early before an alarm is armed. An alarm costs as
+ * much as three or four time-outs of enters. */
 #define ALARM_EARLY_MAX 8u
 #define SECOND_NS       UINT64_C(1000000000)
 
@@ -31,12 +31,12 @@ static void alarm_check_invariants(const struct wr_module *module)
     wr_assert(alarm->early_count <= ALARM_EARLY_MAX);
 }
 
-/* Where the kernel had no memory for it the next enters wait by themselves, and
- * then it is tried again. */
+/* If the kernel had no memory the next enters have time-outs, and the alarm is
+ * tried again later. */
 static void alarm_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_alarm *alarm = wr_container_of(op, struct wr_alarm, op);
-    (void)flags; /* there is never more */
+    (void)flags; /* a single completion */
 
     wr_assert(alarm->when_ns != UINT64_MAX);
     wr_check(res < 0);
@@ -69,7 +69,7 @@ static void alarm_cancel(weir_loop *loop)
     }
 }
 
-/* Whether that many waits in a row have ended before their deadline. */
+/* True if enough waits in a row have ended before their deadline. */
 static bool alarm_is_worth_it(struct wr_alarm *alarm, uint64_t now_ns,
                               uint64_t deadline_ns)
 {
@@ -99,7 +99,7 @@ uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns)
     if (!alarm_is_worth_it(alarm, now_ns, deadline_ns)) {
         return wait_ns;
     }
-    if (alarm->op.in_flight) { /* too late: another follows when it has ended */
+    if (alarm->op.in_flight) { /* too late: re-arm after its end */
         alarm_cancel(loop);
         return wait_ns;
     }

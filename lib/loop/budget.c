@@ -1,17 +1,17 @@
 /*
  * The arithmetic and the queues of budget.h.
  *
- * A share is a sixteenth of what is left up to the reserve: n connections that
- * take all they may leave 1/(1 + n/16) of it, so the sum goes into the reserve
- * only by the least shares.
+ * A share is a sixteenth of the bytes left before the reserve. n connections
+ * that take their full share leave 1/(1 + n/16) of these bytes, so that only
+ * the least shares use the reserve.
  */
 #include "budget.h"
 
 #define SHARES 16u
-/* Unread bytes are the first to be cut: no task asks for them yet. */
+/* Readers get a smaller share: no task waits for unread bytes. */
 #define READER_SHARES 64u
 
-/* How much may still be used of @limit, whose half is the reserve. */
+/* The bytes left before the reserve, which is half of @limit. */
 static uint64_t budget_left_of(uint64_t limit, uint64_t used)
 {
     const uint64_t open = limit / 2;
@@ -88,7 +88,7 @@ uint64_t wr_budget_reader_high(const struct wr_budget *budget, uint64_t high)
     return wr_min_u64(high, wr_max_u64(left / READER_SHARES, WR_HELD_LEAST));
 }
 
-/* Credits are promises: all of them together stay within half the limit. */
+/* The credits of all connections together stay within half the limit. */
 static uint64_t budget_credit_share(const struct wr_budget *budget)
 {
     const uint64_t count = budget->account_count;
@@ -98,7 +98,7 @@ static uint64_t budget_credit_share(const struct wr_budget *budget)
     return wr_max_u64(budget->held_limit_bytes / (count * 2), WR_CREDIT_MIN);
 }
 
-/* The least window as things stand. */
+/* The least window for the present load. */
 static uint32_t budget_least_window(const struct wr_budget *budget)
 {
     return wr_budget_is_queue_short(budget) ||
@@ -107,7 +107,7 @@ static uint32_t budget_least_window(const struct wr_budget *budget)
                : WR_CREDIT_START;
 }
 
-/* The part of the window that the backlog leaves, and something always. */
+/* The window minus the backlog, but at least the least window. */
 static uint64_t budget_earned(const struct wr_budget *budget,
                               const struct wr_demand *demand)
 {
@@ -234,8 +234,8 @@ void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand)
 {
     budget_set_state(demand, WR_DEMAND_STARVED);
     wr_list_push_back(&budget->starved, &demand->link);
-    demand->last_credit = 0;          /* it brings no receive */
-    budget->unfed_bytes = UINT64_MAX; /* this one may need less */
+    demand->last_credit = 0;          /* no receive follows */
+    budget->unfed_bytes = UINT64_MAX; /* this demand may need less */
     wr_demand_check_invariants(demand);
 }
 
@@ -342,10 +342,11 @@ struct wr_demand *wr_budget_next_starved(const struct wr_budget *budget,
 
 void wr_budget_end_starved(struct wr_budget *budget, struct wr_feeding *round)
 {
-    /* The rest of the batch keeps its place before those that starve anew. */
+    /* The rest of the batch stays in front of demands that starve anew. */
     wr_list_splice_back(&round->batch, &budget->starved);
     wr_list_splice_back(&budget->starved, &round->batch);
-    /* Those that hold much need more to be free than those that hold little. */
+    /* While none can be fed, the next round waits until fewer bytes are
+     * held. */
     budget->unfed_bytes = round->has_fed ? UINT64_MAX : budget_held_of(budget);
     wr_debug_check(wr_budget_check_invariants(budget));
 }

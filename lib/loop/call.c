@@ -1,10 +1,10 @@
 /*
  * Calls between a program and its loop.
  *
- * Which thread, of which process, may call the loop, and which loop a thread is
- * in; and how the loop calls the program: it measures slow callbacks, reports
- * to the exception hook, and ends a child that a callback has forked and that
- * goes on in the loop.
+ * This file checks that a caller is on the loop's thread and process, finds the
+ * loop of a thread, and calls the program: it measures slow callbacks, reports
+ * to the exception hook, and ends a forked child that returns from a callback
+ * into the loop.
  */
 #include "loop_impl.h"
 
@@ -67,10 +67,10 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
 void wr_loop_end_child(const weir_loop *loop)
 {
     wr_assert(wr_loop_is_forked(loop));
-    /* A task that has forked goes on, and may still exec: all that could
-     * suspend it fails, and its end comes here. */
+    /* A task that has forked continues and may still exec: its suspending calls
+     * fail, and its end comes here. */
     if (wr_loop_is_running(loop) && !loop->current &&
-        loop->forbidden_count == 0) {
+        loop->callback_count == 0) {
         wr_check_misused(NULL, "a forked child came back to its parent's loop: "
                                "it has to exec, or to call _exit()");
     }
@@ -80,11 +80,11 @@ void wr_loop_report(weir_loop *loop, const struct weir_exception *exception)
 {
     if (loop->exception_hook && !wr_loop_is_forked(loop)) {
         struct weir_exception told = *exception;
-        weir_task *task = wr_loop_forbid(loop);
+        weir_task *task = wr_loop_begin_callback(loop);
 
         told.size = sizeof(told);
         loop->exception_hook(loop->exception_arg, loop, &told);
-        wr_loop_allow(loop, task);
+        wr_loop_end_callback(loop, task);
     }
 }
 

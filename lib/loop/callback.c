@@ -4,10 +4,9 @@
  *     free <-> soon     in the ready queue
  *     free <-> timed    in the wheel
  *
- * Entries live in a table of chunks that never move. A handle is the entry's
- * index and the generation that the entry had when it was taken. An entry that
- * ran or was cancelled goes to the next generation, so that a late cancel finds
- * nothing and does no harm.
+ * Entries live in a table of chunks that never move. A handle is an entry's
+ * index and generation. The generation changes when the entry has run or was
+ * cancelled, so that a late cancel does nothing.
  */
 #include "loop_impl.h"
 
@@ -30,7 +29,8 @@ struct callback {
         struct wr_timer timer;
         struct {
             struct wr_ready ready;
-            uint64_t after_post; /* runs after this own post; 0: none waits */
+            uint64_t
+                after_post; /* post of this thread to run before; 0: none */
         };
     };
     weir_callback_fn *cb;
@@ -161,7 +161,7 @@ static void callback_take_back(struct callback *entry)
     callback_give_entry(entry);
 }
 
-/* Nothing that is pending will run; handles may still be cancelled. */
+/* Cancels all pending callbacks; cancelling their handles stays harmless. */
 static void callback_shutdown(struct wr_module *module)
 {
     struct wr_callbacks *table =
@@ -192,7 +192,7 @@ static void callback_close(struct wr_module *module)
     loop->callbacks = NULL;
 }
 
-/* The first entries stand for all: a table may be large. */
+/* Checks only the first entries, as a table may be large. */
 static void callback_check(const struct wr_module *module)
 {
     const struct wr_callbacks *table =
@@ -230,13 +230,13 @@ static void callback_call(struct callback *entry, const char *name)
     void *arg = entry->arg;
 
     wr_debug_assert(!wr_loop_is_closing(loop));
-    /* The handle names nothing while the callback runs. */
+    /* The handle is invalid from here on, also while the callback runs. */
     callback_give_entry(entry);
     wr_loop_call(loop, cb, arg, name);
 }
 
-/* Runs the posts that came before the callback. It stays in the queue
- * meanwhile, and may be cancelled: then this returns false. */
+/* Runs the posts that came before the callback. The callback is in the queue
+ * meanwhile; false: it was cancelled. */
 static bool callback_run_posts(struct callback *entry)
 {
     weir_loop *loop = entry->table->loop;

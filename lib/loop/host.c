@@ -1,16 +1,17 @@
 /*
- * The descriptor by which another event loop, the host, learns that this loop
- * has work.
+ * The descriptor that tells another event loop, the host, that this loop has
+ * work.
  *
- * It is an eventfd that the kernel adds to when the first completion, or work
- * that brings one, comes to a ring without any. During runs it does not: a run
- * sees for itself. At the end of each the count is taken. Work that came before
- * is found by wr_ring_has_work(), and weir_loop_get_deadline() tells the host.
+ * It is an eventfd that the kernel signals when a completion, or work that
+ * leads to one, comes to an idle ring. During a run this is off, because a run
+ * sees its work itself, and the run's end resets the count. wr_ring_has_work()
+ * finds work that came earlier, and weir_loop_get_deadline() reports it to the
+ * host.
  */
 #include "loop_impl.h"
 #include "weir/embed.h"
 
-/* The ring, which is about to go, may tell of its last work in vain. */
+/* The ring, which is closed next, may lose its last signals. */
 static void host_close(struct wr_module *module)
 {
     struct wr_host *host = wr_container_of(module, struct wr_host, module);
@@ -29,7 +30,7 @@ void wr_host_open(weir_loop *loop)
         .close = host_close,
     };
 
-    wr_assert(!loop->uring.ring); /* it is made later */
+    wr_assert(!loop->uring.ring); /* the ring is made later */
     loop->host.fd = -1;
     wr_loop_add_module(loop, &loop->host.module, &ops);
 }

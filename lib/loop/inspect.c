@@ -1,8 +1,8 @@
 /*
- * Seeing inside a running loop: counts, their text, and the dump.
+ * Inspecting a running loop: counts, their text, and the dump.
  *
- * Nothing here counts anything. The modules count for themselves, and this is
- * where their counts are put side by side under their public names.
+ * Nothing is counted here. The modules count; this file collects their counts
+ * under public names.
  */
 #include "lib/base/options.h"
 #include "loop.h"
@@ -72,7 +72,7 @@ static void inspect_read_ring(const weir_loop *loop,
                               struct weir_loop_statistics *ret)
 {
     if (!loop->uring.ring) {
-        return; /* the loop is closed; a handle pins its memory */
+        return; /* closed; a handle pins the memory */
     }
     const struct wr_ring_stats *ring = wr_uring_stats(&loop->uring);
     ret->enters = ring->enters;
@@ -113,7 +113,7 @@ static void inspect_count_modules(const weir_loop *loop,
     }
 }
 
-/* All zero when asked on another thread. */
+/* All zero if called on another thread. */
 static void inspect_read(const weir_loop *loop,
                          struct weir_loop_statistics *ret)
 {

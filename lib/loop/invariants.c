@@ -1,13 +1,13 @@
 /*
- * The invariants of a loop, and of everything that lives on it.
+ * The invariants of a loop, its members and its modules.
  *
- * A tree with -Dinvariants=true checks them once a turn, the simulation after
- * every step. Members and modules check themselves, through their tables; this
- * file knows the lists that they are in. Nothing here changes anything.
+ * A build with -Dinvariants=true checks them once a turn, the simulation after
+ * every step. Members and modules have check functions in their tables; this
+ * file walks their lists. Pure.
  */
 #include "loop.h"
 
-/* Asserts that neighbours know each other; returns the length. */
+/* Asserts that neighbours are linked to each other; returns the length. */
 static uint64_t invariants_walk(const struct wr_list *list)
 {
     uint64_t count = 0;
@@ -21,7 +21,7 @@ static uint64_t invariants_walk(const struct wr_list *list)
     return count;
 }
 
-/* Longer lists of members are looked at only every WALK_TURNS turns. */
+/* Longer lists of members are checked only every WALK_TURNS turns. */
 #define WALK_MEMBERS 1000u
 #define WALK_TURNS   16u
 
@@ -62,12 +62,12 @@ static void invariants_check_state(const weir_loop *loop)
 {
     wr_assert(loop->state < WR_LOOP_STATES);
     wr_assert(!loop->is_stopping || !wr_loop_is_closing(loop));
-    /* Turns are made, and callbacks called, by the thread it belongs to. */
+    /* The owner thread makes turns and calls callbacks. */
     if (wr_loop_is_running(loop)) {
         wr_assert(*loop->owner != WR_UNBOUND);
     } else {
         wr_assert(!loop->current);
-        wr_assert(loop->forbidden_count == 0);
+        wr_assert(loop->callback_count == 0);
     }
     if (loop->state == WR_LOOP_CLOSED) {
         wr_assert(!loop->uring.ring);
@@ -78,7 +78,7 @@ static void invariants_check_state(const weir_loop *loop)
 void wr_loop_check_invariants(const weir_loop *loop)
 {
     if (wr_loop_is_forked(loop)) {
-        return; /* its page of the mailbox is empty, and it makes no turn */
+        return; /* a forked child has an empty mailbox page and makes no turn */
     }
     invariants_check_state(loop);
     wr_ignore(invariants_walk(&loop->ready) == 0); /* any number is right */

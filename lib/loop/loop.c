@@ -1,20 +1,20 @@
 /*
- * Turns, and runs, which are one turn after the other.
+ * Turns of the loop, and runs, which are sequences of turns.
  *
  *     enter     submit the operations of the last turn and wait, in one call
  *     dispatch  completions go to their operations, protocols are called
  *     expire    timers that are due fire
- *     receive   connections that move much receive, some in each turn
- *     ready     the items that are in the ready queue by now run
+ *     receive some of the connections that move much receive
+ *     ready the items that are in the ready queue now run
  *     replenish buffers go back to the kernel, starved receives are armed
  *     end       each connection sends its written bytes, readers compact
  *
- * Every step is bounded, so that none of them can keep the others waiting.
- * Sockets are unknown here: there are operations, timers, ready items and ends
- * of the turn, and each of them knows its object.
+ * Every step is bounded, so that no step can starve the others. This file knows
+ * no sockets, only operations, timers, ready items and ends of the turn, which
+ * belong to their objects.
  *
- * The first run binds the ring to its thread. Until then nothing touches the
- * ring, and objects that are started earlier wait in the ready queue.
+ * The first run binds the ring to its thread. Nothing uses the ring before, and
+ * objects that are started earlier wait in the ready queue.
  */
 #include "loop_impl.h"
 #include "weir/embed.h"
@@ -23,18 +23,18 @@
 #define DRAIN_MAX  1024u
 #define TIMERS_MAX 4096u
 #define READY_MAX  4096u
-/* Ready items run for this long, as the clock says that is read after each
- * portion of them: tasks with much work keep neither bytes nor timers waiting.
- * A turn that takes longer makes the loop crowded, until one is far shorter. */
+/* Ready items run for this long in a turn, so that tasks with much work delay
+ * neither bytes nor timers; the clock is read after each portion. A turn that
+ * takes longer makes the loop crowded, until a turn is far shorter. */
 #define READY_NS      1000000u
 #define READY_PORTION 64u
 #define SHORT_TURN_NS (READY_NS / 16)
-/* A timer that fires later is late: the loop was held up. */
+/* A timer that fires later than this is late: the loop was held up. */
 #define LATE_NS 1000000u
-/* Late timers wait no longer for what the kernel holds back. */
+/* The longest that late timers wait for the kernel's completions. */
 #define HELD_MAX_NS    10000000u
 #define HELD_TURNS_MAX 64u
-/* How soon to look for memory again when buffers could not be made. */
+/* The pause before buffers are tried again after -ENOMEM. */
 #define FEED_RETRY_NS 10000000u
 
 int wr_loop_bind(weir_loop *loop)
@@ -54,7 +54,7 @@ int wr_loop_bind(weir_loop *loop)
     return 0;
 }
 
-/* How long a turn may wait at most on behalf of the starved. */
+/* The longest wait of a turn while connections starve. */
 static uint64_t loop_feed_wait(const weir_loop *loop)
 {
     static const uint64_t waits_ns[] = {
@@ -65,7 +65,7 @@ static uint64_t loop_feed_wait(const weir_loop *loop)
     return waits_ns[wr_budget_next_feed(&loop->budget)];
 }
 
-/* True when the next turn has work that the last one left. */
+/* True if the last turn left work for the next one. */
 static bool loop_is_due(const weir_loop *loop)
 {
     return loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
@@ -74,7 +74,7 @@ static bool loop_is_due(const weir_loop *loop)
            wr_budget_has_due(&loop->budget);
 }
 
-/* How long the enter of this turn may wait. */
+/* The longest wait of this turn's enter, in ns. */
 static uint64_t loop_wait_time(weir_loop *loop)
 {
     if (loop->never_waits || loop_is_due(loop)) {
@@ -84,7 +84,7 @@ static uint64_t loop_wait_time(weir_loop *loop)
     return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
-/* Runs a portion of the items; false when there was less. */
+/* Runs a portion of the items; false: there were fewer. */
 static inline bool loop_run_portion(struct wr_list *batch)
 {
     for (uint32_t i = 0; i < READY_PORTION; i++) {
@@ -98,10 +98,10 @@ static inline bool loop_run_portion(struct wr_list *batch)
     return true;
 }
 
-/* Runs further portions for READY_NS, and at least as many items as the turn
- * had completions, which have added them: the queue must not outgrow the ring.
- * A loop that stops or is being freed runs them all. The rest keeps its place
- * before items that were added since. */
+/* Runs more portions for READY_NS, but at least as many items as the turn had
+ * completions: completions add items, and the queue must not grow faster than
+ * it is run. A loop that stops or is being freed runs all items. The rest stays
+ * in front of items added since. */
 static __attribute__((noinline)) void
 loop_run_more(weir_loop *loop, struct wr_list *batch, uint32_t completions)
 {
@@ -138,9 +138,9 @@ void wr_loop_run_ready(weir_loop *loop)
     loop_run_ready(loop, 0);
 }
 
-/* Feeds connections that are due, as far as the budget of the turn goes. The
- * others wait for the next turn: what these send leaves before, while it is in
- * the cache, and connections that move little are served between. */
+/* Feeds due connections within the turn's budget. The others wait for the next
+ * turn, so that the received bytes are sent on while they are in the cache, and
+ * connections that move little are served in between. */
 static void loop_receive(struct wr_budget *budget)
 {
     struct wr_demand *demand;
@@ -150,8 +150,7 @@ static void loop_receive(struct wr_budget *budget)
     }
 }
 
-/* Feeds the connections that the budget names, and evicts if none can be fed.
- */
+/* Feeds stuck and starved connections, and evicts if none can be fed. */
 static void loop_feed(struct wr_budget *budget)
 {
     struct wr_feeding round;
@@ -173,8 +172,8 @@ static void loop_feed(struct wr_budget *budget)
     }
 }
 
-/* Runs those that write to others first, and those that they add: a chain of
- * transports leaves in one turn. */
+/* Runs the ends of the turn that write to other transports, and those they add,
+ * so that a chain of transports sends in one turn. */
 static void loop_run_before_ends(weir_loop *loop)
 {
     struct wr_list *link;
@@ -186,8 +185,7 @@ static void loop_run_before_ends(weir_loop *loop)
     }
 }
 
-/* An end of the turn that puts itself into the list again has its next try in
- * the next turn. */
+/* An end of the turn that adds itself again runs in the next turn. */
 static inline void loop_run_turn_ends(weir_loop *loop)
 {
     struct wr_list batch;
@@ -206,10 +204,10 @@ static inline void loop_run_turn_ends(weir_loop *loop)
     }
 }
 
-/* A loop that was held up has not seen all that happened meanwhile: the kernel
- * posts a portion of it in each enter. Late timers wait until the loop has seen
- * all, so that none blames a peer whose bytes are there; but not for long, as a
- * loop that has too much to do never sees all. */
+/* A loop that was held up has not seen all completions: the kernel posts only a
+ * portion in each enter. Late timers wait until the loop has seen all, so that
+ * none times out a peer whose bytes are there; but not for long, as an
+ * overloaded loop never sees all. */
 static __attribute__((noinline)) bool loop_has_caught_up(weir_loop *loop)
 {
     const uint64_t due_ns =
@@ -239,7 +237,7 @@ static inline bool loop_may_expire(weir_loop *loop)
     return loop_has_caught_up(loop);
 }
 
-/* The last turn took @took_ns, and left work or none. */
+/* Adapts the tasks' calls to the last turn, which took @took_ns. */
 static __attribute__((noinline)) void
 loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
 {
@@ -248,7 +246,7 @@ loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
         loop, has_left && took_ns >= (was_crowded ? SHORT_TURN_NS : READY_NS));
 }
 
-/* A turn begins, with its wait behind it: none where work was left. */
+/* Reads the clock after the enter. @has_left: the enter did not wait. */
 static inline void loop_note_time(weir_loop *loop, bool has_left)
 {
     const uint64_t now_ns = wr_sys_now();
@@ -311,7 +309,7 @@ int wr_loop_submit_all(weir_loop *loop)
     return err;
 }
 
-/* Submits all that was written, in as many turns as long sends take. */
+/* Submits all written bytes; long sends need several turns' budgets. */
 WEIR_MUST_USE static __attribute__((noinline)) int
 loop_send_all(weir_loop *loop)
 {
@@ -326,7 +324,7 @@ loop_send_all(weir_loop *loop)
     return err;
 }
 
-/* The condition that ends a run; without one it goes on until it is stopped. */
+/* The condition that ends a run; without one the run ends by a stop. */
 struct loop_goal {
     weir_predicate_fn *condition;
     void *arg;
@@ -356,7 +354,7 @@ static int loop_make_turns(weir_loop *loop, void *arg)
         holds = loop_holds_now(loop, goal);
         stopped = stopped || loop->is_stopping;
     }
-    if (err == 0) { /* the condition may have written */
+    if (err == 0) { /* the condition may have written bytes */
         err = loop_send_all(loop);
     }
     if (err < 0) {
@@ -365,7 +363,7 @@ static int loop_make_turns(weir_loop *loop, void *arg)
     return goal->condition && !holds ? -ECANCELED : 0;
 }
 
-/* One turn that does not wait. */
+/* Makes one turn without waiting. */
 static int loop_make_one_turn(weir_loop *loop, void *arg)
 {
     (void)arg;
@@ -375,7 +373,7 @@ static int loop_make_one_turn(weir_loop *loop, void *arg)
     loop->never_waits = true;
     int err = wr_loop_turn(loop);
     loop->never_waits = false;
-    /* The time until the next turn is the host's. */
+    /* Time outside of turns belongs to the host. */
     loop_adapt_calls(loop, wr_sys_now() - loop->now_ns, loop_is_due(loop));
     if (err == 0 && wr_ring_unsubmitted(loop->uring.ring) > 0) {
         err = wr_loop_submit_all(loop);

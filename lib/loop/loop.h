@@ -1,14 +1,14 @@
 /*
- * The loop's inside, for the modules that live on it.
+ * The loop's internal interface, for members and modules.
  *
- * The loop owns the engine, the queues of a turn, and the lists of members and
- * modules, which it knows by their tables alone. It calls them through
- * completions, timers, ready items and ends of the turn. A new kind of object
- * needs no edit in this room.
+ * The loop owns the io_uring engine, the queues of a turn, and the lists of
+ * members and modules, which it knows only by their tables. It calls objects
+ * through completions, timers, ready items and ends of the turn. A new kind of
+ * object needs no change in this folder.
  *
- * Some fields belong to rooms above, and are here because the way of every
- * message, or of every suspending call, reads them: the slabs and the memory of
- * send queues, the task that runs, the module of tasks, the counts of bytes.
+ * Some fields belong to higher layers, and are here because every message or
+ * every suspending call reads them: the slabs and the memory of send queues,
+ * the running task, the module of tasks, the counts of bytes.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_H
 #define WEIR_LIB_LOOP_LOOP_H
@@ -33,8 +33,8 @@
 struct wr_callbacks; /* callback.c */
 struct wr_tasks;     /* task.c */
 
-/* A step of one object at the end of the turn: it sends what was written, or
- * compacts what was read. Embedded in the object. */
+/* An object's step at the end of the turn: it sends written bytes, or compacts
+ * read bytes. Embedded in the object. */
 struct wr_turn_end {
     struct wr_list link; /* in weir_loop.turn_ends */
     void (*run)(struct wr_turn_end *turn_end);
@@ -44,9 +44,9 @@ struct wr_member;
 
 /* When the loop is freed, its members are shut down stage by stage. */
 enum wr_stage {
-    WR_STAGE_MAKERS,  /* servers, attempts to connect: nothing new is made */
-    WR_STAGE_TASKS,   /* they are interrupted before what they wait for ends */
-    WR_STAGE_FUTURES, /* cancelled, and kept alive by the loop alone */
+    WR_STAGE_MAKERS, /* servers, attempts to connect: nothing new is made */
+    WR_STAGE_TASKS,  /* interrupted before the objects that they wait for end */
+    WR_STAGE_FUTURES,    /* cancelled; only the loop keeps them alive */
     WR_STAGE_TRANSPORTS, /* weir_loop_free() returns their number */
     WR_STAGES,
 };
@@ -55,17 +55,17 @@ enum wr_stage {
 struct wr_member_ops {
     enum wr_stage stage;
     /* The loop is being freed: the member ends, asynchronously, and leaves the
-     * loop. Whatever waits for a result of it gets -ECANCELED. */
+     * loop. Waiters for its result get -ECANCELED. */
     void (*shutdown)(struct wr_member *member);
-    /* The ring broke after the shutdown: what is in flight ends now. */
+    /* The ring broke after the shutdown: operations in flight end now. */
     void (*abandon)(struct wr_member *member);
-    /* One line for weir_loop_dump(), which begins with the kind. */
+    /* Prints one line for weir_loop_dump() that begins with the kind. */
     void (*dump)(const struct wr_member *member, FILE *out);
     /* Asserts the member's invariants. */
     void (*check)(const struct wr_member *member);
 };
 
-/* An object that the loop must see end before it can be freed; embedded. */
+/* An object that must end before the loop can be freed; embedded. */
 struct wr_member {
     struct wr_list link; /* in weir_loop.members */
     const struct wr_member_ops *ops;
@@ -76,38 +76,39 @@ struct wr_module;
 /* The steps of a loop's end that modules take part in. A module may leave the
  * loop in any of them. */
 enum wr_end_step {
-    WR_END_SHUTDOWN, /* before the members': nothing pending will run */
-    WR_END_CANCEL,   /* no member is left: cancel what is in flight */
-    WR_END_ABANDON,  /* or end it, when the ring broke */
-    WR_END_STOP,     /* nothing may be left that another thread could reach */
-    WR_END_RESTORE,  /* the process gets its signals back */
+    WR_END_SHUTDOWN, /* before members shut down: nothing pending will run */
+    WR_END_CANCEL,   /* no member is left: cancel operations in flight */
+    WR_END_ABANDON,  /* instead, if the ring broke: end them */
+    WR_END_STOP,     /* close all that another thread could reach */
+    WR_END_RESTORE,  /* restore the process's signal actions */
     WR_END_STEPS,
 };
 
 /* NULL entries do nothing. */
 struct wr_module_ops {
     void (*end[WR_END_STEPS])(struct wr_module *module);
-    /* No event can wake the tasks that still wait: ends the wait of one task;
-     * false when none waits. */
+    /* No event can wake the waiting tasks any more: ends the wait of one task;
+     * false: none waits. */
     bool (*give_up)(struct wr_module *module);
-    /* Gives idle memory back; returns the bytes that the allocator got. */
+    /* Frees idle memory; returns the bytes that the allocator got back. */
     uint64_t (*trim)(struct wr_module *module);
-    /* Writes the counts of the module into its fields of the statistics. */
+    /* Writes the module's counts into the statistics. */
     void (*count)(struct wr_module *module, struct weir_loop_statistics *ret);
-    /* Frees the module, with the loop's memory. It has left the list. */
+    /* Frees the module, when the loop's memory is freed. It has left the
+     * list. */
     void (*close)(struct wr_module *module);
     /* Asserts the module's invariants. */
     void (*check)(const struct wr_module *module);
 };
 
-/* State that a source file keeps once for a loop, from its first use to the
+/* State that a source file keeps once per loop, from its first use to the
  * loop's end; embedded. */
 struct wr_module {
     struct wr_list link; /* in weir_loop.modules */
     const struct wr_module_ops *ops;
 };
 
-/* Counts of the statistics that members add to on their own. */
+/* Counts of the statistics that members increment directly. */
 struct wr_loop_counts {
     uint64_t turns;
     uint64_t received_bytes;
@@ -122,24 +123,24 @@ struct wr_posts {
     struct wr_module module;
     struct wr_op op;       /* reads the eventfd */
     uint64_t count;        /* the kernel writes the eventfd's value here */
-    struct wr_ready ready; /* there are posts to run */
+    struct wr_ready ready; /* runs posts */
 };
 
-/* Ends a wait when a timer is due; see alarm.c. */
+/* The operation that ends a wait when a timer is due; see alarm.c. */
 struct wr_alarm {
     struct wr_module module;
     struct wr_op op;
-    struct wr_time wait;       /* the kernel reads it when the alarm is armed */
+    struct wr_time wait;       /* the kernel reads it at the submit */
     uint64_t when_ns;          /* UINT64_MAX: not in flight */
     bool is_cancelled;         /* set by a cancel, cleared by the completion */
     uint32_t early_count;      /* waits in a row that ended early */
-    uint64_t last_deadline_ns; /* of the last of them */
+    uint64_t last_deadline_ns; /* deadline of the last such wait */
 };
 
-/* Being hosted by another event loop; see host.c. */
+/* The descriptor for a hosting event loop; see host.c. */
 struct wr_host {
     struct wr_module module;
-    int fd; /* an eventfd, -1 before it is asked for */
+    int fd; /* an eventfd; -1: not asked for yet */
 };
 
 /*
@@ -152,21 +153,21 @@ enum wr_loop_state {
     WR_LOOP_RUNNING,   /* inside a run */
     WR_LOOP_CLOSING,   /* inside weir_loop_free(): no new work is taken */
     WR_LOOP_CLOSED,    /* the ring is gone; handles pin the memory */
-    WR_LOOP_RELEASING, /* closed, and running what became ready since */
+    WR_LOOP_RELEASING, /* closed, running late ready items */
     WR_LOOP_STATES,
 };
 
-/* Suspending calls of one task that need not wait, before the clock is read.
- * Where they are quick the turns between them would cost more than they do.
- * Where the loop is crowded, by tasks that have much work behind each call, the
- * others must not wait for many. */
+/* Suspending calls that one task may make without waiting before the clock is
+ * read. Turns between quick calls would cost more than the calls. In a crowded
+ * loop, whose tasks have much work behind each call, other tasks must not wait
+ * for many calls. */
 #define WR_TASK_CALLS         128u
 #define WR_TASK_CALLS_CROWDED 8u
 
-/* Copied into each task that is entered. */
+/* Copied into each task when it is entered. */
 struct wr_task_calls {
     uint32_t given;
-    int32_t left; /* below 0: the clock is read */
+    int32_t left; /* below 0: read the clock */
 };
 
 struct weir_loop {
@@ -184,7 +185,8 @@ struct weir_loop {
 
     struct wr_list ready;     /* struct wr_ready */
     struct wr_list turn_ends; /* struct wr_turn_end */
-    /* Those that write to others, whose own end of the turn comes after. */
+    /* struct wr_turn_end that write to other transports; run before
+     * turn_ends. */
     struct wr_list before_ends;
 
     struct wr_list members[WR_STAGES]; /* struct wr_member */
@@ -192,45 +194,46 @@ struct weir_loop {
     struct wr_list modules; /* struct wr_module */
     struct wr_owned owned;  /* descriptors of transports */
 
-    weir_task *current;         /* the task that runs; NULL in callbacks */
-    struct wr_task_calls calls; /* of each task that is entered */
-    uint32_t forbidden_count;   /* callbacks that may be on a task's stack */
+    weir_task *current;         /* the running task; NULL in callbacks */
+    struct wr_task_calls calls; /* for each task that is entered */
+    uint32_t callback_count;    /* running callbacks that may not suspend */
 
-    struct wr_list cancels; /* struct weir_future, to be cancelled in turn */
-    bool cancelling;        /* set and cleared around that; see future.c */
+    struct wr_list cancels; /* struct weir_future, to be cancelled in order */
+    bool cancelling;        /* set while they are cancelled; see future.c */
 
     struct wr_callbacks *callbacks;
     struct wr_tasks *task_memory; /* NULL before the first task */
-    size_t stack_size_bytes;      /* of tasks that do not ask for another */
+    size_t stack_size_bytes;      /* default stack size of tasks */
 
     struct wr_wake *wake;
     struct wr_posts posts;
     struct wr_alarm alarm;
     struct wr_host host;
 
-    /* The loop's thread; WR_UNBOUND until the first run. It lies on the page of
-     * the mailbox that is empty in a forked child, so that one comparison finds
-     * both another thread and another process. */
+    /* Points to the loop's thread; WR_UNBOUND until the first run. The thread
+     * is stored on the mailbox's page that is zero in a forked child, so that
+     * one comparison detects another thread and another process. */
     const void *volatile *owner;
     enum wr_loop_state state;
     bool is_stopping;    /* set by stop, cleared by the end of the run */
-    bool never_waits;    /* set around a turn that a host asked for */
-    uint32_t held_turns; /* for which late timers have waited */
-    uint64_t held_ns;    /* since when they do; 0: they do not */
-    uint64_t pin_count;  /* objects that the loop's memory must outlive */
+    bool never_waits;    /* set around weir_loop_run_once() */
+    uint32_t held_turns; /* turns for which late timers have waited */
+    uint64_t held_ns;    /* start of that wait; 0: they do not wait */
+    uint64_t pin_count;  /* objects that keep the loop's memory */
 
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
     void *exception_arg;
 
     struct wr_loop_counts counts;
-    struct weir_allocator counting; /* what all modules allocate from */
+    struct weir_allocator
+        counting; /* counts memory_bytes; all modules use it */
     const struct weir_allocator *allocator;
     uint64_t memory_bytes;
     weir_loop *outer; /* of a run: the one that the thread was in; call.c */
 };
 
-/* Identifies the thread, in one instruction where the compiler has one. */
+/* Identifies the thread, in one instruction if the compiler has it. */
 static inline const void *wr_this_thread(void)
 {
 #if __has_builtin(__builtin_thread_pointer)
@@ -240,13 +243,13 @@ static inline const void *wr_this_thread(void)
 #endif
 }
 
-/* True in a child of the process that made the loop, on any thread. */
+/* True in a forked child of the process that made the loop; any thread. */
 static inline bool wr_loop_is_forked(const weir_loop *loop)
 {
     return wr_wake_is_forked(loop->wake);
 }
 
-/* True on the thread that the loop belongs to. */
+/* True on the loop's thread. */
 static inline bool wr_loop_is_ours(const weir_loop *loop)
 {
     return *loop->owner == wr_this_thread();
@@ -258,13 +261,13 @@ static inline bool wr_loop_is_running(const weir_loop *loop)
     return loop->state != WR_LOOP_IDLE && loop->state != WR_LOOP_CLOSED;
 }
 
-/* True from the beginning of weir_loop_free(): no new work is taken. */
+/* True from the beginning of weir_loop_free(): no new work is accepted. */
 static inline bool wr_loop_is_closing(const weir_loop *loop)
 {
     return loop->state >= WR_LOOP_CLOSING;
 }
 
-/* True from the end of weir_loop_free(): there is no ring. */
+/* True from the end of weir_loop_free(): the ring is closed. */
 static inline bool wr_loop_is_closed(const weir_loop *loop)
 {
     return loop->state >= WR_LOOP_CLOSED;
@@ -273,10 +276,10 @@ static inline bool wr_loop_is_closed(const weir_loop *loop)
 /* The only writer of the state. */
 void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state);
 
-/* The rest of wr_loop_check(). */
+/* The slow path of wr_loop_check(). */
 WEIR_MUST_USE int wr_loop_check_slowly(const weir_loop *loop);
 
-/* -ECHILD after a fork, -EPERM on another thread than the owner's, 0. */
+/* 0, -ECHILD after a fork, or -EPERM on another thread than the owner's. */
 WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
 {
     if (WR_LIKELY(*loop->owner == wr_this_thread())) {
@@ -285,21 +288,20 @@ WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
     return wr_loop_check_slowly(loop);
 }
 
-/* Leaves the calling function with the error of wr_loop_check(), if any. Where
- * a function returns no error it asks wr_loop_check() itself. */
+/* Returns the error of wr_loop_check() from the calling function, if any. */
 #define wr_require_loop(loop)                                                  \
     do {                                                                       \
         const int wr_loop_err = wr_loop_check(loop);                           \
         wr_require(wr_loop_err >= 0, wr_loop_err);                             \
     } while (0)
 
-/* The rest of wr_loop_end_if_forked(). */
+/* The slow path of wr_loop_end_if_forked(). */
 void wr_loop_end_child(const weir_loop *loop);
 
-/* To be called when a callback of the program has returned. A child that it has
- * forked ends here, with a message, unless a task's stack is in use: it shall
- * run no other callback, and touch neither the ring, which it does not have,
- * nor the descriptors, which it shares with its parent. */
+/* Called when a callback of the program has returned. If the callback has
+ * forked, the child ends here with a message, unless it runs on a task's stack.
+ * The child must not run other callbacks, use the ring, which it does not have,
+ * or the descriptors, which it shares with its parent. */
 static inline void wr_loop_end_if_forked(const weir_loop *loop)
 {
     if (WR_UNLIKELY(*loop->owner == NULL)) {
@@ -307,8 +309,8 @@ static inline void wr_loop_end_if_forked(const weir_loop *loop)
     }
 }
 
-/* The loop enters a task, and is back from it. Nothing else but a callback
- * (wr_loop_forbid()) changes which task runs. */
+/* The loop enters a task, and is back from it. Only these two and
+ * wr_loop_begin_callback() change the running task. */
 static inline void wr_loop_enter_task(weir_loop *loop, weir_task *task)
 {
     wr_debug_assert(!loop->current);
@@ -322,44 +324,44 @@ static inline void wr_loop_leave_task(weir_loop *loop, weir_task *task)
     loop->current = NULL;
 }
 
-/* Begins a callback of the program that may run on a task's stack, and that
- * must not suspend there. Returns the argument for wr_loop_allow(). */
-static inline weir_task *wr_loop_forbid(weir_loop *loop)
+/* Begins a callback of the program on a stack that may be a task's; the
+ * callback may not suspend. Returns the argument for wr_loop_end_callback(). */
+static inline weir_task *wr_loop_begin_callback(weir_loop *loop)
 {
     weir_task *task = loop->current;
 
-    wr_assert(loop->forbidden_count < UINT32_MAX);
+    wr_assert(loop->callback_count < UINT32_MAX);
     loop->current = NULL;
-    loop->forbidden_count++;
+    loop->callback_count++;
     return task;
 }
 
 /* Ends the callback. */
-static inline void wr_loop_allow(weir_loop *loop, weir_task *task)
+static inline void wr_loop_end_callback(weir_loop *loop, weir_task *task)
 {
-    wr_assert(loop->forbidden_count > 0);
+    wr_assert(loop->callback_count > 0);
     wr_assert(!loop->current);
-    loop->forbidden_count--;
+    loop->callback_count--;
     loop->current = task;
     wr_loop_end_if_forked(loop);
 }
 
-/* Reports to the exception hook; without one, nothing happens. */
+/* Calls the exception hook, if there is one. */
 void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
 
-/* Reports @what as slow if it began at @start_ns and took that long. */
+/* Reports @what, which began at @start_ns, if it was slow. */
 void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
                          const struct weir_exception *what);
 
-/* Calls a callback of the program; a slow one is reported under @name. */
+/* Calls a callback of the program; reports a slow one under @name. */
 void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
                   const char *name);
 
-/* After weir_loop_free(): runs the ready queue, and frees the loop's memory
- * when nothing pins it. To be called by what makes an item ready then. */
+/* After weir_loop_free(): runs the ready queue, and frees the loop's memory if
+ * nothing pins it. Called after an item was made ready in a closed loop. */
 void wr_loop_release(weir_loop *loop);
 
-/* The loop's memory stays at least until wr_loop_unpin(), which may free it. */
+/* Keeps the loop's memory until wr_loop_unpin(), which may free it. */
 static inline void wr_loop_pin(weir_loop *loop)
 {
     loop->pin_count++;
@@ -374,8 +376,8 @@ static inline void wr_loop_unpin(weir_loop *loop)
     }
 }
 
-/* @turn_end runs once at the end of this turn, or of the next if the turn is at
- * its end. */
+/* Runs @turn_end once at the end of this turn, or of the next turn if this one
+ * is at its end. */
 static inline void wr_loop_at_turn_end(weir_loop *loop,
                                        struct wr_turn_end *turn_end)
 {
@@ -384,7 +386,7 @@ static inline void wr_loop_at_turn_end(weir_loop *loop,
     }
 }
 
-/* @turn_end runs once before those of wr_loop_at_turn_end() do. */
+/* Runs @turn_end once, before those of wr_loop_at_turn_end(). */
 static inline void wr_loop_before_turn_end(weir_loop *loop,
                                            struct wr_turn_end *turn_end)
 {
@@ -400,7 +402,7 @@ static inline void wr_member_init(struct wr_member *member,
     member->ops = ops;
 }
 
-/* From now on the loop cannot be freed before the member has left it. */
+/* Adds a member: weir_loop_free() waits until it has left the loop. */
 static inline void wr_loop_add_member(weir_loop *loop, struct wr_member *member)
 {
     const enum wr_stage stage = member->ops->stage;
@@ -409,7 +411,7 @@ static inline void wr_loop_add_member(weir_loop *loop, struct wr_member *member)
     loop->member_counts[stage]++;
 }
 
-/* The member has ended, and has not left the loop before. */
+/* Removes a member that has ended. */
 static inline void wr_loop_remove_member(weir_loop *loop,
                                          struct wr_member *member)
 {
@@ -419,28 +421,27 @@ static inline void wr_loop_remove_member(weir_loop *loop,
     wr_list_remove(&member->link);
 }
 
-/* From now on the loop ends the module. */
+/* Adds a module, which the loop ends. */
 void wr_loop_add_module(weir_loop *loop, struct wr_module *module,
                         const struct wr_module_ops *ops);
 
-/* The loop's module with this table, or NULL; by looking at each. */
+/* The loop's module with this table, or NULL; a linear search. */
 struct wr_module *wr_loop_find_module(const weir_loop *loop,
                                       const struct wr_module_ops *ops);
 
-/* Asserts what must hold between two steps of the loop: its own state, and the
- * invariants of all members and modules. */
+/* Asserts the invariants of the loop, its members and its modules, which hold
+ * between two steps of the loop. */
 void wr_loop_check_invariants(const weir_loop *loop);
 
-/* To be called when a connection is lost: memory that lies idle some seconds
- * later is given back. */
+/* Called when a connection is lost: frees idle memory some seconds later. */
 void wr_loop_trim_later(weir_loop *loop);
 
-/* A main task begins to run: from now on @tell is called of SIGINT and SIGTERM
- * where the loop has no handler of its own, and the program has left them at
+/* A main task begins: from now on @tell is called for SIGINT and SIGTERM, if
+ * the loop has no handler for the signal and the program has left its action at
  * the default. 0, -ENOMEM, -ESHUTDOWN, or -EBUSY: a loop has one main task. */
 WEIR_MUST_USE int wr_signals_begin_main(weir_loop *loop, weir_signal_fn *tell,
                                         void *arg);
-/* It has ended: signals that have not been told of are dropped. */
+/* The main task has ended: undelivered signals are dropped. */
 void wr_signals_end_main(weir_loop *loop);
 
 #endif

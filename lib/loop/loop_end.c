@@ -1,15 +1,15 @@
 /*
- * The end of a loop, where everything has to be given back.
+ * The end of a loop, which frees everything.
  *
- * Members are told to end, stage by stage, and turns are made until they have;
- * then the ring goes, and what is still ready runs once more. Modules take part
- * in steps. What the program keeps a handle of pins the loop's memory beyond
- * that, and the last handle frees it.
+ * Members are shut down stage by stage, and turns are made until they have
+ * left; then the ready queue runs once more, and the ring is closed. Modules
+ * take part in steps (enum wr_end_step). Handles that the program keeps pin the
+ * loop's memory, and the last handle frees it.
  */
 #include "loop_impl.h"
 
-/* Tells all members of a stage to end; their losses and results come from the
- * turns that follow. */
+/* Shuts down the members of a stage; their losses and results come in the turns
+ * that follow. */
 static void loop_end_shut_stage(struct wr_list *members)
 {
     struct wr_list *link = members->next;
@@ -32,9 +32,9 @@ static bool loop_end_has_members(const weir_loop *loop)
     return false;
 }
 
-/* Tasks that wait for each other in a circle, each for the other to end, would
- * keep the loop for ever. Whatever else could wake one is in the ready queue by
- * now, or comes of a maker or a transport. */
+/* Ends a deadlock of tasks that wait for each other's end. Every other cause
+ * that could wake a task is in the ready queue, or comes from a maker or a
+ * transport. */
 static void loop_end_circles(weir_loop *loop)
 {
     if (!wr_list_is_empty(&loop->members[WR_STAGE_TASKS]) &&
@@ -59,8 +59,8 @@ static void loop_end_abandon_stage(struct wr_list *members)
     }
 }
 
-/* The ring failed for good. Once it is closed the kernel touches no memory any
- * more; members are told, and end from the ready queue. */
+/* The ring failed for good. Once it is closed the kernel uses no memory of the
+ * loop any more; members are told, and end from the ready queue. */
 static void loop_end_abandon_everything(weir_loop *loop)
 {
     wr_uring_close(&loop->uring);
@@ -76,7 +76,7 @@ static void loop_end_abandon_everything(weir_loop *loop)
     wr_assert(loop->uring.ops_in_flight == 0);
 }
 
-/* Waits until all members have left and no operation is in flight. */
+/* Makes turns until all members have left and no operation is in flight. */
 static void loop_end_reap_everything(weir_loop *loop)
 {
     int err = 0;
@@ -107,7 +107,7 @@ void wr_loop_release(weir_loop *loop)
         wr_loop_run_ready(loop);
     }
     wr_loop_set_state(loop, WR_LOOP_CLOSED);
-    /* A future may still be cancelled; everything else has ended. */
+    /* Only futures may still be there, to be cancelled. */
     wr_assert(loop->member_counts[WR_STAGE_MAKERS] == 0);
     wr_assert(loop->member_counts[WR_STAGE_TASKS] == 0);
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] == 0);
@@ -116,19 +116,19 @@ void wr_loop_release(weir_loop *loop)
     }
     const struct weir_allocator *allocator = loop->allocator;
     const bool empty = wr_pool_fini(&loop->pool);
-    wr_assert(empty); /* leases keep their sockets */
+    wr_assert(empty); /* a lease keeps its socket */
     wr_loop_close_modules(loop);
     wr_owned_free(&loop->owned, &loop->counting);
     wr_slab_fini(&loop->socks);
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);
-    wr_wake_unref(loop->wake); /* remotes may keep it, and find it closed */
+    wr_wake_unref(loop->wake); /* remotes may keep it; it is closed */
     wr_assert(loop->memory_bytes == 0);
     wr_free(allocator, loop, sizeof(*loop));
 }
 
-/* Runs the callbacks of futures that ended last, and does not wait for those
- * that go on adding others. */
+/* Runs the callbacks of the last futures; bounded, as a callback may add others
+ * for ever. */
 static void loop_end_run_callbacks(weir_loop *loop)
 {
     for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX; i++) {
@@ -136,7 +136,7 @@ static void loop_end_run_callbacks(weir_loop *loop)
     }
 }
 
-/* Returns how many connections there were. */
+/* Returns the number of connections at the beginning. */
 static int loop_end_everything(weir_loop *loop)
 {
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] <= INT32_MAX);

@@ -1,8 +1,8 @@
 /*
- * Making a loop: its options, its memory, its engine and its first modules.
+ * Makes a loop: its options, its memory, its engine and its first modules.
  *
- * Everything that a loop allocates is counted here, on its way to the program's
- * allocator. What is made here ends in loop_end.c.
+ * All of a loop's allocations are counted here and passed to the program's
+ * allocator. loop_end.c frees what is made here.
  */
 #include "lib/base/options.h"
 #include "loop_impl.h"
@@ -47,8 +47,8 @@ static uint32_t loop_new_round_up_pow2(uint32_t value)
     return result;
 }
 
-/* The last lease that belongs to no connection is released: it may have been
- * the last object that pinned the loop's memory. */
+/* The last lease without a connection was released: it may have been the last
+ * object that pinned the loop's memory. */
 static void loop_new_own_released(struct wr_account *account)
 {
     wr_loop_release(wr_container_of(account, weir_loop, pool.own));

@@ -1,9 +1,9 @@
 /*
- * The modules of a loop: what files keep once for it, in one list.
+ * The list of a loop's modules.
  *
- * A module joins at its first use and leaves at the loop's end, in steps that
- * loop_end.c takes in order (enum wr_end_step). The loop knows none of them by
- * name but those that every loop has.
+ * A module is added at its first use and ends with the loop, in the steps of
+ * enum wr_end_step. The loop knows by name only the modules that every loop
+ * has.
  */
 #include "loop_impl.h"
 

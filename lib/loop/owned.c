@@ -1,8 +1,8 @@
 /*
- * Which descriptors belong to transports: the room for their bits.
+ * The bitmap of the transports' descriptors.
  *
- * It grows to the highest number that was ever asked for, and does not shrink;
- * see owned.h.
+ * It grows to the highest number that was ever in use, by powers of two, and
+ * does not shrink; see owned.h.
  */
 #include "owned.h"
 

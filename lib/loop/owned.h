@@ -1,9 +1,9 @@
 /*
- * Which descriptors belong to the loop's transports: a bit for each number.
+ * The descriptors that belong to the loop's transports: a bitmap.
  *
- * A transport makes room before it is born, so that joining cannot fail, and
- * takes its bit back when it gives the descriptor up. What the program does
- * with descriptors of its own asks here first.
+ * A transport makes room before it opens, so that setting its bit cannot fail,
+ * and clears the bit when it gives its descriptor up. Calls on the program's
+ * own descriptors ask here first.
  */
 #ifndef WEIR_LIB_LOOP_OWNED_H
 #define WEIR_LIB_LOOP_OWNED_H
@@ -18,13 +18,13 @@ struct wr_owned {
     uint32_t word_count;
 };
 
-/* The rest of wr_owned_make_room(). */
+/* The slow path of wr_owned_make_room(). */
 WEIR_MUST_USE int wr_owned_grow(struct wr_owned *owned,
                                 const struct weir_allocator *allocator, int fd);
 void wr_owned_free(struct wr_owned *owned,
                    const struct weir_allocator *allocator);
 
-/* There is room for @fd: 0 or -ENOMEM. */
+/* Makes room for @fd: 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int
 wr_owned_make_room(struct wr_owned *owned,
                    const struct weir_allocator *allocator, int fd)
@@ -40,21 +40,21 @@ static inline uint64_t wr_owned_bit(int fd)
     return (uint64_t)1 << ((uint32_t)fd % 64);
 }
 
-/* A transport has it; there is room. */
+/* A transport has @fd; there is room. */
 static inline void wr_owned_add(struct wr_owned *owned, int fd)
 {
     wr_assert((uint32_t)fd / 64 < owned->word_count);
     owned->words[(uint32_t)fd / 64] |= wr_owned_bit(fd);
 }
 
-/* It is about to be closed. */
+/* @fd is about to be closed. */
 static inline void wr_owned_remove(struct wr_owned *owned, int fd)
 {
     wr_debug_assert((uint32_t)fd / 64 < owned->word_count);
     owned->words[(uint32_t)fd / 64] &= ~wr_owned_bit(fd);
 }
 
-/* True when a transport has it, of any number from 0 on. */
+/* True if a transport has @fd, which may be any number from 0 on. */
 static inline bool wr_owned_has(const struct wr_owned *owned, int fd)
 {
     wr_assert(fd >= 0);

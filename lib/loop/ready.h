@@ -1,10 +1,10 @@
 /*
  * Items of the ready queue.
  *
- * An object that has work for later, in the loop's own time, embeds a struct
- * wr_ready and pushes it onto the loop's ready queue. The items that are in the
- * queue run once, in one turn or, where they have much work, in several; items
- * pushed meanwhile wait behind them.
+ * An object that defers work to the loop embeds a struct wr_ready and pushes it
+ * onto the loop's ready queue. Each item in the queue runs once; if the items
+ * have much work, they run in several turns. Items pushed meanwhile wait behind
+ * them.
  */
 #ifndef WEIR_LIB_LOOP_READY_H
 #define WEIR_LIB_LOOP_READY_H

@@ -1,10 +1,10 @@
 /*
- * Reaching a loop from other threads: its mailbox, from both sides.
+ * Calls from other threads: both sides of the loop's mailbox.
  *
- * A weir_remote is the mailbox (uring/wake.h) under its public name: it is
- * counted and outlives the loop by itself. The loop keeps a read of the
- * mailbox's eventfd in flight. When that completes, what was posted becomes
- * ready, and runs in the loop's own time, a bounded number in a turn.
+ * A weir_remote is the mailbox (uring/wake.h) under its public name; it has a
+ * reference count and may outlive the loop. The loop keeps a read of the
+ * mailbox's eventfd in flight. When the read completes, the posts become ready
+ * and run in the loop, a bounded number per turn.
  */
 #include "loop_impl.h"
 
@@ -18,7 +18,7 @@ static weir_loop *remote_loop_of(struct wr_module *module)
     return wr_container_of(module, weir_loop, posts.module);
 }
 
-/* Runs the oldest post that was taken; false when there is none. */
+/* Runs the oldest taken post; false: none. */
 static bool remote_run_one(weir_loop *loop)
 {
     wr_assert(wr_loop_is_running(loop));
@@ -49,8 +49,7 @@ static void remote_run_posted(struct wr_ready *ready)
     for (uint32_t i = 0; i < POSTS_MAX && may_be_more; i++) {
         may_be_more = remote_run_one(loop);
     }
-    /* Posts that came while this was in the queue run after the items behind
-     * it. */
+    /* Posts that came meanwhile run after the items that are in the queue. */
     if (may_be_more || wr_wake_take(loop->wake)) {
         wr_ready_push(&loop->ready, ready);
     }
@@ -74,8 +73,8 @@ void wr_posts_run_own(weir_loop *loop, uint64_t number)
         if (!wr_wake_take(loop->wake)) {
             return;
         }
-        /* The posts that are taken here may be younger than the items between.
-         */
+        /* Posts taken here may be younger than items in the queue: the item for
+         * the other posts moves behind these. */
         wr_ready_cancel(&loop->posts.ready);
         wr_ready_push(&loop->ready, &loop->posts.ready);
     }
@@ -88,11 +87,11 @@ void wr_posts_arm(weir_loop *loop)
                  &loop->posts.count, sizeof(loop->posts.count));
 }
 
-/* The eventfd was read: what it told of is taken and becomes ready. */
+/* The eventfd was read: takes the posts and makes them ready. */
 static void remote_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     weir_loop *loop = wr_container_of(op, weir_loop, posts.op);
-    (void)flags; /* there is never more */
+    (void)flags; /* a single completion */
 
     wr_check(res <= (int32_t)sizeof(loop->posts.count));
     if (wr_loop_is_closing(loop)) {
@@ -125,7 +124,7 @@ static void remote_abandon(struct wr_module *module)
     wr_op_abandon(&loop->uring, &loop->posts.op);
 }
 
-/* No more posts: those that have not run are dropped. */
+/* Closes the mailbox and drops the posts that have not run. */
 static void remote_stop(struct wr_module *module)
 {
     weir_loop *loop = remote_loop_of(module);
@@ -137,7 +136,7 @@ static void remote_stop(struct wr_module *module)
         weir_callback_fn *drop = item->drop;
         void *arg = item->arg;
         wr_wake_free_item(loop->wake, item);
-        if (drop) { /* an item that is not allocated may be gone with it */
+        if (drop) { /* drop may free an item that was not allocated */
             wr_loop_call(loop, drop, arg, "dropped");
         }
     }
@@ -212,7 +211,7 @@ int weir_remote_call_soon_wait(weir_remote *remote, weir_callback_fn *cb,
                                uint64_t timeout_ns)
 {
     struct wr_wake *wake = remote_wake_of(remote);
-    uint64_t deadline_ns = 0; /* not known yet */
+    uint64_t deadline_ns = 0; /* not computed yet */
 
     for (;;) {
         int err = remote_post(wake, cb, arg, dropped);

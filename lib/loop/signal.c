@@ -1,24 +1,22 @@
 /*
- * Signals: the loops that are told of them, in one list for all threads of a
- * program.
+ * Signals. One list has the loops of all threads that handle signals.
  *
- * A signal that a loop handles has a handler in the process, which any thread
- * may execute: no thread has to block anything, and programs that this one
- * executes start with the default. The handler counts the signal for each loop
- * that wants it, and posts an item to the mailbox of that loop, which is a
- * compare-and-swap and a write(). The loop then calls its own handler or, for
- * SIGINT and SIGTERM where it has none, tells its main task. The action that
- * the program had set comes back when no loop wants the signal any more. A main
- * task wants a signal only if that action is the default.
+ * For a signal that a loop handles the process has a signal handler, which may
+ * run on any thread: no thread has to block signals, and executed programs
+ * start with the default action. The handler counts the signal for each loop
+ * that wants it, and posts an item to the loop's mailbox (a compare-and-swap
+ * and a write()). The loop then calls its own handler, or for SIGINT and
+ * SIGTERM without one its main task. The program's previous action is restored
+ * when no loop wants the signal any more. A main task wants a signal only if
+ * that action is the default.
  *
- * The handler walks the list, so the list has a lock that a signal handler may
- * take: a flag to spin on, held for a short time with all signals blocked, so
- * that the handler never waits for the thread it interrupted.
+ * The handler walks the list, so the list's lock must be async-signal-safe: a
+ * spin lock, held briefly and with all signals blocked, so that the handler
+ * never waits for the thread that it interrupted.
  *
- * A forked child has none of its parent's loops: it starts with an empty list
- * and the actions from before. The lock is not taken for that: a thread that
- * forks waits for the locks of malloc(), and a handler may have interrupted the
- * one that has them.
+ * A forked child has no loops: it starts with an empty list and the previous
+ * actions. fork() does not take the lock: it also waits for malloc()'s locks,
+ * whose holder may be interrupted by a handler that waits for this lock.
  */
 #include "loop.h"
 
@@ -30,20 +28,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SIGNAL_MAX 64  /* the kernel's last one */
-#define CALLS_MAX  64u /* in one turn */
+#define SIGNAL_MAX 64  /* the kernel's highest */
+#define CALLS_MAX  64u /* handlers called in one turn */
 
 static const int signal_of_main[] = {SIGINT, SIGTERM};
 #define SIGNALS_OF_MAIN (sizeof(signal_of_main) / sizeof(signal_of_main[0]))
 
-/* One signal of a loop. The loop's thread alone writes all but the count, and
- * under the lock what says that the signal is wanted. */
+/* One signal of a loop. The handler writes only the count. The loop's thread
+ * writes the other fields; cb and is_for_main under the lock. */
 struct slot {
     weir_signal_fn *cb; /* NULL: not handled */
     void *arg;
-    uint32_t count;   /* how often it came and has not been delivered yet */
+    uint32_t count;   /* signals that were not delivered yet */
     bool is_for_main; /* wanted by the main task */
-    bool was_blocked; /* by the thread, before the signal was handled */
+    bool was_blocked; /* by the thread, before the loop handled it */
 };
 
 struct wr_signals {
@@ -53,20 +51,20 @@ struct wr_signals {
     weir_signal_fn *tell_main; /* NULL: no main task runs */
     void *main_arg;
     struct wr_wake_item item;
-    /* Behind the lock. */
+    /* The fields below are under the lock. */
     struct wr_list link;
     int last;       /* the signal that was delivered last */
-    bool is_posted; /* set when the item is, cleared when no count is left */
+    bool is_posted; /* set with the item, cleared when all are delivered */
 };
 
-/* Behind the lock. */
+/* Under the lock. */
 static struct {
     struct wr_list list;
-    struct sigaction before[SIGNAL_MAX + 1]; /* actions that ours replaced */
+    struct sigaction before[SIGNAL_MAX + 1]; /* the previous actions */
 } signal_program;
 
-/* The process that the list belongs to. Relaxed: each reader compares it with
- * its own process, which wrote it if they are equal. */
+/* The process that owns the list. Relaxed: a reader compares it with its own
+ * process; if they are equal, this process wrote it. */
 static atomic_int signal_list_pid;
 
 static atomic_flag signal_is_locked = ATOMIC_FLAG_INIT;
@@ -103,7 +101,8 @@ static void signal_let_in(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Under the lock. A saturated count: any process of this user may send more. */
+/* Under the lock. The count saturates: any process of this user may send
+ * signals. */
 static void signal_tell(struct wr_signals *signals, int signum)
 {
     struct slot *slot = &signals->slots[signum];
@@ -132,29 +131,29 @@ static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 
 static void signal_arrived(int signum);
 
-/* False for a number that the C library keeps for itself. */
+/* True if the signal's action is ours. False for signals reserved by the C
+ * library. */
 static bool signal_is_ours(int signum, struct sigaction *ret)
 {
     return sigaction(signum, NULL, ret) == 0 && !(ret->sa_flags & SA_SIGINFO) &&
            ret->sa_handler == signal_arrived;
 }
 
-/* An action that the program has set since stays. */
+/* Restores the previous action, unless the program has set another since. */
 static void signal_give_back(int signum)
 {
     struct sigaction now;
 
     if (signal_is_ours(signum, &now)) {
         const int err = sigaction(signum, &signal_program.before[signum], NULL);
-        wr_check(err == 0); /* it was set before */
+        wr_check(err == 0); /* it was valid before */
     }
 }
 
-/* The handler of the process. No loop may want the signal any more, when
- * another thread has given the action back meanwhile, or when the program has
- * put this handler in again, which it had found and replaced. Then the signal
- * is dropped, as those are that a loop has not delivered, and the next one
- * meets the action from before. */
+/* The process's handler. Perhaps no loop wants the signal any more: another
+ * thread has restored the action meanwhile, or the program has saved this
+ * handler and set it again. Then the signal is dropped and the previous action
+ * is restored for the next one. */
 static void signal_arrived(int signum)
 {
     const int before = errno;
@@ -173,16 +172,16 @@ static void signal_arrived(int signum)
         }
         signal_unlock();
     } else {
-        /* A child of vfork() shares the memory, and the signal is not for its
+        /* A child of vfork() shares the memory; the signal is not for its
          * parent's loops. */
         signal_give_back(signum);
-        raise(signum); /* comes when this returns */
+        raise(signum); /* delivered when this returns */
     }
     errno = before;
 }
 
-/* Under the lock: 0, -EINVAL for a signal that cannot be handled, or -EBUSY for
- * one that main tasks leave to the program. */
+/* Under the lock. Sets the handler: 0, -EINVAL for a signal that cannot be
+ * handled, or -EBUSY if a main task must leave the signal to the program. */
 WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
 {
     struct sigaction now = {.sa_flags = 0};
@@ -196,9 +195,8 @@ WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
         return -EBUSY;
     }
     signal_program.before[signum] = before;
-    /* A task's stack may be short of room for all that the kernel saves; the
-     * thread may have a stack for signals. The program hears of its children
-     * as before. */
+    /* SA_ONSTACK: a task's stack may be too small for the signal frame; the
+     * thread may have an alternate stack. SIGCHLD keeps its flags. */
     struct sigaction action = {
         .sa_handler = signal_arrived,
         .sa_flags = SA_RESTART | SA_ONSTACK |
@@ -207,7 +205,8 @@ WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
     return sigaction(signum, &action, NULL) < 0 ? -errno : 0;
 }
 
-/* Under the lock. The loop may still want the signal, for its main task. */
+/* Under the lock. Drops undelivered signals; restores the action if no loop
+ * wants the signal. This loop's main task may still want it. */
 static void signal_leave(struct wr_signals *signals, int signum)
 {
     wr_assert(!signals->slots[signum].cb);
@@ -217,7 +216,7 @@ static void signal_leave(struct wr_signals *signals, int signum)
     }
 }
 
-/* One thread is left. The list starts anew: another thread of the parent may
+/* One thread is left. The list is reset, as another thread of the parent may
  * have been changing it. */
 static void signal_after_fork_in_child(void)
 {
@@ -236,8 +235,8 @@ static void signal_prepare(void)
 
 /* ---- the loop ---- */
 
-/* The next signal that has come, all in turn; or 0, and then the item is not
- * posted any more. */
+/* The next undelivered signal, round-robin; 0: none, and the item counts as not
+ * posted. */
 static int signal_take(struct wr_signals *signals)
 {
     sigset_t before;
@@ -285,7 +284,7 @@ static void signal_run_posted(void *arg)
         signal_deliver(signals, signum);
     }
     const int err = wr_wake_post_item(signals->loop->wake, &signals->item);
-    wr_assert(err == 0); /* the loop runs */
+    wr_assert(err == 0); /* the mailbox is open */
 }
 
 static struct wr_signals *signal_of_module(struct wr_module *module)
@@ -293,7 +292,7 @@ static struct wr_signals *signal_of_module(struct wr_module *module)
     return wr_container_of(module, struct wr_signals, module);
 }
 
-/* Blocks or unblocks a signal for this thread: was it blocked before? */
+/* Blocks or unblocks a signal for this thread; true: it was blocked before. */
 static bool signal_block(int signum, bool block)
 {
     sigset_t set;
@@ -311,7 +310,7 @@ static void signal_remove(struct wr_signals *signals, int signum)
     sigset_t before;
 
     wr_assert(slot->cb);
-    if (slot->was_blocked) { /* first: what comes then stays pending */
+    if (slot->was_blocked) { /* first, so that new signals stay pending */
         slot->was_blocked = false;
         signal_block(signum, true);
     }
@@ -321,8 +320,8 @@ static void signal_remove(struct wr_signals *signals, int signum)
     signal_let_in(&before);
 }
 
-/* The mailbox is closed. The process gets its actions back, the thread its
- * mask; the module leaves. */
+/* The mailbox is closed. Restores the actions and the thread's mask, and frees
+ * the module. */
 static void signal_restore(struct wr_module *module)
 {
     struct wr_signals *signals = signal_of_module(module);
@@ -366,7 +365,7 @@ static struct wr_signals *signal_find(const weir_loop *loop)
     return module ? signal_of_module(module) : NULL;
 }
 
-/* The module of the loop, which is made if there is none, or -ENOMEM. */
+/* The loop's module, made if there is none; -ENOMEM. */
 WEIR_MUST_USE static int signal_get(weir_loop *loop, struct wr_signals **ret)
 {
     sigset_t before;
@@ -433,7 +432,7 @@ void wr_signals_end_main(weir_loop *loop)
     signals->tell_main = NULL;
 }
 
-/* A handler that returns to a fault meets the same fault again, for ever. */
+/* A handler that returns from a fault repeats the fault for ever. */
 static bool signal_is_fault(int signum)
 {
     return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE ||
@@ -462,7 +461,7 @@ int weir_loop_add_signal_handler(weir_loop *loop, int signum,
     }
     signal_let_in(&before);
     wr_require(err >= 0, err);
-    /* The program may block it in all threads, from before it made them. */
+    /* The program may have blocked the signal before it made its threads. */
     slot->was_blocked = signal_block(signum, false) || slot->was_blocked;
     return 0;
 }

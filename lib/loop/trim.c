@@ -1,23 +1,23 @@
 /*
- * Trimming: idle memory goes back to the system.
+ * Trimming: idle memory is given back to the system.
  *
- * A loop keeps the receive buffers, blocks, objects and stacks that it has used
- * and that are free. Some seconds after a connection was lost it gives them
- * back, and weir_loop_trim() does so at once. They are made again when they are
- * needed, page by page.
+ * A loop keeps used receive buffers, blocks, objects and stacks when they are
+ * free. Some seconds after a connection was lost it gives them back;
+ * weir_loop_trim() does so at once. They are made again when needed, page by
+ * page.
  *
- * Only a loss arms the timer, so that an idle loop is not woken for this again
- * and again. A loss while it is armed arms it once more when it has expired:
- * what was used until then is idle only later.
+ * Only a loss arms the timer, so that an idle loop is not woken repeatedly.
+ * After a loss while the timer is armed, it is armed once more when it expires,
+ * as memory used until the loss becomes idle later.
  */
 #include "loop_impl.h"
 
 #include <malloc.h>
 
 #define TRIM_AFTER_NS UINT64_C(4000000000)
-/* When weir_loop_trim() has freed this much, malloc is asked to trim as well.
- * It looks through all free memory of the process for that, which takes 10 to
- * 70 ms with 400 MB of heap: never without being asked to. */
+/* If weir_loop_trim() has freed this much, it calls malloc_trim() too, which
+ * searches all free memory of the process: 10 to 70 ms with 400 MB of heap. So
+ * the timer never calls it. */
 #define MALLOC_TRIM_BYTES (UINT64_C(1) << 20)
 
 static uint64_t trim_modules(weir_loop *loop)
@@ -35,7 +35,7 @@ static uint64_t trim_modules(weir_loop *loop)
     return bytes;
 }
 
-/* Returns the bytes that the allocator got back. */
+/* Frees idle memory; returns the bytes that the allocator got back. */
 static uint64_t trim_memory(weir_loop *loop)
 {
     const uint64_t memory_bytes = loop->memory_bytes;
@@ -87,7 +87,7 @@ int weir_loop_trim(weir_loop *loop)
 #ifdef __GLIBC__
     if (bytes >= MALLOC_TRIM_BYTES &&
         loop->allocator == wr_default_allocator()) {
-        wr_ignore(malloc_trim(0) == 0); /* there was nothing to give back */
+        wr_ignore(malloc_trim(0) == 0); /* 0: nothing to give back */
     }
 #endif
     return 0;

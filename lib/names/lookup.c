@@ -11,14 +11,14 @@
  *                        v                      v                      v
  *                        +-------------------> ENDED <-----------------+
  *
- * While a lookup is LEAVING its resolver, which may be the program's, is told
- * to forget it. Answers are refused then, and the lookup may be cancelled.
+ * LEAVING: the resolver's cancel function is running. Answers are refused then,
+ * and the lookup may be cancelled.
  *
- * What needs no resolver, a literal address or this machine itself, is answered
- * when the lookup starts; one whose family this machine has not, if that is to
- * be minded, when it would be asked for. Nothing of the program runs inside a
- * start: the resolver, which may be the program's, is asked from the ready
- * queue, on the loop's own stack, and the owner is told there too.
+ * A literal address and this machine's own names need no resolver: they are
+ * answered at the start. A family that this machine lacks is checked, if the
+ * question says so, before the resolver is asked. No code of the program runs
+ * inside a start: the resolver, which may be the program's, is asked from the
+ * ready queue, on the loop's stack, and the owner is called there too.
  * lookup_answer.c has the answer.
  */
 #include "lookup.h"
@@ -29,7 +29,7 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* Ends the parts that are open with one error. */
+/* Closes the open parts with one error. */
 static void lookup_close_all(weir_lookup *lookup, int err)
 {
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
@@ -117,13 +117,14 @@ static void lookup_ready(struct wr_ready *ready)
     lookup->changed(lookup);
 }
 
-/* Takes the lookup from its resolver, inside of which it may be cancelled. */
+/* Takes the lookup from its resolver, which may cancel the lookup. */
 static void lookup_forget(weir_lookup *lookup)
 {
     wr_lookup_set_state(lookup, WR_LOOKUP_LEAVING);
-    weir_task *task = wr_loop_forbid(lookup->loop); /* which may cancel it */
+    weir_task *task =
+        wr_loop_begin_callback(lookup->loop); /* cancel() may not suspend */
     lookup->resolver->cancel(lookup->user, lookup, lookup->data);
-    wr_loop_allow(lookup->loop, task);
+    wr_loop_end_callback(lookup->loop, task);
     wr_assert(lookup->state == WR_LOOKUP_LEAVING ||
               lookup->state == WR_LOOKUP_ENDED);
 }
@@ -194,7 +195,7 @@ WEIR_MUST_USE static int lookup_answer_literal(weir_lookup *lookup,
                                          ? WR_LOOKUP_INET6
                                          : WR_LOOKUP_INET;
     if (!wr_lookup_is_open(lookup, part)) {
-        return 0; /* not of the family that was asked for */
+        return 0; /* of a family that was not asked for */
     }
     if (lookup->canonical) {
         wr_lookup_write_address(&address, lookup->canonical);
@@ -202,7 +203,7 @@ WEIR_MUST_USE static int lookup_answer_literal(weir_lookup *lookup,
     return wr_lookup_add(lookup, part, &address);
 }
 
-/* Answers with this machine: its loopback addresses, or all of them. */
+/* Answers with the loopback addresses, or (@passive) the wildcard addresses. */
 WEIR_MUST_USE static int lookup_answer_self(weir_lookup *lookup, bool passive)
 {
     int err = lookup_answer_literal(lookup, passive ? "::" : "::1");
@@ -212,7 +213,8 @@ WEIR_MUST_USE static int lookup_answer_self(weir_lookup *lookup, bool passive)
     return err;
 }
 
-/* Answers what needs no resolver: 1 when it did, 0 when not, or an error. */
+/* Answers a question that needs no resolver: 1: answered, 0: not, or an
+ * error. */
 WEIR_MUST_USE static int
 lookup_answer_known(weir_lookup *lookup,
                     const struct wr_lookup_question *question)

@@ -115,9 +115,9 @@ static int stream_serve(weir_loop *loop, void *arg)
 static void stream_serve_here(weir_writer *writer)
 {
     wr_assert(writer->no_task);
-    weir_task *task = wr_loop_forbid(writer->loop);
+    weir_task *task = wr_loop_begin_callback(writer->loop);
     int err = stream_call_handler(writer);
-    wr_loop_allow(writer->loop, task);
+    wr_loop_end_callback(writer->loop, task);
     if (err < 0) {
         weir_writer_close(writer);
     }

@@ -132,9 +132,9 @@ static bool condition_holds(weir_condition *condition,
     weir_loop *loop = condition->sync.loop;
 
     wr_assert(wr_lock_is_ours(condition->lock));
-    weir_task *task = wr_loop_forbid(loop);
+    weir_task *task = wr_loop_begin_callback(loop);
     const bool holds = predicate(arg);
-    wr_loop_allow(loop, task);
+    wr_loop_end_callback(loop, task);
     return holds;
 }
 

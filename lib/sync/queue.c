@@ -153,9 +153,9 @@ static void queue_order(weir_queue *queue, void (*sort)(weir_queue *queue))
     weir_loop *loop = queue->sync.loop;
 
     wr_assert(queue->compare);
-    weir_task *task = wr_loop_forbid(loop);
+    weir_task *task = wr_loop_begin_callback(loop);
     sort(queue);
-    wr_loop_allow(loop, task);
+    wr_loop_end_callback(loop, task);
 }
 
 /* ---- items ---- */

@@ -114,9 +114,9 @@ static void executor_report_abandoned(weir_loop *loop,
     struct executor_abandoned call = {.fn = fn, .arg = arg, .result = result};
 
     if (fn) {
-        weir_task *task = wr_loop_forbid(loop);
+        weir_task *task = wr_loop_begin_callback(loop);
         wr_loop_call(loop, executor_call_abandoned, &call, "abandoned");
-        wr_loop_allow(loop, task);
+        wr_loop_end_callback(loop, task);
     }
 }
 

@@ -229,9 +229,9 @@ static void future_cancel_settable(weir_future *future)
         wr_future_resolve(future, -ECANCELED);
         return;
     }
-    weir_task *task = wr_loop_forbid(loop);
+    weir_task *task = wr_loop_begin_callback(loop);
     settable->cancel(settable->arg, future);
-    wr_loop_allow(loop, task);
+    wr_loop_end_callback(loop, task);
 }
 
 static void future_free_settable(weir_future *future)

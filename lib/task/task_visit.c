@@ -41,7 +41,7 @@ size_t weir_loop_visit_tasks(weir_loop *loop, weir_task_visit_fn *visit,
         return 0;
     }
     const uint64_t last = task_visit_last_number(members);
-    weir_task *current = wr_loop_forbid(loop);
+    weir_task *current = wr_loop_begin_callback(loop);
     for (struct wr_list *link = members->next; link != members;
          link = link->next) {
         weir_task *task = task_visit_task_of(link);
@@ -50,7 +50,7 @@ size_t weir_loop_visit_tasks(weir_loop *loop, weir_task_visit_fn *visit,
             count++;
         }
     }
-    wr_loop_allow(loop, current);
+    wr_loop_end_callback(loop, current);
     return count;
 }
 

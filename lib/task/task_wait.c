@@ -31,7 +31,7 @@ static void task_wait_check_lists(const weir_task *task)
                     wr_loop_is_closing(loop));
     /* During a callback on the task's stack, loop->current is NULL. */
     wr_debug_assert(task->state != WR_TASK_RUNNING || loop->current == task ||
-                    (!loop->current && loop->forbidden_count > 0));
+                    (!loop->current && loop->callback_count > 0));
     (void)loop;
 }
 

@@ -60,11 +60,11 @@ void wr_protocol_pause(weir_transport *t)
 {
     wr_assert(t->writing_paused);
     if (t->binding.protocol->pause_writing) {
-        weir_task *task = wr_loop_forbid(t->loop);
+        weir_task *task = wr_loop_begin_callback(t->loop);
         const uint64_t start_ns = protocol_start_timing(t);
         t->binding.protocol->pause_writing(t->binding.user, t);
         protocol_end_timing(t, start_ns, "pause_writing");
-        wr_loop_allow(t->loop, task);
+        wr_loop_end_callback(t->loop, task);
     }
 }
 

@@ -185,9 +185,9 @@ UNIT(overflow, a_frame_larger_than_the_guard_is_reported_with_weirs_flags)
 static int overrun_in_callback(weir_loop *on, void *arg)
 {
     wr_ignore(weir_yield(on) < 0);
-    weir_task *task = wr_loop_forbid(on);
+    weir_task *task = wr_loop_begin_callback(on);
     int result = overrun(on, arg);
-    wr_loop_allow(on, task);
+    wr_loop_end_callback(on, task);
     return result;
 }
 
