@@ -1,26 +1,26 @@
 /*
  * The built-in resolver, on c-ares.
  *
- * A record stands between a lookup and what c-ares is asked for it
- * (cares_record.c). Records wait here for their turn; the ready item begins
- * with them and looks at the time-outs of c-ares.
+ * A record connects a lookup with its questions to c-ares (cares_record.c).
+ * Records wait here for their turn; the ready item starts them and arms the
+ * timer for the time-outs of c-ares.
  *
- * c-ares has no call that takes one question back. The record of a lookup that
- * was cancelled stays until its questions are answered or timed out; when no
- * lookup is left, all questions are cancelled, and with them the sockets close.
- * The number of questions is limited, because their identifiers are. Above
- * some hundred they are asked slowly: a burst would find no room in the sockets
- * of servers, and so be answered after a time-out.
+ * c-ares cannot cancel a single question. The record of a cancelled lookup
+ * stays until its questions are answered or timed out; when no lookup is left,
+ * all questions are cancelled, and the sockets close. The number of questions
+ * is limited, because they have 16-bit identifiers. Above some hundred they are
+ * asked slowly: a burst would overflow the sockets of servers and be answered
+ * only after a time-out.
  */
 #include "cares.h"
 
 #include <string.h>
 #include <weir/error.h>
 
-#define LIVE_MAX  1024u             /* lookups that c-ares works for at once */
-#define ASKED_MAX 8192u             /* with those that were cancelled */
-#define BURST_MAX 128u              /* lookups that are begun with at once */
-#define SLOW_NS   UINT64_C(1000000) /* between two lookups above that */
+#define LIVE_MAX  1024u             /* lookups at c-ares at once */
+#define ASKED_MAX 8192u             /* including cancelled ones */
+#define BURST_MAX 128u              /* lookups started without a delay */
+#define SLOW_NS   UINT64_C(1000000) /* delay between lookups above that */
 #define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_US UINT64_C(1000)
 #define ROUND_NS  UINT64_C(1000000) /* c-ares rounds its time down to 1 ms */
@@ -36,13 +36,13 @@ static void cares_check_invariants(const struct cares *cares)
 
 /* ---- the ready item and the timer ---- */
 
-/* True when one more lookup may be begun with, at its time. */
+/* True if one more lookup may be started, now or after the delay. */
 static bool cares_has_room(const struct cares *cares)
 {
     return cares->asked_count < ASKED_MAX && cares->live_count < LIVE_MAX;
 }
 
-/* True when one more lookup may be begun with now. */
+/* True if one more lookup may be started now. */
 static bool cares_may_begin(const struct cares *cares)
 {
     return cares_has_room(cares) && (cares->live_count < BURST_MAX ||
@@ -58,8 +58,7 @@ static void cares_begin_waiting(struct cares *cares)
     }
 }
 
-/* When c-ares wants to look at the questions of a channel again; UINT64_MAX:
- * never. */
+/* The next time-out of a channel's questions; UINT64_MAX: none. */
 static uint64_t cares_get_time(const struct cares *cares, ares_channel channel)
 {
     struct timeval room;
@@ -97,8 +96,9 @@ static void cares_work(struct wr_ready *work)
 
     cares_check_invariants(cares);
     if (cares->live_count == 0 && cares->dns) {
-        /* Only questions that have no lookup. Where there are none it closes
-         * what newer versions of c-ares leave open after a time-out. */
+        /* Only questions without a lookup are left. Without questions this
+         * closes sockets that newer versions of c-ares leave open after a
+         * time-out. */
         ares_cancel(cares->dns);
         ares_cancel(cares->tcp);
     }
@@ -129,8 +129,8 @@ static bool cares_is_idle(const struct cares *cares)
     return cares->live_count == 0 && wr_list_is_empty(&cares->waiting);
 }
 
-/* The lookups have ended. What c-ares still has ends now, and its sockets close
- * with the last completions. */
+/* The lookups have ended. The questions left at c-ares end now, and its sockets
+ * close with the last completions. */
 static void cares_end(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -147,8 +147,8 @@ static void cares_abandon(struct wr_module *module)
     wr_cares_abandon_sockets(cares_of_module(module));
 }
 
-/* The channels are opened again by the next lookup. Their memory is not the
- * allocator's. */
+/* The next lookup opens the channels again. Their memory does not count, as it
+ * is not the allocator's. */
 static uint64_t cares_trim(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -215,7 +215,7 @@ int wr_resolver_configure(weir_loop *loop,
     struct cares_config old = cares->config;
     wr_cares_close(cares);
     cares->config = config;
-    err = wr_cares_open(cares); /* which judges the texts */
+    err = wr_cares_open(cares); /* checks the texts */
     if (err < 0) {
         cares->config = old;
         old = config;
@@ -226,7 +226,7 @@ int wr_resolver_configure(weir_loop *loop,
 
 /* ---- the resolver ---- */
 
-/* Makes a record, which waits for the ready item. */
+/* Makes a record that waits for the ready item. */
 WEIR_MUST_USE static int cares_add_record(weir_lookup *lookup, int family,
                                           const char *host, void **ret_data)
 {

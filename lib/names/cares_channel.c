@@ -1,17 +1,17 @@
 /*
- * The three channels of c-ares, and the settings they are made with.
+ * The three channels of c-ares, and their settings.
  *
- * One channel looks into the hosts file, the others ask servers for exactly the
- * names that they are given: one by UDP, and one by TCP what UDP has truncated.
- * c-ares moves all questions of a channel to the next server when one fails in
- * a way that concerns the server, a connection that is closed for instance. So
- * a name whose answer cannot be had by TCP costs no others their tries. The
- * hosts file is looked into by way of a channel too: the call for that file
- * alone, ares_gethostbyname_file(), finds one of each family in c-ares 1.18.
+ * One channel reads the hosts file. The others ask servers for exactly the
+ * given names: one by UDP, and one by TCP for answers that UDP has truncated.
+ * When a server seems to fail (it closes a connection, for instance), c-ares
+ * moves all questions of the channel to the next server; with two channels a
+ * name whose answer cannot be had by TCP costs the other names no tries. The
+ * hosts file needs a channel, because ares_gethostbyname_file() finds only one
+ * address of each family in c-ares 1.18.
  *
- * The settings are the program's, then those of resolv.conf. A program that
- * runs for long sees that file change: it is looked at once a second while
- * there are lookups, and read again between two of them.
+ * The program's settings come before those of resolv.conf. While there are
+ * lookups, that file is checked once a second for changes; it is read again
+ * when no question is open.
  */
 #include "cares.h"
 
@@ -24,7 +24,7 @@
 #define CHECK_NS       UINT64_C(1000000000)
 #define NS_PER_MS      1000000u
 
-/* An error of c-ares' set-up as ours. */
+/* Translates an error of setting c-ares up. */
 static int cares_channel_error(int status)
 {
     wr_assert(status != ARES_SUCCESS);
@@ -102,7 +102,7 @@ static const char *cares_channel_get_path(const struct cares *cares)
     return own ? own : WR_RESOLV_CONF_PATH;
 }
 
-/* Takes from the system what the program's settings leave open. */
+/* Reads the system's settings, and overrides them with the program's. */
 static void cares_channel_read_system(struct cares *cares)
 {
     const struct cares_config *config = &cares->config;
@@ -134,7 +134,7 @@ WEIR_MUST_USE static int cares_channel_open_files(struct cares *cares)
     return 0;
 }
 
-/* How long the first round waits. */
+/* The time-out of the first try. */
 static int cares_channel_get_timeout_ms(const struct cares *cares)
 {
     const struct wr_resolv_conf *system = &cares->system;
@@ -156,7 +156,7 @@ static int cares_channel_get_tries(const struct cares *cares)
     return system->attempts > 0 ? (int)system->attempts : TRIES_DEFAULT;
 }
 
-/* Opens a channel that asks servers. Nothing is searched there. */
+/* Opens a channel that asks servers and searches no domains. */
 WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
                                                     int flag, ares_channel *ret)
 {
@@ -218,7 +218,7 @@ void wr_cares_close(struct cares *cares)
 
     wr_timer_cancel(&cares->loop->wheel, &cares->timer);
     if (dns) {
-        ares_destroy(dns); /* whose callbacks still look at the channel */
+        ares_destroy(dns); /* its callbacks still use the channel */
         cares->dns = NULL;
     }
     if (tcp) {

@@ -1,31 +1,31 @@
 /*
- * Records: what c-ares is asked for one lookup, step by step.
+ * Records: the questions of one lookup to c-ares, step by step.
  *
  *     hosts file --not there--> first name --no address--> next name ... end
  *
- * The steps follow one another until one has addresses, or fails otherwise than
- * by telling that there are none. A step asks for both families at once and is
- * over when both are answered; addresses of one family are passed on before. So
- * an address of one name is never mixed with one of another, and the hosts file
- * is right about both families.
+ * The steps end with the first one that finds addresses, or fails with an error
+ * other than "no such name" or "no address". A step asks for both families at
+ * once and ends when both are answered; the addresses of one family are passed
+ * on earlier. So addresses of two names are never mixed, and the hosts file
+ * decides about both families.
  *
- * c-ares, which can take the steps too, does not keep that. Asked for each
- * family alone it takes them for each alone: where the hosts file or the first
- * domain has an IPv4 address only, that of IPv6 is another name's. Asked for
- * both at once it answers when it has both: IPv4 waits for a server that is
- * silent about IPv6, and the error of a family is lost.
+ * c-ares can take the steps too, but does not guarantee this. Asked for each
+ * family alone it searches for each alone: if the hosts file or the first
+ * domain has only an IPv4 address, the IPv6 address is another name's. Asked
+ * for both at once it answers when it has both: IPv4 waits for a server that is
+ * silent about IPv6, and one family's error is lost.
  */
 #include "cares.h"
 
 #include <string.h>
 #include <weir/error.h>
 
-/* Aliases that are followed one after the other. */
+/* The most aliases that are followed. */
 #define ALIASES_MAX 32u
 
-/* The cause of ARES_ECONNREFUSED. Older versions of c-ares end with it when
- * all servers have refused an answer in any way, within the call that read the
- * last one. */
+/* The cause of ARES_ECONNREFUSED, the result of older versions of c-ares when
+ * all servers have refused an answer, in the call that read the last
+ * refusal. */
 static int cares_record_get_refusal(const struct cares *cares)
 {
     switch (cares->rcode) {
@@ -42,7 +42,7 @@ static int cares_record_get_refusal(const struct cares *cares)
     }
 }
 
-/* The result of c-ares as an error of weir. */
+/* Translates a result of c-ares into an error of weir. */
 static int cares_record_get_error(const struct cares *cares, int status)
 {
     switch (status) {
@@ -71,21 +71,19 @@ static int cares_record_get_error(const struct cares *cares, int status)
 
 /* ---- the end of a record ---- */
 
-/* The lookup has what it asked for, or wants it no more. */
 void wr_cares_detach(struct cares_record *record)
 {
     struct cares *cares = record->cares;
 
     wr_assert(record->lookup != NULL);
     record->lookup = NULL;
-    if (!wr_list_is_linked(&record->link)) { /* it does not wait */
+    if (!wr_list_is_linked(&record->link)) { /* it was started */
         wr_assert(cares->live_count > 0);
         cares->live_count--;
         wr_cares_push_work(cares);
     }
 }
 
-/* Frees a record that nothing refers to. */
 void wr_cares_release(struct cares_record *record)
 {
     weir_loop *loop = record->cares->loop;
@@ -97,7 +95,7 @@ void wr_cares_release(struct cares_record *record)
     wr_free(&loop->counting, record, sizeof(*record));
 }
 
-/* Answers what is open with the errors of the last step, or with @err. */
+/* Closes the open parts with the errors of the last step, or with @err. */
 static void cares_record_finish(struct cares_record *record, int err)
 {
     weir_lookup *lookup = record->lookup;
@@ -117,7 +115,7 @@ static bool cares_record_tells_absence(int err)
     return err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA;
 }
 
-/* Judges a step that is over: true when the next one is to be taken. */
+/* After a step: finishes the record, or returns true to take the next step. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
 {
     const weir_lookup *lookup = record->lookup;
@@ -161,8 +159,8 @@ static void cares_record_get_name(const struct cares_record *record,
     wr_assert(is_there);
 }
 
-/* Follows the aliases from @name as far as they go. Those of the hosts file
- * stand for the first name of the line, which may be without any. */
+/* Follows the aliases from @name to the end. An alias of the hosts file leads
+ * to the first name of its line, which may have no alias. */
 static const char *
 cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
 {
@@ -178,7 +176,7 @@ cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
     return name;
 }
 
-/* Tells the lookup the canonical name, if it wants that. */
+/* Sets the lookup's canonical name, if it is wanted. */
 WEIR_MUST_USE static int
 cares_record_tell_canonical(struct cares_record *record,
                             const struct ares_addrinfo *result)
@@ -193,7 +191,7 @@ cares_record_tell_canonical(struct cares_record *record,
                                    cares_record_follow(result->cnames, name));
 }
 
-/* Adds the addresses of one family: how many there were, or an error. */
+/* Adds the addresses of one family. Returns their number, or an error. */
 static int cares_record_add(struct cares_record *record,
                             enum wr_lookup_part part,
                             const struct ares_addrinfo *result)
@@ -219,7 +217,7 @@ static int cares_record_add(struct cares_record *record,
     return count;
 }
 
-/* One family has an answer of c-ares. */
+/* Takes c-ares' answer for one family. */
 static void cares_record_take(struct cares_record *record,
                               enum wr_lookup_part part,
                               const struct ares_addrinfo *result)
@@ -238,7 +236,7 @@ static void cares_record_go_on(struct cares_record *record);
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part);
 
-/* A question is answered, perhaps from inside the call that asks. */
+/* c-ares calls this with an answer, perhaps from inside the call that asks. */
 static void cares_record_answered(void *arg, int status, int timeouts,
                                   struct ares_addrinfo *result)
 {
@@ -312,7 +310,7 @@ static void cares_record_ask_name(struct cares_record *record,
                      &record->questions[WR_LOOKUP_NAME]);
 }
 
-/* Asks for addresses of @family, which is 0 for both at the hosts file. */
+/* Asks for addresses of @family; AF_UNSPEC (both) only at the hosts file. */
 static void cares_record_ask_family(struct cares_record *record,
                                     ares_channel channel, const char *name,
                                     int family, enum wr_lookup_part part)
@@ -340,7 +338,7 @@ static void cares_record_ask_files(struct cares_record *record)
                             WR_LOOKUP_INET);
 }
 
-/* Asks servers for @name, for each family that is open. */
+/* Asks servers for @name, for each open family. */
 static void cares_record_ask_servers(struct cares_record *record,
                                      const char *name)
 {
@@ -349,7 +347,7 @@ static void cares_record_ask_servers(struct cares_record *record,
     struct cares *cares = record->cares;
     const unsigned open = record->lookup->open;
 
-    /* All are counted first: one may be answered at once. */
+    /* Count all first: a question may be answered at once. */
     record->in_flight +=
         ((open >> WR_LOOKUP_INET6) & 1u) + ((open >> WR_LOOKUP_INET) & 1u);
     for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
@@ -361,8 +359,8 @@ static void cares_record_ask_servers(struct cares_record *record,
     }
 }
 
-/* Asks once more, by TCP, when the datagram that c-ares has taken for an answer
- * was truncated; true when it does. @record may be gone then. */
+/* Asks again by TCP if the answering datagram was truncated; true if it asks.
+ * @record may be freed then. */
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part)
 {
@@ -386,7 +384,7 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
     return true;
 }
 
-/* Takes the next step at the servers, or ends the lookup. */
+/* Takes the next step, at servers, or ends the lookup. */
 static void cares_record_ask_next(struct cares_record *record)
 {
     const bool was_files = record->in_files;
@@ -411,13 +409,13 @@ static void cares_record_ask_next(struct cares_record *record)
     cares_record_ask_servers(record, name);
 }
 
-/* Takes steps while they are over at once. */
+/* Takes steps until one has to wait for answers. */
 static void cares_record_go_on(struct cares_record *record)
 {
     struct cares *cares = record->cares;
 
     if (record->is_asking) {
-        return; /* the loop below goes on */
+        return; /* called from the loop below, which continues */
     }
     record->is_asking = true;
     while (record->in_flight == 0 && cares_record_is_to_go_on(record)) {
@@ -432,7 +430,6 @@ static void cares_record_go_on(struct cares_record *record)
     }
 }
 
-/* Begins to ask for a record that waited. */
 void wr_cares_begin(struct cares_record *record)
 {
     struct cares *cares = record->cares;

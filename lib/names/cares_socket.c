@@ -1,11 +1,11 @@
 /*
  * The sockets of c-ares, polled by the ring.
  *
- * c-ares makes, reads and closes its sockets by the functions here. One poll
- * waits on each for what c-ares wants of it, a single one: c-ares reads what is
- * there, and the next poll looks at what is left. A socket that c-ares closes
- * while its poll is in flight is kept until the poll has ended, so that its
- * number is not given to another socket before.
+ * c-ares makes, reads and closes its sockets with the functions here. Each
+ * socket has one one-shot poll for the events that c-ares wants: c-ares reads
+ * what is there, and the next poll finds the rest. A socket that c-ares closes
+ * during its poll is kept until the poll has ended, so that its number is not
+ * reused before.
  */
 #include "cares.h"
 
@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define DNS_HEADER_SIZE 12
-#define DNS_TRUNCATED   0x02 /* in the third byte of the header */
-#define DNS_UDP_MAX     512 /* bytes of an answer, where no more is asked for */
+#define DNS_TRUNCATED   0x02 /* flag in the header's third byte */
+#define DNS_UDP_MAX     512  /* largest answer without EDNS, in bytes */
 #define EMPTY_MAX       64u
 
 struct cares_socket {
@@ -27,7 +27,7 @@ struct cares_socket {
     uint32_t wanted; /* events that c-ares waits for */
     uint32_t armed;  /* events of the poll in flight */
     bool is_closing; /* set when c-ares closed it */
-    bool is_used;    /* set and cleared around the work of c-ares on it */
+    bool is_used;    /* set while c-ares works on it */
 };
 
 static void cares_socket_check_invariants(const struct cares_socket *socket)
@@ -37,7 +37,7 @@ static void cares_socket_check_invariants(const struct cares_socket *socket)
     wr_debug_assert(wr_list_is_linked(&socket->link));
 }
 
-/* The socket of c-ares with this descriptor, which it has not closed. */
+/* The open socket with this descriptor, or NULL. */
 static struct cares_socket *cares_socket_find(struct cares *cares, int fd)
 {
     for (struct wr_list *link = cares->sockets.next; link != &cares->sockets;
@@ -73,7 +73,7 @@ static void cares_socket_arm(struct cares_socket *socket)
     }
     if (socket->op.in_flight) {
         if (socket->wanted & ~socket->armed) {
-            wr_op_cancel(uring, &socket->op); /* its end arms anew */
+            wr_op_cancel(uring, &socket->op); /* its end arms the next */
         }
         return;
     }
@@ -82,7 +82,7 @@ static void cares_socket_arm(struct cares_socket *socket)
     wr_prep_poll(uring, &socket->op, socket->fd, socket->armed, false);
 }
 
-/* An error of the socket is found by reading and by writing. */
+/* Reading and writing both find an error of the socket. */
 static void cares_socket_process(struct cares_socket *socket, uint32_t events)
 {
     struct cares *cares = socket->cares;
@@ -103,14 +103,13 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     wr_cares_push_work(cares);
 }
 
-/* A poll that fails is not repeated: the time-out of c-ares ends what it was
- * for. */
+/* A failed poll is not repeated; the questions time out. */
 static void cares_socket_polled(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct cares_socket *socket = wr_container_of(op, struct cares_socket, op);
 
     cares_socket_check_invariants(socket);
-    wr_check(!op->in_flight); /* a single poll completes once */
+    wr_check(!op->in_flight); /* a one-shot poll completes once */
     wr_check(!(flags & WR_CQE_MORE));
     if (socket->is_closing) {
         cares_socket_release(socket);
@@ -134,14 +133,14 @@ void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,
 
     wr_assert(socket != NULL);
     socket->wanted = (readable ? POLLIN : 0u) | (writable ? POLLOUT : 0u);
-    if (!socket->is_used) { /* else it is armed when c-ares is done */
+    if (!socket->is_used) { /* else cares_socket_polled() arms it */
         cares_socket_arm(socket);
     }
 }
 
 /* ---- the functions that c-ares calls in place of system calls ---- */
 
-/* A result in the way of a system call: c-ares reads errno. */
+/* Returns a result like a system call, with errno for c-ares. */
 static ares_ssize_t cares_socket_result(int64_t ret)
 {
     if (ret < 0) {
@@ -151,7 +150,7 @@ static ares_ssize_t cares_socket_result(int64_t ret)
     return (ares_ssize_t)ret;
 }
 
-/* Makes a socket that c-ares will have; its descriptor, or an error. */
+/* Makes a socket for c-ares: its descriptor, or an error. */
 static int cares_socket_make(struct cares *cares, int family, int type,
                              int protocol)
 {
@@ -166,7 +165,7 @@ static int cares_socket_make(struct cares *cares, int family, int type,
         wr_guard_free(&cares->loop->counting, socket, sizeof(*socket));
         return err;
     }
-    if (type == SOCK_STREAM) { /* without it there is one more round trip */
+    if (type == SOCK_STREAM) { /* saves a round trip */
         wr_ignore(wr_sys_setsockopt(socket->fd, IPPROTO_TCP, TCP_NODELAY, &on,
                                     sizeof(on)));
     }
@@ -208,7 +207,7 @@ static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
     return (int)cares_socket_result(wr_sys_connect(fd, addr, len));
 }
 
-/* The response code of an answer that refuses one; else 0. */
+/* The response code of a server that refuses to answer; else 0. */
 static uint8_t cares_socket_get_rcode(const uint8_t *answer, int32_t len)
 {
     const uint8_t rcode = len >= DNS_HEADER_SIZE ? answer[3] & 0xf : 0;
@@ -219,7 +218,7 @@ static uint8_t cares_socket_get_rcode(const uint8_t *answer, int32_t len)
                : 0;
 }
 
-/* True for an answer that has to be asked for by TCP. */
+/* True if an answer must be asked for again by TCP. */
 static bool cares_socket_is_truncated(const uint8_t *answer, int32_t len)
 {
     return len >= DNS_HEADER_SIZE &&
@@ -237,12 +236,12 @@ static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
     wr_assert(flags == 0);
     int32_t got = wr_sys_recvfrom(fd, buf, size, addr, len);
     for (uint32_t i = 0; got == 0 && addr && i < EMPTY_MAX; i++) {
-        /* An empty datagram is no end, but newer versions of c-ares, which know
-         * their own sockets only, would take it for one. */
+        /* An empty datagram is not an end of stream, but newer versions of
+         * c-ares would take it for one with sockets that are not theirs. */
         got = wr_sys_recvfrom(fd, buf, size, addr, len);
     }
     if (got == 0 && addr) {
-        got = -EAGAIN; /* the next poll finds the others */
+        got = -EAGAIN; /* the next poll finds more datagrams */
     }
     cares->rcode = addr ? cares_socket_get_rcode(buf, got) : 0;
     cares->is_truncated = addr && cares_socket_is_truncated(buf, got);
@@ -269,14 +268,14 @@ static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
     wr_assert(count > 0);
     int32_t sent = wr_sys_send(fd, iov, (uint32_t)count);
     if (sent == -ECONNREFUSED && socket->is_datagram) {
-        /* The error is of an earlier datagram, and this one has not left. When
-         * it has, an error that comes back concerns all questions alike. */
+        /* The error belongs to an earlier datagram, and this one was not sent.
+         * Once it is sent, a returned error concerns all questions alike. */
         sent = wr_sys_send(fd, iov, (uint32_t)count);
     }
     if ((sent == -EAGAIN || sent == -ENOBUFS) && socket->is_datagram) {
-        /* c-ares would ask again at once, and after the last try tell that no
-         * server is there: without room a question is lost as on the way, and
-         * asked again when its time is over. */
+        /* Without room the question counts as lost on the way and is sent again
+         * after its time-out. With an error c-ares would retry at once, and
+         * after the last try report that no server is there. */
         return (ares_ssize_t)cares_socket_count_bytes(iov, count);
     }
     return cares_socket_result(sent);
@@ -291,8 +290,8 @@ void wr_cares_use_sockets(struct cares *cares, ares_channel channel)
         .arecvfrom = cares_socket_recvfrom,
         .asendv = cares_socket_sendv,
     };
-    /* Newer versions of c-ares have another table, which older ones lack, and
-     * go on taking this one. */
+    /* Newer versions of c-ares have another table, but still accept this
+     * one. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     ares_set_socket_functions(channel, &functions, cares);

@@ -1,9 +1,8 @@
 /*
- * getaddrinfo and getnameinfo: lookups that a task waits for, or that call
- * back.
+ * getaddrinfo and getnameinfo: lookups for a task, or with a callback.
  *
- * The lookup of a task lies on its stack. A cancellation of the task cancels
- * the lookup and wakes the task, which leaves nothing behind.
+ * A task's lookup lies on the task's stack. Cancelling the task cancels the
+ * lookup and wakes the task.
  */
 #include "lib/base/options.h"
 #include "lib/task/task.h"
@@ -137,8 +136,7 @@ int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
     return err < 0 ? err : (int)count;
 }
 
-/* Looks the name of an address up: 1 when there is one, 0 when there is none.
- */
+/* Looks up the name of an address: 1: found, 0: none, or an error. */
 static int getaddrinfo_find_name(weir_loop *loop,
                                  const struct weir_address *address,
                                  const struct weir_getnameinfo_options *options,
@@ -206,7 +204,7 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
 struct lookup_request {
     weir_lookup lookup;
     struct wr_member member;
-    struct wr_ready cancelled; /* tells of a cancellation */
+    struct wr_ready cancelled; /* reports a cancellation */
     weir_lookup_done_fn *done;
     void *arg;
 };
@@ -323,7 +321,7 @@ int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
 
 void weir_lookup_cancel(weir_lookup *lookup)
 {
-    /* A resolver's lookup may be another's, who alone may cancel it. */
+    /* A resolver may pass a lookup that is not the program's. */
     if (wr_loop_check(lookup->loop) < 0 ||
         lookup->changed != getaddrinfo_changed) {
         return;

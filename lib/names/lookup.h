@@ -1,12 +1,12 @@
 /*
  * Lookups: one host's addresses, or one address's name.
  *
- * A struct weir_lookup is embedded in what waits for it: a maker, a request of
- * the program, or a call on a task's stack. It asks the loop's resolver
- * (resolver.h), which answers each family on its own, so that a maker may use
- * the addresses of one family while the other is still awaited. The owner is
- * called from the ready queue with each answer, and may cancel at any time:
- * after that nothing of the lookup is used any more.
+ * A struct weir_lookup is embedded in its owner: a maker, a request of the
+ * program, or a call on a task's stack. It asks the loop's resolver
+ * (resolver.h), which answers each family separately, so that a maker may use
+ * the addresses of one family while it waits for the other. The owner is called
+ * from the ready queue with each answer. It may cancel the lookup at any time;
+ * no call follows.
  */
 #ifndef WEIR_LIB_NAMES_LOOKUP_H
 #define WEIR_LIB_NAMES_LOOKUP_H
@@ -17,12 +17,12 @@
 #include "weir/resolver.h"
 
 enum wr_lookup_state {
-    WR_LOOKUP_IDLE,     /* was not started */
-    WR_LOOKUP_WAITING,  /* the resolver will be asked from the ready queue */
+    WR_LOOKUP_IDLE,     /* not started */
+    WR_LOOKUP_WAITING,  /* the ready queue will ask the resolver */
     WR_LOOKUP_ASKING,   /* the resolver has the lookup */
-    WR_LOOKUP_LEAVING,  /* the resolver is being told to forget it */
-    WR_LOOKUP_ANSWERED, /* in full; the owner will be told */
-    WR_LOOKUP_ENDED,    /* told, or cancelled */
+    WR_LOOKUP_LEAVING,  /* the resolver's cancel() is running */
+    WR_LOOKUP_ANSWERED, /* all parts; the owner will be called */
+    WR_LOOKUP_ENDED,    /* the owner was called, or has cancelled */
 };
 
 /* The parts of an answer. */
@@ -49,19 +49,19 @@ struct wr_lookup_question {
 struct weir_lookup {
     weir_loop *loop;
     enum wr_lookup_state state;
-    /* There is a new part, or the end has come; the owner may free the lookup
-     * then. */
+    /* Called after a new part, and at the end, when the owner may free the
+     * lookup. */
     void (*changed)(weir_lookup *lookup);
-    const struct weir_resolver *resolver; /* has it while ASKING */
+    const struct weir_resolver *resolver; /* set by ASKING */
     void *user;                           /* of the resolver */
-    void *data;                           /* the resolver's, of this lookup */
+    void *data; /* the resolver's data for this lookup */
     struct wr_ready ready;
     struct wr_timer timer;
     uint64_t timeout_ns;
-    unsigned asked;       /* parts, as bits */
-    unsigned open;        /* of those, parts without an answer */
-    bool has_news;        /* set by an answer, cleared when the owner is told */
-    bool configured_only; /* as the question has them */
+    unsigned asked; /* parts, as bits */
+    unsigned open;  /* asked parts without an answer */
+    bool has_news;  /* set by an answer, cleared when the owner is called */
+    bool configured_only; /* the question's settings */
     bool map_ipv4;
     bool map_all;
     char *canonical; /* NULL: not wanted */
@@ -69,20 +69,20 @@ struct weir_lookup {
     struct weir_address *addresses; /* IPv6 first */
     size_t count;
     size_t capacity;
-    size_t inet6_count; /* the first of them */
+    size_t inet6_count; /* number of IPv6 addresses */
     uint16_t port;
-    struct weir_address address; /* whose name is looked up */
+    struct weir_address address; /* the question of a reverse lookup */
     char host[WR_NAME_SIZE];     /* the question, or the name in the answer */
 };
 
-/* Makes a lookup that is idle. */
+/* Initialises an idle lookup. */
 void wr_lookup_init(weir_lookup *lookup, weir_loop *loop,
                     void (*changed)(weir_lookup *lookup));
 
 /* Frees the answer of a lookup that is idle or has ended. */
 void wr_lookup_fini(weir_lookup *lookup);
 
-/* Starts an idle lookup. Errors leave it idle; they are those of
+/* Starts an idle lookup. Errors leave it idle: the errors of
  * weir_lookup_start() that concern the host. */
 WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
                                   const struct wr_lookup_question *question);
@@ -92,8 +92,7 @@ WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
                                           const struct weir_address *address,
                                           uint64_t timeout_ns);
 
-/* Ends a lookup, without a call of its owner. Harmless when it has ended, or
- * was not started. */
+/* Ends a lookup without calling its owner; no effect if it is not active. */
 void wr_lookup_cancel(weir_lookup *lookup);
 
 static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
@@ -108,7 +107,7 @@ void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state);
 
 void wr_lookup_check_invariants(const weir_lookup *lookup);
 
-/* 0 when there is an address, or a name; else the error that says most. */
+/* Returns 0 if there is an address or a name, else the most telling error. */
 WEIR_MUST_USE int wr_lookup_get_result(const weir_lookup *lookup);
 
 /* True while the part was asked for and has no answer. */
@@ -118,24 +117,25 @@ static inline bool wr_lookup_is_open(const weir_lookup *lookup,
     return lookup->open & (1u << part);
 }
 
-/* Makes IPv6 addresses of those that are to be mapped, of a lookup that has
- * ended with some. */
+/* Maps the IPv4 addresses of an ended lookup with addresses to IPv6, if the
+ * question asks for it (AI_V4MAPPED, AI_ALL). */
 void wr_lookup_map(weir_lookup *lookup);
 
 /* Writes an address as a host, without a port. */
 void wr_lookup_write_address(const struct weir_address *address,
                              char ret[WEIR_HOST_SIZE]);
 
-/* Notes the canonical name, if it is wanted: 0, or WEIR_EDNSBADANSWER for text
- * that can be no name. */
+/* Notes the canonical name, if it is wanted: 0, or WEIR_EDNSBADANSWER for an
+ * invalid name. */
 WEIR_MUST_USE int wr_lookup_set_canonical(weir_lookup *lookup,
                                           const char *name);
 
-/* Adds an address to an open part, or drops it when there are enough. */
+/* Adds an address to an open part; drops a duplicate, and any beyond
+ * WEIR_ADDRESSES_MAX. */
 WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
                                 const struct weir_address *address);
 
-/* The part has its answer: what was added, or an error. */
+/* Closes a part: its answer is complete (@err 0), or an error. */
 void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * The answer of a lookup: what a resolver adds to it, part by part.
+ * The answer of a lookup, which a resolver adds part by part.
  *
- * The parts are the families of addresses, or the name. Addresses are kept in
- * one array, IPv6 first, each once and with the port that was asked for; the
- * number of each family has a limit. A part that is closed makes the lookup's
- * ready item run, which tells its owner.
+ * The parts are the two families of addresses, or the name. Addresses are in
+ * one array, IPv6 first, without duplicates and with the lookup's port; each
+ * family has a limit. Closing a part makes the lookup's ready item run, which
+ * calls the owner.
  */
 #include "lookup.h"
 
@@ -62,8 +62,8 @@ void wr_lookup_check_invariants(const weir_lookup *lookup)
     }
 }
 
-/* Of two errors the one that says more: what may be otherwise later goes before
- * what is known for certain. */
+/* Prefers a temporary error (SERVFAIL, time-out) to NODATA, and NODATA to
+ * NOTFOUND. */
 static int lookup_answer_choose_error(int one, int other)
 {
     if (one == 0 || one == WEIR_EDNSNOTFOUND) {
@@ -130,7 +130,8 @@ static int lookup_answer_get_family(enum wr_lookup_part part)
     return part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET;
 }
 
-/* The address with the lookup's port and nothing that does not count. */
+/* A copy of the address with the lookup's port, and without insignificant
+ * fields. */
 static struct weir_address
 lookup_answer_clean(const weir_lookup *lookup,
                     const struct weir_address *address)
@@ -261,7 +262,7 @@ int weir_lookup_set_canonical_name(weir_lookup *lookup, const char *name)
 
 /* ---- the answers of a resolver of the program ---- */
 
-/* Adds those of @addresses that belong to the part, and closes it. */
+/* Adds the addresses of the part's family, and closes the part. */
 static void lookup_answer_part(weir_lookup *lookup, enum wr_lookup_part part,
                                int err, const struct weir_address *addresses,
                                size_t count)
@@ -317,7 +318,7 @@ int weir_lookup_answer_name(weir_lookup *lookup, int err, const char *host)
     wr_require(lookup->asked & (1u << WR_LOOKUP_NAME), -EINVAL);
     wr_require(lookup->state == WR_LOOKUP_ASKING, -ESTALE);
     if (err == 0 && !wr_name_is_valid(host)) {
-        err = WEIR_EDNSBADANSWER; /* the name's owner wrote it */
+        err = WEIR_EDNSBADANSWER; /* the name comes from a DNS record */
     }
     if (err == 0) {
         memcpy(lookup->host, host, strlen(host) + 1);

@@ -1,12 +1,12 @@
 /*
  * The rules of host names, and of searching for short ones.
  *
- * They are those of RFC 1123, with '_', which names in use have. A last label
- * of digits alone is a mistaken address; asking a name server for "127.1" would
- * let the server say what it means.
+ * The rules are those of RFC 1123, and '_' is allowed, because it is used. A
+ * last label of digits only is a mistaken address: a name server asked for
+ * "127.1" could answer anything.
  *
- * A name is looked up as it is first if it has as many dots as the system asks
- * for, else after all search domains, as the C library does.
+ * A name with at least `ndots` dots is first looked up unchanged; other names
+ * are looked up in the search domains first, as in the C library.
  */
 #include "name.h"
 
@@ -26,13 +26,13 @@ static bool name_is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* ASCII letters only, whatever the locale. */
+/* ASCII letters, independent of the locale. */
 static bool name_is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* True for a label's bytes; *ret_is_number when all of them are digits. */
+/* True for a valid label; *ret_is_number: it has only digits. */
 static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
 {
     bool is_number = true;
@@ -53,7 +53,7 @@ static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
     return true;
 }
 
-/* Without the dot at its end. */
+/* The length without a dot at the end. */
 static size_t name_get_len(const char *name)
 {
     wr_assert(name != NULL);
@@ -143,8 +143,8 @@ static size_t name_count_dots(const char *name)
     return dots;
 }
 
-/* Writes @name below @domain (NULL: as it is) with a dot at its end; false when
- * that is too long. */
+/* Writes @name below @domain (NULL: @name alone) with a dot at the end; false:
+ * too long. */
 static bool name_join(const char *name, const char *domain,
                       char ret[WR_NAME_SIZE])
 {
@@ -166,8 +166,7 @@ static bool name_join(const char *name, const char *domain,
     return true;
 }
 
-/* The domain of step @index, NULL for the name as it is; false: no such step.
- */
+/* The domain of step @index; NULL: the name alone. False: no such step. */
 static bool name_find_step(const char *name,
                            const struct wr_search_list *search, size_t index,
                            const char **ret_domain)
@@ -198,7 +197,7 @@ bool wr_name_candidate(const char *name, const struct wr_search_list *search,
         if (name_join(name, domain, ret) && wr_name_is_valid(ret)) {
             return true;
         }
-        ++*index; /* the domain is no name, or too long */
+        ++*index; /* an invalid domain, or the result is too long */
     }
     return false;
 }

@@ -1,7 +1,7 @@
 /*
- * The built-in resolver of a build without c-ares: there is none. Literal
- * addresses and this machine's own names never ask it; the rest gets one error
- * that says why.
+ * The built-in resolver of a build without c-ares. Literal addresses and this
+ * machine's own names need no resolver; other lookups fail with WEIR_ENONAMES,
+ * as do the program's settings for DNS.
  */
 #include "resolver.h"
 
@@ -23,7 +23,7 @@ static void no_cares_cancel(void *user, weir_lookup *lookup, void *data)
     (void)user;
     (void)lookup;
     (void)data;
-    wr_assert(false); /* every lookup was answered by its start */
+    wr_assert(false); /* every start has failed */
 }
 
 const struct weir_resolver wr_resolver_builtin = {

@@ -1,7 +1,7 @@
 /*
- * Reading resolv.conf, as resolv.conf(5) says: the last "search" or "domain"
- * counts, and options have limits. What is not understood is passed over; a
- * file that is not there leaves the domain of this machine's own name.
+ * Reading resolv.conf by resolv.conf(5): the last "search" or "domain" counts,
+ * and options have limits. Unknown lines are ignored; without a file the domain
+ * of this machine's host name is searched.
  */
 #include "resolv_conf.h"
 
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define LINE_SIZE     1024u
-#define LINES_MAX     4096u /* a file is not read for ever */
+#define LINES_MAX     4096u /* bounds an endless file */
 #define NDOTS_DEFAULT 1u
 #define NDOTS_MAX     15u
 #define TIMEOUT_MAX_S 30u
@@ -33,7 +33,7 @@ void wr_resolv_conf_init(struct wr_resolv_conf *conf, const char *hostname)
     }
 }
 
-/* True when @text begins with @word; *ret_rest is what follows. */
+/* True when @text begins with @word; *ret_rest is the rest. */
 static bool resolv_conf_begins(const char *text, const char *word,
                                const char **ret_rest)
 {
@@ -47,7 +47,7 @@ static bool resolv_conf_begins(const char *text, const char *word,
     return true;
 }
 
-/* Reads a number of at most @max; larger ones are @max. */
+/* Reads a number; numbers above @max become @max. */
 static uint32_t resolv_conf_read_number(const char *text, uint32_t max)
 {
     uint32_t number = 0;
@@ -96,8 +96,8 @@ void wr_resolv_conf_read_line(struct wr_resolv_conf *conf, const char *line)
     wr_assert(conf->search.ndots <= NDOTS_MAX);
 }
 
-/* True for a piece of a longer line. Its last word, which may have been cut, is
- * taken away: a part of a domain is another domain. */
+/* True if @line is a part of a longer line. Its last word, which may be cut, is
+ * removed: a part of a domain would be another domain. */
 static bool resolv_conf_cut(char line[LINE_SIZE])
 {
     size_t len = strlen(line);
@@ -125,7 +125,7 @@ void wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
     if (!file) {
         return;
     }
-    bool is_rest = false; /* of a line that was cut */
+    bool is_rest = false; /* the rest of a cut line */
     for (uint32_t i = 0; i < LINES_MAX && fgets(line, sizeof(line), file);
          i++) {
         const bool is_cut = resolv_conf_cut(line);

@@ -1,9 +1,8 @@
 /*
  * The resolver of a loop.
  *
- * A loop has the built-in one until the program sets another. A lookup keeps
- * the table that it began with, so that it is cancelled by whom it was asked
- * of.
+ * A loop has the built-in resolver until the program sets another. A lookup
+ * keeps the resolver that it has asked, which also cancels it.
  */
 #include "resolver.h"
 

@@ -1,9 +1,9 @@
 /*
- * Services, as services(5) has them: "http  80/tcp  www  # a comment".
+ * Services by services(5): "http 80/tcp www # a comment".
  *
- * The C library's functions look into other places too, for which they load
- * modules: more than the stack of a small task may bear. Here one file is read,
- * line by line, and nothing is kept.
+ * The C library's functions load modules for other sources and need more stack
+ * than a small task has. Here one file is read line by line, and nothing is
+ * kept.
  */
 #include "service.h"
 
@@ -18,7 +18,7 @@
 
 static const char service_blanks[] = " \t\r\n";
 
-/* A line that was taken apart; the texts lie in it. */
+/* The parts of a line; the texts point into the line. */
 struct service_line {
     char *name;
     uint16_t port;
@@ -26,7 +26,7 @@ struct service_line {
     char *rest; /* other names */
 };
 
-/* Reads a number up to 65535 and nothing else; -1 when it is none. */
+/* Reads a text that is a number up to 65535; -1: it is not. */
 static int service_read_port(const char *text)
 {
     uint32_t port = 0;

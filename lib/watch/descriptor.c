@@ -1,9 +1,9 @@
 /*
- * The places of the program's descriptors.
+ * The table of the program's descriptors.
  *
- * A place holds what watches a descriptor and the tasks that wait for it. They
- * are found by the number, in a table of chunks; a chunk is made when the first
- * of its numbers is used.
+ * An entry has the callbacks of a descriptor and the queues of tasks' calls.
+ * The descriptor's number is the index in a table of chunks; a chunk is made
+ * when one of its numbers is first used.
  */
 #include "descriptor.h"
 
@@ -19,7 +19,7 @@ struct chunk {
 struct descriptors {
     struct wr_module module;
     weir_loop *loop;
-    struct chunk **chunks; /* by number; NULL where none was used */
+    struct chunk **chunks; /* by number; NULL: none was used */
     uint32_t chunk_room;
 };
 
@@ -42,7 +42,7 @@ static void descriptor_shutdown_chunk(struct chunk *chunk)
     }
 }
 
-/* No callback is called any more. Tasks' calls are interrupted. */
+/* No callback is called any more. Calls of tasks are interrupted elsewhere. */
 static void descriptor_shutdown(struct wr_module *module)
 {
     struct descriptors *all = descriptor_of_module(module);
@@ -104,9 +104,9 @@ WEIR_MUST_USE static struct descriptors *descriptor_open_all(weir_loop *loop)
     return all;
 }
 
-/* ---- places ---- */
+/* ---- entries ---- */
 
-/* There is an entry for chunk @index: 0 or -ENOMEM. */
+/* Makes room for a pointer to chunk @index: 0 or -ENOMEM. */
 WEIR_MUST_USE static int descriptor_make_room(struct descriptors *all,
                                               uint32_t index)
 {

@@ -1,8 +1,8 @@
 /*
  * A task's call on a descriptor of the program; see fd_call.h.
  *
- * The operation of a call is a member of the loop while it is in flight, so
- * that the end of the loop cancels it, or abandons it with a broken ring.
+ * A call with an operation in flight is a member of the loop, so that the
+ * loop's end cancels the operation, or abandons it if the ring broke.
  */
 #include "fd_call.h"
 
@@ -63,7 +63,7 @@ void wr_fd_call_end(struct wr_fd_call *call)
     }
 }
 
-/* ---- until the descriptor is ready ---- */
+/* ---- wait until the descriptor is ready ---- */
 
 static void fd_call_fired(struct wr_poll *poll, int err)
 {
@@ -88,7 +88,7 @@ int wr_fd_call_wait(struct wr_fd_call *call)
     return err;
 }
 
-/* ---- for an operation ---- */
+/* ---- wait for an operation ---- */
 
 static void fd_call_cancel(struct wr_fd_call *call)
 {
@@ -142,7 +142,7 @@ static const struct wr_member_ops fd_call_member_ops = {
 static void fd_call_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_fd_call *call = wr_container_of(op, struct wr_fd_call, op);
-    (void)flags; /* there is never more */
+    (void)flags; /* always the last completion */
 
     wr_assert(!op->in_flight);
     wr_loop_remove_member(call->loop, &call->member);

@@ -2,18 +2,17 @@
  * The suspending calls on sockets of the program: receive, send, connect,
  * accept.
  *
- * Bytes are moved by system calls that do not wait, in the task, after waiting
- * until the socket is ready where that is needed. So nothing is taken for a
- * task that was interrupted. To accept and to connect without changing the
- * flags of a socket that blocks takes an operation; its result is never
- * dropped.
+ * The task itself moves bytes with non-blocking system calls and waits for a
+ * ready socket if needed. So no bytes are read for an interrupted task. Only an
+ * operation can accept and connect on a blocking socket without changing its
+ * flags; its result is never dropped.
  */
 #include "fd_call.h"
 #include "lib/base/address.h"
 #include "lib/transport/socket.h"
 #include "weir/sock.h"
 
-/* How long a Unix peer is left alone. */
+/* The pause before a Unix peer's queue is tried again. */
 #define PAUSE_NS 1000000u
 
 static size_t fd_calls_clamp(size_t len)
@@ -67,7 +66,7 @@ ssize_t weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
     return result;
 }
 
-/* Sends until all is sent; between two sends others may run. */
+/* Sends all bytes; other tasks may run between two sends. */
 WEIR_MUST_USE static int fd_calls_send(struct wr_fd_call *call,
                                        const char *data, size_t len,
                                        size_t *sent)
@@ -111,8 +110,8 @@ int weir_sock_sendall(weir_loop *loop, int fd, const void *data, size_t len,
     return err;
 }
 
-/* Waits for room. No poll tells of it in the queue of one Unix peer among
- * several: one that has ended in vain is followed by a rest. */
+/* Waits for room. No poll reports room in the queue of a single Unix peer, so
+ * after a poll that did not help the task sleeps for a moment. */
 WEIR_MUST_USE static int fd_calls_await_room(struct wr_fd_call *call,
                                              bool *was_ready)
 {
@@ -144,7 +143,8 @@ ssize_t weir_sock_sendto(weir_loop *loop, int fd, const void *data, size_t len,
     return err < 0 ? err : result;
 }
 
-/* Some kernels do not wait for a socket that does not block. */
+/* Some kernels complete a connect on a non-blocking socket with
+ * -EINPROGRESS. */
 WEIR_MUST_USE static int fd_calls_await_connected(struct wr_fd_call *call)
 {
     int cause = 0;
@@ -162,7 +162,8 @@ int weir_sock_connect(weir_loop *loop, int fd, const struct weir_address *to)
     struct wr_fd_call call;
 
     wr_require(to && wr_address_is_valid(to), -EINVAL);
-    const struct weir_address copy = *to; /* the kernel reads it later */
+    const struct weir_address copy =
+        *to; /* the kernel reads it at the submit */
     int err = wr_fd_call_begin(&call, loop, fd, WR_WRITING);
     wr_require(err == 0, err);
     wr_fd_call_init_op(&call, "connect");
@@ -191,7 +192,7 @@ int weir_sock_accept(weir_loop *loop, int fd, struct weir_address *ret_peer)
     if (err < 0 || result < 0) {
         return err < 0 ? err : result;
     }
-    if (ret_peer) { /* its length is 0 where there is none */
+    if (ret_peer) { /* its length is 0 if the peer has no address */
         wr_ignore(wr_socket_ask_peername(result, ret_peer) < 0);
     }
     return result;

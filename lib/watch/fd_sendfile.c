@@ -1,17 +1,17 @@
 /*
  * The suspending call that sends a file on a socket of the program.
  *
- * The rules are those of lib/transport/sendfile.h. The task waits in turn for
- * room in the socket and for reads of what is not in the cache. A read that was
- * interrupted has ended before the task goes on, and what it brought is read
- * again another time.
+ * The rules are those of lib/transport/sendfile.h. The task waits for room in
+ * the socket and for reads of pages that are not in the cache. After an
+ * interruption the task waits for its read to end; the bytes of that read are
+ * read again later.
  */
 #include "fd_call.h"
 #include "lib/transport/sendfile.h"
 #include "weir/sock.h"
 
-/* Reads the next bytes and sends them: how many the socket has taken, 0 at the
- * end of the file, or an error of either. */
+/* Reads the next bytes and sends them. Returns how many bytes the socket has
+ * taken, 0 at the end of the file, or an error. */
 WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
                                               const struct wr_sendfile *part)
 {
@@ -37,7 +37,7 @@ WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
     return res;
 }
 
-/* Sends the next piece: how many bytes the socket has taken, 0 at the end of
+/* Sends the next bytes. Returns how many the socket has taken, 0 at the end of
  * the file, or an error. */
 WEIR_MUST_USE static int64_t fd_sendfile_move(struct wr_fd_call *call,
                                               struct wr_sendfile *part)
@@ -47,7 +47,7 @@ WEIR_MUST_USE static int64_t fd_sendfile_move(struct wr_fd_call *call,
     return res != 0 ? res : fd_sendfile_copy(call, part);
 }
 
-/* Until all is sent, with others in between. */
+/* Sends until all is sent; other tasks run in between. */
 WEIR_MUST_USE static int fd_sendfile_run(struct wr_fd_call *call,
                                          struct wr_sendfile *part)
 {

@@ -1,16 +1,16 @@
 /*
  * Polls of the program's descriptors; see poll.h.
  *
- * Each is a single operation that the kernel ends with the first event, at once
- * when the descriptor is ready already. Arming it again in each turn costs one
- * entry for each call; to find out by other means whether a descriptor is still
- * ready would cost a system call.
+ * Each poll is a one-shot operation, which completes with the first event, at
+ * once if the descriptor is ready. Arming it again each turn costs one SQE per
+ * callback; any other check whether a descriptor is still ready would cost a
+ * system call.
  *
- * The kernel adds POLLRDHUP to what is asked for. A peer that has shut its
- * sending side would end each single poll for room at once, and again, without
- * there being room. After the first such event the poll is a multishot one,
- * which tells each change once; it is cancelled when it has fired. The kernel
- * ends it, and it is armed again, when completions do not fit into their queue.
+ * The kernel adds POLLRDHUP to the requested events. So after a peer's FIN each
+ * one-shot poll for room would complete at once, again and again, without room.
+ * After the first such event the poll is multishot, which reports each change
+ * once; it is cancelled when it has fired. If the completion queue overflows
+ * the kernel ends it, and it is armed again.
  */
 #include "poll.h"
 
@@ -56,7 +56,7 @@ static void poll_check_invariants(const struct wr_poll *poll)
     case WR_POLL_STOPPED:
         wr_assert(poll->op.in_flight);
         break;
-    case WR_POLL_FIRED: /* a multishot one may be in flight */
+    case WR_POLL_FIRED: /* a multishot poll may be in flight */
     case WR_POLL_STATES:
         break;
     }
@@ -75,7 +75,7 @@ static void poll_check_all(const struct wr_module *module)
     }
 }
 
-/* The ring is closed. All polls were stopped before. */
+/* The ring is closed; all polls were stopped before. */
 static void poll_abandon_all(struct wr_module *module)
 {
     struct polls *polls = poll_of_module(module);
@@ -159,7 +159,7 @@ static void poll_arm(struct wr_turn_end *turn_end)
                  poll->fin_seen);
 }
 
-/* Due at the end of the turn, or of the operation that is in flight. */
+/* Due at the end of the turn, or when the operation in flight has ended. */
 static void poll_make_due(struct wr_poll *poll)
 {
     poll_set_state(poll, WR_POLL_DUE);
@@ -185,11 +185,11 @@ static void poll_fire(struct wr_poll *poll, int err)
     poll->fired(poll, err);
 }
 
-/* An operation ended, or, a multishot one, has told of a change. */
+/* An operation has ended, or a multishot poll reports a change. */
 static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_poll *poll = wr_container_of(op, struct wr_poll, op);
-    (void)flags; /* op->in_flight says whether there is more */
+    (void)flags; /* see op->in_flight */
 
     wr_assert(!wr_list_is_linked(&poll->turn_end.link));
     switch (poll->state) {
@@ -198,7 +198,7 @@ static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
             poll_free(poll);
         }
         break;
-    case WR_POLL_DUE: /* the multishot one that was cancelled has ended */
+    case WR_POLL_DUE: /* a cancelled multishot poll has ended */
         if (!op->in_flight) {
             wr_loop_at_turn_end(poll->loop, &poll->turn_end);
         }
@@ -207,11 +207,11 @@ static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         if (res < 0 || poll_is_ready(poll, res)) {
             poll_fire(poll, res < 0 ? res : 0);
         } else if (!op->in_flight) {
-            poll->fin_seen = true; /* or was, see above */
+            poll->fin_seen = true; /* a FIN; or a multishot poll ended */
             poll_make_due(poll);
         }
         break;
-    case WR_POLL_FIRED: /* the end of a multishot one, or one more change */
+    case WR_POLL_FIRED: /* a multishot poll's end, or another change */
     case WR_POLL_STATES:
         wr_assert(poll->fin_seen);
         break;
@@ -262,6 +262,6 @@ void wr_poll_stop(struct wr_poll *poll)
     }
     if (poll->state == WR_POLL_ARMED) {
         wr_op_cancel(&poll->loop->uring, &poll->op);
-    } /* otherwise that was done when it fired */
+    } /* else it was cancelled when it fired */
     poll_set_state(poll, WR_POLL_STOPPED);
 }

@@ -6,12 +6,12 @@
  *      +---- a FIN, see poll.c --+                     |
  *      +---------- wr_poll_again() --------------------+
  *
- * A poll fires once, from inside completion handling, and is due again when its
- * user asks for it: so what is ready stays ready, and no turn fires it twice.
- * It looks its descriptor's number up when it is armed. From then on it refers
- * to the file: a program that closes the descriptor stops the poll before.
+ * A poll fires once, from completion handling, and is due again when its user
+ * asks for it: polls are level-triggered, and fire at most once a turn. Arming
+ * looks up the descriptor's number; from then on the poll refers to the file,
+ * so a program must stop the poll before it closes the descriptor.
  *
- * The object outlives wr_poll_stop() until the kernel has done with it.
+ * After wr_poll_stop() the object lives until its operation has ended.
  */
 #ifndef WEIR_LIB_WATCH_POLL_H
 #define WEIR_LIB_WATCH_POLL_H
@@ -19,16 +19,16 @@
 #include "lib/loop/loop.h"
 
 enum wr_direction {
-    WR_READING, /* there are bytes or a connection to take, or an end */
-    WR_WRITING, /* there is room, or an error */
+    WR_READING, /* bytes, a connection, or an end */
+    WR_WRITING, /* room, or an error */
     WR_DIRECTIONS,
 };
 
 enum wr_poll_state {
-    WR_POLL_DUE,     /* armed at the end of the turn, or of its cancelling */
-    WR_POLL_ARMED,   /* an operation is in flight, and has found nothing */
-    WR_POLL_FIRED,   /* its user was told, and has not asked again */
-    WR_POLL_STOPPED, /* of no use to anything; freed with its operation */
+    WR_POLL_DUE,   /* to be armed: at the turn's end, or after a cancellation */
+    WR_POLL_ARMED, /* the operation is in flight */
+    WR_POLL_FIRED, /* its user was called and has not asked again */
+    WR_POLL_STOPPED, /* freed when its operation ends */
     WR_POLL_STATES,
 };
 
@@ -40,26 +40,26 @@ typedef void wr_poll_fired_fn(struct wr_poll *poll, int err);
 struct wr_poll {
     struct wr_op op;
     struct wr_turn_end turn_end;
-    struct wr_list link; /* in the list of all */
+    struct wr_list link; /* in the list of all polls */
     weir_loop *loop;
     wr_poll_fired_fn *fired;
-    void *arg; /* for its user */
+    void *arg; /* the user's */
     int fd;
     enum wr_direction direction : 8;
-    enum wr_poll_state state : 8; /* set by poll_set_state() alone */
-    bool fin_seen; /* set by a FIN that came before there was room */
+    enum wr_poll_state state : 8; /* written only by poll_set_state() */
+    bool fin_seen; /* set by a FIN without room; then multishot */
 };
 
-/* A poll that is armed at the end of the turn; -ENOMEM. */
+/* Makes a poll, which is armed at the end of the turn; 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_poll_new(weir_loop *loop, int fd,
                               enum wr_direction direction,
                               wr_poll_fired_fn *fired, void *arg,
                               struct wr_poll **ret);
 
-/* It has fired, and is due again. */
+/* Makes a fired poll due again. */
 void wr_poll_again(struct wr_poll *poll);
 
-/* Takes a poll back in any state; it does not fire any more. */
+/* Ends a poll in any state; it does not fire any more. */
 void wr_poll_stop(struct wr_poll *poll);
 
 #endif

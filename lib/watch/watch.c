@@ -3,10 +3,10 @@
  * ready.
  *
  * A poll that fires makes its callback ready, and is due again before the
- * callback is called: so a callback is called once a turn while its descriptor
- * is ready, never from inside another one, and may remove any, itself among
- * them. One that replaces another brings a poll of its own, because the
- * descriptor may be a new one with the old number.
+ * callback is called. So a callback is called once a turn while its descriptor
+ * is ready, never from inside another callback, and may remove any callback,
+ * also itself. A callback that replaces another gets a new poll, because the
+ * number may refer to another file now.
  */
 #include "weir/watch.h"
 
@@ -31,7 +31,7 @@ static void watch_call(struct wr_ready *ready)
                  watch_names[poll->direction]);
 }
 
-/* Nothing polls for the callback any more. */
+/* Removes the callback after a failed poll and reports the error. */
 static void watch_end(struct wr_watch *watch, int err)
 {
     const struct wr_poll *poll = watch->poll;
@@ -61,7 +61,7 @@ static void watch_fired(struct wr_poll *poll, int err)
     }
 }
 
-/* 0 when there is a file that can be polled. */
+/* Returns 0 if @fd can be polled. */
 WEIR_MUST_USE static int watch_check_file(int fd)
 {
     mode_t mode;
