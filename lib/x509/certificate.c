@@ -1,8 +1,8 @@
 /*
- * A reader of X.509 certificates: DER of one-byte tags and definite lengths,
- * from the front to the end. Each function takes what it reads off the front of
- * @from and answers false where something else lies there, which makes the
- * whole certificate malformed.
+ * A reader of X.509 certificates: DER with one-byte tags and definite lengths,
+ * from front to end. Each function takes an element off the front of @from; it
+ * returns false if something else is there, and the whole certificate is
+ * malformed then.
  */
 #include "certificate.h"
 
@@ -29,9 +29,9 @@ static bool certificate_read_validity(struct wr_x509 *x509,
            wr_x509_date_take(&validity, &x509->not_after) && validity.size == 0;
 }
 
-/* ---- all of it ---- */
+/* ---- the certificate ---- */
 
-/* @rest: what follows the key; the extensions come last. */
+/* @rest: the bytes behind the key; the extensions come last. */
 static bool certificate_read_extensions(struct wr_x509 *x509,
                                         struct wr_der rest)
 {
@@ -41,7 +41,7 @@ static bool certificate_read_extensions(struct wr_x509 *x509,
 
     wr_assert(rest.data != NULL);
     while (wr_der_sees(&rest, 0x81) || wr_der_sees(&rest, 0x82)) {
-        uint8_t tag = 0; /* numbers of issuer and subject, which none uses */
+        uint8_t tag = 0; /* issuerUniqueID, subjectUniqueID: unused */
         if (!wr_der_take_any(&rest, &tag, &tagged)) {
             return false;
         }
@@ -61,7 +61,7 @@ static bool certificate_read_extensions(struct wr_x509 *x509,
     return true;
 }
 
-/* 1 where it is not said. */
+/* Without the field the version is 1. */
 static bool certificate_take_version(struct wr_der *from, uint32_t *ret)
 {
     struct wr_der tagged;
@@ -81,8 +81,8 @@ static bool certificate_take_version(struct wr_der *from, uint32_t *ret)
     return true;
 }
 
-/* @body: the part that is signed; @algorithm: the one that it says, to be
- * compared with the one outside. */
+/* @body: the signed part. *ret_algorithm: its algorithm, which must equal the
+ * one outside the body. */
 static bool certificate_read_body(struct wr_x509 *x509, struct wr_der body,
                                   struct wr_der *ret_algorithm)
 {
@@ -140,7 +140,7 @@ bool wr_x509_next_name(struct wr_der *names, enum wr_x509_name_kind *ret_kind,
         return false;
     }
     const bool is_one = wr_der_take_any(names, &tag, ret);
-    wr_assert(is_one); /* all were looked at before */
+    wr_assert(is_one); /* checked when the certificate was read */
     *ret_kind = tag == WR_X509_NAME_TAG_DNS  ? WR_X509_NAME_DNS
                 : tag == WR_X509_NAME_TAG_IP ? WR_X509_NAME_IP
                                              : WR_X509_NAME_OTHER;
@@ -168,7 +168,7 @@ bool wr_x509_is_for(const struct wr_x509 *x509, const char *host)
     return false;
 }
 
-/* The last attribute of this number in a name; false: it has none. */
+/* The last attribute with this number in a name; false: none. */
 static bool certificate_find_attribute(struct wr_der name, uint8_t number,
                                        struct wr_der *ret)
 {

@@ -1,8 +1,8 @@
 /*
- * Name constraints. Each name is compared with each tree of its own kind: it
- * must be in one of those that are permitted, where there are such trees, and
- * in none that is excluded. A kind without trees is not constrained. Directory
- * names are compared in directory.c.
+ * Name constraints. Each name is compared with the trees of its kind: it must
+ * be in a permitted tree, if there are any, and in no excluded tree. A kind
+ * without trees is not constrained. Directory names are compared in
+ * directory.c.
  */
 #include "constraint.h"
 
@@ -20,8 +20,8 @@ static bool constraint_ends_with(struct wr_der name, struct wr_der end)
                                     (const char *)end.data, end.size);
 }
 
-/* A host in the tree of @base: that host, and those below it. A base with a dot
- * in front has only those below. */
+/* True if @host is @base or below it. A base with a leading dot contains only
+ * the hosts below it. */
 static bool constraint_has_host(struct wr_der base, struct wr_der host)
 {
     if (base.size == 0) {
@@ -35,7 +35,8 @@ static bool constraint_has_host(struct wr_der base, struct wr_der host)
                       host.data[host.size - base.size - 1] == '.');
 }
 
-/* True where "*.example.org" could stand for a name in the tree of @base. */
+/* True if the wildcard @name ("*.example.org") could stand for a name in the
+ * tree of @base. */
 static bool constraint_wildcard_meets(struct wr_der base, struct wr_der name)
 {
     wr_assert(name.data && base.data);
@@ -44,7 +45,7 @@ static bool constraint_wildcard_meets(struct wr_der base, struct wr_der name)
     }
     const struct wr_der parent = {name.data + 1, name.size - 1};
     if (base.size > 0 && base.data[0] == '.') {
-        return false; /* one label is not below it */
+        return false; /* a single label is not below */
     }
     return base.size > parent.size && constraint_ends_with(base, parent) &&
            !memchr(base.data, '.', base.size - parent.size);
@@ -82,7 +83,7 @@ static bool constraint_has_mail(struct wr_der base, struct wr_der name,
         name.size > 0 ? memrchr(name.data, '@', name.size) : NULL;
     wr_assert(name.data && base.data);
     if (!end) {
-        return !is_permitted; /* it is no address */
+        return !is_permitted; /* not a mail address */
     }
     const size_t user = (size_t)(end - name.data);
     const struct wr_der host = {end + 1, name.size - user - 1};
@@ -100,7 +101,7 @@ static bool constraint_has_mail(struct wr_der base, struct wr_der name,
            (host.size == base.size && constraint_ends_with(host, base));
 }
 
-/* Whether a name of this tag is in the tree of a base of the same tag. */
+/* True if a name is in the tree of @base; both have this tag. */
 static bool constraint_has(uint8_t tag, struct wr_der base, struct wr_der name,
                            bool is_permitted)
 {
@@ -132,7 +133,8 @@ static bool constraint_knows(uint8_t tag)
            tag == WR_X509_NAME_TAG_EMAIL || tag == WR_X509_NAME_TAG_DIRECTORY;
 }
 
-/* Whether @trees have some of this tag, and whether @name is in one. */
+/* Whether there are trees of the tag, and whether the name is in one of
+ * them. */
 struct constraint_found {
     bool has_trees;
     bool is_within;
@@ -180,7 +182,8 @@ constraint_check_name(struct wr_der lists, uint8_t tag, struct wr_der name)
     return WR_X509_CONSTRAINT_KEPT;
 }
 
-/* The subject is a directory name, and its mail addresses are such. */
+/* Checks the subject as a directory name, and its mail addresses as mail
+ * names. */
 static enum wr_x509_constraint constraint_check_subject(struct wr_der lists,
                                                         struct wr_der subject)
 {
@@ -217,7 +220,7 @@ wr_x509_constraint_check(const struct wr_x509 *authority,
         constraint_check_subject(authority->constraints, x509->subject);
     while (kept == WR_X509_CONSTRAINT_KEPT && names.size > 0) {
         const bool is_one = wr_der_take_any(&names, &tag, &name);
-        wr_assert(is_one); /* all were looked at before */
+        wr_assert(is_one); /* checked when the certificate was read */
         kept = constraint_check_name(authority->constraints, tag, name);
     }
     return kept;

@@ -1,11 +1,11 @@
 /*
- * A reader of lists of revocations. All entries are looked at when the list is
- * read, so that they are walked without a failure when it is put in order.
+ * A reader of revocation lists. All entries are checked when the list is read,
+ * so that sorting them cannot fail.
  *
- * A list that says of itself that it is not whole is refused: one with changes
- * alone (deltaCRLIndicator), one of a part of the certificates, or of other
- * issuers' (issuingDistributionPoint, certificateIssuer). What it does not name
- * may be revoked all the same.
+ * An incomplete list is refused, because certificates that it does not name may
+ * be revoked: a list of changes (deltaCRLIndicator), a list for some
+ * certificates or for other issuers (issuingDistributionPoint,
+ * certificateIssuer).
  */
 #include "crl.h"
 
@@ -34,7 +34,8 @@ static const char crl_unknown[] =
 static const char crl_partial[] =
     "a list has a part of the revocations alone, or other issuers'";
 
-/* NULL, or why a list, or an entry, with these extensions cannot be used. */
+/* Returns NULL, or why a list or an entry with these extensions cannot be
+ * used. */
 static const char *crl_check_extensions(struct wr_der tagged)
 {
     struct wr_x509_extension extension;
@@ -68,7 +69,7 @@ static const char *crl_check_extensions(struct wr_der tagged)
     return NULL;
 }
 
-/* Takes an entry off a list; *ret: the number of the certificate. */
+/* Takes an entry off a list; *ret: the certificate's serial number. */
 static bool crl_take_entry(struct wr_der *entries, struct wr_der *ret,
                            struct wr_der *ret_rest)
 {
@@ -77,7 +78,8 @@ static bool crl_take_entry(struct wr_der *entries, struct wr_der *ret,
            wr_der_take(ret_rest, WR_DER_INTEGER, ret) && ret->size > 0;
 }
 
-/* NULL, or what is wrong with one of them; *ret_count: how many there are. */
+/* Returns NULL, or why an entry cannot be used; *ret_count: the number of
+ * entries. */
 static const char *crl_check_entries(struct wr_der entries, size_t *ret_count)
 {
     struct wr_der serial;
@@ -148,8 +150,8 @@ const char *wr_x509_crl_read(struct wr_x509_crl *ret, struct wr_der der)
                : crl_malformed;
 }
 
-/* Without zeros in front, and so without a sign: numbers that differ in these
- * alone are held to be one, as both come from issuers that break the rules. */
+/* Removes leading zeros, and so the sign. Numbers that differ only in leading
+ * zeros count as equal; only issuers that break the rules make such numbers. */
 static struct wr_der crl_trim(struct wr_der number)
 {
     while (number.size > 1 && number.data[0] == 0) {
@@ -159,7 +161,7 @@ static struct wr_der crl_trim(struct wr_der number)
     return number;
 }
 
-/* Of two trimmed numbers: negative, 0 or positive. */
+/* Compares two trimmed numbers: negative, 0 or positive. */
 static int crl_compare(const void *first, const void *second)
 {
     const struct wr_der *a = first;
@@ -185,7 +187,7 @@ int wr_x509_crl_sort(struct wr_x509_crl *crl)
     wr_require(crl->serials, -ENOMEM);
     for (size_t i = 0; i < crl->entry_count; i++) {
         const bool is_one = crl_take_entry(&entries, &crl->serials[i], &rest);
-        wr_assert(is_one); /* all were looked at before */
+        wr_assert(is_one); /* checked when the list was read */
         crl->serials[i] = crl_trim(crl->serials[i]);
     }
     wr_assert(entries.size == 0);
@@ -203,7 +205,7 @@ bool wr_x509_crl_has(const struct wr_x509_crl *crl, struct wr_der serial)
 {
     wr_assert(crl->serials || crl->entry_count == 0);
     if (serial.size == 0 || crl->entry_count == 0) {
-        return false; /* no certificate has such a number */
+        return false; /* an empty list or an invalid number */
     }
     serial = crl_trim(serial);
     return bsearch(&serial, crl->serials, crl->entry_count,

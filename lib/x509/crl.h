@@ -1,10 +1,10 @@
 /*
- * A list of revoked certificates (CRL), as RFC 5280, 5, has it.
+ * A certificate revocation list (CRL; RFC 5280, 5).
  *
- * The fields point into the bytes that were read, but for the numbers, which
- * are put in order to be found by bisection: a list may have a million. A list
- * is read if it is a whole one, of its issuer's own certificates, and all that
- * is critical in it is understood. Reading is pure.
+ * The fields point into the bytes that were read. Only the serial numbers are a
+ * sorted copy, for a binary search: a list may have a million. A list is
+ * accepted if it is complete, covers its issuer's own certificates, and has no
+ * unknown critical extension. Reading is pure.
  */
 #ifndef WEIR_LIB_X509_CRL_H
 #define WEIR_LIB_X509_CRL_H
@@ -12,25 +12,25 @@
 #include "signed.h"
 
 struct wr_x509_crl {
-    struct wr_x509_signed sign; /* by the issuer */
-    struct wr_der issuer;       /* a name, with its header */
-    struct wr_der entries;      /* the inside of revokedCertificates */
+    struct wr_x509_signed sign; /* the issuer's signature */
+    struct wr_der issuer;       /* Name, with its header */
+    struct wr_der entries;      /* content of revokedCertificates */
     size_t entry_count;
-    struct wr_der *serials; /* in order; NULL: they are not, or are none */
+    struct wr_der *serials; /* sorted; NULL: not yet, or no entries */
     int64_t this_update;    /* seconds since 1970 */
-    int64_t next_update;    /* the last of them */
+    int64_t next_update;    /* the last valid second */
 };
 
-/* Reads a list. NULL, or why it cannot be used. */
+/* Reads a list. Returns NULL, or why it cannot be used. */
 WEIR_MUST_USE const char *wr_x509_crl_read(struct wr_x509_crl *ret,
                                            struct wr_der der);
 
-/* Puts the numbers of a list that was read in order: 0 or -ENOMEM. */
+/* Sorts the serial numbers of a list: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_x509_crl_sort(struct wr_x509_crl *crl);
 void wr_x509_crl_fini(struct wr_x509_crl *crl);
 
-/* True where a certificate with this number, the inside of an INTEGER, is on
- * the list, which is in order. */
+/* True if the sorted list has this serial number (the content of an
+ * INTEGER). */
 bool wr_x509_crl_has(const struct wr_x509_crl *crl, struct wr_der serial);
 
 #endif

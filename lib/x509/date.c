@@ -1,7 +1,7 @@
 /*
- * Dates of two-digit fields, read one after the other. The days are counted by
- * the Gregorian calendar, and a day that it does not have, February 30, is no
- * date.
+ * Dates are read as two-digit fields, one by one. Days are counted by the
+ * Gregorian calendar, and a day that does not exist there (February 30) makes
+ * the date malformed.
  */
 #include "date.h"
 
@@ -21,11 +21,11 @@ static bool date_take_digits(struct wr_der *text, int64_t *ret)
     return true;
 }
 
-/* Days from 1970 to a day of the Gregorian calendar, of years from 0 on. */
+/* Days from 1970 to a day of the Gregorian calendar; the year is at least 0. */
 static int64_t date_count_days(int64_t year, int64_t month, int64_t day)
 {
     wr_assert(year >= 0 && month >= 1 && day >= 1);
-    /* The year begins in March, so that the day of February 29 is its last. */
+    /* The year begins in March, so that February 29 is its last day. */
     const int64_t months = month > 2 ? month - 3 : month + 9;
     const int64_t years = month > 2 ? year : year - 1;
     const int64_t leaps =

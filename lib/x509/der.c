@@ -1,7 +1,7 @@
 /*
- * DER, with tags of one byte and lengths of up to three bytes in their shortest
- * form. All that a certificate needs fits into that, and nothing else is read.
- * Each function takes from the front of the bytes that are left.
+ * DER with tags of one byte and with lengths of up to three bytes in their
+ * shortest form. Certificates need no other forms, and no other form is read,
+ * so that there is one encoding of each value.
  */
 #include "der.h"
 
@@ -10,10 +10,10 @@
 #include <string.h>
 
 enum {
-    DER_LONG_TAG = 0x1f, /* the bits of a tag that goes on */
+    DER_LONG_TAG = 0x1f, /* marks a tag of several bytes */
 };
 
-/* The length of an element, in the shortest form that DER has for it. */
+/* Takes the length of an element; DER demands the shortest form. */
 static bool der_take_length(struct wr_der *from, size_t *ret)
 {
     wr_assert(from->data != NULL);

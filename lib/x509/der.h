@@ -1,8 +1,8 @@
 /*
  * A reader of DER, the encoding of certificates (ITU-T X.690).
  *
- * Pure. Each function takes what it reads off the front of @from, and answers
- * false where something else lies there.
+ * Pure. Each function takes an element off the front of @from, and returns
+ * false if something else is there.
  */
 #ifndef WEIR_LIB_X509_DER_H
 #define WEIR_LIB_X509_DER_H
@@ -21,10 +21,10 @@ enum {
     WR_DER_TIME = 0x18,
     WR_DER_SEQUENCE = 0x30,
     WR_DER_SET = 0x31,
-    WR_DER_EXPLICIT = 0xa0, /* and a number */
+    WR_DER_EXPLICIT = 0xa0, /* plus a number */
 };
 
-/* Some bytes, the caller's; data NULL: none. */
+/* Bytes that the caller owns; data NULL: none. */
 struct wr_der {
     const uint8_t *data;
     size_t size;
@@ -33,24 +33,24 @@ struct wr_der {
 /* True when an element of this tag comes next. */
 bool wr_der_sees(const struct wr_der *from, uint8_t tag);
 
-/* Takes an element of this tag; *ret is its inside. */
+/* Takes an element of this tag; *ret is its content. */
 bool wr_der_take(struct wr_der *from, uint8_t tag, struct wr_der *ret);
 
-/* Takes an element of any tag; *ret is its inside. */
+/* Takes an element of any tag; *ret is its content. */
 bool wr_der_take_any(struct wr_der *from, uint8_t *ret_tag, struct wr_der *ret);
 
-/* Takes an element of this tag; *ret is all of it, its header too. */
+/* Takes an element of this tag; *ret is the element with its header. */
 bool wr_der_take_whole(struct wr_der *from, uint8_t tag, struct wr_der *ret);
 
-/* Takes a boolean; it is false where it is left out. */
+/* Takes an optional boolean, which is false by default. */
 bool wr_der_take_flag(struct wr_der *from, bool *ret);
 
-/* True of an object identifier that is @family, of @size bytes, and one byte
- * more, which is put into *ret_last. */
+/* True if the object identifier is @family, of @size bytes, plus one byte,
+ * which is written to *ret_last. */
 bool wr_der_is_of(const struct wr_der *oid, const uint8_t *family, size_t size,
                   uint8_t *ret_last);
 
-/* True of the same bytes. */
+/* True if the bytes are equal. */
 bool wr_der_is_equal(const struct wr_der *a, const struct wr_der *b);
 
 #define WR_DER_IS_OF(oid, family, ret_last)                                    \

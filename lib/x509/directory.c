@@ -1,8 +1,7 @@
 /*
- * Directory names: a walk over their attributes, and a comparison that admits
- * what it cannot tell. Strings of other kinds than PrintableString, UTF8String
- * and IA5String, and such with other characters than ASCII, are either the same
- * bytes or not compared.
+ * Directory names: a walk over their attributes, and a comparison with three
+ * results. Strings that are not ASCII in a PrintableString, UTF8String or
+ * IA5String are equal if their bytes are; otherwise the result is "unsure".
  */
 #include "directory.h"
 
@@ -30,7 +29,7 @@ void wr_x509_directory_open(struct wr_x509_directory *directory,
     wr_assert(is_name && name.size == 0);
 }
 
-/* False where it is malformed, or at the end. */
+/* False if the name is malformed, or at its end. */
 static bool directory_take(struct wr_x509_directory *directory,
                            struct wr_x509_attribute *ret)
 {
@@ -78,7 +77,7 @@ bool wr_x509_directory_next(struct wr_x509_directory *directory,
         return false;
     }
     const bool is_one = directory_take(directory, ret);
-    wr_assert(is_one); /* the name is good */
+    wr_assert(is_one); /* the name was checked */
     return true;
 }
 
@@ -116,8 +115,8 @@ static bool directory_is_ascii(const struct wr_x509_attribute *attribute)
     return true;
 }
 
-/* The next character of a text, in lower case; blanks are one, and none at its
- * ends. 0: the end. */
+/* Takes the next character of a text, in lower case; 0: the end. Several blanks
+ * count as one, blanks at the ends are skipped. */
 static uint8_t directory_take_character(struct wr_der *text, bool is_first)
 {
     bool has_blank = false;
@@ -131,7 +130,7 @@ static uint8_t directory_take_character(struct wr_der *text, bool is_first)
         return 0;
     }
     if (has_blank && !is_first) {
-        return ' '; /* what follows is taken next time */
+        return ' '; /* the next call takes what follows */
     }
     const uint8_t c = text->data[0];
     text->data++;
@@ -207,7 +206,7 @@ enum wr_x509_directory_match wr_x509_directory_compare(struct wr_der base,
     wr_x509_directory_open(&names, name);
     while (wr_x509_directory_next(&bases, &a)) {
         if (a.is_next_set) {
-            names.set.size = 0; /* what else the set before had */
+            names.set.size = 0; /* skip the rest of the last set */
             if (!wr_x509_directory_next(&names, &b)) {
                 return WR_X509_DIRECTORY_OTHER;
             }

@@ -2,15 +2,15 @@
  * Directory names: the subjects and issuers of certificates (RFC 5280,
  * 4.1.2.4).
  *
- * Pure. A name is checked once (wr_x509_directory_is_good()), and then walked
- * or compared without a failure.
+ * Pure. A name is checked once (wr_x509_directory_is_good()); after that
+ * walking over it and comparing it cannot fail.
  */
 #ifndef WEIR_LIB_X509_DIRECTORY_H
 #define WEIR_LIB_X509_DIRECTORY_H
 
 #include "der.h"
 
-/* One attribute, CN=x; a name is a list of sets of them. */
+/* One attribute (CN=x); a name is a list of sets of attributes. */
 struct wr_x509_attribute {
     struct wr_der oid;
     struct wr_der value;
@@ -20,14 +20,14 @@ struct wr_x509_attribute {
 
 /* A walk over a name. */
 struct wr_x509_directory {
-    struct wr_der sets; /* those that are left */
-    struct wr_der set;  /* what is left of the current one */
+    struct wr_der sets; /* the remaining sets */
+    struct wr_der set;  /* the rest of the current set */
 };
 
-/* True of a name, with its header, that is well-formed. */
+/* True if a name, with its header, is well-formed. */
 WEIR_MUST_USE bool wr_x509_directory_is_good(struct wr_der name);
 
-/* Begins to walk over a good name. */
+/* Begins a walk over a well-formed name. */
 void wr_x509_directory_open(struct wr_x509_directory *directory,
                             struct wr_der name);
 
@@ -35,22 +35,22 @@ void wr_x509_directory_open(struct wr_x509_directory *directory,
 WEIR_MUST_USE bool wr_x509_directory_next(struct wr_x509_directory *directory,
                                           struct wr_x509_attribute *ret);
 
-/* True of the attribute of this number under 2.5.4, which has the common ones.
- */
+/* True if the attribute is 2.5.4.@number; the common attributes are there. */
 bool wr_x509_attribute_is(const struct wr_x509_attribute *attribute,
                           uint8_t number);
 
-/* True of emailAddress. */
+/* True if the attribute is emailAddress. */
 bool wr_x509_attribute_is_mail(const struct wr_x509_attribute *attribute);
 
 enum wr_x509_directory_match {
     WR_X509_DIRECTORY_OTHER,
-    WR_X509_DIRECTORY_UNSURE, /* spelled in ways that are not compared here */
+    WR_X509_DIRECTORY_UNSURE, /* the spelling cannot be compared */
     WR_X509_DIRECTORY_WITHIN,
 };
 
-/* Whether the good name @name is @base or below it: it begins with its sets.
- * ASCII is compared without regard to case and to how many blanks there are. */
+/* Whether @name is @base or below it, i.e. begins with the sets of @base; both
+ * are well-formed. ASCII is compared without regard to case and to the number
+ * of blanks. */
 enum wr_x509_directory_match wr_x509_directory_compare(struct wr_der base,
                                                        struct wr_der name);
 

@@ -1,7 +1,7 @@
 /*
- * The extensions of certificates that weir understands: usages, names, and what
- * an authority may issue. One that is critical and not among them is noted;
- * policies are read over, as no policy is demanded.
+ * The extensions of certificates that weir knows: usages, names, and
+ * constraints of an authority. An unknown critical extension is noted; policies
+ * are ignored, as no policy is demanded.
  */
 #include "extension.h"
 
@@ -87,13 +87,13 @@ static bool extension_read_constraints(struct wr_x509 *x509,
         (len.size > 1 && len.data[0] == 0 && !(len.data[1] & 0x80))) {
         return false; /* not a number in its shortest form */
     }
-    /* A longer path than that one is refused anyway. */
+    /* A larger limit is never reached: WR_X509_CHAIN_MAX. */
     x509->path_len = len.size == 1 ? len.data[0] : WR_X509_PATH_LEN_ANY;
     return true;
 }
 
-/* Trees of names: each has a name alone, as RFC 5280 demands; another one is
- * marked. Networks have an address and a mask. */
+/* Checks trees of names. Each has only a name, as RFC 5280 demands; other trees
+ * are noted as unknown. An IP tree has an address and a mask. */
 static bool extension_read_trees(struct wr_x509 *x509, struct wr_der trees)
 {
     struct wr_der tree;
@@ -137,8 +137,8 @@ static bool extension_read_name_constraints(struct wr_x509 *x509,
     return true;
 }
 
-/* A DNS name with a NUL in it, or an address of no length that there is, is
- * there to deceive. */
+/* A DNS name with a NUL, or an address of an impossible length, is an attempt
+ * to deceive. */
 static bool extension_read_names(struct wr_x509 *x509, struct wr_der value)
 {
     struct wr_der names;
@@ -161,7 +161,7 @@ static bool extension_read_names(struct wr_x509 *x509, struct wr_der value)
     return true;
 }
 
-/* An extension that is not understood is noted where it is critical. */
+/* An unknown extension is noted if it is critical. */
 static bool extension_read_value(struct wr_x509 *x509,
                                  const struct wr_x509_extension *extension)
 {
@@ -208,7 +208,7 @@ bool wr_x509_extension_take(struct wr_der *list, struct wr_x509_extension *ret,
         return true;
     }
     if (*seen & UINT64_C(1) << number) {
-        return false; /* which of the two counts */
+        return false; /* a duplicate is ambiguous */
     }
     *seen |= UINT64_C(1) << number;
     ret->number = number;

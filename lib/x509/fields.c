@@ -1,7 +1,7 @@
 /*
- * The fields of certificates, for programs. What is read are the same bytes as
- * for the verification, by the same reader (certificate.h), so that a program
- * cannot see other names than those that were verified.
+ * The fields of certificates, for programs. The reader is the same as for the
+ * verification (certificate.h), so that a program sees exactly the names that
+ * were verified.
  */
 #include "certificate.h"
 #include "directory.h"
@@ -22,7 +22,7 @@ enum {
 static const uint8_t fields_oid_component[] = {0x09, 0x92, 0x26, 0x89, 0x93,
                                                0xf2, 0x2c, 0x64, 0x01};
 
-/* Of 2.5.4, by their last number. */
+/* Attributes under 2.5.4, by their last number. */
 static const char *const fields_attributes[] = {
     [3] = "commonName",
     [4] = "surname",
@@ -43,7 +43,7 @@ static struct weir_tls_part fields_part(struct wr_der der)
     return (struct weir_tls_part){.data = der.data, .size = der.size};
 }
 
-/* A number without the zeros in front of it. */
+/* Removes the leading zeros of a number. */
 static struct wr_der fields_number(struct wr_der number)
 {
     while (number.size > 1 && number.data[0] == 0) {
@@ -53,7 +53,7 @@ static struct wr_der fields_number(struct wr_der number)
     return number;
 }
 
-/* The inside of a name. */
+/* The content of a name. */
 static struct wr_der fields_sets(struct wr_der name)
 {
     struct wr_x509_directory directory;
@@ -109,8 +109,8 @@ static const char *fields_name_of(const struct wr_x509_attribute *attribute)
                : NULL;
 }
 
-/* Takes an attribute off the front: the next of its set, or the first of the
- * next set. */
+/* Takes an attribute off the front: the next one of its set, or the first one
+ * of the next set. */
 static bool fields_take(struct wr_der *from, struct wr_x509_attribute *ret)
 {
     struct wr_der set;

@@ -1,7 +1,7 @@
 /*
- * Host names of certificates. A name that is not made of letters, digits, '-',
- * '_' and single dots matches nothing: a NUL or a blank in it is an attempt to
- * be read differently by others.
+ * Host names of certificates. A name with characters other than letters,
+ * digits, '-', '_' and single dots matches nothing: a NUL or a blank in it is
+ * an attempt to be misread.
  */
 #include "hostname.h"
 
@@ -26,7 +26,7 @@ static bool hostname_is_letter(char c)
            c == '_';
 }
 
-/* The labels of a name without a wildcard; 0 for a name that is none. */
+/* The number of labels of a name without a wildcard; 0: an invalid name. */
 static size_t hostname_count_labels(const char *name, size_t len)
 {
     size_t labels = 0;

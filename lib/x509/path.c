@@ -1,10 +1,9 @@
 /*
  * The search for a path: from the peer's certificate upwards, depth first.
  *
- * A peer decides how many certificates have the same name, so that the number
- * of links that are verified is limited. Of the paths that fail the reason is
- * kept of the one that came furthest: an authority was reached, an issuer was
- * found, none was found.
+ * A peer can send many certificates of the same name, so the number of verified
+ * links is limited. If all paths fail, the error of the path that got furthest
+ * is reported: to an anchor, to an issuer, or to no issuer.
  */
 #include "path.h"
 
@@ -15,16 +14,16 @@
 
 #include <errno.h>
 
-/* Links that are verified for one peer at most. */
+/* The most links that are verified for one peer. */
 #define PATH_LINKS_MAX 16u
 
-/* How far a path came that failed. */
+/* How far the best failed path got. */
 enum {
     PATH_NOTHING,
     PATH_WITHOUT_ISSUER,
     PATH_AT_ISSUER,
     PATH_AT_ANCHOR,
-    PATH_STOPPED, /* whatever else is there */
+    PATH_STOPPED, /* ends the search */
 };
 
 static void path_note(struct wr_x509_path *path, uint32_t rank,
@@ -47,8 +46,7 @@ static const struct wr_x509 *path_at(const struct wr_x509_path *path,
 
 /* ---- rules of the whole path ---- */
 
-/* The issuers that stand between the one at @step and the leaf; one that issued
- * for itself is not counted. */
+/* Counts the issuers between @step and the leaf, except self-issued ones. */
 static uint32_t path_count_below(const struct wr_x509_path *path, uint32_t step)
 {
     uint32_t count = 0;
@@ -60,7 +58,7 @@ static uint32_t path_count_below(const struct wr_x509_path *path, uint32_t step)
     return count;
 }
 
-/* The rules that an authority, at @step or above all, makes for what is below
+/* Checks the rules of an authority, at @step or the anchor, for the path below
  * it. */
 static bool path_keeps_rules_of(struct wr_x509_path *path,
                                 const struct wr_x509 *authority, uint32_t step)
@@ -94,7 +92,7 @@ static bool path_keeps_rules_of(struct wr_x509_path *path,
     return true;
 }
 
-/* In version 1 there is no way to say that it is an authority. */
+/* A version 1 certificate cannot say that it is an authority. */
 static bool path_may_issue(const struct wr_x509 *anchor)
 {
     wr_assert(anchor->version >= 1 && anchor->version <= 3);
@@ -102,7 +100,8 @@ static bool path_may_issue(const struct wr_x509 *anchor)
            (!anchor->has_usage || (anchor->usage & WR_X509_USE_CERT_SIGN));
 }
 
-/* An anchor that is no authority vouches for itself alone. */
+/* Checks an anchor; an anchor that is no authority is trusted only as the leaf
+ * itself. */
 static bool path_keeps_anchor(struct wr_x509_path *path,
                               const struct wr_x509 *anchor)
 {
@@ -122,7 +121,8 @@ static bool path_keeps_anchor(struct wr_x509_path *path,
                                           "certificates"});
         return false;
     }
-    /* A signature counts but for one that is known whatever has signed it. */
+    /* Every signature must be strong, except on a certificate that is the
+     * anchor. */
     for (uint32_t i = 0; i < path->length - is_itself; i++) {
         if (path_at(path, i)->signature != WR_X509_STRONG) {
             path_note(path, PATH_AT_ANCHOR, path_at(path, i),
@@ -153,7 +153,7 @@ static bool path_keeps_rules(struct wr_x509_path *path,
 
 /* ---- links ---- */
 
-/* Verifies a link; notes why it is none. */
+/* Verifies a link; notes the reason if that fails. */
 static bool path_verify_link(struct wr_x509_path *path,
                              const struct wr_x509 *issuer, uint32_t rank)
 {
@@ -161,7 +161,7 @@ static bool path_verify_link(struct wr_x509_path *path,
 
     wr_assert(path->links <= PATH_LINKS_MAX && issuer->der.data);
     if (wr_der_is_equal(&child->der, &issuer->der)) {
-        return true; /* it is known, whatever has signed it */
+        return true; /* it is the anchor itself */
     }
     if (path->links == PATH_LINKS_MAX) {
         path_note(path, PATH_STOPPED, child,
@@ -180,8 +180,8 @@ static bool path_verify_link(struct wr_x509_path *path,
 
 /* ---- revocation ---- */
 
-/* An anchor is trusted as it is; but where another one has issued it, and a
- * list of that one names it, it is revoked. */
+/* Checks the anchor: it is revoked if another anchor has issued it and lists
+ * it. A missing list is no fault. */
 static bool path_keeps_anchors_lists(struct wr_x509_path *path,
                                      const struct wr_x509 *anchor)
 {
@@ -202,8 +202,8 @@ static bool path_keeps_anchors_lists(struct wr_x509_path *path,
     return true;
 }
 
-/* False where a certificate of the path was revoked, or may be for want of a
- * list: the first says more. */
+/* False if a certificate of the path was revoked, or cannot be checked without
+ * a list; a revocation is the preferred reason. */
 static bool path_keeps_lists(struct wr_x509_path *path,
                              const struct wr_x509 *anchor)
 {
@@ -238,7 +238,7 @@ static bool path_keeps_lists(struct wr_x509_path *path,
 
 /* ---- the search ---- */
 
-/* True where an anchor ends the path. */
+/* True if an anchor completes the path. */
 static bool path_find_anchor(struct wr_x509_path *path)
 {
     const struct wr_x509 *child = path_at(path, path->length - 1);
@@ -267,8 +267,8 @@ static bool path_has(const struct wr_x509_path *path,
     return false;
 }
 
-/* The next certificate, from @place on, that may have issued the path's last
- * one; sent_count: there is none. */
+/* The next certificate from @place on that may have issued the path's last one;
+ * sent_count: none. */
 static uint32_t path_next_issuer(struct wr_x509_path *path, uint32_t place)
 {
     const struct wr_x509 *child = path_at(path, path->length - 1);
@@ -306,8 +306,8 @@ static void path_note_end(struct wr_x509_path *path)
                             "issuer's certificate is missing"});
 }
 
-/* Goes one step down the list of issuers of the path's last certificate, or one
- * step back. @places: where the list of each step goes on. */
+/* Tries the next issuer of the path's last certificate, or goes one step back
+ * if there is none. @places: where the search of each step continues. */
 static void path_step(struct wr_x509_path *path, uint32_t *places)
 {
     const uint32_t last = path->length - 1;
@@ -329,7 +329,7 @@ static void path_step(struct wr_x509_path *path, uint32_t *places)
 bool wr_x509_path_find(struct wr_x509_path *path)
 {
     uint32_t places[WR_X509_CHAIN_MAX + 1] = {0};
-    uint32_t asked = 0; /* the length of the path whose anchors were asked */
+    uint32_t asked = 0; /* length of the path whose anchors were tried */
 
     wr_assert(path->sent_count > 0 && path->sent_count <= WR_X509_CHAIN_MAX);
     wr_assert(path->sent[0].der.data && path->link);
@@ -353,7 +353,8 @@ bool wr_x509_path_find(struct wr_x509_path *path)
 
 /* ---- the plain path ---- */
 
-/* True where each issuer has a name of its own, and only the next one has. */
+/* True if each issuer's name is the issuer name of the next lower certificate
+ * and of no other. */
 static bool path_is_linked(const struct wr_x509_path *path)
 {
     wr_assert(path->length <= path->sent_count);
@@ -370,7 +371,7 @@ static bool path_is_linked(const struct wr_x509_path *path)
     return true;
 }
 
-/* The only anchor that can end the path; NULL: none, or there is a choice. */
+/* The only anchor that can complete the path; NULL: none, or several. */
 static const struct wr_x509 *path_only_anchor(const struct wr_x509_path *path)
 {
     const struct wr_x509 *top = path_at(path, path->length - 1);
@@ -384,9 +385,9 @@ static const struct wr_x509 *path_only_anchor(const struct wr_x509_path *path)
     return anchor;
 }
 
-/* True where an anchor has the name of an issuer that was sent: of the two, it
- * may be the anchor's key by which the certificate below was verified, and then
- * it is the anchor's rules that count. */
+/* True if an anchor has the name of an issuer that was sent. wolfSSL may have
+ * verified the certificate below with the anchor's key; then the anchor's rules
+ * would apply, not the issuer's. */
 static bool path_has_namesake(const struct wr_x509_path *path)
 {
     wr_assert(path->length > 0);

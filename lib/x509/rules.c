@@ -1,7 +1,7 @@
 /*
- * The rules for one certificate, in the order in which they are asked: dates,
- * what is not understood, strength, what the certificate is for. The first one
- * that is broken is the reason.
+ * The rules for one certificate in the order of their checks: dates, unknown
+ * critical extensions, strength, purposes. The first broken rule is the reason
+ * that is reported.
  */
 #include "rules.h"
 
@@ -40,8 +40,8 @@ static const char *const rules_weaknesses[] = {
                                "is not accepted",
 };
 
-/* A certificate that signed itself is trusted for being known, not for its
- * signature. */
+/* The signature of a self-issued certificate does not count: trust in it comes
+ * from the list of anchors. */
 static bool rules_check_strength(const struct wr_x509 *x509,
                                  struct wr_x509_reason *ret)
 {
@@ -75,7 +75,8 @@ static bool rules_check_purposes(const struct wr_x509_rules *rules,
     return true;
 }
 
-/* An issuer must say that it is one (RFC 5280, 4.2.1.3 and 4.2.1.9). */
+/* An issuer's extensions must say that it is an issuer (RFC 5280, 4.2.1.3 and
+ * 4.2.1.9). */
 static bool rules_check_usage(const struct wr_x509 *x509, bool is_leaf,
                               struct wr_x509_reason *ret)
 {

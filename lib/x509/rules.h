@@ -1,7 +1,7 @@
 /*
- * weir's rules for one certificate of a path, whatever stands around it.
+ * weir's rules for one certificate of a path, taken alone.
  *
- * Pure. Signatures, revocation, names and the length of the path are looked at
+ * Pure. Signatures, revocation, names and the length of the path are checked
  * elsewhere (path.h, certificate.h).
  */
 #ifndef WEIR_LIB_X509_RULES_H
@@ -11,24 +11,23 @@
 
 /* Why a certificate is refused. */
 struct wr_x509_reason {
-    int err;          /* a WEIR_ETLS… code */
-    const char *text; /* what goes after "The peer's certificate" */
+    int err;          /* a WEIR_ETLS code or -ENOMEM; 0: it is not */
+    const char *text; /* follows "The peer's certificate" */
 };
 
-/* The side that shows certificates, and when it is. */
+/* The peer's role, and the present time. */
 struct wr_x509_rules {
     bool peer_is_client;
     int64_t now; /* seconds since 1970 */
 };
 
-/* True of a certificate that keeps the rules, as the peer's own or as one of an
- * issuer that is not trusted by itself. */
+/* True if a certificate keeps the rules: the peer's own (@is_leaf), or an
+ * issuer's that is not an anchor. */
 WEIR_MUST_USE bool wr_x509_rules_check(const struct wr_x509_rules *rules,
                                        const struct wr_x509 *x509, bool is_leaf,
                                        struct wr_x509_reason *ret);
 
-/* True of a trusted authority whose key is strong, and whose dates and purposes
- * allow it. */
+/* True if an anchor has a strong key, and valid dates and purposes. */
 WEIR_MUST_USE bool wr_x509_rules_check_anchor(const struct wr_x509_rules *rules,
                                               const struct wr_x509 *x509,
                                               struct wr_x509_reason *ret);

@@ -1,7 +1,7 @@
 /*
- * A reader of what is signed: a body, the algorithm and the signature, one
- * after the other, in certificates as in lists of revocations. Nothing may
- * stand behind them.
+ * A reader of signed data. Certificates and revocation lists both consist of a
+ * body, the algorithm and the signature, in this order; bytes behind them make
+ * the data malformed.
  */
 #include "signed.h"
 
@@ -18,7 +18,7 @@ bool wr_x509_signed_read(struct wr_x509_signed *ret, struct wr_der whole,
         !wr_der_take(&inside, WR_DER_SEQUENCE, &ret->algorithm) ||
         !wr_der_take(&inside, WR_DER_BIT_STRING, &ret->bits) ||
         inside.size > 0 || ret->bits.size < 2 || ret->bits.data[0] != 0) {
-        return false; /* a signature is of whole bytes */
+        return false; /* a signature has whole bytes */
     }
     ret->hash = NULL;
     ret->bits.data++;

@@ -1,7 +1,7 @@
 /*
- * The strength of keys and signatures. They are known by their object
- * identifiers and parameters, and for RSA by the modulus; what is not known
- * here is weak.
+ * The strength of keys and signatures is decided by their object identifiers
+ * and parameters, and for RSA by the size of the modulus; anything unknown is
+ * weak.
  */
 #include "strength.h"
 
@@ -12,9 +12,9 @@
 #define RSA_EXPONENT_BITS      2u
 #define RSA_EXPONENT_BITS_MOST 64u
 
-#define STRENGTH_PSS_TRAILER 1u /* the only one there is */
+#define STRENGTH_PSS_TRAILER 1u /* the only value */
 
-/* Object identifiers, without the last byte where a family shares the rest. */
+/* Object identifiers; the last byte is left off if a family shares the rest. */
 static const uint8_t strength_oid_pkcs1[] = {0x2a, 0x86, 0x48, 0x86,
                                              0xf7, 0x0d, 0x01, 0x01};
 static const uint8_t strength_oid_ecdsa_sha2[] = {0x2a, 0x86, 0x48, 0xce,
@@ -30,8 +30,8 @@ static const uint8_t strength_oid_x962_curve[] = {0x2a, 0x86, 0x48, 0xce,
 static const uint8_t strength_oid_secg_curve[] = {0x2b, 0x81, 0x04, 0x00};
 static const uint8_t strength_oid_edwards[] = {0x2b, 0x65};
 
-/* The hash that is all of @from, an AlgorithmIdentifier with its header: @ret
- * is none where it is weak or not known. */
+/* Reads the hash of @from, an AlgorithmIdentifier with its header. *ret is NONE
+ * if the hash is weak or unknown. */
 static bool strength_read_hash(struct wr_der from, enum wr_x509_hash *ret)
 {
     struct wr_der algorithm;
@@ -55,7 +55,7 @@ static bool strength_read_hash(struct wr_der from, enum wr_x509_hash *ret)
     return true;
 }
 
-/* The hash by which PSS makes its mask; @from as above. */
+/* Reads the hash of the PSS mask from @from, an AlgorithmIdentifier. */
 static bool strength_read_mask(struct wr_der from, enum wr_x509_hash *ret)
 {
     struct wr_der algorithm;
@@ -69,7 +69,7 @@ static bool strength_read_mask(struct wr_der from, enum wr_x509_hash *ret)
            strength_read_hash(algorithm, ret) && *ret != WR_X509_HASH_NONE;
 }
 
-/* The number of up to 127 that is all of @from. */
+/* Reads @from as one number of up to 127. */
 static bool strength_read_number(struct wr_der from, uint32_t *ret)
 {
     struct wr_der number;
@@ -83,8 +83,8 @@ static bool strength_read_number(struct wr_der from, uint32_t *ret)
     return true;
 }
 
-/* Takes the parameter of this number, which may be left out: @ret is empty
- * then. False: it is there and malformed. */
+/* Takes the optional parameter of this number; *ret is empty if it is left out.
+ * False: malformed. */
 static bool strength_take_tagged(struct wr_der *list, uint8_t number,
                                  struct wr_der *ret)
 {
@@ -95,7 +95,7 @@ static bool strength_take_tagged(struct wr_der *list, uint8_t number,
     return !wr_der_sees(list, tag) || wr_der_take(list, tag, ret);
 }
 
-/* The parameters of RSASSA-PSS, which without a word of them mean SHA-1. */
+/* Reads the parameters of RSASSA-PSS, which default to SHA-1. */
 static bool strength_read_pss(struct wr_der params,
                               struct wr_x509_signature_kind *ret)
 {
@@ -127,7 +127,7 @@ static bool strength_read_pss(struct wr_der params,
            trailer == STRENGTH_PSS_TRAILER;
 }
 
-/* The strength of a signature, and its kind where that is strong. */
+/* The strength of a signature, and its kind if it is strong. */
 static enum wr_x509_strength
 strength_rate_signature(struct wr_der oid, struct wr_der params,
                         struct wr_x509_signature_kind *ret)
@@ -186,7 +186,7 @@ bool wr_x509_strength_find_signature(struct wr_der algorithm,
            strength_rate_signature(oid, algorithm, ret) == WR_X509_STRONG;
 }
 
-/* Bits of a positive integer; 0: it is none. */
+/* Bits of a positive integer; 0: not positive. */
 static uint32_t strength_count_bits(struct wr_der number)
 {
     wr_assert(number.data != NULL);
@@ -207,7 +207,7 @@ static uint32_t strength_count_bits(struct wr_der number)
     return bits;
 }
 
-/* @key: the inside of a BIT STRING. */
+/* @key: the content of a BIT STRING. */
 static bool strength_read_rsa(struct wr_der key, struct wr_der *ret_modulus,
                               struct wr_der *ret_exponent)
 {
@@ -236,7 +236,7 @@ static bool strength_rate_rsa(struct wr_der key,
     }
     const uint32_t exponent_bits = strength_count_bits(exponent);
     ret->rsa_bits = strength_count_bits(modulus);
-    /* A long exponent would make a verification take as long as a signature. */
+    /* With a long exponent a verification would take as long as a signature. */
     ret->strength = ret->rsa_bits >= RSA_BITS_LEAST &&
                             ret->rsa_bits <= RSA_BITS_MOST &&
                             exponent_bits >= RSA_EXPONENT_BITS &&
@@ -246,8 +246,8 @@ static bool strength_rate_rsa(struct wr_der key,
     return true;
 }
 
-/* @params: what follows the identifier of an elliptic key. P-256, P-384 and
- * P-521. */
+/* Accepts P-256, P-384 and P-521. @params: the bytes behind an EC key's
+ * identifier. */
 static enum wr_x509_strength strength_rate_curve(struct wr_der params)
 {
     struct wr_der oid;
@@ -266,8 +266,8 @@ static enum wr_x509_strength strength_rate_curve(struct wr_der params)
                : WR_X509_WEAK_CURVE;
 }
 
-/* True of the object identifier of an RSA key; *ret_is_pss_alone: it signs by
- * RSASSA-PSS and no other way (RFC 4055, 1.2). */
+/* True if the object identifier is an RSA key's; *ret_is_pss_alone: the key
+ * signs only with RSASSA-PSS (RFC 4055, 1.2). */
 static bool strength_is_rsa(const struct wr_der *oid, bool *ret_is_pss_alone)
 {
     uint8_t last = 0;
@@ -278,7 +278,7 @@ static bool strength_is_rsa(const struct wr_der *oid, bool *ret_is_pss_alone)
     return is_known && (last == 1 || last == 10);
 }
 
-/* *ret_params: what follows the identifier of the algorithm. */
+/* *ret_params: the bytes behind the algorithm's identifier. */
 static bool strength_read_key(struct wr_der info, struct wr_der *ret_oid,
                               struct wr_der *ret_params, struct wr_der *ret_key)
 {

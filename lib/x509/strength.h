@@ -1,9 +1,9 @@
 /*
- * How strong the keys and the signatures of certificates are.
+ * The strength of the keys and signatures of certificates.
  *
- * Pure: it looks at which algorithm is said to be used, and verifies nothing.
- * RSA of 2048 to 4096 bits with an exponent of up to 64, the NIST curves from
- * P-256 on and Ed25519 are strong, with SHA-256 or a longer hash.
+ * Pure: only algorithms and sizes are read; nothing is verified. Strong keys
+ * are RSA of 2048 to 4096 bits with an exponent of up to 64 bits, the NIST
+ * curves from P-256 on and Ed25519; strong hashes are SHA-256 and longer.
  */
 #ifndef WEIR_LIB_X509_STRENGTH_H
 #define WEIR_LIB_X509_STRENGTH_H
@@ -13,10 +13,10 @@
 /* The strength of a key or a signature. */
 enum wr_x509_strength {
     WR_X509_STRONG,
-    WR_X509_WEAK_RSA,       /* RSA of other sizes than those above */
+    WR_X509_WEAK_RSA,       /* RSA of another size */
     WR_X509_WEAK_CURVE,     /* no NIST curve of 256 bits or more */
     WR_X509_WEAK_HASH,      /* MD5, SHA-1 and the like */
-    WR_X509_WEAK_ALGORITHM, /* one that is not known here, DSA among them */
+    WR_X509_WEAK_ALGORITHM, /* unknown here, like DSA */
 };
 
 enum wr_x509_hash {
@@ -35,9 +35,9 @@ enum wr_x509_key_kind {
 /* A strong signature. */
 struct wr_x509_signature_kind {
     enum wr_x509_key_kind key;
-    enum wr_x509_hash hash; /* WR_X509_HASH_NONE: of an Edwards curve */
+    enum wr_x509_hash hash; /* WR_X509_HASH_NONE: Ed25519 */
     bool is_pss;
-    enum wr_x509_hash mask; /* of PSS; WR_X509_HASH_NONE: by SHA-1 */
+    enum wr_x509_hash mask; /* of PSS; WR_X509_HASH_NONE: SHA-1 */
     uint32_t salt_size;     /* of PSS */
 };
 
@@ -49,24 +49,26 @@ struct wr_x509_key_strength {
 struct wr_x509_rsa_numbers {
     struct wr_der modulus;
     struct wr_der exponent;
-    bool is_pss_alone; /* such a key signs nothing by PKCS #1 1.5 */
+    bool is_pss_alone; /* the key must not sign with PKCS #1 1.5 */
 };
 
-/* @algorithm: the inside of a signature's AlgorithmIdentifier. False of what is
- * none. */
+/* @algorithm: the content of a signature's AlgorithmIdentifier. False:
+ * malformed. */
 WEIR_MUST_USE bool wr_x509_strength_of_signature(struct wr_der algorithm,
                                                  enum wr_x509_strength *ret);
 
-/* True of a strong signature; @algorithm as above. */
+/* True if the signature is strong. @algorithm: the content of its
+ * AlgorithmIdentifier. */
 WEIR_MUST_USE bool
 wr_x509_strength_find_signature(struct wr_der algorithm,
                                 struct wr_x509_signature_kind *ret);
 
-/* @info: a SubjectPublicKeyInfo, with its header. False of what is none. */
+/* @info: a SubjectPublicKeyInfo with its header. False: malformed. */
 WEIR_MUST_USE bool wr_x509_strength_of_key(struct wr_der info,
                                            struct wr_x509_key_strength *ret);
 
-/* The numbers of an RSA key; @info as above. False of another key. */
+/* The numbers of an RSA key. @info: a SubjectPublicKeyInfo with its header.
+ * False: another key. */
 WEIR_MUST_USE bool wr_x509_strength_find_rsa(struct wr_der info,
                                              struct wr_x509_rsa_numbers *ret);
 

@@ -1,7 +1,7 @@
 /*
- * The authorities: a list, in which they are found by name. Its memory is
- * malloc()'s, since it belongs to no loop; a certificate's bytes are freed with
- * it.
+ * Authorities are kept in an array and found by name. Its memory is malloc()'s,
+ * since it belongs to no loop; the bytes of the certificates are freed together
+ * with the array.
  */
 #include "trust.h"
 
