@@ -93,11 +93,11 @@ UNIT(tls_hello, a_hello_without_a_ticket_is_plain)
     cr_assert(HELLO_READ("\0\x23\0\0"));
     cr_assert(!hello_found.has_ticket, "it asks for one");
     cr_assert(HELLO_READ(""));
-    cr_assert(!hello_found.has_ticket && !hello_found.is_bare);
+    cr_assert(!hello_found.has_ticket && !hello_found.lacks_extensions);
     hello_begin();
     hello[3] = (uint8_t)(hello_size - 4);
     cr_assert(hello_read());
-    cr_assert(hello_found.is_bare, "no extensions at all");
+    cr_assert(hello_found.lacks_extensions, "no extensions at all");
 }
 
 UNIT(tls_hello, the_protocols_and_the_session_are_seen)

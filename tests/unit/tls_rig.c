@@ -512,8 +512,8 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     return 0; /* it has its list from the beginning */
 }
 
-int wr_tls_context_meet_bare(weir_tls_context *context, WOLFSSL *ssl,
-                             uint8_t *ret_alert)
+int wr_tls_context_choose_without_extensions(weir_tls_context *context,
+                                             WOLFSSL *ssl, uint8_t *ret_alert)
 {
     (void)ret_alert;
     cr_assert(context && ssl);

@@ -1,10 +1,10 @@
 /*
- * A TLS context: its making from options.
+ * A TLS context is made from options here.
  *
- * It wraps a WOLFSSL_CTX with everything that the connections of one kind have
- * in common. All of wolfSSL's memory in it is malloc()'s (memory.h), as several
- * threads share it; whatever wolfSSL would allocate in it when the first
- * connection is made is allocated here.
+ * It wraps a WOLFSSL_CTX with the common settings of connections. wolfSSL's
+ * memory in it is malloc()'s (memory.h), because several threads share it;
+ * memory that wolfSSL would allocate in it for the first connection is
+ * allocated here.
  */
 #include "context.h"
 
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names in a list of application protocols at most. */
+/* The most names in a list of application protocols. */
 #define CONTEXT_ALPN_MAX 32
 
 /* ---- making ---- */
@@ -45,7 +45,7 @@ static bool context_is_alpn(const char *list)
     }
 }
 
-/* Whether a peer's certificates are looked at. */
+/* True if a peer's certificates are verified. */
 static bool context_verifies(const struct weir_tls_options *options)
 {
     return options->server ? options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE
@@ -64,7 +64,7 @@ static int context_check_options(const struct weir_tls_options *options)
     wr_require(options->server || options->client_auth == 0, -EINVAL);
     wr_require(options->server || !options->no_tickets, -EINVAL);
     wr_require(!options->server || !options->no_verify, -EINVAL);
-    /* A list protects where certificates are looked at, and nowhere else. */
+    /* A revocation list needs certificates that are verified. */
     wr_require(context_verifies(options) ||
                    !wr_tls_context_has(&options->revocations),
                -EINVAL);
@@ -145,8 +145,8 @@ static void context_set_verification(weir_tls_context *context,
     }
 }
 
-/* Without a list wolfSSL would allocate one in the first connection, for the
- * context to keep. */
+/* Without a list wolfSSL would allocate one for the context during the first
+ * connection. */
 static int context_set_suites(weir_tls_context *context,
                               const struct weir_tls_options *options)
 {
@@ -168,8 +168,7 @@ static int context_set_rules(weir_tls_context *context,
         options->min_version != WEIR_TLS_1_3) {
         return WEIR_ETLSENGINE;
     }
-    /* A server resumes a session with a new share of both sides, or not at all,
-     * and a client offers no other way. */
+    /* Sessions are resumed only with a new key exchange (psk_dhe_ke). */
     if (wolfSSL_CTX_only_dhe_psk(ctx) != 0 &&
         options->max_version != WEIR_TLS_1_2) {
         return WEIR_ETLSENGINE;
@@ -239,7 +238,7 @@ static int context_make(const struct weir_tls_options *options,
     wr_ignore(wr_tls_memory_take_failure());
     int err = context_fill(context, options, text);
     if (err < 0 && wr_tls_memory_take_failure()) {
-        text->line[0] = '\0'; /* whatever wolfSSL made of it */
+        text->line[0] = '\0'; /* drop a misleading reason of wolfSSL */
         err = -ENOMEM;
     }
     wr_tls_memory_leave(before);

@@ -1,12 +1,12 @@
 /*
  * The application protocol that a server takes (ALPN, RFC 7301).
  *
- * It is the first one of the server's own list that the client offers too: the
- * server's order counts, and the client's does not. wolfSSL by itself goes by
- * the client's order. So a server's connection has no list at first, and gets
- * one with a single name as soon as the client's is known, before wolfSSL reads
- * it: behind the extensions of a hello that wolfSSL has read nothing can be
- * put, or it refuses a session that is to be resumed.
+ * It is the first protocol of the server's list that the client offers too; the
+ * client's order does not count. wolfSSL itself uses the client's order. So a
+ * server's connection has no list at first, and gets a list of a single name
+ * once the client's list is known. This happens before wolfSSL reads the hello:
+ * wolfSSL refuses to resume a session if an extension is added after it has
+ * read the hello.
  */
 #include "context_impl.h"
 #include "uring/check.h"
@@ -17,8 +17,8 @@
 #include <string.h>
 #include <wolfssl/error-ssl.h>
 
-/* Whether the client's list, names that each have their length before them,
- * has the name. A list that is not in order ends where it is not. */
+/* True if the client's list has the name. In the list each name follows its
+ * length. A malformed list ends at its first fault. */
 static bool context_alpn_has(const uint8_t *list, size_t size, const char *name,
                              size_t len)
 {
@@ -35,8 +35,8 @@ static bool context_alpn_has(const uint8_t *list, size_t size, const char *name,
     return false;
 }
 
-/* The first name of @own that the client's list has; the whole of @own where
- * there is none, which wolfSSL then refuses. */
+/* The first name of @own in the client's list; without one the whole of @own,
+ * and wolfSSL then refuses the client. */
 static const char *context_alpn_find(const char *own, const uint8_t *list,
                                      size_t size, size_t *ret_len)
 {
@@ -95,7 +95,7 @@ int wr_tls_context_check_protocols(const weir_tls_context *context,
     const int ret = wolfSSL_ALPN_GetPeerProtocol(ssl, &offered, &size);
     wr_ignore(wolfSSL_ALPN_FreePeerProtocol(ssl, &offered) != WOLFSSL_SUCCESS);
     if (ret == WOLFSSL_SUCCESS || ret == BUFFER_ERROR) {
-        return 0; /* the second: the client has no list */
+        return 0; /* BUFFER_ERROR: the client sent no list */
     }
     return ret == MEMORY_ERROR ? -ENOMEM : WEIR_ETLSPROTOCOL;
 }

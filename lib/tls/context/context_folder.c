@@ -1,12 +1,11 @@
 /*
- * Authorities in a folder of PEM files, a plain one or one with the links that
- * OpenSSL's rehash makes; the system's is such a one.
+ * Authorities in a folder of PEM files, either plain or with the links of
+ * OpenSSL's rehash, as the system's folder.
  *
- * The files are read in the order of their names, so that each start is like
- * the one before. wolfSSL takes an authority that it has once more, without
- * harm. A file without a
- * certificate is left out, and so is a certificate that is not valid now: the
- * day on which one of many authorities ends must not be a server's last start.
+ * The files are read in the order of their names, so that every start is the
+ * same. wolfSSL accepts an authority twice. Files without a certificate are
+ * skipped, as are certificates that are not valid now: a server must still
+ * start after one of many authorities has expired.
  */
 #include "context_impl.h"
 #include "uring/check.h"
@@ -25,14 +24,15 @@ static int context_folder_select(const struct dirent *entry)
     return entry->d_name[0] != '.' && entry->d_type != DT_DIR;
 }
 
-/* Whatever the locale is. */
+/* Compares bytes, independent of the locale. */
 static int context_folder_compare(const struct dirent **a,
                                   const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* 1 where the text had authorities, 0 where it has none to offer. */
+/* Returns 1 if authorities were loaded, 0 if the text has none that is valid
+ * now. */
 static int context_folder_use(weir_tls_context *context, const uint8_t *data,
                               long size)
 {
@@ -62,15 +62,15 @@ static int context_folder_load_file(weir_tls_context *context,
     }
     const int err = wr_tls_context_load_one(context, &pem, "authority_folder",
                                             context_folder_use, text);
-    if (err == -ENOENT || err == -EISDIR) { /* it is gone, or a folder */
+    if (err == -ENOENT || err == -EISDIR) { /* deleted, or a folder */
         text->line[0] = '\0';
         return 0;
     }
     return err;
 }
 
-/* The files that had authorities, or the first error. @is_lenient: a file that
- * cannot be used is left out. */
+/* Returns the number of files with authorities, or the first error.
+ * @is_lenient: unusable files are skipped. */
 static int context_folder_load(weir_tls_context *context, const char *folder,
                                bool is_lenient,
                                struct wr_tls_context_text *text)

@@ -1,7 +1,7 @@
 /*
- * The context's parts, for each other: context.c makes it, context_life.c
- * counts its references, context_load.c reads texts into it, context_ticket.c
- * seals sessions, context_open.c makes the WOLFSSL of a connection.
+ * Declarations shared by the context's files: context.c makes a context,
+ * context_life.c counts its references, context_load.c reads texts into it,
+ * context_ticket.c seals sessions, context_open.c makes a connection's WOLFSSL.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
@@ -19,12 +19,12 @@
 
 #include <wolfssl/ssl.h>
 
-/* Bytes of a line on what failed; one has the names of all suites. */
+/* Bytes of an error line; one line has the names of all suites. */
 #define WR_TLS_CONTEXT_TEXT_MAX 512
 
 struct wr_tls_rsa_key;
 
-/* A certificate that is chosen by the name that a client asks for. */
+/* A certificate that is chosen by the name in the ClientHello. */
 struct wr_tls_identity {
     uint8_t *chain; /* PEM */
     long chain_size;
@@ -32,50 +32,50 @@ struct wr_tls_identity {
     long key_size;
     uint8_t *leaf; /* DER; the names are read from it */
     size_t leaf_size;
-    bool is_rsa; /* the kind of the key; else it is on a curve */
+    bool is_rsa;                    /* the key's kind; false: elliptic curve */
     struct wr_tls_rsa_key *rsa_key; /* NULL: wolfSSL signs */
 };
 
 struct weir_tls_context {
     const struct wr_secure_ops *ops; /* first: see lib/transport/secure.h */
     WOLFSSL_CTX *ctx;
-    struct wr_tls_rsa_key *rsa_key; /* of @ctx; NULL: wolfSSL signs */
-    /* Of the next five; the rest does not change. */
+    struct wr_tls_rsa_key *rsa_key; /* the key of @ctx; NULL: wolfSSL signs */
+    /* Guards the next five fields and the ticket keys; the rest is constant. */
     pthread_mutex_t mutex;
     uint32_t references;
-    uint32_t steps; /* of handshakes, at which threads are now */
-    uint64_t turns; /* peers whose certificates were verified so far */
-    /* The peer whose issuers wolfSSL added to @ctx in these steps; 0: none. */
+    uint32_t steps;         /* handshake steps that threads run now */
+    uint64_t verifications; /* number of verifications so far */
+    /* The verification for which wolfSSL added issuers to @ctx; 0: none. */
     uint64_t adder;
-    bool has_adders;            /* several */
+    bool has_adders;            /* more than one */
     struct wr_x509_trust trust; /* the authorities that @ctx has */
     struct wr_tls_revocation revocation;
-    const char *why; /* a text that is read cannot be used; NULL: no word */
+    const char *why; /* reason why the text being read is refused, or NULL */
     bool is_server;
-    bool verifies; /* the peer's certificates, where it has any */
+    bool verifies; /* the peer's certificates, if it has any */
     void (*keylog)(void *user, const char *line); /* or NULL */
     void *keylog_user;
     bool refuses_unknown_names;
     char *alpn; /* NULL: none */
-    /* Server: all its certificates; the first one is the one without a name. */
+    /* Server: all certificates; the first is the default. */
     struct wr_tls_identity *identities;
     size_t identity_count;
-    /* Suites for a certificate whose key is of another kind than that of the
-     * first one; NULL: there are none. */
+    /* Suites for certificates whose key is of the other kind than the first
+     * certificate's; NULL: none. */
     char *suites_of_others;
     weir_tls_choose_fn *choose; /* or NULL */
     void *choose_user;
-    struct wr_tls_ticket_keys ticket_keys; /* under the mutex, too */
+    struct wr_tls_ticket_keys ticket_keys; /* under the mutex */
 };
 
-/* A line on a failure, for the caller of weir_tls_context_new(). */
+/* The error line for the caller of weir_tls_context_new(). */
 struct wr_tls_context_text {
     char line[WR_TLS_CONTEXT_TEXT_MAX];
-    const char *why; /* of the error of a text; NULL: its code says it */
+    const char *why; /* reason for refusing a text; NULL: see the code */
 };
 
-/* The verdict of a connection, for callbacks that wolfSSL gives no argument of
- * its own: that of the I/O callbacks begins with it. */
+/* The verdict of a connection, for wolfSSL callbacks without an argument: the
+ * argument of the I/O callbacks begins with the verdict. */
 static inline struct wr_tls_verdict *wr_tls_context_verdict_of(WOLFSSL *ssl)
 {
     return wolfSSL_GetIOReadCtx(ssl);
@@ -83,7 +83,7 @@ static inline struct wr_tls_verdict *wr_tls_context_verdict_of(WOLFSSL *ssl)
 
 /* ---- context_life.c ---- */
 
-/* Frees a context without references, made as far as it came. */
+/* Frees a context without references, also a partly made one. */
 void wr_tls_context_free(weir_tls_context *context);
 
 /* ---- context_load.c ---- */
@@ -97,17 +97,17 @@ WEIR_MUST_USE int wr_tls_context_load(weir_tls_context *context,
 typedef int wr_tls_context_use(weir_tls_context *context, const uint8_t *data,
                                long size);
 
-/* Says what failed, "key: server.key: the key is not ...". */
+/* Writes the error line, "key: server.key: the key is not ...". */
 void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
                         const char *name, int err);
 
-/* Trusts the authorities of a text; at least one must be good. */
+/* Trusts the authorities of a text; at least one must be usable. */
 wr_tls_context_use wr_tls_context_use_authorities;
 
 bool wr_tls_context_has(const struct weir_tls_pem *pem);
 
-/* Reads a text, not an empty one, and lets @use have it: what @use returns, an
- * error if it is negative, or the error of reading. */
+/* Reads a text and passes it to @use. Returns the result of @use, or the error
+ * of reading; an empty text is an error. */
 WEIR_MUST_USE int wr_tls_context_load_one(weir_tls_context *context,
                                           const struct weir_tls_pem *pem,
                                           const char *label,
@@ -116,8 +116,8 @@ WEIR_MUST_USE int wr_tls_context_load_one(weir_tls_context *context,
 
 /* ---- context_trust.c ---- */
 
-/* Reads what a peer is verified by into the context: authorities, and lists of
- * revocations, which they have signed. As above. */
+/* Reads authorities and revocation lists into the context. Returns as
+ * wr_tls_context_load(). */
 WEIR_MUST_USE int
 wr_tls_context_load_trust(weir_tls_context *context,
                           const struct weir_tls_options *options,
@@ -136,18 +136,18 @@ WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
 
 /* ---- context_alpn.c ---- */
 
-/* The connection offers, or takes, protocols of a list: 0 or -ENOMEM. */
+/* Sets the protocols that the connection offers or accepts: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_context_use_protocols(WOLFSSL *ssl, const char *list,
                                                size_t len);
 
-/* Server: 0 where wolfSSL can look for a protocol in the list that the client
- * sent; WEIR_ETLSPROTOCOL where a name is longer than the list. */
+/* Server: 0 if wolfSSL can search the client's list of protocols;
+ * WEIR_ETLSPROTOCOL if a name is longer than the list. */
 WEIR_MUST_USE int
 wr_tls_context_check_protocols(const weir_tls_context *context, WOLFSSL *ssl);
 
 /* ---- context_names.c ---- */
 
-/* Reads the certificates of a server, which are chosen by name. */
+/* Reads a server's certificates. */
 WEIR_MUST_USE int
 wr_tls_context_load_names(weir_tls_context *context,
                           const struct weir_tls_options *options,
@@ -155,43 +155,43 @@ wr_tls_context_load_names(weir_tls_context *context,
 
 /* ---- context_ticket.c ---- */
 
-/* 0, or -EINVAL where the options about tickets are out of range. */
+/* Returns 0, or -EINVAL if the ticket options are out of range. */
 WEIR_MUST_USE int
 wr_tls_context_check_tickets(const struct weir_tls_options *options);
 
-/* Sets a server up to use tickets, or to refuse them. */
+/* Makes a server use tickets, or refuse them. */
 WEIR_MUST_USE int
 wr_tls_context_use_tickets(weir_tls_context *context,
                            const struct weir_tls_options *options);
 
 /* ---- context_keylog.c ---- */
 
-/* -EOPNOTSUPP where wolfSSL does not tell the secrets. */
+/* -EOPNOTSUPP if a key log is wanted and wolfSSL does not report secrets. */
 WEIR_MUST_USE int
 wr_tls_context_check_keylog(const struct weir_tls_options *options);
 
-/* Lets the secrets of a connection be logged, where the context wants it. */
+/* Logs the secrets of a connection, if the context has a key log. */
 WEIR_MUST_USE int wr_tls_context_log_keys(weir_tls_context *context,
                                           WOLFSSL *ssl);
 
 /* ---- context_rsa.c; context_no_rsa.c where wolfSSL signs ---- */
 
-/* Gives the private key in a text that wolfSSL has accepted to libcrypto, if it
- * is one of RSA; else *ret is NULL. 0, -ENOMEM, or a WEIR_ETLS code. */
+/* Loads a private key, which wolfSSL has accepted, into libcrypto if it is an
+ * RSA key; else *ret is NULL. 0, -ENOMEM, or a WEIR_ETLS code. */
 WEIR_MUST_USE int wr_tls_context_read_rsa(const uint8_t *pem, long size,
                                           struct wr_tls_rsa_key **ret);
 void wr_tls_context_free_rsa(struct wr_tls_rsa_key *key);
 
-/* Lets connections sign by their keys, once the context has read its own. */
+/* Sets the signing callbacks, once the context has read its keys. */
 void wr_tls_context_use_rsa(weir_tls_context *context);
 
-/* The connection signs with @key from now on, held until it has another one;
- * NULL: it has no RSA key. */
+/* The connection signs with @key from now on, and holds a reference until the
+ * next call; NULL: no RSA key. */
 void wr_tls_context_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key);
 
 /* ---- context_verify.c ---- */
 
-/* wolfSSL's callback for each certificate of a peer. */
+/* wolfSSL calls this for each certificate of a peer. */
 int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store);
 
 #endif

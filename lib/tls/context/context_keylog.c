@@ -1,9 +1,9 @@
 /*
- * The key log: the secrets of connections in the lines of NSS, with which tools
- * such as Wireshark read captured traffic.
+ * The key log: the secrets of connections in NSS key log format, with which
+ * Wireshark and other tools decrypt captured traffic.
  *
- * wolfSSL hands out each secret as it derives it. A line is the label of the
- * secret, the client's random number that names the connection, and the secret.
+ * wolfSSL reports each secret as it derives it. A line has the secret's label,
+ * the client random, which identifies the connection, and the secret.
  */
 #include "context_impl.h"
 #include "uring/check.h"
@@ -73,7 +73,7 @@ static const char *context_keylog_label(int id)
     case EXPORTER_SECRET:
         return "EXPORTER_SECRET";
     default:
-        return NULL; /* of early data, which weir does not send */
+        return NULL; /* secrets of early data, which weir does not send */
     }
 }
 
@@ -88,7 +88,7 @@ void wr_tls_context_log_secret(const weir_tls_context *context, WOLFSSL *ssl,
     }
 }
 
-/* wolfSSL's callback, by TLS 1.3. */
+/* wolfSSL's callback with TLS 1.3. */
 static int context_keylog_secret(WOLFSSL *ssl, int id,
                                  const unsigned char *secret, int size,
                                  void *arg)
@@ -97,7 +97,7 @@ static int context_keylog_secret(WOLFSSL *ssl, int id,
     return 0;
 }
 
-/* wolfSSL's callback, by TLS 1.2. */
+/* wolfSSL's callback with TLS 1.2. */
 static int context_keylog_master(WOLFSSL *ssl, void *secret, int size,
                                  void *arg)
 {

@@ -1,9 +1,9 @@
 /*
- * The references of a TLS context, its end, and what it says of itself.
+ * The references, the end and the getters of a TLS context.
  *
- * References are counted under the context's mutex, as connections of several
- * threads share it. Whoever gives the last one back frees it, on any thread:
- * all its memory is malloc()'s.
+ * Connections of several threads share a context, so its mutex guards the count
+ * of references. The last unref frees the context, on any thread: all its
+ * memory is malloc()'s.
  */
 #include "context_impl.h"
 #include "memory.h"

@@ -1,8 +1,8 @@
 /*
- * Reading texts into a context: certificates, the key, authorities, lists.
+ * Texts are read into a context: certificates, the key, authorities, lists.
  *
- * A file is read as a whole, and what wolfSSL gets is memory in either case, so
- * that a file which cannot be read is told from one that holds something else.
+ * A file is read as a whole, and wolfSSL always gets memory, so that an
+ * unreadable file and an invalid text are different errors.
  */
 #include "context_impl.h"
 #include "pem.h"
@@ -16,10 +16,10 @@
 #include <string.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
-/* Bytes of a text at most. */
+/* The most bytes of a text. */
 #define CONTEXT_LOAD_MAX (16u << 20)
 
-/* A text in memory; @memory is freed by its user. */
+/* A text in memory; the user of the struct frees @memory. */
 struct context_load_text {
     const uint8_t *data;
     long size;
@@ -75,7 +75,7 @@ static int context_load_read(const struct weir_tls_pem *pem,
         return -errno;
     }
     int err = context_load_stream(file, ret);
-    wr_ignore(fclose(file) != 0); /* it was read alone */
+    wr_ignore(fclose(file) != 0); /* the file was only read */
     return err;
 }
 
@@ -84,7 +84,7 @@ bool wr_tls_context_has(const struct weir_tls_pem *pem)
     return pem->file || pem->data;
 }
 
-/* Whether a text is given, for a message. */
+/* The name of a text for error messages. */
 static const char *context_load_name(const struct weir_tls_pem *pem)
 {
     return pem->file ? pem->file : "the text in memory";
@@ -143,7 +143,7 @@ static int context_load_key(weir_tls_context *context, const uint8_t *data,
                                                       : WEIR_ETLSNOKEY;
 }
 
-/* Trusts the certificates of a text. The number of those that can be read, or
+/* Trusts the certificates of a text. Returns how many could be read, or
  * -ENOMEM. */
 static int context_load_anchors(struct wr_x509_trust *trust,
                                 const uint8_t *text, size_t size)
@@ -180,8 +180,8 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
     case ASN_BEFORE_DATE_E:
         return WEIR_ETLSNOTYET;
     default:
-        /* wolfSSL reads fewer certificates than weir, which looks for a path to
-         * those that wolfSSL does not have by itself. */
+        /* wolfSSL reads fewer kinds of certificates than weir, whose own path
+         * search uses the others. */
         return count > 0 ? 0 : WEIR_ETLSFILE;
     }
 }

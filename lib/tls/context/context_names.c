@@ -1,12 +1,11 @@
 /*
- * A server's certificates that are chosen by the name a client asks for (SNI),
- * out of those of the context, or of another one that the program names.
+ * A server's certificate is chosen by the name that a client asks for (SNI),
+ * from the certificates of the context or of a context that the program names.
  *
- * Each is read and tried when its context is made: so a handshake only copies
- * what is known to be good into its connection. A name is compared with those
- * of the certificates by the strict rules by which a client would
- * (lib/x509/hostname.h). A name that is too long for one is the name of no
- * certificate, and the program does not get to see it.
+ * Each certificate is read and tried when its context is made, so a handshake
+ * only copies good ones into its connection. Names are compared by a client's
+ * strict rules (lib/x509/hostname.h). A name longer than any DNS name matches
+ * no certificate, and the program does not see it.
  */
 #include "context_impl.h"
 #include "lib/base/options.h"
@@ -21,7 +20,7 @@
 
 #include <wolfssl/wolfcrypt/asn_public.h>
 
-/* Bytes of the longest name in DNS, and a NUL. */
+/* Bytes of the longest DNS name, and a NUL. */
 #define NAMES_HOST_SIZE 256
 
 /* ---- loading ---- */
@@ -87,7 +86,7 @@ static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
     return context_names_copy(data, size, &identity->key);
 }
 
-/* The certificate and its key are tried in a context of their own. */
+/* Tries a certificate and its key in a context of their own. */
 static int context_names_try_in(const struct wr_tls_identity *identity,
                                 WOLFSSL_CTX *ctx)
 {
@@ -120,7 +119,8 @@ static int context_names_try(weir_tls_context *context)
     return err;
 }
 
-/* The newest certificate and its key are good; what signs with it is made. */
+/* Tries the newest certificate and its key, and loads an RSA key for
+ * signing. */
 static int context_names_accept(weir_tls_context *context)
 {
     struct wr_tls_identity *identity = context_names_newest(context);
@@ -160,8 +160,8 @@ static int context_names_load_one(weir_tls_context *context,
 
 /* ---- choosing ---- */
 
-/* The name that the client asks for: NULL where it asks for none, and "" where
- * what it asks for is too long for one. wolfSSL ends it at a NUL. */
+/* The name that the client asks for, which wolfSSL ends at a NUL. NULL: the
+ * client asks for none; "": the name is too long. */
 static const char *context_names_read_host(WOLFSSL *ssl,
                                            char ret[NAMES_HOST_SIZE])
 {
@@ -181,9 +181,9 @@ static const char *context_names_read_host(WOLFSSL *ssl,
     return ret;
 }
 
-/* Puts a certificate and its key into a connection of @context. wolfSSL goes on
- * to believe that the connection has a key of the first certificate's kind, and
- * would choose a suite of TLS 1.2 for that. */
+/* Puts a certificate and its key into a connection of @context. wolfSSL still
+ * assumes a key of the first certificate's kind, and would choose a TLS 1.2
+ * suite for that kind; so the list of suites is set too. */
 static int context_names_install(const weir_tls_context *context,
                                  const struct wr_tls_identity *identity,
                                  WOLFSSL *ssl)
@@ -194,7 +194,7 @@ static int context_names_install(const weir_tls_context *context,
         wolfSSL_use_PrivateKey_buffer(ssl, identity->key, identity->key_size,
                                       WOLFSSL_FILETYPE_PEM) !=
             WOLFSSL_SUCCESS) {
-        return -ENOMEM; /* they were tried */
+        return -ENOMEM; /* they were tried before */
     }
     wr_tls_context_set_rsa(ssl, identity->rsa_key);
     if (identity->is_rsa == context->identities[0].is_rsa) {
@@ -209,7 +209,7 @@ static int context_names_install(const weir_tls_context *context,
                : -ENOMEM;
 }
 
-/* The first certificate with the name; NULL: none has it. */
+/* The first certificate for @host, or NULL. */
 static const struct wr_tls_identity *
 context_names_find(const weir_tls_context *context, const char *host)
 {
@@ -226,9 +226,9 @@ context_names_find(const weir_tls_context *context, const char *host)
     return NULL;
 }
 
-/* Puts a certificate of @from into a connection of @context. The connection has
- * the context's first one already, unless an earlier hello asked for another.
- */
+/* Installs the certificate of @from for @host. The connection has the first
+ * certificate of @context already, unless an earlier hello asked for another
+ * name. */
 static int context_names_show(const weir_tls_context *context,
                               const weir_tls_context *from, const char *host,
                               WOLFSSL *ssl)
@@ -244,15 +244,16 @@ static int context_names_show(const weir_tls_context *context,
         identity = &from->identities[0];
     }
     return identity == &context->identities[0] &&
-                   !wr_tls_context_verdict_of(ssl)->met_client
+                   !wr_tls_context_verdict_of(ssl)->has_chosen
                ? 0
                : context_names_install(context, identity, ssl);
 }
 
-/* Asks the program: 0, and *ret is a reference or NULL, or why it refuses. Of
- * the engine -EAGAIN means that it wants input, so that it can be no error. */
-static int context_names_choose(const weir_tls_context *context,
-                                const char *host, weir_tls_context **ret)
+/* Asks the program. Returns 0, and *ret is a reference or NULL, or the
+ * program's error. -EAGAIN is reserved for the engine; the program may not
+ * return it. */
+static int context_names_ask(const weir_tls_context *context, const char *host,
+                             weir_tls_context **ret)
 {
     wr_assert(context->choose);
     if (host && !host[0]) {
@@ -271,9 +272,10 @@ static int context_names_choose(const weir_tls_context *context,
     return 0;
 }
 
-/* Chooses for a client that asks for @host: 0, or why it is refused. */
-static int context_names_meet(const weir_tls_context *context, const char *host,
-                              WOLFSSL *ssl)
+/* Chooses a certificate for a client that asks for @host: 0, or the error with
+ * which it is refused. */
+static int context_names_choose(const weir_tls_context *context,
+                                const char *host, WOLFSSL *ssl)
 {
     struct wr_tls_verdict *verdict = wr_tls_context_verdict_of(ssl);
     int err = 0;
@@ -283,13 +285,13 @@ static int context_names_meet(const weir_tls_context *context, const char *host,
     if (context->choose) {
         weir_tls_context_unref(verdict->chosen); /* for the first hello */
         verdict->chosen = NULL;
-        err = context_names_choose(context, host, &verdict->chosen);
+        err = context_names_ask(context, host, &verdict->chosen);
     }
     if (err == 0) {
         err = context_names_show(
             context, verdict->chosen ? verdict->chosen : context, host, ssl);
     }
-    verdict->met_client = true;
+    verdict->has_chosen = true;
     if (err == 0) {
         err = wr_tls_context_check_protocols(context, ssl);
     }
@@ -305,13 +307,13 @@ static uint8_t context_names_alert(int err)
     return err == WEIR_ETLSNONAME ? unrecognized_name : internal_error;
 }
 
-/* wolfSSL's callback, once it has read a ClientHello with extensions; a second
- * time where the client had to send another one. */
+/* wolfSSL calls this after each ClientHello with extensions (two after a
+ * HelloRetryRequest). */
 static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
 {
     char memory[NAMES_HOST_SIZE];
     const int err =
-        context_names_meet(arg, context_names_read_host(ssl, memory), ssl);
+        context_names_choose(arg, context_names_read_host(ssl, memory), ssl);
 
     if (err == 0) {
         return 0;
@@ -326,10 +328,10 @@ bool wr_tls_context_asks(const weir_tls_context *context)
     return context->choose != NULL;
 }
 
-int wr_tls_context_meet_bare(weir_tls_context *context, WOLFSSL *ssl,
-                             uint8_t *ret_alert)
+int wr_tls_context_choose_without_extensions(weir_tls_context *context,
+                                             WOLFSSL *ssl, uint8_t *ret_alert)
 {
-    const int err = context_names_meet(context, NULL, ssl);
+    const int err = context_names_choose(context, NULL, ssl);
 
     if (err < 0) {
         *ret_alert = context_names_alert(err);
@@ -351,7 +353,7 @@ static int context_names_select_suites(weir_tls_context *context,
     }
     if (wr_tls_suites_select(ciphers, !context->identities[0].is_rsa, list,
                              size) < 0) {
-        free(list); /* all are for the other kind */
+        free(list); /* all suites are for the other kind */
         list = NULL;
     }
     context->suites_of_others = list;

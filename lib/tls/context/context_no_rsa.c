@@ -1,8 +1,8 @@
 /*
  * The RSA keys of a context in a build without libcrypto.
  *
- * wolfSSL signs by its own copy of each key, so that there is nothing to keep
- * here, neither for a context nor for a connection.
+ * wolfSSL signs with its own copy of each key, so neither a context nor a
+ * connection keeps a key here.
  */
 #include "context_impl.h"
 #include "uring/check.h"
@@ -22,7 +22,7 @@ void wr_tls_context_free_rsa(struct wr_tls_rsa_key *key)
 
 void wr_tls_context_use_rsa(weir_tls_context *context)
 {
-    wr_assert(context->ctx); /* which signs */
+    wr_assert(context->ctx); /* wolfSSL signs */
 }
 
 void wr_tls_context_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key)

@@ -1,7 +1,7 @@
 /*
- * The WOLFSSL of one connection, set up by its context. The verdict of the
- * connection is the argument of the callback that judges its peer
- * (context_verify.c).
+ * Makes the WOLFSSL of one connection: the context's settings, and a client's
+ * server name, protocols and session. The connection's verdict is the argument
+ * of the verify callback (context_verify.c).
  */
 #include "context_impl.h"
 #include "lib/x509/hostname.h"
@@ -12,8 +12,8 @@
 #include <limits.h>
 #include <string.h>
 
-/* The name that a client asks for (RFC 6066: no literal address, and no dot at
- * its end). */
+/* Sets the name that a client asks for (RFC 6066: no literal address, no dot at
+ * the end). */
 static int context_open_name(const char *name, WOLFSSL *ssl)
 {
     char text[UINT8_MAX + 1];
@@ -37,8 +37,8 @@ static int context_open_name(const char *name, WOLFSSL *ssl)
                : -ENOMEM;
 }
 
-/* The connection gets a copy: wolfSSL would share the session with it, and
- * write to it while connections on other threads read it. */
+/* The connection gets a copy, because wolfSSL writes to a connection's session,
+ * while connections on other threads read it. */
 static int context_open_session(WOLFSSL_SESSION *session, WOLFSSL *ssl)
 {
     WOLFSSL_SESSION *copy = wolfSSL_SESSION_dup(session);
@@ -47,7 +47,7 @@ static int context_open_session(WOLFSSL_SESSION *session, WOLFSSL *ssl)
     if (!copy) {
         return -ENOMEM;
     }
-    /* One that has expired is refused: a whole handshake is made. */
+    /* wolfSSL refuses an expired session: a full handshake follows. */
     wr_ignore(wolfSSL_set_session(ssl, copy) != WOLFSSL_SUCCESS);
     wolfSSL_SESSION_free(copy);
     return 0;

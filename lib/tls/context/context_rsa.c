@@ -1,12 +1,11 @@
 /*
- * The RSA keys of a context, which sign by libcrypto (rsa_key.h).
+ * The RSA keys of a context, for signing with libcrypto (rsa_key.h).
  *
- * wolfSSL reads and checks each key as it would do without, and goes on to
- * decode it and to verify its signatures; it leaves the one operation in
- * between to these callbacks. They are set on a context once its keys have been
- * read: from then on wolfSSL would take a public key for a private one. A
- * connection holds a reference on the key that it signs with, which may be
- * another context's (SNI).
+ * wolfSSL still reads and checks each key, decodes it and verifies the
+ * signatures; only the signing itself is left to these callbacks. They are set
+ * on a context after its keys were read, because with them wolfSSL would accept
+ * a public key as a private one. A connection holds a reference to its signing
+ * key, which may be another context's (SNI).
  */
 #include "context_impl.h"
 #include "rsa_key.h"
@@ -61,7 +60,8 @@ static int context_rsa_give(RsaKey *rsa, struct wr_tls_rsa_key **ret)
     return err;
 }
 
-/* @der is a key that wolfSSL accepted: of RSA, or of another kind. */
+/* Decodes a key of any kind that wolfSSL accepted; if it is not RSA, *ret stays
+ * NULL. */
 static int context_rsa_decode(const uint8_t *der, int size,
                               struct wr_tls_rsa_key **ret)
 {
@@ -79,7 +79,7 @@ static int context_rsa_decode(const uint8_t *der, int size,
     } else if (number == MEMORY_E) {
         err = -ENOMEM;
     }
-    wr_ignore(wc_FreeRsaKey(&rsa) != 0); /* it wipes the numbers */
+    wr_ignore(wc_FreeRsaKey(&rsa) != 0); /* wipes the numbers */
     return err;
 }
 
@@ -116,7 +116,7 @@ static int context_rsa_sign(struct wr_tls_rsa_key *key,
 
     wr_assert(digest->data);
     if (!key || wr_tls_rsa_key_sign(key, digest, out, &size) < 0) {
-        return RSA_SIGN_FAULT; /* the engine makes WEIR_ETLSSIGN of it */
+        return RSA_SIGN_FAULT; /* becomes WEIR_ETLSSIGN */
     }
     wr_assert(size <= *out_size);
     *out_size = (word32)size;
@@ -149,7 +149,7 @@ static enum wr_tls_rsa_scheme context_rsa_scheme_of(int mgf)
     case WC_MGF1SHA384:
         return WR_TLS_RSA_PSS_SHA384;
     default:
-        wr_assert(mgf == WC_MGF1SHA256); /* there is none besides in TLS */
+        wr_assert(mgf == WC_MGF1SHA256); /* TLS has no other */
         return WR_TLS_RSA_PSS_SHA256;
     }
 }
@@ -168,7 +168,7 @@ static int context_rsa_sign_pss(WOLFSSL *ssl, const unsigned char *in,
     };
 
     (void)ssl;
-    (void)hash; /* the same as that of the mask */
+    (void)hash; /* the same as the mask's */
     (void)der;
     (void)der_size;
     return context_rsa_sign(arg, &digest, out, out_size);

@@ -1,14 +1,13 @@
 /*
  * Session tickets of a context: wolfSSL's callback over ticket.h.
  *
- * A session has no room for the certificate of a client, and a resumed one
- * shows none: so servers that ask for certificates give no tickets, or their
+ * A session has no room for a client's certificate, and a resumed handshake
+ * shows none. So servers that ask for certificates issue no tickets; else their
  * program could not tell who the client is.
  *
- * All connections of the context share its keys, on whatever thread they are,
- * so the keys are copied under the context's mutex. wolfSSL's own way would
- * allocate a generator in the first connection for the context to keep, in
- * memory of that connection's loop.
+ * Connections on all threads share the context's keys, so the keys are copied
+ * under its mutex. wolfSSL's own tickets are not used: wolfSSL would allocate
+ * the context's random generator in the memory of the first connection's loop.
  */
 #include "context_impl.h"
 #include "uring/check.h"
@@ -30,7 +29,7 @@ _Static_assert((int)WR_TLS_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
 #define CONTEXT_TICKET_LIFETIME     (2 * 60 * 60)
 #define CONTEXT_TICKET_LIFETIME_MAX (7 * 24 * 60 * 60) /* RFC 8446, 4.6.1 */
 
-/* Seconds of the wall clock, which servers with the same keys share. */
+/* Seconds of the wall clock: servers with the same keys share it. */
 static uint64_t context_ticket_now(void)
 {
     return (uint64_t)time(NULL);
@@ -71,8 +70,9 @@ static int context_ticket_open(weir_tls_context *context,
     return is_known ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_REJECT;
 }
 
-/* The name that the client asks for. TLS 1.2 opens a ticket while the hello is
- * read, and wolfSSL may not have come to the name: it was read before. */
+/* Digests the name that the client asks for. With TLS 1.2 wolfSSL opens a
+ * ticket while it reads the hello, perhaps before the name; the engine has read
+ * the name before. */
 static int context_ticket_digest(WOLFSSL *ssl, bool seals,
                                  uint8_t ret[WR_TLS_TICKET_DIGEST])
 {
@@ -90,9 +90,9 @@ static int context_ticket_digest(WOLFSSL *ssl, bool seals,
     return wr_tls_ticket_digest_name(name, name ? len : 0, ret);
 }
 
-/* wolfSSL's callback; a ticket that is not ours is refused, and then the
- * handshake is a whole one. The size of one to open is what the client says,
- * and may be 0. */
+/* wolfSSL's callback. A foreign ticket is refused, and a full handshake
+ * follows. The size of a ticket to be opened comes from the client and may be
+ * 0. */
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
 static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
                                    unsigned char *iv, unsigned char *mac,
@@ -113,7 +113,7 @@ static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
     wr_assert(size >= 0 && (size > 0 || !seals));
     *ret_size = size;
     if (context->ticket_keys.count == 0) {
-        wr_assert(!seals); /* it gives none */
+        wr_assert(!seals); /* such a server issues none */
         return WOLFSSL_TICKET_RET_REJECT;
     }
     if (size == 0 || context_ticket_digest(ssl, seals, host) < 0) {
@@ -128,8 +128,8 @@ static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
 
 /* ---- setting up ---- */
 
-/* wolfSSL has nothing to refuse for TLS 1.3 where 1.2 is the highest, and calls
- * that an error. */
+/* If TLS 1.2 is the highest version, wolfSSL fails to refuse TLS 1.3
+ * tickets. */
 static int context_ticket_refuse(weir_tls_context *context,
                                  const struct weir_tls_options *options)
 {
@@ -152,13 +152,13 @@ static int context_ticket_announce(weir_tls_context *context, uint64_t lifetime)
         WOLFSSL_SUCCESS) {
         return WEIR_ETLSENGINE;
     }
-    /* It returns the time before in some builds, and fails in none. */
+    /* Some builds return the previous time; none fails. */
     wr_ignore(wolfSSL_CTX_set_timeout(context->ctx, (unsigned)lifetime) < 0);
     return 0;
 }
 
-/* wolfSSL asks the callback to open what clients offer, where tickets are
- * refused, too: without one it would go its own way. */
+/* Servers without tickets need the callback, too: clients may offer tickets,
+ * and without it wolfSSL would use its own. */
 static int context_ticket_set_callback(weir_tls_context *context)
 {
     wr_assert(context->ctx != NULL);

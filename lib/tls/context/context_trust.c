@@ -1,7 +1,7 @@
 /*
- * Authorities of a context, by which its peers are verified, from a text, a
- * folder or the system, and lists of revocations, which are read after them: a
- * list that has the name of an authority must be signed by it.
+ * The authorities of a context come from a text, a folder or the system.
+ * Revocation lists are read after them: a list with the name of an authority
+ * must be signed by it.
  */
 #include "context_impl.h"
 #include "uring/check.h"

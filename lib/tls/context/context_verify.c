@@ -1,19 +1,18 @@
 /*
  * The verification of a peer's certificates by a context.
  *
- * wolfSSL verifies the certificates in the order in which they were sent, from
- * the last one to the leaf, and calls back for every one, good or bad. Where it
- * finds nothing wrong, and they are one path, that was the verification: the
- * rest is weir's rules. Where it does, or where there is a choice, the path is
- * looked for (verify.h), each of its links is verified apart (signature.h), and
- * that decides, whatever wolfSSL found. Lists of revocations are weir's own.
+ * wolfSSL verifies the certificates as they were sent, from the last one to the
+ * leaf, and calls back for each, good or bad. If it finds no fault and they
+ * form one path, its signature checks count and weir's rules are added.
+ * Otherwise weir searches for a path (verify.h) and verifies each link itself
+ * (signature.h), and that result decides. Revocation lists are always checked
+ * by weir.
  *
- * wolfSSL adds the certificate of an issuer to its context, which threads
- * share, as soon as the callback has accepted it: also one that is beside the
- * path, and that no authority vouches for. They are taken out when no thread is
- * in a step of a handshake any more. A verification by wolfSSL counts only
- * where no other peer than this one can have added an issuer to the context in
- * the meantime.
+ * wolfSSL adds an issuer's certificate to its context, which threads share,
+ * once the callback has accepted it, even if it is not on the path and no
+ * authority has signed it. These certificates are unloaded when no thread runs
+ * a handshake step. A verification by wolfSSL counts only if no other peer can
+ * have added an issuer in the meantime.
  */
 #include "context_impl.h"
 #include "error.h"
@@ -46,8 +45,8 @@ void wr_tls_context_begin_step(weir_tls_context *context)
     pthread_mutex_unlock(&context->mutex);
 }
 
-/* wolfSSL keeps pointers to issuers during a step, so that none may be freed
- * while any thread is in one. */
+/* wolfSSL keeps pointers to issuers during a step, so none may be freed while
+ * any thread runs a step. */
 void wr_tls_context_end_step(weir_tls_context *context)
 {
     if (!context->verifies) {
@@ -66,7 +65,7 @@ void wr_tls_context_end_step(weir_tls_context *context)
     pthread_mutex_unlock(&context->mutex);
 }
 
-/* The issuer that wolfSSL is about to add must not be charged to the
+/* wolfSSL is about to add an issuer, which must not be charged to the
  * connection, as another thread may free it. */
 static void context_verify_expect_issuer(struct wr_tls_verdict *verdict)
 {
@@ -75,14 +74,14 @@ static void context_verify_expect_issuer(struct wr_tls_verdict *verdict)
     pthread_mutex_lock(&context->mutex);
     wr_assert(context->steps > 0);
     if (context->adder == 0) {
-        context->adder = verdict->turn;
+        context->adder = verdict->verification;
     }
-    context->has_adders |= context->adder != verdict->turn;
+    context->has_adders |= context->adder != verdict->verification;
     pthread_mutex_unlock(&context->mutex);
     wr_tls_memory_leave((struct wr_tls_memory_scope){.memory = NULL});
 }
 
-/* True where wolfSSL knew authorities, and issuers of this peer alone. */
+/* True if wolfSSL knew only authorities and issuers of this peer. */
 static bool context_verify_is_alone(const struct wr_tls_verdict *verdict)
 {
     weir_tls_context *context = verdict->context;
@@ -91,14 +90,14 @@ static bool context_verify_is_alone(const struct wr_tls_verdict *verdict)
     wr_assert(context->steps > 0);
     const bool is_alone =
         !context->has_adders &&
-        (context->adder == 0 || context->adder == verdict->turn);
+        (context->adder == 0 || context->adder == verdict->verification);
     pthread_mutex_unlock(&context->mutex);
     return is_alone;
 }
 
 /* ---- the verification ---- */
 
-/* Keeps all that the peer sent. */
+/* Keeps all certificates that the peer sent. */
 static bool context_verify_begin(struct wr_tls_verdict *verdict,
                                  const WOLFSSL_X509_STORE_CTX *store)
 {
@@ -125,13 +124,13 @@ static bool context_verify_begin(struct wr_tls_verdict *verdict,
         }
     }
     pthread_mutex_lock(&context->mutex);
-    verdict->turn = ++context->turns;
+    verdict->verification = ++context->verifications;
     pthread_mutex_unlock(&context->mutex);
     return true;
 }
 
-/* True where nothing is wrong with the leaf but what the search for a path has
- * looked at again. The rest is final: a key that wolfSSL cannot use is one. */
+/* True if wolfSSL's error for the leaf is one that the path search has checked
+ * again. Other errors are final, for example an unusable key. */
 static bool context_verify_is_usable(struct wr_tls_verdict *verdict, int error)
 {
     static const int others[] = {
@@ -191,7 +190,7 @@ context_verify_revoked(void *user, const struct wr_x509 *child,
 }
 
 /* The first fault decides at once, so that the peer gets wolfSSL's alert for
- * it; where there is none the leaf, which comes last, decides. */
+ * it; without a fault the leaf, which comes last, decides. */
 static bool context_verify_one(struct wr_tls_verdict *verdict, uint32_t depth,
                                int error)
 {
@@ -207,7 +206,7 @@ static bool context_verify_one(struct wr_tls_verdict *verdict, uint32_t depth,
         .user = context,
     };
 
-    wr_assert(verdict->turn > 0);
+    wr_assert(verdict->verification > 0);
     if (error == 0 && depth > 0 &&
         wr_tls_verify_issuer(&policy, verdict, depth)) {
         return true;
@@ -231,9 +230,9 @@ int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
         .mode = WR_TLS_MEMORY_PLAIN,
     });
     if (store->totalCerts == 0) {
-        return is_good; /* a client without a certificate, where it may be */
+        return is_good; /* a client without a certificate */
     }
-    if (verdict->turn == 0 && !context_verify_begin(verdict, store)) {
+    if (verdict->verification == 0 && !context_verify_begin(verdict, store)) {
         return 0;
     }
     wr_assert(depth >= 0 && depth < store->totalCerts);

@@ -1,9 +1,9 @@
 /*
  * The meaning of wolfSSL's errors: one of our codes for each of its numbers.
  *
- * A number that is not in the table is the peer's breach of the protocol where
- * wolfSSL was reading what the peer sent, which is nearly always; the text of
- * wolfSSL goes with the code (wr_tls_engine_get_error_text()).
+ * A number that is not in the table counts as the peer's breach of the
+ * protocol, because wolfSSL nearly always fails while it reads; wolfSSL's text
+ * has the details (wr_tls_engine_get_error_text()).
  */
 #include "error.h"
 

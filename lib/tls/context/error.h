@@ -1,7 +1,7 @@
 /*
  * The meaning of wolfSSL's errors: one of our codes for each of its numbers,
- * and the names of the alerts that a peer sends. Both the verification and the
- * engine ask for them.
+ * and the names of a peer's alerts. The verification of certificates and the
+ * engine use them.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_ERROR_H
 #define WEIR_LIB_TLS_CONTEXT_ERROR_H

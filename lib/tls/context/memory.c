@@ -1,10 +1,9 @@
 /*
  * The allocator functions of wolfSSL; memory.h has the idea.
  *
- * The thread's account stands in a thread-local variable, because wolfSSL
- * passes nothing to these functions but a size or a pointer. It is set around
- * calls into wolfSSL alone, so that no loop and no connection can be mistaken
- * for another.
+ * The thread's account is a thread-local variable, because wolfSSL passes only
+ * a size or a pointer to these functions. It is set only around calls into
+ * wolfSSL, so that no allocation is charged to the wrong loop.
  */
 #include "memory.h"
 
@@ -25,7 +24,7 @@
 
 enum memory_kind { MEMORY_MALLOC, MEMORY_PLAIN, MEMORY_SPARE, MEMORY_BLOCK };
 
-/* It stands in front of each allocation. */
+/* Precedes each allocation. */
 struct memory_header {
     struct wr_tls_memory *owner; /* NULL: malloc()'s */
     uint32_t size;               /* as asked for */
@@ -39,14 +38,15 @@ _Static_assert(WR_TLS_MEMORY_RECORD_OFFSET ==
 _Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
                "what follows a header is aligned as malloc()'s memory is");
 
-/* Allocations in blocks are not larger than a block of 16 KiB holds. */
+/* The largest allocation in a block of 16 KiB. */
 #define MEMORY_BLOCK_MAX                                                       \
     ((16u << 10) - sizeof(struct wr_block) - sizeof(struct memory_header))
 
-/* Found without a call: each allocation and each call into wolfSSL looks. */
+/* The TLS model saves a call for each access. */
 static _Thread_local struct wr_tls_memory_scope memory_scope
     __attribute__((tls_model("initial-exec")));
-static _Thread_local bool memory_has_failed /* an allocation of no account */
+static _Thread_local bool
+    memory_has_failed /* an allocation without an account */
     __attribute__((tls_model("initial-exec")));
 static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
 static int memory_started; /* what the one start returned */
@@ -117,7 +117,7 @@ static void *memory_alloc(size_t size)
     struct memory_header *header = NULL;
 
     if (size > INT_MAX) {
-        return NULL; /* no account can name it, and wolfSSL needs no such */
+        return NULL; /* too large for the header; wolfSSL never needs it */
     }
     if (!memory) {
         header = malloc(total);
@@ -236,9 +236,9 @@ static int memory_try_cipher(const uint8_t key[32])
     return err;
 }
 
-/* wolfCrypt looks which instructions there are when an algorithm is used first,
- * and notes what it found in plain variables. It does so here, where one thread
- * is: in the first handshakes of several loops that would be a race. */
+/* At the first use of an algorithm wolfCrypt detects the CPU's instructions and
+ * stores the result in plain variables. Doing so here, in one thread, avoids a
+ * race between the first handshakes of several loops. */
 static int memory_try_algorithms(void)
 {
     static const uint8_t zeros[32];

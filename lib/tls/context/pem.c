@@ -1,7 +1,7 @@
 /*
  * PEM: a line that begins a block, base64, a line that ends it. A block ends at
- * the next line of dashes, whatever that says, so that one without an end takes
- * nothing of the block behind it.
+ * the next dashes, whatever their label, so that a block without an end takes
+ * nothing of the next block.
  */
 #include "pem.h"
 

@@ -1,7 +1,7 @@
 /*
- * Lists of revocations: found by the name of their issuer, believed where their
- * dates hold and the issuer's key has signed them. All of an issuer's lists are
- * asked; one that names the certificate is enough.
+ * Revocation lists are found by their issuer's name. A list counts if it is
+ * current and the issuer's key has signed it. All lists of an issuer are
+ * searched; one that names the certificate is enough.
  */
 #include "revocation.h"
 
@@ -22,9 +22,9 @@ _Static_assert(WR_TLS_KEY_HASH_SIZE == WC_SHA256_DIGEST_SIZE,
 
 #define REVOCATION_FIRST_CAPACITY 4u
 
-/* ---- whether a list is to be believed ---- */
+/* ---- whether a list counts ---- */
 
-/* False of an issuer whose keyUsage does not say that it may sign lists. */
+/* False if the issuer's keyUsage lacks cRLSign. */
 static bool revocation_may_sign(const struct wr_x509 *issuer)
 {
     return !issuer->has_usage || (issuer->usage & WR_X509_USE_LIST_SIGN);
@@ -37,7 +37,7 @@ static bool revocation_is_current(const struct wr_tls_revocation_list *list,
     return list->crl.this_update <= now && now <= list->crl.next_update;
 }
 
-/* True where the list is known to be signed by the key with this hash. */
+/* True if the list is known to be signed by the key with this hash. */
 static bool revocation_knows(struct wr_tls_revocation *revocation,
                              const struct wr_tls_revocation_list *list,
                              const uint8_t *hash)
@@ -50,7 +50,8 @@ static bool revocation_knows(struct wr_tls_revocation *revocation,
     return is_known;
 }
 
-/* 0: the issuer's key has signed the list; else as signature.h has it. */
+/* Returns 0 if the issuer's key has signed the list, else an error of
+ * wr_tls_signature_verify(). */
 static int revocation_verify(struct wr_tls_revocation *revocation,
                              struct wr_tls_revocation_list *list,
                              const struct wr_x509 *issuer)
@@ -77,7 +78,7 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
     return err;
 }
 
-/* err 0, or why a list of the issuer's name is not believed. */
+/* Returns err 0, or why a list with the issuer's name does not count. */
 static struct wr_x509_reason
 revocation_check(struct wr_tls_revocation *revocation,
                  struct wr_tls_revocation_list *list,
@@ -157,7 +158,7 @@ static bool revocation_make_room(struct wr_tls_revocation *revocation)
     return true;
 }
 
-/* A list of the name of trusted authorities is signed by one of them. */
+/* A list with the name of trusted authorities must be signed by one of them. */
 static int revocation_check_signer(struct wr_tls_revocation *revocation,
                                    struct wr_tls_revocation_list *list,
                                    const struct wr_x509_trust *trust,
@@ -219,7 +220,7 @@ static int revocation_add_one(struct wr_tls_revocation *revocation,
     return 0;
 }
 
-/* True where another list of the same issuer is valid now. */
+/* True if another list of the same issuer is current. */
 static bool revocation_is_replaced(const struct wr_tls_revocation *revocation,
                                    const struct wr_tls_revocation_list *old,
                                    int64_t now)

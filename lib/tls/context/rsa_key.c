@@ -1,13 +1,12 @@
 /*
- * The private-key operation of RSA by libcrypto. This file alone knows it.
+ * RSA signing with libcrypto. No other file uses libcrypto.
  *
- * Everything is done in a library context of our own, with the built-in
- * provider and no configuration, so that the program's own use of libcrypto is
- * not touched by ours, nor ours by that. OpenSSL 3 reads the system's
- * configuration all the same when it makes a key, as it would for the program,
- * because an engine may be named there. Forbidding it would forbid it to the
- * program, too, which may rely on the rules in it. The library context is made
- * with the first key and kept, as each has some 330 KiB of tables.
+ * All is done in a library context of our own, with the built-in provider and
+ * no configuration, so that the program's use of libcrypto and ours do not
+ * affect each other. OpenSSL 3 still reads the system's configuration when it
+ * makes a key, because the configuration may name an engine. Forbidding this
+ * would forbid it to the program too, which may rely on it. The library context
+ * is made with the first key and kept, as each has some 330 KiB of tables.
  */
 #include "rsa_key.h"
 
@@ -45,8 +44,8 @@ static const char *const rsa_key_digests[] = {
     [WR_TLS_RSA_PSS_SHA512] = "SHA2-512",
 };
 
-/* Unless the program has started libcrypto, it is not torn down at exit():
- * threads whose loops run on would sign with what is gone. */
+/* Unless the program has started libcrypto, it is not torn down at exit(),
+ * because threads whose loops still run would use freed memory. */
 static void rsa_key_start_once(void)
 {
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) == 1) {
@@ -129,8 +128,9 @@ static int rsa_key_make(OSSL_PARAM *numbers, EVP_PKEY **ret)
     return is_made ? 0 : WEIR_ETLSENGINE;
 }
 
-/* A key that cannot sign is an error of the context, not of each handshake; and
- * the first signature of all takes four times as long as others. */
+/* Signs once, so that a key that cannot sign is an error of the context, not of
+ * each handshake. The first signature also takes four times as long as later
+ * ones. */
 static int rsa_key_try(struct wr_tls_rsa_key *key)
 {
     static const uint8_t zeros[32];

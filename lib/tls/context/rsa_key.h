@@ -1,14 +1,12 @@
 /*
- * A private key of RSA in libcrypto, which signs two to three times as fast as
- * wolfSSL: it has code for processors that multiply by AVX-512 IFMA, and keeps
- * the numbers of a key ready. It does this one operation and nothing else:
- * wolfSSL reads keys, judges them, and verifies.
+ * A private RSA key in libcrypto, which signs two to three times as fast as
+ * wolfSSL: it has code for AVX-512 IFMA and keeps a key's precomputed numbers.
+ * libcrypto only signs; wolfSSL reads and checks keys, and verifies.
  *
- * A key is shared by the threads whose connections sign with it. libcrypto
- * blinds each operation, works in constant time, checks the result by the
- * public key, and wipes a key's numbers when it is freed. Its memory is
- * malloc()'s: some 5 KiB for a key, and once for the process 330 KiB. It is not
- * counted by any loop.
+ * Threads whose connections sign with a key share it. libcrypto blinds each
+ * operation, works in constant time, checks the result with the public key, and
+ * wipes a key's numbers when it is freed. Its memory is malloc()'s, some 5 KiB
+ * for a key and once per process 330 KiB, and no loop counts it.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_RSA_KEY_H
 #define WEIR_LIB_TLS_CONTEXT_RSA_KEY_H
@@ -18,11 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* libcrypto's EVP_PKEY by another name; counted references, any thread. */
+/* libcrypto's EVP_PKEY; references are counted, any thread. */
 struct wr_tls_rsa_key;
 
-/* The numbers of a key (RFC 8017, 3.2), in the order of a private key's ASN.1.
- */
+/* The numbers of a key (RFC 8017, 3.2), in the order of RSAPrivateKey. */
 enum wr_tls_rsa_number {
     WR_TLS_RSA_N,  /* modulus */
     WR_TLS_RSA_E,  /* public exponent */
@@ -35,7 +32,7 @@ enum wr_tls_rsa_number {
     WR_TLS_RSA_NUMBERS,
 };
 
-/* Bytes of a modulus at most, as wolfSSL is built. */
+/* The most bytes of a modulus, as wolfSSL is built. */
 #define WR_TLS_RSA_SIZE_MAX 512u
 
 /* A number's bytes, the most significant first. */
@@ -44,17 +41,17 @@ struct wr_tls_rsa_bytes {
     size_t size;
 };
 
-/* A key that can sign, which was tried: 0, -ENOMEM, WEIR_ETLSENGINE where
+/* Makes a key and tries to sign with it: 0, -ENOMEM, WEIR_ETLSENGINE if
  * libcrypto refuses the numbers, WEIR_ETLSSIGN. */
 WEIR_MUST_USE int
 wr_tls_rsa_key_new(const struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS],
                    struct wr_tls_rsa_key **ret);
 
-/* NULL is no key, in both. */
+/* Both accept NULL. */
 struct wr_tls_rsa_key *wr_tls_rsa_key_ref(struct wr_tls_rsa_key *key);
 void wr_tls_rsa_key_unref(struct wr_tls_rsa_key *key);
 
-/* How a signature is padded, and what is signed. */
+/* The padding of a signature, and the signed data. */
 enum wr_tls_rsa_scheme {
     WR_TLS_RSA_PKCS1,      /* a digest in its ASN.1 (DigestInfo) */
     WR_TLS_RSA_PSS_SHA256, /* a digest; a salt of the same size */
@@ -68,8 +65,8 @@ struct wr_tls_rsa_digest {
     size_t size;
 };
 
-/* Signs into @ret, of *@ret_size bytes, and sets what is used of them: 0, or
- * WEIR_ETLSSIGN. */
+/* Signs into @ret, of *@ret_size bytes, and sets *@ret_size to the bytes used:
+ * 0, or WEIR_ETLSSIGN. */
 WEIR_MUST_USE int wr_tls_rsa_key_sign(struct wr_tls_rsa_key *key,
                                       const struct wr_tls_rsa_digest *digest,
                                       uint8_t *ret, size_t *ret_size);

@@ -1,7 +1,7 @@
 /*
- * The verification of signatures: RSA by PKCS #1 1.5 and PSS, ECDSA, Ed25519,
- * with SHA-256, SHA-384 and SHA-512. Which of them it is says the object
- * identifier of the signature; the key must be of that kind.
+ * The verification of signatures: RSA with PKCS #1 1.5 and PSS, ECDSA, Ed25519,
+ * with SHA-256, SHA-384 and SHA-512. The signature's object identifier names
+ * the algorithm; the key must be of the same kind.
  */
 #include "signature.h"
 
@@ -23,12 +23,13 @@
 _Static_assert(WC_MAX_DIGEST_SIZE <= WR_TLS_SIGNATURE_HASH_MAX,
                "each hash that is signed has room");
 
-/* Bytes of the longest signature: RSA of 4096 bits. */
+/* Bytes of the longest signature (RSA, 4096 bits). */
 #define SIGNATURE_MAX 512u
-/* Bytes of a hash in the form in which PKCS #1 signs it. */
+/* The most bytes of a hash as PKCS #1 signs it (DigestInfo). */
 #define SIGNATURE_HASH_MAX (WC_MAX_DIGEST_SIZE + 32u)
 
-/* ---- one algorithm each: wolfCrypt's number, 0: it has signed ---- */
+/* ---- one algorithm each; 0 if the key has signed, else wolfCrypt's error
+ * ---- */
 
 static enum wc_HashType signature_hash_type(enum wr_x509_hash hash)
 {
@@ -38,7 +39,7 @@ static enum wc_HashType signature_hash_type(enum wr_x509_hash hash)
                                          : WC_HASH_TYPE_SHA512;
 }
 
-/* Writes the hash of the body: its size, or wolfCrypt's number. */
+/* Writes the hash of the body. Returns its size, or wolfCrypt's error. */
 static int signature_hash(const struct wr_x509_signed *sign,
                           enum wc_HashType type, uint8_t *ret)
 {
@@ -83,7 +84,7 @@ static int signature_verify_ecdsa(const struct wr_x509_signed *sign,
     return err == 0 && !is_signed ? SIG_VERIFY_E : err;
 }
 
-/* @out: of SIGNATURE_MAX bytes; its first @size ones are what was signed. */
+/* The first @size of SIGNATURE_MAX bytes at @out are the signed data. */
 static int signature_compare_pkcs1(const uint8_t *out, int size,
                                    enum wc_HashType type, const uint8_t *hash,
                                    int hash_size)

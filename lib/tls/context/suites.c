@@ -1,8 +1,7 @@
 /*
  * The lists of suites and groups. A name is compared as a whole and with its
- * case: what wolfSSL would make of a part of a name, of an alias or of a
- * keyword such as ALL is never found out. wolfSSL takes IANA's names as well as
- * its own.
+ * case, so that wolfSSL never interprets a part of a name, an alias or a
+ * keyword like ALL. wolfSSL accepts IANA's names as well as its own.
  */
 #include "suites.h"
 
@@ -28,7 +27,7 @@
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:"                           \
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 
-/* AES by tables is slow, and tells its key by the time that it takes. */
+/* AES with tables is slow and leaks its key by timing. */
 #if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
 #define SUITES_ALL SUITES_AES ":" SUITES_CHACHA
 #else
@@ -110,7 +109,7 @@ int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list)
                : WEIR_ETLSCIPHERS;
 }
 
-/* Suites of TLS 1.2 say in their names which kind of key they are for. */
+/* The name of a TLS 1.2 suite contains the kind of its key. */
 static bool suites_fit(const char *name, bool is_rsa)
 {
     static const char rsa[] = SUITES_OLD "RSA_";

@@ -1,9 +1,9 @@
 /*
- * The cipher suites and the groups that weir lets a connection use, and no
- * others: authenticated encryption under ephemeral keys.
+ * The only cipher suites and groups that weir lets a connection use:
+ * authenticated encryption with ephemeral keys.
  *
- * wolfSSL may have been built with more, among them suites that do not encrypt
- * at all. So its own lists are never asked.
+ * wolfSSL may have been built with more, even with suites that do not encrypt,
+ * so its own lists are never used.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_SUITES_H
 #define WEIR_LIB_TLS_CONTEXT_SUITES_H
@@ -15,31 +15,30 @@ struct WOLFSSL_CTX;
 /* IANA's names of all suites, separated by colons: the default list. */
 const char *wr_tls_suites_get_all(void);
 
-/* 0, or WEIR_ETLSCIPHERS where @list, names separated by colons, has one that
- * is none of these; the first such name is at *ret_unknown, *ret_len bytes. */
+/* Checks @list, names separated by colons: 0, or WEIR_ETLSCIPHERS with the
+ * first unknown name, of *ret_len bytes, at *ret_unknown. */
 WEIR_MUST_USE int wr_tls_suites_check(const char *list,
                                       const char **ret_unknown, int *ret_len);
 
-/* Whether a suite of a list that was checked is for @version. */
+/* True if a checked list has a suite for @version. */
 bool wr_tls_suites_has(const char *list, enum weir_tls_version version);
 
-/* Sets a list that was checked, or the default one for NULL. 0, or
- * WEIR_ETLSCIPHERS where wolfSSL has none of them. */
+/* Sets a checked list; NULL: the default list. 0, or WEIR_ETLSCIPHERS if
+ * wolfSSL has no suite of the list. */
 WEIR_MUST_USE int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list);
 
-/* Writes to @ret, of @size bytes, the names of @list (NULL: the default one)
- * that a key of the one kind can be used with. 0; WEIR_ETLSCIPHERS where there
- * are none; -E2BIG. */
+/* Writes the suites of @list (NULL: the default list) for the given kind of key
+ * to @ret, of @size bytes. 0; WEIR_ETLSCIPHERS if there is none; -E2BIG. */
 WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
                                        size_t size);
 
 /* Bytes of the default list, and a NUL. */
 #define WR_TLS_SUITES_SIZE 384u
 
-/* Sets the groups of the key exchange: 0 or WEIR_ETLSENGINE. */
+/* Sets the key exchange groups: 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx);
 
-/* Sets the least sizes of keys, own ones and peers': 0 or WEIR_ETLSENGINE. */
+/* Sets the minimum key sizes, for own and peers' keys: 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_suites_set_strength(struct WOLFSSL_CTX *ctx);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * Session tickets: a ring of keys, and AES-256-GCM over one ticket.
  *
- * Keys that are made here change by themselves: one seals for a lifetime, opens
- * for one more, and is then overwritten, so that who takes a server's memory
- * cannot open much older sessions. Keys of the user are used as they are.
+ * Keys that are made here rotate: a key seals for one lifetime, opens for
+ * another, and is then overwritten, so that a thief of a server's memory cannot
+ * open much older sessions. The user's keys do not rotate.
  */
 #include "ticket.h"
 
@@ -26,7 +26,7 @@
 
 static int ticket_random(void *data, size_t size)
 {
-    wr_assert(size <= 256); /* more may be cut short by a signal */
+    wr_assert(size <= 256); /* a signal may cut larger requests short */
     return getrandom(data, size, 0) == (ssize_t)size ? 0 : WEIR_ETLSENGINE;
 }
 
@@ -38,7 +38,7 @@ static void ticket_check_invariants(const struct wr_tls_ticket_keys *keys)
     wr_assert(keys->lifetime > 0);
 }
 
-/* The key before the last one is overwritten. */
+/* Makes a new key, and overwrites the last but one. */
 static int ticket_rotate(struct wr_tls_ticket_keys *keys, uint64_t now)
 {
     struct wr_tls_ticket_key fresh;
@@ -79,7 +79,7 @@ int wr_tls_ticket_keys_init(struct wr_tls_ticket_keys *keys,
     return 0;
 }
 
-/* The difference is without sign: a clock that was set back ends a key, too. */
+/* The difference is unsigned: a clock that was set back ends a key, too. */
 int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys, uint64_t now,
                            struct wr_tls_ticket_key *ret)
 {
@@ -135,7 +135,7 @@ int wr_tls_ticket_digest_name(const void *name, size_t len,
         return 0;
     }
     if (len > sizeof(small)) {
-        return ticket_digest(name, len, ret); /* the name of no host */
+        return ticket_digest(name, len, ret); /* too long for a host name */
     }
     for (size_t i = 0; i < len; i++) {
         const bool is_capital = from[i] >= 'A' && from[i] <= 'Z';
@@ -146,7 +146,7 @@ int wr_tls_ticket_digest_name(const void *name, size_t len,
 
 /* ---- one ticket ---- */
 
-/* The bytes that are authenticated beside the session. */
+/* The additional authenticated data of a ticket. */
 struct ticket_beside {
     uint8_t name[WR_TLS_TICKET_NAME];
     uint8_t iv[WR_TLS_TICKET_IV];
@@ -166,7 +166,7 @@ static void ticket_fill_beside(const struct wr_tls_ticket *ticket,
     memcpy(ret->host, ticket->host, sizeof(ret->host));
 }
 
-/* Runs the cipher, one way or the other; wolfCrypt's error. */
+/* Encrypts or decrypts a ticket; returns wolfCrypt's error. */
 static int ticket_run(const struct wr_tls_ticket *ticket,
                       const struct wr_tls_ticket_key *key, bool seals)
 {
@@ -213,7 +213,7 @@ int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
     return ticket_run(ticket, key, true) == 0 ? 0 : WEIR_ETLSENGINE;
 }
 
-/* The low 32 bits of the time are enough: a lifetime is some days. */
+/* The low 32 bits of the time are enough: a lifetime is days at most. */
 bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
                         const struct wr_tls_ticket_key *key, uint64_t now,
                         uint64_t lifetime)

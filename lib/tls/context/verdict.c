@@ -1,7 +1,7 @@
 /*
- * The verdict on a peer, and the certificates that it showed; verdict.h says
- * who writes it. Texts and certificates are copied into the loop's memory: what
- * wolfSSL shows its callbacks lives for one call.
+ * The verdict on a peer, and the peer's certificates; verdict.h says who writes
+ * it. Texts and certificates are copied into the loop's memory, because
+ * wolfSSL's copies live for one callback.
  */
 #include "verdict.h"
 
@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of a text at most; a certificate's names may be longer. */
+/* The most bytes of a text; a certificate's names may be longer. */
 #define VERDICT_TEXT_MAX 256
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,

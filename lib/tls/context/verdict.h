@@ -1,12 +1,11 @@
 /*
- * The verdict on a peer: what the verification of its certificates found.
+ * The verdict on a peer: the result of verifying its certificates.
  *
- * wolfSSL reports a failed verification by one number that says too little. The
- * context, which verifies, writes the precise cause in here while wolfSSL runs,
- * and the engine makes its sticky error of it. The first cause is kept. The
- * certificates that the peer sent are kept here too, where the context is told
- * to keep them. Of a client it holds besides what the context and the engine of
- * a server tell each other during the handshake.
+ * wolfSSL reports a failed verification with a single number. The context
+ * writes the precise cause here while wolfSSL runs, and the engine makes it the
+ * sticky error. The first cause is kept, as are the peer's certificates. For a
+ * server the struct also passes facts about the client between context and
+ * engine during the handshake.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_VERDICT_H
 #define WEIR_LIB_TLS_CONTEXT_VERDICT_H
@@ -26,44 +25,43 @@ struct wr_tls_certificate {
 
 struct wr_tls_verdict {
     const struct weir_allocator *allocator;
-    int err;    /* 0: nothing was found against the peer */
-    char *text; /* with details; NULL: weir_strerror(err) is all there is */
+    int err;                          /* 0: no fault was found */
+    char *text;                       /* details; NULL: weir_strerror(err) */
     struct wr_tls_certificate *chain; /* the leaf first; NULL: none kept */
     uint32_t chain_count;
-    char *hostname; /* that a server's certificate must be for; NULL: any */
+    char *hostname; /* the name in a server's certificate; NULL: any */
     bool peer_is_client;
-    bool is_accepted; /* the certificates of this peer are good */
-    bool met_client;  /* the context has chosen a certificate for this client */
+    bool is_accepted; /* the peer's certificates are good */
+    bool has_chosen;  /* a certificate was chosen for this client */
     bool knows_asked_name;
-    /* The name that a client with a ticket of TLS 1.2 asks for: the engine
-     * reads it before wolfSSL reads the hello. */
+    /* Digest of the name that a client with a TLS 1.2 ticket asks for; the
+     * engine reads the name before wolfSSL reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
-    uint64_t turn; /* of its verification in the context; 0: before it */
-    weir_tls_context *context; /* for the verification; borrowed */
-    weir_tls_context *chosen;  /* a reference; NULL: the program named none */
-    struct wr_tls_memory *memory; /* that wolfSSL charges for the connection */
+    uint64_t verification;        /* its number in the context; 0: not begun */
+    weir_tls_context *context;    /* for the verification; borrowed */
+    weir_tls_context *chosen;     /* by the program, a reference; or NULL */
+    struct wr_tls_memory *memory; /* charged for the connection */
 };
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
                          const struct weir_allocator *allocator);
 void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
 
-/* Notes @err (a WEIR_ETLS… code) with details, "the certificate of CN=x expired
- * on …"; the first one is kept. */
+/* Notes @err (a WEIR_ETLS code) with details, unless one is noted already. */
 void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
                          const char *format, ...) WEIR_PRINTF(3, 4);
 
-/* Copies the name that the peer's certificate must be for. 0 or -ENOMEM. */
+/* Copies the name that the peer's certificate must have. 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
                                               const char *hostname);
 
-/* Copies the certificate as number @index of the chain, the leaf is 0; one that
- * is there is replaced. 0, -ENOMEM, or -E2BIG beyond WR_X509_CHAIN_MAX. */
+/* Copies a certificate as number @index of the chain (0 is the leaf), and frees
+ * the previous one. 0, -ENOMEM, or -E2BIG beyond WR_X509_CHAIN_MAX. */
 WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
                                       uint32_t index, const uint8_t *der,
                                       size_t size);
 
-/* Leaves of the chain these places, in this order. */
+/* Reduces the chain to these places, in this order. */
 void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
                            const uint32_t *places, uint32_t count);
 

@@ -1,7 +1,7 @@
 /*
- * The verification of a peer's certificates: they are read from the verdict,
- * the path is asked for, and the name is compared. What is wrong is written
- * with the name of the certificate that it is about.
+ * The verification of a peer's certificates: they are read from the verdict, a
+ * path is searched, and the name is compared. An error text names the
+ * certificate at fault.
  */
 #include "verify.h"
 
@@ -18,7 +18,7 @@ static bool verify_is_for_host(const struct wr_tls_policy *policy,
     return !policy->hostname || wr_x509_is_for(leaf, policy->hostname);
 }
 
-/* ---- what is wrong ---- */
+/* ---- errors ---- */
 
 static void verify_refuse(struct wr_tls_verdict *verdict,
                           const struct wr_x509_path *path)
@@ -48,8 +48,8 @@ static void verify_refuse_host(struct wr_tls_verdict *verdict,
 
 /* ---- the path ---- */
 
-/* Reads the chain. One that is malformed is no step of a path; false where it
- * is the leaf. */
+/* Reads the chain. A malformed certificate is never part of a path; false if
+ * the leaf is malformed. */
 static bool verify_read(const struct wr_tls_verdict *verdict,
                         struct wr_x509 *sent)
 {

@@ -1,11 +1,11 @@
 /*
  * The engine: its life, its steps, its state.
  *
- * Each step names the account of the loop's memory, calls wolfSSL once, and
- * turns the result into a number of bytes, -EAGAIN or the sticky error.
- * wolfSSL's receive callback never reports an end: the end of the transport is
- * judged here, when wolfSSL wants bytes that will not come. So a cut is told
- * from a close_notify without wolfSSL_read()'s 0, which stands for both.
+ * Each step enters the loop's memory account, calls wolfSSL once, and turns the
+ * result into a number of bytes, -EAGAIN or the sticky error. wolfSSL's receive
+ * callback never reports an end; this file detects the transport's end when
+ * wolfSSL wants bytes that will not come. So a truncation and a close_notify
+ * are told apart, although wolfSSL_read() returns 0 for both.
  */
 #include "engine.h"
 
@@ -62,13 +62,13 @@ void wr_tls_engine_check_invariants(const struct wr_tls_engine *engine)
     wr_assert(!engine->output_first == !engine->output_last);
     wr_assert(!engine->output_first == (engine->output_bytes == 0));
     wr_assert(engine->input_left == 0 || engine->input);
-    wr_assert(engine->claimed_size == 0); /* it is one only inside a call */
+    wr_assert(engine->claimed_size == 0); /* set only inside a call */
     wr_assert(!engine_is_ended(engine) || engine->input_left == 0);
 }
 
 /* ---- errors ---- */
 
-/* Keeps the first error, and drops the input that is left. */
+/* Keeps the first error and drops the remaining input. */
 static int engine_fail(struct wr_tls_engine *engine, int err)
 {
     wr_assert(err < 0);
@@ -79,7 +79,7 @@ static int engine_fail(struct wr_tls_engine *engine, int err)
     return err;
 }
 
-/* Notes the alerts that were sent and received up to now. */
+/* Notes the newest fatal alert received and the first one sent. */
 static void engine_note_alerts(struct wr_tls_engine *engine)
 {
     WOLFSSL_ALERT_HISTORY history;
@@ -95,7 +95,7 @@ static void engine_note_alerts(struct wr_tls_engine *engine)
     }
 }
 
-/* The error for wolfSSL's @number, which ended the connection. */
+/* Fails with the error for wolfSSL's @number. */
 static int engine_fail_by(struct wr_tls_engine *engine, int number)
 {
     engine_note_alerts(engine);
@@ -118,14 +118,15 @@ static int engine_fail_by(struct wr_tls_engine *engine, int number)
         return engine_fail(engine, WEIR_ETLSALERT);
     }
     if (engine->is_server && number == BAD_KEY_SHARE_DATA) {
-        engine->number = 0; /* no group in common; its text means a client */
+        engine->number =
+            0; /* no common group; wolfSSL's text fits clients only */
         return engine_fail(engine, WEIR_ETLSCIPHER);
     }
     if (engine->idle_records > 0 && !wr_tls_engine_has_tls_header(engine)) {
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
     const int err = wr_tls_error_code_of(number);
-    /* wolfSSL blames its own functions for certificates that it cannot read. */
+    /* wolfSSL reports an engine error for certificates that it cannot read. */
     return engine_fail(engine, err == WEIR_ETLSENGINE &&
                                        engine->alert_sent == bad_certificate
                                    ? WEIR_ETLSBADCERT
@@ -145,9 +146,9 @@ static int engine_end(struct wr_tls_engine *engine)
     return 0;
 }
 
-/* The meaning of a call into wolfSSL that returned @ret, not a success: 0 is
- * the peer's close_notify. */
-static int engine_judge(struct wr_tls_engine *engine, int ret)
+/* Translates the failure @ret of a wolfSSL call: 0 for the peer's close_notify,
+ * -EAGAIN if it wants input, else the sticky error. */
+static int engine_translate(struct wr_tls_engine *engine, int ret)
 {
     const int number = wolfSSL_get_error(engine->ssl, ret);
 
@@ -171,7 +172,8 @@ static int engine_judge(struct wr_tls_engine *engine, int ret)
 
 /* ---- calls into wolfSSL ---- */
 
-/* An open connection's allocations live for a call, a handshake's longer. */
+/* Allocations of an open connection live for one call; allocations of a
+ * handshake live longer. */
 static struct wr_tls_memory_scope engine_enter(struct wr_tls_engine *engine)
 {
     wr_tls_engine_check_invariants(engine);
@@ -211,13 +213,13 @@ static void engine_attach(struct wr_tls_engine *engine)
     wolfSSL_SetIOReadCtx(engine->ssl, engine);
     wolfSSL_SetIOWriteCtx(engine->ssl, engine);
     if (engine->can_export || !engine->is_server) {
-        /* The exporter's secret is there, and what comes of a ticket. */
+        /* The arrays hold the exporter's secret and the parts of a ticket. */
         wolfSSL_KeepArrays(engine->ssl);
     }
     if (!engine->is_server) {
         wr_ignore(wolfSSL_set_SessionTicket_cb(engine->ssl, engine_note_session,
                                                engine) !=
-                  WOLFSSL_SUCCESS); /* it fails without a WOLFSSL alone */
+                  WOLFSSL_SUCCESS); /* fails only for NULL */
     }
 }
 
@@ -277,7 +279,7 @@ void wr_tls_engine_feed(struct wr_tls_engine *engine, const uint8_t *data,
     wr_assert(engine->input_left == 0);
     wr_assert(!engine->input_ended);
     if (engine->state == WR_TLS_ENGINE_FAILED || engine_is_ended(engine)) {
-        return; /* after the end nothing counts */
+        return; /* bytes after the end are ignored */
     }
     engine->input = data;
     engine->input_left = len;
@@ -311,12 +313,13 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 
 /* ---- steps ---- */
 
-/* A hello without extensions that is too long, or with more in its record, is
- * neither shown by wolfSSL nor found: the program must have been asked. */
+/* False if the program should have chosen the certificate but was not asked:
+ * neither wolfSSL nor engine_hello.c reports a hello without extensions that is
+ * too long or shares its record with other messages. */
 static bool engine_has_chosen(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    return engine->verdict.met_client || !engine->is_server ||
+    return engine->verdict.has_chosen || !engine->is_server ||
            !wr_tls_context_asks(engine->context);
 }
 
@@ -338,14 +341,14 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
         wr_tls_engine_begin_data(engine);
         ret = 0;
     } else {
-        ret = engine_judge(engine, ret);
+        ret = engine_translate(engine, ret);
     }
     engine_leave(engine, before);
     return ret;
 }
 
-/* Whether wolfSSL could only say that it wants input: it takes a record's bytes
- * as it needs them, and keeps none of the next one. */
+/* True if wolfSSL could only want input: it reads one record at a time and
+ * buffers nothing of the next. */
 static bool engine_is_drained(const struct wr_tls_engine *engine)
 {
     return engine->input_left == 0 && !engine->input_ended &&
@@ -370,7 +373,7 @@ ssize_t wr_tls_engine_read(struct wr_tls_engine *engine, void *buf, size_t size)
     if (ret > 0) {
         wr_tls_engine_count_data(engine, (unsigned)ret);
     } else {
-        ret = engine_judge(engine, ret);
+        ret = engine_translate(engine, ret);
     }
     engine_leave(engine, before);
     return ret;
@@ -381,7 +384,7 @@ size_t wr_tls_engine_get_plaintext_left(const struct wr_tls_engine *engine)
     return (unsigned)wolfSSL_pending(engine->ssl);
 }
 
-/* Whether something may be sent now; the error that each sending call has. */
+/* Returns 0 if data may be sent now, else the error of a sending call. */
 static int engine_check_sending(const struct wr_tls_engine *engine)
 {
     if (engine->state == WR_TLS_ENGINE_FAILED) {

@@ -1,15 +1,15 @@
 /*
- * Early data (RFC 8446, 4.2.10), which no server of weir's takes.
+ * Early data (RFC 8446, 4.2.10), which weir's servers skip.
  *
  * A client with a ticket of another server may send data right behind its
- * hello, sealed by keys that come of that ticket. A server without these keys
- * skips it, and makes a whole handshake. The first record that the keys of the
- * handshake open is the one behind the early data. wolfSSL ends the connection
- * at a record that does not open, so each is tried here before wolfSSL has it.
- * Behind a HelloRetryRequest there are no keys yet: records of data are skipped
- * until the second hello comes.
+ * hello, sealed with keys derived from the ticket. A server without these keys
+ * skips the data and makes a full handshake. The first record that the
+ * handshake keys open is the first record behind the early data. wolfSSL ends
+ * the connection at a record that does not open, so each record is tried here
+ * before wolfSSL gets it. After a HelloRetryRequest there are no keys yet:
+ * records of data are skipped until the second hello comes.
  *
- * A record is collected in the block that serves the first message before.
+ * A record is collected in the block that held the first message.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/context.h"
@@ -21,8 +21,9 @@
 
 #ifdef HAVE_SECRET_CALLBACK
 
-/* Bytes of data that are skipped, as OpenSSL has it by default. A record counts
- * as ENGINE_EARLY_LEAST at least: each is opened in vain. */
+/* The most bytes of data that are skipped, as in OpenSSL by default. A record
+ * counts as at least ENGINE_EARLY_LEAST, because each one costs an attempt to
+ * open it. */
 #define ENGINE_EARLY_MAX (1u << 14)
 
 enum {
@@ -31,7 +32,7 @@ enum {
     ENGINE_EARLY_DATA = 23,
     ENGINE_EARLY_HEADER = 5,
     ENGINE_EARLY_TAG = 16,
-    ENGINE_EARLY_EXTRA = ENGINE_EARLY_TAG + 1, /* and the type that is sealed */
+    ENGINE_EARLY_EXTRA = ENGINE_EARLY_TAG + 1, /* and the sealed type */
     ENGINE_EARLY_LEAST = 16,
     ENGINE_EARLY_KEY = 32, /* at most */
     ENGINE_EARLY_IV = 12,
@@ -39,12 +40,12 @@ enum {
     ENGINE_EARLY_CHACHA = 0x1303,
 };
 
-/* It lies in a block as long as early data may come. */
+/* Lies in a block as long as early data may come. */
 struct engine_early {
-    uint32_t left; /* bytes that may be skipped yet */
-    int suite;     /* 0: there are no keys yet */
+    uint32_t left; /* bytes that may still be skipped */
+    int suite;     /* 0: no keys yet */
     uint32_t key_size;
-    uint8_t key[ENGINE_EARLY_KEY]; /* of the client, in the handshake */
+    uint8_t key[ENGINE_EARLY_KEY]; /* client handshake key */
     uint8_t iv[ENGINE_EARLY_IV];
 };
 
@@ -97,7 +98,7 @@ static int engine_early_derive(struct engine_early *early, int suite,
                                      ENGINE_EARLY_IV);
 }
 
-/* wolfSSL's callback for each secret. */
+/* wolfSSL calls this for each secret. */
 static int engine_early_note_secret(WOLFSSL *ssl, int id,
                                     const unsigned char *secret, int size,
                                     void *arg)
@@ -128,14 +129,14 @@ bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
     *engine_early_of(engine) = (struct engine_early){.left = ENGINE_EARLY_MAX};
     wr_ignore(wolfSSL_set_tls13_secret_cb(engine->ssl, engine_early_note_secret,
                                           engine) !=
-              WOLFSSL_SUCCESS); /* it fails without a WOLFSSL alone */
+              WOLFSSL_SUCCESS); /* fails only for NULL */
     return true;
 }
 
 /* ---- a record ---- */
 
-/* wolfCrypt's result: 0 where the keys open the first record of a side; its
- * plaintext is at @ret then. */
+/* Returns wolfCrypt's result: 0 if the keys open the record as the first one of
+ * its side; the plaintext is at @ret then. */
 static int engine_early_open(const struct engine_early *early,
                              const uint8_t *record, uint8_t *ret)
 {
@@ -164,8 +165,9 @@ static int engine_early_open(const struct engine_early *early,
     return err;
 }
 
-/* Whether the record is what wolfSSL waits for, or refuses by itself. An error
- * that is not of the tag says nothing about the keys: wolfSSL judges then. */
+/* True if wolfSSL shall get the record: it waits for the record, or refuses it
+ * itself. An error other than a wrong tag does not tell whether the keys fit;
+ * wolfSSL decides then. */
 static bool engine_early_is_over(struct wr_tls_engine *engine,
                                  const uint8_t *record)
 {
@@ -192,18 +194,19 @@ static bool engine_early_is_over(struct wr_tls_engine *engine,
     return !is_foreign;
 }
 
-/* wolfSSL gets the record that was collected, and all that follows. */
+/* wolfSSL gets the collected record and all that follow. */
 static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 {
     wr_tls_engine_drop_early(engine);
-    engine->hello_given = ENGINE_EARLY_HEADER; /* the room in front of it */
+    engine->hello_given = ENGINE_EARLY_HEADER; /* behind the room in front */
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
 
-/* The record that was collected is skipped, or ends early data. Behind too much
- * of it wolfSSL is shown a record that it answers by unexpected_message: where
- * there are keys one that is not sealed, else this one. */
-static enum wr_tls_engine_first engine_early_judge(struct wr_tls_engine *engine)
+/* Skips the collected record, or ends early data. After too much early data
+ * wolfSSL gets a record that it answers with unexpected_message: with keys an
+ * unsealed record, without keys this one. */
+static enum wr_tls_engine_first
+engine_early_decide(struct wr_tls_engine *engine)
 {
     struct engine_early *early = engine_early_of(engine);
     uint8_t *record = engine->hello->data + ENGINE_EARLY_HEADER;
@@ -220,7 +223,7 @@ static enum wr_tls_engine_first engine_early_judge(struct wr_tls_engine *engine)
     if (size > early->left) {
         if (early->suite != 0) {
             record[0] = ENGINE_EARLY_HANDSHAKE;
-            record[4] |= 1; /* none of these is empty */
+            record[4] |= 1; /* the body is not empty */
         }
         return engine_early_end(engine);
     }
@@ -231,9 +234,8 @@ static enum wr_tls_engine_first engine_early_judge(struct wr_tls_engine *engine)
 
 /* ---- skipping ---- */
 
-/* Whether the record that begins is one of data; all others are wolfSSL's, and
- * but for a change_cipher_spec they have no early data before or behind them.
- */
+/* True if the record that begins has the type of data. All other records go to
+ * wolfSSL, and all except a change_cipher_spec end early data. */
 static bool engine_early_comes(struct wr_tls_engine *engine)
 {
     wr_assert(!engine->hello);
@@ -249,8 +251,8 @@ static bool engine_early_comes(struct wr_tls_engine *engine)
     return type == ENGINE_EARLY_DATA;
 }
 
-/* Collects a record, behind the room for a header that messages have; of one
- * that is too long its header. */
+/* Collects a record (if it is too long, only its header) behind the room that a
+ * first message has for a header. */
 static enum wr_tls_engine_first
 engine_early_collect(struct wr_tls_engine *engine)
 {
@@ -264,7 +266,7 @@ engine_early_collect(struct wr_tls_engine *engine)
             want += size > WR_TLS_ENGINE_BODY_MAX ? 0 : size;
         }
         if (fill > 0 && fill == want) {
-            return engine_early_judge(engine);
+            return engine_early_decide(engine);
         }
         if (engine->input_left == 0) {
             return WR_TLS_ENGINE_FIRST_WAITS;

@@ -1,8 +1,8 @@
 /*
- * The engine's getters: the facts that a connection agreed on, and its end.
+ * The engine's getters: the result of the handshake, and the error.
  *
- * They change nothing but wolfSSL's own buffers (the exporter), and answer
- * after the end as before it.
+ * They change nothing except wolfSSL's own buffers (the exporter), and answer
+ * the same after the end.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/error.h"
@@ -56,7 +56,7 @@ weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine)
     return engine->verdict.chosen ? engine->verdict.chosen : engine->context;
 }
 
-/* A suite was agreed on. Before that there are no facts. */
+/* True once the handshake was completed; before that there are no facts. */
 static bool engine_facts_are_there(const struct wr_tls_engine *engine)
 {
     wr_assert(!engine->was_open || engine->ssl != NULL);
@@ -138,8 +138,9 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
 
 /* ---- secrets ---- */
 
-/* Without the extended master secret two connections of TLS 1.2 may be made to
- * have one secret, and the keys of the one are known to the other's peer. */
+/* Without the extended master secret (RFC 7627) an attacker can make two TLS
+ * 1.2 connections share one secret, so one peer would know the other
+ * connection's keys. */
 static bool engine_facts_has_own_secret(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->ssl != NULL);

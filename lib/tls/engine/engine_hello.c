@@ -1,14 +1,14 @@
 /*
- * The first message of a peer, read as a whole before wolfSSL has any of it.
+ * The first message of a peer, read as a whole before wolfSSL gets it.
  *
- * A server sets its connection up by what the client's hello says (hello.h),
- * and a client that can export looks for the extended master secret in the
- * server's. Nearly always a hello is one record that has come in one piece: it
- * is read where it lies. The parts of another one are collected in a block, as
- * one record, from which wolfSSL gets it then. Records of other types before it
- * pass. A hello that is none is what wolfSSL judges: nothing is concluded from
- * it here. So is one that is too long, but a server's wolfSSL is let refuse it
- * at once.
+ * A server sets its connection up by the ClientHello (hello.h); a client that
+ * can export looks for the extended master secret in the ServerHello. Nearly
+ * always a hello is one record that has come in one piece: it is read in place.
+ * Otherwise its parts are collected in a block as one record, which wolfSSL
+ * gets then. Records of other types before it pass. An invalid hello goes to
+ * wolfSSL, which refuses it; this file concludes nothing from it. The same
+ * holds for a hello that is too long, except that a server makes wolfSSL refuse
+ * it at once.
  */
 #include "engine_impl.h"
 #include "hello.h"
@@ -16,12 +16,12 @@
 
 #include <string.h>
 
-/* Bytes of a hello that is read: those of one record. */
+/* The longest hello that is read, in bytes: the body of one record. */
 #define ENGINE_HELLO_MAX (1u << 14)
 
-static const uint32_t engine_hello_header = 5;  /* bytes of a record's header */
+static const uint32_t engine_hello_header = 5;  /* size of a record's header */
 static const uint8_t engine_hello_type = 22;    /* handshake */
-static const uint32_t engine_hello_message = 4; /* of a message's header */
+static const uint32_t engine_hello_message = 4; /* size of a message's header */
 
 void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
 {
@@ -33,12 +33,12 @@ void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
 
 /* ---- reading ---- */
 
-/* Sets a server's connection up for what was found, which may be nothing. */
+/* Sets a server's connection up; @hello may be empty. */
 static enum wr_tls_engine_first
 engine_hello_set_up(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
 {
-    wr_assert(engine->is_server && !engine->verdict.met_client);
+    wr_assert(engine->is_server && !engine->verdict.has_chosen);
     engine->owes_change = hello->has_session;
     engine->offers_early = hello->has_early_data;
     if (hello->has_ticket) {
@@ -52,16 +52,16 @@ engine_hello_set_up(struct wr_tls_engine *engine,
         engine->no_memory = true;
         return WR_TLS_ENGINE_FIRST_FAILED;
     }
-    return hello->is_bare ? WR_TLS_ENGINE_FIRST_BARE
-                          : WR_TLS_ENGINE_FIRST_PASSES;
+    return hello->lacks_extensions ? WR_TLS_ENGINE_FIRST_NO_EXTENSIONS
+                                   : WR_TLS_ENGINE_FIRST_PASSES;
 }
 
-/* The first message is at @data, or, NULL, it is not to be read. */
+/* The first message is at @data; NULL: it cannot be read. */
 static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
                                                   const uint8_t *data,
                                                   size_t size)
 {
-    struct wr_tls_hello hello = {.is_bare = false};
+    struct wr_tls_hello hello = {.lacks_extensions = false};
 
     wr_assert(engine->awaits_hello);
     engine->awaits_hello = false;
@@ -73,7 +73,7 @@ static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
                              : WR_TLS_ENGINE_FIRST_PASSES;
 }
 
-/* Whether the input begins with a record that has the whole message. */
+/* True if the input begins with a whole record with the whole message. */
 static bool engine_hello_is_at_hand(const struct wr_tls_engine *engine)
 {
     const uint8_t *data = engine->input;
@@ -104,7 +104,7 @@ static bool engine_hello_reserve(struct wr_tls_engine *engine, size_t size)
         engine->no_memory = true;
         return false;
     }
-    block->used = engine_hello_header; /* of the record that is put together */
+    block->used = engine_hello_header; /* header of the collected record */
     if (old) {
         memcpy(block->data, old->data, old->used);
         block->used = old->used;
@@ -132,7 +132,7 @@ bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
     return true;
 }
 
-/* Whether the record of this header can go on the message, of @size bytes. */
+/* True if the record of this header can continue the message of @size bytes. */
 static bool engine_hello_can_join(const uint8_t *header, size_t size)
 {
     const size_t more = wr_tls_engine_body_size(header);
@@ -140,8 +140,8 @@ static bool engine_hello_can_join(const uint8_t *header, size_t size)
            size + more <= ENGINE_HELLO_MAX;
 }
 
-/* The record behind the message is whole: its body goes on the message. False:
- * that is not a hello that could be read. */
+/* Appends the body of the whole record behind the message to the message.
+ * False: the message is not a hello that can be read. */
 static bool engine_hello_join(struct wr_tls_engine *engine)
 {
     uint8_t *data = engine->hello->data;
@@ -160,10 +160,9 @@ static bool engine_hello_join(struct wr_tls_engine *engine)
                                  engine->is_server, ENGINE_HELLO_MAX);
 }
 
-/* A message that says that it is longer than any hello is told to wolfSSL as
- * the longest there is, which it refuses, without an alert. wolfSSL would
- * reserve up to 64 KiB for another one, for the few bytes of a peer that it
- * does not know yet. */
+/* Sets the length of a message that is longer than any hello to the maximum,
+ * which wolfSSL refuses without an alert. For a smaller length wolfSSL would
+ * reserve up to 64 KiB for the few bytes of an unknown peer. */
 static bool engine_hello_limit(struct wr_tls_engine *engine)
 {
     uint8_t *data = engine->hello->data + engine_hello_header;
@@ -178,7 +177,7 @@ static bool engine_hello_limit(struct wr_tls_engine *engine)
     return false;
 }
 
-/* Nothing is collected any more; wolfSSL gets what is there. */
+/* Ends collecting; wolfSSL gets the collected bytes. */
 static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
                                                  bool is_whole)
 {
@@ -193,8 +192,8 @@ static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
                : first;
 }
 
-/* Bytes that the record that comes has, of those that it has at least: its
- * header, and then all. False: it cannot go on the message. */
+/* How many bytes of the present record are there, and how many are wanted:
+ * first its header, then all. False: it cannot continue the message. */
 static bool engine_hello_measure(const struct wr_tls_engine *engine,
                                  size_t *ret_fill, size_t *ret_want)
 {
@@ -210,8 +209,8 @@ static bool engine_hello_measure(const struct wr_tls_engine *engine,
     return engine_hello_can_join(record, engine->hello_size);
 }
 
-/* The block has room for a header, then the message of the records that are
- * whole, then the record that comes, as far as it came. */
+/* The block has room for a header, then the message from the whole records,
+ * then the received part of the present record. */
 static enum wr_tls_engine_first
 engine_hello_collect(struct wr_tls_engine *engine)
 {

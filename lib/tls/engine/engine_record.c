@@ -2,35 +2,37 @@
  * Records in and out: the two callbacks through which wolfSSL moves bytes.
  *
  * wolfSSL asks for a record's header of 5 bytes, then for its body. So this
- * file sees where records begin, and limits those that bring no data: key
- * updates, warnings, tickets, empty ones. Each costs work here, and wolfSSL
- * goes on reading as long as there are any. A connection may have
- * ENGINE_RECORD_IDLE_MAX of them in advance; data earns more of them.
+ * file sees where records begin, and limits "idle" records, those without data:
+ * key updates, warnings, tickets, empty records. Each costs work, and wolfSSL
+ * reads on as long as they come. A connection may have ENGINE_RECORD_IDLE_MAX
+ * of them in advance; data earns more.
  *
- * A record of some size leaves in the buffer in which it was sealed (memory.h);
- * small ones are packed into one block.
+ * A large record is sent in the buffer in which wolfSSL sealed it (memory.h);
+ * small records are packed into one block.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/context.h"
 
 #include <string.h>
 
-/* Records without data on an open connection, before data earns more. */
+/* The most records without data on an open connection before data earns
+ * more. */
 #define ENGINE_RECORD_IDLE_MAX 64u
-/* Bytes of data that earn one more. */
+/* Bytes of data that earn one more record. */
 #define ENGINE_RECORD_EARN_BYTES 1024u
-/* Records of one handshake; each byte of a message may be in its own. */
+/* The most records of one handshake; each byte of a message may have its own
+ * record. */
 #define ENGINE_RECORD_HANDSHAKE_MAX (64u << 10)
 /* A sealed record below this size is copied into a block with others. */
 #define ENGINE_RECORD_COPY_BELOW 2048u
-/* Room in a small block behind the record offset. */
+/* Bytes behind the record offset in a small block. */
 #define ENGINE_RECORD_ROOM (WR_BLOCK_SMALL - WR_TLS_MEMORY_RECORD_OFFSET)
 
 static const uint32_t engine_record_header_size = 5;
 
 /* ---- in ---- */
 
-/* Whether one more record is one too many. */
+/* True if the newest record exceeds the limit. */
 static bool engine_record_is_flood(const struct wr_tls_engine *engine)
 {
     const uint32_t most = engine->state == WR_TLS_ENGINE_HANDSHAKE
@@ -39,10 +41,10 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
     return engine->idle_records > most;
 }
 
-/* The record says that it is too long. The last @size bytes of its header are
- * at
- * @data, and tell wolfSSL that it is too long by one byte: wolfSSL answers that
- * by the alert record_overflow, and a larger size by no alert. */
+/* The record's header gives a length that is too long. The last @size bytes of
+ * the header are at @data; they are changed so that the length is too long by
+ * one byte. wolfSSL answers this with the alert record_overflow, a larger
+ * length with no alert. */
 __attribute__((noinline, cold)) static void
 engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -57,8 +59,8 @@ engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
     }
 }
 
-/* The record is one too many. By TLS 1.3 its header, where it is at @data as a
- * whole, tells wolfSSL that it is not sealed, which is unexpected_message. */
+/* The record exceeds the limit. If its whole header is at @data it is changed
+ * to an unsealed record, which TLS 1.3 answers with unexpected_message. */
 __attribute__((noinline, cold)) static void
 engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -71,7 +73,7 @@ engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
     }
 }
 
-/* The body of a record that is refused: there is nothing to be read in it. */
+/* Gives wolfSSL a meaningless body for a refused record. */
 __attribute__((noinline, cold)) static int
 engine_record_give_body(struct wr_tls_engine *engine, char *buf, int size)
 {
@@ -86,7 +88,7 @@ engine_record_give_body(struct wr_tls_engine *engine, char *buf, int size)
     return (int)count;
 }
 
-/* wolfSSL takes @size bytes at @data: of a header or of a body, not of both. */
+/* wolfSSL takes @size bytes at @data, either of a header or of a body. */
 static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
                                 size_t size)
 {
@@ -111,8 +113,8 @@ static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
     }
 }
 
-/* Sends nothing: wolfSSL, which is not shown a hello that was refused, calls it
- * a bad record. */
+/* Sends nothing: wolfSSL does not see a refused hello and would send an alert
+ * for a bad record. */
 static int engine_record_drop(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
     (void)ssl;
@@ -122,36 +124,38 @@ static int engine_record_drop(WOLFSSL *ssl, char *buf, int size, void *arg)
     return size;
 }
 
-/* Sends the alert of a refusal where wolfSSL sends none, and nothing after it.
- */
+/* Sends the alert of a refusal for which wolfSSL sends none, and nothing after
+ * it. */
 static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
 {
     char alert[] = {21, 3, 3, 0, 2, alert_fatal, (char)code};
 
     wr_assert(engine->is_server && engine->alert_sent < 0);
     wr_ignore(wr_tls_engine_send(engine->ssl, alert, sizeof(alert), engine) <
-              0); /* without memory for it there is none */
+              0); /* without memory no alert is sent */
     engine->alert_sent = code;
     wolfSSL_SSLSetIOSend(engine->ssl, engine_record_drop);
 }
 
-/* wolfSSL, which has not read the hello, sends no alert of a refusal. */
-static bool engine_record_meet_bare(struct wr_tls_engine *engine)
+/* Asks for a certificate for a hello without extensions. wolfSSL has not read
+ * the hello, so the alert of a refusal is sent here. */
+static bool engine_record_choose(struct wr_tls_engine *engine)
 {
     uint8_t code;
 
-    wr_assert(!engine->verdict.met_client);
-    if (wr_tls_context_meet_bare(engine->context, engine->ssl, &code) == 0) {
+    wr_assert(!engine->verdict.has_chosen);
+    if (wr_tls_context_choose_without_extensions(engine->context, engine->ssl,
+                                                 &code) == 0) {
         return true;
     }
     engine_record_alert(engine, code);
     return false;
 }
 
-/* Sends as long as nothing of the handshake was sent. Behind the first message
- * of it a server of TLS 1.3 sends a change_cipher_spec to a client that sent
- * the identifier of a session: old middleboxes believe in one of TLS 1.2 then
- * (RFC 8446, D.4). */
+/* The send callback before the server's first handshake message. With TLS 1.3,
+ * if the client sent a session identifier, a change_cipher_spec follows that
+ * message: old middleboxes then take the connection for TLS 1.2 (RFC 8446,
+ * D.4). */
 static int engine_record_send_first(WOLFSSL *ssl, char *buf, int size,
                                     void *arg)
 {
@@ -171,9 +175,8 @@ static int engine_record_send_first(WOLFSSL *ssl, char *buf, int size,
     return err < 0 ? err : ret;
 }
 
-/* At the beginning of a record, while the peer's first message is awaited, or
- * early data behind it: 0, or what wolfSSL is told where it must not have the
- * input. */
+/* Reads the first message, or skips early data, at the beginning of a record.
+ * Returns 0 if wolfSSL may get input, else the callback's result. */
 static int engine_record_look(struct wr_tls_engine *engine)
 {
     const enum wr_tls_engine_first first =
@@ -193,9 +196,9 @@ static int engine_record_look(struct wr_tls_engine *engine)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     case WR_TLS_ENGINE_FIRST_FAILED:
         return WOLFSSL_CBIO_ERR_GENERAL;
-    case WR_TLS_ENGINE_FIRST_BARE:
-        /* The program, which was asked, may have aborted the connection. */
-        return engine_record_meet_bare(engine) && engine->input
+    case WR_TLS_ENGINE_FIRST_NO_EXTENSIONS:
+        /* The program's `choose` may have aborted the connection. */
+        return engine_record_choose(engine) && engine->input
                    ? 0
                    : WOLFSSL_CBIO_ERR_GENERAL;
     case WR_TLS_ENGINE_FIRST_LONG:
@@ -206,7 +209,7 @@ static int engine_record_look(struct wr_tls_engine *engine)
     }
 }
 
-/* Gives wolfSSL bytes of what was collected. */
+/* Gives wolfSSL collected bytes. */
 static int engine_record_give_hello(struct wr_tls_engine *engine, char *buf,
                                     int size)
 {
@@ -225,8 +228,8 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, char *buf,
     return (int)count;
 }
 
-/* Before the handshake is done: 0 where the input is what wolfSSL gets. Kept
- * out of the way of the records that follow. */
+/* The receive callback before the handshake is done; 0: wolfSSL gets the input.
+ * Cold, to keep it off the path of data. */
 __attribute__((noinline, cold)) static int
 engine_record_recv_first(struct wr_tls_engine *engine, char *buf, int size)
 {
@@ -283,13 +286,13 @@ engine_record_drop_arrays(struct wr_tls_engine *engine)
     wolfSSL_FreeArrays(engine->ssl);
 }
 
-/* A server's ticket may come in several records, and wolfSSL puts them together
- * in memory that it gives back after the handshake unless it is told to keep
- * it. By TLS 1.3 tickets come before the data, by TLS 1.2 they have come. */
+/* A server's ticket may come in several records. wolfSSL joins them in memory
+ * that it frees after the handshake unless it is told to keep it. With TLS 1.3
+ * tickets come before the data, with TLS 1.2 during the handshake. */
 void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_OPEN);
-    wr_tls_engine_drop_early(engine); /* its keys are not kept beside data */
+    wr_tls_engine_drop_early(engine); /* its keys are not needed any more */
     engine->was_open = true;
     engine->idle_records = 0;
     engine->plain_bytes = 0;
@@ -345,7 +348,7 @@ void wr_tls_engine_collect(struct wr_tls_engine *engine)
     engine_record_append(engine, block);
 }
 
-/* The room behind what the last block holds. */
+/* The free bytes in the last block. */
 static size_t engine_record_room(const struct wr_tls_engine *engine)
 {
     const struct wr_block *last = engine->output_last;
@@ -359,8 +362,8 @@ static void engine_record_fill(struct wr_block *block, const uint8_t *data,
     block->used += (uint32_t)size;
 }
 
-/* Copies @size bytes behind the output: all of them or none, as a peer cannot
- * make anything of a part. */
+/* Appends a copy of @size bytes to the output, all or nothing: a peer cannot
+ * use a part. */
 static bool engine_record_copy(struct wr_tls_engine *engine,
                                const uint8_t *data, size_t size)
 {
@@ -396,10 +399,10 @@ int wr_tls_engine_send(WOLFSSL *ssl, char *buf, int size, void *arg)
     wr_tls_engine_collect(engine);
     if (engine->state == WR_TLS_ENGINE_SENT_CLOSE ||
         engine->state == WR_TLS_ENGINE_CLOSED) {
-        return size; /* the close_notify was the last: an answer is not sent */
+        return size; /* nothing is sent after the close_notify */
     }
     if (engine->no_memory) {
-        return WOLFSSL_CBIO_ERR_GENERAL; /* a record is missing before this */
+        return WOLFSSL_CBIO_ERR_GENERAL; /* an earlier record is missing */
     }
     if (count >= ENGINE_RECORD_COPY_BELOW &&
         wr_tls_memory_claim(engine->memory, buf)) {
@@ -438,7 +441,7 @@ size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine)
     return engine->output_bytes;
 }
 
-/* Bytes that a record adds in any suite of TLS 1.2 and 1.3: header 5, explicit
+/* The most bytes that a record adds in TLS 1.2 and 1.3: header 5, explicit
  * nonce 8, type 1, tag 16. */
 #define ENGINE_RECORD_EXTRA 30u
 _Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA +

@@ -1,7 +1,7 @@
 /*
  * The reader of a hello (RFC 8446, 4.1.2 and 4.1.3; RFC 5246, 7.4.1).
  *
- * Whatever is not exactly as the RFCs have it makes the whole unknown: wolfSSL
+ * A hello that does not follow the RFCs exactly counts as unreadable: wolfSSL
  * answers it, and nothing is concluded here.
  */
 #include "hello.h"
@@ -23,7 +23,7 @@ enum {
     HELLO_HOST = 0,       /* type of a name */
 };
 
-/* Takes @size bytes off the front. */
+/* Takes @size bytes off the front of @from. */
 static bool hello_take(struct wr_tls_hello_part *from, size_t size,
                        struct wr_tls_hello_part *ret)
 {
@@ -64,8 +64,7 @@ static bool hello_take_vector(struct wr_tls_hello_part *from, size_t size,
     return hello_take_number(from, size, &len) && hello_take(from, len, ret);
 }
 
-/* Takes the two lists of a client, or what a server chose of them: suites and
- * compression. */
+/* Takes suites and compression: a client's two lists, or a server's choice. */
 static bool hello_take_suites(struct wr_tls_hello_part *from, bool is_client)
 {
     struct wr_tls_hello_part part;
@@ -74,7 +73,8 @@ static bool hello_take_suites(struct wr_tls_hello_part *from, bool is_client)
                      : hello_take(from, HELLO_CHOICE, &part);
 }
 
-/* Takes a hello; *ret are its extensions, and *ret_session its session. */
+/* Takes a hello: its extensions into *ret, its session identifier into
+ * *ret_session. */
 static bool hello_take_message(struct wr_tls_hello_part *from, bool is_client,
                                struct wr_tls_hello_part *ret,
                                struct wr_tls_hello_part *ret_session)
@@ -97,7 +97,8 @@ static bool hello_take_message(struct wr_tls_hello_part *from, bool is_client,
            (hello_take_vector(&body, 2, ret) && body.size == 0);
 }
 
-/* A list of one name, as all clients send it; *ret has none yet. */
+/* Reads a list of one name, which is what all clients send; *ret is still
+ * empty. */
 static bool hello_read_name(struct wr_tls_hello_part list,
                             struct wr_tls_hello_part *ret)
 {
@@ -118,7 +119,7 @@ static bool hello_read_name(struct wr_tls_hello_part list,
     return true;
 }
 
-/* False: the body cannot be one of this type. */
+/* False: the body is invalid for this type. */
 static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
                                  bool is_client, struct wr_tls_hello *ret)
 {
@@ -164,7 +165,7 @@ bool wr_tls_hello_read(const uint8_t *data, size_t size, bool is_client,
     struct wr_tls_hello_part from = {.data = data, .size = size};
     struct wr_tls_hello_part extensions;
     struct wr_tls_hello_part session;
-    struct wr_tls_hello hello = {.is_bare = false};
+    struct wr_tls_hello hello = {.lacks_extensions = false};
 
     wr_assert(data != NULL);
     *ret = hello;
@@ -172,7 +173,7 @@ bool wr_tls_hello_read(const uint8_t *data, size_t size, bool is_client,
         (is_client && from.size > 0)) {
         return false;
     }
-    hello.is_bare = !extensions.data;
+    hello.lacks_extensions = !extensions.data;
     hello.has_session = session.size > 0;
     if (!hello_read_extensions(extensions, is_client, &hello)) {
         return false;

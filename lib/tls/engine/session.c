@@ -1,8 +1,8 @@
 /*
  * Sessions that a client can resume.
  *
- * References are counted under a mutex: connections of several threads hold
- * them. Nothing else of a session changes.
+ * Connections of several threads hold references, so a mutex guards their
+ * count. Nothing else in a session changes.
  */
 #include "session.h"
 
@@ -18,11 +18,11 @@
 #include <string.h>
 
 struct weir_tls_session {
-    pthread_mutex_t mutex; /* of references */
+    pthread_mutex_t mutex; /* guards references */
     uint32_t references;
     weir_tls_context *context; /* a reference */
-    WOLFSSL_SESSION *session;  /* charged to no account */
-    char *hostname;            /* that was verified; NULL: none was */
+    WOLFSSL_SESSION *session;  /* made without an account */
+    char *hostname;            /* the verified name; NULL: none */
 };
 
 static void session_free(weir_tls_session *session)
@@ -85,7 +85,7 @@ struct WOLFSSL_SESSION *wr_tls_session_use(const weir_tls_session *session,
                                            const weir_tls_context *context,
                                            const char *hostname)
 {
-    /* A resumed session shows no certificate, which a list could name. */
+    /* A resumed handshake shows no certificate that a list could revoke. */
     if (!session || session->context != context ||
         context->revocation.count > 0) {
         return NULL;

@@ -1,15 +1,15 @@
 /*
  * TLS filters: their life.
  *
- * Every callback of the transport below ends here, and so do the filter's step
- * and the end of its turn: the files below note what happened, bytes that have
- * come among it, then wr_filter_next_step() says what comes next, and
- * filter_advance() carries it out. A filter is lost when the transport below
- * is, and not before.
+ * Every callback of the transport below ends here, as do the filter's step and
+ * the end of its turn. The other files note what happened, bytes that have come
+ * among it; then wr_filter_next_step() decides what comes next, and
+ * filter_advance() carries it out. A filter is lost when the transport below is
+ * lost, and not before.
  *
- * The loop and the transport below alone make the filter advance. Callbacks of
- * the protocol, which run inside a pump, at most abort it or push its step: so
- * no pump runs inside another.
+ * Only the loop and the transport below make the filter advance. Callbacks of
+ * the protocol run inside a pump; they may abort the filter or push its step,
+ * so no pump runs inside another.
  */
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
@@ -40,7 +40,7 @@ static void filter_free(weir_transport *t)
     wr_free(&f->t.loop->counting, f, sizeof(*f));
 }
 
-/* Tells the maker how it went, once. */
+/* Tells the maker the result, once. */
 static void filter_tell(struct wr_filter *f, int err)
 {
     const struct wr_secure_opener opener = f->opener;
@@ -52,7 +52,7 @@ static void filter_tell(struct wr_filter *f, int err)
     }
 }
 
-/* No handshake was done: tells the maker why. */
+/* The handshake was not completed: tells the maker why. */
 static void filter_tell_failure(struct wr_filter *f)
 {
     wr_assert(wr_life_is_over(&f->t));
@@ -81,8 +81,8 @@ static void filter_lose(struct wr_filter *f)
     wr_life_leave(&f->t);
 }
 
-/* Sealed bytes are still sent, the alert of a failure above all, but for an
- * abort. */
+/* Sealed bytes, above all the alert of a failure, are still sent, except after
+ * an abort. */
 static void filter_end(struct wr_filter *f)
 {
     weir_transport *below = f->below;
@@ -112,7 +112,7 @@ static void filter_end(struct wr_filter *f)
     below->ops->close(below);
 }
 
-/* Bytes that were written are sent, and none delivered any more. */
+/* From now on written bytes are still sent, but none are delivered. */
 static void filter_begin_close(struct wr_filter *f)
 {
     wr_assert(f->t.state == WR_LIFE_CLOSING);
@@ -188,7 +188,8 @@ static void filter_pump(struct wr_filter *f)
 /* The handshake is done. */
 static void filter_begin(struct wr_filter *f)
 {
-    f->shaken_ns = wr_sys_now() - f->shaking_ns + 1; /* never 0 */
+    f->handshake_took_ns =
+        wr_sys_now() - f->handshake_began_ns + 1; /* never 0 */
     const int err = f->starts ? 0 : wr_protocol_find(&f->t, &f->opener.factory);
 
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
@@ -214,8 +215,8 @@ static void filter_begin(struct wr_filter *f)
 
 /* ---- steps ---- */
 
-/* Nothing more is sent: a file is not, once the bytes that have come, which may
- * say why, are opened. */
+/* Stops a file when nothing more can be sent, but after the received bytes were
+ * opened, since they may hold the reason (an alert). */
 static void filter_break_file(struct wr_filter *f)
 {
     struct wr_sender *sender = f->outbox.sender;
@@ -226,11 +227,11 @@ static void filter_break_file(struct wr_filter *f)
     }
 }
 
-/* Goes as many steps as can be gone now. The last thing that a handler does:
- * the filter may be freed. */
+/* Takes every step that can be taken now. A handler calls this last: the filter
+ * may be freed. */
 static void filter_advance(struct wr_filter *f)
 {
-    bool is_pumped = false; /* after the last other step */
+    bool is_pumped = false; /* since the last step of another kind */
 
     for (;;) {
         filter_break_file(f);
@@ -315,7 +316,7 @@ static int filter_below_received(void *user, weir_transport *below,
     return 0;
 }
 
-/* Below stays open: what is written goes on. */
+/* Half-close: the transport below stays writable. */
 static int filter_below_ended(void *user, weir_transport *below)
 {
     struct wr_filter *f = user;
@@ -379,7 +380,8 @@ static void filter_abort(weir_transport *t)
         }
         return;
     }
-    wr_filter_doom(t); /* its step: if below is lost, no callback comes */
+    wr_filter_doom(
+        t); /* pushes its step: if below is lost, no callback comes */
     filter_end(f);
 }
 
@@ -507,8 +509,8 @@ void wr_filter_bear(struct wr_filter *f, weir_transport *below)
         wr_filter_of(below)->upper = f;
     }
     wr_transport_take_place(&f->t, below);
-    below->hard_limit_bytes = UINT64_MAX; /* the filter's holds */
-    f->shaking_ns = wr_sys_now();
+    below->hard_limit_bytes = UINT64_MAX; /* the filter's limit holds */
+    f->handshake_began_ns = wr_sys_now();
     wr_life_begin(&f->t, WR_LIFE_HANDSHAKING);
     wr_filter_time_state(f);
     wr_life_push_step(&f->t);

@@ -1,8 +1,9 @@
 /*
- * TLS filters: what the transport below is asked to pass on.
+ * TLS filters: calls that are passed on to the transport below.
  *
- * Addresses, the descriptor and the time-outs that speak of bytes are its own.
- * Marks and limits of writing are the filter's, that of reading is of both.
+ * The addresses, the descriptor and the time-outs idle, read and write stall
+ * belong to the transport below. Marks and limits of writing belong to the
+ * filter. The read limit applies to both.
  */
 #include "filter_impl.h"
 
@@ -70,7 +71,7 @@ bool wr_filter_has_unread(const weir_transport *t)
             below->ops->has_unread(below));
 }
 
-/* The peer takes from the transport below, which knows. */
+/* The peer takes bytes from the transport below, so that transport knows. */
 bool wr_filter_has_taken_all(const weir_transport *t)
 {
     const struct wr_filter *f = wr_filter_of(t);

@@ -1,15 +1,15 @@
 /*
  * TLS filters: from plaintext to the protocol.
  *
- * Plaintext is opened into memory that the loop's filters share. Many bytes are
- * shown where they are, and the memory is theirs then; few are copied to a
- * block that fits, so that who keeps them pins no more than that. From there
- * they go by the delivery, which holds bytes only where a protocol paused or
- * was switched half-way through them, and where the program gave some along
- * with a new protocol.
+ * Plaintext is opened into a block that the loop's filters share. Many bytes
+ * are delivered in that block, and the filters take another one; few bytes are
+ * copied to a block that fits, so that a lease on them pins no more. From there
+ * bytes go by the delivery. It holds bytes only where a protocol paused or was
+ * switched half-way through them, and where the program gave some along with a
+ * new protocol.
  *
- * A connection whose protocol keeps as much as it may opens no more before it
- * gives some back; its ciphertext waits, and below it stops reading.
+ * A connection whose protocol holds as much as it may opens no more until
+ * leases end; its ciphertext waits, and the transport below stops reading.
  */
 #include "filter_impl.h"
 

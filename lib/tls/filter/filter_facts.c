@@ -1,16 +1,16 @@
 /*
  * TLS filters: facts of a connection.
  *
- * Some have functions of their own besides weir_transport_get_extra_info(),
- * because they are made for the program that asks, which may be refused, or
- * there are several.
+ * Sessions, exported keys and the certificates of a chain have functions of
+ * their own besides weir_transport_get_extra_info(): the result is made for the
+ * caller, or can be refused, or there are several.
  */
 #include "filter_impl.h"
 #include "lib/tls/engine/session.h"
 
 #include <string.h>
 
-/* The hash of a suite gives 255 blocks of keys at most (RFC 5869). */
+/* HKDF gives at most 255 blocks of the suite's hash (RFC 5869). */
 #define EXPORT_MAX (255u * 32u)
 
 static int filter_facts_get_alpn(const struct wr_filter *f,
@@ -32,7 +32,7 @@ static int filter_facts_get_text(const char *text, int number,
     return 0;
 }
 
-/* A fact that the handshake has settled, or the cause of its failure. */
+/* A fact that the handshake has established, or the cause of its failure. */
 static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
                                  struct weir_extra_info *ret)
 {
@@ -58,8 +58,8 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
         return 0;
     }
     if (strcmp(name, "tls_handshake") == 0) {
-        ret->time_ns = f->shaken_ns;
-        return f->shaken_ns > 0 ? 0 : -ENOENT;
+        ret->time_ns = f->handshake_took_ns;
+        return f->handshake_took_ns > 0 ? 0 : -ENOENT;
     }
     if (strcmp(name, "peercert") == 0) {
         ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->len);
@@ -72,7 +72,8 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
     return -ENOENT;
 }
 
-/* True of facts about TLS: those of a TLS below are not this one's. */
+/* True for facts about TLS, which are not looked up in a TLS transport
+ * below. */
 static bool filter_facts_is_own(const char *name)
 {
     return strncmp(name, "tls_", 4) == 0 || strcmp(name, "cipher") == 0 ||
@@ -93,7 +94,7 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                : err;
 }
 
-/* Tells the kind by an entry of its table. */
+/* True if @t is a filter, recognised by an entry of its table. */
 static bool filter_facts_are_of(const weir_transport *t)
 {
     return t->ops->get_extra_info == wr_filter_get_extra_info;

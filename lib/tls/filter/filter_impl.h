@@ -2,35 +2,35 @@
  * The inside of a TLS filter, shared by the files that make it up. Calls go one
  * way, from each file to those below it:
  *
- *     filter_open.c     making one of a descriptor; the table of contexts
- *     filter_start.c    making one on a transport that the program has
+ *     filter_open.c     making a filter of a descriptor; the table of contexts
+ *     filter_start.c    making a filter on a transport of the program
  *     filter.c          life: decisions carried out, loss, freeing; the table
- *     filter_facts.c    facts that the handshake has settled
- *     filter_below.c    what the transport below is asked to pass on
+ *     filter_facts.c    facts about the connection and its handshake
+ *     filter_below.c    calls that are passed on to the transport below
  *     filter_read.c     ciphertext in, the handshake
  *     filter_deliver.c  plaintext on its way to the protocol
  *     filter_write.c    plaintext in, ciphertext on its way to below
- *     filter_time.c     the deadline of the moment
- *     filter_shared.c   what the filters of a loop share
- *     filter_state.c    the next step, what must always hold
+ *     filter_time.c     the current deadline
+ *     filter_shared.c   the common part of a loop's filters
+ *     filter_state.c    the next step, the invariants
  *     filter_settings.c the settings of a connection
  *
- * Life of a filter (life.h). In HANDSHAKING the program knows of it only what a
- * factory is shown, unless it had the connection before. In CLOSING it seals
- * what was written, and its close_notify. Where it was asked to wait for the
- * peer's, below sends all that first, and LINGERING is the wait. ENDING waits
- * for the loss of the transport below, which was closed, so that sealed bytes
- * and alerts are sent, or aborted.
+ * Life of a filter (life.h). In HANDSHAKING the program does not know the
+ * filter (a factory sees it at the end), unless the program had the connection
+ * before. In CLOSING the filter seals what was written, and its close_notify.
+ * If it shall wait for the peer's close_notify, below first sends all of this,
+ * and LINGERING is the wait. ENDING waits for the loss of the transport below:
+ * it was aborted, or closed, so that sealed bytes and alerts are sent.
  *
- * A peer that ends its stream without a close_notify is cut off, which fails
- * the connection: but not before what was written is sent, as by a close.
+ * A peer that ends its stream without a close_notify is "cut off". The
+ * connection fails, but first sends what was written, as by a close.
  *
- * A filter whose transport below is lost stays OPEN while it has bytes that
- * came before the loss and that its protocol, which has paused, did not see.
+ * A filter whose transport below is lost stays OPEN while it has bytes from
+ * before the loss for a protocol that has paused.
  *
  * wolfSSL runs on the loop's stack alone: calls of the program note what they
- * want and push `step`, or `seal`, which runs before the end of the turn, so
- * that what it hands down leaves in the same turn.
+ * want and push `step` or `seal`. `seal` runs before the end of the turn, so
+ * that its records are sent in the same turn.
  */
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 #define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
@@ -49,11 +49,11 @@ enum wr_filter_next {
     WR_FILTER_WAIT,   /* nothing to do before something happens */
     WR_FILTER_PUMP,   /* the state stays: see what can be opened */
     WR_FILTER_BEGIN,  /* the handshake is done: call the factory */
-    WR_FILTER_DROP,   /* broken: no byte of the queue will ever be sent */
+    WR_FILTER_DROP,   /* broken: drop the queue, which will never be sent */
     WR_FILTER_CLOSE,  /* the peer is cut off: send what was written */
     WR_FILTER_LINGER, /* the close_notify is sent: wait for the peer's */
     WR_FILTER_END,    /* end the transport below */
-    WR_FILTER_LOSE,   /* it is lost: tell the protocol */
+    WR_FILTER_LOSE,   /* below is lost: tell the protocol */
 };
 
 /* The common part of a loop's filters: a module of the loop. */
@@ -62,67 +62,68 @@ struct wr_filter_shared {
     weir_loop *loop;
     struct wr_tls_memory memory;
     struct wr_block *scratch; /* plaintext of one call; NULL: none now */
-    struct wr_list waiting;   /* filters, whose handshake waits its turn */
-    struct wr_ready ready;    /* lets some of them go on */
-    uint64_t turn;            /* of the loop, in which steps were counted */
-    uint32_t steps;           /* of handshakes in that turn */
+    struct wr_list waiting;   /* filters whose handshake waits for its turn */
+    struct wr_ready ready;    /* lets some of the waiting filters continue */
+    uint64_t turn;            /* turn of the loop that `steps` counts */
+    uint32_t steps;           /* handshake steps in that turn */
 };
 
 struct wr_filter {
     weir_transport t;
     weir_transport *below;   /* a reference; NULL before there is one */
-    struct wr_filter *upper; /* whose below this one is; NULL: none, or lost */
+    struct wr_filter *upper; /* on top of this one; NULL: none, or lost */
     struct wr_filter_shared *shared;
     struct wr_tls_engine engine;
-    struct wr_secure_settings *settings; /* until the engine is made of them */
+    struct wr_secure_settings *settings; /* NULL once the engine is made */
     bool has_engine : 1;
-    bool starts : 1;    /* set at birth: on a transport with a protocol */
-    bool is_upper : 1;  /* set at birth: below is a filter */
-    bool made : 1;      /* set when the protocol knows the connection */
-    bool may_shake : 1; /* the handshake has waited for its turn */
-    bool is_hard : 1;   /* set by wr_filter_doom(): below is to be aborted */
-    /* Every record asks for these, together: they are one byte. */
-    bool is_cut : 1;       /* set when below's end is none; bytes go first */
-    bool below_paused : 1; /* set and cleared where below is paused by us */
+    bool starts : 1;        /* start_tls; set before the start */
+    bool is_upper : 1;      /* below is a filter; set before the start */
+    bool made : 1;          /* set when the protocol knows the connection */
+    bool may_handshake : 1; /* the handshake has waited for its turn */
+    bool is_hard : 1; /* set by wr_filter_doom(): abort below, do not close */
+    /* Every record reads these flags, so they share one byte. */
+    bool is_cut : 1;       /* set when below ended without a close_notify */
+    bool below_paused : 1; /* set while the filter has paused below */
     bool below_eof : 1;    /* set by below's end of stream */
     bool below_lost : 1;   /* set by below's connection_lost */
-    bool eof_seen : 1;     /* set when the peer's close_notify was told */
+    bool eof_seen : 1;     /* set when the peer's end was delivered */
     bool head_is_fed : 1;  /* the engine has the first lease of the input */
 
     struct wr_turn_end seal;
     struct wr_list wait_link; /* in shared->waiting */
 
     /* Received. */
-    const struct weir_buf *lent; /* of below's call, until it is pumped */
-    weir_lease *input_head; /* ciphertext that was not opened, oldest first */
+    const struct weir_buf *lent; /* borrowed during below's call */
+    weir_lease *input_head;      /* unopened ciphertext, oldest first */
     weir_lease *input_tail;
     struct wr_delivery delivery; /* of plaintext; shut after OPEN */
 
     /* Written. */
     struct wr_outbox outbox; /* its queue: plaintext that is not sealed */
-    uint64_t unsent_bytes;   /* sealed in records that below has not got */
+    uint64_t unsent_bytes;   /* sealed in records not handed below yet */
     uint64_t sealed_ns;      /* when bytes were last sealed */
-    uint32_t burst_bytes;    /* sealed since it was idle; stops growing */
+    uint32_t burst_bytes;    /* sealed since it was idle, up to a bound */
     uint32_t answer_count;   /* blocks without plaintext that below has */
 
     /* Time. */
     struct wr_timer timer;
-    int deadline_err; /* of the timer, while it is armed */
+    int deadline_err; /* the timer's error, while it is armed */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
-    uint64_t shaking_ns;         /* when the handshake began */
-    uint64_t heard_ns;           /* when it last went on */
-    uint64_t shaken_ns;          /* how long it took; 0: it is not over */
-    uint64_t closing_ns;         /* when close was called; 0: it was not */
-    uint64_t linger_ns;          /* when all was sent, and the wait began */
-    uint64_t ending_ns;          /* when below was closed; 0: it was not */
-    struct weir_timeouts limits; /* as they were set */
+    uint64_t handshake_began_ns; /* when the handshake began */
+    uint64_t heard_ns;           /* when the handshake last made a step */
+    uint64_t
+        handshake_took_ns; /* duration of the handshake; 0: it is not done */
+    uint64_t closing_ns;   /* when close was called; 0: not called */
+    uint64_t linger_ns;    /* when all was sent and the wait began */
+    uint64_t ending_ns;    /* when below was closed; 0: not closed */
+    struct weir_timeouts limits; /* as the program set them */
 
-    struct wr_secure_opener opener; /* opened NULL: it was told */
+    struct wr_secure_opener opener; /* opened is NULL once it was called */
 };
 
-/* How long the end waits until a transport that broke has sent what is sealed,
- * an alert above all. */
+/* The time that a failed filter gives below to send sealed bytes, above all an
+ * alert. */
 #define WR_FILTER_LAST_NS UINT64_C(10000000000)
 
 static inline struct wr_filter *wr_filter_of(const weir_transport *t)
@@ -131,7 +132,7 @@ static inline struct wr_filter *wr_filter_of(const weir_transport *t)
 }
 
 /* filter_start.c */
-/* Makes one on @t; see weir_transport_start_tls(). */
+/* Makes a filter on @t; see weir_transport_start_tls(). */
 WEIR_MUST_USE int wr_filter_start(weir_transport *t,
                                   const struct weir_tls_settings *tls,
                                   const struct weir_start_tls_options *options,
@@ -139,13 +140,14 @@ WEIR_MUST_USE int wr_filter_start(weir_transport *t,
 
 /* filter.c */
 
-/* A filter in state UNBORN, or NULL without memory. */
+/* Makes a filter in state UNBORN; NULL without memory. */
 WEIR_MUST_USE struct wr_filter *
 wr_filter_make(weir_loop *loop, const struct wr_secure_settings *settings,
                const struct wr_secure_opener *opener);
-/* Takes back one whose protocol was never called. */
+/* Frees a filter in state UNBORN. */
 void wr_filter_unmake(struct wr_filter *f);
-/* Takes the place of @below with the loop and the set, and begins. */
+/* Takes the place of @below in the loop and its set, and starts the
+ * handshake. */
 void wr_filter_bear(struct wr_filter *f, weir_transport *below);
 /* The protocol of the transport below. */
 extern const struct weir_protocol wr_filter_protocol;
@@ -169,27 +171,28 @@ void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes);
 void wr_filter_dump(const weir_transport *t, FILE *out);
 
 /* filter_read.c */
-/* Below has received bytes: the next pump opens them where they lie, or they
- * are kept behind others. */
+/* Below has received @buf. The next pump opens the bytes in place, or they are
+ * kept behind earlier ones. */
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
 /* Below has received the end of its stream. */
 void wr_filter_arrived_eof(struct wr_filter *f);
-/* Opens and delivers as much as can be, or goes on with the handshake, and
- * keeps what is left of bytes that below has lent. */
+/* Opens and delivers as much as possible, or continues the handshake; then
+ * keeps the unread part of the bytes that below has lent. */
 void wr_filter_pump(struct wr_filter *f);
-/* Pauses or resumes below as things stand. */
+/* Pauses or resumes below as the present state demands. */
 void wr_filter_settle_read(struct wr_filter *f);
-/* Keeps bytes for the engine, after those that are kept. */
+/* Appends bytes to the input that waits for the engine; takes @lease. */
 void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease);
 void wr_filter_drop_input(struct wr_filter *f);
 void wr_filter_pause_reading(weir_transport *t);
 void wr_filter_resume_reading(weir_transport *t);
 
 /* filter_deliver.c */
-/* How much plaintext may be delivered next; 0: the filter waits for it. */
+/* How many bytes of plaintext may be delivered next; 0: the filter waits until
+ * some may. */
 WEIR_MUST_USE uint32_t wr_filter_ask_credit(struct wr_filter *f);
-/* Delivers the first @len bytes of the shared scratch, or holds them when the
- * protocol has paused. */
+/* Delivers the first @len bytes of the shared scratch, or holds the bytes if
+ * the protocol has paused. */
 void wr_filter_deliver(struct wr_filter *f, size_t len);
 /* The peer's close_notify was read. */
 void wr_filter_deliver_eof(struct wr_filter *f);
@@ -200,48 +203,49 @@ int wr_filter_set_protocol(weir_transport *t,
 /* filter_write.c */
 void wr_filter_write_init(struct wr_filter *f,
                           void (*seal)(struct wr_turn_end *seal));
-/* Seals as much as below has room for, and the close_notify when it is time;
- * and lets the program write on when enough was sent. */
+/* Seals as much as below has room for, and the close_notify when it is due, and
+ * resumes the program's writing when enough was sent. */
 void wr_filter_seal(struct wr_filter *f);
-/* Before the turn ends, or the next one. */
+/* Calls wr_filter_seal() before the end of this turn or of the next. */
 void wr_filter_seal_later(struct wr_filter *f);
 /* Hands below what the engine has to send. */
 void wr_filter_send_output(struct wr_filter *f);
 void wr_filter_drop_queue(struct wr_filter *f);
-/* That of a connection that broke, whose protocol may wait for it. */
+/* Drops the queue of a broken connection, whose protocol may wait for a
+ * drain. */
 void wr_filter_drop_broken_queue(struct wr_filter *f);
-/* The transport below is lost, and drops what it has not sent. */
+/* The transport below is lost; unsent bytes were dropped. */
 void wr_filter_lose_below(struct wr_filter *f);
 void wr_filter_write_eof(weir_transport *t);
 extern const struct wr_outbox_ops wr_filter_outbox_ops;
 
 /* filter_time.c */
 void wr_filter_time_init(struct wr_filter *f);
-/* Arms the timer for the state that the filter has, or has entered. */
+/* Arms the timer for the filter's state. */
 void wr_filter_time_state(struct wr_filter *f);
 int wr_filter_set_timeouts(weir_transport *t,
                            const struct weir_timeouts *timeouts);
 
 /* filter_shared.c */
-/* The loop's, made at the first call; NULL without memory. */
+/* Returns the common part of the loop's filters, made at the first call; NULL
+ * without memory. */
 WEIR_MUST_USE struct wr_filter_shared *wr_filter_share(weir_loop *loop);
-/* Room for plaintext; NULL without memory. */
+/* A block for plaintext; NULL without memory. */
 WEIR_MUST_USE struct wr_block *wr_filter_scratch(struct wr_filter *f);
-/* Takes the scratch, which is full enough to be given away. */
+/* Takes the scratch away from the filters, to deliver it itself. */
 WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
-/* True when a step of the handshake may be made now; otherwise the filter's
- * step is pushed when its turn has come. */
-WEIR_MUST_USE bool wr_filter_may_shake(struct wr_filter *f);
+/* True if the handshake may make a step now; otherwise the filter's step is
+ * pushed when its turn has come. */
+WEIR_MUST_USE bool wr_filter_may_handshake(struct wr_filter *f);
 
 /* filter_state.c */
 /* Decides from the facts what comes next in the filter's life; pure. */
 enum wr_filter_next wr_filter_next_step(const struct wr_filter *f);
-/* The connection is about to end, by an abort; filter.c sees to it from the
- * loop. */
+/* Marks the filter for an abort, which filter.c carries out from the loop. */
 void wr_filter_doom(weir_transport *t);
-/* Holds wherever code of the user may run; pure. */
+/* Asserts what holds wherever code of the program may run; pure. */
 void wr_filter_check_invariants(const struct wr_filter *f);
-/* Holds besides between two turns of the loop. */
+/* Asserts also what holds between two turns of the loop. */
 void wr_filter_check_progress(const struct wr_filter *f);
 
 /* filter_settings.c */
@@ -250,7 +254,7 @@ WEIR_MUST_USE int
 wr_filter_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,
                         enum wr_secure_side side, const char *host);
-/* Another copy, with a reference of its own. */
+/* Copies settings, with references of their own. */
 void wr_filter_settings_copy(struct wr_secure_settings *ret,
                              const struct wr_secure_settings *settings);
 void wr_filter_settings_drop(struct wr_secure_settings *settings);
@@ -262,28 +266,28 @@ static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
                : 0;
 }
 
-/* Plaintext in records that below has not sent. */
+/* Plaintext bytes in records that below has and has not sent. */
 static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
 {
     return f->outbox.passed_bytes - f->unsent_bytes;
 }
 
-/* True while the program may use it: from the beginning, where its protocol had
- * a connection before. */
+/* True while the program may use the filter: when OPEN, and after start_tls
+ * already during the handshake. */
 static inline bool wr_filter_is_usable(const struct wr_filter *f)
 {
     return f->t.state == WR_LIFE_OPEN ||
            (f->t.state == WR_LIFE_HANDSHAKING && f->made);
 }
 
-/* True of bytes that were not wanted any more when it was opened. */
+/* True while received plaintext is discarded, because close was called. */
 static inline bool wr_filter_discards(const struct wr_filter *f)
 {
     return f->t.state == WR_LIFE_CLOSING || f->t.state == WR_LIFE_LINGERING;
 }
 
-/* True while what has arrived may be opened: an error of below came after it.
- */
+/* True while received bytes may be opened: no error, or only an error of below,
+ * which came after the bytes. */
 static inline bool wr_filter_may_open(const struct wr_filter *f)
 {
     return f->t.error == 0 ||
@@ -291,8 +295,7 @@ static inline bool wr_filter_may_open(const struct wr_filter *f)
 }
 
 /* True when bytes are opened although the protocol has paused: below broke, and
- * unless there is plaintext from before that the protocol has no more to wait
- * for than the loss. */
+ * if no plaintext from before is left, the loss comes at once. */
 static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
 {
     return f->t.state == WR_LIFE_OPEN && wr_delivery_is_paused(&f->delivery) &&

@@ -1,10 +1,10 @@
 /*
- * TLS filters: making one, on a transport that is made of a descriptor; and the
- * table by which all are made.
+ * TLS filters: making a filter together with a socket transport of a
+ * descriptor; and the table of functions that make filters.
  *
- * The filter is the protocol of that transport from its birth on. The engine is
- * made later, from a copy of the settings, on the loop's stack. Makers find the
- * table in the context, so that a context is made here.
+ * The filter is the socket transport's protocol from the start. The engine is
+ * made later on the loop's stack, from a copy of the settings. Makers find the
+ * table in the context, so contexts are made here.
  */
 #include "filter_impl.h"
 

@@ -1,11 +1,11 @@
 /*
  * TLS filters: from received ciphertext to plaintext, and the handshake.
  *
- * Bytes that arrive are noted, and opened where they lie by the pump, before
- * below's call returns. What cannot be opened yet, because the protocol has
- * paused or holds too much, or the handshake waits for its turn, is kept under
- * leases, in order, and below is paused: so a peer can make no more wait than
- * below may hold.
+ * Received bytes are noted, and the pump opens them in place before below's
+ * call returns. Bytes that cannot be opened yet, because the protocol has
+ * paused or holds too much, or the handshake waits for its turn, are kept under
+ * leases, in order, and below is paused. So no more bytes wait than below may
+ * hold.
  */
 #include "filter_impl.h"
 
@@ -48,7 +48,7 @@ void wr_filter_drop_input(struct wr_filter *f)
     }
 }
 
-/* Keeps @len bytes at the end of @buf. */
+/* Keeps the last @len bytes of @buf. */
 static bool filter_read_keep_rest(struct wr_filter *f,
                                   const struct weir_buf *buf, size_t len)
 {
@@ -65,8 +65,9 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     return true;
 }
 
-/* The end would fail the engine: it waits until the close_notify is sealed,
- * which comes after all that was written, here or above. */
+/* Feeding the end would fail the engine, so the end waits until the
+ * close_notify is sealed, after everything that was written, here or in a
+ * filter above. */
 static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
 {
     wr_assert(!f->input_head && f->below_eof);
@@ -81,8 +82,8 @@ static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
     return f->engine.input_ended;
 }
 
-/* The engine wants more: gives it the next bytes, or the end. False: there are
- * none. */
+/* Gives the engine the next bytes, or the end of the stream; false: neither is
+ * there. */
 static bool filter_read_feed_next(struct wr_filter *f)
 {
     if (f->head_is_fed) {
@@ -98,7 +99,7 @@ static bool filter_read_feed_next(struct wr_filter *f)
     return WR_UNLIKELY(f->below_eof) && filter_read_feed_end(f);
 }
 
-/* True when something has arrived that the engine has not taken. */
+/* True when bytes or the end have arrived that the engine has not taken. */
 static bool filter_read_has_input(const struct wr_filter *f)
 {
     wr_assert(f->has_engine);
@@ -106,8 +107,9 @@ static bool filter_read_has_input(const struct wr_filter *f)
            wr_tls_engine_get_input_left(&f->engine) > 0;
 }
 
-/* The engine failed. The bytes that say why came before an error of below that
- * is known already: they are the cause, also for filters on this one. */
+/* The engine failed. If below's error is set already, the bytes that made the
+ * engine fail came before it; so the engine's error replaces below's, also in
+ * the filters above this one. */
 static void filter_read_fail(struct wr_filter *f, int err, const char *what)
 {
     const int later = f->t.error;
@@ -124,17 +126,17 @@ static void filter_read_fail(struct wr_filter *f, int err, const char *what)
 
 /* ---- the handshake ---- */
 
-/* Goes on with the handshake, as far as it can. */
-static void filter_read_shake(struct wr_filter *f)
+/* Continues the handshake as far as possible. */
+static void filter_read_handshake(struct wr_filter *f)
 {
     wr_assert(f->has_engine);
     if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || !wr_filter_may_open(f)) {
-        return; /* done or failed: filter.c goes on */
+        return; /* done or failed: filter.c decides */
     }
     if (f->engine.is_server && !filter_read_has_input(f)) {
         return;
     }
-    if (!wr_filter_may_shake(f)) {
+    if (!wr_filter_may_handshake(f)) {
         return;
     }
     f->heard_ns = weir_loop_get_time(f->t.loop);
@@ -151,8 +153,8 @@ static void filter_read_shake(struct wr_filter *f)
 
 /* ---- open ---- */
 
-/* Opens into @to until it is full or no more can be opened: bytes, 0 at the
- * peer's end, -EAGAIN or the engine's error. */
+/* Opens into @to until it is full or no more can be opened. Returns the bytes,
+ * 0 at the peer's end, -EAGAIN or the engine's error. */
 static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
 {
     size_t len = 0;
@@ -170,7 +172,7 @@ static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
     return (ssize_t)len;
 }
 
-/* How much plaintext may be opened next; 0: none now. */
+/* How many bytes of plaintext may be opened next; 0: none now. */
 static uint32_t filter_read_room(struct wr_filter *f)
 {
     if (wr_filter_discards(f) || wr_filter_looks_ahead(f)) {
@@ -183,7 +185,7 @@ static uint32_t filter_read_room(struct wr_filter *f)
     return wr_filter_ask_credit(f);
 }
 
-/* Whether the engine may have more to say: plaintext, an end or an error. */
+/* True when the engine may yield more: plaintext, an end or an error. */
 static bool filter_read_has_more(const struct wr_filter *f)
 {
     return filter_read_has_input(f) ||
@@ -192,8 +194,9 @@ static bool filter_read_has_more(const struct wr_filter *f)
            wr_tls_engine_get_plaintext_left(&f->engine) > 0;
 }
 
-/* Opens and delivers once; false: no more can be opened now. Credit is asked
- * for also where nothing is left: below stops reading while there is none. */
+/* Opens and delivers once; false: no more can be opened now. Asks for credit
+ * even if nothing is left to be opened, because below is paused while there is
+ * no credit. */
 static bool filter_read_open(struct wr_filter *f)
 {
     const uint32_t credit = filter_read_room(f);
@@ -227,7 +230,7 @@ static bool filter_read_open(struct wr_filter *f)
     return false;
 }
 
-/* True when the bytes that have arrived are still worth looking at. */
+/* True while the received bytes are still wanted. */
 static bool filter_read_wants(const struct wr_filter *f)
 {
     switch (f->t.state) {
@@ -249,8 +252,8 @@ static bool filter_read_wants(const struct wr_filter *f)
     return false;
 }
 
-/* The peer is cut off: a filter above sees an end, or it could not send what it
- * has. */
+/* The peer is cut off. A filter above is told of the end, so that it can still
+ * send what was written to it. */
 static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
 {
@@ -261,7 +264,7 @@ filter_read_tell_upper(struct wr_filter *f)
     }
 }
 
-/* Keeps what is left of lent bytes, before below's call returns. */
+/* Keeps the unread part of lent bytes, before below's call returns. */
 static void filter_read_end_loan(struct wr_filter *f)
 {
     const size_t left = wr_tls_engine_get_input_left(&f->engine);
@@ -272,7 +275,8 @@ static void filter_read_end_loan(struct wr_filter *f)
             f->head_is_fed = true;
             wr_tls_engine_refeed(&f->engine, f->input_head->data, left);
         } else {
-            wr_tls_engine_drop_input(&f->engine); /* it does not read again */
+            wr_tls_engine_drop_input(&f->engine); /* the engine does not read
+                                                   * again */
         }
     }
     f->lent = NULL;
@@ -282,7 +286,7 @@ void wr_filter_pump(struct wr_filter *f)
 {
     wr_assert(f->has_engine);
     if (f->t.state == WR_LIFE_HANDSHAKING) {
-        filter_read_shake(f);
+        filter_read_handshake(f);
     } else {
         while (filter_read_wants(f) && filter_read_open(f)) {
         }
@@ -295,7 +299,7 @@ void wr_filter_pump(struct wr_filter *f)
     }
     if (wr_delivery_has_held(&f->delivery) && f->t.state == WR_LIFE_OPEN &&
         f->t.error) {
-        /* They came before the error. */
+        /* The held bytes came before the error. */
         wr_delivery_show_held(&f->t, &f->delivery);
     }
     if (f->lent) {

@@ -1,7 +1,7 @@
 /*
- * The settings of TLS connections: what a program asks for, checked and copied
- * by the call that takes it, with a reference to the context. Defaults are put
- * in here, and a client's host becomes the name that is verified.
+ * The settings of TLS connections: the program's settings, checked and copied
+ * by the call that takes them, with a reference to the context. Defaults are
+ * set here, and a client's host becomes the name that is verified.
  */
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
@@ -21,7 +21,7 @@ static int filter_settings_copy_name(struct wr_secure_settings *ret,
     return 0;
 }
 
-/* A client says whom it wants to reach, or that it does not care. */
+/* A client gives the server's name, or sets no_hostname_check. */
 static int filter_settings_read_name(struct wr_secure_settings *ret,
                                      const struct weir_tls_settings *settings,
                                      const char *host)

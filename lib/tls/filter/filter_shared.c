@@ -1,17 +1,17 @@
 /*
  * The common part of the filters of a loop.
  *
- * One account of wolfSSL's memory, one block for plaintext that is on its way
- * to a protocol or into a record, and the turns of handshakes: a step of one
- * costs up to a millisecond, so that only a few are made in a turn of the loop,
- * and those who wait are let on in the order in which they came.
+ * It has one account of wolfSSL's memory, one block for plaintext on its way to
+ * a protocol or into a record, and the queue of handshakes. A step of a
+ * handshake costs up to a millisecond, so that only a few steps are made in a
+ * turn of the loop; the other handshakes wait, first come, first served.
  */
 #include "filter_impl.h"
 
 #include <string.h>
 
-/* Steps of handshakes in one turn of the loop. */
-#define SHAKES_MAX 4u
+/* Handshake steps in one turn of the loop. */
+#define STEPS_MAX 4u
 /* The largest block that is kept for reuse. */
 #define SCRATCH_BYTES ((64u << 10) - sizeof(struct wr_block))
 
@@ -59,7 +59,7 @@ static const struct wr_module_ops filter_shared_ops = {
     .close = filter_shared_close,
     .check = filter_shared_check};
 
-/* Counts the steps of this turn from 0. */
+/* Sets the count to 0 at the first step of a turn. */
 static void filter_shared_look_at_turn(struct wr_filter_shared *shared)
 {
     if (shared->turn != shared->loop->counts.turns) {
@@ -68,7 +68,8 @@ static void filter_shared_look_at_turn(struct wr_filter_shared *shared)
     }
 }
 
-/* Lets those go on who have waited longest. They count for this turn. */
+/* Lets the filters that have waited longest continue. Their steps count for
+ * this turn. */
 static void filter_shared_ready(struct wr_ready *ready)
 {
     struct wr_filter_shared *shared =
@@ -76,12 +77,12 @@ static void filter_shared_ready(struct wr_ready *ready)
     struct wr_list *link;
 
     filter_shared_look_at_turn(shared);
-    while (shared->steps < SHAKES_MAX &&
+    while (shared->steps < STEPS_MAX &&
            (link = wr_list_pop_front(&shared->waiting))) {
         struct wr_filter *f =
             wr_container_of(link, struct wr_filter, wait_link);
         shared->steps++;
-        f->may_shake = true;
+        f->may_handshake = true;
         wr_life_push_step(&f->t);
     }
     if (!wr_list_is_empty(&shared->waiting)) {
@@ -130,20 +131,20 @@ struct wr_block *wr_filter_take_scratch(struct wr_filter *f)
     return block;
 }
 
-bool wr_filter_may_shake(struct wr_filter *f)
+bool wr_filter_may_handshake(struct wr_filter *f)
 {
     struct wr_filter_shared *shared = f->shared;
 
     wr_assert(f->t.state == WR_LIFE_HANDSHAKING);
-    if (f->may_shake) {
-        f->may_shake = false;
+    if (f->may_handshake) {
+        f->may_handshake = false;
         return true;
     }
     if (wr_list_is_linked(&f->wait_link)) {
         return false;
     }
     filter_shared_look_at_turn(shared);
-    if (shared->steps < SHAKES_MAX && wr_list_is_empty(&shared->waiting)) {
+    if (shared->steps < STEPS_MAX && wr_list_is_empty(&shared->waiting)) {
         shared->steps++;
         return true;
     }

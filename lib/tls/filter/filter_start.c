@@ -1,22 +1,22 @@
 /*
- * TLS filters: making one on a transport that the program has.
+ * TLS filters: making a filter on a transport of the program (start_tls).
  *
- * The protocol moves from the transport below to the filter: it is called with
- * the filter from now on, and its connection_lost follows whatever becomes of
- * the handshake. Bytes that the program has not used become the engine's input,
- * before those that the transport below still has: none can be delivered as
+ * The protocol moves from the transport below to the filter: from now on it is
+ * called with the filter, and its connection_lost follows even if the handshake
+ * fails. Bytes that the program has not used become the engine's input, before
+ * the bytes that the transport below still has: no byte can be delivered as
  * plaintext any more.
  */
 #include "filter_impl.h"
 #include "lib/base/options.h"
 
-/* 0 when a filter can be made on @t now, or why not. */
+/* Returns 0 if a filter can be made on @t now, else the error. */
 static int filter_start_check(weir_transport *t, struct wr_handover *ret)
 {
     wr_require(t->ops->get_handover && !t->is_part, -EOPNOTSUPP);
     wr_assert(t->ops->set_protocol && t->ops->delivery_offset > 0);
     const int err =
-        t->ops->write(t, NULL, 0); /* its state alone is looked at */
+        t->ops->write(t, NULL, 0); /* checks its state, writes nothing */
     wr_require(err >= 0, err);
     t->ops->get_handover(t, ret);
     wr_require(!ret->has_ended, WEIR_EPEERCLOSED);
@@ -24,7 +24,7 @@ static int filter_start_check(weir_transport *t, struct wr_handover *ret)
     return 0;
 }
 
-/* A lease of its own for bytes of the program; NULL without memory. */
+/* Makes a new lease for bytes of the program; NULL without memory. */
 static weir_lease *filter_start_lease(struct wr_filter *f,
                                       const struct weir_buf *buf)
 {
@@ -40,7 +40,7 @@ static int filter_start_keep(struct wr_filter *f, const struct weir_buf *bufs,
     wr_assert(!f->input_head);
     for (size_t i = 0; i < count; i++) {
         if (bufs[i].len == 0) {
-            continue; /* nothing was left over */
+            continue; /* no bytes */
         }
         weir_lease *lease = filter_start_lease(f, &bufs[i]);
         if (!lease) {
@@ -52,7 +52,7 @@ static int filter_start_keep(struct wr_filter *f, const struct weir_buf *bufs,
     return 0;
 }
 
-/* Puts @f between @below and its protocol; -ESHUTDOWN when that has ended. */
+/* Puts @f between @below and its protocol; -ESHUTDOWN if @below is closing. */
 static int filter_start_bind(struct wr_filter *f, weir_transport *below)
 {
     const struct weir_protocol_binding binding = below->binding;
@@ -67,7 +67,7 @@ static int filter_start_bind(struct wr_filter *f, weir_transport *below)
     return 0;
 }
 
-/* Takes the place of @below, which goes on receiving for the handshake. */
+/* Takes the place of @below, which receives for the handshake from now on. */
 static void filter_start_replace(struct wr_filter *f, weir_transport *below,
                                  const struct wr_handover *handover)
 {
@@ -77,7 +77,7 @@ static void filter_start_replace(struct wr_filter *f, weir_transport *below,
     f->t.demand.account.limit_bytes = below->demand.account.limit_bytes;
     f->starts = true;
     wr_filter_bear(f, below);
-    f->made = true; /* its protocol was told of the connection below */
+    f->made = true; /* below has called its connection_made */
     wr_outbox_open(&f->outbox);
     if (handover->is_paused) {
         wr_delivery_pause(&f->delivery);

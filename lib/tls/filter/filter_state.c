@@ -1,25 +1,26 @@
 /*
- * TLS filters: what comes next, and what must always hold.
+ * TLS filters: the next step, and the invariants.
  *
- * The decision what comes next depends on nothing but the facts in the struct,
- * and changes none of them. The states themselves are those of life.h.
+ * The decision about the next step reads only the struct and changes nothing.
+ * The states are those of life.h.
  */
 #include "filter_impl.h"
 
-/* True when nothing more of the engine's will be read. */
+/* True when the engine will yield no more plaintext. */
 static bool filter_state_is_ended(const struct wr_filter *f)
 {
     return f->engine.state == WR_TLS_ENGINE_CLOSED ||
            f->engine.state == WR_TLS_ENGINE_FAILED;
 }
 
-/* After an error of below, and its loss, there may be bytes that came before
- * it: an alert says more than the reset behind it. */
+/* Bytes from before below's error or loss are still opened: an alert says more
+ * than the reset that followed it. */
 static enum wr_filter_next
 filter_state_next_of_handshaking(const struct wr_filter *f)
 {
     if (!wr_filter_may_open(f) || (f->t.error && !f->has_engine)) {
-        return WR_FILTER_END; /* without an engine nothing was sent yet */
+        return WR_FILTER_END; /* the engine has neither read nor sent anything
+                               */
     }
     if (f->engine.state == WR_TLS_ENGINE_OPEN) {
         return f->t.error ? WR_FILTER_END : WR_FILTER_BEGIN;
@@ -27,8 +28,8 @@ filter_state_next_of_handshaking(const struct wr_filter *f)
     return f->below_lost && !f->input_head ? WR_FILTER_END : WR_FILTER_PUMP;
 }
 
-/* True when there is something that came before the error or the loss: bytes
- * that are not opened, or of a record that the protocol was given in part. */
+/* True when bytes from before the error or the loss are left: unopened ones, or
+ * the rest of a record that the protocol got in part. */
 static bool filter_state_has_unread(const struct wr_filter *f)
 {
     if (wr_delivery_has_held(&f->delivery) || f->eof_seen ||
@@ -38,7 +39,7 @@ static bool filter_state_has_unread(const struct wr_filter *f)
     return f->input_head || wr_tls_engine_get_plaintext_left(&f->engine) > 0;
 }
 
-/* True when the peer is cut off, and its last bytes are delivered. */
+/* True when the peer is cut off and its last bytes are delivered. */
 static bool filter_state_may_close(const struct wr_filter *f)
 {
     wr_assert(f->t.state == WR_LIFE_OPEN && f->is_cut);
@@ -46,9 +47,9 @@ static bool filter_state_may_close(const struct wr_filter *f)
            !wr_delivery_has_held(&f->delivery);
 }
 
-/* On a connection that broke: is the queue of no use, and free to be dropped?
- * Unread bytes may keep such a connection, and their reader may wait until it
- * may write. */
+/* True if the connection broke and its queue can be dropped. Unread bytes may
+ * keep a broken connection, and the task that reads them may wait for a
+ * drain. */
 static bool filter_state_may_drop_queue(const struct wr_filter *f)
 {
     return f->t.error && !f->outbox.sender &&
@@ -68,7 +69,7 @@ static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
         return WR_FILTER_DROP;
     }
     if (!f->below_lost && wr_filter_may_open(f)) {
-        return WR_FILTER_PUMP; /* after an error of below there may be bytes */
+        return WR_FILTER_PUMP; /* bytes may have come before below's error */
     }
     if (!filter_state_has_unread(f)) {
         return WR_FILTER_END;
@@ -108,7 +109,7 @@ filter_state_next_of_closing(const struct wr_filter *f)
 enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
 {
     if (f->lent) {
-        return WR_FILTER_PUMP; /* before an error that came after it counts */
+        return WR_FILTER_PUMP; /* lent bytes came before any error */
     }
     switch (f->t.state) {
     case WR_LIFE_HANDSHAKING:
@@ -141,7 +142,8 @@ void wr_filter_doom(weir_transport *t)
     wr_assert(f->t.state != WR_LIFE_UNBORN && f->t.state != WR_LIFE_LOST);
     if (!wr_life_is_over(t)) {
         f->is_hard = true;
-        wr_list_remove(&f->wait_link); /* it takes no turn from others */
+        wr_list_remove(
+            &f->wait_link); /* it takes no turn from other handshakes */
         wr_life_doom(t);
     }
 }
@@ -167,7 +169,7 @@ static void filter_state_check_received(const struct wr_filter *f)
     wr_delivery_check_invariants(&f->delivery);
     wr_assert(wr_delivery_is_shut(&f->delivery) == (f->t.state > WR_LIFE_OPEN));
     wr_assert(!f->head_is_fed || f->input_head);
-    /* The engine's input lies under the first lease, or is lent. */
+    /* The engine's input is the first lease's, or is lent. */
     wr_assert(!f->has_engine || f->lent || f->head_is_fed ||
               wr_tls_engine_get_input_left(&f->engine) == 0);
     wr_assert(!f->lent || (f->has_engine && !f->input_head));
@@ -193,8 +195,8 @@ void wr_filter_check_invariants(const struct wr_filter *f)
     }
 }
 
-/* True when bytes are there that the protocol wants, and no event will look at
- * them again. */
+/* True when bytes that the protocol wants are there, but no event will deliver
+ * them. */
 static bool filter_state_is_forgotten(const struct wr_filter *f)
 {
     return wr_filter_is_reading(f) && !wr_intake_waits(&f->t) &&
@@ -210,7 +212,7 @@ void wr_filter_check_progress(const struct wr_filter *f)
         f->below->ops->check(f->below);
     }
     if (wr_ready_is_pending(&f->t.step)) {
-        return; /* which sees to all of it */
+        return; /* the step will do all of it */
     }
     wr_assert(!filter_state_is_forgotten(f));
     wr_assert(f->t.state != WR_LIFE_ENDING || !f->below_lost ||

@@ -1,20 +1,21 @@
 /*
- * TLS filters: the deadline of the moment.
+ * TLS filters: the current deadline.
  *
- * One timer, which each state sets anew: the handshake's; the one of a close,
- * which counts from the call until the transport below is lost, through the
- * wait for room, for the peer's close_notify and for the last byte to be sent;
- * and a last one so that a connection that broke is not kept by a peer that
- * takes no alert. Those that speak of bytes (idle, read, write stall) are the
- * transport's below.
+ * One timer, which each state arms anew. There is the handshake's limit; the
+ * limit of a close, from the call until the transport below is lost, through
+ * the wait for room, for the peer's close_notify and for the last byte to be
+ * sent; and a last limit, so that a peer that takes no alert cannot keep a
+ * broken connection. The limits idle, read and write stall belong to the
+ * transport below.
  */
 #include "filter_impl.h"
 
 #include "lib/transport/clock.h"
 
-/* How much longer the peer has: the loop heard of it too late, or has not taken
- * what is there. 0: the peer's time is over. A loop that is late all
- * the time grants no more once a handshake has been given twice its time. */
+/* How much more time the peer gets, because the loop was late: it heard of the
+ * peer too late, or has not read the peer's bytes yet. 0: the time is over. A
+ * handshake gets no more than twice its time, even if the loop is always
+ * late. */
 static uint64_t filter_time_owed(const struct wr_filter *f)
 {
     const uint64_t when_ns = f->timer.when_ns;
@@ -26,9 +27,9 @@ static uint64_t filter_time_owed(const struct wr_filter *f)
         return 0;
     }
     if (f->t.state == WR_LIFE_HANDSHAKING) {
-        if (when_ns >
-            wr_add_sat(f->shaking_ns, wr_add_sat(f->handshake_timeout_ns,
-                                                 f->handshake_timeout_ns))) {
+        if (when_ns > wr_add_sat(f->handshake_began_ns,
+                                 wr_add_sat(f->handshake_timeout_ns,
+                                            f->handshake_timeout_ns))) {
             return 0;
         }
         is_owed = f->heard_ns > when_ns || f->input_head ||
@@ -53,7 +54,7 @@ static void filter_time_expired(struct wr_timer *timer)
         return;
     }
     if (f->below_lost && f->t.state == WR_LIFE_ENDING) {
-        return; /* a file that is being sent is waited for */
+        return; /* the end waits for the sender of a file */
     }
     wr_transport_set_error(&f->t, f->deadline_err,
                            f->t.state == WR_LIFE_HANDSHAKING ? "TLS handshake"
@@ -70,7 +71,7 @@ void wr_filter_time_init(struct wr_filter *f)
     wr_timer_init(&f->timer, filter_time_expired);
 }
 
-/* Arms the timer for a limit from @since_ns on; 0 is none. */
+/* Arms the timer for @limit_ns from @since_ns on; 0: no limit. */
 static void filter_time_arm(struct wr_filter *f, uint64_t since_ns,
                             uint64_t limit_ns, int err)
 {
@@ -85,8 +86,8 @@ static void filter_time_arm(struct wr_filter *f, uint64_t since_ns,
     }
 }
 
-/* While it closes, those limits of below's rest that rest while a socket does.
- */
+/* Switches below's limits idle and read off, as a socket does while it
+ * closes. */
 static void filter_time_rest(struct wr_filter *f)
 {
     struct weir_timeouts limits = f->limits;
@@ -106,7 +107,7 @@ static void filter_time_close(struct wr_filter *f)
     filter_time_arm(f, f->closing_ns, f->limits.close_ns, WEIR_ECLOSETIMEOUT);
 }
 
-/* When the limit of the whole close is over; UINT64_MAX: it has none. */
+/* When the limit of the whole close ends; UINT64_MAX: no limit. */
 static uint64_t filter_time_close_end_ns(const struct wr_filter *f)
 {
     return f->closing_ns > 0 && f->limits.close_ns > 0
@@ -114,7 +115,8 @@ static uint64_t filter_time_close_end_ns(const struct wr_filter *f)
                : UINT64_MAX;
 }
 
-/* The limit of the wait, or that of the whole close, if it is over sooner. */
+/* Arms the limit of the wait, or the limit of the whole close if that is
+ * sooner. */
 static void filter_time_lingering(struct wr_filter *f)
 {
     wr_assert(f->shutdown_timeout_ns > 0);
@@ -128,8 +130,8 @@ static void filter_time_lingering(struct wr_filter *f)
     }
 }
 
-/* The transport below was closed: it has limits of its own, which begin now. A
- * close that has begun before keeps its limit, also where it has failed. */
+/* The transport below was closed, and its own limits begin now. A close that
+ * has begun before keeps its limit, even if the connection has failed since. */
 static void filter_time_ending(struct wr_filter *f)
 {
     const uint64_t last_ns = wr_add_sat(f->ending_ns, WR_FILTER_LAST_NS);
@@ -176,7 +178,7 @@ int wr_filter_set_timeouts(weir_transport *t,
 
     wr_filter_check_invariants(f);
     if (f->below_lost) {
-        return 0; /* nothing is left to be limited */
+        return 0; /* nothing is left to limit */
     }
     const int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err >= 0, err);

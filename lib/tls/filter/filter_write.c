@@ -1,14 +1,14 @@
 /*
  * TLS filters: from written bytes to the transport below.
  *
- * Writes go to the queue. Before the turn ends what is queued is sealed, as
- * long as below's depth is not above its high mark; the rest waits as
- * plaintext. The depth that the program's marks and limits mean is the
- * plaintext that waits and the one that is sealed in records that below has not
- * sent: what TLS adds, and its own messages, do not count. Writes of one turn
- * share a record. The first records of a transfer fit into one segment each, so
- * that the peer can open the first as soon as it is there; later ones are as
- * large as can be.
+ * Writes go to the queue. Before the turn ends the queue is sealed (encrypted
+ * into records) as long as below's depth is not above its high mark; the rest
+ * waits as plaintext. The program's marks and limits count plaintext: the
+ * plaintext that waits, and the plaintext in records that below has not sent.
+ * TLS overhead and TLS's own messages do not count. Writes of one turn share a
+ * record. The first records of a transfer fit into one segment each, so that
+ * the peer can open a record as soon as its segment is there; later records
+ * have the full size.
  */
 #include "filter_impl.h"
 
@@ -16,17 +16,17 @@
 
 /* Plaintext of a record that fits into a segment of an Ethernet path. */
 #define RECORD_FIRST 1300u
-/* Sealed in such records before they grow. */
+/* Plaintext that is sealed in small records before the records grow. */
 #define BURST_BYTES (48u << 10)
-/* After this time without a byte they are small again. */
+/* After this time without a byte the records are small again. */
 #define BURST_IDLE_NS UINT64_C(1000000000)
 #define RECORD_PIECES 64u
-/* Sealing adds no more than that to a record. */
+/* The most bytes that sealing adds to a record. */
 #define RECORD_EXTRA 64u
-/* Sealed bytes that are handed below before more are: they count as not sent
+/* Sealed bytes are handed below once they are this many. They count as unsent
  * until below has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
-/* Of a file that are read at once: a whole number of records. */
+/* Bytes of a file that are read at once: a whole number of records. */
 #define FILE_BYTES (4u * WR_TLS_RECORD_MAX)
 
 _Static_assert(FILE_BYTES <= WR_SENDFILE_READ, "a part fits into a block");
@@ -45,17 +45,18 @@ static void filter_write_fail(struct wr_filter *f, int err)
 
 /* ---- ciphertext ---- */
 
-/* Blocks without plaintext that below may have. A handshake makes some; a peer
- * that asks for key updates and takes nothing makes one each time. */
+/* The most blocks without plaintext that below may have. A handshake makes
+ * some; a peer that reads nothing makes one with each key update that it asks
+ * for. */
 #define ANSWERS_MAX 32u
 
-/* Lies in a block of the engine's, before its record. */
+/* Lies in a block of the engine, before the TLS record. */
 struct filter_record {
     struct wr_filter *filter;
-    uint64_t plain_bytes; /* that are sealed in it and those before it */
+    uint64_t plain_bytes; /* sealed in this block and in the blocks before it */
 };
 
-/* Below has sent bytes: the end of the turn does what its depth allows now. */
+/* Below has sent bytes, so the end of the turn may seal more. */
 static void filter_write_go_on(struct wr_filter *f)
 {
     if (!wr_life_is_over(&f->t) &&
@@ -68,9 +69,9 @@ static void filter_write_go_on(struct wr_filter *f)
     }
 }
 
-/* Below has sent @plain_bytes, sealed. A filter below gives a block back when
- * it has sealed it: that its bytes are sent is known by its depth, which is
- * never less than those of them that it has not sent. */
+/* Below has sent the records of @plain_bytes. A filter below releases a block
+ * already when it has sealed the block; the filter's depth is an upper bound of
+ * what is unsent. */
 static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 {
     wr_outbox_passed(&f->outbox, plain_bytes);
@@ -83,8 +84,8 @@ static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
     }
 }
 
-/* Below has done with a block: it has sent it, or drops it, before it is lost,
- * and so before the filter's end. */
+/* Below has sent or dropped a block. Below does so before its loss, thus before
+ * the filter's end. */
 static void filter_write_release(void *arg)
 {
     struct wr_block *block = arg;
@@ -95,7 +96,7 @@ static void filter_write_release(void *arg)
     filter_write_sent(record.filter, record.plain_bytes);
 }
 
-/* Below has done with a block without plaintext. */
+/* Below has sent or dropped a block without plaintext. */
 static void filter_write_release_answer(void *arg)
 {
     struct wr_block *block = arg;
@@ -107,7 +108,8 @@ static void filter_write_release_answer(void *arg)
     filter_write_release(block);
 }
 
-/* Hands a block below; it stands for the bytes sealed since the last one. */
+/* Hands a block below. The last block of the engine's output stands for all
+ * bytes sealed since the last call. */
 static inline void filter_write_send(struct wr_filter *f,
                                      struct wr_block *block,
                                      weir_release_fn *release)
@@ -129,7 +131,7 @@ static inline void filter_write_send(struct wr_filter *f,
     }
     if (err == -ENOMEM && f->t.error == 0) {
         filter_write_fail(f, err);
-    } /* the other errors are told by the loss */
+    } /* the loss reports the other errors */
 }
 
 /* Hands below blocks without plaintext. */
@@ -195,7 +197,7 @@ static size_t filter_write_record_size(struct wr_filter *f)
     return f->burst_bytes < BURST_BYTES ? RECORD_FIRST : WR_TLS_RECORD_MAX;
 }
 
-/* The first @size bytes of the queue, or fewer, in one piece. */
+/* At most the first @size bytes of the queue, in one piece. */
 static const uint8_t *filter_write_gather(struct wr_filter *f, size_t size,
                                           size_t *ret_len)
 {
@@ -239,7 +241,8 @@ static void filter_write_seal_record(struct wr_filter *f)
     wr_outbox_consume(&f->t, len);
 }
 
-/* A peer that has ended may refuse the close_notify, and has lost nothing. */
+/* A peer that has ended may answer the close_notify with a reset; no data is
+ * lost then. */
 static void filter_write_note_farewell(struct wr_filter *f)
 {
     const size_t own = wr_tls_engine_get_output_bytes(&f->engine);
@@ -253,7 +256,8 @@ static void filter_write_note_farewell(struct wr_filter *f)
     }
 }
 
-/* Nothing is left to be sealed: the close_notify, if it is wanted. */
+/* The queue is empty: seals the close_notify if the program has ended its
+ * stream. */
 static void filter_write_seal_end(struct wr_filter *f)
 {
     if (!wr_outbox_is_ending(&f->outbox)) {
@@ -284,7 +288,8 @@ void wr_filter_seal(struct wr_filter *f)
     if (f->outbox.sender && f->t.error == 0 && !wr_life_is_over(&f->t)) {
         wr_sender_go_on(f->outbox.sender);
     }
-    /* A program that was paused may write once more, a file goes on. */
+    /* Not while the program may still write after a pause, or a file is
+     * sent. */
     if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->outbox.queue) &&
         !f->t.writing_paused && !f->outbox.sender) {
         filter_write_seal_end(f);
@@ -300,8 +305,8 @@ void wr_filter_drop_queue(struct wr_filter *f)
     wr_outbox_drop(&f->t);
 }
 
-/* Sealed bytes do not count: below drops them when its own send has ended, or
- * cannot send them. */
+/* Sealed bytes are not dropped here but by below, when its last send has ended
+ * or if it cannot send. */
 void wr_filter_drop_broken_queue(struct wr_filter *f)
 {
     wr_assert(f->t.error && f->unsent_bytes == 0);
@@ -331,7 +336,7 @@ void wr_filter_write_init(struct wr_filter *f,
 
 /* ---- the outbox ---- */
 
-/* A file waits, or its turn. */
+/* The next part of a file may be sealed. */
 static void filter_write_file_begins(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);
