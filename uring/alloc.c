@@ -1,8 +1,8 @@
 /*
  * The default allocator: malloc() and free().
  *
- * free() finds out by itself how large the memory is that it frees. The size
- * that callers name is for allocators that do not keep it.
+ * free() knows the size of the memory. The size that callers pass is for
+ * allocators that do not store it.
  */
 #include "alloc.h"
 
@@ -11,7 +11,7 @@
 static void *alloc_default_alloc(void *arg, size_t size)
 {
     (void)arg;
-    wr_assert(size > 0); /* base.h promises so */
+    wr_assert(size > 0); /* promised by base.h */
     return malloc(size);
 }
 

@@ -1,8 +1,8 @@
 /*
- * Memory from the allocator that a loop was given.
+ * Memory from a loop's allocator.
  *
- * Every allocation of the library goes through these two functions, so that a
- * program's own allocator sees all of them, with the size when one is freed.
+ * Every allocation of the library uses these two functions, so that a program's
+ * own allocator sees all of them, and gets the size at each free.
  */
 #ifndef WEIR_URING_ALLOC_H
 #define WEIR_URING_ALLOC_H
@@ -10,10 +10,10 @@
 #include "../include/weir/base.h"
 #include "check.h"
 
-/* The allocator of a loop for which the program names none: malloc and free. */
+/* The default allocator of a loop: malloc and free. */
 const struct weir_allocator *wr_default_allocator(void);
 
-/* NULL when there is no memory. */
+/* NULL without memory. */
 WEIR_MUST_USE static inline void *
 wr_alloc(const struct weir_allocator *allocator, size_t size)
 {
@@ -21,7 +21,7 @@ wr_alloc(const struct weir_allocator *allocator, size_t size)
     return allocator->alloc(allocator->arg, size);
 }
 
-/* @size as it was asked for; NULL is ignored. */
+/* @size as allocated; NULL is ignored. */
 static inline void wr_free(const struct weir_allocator *allocator, void *ptr,
                            size_t size)
 {

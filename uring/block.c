@@ -1,9 +1,9 @@
 /*
  * Blocks: the free lists behind block.h.
  *
- * A block's size in bytes, header included, tells its class, so that a block
- * carries no other mark: powers of two up to 64 KiB are classes, and a larger
- * block is made to measure and never kept.
+ * A block's size in bytes, with its header, determines its class, so a block
+ * stores no class: powers of two up to 64 KiB are classes; a larger block has
+ * its exact size and is never kept.
  */
 #include "block.h"
 
@@ -20,8 +20,8 @@ static size_t block_size(const struct wr_block *block)
     return sizeof(*block) + block->capacity;
 }
 
-/* The class whose blocks have at least @size bytes, header included; not less
- * than WR_BLOCK_CLASSES when there is none. */
+/* The class of blocks of at least @size bytes, with the header;
+ * WR_BLOCK_CLASSES or more if there is none. */
 static unsigned block_class_of(size_t size)
 {
     unsigned bits = 64u - (unsigned)__builtin_clzll(size - 1);

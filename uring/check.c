@@ -1,9 +1,9 @@
 /*
- * The end of a process whose invariants are broken.
+ * Aborting a process whose invariants are broken.
  *
- * One line goes to standard error with write(2), without stdio: its buffers
- * and locks belong to a program that can no longer be trusted. This is the
- * only output that weir ever makes on its own.
+ * One line is written to standard error with write(2), without stdio, whose
+ * buffers and locks cannot be trusted any more. weir prints nothing else on its
+ * own.
  */
 #include "check.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* abort() follows; a message that cannot be written is lost. */
+/* abort() follows; a failed write is ignored. */
 static void check_write(char *text, size_t room, int len)
 {
     if (len > 0) {

@@ -1,11 +1,11 @@
 /*
- * Assertions and the few macros that a function cannot replace.
+ * Assertions, and the few macros that cannot be functions.
  *
- * wr_assert states what must be true by weir's own logic; wr_check states what
- * the kernel has promised. Both stay on in release builds: they compare what
- * is in a register anyway, and a server that carries on with a broken
- * invariant does worse than one that stops. Neither is for what peers, users
- * or a full machine can cause; those are errors and are returned.
+ * wr_assert states what must be true by weir's own logic, wr_check what the
+ * kernel guarantees. Both stay in release builds: they compare values that are
+ * in a register anyway, and a server with a broken invariant does more harm
+ * than one that stops. Peers, users and a full machine cause errors, which are
+ * returned, not asserted.
  */
 #ifndef WEIR_URING_CHECK_H
 #define WEIR_URING_CHECK_H
@@ -19,9 +19,8 @@
 /* Reports the broken condition on standard error and aborts. */
 _Noreturn void wr_check_failed(const char *cond, const char *file, int line);
 
-/* Tells on standard error what a task of the program has done, or the program
- * itself where @task is NULL, that no call can return as an error, and aborts.
- */
+/* Reports a misuse by a task (NULL: by the program) that no call can return as
+ * an error on standard error, and aborts. */
 _Noreturn void wr_check_misused(const char *task, const char *what);
 
 #define wr_assert(cond)                                                        \
@@ -29,26 +28,25 @@ _Noreturn void wr_check_misused(const char *task, const char *what);
 
 #define wr_check(cond) wr_assert(cond)
 
-/* As wr_assert, in trees that are built with -Dinvariants=true alone: for what
- * looks at a list or another object, or stands on the way of every message. */
+/* Like wr_assert, but only with -Dinvariants=true: for conditions that read a
+ * list or another object, or that every message would evaluate. */
 #ifdef WR_INVARIANTS
 #define wr_debug_assert(cond) wr_assert(cond)
 #else
 #define wr_debug_assert(cond) ((void)(0 && (cond)))
 #endif
 
-/* wr_debug_assert() of all that a check of invariants asserts: for such a call
- * on the way of every message. */
+/* Calls a function of checks only with -Dinvariants=true. */
 #define wr_debug_check(call) wr_debug_assert(((call), 1))
 
-/* Uses up a result that does not matter; the reason stands beside the call. */
+/* Ignores a result; the reason stands beside the call. */
 #define wr_ignore(expr)                                                        \
     do {                                                                       \
         if (expr) {                                                            \
         }                                                                      \
     } while (0)
 
-/* Public misuse: leave the calling function with an error. */
+/* Public misuse: returns an error from the calling function. */
 #define wr_require(cond, code)                                                 \
     do {                                                                       \
         if (WR_UNLIKELY(!(cond))) {                                            \

@@ -1,21 +1,20 @@
 /*
- * The threads that close what peers have chosen; see closer.h.
+ * The threads that close peers' descriptors; see closer.h.
  *
  *     idle --something to close--> queued --a thread--> closing --all--> idle
  *
- * All that is shared is behind one mutex, which no thread holds while it
- * closes, allocates or makes a thread. A closer is counted: by its owner, by
- * the pool while it is queued or closing, and by the mailbox while its item is
- * posted. So it outlives its owner and the loop, and a thread that waits in a
- * close for ever keeps neither. The item is posted under the mutex, and an
- * owner that has let go of its closer is not told any more, so that the mailbox
- * is there.
+ * One mutex guards all shared state; no thread holds it while it closes,
+ * allocates or makes a thread. A closer is referenced by its owner, by the pool
+ * while it is queued or closing, and by the mailbox while its item is posted.
+ * So a closer may outlive its owner and the loop, and a close that blocks for
+ * ever delays neither. The item is posted under the mutex, and only while the
+ * owner has not detached its closer, so the mailbox is still open.
  *
- * There are two lanes of threads: peers who fill the one do not keep sockets
- * open in which nothing was seen, and whose peers wait for the end.
+ * There are two lanes of threads: slow closes that fill one lane do not delay
+ * the close of empty sockets, for which their peers wait.
  *
- * A forked child has none of its parent's threads, and begins with an empty
- * pool: what was queued or closing stays with the parent.
+ * A forked child has none of the threads and begins with an empty pool: queued
+ * closes stay with the parent.
  */
 #include "closer.h"
 
@@ -31,7 +30,7 @@
 
 #define THREADS_MAX 8u
 #define STACK_BYTES (256u << 10)
-/* A thread without work ends after this time. */
+/* An idle thread ends after this time. */
 #define IDLE_SECONDS 1
 
 enum closer_state {
@@ -52,30 +51,30 @@ struct wr_closer {
     struct wr_list link; /* in the pool's queue */
     struct closer_batch *first;
     struct closer_batch *last;
-    enum closer_state state; /* set by closer_set_state() alone */
+    enum closer_state state; /* written only by closer_set_state() */
     struct closer_lane *lane;
     uint32_t refs;
-    bool is_awaited; /* the owner waits until all are closed */
-    bool is_posted;  /* the item is in the mailbox, or on its way from there */
+    bool is_awaited; /* the owner waits for on_idle */
+    bool is_posted;  /* the item is in the mailbox or about to run */
     struct wr_wake *wake;
     struct wr_wake_item item;
-    void (*go_on)(void *arg); /* NULL: the owner is gone, or never waited */
+    void (*on_idle)(void *arg); /* NULL: detached, or never awaited */
     void *arg;
 };
 
-/* Threads, and the closers that wait for one. */
+/* Threads, and the closers that wait for a thread. */
 struct closer_lane {
-    pthread_cond_t work; /* for the threads without any */
+    pthread_cond_t work; /* wakes idle threads */
     struct wr_list queue;
     uint32_t queued_count;
     uint32_t idle_count;
-    uint32_t thread_count; /* those that start included */
+    uint32_t thread_count; /* also starting threads */
 };
 
 static struct {
     pthread_mutex_t mutex;
     struct closer_lane slow;
-    struct closer_lane quick; /* for closes that will hardly wait */
+    struct closer_lane quick; /* for closes that will hardly block */
 } closer_pool;
 
 static pthread_once_t closer_once = PTHREAD_ONCE_INIT;
@@ -84,7 +83,7 @@ static int closer_once_error;
 static void closer_lock(void)
 {
     const int err = pthread_mutex_lock(&closer_pool.mutex);
-    wr_check(err == 0); /* it can only fail for a mutex that is not one */
+    wr_check(err == 0); /* cannot fail for a valid mutex */
 }
 
 static void closer_unlock(void)
@@ -133,7 +132,8 @@ static int closer_init_pool(void)
     return err ? err : closer_init_lane(&closer_pool.quick);
 }
 
-/* Another thread of the parent may have been at the pool. */
+/* Resets the pool, which another thread of the parent may have been
+ * changing. */
 static void closer_after_fork_in_child(void)
 {
     closer_once_error = closer_init_pool();
@@ -161,9 +161,9 @@ static void closer_unref(struct wr_closer *closer)
     }
 }
 
-/* ---- the owner is told ---- */
+/* ---- telling the owner ---- */
 
-/* The item has come out of the mailbox. */
+/* The owner of the mailbox runs the item. */
 static void closer_run(void *arg)
 {
     struct wr_closer *closer = arg;
@@ -171,23 +171,23 @@ static void closer_run(void *arg)
     closer_lock();
     wr_assert(closer->is_posted);
     closer->is_posted = false;
-    void (*go_on)(void *arg) = closer->go_on;
+    void (*on_idle)(void *arg) = closer->on_idle;
     void *owner = closer->arg;
     closer_unlock();
     closer_unref(closer);
-    if (go_on) {
-        go_on(owner);
+    if (on_idle) {
+        on_idle(owner);
     }
 }
 
-/* The loop has ended with the item in its mailbox. */
+/* The loop has ended before the item ran. */
 static void closer_drop(void *arg)
 {
     closer_unref(arg);
 }
 
-/* Under the mutex. Where the item is posted already the owner looks later than
- * now. */
+/* Under the mutex. If the item is posted already, the owner will see the new
+ * state when it runs. */
 static void closer_tell_owner(struct wr_closer *closer)
 {
     if (!closer->is_awaited || closer->is_posted) {
@@ -199,7 +199,7 @@ static void closer_tell_owner(struct wr_closer *closer)
     closer->item = (struct wr_wake_item){
         .run = closer_run, .arg = closer, .drop = closer_drop};
     const int err = wr_wake_post_item(closer->wake, &closer->item);
-    wr_check(err == 0); /* the owner has not let go: its mailbox is open */
+    wr_check(err == 0); /* the owner is attached: its mailbox is open */
 }
 
 /* ---- closing ---- */
@@ -213,7 +213,7 @@ static void closer_close_batch(struct closer_batch *batch)
             sizeof(*batch) + batch->count * sizeof(int));
 }
 
-/* Under the mutex, which is free while it closes. */
+/* Under the mutex, which is unlocked during closes. */
 static void closer_close_all(struct wr_closer *closer)
 {
     struct closer_batch *batch;
@@ -245,7 +245,7 @@ static void closer_empty_queue(struct closer_lane *lane)
     }
 }
 
-/* Under the mutex, which is free while it waits: true when there is work. */
+/* Under the mutex, which is unlocked during the wait. True: there is work. */
 static bool closer_wait(struct closer_lane *lane)
 {
     struct timespec until;
@@ -276,7 +276,8 @@ static void *closer_thread(void *arg)
     return NULL;
 }
 
-/* A small stack does, unless the program's thread-local data need more. */
+/* Tries a small stack; a program with much thread-local data needs the default
+ * size. */
 static int closer_make_thread(struct closer_lane *lane)
 {
     pthread_attr_t attr;
@@ -302,8 +303,8 @@ static int closer_make_thread(struct closer_lane *lane)
     return err;
 }
 
-/* A thread was counted. Without one, and without any other, all of the queue is
- * closed here. */
+/* Starts a thread that was counted. If that fails and there is no other thread,
+ * closes the whole queue here. */
 static void closer_start_thread(struct closer_lane *lane)
 {
     if (closer_make_thread(lane) == 0) {
@@ -346,7 +347,7 @@ static struct wr_closer *closer_make(struct closer_lane *lane)
     return closer;
 }
 
-/* Under the mutex: true when a thread is to be made, which is counted. */
+/* Under the mutex. True: a thread must be made; it is counted already. */
 WEIR_MUST_USE static bool closer_enqueue(struct wr_closer *closer)
 {
     struct closer_lane *lane = closer->lane;
@@ -417,7 +418,7 @@ void wr_closer_close_alone(const int *fds, size_t count)
     struct wr_closer *closer = NULL;
 
     wr_closer_close(&closer, fds, count);
-    wr_closer_let_go(&closer);
+    wr_closer_detach(&closer);
 }
 
 void wr_closer_close_empty(int fd)
@@ -426,11 +427,11 @@ void wr_closer_close_empty(int fd)
 
     wr_assert(fd >= 0);
     closer_close_in(&closer_pool.quick, &closer, &fd, 1);
-    wr_closer_let_go(&closer);
+    wr_closer_detach(&closer);
 }
 
 bool wr_closer_is_busy(struct wr_closer *closer, struct wr_wake *wake,
-                       void (*go_on)(void *arg), void *arg)
+                       void (*on_idle)(void *arg), void *arg)
 {
     if (!closer) {
         return false;
@@ -438,21 +439,21 @@ bool wr_closer_is_busy(struct wr_closer *closer, struct wr_wake *wake,
     closer_lock();
     closer->is_awaited = closer->state != CLOSER_IDLE;
     closer->wake = wake;
-    closer->go_on = go_on;
+    closer->on_idle = on_idle;
     closer->arg = arg;
     const bool is_busy = closer->is_awaited;
     closer_unlock();
     return is_busy;
 }
 
-void wr_closer_let_go(struct wr_closer **closer)
+void wr_closer_detach(struct wr_closer **closer)
 {
     if (!*closer) {
         return;
     }
     closer_lock();
     (*closer)->is_awaited = false;
-    (*closer)->go_on = NULL;
+    (*closer)->on_idle = NULL;
     closer_unlock();
     closer_unref(*closer);
     *closer = NULL;

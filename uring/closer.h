@@ -1,18 +1,17 @@
 /*
- * Closes of descriptors that peers have chosen, in threads.
+ * Threads that close descriptors which came from peers.
  *
- * The last close of a file may take as long as a device, a network or the peer
- * that has sent it likes: that of a TCP socket with SO_LINGER waits for its
- * bytes, that of a file on FUSE for a process. Whether it will cannot be told
- * beforehand, as others may have the file too and change it meanwhile. So
- * descriptors that came over a Unix socket and that weir drops are closed by
- * threads of their own, and so are Unix sockets in which some may lie. Where
- * there is no memory to note them, or no thread can be made and none is there,
- * the caller closes them, which is mostly a loop's thread and may wait then.
+ * The last close of a file may block: on a TCP socket with SO_LINGER until its
+ * bytes are sent, on FUSE until a process answers. This cannot be known
+ * beforehand, as other processes may share the file and change it. So threads
+ * close descriptors that came over a Unix socket and that weir drops, and Unix
+ * sockets whose queues may contain such descriptors. Without memory, or if no
+ * thread exists or can be made, the caller closes them and may block; mostly it
+ * is a loop's thread.
  *
- * Each owner of such descriptors, a connection for example, has a closer, and
- * each closer one thread at most. All of a process share the threads; they are
- * made when there is something to close, and end when there is nothing.
+ * Each owner of such descriptors, for example a connection, has a closer, which
+ * is served by at most one thread. All closers of a process share the threads;
+ * threads are made on demand and end when idle.
  */
 #ifndef WEIR_URING_CLOSER_H
 #define WEIR_URING_CLOSER_H
@@ -21,25 +20,26 @@
 
 struct wr_closer;
 
-/* Closes @count descriptors, soon. *closer is made if it is NULL, and stays
- * NULL where there is no memory for it. The call may close them itself, as told
- * above; without threads it closes those of other closers too. */
+/* Closes @count descriptors soon. Makes *closer if it is NULL, which stays NULL
+ * without memory. The call may close them itself (see above); without threads
+ * it also closes those of other closers. */
 void wr_closer_close(struct wr_closer **closer, const int *fds, size_t count);
 
-/* True while it has something to close; NULL has nothing. Then @go_on is called
- * with @arg, once and by the owner of the mailbox, some time after that. */
+/* True while closes are pending; NULL has none. Then @on_idle is called with
+ * @arg, once, when all are closed, by the owner of the mailbox. */
 WEIR_MUST_USE bool wr_closer_is_busy(struct wr_closer *closer,
                                      struct wr_wake *wake,
-                                     void (*go_on)(void *arg), void *arg);
+                                     void (*on_idle)(void *arg), void *arg);
 
-/* Gives *closer up, which goes on alone, and makes it NULL: @go_on is not
- * called any more. Before the mailbox is closed, by its owner. */
-void wr_closer_let_go(struct wr_closer **closer);
+/* Detaches *closer, which finishes its closes, and sets it to NULL: @on_idle is
+ * not called any more. Called by the mailbox's owner before it closes the
+ * mailbox. */
+void wr_closer_detach(struct wr_closer **closer);
 
-/* Closes descriptors that belong to no owner. */
+/* Closes descriptors without an owner. */
 void wr_closer_close_alone(const int *fds, size_t count);
-/* Closes a Unix socket in which nothing lay a moment ago. It does not wait for
- * the threads that have the others. */
+/* Closes a Unix socket whose queue was empty a moment ago, in other threads
+ * than wr_closer_close(), so that it need not wait for slow closes. */
 void wr_closer_close_empty(int fd);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Features of the running kernel beyond the floor (Linux 6.1).
+ * Features of the running kernel beyond Linux 6.1, the minimum.
  *
- * Features are found once, when a ring is opened, by doing: a flag that the
- * kernel accepts counts, a version number does not. Each can be masked through
- * the environment variable WEIR_FEATURES_MASK (names separated by commas, or
- * "all"), so that one machine runs every path that another kernel would take.
+ * Features are probed by use when a ring is opened; version numbers do not
+ * count. Each can be masked with the environment variable WEIR_FEATURES_MASK
+ * (names separated by commas, or "all"), so that one machine can run the
+ * fallbacks for other kernels.
  */
 #ifndef WEIR_URING_FEATURE_H
 #define WEIR_URING_FEATURE_H
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* X(constant, name, first kernel, the way without it) */
+/* X(constant, name, first kernel, fallback without it) */
 #define WR_FEATURES(X)                                                         \
     X(BUF_INC, "buf_inc", "6.12", "plain 16 KiB receive buffers")              \
     X(RING_RESIZE, "ring_resize", "6.13", "the completion queue stays small")  \
@@ -41,9 +41,9 @@ enum wr_feature {
 
 struct wr_features {
     uint32_t found;  /* bits of enum wr_feature that may be used */
-    uint32_t masked; /* bits that the kernel has and the mask takes away */
-    uint32_t unused; /* bits that the kernel has and that are of no use without
-                        another one: see wr_features_reduce() */
+    uint32_t masked; /* bits that the kernel has but the mask disables */
+    uint32_t unused; /* bits that the kernel has but that need another feature:
+                      * see wr_features_reduce() */
     uint32_t sq_entries;
     uint32_t cq_entries;
 };
@@ -54,19 +54,19 @@ static inline bool wr_has(const struct wr_features *features,
     return features->found >> feature & 1u;
 }
 
-/* Takes away features that are of no use alone. Incremental buffers need
- * RECV_CREDIT: without it receives are single ones, and a single receive that
- * the kernel gives to a worker thread takes as much of an incremental buffer as
- * it asked for, not as much as arrived (Linux 6.18). */
+/* Disables features whose dependencies are missing. Incremental buffers need
+ * RECV_CREDIT: without it receives are one-shot, and a one-shot receive in a
+ * worker thread consumes as much of an incremental buffer as it requested, not
+ * as much as arrived (Linux 6.18). */
 void wr_features_reduce(struct wr_features *features);
 
-/* Bits named by WEIR_FEATURES_MASK; *ret_unknown is the first name that means
- * nothing, or NULL. @text may be NULL. */
+/* The bits named in WEIR_FEATURES_MASK; *ret_unknown is the first unknown name,
+ * or NULL. @text may be NULL. */
 uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown);
 
-/* One line for each feature: name, first kernel, yes/no/masked or what it needs
- * besides, and the way without it. Returns the length that the whole text has,
- * as snprintf. */
+/* Writes a line for each feature: name, first kernel, yes/no/masked or the
+ * missing dependency, and the fallback. Returns the length of the whole text,
+ * as snprintf(). */
 size_t wr_features_text(const struct wr_features *features, char *buf,
                         size_t size);
 

@@ -1,19 +1,19 @@
 /*
- * Memory for the kernel: plain or on guarded pages.
+ * Memory that the kernel accesses: plain, or on guarded pages.
  *
- * A plain build asks the allocator for 64 bytes more, to align what it gives
- * out, and notes the distance in the byte before it.
+ * A plain build allocates 64 bytes more, to align the memory, and stores the
+ * distance in the byte before it.
  *
  * A guard build maps pages for each allocation:
  *
  *     | header, read-write | data, read-write | guard, no access |
  *
- * The data ends where the guard begins (up to its alignment), so that running
- * over faults too. Freed mappings lose all access and wait in a quarantine,
- * oldest out first, bounded in number and bytes. A small record still comes
- * from the allocator, so that its accounts and its failures are the same in
- * both builds. The quarantine is a global of a guard build alone; a
- * mutex keeps it, since loops of several threads share it.
+ * The data ends where the guard begins (up to its alignment), so an overrun
+ * faults too. Freed mappings become inaccessible and stay in a quarantine,
+ * first in, first out, bounded in number and bytes. A small record still comes
+ * from the allocator, so that its counts and failures are the same in both
+ * builds. The quarantine is a global of guard builds; a mutex guards it, since
+ * loops of several threads share it.
  */
 #include "guard.h"
 
@@ -62,12 +62,12 @@ static size_t guard_round_up(size_t size, size_t step)
 
 static void guard_unmap(struct mapping mapping)
 {
-    /* Refused only when splitting takes more maps than the system allows;
-     * then the address range is lost, in a debug build. */
+    /* Fails only if it would split mappings beyond the system's limit; a debug
+     * build then loses the address range. */
     wr_ignore(munmap(mapping.base, mapping.size) != 0);
 }
 
-/* Keeps a mapping that lost its access; the oldest make room for it. */
+/* Keeps an inaccessible mapping, and unmaps the oldest for room. */
 static void guard_quarantine_push(struct mapping mapping)
 {
     pthread_mutex_lock(&quarantine.mutex);
@@ -186,7 +186,7 @@ size_t wr_guard_discard(void *ptr, size_t size)
 
     if (end <= start ||
         madvise((void *)start, end - start, MADV_DONTNEED) < 0) {
-        return 0; /* locked memory, or of an allocator of its own kind */
+        return 0; /* locked, or from a special allocator */
     }
     wr_assert(end - start <= size);
     return end - start;

@@ -1,9 +1,9 @@
 /*
- * Leases: where kept bytes lie, and to which account they are charged.
+ * Leases: the place of kept bytes, and the account that is charged for them.
  *
- * One rule says which bytes may stay where they are when they are kept,
- * lease_may_stay(), and it holds for all that keep bytes: protocols, readers
- * that give their bytes away, sockets that were paused.
+ * lease_may_stay() decides whether kept bytes stay in place. It applies to all
+ * that keep bytes: protocols, readers that give their bytes away, paused
+ * sockets.
  */
 #include "lease.h"
 
@@ -38,8 +38,8 @@ void wr_lease_check_invariants(const weir_lease *lease)
     }
 }
 
-/* A lease over @block, which is taken, also when it fails; the caller sets its
- * len and charges it. */
+/* A lease over @block, which is taken, also on failure; the caller sets its len
+ * and charges it. */
 static weir_lease *lease_over(struct wr_pool *pool, struct wr_block *block)
 {
     weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
@@ -56,7 +56,7 @@ static weir_lease *lease_over(struct wr_pool *pool, struct wr_block *block)
     return lease;
 }
 
-/* Charges bytes of a block to the account of its lease. */
+/* Charges bytes of a lease over a block to its account. */
 static void lease_charge_bytes(weir_lease *lease, uint32_t bytes)
 {
     struct wr_account *account = lease->account;
@@ -79,7 +79,7 @@ static void lease_charge_block(weir_lease *lease, struct wr_account *account)
     lease_charge_bytes(lease, wr_lease_cost(lease));
 }
 
-/* Takes bytes off the account, charged for a block or for a buffer. */
+/* Discharges bytes of a lease in a block or a buffer. */
 static void lease_discharge(const weir_lease *lease, uint32_t bytes)
 {
     struct wr_account *account = lease->account;
@@ -135,7 +135,8 @@ weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity)
     return lease;
 }
 
-/* Makes the lease refer to the same receive buffer. */
+/* Makes @lease refer to the receive buffer of @of, and takes the reference to
+ * @of. */
 static void lease_share_buf(weir_lease *lease, weir_lease *of)
 {
     wr_assert(of->buf->refs > 0);
@@ -167,7 +168,7 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
         lease_share_buf(lease, parent);
         return lease;
     }
-    if (parent->parent) { /* a part of a part is a part of the whole */
+    if (parent->parent) { /* a part of a part refers to the whole */
         weir_lease *whole = parent->parent;
         wr_lease_ref(whole);
         wr_lease_unref(parent);
@@ -178,8 +179,8 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     return lease;
 }
 
-/* True when a part of a lease may stay where it is. A block is pinned, and
- * charged, whole. */
+/* True if @len bytes of a lease may stay in place. A block is pinned and
+ * charged as a whole. */
 static bool lease_may_stay(const weir_lease *lease, size_t len)
 {
     if (lease->buf) {
@@ -189,8 +190,8 @@ static bool lease_may_stay(const weir_lease *lease, size_t len)
     return len >= whole->block->capacity / 2 || len == whole->len;
 }
 
-/* Sets a copy if the bytes must not stay; NULL if they may, or if there is no
- * memory for a copy and they need not move at once. 0 or -ENOMEM. */
+/* Copies bytes that should not stay in place: *ret is the copy. NULL: the bytes
+ * stay, also if there is no memory but the pool is not short. 0 or -ENOMEM. */
 static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
 {
     weir_lease *lease = buf->lease;
@@ -206,10 +207,10 @@ static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
     return *ret || (lease->buf && !wr_pool_is_short(lease->pool)) ? 0 : -ENOMEM;
 }
 
-/* A slice of the bytes; the reference of @buf stays the caller's. */
+/* A slice of the bytes; the caller keeps its reference. */
 static weir_lease *lease_slice_of(const struct weir_buf *buf)
 {
-    wr_lease_ref(buf->lease); /* the slice takes it */
+    wr_lease_ref(buf->lease); /* taken by the slice */
     weir_lease *slice =
         wr_lease_slice(buf->lease, buf->data, (uint32_t)buf->len);
     if (!slice) {
@@ -260,7 +261,7 @@ void wr_lease_trim(weir_lease *lease, uint32_t len)
     }
 }
 
-/* True when bytes in a receive buffer are to lie elsewhere. */
+/* True if bytes should move out of their receive buffer. */
 static bool lease_must_move(const weir_lease *lease)
 {
     wr_assert(lease->refs > 0);
@@ -268,7 +269,7 @@ static bool lease_must_move(const weir_lease *lease)
            (lease->len < WR_COMPACT_BELOW || wr_pool_is_short(lease->pool));
 }
 
-/* The bytes lie elsewhere now: the lease is charged no more. */
+/* The bytes have left the buffer: discharges the lease. */
 static void lease_leave_buf(weir_lease *lease)
 {
     wr_assert(lease->buf->refs > 0);
@@ -306,13 +307,13 @@ static void lease_give(weir_lease *lease)
     wr_slab_give(&lease->pool->leases, lease);
 }
 
-/* How many bytes more the block of the lease has room for. */
+/* The free bytes behind the lease's bytes in its block. */
 static uint32_t lease_room(const weir_lease *lease)
 {
     const struct wr_block *block = lease->block;
 
     if (!block || lease->refs != 1) {
-        return 0; /* others see where its bytes end */
+        return 0; /* other references rely on its length */
     }
     return block->capacity - (uint32_t)(lease->data - block->data) - lease->len;
 }
@@ -345,7 +346,7 @@ bool wr_lease_pack(weir_lease *last, weir_lease *lease)
     return is_empty;
 }
 
-/* Ends a lease over a block, or a part of one. */
+/* Frees a lease over a block or over a part of one. */
 static void lease_release_other(weir_lease *lease)
 {
     struct wr_pool *pool = lease->pool;

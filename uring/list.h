@@ -1,10 +1,10 @@
 /*
- * Intrusive doubly linked list: the links live in the objects.
+ * Intrusive doubly linked list: the links are embedded in the objects.
  *
  *     head <-> first <-> ... <-> last <-> head
  *
- * An object that is in no list points at itself, so that removing it twice is
- * harmless and "is it in a list?" can be asked of the object alone.
+ * An unlinked object points at itself, so that removing it twice is harmless
+ * and the object itself shows whether it is in a list.
  */
 #ifndef WEIR_URING_LIST_H
 #define WEIR_URING_LIST_H
@@ -30,7 +30,7 @@ static inline bool wr_list_is_empty(const struct wr_list *list)
     return list->next == list;
 }
 
-/* True when this member is in a list. */
+/* True if this member is in a list. */
 static inline bool wr_list_is_linked(const struct wr_list *member)
 {
     return member->next != member;
@@ -56,7 +56,7 @@ static inline void wr_list_remove(struct wr_list *member)
     wr_list_init(member);
 }
 
-/* The first member, taken out; NULL when the list is empty. */
+/* Takes the first member out of the list; NULL: the list is empty. */
 static inline struct wr_list *wr_list_pop_front(struct wr_list *list)
 {
     struct wr_list *first = list->next;
@@ -67,7 +67,7 @@ static inline struct wr_list *wr_list_pop_front(struct wr_list *list)
     return first;
 }
 
-/* The number of members, by looking at each: for wr_debug_assert(). */
+/* Counts the members, in linear time: for wr_debug_assert(). */
 static inline uint64_t wr_list_count(const struct wr_list *list)
 {
     uint64_t count = 0;

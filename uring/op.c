@@ -1,9 +1,9 @@
 /*
- * Filling in submission entries and finding the owner of a completion.
+ * Fills in SQEs, and finds the owners of completions.
  *
- * Each prep function takes one entry, names the operation in it and counts it
- * as in flight. Vectors are copied to scratch memory first, which the kernel
- * has read when the submission returns; so the callers' may live on the stack.
+ * Each prep function fills one SQE and counts its operation as in flight.
+ * Vectors are copied to scratch memory, which the kernel has read when the
+ * submission returns; so callers may have them on the stack.
  */
 #include "op.h"
 
@@ -23,7 +23,7 @@
 #define IOV_SCRATCH 1024u
 #define MSG_SCRATCH 256u
 #define DRAIN_BATCH 64u
-/* The user_data of closes that are counted; no operation has this address. */
+/* The user_data of counted closes; no operation has this address. */
 #define CLOSE_TAG 1u
 
 _Static_assert(WR_CQE_BUFFER == IORING_CQE_F_BUFFER, "kernel ABI");
@@ -40,8 +40,8 @@ _Static_assert(offsetof(struct wr_time, nanoseconds) ==
                    offsetof(struct __kernel_timespec, tv_nsec),
                "the kernel reads it");
 
-/* A send that waited in the kernel would be woken by each urgent byte of its
- * peer, and be given to one of a few worker threads, where it sleeps. */
+/* MSG_DONTWAIT: each urgent byte of the peer would wake a waiting send, and the
+ * kernel would move it to one of a few worker threads, where it blocks. */
 #define SEND_FLAGS ((uint32_t)MSG_NOSIGNAL | (uint32_t)MSG_DONTWAIT)
 
 int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
@@ -76,7 +76,7 @@ void wr_uring_check_invariants(const struct wr_uring *uring)
     wr_assert(uring->closes_in_flight <= uring->ops_in_flight);
 }
 
-/* After an error of the ring some closes were never handed over. */
+/* After an error of the ring some closes were never submitted. */
 static void op_close_unsubmitted(const struct wr_uring *uring)
 {
     const uint32_t count = wr_ring_unsubmitted(uring->ring);
@@ -98,7 +98,8 @@ void wr_uring_close(struct wr_uring *uring)
         uring->last_stats = *wr_ring_stats(uring->ring);
         wr_ring_close(uring->ring);
         uring->ring = NULL;
-        uring->ops_in_flight -= uring->closes_in_flight; /* after an error */
+        uring->ops_in_flight -=
+            uring->closes_in_flight; /* left after an error */
         uring->closes_in_flight = 0;
     }
     wr_guard_free(uring->allocator, uring->iov_scratch,
@@ -126,7 +127,7 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
     return err;
 }
 
-/* A cancel or a close, whose effect is not told here. */
+/* The completion of a cancel or a close. */
 static void op_dispatch_ownerless(struct wr_uring *uring,
                                   const struct wr_cqe *cqe)
 {
@@ -175,7 +176,7 @@ uint32_t wr_uring_dispatch(struct wr_uring *uring, uint32_t max)
     return total;
 }
 
-/* An entry that names no descriptor. */
+/* Prepares an SQE without a descriptor. */
 static inline struct io_uring_sqe *
 op_prepare_alone(struct wr_uring *uring, struct wr_op *op, uint8_t opcode)
 {
@@ -212,7 +213,7 @@ void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
     }
 }
 
-/* The request has no owner: the completion of @op says how @op ends. */
+/* The request has no owner; the completion of @op has the result. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 {
     if (!op->in_flight || !uring->ring) {
@@ -235,9 +236,9 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
     wr_assert(buf_size > 0);
     struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_RECV, fd);
 
-    /* Never POLL_FIRST: a multishot receive that its poll started takes the
-     * data, sees that no more is there, and waits for an edge; a reset that
-     * came before the poll was armed gives none (Linux 6.18). */
+    /* Never POLL_FIRST: a multishot receive that starts with a poll reads the
+     * data, finds no more, and waits for an edge; a reset that came before the
+     * poll was armed causes none (Linux 6.18). */
     sqe->flags = IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
     if (!wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
@@ -245,14 +246,14 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
         return;
     }
     sqe->ioprio = IORING_RECV_MULTISHOT;
-    if (limits->once) { /* ends with the first bytes, however many */
+    if (limits->once) { /* ends with the first bytes, of any number */
         sqe->len = credit < buf_size ? credit : buf_size;
         wr_sqe_set_optlen(sqe, 1);
         return;
     }
     /* The kernel ends the receive once the total has arrived, but bounds each
-     * step by the cap alone (Linux 6.18): the last step may overshoot by less
-     * than one cap, so that much is kept back. */
+     * step only by the cap (Linux 6.18). The last step may exceed the total by
+     * less than one cap, which is subtracted here. */
     const uint32_t cap = credit / 2 < buf_size ? credit / 2 : buf_size;
     sqe->len = cap;
     wr_sqe_set_optlen(sqe, credit - cap);
@@ -286,13 +287,14 @@ static bool op_has_scratch(const struct wr_uring *uring, uint32_t count)
            uring->msg_used < MSG_SCRATCH;
 }
 
-/* Scratch is handed out until the next submission, which comes early when none
- * is left. NULL when the kernel takes nothing now: entries that it has not read
- * still name the scratch. */
+/* Scratch memory is used until the next submission, which is made early if it
+ * is full. NULL: the kernel accepts no SQEs now, so those that use the scratch
+ * memory are still unread. */
 static struct iovec *op_take_iov(struct wr_uring *uring, uint32_t count)
 {
     if (WR_UNLIKELY(!op_has_scratch(uring, count))) {
-        wr_ignore(wr_uring_enter(uring, 0, 0) < 0); /* the next one tells */
+        wr_ignore(wr_uring_enter(uring, 0, 0) <
+                  0); /* the next enter reports it */
         if (!op_has_scratch(uring, count)) {
             return NULL;
         }
@@ -323,7 +325,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
         return;
     }
     struct iovec *copy = op_take_iov(uring, iov_count);
-    if (WR_UNLIKELY(!copy)) { /* a short send: the rest follows */
+    if (WR_UNLIKELY(!copy)) { /* a short send; the rest follows later */
         wr_prep_send(uring, op, fd, iov[0].iov_base, iov[0].iov_len);
         return;
     }
@@ -369,9 +371,9 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     events = events << 16 | events >> 16; /* the kernel's ABI */
 #endif
-    /* The kernel adds POLLRDHUP to every poll (IO_POLL_UNMASK), so a single
-     * one would end at once, again and again, after the peer's FIN. A multishot
-     * one tells each change once. */
+    /* The kernel adds POLLRDHUP to every poll (IO_POLL_UNMASK), so after the
+     * peer's FIN a one-shot poll completes at once, again and again. A
+     * multishot poll reports each change once. */
     sqe->len = multishot ? IORING_POLL_ADD_MULTI : 0;
     sqe->poll32_events = events;
 }
@@ -498,10 +500,10 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
     struct io_uring_sqe *sqe = op_prepare_alone(uring, op, IORING_OP_TIMEOUT);
 
     sqe->addr = (uintptr_t)wait;
-    sqe->len = 1; /* times; no number of completions ends it, as off is 0 */
+    sqe->len = 1; /* one timespec; off 0: no count of completions */
 }
 
-/* An entry that closes, or NULL when it is done already. */
+/* Prepares an SQE that closes, or closes at once and returns NULL. */
 static struct io_uring_sqe *op_prepare_close(struct wr_uring *uring, int fd)
 {
     wr_assert(fd >= 0);

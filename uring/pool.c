@@ -1,8 +1,8 @@
 /*
- * Buffers between the kernel, the connections and the free stack.
+ * Buffers move between the kernel, the connections and the free stack.
  *
- * The kernel names a buffer by its id and uses posted buffers up in order; its
- * place in each is mirrored in `offset`. Leases count in `refs`; a buffer
+ * The kernel identifies a buffer by its id and uses posted buffers up in order;
+ * `offset` mirrors its position in each. Leases count in `refs`; a buffer
  * returns to the stack when the kernel has used it up and `refs` is 0.
  */
 #include "pool_impl.h"
@@ -15,7 +15,7 @@
 
 #define POSTED_INC   8u
 #define POSTED_PLAIN 128u
-/* Leases may pin one in PINNED_SHARE of the buffers for the limit. */
+/* Leases may pin 1/PINNED_SHARE of the buffers for the limit. */
 #define PINNED_SHARE 4u
 
 const uint8_t wr_pool_buf_edges[WR_BUF_STATES] = {
@@ -38,7 +38,6 @@ static void pool_check_buf(const struct wr_pool *pool,
     wr_assert(buf->state != WR_BUF_RETIRED || buf->refs > 0);
 }
 
-/* Looks at every buffer. */
 void wr_pool_check_bufs(const struct wr_pool *pool)
 {
     uint32_t counts[WR_BUF_STATES] = {0};
@@ -89,8 +88,8 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     pool->posted_goal = inc ? POSTED_INC : POSTED_PLAIN;
     const uint32_t holdable =
         (uint32_t)wr_min_u64(limit_bytes / pool->buf_size, UINT16_MAX / 2);
-    /* Each posted buffer may be pinned by bytes that are kept before the pool
-     * is short, and as many others must be left to be posted then. */
+    /* Kept bytes may pin each posted buffer before the pool is short, and as
+     * many other buffers must be left to be posted then. */
     pool->buf_max = holdable + 2 * pool->posted_goal;
     pool->pinnable = (int32_t)(holdable / PINNED_SHARE);
     wr_slab_init(&pool->leases, uring->allocator, sizeof(weir_lease));
@@ -160,7 +159,7 @@ void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf)
     pool->free_list = buf;
 }
 
-/* The open buffer becomes free if nothing is in it. */
+/* Makes the open buffer free if it is empty. */
 static void pool_free_open(struct wr_pool *pool)
 {
     if (pool->open && pool->open->refs == 0) {
@@ -183,7 +182,6 @@ uint64_t wr_pool_trim(struct wr_pool *pool)
     return wr_slab_trim(&pool->leases);
 }
 
-/* A free buffer that nothing is in; NULL without memory for one. */
 struct wr_pool_buf *wr_pool_take_buf(struct wr_pool *pool)
 {
     struct wr_pool_buf *buf = pool->free_list ? NULL : pool_make_buf(pool);
@@ -211,7 +209,7 @@ void wr_pool_post(struct wr_pool *pool)
     if (pool->posted_count >= pool->posted_goal) {
         return;
     }
-    /* Lost buffers may take up entries of the kernel's ring for good. */
+    /* Lost buffers may occupy entries of the kernel's ring for ever. */
     while (pool->posted_count < pool->posted_goal &&
            pool->posted_count + pool->lost_count < WR_POOL_RING_ENTRIES) {
         struct wr_pool_buf *buf = wr_pool_take_buf(pool);
@@ -233,8 +231,8 @@ void wr_pool_free_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
     pool->pinnable++;
 }
 
-/* The kernel may write anywhere in this buffer, or nowhere. Bytes under leases
- * stay as they are. */
+/* Loses a buffer: it is unknown where the kernel may write in it. Leases keep
+ * their bytes. */
 static void pool_lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     struct wr_pool_buf **at = &pool->free_list;
@@ -282,9 +280,9 @@ static __attribute__((noinline, cold)) void pool_refuse(struct wr_pool *pool,
     }
 }
 
-/* The memory of a completed receive, whose buffer may be used up now. NULL when
- * the completion cannot be true: only posted buffers are filled, never beyond
- * their size, and an incremental one is used up when it is full. */
+/* Takes the bytes of a completed receive; its buffer may be used up then. NULL:
+ * the completion cannot be true, because the buffer was not posted, is too
+ * small, or is incremental and used up before it is full. */
 static inline struct wr_pool_buf *pool_take_bytes(struct wr_pool *pool,
                                                   uint32_t len, uint32_t flags,
                                                   const uint8_t **ret_data)

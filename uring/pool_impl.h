@@ -1,8 +1,8 @@
 /*
- * The inside of the receive pool, for the files that are it.
+ * Declarations shared by the files of the receive pool.
  *
- * pool.c keeps the buffers and hands them to the kernel, pool_open.c fills them
- * by system calls. Both take buffers off the same stack and lend their bytes.
+ * pool.c owns the buffers and posts them to the kernel, pool_open.c fills them
+ * by system calls. Both take buffers from the same stack and lend their bytes.
  */
 #ifndef WEIR_URING_POOL_IMPL_H
 #define WEIR_URING_POOL_IMPL_H
@@ -10,7 +10,7 @@
 #include "lease.h"
 #include "pool.h"
 
-/* For each state, the states that may follow, as bits. */
+/* For each state the bits of its allowed next states. */
 extern const uint8_t wr_pool_buf_edges[WR_BUF_STATES];
 
 /* The only writer of a buffer's state. */
@@ -21,17 +21,17 @@ static inline void wr_pool_set_state(struct wr_pool_buf *buf,
     buf->state = state;
 }
 
-/* A free buffer that nothing is in; NULL without memory for one. */
+/* A free, empty buffer; NULL without memory for one. */
 struct wr_pool_buf *wr_pool_take_buf(struct wr_pool *pool);
 
-/* A buffer without references goes onto the stack. */
+/* Pushes a buffer without references onto the free stack. */
 void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf);
 
-/* Looks at every buffer. */
+/* Checks every buffer. */
 void wr_pool_check_bufs(const struct wr_pool *pool);
 
-/* A lease whose parent and block are NULL: leases are given back to the slab in
- * that condition, and the slab's memory begins with zeros. */
+/* A lease whose parent and block are NULL: leases go back to the slab like
+ * this, and the slab's memory is zeroed at first. */
 static inline weir_lease *wr_pool_take_lease(struct wr_pool *pool)
 {
     weir_lease *lease = wr_slab_take_raw(&pool->leases);
@@ -44,7 +44,7 @@ static inline weir_lease *wr_pool_take_lease(struct wr_pool *pool)
     return lease;
 }
 
-/* The lease becomes one reference to these bytes of the buffer. */
+/* Makes the lease the only reference to these bytes of the buffer. */
 static inline void wr_pool_lend(weir_lease *lease, struct wr_pool_buf *buf,
                                 const uint8_t *data, uint32_t len)
 {

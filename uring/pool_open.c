@@ -1,20 +1,21 @@
 /*
  * Receives by a system call, into buffers that are still in the cache.
  *
- * One buffer is open and filled bit by bit; a receive takes what is left of it,
- * and free buffers besides. A stream fills them to the end, one after the other
+ * One buffer is open and filled bit by bit; a receive takes the rest of it, and
+ * free buffers as needed. A stream fills them completely, in order
  * (wr_pool_recv()). Datagrams get slots of one size (wr_pool_open_slots()),
- * because no buffer tells how long the next datagram is; the part of a slot
- * that a datagram leaves over stays unused until the buffer is free again.
+ * because the length of the next datagram is unknown; the rest of a slot stays
+ * unused until the buffer is free again.
  */
 #include "pool_impl.h"
 
 #include <errno.h>
 
-/* An open buffer with less room than this is retired. */
+/* An open buffer with less room is retired. */
 #define OPEN_LEAST (16u << 10)
 
-/* The open buffer, or a free one that becomes open; NULL without memory. */
+/* Takes the open buffer, or a free one, which becomes open; NULL without
+ * memory. */
 static struct wr_pool_buf *pool_open_take(struct wr_pool *pool)
 {
     struct wr_pool_buf *buf = pool->open;
@@ -33,7 +34,7 @@ static struct wr_pool_buf *pool_open_take(struct wr_pool *pool)
     return buf;
 }
 
-/* The buffer is used up. */
+/* Retires an open buffer, which is used up. */
 static void pool_open_retire(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     wr_pool_set_state(buf, WR_BUF_RETIRED);
@@ -41,21 +42,21 @@ static void pool_open_retire(struct wr_pool *pool, struct wr_pool_buf *buf)
     wr_pool_free_if_unused(pool, buf);
 }
 
-/* The receive is over: the buffer stays open, or becomes free or retired. */
+/* After a receive: the buffer stays open, or becomes free or retired. */
 static void pool_open_end(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     wr_assert(buf->offset <= pool->buf_size);
     if (buf->offset == 0) {
         wr_pool_push_free(pool, buf);
     } else if (pool->buf_size - buf->offset >= OPEN_LEAST) {
-        wr_assert(!pool->open); /* only the last one has room */
+        wr_assert(!pool->open); /* only the last buffer has room */
         pool->open = buf;
     } else {
         pool_open_retire(pool, buf);
     }
 }
 
-/* A lease over all the room of a buffer; NULL without memory. */
+/* A lease over all room of a buffer; NULL without memory. */
 static weir_lease *pool_open_lend(struct wr_pool *pool)
 {
     struct wr_pool_buf *buf = pool_open_take(pool);
@@ -73,7 +74,7 @@ static weir_lease *pool_open_lend(struct wr_pool *pool)
     return lease;
 }
 
-/* Leases over room for at most @most bytes; returns how many. */
+/* Makes leases over room for at most @most bytes; returns their number. */
 static uint32_t pool_open_lend_several(struct wr_pool *pool, uint32_t most,
                                        weir_lease **leases, struct iovec *iov)
 {
@@ -94,7 +95,7 @@ static uint32_t pool_open_lend_several(struct wr_pool *pool, uint32_t most,
     return count;
 }
 
-/* Nothing was received into the lease. */
+/* Frees a lease without received bytes. */
 static void pool_open_give_empty(struct wr_pool *pool, weir_lease *lease)
 {
     struct wr_pool_buf *buf = lease->buf;
@@ -132,7 +133,7 @@ weir_lease *wr_pool_close_room(struct wr_pool *pool, struct wr_account *account,
         *next = lease;
         next = &lease->next;
     }
-    /* In the reverse order of their taking: the first is still in the cache. */
+    /* In reverse order, so that the first, which is in the cache, is on top. */
     for (uint32_t i = room->count; i > used; i--) {
         pool_open_give_empty(pool, room->leases[i - 1]);
     }
@@ -155,7 +156,7 @@ int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account,
 
 /* ---- slots for datagrams ---- */
 
-/* The first place for a slot in the buffer. */
+/* The first offset for a slot. */
 static inline uint32_t pool_open_align(uint32_t offset)
 {
     return (offset + WR_SLOT_ALIGN - 1) & ~(WR_SLOT_ALIGN - 1);
@@ -202,8 +203,8 @@ bool wr_pool_open_slots(struct wr_pool *pool, struct wr_slots *slots,
     return slots->count > 0;
 }
 
-/* Leases over the slots of one buffer that hold a datagram. Returns the place
- * for the lease after them. */
+/* Makes leases over the slots of one buffer that hold a datagram. Returns the
+ * link for the next lease. */
 static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
                                          struct wr_account *account,
                                          const struct wr_slots *slots,
@@ -214,7 +215,7 @@ static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
 
     for (; i < slots->ends[at] && i < slots->used; i++) {
         weir_lease *lease = wr_pool_take_lease(pool);
-        wr_assert(lease != NULL); /* there is a free one for each slot */
+        wr_assert(lease != NULL); /* reserved by wr_pool_open_slots() */
         wr_pool_lend(lease, buf, slots->data[i], slots->lens[i]);
         lease->account = account;
         buf->offset = pool_open_align((uint32_t)(slots->data[i] - buf->data) +
@@ -225,7 +226,7 @@ static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
     return ret;
 }
 
-/* Where the last datagram lies; the first buffer if there is none. */
+/* The buffer of the last datagram; the first one if there is none. */
 static uint32_t pool_open_last_used(const struct wr_slots *slots)
 {
     uint32_t at = 0;
@@ -248,11 +249,11 @@ weir_lease *wr_pool_close_slots(struct wr_pool *pool,
     wr_assert(slots->used <= slots->count);
     for (uint32_t at = 0; at <= last; at++) {
         next = pool_open_lend_slots(pool, account, slots, at, next);
-        if (at < last) { /* the rest of it is shorter than a slot */
+        if (at < last) { /* its rest is shorter than a slot */
             pool_open_retire(pool, slots->bufs[at]);
         }
     }
-    /* In the reverse order of their taking: the first is still in the cache. */
+    /* In reverse order, so that the first, which is in the cache, is on top. */
     for (uint32_t at = slots->buf_count; at > last; at--) {
         pool_open_end(pool, slots->bufs[at - 1]);
     }

@@ -1,10 +1,10 @@
 /*
- * Probing by doing.
+ * Features are probed by using them.
  *
- * A profile may allow io_uring_setup and refuse io_uring_enter, a kernel may
- * know a flag and ignore it: so a small ring submits a nop, then receives with
- * a credit and sends a vector over a socket pair, and compares the results. All
- * of it takes some 200 microseconds and leaves nothing behind.
+ * A seccomp profile may allow io_uring_setup() and refuse io_uring_enter(), and
+ * a kernel may accept a flag and ignore it. So a small ring submits a nop, then
+ * receives with a credit and sends a vector over a socket pair, and the results
+ * are compared. This takes some 200 microseconds and leaves nothing behind.
  */
 #include "probe.h"
 
@@ -31,7 +31,7 @@ char wr_race_mappings;
 #define PROBE_CREDIT  8u
 #define PROBE_BYTES   32u
 
-/* The value of kernel.io_uring_disabled, or -1 when it cannot be read. */
+/* The value of kernel.io_uring_disabled, or -1 if it cannot be read. */
 static int probe_read_sysctl(void)
 {
     char digit = 0;
@@ -54,7 +54,7 @@ int wr_probe_explain(int err)
         return probe_read_sysctl() > 0 ? WEIR_ERINGSYSCTL : WEIR_ERINGSECCOMP;
     case -EINVAL:
         return WEIR_ERINGOLD;
-    case -ENOMEM: /* root's rings count against no limit */
+    case -ENOMEM: /* root's rings have no limit */
         return geteuid() == 0 ? -ENOMEM : WEIR_ERINGMEMLOCK;
     default:
         return err;
@@ -73,7 +73,7 @@ static int probe_open_ring(struct io_uring *uring)
     return err;
 }
 
-/* The next entry: a ring that has submitted all others has one. */
+/* The next SQE; there is one, as all others were submitted. */
 static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
@@ -81,8 +81,7 @@ static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
     return sqe;
 }
 
-/* Submits the entry that was prepared and returns the result of the first
- * completion. */
+/* Submits the prepared SQE and returns the result of the first completion. */
 static int probe_run_once(struct io_uring *uring)
 {
     struct io_uring_cqe *cqe = NULL;
@@ -109,7 +108,8 @@ static int probe_nop(struct io_uring *uring)
     return probe_run_once(uring);
 }
 
-/* A ring of one buffer; *@data holds PROBE_BYTES. */
+/* A buffer ring with one buffer of PROBE_BYTES at @data; NULL: an empty
+ * ring. */
 static struct io_uring_buf_ring *
 probe_add_buffers(struct io_uring *uring, unsigned int flags, void *data)
 {
@@ -142,7 +142,7 @@ static bool probe_buf_inc(struct io_uring *uring)
     return probe_free_buffers(uring, bufs) == 0;
 }
 
-/* Before 6.17 a multishot receive with a length is refused. */
+/* Kernels before 6.17 refuse a multishot receive with a length. */
 static bool probe_recv_credit(struct io_uring *uring, const int fds[2])
 {
     char data[PROBE_BYTES] = {0};
@@ -181,11 +181,9 @@ static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
            memcmp(got, "abc", 3) == 0;
 }
 
-/* The last thing that is done with the ring: it is not mapped anew. liburing's
- * own function (2.9) would do that and leave the old entries mapped, which
- * keeps the ring in the kernel, and its pages charged, as long as the process
- * lives.
- */
+/* Called last, as the ring is not mapped again. liburing 2.9's function would
+ * map it, but leave the old SQEs mapped, which keeps the ring in the kernel,
+ * and its pages charged, for the life of the process. */
 static bool probe_resize(struct io_uring *uring)
 {
     struct io_uring_params params = {
@@ -198,8 +196,8 @@ static bool probe_resize(struct io_uring *uring)
                              IORING_REGISTER_RESIZE_RINGS, &params, 1) == 0;
 }
 
-/* Guarded stacks are no feature of io_uring, but found and masked as those are.
- */
+/* Guarded stacks are not an io_uring feature, but are probed and masked like
+ * one. */
 static bool probe_guard_install(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -213,7 +211,7 @@ static bool probe_guard_install(void)
     return result;
 }
 
-/* Features of pipes, which are none of io_uring either. */
+/* Features of pipes, which are not io_uring features either. */
 static uint32_t probe_pipe(void)
 {
     char byte = 0;
@@ -242,7 +240,7 @@ static bool probe_pidfd_info(void)
     if (pidfd < 0) {
         return false;
     }
-    /* This process has not ended. */
+    /* This process has not ended: -ENODATA is right. */
     const bool result = wr_spawn_query(pidfd, &status) == -ENODATA;
     close(pidfd);
     return result;
@@ -254,7 +252,7 @@ static bool probe_pidfd_group(void)
     if (pidfd < 0) {
         return false;
     }
-    /* No signal is sent; this process need not lead a group. */
+    /* Signal 0 sends nothing; this process need not lead a group. */
     const int err = wr_spawn_signal_group(pidfd, 0);
     close(pidfd);
     return err == 0 || err == -ESRCH;
@@ -279,9 +277,8 @@ static uint32_t probe_find_features(struct io_uring *uring)
     if (uring->features & WR_FEAT_NO_IOWAIT) {
         found |= 1u << WR_FEATURE_NO_IOWAIT;
     }
-    /* A trial could leave this thread in the kernel for ever. Linux 6.3 has
-     * brought both; a kernel that takes its io_uring from a later one has both.
-     */
+    /* A trial could leave this thread in the kernel for ever. Linux 6.3 added
+     * both this flag and the retry; a backport of io_uring has both, too. */
     if (uring->features & IORING_FEAT_REG_REG_RING) {
         found |= 1u << WR_FEATURE_ASYNC_RETRY;
     }
@@ -322,7 +319,7 @@ int wr_probe_features(struct wr_features *ret)
     }
     err = probe_nop(&uring);
     if (err >= 0) {
-        /* A name that means nothing masks nothing. */
+        /* Unknown names are ignored. */
         const char *unknown;
         const uint32_t mask =
             wr_features_parse_mask(getenv("WEIR_FEATURES_MASK"), &unknown);

@@ -1,8 +1,8 @@
 /*
- * Finding what the kernel allows and can do, and saying why it does not.
+ * Probing what the kernel allows and supports, and explaining errors.
  *
- * Part of the real seam: ring.c asks once for each ring. Nothing is concluded
- * from a version number.
+ * Part of the real seam: ring.c probes once for each ring. Version numbers are
+ * not used.
  */
 #ifndef WEIR_URING_PROBE_H
 #define WEIR_URING_PROBE_H
@@ -10,7 +10,7 @@
 #include "../include/weir/base.h"
 #include "feature.h"
 
-/* Opens a small ring, does a nop and each optional thing once, and applies the
+/* Opens a small ring, tries a nop and each optional feature, and applies the
  * mask of the environment. Errors as wr_ring_open(). */
 WEIR_MUST_USE int wr_probe_features(struct wr_features *ret);
 

@@ -1,21 +1,21 @@
 /*
- * Telling ThreadSanitizer what it cannot see by itself.
+ * Annotations for ThreadSanitizer.
  *
- * A program that is built with it knows the order of two threads from the calls
- * that it intercepts. It sees no atomic of a library that was built without it,
- * and no mapping that is made by a raw system call, as liburing's. So one
- * thread says what it lets go of, and the next what it takes over: a post, or
- * the addresses of a ring that has gone. Elsewhere the two functions do not
- * exist, and nothing is called.
+ * The sanitizer learns the order of two threads from the calls that it
+ * intercepts. It does not see atomics of a library built without it, or
+ * mappings made by raw system calls, as in liburing. So one thread announces
+ * what it releases and another what it acquires: a post, or the addresses of a
+ * closed ring. Without the sanitizer the two functions do not exist, and
+ * nothing is called.
  */
 #ifndef WEIR_URING_RACE_H
 #define WEIR_URING_RACE_H
 
-/* Of the sanitizer's run-time library (sanitizer/tsan_interface.h). */
+/* From the sanitizer's run-time library (sanitizer/tsan_interface.h). */
 extern void __tsan_acquire(void *address) __attribute__((weak));
 extern void __tsan_release(void *address) __attribute__((weak));
 
-/* Before the step by which others may take @address over. */
+/* Called before the step that lets other threads take @address over. */
 static inline void wr_race_release(void *address)
 {
     if (__tsan_release) {
@@ -23,7 +23,7 @@ static inline void wr_race_release(void *address)
     }
 }
 
-/* After the step by which this thread has taken @address over. */
+/* Called after the step with which this thread has taken @address over. */
 static inline void wr_race_acquire(void *address)
 {
     if (__tsan_acquire) {
@@ -31,8 +31,8 @@ static inline void wr_race_acquire(void *address)
     }
 }
 
-/* Stands for all addresses at which rings were mapped: the kernel gives them
- * from one thread to another. In probe.c. */
+/* Stands for all addresses of ring mappings, which the kernel reuses between
+ * threads. Defined in probe.c. */
 extern char wr_race_mappings;
 
 #endif

@@ -1,14 +1,14 @@
 /*
  * The ring on the running kernel: the first half of the seam (ring.h).
  *
- * A ring is opened disabled, by whatever thread makes the loop, so that a
- * refusal is known early; the thread that runs the loop enables it and owns it
- * from then on (SINGLE_ISSUER). Completions are run by that thread alone, when
- * it enters (DEFER_TASKRUN). Its features are found with a small ring
- * of its own that does each thing once on a socket pair (probe.c).
+ * Any thread may open a ring, disabled, so that errors are known early; the
+ * thread that runs the loop enables it and owns it from then on
+ * (SINGLE_ISSUER). Only that thread runs task work, when it enters
+ * (DEFER_TASKRUN). The features are probed with a small ring that tries each
+ * one on a socket pair (probe.c).
  *
- * An error of io_uring_enter() that says "again" is no error here; any other
- * is kept and returned for good.
+ * A temporary error of io_uring_enter() is no error here; any other error is
+ * permanent and returned by all later calls.
  */
 #include "ring.h"
 
@@ -33,9 +33,9 @@
 #define SQ_FULL_RETRIES 1000
 #define BUF_GROUP       0
 #define IO_WORKERS_MAX  4u
-/* Sleeps of a millisecond until there is memory for a ring and its buffers: of
- * the size that was asked for, and of any size; both from the first sleep on.
- * Counted, not timed: on a busy machine the kernel is late, too. */
+/* Sleeps of a millisecond while there is no memory for a ring and its buffers:
+ * until smaller sizes are tried, and in total. Counted, not timed: on a busy
+ * machine the kernel is late, too. */
 #define WAITS_FOR_SIZE 100u
 #define WAITS_FOR_ANY  1000u
 
@@ -47,12 +47,12 @@ struct wr_ring {
     struct io_uring_buf_ring *buf_ring;
     uint32_t buf_ring_entries;
     unsigned int enter_flags;
-    int buf_unseen; /* buffers added and not committed */
-    uint32_t waits; /* for memory, since it was asked for */
+    int buf_unseen; /* buffers added, not committed yet */
+    uint32_t waits; /* sleeps for memory so far */
     int error;      /* sticky */
     bool enabled;
     bool overflowed;
-    struct io_uring_sqe nowhere; /* where entries go after an error */
+    struct io_uring_sqe discarded; /* gets all SQEs after an error */
 };
 
 _Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
@@ -80,9 +80,10 @@ static void ring_sleep_a_little(void)
     nanosleep(&pause, NULL);
 }
 
-/* Rings count against RLIMIT_MEMLOCK on some kernels, and do so for 5 to 15 ms
- * after they were closed or their process was killed: so whoever starts again
- * finds less than there will be. Returns false when it has waited enough. */
+/* Some kernels charge rings to RLIMIT_MEMLOCK until 5 to 15 ms after they were
+ * closed or their process was killed, so a restarted program finds less memory
+ * than there will be. False: another error, or the limit of sleeps is
+ * reached. */
 static bool ring_wait_for_memory(int err, uint32_t *waits, uint32_t limit)
 {
     if ((err != -ENOMEM && err != WEIR_ERINGMEMLOCK) || *waits >= limit) {
@@ -93,7 +94,7 @@ static bool ring_wait_for_memory(int err, uint32_t *waits, uint32_t limit)
     return true;
 }
 
-/* Opens the largest queue for which there is memory now. */
+/* Opens the largest queues for which there is memory now. */
 static int ring_init_largest_queue(struct io_uring *uring,
                                    const struct wr_ring_options *options)
 {
@@ -182,7 +183,7 @@ int wr_ring_enable(struct wr_ring *ring)
     if (wr_has(&ring->features, WR_FEATURE_NO_IOWAIT)) {
         ring->enter_flags |= WR_ENTER_NO_IOWAIT;
     }
-    /* These calls only make things cheaper or safer. */
+    /* Optional calls, which make the ring cheaper or safer. */
     if (io_uring_register_ring_fd(&ring->uring) == 1) {
         ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
     }
@@ -192,19 +193,18 @@ int wr_ring_enable(struct wr_ring *ring)
     return 0;
 }
 
-/* A descriptor is closed though there is no room for the entry that says so. */
+/* Discards an SQE after an error; a close is done by system call. */
 static void ring_lose_entry(struct wr_ring *ring)
 {
     wr_assert(ring->error);
-    if (ring->nowhere.opcode == IORING_OP_CLOSE) {
-        wr_ignore(wr_sys_close(ring->nowhere.fd) < 0);
+    if (ring->discarded.opcode == IORING_OP_CLOSE) {
+        wr_ignore(wr_sys_close(ring->discarded.fd) < 0);
     }
-    ring->nowhere.opcode = IORING_OP_NOP;
+    ring->discarded.opcode = IORING_OP_NOP;
 }
 
-/* The kernel tears a ring that is merely closed down some milliseconds later,
- * and listeners stay bound until then; so all operations are cancelled first.
- */
+/* The kernel frees a closed ring some milliseconds later, and listeners would
+ * stay bound until then; so all operations are cancelled first. */
 void wr_ring_close(struct wr_ring *ring)
 {
     if (ring->error) {
@@ -228,16 +228,16 @@ void wr_ring_close(struct wr_ring *ring)
     wr_free(ring->allocator, ring, sizeof(*ring));
 }
 
-/* Keeps an error for good unless it only means "again". */
+/* Stores an error as permanent, unless it is temporary. */
 static int ring_keep_error(struct wr_ring *ring, int ret)
 {
     switch (ret) {
     case 0:
     case -EINTR:
     case -ETIME:
-    case -EBUSY: /* completions must be reaped first */
+    case -EBUSY: /* reap completions first */
         return 0;
-    case -EAGAIN: /* no memory for requests: the kernel needs time, not us */
+    case -EAGAIN: /* no memory for requests: give the kernel time */
         ring_sleep_a_little();
         return 0;
     case -EBADR:
@@ -249,8 +249,8 @@ static int ring_keep_error(struct wr_ring *ring, int ret)
     }
 }
 
-/* Shows the prepared entries to the kernel; returns how many there are. The
- * array of indices was filled in once, in order, by liburing. */
+/* Publishes the prepared SQEs to the kernel; returns their number. liburing has
+ * filled the array of indices once, in order. */
 static unsigned int ring_publish(struct wr_ring *ring)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
@@ -260,9 +260,9 @@ static unsigned int ring_publish(struct wr_ring *ring)
     return sq->sqe_tail - *sq->khead;
 }
 
-/* One io_uring_enter(): hands prepared entries over, runs pending work and
- * waits for @want completions, or until the time has passed. liburing's own
- * helpers cannot say that the wait is no iowait. Returns 0 or an error. */
+/* One io_uring_enter(): submits prepared SQEs, runs task work and waits for
+ * @want completions or the time-out. liburing's helpers cannot pass NO_IOWAIT.
+ * Returns 0 or an error. */
 static int ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
 {
     struct __kernel_timespec timeout = {
@@ -311,7 +311,7 @@ struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
     }
     if (WR_UNLIKELY(!sqe)) {
         ring_lose_entry(ring);
-        sqe = &ring->nowhere;
+        sqe = &ring->discarded;
     }
     memset(sqe, 0, sizeof(*sqe));
     return sqe;
@@ -369,8 +369,8 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
     return count;
 }
 
-/* liburing 2.9 leaves the old entries mapped, which keeps the ring in the
- * kernel, and its pages charged, as long as the process lives. */
+/* liburing 2.9 leaves the old SQEs mapped, which keeps the ring in the kernel,
+ * and its pages charged, for the life of the process. */
 static void ring_unmap_entries(void *entries, uint32_t count)
 {
     if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
@@ -378,7 +378,7 @@ static void ring_unmap_entries(void *entries, uint32_t count)
     }
 }
 
-/* The kernel refuses to resize while entries are waiting outside the queue. */
+/* The kernel refuses to resize while overflowed CQEs are pending. */
 bool wr_ring_handle_overflow(struct wr_ring *ring)
 {
     if (WR_LIKELY(!ring->overflowed) ||
@@ -392,7 +392,7 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
         return true;
     }
 
-    ring_publish(ring); /* entries that the kernel has not seen would be lost */
+    ring_publish(ring); /* unpublished SQEs would be lost */
     struct io_uring_params params = {
         .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
         .sq_entries = ring->uring.sq.ring_entries,
@@ -400,7 +400,7 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
     };
     void *old = ring->uring.sq.sqes;
     wr_race_release(&wr_race_mappings);
-    /* A queue that stays small is slow under bursts and otherwise fine. */
+    /* On failure the queue stays small, which is only slower under bursts. */
     if (io_uring_resize_rings(&ring->uring, &params) == 0) {
         ring_unmap_entries(old, params.sq_entries);
     }
@@ -417,7 +417,7 @@ int wr_ring_set_eventfd(struct wr_ring *ring, int fd)
 void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable)
 {
     const int err = io_uring_cq_eventfd_toggle(&ring->uring, enable);
-    wr_check(err == 0); /* every kernel with DEFER_TASKRUN has the flag */
+    wr_check(err == 0); /* every kernel with DEFER_TASKRUN supports it */
 }
 
 bool wr_ring_has_completions(const struct wr_ring *ring)

@@ -1,9 +1,8 @@
 /*
  * Slabs: the free list behind slab.h.
  *
- * Free objects are linked through their first word. Under AddressSanitizer they
- * are poisoned while they are free, because to the sanitizer the whole chunk is
- * one live allocation.
+ * Free objects are linked through their first word. AddressSanitizer sees a
+ * chunk as one live allocation, so free objects are poisoned.
  */
 #include "slab.h"
 
@@ -19,7 +18,7 @@
 
 struct wr_slab_chunk {
     struct wr_slab_chunk *next;
-    uint64_t pad; /* objects start at a multiple of OBJECT_ALIGN */
+    uint64_t pad; /* aligns objects to OBJECT_ALIGN */
     uint8_t objects[];
 };
 
@@ -94,7 +93,7 @@ void *wr_slab_take(struct wr_slab *slab)
     return object ? memset(object, 0, slab->object_size) : NULL;
 }
 
-/* A chunk and how many of its objects are free, while a slab is trimmed. */
+/* A chunk and its number of free objects, while a slab is trimmed. */
 struct chunk_use {
     struct wr_slab_chunk *chunk;
     uint32_t free_count;
@@ -108,7 +107,7 @@ static int slab_compare_chunks(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The chunk of an object: the last one that begins before it. */
+/* The chunk of an object: the last chunk that begins before the object. */
 static struct chunk_use *slab_chunk_of(struct chunk_use *uses, size_t count,
                                        const void *object)
 {
@@ -140,7 +139,7 @@ static size_t slab_list_chunks(const struct wr_slab *slab,
     return count;
 }
 
-/* The word in a free object that links it to the next one. */
+/* The word that links a free object to the next one. */
 static void **slab_link_of(void *object)
 {
     WR_UNPOISON(object, sizeof(void *));
@@ -162,8 +161,8 @@ static void slab_count_free(const struct wr_slab *slab, struct chunk_use *uses,
     wr_assert(free_count == slab->total_count - slab->used_count);
 }
 
-/* Takes the objects of chunks without an object in use out of the free list,
- * whose order stays. */
+/* Removes the objects of unused chunks from the free list and keeps its
+ * order. */
 static void slab_unlink_unused(struct wr_slab *slab, struct chunk_use *uses,
                                size_t count)
 {
@@ -186,7 +185,7 @@ static void slab_unlink_unused(struct wr_slab *slab, struct chunk_use *uses,
     }
 }
 
-/* Frees chunks without an object in use; the others stay in the slab's list. */
+/* Frees unused chunks; the others stay in the slab's list. */
 static uint64_t slab_free_unused(struct wr_slab *slab,
                                  const struct chunk_use *uses, size_t count)
 {

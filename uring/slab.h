@@ -1,10 +1,9 @@
 /*
  * Slabs: objects of one size, kept for reuse.
  *
- * A slab cuts chunks of memory into equal objects and keeps the objects that
- * were given back, last in, first out, because the last one is still in the
- * cache. It returns memory to the allocator at its end and, when it is trimmed,
- * the chunks without an object in use.
+ * A slab divides chunks of memory into equal objects and keeps returned objects
+ * for reuse, last in, first out, because the last one is still in the cache. It
+ * frees its chunks at its end, and unused chunks when it is trimmed.
  */
 #ifndef WEIR_URING_SLAB_H
 #define WEIR_URING_SLAB_H
@@ -22,7 +21,7 @@
 #endif
 #endif
 
-/* To the sanitizer a whole chunk is one live allocation. */
+/* AddressSanitizer sees a chunk as one live allocation. */
 #ifdef WR_HAS_ASAN
 #include <sanitizer/asan_interface.h>
 #define WR_POISON(ptr, size)   ASAN_POISON_MEMORY_REGION(ptr, size)
@@ -47,14 +46,14 @@ struct wr_slab {
 void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
                   size_t object_size);
 
-/* The counts and the free list. */
+/* Checks the counts and the chunks. */
 void wr_slab_check_invariants(const struct wr_slab *slab);
 
-/* Takes one more chunk from the allocator; false when there is no memory. */
+/* Allocates one more chunk; false: no memory. */
 WEIR_MUST_USE bool wr_slab_grow(struct wr_slab *slab);
 
-/* An object with the contents that it had when it was given back but for its
- * first word, zeros if it never was; or NULL when there is no memory. */
+/* An object, or NULL without memory. Except for the first word its contents are
+ * those at its return; a new object is zeroed. */
 WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
 {
     if (WR_UNLIKELY(!slab->free_list) && !wr_slab_grow(slab)) {
@@ -68,10 +67,10 @@ WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
     return object;
 }
 
-/* A zeroed object, or NULL when there is no memory. */
+/* A zeroed object, or NULL without memory. */
 WEIR_MUST_USE void *wr_slab_take(struct wr_slab *slab);
 
-/* Makes sure that @count objects can be taken; false without memory. */
+/* Ensures that @count objects can be taken; false: no memory. */
 WEIR_MUST_USE static inline bool wr_slab_reserve(struct wr_slab *slab,
                                                  uint64_t count)
 {
@@ -93,8 +92,8 @@ static inline void wr_slab_give(struct wr_slab *slab, void *object)
     WR_POISON(object, slab->object_size);
 }
 
-/* Gives back chunks without an object in use; returns their bytes. Needs
- * memory of two words a chunk meanwhile, and does nothing without it. */
+/* Frees unused chunks; returns their bytes. Needs two words of memory per chunk
+ * meanwhile, and does nothing without memory. */
 uint64_t wr_slab_trim(struct wr_slab *slab);
 
 /* All objects must have been given back. */

@@ -1,21 +1,20 @@
 /*
- * Children on the real seam.
+ * Child processes on the real seam.
  *
- * The child begins on the memory of its parent, as with vfork(): nothing is
- * copied, so that making one takes the same time in a large process, and an
- * error of its execve() is left in the parent's memory. The parent's thread
- * sleeps until the child has another program or has ended. Until then the child
- * makes system calls and nothing else. It calls them by syscall(), because the
- * C library's own functions are wrapped by sanitizers, wait for locks, or act
- * on all threads; and it has a stack of its own.
+ * The child shares its parent's memory, as with vfork(): nothing is copied, so
+ * that it takes the same time in a large process, and the child can store an
+ * error of its execve() for the parent. The parent's thread sleeps until the
+ * child has executed a program or has ended. Until then the child only makes
+ * system calls, on a stack of its own. It uses syscall(), because sanitizers
+ * wrap the C library's functions, and some take locks or act on all threads.
  *
- * No signal handler may run in the child, whose memory is the parent's. So all
- * signals are blocked first, those of the C library too, and the child takes
- * the handlers away before it unblocks them.
+ * No signal handler may run in the child, as it would use the parent's memory.
+ * So all signals are blocked first, also those of the C library, and the child
+ * resets the handlers before it unblocks the signals.
  *
- * The child's end is told by no signal before its execve(), which sets SIGCHLD:
- * a child that fails to become the program is neither told to a handler of the
- * host program nor found by its wait().
+ * Before its execve(), which sets SIGCHLD as the exit signal, a child's end
+ * raises no signal: neither a handler nor a wait() of the host program sees a
+ * child whose execve() failed.
  */
 #include "spawn.h"
 
@@ -35,7 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The C library's headers are older than these. */
+/* The C library's headers lack these. */
 #define SPAWN_P_PIDFD        3
 #define SPAWN_INFO_EXIT      (UINT64_C(1) << 3)
 #define SPAWN_PIDFD_GET_INFO _IOWR(0xff, 11, struct spawn_info)
@@ -43,7 +42,7 @@
 
 #define SPAWN_STACK_SIZE  (32u << 10)
 #define SPAWN_SIGNALS     64
-#define SPAWN_SIGSET_SIZE sizeof(uint64_t) /* of the kernel's own sets */
+#define SPAWN_SIGSET_SIZE sizeof(uint64_t) /* the kernel's sets */
 
 /* The first bytes of the kernel's struct pidfd_info. */
 struct spawn_info {
@@ -55,27 +54,27 @@ struct spawn_info {
 
 _Static_assert(sizeof(struct spawn_info) == 64, "PIDFD_INFO_SIZE_VER0");
 
-/* Shared by the two sides while the child has the parent's memory. */
+/* Shared by parent and child while they share memory. */
 struct spawn_shared {
     const struct wr_spawn *spawn;
-    int err; /* of the child's step; 0: it runs the program */
+    int err; /* errno of the failed step; 0: the program runs */
     const char *step;
 };
 
-/* ---- the child: nothing here may touch what the parent relies on ---- */
+/* ---- the child: nothing here may change the parent's state ---- */
 
 #define IN_CHILD                                                               \
     __attribute__((no_sanitize("address"), no_sanitize("undefined"),           \
                    no_sanitize("thread")))
 
-/* True of signals that Python and others ignore on their own account, and that
- * a program expects to end it. */
+/* True for signals that Python and others ignore for themselves, but whose
+ * default action a program expects. */
 IN_CHILD static bool spawn_is_restored(int signum)
 {
     return signum == SIGPIPE || signum == SIGXFSZ;
 }
 
-/* Takes all handlers away. What the parent ignores stays ignored. */
+/* Resets all handlers. Signals that the parent ignores stay ignored. */
 IN_CHILD static void spawn_reset_signals(void)
 {
     /* The kernel's struct begins with the handler, and SIG_DFL is 0. */
@@ -92,13 +91,13 @@ IN_CHILD static void spawn_reset_signals(void)
             (handler == (uintptr_t)SIG_IGN && !spawn_is_restored(signum))) {
             continue;
         }
-        /* It fails for SIGKILL and SIGSTOP, which have no handler. */
+        /* Fails for SIGKILL and SIGSTOP, which have no handler. */
         wr_ignore(syscall(SYS_rt_sigaction, signum, by_default, NULL,
                           SPAWN_SIGSET_SIZE) < 0);
     }
 }
 
-/* Of all descriptors from 3 on only @pass_fds outlive the execve(). */
+/* Makes all descriptors from 3 on except pass_fds close-on-exec. */
 IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
 {
     if (syscall(SYS_close_range, WR_STDIO_COUNT, ~0u, CLOSE_RANGE_CLOEXEC) <
@@ -113,7 +112,7 @@ IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
     return 0;
 }
 
-/* Those below 3 go out of the way first: one may be in the place of another. */
+/* Sources below 3 are duplicated first, as one may be the target of another. */
 IN_CHILD static int spawn_place_stdio(const struct wr_spawn *spawn)
 {
     int from[WR_STDIO_COUNT];
@@ -147,8 +146,8 @@ IN_CHILD static int spawn_enter_group(const struct wr_spawn *spawn)
     return 0;
 }
 
-/* Tries the paths in order, as execvp() does, without its fallback to a shell
- * for files that are no programs. */
+/* Tries the paths in order like execvp(), but without its fallback to a shell
+ * on ENOEXEC. */
 IN_CHILD static int spawn_execute(const struct wr_spawn *spawn)
 {
     bool is_forbidden = false;
@@ -174,7 +173,7 @@ IN_CHILD static int spawn_execute(const struct wr_spawn *spawn)
     return is_forbidden ? EACCES : err;
 }
 
-/* The steps in order; returns the errno of the one that failed. */
+/* Takes the steps in order; returns the errno of the failed one. */
 IN_CHILD static int spawn_become(struct spawn_shared *shared)
 {
     const struct wr_spawn *spawn = shared->spawn;
@@ -211,12 +210,12 @@ IN_CHILD static int spawn_run_child(void *arg)
     struct spawn_shared *shared = arg;
 
     shared->err = spawn_become(shared);
-    return 127; /* clone() ends the child with it */
+    return 127; /* the child's exit status */
 }
 
 /* ---- the parent ---- */
 
-/* Waits for the child without being interrupted; its siginfo. */
+/* waitid() for the child, retried after EINTR. */
 static int spawn_wait(int pidfd, int options, siginfo_t *ret)
 {
     long err;
@@ -229,19 +228,19 @@ static int spawn_wait(int pidfd, int options, siginfo_t *ret)
     return err < 0 ? -errno : 0;
 }
 
-/* The child has not become the program and is about to end, if it has not. */
-static void spawn_bury(int pidfd)
+/* execve() failed: reaps the child, which ends by itself. */
+static void spawn_reap_failed(int pidfd)
 {
     siginfo_t info;
 
-    /* Other code reaps it only if it waits for children of all kinds, and then
-     * it is gone. */
+    /* -ECHILD: other code has reaped it, with a wait for children of all
+     * kinds. */
     int err = spawn_wait(pidfd, 0, &info);
     wr_check(err == 0 || err == -ECHILD);
     close(pidfd);
 }
 
-/* All signals are blocked, and the stack is the child's. */
+/* All signals are blocked; @stack is for the child. */
 static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
                        int *ret_pidfd)
 {
@@ -257,7 +256,7 @@ static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
     }
     wr_check(pidfd >= 0);
     if (shared->err) {
-        spawn_bury(pidfd);
+        spawn_reap_failed(pidfd);
         return -shared->err;
     }
     *ret_pid = pid;
@@ -358,5 +357,5 @@ void wr_spawn_await(int pidfd, int timeout_ms)
     struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
 
     wr_assert(timeout_ms >= 0);
-    wr_ignore(poll(&poll_fd, 1, timeout_ms) < 0); /* the caller looks anyway */
+    wr_ignore(poll(&poll_fd, 1, timeout_ms) < 0); /* the caller checks anyway */
 }

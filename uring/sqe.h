@@ -1,8 +1,8 @@
 /*
- * Kernel constants and fields that some liburing in use does not name yet.
+ * Kernel constants and fields that some liburing versions lack.
  *
- * Included only where submission entries are filled in or interpreted. The
- * values are the kernel's ABI (include/uapi/linux/io_uring.h).
+ * Included only where SQEs are filled in or interpreted. The values are the
+ * kernel's ABI (include/uapi/linux/io_uring.h).
  */
 #ifndef WEIR_URING_SQE_H
 #define WEIR_URING_SQE_H
@@ -10,22 +10,22 @@
 #include <liburing.h>
 #include <stdint.h>
 
-/* ioprio of send: addr points to an iovec, len counts them (Linux 6.17). */
+/* ioprio of send: addr points to len iovecs (Linux 6.17). */
 #define WR_SEND_VECTORIZED (1u << 5)
 
-/* params.features: the wait need not count as iowait (Linux 6.15). */
+/* params.features: waits need not count as iowait (Linux 6.15). */
 #define WR_FEAT_NO_IOWAIT (1u << 17)
 
-/* Flag of io_uring_enter() for that (Linux 6.15). */
+/* Flag of io_uring_enter(): do not count as iowait (Linux 6.15). */
 #define WR_ENTER_NO_IOWAIT (1u << 7)
 
-/* For statx: all but the birth time; musl does not name it. */
+/* For statx(): all except the birth time; musl lacks the name. */
 #ifndef STATX_BASIC_STATS
 #define STATX_BASIC_STATS 0x7ffu
 #endif
 
-/* Total bytes of a multishot receive (Linux 6.17). The kernel reads it from
- * the field that other operations call file_index. */
+/* Sets the total bytes of a multishot receive (Linux 6.17), in the field that
+ * other operations call file_index. */
 static inline void wr_sqe_set_optlen(struct io_uring_sqe *sqe, uint32_t len)
 {
     sqe->file_index = len;

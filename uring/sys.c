@@ -1,8 +1,8 @@
 /*
- * The real seam beside the ring: one system call a function.
+ * The real seam besides the ring: each function makes one system call.
  *
- * Nothing is decided here: an errno is returned as a negative number, and that
- * is all. So a test on the fake seam says what happens on the real one.
+ * Nothing is decided here, and an errno is returned as a negative number. So a
+ * test on the fake seam is valid for the real one.
  */
 #include "sys.h"
 
@@ -74,10 +74,10 @@ int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len)
 {
     socklen_t size = sizeof(struct sockaddr_in);
     wr_assert(*len >= sizeof(struct sockaddr_in6));
-    /* The option refuses more room than the address takes. */
+    /* The option refuses more room than the address needs. */
     int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, addr, &size);
     if (err == -EINVAL || (err >= 0 && addr->sa_family == AF_UNIX)) {
-        return wr_sys_getpeername(fd, addr, len); /* known to the end */
+        return wr_sys_getpeername(fd, addr, len); /* known until the close */
     }
     if (err >= 0 && addr->sa_family == AF_INET6) {
         size = sizeof(struct sockaddr_in6);
@@ -114,7 +114,8 @@ int wr_sys_disconnect(int fd)
 int wr_sys_close(int fd)
 {
     int ret = sys_result(close(fd));
-    /* On Linux the descriptor is gone even so: to retry would close another. */
+    /* On Linux the descriptor is closed even then: a retry could close
+     * another. */
     return ret == -EINTR ? 0 : ret;
 }
 
@@ -130,8 +131,8 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
 
 _Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
 
-/* preadv2() and pwritev2(), which musl has from 1.2.5 on; -1 for the position
- * is the file's own. */
+/* preadv2() and pwritev2(), which musl has from 1.2.5 on; offset -1: the file's
+ * own position. */
 static ssize_t sys_preadv2(int fd, const struct iovec *iov, uint32_t count,
                            off_t offset, int flags)
 {
@@ -163,51 +164,52 @@ static int32_t sys_write(int fd, const struct iovec *iov, uint32_t count,
     return put < 0 ? -errno : (int32_t)put;
 }
 
-/* A SIGPIPE that a call raises goes to the thread that makes it: blocked, it
- * stays pending there, and is taken away unless one was pending before. */
-struct sys_muffle {
+/* A call's SIGPIPE goes to the calling thread. While blocked it stays pending,
+ * and is removed afterwards unless one was pending before. */
+struct sys_sigpipe {
     sigset_t pipe;
     bool was_blocked;
     bool was_pending;
 };
 
-static void sys_muffle_begin(struct sys_muffle *muffle)
+static void sys_sigpipe_block(struct sys_sigpipe *sigpipe)
 {
     sigset_t before;
     sigset_t pending;
 
-    sigemptyset(&muffle->pipe);
-    sigaddset(&muffle->pipe, SIGPIPE);
+    sigemptyset(&sigpipe->pipe);
+    sigaddset(&sigpipe->pipe, SIGPIPE);
     sigemptyset(&pending);
-    int err = pthread_sigmask(SIG_BLOCK, &muffle->pipe, &before);
+    int err = pthread_sigmask(SIG_BLOCK, &sigpipe->pipe, &before);
     wr_check(err == 0);
-    muffle->was_blocked = sigismember(&before, SIGPIPE) == 1;
-    if (muffle->was_blocked) {
+    sigpipe->was_blocked = sigismember(&before, SIGPIPE) == 1;
+    if (sigpipe->was_blocked) {
         wr_ignore(sigpending(&pending) < 0);
     }
-    muffle->was_pending = sigismember(&pending, SIGPIPE) == 1;
+    sigpipe->was_pending = sigismember(&pending, SIGPIPE) == 1;
 }
 
-static void sys_muffle_end(const struct sys_muffle *muffle, bool may_be_raised)
+static void sys_sigpipe_restore(const struct sys_sigpipe *sigpipe,
+                                bool may_be_raised)
 {
     static const struct timespec at_once = {.tv_sec = 0};
 
-    if (may_be_raised && !muffle->was_pending) {
-        wr_ignore(sigtimedwait(&muffle->pipe, NULL, &at_once) < 0);
+    if (may_be_raised && !sigpipe->was_pending) {
+        wr_ignore(sigtimedwait(&sigpipe->pipe, NULL, &at_once) < 0);
     }
-    if (!muffle->was_blocked) {
-        wr_ignore(pthread_sigmask(SIG_UNBLOCK, &muffle->pipe, NULL) != 0);
+    if (!sigpipe->was_blocked) {
+        wr_ignore(pthread_sigmask(SIG_UNBLOCK, &sigpipe->pipe, NULL) != 0);
     }
 }
 
 static int32_t sys_write_blocked(int fd, const struct iovec *iov,
                                  uint32_t count)
 {
-    struct sys_muffle muffle;
+    struct sys_sigpipe sigpipe;
 
-    sys_muffle_begin(&muffle);
+    sys_sigpipe_block(&sigpipe);
     const int32_t res = sys_write(fd, iov, count, 0);
-    sys_muffle_end(&muffle, res == -EPIPE);
+    sys_sigpipe_restore(&sigpipe, res == -EPIPE);
     return res;
 }
 
@@ -294,7 +296,7 @@ uint64_t wr_sys_file_stamp(const char *path)
     }
     const uint64_t time_ns = (uint64_t)file.st_mtim.tv_sec * 1000000000u +
                              (uint64_t)file.st_mtim.tv_nsec;
-    /* A file that was put in the place of another may be older. */
+    /* A file that replaces another may be older. */
     return time_ns ^ ((uint64_t)file.st_ino << 20) ^ (uint64_t)file.st_size;
 }
 
@@ -320,9 +322,8 @@ int wr_sys_is_readable(int fd)
     return sys_result(poll(&wait, 1, 0));
 }
 
-/* sendfile() on a socket that is non-blocking for the time of the call: there
- * is no flag for one call. Operations of a ring that are in flight do not look
- * at it. */
+/* sendfile() has no flag for a single call, so the socket is made non-blocking
+ * meanwhile. This does not affect ring operations in flight. */
 static int64_t sys_sendfile_now(int fd, int file, uint64_t offset, size_t len)
 {
     const int flags = fcntl(fd, F_GETFL);
@@ -343,14 +344,14 @@ static int64_t sys_sendfile_now(int fd, int file, uint64_t offset, size_t len)
 
 int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
 {
-    struct sys_muffle muffle;
+    struct sys_sigpipe sigpipe;
 
     wr_assert(len > 0);
     wr_assert(offset <= INT64_MAX);
-    sys_muffle_begin(&muffle);
+    sys_sigpipe_block(&sigpipe);
     const int64_t ret = sys_sendfile_now(fd, file, offset, len);
-    /* Also when a part was sent before the socket broke. */
-    sys_muffle_end(&muffle, ret < (int64_t)len);
+    /* SIGPIPE is also raised if a part was sent before the socket broke. */
+    sys_sigpipe_restore(&sigpipe, ret < (int64_t)len);
     return ret;
 }
 
@@ -428,7 +429,7 @@ int wr_sys_lock_directory(const char *path)
     char directory[PATH_MAX] = ".";
     const char *slash = strrchr(path, '/');
     if (slash) {
-        const size_t len = (size_t)(slash - path) + 1; /* "/" is one too */
+        const size_t len = (size_t)(slash - path) + 1; /* keeps "/" */
         if (len >= sizeof(directory)) {
             return -ENAMETOOLONG;
         }

@@ -1,10 +1,10 @@
 /*
- * The seam: what is in the page cache.
+ * The real seam: queries of the page cache.
  *
- * A page is in the cache as soon as it is being read, and waiting for its
- * device then lasts as long as the device likes. cachestat() counts such pages
- * and a read that may not wait copies; mincore() alone tells of each page
- * whether it is ready. Nothing is read through its mapping.
+ * A page is in the cache as soon as its read has begun, and a reader then waits
+ * for the device. cachestat() counts such pages too, and a non-blocking read
+ * copies the bytes; only mincore() reports for each page whether it is up to
+ * date. Nothing is read through the mapping.
  */
 #include "check.h"
 #include "sys.h"
@@ -17,21 +17,22 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Beyond the end of every file. */
+/* An offset beyond the end of every file. */
 #define OFFSET_BEYOND ((uint64_t)INT64_MAX - 65536)
 
-/* No machine has smaller pages. */
+/* The smallest page size of any machine. */
 #define PAGE_LEAST 4096u
 
 struct cache_view {
-    uint64_t page;  /* bytes of one */
-    uint64_t first; /* where it begins */
-    uint64_t end;   /* the first page beyond the file */
-    uint8_t *data;  /* of which none may be touched */
+    uint64_t page;  /* page size in bytes */
+    uint64_t first; /* file offset of the view */
+    uint64_t end;   /* offset of the first page beyond the file */
+    uint8_t *data;  /* mapping; may not be accessed */
 };
 
-/* 1, 0 or a negative error. mincore() says of all pages that they are ready if
- * the process may not know: of one that cannot be there, too. */
+/* Returns 0 if mincore() tells the truth, else a negative error. For a process
+ * that may not know it reports all pages as ready, even one beyond the end of
+ * the file. */
 static int sys_cache_tells(const struct cache_view *view)
 {
     unsigned char beyond = 0;
@@ -43,7 +44,7 @@ static int sys_cache_tells(const struct cache_view *view)
     return beyond & 1 ? -EPERM : 0;
 }
 
-/* The length of the pages from the first on that are ready, at most @count. */
+/* The bytes of the ready pages from the first on, at most @count pages. */
 static int64_t sys_cache_count_ready(const struct cache_view *view,
                                      size_t count)
 {
@@ -124,7 +125,7 @@ int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,
 
     wr_assert(len > 0 && len <= WR_CACHED_MAX);
     wr_assert(offset < size && len <= size - offset);
-    /* A file system that knows no such read may wait in mmap(), too. */
+    /* A file system without non-blocking reads may wait in mmap(), too. */
     const int64_t got =
         *is_told ? 1 : wr_sys_read_cached(file, &byte, 1, offset);
     if (got <= 0) {

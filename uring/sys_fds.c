@@ -1,9 +1,9 @@
 /*
- * The real seam beside the ring: descriptors that Unix sockets pass.
+ * The real seam besides the ring: descriptors passed over Unix sockets.
  *
- * They are duplicated here before they are sent, by an operation of the ring,
- * and received together with bytes. As in sys.c nothing is decided, but for
- * what no caller could do anything with.
+ * Descriptors are duplicated here before an operation of the ring sends them,
+ * and received together with bytes. As in sys.c nothing is decided, except that
+ * control data without use for any caller is dropped.
  */
 #include "check.h"
 #include "sys.h"
@@ -16,19 +16,19 @@
 
 /* SCM_PIDFD, since Linux 6.5. */
 #define SYS_FDS_PIDFD 4
-/* Room for the label of a security module (SO_PASSSEC). A longer one would take
- * the descriptors' room, and they count as lost. */
+/* Room for a security label (SO_PASSSEC). A longer label would displace the
+ * descriptors, which count as lost then. */
 #define SYS_FDS_LABEL 256u
 /* Descriptors of one message (SCM_MAX_FD). */
 #define SYS_FDS_MAX 253u
-/* Before them comes all that the program has asked the socket for. */
+/* Other control data that the program has enabled comes first. */
 _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
                        CMSG_SPACE(SYS_FDS_LABEL) +
                        CMSG_LEN(SYS_FDS_MAX * sizeof(int)) <=
                    CMSG_SPACE(WR_PASSED_MAX * sizeof(int)),
                "the kernel must close none");
 
-/* The call does nothing to a ring; of other files it is refused. */
+/* The call has no effect on a ring and fails for other files. */
 static bool sys_fds_is_ring(int fd)
 {
     return syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
@@ -44,8 +44,8 @@ int wr_sys_dup_to_pass(int fd)
     return copy < 0 ? -errno : copy;
 }
 
-/* Puts descriptors behind those that are there. A program may have asked for a
- * pidfd of each sender too, which is of no use here. */
+/* Appends received descriptors. Closes the sender's pidfd, which a program may
+ * have enabled, as it is of no use here. */
 static void sys_fds_take_control(const struct cmsghdr *control,
                                  struct wr_passed *ret)
 {

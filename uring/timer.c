@@ -1,39 +1,38 @@
 /*
  * Timers: the wheel itself.
  *
- * A deadline's tick is a number of ten digits in base 64. A timer lies in the
- * level of the highest digit in which its tick differs from the wheel's, and
- * there in the slot of that digit. So all timers of one tick share a slot at
- * any time, which keeps them in the order of arming, and the first occupied
- * slot of the lowest occupied level holds the earliest deadlines.
+ * A deadline's tick is a number of ten digits in base 64. A timer's level is
+ * the highest digit in which its tick differs from the wheel's, and its slot is
+ * the value of that digit. So timers of one tick always share a slot, which
+ * keeps them in the order of arming, and the first occupied slot of the lowest
+ * occupied level has the earliest deadlines.
  *
- * Time moves from one occupied slot to the next, however far apart they are:
- * a slot of the lowest level becomes due as a whole, a higher one is dealt out
- * to the levels below. A timer moves at most once for each digit of its
- * distance; most are cancelled or armed anew before they move at all, and for
- * those nothing is touched but the timer, its neighbours and the slot.
+ * Time jumps from one occupied slot to the next: a slot of the lowest level
+ * becomes due as a whole, a higher one is dealt out to the levels below. A
+ * timer moves at most once for each digit of its distance. Most timers are
+ * cancelled or armed again before they move; this touches only the timer, its
+ * neighbours and the slot.
  *
- * A million timers in one slot would stop the loop for 40 ms when it opens. So
- * each expiry deals out a few timers of the slots that come next, ahead of
- * their time, into stages: one list for each digit of the level below. When
- * such a slot opens, the lists are moved as they are. New timers join the slot
- * itself and are dealt after the older ones, so that order is kept.
+ * Opening a slot of a million timers would stop the loop for 40 ms. So each
+ * expiry deals out a few timers of the next slots early, into stages: a list
+ * for each digit of the level below. When the slot opens, whole lists are
+ * moved. New timers are added to the slot itself and are dealt after the older
+ * ones, which keeps the order.
  */
 #include "timer.h"
 
-/* Timers of a slot among which the first deadline is searched. */
+/* The most timers of a slot among which the first deadline is searched. */
 #define SCAN_MAX 16u
-/* Timers up to which a check of invariants looks at each. */
+/* The most timers that a check of invariants visits. */
 #define CHECKED_MAX 64u
 
-/* STAGE_STEP timers of each level are dealt out ahead for each 64 ticks that
- * pass, 120 000 a second, and STAGE_MAX in one expiry at most, 30 us of cache
- * misses. STAGE_LEVEL_FIRST is the lowest such level; its slots are 4 ms wide.
- */
+/* For each 64 ticks that pass, STAGE_STEP timers of each level are dealt out
+ * early (120 000 a second), at most STAGE_MAX in one expiry (30 us of cache
+ * misses). STAGE_LEVEL_FIRST is the lowest such level, with slots of 4 ms. */
 #define STAGE_STEP        8u
 #define STAGE_MAX         256u
 #define STAGE_LEVEL_FIRST 2u
-/* Run i of a sort has 2^i timers; the last one is never reached. */
+/* Run i of a sort has 2^i timers; the last run is never used. */
 #define SORT_RUNS 48u
 
 #define DIGIT_MASK   (WR_WHEEL_SLOTS - 1u)
@@ -62,8 +61,8 @@ static inline uint64_t timer_tick_to_ns(uint64_t tick)
     return tick > UINT64_MAX / WR_TICK_NS ? UINT64_MAX : tick * WR_TICK_NS;
 }
 
-/* Counts the timers of a list, which have the deadlines of its level and slot.
- */
+/* Checks that the timers of a list belong to its level and slot; counts
+ * them. */
 static uint64_t timer_check_list(const struct wr_wheel *wheel,
                                  const struct wr_list *list, unsigned level,
                                  unsigned index)
@@ -86,7 +85,7 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
     return count;
 }
 
-/* Looks at every timer. */
+/* Checks every timer. */
 static void timer_check_all(const struct wr_wheel *wheel)
 {
     uint64_t count = 0;
@@ -104,8 +103,7 @@ static void timer_check_all(const struct wr_wheel *wheel)
     wr_assert(wr_list_is_empty(&wheel->past) || wheel->next_ns == NEXT_UNKNOWN);
 }
 
-/* The bits of a level say which of its lists have timers, and none of them has
- * a digit that has passed. */
+/* Checks that a level's bits match its lists, and that no digit has passed. */
 static void timer_check_level(const struct wr_wheel *wheel, unsigned level)
 {
     const unsigned digit =
@@ -143,7 +141,7 @@ void wr_wheel_check_invariants(const struct wr_wheel *wheel)
     wr_debug_check(timer_check_lists(wheel));
 }
 
-/* The first occupied slot; false when all are empty. */
+/* Finds the first occupied slot; false: all are empty. */
 static bool timer_find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
 {
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
@@ -160,8 +158,8 @@ static bool timer_find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
     return false;
 }
 
-/* Merges two sorted lists into the younger; timers of one tick keep the order
- * in which they were armed. */
+/* Merges two sorted lists into @younger; timers of one tick keep the order of
+ * arming. */
 static void timer_merge(struct wr_list *older, struct wr_list *younger)
 {
     struct wr_list merged;
@@ -181,9 +179,9 @@ static void timer_merge(struct wr_list *older, struct wr_list *younger)
     wr_list_splice_back(younger, &merged);
 }
 
-/* Moves what was armed for the past to the due list, in the order of ticks: a
- * merge sort from below. Each run holds twice the timers of the one before, and
- * older ones. */
+/* Moves timers armed for the past to the due list, sorted by ticks with a
+ * bottom-up merge sort. Each run has twice as many timers as the one before,
+ * and older ones. */
 static void timer_take_past(struct wr_wheel *wheel)
 {
     struct wr_list runs[SORT_RUNS];
@@ -213,9 +211,9 @@ static void timer_take_past(struct wr_wheel *wheel)
     wr_list_splice_back(&wheel->due, &sorted);
 }
 
-/* Links a timer that is in no list into the slot of its deadline, or into
- * @passed when its tick has come: wr_wheel_next() asks for those only when
- * next_ns is unknown. */
+/* Links an unlinked timer into the slot of its deadline, or into @passed if its
+ * tick has come; then next_ns must be unknown, so that wr_wheel_next() checks
+ * that list. */
 static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
                                struct wr_list *passed)
 {
@@ -239,7 +237,7 @@ static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
     list->prev = &timer->link;
 }
 
-/* Clears the bits of a slot from which the last timer of a list went. */
+/* Clears a slot's bits if it has no timers any more. */
 static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
                              unsigned index)
 {
@@ -254,7 +252,7 @@ static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
     }
 }
 
-/* The list's last timer went. The due list has no bit to clear. */
+/* The list's last timer was removed: clears its bit. The due list has none. */
 static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
 {
     uintptr_t in_slots = (uintptr_t)list - (uintptr_t)wheel->slots;
@@ -271,7 +269,7 @@ static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
     }
 }
 
-/* Unlinks an armed timer and leaves its own links as they were. */
+/* Unlinks an armed timer, without changing its own links. */
 static inline void timer_displace(struct wr_wheel *wheel,
                                   struct wr_timer *timer)
 {
@@ -281,7 +279,7 @@ static inline void timer_displace(struct wr_wheel *wheel,
     wr_debug_assert(prev->next == &timer->link);
     next->prev = prev;
     prev->next = next;
-    /* Both neighbours are the same only if they are the head of the list. */
+    /* Equal neighbours are the list's head. */
     if (WR_UNLIKELY(next == prev)) {
         timer_note_empty(wheel, next);
     }
@@ -290,7 +288,7 @@ static inline void timer_displace(struct wr_wheel *wheel,
     }
 }
 
-/* Deals a list out to where its timers belong now. */
+/* Moves a list's timers to their slots for the present time. */
 static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
 {
     struct wr_list *member = list->next;
@@ -304,8 +302,8 @@ static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
     }
 }
 
-/* Moves the stage of a slot that opens into the level below. Timers with digit
- * 0 there belong further down, before those that are dealt later. */
+/* Moves the stages of an opening slot into the level below. Timers with digit 0
+ * there go further down, before timers that are dealt later. */
 static void timer_unstage(struct wr_wheel *wheel, unsigned level)
 {
     uint64_t left = wheel->staged[level] & ~UINT64_C(1);
@@ -322,7 +320,7 @@ static void timer_unstage(struct wr_wheel *wheel, unsigned level)
     }
 }
 
-/* Empties a slot whose time has come. */
+/* Opens a slot whose time has come: empties it. */
 static void timer_open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
 {
     struct wr_list *list = &wheel->slots[slot->level][slot->index];
@@ -332,8 +330,8 @@ static void timer_open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
         wr_list_splice_back(&wheel->due, list);
         return;
     }
-    /* Dealing out a slot visits its timers, and all others are later: so the
-     * first deadline comes free, unless staged lists are moved unread. */
+    /* All other timers are later, so dealing out the slot finds the first
+     * deadline, unless staged lists are moved unread. */
     wheel->next_ns = UINT64_MAX;
     if (is_staged) {
         timer_unstage(wheel, slot->level);
@@ -344,7 +342,7 @@ static void timer_open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
     }
 }
 
-/* Deals out up to @count timers of the slot that comes next in a level. */
+/* Deals out up to @count timers of a level's next slot early. */
 static void timer_stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
 {
     if (wheel->staged_index[level] == 0) {
@@ -364,12 +362,12 @@ static void timer_stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
     }
 }
 
-/* Deals out ahead, in proportion to the time that has passed. */
+/* Deals out early in proportion to the passed ticks. */
 static void timer_stage_all(struct wr_wheel *wheel, uint64_t ticks)
 {
     uint64_t count =
         wr_min_u64(ticks >> WR_WHEEL_BITS, STAGE_MAX / STAGE_STEP) * STAGE_STEP;
-    /* The last level's only slot never comes. */
+    /* The last level's slot never opens. */
     for (unsigned level = STAGE_LEVEL_FIRST; level < WR_WHEEL_LEVELS - 1;
          level++) {
         if (wheel->occupied[level] != 0) {
@@ -378,7 +376,7 @@ static void timer_stage_all(struct wr_wheel *wheel, uint64_t ticks)
     }
 }
 
-/* Moves time on, and timers that are due then to the due list, in order. */
+/* Advances the time, and moves due timers to the due list, in order. */
 static void timer_advance(struct wr_wheel *wheel, uint64_t tick)
 {
     struct slot_ref first;
@@ -390,7 +388,7 @@ static void timer_advance(struct wr_wheel *wheel, uint64_t tick)
     wheel->now_tick = wr_max_u64(wheel->now_tick, tick);
 }
 
-/* The first deadline in a list, or @start_ns if it holds many timers. */
+/* The first deadline in a list, or @start_ns if there are many timers. */
 static uint64_t timer_first_in_list(const struct wr_list *list,
                                     uint64_t start_ns)
 {
@@ -407,14 +405,14 @@ static uint64_t timer_first_in_list(const struct wr_list *list,
     return first_ns;
 }
 
-/* The first deadline of a slot, or a time shortly before it. */
+/* The first deadline of a slot, or an earlier time in the slot. */
 static uint64_t timer_first_deadline(const struct wr_wheel *wheel,
                                      const struct slot_ref *slot)
 {
     unsigned level = slot->level;
     uint64_t start_ns = timer_tick_to_ns(slot->start_tick);
     if (level == 0) {
-        return start_ns; /* all its timers are due at this very tick */
+        return start_ns; /* all its timers have this tick */
     }
     uint64_t first_ns =
         timer_first_in_list(&wheel->slots[level][slot->index], start_ns);

@@ -6,19 +6,18 @@
  *     &closed_mark: no post gets in any more
  *
  * A poster that pushes onto the empty stack writes the eventfd; others rely on
- * that write. Since every change from empty to not empty is followed by a
- * write, no post is missed; the loop may be woken once for nothing, when it
- * took a post before its poster came to write.
+ * that write. As a write follows every change from empty to not empty, no post
+ * is missed. The loop may be woken once for nothing, if it takes a post before
+ * its poster writes.
  *
- * How many posts wait is the difference of two counts: posters count before a
- * push, the owner after it has popped some, so that the difference is never too
- * low. Posters read the owner's count only when the room that they know of is
- * used up. A poster that waits for room says so before it reads the counts, and
- * the owner looks for waiting posters after it has counted; both in one order
- * that all threads agree on.
+ * The number of waiting posts is the difference of two counts: posters count
+ * before a push, the owner after some pops, so the difference is never too low.
+ * Posters read the owner's count only when the known room is used up. A poster
+ * that waits for room registers before it reads the counts, and the owner looks
+ * for waiting posters after it has counted; both are sequentially consistent.
  *
- * The descriptor is closed with the last reference and not by wr_wake_close():
- * a poster that got in just before may still be about to write.
+ * The last unref closes the eventfd, not wr_wake_close(): a poster that pushed
+ * just before may be about to write.
  */
 #include "wake.h"
 
@@ -33,53 +32,53 @@
 #include <sys/mman.h>
 #include <time.h>
 
-/* Keeps the cache lines that posters write apart from the owner's. */
+/* Separates the cache lines that posters write from the owner's. */
 #define LINE_BYTES 64
 #define PAGE_BYTES 4096u
-/* Posts that the owner pops before it lowers the count. */
+/* The most pops before the owner publishes their count. */
 #define POPPED_MAX 64u
 
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
     _Atomic(uint64_t) posted_count; /* by posters; lowered again when closed */
-    _Atomic(uint64_t) room_end;     /* there is room below this posted_count */
-    atomic_uint waiting_count;      /* posters that wait for room */
+    _Atomic(uint64_t) room_end;     /* room while posted_count is less */
+    atomic_uint waiting_count;      /* posters waiting for room */
     uint32_t limit;
     int fd;
-    struct weir_allocator allocator; /* a copy: the loop's may be gone */
+    struct weir_allocator allocator; /* a copy, as it may outlive the loop's */
     const void *volatile *owner;
-    _Atomic(const void *) thread; /* the owner's, for those who would wait */
-    /* By the owner's thread, which changes with the first run at most. */
+    _Atomic(const void *) thread; /* the owner's; it must not wait */
+    /* Posts by the owner's thread, which may change at the first run. */
     _Atomic(uint64_t) own_posted;
-    pthread_mutex_t mutex; /* for waiting alone */
+    pthread_mutex_t mutex; /* only for waiting */
     pthread_cond_t room;
     uint8_t unused[LINE_BYTES];
-    /* The owner's: taken and not popped, oldest first. */
+    /* The owner's: taken, unpopped items, oldest first. */
     struct wr_wake_item *taken;
     struct wr_wake_item **taken_end;
-    uint64_t own_popped;            /* of own_posted */
+    uint64_t own_popped;            /* how many of own_posted */
     uint32_t popped_count;          /* not in popped_total yet */
-    _Atomic(uint64_t) popped_total; /* of all that were counted and popped */
+    _Atomic(uint64_t) popped_total; /* counted items popped */
 };
 
-/* Of this item only the address is used. */
+/* Only its address is used. */
 static struct wr_wake_item wake_closed_mark;
 
-/* The owner's part of the mailbox; on its thread. */
+/* Checks the owner's part of the mailbox, on its thread. */
 static void wake_check_invariants(const struct wr_wake *wake)
 {
     wr_assert(!wake->taken == (wake->taken_end == &wake->taken));
     wr_assert(!wake->taken || wake->taken->is_posted);
     wr_assert(wake->popped_count < POPPED_MAX);
-    /* Relaxed: the items that were popped have been acquired. */
+    /* Relaxed: popped items have been acquired. */
     wr_debug_assert(
         atomic_load_explicit(&wake->popped_total, memory_order_relaxed) +
             wake->popped_count <=
         atomic_load_explicit(&wake->posted_count, memory_order_relaxed));
 }
 
-/* Appends a stack, newest first, to the taken items, oldest first. */
+/* Reverses a stack and appends it to the taken items. */
 static void wake_append(struct wr_wake *wake, struct wr_wake_item *newest)
 {
     struct wr_wake_item *oldest = NULL;
@@ -102,7 +101,7 @@ static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
 {
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
-    wr_assert(!item->is_posted); /* a second time would tie a knot */
+    wr_assert(!item->is_posted); /* a second post would make a cycle */
     item->is_posted = true;
     wr_race_release(item);
     do {
@@ -111,7 +110,7 @@ static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
             return -ESHUTDOWN;
         }
         item->next = head;
-        /* Release the item to the exchange in wr_wake_take() or _close(). */
+        /* Releases the item to the exchange in wr_wake_take() or _close(). */
     } while (!atomic_compare_exchange_weak_explicit(
         &wake->head, &head, item, memory_order_release, memory_order_relaxed));
     if (!head) {
@@ -121,7 +120,7 @@ static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
     return 0;
 }
 
-/* Lets the posters that wait look again. */
+/* Wakes posters that wait for room. */
 static void wake_posters(struct wr_wake *wake)
 {
     if (atomic_load_explicit(&wake->waiting_count, memory_order_seq_cst) > 0) {
@@ -133,7 +132,7 @@ static void wake_posters(struct wr_wake *wake)
 
 static bool wake_is_closed(const struct wr_wake *wake)
 {
-    /* In one order with saying that one waits, where one does. */
+    /* Sequentially consistent with the registration of a waiter. */
     return atomic_load_explicit(&wake->head, memory_order_seq_cst) ==
            &wake_closed_mark;
 }
@@ -143,13 +142,13 @@ static int wake_refuse(const struct wr_wake *wake)
     return wake_is_closed(wake) ? -ESHUTDOWN : -ENOBUFS;
 }
 
-/* True when there may be a post with this number. */
+/* True if there is room for a post with this number. */
 static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
 {
     if (number < atomic_load_explicit(&wake->room_end, memory_order_relaxed)) {
         return true;
     }
-    /* Relaxed: an older value makes posters look once more. */
+    /* Relaxed: with an older value posters only check again. */
     const uint64_t end =
         wake->limit +
         atomic_load_explicit(&wake->popped_total, memory_order_seq_cst);
@@ -157,9 +156,9 @@ static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
     return number < end;
 }
 
-/* Counts one more post if there is room for it. The count is never too high,
- * not for a moment: other posters would be refused because of a post that does
- * not exist, or wait for its end without being woken. */
+/* Counts one more post if there is room. The count is never too high, even for
+ * a moment: else other posters would be refused for a post that does not exist,
+ * or wait for it without a wake-up. */
 static int wake_claim(struct wr_wake *wake)
 {
     uint64_t number =
@@ -168,27 +167,27 @@ static int wake_claim(struct wr_wake *wake)
         if (!wake_has_room_for(wake, number)) {
             return wake_refuse(wake);
         }
-        /* Relaxed: only the number counts. */
+        /* Relaxed: only the number matters. */
     } while (!atomic_compare_exchange_weak_explicit(
         &wake->posted_count, &number, number + 1, memory_order_relaxed,
         memory_order_relaxed));
     return 0;
 }
 
-/* Makes the room of popped items known to posters. */
+/* Publishes the number of popped items to posters. */
 static void wake_count_popped(struct wr_wake *wake)
 {
     wr_assert(wake->popped_count > 0);
     const uint64_t before =
         atomic_load_explicit(&wake->popped_total, memory_order_relaxed);
-    /* Before the look for waiting posters; partner in wr_wake_wait_room(). */
+    /* Before the check for waiting posters; pairs with wr_wake_wait_room(). */
     atomic_store_explicit(&wake->popped_total, before + wake->popped_count,
                           memory_order_seq_cst);
     wake->popped_count = 0;
     wake_posters(wake);
 }
 
-/* A page that a forked child finds empty. */
+/* Makes a page that is zeroed in a forked child. */
 static const void *volatile *wake_make_owner(void)
 {
     const void **page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
@@ -213,7 +212,7 @@ static int wake_init_waiting(struct wr_wake *wake)
         return -ENOMEM;
     }
     int err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    wr_check(err == 0); /* every system has this clock */
+    wr_check(err == 0); /* always supported */
     err = pthread_cond_init(&wake->room, &attr);
     pthread_condattr_destroy(&attr);
     if (err == 0 && pthread_mutex_init(&wake->mutex, NULL)) {
@@ -223,7 +222,7 @@ static int wake_init_waiting(struct wr_wake *wake)
     return err ? -ENOMEM : 0;
 }
 
-/* An open mailbox without posts, with one reference. */
+/* Initialises an open, empty mailbox with one reference. */
 static void wake_init_empty(struct wr_wake *wake, uint32_t limit)
 {
     atomic_init(&wake->head, NULL);
@@ -291,13 +290,13 @@ bool wr_wake_is_forked(const struct wr_wake *wake)
 
 void wr_wake_set_thread(struct wr_wake *wake, const void *thread)
 {
-    /* Relaxed: a thread only compares it with its own. */
+    /* Relaxed: threads only compare it with themselves. */
     atomic_store_explicit(&wake->thread, thread, memory_order_relaxed);
 }
 
 void wr_wake_ref(struct wr_wake *wake)
 {
-    /* Relaxed: the caller has a reference, so nothing can be freed here. */
+    /* Relaxed: the caller has a reference, so nothing is freed meanwhile. */
     unsigned before =
         atomic_fetch_add_explicit(&wake->refs, 1, memory_order_relaxed);
     wr_assert(before > 0);
@@ -305,7 +304,7 @@ void wr_wake_ref(struct wr_wake *wake)
 
 void wr_wake_unref(struct wr_wake *wake)
 {
-    /* Release what this thread did; the last one acquires it from all. */
+    /* Releases this thread's changes; the last unref acquires all threads'. */
     wr_race_release(wake);
     unsigned before =
         atomic_fetch_sub_explicit(&wake->refs, 1, memory_order_acq_rel);
@@ -338,12 +337,12 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
     if (err < 0) {
         return err;
     }
-    if (item->is_own) { /* relaxed: only the owner's thread reads it */
+    if (item->is_own) { /* relaxed: read only by its writer */
         atomic_fetch_add_explicit(&wake->own_posted, 1, memory_order_relaxed);
     }
     err = wake_push(wake, item);
     if (err < 0 && item->is_counted) {
-        /* Closed; posters that wait for room see that too. */
+        /* Closed; posters that wait for room see this too. */
         atomic_fetch_sub_explicit(&wake->posted_count, 1, memory_order_relaxed);
     }
     return err;
@@ -351,7 +350,7 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
 
 bool wr_wake_is_owned_by(const struct wr_wake *wake, const void *thread)
 {
-    /* Relaxed: a thread only compares it with its own. */
+    /* Relaxed: threads only compare it with themselves. */
     return atomic_load_explicit(&wake->thread, memory_order_relaxed) == thread;
 }
 
@@ -375,7 +374,7 @@ int wr_wake_post(struct wr_wake *wake, const void *thread,
     return err;
 }
 
-/* True when there is room for one more post, or the mailbox is closed. */
+/* True if there is room for one more post, or the mailbox is closed. */
 static bool wake_has_room(struct wr_wake *wake)
 {
     return wake_has_room_for(wake,
@@ -384,7 +383,7 @@ static bool wake_has_room(struct wr_wake *wake)
            wake_is_closed(wake);
 }
 
-/* Called under the mutex, which is free during the wait. */
+/* Under the mutex, which is unlocked during the wait. */
 static int wake_wait_room_until(struct wr_wake *wake, uint64_t deadline_ns)
 {
     const struct timespec deadline = {
@@ -409,9 +408,8 @@ int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
         return -EDEADLK;
     }
     pthread_mutex_lock(&wake->mutex);
-    /* Before the look at the count; partner in wake_count_popped() and
-     * wr_wake_close().
-     */
+    /* Before reading the count; pairs with wake_count_popped() and
+     * wr_wake_close(). */
     atomic_fetch_add_explicit(&wake->waiting_count, 1, memory_order_seq_cst);
     const int err = wake_wait_room_until(wake, deadline_ns);
     atomic_fetch_sub_explicit(&wake->waiting_count, 1, memory_order_relaxed);
@@ -427,12 +425,12 @@ int wr_wake_fd(const struct wr_wake *wake)
 bool wr_wake_take(struct wr_wake *wake)
 {
     wr_debug_check(wake_check_invariants(wake));
-    /* A look first: it keeps the line shared while no thread posts. */
+    /* Loads first, which keeps the cache line shared while no thread posts. */
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
     if (head && head != &wake_closed_mark) {
-        /* Acquire the items that posters released. Only the owner closes, so
-         * the mark cannot have come in between. */
+        /* Acquires the items that posters released. Only the owner closes, so
+         * the mark cannot have appeared in between. */
         wake_append(wake, atomic_exchange_explicit(&wake->head, NULL,
                                                    memory_order_acquire));
     }
@@ -488,7 +486,7 @@ static void wake_run_nothing(void *arg)
     (void)arg;
 }
 
-/* The posts stay in their places, so that room and order are what they were. */
+/* Cancelled posts stay in place, so that room and order do not change. */
 static size_t wake_cancel_in(struct wr_wake_item *item, void (*run)(void *arg),
                              const void *arg)
 {
@@ -511,8 +509,8 @@ size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
                       const void *arg)
 {
     wr_debug_check(wake_check_invariants(wake));
-    /* Acquire the items that posters released: what is on the stack does not
-     * change, and only the owner takes it. */
+    /* Acquires the items that posters released: items on the stack do not
+     * change, and only the owner takes them. */
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_acquire);
     wr_assert(run);
@@ -523,7 +521,7 @@ size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
 void wr_wake_close(struct wr_wake *wake)
 {
     wake_check_invariants(wake);
-    /* Acquire as in wr_wake_take(), and before the look for waiting posters. */
+    /* Acquires as in wr_wake_take(); before the check for waiting posters. */
     struct wr_wake_item *head = atomic_exchange_explicit(
         &wake->head, &wake_closed_mark, memory_order_seq_cst);
     if (head != &wake_closed_mark) {

@@ -29,7 +29,7 @@ struct wr_closer {
     bool is_posted;
     struct wr_wake *wake;
     struct wr_wake_item item;
-    void (*go_on)(void *arg); /* NULL: the owner is gone, or never waited */
+    void (*on_idle)(void *arg); /* NULL: the owner is gone, or never waited */
     void *arg;
 };
 
@@ -63,12 +63,12 @@ static void closer_unref(struct wr_closer *closer)
 static void run_item(void *arg)
 {
     struct wr_closer *closer = arg;
-    void (*go_on)(void *arg) = closer->go_on;
+    void (*on_idle)(void *arg) = closer->on_idle;
     void *owner = closer->arg;
     closer->is_posted = false;
     closer_unref(closer);
-    if (go_on) {
-        go_on(owner);
+    if (on_idle) {
+        on_idle(owner);
     }
 }
 
@@ -200,7 +200,7 @@ void wr_closer_close_alone(const int *fds, size_t count)
     struct wr_closer *closer = NULL;
 
     wr_closer_close(&closer, fds, count);
-    wr_closer_let_go(&closer);
+    wr_closer_detach(&closer);
 }
 
 /* There is nothing to wait for. */
@@ -215,25 +215,25 @@ void wr_closer_close_empty(int fd)
 }
 
 bool wr_closer_is_busy(struct wr_closer *closer, struct wr_wake *wake,
-                       void (*go_on)(void *arg), void *arg)
+                       void (*on_idle)(void *arg), void *arg)
 {
     if (!closer) {
         return false;
     }
     closer->is_awaited = closer->count > 0;
     closer->wake = wake;
-    closer->go_on = go_on;
+    closer->on_idle = on_idle;
     closer->arg = arg;
     return closer->is_awaited;
 }
 
-void wr_closer_let_go(struct wr_closer **closer)
+void wr_closer_detach(struct wr_closer **closer)
 {
     if (!*closer) {
         return;
     }
     (*closer)->is_awaited = false;
-    (*closer)->go_on = NULL;
+    (*closer)->on_idle = NULL;
     closer_unref(*closer);
     *closer = NULL;
 }

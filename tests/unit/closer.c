@@ -188,7 +188,7 @@ static void expect_caller_closes_without(unsigned allocs)
     close_some(&closer);
     wait_until_threads_have_closed(COUNT);
     expect_closed(COUNT, COUNT);
-    wr_closer_let_go(&closer);
+    wr_closer_detach(&closer);
     finish();
 }
 
@@ -222,7 +222,7 @@ UNIT(closer, without_memory_the_caller_closes_while_older_ones_wait)
     expect_eq(told_count, 1);
     cr_assert(!is_busy(closer));
     expect_closed(COUNT, 1);
-    wr_closer_let_go(&closer);
+    wr_closer_detach(&closer);
     finish();
 }
 
@@ -259,7 +259,7 @@ UNIT(closer, without_a_thread_the_caller_closes)
     close_some(&closer);
     wait_until_threads_have_closed(COUNT);
     expect_closed(TIMES * COUNT, COUNT);
-    wr_closer_let_go(&closer);
+    wr_closer_detach(&closer);
     finish();
 }
 
@@ -272,7 +272,7 @@ UNIT(closer, a_thread_may_need_a_larger_stack)
     wait_until_threads_have_closed(COUNT);
 
     expect_closed(0, COUNT);
-    wr_closer_let_go(&closer);
+    wr_closer_detach(&closer);
     finish();
 }
 
@@ -292,8 +292,8 @@ UNIT(closer, without_another_thread_they_wait_for_the_one_there_is)
     wait_until_told();
     expect_eq(told_count, 1);
     expect_closed(0, 1 + COUNT);
-    wr_closer_let_go(&slow);
-    wr_closer_let_go(&closer);
+    wr_closer_detach(&slow);
+    wr_closer_detach(&closer);
     finish();
 }
 

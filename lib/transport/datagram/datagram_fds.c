@@ -69,7 +69,7 @@ static void datagram_fds_close_socket(struct wr_closer **closer, int fd)
     } else {
         wr_closer_close(closer, &fd, 1);
     }
-    wr_closer_let_go(closer);
+    wr_closer_detach(closer);
 }
 
 void wr_datagram_close_own(struct wr_datagram *d)
@@ -79,7 +79,7 @@ void wr_datagram_close_own(struct wr_datagram *d)
         datagram_fds_close_socket(&d->closer, d->fd);
     } else {
         wr_prep_close(&d->t.loop->uring, d->fd);
-        wr_closer_let_go(&d->closer);
+        wr_closer_detach(&d->closer);
     }
     d->fd = -1;
 }

@@ -58,7 +58,7 @@ static struct wr_sock_fds *sock_fds_get(struct wr_sock *s)
 void wr_sock_fds_free(struct wr_sock *s)
 {
     wr_assert(!s->sends_fds);
-    wr_closer_let_go(&s->fds->closer);
+    wr_closer_detach(&s->fds->closer);
     wr_free(&s->t.loop->counting, s->fds, sizeof(*s->fds));
     s->fds = NULL;
 }
