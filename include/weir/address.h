@@ -2,9 +2,8 @@
  * @file address.h
  * Socket addresses as values: IPv4, IPv6 and Unix.
  *
- * Literal addresses only: these functions read and write text, and look no name
- * up. Makers take such values as they take text; see server.h.
- * All functions may be called from any thread.
+ * Literal addresses only: these functions read and write text, and do not
+ * resolve names. Makers accept these values as well as text; see server.h.
  *
  * @thread any
  * @suspends no
@@ -20,7 +19,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** Room for every text that weir_address_format() writes, the NUL included. */
+/** Room for every text that weir_address_format() writes, with the NUL. */
 #define WEIR_ADDRESS_TEXT_SIZE 448
 
 /** An IPv4 or IPv6 address with its port, or a Unix address. */
@@ -29,14 +28,14 @@ struct weir_address {
     socklen_t len;
     /** The address as the kernel wants it. */
     union {
-        /** Family and nothing else. */
+        /** Only the family. */
         struct sockaddr any;
-        /** When the family is AF_INET. */
+        /** If the family is AF_INET. */
         struct sockaddr_in inet;
-        /** When the family is AF_INET6. */
+        /** If the family is AF_INET6. */
         struct sockaddr_in6 inet6;
-        /** When the family is AF_UNIX. Of sun_path, len counts the bytes that
-         * are used; a path ends before its first NUL, if it has one. */
+        /** If the family is AF_UNIX. len includes the used bytes of sun_path; a
+         * path ends before its first NUL, if it has one. */
         struct sockaddr_un local;
     } storage;
 };
@@ -44,8 +43,8 @@ struct weir_address {
 /**
  * Read a literal address.
  *
- * Understands dotted IPv4 ("192.0.2.1") and IPv6 ("2001:db8::1", with or
- * without brackets, with a zone as in "fe80::1%eth0"; RFC 4007).
+ * Accepts dotted IPv4 ("192.0.2.1") and IPv6 ("2001:db8::1", with or without
+ * brackets, with a zone as in "fe80::1%eth0"; RFC 4007).
  *
  * @param host  the text; borrowed
  * @param port  port in host byte order
@@ -64,7 +63,7 @@ WEIR_API WEIR_MUST_USE int weir_address_parse(const char *host, uint16_t port,
  * @param text  the text; borrowed
  * @param ret   the address, written on success only
  * @return      0 or a negative error
- * @retval -EINVAL           no port, or a port that is no number up to 65535
+ * @retval -EINVAL           no port, or not a number up to 65535
  * @retval WEIR_ENOTLITERAL  the host is not a literal address
  * @retval -ENODEV           the zone names no interface of this machine
  */
@@ -74,16 +73,16 @@ weir_address_parse_with_port(const char *text, struct weir_address *ret);
 /**
  * Make a Unix address of a path or of an abstract name.
  *
- * An abstract name begins with a NUL byte, may hold any bytes, and is no file.
- * With @p len 0 the address has no name: a socket that is bound to it is given
- * an abstract one by the kernel.
+ * An abstract name begins with a NUL byte, may contain any bytes, and is not a
+ * file. With @p len 0 the address has no name: the kernel gives a socket that
+ * is bound to it an abstract name.
  *
  * @param path  the bytes, not terminated; borrowed
  * @param len   how many
  * @param ret   the address, written on success only
  * @return      0 or a negative error
  * @retval -ENAMETOOLONG  a path of more than 107 bytes, or an abstract name of
- *                        more than 108, its leading NUL included
+ *                        more than 108 bytes, with its leading NUL
  * @retval -EINVAL        a path with a NUL byte inside
  */
 WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
@@ -93,8 +92,7 @@ WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
  * Read a Unix address: a path as in "/run/echo.sock", an abstract name as in
  * "@echo", or "" for an address without a name.
  *
- * The text is taken as it is, without escapes. A path that begins with '@' is
- * written "./@echo".
+ * The text has no escapes. A path that begins with '@' is written "./@echo".
  *
  * @param text  the text; borrowed
  * @param ret   the address, written on success only
@@ -105,13 +103,13 @@ WEIR_API WEIR_MUST_USE int weir_address_parse_unix(const char *text,
                                                    struct weir_address *ret);
 
 /**
- * Whether two addresses are the same: family, host, port and zone, or the name
- * of a Unix address. Paths are compared as text. Two that have no name are
- * equal, as are two that are none.
+ * Compare two addresses: family, host, port and zone, or the name of a Unix
+ * address. Paths are compared as text. Two Unix addresses without a name are
+ * equal, as are two empty addresses.
  *
  * @param a  an address; borrowed
  * @param b  another one; borrowed
- * @return   true when they are
+ * @return   true if they are equal
  */
 WEIR_API bool weir_address_is_equal(const struct weir_address *a,
                                     const struct weir_address *b);
@@ -119,9 +117,9 @@ WEIR_API bool weir_address_is_equal(const struct weir_address *a,
 /**
  * Write an address as text: "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80",
  * "unix:/run/echo.sock", "unix:@abstract", "unix:" for a Unix address without a
- * name, or "-" when there is no address.
+ * name, or "-" if there is no address.
  *
- * Backslashes and bytes that are not printable ASCII are written as in "\x0a".
+ * Backslashes and non-printable or non-ASCII bytes are written as "\x0a".
  *
  * @param addr  the address; borrowed
  * @param buf   destination, always terminated

@@ -5,25 +5,25 @@
  *
  * Conventions that hold in all headers:
  * - `weir_noun_verb` is a function, `weir_noun` an opaque handle, `struct
- *   weir_noun` something whose fields may be touched.
+ *   weir_noun` a struct whose fields the program may use.
  * - Functions return 0 or a count on success and a negative number on error:
- *   `-errno` as the kernel gave it, or one of weir's own codes (error.h).
+ *   `-errno` from the kernel, or one of weir's own codes (error.h).
  * - Options are structs that begin with their size (`.size = sizeof(options)`);
  *   all other fields may be zero, which is the default. A struct inside another
- *   one may leave its size zero too. Every function that takes options returns
- *   WEIR_EOPTIONSIZE where the size is not set, and -E2BIG where they were made
- *   for a newer library and a field is set that is unknown to this one.
- * - Structs that the library fills begin with their size, too, which the caller
- *   sets: fields that it does not know are left out. Without it they return
- *   WEIR_EOPTIONSIZE. Structs without a size never change.
- * - A bound is a limit: `..._limit_bytes` of bytes, `..._limit` of things;
- *   what one call takes at most is `max_...`. Lengths of time are in
- *   nanoseconds, `..._ns`.
+ *   one may also leave its size zero. Every function with options returns
+ *   WEIR_EOPTIONSIZE if the size is not set, and -E2BIG if the options were
+ *   made for a newer library and set a field that this library does not know.
+ * - Structs that the library fills also begin with their size, which the caller
+ *   sets: fields beyond the size are not written. Without a size the function
+ *   returns WEIR_EOPTIONSIZE. Structs without a size field never change.
+ * - Limits are named `..._limit_bytes` for bytes and `..._limit` for counts;
+ *   the limit of a single call is `max_...`. Durations are in nanoseconds,
+ *   `..._ns`.
  * - Ownership words: *borrowed* until the call returns, *held* until the
  *   callback runs, *taken* by weir, *given* to the caller.
- * - The head of each header says which thread its functions belong to, the
- *   loop's or any, and whether they suspend the task that calls them; a
- *   function that differs says so itself.
+ * - The head of each header says whether its functions must be called on the
+ *   loop's thread or may be called on any, and whether they suspend the calling
+ *   task; a function that differs says so itself.
  *
  * @thread any
  * @suspends no
@@ -50,20 +50,20 @@
 /** Marks a symbol that the library exports. */
 #define WEIR_API __attribute__((visibility("default")))
 
-/** The result says whether the call worked; ignoring it is a warning. */
+/** The result reports failure; ignoring it is a compiler warning. */
 #define WEIR_MUST_USE __attribute__((warn_unused_result))
 
 /** Checks a printf-like format: @p fmt and @p args count from one. */
 #define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /**
- * "Take the default" for signed fields in which zero is a value of its own,
- * water marks among them. In all other fields zero is the default.
+ * The default of signed fields in which zero is a valid value, for example
+ * water marks. In all other fields zero is the default.
  */
 #define WEIR_DEFAULT INT64_MIN
 
-/** @p x seconds in nanoseconds, as times and delays are given; @p x is an
- * integer from 0 on, and no more than 2^64 nanoseconds. */
+/** @p x seconds in nanoseconds, the unit of times and delays; @p x is an
+ * integer from 0 on, of less than 2^64 nanoseconds. */
 #define WEIR_SECONDS(x) (UINT64_C(1000000000) * (uint64_t)(x))
 /** @p x milliseconds in nanoseconds; see WEIR_SECONDS(). */
 #define WEIR_MILLISECONDS(x) (UINT64_C(1000000) * (uint64_t)(x))
@@ -72,7 +72,8 @@
 #define WEIR_VERSION_MAJOR 0
 /** Version of the headers, second number: new functions. */
 #define WEIR_VERSION_MINOR 1
-/** Version of the headers, third number: nothing that can be seen here. */
+/** Version of the headers, third number: changes that the headers do not
+ * show. */
 #define WEIR_VERSION_PATCH 0
 
 WEIR_BEGIN_DECLS
@@ -86,7 +87,7 @@ typedef struct weir_transport weir_transport;
 /** A listening server; see server.h. */
 typedef struct weir_server weir_server;
 
-/** A connection attempt under way; see server.h. */
+/** A connection attempt in progress; see server.h. */
 typedef struct weir_connect weir_connect;
 
 /** A datagram endpoint that is being made; see datagram.h. */
@@ -116,26 +117,26 @@ typedef struct weir_tls_session weir_tls_session;
 typedef struct weir_remote weir_remote;
 
 /**
- * Where the library gets its memory.
+ * The source of the library's memory.
  *
- * Both functions must be set, and what they give must be aligned as malloc()'s
- * is. They are called on the loop's thread only, with two exceptions, which
- * need a thread-safe allocator: a post from another thread
- * (weir_loop_call_soon_threadsafe(), weir_remote_call_soon()) allocates there,
- * and the last reference to a weir_remote frees there; a job of the executor
- * that ends after its loop frees what is left on its thread.
+ * Both functions must be set, and memory must be aligned like malloc()'s. They
+ * are called only on the loop's thread, with two exceptions, which need a
+ * thread-safe allocator: a post from another thread
+ * (weir_loop_call_soon_threadsafe(), weir_remote_call_soon()) allocates on that
+ * thread, and the last reference to a weir_remote frees there; a job of the
+ * executor that ends after its loop frees the rest on the job's thread.
  */
 struct weir_allocator {
-    /** Like malloc(): @p size is never 0; NULL when there is no memory. */
+    /** Like malloc(): @p size is never 0; NULL without memory. */
     void *(*alloc)(void *arg, size_t size);
-    /** Frees memory from alloc; @p size is the size that was asked for. */
+    /** Frees memory from alloc; @p size is the requested size. */
     void (*free)(void *arg, void *ptr, size_t size);
     /** Passed to both functions. */
     void *arg;
 };
 
 /**
- * Version of the library that is running, such as "0.1.0".
+ * Version of the running library, for example "0.1.0".
  *
  * @return a string with static life time
  */

@@ -2,13 +2,12 @@
  * @file embed.h
  * A loop inside another event loop: epoll, libuv, GLib and their like.
  *
- * The host waits, and weir makes a turn when there is something to do. Three
- * things make a loop a guest:
- * - the host waits for weir_loop_get_fd() to be readable;
- * - whenever it is about to wait, it asks weir_loop_get_deadline() how long at
- *   most;
- * - when the descriptor is readable or the deadline has come, it calls
- *   weir_loop_run_once().
+ * The host waits, and weir makes a turn when it has work. The host must do
+ * three things:
+ * - wait for weir_loop_get_fd() to be readable;
+ * - before each wait, ask weir_loop_get_deadline() for the longest wait;
+ * - call weir_loop_run_once() when the descriptor is readable or the deadline
+ *   has come.
  *
  * On a bare epoll loop, where other events may come between:
  *
@@ -34,22 +33,22 @@
  * }
  * @endcode
  *
- * Functions of weir may be called between turns: what they begin makes the
- * deadline come at once. So a host that asks each time before it waits misses
- * nothing; one that does not ask sleeps over what was written since. A deadline
- * is rounded up to the host's unit, else it spins until the deadline has come.
- * One that is too far for the host's type, as UINT64_MAX may be, is cut to the
- * longest wait there is: a turn too many does no harm.
- * What completes in the ring interrupts the host's wait as a signal does, also
- * where no signal came: epoll_wait(), poll() and their like may return -1 with
- * EINTR at any time. Then no event was stored: the host asks for the deadline
- * and waits again.
- * Descriptor and deadline both are needed: where a turn left work to do, the
- * deadline says so and the descriptor need not.
+ * Functions of weir may be called between turns; new work makes the deadline
+ * immediate. A host that does not ask for the deadline before each wait would
+ * sleep over bytes that were written since. Round a deadline up to the host's
+ * unit, else the host spins until it has come. Cut a deadline that is too large
+ * for the host's type, like UINT64_MAX, to the longest wait: an extra turn is
+ * harmless.
  *
- * Tasks, streams, time-outs, signal handlers and posts of other threads work as
- * in weir_loop_run(). The other way round, to have descriptors of another
- * library served by weir's loop, see watch.h.
+ * A completion in the ring may interrupt the host's wait as a signal does:
+ * epoll_wait(), poll() and similar calls may return -1 with EINTR at any time,
+ * without storing an event. The host then asks for the deadline and waits
+ * again. Both descriptor and deadline are needed: after a turn that left work
+ * the deadline shows it, but the descriptor may not.
+ *
+ * Tasks, streams, time-outs, signal handlers and posts from other threads work
+ * as in weir_loop_run(). For the opposite, another library's descriptors on
+ * weir's loop, see watch.h.
  *
  * @thread loop
  * @suspends no
@@ -62,12 +61,12 @@
 WEIR_BEGIN_DECLS
 
 /**
- * The descriptor that is readable when the loop has something to do.
+ * Get the descriptor that is readable when the loop has work.
  *
- * Made by the first call, which costs the loop one system call a turn from then
- * on where the host makes its turns, and nothing in weir_loop_run(). It is the
- * same until weir_loop_free() closes it. Only wait for it: its bytes, and how
- * often it becomes readable, mean nothing.
+ * The first call makes it; from then on each weir_loop_run_once() costs one
+ * more system call, turns in weir_loop_run() nothing. It stays the same until
+ * weir_loop_free() closes it. Only wait for it: its bytes, and how often it
+ * becomes readable, mean nothing.
  *
  * @param loop  the loop; borrowed
  * @return      the descriptor, borrowed until the loop is freed, or a negative
@@ -81,30 +80,30 @@ WEIR_BEGIN_DECLS
 WEIR_API WEIR_MUST_USE int weir_loop_get_fd(weir_loop *loop);
 
 /**
- * When the loop needs its next turn at the latest, if its descriptor does not
+ * Get the latest time for the loop's next turn, if its descriptor does not
  * become readable before.
  *
- * It changes with each turn and with each call of weir between turns. Before
- * the first turn it is 0. Costs no system call.
+ * The deadline changes with each turn and with each call of weir between turns.
+ * Before the first turn it is 0. Costs no system call.
  *
  * @param loop  the loop; borrowed
- * @return      nanoseconds on the clock of weir_loop_get_time(): a time that
- *              has passed, such as 0, at once; UINT64_MAX when there is no
- *              deadline, or when the caller must not use the loop
+ * @return      nanoseconds on the clock of weir_loop_get_time(); a past time
+ *              (0) means at once; UINT64_MAX: no deadline, or the caller must
+ *              not use the loop
  */
 WEIR_API uint64_t weir_loop_get_deadline(weir_loop *loop);
 
 /**
- * Make one turn, which does not wait; asyncio's stop() and run_forever().
+ * Make one turn without waiting; asyncio's stop() and run_forever().
  *
- * What has completed is handled, timers that are due fire, callbacks and tasks
- * that are ready run, and what was written is handed to the kernel. A turn is
- * bounded, so it may leave some for the next. The first run of any kind binds
- * the loop to its thread.
+ * Completions are handled, due timers fire, ready callbacks and tasks run, and
+ * written bytes are submitted to the kernel. A turn is bounded and may leave
+ * work for the next turn. The first run of any kind binds the loop to its
+ * thread.
  *
  * @param loop  the loop; held
- * @return      0: the host goes on, or an error
- * @retval -ECANCELED  weir_loop_stop() was called, in this turn or before it
+ * @return      0: the host continues; or an error
+ * @retval -ECANCELED  weir_loop_stop() was called in this turn or before
  * @retval -EBUSY   it is running already
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  it was made before fork()

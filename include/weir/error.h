@@ -2,9 +2,9 @@
  * @file error.h
  * Error codes.
  *
- * The kernel's errors pass through unchanged as `-errno`. weir's own codes
- * start below -4095, where no errno can be, in groups of a hundred: stream,
- * ring, usage, TLS, names, processes.
+ * The kernel's errors are passed through as `-errno`. weir's own codes are
+ * below -4095, where no errno can be, in groups of a hundred: stream, ring,
+ * usage, TLS, names, processes.
  *
  * @thread any
  * @suspends no
@@ -24,22 +24,23 @@ enum weir_error {
     WEIR_EREADTIMEOUT = -4101,
     /** The peer accepted nothing within the write-stall time-out. */
     WEIR_EWRITESTALL = -4102,
-    /** Closing took longer than the close time-out; the rest was dropped. */
+    /** Closing took longer than the close time-out; unsent bytes were
+     * dropped. */
     WEIR_ECLOSETIMEOUT = -4103,
     /** A buffered protocol offered no memory to receive into. */
     WEIR_ENOBUFFER = -4104,
 
-    /** The stream ended before all the bytes that were asked for. */
+    /** The stream ended before all requested bytes. */
     WEIR_EINCOMPLETE = -4105,
     /** No separator within the limit. */
     WEIR_ELIMIT = -4106,
     /** The peer's end of stream ended the connection. */
     WEIR_EPEERCLOSED = -4107,
-    /** The kernel's account of a receive buffer cannot be true: the bytes that
-     * it speaks of may be another connection's, and are not delivered. */
+    /** The kernel's report about a receive buffer cannot be true: the bytes may
+     * be another connection's and are not delivered. */
     WEIR_EBADBUFFER = -4108,
 
-    /** io_uring is switched off by sysctl kernel.io_uring_disabled. */
+    /** io_uring is disabled by sysctl kernel.io_uring_disabled. */
     WEIR_ERINGSYSCTL = -4200,
     /** io_uring is refused by a seccomp filter or a security module. */
     WEIR_ERINGSECCOMP = -4201,
@@ -49,12 +50,12 @@ enum weir_error {
     WEIR_ERINGOLD = -4203,
     /** RLIMIT_MEMLOCK is too small even for the smallest ring. */
     WEIR_ERINGMEMLOCK = -4204,
-    /** Completions were lost for want of memory; the ring is unusable. */
+    /** Completions were lost for lack of memory; the ring is unusable. */
     WEIR_ERINGLOST = -4205,
 
-    /** A host name where only a literal address is understood. */
+    /** A host name where only a literal address is accepted. */
     WEIR_ENOTLITERAL = -4300,
-    /** A suspending call where no task runs, or in a callback. */
+    /** A suspending call outside of a task, or in a callback. */
     WEIR_ENOTTASK = -4301,
     /** No more guarded stacks: vm.max_map_count (before Linux 6.13). */
     WEIR_ESTACKLIMIT = -4302,
@@ -62,82 +63,82 @@ enum weir_error {
     WEIR_EBROKEN = -4303,
     /** The queue was shut down. */
     WEIR_EQUEUESHUTDOWN = -4304,
-    /** Another transport stands in the place of this one: start_tls gave it.
-     */
+    /** start_tls has replaced this transport by another one. */
     WEIR_EREPLACED = -4305,
-    /** The size, which options begin with, is not set; see base.h. */
+    /** The size field of options or of a result is not set; see base.h. */
     WEIR_EOPTIONSIZE = -4306,
 
-    /** A file of certificates, keys or revocations cannot be used: its text
-     * is not what it should be. A file that cannot be read is its `-errno`. */
+    /** A text of certificates, keys or revocation lists is invalid. A file that
+     * cannot be read is an `-errno`. */
     WEIR_ETLSFILE = -4401,
-    /** A certificate without its private key, or the other way round. */
+    /** A certificate without its private key, or a key without a
+     * certificate. */
     WEIR_ETLSNOKEY = -4402,
-    /** The private key is not that of the certificate. */
+    /** The private key does not match the certificate. */
     WEIR_ETLSMISMATCH = -4403,
     /** The private key is encrypted, and the password is missing or wrong. */
     WEIR_ETLSPASSWORD = -4404,
-    /** A cipher suite's name is not known, or none can be used. */
+    /** A cipher suite's name is unknown, or no suite can be used. */
     WEIR_ETLSCIPHERS = -4405,
-    /** wolfSSL failed in a way that has no code of its own; see the text. */
+    /** wolfSSL failed with another error; see the error text. */
     WEIR_ETLSENGINE = -4406,
 
     /** A certificate of the peer has expired. */
     WEIR_ETLSEXPIRED = -4420,
     /** A certificate of the peer is not valid yet. */
     WEIR_ETLSNOTYET = -4421,
-    /** No issuer that is trusted signed the certificate of the peer. */
+    /** No trusted issuer has signed the peer's certificate. */
     WEIR_ETLSISSUER = -4422,
-    /** The certificate of the peer is signed by itself, and not trusted. */
+    /** The peer's certificate is self-signed and not trusted. */
     WEIR_ETLSSELFSIGNED = -4423,
-    /** The certificate of the peer is for other names than the one asked for.
-     */
+    /** The peer's certificate is not for the requested name. */
     WEIR_ETLSHOSTNAME = -4424,
     /** A certificate of the peer was revoked. */
     WEIR_ETLSREVOKED = -4425,
-    /** Revocation cannot be checked: no list of the issuer, or an old one. */
+    /** Revocation cannot be checked: the issuer's list is missing or
+     * invalid. */
     WEIR_ETLSNOCRL = -4426,
-    /** The certificate of the peer is not for this purpose. */
+    /** The peer's certificate is not for this purpose. */
     WEIR_ETLSPURPOSE = -4427,
     /** A key or a signature of the peer is too weak. */
     WEIR_ETLSWEAK = -4428,
     /** An issuer may not issue for this name (name constraints). */
     WEIR_ETLSCONSTRAINT = -4429,
-    /** The chain of certificates is longer than it may be. */
+    /** The chain of certificates is too long. */
     WEIR_ETLSPATHLEN = -4430,
-    /** A certificate has a critical extension that is not known here. */
+    /** A certificate has an unknown critical extension. */
     WEIR_ETLSCRITICAL = -4431,
     /** A certificate of the peer is malformed, or its signature is wrong. */
     WEIR_ETLSBADCERT = -4432,
     /** The peer sent no certificate where one is required. */
     WEIR_ETLSNOCERT = -4433,
 
-    /** The peer ended the connection by an alert; the text says which. */
+    /** The peer ended the connection with an alert; the error text names it. */
     WEIR_ETLSALERT = -4440,
-    /** The peer broke the protocol, or speaks another one. */
+    /** The peer violated the protocol, or speaks another one. */
     WEIR_ETLSPROTOCOL = -4441,
-    /** A record was altered on its way, or is another connection's. */
+    /** A record was altered, or belongs to another connection. */
     WEIR_ETLSRECORD = -4442,
-    /** The connection was cut: its end is not the one that the peer sealed. */
+    /** The stream ended without the peer's close_notify. */
     WEIR_ETLSTRUNCATED = -4443,
-    /** The handshake took longer than it may. */
+    /** The handshake, or the wait for a close_notify, took too long. */
     WEIR_ETLSTIMEOUT = -4444,
-    /** No version of TLS in common. */
+    /** No common TLS version. */
     WEIR_ETLSVERSION = -4445,
-    /** No cipher suite, group or signature algorithm in common. */
+    /** No common cipher suite, group or signature algorithm. */
     WEIR_ETLSCIPHER = -4446,
-    /** No application protocol in common (ALPN). */
+    /** No common application protocol (ALPN). */
     WEIR_ETLSALPN = -4447,
-    /** Too many records without data: alerts, key updates, empty ones. */
+    /** Too many records without data: alerts, key updates, empty records. */
     WEIR_ETLSFLOOD = -4448,
-    /** A client asked for a name that the server has no certificate for. */
+    /** A client asked for a name for which the server has no certificate. */
     WEIR_ETLSNONAME = -4449,
     /** The private key of this side could not sign. */
     WEIR_ETLSSIGN = -4450,
 
     /** There is no such name (NXDOMAIN). */
     WEIR_EDNSNOTFOUND = -4500,
-    /** The name exists, and has no address of the family asked for. */
+    /** The name exists, but has no address of the requested family. */
     WEIR_EDNSNODATA = -4501,
     /** The name servers cannot answer now (SERVFAIL); it may work later. */
     WEIR_EDNSSERVFAIL = -4502,
@@ -147,16 +148,17 @@ enum weir_error {
     WEIR_EDNSREFUSED = -4504,
     /** No name server could be reached. */
     WEIR_EDNSUNREACHABLE = -4505,
-    /** The answer of a name server is not understood. */
+    /** The answer of a name server is malformed. */
     WEIR_EDNSBADANSWER = -4506,
-    /** The text can be no host name. */
+    /** The text is not a valid host name. */
     WEIR_EDNSBADNAME = -4507,
     /** There is no service of this name. */
     WEIR_ESERVICE = -4508,
-    /** A host name, and weir was built without a resolver (c-ares). */
+    /** A host name was given, but weir was built without a resolver
+     * (c-ares). */
     WEIR_ENONAMES = -4509,
-    /** The exit status of a child process is not known: other code has reaped
-     * it, or it could not be waited for. */
+    /** The exit status of a child process is unknown: other code has reaped it,
+     * or it could not be waited for. */
     WEIR_ENOSTATUS = -4600,
 };
 
@@ -169,7 +171,7 @@ enum weir_error {
 WEIR_API const char *weir_strerror(int err);
 
 /**
- * The name of an error code, such as "ECONNRESET" or "WEIR_EIDLE".
+ * The name of an error code, for example "ECONNRESET" or "WEIR_EIDLE".
  *
  * @param err  a negative code from this library, or 0
  * @return     a string with static life time, never NULL

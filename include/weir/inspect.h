@@ -1,9 +1,9 @@
 /**
  * @file
- * Looking into a loop: counts, the state of all that is alive, features.
+ * Inspecting a loop: counts, the state of all live objects, features.
  *
- * For operators and tests. Nothing here changes anything, and none of it is
- * cheap enough for every message.
+ * For operators and tests. Nothing is changed here, and no call is cheap enough
+ * for every message.
  *
  * @thread loop
  * @suspends no
@@ -17,7 +17,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** Counts since the loop was made, and how things stand now. */
+/** Counts since the loop was made, and present values. */
 struct weir_loop_statistics {
     /** sizeof(struct weir_loop_statistics). */
     size_t size;
@@ -25,13 +25,13 @@ struct weir_loop_statistics {
     uint64_t turns;
     /** System calls that entered the ring. */
     uint64_t enters;
-    /** Operations handed to the kernel. */
+    /** Operations submitted to the kernel. */
     uint64_t submitted;
     /** Completions handled. */
     uint64_t completions;
     /** Completion queue overflows. */
     uint64_t overflows;
-    /** Submissions made early because the queue was full. */
+    /** Early submissions because the queue was full. */
     uint64_t sq_full;
     /** Operations in flight now, without the loop's own wait for timers. */
     uint64_t ops_in_flight;
@@ -45,7 +45,8 @@ struct weir_loop_statistics {
     uint64_t leases;
     /** Received bytes held now, by leases and paused connections. */
     uint64_t held_bytes;
-    /** Memory of readers for what had to leave the receive buffers, bytes. */
+    /** Bytes of readers' memory for data that had to leave the receive
+     * buffers. */
     uint64_t kept_bytes;
     /** How often a receive found no buffer. */
     uint64_t starved;
@@ -57,29 +58,28 @@ struct weir_loop_statistics {
     uint64_t sent_bytes;
     /** Bytes copied by write and writelines. */
     uint64_t copied_by_write;
-    /** Bytes copied so that they pin no receive buffer. */
+    /** Bytes copied so that they do not pin a receive buffer. */
     uint64_t copied_by_compaction;
-    /** Bytes copied into the memory of buffered protocols and of callers that
-     * read a stream into their own. */
+    /** Bytes copied into the memory of buffered protocols, and of callers that
+     * read a stream into their own memory. */
     uint64_t copied_to_protocol;
-    /** Bytes copied because a view, or something kept for one, straddled
-     * receive buffers, and by weir_reader_feed_data(). */
+    /** Bytes copied because a view, or bytes kept for one, straddled receive
+     * buffers, and by weir_reader_feed_data(). */
     uint64_t copied_by_view;
     /** Tasks that have not ended. */
     uint64_t tasks;
     /** Tasks started. */
     uint64_t tasks_spawned;
-    /** How often a task was continued. */
+    /** How often a task was resumed. */
     uint64_t task_switches;
-    /** Stacks of tasks, in use and kept for the next. */
+    /** Stacks of tasks, in use and kept for reuse. */
     uint64_t stacks;
-    /** The deepest use of any stack, in bytes, in whole pages. Each call looks
-     * at no more than 4096 stacks. */
+    /** The deepest use of any stack, in bytes, in whole pages. Each call checks
+     * at most 4096 stacks. */
     uint64_t stack_high_water_bytes;
     /** Timers armed now. */
     uint64_t timers;
-    /** Memory of the library now, from its allocator, in bytes, without the
-     * loop's own (some 20 KiB). */
+    /** Bytes of memory allocated now, without the loop's own (some 20 KiB). */
     uint64_t memory_bytes;
 };
 
@@ -87,9 +87,9 @@ struct weir_loop_statistics {
  * Read the statistics.
  *
  * @param loop  the loop; borrowed
- * @param ret   filled in, as far as its size says
- * @return      0, or what all functions of a loop return elsewhere: then
- *              nothing is written
+ * @param ret   filled in, up to its size
+ * @return      0, or an error of all functions of a loop (-EPERM, -ECHILD);
+ *              then nothing is written
  * @retval WEIR_EOPTIONSIZE  its size is not set
  */
 WEIR_API WEIR_MUST_USE int
@@ -97,10 +97,10 @@ weir_loop_get_statistics(const weir_loop *loop,
                          struct weir_loop_statistics *ret);
 
 /**
- * The statistics as text, one "name value" a line.
+ * The statistics as text, a line "name value" for each.
  *
  * @param loop  the loop; borrowed
- * @param buf   destination, always terminated when @p size is not 0
+ * @param buf   destination, always terminated if @p size is not 0
  * @param size  bytes in @p buf
  * @return      bytes that the whole text has, without its NUL
  */
@@ -108,12 +108,12 @@ WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
                                               size_t size);
 
 /**
- * Write what an operator needs at 3 a.m.: the loop, and for each connection
- * its addresses, states, operations in flight, credit, held bytes, queue depth
- * and first error; one line each.
+ * Write the state of the loop for an operator: a line for the loop and for each
+ * of its objects. A connection's line has its addresses, states, operations in
+ * flight, credit, held bytes, queue depth and first error.
  *
  * @param loop  the loop; borrowed
- * @param out   where to; borrowed
+ * @param out   destination; borrowed
  */
 WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 
@@ -121,37 +121,37 @@ WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 typedef void weir_task_visit_fn(void *arg, weir_task *task);
 
 /**
- * Call a function for each task of the loop that has not ended, the calling one
- * among them, oldest first; asyncio's all_tasks.
+ * Call a function for each task of the loop that has not ended, also the
+ * calling task, oldest first; asyncio's all_tasks.
  *
- * The function may do with tasks what it likes: those that it cancels end later
- * and those that it spawns are not visited. It must not suspend.
+ * The function may cancel tasks, which end later, and spawn tasks, which are
+ * not visited. It must not suspend.
  *
  * @param loop   the loop; borrowed
  * @param visit  called with each task, borrowed; weir_task_ref() keeps it
  * @param arg    its first argument
- * @return       how many there were; 0 on another thread
+ * @return       the number of tasks; 0 on another thread
  */
 WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
                                       weir_task_visit_fn *visit, void *arg);
 
 /**
- * Tell what a task waits for, in words such as "sleep", "lock", "queue get" or
- * "read"; weir_loop_dump() has it too. For people: the words may change.
+ * Tell what a task waits for, for example "sleep", "lock", "queue get" or
+ * "read"; weir_loop_dump() prints it too. For humans: the words may change.
  *
  * @param task  the task; borrowed
- * @return      static text; NULL of a task that does not wait, or has ended
+ * @return      static text; NULL: the task does not wait, or has ended
  */
 WEIR_API const char *weir_task_get_wait(const weir_task *task);
 
 /**
- * Write which features the running kernel's io_uring has, and how weir does
- * without those that it lacks: one line for each feature, with its name, the
- * first kernel that has it, "yes", "no", "masked" (by WEIR_FEATURES_MASK) or
- * "needs" and the feature without which it is of no use.
+ * Write the features of the running kernel, and weir's fallbacks for missing
+ * ones: a line for each feature with its name, the first kernel that has it,
+ * and "yes", "no", "masked" (by WEIR_FEATURES_MASK) or "needs" and another
+ * feature that is missing.
  *
  * @param loop  the loop; borrowed
- * @param buf   destination, always terminated when @p size is not 0
+ * @param buf   destination, always terminated if @p size is not 0
  * @param size  bytes in @p buf
  * @return      bytes that the whole text has, without its NUL
  */

@@ -1,12 +1,13 @@
 /**
  * @file pair.h
- * Two transports that are connected in memory, for tests of protocols.
+ * Two transports connected in memory, for tests of protocols.
  *
- * What is written on one end the protocol of the other receives, within one
- * loop and without a descriptor: a protocol is tested with no port, no peer and
- * no clock but the loop's. Everything that transport.h promises of a stream
- * holds: marks and limits of writing, pauses, time-outs, half-closed
- * connections, files (sendfile.h) and TLS (weir_transport_start_tls()) on it.
+ * Bytes that are written on one end are received by the protocol of the other
+ * end, within one loop and without a descriptor. So a protocol is tested
+ * without a port, a peer and any clock except the loop's. Everything in
+ * transport.h about streams applies: marks and limits of writing, pauses,
+ * time-outs, half-closed connections, files (sendfile.h) and TLS
+ * (weir_transport_start_tls()).
  *
  * @code
  * const struct weir_protocol_binding bindings[2] = {
@@ -17,17 +18,16 @@
  * int err = weir_transport_pair(loop, bindings, NULL, ends);
  * @endcode
  *
- * **What differs from sockets.** No kernel has bytes on their way: those that
- * the other end has not taken are in the queue of the one that wrote them, and
- * count for its marks and its limit. So an end that closes is lost when the
- * other one has taken all, and a time-out for closing limits that. Bytes that
- * reach an end after its close are dropped. An end that is aborted, or breaks,
- * is a reset for the other one: -ECONNRESET. Bytes that are written when the
- * other end is gone are -EPIPE. Neither end has an address or a descriptor.
+ * **Differences from sockets.** There are no kernel buffers: bytes that the
+ * other end has not taken are in the writer's queue, and count for its marks
+ * and its limit. So a closing end is lost when the other end has taken all
+ * bytes, limited by its close time-out. Bytes that reach an end after its close
+ * are dropped. If an end aborts or breaks, the other one gets a reset:
+ * -ECONNRESET. A write after the other end is gone is -EPIPE. Neither end has
+ * an address or a descriptor.
  *
- * Bytes are copied twice, once by the write that queues them and once for the
- * protocol that receives them, which holds them under a lease as those of a
- * socket.
+ * Bytes are copied twice, by the write and for the receiving protocol, which
+ * may hold them under a lease as with a socket.
  *
  * @thread loop
  * @suspends no
@@ -45,27 +45,27 @@ WEIR_BEGIN_DECLS
 struct weir_pair_options {
     /** sizeof(struct weir_pair_options). */
     size_t size;
-    /** Settings of both ends. Those of sockets, and the time to linger, mean
-     * nothing here. */
+    /** Settings of both ends. Settings of sockets, and the time to linger, have
+     * no effect. */
     struct weir_connection_options connection;
 };
 
 /**
  * Make two connected transports in memory.
  *
- * Both are open when the call returns, and may be written to, so that
- * pause_writing may come before connection_made. That of the first end and then
- * that of the second comes from the loop, and everything else after it.
+ * Both are open when the call returns and may be written to, so pause_writing
+ * may come before connection_made. connection_made comes from the loop, for the
+ * first end and then for the second, and all other callbacks follow it.
  *
  * @param loop      the loop of both; borrowed
  * @param bindings  the protocol of each end, a stream or a buffered one; copied
  * @param options   borrowed; NULL for all defaults
  * @param ret       the two ends, in the order of their bindings, each borrowed:
- *                  weir_transport_ref() for a pointer that is used after its
- *                  connection_lost; NULL: not wanted
+ *                  use weir_transport_ref() to keep one beyond its
+ *                  connection_lost; may be NULL
  * @return          0
- * @retval -EINVAL     a binding without a table, or with one of another kind;
- *                     an option that is out of range
+ * @retval -EINVAL     a binding without a table or with one of another kind, or
+ *                     an option out of range
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory

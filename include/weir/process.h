@@ -3,12 +3,12 @@
  * Child processes in tasks; asyncio's create_subprocess_exec and Process.
  *
  * A process is a child with a writer for its standard input and readers for its
- * output, where these are pipes. weir_process_wait() waits for the child alone,
- * and weir_process_communicate() for all of its output too. subprocess.h tells
+ * outputs, if these are pipes. weir_process_wait() waits only for the child,
+ * weir_process_communicate() also for all of its output. See subprocess.h for
  * how children are made and reaped.
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h), which is not repeated below where it means no more than that.
+ * (task.h); this is repeated below only if it means more.
  *
  * @thread loop
  * @suspends no
@@ -31,7 +31,7 @@ struct weir_process_options {
     size_t size;
     /** The readers' limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** The child. WEIR_STDIO_DEFAULT is here the parent's own descriptor. */
+    /** The child. WEIR_STDIO_DEFAULT means the parent's own descriptor here. */
     struct weir_spawn_options spawn;
 };
 
@@ -41,9 +41,9 @@ struct weir_process_options {
  * @param loop     the loop; borrowed
  * @param argv     the program's arguments, its name first and NULL at the end;
  *                 borrowed
- * @param options  borrowed with all that they name; NULL for all defaults
+ * @param options  borrowed with all that they point to; NULL for all defaults
  * @param ret      the process, given; end with weir_process_free()
- * @return         0; other errors are those of weir_subprocess_exec()
+ * @return         0; other errors as from weir_subprocess_exec()
  * @retval -EINVAL     a limit above INT64_MAX
  * @retval -ECANCELED  the task was interrupted; the child was killed and has
  *                     ended
@@ -55,11 +55,11 @@ weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
                             weir_process **ret);
 
 /**
- * Start a command of the shell: weir_create_subprocess_exec() of /bin/sh -c.
+ * Start a shell command: weir_create_subprocess_exec() of /bin/sh -c.
  *
  * @param loop     the loop; borrowed
- * @param command  for /bin/sh, which takes it apart; borrowed. Text from
- *                 elsewhere must not get into it unquoted.
+ * @param command  parsed by /bin/sh; borrowed. Foreign text in it must be
+ *                 quoted.
  * @param options  as in weir_create_subprocess_exec()
  * @param ret      the process, given
  * @return         as weir_create_subprocess_exec()
@@ -112,69 +112,69 @@ weir_process_get_transport(const weir_process *process);
 WEIR_API pid_t weir_process_get_pid(const weir_process *process);
 
 /**
- * How the child has ended; asyncio's returncode.
+ * Get the child's exit status; asyncio's returncode.
  *
  * @param process  the process; borrowed
- * @param ret      its exit status, or minus the number of a signal
+ * @param ret      the exit status, or minus the signal that ended it
  * @return         as weir_transport_get_returncode()
  * @retval -EAGAIN  it has not ended
  */
 WEIR_API int weir_process_get_returncode(const weir_process *process, int *ret);
 
 /**
- * Wait until the child has ended, and for nothing else.
+ * Wait until the child has ended, not for its output.
  *
- * Its output may be unread then, and a grandchild may still hold its pipes. A
- * child that fills a pipe which is not read does not end.
+ * The output may be unread then, and a grandchild may still have the pipes
+ * open. A child that fills an unread pipe does not end.
  *
  * @param process  the process; held
  * @param ret      as weir_process_get_returncode(); may be NULL
  * @return         0
- * @retval -ECANCELED      the task was interrupted; the child goes on
- * @retval WEIR_ENOSTATUS  it has ended, its exit status is not known
+ * @retval -ECANCELED      the task was interrupted; the child continues
+ * @retval WEIR_ENOSTATUS  it has ended; its exit status is unknown
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
 
-/** The output of a child; the bytes belong to its process. */
+/** The output of a child; the bytes belong to the process. */
 struct weir_process_output {
     /** sizeof(struct weir_process_output). */
     size_t size;
-    /** Standard output with a zero byte behind it; NULL when it is no pipe. */
+    /** Standard output, followed by a zero byte; NULL: not a pipe. */
     const char *out;
     /** Its bytes. */
     size_t out_len;
-    /** Standard error with a zero byte behind it; NULL when it is no pipe. */
+    /** Standard error, followed by a zero byte; NULL: not a pipe. */
     const char *err;
     /** Its bytes. */
     size_t err_len;
 };
 
 /**
- * Feed the child's standard input, end it, collect all output, and wait for the
- * end of the output and of the child.
+ * Write the child's standard input, end it, collect all output, and wait for
+ * the end of the output and of the child.
  *
- * A child that does not read its input is no error. The output that was
- * collected stays when the call fails: after a cancellation or a time-out the
- * program may call again with the same input, and the call continues. Until
- * then the program must not use the readers.
+ * A child that does not read its input is not an error. If the call fails the
+ * collected output is kept: after a cancellation or a time-out the program may
+ * call again with the same input, and the call continues. Until then the
+ * program must not use the readers.
  *
  * @param process    the process; held
- * @param input      for standard input; held. Without a pipe there is none.
+ * @param input      for standard input; held. NULL without a pipe
  * @param len        bytes of @p input
- * @param max_bytes  the most to collect of each output; 0 is 64 MiB
- * @param ret        the output so far, in any case but misuse; valid until the
- *                   next call or weir_process_free(); may be NULL
- * @return           0 when the child has ended and all was collected
- * @retval -ECANCELED  the task was interrupted; the child goes on
+ * @param max_bytes  the limit of each output; 0 is 64 MiB
+ * @param ret        the output so far, also after errors except misuse; valid
+ *                   until the next call or weir_process_free(); may be NULL
+ * @return           0: the child has ended and all output was collected
+ * @retval -ECANCELED  the task was interrupted; the child continues
  * @retval WEIR_ELIMIT  more than @p max_bytes; the rest was not read
- * @retval -EINVAL     input without a pipe for it, or less of it than a former
- *                     call has sent
+ * @retval -EINVAL     input without a pipe, or less input than an earlier call
+ *                     has sent
  * @retval -EBUSY      another task is in this call
- * @retval -ESHUTDOWN  the program has closed the writer; the rest of @p input
- *                     was not sent, as with every other error of
- *                     weir_writer_write() and weir_writer_drain()
- * @retval -ENOMEM     no memory; nothing that was read is lost
+ * @retval -ESHUTDOWN  the program has closed the writer; as after every error
+ *                     of weir_writer_write() and weir_writer_drain() the rest
+ *                     of @p input was not sent
+ * @retval -ENOMEM     no memory; no output is lost
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int
@@ -208,23 +208,23 @@ WEIR_API int weir_process_terminate(weir_process *process);
 WEIR_API int weir_process_kill(weir_process *process);
 
 /**
- * Send a signal to the process group that the child leads, also after the
- * child's end, to those that it left behind; until the process is freed, a
- * child that leads a group holds a descriptor.
+ * Send a signal to the process group that the child leads, even after the
+ * child's end, as other processes may be left in it. The child of a group uses
+ * a descriptor until the process is freed.
  *
  * @param process  the process; borrowed
  * @param signum   the signal
  * @return         as weir_transport_killpg()
- * @retval -ESRCH  no process is in a group that the child leads
+ * @retval -ESRCH  no process is in the group, or the child leads none
  * @retval -EOPNOTSUPP  a kernel before Linux 6.9
  */
 WEIR_API int weir_process_killpg(weir_process *process, int signum);
 
 /**
- * Close the pipes and give the process up.
+ * Close the pipes and free the process.
  *
- * A child that still runs gets SIGTERM, and SIGKILL after close_grace_ns, as by
- * weir_transport_close(); it is reaped in any case.
+ * A running child gets SIGTERM, and SIGKILL after close_grace_ns, as by
+ * weir_transport_close(); it is always reaped.
  *
  * @param process  taken; NULL is ignored
  */

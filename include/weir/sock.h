@@ -1,22 +1,20 @@
 /**
  * @file sock.h
- * Suspending calls on sockets of the program: asyncio's loop.sock_recv() and
- * its like.
+ * Suspending calls on sockets of the program: asyncio's loop.sock_recv(),
+ * loop.sock_sendall() and others.
  *
- * For sockets that are no transport's, of any family and type, whether they
- * block or not; their flags are left alone. Where something can be done at once
- * the call does not suspend. Calls on one socket wait for each other in each
- * direction, first come, first served: those that receive and accept, and those
- * that send and connect.
+ * For sockets without a transport, of any family and type, blocking or not;
+ * their flags are not changed. A call does not suspend if it can be done at
+ * once. Calls on one socket are served in order, in each direction: receiving
+ * and accepting, and sending and connecting.
  *
- * A call that is cancelled has taken nothing: no byte, no datagram and no
- * connection is lost. Where it had succeeded before the cancellation took
- * effect it returns what it got, and the next suspending call returns
- * -ECANCELED.
+ * A cancelled call has taken nothing: no byte, datagram or connection is lost.
+ * If it had succeeded before the cancellation took effect it returns its
+ * result, and the next suspending call returns -ECANCELED.
  *
- * Close a socket only when no call waits on it. Host names: weir_getaddrinfo()
- * first; weir_sock_connect() takes addresses alone. Paths of Unix sockets are
- * looked up by the loop's thread, which waits for their file system.
+ * Close a socket only if no call waits on it. Resolve host names with
+ * weir_getaddrinfo(); weir_sock_connect() takes only addresses. The loop's
+ * thread looks up the paths of Unix sockets, and waits for their file system.
  *
  * @thread loop
  * @suspends yes
@@ -37,7 +35,7 @@ WEIR_BEGIN_DECLS
  * @param loop  the loop; held
  * @param fd    the socket; held until the call returns
  * @param buf   destination; held until the call returns
- * @param len   size of @p buf in bytes; of more than 2^31 - 1 as many are used
+ * @param len   size of @p buf in bytes; at most 2^31 - 1 are used
  * @return      bytes received, 0 at the end of a stream, or a negative error
  * @retval -EINVAL      no memory for @p len bytes
  * @retval -EBADF       no such descriptor
@@ -51,14 +49,14 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
                                               void *buf, size_t len);
 
 /**
- * Receive, and learn from whom; asyncio's sock_recvfrom and sock_recvfrom_into.
- * Of a datagram that is longer than @p len the rest is dropped.
+ * Receive, with the sender's address; asyncio's sock_recvfrom and
+ * sock_recvfrom_into. The rest of a datagram longer than @p len is dropped.
  *
  * @param loop      the loop; held
  * @param fd        the socket; held until the call returns
  * @param buf       destination; held until the call returns
  * @param len       size of @p buf in bytes
- * @param ret_from  the sender's address, its length 0 where it has none; held;
+ * @param ret_from  the sender's address, with length 0 if it has none; held;
  *                  may be NULL
  * @return          as weir_sock_recv()
  */
@@ -73,10 +71,11 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
  * @param fd        a stream socket; held until the call returns
  * @param data      the bytes; held until the call returns
  * @param len       how many
- * @param ret_sent  how many the kernel has taken, also after an error; may be
+ * @param ret_sent  bytes that the kernel has taken, also after an error; may be
  *                  NULL
  * @return          0
- * @retval -EPIPE       the connection can take no more; there is no SIGPIPE
+ * @retval -EPIPE       the connection is broken for writing; no SIGPIPE is
+ *                      raised
  * @retval -ECANCELED   the task was cancelled; @p ret_sent bytes are sent
  * @retval -EBUSY       a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task
@@ -88,32 +87,31 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
 /**
  * Send a part of a file; asyncio's sock_sendfile.
  *
- * Where the bytes are in the page cache they go from there to the socket, and
- * otherwise they are read by the ring first, as sendfile.h tells. A socket that
- * blocks is non-blocking for the time of each system call, which others who
- * share it could see.
+ * Bytes in the page cache are sent from there, other bytes are read by the ring
+ * first; see sendfile.h. A blocking socket is made non-blocking for each system
+ * call, which other processes that share the socket could notice.
  *
  * @param loop    the loop; held
  * @param fd      a stream socket; held until the call returns
- * @param file    a regular file, open for reading and not with O_DIRECT, whose
- *                position is neither used nor changed; held until the call
- *                returns
- * @param offset  in: the first byte; out, whatever is returned: the byte after
- *                the last one that was sent; held
+ * @param file    a regular file, open for reading, without O_DIRECT; its
+ *                position is not used; held until the call returns
+ * @param offset  in: the first byte; out, also after an error: the byte after
+ *                the last sent one; held
  * @param count   how many bytes, or WEIR_TO_END; 0 sends none
- * @return        bytes sent, fewer when the file has fewer; or a negative error
- * @retval -EINVAL      no @p offset, one beyond INT64_MAX, or O_DIRECT
+ * @return        bytes sent, fewer if the file has fewer; or a negative error
+ * @retval -EINVAL      no @p offset, an offset beyond INT64_MAX, or O_DIRECT
  * @retval -EBADF       no such descriptor, or the file is not open for reading
  * @retval -EISDIR      the file is a directory
- * @retval -ESPIPE      it is a pipe, a socket or a device
- * @retval -ENOTSOCK    @p fd is no socket
- * @retval -EOPNOTSUPP  it is no stream socket
- * @retval -EPIPE       the connection can take no more; there is no SIGPIPE
+ * @retval -ESPIPE      the file is a pipe, a socket or a device
+ * @retval -ENOTSOCK    @p fd is not a socket
+ * @retval -EOPNOTSUPP  @p fd is not a stream socket
+ * @retval -EPIPE       the connection is broken for writing; no SIGPIPE is
+ *                      raised
  * @retval -EIO         the file could not be read
- * @retval -ECANCELED   the task was cancelled; *@p offset tells how far the
- *                      file was sent, and the socket can be used
+ * @retval -ECANCELED   the task was cancelled; *@p offset is set, and the
+ *                      socket can be used
  * @retval -EBUSY       a transport of this loop owns the socket
- * @retval -ENOMEM      no memory; *@p offset tells as after a cancellation
+ * @retval -ENOMEM      no memory; *@p offset is set
  * @retval WEIR_ENOTTASK  not called by a task
  */
 WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
@@ -127,10 +125,10 @@ WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
  * @param fd    the socket; held until the call returns
  * @param data  the bytes; held until the call returns
  * @param len   how many
- * @param to    to whom, or NULL on a connected socket; borrowed
+ * @param to    the receiver, or NULL on a connected socket; borrowed
  * @return      bytes sent, or a negative error
  * @retval -EINVAL      no address of a family that weir knows
- * @retval -EMSGSIZE    longer than a datagram can be
+ * @retval -EMSGSIZE    too long for a datagram
  * @retval -ECANCELED   the task was cancelled; nothing was sent
  * @retval -EBUSY       a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task
@@ -142,15 +140,15 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
 /**
  * Connect; asyncio's sock_connect, for addresses.
  *
- * A call that was cancelled leaves the socket unusable: close it. Nothing of it
- * is in the kernel then.
+ * After a cancelled call close the socket, which is unusable; no operation uses
+ * it any more.
  *
  * @param loop  the loop; held
  * @param fd    the socket; held until the call returns
- * @param to    whereto; borrowed
+ * @param to    the address; borrowed
  * @return      0
  * @retval -EINVAL        no address of a family that weir knows
- * @retval -ECONNREFUSED  nothing listens there
+ * @retval -ECONNREFUSED  no socket listens there
  * @retval -ECANCELED     the task was cancelled
  * @retval -EBUSY         a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task
@@ -163,12 +161,13 @@ WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
  *
  * @param loop      the loop; held
  * @param fd        the listening socket; held until the call returns
- * @param ret_peer  the peer's address, its length 0 where it has none; held;
- *                  may be NULL
- * @return          a descriptor that blocks and is close-on-exec, given, or a
- *                  negative error
+ * @param ret_peer  the peer's address, with length 0 if it has none; held; may
+ *                  be NULL
+ * @return          a blocking, close-on-exec descriptor, given, or a negative
+ *                  error
  * @retval -EMFILE      no descriptors left; the connection stays in the queue
- * @retval -ECANCELED   the task was cancelled; the connection stays there too
+ * @retval -ECANCELED   the task was cancelled; the connection stays in the
+ *                      queue
  * @retval -EBUSY       a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task
  */

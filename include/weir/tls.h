@@ -3,27 +3,28 @@
  * TLS contexts: keys, certificates and rules of TLS connections.
  *
  * A context is made once, for servers or for clients, and shared by any number
- * of connections, on any number of loops and threads. It does not change after
- * it was made; a server that gets a new certificate makes a new context.
+ * of connections, loops and threads. It never changes; for a new certificate a
+ * server makes a new context.
  *
- * The defaults are strict: TLS 1.2 and 1.3 with suites that encrypt,
- * authenticate and keep old traffic secret; a client verifies the certificate
- * of the server and its name; keys and signatures must be strong. The
- * WEIR_ETLS... codes of error.h tell apart what is wrong with a certificate.
+ * The defaults are strict: TLS 1.2 and 1.3, suites with authenticated
+ * encryption and forward secrecy, strong keys and signatures; a client verifies
+ * the server's certificate and its name. The WEIR_ETLS... codes of error.h
+ * distinguish the faults of certificates.
  *
- * Names are those of subjectAltName alone, and a wildcard is a whole first
- * label with two labels or more after it.
+ * Only names in subjectAltName count. A wildcard is a whole first label,
+ * followed by two labels or more.
  *
- * A peer may send its certificates in any order, with others among them: the
- * path to an authority is looked for. Every certificate of the path is checked
- * for all of the above, and the constraints of each issuer, the trusted one's
- * too, hold for all that is below it: names (DNS, IP, mail and directory names;
- * a name of another kind that is constrained is refused) and the length of the
- * path. At most nine certificates are read.
+ * A peer may send its certificates in any order, with unrelated ones among
+ * them: weir searches for a path to an authority. Every certificate of the path
+ * must satisfy these rules. The constraints of each issuer, also of the
+ * authority, apply to all certificates below it: names (DNS, IP, mail and
+ * directory names; constrained names of other kinds are refused) and the length
+ * of the path. At most 10 certificates of a peer are read (9 if wolfSSL was
+ * built with its default limit).
  *
- * TLS is a library of its own, libweir-tls (`pkg-config weir-tls`), which is
- * built where wolfSSL is there. libweir reaches it by what a context brings
- * along.
+ * TLS is a separate library, libweir-tls (`pkg-config weir-tls`), which is
+ * built if wolfSSL is installed. libweir calls it through functions in the
+ * context.
  *
  * @thread any
  * @suspends no
@@ -45,19 +46,19 @@ enum weir_tls_version {
     WEIR_TLS_1_3,
 };
 
-/** Whether a server asks its clients for certificates. */
+/** A server's policy for client certificates. */
 enum weir_tls_client_auth {
     /** It does not ask. */
     WEIR_TLS_CLIENT_AUTH_NONE = 0,
-    /** It asks, and verifies the certificate of a client that has one. */
+    /** It asks, and verifies the certificate if the client has one. */
     WEIR_TLS_CLIENT_AUTH_OPTIONAL,
-    /** A client without a good certificate is refused: WEIR_ETLSNOCERT. */
+    /** A client must have a good certificate; none is WEIR_ETLSNOCERT. */
     WEIR_TLS_CLIENT_AUTH_REQUIRED,
 };
 
 /** Text in the PEM format: in a file, or in memory. */
 struct weir_tls_pem {
-    /** Path of a file; NULL: the text is in memory, or there is none. */
+    /** Path of a file; NULL: the text is in memory, or there is no text. */
     const char *file;
     /** The text. */
     const void *data;
@@ -69,7 +70,7 @@ struct weir_tls_pem {
 struct weir_tls_identity {
     /** sizeof(struct weir_tls_identity). */
     size_t size;
-    /** The chain of certificates, the own one first. */
+    /** The chain of certificates, beginning with the own one. */
     struct weir_tls_pem certificate;
     /** Its private key, not encrypted; default: in the text of the certificate.
      */
@@ -77,30 +78,30 @@ struct weir_tls_identity {
 };
 
 /**
- * A server's choice of a certificate, by the name that a client asks for.
+ * Choose a server's certificate by the name that a client asks for.
  *
- * Each handshake calls it on the thread of the connection's loop, and once more
- * where the client has to send its first message again. Loops of several
- * threads that share the context call it at the same time. All connections of
- * the loop wait meanwhile, so it must not block. It may call
- * weir_tls_context_new(), _ref() and _unref(), and no other function of weir.
+ * Called in each handshake, on the thread of the connection's loop, and again
+ * if the client had to repeat its first message; on several threads at once if
+ * their loops share the context. It must not block, as the loop waits for it.
+ * It may call weir_tls_context_new(), _ref() and _unref(), but no other
+ * function of weir.
  *
- * The client is shown a certificate of the context that is named: the one for
- * the name among its identities, else its first one, unless that context
- * refuses unknown names. All the rest stays as the connection's own context has
- * it: versions, suites, application protocols, client_auth, session tickets. No
+ * The connection shows a certificate of the returned context: the identity for
+ * the name, else the first certificate, unless that context refuses unknown
+ * names. All other settings stay those of the connection's own context:
+ * versions, suites, application protocols, client_auth, session tickets. No
  * certificate is shown when a session is resumed. The connection keeps a
- * reference to the named context, which weir_tls_get_context() returns.
+ * reference to the returned context, which weir_tls_get_context() returns.
  *
  * @param user  choose_user of the options; borrowed
- * @param name  what the client asks for, as it wrote it; NULL: it asks for no
- *              name; borrowed
- * @param ret   receives a context for servers, given to weir: a program that
- *              keeps the context stores weir_tls_context_ref(context); left
- *              alone (NULL): the connection's own context
+ * @param name  the requested name, as the client wrote it; NULL: no name;
+ *              borrowed
+ * @param ret   receives a server context, given to weir: a program that keeps
+ *              the context stores weir_tls_context_ref(context); left NULL: the
+ *              connection's own context
  * @return      0, or a negative error, which ends the handshake:
- *              WEIR_ETLSNONAME with the alert unrecognized_name, any other one
- *              with internal_error
+ *              WEIR_ETLSNONAME with the alert unrecognized_name, any other
+ *              error with internal_error
  */
 typedef int weir_tls_choose_fn(void *user, const char *name,
                                weir_tls_context **ret);
@@ -109,60 +110,60 @@ typedef int weir_tls_choose_fn(void *user, const char *name,
 struct weir_tls_options {
     /** sizeof(struct weir_tls_options). */
     size_t size;
-    /** For servers; else for clients. */
+    /** True: for servers; false: for clients. */
     bool server;
     /** Client: accept every certificate, also a forged one. For tests. */
     bool no_verify;
-    /** Client: trust the authorities below alone, and not the system's. Where
-     * some are given, the system's are not trusted anyway. */
+    /** Client: do not trust the system's authorities. They are not trusted
+     * either if authorities or an authority_folder is given. */
     bool no_system_authorities;
     /** Server: no session tickets, so that no session is resumed. With
-     * client_auth there are none anyway. */
+     * client_auth there are never any. */
     bool no_tickets;
-    /** Server: whether clients show certificates. A server that asks for them
-     * gives no session tickets, and resumes no session: a resumed one shows no
-     * certificate, and its "peercert" would be missing. */
+    /** Server: the policy for client certificates. A server that asks for them
+     * issues no session tickets and resumes no sessions, because a resumed
+     * session has no certificate for "peercert". */
     enum weir_tls_client_auth client_auth;
-    /** The lowest version that is accepted. */
+    /** The lowest accepted version. */
     enum weir_tls_version min_version;
-    /** The highest version that is offered. */
+    /** The highest offered version. */
     enum weir_tls_version max_version;
-    /** The chain of certificates, the own one first. A server needs one. */
+    /** The chain of certificates, beginning with the own one; a server needs
+     * it. */
     struct weir_tls_pem certificate;
     /** Its private key, not encrypted; default: in the text of the certificate.
      */
     struct weir_tls_pem key;
-    /** Authorities that are trusted to issue the peers' certificates. Of a peer
-     * 10 certificates are looked at, and 16 signatures of them are verified at
-     * most while a path to an authority is looked for: a good path has 9, and
-     * the rest is for issuers of one name with other keys. A peer with more is
-     * refused: WEIR_ETLSPATHLEN. */
+    /** Authorities that are trusted to issue the peers' certificates. At most
+     * 10 certificates of a peer are read, and at most 16 signatures are
+     * verified in the search for a path; this leaves some for issuers with the
+     * same name. A peer that needs more is refused: WEIR_ETLSPATHLEN. */
     struct weir_tls_pem authorities;
-    /** Lists of revoked certificates (CRL), PEM. Where they are given, every
-     * certificate between a peer's own and the authority is looked for on the
-     * lists of its issuer, be that an authority or not, and a certificate of an
-     * issuer without a list that is valid now, and that this issuer has signed
-     * (keyUsage: cRLSign), is refused: WEIR_ETLSNOCRL. An authority itself is
-     * not looked for, unless another authority has issued it and lists it.
-     * The context is not made with a list that is not valid now, unless its
-     * issuer has one that is; with one that has the name of an authority and
-     * was not signed by it, or that it may not sign (keyUsage); or with one
-     * that is no whole list of its issuer's certificates, as of changes alone
-     * (delta), of a part of them (issuingDistributionPoint) or of another
-     * issuer's, or that has a critical extension which is not known. -EINVAL
-     * where nothing is verified: of a server without client_auth, and with
-     * no_verify. A client with lists resumes no session: each handshake is a
-     * whole one, with certificates. */
+    /** Certificate revocation lists (CRL), PEM. If they are given, every
+     * certificate of a path below the authority is checked against the lists of
+     * its issuer. The issuer must have a current list that it has signed and
+     * may sign (keyUsage: cRLSign), else: WEIR_ETLSNOCRL. An authority is not
+     * checked, unless another authority has issued it and lists it.
+     *
+     * The context is refused for a list that is not current, unless its issuer
+     * has another one that is; that has the name of an authority, but was not
+     * signed by it or may not be (keyUsage); that is incomplete (delta,
+     * issuingDistributionPoint) or for another issuer's certificates; or that
+     * has an unknown critical extension. -EINVAL if nothing is verified: for a
+     * server without client_auth, and with no_verify.
+     *
+     * A client with lists resumes no sessions: each handshake is a full one,
+     * with certificates. */
     struct weir_tls_pem revocations;
-    /** Application protocols (ALPN), separated by commas, the best first, as in
-     * "h2,http/1.1": 1 to 32 names of 1 to 255 bytes; NULL: none are
-     * negotiated. A server takes the first name of its own list that the
-     * client offers too; where there is none it refuses the client with the
-     * alert no_application_protocol. A client that offers no names is accepted.
+    /** Application protocols (ALPN), separated by commas, the preferred first,
+     * as in "h2,http/1.1": 1 to 32 names of 1 to 255 bytes; NULL: no ALPN. A
+     * server takes the first name of its list that the client offers too;
+     * without a common name it refuses the client with the alert
+     * no_application_protocol. A client without ALPN is accepted.
      */
     const char *alpn;
-    /** Cipher suites by their IANA names, separated by colons, the best first;
-     * NULL: all of these, and there are no others:
+    /** Cipher suites by their IANA names, separated by colons, the preferred
+     * first; NULL: all of these, which are the only ones:
      * - TLS 1.3: TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384,
      *   TLS_CHACHA20_POLY1305_SHA256;
      * - TLS 1.2, server's key on a curve (ECDSA, Ed25519):
@@ -174,56 +175,55 @@ struct weir_tls_options {
      *   TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
      *   TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256.
      *
-     * Other names, as OpenSSL's ECDHE-RSA-AES128-GCM-SHA256, are refused:
-     * WEIR_ETLSCIPHERS, and the error text has the names above. A list without
+     * Other names, like OpenSSL's ECDHE-RSA-AES128-GCM-SHA256, are refused:
+     * WEIR_ETLSCIPHERS, with these names in the error text. A list without
      * suites of TLS 1.3 makes TLS 1.2 the highest version, and a list without
      * suites of TLS 1.2 makes TLS 1.3 the lowest. */
     const char *ciphers;
-    /** Server: further certificates with their keys. For a client that asks for
-     * a name (SNI) the first one is used that is for this name; the certificate
-     * above is used where it is for the name itself, where none is, and where
+    /** Server: further certificates with their keys. For a requested name (SNI)
+     * the first certificate for this name is used, beginning with the
+     * certificate above; that one is also used if none is for the name, or if
      * the client asks for no name. */
     const struct weir_tls_identity *const *identities;
     /** Number of the identities. */
     size_t identity_count;
-    /** Server: refuse a client that asks for a name that no certificate is for,
-     * with the alert unrecognized_name: WEIR_ETLSNONAME. */
+    /** Server: refuse a client that asks for a name without a certificate, with
+     * the alert unrecognized_name: WEIR_ETLSNONAME. */
     bool refuse_unknown_names;
-    /** Server: how long a session can be resumed, in nanoseconds; whole seconds
-     * count. 0: 2 hours; at most 7 days. */
+    /** Server: how long a session can be resumed, in nanoseconds, rounded down
+     * to seconds. 0: 2 hours; at most 7 days. */
     uint64_t ticket_lifetime_ns;
-    /** Server: keys that seal session tickets, for processes or machines that
-     * resume each other's sessions: 1 to 4 keys of 48 random bytes, a name of
-     * 16 and a secret of 32. The first one seals, all of them open. They are
-     * copied. Whoever knows them can read the connections of TLS 1.2 that they
-     * resume; change them often, by a new context. Tickets are good only for
-     * the name that the client asked for when it got them. With client_auth
-     * they seal nothing. NULL: a key of the context's own, a new one every
-     * lifetime. */
+    /** Server: keys that encrypt session tickets, for processes or machines
+     * that resume each other's sessions: 1 to 4 keys of 48 random bytes (16 for
+     * a name, 32 for a secret), copied. The first key encrypts, all decrypt.
+     * With the keys an attacker can read the TLS 1.2 connections that they
+     * resume; change them often, with a new context. A ticket is good only for
+     * the name that the client asked for when it got the ticket. Not used with
+     * client_auth. NULL: a key of the context, a new one every lifetime. */
     const void *ticket_keys;
     /** Bytes at ticket_keys. */
     size_t ticket_keys_size;
-    /** Called with each secret of each connection, as a line of the NSS key log
-     * without its end, with which Wireshark reads captured traffic: whoever has
-     * the line can, too. It is called on the thread of the connection's loop,
-     * within the handshake: it must not call weir, and locks what it shares.
-     * Sessions that a server resumes by TLS 1.2 are not logged. NULL: no log.
+    /** Called with each secret of each connection, as a line in NSS key log
+     * format without its newline. Anyone with the line can decrypt captured
+     * traffic, for example with Wireshark. Called on the thread of the
+     * connection's loop, within the handshake: it must not call weir, and must
+     * lock shared data. Sessions that a server resumes with TLS 1.2 are not
+     * logged. NULL: no log.
      */
     void (*keylog)(void *user, const char *line);
-    /** The first argument of keylog; borrowed as long as the context is. */
+    /** The first argument of keylog; borrowed for the life of the context. */
     void *keylog_user;
-    /** Server: chooses a certificate in each handshake, where identities are
-     * not known beforehand; NULL: as identities say. A client whose name is
-     * longer than 255 bytes is refused then. */
+    /** Server: chooses a certificate in each handshake, if identities are not
+     * known beforehand; NULL: use identities. Clients that ask for a name
+     * longer than 255 bytes are refused then. */
     weir_tls_choose_fn *choose;
-    /** The first argument of choose; borrowed as long as the context is. */
+    /** The first argument of choose; borrowed for the life of the context. */
     void *choose_user;
-    /** Path of a folder with files in the PEM format, a plain one or one made
-     * by OpenSSL's rehash: the certificates in its files are authorities,
-     * beside those above, and the system's are not trusted. Files without
-     * certificates are left out, and so are files whose certificates are not
-     * valid now; there must be one that is. Later changes of the folder are not
-     * seen. */
+    /** Path of a folder of PEM files, plain or made by OpenSSL's rehash. The
+     * certificates in its files are authorities, in addition to those above,
+     * and the system's are not trusted. Files without certificates, or with
+     * certificates that are not valid now, are skipped; at least one must be
+     * valid. Later changes of the folder have no effect. */
     const char *authority_folder;
 };
 
@@ -231,30 +231,29 @@ struct weir_tls_options {
  * Make a context.
  *
  * Files are read at once, so this call may wait for a disk: make contexts
- * before a loop runs, or in an executor's job. On a task the call needs 48 KiB
- * of stack: wolfSSL needs most of them to compare a key with its certificate.
+ * before a loop runs, or in an executor's job. In a task the call needs 48 KiB
+ * of stack, most of it for wolfSSL's comparison of a key with its certificate.
  *
- * @param options     what it is made of; borrowed
+ * @param options     the options; borrowed
  * @param ret         the context, given: weir_tls_context_unref()
- * @param error_text  receives a line on what failed, with the file where it is
- *                    one, or an empty line; borrowed, may be NULL
+ * @param error_text  receives a line about the failure, with the file's name if
+ *                    it is about a file, or an empty line; borrowed, may be
+ *                    NULL
  * @param error_size  bytes of @p error_text
  * @return            0, or a negative error; -errno of a file is passed through
  * @retval -EINVAL         an option is out of range, or a server without a
  *                         certificate
  * @retval -EOPNOTSUPP     a keylog, and wolfSSL was built without secret
  *                         callbacks
- * @retval -ENOENT         there is no such file or folder
- * @retval WEIR_ETLSFILE   a text is not what it should be, or a folder has no
- *                         authority
- * @retval WEIR_ETLSEXPIRED  the authorities, or a list of revocations, are not
- *                           valid any more
+ * @retval -ENOENT         no such file or folder
+ * @retval WEIR_ETLSFILE   a text is invalid, or a folder has no authority
+ * @retval WEIR_ETLSEXPIRED  the authorities, or a revocation list, have expired
  * @retval WEIR_ETLSNOTYET   they are not valid yet
  * @retval WEIR_ETLSPASSWORD  the key is encrypted
  * @retval WEIR_ETLSNOKEY  a certificate without a key
- * @retval WEIR_ETLSMISMATCH  the key is not that of the certificate
- * @retval WEIR_ETLSCIPHERS  a name in ciphers is not known, or no suite there
- * is of a version that is allowed
+ * @retval WEIR_ETLSMISMATCH  the key does not match the certificate
+ * @retval WEIR_ETLSCIPHERS  a name in ciphers is unknown, or no suite there is
+ * for an allowed version
  */
 WEIR_API WEIR_MUST_USE int
 weir_tls_context_new(const struct weir_tls_options *options,
@@ -270,9 +269,9 @@ weir_tls_context_new(const struct weir_tls_options *options,
 WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
 
 /**
- * Give a reference back.
+ * Release a reference.
  *
- * The last one frees the context. Connections hold references of their own.
+ * The last release frees the context. Connections hold references of their own.
  *
  * @param context  the context, one reference is taken; or NULL
  */

@@ -1,11 +1,11 @@
 /**
  * @file tls_certificate.h
- * The fields of a certificate: what asyncio's "peercert" has in a dictionary.
+ * The fields of a certificate, which asyncio's "peercert" has in a dictionary.
  *
- * The certificate is given as DER, as weir_transport_get_extra_info() has it
- * for "peercert" and weir_tls_get_peer_certificate() for those of the issuers.
- * Nothing is copied: the fields are parts of these bytes. Nothing is verified
- * either; a certificate that a connection has was verified before.
+ * The certificate is DER, from weir_transport_get_extra_info() ("peercert") or
+ * weir_tls_get_peer_certificate() (also issuers'). Nothing is copied: the
+ * fields are parts of these bytes. Nothing is verified either; a connection has
+ * verified its peer's certificates before.
  *
  *     weir_transport_get_extra_info(t, "peercert", &info);
  *     weir_tls_certificate_read(info.data, info.len, &certificate);
@@ -24,11 +24,11 @@
 
 WEIR_BEGIN_DECLS
 
-/** Some of a certificate's bytes; they end with no '\0'. */
+/** A part of a certificate's bytes, without a terminating '\0'. */
 struct weir_tls_part {
-    /** The first one; NULL: there are none. */
+    /** The first byte; NULL: no bytes. */
     const uint8_t *data;
-    /** How many, in bytes. */
+    /** Number of bytes. */
     size_t size;
 };
 
@@ -38,17 +38,17 @@ struct weir_tls_certificate {
     size_t size;
     /** asyncio's "version": 1 to 3. */
     int version;
-    /** An authority's, by its basic constraints. */
+    /** The basic constraints say that it is an authority. */
     bool is_authority;
-    /** "notBefore": the first second in which it holds, since 1970, UTC. */
+    /** "notBefore": the first valid second, since 1970, UTC. */
     int64_t not_before_s;
-    /** "notAfter": the last one. */
+    /** "notAfter": the last valid second, since 1970, UTC. */
     int64_t not_after_s;
-    /** "serialNumber": a number, its first byte the highest. */
+    /** "serialNumber": a number, the most significant byte first. */
     struct weir_tls_part serial;
     /** "subject", for weir_tls_next_attribute(). */
     struct weir_tls_part subject;
-    /** "issuer", as above. */
+    /** "issuer", for weir_tls_next_attribute(). */
     struct weir_tls_part issuer;
     /** "subjectAltName", for weir_tls_next_name(). */
     struct weir_tls_part names;
@@ -56,13 +56,13 @@ struct weir_tls_certificate {
 
 /** An attribute of a subject or an issuer. */
 struct weir_tls_attribute {
-    /** "commonName", "organizationName" and so on; NULL: another one. */
+    /** "commonName", "organizationName" and so on; NULL: another attribute. */
     const char *name;
     /** Its object identifier, as DER without the header. */
     struct weir_tls_part oid;
     /** Its value. */
     struct weir_tls_part value;
-    /** The value is UTF-8, or so it says. */
+    /** The value's type is a UTF-8 or ASCII string; it is not checked. */
     bool is_text;
 };
 
@@ -70,7 +70,7 @@ struct weir_tls_attribute {
 enum weir_tls_name_kind {
     /** A host, "*.example.org": ASCII. */
     WEIR_TLS_NAME_DNS = 1,
-    /** An address: 4 or 16 bytes, in the network's order. */
+    /** An address: 4 or 16 bytes, in network byte order. */
     WEIR_TLS_NAME_IP = 2,
     /** A mail address: ASCII. */
     WEIR_TLS_NAME_EMAIL = 3,
@@ -78,7 +78,7 @@ enum weir_tls_name_kind {
     WEIR_TLS_NAME_URI = 4,
     /** A directory name, for weir_tls_next_attribute(). */
     WEIR_TLS_NAME_DIRECTORY = 5,
-    /** Another one, as DER without its header. */
+    /** Another kind, as DER without its header. */
     WEIR_TLS_NAME_OTHER = 6,
 };
 
@@ -86,8 +86,7 @@ enum weir_tls_name_kind {
 struct weir_tls_name {
     /** Its kind. */
     enum weir_tls_name_kind kind;
-    /** The name. The peer wrote it: of a certificate that was not verified it
-     * may hold any bytes. */
+    /** The name. In an unverified certificate it may contain any bytes. */
     struct weir_tls_part value;
 };
 
@@ -98,7 +97,7 @@ struct weir_tls_name {
  * @param size  its size in bytes
  * @param ret   the fields; written on success only
  * @return      0, or a negative error
- * @retval -EBADMSG     it is no certificate, or not in strict DER
+ * @retval -EBADMSG     not a certificate in strict DER
  * @retval -EINVAL      a parameter is NULL
  */
 WEIR_API WEIR_MUST_USE int
@@ -108,12 +107,12 @@ weir_tls_certificate_read(const void *der, size_t size,
 /**
  * Take the next attribute of a subject or an issuer.
  *
- * @param rest  what is left of it, at first a copy of the field; the attribute
- *              is taken off its front
+ * @param rest  the remaining attributes, at first a copy of the field; the
+ *              attribute is removed from its front
  * @param ret   the attribute; written on success only
  * @return      0, or a negative error
- * @retval -ENOENT   there is none left
- * @retval -EBADMSG  this is no part of a subject
+ * @retval -ENOENT   none left
+ * @retval -EBADMSG  not a part of a subject or an issuer
  * @retval -EINVAL   a parameter is NULL
  */
 WEIR_API WEIR_MUST_USE int
@@ -123,12 +122,12 @@ weir_tls_next_attribute(struct weir_tls_part *rest,
 /**
  * Take the next alternative name.
  *
- * @param rest  what is left of them, at first a copy of the field `names`; the
- *              name is taken off its front
+ * @param rest  the remaining names, at first a copy of the field `names`; the
+ *              name is removed from its front
  * @param ret   the name; written on success only
  * @return      0, or a negative error
- * @retval -ENOENT   there is none left
- * @retval -EBADMSG  these are no names
+ * @retval -ENOENT   none left
+ * @retval -EBADMSG  not alternative names
  * @retval -EINVAL   a parameter is NULL
  */
 WEIR_API WEIR_MUST_USE int weir_tls_next_name(struct weir_tls_part *rest,

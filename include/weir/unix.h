@@ -1,69 +1,69 @@
 /**
  * @file unix.h
- * Unix stream sockets: makers by path or abstract name, and who the peer is.
+ * Unix stream sockets: makers by path or abstract name, the peer's credentials,
+ * and passing descriptors.
  *
- * A Unix socket is a transport like any other. Names are text as
- * weir_address_parse_unix() reads it: a path, "@name" for an abstract name,
- * which is no file, or "" for a name that the kernel chooses. The makers of
- * server.h take Unix addresses too, as values.
+ * A Unix socket is a transport like any other. Names are texts for
+ * weir_address_parse_unix(): a path, "@name" for an abstract name, which is not
+ * a file, or "" for a name that the kernel chooses. The makers of server.h also
+ * take Unix addresses as values.
  *
- * **Paths.** The loop's thread looks paths up, makes and removes the files of
+ * **Paths.** The loop's thread looks up paths, makes and removes the files of
  * servers, and waits for the file system: keep sockets on a local one. The same
- * is true of each datagram that is sent to a path (datagram.h), and of the
+ * applies to each datagram that is sent to a path (datagram.h), and to the
  * calls of sock.h.
  *
- * **Descriptors** can go along with bytes (SCM_RIGHTS), if fd_limit of struct
- * weir_connection_options asks for them. Otherwise a peer cannot send any since
- * Linux 6.16 (its send fails with EPERM), and before that the kernel drops
- * them. The kernel's option for that (SO_PASSRIGHTS) belongs to the socket:
- * weir sets it as fd_limit says wherever it gets a socket, and a program that
- * hands a socket on finds what weir set last.
+ * **Descriptors** can be received with bytes (SCM_RIGHTS), if fd_limit of
+ * struct weir_connection_options asks for them. Without fd_limit a peer's send
+ * of descriptors fails with EPERM; before Linux 6.16 the kernel drops the
+ * descriptors. weir sets the socket's option for that (SO_PASSRIGHTS) by
+ * fd_limit on every socket that it gets, and the option stays set when a
+ * program passes the socket on.
  *
- * **Closing them.** A peer chooses the files that it sends, and the last close
- * of a file may take as long as the peer likes: a TCP socket with SO_LINGER, or
- * a file on FUSE. Unless you trust the peer, close the descriptors that you get
- * in a thread (weir_run_in_executor()): a close() on the loop's thread holds up
- * all connections.
+ * **Closing descriptors.** A peer chooses the files that it sends, and the last
+ * close of a file can block as long as the peer likes: a TCP socket with
+ * SO_LINGER, or a file on FUSE. Unless you trust the peer, close received
+ * descriptors in a thread (weir_run_in_executor()): a close() on the loop's
+ * thread delays all connections.
  *
- * weir closes in threads, too, what it drops:
+ * weir itself closes in threads:
  * - on connections with fd_limit: descriptors above the limit, descriptors that
- *   nothing takes, and those that lie in a socket at its end;
- * - connected Unix sockets that become no transport, because of a limit of the
- *   server, an error or a cancelled call.
+ *   nothing takes, and descriptors that are in a socket's queue at its end;
+ * - connected Unix sockets that do not become a transport, because of a limit
+ *   of the server, an error or a cancelled call.
  *
- * It starts at most 8 threads for that in a process, when there is something to
- * close, and 8 more for sockets in which nothing lay. The threads have all
- * signals blocked, and end when there has been nothing to close for a second.
+ * A process has at most 8 of these threads, and 8 more for sockets with empty
+ * queues. They are started on demand, block all signals, and end when there has
+ * been nothing to close for a second.
  *
- * The descriptors of one connection wait in one thread. While any of them waits
- * weir does not receive from that connection: its protocol gets neither bytes
- * nor the end, nor the loss of a connection that has broken meanwhile; its
- * time-outs run. When all threads wait, further closes wait for them, and so do
- * the connections that they belong to, but no others. A socket that is closed
- * with unread bytes in it waits as well, and its peer sees the end late. The
- * end of a loop waits for no thread; exit() and execve() may, for a file on
- * FUSE whose process hangs.
+ * One thread closes the descriptors of one connection. Until all are closed
+ * weir does not receive from the connection: its protocol gets neither bytes
+ * nor the end, nor the loss if it breaks meanwhile; its time-outs run. If all
+ * threads block, further closes wait for them, and so do their connections, but
+ * no others. A socket that is closed with unread bytes also waits, and its peer
+ * sees the end late. The end of a loop does not wait for the threads; exit()
+ * and execve() may wait for a file on FUSE whose process hangs.
  *
- * **The process's table.** Descriptors that wait to be closed are in it: up to
- * WEIR_FDS_MAX (253) for each connection, also after its loss. So limit the
- * connections of peers that you do not trust: 100 of them can fill 25 300
- * places of RLIMIT_NOFILE, and descriptors of lost connections come on top.
+ * **The descriptor table.** Descriptors that wait to be closed stay in the
+ * process's table: up to WEIR_FDS_MAX (253) for each connection, even after its
+ * loss. So limit the connections of untrusted peers: 100 of them can use 25 300
+ * descriptors of RLIMIT_NOFILE, besides those of lost connections.
  *
- * **Where no thread helps.** The loop's thread closes descriptors if the
- * process has no memory or no thread left. The kernel does, on the loop's
- * thread, if the table has no room, with what lies in connections that were not
- * accepted when a server closes and, before Linux 6.16, with descriptors that
- * no one asked for. If you do not trust peers there, ask for descriptors by a
- * fd_limit of 1: threads close them for a protocol without fds_received, and
- * the task of a stream takes them (weir_reader_take_fds()) and closes them.
- * weir receives from such a connection by poll and recvmsg(2): it reads no
- * bytes ahead, and none into memory that a protocol lends. A connection for
- * which there is no memory to wait for its descriptors is lost with -ENOMEM.
- * Datagram endpoints need not ask (datagram.h).
+ * **Closes without a thread.** The loop's thread closes descriptors if the
+ * process has no memory or cannot make a thread. The kernel closes them on the
+ * loop's thread if the table is full, if they are in connections that were not
+ * accepted when a server closes and, before Linux 6.16, if fd_limit is 0. If
+ * you do not trust peers then, set fd_limit to 1: threads close the descriptors
+ * for a protocol without fds_received, and the task of a stream takes them
+ * (weir_reader_take_fds()) and closes them. weir receives from a connection
+ * with fd_limit by poll and recvmsg(2): it does not read ahead, or into a
+ * protocol's memory. A connection is lost with -ENOMEM if there is no memory to
+ * wait for its closes. Datagram endpoints do not need fd_limit for this
+ * (datagram.h).
  *
- * On connections with fd_limit an urgent byte (MSG_OOB) of the peer is a byte
- * of the stream, since descriptors may come with it (SO_OOBINLINE is set, for
- * good); other connections drop it.
+ * On connections with fd_limit an urgent byte (MSG_OOB) is a byte of the
+ * stream, since descriptors may come with it (SO_OOBINLINE is set and stays
+ * set); other connections drop it.
  *
  * @thread loop
  * @suspends no
@@ -81,19 +81,20 @@ WEIR_BEGIN_DECLS
 /**
  * Connect to a Unix stream socket, or adopt a connected one.
  *
- * While the queue of the server is full, the connect is tried again, after 1 ms
- * at first and every 64 ms at last, until timeout_ns is over.
+ * While the server's queue is full the connect is retried, first after 1 ms,
+ * finally every 64 ms, until timeout_ns is over.
  *
  * @param loop     the loop; borrowed
- * @param factory  called once the connection stands; copied
+ * @param factory  called once the connection is made; copied
  * @param path     a path or an abstract name, borrowed; NULL with addresses or
  *                 use_sock
  * @param options  borrowed; NULL for all defaults; the own port and host are
  * not for Unix sockets
  * @param ret      as in weir_create_connection()
- * @return         0 when the attempt has started; options->done tells how it
- *                 ends: -ENOENT (no such file), -ECONNREFUSED (no socket
- * listens there), -EACCES, -EPROTOTYPE (it is no stream socket) ...
+ * @return         0: the attempt has started, and options->done reports its
+ *                 result: -ENOENT (no such file), -ECONNREFUSED (no socket
+ *                 listens there), -EACCES, -EPROTOTYPE (not a stream socket)
+ *                 ...
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
  * @retval -EINVAL        an empty path, a path and a socket together, or
  * neither, or as from weir_create_connection()
@@ -105,27 +106,26 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
 /**
  * Listen on a Unix stream socket.
  *
- * A file that is in the way is removed if it is a socket that no process is
- * bound to: one that its server left when it died. That is found out without a
- * connection, so a server that is there is not disturbed, and two that start at
- * the same moment cannot take the path from each other (a difference from
- * asyncio, which removes any socket). Anything else in the way is -EADDRINUSE,
- * after 200 ms, and is never removed.
+ * An existing file is removed if it is a socket to which no process is bound,
+ * left by a server that has died. This is checked without a connection, so a
+ * running server is not disturbed, and two servers that start at the same time
+ * cannot take the path from each other (asyncio removes any socket). Any other
+ * file is -EADDRINUSE, after 200 ms, and is never removed.
  *
- * weir_server_close() removes the file, unless another one has taken its place
- * meanwhile or no_cleanup_socket is set; so it does with that of a socket that
- * was handed in. For a socket that a service manager handed in and listens on
- * again later, set no_cleanup_socket.
+ * weir_server_close() removes the file, also for a socket that was handed in,
+ * unless another file has replaced it or no_cleanup_socket is set. Set
+ * no_cleanup_socket for a socket from a service manager that listens on it
+ * again later.
  *
  * @param loop     the loop; borrowed
  * @param factory  makes the protocol of each connection; copied
  * @param path     a path, an abstract name, or "" for an abstract name that the
- *                 kernel chooses and weir_server_get_socket() tells; borrowed;
- *                 NULL with addresses or use_sock
+ *                 kernel chooses (the socket of weir_server_get_socket() has
+ *                 it); borrowed; NULL with addresses or use_sock
  * @param options  borrowed; NULL for all defaults; socket_mode is for this
  * maker
  * @param ret      the server, given; end with weir_server_free()
- * @return         0 when it has begun; options->done tells whether it listens
+ * @return         0: it has begun, and options->done reports whether it listens
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
  * @retval -EINVAL        a path and a socket together, or neither, or as from
  *                        weir_create_server()
@@ -135,54 +135,52 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_server(
     const struct weir_server_options *options, weir_server **ret);
 
 /**
- * Process, user and group of the peer of a Unix socket; asyncio's users ask the
- * socket for SO_PEERCRED. Kept after the loss, unless there was no memory for
- * it then.
+ * Get process, user and group of a Unix socket's peer (SO_PEERCRED). They are
+ * kept after the loss, unless there was no memory for them.
  *
  * @param t    the transport; borrowed
  * @param ret  the credentials, written on success only
  * @return     0
- * @retval -EOPNOTSUPP  it is no Unix socket
- * @retval -ENODATA     after the loss, where they were not kept; or the peer's
- *                      process is in a namespace that cannot be seen from here
+ * @retval -EOPNOTSUPP  not a Unix socket
+ * @retval -ENODATA     not kept after the loss; or the peer's process is in a
+ *                      namespace that is not visible here
  */
 WEIR_API int weir_transport_get_peercred(const weir_transport *t,
                                          struct weir_peercred *ret);
 
-/** Descriptors that one message carries at most (the kernel's SCM_MAX_FD), and
- * that wait on one connection at most. */
+/** The most descriptors of one message (the kernel's SCM_MAX_FD), and the most
+ * that wait on one connection. */
 #define WEIR_FDS_MAX 253
 
 /**
- * Send copies of some bytes and descriptors along with them; Python's
- * socket.send_fds().
+ * Send bytes with descriptors, copies of both; Python's socket.send_fds().
  *
  * The descriptors are duplicated before this returns, so the caller keeps its
  * own and may close them at once. The peer gets them with the first of the
- * bytes: no later, and not before the descriptors of an earlier call. Bytes
- * that were written before may arrive in the same receive.
+ * bytes, not later, and after the descriptors of earlier calls. Bytes that were
+ * written before may arrive in the same receive.
  *
- * A refusal of the bytes is remembered as weir_transport_write() says; one that
- * concerns the descriptors is not, and the next write may follow. The kernel
- * passes none on while this user has more than RLIMIT_NOFILE of them on their
- * way in sockets: that breaks the connection when they are sent, with
- * -ETOOMANYREFS.
+ * A refusal of the bytes is remembered like those of weir_transport_write(); a
+ * refusal of the descriptors is not, and the next write may follow. If this
+ * user has more than RLIMIT_NOFILE descriptors in flight in sockets, the kernel
+ * refuses to send more, which breaks the connection with -ETOOMANYREFS.
  *
  * @param t      the transport; borrowed
  * @param data   the bytes; borrowed
- * @param len    how many, not 0 where there are descriptors
+ * @param len    bytes, not 0 if there are descriptors
  * @param fds    the descriptors; borrowed
- * @param count  how many, at most WEIR_FDS_MAX; with 0 it is a write
+ * @param count  descriptors, at most WEIR_FDS_MAX; 0: like a write
  * @return       0 when accepted, or a negative error; then nothing was taken
- * @retval -EOPNOTSUPP  it is no Unix stream socket
+ * @retval -EOPNOTSUPP  not a Unix stream socket
  * @retval -EINVAL      too many descriptors, or no byte to send them with; or
- *                      one is an instance of io_uring, which cannot be passed
+ *                      one is an io_uring, which cannot be passed
  * @retval -EBADF       one of them is not open
  * @retval -EMFILE      the process has no room for the duplicates
- * @retval -ENOBUFS     more than WEIR_FDS_MAX would wait, or more bytes than
- * the hard limit
- * @retval -ENOMEM      no memory: for the descriptors, or for the bytes, which
- *                      alone weir_transport_take_write_error() tells of
+ * @retval -ENOBUFS     more than WEIR_FDS_MAX descriptors would wait, or more
+ * bytes than the hard limit
+ * @retval -ENOMEM      no memory for the descriptors, or for the bytes;
+ *                      weir_transport_take_write_error() reports only the
+ *                      latter
  * @retval -ESHUTDOWN, -EPIPE, -EBUSY  as from weir_transport_write()
  */
 WEIR_API WEIR_MUST_USE int weir_transport_send_fds(weir_transport *t,

@@ -1,25 +1,24 @@
 /**
  * @file watch.h
- * Watching descriptors that are not weir's: sockets of other libraries, pipes,
- * timerfds, whatever poll(2) can wait for.
+ * Watching descriptors of the program: sockets of other libraries, pipes,
+ * timerfds, and all others that poll(2) can wait for.
  *
- * A descriptor has one reader and one writer at most. Each is called once in
+ * A descriptor has at most one reader and one writer. Each is called once in
  * every turn of the loop in which its descriptor is ready (level-triggered),
- * from the ready queue: after the completions of the turn, never from inside
- * another callback. One that does not take what is there is called again in the
- * next turn; the turns of a loop do not wait meanwhile.
+ * from the ready queue: after the turn's completions, never from inside another
+ * callback. A callback that leaves its descriptor ready is called again in the
+ * next turn, and the loop does not wait between.
  *
- * Remove the callbacks of a descriptor before it is closed. While one is
- * watched the kernel keeps its file open: a peer does not see the end of a
- * socket that was closed without that. Where its number comes to name another
- * file, adding a callback watches that file. If a descriptor was closed and can
- * be watched no more, the loop removes its callback and calls the exception
- * hook.
+ * Remove the callbacks of a descriptor before you close it. The kernel keeps a
+ * watched file open, so the peer of a closed but watched socket sees no end. If
+ * the number is reused, adding a callback watches the new file. If a closed
+ * descriptor cannot be watched any more, the loop removes its callback and
+ * calls the exception hook.
  *
- * For an O_PATH descriptor, and for one whose file the kernel cannot poll,
- * such as /dev/null, poll(2) tells what becomes of it: an error, or ready. That
- * never waits, but for a character device which a process makes (CUSE): the
- * loop's thread waits for the answer of that process.
+ * An O_PATH descriptor, or a file that the kernel cannot poll (/dev/null), is
+ * an error or always ready, as in poll(2). Polling never blocks, except for a
+ * character device of a process (CUSE): then the loop's thread waits for that
+ * process.
  *
  * @thread loop
  * @suspends no
@@ -34,10 +33,10 @@ WEIR_BEGIN_DECLS
 /**
  * Call a function while a descriptor is readable; asyncio's add_reader.
  *
- * Readable means that there is something to read or to accept, the end of the
- * stream, or an error. Replaces the reader that the descriptor had, which is
- * called no more. A function that is added from inside a callback is called in
- * the next turn at the earliest.
+ * Readable means that there are bytes or a connection, the end of the stream,
+ * or an error. Replaces the descriptor's previous reader, which is not called
+ * any more. A function that is added inside a callback is called in the next
+ * turn at the earliest.
  *
  * @param loop  the loop; borrowed
  * @param fd    the descriptor, blocking or not; held until its reader is
@@ -49,7 +48,7 @@ WEIR_BEGIN_DECLS
  * @retval -EBADF      no such descriptor
  * @retval -EBUSY      a transport of this loop owns it
  * @retval -EPERM      a regular file, a directory or a block device, which is
- *                     never waited for; or the loop belongs to another thread
+ *                     always ready; or the loop belongs to another thread
  * @retval -ENOMEM     no memory
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop is being freed
@@ -58,23 +57,23 @@ WEIR_API WEIR_MUST_USE int
 weir_loop_add_reader(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
 
 /**
- * Remove the reader of a descriptor; it is not called any more, not even if
- * the descriptor was found ready before.
+ * Remove the reader of a descriptor; it is not called any more, even if the
+ * descriptor was found ready before.
  *
- * The descriptor may be closed at once. If it was the last of its file, the
- * file goes when the loop makes its next turn, or before its run returns.
+ * The descriptor may be closed at once. If it is the last one of its file, the
+ * file is released in the loop's next turn, or before its run returns.
  *
  * @param loop  the loop; borrowed
  * @param fd    the descriptor, or its former number
- * @return      true when there was a reader
+ * @return      true if there was a reader
  */
 WEIR_API bool weir_loop_remove_reader(weir_loop *loop, int fd);
 
 /**
  * Call a function while a descriptor is writable; asyncio's add_writer.
  *
- * Writable means that there is room, that a connection was made or refused, or
- * an error. Otherwise as weir_loop_add_reader().
+ * Writable means that there is room, that a connect has ended, or an error.
+ * Otherwise as weir_loop_add_reader().
  *
  * @param loop  the loop; borrowed
  * @param fd    the descriptor, blocking or not; held until its writer is
@@ -91,7 +90,7 @@ weir_loop_add_writer(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
  *
  * @param loop  the loop; borrowed
  * @param fd    the descriptor, or its former number
- * @return      true when there was a writer
+ * @return      true if there was a writer
  */
 WEIR_API bool weir_loop_remove_writer(weir_loop *loop, int fd);
 
