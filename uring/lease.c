@@ -346,7 +346,7 @@ bool wr_lease_pack(weir_lease *last, weir_lease *lease)
     return is_empty;
 }
 
-/* Frees a lease over a block or over a part of one. */
+/* Frees a lease over a block or over a part of a block. */
 static void lease_release_other(weir_lease *lease)
 {
     struct wr_pool *pool = lease->pool;

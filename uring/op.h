@@ -77,7 +77,7 @@ void wr_uring_close(struct wr_uring *uring);
 /* Checks the scratch memory and the count of operations. */
 void wr_uring_check_invariants(const struct wr_uring *uring);
 
-/* The ring's counts; after its close the last ones. */
+/* The ring's counts; after its close its last counts. */
 const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring);
 
 /* Calls wr_ring_enter(). */

@@ -42,8 +42,8 @@ WEIR_MUST_USE int wr_ring_open(const struct wr_ring_options *options,
                                struct wr_ring **ret,
                                struct wr_features *ret_features);
 
-/* Binds the ring to the calling thread, the only one that may use it from now
- * on. Called once, before all other calls. */
+/* Binds the ring to the calling thread. No other thread may use it from now on.
+ * Called once, before all other calls. */
 WEIR_MUST_USE int wr_ring_enable(struct wr_ring *ring);
 
 /* Cancels all operations in the kernel, waits for them, and frees the ring. */

@@ -10,8 +10,8 @@
 
 #include "lib/base/options.h"
 
-/* The loop that began to run last in this thread; the others, in whose
- * callbacks and tasks it was run, follow by `outer`. */
+/* The loop that began its run last on this thread. Its `outer` links lead to
+ * the loops in whose callbacks or tasks it runs. */
 static _Thread_local weir_loop *call_innermost
     __attribute__((tls_model("initial-exec")));
 
@@ -30,8 +30,8 @@ static void call_enter_loop(weir_loop *loop)
     call_innermost = loop;
 }
 
-/* It is the innermost one, but for a program that has suspended a task of an
- * outer loop inside the run of an inner one. */
+/* Mostly the loop is the innermost. It is not if a task of an outer loop has
+ * suspended inside the run of an inner loop. */
 static void call_leave_loop(weir_loop *loop)
 {
     weir_loop **at = &call_innermost;

@@ -2,11 +2,11 @@
  * The descriptor that tells another event loop, the host, that this loop has
  * work.
  *
- * It is an eventfd that the kernel signals when a completion, or work that
- * leads to one, comes to an idle ring. During a run this is off, because a run
- * sees its work itself, and the run's end resets the count. wr_ring_has_work()
- * finds work that came earlier, and weir_loop_get_deadline() reports it to the
- * host.
+ * It is an eventfd that the kernel signals when a completion, or task work that
+ * leads to a completion, comes to an idle ring. During a run this is off,
+ * because a run sees its work itself, and the run's end resets the count.
+ * wr_ring_has_work() finds work that came earlier, and weir_loop_get_deadline()
+ * reports it to the host.
  */
 #include "loop_impl.h"
 #include "weir/embed.h"

@@ -226,11 +226,10 @@ struct weir_loop {
     void *exception_arg;
 
     struct wr_loop_counts counts;
-    struct weir_allocator
-        counting; /* counts memory_bytes; all modules use it */
+    struct weir_allocator counting; /* counts memory_bytes */
     const struct weir_allocator *allocator;
     uint64_t memory_bytes;
-    weir_loop *outer; /* of a run: the one that the thread was in; call.c */
+    weir_loop *outer; /* during a run: the thread's previous loop; call.c */
 };
 
 /* Identifies the thread, in one instruction if the compiler has it. */

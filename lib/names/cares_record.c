@@ -3,11 +3,11 @@
  *
  *     hosts file --not there--> first name --no address--> next name ... end
  *
- * The steps end with the first one that finds addresses, or fails with an error
- * other than "no such name" or "no address". A step asks for both families at
- * once and ends when both are answered; the addresses of one family are passed
- * on earlier. So addresses of two names are never mixed, and the hosts file
- * decides about both families.
+ * The steps end with the first step that finds addresses, or fails with an
+ * error other than "no such name" or "no address". A step asks for both
+ * families at once and ends when both are answered; the addresses of one family
+ * are passed on earlier. So addresses of two names are never mixed, and the
+ * hosts file decides about both families.
  *
  * c-ares can take the steps too, but does not guarantee this. Asked for each
  * family alone it searches for each alone: if the hosts file or the first

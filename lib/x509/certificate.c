@@ -82,7 +82,7 @@ static bool certificate_take_version(struct wr_der *from, uint32_t *ret)
 }
 
 /* @body: the signed part. *ret_algorithm: its algorithm, which must equal the
- * one outside the body. */
+ * algorithm outside the body. */
 static bool certificate_read_body(struct wr_x509 *x509, struct wr_der body,
                                   struct wr_der *ret_algorithm)
 {

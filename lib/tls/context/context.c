@@ -77,8 +77,8 @@ static int context_check_options(const struct weir_tls_options *options)
     return wr_tls_context_check_tickets(options);
 }
 
-/* A version that no suite of the list is for is neither offered nor accepted:
- * wolfSSL would agree on that version, and then on no suite. */
+/* Disables a TLS version without a suite in the list: wolfSSL would agree on
+ * the version, and then find no suite. */
 static int context_narrow_versions(struct weir_tls_options *options,
                                    struct wr_tls_context_text *text)
 {

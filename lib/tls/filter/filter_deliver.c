@@ -2,11 +2,11 @@
  * TLS filters: from plaintext to the protocol.
  *
  * Plaintext is opened into a block that the loop's filters share. Many bytes
- * are delivered in that block, and the filters take another one; few bytes are
- * copied to a block that fits, so that a lease on them pins no more. From there
- * bytes go by the delivery. It holds bytes only where a protocol paused or was
- * switched half-way through them, and where the program gave some along with a
- * new protocol.
+ * are delivered in that block, and the filters take another block; few bytes
+ * are copied to a block that fits, so that a lease on them pins no more. From
+ * there bytes go by the delivery. It holds bytes only where a protocol paused
+ * or was switched half-way through them, and where the program gave some along
+ * with a new protocol.
  *
  * A connection whose protocol holds as much as it may opens no more until
  * leases end; its ciphertext waits, and the transport below stops reading.

@@ -14,8 +14,8 @@
 
 /* How much more time the peer gets, because the loop was late: it heard of the
  * peer too late, or has not read the peer's bytes yet. 0: the time is over. A
- * handshake gets no more than twice its time, even if the loop is always
- * late. */
+ * handshake that has had twice its time gets no more, even if the loop is
+ * always late. */
 static uint64_t filter_time_owed(const struct wr_filter *f)
 {
     const uint64_t when_ns = f->timer.when_ns;
