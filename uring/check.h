@@ -67,7 +67,8 @@ static inline uint64_t wr_max_u64(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Times are nanoseconds; a sum that would wrap is "never". */
+/* Adds times in nanoseconds; a sum that would overflow is UINT64_MAX,
+ * "never". */
 static inline uint64_t wr_add_sat(uint64_t a, uint64_t b)
 {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;

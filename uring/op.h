@@ -84,7 +84,7 @@ const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring);
 WEIR_MUST_USE int wr_uring_enter(struct wr_uring *uring, uint32_t want,
                                  uint64_t timeout_ns);
 
-/* Hands completions to their operations, at most @max; returns how many. */
+/* Calls the operations of at most @max completions; returns their number. */
 uint32_t wr_uring_dispatch(struct wr_uring *uring, uint32_t max);
 
 static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)

@@ -26,7 +26,7 @@ WEIR_BEGIN_DECLS
 struct weir_address {
     /** Bytes used in storage; 0 means "no address". */
     socklen_t len;
-    /** The address as the kernel wants it. */
+    /** The address in the kernel's format. */
     union {
         /** Only the family. */
         struct sockaddr any;

@@ -90,16 +90,16 @@ typedef struct weir_server weir_server;
 /** A connection attempt in progress; see server.h. */
 typedef struct weir_connect weir_connect;
 
-/** A datagram endpoint that is being made; see datagram.h. */
+/** The making of a datagram endpoint; see datagram.h. */
 typedef struct weir_endpoint weir_endpoint;
 
 /** A reference to bytes in the receive pool; see buffer.h. */
 typedef struct weir_lease weir_lease;
 
-/** Code that waits, on a stack of its own; see task.h. */
+/** Code that can suspend, on a stack of its own; see task.h. */
 typedef struct weir_task weir_task;
 
-/** A result that is not there yet; see future.h. */
+/** A result that will be set later; see future.h. */
 typedef struct weir_future weir_future;
 
 /** The receiving side of a stream; see reader.h. */

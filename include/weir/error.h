@@ -133,7 +133,7 @@ enum weir_error {
     WEIR_ETLSFLOOD = -4448,
     /** A client asked for a name for which the server has no certificate. */
     WEIR_ETLSNONAME = -4449,
-    /** The private key of this side could not sign. */
+    /** This side's private key could not sign. */
     WEIR_ETLSSIGN = -4450,
 
     /** There is no such name (NXDOMAIN). */

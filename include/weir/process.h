@@ -74,7 +74,7 @@ weir_create_subprocess_shell(weir_loop *loop, const char *command,
  * The writer of the child's standard input. Close it to end the input.
  *
  * @param process  the process; borrowed
- * @return         the writer, borrowed; NULL when it is no pipe
+ * @return         the writer, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_writer *weir_process_get_stdin(const weir_process *process);
 
@@ -82,7 +82,7 @@ WEIR_API weir_writer *weir_process_get_stdin(const weir_process *process);
  * The reader of the child's standard output.
  *
  * @param process  the process; borrowed
- * @return         the reader, borrowed; NULL when it is no pipe
+ * @return         the reader, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_reader *weir_process_get_stdout(const weir_process *process);
 
@@ -90,7 +90,7 @@ WEIR_API weir_reader *weir_process_get_stdout(const weir_process *process);
  * The reader of the child's standard error.
  *
  * @param process  the process; borrowed
- * @return         the reader, borrowed; NULL when it is no pipe
+ * @return         the reader, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_reader *weir_process_get_stderr(const weir_process *process);
 

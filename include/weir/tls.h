@@ -112,7 +112,7 @@ struct weir_tls_options {
     size_t size;
     /** True: for servers; false: for clients. */
     bool server;
-    /** Client: accept every certificate, also a forged one. For tests. */
+    /** Client: accept every certificate, even a forged one. For tests. */
     bool no_verify;
     /** Client: do not trust the system's authorities. They are not trusted
      * either if authorities or an authority_folder is given. */

@@ -18,7 +18,7 @@
 
 #include <ares.h>
 
-/* Response codes of servers that have no answer (RFC 1035, section 4.1.1). */
+/* Response codes of servers without an answer (RFC 1035, section 4.1.1). */
 enum cares_rcode {
     CARES_SERVFAIL = 2,
     CARES_NOTIMP = 4,

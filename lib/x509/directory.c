@@ -174,7 +174,8 @@ directory_compare_attributes(const struct wr_x509_attribute *a,
                                                       : WR_X509_DIRECTORY_OTHER;
 }
 
-/* The best match of @a in the set of @name whose first attribute is @first. */
+/* The best match of @a in a set of @name; @first is the set's first
+ * attribute. */
 static enum wr_x509_directory_match
 directory_find(const struct wr_x509_attribute *a, struct wr_x509_directory name,
                const struct wr_x509_attribute *first)

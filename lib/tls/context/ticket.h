@@ -49,8 +49,8 @@ struct wr_tls_ticket {
     const uint8_t *host; /* WR_TLS_TICKET_DIGEST, not in the ticket */
 };
 
-/* The name that a client asks for, in a form that does not distinguish capital
- * letters; of no name (@len 0): zeros. 0 or WEIR_ETLSENGINE. */
+/* Digests the name that a client asks for, ignoring the case of letters; no
+ * name (@len 0): zeros. 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_ticket_digest_name(const void *name, size_t len,
                                             uint8_t ret[WR_TLS_TICKET_DIGEST]);
 

@@ -8,7 +8,7 @@
 
 #include "verdict.h"
 
-/* The demands of one connection on its peer. */
+/* The policy of one connection for its peer. */
 struct wr_tls_policy {
     struct wr_x509_rules rules;
     const char *hostname; /* name or literal address of a server; NULL: any */

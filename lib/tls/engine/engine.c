@@ -133,7 +133,7 @@ static int engine_fail_by(struct wr_tls_engine *engine, int number)
                                    : err);
 }
 
-/* The peer's close_notify, in a call that has not failed otherwise. */
+/* Handles the peer's close_notify in a call without another error. */
 static int engine_end(struct wr_tls_engine *engine)
 {
     engine->input_left = 0;

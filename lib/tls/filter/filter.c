@@ -177,7 +177,7 @@ static bool filter_arm(struct wr_filter *f)
     return true;
 }
 
-/* Opens what has come, by an engine that the first call makes. */
+/* Opens received bytes; the first call makes the engine. */
 static void filter_pump(struct wr_filter *f)
 {
     if (f->has_engine || filter_arm(f)) {

@@ -1,6 +1,6 @@
 /*
- * The inside of a TLS filter, shared by the files that make it up. Calls go one
- * way, from each file to those below it:
+ * Declarations shared by the files of TLS filters. Calls go one way, from each
+ * file to the files below it:
  *
  *     filter_open.c     making a filter of a descriptor; the table of contexts
  *     filter_start.c    making a filter on a transport of the program
@@ -46,8 +46,8 @@
 
 /* The next step of a filter's life. */
 enum wr_filter_next {
-    WR_FILTER_WAIT,   /* nothing to do before something happens */
-    WR_FILTER_PUMP,   /* the state stays: see what can be opened */
+    WR_FILTER_WAIT,   /* nothing to do before the next event */
+    WR_FILTER_PUMP,   /* no new state: open what can be opened */
     WR_FILTER_BEGIN,  /* the handshake is done: call the factory */
     WR_FILTER_DROP,   /* broken: drop the queue, which will never be sent */
     WR_FILTER_CLOSE,  /* the peer is cut off: send what was written */
@@ -78,8 +78,8 @@ struct wr_filter {
     bool has_engine : 1;
     bool starts : 1;        /* start_tls; set before the start */
     bool is_upper : 1;      /* below is a filter; set before the start */
-    bool made : 1;          /* set when the protocol knows the connection */
-    bool may_handshake : 1; /* the handshake has waited for its turn */
+    bool made : 1;          /* set when connection_made was called */
+    bool may_handshake : 1; /* the handshake's turn has come */
     bool is_hard : 1; /* set by wr_filter_doom(): abort below, do not close */
     /* Every record reads these flags, so they share one byte. */
     bool is_cut : 1;       /* set when below ended without a close_notify */
@@ -239,7 +239,7 @@ WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
 WEIR_MUST_USE bool wr_filter_may_handshake(struct wr_filter *f);
 
 /* filter_state.c */
-/* Decides from the facts what comes next in the filter's life; pure. */
+/* Decides the next step of the filter's life; pure. */
 enum wr_filter_next wr_filter_next_step(const struct wr_filter *f);
 /* Marks the filter for an abort, which filter.c carries out from the loop. */
 void wr_filter_doom(weir_transport *t);
