@@ -58,7 +58,7 @@ struct wr_uring {
     struct wr_ring_stats last_stats; /* of a closed ring */
 };
 
-/* Has the layout of struct __kernel_timespec. */
+/* A time in the layout of struct __kernel_timespec. */
 struct wr_time {
     int64_t seconds;
     int64_t nanoseconds; /* less than a second */

@@ -20,7 +20,7 @@
 struct io_uring_sqe;
 struct wr_ring;
 
-/* Has the layout of the kernel's CQE. */
+/* A completion in the layout of the kernel's CQE. */
 struct wr_cqe {
     uint64_t user_data;
     int32_t res;

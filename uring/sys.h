@@ -187,7 +187,7 @@ int32_t wr_sys_pipe_read(int fd, void *buf, size_t len);
 int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len);
 /* Opens /dev/null for reading and writing. */
 int wr_sys_open_null(void);
-/* Does not follow a symbolic link. */
+/* Like lstat(2): a symbolic link is not followed. */
 int wr_sys_lstat(const char *path, struct stat *ret);
 int wr_sys_unlink(const char *path);
 /* -EOPNOTSUPP for a symbolic link, which is not followed. */

@@ -102,7 +102,7 @@ struct weir_tls_settings {
  * Derive keys from a connection's secret, for another use (RFC 5705; RFC 8446,
  * 7.5).
  *
- * Both sides, and nobody else, get the same bytes for the same label and
+ * Only the two sides can derive the bytes, the same ones for the same label and
  * context: for channel bindings ("EXPORTER-Channel-Binding", RFC 9266), SRTP,
  * or tokens that are good only on this connection.
  *
