@@ -11,18 +11,17 @@ enum { READERS = 5, RACES = 300 };
 
 /* ---- connecting and accepting ---- */
 
-static int meet(weir_loop *on, void *arg)
+TASK(sock_accept, connect_and_accept_meet_on_sockets_that_block_and_others)
 {
     struct weir_address address;
     struct weir_address peer;
     struct weir_address own = {.len = sizeof(own.storage)};
-    (void)arg;
     const int listener = listening(10, &address);
     for (int flags = 0; flags <= SOCK_NONBLOCK; flags += SOCK_NONBLOCK) {
         const int client = socket(AF_INET, SOCK_STREAM | flags, 0);
         expect_eq(fcntl(listener, F_SETFL, flags ? O_NONBLOCK : 0), 0);
-        expect_eq(weir_sock_connect(on, client, &address), 0);
-        const int fd = weir_sock_accept(on, listener, &peer);
+        expect_eq(weir_sock_connect(loop, client, &address), 0);
+        const int fd = weir_sock_accept(loop, listener, &peer);
         expect_geq(fd, 0);
         expect_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
         expect_eq(getsockname(client, &own.storage.any, &own.len), 0);
@@ -32,23 +31,16 @@ static int meet(weir_loop *on, void *arg)
     }
     close(listener);
     const int client = socket(AF_INET, SOCK_STREAM, 0);
-    expect_eq(weir_sock_connect(on, client, &address), -ECONNREFUSED);
+    expect_eq(weir_sock_connect(loop, client, &address), -ECONNREFUSED);
     close(client);
-    return 0;
 }
 
-UNIT(sock_accept, connect_and_accept_meet_on_sockets_that_block_and_others)
-{
-    run_main(meet);
-}
-
-static int accept_in_turn(weir_loop *on, void *arg)
+TASK(sock_accept, complaint_57__several_tasks_accept_on_one_socket)
 {
     struct weir_address address;
     struct call calls[READERS];
     weir_task *tasks[READERS];
     int clients[READERS];
-    (void)arg;
     const int listener = listening(10, &address);
     for (int i = 0; i < READERS; i++) {
         calls[i] = (struct call){.fd = listener};
@@ -57,7 +49,7 @@ static int accept_in_turn(weir_loop *on, void *arg)
     settle();
     for (int i = 0; i < READERS; i++) {
         clients[i] = socket(AF_INET, SOCK_STREAM, 0);
-        expect_eq(weir_sock_connect(on, clients[i], &address), 0);
+        expect_eq(weir_sock_connect(loop, clients[i], &address), 0);
     }
     for (int i = 0; i < READERS; i++) {
         expect_eq(join(tasks[i]), 0);
@@ -67,21 +59,13 @@ static int accept_in_turn(weir_loop *on, void *arg)
         close(clients[i]);
     }
     close(listener);
-    return 0;
-}
-
-UNIT(sock_accept, complaint_57__several_tasks_accept_on_one_socket)
-{
-    returned = 0;
-    run_main(accept_in_turn);
 }
 
 /* The connection comes before, with and after the cancellation: it is accepted
  * by the one or by the other. */
-static int race_accept(weir_loop *on, void *arg)
+TASK(sock_accept, a_cancelled_accept_loses_no_connection)
 {
     struct weir_address address;
-    (void)arg;
     const int listener = listening(10, &address);
     for (int i = 0; i < RACES; i++) {
         struct call call = {.fd = listener};
@@ -89,17 +73,17 @@ static int race_accept(weir_loop *on, void *arg)
         char byte;
         weir_task *task = spawn(accept_once, &call);
         for (int j = 0; j < i % 5; j++) {
-            expect_eq(weir_yield(on), 0);
+            expect_eq(weir_yield(loop), 0);
         }
         expect_eq(connect(client, &address.storage.any, address.len), 0);
         for (int j = 0; j < i % 3; j++) {
-            expect_eq(weir_yield(on), 0);
+            expect_eq(weir_yield(loop), 0);
         }
         weir_task_cancel(task);
         int err = join(task);
         expect_eq(call.result < 0, err == -ECANCELED);
         int fd = call.result >= 0 ? (int)call.result
-                                  : weir_sock_accept(on, listener, NULL);
+                                  : weir_sock_accept(loop, listener, NULL);
         expect_geq(fd, 0);
         send_text(fd, "x");
         expect_eq(read(client, &byte, 1), 1);
@@ -107,20 +91,14 @@ static int race_accept(weir_loop *on, void *arg)
         close(client);
     }
     close(listener);
-    return 0;
-}
-
-UNIT(sock_accept, a_cancelled_accept_loses_no_connection)
-{
-    run_main(race_accept);
 }
 
 /* Nothing answers: the queue of the listener is full. */
-static int give_up_connecting(weir_loop *on, void *arg)
+TASK(sock_accept,
+     complaint_51__a_cancelled_connect_leaves_nothing_in_the_kernel)
 {
     struct weir_address address;
     int clients[4];
-    (void)arg;
     const int listener = listening(0, &address);
     for (int i = 0; i < 4; i++) {
         clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -139,13 +117,7 @@ static int give_up_connecting(weir_loop *on, void *arg)
         close(clients[i]);
     }
     close(listener);
-    return weir_yield(on);
-}
-
-UNIT(sock_accept,
-     complaint_51__a_cancelled_connect_leaves_nothing_in_the_kernel)
-{
-    run_main(give_up_connecting);
+    expect_eq(weir_yield(loop), 0);
 }
 
 /* ---- the end ---- */

@@ -9,12 +9,11 @@ enum { READERS = 5, RACES = 300 };
 
 /* ---- receiving ---- */
 
-static int receive(weir_loop *on, void *arg)
+TASK(sock_calls, recv_waits_for_bytes_and_tells_the_end)
 {
     struct call call = {.fd = ends[0]};
-    (void)arg;
     send_text(ends[1], "abc");
-    expect_eq(weir_sock_recv(on, ends[0], call.bytes, 64), 3, "at once");
+    expect_eq(weir_sock_recv(loop, ends[0], call.bytes, 64), 3, "at once");
 
     weir_task *task = spawn(recv_once, &call);
     settle();
@@ -23,24 +22,16 @@ static int receive(weir_loop *on, void *arg)
     expect_eq(join(task), 0);
     expect_eq(call.result, 4);
     expect_eq(memcmp(call.bytes, "defg", 4), 0);
-    expect_eq(weir_sock_recv(on, ends[0], call.bytes, 64), 1);
+    expect_eq(weir_sock_recv(loop, ends[0], call.bytes, 64), 1);
 
     expect_eq(shutdown(ends[1], SHUT_WR), 0);
-    expect_eq(weir_sock_recv(on, ends[0], call.bytes, 64), 0);
-    return 0;
+    expect_eq(weir_sock_recv(loop, ends[0], call.bytes, 64), 0);
 }
 
-UNIT(sock_calls, recv_waits_for_bytes_and_tells_the_end)
-{
-    returned = 0;
-    run_main(receive);
-}
-
-static int take_turns(weir_loop *on, void *arg)
+TASK(sock_calls, complaint_57__several_readers_of_one_socket_take_turns)
 {
     struct call calls[READERS];
     weir_task *tasks[READERS];
-    (void)arg, (void)on;
     for (int i = 0; i < READERS; i++) {
         calls[i] = (struct call){.fd = ends[0]};
         tasks[i] = spawn(recv_once, &calls[i]);
@@ -57,45 +48,31 @@ static int take_turns(weir_loop *on, void *arg)
     expect_eq(memcmp(calls[1].bytes, "bbbb", 4), 0);
     expect_eq(memcmp(calls[3].bytes, "cccc", 4), 0);
     expect_eq(memcmp(calls[4].bytes, "dddd", 4), 0);
-    return 0;
-}
-
-UNIT(sock_calls, complaint_57__several_readers_of_one_socket_take_turns)
-{
-    returned = 0;
-    run_main(take_turns);
 }
 
 /* The bytes come before, with and after the cancellation. */
-static int race_recv(weir_loop *on, void *arg)
+TASK(sock_calls, a_cancelled_recv_loses_no_byte)
 {
     int got = 0;
-    (void)arg;
     for (int i = 0; i < RACES; i++) {
         struct call call = {.fd = ends[0]};
         weir_task *task = spawn(recv_once, &call);
         for (int j = 0; j < i % 5; j++) {
-            expect_eq(weir_yield(on), 0);
+            expect_eq(weir_yield(loop), 0);
         }
         send_text(ends[1], "x");
         for (int j = 0; j < i % 3; j++) {
-            expect_eq(weir_yield(on), 0);
+            expect_eq(weir_yield(loop), 0);
         }
         weir_task_cancel(task);
         int err = join(task);
         expect_eq(call.result < 0, err == -ECANCELED);
         if (call.result < 0) {
-            call.result = weir_sock_recv(on, ends[0], call.bytes, 64);
+            call.result = weir_sock_recv(loop, ends[0], call.bytes, 64);
         }
         got += (int)call.result;
     }
     expect_eq(got, RACES);
-    return 0;
-}
-
-UNIT(sock_calls, a_cancelled_recv_loses_no_byte)
-{
-    run_main(race_recv);
 }
 
 static void count_call(void *arg)
@@ -103,25 +80,18 @@ static void count_call(void *arg)
     ++*(int *)arg;
 }
 
-static int receive_beside_reader(weir_loop *on, void *arg)
+TASK(sock_calls, recv_works_beside_a_callback_that_watches)
 {
     struct call call = {.fd = ends[0]};
     int calls = 0;
-    (void)arg;
-    expect_eq(weir_loop_add_reader(on, ends[0], count_call, &calls), 0);
+    expect_eq(weir_loop_add_reader(loop, ends[0], count_call, &calls), 0);
     weir_task *task = spawn(recv_once, &call);
     settle();
     send_text(ends[1], "abcd");
     expect_eq(join(task), 0);
 
     expect_eq(call.result, 4);
-    cr_assert(weir_loop_remove_reader(on, ends[0]));
-    return 0;
-}
-
-UNIT(sock_calls, recv_works_beside_a_callback_that_watches)
-{
-    run_main(receive_beside_reader);
+    cr_assert(weir_loop_remove_reader(loop, ends[0]));
 }
 
 /* ---- sending ---- */
@@ -140,31 +110,23 @@ static size_t read_large(weir_loop *on, size_t at, size_t len)
     return got;
 }
 
-static int send_much(weir_loop *on, void *arg)
+TASK(sock_calls, sendall_sends_all_as_fast_as_the_peer_reads)
 {
     struct sending sending = {.data = large, .len = LARGE};
-    (void)arg;
     fill_large();
     weir_task *task = spawn(send_all, &sending);
-    expect_eq(read_large(on, 0, LARGE), LARGE);
+    expect_eq(read_large(loop, 0, LARGE), LARGE);
     expect_eq(join(task), 0);
     expect_eq(sending.sent, LARGE);
 
     close(ends[1]);
     ends[1] = dup(0);
-    expect_eq(weir_sock_sendall(on, ends[0], "x", 1, NULL), -EPIPE);
-    return 0;
+    expect_eq(weir_sock_sendall(loop, ends[0], "x", 1, NULL), -EPIPE);
 }
 
-UNIT(sock_calls, sendall_sends_all_as_fast_as_the_peer_reads)
-{
-    run_main(send_much);
-}
-
-static int cancel_send(weir_loop *on, void *arg)
+TASK(sock_calls, a_cancelled_sendall_says_how_much_was_sent)
 {
     struct sending sending = {.data = large, .len = LARGE};
-    (void)arg;
     fill_large();
     weir_task *task = spawn(send_all, &sending);
     settle();
@@ -174,97 +136,70 @@ static int cancel_send(weir_loop *on, void *arg)
     expect_eq(sending.result, -ECANCELED);
     expect_gt(sending.sent, 0);
     expect_lt(sending.sent, LARGE);
-    expect_eq(read_large(on, 0, sending.sent), sending.sent);
+    expect_eq(read_large(loop, 0, sending.sent), sending.sent);
     expect_eq(recv(ends[1], large, 1, MSG_DONTWAIT), -1, "and not one more");
-    return 0;
-}
-
-UNIT(sock_calls, a_cancelled_sendall_says_how_much_was_sent)
-{
-    run_main(cancel_send);
 }
 
 /* ---- datagrams ---- */
 
-static int talk_by_datagrams(weir_loop *on, void *arg)
+TASK(sock_calls, datagrams_tell_where_they_came_from)
 {
     struct weir_address from;
     struct weir_address addresses[2];
     char bytes[8];
     const int fds[2] = {bound(SOCK_DGRAM, &addresses[0]),
                         bound(SOCK_DGRAM, &addresses[1])};
-    (void)arg;
-    expect_eq(weir_sock_sendto(on, fds[0], "hello", 5, &addresses[1]), 5);
-    expect_eq(weir_sock_recvfrom(on, fds[1], bytes, 8, &from), 5);
+    expect_eq(weir_sock_sendto(loop, fds[0], "hello", 5, &addresses[1]), 5);
+    expect_eq(weir_sock_recvfrom(loop, fds[1], bytes, 8, &from), 5);
     expect_eq(memcmp(bytes, "hello", 5), 0);
     cr_assert(weir_address_is_equal(&from, &addresses[0]));
-    expect_eq(weir_sock_sendto(on, fds[1], "", 0, &from), 0);
-    expect_eq(weir_sock_recvfrom(on, fds[0], bytes, 8, NULL), 0);
+    expect_eq(weir_sock_sendto(loop, fds[1], "", 0, &from), 0);
+    expect_eq(weir_sock_recvfrom(loop, fds[0], bytes, 8, NULL), 0);
 
-    expect_eq(weir_sock_sendto(on, fds[0], "x", 1, NULL), -EDESTADDRREQ);
-    expect_eq(weir_sock_connect(on, fds[0], &addresses[1]), 0);
-    expect_eq(weir_sock_sendto(on, fds[0], "x", 1, NULL), 1);
-    expect_eq(weir_sock_recv(on, fds[1], bytes, 8), 1);
+    expect_eq(weir_sock_sendto(loop, fds[0], "x", 1, NULL), -EDESTADDRREQ);
+    expect_eq(weir_sock_connect(loop, fds[0], &addresses[1]), 0);
+    expect_eq(weir_sock_sendto(loop, fds[0], "x", 1, NULL), 1);
+    expect_eq(weir_sock_recv(loop, fds[1], bytes, 8), 1);
     close(fds[0]);
     close(fds[1]);
-    return 0;
-}
-
-UNIT(sock_calls, datagrams_tell_where_they_came_from)
-{
-    run_main(talk_by_datagrams);
 }
 
 /* ---- refusals ---- */
 
-static int refuse(weir_loop *on, void *arg)
+TASK(sock_calls, what_makes_no_sense_is_refused)
 {
     struct weir_address none = {.len = 0};
     char byte;
     int pipes[2];
-    (void)arg;
     expect_eq(pipe(pipes), 0);
-    expect_eq(weir_sock_recv(on, -1, &byte, 1), -EBADF);
-    expect_eq(weir_sock_recv(on, 12345, &byte, 1), -EBADF);
-    expect_eq(weir_sock_recv(on, pipes[0], &byte, 1), -ENOTSOCK);
-    expect_eq(weir_sock_recv(on, ends[0], NULL, 1), -EINVAL);
-    expect_eq(weir_sock_sendall(on, ends[0], NULL, 1, NULL), -EINVAL);
-    expect_eq(weir_sock_accept(on, ends[0], NULL), -EINVAL);
-    expect_eq(weir_sock_connect(on, ends[0], NULL), -EINVAL);
-    expect_eq(weir_sock_connect(on, ends[0], &none), -EINVAL);
-    expect_eq(weir_sock_sendto(on, ends[0], "x", 1, &none), -EINVAL);
+    expect_eq(weir_sock_recv(loop, -1, &byte, 1), -EBADF);
+    expect_eq(weir_sock_recv(loop, 12345, &byte, 1), -EBADF);
+    expect_eq(weir_sock_recv(loop, pipes[0], &byte, 1), -ENOTSOCK);
+    expect_eq(weir_sock_recv(loop, ends[0], NULL, 1), -EINVAL);
+    expect_eq(weir_sock_sendall(loop, ends[0], NULL, 1, NULL), -EINVAL);
+    expect_eq(weir_sock_accept(loop, ends[0], NULL), -EINVAL);
+    expect_eq(weir_sock_connect(loop, ends[0], NULL), -EINVAL);
+    expect_eq(weir_sock_connect(loop, ends[0], &none), -EINVAL);
+    expect_eq(weir_sock_sendto(loop, ends[0], "x", 1, &none), -EINVAL);
     close(pipes[0]);
     close(pipes[1]);
-    return 0;
 }
 
-UNIT(sock_calls, what_makes_no_sense_is_refused)
-{
-    run_main(refuse);
-}
-
-static int use_owned(weir_loop *on, void *arg)
+TASK(sock_calls, r62__the_descriptor_of_a_transport_is_refused)
 {
     const struct weir_protocol silent = {.size = sizeof(silent),
                                          .kind = WEIR_PROTOCOL_STREAM,
                                          .connection_made = keep_connection};
     struct weir_protocol_binding binding = {&silent, NULL};
     char byte;
-    (void)arg;
     const int peer = adopt_pair(&binding);
     settle();
     const int fd = weir_transport_get_socket(connection);
-    expect_eq(weir_sock_recv(on, fd, &byte, 1), -EBUSY);
-    expect_eq(weir_sock_sendall(on, fd, "x", 1, NULL), -EBUSY);
+    expect_eq(weir_sock_recv(loop, fd, &byte, 1), -EBUSY);
+    expect_eq(weir_sock_sendall(loop, fd, "x", 1, NULL), -EBUSY);
     expect_eq(weir_transport_abort(connection), 0);
     settle();
     close(peer);
-    return 0;
-}
-
-UNIT(sock_calls, r62__the_descriptor_of_a_transport_is_refused)
-{
-    run_main(use_owned);
 }
 
 UNIT(sock_calls, only_tasks_may_call)
@@ -286,21 +221,19 @@ static void send_one(void *arg)
 }
 
 /* A second call succeeds. */
-static int recv_without(weir_loop *on, void *arg)
+static void recv_without(void)
 {
     char byte;
-    (void)arg;
-    expect_eq(weir_loop_call_later(on, MS, send_one, NULL, NULL), 0);
+    expect_eq(weir_loop_call_later(loop, MS, send_one, NULL, NULL), 0);
 
     walk_begin(&memory);
-    const ssize_t result = weir_sock_recv(on, ends[0], &byte, 1);
+    const ssize_t result = weir_sock_recv(loop, ends[0], &byte, 1);
     if (walk_end(&memory)) {
         expect_eq(result, -ENOMEM);
-        expect_eq(weir_sock_recv(on, ends[0], &byte, 1), 1);
+        expect_eq(weir_sock_recv(loop, ends[0], &byte, 1), 1);
     } else {
         expect_eq(result, 1);
     }
-    return 0;
 }
 
 UNIT(sock_calls, without_memory_a_call_fails_and_takes_nothing)
@@ -310,7 +243,7 @@ UNIT(sock_calls, without_memory_a_call_fails_and_takes_nothing)
 
 /* ---- the address of a Unix peer ---- */
 
-static int hear_from_full_path(weir_loop *on, void *arg)
+TASK(sock_calls, a_peer_may_have_a_path_that_fills_its_address)
 {
     struct weir_address own = {.len = sizeof(own.storage.local)};
     struct weir_address peer;
@@ -320,7 +253,6 @@ static int hear_from_full_path(weir_loop *on, void *arg)
     char text[WEIR_ADDRESS_TEXT_SIZE];
     const int to = socket(AF_UNIX, SOCK_DGRAM, 0);
     const int from = socket(AF_UNIX, SOCK_DGRAM, 0);
-    (void)arg;
 
     own.storage.any.sa_family = AF_UNIX;
     expect_eq(bind(to, &own.storage.any, sizeof(sa_family_t)), 0);
@@ -334,18 +266,12 @@ static int hear_from_full_path(weir_loop *on, void *arg)
     unlink(path);
     rmdir(dir);
     expect_eq(sendto(from, "abc", 3, 0, &own.storage.any, own.len), 3);
-    expect_eq(weir_sock_recvfrom(on, to, text, sizeof(text), &peer), 3);
+    expect_eq(weir_sock_recvfrom(loop, to, text, sizeof(text), &peer), 3);
     close(to);
     close(from);
     cr_assert_leq(peer.len, sizeof(peer.storage.local));
     weir_address_format(&peer, text, sizeof(text));
     expect_str_eq(text + strlen("unix:"), path);
-    return 0;
-}
-
-UNIT(sock_calls, a_peer_may_have_a_path_that_fills_its_address)
-{
-    run_main(hear_from_full_path);
 }
 
 static int send_to_peer(weir_loop *on, void *arg)
@@ -356,13 +282,12 @@ static int send_to_peer(weir_loop *on, void *arg)
 }
 
 /* Of an unconnected socket the kernel says that there is room, always. */
-static int send_to_a_full_peer(weir_loop *on, void *arg)
+TASK(sock_calls, a_unix_peer_that_does_not_read_costs_few_turns)
 {
     struct call call = {.fd = socket(AF_UNIX, SOCK_DGRAM, 0)};
     struct weir_address *own = &call.address;
     const int to = socket(AF_UNIX, SOCK_DGRAM, 0);
     char byte;
-    (void)arg;
 
     own->storage.any.sa_family = AF_UNIX;
     expect_eq(bind(to, &own->storage.any, sizeof(sa_family_t)), 0);
@@ -373,16 +298,10 @@ static int send_to_a_full_peer(weir_loop *on, void *arg)
     }
     weir_task *task = spawn(send_to_peer, &call);
     const uint64_t before = turns();
-    expect_eq(weir_sleep(on, 200 * MS), 0);
+    expect_eq(weir_sleep(loop, 200 * MS), 0);
     cr_assert_lt(turns() - before, 1000);
     expect_eq(read(to, &byte, 1), 1);
     expect_eq(join(task), 1);
     close(to);
     close(call.fd);
-    return 0;
-}
-
-UNIT(sock_calls, a_unix_peer_that_does_not_read_costs_few_turns)
-{
-    run_main(send_to_a_full_peer);
 }

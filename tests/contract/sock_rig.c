@@ -8,29 +8,34 @@
 struct test_allocator memory;
 int ends[2];
 
-/* A test's body as the main task. */
-static void run_round(void *arg)
+static int call_body(weir_loop *on, void *arg)
 {
-    weir_task_fn *const *body = arg;
+    void (*const *body)(void) = (void (*const *)(void))arg;
+    expect_eq(on, loop);
+    (*body)();
+    return 0;
+}
+
+static void run_round(void *body)
+{
     const struct weir_loop_options options = allocator_options(&memory);
-    int result = -1;
     open_loop(&options);
+    returned = 0;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    expect_eq(weir_loop_run_task(loop, *body, NULL, &result), 0);
-    expect_eq(result, 0);
+    expect_eq(weir_loop_run_task(loop, call_body, body, NULL), 0);
     close_loop();
     close(ends[0]);
     close(ends[1]);
 }
 
-void run_main(weir_task_fn *body)
+void run_main(void (*body)(void))
 {
     allocator_init(&memory);
     run_round(&body);
     allocator_check(&memory);
 }
 
-uint64_t walk_main(weir_task_fn *body)
+uint64_t walk_main(void (*body)(void))
 {
     return walk_allocations(&memory, run_round, &body);
 }

@@ -2,8 +2,8 @@
  * Tasks that make calls on sockets of the program, each one call, and what
  * became of it.
  *
- * run_main() opens the loop of loop_rig.h and a socket pair that blocks, and
- * runs a test's body as the main task.
+ * TASK() opens the loop of loop_rig.h and a socket pair that blocks, and runs a
+ * test's body as the main task.
  */
 #ifndef WEIR_TESTS_CONTRACT_SOCK_RIG_H
 #define WEIR_TESTS_CONTRACT_SOCK_RIG_H
@@ -35,9 +35,9 @@ struct sending {
     int result;
 };
 
-void run_main(weir_task_fn *body);
+void run_main(void (*body)(void));
 /* On each round of a walk, see walk.h. */
-uint64_t walk_main(weir_task_fn *body);
+uint64_t walk_main(void (*body)(void));
 weir_task *spawn(weir_task_fn *fn, void *arg);
 int join(weir_task *task);
 void settle(void);
@@ -50,5 +50,14 @@ void fill_large(void);
 struct weir_address loopback(void);
 int bound(int type, struct weir_address *ret);
 int listening(int backlog, struct weir_address *ret);
+
+/* A test whose body is the main task of `loop`. */
+#define TASK(suite, name)                                                      \
+    static void suite##__##name##_task(void);                                  \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        run_main(suite##__##name##_task);                                      \
+    }                                                                          \
+    static void suite##__##name##_task(void)
 
 #endif

@@ -71,7 +71,7 @@ static void expect_nothing_more(void)
 
 /* ---- the bytes ---- */
 
-static int send_parts(weir_loop *on, void *arg)
+TASK(sock_sendfile, exactly_the_part_that_was_asked_for_is_sent)
 {
     static const struct {
         uint64_t offset;
@@ -91,12 +91,11 @@ static int send_parts(weir_loop *on, void *arg)
         {0, INT64_MAX, SMALL},
     };
     const int file = large_file(SMALL);
-    (void)arg;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         struct filing filing = {
             .file = file, .offset = parts[i].offset, .count = parts[i].count};
         weir_task *task = spawn(send_file, &filing);
-        read_file(on, parts[i].offset, (size_t)parts[i].sent);
+        read_file(loop, parts[i].offset, (size_t)parts[i].sent);
         expect_eq(join(task), 0);
         expect_eq(filing.result, parts[i].sent);
         expect_eq(filing.offset, parts[i].offset + (uint64_t)parts[i].sent);
@@ -104,17 +103,10 @@ static int send_parts(weir_loop *on, void *arg)
     }
     expect_eq(lseek(file, 0, SEEK_CUR), 0);
     close(file);
-    return 0;
 }
 
-UNIT(sock_sendfile, exactly_the_part_that_was_asked_for_is_sent)
+static void send_whole(bool is_cold)
 {
-    run_main(send_parts);
-}
-
-static int send_whole(weir_loop *on, void *arg)
-{
-    const bool is_cold = arg != NULL;
     const int file = large_file(LARGE);
     const int flags = fcntl(ends[0], F_GETFL);
     struct filing filing = {.file = file, .count = WEIR_TO_END};
@@ -124,87 +116,64 @@ static int send_whole(weir_loop *on, void *arg)
         make_cold(file);
     }
     weir_task *task = spawn(send_file, &filing);
-    read_file(on, 0, LARGE);
+    read_file(loop, 0, LARGE);
     expect_eq(join(task), 0);
     expect_eq(filing.result, LARGE);
     expect_eq(fcntl(ends[0], F_GETFL), flags);
     expect_eq(statistics().queued_bytes, 0);
     close(file);
-    return 0;
 }
 
-UNIT(sock_sendfile, a_large_file_goes_as_fast_as_the_peer_reads)
+TASK(sock_sendfile, a_large_file_goes_as_fast_as_the_peer_reads)
 {
-    run_main(send_whole);
+    send_whole(false);
 }
 
-static int send_cold(weir_loop *on, void *arg)
+TASK(sock_sendfile, a_file_that_is_not_in_the_cache_is_read)
 {
-    (void)arg;
-    return send_whole(on, &returned);
-}
-
-UNIT(sock_sendfile, a_file_that_is_not_in_the_cache_is_read)
-{
-    run_main(send_cold);
+    send_whole(true);
 }
 
 /* Files of the kernel tell no size. */
-static int send_unknown(weir_loop *on, void *arg)
+TASK(sock_sendfile, a_file_of_unknown_size_is_read_to_its_end)
 {
     static char text[65536];
     static char got[65536];
     uint64_t offset = 3;
     const int file = open("/proc/filesystems", O_RDONLY | O_CLOEXEC);
     const ssize_t size = pread(file, text, sizeof(text), 3);
-    (void)arg;
-    expect_eq(weir_sock_sendfile(on, ends[0], file, &offset, WEIR_TO_END),
+    expect_eq(weir_sock_sendfile(loop, ends[0], file, &offset, WEIR_TO_END),
               size);
     expect_eq(offset, size + 3);
     expect_eq(recv(ends[1], got, sizeof(got), 0), size);
     expect_eq(memcmp(text, got, (size_t)size), 0);
     close(file);
-    return 0;
 }
 
-UNIT(sock_sendfile, a_file_of_unknown_size_is_read_to_its_end)
-{
-    run_main(send_unknown);
-}
-
-static int cut_meanwhile(weir_loop *on, void *arg)
+TASK(sock_sendfile, a_file_that_is_cut_meanwhile_ends_early)
 {
     const int file = large_file(LARGE);
     struct filing filing = {.file = file, .count = LARGE};
-    (void)arg;
     weir_task *task = spawn(send_file, &filing);
     settle();
     expect_eq(filing.order, 0, "the peer has not read");
     expect_eq(ftruncate(file, 3000000), 0);
-    read_file(on, 0, 3000000);
+    read_file(loop, 0, 3000000);
     expect_eq(join(task), 0);
 
     expect_eq(filing.result, 3000000);
     expect_nothing_more();
     close(file);
-    return 0;
-}
-
-UNIT(sock_sendfile, a_file_that_is_cut_meanwhile_ends_early)
-{
-    returned = 0;
-    run_main(cut_meanwhile);
 }
 
 /* ---- turns ---- */
 
-static int take_turns(weir_loop *on, void *arg)
+TASK(sock_sendfile, calls_that_send_wait_for_each_other)
 {
     const int file = large_file(LARGE);
     struct filing first = {.file = file, .count = WEIR_TO_END};
     struct filing second = {.file = file, .count = 1000};
     struct sending bytes = {.data = large, .len = 500};
-    (void)arg;
     weir_task *tasks[] = {spawn(send_file, &first), spawn(send_file, &second),
                           spawn(send_all, &bytes)};
     settle();
@@ -213,31 +182,23 @@ static int take_turns(weir_loop *on, void *arg)
     expect_eq(join(tasks[1]), -ECANCELED);
     expect_eq(second.offset, 0);
 
-    read_file(on, 0, LARGE);
+    read_file(loop, 0, LARGE);
     expect_eq(join(tasks[0]), 0);
-    read_file(on, 0, 500);
+    read_file(loop, 0, 500);
     expect_eq(join(tasks[2]), 0);
     expect_nothing_more();
     close(file);
-    return 0;
-}
-
-UNIT(sock_sendfile, calls_that_send_wait_for_each_other)
-{
-    returned = 0;
-    run_main(take_turns);
 }
 
 /* ---- interrupted ---- */
 
 /* The file goes on from where a call that was cancelled has told. */
-static int cancel_often(weir_loop *on, void *arg)
+TASK(sock_sendfile, a_cancelled_call_says_how_far_the_file_was_sent)
 {
     struct unit_random random;
     const int file = large_file(LARGE);
     uint64_t at = 0;
     int cancelled = 0;
-    (void)arg;
     unit_random_seed(&random);
     for (int i = 0; i < RACES && at < LARGE; i++) {
         struct filing filing = {
@@ -247,7 +208,7 @@ static int cancel_often(weir_loop *on, void *arg)
         }
         weir_task *task = spawn(send_file, &filing);
         for (uint64_t j = unit_random_below(&random, 6); j > 0; j--) {
-            expect_eq(weir_yield(on), 0);
+            expect_eq(weir_yield(loop), 0);
         }
         weir_task_cancel(task);
         const int err = join(task);
@@ -255,19 +216,13 @@ static int cancel_often(weir_loop *on, void *arg)
         expect_eq(filing.result < 0, err < 0);
         cr_assert(err == 0 || err == -ECANCELED);
         cr_assert(err == -ECANCELED || filing.offset == LARGE);
-        read_file(on, at, filing.offset - at);
+        read_file(loop, at, filing.offset - at);
         expect_nothing_more();
         at = filing.offset;
     }
     expect_gt(cancelled, 0);
     expect_eq(statistics().queued_bytes, 0);
     close(file);
-    return 0;
-}
-
-UNIT(sock_sendfile, a_cancelled_call_says_how_far_the_file_was_sent)
-{
-    run_main(cancel_often);
 }
 
 UNIT(sock_sendfile, a_loop_is_freed_while_a_file_is_being_sent)
@@ -296,11 +251,10 @@ UNIT(sock_sendfile, a_loop_is_freed_while_a_file_is_being_sent)
 
 /* ---- errors ---- */
 
-static int lose_peer(weir_loop *on, void *arg)
+TASK(sock_sendfile, a_peer_that_is_gone_raises_no_signal)
 {
     const int file = large_file(LARGE);
     struct filing filing = {.file = file, .count = WEIR_TO_END};
-    (void)arg;
     signal(SIGPIPE, SIG_DFL); /* whatever the test was started with */
     weir_task *task = spawn(send_file, &filing);
     settle();
@@ -312,15 +266,9 @@ static int lose_peer(weir_loop *on, void *arg)
 
     make_cold(file);
     filing.offset = 0;
-    expect_eq(send_file(on, &filing), -EPIPE);
+    expect_eq(send_file(loop, &filing), -EPIPE);
     expect_eq(filing.offset, 0);
     close(file);
-    return 0;
-}
-
-UNIT(sock_sendfile, a_peer_that_is_gone_raises_no_signal)
-{
-    run_main(lose_peer);
 }
 
 static void refuse_file(weir_loop *on, int file, int err)
@@ -331,46 +279,40 @@ static void refuse_file(weir_loop *on, int file, int err)
     close(file);
 }
 
-static int refuse(weir_loop *on, void *arg)
+TASK(sock_sendfile, what_cannot_be_sent_is_refused)
 {
     uint64_t offset = 0;
     int pipes[2];
     int packets[2];
     const int file = large_file(100);
-    (void)arg;
     expect_eq(pipe(pipes), 0);
     expect_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets), 0);
-    expect_eq(weir_sock_sendfile(on, ends[0], file, NULL, 1), -EINVAL);
-    expect_eq(weir_sock_sendfile(on, -1, file, &offset, 1), -EBADF);
-    expect_eq(weir_sock_sendfile(on, 12345, file, &offset, 1), -EBADF);
-    expect_eq(weir_sock_sendfile(on, pipes[1], file, &offset, 1), -ENOTSOCK);
-    expect_eq(weir_sock_sendfile(on, packets[0], file, &offset, 1),
+    expect_eq(weir_sock_sendfile(loop, ends[0], file, NULL, 1), -EINVAL);
+    expect_eq(weir_sock_sendfile(loop, -1, file, &offset, 1), -EBADF);
+    expect_eq(weir_sock_sendfile(loop, 12345, file, &offset, 1), -EBADF);
+    expect_eq(weir_sock_sendfile(loop, pipes[1], file, &offset, 1), -ENOTSOCK);
+    expect_eq(weir_sock_sendfile(loop, packets[0], file, &offset, 1),
               -EOPNOTSUPP);
-    expect_eq(weir_sock_sendfile(on, ends[0], 12345, &offset, 1), -EBADF);
-    refuse_file(on, open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EISDIR);
-    refuse_file(on, pipes[0], -ESPIPE);
-    refuse_file(on, open("/dev/zero", O_RDONLY | O_CLOEXEC), -ESPIPE);
-    refuse_file(on, open("/proc/self/exe", O_PATH | O_CLOEXEC), -EBADF);
-    refuse_file(on, open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600), -EBADF);
+    expect_eq(weir_sock_sendfile(loop, ends[0], 12345, &offset, 1), -EBADF);
+    refuse_file(loop, open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EISDIR);
+    refuse_file(loop, pipes[0], -ESPIPE);
+    refuse_file(loop, open("/dev/zero", O_RDONLY | O_CLOEXEC), -ESPIPE);
+    refuse_file(loop, open("/proc/self/exe", O_PATH | O_CLOEXEC), -EBADF);
+    refuse_file(loop, open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600),
+                -EBADF);
     offset = (uint64_t)INT64_MAX + 1;
-    expect_eq(weir_sock_sendfile(on, ends[0], file, &offset, 0), -EINVAL);
+    expect_eq(weir_sock_sendfile(loop, ends[0], file, &offset, 0), -EINVAL);
     offset = 10;
-    expect_eq(weir_sock_sendfile(on, ends[0], file, &offset, INT64_MAX),
+    expect_eq(weir_sock_sendfile(loop, ends[0], file, &offset, INT64_MAX),
               -EINVAL);
     expect_nothing_more();
     close(file);
     close(pipes[1]);
     close(packets[0]);
     close(packets[1]);
-    return 0;
 }
 
-UNIT(sock_sendfile, what_cannot_be_sent_is_refused)
-{
-    run_main(refuse);
-}
-
-static int use_owned(weir_loop *on, void *arg)
+TASK(sock_sendfile, r62__the_descriptor_of_a_transport_is_refused)
 {
     const struct weir_protocol silent = {.size = sizeof(silent),
                                          .kind = WEIR_PROTOCOL_STREAM,
@@ -378,22 +320,15 @@ static int use_owned(weir_loop *on, void *arg)
     struct weir_protocol_binding binding = {&silent, NULL};
     uint64_t offset = 0;
     const int file = large_file(100);
-    (void)arg;
     const int peer = adopt_pair(&binding);
     settle();
-    expect_eq(weir_sock_sendfile(on, weir_transport_get_socket(connection),
+    expect_eq(weir_sock_sendfile(loop, weir_transport_get_socket(connection),
                                  file, &offset, 1),
               -EBUSY);
     expect_eq(weir_transport_abort(connection), 0);
     settle();
     close(peer);
     close(file);
-    return 0;
-}
-
-UNIT(sock_sendfile, r62__the_descriptor_of_a_transport_is_refused)
-{
-    run_main(use_owned);
 }
 
 UNIT(sock_sendfile, only_tasks_may_call)
@@ -408,27 +343,25 @@ UNIT(sock_sendfile, only_tasks_may_call)
 /* ---- without memory ---- */
 
 /* A second call goes on behind the first. */
-static int send_without(weir_loop *on, void *arg)
+static void send_without(void)
 {
     static char got[FEW];
     const int file = large_file(FEW);
     uint64_t offset = 0;
-    (void)arg;
 
     make_cold(file);
     walk_begin(&memory);
     const int64_t result =
-        weir_sock_sendfile(on, ends[0], file, &offset, WEIR_TO_END);
+        weir_sock_sendfile(loop, ends[0], file, &offset, WEIR_TO_END);
     if (walk_end(&memory)) {
         expect_eq(result, -ENOMEM);
-        expect_eq(weir_sock_sendfile(on, ends[0], file, &offset, WEIR_TO_END),
+        expect_eq(weir_sock_sendfile(loop, ends[0], file, &offset, WEIR_TO_END),
                   FEW);
     }
     expect_eq(offset, FEW);
     expect_eq(recv(ends[1], got, FEW, MSG_WAITALL), FEW);
     expect_eq(memcmp(got, large, FEW), 0);
     close(file);
-    return 0;
 }
 
 UNIT(sock_sendfile, without_memory_a_call_fails_and_sends_no_byte_twice)
