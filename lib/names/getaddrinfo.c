@@ -16,7 +16,8 @@
 
 /* ---- options ---- */
 
-/* Refuses what makes no sense. */
+/* -EINVAL for an unknown family, and for options that do not fit each other,
+ * the host or the port. */
 WEIR_MUST_USE static int
 getaddrinfo_check(const char *host, uint16_t port,
                   const struct weir_getaddrinfo_options *known)

@@ -41,8 +41,8 @@ static void lookup_close_all(weir_lookup *lookup, int err)
 
 /* ---- the course of a lookup ---- */
 
-/* Leaves families out that this machine has no address of. False when there is
- * nothing left to ask for, which is the answer then. */
+/* Drops the families that this machine has no address of. With no family left
+ * the lookup is answered with WEIR_EDNSNODATA, and this returns false. */
 static bool lookup_limit_families(weir_lookup *lookup)
 {
     const unsigned configured = wr_configured_families();
@@ -239,7 +239,7 @@ lookup_answer_known(weir_lookup *lookup,
     return err < 0 ? err : 1;
 }
 
-/* The families that are asked for. */
+/* The families to ask for, one bit each. */
 static unsigned lookup_get_parts(const struct wr_lookup_question *question)
 {
     const unsigned inet6 = 1u << WR_LOOKUP_INET6;

@@ -34,7 +34,7 @@
 #define SUITES_ALL SUITES_CHACHA ":" SUITES_AES
 #endif
 
-/* Suites of TLS 1.2 begin with this, no other does. */
+/* The prefix of the names of TLS 1.2 suites, and of no others. */
 #define SUITES_OLD "TLS_ECDHE_"
 
 #define SUITES_RSA_BITS 2048
