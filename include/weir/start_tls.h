@@ -4,18 +4,19 @@
  *
  * A connection begins in plain text, the two sides agree to go on with TLS
  * (STARTTLS of SMTP, IMAP and LDAP, CONNECT of a proxy), and from there on all
- * bytes are TLS's. The old transport is the one below of a new one, which
- * stands in its place: with the loop, the server that counts it, and the
- * protocol. TLS in TLS is the same call on a transport that has TLS.
+ * bytes are TLS's. A new transport takes the place of the old one, which is
+ * below it from then on: for the loop, for the server that counts connections,
+ * and for the protocol. TLS in TLS is the same call on a transport that has
+ * TLS.
  *
  * The upgrade is a border that no byte crosses as plain text. Bytes of the
  * program that wait to be sent leave before the handshake. Bytes of the peer
  * that have arrived, and were not used yet, are given to TLS. An attacker who
  * slips plain text in behind the command that asks for TLS makes the handshake
- * fail, and is never taken for the peer (CVE-2011-0411). For that a protocol
- * that finds such a command inside the bytes of its data_received passes the
- * rest of these bytes as @p initial, and must not use them itself. Streams do
- * so with all that their reader has.
+ * fail, and is never taken for the peer (CVE-2011-0411). This needs the
+ * protocol's help: where it finds the command inside the bytes of its
+ * data_received, it passes the rest of these bytes as `initial`, and must not
+ * use them itself. Streams do so with all bytes that their reader has.
  *
  * @thread loop
  * @suspends yes

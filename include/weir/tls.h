@@ -48,9 +48,9 @@ enum weir_tls_version {
 
 /** A server's policy for client certificates. */
 enum weir_tls_client_auth {
-    /** It does not ask. */
+    /** The server does not ask. */
     WEIR_TLS_CLIENT_AUTH_NONE = 0,
-    /** It asks, and verifies the certificate if the client has one. */
+    /** The server asks, and verifies the certificate of a client, if any. */
     WEIR_TLS_CLIENT_AUTH_OPTIONAL,
     /** A client must have a good certificate; none is WEIR_ETLSNOCERT. */
     WEIR_TLS_CLIENT_AUTH_REQUIRED,
@@ -145,12 +145,16 @@ struct weir_tls_options {
      * may sign (keyUsage: cRLSign), else: WEIR_ETLSNOCRL. An authority is not
      * checked, unless another authority has issued it and lists it.
      *
-     * The context is refused for a list that is not current, unless its issuer
-     * has another one that is; that has the name of an authority, but was not
-     * signed by it or may not be (keyUsage); that is incomplete (delta,
-     * issuingDistributionPoint) or for another issuer's certificates; or that
-     * has an unknown critical extension. -EINVAL if nothing is verified: for a
-     * server without client_auth, and with no_verify.
+     * The context is not made with
+     * - a list that is not current, unless its issuer has another one that is;
+     * - a list in the name of an authority that has not signed it, or may not
+     *   sign lists (keyUsage);
+     * - an incomplete list (delta, issuingDistributionPoint), or a list of
+     *   another issuer's certificates;
+     * - a list with an unknown critical extension.
+     *
+     * -EINVAL if nothing is verified: for a server without client_auth, and
+     * with no_verify.
      *
      * A client with lists resumes no sessions: each handshake is a full one,
      * with certificates. */
