@@ -239,7 +239,7 @@ void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand)
     wr_demand_check_invariants(demand);
 }
 
-void wr_budget_stick(struct wr_budget *budget, struct wr_demand *demand)
+void wr_budget_make_stuck(struct wr_budget *budget, struct wr_demand *demand)
 {
     budget_set_state(demand, WR_DEMAND_STUCK);
     wr_list_push_back(&budget->stuck, &demand->link);

@@ -202,7 +202,7 @@ void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand);
 
 /* The connection gets no credit until its send queue, or all send queues
  * together, are shorter. */
-void wr_budget_stick(struct wr_budget *budget, struct wr_demand *demand);
+void wr_budget_make_stuck(struct wr_budget *budget, struct wr_demand *demand);
 
 /* Takes the connection out of its queue, if it is in one. */
 void wr_budget_leave(struct wr_demand *demand);

@@ -126,7 +126,7 @@ void wr_future_observe(weir_future *future, struct wr_observer *observer,
 
 /* No code can set the result any more: the program has no reference left, or
  * the loop has no more turns. */
-static bool future_is_forsaken(const weir_future *future)
+static bool future_has_no_setter(const weir_future *future)
 {
     return !future->is_done &&
            (future->refs == 1 ||
@@ -159,7 +159,7 @@ static void future_cancel_taken(weir_future *future)
         if (!next->is_done) {
             next->ops->cancel(next);
         }
-        if (future_is_forsaken(next)) {
+        if (future_has_no_setter(next)) {
             wr_future_resolve(next, -ECANCELED);
         }
     }

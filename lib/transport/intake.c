@@ -72,7 +72,7 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
         wr_intake_starve(t); /* leases of others help, too */
         break;
     case WR_SHORTAGE_STUCK:
-        wr_budget_stick(&t->loop->budget, &t->demand);
+        wr_budget_make_stuck(&t->loop->budget, &t->demand);
         break;
     case WR_SHORTAGE_LIMIT:
         break;

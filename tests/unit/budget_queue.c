@@ -105,8 +105,8 @@ UNIT(budget_queue, the_stuck_are_fed_when_the_send_queues_are_short_again)
     struct wr_feeding round;
     setup(8);
     wr_budget_queue(&budget, 32 * MIB);
-    wr_budget_stick(&budget, &demands[0]);
-    wr_budget_stick(&budget, &demands[1]);
+    wr_budget_make_stuck(&budget, &demands[0]);
+    wr_budget_make_stuck(&budget, &demands[1]);
 
     wr_budget_begin_stuck(&budget, &round);
     cr_assert_null(wr_budget_next_stuck(&round));
@@ -114,7 +114,7 @@ UNIT(budget_queue, the_stuck_are_fed_when_the_send_queues_are_short_again)
 
     wr_budget_begin_stuck(&budget, &round);
     expect_eq(wr_budget_next_stuck(&round), &demands[0]);
-    wr_budget_stick(&budget, &demands[0]); /* waits for the next round */
+    wr_budget_make_stuck(&budget, &demands[0]); /* waits for the next round */
     expect_eq(wr_budget_next_stuck(&round), &demands[1]);
     cr_assert_null(wr_budget_next_stuck(&round));
     expect_eq(demands[0].state, WR_DEMAND_STUCK);
@@ -204,6 +204,6 @@ UNIT_ABORTS(budget_queue, starving_while_stuck_is_a_bug,
             "edges[demand->state] & 1u << state")
 {
     setup(8);
-    wr_budget_stick(&budget, &demands[0]);
+    wr_budget_make_stuck(&budget, &demands[0]);
     wr_budget_starve(&budget, &demands[0]);
 }
