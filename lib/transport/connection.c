@@ -308,7 +308,7 @@ void wr_connection_close(weir_transport *t)
 void wr_connection_abort(weir_transport *t)
 {
     connection_check_invariants(wr_connection_of(t));
-    if (t->state != WR_LIFE_UNBORN && !wr_life_is_over(t)) {
+    if (t->state != WR_LIFE_NEW && !wr_life_is_over(t)) {
         wr_transport_set_end(t, WEIR_END_ABORTED);
         wr_life_doom(t);
     }
@@ -421,7 +421,7 @@ static void connection_view(const weir_transport *t, struct wr_clock_view *ret)
 static const struct wr_clock_ops connection_clock_ops = {
     .view = connection_view, .expired = wr_life_expire};
 
-/* ---- birth ---- */
+/* ---- making ---- */
 
 int wr_connection_options_read(const void *outer,
                                struct weir_connection_options *connection)
@@ -461,14 +461,14 @@ wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
     return c;
 }
 
-void wr_connection_unmake(struct wr_connection *c)
+void wr_connection_discard(struct wr_connection *c)
 {
-    wr_assert(c->t.state == WR_LIFE_UNBORN);
+    wr_assert(c->t.state == WR_LIFE_NEW);
     wr_clock_stop(&c->clock);
     wr_connection_free(&c->t);
 }
 
-void wr_connection_bear(struct wr_connection *c)
+void wr_connection_begin(struct wr_connection *c)
 {
     wr_assert(wr_protocol_fits(&c->t, &c->t.binding));
     wr_life_begin(&c->t, WR_LIFE_OPEN);

@@ -79,10 +79,10 @@ WEIR_MUST_USE struct wr_connection *
 wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);
 /* Frees a connection whose protocol was never called. */
-void wr_connection_unmake(struct wr_connection *c);
+void wr_connection_discard(struct wr_connection *c);
 /* Adds a connection with a bound protocol to the loop; connection_made follows
  * in its first step. */
-void wr_connection_bear(struct wr_connection *c);
+void wr_connection_begin(struct wr_connection *c);
 /* Calls connection_made now instead of in the first step. */
 void wr_connection_tell_made(struct wr_connection *c);
 

@@ -21,7 +21,7 @@ void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
     weir_transport *t = intake_of(demand);
 
     wr_assert(demand->state == WR_DEMAND_IDLE && queue != WR_DEMAND_IDLE);
-    wr_assert(t->state > WR_LIFE_UNBORN && t->state < WR_LIFE_LOST);
+    wr_assert(t->state > WR_LIFE_NEW && t->state < WR_LIFE_LOST);
     demand->account.notify_released = false; /* it asks now */
     t->ops->fed(t, queue);
 }
@@ -52,7 +52,7 @@ const char *wr_intake_queue_name(const weir_transport *t)
 
 void wr_intake_starve(weir_transport *t)
 {
-    wr_assert(t->state > WR_LIFE_UNBORN && !wr_life_is_over(t));
+    wr_assert(t->state > WR_LIFE_NEW && !wr_life_is_over(t));
     t->held_back = true;
     wr_budget_starve(&t->loop->budget, &t->demand);
 }
@@ -113,7 +113,7 @@ bool wr_intake_may_poll(weir_transport *t)
 
 void wr_intake_look_anew(weir_transport *t)
 {
-    wr_assert(t->state > WR_LIFE_UNBORN && t->state < WR_LIFE_LOST);
+    wr_assert(t->state > WR_LIFE_NEW && t->state < WR_LIFE_LOST);
     if (t->demand.state != WR_DEMAND_DUE) {
         wr_intake_leave(t);
     }

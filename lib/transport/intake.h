@@ -28,7 +28,7 @@ wr_account_released_fn wr_intake_released;
 /* For a transport that is being made. */
 static inline void wr_intake_init(weir_transport *t)
 {
-    wr_debug_assert(t->state == WR_LIFE_UNBORN && t->ops->fed);
+    wr_debug_assert(t->state == WR_LIFE_NEW && t->ops->fed);
     wr_demand_init(&t->demand, WR_READ_LIMIT_DEFAULT, wr_intake_fed);
     t->demand.account.released = wr_intake_released;
 }
@@ -107,7 +107,7 @@ static inline bool wr_intake_waits(const weir_transport *t)
  * when it is fed. */
 static inline void wr_intake_make_due(weir_transport *t)
 {
-    wr_debug_assert(t->state > WR_LIFE_UNBORN && !wr_life_is_over(t));
+    wr_debug_assert(t->state > WR_LIFE_NEW && !wr_life_is_over(t));
     wr_budget_make_due(&t->loop->budget, &t->demand);
 }
 

@@ -10,7 +10,7 @@
 const char *wr_life_state_name(const weir_transport *t)
 {
     static const char *const names[WR_LIFE_STATES] = {
-        "unborn",    "handshaking", "open",   "closing",
+        "new",       "handshaking", "open",   "closing",
         "lingering", "doomed",      "ending", "lost"};
     return names[t->state];
 }
@@ -23,7 +23,7 @@ bool wr_life_is_closing(const weir_transport *t)
 
 void wr_life_doom(weir_transport *t)
 {
-    wr_assert(t->state != WR_LIFE_UNBORN);
+    wr_assert(t->state != WR_LIFE_NEW);
     if (!wr_life_is_over(t)) {
         wr_life_set_state(t, WR_LIFE_DOOMED);
         wr_life_push_step(t);

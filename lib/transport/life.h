@@ -1,10 +1,10 @@
 /*
  * Lives: the states of a connection, from its making to its loss.
  *
- *     UNBORN -> OPEN -> CLOSING -> LINGERING
- *       \         ^  \________\___________\__ DOOMED -> ENDING -> LOST
- *        \        |                          /
- *         HANDSHAKING ______________________/
+ *     NEW -> OPEN -> CLOSING -> LINGERING
+ *       \      ^  \________\___________\__ DOOMED -> ENDING -> LOST
+ *        \     |                          /
+ *         HANDSHAKING ___________________/
  *
  * Every transport that moves bytes or datagrams has a life: stream sockets,
  * pipes, datagrams, TLS. The state is a field of the transport, written only by
@@ -32,8 +32,8 @@ static inline void wr_life_set_state(weir_transport *t,
 {
     /* By state: a bit for each state that it may be entered from. */
     static const uint8_t allowed[WR_LIFE_STATES] = {
-        [WR_LIFE_HANDSHAKING] = 1u << WR_LIFE_UNBORN,
-        [WR_LIFE_OPEN] = 1u << WR_LIFE_UNBORN | 1u << WR_LIFE_HANDSHAKING,
+        [WR_LIFE_HANDSHAKING] = 1u << WR_LIFE_NEW,
+        [WR_LIFE_OPEN] = 1u << WR_LIFE_NEW | 1u << WR_LIFE_HANDSHAKING,
         [WR_LIFE_CLOSING] = 1u << WR_LIFE_OPEN,
         [WR_LIFE_LINGERING] = 1u << WR_LIFE_CLOSING,
         [WR_LIFE_DOOMED] = 1u << WR_LIFE_HANDSHAKING | 1u << WR_LIFE_OPEN |
@@ -56,7 +56,7 @@ static inline void wr_life_set_state(weir_transport *t,
     } else if (state == WR_LIFE_CLOSING) {
         wr_outbox_close(wr_outbox_of(t));
     } else if (state == WR_LIFE_OPEN &&
-               wr_outbox_of(t)->state == WR_OUTBOX_UNBORN) {
+               wr_outbox_of(t)->state == WR_OUTBOX_NEW) {
         wr_outbox_open(wr_outbox_of(t)); /* a handshake has opened it before */
     }
 }
@@ -80,7 +80,7 @@ void wr_life_leave(weir_transport *t);
  * and its bytes in the budget. */
 static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
 {
-    wr_assert(t->state == WR_LIFE_UNBORN && t->step.run);
+    wr_assert(t->state == WR_LIFE_NEW && t->step.run);
     wr_life_set_state(t, state);
     wr_loop_pin(t->loop);
     t->loop->budget.account_count++;

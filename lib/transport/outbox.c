@@ -11,7 +11,7 @@
 static void outbox_set_state(struct wr_outbox *o, enum wr_outbox_state state)
 {
     static const uint8_t allowed[WR_OUTBOX_STATES] = {
-        [WR_OUTBOX_UNBORN] = 1u << WR_OUTBOX_OPEN | 1u << WR_OUTBOX_SHUT,
+        [WR_OUTBOX_NEW] = 1u << WR_OUTBOX_OPEN | 1u << WR_OUTBOX_SHUT,
         [WR_OUTBOX_OPEN] = 1u << WR_OUTBOX_ENDED | 1u << WR_OUTBOX_CLOSING |
                            1u << WR_OUTBOX_GONE | 1u << WR_OUTBOX_SHUT,
         [WR_OUTBOX_ENDED] = 1u << WR_OUTBOX_CLOSED | 1u << WR_OUTBOX_GONE |
@@ -41,7 +41,7 @@ void wr_outbox_end(struct wr_outbox *o)
 
 void wr_outbox_close(struct wr_outbox *o)
 {
-    wr_assert(o->state != WR_OUTBOX_UNBORN);
+    wr_assert(o->state != WR_OUTBOX_NEW);
     wr_assert(o->state != WR_OUTBOX_CLOSING && o->state != WR_OUTBOX_CLOSED);
     if (!wr_outbox_is_over(o)) {
         outbox_set_state(o, o->state == WR_OUTBOX_ENDED ? WR_OUTBOX_CLOSED

@@ -5,9 +5,9 @@
  * bytes are a copy, memory of the caller, or a lease of the receive pool. A
  * file is queued between them, part after part.
  *
- *     unborn -> open -> ended -> closed -> shut
- *                 \---> closing ---------/
- *                  \______\_______\_ gone
+ *     new -> open -> ended -> closed -> shut
+ *              \---> closing ---------/
+ *               \______\_______\_ gone
  *
  * An outbox knows the transport, its protocol and the budget, but not how bytes
  * are sent. Its owner embeds a zeroed outbox, gives its place by `outbox` of
@@ -23,7 +23,7 @@
 #include "transport.h"
 
 enum wr_outbox_state {
-    WR_OUTBOX_UNBORN,  /* not connected yet */
+    WR_OUTBOX_NEW,     /* not connected yet */
     WR_OUTBOX_OPEN,    /* the program may write */
     WR_OUTBOX_ENDED,   /* write_eof was called: the queue is sent */
     WR_OUTBOX_CLOSING, /* close was called; resume_writing may still write */
@@ -68,8 +68,8 @@ static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
 {
     wr_assert(o->state < WR_OUTBOX_STATES);
     wr_assert(wr_sendq_is_empty(&o->queue) == (o->queue.bytes == 0));
-    wr_debug_assert(o->state != WR_OUTBOX_UNBORN || o->queue.bytes == 0);
-    wr_debug_assert(o->state != WR_OUTBOX_UNBORN || !o->sender);
+    wr_debug_assert(o->state != WR_OUTBOX_NEW || o->queue.bytes == 0);
+    wr_debug_assert(o->state != WR_OUTBOX_NEW || !o->sender);
     wr_debug_check(wr_sendq_check_invariants(&o->queue));
 }
 

@@ -77,7 +77,7 @@ void wr_transport_check_invariants(const weir_transport *t)
     wr_debug_assert(t->check_bytes <= t->high_bytes);
     wr_debug_assert(t->set || !wr_list_is_linked(&t->set_link));
     wr_debug_assert(wr_list_is_linked(&t->member.link) || t->is_below ||
-                    t->state == WR_LIFE_UNBORN || t->state == WR_LIFE_LOST);
+                    t->state == WR_LIFE_NEW || t->state == WR_LIFE_LOST);
 }
 
 void wr_transport_set_end(weir_transport *t, enum weir_end end)

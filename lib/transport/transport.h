@@ -19,7 +19,7 @@
 
 /* The state of a connection; see life.h. */
 enum wr_life_state {
-    WR_LIFE_UNBORN,      /* a factory may only query it */
+    WR_LIFE_NEW,         /* a factory may only query it */
     WR_LIFE_HANDSHAKING, /* TLS only; connection_made follows */
     WR_LIFE_OPEN,        /* connection_made was called, or is about to be */
     WR_LIFE_CLOSING,     /* sends the queue, delivers no more bytes */
@@ -251,7 +251,7 @@ static inline void wr_transport_free_if_unused(weir_transport *t)
 
     if (t->refs == 0 && t->demand.account.lease_count == 0) {
         /* The transport of a child process does not use wr_life. */
-        wr_assert(t->state == WR_LIFE_LOST || t->state == WR_LIFE_UNBORN);
+        wr_assert(t->state == WR_LIFE_LOST || t->state == WR_LIFE_NEW);
         t->ops->free(t);
         wr_loop_unpin(loop);
     }

@@ -107,7 +107,7 @@ UNIT(life, what_was_written_during_a_handshake_stays_in_the_outbox)
 {
     setup(&stream_ops);
     wr_life_begin(t, WR_LIFE_HANDSHAKING);
-    expect_eq(owner.outbox.state, WR_OUTBOX_UNBORN);
+    expect_eq(owner.outbox.state, WR_OUTBOX_NEW);
     wr_outbox_open(&owner.outbox); /* its protocol knows it already */
     wr_outbox_end(&owner.outbox);
 
@@ -175,7 +175,7 @@ UNIT(life, a_kind_may_do_without_an_outbox_and_a_delivery)
     wr_life_set_state(t, WR_LIFE_CLOSING);
     wr_life_doom(t);
 
-    expect_eq(owner.outbox.state, WR_OUTBOX_UNBORN);
+    expect_eq(owner.outbox.state, WR_OUTBOX_NEW);
     cr_assert(!wr_delivery_is_shut(&owner.delivery));
 }
 
@@ -276,14 +276,14 @@ UNIT_ABORTS(life, none_leaves_the_loop_before_it_is_lost,
     wr_life_leave(t);
 }
 
-UNIT_ABORTS(life, none_is_doomed_before_it_began, "t->state != WR_LIFE_UNBORN")
+UNIT_ABORTS(life, none_is_doomed_before_it_began, "t->state != WR_LIFE_NEW")
 {
     setup(&stream_ops);
     wr_life_doom(t);
 }
 
 UNIT_ABORTS(life, none_is_freed_while_it_lives,
-            "t->state == WR_LIFE_LOST || t->state == WR_LIFE_UNBORN")
+            "t->state == WR_LIFE_LOST || t->state == WR_LIFE_NEW")
 {
     begin(&stream_ops);
     weir_transport_unref(t);

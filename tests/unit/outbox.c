@@ -222,7 +222,7 @@ UNIT_ABORTS(outbox, a_second_birth_is_a_fault,
 }
 
 UNIT_ABORTS(outbox, a_close_of_what_was_never_open_is_a_fault,
-            "o->state != WR_OUTBOX_UNBORN")
+            "o->state != WR_OUTBOX_NEW")
 {
     setup();
 

@@ -145,7 +145,7 @@ UNIT(sock_state, a_doomed_socket_ends_whatever_else_is_true)
 UNIT(sock_state, before_its_birth_and_after_its_loss_there_is_no_step)
 {
     for (unsigned facts = 0; facts <= ALL_FACTS; facts++) {
-        arrange(WR_LIFE_UNBORN, facts);
+        arrange(WR_LIFE_NEW, facts);
         expect_eq(wr_sock_next_step(&sock), WR_SOCK_WAIT);
         arrange(WR_LIFE_LOST, facts);
         expect_eq(wr_sock_next_step(&sock), WR_SOCK_WAIT);

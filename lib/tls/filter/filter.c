@@ -276,7 +276,7 @@ static void filter_step(struct wr_ready *ready)
     struct wr_filter *f = wr_container_of(ready, struct wr_filter, t.step);
 
     wr_filter_check_invariants(f);
-    wr_assert(f->t.state != WR_LIFE_UNBORN);
+    wr_assert(f->t.state != WR_LIFE_NEW);
     wr_assert(f->t.state != WR_LIFE_LOST);
     wr_assert(!f->lent); /* no pump runs */
     filter_advance(f);
@@ -370,7 +370,7 @@ static void filter_abort(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (f->t.state == WR_LIFE_UNBORN || f->t.state == WR_LIFE_LOST) {
+    if (f->t.state == WR_LIFE_NEW || f->t.state == WR_LIFE_LOST) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
@@ -457,7 +457,7 @@ static const struct wr_transport_ops filter_ops = {
     .free = filter_free,
 };
 
-/* ---- birth ---- */
+/* ---- making ---- */
 
 struct wr_filter *wr_filter_make(weir_loop *loop,
                                  const struct wr_secure_settings *settings,
@@ -489,19 +489,19 @@ struct wr_filter *wr_filter_make(weir_loop *loop,
     return f;
 }
 
-void wr_filter_unmake(struct wr_filter *f)
+void wr_filter_discard(struct wr_filter *f)
 {
-    wr_assert(f->t.state == WR_LIFE_UNBORN);
+    wr_assert(f->t.state == WR_LIFE_NEW);
     wr_assert(!f->below && !f->has_engine);
     filter_free(&f->t);
 }
 
-void wr_filter_bear(struct wr_filter *f, weir_transport *below)
+void wr_filter_begin(struct wr_filter *f, weir_transport *below)
 {
     weir_loop *loop = f->t.loop;
 
     wr_assert(below->loop == loop && !f->below);
-    wr_assert(f->t.state == WR_LIFE_UNBORN && f->settings);
+    wr_assert(f->t.state == WR_LIFE_NEW && f->settings);
     f->below = weir_transport_ref(below);
     f->is_upper = below->ops == &filter_ops;
     if (f->is_upper) {

@@ -140,15 +140,15 @@ WEIR_MUST_USE int wr_filter_start(weir_transport *t,
 
 /* filter.c */
 
-/* Makes a filter in state UNBORN; NULL without memory. */
+/* Makes a filter in state NEW; NULL without memory. */
 WEIR_MUST_USE struct wr_filter *
 wr_filter_make(weir_loop *loop, const struct wr_secure_settings *settings,
                const struct wr_secure_opener *opener);
-/* Frees a filter in state UNBORN. */
-void wr_filter_unmake(struct wr_filter *f);
+/* Frees a filter in state NEW. */
+void wr_filter_discard(struct wr_filter *f);
 /* Takes the place of @below in the loop and its set, and starts the
  * handshake. */
-void wr_filter_bear(struct wr_filter *f, weir_transport *below);
+void wr_filter_begin(struct wr_filter *f, weir_transport *below);
 /* The protocol of the transport below. */
 extern const struct weir_protocol wr_filter_protocol;
 

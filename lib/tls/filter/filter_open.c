@@ -50,11 +50,11 @@ static int filter_open_socket(weir_loop *loop, int fd,
     const struct weir_factory bind = {.create = filter_open_bind, .arg = f};
     const int err = wr_sock_open(loop, fd, &bind, options, &below);
     if (err < 0) {
-        wr_filter_unmake(f);
+        wr_filter_discard(f);
         return err;
     }
     wr_assert(below && below->ops);
-    wr_filter_bear(f, below);
+    wr_filter_begin(f, below);
     *ret = &f->t;
     return 0;
 }

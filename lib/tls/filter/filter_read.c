@@ -242,7 +242,7 @@ static bool filter_read_wants(const struct wr_filter *f)
     case WR_LIFE_LINGERING:
         return f->shutdown_timeout_ns > 0 &&
                f->engine.state != WR_TLS_ENGINE_FAILED;
-    case WR_LIFE_UNBORN:
+    case WR_LIFE_NEW:
     case WR_LIFE_DOOMED:
     case WR_LIFE_ENDING:
     case WR_LIFE_LOST:
@@ -339,7 +339,7 @@ void wr_filter_settle_read(struct wr_filter *f)
 {
     weir_transport *below = f->below;
 
-    wr_assert(f->t.state != WR_LIFE_UNBORN);
+    wr_assert(f->t.state != WR_LIFE_NEW);
     if (f->below_lost || wr_life_is_over(&f->t)) {
         return;
     }

@@ -76,7 +76,7 @@ static void filter_start_replace(struct wr_filter *f, weir_transport *below,
     f->t.hard_limit_bytes = below->hard_limit_bytes;
     f->t.demand.account.limit_bytes = below->demand.account.limit_bytes;
     f->starts = true;
-    wr_filter_bear(f, below);
+    wr_filter_begin(f, below);
     f->made = true; /* below has called its connection_made */
     wr_outbox_open(&f->outbox);
     if (handover->is_paused) {
@@ -102,7 +102,7 @@ static int filter_start_make(weir_transport *t,
     }
     if (err < 0) {
         wr_filter_drop_input(f);
-        wr_filter_unmake(f);
+        wr_filter_discard(f);
         return err;
     }
     *ret = f;

@@ -127,7 +127,7 @@ enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
     case WR_LIFE_ENDING:
         return f->below_lost && !f->outbox.sender ? WR_FILTER_LOSE
                                                   : WR_FILTER_WAIT;
-    case WR_LIFE_UNBORN:
+    case WR_LIFE_NEW:
     case WR_LIFE_LOST:
     case WR_LIFE_STATES:
         break;
@@ -139,7 +139,7 @@ void wr_filter_doom(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);
 
-    wr_assert(f->t.state != WR_LIFE_UNBORN && f->t.state != WR_LIFE_LOST);
+    wr_assert(f->t.state != WR_LIFE_NEW && f->t.state != WR_LIFE_LOST);
     if (!wr_life_is_over(t)) {
         f->is_hard = true;
         wr_list_remove(
@@ -152,8 +152,8 @@ void wr_filter_doom(weir_transport *t)
 
 static void filter_state_check_life(const struct wr_filter *f)
 {
-    wr_assert((f->t.state == WR_LIFE_UNBORN) == !f->below);
-    wr_assert(!f->made || f->t.state != WR_LIFE_UNBORN);
+    wr_assert((f->t.state == WR_LIFE_NEW) == !f->below);
+    wr_assert(!f->made || f->t.state != WR_LIFE_NEW);
     wr_assert(f->t.state != WR_LIFE_OPEN || f->made);
     wr_assert(!wr_filter_discards(f) || f->made);
     wr_assert(f->t.state != WR_LIFE_LOST || f->below_lost);
@@ -186,7 +186,7 @@ void wr_filter_check_invariants(const struct wr_filter *f)
     filter_state_check_received(f);
     wr_outbox_check_invariants(&f->outbox);
     wr_assert(wr_outbox_is_over(&f->outbox) || !wr_life_is_over(&f->t));
-    wr_debug_assert((f->outbox.state == WR_OUTBOX_UNBORN) ==
+    wr_debug_assert((f->outbox.state == WR_OUTBOX_NEW) ==
                     (!f->made && !wr_life_is_over(&f->t)));
     wr_debug_assert(f->unsent_bytes <= f->outbox.passed_bytes);
     wr_assert(!f->outbox.sender || f->t.state < WR_LIFE_LOST);

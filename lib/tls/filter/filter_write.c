@@ -328,7 +328,7 @@ void wr_filter_lose_below(struct wr_filter *f)
 void wr_filter_write_init(struct wr_filter *f,
                           void (*seal)(struct wr_turn_end *seal))
 {
-    wr_assert(f->t.state == WR_LIFE_UNBORN);
+    wr_assert(f->t.state == WR_LIFE_NEW);
     wr_sendq_init(&f->outbox.queue);
     wr_list_init(&f->seal.link);
     f->seal.run = seal;

@@ -80,7 +80,7 @@ static void datagram_step(struct wr_ready *ready)
     struct wr_datagram *d = wr_container_of(ready, struct wr_datagram, t.step);
 
     wr_datagram_check_invariants(d);
-    wr_assert(d->t.state != WR_LIFE_UNBORN);
+    wr_assert(d->t.state != WR_LIFE_NEW);
     wr_assert(d->t.state != WR_LIFE_LOST);
     wr_datagram_deliver_kept(d);
     if (d->t.state == WR_LIFE_OPEN) {
@@ -95,7 +95,7 @@ static void datagram_recv_completed(struct wr_op *op, int32_t res,
 {
     struct wr_datagram *d = wr_container_of(op, struct wr_datagram, recv_op);
 
-    wr_assert(d->t.state > WR_LIFE_UNBORN && d->t.state < WR_LIFE_LOST);
+    wr_assert(d->t.state > WR_LIFE_NEW && d->t.state < WR_LIFE_LOST);
     wr_check(!(flags & WR_CQE_MORE)); /* single-shot */
     if (d->t.state == WR_LIFE_OPEN) {
         wr_datagram_recv_polled(d, res);
@@ -108,7 +108,7 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
 {
     struct wr_datagram *d = wr_container_of(op, struct wr_datagram, send_op);
 
-    wr_assert(d->t.state > WR_LIFE_UNBORN && d->t.state < WR_LIFE_LOST);
+    wr_assert(d->t.state > WR_LIFE_NEW && d->t.state < WR_LIFE_LOST);
     wr_check(!(flags & WR_CQE_MORE));
     if (wr_datagram_is_alive(d)) { /* the next send returns errors */
         if (res > 0 && (uint32_t)res & POLLERR) {
@@ -268,17 +268,17 @@ struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd)
     return d;
 }
 
-void wr_datagram_unmake(struct wr_datagram *d)
+void wr_datagram_discard(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
 
-    wr_assert(d->t.state == WR_LIFE_UNBORN);
+    wr_assert(d->t.state == WR_LIFE_NEW);
     wr_assert(d->t.demand.account.lease_count == 0);
     wr_datagram_unshare(d->shared);
     wr_guard_free(&loop->counting, d, sizeof(*d));
 }
 
-void wr_datagram_bear(struct wr_datagram *d)
+void wr_datagram_begin(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
 

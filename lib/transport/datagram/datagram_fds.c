@@ -46,7 +46,7 @@ static void datagram_fds_closed(void *arg)
 {
     struct wr_datagram *d = arg;
 
-    wr_assert(d->t.state > WR_LIFE_UNBORN && d->t.state < WR_LIFE_LOST);
+    wr_assert(d->t.state > WR_LIFE_NEW && d->t.state < WR_LIFE_LOST);
     if (d->rests) {
         d->rests = false;
         wr_life_push_step(&d->t);

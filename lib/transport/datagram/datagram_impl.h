@@ -7,8 +7,8 @@
  * recvmmsg and sendmmsg alone, a 64-byte echo takes 1.05 to 1.08 of the CPU by
  * multishot receives and single sends, and 1.01 by a poll and the two calls.
  *
- *     unborn -> open -> closing -> ending -> lost
- *                  \-------------/
+ *     new -> open -> closing -> ending -> lost
+ *               \-------------/
  *
  * Open: receives and sends. Closing: sends the queue, receives nothing. Ending:
  * waits for its operations. Lost: references and leases may be left.
@@ -136,9 +136,9 @@ extern const struct wr_transport_ops wr_datagram_ops;
 /* Makes a transport in state NEW; NULL without memory. */
 WEIR_MUST_USE struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd);
 /* Frees a transport whose protocol was never called. */
-void wr_datagram_unmake(struct wr_datagram *d);
+void wr_datagram_discard(struct wr_datagram *d);
 /* Adds the transport to the loop. */
-void wr_datagram_bear(struct wr_datagram *d);
+void wr_datagram_begin(struct wr_datagram *d);
 
 /* True if the protocol may be called with datagrams. */
 static inline bool wr_datagram_is_reading(const struct wr_datagram *d)

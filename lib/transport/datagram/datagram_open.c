@@ -99,10 +99,10 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     int err = wr_protocol_find(&d->t, factory);
     if (err < 0) {
         wr_datagram_close_fd(loop, fd, family);
-        wr_datagram_unmake(d);
+        wr_datagram_discard(d);
         return err;
     }
-    wr_datagram_bear(d);
+    wr_datagram_begin(d);
     *ret = &d->t;
     return 0;
 }

@@ -72,7 +72,7 @@ void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments)
                             ? WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head)
                             : WR_DATAGRAM_HEAD_BYTES(struct weir_datagram);
 
-    wr_assert(d->t.state == WR_LIFE_UNBORN);
+    wr_assert(d->t.state == WR_LIFE_NEW);
     wr_assert(head + d->size_limit_bytes <= WR_OVERFLOW_AREA);
     d->head_bytes = (uint32_t)head;
     d->batch = (uint8_t)wr_min_u64(BATCH_MIN, datagram_recv_batch_max(d));

@@ -219,7 +219,7 @@ static void datagram_send_timer_expired(struct wr_timer *timer)
 
 void wr_datagram_send_init(struct wr_datagram *d)
 {
-    wr_assert(d->t.state == WR_LIFE_UNBORN);
+    wr_assert(d->t.state == WR_LIFE_NEW);
     wr_datagramq_init(&d->queue);
     wr_list_init(&d->turn_end.link);
     d->turn_end.run = datagram_send_flush;

@@ -119,7 +119,7 @@ void wr_datagram_fail_callback(struct wr_datagram *d, int err)
 
 static const char *datagram_state_recv_name(const struct wr_datagram *d)
 {
-    wr_assert(d->t.state != WR_LIFE_UNBORN);
+    wr_assert(d->t.state != WR_LIFE_NEW);
     if (wr_intake_is_queued(&d->t)) {
         return wr_intake_queue_name(&d->t);
     }

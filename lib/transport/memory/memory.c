@@ -160,7 +160,7 @@ static void memory_check(const struct wr_connection *c)
 
     wr_assert(!m->other || m->other->other == m);
     wr_assert(!m->other || c->t.state < WR_LIFE_ENDING);
-    wr_assert(m->other || c->t.state != WR_LIFE_UNBORN);
+    wr_assert(m->other || c->t.state != WR_LIFE_NEW);
 }
 
 static void memory_check_progress(const struct wr_connection *c)
@@ -238,7 +238,7 @@ int weir_transport_pair(weir_loop *loop,
     wr_require(ends[0], -ENOMEM);
     ends[1] = wr_connection_make(loop, &memory_ops, &known.connection);
     if (!ends[1]) {
-        wr_connection_unmake(ends[0]);
+        wr_connection_discard(ends[0]);
         return -ENOMEM;
     }
     for (int i = 0; i < 2; i++) {
@@ -247,7 +247,7 @@ int weir_transport_pair(weir_loop *loop,
     for (int i = 0; i < 2; i++) {
         ends[i]->t.binding = bindings[i];
         wr_protocol_bound(&ends[i]->t);
-        wr_connection_bear(ends[i]);
+        wr_connection_begin(ends[i]);
         if (ret) {
             ret[i] = &ends[i]->t;
         }

@@ -197,7 +197,7 @@ const struct wr_transport_ops wr_pipe_write_ops = {
 
 void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction)
 {
-    wr_assert(p->c.t.state == WR_LIFE_UNBORN);
+    wr_assert(p->c.t.state == WR_LIFE_NEW);
     p->fd = fd;
     p->direction = direction;
     wr_op_init(&p->op, pipe_completed);

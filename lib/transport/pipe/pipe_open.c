@@ -99,12 +99,12 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
     }
     int err = wr_protocol_find(&p->c.t, factory);
     if (err < 0) {
-        wr_connection_unmake(&p->c);
+        wr_connection_discard(&p->c);
         wr_prep_close_any(&loop->uring, fd);
         return err;
     }
     wr_owned_add(&loop->owned, p->fd);
-    wr_connection_bear(&p->c);
+    wr_connection_begin(&p->c);
     if (direction == WR_PIPE_WRITE) {
         wr_pipe_watch(p);
     }

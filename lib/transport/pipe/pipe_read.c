@@ -249,6 +249,6 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
 
 void wr_pipe_read_init(struct wr_pipe *p)
 {
-    wr_assert(p->c.t.state == WR_LIFE_UNBORN);
+    wr_assert(p->c.t.state == WR_LIFE_NEW);
     wr_timer_init(&p->rest_timer, pipe_read_rested);
 }

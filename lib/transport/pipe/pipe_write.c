@@ -228,7 +228,7 @@ void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 
 void wr_pipe_write_init(struct wr_pipe *p)
 {
-    wr_assert(p->c.t.state == WR_LIFE_UNBORN);
+    wr_assert(p->c.t.state == WR_LIFE_NEW);
     wr_list_init(&p->turn_end.link);
     p->turn_end.run = pipe_write_flush;
 }

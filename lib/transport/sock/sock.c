@@ -155,7 +155,7 @@ static void sock_step(struct wr_ready *ready)
     struct wr_sock *s = wr_container_of(ready, struct wr_sock, t.step);
 
     wr_sock_debug_check(s); /* the end of the step checks it */
-    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_NEW);
     wr_assert(s->t.state != WR_LIFE_LOST);
     wr_sock_deliver_held(s);
     sock_advance(s);
@@ -165,7 +165,7 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_sock *s = wr_container_of(op, struct wr_sock, recv_op);
 
-    wr_debug_assert(s->t.state > WR_LIFE_UNBORN && s->t.state < WR_LIFE_LOST);
+    wr_debug_assert(s->t.state > WR_LIFE_NEW && s->t.state < WR_LIFE_LOST);
     wr_debug_assert(s->recv_state == WR_RECV_ARMED ||
                     s->recv_state == WR_RECV_CANCELLING);
     if (WR_UNLIKELY(!(flags & WR_CQE_MORE))) {
@@ -244,7 +244,7 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
     struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
     (void)flags;
 
-    wr_debug_assert(s->t.state > WR_LIFE_UNBORN && s->t.state < WR_LIFE_LOST);
+    wr_debug_assert(s->t.state > WR_LIFE_NEW && s->t.state < WR_LIFE_LOST);
     wr_debug_assert(wr_sock_has_unsent(s));
     if (WR_UNLIKELY(!wr_sock_is_settled(s) || !wr_sock_send_took_all(s, res))) {
         sock_send_went(s, res);
@@ -271,7 +271,7 @@ static void sock_abort(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    if (s->t.state == WR_LIFE_UNBORN || wr_life_is_over(&s->t)) {
+    if (s->t.state == WR_LIFE_NEW || wr_life_is_over(&s->t)) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
@@ -372,7 +372,7 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     if (!s) {
         return NULL;
     }
-    wr_assert(s->t.state == WR_LIFE_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_NEW);
     wr_transport_init(&s->t, loop,
                       options->family == AF_UNIX ? &sock_unix_ops : &sock_ops);
     s->fd = fd;
@@ -386,17 +386,17 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     return s;
 }
 
-void wr_sock_unmake(struct wr_sock *s)
+void wr_sock_discard(struct wr_sock *s)
 {
     weir_loop *loop = s->t.loop;
 
-    wr_assert(s->t.state == WR_LIFE_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_NEW);
     wr_assert(s->t.demand.account.lease_count == 0);
     wr_sock_times_free(s);
     wr_slab_give(&loop->socks, s);
 }
 
-void wr_sock_bear(struct wr_sock *s)
+void wr_sock_begin(struct wr_sock *s)
 {
     weir_loop *loop = s->t.loop;
 

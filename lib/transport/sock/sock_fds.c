@@ -69,7 +69,7 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_NEW);
     if (count == 0) {
         return;
     }
@@ -90,7 +90,7 @@ static void sock_fds_closed(void *arg)
 {
     struct wr_sock *s = arg;
 
-    wr_assert(s->t.state > WR_LIFE_UNBORN && s->t.state < WR_LIFE_LOST);
+    wr_assert(s->t.state > WR_LIFE_NEW && s->t.state < WR_LIFE_LOST);
     if (s->rests) {
         s->rests = false;
         wr_life_push_step(&s->t);

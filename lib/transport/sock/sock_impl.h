@@ -134,9 +134,9 @@ static inline struct wr_sock *wr_sock_of(const weir_transport *t)
 WEIR_MUST_USE struct wr_sock *
 wr_sock_make(weir_loop *loop, int fd, const struct wr_sock_options *options);
 /* Frees a socket whose protocol was never called. */
-void wr_sock_unmake(struct wr_sock *s);
+void wr_sock_discard(struct wr_sock *s);
 /* Adds the socket to the loop and its set. */
-void wr_sock_bear(struct wr_sock *s);
+void wr_sock_begin(struct wr_sock *s);
 
 /* sock_write.c */
 int wr_sock_write(weir_transport *t, const void *data, size_t len);

@@ -43,7 +43,7 @@ static int
 sock_open_apply_limits(struct wr_sock *s,
                        const struct weir_connection_options *connection)
 {
-    wr_assert(s->t.state == WR_LIFE_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_NEW);
     if (!connection) {
         return 0;
     }
@@ -83,11 +83,11 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
         err = wr_protocol_find(&s->t, factory);
     }
     if (err < 0) {
-        wr_sock_unmake(s);
+        wr_sock_discard(s);
         wr_socket_close(loop, fd, options->family);
         return err;
     }
-    wr_sock_bear(s);
+    wr_sock_begin(s);
     *ret = &s->t;
     return 0;
 }

@@ -78,7 +78,7 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 
 static enum flow sock_recv_flow_of(const struct wr_sock *s)
 {
-    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_NEW);
     wr_assert(s->t.state != WR_LIFE_LOST);
     if (WR_UNLIKELY(s->t.error != 0 && wr_sock_has_read_all(s))) {
         return FLOW_CLOSING;
@@ -384,7 +384,7 @@ static int sock_recv_socket_error(const struct wr_sock *s)
 
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
 {
-    wr_assert(s->t.state != WR_LIFE_UNBORN && s->t.state != WR_LIFE_LOST);
+    wr_assert(s->t.state != WR_LIFE_NEW && s->t.state != WR_LIFE_LOST);
     if (res <= 0 || s->t.state != WR_LIFE_OPEN ||
         !((uint32_t)res & (POLLERR | POLLHUP))) {
         return;
@@ -399,7 +399,7 @@ void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
 /* A receive into lent memory, or a poll, takes no memory of the pool. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
-    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_NEW);
     if (!wr_sock_has_lent(s) && !s->polls_bytes) {
         wr_sock_cancel_recv(s);
     }

@@ -334,7 +334,7 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
 
 void wr_sock_send_init(struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_NEW);
     wr_sendq_init(&s->outbox.queue);
     wr_list_init(&s->turn_end.link);
     s->turn_end.run = sock_send_flush_first;

@@ -66,7 +66,7 @@ enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
         return WR_SOCK_END;
     case WR_LIFE_ENDING:
         return sock_state_is_in_flight(s) ? WR_SOCK_WAIT : WR_SOCK_LOSE;
-    case WR_LIFE_UNBORN:
+    case WR_LIFE_NEW:
     case WR_LIFE_HANDSHAKING:
     case WR_LIFE_LOST:
     case WR_LIFE_STATES:
@@ -79,7 +79,7 @@ enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
 static void sock_state_check_life(const struct wr_sock *s)
 {
     switch (s->t.state) {
-    case WR_LIFE_UNBORN:
+    case WR_LIFE_NEW:
         wr_assert(!s->eof_seen);
         wr_assert(wr_delivery_is_free(&s->delivery));
         wr_assert(s->recv_state == WR_RECV_IDLE);
@@ -272,7 +272,7 @@ void wr_sock_dump(const weir_transport *t, FILE *out)
     char peer[WEIR_ADDRESS_TEXT_SIZE];
     char own[WEIR_ADDRESS_TEXT_SIZE];
 
-    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_NEW);
     wr_sock_get_sockname(t, &sockname);
     wr_sock_get_peername(t, &peername);
     fprintf(out,

@@ -136,7 +136,7 @@ int wr_sock_set_timeouts(weir_transport *t,
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    return s->t.state == WR_LIFE_UNBORN || wr_life_is_over(&s->t)
+    return s->t.state == WR_LIFE_NEW || wr_life_is_over(&s->t)
                ? 0
                : wr_sock_set_limits(s, timeouts);
 }
@@ -163,7 +163,7 @@ void wr_sock_times_stop(struct wr_sock *s)
 
 void wr_sock_times_free(struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_UNBORN || s->t.state == WR_LIFE_ENDING);
+    wr_assert(s->t.state == WR_LIFE_NEW || s->t.state == WR_LIFE_ENDING);
     if (s->times) {
         wr_sock_times_stop(s);
         wr_free(&s->t.loop->counting, s->times, sizeof(*s->times));
@@ -175,7 +175,7 @@ void wr_sock_get_handover(const weir_transport *t, struct wr_handover *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_NEW);
     *ret = (struct wr_handover){
         .is_paused = wr_delivery_is_paused(&s->delivery),
         .has_ended = s->eof_seen && !s->eof_doubted &&
