@@ -54,8 +54,7 @@ struct weir_loop_options {
      * default 64 MiB. Half of it is a reserve: a connection may hold a
      * sixteenth of the unused part of the other half, and always 8 KiB. */
     uint64_t held_limit_bytes;
-    /** Report callbacks that run longer than this to the exception hook; 0:
-     * none. */
+    /** Report callbacks that run longer to the exception hook; 0: none. */
     uint64_t slow_callback_ns;
     /** Stack size of tasks in bytes, from 16 KiB to 1 GiB, rounded up to a
      * power of two; default 256 KiB. Only touched pages take memory; see the
@@ -223,8 +222,7 @@ struct weir_handle {
 };
 
 /**
- * Call a function from the ready queue, first come, first served; never inside
- * this call.
+ * Call a function from the ready queue, in order; never inside this call.
  *
  * A callback that a ready callback adds runs in the next turn. A callback that
  * a protocol callback or a timer adds runs in the same turn, unless the ready
@@ -398,8 +396,7 @@ WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
                                                  weir_callback_fn *dropped);
 
 /**
- * As weir_remote_call_soon(), but block the calling thread while there is no
- * room.
+ * As weir_remote_call_soon(), but block the thread while there is no room.
  *
  * The loop's own thread is never blocked, because it would wait for itself.
  * Until the first run the loop's own thread is the thread that made the loop.
@@ -481,8 +478,7 @@ struct weir_exception {
     const char *message;
     /** The error, negative; 0 for a slow callback. */
     int err;
-    /** The callback that failed or was slow, for example "data_received"; or
-     * NULL. */
+    /** The callback that failed or was slow ("data_received"), or NULL. */
     const char *callback;
     /** The duration of a slow callback, in nanoseconds. */
     uint64_t duration_ns;

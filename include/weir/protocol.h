@@ -28,8 +28,7 @@ struct weir_datagram;
 enum weir_protocol_kind {
     /** data_received: bytes are shown in the receive pool. */
     WEIR_PROTOCOL_STREAM = 1,
-    /** get_buffer and buffer_updated: bytes are received into the protocol's
-     * memory. */
+    /** get_buffer and buffer_updated: bytes go to the protocol's memory. */
     WEIR_PROTOCOL_BUFFERED = 2,
     /** datagram_received and error_received, for datagram endpoints. */
     WEIR_PROTOCOL_DATAGRAM = 3,

@@ -337,8 +337,8 @@ WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
 WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 
 /**
- * Break the barrier: waiting and arriving tasks get WEIR_EBROKEN, until a
- * reset.
+ * Break the barrier: until a reset, waiting and arriving tasks get
+ * WEIR_EBROKEN.
  *
  * @param barrier  the barrier; borrowed
  */
@@ -504,8 +504,7 @@ WEIR_API void weir_queue_shutdown(weir_queue *queue);
 WEIR_API void weir_queue_shutdown_immediate(weir_queue *queue);
 
 /**
- * Take an item out after weir_queue_shutdown(), to free it; it counts as
- * processed.
+ * Take an item out after a shutdown, to free it; it counts as processed.
  *
  * @param queue  the queue; borrowed
  * @param ret    the pointer, given

@@ -83,8 +83,7 @@ datagramq_extend(struct wr_datagramq *q, struct wr_blocks *blocks, size_t size)
     return datagramq_at(block, offset);
 }
 
-/* Stores a pointer to the bytes, or copies the bytes behind the control
- * data. */
+/* Stores a pointer to the bytes, or copies them behind the control data. */
 static void datagramq_fill(struct wr_outgoing *entry,
                            const struct wr_outgoing_parts *parts)
 {

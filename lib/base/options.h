@@ -51,8 +51,7 @@ void wr_answer_write(void *ret, const void *known, size_t known_size);
 WEIR_MUST_USE int wr_options_read_given(void *known, size_t known_size,
                                         const void *options);
 
-/* Stack sizes of tasks, in bytes, in the options of loops, tasks and
- * streams. */
+/* Stack sizes in bytes, for the options of loops, tasks and streams. */
 #define WR_STACK_MIN     (16u << 10)
 #define WR_STACK_DEFAULT (256u << 10)
 #define WR_STACK_MAX     (1u << 30)

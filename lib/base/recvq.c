@@ -15,8 +15,7 @@
 
 /* Blocks do not grow beyond this size, unless a join needs a larger block. */
 #define BLOCK_MAX ((size_t)1 << 28)
-/* Bytes that are put back go into blocks of this size: a large block may not be
- * available. */
+/* Bytes that are put back go into blocks of this size: memory may be short. */
 #define UNREAD_MAX ((size_t)1 << 20)
 /* A large queue of n bytes ends up in about SHARES * log n blocks. */
 #define SHARES 16u
@@ -152,8 +151,7 @@ static void recvq_append(struct wr_recvq_segment *segment, const uint8_t *data,
     segment->room -= (uint32_t)len;
 }
 
-/* Makes an empty segment in a new block of @capacity bytes; false without
- * memory. */
+/* An empty segment in a new block of @capacity bytes; false without memory. */
 static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
                               struct wr_recvq_segment *ret)
 {
@@ -377,8 +375,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
         wr_recvq_pop(q);
         recvq_move_bytes(q, &joined, missing);
     } else {
-        /* Room so that a longer join of the same bytes need not copy them
-         * again. */
+        /* Room for the bytes that a longer join would add. */
         const size_t slack = wr_min_u64(len / 2, q->total - len);
         struct wr_recvq_segment first;
         if (!recvq_new_segment(q, len + slack, &first)) {
@@ -409,8 +406,7 @@ static bool recvq_is_alone(const weir_lease *lease)
 static bool recvq_should_move(const struct wr_recvq *q,
                               const struct wr_recvq_segment *segment, bool all)
 {
-    if (recvq_is_own(q, segment)) { /* more than half of a large block is
-                                     * consumed */
+    if (recvq_is_own(q, segment)) { /* much of a large block is consumed */
         const weir_lease *lease = segment->lease;
         const weir_lease *whole = lease->parent ? lease->parent : lease;
         return whole->len / 2 > q->total + WR_COMPACT_BELOW &&
@@ -474,8 +470,7 @@ static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
 bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
-    /* Entries that are finished; the first entry stays if its bytes are
-     * shown. */
+    /* Finished entries; the first entry stays if its bytes are shown. */
     uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;
 

@@ -147,11 +147,9 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
     }
 }
 
-/* The functions below, except wr_recvq_compact(), are called while nothing is
- * shown. */
+/* All below, except wr_recvq_compact(), are called while nothing is shown. */
 
-/* Gives the contiguous bytes at @offset; returns their number, 0 beyond the
- * end. */
+/* Gives the contiguous bytes at @offset: their number, 0 beyond the end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
                      struct weir_buf *ret);
 
@@ -172,8 +170,7 @@ void wr_recvq_consume(struct wr_recvq *q, size_t len);
 /* wr_recvq_join() for bytes in several segments. */
 WEIR_MUST_USE int wr_recvq_join_segments(struct wr_recvq *q, size_t len);
 
-/* Makes the first @len bytes, at most all, contiguous: 0, or -ENOMEM without
- * effect. */
+/* Makes the first @len bytes, at most all, contiguous: 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
 {
     wr_debug_assert(len > 0);
@@ -317,8 +314,7 @@ WEIR_MUST_USE int wr_recvq_take(struct wr_recvq *q, size_t len,
  * shown stay in place. False without memory: some pieces were not moved. */
 WEIR_MUST_USE bool wr_recvq_compact(struct wr_recvq *q, bool all);
 
-/* The position of a search for separators, so that each byte is looked at
- * once. */
+/* The position of a search, so that each byte is looked at once. */
 struct wr_search {
     size_t offset; /* no match begins before it */
 };

@@ -82,8 +82,7 @@ WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
  * follows. */
 WEIR_MUST_USE struct wr_chunk *
 wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
-/* Appends a chunk of wr_sendq_make_chunk() into which @len bytes were
- * written. */
+/* Appends a chunk of wr_sendq_make_chunk() that holds @len bytes now. */
 void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
                            size_t len);
 /* Drops the last chunk, a copy with no byte in flight. */

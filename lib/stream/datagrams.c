@@ -167,8 +167,7 @@ static int datagrams_datagram_received(void *user, weir_transport *t,
     if (stream->sync.is_freed) {
         return 0;
     }
-    if (stream->count == stream->capacity) { /* the program has resumed the
-                                              * endpoint */
+    if (stream->count == stream->capacity) { /* the program has resumed */
         wr_ignore(weir_transport_pause_reading(t));
         datagrams_note_error(stream, -ENOBUFS);
         return 0;

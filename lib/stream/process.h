@@ -24,8 +24,7 @@ struct weir_process {
     weir_loop *loop;
     weir_transport *transport;                /* with a reference */
     weir_writer *streams[WR_STDIO_COUNT];     /* NULL: no pipe, or freed */
-    struct wr_list waiters;                   /* tasks that wait for the child's
-                                               * end */
+    struct wr_list waiters;                   /* for the child's end */
     struct wr_output outputs[WR_STDIO_COUNT]; /* outputs[0] is not used */
     size_t input_count; /* bytes that communicate has written */
     uint32_t refs;

@@ -50,8 +50,7 @@ static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
     }
 }
 
-/* The visit is on the caller's stack: no pointer to it may be left on
- * return. */
+/* The visit is on the caller's stack: no pointer to it may be left. */
 static inline int reader_wait_as(weir_reader *reader,
                                  struct wr_reader_visit *visit, size_t needed)
 {
@@ -304,8 +303,7 @@ int weir_reader_set_transport(weir_reader *reader, weir_transport *t)
     wr_require(!t || !reader->transport || reader->transport == t, -EBUSY);
     if (reader->transport != t) {
         wr_budget_withdraw(&reader->evictable);
-        wr_reader_look_later(reader); /* eviction may have to be offered
-                                       * again */
+        wr_reader_look_later(reader); /* and offers eviction again */
         reader->transport = t;
         reader->is_paused = false;
     }

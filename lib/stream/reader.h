@@ -31,8 +31,7 @@ struct weir_reader {
     struct wr_list visits;         /* tasks that yield before they read */
     struct wr_timer compaction_timer;
     struct wr_turn_end turn_end;   /* compacts, or pauses the transport */
-    struct wr_evictable evictable; /* offered while a task waits for more
-                                    * bytes */
+    struct wr_evictable evictable; /* offered while a task waits */
     size_t limit_bytes;
     size_t high_bytes; /* reading is paused above it */
     size_t needed;     /* bytes that the waiting task needs */
@@ -75,8 +74,7 @@ void wr_reader_drop_fds(weir_reader *reader);
 
 void wr_reader_check_invariants(const weir_reader *reader);
 
-/* wr_reader_check_invariants(), only with -Dinvariants=true: every message
- * calls it. */
+/* wr_reader_check_invariants(), only with -Dinvariants=true. */
 static inline void wr_reader_debug_check(const weir_reader *reader)
 {
     wr_debug_assert(wr_loop_check(reader->loop) < 0 ||

@@ -12,8 +12,7 @@
 
 /* A longer read moves its bytes as they arrive. */
 #define DIRECT_ABOVE (64u << 10)
-/* The task is woken for at least this many bytes, or for all that are
- * missing. */
+/* The task is woken for at least these bytes, or all that are missing. */
 #define PIECE ((size_t)16 << 10)
 
 /* A long read. */

@@ -61,8 +61,7 @@ void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost)
 {
     wr_reader_check_invariants(reader);
-    if (reader->is_eof || reader->exception) { /* the program has ended the
-                                                * reader */
+    if (reader->is_eof || reader->exception) { /* ended by the program */
         reader_fds_discard(t, fds, count);
         return;
     }

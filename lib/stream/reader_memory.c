@@ -12,8 +12,7 @@
 
 #include "lib/transport/transport.h"
 
-/* A few small pieces stay in place for this time: most of them are read or sent
- * on within it. */
+/* A few small pieces stay in place for this time: most are read within it. */
 #define COMPACT_AFTER_NS 10000000u
 #define FEW_PIECES       64u
 
@@ -43,8 +42,7 @@ void wr_reader_check_invariants(const weir_reader *reader)
 
 void wr_reader_pause(weir_reader *reader)
 {
-    wr_assert(reader->queue.total > 0 || reader->fds); /* reading them resumes
-                                                        * it */
+    wr_assert(reader->queue.total > 0 || reader->fds); /* they resume it */
     if (reader->transport && !reader->is_paused) {
         reader->is_paused = true;
         weir_transport_pause_reading(reader->transport);
@@ -117,8 +115,7 @@ static void reader_memory_timer_expired(struct wr_timer *timer)
     wr_reader_check_invariants(reader);
 }
 
-/* True if there are many small pieces, whose segments cost more memory than the
- * bytes. */
+/* True if there are many small pieces: segments cost more than the bytes. */
 static bool reader_memory_is_fragmented(const weir_reader *reader)
 {
     const uint64_t count = reader->queue.count;

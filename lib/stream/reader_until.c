@@ -63,8 +63,7 @@ static ssize_t reader_until_not_found(weir_reader *reader,
     return 0;
 }
 
-/* Waits for the separator: the length with it, 0 at the end of the stream, or
- * an error. */
+/* Waits for the separator: the length with it, 0 at the end, or an error. */
 static ssize_t reader_until_await_match(weir_reader *reader,
                                         const struct until *until)
 {

@@ -37,8 +37,8 @@ static void stream_report(weir_writer *writer, const char *message, int err)
     wr_loop_report(writer->loop, &exception);
 }
 
-/* True if @err only repeats how the connection ended, and is not a failure of
- * the handler. */
+/* True if @err only repeats how the connection ended: no failure of a
+ * handler. */
 static bool stream_is_known(const weir_writer *writer, int err)
 {
     const weir_transport *t = writer->transport;
@@ -110,8 +110,7 @@ static int stream_serve(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* Calls the handler inside connection_made, which may be called on a task's
- * stack. */
+/* Calls the handler inside connection_made, perhaps on a task's stack. */
 static void stream_serve_here(weir_writer *writer)
 {
     wr_assert(writer->no_task);
@@ -227,8 +226,7 @@ static void stream_end_reader(weir_writer *writer, const weir_transport *t,
     }
 }
 
-/* True if @t is the stream's transport, or the program has made @t on top of
- * it. */
+/* True if @t is the stream's transport, or was made on top of it. */
 static bool stream_is_own(const weir_writer *writer, const weir_transport *t)
 {
     while (t && t != writer->transport) {

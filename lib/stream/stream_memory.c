@@ -86,8 +86,7 @@ void wr_stream_free(weir_writer *writer)
     wr_assert(writer->refs == 0);
     wr_assert(writer->state != WRITER_BOUND);
     wr_assert(!wr_list_is_linked(&writer->handler.link));
-    wr_assert(wr_list_is_empty(&writer->drainers)); /* waiting calls hold
-                                                     * references */
+    wr_assert(wr_list_is_empty(&writer->drainers)); /* calls hold references */
     wr_assert(wr_list_is_empty(&writer->flushers));
     wr_assert(wr_list_is_empty(&writer->closers));
     wr_reader_fini(&writer->reader);

@@ -275,8 +275,7 @@ static bool writer_must_flush(const weir_writer *writer)
            t->write_error == 0 && weir_transport_get_write_buffer_size(t) > 0;
 }
 
-/* A wake with 1 means that the queue was empty, even if more was written
- * since. */
+/* A wake with 1 means that the queue was empty, also if it is not now. */
 static int writer_flush(weir_writer *writer)
 {
     int ret = writer_enter(writer);

@@ -46,8 +46,7 @@ struct weir_writer {
 void wr_writer_set_state(weir_writer *writer, enum writer_state state);
 void wr_writer_check_invariants(const weir_writer *writer);
 
-/* wr_writer_check_invariants(), only with -Dinvariants=true: every message
- * calls it. */
+/* wr_writer_check_invariants(), only with -Dinvariants=true. */
 static inline void wr_writer_debug_check(const weir_writer *writer)
 {
     wr_debug_assert(wr_loop_check(writer->loop) < 0 ||
@@ -63,8 +62,7 @@ void wr_writer_lost(weir_writer *writer);
 
 /* ---- stream_memory.c ---- */
 
-/* Makes a stream without a reference; @options were read and checked: 0 or
- * -ENOMEM. */
+/* Makes a stream without a reference, by checked @options: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_stream_make(weir_loop *loop,
                                  const struct weir_stream_options *options,
                                  const struct wr_handler_ops *handler_ops,

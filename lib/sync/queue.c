@@ -428,8 +428,7 @@ bool weir_queue_take_left(weir_queue *queue, void **ret)
     }
     *ret = queue_pop(queue);
     if (queue->state == QUEUE_SHUT) {
-        queue_finish(queue, 1); /* weir_queue_shutdown() counts them when it
-                                 * stops */
+        queue_finish(queue, 1); /* a stop counts all items */
     }
     return true;
 }

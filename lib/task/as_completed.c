@@ -173,8 +173,7 @@ int weir_as_completed_next(struct weir_as_completed *done)
     if (err < 0) {
         return err;
     }
-    wr_require(handle->all == all, -ESTALE); /* it may have ended while others
-                                              * ran */
+    wr_require(handle->all == all, -ESTALE); /* else ended while others ran */
     as_completed_check_invariants(all);
     wr_require(!all->wait, -EBUSY);
     wr_require(all->given_count < all->count, -ENOENT);

@@ -70,8 +70,7 @@ static void executor_resolve_end(struct wr_job_end *end, int result)
     wr_future_resolve(&end->future, result);
 }
 
-/* A running job cannot be stopped: its future is done when the job is
- * finished. */
+/* A running job cannot be stopped: its future is done when it has ended. */
 static void executor_cancel_end(weir_future *future)
 {
     struct wr_job_end *end = wr_container_of(future, struct wr_job_end, future);
@@ -184,8 +183,7 @@ static void executor_collect(struct wr_executor *executor)
 
 static void executor_collect_posted(void *arg)
 {
-    wr_executor_item_taken(arg); /* before `done` is read, so that no job is
-                                  * missed */
+    wr_executor_item_taken(arg); /* before `done` is read, to miss no job */
     executor_collect(arg);
 }
 
@@ -236,8 +234,7 @@ static uint32_t executor_default_thread_limit(void)
     return limit < THREADS_DEFAULT_MAX ? limit : THREADS_DEFAULT_MAX;
 }
 
-/* Withdraws submitted jobs that have not started. The program's code runs
- * later. */
+/* Withdraws submitted jobs that have not started; no callback runs yet. */
 static void executor_withdraw_all(struct wr_executor *executor)
 {
     for (struct wr_list *link = executor->ends.next; link != &executor->ends;

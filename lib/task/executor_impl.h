@@ -29,8 +29,7 @@ static const uint8_t wr_job_edges[WR_JOB_STATES] = {
     [WR_JOB_BACK] = 1u << WR_JOB_AWAITED | 1u << WR_JOB_LEFT,
 };
 
-/* Allocated by the loop; freed by the loop or, after the loop's end, by its
- * thread. */
+/* Allocated by the loop; freed by the loop or, after its end, by a thread. */
 struct wr_job {
     struct wr_list link; /* in queue, done or returned */
     weir_job_fn *fn;
@@ -40,8 +39,7 @@ struct wr_job {
     struct wr_job_end *end;   /* the loop's; NULL in a task's job */
     int result;               /* when it is finished */
     enum wr_job_state state;  /* the loop's */
-    bool is_queued;           /* shared; cleared by the function that takes the
-                               * job out */
+    bool is_queued;           /* shared; cleared when the job is taken out */
 };
 
 static inline void wr_job_set_state(struct wr_job *job, enum wr_job_state state)
@@ -107,8 +105,7 @@ WEIR_MUST_USE int wr_executor_submit(struct wr_executor *executor,
 WEIR_MUST_USE bool wr_executor_withdraw(struct wr_executor *executor,
                                         struct wr_job *job);
 
-/* Notes that the item has left the mailbox: the next finished job posts it
- * again. */
+/* The item has left the mailbox: the next finished job posts it again. */
 void wr_executor_item_taken(struct wr_executor *executor);
 
 /* Moves finished jobs to `returned`. */

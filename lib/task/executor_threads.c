@@ -83,8 +83,7 @@ executor_threads_claim_post(struct wr_executor *executor)
 
 static void executor_threads_post(struct wr_executor *executor)
 {
-    /* An error means that the loop is being freed. It reads `done` itself
-     * then. */
+    /* An error means that the loop is being freed, and reads `done` itself. */
     wr_ignore(wr_wake_post_item(executor->wake, &executor->item));
 }
 
@@ -114,8 +113,7 @@ static bool executor_threads_take_job(struct executor_worker *worker)
     return true;
 }
 
-/* Under the mutex: the job is finished. True if the caller must post the
- * item. */
+/* Under the mutex: the job is finished. True if the caller must post. */
 WEIR_MUST_USE static bool
 executor_threads_give_job(struct executor_worker *worker, int result)
 {
@@ -220,8 +218,7 @@ executor_threads_add_worker(struct wr_executor *executor)
     return 0;
 }
 
-/* Under the mutex: 0 if another job may be queued; makes a thread for it if
- * needed. */
+/* Under the mutex: 0 if another job may be queued; makes its thread. */
 WEIR_MUST_USE static int executor_threads_admit(struct wr_executor *executor)
 {
     wr_require(executor->state == WR_EXECUTOR_OPEN, -ESHUTDOWN);
@@ -340,8 +337,7 @@ void wr_executor_shut(struct wr_executor *executor)
     pthread_cond_broadcast(&executor->work);
 }
 
-/* Under the mutex: detaches a thread that runs a job. The thread frees the job
- * and itself. */
+/* Under the mutex: detaches a thread with a job; the thread frees both. */
 static void executor_threads_detach_worker(struct wr_executor *executor,
                                            struct executor_worker *worker)
 {

@@ -215,8 +215,7 @@ int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)
     return err;
 }
 
-/* An interruption does not end the wait: the descriptor is closed in any
- * case. */
+/* An interruption does not end the wait: the close goes through. */
 static void file_ignore_interrupt(struct wr_waiter *waiter)
 {
     wr_assert(waiter->was_interrupted);

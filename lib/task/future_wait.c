@@ -92,8 +92,7 @@ static bool future_wait_closes_circle(const weir_future *future,
     return false;
 }
 
-/* Suspends unless the future is done. Returns 0, or -ECANCELED for an
- * interruption. */
+/* Suspends unless the future is done: 0, or -ECANCELED if interrupted. */
 static int future_wait_suspend(struct future_wait *wait)
 {
     weir_future *future = wait->future;

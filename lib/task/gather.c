@@ -214,8 +214,7 @@ static void gather_shutdown(struct wr_member *member)
     struct gather *gather = wr_container_of(member, struct gather, member);
 
     wr_assert(gather->state != GATHER_OPEN);
-    weir_future_cancel(&gather->future); /* no effect if all futures have
-                                          * ended */
+    weir_future_cancel(&gather->future); /* no effect if all have ended */
 }
 
 static void gather_dump(const struct wr_member *member, FILE *out)

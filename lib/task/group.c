@@ -36,8 +36,7 @@ static const uint8_t group_edges[GROUP_STATES] = {
 struct wr_group {
     weir_task *owner; /* NULL: not begun, or weir_task_group_end() returned */
     struct wr_list members;
-    struct wr_list cause;     /* in the owner's causes until a call returns
-                               * it */
+    struct wr_list cause;     /* in the owner's causes until told */
     struct wr_ready abort;    /* after the first failure */
     struct wr_waiter *waiter; /* while the owner waits for the members */
     int error;                /* the first member's error, or 0 */
@@ -117,8 +116,7 @@ static void group_wake_owner(struct wr_group *group)
 {
     group_set_state(group, GROUP_ENDED);
     wr_ready_cancel(&group->abort);
-    wr_waiter_wake(group->waiter, 0); /* weir_task_group_end() returns
-                                       * -ECANCELED */
+    wr_waiter_wake(group->waiter, 0); /* the group's end tells */
 }
 
 static void group_member_ended(struct wr_observer *observer,
@@ -292,8 +290,7 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     wr_assert(err == 0); /* the running task may suspend */
     group_take_interruption_back(inner);
     bool was_interrupted = wr_task_is_interrupted(owner);
-    /* If the owner was interrupted, group_wait_members() cancels the
-     * members. */
+    /* An interrupted owner cancels the members in group_wait_members(). */
     if (!was_interrupted && inner->state != GROUP_CANCELLED &&
         (result < 0 || inner->error < 0)) {
         group_cancel_members(inner);

@@ -150,8 +150,7 @@ WEIR_MUST_USE static int overflow_install(int fd)
     pthread_mutex_lock(&overflow_process.mutex);
     if (!overflow_process.is_installed) {
         overflow_process.fd = fd;
-        /* Read the old handlers first: our handler needs them as soon as it is
-         * installed. */
+        /* Read the old handlers first: ours needs them at once. */
         if (sigaction(SIGSEGV, NULL, &overflow_process.segv) != 0 ||
             sigaction(SIGBUS, NULL, &overflow_process.bus) != 0 ||
             sigaction(SIGSEGV, &action, NULL) != 0 ||

@@ -30,8 +30,7 @@ static void sleep_wake(struct wr_timer *timer)
     struct sleeper *sleeper = wr_container_of(timer, struct sleeper, timer);
 
     wr_assert(!wr_list_is_linked(&sleeper->waiter.link)); /* in no queue */
-    /* An interruption may have woken the task, and the task may not have run
-     * yet. */
+    /* An interruption may have woken the task, which has not run yet. */
     if (sleeper->waiter.task->waiter == &sleeper->waiter) {
         wr_waiter_wake(&sleeper->waiter, 0);
     }

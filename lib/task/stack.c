@@ -28,8 +28,7 @@
 #define DEREGISTER_STACK(id)       (void)(id)
 #endif
 
-/* A mapping is about MAPPING_BYTES long and holds at most MAPPING_STACKS
- * stacks. */
+/* A mapping has about MAPPING_BYTES, and at most MAPPING_STACKS stacks. */
 #define MAPPING_BYTES  (4u << 20)
 #define MAPPING_STACKS 64u
 /* Pages per mincore() call; the result is on the caller's stack. */

@@ -59,8 +59,8 @@ static void task_close_tasks(struct wr_module *module)
     loop->task_memory = NULL;
 }
 
-/* Starts with the newest task: it is more likely to be waited for than to wait
- * for others. */
+/* Starts with the newest task: others more likely wait for it than it for
+ * them. */
 static bool task_give_up_one(struct wr_module *module)
 {
     weir_loop *loop = wr_container_of(module, struct wr_tasks, module)->loop;
@@ -159,8 +159,8 @@ static void task_cancel_future(weir_future *future)
     weir_task_cancel(task_of_future(future));
 }
 
-/* Frees a task that has ended, at its last reference. A parked task stays in
- * its list. */
+/* Frees an ended task, at its last reference. A parked task stays in its
+ * list. */
 static void task_free_future(weir_future *future)
 {
     weir_task *task = task_of_future(future);

@@ -165,8 +165,7 @@ static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
     wr_task_set_state(task, WR_TASK_WAITING);
 }
 
-/* Leaves the fiber; returns when the task runs again, after @waiter was
- * woken. */
+/* Leaves the fiber; returns when the task runs again: @waiter was woken. */
 static int task_wait_suspend(weir_task *task, const struct wr_waiter *waiter)
 {
     wr_fiber_leave(&task->fiber);

@@ -51,8 +51,7 @@ static bool clock_has_unread(const weir_transport *t)
     return t->ops->is_reading && t->ops->is_reading(t) && t->ops->has_unread(t);
 }
 
-/* True if bytes or a file wait to be sent; the queue need not have a byte of
- * the file. */
+/* True if bytes or a file wait to be sent; a file may have no byte queued. */
 static bool clock_has_unsent(const weir_transport *t)
 {
     wr_assert(t->state < WR_LIFE_LOST);

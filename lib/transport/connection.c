@@ -37,8 +37,7 @@ static void connection_check_invariants(const struct wr_connection *c)
     connection_device(c)->check(c);
 }
 
-/* Checks that something will continue the connection: a step, an operation or a
- * wait. */
+/* Something will continue the connection: a step, an operation or a wait. */
 void wr_connection_check(const weir_transport *t)
 {
     const struct wr_connection *c = wr_connection_of(t);
@@ -382,8 +381,7 @@ static void connection_queued(weir_transport *t, size_t len)
     struct wr_connection *c = wr_connection_of(t);
 
     if (c->outbox.queue.bytes == len) {
-        wr_clock_note_sent(&c->clock); /* the time-out begins with the first
-                                        * byte */
+        wr_clock_note_sent(&c->clock); /* the time-out begins */
         connection_time_changed(c);
     }
     connection_device(c)->send(c);

@@ -53,8 +53,7 @@ struct wr_device {
     void (*stop)(struct wr_connection *c);
     /* True while the kernel may use memory of the connection or its queue. */
     bool (*is_in_flight)(const struct wr_connection *c);
-    /* True if bytes have arrived that were not received; for a device that
-     * receives. */
+    /* True if bytes wait to be received; for a device that receives. */
     bool (*has_arrived)(const struct wr_connection *c);
     /* Called after connection_lost: frees the device. NULL: nothing to free. */
     void (*close)(struct wr_connection *c);
@@ -73,8 +72,7 @@ static inline struct wr_connection *wr_connection_of(const weir_transport *t)
     return (struct wr_connection *)(uintptr_t)t; /* its first field */
 }
 
-/* Makes a connection in state NEW with the limits of @options; NULL without
- * memory. */
+/* Makes a NEW connection with the limits of @options; NULL without memory. */
 WEIR_MUST_USE struct wr_connection *
 wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);

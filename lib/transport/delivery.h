@@ -121,8 +121,7 @@ void wr_delivery_lose_bytes(weir_transport *t, int err);
 /* Reports a callback's error and dooms the transport. */
 void wr_delivery_fail(weir_transport *t, int err, const char *callback);
 
-/* Holds bytes behind the others. Takes the lease, to which only the caller
- * refers. */
+/* Holds bytes behind the others. Takes the lease, the caller's alone. */
 void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease);
 
 /* Feeds a buffered protocol, see wr_delivery_show(). */

@@ -64,8 +64,7 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     wr_assert(t->demand.state == WR_DEMAND_IDLE);
     t->held_back = true;
     if (account->held_bytes > 0) {
-        account->notify_released = true; /* returns of its own leases may be
-                                          * enough */
+        account->notify_released = true; /* its own leases may be enough */
     }
     switch (shortage) {
     case WR_SHORTAGE_SHARE:

@@ -74,8 +74,7 @@ WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
     return credit;
 }
 
-/* Credit for the next receive, without counting the last one; 0: it waits for
- * credit. */
+/* wr_intake_ask() that does not count the bytes of the last receive. */
 WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
 /* True if there is credit for the receive after a poll. Otherwise the

@@ -25,8 +25,7 @@
 #include "outbox.h"
 #include "transport.h"
 
-/* Changes the state. @state is a constant at each call, so the compiler drops
- * most of this. */
+/* Changes the state. Each call has a constant @state: little code is left. */
 static inline void wr_life_set_state(weir_transport *t,
                                      enum wr_life_state state)
 {
@@ -67,8 +66,7 @@ bool wr_life_is_closing(const weir_transport *t);
 /* For weir_loop_dump(). */
 const char *wr_life_state_name(const weir_transport *t);
 
-/* Dooms the connection and pushes its step. No effect if its end is already
- * decided. */
+/* Dooms the connection and pushes its step; no effect if its end is decided. */
 void wr_life_doom(weir_transport *t);
 /* Ends the connection because a time limit has expired. */
 void wr_life_expire(weir_transport *t, const struct wr_deadline *over);

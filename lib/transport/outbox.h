@@ -37,8 +37,7 @@ struct wr_outbox {
     struct wr_sendq queue;
     /* Passed to a transport below, which has not sent them yet. */
     uint64_t passed_bytes;
-    struct wr_sender *sender;       /* of a file; writes are refused
-                                     * meanwhile */
+    struct wr_sender *sender;       /* of a file; no write is accepted */
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
     bool in_resume;                 /* set around resume_writing */
 };
@@ -51,8 +50,7 @@ struct wr_outbox_ops {
     /* A file was begun; the owner continues it at the end of the turn. A few of
      * its bytes may be queued next. */
     void (*file_begins)(weir_transport *t);
-    /* The sender is about to be freed; the owner continues what waited for
-     * it. */
+    /* The sender is about to be freed; what waited for it continues. */
     void (*file_ended)(weir_transport *t);
     /* With wr_outbox_queue_file() and wr_outbox_file_ended(). */
     const struct wr_sender_ops *sender;
@@ -128,8 +126,7 @@ WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 
 /* ---- what leaves ---- */
 
-/* The first @bytes of the queue were passed below; wr_outbox_consume()
- * follows. */
+/* The first @bytes were passed below; wr_outbox_consume() follows. */
 static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->queue.bytes);
@@ -143,8 +140,7 @@ static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
     o->passed_bytes -= bytes;
 }
 
-/* Removes the first @bytes from the queue. Release callbacks may write, close
- * and abort. */
+/* Removes the first @bytes. Release callbacks may write, close and abort. */
 void wr_outbox_consume(weir_transport *t, uint64_t bytes);
 /* Calls resume_writing if the depth has fallen enough. The protocol may write,
  * close and abort. */
@@ -166,8 +162,7 @@ void wr_outbox_limits_changed(weir_transport *t);
 /* Part of `abandon`: the ring broke, so a read of a file ends now. */
 void wr_outbox_abandon(weir_transport *t);
 
-/* For all kinds with an outbox; `write` may be a faster function of the
- * kind. */
+/* For all kinds with an outbox; `write` may be a faster function. */
 #define WR_OUTBOX_OPS                                                          \
     .can_write_eof = true, .writelines = wr_outbox_writelines,                 \
     .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \

@@ -17,8 +17,7 @@ struct wr_sock_options;
 /* A name of 253 bytes, or a literal address with a zone. */
 #define WR_SECURE_HOSTNAME_MAX 256u
 
-/* A copy of struct weir_tls_settings; a maker keeps it until it has a
- * descriptor. */
+/* A maker's copy of struct weir_tls_settings, until it has a descriptor. */
 struct wr_secure_settings {
     weir_tls_context *context; /* a reference; NULL: no TLS */
     weir_tls_session *session; /* a reference, or NULL */

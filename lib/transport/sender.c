@@ -93,8 +93,7 @@ static void sender_ready(struct wr_ready *ready)
 
 /* ---- reading ---- */
 
-/* True if fewer than two parts are queued and the depth is not above the high
- * mark. */
+/* True if fewer than two parts are queued, and at most the high mark. */
 static bool sender_may_read(const struct wr_sender *f)
 {
     const weir_transport *t = f->t;

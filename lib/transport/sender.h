@@ -61,8 +61,8 @@ struct wr_sender_ops {
      * ->splice sends the next bytes as wr_sendfile_splice() does; -EINTR: try
      * in the next turn. */
     int64_t (*splice)(weir_transport *t, struct wr_sendfile *file);
-    /* Begins to send @len bytes of a part: 0, and wr_sender_sent() follows; or
-     * an error. */
+    /* Begins to send @len bytes of a part: 0, then wr_sender_sent(); or an
+     * error. */
     int (*send)(weir_transport *t, const void *data, size_t len);
     void (*went)(weir_transport *t, enum wr_sender_step step, int err);
     /* Cancels the send in flight. False: wr_sender_sent() or
@@ -96,8 +96,7 @@ WEIR_MUST_USE struct wr_sender *wr_sender_new(weir_transport *t,
 /* Queues a short file at once if it is cached, so that it is sent together with
  * written bytes. wr_sender_go_on() continues. */
 void wr_sender_join(struct wr_sender *f);
-/* Continues: it is the file's turn, or the transport's depth may have
- * fallen. */
+/* Continues: it is the file's turn, or the depth may have fallen. */
 void wr_sender_go_on(struct wr_sender *f);
 
 /* A send of a part, or a wait for room, has ended. */

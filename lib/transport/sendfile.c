@@ -17,8 +17,7 @@
  * are sent inside the server's calls instead of on acknowledgements: over the
  * loopback, pieces of 256 KiB cost the server twice as much. */
 #define PIECE_BYTES WR_CACHED_MAX
-/* The least that is looked up in the cache, for a peer that takes little at a
- * time. */
+/* The least that is looked up, for a peer that takes little at a time. */
 #define LOOK_LEAST ((size_t)64 << 10)
 
 /* 0 if the file can be sent; *ret_size is its present size. */
@@ -84,8 +83,7 @@ static size_t sendfile_cached_bytes(struct wr_sendfile *part)
     return ret > 0 ? (size_t)ret : 0;
 }
 
-/* Adapts ->look to the room that the descriptor has had: looking up a page
- * takes 60 ns. */
+/* Adapts ->look to the descriptor's room: to look a page up takes 60 ns. */
 static void sendfile_found_room(struct wr_sendfile *part, size_t len,
                                 uint64_t bytes)
 {

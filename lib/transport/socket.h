@@ -39,8 +39,7 @@ WEIR_MUST_USE int wr_socket_check(int fd, struct weir_address *ret_peer);
 void wr_socket_close(weir_loop *loop, int fd, int family);
 /* Closes a Unix socket in a thread. */
 void wr_socket_close_unix(int fd);
-/* Closes the socket in the options of a refused call, if any: the call has
- * taken it. */
+/* Closes the socket, if any, that a refused call has taken in its options. */
 static inline void wr_socket_refuse(bool use_sock, int sock)
 {
     if (use_sock) {

@@ -25,8 +25,7 @@ enum wr_life_state {
     WR_LIFE_CLOSING,     /* sends the queue, delivers no more bytes */
     WR_LIFE_LINGERING,   /* waits until the peer has all sent bytes */
     WR_LIFE_DOOMED,      /* about to end: accepts and delivers no byte */
-    WR_LIFE_ENDING,      /* waits for its operations or for the transport
-                          * below */
+    WR_LIFE_ENDING,      /* waits for operations, or for the one below */
     WR_LIFE_LOST,        /* connection_lost was called, or is about to be */
     WR_LIFE_STATES,
 };
@@ -42,8 +41,7 @@ struct wr_connection_set_ops {
     void (*adopt)(struct wr_connection_set *set, weir_transport *t);
     /* Removes a lost connection from the set. */
     void (*forget)(struct wr_connection_set *set, weir_transport *t);
-    /* Adds a task that serves one of the connections, perhaps beyond its
-     * loss. */
+    /* Adds a task that serves a connection, perhaps beyond its loss. */
     void (*add_handler)(struct wr_connection_set *set,
                         struct wr_handler *handler);
     /* Removes a task that serves no connection any more. */
@@ -97,8 +95,7 @@ struct wr_transport_ops {
     int (*write_ref)(weir_transport *t, const void *data, size_t len,
                      weir_release_fn *release, void *arg);
     int (*write_lease)(weir_transport *t, const struct weir_buf *buf);
-    /* Closes received descriptors that were not taken. NULL: it receives
-     * none. */
+    /* Closes descriptors that were not taken. NULL: it receives none. */
     void (*discard_fds)(weir_transport *t, const int *fds, size_t count);
     /* Called with 1 to WEIR_FDS_MAX descriptors and at least a byte. */
     int (*send_fds)(weir_transport *t, const void *data, size_t len,
@@ -120,11 +117,9 @@ struct wr_transport_ops {
     void (*get_handover)(const weir_transport *t, struct wr_handover *ret);
     /* True if bytes have arrived that the protocol has not seen. */
     bool (*has_unread)(const weir_transport *t);
-    /* True if bytes wait to be sent although the peer has emptied the kernel's
-     * buffer. */
+    /* True if bytes wait although the peer has emptied the kernel's buffer. */
     bool (*has_taken_all)(const weir_transport *t);
-    /* The marks were changed: pauses writing if the depth is above the high
-     * mark. */
+    /* The marks were changed: pauses writing if the depth is too high. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t limit_bytes);
     /* A queue of the loop's budget, which the connection has left, lets it
@@ -195,8 +190,7 @@ struct weir_transport {
     /* At this depth or less, a paused protocol or `flushed` is called. -1:
      * neither waits. */
     int64_t notify_depth;
-    struct wr_evictable *evictable; /* of its reader, while the reader offers
-                                     * bytes */
+    struct wr_evictable *evictable; /* of its reader, while it offers bytes */
     void (*flushed)(void *arg);     /* called at a depth of 0; or NULL */
     void *flushed_arg;
 };
@@ -206,8 +200,8 @@ struct weir_transport {
 #define WR_HARD_LIMIT_DEFAULT (64u << 20)
 #define WR_READ_LIMIT_DEFAULT (1u << 20)
 
-/* Initialises the common part of a zeroed object, with one reference, the
- * library's. */
+/* Initialises the common part of a zeroed object; the library has a
+ * reference. */
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
 

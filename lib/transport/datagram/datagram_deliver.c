@@ -94,8 +94,7 @@ static void datagram_deliver_fill(struct wr_datagram *d,
     datagram->peer.len = header->msg_namelen;
     if (WR_UNLIKELY(datagram->peer.len >
                     sizeof(datagram->peer.storage.local))) {
-        /* For a Unix path that fills sun_path, the kernel counts a NUL behind
-         * it. */
+        /* The kernel counts a NUL behind a path that fills sun_path. */
         datagram->peer.len = sizeof(datagram->peer.storage.local);
     }
     if (WR_UNLIKELY(d->family == AF_UNIX && header->msg_controllen > 0)) {

@@ -48,8 +48,8 @@ static int datagram_error_read(struct msghdr *header)
     return 0;
 }
 
-/* Takes the network's next error from the error queue, negative, with its peer;
- * 0: none. */
+/* Takes the network's next error, negative, and its peer from the error queue,
+ * or 0. */
 static int datagram_error_take(struct wr_datagram *d, struct weir_address *peer)
 {
     /* A Unix socket has no error queue; the call would return a datagram. */

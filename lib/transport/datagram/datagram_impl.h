@@ -94,11 +94,9 @@ struct wr_datagram {
     sa_family_t family;
     enum wr_outlet outlet_state : 8; /* by wr_datagram_set_outlet_state() */
     uint8_t batch;                   /* datagrams to receive at once */
-    uint8_t small_batches;  /* in a row, of datagrams much shorter than a
-                             * slot */
+    uint8_t small_batches;           /* in a row, much shorter than slots */
     bool paused : 1;        /* set and cleared by pause and resume_reading */
-    bool wants_control : 1; /* set by the maker: datagrams have ancillary
-                             * data */
+    bool wants_control : 1; /* set by the maker: asks for ancillary data */
     bool is_connected : 1;  /* set by the maker: the socket is connected */
     bool in_resume : 1;     /* set around resume_writing */
     bool hup_seen : 1;  /* set by a poll: the program shut the socket down */
@@ -146,8 +144,7 @@ static inline bool wr_datagram_is_reading(const struct wr_datagram *d)
     return d->t.state == WR_LIFE_OPEN && !d->paused;
 }
 
-/* True if an open transport waits for a poll or the budget before it
- * receives. */
+/* True if an open transport waits for a poll or the budget. */
 static inline bool wr_datagram_awaits_any(const struct wr_datagram *d)
 {
     return d->recv_op.in_flight || wr_intake_is_queued(&d->t);
@@ -243,8 +240,7 @@ WEIR_MUST_USE bool wr_datagram_rest_for_fds(struct wr_datagram *d);
 void wr_datagram_close_own(struct wr_datagram *d);
 
 /* datagram_shared.c */
-/* Takes a reference to the loop's shared part, or makes it; NULL without
- * memory. */
+/* Finds or makes the loop's shared part, with a reference; or NULL. */
 WEIR_MUST_USE struct wr_datagram_shared *wr_datagram_share(weir_loop *loop);
 void wr_datagram_unshare(struct wr_datagram_shared *shared);
 

@@ -49,8 +49,7 @@ static int datagram_message_check_bytes(const struct wr_datagram *d,
     return len <= most ? 0 : -EMSGSIZE;
 }
 
-/* The time until which a datagram that is queued now may wait for room at its
- * peer. */
+/* The time until which a new datagram may wait for room at its peer. */
 static uint64_t datagram_message_deadline(const struct wr_datagram *d)
 {
     wr_assert(d->peer_wait_ns > 0);

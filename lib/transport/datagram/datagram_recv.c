@@ -33,8 +33,7 @@
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
 
-/* Sets the slots' size for datagrams of @len bytes, limited by the buffer
- * size. */
+/* Sets the slots' size for datagrams of @len bytes, if a buffer has room. */
 static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
 {
     const uint64_t most =

@@ -37,8 +37,8 @@ static void datagram_send_make_dirty(struct wr_datagram *d)
     wr_loop_at_turn_end(d->t.loop, &d->turn_end);
 }
 
-/* Removes the first datagram, sent or not; a release callback may run. Returns
- * its bytes. */
+/* Removes the first datagram, and returns its bytes; a release callback may
+ * run. */
 static uint64_t datagram_send_pop(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
@@ -82,8 +82,7 @@ static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
     return bytes;
 }
 
-/* Handles an error for the first datagram. Returns how many left the queue: 0
- * or 1. */
+/* Handles an error of the first datagram; returns 1 if it was dropped, or 0. */
 static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
 {
     struct wr_outgoing *first = wr_datagramq_first(&d->queue);
@@ -153,8 +152,7 @@ static void datagram_send_wait(struct wr_datagram *d, int why)
     }
 }
 
-/* Calls resume_writing if the queue is short enough; the protocol may queue
- * more. */
+/* Calls resume_writing if the queue is short; the protocol may queue more. */
 static void datagram_send_notify(struct wr_datagram *d)
 {
     wr_assert(!d->in_resume);

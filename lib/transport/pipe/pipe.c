@@ -155,7 +155,7 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
     return 0;
 }
 
-/* A pipe reports its bytes at both ends (FIONREAD), a socket its unsent
+/* Both ends of a pipe report its bytes (FIONREAD), a socket its unsent
  * bytes. */
 static bool pipe_has_taken_all(const weir_transport *t)
 {

@@ -115,8 +115,7 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     wr_pipe_set_io(p, WR_PIPE_WORKING);
 }
 
-/* Reads and delivers bytes: their number, 0 at the end of the stream, or an
- * error. */
+/* Reads and delivers: bytes, 0 at the end of the stream, or an error. */
 static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     weir_lease *lease;
@@ -209,8 +208,7 @@ void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue)
     wr_connection_push(&p->c);
 }
 
-/* Delivers a copy of a worker's bytes, because the next read uses the same
- * memory. */
+/* Delivers a copy of a worker's bytes: the next read uses its memory. */
 static void pipe_read_worked(struct wr_pipe *p, int32_t res)
 {
     res = wr_splice_read_completed(&p->splice, p->scratch, res);

@@ -24,8 +24,7 @@
 #include <string.h>
 
 #define WRITE_BYTES_MIN (256u << 10)
-/* The most bytes of a worker's write: a pipe with any room has room for
- * them. */
+/* The most bytes of a worker's write; a pipe with room has room for them. */
 #define WORKER_BYTES WR_SPLICE_BYTES
 
 void wr_pipe_write_later(struct wr_pipe *p)
@@ -192,8 +191,7 @@ void wr_pipe_watch(struct wr_pipe *p)
     wr_prep_poll(&p->c.t.loop->uring, &p->watch_op, p->fd, 0, p->sees_changes);
 }
 
-/* The reader has gone. This is a clean end only if no byte waits and none was
- * refused. */
+/* The reader has gone: a clean end only if no byte waits or was refused. */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
     wr_assert(!wr_life_is_over(&p->c.t));

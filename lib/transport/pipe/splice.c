@@ -120,8 +120,7 @@ int wr_splice_prep_write(struct wr_splice *splice, struct wr_uring *uring,
     return 0;
 }
 
-/* Drops the bytes that the file has not taken: the send queue still has
- * them. */
+/* Drops the bytes that the file has not taken; the send queue has them. */
 static void splice_empty(struct wr_splice *splice)
 {
     char rest[WR_SPLICE_BYTES];

@@ -97,8 +97,7 @@ static void sock_linger(struct wr_sock *s)
     }
     const int err = wr_sock_times_make(s);
     if (err < 0) {
-        wr_transport_set_error(&s->t, err, "close"); /* sent bytes may be
-                                                      * lost */
+        wr_transport_set_error(&s->t, err, "close"); /* bytes may be lost */
         return;
     }
     wr_life_set_state(&s->t, WR_LIFE_LINGERING);
@@ -196,8 +195,7 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* The budget feeds the socket: there is credit and a buffer, or its turn has
- * come. */
+/* The budget feeds it: there is credit and a buffer, or its turn has come. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);

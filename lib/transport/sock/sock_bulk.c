@@ -44,8 +44,7 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Counts receives of few bytes; a receive that used its whole credit is not
- * small. */
+/* Counts small receives; a receive that used its whole credit is not small. */
 static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool is_full)
 {
     wr_assert(s->moves_bulk);

@@ -45,8 +45,7 @@ static void sock_deliver_into(struct wr_sock *s)
         wr_delivery_lose_bytes(&s->t, -ENOMEM);
         return;
     }
-    /* If release_buffer has paused, the bytes are held: resuming pushes the
-     * step. */
+    /* If release_buffer has paused, they are held; resuming pushes the step. */
     wr_ignore(wr_delivery_given(&s->t, &s->delivery, lease));
 }
 

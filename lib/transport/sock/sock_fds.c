@@ -110,8 +110,7 @@ bool wr_sock_fds_rest(struct wr_sock *s)
     return s->rests;
 }
 
-/* After the end of the stream the socket contains no descriptors, and none can
- * follow. */
+/* After the end of the stream the socket contains no descriptors. */
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);

@@ -38,8 +38,7 @@ void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece);
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes);
 /* Closes all waiting descriptors; they will not be sent. */
 void wr_sock_fds_drop(struct wr_sock *s);
-/* Closes received descriptors that are not taken, in a thread: the peer has
- * chosen them. */
+/* Closes descriptors that are not taken, in a thread: the peer chose them. */
 void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count);
 /* Rests, receiving nothing, while received descriptors are being closed. The
  * step is pushed afterwards. */

@@ -84,13 +84,11 @@ struct wr_sock {
     uint8_t small_receives;            /* in a row, while it moves bulk */
     uint8_t fd_limit;        /* descriptors for the protocol at a time */
     bool has_received : 1;   /* set by the first bytes */
-    bool armed_once : 1;     /* the receive in flight ends with the first
-                              * bytes */
+    bool armed_once : 1;     /* the receive ends with the first bytes */
     bool moves_bulk : 1;     /* receives bulk; see sock_bulk.c */
     bool polls_bytes : 1;    /* the operation of recv_op is a poll */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
-    bool eof_doubted : 1;    /* set with eof_seen, cleared when the send has
-                              * ended */
+    bool eof_doubted : 1;    /* set then, cleared when the send has ended */
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool has_sent : 1;       /* set before the first bytes are sent */
     bool write_eof : 1;      /* set by write_eof and by lingering */
@@ -103,18 +101,15 @@ struct wr_sock {
     bool fin_seen : 1;       /* set by a poll for room that a FIN ended */
     bool has_waited : 1;     /* set when a send waits for room */
     bool resets : 1;         /* set when the peer shall see a reset */
-    bool takes_fds : 1;      /* set by the maker: the peer can send
-                              * descriptors */
-    bool rests : 1;          /* set while received descriptors are being
-                              * closed */
+    bool takes_fds : 1;      /* set by the maker: descriptors may arrive */
+    bool rests : 1;          /* set while descriptors are being closed */
 
     struct wr_op send_op; /* the send, or the poll for room */
     struct wr_turn_end turn_end;
     struct wr_outbox outbox;
 
     struct wr_op recv_op;
-    struct wr_op poll_op;        /* watches for hang-up while nothing is
-                                  * received */
+    struct wr_op poll_op;        /* watches for a hang-up */
     struct wr_delivery delivery; /* shut from state CLOSING on */
 
     struct wr_sock_into *into;   /* made on first use */
@@ -147,8 +142,7 @@ extern const struct wr_outbox_ops wr_sock_outbox_ops;
 
 /* sock_send.c */
 void wr_sock_send_init(struct wr_sock *s);
-/* The slow half of the end of a send or of a poll for room; false: the poll
- * continues. */
+/* The slow half of a send's or poll's end; false: the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
 void wr_sock_write_eof(weir_transport *t);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
@@ -156,8 +150,7 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
 void wr_sock_send_fds_too(struct wr_sock *s);
 /* Sends the queue, or the next piece of the file, at the end of the turn. */
 void wr_sock_send_file_later(struct wr_sock *s);
-/* Shuts the writing side down if everything is sent and an end was asked
- * for. */
+/* Shuts the writing side down if that was asked for and all is sent. */
 void wr_sock_shut_when_sent(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_send(struct wr_sock *s);
@@ -169,8 +162,7 @@ void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting);
 void wr_sock_send_wait_for_room(struct wr_sock *s);
 /* Handles a failed send; @err may break the connection. */
 void wr_sock_send_failed(struct wr_sock *s, int err);
-/* Drops the queue of a broken connection, and tells a protocol that waits for
- * it. */
+/* Drops the queue of a broken connection; a protocol may wait for that. */
 void wr_sock_drop_broken_queue(struct wr_sock *s);
 
 /* sock_file.c */
@@ -223,8 +215,7 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
 void wr_sock_received_into(struct wr_sock *s, size_t len);
 /* Handles a receive that returned 0. */
 void wr_sock_received_eof(struct wr_sock *s);
-/* Decides, after the end of the send in flight, whether the stream has
- * ended. */
+/* Decides, after the end of a send, whether the stream has ended. */
 void wr_sock_confirm_eof(struct wr_sock *s);
 /* Delivers held bytes until the protocol takes no more. */
 void wr_sock_deliver_held(struct wr_sock *s);
@@ -266,13 +257,11 @@ struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s);
 enum wr_sock_next wr_sock_next_step(const struct wr_sock *s);
 /* Holds wherever code of the user may run; pure. */
 void wr_sock_check_invariants(const struct wr_sock *s);
-/* Holds between turns: something will continue every socket that is not at its
- * end. */
+/* Holds between turns: something will continue every socket before its end. */
 void wr_sock_check_progress(const struct wr_sock *s);
 void wr_sock_dump(const weir_transport *t, FILE *out);
 
-/* wr_sock_check_invariants(), only with -Dinvariants=true: every message calls
- * it. */
+/* wr_sock_check_invariants(), only with -Dinvariants=true. */
 static inline void wr_sock_debug_check(const struct wr_sock *s)
 {
 #ifdef WR_INVARIANTS
@@ -327,8 +316,7 @@ static inline bool wr_sock_is_reading(const struct wr_sock *s)
            !s->eof_seen && s->t.error == 0;
 }
 
-/* True on the fast path after a completion: open, without error, the receive
- * still armed. */
+/* True on the fast path after a completion: open, no error, receive armed. */
 static inline bool wr_sock_is_settled(const struct wr_sock *s)
 {
     return s->t.state == WR_LIFE_OPEN && s->t.error == 0 &&
@@ -358,8 +346,7 @@ static inline bool wr_sock_file_is_torn(const struct wr_sock *s)
     return wr_sender_is_active(file) || (file->err < 0 && !was_cancelled);
 }
 
-/* True if the socket receives although it closes, because it lingers or will
- * linger. */
+/* True if the socket receives while it closes, because it lingers or will. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return s->t.state == WR_LIFE_LINGERING ||
@@ -401,8 +388,7 @@ static inline bool wr_sock_has_read_all(const struct wr_sock *s)
            (wr_delivery_is_paused(&s->delivery) && wr_sys_inq(s->fd) <= 0);
 }
 
-/* Ends the receive of a socket that has left the state OPEN, unless it
- * lingers. */
+/* Ends the receive of a socket that is not OPEN, unless it lingers. */
 static inline void wr_sock_recv_stop(struct wr_sock *s)
 {
     wr_debug_assert(s->t.state > WR_LIFE_OPEN);

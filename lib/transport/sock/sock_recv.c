@@ -117,8 +117,7 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
     return (enum action)sock_recv_actions[row][sock_recv_flow_of(s)];
 }
 
-/* The poll stays armed when reading resumes, to save a submission at every
- * pause. */
+/* The poll stays armed when reading resumes: no submission at each pause. */
 static void sock_recv_watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
@@ -126,8 +125,7 @@ static void sock_recv_watch(struct wr_sock *s)
     }
 }
 
-/* Stops receiving for lack of credit or a buffer; the peer's time-out is
- * suspended. */
+/* Waits for credit or a buffer; the peer's time-out is suspended. */
 static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
 {
     wr_assert(s->t.held_back && s->recv_state == WR_RECV_IDLE);

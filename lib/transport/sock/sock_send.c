@@ -143,8 +143,7 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     s->t.loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
     if (WR_UNLIKELY(s->sends_fds)) {
-        wr_sock_fds_took(s, bytes); /* before: a release callback may send
-                                     * more */
+        wr_sock_fds_took(s, bytes); /* first: a release may send more */
     }
     wr_outbox_consume(&s->t, bytes);
     if (WR_UNLIKELY(s->t.notify_depth >= 0)) {
@@ -261,8 +260,7 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Handles the end of a send of the file's part, or of a poll, over an empty
- * queue. */
+/* Handles the end of a send or a poll of the file: the queue is empty. */
 static void sock_send_part_ended(struct wr_sock *s, int32_t res)
 {
     wr_assert(s->sends_file);

@@ -26,8 +26,7 @@ static bool sock_state_has_delivered_all(const struct wr_sock *s)
 static enum wr_sock_next sock_state_next_of_broken(const struct wr_sock *s)
 {
     if (sock_state_may_drop_queue(s)) {
-        return WR_SOCK_DROP_QUEUE; /* its memory may be what the receive
-                                    * needs */
+        return WR_SOCK_DROP_QUEUE; /* the receive may need its memory */
     }
     if (s->t.state == WR_LIFE_OPEN && !sock_state_has_delivered_all(s)) {
         return WR_SOCK_RECEIVE;
@@ -128,8 +127,7 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(!s->eof_seen || !is_armed);
 }
 
-/* Checks received bytes that the protocol has not seen, in leases or lent
- * memory. */
+/* Checks bytes that the protocol has not seen, in leases or lent memory. */
 static void sock_state_check_kept(const struct wr_sock *s)
 {
     wr_delivery_check_invariants(&s->delivery);

@@ -28,8 +28,7 @@ static inline void sock_write_note(struct wr_sock *s, size_t len)
 {
     wr_debug_assert(len > 0 && len <= s->outbox.queue.bytes);
     if (WR_UNLIKELY(s->times != NULL) && s->outbox.queue.bytes == len) {
-        wr_sock_note_sent(s); /* the stall time-out begins with the first
-                               * byte */
+        wr_sock_note_sent(s); /* the stall time-out begins */
         wr_sock_times_changed(s);
     }
     wr_sock_make_dirty(s);
