@@ -91,7 +91,7 @@ static void reader_memory_look(struct wr_evictable *evictable)
 }
 
 /* Arms the timer, which compacts if nothing is consumed until then. */
-static void reader_memory_watch_rest(weir_reader *reader)
+static void reader_memory_watch_unread(weir_reader *reader)
 {
     wr_assert(reader->queue.total > 0);
     reader->was_read = false;
@@ -108,7 +108,7 @@ static void reader_memory_timer_expired(struct wr_timer *timer)
         return;
     }
     if (reader->was_read) {
-        reader_memory_watch_rest(reader);
+        reader_memory_watch_unread(reader);
     } else { /* without memory the next turn's end tries again */
         wr_ignore(wr_recvq_compact(&reader->queue, false));
     }
@@ -143,7 +143,7 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
     if (all || reader_memory_is_fragmented(reader)) {
         has_memory = wr_recvq_compact(&reader->queue, all);
     } else if (!wr_timer_is_armed(&reader->compaction_timer)) {
-        reader_memory_watch_rest(reader);
+        reader_memory_watch_unread(reader);
     }
     if (!waits) {
         if (reader->queue.total > wr_reader_high(reader)) {

@@ -129,8 +129,8 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
 
 /* Holds the remainder of a lease of which a buffered protocol took a part:
  * behind the initial bytes of a new protocol, before all other held bytes. */
-static void delivery_hold_rest(weir_transport *t, struct wr_delivery *d,
-                               const struct weir_buf *rest)
+static void delivery_hold_remainder(weir_transport *t, struct wr_delivery *d,
+                                    const struct weir_buf *rest)
 {
     wr_assert(rest->len > 0);
     weir_lease *kept = wr_lease_keep_apart(rest);
@@ -168,7 +168,7 @@ void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
         return;
     }
     if (wr_delivery_is_paused(d) || d->given_count > 0) {
-        delivery_hold_rest(t, d, &buf);
+        delivery_hold_remainder(t, d, &buf);
         return;
     }
     wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_STREAM);
