@@ -81,15 +81,29 @@ static void run(weir_task_fn *body)
     expect_eq(weir_run(NULL, body, NULL), 0);
 }
 
+/* A test whose body is the main task of `loop`. */
+#define TASK(suite, name)                                                      \
+    static void suite##__##name##_body(weir_loop *loop);                       \
+    static int suite##__##name##_task(weir_loop *loop, void *arg)              \
+    {                                                                          \
+        (void)arg;                                                             \
+        suite##__##name##_body(loop);                                          \
+        return 0;                                                              \
+    }                                                                          \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        run(suite##__##name##_task);                                           \
+    }                                                                          \
+    static void suite##__##name##_body(weir_loop *loop)
+
 /* ---- both directions ---- */
 
-static int talk(weir_loop *loop, void *arg)
+TASK(datagram_stream, two_tasks_talk)
 {
     struct two two = open_two(loop, 0);
     struct weir_address peer;
     struct weir_address client;
     char text[16];
-    (void)arg;
 
     expect_eq(weir_datagram_stream_send(two.client, "hello", 5, NULL), 0);
     expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), &peer),
@@ -103,20 +117,13 @@ static int talk(weir_loop *loop, void *arg)
               3);
     expect_eq(memcmp(text, "you", 3), 0);
     free_two(&two);
-    return 0;
 }
 
-UNIT(datagram_stream, two_tasks_talk)
-{
-    run(talk);
-}
-
-static int receive_odd_ones(weir_loop *loop, void *arg)
+TASK(datagram_stream, empty_long_and_leased_datagrams_arrive)
 {
     struct two two = open_two(loop, 0);
     struct weir_datagram datagram = {.size = sizeof(datagram)};
     char text[4];
-    (void)arg;
 
     expect_eq(weir_datagram_stream_send(two.client, NULL, 0, NULL), 0);
     expect_eq(weir_datagram_stream_send(two.client, "too long", 8, NULL), 0);
@@ -135,23 +142,16 @@ static int receive_odd_ones(weir_loop *loop, void *arg)
     expect_eq(datagram.buf.len, 0);
     cr_assert_null(datagram.buf.lease);
     free_two(&two);
-    return 0;
-}
-
-UNIT(datagram_stream, empty_long_and_leased_datagrams_arrive)
-{
-    run(receive_odd_ones);
 }
 
 /* ---- the queue ---- */
 
 enum { MANY = 1000, PLACES = 4 };
 
-static int overrun(weir_loop *loop, void *arg)
+TASK(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order)
 {
     struct two two = open_two(loop, PLACES);
     uint32_t number;
-    (void)arg;
 
     for (uint32_t i = 0; i < MANY; i++) {
         expect_eq(weir_datagram_stream_send(two.client, &i, sizeof(i), NULL),
@@ -171,12 +171,6 @@ static int overrun(weir_loop *loop, void *arg)
         expected++;
     }
     free_two(&two);
-    return 0;
-}
-
-UNIT(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order)
-{
-    run(overrun);
 }
 
 /* ---- several tasks ---- */
@@ -213,11 +207,10 @@ static int join(weir_task *task)
     return err < 0 ? err : result;
 }
 
-static int share(weir_loop *loop, void *arg)
+TASK(datagram_stream, several_tasks_receive_and_a_cancelled_one_loses_nothing)
 {
     struct two two = open_two(loop, 0);
     weir_task *tasks[8];
-    (void)arg;
 
     received_count = 0;
     for (int i = 0; i < 8; i++) {
@@ -234,18 +227,11 @@ static int share(weir_loop *loop, void *arg)
     }
     expect_eq(received_count, 7);
     free_two(&two);
-    return 0;
 }
 
-UNIT(datagram_stream, several_tasks_receive_and_a_cancelled_one_loses_nothing)
-{
-    run(share);
-}
-
-static int cancel_when_woken(weir_loop *loop, void *arg)
+TASK(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled)
 {
     struct two two = open_two(loop, 0);
-    (void)arg;
 
     received_count = 0;
     for (int i = 0; i < 200; i++) {
@@ -270,22 +256,15 @@ static int cancel_when_woken(weir_loop *loop, void *arg)
         expect_eq(received_count, i + 1);
     }
     free_two(&two);
-    return 0;
-}
-
-UNIT(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled)
-{
-    run(cancel_when_woken);
 }
 
 /* ---- errors and ends ---- */
 
-static int refuse(weir_loop *loop, void *arg)
+TASK(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on)
 {
     struct two two = open_two(loop, 0);
     const uint16_t port = port_of(two.server);
     char byte;
-    (void)arg;
 
     const int fd = weir_transport_get_socket(
         weir_datagram_stream_get_transport(two.server));
@@ -306,12 +285,6 @@ static int refuse(weir_loop *loop, void *arg)
     expect_eq(byte, 'y');
     weir_datagram_stream_free(server);
     weir_datagram_stream_free(two.client);
-    return 0;
-}
-
-UNIT(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on)
-{
-    run(refuse);
 }
 
 static uint64_t received_bytes(weir_loop *loop)
@@ -321,11 +294,10 @@ static uint64_t received_bytes(weir_loop *loop)
     return now.received_bytes;
 }
 
-static int close_it(weir_loop *loop, void *arg)
+TASK(datagram_stream, what_arrived_before_a_close_can_be_received)
 {
     struct two two = open_two(loop, 0);
     char byte;
-    (void)arg;
 
     expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
     while (received_bytes(loop) == 0) {
@@ -341,30 +313,17 @@ static int close_it(weir_loop *loop, void *arg)
     const struct weir_address peer = address_of(two.client);
     expect_eq(weir_datagram_stream_send(two.server, "x", 1, &peer), -ESHUTDOWN);
     free_two(&two);
-    return 0;
 }
 
-UNIT(datagram_stream, what_arrived_before_a_close_can_be_received)
-{
-    run(close_it);
-}
-
-static int free_while_waiting(weir_loop *loop, void *arg)
+TASK(datagram_stream, a_stream_is_freed_while_a_task_waits)
 {
     struct two two = open_two(loop, 0);
-    (void)arg;
 
     weir_task *task = spawn_receiver(loop, two.server);
     expect_eq(weir_sleep(loop, 0), 0);
     expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
     free_two(&two); /* the datagram is sent, and nothing receives it */
     expect_eq(join(task), -ECANCELED);
-    return 0;
-}
-
-UNIT(datagram_stream, a_stream_is_freed_while_a_task_waits)
-{
-    run(free_while_waiting);
 }
 
 static weir_datagram_stream *left;
@@ -383,12 +342,11 @@ UNIT(datagram_stream, a_stream_outlives_its_loop)
     weir_datagram_stream_free(left);
 }
 
-static int misuse(weir_loop *loop, void *arg)
+TASK(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
 {
     int fds[2];
     weir_datagram_stream *stream = NULL;
     struct weir_datagram_stream_options options = {.size = sizeof(options)};
-    (void)arg;
 
     expect_eq(weir_open_datagram_stream(loop, NULL, &stream), -EINVAL);
     expect_eq(weir_open_datagram_stream(loop, &options, &stream), -EINVAL);
@@ -414,22 +372,15 @@ static int misuse(weir_loop *loop, void *arg)
     weir_datagram_stream_free(stream);
     weir_datagram_stream_free(NULL);
     close(fds[1]);
-    return 0;
-}
-
-UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
-{
-    run(misuse);
 }
 
 /* ---- a program that turns reading on again by the transport ---- */
 
-static int resume_a_full_one(weir_loop *loop, void *arg)
+TASK(datagram_stream, a_full_one_bears_that_its_transport_is_resumed)
 {
     struct two two = open_two(loop, 1);
     weir_transport *t = weir_datagram_stream_get_transport(two.server);
     char text[4];
-    (void)arg;
 
     for (int i = 0; i < 3; i++) {
         expect_eq(weir_datagram_stream_send(two.client, "abc", 3, NULL), 0);
@@ -442,17 +393,11 @@ static int resume_a_full_one(weir_loop *loop, void *arg)
     expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
               3);
     free_two(&two);
-    return 0;
-}
-
-UNIT(datagram_stream, a_full_one_bears_that_its_transport_is_resumed)
-{
-    run(resume_a_full_one);
 }
 
 /* ---- files of Unix sockets ---- */
 
-static int open_on_stale_file(weir_loop *loop, void *arg)
+TASK(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
 {
     char dir[] = "/tmp/weir-datagrams-XXXXXX";
     char path[sizeof(dir) + 2];
@@ -461,7 +406,6 @@ static int open_on_stale_file(weir_loop *loop, void *arg)
         .size = sizeof(options), .endpoint = {.local_address = &address}};
     weir_datagram_stream *stream = NULL;
     weir_datagram_stream *other = NULL;
-    (void)arg;
 
     cr_assert_not_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/s", dir);
@@ -480,12 +424,6 @@ static int open_on_stale_file(weir_loop *loop, void *arg)
     expect_eq(stale, 0);
     expect_eq(second, -EADDRINUSE);
     cr_assert(stays, "after the close");
-    return 0;
-}
-
-UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
-{
-    run(open_on_stale_file);
 }
 
 /* Binds a plain socket to a path that fills sun_path; @path has no end then. */
@@ -502,7 +440,7 @@ static int bind_full_path(const char *dir, struct sockaddr_un *ret)
     return fd;
 }
 
-static int hear_from_full_path(weir_loop *loop, void *arg)
+TASK(datagram_stream, a_peer_may_have_a_path_that_fills_its_address)
 {
     char dir[] = "/tmp/weir-datagrams-XXXXXX";
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
@@ -513,7 +451,6 @@ static int hear_from_full_path(weir_loop *loop, void *arg)
         .size = sizeof(options), .endpoint = {.local_address = &own}};
     weir_datagram_stream *stream = NULL;
     char text[WEIR_ADDRESS_TEXT_SIZE];
-    (void)arg;
 
     cr_assert_not_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/s", dir);
@@ -532,10 +469,4 @@ static int hear_from_full_path(weir_loop *loop, void *arg)
     cr_assert_leq(peer.len, sizeof(peer.storage.local));
     weir_address_format(&peer, text, sizeof(text));
     expect_str_eq(text + strlen("unix:"), path);
-    return 0;
-}
-
-UNIT(datagram_stream, a_peer_may_have_a_path_that_fills_its_address)
-{
-    run(hear_from_full_path);
 }
