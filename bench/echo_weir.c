@@ -222,10 +222,8 @@ static void print_statistics(void *arg, int signum)
 
 int main(int argc, char **argv)
 {
-    struct weir_server_options server_options = {
-        .size = sizeof(server_options),
-        .done = on_serving,
-    };
+    struct weir_server_options server_options = {.size =
+                                                     sizeof(server_options)};
     struct weir_factory factory = {.create = make_protocol};
     char name[BENCH_UNIX_NAME_SIZE];
     weir_loop *loop = NULL;
@@ -242,11 +240,11 @@ int main(int argc, char **argv)
         bench_unix_name(&options, name);
         check("weir_create_unix_server",
               weir_create_unix_server(loop, &factory, name, &server_options,
-                                      &server));
+                                      on_serving, NULL, &server));
     } else {
         check("weir_create_server",
               weir_create_server(loop, &factory, "127.0.0.1", options.port,
-                                 &server_options, &server));
+                                 &server_options, on_serving, NULL, &server));
     }
     check("weir_loop_run", weir_loop_run(loop));
     weir_server_free(server);

@@ -109,11 +109,8 @@ static weir_tls_context *make_context(void)
 int main(int argc, char **argv)
 {
     struct weir_tls_settings settings = {.size = sizeof(settings)};
-    struct weir_server_options server_options = {
-        .size = sizeof(server_options),
-        .done = on_serving,
-        .tls = &settings,
-    };
+    struct weir_server_options server_options = {.size = sizeof(server_options),
+                                                 .tls = &settings};
     struct weir_factory factory = {.create = make_protocol};
     weir_loop *loop = NULL;
     weir_server *server = NULL;
@@ -126,7 +123,7 @@ int main(int argc, char **argv)
           weir_loop_add_signal_handler(loop, SIGTERM, on_terminate, loop));
     check("weir_create_server",
           weir_create_server(loop, &factory, "127.0.0.1", options.port,
-                             &server_options, &server));
+                             &server_options, on_serving, NULL, &server));
     check("weir_loop_run", weir_loop_run(loop));
     weir_server_free(server);
     check("weir_loop_free", weir_loop_free(loop));

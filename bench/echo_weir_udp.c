@@ -86,21 +86,19 @@ int main(int argc, char **argv)
     struct bench_options options =
         bench_parse(argc, argv, "A server on a datagram endpoint of weir.");
     struct weir_factory factory = {.create = make_protocol};
-    struct weir_datagram_options endpoint = {
-        .size = sizeof(endpoint),
-        .done = on_made,
-        .done_arg = &options,
-        .local_host = "127.0.0.1",
-        .local_port = options.port,
-        .join_segments = options.has_trains,
-    };
+    struct weir_datagram_options endpoint = {.size = sizeof(endpoint),
+                                             .local_host = "127.0.0.1",
+                                             .local_port = options.port,
+                                             .join_segments =
+                                                 options.has_trains};
     weir_loop *loop = NULL;
 
     check("weir_loop_new", weir_loop_new(NULL, &loop));
     check("SIGTERM",
           weir_loop_add_signal_handler(loop, SIGTERM, on_terminate, loop));
     check("weir_create_datagram_endpoint",
-          weir_create_datagram_endpoint(loop, &factory, &endpoint, NULL));
+          weir_create_datagram_endpoint(loop, &factory, &endpoint, on_made,
+                                        &options, NULL));
     check("weir_loop_run", weir_loop_run(loop));
     check("weir_loop_free", weir_loop_free(loop));
     return 0;

@@ -21,6 +21,21 @@
  *   `..._ns`.
  * - Ownership words: *borrowed* until the call returns, *held* until the
  *   callback runs, *taken* by weir, *given* to the caller.
+ * - How the life of an object ends:
+ *   - transport (a connection, an endpoint, a child process): by
+ *     weir_transport_close() or weir_transport_abort(), or by the peer;
+ *     connection_lost tells it, and the program frees nothing. A transport that
+ *     is kept longer, by weir_transport_ref(), ends with
+ *     weir_transport_unref();
+ *   - stream: by weir_writer_unref() for the writer that a call gave, and for
+ *     each weir_writer_ref(); the reader is a part of it;
+ *   - task: by weir_task_join(), which waits for it, or weir_task_detach();
+ *     weir_task_unref() is for weir_task_ref();
+ *   - operation that is pending: by its done, which weir_pending_cancel()
+ *     hastens;
+ *   - future, lease, remote, TLS context and TLS session: by their unref;
+ *   - loop, server, process, datagram stream, a reader of the program, event,
+ *     lock, semaphore, condition, barrier and queue: by their free.
  * - The head of each header says whether its functions must be called on the
  *   loop's thread or may be called on any, and whether they suspend the calling
  *   task; a function that differs says so itself.
@@ -87,11 +102,8 @@ typedef struct weir_transport weir_transport;
 /** A listening server; see server.h. */
 typedef struct weir_server weir_server;
 
-/** A connection attempt in progress; see server.h. */
-typedef struct weir_connect weir_connect;
-
-/** The making of a datagram endpoint; see datagram.h. */
-typedef struct weir_endpoint weir_endpoint;
+/** An operation that has begun and may be given up; see pending.h. */
+typedef struct weir_pending weir_pending;
 
 /** A reference to bytes in the receive pool; see buffer.h. */
 typedef struct weir_lease weir_lease;

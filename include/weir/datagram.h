@@ -43,6 +43,7 @@
 #include "address.h"
 #include "base.h"
 #include "buffer.h"
+#include "pending.h"
 #include "protocol.h"
 #include "transport.h"
 
@@ -162,19 +163,15 @@ struct weir_datagram_counts {
  *
  * @p err is 0 and @p t the new transport (borrowed), after its
  * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
- * weir_endpoint_cancel().
+ * weir_pending_cancel().
  */
 typedef void weir_endpoint_done_fn(void *arg, int err, weir_transport *t);
 
-/** Options of weir_create_datagram_endpoint(). */
+/** Options of weir_create_datagram_endpoint() and its like; zero is the default
+ * everywhere. */
 struct weir_datagram_options {
     /** sizeof(struct weir_datagram_options). */
     size_t size;
-    /** Called once, when the endpoint is there or could not be made; may be
-     * NULL when no handle is asked for. */
-    weir_endpoint_done_fn *done;
-    /** First argument of done. */
-    void *done_arg;
     /** AF_INET, AF_INET6 or AF_UNIX, to insist on one or where there is no
      * address; 0: that of the addresses. */
     int family;
@@ -189,19 +186,6 @@ struct weir_datagram_options {
      * With allow_broadcast it is only where sendto sends by itself, and a name
      * is one of IPv4. NULL: none. */
     const char *remote_host;
-    /** Own address as a value, in place of local_host and local_port, as a Unix
-     * address must be; borrowed. A Unix socket's file that no process is bound
-     * to is removed first; the own file stays. NULL: see there. */
-    const struct weir_address *local_address;
-    /** Address of the peer as a value, in place of remote_host and remote_port;
-     * borrowed. NULL: see there. */
-    const struct weir_address *remote_address;
-    /** Use the datagram socket in sock, bound and connected as it is; then
-     * there must be no addresses and no ports. */
-    bool use_sock;
-    /** A datagram socket, taken by the call, whatever it returns; it stays the
-     * caller's only where a size field is unset. */
-    int sock;
     /** Set SO_REUSEPORT: several endpoints share the own address. Nothing on
      * Unix sockets. */
     bool reuse_port;
@@ -251,36 +235,76 @@ struct weir_datagram_options {
  * which ends after 10 s at last. To connect a datagram socket asks nothing of
  * the peer: where that serves one family alone, set family.
  *
- * @param loop     the loop; borrowed
- * @param factory  called when the socket is ready; copied. Its protocol must be
- *                 of the datagram kind
- * @param options  borrowed; at least a family, an address or a port
- * @param ret      a handle for weir_endpoint_cancel(), which may be used until
- *                 options->done returns, and needs a done for that reason; NULL
- *                 when none is wanted
- * @return         0 when it is being made; options->done tells the end
+ * @param loop      the loop; borrowed
+ * @param factory   called when the socket is ready; copied. Its protocol must
+ *                  be of the datagram kind
+ * @param options   borrowed; at least a family, a host or a port
+ * @param done      called once, when the endpoint is there or could not be
+ *                  made; may be NULL when no handle is asked for
+ * @param done_arg  its first argument
+ * @param ret       a handle for weir_pending_cancel(), which needs a @p done;
+ *                  NULL when none is wanted
+ * @return          0 when it is being made; @p done tells the end
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -E2BIG       options of a newer library with an unknown field set
- * @retval -EINVAL      no factory, neither an address nor a family, an address
- *                      given twice or besides sock, one that is none, addresses
- *                      of two families, sock is no datagram socket, a
- * size_limit_bytes or read limit out of range, facts that the family does not
- * have, a name for a Unix socket, or a handle without done
- * @retval -EBADF       sock is no descriptor that is open
+ * @retval -EINVAL      no factory, neither a host nor a family nor a port,
+ * hosts of two families, a size_limit_bytes or read limit out of range, facts
+ * that the family does not have, or a handle without done
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory
  */
 WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
     weir_loop *loop, const struct weir_factory *factory,
-    const struct weir_datagram_options *options, weir_endpoint **ret);
+    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
+    void *done_arg, weir_pending **ret);
 
 /**
- * Give up making an endpoint: its done follows with -ECANCELED, from the loop.
+ * Make a datagram endpoint with addresses that are known, as those of Unix
+ * sockets must be.
  *
- * @param endpoint  the handle, before its done has returned; borrowed
+ * @param loop      the loop; borrowed
+ * @param factory   as in weir_create_datagram_endpoint()
+ * @param local     the own address, in place of local_host and local_port;
+ *                  borrowed. A Unix socket's file that no process is bound to
+ *                  is removed first; the own file stays. NULL: see there
+ * @param remote    the address of the peer, in place of remote_host and
+ *                  remote_port; borrowed. NULL: see there
+ * @param options   borrowed; NULL for all defaults
+ * @param done      as in weir_create_datagram_endpoint()
+ * @param done_arg  its first argument
+ * @param ret       as in weir_create_datagram_endpoint()
+ * @return          as weir_create_datagram_endpoint()
+ * @retval -EINVAL  an address that is none, addresses of two families, one that
+ *                  the options have too, a host for a Unix socket, or as
+ *                  weir_create_datagram_endpoint()
  */
-WEIR_API void weir_endpoint_cancel(weir_endpoint *endpoint);
+WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint_at(
+    weir_loop *loop, const struct weir_factory *factory,
+    const struct weir_address *local, const struct weir_address *remote,
+    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
+    void *done_arg, weir_pending **ret);
+
+/**
+ * Make a datagram endpoint of a socket, bound and connected as it is.
+ *
+ * @param loop      the loop; borrowed
+ * @param factory   as in weir_create_datagram_endpoint()
+ * @param fd        a datagram socket; taken, whatever is returned
+ * @param options   borrowed, without hosts and ports; NULL for all defaults
+ * @param done      as in weir_create_datagram_endpoint()
+ * @param done_arg  its first argument
+ * @param ret       as in weir_create_datagram_endpoint()
+ * @return          as weir_create_datagram_endpoint()
+ * @retval -EBADF   @p fd is no descriptor that is open
+ * @retval -EINVAL  @p fd is no datagram socket, or of another family than was
+ *                  asked for, a host or a port in the options, or as
+ *                  weir_create_datagram_endpoint()
+ */
+WEIR_API WEIR_MUST_USE int weir_adopt_datagram_endpoint(
+    weir_loop *loop, const struct weir_factory *factory, int fd,
+    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
+    void *done_arg, weir_pending **ret);
 
 /**
  * Send a copy of a datagram, perhaps an empty one.
@@ -295,7 +319,7 @@ WEIR_API void weir_endpoint_cancel(weir_endpoint *endpoint);
  * would help little: the marks and the hard limit count the whole endpoint, and
  * a peer that never reads would fill it in the end. A server of peers that it
  * does not trust sets the limit; one that must lose nothing has an endpoint for
- * each peer, with remote_address.
+ * each peer, with a remote address.
  *
  * @param t     a datagram transport; borrowed
  * @param data  the bytes; borrowed, NULL only where there are none

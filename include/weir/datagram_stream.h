@@ -34,14 +34,14 @@ typedef struct weir_datagram_stream weir_datagram_stream;
 /** Datagrams that a stream holds unless its options say otherwise. */
 #define WEIR_DATAGRAM_QUEUE 64
 
-/** Options of weir_open_datagram_stream(). */
+/** Options of weir_open_datagram_stream() and its like. */
 struct weir_datagram_stream_options {
     /** sizeof(struct weir_datagram_stream_options). */
     size_t size;
     /** Datagrams that wait for a task at most, up to 65536; default
      * WEIR_DATAGRAM_QUEUE. Each place takes some 300 bytes. */
     uint32_t queue_count;
-    /** The endpoint; its done must be NULL. */
+    /** The endpoint. */
     struct weir_datagram_options endpoint;
 };
 
@@ -49,18 +49,83 @@ struct weir_datagram_stream_options {
  * Make a datagram endpoint for tasks.
  *
  * @param loop     the loop; borrowed
- * @param options  borrowed; at least a family, an address or a port of the
- *                 endpoint
+ * @param options  borrowed; at least a family, a host or a port of the endpoint
  * @param ret      the stream, given; end with weir_datagram_stream_free()
  * @return         0; other errors are those of
  *                 weir_create_datagram_endpoint() and of its done
- * @retval -EINVAL  no @p ret, a queue that is too long, or a done
+ * @retval -EINVAL  no @p ret, or a queue that is too long
  * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_datagram_stream(weir_loop *loop,
                           const struct weir_datagram_stream_options *options,
                           weir_datagram_stream **ret);
+
+/**
+ * Make a datagram endpoint for tasks, with addresses that are known.
+ *
+ * @param loop     the loop; borrowed
+ * @param local    as in weir_create_datagram_endpoint_at(); held
+ * @param remote   as in weir_create_datagram_endpoint_at(); held
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      the stream, given; end with weir_datagram_stream_free()
+ * @return         as weir_open_datagram_stream()
+ */
+WEIR_API WEIR_MUST_USE int
+weir_open_datagram_stream_at(weir_loop *loop, const struct weir_address *local,
+                             const struct weir_address *remote,
+                             const struct weir_datagram_stream_options *options,
+                             weir_datagram_stream **ret);
+
+/**
+ * Make a datagram endpoint for tasks, of a socket.
+ *
+ * @param loop     the loop; borrowed
+ * @param fd       as in weir_adopt_datagram_endpoint(); taken, whatever is
+ *                 returned
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      the stream, given; end with weir_datagram_stream_free()
+ * @return         as weir_open_datagram_stream()
+ */
+WEIR_API WEIR_MUST_USE int
+weir_adopt_datagram_stream(weir_loop *loop, int fd,
+                           const struct weir_datagram_stream_options *options,
+                           weir_datagram_stream **ret);
+
+/**
+ * Make a datagram endpoint with a protocol of the program, and wait for it.
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  as in weir_create_datagram_endpoint(); held
+ * @param options  borrowed; at least a family, a host or a port
+ * @param ret      the transport, after its connection_made; a reference is
+ *                 given, end with weir_transport_unref()
+ * @return         0; other errors are those of
+ *                 weir_create_datagram_endpoint() and of its done
+ * @retval -EINVAL  no @p ret
+ * @retval -ECANCELED  the task was interrupted; there is no endpoint
+ */
+WEIR_API WEIR_MUST_USE int
+weir_open_datagram_endpoint(weir_loop *loop, const struct weir_factory *factory,
+                            const struct weir_datagram_options *options,
+                            weir_transport **ret);
+
+/**
+ * Make a datagram endpoint with addresses that are known and a protocol of the
+ * program, and wait for it.
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  as in weir_create_datagram_endpoint(); held
+ * @param local    as in weir_create_datagram_endpoint_at(); held
+ * @param remote   as in weir_create_datagram_endpoint_at(); held
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      as in weir_open_datagram_endpoint()
+ * @return         as weir_open_datagram_endpoint()
+ */
+WEIR_API WEIR_MUST_USE int weir_open_datagram_endpoint_at(
+    weir_loop *loop, const struct weir_factory *factory,
+    const struct weir_address *local, const struct weir_address *remote,
+    const struct weir_datagram_options *options, weir_transport **ret);
 
 /**
  * Receive one datagram into memory of the caller.

@@ -38,37 +38,26 @@
 #define WEIR_PIPE_H
 
 #include "base.h"
+#include "connect.h"
 #include "protocol.h"
-#include "server.h"
 
 WEIR_BEGIN_DECLS
-
-/** Options of weir_connect_read_pipe() and weir_connect_write_pipe(). */
-struct weir_pipe_options {
-    /** sizeof(struct weir_pipe_options). */
-    size_t size;
-    /** Called once, after connection_made or with an error; may be NULL when no
-     * handle is asked for. */
-    weir_connect_done_fn *done;
-    /** First argument of done. */
-    void *done_arg;
-    /** Settings of the connection. Those of sockets, and the time to linger,
-     * mean nothing here. */
-    struct weir_connection_options connection;
-};
 
 /**
  * Read a pipe (asyncio's connect_read_pipe).
  *
- * @param loop     the loop; borrowed
- * @param factory  makes the protocol, a stream or a buffered one; copied
- * @param fd       a descriptor that is open for reading; taken, whatever is
- *                 returned
- * @param options  borrowed; NULL for all defaults
- * @param ret      a handle for weir_connect_cancel(), which may be used until
- *                 options->done returns, and needs a done for that reason; NULL
- *                 when none is wanted
- * @return         0 when it has begun; options->done tells how it ends
+ * @param loop      the loop; borrowed
+ * @param factory   makes the protocol, a stream or a buffered one; copied
+ * @param fd        a descriptor that is open for reading; taken, whatever is
+ *                  returned
+ * @param options   borrowed; NULL for all defaults. Settings of sockets, and
+ *                  the time to linger, mean nothing here
+ * @param done      called once, after connection_made or with an error; may be
+ *                  NULL when no handle is asked for
+ * @param done_arg  its first argument
+ * @param ret       a handle for weir_pending_cancel(), which needs a @p done;
+ *                  NULL when none is wanted
+ * @return          0 when it has begun; @p done tells how it ends
  * @retval -EBADF      @p fd is not open, or not for reading
  * @retval -EINVAL     it is a file of another type (a directory, an eventfd), a
  *                     socket of another type; no factory, or a handle without
@@ -79,26 +68,30 @@ struct weir_pipe_options {
  */
 WEIR_API WEIR_MUST_USE int
 weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
-                       int fd, const struct weir_pipe_options *options,
-                       weir_connect **ret);
+                       int fd, const struct weir_connection_options *options,
+                       weir_connect_done_fn *done, void *done_arg,
+                       weir_pending **ret);
 
 /**
  * Write to a pipe (asyncio's connect_write_pipe).
  *
- * @param loop     the loop; borrowed
- * @param factory  makes the protocol, whose data_received is never called;
- *                 copied
- * @param fd       a descriptor that is open for writing; taken, whatever is
- *                 returned
- * @param options  borrowed; NULL for all defaults
- * @param ret      as for weir_connect_read_pipe()
- * @return         as weir_connect_read_pipe()
+ * @param loop      the loop; borrowed
+ * @param factory   makes the protocol, whose data_received is never called;
+ *                  copied
+ * @param fd        a descriptor that is open for writing; taken, whatever is
+ *                  returned
+ * @param options   as in weir_connect_read_pipe(); borrowed
+ * @param done      as in weir_connect_read_pipe()
+ * @param done_arg  its first argument
+ * @param ret       as in weir_connect_read_pipe()
+ * @return          as weir_connect_read_pipe()
  * @retval -EBADF  @p fd is not open, or not for writing
  */
 WEIR_API WEIR_MUST_USE int
 weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
-                        int fd, const struct weir_pipe_options *options,
-                        weir_connect **ret);
+                        int fd, const struct weir_connection_options *options,
+                        weir_connect_done_fn *done, void *done_arg,
+                        weir_pending **ret);
 
 WEIR_END_DECLS
 

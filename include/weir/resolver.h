@@ -28,6 +28,7 @@
 
 #include "address.h"
 #include "base.h"
+#include "pending.h"
 
 WEIR_BEGIN_DECLS
 
@@ -40,7 +41,7 @@ WEIR_BEGIN_DECLS
 /** Room for every host name that lookups write, with the NUL. */
 #define WEIR_HOST_SIZE 256
 
-/** A lookup under way. */
+/** A lookup under way, as a resolver sees it. */
 typedef struct weir_lookup weir_lookup;
 
 /**
@@ -97,11 +98,6 @@ struct weir_getaddrinfo_options {
     char *canonical_name;
     /** Bytes at canonical_name: at least WEIR_HOST_SIZE. */
     size_t canonical_name_size;
-    /** Of weir_lookup_start(), where it must be given: called once, from the
-     * loop, with the errors of weir_getaddrinfo(), which itself takes none. */
-    weir_lookup_done_fn *done;
-    /** First argument of done. */
-    void *done_arg;
 };
 
 /**
@@ -136,7 +132,7 @@ struct weir_getaddrinfo_options {
  * @retval -ENODEV     the zone of an address names no interface
  * @retval -EMFILE     no descriptors left
  * @retval -ECANCELED  the task was interrupted
- * @retval -EINVAL     an unknown family, a done, no @p ret, IPv4 that is to be
+ * @retval -EINVAL     an unknown family, no @p ret, IPv4 that is to be
  *                     mapped in another family than IPv6, or canonical_name
  *                     without a host or with too little room
  * @retval -ENOMEM     no memory
@@ -153,9 +149,11 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @param loop      the loop; borrowed
  * @param host      a name or a literal address; NULL: this machine itself
  * @param port      the port in host byte order, for all results
- * @param options   borrowed; options->done tells how the lookup ends
- * @param ret       a handle for weir_lookup_cancel(), which may be used until
- *                  options->done returns; NULL when none is wanted
+ * @param options   borrowed; NULL for all defaults
+ * @param done      called once, from the loop, with the errors of
+ *                  weir_getaddrinfo()
+ * @param done_arg  its first argument
+ * @param ret       a handle for weir_pending_cancel(); NULL when none is wanted
  * @return          0 when the lookup has begun
  * @retval WEIR_EDNSBADNAME  @p host can be no host name
  * @retval WEIR_ESERVICE     there is no such service
@@ -168,14 +166,8 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
 WEIR_API WEIR_MUST_USE int
 weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
                   const struct weir_getaddrinfo_options *options,
-                  weir_lookup **ret);
-
-/**
- * Give up a lookup: its done follows with -ECANCELED, from the loop.
- *
- * @param lookup  the handle, before its done has returned; borrowed
- */
-WEIR_API void weir_lookup_cancel(weir_lookup *lookup);
+                  weir_lookup_done_fn *done, void *done_arg,
+                  weir_pending **ret);
 
 /** Room for every service that weir_getnameinfo() writes, with the NUL. */
 #define WEIR_SERVICE_SIZE 64

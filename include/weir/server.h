@@ -1,14 +1,15 @@
 /**
  * @file server.h
- * Makers: connecting, accepting, and servers.
- *
- * A maker returns at once with a handle; its callback runs exactly once, from
- * the loop, after connection_made of the new connection or with an error.
- * Usage errors come from the call itself.
+ * Servers.
  *
  * A server accepts connections on one or several addresses and makes a
  * protocol for each through its factory. It remembers the connections that it
  * made, so that they can be closed with it.
+ *
+ * The calls that make a server return at once; done runs exactly once, from the
+ * loop, when the server listens or cannot. Usage errors come from the call
+ * itself. Tasks use weir_start_server() and its like (stream.h), which serve
+ * each connection with a task, with the same options.
  *
  * @thread loop
  * @suspends no
@@ -18,185 +19,11 @@
 
 #include "address.h"
 #include "base.h"
+#include "connect.h"
 #include "protocol.h"
 #include "transport.h"
 
 WEIR_BEGIN_DECLS
-
-struct weir_tls_settings;
-
-/** Settings that a new connection starts with; zero is the default everywhere.
- */
-struct weir_connection_options {
-    /** sizeof(struct weir_connection_options). */
-    size_t size;
-    /** Leave Nagle's algorithm on (TCP_NODELAY is set otherwise). */
-    bool no_nodelay;
-    /** Set SO_KEEPALIVE. */
-    bool keep_alive;
-    /** TCP_NOTSENT_LOWAT in bytes; 0 leaves the system's value. */
-    uint32_t notsent_lowat_bytes;
-    /** Received bytes that a connection may hold; default 1 MiB. */
-    uint64_t read_limit_bytes;
-    /** Bytes that may wait to be sent; default 64 MiB. */
-    uint64_t write_hard_limit_bytes;
-    /** Descriptors that one receive from a Unix socket takes at most, up to
-     * WEIR_FDS_MAX, for fds_received of the protocol; others are closed. 0:
-     * all are. Bytes are copied from the kernel by a system call of each
-     * connection then. */
-    uint32_t fd_limit;
-    /** Time limits. */
-    struct weir_timeouts timeouts;
-};
-
-/**
- * The end of a connection attempt.
- *
- * @p err is 0 and @p t the new transport (borrowed), after its
- * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
- * weir_connect_cancel(), -ETIMEDOUT a connect time-out; a WEIR_EDNS... code,
- * that the name has no address (resolver.h); -EPROTONOSUPPORT or -ENOPROTOOPT,
- * that this kernel has no Multipath TCP or it is switched off.
- */
-typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
-
-/** Options of weir_create_connection(). */
-struct weir_connect_options {
-    /** sizeof(struct weir_connect_options). */
-    size_t size;
-    /** Called once, when the attempt has ended; may be NULL when no handle is
-     * asked for. */
-    weir_connect_done_fn *done;
-    /** First argument of done. */
-    void *done_arg;
-    /** Give up after this time, in nanoseconds, looking the name up and a TLS
-     * handshake included: -ETIMEDOUT; 0: after 10 s without an answer about the
-     * name, and for each address when attempt_timeout_ns says so. */
-    uint64_t timeout_ns;
-    /** Give one address up after this time, in nanoseconds; 0: when the kernel
-     * does (about two minutes, or never while a Unix server does not accept).
-     */
-    uint64_t attempt_timeout_ns;
-    /** How long an attempt is waited for before the next address is tried
-     * beside it, in nanoseconds; default 250 ms, UINT64_MAX: one address is
-     * tried after the other. */
-    uint64_t happy_eyeballs_delay_ns;
-    /** How many addresses of the first family are tried before the families
-     * take turns; default 1. */
-    uint32_t interleave;
-    /** Try addresses in the order they come in, without turns. */
-    bool no_interleave;
-    /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: any. */
-    int family;
-    /** Own address, a literal one, and port; NULL: any. */
-    const char *local_host;
-    /** Own port; 0: any. */
-    uint16_t local_port;
-    /** Own address as a value, in place of the two above; borrowed; NULL: any.
-     */
-    const struct weir_address *local_address;
-    /** Peers to try, as values, borrowed; then host must be NULL and port 0.
-     * Those of another family than family, or than the own address, are left
-     * out. */
-    const struct weir_address *addresses;
-    /** Number of addresses; 0: host is meant. */
-    size_t address_count;
-    /** Use the connected stream socket in sock; then host must be NULL and port
-     * 0. */
-    bool use_sock;
-    /** A connected socket, taken by the call, whatever it returns; it stays
-     * the caller's only where a size field is unset. */
-    int sock;
-    /** Memory for the errors of all attempts as one line, written before done
-     * is called: "192.0.2.1:80: Connection refused; ...", and for that of a
-     * TLS handshake; held until then. NULL: not wanted. */
-    char *error_text;
-    /** Bytes of error_text; what does not fit is cut. */
-    size_t error_text_size;
-    /** TLS on the connection (tls_connection.h), borrowed; NULL: none. done is
-     * called after the handshake. */
-    const struct weir_tls_settings *tls;
-    /** IPPROTO_MPTCP: Multipath TCP (where it is built in and
-     * net.mptcp.enabled is 1), which is plain TCP with a peer that does not
-     * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 with a sock; Unix addresses
-     * are left out where it is not. An abort is a reset by it since Linux 7.1
-     * (and stable kernels of 2026); before, the peer may see an end of
-     * stream. */
-    int proto;
-    /** Settings of the connection. */
-    struct weir_connection_options connection;
-};
-
-/**
- * Connect a stream socket, or adopt a connected one (asyncio's
- * create_connection and connect_accepted_socket).
- *
- * A host name is looked up (resolver.h), and its addresses are tried as RFC
- * 8305 has it ("Happy Eyeballs"): IPv6 and IPv4 in turns, the next one when an
- * attempt has failed or hangs for 250 ms, without waiting for the slower of the
- * two lookups; the first connection that is made is used, and the others are
- * closed. Several addresses as values are tried alike.
- *
- * Where no address was reached done gets the error that says most: that of the
- * first address, unless this machine just has no such family or route.
- * weir_connect_get_error() and error_text have all of them.
- *
- * @param loop     the loop; borrowed
- * @param factory  called once the connection stands; copied
- * @param host     a name or a literal address; NULL with addresses or use_sock
- * @param port     the port in host byte order
- * @param options  borrowed; NULL for all defaults
- * @param ret      a handle for weir_connect_cancel(), which may be used until
- *                 options->done returns, and needs a done for that reason; NULL
- *                 when none is wanted
- * @return         0 when the attempt has started; options->done tells how it
- *                 ends
- * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
- * @retval WEIR_ENOTLITERAL  the own address is not a literal one
- * @retval -E2BIG       options of a newer library with an unknown field set
- * @retval -EINVAL      no factory, none or two of host,
- *                      addresses and sock, the socket is no connected stream
- *                      socket, no address of the family asked for, one that is
- *                      none or has no name, another protocol than TCP and
- *                      MPTCP, or one with a socket, or a handle without done
- * @retval -EBADF       sock is no descriptor that is open
- * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
- * @retval -ESHUTDOWN   the loop is being freed
- * @retval -ENOMEM      no memory
- */
-WEIR_API WEIR_MUST_USE int
-weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
-                       const char *host, uint16_t port,
-                       const struct weir_connect_options *options,
-                       weir_connect **ret);
-
-/**
- * Give up a connection attempt: its done follows with -ECANCELED, from the
- * loop. A connection that was made at the same moment is closed.
- *
- * @param connect  the handle, before its done has returned; borrowed
- */
-WEIR_API void weir_connect_cancel(weir_connect *connect);
-
-/**
- * How many addresses were tried and have failed.
- *
- * @param connect  the handle, before its done has returned; borrowed
- * @return         the number, for weir_connect_get_error()
- */
-WEIR_API size_t weir_connect_get_error_count(const weir_connect *connect);
-
-/**
- * The error of one address that was tried (asyncio's all_errors).
- *
- * @param connect  the handle, before its done has returned; borrowed
- * @param index    from 0 to weir_connect_get_error_count() - 1
- * @param ret      the address; may be NULL
- * @return         its error, negative
- * @retval -EINVAL  no such index
- */
-WEIR_API int weir_connect_get_error(const weir_connect *connect, size_t index,
-                                    struct weir_address *ret);
 
 /** Called when a server's start has ended: @p err is 0 if it listens (with
  * no_start_serving: is bound), or a negative error; -EPROTONOSUPPORT or
@@ -207,24 +34,17 @@ typedef void weir_server_done_fn(void *arg, int err, weir_server *server);
 /** Called when a server is closed and its last connection is lost. */
 typedef void weir_server_closed_fn(void *arg, weir_server *server);
 
-/** Options of weir_create_server(). */
+/** Options of weir_create_server() and its like; zero is the default
+ * everywhere.
+ */
 struct weir_server_options {
     /** sizeof(struct weir_server_options). */
     size_t size;
-    /** Called once, when the start has ended; may be NULL. */
-    weir_server_done_fn *done;
-    /** First argument of done. */
-    void *done_arg;
-    /** More hosts to listen on, names or literal addresses; NULL when there are
-     * none. */
+    /** More hosts to listen on besides that of the call, names or literal
+     * addresses; NULL when there are none. */
     const char *const *hosts;
     /** Number of addresses in hosts. */
     size_t host_count;
-    /** Addresses to listen on, as values, borrowed; then host and hosts must be
-     * NULL and port 0. */
-    const struct weir_address *addresses;
-    /** Number of addresses; 0: host and hosts are meant. */
-    size_t address_count;
     /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: AF_INET and AF_INET6
      * where both exist. */
     int family;
@@ -236,12 +56,6 @@ struct weir_server_options {
     bool reuse_port;
     /** Only bind: clients are refused before weir_server_start_serving(). */
     bool no_start_serving;
-    /** Listen on the bound stream socket in sock; then host must be NULL and
-     * port 0. */
-    bool use_sock;
-    /** A bound, perhaps listening socket, taken whatever is returned; it stays
-     * the caller's only where a size field is unset. */
-    int sock;
     /** Accept a TCP connection when its first bytes are there, or after this
      * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0: at once. */
     uint64_t defer_accept_ns;
@@ -260,8 +74,8 @@ struct weir_server_options {
     const struct weir_tls_settings *tls;
     /** IPPROTO_MPTCP: Multipath TCP (where it is built in and
      * net.mptcp.enabled is 1), which is plain TCP with clients that do not
-     * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 with a sock or a Unix
-     * address. Aborts by it: see weir_connect_options. */
+     * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 where a socket is adopted,
+     * and with a Unix address. Aborts by it: see weir_connect_options. */
     int proto;
     /** Settings of each connection. */
     struct weir_connection_options connection;
@@ -282,28 +96,71 @@ struct weir_server_options {
  * accept again every 100 ms and calls the exception hook once; clients wait in
  * the kernel's queue meanwhile.
  *
- * @param loop     the loop; borrowed
- * @param factory  makes the protocol of each connection; copied
- * @param host     a name or a literal address, NULL or "" for all
- * @param port     the port in host byte order, 0 to let the kernel choose
- * @param options  borrowed; NULL for all defaults
- * @param ret      the server, given; end with weir_server_free()
- * @return         0 when it has begun; options->done tells whether it listens
+ * @param loop      the loop; borrowed
+ * @param factory   makes the protocol of each connection; copied
+ * @param host      a name or a literal address, NULL or "" for all
+ * @param port      the port in host byte order, 0 to let the kernel choose
+ * @param options   borrowed; NULL for all defaults
+ * @param done      called once, when the start has ended; may be NULL
+ * @param done_arg  its first argument
+ * @param ret       the server, given; end with weir_server_free()
+ * @return          0 when it has begun; @p done tells whether it listens
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -E2BIG   options of a newer library, with a field set unknown here
- * @retval -EINVAL  no factory, two of host, addresses and
- *                  sock, not a stream socket, an address that is none or is of
- *                  another family than asked for, another protocol than TCP and
- *                  MPTCP, or one with a socket or a Unix address
- * @retval -EBADF   sock is no descriptor that is open
+ * @retval -EINVAL  no factory, an address of another family than was asked for,
+ *                  or another protocol than TCP and MPTCP
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
  */
+WEIR_API WEIR_MUST_USE int weir_create_server(
+    weir_loop *loop, const struct weir_factory *factory, const char *host,
+    uint16_t port, const struct weir_server_options *options,
+    weir_server_done_fn *done, void *done_arg, weir_server **ret);
+
+/**
+ * Listen on addresses: weir_create_server() on a host that has these.
+ *
+ * @param loop       the loop; borrowed
+ * @param factory    makes the protocol of each connection; copied
+ * @param addresses  addresses of any family; borrowed
+ * @param count      how many, at least 1
+ * @param options    borrowed, without hosts; NULL for all defaults
+ * @param done       as in weir_create_server()
+ * @param done_arg   its first argument
+ * @param ret        the server, given; end with weir_server_free()
+ * @return           as weir_create_server()
+ * @retval -EINVAL   no address, one that is none or of another family than was
+ *                   asked for, hosts in the options, or as weir_create_server()
+ */
 WEIR_API WEIR_MUST_USE int
-weir_create_server(weir_loop *loop, const struct weir_factory *factory,
-                   const char *host, uint16_t port,
-                   const struct weir_server_options *options,
-                   weir_server **ret);
+weir_create_server_on(weir_loop *loop, const struct weir_factory *factory,
+                      const struct weir_address *addresses, size_t count,
+                      const struct weir_server_options *options,
+                      weir_server_done_fn *done, void *done_arg,
+                      weir_server **ret);
+
+/**
+ * Listen on a socket that is bound, one of a service manager for example.
+ *
+ * @param loop      the loop; borrowed
+ * @param factory   makes the protocol of each connection; copied
+ * @param fd        a bound stream socket, which may listen already; taken,
+ *                  whatever is returned
+ * @param options   borrowed, without hosts; NULL for all defaults
+ * @param done      as in weir_create_server()
+ * @param done_arg  its first argument
+ * @param ret       the server, given; end with weir_server_free()
+ * @return          as weir_create_server()
+ * @retval -EBADF   @p fd is no descriptor that is open
+ * @retval -EINVAL  @p fd is no stream socket, is connected, or of another
+ *                  family than was asked for, a proto or hosts in the options,
+ *                  or as weir_create_server()
+ * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
+ */
+WEIR_API WEIR_MUST_USE int
+weir_adopt_server(weir_loop *loop, const struct weir_factory *factory, int fd,
+                  const struct weir_server_options *options,
+                  weir_server_done_fn *done, void *done_arg, weir_server **ret);
 
 /**
  * Listen and accept, where the options said no_start_serving; does nothing on a
@@ -416,6 +273,38 @@ WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
                                             uint64_t grace_ns,
                                             weir_server_closed_fn *closed,
                                             void *arg);
+
+/**
+ * Serve until cancelled.
+ *
+ * A server that was only bound starts to accept. When the task is cancelled,
+ * the server is stopped as by weir_server_stop(), with the grace_ns of the
+ * server's options (30 s), and the call waits until all connections have ended
+ * and the tasks that serve them too, so that what they share may be freed when
+ * it has returned; a second cancellation ends that wait. To a program that runs
+ * until SIGINT (weir_run()) -ECANCELED is the regular end.
+ *
+ * @param server  the server; held
+ * @return        a negative error
+ * @retval -ECANCELED  the task was interrupted, and the server is closed
+ * @retval -ESHUTDOWN  the server was closed by another call, or did not start
+ * @retval -EBUSY      another task is in this call, and this one was not
+ *                     interrupted
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
+
+/**
+ * Wait until the server is closed, has no connections left, and the tasks that
+ * served them have ended; one of these tasks would wait for itself. The call
+ * does not close the server.
+ *
+ * @param server  the server; held
+ * @return        0, or a negative error
+ * @retval -ECANCELED  the task was interrupted
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 
 /**
  * Number of sockets that the server listens on; 0 after close.

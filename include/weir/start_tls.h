@@ -38,7 +38,7 @@ WEIR_BEGIN_DECLS
  *
  * Called once, from the loop, before connection_lost.
  *
- * @param arg  the done_arg of the options
+ * @param arg  the done_arg of the call
  * @param err  0; or why there is no TLS: the error of the handshake, of the
  *             connection below, WEIR_ETLSTIMEOUT, or -ECANCELED after a close
  *             or an abort of the new transport. The connection is then closed:
@@ -51,10 +51,6 @@ typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
 struct weir_start_tls_options {
     /** sizeof(struct weir_start_tls_options). */
     size_t size;
-    /** Called once, when the handshake has ended. */
-    weir_start_tls_done_fn *done;
-    /** First argument of done. */
-    void *done_arg;
     /** Bytes that the protocol was given and has not used, in order: the first
      * ones of TLS; borrowed. Those without a lease are copied. */
     const struct weir_buf *initial;
@@ -82,7 +78,9 @@ struct weir_start_tls_options {
  *                 a pair (pair.h), after its connection_made; borrowed
  * @param tls      the settings, copied. A context for servers makes this side
  *                 the server; a client names its server_hostname
- * @param options  with done; borrowed
+ * @param options  borrowed; NULL for all defaults
+ * @param done     called once, when the handshake has ended
+ * @param done_arg  its first argument
  * @param ret      the new transport, borrowed until connection_lost; or NULL
  * @return         0, and done follows; or a negative error, and nothing has
  *                 changed
@@ -100,6 +98,7 @@ struct weir_start_tls_options {
 WEIR_API WEIR_MUST_USE int
 weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
                          const struct weir_start_tls_options *options,
+                         weir_start_tls_done_fn *done, void *done_arg,
                          weir_transport **ret);
 
 /**
@@ -110,7 +109,7 @@ weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
  *
  * @param t        as weir_transport_start_tls()
  * @param tls      as weir_transport_start_tls()
- * @param options  without done; NULL: no bytes are given; held
+ * @param options  as weir_transport_start_tls(); held
  * @param ret      the new transport after success, borrowed until
  *                 connection_lost
  * @return         0, or a negative error, those of weir_transport_start_tls()

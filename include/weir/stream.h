@@ -5,9 +5,12 @@
  * A stream is a pair of a reader (reader.h) and a writer (writer.h) over one
  * transport of any kind. The reader keeps received bytes until a task asks for
  * them, and pauses the transport when they are too many; the writer waits where
- * the peer is slow. There are four ways to make a stream: by connecting, by a
- * server that serves each connection with a task, of a pipe, and as a protocol
- * that is put on any transport.
+ * the peer is slow.
+ *
+ * This header has all calls that make a stream: by connecting, by a server that
+ * serves each connection with a task, of a descriptor, of a pipe, and as a
+ * protocol that is put on any transport. Other calls of tasks stand beside the
+ * calls with callbacks, in the header of the thing that they work on.
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below where it means no more than that.
@@ -19,6 +22,7 @@
 #define WEIR_STREAM_H
 
 #include "base.h"
+#include "connect.h"
 #include "reader.h"
 #include "server.h"
 #include "writer.h"
@@ -79,17 +83,7 @@ struct weir_stream_options {
  * given up with the last of them. Without @p ret_writer it must get one, as it
  * does in a factory that returns 0.
  *
- * To put another protocol on the connection later, set that, then end the
- * stream by hand. The connection stays open, and is resumed because the reader
- * may have paused it:
- *
- * @code{.c}
- * if (weir_transport_set_protocol(t, &other, NULL, 0) == 0) {
- *     stream.protocol->connection_lost(stream.user, t, 0);
- *     weir_writer_unref(writer);
- *     weir_transport_resume_reading(t);
- * }
- * @endcode
+ * weir_stream_detach() puts another protocol on the connection later.
  *
  * @param loop     the loop; borrowed
  * @param options  borrowed; NULL for all defaults
@@ -108,13 +102,40 @@ WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
     weir_loop *loop, const struct weir_stream_options *options,
     struct weir_protocol_binding *ret, weir_writer **ret_writer);
 
-/** Options of weir_open_connection(). */
+/**
+ * Take the connection off a stream, and give it to another protocol.
+ *
+ * The connection stays open. Bytes that the reader has and that were not read
+ * are delivered to the new protocol first, from the loop; its connection_made
+ * is not called. The stream is over, as after a loss without an error: calls
+ * that wait for it return, and the writer is only to be given back. Descriptors
+ * that wait in the reader are closed with it: take them before.
+ *
+ * A handler may detach the stream that it serves, and return; the connection
+ * stays with the server, if it is one of a server.
+ *
+ * @param writer   the writer; borrowed
+ * @param binding  the new protocol; copied
+ * @return         0
+ * @retval -EBUSY      a task reads from the reader
+ * @retval WEIR_EPEERCLOSED  the end of the peer's stream was received
+ * @retval -ENOTCONN   there is no connection yet
+ * @retval -ESHUTDOWN  the connection is closing or lost
+ * @retval -EINVAL     the table is not valid
+ * @retval -ENOMEM     no memory; nothing has changed
+ * @suspends no
+ */
+WEIR_API WEIR_MUST_USE int
+weir_stream_detach(weir_writer *writer,
+                   const struct weir_protocol_binding *binding);
+
+/** Options of weir_open_connection() and its like. */
 struct weir_open_options {
     /** sizeof(struct weir_open_options). */
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** How to connect. Its done is not used and must be NULL. */
+    /** How to connect. */
     struct weir_connect_options connect;
 };
 
@@ -122,15 +143,14 @@ struct weir_open_options {
  * Connect, and read and write the connection.
  *
  * @param loop        the loop; borrowed
- * @param host        a name or a literal address; NULL with addresses or sock
+ * @param host        a name or a literal address; borrowed
  * @param port        the port in host byte order
  * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_connection() and of its attempt
- * @retval -ECANCELED  the task was interrupted; a socket that was passed is
- *                     closed
+ * @retval -ECANCELED  the task was interrupted
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
@@ -138,23 +158,57 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                      weir_reader **ret_reader, weir_writer **ret_writer);
 
 /**
+ * Connect to one of several addresses, and read and write the connection.
+ *
+ * @param loop        the loop; borrowed
+ * @param addresses   as in weir_create_connection_to(); held
+ * @param count       how many, at least 1
+ * @param options     borrowed; NULL for all defaults
+ * @param ret_reader  the reader, borrowed from the writer; may be NULL
+ * @param ret_writer  the writer, given; end with weir_writer_unref()
+ * @return            0 when connected; other errors are those of
+ *                    weir_create_connection_to() and of its attempt
+ * @retval -ECANCELED  the task was interrupted
+ */
+WEIR_API WEIR_MUST_USE int
+weir_open_connection_to(weir_loop *loop, const struct weir_address *addresses,
+                        size_t count, const struct weir_open_options *options,
+                        weir_reader **ret_reader, weir_writer **ret_writer);
+
+/**
  * Connect to a Unix stream socket, and read and write the connection.
  *
  * @param loop        the loop; borrowed
- * @param path        a path or an abstract name; see
- *                    weir_create_unix_connection()
+ * @param path        a path or an abstract name; borrowed
  * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_unix_connection() and of its attempt
- * @retval -ECANCELED  the task was interrupted; a socket that was passed is
- *                     closed
+ * @retval -ECANCELED  the task was interrupted
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_unix_connection(weir_loop *loop, const char *path,
                           const struct weir_open_options *options,
                           weir_reader **ret_reader, weir_writer **ret_writer);
+
+/**
+ * Read and write a connected stream socket; weir_adopt_connection() for tasks.
+ *
+ * @param loop        the loop; borrowed
+ * @param fd          a connected socket; taken, whatever is returned
+ * @param options     as in weir_adopt_connection(); borrowed; NULL for all
+ *                    defaults
+ * @param ret_reader  the reader, borrowed from the writer; may be NULL
+ * @param ret_writer  the writer, given; end with weir_writer_unref()
+ * @return            0 when there is a stream; other errors are those of
+ *                    weir_adopt_connection() and of its done
+ * @retval -ECANCELED  the task was interrupted
+ */
+WEIR_API WEIR_MUST_USE int
+weir_adopt_stream(weir_loop *loop, int fd,
+                  const struct weir_open_options *options,
+                  weir_reader **ret_reader, weir_writer **ret_writer);
 
 /** Options of weir_open_read_pipe() and weir_open_write_pipe(). */
 struct weir_open_pipe_options {
@@ -162,7 +216,7 @@ struct weir_open_pipe_options {
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** Settings of the connection; see struct weir_pipe_options. */
+    /** Settings of the connection, as in weir_connect_read_pipe(). */
     struct weir_connection_options connection;
 };
 
@@ -221,7 +275,7 @@ struct weir_start_server_options {
     bool no_task;
     /** Stack of each task; default: the loop's. */
     size_t stack_size_bytes;
-    /** How to listen. Its done is not used and must be NULL. */
+    /** How to listen. */
     struct weir_server_options server;
 };
 
@@ -248,6 +302,26 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
                   weir_server **ret);
 
 /**
+ * Listen on addresses, and serve each connection with a task.
+ *
+ * @param loop       the loop; borrowed
+ * @param connected  serves a connection; its first argument is in the options
+ * @param addresses  as in weir_create_server_on(); borrowed
+ * @param count      how many, at least 1
+ * @param options    borrowed; NULL for all defaults
+ * @param ret        the server, given; end with weir_server_free()
+ * @return           0 when it listens; other errors are those of
+ *                   weir_create_server_on() and of its start
+ * @retval -EINVAL     as weir_start_server()
+ * @retval -ECANCELED  the task was interrupted; nothing listens
+ */
+WEIR_API WEIR_MUST_USE int
+weir_start_server_on(weir_loop *loop, weir_client_connected_fn *connected,
+                     const struct weir_address *addresses, size_t count,
+                     const struct weir_start_server_options *options,
+                     weir_server **ret);
+
+/**
  * Listen on a Unix stream socket, and serve each connection with a task.
  *
  * @param loop       the loop; borrowed
@@ -268,75 +342,21 @@ WEIR_API WEIR_MUST_USE int weir_start_unix_server(
     const struct weir_start_server_options *options, weir_server **ret);
 
 /**
- * Serve until cancelled.
+ * Listen on a socket that is bound, and serve each connection with a task.
  *
- * A server that was only bound starts to accept. When the task is cancelled,
- * the server is stopped as by weir_server_stop(), with the grace_ns of the
- * server's options (30 s), and the call waits until all connections have ended
- * and the tasks that serve them too, so that what they share may be freed when
- * it has returned; a second cancellation ends that wait. To a program that runs
- * until SIGINT (weir_run()) -ECANCELED is the regular end.
- *
- * @param server  the server; held
- * @return        a negative error
- * @retval -ECANCELED  the task was interrupted, and the server is closed
- * @retval -ESHUTDOWN  the server was closed by another call, or did not start
- * @retval -EBUSY      another task is in this call, and this one was not
- *                     interrupted
+ * @param loop       the loop; borrowed
+ * @param connected  serves a connection; its first argument is in the options
+ * @param fd         as in weir_adopt_server(); taken, whatever is returned
+ * @param options    borrowed; NULL for all defaults
+ * @param ret        the server, given; end with weir_server_free()
+ * @return           0 when it listens; other errors are those of
+ *                   weir_adopt_server() and of its start
+ * @retval -EINVAL     as weir_start_server()
+ * @retval -ECANCELED  the task was interrupted; nothing listens
  */
-WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
-
-/**
- * Wait until the server is closed, has no connections left, and the tasks that
- * served them have ended; one of these tasks would wait for itself. The call
- * does not close the server.
- *
- * @param server  the server; held
- * @return        0, or a negative error
- */
-WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
-
-/**
- * Take descriptors that came along with bytes, on a stream over a Unix socket
- * whose options have fd_limit (struct weir_connection_options); in Python
- * socket.recv_fds().
- *
- * They are taken in the order in which they were sent, and each can be taken
- * as soon as the byte that it was sent with can be read: a task reads a message
- * and then takes those that belong to it. WEIR_FDS_MAX of them can wait. While
- * any waits the connection is not received from, unless a task waits for more
- * bytes. Those that wait when the stream is freed are closed.
- *
- * @param reader     the reader; borrowed
- * @param fds        the descriptors; given, close-on-exec
- * @param max_count  number of descriptors at most
- * @return           how many were taken, 0 when none waits
- * @retval -ENOBUFS  the next ones are lost, and closed: more came at once than
- *                   fd_limit, more waited, or there was no room in the
- * process's table, or no memory. Told once, after those that came before; those
- * that come until then are closed too
- * @suspends no
- */
-WEIR_API WEIR_MUST_USE ssize_t weir_reader_take_fds(weir_reader *reader,
-                                                    int *fds, size_t max_count);
-
-/**
- * Send copies of some bytes and descriptors along with them, on a stream over a
- * Unix socket; see weir_transport_send_fds(). After weir_writer_flush() none of
- * them waits any more.
- *
- * @param writer  the writer; borrowed
- * @param data    the bytes; borrowed
- * @param len     how many, not 0 where there are descriptors
- * @param fds     the descriptors; borrowed
- * @param count   how many, at most WEIR_FDS_MAX
- * @return        as weir_transport_send_fds()
- * @retval -ENOTCONN  there is no connection yet
- * @suspends no
- */
-WEIR_API WEIR_MUST_USE int weir_writer_send_fds(weir_writer *writer,
-                                                const void *data, size_t len,
-                                                const int *fds, size_t count);
+WEIR_API WEIR_MUST_USE int weir_adopt_stream_server(
+    weir_loop *loop, weir_client_connected_fn *connected, int fd,
+    const struct weir_start_server_options *options, weir_server **ret);
 
 WEIR_END_DECLS
 

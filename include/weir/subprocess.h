@@ -31,8 +31,8 @@
 #define WEIR_SUBPROCESS_H
 
 #include "base.h"
+#include "connect.h"
 #include "protocol.h"
-#include "server.h"
 
 #include <sys/types.h>
 
@@ -106,23 +106,6 @@ struct weir_spawn_options {
     const char **ret_step;
 };
 
-/** A child that runs, and whose protocol is not connected yet. */
-typedef struct weir_subprocess weir_subprocess;
-
-/** Options of weir_subprocess_exec() and weir_subprocess_shell(). */
-struct weir_subprocess_options {
-    /** sizeof(struct weir_subprocess_options). */
-    size_t size;
-    /** Called once, after connection_made, with err 0 and the transport, or
-     * with a negative error when the child has ended again and no protocol is
-     * connected. May be NULL when no handle is asked for. */
-    weir_connect_done_fn *done;
-    /** First argument of done. */
-    void *done_arg;
-    /** The child. */
-    struct weir_spawn_options spawn;
-};
-
 /**
  * Start a program and connect its pipes to a protocol.
  *
@@ -152,7 +135,15 @@ struct weir_subprocess_options {
  * @param argv     the program's arguments, its name first and NULL at the end;
  *                 borrowed
  * @param options  borrowed with all that they name; NULL for all defaults
- * @param ret      the handle, valid until done is called; may be NULL
+ * @param done     called once, after connection_made, with err 0 and the
+ *                 transport, or with a negative error when the child has ended
+ *                 again and no protocol is connected; may be NULL when no
+ *                 handle is asked for
+ * @param done_arg  its first argument
+ * @param ret      a handle for weir_pending_cancel(), which needs a @p done;
+ *                 NULL when none is wanted. Cancelling kills the child, and
+ *                 done follows when it has ended; in a callback of the
+ *                 protocol, before done, the transport is aborted too
  * @return         0
  * @retval -ENOENT     no such program, or no such directory as cwd
  * @retval -EACCES     the file may not be executed, or cwd not entered
@@ -168,11 +159,10 @@ struct weir_subprocess_options {
  *                     descriptor below 3 in pass_fds, or a handle without done
  * @retval -ESHUTDOWN  the loop is being freed
  */
-WEIR_API WEIR_MUST_USE int
-weir_subprocess_exec(weir_loop *loop, const struct weir_factory *factory,
-                     const char *const *argv,
-                     const struct weir_subprocess_options *options,
-                     weir_subprocess **ret);
+WEIR_API WEIR_MUST_USE int weir_subprocess_exec(
+    weir_loop *loop, const struct weir_factory *factory,
+    const char *const *argv, const struct weir_spawn_options *options,
+    weir_connect_done_fn *done, void *done_arg, weir_pending **ret);
 
 /**
  * Start a command of the shell: weir_subprocess_exec() of /bin/sh -c.
@@ -182,23 +172,16 @@ weir_subprocess_exec(weir_loop *loop, const struct weir_factory *factory,
  * @param command  for /bin/sh, which takes it apart; borrowed. Text from
  *                 elsewhere must not get into it unquoted.
  * @param options  as in weir_subprocess_exec()
- * @param ret      the handle, valid until done is called; may be NULL
+ * @param done     as in weir_subprocess_exec()
+ * @param done_arg  its first argument
+ * @param ret      as in weir_subprocess_exec()
  * @return         as weir_subprocess_exec(); that a command is not found is the
  *                 shell's exit status 127
  */
 WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
     weir_loop *loop, const struct weir_factory *factory, const char *command,
-    const struct weir_subprocess_options *options, weir_subprocess **ret);
-
-/**
- * Give up a child whose protocol is not connected yet.
- *
- * It is killed, and done is called with -ECANCELED once it has ended. In a
- * callback of the protocol, before done, the transport is aborted too.
- *
- * @param subprocess  the handle; borrowed
- */
-WEIR_API void weir_subprocess_cancel(weir_subprocess *subprocess);
+    const struct weir_spawn_options *options, weir_connect_done_fn *done,
+    void *done_arg, weir_pending **ret);
 
 /**
  * The child's process number.

@@ -73,35 +73,37 @@
 
 #include "base.h"
 #include "protocol.h"
+#include "reader.h"
 #include "server.h"
 #include "transport.h"
+#include "writer.h"
 
 WEIR_BEGIN_DECLS
 
 /**
- * Connect to a Unix stream socket, or adopt a connected one.
+ * Connect to a Unix stream socket.
  *
  * While the server's queue is full the connect is retried, first after 1 ms,
  * finally every 64 ms, until timeout_ns is over.
  *
- * @param loop     the loop; borrowed
- * @param factory  called once the connection is made; copied
- * @param path     a path or an abstract name, borrowed; NULL with addresses or
- *                 use_sock
- * @param options  borrowed; NULL for all defaults; the own port and host are
- * not for Unix sockets
- * @param ret      as in weir_create_connection()
- * @return         0: the attempt has started, and options->done reports its
- *                 result: -ENOENT (no such file), -ECONNREFUSED (no socket
- *                 listens there), -EACCES, -EPROTOTYPE (not a stream socket)
- *                 ...
+ * @param loop      the loop; borrowed
+ * @param factory   called once the connection is made; copied
+ * @param path      a path or an abstract name; borrowed
+ * @param options   borrowed; NULL for all defaults
+ * @param done      as in weir_create_connection()
+ * @param done_arg  its first argument
+ * @param ret       as in weir_create_connection()
+ * @return          0: the attempt has started, and @p done reports its result:
+ *                  -ENOENT (no such file), -ECONNREFUSED (no socket listens
+ *                  there), -EACCES, -EPROTOTYPE (not a stream socket) ...
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
- * @retval -EINVAL        an empty path, a path and a socket together, or
- * neither, or as from weir_create_connection()
+ * @retval -EINVAL        no path or an empty one, or as from
+ *                        weir_create_connection()
  */
 WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
     weir_loop *loop, const struct weir_factory *factory, const char *path,
-    const struct weir_connect_options *options, weir_connect **ret);
+    const struct weir_connect_options *options, weir_connect_done_fn *done,
+    void *done_arg, weir_pending **ret);
 
 /**
  * Listen on a Unix stream socket.
@@ -112,27 +114,29 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
  * cannot take the path from each other (asyncio removes any socket). Any other
  * file is -EADDRINUSE, after 200 ms, and is never removed.
  *
- * weir_server_close() removes the file, also for a socket that was handed in,
+ * weir_server_close() removes the file, also for a socket that was adopted,
  * unless another file has replaced it or no_cleanup_socket is set. Set
  * no_cleanup_socket for a socket from a service manager that listens on it
  * again later.
  *
- * @param loop     the loop; borrowed
- * @param factory  makes the protocol of each connection; copied
- * @param path     a path, an abstract name, or "" for an abstract name that the
- *                 kernel chooses (the socket of weir_server_get_socket() has
- *                 it); borrowed; NULL with addresses or use_sock
- * @param options  borrowed; NULL for all defaults; socket_mode is for this
- * maker
- * @param ret      the server, given; end with weir_server_free()
- * @return         0: it has begun, and options->done reports whether it listens
+ * @param loop      the loop; borrowed
+ * @param factory   makes the protocol of each connection; copied
+ * @param path      a path, an abstract name, or "" for an abstract name that
+ *                  the kernel chooses (the socket of weir_server_get_socket()
+ *                  has it); borrowed
+ * @param options   borrowed, without hosts; NULL for all defaults; socket_mode
+ *                  is for this call
+ * @param done      as in weir_create_server()
+ * @param done_arg  its first argument
+ * @param ret       the server, given; end with weir_server_free()
+ * @return          0: it has begun, and @p done reports whether it listens
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
- * @retval -EINVAL        a path and a socket together, or neither, or as from
- *                        weir_create_server()
+ * @retval -EINVAL        no path, or as from weir_create_server()
  */
 WEIR_API WEIR_MUST_USE int weir_create_unix_server(
     weir_loop *loop, const struct weir_factory *factory, const char *path,
-    const struct weir_server_options *options, weir_server **ret);
+    const struct weir_server_options *options, weir_server_done_fn *done,
+    void *done_arg, weir_server **ret);
 
 /**
  * Get process, user and group of a Unix socket's peer (SO_PEERCRED). They are
@@ -187,6 +191,46 @@ WEIR_API WEIR_MUST_USE int weir_transport_send_fds(weir_transport *t,
                                                    const void *data, size_t len,
                                                    const int *fds,
                                                    size_t count);
+
+/**
+ * Take descriptors that came along with bytes, on a stream over a Unix socket
+ * whose options have fd_limit (struct weir_connection_options); in Python
+ * socket.recv_fds().
+ *
+ * They are taken in the order in which they were sent, and each can be taken
+ * as soon as the byte that it was sent with can be read: a task reads a message
+ * and then takes those that belong to it. WEIR_FDS_MAX of them can wait. While
+ * any waits the connection is not received from, unless a task waits for more
+ * bytes. Those that wait when the stream is freed are closed.
+ *
+ * @param reader     the reader; borrowed
+ * @param fds        the descriptors; given, close-on-exec
+ * @param max_count  number of descriptors at most
+ * @return           how many were taken, 0 when none waits
+ * @retval -ENOBUFS  the next ones are lost, and closed: more came at once than
+ *                   fd_limit, more waited, or there was no room in the
+ * process's table, or no memory. Told once, after those that came before; those
+ * that come until then are closed too
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_take_fds(weir_reader *reader,
+                                                    int *fds, size_t max_count);
+
+/**
+ * Send copies of some bytes and descriptors along with them, on a stream over a
+ * Unix socket; see weir_transport_send_fds(). After weir_writer_flush() none of
+ * them waits any more.
+ *
+ * @param writer  the writer; borrowed
+ * @param data    the bytes; borrowed
+ * @param len     how many, not 0 where there are descriptors
+ * @param fds     the descriptors; borrowed
+ * @param count   how many, at most WEIR_FDS_MAX
+ * @return        as weir_transport_send_fds()
+ * @retval -ENOTCONN  there is no connection yet
+ */
+WEIR_API WEIR_MUST_USE int weir_writer_send_fds(weir_writer *writer,
+                                                const void *data, size_t len,
+                                                const int *fds, size_t count);
 
 WEIR_END_DECLS
 

@@ -5,6 +5,7 @@
  * lookup and wakes the task.
  */
 #include "lib/base/options.h"
+#include "lib/loop/pending.h"
 #include "lib/task/task.h"
 #include "lookup.h"
 #include "service.h"
@@ -117,7 +118,6 @@ int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
     wr_require(ret || capacity == 0, -EINVAL);
     err = getaddrinfo_read(host, port, options, &known, &question);
     wr_require(err >= 0, err);
-    wr_require(!known.done, -EINVAL);
     getaddrinfo_init_wait(&wait, loop);
     err = wr_lookup_start(&wait.lookup, &question);
     if (err >= 0) {
@@ -203,6 +203,7 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
 
 /* A lookup of the program. */
 struct lookup_request {
+    struct weir_pending pending;
     weir_lookup lookup;
     struct wr_member member;
     struct wr_ready cancelled; /* reports a cancellation */
@@ -256,6 +257,12 @@ static void getaddrinfo_give_up(struct lookup_request *request)
     }
 }
 
+static void getaddrinfo_cancel(struct weir_pending *pending)
+{
+    getaddrinfo_give_up(
+        wr_container_of(pending, struct lookup_request, pending));
+}
+
 static void getaddrinfo_shutdown_alive(struct wr_member *member)
 {
     struct lookup_request *request =
@@ -290,7 +297,8 @@ static const struct wr_member_ops getaddrinfo_member_ops = {
 
 int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
                       const struct weir_getaddrinfo_options *options,
-                      weir_lookup **ret)
+                      weir_lookup_done_fn *done, void *done_arg,
+                      weir_pending **ret)
 {
     struct weir_getaddrinfo_options known;
     struct wr_lookup_question question;
@@ -298,7 +306,7 @@ int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
     wr_require_loop(loop);
     int err = getaddrinfo_read(host, port, options, &known, &question);
     wr_require(err >= 0, err);
-    wr_require(known.done, -EINVAL);
+    wr_require(done, -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
     struct lookup_request *request =
         wr_alloc(&loop->counting, sizeof(*request));
@@ -309,23 +317,14 @@ int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
         wr_free(&loop->counting, request, sizeof(*request));
         return err;
     }
-    request->done = known.done;
-    request->arg = known.done_arg;
+    request->pending = (struct weir_pending){loop, getaddrinfo_cancel};
+    request->done = done;
+    request->arg = done_arg;
     wr_ready_init(&request->cancelled, getaddrinfo_tell_cancelled);
     wr_member_init(&request->member, &getaddrinfo_member_ops);
     wr_loop_add_member(loop, &request->member);
     if (ret) {
-        *ret = &request->lookup;
+        *ret = &request->pending;
     }
     return 0;
-}
-
-void weir_lookup_cancel(weir_lookup *lookup)
-{
-    /* A resolver may pass a lookup that is not the program's. */
-    if (wr_loop_check(lookup->loop) < 0 ||
-        lookup->changed != getaddrinfo_changed) {
-        return;
-    }
-    getaddrinfo_give_up(wr_container_of(lookup, struct lookup_request, lookup));
 }

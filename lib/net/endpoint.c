@@ -11,7 +11,6 @@
 #include "endpoint.h"
 
 #include "endpoint_names.h"
-#include "lib/base/options.h"
 #include "lib/net/serve/listener_file.h"
 #include "lib/transport/datagram/datagram.h"
 #include "lib/transport/socket.h"
@@ -24,12 +23,16 @@ enum endpoint_state {
     ENDPOINT_ENDING,
 };
 
-struct weir_endpoint {
+struct wr_endpoint_maker {
     weir_loop *loop;
     struct wr_member member;
     enum endpoint_state state;
     int fd; /* -1: none yet, or closed, or the transport's */
     bool is_cancelled;
+    bool is_adopted;             /* the program brought the socket */
+    struct weir_pending pending; /* the program's handle, until done returns */
+    weir_endpoint_done_fn *done;
+    void *done_arg;
     struct wr_ready ready;
     struct weir_factory factory;
     struct weir_datagram_options options;
@@ -37,7 +40,7 @@ struct weir_endpoint {
     struct wr_endpoint_names names;
 };
 
-static void endpoint_set_state(weir_endpoint *endpoint,
+static void endpoint_set_state(struct wr_endpoint_maker *endpoint,
                                enum endpoint_state state)
 {
     wr_assert(state != ENDPOINT_ASKING);
@@ -46,11 +49,11 @@ static void endpoint_set_state(weir_endpoint *endpoint,
     endpoint->state = state;
 }
 
-static void endpoint_check_invariants(const weir_endpoint *endpoint)
+static void endpoint_check_invariants(const struct wr_endpoint_maker *endpoint)
 {
     wr_assert(endpoint->state <= ENDPOINT_ENDING);
     wr_assert(endpoint->state == ENDPOINT_ENDING ||
-              (endpoint->fd >= 0) == endpoint->options.use_sock);
+              (endpoint->fd >= 0) == endpoint->is_adopted);
     wr_assert(endpoint->state != ENDPOINT_ENDING || endpoint->fd < 0);
     wr_assert(endpoint->state != ENDPOINT_ASKING ||
               wr_endpoint_plan_has_names(&endpoint->plan));
@@ -58,14 +61,15 @@ static void endpoint_check_invariants(const weir_endpoint *endpoint)
 }
 
 /* Calls done, and frees the maker. */
-static void endpoint_finish(weir_endpoint *endpoint, int err, weir_transport *t)
+static void endpoint_finish(struct wr_endpoint_maker *endpoint, int err,
+                            weir_transport *t)
 {
     weir_loop *loop = endpoint->loop;
 
     endpoint_check_invariants(endpoint);
     wr_assert((err < 0) == !t);
-    if (endpoint->options.done) {
-        endpoint->options.done(endpoint->options.done_arg, err, t);
+    if (endpoint->done) {
+        endpoint->done(endpoint->done_arg, err, t);
         wr_loop_end_if_forked(loop);
     }
     wr_loop_remove_member(loop, &endpoint->member);
@@ -75,7 +79,7 @@ static void endpoint_finish(weir_endpoint *endpoint, int err, weir_transport *t)
 }
 
 /* It becomes no endpoint. */
-static void endpoint_close_socket(weir_endpoint *endpoint)
+static void endpoint_close_socket(struct wr_endpoint_maker *endpoint)
 {
     if (endpoint->fd >= 0) {
         wr_datagram_close_fd(endpoint->loop, endpoint->fd,
@@ -85,7 +89,7 @@ static void endpoint_close_socket(weir_endpoint *endpoint)
 }
 
 /* Binds and connects the socket. */
-static int endpoint_name_socket(const weir_endpoint *endpoint)
+static int endpoint_name_socket(const struct wr_endpoint_maker *endpoint)
 {
     const struct weir_address *local = &endpoint->plan.local;
     const struct weir_address *remote = &endpoint->plan.remote;
@@ -102,11 +106,11 @@ static int endpoint_name_socket(const weir_endpoint *endpoint)
 }
 
 /* Makes the socket, or takes the program's. */
-static int endpoint_open_socket(weir_endpoint *endpoint)
+static int endpoint_open_socket(struct wr_endpoint_maker *endpoint)
 {
     const int family = endpoint->plan.family;
 
-    if (!endpoint->options.use_sock) {
+    if (!endpoint->is_adopted) {
         const int fd = wr_sys_socket(family, SOCK_DGRAM, 0);
         wr_require(fd >= 0, fd);
         endpoint->fd = fd;
@@ -115,12 +119,12 @@ static int endpoint_open_socket(weir_endpoint *endpoint)
     int err = wr_datagram_configure(endpoint->loop, endpoint->fd, family,
                                     &endpoint->options);
     wr_require(err >= 0, err);
-    return endpoint->options.use_sock ? 0 : endpoint_name_socket(endpoint);
+    return endpoint->is_adopted ? 0 : endpoint_name_socket(endpoint);
 }
 
 /* Tries the addresses that the names have, until a socket takes one: 0, or the
  * error of the first. */
-static int endpoint_try_names(weir_endpoint *endpoint)
+static int endpoint_try_names(struct wr_endpoint_maker *endpoint)
 {
     size_t index = 0;
     int first = 0;
@@ -147,7 +151,7 @@ static int endpoint_try_names(weir_endpoint *endpoint)
 }
 
 /* The socket belongs to the transport from now on. */
-static int endpoint_open_transport(weir_endpoint *endpoint,
+static int endpoint_open_transport(struct wr_endpoint_maker *endpoint,
                                    weir_transport **ret)
 {
     const struct wr_datagram_socket socket = {
@@ -172,7 +176,8 @@ static int endpoint_open_transport(weir_endpoint *endpoint,
 
 static void endpoint_ready(struct wr_ready *ready)
 {
-    weir_endpoint *endpoint = wr_container_of(ready, weir_endpoint, ready);
+    struct wr_endpoint_maker *endpoint =
+        wr_container_of(ready, struct wr_endpoint_maker, ready);
     weir_transport *t = NULL;
 
     endpoint_check_invariants(endpoint);
@@ -193,7 +198,7 @@ static void endpoint_ready(struct wr_ready *ready)
 }
 
 /* Nothing more is waited for. */
-static void endpoint_go_on(weir_endpoint *endpoint)
+static void endpoint_go_on(struct wr_endpoint_maker *endpoint)
 {
     wr_assert(!wr_ready_is_pending(&endpoint->ready));
     endpoint_set_state(endpoint, ENDPOINT_WAITING);
@@ -202,14 +207,15 @@ static void endpoint_go_on(weir_endpoint *endpoint)
 
 static void endpoint_names_done(struct wr_endpoint_names *names)
 {
-    weir_endpoint *endpoint = wr_container_of(names, weir_endpoint, names);
+    struct wr_endpoint_maker *endpoint =
+        wr_container_of(names, struct wr_endpoint_maker, names);
 
     endpoint_check_invariants(endpoint);
     wr_assert(!endpoint->is_cancelled);
     endpoint_go_on(endpoint);
 }
 
-static void endpoint_give_up(weir_endpoint *endpoint)
+static void endpoint_give_up(struct wr_endpoint_maker *endpoint)
 {
     endpoint_check_invariants(endpoint);
     endpoint->is_cancelled = true;
@@ -221,7 +227,8 @@ static void endpoint_give_up(weir_endpoint *endpoint)
 
 static void endpoint_shutdown_alive(struct wr_member *member)
 {
-    weir_endpoint *endpoint = wr_container_of(member, weir_endpoint, member);
+    struct wr_endpoint_maker *endpoint =
+        wr_container_of(member, struct wr_endpoint_maker, member);
 
     wr_assert(wr_loop_is_closing(endpoint->loop));
     endpoint_give_up(endpoint);
@@ -229,8 +236,8 @@ static void endpoint_shutdown_alive(struct wr_member *member)
 
 static void endpoint_dump_alive(const struct wr_member *member, FILE *out)
 {
-    const weir_endpoint *endpoint =
-        wr_container_of(member, weir_endpoint, member);
+    const struct wr_endpoint_maker *endpoint =
+        wr_container_of(member, struct wr_endpoint_maker, member);
     char own[WEIR_ADDRESS_TEXT_SIZE];
     char peer[WEIR_ADDRESS_TEXT_SIZE];
 
@@ -243,8 +250,8 @@ static void endpoint_dump_alive(const struct wr_member *member, FILE *out)
 
 static void endpoint_check_alive(const struct wr_member *member)
 {
-    const weir_endpoint *endpoint =
-        wr_container_of(member, weir_endpoint, member);
+    const struct wr_endpoint_maker *endpoint =
+        wr_container_of(member, struct wr_endpoint_maker, member);
 
     endpoint_check_invariants(endpoint);
     wr_assert(endpoint->state != ENDPOINT_WAITING ||
@@ -257,7 +264,13 @@ static const struct wr_member_ops endpoint_member_ops = {
     .dump = endpoint_dump_alive,
     .check = endpoint_check_alive};
 
-/* ---- the public functions ---- */
+static void endpoint_cancel(struct weir_pending *pending)
+{
+    endpoint_give_up(
+        wr_container_of(pending, struct wr_endpoint_maker, pending));
+}
+
+/* ---- beginning ---- */
 
 static int endpoint_check_options(const struct weir_datagram_options *options,
                                   const struct weir_factory *factory)
@@ -271,20 +284,20 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
 }
 
 /* Checks what is asked for, and makes a plan of it. */
-static int endpoint_plan(const struct weir_datagram_options *options,
+static int endpoint_plan(const struct wr_endpoint_call *call,
                          const struct weir_factory *factory,
                          struct wr_endpoint_plan *ret)
 {
-    int err = endpoint_check_options(options, factory);
+    int err = endpoint_check_options(call->options, factory);
     wr_require(err >= 0, err);
-    err = wr_endpoint_plan_read(ret, options);
+    err = wr_endpoint_plan_read(ret, call);
     wr_require(err >= 0, err);
     return wr_datagram_check_control(
-        ret->family == AF_UNSPEC ? AF_INET6 : ret->family, options);
+        ret->family == AF_UNSPEC ? AF_INET6 : ret->family, call->options);
 }
 
 /* Begins with the names, where there are some. */
-static int endpoint_begin(weir_endpoint *endpoint)
+static int endpoint_begin(struct wr_endpoint_maker *endpoint)
 {
     wr_assert(endpoint->state == ENDPOINT_ASKING);
     wr_assert(!endpoint->is_cancelled);
@@ -298,25 +311,30 @@ static int endpoint_begin(weir_endpoint *endpoint)
 
 /* Makes a maker; takes no socket when it fails. */
 static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
-                          const struct weir_datagram_options *options,
-                          weir_endpoint **ret)
+                          const struct wr_endpoint_call *call,
+                          weir_pending **ret)
 {
     struct wr_endpoint_plan plan;
 
     wr_require_loop(loop);
-    int err = endpoint_plan(options, factory, &plan);
+    int err = endpoint_plan(call, factory, &plan);
     wr_require(err >= 0, err);
-    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
+    wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    weir_endpoint *endpoint = wr_alloc(&loop->counting, sizeof(*endpoint));
+    struct wr_endpoint_maker *endpoint =
+        wr_alloc(&loop->counting, sizeof(*endpoint));
     wr_require(endpoint, -ENOMEM);
 
     memset(endpoint, 0, sizeof(*endpoint));
     endpoint->loop = loop;
+    endpoint->pending = (struct weir_pending){loop, endpoint_cancel};
+    endpoint->done = call->done;
+    endpoint->done_arg = call->done_arg;
     endpoint->factory = *factory;
-    endpoint->options = *options;
+    endpoint->options = *call->options;
     endpoint->plan = plan;
-    endpoint->fd = options->use_sock ? options->sock : -1;
+    endpoint->is_adopted = call->is_adopting;
+    endpoint->fd = call->is_adopting ? call->fd : -1;
     wr_member_init(&endpoint->member, &endpoint_member_ops);
     wr_ready_init(&endpoint->ready, endpoint_ready);
     wr_endpoint_names_init(&endpoint->names, loop, endpoint_names_done);
@@ -330,44 +348,18 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     wr_loop_pin(loop);
     endpoint_check_invariants(endpoint);
     if (ret) {
-        *ret = endpoint;
+        *ret = &endpoint->pending;
     }
     return 0;
 }
 
-/* Closes the descriptor that a refused call brought along as its socket. */
-static void endpoint_refuse_socket(const weir_loop *loop, int sock)
+int wr_endpoint_start(weir_loop *loop, const struct weir_factory *factory,
+                      const struct wr_endpoint_call *call, weir_pending **ret)
 {
-    const int family = wr_socket_get_option(sock, SO_DOMAIN);
+    int err = endpoint_start(loop, factory, call, ret);
 
-    if (family >= 0) {
-        wr_datagram_close_fd(loop, sock, family);
-    } else {
-        wr_ignore(wr_sys_close(sock)); /* it is none */
-    }
-}
-
-int weir_create_datagram_endpoint(weir_loop *loop,
-                                  const struct weir_factory *factory,
-                                  const struct weir_datagram_options *options,
-                                  weir_endpoint **ret)
-{
-    struct weir_datagram_options known;
-
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err >= 0) {
-        err = endpoint_start(loop, factory, &known, ret);
-    }
-    if (err < 0 && known.use_sock) {
-        endpoint_refuse_socket(loop, known.sock);
+    if (err < 0 && call->is_adopting) {
+        wr_endpoint_refuse(loop, call->fd);
     }
     return err;
-}
-
-void weir_endpoint_cancel(weir_endpoint *endpoint)
-{
-    if (wr_loop_check(endpoint->loop) < 0) {
-        return;
-    }
-    endpoint_give_up(endpoint);
 }

@@ -111,11 +111,14 @@ static int endpoint_plan_check_socket(int fd)
 }
 
 static int endpoint_plan_adopt(struct wr_endpoint_plan *plan,
-                               const struct weir_datagram_options *options)
+                               const struct wr_endpoint_call *call)
 {
-    wr_assert(plan->remote.len == 0);
-    wr_require(plan->local.len == 0 && options->local_port == 0, -EINVAL);
-    int family = endpoint_plan_check_socket(options->sock);
+    const struct weir_datagram_options *options = call->options;
+
+    wr_require(plan->local.len == 0 && plan->remote.len == 0, -EINVAL);
+    wr_require(!wr_endpoint_plan_has_names(plan), -EINVAL);
+    wr_require(options->local_port == 0, -EINVAL);
+    int family = endpoint_plan_check_socket(call->fd);
     wr_require(family >= 0, family);
     wr_require(options->family == AF_UNSPEC || options->family == family,
                -EINVAL);
@@ -124,24 +127,23 @@ static int endpoint_plan_adopt(struct wr_endpoint_plan *plan,
 }
 
 int wr_endpoint_plan_read(struct wr_endpoint_plan *plan,
-                          const struct weir_datagram_options *options)
+                          const struct wr_endpoint_call *call)
 {
+    const struct weir_datagram_options *options = call->options;
+
     *plan = (struct wr_endpoint_plan){.family = AF_UNSPEC};
     int err = endpoint_plan_parse(
         options->local_host, options->local_host ? options->local_port : 0,
-        options->local_address, &plan->local, &plan->is_local_name);
+        call->local, &plan->local, &plan->is_local_name);
     wr_require(err >= 0, err);
-    wr_require(!options->local_address || options->local_port == 0, -EINVAL);
+    wr_require(!call->local || options->local_port == 0, -EINVAL);
     wr_require(options->remote_host || options->remote_port == 0, -EINVAL);
-    err = endpoint_plan_parse(options->remote_host, options->remote_port,
-                              options->remote_address, &plan->remote,
-                              &plan->is_remote_name);
+    err =
+        endpoint_plan_parse(options->remote_host, options->remote_port,
+                            call->remote, &plan->remote, &plan->is_remote_name);
     wr_require(err >= 0, err);
-    if (options->use_sock) {
-        wr_require(plan->remote.len == 0 && !wr_endpoint_plan_has_names(plan),
-                   -EINVAL);
-        wr_require(options->local_port == 0, -EINVAL);
-        return endpoint_plan_adopt(plan, options);
+    if (call->is_adopting) {
+        return endpoint_plan_adopt(plan, call);
     }
     plan->family = endpoint_plan_find_family(plan, options);
     wr_require(plan->family >= 0, plan->family);

@@ -8,53 +8,48 @@
 #include "lib/base/options.h"
 #include "lib/net/connect/connect.h"
 #include "lib/transport/sock/sock.h"
+#include "lib/transport/socket.h"
 
 #include <weir/pipe.h>
 
 static int pipe_connect(weir_loop *loop, const struct weir_factory *factory,
-                        int fd, enum wr_pipe_direction direction,
-                        const struct weir_pipe_options *options,
-                        weir_connect **ret)
+                        enum wr_pipe_direction direction,
+                        struct wr_connect_call *call,
+                        const struct weir_connection_options *options,
+                        weir_pending **ret)
 {
-    struct weir_pipe_options known;
+    struct weir_connect_options known = {.size = sizeof(known)};
 
-    int err = wr_options_read(&known, sizeof(known), options);
-    wr_require(err >= 0, err);
-    err = wr_connection_options_read(&known, &known.connection);
-    wr_require(err >= 0, err);
-    const struct weir_connect_options connect = {
-        .size = sizeof(connect),
-        .done = known.done,
-        .done_arg = known.done_arg,
-        .use_sock = true,
-        .sock = fd,
-        .connection = known.connection,
-    };
-    return wr_connect_pipe(loop, factory, direction, &connect, ret);
-}
-
-/* The descriptor is taken in any case. */
-static int pipe_refuse(int fd, int err)
-{
-    wr_assert(err <= 0);
+    call->is_adopting = true;
+    call->options = &known;
+    int err = wr_connection_options_take(&known.connection, options);
     if (err < 0) {
-        wr_ignore(wr_sys_close(fd)); /* the caller is told another error */
+        wr_socket_refuse(call->fd);
+        return err;
     }
-    return err;
+    return wr_connect_pipe(loop, factory, direction, call, ret);
 }
 
 int weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
-                           int fd, const struct weir_pipe_options *options,
-                           weir_connect **ret)
+                           int fd,
+                           const struct weir_connection_options *options,
+                           weir_connect_done_fn *done, void *done_arg,
+                           weir_pending **ret)
 {
-    return pipe_refuse(
-        fd, pipe_connect(loop, factory, fd, WR_PIPE_READ, options, ret));
+    struct wr_connect_call call = {
+        .fd = fd, .done = done, .done_arg = done_arg};
+
+    return pipe_connect(loop, factory, WR_PIPE_READ, &call, options, ret);
 }
 
 int weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
-                            int fd, const struct weir_pipe_options *options,
-                            weir_connect **ret)
+                            int fd,
+                            const struct weir_connection_options *options,
+                            weir_connect_done_fn *done, void *done_arg,
+                            weir_pending **ret)
 {
-    return pipe_refuse(
-        fd, pipe_connect(loop, factory, fd, WR_PIPE_WRITE, options, ret));
+    struct wr_connect_call call = {
+        .fd = fd, .done = done, .done_arg = done_arg};
+
+    return pipe_connect(loop, factory, WR_PIPE_WRITE, &call, options, ret);
 }

@@ -12,7 +12,8 @@
 
 #include <signal.h>
 
-void wr_subprocess_set_state(weir_subprocess *s, enum wr_subprocess_state state)
+void wr_subprocess_set_state(struct wr_subprocess *s,
+                             enum wr_subprocess_state state)
 {
     static const uint8_t allowed[WR_SUBPROCESS_STATES] = {
         [WR_SUBPROCESS_STARTING] =
@@ -27,7 +28,7 @@ void wr_subprocess_set_state(weir_subprocess *s, enum wr_subprocess_state state)
     s->state = state;
 }
 
-bool wr_subprocess_has_open_pipe(const weir_subprocess *s)
+bool wr_subprocess_has_open_pipe(const struct wr_subprocess *s)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         if (s->pipes[i].is_open) {
@@ -37,7 +38,7 @@ bool wr_subprocess_has_open_pipe(const weir_subprocess *s)
     return false;
 }
 
-void wr_subprocess_check_invariants(const weir_subprocess *s)
+void wr_subprocess_check_invariants(const struct wr_subprocess *s)
 {
     wr_transport_check_invariants(&s->t);
     wr_child_check_invariants(&s->child);
@@ -67,7 +68,8 @@ void wr_subprocess_check_invariants(const weir_subprocess *s)
 
 /* ---- the end ---- */
 
-static void subprocess_call_done(weir_subprocess *s, int err, weir_transport *t)
+static void subprocess_call_done(struct wr_subprocess *s, int err,
+                                 weir_transport *t)
 {
     weir_connect_done_fn *done = s->done;
 
@@ -79,7 +81,7 @@ static void subprocess_call_done(weir_subprocess *s, int err, weir_transport *t)
     }
 }
 
-static void subprocess_lose(weir_subprocess *s)
+static void subprocess_lose(struct wr_subprocess *s)
 {
     weir_loop *loop = s->t.loop;
     const bool was_made = s->state != WR_SUBPROCESS_DISCARDED;
@@ -98,7 +100,7 @@ static void subprocess_lose(weir_subprocess *s)
 }
 
 /* To be called when the child has ended or a pipe is lost. */
-static void subprocess_end_if_over(weir_subprocess *s)
+static void subprocess_end_if_over(struct wr_subprocess *s)
 {
     wr_assert(s->state != WR_SUBPROCESS_STARTING);
     if (wr_child_has_ended(&s->child) && !wr_subprocess_has_open_pipe(s)) {
@@ -106,7 +108,7 @@ static void subprocess_end_if_over(weir_subprocess *s)
     }
 }
 
-static void subprocess_abort_pipes(weir_subprocess *s)
+static void subprocess_abort_pipes(struct wr_subprocess *s)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         if (s->pipes[i].is_open) {
@@ -117,7 +119,7 @@ static void subprocess_abort_pipes(weir_subprocess *s)
 }
 
 /* A child that cannot be killed, since it runs as another user, is left. */
-static void subprocess_kill(weir_subprocess *s)
+static void subprocess_kill(struct wr_subprocess *s)
 {
     wr_assert(s->state == WR_SUBPROCESS_CLOSING ||
               s->state == WR_SUBPROCESS_DISCARDED);
@@ -129,7 +131,7 @@ static void subprocess_kill(weir_subprocess *s)
 }
 
 /* Ends everything at once. */
-void wr_subprocess_doom(weir_subprocess *s)
+void wr_subprocess_doom(struct wr_subprocess *s)
 {
     wr_assert(s->t.end != WEIR_END_NONE);
     if (s->state == WR_SUBPROCESS_OPEN) {
@@ -142,7 +144,8 @@ void wr_subprocess_doom(weir_subprocess *s)
 
 static void subprocess_grace_expired(struct wr_timer *timer)
 {
-    weir_subprocess *s = wr_container_of(timer, weir_subprocess, grace_timer);
+    struct wr_subprocess *s =
+        wr_container_of(timer, struct wr_subprocess, grace_timer);
 
     wr_subprocess_check_invariants(s);
     wr_assert(s->state == WR_SUBPROCESS_CLOSING);
@@ -153,7 +156,8 @@ static void subprocess_grace_expired(struct wr_timer *timer)
 
 static void subprocess_child_ended(struct wr_child *child)
 {
-    weir_subprocess *s = wr_container_of(child, weir_subprocess, child);
+    struct wr_subprocess *s =
+        wr_container_of(child, struct wr_subprocess, child);
 
     wr_assert(wr_child_has_ended(child));
     wr_timer_cancel(&s->t.loop->wheel, &s->grace_timer);
@@ -194,7 +198,7 @@ static void subprocess_pipe_made(void *user, weir_transport *t)
 static void subprocess_pipe_lost(void *user, weir_transport *t, int err)
 {
     struct wr_subprocess_pipe *pipe = user;
-    weir_subprocess *s = pipe->subprocess;
+    struct wr_subprocess *s = pipe->subprocess;
 
     wr_assert(pipe->is_open);
     wr_assert(pipe->t == t);
@@ -212,7 +216,7 @@ static int subprocess_pipe_data(void *user, weir_transport *t,
                                 const struct weir_buf *buf)
 {
     struct wr_subprocess_pipe *pipe = user;
-    weir_subprocess *s = pipe->subprocess;
+    struct wr_subprocess *s = pipe->subprocess;
 
     wr_assert(pipe->is_open);
     if (pipe->sink.protocol) {
@@ -282,7 +286,7 @@ static int subprocess_bind_pipe(void *arg, weir_transport *t,
     return 0;
 }
 
-static int subprocess_open_pipe(weir_subprocess *s, int index)
+static int subprocess_open_pipe(struct wr_subprocess *s, int index)
 {
     const struct weir_factory factory = {.create = subprocess_bind_pipe,
                                          .arg = &s->pipes[index]};
@@ -299,7 +303,7 @@ static int subprocess_open_pipe(weir_subprocess *s, int index)
                         &factory, NULL, &t);
 }
 
-static int subprocess_open_pipes(weir_subprocess *s)
+static int subprocess_open_pipes(struct wr_subprocess *s)
 {
     int err = 0;
 
@@ -310,7 +314,7 @@ static int subprocess_open_pipes(weir_subprocess *s)
     return err;
 }
 
-static int subprocess_find_protocol(weir_subprocess *s)
+static int subprocess_find_protocol(struct wr_subprocess *s)
 {
     wr_assert(s->state == WR_SUBPROCESS_STARTING);
     const int err = wr_protocol_find(&s->t, &s->factory);
@@ -320,7 +324,7 @@ static int subprocess_find_protocol(weir_subprocess *s)
 }
 
 /* No protocol is connected: the child ends unheard. */
-void wr_subprocess_discard(weir_subprocess *s, int err)
+void wr_subprocess_discard(struct wr_subprocess *s, int err)
 {
     wr_assert(err < 0);
     wr_assert(!wr_ready_is_pending(&s->ready));
@@ -334,7 +338,8 @@ void wr_subprocess_discard(weir_subprocess *s, int err)
 
 static void subprocess_ready(struct wr_ready *ready)
 {
-    weir_subprocess *s = wr_container_of(ready, weir_subprocess, ready);
+    struct wr_subprocess *s =
+        wr_container_of(ready, struct wr_subprocess, ready);
 
     wr_subprocess_check_invariants(s);
     wr_assert(s->state == WR_SUBPROCESS_STARTING);
@@ -359,7 +364,7 @@ static void subprocess_ready(struct wr_ready *ready)
     wr_subprocess_check_invariants(s);
 }
 
-void wr_subprocess_init(weir_subprocess *s, weir_loop *loop,
+void wr_subprocess_init(struct wr_subprocess *s, weir_loop *loop,
                         const struct wr_transport_ops *ops)
 {
     memset(s, 0, sizeof(*s));
@@ -373,7 +378,7 @@ void wr_subprocess_init(weir_subprocess *s, weir_loop *loop,
     }
 }
 
-void wr_subprocess_begin(weir_subprocess *s)
+void wr_subprocess_begin(struct wr_subprocess *s)
 {
     weir_loop *loop = s->t.loop;
 

@@ -19,6 +19,7 @@
 #define WEIR_LIB_PROCESS_SUBPROCESS_H
 
 #include "child.h"
+#include "lib/loop/pending.h"
 #include "lib/transport/transport.h"
 #include "stdio.h"
 #include "weir/subprocess.h"
@@ -34,15 +35,16 @@ enum wr_subprocess_state {
 
 /* One of the child's standard descriptors. */
 struct wr_subprocess_pipe {
-    struct weir_subprocess *subprocess;
+    struct wr_subprocess *subprocess;
     weir_transport *t; /* with a reference; NULL: no pipe, or none yet */
     /* Called in the place of the subprocess's protocol, if it has a table. */
     struct weir_protocol_binding sink;
     bool is_open; /* cleared by its loss */
 };
 
-struct weir_subprocess {
-    weir_transport t; /* first */
+struct wr_subprocess {
+    weir_transport t;            /* first */
+    struct weir_pending pending; /* the program's handle, until done returns */
     enum wr_subprocess_state state;
     struct wr_child child;
     struct wr_stdio stdio; /* until the pipes are opened */
@@ -66,11 +68,19 @@ struct wr_subprocess_sinks {
 WEIR_MUST_USE int wr_spawn_options_read(const void *outer,
                                         struct weir_spawn_options *spawn);
 
-/* weir_subprocess_exec() with options that were read; @sinks may be NULL. */
-WEIR_MUST_USE int wr_subprocess_start(
-    weir_loop *loop, const struct weir_factory *factory,
-    const char *const *argv, const struct weir_subprocess_options *options,
-    const struct wr_subprocess_sinks *sinks, weir_subprocess **ret);
+/* A call that asks for a subprocess; all borrowed. */
+struct wr_subprocess_call {
+    const char *const *argv;
+    const struct weir_spawn_options *options; /* that were read */
+    const struct wr_subprocess_sinks *sinks;  /* NULL: none */
+    weir_connect_done_fn *done;
+    void *done_arg;
+};
+
+WEIR_MUST_USE int wr_subprocess_start(weir_loop *loop,
+                                      const struct weir_factory *factory,
+                                      const struct wr_subprocess_call *call,
+                                      weir_pending **ret);
 
 /* The arguments of a shell that runs @command. */
 #define WR_SHELL_ARGV(command)                                                 \
@@ -82,26 +92,26 @@ WEIR_MUST_USE int wr_subprocess_start(
 /* ---- subprocess_calls.c ---- */
 
 /* A transport without a child; NULL without memory. */
-WEIR_MUST_USE weir_subprocess *wr_subprocess_new(weir_loop *loop);
+WEIR_MUST_USE struct wr_subprocess *wr_subprocess_new(weir_loop *loop);
 
 /* ---- subprocess.c ---- */
 
-void wr_subprocess_init(weir_subprocess *s, weir_loop *loop,
+void wr_subprocess_init(struct wr_subprocess *s, weir_loop *loop,
                         const struct wr_transport_ops *ops);
 
 /* The child was made, and the loop sees to it from now on. */
-void wr_subprocess_begin(weir_subprocess *s);
+void wr_subprocess_begin(struct wr_subprocess *s);
 
 /* The only writer of the state. */
-void wr_subprocess_set_state(weir_subprocess *s,
+void wr_subprocess_set_state(struct wr_subprocess *s,
                              enum wr_subprocess_state state);
-void wr_subprocess_check_invariants(const weir_subprocess *s);
-bool wr_subprocess_has_open_pipe(const weir_subprocess *s);
+void wr_subprocess_check_invariants(const struct wr_subprocess *s);
+bool wr_subprocess_has_open_pipe(const struct wr_subprocess *s);
 
 /* Ends everything at once. The cause of the end is set. */
-void wr_subprocess_doom(weir_subprocess *s);
+void wr_subprocess_doom(struct wr_subprocess *s);
 
 /* No protocol is connected, because of @err: the child ends unheard. */
-void wr_subprocess_discard(weir_subprocess *s, int err);
+void wr_subprocess_discard(struct wr_subprocess *s, int err);
 
 #endif

@@ -13,16 +13,17 @@ static const char *const subprocess_calls_state_names[WR_SUBPROCESS_STATES] = {
 
 static const struct wr_transport_ops subprocess_calls_ops;
 
-static weir_subprocess *subprocess_calls_of(weir_transport *t)
+static struct wr_subprocess *subprocess_calls_of(weir_transport *t)
 {
     wr_assert(t->ops == &subprocess_calls_ops);
-    return wr_container_of(t, weir_subprocess, t);
+    return wr_container_of(t, struct wr_subprocess, t);
 }
 
-static const weir_subprocess *subprocess_calls_of_const(const weir_transport *t)
+static const struct wr_subprocess *
+subprocess_calls_of_const(const weir_transport *t)
 {
     wr_assert(t->ops == &subprocess_calls_ops);
-    return wr_container_of(t, const weir_subprocess, t);
+    return wr_container_of(t, const struct wr_subprocess, t);
 }
 
 static bool subprocess_calls_is_closing(const weir_transport *t)
@@ -45,7 +46,7 @@ subprocess_calls_set_protocol(weir_transport *t,
 }
 
 /* Closes the pipes; one may still have bytes to send. */
-static void subprocess_calls_close_pipes(weir_subprocess *s)
+static void subprocess_calls_close_pipes(struct wr_subprocess *s)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         if (s->pipes[i].is_open) {
@@ -58,7 +59,7 @@ static void subprocess_calls_close_pipes(weir_subprocess *s)
 
 static void subprocess_calls_close(weir_transport *t)
 {
-    weir_subprocess *s = subprocess_calls_of(t);
+    struct wr_subprocess *s = subprocess_calls_of(t);
     weir_loop *loop = t->loop;
 
     wr_subprocess_check_invariants(s);
@@ -81,7 +82,7 @@ static void subprocess_calls_close(weir_transport *t)
 
 static void subprocess_calls_abort(weir_transport *t)
 {
-    weir_subprocess *s = subprocess_calls_of(t);
+    struct wr_subprocess *s = subprocess_calls_of(t);
 
     wr_subprocess_check_invariants(s);
     if (s->state == WR_SUBPROCESS_STARTING) {
@@ -97,7 +98,7 @@ static int subprocess_calls_get_extra_info(const weir_transport *t,
                                            const char *name,
                                            struct weir_extra_info *ret)
 {
-    const weir_subprocess *s = subprocess_calls_of_const(t);
+    const struct wr_subprocess *s = subprocess_calls_of_const(t);
 
     wr_subprocess_check_invariants(s);
     wr_require(strcmp(name, "subprocess") == 0, -ENOENT);
@@ -108,7 +109,7 @@ static int subprocess_calls_get_extra_info(const weir_transport *t,
 /* The ring is closed: the child is reaped here and now. */
 static void subprocess_calls_abandon(weir_transport *t)
 {
-    weir_subprocess *s = subprocess_calls_of(t);
+    struct wr_subprocess *s = subprocess_calls_of(t);
 
     wr_assert(wr_loop_is_closing(t->loop));
     if (s->state == WR_SUBPROCESS_STARTING) {
@@ -121,7 +122,7 @@ static void subprocess_calls_abandon(weir_transport *t)
 
 static void subprocess_calls_dump(const weir_transport *t, FILE *out)
 {
-    const weir_subprocess *s = subprocess_calls_of_const(t);
+    const struct wr_subprocess *s = subprocess_calls_of_const(t);
 
     fprintf(out, "subprocess %s pid=%d child=%s pipes=%d%d%d\n",
             subprocess_calls_state_names[s->state], (int)s->child.pid,
@@ -132,7 +133,7 @@ static void subprocess_calls_dump(const weir_transport *t, FILE *out)
 
 static void subprocess_calls_check(const weir_transport *t)
 {
-    const weir_subprocess *s = subprocess_calls_of_const(t);
+    const struct wr_subprocess *s = subprocess_calls_of_const(t);
 
     wr_subprocess_check_invariants(s);
     wr_assert(wr_ready_is_pending(&s->ready) ==
@@ -143,7 +144,7 @@ static void subprocess_calls_check(const weir_transport *t)
 
 static void subprocess_calls_free(weir_transport *t)
 {
-    weir_subprocess *s = subprocess_calls_of(t);
+    struct wr_subprocess *s = subprocess_calls_of(t);
 
     wr_assert(s->state == WR_SUBPROCESS_LOST);
     wr_assert(!s->done);
@@ -172,24 +173,28 @@ static const struct wr_transport_ops subprocess_calls_ops = {
     .free = subprocess_calls_free,
 };
 
-weir_subprocess *wr_subprocess_new(weir_loop *loop)
+static void subprocess_calls_give_up(struct weir_pending *pending)
 {
-    weir_subprocess *s = wr_guard_alloc(&loop->counting, sizeof(*s));
+    struct wr_subprocess *s =
+        wr_container_of(pending, struct wr_subprocess, pending);
+
+    if (s->cause == 0) {
+        s->cause = -ECANCELED;
+    }
+}
+
+struct wr_subprocess *wr_subprocess_new(weir_loop *loop)
+{
+    struct wr_subprocess *s = wr_guard_alloc(&loop->counting, sizeof(*s));
 
     if (s) {
         wr_subprocess_init(s, loop, &subprocess_calls_ops);
+        s->pending = (struct weir_pending){loop, subprocess_calls_give_up};
     }
     return s;
 }
 
 /* ---- the public functions ---- */
-
-void weir_subprocess_cancel(weir_subprocess *s)
-{
-    if (wr_loop_check(s->t.loop) == 0 && s->cause == 0) {
-        s->cause = -ECANCELED;
-    }
-}
 
 pid_t weir_transport_get_pid(const weir_transport *t)
 {
@@ -215,7 +220,7 @@ weir_transport *weir_transport_get_pipe_transport(const weir_transport *t,
         fd < 0 || fd >= WR_STDIO_COUNT) {
         return NULL;
     }
-    const weir_subprocess *s = subprocess_calls_of_const(t);
+    const struct wr_subprocess *s = subprocess_calls_of_const(t);
     /* A pipe may call the protocol, which the factory has still to choose. */
     return s->state == WR_SUBPROCESS_STARTING ? NULL : s->pipes[fd].t;
 }

@@ -57,7 +57,8 @@ subprocess_open_plan(const struct weir_spawn_options *options,
 }
 
 /* Looks the program up and makes the child. */
-static int subprocess_open_child(weir_subprocess *s, const char *const *argv,
+static int subprocess_open_child(struct wr_subprocess *s,
+                                 const char *const *argv,
                                  const struct weir_spawn_options *options,
                                  const char **ret_step)
 {
@@ -79,7 +80,7 @@ static int subprocess_open_child(weir_subprocess *s, const char *const *argv,
 }
 
 /* Opens the descriptors and makes the child; leaves nothing when it fails. */
-static int subprocess_open_all(weir_subprocess *s, const char *const *argv,
+static int subprocess_open_all(struct wr_subprocess *s, const char *const *argv,
                                const struct weir_spawn_options *options)
 {
     const char *step = "pipes";
@@ -100,76 +101,74 @@ static int subprocess_open_all(weir_subprocess *s, const char *const *argv,
     return err;
 }
 
-static void subprocess_open_set(weir_subprocess *s,
+static void subprocess_open_set(struct wr_subprocess *s,
                                 const struct weir_factory *factory,
-                                const struct weir_subprocess_options *options,
-                                const struct wr_subprocess_sinks *sinks)
+                                const struct wr_subprocess_call *call)
 {
-    const struct weir_spawn_options *spawn = &options->spawn;
+    const struct weir_spawn_options *spawn = call->options;
 
     wr_assert(!s->done);
     s->factory = *factory;
-    s->done = options->done;
-    s->done_arg = options->done_arg;
+    s->done = call->done;
+    s->done_arg = call->done_arg;
     s->grace_ns =
         spawn->close_grace_ns ? spawn->close_grace_ns : GRACE_DEFAULT_NS;
     if (spawn->kill_at_close) {
         s->grace_ns = 0;
     }
-    for (int i = 0; i < WR_STDIO_COUNT && sinks; i++) {
-        s->pipes[i].sink = sinks->pipes[i];
+    for (int i = 0; i < WR_STDIO_COUNT && call->sinks; i++) {
+        s->pipes[i].sink = call->sinks->pipes[i];
     }
 }
 
 int wr_subprocess_start(weir_loop *loop, const struct weir_factory *factory,
-                        const char *const *argv,
-                        const struct weir_subprocess_options *options,
-                        const struct wr_subprocess_sinks *sinks,
-                        weir_subprocess **ret)
+                        const struct wr_subprocess_call *call,
+                        weir_pending **ret)
 {
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    err = subprocess_open_check(factory, argv, &options->spawn);
+    err = subprocess_open_check(factory, call->argv, call->options);
     wr_require(err >= 0, err);
-    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
+    wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    weir_subprocess *s = wr_subprocess_new(loop);
+    struct wr_subprocess *s = wr_subprocess_new(loop);
     wr_require(s, -ENOMEM);
 
-    subprocess_open_set(s, factory, options, sinks);
-    err = subprocess_open_all(s, argv, &options->spawn);
+    subprocess_open_set(s, factory, call);
+    err = subprocess_open_all(s, call->argv, call->options);
     if (err < 0) {
         wr_guard_free(&loop->counting, s, sizeof(*s));
         return err;
     }
     wr_subprocess_begin(s);
     if (ret) {
-        *ret = s;
+        *ret = &s->pending;
     }
     return 0;
 }
 
 int weir_subprocess_exec(weir_loop *loop, const struct weir_factory *factory,
                          const char *const *argv,
-                         const struct weir_subprocess_options *options,
-                         weir_subprocess **ret)
+                         const struct weir_spawn_options *options,
+                         weir_connect_done_fn *done, void *done_arg,
+                         weir_pending **ret)
 {
-    struct weir_subprocess_options known;
+    struct weir_spawn_options known;
 
     int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        err = wr_spawn_options_read(&known, &known.spawn);
-    }
     wr_require(err >= 0, err);
-    return wr_subprocess_start(loop, factory, argv, &known, NULL, ret);
+    const struct wr_subprocess_call call = {
+        .argv = argv, .options = &known, .done = done, .done_arg = done_arg};
+    return wr_subprocess_start(loop, factory, &call, ret);
 }
 
 int weir_subprocess_shell(weir_loop *loop, const struct weir_factory *factory,
                           const char *command,
-                          const struct weir_subprocess_options *options,
-                          weir_subprocess **ret)
+                          const struct weir_spawn_options *options,
+                          weir_connect_done_fn *done, void *done_arg,
+                          weir_pending **ret)
 {
     wr_require(command, -EINVAL);
     return weir_subprocess_exec(loop, factory, WR_SHELL_ARGV(command), options,
-                                ret);
+                                done, done_arg, ret);
 }

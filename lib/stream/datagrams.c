@@ -10,11 +10,10 @@
  * The program, suspended calls and the endpoint until its loss hold references
  * to the memory.
  */
+#include "endpoint_open.h"
 #include "lib/base/options.h"
 #include "lib/sync/sync.h"
-#include "lib/transport/socket.h"
 #include "lib/transport/transport.h"
-#include "weir/datagram_stream.h"
 
 #include <string.h>
 
@@ -42,13 +41,6 @@ struct weir_datagram_stream {
     bool writing_paused; /* set and cleared by the endpoint */
     struct weir_ancillary ancillary; /* of the datagram taken last */
     struct place places[];
-};
-
-/* The opening of a stream, on the stack of the task. */
-struct datagrams_opening {
-    struct wr_waiter waiter;
-    weir_datagram_stream *stream;
-    weir_endpoint *endpoint;
 };
 
 static void datagrams_check_invariants(const weir_datagram_stream *stream)
@@ -223,30 +215,12 @@ static const struct weir_protocol datagrams_protocol = {
 static int datagrams_create(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret)
 {
-    struct datagrams_opening *opening = arg;
     (void)t;
 
-    wr_assert(opening->stream != NULL);
+    wr_assert(arg != NULL);
     *ret = (struct weir_protocol_binding){.protocol = &datagrams_protocol,
-                                          .user = opening->stream};
+                                          .user = arg};
     return 0;
-}
-
-static void datagrams_opened(void *arg, int err, weir_transport *t)
-{
-    struct datagrams_opening *opening = arg;
-
-    wr_assert((err < 0) == !t);
-    wr_waiter_wake(&opening->waiter, err);
-}
-
-static void datagrams_give_up(struct wr_waiter *waiter)
-{
-    struct datagrams_opening *opening =
-        wr_container_of(waiter, struct datagrams_opening, waiter);
-
-    wr_assert(opening->endpoint != NULL);
-    weir_endpoint_cancel(opening->endpoint);
 }
 
 static int
@@ -259,7 +233,6 @@ datagrams_read_options(const struct weir_datagram_stream_options *options,
     }
     wr_require(err >= 0, err);
     wr_require(ret->queue_count <= QUEUE_COUNT_MAX, -EINVAL);
-    wr_require(!ret->endpoint.done, -EINVAL);
     return 0;
 }
 
@@ -284,30 +257,14 @@ static int datagrams_make(weir_loop *loop, uint32_t queue_count,
     return 0;
 }
 
-/* Makes the endpoint, and waits; takes the options' socket. */
-static int datagrams_open_and_wait(weir_loop *loop,
-                                   struct weir_datagram_options *endpoint,
-                                   struct datagrams_opening *opening)
+/* Makes a stream and its endpoint; takes the socket of @call. */
+static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
+                          const struct weir_datagram_stream_options *options,
+                          weir_datagram_stream **ret)
 {
-    const struct weir_factory factory = {.create = datagrams_create,
-                                         .arg = opening};
-
-    endpoint->size = sizeof(*endpoint);
-    endpoint->done = datagrams_opened;
-    endpoint->done_arg = opening;
-    int err = weir_create_datagram_endpoint(loop, &factory, endpoint,
-                                            &opening->endpoint);
-    return err < 0 ? err : wr_task_wait(loop, &opening->waiter, NULL);
-}
-
-int weir_open_datagram_stream(
-    weir_loop *loop, const struct weir_datagram_stream_options *options,
-    weir_datagram_stream **ret)
-{
-    static const struct wr_wait_kind kind = {.name = "datagram endpoint",
-                                             .interrupt = datagrams_give_up};
     struct weir_datagram_stream_options known;
-    struct datagrams_opening opening = {.waiter = {.kind = &kind}};
+    weir_datagram_stream *stream = NULL;
+    weir_transport *t;
 
     int err = datagrams_read_options(options, &known);
     if (err == 0 && !ret) {
@@ -317,19 +274,54 @@ int weir_open_datagram_stream(
         err = wr_task_enter(loop);
     }
     if (err == 0) {
-        err = datagrams_make(loop, known.queue_count, &opening.stream);
+        err = datagrams_make(loop, known.queue_count, &stream);
     }
     if (err < 0) {
-        wr_socket_refuse(known.endpoint.use_sock, known.endpoint.sock);
+        if (call->is_adopting) {
+            wr_endpoint_refuse(loop, call->fd);
+        }
         return err;
     }
-    err = datagrams_open_and_wait(loop, &known.endpoint, &opening);
+    const struct weir_factory factory = {.create = datagrams_create,
+                                         .arg = stream};
+    call->options = &known.endpoint;
+    err = wr_endpoint_await(loop, &factory, call, &t);
     if (err < 0) {
-        weir_datagram_stream_free(opening.stream);
+        weir_datagram_stream_free(stream);
         return err;
     }
-    *ret = opening.stream;
+    weir_transport_unref(t); /* the stream has its own */
+    *ret = stream;
     return 0;
+}
+
+int weir_open_datagram_stream(
+    weir_loop *loop, const struct weir_datagram_stream_options *options,
+    weir_datagram_stream **ret)
+{
+    struct wr_endpoint_call call = {.fd = -1};
+
+    return datagrams_open(loop, &call, options, ret);
+}
+
+int weir_open_datagram_stream_at(
+    weir_loop *loop, const struct weir_address *local,
+    const struct weir_address *remote,
+    const struct weir_datagram_stream_options *options,
+    weir_datagram_stream **ret)
+{
+    struct wr_endpoint_call call = {.local = local, .remote = remote};
+
+    return datagrams_open(loop, &call, options, ret);
+}
+
+int weir_adopt_datagram_stream(
+    weir_loop *loop, int fd, const struct weir_datagram_stream_options *options,
+    weir_datagram_stream **ret)
+{
+    struct wr_endpoint_call call = {.is_adopting = true, .fd = fd};
+
+    return datagrams_open(loop, &call, options, ret);
 }
 
 /* ---- receiving ---- */

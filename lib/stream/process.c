@@ -15,7 +15,7 @@
 struct process_start {
     struct wr_waiter waiter;
     weir_process *process;
-    weir_subprocess *subprocess;
+    weir_pending *subprocess;
 };
 
 void wr_process_check_invariants(const weir_process *process)
@@ -197,7 +197,7 @@ static void process_give_up(struct wr_waiter *waiter)
         wr_container_of(waiter, struct process_start, waiter);
 
     wr_assert(start->subprocess != NULL);
-    weir_subprocess_cancel(start->subprocess);
+    weir_pending_cancel(start->subprocess);
 }
 
 static int process_start_and_wait(weir_loop *loop, const char *const *argv,
@@ -207,16 +207,14 @@ static int process_start_and_wait(weir_loop *loop, const char *const *argv,
 {
     const struct weir_factory factory = {.create = process_create,
                                          .arg = start};
-    const struct weir_subprocess_options options = {
-        .size = sizeof(options),
-        .done = process_started,
-        .done_arg = start,
-        .spawn = *spawn,
-    };
+    const struct wr_subprocess_call call = {.argv = argv,
+                                            .options = spawn,
+                                            .sinks = sinks,
+                                            .done = process_started,
+                                            .done_arg = start};
 
     wr_assert(start->process != NULL);
-    int err = wr_subprocess_start(loop, &factory, argv, &options, sinks,
-                                  &start->subprocess);
+    int err = wr_subprocess_start(loop, &factory, &call, &start->subprocess);
     return err < 0 ? err : wr_task_wait(loop, &start->waiter, NULL);
 }
 

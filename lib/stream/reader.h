@@ -89,6 +89,11 @@ void wr_reader_memory_fini(weir_reader *reader);
 void wr_reader_pause(weir_reader *reader);
 void wr_reader_resume(weir_reader *reader);
 
+/* The bytes that were not read, in one piece; they stay. 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_reader_gather(weir_reader *reader, struct weir_buf *ret);
+/* Drops the bytes that were not read: another object has them. */
+void wr_reader_discard(weir_reader *reader);
+
 /* Resumes the transport if the unread bytes are within the limit. */
 void wr_reader_resume_if_low(weir_reader *reader);
 

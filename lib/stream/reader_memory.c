@@ -58,6 +58,30 @@ void wr_reader_resume(weir_reader *reader)
     }
 }
 
+int wr_reader_gather(weir_reader *reader, struct weir_buf *ret)
+{
+    struct wr_recvq *queue = &reader->queue;
+
+    wr_recvq_drop_shown(queue);
+    *ret = (struct weir_buf){.len = 0};
+    if (queue->total == 0) {
+        return 0;
+    }
+    const int err = wr_recvq_join(queue, queue->total);
+    wr_require(err >= 0, err);
+    const size_t len = wr_recvq_peek(queue, 0, ret);
+    wr_assert(len == queue->total);
+    return 0;
+}
+
+void wr_reader_discard(weir_reader *reader)
+{
+    if (reader->queue.total > 0) {
+        wr_recvq_consume(&reader->queue, reader->queue.total);
+    }
+    wr_assert(reader->queue.total == 0);
+}
+
 void wr_reader_resume_if_low(weir_reader *reader)
 {
     wr_assert(reader->is_paused);

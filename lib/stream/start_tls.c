@@ -45,13 +45,9 @@ static int start_tls_begin(struct starting *starting, weir_transport *t,
                            const struct weir_tls_settings *tls,
                            const struct weir_start_tls_options *options)
 {
-    struct weir_start_tls_options own = *options;
-
-    wr_assert(!own.done);
-    own.done = start_tls_done;
-    own.done_arg = starting;
     starting->waiter.kind = &start_tls_kind;
-    return weir_transport_start_tls(t, tls, &own, &starting->t);
+    return weir_transport_start_tls(t, tls, options, start_tls_done, starting,
+                                    &starting->t);
 }
 
 static int start_tls_wait(struct starting *starting)
@@ -66,15 +62,12 @@ int weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
                    const struct weir_start_tls_options *options,
                    weir_transport **ret)
 {
-    struct weir_start_tls_options known;
     struct starting starting = {.t = NULL};
 
     int err = wr_task_enter(t->loop);
     wr_require(err >= 0, err);
-    err = wr_options_read(&known, sizeof(known), options);
-    wr_require(err >= 0, err);
-    wr_require(ret && !known.done, -EINVAL);
-    err = start_tls_begin(&starting, t, tls, &known);
+    wr_require(ret, -EINVAL);
+    err = start_tls_begin(&starting, t, tls, options);
     wr_require(err >= 0, err);
     err = start_tls_wait(&starting);
     wr_require(err >= 0, err);
@@ -84,23 +77,6 @@ int weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
 
 /* ---- streams ---- */
 
-/* Joins the unread bytes to one piece, without consuming them. */
-static int start_tls_gather(weir_reader *reader, struct weir_buf *ret)
-{
-    struct wr_recvq *queue = &reader->queue;
-
-    wr_recvq_drop_shown(queue);
-    *ret = (struct weir_buf){.len = 0};
-    if (queue->total == 0) {
-        return 0;
-    }
-    const int err = wr_recvq_join(queue, queue->total);
-    wr_require(err >= 0, err);
-    const size_t len = wr_recvq_peek(queue, 0, ret);
-    wr_assert(len == queue->total);
-    return 0;
-}
-
 /* Moves the stream to @t, which has taken the reader's unread bytes. */
 static void start_tls_move(weir_writer *writer, weir_transport *t)
 {
@@ -108,9 +84,7 @@ static void start_tls_move(weir_writer *writer, weir_transport *t)
     weir_transport *old = writer->transport;
 
     wr_assert(t != old);
-    if (reader->queue.total > 0) {
-        wr_recvq_consume(&reader->queue, reader->queue.total);
-    }
+    wr_reader_discard(reader);
     wr_assert(!reader->is_paused);
     wr_budget_withdraw(&reader->evictable);
     reader->transport = t;
@@ -127,7 +101,7 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
 
     wr_require(writer->state == WRITER_BOUND, -ESHUTDOWN);
     wr_require(!wr_reader_is_busy(reader), -EBUSY);
-    int err = start_tls_gather(reader, &unread);
+    int err = wr_reader_gather(reader, &unread);
     wr_require(err >= 0, err);
     const struct weir_start_tls_options options = {
         .size = sizeof(options), .initial = &unread, .initial_count = 1};

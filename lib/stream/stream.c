@@ -11,6 +11,7 @@
 #include "weir/address.h"
 
 #include <string.h>
+#include <weir/error.h>
 
 #define NAME_PREFIX "stream "
 
@@ -323,5 +324,49 @@ int weir_stream_protocol_new(weir_loop *loop,
         writer->refs = 1;
         *ret_writer = writer;
     }
+    return 0;
+}
+
+/* Ends a stream whose connection has another protocol. */
+static void stream_leave(weir_writer *writer)
+{
+    weir_transport *t = writer->transport;
+    weir_reader *reader = &writer->reader;
+
+    wr_writer_set_state(writer, WRITER_LOST);
+    wr_reader_discard(reader);
+    wr_reader_resume(reader);
+    weir_reader_set_transport(reader, NULL);
+    weir_reader_feed_eof(reader);
+    if (t->handler == &writer->handler) {
+        t->handler = NULL; /* the protocol says when it is idle */
+    }
+    wr_writer_lost(writer);
+    wr_writer_check_invariants(writer);
+}
+
+int weir_stream_detach(weir_writer *writer,
+                       const struct weir_protocol_binding *binding)
+{
+    weir_reader *reader = &writer->reader;
+    struct weir_buf unread;
+
+    int err = wr_loop_check(writer->loop);
+    wr_require(err >= 0, err);
+    wr_writer_check_invariants(writer);
+    wr_require(writer->state != WRITER_UNBOUND, -ENOTCONN);
+    wr_require(writer->state == WRITER_BOUND, -ESHUTDOWN);
+    wr_require(binding, -EINVAL);
+    wr_require(!wr_reader_is_busy(reader), -EBUSY);
+    wr_require(!reader->is_eof, WEIR_EPEERCLOSED);
+    err = wr_reader_gather(reader, &unread);
+    wr_require(err >= 0, err);
+    err = weir_transport_set_protocol(writer->transport, binding, &unread,
+                                      unread.len > 0);
+    if (err < 0) {
+        wr_reader_note_left(reader);
+        return err;
+    }
+    stream_leave(writer);
     return 0;
 }

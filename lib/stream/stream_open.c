@@ -1,28 +1,20 @@
 /*
- * weir_open_connection() and weir_open_unix_connection(): a task waits for an
- * attempt to connect.
+ * weir_open_connection() and its like: a task waits for an attempt to connect.
  *
  * The attempt's factory and its done refer to the task's stack. So the task
  * never returns before done has run: a cancellation cancels the attempt, and
  * the task waits for its done.
  */
+#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/net/connect/connect.h"
-#include "lib/net/unix.h"
 #include "lib/transport/socket.h"
 #include "writer.h"
-
-/* The destination of a call. */
-struct target {
-    bool is_unix;
-    const char *name; /* a host, or a path */
-    uint16_t port;
-};
 
 struct opening {
     struct wr_waiter waiter;
     struct weir_protocol_binding binding;
-    weir_connect *connect;
+    weir_pending *connect;
 };
 
 static int stream_open_create(void *arg, weir_transport *t,
@@ -48,7 +40,7 @@ static void stream_open_give_up(struct wr_waiter *waiter)
     struct opening *opening = wr_container_of(waiter, struct opening, waiter);
 
     wr_assert(opening->connect != NULL);
-    weir_connect_cancel(opening->connect);
+    weir_pending_cancel(opening->connect);
 }
 
 static int stream_open_read_options(const struct weir_open_options *options,
@@ -59,32 +51,24 @@ static int stream_open_read_options(const struct weir_open_options *options,
         err = wr_connect_options_read(ret, &ret->connect);
     }
     wr_require(err >= 0, err);
-    wr_require(!ret->connect.done, -EINVAL);
     wr_require(ret->limit_bytes <= INT64_MAX, -EINVAL);
     return 0;
 }
 
 static int stream_open_connect_and_wait(weir_loop *loop,
-                                        const struct target *target,
-                                        struct weir_connect_options *options,
+                                        struct wr_connect_call *call,
                                         struct opening *opening)
 {
     const struct weir_factory factory = {.create = stream_open_create,
                                          .arg = opening};
 
-    wr_assert(!target->is_unix || target->port == 0);
-    int err = target->is_unix
-                  ? wr_unix_connect_start(loop, &factory, target->name, options,
-                                          &opening->connect)
-                  : wr_connect_start(loop, &factory, target->name, target->port,
-                                     options, &opening->connect);
-    if (err == 0) {
-        err = wr_task_wait(loop, &opening->waiter, NULL);
-    }
-    return err;
+    call->done = stream_open_opened;
+    call->done_arg = opening;
+    int err = wr_connect_start(loop, &factory, call, &opening->connect);
+    return err < 0 ? err : wr_task_wait(loop, &opening->waiter, NULL);
 }
 
-static int stream_open_any(weir_loop *loop, const struct target *target,
+static int stream_open_any(weir_loop *loop, struct wr_connect_call *call,
                            const struct weir_open_options *options,
                            weir_reader **ret_reader, weir_writer **ret_writer)
 {
@@ -103,12 +87,13 @@ static int stream_open_any(weir_loop *loop, const struct target *target,
             weir_stream_protocol_new(loop, &stream, &opening.binding, &writer);
     }
     if (err < 0) {
-        wr_socket_refuse(known.connect.use_sock, known.connect.sock);
+        if (call->is_adopting) {
+            wr_socket_refuse(call->fd);
+        }
         return err;
     }
-    known.connect.done = stream_open_opened;
-    known.connect.done_arg = &opening;
-    err = stream_open_connect_and_wait(loop, target, &known.connect, &opening);
+    call->options = &known.connect;
+    err = stream_open_connect_and_wait(loop, call, &opening);
     if (err < 0) {
         weir_writer_unref(writer); /* closes its connection, if any */
         return err;
@@ -126,8 +111,20 @@ int weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                          const struct weir_open_options *options,
                          weir_reader **ret_reader, weir_writer **ret_writer)
 {
-    const struct target target = {.name = host, .port = port};
-    return stream_open_any(loop, &target, options, ret_reader, ret_writer);
+    struct wr_connect_call call = {.host = host, .port = port};
+
+    return stream_open_any(loop, &call, options, ret_reader, ret_writer);
+}
+
+int weir_open_connection_to(weir_loop *loop,
+                            const struct weir_address *addresses, size_t count,
+                            const struct weir_open_options *options,
+                            weir_reader **ret_reader, weir_writer **ret_writer)
+{
+    struct wr_connect_call call = {.addresses = addresses,
+                                   .address_count = count};
+
+    return stream_open_any(loop, &call, options, ret_reader, ret_writer);
 }
 
 int weir_open_unix_connection(weir_loop *loop, const char *path,
@@ -135,6 +132,20 @@ int weir_open_unix_connection(weir_loop *loop, const char *path,
                               weir_reader **ret_reader,
                               weir_writer **ret_writer)
 {
-    const struct target target = {.is_unix = true, .name = path};
-    return stream_open_any(loop, &target, options, ret_reader, ret_writer);
+    struct weir_address address;
+
+    wr_require(path, -EINVAL);
+    int err = weir_address_parse_unix(path, &address);
+    wr_require(err >= 0, err);
+    return weir_open_connection_to(loop, &address, 1, options, ret_reader,
+                                   ret_writer);
+}
+
+int weir_adopt_stream(weir_loop *loop, int fd,
+                      const struct weir_open_options *options,
+                      weir_reader **ret_reader, weir_writer **ret_writer)
+{
+    struct wr_connect_call call = {.is_adopting = true, .fd = fd};
+
+    return stream_open_any(loop, &call, options, ret_reader, ret_writer);
 }

@@ -7,17 +7,10 @@
  */
 #include "writer.h"
 
+#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/net/serve/server.h"
-#include "lib/net/unix.h"
 #include "lib/transport/socket.h"
-
-/* The address that a call listens on. */
-struct target {
-    bool is_unix;
-    const char *name; /* a host, or a path */
-    uint16_t port;
-};
 
 /* The options of a server's streams. */
 struct service {
@@ -95,7 +88,6 @@ stream_server_read_options(const struct weir_start_server_options *options,
         .stack_size_bytes = ret->stack_size_bytes,
     };
     wr_require(err >= 0, err);
-    wr_require(!ret->server.done, -EINVAL);
     return wr_stream_check(ret_stream);
 }
 
@@ -131,8 +123,7 @@ static int stream_server_wait_for_start(struct starting *starting,
 
 /* Creates the server and waits until it listens; takes @service. */
 static int stream_server_create_and_wait(struct service *service,
-                                         const struct target *target,
-                                         struct weir_server_options *options,
+                                         struct wr_server_call *call,
                                          weir_server **ret)
 {
     static const struct wr_wait_kind kind = {
@@ -141,14 +132,9 @@ static int stream_server_create_and_wait(struct service *service,
                                          .arg = service};
     struct starting starting = {.waiter = {.kind = &kind}};
 
-    wr_assert(!target->is_unix || target->port == 0);
-    options->done = stream_server_started;
-    options->done_arg = &starting;
-    int err = target->is_unix
-                  ? wr_unix_server_create(service->loop, &factory, target->name,
-                                          options, &starting.server)
-                  : wr_server_create(service->loop, &factory, target->name,
-                                     target->port, options, &starting.server);
+    call->done = stream_server_started;
+    call->done_arg = &starting;
+    int err = wr_server_create(service->loop, &factory, call, &starting.server);
     if (err < 0) {
         stream_server_free_service(service);
         return err;
@@ -164,7 +150,7 @@ static int stream_server_create_and_wait(struct service *service,
 
 static int stream_server_start(weir_loop *loop,
                                weir_client_connected_fn *connected,
-                               const struct target *target,
+                               struct wr_server_call *call,
                                const struct weir_start_server_options *options,
                                weir_server **ret)
 {
@@ -179,10 +165,13 @@ static int stream_server_start(weir_loop *loop,
         err = stream_server_make_service(loop, &stream, &service);
     }
     if (err < 0) {
-        wr_socket_refuse(known.server.use_sock, known.server.sock);
+        if (call->is_adopting) {
+            wr_socket_refuse(call->fd);
+        }
         return err;
     }
-    return stream_server_create_and_wait(service, target, &known.server, ret);
+    call->options = &known.server;
+    return stream_server_create_and_wait(service, call, ret);
 }
 
 int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
@@ -190,8 +179,21 @@ int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
                       const struct weir_start_server_options *options,
                       weir_server **ret)
 {
-    const struct target target = {.name = host, .port = port};
-    return stream_server_start(loop, connected, &target, options, ret);
+    struct wr_server_call call = {.host = host, .port = port};
+
+    return stream_server_start(loop, connected, &call, options, ret);
+}
+
+int weir_start_server_on(weir_loop *loop, weir_client_connected_fn *connected,
+                         const struct weir_address *addresses, size_t count,
+                         const struct weir_start_server_options *options,
+                         weir_server **ret)
+{
+    struct wr_server_call call = {.addresses = addresses,
+                                  .address_count = count};
+
+    wr_require(addresses, -EINVAL);
+    return stream_server_start(loop, connected, &call, options, ret);
 }
 
 int weir_start_unix_server(weir_loop *loop, weir_client_connected_fn *connected,
@@ -199,8 +201,22 @@ int weir_start_unix_server(weir_loop *loop, weir_client_connected_fn *connected,
                            const struct weir_start_server_options *options,
                            weir_server **ret)
 {
-    const struct target target = {.is_unix = true, .name = path};
-    return stream_server_start(loop, connected, &target, options, ret);
+    struct weir_address address;
+
+    wr_require(path, -EINVAL);
+    int err = weir_address_parse_unix(path, &address);
+    wr_require(err >= 0, err);
+    return weir_start_server_on(loop, connected, &address, 1, options, ret);
+}
+
+int weir_adopt_stream_server(weir_loop *loop,
+                             weir_client_connected_fn *connected, int fd,
+                             const struct weir_start_server_options *options,
+                             weir_server **ret)
+{
+    struct wr_server_call call = {.is_adopting = true, .fd = fd};
+
+    return stream_server_start(loop, connected, &call, options, ret);
 }
 
 static void stream_server_told(struct wr_server_watch *watch,

@@ -421,19 +421,33 @@ static const struct wr_clock_ops connection_clock_ops = {
 
 /* ---- making ---- */
 
+static int connection_check_options(struct weir_connection_options *connection)
+{
+    int err = wr_options_read_inner(connection, &connection->timeouts,
+                                    sizeof(connection->timeouts));
+
+    wr_require(err >= 0, err);
+    wr_require(connection->read_limit_bytes == 0 ||
+                   connection->read_limit_bytes >= WR_CREDIT_MIN,
+               -EINVAL);
+    wr_require(connection->fd_limit <= WEIR_FDS_MAX, -EINVAL);
+    return 0;
+}
+
 int wr_connection_options_read(const void *outer,
                                struct weir_connection_options *connection)
 {
     int err = wr_options_read_inner(outer, connection, sizeof(*connection));
-    if (err == 0) {
-        err = wr_options_read_inner(connection, &connection->timeouts,
-                                    sizeof(connection->timeouts));
-    }
-    if (err == 0 && connection->read_limit_bytes != 0 &&
-        connection->read_limit_bytes < WR_CREDIT_MIN) {
-        err = -EINVAL;
-    }
-    return err == 0 && connection->fd_limit > WEIR_FDS_MAX ? -EINVAL : err;
+
+    return err < 0 ? err : connection_check_options(connection);
+}
+
+int wr_connection_options_take(struct weir_connection_options *known,
+                               const struct weir_connection_options *options)
+{
+    int err = wr_options_read(known, sizeof(*known), options);
+
+    return err < 0 ? err : connection_check_options(known);
 }
 
 struct wr_connection *

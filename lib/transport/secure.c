@@ -67,8 +67,10 @@ int wr_secure_open(weir_loop *loop, int fd,
 int weir_transport_start_tls(weir_transport *t,
                              const struct weir_tls_settings *tls,
                              const struct weir_start_tls_options *options,
+                             weir_start_tls_done_fn *done, void *done_arg,
                              weir_transport **ret)
 {
+    const struct wr_secure_opener opener = {.opened = done, .arg = done_arg};
     struct weir_tls_settings known;
 
     int err = wr_transport_enter(t);
@@ -76,5 +78,6 @@ int weir_transport_start_tls(weir_transport *t,
     wr_require(tls, -EINVAL);
     err = secure_read(&known, tls);
     wr_require(err >= 0, err);
-    return secure_ops_of(known.context)->start(t, &known, options, ret);
+    return secure_ops_of(known.context)
+        ->start(t, &known, options, &opener, ret);
 }

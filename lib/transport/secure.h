@@ -59,7 +59,7 @@ struct wr_secure_ops {
                 const struct wr_secure_opener *opener, weir_transport **ret);
     int (*start)(weir_transport *t, const struct weir_tls_settings *settings,
                  const struct weir_start_tls_options *options,
-                 weir_transport **ret);
+                 const struct wr_secure_opener *opener, weir_transport **ret);
 };
 
 /* The first field of a weir_tls_context. */

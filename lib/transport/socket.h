@@ -39,12 +39,10 @@ WEIR_MUST_USE int wr_socket_check(int fd, struct weir_address *ret_peer);
 void wr_socket_close(weir_loop *loop, int fd, int family);
 /* Closes a Unix socket in a thread. */
 void wr_socket_close_unix(int fd);
-/* Closes the socket, if any, that a refused call has taken in its options. */
-static inline void wr_socket_refuse(bool use_sock, int sock)
+/* Closes the descriptor of a refused call, which takes it in any case. */
+static inline void wr_socket_refuse(int fd)
 {
-    if (use_sock) {
-        wr_ignore(wr_sys_close(sock)); /* the call returns its own error */
-    }
+    wr_ignore(wr_sys_close(fd)); /* the call returns its own error */
 }
 
 #endif

@@ -6,7 +6,8 @@ have nothing to complain about: an undocumented symbol or parameter is an
 error. The head of a header says which thread may call its functions and whether
 they suspend; a function says so where it differs, and only there. Functions
 with a result say what it is. A struct that may grow begins with its size.
-Bounds and times have one word each. The version in base.h is the build's, and
+Bounds and times have one word each. What is called at the end of an operation,
+and a descriptor that is adopted, are parameters and no options. The version in base.h is the build's, and
 that of each symbol its major and minor part.
 
 The functions of weir/tls*.h are libweir-tls's, where that is built, and all
@@ -194,6 +195,30 @@ def word_errors(include):
     return errors
 
 
+OPTIONS = re.compile(r"^struct (weir_\w+_options) \{\n(.*?)^\};",
+                     re.MULTILINE | re.DOTALL)
+# What an option struct does not have: a call takes it as a parameter.
+PARAMETERS = re.compile(r"\b(?:weir_\w+_done_fn \*\w+|int (?:sock|fd));")
+
+
+def parameter_errors(include):
+    """A call that gives a handle takes done besides; no options have it."""
+    errors = []
+    for header in sorted(include.rglob("*.h")):
+        text = header.read_text(encoding="utf-8")
+        for name, body in OPTIONS.findall(text):
+            errors += [f"{header.name}: {found} in {name} is to be a parameter"
+                       for found in PARAMETERS.findall(body)]
+        for match in re.finditer(r"(\w+)\(([^()]*)weir_pending \*\*ret\)", text):
+            if not re.search(r"_done_fn \*done,\s*void \*done_arg,\s*$",
+                             match[2]):
+                errors.append(f"{header.name}: {match[1]} gives a handle and "
+                              "takes no done and done_arg before it")
+    for error in errors:
+        print(error, file=sys.stderr)
+    return len(errors)
+
+
 def version_errors(args):
     text = (args.source / "include/weir/base.h").read_text(encoding="utf-8")
     parts = [re.search(rf"WEIR_VERSION_{part}\s+(\d+)", text)
@@ -224,6 +249,7 @@ def main():
     errors += tag_errors(found) + version_errors(args)
     errors += size_errors(args.source / "include")
     errors += word_errors(args.source / "include")
+    errors += parameter_errors(args.source / "include")
     if not names:
         print("no public function was found", file=sys.stderr)
         errors += 1

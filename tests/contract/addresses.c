@@ -8,25 +8,23 @@
 
 enum { SIDES = 4 };
 
-static weir_connect *start(struct maker *m, const struct weir_address *all,
+static weir_pending *start(struct maker *m, const struct weir_address *all,
                            size_t count)
 {
-    struct weir_connect_options options = maker_connect_options(m);
-    weir_connect *connect = NULL;
-    options.addresses = all;
-    options.address_count = count;
-    int err = weir_create_connection(m->loop, &m->factory, NULL, 0, &options,
-                                     &connect);
+    struct weir_connect_options options = {.size = sizeof(options)};
+    weir_pending *connect = NULL;
+    int err =
+        weir_create_connection_to(m->loop, &m->factory, all, count, &options,
+                                  maker_connect_done, m, &connect);
     expect_eq(err, 0, "%s", weir_strerror(err));
     return connect;
 }
 
-/* The error of a call that must fail. */
-static int refused(struct maker *m, const struct weir_connect_options *options,
-                   const char *host, uint16_t port)
+static int ask(struct maker *m, const struct weir_address *all, size_t count,
+               const struct weir_connect_options *options)
 {
-    return weir_create_connection(m->loop, &m->factory, host, port, options,
-                                  NULL);
+    return weir_create_connection_to(m->loop, &m->factory, all, count, options,
+                                     maker_connect_done, m, NULL);
 }
 
 /* A port of the loopback without a listener: the kernel gives it to none. */
@@ -123,7 +121,7 @@ MAKER(addresses, cancelling_between_two_candidates_ends_the_attempt)
 {
     struct weir_address all[] = {refusing("127.0.0.1"), refusing("127.0.0.2")};
 
-    weir_connect_cancel(start(m, all, 2));
+    weir_pending_cancel(start(m, all, 2));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -ECANCELED);
@@ -132,16 +130,14 @@ MAKER(addresses, cancelling_between_two_candidates_ends_the_attempt)
 
 MAKER(addresses, those_of_another_family_than_asked_for_are_left_out)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address all[3];
     int inet = peer_listen(1, &all[2]);
     int local = listen_unix(&all[0]);
     all[1] = peer_address("::1", 1);
 
-    options.addresses = all;
-    options.address_count = 3;
     options.family = AF_INET;
-    expect_eq(refused(m, &options, NULL, 0), 0);
+    expect_eq(ask(m, all, 3, &options), 0);
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
@@ -152,16 +148,14 @@ MAKER(addresses, those_of_another_family_than_asked_for_are_left_out)
 
 MAKER(addresses, an_own_address_may_be_a_value_too)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address peer;
     struct weir_address own = peer_address("127.0.0.1", 0);
     int listener = peer_listen(1, &peer);
     own.storage.inet.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
 
-    options.addresses = &peer;
-    options.address_count = 1;
     options.local_address = &own;
-    expect_eq(refused(m, &options, NULL, 0), 0);
+    expect_eq(ask(m, &peer, 1, &options), 0);
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
@@ -172,16 +166,14 @@ MAKER(addresses, an_own_address_may_be_a_value_too)
 
 MAKER(addresses, a_unix_client_may_have_a_name_of_its_own)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address peer;
     struct weir_address own;
     int listener = listen_unix(&peer);
     cr_assert_eq(weir_address_parse_unix("", &own), 0);
 
-    options.addresses = &peer;
-    options.address_count = 1;
     options.local_address = &own;
-    expect_eq(refused(m, &options, NULL, 0), 0);
+    expect_eq(ask(m, &peer, 1, &options), 0);
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
@@ -192,74 +184,46 @@ MAKER(addresses, a_unix_client_may_have_a_name_of_its_own)
 
 MAKER(addresses, bad_addresses_fail_the_call)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address good = peer_address("127.0.0.1", 1);
     struct weir_address all[2] = {good, good};
     struct weir_address unnamed;
     cr_assert_eq(weir_address_parse_unix("", &unnamed), 0);
 
-    options.address_count = 2;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "no array");
-    options.addresses = all;
-    expect_eq(refused(m, &options, "127.0.0.1", 0), -EINVAL, "and a host");
-    expect_eq(refused(m, &options, NULL, 1), -EINVAL, "and a port");
+    expect_eq(ask(m, NULL, 2, &options), -EINVAL, "no array");
+    expect_eq(ask(m, all, 0, &options), -EINVAL, "an empty array");
     all[1].len--;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "a length");
+    expect_eq(ask(m, all, 2, &options), -EINVAL, "a length");
     all[1].len = 0;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "none");
+    expect_eq(ask(m, all, 2, &options), -EINVAL, "none");
     all[1] = unnamed;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "no name");
+    expect_eq(ask(m, all, 2, &options), -EINVAL, "no name");
     all[1] = good;
-    options.address_count = 1u << 20;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "far too many");
-    options.address_count = 2;
+    expect_eq(ask(m, all, 1u << 20, &options), -EINVAL, "far too many");
     options.family = AF_INET6;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "none is left");
+    expect_eq(ask(m, all, 2, &options), -EINVAL, "none is left");
     options.family = 0;
-    options.local_host = "::1";
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "none fits");
-    options.local_host = NULL;
     options.local_address = &unnamed;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "none fits");
+    expect_eq(ask(m, all, 2, &options), -EINVAL, "none fits");
     options.local_port = 1;
     options.local_address = &good;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "two own ones");
+    expect_eq(ask(m, all, 2, &options), -EINVAL, "two own ones");
     options.local_port = 0;
     good.len = 3;
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL, "a bad own one");
+    expect_eq(ask(m, all, 2, &options), -EINVAL, "a bad own one");
     expect_eq(m->done, 0);
 }
 
 MAKER(addresses, an_own_port_leaves_unix_addresses_out)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address address;
     int listener = listen_unix(&address);
 
-    options.addresses = &address;
-    options.address_count = 1;
     options.local_port = 1;
 
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL);
+    expect_eq(ask(m, &address, 1, &options), -EINVAL);
     close(listener);
-}
-
-MAKER(addresses, addresses_beside_a_socket_close_the_socket)
-{
-    struct weir_connect_options options = maker_connect_options(m);
-    struct weir_address address = peer_address("127.0.0.1", 1);
-    int ends[2];
-    char byte;
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    options.addresses = &address;
-    options.address_count = 1;
-    options.use_sock = true;
-    options.sock = ends[0];
-
-    expect_eq(refused(m, &options, NULL, 0), -EINVAL);
-
-    expect_eq(peer_read(ends[1], &byte, 1), 0);
-    close(ends[1]);
 }
 
 /* ---- listening ---- */
@@ -267,12 +231,10 @@ MAKER(addresses, addresses_beside_a_socket_close_the_socket)
 static int serve(struct maker *m, const struct weir_address *all, size_t count,
                  bool no_start_serving)
 {
-    struct weir_server_options options = maker_server_options(m);
-    options.addresses = all;
-    options.address_count = count;
+    struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = no_start_serving;
-    return weir_create_server(m->loop, &m->factory, NULL, 0, &options,
-                              &m->server);
+    return weir_create_server_on(m->loop, &m->factory, all, count, &options,
+                                 maker_server_done, m, &m->server);
 }
 
 static bool has_told(const struct maker *m)
@@ -361,38 +323,27 @@ MAKER(addresses, where_a_port_cannot_listen_no_unix_name_does)
 
 MAKER(addresses, a_server_refuses_bad_addresses)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     struct weir_address good = peer_address("127.0.0.1", 0);
     struct weir_address all[2] = {good, good};
     const char *hosts[] = {"127.0.0.1"};
     weir_server *server = NULL;
 
-    options.addresses = all;
-    options.address_count = 2;
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 &server),
-              -EINVAL, "and a host");
-    expect_eq(
-        weir_create_server(m->loop, &m->factory, NULL, 1, &options, &server),
-        -EINVAL, "and a port");
     options.hosts = hosts;
     options.host_count = 1;
-    expect_eq(serve(m, all, 0, false), 0, "none are no addresses");
-    weir_server_free(m->server);
-    m->server = NULL;
-    expect_eq(
-        weir_create_server(m->loop, &m->factory, NULL, 0, &options, &server),
-        -EINVAL, "and hosts");
+    expect_eq(weir_create_server_on(m->loop, &m->factory, all, 2, &options,
+                                    NULL, NULL, &server),
+              -EINVAL, "and hosts");
+    expect_eq(serve(m, all, 0, false), -EINVAL, "an empty array");
     all[1].len = 0;
     expect_eq(serve(m, all, 2, false), -EINVAL, "none");
     expect_eq(serve(m, NULL, 2, false), -EINVAL, "no array");
     expect_eq(serve(m, all, 1u << 20, false), -EINVAL, "far too many");
     options.hosts = NULL;
     options.host_count = 0;
-    options.address_count = 1;
     options.family = AF_INET6;
-    expect_eq(
-        weir_create_server(m->loop, &m->factory, NULL, 0, &options, &server),
-        -EINVAL, "another family");
+    expect_eq(weir_create_server_on(m->loop, &m->factory, all, 1, &options,
+                                    NULL, NULL, &server),
+              -EINVAL, "another family");
     cr_assert_null(server);
 }

@@ -5,20 +5,12 @@
  */
 #include "tests/contract/maker.h"
 
-static struct weir_connect_options use(struct maker *m, int fd)
+static weir_pending *adopt(struct maker *m, int fd)
 {
-    struct weir_connect_options options = maker_connect_options(m);
-    options.use_sock = true;
-    options.sock = fd;
-    return options;
-}
-
-static weir_connect *adopt(struct maker *m, int fd)
-{
-    struct weir_connect_options options = use(m, fd);
-    weir_connect *connect = NULL;
-    int err = weir_create_connection(m->loop, &m->factory, NULL, 0, &options,
-                                     &connect);
+    struct weir_connect_options options = {.size = sizeof(options)};
+    weir_pending *connect = NULL;
+    int err = weir_adopt_connection(m->loop, &m->factory, fd, NULL,
+                                    maker_connect_done, m, &connect);
     expect_eq(err, 0, "%s", weir_strerror(err));
     return connect;
 }
@@ -113,12 +105,12 @@ MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin)
 /* Expects @err and that the descriptor was taken all the same. */
 static void expect_refused(struct maker *m, int fd, int err)
 {
-    struct weir_connect_options options = use(m, fd);
+    struct weir_connect_options options = {.size = sizeof(options)};
 
     expect_geq(fd, 0);
-    expect_eq(
-        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
-        err);
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, fd, NULL,
+                                    maker_connect_done, m, NULL),
+              err);
     cr_expect_not(is_open(fd), "the descriptor is taken in any case");
 }
 
@@ -147,15 +139,13 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
     const int bad[] = {-1, INT32_MAX, fds[0]};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct weir_connect_options connect = use(m, bad[i]);
-        struct weir_server_options listen = maker_server_options(m);
-        listen.use_sock = true;
-        listen.sock = bad[i];
-        expect_eq(weir_create_connection(m->loop, &m->factory, NULL, 0,
-                                         &connect, NULL),
+        struct weir_connect_options connect = {.size = sizeof(connect)};
+        struct weir_server_options listen = {.size = sizeof(listen)};
+        expect_eq(weir_adopt_connection(m->loop, &m->factory, bad[i], NULL,
+                                        maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d", bad[i]);
-        expect_eq(weir_create_server(m->loop, &m->factory, NULL, 0, &listen,
-                                     &m->server),
+        expect_eq(weir_adopt_server(m->loop, &m->factory, bad[i], &listen,
+                                    maker_server_done, m, &m->server),
                   -EBADF, "descriptor %d", bad[i]);
     }
 
@@ -166,23 +156,21 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
 MAKER(adopt, r63__a_usage_error_closes_the_socket_too)
 {
     int fds[2];
-    for (int i = 0; i < 7; i++) {
+    const struct weir_factory none = {.create = NULL};
+    const struct weir_address own = peer_address("127.0.0.1", 0);
+    for (int i = 0; i < 6; i++) {
+        struct weir_connect_options options = {.size = sizeof(options)};
         unix_pair(fds);
-        struct weir_connect_options options = use(m, fds[0]);
-        const struct weir_factory none = {.create = NULL};
         options.size = i == 0 ? 0 : sizeof(options);
         options.family = i == 1 ? AF_INET : AF_UNSPEC;
-        options.local_host = i == 2 ? "127.0.0.1" : NULL;
+        options.local_address = i == 2 ? &own : NULL;
         options.connection.size = i == 3 ? 1 : 0;
+        options.local_port = i == 4 ? 80 : 0;
 
-        expect_eq(weir_create_connection(m->loop, i == 4 ? &none : &m->factory,
-                                         i == 5 ? "127.0.0.1" : NULL,
-                                         i == 6 ? 80 : 0, &options, NULL),
+        expect_eq(weir_adopt_connection(m->loop, i == 5 ? &none : &m->factory,
+                                        fds[0], &options, maker_connect_done, m,
+                                        NULL),
                   i == 0 ? WEIR_EOPTIONSIZE : -EINVAL, "case %d", i);
-        if (i == 0) { /* nothing is known of options without a size */
-            cr_expect(is_open(fds[0]));
-            close(fds[0]);
-        }
         cr_expect_not(is_open(fds[0]), "case %d", i);
         close(fds[1]);
     }
@@ -193,7 +181,7 @@ MAKER(adopt, r63__cancelling_and_a_failing_factory_close_the_socket)
     int fds[2];
     char byte;
     unix_pair(fds);
-    weir_connect_cancel(adopt(m, fds[0]));
+    weir_pending_cancel(adopt(m, fds[0]));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ECANCELED);
     expect_eq(peer_read(fds[1], &byte, 1), 0);

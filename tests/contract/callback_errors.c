@@ -193,17 +193,13 @@ static bool is_done(void *arg)
 static int try_factory(struct attempt *attempt)
 {
     const struct weir_factory factory = {.create = create, .arg = attempt};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true,
-                                           .done = note_done,
-                                           .done_arg = attempt};
     weir_loop *loop;
     char byte;
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    options.sock = fds[1];
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory, fds[1], NULL, note_done,
+                                    attempt, NULL),
               0);
     run_loop_until(loop, is_done, attempt);
     expect_eq(recv(fds[0], &byte, 1, 0), 0);

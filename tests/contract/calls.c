@@ -351,7 +351,7 @@ static void begin(uint64_t seed, bool runs_short)
         .host_count = two ? 1 : 0,
     };
     check(weir_create_server(world.loop, &factory, "127.0.0.1", 0,
-                             &server_options, &world.server) == 0);
+                             &server_options, NULL, NULL, &world.server) == 0);
 }
 
 static void set(void *arg)

@@ -239,7 +239,7 @@ static void attempt_done(void *arg, int err, weir_transport *t)
     do_anything_anywhere();
 }
 
-static void attempted(int err, weir_connect *connect)
+static void attempted(int err, weir_pending *connect)
 {
     check(is_excused(err));
     if (err < 0) {
@@ -248,7 +248,7 @@ static void attempted(int err, weir_connect *connect)
     world.attempts++;
     world.connect = connect;
     if (one_in(20)) {
-        weir_connect_cancel(connect);
+        weir_pending_cancel(connect);
     }
 }
 
@@ -257,15 +257,12 @@ void adopt(void)
     const struct weir_factory factory = {.create = create_any};
     const int fd = pair_with_peer();
     const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .use_sock = true,
-                                                 .sock = fd,
-                                                 .connection = any_stream(),
-                                                 .done = attempt_done};
-    weir_connect *connect = NULL;
+                                                 .connection = any_stream()};
+    weir_pending *connect = NULL;
 
     if (fd >= 0) {
-        const int err = weir_create_connection(world.loop, &factory, NULL, 0,
-                                               &options, &connect);
+        const int err = weir_adopt_connection(
+            world.loop, &factory, fd, &options, attempt_done, NULL, &connect);
         attempted(err, connect);
     }
 }
@@ -275,15 +272,15 @@ static void connect_to_server(void)
 {
     const struct weir_factory factory = {.create = create_any, .arg = &world};
     const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .connection = any_stream(),
-                                                 .done = attempt_done};
+                                                 .connection = any_stream()};
     struct weir_address address;
-    weir_connect *connect = NULL;
+    weir_pending *connect = NULL;
 
     if (find_server(&address)) {
         const uint16_t port = ntohs(address.storage.inet.sin_port);
-        const int err = weir_create_connection(
-            world.loop, &factory, "127.0.0.1", port, &options, &connect);
+        const int err =
+            weir_create_connection(world.loop, &factory, "127.0.0.1", port,
+                                   &options, attempt_done, NULL, &connect);
         attempted(err, connect);
     }
 }
@@ -300,7 +297,7 @@ static void make_connection(void)
 static void cancel_attempt(void)
 {
     if (world.connect && one_in(10)) {
-        weir_connect_cancel(world.connect);
+        weir_pending_cancel(world.connect);
     }
 }
 

@@ -52,7 +52,7 @@ struct calls_world {
 
     weir_loop *loop;
     weir_server *server;   /* NULL once freed */
-    weir_connect *connect; /* an attempt under way, or NULL */
+    weir_pending *connect; /* an attempt under way, or NULL */
     struct calls_conn *conns[CONNS_MAX];
     size_t conn_count;
     weir_lease *leases[LEASES_MAX];

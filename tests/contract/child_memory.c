@@ -165,12 +165,11 @@ static int try_subprocess(void)
 {
     const char *const argv[] = {"cat", NULL};
     const struct weir_factory factory = {.create = create};
-    const struct weir_subprocess_options options = {.size = sizeof(options),
-                                                    .done = done};
 
     lost_count = 0;
     done_count = 0;
-    int err = weir_subprocess_exec(loop, &factory, argv, &options, NULL);
+    int err =
+        weir_subprocess_exec(loop, &factory, argv, NULL, done, NULL, NULL);
     if (err == 0) {
         err = weir_loop_run_until(loop, is_over, NULL);
         cr_assert_eq(done_count, 1);
@@ -261,8 +260,8 @@ static int exchange(weir_loop *on, void *arg)
     if (err == 0) {
         weir_transport_get_sockname(weir_datagram_stream_get_transport(server),
                                     &address);
-        options.endpoint.remote_address = &address;
-        err = weir_open_datagram_stream(on, &options, &client);
+        err =
+            weir_open_datagram_stream_at(on, NULL, &address, &options, &client);
     }
     if (err == 0) {
         err = weir_datagram_stream_send(client, input, 9000, NULL);

@@ -133,7 +133,7 @@ struct weir_factory child_factory(struct child *child)
     return (struct weir_factory){.create = create, .arg = child};
 }
 
-static void done(void *arg, int err, weir_transport *t)
+void child_done(void *arg, int err, weir_transport *t)
 {
     struct child *child = arg;
 
@@ -148,30 +148,22 @@ static void done(void *arg, int err, weir_transport *t)
     }
 }
 
-struct weir_subprocess_options child_options(struct child *child)
-{
-    return (struct weir_subprocess_options){
-        .size = sizeof(struct weir_subprocess_options),
-        .done = done,
-        .done_arg = child,
-    };
-}
-
 void child_exec(struct child *child, const char *const *argv,
                 const struct weir_spawn_options *spawn)
 {
     const struct weir_factory factory = child_factory(child);
-    struct weir_subprocess_options options = child_options(child);
+    struct weir_spawn_options own = {.size = 0};
 
     if (spawn) {
-        options.spawn = *spawn;
+        own = *spawn;
     }
+    own.size = sizeof(own);
     for (int fd = 0; fd < 3; fd++) {
         child->pipe_err[fd] = 1;
     }
-    expect_eq(
-        weir_subprocess_exec(loop, &factory, argv, &options, &child->handle),
-        0);
+    expect_eq(weir_subprocess_exec(loop, &factory, argv, &own, child_done,
+                                   child, &child->handle),
+              0);
     expect_str_eq(child->notes, ""); /* nothing from inside the call */
 }
 

@@ -17,8 +17,8 @@
 enum { CHILD_BYTES_MAX = 4096 };
 
 struct child {
-    weir_subprocess *handle; /* until done */
-    weir_transport *t;       /* with a reference, from connection_made on */
+    weir_pending *handle; /* until done */
+    weir_transport *t;    /* with a reference, from connection_made on */
     char notes[512];
     char bytes[3][CHILD_BYTES_MAX]; /* the first ones, with an end */
     size_t byte_count[3];
@@ -40,8 +40,8 @@ extern const struct weir_protocol child_protocol;
 
 struct weir_factory child_factory(struct child *child);
 
-/* Options with a done for @child. */
-struct weir_subprocess_options child_options(struct child *child);
+/* The done of a call; its argument is the child. */
+void child_done(void *arg, int err, weir_transport *t);
 
 /* Starts a child that must start: a program, or a command of the shell. With
  * NULL for the options all are the default. */

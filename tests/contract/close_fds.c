@@ -106,15 +106,15 @@ static void side_open(struct side *side,
 {
     int ends[2];
     const struct weir_factory factory = {.create = side_create, .arg = side};
-    struct weir_connect_options options = {
-        .size = sizeof(options), .use_sock = true, .connection = *connection};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .connection = *connection};
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
                             0, ends),
                  0);
     *side = (struct side){.peer = ends[1]};
-    options.sock = ends[0];
-    cr_assert_eq(
-        weir_create_unix_connection(loop, &factory, NULL, &options, NULL), 0);
+    cr_assert_eq(weir_adopt_connection(loop, &factory, ends[0], &options, NULL,
+                                       NULL, NULL),
+                 0);
     run_loop_until(loop, side_is_made, side);
 }
 

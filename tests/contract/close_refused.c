@@ -55,18 +55,16 @@ static void turn(void)
 static void serve(const struct sockaddr_un *name, socklen_t len)
 {
     const struct weir_factory factory = {.create = create};
-    struct weir_server_options options = {.size = sizeof(options)};
     const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_geq(listener, 0);
     cr_assert_eq(bind(listener, (const struct sockaddr *)name, len), 0);
     cr_assert_eq(listen(listener, 8), 0);
-    options.use_sock = true;
-    options.sock = listener;
     /* The kernel cannot refuse descriptors. */
     cr_assert_eq(setenv("WEIR_FEATURES_MASK", "passrights", 1), 0);
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
     cr_assert_eq(
-        weir_create_unix_server(loop, &factory, NULL, &options, &server), 0);
+        weir_adopt_server(loop, &factory, listener, NULL, NULL, NULL, &server),
+        0);
 }
 
 static int connect_plain(const struct sockaddr_un *name, socklen_t len)

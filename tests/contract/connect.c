@@ -9,17 +9,16 @@
 #include <poll.h>
 #include <sys/resource.h>
 
-static weir_connect *start(struct maker *m, const struct weir_address *address,
+static weir_pending *start(struct maker *m, const struct weir_address *address,
                            const struct weir_connect_options *options)
 {
-    struct weir_connect_options own = maker_connect_options(m);
     char host[INET6_ADDRSTRLEN];
-    weir_connect *connect = NULL;
+    weir_pending *connect = NULL;
     cr_assert_not_null(inet_ntop(AF_INET, &address->storage.inet.sin_addr, host,
                                  sizeof(host)));
     int err = weir_create_connection(m->loop, &m->factory, host,
-                                     address_port(address),
-                                     options ? options : &own, &connect);
+                                     address_port(address), options,
+                                     maker_connect_done, m, &connect);
     expect_eq(err, 0, "%s", weir_strerror(err));
     cr_assert_not_null(connect);
     return connect;
@@ -101,7 +100,8 @@ UNIT(connect, works_without_options_and_without_a_handle)
     int listener = peer_listen(1, &address);
 
     expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
-                                     address_port(&address), NULL, NULL),
+                                     address_port(&address), NULL, NULL, NULL,
+                                     NULL),
               0);
     maker_run(&m, maker_is_made);
 
@@ -142,7 +142,8 @@ MAKER(connect, IPv6_works_with_and_without_brackets)
 
     for (int i = 0; i < 2; i++) {
         expect_eq(weir_create_connection(m->loop, &m->factory, hosts[i],
-                                         address_port(&address), NULL, NULL),
+                                         address_port(&address), NULL, NULL,
+                                         NULL, NULL),
                   0);
         while (m->made < i + 1) {
             maker_run_for(m, 1 * MS);
@@ -159,7 +160,7 @@ UNIT(connect, r59__nodelay_is_on_unless_turned_off)
         struct weir_address address;
         maker_open(&m);
         int listener = peer_listen(1, &address);
-        struct weir_connect_options options = maker_connect_options(&m);
+        struct weir_connect_options options = {.size = sizeof(options)};
         options.connection.size = sizeof(options.connection);
         options.connection.no_nodelay = off;
         options.connection.keep_alive = true;
@@ -176,7 +177,7 @@ UNIT(connect, r59__nodelay_is_on_unless_turned_off)
     }
 }
 
-MAKER(connect, local_host_and_port_are_what_the_peer_sees)
+MAKER(connect, an_own_address_and_port_are_what_the_peer_sees)
 {
     struct weir_address address;
     struct sockaddr_in own;
@@ -184,9 +185,9 @@ MAKER(connect, local_host_and_port_are_what_the_peer_sees)
     const uint16_t ports[] = {0, free_port()};
 
     for (int i = 0; i < 2; i++) {
-        struct weir_connect_options options = maker_connect_options(m);
-        options.local_host = "127.0.0.3";
-        options.local_port = ports[i];
+        struct weir_connect_options options = {.size = sizeof(options)};
+        const struct weir_address local = peer_address("127.0.0.3", ports[i]);
+        options.local_address = &local;
         m->done = 0;
         start(m, &address, &options);
         maker_run(m, maker_is_done);
@@ -223,8 +224,9 @@ MAKER(connect, an_own_address_that_is_not_here_is_an_error)
 {
     struct weir_address address;
     int listener = peer_listen(1, &address);
-    struct weir_connect_options options = maker_connect_options(m);
-    options.local_host = "192.0.2.1";
+    struct weir_connect_options options = {.size = sizeof(options)};
+    const struct weir_address local = peer_address("192.0.2.1", 0);
+    options.local_address = &local;
 
     start(m, &address, &options);
     maker_run(m, maker_is_done);
@@ -280,7 +282,7 @@ MAKER(connect, the_time_out_ends_an_attempt_that_hangs)
 {
     struct silence silence;
     silence_open(&silence);
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     options.timeout_ns = 50 * MS;
     const uint64_t before_ns = weir_loop_get_time(m->loop);
 
@@ -301,7 +303,7 @@ MAKER(connect, a_time_out_that_is_not_reached_leaves_nothing_behind)
     struct weir_address address;
     struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
     int listener = peer_listen(1, &address);
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     options.timeout_ns = 1000 * MS;
 
     start(m, &address, &options);
@@ -321,11 +323,11 @@ UNIT(connect, cancel_ends_an_attempt_that_hangs)
     struct silence silence;
     maker_open(&m);
     silence_open(&silence);
-    weir_connect *connect = start(&m, &silence.address, NULL);
+    weir_pending *connect = start(&m, &silence.address, NULL);
     maker_run_for(&m, 10 * MS);
 
-    weir_connect_cancel(connect);
-    weir_connect_cancel(connect);
+    weir_pending_cancel(connect);
+    weir_pending_cancel(connect);
     expect_eq(m.done, 0, "never from inside the call");
     maker_run(&m, maker_is_done);
 
@@ -341,7 +343,7 @@ MAKER(connect, cancel_before_the_loop_runs_connects_nowhere)
     struct weir_address address;
     int listener = peer_listen(1, &address);
 
-    weir_connect_cancel(start(m, &address, NULL));
+    weir_pending_cancel(start(m, &address, NULL));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -ECANCELED);
@@ -352,7 +354,7 @@ MAKER(connect, cancel_before_the_loop_runs_connects_nowhere)
 
 static void cancel_now(void *arg)
 {
-    weir_connect_cancel((weir_connect *)arg);
+    weir_pending_cancel((weir_pending *)arg);
 }
 
 UNIT(connect, cancelling_at_any_moment_gives_one_answer_and_no_descriptor)
@@ -366,14 +368,14 @@ UNIT(connect, cancelling_at_any_moment_gives_one_answer_and_no_descriptor)
     for (int i = 0; i < 100; i++) {
         char byte;
         m.done = m.made = m.lost = 0;
-        weir_connect *connect = start(&m, &address, NULL);
+        weir_pending *connect = start(&m, &address, NULL);
         if (i % 3 == 0) { /* behind the ready item: the attempt has begun */
             expect_eq(weir_loop_call_soon(m.loop, cancel_now, connect, NULL),
                       0);
         } else if (i % 3 == 1) { /* connected, and not told yet */
             weir_loop_stop(m.loop);
             expect_eq(weir_loop_run(m.loop), 0);
-            weir_connect_cancel(connect);
+            weir_pending_cancel(connect);
         }
         maker_run(&m, maker_is_done);
         expect_eq(m.done_err, i % 3 == 2 ? 0 : -ECANCELED);
@@ -398,12 +400,12 @@ UNIT(connect, cancelling_at_any_moment_gives_one_answer_and_no_descriptor)
     expect_eq(maker_close(&m), 0);
 }
 
-static weir_connect *current;
+static weir_pending *current;
 
 static void cancel_current(struct maker *m)
 {
     (void)m;
-    weir_connect_cancel(current);
+    weir_pending_cancel(current);
 }
 
 MAKER(connect, cancel_in_connection_made_loses_the_connection)
@@ -493,17 +495,19 @@ UNIT(connect, usage_errors_come_from_the_call)
     struct maker m;
     maker_open(&m);
     const struct weir_factory no_factory = {.create = NULL};
-    struct weir_connect_options good = maker_connect_options(&m);
+    struct weir_connect_options good = {.size = sizeof(good)};
     struct weir_connect_options bad;
     struct {
         struct weir_connect_options own;
         char tail;
     } newer = {.own = good, .tail = 1};
     newer.own.size = sizeof(newer);
-    weir_connect *connect = NULL;
+    const struct weir_address address = peer_address("127.0.0.1", 0);
+    weir_pending *connect = NULL;
 
 #define CONNECT(factory, host, options)                                        \
-    weir_create_connection(m.loop, factory, host, 1, options, &connect)
+    weir_create_connection(m.loop, factory, host, 1, options,                  \
+                           maker_connect_done, &m, &connect)
 
     expect_eq(CONNECT(&m.factory, "127.1", &good), WEIR_EDNSBADNAME);
     expect_eq(CONNECT(&m.factory, "", &good), WEIR_EDNSBADNAME);
@@ -519,18 +523,14 @@ UNIT(connect, usage_errors_come_from_the_call)
     bad.family = AF_INET;
     expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
     bad = good;
-    bad.local_host = "127.0.0.1";
+    bad.local_address = &address;
     expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
-    bad = good;
-    bad.local_host = "example.net";
-    expect_eq(CONNECT(&m.factory, "::1", &bad), WEIR_ENOTLITERAL);
     bad = good;
     bad.connection.size = 1;
     expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
-    bad = good;
-    bad.done = NULL;
-    expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL,
-              "nothing would tell the end of the handle");
+    expect_eq(weir_create_connection(m.loop, &m.factory, "::1", 1, NULL, NULL,
+                                     NULL, &connect),
+              -EINVAL, "nothing would tell the end of the handle");
 
     cr_expect_null(connect);
     maker_close(&m);

@@ -175,7 +175,9 @@ NAMES(connect_names, an_own_address_chooses_the_family)
 {
     int listener;
     struct call call = call_of(n, "self.example", listen_on_inet(&listener));
-    call.options.connect.local_host = "127.0.0.2";
+    struct weir_address local;
+    expect_eq(weir_address_parse("127.0.0.2", 0, &local), 0);
+    call.options.connect.local_address = &local;
     run_call(&call);
     expect_eq(call.err, 0, "%s", weir_strerror(call.err));
     expect_str_eq(dns_server_read_log(&n->server), "A self.example. ");

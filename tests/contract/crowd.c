@@ -146,17 +146,14 @@ struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
 {
     struct crowd_member *member = &crowd.members[crowd.count++];
     const struct weir_factory factory = {.create = create, .arg = member};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     int fds[2];
     make_pair(is_tcp, fds);
     member->crowd = &crowd;
     member->conduct = conduct;
     member->peer = fds[0];
-    options.sock = fds[1];
-    expect_eq(
-        weir_create_connection(crowd.loop, &factory, NULL, 0, &options, NULL),
-        0);
+    expect_eq(weir_adopt_connection(crowd.loop, &factory, fds[1], NULL, NULL,
+                                    NULL, NULL),
+              0);
     return member;
 }
 

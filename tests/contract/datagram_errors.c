@@ -500,20 +500,19 @@ UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
     weir_transport *t = NULL;
     weir_loop *loop;
     const struct weir_factory factory = {.create = make_paused, .arg = &t};
-    struct weir_datagram_options options = {.size = sizeof(options),
-                                            .use_sock = true};
+    struct weir_datagram_options options = {.size = sizeof(options)};
     const int one = 1;
     const int few = 1;
     enter_silent_network();
-    options.sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    expect_eq(setsockopt(options.sock, SOL_IP, IP_RECVERR, &one, sizeof(one)),
-              0);
-    expect_eq(
-        setsockopt(options.sock, SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), 0);
+    const int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    expect_eq(setsockopt(sock, SOL_IP, IP_RECVERR, &one, sizeof(one)), 0);
+    expect_eq(setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), 0);
     expect_eq(weir_address_parse("127.0.0.1", 9, &closed), 0);
     expect_eq(weir_address_parse("10.9.9.2", 9, &silent), 0);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_create_datagram_endpoint(loop, &factory, &options, NULL), 0);
+    expect_eq(weir_adopt_datagram_endpoint(loop, &factory, sock, &options, NULL,
+                                           NULL, NULL),
+              0);
     expect_eq(weir_loop_run_until(loop, has_transport, &t), 0);
 
     expect_eq(weir_transport_sendto(t, "x", 1, &closed), 0);

@@ -98,11 +98,10 @@ static void side_open(struct side *side, uint32_t ancillary)
 {
     const struct weir_factory factory = {.create = side_create, .arg = side};
     const struct weir_datagram_options options = {.size = sizeof(options),
-                                                  .use_sock = true,
-                                                  .sock =
-                                                      side_open_socket(side),
                                                   .ancillary = ancillary};
-    cr_assert_eq(weir_create_datagram_endpoint(loop, &factory, &options, NULL),
+    cr_assert_eq(weir_adopt_datagram_endpoint(loop, &factory,
+                                              side_open_socket(side), &options,
+                                              NULL, NULL, NULL),
                  0);
     run_loop_until(loop, side_is_made, side);
 }
@@ -512,16 +511,13 @@ static void offer_slow(uint16_t local_port, bool cancels, int expected)
     const int slow = side_send_slow(&sides[2], 1, 1);
     int done = 1;
     const struct weir_datagram_options options = {.size = sizeof(options),
-                                                  .done = note_done,
-                                                  .done_arg = &done,
-                                                  .local_port = local_port,
-                                                  .use_sock = true,
-                                                  .sock = fd};
-    weir_endpoint *maker;
-    int err = weir_create_datagram_endpoint(loop, &factory, &options, &maker);
+                                                  .local_port = local_port};
+    weir_pending *maker;
+    int err = weir_adopt_datagram_endpoint(loop, &factory, fd, &options,
+                                           note_done, &done, &maker);
     if (err == 0) {
         if (cancels) {
-            weir_endpoint_cancel(maker);
+            weir_pending_cancel(maker);
         }
         run_loop_until(loop, is_done, &done);
         err = done;

@@ -71,15 +71,29 @@ static struct weir_datagram_options second_options(struct dg *rig)
     second.rig = rig;
     second.done_err = 1;
     return (struct weir_datagram_options){
-        .size = sizeof(struct weir_datagram_options), .done = second_done};
+        .size = sizeof(struct weir_datagram_options)};
 }
 
-static int make(const struct weir_datagram_options *options,
-                weir_endpoint **ret)
+static const struct weir_factory second_factory = {second_create, NULL};
+
+static int make(const struct weir_datagram_options *options, weir_pending **ret)
 {
-    const struct weir_factory factory = {second_create, NULL};
-    return weir_create_datagram_endpoint(second.rig->loop, &factory, options,
-                                         ret);
+    return weir_create_datagram_endpoint(second.rig->loop, &second_factory,
+                                         options, second_done, NULL, ret);
+}
+
+static int make_at(const struct weir_address *local,
+                   const struct weir_datagram_options *options)
+{
+    return weir_create_datagram_endpoint_at(second.rig->loop, &second_factory,
+                                            local, NULL, options, second_done,
+                                            NULL, NULL);
+}
+
+static int adopt(int fd, const struct weir_datagram_options *options)
+{
+    return weir_adopt_datagram_endpoint(second.rig->loop, &second_factory, fd,
+                                        options, second_done, NULL, NULL);
 }
 
 static void wait_done(void)
@@ -181,7 +195,7 @@ DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call)
     struct weir_address other;
     struct weir_datagram_options options = second_options(rig);
     struct weir_datagram_options good;
-    weir_endpoint *endpoint;
+    weir_pending *endpoint;
     options.family = rig->family;
     good = options;
     expect_eq(weir_address_parse(rig->family == AF_INET ? "::1" : "127.0.0.1",
@@ -189,20 +203,18 @@ DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call)
               0);
 
     expect_eq(make(NULL, NULL), -EINVAL, "neither family nor address");
-    expect_eq(weir_create_datagram_endpoint(rig->loop, &none, &options, NULL),
+    expect_eq(weir_create_datagram_endpoint(rig->loop, &none, &options, NULL,
+                                            NULL, NULL),
               -EINVAL);
     options.size = 0;
     expect_eq(make(&options, NULL), WEIR_EOPTIONSIZE);
     options = good;
-    options.done = NULL;
-    expect_eq(make(&options, &endpoint), -EINVAL);
-    options = good;
-    options.remote_address = &other;
-    expect_eq(make(&options, NULL), -EINVAL, "another family");
-    options = good;
-    options.local_address = &rig->address;
+    expect_eq(weir_create_datagram_endpoint(rig->loop, &second_factory,
+                                            &options, NULL, NULL, &endpoint),
+              -EINVAL, "a handle without done");
+    expect_eq(make_at(&other, &options), -EINVAL, "another family");
     options.local_port = 5;
-    expect_eq(make(&options, NULL), -EINVAL);
+    expect_eq(make_at(&rig->address, &options), -EINVAL, "two own ports");
     options = good;
     options.remote_port = 5;
     expect_eq(make(&options, NULL), -EINVAL, "a port without a host");
@@ -233,9 +245,8 @@ DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call)
 DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done)
 {
     struct weir_datagram_options options = second_options(rig);
-    options.local_address = &rig->address;
 
-    expect_eq(make(&options, NULL), 0);
+    expect_eq(make_at(&rig->address, &options), 0);
     wait_done();
 
     expect_eq(second.done_err, -EADDRINUSE);
@@ -249,10 +260,9 @@ DATAGRAMS_WITH(datagram_maker, reuse_port_shares_an_address,
     if (rig->family == AF_UNIX) {
         return;
     }
-    options.local_address = &rig->address;
     options.reuse_port = true;
 
-    expect_eq(make(&options, NULL), 0);
+    expect_eq(make_at(&rig->address, &options), 0);
     wait_done();
 
     expect_eq(second.done_err, 0);
@@ -275,11 +285,11 @@ DATAGRAMS(datagram_maker, a_factory_that_fails_leaves_nothing)
 DATAGRAMS(datagram_maker, it_can_be_cancelled)
 {
     struct weir_datagram_options options = second_options(rig);
-    weir_endpoint *endpoint = NULL;
+    weir_pending *endpoint = NULL;
     options.family = rig->family;
 
     expect_eq(make(&options, &endpoint), 0);
-    weir_endpoint_cancel(endpoint);
+    weir_pending_cancel(endpoint);
     wait_done();
 
     expect_eq(second.done_err, -ECANCELED);
@@ -307,10 +317,8 @@ DATAGRAMS(datagram_maker, r63__a_socket_of_the_program_is_taken)
         rig->family == AF_UNIX ? dg_fresh_address(rig) : dg_fresh_address(rig);
     const int fd = dg_socket(rig, &own);
     expect_eq(connect(fd, &rig->address.storage.any, rig->address.len), 0);
-    options.use_sock = true;
-    options.sock = fd;
 
-    expect_eq(make(&options, NULL), 0);
+    expect_eq(adopt(fd, &options), 0);
     wait_done();
     expect_eq(second.done_err, 0);
     expect_eq(weir_transport_get_socket(second.t), fd);
@@ -321,10 +329,9 @@ DATAGRAMS(datagram_maker, r63__a_socket_of_the_program_is_taken)
     dg_wait_received(rig, 1);
     cr_assert(weir_address_is_equal(&rig->last.peer, &own));
 
-    options.local_address = &own;
-    options.sock = dup(rig->peer);
-    const int refused = options.sock;
-    expect_eq(make(&options, NULL), -EINVAL);
+    options.local_host = "::1";
+    const int refused = dup(rig->peer);
+    expect_eq(adopt(refused, &options), -EINVAL);
     dg_wait_closed(refused);
     end_second();
 }

@@ -7,7 +7,7 @@
 
 struct start {
     weir_loop *loop;
-    weir_endpoint *endpoint;
+    weir_pending *endpoint;
     weir_transport *t;
     int done;
     int err;
@@ -41,13 +41,18 @@ static int make(struct names *n, struct start *start,
                 struct weir_datagram_options options)
 {
     options.size = sizeof(options);
-    options.done = started;
-    options.done_arg = start;
     *start = (struct start){.loop = n->loop};
     int err = weir_create_datagram_endpoint(n->loop, &factory, &options,
-                                            &start->endpoint);
+                                            started, start, &start->endpoint);
     expect_eq(start->done, 0, "never from inside the call");
     return err;
+}
+
+static int adopt(struct names *n, int fd, struct weir_datagram_options options)
+{
+    options.size = sizeof(options);
+    return weir_adopt_datagram_endpoint(n->loop, &factory, fd, &options, NULL,
+                                        NULL, NULL);
 }
 
 static bool is_done(void *arg)
@@ -213,14 +218,10 @@ NAMES(datagram_names, what_is_no_name_is_refused_by_the_call)
     expect_eq(
         make(n, &start, OPTIONS(.local_host = "localhost", .family = AF_UNIX)),
         -EINVAL);
-    expect_eq(make(n, &start,
-                   OPTIONS(.local_host = "localhost", .use_sock = true,
-                           .sock = dup(0))),
-              -EINVAL);
-    expect_eq(make(n, &start,
-                   OPTIONS(.local_port = 80, .use_sock = true,
-                           .sock = socket(AF_INET, SOCK_DGRAM, 0))),
-              -EINVAL);
+    expect_eq(adopt(n, dup(0), OPTIONS(.local_host = "localhost")), -EINVAL);
+    expect_eq(
+        adopt(n, socket(AF_INET, SOCK_DGRAM, 0), OPTIONS(.local_port = 80)),
+        -EINVAL);
     names_run_for(n, 2 * MS);
     expect_eq(start.done, 0);
 }
@@ -246,8 +247,8 @@ NAMES(datagram_names, it_is_given_up_at_every_moment_and_leaves_nothing)
     for (int turns = 0; turns < 6; turns++) {
         struct start start;
         make_silent(n, &start, turns);
-        weir_endpoint_cancel(start.endpoint);
-        weir_endpoint_cancel(start.endpoint);
+        weir_pending_cancel(start.endpoint);
+        weir_pending_cancel(start.endpoint);
         expect_eq(finish(n, &start), -ECANCELED);
         names_run_for(n, 2 * MS);
         expect_eq(names_count_fds(), fds);
@@ -283,7 +284,7 @@ static void give_up(void *user, weir_lookup *lookup, void *data)
     struct start *start = user;
     (void)lookup;
     (void)data;
-    weir_endpoint_cancel(start->endpoint);
+    weir_pending_cancel(start->endpoint);
 }
 
 NAMES(datagram_names, it_may_be_given_up_inside_the_cancel_of_a_resolver)
@@ -293,7 +294,7 @@ NAMES(datagram_names, it_may_be_given_up_inside_the_cancel_of_a_resolver)
     struct start start;
     expect_eq(weir_loop_set_resolver(n->loop, &resolver, &start), 0);
     make_silent(n, &start, 3);
-    weir_endpoint_cancel(start.endpoint);
+    weir_pending_cancel(start.endpoint);
     expect_eq(finish(n, &start), -ECANCELED);
     expect_eq(weir_loop_set_resolver(n->loop, NULL, NULL), 0);
 }

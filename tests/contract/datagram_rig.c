@@ -268,15 +268,31 @@ struct weir_datagram_options dg_options(struct dg *rig)
 {
     struct weir_datagram_options options = rig->options;
     options.size = sizeof(options);
-    options.done = note_done;
-    options.done_arg = rig;
     return options;
 }
 
 int dg_make(struct dg *rig, const struct weir_datagram_options *options)
 {
     const struct weir_factory factory = {create, rig};
-    return weir_create_datagram_endpoint(rig->loop, &factory, options, NULL);
+    return weir_create_datagram_endpoint(rig->loop, &factory, options,
+                                         note_done, rig, NULL);
+}
+
+int dg_make_at(struct dg *rig, const struct weir_address *local,
+               const struct weir_address *remote,
+               const struct weir_datagram_options *options)
+{
+    const struct weir_factory factory = {create, rig};
+    return weir_create_datagram_endpoint_at(rig->loop, &factory, local, remote,
+                                            options, note_done, rig, NULL);
+}
+
+int dg_adopt(struct dg *rig, int fd,
+             const struct weir_datagram_options *options)
+{
+    const struct weir_factory factory = {create, rig};
+    return weir_adopt_datagram_endpoint(rig->loop, &factory, fd, options,
+                                        note_done, rig, NULL);
 }
 
 static bool is_made(void *arg)
@@ -294,8 +310,6 @@ static void open_subject(struct dg *rig)
     } else {
         own = any_port(rig->family);
     }
-    options.local_address = &own;
-    options.remote_address = rig->connected ? &rig->peer_address : NULL;
     if (rig->small_buffers) {
         options.send_buffer_bytes = 4096;
         options.receive_buffer_bytes = 4096;
@@ -305,7 +319,9 @@ static void open_subject(struct dg *rig)
         options.join_segments = false;
         options.allow_broadcast = false;
     }
-    expect_eq(dg_make(rig, &options), 0);
+    expect_eq(dg_make_at(rig, &own, rig->connected ? &rig->peer_address : NULL,
+                         &options),
+              0);
     dg_wait(rig, is_made);
     expect_eq(rig->done_err, 0, "%s", weir_strerror(rig->done_err));
     expect_eq(rig->done_t, rig->t);

@@ -142,6 +142,11 @@ void dg_wait_closed(int fd);
 /* Makes it by hand, with options that are a copy of rig->options; returns what
  * the maker returned. */
 int dg_make(struct dg *rig, const struct weir_datagram_options *options);
+int dg_make_at(struct dg *rig, const struct weir_address *local,
+               const struct weir_address *remote,
+               const struct weir_datagram_options *options);
+int dg_adopt(struct dg *rig, int fd,
+             const struct weir_datagram_options *options);
 struct weir_datagram_options dg_options(struct dg *rig);
 /* Sends to the peer. */
 int dg_send(struct dg *rig, const void *data, size_t len);

@@ -415,9 +415,7 @@ DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused)
     (void)stream;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     struct weir_datagram_options options = dg_options(rig);
-    options.use_sock = true;
-    options.sock = fds[0];
-    expect_eq(dg_make(rig, &options), -EINVAL);
+    expect_eq(dg_adopt(rig, fds[0], &options), -EINVAL);
     dg_wait_closed(fds[0]); /* R63: all the same */
     close(fds[1]);
 }

@@ -357,9 +357,7 @@ TASK(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
     options.queue_count = 0;
     options.endpoint.family = AF_UNSPEC;
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
-    options.endpoint.use_sock = true;
-    options.endpoint.sock = fds[0];
-    expect_eq(weir_open_datagram_stream(loop, &options, &stream), 0);
+    expect_eq(weir_adopt_datagram_stream(loop, fds[0], &options, &stream), 0);
     expect_eq(write(fds[1], "hi", 2), 2);
     char text[2];
     expect_eq(weir_datagram_stream_recv(stream, text, 2, NULL), 2);
@@ -402,8 +400,8 @@ TASK(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
     char dir[] = "/tmp/weir-datagrams-XXXXXX";
     char path[sizeof(dir) + 2];
     struct weir_address address = {.len = 0};
-    const struct weir_datagram_stream_options options = {
-        .size = sizeof(options), .endpoint = {.local_address = &address}};
+    const struct weir_datagram_stream_options options = {.size =
+                                                             sizeof(options)};
     weir_datagram_stream *stream = NULL;
     weir_datagram_stream *other = NULL;
 
@@ -412,10 +410,13 @@ TASK(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
     expect_eq(weir_address_parse_unix(path, &address), 0);
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
-    const int live = weir_open_datagram_stream(loop, &options, &stream);
+    const int live =
+        weir_open_datagram_stream_at(loop, &address, NULL, &options, &stream);
     close(fd); /* its file stays */
-    const int stale = weir_open_datagram_stream(loop, &options, &stream);
-    const int second = weir_open_datagram_stream(loop, &options, &other);
+    const int stale =
+        weir_open_datagram_stream_at(loop, &address, NULL, &options, &stream);
+    const int second =
+        weir_open_datagram_stream_at(loop, &address, NULL, &options, &other);
     weir_datagram_stream_free(stream);
     const bool stays = access(path, F_OK) == 0;
     unlink(path);
@@ -447,15 +448,16 @@ TASK(datagram_stream, a_peer_may_have_a_path_that_fills_its_address)
     struct weir_address own = {.len = 0};
     struct weir_address peer;
     struct sockaddr_un full;
-    const struct weir_datagram_stream_options options = {
-        .size = sizeof(options), .endpoint = {.local_address = &own}};
+    const struct weir_datagram_stream_options options = {.size =
+                                                             sizeof(options)};
     weir_datagram_stream *stream = NULL;
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
     cr_assert_not_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/s", dir);
     expect_eq(weir_address_parse_unix(path, &own), 0);
-    expect_eq(weir_open_datagram_stream(loop, &options, &stream), 0);
+    expect_eq(weir_open_datagram_stream_at(loop, &own, NULL, &options, &stream),
+              0);
     const int fd = bind_full_path(dir, &full);
     expect_eq(sendto(fd, "abc", 3, 0, &own.storage.any, own.len), 3);
     expect_eq(weir_datagram_stream_recv(stream, text, sizeof(text), &peer), 3);

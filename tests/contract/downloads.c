@@ -163,7 +163,7 @@ static void open_server(void)
     struct weir_address address = {.len = 0};
 
     expect_eq(weir_create_server(downloads.loop, &factory, "127.0.0.1", 0,
-                                 &options, &downloads.server),
+                                 &options, NULL, NULL, &downloads.server),
               0);
     for (int i = 0; weir_server_get_socket_count(downloads.server) == 0; i++) {
         expect(i < 100);

@@ -307,8 +307,8 @@ static void server_done(void *arg, int err, weir_server *of)
 {
     static const struct weir_factory client = {
         .create = make_protocol, .arg = (void *)(uintptr_t)&client_protocol};
-    static const struct weir_connect_options options = {.size = sizeof(options),
-                                                        .done = connected};
+    static const struct weir_connect_options options = {.size =
+                                                            sizeof(options)};
     struct weir_address address;
     (void)arg;
 
@@ -320,7 +320,7 @@ static void server_done(void *arg, int err, weir_server *of)
     must(weir_server_get_socket(of, 0, &address));
     must(weir_create_connection(loop, &client, "127.0.0.1",
                                 ntohs(address.storage.inet.sin_port), &options,
-                                NULL));
+                                connected, NULL, NULL));
 }
 
 static void future_done(void *arg, weir_future *future, int result)
@@ -451,12 +451,12 @@ static void play(void)
 {
     static const struct weir_factory factory = {
         .create = make_protocol, .arg = (void *)(uintptr_t)&server_protocol};
-    static const struct weir_server_options options = {.size = sizeof(options),
-                                                       .done = server_done};
+    static const struct weir_server_options options = {.size = sizeof(options)};
 
     must(weir_loop_new(NULL, &loop));
     weir_loop_set_exception_handler(loop, on_exception, NULL);
-    must(weir_create_server(loop, &factory, "127.0.0.1", 0, &options, &server));
+    must(weir_create_server(loop, &factory, "127.0.0.1", 0, &options,
+                            server_done, NULL, &server));
     start_the_rest();
     const int result = weir_loop_run_until(loop, holds, NULL);
     if (in_child) {

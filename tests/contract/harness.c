@@ -235,7 +235,7 @@ static void open_connected(struct rig *rig)
     uint16_t port;
     int fd = listen_tcp(&port, rig->small_buffers ? SMALL_BUFFER : 0);
     expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
-                                     &options, NULL),
+                                     &options, NULL, NULL, NULL),
               0);
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
@@ -261,12 +261,10 @@ static void open_accepted(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_server_options options = {.size = sizeof(options),
-                                                .done = server_done,
-                                                .done_arg = rig,
                                                 .connection = rig->connection};
     struct weir_address addr;
     expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 &rig->server),
+                                 server_done, rig, &rig->server),
               0);
     rig_wait(rig, has_count);
     rig->count = 0;
@@ -284,15 +282,13 @@ static void open_unix(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
     struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true,
                                            .connection = rig->connection};
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     rig->peer = fds[0];
-    options.sock = fds[1];
-    expect_eq(
-        weir_create_connection(rig->loop, &factory, NULL, 0, &options, NULL),
-        0);
+    expect_eq(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
+                                    NULL, NULL),
+              0);
 }
 
 static const struct pair_maker makers[] = {

@@ -37,8 +37,6 @@ void rig_open_pair(struct rig *rig)
                                               .connection = rig->connection};
     const struct weir_factory factory = {.create = relay_side_create,
                                          .arg = &bridge->socket};
-    struct weir_connect_options connect = {.size = sizeof(connect),
-                                           .use_sock = true};
     int fds[2];
     expect(bridge != NULL);
     rig->bridge = bridge;
@@ -46,10 +44,9 @@ void rig_open_pair(struct rig *rig)
     bridge->socket.small_buffers = rig->small_buffers;
     rig_open_peer(rig, fds);
     rig->peer = fds[0];
-    connect.sock = fds[1];
-    expect_eq(
-        weir_create_connection(rig->loop, &factory, NULL, 0, &connect, NULL),
-        0);
+    expect_eq(weir_adopt_connection(rig->loop, &factory, fds[1], NULL, NULL,
+                                    NULL, NULL),
+              0);
     expect_eq(relay_side_create(&bridge->end, NULL, &bindings[1]), 0);
     bindings[0].protocol = rig->protocol ? rig->protocol : &rig_protocol;
     bindings[0].user = rig;

@@ -17,17 +17,17 @@
 static void open_pipe_of(struct rig *rig, const int fds[2])
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
-    const struct weir_pipe_options options = {.size = sizeof(options),
-                                              .connection = rig->connection};
+    struct weir_connection_options options = rig->connection;
+    options.size = sizeof(options);
     if (rig_can(rig, RIG_RECEIVES)) {
         rig->peer = fds[1];
-        expect_eq(
-            weir_connect_read_pipe(rig->loop, &factory, fds[0], &options, NULL),
-            0);
+        expect_eq(weir_connect_read_pipe(rig->loop, &factory, fds[0], &options,
+                                         NULL, NULL, NULL),
+                  0);
     } else {
         rig->peer = fds[0];
         expect_eq(weir_connect_write_pipe(rig->loop, &factory, fds[1], &options,
-                                          NULL),
+                                          NULL, NULL, NULL),
                   0);
     }
 }

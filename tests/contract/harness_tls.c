@@ -111,14 +111,10 @@ static void relay_adopt(struct relay_side *side, int fd,
     struct relay *relay = side->arg;
     const struct weir_factory factory = relay_factory(side, settings);
     const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .done = relay_done,
-                                                 .done_arg = side,
-                                                 .use_sock = true,
-                                                 .sock = fd,
                                                  .tls = settings};
-    expect_eq(
-        weir_create_connection(relay->loop, &factory, NULL, 0, &options, NULL),
-        0);
+    expect_eq(weir_adopt_connection(relay->loop, &factory, fd, &options,
+                                    relay_done, side, NULL),
+              0);
 }
 
 static void relay_expired(void *arg)
@@ -206,8 +202,6 @@ static void open_connected(struct rig *rig, int version, bool twice)
         .context = rig_tls_context(false, version),
         .server_hostname = "localhost"};
     const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .done = rig_opened,
-                                                 .done_arg = rig,
                                                  .tls = &settings,
                                                  .connection = rig->connection};
     struct relay *relay = relay_new(rig, true, version);
@@ -221,7 +215,7 @@ static void open_connected(struct rig *rig, int version, bool twice)
         factory = rig_upgrade_factory(&rig->upgrade);
     }
     expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
-                                     &options, NULL),
+                                     &options, rig_opened, rig, NULL),
               0);
     weir_tls_context_unref(settings.context);
 }
@@ -260,8 +254,6 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
     const struct weir_tls_settings settings = {
         .size = sizeof(settings), .context = rig_tls_context(true, version)};
     const struct weir_server_options options = {.size = sizeof(options),
-                                                .done = server_done,
-                                                .done_arg = rig,
                                                 .tls = by_start_tls ? NULL
                                                                     : &settings,
                                                 .connection = rig->connection};
@@ -275,7 +267,7 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
     }
     struct weir_address address;
     expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 &rig->server),
+                                 server_done, rig, &rig->server),
               0);
     weir_tls_context_unref(settings.context);
     rig_wait(rig, has_count);
@@ -309,17 +301,15 @@ void rig_open_tls_unix(struct rig *rig)
     const struct weir_tls_settings settings = {
         .size = sizeof(settings), .context = rig_tls_context(true, 13)};
     struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true,
                                            .tls = &settings,
                                            .connection = rig->connection};
     struct relay *relay = relay_new(rig, false, 13);
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     relay->tls_fd = fds[0];
-    options.sock = fds[1];
-    expect_eq(
-        weir_create_connection(rig->loop, &factory, NULL, 0, &options, NULL),
-        0);
+    expect_eq(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
+                                    NULL, NULL),
+              0);
     weir_tls_context_unref(settings.context);
     relay_start(relay);
 }

@@ -14,8 +14,6 @@ void rig_open_unix_connected(struct rig *rig)
     struct weir_address addr = {.len = sizeof(sa_family_t),
                                 .storage.any.sa_family = AF_UNIX};
     const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .addresses = &addr,
-                                                 .address_count = 1,
                                                  .connection = rig->connection};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(fd >= 0);
@@ -23,9 +21,9 @@ void rig_open_unix_connected(struct rig *rig)
     expect_eq(listen(fd, 1), 0);
     addr.len = sizeof(addr.storage);
     expect_eq(getsockname(fd, &addr.storage.any, &addr.len), 0);
-    expect_eq(
-        weir_create_unix_connection(rig->loop, &factory, NULL, &options, NULL),
-        0);
+    expect_eq(weir_create_connection_to(rig->loop, &factory, &addr, 1, &options,
+                                        NULL, NULL, NULL),
+              0);
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     expect(rig->peer >= 0);
@@ -49,12 +47,10 @@ void rig_open_unix_accepted(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_server_options options = {.size = sizeof(options),
-                                                .done = server_done,
-                                                .done_arg = rig,
                                                 .connection = rig->connection};
     struct weir_address addr;
     expect_eq(weir_create_unix_server(rig->loop, &factory, "", &options,
-                                      &rig->server),
+                                      server_done, rig, &rig->server),
               0);
     rig_wait(rig, has_count);
     rig->count = 0;

@@ -30,12 +30,11 @@ static void upgrade_done(void *arg, int err, weir_transport *t)
 static void upgrade_start(struct rig_upgrade *upgrade, weir_transport *t,
                           const struct weir_buf *initial)
 {
-    const struct weir_start_tls_options options = {.size = sizeof(options),
-                                                   .done = upgrade_done,
-                                                   .done_arg = upgrade,
-                                                   .initial = initial,
-                                                   .initial_count = 1};
-    expect_eq(weir_transport_start_tls(t, &upgrade->tls, &options, NULL), 0);
+    const struct weir_start_tls_options options = {
+        .size = sizeof(options), .initial = initial, .initial_count = 1};
+    expect_eq(weir_transport_start_tls(t, &upgrade->tls, &options, upgrade_done,
+                                       upgrade, NULL),
+              0);
     weir_tls_context_unref(upgrade->tls.context);
 }
 

@@ -114,17 +114,14 @@ static void pair_pipe(int ret[2])
 static void open_link(struct link *link, pair_fn *pair)
 {
     const struct weir_factory factory = {create, link};
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .use_sock = true};
-    struct weir_connect_options own = options;
     int fds[2];
 
     pair(fds);
-    own.sock = fds[0];
     link->peer = fds[1];
-    expect_eq(pair == pair_pipe
-                  ? weir_connect_read_pipe(loop, &factory, fds[0], NULL, NULL)
-                  : weir_create_connection(loop, &factory, NULL, 0, &own, NULL),
+    expect_eq(pair == pair_pipe ? weir_connect_read_pipe(loop, &factory, fds[0],
+                                                         NULL, NULL, NULL, NULL)
+                                : weir_adopt_connection(loop, &factory, fds[0],
+                                                        NULL, NULL, NULL, NULL),
               0);
 }
 

@@ -169,11 +169,8 @@ static int64_t send_by_writer(weir_writer *writer, int fd)
 static void open_stream(weir_loop *loop, weir_writer **ret)
 {
     const struct weir_open_options options = {
-        .size = sizeof(options),
-        .connect = {.size = sizeof(options.connect),
-                    .use_sock = true,
-                    .sock = ends[0]}};
-    expect_eq(weir_open_unix_connection(loop, NULL, &options, NULL, ret), 0);
+        .size = sizeof(options), .connect = {.size = sizeof(options.connect)}};
+    expect_eq(weir_adopt_stream(loop, ends[0], &options, NULL, ret), 0);
 }
 
 static int64_t send_on_stream(weir_loop *loop, int fd)

@@ -45,7 +45,7 @@ static const struct act *act;
 static bool the_server_acts;
 static struct weir_tls_settings server_tls;
 static struct weir_tls_settings client_tls;
-static weir_connect *connecting;
+static weir_pending *connecting;
 static int connect_done;
 static int connect_err;
 
@@ -61,13 +61,12 @@ static void end_shaken(void *arg, int err, weir_transport *t)
 
 static void start_tls(struct end *end)
 {
-    const struct weir_start_tls_options options = {
-        .size = sizeof(options), .done = end_shaken, .done_arg = end};
+    const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t = NULL;
-    expect_eq(
-        weir_transport_start_tls(
-            end->t, end->is_server ? &server_tls : &client_tls, &options, &t),
-        0);
+    expect_eq(weir_transport_start_tls(
+                  end->t, end->is_server ? &server_tls : &client_tls, &options,
+                  end_shaken, end, &t),
+              0);
     weir_transport_ref(t);
     weir_transport_unref(end->t);
     end->t = t;
@@ -246,14 +245,16 @@ static void client_done(void *arg, int err, weir_transport *t)
 static void row_serve(const struct kind *kind, const char *path)
 {
     const struct weir_factory factory = {.create = end_create, .arg = &server};
-    struct weir_server_options options = maker_server_options(maker);
+    struct weir_server_options options = {.size = sizeof(options)};
 
     options.tls = kind->has_tls ? &server_tls : NULL;
     expect_eq(kind->over_unix
                   ? weir_create_unix_server(maker->loop, &factory, path,
-                                            &options, &maker->server)
+                                            &options, maker_server_done, maker,
+                                            &maker->server)
                   : weir_create_server(maker->loop, &factory, "127.0.0.1", 0,
-                                       &options, &maker->server),
+                                       &options, maker_server_done, maker,
+                                       &maker->server),
               0);
     maker_run(maker, maker_is_done);
     expect_eq(maker->done_err, 0);
@@ -262,21 +263,21 @@ static void row_serve(const struct kind *kind, const char *path)
 static void row_connect(const struct kind *kind, const char *path)
 {
     const struct weir_factory factory = {.create = end_create, .arg = &client};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .done = client_done};
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address address;
 
     options.tls = kind->has_tls ? &client_tls : NULL;
     if (kind->over_unix) {
         expect_eq(weir_create_unix_connection(maker->loop, &factory, path,
-                                              &options, &connecting),
+                                              &options, client_done, NULL,
+                                              &connecting),
                   0);
         return;
     }
     expect(weir_server_get_socket(maker->server, 0, &address) >= 0);
     expect_eq(weir_create_connection(maker->loop, &factory, "127.0.0.1",
                                      ntohs(address.storage.inet.sin_port),
-                                     &options, &connecting),
+                                     &options, client_done, NULL, &connecting),
               0);
 }
 

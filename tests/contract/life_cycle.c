@@ -53,18 +53,14 @@ UNIT(life_cycle, r1__the_maker_is_done_after_connection_made_and_never_at_once)
 {
     struct rig rig = {.peer = -1};
     const struct weir_factory factory = {.create = open_one, .arg = &rig};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true,
-                                           .done = note_done,
-                                           .done_arg = &rig};
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     expect_eq(send(fds[0], "\0", 1, 0), 1); /* already there */
     expect_eq(weir_loop_new(NULL, &rig.loop), 0);
-    options.sock = fds[1];
 
-    expect_eq(
-        weir_create_connection(rig.loop, &factory, NULL, 0, &options, NULL), 0);
+    expect_eq(weir_adopt_connection(rig.loop, &factory, fds[1], NULL, note_done,
+                                    &rig, NULL),
+              0);
     expect_events(&rig, "");
     run_loop_until(rig.loop, is_done, &rig);
     rig_wait_received(&rig, 1);

@@ -19,8 +19,11 @@ static void expect_nothing_left(struct names *n, int fds, uint64_t memory)
 NAMES(lookup_end, a_cancelled_lookup_is_told_from_the_loop_and_once)
 {
     expect_eq(names_start(n, "a4.example", NULL), 0);
-    weir_lookup_cancel(n->lookup);
-    weir_lookup_cancel(n->lookup);
+    expect_eq(weir_connect_get_error_count(n->lookup), 0,
+              "it connects nothing");
+    expect_eq(weir_connect_get_error(n->lookup, 0, NULL), -EINVAL);
+    weir_pending_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     expect_eq(n->result, 0, "never from inside the call");
     names_run_for(n, 2 * MS);
     expect_eq(n->result, -ECANCELED);
@@ -60,7 +63,7 @@ NAMES(lookup_end, cancelling_at_every_moment_leaves_nothing)
             expect_eq(names_start(n, hosts[i], NULL), 0);
             some_turns(n, turns);
             if (n->lookup) {
-                weir_lookup_cancel(n->lookup);
+                weir_pending_cancel(n->lookup);
             }
             names_run_for(n, MS);
             expect_eq(n->waiting, 0);
@@ -84,7 +87,7 @@ NAMES(lookup_end, an_answer_after_the_cancellation_finds_nothing)
         expect_eq(names_start(n, host, NULL), 0);
         names_run_until_asked(n, question);
     }
-    weir_lookup_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     /* Another lookup keeps the socket open that the late answer comes to. */
     names_lookup(n, "a4-silent6.example", NULL);
     expect_str_eq(names_text(n), "192.0.2.1:80 ");
@@ -97,16 +100,16 @@ static void cancel_in_done(void *arg, int err,
 {
     struct names *n = arg;
     (void)addresses;
-    weir_lookup_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     n->result = err < 0 ? err : (int)count;
     n->waiting++;
 }
 
 NAMES(lookup_end, cancelling_in_done_is_harmless)
 {
-    const struct weir_getaddrinfo_options options = {
-        .size = sizeof(options), .done = cancel_in_done, .done_arg = n};
-    expect_eq(weir_lookup_start(n->loop, "192.0.2.1", 80, &options, &n->lookup),
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
+    expect_eq(weir_lookup_start(n->loop, "192.0.2.1", 80, &options,
+                                cancel_in_done, n, &n->lookup),
               0);
     names_run_for(n, 2 * MS);
     expect_eq(n->result, 1);
@@ -143,9 +146,9 @@ static void start_another(void *arg, int err,
 
 NAMES(lookup_end, a_loop_that_is_being_freed_starts_none)
 {
-    const struct weir_getaddrinfo_options options = {
-        .size = sizeof(options), .done = start_another, .done_arg = n};
-    expect_eq(weir_lookup_start(n->loop, "silent.example", 80, &options, NULL),
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
+    expect_eq(weir_lookup_start(n->loop, "silent.example", 80, &options,
+                                start_another, n, NULL),
               0);
     expect_eq(weir_loop_free(n->loop), 0);
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
@@ -166,7 +169,7 @@ NAMES(lookup_end, a_forked_child_can_use_none_of_it)
         wrong |= names_start(n, "a4.example", NULL) != -ECHILD;
         wrong |= weir_loop_set_dns_options(n->loop, &dns) != -ECHILD;
         wrong |= weir_loop_set_resolver(n->loop, NULL, NULL) != -ECHILD;
-        weir_lookup_cancel(n->lookup);
+        weir_pending_cancel(n->lookup);
         wrong |= n->waiting != 1;
         _exit(wrong);
     }
@@ -260,14 +263,15 @@ static void note_end(void *arg, int err, const struct weir_address *addresses,
     n->waiting--;
 }
 
-static weir_lookup *start_silent(struct names *n, int number)
+static weir_pending *start_silent(struct names *n, int number)
 {
     char host[64];
-    const struct weir_getaddrinfo_options options = {
-        .size = sizeof(options), .done = note_end, .done_arg = n};
-    weir_lookup *lookup;
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
+    weir_pending *lookup;
     snprintf(host, sizeof(host), "silent.s%d.example", number);
-    expect_eq(weir_lookup_start(n->loop, host, 80, &options, &lookup), 0);
+    expect_eq(
+        weir_lookup_start(n->loop, host, 80, &options, note_end, n, &lookup),
+        0);
     n->waiting++;
     return lookup;
 }
@@ -277,25 +281,25 @@ static weir_lookup *start_silent(struct names *n, int number)
 NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin)
 {
     struct weir_dns_options dns = names_dns_options(n);
-    weir_lookup *batch[BATCH];
+    weir_pending *batch[BATCH];
     dns.try_timeout_ns = 20000 * MS;
     expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
-    weir_lookup *kept = start_silent(n, 0);
+    weir_pending *kept = start_silent(n, 0);
     for (int asked = 0; asked < ASKED_MAX; asked += BATCH) {
         for (int i = 0; i < BATCH; i++) {
             batch[i] = start_silent(n, asked + i);
         }
         names_run_for(n, MS);
         for (int i = 0; i < BATCH; i++) {
-            weir_lookup_cancel(batch[i]);
+            weir_pending_cancel(batch[i]);
         }
     }
-    weir_lookup *late = start_silent(n, ASKED_MAX);
+    weir_pending *late = start_silent(n, ASKED_MAX);
     names_run_for(n, MS);
 
     expect_leq(names_count_turns(n, 50 * MS), 20);
-    weir_lookup_cancel(late);
-    weir_lookup_cancel(kept);
+    weir_pending_cancel(late);
+    weir_pending_cancel(kept);
     names_run_for(n, MS);
     expect_eq(n->waiting, 0);
 }

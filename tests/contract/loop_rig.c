@@ -135,12 +135,10 @@ int adopt_pair(struct weir_protocol_binding *binding)
 {
     const struct weir_factory factory = {.create = take_binding,
                                          .arg = binding};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     int fds[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    options.sock = fds[0];
     cr_assert_eq(
-        weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+        weir_adopt_connection(loop, &factory, fds[0], NULL, NULL, NULL, NULL),
+        0);
     return fds[1];
 }

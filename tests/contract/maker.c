@@ -77,13 +77,13 @@ static void maker_told(struct maker *m, int err)
     }
 }
 
-static void maker_server_done(void *arg, int err, weir_server *server)
+void maker_server_done(void *arg, int err, weir_server *server)
 {
     (void)server;
     maker_told((struct maker *)arg, err);
 }
 
-static void maker_connect_done(void *arg, int err, weir_transport *t)
+void maker_connect_done(void *arg, int err, weir_transport *t)
 {
     struct maker *m = (struct maker *)arg;
     cr_assert_eq(err == 0, t != NULL, "a transport, or an error");
@@ -232,33 +232,14 @@ bool maker_is_empty(const struct maker *m)
 
 /* ---- making ---- */
 
-struct weir_server_options maker_server_options(struct maker *m)
-{
-    return (struct weir_server_options){
-        .size = sizeof(struct weir_server_options),
-        .done = maker_server_done,
-        .done_arg = m,
-    };
-}
-
 void maker_serve(struct maker *m, const char *host,
                  const struct weir_server_options *options)
 {
-    struct weir_server_options own = maker_server_options(m);
-    cr_assert_eq(weir_create_server(m->loop, &m->factory, host, 0,
-                                    options ? options : &own, &m->server),
+    cr_assert_eq(weir_create_server(m->loop, &m->factory, host, 0, options,
+                                    maker_server_done, m, &m->server),
                  0);
     maker_run(m, maker_is_done);
     cr_assert_eq(m->done_err, 0, "%s", weir_strerror(m->done_err));
-}
-
-struct weir_connect_options maker_connect_options(struct maker *m)
-{
-    return (struct weir_connect_options){
-        .size = sizeof(struct weir_connect_options),
-        .done = maker_connect_done,
-        .done_arg = m,
-    };
 }
 
 /* ---- the other end ---- */

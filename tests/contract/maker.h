@@ -100,12 +100,13 @@ bool maker_is_empty(const struct maker *m);
 
 /* ---- making ---- */
 
-struct weir_server_options maker_server_options(struct maker *m);
+/* The done of a call; its argument is the maker. */
+void maker_server_done(void *arg, int err, weir_server *server);
+void maker_connect_done(void *arg, int err, weir_transport *t);
 
 /* Starts a server and waits until it listens. */
 void maker_serve(struct maker *m, const char *host,
                  const struct weir_server_options *options);
-struct weir_connect_options maker_connect_options(struct maker *m);
 
 /* ---- the other end ---- */
 

@@ -95,10 +95,8 @@ static void note_addresses(void *unused, int err,
 
 static int try_lookup(struct names *n, const char *host)
 {
-    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
-                                                     .done = note_addresses};
-    return wait_for_end(n,
-                        weir_lookup_start(n->loop, host, 80, &options, NULL));
+    return wait_for_end(n, weir_lookup_start(n->loop, host, 80, NULL,
+                                             note_addresses, NULL, NULL));
 }
 
 NAMES(names_memory, a_lookup_says_so_and_leaves_nothing)
@@ -163,10 +161,9 @@ static void note_connection(void *unused, int err, weir_transport *t)
 
 static int try_connect(struct names *n, const char *host)
 {
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .done = note_connection};
     return wait_for_end(n, weir_create_connection(n->loop, &factory, host,
-                                                  peer_port, &options, NULL));
+                                                  peer_port, NULL,
+                                                  note_connection, NULL, NULL));
 }
 
 static int listen_on_loopback(void)
@@ -204,12 +201,12 @@ static int try_endpoint(struct names *n, const char *host)
 {
     const struct weir_factory datagrams = {create_datagrams, NULL};
     const struct weir_datagram_options options = {.size = sizeof(options),
-                                                  .done = note_connection,
                                                   .local_host = "localhost",
                                                   .remote_host = host,
                                                   .remote_port = 9};
     return wait_for_end(
-        n, weir_create_datagram_endpoint(n->loop, &datagrams, &options, NULL));
+        n, weir_create_datagram_endpoint(n->loop, &datagrams, &options,
+                                         note_connection, NULL, NULL));
 }
 
 NAMES(names_memory, an_endpoint_of_names_says_so_and_leaves_nothing)
@@ -229,13 +226,12 @@ static void note_server(void *unused, int err, weir_server *server)
 static int try_server(struct names *n, const char *host)
 {
     static const char *const more[] = {"localhost", "127.0.0.2"};
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .done = note_server,
-                                                .hosts = more,
-                                                .host_count = 2};
+    const struct weir_server_options options = {
+        .size = sizeof(options), .hosts = more, .host_count = 2};
     weir_server *server = NULL;
-    const int err = wait_for_end(
-        n, weir_create_server(n->loop, &factory, host, 0, &options, &server));
+    const int err =
+        wait_for_end(n, weir_create_server(n->loop, &factory, host, 0, &options,
+                                           note_server, NULL, &server));
     weir_server_free(server);
     return err;
 }

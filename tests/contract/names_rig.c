@@ -130,11 +130,10 @@ int names_start(struct names *n, const char *host,
     if (options) {
         own = *options;
     }
-    own.done = names_done;
-    own.done_arg = n;
     n->result = 0;
     memset(n->addresses, 0, sizeof(n->addresses));
-    int err = weir_lookup_start(n->loop, host, n->port, &own, &n->lookup);
+    int err = weir_lookup_start(n->loop, host, n->port, &own, names_done, n,
+                                &n->lookup);
     n->waiting += err == 0;
     return err;
 }
@@ -199,11 +198,11 @@ void names_lookup_many(struct names *n, const char *words, int count,
     if (options) {
         own = *options;
     }
-    own.done = names_one_done;
-    own.done_arg = n;
     for (int i = 0; i < count; i++) {
         snprintf(host, sizeof(host), "%s.h%d.example", words, i);
-        expect_eq(weir_lookup_start(n->loop, host, 80, &own, NULL), 0);
+        expect_eq(
+            weir_lookup_start(n->loop, host, 80, &own, names_one_done, n, NULL),
+            0);
         n->waiting++;
     }
     names_run(n);

@@ -27,7 +27,7 @@ struct names {
     /* Of the last lookup: how many addresses, or an error. */
     int result;
     struct weir_address addresses[2 * WEIR_ADDRESSES_MAX];
-    weir_lookup *lookup; /* the handle, while it is under way */
+    weir_pending *lookup; /* the handle, while it is under way */
 
     /* Of many lookups. */
     int waiting;

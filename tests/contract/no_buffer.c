@@ -80,7 +80,8 @@ static void open_pipe(struct rig *rig, bool is_socket)
                   : pipe2(ends, O_CLOEXEC),
               0);
     rig->peer = ends[1];
-    expect_eq(weir_connect_read_pipe(rig->loop, &factory, ends[0], NULL, NULL),
+    expect_eq(weir_connect_read_pipe(rig->loop, &factory, ends[0], NULL, NULL,
+                                     NULL, NULL),
               0);
     rig_turns(rig, 3);
 }
@@ -167,13 +168,12 @@ UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
     struct endpoint endpoint = {.received = 0};
     const struct weir_factory factory = {.create = endpoint_create,
                                          .arg = &endpoint};
-    struct weir_datagram_options options = {.size = sizeof(options),
-                                            .use_sock = true};
     int ends[2];
 
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
-    options.sock = ends[0];
-    expect_eq(weir_create_datagram_endpoint(loop, &factory, &options, NULL), 0);
+    expect_eq(weir_adopt_datagram_endpoint(loop, &factory, ends[0], NULL, NULL,
+                                           NULL, NULL),
+              0);
     for (int i = 0; i < 3; i++) {
         weir_loop_stop(loop);
         expect_eq(weir_loop_run(loop), 0);

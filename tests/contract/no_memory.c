@@ -75,16 +75,17 @@ static uint64_t count_failures(struct maker *m, int (*make)(struct maker *m))
 
 static int make_server(struct maker *m)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     return weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                              &m->server);
+                              maker_server_done, m, &m->server);
 }
 
 static int make_connection(struct maker *m)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     return weir_create_connection(m->loop, &m->factory, "127.0.0.1",
-                                  server_port(m->server), &options, NULL);
+                                  server_port(m->server), &options,
+                                  maker_connect_done, m, NULL);
 }
 
 UNIT(no_memory, the_makers_say_so_and_leave_nothing)
@@ -110,14 +111,12 @@ UNIT(no_memory, r63__a_socket_is_closed_all_the_same)
     int pair[2];
     open_with_memory(&m);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    struct weir_connect_options options = maker_connect_options(&m);
-    options.use_sock = true;
-    options.sock = pair[0];
+    struct weir_connect_options options = {.size = sizeof(options)};
 
     fail_in(1);
-    expect_eq(
-        weir_create_connection(m.loop, &m.factory, NULL, 0, &options, NULL),
-        -ENOMEM);
+    expect_eq(weir_adopt_connection(m.loop, &m.factory, pair[0], &options,
+                                    maker_connect_done, &m, NULL),
+              -ENOMEM);
 
     cr_assert_not(is_open(pair[0]));
     close(pair[1]);
@@ -169,10 +168,11 @@ UNIT(no_memory, a_connection_that_was_made_is_closed_and_told)
     struct weir_address address;
     open_with_memory(&m);
     int listener = peer_listen(1, &address);
-    struct weir_connect_options options = maker_connect_options(&m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     maker_run_for(&m, 1 * MS); /* the first run makes receive buffers */
     expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
-                                     address_port(&address), &options, NULL),
+                                     address_port(&address), &options,
+                                     maker_connect_done, &m, NULL),
               0);
 
     fail_in(1); /* nothing else needs memory before the transport */
@@ -220,7 +220,7 @@ UNIT(no_memory, a_connection_beyond_the_limit_cannot_wait)
     int fds[2];
     char byte;
     open_with_memory(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = hosts;
     options.host_count = 2;
     options.connection_limit = 1;

@@ -96,9 +96,9 @@ static int start(int i, weir_transport *t)
                                           .context = contexts[i],
                                           .server_hostname =
                                               i == 0 ? "localhost" : NULL};
-    const struct weir_start_tls_options options = {
-        .size = sizeof(options), .done = end_done, .done_arg = &ends[i]};
-    return weir_transport_start_tls(t, &tls, &options, NULL);
+    const struct weir_start_tls_options options = {.size = sizeof(options)};
+    return weir_transport_start_tls(t, &tls, &options, end_done, &ends[i],
+                                    NULL);
 }
 
 static void open_ends(void)

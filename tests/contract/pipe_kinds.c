@@ -11,27 +11,16 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-static struct weir_pipe_options use(struct maker *m)
-{
-    const struct weir_connect_options options = maker_connect_options(m);
-
-    return (struct weir_pipe_options){.size = sizeof(struct weir_pipe_options),
-                                      .done = options.done,
-                                      .done_arg = options.done_arg};
-}
-
 static int read_pipe(struct maker *m, int fd)
 {
-    const struct weir_pipe_options options = use(m);
-
-    return weir_connect_read_pipe(m->loop, &m->factory, fd, &options, NULL);
+    return weir_connect_read_pipe(m->loop, &m->factory, fd, NULL,
+                                  maker_connect_done, m, NULL);
 }
 
 static int write_pipe(struct maker *m, int fd)
 {
-    const struct weir_pipe_options options = use(m);
-
-    return weir_connect_write_pipe(m->loop, &m->factory, fd, &options, NULL);
+    return weir_connect_write_pipe(m->loop, &m->factory, fd, NULL,
+                                   maker_connect_done, m, NULL);
 }
 
 /* ---- what is refused, and that it is closed ---- */
@@ -75,28 +64,29 @@ MAKER(pipe_kinds, a_closed_descriptor_is_refused)
 
 MAKER(pipe_kinds, bad_options_are_refused)
 {
-    struct weir_pipe_options options = {.size = 0};
-    weir_connect *connect;
+    struct weir_connection_options options = {.size = 0};
+    weir_pending *connect;
     int fds[2];
 
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
-    expect_eq(
-        weir_connect_read_pipe(m->loop, &m->factory, fds[0], &options, NULL),
-        WEIR_EOPTIONSIZE);
+    expect_eq(weir_connect_read_pipe(m->loop, &m->factory, fds[0], &options,
+                                     maker_connect_done, m, NULL),
+              WEIR_EOPTIONSIZE);
     cr_assert(!is_open(fds[0]));
     options.size = sizeof(options);
     expect_eq(weir_connect_write_pipe(m->loop, &m->factory, fds[1], &options,
-                                      &connect),
+                                      NULL, NULL, &connect),
               -EINVAL); /* a handle without done */
     cr_assert(!is_open(fds[1]));
 
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
-    expect_eq(weir_connect_read_pipe(m->loop, NULL, fds[0], &options, NULL),
+    expect_eq(weir_connect_read_pipe(m->loop, NULL, fds[0], &options, NULL,
+                                     NULL, NULL),
               -EINVAL);
-    options.connection.read_limit_bytes = 4095;
-    expect_eq(
-        weir_connect_read_pipe(m->loop, &m->factory, fds[1], &options, NULL),
-        -EINVAL);
+    options.read_limit_bytes = 4095;
+    expect_eq(weir_connect_read_pipe(m->loop, &m->factory, fds[1], &options,
+                                     maker_connect_done, m, NULL),
+              -EINVAL);
 }
 
 MAKER(pipe_kinds, an_error_of_the_factory_closes_and_is_told)
@@ -127,11 +117,11 @@ static int create_and_abort(void *arg, weir_transport *t,
 MAKER(pipe_kinds, an_abort_in_the_factory_changes_nothing)
 {
     const struct weir_factory factory = {.create = create_and_abort, .arg = m};
-    const struct weir_pipe_options options = use(m);
     int fds[2];
 
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
-    expect_eq(weir_connect_read_pipe(m->loop, &factory, fds[0], &options, NULL),
+    expect_eq(weir_connect_read_pipe(m->loop, &factory, fds[0], NULL,
+                                     maker_connect_done, m, NULL),
               0);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0);
@@ -143,15 +133,14 @@ MAKER(pipe_kinds, an_abort_in_the_factory_changes_nothing)
 
 MAKER(pipe_kinds, a_connection_can_be_given_up)
 {
-    const struct weir_pipe_options options = use(m);
-    weir_connect *connect;
+    weir_pending *connect;
     int fds[2];
 
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
-    expect_eq(weir_connect_read_pipe(m->loop, &m->factory, fds[0], &options,
-                                     &connect),
+    expect_eq(weir_connect_read_pipe(m->loop, &m->factory, fds[0], NULL,
+                                     maker_connect_done, m, &connect),
               0);
-    weir_connect_cancel(connect);
+    weir_pending_cancel(connect);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ECANCELED);
     expect_eq(m->made, 0);

@@ -25,17 +25,12 @@ static void open_terminal(int *ret_master, int *ret_slave, bool raw)
 
 static void make(struct maker *m, int fd, bool reads)
 {
-    const struct weir_connect_options connect = maker_connect_options(m);
-    const struct weir_pipe_options options = {.size = sizeof(options),
-                                              .done = connect.done,
-                                              .done_arg = connect.done_arg};
-
     m->done = 0;
-    expect_eq(
-        reads
-            ? weir_connect_read_pipe(m->loop, &m->factory, fd, &options, NULL)
-            : weir_connect_write_pipe(m->loop, &m->factory, fd, &options, NULL),
-        0);
+    expect_eq(reads ? weir_connect_read_pipe(m->loop, &m->factory, fd, NULL,
+                                             maker_connect_done, m, NULL)
+                    : weir_connect_write_pipe(m->loop, &m->factory, fd, NULL,
+                                              maker_connect_done, m, NULL),
+              0);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0);
 }

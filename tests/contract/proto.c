@@ -65,7 +65,7 @@ static int get_listener_proto(const struct maker *m)
  * accepted connection. */
 static int serve_as(struct maker *m, int server, int client)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     int peer = make_socket(client);
 
     options.proto = server;
@@ -83,13 +83,14 @@ static int serve_as(struct maker *m, int server, int client)
 /* Connects to a server of @server, and returns the protocol of the socket. */
 static int connect_as(struct maker *m, int client, int server)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address address;
     int listener = listen_as(server, &address);
 
     options.proto = client;
     expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
-                                     address_port(&address), &options, NULL),
+                                     address_port(&address), &options,
+                                     maker_connect_done, m, NULL),
               0);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0);
@@ -144,12 +145,12 @@ static void switch_mptcp_off(void)
 
 MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_connection)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
     switch_mptcp_off();
 
     expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1,
-                                     &options, NULL),
+                                     &options, maker_connect_done, m, NULL),
               0);
     maker_run(m, maker_is_done);
 
@@ -159,12 +160,12 @@ MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_connection)
 
 MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_server)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
     switch_mptcp_off();
 
     expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 &m->server),
+                                 maker_server_done, m, &m->server),
               0);
     maker_run(m, maker_is_done);
 
@@ -200,17 +201,17 @@ MAKER(proto, a_server_may_ask_for_TCP_by_its_number)
 MAKER(proto, other_protocols_are_refused)
 {
     static const int others[] = {IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_ICMP, -1};
-    struct weir_connect_options connect = maker_connect_options(m);
-    struct weir_server_options server = maker_server_options(m);
+    struct weir_connect_options connect = {.size = sizeof(connect)};
+    struct weir_server_options server = {.size = sizeof(server)};
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         connect.proto = others[i];
         server.proto = others[i];
         expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1,
-                                         &connect, NULL),
+                                         &connect, maker_connect_done, m, NULL),
                   -EINVAL);
         expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0,
-                                     &server, &m->server),
+                                     &server, maker_server_done, m, &m->server),
                   -EINVAL);
     }
     cr_expect_null(m->server);
@@ -218,56 +219,52 @@ MAKER(proto, other_protocols_are_refused)
 
 MAKER(proto, a_socket_that_is_handed_in_has_its_own)
 {
-    struct weir_connect_options connect = maker_connect_options(m);
-    struct weir_server_options server = maker_server_options(m);
+    struct weir_connect_options connect = {.size = sizeof(connect)};
+    struct weir_server_options server = {.size = sizeof(server)};
     struct weir_address address;
     int listener = listen_as(IPPROTO_TCP, &address);
+    const int fd = peer_connect_to(&address);
 
-    connect.use_sock = true;
     connect.proto = IPPROTO_TCP;
-    connect.sock = peer_connect_to(&address);
-    expect_eq(
-        weir_create_connection(m->loop, &m->factory, NULL, 0, &connect, NULL),
-        -EINVAL);
-    server.use_sock = true;
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, fd, &connect,
+                                    maker_connect_done, m, NULL),
+              -EINVAL);
     server.proto = IPPROTO_TCP;
-    server.sock = listener;
-    expect_eq(
-        weir_create_server(m->loop, &m->factory, NULL, 0, &server, &m->server),
-        -EINVAL);
+    expect_eq(weir_adopt_server(m->loop, &m->factory, listener, &server,
+                                maker_server_done, m, &m->server),
+              -EINVAL);
 
-    cr_expect_not(is_open(connect.sock), "it was taken");
+    cr_expect_not(is_open(fd), "it was taken");
     cr_expect_not(is_open(listener), "it was taken");
 }
 
 MAKER(proto, Unix_sockets_have_none)
 {
-    struct weir_connect_options connect = maker_connect_options(m);
-    struct weir_server_options server = maker_server_options(m);
+    struct weir_connect_options connect = {.size = sizeof(connect)};
+    struct weir_server_options server = {.size = sizeof(server)};
 
     connect.proto = IPPROTO_TCP;
     server.proto = IPPROTO_TCP;
     expect_eq(weir_create_unix_connection(m->loop, &m->factory, "@none",
-                                          &connect, NULL),
+                                          &connect, maker_connect_done, m,
+                                          NULL),
               -EINVAL);
     expect_eq(weir_create_unix_server(m->loop, &m->factory, "@none", &server,
-                                      &m->server),
+                                      maker_server_done, m, &m->server),
               -EINVAL);
 }
 
 MAKER(proto, a_Unix_address_beside_others_is_left_out)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address addresses[2];
     int listener = listen_as(IPPROTO_TCP, &addresses[1]);
     expect_eq(weir_address_parse_unix("@none", &addresses[0]), 0);
 
     options.proto = IPPROTO_TCP;
-    options.addresses = addresses;
-    options.address_count = 2;
-    expect_eq(
-        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
-        0);
+    expect_eq(weir_create_connection_to(m->loop, &m->factory, addresses, 2,
+                                        &options, maker_connect_done, m, NULL),
+              0);
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);

@@ -583,7 +583,7 @@ PAIRS(recv_fds, more_than_a_message_carries_cannot_be_asked_for)
     struct weir_connect_options options = {
         .size = sizeof(options), .connection = {.fd_limit = WEIR_FDS_MAX + 1}};
     expect_eq(weir_create_unix_connection(rig->loop, &factory, "/nowhere",
-                                          &options, NULL),
+                                          &options, NULL, NULL, NULL),
               -EINVAL);
 }
 

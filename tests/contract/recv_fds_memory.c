@@ -39,7 +39,6 @@ static int pass_with(size_t limit)
     struct rig rig = {.protocol = &taking};
     const struct weir_factory factory = {.create = rig_create, .arg = &rig};
     struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true,
                                            .connection = {.fd_limit = 8}};
     const struct pair_maker maker = {.traits = RIG_BOTH_WAYS | RIG_IS_UNIX};
     int pair[2];
@@ -48,13 +47,12 @@ static int pass_with(size_t limit)
     allocator_init(&memory);
     passed_pipe(ends);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    options.sock = pair[0];
     rig.peer = pair[1];
     rig.maker = &maker;
     rig.loop = allocator_make_loop(&memory);
-    expect_eq(
-        weir_create_unix_connection(rig.loop, &factory, NULL, &options, NULL),
-        0);
+    expect_eq(weir_adopt_connection(rig.loop, &factory, pair[0], &options, NULL,
+                                    NULL, NULL),
+              0);
     rig_turns(&rig, 3);
     memory.size_limit = limit;
 

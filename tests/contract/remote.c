@@ -302,22 +302,21 @@ static void expect_all(struct maker *m, int err)
     struct weir_handle handle;
     int pair[2];
     weir_server *server = NULL;
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    options.use_sock = true;
-    options.sock = pair[0];
 
     expect_eq(weir_loop_run(m->loop), err);
     expect_eq(weir_loop_free(m->loop), err);
     expect_eq(weir_loop_call_soon(m->loop, count, m, &handle), err);
-    expect_eq(weir_create_server(m->loop, &m->factory, "::1", 0, NULL, &server),
+    expect_eq(weir_create_server(m->loop, &m->factory, "::1", 0, NULL, NULL,
+                                 NULL, &server),
               err);
-    expect_eq(
-        weir_create_connection(m->loop, &m->factory, "::1", 1, NULL, NULL),
-        err);
-    expect_eq(
-        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
-        err);
+    expect_eq(weir_create_connection(m->loop, &m->factory, "::1", 1, NULL, NULL,
+                                     NULL, NULL),
+              err);
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, pair[0], &options,
+                                    maker_connect_done, m, NULL),
+              err);
     cr_expect_not(is_open(pair[0]), "R63: taken all the same");
     expect_eq(weir_server_start_serving(m->server), err);
     expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), err);

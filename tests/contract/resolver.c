@@ -196,7 +196,7 @@ NAMES(resolver, it_is_told_of_cancellations_and_time_outs)
                                                      .timeout_ns = MS};
     use_recorder(n);
     ask(n, "any.example", NULL);
-    weir_lookup_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     expect_str_eq(recorder.log, "start any.example 0 cancel - 0 ");
     names_run_for(n, MS);
     expect_eq(n->result, -ECANCELED);
@@ -217,7 +217,7 @@ NAMES(resolver, lookups_are_cancelled_at_the_loops_end)
 
 static void cancel_in_start(struct recorder *r)
 {
-    weir_lookup_cancel(r->n->lookup);
+    weir_pending_cancel(r->n->lookup);
 }
 
 NAMES(resolver, a_lookup_may_be_cancelled_inside_its_start)
@@ -238,7 +238,8 @@ static void answer_all(weir_lookup *lookup)
 
 static void cancel_again(weir_lookup *lookup)
 {
-    weir_lookup_cancel(lookup);
+    (void)lookup;
+    weir_pending_cancel(recorder.n->lookup);
 }
 
 /* Inside the call that tells it of a cancellation, and of a time-out. */
@@ -249,7 +250,7 @@ NAMES(resolver, an_answer_inside_its_cancel_is_refused)
     use_recorder(n);
     recorder.in_cancel = answer_all;
     ask(n, "any.example", NULL);
-    weir_lookup_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     names_run_for(n, MS);
     expect_eq(n->result, -ECANCELED);
     names_lookup(n, "any.example", &options);
@@ -263,7 +264,7 @@ NAMES(resolver, a_lookup_may_be_cancelled_inside_its_cancel)
     use_recorder(n);
     recorder.in_cancel = cancel_again;
     ask(n, "any.example", NULL);
-    weir_lookup_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     names_run_for(n, MS);
     expect_eq(n->result, -ECANCELED);
     expect_str_eq(recorder.log, "start any.example 0 cancel - 0 ");
@@ -319,12 +320,12 @@ NAMES(resolver, a_task_may_be_cancelled_inside_its_cancel)
     expect_eq(result, 0);
 }
 
-static weir_connect *connecting;
+static weir_pending *connecting;
 
 static void cancel_connect(weir_lookup *lookup)
 {
     (void)lookup;
-    weir_connect_cancel(connecting);
+    weir_pending_cancel(connecting);
 }
 
 static int refuse(void *arg, weir_transport *t,
@@ -347,20 +348,19 @@ NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel)
 {
     const struct weir_factory factory = {refuse, NULL};
     int err = 0;
-    struct weir_connect_options options = {
-        .size = sizeof(options), .done = note_connect, .done_arg = &err};
+    struct weir_connect_options options = {.size = sizeof(options)};
     use_recorder(n);
     recorder.in_cancel = cancel_connect;
     expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
-                                     &options, &connecting),
+                                     &options, note_connect, &err, &connecting),
               0);
     wait_until_asked(n);
-    weir_connect_cancel(connecting);
+    weir_pending_cancel(connecting);
     names_run_for(n, MS);
     expect_eq(err, -ECANCELED);
     options.timeout_ns = MS;
     expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
-                                     &options, &connecting),
+                                     &options, note_connect, &err, &connecting),
               0);
     while (err == -ECANCELED) {
         names_run_for(n, MS);
@@ -368,7 +368,7 @@ NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel)
     expect_eq(err, -ETIMEDOUT);
     options.timeout_ns = 0;
     expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
-                                     &options, &connecting),
+                                     &options, note_connect, &err, &connecting),
               0);
     wait_until_asked(n);
     expect_eq(weir_loop_free(n->loop), 0);
@@ -394,13 +394,12 @@ NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten)
     const struct weir_factory factory = {accept_all, NULL};
     struct weir_address address;
     int err = 1;
-    const struct weir_connect_options options = {
-        .size = sizeof(options), .done = note_connect, .done_arg = &err};
+    const struct weir_connect_options options = {.size = sizeof(options)};
     weir_server *server = NULL;
 
-    expect_eq(
-        weir_create_server(n->loop, &factory, "127.0.0.1", 0, NULL, &server),
-        0);
+    expect_eq(weir_create_server(n->loop, &factory, "127.0.0.1", 0, NULL, NULL,
+                                 NULL, &server),
+              0);
     while (!weir_server_is_serving(server)) {
         names_run_for(n, MS);
     }
@@ -409,7 +408,7 @@ NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten)
     recorder.in_cancel = cancel_connect;
     expect_eq(weir_create_connection(n->loop, &factory, "any.example",
                                      ntohs(address.storage.inet.sin_port),
-                                     &options, &connecting),
+                                     &options, note_connect, &err, &connecting),
               0);
     wait_until_asked(n);
     expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, &address, 1), 0);
@@ -435,7 +434,7 @@ NAMES(resolver, a_server_may_be_freed_inside_its_cancel)
     use_recorder(n);
     recorder.in_cancel = free_server;
     expect_eq(weir_create_server(n->loop, &factory, "any.example", 0, NULL,
-                                 &starting),
+                                 NULL, NULL, &starting),
               0);
     wait_until_asked(n);
     weir_server_close(starting);
@@ -480,7 +479,7 @@ NAMES(resolver, it_may_be_taken_away_while_a_lookup_waits)
     use_recorder(n);
     ask(n, "any.example", NULL);
     expect_eq(weir_loop_set_resolver(n->loop, NULL, NULL), 0);
-    weir_lookup_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     expect_eq(recorder.lookup, NULL, "it was told");
     names_run_for(n, MS);
     names_lookup(n, "a4.example", NULL);
@@ -527,7 +526,7 @@ NAMES(resolver, settings_cannot_change_under_a_lookup)
     const struct weir_dns_options dns = names_dns_options(n);
     ask(n, "silent.example", NULL);
     expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EBUSY);
-    weir_lookup_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
     names_run_for(n, MS);
     names_lookup(n, "a4.example", NULL);
@@ -540,7 +539,7 @@ NAMES(resolver, settings_may_be_refused_when_a_lookup_was_just_cancelled)
     struct weir_dns_options dns = names_dns_options(n);
     expect_eq(names_start(n, "silent.example", NULL), 0);
     names_run_for(n, 3 * MS); /* its time-out is armed */
-    weir_lookup_cancel(n->lookup);
+    weir_pending_cancel(n->lookup);
     dns.servers = "not a server";
     expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EINVAL);
     names_run_for(n, 2 * MS);
@@ -561,10 +560,11 @@ static void trim_in_done(void *arg, int err,
 
 NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended)
 {
-    const struct weir_getaddrinfo_options options = {
-        .size = sizeof(options), .done = trim_in_done, .done_arg = n};
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     n->waiting = 1;
-    expect_eq(weir_lookup_start(n->loop, "a4.example", 80, &options, NULL), 0);
+    expect_eq(weir_lookup_start(n->loop, "a4.example", 80, &options,
+                                trim_in_done, n, NULL),
+              0);
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     names_run_for(n, 2 * MS);
     names_lookup(n, "a4.example", NULL);

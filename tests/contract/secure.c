@@ -65,7 +65,7 @@ static int secure_connect(weir_loop *loop, const struct weir_tls_settings *tls)
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = tls};
     return weir_create_connection(loop, &secure_factory, "127.0.0.1", 1,
-                                  &options, NULL);
+                                  &options, NULL, NULL, NULL);
 }
 
 static int secure_serve(weir_loop *loop, const struct weir_tls_settings *tls)
@@ -74,7 +74,7 @@ static int secure_serve(weir_loop *loop, const struct weir_tls_settings *tls)
                                                 .tls = tls};
     weir_server *server = NULL;
     const int err = weir_create_server(loop, &secure_factory, "127.0.0.1", 0,
-                                       &options, &server);
+                                       &options, NULL, NULL, &server);
     if (err == 0) {
         weir_server_free(server);
     }

@@ -51,14 +51,11 @@ static void scene_open(struct scene *scene)
         .size = sizeof(loop_options), .allocator = &scene->allocator.hooks};
     const struct weir_factory factory = {.create = make_noter,
                                          .arg = &scene->t};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    options.sock = ends[0];
     scene->peer = ends[1];
     expect_eq(weir_loop_new(&loop_options, &scene->loop), 0);
-    expect_eq(weir_create_unix_connection(scene->loop, &factory, NULL, &options,
-                                          NULL),
+    expect_eq(weir_adopt_connection(scene->loop, &factory, ends[0], NULL, NULL,
+                                    NULL, NULL),
               0);
     run_loop_until(scene->loop, scene_is_open, scene);
 }

@@ -11,10 +11,10 @@ UNIT(server, done_comes_from_the_loop_and_never_from_the_call)
 {
     struct maker m;
     maker_open(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
 
     expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 &m.server),
+                                 maker_server_done, &m, &m.server),
               0);
     expect_eq(m.done, 0);
     cr_assert_not(weir_server_is_serving(m.server));
@@ -33,9 +33,9 @@ UNIT(server, works_without_a_done_callback)
     struct maker m;
     maker_open(&m);
 
-    expect_eq(
-        weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, NULL, &m.server),
-        0);
+    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, NULL, NULL,
+                                 NULL, &m.server),
+              0);
     maker_run_for(&m, 5 * MS);
     int fd = peer_connect(&m);
     maker_run(&m, maker_is_made);
@@ -61,7 +61,7 @@ MAKER(server, port_0_gets_a_port_that_the_socket_tells)
 MAKER(server, several_addresses_get_the_same_port)
 {
     const char *more[] = {"127.0.0.2", "::1", "127.0.0.1"};
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = more;
     options.host_count = 3;
     maker_serve(m, "127.0.0.1", &options);
@@ -103,7 +103,7 @@ MAKER(server, no_host_means_one_socket_for_each_family)
 
 MAKER(server, family_narrows_no_host_to_one_socket)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.family = AF_INET;
     maker_serve(m, "", &options);
 
@@ -115,10 +115,10 @@ MAKER(server, family_narrows_no_host_to_one_socket)
 
 MAKER(server, an_address_of_another_machine_is_an_error)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
 
     expect_eq(weir_create_server(m->loop, &m->factory, "192.0.2.1", 0, &options,
-                                 &m->server),
+                                 maker_server_done, m, &m->server),
               0);
     maker_run(m, maker_is_done);
 
@@ -130,7 +130,7 @@ MAKER(server, an_address_of_another_machine_is_an_error)
 MAKER(server, an_address_of_another_machine_is_skipped_beside_a_good_one)
 {
     const char *more[] = {"127.0.0.1"};
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = more;
     options.host_count = 1;
 
@@ -143,11 +143,12 @@ MAKER(server, a_taken_port_is_an_error_after_200_ms)
 {
     struct weir_address taken;
     int other = peer_listen(1, &taken);
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     const uint64_t before_ns = weir_loop_get_time(m->loop);
 
     expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
-                                 address_port(&taken), &options, &m->server),
+                                 address_port(&taken), &options,
+                                 maker_server_done, m, &m->server),
               0);
     maker_run(m, maker_is_done);
 
@@ -161,10 +162,11 @@ MAKER(server, a_port_that_becomes_free_meanwhile_is_taken)
 {
     struct weir_address taken;
     int other = peer_listen(1, &taken);
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
 
     expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
-                                 address_port(&taken), &options, &m->server),
+                                 address_port(&taken), &options,
+                                 maker_server_done, m, &m->server),
               0);
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
@@ -177,14 +179,15 @@ MAKER(server, a_port_that_becomes_free_meanwhile_is_taken)
 
 MAKER(server, reuse_port_lets_two_servers_listen_on_one_port)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.reuse_port = true;
     maker_serve(m, "127.0.0.1", &options);
     weir_server *second = NULL;
 
     m->done = 0;
     expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
-                                 server_port(m->server), &options, &second),
+                                 server_port(m->server), &options,
+                                 maker_server_done, m, &second),
               0);
     maker_run(m, maker_is_done);
 
@@ -197,7 +200,7 @@ UNIT(server, reuse_address_is_on_and_can_be_turned_off)
     for (int off = 0; off < 2; off++) {
         struct maker m;
         maker_open(&m);
-        struct weir_server_options options = maker_server_options(&m);
+        struct weir_server_options options = {.size = sizeof(options)};
         options.no_reuse_address = off;
         maker_serve(&m, "127.0.0.1", &options);
 
@@ -228,7 +231,7 @@ MAKER(server, backlog_is_as_asked_for_and_4096_by_default)
     expect_eq(backlog_of(m->server), somaxconn < 4096 ? somaxconn : 4096);
     weir_server_free(m->server);
 
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.backlog = 7;
     m->done = 0;
     maker_serve(m, "127.0.0.1", &options);
@@ -238,7 +241,7 @@ MAKER(server, backlog_is_as_asked_for_and_4096_by_default)
 
 MAKER(server, no_start_serving_only_binds_until_told_to_serve)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = true;
     maker_serve(m, "127.0.0.1", &options);
     struct weir_address address =
@@ -257,10 +260,10 @@ MAKER(server, no_start_serving_only_binds_until_told_to_serve)
 
 MAKER(server, start_serving_before_the_loop_runs_is_remembered)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = true;
     expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 &m->server),
+                                 maker_server_done, m, &m->server),
               0);
 
     expect_eq(weir_server_start_serving(m->server), 0);
@@ -275,7 +278,7 @@ UNIT(server, usage_errors_come_from_the_call)
     maker_open(&m);
     const char *name[] = {"127.1"};
     const struct weir_factory no_factory = {.create = NULL};
-    struct weir_server_options good = maker_server_options(&m);
+    struct weir_server_options good = {.size = sizeof(good)};
     struct weir_server_options bad;
     struct {
         struct weir_server_options own;
@@ -285,7 +288,7 @@ UNIT(server, usage_errors_come_from_the_call)
     weir_server *server = NULL;
 
 #define CREATE(factory, host, options)                                         \
-    weir_create_server(m.loop, factory, host, 0, options, &server)
+    weir_create_server(m.loop, factory, host, 0, options, NULL, NULL, &server)
 
     expect_eq(CREATE(&m.factory, "127.1", &good), WEIR_EDNSBADNAME);
     expect_eq(CREATE(NULL, "::1", &good), -EINVAL);
@@ -361,7 +364,7 @@ UNIT(server, r59__accepted_connections_have_nodelay_unless_turned_off)
     for (int off = 0; off < 2; off++) {
         struct maker m;
         maker_open(&m);
-        struct weir_server_options options = maker_server_options(&m);
+        struct weir_server_options options = {.size = sizeof(options)};
         options.connection.size = sizeof(options.connection);
         options.connection.no_nodelay = off;
         maker_serve(&m, "127.0.0.1", &options);
@@ -379,7 +382,7 @@ UNIT(server, r59__accepted_connections_have_nodelay_unless_turned_off)
 
 MAKER(server, socket_options_reach_accepted_connections)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.connection.size = sizeof(options.connection);
     options.connection.keep_alive = true;
     options.connection.notsent_lowat_bytes = 16384;
@@ -396,7 +399,7 @@ MAKER(server, socket_options_reach_accepted_connections)
 
 MAKER(server, defer_accept_waits_for_the_first_byte)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.defer_accept_ns = WEIR_SECONDS(5);
     maker_serve(m, "127.0.0.1", &options);
     int fd = peer_connect(m);
@@ -446,12 +449,9 @@ UNIT(server, echoes_to_many_clients_at_once)
 
 static weir_server *adopt(struct maker *m, int fd)
 {
-    struct weir_server_options options = maker_server_options(m);
-    options.use_sock = true;
-    options.sock = fd;
     weir_server *server = NULL;
-    int err =
-        weir_create_server(m->loop, &m->factory, NULL, 0, &options, &server);
+    int err = weir_adopt_server(m->loop, &m->factory, fd, NULL,
+                                maker_server_done, m, &server);
     expect_eq(err, 0, "%s", weir_strerror(err));
     return server;
 }
@@ -520,17 +520,14 @@ MAKER(server, adopts_a_unix_listener)
 }
 
 /* Expects @err and that the descriptor was taken all the same. */
-static void expect_refused(struct maker *m, int fd, const char *host,
-                           uint16_t port, int err)
+static void expect_refused(struct maker *m, int fd,
+                           const struct weir_server_options *options, int err)
 {
-    struct weir_server_options options = maker_server_options(m);
-    options.use_sock = true;
-    options.sock = fd;
     weir_server *server = NULL;
 
-    expect_eq(
-        weir_create_server(m->loop, &m->factory, host, port, &options, &server),
-        err);
+    expect_eq(weir_adopt_server(m->loop, &m->factory, fd, options,
+                                maker_server_done, m, &server),
+              err);
     cr_expect_null(server);
     cr_expect_not(is_open(fd), "the descriptor is taken in any case");
 }
@@ -538,14 +535,13 @@ static void expect_refused(struct maker *m, int fd, const char *host,
 MAKER(server, r63__a_socket_that_cannot_be_used_is_closed)
 {
     int pair[2];
-    expect_refused(m, socket(AF_INET, SOCK_DGRAM, 0), NULL, 0, -EINVAL);
-    expect_refused(m, socket(AF_INET, SOCK_STREAM, 0), "::1", 0, -EINVAL);
+    const char *host = "::1";
+    const struct weir_server_options hosts = {
+        .size = sizeof(hosts), .hosts = &host, .host_count = 1};
+    expect_refused(m, socket(AF_INET, SOCK_DGRAM, 0), NULL, -EINVAL);
+    expect_refused(m, socket(AF_INET, SOCK_STREAM, 0), &hosts, -EINVAL);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    expect_refused(m, pair[0], NULL, 0, -EINVAL);
+    expect_refused(m, pair[0], NULL, -EINVAL);
     close(pair[1]);
-    expect_refused(m, open("/dev/null", O_RDONLY), NULL, 0, -EINVAL);
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    const struct sockaddr_in any = {.sin_family = AF_INET};
-    expect_eq(bind(fd, (const struct sockaddr *)&any, sizeof(any)), 0);
-    expect_refused(m, fd, NULL, 80, -EINVAL);
+    expect_refused(m, open("/dev/null", O_RDONLY), NULL, -EINVAL);
 }

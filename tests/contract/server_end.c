@@ -58,9 +58,9 @@ UNIT(server_end, close_stops_listening_and_leaves_connections)
 
 MAKER(server_end, close_before_done_cancels_the_start)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 &m->server),
+                                 maker_server_done, m, &m->server),
               0);
 
     weir_server_close(m->server);
@@ -95,9 +95,9 @@ UNIT(server_end, a_server_can_be_freed_in_its_done_callback)
         maker_run_for(&m, 1 * MS);
         const uint64_t idle_ops = ops_in_flight(&m);
         m.in_done = free_server;
-        struct weir_server_options options = maker_server_options(&m);
+        struct weir_server_options options = {.size = sizeof(options)};
         expect_eq(weir_create_server(m.loop, &m.factory, hosts[i], 0, &options,
-                                     &m.server),
+                                     maker_server_done, &m, &m.server),
                   0);
         maker_run(&m, maker_is_done);
         expect_eq(m.done_err, errors[i]);
@@ -118,10 +118,11 @@ UNIT(server_end, a_server_can_be_freed_in_its_factory_and_in_connection_made)
         maker_open(&m);
         m.in_factory = where == 0 ? free_server : NULL;
         m.in_made = where == 1 ? free_server : NULL;
-        struct weir_server_options options = maker_server_options(&m);
+        struct weir_server_options options = {.size = sizeof(options)};
         options.connection_limit = 1;
         expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0,
-                                     &options, &m.server),
+                                     &options, maker_server_done, &m,
+                                     &m.server),
                   0);
         maker_run(&m, maker_is_done);
         int fd = peer_connect(&m);
@@ -487,9 +488,9 @@ UNIT(server_end, the_end_of_a_loop_that_never_ran_tells_done)
 {
     struct maker m;
     maker_open(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 &m.server),
+                                 maker_server_done, &m, &m.server),
               0);
 
     expect_eq(maker_close(&m), 0);
@@ -502,11 +503,11 @@ static void create_another(struct maker *m)
 {
     weir_server *server = NULL;
     m->in_done = NULL;
-    expect_eq(
-        weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, NULL, &server),
-        -ESHUTDOWN);
+    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, NULL,
+                                 NULL, NULL, &server),
+              -ESHUTDOWN);
     expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1, NULL,
-                                     NULL),
+                                     NULL, NULL, NULL),
               -ESHUTDOWN);
     m->report_err = 1;
 }
@@ -516,9 +517,9 @@ UNIT(server_end, nothing_new_is_made_while_the_loop_ends)
     struct maker m;
     maker_open(&m);
     m.in_done = create_another;
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 &m.server),
+                                 maker_server_done, &m, &m.server),
               0);
 
     maker_close(&m);

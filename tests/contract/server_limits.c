@@ -11,7 +11,7 @@ MAKER(server_limits, connection_limit_is_kept_and_no_client_is_dropped)
 {
     enum { CLIENTS = 40, LIMIT = 5 };
     int fds[CLIENTS];
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = LIMIT;
     maker_serve(m, "127.0.0.1", &options);
     for (int i = 0; i < CLIENTS; i++) {
@@ -43,7 +43,7 @@ static unsigned queue_of(weir_server *server)
 
 MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = 1;
     maker_serve(m, "127.0.0.1", &options);
     int first = peer_connect(m);
@@ -65,7 +65,7 @@ MAKER(server_limits, connection_limit_holds_across_several_sockets)
     enum { HOSTS = 3 };
     const char *hosts[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3"};
     int fds[HOSTS];
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = hosts;
     options.host_count = HOSTS;
     options.connection_limit = 1;
@@ -100,7 +100,7 @@ MAKER(server_limits, closing_a_full_server_ends_those_that_wait)
 {
     const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
     int fds[2];
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = hosts;
     options.host_count = 2;
     options.connection_limit = 1;
@@ -275,7 +275,7 @@ static int bind_beside(const char *host, uint16_t port)
 MAKER(server_limits, start_serving_that_fails_on_one_address_listens_on_none)
 {
     static const char *const second[] = {"127.0.0.2"};
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = true;
     options.hosts = second;
     options.host_count = 1;

@@ -35,14 +35,11 @@ static void started(void *arg, int err, weir_server *server)
 static void create(struct names *n, struct start *start, const char *host,
                    const char *const *hosts, size_t count)
 {
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .done = started,
-                                                .done_arg = start,
-                                                .hosts = hosts,
-                                                .host_count = count};
+    const struct weir_server_options options = {
+        .size = sizeof(options), .hosts = hosts, .host_count = count};
     *start = (struct start){.server = NULL};
-    expect_eq(weir_create_server(n->loop, &factory, host, 0, &options,
-                                 &start->server),
+    expect_eq(weir_create_server(n->loop, &factory, host, 0, &options, started,
+                                 start, &start->server),
               0);
 }
 
@@ -124,7 +121,8 @@ NAMES(server_names, an_address_that_is_not_here_is_an_error_of_the_start)
 NAMES(server_names, what_is_no_name_is_refused_by_the_call)
 {
     weir_server *server = NULL;
-    expect_eq(weir_create_server(n->loop, &factory, "127.1", 0, NULL, &server),
+    expect_eq(weir_create_server(n->loop, &factory, "127.1", 0, NULL, NULL,
+                                 NULL, &server),
               WEIR_EDNSBADNAME);
     expect_eq(server, NULL);
 }

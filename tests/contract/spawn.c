@@ -22,14 +22,15 @@ static int fail(const char *const *argv, const struct weir_spawn_options *spawn,
 {
     struct child child = {.t = NULL};
     const struct weir_factory factory = child_factory(&child);
-    struct weir_subprocess_options options = child_options(&child);
+    struct weir_spawn_options options = {.size = sizeof(options)};
 
     if (spawn) {
-        options.spawn = *spawn;
+        options = *spawn;
     }
-    options.spawn.ret_step = ret_step;
-    int err =
-        weir_subprocess_exec(loop, &factory, argv, &options, &child.handle);
+    options.size = sizeof(options);
+    options.ret_step = ret_step;
+    int err = weir_subprocess_exec(loop, &factory, argv, &options, child_done,
+                                   &child, &child.handle);
     one_turn();
     cr_assert(!child.is_done);
     cr_assert_null(child.t);
@@ -199,16 +200,22 @@ CHILDREN(spawn, a_handle_without_done_and_a_missing_factory_are_refused)
     struct child child = {.t = NULL};
     const struct weir_factory factory = child_factory(&child);
     const struct weir_factory none = {NULL, NULL};
-    struct weir_subprocess_options options = {.size = 1};
-    weir_subprocess *handle;
+    struct weir_spawn_options options = {.size = 1};
+    weir_pending *handle;
 
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, NULL, &handle),
+    expect_eq(
+        weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL, &handle),
+        -EINVAL);
+    expect_eq(weir_subprocess_exec(loop, &none, argv, NULL, NULL, NULL, NULL),
               -EINVAL);
-    expect_eq(weir_subprocess_exec(loop, &none, argv, NULL, NULL), -EINVAL);
-    expect_eq(weir_subprocess_exec(loop, NULL, argv, NULL, NULL), -EINVAL);
-    expect_eq(weir_subprocess_shell(loop, &factory, NULL, NULL, NULL), -EINVAL);
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, NULL),
-              WEIR_EOPTIONSIZE);
+    expect_eq(weir_subprocess_exec(loop, NULL, argv, NULL, NULL, NULL, NULL),
+              -EINVAL);
+    expect_eq(
+        weir_subprocess_shell(loop, &factory, NULL, NULL, NULL, NULL, NULL),
+        -EINVAL);
+    expect_eq(
+        weir_subprocess_exec(loop, &factory, argv, &options, NULL, NULL, NULL),
+        WEIR_EOPTIONSIZE);
 }
 
 /* Leaves room for @count more descriptors. */
@@ -236,7 +243,8 @@ CHILDREN(spawn, EMFILE_at_each_descriptor_leaves_nothing)
     do {
         limit_fds(room, &before);
         /* A loop that is never run makes no protocol. */
-        err = weir_subprocess_exec(loop, &factory, argv, NULL, NULL);
+        err =
+            weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL, NULL);
         cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
         expect_eq(err, err < 0 ? -EMFILE : 0, "room for %d", (int)room);
         room++;
@@ -259,7 +267,8 @@ static int try_without_processes(void)
     if (weir_loop_new(NULL, &loop) < 0 || setrlimit(RLIMIT_NPROC, &none) < 0) {
         return 2;
     }
-    int err = weir_subprocess_exec(loop, &factory, argv, NULL, NULL);
+    int err =
+        weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL, NULL);
     return err == -EAGAIN && weir_loop_free(loop) == 0 ? 0 : 3;
 }
 

@@ -25,8 +25,10 @@ STARTING(start_tls_end, arguments_that_make_no_sense_are_refused)
     struct weir_tls_settings *tls = &s->client_tls;
     weir_transport *t = s->client.t;
 
-    expect_eq(weir_transport_start_tls(t, tls, NULL, NULL), -EINVAL);
-    expect_eq(weir_transport_start_tls(t, tls, &none, NULL), -EINVAL);
+    expect_eq(weir_transport_start_tls(t, tls, NULL, NULL, NULL, NULL),
+              -EINVAL);
+    expect_eq(weir_transport_start_tls(t, tls, &none, NULL, NULL, NULL),
+              -EINVAL);
     tls->server_hostname = NULL;
     expect_eq(starting_try(&s->client, NULL, 0), -EINVAL);
     tls->context = NULL;
@@ -104,7 +106,9 @@ STARTING(start_tls_end, pipes_have_no_tls)
                                          .arg = &pipe_side};
     int fds[2];
     expect_eq(pipe2(fds, O_CLOEXEC), 0);
-    expect_eq(weir_connect_read_pipe(s->loop, &factory, fds[0], NULL, NULL), 0);
+    expect_eq(weir_connect_read_pipe(s->loop, &factory, fds[0], NULL, NULL,
+                                     NULL, NULL),
+              0);
     run_loop_until(s->loop, is_there, &pipe_side);
     starting_turns(s, 2);
     weir_transport *kept = s->client.t;
@@ -289,8 +293,7 @@ UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
                                                .server_hostname = "localhost",
                                                .handshake_timeout_ns =
                                                    2 * RIG_MS};
-    const struct weir_start_tls_options options = {
-        .size = sizeof(options), .done = crowd_done, .done_arg = &crowd};
+    const struct weir_start_tls_options options = {.size = sizeof(options)};
     int peers[CROWD];
 
     expect_eq(weir_loop_new(NULL, &crowd.loop), 0);
@@ -298,17 +301,16 @@ UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
         int fds[2];
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         peers[i] = fds[1];
-        const struct weir_connect_options connect = {
-            .size = sizeof(connect), .use_sock = true, .sock = fds[0]};
-        expect_eq(weir_create_connection(crowd.loop, &factory, NULL, 0,
-                                         &connect, NULL),
+        const struct weir_connect_options connect = {.size = sizeof(connect)};
+        expect_eq(weir_adopt_connection(crowd.loop, &factory, fds[0], &connect,
+                                        NULL, NULL, NULL),
                   0);
     }
     run_loop_until(crowd.loop, crowd_is_made, &crowd);
     for (int i = 0; i < CROWD; i++) {
-        expect_eq(
-            weir_transport_start_tls(crowd.made[i], &settings, &options, NULL),
-            0);
+        expect_eq(weir_transport_start_tls(crowd.made[i], &settings, &options,
+                                           crowd_done, &crowd, NULL),
+                  0);
     }
 
     run_loop_until(crowd.loop, crowd_is_lost, &crowd);

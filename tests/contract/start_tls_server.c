@@ -23,10 +23,11 @@ static void upgrade_done(void *arg, int err, weir_transport *t)
 
 static void upgrade(struct maker *m)
 {
-    const struct weir_start_tls_options options = {
-        .size = sizeof(options), .done = upgrade_done, .done_arg = m};
+    const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t;
-    expect_eq(weir_transport_start_tls(m->t, &server_tls, &options, &t), 0);
+    expect_eq(weir_transport_start_tls(m->t, &server_tls, &options,
+                                       upgrade_done, m, &t),
+              0);
     m->t = t;
 }
 
@@ -37,7 +38,7 @@ static bool has_clients(const struct maker *m)
 
 static void serve(struct maker *m, uint64_t limit)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = limit;
     server_tls = (struct weir_tls_settings){
         .size = sizeof(server_tls),

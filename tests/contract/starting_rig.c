@@ -166,14 +166,14 @@ static bool is_made(void *arg)
 static void open_side(struct starting *s, struct side *side, int fd)
 {
     const struct weir_factory factory = {.create = side_create, .arg = side};
-    const struct weir_connect_options options = {
-        .size = sizeof(options), .use_sock = true, .sock = fd};
+    const struct weir_connect_options options = {.size = sizeof(options)};
     side->rig = s;
     side->is_server = side == &s->server;
     side->received = malloc(STARTING_ROOM);
     expect(side->received != NULL);
-    expect_eq(
-        weir_create_connection(s->loop, &factory, NULL, 0, &options, NULL), 0);
+    expect_eq(weir_adopt_connection(s->loop, &factory, fd, &options, NULL, NULL,
+                                    NULL),
+              0);
     run_loop_until(s->loop, is_made, side);
 }
 
@@ -258,16 +258,13 @@ static void side_done(void *arg, int err, weir_transport *t)
 int starting_try(struct side *side, const struct weir_buf *initial,
                  size_t count)
 {
-    const struct weir_start_tls_options options = {.size = sizeof(options),
-                                                   .done = side_done,
-                                                   .done_arg = side,
-                                                   .initial = initial,
-                                                   .initial_count = count};
+    const struct weir_start_tls_options options = {
+        .size = sizeof(options), .initial = initial, .initial_count = count};
     weir_transport *t;
     int err = weir_transport_start_tls(side->t,
                                        side->is_server ? &side->rig->server_tls
                                                        : &side->rig->client_tls,
-                                       &options, &t);
+                                       &options, side_done, side, &t);
     if (err == 0) {
         expect(t != side->t);
         weir_transport_ref(t);

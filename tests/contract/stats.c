@@ -124,9 +124,9 @@ UNIT(stats, the_dump_has_a_line_for_each_thing_alive)
     char port[32];
     int fd = serve_one(&m);
     snprintf(port, sizeof(port), "127.0.0.1:%d", server_port(m.server));
-    expect_eq(
-        weir_create_connection(m.loop, &m.factory, "127.0.0.1", 1, NULL, NULL),
-        0);
+    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 1, NULL,
+                                     NULL, NULL, NULL),
+              0);
 
     FILE *out = open_memstream(&text, &size);
     weir_loop_dump(m.loop, out);

@@ -223,17 +223,16 @@ static void attempt_done(void *arg, int err, weir_transport *t)
 static void start_weir_client(struct storm *storm)
 {
     const struct weir_factory factory = {.create = create, .arg = storm};
-    const struct weir_connect_options options = {
-        .size = sizeof(options), .done = attempt_done, .done_arg = storm};
+    const struct weir_connect_options options = {.size = sizeof(options)};
     const uint16_t port = ntohs(storm->addr.storage.inet.sin_port);
-    weir_connect *connect;
+    weir_pending *connect;
 
     expect_eq(weir_create_connection(storm->loop, &factory, "127.0.0.1", port,
-                                     &options, &connect),
+                                     &options, attempt_done, storm, &connect),
               0);
     storm->attempts++;
     if (chance(storm, 20) == 0) {
-        weir_connect_cancel(connect);
+        weir_pending_cancel(connect);
     }
 }
 
@@ -333,8 +332,7 @@ static bool is_calm(void *arg)
 static void start(struct storm *storm)
 {
     const struct weir_factory factory = {.create = create, .arg = storm};
-    const struct weir_server_options options = {
-        .size = sizeof(options), .done = server_done, .done_arg = storm};
+    const struct weir_server_options options = {.size = sizeof(options)};
 
     const struct unit_random random = storm->random;
     memset(storm, 0, sizeof(*storm));
@@ -344,7 +342,7 @@ static void start(struct storm *storm)
     }
     expect_eq(weir_loop_new(NULL, &storm->loop), 0);
     expect_eq(weir_create_server(storm->loop, &factory, "127.0.0.1", 0,
-                                 &options, &storm->server),
+                                 &options, server_done, storm, &storm->server),
               0);
     run_loop_until(storm->loop, is_listening, storm);
     expect(weir_server_get_socket(storm->server, 0, &storm->addr) >= 0);

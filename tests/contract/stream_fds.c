@@ -11,23 +11,12 @@
 #include <weir/stream.h>
 #include <weir/task.h>
 
-static struct weir_open_options options_of(int fd)
-{
-    return (struct weir_open_options){
-        .size = sizeof(struct weir_open_options),
-        .connect = {.size = sizeof(struct weir_connect_options),
-                    .use_sock = true,
-                    .sock = fd}};
-}
-
 static int send_one(weir_loop *loop, void *arg)
 {
     weir_writer *writer;
     const int *ends = arg;
-    const struct weir_open_options options = options_of(ends[0]);
     const int fd = mark_open(6);
-    expect_eq(weir_open_unix_connection(loop, NULL, &options, NULL, &writer),
-              0);
+    expect_eq(weir_adopt_stream(loop, ends[0], NULL, NULL, &writer), 0);
 
     expect_eq(weir_writer_send_fds(writer, "hello", 5, &fd, 1), 0);
     expect_eq(weir_writer_flush(writer), 0);
@@ -126,12 +115,12 @@ static void taker_open(struct taker *taker, weir_loop *loop)
     int ends[2];
     memset(taker, 0, sizeof(*taker));
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    struct weir_open_options options = options_of(ends[0]);
+    struct weir_open_options options = {.size = sizeof(options)};
     options.connect.connection.fd_limit = WEIR_FDS_MAX;
     taker->loop = loop;
     taker->peer = ends[1];
-    expect_eq(weir_open_unix_connection(loop, NULL, &options, &taker->reader,
-                                        &taker->writer),
+    expect_eq(weir_adopt_stream(loop, ends[0], &options, &taker->reader,
+                                &taker->writer),
               0);
 }
 

@@ -38,12 +38,10 @@ static void open_end(struct world *w, struct end *ret, int fd, int peer)
 {
     struct weir_open_options options = {.size = sizeof(options),
                                         .limit_bytes = w->limit_bytes};
-    options.connect.use_sock = true;
-    options.connect.sock = fd;
     ret->peer = peer;
-    expect_eq(weir_open_connection(w->loop, NULL, 0, &options, &ret->reader,
-                                   &ret->writer),
-              0);
+    expect_eq(
+        weir_adopt_stream(w->loop, fd, &options, &ret->reader, &ret->writer),
+        0);
 }
 
 static void open_pair(int ret[2])

@@ -149,12 +149,12 @@ CHILDREN(subprocess, a_shell_runs_a_command)
 {
     struct child child = {.t = NULL};
     const struct weir_factory factory = child_factory(&child);
-    const struct weir_subprocess_options options = child_options(&child);
+    const struct weir_spawn_options options = {.size = sizeof(options)};
 
     child.pipe_err[0] = child.pipe_err[1] = child.pipe_err[2] = 1;
     expect_eq(weir_subprocess_shell(loop, &factory,
                                     "echo $((6 * 7)); weir-no-such-command",
-                                    &options, NULL),
+                                    &options, child_done, &child, NULL),
               0);
     child_wait(&child);
     expect_str_eq(child.bytes[1], "42\n");
@@ -176,7 +176,7 @@ static void abort_now(struct child *child)
 
 static void cancel_now(struct child *child)
 {
-    weir_subprocess_cancel(child->handle);
+    weir_pending_cancel(child->handle);
 }
 
 CHILDREN(subprocess, callbacks_may_close_and_abort)
@@ -232,8 +232,8 @@ CHILDREN(subprocess, r55__cancel_before_the_protocol_kills_and_reaps)
     struct child child = {.t = NULL};
 
     child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, NULL);
-    weir_subprocess_cancel(child.handle);
-    weir_subprocess_cancel(child.handle);
+    weir_pending_cancel(child.handle);
+    weir_pending_cancel(child.handle);
     cr_assert(!child.is_done);
     child_wait(&child);
     expect_eq(child.done_err, -ECANCELED);
@@ -282,10 +282,12 @@ CHILDREN(subprocess, a_protocol_of_another_kind_is_refused)
 {
     struct child child = {.t = NULL};
     const struct weir_factory factory = {bind_stream, NULL};
-    const struct weir_subprocess_options options = child_options(&child);
+    const struct weir_spawn_options options = {.size = sizeof(options)};
     const char *const argv[] = {"sleep", "1000", NULL};
 
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, NULL), 0);
+    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
+                                   &child, NULL),
+              0);
     child_wait(&child);
     expect_eq(child.done_err, -EINVAL);
 }
@@ -400,10 +402,11 @@ CHILDREN(subprocess, has_no_pipes_for_its_factory)
     struct child child = {.pipe_err = {1, 1, 1}};
     const char *const argv[] = {"true", NULL};
     const struct weir_factory factory = {write_much_early, &child};
-    const struct weir_subprocess_options options = child_options(&child);
+    const struct weir_spawn_options options = {.size = sizeof(options)};
 
-    expect_eq(
-        weir_subprocess_exec(loop, &factory, argv, &options, &child.handle), 0);
+    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
+                                   &child, &child.handle),
+              0);
     child_wait(&child);
     cr_assert_eq(strncmp(child.notes, "made", 4), 0);
     child_forget(&child);

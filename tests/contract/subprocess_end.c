@@ -107,7 +107,9 @@ CHILDREN(subprocess_end, a_failed_start_is_no_SIGCHLD_to_the_program)
     const char *const argv[] = {"/nowhere", NULL};
 
     signal(SIGCHLD, count_signal);
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, NULL, NULL), -ENOENT);
+    expect_eq(
+        weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL, NULL),
+        -ENOENT);
     expect_eq(event_count, 0);
     child_shell(&child, "exit 0", NULL);
     child_wait(&child);
@@ -296,7 +298,8 @@ CHILDREN(subprocess_end, r67__a_forked_process_cannot_use_it)
             weir_transport_killpg(child.t, SIGKILL) == -ECHILD &&
             weir_transport_get_returncode(child.t, &code) == -ECHILD &&
             weir_transport_get_pid(child.t) == -ECHILD &&
-            weir_subprocess_exec(loop, &factory, argv, NULL, NULL) == -ECHILD;
+            weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL,
+                                 NULL) == -ECHILD;
         _exit(good ? 0 : 1);
     }
     cr_assert_eq(waitpid(pid, &status, 0), pid);

@@ -163,7 +163,7 @@ TLS_ENDS(tls_end_garbage, r35__an_attempt_can_be_given_up_in_its_handshake,
     tls_end_turns(end, 2);
     end->peer.is_deaf = true;
 
-    weir_connect_cancel(end->attempt);
+    weir_pending_cancel(end->attempt);
 
     expect_failed(end, -ECANCELED);
     end->peer.is_deaf = false;

@@ -279,17 +279,13 @@ static void end_adopt(struct tls_end *end, int fd)
     struct weir_tls_settings settings = end_settings(end);
     const struct weir_connect_options options = {
         .size = sizeof(options),
-        .use_sock = true,
-        .sock = fd,
-        .done = end_done,
-        .done_arg = end,
         .tls = end->way == TLS_END_STARTED ? NULL : &settings,
         .connection = {.size = sizeof(options.connection),
                        .read_limit_bytes = end->read_limit_bytes}};
 
     settings.ignore_unexpected_eof &= end->way == TLS_END_MADE;
-    expect_eq(weir_create_connection(end->loop, &factory, NULL, 0, &options,
-                                     &end->attempt),
+    expect_eq(weir_adopt_connection(end->loop, &factory, fd, &options, end_done,
+                                    end, &end->attempt),
               0);
     weir_tls_context_unref(settings.context);
 }
@@ -318,11 +314,12 @@ static void end_started(void *arg, int err, weir_transport *t)
 static void end_start(struct tls_end *end)
 {
     const struct weir_tls_settings settings = end_settings(end);
-    const struct weir_start_tls_options options = {
-        .size = sizeof(options), .done = end_started, .done_arg = end};
+    const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t;
     end->is_starting = true;
-    expect_eq(weir_transport_start_tls(end->t, &settings, &options, &t), 0);
+    expect_eq(weir_transport_start_tls(end->t, &settings, &options, end_started,
+                                       end, &t),
+              0);
     weir_tls_context_unref(settings.context);
     weir_transport_ref(t);
     weir_transport_unref(end->t);

@@ -71,7 +71,7 @@ struct tls_end {
     /* Of this round; all zero when it begins. */
     weir_loop *loop;
     weir_transport *t; /* the subject, a reference; NULL: not made */
-    weir_connect *attempt;
+    weir_pending *attempt;
     struct tls_peer peer;
     int version;    /* 12 or 13 */
     bool is_client; /* the subject is */

@@ -38,7 +38,7 @@ static void report(void *arg, weir_loop *loop,
 static void serve_as(struct maker *m, const char *name,
                      uint64_t handshake_timeout_ns)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
 
     if (!getenv("WEIR_TLS_CERTIFICATES")) {
         cr_skip_test("there are no certificates");
@@ -99,12 +99,13 @@ static void expect_served(struct maker *m)
                                                .context =
                                                    tls_end_context(false, 0),
                                                .server_hostname = "localhost"};
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
 
     options.tls = &settings;
     m->made = m->lost = m->done = 0;
     expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
-                                     server_port(m->server), &options, NULL),
+                                     server_port(m->server), &options,
+                                     maker_connect_done, m, NULL),
               0);
     weir_tls_context_unref(settings.context);
     maker_run(m, maker_is_done);
@@ -255,11 +256,12 @@ MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served)
         .context =
             getenv("WEIR_TLS_CERTIFICATES") ? tls_end_context(false, 0) : NULL,
         .server_hostname = "localhost"};
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     serve(m, 0);
     options.tls = &settings;
     expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
-                                     server_port(m->server), &options, NULL),
+                                     server_port(m->server), &options,
+                                     maker_connect_done, m, NULL),
               0);
     weir_tls_context_unref(settings.context);
     maker_run(m, maker_is_done);
@@ -289,19 +291,17 @@ MAKER(tls_end_server, r42__a_name_in_its_own_settings_means_nothing)
 
 MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     int fds[2];
     serve(m, 0);
     const struct weir_tls_settings settings = {
         .size = sizeof(settings), .context = tls_end_context(false, 0)};
     options.tls = &settings;
-    options.use_sock = true;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    options.sock = fds[0];
 
-    expect_eq(
-        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
-        -EINVAL);
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
+                                    maker_connect_done, m, NULL),
+              -EINVAL);
 
     expect(!is_open(fds[0])); /* it was taken */
     close(fds[1]);

@@ -14,7 +14,7 @@
 /* A server, at @m->server. */
 static void serve(struct maker *m, int version)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
 
     if (!getenv("WEIR_TLS_CERTIFICATES")) {
         cr_skip_test("there are no certificates");
@@ -104,17 +104,15 @@ static int storm_count_answered(void)
 /* A connection without TLS on the same loop, which echoes. */
 static int storm_adopt_plain(struct maker *m)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     int fds[2];
 
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    options.use_sock = true;
-    options.sock = fds[1];
     m->echo = true;
     m->done = 0;
-    expect_eq(
-        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
-        0);
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[1], &options,
+                                    maker_connect_done, m, NULL),
+              0);
     maker_run(m, maker_is_done);
     return fds[0];
 }
@@ -223,7 +221,7 @@ static void memory_of_idle(struct maker *m, int version)
         .size = sizeof(settings),
         .context = tls_end_context(false, version),
         .server_hostname = "localhost"};
-    struct weir_connect_options options = maker_connect_options(&clients);
+    struct weir_connect_options options = {.size = sizeof(options)};
     options.tls = &settings;
     uint64_t server_bytes = 0;
     uint64_t client_bytes = 0;
@@ -231,7 +229,8 @@ static void memory_of_idle(struct maker *m, int version)
     for (int count = 1; count <= MANY; count++) {
         expect_eq(weir_create_connection(clients.loop, &clients.factory,
                                          "127.0.0.1", server_port(m->server),
-                                         &options, NULL),
+                                         &options, maker_connect_done, &clients,
+                                         NULL),
                   0);
         crowd_to(m, &clients, count);
         if (count == FEW) {

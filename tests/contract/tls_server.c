@@ -113,16 +113,14 @@ static void client_start(struct client *client, struct maker *m, int fd)
     weir_tls_context *context = client_context();
     struct weir_tls_settings settings = settings_of(context);
     struct weir_connect_options options = {.size = sizeof(options),
-                                           .done = client_done,
-                                           .done_arg = client,
-                                           .tls = &settings,
-                                           .use_sock = fd >= 0,
-                                           .sock = fd};
+                                           .tls = &settings};
     settings.server_hostname = "localhost";
     *client = (struct client){.m = m};
-    expect_eq(weir_create_connection(
-                  m->loop, &factory, fd >= 0 ? NULL : "127.0.0.1",
-                  fd >= 0 ? 0 : server_port(m->server), &options, NULL),
+    expect_eq(fd >= 0 ? weir_adopt_connection(m->loop, &factory, fd, &options,
+                                              client_done, client, NULL)
+                      : weir_create_connection(m->loop, &factory, "127.0.0.1",
+                                               server_port(m->server), &options,
+                                               client_done, client, NULL),
               0);
     weir_tls_context_unref(context);
 }
@@ -166,7 +164,7 @@ static void client_end(struct client *client)
 static void serve_tls(struct maker *m, weir_tls_context *context)
 {
     const struct weir_tls_settings settings = settings_of(context);
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.tls = &settings;
     m->echo = true;
     maker_serve(m, "127.0.0.1", &options);
@@ -334,8 +332,26 @@ MAKER(tls_server, settings_that_are_refused_leave_the_old_ones)
 
 MAKER(tls_server, a_server_without_tls_stays_without)
 {
-    const struct weir_server_options options = maker_server_options(m);
+    const struct weir_server_options options = {.size = sizeof(options)};
     maker_serve(m, "127.0.0.1", &options);
 
     expect_eq(replace_context(m, "rsa.pem", "rsa.key"), -EINVAL);
+}
+
+MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake)
+{
+    int fds[2];
+    weir_tls_context *context = client_context();
+    struct weir_tls_settings settings = settings_of(context);
+    const struct weir_connect_options options = {
+        .size = sizeof(options), .timeout_ns = 5 * MS, .tls = &settings};
+    settings.server_hostname = "localhost";
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
+                                    maker_connect_done, m, NULL),
+              0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ETIMEDOUT, "%s", weir_err_name(m->done_err));
+    weir_tls_context_unref(context);
+    close(fds[1]);
 }

@@ -18,12 +18,8 @@ static bool has_told(const struct maker *m)
 }
 
 /* Starts a server on the path and waits for its done: the error. */
-static int serve_with(struct maker *m, const char *path,
-                      const struct weir_server_options *options)
+static int wait_told(struct maker *m, int err)
 {
-    m->done = 0;
-    int err = weir_create_unix_server(m->loop, &m->factory, path, options,
-                                      &m->server);
     if (err < 0) {
         return err;
     }
@@ -31,9 +27,26 @@ static int serve_with(struct maker *m, const char *path,
     return m->done_err;
 }
 
+static int serve_with(struct maker *m, const char *path,
+                      const struct weir_server_options *options)
+{
+    m->done = 0;
+    return wait_told(m, weir_create_unix_server(m->loop, &m->factory, path,
+                                                options, maker_server_done, m,
+                                                &m->server));
+}
+
+static int adopt_with(struct maker *m, int fd,
+                      const struct weir_server_options *options)
+{
+    m->done = 0;
+    return wait_told(m, weir_adopt_server(m->loop, &m->factory, fd, options,
+                                          maker_server_done, m, &m->server));
+}
+
 static int serve(struct maker *m, const char *path)
 {
-    const struct weir_server_options options = maker_server_options(m);
+    const struct weir_server_options options = {.size = sizeof(options)};
     return serve_with(m, path, &options);
 }
 
@@ -150,10 +163,10 @@ PLACED(unix_socket, a_path_may_be_relative_and_as_long_as_the_address)
     path[107] = 'p';
     path[108] = '\0';
     expect_eq(serve(m, path), -ENAMETOOLONG);
-    const struct weir_connect_options options = maker_connect_options(m);
-    expect_eq(
-        weir_create_unix_connection(m->loop, &m->factory, path, &options, NULL),
-        -ENAMETOOLONG);
+    const struct weir_connect_options options = {.size = sizeof(options)};
+    expect_eq(weir_create_unix_connection(m->loop, &m->factory, path, &options,
+                                          maker_connect_done, m, NULL),
+              -ENAMETOOLONG);
     expect_eq(chdir("/"), 0);
 }
 
@@ -251,10 +264,11 @@ PLACED(unix_socket, what_is_no_socket_is_in_use_and_stays)
 
 PLACED(unix_socket, a_path_that_becomes_free_meanwhile_is_taken)
 {
-    const struct weir_server_options options = maker_server_options(m);
+    const struct weir_server_options options = {.size = sizeof(options)};
     int fd = place_bind(place, SOCK_STREAM, 4);
     expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path,
-                                      &options, &m->server),
+                                      &options, maker_server_done, m,
+                                      &m->server),
               0);
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
@@ -301,14 +315,15 @@ PLACED(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
 
 PLACED(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it)
 {
-    const struct weir_server_options options = maker_server_options(m);
+    const struct weir_server_options options = {.size = sizeof(options)};
     place_litter(place);
     int lock = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cr_assert_eq(flock(lock, LOCK_EX), 0);
     expect_in_use(m, place);
     m->done = 0;
     expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path,
-                                      &options, &m->server),
+                                      &options, maker_server_done, m,
+                                      &m->server),
               0);
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
@@ -415,7 +430,7 @@ PLACED(unix_socket, a_file_that_has_gone_is_no_error)
 
 PLACED(unix_socket, no_cleanup_socket_leaves_the_file)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.no_cleanup_socket = true;
     expect_eq(serve_with(m, place->path, &options), 0);
 
@@ -427,19 +442,16 @@ PLACED(unix_socket, no_cleanup_socket_leaves_the_file)
 
 PLACED(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too)
 {
-    struct weir_server_options options = maker_server_options(m);
-    options.use_sock = true;
-    options.sock = place_bind(place, SOCK_STREAM, -1);
-    expect_eq(serve_with(m, NULL, &options), 0);
+    struct weir_server_options options = {.size = sizeof(options)};
+    expect_eq(adopt_with(m, place_bind(place, SOCK_STREAM, -1), &options), 0);
     expect_served(m, place);
 
     weir_server_close(m->server);
 
     cr_assert(!place_exists(place));
     weir_server_free(m->server);
-    options.sock = place_bind(place, SOCK_STREAM, 4);
     options.no_cleanup_socket = true;
-    expect_eq(serve_with(m, NULL, &options), 0);
+    expect_eq(adopt_with(m, place_bind(place, SOCK_STREAM, 4), &options), 0);
     weir_server_close(m->server);
     cr_assert(place_exists(place));
     unlink(place->path);
@@ -447,15 +459,13 @@ PLACED(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too)
 
 PLACED(unix_socket, a_start_that_fails_later_leaves_no_file)
 {
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     struct weir_address all[2] = {place_address(place)};
     int taken = peer_listen(1, &all[1]);
-    options.addresses = all;
-    options.address_count = 2;
     m->done = 0;
-    expect_eq(
-        weir_create_server(m->loop, &m->factory, NULL, 0, &options, &m->server),
-        0);
+    expect_eq(weir_create_server_on(m->loop, &m->factory, all, 2, &options,
+                                    maker_server_done, m, &m->server),
+              0);
 
     maker_run(m, has_told);
 
@@ -475,7 +485,7 @@ PLACED(unix_socket, the_file_has_the_permissions_that_were_asked_for)
 {
     const mode_t umasks[] = {0, 022, 0777};
     const unsigned int modes[] = {0600, 0666, 0770, 0777, 0022};
-    struct weir_server_options options = maker_server_options(m);
+    struct weir_server_options options = {.size = sizeof(options)};
     for (size_t i = 0; i < sizeof(umasks) / sizeof(umasks[0]); i++) {
         umask(umasks[i]);
         for (size_t at = 0; at < sizeof(modes) / sizeof(modes[0]); at++) {
@@ -498,41 +508,38 @@ PLACED(unix_socket, the_file_has_the_permissions_that_were_asked_for)
 
 PLACED(unix_socket, usage_errors_come_from_the_call)
 {
-    struct weir_connect_options connect = maker_connect_options(m);
-    struct weir_server_options server = maker_server_options(m);
+    struct weir_connect_options connect = {.size = sizeof(connect)};
+    struct weir_server_options server = {.size = sizeof(server)};
     int tcp = socket(AF_INET, SOCK_STREAM, 0);
-    expect_eq(
-        weir_create_unix_connection(m->loop, &m->factory, NULL, &connect, NULL),
-        -EINVAL);
+    expect_eq(weir_create_unix_connection(m->loop, &m->factory, NULL, &connect,
+                                          maker_connect_done, m, NULL),
+              -EINVAL);
     expect_eq(serve_with(m, NULL, &server), -EINVAL);
-    expect_eq(
-        weir_create_unix_connection(m->loop, &m->factory, "", &connect, NULL),
-        -EINVAL, "no name to connect to");
+    expect_eq(weir_create_unix_connection(m->loop, &m->factory, "", &connect,
+                                          maker_connect_done, m, NULL),
+              -EINVAL, "no name to connect to");
     connect.family = AF_INET;
     server.family = AF_INET6;
     expect_eq(weir_create_unix_connection(m->loop, &m->factory, place->path,
-                                          &connect, NULL),
+                                          &connect, maker_connect_done, m,
+                                          NULL),
               -EINVAL);
     expect_eq(serve_with(m, place->path, &server), -EINVAL);
     connect.family = AF_UNIX;
     connect.local_port = 1;
     expect_eq(weir_create_unix_connection(m->loop, &m->factory, place->path,
-                                          &connect, NULL),
+                                          &connect, maker_connect_done, m,
+                                          NULL),
               -EINVAL);
     server.family = AF_UNIX;
-    server.use_sock = true;
-    server.sock = tcp;
-    expect_eq(serve_with(m, NULL, &server), -EINVAL, "a TCP socket");
+    expect_eq(adopt_with(m, tcp, &server), -EINVAL, "a TCP socket");
     cr_assert(!is_open(tcp));
-    server.sock = socket(AF_UNIX, SOCK_STREAM, 0);
-    expect_eq(serve_with(m, place->path, &server), -EINVAL, "and a path");
-    cr_assert(!is_open(server.sock));
     connect.size = 0;
     expect_eq(weir_create_unix_connection(m->loop, &m->factory, place->path,
-                                          &connect, NULL),
+                                          &connect, maker_connect_done, m,
+                                          NULL),
               WEIR_EOPTIONSIZE);
     server.size = 0;
-    server.use_sock = false;
     expect_eq(serve_with(m, place->path, &server), WEIR_EOPTIONSIZE);
     expect_eq(m->done, 0);
 }
@@ -540,10 +547,10 @@ PLACED(unix_socket, usage_errors_come_from_the_call)
 PLACED(unix_socket, works_without_options)
 {
     expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
-                                      &m->server),
+                                      NULL, NULL, &m->server),
               0);
     expect_eq(weir_create_unix_connection(m->loop, &m->factory, place->path,
-                                          NULL, NULL),
+                                          NULL, NULL, NULL, NULL),
               0);
     maker_run_for(m, 10 * MS);
     expect_eq(m->made, 2);

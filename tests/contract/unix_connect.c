@@ -7,15 +7,15 @@
 
 enum { ROUNDS = 20 };
 
-static weir_connect *start(struct maker *m, const char *path,
+static weir_pending *start(struct maker *m, const char *path,
                            uint64_t timeout_ns)
 {
-    struct weir_connect_options options = maker_connect_options(m);
-    weir_connect *connect = NULL;
+    struct weir_connect_options options = {.size = sizeof(options)};
+    weir_pending *connect = NULL;
     options.timeout_ns = timeout_ns;
     m->done = 0;
     expect_eq(weir_create_unix_connection(m->loop, &m->factory, path, &options,
-                                          &connect),
+                                          maker_connect_done, m, &connect),
               0);
     return connect;
 }
@@ -117,10 +117,10 @@ PLACED(unix_connect, the_time_out_ends_a_wait_for_a_full_queue)
 PLACED(unix_connect, cancel_ends_a_wait_for_a_full_queue)
 {
     const struct full full = full_open(place);
-    weir_connect *connect = start(m, place->path, 0);
+    weir_pending *connect = start(m, place->path, 0);
     maker_run_for(m, 5 * MS);
-    weir_connect_cancel(connect);
-    weir_connect_cancel(connect);
+    weir_pending_cancel(connect);
+    weir_pending_cancel(connect);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ECANCELED);
     expect_eq(m->done, 1);
@@ -131,10 +131,10 @@ PLACED(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer)
 {
     const struct full full = full_open(place);
     for (int i = 0; i < ROUNDS; i++) {
-        weir_connect *connect = start(m, place->path, 0);
+        weir_pending *connect = start(m, place->path, 0);
         maker_run_for(m, (unsigned int)i * MS / 4);
         expect_eq(m->done, 0);
-        weir_connect_cancel(connect);
+        weir_pending_cancel(connect);
         maker_run(m, maker_is_done);
         expect_eq(m->done_err, -ECANCELED);
     }
@@ -167,15 +167,13 @@ PLACED(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue)
 
 PLACED(unix_connect, a_pair_is_adopted_as_a_unix_socket)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     int ends[2];
     char text[256];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    options.use_sock = true;
-    options.sock = ends[0];
-    expect_eq(
-        weir_create_unix_connection(m->loop, &m->factory, NULL, &options, NULL),
-        0);
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, ends[0], &options,
+                                    maker_connect_done, m, NULL),
+              0);
     maker_run(m, maker_is_done);
     weir_transport_get_error_text(m->t, text, sizeof(text));
     expect_str_eq(text, "unix unix:: open");
@@ -205,13 +203,12 @@ static int passes_fds(int fd)
 /* Serves a listener that others have too, and stops. */
 static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
 {
-    struct weir_server_options options = maker_server_options(m);
-    options.use_sock = true;
-    options.sock = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.connection.fd_limit = fd_limit;
     m->done = 0;
-    expect_eq(weir_create_unix_server(m->loop, &m->factory, NULL, &options,
-                                      &m->server),
+    expect_eq(weir_adopt_server(m->loop, &m->factory,
+                                fcntl(listener, F_DUPFD_CLOEXEC, 0), &options,
+                                maker_server_done, m, &m->server),
               0);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0);
@@ -236,16 +233,15 @@ PLACED(unix_connect, a_listener_that_is_handed_on_takes_descriptors_as_asked)
 
 PLACED(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
 {
-    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     int ends[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    options.use_sock = true;
     for (uint32_t fd_limit = 0; can_refuse_fds(m) && fd_limit < 2; fd_limit++) {
-        options.sock = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
         options.connection.fd_limit = fd_limit;
         m->done = 0;
-        expect_eq(weir_create_unix_connection(m->loop, &m->factory, NULL,
-                                              &options, NULL),
+        expect_eq(weir_adopt_connection(m->loop, &m->factory,
+                                        fcntl(ends[0], F_DUPFD_CLOEXEC, 0),
+                                        &options, maker_connect_done, m, NULL),
                   0);
         maker_run(m, maker_is_done);
         expect_eq(passes_fds(ends[0]), (int)fd_limit);
@@ -276,7 +272,7 @@ static ssize_t send_fd(int to, int fd)
 PLACED(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked)
 {
     expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
-                                      &m->server),
+                                      NULL, NULL, &m->server),
               0);
     maker_run_for(m, 2 * MS);
     const int fd = place_connect(place); /* no turn is made until it sends */
@@ -302,7 +298,7 @@ PLACED(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss)
     struct weir_peercred cred;
     struct weir_extra_info info = {.size = sizeof(info)};
     expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
-                                      &m->server),
+                                      NULL, NULL, &m->server),
               0);
     maker_run_for(m, 2 * MS);
     int fd = place_connect(place);
@@ -328,12 +324,10 @@ PLACED(unix_connect, a_tcp_connection_has_no_credentials)
     struct weir_extra_info info = {.size = sizeof(info)};
     struct weir_address address;
     int listener = peer_listen(1, &address);
-    struct weir_connect_options options = maker_connect_options(m);
-    options.addresses = &address;
-    options.address_count = 1;
-    expect_eq(
-        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
-        0);
+    struct weir_connect_options options = {.size = sizeof(options)};
+    expect_eq(weir_create_connection_to(m->loop, &m->factory, &address, 1,
+                                        &options, maker_connect_done, m, NULL),
+              0);
     maker_run(m, maker_is_done);
 
     expect_eq(weir_transport_get_peercred(m->t, &cred), -EOPNOTSUPP);

@@ -67,14 +67,12 @@ static int take_nothing(void *arg, weir_transport *t,
 static int adopt_end(weir_loop *loop, int *ret_owned)
 {
     const struct weir_factory factory = {.create = take_nothing};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    options.sock = pair[0];
     *ret_owned = pair[0];
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
-              0);
+    expect_eq(
+        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL),
+        0);
     return pair[1];
 }
 

@@ -28,16 +28,13 @@ void count_serve(struct count *c,
                  int (*make_protocol)(void *arg, weir_transport *t,
                                       struct weir_protocol_binding *ret))
 {
-    const struct weir_server_options options = {
-        .size = sizeof(options),
-        .done = on_listening,
-        .done_arg = c,
-        .tls = c->tls,
-    };
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .tls = c->tls};
     const struct weir_factory factory = {make_protocol, c};
 
     count_require(weir_create_server(c->loop, &factory, "127.0.0.1", 0,
-                                     &options, &c->server) == 0,
+                                     &options, on_listening, c,
+                                     &c->server) == 0,
                   "no server");
 }
 

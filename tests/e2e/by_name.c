@@ -86,14 +86,13 @@ static int create_server(const char *host)
 {
     int error = 0;
     struct weir_factory factory = {create, NULL};
-    struct weir_server_options options = {sizeof(options), .done = listening,
-                                          .done_arg = &error};
     weir_loop *loop;
     weir_server *server;
 
     check(weir_loop_new(NULL, &loop), "loop_new");
     check(weir_loop_add_signal_handler(loop, SIGTERM, stop, loop), "SIGTERM");
-    check(weir_create_server(loop, &factory, host, 0, &options, &server),
+    check(weir_create_server(loop, &factory, host, 0, NULL, listening, &error,
+                             &server),
           "create_server");
     check(weir_loop_run(loop), "loop_run");
     weir_server_free(server);

@@ -341,7 +341,6 @@ int main(int argc, char **argv)
     weir_loop *loop;
     weir_server *server;
     const char *seed = getenv("WEIR_TEST_SEED");
-    struct weir_server_options options = {sizeof(options), .done = listening};
 
     chance_state = (seed ? strtoull(seed, NULL, 10) : 0) + 88172645463325252U;
     const char *keep = getenv("WEIR_KEEP_SECONDS");
@@ -349,8 +348,8 @@ int main(int argc, char **argv)
     check(weir_loop_new(NULL, &loop), "loop_new");
     struct weir_factory factory = {create, loop};
     check(weir_create_server(loop, &factory, "127.0.0.1",
-                             (uint16_t)(argc > 1 ? atoi(argv[1]) : 0), &options,
-                             &server),
+                             (uint16_t)(argc > 1 ? atoi(argv[1]) : 0), NULL,
+                             listening, NULL, &server),
           "create_server");
     check(weir_loop_add_signal_handler(loop, SIGINT, stop, loop), "SIGINT");
     check(weir_loop_add_signal_handler(loop, SIGTERM, stop, loop), "SIGTERM");

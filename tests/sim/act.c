@@ -322,7 +322,7 @@ static void cancel_connect(void *arg)
     if (!conn->done && conn->connect) {
         conn->cancelled = true;
         sim_enter_api(false);
-        weir_connect_cancel(conn->connect);
+        weir_pending_cancel(conn->connect);
         sim_leave_api();
     }
 }
@@ -369,22 +369,23 @@ void sim_connect(struct sim_conn *conn)
     struct weir_factory factory = {sim_factory, conn};
     struct weir_connect_options options = {
         .size = sizeof(options),
-        .done = connect_done,
-        .done_arg = conn,
         .timeout_ns = conn->connect_timeout_ns,
         .connection = {.size = sizeof(options.connection),
                        .read_limit_bytes = sim.read_limit,
                        .fd_limit = conn->fd_limit}};
-    const char *host = conn->adopts ? NULL : "127.0.0.1";
-    uint16_t port = conn->adopts ? 0 : (uint16_t)(7000 + conn->answer);
+    const uint16_t port = (uint16_t)(7000 + conn->answer);
+    int fd = -1;
     if (conn->adopts) {
-        options.use_sock = true;
-        options.sock = conn->is_unix ? fake_connected_unix_fd(&conn->peer)
-                                     : fake_connected_fd(&conn->peer);
+        fd = conn->is_unix ? fake_connected_unix_fd(&conn->peer)
+                           : fake_connected_fd(&conn->peer);
     }
     sim_enter_api(false);
-    int err = weir_create_connection(sim.loop, &factory, host, port, &options,
-                                     &conn->connect);
+    int err = conn->adopts
+                  ? weir_adopt_connection(sim.loop, &factory, fd, &options,
+                                          connect_done, conn, &conn->connect)
+                  : weir_create_connection(sim.loop, &factory, "127.0.0.1",
+                                           port, &options, connect_done, conn,
+                                           &conn->connect);
     sim_leave_api();
     conn->started = true;
     if (err < 0) {

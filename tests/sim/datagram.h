@@ -28,7 +28,7 @@ struct sim_endpoint {
     /* weir's side */
     enum sim_state state;
     weir_transport *t;
-    weir_endpoint *maker;
+    weir_pending *maker;
     bool started;
     bool done;
     bool cancelled;

@@ -336,11 +336,7 @@ static void start(struct sim_endpoint *e)
     struct weir_address local = {.len = 0};
     const struct weir_datagram_options options = {
         .size = sizeof(options),
-        .done = done,
-        .done_arg = e,
         .local_host = e->family == AF_INET ? "127.0.0.1" : NULL,
-        .local_address = e->family == AF_UNIX ? &local : NULL,
-        .remote_address = e->connects ? &e->box_name : NULL,
         .size_limit_bytes = e->size_limit_bytes,
         .read_limit_bytes = sim.read_limit,
         .write_hard_limit_bytes = e->write_limit,
@@ -352,11 +348,12 @@ static void start(struct sim_endpoint *e)
     }
     e->started = true;
     sim_enter_api(false);
-    const int err =
-        weir_create_datagram_endpoint(sim.loop, &own, &options, &e->maker);
+    const int err = weir_create_datagram_endpoint_at(
+        sim.loop, &own, e->family == AF_UNIX ? &local : NULL,
+        e->connects ? &e->box_name : NULL, &options, done, e, &e->maker);
     if (err == 0 && fake_chance(50)) {
         e->cancelled = true;
-        weir_endpoint_cancel(e->maker);
+        weir_pending_cancel(e->maker);
     }
     sim_leave_api();
     if (err < 0 && (err != -ENOMEM || sim.alloc.failed == 0)) {

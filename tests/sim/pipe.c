@@ -281,21 +281,18 @@ static void done(void *arg, int err, weir_transport *t)
 static void start(struct sim_pipe *p)
 {
     const struct weir_factory own = {factory, p};
-    const struct weir_pipe_options options = {
-        .size = sizeof(options),
-        .done = done,
-        .done_arg = p,
-        .connection = {.size = sizeof(options.connection),
-                       .read_limit_bytes = sim.read_limit}};
+    const struct weir_connection_options options = {
+        .size = sizeof(options), .read_limit_bytes = sim.read_limit};
     int fd = -1;
     p->fifo =
         fake_fifo_open(p->reads, p->by_name, 4096u << fake_random(5), &fd);
     p->whole = p->fifo;
     p->started = true;
     sim_enter_api(false);
-    const int err =
-        p->reads ? weir_connect_read_pipe(sim.loop, &own, fd, &options, NULL)
-                 : weir_connect_write_pipe(sim.loop, &own, fd, &options, NULL);
+    const int err = p->reads ? weir_connect_read_pipe(sim.loop, &own, fd,
+                                                      &options, done, p, NULL)
+                             : weir_connect_write_pipe(sim.loop, &own, fd,
+                                                       &options, done, p, NULL);
     sim_leave_api();
     if (err < 0 && (err != -ENOMEM || sim.alloc.failed == 0)) {
         fake_fail("pipe %u: its making gave %d", p->bytes.id, err);

@@ -375,14 +375,13 @@ static bool start_server(void)
     struct weir_factory factory = {sim_factory, NULL};
     struct weir_server_options options = {
         .size = sizeof(options),
-        .done = server_done,
         .connection_limit = fake_chance(100) ? 1 + fake_random(4) : 0,
         .backlog = fake_chance(200) ? 1 : 0,
         .connection = {.size = sizeof(options.connection),
                        .read_limit_bytes = sim.read_limit}};
     sim_enter_api(false);
     int err = weir_create_server(sim.loop, &factory, "127.0.0.1", 0, &options,
-                                 &sim.server);
+                                 server_done, NULL, &sim.server);
     sim_leave_api();
     if (err < 0 && err != -EMFILE && !(err == -ENOMEM && sim.alloc.failed)) {
         fake_fail("create_server failed with %d", err);

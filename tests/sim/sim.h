@@ -190,7 +190,7 @@ struct sim_conn {
     /* weir's side */
     enum sim_state state;
     weir_transport *t;
-    weir_connect *connect;
+    weir_pending *connect;
     struct weir_timeouts timeouts;
     bool refuses;            /* its factory fails */
     bool minds_marks;        /* stops reading while writing is paused */

@@ -36,10 +36,8 @@ static int create(void *arg, weir_transport *t,
 int adopt(struct pair *p, struct weir_protocol_binding *binding)
 {
     const struct weir_factory factory = {create, binding};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
-    p->fd = options.sock = fake_connected_fd(&p->peer);
-    return weir_create_connection(loop, &factory, NULL, 0, &options, NULL);
+    p->fd = fake_connected_fd(&p->peer);
+    return weir_adopt_connection(loop, &factory, p->fd, NULL, NULL, NULL, NULL);
 }
 
 void serve(struct pair *p, weir_client_connected_fn *handler,

@@ -112,7 +112,8 @@ static const struct weir_factory factory = {refuse, NULL};
 
 static int call_create_connection(const void *options)
 {
-    int err = weir_create_connection(loop, &factory, HOST, PORT, options, NULL);
+    int err = weir_create_connection(loop, &factory, HOST, PORT, options, NULL,
+                                     NULL, NULL);
     if (err == 0) {
         nap();
         fake_peer_close(fake_listener_accept(listener));
@@ -123,8 +124,8 @@ static int call_create_connection(const void *options)
 static int call_create_server(const void *options)
 {
     weir_server *server;
-    int err =
-        weir_create_server(loop, &factory, "127.0.0.1", 0, options, &server);
+    int err = weir_create_server(loop, &factory, "127.0.0.1", 0, options, NULL,
+                                 NULL, &server);
     if (err == 0) {
         nap();
         weir_server_free(server);
@@ -380,33 +381,24 @@ UNIT(options, inside_of_options_are_their_last_field)
     with_each(expect_last);
 }
 
-/* ---- a socket that is passed ---- */
+/* ---- a socket that is adopted ---- */
 
-TASK(options, a_socket_is_taken_only_from_where_their_size_reaches)
+TASK(options, a_socket_is_taken_even_if_they_cannot_be_read)
 {
     struct {
         struct weir_connect_options known;
         uint64_t unknown;
-    } newer = {.known = {.size = sizeof(newer), .use_sock = true},
-               .unknown = 1};
-    struct fake_peer *peer;
-    newer.known.sock = fake_connected_fd(&peer);
-    expect_eq(
-        weir_create_connection(loop, &factory, NULL, 0, &newer.known, NULL),
-        -E2BIG);
-    cr_assert(fake_peer_is_alone(peer), "the socket is closed");
-    fake_peer_close(peer);
-
-    /* An older header had neither: no socket was passed. */
-    newer.known.sock = fake_connected_fd(&peer);
-    newer.known.size = offsetof(struct weir_connect_options, use_sock);
-    expect_eq(
-        weir_create_connection(loop, &factory, NULL, 0, &newer.known, NULL),
-        -EINVAL, "without a socket a host is needed");
-    cr_assert_not(fake_peer_is_alone(peer), "the socket is the caller's");
-    newer.known.size = sizeof(newer.known);
-    expect_eq(
-        weir_create_connection(loop, &factory, NULL, 0, &newer.known, NULL), 0);
-    nap();
-    fake_peer_close(peer);
+    } newer = {.known = {.size = sizeof(newer)}, .unknown = 1};
+    const size_t sizes[] = {sizeof(newer), 0};
+    const int errs[] = {-E2BIG, WEIR_EOPTIONSIZE};
+    for (int i = 0; i < 2; i++) {
+        struct fake_peer *peer;
+        newer.known.size = sizes[i];
+        expect_eq(weir_adopt_connection(loop, &factory,
+                                        fake_connected_fd(&peer), &newer.known,
+                                        NULL, NULL, NULL),
+                  errs[i]);
+        cr_assert(fake_peer_is_alone(peer), "the socket is closed");
+        fake_peer_close(peer);
+    }
 }

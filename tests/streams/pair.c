@@ -19,15 +19,10 @@ void nap(void)
 
 void pair_open(struct pair *p)
 {
-    struct weir_open_options options = {.size = sizeof(options)};
-
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    options.connect = (struct weir_connect_options){
-        .size = sizeof(options.connect), .use_sock = true, .sock = p->fd};
-    cr_assert_eq(
-        weir_open_connection(loop, NULL, 0, &options, &p->reader, &p->writer),
-        0);
+    cr_assert_eq(weir_adopt_stream(loop, p->fd, NULL, &p->reader, &p->writer),
+                 0);
     p->t = weir_writer_get_transport(p->writer);
     cr_assert_not_null(p->t);
     cr_assert_eq(weir_writer_get_reader(p->writer), p->reader);

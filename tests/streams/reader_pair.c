@@ -11,14 +11,12 @@ struct pair p;
 
 void open_limited(struct pair *pair, uint64_t limit, uint64_t budget)
 {
-    struct weir_open_options options = {.size = sizeof(options),
-                                        .limit_bytes = limit};
+    const struct weir_open_options options = {.size = sizeof(options),
+                                              .limit_bytes = limit};
     memset(pair, 0, sizeof(*pair));
     pair->fd = fake_connected_fd(&pair->peer);
-    options.connect = (struct weir_connect_options){
-        .size = sizeof(options.connect), .use_sock = true, .sock = pair->fd};
-    cr_assert_eq(weir_open_connection(loop, NULL, 0, &options, &pair->reader,
-                                      &pair->writer),
+    cr_assert_eq(weir_adopt_stream(loop, pair->fd, &options, &pair->reader,
+                                   &pair->writer),
                  0);
     pair->t = weir_writer_get_transport(pair->writer);
     cr_assert_eq(weir_transport_set_read_buffer_limit(pair->t, budget), 0);

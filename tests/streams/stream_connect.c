@@ -78,42 +78,16 @@ TASK(stream_connect, options_of_connections_need_no_sizes)
     pair_close(&p);
 }
 
-static void never(void *arg, int err, weir_transport *t)
-{
-    (void)arg;
-    (void)err;
-    (void)t;
-    cr_assert_fail("not used");
-}
-
 /* A call that must fail, and close the socket that it was given. */
 static void expect_refused(struct weir_open_options *options, int err)
 {
     struct fake_peer *peer;
     weir_writer *writer = NULL;
-    options->connect.use_sock = true;
-    options->connect.sock = fake_connected_fd(&peer);
-    expect_eq(weir_open_connection(loop, NULL, 0, options, NULL, &writer), err);
+    expect_eq(weir_adopt_stream(loop, fake_connected_fd(&peer), options, NULL,
+                                &writer),
+              err);
     cr_assert(fake_peer_is_alone(peer), "the socket is closed");
     cr_assert_null(writer);
-    fake_peer_close(peer);
-}
-
-/* Nothing is known of options without a size. */
-static void expect_unread(void)
-{
-    struct weir_open_options options = {.connect.use_sock = true};
-    struct fake_peer *peer;
-    weir_writer *writer = NULL;
-    options.connect.sock = fake_connected_fd(&peer);
-    expect_eq(weir_open_connection(loop, NULL, 0, &options, NULL, &writer),
-              WEIR_EOPTIONSIZE);
-    cr_assert_not(fake_peer_is_alone(peer), "the socket is the caller's");
-    options.size = sizeof(options);
-    options.limit_bytes = UINT64_MAX;
-    expect_eq(weir_open_connection(loop, NULL, 0, &options, NULL, &writer),
-              -EINVAL);
-    cr_assert(fake_peer_is_alone(peer), "now it was taken");
     fake_peer_close(peer);
 }
 
@@ -134,14 +108,13 @@ TASK(stream_connect, a_socket_that_was_passed_is_taken_by_every_error)
     options.limit_bytes = UINT64_MAX;
     expect_refused(&options, -EINVAL);
     options = good;
-    options.connect.done = never;
-    expect_refused(&options, -EINVAL);
+    options.size = 0;
+    expect_refused(&options, WEIR_EOPTIONSIZE);
     options = good;
     options.connect.family = AF_UNIX;
     expect_refused(&options, -EINVAL);
     expect_eq(weir_open_connection(loop, HOST, PORT, NULL, NULL, NULL),
               -EINVAL);
-    expect_unread();
     expect_eq(weir_loop_call_soon(loop, open_outside, &was_called, NULL), 0);
     nap();
     cr_assert(was_called);
@@ -152,7 +125,8 @@ TASK(stream_connect, a_socket_that_was_passed_is_taken_by_every_error)
 struct attempt {
     struct pair p;
     struct weir_open_options options;
-    const char *host;
+    const char *host; /* NULL: fd is adopted */
+    int fd;
     bool is_done;
     int result;
 };
@@ -160,9 +134,12 @@ struct attempt {
 static int open_one(weir_loop *on, void *arg)
 {
     struct attempt *attempt = arg;
-    attempt->result = weir_open_connection(
-        on, attempt->host, attempt->host ? PORT : 0, &attempt->options,
-        &attempt->p.reader, &attempt->p.writer);
+    attempt->result =
+        attempt->host
+            ? weir_open_connection(on, attempt->host, PORT, &attempt->options,
+                                   &attempt->p.reader, &attempt->p.writer)
+            : weir_adopt_stream(on, attempt->fd, &attempt->options,
+                                &attempt->p.reader, &attempt->p.writer);
     attempt->is_done = true;
     return attempt->result;
 }
@@ -233,8 +210,7 @@ TASK(stream_connect, an_adoption_that_is_cancelled_closes_the_socket)
     for (int turns = 0; !is_late; turns++) {
         expect_lt(turns, TURNS_MAX);
         attempt.options = good;
-        attempt.options.connect.use_sock = true;
-        attempt.options.connect.sock = fake_connected_fd(&attempt.p.peer);
+        attempt.fd = fake_connected_fd(&attempt.p.peer);
         is_late = cancel_after(&attempt, turns);
         cr_assert(fake_peer_is_alone(attempt.p.peer));
         fake_peer_close(attempt.p.peer);

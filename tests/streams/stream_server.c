@@ -98,7 +98,7 @@ TASK(stream_server, serve_forever_ends_with_a_start_that_fails)
     cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
     expect_eq(weir_create_server(loop, &factory, "127.0.0.1",
                                  ntohs(address.storage.inet.sin_port), &options,
-                                 &server),
+                                 NULL, NULL, &server),
               0);
     weir_task *task =
         start_forever(&forever, server, weir_server_serve_forever);

@@ -60,14 +60,6 @@ TASK(stream_start, serves_by_a_callback_if_asked_to)
     weir_server_free(server);
 }
 
-static void never(void *arg, int err, weir_server *server)
-{
-    (void)arg;
-    (void)err;
-    (void)server;
-    cr_assert_fail("not used");
-}
-
 static int try_start(const struct weir_start_server_options *options)
 {
     weir_server *server = NULL;
@@ -92,10 +84,6 @@ TASK(stream_start, usage_errors_come_back_at_once)
     expect_eq(try_start(&options), -EINVAL);
     options = good;
     options.stack_size_bytes = 1;
-    expect_eq(try_start(&options), -EINVAL);
-    options = good;
-    options.server = (struct weir_server_options){
-        .size = sizeof(options.server), .done = never};
     expect_eq(try_start(&options), -EINVAL);
 }
 
@@ -131,10 +119,9 @@ static void expect_taken(weir_client_connected_fn *handler,
 {
     weir_server *server = NULL;
     const uint32_t fds = fake_fd_count();
-    options.server.use_sock = true;
-    options.server.sock = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
-    expect_geq(options.server.sock, FAKE_FIRST_FD);
-    expect_eq(weir_start_server(loop, handler, NULL, 0, &options, &server),
+    expect_eq(weir_adopt_stream_server(loop, handler,
+                                       wr_sys_socket(AF_INET, SOCK_STREAM, 0),
+                                       &options, &server),
               err);
     cr_assert_null(server);
     expect_eq(fake_fd_count(), fds);

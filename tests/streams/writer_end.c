@@ -364,14 +364,10 @@ static void whole_open(struct pair *p)
     const struct weir_factory factory = {create_whole, &whole};
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .use_sock = true,
-                                                 .sock = p->fd,
-                                                 .done = whole_done,
-                                                 .done_arg = &whole};
     expect_eq(weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer),
               0);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory, p->fd, NULL, whole_done,
+                                    &whole, NULL),
               0);
     nap();
     cr_assert(whole.is_done);

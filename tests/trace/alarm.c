@@ -97,14 +97,12 @@ static void stop_at(uint64_t when_ns)
 static void start(const struct fake_options *options)
 {
     const struct weir_factory factory = {.create = create};
-    struct weir_connect_options connect = {.size = sizeof(connect),
-                                           .use_sock = true};
 
     fired_ns = 0;
     fake_start(options);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    connect.sock = fake_connected_fd(&peer);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &connect, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL),
               0);
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);

@@ -65,11 +65,10 @@ static void open_loop(void)
     fake_start(&(struct fake_options){.seed = 1});
     loop = allocator_make_loop(&allocator);
     for (int i = 0; i < 3; i++) {
-        struct weir_connect_options connect = {.size = sizeof(connect),
-                                               .use_sock = true};
-        connect.sock = fake_connected_fd(&peers[i]);
-        expect_eq(
-            weir_create_connection(loop, &factory, NULL, 0, &connect, NULL), 0);
+        expect_eq(weir_adopt_connection(loop, &factory,
+                                        fake_connected_fd(&peers[i]), NULL,
+                                        NULL, NULL, NULL),
+                  0);
     }
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
@@ -198,12 +197,12 @@ UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
     weir_server *server;
     const struct weir_connect_options connect = {.size = sizeof(connect)};
     open_loop();
-    expect_eq(
-        weir_create_server(loop, &factory, "127.0.0.1", 0, &options, &server),
-        0);
-    expect_eq(
-        weir_create_connection(loop, &factory, "127.0.0.1", 9, &connect, NULL),
-        0);
+    expect_eq(weir_create_server(loop, &factory, "127.0.0.1", 0, &options, NULL,
+                                 NULL, &server),
+              0);
+    expect_eq(weir_create_connection(loop, &factory, "127.0.0.1", 9, &connect,
+                                     NULL, NULL, NULL),
+              0);
     expect_eq(weir_loop_add_signal_handler(loop, SIGUSR1, note_signal, NULL),
               0);
     weir_loop_stop(loop);

@@ -98,13 +98,12 @@ static void start_on(const struct fake_options *options, int count)
     echoes = false;
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < count; i++) {
-        struct weir_connect_options connect = {.size = sizeof(connect),
-                                               .use_sock = true};
         const struct weir_factory factory = {.create = create,
                                              .arg = &conns[i]};
-        conns[i].fd = connect.sock = fake_connected_fd(&conns[i].peer);
-        expect_eq(
-            weir_create_connection(loop, &factory, NULL, 0, &connect, NULL), 0);
+        conns[i].fd = fake_connected_fd(&conns[i].peer);
+        expect_eq(weir_adopt_connection(loop, &factory, conns[i].fd, NULL, NULL,
+                                        NULL, NULL),
+                  0);
     }
     run_for(MS);
     fake_text_clear();

@@ -72,13 +72,12 @@ static void start(void)
     memset(conns, 0, sizeof(conns));
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < 2; i++) {
-        struct weir_connect_options connect = {.size = sizeof(connect),
-                                               .use_sock = true};
         const struct weir_factory factory = {.create = create,
                                              .arg = &conns[i]};
-        connect.sock = fake_connected_fd(&conns[i].peer);
-        expect_eq(
-            weir_create_connection(loop, &factory, NULL, 0, &connect, NULL), 0);
+        expect_eq(weir_adopt_connection(loop, &factory,
+                                        fake_connected_fd(&conns[i].peer), NULL,
+                                        NULL, NULL, NULL),
+                  0);
         clock_run_for(loop, MS);
         peer_writes(&conns[i], 64 * KIB);
         clock_run_for(loop, MS);

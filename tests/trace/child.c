@@ -70,24 +70,26 @@ static void done(void *arg, int err, weir_transport *t)
 static const struct weir_factory factory = {create, NULL};
 
 /* Options of a child without pipes. */
-static struct weir_subprocess_options without_pipes(void)
+static struct weir_spawn_options without_pipes(void)
 {
     const struct weir_stdio inherit = {WEIR_STDIO_INHERIT, 0};
 
-    return (struct weir_subprocess_options){
-        .size = sizeof(struct weir_subprocess_options),
-        .done = done,
-        .spawn = {.in = inherit, .out = inherit, .err = inherit},
+    return (struct weir_spawn_options){
+        .size = sizeof(struct weir_spawn_options),
+        .in = inherit,
+        .out = inherit,
+        .err = inherit,
     };
 }
 
 static int spawn_child_with(uint64_t close_grace_ns)
 {
     const char *const argv[] = {"/bin/program", NULL};
-    struct weir_subprocess_options options = without_pipes();
-    options.spawn.close_grace_ns = close_grace_ns;
+    struct weir_spawn_options options = without_pipes();
+    options.close_grace_ns = close_grace_ns;
 
-    return weir_subprocess_exec(loop, &factory, argv, &options, NULL);
+    return weir_subprocess_exec(loop, &factory, argv, &options, done, NULL,
+                                NULL);
 }
 
 static int spawn_child(void)
@@ -436,11 +438,13 @@ UNIT(child, without_memory_is_not_made_and_leaves_nothing)
 UNIT(child, that_leads_a_group_keeps_its_pidfd_until_it_is_given_up)
 {
     const char *const argv[] = {"/bin/program", NULL};
-    struct weir_subprocess_options options = without_pipes();
-    options.spawn.use_process_group = true;
+    struct weir_spawn_options options = without_pipes();
+    options.use_process_group = true;
 
     open_loop(&(struct fake_options){.seed = 1});
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, NULL), 0);
+    expect_eq(
+        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL),
+        0);
     turn();
     const uint32_t fds = fake_fd_count();
     fake_child_end(pid, 0);
@@ -470,11 +474,13 @@ UNIT(child, that_leads_none_has_no_pidfd_after_its_end)
 UNIT(child, that_leads_a_group_may_outlive_its_loop_by_a_reference)
 {
     const char *const argv[] = {"/bin/program", NULL};
-    struct weir_subprocess_options options = without_pipes();
-    options.spawn.start_new_session = true;
+    struct weir_spawn_options options = without_pipes();
+    options.start_new_session = true;
 
     open_loop(&(struct fake_options){.seed = 1});
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, NULL), 0);
+    expect_eq(
+        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL),
+        0);
     turn();
     expect_eq(weir_loop_free(loop), 1);
     expect_eq(lost_count, 1);

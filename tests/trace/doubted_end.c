@@ -114,14 +114,12 @@ static void start(const struct weir_protocol *with)
 {
     const struct weir_factory factory = {.create = create,
                                          .arg = (void *)(uintptr_t)with};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     eof_count = lost_count = lost_err = 0;
     keeps_open = closes = is_written = false;
     fake_start(&(struct fake_options){.seed = 1, .entered = reset_the_send});
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    options.sock = fake_connected_fd(&peer);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL),
               0);
     clock_run_for(loop, MS);
 }

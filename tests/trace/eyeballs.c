@@ -51,20 +51,22 @@ static void add_peer(const char *host, enum fake_answer answer,
 
 static struct weir_connect_options race_options(void)
 {
-    struct weir_connect_options options = maker_connect_options(&m);
-    options.addresses = peers;
-    options.address_count = peer_count;
-    return options;
+    return (struct weir_connect_options){
+        .size = sizeof(struct weir_connect_options)};
 }
 
-static weir_connect *race(const char *host,
+static weir_pending *race(const char *host,
                           const struct weir_connect_options *options)
 {
-    weir_connect *connect = NULL;
+    weir_pending *connect = NULL;
     start_ns = fake_now();
-    expect_eq(weir_create_connection(m.loop, &m.factory, host, host ? 80 : 0,
-                                     options, &connect),
-              0);
+    expect_eq(
+        host ? weir_create_connection(m.loop, &m.factory, host, 80, options,
+                                      maker_connect_done, &m, &connect)
+             : weir_create_connection_to(m.loop, &m.factory, peers, peer_count,
+                                         options, maker_connect_done, &m,
+                                         &connect),
+        0);
     return connect;
 }
 
@@ -227,7 +229,7 @@ UNIT(race, of_two_that_are_made_at_the_same_moment_one_is_used_and_one_closed)
 static void cancel(void *arg)
 {
     if (m.done == 0) {
-        weir_connect_cancel(arg);
+        weir_pending_cancel(arg);
     }
 }
 
@@ -243,7 +245,7 @@ UNIT(race, cancelling_at_any_time_closes_all_sockets_and_tells_once)
             add_peer("192.0.2.1", FAKE_ACCEPT, 600 * MS);
             add_peer("2001:db8::2", FAKE_ACCEPT, 270 * MS);
             const struct weir_connect_options options = race_options();
-            weir_connect *connect = race(NULL, &options);
+            weir_pending *connect = race(NULL, &options);
             expect_eq(
                 weir_loop_call_later(m.loop, time_ns, cancel, connect, NULL),
                 0);
@@ -310,7 +312,7 @@ static void read_errors(struct maker *maker)
 {
     struct weir_address address;
     char text[WEIR_ADDRESS_TEXT_SIZE];
-    weir_connect *connect = (weir_connect *)(uintptr_t)maker->received;
+    weir_pending *connect = (weir_pending *)(uintptr_t)maker->received;
     told[0] = '\0';
     for (size_t i = 0; i < weir_connect_get_error_count(connect); i++) {
         const int err = weir_connect_get_error(connect, i, &address);
@@ -416,7 +418,7 @@ static void later(uint64_t delay_ns, weir_callback_fn *cb)
  */
 static uint64_t run_named(uint64_t inet6_ns, uint64_t inet_ns)
 {
-    const struct weir_connect_options options = maker_connect_options(&m);
+    const struct weir_connect_options options = {.size = sizeof(options)};
     if (inet6_ns > 0) {
         later(inet6_ns, answer_inet6);
     }
@@ -473,7 +475,7 @@ UNIT(race, an_error_of_the_lookup_is_the_connections)
     char text[128];
     struct weir_connect_options options;
     start_named();
-    options = maker_connect_options(&m);
+    options = race_options();
     options.error_text = text;
     options.error_text_size = sizeof(text);
     later(5 * MS, answer_not_found);
@@ -491,7 +493,7 @@ UNIT(race, a_lookup_without_an_answer_ends_after_10_s_or_the_connect_time_out)
     expect_time(run_named(0, 0), 10000 * MS);
     expect_eq(m.done_err, WEIR_EDNSTIMEOUT);
     m.done = 0;
-    options = maker_connect_options(&m);
+    options = race_options();
     options.timeout_ns = 15000 * MS;
     race("host.example", &options);
     maker_run(&m, maker_is_done);
@@ -504,9 +506,9 @@ UNIT(race, cancelling_while_a_name_is_looked_up_cancels_the_lookup)
 {
     for (uint64_t time_ns = 0; time_ns < 80 * MS; time_ns += 7 * MS) {
         start_named();
-        const struct weir_connect_options options = maker_connect_options(&m);
+        const struct weir_connect_options options = {.size = sizeof(options)};
         later(10 * MS, answer_inet);
-        weir_connect *connect = race("host.example", &options);
+        weir_pending *connect = race("host.example", &options);
         expect_eq(weir_loop_call_later(m.loop, time_ns, cancel, connect, NULL),
                   0);
         if (time_ns < 10 * MS) {

@@ -120,11 +120,10 @@ static void expect_reset(int refusal, int err)
     expect_eq(fake_peer_write(peer, "x", 1), 1);
     expect_eq(weir_loop_new(NULL, &breaking.loop), 0);
     const struct weir_factory factory = {make, &breaking};
-    const struct weir_connect_options options = {
-        .size = sizeof(options), .use_sock = true, .sock = fd};
+    const struct weir_connect_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_create_connection(breaking.loop, &factory, NULL, 0, &options,
-                                     NULL),
+    expect_eq(weir_adopt_connection(breaking.loop, &factory, fd, &options, NULL,
+                                    NULL, NULL),
               0);
     expect_eq(weir_loop_run_until(breaking.loop, is_lost, &breaking), 0);
 

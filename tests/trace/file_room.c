@@ -65,15 +65,13 @@ static int make(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 static void start(struct sending *sending)
 {
     const struct weir_factory factory = {make, sending};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
 
     fake_start(&(struct fake_options){.seed = 1});
     sending->file = fake_disk_open(FILE_BYTES, fill, NULL);
     expect_eq(weir_loop_new(NULL, &sending->loop), 0);
-    options.sock = fake_connected_fd(&sending->peer);
-    expect_eq(weir_create_connection(sending->loop, &factory, NULL, 0, &options,
-                                     NULL),
+    expect_eq(weir_adopt_connection(sending->loop, &factory,
+                                    fake_connected_fd(&sending->peer), NULL,
+                                    NULL, NULL, NULL),
               0);
 }
 

@@ -103,24 +103,24 @@ typedef void open_fn(struct link *link, const struct weir_timeouts *limits);
 static void open_socket(struct link *link, const struct weir_timeouts *limits)
 {
     const struct weir_factory factory = {create, link};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
-    options.connection.size = sizeof(options.connection);
+    struct weir_connect_options options = {.size = sizeof(options)};
     options.connection.timeouts = *limits;
-    options.sock = fake_connected_fd(&link->peer);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory,
+                                    fake_connected_fd(&link->peer), &options,
+                                    NULL, NULL, NULL),
               0);
 }
 
 static void open_pipe(struct link *link, const struct weir_timeouts *limits)
 {
     const struct weir_factory factory = {create, link};
-    struct weir_pipe_options options = {.size = sizeof(options)};
+    struct weir_connection_options options = {.size = sizeof(options)};
     int fd;
-    options.connection.size = sizeof(options.connection);
-    options.connection.timeouts = *limits;
+    options.timeouts = *limits;
     link->fifo = fake_fifo_open(true, false, 4096, &fd);
-    expect_eq(weir_connect_read_pipe(loop, &factory, fd, &options, NULL), 0);
+    expect_eq(
+        weir_connect_read_pipe(loop, &factory, fd, &options, NULL, NULL, NULL),
+        0);
 }
 
 static void open_all(open_fn *open, const struct weir_timeouts *limits)
@@ -373,17 +373,18 @@ static void hold_up_pipe(void *arg)
 UNIT(held_up, a_peer_that_has_taken_all_is_to_blame_for_no_limit_of_two)
 {
     const struct weir_factory factory = {create, &links[0]};
-    struct weir_pipe_options options = {.size = sizeof(options)};
+    struct weir_connection_options options = {.size = sizeof(options)};
     struct weir_handle handle;
     int fd;
-    options.connection.size = sizeof(options.connection);
-    options.connection.timeouts =
+    options.timeouts =
         (struct weir_timeouts){.size = sizeof(struct weir_timeouts),
                                .write_stall_ns = LIMIT_MS * MS,
                                .close_ns = LIMIT_MS * MS};
     start(MACHINE());
     links[0].fifo = fake_fifo_open(false, false, 4096, &fd);
-    expect_eq(weir_connect_write_pipe(loop, &factory, fd, &options, NULL), 0);
+    expect_eq(
+        weir_connect_write_pipe(loop, &factory, fd, &options, NULL, NULL, NULL),
+        0);
     clock_run_for(loop, MS);
     expect_eq(weir_transport_write(links[0].t, much, 30000), 0);
     clock_run_for(loop, MS);
@@ -561,12 +562,10 @@ UNIT(held_up, connections_that_stand_are_made)
     for (int i = 0; i < COUNT; i++) {
         const struct weir_factory factory = {create, &links[i]};
         struct weir_connect_options options = {.size = sizeof(options),
-                                               .done = connected,
-                                               .done_arg = &links[i],
                                                .timeout_ns = LIMIT_MS * MS};
         links[i].done_err = 1;
         expect_eq(weir_create_connection(loop, &factory, "127.0.0.1", 80,
-                                         &options, NULL),
+                                         &options, connected, &links[i], NULL),
                   0);
     }
     expect_eq(weir_loop_run_once(loop), 0);

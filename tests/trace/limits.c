@@ -114,17 +114,16 @@ static int create(void *arg, weir_transport *t,
 static void start(const struct weir_connection_options *stream)
 {
     const struct weir_factory factory = {.create = create};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
+    struct weir_connect_options options = {.size = sizeof(options)};
     const struct weir_loop_options least = {.size = sizeof(least),
                                             .queued_limit_bytes = 1u << 20};
     fake_start(&(struct fake_options){.seed = 1, .recv_size = recv_size});
     expect_eq(weir_loop_new(&least, &loop), 0);
-    options.sock = fake_connected_fd(&peer);
     if (stream) {
         options.connection = *stream;
     }
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    &options, NULL, NULL, NULL),
               0);
     clock_run_for(loop, MS);
 }

@@ -63,13 +63,11 @@ static int create(void *arg, weir_transport *t,
 static void start(void)
 {
     const struct weir_factory factory = {.create = create};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     lost_count = lost_err = 0;
     fake_start(&(struct fake_options){.seed = 1, .recv_size = ROOM});
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    options.sock = fake_connected_fd(&peer);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL),
               0);
     clock_run_for(loop, MS);
 }

@@ -102,7 +102,7 @@ UNIT(makers, connections_that_arrive_at_a_cancelled_accept_are_closed)
     struct maker m;
     struct fake_peer *peers[20];
     start(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = 30; /* then each accept takes one */
     maker_serve(&m, "127.0.0.1", &options);
     fake_set_fault(FAKE_CANCEL_RACE, 1000);
@@ -131,13 +131,14 @@ UNIT(makers, a_taken_port_is_tried_for_200_ms)
     struct maker m;
     start(&m);
     maker_serve(&m, "127.0.0.1", NULL);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     weir_server *second = NULL;
     const uint64_t before_ns = fake_now();
 
     m.done = 0;
     expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1",
-                                 server_port(m.server), &options, &second),
+                                 server_port(m.server), &options,
+                                 maker_server_done, &m, &second),
               0);
     maker_run(&m, maker_is_done);
 
@@ -159,7 +160,7 @@ UNIT(makers, a_port_that_becomes_free_is_taken_within_10_ms)
     start(&m);
     maker_serve(&m, "127.0.0.1", NULL);
     const uint16_t port = server_port(m.server);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     weir_server *second = NULL;
     const uint64_t before_ns = fake_now();
 
@@ -167,7 +168,7 @@ UNIT(makers, a_port_that_becomes_free_is_taken_within_10_ms)
     expect_eq(
         weir_loop_call_later(m.loop, 95 * MS, close_server, m.server, NULL), 0);
     expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", port,
-                                 &options, &second),
+                                 &options, maker_server_done, &m, &second),
               0);
     maker_run(&m, maker_is_done);
 
@@ -186,10 +187,10 @@ static void take_ports(struct maker *m, weir_server **ret_servers, int count)
     const uint16_t last = server_port(m->server);
     for (int i = 0; i < count; i++) {
         m->done = 0;
-        struct weir_server_options options = maker_server_options(m);
+        struct weir_server_options options = {.size = sizeof(options)};
         expect_eq(weir_create_server(m->loop, &m->factory, "::1",
                                      (uint16_t)(last + 1 + i), &options,
-                                     &ret_servers[i]),
+                                     maker_server_done, m, &ret_servers[i]),
                   0);
         maker_run(m, maker_is_done);
         expect_eq(m->done_err, 0);
@@ -206,12 +207,12 @@ UNIT(makers, a_port_that_one_address_does_not_get_is_given_up_by_all)
     weir_server *server = NULL;
     start(&m);
     take_ports(&m, others, TAKEN);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = hosts;
     options.host_count = 1;
 
     expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 &server),
+                                 maker_server_done, &m, &server),
               0);
     maker_run(&m, maker_is_done);
 
@@ -236,12 +237,12 @@ UNIT(makers, different_ports_are_better_than_none)
     weir_server *server = NULL;
     start(&m);
     take_ports(&m, others, TAKEN);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = hosts;
     options.host_count = 1;
 
     expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 &server),
+                                 maker_server_done, &m, &server),
               0);
     maker_run(&m, maker_is_done);
 
@@ -295,13 +296,13 @@ static struct fake_listener *listen_for_weir(enum fake_answer answer,
     return listener;
 }
 
-static weir_connect *dial(struct maker *m, uint64_t timeout_ns)
+static weir_pending *dial(struct maker *m, uint64_t timeout_ns)
 {
-    struct weir_connect_options options = maker_connect_options(m);
-    weir_connect *connect = NULL;
+    struct weir_connect_options options = {.size = sizeof(options)};
+    weir_pending *connect = NULL;
     options.timeout_ns = timeout_ns;
     expect_eq(weir_create_connection(m->loop, &m->factory, "192.0.2.7", 80,
-                                     &options, &connect),
+                                     &options, maker_connect_done, m, &connect),
               0);
     return connect;
 }
@@ -344,7 +345,7 @@ UNIT(makers, an_answer_just_in_time_counts)
 
 static void cancel(void *arg)
 {
-    weir_connect_cancel((weir_connect *)arg);
+    weir_pending_cancel((weir_pending *)arg);
 }
 
 UNIT(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed)
@@ -356,7 +357,7 @@ UNIT(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed)
     maker_run_for(&m, 1 * MS);
 
     /* Behind the ready item of the attempt, so both leave in one enter. */
-    weir_connect *connect = dial(&m, 0);
+    weir_pending *connect = dial(&m, 0);
     expect_eq(weir_loop_call_soon(m.loop, cancel, connect, NULL), 0);
     maker_run(&m, maker_is_done);
     maker_run_for(&m, 1 * MS);
@@ -377,11 +378,11 @@ UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection)
 {
     struct maker m;
     start(&m);
-    struct weir_connect_options options = maker_connect_options(&m);
+    struct weir_connect_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
 
     expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 80,
-                                     &options, NULL),
+                                     &options, maker_connect_done, &m, NULL),
               0);
     maker_run(&m, maker_is_done);
 
@@ -394,12 +395,12 @@ UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_server)
 {
     struct maker m;
     start(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
 
-    expect_eq(
-        weir_create_server(m.loop, &m.factory, NULL, 0, &options, &m.server),
-        0);
+    expect_eq(weir_create_server(m.loop, &m.factory, NULL, 0, &options,
+                                 maker_server_done, &m, &m.server),
+              0);
     maker_run(&m, maker_is_done);
 
     expect_eq(m.done_err, -EPROTONOSUPPORT);

@@ -79,17 +79,16 @@ void rig_open(void)
 {
     const struct weir_factory factory = {create, rig.received};
     struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true,
                                            .connection = {.fd_limit = 1}};
     const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
                                                    .allocator = rig.allocator};
     fake_start(&(struct fake_options){
         .seed = rig.seed, .send_size = ROOM, .recv_size = ROOM});
     expect_eq(weir_loop_new(&loop_options, &rig.loop), 0);
-    options.sock = fake_connected_unix_fd(&rig.peer);
-    expect_eq(
-        weir_create_unix_connection(rig.loop, &factory, NULL, &options, NULL),
-        0);
+    expect_eq(weir_adopt_connection(rig.loop, &factory,
+                                    fake_connected_unix_fd(&rig.peer), &options,
+                                    NULL, NULL, NULL),
+              0);
     rig_run(MS);
     fake_hold_closes(true);
 }

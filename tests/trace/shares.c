@@ -125,13 +125,11 @@ static void start(const struct weir_protocol *protocol,
     const struct weir_factory factory = {.create =
                                              protocol ? create : create_stream,
                                          .arg = (void *)(uintptr_t)protocol};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
 
     fake_start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_new(limits, &loop), 0);
-    options.sock = fake_connected_fd(&peer);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL),
               0);
     clock_run_for(loop, MS);
 }
@@ -286,12 +284,11 @@ UNIT(shares, the_limit_of_one_connection_does_not_wake_the_readers_of_others)
     weir_transport *other = NULL;
     struct fake_peer *other_peer;
     const struct weir_factory factory = {make_other, &other};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     start(NULL, NULL);
     weir_transport *of_reader = transport;
-    options.sock = fake_connected_fd(&other_peer);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory,
+                                    fake_connected_fd(&other_peer), NULL, NULL,
+                                    NULL, NULL),
               0);
     clock_run_for(loop, MS);
     transport = of_reader;

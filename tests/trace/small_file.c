@@ -142,8 +142,6 @@ static int create(void *arg, weir_transport *t,
 static void start(bool is_cancelled, int (*release)(weir_transport *t))
 {
     const struct weir_factory factory = {.create = create, .arg = NULL};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     told_count = told_err = lost_count = lost_err = 0;
     cancels = is_cancelled;
     at_release = release;
@@ -151,9 +149,9 @@ static void start(bool is_cancelled, int (*release)(weir_transport *t))
     fake_start(&(struct fake_options){.seed = 1});
     file = fake_disk_open(FILE_BYTES, fill, NULL);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    sock = options.sock = fake_connected_fd(&peer);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
-              0);
+    sock = fake_connected_fd(&peer);
+    expect_eq(
+        weir_adopt_connection(loop, &factory, sock, NULL, NULL, NULL, NULL), 0);
     clock_run_for(loop, MS);
 }
 

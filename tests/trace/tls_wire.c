@@ -121,15 +121,13 @@ static void wire_open_subject(struct wire *wire,
         .shutdown_timeout_ns = options->shutdown_timeout_ns};
     const struct weir_connect_options how = {
         .size = sizeof(how),
-        .use_sock = true,
-        .sock = fake_connected_fd(&wire->peer),
-        .done = wire_done,
-        .done_arg = wire,
         .tls = &settings,
         .connection = {.size = sizeof(how.connection),
                        .timeouts = options->timeouts}};
 
-    expect_eq(weir_create_connection(wire->loop, &factory, NULL, 0, &how, NULL),
+    expect_eq(weir_adopt_connection(wire->loop, &factory,
+                                    fake_connected_fd(&wire->peer), &how,
+                                    wire_done, wire, NULL),
               0);
     weir_tls_context_unref(settings.context);
 }

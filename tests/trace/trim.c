@@ -72,12 +72,11 @@ static void start(void)
     fake_start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < CONNECTIONS; i++) {
-        struct weir_connect_options options = {
-            .size = sizeof(options),
-            .use_sock = true,
-            .sock = fake_connected_fd(&peers[i])};
-        expect_eq(
-            weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+        struct weir_connect_options options = {.size = sizeof(options)};
+        expect_eq(weir_adopt_connection(loop, &factory,
+                                        fake_connected_fd(&peers[i]), &options,
+                                        NULL, NULL, NULL),
+                  0);
     }
     run_until(S / 10);
     expect_eq(made_count, CONNECTIONS);

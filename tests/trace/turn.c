@@ -142,11 +142,9 @@ static bool is_made(void *arg)
 /* Adopts a connected descriptor, so that no accept stands in the text. */
 static void connect_peer(void)
 {
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
     struct weir_factory factory = {make_protocol, NULL};
-    options.sock = fake_connected_fd(&peer);
-    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL),
               0);
     expect_eq(weir_loop_run_until(loop, is_made, NULL), 0);
     run_for(MS);

@@ -88,11 +88,10 @@ static void start(uint32_t missing)
     for (int i = 0; i < CONNS; i++) {
         const struct weir_factory factory = {.create = create,
                                              .arg = &conns[i]};
-        struct weir_connect_options options = {.size = sizeof(options),
-                                               .use_sock = true};
-        options.sock = fake_connected_fd(&conns[i].peer);
-        expect_eq(
-            weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+        expect_eq(weir_adopt_connection(loop, &factory,
+                                        fake_connected_fd(&conns[i].peer), NULL,
+                                        NULL, NULL, NULL),
+                  0);
     }
     turns(2);
 }

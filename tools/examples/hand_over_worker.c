@@ -27,22 +27,23 @@ static int create(void *arg, weir_transport *t,
 
 static int take(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    struct weir_connect_options options = {sizeof(options), .use_sock = true};
     struct weir_factory factory = {create, arg};
     weir_loop *loop = weir_writer_get_loop(writer);
     int error = 0;
 
     while (error >= 0) {
         char mark;
+        int fd;
         ssize_t len = weir_reader_read(reader, &mark, 1);
         if (len <= 0) {
             return (int)len;
         }
-        ssize_t count = weir_reader_take_fds(reader, &options.sock, 1);
+        ssize_t count = weir_reader_take_fds(reader, &fd, 1);
         if (count <= 0) {
             return (int)count;
         }
-        error = weir_create_connection(loop, &factory, NULL, 0, &options, NULL);
+        error =
+            weir_adopt_connection(loop, &factory, fd, NULL, NULL, NULL, NULL);
     }
     return error;
 }

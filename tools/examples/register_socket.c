@@ -46,9 +46,8 @@ int main(void)
         err(1, "socketpair");
     }
     struct weir_factory factory = {create, loop};
-    struct weir_connect_options options = {sizeof(options), .use_sock = true,
-                                           .sock = pair[0]};
-    check(weir_create_connection(loop, &factory, NULL, 0, &options, NULL));
+    check(
+        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL));
     if (write(pair[1], "abc", 3) != 3) { /* as from the network */
         err(1, "write");
     }

@@ -23,9 +23,8 @@ static int wait_for_data(weir_loop *loop, void *pair)
     weir_reader *reader;
     weir_writer *writer;
     struct weir_buf data;
-    struct weir_open_options options = {
-        .size = sizeof(options), .connect = {.use_sock = true, .sock = fds[0]}};
-    int error = weir_open_connection(loop, NULL, 0, &options, &reader, &writer);
+    struct weir_open_options options = {.size = sizeof(options)};
+    int error = weir_adopt_stream(loop, fds[0], &options, &reader, &writer);
     if (error < 0) {
         return error;
     }

@@ -46,7 +46,7 @@ int main(void)
     weir_loop *loop;
     check(weir_loop_new(NULL, &loop));
     const struct weir_factory factory = {create, loop};
-    check(weir_subprocess_exec(loop, &factory, argv, NULL, NULL));
+    check(weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL, NULL));
     check(weir_loop_run(loop));
     check(weir_loop_free(loop));
     return 0;

@@ -46,10 +46,10 @@ int main(int argc, char **argv)
 {
     weir_loop *loop;
     uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 8888);
-    struct weir_connect_options options = {sizeof(options), .done = connected};
     check(weir_loop_new(NULL, &loop));
     check(weir_create_connection(loop, &(struct weir_factory){create, loop},
-                                 "127.0.0.1", port, &options, NULL));
+                                 "127.0.0.1", port, NULL, connected, NULL,
+                                 NULL));
     check(weir_loop_run(loop));
     check(weir_loop_free(loop));
     return 0;

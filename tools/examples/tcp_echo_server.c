@@ -44,10 +44,9 @@ int main(int argc, char **argv)
     weir_server *server;
     uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 8888);
     struct weir_factory factory = {create, NULL};
-    struct weir_server_options options = {sizeof(options), .done = listening};
     check(weir_loop_new(NULL, &loop));
-    check(weir_create_server(loop, &factory, "127.0.0.1", port, &options,
-                             &server));
+    check(weir_create_server(loop, &factory, "127.0.0.1", port, NULL, listening,
+                             NULL, &server));
     check(weir_loop_run(loop));
     weir_server_free(server);
     check(weir_loop_free(loop));

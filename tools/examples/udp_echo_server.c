@@ -46,12 +46,12 @@ int main(int argc, char **argv)
 {
     weir_loop *loop;
     uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 9999);
-    struct weir_datagram_options options = {sizeof(options), .done = serving,
-                                            .local_host = "127.0.0.1",
-                                            .local_port = port};
+    struct weir_datagram_options options = {
+        sizeof(options), .local_host = "127.0.0.1", .local_port = port};
     check(weir_loop_new(NULL, &loop));
     struct weir_factory factory = {create, NULL};
-    check(weir_create_datagram_endpoint(loop, &factory, &options, NULL));
+    check(weir_create_datagram_endpoint(loop, &factory, &options, serving, NULL,
+                                        NULL));
     check(weir_loop_run(loop));
     check(weir_loop_free(loop));
     return 0;

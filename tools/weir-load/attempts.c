@@ -70,15 +70,12 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
     struct weir_factory factory = {create_protocol, conn};
     struct weir_datagram_options endpoint = {
         .size = sizeof(endpoint),
-        .done = made,
-        .done_arg = attempt,
-        .remote_address = has_name ? &target->addresses[conn->address_index]
-                                   : &target->address,
-        .write_hard_limit_bytes = hard_limit_bytes(attempts->options),
-    };
+        .write_hard_limit_bytes = hard_limit_bytes(attempts->options)};
 
-    return weir_create_datagram_endpoint(attempts->loop, &factory, &endpoint,
-                                         NULL);
+    return weir_create_datagram_endpoint_at(
+        attempts->loop, &factory, NULL,
+        has_name ? &target->addresses[conn->address_index] : &target->address,
+        &endpoint, made, attempt, NULL);
 }
 
 /* NULL: none is asked for, nor verified. */
@@ -118,26 +115,22 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         .server_hostname = find_server_name(options, target),
         .no_hostname_check = options->tls.options.no_verify,
         .handshake_timeout_ns = options->connect_timeout_ns,
-        .session = choose_session(attempts, attempt->conn),
-    };
+        .session = choose_session(attempts, attempt->conn)};
     struct weir_connect_options connect = {
         .size = sizeof(connect),
-        .done = made,
-        .done_arg = attempt,
         /* With TLS connecting and the handshake have a limit each. */
         .timeout_ns = target->is_tls ? 0 : options->connect_timeout_ns,
         .attempt_timeout_ns = options->connect_timeout_ns,
         .error_text = attempt->text,
         .error_text_size = sizeof(attempt->text),
         .tls = target->is_tls ? &tls : NULL,
-        .addresses = has_name ? target->addresses : &target->address,
-        .address_count = has_name ? target->address_count : 1,
-        .connection = {.size = sizeof(connect.connection)},
-    };
+        .connection = {.size = sizeof(connect.connection)}};
 
     connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
-    return weir_create_connection(attempts->loop, &factory, NULL, 0, &connect,
-                                  NULL);
+    return weir_create_connection_to(
+        attempts->loop, &factory,
+        has_name ? target->addresses : &target->address,
+        has_name ? target->address_count : 1, &connect, made, attempt, NULL);
 }
 
 int attempts_init(struct attempts *attempts, weir_loop *loop,

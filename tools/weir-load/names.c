@@ -67,10 +67,10 @@ int names_find(weir_loop *loop, struct target *targets, size_t count)
         if (targets[i].address.len > 0) {
             continue;
         }
-        const struct weir_getaddrinfo_options options = {
-            .size = sizeof(options), .done = found, .done_arg = &requests[i]};
+        const struct weir_getaddrinfo_options options = {.size =
+                                                             sizeof(options)};
         int err = weir_lookup_start(loop, targets[i].host, targets[i].port,
-                                    &options, NULL);
+                                    &options, found, &requests[i], NULL);
         if (err < 0) {
             complain(&requests[i], err);
         } else {

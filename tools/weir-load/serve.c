@@ -277,23 +277,14 @@ static int listen_on(struct serve *serve, size_t i)
     const struct target *target = &serve->options.targets[i];
     const bool has_address = target->address.len > 0;
     struct weir_factory factory = {serve->options.mode->create, &serve->counts};
-    const struct weir_tls_settings tls = {
-        .size = sizeof(tls),
-        .context = serve->tls,
-    };
-    struct weir_server_options options = {
-        .size = sizeof(options),
-        .done = on_listening,
-        .done_arg = serve,
-        .tls = target->is_tls ? &tls : NULL,
-    };
+    const struct weir_tls_settings tls = {.size = sizeof(tls),
+                                          .context = serve->tls};
+    struct weir_server_options options = {.size = sizeof(options),
+                                          .tls = target->is_tls ? &tls : NULL};
 
-    options.addresses = &target->address;
-    options.address_count = has_address;
-    return weir_create_server(
-        serve->loop, &factory,
-        target->host[0] && !has_address ? target->host : NULL,
-        has_address ? 0 : target->port, &options, &serve->servers[i]);
+    return weir_create_server_on(serve->loop, &factory, &target->address,
+                                 has_address, &options, on_listening, serve,
+                                 &serve->servers[i]);
 }
 
 static bool add_target(struct serve *serve, const struct target *target)

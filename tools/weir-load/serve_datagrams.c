@@ -151,21 +151,17 @@ int datagram_server_start(struct datagram_server *server, weir_loop *loop,
     const bool has_address = target->address.len > 0;
     struct weir_factory factory = {create_protocol, server};
     struct weir_datagram_options options = {
-        .size = sizeof(options),
-        .done = bound,
-        .done_arg = server,
-        .receive_buffer_bytes = RECEIVE_BUFFER_BYTES,
-    };
+        .size = sizeof(options), .receive_buffer_bytes = RECEIVE_BUFFER_BYTES};
 
     server->protocol = find_protocol(mode);
     if (has_address) {
-        options.local_address = &target->address;
     } else {
         options.family = AF_INET6;
         options.local_port = target->port;
         options.ancillary = WEIR_ANCILLARY_LOCAL;
     }
-    return weir_create_datagram_endpoint(loop, &factory, &options, NULL);
+    return weir_create_datagram_endpoint_at(
+        loop, &factory, &target->address, NULL, &options, bound, server, NULL);
 }
 
 bool datagram_server_stop(struct datagram_server *server, bool at_once)

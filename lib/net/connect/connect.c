@@ -47,8 +47,9 @@ static const char *const connect_state_names[] = {
     [CONNECT_ENDING] = "ending",
 };
 
-struct weir_connect {
+struct wr_connect {
     weir_loop *loop;
+    struct weir_pending pending; /* the program's handle, until done returns */
     struct wr_member member;
     enum connect_state state;
     int cause;  /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
@@ -75,7 +76,8 @@ struct weir_connect {
     struct wr_candidate candidates[]; /* those that are known at the call */
 };
 
-static void connect_set_state(weir_connect *connect, enum connect_state state)
+static void connect_set_state(struct wr_connect *connect,
+                              enum connect_state state)
 {
     static const bool allowed[][CONNECT_ENDING + 1] = {
         [CONNECT_WAITING] = {[CONNECT_TRYING] = true,
@@ -89,7 +91,7 @@ static void connect_set_state(weir_connect *connect, enum connect_state state)
     connect->state = state;
 }
 
-static void connect_check_invariants(const weir_connect *connect)
+static void connect_check_invariants(const struct wr_connect *connect)
 {
     const bool is_timed = wr_timer_is_armed(&connect->timer);
 
@@ -121,11 +123,12 @@ static void connect_check_invariants(const weir_connect *connect)
 
 static size_t connect_get_size(size_t candidate_count)
 {
-    return sizeof(weir_connect) + candidate_count * sizeof(struct wr_candidate);
+    return sizeof(struct wr_connect) +
+           candidate_count * sizeof(struct wr_candidate);
 }
 
 /* Frees a connection whose done was called, when the last attempt has ended. */
-static void connect_release(weir_connect *connect)
+static void connect_release(struct wr_connect *connect)
 {
     weir_loop *loop = connect->loop;
 
@@ -144,7 +147,8 @@ static void connect_release(weir_connect *connect)
 
 /* Calls done, and frees the connection as soon as that can be. With an error @t
  * is the transport that broke, or NULL. */
-static void connect_finish(weir_connect *connect, int err, weir_transport *t)
+static void connect_finish(struct wr_connect *connect, int err,
+                           weir_transport *t)
 {
     wr_assert(connect->state == CONNECT_ENDING);
     wr_assert(err < 0 || t);
@@ -161,13 +165,13 @@ static void connect_finish(weir_connect *connect, int err, weir_transport *t)
     connect_release(connect);
 }
 
-static void connect_end(weir_connect *connect)
+static void connect_end(struct wr_connect *connect)
 {
     connect_set_state(connect, CONNECT_ENDING);
     wr_timer_cancel(&connect->loop->wheel, &connect->timer);
 }
 
-static void connect_fail(weir_connect *connect, int err)
+static void connect_fail(struct wr_connect *connect, int err)
 {
     wr_assert(err < 0 && (connect->cause == 0 || err == connect->cause));
     connect_end(connect);
@@ -177,7 +181,8 @@ static void connect_fail(weir_connect *connect, int err)
 }
 
 /* Makes the transport; takes @fd. */
-static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
+static int connect_open(struct wr_connect *connect, int fd,
+                        weir_transport **ret)
 {
     const struct wr_sock_options options = {
         .family = connect->family,
@@ -193,7 +198,8 @@ static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
 
 /* The connection is made or not; one that was given up meanwhile, by its own
  * callbacks perhaps, is aborted. */
-static void connect_settle(weir_connect *connect, int err, weir_transport *t)
+static void connect_settle(struct wr_connect *connect, int err,
+                           weir_transport *t)
 {
     wr_assert(err < 0 || t);
     if (connect->cause < 0) {
@@ -207,7 +213,7 @@ static void connect_settle(weir_connect *connect, int err, weir_transport *t)
 
 static void connect_shaken(void *arg, int err, weir_transport *t)
 {
-    weir_connect *connect = arg;
+    struct wr_connect *connect = arg;
 
     wr_assert(connect->state == CONNECT_SHAKING);
     connect->shaking = NULL;
@@ -216,7 +222,7 @@ static void connect_shaken(void *arg, int err, weir_transport *t)
 }
 
 /* Begins the handshake; takes @fd. */
-static void connect_shake(weir_connect *connect, int fd)
+static void connect_shake(struct wr_connect *connect, int fd)
 {
     const struct wr_sock_options options = {
         .family = connect->family,
@@ -237,7 +243,7 @@ static void connect_shake(weir_connect *connect, int fd)
 }
 
 /* @fd is connected, or is a pipe, which has always been; takes it. */
-static void connect_establish(weir_connect *connect, int fd)
+static void connect_establish(struct wr_connect *connect, int fd)
 {
     weir_transport *t = NULL;
 
@@ -254,7 +260,7 @@ static void connect_establish(weir_connect *connect, int fd)
 
 static void connect_race_ended(struct wr_race *race, int err, int fd)
 {
-    weir_connect *connect = wr_container_of(race, weir_connect, race);
+    struct wr_connect *connect = wr_container_of(race, struct wr_connect, race);
 
     connect_check_invariants(connect);
     wr_assert(connect->state == CONNECT_TRYING);
@@ -271,13 +277,13 @@ static void connect_race_ended(struct wr_race *race, int err, int fd)
 
 static void connect_race_quiet(struct wr_race *race)
 {
-    connect_release(wr_container_of(race, weir_connect, race));
+    connect_release(wr_container_of(race, struct wr_connect, race));
 }
 
 static const struct wr_race_ops connect_race_ops = {
     .ended = connect_race_ended, .quiet = connect_race_quiet};
 
-static void connect_give_up(weir_connect *connect, int cause)
+static void connect_give_up(struct wr_connect *connect, int cause)
 {
     connect_check_invariants(connect);
     if (connect->cause == 0) {
@@ -290,9 +296,16 @@ static void connect_give_up(weir_connect *connect, int cause)
     }
 }
 
+static void connect_cancel(struct weir_pending *pending)
+{
+    connect_give_up(wr_container_of(pending, struct wr_connect, pending),
+                    -ECANCELED);
+}
+
 static void connect_timer_expired(struct wr_timer *timer)
 {
-    weir_connect *connect = wr_container_of(timer, weir_connect, timer);
+    struct wr_connect *connect =
+        wr_container_of(timer, struct wr_connect, timer);
 
     wr_assert(connect->state == CONNECT_TRYING ||
               connect->state == CONNECT_SHAKING);
@@ -300,7 +313,7 @@ static void connect_timer_expired(struct wr_timer *timer)
 }
 
 /* Opens the descriptor that the program brought. */
-static void connect_adopt(weir_connect *connect)
+static void connect_adopt(struct wr_connect *connect)
 {
     const int fd = connect->fd;
     const int err = wr_sock_configure(connect->loop, fd, connect->family,
@@ -318,7 +331,8 @@ static void connect_adopt(weir_connect *connect)
 
 static void connect_ready(struct wr_ready *ready)
 {
-    weir_connect *connect = wr_container_of(ready, weir_connect, ready);
+    struct wr_connect *connect =
+        wr_container_of(ready, struct wr_connect, ready);
     weir_loop *loop = connect->loop;
 
     connect_check_invariants(connect);
@@ -327,21 +341,22 @@ static void connect_ready(struct wr_ready *ready)
         connect_fail(connect, connect->cause);
         return;
     }
-    if (connect->is_adopted) {
-        connect_adopt(connect);
-        return;
-    }
-    connect_set_state(connect, CONNECT_TRYING);
     if (connect->timeout_ns > 0) {
         wr_timer_arm(&loop->wheel, &connect->timer,
                      wr_add_sat(loop->now_ns, connect->timeout_ns));
     }
+    if (connect->is_adopted) { /* the handshake of TLS may take long */
+        connect_adopt(connect);
+        return;
+    }
+    connect_set_state(connect, CONNECT_TRYING);
     wr_race_start(&connect->race);
 }
 
 static void connect_shutdown_alive(struct wr_member *member)
 {
-    weir_connect *connect = wr_container_of(member, weir_connect, member);
+    struct wr_connect *connect =
+        wr_container_of(member, struct wr_connect, member);
 
     wr_assert(wr_loop_is_closing(connect->loop));
     connect_give_up(connect, -ECANCELED);
@@ -349,7 +364,8 @@ static void connect_shutdown_alive(struct wr_member *member)
 
 static void connect_dump_alive(const struct wr_member *member, FILE *out)
 {
-    const weir_connect *connect = wr_container_of(member, weir_connect, member);
+    const struct wr_connect *connect =
+        wr_container_of(member, struct wr_connect, member);
 
     fprintf(out, "connect %s", connect_state_names[connect->state]);
     wr_race_dump(&connect->race, out);
@@ -359,7 +375,8 @@ static void connect_dump_alive(const struct wr_member *member, FILE *out)
 
 static void connect_abandon_alive(struct wr_member *member)
 {
-    weir_connect *connect = wr_container_of(member, weir_connect, member);
+    struct wr_connect *connect =
+        wr_container_of(member, struct wr_connect, member);
 
     /* The loop has shut it down, or it has ended before. */
     wr_assert(connect->cause < 0 || connect->state == CONNECT_ENDING);
@@ -368,7 +385,8 @@ static void connect_abandon_alive(struct wr_member *member)
 
 static void connect_check_alive(const struct wr_member *member)
 {
-    const weir_connect *connect = wr_container_of(member, weir_connect, member);
+    const struct wr_connect *connect =
+        wr_container_of(member, struct wr_connect, member);
 
     connect_check_invariants(connect);
     wr_assert(connect->state != CONNECT_WAITING ||
@@ -382,12 +400,13 @@ static const struct wr_member_ops connect_member_ops = {
     .dump = connect_dump_alive,
     .check = connect_check_alive};
 
-/* ---- the public functions ---- */
+/* ---- beginning ---- */
 
-static void connect_init(weir_connect *connect, weir_loop *loop,
+static void connect_init(struct wr_connect *connect, weir_loop *loop,
                          const struct weir_factory *factory,
-                         const struct weir_connect_options *options)
+                         const struct wr_connect_call *call)
 {
+    const struct weir_connect_options *options = call->options;
     const uint64_t timeout_ns = options->timeout_ns;
     const struct wr_race_options race = {
         /* A time limit for all is one for the lookup too. */
@@ -402,15 +421,16 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
                     .connection = &connect->connection},
     };
     connect->loop = loop;
+    connect->pending = (struct weir_pending){loop, connect_cancel};
     connect->state = CONNECT_WAITING;
     connect->factory = *factory;
-    connect->done = options->done;
-    connect->done_arg = options->done_arg;
+    connect->done = call->done;
+    connect->done_arg = call->done_arg;
     connect->timeout_ns = timeout_ns;
     connect->error_text = options->error_text;
     connect->error_text_size = options->error_text_size;
-    connect->is_adopted = options->use_sock;
-    connect->fd = options->use_sock ? options->sock : -1;
+    connect->is_adopted = call->is_adopting;
+    connect->fd = call->is_adopting ? call->fd : -1;
     connect->connection = options->connection;
     wr_race_init(&connect->race, loop, &connect_race_ops, &race,
                  connect->candidates, connect->candidate_count);
@@ -422,22 +442,22 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
 /* Makes a connection that begins with the loop's next turn, after
  * connect_begin(). */
 static int connect_make(weir_loop *loop, const struct weir_factory *factory,
-                        const struct weir_connect_options *options,
-                        size_t candidate_count, weir_connect **ret)
+                        const struct wr_connect_call *call,
+                        size_t candidate_count, struct wr_connect **ret)
 {
     const size_t size = connect_get_size(candidate_count);
 
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    weir_connect *connect = wr_guard_alloc(&loop->counting, size);
+    struct wr_connect *connect = wr_guard_alloc(&loop->counting, size);
     wr_require(connect, -ENOMEM);
     memset(connect, 0, sizeof(*connect));
     connect->candidate_count = candidate_count;
-    connect_init(connect, loop, factory, options);
+    connect_init(connect, loop, factory, call);
     *ret = connect;
     return 0;
 }
 
-static void connect_begin(weir_connect *connect, weir_connect **ret)
+static void connect_begin(struct wr_connect *connect, weir_pending **ret)
 {
     weir_loop *loop = connect->loop;
 
@@ -446,12 +466,12 @@ static void connect_begin(weir_connect *connect, weir_connect **ret)
     wr_ready_push(&loop->ready, &connect->ready);
     connect_check_invariants(connect);
     if (ret) {
-        *ret = connect;
+        *ret = &connect->pending;
     }
 }
 
 /* Gives the race what the plan has for it. */
-static int connect_follow_plan(weir_connect *connect,
+static int connect_follow_plan(struct wr_connect *connect,
                                const struct wr_connect_plan *plan)
 {
     connect->local = plan->local;
@@ -466,26 +486,25 @@ static int connect_follow_plan(weir_connect *connect,
     return 0;
 }
 
-int wr_connect_begin(weir_loop *loop, const struct weir_factory *factory,
-                     const char *host, uint16_t port,
-                     const struct weir_connect_options *options,
-                     weir_connect **ret)
+/* Takes no descriptor when it fails. */
+static int connect_ask(weir_loop *loop, const struct weir_factory *factory,
+                       const struct wr_connect_call *call, weir_pending **ret)
 {
     struct wr_connect_plan plan;
-    weir_connect *connect;
+    struct wr_connect *connect;
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    err = wr_connect_plan_check(options, factory);
+    err = wr_connect_plan_check(call, factory);
     wr_require(err >= 0, err);
-    err = wr_connect_plan_read(&plan, host, port, options);
+    err = wr_connect_plan_read(&plan, call);
     wr_require(err >= 0, err);
-    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
-    err = connect_make(loop, factory, options, plan.candidate_count, &connect);
+    wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
+    err = connect_make(loop, factory, call, plan.candidate_count, &connect);
     wr_require(err >= 0, err);
     err = wr_secure_settings_read(
-        &connect->tls, options->tls,
-        options->use_sock ? WR_SECURE_EITHER : WR_SECURE_CLIENT, host);
+        &connect->tls, call->options->tls,
+        call->is_adopting ? WR_SECURE_EITHER : WR_SECURE_CLIENT, call->host);
     if (err == 0) {
         err = connect_follow_plan(connect, &plan);
     }
@@ -500,22 +519,34 @@ int wr_connect_begin(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
-                    enum wr_pipe_direction direction,
-                    const struct weir_connect_options *options,
-                    weir_connect **ret)
+int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
+                     const struct wr_connect_call *call, weir_pending **ret)
 {
-    weir_connect *connect;
+    wr_assert(call->options->size > 0);
+    int err = connect_ask(loop, factory, call, ret);
+    if (err < 0 && call->is_adopting) {
+        wr_socket_refuse(call->fd);
+    }
+    return err;
+}
 
-    wr_assert(options->use_sock);
+/* Takes no descriptor when it fails. */
+static int connect_ask_pipe(weir_loop *loop, const struct weir_factory *factory,
+                            enum wr_pipe_direction direction,
+                            const struct wr_connect_call *call,
+                            weir_pending **ret)
+{
+    struct wr_connect *connect;
+
+    wr_assert(call->is_adopting);
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    err = wr_connect_plan_check(options, factory);
+    err = wr_connect_plan_check(call, factory);
     wr_require(err >= 0, err);
-    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
-    err = wr_pipe_check(options->sock, direction);
+    wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
+    err = wr_pipe_check(call->fd, direction);
     wr_require(err >= 0, err);
-    err = connect_make(loop, factory, options, 0, &connect);
+    err = connect_make(loop, factory, call, 0, &connect);
     wr_require(err >= 0, err);
     connect->is_pipe = true;
     connect->direction = direction;
@@ -523,25 +554,41 @@ int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-void weir_connect_cancel(weir_connect *connect)
+int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
+                    enum wr_pipe_direction direction,
+                    const struct wr_connect_call *call, weir_pending **ret)
 {
-    if (wr_loop_check(connect->loop) < 0) {
-        return;
+    int err = connect_ask_pipe(loop, factory, direction, call, ret);
+    if (err < 0) {
+        wr_socket_refuse(call->fd);
     }
-    connect_give_up(connect, -ECANCELED);
+    return err;
 }
 
-size_t weir_connect_get_error_count(const weir_connect *connect)
+/* ---- the public functions ---- */
+
+static const struct wr_connect *connect_of(const weir_pending *pending)
 {
-    return wr_eyeballs_count_errors(&connect->race.eyeballs);
+    return pending->give_up == connect_cancel
+               ? wr_container_of(pending, const struct wr_connect, pending)
+               : NULL;
 }
 
-int weir_connect_get_error(const weir_connect *connect, size_t index,
+size_t weir_connect_get_error_count(const weir_pending *pending)
+{
+    const struct wr_connect *connect = connect_of(pending);
+
+    return connect ? wr_eyeballs_count_errors(&connect->race.eyeballs) : 0;
+}
+
+int weir_connect_get_error(const weir_pending *pending, size_t index,
                            struct weir_address *ret)
 {
+    const struct wr_connect *connect = connect_of(pending);
+
+    wr_require(connect, -EINVAL);
     const struct wr_candidate *candidate =
         wr_eyeballs_find_error(&connect->race.eyeballs, index);
-
     wr_require(candidate, -EINVAL);
     if (ret) {
         *ret = candidate->address;

@@ -1,45 +1,46 @@
 /*
  * Connection attempts, for the makers above.
  *
- * weir_create_connection() reads the caller's options and calls
- * wr_connect_start(); a maker whose own options have those of a connection
- * inside reads both and calls it too.
+ * The calls of the program, of streams and of pipes each describe themselves by
+ * a struct wr_connect_call, with options that were read.
  */
 #ifndef WEIR_LIB_NET_CONNECT_CONNECT_H
 #define WEIR_LIB_NET_CONNECT_CONNECT_H
 
+#include "lib/loop/pending.h"
 #include "lib/transport/pipe/pipe.h"
+#include "weir/connect.h"
+
+/* A call that asks for a connection. The peer is a host, one of several
+ * addresses, or at the other end of a descriptor. All borrowed. */
+struct wr_connect_call {
+    const char *host; /* a name or a literal address; NULL: see below */
+    uint16_t port;
+    const struct weir_address *addresses; /* where there is no host */
+    size_t address_count;
+    bool is_adopting; /* neither host nor addresses, but fd */
+    int fd;           /* taken */
+    const struct weir_connect_options *options;
+    weir_connect_done_fn *done;
+    void *done_arg;
+};
 
 /* Reads the options of a connection that @outer ends with; see options.h. */
 WEIR_MUST_USE int wr_connect_options_read(const void *outer,
                                           struct weir_connect_options *connect);
 
-/* Reads the options that a program gave to a maker of connections. Their socket
- * is the library's from here on: it is closed when they are refused. */
-WEIR_MUST_USE int
-wr_connect_options_take(struct weir_connect_options *known,
-                        const struct weir_connect_options *options);
+/* Begins a connection attempt, or adopts a connected socket, which is closed on
+ * an error. */
+WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
+                                   const struct weir_factory *factory,
+                                   const struct wr_connect_call *call,
+                                   weir_pending **ret);
 
-/* Makes a pipe transport of options->sock, which is the caller's if this fails.
- */
+/* Makes a pipe transport of call->fd, which is closed on an error. */
 WEIR_MUST_USE int wr_connect_pipe(weir_loop *loop,
                                   const struct weir_factory *factory,
                                   enum wr_pipe_direction direction,
-                                  const struct weir_connect_options *options,
-                                  weir_connect **ret);
-
-/* weir_create_connection() with options that were read. */
-WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
-                                   const struct weir_factory *factory,
-                                   const char *host, uint16_t port,
-                                   const struct weir_connect_options *options,
-                                   weir_connect **ret);
-
-/* wr_connect_start() that takes no socket when it fails. */
-WEIR_MUST_USE int wr_connect_begin(weir_loop *loop,
-                                   const struct weir_factory *factory,
-                                   const char *host, uint16_t port,
-                                   const struct weir_connect_options *options,
-                                   weir_connect **ret);
+                                  const struct wr_connect_call *call,
+                                  weir_pending **ret);
 
 #endif

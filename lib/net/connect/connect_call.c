@@ -1,14 +1,11 @@
-/*
- * Asking for a connection: the call, and its options.
- *
- * A socket that the program hands in is taken by the call, so it is closed here
- * when nothing was begun.
- */
+/* Asking for a connection: the calls of the program, and their options. */
 #include "connect.h"
 
+#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
+#include "weir/unix.h"
 
 int wr_connect_options_read(const void *outer,
                             struct weir_connect_options *connect)
@@ -18,40 +15,79 @@ int wr_connect_options_read(const void *outer,
                    : wr_connection_options_read(connect, &connect->connection);
 }
 
-int wr_connect_options_take(struct weir_connect_options *known,
-                            const struct weir_connect_options *options)
+/* Reads the options of the program, then begins. */
+static int connect_call(weir_loop *loop, const struct weir_factory *factory,
+                        struct wr_connect_call *call,
+                        const struct weir_connect_options *options,
+                        weir_pending **ret)
 {
-    int err = wr_options_read(known, sizeof(*known), options);
-    if (err == 0) {
-        err = wr_connection_options_read(known, &known->connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(known->use_sock, known->sock);
-    }
-    return err;
-}
+    struct weir_connect_options known;
 
-int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
-                     const char *host, uint16_t port,
-                     const struct weir_connect_options *options,
-                     weir_connect **ret)
-{
-    wr_assert(options->size > 0);
-    int err = wr_connect_begin(loop, factory, host, port, options, ret);
-    if (err < 0) {
-        wr_socket_refuse(options->use_sock, options->sock);
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err == 0) {
+        err = wr_connection_options_read(&known, &known.connection);
     }
-    return err;
+    if (err < 0) {
+        if (call->is_adopting) {
+            wr_socket_refuse(call->fd);
+        }
+        return err;
+    }
+    call->options = &known;
+    return wr_connect_start(loop, factory, call, ret);
 }
 
 int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
                            const char *host, uint16_t port,
                            const struct weir_connect_options *options,
-                           weir_connect **ret)
+                           weir_connect_done_fn *done, void *done_arg,
+                           weir_pending **ret)
 {
-    struct weir_connect_options known;
+    struct wr_connect_call call = {
+        .host = host, .port = port, .done = done, .done_arg = done_arg};
 
-    int err = wr_connect_options_take(&known, options);
+    return connect_call(loop, factory, &call, options, ret);
+}
+
+int weir_create_connection_to(weir_loop *loop,
+                              const struct weir_factory *factory,
+                              const struct weir_address *addresses,
+                              size_t count,
+                              const struct weir_connect_options *options,
+                              weir_connect_done_fn *done, void *done_arg,
+                              weir_pending **ret)
+{
+    struct wr_connect_call call = {.addresses = addresses,
+                                   .address_count = count,
+                                   .done = done,
+                                   .done_arg = done_arg};
+
+    return connect_call(loop, factory, &call, options, ret);
+}
+
+int weir_create_unix_connection(weir_loop *loop,
+                                const struct weir_factory *factory,
+                                const char *path,
+                                const struct weir_connect_options *options,
+                                weir_connect_done_fn *done, void *done_arg,
+                                weir_pending **ret)
+{
+    struct weir_address address;
+
+    wr_require(path, -EINVAL);
+    int err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
-    return wr_connect_start(loop, factory, host, port, &known, ret);
+    return weir_create_connection_to(loop, factory, &address, 1, options, done,
+                                     done_arg, ret);
+}
+
+int weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
+                          int fd, const struct weir_connect_options *options,
+                          weir_connect_done_fn *done, void *done_arg,
+                          weir_pending **ret)
+{
+    struct wr_connect_call call = {
+        .is_adopting = true, .fd = fd, .done = done, .done_arg = done_arg};
+
+    return connect_call(loop, factory, &call, options, ret);
 }

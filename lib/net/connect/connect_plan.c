@@ -16,13 +16,11 @@
 #define CANDIDATE_LIMIT 4096u
 
 /* Plans for a socket that the program brings. */
-static int connect_plan_adopted(struct wr_connect_plan *plan,
+static int connect_plan_adopted(struct wr_connect_plan *plan, int fd,
                                 const struct weir_connect_options *options)
 {
-    wr_require(!options->local_host && options->local_port == 0 &&
-                   !options->local_address,
-               -EINVAL);
-    int family = wr_socket_check(options->sock, &plan->single);
+    wr_require(options->local_port == 0 && !options->local_address, -EINVAL);
+    int family = wr_socket_check(fd, &plan->single);
     wr_require(family >= 0, family);
     wr_assert(wr_address_is_valid(&plan->single));
     wr_require(options->family == AF_UNSPEC || options->family == family,
@@ -49,40 +47,35 @@ static int connect_plan_host(struct wr_connect_plan *plan, const char *host,
 }
 
 /* Reads the addresses that are to be tried. */
-static int connect_plan_peers(struct wr_connect_plan *plan, const char *host,
-                              uint16_t port,
-                              const struct weir_connect_options *options)
+static int connect_plan_peers(struct wr_connect_plan *plan,
+                              const struct wr_connect_call *call)
 {
-    if (options->address_count == 0) {
-        wr_require(host, -EINVAL);
-        return connect_plan_host(plan, host, port);
+    if (call->host) {
+        wr_assert(!call->addresses);
+        return connect_plan_host(plan, call->host, call->port);
     }
-    wr_require(!host && port == 0 && options->addresses, -EINVAL);
-    wr_require(options->address_count <= CANDIDATE_LIMIT, -EINVAL);
-    for (size_t i = 0; i < options->address_count; i++) {
-        const struct weir_address *address = &options->addresses[i];
+    wr_require(call->addresses, -EINVAL);
+    wr_require(call->address_count <= CANDIDATE_LIMIT, -EINVAL);
+    for (size_t i = 0; i < call->address_count; i++) {
+        const struct weir_address *address = &call->addresses[i];
         wr_require(wr_address_is_valid(address), -EINVAL);
         wr_require(!wr_address_is_unnamed(address), -EINVAL);
     }
-    plan->addresses = options->addresses;
-    plan->address_count = options->address_count;
+    plan->addresses = call->addresses;
+    plan->address_count = call->address_count;
     return 0;
 }
 
-/* Reads the own address, which the peers' must be of a family with. */
+/* Reads the own address, whose family must be that of the peers. */
 static int connect_plan_local(struct wr_connect_plan *plan,
                               const struct weir_connect_options *options)
 {
     const struct weir_address *local = options->local_address;
-    const char *host = options->local_host;
 
     if (local) {
-        wr_require(!host && options->local_port == 0, -EINVAL);
+        wr_require(options->local_port == 0, -EINVAL);
         wr_require(wr_address_is_valid(local), -EINVAL);
         plan->local = *local;
-    } else if (host) {
-        int err = weir_address_parse(host, options->local_port, &plan->local);
-        wr_require(err >= 0, err);
     }
     if (plan->local.len > 0) {
         const int family = plan->local.storage.any.sa_family;
@@ -106,43 +99,37 @@ static bool connect_plan_is_candidate(const struct wr_connect_plan *plan,
     return plan->family == AF_UNSPEC || plan->family == family;
 }
 
-static int connect_plan_read_all(struct wr_connect_plan *plan, const char *host,
-                                 uint16_t port,
-                                 const struct weir_connect_options *options)
-{
-    if (options->use_sock) {
-        wr_require(!host && port == 0 && options->address_count == 0, -EINVAL);
-        return connect_plan_adopted(plan, options);
-    }
-    int err = connect_plan_peers(plan, host, port, options);
-    return err < 0 ? err : connect_plan_local(plan, options);
-}
-
-int wr_connect_plan_check(const struct weir_connect_options *options,
+int wr_connect_plan_check(const struct wr_connect_call *call,
                           const struct weir_factory *factory)
 {
+    const struct weir_connect_options *options = call->options;
+
     wr_require(factory && factory->create, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
     wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
-    wr_require(options->proto == 0 || !options->use_sock, -EINVAL);
+    wr_require(options->proto == 0 || !call->is_adopting, -EINVAL);
     return 0;
 }
 
-int wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
-                         uint16_t port,
-                         const struct weir_connect_options *options)
+int wr_connect_plan_read(struct wr_connect_plan *plan,
+                         const struct wr_connect_call *call)
 {
+    const struct weir_connect_options *options = call->options;
+
     *plan = (struct wr_connect_plan){.family = options->family,
                                      .local_port = options->local_port,
                                      .proto = options->proto};
-    int err = connect_plan_read_all(plan, host, port, options);
-    wr_require(err >= 0, err);
-    if (options->use_sock) {
-        return 0;
+    if (call->is_adopting) {
+        return connect_plan_adopted(plan, call->fd, options);
     }
+    int err = connect_plan_peers(plan, call);
+    if (err >= 0) {
+        err = connect_plan_local(plan, options);
+    }
+    wr_require(err >= 0, err);
     if (plan->name) {
         wr_require(plan->family != AF_UNIX, -EINVAL);
         return 0;

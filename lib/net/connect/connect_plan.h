@@ -7,8 +7,8 @@
 #ifndef WEIR_LIB_NET_CONNECT_CONNECT_PLAN_H
 #define WEIR_LIB_NET_CONNECT_CONNECT_PLAN_H
 
+#include "connect.h"
 #include "eyeballs.h"
-#include "weir/server.h"
 
 struct wr_connect_plan {
     const struct weir_address *addresses; /* the caller's, or single */
@@ -24,15 +24,13 @@ struct wr_connect_plan {
 };
 
 /* Checks the options that say nothing of addresses: 0, or -EINVAL. */
-WEIR_MUST_USE int
-wr_connect_plan_check(const struct weir_connect_options *options,
-                      const struct weir_factory *factory);
+WEIR_MUST_USE int wr_connect_plan_check(const struct wr_connect_call *call,
+                                        const struct weir_factory *factory);
 
 /* Reads the peers' addresses, or that of an adopted socket's peer, and the own
  * one: 0, or the error of the call. */
-WEIR_MUST_USE int
-wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
-                     uint16_t port, const struct weir_connect_options *options);
+WEIR_MUST_USE int wr_connect_plan_read(struct wr_connect_plan *plan,
+                                       const struct wr_connect_call *call);
 
 /* Adds plan->candidate_count addresses, for which there is room. */
 void wr_connect_plan_add(const struct wr_connect_plan *plan,

@@ -80,29 +80,43 @@ static int listener_set_add_host(struct wr_listener_set *set, const char *host,
     return err;
 }
 
-/* Adds all that the options and the arguments of the call name. */
-static int listener_set_add_all(struct wr_listener_set *set, const char *host,
-                                uint16_t port,
-                                const struct weir_server_options *options)
+static int listener_set_add_values(struct wr_listener_set *set,
+                                   const struct wr_server_call *call)
 {
-    wr_assert(set->address_count == 0);
     int err = 0;
-    for (size_t i = 0; i < options->address_count && err >= 0; i++) {
-        const struct weir_address *address = &options->addresses[i];
+
+    for (size_t i = 0; i < call->address_count && err >= 0; i++) {
+        const struct weir_address *address = &call->addresses[i];
         wr_require(wr_address_is_valid(address), -EINVAL);
-        err = listener_set_add_address(set, options->family, address);
+        err = listener_set_add_address(set, call->options->family, address);
     }
-    if (options->address_count > 0) {
-        return err;
-    }
-    if (host || options->host_count == 0) {
-        err = listener_set_add_host(set, host, port, options->family);
+    return err;
+}
+
+static int listener_set_add_hosts(struct wr_listener_set *set,
+                                  const struct wr_server_call *call)
+{
+    const struct weir_server_options *options = call->options;
+    int err = 0;
+
+    if (call->host || options->host_count == 0) {
+        err =
+            listener_set_add_host(set, call->host, call->port, options->family);
     }
     for (size_t i = 0; i < options->host_count && err >= 0; i++) {
-        err = listener_set_add_host(set, options->hosts[i], port,
+        err = listener_set_add_host(set, options->hosts[i], call->port,
                                     options->family);
     }
     return err;
+}
+
+/* Adds all addresses that a call names. */
+static int listener_set_add_all(struct wr_listener_set *set,
+                                const struct wr_server_call *call)
+{
+    wr_assert(set->address_count == 0);
+    return call->addresses ? listener_set_add_values(set, call)
+                           : listener_set_add_hosts(set, call);
 }
 
 static void listener_set_free_room(struct wr_listener_set *set)
@@ -183,13 +197,14 @@ bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err)
 }
 
 int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
-                         const char *host, uint16_t port,
-                         const struct weir_server_options *options)
+                         const struct wr_server_call *call)
 {
+    const struct weir_server_options *options = call->options;
+
     memset(set, 0, sizeof(*set));
     set->loop = loop;
     wr_listener_names_init(&set->names, loop, listener_set_names_done);
-    set->fd = options->use_sock ? options->sock : -1;
+    set->fd = call->is_adopting ? call->fd : -1;
     set->options.backlog =
         options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT;
     set->options.bind_only = options->no_start_serving;
@@ -201,14 +216,14 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->options.keeps_file = options->no_cleanup_socket;
     wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);
     wr_require(options->host_count == 0 || options->hosts, -EINVAL);
-    wr_require(options->address_count < HOST_COUNT_LIMIT, -EINVAL);
+    wr_require(call->address_count < HOST_COUNT_LIMIT, -EINVAL);
 
     int err = listener_set_make_room(
-        set, options->use_sock ? 1
-                               : (options->host_count + 1) * WILDCARDS +
-                                     options->address_count);
-    if (err >= 0 && !options->use_sock) {
-        err = listener_set_add_all(set, host, port, options);
+        set, call->is_adopting
+                 ? 1
+                 : (options->host_count + 1) * WILDCARDS + call->address_count);
+    if (err >= 0 && !call->is_adopting) {
+        err = listener_set_add_all(set, call);
     }
     if (err < 0) {
         wr_listener_set_fini(set);

@@ -13,6 +13,20 @@
 
 #include "weir/server.h"
 
+/* A call that asks for a server. It listens on a host and those of the options,
+ * on addresses, or on a socket. All borrowed. */
+struct wr_server_call {
+    const char *host; /* NULL or "": all addresses */
+    uint16_t port;
+    const struct weir_address *addresses; /* NULL: hosts are meant */
+    size_t address_count;
+    bool is_adopting; /* neither hosts nor addresses, but fd */
+    int fd;           /* taken */
+    const struct weir_server_options *options;
+    weir_server_done_fn *done;
+    void *done_arg;
+};
+
 struct wr_listener_set {
     weir_loop *loop;
     const struct wr_listener_ops *ops;
@@ -29,13 +43,12 @@ struct wr_listener_set {
     void (*resolved)(struct wr_listener_set *set);
 };
 
-/* Reads the addresses and names (WEIR_EDNSBADNAME, -EINVAL ...) of @host, which
- * may be NULL, and of options->hosts, and makes room for a listener each. The
- * socket of the options is remembered. Errors leave nothing. */
-WEIR_MUST_USE int
-wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
-                     const char *host, uint16_t port,
-                     const struct weir_server_options *options);
+/* Reads the addresses and names of @call (WEIR_EDNSBADNAME, -EINVAL ...), and
+ * makes room for a listener each. A socket of @call is remembered. Errors leave
+ * nothing. */
+WEIR_MUST_USE int wr_listener_set_init(struct wr_listener_set *set,
+                                       weir_loop *loop,
+                                       const struct wr_server_call *call);
 void wr_listener_set_fini(struct wr_listener_set *set);
 
 void wr_listener_set_check_invariants(const struct wr_listener_set *set);

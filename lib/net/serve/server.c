@@ -282,24 +282,24 @@ static const struct wr_member_ops server_member_ops = {
 /* ---- the public functions ---- */
 
 /* Makes a server; takes no descriptor when it fails. */
-static int server_make(weir_loop *loop, const char *host, uint16_t port,
-                       const struct weir_server_options *options,
+static int server_make(weir_loop *loop, const struct wr_server_call *call,
                        weir_server **ret)
 {
+    const struct weir_server_options *options = call->options;
     weir_server *server = wr_alloc(&loop->counting, sizeof(*server));
     if (!server) {
         return -ENOMEM;
     }
     memset(server, 0, sizeof(*server));
-    int err = wr_server_init_parts(server, loop, host, port, options);
+    int err = wr_server_init_parts(server, loop, call);
     if (err < 0) {
         wr_free(&loop->counting, server, sizeof(*server));
         return err;
     }
     server->loop = loop;
     server->state = SERVER_STARTING;
-    server->done = options->done;
-    server->done_arg = options->done_arg;
+    server->done = call->done;
+    server->done_arg = call->done_arg;
     server->connection_limit =
         options->connection_limit > 0 ? options->connection_limit : UINT64_MAX;
     server->grace_ns =
@@ -324,25 +324,24 @@ static int server_make(weir_loop *loop, const char *host, uint16_t port,
 }
 
 int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
-                     const char *host, uint16_t port,
-                     const struct weir_server_options *options,
-                     weir_server **ret)
+                     const struct wr_server_call *call, weir_server **ret)
 {
     weir_server *server = NULL;
 
     int err = wr_loop_check(loop);
     if (err >= 0) {
-        err = ret ? wr_server_options_check(options, factory, host, port)
-                  : -EINVAL;
+        err = ret ? wr_server_call_check(call, factory) : -EINVAL;
     }
     if (err >= 0 && wr_loop_is_closing(loop)) {
         err = -ESHUTDOWN;
     }
     if (err >= 0) {
-        err = server_make(loop, host, port, options, &server);
+        err = server_make(loop, call, &server);
     }
     if (err < 0) {
-        wr_socket_refuse(options->use_sock, options->sock);
+        if (call->is_adopting) {
+            wr_socket_refuse(call->fd);
+        }
         return err;
     }
     server->factory = *factory;
@@ -352,18 +351,6 @@ int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
     wr_server_check_invariants(server);
     *ret = server;
     return 0;
-}
-
-int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
-                       const char *host, uint16_t port,
-                       const struct weir_server_options *options,
-                       weir_server **ret)
-{
-    struct weir_server_options known;
-
-    int err = wr_server_options_take(&known, options);
-    wr_require(err >= 0, err);
-    return wr_server_create(loop, factory, host, port, &known, ret);
 }
 
 /* Begins a call of the program that changes the server: 0, or the error of a

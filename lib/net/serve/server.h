@@ -4,7 +4,8 @@
  * server_state.c says which states a server has and what must hold in them;
  * server_accept.c lets clients in and has the list of them; server_options.c
  * checks what is asked for; server.c, which calls all three, is the server's
- * life from the request to listen to the last callback. None of them knows
+ * life from the request to listen to the last callback; server_call.c has the
+ * makers. None of them knows
  * tasks: one that waits for a server leaves a struct wr_server_watch.
  */
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
@@ -113,31 +114,21 @@ void wr_server_end_handlers(weir_server *server);
 WEIR_MUST_USE int wr_server_options_read(const void *outer,
                                          struct weir_server_options *server);
 
-/* Reads the options that a program gave to a maker of servers. Their socket is
- * the library's from here on: it is closed when they are refused. */
-WEIR_MUST_USE int
-wr_server_options_take(struct weir_server_options *known,
-                       const struct weir_server_options *options);
-
-/* Checks what a call of a maker asks for: 0, or its error. */
-WEIR_MUST_USE int
-wr_server_options_check(const struct weir_server_options *options,
-                        const struct weir_factory *factory, const char *host,
-                        uint16_t port);
+/* Checks a call: 0, or its error. */
+WEIR_MUST_USE int wr_server_call_check(const struct wr_server_call *call,
+                                       const struct weir_factory *factory);
 
 /* Reads what a server has of its own: the settings of TLS, its listeners. */
-WEIR_MUST_USE int
-wr_server_init_parts(weir_server *server, weir_loop *loop, const char *host,
-                     uint16_t port, const struct weir_server_options *options);
+WEIR_MUST_USE int wr_server_init_parts(weir_server *server, weir_loop *loop,
+                                       const struct wr_server_call *call);
 void wr_server_fini_parts(weir_server *server);
 
 /* ---- server.c ---- */
 
-/* weir_create_server() with options that were read. */
+/* Begins to listen. A descriptor of @call is closed on an error. */
 WEIR_MUST_USE int wr_server_create(weir_loop *loop,
                                    const struct weir_factory *factory,
-                                   const char *host, uint16_t port,
-                                   const struct weir_server_options *options,
+                                   const struct wr_server_call *call,
                                    weir_server **ret);
 
 /* weir_server_stop() without a callback. */

@@ -1,8 +1,6 @@
 /*
  * The options of servers: reading them, and what they may ask for together.
  *
- * A server listens on addresses given as text, or on such given as values, or
- * on a socket, and this file refuses a call that asks for two of the three.
  * Text is read where the addresses are kept, in listener_set.c. The settings of
  * TLS can be changed later: a connection has a copy of its own, with a
  * reference to the context, from the moment it is accepted.
@@ -22,23 +20,11 @@ int wr_server_options_read(const void *outer,
                    : wr_connection_options_read(server, &server->connection);
 }
 
-int wr_server_options_take(struct weir_server_options *known,
-                           const struct weir_server_options *options)
+int wr_server_call_check(const struct wr_server_call *call,
+                         const struct weir_factory *factory)
 {
-    int err = wr_options_read(known, sizeof(*known), options);
-    if (err == 0) {
-        err = wr_connection_options_read(known, &known->connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(known->use_sock, known->sock);
-    }
-    return err;
-}
+    const struct weir_server_options *options = call->options;
 
-int wr_server_options_check(const struct weir_server_options *options,
-                            const struct weir_factory *factory,
-                            const char *host, uint16_t port)
-{
     wr_require(factory && factory->create, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
@@ -46,30 +32,28 @@ int wr_server_options_check(const struct weir_server_options *options,
     wr_require(options->socket_mode <= WR_MODE_BITS, -EINVAL);
     wr_require(options->backlog >= 0, -EINVAL);
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
-    wr_require(options->proto == 0 || !options->use_sock, -EINVAL);
-    if (options->address_count > 0) {
-        wr_require(options->addresses && !options->use_sock, -EINVAL);
-        wr_require(!host && options->host_count == 0 && port == 0, -EINVAL);
-    }
-    if (options->use_sock) {
-        wr_require(!host && options->host_count == 0 && port == 0, -EINVAL);
-        int family = wr_socket_check(options->sock, NULL);
+    wr_require(options->proto == 0 || !call->is_adopting, -EINVAL);
+    wr_require(options->host_count == 0 ||
+                   (!call->addresses && !call->is_adopting),
+               -EINVAL);
+    wr_require(call->addresses || call->address_count == 0, -EINVAL);
+    wr_require(!call->addresses || call->address_count > 0, -EINVAL);
+    if (call->is_adopting) {
+        int family = wr_socket_check(call->fd, NULL);
         wr_require(family >= 0, family);
         wr_require(options->family == AF_UNSPEC || options->family == family,
                    -EINVAL);
     }
-    wr_assert(!options->use_sock || options->address_count == 0);
     return 0;
 }
 
-int wr_server_init_parts(weir_server *server, weir_loop *loop, const char *host,
-                         uint16_t port,
-                         const struct weir_server_options *options)
+int wr_server_init_parts(weir_server *server, weir_loop *loop,
+                         const struct wr_server_call *call)
 {
-    int err = wr_secure_settings_read(&server->tls, options->tls,
+    int err = wr_secure_settings_read(&server->tls, call->options->tls,
                                       WR_SECURE_SERVER, NULL);
     wr_require(err >= 0, err);
-    err = wr_listener_set_init(&server->listeners, loop, host, port, options);
+    err = wr_listener_set_init(&server->listeners, loop, call);
     if (err < 0) {
         wr_secure_settings_drop(&server->tls);
     }

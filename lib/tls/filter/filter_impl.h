@@ -136,6 +136,7 @@ static inline struct wr_filter *wr_filter_of(const weir_transport *t)
 WEIR_MUST_USE int wr_filter_start(weir_transport *t,
                                   const struct weir_tls_settings *tls,
                                   const struct weir_start_tls_options *options,
+                                  const struct wr_secure_opener *opener,
                                   weir_transport **ret);
 
 /* filter.c */

@@ -89,11 +89,10 @@ static void filter_start_replace(struct wr_filter *f, weir_transport *below,
 static int filter_start_make(weir_transport *t,
                              const struct wr_secure_settings *settings,
                              const struct weir_start_tls_options *options,
+                             const struct wr_secure_opener *opener,
                              struct wr_filter **ret)
 {
-    const struct wr_secure_opener opener = {.opened = options->done,
-                                            .arg = options->done_arg};
-    struct wr_filter *f = wr_filter_make(t->loop, settings, &opener);
+    struct wr_filter *f = wr_filter_make(t->loop, settings, opener);
 
     wr_require(f, -ENOMEM);
     int err = filter_start_keep(f, options->initial, options->initial_count);
@@ -111,7 +110,7 @@ static int filter_start_make(weir_transport *t,
 
 int wr_filter_start(weir_transport *t, const struct weir_tls_settings *tls,
                     const struct weir_start_tls_options *options,
-                    weir_transport **ret)
+                    const struct wr_secure_opener *opener, weir_transport **ret)
 {
     struct weir_start_tls_options known;
     struct wr_secure_settings settings = {.context = NULL};
@@ -120,13 +119,13 @@ int wr_filter_start(weir_transport *t, const struct weir_tls_settings *tls,
 
     int err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
-    wr_require(known.done, -EINVAL);
+    wr_require(opener->opened, -EINVAL);
     wr_require(!wr_loop_is_closing(t->loop), -ESHUTDOWN);
     err = filter_start_check(t, &handover);
     wr_require(err >= 0, err);
     err = wr_filter_settings_read(&settings, tls, WR_SECURE_EITHER, NULL);
     wr_require(err >= 0, err);
-    err = filter_start_make(t, &settings, &known, &f);
+    err = filter_start_make(t, &settings, &known, opener, &f);
     wr_filter_settings_drop(&settings);
     wr_require(err >= 0, err);
     filter_start_replace(f, t, &handover);

@@ -1,0 +1,224 @@
+/**
+ * @file connect.h
+ * Connecting stream sockets, and adopting connected ones.
+ *
+ * A call returns at once; its done runs exactly once, from the loop, after
+ * connection_made of the new connection or with an error. Usage errors come
+ * from the call itself. Tasks connect by weir_open_connection() and its like
+ * (stream.h), with the same options.
+ *
+ * @thread loop
+ * @suspends no
+ */
+#ifndef WEIR_CONNECT_H
+#define WEIR_CONNECT_H
+
+#include "address.h"
+#include "base.h"
+#include "pending.h"
+#include "protocol.h"
+#include "transport.h"
+
+WEIR_BEGIN_DECLS
+
+struct weir_tls_settings;
+
+/** Settings that a new connection starts with; zero is the default everywhere.
+ */
+struct weir_connection_options {
+    /** sizeof(struct weir_connection_options). */
+    size_t size;
+    /** Leave Nagle's algorithm on (TCP_NODELAY is set otherwise). */
+    bool no_nodelay;
+    /** Set SO_KEEPALIVE. */
+    bool keep_alive;
+    /** TCP_NOTSENT_LOWAT in bytes; 0 leaves the system's value. */
+    uint32_t notsent_lowat_bytes;
+    /** Received bytes that a connection may hold; default 1 MiB. */
+    uint64_t read_limit_bytes;
+    /** Bytes that may wait to be sent; default 64 MiB. */
+    uint64_t write_hard_limit_bytes;
+    /** Descriptors that one receive from a Unix socket takes at most, up to
+     * WEIR_FDS_MAX, for fds_received of the protocol; others are closed. 0:
+     * all are. Bytes are copied from the kernel by a system call of each
+     * connection then. */
+    uint32_t fd_limit;
+    /** Time limits. */
+    struct weir_timeouts timeouts;
+};
+
+/**
+ * The end of a connection attempt.
+ *
+ * @p err is 0 and @p t the new transport (borrowed), after its
+ * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
+ * weir_pending_cancel(), -ETIMEDOUT a connect time-out; a WEIR_EDNS... code,
+ * that the name has no address (resolver.h); -EPROTONOSUPPORT or -ENOPROTOOPT,
+ * that this kernel has no Multipath TCP or it is switched off.
+ */
+typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
+
+/** Options of weir_create_connection() and its like; zero is the default
+ * everywhere. */
+struct weir_connect_options {
+    /** sizeof(struct weir_connect_options). */
+    size_t size;
+    /** Give up after this time, in nanoseconds, looking the name up and a TLS
+     * handshake included: -ETIMEDOUT; 0: after 10 s without an answer about the
+     * name, and for each address when attempt_timeout_ns says so. */
+    uint64_t timeout_ns;
+    /** Give one address up after this time, in nanoseconds; 0: when the kernel
+     * does (about two minutes, or never while a Unix server does not accept).
+     */
+    uint64_t attempt_timeout_ns;
+    /** How long an attempt is waited for before the next address is tried
+     * beside it, in nanoseconds; default 250 ms, UINT64_MAX: one address is
+     * tried after the other. */
+    uint64_t happy_eyeballs_delay_ns;
+    /** How many addresses of the first family are tried before the families
+     * take turns; default 1. */
+    uint32_t interleave;
+    /** Try addresses in the order they come in, without turns. */
+    bool no_interleave;
+    /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: any. */
+    int family;
+    /** Own address, borrowed; NULL: any. Peers of another family are left
+     * out. */
+    const struct weir_address *local_address;
+    /** Own port, where local_address is NULL; 0: any. */
+    uint16_t local_port;
+    /** Memory for the errors of all attempts as one line, written before done
+     * is called: "192.0.2.1:80: Connection refused; ...", and for that of a
+     * TLS handshake; held until then. NULL: not wanted. */
+    char *error_text;
+    /** Bytes of error_text; what does not fit is cut. */
+    size_t error_text_size;
+    /** TLS on the connection (tls_connection.h), borrowed; NULL: none. done is
+     * called after the handshake. */
+    const struct weir_tls_settings *tls;
+    /** IPPROTO_MPTCP: Multipath TCP (where it is built in and
+     * net.mptcp.enabled is 1), which is plain TCP with a peer that does not
+     * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 where a socket is adopted;
+     * Unix addresses are left out where it is not. An abort is a reset by it since Linux 7.1
+     * (and stable kernels of 2026); before, the peer may see an end of
+     * stream. */
+    int proto;
+    /** Settings of the connection. */
+    struct weir_connection_options connection;
+};
+
+/**
+ * Connect to a host (asyncio's create_connection).
+ *
+ * A host name is looked up (resolver.h), and its addresses are tried as RFC
+ * 8305 has it ("Happy Eyeballs"): IPv6 and IPv4 in turns, the next one when an
+ * attempt has failed or hangs for 250 ms, without waiting for the slower of the
+ * two lookups; the first connection that is made is used, and the others are
+ * closed.
+ *
+ * If no address was reached, done gets the error that says most: that of the
+ * first address, unless this machine just has no such family or route.
+ * weir_connect_get_error() and error_text have all errors.
+ *
+ * @param loop      the loop; borrowed
+ * @param factory   called once the connection stands; copied
+ * @param host      a name or a literal address; borrowed
+ * @param port      the port in host byte order
+ * @param options   borrowed; NULL for all defaults
+ * @param done      called once, when the attempt has ended; may be NULL when no
+ *                  handle is asked for
+ * @param done_arg  its first argument
+ * @param ret       a handle for weir_pending_cancel() and
+ *                  weir_connect_get_error(), which needs a @p done; NULL when
+ *                  none is wanted
+ * @return          0 when the attempt has started; @p done tells how it ends
+ * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
+ * @retval -E2BIG       options of a newer library with an unknown field set
+ * @retval -EINVAL      no factory, no host, an address of another family than
+ *                      was asked for, an own address that is none or has no
+ *                      name, another protocol than TCP and MPTCP, or a handle
+ *                      without done
+ * @retval -ESHUTDOWN   the loop is being freed
+ * @retval -ENOMEM      no memory
+ */
+WEIR_API WEIR_MUST_USE int
+weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
+                       const char *host, uint16_t port,
+                       const struct weir_connect_options *options,
+                       weir_connect_done_fn *done, void *done_arg,
+                       weir_pending **ret);
+
+/**
+ * Connect to one of several addresses: weir_create_connection() to a host that
+ * has these.
+ *
+ * Addresses of another family than the options ask for are left out.
+ *
+ * @param loop       the loop; borrowed
+ * @param factory    called once the connection stands; copied
+ * @param addresses  addresses of any family; borrowed
+ * @param count      how many, at least 1
+ * @param options    borrowed; NULL for all defaults
+ * @param done       as in weir_create_connection()
+ * @param done_arg   its first argument
+ * @param ret        as in weir_create_connection()
+ * @return           as weir_create_connection()
+ * @retval -EINVAL   no address, none of the family that was asked for, one that
+ *                   is none or has no name, or as weir_create_connection()
+ */
+WEIR_API WEIR_MUST_USE int weir_create_connection_to(
+    weir_loop *loop, const struct weir_factory *factory,
+    const struct weir_address *addresses, size_t count,
+    const struct weir_connect_options *options, weir_connect_done_fn *done,
+    void *done_arg, weir_pending **ret);
+
+/**
+ * Make a transport of a connected stream socket (asyncio's
+ * connect_accepted_socket, and create_connection with sock).
+ *
+ * With TLS this side is what the context is for, client or server.
+ *
+ * @param loop      the loop; borrowed
+ * @param factory   called with the new transport; copied
+ * @param fd        a connected IPv4, IPv6 or Unix socket; taken, whatever is
+ *                  returned
+ * @param options   borrowed; NULL for all defaults. There are no attempts; an
+ *                  own address and a proto are refused
+ * @param done      as in weir_create_connection()
+ * @param done_arg  its first argument
+ * @param ret       as in weir_create_connection()
+ * @return          as weir_create_connection()
+ * @retval -EBADF   @p fd is no descriptor that is open
+ * @retval -EINVAL  @p fd is no connected stream socket, or of another family
+ *                  than was asked for, or as weir_create_connection()
+ * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
+ */
+WEIR_API WEIR_MUST_USE int
+weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
+                      int fd, const struct weir_connect_options *options,
+                      weir_connect_done_fn *done, void *done_arg,
+                      weir_pending **ret);
+
+/**
+ * How many addresses were tried and have failed.
+ *
+ * @param connect  the handle of a connection attempt; borrowed
+ * @return         the number, for weir_connect_get_error()
+ */
+WEIR_API size_t weir_connect_get_error_count(const weir_pending *connect);
+
+/**
+ * The error of one address that was tried (asyncio's all_errors).
+ *
+ * @param connect  the handle of a connection attempt; borrowed
+ * @param index    from 0 to weir_connect_get_error_count() - 1
+ * @param ret      the address; may be NULL
+ * @return         its error, negative
+ * @retval -EINVAL  no such index, or the handle of something else
+ */
+WEIR_API int weir_connect_get_error(const weir_pending *connect, size_t index,
+                                    struct weir_address *ret);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * The handle of an operation that the program may give up.
+ *
+ * A maker has one inside. The handle is the program's until done returns.
+ */
+#ifndef WEIR_LIB_LOOP_PENDING_H
+#define WEIR_LIB_LOOP_PENDING_H
+
+#include "weir/pending.h"
+
+struct weir_pending {
+    weir_loop *loop;
+    /* Gives the operation up: done follows, from the loop. */
+    void (*give_up)(struct weir_pending *pending);
+};
+
+#endif

@@ -1,0 +1,71 @@
+/* Asking for a datagram endpoint: the calls of the program. */
+#include "endpoint.h"
+
+#include "lib/base/options.h"
+#include "lib/transport/datagram/datagram.h"
+#include "lib/transport/socket.h"
+
+void wr_endpoint_refuse(const weir_loop *loop, int fd)
+{
+    const int family = wr_socket_get_option(fd, SO_DOMAIN);
+
+    if (family >= 0) {
+        wr_datagram_close_fd(loop, fd, family);
+    } else {
+        wr_socket_refuse(fd); /* it is no socket */
+    }
+}
+
+/* Reads the options of the program, then begins. */
+static int endpoint_call(weir_loop *loop, const struct weir_factory *factory,
+                         struct wr_endpoint_call *call,
+                         const struct weir_datagram_options *options,
+                         weir_pending **ret)
+{
+    struct weir_datagram_options known;
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err < 0) {
+        if (call->is_adopting) {
+            wr_endpoint_refuse(loop, call->fd);
+        }
+        return err;
+    }
+    call->options = &known;
+    return wr_endpoint_start(loop, factory, call, ret);
+}
+
+int weir_create_datagram_endpoint(weir_loop *loop,
+                                  const struct weir_factory *factory,
+                                  const struct weir_datagram_options *options,
+                                  weir_endpoint_done_fn *done, void *done_arg,
+                                  weir_pending **ret)
+{
+    struct wr_endpoint_call call = {.done = done, .done_arg = done_arg};
+
+    return endpoint_call(loop, factory, &call, options, ret);
+}
+
+int weir_create_datagram_endpoint_at(
+    weir_loop *loop, const struct weir_factory *factory,
+    const struct weir_address *local, const struct weir_address *remote,
+    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
+    void *done_arg, weir_pending **ret)
+{
+    struct wr_endpoint_call call = {
+        .local = local, .remote = remote, .done = done, .done_arg = done_arg};
+
+    return endpoint_call(loop, factory, &call, options, ret);
+}
+
+int weir_adopt_datagram_endpoint(weir_loop *loop,
+                                 const struct weir_factory *factory, int fd,
+                                 const struct weir_datagram_options *options,
+                                 weir_endpoint_done_fn *done, void *done_arg,
+                                 weir_pending **ret)
+{
+    struct wr_endpoint_call call = {
+        .is_adopting = true, .fd = fd, .done = done, .done_arg = done_arg};
+
+    return endpoint_call(loop, factory, &call, options, ret);
+}

@@ -1,0 +1,172 @@
+/* Datagram endpoints with a protocol of the program that a task waits for. */
+#include "tests/unit.h"
+
+#include <weir.h>
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static void run(weir_task_fn *body)
+{
+    expect_eq(weir_run(NULL, body, NULL), 0);
+}
+
+struct counter {
+    weir_loop *loop;
+    int made;
+    int lost;
+    size_t received;
+    bool aborts; /* in connection_made */
+};
+
+static void counter_made(void *user, weir_transport *t)
+{
+    struct counter *counter = user;
+    counter->made++;
+    if (counter->aborts) {
+        expect_eq(weir_transport_abort(t), 0);
+    }
+}
+
+static void counter_lost(void *user, weir_transport *t, int err)
+{
+    struct counter *counter = user;
+    (void)t;
+    (void)err;
+    counter->lost++;
+}
+
+static int counter_received(void *user, weir_transport *t,
+                             const struct weir_datagram *datagram)
+{
+    struct counter *counter = user;
+    (void)t;
+    counter->received += datagram->buf.len;
+    return 0;
+}
+
+static const struct weir_protocol counter_protocol = {
+    .size = sizeof(counter_protocol),
+    .kind = WEIR_PROTOCOL_DATAGRAM,
+    .connection_made = counter_made,
+    .connection_lost = counter_lost,
+    .datagram_received = counter_received};
+
+static int counter_create(void *arg, weir_transport *t,
+                          struct weir_protocol_binding *ret)
+{
+    (void)t;
+    *ret = (struct weir_protocol_binding){&counter_protocol, arg};
+    return 0;
+}
+
+static int open_with_protocol(weir_loop *loop, void *arg)
+{
+    struct counter server = {.loop = loop};
+    struct counter client = {.loop = loop};
+    const struct weir_factory servers = {counter_create, &server};
+    const struct weir_factory clients = {counter_create, &client};
+    const struct weir_datagram_options options = {.size = sizeof(options),
+                                                  .local_host = "127.0.0.1"};
+    const struct weir_datagram_options none = {.size = sizeof(none)};
+    struct weir_address address;
+    weir_transport *t = NULL;
+    weir_transport *other = NULL;
+    (void)arg;
+
+    expect_eq(weir_open_datagram_endpoint(loop, &servers, &options, NULL),
+              -EINVAL);
+    expect_eq(weir_open_datagram_endpoint(loop, &servers, &none, &t), -EINVAL);
+    expect_eq(weir_open_datagram_endpoint(loop, &servers, &options, &t), 0);
+    expect_eq(server.made, 1);
+    weir_transport_get_sockname(t, &address);
+    expect_eq(weir_open_datagram_endpoint_at(loop, &clients, NULL, &address,
+                                             NULL, &other),
+              0);
+    expect_eq(weir_transport_sendto(other, "abc", 3, NULL), 0);
+    while (server.received == 0) {
+        expect_eq(weir_yield(loop), 0);
+    }
+    expect_eq(server.received, 3);
+    expect_eq(weir_transport_close(t), 0);
+    expect_eq(weir_transport_close(other), 0);
+    weir_transport_unref(t);
+    weir_transport_unref(other);
+    while (server.lost + client.lost < 2) {
+        expect_eq(weir_yield(loop), 0);
+    }
+    return 0;
+}
+
+UNIT(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol)
+{
+    run(open_with_protocol);
+}
+
+static int open_one_that_ends(weir_loop *loop, void *arg)
+{
+    struct counter counter = {.loop = loop, .aborts = true};
+    const struct weir_factory factory = {counter_create, &counter};
+    const struct weir_datagram_options options = {.size = sizeof(options),
+                                                  .family = AF_INET};
+    weir_transport *t = NULL;
+    (void)arg;
+
+    expect_eq(weir_open_datagram_endpoint(loop, &factory, &options, &t), 0);
+    cr_assert(weir_transport_is_closing(t), "the reference keeps it");
+    weir_transport_unref(t);
+    while (counter.lost == 0) {
+        expect_eq(weir_yield(loop), 0);
+    }
+    return 0;
+}
+
+UNIT(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same)
+{
+    run(open_one_that_ends);
+}
+
+/* Opens an endpoint, as a task that is cancelled after some turns. */
+static int open_and_wait(weir_loop *loop, void *arg)
+{
+    const struct weir_factory factory = {counter_create, arg};
+    const struct weir_datagram_options options = {.size = sizeof(options),
+                                                  .family = AF_INET};
+    weir_transport *t = NULL;
+
+    const int err = weir_open_datagram_endpoint(loop, &factory, &options, &t);
+    if (err == 0) {
+        expect_eq(weir_transport_abort(t), 0);
+        weir_transport_unref(t);
+    }
+    return err;
+}
+
+static int cancel_at_each_turn(weir_loop *loop, void *arg)
+{
+    struct counter counter = {.loop = loop};
+    int result = -ECANCELED;
+    (void)arg;
+
+    for (int turns = 0; result == -ECANCELED; turns++) {
+        weir_task *task;
+        expect_lt(turns, 50);
+        expect_eq(weir_task_spawn(loop, open_and_wait, &counter, NULL, &task),
+                  0);
+        for (int i = 0; i < turns; i++) {
+            expect_eq(weir_yield(loop), 0);
+        }
+        weir_task_cancel(task);
+        expect_eq(weir_task_join(task, &result), 0);
+        cr_assert(result == 0 || result == -ECANCELED);
+    }
+    while (counter.lost < counter.made) {
+        expect_eq(weir_yield(loop), 0);
+    }
+    return 0;
+}
+
+UNIT(datagram_open, an_endpoint_that_was_cancelled_at_any_turn_is_gone)
+{
+    run(cancel_at_each_turn);
+}

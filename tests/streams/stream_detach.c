@@ -1,0 +1,196 @@
+/*
+ * weir_stream_detach(): a connection leaves its stream for another protocol.
+ *
+ * The other protocol counts what it is given, so that no byte of the peer's is
+ * lost or told twice.
+ */
+#include "handler.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+static struct {
+    char bytes[64];
+    size_t len;
+    int lost_count;
+    int lost_err;
+} next;
+
+static int next_data(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    (void)user;
+    (void)t;
+    cr_assert_leq(next.len + buf->len, sizeof(next.bytes));
+    memcpy(next.bytes + next.len, buf->data, buf->len);
+    next.len += buf->len;
+    return 0;
+}
+
+static void next_lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    next.lost_count++;
+    next.lost_err = err;
+}
+
+static const struct weir_protocol next_protocol = {
+    .size = sizeof(next_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .data_received = next_data,
+    .connection_lost = next_lost};
+static const struct weir_protocol_binding binding = {&next_protocol, NULL};
+
+static void open_pair(struct pair *p)
+{
+    memset(&next, 0, sizeof(next));
+    pair_open(p);
+}
+
+/* Ends a connection that the other protocol has. */
+static void end(struct pair *p)
+{
+    expect_eq(weir_transport_abort(p->t), 0);
+    nap();
+    expect_eq(next.lost_count, 1);
+    fake_peer_close(p->peer);
+}
+
+static void expect_next(const char *text)
+{
+    nap();
+    expect_eq(next.len, strlen(text));
+    expect_eq(memcmp(next.bytes, text, next.len), 0);
+}
+
+TASK(stream_detach, unread_bytes_are_delivered_before_later_ones)
+{
+    struct pair p;
+    char line[8];
+    open_pair(&p);
+    pair_peer_write(&p, "line\nunread ");
+    nap();
+    expect_eq(weir_reader_readline(p.reader, line, sizeof(line)), 5);
+    expect_eq(weir_stream_detach(p.writer, &binding), 0);
+    expect_eq(next.len, 0, "not from inside the call");
+    weir_writer_unref(p.writer);
+    pair_peer_write(&p, "and later");
+    expect_next("unread and later");
+    end(&p);
+}
+
+TASK(stream_detach, the_stream_is_over_and_the_connection_is_not)
+{
+    struct writer_call wait;
+    struct pair p;
+    char byte;
+    open_pair(&p);
+    call_start(&wait, &p, weir_writer_wait_closed);
+    nap();
+    expect_eq(weir_stream_detach(p.writer, &binding), 0);
+    nap();
+    expect_eq(call_end(&wait), 0);
+    expect_eq(weir_reader_read(p.reader, &byte, 1), 0);
+    expect_eq(weir_writer_drain(p.writer), -ESHUTDOWN);
+    expect_eq(weir_stream_detach(p.writer, &binding), -ESHUTDOWN);
+    weir_writer_close(p.writer);
+    weir_writer_abort(p.writer);
+    weir_writer_unref(p.writer);
+    nap();
+    cr_assert_not(fake_peer_is_alone(p.peer), "the connection lives");
+    end(&p);
+}
+
+TASK(stream_detach, a_reader_that_had_paused_the_connection_resumes_it)
+{
+    const struct weir_open_options options = {.size = sizeof(options),
+                                              .limit_bytes = 4};
+    struct pair p = {.peer = NULL};
+    memset(&next, 0, sizeof(next));
+    expect_eq(weir_adopt_stream(loop, fake_connected_fd(&p.peer), &options,
+                                &p.reader, &p.writer),
+              0);
+    p.t = weir_writer_get_transport(p.writer);
+    pair_peer_write(&p, "more than twice the limit");
+    nap();
+    cr_assert_not(weir_transport_is_reading(p.t));
+    expect_eq(weir_stream_detach(p.writer, &binding), 0);
+    weir_writer_unref(p.writer);
+    cr_assert(weir_transport_is_reading(p.t));
+    pair_peer_write(&p, ", and more");
+    expect_next("more than twice the limit, and more");
+    end(&p);
+}
+
+static int read_byte(weir_loop *on, void *arg)
+{
+    struct pair *p = arg;
+    char byte;
+    (void)on;
+    return (int)weir_reader_read(p->reader, &byte, 1);
+}
+
+TASK(stream_detach, while_a_task_reads_it_is_refused)
+{
+    struct pair p;
+    open_pair(&p);
+    weir_task *task = rig_spawn(read_byte, &p);
+    nap();
+    expect_eq(weir_stream_detach(p.writer, &binding), -EBUSY);
+    pair_peer_write(&p, "x");
+    expect_eq(rig_join(task), 1);
+    expect_eq(weir_stream_detach(p.writer, NULL), -EINVAL);
+    pair_close(&p);
+}
+
+TASK(stream_detach, after_the_peers_end_it_is_refused)
+{
+    struct pair p;
+    open_pair(&p);
+    fake_peer_shutdown(p.peer);
+    nap();
+    expect_eq(weir_stream_detach(p.writer, &binding), WEIR_EPEERCLOSED);
+    pair_close(&p);
+}
+
+TASK(stream_detach, a_stream_without_a_connection_has_none_to_give)
+{
+    struct weir_protocol_binding own;
+    weir_writer *writer;
+    expect_eq(weir_stream_protocol_new(loop, NULL, &own, &writer), 0);
+    expect_eq(weir_stream_detach(writer, &binding), -ENOTCONN);
+    weir_writer_unref(writer);
+}
+
+static int detach_and_return(void *arg, weir_reader *reader,
+                             weir_writer *writer)
+{
+    char line[16];
+    (void)arg;
+    expect_eq(weir_reader_readline(reader, line, sizeof(line)), 8);
+    seen.calls++;
+    return weir_stream_detach(writer, &binding);
+}
+
+TASK(stream_detach, a_handler_may_give_its_connection_away_and_return)
+{
+    const struct weir_stream_options options = {
+        .size = sizeof(options), .client_connected = detach_and_return};
+    struct weir_protocol_binding own;
+    struct pair p;
+    memset(&p, 0, sizeof(p));
+    memset(&next, 0, sizeof(next));
+    memset(&seen, 0, sizeof(seen));
+    expect_eq(weir_stream_protocol_new(loop, &options, &own, NULL), 0);
+    expect_eq(adopt(&p, &own), 0);
+    nap();
+    pair_peer_write(&p, "upgrade\nthe rest");
+    nap();
+    expect_eq(seen.calls, 1);
+    expect_next("the rest");
+    cr_assert_not(fake_peer_is_alone(p.peer), "the handler closed nothing");
+    fake_peer_close(p.peer);
+    nap();
+    expect_eq(next.lost_count, 1);
+    expect_eq(next.lost_err, 0);
+}
