@@ -99,9 +99,9 @@ struct weir_connect_options {
     /** IPPROTO_MPTCP: Multipath TCP (where it is built in and
      * net.mptcp.enabled is 1), which is plain TCP with a peer that does not
      * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 where a socket is adopted;
-     * Unix addresses are left out where it is not. An abort is a reset by it since Linux 7.1
-     * (and stable kernels of 2026); before, the peer may see an end of
-     * stream. */
+     * Unix addresses are left out where it is not. An abort is a reset by it
+     * since Linux 7.1 (and stable kernels of 2026); before, the peer may see an
+     * end of stream. */
     int proto;
     /** Settings of the connection. */
     struct weir_connection_options connection;
@@ -141,12 +141,10 @@ struct weir_connect_options {
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory
  */
-WEIR_API WEIR_MUST_USE int
-weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
-                       const char *host, uint16_t port,
-                       const struct weir_connect_options *options,
-                       weir_connect_done_fn *done, void *done_arg,
-                       weir_pending **ret);
+WEIR_API WEIR_MUST_USE int weir_create_connection(
+    weir_loop *loop, const struct weir_factory *factory, const char *host,
+    uint16_t port, const struct weir_connect_options *options,
+    weir_connect_done_fn *done, void *done_arg, weir_pending **ret);
 
 /**
  * Connect to one of several addresses: weir_create_connection() to a host that
@@ -166,11 +164,12 @@ weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
  * @retval -EINVAL   no address, none of the family that was asked for, one that
  *                   is none or has no name, or as weir_create_connection()
  */
-WEIR_API WEIR_MUST_USE int weir_create_connection_to(
-    weir_loop *loop, const struct weir_factory *factory,
-    const struct weir_address *addresses, size_t count,
-    const struct weir_connect_options *options, weir_connect_done_fn *done,
-    void *done_arg, weir_pending **ret);
+WEIR_API WEIR_MUST_USE int
+weir_create_connection_to(weir_loop *loop, const struct weir_factory *factory,
+                          const struct weir_address *addresses, size_t count,
+                          const struct weir_connect_options *options,
+                          weir_connect_done_fn *done, void *done_arg,
+                          weir_pending **ret);
 
 /**
  * Make a transport of a connected stream socket (asyncio's

@@ -37,7 +37,7 @@ static void counter_lost(void *user, weir_transport *t, int err)
 }
 
 static int counter_received(void *user, weir_transport *t,
-                             const struct weir_datagram *datagram)
+                            const struct weir_datagram *datagram)
 {
     struct counter *counter = user;
     (void)t;

@@ -486,9 +486,9 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
     const struct weir_factory factory = {.create = make_silent};
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     loop = allocator_make_loop(&memory);
-    expect_eq(weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL,
-                                    NULL),
-              0);
+    expect_eq(
+        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL),
+        0);
     made_t = NULL;
     run_loop_until(loop, is_made, NULL);
     made_fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC); /* is read */
