@@ -65,7 +65,15 @@
 /** Marks a symbol that the library exports. */
 #define WEIR_API __attribute__((visibility("default")))
 
-/** The result reports failure; ignoring it is a compiler warning. */
+/**
+ * Ignoring the result is a warning.
+ *
+ * Functions have this mark if a correct program can see them fail, by want of
+ * memory or by what a peer, a file or the kernel did, and nothing else would
+ * report it; and all functions that suspend, as any may be interrupted. Others
+ * do not have it: writes, whose error is kept (writer.h); signals; and
+ * functions whose only errors are those of misuse.
+ */
 #define WEIR_MUST_USE __attribute__((warn_unused_result))
 
 /** Checks a printf-like format: @p fmt and @p args count from one. */

@@ -183,7 +183,8 @@ WEIR_API int weir_datagram_stream_send(weir_datagram_stream *stream,
  * @retval -ESHUTDOWN  the endpoint was closed and is lost
  * @retval -ECANCELED  the stream was freed
  */
-WEIR_API int weir_datagram_stream_drain(weir_datagram_stream *stream);
+WEIR_API WEIR_MUST_USE int
+weir_datagram_stream_drain(weir_datagram_stream *stream);
 
 /**
  * Send what is queued and close the endpoint; idempotent. Datagrams that were
@@ -201,7 +202,8 @@ WEIR_API void weir_datagram_stream_close(weir_datagram_stream *stream);
  * @return        0, or the first error of the endpoint
  * @retval -ECANCELED  the stream was freed
  */
-WEIR_API int weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
+WEIR_API WEIR_MUST_USE int
+weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
 
 /**
  * The transport of the endpoint, of a datagram kind.

@@ -167,7 +167,7 @@ WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
  * @param fd    the descriptor; taken, unless the caller may not suspend
  * @return      0, or an error of writing cached bytes; it is closed even then
  */
-WEIR_API int weir_file_close(weir_loop *loop, int fd);
+WEIR_API WEIR_MUST_USE int weir_file_close(weir_loop *loop, int fd);
 
 WEIR_END_DECLS
 

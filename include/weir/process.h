@@ -119,7 +119,8 @@ WEIR_API pid_t weir_process_get_pid(const weir_process *process);
  * @return         as weir_transport_get_returncode()
  * @retval -EAGAIN  it has not ended
  */
-WEIR_API int weir_process_get_returncode(const weir_process *process, int *ret);
+WEIR_API WEIR_MUST_USE int
+weir_process_get_returncode(const weir_process *process, int *ret);
 
 /**
  * Wait until the child has ended, not for its output.

@@ -208,7 +208,8 @@ WEIR_API pid_t weir_transport_get_pid(const weir_transport *t);
  * any more
  * @retval -EOPNOTSUPP  a transport of another kind
  */
-WEIR_API int weir_transport_get_returncode(const weir_transport *t, int *ret);
+WEIR_API WEIR_MUST_USE int
+weir_transport_get_returncode(const weir_transport *t, int *ret);
 
 /**
  * The transport of one of the child's pipes.

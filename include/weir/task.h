@@ -347,7 +347,8 @@ WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
  * @return         @p result; but -ETIMEDOUT if it is -ECANCELED because this
  *                 scope expired
  */
-WEIR_API ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result);
+WEIR_API WEIR_MUST_USE ssize_t weir_timeout_end(struct weir_timeout *timeout,
+                                                ssize_t result);
 
 /**
  * A group of tasks; see weir_task_group_begin(). The task declares it, and must

@@ -304,8 +304,9 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
  * @retval -ENOMEM  no memory; the limits are unchanged
  * @retval -E2BIG   a field that only a newer library knows is set
  */
-WEIR_API int weir_transport_set_timeouts(weir_transport *t,
-                                         const struct weir_timeouts *timeouts);
+WEIR_API WEIR_MUST_USE int
+weir_transport_set_timeouts(weir_transport *t,
+                            const struct weir_timeouts *timeouts);
 
 /**
  * Stop reading, send the waiting bytes, then end the connection; idempotent.
@@ -485,9 +486,9 @@ struct weir_extra_info {
  * @return      0
  * @retval -ENOENT  this transport has no information of this name
  */
-WEIR_API int weir_transport_get_extra_info(const weir_transport *t,
-                                           const char *name,
-                                           struct weir_extra_info *ret);
+WEIR_API WEIR_MUST_USE int
+weir_transport_get_extra_info(const weir_transport *t, const char *name,
+                              struct weir_extra_info *ret);
 
 /**
  * How the connection ended: the first cause, kept for ever.

@@ -149,8 +149,8 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_server(
  * @retval -ENODATA     not kept after the loss; or the peer's process is in a
  *                      namespace that is not visible here
  */
-WEIR_API int weir_transport_get_peercred(const weir_transport *t,
-                                         struct weir_peercred *ret);
+WEIR_API WEIR_MUST_USE int
+weir_transport_get_peercred(const weir_transport *t, struct weir_peercred *ret);
 
 /** The most descriptors of one message (the kernel's SCM_MAX_FD), and the most
  * that wait on one connection. */

@@ -221,9 +221,9 @@ WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
  * @retval -ENOENT    the transport has no information of this name
  * @retval -ENOTCONN  there is no connection yet
  */
-WEIR_API int weir_writer_get_extra_info(const weir_writer *writer,
-                                        const char *name,
-                                        struct weir_extra_info *ret);
+WEIR_API WEIR_MUST_USE int
+weir_writer_get_extra_info(const weir_writer *writer, const char *name,
+                           struct weir_extra_info *ret);
 
 /**
  * The reader of the stream.

@@ -5,10 +5,11 @@ and what Doxygen finds documented must be one set of names, and Doxygen must
 have nothing to complain about: an undocumented symbol or parameter is an
 error. The head of a header says which thread may call its functions and whether
 they suspend; a function says so where it differs, and only there. Functions
-with a result say what it is. A struct that may grow begins with its size.
-Bounds and times have one word each. What is called at the end of an operation,
-and a descriptor that is adopted, are parameters and no options. The version in base.h is the build's, and
-that of each symbol its major and minor part.
+with a result say what it is, and a result that is the only word of a failure
+must be used. A struct that may grow begins with its size. Bounds and times have
+one word each. A function that is called at the end of an operation, and a
+descriptor that is adopted, are parameters and no options. The version in base.h
+is the build's, and that of each symbol its major and minor part.
 
 The functions of weir/tls*.h are libweir-tls's, where that is built, and all
 others libweir's. Of libweir's private names see libraries.py.
@@ -152,6 +153,37 @@ def tag_errors(found):
     return len(errors)
 
 
+# Errors of a program that is wrong, or of an object that has ended.
+MISUSE = {
+    "-EBUSY", "-ECHILD", "-EDESTADDRREQ", "-EINVAL", "-ENOTCONN",
+    "-EOPNOTSUPP", "-EPERM", "-ERANGE", "-ESHUTDOWN", "-ESTALE",
+    "WEIR_ENOTTASK", "WEIR_EOPTIONSIZE", "WEIR_EREPLACED"}
+# Their errors are kept, or are the answer that was asked for, or there is
+# nothing to be done.
+IGNORED = re.compile(
+    r"weir_(?:transport|writer|datagram_stream)_(?:write\w*|send(?:to|msg)?)"
+    r"|\w+_(?:get_(?:error|result|pid|socket)|send_signal|kill|killpg"
+    r"|terminate)")
+
+
+def use_errors(found):
+    """Functions with a failure that only their result tells must be used."""
+    errors = []
+    for name, (header, doc, kind) in found.items():
+        head = header.read_text(encoding="utf-8").partition("*/")[0]
+        suspends = tags_of(doc)["suspends"] or tags_of(head)["suspends"]
+        failures = set(re.findall(r"(?:@retval|,) (-E\w+|WEIR_E\w+)", doc))
+        if (re.search(r"\b(?:int|ssize_t|int64_t)\s*$", kind)
+                and "WEIR_MUST_USE" not in kind
+                and not IGNORED.fullmatch(name)
+                and (suspends == ["yes"] or failures - MISUSE)):
+            errors.append(f"{header.name}: {name} can fail, and its result "
+                          "may be ignored")
+    for error in errors:
+        print(error, file=sys.stderr)
+    return len(errors)
+
+
 # Structs that never change: those whose fields the program has by value, or
 # that lie in arrays, or whose room is fixed.
 VALUES = {
@@ -246,7 +278,7 @@ def main():
     errors = library_errors(args.library, names - of_tls, "WEIR_", args.version)
     if args.tls:
         errors += library_errors(args.tls, of_tls, "WEIR_TLS_", args.version)
-    errors += tag_errors(found) + version_errors(args)
+    errors += tag_errors(found) + use_errors(found) + version_errors(args)
     errors += size_errors(args.source / "include")
     errors += word_errors(args.source / "include")
     errors += parameter_errors(args.source / "include")

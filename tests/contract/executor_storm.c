@@ -61,7 +61,8 @@ static void play_round(weir_loop *l, struct ticket *ticket)
     expect_eq(weir_timeout_begin(l, &limit, limit_ns), 0);
     const int err =
         weir_run_in_executor(l, spin_job, ticket, take_back, &ticket->result);
-    (void)weir_timeout_end(&limit, err);
+    const ssize_t ended = weir_timeout_end(&limit, err);
+    cr_assert(ended == err || ended == -ETIMEDOUT, "%s", weir_err_name((int)ended));
     if (err == 0) {
         ticket->returned++;
     } else if (err == -ENOBUFS) {

@@ -88,15 +88,23 @@ static void report_export(weir_transport *t)
     }
 }
 
+/* What the connection does not have stays as it was. */
+static void get_info(weir_transport *t, const char *name,
+                     struct weir_extra_info *info)
+{
+    const bool is_known = weir_transport_get_extra_info(t, name, info) == 0;
+    (void)is_known;
+}
+
 static void report_open(weir_transport *t)
 {
     struct weir_extra_info info = {.size = sizeof(info), .text = "-", .len = 1};
     struct weir_extra_info resumed = {.size = sizeof(resumed), .number = -1};
     struct weir_extra_info certificate = {.size = sizeof(certificate)};
 
-    weir_transport_get_extra_info(t, "alpn", &info);
-    weir_transport_get_extra_info(t, "tls_resumed", &resumed);
-    weir_transport_get_extra_info(t, "peercert", &certificate);
+    get_info(t, "alpn", &info);
+    get_info(t, "tls_resumed", &resumed);
+    get_info(t, "peercert", &certificate);
     fprintf(stderr, "open %s %s alpn=%.*s name=%s resumed=%d certificate=%d",
             get_text(t, "tls_version"), get_text(t, "cipher"), (int)info.len,
             info.text, get_text(t, "server_name"), resumed.number,

@@ -57,8 +57,8 @@ static int answer(void *arg, weir_reader *reader, weir_writer *writer)
         return say(writer, "403 Forbidden");
     }
     int error = send_file(loop, writer, fd);
-    weir_file_close(loop, fd);
-    return error;
+    int closed = fd < 0 ? 0 : weir_file_close(loop, fd);
+    return error < 0 ? error : closed;
 }
 
 int main(int argc, char **argv)
