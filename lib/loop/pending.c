@@ -1,4 +1,8 @@
-/* Giving up an operation whose end the program waits for. */
+/*
+ * Giving up an operation.
+ *
+ * The maker of the operation knows how, and calls done later, from the loop.
+ */
 #include "pending.h"
 
 #include "loop.h"

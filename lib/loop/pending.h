@@ -1,7 +1,8 @@
 /*
  * The handle of an operation that the program may give up.
  *
- * A maker has one inside. The handle is the program's until done returns.
+ * A maker contains one, and gives its address to the program, which uses it
+ * until done returns.
  */
 #ifndef WEIR_LIB_LOOP_PENDING_H
 #define WEIR_LIB_LOOP_PENDING_H

@@ -1,4 +1,9 @@
-/* Asking for a datagram endpoint: the calls of the program. */
+/*
+ * The public calls that make a datagram endpoint.
+ *
+ * Each reads the options of the program, and describes itself to endpoint.c. A
+ * socket that is adopted is closed if the options cannot be read.
+ */
 #include "endpoint.h"
 
 #include "lib/base/options.h"

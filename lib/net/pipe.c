@@ -13,7 +13,6 @@
 #include <weir/pipe.h>
 
 static int pipe_connect(weir_loop *loop, const struct weir_factory *factory,
-                        enum wr_pipe_direction direction,
                         struct wr_connect_call *call,
                         const struct weir_connection_options *options,
                         weir_pending **ret)
@@ -21,13 +20,14 @@ static int pipe_connect(weir_loop *loop, const struct weir_factory *factory,
     struct weir_connect_options known = {.size = sizeof(known)};
 
     call->is_adopting = true;
+    call->is_pipe = true;
     call->options = &known;
     int err = wr_connection_options_take(&known.connection, options);
     if (err < 0) {
         wr_socket_refuse(call->fd);
         return err;
     }
-    return wr_connect_pipe(loop, factory, direction, call, ret);
+    return wr_connect_start(loop, factory, call, ret);
 }
 
 int weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
@@ -36,10 +36,12 @@ int weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
                            weir_connect_done_fn *done, void *done_arg,
                            weir_pending **ret)
 {
-    struct wr_connect_call call = {
-        .fd = fd, .done = done, .done_arg = done_arg};
+    struct wr_connect_call call = {.fd = fd,
+                                   .direction = WR_PIPE_READ,
+                                   .done = done,
+                                   .done_arg = done_arg};
 
-    return pipe_connect(loop, factory, WR_PIPE_READ, &call, options, ret);
+    return pipe_connect(loop, factory, &call, options, ret);
 }
 
 int weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
@@ -48,8 +50,10 @@ int weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
                             weir_connect_done_fn *done, void *done_arg,
                             weir_pending **ret)
 {
-    struct wr_connect_call call = {
-        .fd = fd, .done = done, .done_arg = done_arg};
+    struct wr_connect_call call = {.fd = fd,
+                                   .direction = WR_PIPE_WRITE,
+                                   .done = done,
+                                   .done_arg = done_arg};
 
-    return pipe_connect(loop, factory, WR_PIPE_WRITE, &call, options, ret);
+    return pipe_connect(loop, factory, &call, options, ret);
 }

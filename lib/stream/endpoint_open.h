@@ -1,4 +1,8 @@
-/* Datagram endpoints that a task waits for. */
+/*
+ * Datagram endpoints that a task waits for.
+ *
+ * The protocol is the program's, or that of a datagram stream.
+ */
 #ifndef WEIR_LIB_STREAM_ENDPOINT_OPEN_H
 #define WEIR_LIB_STREAM_ENDPOINT_OPEN_H
 

@@ -1,4 +1,8 @@
-/* Datagram endpoints with a protocol of the program that a task waits for. */
+/*
+ * Datagram endpoints with a protocol of the program that a task waits for.
+ *
+ * The protocol counts its calls and bytes.
+ */
 #include "tests/unit.h"
 
 #include <weir.h>

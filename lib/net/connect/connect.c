@@ -430,6 +430,8 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     connect->error_text = options->error_text;
     connect->error_text_size = options->error_text_size;
     connect->is_adopted = call->is_adopting;
+    connect->is_pipe = call->is_pipe;
+    connect->direction = call->direction;
     connect->fd = call->is_adopting ? call->fd : -1;
     connect->connection = options->connection;
     wr_race_init(&connect->race, loop, &connect_race_ops, &race,
@@ -439,8 +441,7 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     wr_timer_init(&connect->timer, connect_timer_expired);
 }
 
-/* Makes a connection that begins with the loop's next turn, after
- * connect_begin(). */
+/* Makes an attempt; connect_begin() follows. */
 static int connect_make(weir_loop *loop, const struct weir_factory *factory,
                         const struct wr_connect_call *call,
                         size_t candidate_count, struct wr_connect **ret)
@@ -486,6 +487,18 @@ static int connect_follow_plan(struct wr_connect *connect,
     return 0;
 }
 
+/* Checks a call, and plans where it connects to. */
+static int connect_read_call(const struct wr_connect_call *call,
+                             const struct weir_factory *factory,
+                             struct wr_connect_plan *ret_plan)
+{
+    int err = wr_connect_plan_check(call, factory);
+    wr_require(err >= 0, err);
+    *ret_plan = (struct wr_connect_plan){.candidate_count = 0};
+    return call->is_pipe ? wr_pipe_check(call->fd, call->direction)
+                         : wr_connect_plan_read(ret_plan, call);
+}
+
 /* Takes no descriptor when it fails. */
 static int connect_ask(weir_loop *loop, const struct weir_factory *factory,
                        const struct wr_connect_call *call, weir_pending **ret)
@@ -495,9 +508,7 @@ static int connect_ask(weir_loop *loop, const struct weir_factory *factory,
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    err = wr_connect_plan_check(call, factory);
-    wr_require(err >= 0, err);
-    err = wr_connect_plan_read(&plan, call);
+    err = connect_read_call(call, factory, &plan);
     wr_require(err >= 0, err);
     wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
     err = connect_make(loop, factory, call, plan.candidate_count, &connect);
@@ -523,75 +534,18 @@ int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
                      const struct wr_connect_call *call, weir_pending **ret)
 {
     wr_assert(call->options->size > 0);
-    int err = connect_ask(loop, factory, call, ret);
+    wr_assert(!call->is_pipe || call->is_adopting);
+    const int err = connect_ask(loop, factory, call, ret);
     if (err < 0 && call->is_adopting) {
         wr_socket_refuse(call->fd);
     }
     return err;
 }
 
-/* Takes no descriptor when it fails. */
-static int connect_ask_pipe(weir_loop *loop, const struct weir_factory *factory,
-                            enum wr_pipe_direction direction,
-                            const struct wr_connect_call *call,
-                            weir_pending **ret)
-{
-    struct wr_connect *connect;
-
-    wr_assert(call->is_adopting);
-    int err = wr_loop_check(loop);
-    wr_require(err >= 0, err);
-    err = wr_connect_plan_check(call, factory);
-    wr_require(err >= 0, err);
-    wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
-    err = wr_pipe_check(call->fd, direction);
-    wr_require(err >= 0, err);
-    err = connect_make(loop, factory, call, 0, &connect);
-    wr_require(err >= 0, err);
-    connect->is_pipe = true;
-    connect->direction = direction;
-    connect_begin(connect, ret);
-    return 0;
-}
-
-int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
-                    enum wr_pipe_direction direction,
-                    const struct wr_connect_call *call, weir_pending **ret)
-{
-    int err = connect_ask_pipe(loop, factory, direction, call, ret);
-    if (err < 0) {
-        wr_socket_refuse(call->fd);
-    }
-    return err;
-}
-
-/* ---- the public functions ---- */
-
-static const struct wr_connect *connect_of(const weir_pending *pending)
+const struct wr_eyeballs *wr_connect_get_attempts(const weir_pending *pending)
 {
     return pending->give_up == connect_cancel
-               ? wr_container_of(pending, const struct wr_connect, pending)
+               ? &wr_container_of(pending, const struct wr_connect, pending)
+                      ->race.eyeballs
                : NULL;
-}
-
-size_t weir_connect_get_error_count(const weir_pending *pending)
-{
-    const struct wr_connect *connect = connect_of(pending);
-
-    return connect ? wr_eyeballs_count_errors(&connect->race.eyeballs) : 0;
-}
-
-int weir_connect_get_error(const weir_pending *pending, size_t index,
-                           struct weir_address *ret)
-{
-    const struct wr_connect *connect = connect_of(pending);
-
-    wr_require(connect, -EINVAL);
-    const struct wr_candidate *candidate =
-        wr_eyeballs_find_error(&connect->race.eyeballs, index);
-    wr_require(candidate, -EINVAL);
-    if (ret) {
-        *ret = candidate->address;
-    }
-    return candidate->err;
 }

@@ -7,6 +7,7 @@
 #ifndef WEIR_LIB_NET_CONNECT_CONNECT_H
 #define WEIR_LIB_NET_CONNECT_CONNECT_H
 
+#include "eyeballs.h"
 #include "lib/loop/pending.h"
 #include "lib/transport/pipe/pipe.h"
 #include "weir/connect.h"
@@ -20,6 +21,8 @@ struct wr_connect_call {
     size_t address_count;
     bool is_adopting; /* neither host nor addresses, but fd */
     int fd;           /* taken */
+    bool is_pipe;     /* so is fd, with a direction */
+    enum wr_pipe_direction direction;
     const struct weir_connect_options *options;
     weir_connect_done_fn *done;
     void *done_arg;
@@ -29,18 +32,15 @@ struct wr_connect_call {
 WEIR_MUST_USE int wr_connect_options_read(const void *outer,
                                           struct weir_connect_options *connect);
 
-/* Begins a connection attempt, or adopts a connected socket, which is closed on
- * an error. */
+/* Begins a connection attempt, or adopts a connected socket or a pipe, which is
+ * closed on an error. */
 WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
                                    const struct weir_factory *factory,
                                    const struct wr_connect_call *call,
                                    weir_pending **ret);
 
-/* Makes a pipe transport of call->fd, which is closed on an error. */
-WEIR_MUST_USE int wr_connect_pipe(weir_loop *loop,
-                                  const struct weir_factory *factory,
-                                  enum wr_pipe_direction direction,
-                                  const struct wr_connect_call *call,
-                                  weir_pending **ret);
+/* The addresses that an attempt has tried; NULL: it is the handle of another
+ * operation. */
+const struct wr_eyeballs *wr_connect_get_attempts(const weir_pending *pending);
 
 #endif

@@ -1,4 +1,9 @@
-/* Asking for a connection: the calls of the program, and their options. */
+/*
+ * The public calls that connect.
+ *
+ * Each reads the options of the program, and describes itself to connect.c. A
+ * descriptor that is adopted is closed if the options cannot be read.
+ */
 #include "connect.h"
 
 #include "lib/base/address.h"
@@ -90,4 +95,26 @@ int weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
         .is_adopting = true, .fd = fd, .done = done, .done_arg = done_arg};
 
     return connect_call(loop, factory, &call, options, ret);
+}
+
+size_t weir_connect_get_error_count(const weir_pending *connect)
+{
+    const struct wr_eyeballs *attempts = wr_connect_get_attempts(connect);
+
+    return attempts ? wr_eyeballs_count_errors(attempts) : 0;
+}
+
+int weir_connect_get_error(const weir_pending *connect, size_t index,
+                           struct weir_address *ret)
+{
+    const struct wr_eyeballs *attempts = wr_connect_get_attempts(connect);
+
+    wr_require(attempts, -EINVAL);
+    const struct wr_candidate *candidate =
+        wr_eyeballs_find_error(attempts, index);
+    wr_require(candidate, -EINVAL);
+    if (ret) {
+        *ret = candidate->address;
+    }
+    return candidate->err;
 }

@@ -8,7 +8,6 @@
 #define WEIR_LIB_NET_CONNECT_CONNECT_PLAN_H
 
 #include "connect.h"
-#include "eyeballs.h"
 
 struct wr_connect_plan {
     const struct weir_address *addresses; /* the caller's, or single */

@@ -1,4 +1,9 @@
-/* Asking for a server: the calls of the program. */
+/*
+ * The public calls that make a server.
+ *
+ * Each reads the options of the program, and describes itself to server.c. A
+ * socket that is adopted is closed if the options cannot be read.
+ */
 #include "server.h"
 
 #include "lib/base/address.h"
