@@ -1,7 +1,8 @@
 /*
  * Giving up an operation.
  *
- * The maker of the operation knows how, and calls done later, from the loop.
+ * The maker of the operation knows how. It calls done later, from the loop, so
+ * that a program may give an operation up anywhere.
  */
 #include "pending.h"
 

@@ -353,9 +353,21 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
+void wr_endpoint_refuse(const weir_loop *loop, int fd)
+{
+    const int family = wr_socket_get_option(fd, SO_DOMAIN);
+
+    if (family >= 0) {
+        wr_datagram_close_fd(loop, fd, family);
+    } else {
+        wr_socket_refuse(fd); /* it is no socket */
+    }
+}
+
 int wr_endpoint_start(weir_loop *loop, const struct weir_factory *factory,
                       const struct wr_endpoint_call *call, weir_pending **ret)
 {
+    wr_assert(call->options->size > 0);
     int err = endpoint_start(loop, factory, call, ret);
 
     if (err < 0 && call->is_adopting) {

@@ -7,28 +7,18 @@
 #include "endpoint.h"
 
 #include "lib/base/options.h"
-#include "lib/transport/datagram/datagram.h"
-#include "lib/transport/socket.h"
-
-void wr_endpoint_refuse(const weir_loop *loop, int fd)
-{
-    const int family = wr_socket_get_option(fd, SO_DOMAIN);
-
-    if (family >= 0) {
-        wr_datagram_close_fd(loop, fd, family);
-    } else {
-        wr_socket_refuse(fd); /* it is no socket */
-    }
-}
+#include "uring/check.h"
 
 /* Reads the options of the program, then begins. */
-static int endpoint_call(weir_loop *loop, const struct weir_factory *factory,
-                         struct wr_endpoint_call *call,
-                         const struct weir_datagram_options *options,
-                         weir_pending **ret)
+static int endpoint_call_begin(weir_loop *loop,
+                               const struct weir_factory *factory,
+                               struct wr_endpoint_call *call,
+                               const struct weir_datagram_options *options,
+                               weir_pending **ret)
 {
     struct weir_datagram_options known;
 
+    wr_assert(!call->is_adopting || (!call->local && !call->remote));
     int err = wr_options_read(&known, sizeof(known), options);
     if (err < 0) {
         if (call->is_adopting) {
@@ -36,6 +26,7 @@ static int endpoint_call(weir_loop *loop, const struct weir_factory *factory,
         }
         return err;
     }
+    wr_assert(known.size > 0);
     call->options = &known;
     return wr_endpoint_start(loop, factory, call, ret);
 }
@@ -48,7 +39,7 @@ int weir_create_datagram_endpoint(weir_loop *loop,
 {
     struct wr_endpoint_call call = {.done = done, .done_arg = done_arg};
 
-    return endpoint_call(loop, factory, &call, options, ret);
+    return endpoint_call_begin(loop, factory, &call, options, ret);
 }
 
 int weir_create_datagram_endpoint_at(
@@ -60,7 +51,7 @@ int weir_create_datagram_endpoint_at(
     struct wr_endpoint_call call = {
         .local = local, .remote = remote, .done = done, .done_arg = done_arg};
 
-    return endpoint_call(loop, factory, &call, options, ret);
+    return endpoint_call_begin(loop, factory, &call, options, ret);
 }
 
 int weir_adopt_datagram_endpoint(weir_loop *loop,
@@ -72,5 +63,5 @@ int weir_adopt_datagram_endpoint(weir_loop *loop,
     struct wr_endpoint_call call = {
         .is_adopting = true, .fd = fd, .done = done, .done_arg = done_arg};
 
-    return endpoint_call(loop, factory, &call, options, ret);
+    return endpoint_call_begin(loop, factory, &call, options, ret);
 }

@@ -19,6 +19,8 @@ static int pipe_connect(weir_loop *loop, const struct weir_factory *factory,
 {
     struct weir_connect_options known = {.size = sizeof(known)};
 
+    wr_assert(call->direction == WR_PIPE_READ ||
+              call->direction == WR_PIPE_WRITE);
     call->is_adopting = true;
     call->is_pipe = true;
     call->options = &known;

@@ -43,6 +43,7 @@ int wr_endpoint_await(weir_loop *loop, const struct weir_factory *factory,
 
     call->done = endpoint_open_done;
     call->done_arg = &opening;
+    wr_assert(call->options->size > 0);
     int err = wr_endpoint_start(loop, factory, call, &opening.maker);
     if (err == 0) {
         err = wr_task_wait(loop, &opening.waiter, NULL);
@@ -57,10 +58,11 @@ int wr_endpoint_await(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-static int endpoint_open(weir_loop *loop, const struct weir_factory *factory,
-                         struct wr_endpoint_call *call,
-                         const struct weir_datagram_options *options,
-                         weir_transport **ret)
+static int endpoint_open_with(weir_loop *loop,
+                              const struct weir_factory *factory,
+                              struct wr_endpoint_call *call,
+                              const struct weir_datagram_options *options,
+                              weir_transport **ret)
 {
     struct weir_datagram_options known;
 
@@ -69,6 +71,7 @@ static int endpoint_open(weir_loop *loop, const struct weir_factory *factory,
     wr_require(ret, -EINVAL);
     err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
+    wr_assert(known.size > 0);
     call->options = &known;
     return wr_endpoint_await(loop, factory, call, ret);
 }
@@ -80,7 +83,7 @@ int weir_open_datagram_endpoint(weir_loop *loop,
 {
     struct wr_endpoint_call call = {.fd = -1};
 
-    return endpoint_open(loop, factory, &call, options, ret);
+    return endpoint_open_with(loop, factory, &call, options, ret);
 }
 
 int weir_open_datagram_endpoint_at(weir_loop *loop,
@@ -92,5 +95,5 @@ int weir_open_datagram_endpoint_at(weir_loop *loop,
 {
     struct wr_endpoint_call call = {.local = local, .remote = remote};
 
-    return endpoint_open(loop, factory, &call, options, ret);
+    return endpoint_open_with(loop, factory, &call, options, ret);
 }

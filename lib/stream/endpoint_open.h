@@ -1,7 +1,8 @@
 /*
  * Datagram endpoints that a task waits for.
  *
- * The protocol is the program's, or that of a datagram stream.
+ * The protocol is the program's, or that of a datagram stream, which is told of
+ * the endpoint before the task is.
  */
 #ifndef WEIR_LIB_STREAM_ENDPOINT_OPEN_H
 #define WEIR_LIB_STREAM_ENDPOINT_OPEN_H

@@ -333,6 +333,8 @@ static void stream_leave(weir_writer *writer)
     weir_transport *t = writer->transport;
     weir_reader *reader = &writer->reader;
 
+    wr_assert(writer->refs > 0);
+    wr_assert(!wr_reader_is_busy(reader));
     wr_writer_set_state(writer, WRITER_LOST);
     wr_reader_discard(reader);
     wr_reader_resume(reader);
@@ -361,6 +363,7 @@ int weir_stream_detach(weir_writer *writer,
     wr_require(!reader->is_eof, WEIR_EPEERCLOSED);
     err = wr_reader_gather(reader, &unread);
     wr_require(err >= 0, err);
+    wr_assert(unread.len == reader->queue.total);
     err = weir_transport_set_protocol(writer->transport, binding, &unread,
                                       unread.len > 0);
     if (err < 0) {

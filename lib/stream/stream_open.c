@@ -62,6 +62,7 @@ static int stream_open_connect_and_wait(weir_loop *loop,
     const struct weir_factory factory = {.create = stream_open_create,
                                          .arg = opening};
 
+    wr_assert(!call->done);
     call->done = stream_open_opened;
     call->done_arg = opening;
     int err = wr_connect_start(loop, &factory, call, &opening->connect);
@@ -137,6 +138,7 @@ int weir_open_unix_connection(weir_loop *loop, const char *path,
     wr_require(path, -EINVAL);
     int err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
+    wr_assert(address.storage.any.sa_family == AF_UNIX);
     return weir_open_connection_to(loop, &address, 1, options, ret_reader,
                                    ret_writer);
 }

@@ -132,6 +132,7 @@ static int stream_server_create_and_wait(struct service *service,
                                          .arg = service};
     struct starting starting = {.waiter = {.kind = &kind}};
 
+    wr_assert(!call->done);
     call->done = stream_server_started;
     call->done_arg = &starting;
     int err = wr_server_create(service->loop, &factory, call, &starting.server);
@@ -206,6 +207,7 @@ int weir_start_unix_server(weir_loop *loop, weir_client_connected_fn *connected,
     wr_require(path, -EINVAL);
     int err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
+    wr_assert(address.storage.any.sa_family == AF_UNIX);
     return weir_start_server_on(loop, connected, &address, 1, options, ret);
 }
 

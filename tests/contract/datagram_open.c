@@ -1,7 +1,8 @@
 /*
  * Datagram endpoints with a protocol of the program that a task waits for.
  *
- * The protocol counts its calls and bytes.
+ * The protocol counts its calls and the bytes that it received, and may abort
+ * the endpoint in connection_made.
  */
 #include "tests/unit.h"
 

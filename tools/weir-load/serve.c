@@ -282,9 +282,14 @@ static int listen_on(struct serve *serve, size_t i)
     struct weir_server_options options = {.size = sizeof(options),
                                           .tls = target->is_tls ? &tls : NULL};
 
-    return weir_create_server_on(serve->loop, &factory, &target->address,
-                                 has_address, &options, on_listening, serve,
-                                 &serve->servers[i]);
+    if (has_address) {
+        return weir_create_server_on(serve->loop, &factory, &target->address, 1,
+                                     &options, on_listening, serve,
+                                     &serve->servers[i]);
+    }
+    return weir_create_server(
+        serve->loop, &factory, target->host[0] ? target->host : NULL,
+        target->port, &options, on_listening, serve, &serve->servers[i]);
 }
 
 static bool add_target(struct serve *serve, const struct target *target)

@@ -154,14 +154,14 @@ int datagram_server_start(struct datagram_server *server, weir_loop *loop,
         .size = sizeof(options), .receive_buffer_bytes = RECEIVE_BUFFER_BYTES};
 
     server->protocol = find_protocol(mode);
-    if (has_address) {
-    } else {
+    if (!has_address) {
         options.family = AF_INET6;
         options.local_port = target->port;
         options.ancillary = WEIR_ANCILLARY_LOCAL;
     }
     return weir_create_datagram_endpoint_at(
-        loop, &factory, &target->address, NULL, &options, bound, server, NULL);
+        loop, &factory, has_address ? &target->address : NULL, NULL, &options,
+        bound, server, NULL);
 }
 
 bool datagram_server_stop(struct datagram_server *server, bool at_once)

@@ -21,13 +21,16 @@ int wr_connect_options_read(const void *outer,
 }
 
 /* Reads the options of the program, then begins. */
-static int connect_call(weir_loop *loop, const struct weir_factory *factory,
-                        struct wr_connect_call *call,
-                        const struct weir_connect_options *options,
-                        weir_pending **ret)
+static int connect_call_begin(weir_loop *loop,
+                              const struct weir_factory *factory,
+                              struct wr_connect_call *call,
+                              const struct weir_connect_options *options,
+                              weir_pending **ret)
 {
     struct weir_connect_options known;
 
+    wr_assert(!call->is_adopting || (!call->host && !call->addresses));
+    wr_assert(!call->host || !call->addresses);
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
         err = wr_connection_options_read(&known, &known.connection);
@@ -38,6 +41,7 @@ static int connect_call(weir_loop *loop, const struct weir_factory *factory,
         }
         return err;
     }
+    wr_assert(known.size > 0);
     call->options = &known;
     return wr_connect_start(loop, factory, call, ret);
 }
@@ -51,7 +55,7 @@ int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
     struct wr_connect_call call = {
         .host = host, .port = port, .done = done, .done_arg = done_arg};
 
-    return connect_call(loop, factory, &call, options, ret);
+    return connect_call_begin(loop, factory, &call, options, ret);
 }
 
 int weir_create_connection_to(weir_loop *loop,
@@ -67,7 +71,7 @@ int weir_create_connection_to(weir_loop *loop,
                                    .done = done,
                                    .done_arg = done_arg};
 
-    return connect_call(loop, factory, &call, options, ret);
+    return connect_call_begin(loop, factory, &call, options, ret);
 }
 
 int weir_create_unix_connection(weir_loop *loop,
@@ -82,6 +86,7 @@ int weir_create_unix_connection(weir_loop *loop,
     wr_require(path, -EINVAL);
     int err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
+    wr_assert(address.storage.any.sa_family == AF_UNIX);
     return weir_create_connection_to(loop, factory, &address, 1, options, done,
                                      done_arg, ret);
 }
@@ -94,7 +99,7 @@ int weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
     struct wr_connect_call call = {
         .is_adopting = true, .fd = fd, .done = done, .done_arg = done_arg};
 
-    return connect_call(loop, factory, &call, options, ret);
+    return connect_call_begin(loop, factory, &call, options, ret);
 }
 
 size_t weir_connect_get_error_count(const weir_pending *connect)

@@ -12,13 +12,16 @@
 #include "weir/unix.h"
 
 /* Reads the options of the program, then begins. */
-static int server_call(weir_loop *loop, const struct weir_factory *factory,
-                       struct wr_server_call *call,
-                       const struct weir_server_options *options,
-                       weir_server **ret)
+static int server_call_begin(weir_loop *loop,
+                             const struct weir_factory *factory,
+                             struct wr_server_call *call,
+                             const struct weir_server_options *options,
+                             weir_server **ret)
 {
     struct weir_server_options known;
 
+    wr_assert(!call->is_adopting || (!call->host && !call->addresses));
+    wr_assert(!call->host || !call->addresses);
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
         err = wr_connection_options_read(&known, &known.connection);
@@ -29,6 +32,7 @@ static int server_call(weir_loop *loop, const struct weir_factory *factory,
         }
         return err;
     }
+    wr_assert(known.size > 0);
     call->options = &known;
     return wr_server_create(loop, factory, call, ret);
 }
@@ -42,7 +46,7 @@ int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
     struct wr_server_call call = {
         .host = host, .port = port, .done = done, .done_arg = done_arg};
 
-    return server_call(loop, factory, &call, options, ret);
+    return server_call_begin(loop, factory, &call, options, ret);
 }
 
 int weir_create_server_on(weir_loop *loop, const struct weir_factory *factory,
@@ -57,7 +61,7 @@ int weir_create_server_on(weir_loop *loop, const struct weir_factory *factory,
                                   .done_arg = done_arg};
 
     wr_require(addresses, -EINVAL);
-    return server_call(loop, factory, &call, options, ret);
+    return server_call_begin(loop, factory, &call, options, ret);
 }
 
 int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
@@ -71,6 +75,7 @@ int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
     wr_require(path, -EINVAL);
     int err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
+    wr_assert(address.storage.any.sa_family == AF_UNIX);
     return weir_create_server_on(loop, factory, &address, 1, options, done,
                                  done_arg, ret);
 }
@@ -83,5 +88,5 @@ int weir_adopt_server(weir_loop *loop, const struct weir_factory *factory,
     struct wr_server_call call = {
         .is_adopting = true, .fd = fd, .done = done, .done_arg = done_arg};
 
-    return server_call(loop, factory, &call, options, ret);
+    return server_call_begin(loop, factory, &call, options, ret);
 }
