@@ -3,7 +3,7 @@
  * Socket addresses as values: IPv4, IPv6 and Unix.
  *
  * Literal addresses only: these functions read and write text, and do not
- * resolve names. Makers accept these values as well as text; see server.h.
+ * resolve names. Makers accept these values as well as text; see connect.h.
  *
  * @thread any
  * @suspends no

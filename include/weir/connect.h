@@ -135,8 +135,8 @@ struct weir_connect_options {
  * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      no factory, no host, an address of another family than
- *                      was asked for, an own address that is none or has no
- *                      name, another protocol than TCP and MPTCP, or a handle
+ *                      was asked for, an own address that is none, another
+ *                      protocol than TCP and MPTCP, or a handle
  *                      without done
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory

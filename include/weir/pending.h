@@ -24,7 +24,8 @@ WEIR_BEGIN_DECLS
  *
  * done is called with -ECANCELED, unless the operation has failed before.
  * Something that was made at the same moment is closed; a child process that
- * was started is killed. The call may be repeated, inside done too.
+ * was started is killed. The call may be repeated. Inside done it changes
+ * nothing.
  *
  * @param pending  the handle, before its done has returned; borrowed
  */

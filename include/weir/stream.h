@@ -107,21 +107,30 @@ WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
  *
  * The connection stays open. Bytes that the reader has and that were not read
  * are delivered to the new protocol first, from the loop; its connection_made
- * is not called. The stream is over, as after a loss without an error: calls
- * that wait for it return, and the writer is only to be given back. Descriptors
- * that wait in the reader are closed with it: take them before.
+ * is not called, and reading is resumed if the reader had paused it. Bytes that
+ * were written are still sent: resume_writing may be called without a
+ * pause_writing before it.
  *
- * A handler may detach the stream that it serves, and return; the connection
- * stays with the server, if it is one of a server.
+ * The stream has no connection any more: calls on the writer return -ENOTCONN,
+ * reading ends, and the writer is only to be given back. Views of the reader
+ * end with this call. Descriptors that wait in the reader are closed with it:
+ * take them before.
+ *
+ * A handler may detach the stream that it serves, and return. The connection
+ * stays with its server; weir_server_stop() closes it at once as an idle one,
+ * unless weir_transport_set_busy() says that it is not.
  *
  * @param writer   the writer; borrowed
  * @param binding  the new protocol; copied
  * @return         0
- * @retval -EBUSY      a task reads from the reader
+ * @retval -EBUSY      a task waits in a call on the reader or the writer, or a
+ *                     handshake of TLS is under way
  * @retval WEIR_EPEERCLOSED  the end of the peer's stream was received
- * @retval -ENOTCONN   there is no connection yet
+ * @retval WEIR_EREPLACED    TLS was started on the transport by the program
+ * @retval -ENOTCONN   there is no connection, or it was detached
  * @retval -ESHUTDOWN  the connection is closing or lost
  * @retval -EINVAL     the table is not valid
+ * @retval -EOPNOTSUPP  the connection is a pipe of a child process
  * @retval -ENOMEM     no memory; nothing has changed
  * @suspends no
  */

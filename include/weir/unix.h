@@ -5,8 +5,8 @@
  *
  * A Unix socket is a transport like any other. Names are texts for
  * weir_address_parse_unix(): a path, "@name" for an abstract name, which is not
- * a file, or "" for a name that the kernel chooses. The makers of server.h also
- * take Unix addresses as values.
+ * a file, or "" for a name that the kernel chooses. The calls of connect.h and
+ * server.h that take addresses take Unix addresses too.
  *
  * **Paths.** The loop's thread looks up paths, makes and removes the files of
  * servers, and waits for the file system: keep sockets on a local one. The same

@@ -291,7 +291,7 @@ static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
         return err;
     }
     wr_assert(!stream->t || stream->t == t); /* lost again perhaps */
-    weir_transport_unref(t); /* the stream has its own */
+    weir_transport_unref(t);                 /* the stream has its own */
     *ret = stream;
     return 0;
 }

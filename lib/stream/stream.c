@@ -27,7 +27,6 @@ int wr_stream_check(const struct weir_stream_options *options)
 static void stream_report(weir_writer *writer, const char *message, int err)
 {
     wr_assert(err < 0);
-    wr_assert(writer->transport != NULL);
     const struct weir_exception exception = {
         .message = message,
         .err = err,
@@ -45,8 +44,11 @@ static bool stream_is_known(const weir_writer *writer, int err)
     const weir_transport *t = writer->transport;
 
     wr_assert(err < 0);
-    if (err == -ECANCELED || err == t->error) {
+    if (err == -ECANCELED || (t && err == t->error)) {
         return true;
+    }
+    if (!t) {
+        return false; /* detached: the connection has not ended */
     }
     if (err == -EPIPE) { /* the error of writes on a broken connection */
         return t->end == WEIR_END_BROKEN;
@@ -76,7 +78,7 @@ static void stream_remove_handler(weir_writer *writer)
     struct wr_connection_set *set = writer->set;
     weir_transport *t = writer->transport;
 
-    if (t->handler == &writer->handler) {
+    if (t && t->handler == &writer->handler) {
         t->handler = NULL;
     }
     writer->set = NULL;
@@ -186,7 +188,7 @@ static void stream_connection_made(void *user, weir_transport *t)
     weir_writer *writer = user;
 
     wr_writer_check_invariants(writer);
-    if (writer->transport) { /* a stream is for one connection */
+    if (writer->state != WRITER_UNBOUND) { /* a stream is for one connection */
         const struct weir_exception exception = {
             .message = "a stream protocol was used for two connections",
             .err = -EBUSY,
@@ -335,16 +337,20 @@ static void stream_leave(weir_writer *writer)
 
     wr_assert(writer->refs > 0);
     wr_assert(!wr_reader_is_busy(reader));
-    wr_writer_set_state(writer, WRITER_LOST);
     wr_reader_discard(reader);
     wr_reader_resume(reader);
     weir_reader_set_transport(reader, NULL);
     weir_reader_feed_eof(reader);
-    if (t->handler == &writer->handler) {
-        t->handler = NULL; /* the protocol says when it is idle */
-    }
-    wr_writer_lost(writer);
+    wr_transport_on_flushed(t, NULL, NULL);
+    wr_writer_set_state(writer, WRITER_DETACHED);
+    writer->transport = NULL;
     wr_writer_check_invariants(writer);
+    if (t->handler ==
+        &writer->handler) { /* the protocol says when it is idle */
+        t->handler = NULL;
+        wr_transport_note_idle(t);
+    }
+    weir_transport_unref(t);
 }
 
 int weir_stream_detach(weir_writer *writer,
@@ -356,10 +362,11 @@ int weir_stream_detach(weir_writer *writer,
     int err = wr_loop_check(writer->loop);
     wr_require(err >= 0, err);
     wr_writer_check_invariants(writer);
-    wr_require(writer->state != WRITER_UNBOUND, -ENOTCONN);
-    wr_require(writer->state == WRITER_BOUND, -ESHUTDOWN);
+    wr_require(writer->transport, -ENOTCONN);
+    wr_require(!weir_transport_is_closing(writer->transport), -ESHUTDOWN);
     wr_require(binding, -EINVAL);
-    wr_require(!wr_reader_is_busy(reader), -EBUSY);
+    wr_require(!wr_reader_is_busy(reader) && !wr_writer_is_busy(writer),
+               -EBUSY);
     wr_require(!reader->is_eof, WEIR_EPEERCLOSED);
     err = wr_reader_gather(reader, &unread);
     wr_require(err >= 0, err);

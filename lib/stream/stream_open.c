@@ -135,8 +135,10 @@ int weir_open_unix_connection(weir_loop *loop, const char *path,
 {
     struct weir_address address;
 
+    int err = wr_task_enter(loop);
+    wr_require(err >= 0, err);
     wr_require(path, -EINVAL);
-    int err = weir_address_parse_unix(path, &address);
+    err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
     wr_assert(address.storage.any.sa_family == AF_UNIX);
     return weir_open_connection_to(loop, &address, 1, options, ret_reader,

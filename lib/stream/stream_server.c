@@ -193,6 +193,8 @@ int weir_start_server_on(weir_loop *loop, weir_client_connected_fn *connected,
     struct wr_server_call call = {.addresses = addresses,
                                   .address_count = count};
 
+    int err = wr_task_enter(loop);
+    wr_require(err >= 0, err);
     wr_require(addresses, -EINVAL);
     return stream_server_start(loop, connected, &call, options, ret);
 }
@@ -204,8 +206,10 @@ int weir_start_unix_server(weir_loop *loop, weir_client_connected_fn *connected,
 {
     struct weir_address address;
 
+    int err = wr_task_enter(loop);
+    wr_require(err >= 0, err);
     wr_require(path, -EINVAL);
-    int err = weir_address_parse_unix(path, &address);
+    err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
     wr_assert(address.storage.any.sa_family == AF_UNIX);
     return weir_start_server_on(loop, connected, &address, 1, options, ret);

@@ -19,8 +19,9 @@
 
 static const uint8_t writer_edges[] = {
     [WRITER_UNBOUND] = EDGE(WRITER_BOUND),
-    [WRITER_BOUND] = EDGE(WRITER_LOST),
+    [WRITER_BOUND] = EDGE(WRITER_LOST) | EDGE(WRITER_DETACHED),
     [WRITER_LOST] = 0,
+    [WRITER_DETACHED] = 0,
 };
 
 void wr_writer_set_state(weir_writer *writer, enum writer_state state)
@@ -31,13 +32,12 @@ void wr_writer_set_state(weir_writer *writer, enum writer_state state)
 
 void wr_writer_check_invariants(const weir_writer *writer)
 {
-    const bool is_waited_for = !wr_list_is_empty(&writer->drainers) ||
-                               !wr_list_is_empty(&writer->flushers) ||
-                               !wr_list_is_empty(&writer->closers);
-
-    wr_assert((writer->transport == NULL) == (writer->state == WRITER_UNBOUND));
-    wr_assert(writer->refs > 0 || writer->state != WRITER_LOST);
-    if (is_waited_for) {
+    wr_assert(
+        (writer->transport == NULL) ==
+        (writer->state == WRITER_UNBOUND || writer->state == WRITER_DETACHED));
+    wr_assert(writer->refs > 0 || writer->state == WRITER_UNBOUND ||
+              writer->state == WRITER_BOUND);
+    if (wr_writer_is_busy(writer)) {
         wr_assert(writer->state == WRITER_BOUND);
         wr_assert(writer->refs > 0);
     }
@@ -129,7 +129,7 @@ static int writer_refuse(const weir_writer *writer)
     if (err < 0) {
         return err; /* another thread may not read the state */
     }
-    wr_assert(writer->state == WRITER_UNBOUND);
+    wr_assert(!writer->transport);
     return -ENOTCONN;
 }
 

@@ -2,6 +2,7 @@
  * The inside of a stream: one object for both of its sides.
  *
  *     UNBOUND --connection_made--> BOUND --connection_lost--> LOST
+ *                                    '--detach--> DETACHED
  *
  * The writer is the handle of the stream: it contains the reader, and holds the
  * transport from connection_made until it is freed, so that getters work after
@@ -21,11 +22,12 @@ enum writer_state {
     WRITER_UNBOUND,
     WRITER_BOUND,
     WRITER_LOST,
+    WRITER_DETACHED, /* the connection has another protocol */
 };
 
 struct weir_writer {
     weir_loop *loop;
-    weir_transport *transport;                  /* NULL: unbound */
+    weir_transport *transport;                  /* NULL: unbound, detached */
     weir_client_connected_fn *client_connected; /* or NULL */
     void *arg;
     struct wr_connection_set *set; /* the set that has ->handler */
@@ -59,6 +61,14 @@ void wr_writer_resumed(void *writer);
 
 /* Wakes all waiting tasks, because the connection is lost. */
 void wr_writer_lost(weir_writer *writer);
+
+/* True while a task waits in a call on the writer. */
+static inline bool wr_writer_is_busy(const weir_writer *writer)
+{
+    return !wr_list_is_empty(&writer->drainers) ||
+           !wr_list_is_empty(&writer->flushers) ||
+           !wr_list_is_empty(&writer->closers);
+}
 
 /* ---- stream_memory.c ---- */
 

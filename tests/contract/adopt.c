@@ -7,7 +7,6 @@
 
 static weir_pending *adopt(struct maker *m, int fd)
 {
-    struct weir_connect_options options = {.size = sizeof(options)};
     weir_pending *connect = NULL;
     int err = weir_adopt_connection(m->loop, &m->factory, fd, NULL,
                                     maker_connect_done, m, &connect);
@@ -105,8 +104,6 @@ MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin)
 /* Expects @err and that the descriptor was taken all the same. */
 static void expect_refused(struct maker *m, int fd, int err)
 {
-    struct weir_connect_options options = {.size = sizeof(options)};
-
     expect_geq(fd, 0);
     expect_eq(weir_adopt_connection(m->loop, &m->factory, fd, NULL,
                                     maker_connect_done, m, NULL),
@@ -139,7 +136,6 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
     const int bad[] = {-1, INT32_MAX, fds[0]};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct weir_connect_options connect = {.size = sizeof(connect)};
         struct weir_server_options listen = {.size = sizeof(listen)};
         expect_eq(weir_adopt_connection(m->loop, &m->factory, bad[i], NULL,
                                         maker_connect_done, m, NULL),

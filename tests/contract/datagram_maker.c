@@ -83,10 +83,11 @@ static int make(const struct weir_datagram_options *options, weir_pending **ret)
 }
 
 static int make_at(const struct weir_address *local,
+                   const struct weir_address *remote,
                    const struct weir_datagram_options *options)
 {
     return weir_create_datagram_endpoint_at(second.rig->loop, &second_factory,
-                                            local, NULL, options, second_done,
+                                            local, remote, options, second_done,
                                             NULL, NULL);
 }
 
@@ -212,9 +213,14 @@ DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call)
     expect_eq(weir_create_datagram_endpoint(rig->loop, &second_factory,
                                             &options, NULL, NULL, &endpoint),
               -EINVAL, "a handle without done");
-    expect_eq(make_at(&other, &options), -EINVAL, "another family");
+    expect_eq(make_at(&other, NULL, &options), -EINVAL, "another family");
+    expect_eq(make_at(NULL, &other, &options), -EINVAL, "another family");
+    options.remote_host = "127.0.0.1";
+    options.remote_port = 9;
+    expect_eq(make_at(NULL, &rig->address, &options), -EINVAL, "two peers");
+    options = good;
     options.local_port = 5;
-    expect_eq(make_at(&rig->address, &options), -EINVAL, "two own ports");
+    expect_eq(make_at(&rig->address, NULL, &options), -EINVAL, "two own ports");
     options = good;
     options.remote_port = 5;
     expect_eq(make(&options, NULL), -EINVAL, "a port without a host");
@@ -246,7 +252,7 @@ DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done)
 {
     struct weir_datagram_options options = second_options(rig);
 
-    expect_eq(make_at(&rig->address, &options), 0);
+    expect_eq(make_at(&rig->address, NULL, &options), 0);
     wait_done();
 
     expect_eq(second.done_err, -EADDRINUSE);
@@ -262,7 +268,7 @@ DATAGRAMS_WITH(datagram_maker, reuse_port_shares_an_address,
     }
     options.reuse_port = true;
 
-    expect_eq(make_at(&rig->address, &options), 0);
+    expect_eq(make_at(&rig->address, NULL, &options), 0);
     wait_done();
 
     expect_eq(second.done_err, 0);

@@ -48,11 +48,12 @@ static int make(struct names *n, struct start *start,
     return err;
 }
 
-static int adopt(struct names *n, int fd, struct weir_datagram_options options)
+static int adopt(struct names *n, struct start *start, int fd,
+                 struct weir_datagram_options options)
 {
     options.size = sizeof(options);
-    return weir_adopt_datagram_endpoint(n->loop, &factory, fd, &options, NULL,
-                                        NULL, NULL);
+    return weir_adopt_datagram_endpoint(n->loop, &factory, fd, &options,
+                                        started, start, NULL);
 }
 
 static bool is_done(void *arg)
@@ -218,10 +219,11 @@ NAMES(datagram_names, what_is_no_name_is_refused_by_the_call)
     expect_eq(
         make(n, &start, OPTIONS(.local_host = "localhost", .family = AF_UNIX)),
         -EINVAL);
-    expect_eq(adopt(n, dup(0), OPTIONS(.local_host = "localhost")), -EINVAL);
-    expect_eq(
-        adopt(n, socket(AF_INET, SOCK_DGRAM, 0), OPTIONS(.local_port = 80)),
-        -EINVAL);
+    expect_eq(adopt(n, &start, dup(0), OPTIONS(.local_host = "localhost")),
+              -EINVAL);
+    expect_eq(adopt(n, &start, socket(AF_INET, SOCK_DGRAM, 0),
+                    OPTIONS(.local_port = 80)),
+              -EINVAL);
     names_run_for(n, 2 * MS);
     expect_eq(start.done, 0);
 }

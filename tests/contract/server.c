@@ -288,7 +288,8 @@ UNIT(server, usage_errors_come_from_the_call)
     weir_server *server = NULL;
 
 #define CREATE(factory, host, options)                                         \
-    weir_create_server(m.loop, factory, host, 0, options, NULL, NULL, &server)
+    weir_create_server(m.loop, factory, host, 0, options, maker_server_done,   \
+                       &m, &server)
 
     expect_eq(CREATE(&m.factory, "127.1", &good), WEIR_EDNSBADNAME);
     expect_eq(CREATE(NULL, "::1", &good), -EINVAL);

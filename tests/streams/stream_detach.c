@@ -79,26 +79,82 @@ TASK(stream_detach, unread_bytes_are_delivered_before_later_ones)
     end(&p);
 }
 
-TASK(stream_detach, the_stream_is_over_and_the_connection_is_not)
+TASK(stream_detach, the_stream_has_no_connection_and_the_connection_lives)
 {
-    struct writer_call wait;
     struct pair p;
     char byte;
     open_pair(&p);
-    call_start(&wait, &p, weir_writer_wait_closed);
-    nap();
     expect_eq(weir_stream_detach(p.writer, &binding), 0);
-    nap();
-    expect_eq(call_end(&wait), 0);
     expect_eq(weir_reader_read(p.reader, &byte, 1), 0);
-    expect_eq(weir_writer_drain(p.writer), -ESHUTDOWN);
-    expect_eq(weir_stream_detach(p.writer, &binding), -ESHUTDOWN);
+    expect_eq(weir_writer_write(p.writer, "stray", 5), -ENOTCONN);
+    expect_eq(weir_writer_write_eof(p.writer), -ENOTCONN);
+    expect_eq(weir_writer_drain(p.writer), -ENOTCONN);
+    expect_eq(weir_writer_flush(p.writer), -ENOTCONN);
+    expect_eq(weir_writer_wait_closed(p.writer), -ENOTCONN);
+    cr_assert_null(weir_writer_get_transport(p.writer));
+    expect_eq(weir_stream_detach(p.writer, &binding), -ENOTCONN);
     weir_writer_close(p.writer);
     weir_writer_abort(p.writer);
     weir_writer_unref(p.writer);
     nap();
     cr_assert_not(fake_peer_is_alone(p.peer), "the connection lives");
+    expect_eq(fake_peer_readable(p.peer), 0, "nothing was written");
     end(&p);
+}
+
+TASK(stream_detach, bytes_that_were_written_are_still_sent)
+{
+    struct pair p;
+    open_pair(&p);
+    expect_eq(pair_write(&p, MIB), 0);
+    expect_eq(weir_stream_detach(p.writer, &binding), 0);
+    weir_writer_unref(p.writer);
+    pair_peer_read_all(&p);
+    expect_eq(p.peer_read, MIB);
+    end(&p);
+}
+
+TASK(stream_detach, while_a_task_waits_for_the_writer_it_is_refused)
+{
+    int (*const calls[])(weir_writer *) = {weir_writer_flush, weir_writer_drain,
+                                           weir_writer_wait_closed};
+    struct writer_call call;
+    struct pair p;
+    open_pair(&p);
+    expect_eq(pair_write(&p, MIB), 0);
+    for (int i = 0; i < 3; i++) {
+        call_start(&call, &p, calls[i]);
+        expect_eq(weir_yield(loop), 0);
+        expect_eq(weir_stream_detach(p.writer, &binding), -EBUSY, "%d", i);
+        weir_task_cancel(call.task);
+        nap();
+        expect_eq(call_end(&call), -ECANCELED);
+    }
+    expect_eq(weir_stream_detach(p.writer, &binding), 0);
+    weir_writer_unref(p.writer);
+    end(&p);
+}
+
+TASK(stream_detach, a_stream_that_was_closed_here_says_so)
+{
+    struct pair p;
+    open_pair(&p);
+    weir_writer_close(p.writer);
+    expect_eq(weir_stream_detach(p.writer, &binding), -ESHUTDOWN);
+    pair_close(&p);
+}
+
+TASK(stream_detach, a_refusal_loses_no_byte)
+{
+    struct weir_protocol_binding wrong = binding;
+    struct pair p;
+    open_pair(&p);
+    pair_peer_write(&p, "unread");
+    nap();
+    wrong.protocol = NULL;
+    expect_eq(weir_stream_detach(p.writer, &wrong), -EINVAL);
+    pair_expect_read(&p, "unread");
+    pair_close(&p);
 }
 
 TASK(stream_detach, a_reader_that_had_paused_the_connection_resumes_it)

@@ -292,3 +292,34 @@ TASK(stream_stop, a_peer_that_does_not_read_keeps_serve_forever_30_s_at_most)
     expect_eq(time_to_end(NULL) / S, 30, "the default grace");
     expect_eq(time_to_end(&options) / S, 3);
 }
+
+static const struct weir_protocol silent_protocol = {
+    .size = sizeof(silent_protocol), .kind = WEIR_PROTOCOL_STREAM};
+
+/* Gives its connection to another protocol, after some work. */
+static int give_away(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    const struct weir_protocol_binding binding = {&silent_protocol, NULL};
+    char line[16];
+    (void)arg;
+    expect_eq(weir_reader_readline(reader, line, sizeof(line)), 8);
+    expect_eq(weir_sleep(loop, WORK), 0);
+    return weir_stream_detach(writer, &binding);
+}
+
+TASK(stream_stop, a_connection_that_was_given_away_is_idle)
+{
+    weir_server *server = start(give_away, NULL);
+    struct fake_peer *peer = ask(server, "upgrade\n");
+    const uint64_t begin_ns = weir_loop_get_time(loop);
+    closed_ns = 0;
+    expect_eq(weir_server_stop(server, 100 * S, note_closed, NULL), 0);
+    nap();
+    cr_assert_not(has_ended(peer), "it is being served");
+    expect_eq(weir_server_wait_closed(server), 0);
+    nap();
+    cr_assert(has_ended(peer));
+    expect_lt(closed_ns - begin_ns, 100 * S, "the grace was not needed");
+    fake_peer_close(peer);
+    weir_server_free(server);
+}

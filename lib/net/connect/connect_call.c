@@ -83,8 +83,10 @@ int weir_create_unix_connection(weir_loop *loop,
 {
     struct weir_address address;
 
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
     wr_require(path, -EINVAL);
-    int err = weir_address_parse_unix(path, &address);
+    err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
     wr_assert(address.storage.any.sa_family == AF_UNIX);
     return weir_create_connection_to(loop, factory, &address, 1, options, done,

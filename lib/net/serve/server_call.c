@@ -60,6 +60,8 @@ int weir_create_server_on(weir_loop *loop, const struct weir_factory *factory,
                                   .done = done,
                                   .done_arg = done_arg};
 
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
     wr_require(addresses, -EINVAL);
     return server_call_begin(loop, factory, &call, options, ret);
 }
@@ -72,8 +74,10 @@ int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
 {
     struct weir_address address;
 
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
     wr_require(path, -EINVAL);
-    int err = weir_address_parse_unix(path, &address);
+    err = weir_address_parse_unix(path, &address);
     wr_require(err >= 0, err);
     wr_assert(address.storage.any.sa_family == AF_UNIX);
     return weir_create_server_on(loop, factory, &address, 1, options, done,
