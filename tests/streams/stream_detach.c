@@ -73,6 +73,7 @@ TASK(stream_detach, unread_bytes_are_delivered_before_later_ones)
     expect_eq(weir_reader_readline(p.reader, line, sizeof(line)), 5);
     expect_eq(weir_stream_detach(p.writer, &binding), 0);
     expect_eq(next.len, 0, "not from inside the call");
+    expect_eq(weir_reader_read(p.reader, line, 1), 0, "the reader has none");
     weir_writer_unref(p.writer);
     pair_peer_write(&p, "and later");
     expect_next("unread and later");
