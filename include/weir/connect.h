@@ -39,9 +39,9 @@ struct weir_connection_options {
     /** Bytes that may wait to be sent; default 64 MiB. */
     uint64_t write_hard_limit_bytes;
     /** Descriptors that one receive from a Unix socket takes at most, up to
-     * WEIR_FDS_MAX, for fds_received of the protocol; others are closed. 0:
-     * all are. Bytes are copied from the kernel by a system call of each
-     * connection then. */
+     * WEIR_FDS_MAX, for fds_received of the protocol; further ones are closed.
+     * 0: all are closed. With a limit each connection receives by a system
+     * call of its own, which copies the bytes. */
     uint32_t fd_limit;
     /** Time limits. */
     struct weir_timeouts timeouts;
@@ -52,9 +52,9 @@ struct weir_connection_options {
  *
  * @p err is 0 and @p t the new transport (borrowed), after its
  * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
- * weir_pending_cancel(), -ETIMEDOUT a connect time-out; a WEIR_EDNS... code,
- * that the name has no address (resolver.h); -EPROTONOSUPPORT or -ENOPROTOOPT,
- * that this kernel has no Multipath TCP or it is switched off.
+ * weir_pending_cancel(), -ETIMEDOUT a connect time-out, a WEIR_EDNS... code
+ * that the name has no address (resolver.h). -EPROTONOSUPPORT and -ENOPROTOOPT
+ * mean that this kernel has no Multipath TCP, or that it is switched off.
  */
 typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
 
@@ -63,22 +63,22 @@ typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
 struct weir_connect_options {
     /** sizeof(struct weir_connect_options). */
     size_t size;
-    /** Give up after this time, in nanoseconds, looking the name up and a TLS
-     * handshake included: -ETIMEDOUT; 0: after 10 s without an answer about the
-     * name, and for each address when attempt_timeout_ns says so. */
+    /** Give up after this time, in nanoseconds: -ETIMEDOUT. It includes the
+     * lookup of the name and a TLS handshake. 0: the lookup ends after 10 s,
+     * and each attempt after attempt_timeout_ns. */
     uint64_t timeout_ns;
     /** Give one address up after this time, in nanoseconds; 0: when the kernel
-     * does (about two minutes, or never while a Unix server does not accept).
-     */
+     * does, after about two minutes. The kernel never gives up on a Unix server
+     * that does not accept. */
     uint64_t attempt_timeout_ns;
-    /** How long an attempt is waited for before the next address is tried
-     * beside it, in nanoseconds; default 250 ms, UINT64_MAX: one address is
+    /** The time after which the next address is tried beside an attempt that
+     * has not ended, in nanoseconds; default 250 ms, UINT64_MAX: one address is
      * tried after the other. */
     uint64_t happy_eyeballs_delay_ns;
-    /** How many addresses of the first family are tried before the families
-     * take turns; default 1. */
+    /** Addresses of the first family that are tried before the families take
+     * turns; default 1. */
     uint32_t interleave;
-    /** Try addresses in the order they come in, without turns. */
+    /** Try addresses in their given order; families do not take turns. */
     bool no_interleave;
     /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: any. */
     int family;
@@ -87,21 +87,21 @@ struct weir_connect_options {
     const struct weir_address *local_address;
     /** Own port, where local_address is NULL; 0: any. */
     uint16_t local_port;
-    /** Memory for the errors of all attempts as one line, written before done
-     * is called: "192.0.2.1:80: Connection refused; ...", and for that of a
-     * TLS handshake; held until then. NULL: not wanted. */
+    /** Memory for a line with the errors of all attempts and of a TLS
+     * handshake: "192.0.2.1:80: Connection refused; ...". The line is written
+     * before done is called; held until then. NULL: not wanted. */
     char *error_text;
-    /** Bytes of error_text; what does not fit is cut. */
+    /** Bytes of error_text; a longer line is cut. */
     size_t error_text_size;
     /** TLS on the connection (tls_connection.h), borrowed; NULL: none. done is
      * called after the handshake. */
     const struct weir_tls_settings *tls;
-    /** IPPROTO_MPTCP: Multipath TCP (where it is built in and
-     * net.mptcp.enabled is 1), which is plain TCP with a peer that does not
-     * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 where a socket is adopted;
-     * Unix addresses are left out where it is not. An abort is a reset by it
-     * since Linux 7.1 (and stable kernels of 2026); before, the peer may see an
-     * end of stream. */
+    /** IPPROTO_MPTCP: Multipath TCP, if the kernel has it and
+     * net.mptcp.enabled is 1; with a peer that does not speak it the connection
+     * is plain TCP. 0 or IPPROTO_TCP: TCP. Must be 0 if a socket is adopted; if
+     * it is not 0, Unix addresses are left out. An abort of Multipath TCP is a
+     * reset since Linux 7.1 (and stable kernels of 2026); before, the peer may
+     * see an end of stream. */
     int proto;
     /** Settings of the connection. */
     struct weir_connection_options connection;
@@ -110,14 +110,14 @@ struct weir_connect_options {
 /**
  * Connect to a host (asyncio's create_connection).
  *
- * A host name is looked up (resolver.h), and its addresses are tried as RFC
- * 8305 has it ("Happy Eyeballs"): IPv6 and IPv4 in turns, the next one when an
- * attempt has failed or hangs for 250 ms, without waiting for the slower of the
- * two lookups; the first connection that is made is used, and the others are
- * closed.
+ * A host name is looked up (resolver.h), and its addresses are tried as in RFC
+ * 8305 ("Happy Eyeballs"): IPv6 and IPv4 in turns. The next address is tried
+ * when an attempt has failed or hangs for 250 ms, and no attempt waits for the
+ * slower of the two lookups. The first connection that is made is used, and the
+ * others are closed.
  *
- * If no address was reached, done gets the error that says most: that of the
- * first address, unless this machine just has no such family or route.
+ * If no address was reached, done gets the error of the first address, or of a
+ * later one if this machine only lacks the first one's family or route.
  * weir_connect_get_error() and error_text have all errors.
  *
  * @param loop      the loop; borrowed

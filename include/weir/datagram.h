@@ -6,33 +6,34 @@
  *
  *     connection_made  ( datagram_received | error_received )*  connection_lost
  *
- * **Receiving.** Each datagram is one call of datagram_received, an empty one
- * too. Its bytes are borrowed, and may be kept with weir_buf_keep() as those of
- * a stream. While the program keeps as much as its limit allows, or has paused
- * reading, the kernel's queue fills up and then drops:
+ * **Receiving.** datagram_received is called once for each datagram, even an
+ * empty one. The bytes are borrowed, and may be kept with weir_buf_keep().
+ * While the program keeps as many bytes as its limit allows, or has paused
+ * reading, the kernel's queue fills up, and the kernel drops further datagrams;
  * weir_transport_get_datagram_counts() tells how many.
  *
  * **Sending.** Datagrams are queued and leave together at the end of the loop's
  * turn, in order. pause_writing and resume_writing follow the marks of
  * weir_transport_set_write_buffer_limits(); in the queue each datagram counts
- * WEIR_DATAGRAM_COST bytes besides its own. Want of room in the kernel makes
- * datagrams wait and loses none. The path of a Unix peer is looked up for each
- * datagram, by the loop's thread, which waits for the file system; so are the
- * paths that an endpoint is bound and connected to.
+ * WEIR_DATAGRAM_COST bytes more than its length. Datagrams wait while the
+ * kernel has no room, and none is lost. The loop's thread looks up the path of
+ * a Unix peer for each datagram, and the paths that an endpoint is bound and
+ * connected to, and waits for the file system.
  *
  * **Errors.** One datagram's error does not end an endpoint: error_received
  * reports a destination that refuses (ICMP), a datagram that is too long or a
  * missing route, and the next datagram is sent. Only a callback that fails, an
- * abort or an unusable descriptor ends the endpoint. Of an endpoint without a
- * remote address the kernel keeps no refusal, unless the program has set
+ * abort or an unusable descriptor ends the endpoint. The kernel reports no
+ * refusal to an endpoint without a remote address, unless the program has set
  * IP_RECVERR, or IPV6_RECVERR, on its socket (weir_transport_get_socket()):
- * then each is told, with the peer that has refused.
+ * then error_received gets each refusal, with the peer that has refused.
  *
- * **Descriptors** that a Unix peer sends along are not wanted: since Linux 6.16
- * its send fails with EPERM. Before that threads close them as unix.h tells,
- * and the endpoint receives one datagram by each system call, and none while
- * they do. Its own socket is closed by a thread too, soon after
- * connection_lost, or late if some lie in it; until then its name is taken.
+ * **Descriptors** of a Unix peer are refused: since Linux 6.16 the peer's send
+ * fails with EPERM. Before, threads close the descriptors (unix.h); the
+ * endpoint then receives one datagram by each system call, and none during a
+ * close. A thread also closes the endpoint's own socket, soon after
+ * connection_lost, or later if descriptors lie in it; until then the socket's
+ * name is in use.
  *
  * @thread loop
  * @suspends no
@@ -101,15 +102,15 @@ struct weir_datagram {
     size_t size;
     /** The bytes. An empty datagram has no bytes, and cannot be kept. */
     struct weir_buf buf;
-    /** Bytes that it had when it was sent; more than buf.len when it was
-     * truncated. */
+    /** The length of the datagram when it was sent; more than buf.len if it
+     * was truncated. */
     size_t size_bytes;
     /** Sum of weir_datagram_flags. */
     uint32_t flags;
-    /** Of a train: the length of each datagram in it but for the last, which
-     * may be shorter. 0: this is one datagram. */
+    /** The length of each datagram in a train; the last datagram may be
+     * shorter. 0: this is one datagram. */
     uint32_t segment_bytes;
-    /** Facts that were asked for; NULL when none were. */
+    /** The facts that the options ask for; NULL: none. */
     const struct weir_ancillary *ancillary;
     /** The sender; its len is 0 for a Unix socket without a name. */
     struct weir_address peer;
@@ -128,8 +129,8 @@ struct weir_message {
     /** The lease that keeps the bytes alive, so that they are not copied; a
      * reference is taken. NULL: there is none. */
     weir_lease *lease;
-    /** Not NULL: the bytes are not copied either, and this is called when they
-     * are needed no more; not when the call fails. */
+    /** Not NULL: the bytes are not copied either, and the function is called
+     * when the library no longer needs them, unless the call fails. */
     weir_release_fn *release;
     /** First argument of release. */
     void *release_arg;
@@ -149,10 +150,10 @@ struct weir_datagram_counts {
     uint64_t received;
     /** Datagrams that the kernel took, trains counted once. */
     uint64_t sent;
-    /** Received ones that the kernel dropped because its queue was full, or
-     * for a wrong checksum. 0 where the kernel does not tell. */
+    /** Datagrams that the kernel received and dropped, because its queue was
+     * full or a checksum wrong. 0 if the kernel does not tell. */
     uint64_t dropped_by_kernel;
-    /** Received ones that were lost here for want of memory. */
+    /** Received datagrams that the library dropped without memory. */
     uint64_t dropped_here;
     /** Sends and receives that failed: calls of error_received. */
     uint64_t errors;
@@ -172,8 +173,8 @@ typedef void weir_endpoint_done_fn(void *arg, int err, weir_transport *t);
 struct weir_datagram_options {
     /** sizeof(struct weir_datagram_options). */
     size_t size;
-    /** AF_INET, AF_INET6 or AF_UNIX, to insist on one or where there is no
-     * address; 0: that of the addresses. */
+    /** AF_INET, AF_INET6 or AF_UNIX: the family, needed if there is no address;
+     * 0: the family of the addresses. */
     int family;
     /** Own address, a name or a literal one; NULL: any. */
     const char *local_host;
@@ -182,9 +183,10 @@ struct weir_datagram_options {
     /** Port of the peer. */
     uint16_t remote_port;
     /** Address of the peer, a name or a literal one. The socket is connected
-     * to it: datagrams of others are not received, and ICMP errors are told.
-     * With allow_broadcast it is only where sendto sends by itself, and a name
-     * is one of IPv4. NULL: none. */
+     * to the peer: datagrams of others are not received, and ICMP errors are
+     * reported. With allow_broadcast the socket is not connected; the address
+     * is only the default of sendto, and a name is looked up for IPv4. NULL:
+     * none. */
     const char *remote_host;
     /** Set SO_REUSEPORT: several endpoints share the own address. Nothing on
      * Unix sockets. */
@@ -207,17 +209,17 @@ struct weir_datagram_options {
     uint64_t read_limit_bytes;
     /** Bytes that may wait to be sent; default 64 MiB. */
     uint64_t write_hard_limit_bytes;
-    /** From close to the loss, in nanoseconds: the rest is dropped then,
-     * WEIR_ECLOSETIMEOUT; 0: no limit. A Unix peer that does not read keeps a
-     * close waiting. */
+    /** From close to the loss, in nanoseconds: then waiting datagrams are
+     * dropped, WEIR_ECLOSETIMEOUT. 0: no limit; a Unix peer that does not read
+     * delays the close. */
     uint64_t close_timeout_ns;
-    /** Unix sockets without a remote address: how long a datagram may wait for
-     * room at its peer, in nanoseconds from when it was queued. Then it is
-     * dropped, and error_received gets -ETIMEDOUT. No peer that does not read
-     * holds up those for others for longer. But the kernel counts what peers
-     * have not read as bytes of this socket, and takes no more from it once
-     * they fill its send buffer (SO_SNDBUF, which is to be chosen for that):
-     * then datagrams for all peers wait, and are dropped. 0: no limit. */
+    /** Unix sockets without a remote address: the time that a datagram may wait
+     * for room at its peer, in nanoseconds from when it was queued. Then it is
+     * dropped, and error_received gets -ETIMEDOUT, so that a peer that does not
+     * read delays datagrams for others no longer. But the kernel counts unread
+     * datagrams of all peers against this socket's send buffer (choose
+     * SO_SNDBUF for that); when the buffer is full, datagrams for all peers
+     * wait, and are dropped. 0: no limit. */
     uint64_t peer_wait_ns;
 };
 
@@ -225,15 +227,16 @@ struct weir_datagram_options {
  * Make a datagram endpoint; asyncio's create_datagram_endpoint.
  *
  * Without an own address an IPv4 or IPv6 socket gets a free port, on all
- * addresses or on the one that leads to the peer; a local_port alone is one of
- * IPv6, which takes IPv4 as well, unless the family or the peer says otherwise.
- * A Unix socket without an own address has none, and no answer reaches it.
+ * addresses or on the address that leads to the peer. With a local_port alone
+ * the socket is one of IPv6 that also takes IPv4, unless the family or the peer
+ * says otherwise. No answer reaches a Unix socket without an own address.
  *
- * A host name is looked up (resolver.h), once: of its addresses, IPv6 first,
- * the endpoint has the first one that a socket can be bound or connected to.
- * Where there is none done gets the error of the first, or that of the lookup,
- * which ends after 10 s at last. To connect a datagram socket asks nothing of
- * the peer: where that serves one family alone, set family.
+ * A host name is looked up once (resolver.h). Its addresses are tried in order,
+ * IPv6 first, and the endpoint uses the first address that a socket can be
+ * bound or connected to. If there is none, done gets the error of the first
+ * address, or the error of the lookup, which ends after 10 s. Connecting a
+ * datagram socket sends nothing to the peer: if the peer serves one family
+ * only, set family.
  *
  * @param loop      the loop; borrowed
  * @param factory   called when the socket is ready; copied. Its protocol must
@@ -248,8 +251,8 @@ struct weir_datagram_options {
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      no factory, neither a host nor a family nor a port,
- * hosts of two families, a size_limit_bytes or read limit out of range, facts
- * that the family does not have, or a handle without done
+ *                      hosts of two families, a limit out of range, facts that
+ *                      the family does not have, or a handle without done
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory

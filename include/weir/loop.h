@@ -160,8 +160,9 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
  * weir_loop_free() it is the loop that is being freed. If a loop runs inside a
  * callback or a task of another loop, it is the inner loop.
  *
- * @return  the loop, borrowed; NULL if no loop runs in this thread (an
- * executor's, for example), and in a forked child except in its own loops
+ * @return  the loop, borrowed; NULL if no loop runs in this thread (a thread of
+ *          an executor, for example), and in a forked child except in its own
+ *          loops
  * @thread any
  */
 WEIR_API weir_loop *weir_get_running_loop(void);

@@ -2,34 +2,34 @@
  * @file pipe.h
  * Pipes: transports that move bytes one way.
  *
- * A read pipe shows its protocol the bytes of a descriptor, a write pipe writes
- * to one. The descriptor may be one end of a pipe, a FIFO, a terminal, another
- * character device, a connected stream socket or a regular file. Calls of the
- * other direction return -EOPNOTSUPP, and weir_transport_write_eof() is
- * weir_transport_close().
+ * A read pipe shows the bytes of a descriptor to its protocol, a write pipe
+ * writes to a descriptor. The descriptor may be one end of a pipe, a FIFO, a
+ * terminal, another character device, a connected stream socket or a regular
+ * file. Calls of the other direction return -EOPNOTSUPP, and
+ * weir_transport_write_eof() is weir_transport_close().
  *
- * **The flags of the file stay as they are.** asyncio makes it non-blocking,
- * and with it everything that shares it: the shell's terminal, for example.
- * weir reads and writes without that, and never waits: where the file does not
- * let it, which is so for FIFOs that were opened by name, terminals, regular
- * files and all pipes before Linux 6.4, worker threads of the kernel read and
- * write. Before Linux 6.3 those need two descriptors more for each pipe: where
- * the process has none left, the connection is lost with -EMFILE. One option of
- * a Unix socket changes, for all that share it: its peer cannot send
- * descriptors any more (SO_PASSRIGHTS, since Linux 6.16), since the close of
- * those could hold up the loop. The last close of a serial line does: it waits
- * until what was written has left, for 30 s at most (its closing_wait).
+ * **The file's flags are not changed.** asyncio makes the file non-blocking for
+ * every process that shares it, the shell on a terminal for example. weir reads
+ * and writes without this flag and never waits: for FIFOs that were opened by
+ * name, terminals, regular files, and all pipes before Linux 6.4, worker
+ * threads of the kernel read and write. Before Linux 6.3 these threads need two
+ * more descriptors for each pipe; if the process has none left, the connection
+ * is lost with -EMFILE. One option of a Unix socket is changed, for every
+ * process that shares the socket: its peer can no longer send descriptors
+ * (SO_PASSRIGHTS, since Linux 6.16), because closing them could hold up the
+ * loop. The last close of a serial line holds the loop up until the written
+ * bytes have left, for 30 s at most (its closing_wait).
  *
- * **The end.** At the end of what can be read, eof_received is called, and
- * connection_lost follows whatever it returns, but for an error; there is no
- * other direction. When all readers of a write pipe have gone, which is noticed
- * while nothing is written too, the connection is lost: with -EPIPE if bytes
- * were waiting, with 0 and WEIR_END_EOF if none were. No write raises SIGPIPE.
+ * **The end.** At the end of a read pipe eof_received is called, and
+ * connection_lost follows; there is no other direction to keep open. When all
+ * readers of a write pipe have closed it, the connection is lost, even if
+ * nothing is being written: with -EPIPE if bytes were waiting, otherwise with 0
+ * and WEIR_END_EOF. No write raises SIGPIPE.
  * A terminal that hangs up ends both directions; the kernel gives the master of
  * a pseudo-terminal -EIO.
  *
- * Bytes that were written are one stream: several writes may reach the file as
- * one, and one as several.
+ * Written bytes are a stream: several writes may reach the file as one, and one
+ * write as several.
  *
  * @thread loop
  * @suspends no

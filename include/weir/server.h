@@ -45,8 +45,8 @@ struct weir_server_options {
     const char *const *hosts;
     /** Number of addresses in hosts. */
     size_t host_count;
-    /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: AF_INET and AF_INET6
-     * where both exist. */
+    /** AF_INET, AF_INET6 or AF_UNIX to insist on one family; 0: AF_INET and
+     * AF_INET6, if both exist. */
     int family;
     /** Connections waiting to be accepted; default 4096, the kernel caps it. */
     int backlog;
@@ -59,15 +59,15 @@ struct weir_server_options {
     /** Accept a TCP connection when its first bytes are there, or after this
      * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0: at once. */
     uint64_t defer_accept_ns;
-    /** Permissions of a Unix socket's file, as in 0660, whatever the umask; 0:
-     * those that the umask leaves. */
+    /** Permissions of a Unix socket's file, for example 0660, regardless of the
+     * umask; 0: the permissions that the umask leaves. */
     uint32_t socket_mode;
-    /** Leave a Unix socket's file where it is when the server is closed. */
+    /** Do not remove a Unix socket's file when the server is closed. */
     bool no_cleanup_socket;
     /** Connections at once, at most; 0: as many as there are descriptors. */
     uint64_t connection_limit;
-    /** How long weir_server_serve_forever(), once cancelled, leaves connections
-     * that are not idle; default 30 s, UINT64_MAX: for ever. */
+    /** The time that weir_server_serve_forever(), when cancelled, gives to
+     * connections that are not idle; default 30 s, UINT64_MAX: no limit. */
     uint64_t grace_ns;
     /** TLS on each connection (tls_connection.h), borrowed; NULL: none. Later:
      * weir_server_set_tls(). */
@@ -84,16 +84,16 @@ struct weir_server_options {
 /**
  * Listen for connections.
  *
- * Host names are looked up (resolver.h); the server listens on all addresses of
- * all of them, and a name without an address is an error of the start. With no
- * host at all: one socket for each family, on all addresses. With port
- * 0 the kernel chooses; several addresses get the same port when they can.
- * IPv6 sockets take IPv6 only. An address that this machine does not have is
- * skipped while another one works. A port that is still bound by a process that
- * has just died is tried again for 200 ms.
+ * Host names are looked up (resolver.h). The server listens on all addresses of
+ * all names, and a name without an address is an error of the start. Without a
+ * host there is one socket for each family, on all addresses. With port 0 the
+ * kernel chooses a port, the same for all addresses if it is free on them. IPv6
+ * sockets take IPv6 only. An address that this machine does not have is skipped
+ * if another address works. A bind to a port that is in use is retried for 200
+ * ms, as a process that has just died may still hold it.
  *
- * Without descriptors or memory for more connections, the server tries to
- * accept again every 100 ms and calls the exception hook once; clients wait in
+ * Without descriptors or memory for more connections, the server calls the
+ * exception hook once, and tries to accept again every 100 ms; clients wait in
  * the kernel's queue meanwhile.
  *
  * @param loop      the loop; borrowed
@@ -163,14 +163,13 @@ weir_adopt_server(weir_loop *loop, const struct weir_factory *factory, int fd,
                   weir_server_done_fn *done, void *done_arg, weir_server **ret);
 
 /**
- * Listen and accept, where the options said no_start_serving; does nothing on a
- * server that does. A server that is starting will when it is bound.
+ * Listen and accept on a server with no_start_serving. No effect on a server
+ * that accepts. A server that is starting will accept when it is bound.
  *
  * @param server  the server; borrowed
  * @return        0, or the error of listening; then the server listens on none
- *                of its addresses, and it may be tried again
- * @retval -EADDRINUSE  another socket listens on the address that this one is
- *                      bound to
+ *                of its addresses, and the call may be repeated
+ * @retval -EADDRINUSE  another socket listens on one of the addresses
  * @retval -ESHUTDOWN  the server is closed
  */
 WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
@@ -179,11 +178,11 @@ WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
  * Replace the TLS settings of a server while it runs, for a renewed certificate
  * for instance.
  *
- * Connections that are accepted from now on get the new settings. Those that
- * were accepted before go on with the old ones, a handshake that is under way
- * included; the last of them gives the old context back. A new context has its
- * own ticket keys, unless the options of both name the same
- * (weir_tls_options.ticket_keys): sessions of the old one are not resumed.
+ * Connections that are accepted from now on get the new settings. Earlier
+ * connections keep the old settings, even during their handshake; the last one
+ * gives the old context back. A new context has ticket keys of its own, so that
+ * sessions of the old context are not resumed, unless the options of both
+ * contexts name the same keys (weir_tls_options.ticket_keys).
  *
  * @param server    a server that was made with TLS; borrowed
  * @param settings  all the settings, not only those that change; borrowed
@@ -226,9 +225,9 @@ WEIR_API void weir_server_close_clients(weir_server *server);
 WEIR_API void weir_server_abort_clients(weir_server *server);
 
 /**
- * Be told when the server is closed and has no connections left, nor a task
- * that serves one (stream.h). This does not close the server. Any number of
- * functions may be given; each is called once, from the loop.
+ * Call a function when the server is closed and has neither connections left
+ * nor tasks that serve them (stream.h). This does not close the server. Any
+ * number of functions may be given; each is called once, from the loop.
  *
  * @param server  the server; borrowed
  * @param closed  called then
@@ -246,16 +245,15 @@ WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
  * Stop gracefully: accept no more, close idle connections, let the others
  * finish and send their answers, and after a time of grace abort the rest.
  *
- * A connection that is idle is closed at once, another one as soon as it is
- * idle; closing sends the bytes that were written. Idle is
- * - a connection that a task serves (stream.h), while some task waits in a
- *   reading call of its reader and has been given every byte that arrived: it
- *   waits for the first byte of the next request. Bytes that arrive later are
- *   not served;
+ * A connection is closed as soon as it is idle; closing sends the written
+ * bytes. Idle is
+ * - a connection that a task serves (stream.h), while a task waits in a reading
+ *   call of its reader for the first byte of the next request, and every byte
+ *   that arrived was read. Bytes that arrive later are not served;
  * - any other connection, at any time: a protocol answers in its callbacks;
  * - no connection that the program called busy with weir_transport_set_busy(),
- *   until it says that it is no longer.
- * A task may serve on after its connection is gone. At the end of the grace all
+ *   until the program calls it not busy.
+ * A task may continue after its connection is gone. At the end of the grace all
  * connections are aborted and the tasks that still serve are cancelled.
  *
  * The call may be repeated to shorten the grace.
@@ -279,10 +277,10 @@ WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
  *
  * A server that was only bound starts to accept. When the task is cancelled,
  * the server is stopped as by weir_server_stop(), with the grace_ns of the
- * server's options (30 s), and the call waits until all connections have ended
- * and the tasks that serve them too, so that what they share may be freed when
- * it has returned; a second cancellation ends that wait. To a program that runs
- * until SIGINT (weir_run()) -ECANCELED is the regular end.
+ * server's options (30 s). The call then waits until all connections and the
+ * tasks that serve them have ended: after its return the program may free what
+ * these tasks share. A second cancellation ends the wait. In a program that
+ * runs until SIGINT (weir_run()) -ECANCELED is the regular end.
  *
  * @param server  the server; held
  * @return        a negative error
@@ -296,8 +294,8 @@ WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
 
 /**
  * Wait until the server is closed, has no connections left, and the tasks that
- * served them have ended; one of these tasks would wait for itself. The call
- * does not close the server.
+ * served them have ended. A task that serves a connection must not call this:
+ * it would wait for itself. The call does not close the server.
  *
  * @param server  the server; held
  * @return        0, or a negative error

@@ -13,7 +13,7 @@
  * calls with callbacks, in the header of the thing that they work on.
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h), which is not repeated below where it means no more than that.
+ * (task.h), which is not repeated below.
  *
  * @thread loop
  * @suspends yes
@@ -34,9 +34,9 @@ WEIR_BEGIN_DECLS
  *
  * Reader and writer are borrowed; take a reference (weir_writer_ref()) to keep
  * the stream beyond the return. When a task returns, its stream is closed
- * gracefully (a difference from asyncio). Bytes that the peer sent and that
- * were not read destroy no answer on its way: the close waits until the peer
- * has it (weir_transport_close()).
+ * gracefully (a difference from asyncio). Unread bytes of the peer do not
+ * destroy an answer on its way: the close waits until the peer has the answer
+ * (weir_transport_close()).
  *
  * A negative result is reported to the exception hook, unless it is -ECANCELED
  * or tells how the connection itself ended: its first error, -EPIPE when it is
@@ -77,11 +77,10 @@ struct weir_stream_options {
  * }
  * @endcode
  *
- * The protocol is for one connection. Until that is made, only the references
- * of
- * @p ret_writer keep the stream: a protocol that never gets a connection is
- * given up with the last of them. Without @p ret_writer it must get one, as it
- * does in a factory that returns 0.
+ * The protocol is for one connection. Before connection_made only references to
+ * @p ret_writer keep the stream: a protocol without a connection is freed with
+ * the last reference. Without @p ret_writer the protocol must get a connection,
+ * as it does in a factory that returns 0.
  *
  * weir_stream_detach() puts another protocol on the connection later.
  *
@@ -232,9 +231,8 @@ struct weir_open_pipe_options {
 /**
  * Read a pipe, a terminal or a file, standard input for example.
  *
- * The descriptor is what weir_connect_read_pipe() takes. Its flags stay as they
- * are, and it is closed at the end: to go on with it afterwards, pass a
- * duplicate.
+ * The descriptor is one that weir_connect_read_pipe() takes. Its flags are not
+ * changed, and it is closed at the end: pass a duplicate to use it afterwards.
  *
  * @param loop        the loop; borrowed
  * @param fd          open for reading; taken, whatever is returned
@@ -244,8 +242,7 @@ struct weir_open_pipe_options {
  *                    -EOPNOTSUPP; end with weir_writer_unref()
  * @return            0, or the errors of weir_connect_read_pipe()
  * @retval -EBADF      @p fd is not open, or not for reading
- * @retval -EINVAL     it is a file of another type; a limit above INT64_MAX, or
- * no
+ * @retval -EINVAL     a file of another type, a limit above INT64_MAX, or no
  *                     @p ret_writer
  * @retval -ENOMEM     no memory
  */
@@ -257,8 +254,8 @@ weir_open_read_pipe(weir_loop *loop, int fd,
 /**
  * Write to a pipe, a terminal or a file, standard output for example.
  *
- * When all its readers have gone, writes return -EPIPE, and waits
- * WEIR_EPEERCLOSED if nothing was left to be written, else -EPIPE.
+ * When all readers have closed it, writes return -EPIPE; calls that wait return
+ * WEIR_EPEERCLOSED if no byte was left to be written, else -EPIPE.
  *
  * @param loop        the loop; borrowed
  * @param fd          open for writing; taken, whatever is returned

@@ -381,7 +381,8 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  * Takes effect with the next callback; neither connection_made nor
  * connection_lost is called for the switch. Bytes that the old protocol has
  * received but not used can be passed, and are delivered to the new protocol
- * first, from the loop.
+ * first, from the loop. If writing is paused, resume_writing follows without a
+ * pause_writing.
  *
  * @param t        the transport; borrowed
  * @param binding  the new protocol; copied

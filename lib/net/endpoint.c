@@ -1,12 +1,11 @@
 /*
- * Datagram endpoints that are asked for.
+ * The making of datagram endpoints.
  *
  *     ASKING --looked up--> WAITING --ready item--> ENDING --done--> freed
  *
- * Names are looked up first. The rest is done at once, because nothing waits:
- * making the socket, binding and connecting it, for one address after the other
- * until one works. It is done from the loop all the same, so that callbacks
- * come from there.
+ * Names are looked up first. Nothing after that waits: a socket is made, bound
+ * and connected for one address after the other until one works. A ready item
+ * does this, so that callbacks come from the loop.
  */
 #include "endpoint.h"
 
@@ -27,7 +26,7 @@ struct wr_endpoint_maker {
     weir_loop *loop;
     struct wr_member member;
     enum endpoint_state state;
-    int fd; /* -1: none yet, or closed, or the transport's */
+    int fd; /* -1: not made, closed, or the transport's */
     bool is_cancelled;
     bool is_adopted;             /* the program brought the socket */
     struct weir_pending pending; /* the program's handle, until done returns */
@@ -105,7 +104,7 @@ static int endpoint_name_socket(const struct wr_endpoint_maker *endpoint)
     return wr_sys_connect(endpoint->fd, &remote->storage.any, remote->len);
 }
 
-/* Makes the socket, or takes the program's. */
+/* Makes the socket, or uses the adopted one. */
 static int endpoint_open_socket(struct wr_endpoint_maker *endpoint)
 {
     const int family = endpoint->plan.family;
@@ -122,8 +121,8 @@ static int endpoint_open_socket(struct wr_endpoint_maker *endpoint)
     return endpoint->is_adopted ? 0 : endpoint_name_socket(endpoint);
 }
 
-/* Tries the addresses that the names have, until a socket takes one: 0, or the
- * error of the first. */
+/* Tries the addresses of the names until a socket accepts one: 0, or the error
+ * of the first address. */
 static int endpoint_try_names(struct wr_endpoint_maker *endpoint)
 {
     size_t index = 0;
@@ -283,7 +282,7 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
     return 0;
 }
 
-/* Checks what is asked for, and makes a plan of it. */
+/* Checks a call, and makes a plan of it. */
 static int endpoint_plan(const struct wr_endpoint_call *call,
                          const struct weir_factory *factory,
                          struct wr_endpoint_plan *ret)
@@ -296,7 +295,7 @@ static int endpoint_plan(const struct wr_endpoint_call *call,
         ret->family == AF_UNSPEC ? AF_INET6 : ret->family, call->options);
 }
 
-/* Begins with the names, where there are some. */
+/* Looks the names up, if any, or goes on at once. */
 static int endpoint_begin(struct wr_endpoint_maker *endpoint)
 {
     wr_assert(endpoint->state == ENDPOINT_ASKING);

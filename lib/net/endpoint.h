@@ -1,5 +1,5 @@
 /*
- * Makers of datagram endpoints, and which addresses an endpoint is to have.
+ * Makers of datagram endpoints, and the plans of their addresses.
  *
  * A plan is made of a call before there is a maker, so that a call with bad
  * options leaves nothing.
@@ -32,7 +32,7 @@ WEIR_MUST_USE int wr_endpoint_start(weir_loop *loop,
 void wr_endpoint_refuse(const weir_loop *loop, int fd);
 
 struct wr_endpoint_plan {
-    int family; /* AF_UNSPEC: that of the addresses that the names will have */
+    int family;                 /* AF_UNSPEC: the names will tell */
     struct weir_address local;  /* len 0: is not bound, or not known yet */
     struct weir_address remote; /* len 0: none, or not known yet */
     bool is_local_name;         /* the own host is to be looked up */
@@ -49,7 +49,7 @@ wr_endpoint_plan_has_names(const struct wr_endpoint_plan *plan)
 WEIR_MUST_USE int wr_endpoint_plan_read(struct wr_endpoint_plan *plan,
                                         const struct wr_endpoint_call *call);
 
-/* Fills in the own address where none is given, of a plan with all others. */
+/* Fills in the own address if the plan lacks it, and nothing else. */
 WEIR_MUST_USE int
 wr_endpoint_plan_choose_local(struct wr_endpoint_plan *plan,
                               const struct weir_datagram_options *options);

@@ -2,8 +2,8 @@
  * The host names of a datagram endpoint.
  *
  * Each address of the peer is an attempt, with the first own address of its
- * family; where the peer has no name each own address is one. IPv6 comes first,
- * as in the answers.
+ * family. If the peer has no name, each own address is an attempt. IPv6 comes
+ * first, as in the answers.
  */
 #include "endpoint_names.h"
 

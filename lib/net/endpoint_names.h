@@ -20,22 +20,22 @@ struct wr_endpoint_names {
 void wr_endpoint_names_init(struct wr_endpoint_names *names, weir_loop *loop,
                             void (*done)(struct wr_endpoint_names *names));
 
-/* Starts to look up the names of a plan that has some: 0 when done will be
- * called, or an error of a name, and nothing is under way. */
+/* Looks up the names of a plan that has names: 0 if done will be called, or the
+ * error of a name, and no lookup is under way. */
 WEIR_MUST_USE int
 wr_endpoint_names_start(struct wr_endpoint_names *names,
                         const struct wr_endpoint_plan *plan,
                         const struct weir_datagram_options *options);
 
-/* Ends the lookups; done is not called any more. */
+/* Ends the lookups; done is no longer called. */
 void wr_endpoint_names_cancel(struct wr_endpoint_names *names);
 
 /* 0, or the first error of a name. No lookup is under way. */
 WEIR_MUST_USE int
 wr_endpoint_names_get_result(const struct wr_endpoint_names *names);
 
-/* Puts the addresses of attempt *@index, which begins at 0, or of the next one
- * that there is, into @plan, and counts on. False when there is none. */
+/* Puts the addresses of attempt *@index, from 0 on, or of the next possible
+ * attempt, into @plan, and moves *@index behind it. False if there is none. */
 WEIR_MUST_USE bool wr_endpoint_names_next(const struct wr_endpoint_names *names,
                                           size_t *index,
                                           struct wr_endpoint_plan *plan);

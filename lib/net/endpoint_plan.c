@@ -1,9 +1,8 @@
 /*
  * Reading the addresses of a datagram endpoint.
  *
- * They come as text or as values, and must agree on one family; or they are
- * those of a socket that the program brings. Text that is no address is a name,
- * which is looked up later.
+ * Addresses are text or values of one family, or belong to a socket that is
+ * adopted. Text that is not an address is a name, which is looked up later.
  */
 #include "endpoint.h"
 
@@ -34,7 +33,7 @@ static bool endpoint_plan_is_family(int family)
     return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
-/* The family that all that is given agrees on, or -EINVAL. */
+/* The common family of the options and addresses, or -EINVAL. */
 static int
 endpoint_plan_find_family(const struct wr_endpoint_plan *plan,
                           const struct weir_datagram_options *options)
@@ -91,7 +90,7 @@ int wr_endpoint_plan_choose_local(struct wr_endpoint_plan *plan,
                               &plan->local);
 }
 
-/* The family of a datagram socket that the program brings. */
+/* The family of a datagram socket that is adopted. */
 static int endpoint_plan_check_socket(int fd)
 {
     int type = 0;

@@ -2,8 +2,8 @@
  * Watching a child by a poll of its pidfd.
  *
  * The kernel could wait for the child in an operation (WAITID, Linux 6.7). A
- * poll and one system call do that on every kernel, and leave the moment of
- * reaping to weir, also when the operation is cancelled.
+ * poll and one system call work on every kernel, and weir decides when the
+ * child is reaped, even if the operation is cancelled.
  */
 #include "child.h"
 
@@ -12,10 +12,10 @@
 #include <poll.h>
 #include <signal.h>
 
-/* How long the kernel is left alone with a child that has ended and cannot be
- * reaped yet. */
+/* The time between two tries to reap a child that has ended and that a tracer
+ * has not released. */
 #define CHILD_REST_NS UINT64_C(20000000)
-/* A child that was killed is gone after this, unless it hangs in the kernel. */
+/* A killed child has ended after this time, unless it hangs in the kernel. */
 #define CHILD_DEATH_MS 1000
 
 static void child_set_state(struct wr_child *child, enum wr_child_state state)
@@ -62,8 +62,8 @@ static bool child_reap(struct wr_child *child)
     return true;
 }
 
-/* The ring is closed. Reaps the child if it can be killed; nothing runs in this
- * loop any more that could be held up. */
+/* The ring is closed. Reaps the child if it can be killed; the loop no longer
+ * runs, so waiting holds nothing up. */
 static void child_end_now(struct wr_child *child)
 {
     wr_assert(!child->loop->uring.ring);
@@ -95,8 +95,8 @@ static void child_finish(struct wr_child *child)
     child->ended(child);
 }
 
-/* The poll has failed, and the loop runs: a second poll waits for the death, or
- * fails too. */
+/* The poll has failed while the loop runs: a second poll waits for the child's
+ * end, or fails too. */
 static void child_kill_unwatched(struct wr_child *child)
 {
     wr_ignore(wr_spawn_signal(child->pidfd, SIGKILL) < 0);
@@ -119,8 +119,9 @@ static void child_rested(struct wr_timer *timer)
     wr_child_check_invariants(child);
 }
 
-/* The child has ended, and a process that traces it has it first: a poll would
- * end at once, again and again, and nothing tells when that one has done. */
+/* The child has ended, but a tracer must reap it first: a poll would complete
+ * at once, again and again, and the kernel does not report when the tracer is
+ * done. */
 static void child_rest(struct wr_child *child)
 {
     weir_loop *loop = child->loop;

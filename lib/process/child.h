@@ -39,9 +39,9 @@ struct wr_child {
     /* The child has ended; from a completion. */
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;
-    bool leads; /* set by the spawn: it has a group, which can be signalled */
+    bool leads; /* set by the spawn: it leads a group that can be signalled */
     pid_t pid;
-    int pidfd;      /* -1: there is no child, or it has ended and no group */
+    int pidfd;      /* -1: no child, or it has ended and leads no group */
     int returncode; /* of one that has EXITED */
 };
 
@@ -54,10 +54,10 @@ WEIR_MUST_USE int wr_child_spawn(struct wr_child *child,
                                  const struct wr_spawn *spawn,
                                  const char **ret_step);
 
-/* Waits for the end of a child that was made. */
+/* Waits for the end of a spawned child. */
 void wr_child_watch(struct wr_child *child);
 
-/* Waits no longer: ->ended is called soon. */
+/* Stops waiting: ->ended is called soon. */
 void wr_child_leave(struct wr_child *child);
 
 /* The ring is closed: kills the child and reaps it. */
@@ -66,11 +66,11 @@ void wr_child_abandon(struct wr_child *child);
 /* Gives up a child that has ended, or was never made. */
 void wr_child_fini(struct wr_child *child);
 
-/* 0, -ESRCH when it has ended, or another error. */
+/* Signals the child: 0, -ESRCH if it has ended, or another error. */
 WEIR_MUST_USE int wr_child_signal(const struct wr_child *child, int signum);
 
-/* To all processes of the group that it leads or led: 0, -ESRCH when there is
- * none, -EOPNOTSUPP without the feature, or another error. */
+/* Signals all processes of the group that the child leads or led: 0, -ESRCH if
+ * there is none, -EOPNOTSUPP without the feature, or another error. */
 WEIR_MUST_USE int wr_child_signal_group(const struct wr_child *child,
                                         int signum);
 

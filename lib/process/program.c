@@ -38,7 +38,7 @@ static size_t program_count_entries(const char *path)
     return count;
 }
 
-/* Writes "entry/file" with its end; returns what is behind it. */
+/* Writes "entry/file" and a NUL; returns the place behind it. */
 static char *program_join(char *to, const char *entry, size_t len,
                           const char *file)
 {
@@ -64,7 +64,7 @@ int wr_program_init(struct wr_program *program,
     const bool is_path = strchr(file, '/') != NULL;
     const char *path = is_path ? "" : program_find_path(env);
     const size_t count = program_count_entries(path);
-    /* Each entry loses its colon, or its end, and gets a slash. */
+    /* Each entry's colon or end becomes a slash. */
     const size_t size = (count + 1) * sizeof(char *) + strlen(path) + 1 +
                         count * (strlen(file) + 1);
     const char **paths = wr_alloc(allocator, size);

@@ -1,5 +1,5 @@
 /*
- * Where a program may be: the paths that a child tries one after the other.
+ * The possible paths of a program, which a child tries one after the other.
  *
  * They are found before the child is made, because the child may not allocate.
  * Pure: no path is looked at.
@@ -14,9 +14,9 @@ struct wr_program {
     size_t size;        /* of that */
 };
 
-/* Finds the paths of @file, which is used as it is if it has a slash, or
- * otherwise looked up in the PATH of @env, as execvp() does: 0, -ENOENT for an
- * empty name, or -ENOMEM. */
+/* Finds the paths of @file as execvp() does: a name with a slash is the path;
+ * any other name is looked up in the PATH of @env. 0, -ENOENT for an empty
+ * name, or -ENOMEM. */
 WEIR_MUST_USE int wr_program_init(struct wr_program *program,
                                   const struct weir_allocator *allocator,
                                   const char *file, const char *const *env);

@@ -17,15 +17,15 @@ struct wr_stdio {
     bool is_opened[WR_STDIO_COUNT]; /* theirs was opened here */
 };
 
-/* Checks what is wanted: 0, -EINVAL or -EBADF. */
+/* Checks the options: 0, -EINVAL or -EBADF. */
 WEIR_MUST_USE int wr_stdio_check(const struct weir_spawn_options *options);
 
-/* Opens what is wanted, WEIR_STDIO_DEFAULT being a pipe; a failed call leaves
+/* Opens the descriptors; WEIR_STDIO_DEFAULT is a pipe. A failed call leaves
  * nothing open. */
 WEIR_MUST_USE int wr_stdio_open(struct wr_stdio *stdio,
                                 const struct weir_spawn_options *options);
 
-/* The child has its own now, or there is none. */
+/* Closes the child's ends: the child has its own, or there is no child. */
 void wr_stdio_close_theirs(struct wr_stdio *stdio);
 void wr_stdio_close_ours(struct wr_stdio *stdio);
 

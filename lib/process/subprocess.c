@@ -99,7 +99,7 @@ static void subprocess_lose(struct wr_subprocess *s)
     weir_transport_unref(&s->t);
 }
 
-/* To be called when the child has ended or a pipe is lost. */
+/* Called when the child has ended or a pipe is lost. */
 static void subprocess_end_if_over(struct wr_subprocess *s)
 {
     wr_assert(s->state != WR_SUBPROCESS_STARTING);
@@ -118,7 +118,7 @@ static void subprocess_abort_pipes(struct wr_subprocess *s)
     }
 }
 
-/* A child that cannot be killed, since it runs as another user, is left. */
+/* A child that runs as another user cannot be killed, and is left. */
 static void subprocess_kill(struct wr_subprocess *s)
 {
     wr_assert(s->state == WR_SUBPROCESS_CLOSING ||
@@ -239,7 +239,7 @@ static int subprocess_pipe_eof(void *user, weir_transport *t)
     return sink ? sink->eof_received(pipe->sink.user, t) : 0;
 }
 
-/* Only the pipe to the child's standard input is written to. */
+/* Only the pipe to the child's standard input can be written. */
 static void subprocess_pipe_pause(void *user, weir_transport *t)
 {
     const struct wr_subprocess_pipe *pipe = user;
@@ -323,7 +323,7 @@ static int subprocess_find_protocol(struct wr_subprocess *s)
     return s->cause;
 }
 
-/* No protocol is connected: the child ends unheard. */
+/* No protocol is connected: nothing reports the child's end. */
 void wr_subprocess_discard(struct wr_subprocess *s, int err)
 {
     wr_assert(err < 0);

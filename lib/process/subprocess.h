@@ -37,7 +37,7 @@ enum wr_subprocess_state {
 struct wr_subprocess_pipe {
     struct wr_subprocess *subprocess;
     weir_transport *t; /* with a reference; NULL: no pipe, or none yet */
-    /* Called in the place of the subprocess's protocol, if it has a table. */
+    /* Called instead of the subprocess's protocol, if it has a table. */
     struct weir_protocol_binding sink;
     bool is_open; /* cleared by its loss */
 };
@@ -55,11 +55,11 @@ struct wr_subprocess {
     struct weir_factory factory;
     weir_connect_done_fn *done; /* until it is called */
     void *done_arg;
-    int cause; /* why it was given up before done, or 0 */
+    int cause; /* the cause of giving up before done, or 0 */
 };
 
-/* The bindings of pipes that the subprocess's protocol is not told of; those
- * without a table are none. */
+/* Bindings of pipes that replace the subprocess's protocol; a binding without a
+ * table is none. */
 struct wr_subprocess_sinks {
     struct weir_protocol_binding pipes[WR_STDIO_COUNT];
 };
@@ -99,7 +99,7 @@ WEIR_MUST_USE struct wr_subprocess *wr_subprocess_new(weir_loop *loop);
 void wr_subprocess_init(struct wr_subprocess *s, weir_loop *loop,
                         const struct wr_transport_ops *ops);
 
-/* The child was made, and the loop sees to it from now on. */
+/* The child was made; from now on the loop handles it. */
 void wr_subprocess_begin(struct wr_subprocess *s);
 
 /* The only writer of the state. */
@@ -111,7 +111,8 @@ bool wr_subprocess_has_open_pipe(const struct wr_subprocess *s);
 /* Ends everything at once. The cause of the end is set. */
 void wr_subprocess_doom(struct wr_subprocess *s);
 
-/* No protocol is connected, because of @err: the child ends unheard. */
+/* No protocol is connected, because of @err: nothing reports the child's end.
+ */
 void wr_subprocess_discard(struct wr_subprocess *s, int err);
 
 #endif

@@ -45,13 +45,13 @@ subprocess_calls_set_protocol(weir_transport *t,
     return 0;
 }
 
-/* Closes the pipes; one may still have bytes to send. */
+/* Closes the pipes; the one to standard input may still have bytes to send. */
 static void subprocess_calls_close_pipes(struct wr_subprocess *s)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         if (s->pipes[i].is_open) {
             wr_assert(s->pipes[i].t != NULL);
-            /* A write that was refused is the pipe's to tell. */
+            /* The pipe reports a refused write. */
             wr_ignore(weir_transport_close(s->pipes[i].t) < 0);
         }
     }
@@ -73,7 +73,7 @@ static void subprocess_calls_close(weir_transport *t)
     }
     wr_subprocess_set_state(s, WR_SUBPROCESS_CLOSING);
     subprocess_calls_close_pipes(s);
-    /* Where it is refused the child is told by its pipes alone. */
+    /* If the signal is refused, the child only sees its pipes close. */
     wr_ignore(wr_child_signal(&s->child, SIGTERM) < 0);
     wr_timer_arm(&loop->wheel, &s->grace_timer,
                  wr_add_sat(wr_sys_now(), s->grace_ns));
@@ -106,7 +106,7 @@ static int subprocess_calls_get_extra_info(const weir_transport *t,
     return 0;
 }
 
-/* The ring is closed: the child is reaped here and now. */
+/* The ring is closed: the child is reaped inside this call. */
 static void subprocess_calls_abandon(weir_transport *t)
 {
     struct wr_subprocess *s = subprocess_calls_of(t);
@@ -221,7 +221,7 @@ weir_transport *weir_transport_get_pipe_transport(const weir_transport *t,
         return NULL;
     }
     const struct wr_subprocess *s = subprocess_calls_of_const(t);
-    /* A pipe may call the protocol, which the factory has still to choose. */
+    /* A pipe may call the protocol, which the factory has not chosen yet. */
     return s->state == WR_SUBPROCESS_STARTING ? NULL : s->pipes[fd].t;
 }
 

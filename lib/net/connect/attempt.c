@@ -3,13 +3,13 @@
  *
  *     idle --start--> under way --completion--> idle
  *
- * Its descriptor says which of the two it is. Giving up leaves a cause and asks
- * the kernel to cancel; the completion ends the attempt in any case, and a
- * socket that was connected in spite of it is closed.
+ * The attempt is under way while it has a descriptor. Giving up stores a cause
+ * and asks the kernel to cancel. The completion ends the attempt in any case; a
+ * socket that was connected all the same is closed.
  *
- * A Unix server whose queue is full refuses with -EAGAIN, and nothing tells
- * when there is room: the attempt rests and tries again, the socket is kept. (A
- * blocking connect would wait in a thread of the kernel's.)
+ * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does
+ * not report when there is room: the attempt keeps its socket, waits and tries
+ * again. (A blocking connect would wait in a worker thread of the kernel.)
  */
 #include "attempt.h"
 
@@ -34,7 +34,7 @@ void wr_attempt_check_invariants(const struct wr_attempt *attempt)
               attempt->cause == -ETIMEDOUT);
 }
 
-/* Ends the attempt; with 0 its socket is the owner's. */
+/* Ends the attempt; with 0 the owner gets its socket. */
 static void attempt_end(struct wr_attempt *attempt, int err)
 {
     wr_assert(err <= 0);
@@ -116,7 +116,7 @@ void wr_attempt_give_up(struct wr_attempt *attempt, int cause)
     }
     attempt->cause = cause;
     wr_op_cancel(&loop->uring, &attempt->op);
-    if (!attempt->op.in_flight) { /* it rests, and no completion follows */
+    if (!attempt->op.in_flight) { /* no completion follows: it waits to retry */
         wr_timer_arm(&loop->wheel, &attempt->retry, loop->now_ns);
     }
 }
@@ -140,8 +140,8 @@ void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
     wr_timer_init(&attempt->retry, attempt_retry_expired);
 }
 
-/* Binds a socket to @local; where that has length 0, to any address with
- * @local_port, or not at all. */
+/* Binds a socket to @local. If @local is empty, binds it to any address with
+ * @local_port, or not at all without a port. */
 static int attempt_bind(int fd, int family, const struct weir_address *local,
                         uint16_t local_port)
 {
@@ -159,18 +159,18 @@ static int attempt_bind(int fd, int family, const struct weir_address *local,
     }
     wr_assert(address.storage.any.sa_family == family);
     if (family != AF_UNIX && wr_address_port(&address) == 0) {
-        /* Let the port be chosen when the peer is known too: a busy client
-         * then has 28 000 of them for each peer. A kernel without this option
-         * only has fewer. */
+        /* The kernel chooses the port at the connect, when the peer is known
+         * too: so a busy client has 28 000 ports for each peer. Without this
+         * option it has fewer, which is no error. */
         wr_ignore(wr_sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
                                     &on, sizeof(on)));
     }
     return wr_sys_bind(fd, &address.storage.any, address.len);
 }
 
-/* Makes a socket with the options and binds it. This waits for nothing, and an
- * error leaves nothing. A Unix socket does not block, so that a full queue of
- * the server's is -EAGAIN; it becomes blocking once it is connected. */
+/* Makes a socket with the options and binds it, without waiting; an error
+ * leaves nothing. A Unix socket is non-blocking, so that a full queue of the
+ * server is -EAGAIN, until it is connected. */
 static int attempt_open(const weir_loop *loop, int family,
                         const struct wr_attempt_options *options)
 {

@@ -13,8 +13,8 @@
 
 struct wr_attempt {
     weir_loop *loop;
-    /* The attempt has ended, 0 or a negative error; it may be freed. With 0 the
-     * owner takes ->fd. Never called from inside wr_attempt_start(). */
+    /* The attempt has ended with 0 or a negative error, and may be freed. With
+     * 0 the owner takes ->fd. Never called inside wr_attempt_start(). */
     void (*ended)(struct wr_attempt *attempt, int err);
     struct wr_op op;
     struct wr_timer timer;
@@ -38,14 +38,14 @@ void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
 
 void wr_attempt_check_invariants(const struct wr_attempt *attempt);
 
-/* Begins; after an error the attempt is as it was. Everything in the options is
+/* Begins; an error leaves the attempt unchanged. Everything in the options is
  * borrowed. */
 WEIR_MUST_USE int wr_attempt_start(struct wr_attempt *attempt,
                                    const struct weir_address *address,
                                    const struct wr_attempt_options *options);
 
-/* Gives up: the end follows with @cause, or with that of an earlier call, even
- * if the connection was made. */
+/* Gives up: the attempt ends with the @cause of the first call, even if the
+ * connection was made. */
 void wr_attempt_give_up(struct wr_attempt *attempt, int cause);
 
 /* Ends an attempt that was given up, after the ring broke. */

@@ -1,21 +1,20 @@
 /*
- * Connections that are asked for, and descriptors that are handed in: connected
- * sockets and pipes.
+ * Connections of the program: attempts to connect, and descriptors that are
+ * adopted, which are connected sockets or pipes.
  *
  *     WAITING --ready item--> TRYING --race is over--> ENDING --> freed
  *        |                       \__ SHAKING ____________/^
  *        +---------- adopted, or given up -----^---------+
  *
- * SHAKING waits for the handshake of TLS, where it is asked for.
+ * SHAKING waits for the handshake of TLS, if there is one.
  *
- * The way to a connected socket is race.c's: names, attempts one beside the
- * other, and which of them wins. This file makes a transport of its result and
- * calls done; attempts that lost may keep the memory for some time after that.
+ * race.c finds a connected socket: it looks names up and runs several attempts,
+ * the first of which wins. This file makes a transport of the socket and calls
+ * done; attempts that lost may keep the memory for some time longer.
  *
- * A connection can be given up by the program, the time-out and the end of the
- * loop. Each leaves its cause, and the race ends like any other. The first
- * cause is the error that done gets, and a connection that was made in spite of
- * it is closed.
+ * The program, the time-out and the end of the loop can give a connection up.
+ * Each stores its cause, and the race ends as usual. done gets the first cause
+ * as its error; a connection that was made all the same is closed.
  */
 #include "connect.h"
 
@@ -52,12 +51,12 @@ struct wr_connect {
     struct weir_pending pending; /* the program's handle, until done returns */
     struct wr_member member;
     enum connect_state state;
-    int cause;  /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
-    int fd;     /* that the program brought; -1: none, or taken */
-    int family; /* of the socket, once it is there */
-    bool is_adopted;                  /* the program brought the descriptor */
-    bool is_pipe;                     /* which is one; adopted */
-    bool was_told;                    /* done was called */
+    int cause;       /* -ECANCELED or -ETIMEDOUT once it is given up */
+    int fd;          /* of the program; -1: none, or taken */
+    int family;      /* of the socket, once it is there */
+    bool is_adopted; /* the program brought the descriptor */
+    bool is_pipe;    /* the descriptor is a pipe */
+    bool was_told;   /* done was called */
     enum wr_pipe_direction direction; /* of a pipe */
     struct wr_ready ready;
     struct wr_timer timer;
@@ -65,13 +64,13 @@ struct wr_connect {
     weir_connect_done_fn *done;
     void *done_arg;
     uint64_t timeout_ns;
-    char *error_text; /* the program's memory; NULL: it wants none */
+    char *error_text; /* memory of the program; NULL: none */
     size_t error_text_size;
     struct weir_address local; /* len 0: any */
     struct weir_connection_options connection;
     struct wr_secure_settings tls;
-    weir_transport *shaking; /* in state SHAKING: to be given up with it */
-    struct wr_race race;     /* idle for ever, of an adopted descriptor */
+    weir_transport *shaking; /* in state SHAKING */
+    struct wr_race race;     /* stays idle if a descriptor is adopted */
     size_t candidate_count;
     struct wr_candidate candidates[]; /* those that are known at the call */
 };
@@ -127,7 +126,7 @@ static size_t connect_get_size(size_t candidate_count)
            candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Frees a connection whose done was called, when the last attempt has ended. */
+/* Frees a connection if its done was called and its last attempt has ended. */
 static void connect_release(struct wr_connect *connect)
 {
     weir_loop *loop = connect->loop;
@@ -145,8 +144,8 @@ static void connect_release(struct wr_connect *connect)
     wr_loop_unpin(loop);
 }
 
-/* Calls done, and frees the connection as soon as that can be. With an error @t
- * is the transport that broke, or NULL. */
+/* Calls done, and frees the connection when no attempt is left. With an error
+ * @t is the transport that broke, or NULL. */
 static void connect_finish(struct wr_connect *connect, int err,
                            weir_transport *t)
 {
@@ -196,8 +195,8 @@ static int connect_open(struct wr_connect *connect, int fd,
     return wr_sock_open(connect->loop, fd, &connect->factory, &options, ret);
 }
 
-/* The connection is made or not; one that was given up meanwhile, by its own
- * callbacks perhaps, is aborted. */
+/* The connection was made, or has failed. If it was given up meanwhile, by its
+ * own callbacks for example, it is aborted. */
 static void connect_settle(struct wr_connect *connect, int err,
                            weir_transport *t)
 {
@@ -242,7 +241,7 @@ static void connect_shake(struct wr_connect *connect, int fd)
     }
 }
 
-/* @fd is connected, or is a pipe, which has always been; takes it. */
+/* Makes a transport of @fd, a connected socket or a pipe; takes it. */
 static void connect_establish(struct wr_connect *connect, int fd)
 {
     weir_transport *t = NULL;
@@ -378,7 +377,7 @@ static void connect_abandon_alive(struct wr_member *member)
     struct wr_connect *connect =
         wr_container_of(member, struct wr_connect, member);
 
-    /* The loop has shut it down, or it has ended before. */
+    /* The loop has shut it down, or it had ended. */
     wr_assert(connect->cause < 0 || connect->state == CONNECT_ENDING);
     wr_race_abandon(&connect->race);
 }
@@ -409,7 +408,7 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     const struct weir_connect_options *options = call->options;
     const uint64_t timeout_ns = options->timeout_ns;
     const struct wr_race_options race = {
-        /* A time limit for all is one for the lookup too. */
+        /* The limit of the whole attempt includes the lookup. */
         .lookup_timeout_ns = timeout_ns > 0 ? UINT64_MAX : LOOKUP_TIMEOUT_NS,
         .eyeballs = {.delay_ns = options->happy_eyeballs_delay_ns,
                      .interleave = options->interleave,
@@ -471,7 +470,7 @@ static void connect_begin(struct wr_connect *connect, weir_pending **ret)
     }
 }
 
-/* Gives the race what the plan has for it. */
+/* Gives the plan's addresses or name to the race. */
 static int connect_follow_plan(struct wr_connect *connect,
                                const struct wr_connect_plan *plan)
 {

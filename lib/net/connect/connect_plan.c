@@ -1,9 +1,8 @@
 /*
- * Reading which addresses a connection attempt is to try.
+ * Reading the addresses that a connection attempt will try.
  *
- * Text and values are read alike, into addresses that are known to be good.
- * Candidates are the addresses that fit the family that was asked for and the
- * own address.
+ * Text and values become valid addresses alike. Candidates are the addresses
+ * that fit the family of the options and the own address.
  */
 #include "connect_plan.h"
 
@@ -15,7 +14,7 @@
 
 #define CANDIDATE_LIMIT 4096u
 
-/* Plans for a socket that the program brings. */
+/* Plans for a socket that is adopted. */
 static int connect_plan_adopted(struct wr_connect_plan *plan, int fd,
                                 const struct weir_connect_options *options)
 {
@@ -86,8 +85,8 @@ static int connect_plan_local(struct wr_connect_plan *plan,
     return 0;
 }
 
-/* An address of another family than was asked for is left out, and a Unix one
- * if an own port was, or a protocol. */
+/* True unless the address has another family than the options, or is a Unix
+ * address and the options have an own port or a protocol. */
 static bool connect_plan_is_candidate(const struct wr_connect_plan *plan,
                                       const struct weir_address *address)
 {

@@ -1,8 +1,8 @@
 /*
- * Which addresses a connection attempt is to try, and from which one.
+ * The addresses that a connection attempt will try, and its own address.
  *
  * A plan is made of the caller's arguments before there is an attempt, so that
- * a call with bad ones leaves nothing. It lives during the call.
+ * a call with bad arguments leaves nothing. The plan lives during the call.
  */
 #ifndef WEIR_LIB_NET_CONNECT_CONNECT_PLAN_H
 #define WEIR_LIB_NET_CONNECT_CONNECT_PLAN_H
@@ -22,12 +22,12 @@ struct wr_connect_plan {
     size_t candidate_count;    /* addresses that fit; 0 with a name alone */
 };
 
-/* Checks the options that say nothing of addresses: 0, or -EINVAL. */
+/* Checks the options other than addresses: 0, or -EINVAL. */
 WEIR_MUST_USE int wr_connect_plan_check(const struct wr_connect_call *call,
                                         const struct weir_factory *factory);
 
-/* Reads the peers' addresses, or that of an adopted socket's peer, and the own
- * one: 0, or the error of the call. */
+/* Reads the addresses of the peers, or of an adopted socket's peer, and the own
+ * address: 0, or the error of the call. */
 WEIR_MUST_USE int wr_connect_plan_read(struct wr_connect_plan *plan,
                                        const struct wr_connect_call *call);
 

@@ -1,9 +1,10 @@
 /*
  * Happy Eyeballs, the pure part.
  *
- * Candidates stay where they were added; an order is never written down. The
- * next one is the first untried of the family whose turn it is. So addresses
- * that come late take part in the turns as if they had always been there.
+ * Candidates stay where they were added, and their order is not stored: the
+ * next candidate is the first untried one of the family whose turn it is. So
+ * late addresses take part in the turns as if they had been there from the
+ * start.
  */
 #include "eyeballs.h"
 
@@ -48,7 +49,7 @@ void wr_eyeballs_init(struct wr_eyeballs *eyeballs,
 
 /* ---- families ---- */
 
-/* The index of a family, which is made known if it was not. */
+/* The index of a family; a new family is added. */
 static uint32_t eyeballs_know_family(struct wr_eyeballs *eyeballs, int family)
 {
     uint32_t index = 0;
@@ -127,7 +128,8 @@ static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
     return index;
 }
 
-/* True while nothing is tried because the preferred family may still come. */
+/* True while no address is tried because the preferred family may still be
+ * answered. */
 static bool eyeballs_is_holding(struct wr_eyeballs *eyeballs, uint64_t now_ns)
 {
     size_t index;
@@ -207,8 +209,8 @@ void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
     wr_eyeballs_check_invariants(eyeballs);
 }
 
-/* True of errors that a machine without the family, or without a route for it,
- * gives for every address. */
+/* True of errors that every address of a family has on a machine without the
+ * family or without a route for it. */
 static bool eyeballs_says_little(int err)
 {
     return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL || err == -ENETUNREACH;

@@ -44,7 +44,7 @@ struct wr_eyeballs {
     uint32_t lead;        /* of the preferred family, before the turns begin */
     uint64_t delay_ns;    /* UINT64_MAX: one after the other */
     uint64_t next_ns;     /* when the delay is over */
-    uint64_t hold_ns;     /* when the preferred family is awaited no longer */
+    uint64_t hold_ns;     /* the preferred family is awaited until then */
     /* Families in the order of preference; 0 behind the last. */
     int families[WR_EYEBALLS_FAMILIES];
     uint32_t turn;    /* the family whose turn it is, an index */
@@ -69,12 +69,12 @@ void wr_eyeballs_init(struct wr_eyeballs *eyeballs,
 
 void wr_eyeballs_check_invariants(const struct wr_eyeballs *eyeballs);
 
-/* The family is being looked up; the first one awaited is preferred. Before
- * anything is tried. */
+/* The family is being looked up; the first family that is awaited is preferred.
+ * Called before any attempt. */
 void wr_eyeballs_await(struct wr_eyeballs *eyeballs, int family);
 
-/* Adds a candidate at the end, for which the owner has made room. The first of
- * a family that was not awaited is preferred after those that are known. */
+/* Adds a candidate at the end; the owner has made room. A family that was not
+ * awaited comes behind the known families. */
 void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
                      const struct weir_address *address);
 
@@ -95,11 +95,12 @@ void wr_eyeballs_try(struct wr_eyeballs *eyeballs, size_t index,
 void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
                       uint64_t now_ns);
 
-/* The error that says most of those of the candidates, 0 when none failed: the
- * first that is not only about this machine's lack of a family or a route. */
+/* The most informative error of the candidates, 0 if none failed: the first
+ * error that is not just about a family or a route that this machine lacks. */
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs);
 
-/* How many candidates have failed, and number @index of them, or NULL. */
+/* The number of candidates that have failed, and candidate @index of these, or
+ * NULL. */
 size_t wr_eyeballs_count_errors(const struct wr_eyeballs *eyeballs);
 const struct wr_candidate *
 wr_eyeballs_find_error(const struct wr_eyeballs *eyeballs, size_t index);

@@ -3,10 +3,10 @@
  *
  *     IDLE --start--> RUNNING --won, lost or given up--> OVER
  *
- * eyeballs.c says what is to be done next; this file does it, after each event:
- * an answer of the lookup, the end of an attempt, and the timer. The first
- * attempt that succeeds ends the race and gives up the others. One of those may
- * have been made too, at the same moment: its socket is closed when it arrives.
+ * eyeballs.c decides the next step; this file takes it, after each event: an
+ * answer of the lookup, the end of an attempt, and the timer. The first attempt
+ * that succeeds ends the race and gives up the others. If another attempt has
+ * succeeded at the same moment, its socket is closed when it arrives.
  */
 #include "race.h"
 
@@ -22,7 +22,7 @@ struct race_name {
     weir_lookup lookup;
     struct wr_race *race;
     struct wr_lookup_question question;
-    unsigned taken; /* parts whose addresses are candidates, as bits */
+    unsigned taken; /* bits of the parts whose addresses are candidates */
     char host[WR_NAME_SIZE];
 };
 
@@ -226,7 +226,7 @@ WEIR_MUST_USE static int race_make_room(struct wr_race *race)
     return 0;
 }
 
-/* Makes candidates of the addresses of one family, which was answered. */
+/* Makes candidates of the addresses of one family after its answer. */
 static void race_take_part(struct wr_race *race, enum wr_lookup_part part)
 {
     const weir_lookup *lookup = &race->name->lookup;
@@ -399,8 +399,8 @@ void wr_race_abandon(struct wr_race *race)
     }
 }
 
-/* A transport that was aborted has no error of its own: the attempt was given
- * up with @err. */
+/* An aborted transport has no error of its own: the attempt was given up with
+ * @err. */
 static void race_append_error(const weir_transport *broken, int err, char *buf,
                               size_t size)
 {

@@ -3,7 +3,7 @@
  * addresses. The first attempt that succeeds wins.
  *
  * A race is embedded in its owner. It ends once, by ops->ended, always from the
- * loop; attempts that lost may then still be in the kernel, and until they have
+ * loop. Attempts that lost may then still be in the kernel; until they have
  * ended too the race must stay where it is.
  */
 #ifndef WEIR_LIB_NET_CONNECT_RACE_H
@@ -17,7 +17,7 @@ struct wr_race;
 
 /* The calls up to the owner. */
 struct wr_race_ops {
-    /* 0 and a connected socket, which is the owner's, or an error and -1. The
+    /* 0 and a connected socket, which the owner takes, or an error and -1. The
      * owner may free the race if it is quiet. */
     void (*ended)(struct wr_race *race, int err, int fd);
     /* The last attempt is gone, some time after ended. */
@@ -48,9 +48,9 @@ struct wr_race {
     weir_loop *loop;
     const struct wr_race_ops *ops;
     enum wr_race_state state;
-    int cause;         /* why it was given up, or 0: it was not */
+    int cause;         /* the cause of giving up, or 0 */
     int winner_family; /* of the socket that ended the race */
-    int lookup_err; /* when a name is the reason that there are no candidates */
+    int lookup_err;    /* why a name has no candidates */
     struct wr_race_options options;
     struct wr_eyeballs eyeballs;
     size_t capacity;        /* candidates that there is memory for */
@@ -68,7 +68,7 @@ void wr_race_init(struct wr_race *race, weir_loop *loop,
                   const struct wr_race_options *options,
                   struct wr_candidate *candidates, size_t capacity);
 
-/* Frees what a race has that is quiet, and idle or over. */
+/* Frees the parts of a race that is quiet, and idle or over. */
 void wr_race_fini(struct wr_race *race);
 
 void wr_race_check_invariants(const struct wr_race *race);
@@ -81,7 +81,7 @@ WEIR_MUST_USE int wr_race_add_name(struct wr_race *race, const char *host,
  * may end inside this call. */
 void wr_race_start(struct wr_race *race);
 
-/* Gives up: the end follows with @cause, or with that of an earlier call. */
+/* Gives up: the race ends with the @cause of the first call. */
 void wr_race_give_up(struct wr_race *race, int cause);
 
 /* Ends the attempts of a race that was given up, after the ring broke. */
@@ -96,9 +96,9 @@ static inline bool wr_race_is_quiet(const struct wr_race *race)
 void wr_race_dump(const struct wr_race *race, FILE *out);
 
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
- * refused; ...", or the name with its error, and after them that of @broken
- * (NULL: none), which was made of the winner, or @err where it was aborted; cut
- * if it does not fit. */
+ * refused; ...", or the name with its error. The error of @broken follows, the
+ * transport that was made of the winner (NULL: none), or @err if it was
+ * aborted. A longer text is cut. */
 void wr_race_write_errors(const struct wr_race *race,
                           const weir_transport *broken, int err, char *buf,
                           size_t size);

@@ -3,9 +3,9 @@
  *
  * The descriptor is closed when the last accept has ended and not before: its
  * number could be another file's by the time the kernel looks it up. The file
- * of a Unix socket is removed first, while the socket holds on to its inode. A
- * connection that an accept still brings after the close is closed on the spot;
- * its peer sees an end of stream, as if it had been a moment later.
+ * of a Unix socket is removed first, while the socket still holds its inode. A
+ * connection that an accept delivers after the close is closed at once; its
+ * peer sees an end of stream.
  */
 #include "listener.h"
 
@@ -53,7 +53,7 @@ static void listener_close_descriptor(struct wr_listener *listener)
 {
     wr_assert(listener->is_closing);
     wr_assert(listener->armed_count == 0);
-    /* Nothing was written to it: there is no error that would matter. */
+    /* Nothing was written to it, so an error of the close does not matter. */
     wr_ignore(wr_sys_close(listener->fd));
     listener->fd = -1;
     listener->is_closing = false;
@@ -140,8 +140,8 @@ static int listener_configure(struct wr_listener *listener, int fd,
     return wr_socket_ask_sockname(fd, &listener->address);
 }
 
-/* Takes @fd; @err says whether it is good so far. A file that was made
- * for it and cannot be used is removed. */
+/* Makes @fd the listener's; takes it. @err: an earlier error, for which @fd is
+ * closed. */
 static int listener_finish_open(struct wr_listener *listener, int fd, int err,
                                 const struct wr_listen_options *options)
 {
@@ -208,8 +208,8 @@ void wr_listener_unlisten(struct wr_listener *listener)
         return;
     }
     wr_ignore(wr_sys_shutdown(listener->fd, SHUT_RD));
-    /* A port that the kernel chose is free after that (Linux 6.18) and is taken
-     * again; any other one is still bound, which is -EINVAL. */
+    /* A port that the kernel chose is free after this (Linux 6.18) and is bound
+     * again; any other port is still bound, which is -EINVAL. */
     wr_ignore(wr_sys_bind(listener->fd, &address->storage.any, address->len));
 }
 

@@ -19,8 +19,8 @@ struct wr_listener;
 
 /* The calls up to the owner, always from a completion. */
 struct wr_listener_ops {
-    /* There is a connection, which may have ended already: @fd is the owner's
-     * now. Not called after wr_listener_close(). */
+    /* A connection was accepted, which may have ended already; the owner takes
+     * @fd. Not called after wr_listener_close(). */
     void (*accepted)(struct wr_listener *listener, int fd);
     /* An accept failed with @err, and the listener is open. */
     void (*failed)(struct wr_listener *listener, int err);
@@ -42,7 +42,7 @@ struct wr_listener {
     uint32_t armed_count; /* accepts in the kernel */
     bool is_closing;      /* the last accept closes it */
     bool was_listening;   /* when it was adopted */
-    bool has_file;        /* the file of a Unix socket is its to remove */
+    bool has_file;        /* it removes the file of its Unix socket */
     dev_t file_dev;       /* which file that is */
     ino_t file_ino;
     struct weir_address address; /* what it is bound to */
@@ -56,7 +56,7 @@ struct wr_listen_options {
     bool reuse_address;
     bool reuse_port;
     uint64_t defer_accept_ns;
-    uint32_t socket_mode; /* of a Unix socket's file; 0: as the umask has it */
+    uint32_t socket_mode; /* of a Unix socket's file; 0: by the umask */
     bool keeps_file;      /* does not remove it */
     const struct weir_connection_options *connection; /* borrowed */
 };
@@ -72,26 +72,26 @@ WEIR_MUST_USE int wr_listener_open(struct wr_listener *listener,
                                    const struct weir_address *address,
                                    const struct wr_listen_options *options);
 
-/* Adopts a bound descriptor, which is taken whatever is returned. */
+/* Adopts a bound descriptor; takes it, also on an error. */
 WEIR_MUST_USE int wr_listener_adopt(struct wr_listener *listener, int fd,
                                     const struct wr_listen_options *options);
 
-/* Lets clients connect: until then they are refused. Calling again changes the
- * backlog at most. */
+/* Lets clients connect; before, they are refused. Another call only changes the
+ * backlog. */
 WEIR_MUST_USE int wr_listener_listen(struct wr_listener *listener, int backlog);
 
 /* Undoes wr_listener_listen() before an accept was armed: the socket stays
- * bound, and clients are refused. A socket that listened when it was adopted
- * goes on, and so does a Unix socket. */
+ * bound, and clients are refused. A Unix socket, and a socket that listened
+ * when it was adopted, continue to listen. */
 void wr_listener_unlisten(struct wr_listener *listener);
 
-/* Arms accepts until there are @goal of them, at most WR_ACCEPT_OPS, or a
- * multishot one. Takes none away. */
+/* Arms accepts until there are @goal, at most WR_ACCEPT_OPS, or a multishot
+ * one. Cancels none. */
 void wr_listener_arm(struct wr_listener *listener, uint32_t goal);
 
-/* Ends the accepts, and removes a Unix socket's file. Returns true when the
- * descriptor was closed at once, false when ops->closed follows. A connection
- * that arrives meanwhile is closed. */
+/* Ends the accepts, and removes a Unix socket's file. True: the descriptor is
+ * closed. False: ops->closed follows. A connection that arrives meanwhile is
+ * closed. */
 bool wr_listener_close(struct wr_listener *listener);
 
 /* Ends the accepts of a listener that is closing, after the ring broke. */

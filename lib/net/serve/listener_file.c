@@ -1,21 +1,21 @@
 /*
  * The files of Unix sockets: made, found stale, and removed.
  *
- * Whether a socket is bound to a file is asked by connecting a datagram socket
- * to it: the kernel looks for a socket first (-ECONNREFUSED: there is none) and
- * at its type then (-EPROTOTYPE of a server's; one for datagrams is connected
- * to). So the socket that is asked about notices nothing, and a server's that
- * is bound and does not listen yet, or whose queue is full, counts as alive.
+ * A connect of a datagram socket tells whether a socket is bound to a file: the
+ * kernel looks for a socket first (-ECONNREFUSED: there is none), and then at
+ * its type (-EPROTOTYPE: a stream socket; a datagram socket is connected to).
+ * So a server does not notice the question, and counts as alive even if it does
+ * not listen yet, or if its queue is full.
  *
- * Two that start at once could both find the same stale file, and the slower
- * one would remove what the faster one has bound meanwhile. So a file is looked
- * at and removed under a lock on its directory, which leaves no file of its own
- * and ends with the process. (A bind to another name and a rename would need no
- * lock; but then the kernel would tell the other name when it is asked for the
+ * Two servers that start at once could both find the same stale file, and the
+ * slower server would remove the file that the faster one has bound meanwhile.
+ * So a file is examined and removed under a lock on its directory; the lock
+ * leaves no file and ends with the process. (A bind to another name and a
+ * rename would need no lock, but the kernel would report the other name as the
  * socket's address.)
  *
- * A file is known again by device and inode, which no other file can get while
- * the socket that is bound to it is open.
+ * Device and inode identify a file: no other file can get them while the socket
+ * that is bound to the file is open.
  */
 #include "listener_file.h"
 
@@ -48,14 +48,14 @@ static int listener_file_probe(const struct weir_address *address)
     return err;
 }
 
-/* True where nothing was found out about the file. */
+/* True if the state of the file could not be determined. */
 static bool listener_file_is_shortage(int err)
 {
     return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
            err == -ENOBUFS;
 }
 
-/* Removes a file that no socket is bound to; 0 also when it has gone. */
+/* Removes a file that no socket is bound to; 0 also if it is gone. */
 static int listener_file_remove_stale(const struct weir_address *address,
                                       const char *path)
 {
@@ -83,7 +83,7 @@ static int listener_file_remove_stale(const struct weir_address *address,
     return err == -ENOENT ? 0 : err;
 }
 
-/* Makes way for a bind where a stale file is in the way. */
+/* Removes a stale file before a bind. */
 static int listener_file_clear(const struct weir_address *address,
                                const char *path)
 {
@@ -92,7 +92,7 @@ static int listener_file_clear(const struct weir_address *address,
         return -EADDRINUSE; /* another one is at it, and may listen in a moment
                              */
     }
-    /* A directory that may not be read, or not be locked, is done without. */
+    /* Without permission to read or lock the directory there is no lock. */
     int err = listener_file_remove_stale(address, path);
     if (lock >= 0) {
         wr_ignore(wr_sys_close(lock));
@@ -110,8 +110,8 @@ int wr_listener_file_bind(int fd, const struct weir_address *address,
     if (!listener_file_get_path(address, path)) {
         return wr_sys_bind(fd, &address->storage.any, address->len);
     }
-    /* The socket's own mode is that of its file, less the umask: at no time is
-     * more allowed than was asked for. */
+    /* The file gets the socket's mode, less the umask: so it never has more
+     * permissions than requested. */
     int err = mode ? wr_sys_fchmod(fd, mode) : 0;
     if (err >= 0) {
         err = wr_sys_bind(fd, &address->storage.any, address->len);
@@ -127,7 +127,7 @@ int wr_listener_file_bind(int fd, const struct weir_address *address,
     }
     err = wr_sys_lstat(path, &file);
     if (err >= 0 && (file.st_mode & WR_MODE_BITS) != mode) {
-        /* A link that has taken the file's place meanwhile is not followed. */
+        /* A link that has replaced the file meanwhile is not followed. */
         err = wr_sys_chmod(path, mode);
     }
     if (err < 0) {
@@ -166,7 +166,7 @@ void wr_listener_file_remove(struct wr_listener *listener)
     wr_assert(has_path);
     if (wr_sys_lstat(path, &file) >= 0 && file.st_dev == listener->file_dev &&
         file.st_ino == listener->file_ino) {
-        /* It stays where the directory may not be written any more. */
+        /* It stays if the directory may no longer be written. */
         wr_ignore(wr_sys_unlink(path));
     }
 }

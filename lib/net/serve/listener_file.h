@@ -11,19 +11,19 @@
 
 #include "listener.h"
 
-/* Binds a socket to an address of any family; the file, if the address has one,
- * gets the permissions @mode, if that is not 0. Returns -EADDRINUSE for a path
- * that has a file which is no socket, or one that a socket is bound to, and
- * -EMFILE, -ENFILE, -ENOMEM or -ENOBUFS where that could not be found out. On
- * other errors too no file is left. */
+/* Binds a socket to an address of any family. If the address has a file, the
+ * file gets the permissions @mode, unless @mode is 0. -EADDRINUSE: the path has
+ * a file that is not a socket, or that a socket is bound to; -EMFILE, -ENFILE,
+ * -ENOMEM or -ENOBUFS: the state of the file could not be determined. No error
+ * leaves a file. */
 WEIR_MUST_USE int wr_listener_file_bind(int fd,
                                         const struct weir_address *address,
                                         uint32_t mode);
 
-/* Notes which file the listener's address names now: it is the listener's. */
+/* Records the file at the listener's address as the listener's. */
 void wr_listener_file_know(struct wr_listener *listener);
 
-/* Removes the listener's file, unless another one has taken its place. */
+/* Removes the listener's file, unless another file has replaced it. */
 void wr_listener_file_remove(struct wr_listener *listener);
 
 #endif

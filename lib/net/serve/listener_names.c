@@ -1,8 +1,8 @@
 /*
  * The host names of a server, looked up together.
  *
- * Each name is a lookup of its own. The last one to end makes done run, which
- * sees the results of all.
+ * Each name is a lookup of its own. When the last lookup has ended, done is
+ * called and sees all results.
  */
 #include "listener_names.h"
 

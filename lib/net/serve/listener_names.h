@@ -31,7 +31,7 @@ WEIR_MUST_USE int wr_listener_names_add(struct wr_listener_names *names,
 /* Starts all lookups; there is at least one. */
 void wr_listener_names_start(struct wr_listener_names *names);
 
-/* Ends the lookups; done is not called any more. */
+/* Ends the lookups; done is no longer called. */
 void wr_listener_names_cancel(struct wr_listener_names *names);
 
 /* True while lookups are under way. */
@@ -41,7 +41,7 @@ wr_listener_names_is_busy(const struct wr_listener_names *names)
     return names->awaited_count > 0;
 }
 
-/* The first error, or how many addresses the names have together. */
+/* The first error, or the number of addresses of all names. */
 int wr_listener_names_get_result(const struct wr_listener_names *names);
 
 /* Calls @add with each address, until one call fails. */

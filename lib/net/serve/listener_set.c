@@ -63,7 +63,7 @@ static int listener_set_add_text(struct wr_listener_set *set, int family,
     return err < 0 ? err : listener_set_add_address(set, family, &address);
 }
 
-/* NULL and "" stand for all addresses, of each family or the one asked for. */
+/* NULL and "" mean all addresses, of each family or of @family. */
 static int listener_set_add_host(struct wr_listener_set *set, const char *host,
                                  uint16_t port, int family)
 {
@@ -334,8 +334,8 @@ int wr_listener_set_open(struct wr_listener_set *set)
     return err;
 }
 
-/* Listens on the Unix sockets of the set, or on the others: all, or none of
- * those that can be told to stop. */
+/* Listens on the Unix sockets of the set, or on the others. After an error none
+ * listens, except sockets that cannot be told to stop. */
 static int listener_set_listen_on(struct wr_listener_set *set, bool on_unix)
 {
     size_t i = 0;
@@ -357,8 +357,8 @@ int wr_listener_set_listen(struct wr_listener_set *set)
 {
     wr_assert(set->count > 0);
     int err = listener_set_listen_on(set, false);
-    /* A Unix socket that is bound can always listen, and could not be told to
-     * stop without a close: it comes last. */
+    /* A bound Unix socket can always listen, and cannot be told to stop without
+     * a close: it comes last. */
     return err < 0 ? err : listener_set_listen_on(set, true);
 }
 
@@ -407,7 +407,7 @@ void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
         const uint32_t before = listener->armed_count;
         uint64_t more = room > armed ? room - armed : 0;
         if (before == 0 && more == 0) {
-            more = 1; /* its clients must not wait for those of the others */
+            more = 1; /* its clients must not wait for other listeners */
         }
         const uint64_t want = wr_min_u64(goal, share);
         wr_listener_arm(listener, (uint32_t)wr_min_u64(want, before + more));

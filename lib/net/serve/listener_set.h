@@ -1,9 +1,9 @@
 /*
  * The listening sockets of one server, opened and closed together.
  *
- * The set knows which addresses a server was asked for and how they are bound
- * as one: all or none, but for families that this machine does not have, and
- * with one port for all where the kernel was to choose it.
+ * The set has the requested addresses of a server and binds them as one: all or
+ * none, except families that this machine does not have, and with one port for
+ * all if the kernel chooses the port.
  */
 #ifndef WEIR_LIB_NET_SERVE_LISTENER_SET_H
 #define WEIR_LIB_NET_SERVE_LISTENER_SET_H
@@ -39,7 +39,7 @@ struct wr_listener_set {
     int fd;       /* to adopt, or -1 */
     struct wr_listen_options options;
     struct wr_listener_names names; /* addresses that are not known yet */
-    /* The names are looked up: wr_listener_set_resolve() goes on. */
+    /* The names are looked up; the owner calls wr_listener_set_resolve(). */
     void (*resolved)(struct wr_listener_set *set);
 };
 
@@ -53,16 +53,16 @@ void wr_listener_set_fini(struct wr_listener_set *set);
 
 void wr_listener_set_check_invariants(const struct wr_listener_set *set);
 
-/* Looks the names up, if there are some. True when all addresses are known, or
- * cannot be (*ret_err); false: call it again when set->resolved was called. */
+/* Looks the names up, if any. True: all addresses are known, or *ret_err is an
+ * error. False: call it again when set->resolved was called. */
 bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err);
 
 /* Binds all and, if options.bind_only is not set, listens. On an error none is
  * open. */
 WEIR_MUST_USE int wr_listener_set_open(struct wr_listener_set *set);
 
-/* Listens on all that are bound; on an error none listens, and it may be tried
- * again. */
+/* Listens on all bound sockets; on an error none listens, and the call may be
+ * repeated. */
 WEIR_MUST_USE int wr_listener_set_listen(struct wr_listener_set *set);
 
 /* Closes all; see wr_listener_close(). */
@@ -74,8 +74,8 @@ bool wr_listener_set_is_closed(const struct wr_listener_set *set);
 /* The number of accepts in the kernel. */
 uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set);
 
-/* Arms up to @goal accepts on each listener and no more than @room on all of
- * them together, but one on each in any case. */
+/* Arms up to @goal accepts on each listener, and no more than @room on all
+ * listeners together, but at least one on each. */
 void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
                          uint64_t room);
 

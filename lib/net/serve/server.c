@@ -2,9 +2,9 @@
  * Servers: from the request to listen until the last connection is gone.
  *
  * The states are in server_state.c. Nothing touches the network before the loop
- * runs: the maker only looks at its arguments, and a ready item does the rest.
- * The same item tells the program how the start ended, and that the server is
- * over, so that no callback is ever called from inside a call.
+ * runs: the maker only checks its arguments, and a ready item does the rest.
+ * The same item reports to the program how the start ended, and that the server
+ * is over, so that no callback is called inside a call.
  */
 #include "server.h"
 
@@ -24,14 +24,14 @@ struct closed_watch {
     void *arg;
 };
 
-/* The turn's time; between runs that of the last turn would be old. */
+/* The turn's time; between runs, the time of now, as the last turn's is old. */
 static uint64_t server_time_now(const weir_loop *loop)
 {
     return wr_loop_is_running(loop) ? loop->now_ns : wr_sys_now();
 }
 
-/* The loop need not wait for a server that is quiet; one that is over and was
- * given back is freed. */
+/* Unregisters a quiet server from the loop, and frees a server that is over and
+ * was given back. */
 static void server_release_if_over(weir_server *server)
 {
     weir_loop *loop = server->loop;
@@ -86,7 +86,7 @@ static void server_fail_start(weir_server *server, int err)
     server_tell(server, &server->close_watches);
 }
 
-/* Binds, and listens if asked to; false when it is to be tried again. */
+/* Binds, and listens unless bind_only; false: it will be retried. */
 static bool server_try_to_bind(weir_server *server)
 {
     weir_loop *loop = server->loop;
@@ -114,7 +114,7 @@ static bool server_try_to_bind(weir_server *server)
     return true;
 }
 
-/* Looks names up, binds and listens; false when the work goes on later. */
+/* Looks names up, binds and listens; false: it continues later. */
 static bool server_try_to_listen(weir_server *server)
 {
     int err;

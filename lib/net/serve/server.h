@@ -27,7 +27,7 @@ enum server_state {
 /* Waits for a server to be closed, or to be over; in a list of the server. */
 struct wr_server_watch {
     struct wr_list link;
-    /* Called once, when it is. The watch is in no list and may be freed. */
+    /* Called once. The watch is in no list and may be freed. */
     void (*tell)(struct wr_server_watch *watch, weir_server *server);
 };
 
@@ -76,8 +76,7 @@ static inline bool wr_server_is_closed(const weir_server *server)
 /* True of a closed server with no connection and nothing in the kernel. */
 bool wr_server_is_quiet(const weir_server *server);
 
-/* True of a quiet server that no task serves either: only its handle is left.
- */
+/* True of a quiet server that no task serves: only its handle is left. */
 bool wr_server_is_over(const weir_server *server);
 
 /* The server's ready item will look at what is to be done. */
@@ -94,18 +93,18 @@ extern const struct wr_connection_set_ops wr_server_set_ops;
 /* Arms accepts as far as there is room and nothing to wait for. */
 void wr_server_arm(weir_server *server);
 
-/* Opens the parked connections that there is room for. */
+/* Opens parked connections as far as there is room. */
 void wr_server_open_parked(weir_server *server);
 void wr_server_close_parked(weir_server *server);
 
 /* Calls weir_transport_close() or weir_transport_abort() on all clients. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
 
-/* Closes the clients that are idle; another one is closed as soon as it is. */
+/* Closes idle clients; the others are closed as soon as they are idle. */
 void wr_server_end_idle(weir_server *server);
 
-/* Cancels the tasks that serve the server's connections, or served them, once
- * there are no connections: now, or with the loss of the last one. */
+/* Cancels the tasks that serve or served connections of the server, when the
+ * last connection is lost, or now if there is none. */
 void wr_server_end_handlers(weir_server *server);
 
 /* ---- server_options.c ---- */
@@ -118,7 +117,7 @@ WEIR_MUST_USE int wr_server_options_read(const void *outer,
 WEIR_MUST_USE int wr_server_call_check(const struct wr_server_call *call,
                                        const struct weir_factory *factory);
 
-/* Reads what a server has of its own: the settings of TLS, its listeners. */
+/* Reads the parts of a server: its TLS settings and its listeners. */
 WEIR_MUST_USE int wr_server_init_parts(weir_server *server, weir_loop *loop,
                                        const struct wr_server_call *call);
 void wr_server_fini_parts(weir_server *server);

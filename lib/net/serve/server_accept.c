@@ -1,11 +1,11 @@
 /*
  * Letting clients in.
  *
- * A server whose accepts fail for want of descriptors or memory says so once
- * and tries again every 100 ms with one accept for each socket; the clients
- * wait in the kernel's queue meanwhile. A server at its connection limit arms
- * no more accepts than there is room for. With several sockets one accept is
- * armed on each all the same; a connection above the limit is parked, not lost.
+ * If accepts fail for lack of descriptors or memory, the server reports it once
+ * and retries every 100 ms with one accept for each socket; clients wait in the
+ * kernel's queue meanwhile. Near its connection limit a server arms only as
+ * many accepts as there is room for, but at least one on each socket; a
+ * connection above the limit is parked, not lost.
  */
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
@@ -56,7 +56,7 @@ void wr_server_arm(weir_server *server)
     wr_listener_set_arm(&server->listeners, goal, room);
 }
 
-/* The server is stopping: a connection that is idle has had its answers. */
+/* The server is stopping: an idle connection has had its answers. */
 static void server_accept_end_if_idle(weir_transport *t)
 {
     if (!t->is_below && wr_transport_is_idle(t)) {
@@ -64,7 +64,8 @@ static void server_accept_end_if_idle(weir_transport *t)
     }
 }
 
-/* A factory may have called weir_server_stop(): the new one is a client too. */
+/* A factory may have called weir_server_stop(), which is for the new client
+ * too. */
 static void server_accept_end_if_stopping(weir_server *server,
                                           weir_transport *t)
 {
@@ -76,8 +77,8 @@ static void server_accept_end_if_stopping(weir_server *server,
     }
 }
 
-/* The handshake of a client has ended. One whose connection_made began another
- * one, inside it, is not of the set any more: that other one is. */
+/* The handshake of a client has ended. If its connection_made began TLS inside
+ * TLS, the set has the inner transport instead of this one. */
 static void server_accept_shaken(void *arg, int err, weir_transport *t)
 {
     weir_server *server = arg;
@@ -142,7 +143,7 @@ static void server_accept_refuse(weir_server *server,
     wr_socket_close(server->loop, fd, listener->family);
 }
 
-/* Keeps a descriptor until another connection is lost. */
+/* Parks a descriptor until another connection is lost. */
 static void server_accept_park(weir_server *server,
                                struct wr_listener *listener, int fd)
 {
@@ -210,12 +211,12 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
         server_accept_park(server, listener, fd);
     }
     if (listener->armed_count == 0 || server->connection_limit != UINT64_MAX) {
-        wr_server_arm(server); /* otherwise the accept goes on by itself */
+        wr_server_arm(server); /* otherwise the multishot accept continues */
     }
     wr_server_check_invariants(server);
 }
 
-/* Errors of a connection that never came to be, or of none. */
+/* True of errors of a connection that was not made, or of no connection. */
 static bool server_accept_is_harmless(int err)
 {
     static const int harmless[] = {
@@ -287,8 +288,8 @@ static void server_accept_adopt(struct wr_connection_set *set,
     server->client_count++;
 }
 
-/* Cancels the tasks that serve the server's connections, or served them. It
- * makes them ready and calls none: the list holds still. */
+/* Cancels the tasks that serve or served the server's connections. This makes
+ * the tasks ready and runs none, so the list does not change. */
 static void server_accept_cancel_handlers(weir_server *server)
 {
     wr_assert(server->state == SERVER_ENDING);
@@ -361,8 +362,8 @@ const struct wr_connection_set_ops wr_server_set_ops = {
     .forget = server_accept_forget,
     .note_idle = server_accept_note_idle};
 
-/* Neither close nor abort unlinks anything before the loop goes on, whatever
- * the exception hook does: the list holds still. */
+/* Neither close nor abort unlinks a client inside the call, even if the
+ * exception hook acts: so the list does not change. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
 {
     wr_debug_assert(wr_list_count(&server->clients) == server->client_count);

@@ -53,7 +53,7 @@ bool wr_server_is_over(const weir_server *server)
     return wr_list_is_empty(&server->handlers) && wr_server_is_quiet(server);
 }
 
-/* The part of the invariants that depends on the state. */
+/* The invariants of each state. */
 static void server_state_check(const weir_server *server)
 {
     switch (server->state) {
