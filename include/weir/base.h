@@ -71,8 +71,9 @@
  * Functions have this mark if a correct program can see them fail, by want of
  * memory or by what a peer, a file or the kernel did, and nothing else would
  * report it; and all functions that suspend, as any may be interrupted. Others
- * do not have it: writes, whose error is kept (writer.h); signals; and
- * functions whose only errors are those of misuse.
+ * do not have it: writes, whose error is kept (writer.h); functions whose error
+ * a later call returns too; signals; and functions whose only errors are those
+ * of misuse.
  */
 #define WEIR_MUST_USE __attribute__((warn_unused_result))
 

@@ -1,5 +1,6 @@
 /**
- * @file executor.h Running blocking calls on threads.
+ * @file executor.h
+ * Running blocking calls on threads.
  *
  * A call that would block the loop, for example a long computation or a library
  * that reads files, runs on a small pool of threads. Threads are made when jobs

@@ -253,9 +253,9 @@ struct weir_as_completed {
  *                  another loop
  * @retval -ENOMEM  no memory
  */
-WEIR_API WEIR_MUST_USE int
-weir_as_completed_begin(weir_loop *loop, struct weir_as_completed *done,
-                        weir_future *const *futures, size_t count);
+WEIR_API int weir_as_completed_begin(weir_loop *loop,
+                                     struct weir_as_completed *done,
+                                     weir_future *const *futures, size_t count);
 
 /**
  * Wait for the next future to be done. For a time limit use

@@ -1,6 +1,6 @@
 /**
- * @file reader.h Readers: received bytes of a stream, buffered until a task
- *       reads them.
+ * @file reader.h
+ * Readers: received bytes of a stream, buffered until a task reads them.
  *
  * **Three ways to read.** Into the caller's memory: one copy. As a view: a
  * struct weir_buf that points into the receive buffers, valid until the next

@@ -4,21 +4,20 @@
  *
  * Lookups run on the loop, without threads: a built-in resolver (c-ares) reads
  * /etc/hosts, the search domains and name servers of /etc/resolv.conf, and asks
- * for IPv6 and IPv4 addresses at the same time. Makers that are given a host
- * name look it up by the same way. The program may put a resolver of its own in
- * its place, for tests or for names that live elsewhere. These files, and
- * /etc/services, are read by the loop's thread, which waits for their file
- * system: have them on a local one.
+ * for IPv6 and IPv4 addresses at the same time. Makers look host names up in
+ * the same way. The program may replace the resolver by its own, for tests or
+ * for names that are kept elsewhere. The loop's thread reads these files, and
+ * /etc/services, and waits for their file system: keep them on a local one.
  *
  * Some names never reach a resolver: literal addresses ("192.0.2.1", "::1",
  * "[::1]", "fe80::1%eth0") stand for themselves, and "localhost" and all names
  * below it are the loopback addresses ::1 and 127.0.0.1 (RFC 6761). Text that
- * can be no host name is refused before anything is asked: an empty label, one
- * of more than 63 bytes, more than 253 bytes in all, bytes other than letters,
- * digits, '-' and '_', or a last label of digits alone, as in "127.1". A name
+ * is not a host name is refused before any question: an empty label, a label of
+ * more than 63 bytes, more than 253 bytes in all, bytes other than letters,
+ * digits, '-' and '_', or a last label of digits only, as in "127.1". A name
  * outside ASCII is given in its "xn--" form.
  *
- * The WEIR_EDNS... codes of error.h tell apart how lookups fail.
+ * The WEIR_EDNS... codes of error.h distinguish how lookups fail.
  *
  * @thread loop
  * @suspends no
@@ -33,8 +32,8 @@
 WEIR_BEGIN_DECLS
 
 /**
- * Addresses of one family that a lookup keeps; an answer may be larger, and the
- * rest is dropped. So twice as many are enough for every result.
+ * The most addresses of one family that a lookup keeps; further addresses of an
+ * answer are dropped. So twice as many are enough for every result.
  */
 #define WEIR_ADDRESSES_MAX 64
 
@@ -54,33 +53,31 @@ typedef void weir_lookup_done_fn(void *arg, int err,
 
 /**
  * Options of weir_getaddrinfo() and weir_lookup_start(): the flags and hints of
- * getaddrinfo(3), but for a type of socket, as all types get the same
- * addresses, and for AI_IDN and its like, as a name is given in its "xn--"
- * form.
+ * getaddrinfo(3). There is no socket type, because all types get the same
+ * addresses, and no AI_IDN, because a name is given in its "xn--" form.
  */
 struct weir_getaddrinfo_options {
     /** sizeof(struct weir_getaddrinfo_options). */
     size_t size;
     /** AF_INET or AF_INET6 to insist on one; 0: both. */
     int family;
-    /** Without a host: all addresses of this machine, for a server, in place of
-     * the loopback ones (AI_PASSIVE). */
+    /** Without a host: the wildcard addresses, for a server, instead of the
+     * loopback addresses (AI_PASSIVE). */
     bool passive;
-    /** Take literal addresses only, and ask for no name (AI_NUMERICHOST). */
+    /** Accept only literal addresses, and look no name up (AI_NUMERICHOST). */
     bool numeric_host;
-    /** Take a service that is a number only, and read no file for it
+    /** Accept only a service that is a number, and read no file
      * (AI_NUMERICSERV). */
     bool numeric_service;
-    /** Ask for a name's addresses of one family alone where this machine, its
-     * loopback apart, has addresses of one family alone (AI_ADDRCONFIG).
-     * Literal addresses and localhost stay as they are. */
+    /** If this machine, apart from its loopback, has addresses of one family
+     * only, look up only that family (AI_ADDRCONFIG). Literal addresses and
+     * localhost are not affected. */
     bool configured_only;
-    /** With AF_INET6: where there is no IPv6 address, the IPv4 ones as
-     * "::ffff:192.0.2.1", which a socket of IPv6 that speaks to both takes,
-     * such as a datagram endpoint's that is bound to a port alone
-     * (AI_V4MAPPED). */
+    /** With AF_INET6: if there is no IPv6 address, return the IPv4 addresses as
+     * "::ffff:192.0.2.1" (AI_V4MAPPED). An IPv6 socket that also speaks IPv4
+     * can use them, for example a datagram endpoint with only a local_port. */
     bool map_ipv4;
-    /** As map_ipv4, besides IPv6 addresses too, and behind them (AI_ALL). */
+    /** As map_ipv4, but also behind IPv6 addresses (AI_ALL). */
     bool map_all;
     /** The port by name or number ("http", "80"), looked up in /etc/services;
      * NULL: the port of the call. */
@@ -88,13 +85,12 @@ struct weir_getaddrinfo_options {
     /** Give up after this time, in nanoseconds; default 10 s, UINT64_MAX: when
      * the resolver does. */
     uint64_t timeout_ns;
-    /** Where the canonical name of the host is written (AI_CANONNAME): the name
-     * at the end of its aliases (CNAME), the first one of its line in the hosts
-     * file, the name in full where a search domain was added; none has a dot at
-     * its end. A literal address has itself as weir writes it, localhost
-     * itself. The memory is held until the lookup has ended, and its bytes mean
-     * nothing unless there are addresses. NULL: not wanted; else there must be
-     * a host. */
+    /** Memory for the canonical name of the host (AI_CANONNAME): the name at
+     * the end of its aliases (CNAME), the first name of its line in the hosts
+     * file, or the name with the search domain that was added, without a dot at
+     * the end. Of a literal address it is the address as weir writes it, of
+     * localhost the name itself. Held until the lookup has ended, and undefined
+     * after an error. NULL: not wanted; otherwise a host is needed. */
     char *canonical_name;
     /** Bytes at canonical_name: at least WEIR_HOST_SIZE. */
     size_t canonical_name_size;
@@ -103,17 +99,16 @@ struct weir_getaddrinfo_options {
 /**
  * Look up the addresses of a host, in a task (asyncio's loop.getaddrinfo).
  *
- * IPv6 addresses come first, each family in the order of its answer. Where one
- * family has addresses, an error of the other is not told. Addresses are
- * without a socket type: all types get the same ones.
+ * IPv6 addresses come first, each family in the order of its answer. If one
+ * family has addresses, an error of the other is not reported.
  *
  * @param loop      the loop; borrowed
  * @param host      a name or a literal address; NULL: this machine itself
  * @param port      the port in host byte order, for all results
  * @param options   borrowed; NULL for all defaults
  * @param ret       room for @p capacity addresses
- * @param capacity  how many fit into @p ret; 2 * WEIR_ADDRESSES_MAX is enough
- * @return          how many addresses there are, at least 1; those beyond
+ * @param capacity  room in @p ret; 2 * WEIR_ADDRESSES_MAX is enough
+ * @return          number of addresses, at least 1; addresses beyond
  *                  @p capacity are not written
  * @retval WEIR_EDNSNOTFOUND     there is no such name
  * @retval WEIR_EDNSNODATA       the name has no address of the family asked
@@ -238,8 +233,8 @@ struct weir_dns_options {
     const char *search;
     /** The file to read instead of /etc/resolv.conf; NULL: that one. */
     const char *resolv_conf;
-    /** A name with this many dots is tried as it is before the search domains
-     * are; 0: as resolv.conf has it, which is 1 by default. */
+    /** A name with this many dots is tried without a search domain first; 0:
+     * the value of resolv.conf, by default 1. */
     uint32_t ndots;
     /** How long to wait for a server in the first round, in nanoseconds; each
      * further round waits twice as long. Default 2 s. */
@@ -249,7 +244,7 @@ struct weir_dns_options {
 };
 
 /**
- * Set up the built-in resolver, in place of what it reads from the system.
+ * Set up the built-in resolver, instead of the system's files.
  *
  * It may be called again when no lookup is under way. Without this call the
  * first lookup reads the system's files.
@@ -276,13 +271,13 @@ struct weir_resolver {
     /**
      * Begin to look a name up.
      *
-     * It answers by weir_lookup_answer(), from inside this call or later, once
-     * for each family, or once for both. A negative result ends the lookup with
-     * that error.
+     * The resolver answers by weir_lookup_answer(), inside this call or later,
+     * once for each family, or once for both. A negative result ends the lookup
+     * with this error.
      *
      * @p host is a valid name, borrowed, perhaps with a dot at its end.
-     * @p family is AF_INET, AF_INET6 or 0 for both. What @p ret_data is set to
-     * comes back in cancel.
+     * @p family is AF_INET, AF_INET6 or 0 for both. cancel gets the value of
+     * @p ret_data.
      */
     int (*start)(void *user, weir_lookup *lookup, const char *host, int family,
                  void **ret_data);
@@ -293,16 +288,16 @@ struct weir_resolver {
     int (*start_reverse)(void *user, weir_lookup *lookup,
                          const struct weir_address *address, void **ret_data);
     /**
-     * Forget a lookup that is not answered fully: it was cancelled, perhaps
-     * inside start, or its time is over. It must not be answered any more;
-     * inside this call that is -ESTALE.
+     * Forget a lookup that has not all its answers: it was cancelled, perhaps
+     * inside start, or its time is over. The resolver must not answer it any
+     * more; inside this call an answer is -ESTALE.
      */
     void (*cancel)(void *user, weir_lookup *lookup, void *data);
 };
 
 /**
- * Put a resolver in the place of the built-in one, for all lookups of a loop
- * that begin from now on.
+ * Replace the built-in resolver, for all lookups of a loop that begin from now
+ * on.
  *
  * @param loop      the loop; borrowed
  * @param resolver  a table that stays until the loop has ended or has another
@@ -320,8 +315,8 @@ weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
 /**
  * Answer a lookup, as a resolver; the end of the lookup follows from the loop.
  *
- * Addresses of another family than @p family are ignored, and so are those that
- * appear twice. Their ports are not used.
+ * Addresses of another family than @p family are ignored, and so are
+ * duplicates. Ports are not used.
  *
  * @param lookup     the lookup; borrowed
  * @param family     AF_INET or AF_INET6 for the addresses of one family, 0 for
@@ -340,8 +335,8 @@ weir_lookup_answer(weir_lookup *lookup, int family, int err,
 /**
  * Tell the canonical name of a host, as a resolver, before its last answer.
  *
- * The last one that is told counts. Where none is, it is the name that was
- * asked for. Nothing happens where the program did not ask for it.
+ * The name of the last call counts; without a call the canonical name is the
+ * requested name. No effect if the program did not ask for it.
  *
  * @param lookup  the lookup; borrowed
  * @param name    the name, perhaps with a dot at its end; copied

@@ -2,21 +2,20 @@
  * @file start_tls.h
  * TLS on a connection that exists: asyncio's start_tls.
  *
- * A connection begins in plain text, the two sides agree to go on with TLS
- * (STARTTLS of SMTP, IMAP and LDAP, CONNECT of a proxy), and from there on all
- * bytes are TLS's. A new transport takes the place of the old one, which is
- * below it from then on: for the loop, for the server that counts connections,
- * and for the protocol. TLS in TLS is the same call on a transport that has
- * TLS.
+ * A connection begins in plain text, and the two sides agree to continue with
+ * TLS (STARTTLS of SMTP, IMAP and LDAP, CONNECT of a proxy). Then a new
+ * transport takes the place of the old one, which is below the new one from
+ * then on: for the loop, for the server that counts connections, and for the
+ * protocol. TLS in TLS is the same call on a transport with TLS.
  *
- * The upgrade is a border that no byte crosses as plain text. Bytes of the
- * program that wait to be sent leave before the handshake. Bytes of the peer
- * that have arrived, and were not used yet, are given to TLS. An attacker who
- * slips plain text in behind the command that asks for TLS makes the handshake
- * fail, and is never taken for the peer (CVE-2011-0411). This needs the
- * protocol's help: where it finds the command inside the bytes of its
- * data_received, it passes the rest of these bytes as `initial`, and must not
- * use them itself. Streams do so with all bytes that their reader has.
+ * No byte crosses the upgrade as plain text. Bytes of the program that wait to
+ * be sent leave before the handshake. Bytes of the peer that have arrived, and
+ * were not used yet, are given to TLS. If an attacker inserts plain text behind
+ * the command that asks for TLS, the handshake fails, and the text is never
+ * taken for the peer's (CVE-2011-0411). For this the protocol must help: if it
+ * finds the command inside the bytes of data_received, it passes the rest of
+ * these bytes as `initial`, and does not use them itself. Streams pass all
+ * bytes that their reader has.
  *
  * @thread loop
  * @suspends yes
@@ -51,25 +50,25 @@ typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
 struct weir_start_tls_options {
     /** sizeof(struct weir_start_tls_options). */
     size_t size;
-    /** Bytes that the protocol was given and has not used, in order: the first
-     * ones of TLS; borrowed. Those without a lease are copied. */
+    /** Bytes that the protocol has received and not used, in order: the first
+     * bytes of TLS; borrowed. Buffers without a lease are copied. */
     const struct weir_buf *initial;
-    /** How many buffers they are. */
+    /** Number of buffers. */
     size_t initial_count;
 };
 
 /**
- * Go on with TLS on a connection.
+ * Continue with TLS on a connection.
  *
- * The new transport is there at once, with the protocol, the marks, limits and
- * time-outs of the old one, which is no longer for the program: each call that
- * would change it returns WEIR_EREPLACED, questions about it are answered, and
- * references to it are given back as ever. The protocol is called with the new
- * transport from now on; connection_made is not called again. Before the
- * handshake is done nothing is delivered, and what is written waits and is sent
- * under TLS. A protocol that had paused reading, or was asked to pause writing,
- * stays so. weir_transport_close() and abort of the new one give the
- * handshake up.
+ * The new transport exists at once, with the protocol, the marks, limits and
+ * time-outs of the old transport. The program no longer uses the old transport:
+ * each call that would change it returns WEIR_EREPLACED, getters still answer,
+ * and references to it are given back as before. From now on the protocol is
+ * called with the new transport; connection_made is not called again. Until the
+ * handshake is done nothing is delivered, and written bytes wait and are sent
+ * under TLS. Reading that was paused, and writing that was paused, stay paused.
+ * weir_transport_close() and abort of the new transport give the handshake
+ * up.
  *
  * If the handshake fails the connection is closed: the protocol's
  * connection_lost follows, with the same error, once.
@@ -104,7 +103,7 @@ weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
 /**
  * weir_transport_start_tls(), and wait for the handshake.
  *
- * For transports with a protocol of the program; of a stream use
+ * For transports with a protocol of the program; streams use
  * weir_writer_start_tls().
  *
  * @param t        as weir_transport_start_tls()
@@ -123,20 +122,19 @@ weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
                weir_transport **ret);
 
 /**
- * Go on with TLS on a stream.
+ * Continue with TLS on a stream.
  *
- * Waits as weir_writer_drain() does, then for the handshake. The reader and the
- * writer both have the new transport from the beginning of the handshake on;
- * bytes that the reader has and that were not read are given to TLS, so that
- * none of them is read as if it came under TLS. Bytes that a call has shown
- * stay until the next call.
+ * Waits as weir_writer_drain() does, then for the handshake. Reader and writer
+ * have the new transport when the handshake begins. Unread bytes of the reader
+ * are given to TLS, so that no task reads plain text as if it had come under
+ * TLS. A view of a call stays valid until the next call.
  *
  * @param writer  the writer; held
  * @param tls     as weir_transport_start_tls()
  * @return        0, or a negative error, those of weir_transport_start_tls(),
  *                of its done and of weir_writer_drain()
  * @retval -ENOTCONN   there is no connection yet
- * @retval -EBUSY      a task reads from the reader, besides those of
+ * @retval -EBUSY      a task reads from the reader, or as from
  *                     weir_transport_start_tls()
  * @retval -ECANCELED  the task was interrupted; the connection is closed if the
  *                     handshake had begun

@@ -1,6 +1,7 @@
 /**
- * @file sync.h Synchronisation of tasks: event, lock, semaphore, condition,
- *       barrier and queue, as in asyncio.
+ * @file sync.h
+ * Synchronisation of tasks: event, lock, semaphore, condition, barrier and
+ * queue, as in asyncio.
  *
  * Each object belongs to one loop. Waiters are served first come, first served,
  * and nothing is lost by a cancellation: a task that is cancelled before it is

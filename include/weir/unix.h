@@ -181,7 +181,7 @@ weir_transport_get_peercred(const weir_transport *t, struct weir_peercred *ret);
  * @retval -EBADF       one of them is not open
  * @retval -EMFILE      the process has no room for the duplicates
  * @retval -ENOBUFS     more than WEIR_FDS_MAX descriptors would wait, or more
- * bytes than the hard limit
+ *                      bytes than the hard limit
  * @retval -ENOMEM      no memory for the descriptors, or for the bytes;
  *                      weir_transport_take_write_error() reports only the
  *                      latter
@@ -197,34 +197,36 @@ WEIR_API WEIR_MUST_USE int weir_transport_send_fds(weir_transport *t,
  * whose options have fd_limit (struct weir_connection_options); in Python
  * socket.recv_fds().
  *
- * They are taken in the order in which they were sent, and each can be taken
- * as soon as the byte that it was sent with can be read: a task reads a message
- * and then takes those that belong to it. WEIR_FDS_MAX of them can wait. While
- * any waits the connection is not received from, unless a task waits for more
- * bytes. Those that wait when the stream is freed are closed.
+ * Descriptors are taken in the order in which they were sent. A descriptor can
+ * be taken as soon as the byte that it was sent with can be read: a task reads
+ * a message and then takes the descriptors of that message. At most
+ * WEIR_FDS_MAX wait. While any waits weir does not receive from the connection,
+ * unless a task waits for more bytes. Descriptors that wait when the stream is
+ * freed or detached are closed.
  *
  * @param reader     the reader; borrowed
  * @param fds        the descriptors; given, close-on-exec
  * @param max_count  number of descriptors at most
- * @return           how many were taken, 0 when none waits
- * @retval -ENOBUFS  the next ones are lost, and closed: more came at once than
- *                   fd_limit, more waited, or there was no room in the
- * process's table, or no memory. Told once, after those that came before; those
- * that come until then are closed too
+ * @return           number of descriptors that were taken, 0 if none waits
+ * @retval -ENOBUFS  the next descriptors are lost, and were closed: more
+ *                   arrived at once than fd_limit, too many waited, or there
+ *                   was no memory or no room in the process's table. Returned
+ *                   once, after the descriptors that arrived before; others
+ *                   that arrive until then are closed too
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_take_fds(weir_reader *reader,
                                                     int *fds, size_t max_count);
 
 /**
- * Send copies of some bytes and descriptors along with them, on a stream over a
- * Unix socket; see weir_transport_send_fds(). After weir_writer_flush() none of
- * them waits any more.
+ * Send bytes with descriptors, copies of both, on a stream over a Unix socket;
+ * see weir_transport_send_fds(). After weir_writer_flush() no descriptor waits
+ * to be sent.
  *
  * @param writer  the writer; borrowed
  * @param data    the bytes; borrowed
- * @param len     how many, not 0 where there are descriptors
+ * @param len     number of bytes, not 0 if there are descriptors
  * @param fds     the descriptors; borrowed
- * @param count   how many, at most WEIR_FDS_MAX
+ * @param count   number of descriptors, at most WEIR_FDS_MAX
  * @return        as weir_transport_send_fds()
  * @retval -ENOTCONN  there is no connection yet
  */

@@ -35,7 +35,7 @@ WEIR_BEGIN_DECLS
  * @param data    the bytes; borrowed
  * @param len     number of bytes
  * @return        0 if accepted, or a negative error and no byte is sent
- * @retval -ENOTCONN   there is no connection yet
+ * @retval -ENOTCONN   there is no connection yet, or it was detached
  * @retval -ESHUTDOWN  after weir_writer_write_eof() or weir_writer_close()
  * @retval -EPIPE      the stream is broken, see weir_writer_drain()
  * @retval -ENOBUFS    more than the hard limit would wait
@@ -88,7 +88,7 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
  *
  * @param writer  the writer; borrowed
  * @return        0
- * @retval -ENOTCONN    there is no connection yet
+ * @retval -ENOTCONN    there is no connection yet, or it was detached
  * @retval -EOPNOTSUPP  see weir_writer_can_write_eof()
  * @retval -ENOBUFS, -ENOMEM  a write was refused: bytes would be missing
  */
@@ -126,7 +126,7 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  *                       weir_loop_free(), or was closed here and not
  *                       everything was sent
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
- * @retval -ENOTCONN     there is no connection yet
+ * @retval -ENOTCONN     there is no connection yet, or it was detached
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
@@ -189,7 +189,7 @@ WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
  * @retval -ECONNABORTED  the connection was aborted, here or by
  *                     weir_loop_free(), or was closed here and not
  *                     everything was sent
- * @retval -ENOTCONN   there is no connection yet
+ * @retval -ENOTCONN   there is no connection yet, or it was detached
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
@@ -198,8 +198,8 @@ WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
  * The transport, for its options, limits, addresses and first error.
  *
  * @param writer  the writer; borrowed
- * @return        the transport; borrowed, lives as long as the writer; NULL if
- *                there is no connection yet
+ * @return        the transport; borrowed, lives as long as the writer, or until
+ *                weir_stream_detach(); NULL if there is no connection
  */
 WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
 
@@ -219,7 +219,7 @@ WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
  * @param ret     the answer, written on success only
  * @return        0
  * @retval -ENOENT    the transport has no information of this name
- * @retval -ENOTCONN  there is no connection yet
+ * @retval -ENOTCONN  there is no connection yet, or it was detached
  */
 WEIR_API WEIR_MUST_USE int
 weir_writer_get_extra_info(const weir_writer *writer, const char *name,

@@ -158,11 +158,11 @@ MISUSE = {
     "-EBUSY", "-ECHILD", "-EDESTADDRREQ", "-EINVAL", "-ENOTCONN",
     "-EOPNOTSUPP", "-EPERM", "-ERANGE", "-ESHUTDOWN", "-ESTALE",
     "WEIR_ENOTTASK", "WEIR_EOPTIONSIZE", "WEIR_EREPLACED"}
-# Their errors are kept, or are the answer that was asked for, or there is
-# nothing to be done.
+# Their errors are kept, or another call returns them too, or are the answer
+# that was asked for, or there is nothing to be done.
 IGNORED = re.compile(
     r"weir_(?:transport|writer|datagram_stream)_(?:write\w*|send(?:to|msg)?)"
-    r"|\w+_(?:get_(?:error|result|pid|socket)|send_signal|kill|killpg"
+    r"|weir_as_completed_begin|\w+_(?:get_(?:error|result|pid|socket)|send_signal|kill|killpg"
     r"|terminate)")
 
 
