@@ -137,4 +137,26 @@ static inline void unit_check_left(const struct unit_fds *before)
     }                                                                          \
     static void suite##__##name(void)
 
+/* A test whose body is passed to @run, a function that makes what the body
+ * needs, calls it, and frees that; the rest are the parameters of the body. */
+#define UNIT_IN(suite, name, run, ...)                                         \
+    static void suite##__##name##_body(__VA_ARGS__);                           \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        run(suite##__##name##_body);                                           \
+    }                                                                          \
+    static void suite##__##name##_body(__VA_ARGS__)
+
+/* The same with an argument of @run before the body. */
+#define UNIT_OF(suite, name, run, argument, ...)                               \
+    static void suite##__##name##_body(__VA_ARGS__);                           \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        run(argument, suite##__##name##_body);                                 \
+    }                                                                          \
+    static void suite##__##name##_body(__VA_ARGS__)
+
+/* A test whose body is a task; its rig has the function, and `loop`. */
+#define TASK(suite, name) UNIT_IN(suite, name, rig_run_body, void)
+
 #endif

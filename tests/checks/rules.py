@@ -5,7 +5,8 @@ it begins with some (`R14: words` by `r14__...`, `C21: words` by `complaint_21__
 or by the names at its end in backquotes: `suite`, or `suite/test`. The tests are
 read from the source files, so that a promise whose last test is renamed or removed
 leaves a complaint here. Each number of a test, and each that tests/asyncio.md tells,
-stands in both files.
+stands in both files. No more than twelve macros define tests, so that a reader
+knows them.
 
 Usage: rules.py SOURCE
 """
@@ -21,6 +22,8 @@ NUMBERS = re.compile(r"((?:[RC]\d+[a-c]?(?:, )?)+): ")
 NAMES = re.compile(r"((?: `[\w/]+`)+)$")
 TOLD = re.compile(r"^- \*\*([RC]\d+[a-c]?)\*\* ", re.M)
 COLUMNS = 160
+MACRO = re.compile(r"^#define (\w+)\(suite, ?name\b", re.M)
+MACROS_MAX = 12
 
 
 def number_of(test):
@@ -58,6 +61,12 @@ def look_at(line, known, carried):
     return numbers, faults
 
 
+def read_macros(folder):
+    """The macros that define a test."""
+    return {name for kind in ("*.c", "*.h") for path in folder.rglob(kind)
+            for name in MACRO.findall(path.read_text(encoding="utf-8"))}
+
+
 def main():
     folder = pathlib.Path(sys.argv[1]) / "tests"
     tests, suites, carried = read_tests(folder)
@@ -78,6 +87,11 @@ def main():
         faults.append(f"tests/asyncio.md does not tell {number}")
     for fault in faults:
         print(f"tests/RULES.md:{fault}", file=sys.stderr)
+    macros = read_macros(folder)
+    if len(macros) > MACROS_MAX:
+        print(f"tests/: {len(macros)} macros define tests: "
+              + " ".join(sorted(macros)), file=sys.stderr)
+        return 1
     if not promised or not tests:
         print("no promises or no tests were found", file=sys.stderr)
         return 1

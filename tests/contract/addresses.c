@@ -47,7 +47,7 @@ static int listen_unix(struct weir_address *ret)
 
 /* ---- connecting ---- */
 
-MAKER(addresses, a_connection_is_made_to_an_address_given_as_a_value)
+MAKER(addresses, a_connection_is_made_to_an_address_given_as_a_value, m)
 {
     struct weir_address address;
     int listener = peer_listen(1, &address);
@@ -61,7 +61,7 @@ MAKER(addresses, a_connection_is_made_to_an_address_given_as_a_value)
     close(listener);
 }
 
-MAKER(addresses, a_unix_address_is_connected_to_like_any_other)
+MAKER(addresses, a_unix_address_is_connected_to_like_any_other, m)
 {
     struct weir_address address;
     struct weir_address told;
@@ -84,7 +84,7 @@ MAKER(addresses, a_unix_address_is_connected_to_like_any_other)
     close(listener);
 }
 
-MAKER(addresses, the_next_address_is_tried_when_one_fails)
+MAKER(addresses, the_next_address_is_tried_when_one_fails, m)
 {
     struct weir_address all[SIDES] = {refusing("127.0.0.1"),
                                       refusing("127.0.0.2")};
@@ -101,7 +101,7 @@ MAKER(addresses, the_next_address_is_tried_when_one_fails)
     close(unused);
 }
 
-MAKER(addresses, an_attempt_that_reached_none_tells_the_error_of_the_first)
+MAKER(addresses, an_attempt_that_reached_none_tells_the_error_of_the_first, m)
 {
     struct weir_address all[] = {refusing("127.0.0.1"), refusing("127.0.0.2")};
     cr_assert_eq(weir_address_parse_unix("/nonexistent/socket", &all[1]), 0);
@@ -117,7 +117,7 @@ MAKER(addresses, an_attempt_that_reached_none_tells_the_error_of_the_first)
     expect_str_eq(m->log, "DD", "no factory, no transport");
 }
 
-MAKER(addresses, cancelling_between_two_candidates_ends_the_attempt)
+MAKER(addresses, cancelling_between_two_candidates_ends_the_attempt, m)
 {
     struct weir_address all[] = {refusing("127.0.0.1"), refusing("127.0.0.2")};
 
@@ -128,7 +128,7 @@ MAKER(addresses, cancelling_between_two_candidates_ends_the_attempt)
     expect_eq(m->done, 1);
 }
 
-MAKER(addresses, those_of_another_family_than_asked_for_are_left_out)
+MAKER(addresses, those_of_another_family_than_asked_for_are_left_out, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address all[3];
@@ -146,7 +146,7 @@ MAKER(addresses, those_of_another_family_than_asked_for_are_left_out)
     close(local);
 }
 
-MAKER(addresses, an_own_address_may_be_a_value_too)
+MAKER(addresses, an_own_address_may_be_a_value_too, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address peer;
@@ -164,7 +164,7 @@ MAKER(addresses, an_own_address_may_be_a_value_too)
     close(listener);
 }
 
-MAKER(addresses, a_unix_client_may_have_a_name_of_its_own)
+MAKER(addresses, a_unix_client_may_have_a_name_of_its_own, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address peer;
@@ -182,7 +182,7 @@ MAKER(addresses, a_unix_client_may_have_a_name_of_its_own)
     close(listener);
 }
 
-MAKER(addresses, bad_addresses_fail_the_call)
+MAKER(addresses, bad_addresses_fail_the_call, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address good = peer_address("127.0.0.1", 1);
@@ -214,7 +214,7 @@ MAKER(addresses, bad_addresses_fail_the_call)
     expect_eq(m->done, 0);
 }
 
-MAKER(addresses, an_own_port_leaves_unix_addresses_out)
+MAKER(addresses, an_own_port_leaves_unix_addresses_out, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address address;
@@ -256,7 +256,7 @@ static void expect_served(struct maker *m, size_t index)
     close(fd);
 }
 
-MAKER(addresses, a_server_listens_on_ports_and_unix_names_at_once)
+MAKER(addresses, a_server_listens_on_ports_and_unix_names_at_once, m)
 {
     struct weir_address all[SIDES];
     struct weir_address first;
@@ -280,7 +280,7 @@ MAKER(addresses, a_server_listens_on_ports_and_unix_names_at_once)
     expect_served(m, 2);
 }
 
-MAKER(addresses, a_unix_name_that_was_left_to_the_kernel_can_be_asked_for)
+MAKER(addresses, a_unix_name_that_was_left_to_the_kernel_can_be_asked_for, m)
 {
     struct weir_address address;
     char text[WEIR_ADDRESS_TEXT_SIZE];
@@ -296,7 +296,7 @@ MAKER(addresses, a_unix_name_that_was_left_to_the_kernel_can_be_asked_for)
     expect_eq(strlen(text), 11, "five digits: %s", text);
 }
 
-MAKER(addresses, where_a_port_cannot_listen_no_unix_name_does)
+MAKER(addresses, where_a_port_cannot_listen_no_unix_name_does, m)
 {
     struct weir_address all[2];
     struct weir_address bound;
@@ -321,7 +321,7 @@ MAKER(addresses, where_a_port_cannot_listen_no_unix_name_does)
     expect_served(m, 1);
 }
 
-MAKER(addresses, a_server_refuses_bad_addresses)
+MAKER(addresses, a_server_refuses_bad_addresses, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     struct weir_address good = peer_address("127.0.0.1", 0);

@@ -71,7 +71,7 @@ UNIT(adopt, an_accepted_tcp_socket_becomes_a_transport)
     maker_close(&m);
 }
 
-MAKER(adopt, a_unix_socket_becomes_a_transport)
+MAKER(adopt, a_unix_socket_becomes_a_transport, m)
 {
     int fds[2];
     unix_pair(fds);
@@ -87,7 +87,7 @@ MAKER(adopt, a_unix_socket_becomes_a_transport)
     close(fds[1]);
 }
 
-MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin)
+MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin, m)
 {
     int fds[2];
     tcp_pair(fds);
@@ -111,7 +111,7 @@ static void expect_refused(struct maker *m, int fd, int err)
     cr_expect_not(is_open(fd), "the descriptor is taken in any case");
 }
 
-MAKER(adopt, r63__what_cannot_be_used_is_closed)
+MAKER(adopt, r63__what_cannot_be_used_is_closed, m)
 {
     struct weir_address address;
     int fds[2];
@@ -127,7 +127,7 @@ MAKER(adopt, r63__what_cannot_be_used_is_closed)
     expect_eq(m->done, 0);
 }
 
-MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
+MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one, m)
 {
     int fds[2];
     unix_pair(fds);
@@ -149,7 +149,7 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
     expect_eq(m->done, 0);
 }
 
-MAKER(adopt, r63__a_usage_error_closes_the_socket_too)
+MAKER(adopt, r63__a_usage_error_closes_the_socket_too, m)
 {
     int fds[2];
     const struct weir_factory none = {.create = NULL};
@@ -172,7 +172,7 @@ MAKER(adopt, r63__a_usage_error_closes_the_socket_too)
     }
 }
 
-MAKER(adopt, r63__cancelling_and_a_failing_factory_close_the_socket)
+MAKER(adopt, r63__cancelling_and_a_failing_factory_close_the_socket, m)
 {
     int fds[2];
     char byte;
@@ -210,7 +210,7 @@ UNIT(adopt, r63__the_end_of_the_loop_closes_the_socket)
     close(fds[1]);
 }
 
-MAKER(adopt, a_peer_that_has_gone_meanwhile_is_an_end_of_stream)
+MAKER(adopt, a_peer_that_has_gone_meanwhile_is_an_end_of_stream, m)
 {
     int fds[2];
     tcp_pair(fds);

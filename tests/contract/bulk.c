@@ -262,14 +262,16 @@ static void end_inside(struct rig *rig, int step)
     expect_eq(rig_statistics(rig).leases, 0);
 }
 
-PAIRS_THAT(bulk, close_inside_the_first_of_several_calls_drops_the_rest,
-           RIG_IS_PLAIN, .hooks = {.data_received = close_once}, NARROW)
+PAIRS(bulk, close_inside_the_first_of_several_calls_drops_the_rest, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN,
+      .hooks = {.data_received = close_once}, NARROW)
 {
     end_inside(rig, 1);
 }
 
-PAIRS_THAT(bulk, abort_inside_the_first_of_several_calls_drops_the_rest,
-           RIG_IS_PLAIN, .hooks = {.data_received = close_once}, NARROW)
+PAIRS(bulk, abort_inside_the_first_of_several_calls_drops_the_rest, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN,
+      .hooks = {.data_received = close_once}, NARROW)
 {
     end_inside(rig, 2);
 }
@@ -425,8 +427,9 @@ static void keep_to_the_limit(struct rig *rig, uint64_t limit)
     expect_lt(idle_turns(rig), 10);
 }
 
-PAIRS_THAT(bulk, kept_leases_stop_reading_at_the_limit_without_any_turns,
-           RIG_IS_PLAIN, .hooks = {.data_received = keep}, NARROW)
+PAIRS(bulk, kept_leases_stop_reading_at_the_limit_without_any_turns, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .hooks = {.data_received = keep},
+      NARROW)
 {
     const uint64_t limit = 300000;
     enter_bulk(rig);
@@ -445,7 +448,8 @@ PAIRS_THAT(bulk, kept_leases_stop_reading_at_the_limit_without_any_turns,
 
 /* ---- the peer's end ---- */
 
-PAIRS_THAT(bulk, r8__all_bytes_before_a_fin_are_delivered, RIG_IS_PLAIN, NARROW)
+PAIRS(bulk, r8__all_bytes_before_a_fin_are_delivered, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, NARROW)
 {
     enter_bulk(rig);
     for (int i = 0; i < 40; i++) {
@@ -462,8 +466,8 @@ PAIRS_THAT(bulk, r8__all_bytes_before_a_fin_are_delivered, RIG_IS_PLAIN, NARROW)
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_THAT(bulk, a_reset_is_told_after_the_bytes_that_came_before_it,
-           RIG_IS_PLAIN | RIG_CAN_RESET, NARROW)
+PAIRS(bulk, a_reset_is_told_after_the_bytes_that_came_before_it, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET, NARROW)
 {
     enter_bulk(rig);
     for (int i = 0; i < 40; i++) {
@@ -485,8 +489,8 @@ PAIRS_THAT(bulk, a_reset_is_told_after_the_bytes_that_came_before_it,
 /* ---- urgent bytes ---- */
 
 /* Each is read past before the next one: else it becomes an ordinary one. */
-PAIRS_THAT(bulk, urgent_bytes_leave_the_stream_as_it_is,
-           RIG_IS_PLAIN | RIG_CAN_RESET, NARROW)
+PAIRS(bulk, urgent_bytes_leave_the_stream_as_it_is, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET, NARROW)
 {
     enter_bulk(rig);
     for (int i = 0; i < 150; i++) {

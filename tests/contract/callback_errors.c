@@ -30,8 +30,8 @@ static int fail_data(struct rig *rig, const struct weir_buf *buf)
     return -EPROTO;
 }
 
-PAIRS_IN(callback_errors, an_error_of_data_received_aborts_the_connection,
-         .hooks = {.data_received = fail_data})
+PAIRS(callback_errors, an_error_of_data_received_aborts_the_connection, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = fail_data})
 {
     rig_peer_send(rig, 100);
 
@@ -40,8 +40,8 @@ PAIRS_IN(callback_errors, an_error_of_data_received_aborts_the_connection,
     expect(rig_peer_read_end(rig) <= 0);
 }
 
-PAIRS_WITH(callback_errors, an_error_of_data_received_drops_what_waits,
-           .hooks = {.data_received = fail_data}, .small_buffers = true)
+PAIRS(callback_errors, an_error_of_data_received_drops_what_waits, rig,
+      .hooks = {.data_received = fail_data}, .small_buffers = true)
 {
     rig_clog(rig);
     rig_peer_send(rig, 100);
@@ -58,8 +58,8 @@ static int keep_and_fail_later(struct rig *rig, const struct weir_buf *buf)
     return rig->received > 50000 ? WEIR_EIDLE : 0; /* any negative code */
 }
 
-PAIRS_IN(callback_errors, an_error_in_mid_stream_stops_the_data,
-         .hooks = {.data_received = keep_and_fail_later})
+PAIRS(callback_errors, an_error_in_mid_stream_stops_the_data, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = keep_and_fail_later})
 {
     rig_peer_send(rig, 60000);
 
@@ -67,8 +67,8 @@ PAIRS_IN(callback_errors, an_error_in_mid_stream_stops_the_data,
     expect_events(rig, "made data lost");
 }
 
-PAIRS_IN(callback_errors, an_error_of_eof_received_aborts_the_connection,
-         .eof_result = -EBADMSG)
+PAIRS(callback_errors, an_error_of_eof_received_aborts_the_connection, rig,
+      .needs = RIG_RECEIVES, .eof_result = -EBADMSG)
 {
     rig_peer_shutdown(rig);
 
@@ -143,8 +143,8 @@ static int refuse_again(struct rig *rig, const struct weir_buf *buf)
     return -EPROTO;
 }
 
-PAIRS_IN(callback_errors, an_error_after_close_is_told_once_too,
-         .hooks = {.data_received = refuse_again})
+PAIRS(callback_errors, an_error_after_close_is_told_once_too, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = refuse_again})
 {
     rig_peer_send(rig, 100);
     rig_wait_lost(rig);

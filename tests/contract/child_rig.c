@@ -250,7 +250,7 @@ static void run_task(void)
     expect_eq(result, 0);
 }
 
-void children_run_task(void (*body)(void))
+void rig_run_body(void (*body)(void))
 {
     task_body = body;
     children_run(run_task);

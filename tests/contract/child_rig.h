@@ -73,23 +73,9 @@ extern int children_left;
 
 void children_run(void (*body)(void));
 
-#define CHILDREN(suite, name)                                                  \
-    static void suite##__##name##_body(void);                                  \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        children_run(suite##__##name##_body);                                  \
-    }                                                                          \
-    static void suite##__##name##_body(void)
+#define CHILDREN(suite, name) UNIT_IN(suite, name, children_run, void)
 
-/* Runs the test's body as the main task. */
-void children_run_task(void (*body)(void));
-
-#define CHILD_TASK(suite, name)                                                \
-    static void suite##__##name##_body(void);                                  \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        children_run_task(suite##__##name##_body);                             \
-    }                                                                          \
-    static void suite##__##name##_body(void)
+/* Runs the body of a TASK(). */
+void rig_run_body(void (*body)(void));
 
 #endif

@@ -220,22 +220,20 @@ static void slow_let_end(struct slow *slow)
     }
 }
 
-#define PAIRS_SIDES(suite, name)                                               \
-    static void suite##__##name##_sides(void);                                 \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        const struct weir_connection_options options = {.fd_limit = 1};        \
-        cr_assert_eq(weir_loop_new(NULL, &loop), 0);                           \
-        side_open(&sides[0], &options);                                        \
-        side_open(&sides[1], &options);                                        \
-        suite##__##name##_sides();                                             \
-        side_close(&sides[0]);                                                 \
-        side_close(&sides[1]);                                                 \
-        cr_assert_eq(weir_loop_free(loop), 0);                                 \
-    }                                                                          \
-    static void suite##__##name##_sides(void)
+static void with_sides(void (*body)(void))
+{
+    const struct weir_connection_options options = {.fd_limit = 1};
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    side_open(&sides[0], &options);
+    side_open(&sides[1], &options);
+    body();
+    side_close(&sides[0]);
+    side_close(&sides[1]);
+    cr_assert_eq(weir_loop_free(loop), 0);
+}
 
-PAIRS_SIDES(close_fds, those_whose_closes_wait_do_not_hold_up_the_loop)
+UNIT_IN(close_fds, those_whose_closes_wait_do_not_hold_up_the_loop, with_sides,
+        void)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
@@ -259,7 +257,8 @@ static bool has_urgent_bytes(void)
     return has;
 }
 
-PAIRS_SIDES(close_fds, those_beside_an_urgent_byte_do_not_hold_up_the_loop)
+UNIT_IN(close_fds, those_beside_an_urgent_byte_do_not_hold_up_the_loop,
+        with_sides, void)
 {
     struct slow slow;
     if (!has_urgent_bytes()) {
@@ -275,7 +274,8 @@ PAIRS_SIDES(close_fds, those_beside_an_urgent_byte_do_not_hold_up_the_loop)
     slow_let_end(&slow);
 }
 
-PAIRS_SIDES(close_fds, their_connection_rests_until_they_are_closed)
+UNIT_IN(close_fds, their_connection_rests_until_they_are_closed, with_sides,
+        void)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
@@ -293,7 +293,8 @@ PAIRS_SIDES(close_fds, their_connection_rests_until_they_are_closed)
     }
 }
 
-PAIRS_SIDES(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop)
+UNIT_IN(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop,
+        with_sides, void)
 {
     enum { MARKS = WEIR_FDS_MAX - SLOW };
     struct slow slow;
@@ -314,7 +315,8 @@ PAIRS_SIDES(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop)
     cr_assert_eq(sides[0].taken, 1);
 }
 
-PAIRS_SIDES(close_fds, those_of_another_connection_are_closed_meanwhile)
+UNIT_IN(close_fds, those_of_another_connection_are_closed_meanwhile, with_sides,
+        void)
 {
     struct slow slow;
     int ends[2];
@@ -335,7 +337,7 @@ PAIRS_SIDES(close_fds, those_of_another_connection_are_closed_meanwhile)
     slow_let_end(&slow);
 }
 
-PAIRS_SIDES(close_fds, those_of_one_connection_wait_in_one_thread)
+UNIT_IN(close_fds, those_of_one_connection_wait_in_one_thread, with_sides, void)
 {
     struct slow first;
     struct slow second;
@@ -348,7 +350,8 @@ PAIRS_SIDES(close_fds, those_of_one_connection_wait_in_one_thread)
     slow_let_end(&first);
 }
 
-PAIRS_SIDES(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
+UNIT_IN(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop,
+        with_sides, void)
 {
     struct slow slow;
     weir_transport_pause_reading(sides[0].t);
@@ -384,8 +387,8 @@ UNIT(close_fds, a_protocol_that_takes_none_is_not_held_up)
 }
 
 /* Its peer waits for the end. */
-PAIRS_SIDES(close_fds,
-            a_socket_with_nothing_in_it_is_closed_while_all_threads_wait)
+UNIT_IN(close_fds, a_socket_with_nothing_in_it_is_closed_while_all_threads_wait,
+        with_sides, void)
 {
     const struct weir_connection_options options = {.fd_limit = 1};
     struct slow slow[THREADS];
@@ -411,7 +414,7 @@ PAIRS_SIDES(close_fds,
     }
 }
 
-PAIRS_SIDES(close_fds, a_connection_that_rests_can_be_aborted)
+UNIT_IN(close_fds, a_connection_that_rests_can_be_aborted, with_sides, void)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
@@ -444,7 +447,8 @@ static void expect_timed_out(struct side *side,
     slow_let_end(&slow);
 }
 
-PAIRS_SIDES(close_fds, a_connection_that_rests_keeps_its_time_outs)
+UNIT_IN(close_fds, a_connection_that_rests_keeps_its_time_outs, with_sides,
+        void)
 {
     const struct weir_timeouts reading = {.size = sizeof(reading),
                                           .read_ns = 10 * RIG_MS};
@@ -454,7 +458,8 @@ PAIRS_SIDES(close_fds, a_connection_that_rests_keeps_its_time_outs)
     expect_timed_out(&sides[1], &idle, WEIR_EIDLE);
 }
 
-PAIRS_SIDES(close_fds, a_peer_that_ends_is_told_once_all_are_closed)
+UNIT_IN(close_fds, a_peer_that_ends_is_told_once_all_are_closed, with_sides,
+        void)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
@@ -470,7 +475,7 @@ PAIRS_SIDES(close_fds, a_peer_that_ends_is_told_once_all_are_closed)
     cr_assert_eq(sides[0].lost_err, 0);
 }
 
-PAIRS_SIDES(close_fds, a_flood_of_unwanted_ones_fills_no_table)
+UNIT_IN(close_fds, a_flood_of_unwanted_ones_fills_no_table, with_sides, void)
 {
     enum { IN_FLIGHT = 4 }; /* a user may have few of them in sockets */
     int fds[WEIR_FDS_MAX];

@@ -40,8 +40,9 @@ UNIT(closing, r24__a_send_that_fails_is_told_by_connection_lost)
     }
 }
 
-PAIRS_THAT(closing, r25__bytes_that_were_not_read_make_the_kernel_reset,
-           RIG_IS_PLAIN, .hooks = {.connection_made = pause_it})
+PAIRS(closing, r25__bytes_that_were_not_read_make_the_kernel_reset, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN,
+      .hooks = {.connection_made = pause_it})
 {
     rig_peer_send(rig, 1000);
     rig_wait_arrived(rig);
@@ -88,8 +89,8 @@ UNIT(closing, bytes_that_come_after_a_close_destroy_nothing)
 }
 
 /* Some of it lies in the kernels' queues, and the peer may still drop it. */
-PAIRS_THAT(closing, a_peer_that_breaks_off_before_it_has_all_is_told,
-           RIG_CAN_RESET, .small_buffers = true)
+PAIRS(closing, a_peer_that_breaks_off_before_it_has_all_is_told, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET, .small_buffers = true)
 {
     expect_eq(rig_write(rig, MUCH), 0);
     expect_eq(weir_transport_close(rig->t), 0);
@@ -120,8 +121,8 @@ UNIT(closing, r25__unless_the_close_lingers)
     }
 }
 
-PAIRS_WITH(closing, r26__without_a_limit_a_close_waits_for_the_peer,
-           .small_buffers = true)
+PAIRS(closing, r26__without_a_limit_a_close_waits_for_the_peer, rig,
+      .small_buffers = true)
 {
     enter_closing_pending(rig);
 

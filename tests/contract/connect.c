@@ -131,7 +131,7 @@ UNIT(connect, the_addresses_of_both_ends_are_known)
     maker_close(&m);
 }
 
-MAKER(connect, IPv6_works_with_and_without_brackets)
+MAKER(connect, IPv6_works_with_and_without_brackets, m)
 {
     struct weir_address address = peer_address("::1", 0);
     int listener = socket(AF_INET6, SOCK_STREAM, 0);
@@ -177,7 +177,7 @@ UNIT(connect, r59__nodelay_is_on_unless_turned_off)
     }
 }
 
-MAKER(connect, an_own_address_and_port_are_what_the_peer_sees)
+MAKER(connect, an_own_address_and_port_are_what_the_peer_sees, m)
 {
     struct weir_address address;
     struct sockaddr_in own;
@@ -220,7 +220,7 @@ UNIT(connect, a_refused_connection_makes_no_protocol)
     maker_close(&m);
 }
 
-MAKER(connect, an_own_address_that_is_not_here_is_an_error)
+MAKER(connect, an_own_address_that_is_not_here_is_an_error, m)
 {
     struct weir_address address;
     int listener = peer_listen(1, &address);
@@ -235,7 +235,7 @@ MAKER(connect, an_own_address_that_is_not_here_is_an_error)
     close(listener);
 }
 
-MAKER(connect, a_factory_that_fails_closes_the_connection)
+MAKER(connect, a_factory_that_fails_closes_the_connection, m)
 {
     struct weir_address address;
     char byte;
@@ -278,7 +278,7 @@ UNIT(connect, without_descriptors_the_attempt_fails_with_EMFILE)
 
 /* ---- time-out and cancelling ---- */
 
-MAKER(connect, the_time_out_ends_an_attempt_that_hangs)
+MAKER(connect, the_time_out_ends_an_attempt_that_hangs, m)
 {
     struct silence silence;
     silence_open(&silence);
@@ -298,7 +298,7 @@ MAKER(connect, the_time_out_ends_an_attempt_that_hangs)
     silence_close(&silence);
 }
 
-MAKER(connect, a_time_out_that_is_not_reached_leaves_nothing_behind)
+MAKER(connect, a_time_out_that_is_not_reached_leaves_nothing_behind, m)
 {
     struct weir_address address;
     struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
@@ -338,7 +338,7 @@ UNIT(connect, cancel_ends_an_attempt_that_hangs)
     expect_eq(m.done, 1);
 }
 
-MAKER(connect, cancel_before_the_loop_runs_connects_nowhere)
+MAKER(connect, cancel_before_the_loop_runs_connects_nowhere, m)
 {
     struct weir_address address;
     int listener = peer_listen(1, &address);
@@ -408,7 +408,7 @@ static void cancel_current(struct maker *m)
     weir_pending_cancel(current);
 }
 
-MAKER(connect, cancel_in_connection_made_loses_the_connection)
+MAKER(connect, cancel_in_connection_made_loses_the_connection, m)
 {
     struct weir_address address;
     m->in_made = cancel_current;
@@ -444,7 +444,7 @@ UNIT(connect, cancel_in_the_factory_is_what_done_is_told)
     }
 }
 
-MAKER(connect, cancel_inside_done_changes_nothing)
+MAKER(connect, cancel_inside_done_changes_nothing, m)
 {
     struct weir_address address;
     m->in_done = cancel_current;

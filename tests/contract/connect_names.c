@@ -97,7 +97,7 @@ static struct call call_of(struct names *n, const char *host, uint16_t port)
                          .options.size = sizeof(struct weir_open_options)};
 }
 
-NAMES(connect_names, IPv6_is_used_where_both_listen)
+NAMES(connect_names, IPv6_is_used_where_both_listen, n)
 {
     int inet;
     int inet6;
@@ -118,7 +118,7 @@ NAMES(connect_names, IPv6_is_used_where_both_listen)
     close(inet6);
 }
 
-NAMES(connect_names, the_other_family_is_used_where_one_alone_listens)
+NAMES(connect_names, the_other_family_is_used_where_one_alone_listens, n)
 {
     static const char *const hosts[] = {"self.example", "localhost",
                                         "LOCALHOST.", "a.localhost"};
@@ -138,7 +138,7 @@ NAMES(connect_names, the_other_family_is_used_where_one_alone_listens)
     }
 }
 
-NAMES(connect_names, a_lookup_that_is_silent_for_IPv6_costs_50_ms)
+NAMES(connect_names, a_lookup_that_is_silent_for_IPv6_costs_50_ms, n)
 {
     int listener;
     struct call call =
@@ -152,7 +152,7 @@ NAMES(connect_names, a_lookup_that_is_silent_for_IPv6_costs_50_ms)
     close(listener);
 }
 
-NAMES(connect_names, the_errors_of_names_are_those_of_connecting)
+NAMES(connect_names, the_errors_of_names_are_those_of_connecting, n)
 {
     char text[256];
     struct call call = call_of(n, "nx.example", 80);
@@ -171,7 +171,7 @@ NAMES(connect_names, the_errors_of_names_are_those_of_connecting)
                         "127.0.0.1:1: Connection refused");
 }
 
-NAMES(connect_names, an_own_address_chooses_the_family)
+NAMES(connect_names, an_own_address_chooses_the_family, n)
 {
     int listener;
     struct call call = call_of(n, "self.example", listen_on_inet(&listener));
@@ -219,7 +219,7 @@ static int open_hundred(weir_loop *loop, void *arg)
     return weir_task_group_end(&group, 0);
 }
 
-NAMES(connect_names, a_hundred_that_fail_at_once_leave_nothing)
+NAMES(connect_names, a_hundred_that_fail_at_once_leave_nothing, n)
 {
     struct call call = call_of(n, NULL, 1);
     names_expect_silence(n);
@@ -257,7 +257,7 @@ static int cancel_after_turns(weir_loop *loop, void *arg)
     return 0;
 }
 
-NAMES(connect_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing)
+NAMES(connect_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing, n)
 {
     static const char *const hosts[] = {"self.example", "silent.example",
                                         "self-late6.example", "localhost"};

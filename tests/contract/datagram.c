@@ -20,8 +20,8 @@ static int echo_each(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram, one_is_echoed_to_where_it_came_from,
-               .hooks = {.datagram_received = echo_each})
+DATAGRAMS(datagram, one_is_echoed_to_where_it_came_from, rig,
+          .hooks = {.datagram_received = echo_each})
 {
     char text[16];
 
@@ -38,8 +38,8 @@ DATAGRAMS_WITH(datagram, one_is_echoed_to_where_it_came_from,
     expect_eq(dg_counts(rig).sent, 1);
 }
 
-DATAGRAMS_WITH(datagram, r45__an_empty_one_arrives_and_is_sent,
-               .hooks = {.datagram_received = echo_each})
+DATAGRAMS(datagram, r45__an_empty_one_arrives_and_is_sent, rig,
+          .hooks = {.datagram_received = echo_each})
 {
     char text[16];
 
@@ -59,8 +59,8 @@ static int keep_nothing(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram, an_empty_one_cannot_be_kept,
-               .hooks = {.datagram_received = keep_nothing})
+DATAGRAMS(datagram, an_empty_one_cannot_be_kept, rig,
+          .hooks = {.datagram_received = keep_nothing})
 {
     dg_peer_send(rig, "", 0);
     dg_wait_received(rig, 1);
@@ -78,8 +78,8 @@ static int expect_number(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram, many_arrive_in_order_and_whole,
-               .hooks = {.datagram_received = expect_number})
+DATAGRAMS(datagram, many_arrive_in_order_and_whole, rig,
+          .hooks = {.datagram_received = expect_number})
 {
     enum { ROUNDS = 40, EACH = 8 };
     uint8_t bytes[200] = {0};
@@ -96,7 +96,7 @@ DATAGRAMS_WITH(datagram, many_arrive_in_order_and_whole,
     expect_eq(dg_counts(rig).dropped_here, 0);
 }
 
-DATAGRAMS(datagram, complaint_65__a_full_queue_is_received_in_batches)
+DATAGRAMS(datagram, complaint_65__a_full_queue_is_received_in_batches, rig, 0)
 {
     enum { COUNT = 10, TRIES = 50 };
     uint64_t least = UINT64_MAX;
@@ -118,8 +118,8 @@ DATAGRAMS(datagram, complaint_65__a_full_queue_is_received_in_batches)
     expect_leq(least, 4);
 }
 
-DATAGRAMS_WITH(datagram, bytes_are_counted_for_the_loop_as_for_streams,
-               .connected = true, .options.size_limit_bytes = 1000)
+DATAGRAMS(datagram, bytes_are_counted_for_the_loop_as_for_streams, rig,
+          .connected = true, .options.size_limit_bytes = 1000)
 {
     static const char text[3000];
     struct weir_loop_statistics now = {.size = sizeof(now)};
@@ -137,7 +137,7 @@ DATAGRAMS_WITH(datagram, bytes_are_counted_for_the_loop_as_for_streams,
     expect_eq(now.sent_bytes, 50);
 }
 
-DATAGRAMS_WITH(datagram, many_are_sent_in_order_and_whole, .connected = true)
+DATAGRAMS(datagram, many_are_sent_in_order_and_whole, rig, .connected = true)
 {
     enum { COUNT = 200 };
     uint8_t bytes[64];
@@ -157,7 +157,7 @@ DATAGRAMS_WITH(datagram, many_are_sent_in_order_and_whole, .connected = true)
     expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
 }
 
-DATAGRAMS(datagram, long_ones_arrive_whole_between_short_ones)
+DATAGRAMS(datagram, long_ones_arrive_whole_between_short_ones, rig, 0)
 {
     static uint8_t bytes[DG_BYTES_MAX];
     static const size_t sizes[] = {100,  2048, 2049,  100,  5000, 9000,
@@ -176,7 +176,7 @@ DATAGRAMS(datagram, long_ones_arrive_whole_between_short_ones)
     }
 }
 
-DATAGRAMS(datagram, long_ones_in_one_batch_do_not_mix)
+DATAGRAMS(datagram, long_ones_in_one_batch_do_not_mix, rig, 0)
 {
     static uint8_t bytes[3][20000];
     for (int i = 0; i < 3; i++) {
@@ -192,8 +192,8 @@ DATAGRAMS(datagram, long_ones_in_one_batch_do_not_mix)
     expect_eq(memcmp(rig->last.bytes, bytes[2], sizeof(bytes[2])), 0);
 }
 
-DATAGRAMS_WITH(datagram, complaint_66__a_truncated_one_says_so,
-               .options = {.size_limit_bytes = 1000})
+DATAGRAMS(datagram, complaint_66__a_truncated_one_says_so, rig,
+          .options = {.size_limit_bytes = 1000})
 {
     static uint8_t bytes[5000];
 
@@ -208,8 +208,8 @@ DATAGRAMS_WITH(datagram, complaint_66__a_truncated_one_says_so,
     expect_eq(rig->last.flags, 0);
 }
 
-DATAGRAMS_WITH(datagram, a_truncated_one_beyond_its_slot_says_so,
-               .options = {.size_limit_bytes = 10000})
+DATAGRAMS(datagram, a_truncated_one_beyond_its_slot_says_so, rig,
+          .options = {.size_limit_bytes = 10000})
 {
     static uint8_t bytes[20000];
     memset(bytes, 'x', sizeof(bytes));
@@ -263,13 +263,13 @@ static void receive_long_ones(struct dg *rig)
     }
 }
 
-DATAGRAMS(datagram, those_of_every_length_that_a_peer_can_send_arrive)
+DATAGRAMS(datagram, those_of_every_length_that_a_peer_can_send_arrive, rig, 0)
 {
     receive_long_ones(rig);
 }
 
-DATAGRAMS_WITH(datagram, those_of_every_length_arrive_with_ancillary_data,
-               .options = {.ancillary = WEIR_ANCILLARY_TIMESTAMP})
+DATAGRAMS(datagram, those_of_every_length_arrive_with_ancillary_data, rig,
+          .options = {.ancillary = WEIR_ANCILLARY_TIMESTAMP})
 {
     receive_long_ones(rig);
 }
@@ -286,8 +286,8 @@ static int keep(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram, kept_bytes_stay_while_others_arrive,
-               .hooks = {.datagram_received = keep})
+DATAGRAMS(datagram, kept_bytes_stay_while_others_arrive, rig,
+          .hooks = {.datagram_received = keep})
 {
     uint8_t bytes[1000];
 
@@ -312,9 +312,9 @@ static bool holds_much(void *arg)
     return weir_transport_get_read_buffer_size(((struct dg *)arg)->t) >= 4096;
 }
 
-DATAGRAMS_WITH(datagram, keeping_too_much_stops_receiving_until_it_is_given,
-               .options = {.read_limit_bytes = 8192},
-               .hooks = {.datagram_received = keep})
+DATAGRAMS(datagram, keeping_too_much_stops_receiving_until_it_is_given, rig,
+          .options = {.read_limit_bytes = 8192},
+          .hooks = {.datagram_received = keep})
 {
     static const uint8_t bytes[3000];
 
@@ -336,8 +336,8 @@ DATAGRAMS_WITH(datagram, keeping_too_much_stops_receiving_until_it_is_given,
     expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
 }
 
-DATAGRAMS_WITH(datagram, kept_bytes_outlive_the_endpoint,
-               .hooks = {.datagram_received = keep})
+DATAGRAMS(datagram, kept_bytes_outlive_the_endpoint, rig,
+          .hooks = {.datagram_received = keep})
 {
     dg_peer_send(rig, "stays", 5);
     dg_wait_received(rig, 1);
@@ -359,8 +359,8 @@ static int pause_at_third(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram, r27__pausing_in_a_batch_loses_none_of_it,
-               .hooks = {.datagram_received = pause_at_third})
+DATAGRAMS(datagram, r27__pausing_in_a_batch_loses_none_of_it, rig,
+          .hooks = {.datagram_received = pause_at_third})
 {
     uint8_t bytes[3000];
 
@@ -385,8 +385,8 @@ static void pause_at_once(struct dg *rig)
     expect_eq(weir_transport_pause_reading(rig->t), 0);
 }
 
-DATAGRAMS_WITH(datagram, r27__pausing_in_connection_made_holds_the_first,
-               .hooks = {.connection_made = pause_at_once})
+DATAGRAMS(datagram, r27__pausing_in_connection_made_holds_the_first, rig,
+          .hooks = {.connection_made = pause_at_once})
 {
     dg_peer_send(rig, "x", 1);
     dg_turn_for(rig, 3 * DG_MS);
@@ -406,8 +406,8 @@ static int close_at_second(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram, none_is_delivered_after_close,
-               .hooks = {.datagram_received = close_at_second})
+DATAGRAMS(datagram, none_is_delivered_after_close, rig,
+          .hooks = {.datagram_received = close_at_second})
 {
     for (int i = 0; i < 5; i++) {
         dg_peer_send(rig, "x", 1);
@@ -420,8 +420,8 @@ DATAGRAMS_WITH(datagram, none_is_delivered_after_close,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-DATAGRAMS_WITH(datagram, kept_ones_are_dropped_by_a_close_while_paused,
-               .hooks = {.datagram_received = pause_at_third})
+DATAGRAMS(datagram, kept_ones_are_dropped_by_a_close_while_paused, rig,
+          .hooks = {.datagram_received = pause_at_third})
 {
     for (int i = 0; i < 5; i++) {
         dg_peer_send(rig, "x", 1);
@@ -442,8 +442,8 @@ static int fail(struct dg *rig, const struct weir_datagram *datagram)
     return -EPROTO;
 }
 
-DATAGRAMS_WITH(datagram, complaint_76__a_callback_that_fails_aborts,
-               .hooks = {.datagram_received = fail})
+DATAGRAMS(datagram, complaint_76__a_callback_that_fails_aborts, rig,
+          .hooks = {.datagram_received = fail})
 {
     dg_peer_send(rig, "x", 1);
     dg_peer_send(rig, "y", 1);
@@ -457,7 +457,7 @@ DATAGRAMS_WITH(datagram, complaint_76__a_callback_that_fails_aborts,
     expect_eq(dg_send(rig, "x", 1), -EPIPE);
 }
 
-DATAGRAMS(datagram, a_protocol_without_callbacks_takes_everything)
+DATAGRAMS(datagram, a_protocol_without_callbacks_takes_everything, rig, 0)
 {
     static const struct weir_protocol empty = {.size = sizeof(empty),
                                                .kind = WEIR_PROTOCOL_DATAGRAM};
@@ -476,7 +476,7 @@ DATAGRAMS(datagram, a_protocol_without_callbacks_takes_everything)
     dg_wait_received(rig, 1);
 }
 
-DATAGRAMS(datagram, calls_of_streams_are_refused)
+DATAGRAMS(datagram, calls_of_streams_are_refused, rig, 0)
 {
     static const struct weir_protocol stream = {.size = sizeof(stream),
                                                 .kind = WEIR_PROTOCOL_STREAM};

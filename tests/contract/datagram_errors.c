@@ -18,8 +18,8 @@ static void send_and_turn(struct dg *rig)
     dg_turns(rig, 3);
 }
 
-DATAGRAMS_WITH(datagram_errors, r46__a_peer_that_is_gone_is_told_and_no_more,
-               .connected = true)
+DATAGRAMS(datagram_errors, r46__a_peer_that_is_gone_is_told_and_no_more, rig,
+          .connected = true)
 {
     char text[4];
 
@@ -49,8 +49,8 @@ static void wait_for_kernel_error(struct dg *rig)
     expect_eq(pollfd.revents, POLLERR);
 }
 
-DATAGRAMS_WITH(datagram_errors, an_earlier_ones_error_costs_no_later_one,
-               .connected = true)
+DATAGRAMS(datagram_errors, an_earlier_ones_error_costs_no_later_one, rig,
+          .connected = true)
 {
     char text[4];
 
@@ -75,7 +75,8 @@ DATAGRAMS_WITH(datagram_errors, an_earlier_ones_error_costs_no_later_one,
     expect_eq(dg_counts(rig).sent, 2);
 }
 
-DATAGRAMS(datagram_errors, one_too_long_for_the_way_is_told_and_the_rest_goes)
+DATAGRAMS(datagram_errors, one_too_long_for_the_way_is_told_and_the_rest_goes,
+          rig, 0)
 {
     static uint8_t bytes[60000];
     char text[4];
@@ -113,7 +114,7 @@ DATAGRAMS(datagram_errors, one_too_long_for_the_way_is_told_and_the_rest_goes)
     }
 }
 
-DATAGRAMS(datagram_errors, complaint_69__errors_do_not_stop_the_batch)
+DATAGRAMS(datagram_errors, complaint_69__errors_do_not_stop_the_batch, rig, 0)
 {
     struct weir_address nowhere = dg_fresh_address(rig);
     char text[4];
@@ -187,8 +188,8 @@ static void send_to_refusing(struct dg *rig)
     }
 }
 
-DATAGRAMS_WITH(datagram_errors, kept_ones_name_the_peers_of_one_without_remote,
-               .hooks = {.error_received = note_refusal})
+DATAGRAMS(datagram_errors, kept_ones_name_the_peers_of_one_without_remote, rig,
+          .hooks = {.error_received = note_refusal})
 {
     char text[4];
     if (!keep_errors(rig)) {
@@ -208,9 +209,8 @@ DATAGRAMS_WITH(datagram_errors, kept_ones_name_the_peers_of_one_without_remote,
     expect_eq(weir_transport_get_error(rig->t), 0);
 }
 
-DATAGRAMS_WITH(datagram_errors,
-               kept_ones_of_one_that_is_connected_are_told_once,
-               .connected = true)
+DATAGRAMS(datagram_errors, kept_ones_of_one_that_is_connected_are_told_once,
+          rig, .connected = true)
 {
     if (!keep_errors(rig)) {
         return;
@@ -232,8 +232,8 @@ static void abort_at_refusal(struct dg *rig, int err)
     weir_transport_abort(rig->t);
 }
 
-DATAGRAMS_WITH(datagram_errors, the_first_kept_one_may_abort,
-               .hooks = {.error_received = abort_at_refusal})
+DATAGRAMS(datagram_errors, the_first_kept_one_may_abort, rig,
+          .hooks = {.error_received = abort_at_refusal})
 {
     if (!keep_errors(rig)) {
         return;
@@ -244,7 +244,7 @@ DATAGRAMS_WITH(datagram_errors, the_first_kept_one_may_abort,
     expect_eq(rig->error_count, 1);
 }
 
-DATAGRAMS(datagram_errors, a_time_stamp_that_the_kernel_keeps_is_none)
+DATAGRAMS(datagram_errors, a_time_stamp_that_the_kernel_keeps_is_none, rig, 0)
 {
     const unsigned stamps = SOF_TIMESTAMPING_TX_SOFTWARE |
                             SOF_TIMESTAMPING_SOFTWARE |
@@ -288,8 +288,8 @@ static void set_count(void *arg)
     ((struct dg *)arg)->count++;
 }
 
-DATAGRAMS_WITH(datagram_errors, a_storm_of_them_leaves_the_loop_its_turns,
-               .hooks = {.error_received = send_again}, .connected = true)
+DATAGRAMS(datagram_errors, a_storm_of_them_leaves_the_loop_its_turns, rig,
+          .hooks = {.error_received = send_again}, .connected = true)
 {
     dg_peer_close(rig);
     send_again(rig, 0);
@@ -309,8 +309,8 @@ static void abort_at_error(struct dg *rig, int err)
     weir_transport_abort(rig->t);
 }
 
-DATAGRAMS_WITH(datagram_errors, error_received_may_abort,
-               .hooks = {.error_received = abort_at_error}, .connected = true)
+DATAGRAMS(datagram_errors, error_received_may_abort, rig,
+          .hooks = {.error_received = abort_at_error}, .connected = true)
 {
     dg_peer_close(rig);
     for (int i = 0; i < 3; i++) {
@@ -325,7 +325,8 @@ DATAGRAMS_WITH(datagram_errors, error_received_may_abort,
     expect_str_eq(rig->events, "made error lost");
 }
 
-DATAGRAMS(datagram_errors, a_socket_that_is_shut_down_ends_and_does_not_spin)
+DATAGRAMS(datagram_errors, a_socket_that_is_shut_down_ends_and_does_not_spin,
+          rig, 0)
 {
     expect_leq(shutdown(weir_transport_get_socket(rig->t), SHUT_RDWR), 0);
     dg_wait_lost(rig);
@@ -334,7 +335,7 @@ DATAGRAMS(datagram_errors, a_socket_that_is_shut_down_ends_and_does_not_spin)
     expect_eq(rig->lost_err, -ESHUTDOWN);
 }
 
-DATAGRAMS(datagram_errors, a_socket_that_is_shut_down_for_reading_ends)
+DATAGRAMS(datagram_errors, a_socket_that_is_shut_down_for_reading_ends, rig, 0)
 {
     expect_leq(shutdown(weir_transport_get_socket(rig->t), SHUT_RD), 0);
     dg_wait_lost(rig);
@@ -386,8 +387,8 @@ static int expect_next(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram_errors, looking_for_errors_takes_no_datagram,
-               .hooks = {.datagram_received = expect_next})
+DATAGRAMS(datagram_errors, looking_for_errors_takes_no_datagram, rig,
+          .hooks = {.datagram_received = expect_next})
 {
     pthread_t thread;
 
@@ -399,7 +400,7 @@ DATAGRAMS_WITH(datagram_errors, looking_for_errors_takes_no_datagram,
     pthread_join(thread, NULL);
 }
 
-DATAGRAMS(datagram_errors, the_loops_end_aborts_and_drops)
+DATAGRAMS(datagram_errors, the_loops_end_aborts_and_drops, rig, 0)
 {
     for (int i = 0; i < 3; i++) {
         expect_geq(dg_send(rig, "x", 1), 0);
@@ -413,7 +414,8 @@ DATAGRAMS(datagram_errors, the_loops_end_aborts_and_drops)
     expect_eq(weir_loop_new(NULL, &rig->loop), 0);
 }
 
-DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn)
+DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn,
+          rig, 0)
 {
     static bool fails;
     if (!fails) {

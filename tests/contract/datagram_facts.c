@@ -25,7 +25,7 @@ static void set_peer_option(struct dg *rig, int name4, int name6, int value)
         0);
 }
 
-DATAGRAMS(datagram_facts, none_come_unasked)
+DATAGRAMS(datagram_facts, none_come_unasked, rig, 0)
 {
     dg_peer_send(rig, "x", 1);
     dg_wait_received(rig, 1);
@@ -34,8 +34,8 @@ DATAGRAMS(datagram_facts, none_come_unasked)
     expect_eq(rig->last.segment_bytes, 0);
 }
 
-DATAGRAMS_WITH(datagram_facts, complaint_66__those_asked_for_come_with_each,
-               .options = {.ancillary = ALL})
+DATAGRAMS(datagram_facts, complaint_66__those_asked_for_come_with_each, rig,
+          .options = {.ancillary = ALL})
 {
     struct timespec now;
 
@@ -83,9 +83,9 @@ static int pause_at_first(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram_facts, they_stay_with_one_that_is_kept_by_a_pause,
-               .options = {.ancillary = ALL},
-               .hooks = {.datagram_received = pause_at_first})
+DATAGRAMS(datagram_facts, they_stay_with_one_that_is_kept_by_a_pause, rig,
+          .options = {.ancillary = ALL},
+          .hooks = {.datagram_received = pause_at_first})
 {
     dg_peer_send(rig, "x", 1);
     dg_peer_send(rig, "y", 1);
@@ -99,7 +99,7 @@ DATAGRAMS_WITH(datagram_facts, they_stay_with_one_that_is_kept_by_a_pause,
     cr_assert(weir_address_is_equal(&rig->last.peer, &rig->peer_address));
 }
 
-DATAGRAMS(datagram_facts, they_are_set_on_one_that_is_sent)
+DATAGRAMS(datagram_facts, they_are_set_on_one_that_is_sent, rig, 0)
 {
     struct weir_ancillary facts = {
         .size = sizeof(facts),
@@ -148,8 +148,8 @@ DATAGRAMS(datagram_facts, they_are_set_on_one_that_is_sent)
     expect_eq(rig->error_count, 0);
 }
 
-DATAGRAMS_WITH(datagram_facts, descriptors_that_come_along_are_closed,
-               .options = {.ancillary = WEIR_ANCILLARY_TIMESTAMP})
+DATAGRAMS(datagram_facts, descriptors_that_come_along_are_closed, rig,
+          .options = {.ancillary = WEIR_ANCILLARY_TIMESTAMP})
 {
     _Alignas(8) uint8_t control[CMSG_SPACE(sizeof(int))] = {0};
     char byte = 'x';
@@ -183,7 +183,7 @@ DATAGRAMS_WITH(datagram_facts, descriptors_that_come_along_are_closed,
 
 /* ---- trains ---- */
 
-DATAGRAMS(datagram_facts, a_train_is_cut_into_datagrams)
+DATAGRAMS(datagram_facts, a_train_is_cut_into_datagrams, rig, 0)
 {
     static uint8_t bytes[16 * 64];
     char text[128];
@@ -208,8 +208,8 @@ DATAGRAMS(datagram_facts, a_train_is_cut_into_datagrams)
     expect_eq(dg_counts(rig).sent, 1);
 }
 
-DATAGRAMS_WITH(datagram_facts, trains_arrive_joined_if_asked_for,
-               .options = {.join_segments = true})
+DATAGRAMS(datagram_facts, trains_arrive_joined_if_asked_for, rig,
+          .options = {.join_segments = true})
 {
     static uint8_t bytes[16 * 64];
     if (is_unix(rig)) {
@@ -235,7 +235,7 @@ DATAGRAMS_WITH(datagram_facts, trains_arrive_joined_if_asked_for,
 
 /* ---- groups and broadcasts ---- */
 
-DATAGRAMS_WITH(datagram_facts, a_group_is_joined_and_left, .step = 0)
+DATAGRAMS(datagram_facts, a_group_is_joined_and_left, rig, .step = 0)
 {
     struct weir_address group;
     struct weir_address wrong;
@@ -307,7 +307,7 @@ static bool join_and_hear(struct dg *rig, const struct weir_address *source)
     return sent == 6;
 }
 
-DATAGRAMS(datagram_facts, what_is_sent_to_a_group_arrives)
+DATAGRAMS(datagram_facts, what_is_sent_to_a_group_arrives, rig, 0)
 {
     if (is_unix(rig)) {
         return;
@@ -320,7 +320,7 @@ DATAGRAMS(datagram_facts, what_is_sent_to_a_group_arrives)
     }
 }
 
-DATAGRAMS(datagram_facts, a_source_can_be_chosen)
+DATAGRAMS(datagram_facts, a_source_can_be_chosen, rig, 0)
 {
     if (rig->family != AF_INET) {
         return;
@@ -331,7 +331,7 @@ DATAGRAMS(datagram_facts, a_source_can_be_chosen)
     expect_eq(rig->last.len, 6);
 }
 
-DATAGRAMS_WITH(datagram_facts, broadcasts_need_the_option, .step = 0)
+DATAGRAMS(datagram_facts, broadcasts_need_the_option, rig, .step = 0)
 {
     struct weir_address all;
     if (rig->family != AF_INET) {
@@ -345,8 +345,8 @@ DATAGRAMS_WITH(datagram_facts, broadcasts_need_the_option, .step = 0)
     expect_eq(rig->error, -EACCES);
 }
 
-DATAGRAMS_WITH(datagram_facts, with_broadcast_a_remote_address_is_no_connection,
-               .options = {.allow_broadcast = true}, .connected = true)
+DATAGRAMS(datagram_facts, with_broadcast_a_remote_address_is_no_connection, rig,
+          .options = {.allow_broadcast = true}, .connected = true)
 {
     const struct weir_address other = dg_fresh_address(rig);
     char text[4];
@@ -368,8 +368,8 @@ DATAGRAMS_WITH(datagram_facts, with_broadcast_a_remote_address_is_no_connection,
     close(stranger);
 }
 
-DATAGRAMS_WITH(datagram_facts, connected_it_hears_its_peer_alone,
-               .connected = true)
+DATAGRAMS(datagram_facts, connected_it_hears_its_peer_alone, rig,
+          .connected = true)
 {
     struct weir_address from = dg_fresh_address(rig);
     if (is_unix(rig)) {
@@ -394,8 +394,8 @@ static bool has_counted_all(const struct dg *rig)
     return counts.received + counts.dropped_by_kernel >= 200;
 }
 
-DATAGRAMS_WITH(datagram_facts, drops_of_the_kernel_are_counted,
-               .small_buffers = true)
+DATAGRAMS(datagram_facts, drops_of_the_kernel_are_counted, rig,
+          .small_buffers = true)
 {
     static uint8_t bytes[1000];
     if (is_unix(rig)) {

@@ -217,24 +217,21 @@ static void open_loop(void)
     cr_assert_not(fds_are_refused(loop));
 }
 
-#define DATAGRAMS_FDS_WITH(suite, name, facts)                                 \
-    static void suite##__##name##_sides(void);                                 \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        open_loop();                                                           \
-        side_open(&sides[0], facts);                                           \
-        side_open(&sides[1], facts);                                           \
-        suite##__##name##_sides();                                             \
-        side_close(&sides[0]);                                                 \
-        side_close(&sides[1]);                                                 \
-        cr_assert_eq(weir_loop_free(loop), 0);                                 \
-    }                                                                          \
-    static void suite##__##name##_sides(void)
-#define DATAGRAMS_FDS(suite, name) DATAGRAMS_FDS_WITH(suite, name, 0)
+static void with_sides(uint32_t facts, void (*body)(void))
+{
+    open_loop();
+    side_open(&sides[0], facts);
+    side_open(&sides[1], facts);
+    body();
+    side_close(&sides[0]);
+    side_close(&sides[1]);
+    cr_assert_eq(weir_loop_free(loop), 0);
+}
 
 /* ---- received ---- */
 
-DATAGRAMS_FDS(datagram_fds, those_whose_closes_wait_do_not_hold_up_the_loop)
+UNIT_OF(datagram_fds, those_whose_closes_wait_do_not_hold_up_the_loop,
+        with_sides, 0, void)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -244,8 +241,8 @@ DATAGRAMS_FDS(datagram_fds, those_whose_closes_wait_do_not_hold_up_the_loop)
     slow_let_end(slow);
 }
 
-DATAGRAMS_FDS_WITH(datagram_fds, those_beside_facts_do_not_hold_up_the_loop,
-                   WEIR_ANCILLARY_TIMESTAMP)
+UNIT_OF(datagram_fds, those_beside_facts_do_not_hold_up_the_loop, with_sides,
+        WEIR_ANCILLARY_TIMESTAMP, void)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -272,8 +269,8 @@ static void ask_for_everything(const struct side *side)
 
 /* The kernel would close those without room on the loop's thread; the last one
  * is the one whose close waits. */
-DATAGRAMS_FDS_WITH(datagram_fds, as_many_as_a_datagram_carries_have_room,
-                   WEIR_ANCILLARY_TIMESTAMP)
+UNIT_OF(datagram_fds, as_many_as_a_datagram_carries_have_room, with_sides,
+        WEIR_ANCILLARY_TIMESTAMP, void)
 {
     ask_for_everything(&sides[0]);
     const int slow = side_send_slow(&sides[0], 1, WEIR_FDS_MAX - 1);
@@ -285,7 +282,8 @@ DATAGRAMS_FDS_WITH(datagram_fds, as_many_as_a_datagram_carries_have_room,
     slow_let_end(slow);
 }
 
-DATAGRAMS_FDS(datagram_fds, their_endpoint_rests_until_they_are_closed)
+UNIT_OF(datagram_fds, their_endpoint_rests_until_they_are_closed, with_sides, 0,
+        void)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -302,7 +300,7 @@ DATAGRAMS_FDS(datagram_fds, their_endpoint_rests_until_they_are_closed)
     }
 }
 
-DATAGRAMS_FDS(datagram_fds, a_pause_while_it_rests_is_minded)
+UNIT_OF(datagram_fds, a_pause_while_it_rests_is_minded, with_sides, 0, void)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -328,7 +326,8 @@ DATAGRAMS_FDS(datagram_fds, a_pause_while_it_rests_is_minded)
 
 enum { IN_FLIGHT = 4 }; /* a user may have few of them in sockets */
 
-DATAGRAMS_FDS(datagram_fds, no_more_than_one_datagrams_wait_to_be_closed)
+UNIT_OF(datagram_fds, no_more_than_one_datagrams_wait_to_be_closed, with_sides,
+        0, void)
 {
     const int mark = mark_open(1);
     int before = fds_count_open();
@@ -351,7 +350,7 @@ DATAGRAMS_FDS(datagram_fds, no_more_than_one_datagrams_wait_to_be_closed)
     close(mark);
 }
 
-DATAGRAMS_FDS(datagram_fds, a_flood_fills_no_table)
+UNIT_OF(datagram_fds, a_flood_fills_no_table, with_sides, 0, void)
 {
     const int mark = mark_open(1);
     const int before = fds_count_open();
@@ -372,7 +371,8 @@ DATAGRAMS_FDS(datagram_fds, a_flood_fills_no_table)
 
 /* ---- at the end ---- */
 
-DATAGRAMS_FDS(datagram_fds, an_endpoint_that_rests_can_be_aborted)
+UNIT_OF(datagram_fds, an_endpoint_that_rests_can_be_aborted, with_sides, 0,
+        void)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -385,7 +385,7 @@ DATAGRAMS_FDS(datagram_fds, an_endpoint_that_rests_can_be_aborted)
     expect_echo(&sides[1]); /* what the thread posts finds no one */
 }
 
-DATAGRAMS_FDS(datagram_fds, an_endpoint_that_rests_can_be_closed)
+UNIT_OF(datagram_fds, an_endpoint_that_rests_can_be_closed, with_sides, 0, void)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -399,8 +399,8 @@ DATAGRAMS_FDS(datagram_fds, an_endpoint_that_rests_can_be_closed)
     expect_echo(&sides[1]);
 }
 
-DATAGRAMS_FDS(datagram_fds,
-              those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
+UNIT_OF(datagram_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop,
+        with_sides, 0, void)
 {
     weir_transport_pause_reading(sides[0].t);
     turns(2);
@@ -414,8 +414,9 @@ DATAGRAMS_FDS(datagram_fds,
 }
 
 /* Those lie in empty datagrams. */
-DATAGRAMS_FDS(datagram_fds,
-              a_socket_with_nothing_in_it_is_closed_while_all_threads_wait)
+UNIT_OF(datagram_fds,
+        a_socket_with_nothing_in_it_is_closed_while_all_threads_wait,
+        with_sides, 0, void)
 {
     int slow[THREADS];
     for (int i = 0; i < THREADS; i++) {
@@ -528,17 +529,20 @@ static void offer_slow(uint16_t local_port, bool cancels, int expected)
     close(sides[2].peer);
 }
 
-DATAGRAMS_FDS(datagram_fds, a_factory_that_fails_does_not_hold_up_the_loop)
+UNIT_OF(datagram_fds, a_factory_that_fails_does_not_hold_up_the_loop,
+        with_sides, 0, void)
 {
     offer_slow(0, false, -EPROTO);
 }
 
-DATAGRAMS_FDS(datagram_fds, a_maker_that_is_cancelled_does_not_hold_up_the_loop)
+UNIT_OF(datagram_fds, a_maker_that_is_cancelled_does_not_hold_up_the_loop,
+        with_sides, 0, void)
 {
     offer_slow(0, true, -ECANCELED);
 }
 
-DATAGRAMS_FDS(datagram_fds, a_call_that_is_refused_does_not_hold_up_the_loop)
+UNIT_OF(datagram_fds, a_call_that_is_refused_does_not_hold_up_the_loop,
+        with_sides, 0, void)
 {
     offer_slow(1, false, -EINVAL);
 }

@@ -122,7 +122,7 @@ static void end_second(void)
     expect_eq(second.t, NULL);
 }
 
-DATAGRAMS(datagram_maker, it_makes_one_in_order_and_not_inside_the_call)
+DATAGRAMS(datagram_maker, it_makes_one_in_order_and_not_inside_the_call, rig, 0)
 {
     struct weir_datagram_options options = second_options(rig);
     options.family = rig->family;
@@ -147,7 +147,7 @@ DATAGRAMS(datagram_maker, it_makes_one_in_order_and_not_inside_the_call)
     expect_str_eq(second.log, "FMDL");
 }
 
-DATAGRAMS(datagram_maker, hosts_are_text_as_well)
+DATAGRAMS(datagram_maker, hosts_are_text_as_well, rig, 0)
 {
     struct weir_datagram_options options = second_options(rig);
     if (rig->family == AF_UNIX) {
@@ -170,7 +170,7 @@ DATAGRAMS(datagram_maker, hosts_are_text_as_well)
     end_second();
 }
 
-DATAGRAMS(datagram_maker, a_port_alone_is_one_of_both_families)
+DATAGRAMS(datagram_maker, a_port_alone_is_one_of_both_families, rig, 0)
 {
     struct weir_datagram_options options;
     struct weir_address fresh;
@@ -190,7 +190,7 @@ DATAGRAMS(datagram_maker, a_port_alone_is_one_of_both_families)
     end_second();
 }
 
-DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call)
+DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call, rig, 0)
 {
     const struct weir_factory none = {NULL, NULL};
     struct weir_address other;
@@ -248,7 +248,7 @@ DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call)
     expect_str_eq(second.log, "");
 }
 
-DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done)
+DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done, rig, 0)
 {
     struct weir_datagram_options options = second_options(rig);
 
@@ -259,8 +259,8 @@ DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done)
     expect_str_eq(second.log, "D");
 }
 
-DATAGRAMS_WITH(datagram_maker, reuse_port_shares_an_address,
-               .options = {.reuse_port = true})
+DATAGRAMS(datagram_maker, reuse_port_shares_an_address, rig,
+          .options = {.reuse_port = true})
 {
     struct weir_datagram_options options = second_options(rig);
     if (rig->family == AF_UNIX) {
@@ -275,7 +275,7 @@ DATAGRAMS_WITH(datagram_maker, reuse_port_shares_an_address,
     end_second();
 }
 
-DATAGRAMS(datagram_maker, a_factory_that_fails_leaves_nothing)
+DATAGRAMS(datagram_maker, a_factory_that_fails_leaves_nothing, rig, 0)
 {
     struct weir_datagram_options options = second_options(rig);
     options.family = rig->family;
@@ -288,7 +288,7 @@ DATAGRAMS(datagram_maker, a_factory_that_fails_leaves_nothing)
     expect_str_eq(second.log, "FD");
 }
 
-DATAGRAMS(datagram_maker, it_can_be_cancelled)
+DATAGRAMS(datagram_maker, it_can_be_cancelled, rig, 0)
 {
     struct weir_datagram_options options = second_options(rig);
     weir_pending *endpoint = NULL;
@@ -302,7 +302,7 @@ DATAGRAMS(datagram_maker, it_can_be_cancelled)
     expect_str_eq(second.log, "D");
 }
 
-DATAGRAMS(datagram_maker, the_loops_end_cancels_it)
+DATAGRAMS(datagram_maker, the_loops_end_cancels_it, rig, 0)
 {
     struct weir_datagram_options options = second_options(rig);
     options.family = rig->family;
@@ -316,7 +316,7 @@ DATAGRAMS(datagram_maker, the_loops_end_cancels_it)
     expect_eq(weir_loop_new(NULL, &rig->loop), 0);
 }
 
-DATAGRAMS(datagram_maker, r63__a_socket_of_the_program_is_taken)
+DATAGRAMS(datagram_maker, r63__a_socket_of_the_program_is_taken, rig, 0)
 {
     struct weir_datagram_options options = second_options(rig);
     struct weir_address own =

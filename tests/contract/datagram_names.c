@@ -109,7 +109,7 @@ static const char *made(struct names *n, struct weir_datagram_options options)
     return text;
 }
 
-NAMES(datagram_names, the_peer_has_a_name)
+NAMES(datagram_names, the_peer_has_a_name, n)
 {
     expect_str_eq(
         made(n, OPTIONS(.remote_host = "self.example", .remote_port = 9)),
@@ -122,7 +122,7 @@ NAMES(datagram_names, the_peer_has_a_name)
                   "127.0.0.1 -> 127.0.0.1:9");
 }
 
-NAMES(datagram_names, the_own_address_has_a_name)
+NAMES(datagram_names, the_own_address_has_a_name, n)
 {
     expect_str_eq(made(n, OPTIONS(.local_host = "self.example")), "[::1] -> -");
     expect_str_eq(
@@ -130,7 +130,7 @@ NAMES(datagram_names, the_own_address_has_a_name)
         "127.0.0.1 -> -");
 }
 
-NAMES(datagram_names, both_have_names_and_agree_on_a_family)
+NAMES(datagram_names, both_have_names_and_agree_on_a_family, n)
 {
     expect_str_eq(
         made(n, OPTIONS(.local_host = "localhost",
@@ -149,7 +149,7 @@ NAMES(datagram_names, both_have_names_and_agree_on_a_family)
         "EINVAL");
 }
 
-NAMES(datagram_names, an_address_that_cannot_be_had_is_passed_over)
+NAMES(datagram_names, an_address_that_cannot_be_had_is_passed_over, n)
 {
     expect_str_eq(made(n, OPTIONS(.local_host = "a6-self.example")),
                   "[::1] -> -", "the first one is of another machine");
@@ -157,7 +157,7 @@ NAMES(datagram_names, an_address_that_cannot_be_had_is_passed_over)
                   "EADDRNOTAVAIL");
 }
 
-NAMES(datagram_names, an_own_port_goes_with_the_family_that_was_found)
+NAMES(datagram_names, an_own_port_goes_with_the_family_that_was_found, n)
 {
     struct start first;
     struct start second;
@@ -178,7 +178,7 @@ NAMES(datagram_names, an_own_port_goes_with_the_family_that_was_found)
     end(n, &second);
 }
 
-NAMES(datagram_names, a_broadcast_is_sent_to_an_address_of_IPv4)
+NAMES(datagram_names, a_broadcast_is_sent_to_an_address_of_IPv4, n)
 {
     struct start start;
     expect_eq(make(n, &start,
@@ -191,7 +191,7 @@ NAMES(datagram_names, a_broadcast_is_sent_to_an_address_of_IPv4)
     end(n, &start);
 }
 
-NAMES(datagram_names, a_name_that_is_not_found_is_told_by_done)
+NAMES(datagram_names, a_name_that_is_not_found_is_told_by_done, n)
 {
     expect_str_eq(
         made(n, OPTIONS(.remote_host = "nx.example", .remote_port = 9)),
@@ -207,7 +207,7 @@ NAMES(datagram_names, a_name_that_is_not_found_is_told_by_done)
         "WEIR_EDNSTIMEOUT");
 }
 
-NAMES(datagram_names, what_is_no_name_is_refused_by_the_call)
+NAMES(datagram_names, what_is_no_name_is_refused_by_the_call, n)
 {
     struct start start;
     expect_eq(make(n, &start, OPTIONS(.remote_host = "127.1")),
@@ -241,7 +241,7 @@ static void make_silent(struct names *n, struct start *start, int turns)
     }
 }
 
-NAMES(datagram_names, it_is_given_up_at_every_moment_and_leaves_nothing)
+NAMES(datagram_names, it_is_given_up_at_every_moment_and_leaves_nothing, n)
 {
     names_lookup(n, "nx.example", NULL);
     names_run_for(n, 2 * MS);
@@ -258,7 +258,7 @@ NAMES(datagram_names, it_is_given_up_at_every_moment_and_leaves_nothing)
     }
 }
 
-NAMES(datagram_names, a_loop_is_freed_while_names_are_looked_up)
+NAMES(datagram_names, a_loop_is_freed_while_names_are_looked_up, n)
 {
     struct start start;
     make_silent(n, &start, 3);
@@ -289,7 +289,7 @@ static void give_up(void *user, weir_lookup *lookup, void *data)
     weir_pending_cancel(start->endpoint);
 }
 
-NAMES(datagram_names, it_may_be_given_up_inside_the_cancel_of_a_resolver)
+NAMES(datagram_names, it_may_be_given_up_inside_the_cancel_of_a_resolver, n)
 {
     static const struct weir_resolver resolver = {
         .size = sizeof(resolver), .start = keep_silent, .cancel = give_up};
@@ -334,7 +334,7 @@ static int opened(struct names *n, weir_task_fn *open, const char *host)
     return result;
 }
 
-NAMES(datagram_names, a_task_opens_a_stream_to_a_name)
+NAMES(datagram_names, a_task_opens_a_stream_to_a_name, n)
 {
     expect_eq(opened(n, open_in_task, "self.example"), 0);
     expect_eq(opened(n, open_in_task, "nx.example"), WEIR_EDNSNOTFOUND);

@@ -396,6 +396,16 @@ bool dg_next(struct dg *rig)
     return true;
 }
 
+void dg_rounds(const struct dg *rig, void (*round)(struct dg *rig))
+{
+    static struct dg own;
+
+    own = *rig;
+    while (dg_next(&own)) {
+        round(&own);
+    }
+}
+
 /* ---- the loop ---- */
 
 struct guard {

@@ -110,19 +110,19 @@ const char *dg_name(void);
 /* Ends the last round, begins the next; false when all kinds had theirs. */
 bool dg_next(struct dg *rig);
 
-/* A test whose body is a round of each kind; the rest are fields of the rig. */
-#define DATAGRAMS_WITH(suite, name, ...)                                       \
+/* Calls @round once for each kind, with a rig that has the fields which the
+ * test has chosen. */
+void dg_rounds(const struct dg *rig, void (*round)(struct dg *rig));
+
+/* A test whose body, with its @rig, is a round of each kind; the rest are
+ * fields of the rig, or 0. */
+#define DATAGRAMS(suite, name, rig, ...)                                       \
     static void suite##__##name##_round(struct dg *rig);                       \
     UNIT(suite, name)                                                          \
     {                                                                          \
-        static struct dg rig;                                                  \
-        rig = (struct dg){__VA_ARGS__};                                        \
-        while (dg_next(&rig)) {                                                \
-            suite##__##name##_round(&rig);                                     \
-        }                                                                      \
+        dg_rounds(&(struct dg){__VA_ARGS__}, suite##__##name##_round);         \
     }                                                                          \
     static void suite##__##name##_round(struct dg *rig)
-#define DATAGRAMS(suite, name) DATAGRAMS_WITH(suite, name, .step = 0)
 
 /* ---- the loop ---- */
 

@@ -6,8 +6,8 @@
 #include "tests/contract/datagram_rig.h"
 #include "tests/marks.h"
 
-DATAGRAMS_WITH(datagram_send, r44__a_connected_one_sends_to_its_peer_alone,
-               .connected = true)
+DATAGRAMS(datagram_send, r44__a_connected_one_sends_to_its_peer_alone, rig,
+          .connected = true)
 {
     const struct weir_address other = dg_fresh_address(rig);
     char text[8];
@@ -26,7 +26,7 @@ DATAGRAMS_WITH(datagram_send, r44__a_connected_one_sends_to_its_peer_alone,
     expect_eq(weir_transport_sendto(rig->t, "x", 1, NULL), -ESHUTDOWN);
 }
 
-DATAGRAMS(datagram_send, an_address_is_needed_and_looked_at)
+DATAGRAMS(datagram_send, an_address_is_needed_and_looked_at, rig, 0)
 {
     struct weir_address none = {.len = 0};
     struct weir_address other;
@@ -63,7 +63,8 @@ static void count_release(void *arg)
     release_count++;
 }
 
-DATAGRAMS(datagram_send, bytes_of_the_caller_are_released_once_they_are_sent)
+DATAGRAMS(datagram_send, bytes_of_the_caller_are_released_once_they_are_sent,
+          rig, 0)
 {
     const struct weir_message message = {
         .size = sizeof(message),
@@ -97,8 +98,8 @@ static int send_back(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram_send, a_lease_is_sent_without_a_copy,
-               .hooks = {.datagram_received = send_back})
+DATAGRAMS(datagram_send, a_lease_is_sent_without_a_copy, rig,
+          .hooks = {.datagram_received = send_back})
 {
     static uint8_t bytes[30000];
     static uint8_t got[30000];
@@ -116,7 +117,7 @@ DATAGRAMS_WITH(datagram_send, a_lease_is_sent_without_a_copy,
     expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
 }
 
-DATAGRAMS(datagram_send, a_message_is_looked_at)
+DATAGRAMS(datagram_send, a_message_is_looked_at, rig, 0)
 {
     struct weir_message message = {
         .data = "x", .len = 1, .address = &rig->peer_address};
@@ -146,7 +147,7 @@ DATAGRAMS(datagram_send, a_message_is_looked_at)
     expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
 }
 
-DATAGRAMS(datagram_send, one_too_long_for_any_is_refused_at_once)
+DATAGRAMS(datagram_send, one_too_long_for_any_is_refused_at_once, rig, 0)
 {
     static uint8_t bytes[66000];
     char text[4];
@@ -164,7 +165,7 @@ DATAGRAMS(datagram_send, one_too_long_for_any_is_refused_at_once)
 
 /* ---- the queue ---- */
 
-DATAGRAMS(datagram_send, r22__the_marks_count_what_waits_and_its_cost)
+DATAGRAMS(datagram_send, r22__the_marks_count_what_waits_and_its_cost, rig, 0)
 {
     uint8_t bytes[100] = {0};
 
@@ -184,7 +185,7 @@ DATAGRAMS(datagram_send, r22__the_marks_count_what_waits_and_its_cost)
     expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
 }
 
-DATAGRAMS(datagram_send, complaint_63__the_queue_has_a_limit)
+DATAGRAMS(datagram_send, complaint_63__the_queue_has_a_limit, rig, 0)
 {
     uint8_t bytes[100] = {0};
 
@@ -225,7 +226,8 @@ static void expect_all_from_peer(struct dg *rig, uint32_t count)
     }
 }
 
-DATAGRAMS(datagram_send, want_of_room_makes_datagrams_wait_and_loses_none)
+DATAGRAMS(datagram_send, want_of_room_makes_datagrams_wait_and_loses_none, rig,
+          0)
 {
     if (rig->family != AF_UNIX) {
         return; /* over the loopback the receiver drops instead */
@@ -238,7 +240,7 @@ DATAGRAMS(datagram_send, want_of_room_makes_datagrams_wait_and_loses_none)
     expect_eq(dg_counts(rig).sent, count);
 }
 
-DATAGRAMS_WITH(datagram_send, room_wakes_a_connected_one, .connected = true)
+DATAGRAMS(datagram_send, room_wakes_a_connected_one, rig, .connected = true)
 {
     if (rig->family != AF_UNIX) {
         return;
@@ -250,7 +252,7 @@ DATAGRAMS_WITH(datagram_send, room_wakes_a_connected_one, .connected = true)
     expect_eq(dg_counts(rig).sent, count);
 }
 
-DATAGRAMS_WITH(datagram_send, r47__close_sends_what_waits, .connected = true)
+DATAGRAMS(datagram_send, r47__close_sends_what_waits, rig, .connected = true)
 {
     if (rig->family != AF_UNIX) {
         dg_send_numbered(rig, 20, 400);
@@ -272,7 +274,7 @@ DATAGRAMS_WITH(datagram_send, r47__close_sends_what_waits, .connected = true)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-DATAGRAMS_WITH(datagram_send, r47__abort_drops_what_waits, .connected = true)
+DATAGRAMS(datagram_send, r47__abort_drops_what_waits, rig, .connected = true)
 {
     release_count = 0;
     const struct weir_message message = {.size = sizeof(message),
@@ -303,8 +305,8 @@ static int pass_on(struct dg *rig, const struct weir_datagram *datagram)
     return 0;
 }
 
-DATAGRAMS_WITH(datagram_send, few_bytes_that_wait_pin_no_buffer,
-               .connected = true, .hooks = {.datagram_received = pass_on})
+DATAGRAMS(datagram_send, few_bytes_that_wait_pin_no_buffer, rig,
+          .connected = true, .hooks = {.datagram_received = pass_on})
 {
     struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
 
@@ -329,8 +331,8 @@ static void send_more(struct dg *rig)
     }
 }
 
-DATAGRAMS_WITH(datagram_send, resume_writing_may_send_while_a_close_sends,
-               .connected = true, .hooks = {.resume_writing = send_more})
+DATAGRAMS(datagram_send, resume_writing_may_send_while_a_close_sends, rig,
+          .connected = true, .hooks = {.resume_writing = send_more})
 {
     uint8_t bytes[100] = {0};
     char text[128];
@@ -350,8 +352,8 @@ static void close_at_resume(struct dg *rig)
     weir_transport_close(rig->t);
 }
 
-DATAGRAMS_WITH(datagram_send, r19__resume_writing_that_closes_loses_it_once,
-               .connected = true, .hooks = {.resume_writing = close_at_resume})
+DATAGRAMS(datagram_send, r19__resume_writing_that_closes_loses_it_once, rig,
+          .connected = true, .hooks = {.resume_writing = close_at_resume})
 {
     expect_eq(set_marks(rig->t, 0, 0), 0);
     expect_eq(dg_send(rig, "x", 1), 1);
@@ -369,7 +371,7 @@ static void abort_at_release(void *arg)
     weir_transport_abort(to_abort);
 }
 
-DATAGRAMS(datagram_send, a_release_callback_may_abort)
+DATAGRAMS(datagram_send, a_release_callback_may_abort, rig, 0)
 {
     struct weir_message message = {
         .size = sizeof(message),
@@ -389,7 +391,7 @@ DATAGRAMS(datagram_send, a_release_callback_may_abort)
     expect_eq(release_count, 5);
 }
 
-DATAGRAMS(datagram_send, r47__sending_after_the_loss_is_a_status)
+DATAGRAMS(datagram_send, r47__sending_after_the_loss_is_a_status, rig, 0)
 {
     weir_transport_abort(rig->t);
     weir_transport_abort(rig->t);
@@ -405,7 +407,7 @@ DATAGRAMS(datagram_send, r47__sending_after_the_loss_is_a_status)
               "the getters still answer");
 }
 
-DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused)
+DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused, rig, 0)
 {
     struct weir_datagram_counts counts = {.size = sizeof(counts)};
     int fds[2];
@@ -438,8 +440,8 @@ static bool fill_queue(struct dg *rig)
     return false;
 }
 
-DATAGRAMS_WITH(datagram_send, a_close_that_takes_too_long_is_ended,
-               .options = {.close_timeout_ns = 20 * DG_MS})
+DATAGRAMS(datagram_send, a_close_that_takes_too_long_is_ended, rig,
+          .options = {.close_timeout_ns = 20 * DG_MS})
 {
     const bool waits = fill_queue(rig);
     expect_eq(waits, rig->family == AF_UNIX);
@@ -450,8 +452,8 @@ DATAGRAMS_WITH(datagram_send, a_close_that_takes_too_long_is_ended,
     expect_eq(rig->lost_err, waits ? WEIR_ECLOSETIMEOUT : 0);
 }
 
-DATAGRAMS_WITH(datagram_send, a_close_in_time_is_no_error, .connected = true,
-               .options = {.close_timeout_ns = 20 * DG_S})
+DATAGRAMS(datagram_send, a_close_in_time_is_no_error, rig, .connected = true,
+          .options = {.close_timeout_ns = 20 * DG_S})
 {
     static uint8_t bytes[1000];
     const bool waits = fill_queue(rig);
@@ -486,9 +488,8 @@ static bool other_has_one(void *arg)
     return recv(rig->step, &byte, 1, MSG_DONTWAIT) == 1;
 }
 
-DATAGRAMS_WITH(datagram_send,
-               a_peer_that_does_not_read_holds_up_others_no_longer,
-               .options = {.peer_wait_ns = 20 * DG_MS})
+DATAGRAMS(datagram_send, a_peer_that_does_not_read_holds_up_others_no_longer,
+          rig, .options = {.peer_wait_ns = 20 * DG_MS})
 {
     struct weir_address other;
     if (rig->family != AF_UNIX) {
@@ -508,8 +509,8 @@ DATAGRAMS_WITH(datagram_send,
     close(rig->step);
 }
 
-DATAGRAMS_WITH(datagram_send, a_peer_that_reads_in_time_loses_none,
-               .options = {.peer_wait_ns = DG_WAIT_S * DG_S})
+DATAGRAMS(datagram_send, a_peer_that_reads_in_time_loses_none, rig,
+          .options = {.peer_wait_ns = DG_WAIT_S * DG_S})
 {
     if (rig->family != AF_UNIX) {
         return;
@@ -522,8 +523,8 @@ DATAGRAMS_WITH(datagram_send, a_peer_that_reads_in_time_loses_none,
     expect_eq(dg_counts(rig).sent, count);
 }
 
-DATAGRAMS_WITH(datagram_send, a_close_drops_what_has_waited_for_a_peer_too_long,
-               .options = {.peer_wait_ns = 5 * DG_MS})
+DATAGRAMS(datagram_send, a_close_drops_what_has_waited_for_a_peer_too_long, rig,
+          .options = {.peer_wait_ns = 5 * DG_MS})
 {
     if (rig->family != AF_UNIX) {
         return;

@@ -23,7 +23,8 @@ static void expect_lost(struct rig *rig, enum weir_end end)
 
 /* ---- write_eof ---- */
 
-PAIRS(end_matrix, open_and_empty__write_eof_ends_the_writing_side_alone)
+PAIRS(end_matrix, open_and_empty__write_eof_ends_the_writing_side_alone, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     expect(weir_transport_can_write_eof(rig->t));
     expect_eq(weir_transport_write_eof(rig->t), 0);
@@ -36,8 +37,8 @@ PAIRS(end_matrix, open_and_empty__write_eof_ends_the_writing_side_alone)
     expect(!weir_transport_is_closing(rig->t));
 }
 
-PAIRS_WITH(end_matrix, open_and_pending__write_eof_follows_the_last_byte,
-           .small_buffers = true)
+PAIRS(end_matrix, open_and_pending__write_eof_follows_the_last_byte, rig,
+      .small_buffers = true)
 {
     enter_pending(rig);
 
@@ -48,8 +49,8 @@ PAIRS_WITH(end_matrix, open_and_pending__write_eof_follows_the_last_byte,
     expect_eq(rig->lost_count, 0);
 }
 
-PAIRS_WITH(end_matrix, after_write_eof__write_eof_does_nothing,
-           .small_buffers = true)
+PAIRS(end_matrix, after_write_eof__write_eof_does_nothing, rig,
+      .small_buffers = true)
 {
     enter_after_write_eof(rig);
 
@@ -60,8 +61,8 @@ PAIRS_WITH(end_matrix, after_write_eof__write_eof_does_nothing,
     expect_eq(rig_peer_read_end(rig), 0);
 }
 
-PAIRS_WITH(end_matrix, closing_and_empty__write_eof_does_nothing,
-           .small_buffers = true)
+PAIRS(end_matrix, closing_and_empty__write_eof_does_nothing, rig,
+      .small_buffers = true)
 {
     enter_closing_empty(rig);
 
@@ -70,8 +71,8 @@ PAIRS_WITH(end_matrix, closing_and_empty__write_eof_does_nothing,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_WITH(end_matrix, closing_and_pending__write_eof_does_nothing,
-           .small_buffers = true)
+PAIRS(end_matrix, closing_and_pending__write_eof_does_nothing, rig,
+      .small_buffers = true)
 {
     enter_closing_pending(rig);
 
@@ -82,8 +83,8 @@ PAIRS_WITH(end_matrix, closing_and_pending__write_eof_does_nothing,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_THAT(end_matrix, after_an_error__write_eof_does_nothing, RIG_CAN_BREAK,
-           .small_buffers = true)
+PAIRS(end_matrix, after_an_error__write_eof_does_nothing, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK, .small_buffers = true)
 {
     enter_broken(rig);
 
@@ -92,8 +93,8 @@ PAIRS_THAT(end_matrix, after_an_error__write_eof_does_nothing, RIG_CAN_BREAK,
     leave_broken(rig);
 }
 
-PAIRS_WITH(end_matrix, after_the_loss__write_eof_does_nothing,
-           .small_buffers = true)
+PAIRS(end_matrix, after_the_loss__write_eof_does_nothing, rig,
+      .small_buffers = true)
 {
     enter_lost(rig);
 
@@ -104,7 +105,8 @@ PAIRS_WITH(end_matrix, after_the_loss__write_eof_does_nothing,
 
 /* ---- close ---- */
 
-PAIRS(end_matrix, open_and_empty__close_loses_the_connection_soon)
+PAIRS(end_matrix, open_and_empty__close_loses_the_connection_soon, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     expect_eq(weir_transport_close(rig->t), 0);
 
@@ -112,8 +114,8 @@ PAIRS(end_matrix, open_and_empty__close_loses_the_connection_soon)
     expect_eq(rig_peer_read_end(rig), 0);
 }
 
-PAIRS_WITH(end_matrix, open_and_pending__close_sends_everything_first,
-           .small_buffers = true)
+PAIRS(end_matrix, open_and_pending__close_sends_everything_first, rig,
+      .small_buffers = true)
 {
     enter_pending(rig);
 
@@ -126,7 +128,8 @@ PAIRS_WITH(end_matrix, open_and_pending__close_sends_everything_first,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS(end_matrix, written_in_the_same_turn__close_sends_everything_first)
+PAIRS(end_matrix, written_in_the_same_turn__close_sends_everything_first, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     expect_eq(rig_write(rig, 5000), 0);
 
@@ -137,8 +140,8 @@ PAIRS(end_matrix, written_in_the_same_turn__close_sends_everything_first)
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_WITH(end_matrix, after_write_eof__close_loses_the_connection,
-           .small_buffers = true)
+PAIRS(end_matrix, after_write_eof__close_loses_the_connection, rig,
+      .small_buffers = true)
 {
     enter_after_write_eof(rig);
 
@@ -147,8 +150,8 @@ PAIRS_WITH(end_matrix, after_write_eof__close_loses_the_connection,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_WITH(end_matrix, after_write_eof_with_bytes_pending__close_sends_them,
-           .small_buffers = true)
+PAIRS(end_matrix, after_write_eof_with_bytes_pending__close_sends_them, rig,
+      .small_buffers = true)
 {
     enter_pending(rig);
     enter_after_write_eof(rig);
@@ -160,8 +163,8 @@ PAIRS_WITH(end_matrix, after_write_eof_with_bytes_pending__close_sends_them,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_WITH(end_matrix, closing_and_empty__close_does_nothing,
-           .small_buffers = true)
+PAIRS(end_matrix, closing_and_empty__close_does_nothing, rig,
+      .small_buffers = true)
 {
     enter_closing_empty(rig);
 
@@ -170,8 +173,8 @@ PAIRS_WITH(end_matrix, closing_and_empty__close_does_nothing,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_WITH(end_matrix, closing_and_pending__close_does_nothing,
-           .small_buffers = true)
+PAIRS(end_matrix, closing_and_pending__close_does_nothing, rig,
+      .small_buffers = true)
 {
     enter_closing_pending(rig);
 
@@ -182,8 +185,8 @@ PAIRS_WITH(end_matrix, closing_and_pending__close_does_nothing,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_THAT(end_matrix, after_an_error__close_drops_what_was_kept, RIG_CAN_BREAK,
-           .small_buffers = true)
+PAIRS(end_matrix, after_an_error__close_drops_what_was_kept, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK, .small_buffers = true)
 {
     enter_broken(rig);
 
@@ -195,8 +198,8 @@ PAIRS_THAT(end_matrix, after_an_error__close_drops_what_was_kept, RIG_CAN_BREAK,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
 }
 
-PAIRS_WITH(end_matrix, after_the_loss__close_does_nothing,
-           .small_buffers = true)
+PAIRS(end_matrix, after_the_loss__close_does_nothing, rig,
+      .small_buffers = true)
 {
     enter_lost(rig);
 
@@ -207,7 +210,8 @@ PAIRS_WITH(end_matrix, after_the_loss__close_does_nothing,
 
 /* ---- abort ---- */
 
-PAIRS(end_matrix, open_and_empty__abort_loses_the_connection_soon)
+PAIRS(end_matrix, open_and_empty__abort_loses_the_connection_soon, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     expect_eq(weir_transport_abort(rig->t), 0);
 
@@ -216,8 +220,8 @@ PAIRS(end_matrix, open_and_empty__abort_loses_the_connection_soon)
               rig_can(rig, RIG_CAN_RESET) ? -ECONNRESET : 0);
 }
 
-PAIRS_WITH(end_matrix, open_and_pending__abort_drops_what_waits,
-           .small_buffers = true)
+PAIRS(end_matrix, open_and_pending__abort_drops_what_waits, rig,
+      .small_buffers = true)
 {
     enter_pending(rig);
 
@@ -242,8 +246,8 @@ static int read_alone(int peer)
     return len < 0 ? -errno : 0;
 }
 
-PAIRS_THAT(end_matrix, open_and_pending__abort_resets_at_once, RIG_IS_PLAIN,
-           .small_buffers = true)
+PAIRS(end_matrix, open_and_pending__abort_resets_at_once, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {
     struct weir_address own = {.len = sizeof(own.storage)};
     struct weir_address peer = {.len = sizeof(peer.storage)};
@@ -264,7 +268,8 @@ PAIRS_THAT(end_matrix, open_and_pending__abort_resets_at_once, RIG_IS_PLAIN,
     expect_eq(memcmp(&peer.storage, &told.storage, told.len), 0);
 }
 
-PAIRS(end_matrix, written_in_the_same_turn__abort_sends_nothing)
+PAIRS(end_matrix, written_in_the_same_turn__abort_sends_nothing, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     expect_eq(rig_write(rig, 5000), 0);
 
@@ -276,8 +281,8 @@ PAIRS(end_matrix, written_in_the_same_turn__abort_sends_nothing)
     expect_eq(rig->peer_received, 0);
 }
 
-PAIRS_WITH(end_matrix, after_write_eof__abort_loses_the_connection,
-           .small_buffers = true)
+PAIRS(end_matrix, after_write_eof__abort_loses_the_connection, rig,
+      .small_buffers = true)
 {
     enter_after_write_eof(rig);
 
@@ -286,8 +291,8 @@ PAIRS_WITH(end_matrix, after_write_eof__abort_loses_the_connection,
     expect_lost(rig, WEIR_END_ABORTED);
 }
 
-PAIRS_WITH(end_matrix, closing_and_empty__abort_loses_the_connection_once,
-           .small_buffers = true)
+PAIRS(end_matrix, closing_and_empty__abort_loses_the_connection_once, rig,
+      .small_buffers = true)
 {
     enter_closing_empty(rig);
 
@@ -296,8 +301,8 @@ PAIRS_WITH(end_matrix, closing_and_empty__abort_loses_the_connection_once,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_WITH(end_matrix, closing_and_pending__abort_drops_the_rest,
-           .small_buffers = true)
+PAIRS(end_matrix, closing_and_pending__abort_drops_the_rest, rig,
+      .small_buffers = true)
 {
     enter_closing_pending(rig);
 
@@ -314,8 +319,8 @@ static void write_beyond(struct rig *rig)
     expect_eq(rig_write(rig, 21), -ENOBUFS);
 }
 
-PAIRS_WITH(end_matrix, closing_and_pending__a_write_that_is_refused_resets,
-           .small_buffers = true, .hooks = {.resume_writing = write_beyond})
+PAIRS(end_matrix, closing_and_pending__a_write_that_is_refused_resets, rig,
+      .small_buffers = true, .hooks = {.resume_writing = write_beyond})
 {
     expect_eq(set_marks(rig->t, 1, 0), 0);
     enter_closing_pending(rig);
@@ -327,8 +332,9 @@ PAIRS_WITH(end_matrix, closing_and_pending__a_write_that_is_refused_resets,
     expect_eq(rig->lost_err, -ENOBUFS);
 }
 
-PAIRS_OUT(end_matrix, closing_and_pending__a_write_that_is_refused_is_told,
-          .small_buffers = true, .hooks = {.resume_writing = write_beyond})
+PAIRS(end_matrix, closing_and_pending__a_write_that_is_refused_is_told, rig,
+      .needs = RIG_SENDS, .small_buffers = true,
+      .hooks = {.resume_writing = write_beyond})
 {
     expect_eq(set_marks(rig->t, 1, 0), 0);
     enter_closing_pending(rig);
@@ -347,8 +353,9 @@ static void write_after_eof(struct rig *rig)
     expect_eq(rig_write(rig, 1), -ESHUTDOWN);
 }
 
-PAIRS_OUT(end_matrix, closing_after_write_eof__resume_writing_may_not_write,
-          .small_buffers = true, .hooks = {.resume_writing = write_after_eof})
+PAIRS(end_matrix, closing_after_write_eof__resume_writing_may_not_write, rig,
+      .needs = RIG_SENDS, .small_buffers = true,
+      .hooks = {.resume_writing = write_after_eof})
 {
     enter_pending(rig);
     enter_after_write_eof(rig);
@@ -362,8 +369,8 @@ PAIRS_OUT(end_matrix, closing_after_write_eof__resume_writing_may_not_write,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_THAT(end_matrix, after_an_error__abort_drops_what_was_kept, RIG_CAN_BREAK,
-           .small_buffers = true)
+PAIRS(end_matrix, after_an_error__abort_drops_what_was_kept, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK, .small_buffers = true)
 {
     enter_broken(rig);
 
@@ -374,8 +381,8 @@ PAIRS_THAT(end_matrix, after_an_error__abort_drops_what_was_kept, RIG_CAN_BREAK,
     expect_eq(rig->lost_err, -ECONNRESET);
 }
 
-PAIRS_WITH(end_matrix, after_the_loss__abort_does_nothing,
-           .small_buffers = true)
+PAIRS(end_matrix, after_the_loss__abort_does_nothing, rig,
+      .small_buffers = true)
 {
     weir_transport_close(rig->t);
     rig_wait_lost(rig);

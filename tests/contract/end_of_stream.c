@@ -10,7 +10,8 @@
 
 #include <sys/socket.h>
 
-PAIRS_IN(end_of_stream, r8__eof_received_comes_after_the_last_byte, 0)
+PAIRS(end_of_stream, r8__eof_received_comes_after_the_last_byte, rig,
+      .needs = RIG_RECEIVES)
 {
     rig_peer_send(rig, 300000);
     rig_peer_shutdown(rig);
@@ -21,8 +22,8 @@ PAIRS_IN(end_of_stream, r8__eof_received_comes_after_the_last_byte, 0)
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_WITH(end_of_stream, r8__zero_closes_and_sends_what_waits,
-           .small_buffers = true)
+PAIRS(end_of_stream, r8__zero_closes_and_sends_what_waits, rig,
+      .small_buffers = true)
 {
     rig_clog(rig);
     rig_peer_shutdown(rig);
@@ -39,8 +40,8 @@ PAIRS_WITH(end_of_stream, r8__zero_closes_and_sends_what_waits,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
 }
 
-PAIRS_WITH(end_of_stream, r8__a_positive_result_keeps_the_writing_side,
-           .eof_result = 1)
+PAIRS(end_of_stream, r8__a_positive_result_keeps_the_writing_side, rig,
+      .eof_result = 1)
 {
     rig_peer_shutdown(rig);
     rig_wait_event(rig, "eof");
@@ -62,8 +63,8 @@ static int write_last_words(struct rig *rig)
     return 0;
 }
 
-PAIRS_WITH(end_of_stream, r8__what_eof_received_writes_is_sent_before_the_close,
-           .hooks = {.eof_received = write_last_words})
+PAIRS(end_of_stream, r8__what_eof_received_writes_is_sent_before_the_close, rig,
+      .hooks = {.eof_received = write_last_words})
 {
     rig_peer_shutdown(rig);
 
@@ -80,8 +81,8 @@ static int abort_at_eof(struct rig *rig)
     return 1;
 }
 
-PAIRS_IN(end_of_stream, r8__eof_received_may_abort,
-         .hooks = {.eof_received = abort_at_eof})
+PAIRS(end_of_stream, r8__eof_received_may_abort, rig, .needs = RIG_RECEIVES,
+      .hooks = {.eof_received = abort_at_eof})
 {
     rig_peer_shutdown(rig);
     rig_wait_lost(rig);
@@ -91,8 +92,8 @@ PAIRS_IN(end_of_stream, r8__eof_received_may_abort,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
-PAIRS_WITH(end_of_stream, r9__pause_and_resume_bring_no_second_eof_received,
-           .eof_result = 1)
+PAIRS(end_of_stream, r9__pause_and_resume_bring_no_second_eof_received, rig,
+      .eof_result = 1)
 {
     rig_peer_shutdown(rig);
     rig_wait_event(rig, "eof");
@@ -116,8 +117,8 @@ static int pause_and_resume(struct rig *rig)
     return 1;
 }
 
-PAIRS_WITH(end_of_stream, r9__nor_do_they_inside_eof_received,
-           .hooks = {.eof_received = pause_and_resume})
+PAIRS(end_of_stream, r9__nor_do_they_inside_eof_received, rig,
+      .hooks = {.eof_received = pause_and_resume})
 {
     rig_peer_shutdown(rig);
     rig_wait_event(rig, "eof");
@@ -148,8 +149,8 @@ static uint64_t turns_in(struct rig *rig, uint64_t time_ns)
     return rig_statistics(rig).turns - before;
 }
 
-PAIRS_WITH(end_of_stream, r11__a_half_closed_connection_stays_and_does_not_spin,
-           .eof_result = 1)
+PAIRS(end_of_stream, r11__a_half_closed_connection_stays_and_does_not_spin, rig,
+      .eof_result = 1)
 {
     rig_peer_shutdown(rig);
     rig_wait_event(rig, "eof");
@@ -161,8 +162,8 @@ PAIRS_WITH(end_of_stream, r11__a_half_closed_connection_stays_and_does_not_spin,
     expect(!weir_transport_is_closing(rig->t));
 }
 
-PAIRS_WITH(end_of_stream, r11__with_both_sides_ended_it_still_waits_for_close,
-           .eof_result = 1)
+PAIRS(end_of_stream, r11__with_both_sides_ended_it_still_waits_for_close, rig,
+      .eof_result = 1)
 {
     rig_peer_shutdown(rig);
     rig_wait_event(rig, "eof");
@@ -177,7 +178,8 @@ PAIRS_WITH(end_of_stream, r11__with_both_sides_ended_it_still_waits_for_close,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_IN(end_of_stream, r12c__an_eof_while_paused_waits_for_resume, 0)
+PAIRS(end_of_stream, r12c__an_eof_while_paused_waits_for_resume, rig,
+      .needs = RIG_RECEIVES)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     rig_turn(rig);
@@ -194,8 +196,8 @@ PAIRS_IN(end_of_stream, r12c__an_eof_while_paused_waits_for_resume, 0)
     expect_eq(rig->received, 5000);
 }
 
-PAIRS_IN(end_of_stream, r12c__an_eof_without_data_while_paused_waits_for_resume,
-         0)
+PAIRS(end_of_stream, r12c__an_eof_without_data_while_paused_waits_for_resume,
+      rig, .needs = RIG_RECEIVES)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     rig_turn(rig);
@@ -209,8 +211,8 @@ PAIRS_IN(end_of_stream, r12c__an_eof_without_data_while_paused_waits_for_resume,
     expect_events(rig, "made eof lost");
 }
 
-PAIRS_THAT(end_of_stream, r12c__a_reset_while_paused_is_noticed, RIG_CAN_RESET,
-           0)
+PAIRS(end_of_stream, r12c__a_reset_while_paused_is_noticed, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     rig_turns(rig, 3);
@@ -227,8 +229,9 @@ static void pause_it(struct rig *rig)
     expect_eq(weir_transport_pause_reading(rig->t), 0);
 }
 
-PAIRS_THAT(end_of_stream, r12c__a_reset_is_noticed_when_nothing_was_ever_read,
-           RIG_CAN_RESET, .hooks = {.connection_made = pause_it})
+PAIRS(end_of_stream, r12c__a_reset_is_noticed_when_nothing_was_ever_read, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET,
+      .hooks = {.connection_made = pause_it})
 {
     rig_peer_reset(rig);
 
@@ -238,8 +241,8 @@ PAIRS_THAT(end_of_stream, r12c__a_reset_is_noticed_when_nothing_was_ever_read,
     expect_eq(rig->lost_err, -ECONNRESET);
 }
 
-PAIRS_THAT(end_of_stream, r12c__a_reset_is_noticed_after_the_end_of_stream,
-           RIG_CAN_RESET, .eof_result = 1)
+PAIRS(end_of_stream, r12c__a_reset_is_noticed_after_the_end_of_stream, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET, .eof_result = 1)
 {
     rig_peer_shutdown(rig);
     rig_wait_event(rig, "eof");
@@ -254,9 +257,9 @@ PAIRS_THAT(end_of_stream, r12c__a_reset_is_noticed_after_the_end_of_stream,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
 }
 
-PAIRS_THAT(end_of_stream,
-           r12c__a_reset_is_noticed_after_an_eof_seen_while_paused,
-           RIG_CAN_RESET, .hooks = {.connection_made = pause_it})
+PAIRS(end_of_stream, r12c__a_reset_is_noticed_after_an_eof_seen_while_paused,
+      rig, .needs = RIG_BOTH_WAYS | RIG_CAN_RESET,
+      .hooks = {.connection_made = pause_it})
 {
     rig_peer_shutdown(rig);
     rig_turn_for(rig, 5 * RIG_MS); /* the watch has seen it */

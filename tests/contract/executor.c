@@ -22,7 +22,7 @@ static int look_around(void *arg)
            sigismember(&blocked, SIGTERM) && sigismember(&blocked, SIGUSR1);
 }
 
-EXECUTOR(executor, a_result_comes_back_on_the_loops_thread, 0)
+UNIT_OF(executor, a_result_comes_back_on_the_loops_thread, run_with, 0, void)
 {
     struct job job;
     sigset_t blocked;
@@ -44,7 +44,8 @@ static int negative_job(void *arg)
     return -ECANCELED;
 }
 
-EXECUTOR(executor, the_functions_result_is_no_error_of_the_call, 0)
+UNIT_OF(executor, the_functions_result_is_no_error_of_the_call, run_with, 0,
+        void)
 {
     int ret = 1;
 
@@ -53,7 +54,7 @@ EXECUTOR(executor, the_functions_result_is_no_error_of_the_call, 0)
     expect_eq(ret, -ECANCELED);
 }
 
-EXECUTOR(executor, an_idle_thread_is_used_again, 4)
+UNIT_OF(executor, an_idle_thread_is_used_again, run_with, 4, void)
 {
     struct job jobs[8];
     for (int i = 0; i < 8; i++) {
@@ -84,7 +85,8 @@ static int counted_job(void *arg)
     return quick_job(arg);
 }
 
-EXECUTOR(executor, more_jobs_than_threads_all_run_within_the_limit, LIMIT)
+UNIT_OF(executor, more_jobs_than_threads_all_run_within_the_limit, run_with,
+        LIMIT, void)
 {
     static struct job held[LIMIT];
     static struct job jobs[MANY];
@@ -108,7 +110,7 @@ EXECUTOR(executor, more_jobs_than_threads_all_run_within_the_limit, LIMIT)
     expect_eq(count_threads(), LIMIT);
 }
 
-EXECUTOR(executor, jobs_start_first_come_first_served, 1)
+UNIT_OF(executor, jobs_start_first_come_first_served, run_with, 1, void)
 {
     struct job jobs[10];
     start_held(&jobs[0], 0);
@@ -127,7 +129,8 @@ EXECUTOR(executor, jobs_start_first_come_first_served, 1)
 
 enum { FLOOD = 3000 };
 
-EXECUTOR(executor, more_results_than_one_turn_handles_all_come_back, 1)
+UNIT_OF(executor, more_results_than_one_turn_handles_all_come_back, run_with, 1,
+        void)
 {
     static struct job jobs[FLOOD];
     struct job last;
@@ -155,7 +158,8 @@ static void expect_abandoned(const struct job *job, int result)
     expect_eq(job->abandoned_result, result);
 }
 
-EXECUTOR(executor, a_job_that_is_cancelled_before_it_starts_never_runs, 1)
+UNIT_OF(executor, a_job_that_is_cancelled_before_it_starts_never_runs, run_with,
+        1, void)
 {
     struct job jobs[4];
     start_held(&jobs[0], 0);
@@ -179,8 +183,8 @@ EXECUTOR(executor, a_job_that_is_cancelled_before_it_starts_never_runs, 1)
     expect_eq(jobs[3].order, 0, "it ran");
 }
 
-EXECUTOR(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end,
-         1)
+UNIT_OF(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end,
+        run_with, 1, void)
 {
     struct job job;
     start_held(&job, 7);
@@ -198,7 +202,7 @@ EXECUTOR(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end,
     expect_eq(job.abandoned_count, 1);
 }
 
-EXECUTOR(executor, an_abandoned_job_needs_no_callback, 1)
+UNIT_OF(executor, an_abandoned_job_needs_no_callback, run_with, 1, void)
 {
     struct job job;
     start_job(&job, held_job, 7);
@@ -225,7 +229,8 @@ static void end_unseen(struct job *jobs)
     wait_for(&jobs[1].started);
 }
 
-EXECUTOR(executor, a_result_that_the_loop_has_not_seen_is_abandoned, 1)
+UNIT_OF(executor, a_result_that_the_loop_has_not_seen_is_abandoned, run_with, 1,
+        void)
 {
     struct job jobs[2];
     end_unseen(jobs);
@@ -253,8 +258,8 @@ static int keep_job(weir_loop *l, void *arg)
     return 0;
 }
 
-EXECUTOR(executor, a_result_that_the_task_was_given_survives_its_cancellation,
-         1)
+UNIT_OF(executor, a_result_that_the_task_was_given_survives_its_cancellation,
+        run_with, 1, void)
 {
     struct job jobs[2];
     init_job(&jobs[0], held_job, 5);
@@ -284,8 +289,8 @@ static int cancelling_job(void *arg)
     return err == 0 ? result : err;
 }
 
-EXECUTOR(executor, a_result_between_cancellation_and_task_is_abandoned_inside,
-         1)
+UNIT_OF(executor, a_result_between_cancellation_and_task_is_abandoned_inside,
+        run_with, 1, void)
 {
     struct job jobs[2];
     start_job(&jobs[0], cancelling_job, 5);
@@ -309,8 +314,8 @@ static int cancelled_task(weir_loop *l, void *arg)
     return run_job(l, arg);
 }
 
-EXECUTOR(executor, a_task_that_was_cancelled_before_gives_the_argument_back_too,
-         1)
+UNIT_OF(executor, a_task_that_was_cancelled_before_gives_the_argument_back_too,
+        run_with, 1, void)
 {
     struct job job;
     init_job(&job, quick_job, 1);
@@ -331,7 +336,7 @@ static int limited_task(weir_loop *l, void *arg)
     return (int)weir_timeout_end(&limit, run_job(l, arg));
 }
 
-EXECUTOR(executor, a_wait_ends_with_its_time_limit, 1)
+UNIT_OF(executor, a_wait_ends_with_its_time_limit, run_with, 1, void)
 {
     struct job job;
     int result = 1;

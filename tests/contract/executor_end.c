@@ -8,7 +8,8 @@
 
 /* ---- threads ---- */
 
-EXECUTOR(executor_end, threads_are_there_from_the_first_job_to_the_shutdown, 4)
+UNIT_OF(executor_end, threads_are_there_from_the_first_job_to_the_shutdown,
+        run_with, 4, void)
 {
     struct job jobs[2];
     expect_eq(count_threads(), 0, "before the first job");
@@ -77,7 +78,8 @@ static int join(weir_task *task)
     return result;
 }
 
-EXECUTOR(executor_end, shutdown_takes_no_more_and_waits_for_what_there_is, 1)
+UNIT_OF(executor_end, shutdown_takes_no_more_and_waits_for_what_there_is,
+        run_with, 1, void)
 {
     static uint64_t for_ever = UINT64_MAX;
     struct job jobs[3];
@@ -103,7 +105,8 @@ EXECUTOR(executor_end, shutdown_takes_no_more_and_waits_for_what_there_is, 1)
     wait_for_threads(0);
 }
 
-EXECUTOR(executor_end, shutdown_times_out_and_can_be_asked_again, 1)
+UNIT_OF(executor_end, shutdown_times_out_and_can_be_asked_again, run_with, 1,
+        void)
 {
     struct job job;
     start_held(&job, 3);
@@ -124,7 +127,8 @@ static int cancelled_shutdown(weir_loop *l, void *arg)
     return shut_task(l, arg);
 }
 
-EXECUTOR(executor_end, a_cancelled_shutdown_waits_no_more_and_stays_shut, 1)
+UNIT_OF(executor_end, a_cancelled_shutdown_waits_no_more_and_stays_shut,
+        run_with, 1, void)
 {
     static uint64_t for_ever = UINT64_MAX;
     weir_task *task = NULL;
@@ -139,8 +143,8 @@ EXECUTOR(executor_end, a_cancelled_shutdown_waits_no_more_and_stays_shut, 1)
     expect_eq(run_job(loop, &job), -ESHUTDOWN);
 }
 
-EXECUTOR(executor_end, a_task_that_was_cancelled_before_shuts_down_all_the_same,
-         1)
+UNIT_OF(executor_end, a_task_that_was_cancelled_before_shuts_down_all_the_same,
+        run_with, 1, void)
 {
     static uint64_t for_ever = UINT64_MAX;
     weir_task *task = NULL;

@@ -142,7 +142,7 @@ static int misusing_job(void *arg)
     return good;
 }
 
-EXECUTOR(executor_errors, another_thread_gets_EPERM, 1)
+UNIT_OF(executor_errors, another_thread_gets_EPERM, run_with, 1, void)
 {
     struct job job;
     start_job(&job, misusing_job, 1);
@@ -152,7 +152,7 @@ EXECUTOR(executor_errors, another_thread_gets_EPERM, 1)
     expect_result(&job);
 }
 
-EXECUTOR(executor_errors, a_forked_child_gets_ECHILD, 1)
+UNIT_OF(executor_errors, a_forked_child_gets_ECHILD, run_with, 1, void)
 {
     const struct weir_executor_options options = {.size = sizeof(options)};
     int status = -1;
@@ -184,7 +184,8 @@ static void set_stack_size(size_t size)
     pthread_attr_destroy(&attr);
 }
 
-EXECUTOR(executor_errors, no_thread_is_an_error_only_where_there_is_none, 4)
+UNIT_OF(executor_errors, no_thread_is_an_error_only_where_there_is_none,
+        run_with, 4, void)
 {
     struct job jobs[2];
     init_job(&jobs[0], quick_job, 0);

@@ -69,15 +69,7 @@ void open_counted(uint32_t thread_limit);
 
 /* Runs a test's body as the main task. */
 void run_body(weir_task_fn *body, void *arg);
+/* The main task of a loop with that many threads. */
 void run_with(uint32_t thread_limit, void (*body)(void));
-
-/* A test whose body is the main task of a loop with @thread_limit threads. */
-#define EXECUTOR(suite, name, thread_limit)                                    \
-    static void suite##__##name##_task(void);                                  \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        run_with(thread_limit, suite##__##name##_task);                        \
-    }                                                                          \
-    static void suite##__##name##_task(void)
 
 #endif

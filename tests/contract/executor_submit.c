@@ -38,7 +38,8 @@ static void expect_told(const struct job *job, int result)
 
 /* ---- results ---- */
 
-EXECUTOR(executor_submit, the_callback_and_the_future_are_told_the_result, 2)
+UNIT_OF(executor_submit, the_callback_and_the_future_are_told_the_result,
+        run_with, 2, void)
 {
     struct job jobs[2];
     weir_future *first = submit(&jobs[0], quick_job, 7);
@@ -68,7 +69,8 @@ static void submit_two(void *arg)
               "nor is a callback needed");
 }
 
-EXECUTOR(executor_submit, works_in_callbacks_and_with_done_callbacks, 1)
+UNIT_OF(executor_submit, works_in_callbacks_and_with_done_callbacks, run_with,
+        1, void)
 {
     struct job jobs[3];
     for (int i = 0; i < 2; i++) {
@@ -88,7 +90,8 @@ EXECUTOR(executor_submit, works_in_callbacks_and_with_done_callbacks, 1)
     expect_eq(jobs[1].abandoned_count, 0);
 }
 
-EXECUTOR(executor_submit, jobs_are_gathered_as_other_futures_are, 2)
+UNIT_OF(executor_submit, jobs_are_gathered_as_other_futures_are, run_with, 2,
+        void)
 {
     struct job jobs[2];
     weir_future *ends[2];
@@ -104,7 +107,8 @@ EXECUTOR(executor_submit, jobs_are_gathered_as_other_futures_are, 2)
     expect_told(&jobs[1], 1);
 }
 
-EXECUTOR(executor_submit, the_program_cannot_give_the_result_itself, 1)
+UNIT_OF(executor_submit, the_program_cannot_give_the_result_itself, run_with, 1,
+        void)
 {
     struct job job;
     weir_future *end = submit(&job, quick_job, 1);
@@ -114,8 +118,8 @@ EXECUTOR(executor_submit, the_program_cannot_give_the_result_itself, 1)
 
 /* ---- cancelling ---- */
 
-EXECUTOR(executor_submit, a_job_that_is_cancelled_before_it_starts_never_runs,
-         1)
+UNIT_OF(executor_submit, a_job_that_is_cancelled_before_it_starts_never_runs,
+        run_with, 1, void)
 {
     struct job jobs[3];
     weir_future *held = submit_held(&jobs[0], 4);
@@ -142,7 +146,8 @@ static int await_end(weir_loop *l, void *arg)
     return job->err;
 }
 
-EXECUTOR(executor_submit, a_job_that_runs_is_not_stopped_and_is_waited_for, 1)
+UNIT_OF(executor_submit, a_job_that_runs_is_not_stopped_and_is_waited_for,
+        run_with, 1, void)
 {
     struct job job;
     weir_future *end = submit_held(&job, 4);
@@ -163,7 +168,8 @@ EXECUTOR(executor_submit, a_job_that_runs_is_not_stopped_and_is_waited_for, 1)
     weir_future_unref(end);
 }
 
-EXECUTOR(executor_submit, a_wait_that_shields_ends_with_its_time_limit, 1)
+UNIT_OF(executor_submit, a_wait_that_shields_ends_with_its_time_limit, run_with,
+        1, void)
 {
     struct weir_timeout limit;
     struct job job;
@@ -180,7 +186,8 @@ EXECUTOR(executor_submit, a_wait_that_shields_ends_with_its_time_limit, 1)
 
 /* ---- the end ---- */
 
-EXECUTOR(executor_submit, the_shutdown_waits_for_jobs_and_takes_no_more, 1)
+UNIT_OF(executor_submit, the_shutdown_waits_for_jobs_and_takes_no_more,
+        run_with, 1, void)
 {
     struct job jobs[2];
     weir_future *ends[2];
@@ -317,7 +324,7 @@ static void *submit_elsewhere(void *arg)
     return NULL;
 }
 
-EXECUTOR(executor_submit, in_the_wrong_place_is_an_error, 1)
+UNIT_OF(executor_submit, in_the_wrong_place_is_an_error, run_with, 1, void)
 {
     struct job job;
     pthread_t thread;

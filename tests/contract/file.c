@@ -28,8 +28,16 @@ static void fill(uint8_t *buf, size_t len, unsigned int salt)
     }
 }
 
-/* Runs @fn as the main task of a loop, with a folder of its own. */
-static void with_loop(weir_task_fn *fn)
+typedef void body_fn(weir_loop *loop);
+
+static int call_body(weir_loop *loop, void *arg)
+{
+    (*(body_fn **)arg)(loop);
+    return 0;
+}
+
+/* Runs @body as the main task of a loop, with a folder of its own. */
+static void with_loop(body_fn *body)
 {
     weir_loop *loop;
     int ret = 1;
@@ -37,23 +45,15 @@ static void with_loop(weir_task_fn *fn)
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/file", folder);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    ret = weir_loop_run_task(loop, fn, NULL, NULL);
+    ret = weir_loop_run_task(loop, call_body, &body, NULL);
     expect_eq(ret, 0);
     expect_eq(weir_loop_free(loop), 0);
     unlink(path);
     expect_eq(rmdir(folder), 0);
 }
 
-#define FILE_TASK(suite, name)                                                 \
-    static int suite##__##name##_task(weir_loop *loop, void *arg);             \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        with_loop(suite##__##name##_task);                                     \
-    }                                                                          \
-    static int suite##__##name##_task(weir_loop *loop,                         \
-                                      void *arg __attribute__((unused)))
-
-FILE_TASK(file, bytes_are_read_back_from_where_they_were_written)
+UNIT_IN(file, bytes_are_read_back_from_where_they_were_written, with_loop,
+        weir_loop *loop)
 {
     static uint8_t data[SIZE];
     static uint8_t got[SIZE];
@@ -77,10 +77,9 @@ FILE_TASK(file, bytes_are_read_back_from_where_they_were_written)
     expect_eq(lseek(fd, 0, SEEK_CUR), 0);
     expect_eq(weir_file_close(loop, fd), 0);
     expect_eq(fcntl(fd, F_GETFD), -1);
-    return 0;
 }
 
-FILE_TASK(file, its_status_is_what_the_kernel_says)
+UNIT_IN(file, its_status_is_what_the_kernel_says, with_loop, weir_loop *loop)
 {
     struct weir_file_status status = {.size = sizeof(status)};
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT | O_EXCL, 0640);
@@ -97,10 +96,10 @@ FILE_TASK(file, its_status_is_what_the_kernel_says)
     expect_eq(status.modified_ns,
               stat.st_mtim.tv_sec * INT64_C(1000000000) + stat.st_mtim.tv_nsec);
     expect_eq(weir_file_close(loop, fd), 0);
-    return 0;
 }
 
-FILE_TASK(file, bytes_that_are_not_in_the_cache_are_read)
+UNIT_IN(file, bytes_that_are_not_in_the_cache_are_read, with_loop,
+        weir_loop *loop)
 {
     static uint8_t data[SIZE];
     static uint8_t got[SIZE];
@@ -120,10 +119,9 @@ FILE_TASK(file, bytes_that_are_not_in_the_cache_are_read)
 
     expect_eq(memcmp(data, got, SIZE), 0);
     expect_eq(weir_file_close(loop, fd), 0);
-    return 0;
 }
 
-FILE_TASK(file, errors_are_those_of_the_system)
+UNIT_IN(file, errors_are_those_of_the_system, with_loop, weir_loop *loop)
 {
     struct weir_file_status status = {.size = sizeof(status)};
     char byte;
@@ -144,7 +142,6 @@ FILE_TASK(file, errors_are_those_of_the_system)
     expect_eq(weir_file_datasync(loop, -1), -EBADF);
     expect_eq(weir_file_close(loop, -1), -EBADF);
     expect_eq(weir_file_stat(loop, -1, &status), -EBADF);
-    return 0;
 }
 
 /* ---- interruptions ---- */
@@ -172,7 +169,8 @@ static void close_pipe(void)
     close(pipe_fds[1]);
 }
 
-FILE_TASK(file, a_call_that_waits_holds_up_no_other_task_and_is_cancelled)
+UNIT_IN(file, a_call_that_waits_holds_up_no_other_task_and_is_cancelled,
+        with_loop, weir_loop *loop)
 {
     weir_task *task;
     open_pipe();
@@ -188,10 +186,9 @@ FILE_TASK(file, a_call_that_waits_holds_up_no_other_task_and_is_cancelled)
 
     expect_eq(answer, -ECANCELED);
     close_pipe();
-    return 0;
 }
 
-FILE_TASK(file, a_time_out_ends_a_call)
+UNIT_IN(file, a_time_out_ends_a_call, with_loop, weir_loop *loop)
 {
     struct weir_timeout limit;
     char byte;
@@ -201,15 +198,13 @@ FILE_TASK(file, a_time_out_ends_a_call)
         &limit, weir_file_read(loop, pipe_fds[0], &byte, 1, 0));
     expect_eq(ret, -ETIMEDOUT);
     close_pipe();
-    return 0;
 }
 
-static int spawn_and_leave(weir_loop *loop, void *arg)
+static void spawn_and_leave(weir_loop *loop)
 {
-    (void)arg;
     open_pipe();
     expect_eq(weir_task_spawn(loop, read_pipe, NULL, NULL, NULL), 0);
-    return weir_sleep(loop, 5 * MS);
+    expect_eq(weir_sleep(loop, 5 * MS), 0);
 }
 
 UNIT(file, the_loops_end_ends_a_call)
@@ -237,7 +232,8 @@ static int read_some(weir_loop *loop, void *arg)
 }
 
 /* The kernel writes nothing to the memory after the call has returned. */
-FILE_TASK(file, the_memory_is_the_callers_again_when_the_call_returns)
+UNIT_IN(file, the_memory_is_the_callers_again_when_the_call_returns, with_loop,
+        weir_loop *loop)
 {
     static struct reading reading;
     static uint8_t data[65536];
@@ -271,7 +267,6 @@ FILE_TASK(file, the_memory_is_the_callers_again_when_the_call_returns)
         }
     }
     expect_eq(weir_file_close(loop, fd), 0);
-    return 0;
 }
 
 static int closed;
@@ -282,7 +277,8 @@ static int close_it(weir_loop *loop, void *arg)
     return weir_yield(loop); /* tells of the interruption */
 }
 
-FILE_TASK(file, a_close_is_done_in_spite_of_an_interruption)
+UNIT_IN(file, a_close_is_done_in_spite_of_an_interruption, with_loop,
+        weir_loop *loop)
 {
     weir_task *task;
     int result;
@@ -296,14 +292,14 @@ FILE_TASK(file, a_close_is_done_in_spite_of_an_interruption)
     expect_eq(closed, 0);
     expect_eq(result, -ECANCELED);
     expect_eq(fcntl(fd, F_GETFD), -1);
-    return 0;
 }
 
 /* ---- calls that wait for others ---- */
 
 /* Several times: a ring that was closed before, to look for features, wakes the
  * thread from such a wait once. */
-FILE_TASK(file, a_close_that_waits_for_a_peer_holds_up_no_other_task)
+UNIT_IN(file, a_close_that_waits_for_a_peer_holds_up_no_other_task, with_loop,
+        weir_loop *loop)
 {
     for (int i = 0; i < 3; i++) {
         int far;
@@ -314,16 +310,14 @@ FILE_TASK(file, a_close_that_waits_for_a_peer_holds_up_no_other_task)
             expect_eq(weir_yield(loop), 0);
         }
     }
-    return 0;
 }
 
-FILE_TASK(file, a_file_without_a_name_is_closed)
+UNIT_IN(file, a_file_without_a_name_is_closed, with_loop, weir_loop *loop)
 {
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT, 0600);
     expect_eq(unlink(path), 0);
     expect_eq(weir_file_close(loop, fd), 0);
     expect_eq(fcntl(fd, F_GETFD), -1);
-    return 0;
 }
 
 static int open_it(weir_loop *loop, void *arg)
@@ -332,7 +326,8 @@ static int open_it(weir_loop *loop, void *arg)
     return 0;
 }
 
-FILE_TASK(file, an_open_of_a_fifo_waits_for_its_other_end)
+UNIT_IN(file, an_open_of_a_fifo_waits_for_its_other_end, with_loop,
+        weir_loop *loop)
 {
     weir_task *task;
     int flags = O_RDONLY;
@@ -346,10 +341,9 @@ FILE_TASK(file, an_open_of_a_fifo_waits_for_its_other_end)
     expect_geq(answer, 0);
     expect_eq(weir_file_close(loop, (int)answer), 0);
     expect_eq(weir_file_close(loop, writer), 0);
-    return 0;
 }
 
-FILE_TASK(file, an_open_that_waits_is_cancelled)
+UNIT_IN(file, an_open_that_waits_is_cancelled, with_loop, weir_loop *loop)
 {
     weir_task *task;
     int flags = O_WRONLY;
@@ -363,7 +357,6 @@ FILE_TASK(file, an_open_that_waits_is_cancelled)
         expect_eq(weir_task_join(task, NULL), 0);
         expect_eq(answer, -ECANCELED);
     }
-    return 0;
 }
 
 /* ---- names below a folder ---- */
@@ -407,7 +400,8 @@ static int read_own(weir_loop *loop, int dir, const char *name,
     return fd < 0 ? fd : 0;
 }
 
-FILE_TASK(file_openat, a_relative_name_begins_at_the_folder)
+UNIT_IN(file_openat, a_relative_name_begins_at_the_folder, with_loop,
+        weir_loop *loop)
 {
     const int dir = open_folder(loop);
     struct stat stat;
@@ -419,10 +413,10 @@ FILE_TASK(file_openat, a_relative_name_begins_at_the_folder)
     expect_eq(fstatat(dir, "file", &stat, 0), 0);
     expect_eq(stat.st_mode & 0777, 0640);
     close_folder(loop, dir);
-    return 0;
 }
 
-FILE_TASK(file_openat, a_name_that_leaves_the_folder_is_refused)
+UNIT_IN(file_openat, a_name_that_leaves_the_folder_is_refused, with_loop,
+        weir_loop *loop)
 {
     const int dir = open_folder(loop);
     static const char *const leaving[] = {
@@ -434,10 +428,10 @@ FILE_TASK(file_openat, a_name_that_leaves_the_folder_is_refused)
     expect_eq(read_own(loop, dir, "sub/../file", RESOLVE_BENEATH), 0);
     expect_eq(read_own(loop, dir, "relative", RESOLVE_BENEATH), 0);
     close_folder(loop, dir);
-    return 0;
 }
 
-FILE_TASK(file_openat, the_folder_may_stand_for_the_root)
+UNIT_IN(file_openat, the_folder_may_stand_for_the_root, with_loop,
+        weir_loop *loop)
 {
     const int dir = open_folder(loop);
     expect_eq(read_own(loop, dir, "/file", RESOLVE_IN_ROOT), 0);
@@ -445,19 +439,18 @@ FILE_TASK(file_openat, the_folder_may_stand_for_the_root)
     expect_eq(read_own(loop, dir, "absolute", RESOLVE_IN_ROOT), 0);
     expect_eq(read_own(loop, dir, "/etc/passwd", RESOLVE_IN_ROOT), -ENOENT);
     close_folder(loop, dir);
-    return 0;
 }
 
-FILE_TASK(file_openat, symbolic_links_may_be_refused)
+UNIT_IN(file_openat, symbolic_links_may_be_refused, with_loop, weir_loop *loop)
 {
     const int dir = open_folder(loop);
     expect_eq(read_own(loop, dir, "relative", RESOLVE_NO_SYMLINKS), -ELOOP);
     expect_eq(read_own(loop, dir, "sub/../file", RESOLVE_NO_SYMLINKS), 0);
     close_folder(loop, dir);
-    return 0;
 }
 
-FILE_TASK(file_openat, what_the_kernel_does_not_know_is_refused)
+UNIT_IN(file_openat, what_the_kernel_does_not_know_is_refused, with_loop,
+        weir_loop *loop)
 {
     const int dir = open_folder(loop);
     const uint64_t unknown = UINT64_C(1) << 40;
@@ -472,10 +465,10 @@ FILE_TASK(file_openat, what_the_kernel_does_not_know_is_refused)
     expect_eq(read_own(loop, fd, "file", RESOLVE_BENEATH), -ENOTDIR);
     expect_eq(weir_file_close(loop, fd), 0);
     close_folder(loop, dir);
-    return 0;
 }
 
-FILE_TASK(file_openat, a_mode_is_used_where_a_file_is_made_alone)
+UNIT_IN(file_openat, a_mode_is_used_where_a_file_is_made_alone, with_loop,
+        weir_loop *loop)
 {
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT, 0600);
     expect_eq(weir_file_close(loop, fd), 0);
@@ -483,7 +476,6 @@ FILE_TASK(file_openat, a_mode_is_used_where_a_file_is_made_alone)
                                        RESOLVE_NO_MAGICLINKS);
     expect_geq(again, 0);
     expect_eq(weir_file_close(loop, again), 0);
-    return 0;
 }
 
 static int open_it_below(weir_loop *loop, void *arg)
@@ -493,7 +485,7 @@ static int open_it_below(weir_loop *loop, void *arg)
     return 0;
 }
 
-FILE_TASK(file_openat, one_that_waits_is_cancelled)
+UNIT_IN(file_openat, one_that_waits_is_cancelled, with_loop, weir_loop *loop)
 {
     weir_task *task;
     int dir = open_folder(loop);
@@ -509,7 +501,6 @@ FILE_TASK(file_openat, one_that_waits_is_cancelled)
     }
     expect_eq(unlinkat(dir, "fifo", 0), 0);
     close_folder(loop, dir);
-    return 0;
 }
 
 UNIT(file, outside_a_task_a_call_is_an_error)

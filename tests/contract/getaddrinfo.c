@@ -17,23 +17,33 @@ static struct weir_address address_of(const char *host, uint16_t port)
     return address;
 }
 
-/* A test whose body runs as the main task of the rig's loop. */
-#define NAMES_TASK(suite, name)                                                \
-    static void suite##__##name##_asked(struct names *n);                      \
-    static int suite##__##name##_main(weir_loop *loop, void *arg)              \
-    {                                                                          \
-        (void)loop;                                                            \
-        suite##__##name##_asked(arg);                                          \
-        return 0;                                                              \
-    }                                                                          \
-    NAMES(suite, name)                                                         \
-    {                                                                          \
-        expect_eq(                                                             \
-            weir_loop_run_task(n->loop, suite##__##name##_main, n, NULL), 0);  \
-    }                                                                          \
-    static void suite##__##name##_asked(struct names *n)
+typedef void body_fn(struct names *n);
 
-NAMES_TASK(getaddrinfo, a_task_waits_for_the_addresses)
+struct names_body {
+    struct names *n;
+    body_fn *body;
+};
+
+static int call_body(weir_loop *loop, void *arg)
+{
+    const struct names_body *call = arg;
+    (void)loop;
+    call->body(call->n);
+    return 0;
+}
+
+/* Runs a body as the main task of the rig's loop. */
+static void with_names(body_fn *body)
+{
+    static struct names n;
+    struct names_body call = {&n, body};
+    names_open(&n);
+    expect_eq(weir_loop_run_task(n.loop, call_body, &call, NULL), 0);
+    names_close(&n);
+}
+
+UNIT_IN(getaddrinfo, a_task_waits_for_the_addresses, with_names,
+        struct names *n)
 {
     n->result =
         weir_getaddrinfo(n->loop, "a4-a6.example", 443, NULL, n->addresses, 2);
@@ -41,7 +51,8 @@ NAMES_TASK(getaddrinfo, a_task_waits_for_the_addresses)
     expect_str_eq(names_text(n), "[2001:db8::1]:443 192.0.2.1:443 ");
 }
 
-NAMES_TASK(getaddrinfo, no_more_is_written_than_there_is_room_for)
+UNIT_IN(getaddrinfo, no_more_is_written_than_there_is_room_for, with_names,
+        struct names *n)
 {
     expect_eq(
         weir_getaddrinfo(n->loop, "n200.example", 443, NULL, n->addresses, 3),
@@ -53,14 +64,15 @@ NAMES_TASK(getaddrinfo, no_more_is_written_than_there_is_room_for)
               -EINVAL);
 }
 
-NAMES_TASK(getaddrinfo, a_lookup_without_a_callback_is_refused)
+UNIT_IN(getaddrinfo, a_lookup_without_a_callback_is_refused, with_names,
+        struct names *n)
 {
     expect_eq(
         weir_lookup_start(n->loop, "a4.example", 443, NULL, NULL, NULL, NULL),
         -EINVAL);
 }
 
-NAMES_TASK(getaddrinfo, errors_are_returned)
+UNIT_IN(getaddrinfo, errors_are_returned, with_names, struct names *n)
 {
     expect_eq(
         weir_getaddrinfo(n->loop, "nx.example", 443, NULL, n->addresses, 1),
@@ -70,7 +82,7 @@ NAMES_TASK(getaddrinfo, errors_are_returned)
     expect_eq(n->addresses[0].len, 0);
 }
 
-NAMES(getaddrinfo, only_a_task_can_wait)
+NAMES(getaddrinfo, only_a_task_can_wait, n)
 {
     expect_eq(
         weir_getaddrinfo(n->loop, "a4.example", 443, NULL, n->addresses, 1),
@@ -88,7 +100,8 @@ static const char *look_up(struct names *n, const char *host,
     return names_text(n);
 }
 
-NAMES_TASK(getaddrinfo, a_service_may_have_to_be_a_number)
+UNIT_IN(getaddrinfo, a_service_may_have_to_be_a_number, with_names,
+        struct names *n)
 {
     struct weir_getaddrinfo_options options = {
         .size = sizeof(options), .numeric_service = true, .service = "http"};
@@ -101,7 +114,8 @@ NAMES_TASK(getaddrinfo, a_service_may_have_to_be_a_number)
     expect_eq(ntohs(address.storage.inet.sin_port), 8080);
 }
 
-NAMES_TASK(getaddrinfo, ipv4_is_mapped_where_there_is_no_ipv6)
+UNIT_IN(getaddrinfo, ipv4_is_mapped_where_there_is_no_ipv6, with_names,
+        struct names *n)
 {
     const struct weir_getaddrinfo_options options = {
         .size = sizeof(options), .family = AF_INET6, .map_ipv4 = true};
@@ -118,7 +132,8 @@ NAMES_TASK(getaddrinfo, ipv4_is_mapped_where_there_is_no_ipv6)
     expect_eq(n->result, WEIR_EDNSNODATA);
 }
 
-NAMES_TASK(getaddrinfo, ipv4_may_be_mapped_besides_ipv6)
+UNIT_IN(getaddrinfo, ipv4_may_be_mapped_besides_ipv6, with_names,
+        struct names *n)
 {
     const struct weir_getaddrinfo_options options = {
         .size = sizeof(options), .family = AF_INET6, .map_all = true};
@@ -133,7 +148,8 @@ NAMES_TASK(getaddrinfo, ipv4_may_be_mapped_besides_ipv6)
     }
 }
 
-NAMES_TASK(getaddrinfo, flags_that_do_not_go_together_are_refused)
+UNIT_IN(getaddrinfo, flags_that_do_not_go_together_are_refused, with_names,
+        struct names *n)
 {
     char name[WEIR_HOST_SIZE];
     struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -171,7 +187,8 @@ static const char *canonical_of(struct names *n, const char *host)
     return name;
 }
 
-NAMES_TASK(getaddrinfo, the_canonical_name_is_at_the_end_of_the_aliases)
+UNIT_IN(getaddrinfo, the_canonical_name_is_at_the_end_of_the_aliases,
+        with_names, struct names *n)
 {
     expect_str_eq(canonical_of(n, "alias-a4-a6.example"), "end.example");
     expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
@@ -181,7 +198,8 @@ NAMES_TASK(getaddrinfo, the_canonical_name_is_at_the_end_of_the_aliases)
     expect_str_eq(canonical_of(n, "a6.example."), "a6.example");
 }
 
-NAMES_TASK(getaddrinfo, a_domain_that_was_searched_is_in_the_canonical_name)
+UNIT_IN(getaddrinfo, a_domain_that_was_searched_is_in_the_canonical_name,
+        with_names, struct names *n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     dns.search = "none.example, second.example";
@@ -234,7 +252,8 @@ UNIT(getaddrinfo, the_canonical_name_of_the_hosts_file_begins_its_line)
     names_close(&n);
 }
 
-NAMES_TASK(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name)
+UNIT_IN(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name,
+        with_names, struct names *n)
 {
     static const char *const pairs[][2] = {
         {"192.0.2.1", "192.0.2.1"},         {"::1", "::1"},
@@ -245,7 +264,8 @@ NAMES_TASK(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name)
     }
 }
 
-NAMES_TASK(getaddrinfo, a_canonical_name_that_is_none_fails_who_asks_for_it)
+UNIT_IN(getaddrinfo, a_canonical_name_that_is_none_fails_who_asks_for_it,
+        with_names, struct names *n)
 {
     char name[WEIR_HOST_SIZE];
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -257,7 +277,7 @@ NAMES_TASK(getaddrinfo, a_canonical_name_that_is_none_fails_who_asks_for_it)
     expect_str_eq(look_up(n, "aliasodd-a4.example", NULL), "192.0.2.1:80 ");
 }
 
-NAMES(getaddrinfo, a_callback_gets_the_canonical_name_too)
+NAMES(getaddrinfo, a_callback_gets_the_canonical_name_too, n)
 {
     char name[WEIR_HOST_SIZE];
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -322,7 +342,8 @@ UNIT(getaddrinfo, families_that_this_machine_has_not_are_left_out)
 
 /* ---- names of addresses ---- */
 
-NAMES_TASK(getnameinfo, an_address_has_the_name_that_the_server_says)
+UNIT_IN(getnameinfo, an_address_has_the_name_that_the_server_says, with_names,
+        struct names *n)
 {
     const struct weir_address address = address_of("192.0.2.1", 4711);
     struct weir_nameinfo info = {.size = sizeof(info)};
@@ -331,7 +352,8 @@ NAMES_TASK(getnameinfo, an_address_has_the_name_that_the_server_says)
     expect_str_eq(info.service, "4711");
 }
 
-NAMES_TASK(getnameinfo, an_address_without_a_name_is_written_in_numbers)
+UNIT_IN(getnameinfo, an_address_without_a_name_is_written_in_numbers,
+        with_names, struct names *n)
 {
     const struct weir_getnameinfo_options required = {.size = sizeof(required),
                                                       .name_required = true};
@@ -347,7 +369,8 @@ NAMES_TASK(getnameinfo, an_address_without_a_name_is_written_in_numbers)
               WEIR_EDNSNOTFOUND);
 }
 
-NAMES_TASK(getnameinfo, a_name_that_is_none_is_refused)
+UNIT_IN(getnameinfo, a_name_that_is_none_is_refused, with_names,
+        struct names *n)
 {
     const struct weir_getnameinfo_options required = {.size = sizeof(required),
                                                       .name_required = true};
@@ -359,7 +382,7 @@ NAMES_TASK(getnameinfo, a_name_that_is_none_is_refused)
     expect_str_eq(info.host, "192.0.2.2");
 }
 
-NAMES_TASK(getnameinfo, numbers_ask_no_server)
+UNIT_IN(getnameinfo, numbers_ask_no_server, with_names, struct names *n)
 {
     const struct weir_getnameinfo_options numeric = {
         .size = sizeof(numeric), .numeric_host = true, .numeric_service = true};
@@ -371,7 +394,7 @@ NAMES_TASK(getnameinfo, numbers_ask_no_server)
     expect_str_eq(dns_server_read_log(&n->server), "");
 }
 
-NAMES_TASK(getnameinfo, the_service_has_its_name)
+UNIT_IN(getnameinfo, the_service_has_its_name, with_names, struct names *n)
 {
     const struct weir_getnameinfo_options numeric = {.size = sizeof(numeric),
                                                      .numeric_host = true};
@@ -384,7 +407,7 @@ NAMES_TASK(getnameinfo, the_service_has_its_name)
     expect_str_eq(info.service, "https");
 }
 
-NAMES_TASK(getnameinfo, misuse_is_told)
+UNIT_IN(getnameinfo, misuse_is_told, with_names, struct names *n)
 {
     const struct weir_getnameinfo_options both = {
         .size = sizeof(both), .numeric_host = true, .name_required = true};

@@ -464,6 +464,15 @@ bool rig_next(struct rig *rig)
     return rig_next_that(rig, RIG_BOTH_WAYS);
 }
 
+void rig_rounds(const struct rig *rig, void (*round)(struct rig *rig))
+{
+    struct rig own = *rig;
+    const unsigned int needs = rig->needs ? rig->needs : RIG_BOTH_WAYS;
+    while (rig_next_that(&own, needs)) {
+        round(&own);
+    }
+}
+
 /* ---- the loop ---- */
 
 struct guard {

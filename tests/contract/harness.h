@@ -101,6 +101,7 @@ struct rig_upgrade {
 
 struct rig {
     /* Chosen by the test, kept from round to round. */
+    unsigned int needs; /* traits of its makers; 0: both directions */
     struct rig_hooks hooks;
     const struct weir_protocol *protocol; /* NULL: the recorder */
     int eof_result;                       /* of eof_received; 0 closes */
@@ -200,33 +201,19 @@ bool rig_next(struct rig *rig);
 bool rig_next_that(struct rig *rig, unsigned int traits);
 bool rig_can(const struct rig *rig, unsigned int traits);
 
-/* A test whose body, with `rig`, is a round of each maker that has @traits; the
- * rest are fields of the rig, or 0. */
-#define PAIRS_OF(suite, name, traits, ...)                                     \
+/* Calls @round once for each maker that has the traits @rig needs, with a rig
+ * that has the fields which the test has chosen. */
+void rig_rounds(const struct rig *rig, void (*round)(struct rig *rig));
+
+/* A test whose body, with its @rig, is a round of each maker; the rest are
+ * fields of the rig. */
+#define PAIRS(suite, name, rig, ...)                                           \
     static void suite##__##name##_round(struct rig *rig);                      \
     UNIT(suite, name)                                                          \
     {                                                                          \
-        struct rig rig = {__VA_ARGS__};                                        \
-        while (rig_next_that(&rig, traits)) {                                  \
-            suite##__##name##_round(&rig);                                     \
-        }                                                                      \
+        rig_rounds(&(struct rig){__VA_ARGS__}, suite##__##name##_round);       \
     }                                                                          \
     static void suite##__##name##_round(struct rig *rig)
-/* Of the makers with both directions. */
-#define PAIRS_THAT(suite, name, traits, ...)                                   \
-    PAIRS_OF(suite, name, RIG_BOTH_WAYS | (traits), __VA_ARGS__)
-#define PAIRS_WITH(suite, name, ...) PAIRS_THAT(suite, name, 0, __VA_ARGS__)
-#define PAIRS(suite, name)           PAIRS_THAT(suite, name, 0, 0)
-/* Of all makers whose subject receives, or sends: pipes are among them. */
-#define PAIRS_IN(suite, name, ...)                                             \
-    PAIRS_OF(suite, name, RIG_RECEIVES, __VA_ARGS__)
-#define PAIRS_OUT(suite, name, ...)                                            \
-    PAIRS_OF(suite, name, RIG_SENDS, __VA_ARGS__)
-/* Of pipes alone. */
-#define PAIRS_READ_PIPE(suite, name, ...)                                      \
-    PAIRS_OF(suite, name, RIG_RECEIVES | RIG_IS_PIPE, __VA_ARGS__)
-#define PAIRS_WRITE_PIPE(suite, name, ...)                                     \
-    PAIRS_OF(suite, name, RIG_SENDS | RIG_IS_PIPE, __VA_ARGS__)
 
 /* The recorder, for tests that bring a table of their own. */
 extern const struct weir_protocol rig_protocol;

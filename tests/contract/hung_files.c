@@ -18,7 +18,24 @@ static int kept = -1;
 
 /* Runs @fn as the main task of a loop, beside the file system, with its file,
  * which the task closes. */
-static void with_file(weir_task_fn *fn)
+typedef void body_fn(weir_loop *loop, int fd);
+
+struct file_body {
+    int fd;
+    body_fn *body;
+};
+
+static int call_body(weir_loop *loop, void *arg)
+{
+    const struct file_body *call = arg;
+    fuse_rig_watch();
+    call->body(loop, call->fd);
+    expect_eq(fuse_rig_get_asked(), 0, "the loop's thread waits");
+    return 0;
+}
+
+/* Runs @body as a task, with a file. */
+static void with_file(body_fn *body)
 {
     weir_loop *loop;
     int ret = 1;
@@ -26,30 +43,16 @@ static void with_file(weir_task_fn *fn)
     int fd = open(fuse_rig_file, O_RDWR | O_CLOEXEC);
     expect_geq(fd, 0);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_loop_run_task(loop, fn, &fd, &ret), 0);
+    struct file_body call = {fd, body};
+    expect_eq(weir_loop_run_task(loop, call_body, &call, &ret), 0);
     expect_eq(ret, 0);
     expect_geq(weir_loop_free(loop), 0);
     close(kept);
     fuse_rig_unmount();
 }
 
-/* A test of what a task does with the file. */
-#define FILE_TASK(suite, name)                                                 \
-    static void suite##__##name##_body(weir_loop *loop, int fd);               \
-    static int suite##__##name##_task(weir_loop *loop, void *arg)              \
-    {                                                                          \
-        fuse_rig_watch();                                                      \
-        suite##__##name##_body(loop, *(int *)arg);                             \
-        expect_eq(fuse_rig_get_asked(), 0, "the loop's thread waits");         \
-        return 0;                                                              \
-    }                                                                          \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        with_file(suite##__##name##_task);                                     \
-    }                                                                          \
-    static void suite##__##name##_body(weir_loop *loop, int fd)
-
-FILE_TASK(hung_files, a_file_is_opened_by_a_worker)
+UNIT_IN(hung_files, a_file_is_opened_by_a_worker, with_file, weir_loop *loop,
+        int fd)
 {
     const int other = weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
     expect_geq(other, 0);
@@ -63,13 +66,15 @@ FILE_TASK(hung_files, a_file_is_opened_by_a_worker)
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-FILE_TASK(hung_files, a_file_is_closed_by_a_worker)
+UNIT_IN(hung_files, a_file_is_closed_by_a_worker, with_file, weir_loop *loop,
+        int fd)
 {
     expect_eq(weir_file_close(loop, fd), 0);
     expect_geq(fuse_rig_count(FUSE_FLUSH), 1);
 }
 
-FILE_TASK(hung_files, a_file_is_asked_for_its_status_by_a_worker)
+UNIT_IN(hung_files, a_file_is_asked_for_its_status_by_a_worker, with_file,
+        weir_loop *loop, int fd)
 {
     struct weir_file_status status = {.size = sizeof(status)};
     expect_eq(weir_file_stat(loop, fd, &status), 0);
@@ -77,7 +82,8 @@ FILE_TASK(hung_files, a_file_is_asked_for_its_status_by_a_worker)
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-FILE_TASK(hung_files, a_file_is_read_by_a_worker)
+UNIT_IN(hung_files, a_file_is_read_by_a_worker, with_file, weir_loop *loop,
+        int fd)
 {
     char bytes[1000];
     expect_eq(weir_file_read(loop, fd, bytes, sizeof(bytes), 0), 1000);
@@ -85,7 +91,8 @@ FILE_TASK(hung_files, a_file_is_read_by_a_worker)
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-FILE_TASK(hung_files, a_file_is_written_by_a_worker)
+UNIT_IN(hung_files, a_file_is_written_by_a_worker, with_file, weir_loop *loop,
+        int fd)
 {
     char bytes[1000] = {0};
     expect_eq(weir_file_write(loop, fd, bytes, sizeof(bytes), 0), 1000);
@@ -93,7 +100,8 @@ FILE_TASK(hung_files, a_file_is_written_by_a_worker)
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-FILE_TASK(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker)
+UNIT_IN(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker,
+        with_file, weir_loop *loop, int fd)
 {
     char bytes[1000] = {0};
     const int other = weir_file_open(loop, fuse_rig_file, O_WRONLY, 0);
@@ -103,7 +111,8 @@ FILE_TASK(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker)
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-FILE_TASK(hung_files, a_file_is_synced_by_a_worker)
+UNIT_IN(hung_files, a_file_is_synced_by_a_worker, with_file, weir_loop *loop,
+        int fd)
 {
     expect_eq(weir_file_sync(loop, fd), 0);
     expect_geq(fuse_rig_count(FUSE_FSYNC), 1);
@@ -151,7 +160,8 @@ static int64_t send_on_socket(weir_loop *loop, int fd)
     return sent;
 }
 
-FILE_TASK(hung_files, a_file_that_a_socket_sends_is_read_by_a_worker)
+UNIT_IN(hung_files, a_file_that_a_socket_sends_is_read_by_a_worker, with_file,
+        weir_loop *loop, int fd)
 {
     expect_sent(loop, fd, send_on_socket);
 }
@@ -180,7 +190,8 @@ static int64_t send_on_stream(weir_loop *loop, int fd)
     return send_by_writer(writer, fd);
 }
 
-FILE_TASK(hung_files, a_file_that_a_stream_sends_is_read_by_a_worker)
+UNIT_IN(hung_files, a_file_that_a_stream_sends_is_read_by_a_worker, with_file,
+        weir_loop *loop, int fd)
 {
     expect_sent(loop, fd, send_on_stream);
 }
@@ -192,12 +203,14 @@ static int64_t send_on_pipe(weir_loop *loop, int fd)
     return send_by_writer(writer, fd);
 }
 
-FILE_TASK(hung_files, a_file_that_a_write_pipe_sends_is_read_by_a_worker)
+UNIT_IN(hung_files, a_file_that_a_write_pipe_sends_is_read_by_a_worker,
+        with_file, weir_loop *loop, int fd)
 {
     expect_sent(loop, fd, send_on_pipe);
 }
 
-FILE_TASK(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too)
+UNIT_IN(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too,
+        with_file, weir_loop *loop, int fd)
 {
     weir_writer *writer = NULL;
     kept = dup(fd);
@@ -211,7 +224,8 @@ FILE_TASK(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too)
 
 /* ---- files as pipes ---- */
 
-FILE_TASK(hung_files, a_file_as_a_read_pipe_is_read_by_a_worker)
+UNIT_IN(hung_files, a_file_as_a_read_pipe_is_read_by_a_worker, with_file,
+        weir_loop *loop, int fd)
 {
     weir_reader *reader;
     weir_writer *writer;
@@ -224,7 +238,8 @@ FILE_TASK(hung_files, a_file_as_a_read_pipe_is_read_by_a_worker)
     weir_writer_unref(writer);
 }
 
-FILE_TASK(hung_files, a_file_as_a_write_pipe_is_written_by_a_worker)
+UNIT_IN(hung_files, a_file_as_a_write_pipe_is_written_by_a_worker, with_file,
+        weir_loop *loop, int fd)
 {
     weir_writer *writer;
     expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
@@ -240,7 +255,8 @@ static void never(void *arg)
     cr_assert_fail("called with %p", arg);
 }
 
-FILE_TASK(hung_files, a_file_that_cannot_be_watched_is_not_asked)
+UNIT_IN(hung_files, a_file_that_cannot_be_watched_is_not_asked, with_file,
+        weir_loop *loop, int fd)
 {
     expect_eq(weir_loop_add_reader(loop, fd, never, NULL), -EPERM);
     expect_eq(weir_loop_add_writer(loop, fd, never, NULL), -EPERM);

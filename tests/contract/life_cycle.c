@@ -16,8 +16,8 @@ static void send_hello(struct rig *rig)
     expect(weir_loop_is_running(rig->loop));
 }
 
-PAIRS_IN(life_cycle, r1__connection_made_comes_before_data,
-         .hooks = {.connection_made = send_hello})
+PAIRS(life_cycle, r1__connection_made_comes_before_data, rig,
+      .needs = RIG_RECEIVES, .hooks = {.connection_made = send_hello})
 {
     expect_events(rig, "made");
     rig_peer_send(rig, 5);
@@ -90,7 +90,8 @@ UNIT(life_cycle, r2__connection_lost_comes_once_whatever_is_called_again)
     }
 }
 
-PAIRS_IN(life_cycle, r2__nothing_follows_connection_lost, 0)
+PAIRS(life_cycle, r2__nothing_follows_connection_lost, rig,
+      .needs = RIG_RECEIVES)
 {
     rig_peer_send(rig, 100);
     expect_eq(weir_transport_abort(rig->t), 0);
@@ -102,7 +103,8 @@ PAIRS_IN(life_cycle, r2__nothing_follows_connection_lost, 0)
     expect(strstr(rig->events, "lost ") == NULL);
 }
 
-PAIRS_IN(life_cycle, r3__close_never_loses_the_connection_at_once, 0)
+PAIRS(life_cycle, r3__close_never_loses_the_connection_at_once, rig,
+      .needs = RIG_RECEIVES)
 {
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(rig->lost_count, 0);
@@ -113,7 +115,8 @@ PAIRS_IN(life_cycle, r3__close_never_loses_the_connection_at_once, 0)
     expect_events(rig, "made lost");
 }
 
-PAIRS_IN(life_cycle, r3__abort_never_loses_the_connection_at_once, 0)
+PAIRS(life_cycle, r3__abort_never_loses_the_connection_at_once, rig,
+      .needs = RIG_RECEIVES)
 {
     expect_eq(weir_transport_abort(rig->t), 0);
     expect_eq(rig->lost_count, 0);
@@ -130,8 +133,8 @@ static void abort_now(struct rig *rig)
     expect_eq(rig->lost_count, 0);
 }
 
-PAIRS_IN(life_cycle, r3__abort_in_connection_made_loses_from_the_loop,
-         .hooks = {.connection_made = abort_now})
+PAIRS(life_cycle, r3__abort_in_connection_made_loses_from_the_loop, rig,
+      .needs = RIG_RECEIVES, .hooks = {.connection_made = abort_now})
 {
     rig_wait_lost(rig);
 
@@ -147,9 +150,8 @@ static void look_at_socket(struct rig *rig)
     rig->count = fd >= 0 && fcntl(fd, F_GETFD) >= 0;
 }
 
-PAIRS_WITH(life_cycle,
-           r4__the_socket_is_open_inside_connection_lost_and_not_after,
-           .hooks = {.connection_lost = look_at_socket})
+PAIRS(life_cycle, r4__the_socket_is_open_inside_connection_lost_and_not_after,
+      rig, .hooks = {.connection_lost = look_at_socket})
 {
     if (rig_can(rig, RIG_IS_MEMORY)) {
         return;
@@ -165,7 +167,7 @@ PAIRS_WITH(life_cycle,
     expect_eq(rig_peer_read_end(rig), 0);
 }
 
-PAIRS_IN(life_cycle, r5__close_is_told_as_no_error, 0)
+PAIRS(life_cycle, r5__close_is_told_as_no_error, rig, .needs = RIG_RECEIVES)
 {
     weir_transport_close(rig->t);
     rig_wait_lost(rig);
@@ -175,7 +177,7 @@ PAIRS_IN(life_cycle, r5__close_is_told_as_no_error, 0)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS_IN(life_cycle, r5__abort_is_told_as_no_error, 0)
+PAIRS(life_cycle, r5__abort_is_told_as_no_error, rig, .needs = RIG_RECEIVES)
 {
     weir_transport_abort(rig->t);
     rig_wait_lost(rig);
@@ -185,7 +187,8 @@ PAIRS_IN(life_cycle, r5__abort_is_told_as_no_error, 0)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
-PAIRS_IN(life_cycle, r5__end_of_stream_is_told_as_no_error, 0)
+PAIRS(life_cycle, r5__end_of_stream_is_told_as_no_error, rig,
+      .needs = RIG_RECEIVES)
 {
     rig_peer_shutdown(rig);
     rig_wait_lost(rig);
@@ -195,7 +198,8 @@ PAIRS_IN(life_cycle, r5__end_of_stream_is_told_as_no_error, 0)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
 }
 
-PAIRS_THAT(life_cycle, r5__a_reset_is_told_as_its_error, RIG_CAN_RESET, 0)
+PAIRS(life_cycle, r5__a_reset_is_told_as_its_error, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {
     char text[256];
     rig_peer_reset(rig);
@@ -221,9 +225,8 @@ static void call_everything(struct rig *rig)
     expect_eq(set_marks(rig->t, 0, 0), 0);
 }
 
-PAIRS_WITH(life_cycle,
-           r6__what_connection_lost_calls_does_not_keep_the_socket_open,
-           .hooks = {.connection_lost = call_everything})
+PAIRS(life_cycle, r6__what_connection_lost_calls_does_not_keep_the_socket_open,
+      rig, .hooks = {.connection_lost = call_everything})
 {
     weir_transport_close(rig->t);
     rig_wait_lost(rig);
@@ -249,8 +252,8 @@ static int write_in_data(struct rig *rig, const struct weir_buf *buf)
 }
 
 /* The recorder fails the test when another callback is nested. */
-PAIRS_WITH(life_cycle, r7__only_pause_writing_runs_inside_another_callback,
-           .hooks = {.data_received = write_in_data})
+PAIRS(life_cycle, r7__only_pause_writing_runs_inside_another_callback, rig,
+      .hooks = {.data_received = write_in_data})
 {
     rig_peer_send(rig, 1);
     rig_peer_read(rig, 70000);
@@ -259,8 +262,8 @@ PAIRS_WITH(life_cycle, r7__only_pause_writing_runs_inside_another_callback,
     expect_events(rig, "made data pause resume");
 }
 
-PAIRS_WITH(life_cycle, close_stops_reading_before_the_next_byte,
-           .small_buffers = true)
+PAIRS(life_cycle, close_stops_reading_before_the_next_byte, rig,
+      .small_buffers = true)
 {
     rig_clog(rig);
     weir_transport_close(rig->t);
@@ -280,8 +283,8 @@ static int close_after_first(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_IN(life_cycle, no_data_follows_a_close_inside_data_received,
-         .hooks = {.data_received = close_after_first})
+PAIRS(life_cycle, no_data_follows_a_close_inside_data_received, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = close_after_first})
 {
     rig_peer_send(rig, 60000);
     rig_wait_lost(rig);
@@ -290,7 +293,8 @@ PAIRS_IN(life_cycle, no_data_follows_a_close_inside_data_received,
     expect_events(rig, "made data lost");
 }
 
-PAIRS_IN(life_cycle, the_first_cause_of_the_end_is_kept, 0)
+PAIRS(life_cycle, the_first_cause_of_the_end_is_kept, rig,
+      .needs = RIG_RECEIVES)
 {
     weir_transport_close(rig->t);
     weir_transport_abort(rig->t);

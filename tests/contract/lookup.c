@@ -8,7 +8,7 @@
 
 #include <sys/syscall.h>
 
-NAMES(lookup, a_name_has_addresses_of_both_families_IPv6_first)
+NAMES(lookup, a_name_has_addresses_of_both_families_IPv6_first, n)
 {
     names_lookup(n, "a4-a6.example", NULL);
 
@@ -16,7 +16,7 @@ NAMES(lookup, a_name_has_addresses_of_both_families_IPv6_first)
     expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
 }
 
-NAMES(lookup, one_family_can_be_insisted_on)
+NAMES(lookup, one_family_can_be_insisted_on, n)
 {
     struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                .family = AF_INET};
@@ -31,7 +31,7 @@ NAMES(lookup, one_family_can_be_insisted_on)
     expect_eq(n->result, WEIR_EDNSNODATA);
 }
 
-NAMES(lookup, the_errors_of_servers_are_told_apart)
+NAMES(lookup, the_errors_of_servers_are_told_apart, n)
 {
     static const struct {
         const char *host;
@@ -53,7 +53,8 @@ NAMES(lookup, the_errors_of_servers_are_told_apart)
     expect_eq(n->result, WEIR_EDNSTIMEOUT);
 }
 
-NAMES(lookup, an_error_of_one_family_is_not_told_where_the_other_has_addresses)
+NAMES(lookup, an_error_of_one_family_is_not_told_where_the_other_has_addresses,
+      n)
 {
     names_lookup(n, "a4-fail6.example", NULL);
     expect_str_eq(names_text(n), "192.0.2.1:80 ");
@@ -62,7 +63,7 @@ NAMES(lookup, an_error_of_one_family_is_not_told_where_the_other_has_addresses)
     expect_str_eq(names_text(n), "[2001:db8::1]:80 ");
 }
 
-NAMES(lookup, what_may_be_otherwise_later_goes_before_what_is_certain)
+NAMES(lookup, what_may_be_otherwise_later_goes_before_what_is_certain, n)
 {
     names_lookup(n, "none-fail4.example", NULL);
     expect_eq(n->result, WEIR_EDNSSERVFAIL);
@@ -71,7 +72,7 @@ NAMES(lookup, what_may_be_otherwise_later_goes_before_what_is_certain)
     expect_eq(n->result, WEIR_EDNSTIMEOUT);
 }
 
-NAMES(lookup, a_truncated_answer_is_asked_for_by_TCP_and_cut_at_64_a_family)
+NAMES(lookup, a_truncated_answer_is_asked_for_by_TCP_and_cut_at_64_a_family, n)
 {
     names_lookup(n, "n200.example", NULL);
 
@@ -81,19 +82,19 @@ NAMES(lookup, a_truncated_answer_is_asked_for_by_TCP_and_cut_at_64_a_family)
     expect_eq(n->addresses[WEIR_ADDRESSES_MAX].storage.any.sa_family, AF_INET);
 }
 
-NAMES(lookup, answers_to_other_questions_are_not_taken)
+NAMES(lookup, answers_to_other_questions_are_not_taken, n)
 {
     names_lookup(n, "foreign-a4.example", NULL);
     expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
 }
 
-NAMES(lookup, an_empty_datagram_is_survived)
+NAMES(lookup, an_empty_datagram_is_survived, n)
 {
     names_lookup(n, "empty-a4-a6.example", NULL);
     expect_eq(n->result, 2);
 }
 
-NAMES(lookup, what_is_no_answer_ends_with_an_error)
+NAMES(lookup, what_is_no_answer_ends_with_an_error, n)
 {
     names_expect_silence(n);
     names_lookup(n, "garbage.example", NULL);
@@ -103,7 +104,7 @@ NAMES(lookup, what_is_no_answer_ends_with_an_error)
     expect_eq(n->result, WEIR_EDNSNODATA);
 }
 
-NAMES(lookup, a_lookup_has_a_time_limit_of_its_own)
+NAMES(lookup, a_lookup_has_a_time_limit_of_its_own, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .timeout_ns = 30 * MS};
@@ -116,7 +117,7 @@ NAMES(lookup, a_lookup_has_a_time_limit_of_its_own)
     expect_lt(clock_ns() - start_ns, NAMES_TRY_MS * MS, "the resolver's own");
 }
 
-NAMES(lookup, a_time_limit_leaves_the_addresses_that_are_there)
+NAMES(lookup, a_time_limit_leaves_the_addresses_that_are_there, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .timeout_ns = 3000 * MS};
@@ -126,7 +127,7 @@ NAMES(lookup, a_time_limit_leaves_the_addresses_that_are_there)
     expect_str_eq(names_text(n), "192.0.2.1:80 ", "what is there is used");
 }
 
-NAMES(lookup, a_name_whose_answer_cannot_be_had_by_tcp_harms_no_other)
+NAMES(lookup, a_name_whose_answer_cannot_be_had_by_tcp_harms_no_other, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET};
@@ -140,7 +141,7 @@ NAMES(lookup, a_name_whose_answer_cannot_be_had_by_tcp_harms_no_other)
     expect_eq(n->result, 1, "%s", weir_err_name(n->result));
 }
 
-NAMES(lookup, no_server_that_listens_is_told_apart)
+NAMES(lookup, no_server_that_listens_is_told_apart, n)
 {
     const struct weir_dns_options dns = {.size = sizeof(dns),
                                          .servers = "127.0.0.1:1"};
@@ -149,7 +150,7 @@ NAMES(lookup, no_server_that_listens_is_told_apart)
     expect_eq(n->result, WEIR_EDNSUNREACHABLE, "%s", weir_err_name(n->result));
 }
 
-NAMES(lookup, the_second_server_is_asked_where_the_first_is_dead)
+NAMES(lookup, the_second_server_is_asked_where_the_first_is_dead, n)
 {
     char servers[64];
     struct weir_dns_options dns = names_dns_options(n);
@@ -162,7 +163,8 @@ NAMES(lookup, the_second_server_is_asked_where_the_first_is_dead)
 
 /* ---- search domains ---- */
 
-NAMES(lookup, a_short_name_is_searched_for_and_both_families_come_from_one_name)
+NAMES(lookup, a_short_name_is_searched_for_and_both_families_come_from_one_name,
+      n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     dns.search = "nx.example,one.example";
@@ -175,7 +177,7 @@ NAMES(lookup, a_short_name_is_searched_for_and_both_families_come_from_one_name)
     cr_assert(!strstr(log, "one.example"), "%s", log);
 }
 
-NAMES(lookup, a_name_that_exists_without_an_address_is_searched_further)
+NAMES(lookup, a_name_that_exists_without_an_address_is_searched_further, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     dns.search = "one.example";
@@ -188,7 +190,7 @@ NAMES(lookup, a_name_that_exists_without_an_address_is_searched_further)
     expect_eq(n->result, WEIR_EDNSNOTFOUND);
 }
 
-NAMES(lookup, a_failure_of_a_server_ends_the_search)
+NAMES(lookup, a_failure_of_a_server_ends_the_search, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     dns.search = "one.example";
@@ -198,7 +200,7 @@ NAMES(lookup, a_failure_of_a_server_ends_the_search)
     cr_assert(!strstr(dns_server_read_log(&n->server), " fail. "));
 }
 
-NAMES(lookup, a_dot_at_the_end_forbids_the_search)
+NAMES(lookup, a_dot_at_the_end_forbids_the_search, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     dns.search = "one.example";
@@ -210,7 +212,8 @@ NAMES(lookup, a_dot_at_the_end_forbids_the_search)
 
 /* ---- patience ---- */
 
-NAMES(lookup, a_file_of_settings_says_how_long_and_how_often_servers_are_asked)
+NAMES(lookup, a_file_of_settings_says_how_long_and_how_often_servers_are_asked,
+      n)
 {
     const struct weir_getaddrinfo_options options = {
         .size = sizeof(options), .family = AF_INET, .timeout_ns = UINT64_MAX};
@@ -235,7 +238,7 @@ NAMES(lookup, a_file_of_settings_says_how_long_and_how_often_servers_are_asked)
 
 /* ---- what asks no server ---- */
 
-NAMES(lookup, literals_and_this_machine_ask_no_server)
+NAMES(lookup, literals_and_this_machine_ask_no_server, n)
 {
     static const struct {
         const char *host;
@@ -257,7 +260,7 @@ NAMES(lookup, literals_and_this_machine_ask_no_server)
     expect_str_eq(dns_server_read_log(&n->server), "");
 }
 
-NAMES(lookup, a_server_is_given_all_addresses_where_it_names_no_host)
+NAMES(lookup, a_server_is_given_all_addresses_where_it_names_no_host, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .passive = true};
@@ -265,7 +268,7 @@ NAMES(lookup, a_server_is_given_all_addresses_where_it_names_no_host)
     expect_str_eq(names_text(n), "[::]:80 0.0.0.0:80 ");
 }
 
-NAMES(lookup, a_literal_of_another_family_has_no_address)
+NAMES(lookup, a_literal_of_another_family_has_no_address, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET6};
@@ -273,7 +276,7 @@ NAMES(lookup, a_literal_of_another_family_has_no_address)
     expect_eq(n->result, WEIR_EDNSNODATA);
 }
 
-NAMES(lookup, what_can_be_no_host_is_refused_at_once)
+NAMES(lookup, what_can_be_no_host_is_refused_at_once, n)
 {
     const struct weir_getaddrinfo_options numeric = {.size = sizeof(numeric),
                                                      .numeric_host = true};
@@ -297,7 +300,7 @@ NAMES(lookup, what_can_be_no_host_is_refused_at_once)
 
 /* ---- services ---- */
 
-NAMES(lookup, the_port_may_be_a_service)
+NAMES(lookup, the_port_may_be_a_service, n)
 {
     struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     if (access("/etc/services", R_OK) != 0) {
@@ -324,7 +327,7 @@ NAMES(lookup, the_port_may_be_a_service)
 
 /* ---- many ---- */
 
-NAMES(lookup, a_thousand_names_at_once_are_all_answered)
+NAMES(lookup, a_thousand_names_at_once_are_all_answered, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     /* The server's socket may have no room for a question. */
@@ -338,7 +341,7 @@ NAMES(lookup, a_thousand_names_at_once_are_all_answered)
 }
 
 /* A socket may be full because what it sent is under way. */
-NAMES(lookup, a_question_that_finds_no_room_is_taken_for_a_lost_one)
+NAMES(lookup, a_question_that_finds_no_room_is_taken_for_a_lost_one, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     dns.tries = 2;
@@ -351,7 +354,7 @@ NAMES(lookup, a_question_that_finds_no_room_is_taken_for_a_lost_one)
     expect_eq(n->result, WEIR_EDNSTIMEOUT, "%s", weir_err_name(n->result));
 }
 
-NAMES(lookup, a_hundred_names_that_fail_at_once_leave_nothing)
+NAMES(lookup, a_hundred_names_that_fail_at_once_leave_nothing, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .timeout_ns = 40 * MS};
@@ -370,7 +373,7 @@ NAMES(lookup, a_hundred_names_that_fail_at_once_leave_nothing)
     expect_eq(names_count_fds(), fds);
 }
 
-NAMES(lookup, without_descriptors_the_error_says_so)
+NAMES(lookup, without_descriptors_the_error_says_so, n)
 {
     names_lookup(n, "a4.example", NULL); /* opens what stays open */
     names_take_fds(n);

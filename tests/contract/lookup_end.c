@@ -16,7 +16,7 @@ static void expect_nothing_left(struct names *n, int fds, uint64_t memory)
     expect_eq(names_count_memory(n), memory, "memory");
 }
 
-NAMES(lookup_end, a_cancelled_lookup_is_told_from_the_loop_and_once)
+NAMES(lookup_end, a_cancelled_lookup_is_told_from_the_loop_and_once, n)
 {
     expect_eq(names_start(n, "a4.example", NULL), 0);
     expect_eq(weir_connect_get_error_count(n->lookup), 0,
@@ -49,7 +49,7 @@ static void some_turns(struct names *n, int turns)
 }
 
 /* After each number of turns from the start to the end. */
-NAMES(lookup_end, cancelling_at_every_moment_leaves_nothing)
+NAMES(lookup_end, cancelling_at_every_moment_leaves_nothing, n)
 {
     static const char *const hosts[] = {"silent.example", "a4-late6.example",
                                         "n200.example", "a4-a6.example",
@@ -74,7 +74,7 @@ NAMES(lookup_end, cancelling_at_every_moment_leaves_nothing)
     }
 }
 
-NAMES(lookup_end, an_answer_after_the_cancellation_finds_nothing)
+NAMES(lookup_end, an_answer_after_the_cancellation_finds_nothing, n)
 {
     names_expect_silence(n);
     names_lookup(n, "a4.example", NULL);
@@ -105,7 +105,7 @@ static void cancel_in_done(void *arg, int err,
     n->waiting++;
 }
 
-NAMES(lookup_end, cancelling_in_done_is_harmless)
+NAMES(lookup_end, cancelling_in_done_is_harmless, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     expect_eq(weir_lookup_start(n->loop, "192.0.2.1", 80, &options,
@@ -116,7 +116,7 @@ NAMES(lookup_end, cancelling_in_done_is_harmless)
     expect_eq(n->waiting, 1, "once");
 }
 
-NAMES(lookup_end, a_loop_is_freed_while_a_hundred_lookups_are_under_way)
+NAMES(lookup_end, a_loop_is_freed_while_a_hundred_lookups_are_under_way, n)
 {
     char host[64];
     for (int i = 0; i < 100; i++) {
@@ -144,7 +144,7 @@ static void start_another(void *arg, int err,
     expect_eq(names_start(n, "a4.example", NULL), -ESHUTDOWN);
 }
 
-NAMES(lookup_end, a_loop_that_is_being_freed_starts_none)
+NAMES(lookup_end, a_loop_that_is_being_freed_starts_none, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     expect_eq(weir_lookup_start(n->loop, "silent.example", 80, &options,
@@ -154,7 +154,7 @@ NAMES(lookup_end, a_loop_that_is_being_freed_starts_none)
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
 
-NAMES(lookup_end, a_forked_child_can_use_none_of_it)
+NAMES(lookup_end, a_forked_child_can_use_none_of_it, n)
 {
     const struct weir_dns_options dns = names_dns_options(n);
     char host[64];
@@ -218,7 +218,7 @@ static int cancel_soon(weir_loop *loop, void *arg)
     return 0;
 }
 
-NAMES(lookup_end, a_task_is_cancelled_while_it_waits_for_an_address)
+NAMES(lookup_end, a_task_is_cancelled_while_it_waits_for_an_address, n)
 {
     struct asking asking = {.n = n};
     names_lookup(n, "a4.example", NULL);
@@ -244,7 +244,7 @@ static int ask_in_time(weir_loop *loop, void *arg)
     return 0;
 }
 
-NAMES(lookup_end, a_time_out_of_a_task_ends_its_lookup)
+NAMES(lookup_end, a_time_out_of_a_task_ends_its_lookup, n)
 {
     expect_eq(weir_loop_run_task(n->loop, ask_in_time, n, NULL), 0);
     names_run_for(n, 2 * MS);
@@ -278,7 +278,7 @@ static weir_pending *start_silent(struct names *n, int number)
 
 /* c-ares cannot take a question back: those of cancelled lookups stay until
  * they are over, and the next lookup waits for room. */
-NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin)
+NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     weir_pending *batch[BATCH];

@@ -230,6 +230,14 @@ bool maker_is_empty(const struct maker *m)
     return m->made > 0 && m->lost == m->made;
 }
 
+void maker_test(void (*body)(struct maker *m))
+{
+    struct maker m;
+    maker_open(&m);
+    body(&m);
+    maker_close(&m);
+}
+
 /* ---- making ---- */
 
 void maker_serve(struct maker *m, const char *host,

@@ -64,17 +64,11 @@ void maker_open(struct maker *m);
 /* Returns how many connections were alive. */
 int maker_close(struct maker *m);
 
-/* A test whose body, with `m`, runs between maker_open() and maker_close(). */
-#define MAKER(suite, name)                                                     \
-    static void suite##__##name##_made(struct maker *m);                       \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        struct maker m;                                                        \
-        maker_open(&m);                                                        \
-        suite##__##name##_made(&m);                                            \
-        maker_close(&m);                                                       \
-    }                                                                          \
-    static void suite##__##name##_made(struct maker *m)
+/* Runs a body between maker_open() and maker_close(). */
+void maker_test(void (*body)(struct maker *m));
+
+/* A test of such a body, with its @m. */
+#define MAKER(suite, name, m) UNIT_IN(suite, name, maker_test, struct maker *m)
 
 /* ---- running ---- */
 

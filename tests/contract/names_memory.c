@@ -99,7 +99,7 @@ static int try_lookup(struct names *n, const char *host)
                                              note_addresses, NULL, NULL));
 }
 
-NAMES(names_memory, a_lookup_says_so_and_leaves_nothing)
+NAMES(names_memory, a_lookup_says_so_and_leaves_nothing, n)
 {
     try_each(n, try_lookup, "a4-a6.example");
     try_each(n, try_lookup, "n200.example");
@@ -128,7 +128,7 @@ static int try_task(struct names *n, const char *host)
     return err < 0 ? err : question.err;
 }
 
-NAMES(names_memory, a_task_that_asks_is_told_and_leaves_nothing)
+NAMES(names_memory, a_task_that_asks_is_told_and_leaves_nothing, n)
 {
     try_each(n, try_task, "a4-a6.example");
     try_each(n, try_task, "localhost");
@@ -179,7 +179,7 @@ static int listen_on_loopback(void)
     return fd;
 }
 
-NAMES(names_memory, a_connection_by_name_says_so_and_leaves_nothing)
+NAMES(names_memory, a_connection_by_name_says_so_and_leaves_nothing, n)
 {
     const int listener = listen_on_loopback();
     try_each(n, try_connect, "self.example");
@@ -209,7 +209,7 @@ static int try_endpoint(struct names *n, const char *host)
                                          note_connection, NULL, NULL));
 }
 
-NAMES(names_memory, an_endpoint_of_names_says_so_and_leaves_nothing)
+NAMES(names_memory, an_endpoint_of_names_says_so_and_leaves_nothing, n)
 {
     try_each(n, try_endpoint, "self.example");
     try_each(n, try_endpoint, "localhost");
@@ -236,7 +236,7 @@ static int try_server(struct names *n, const char *host)
     return err;
 }
 
-NAMES(names_memory, a_server_of_names_says_so_and_leaves_nothing)
+NAMES(names_memory, a_server_of_names_says_so_and_leaves_nothing, n)
 {
     try_each(n, try_server, "self.example");
 }
@@ -286,7 +286,7 @@ static int try_open(struct names *n, const char *host)
     return err < 0 ? err : question.err;
 }
 
-NAMES(names_memory, streams_by_name_say_so_and_leave_nothing)
+NAMES(names_memory, streams_by_name_say_so_and_leave_nothing, n)
 {
     const int listener = listen_on_loopback();
     try_each(n, try_open, "self.example");

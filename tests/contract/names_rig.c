@@ -263,3 +263,11 @@ void names_give_fds(struct names *n)
         close(n->fds[--n->fd_count]);
     }
 }
+
+void names_test(void (*body)(struct names *n))
+{
+    static struct names n;
+    names_open(&n);
+    body(&n);
+    names_close(&n);
+}

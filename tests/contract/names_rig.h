@@ -42,17 +42,11 @@ struct names {
 void names_open(struct names *n);
 void names_close(struct names *n);
 
-/* A test whose body, with `n`, runs between names_open() and names_close(). */
-#define NAMES(suite, name)                                                     \
-    static void suite##__##name##_named(struct names *n);                      \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        static struct names n;                                                 \
-        names_open(&n);                                                        \
-        suite##__##name##_named(&n);                                           \
-        names_close(&n);                                                       \
-    }                                                                          \
-    static void suite##__##name##_named(struct names *n)
+/* Runs a body between names_open() and names_close(). */
+void names_test(void (*body)(struct names *n));
+
+/* A test of such a body, with its @n. */
+#define NAMES(suite, name, n) UNIT_IN(suite, name, names_test, struct names *n)
 
 /* What the rig gave to weir_loop_set_dns_options(). */
 struct weir_dns_options names_dns_options(struct names *n);

@@ -34,7 +34,7 @@ static void expect_refused(struct maker *m, int fd, int err)
     expect_eq(m->made, 0);
 }
 
-MAKER(pipe_kinds, files_without_a_stream_of_bytes_are_refused)
+MAKER(pipe_kinds, files_without_a_stream_of_bytes_are_refused, m)
 {
     expect_refused(m, open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EINVAL);
     expect_refused(m, eventfd(1, EFD_CLOEXEC), -EINVAL);
@@ -42,7 +42,7 @@ MAKER(pipe_kinds, files_without_a_stream_of_bytes_are_refused)
     expect_refused(m, open("/dev/zero", O_PATH | O_CLOEXEC), -EBADF);
 }
 
-MAKER(pipe_kinds, the_wrong_direction_is_refused)
+MAKER(pipe_kinds, the_wrong_direction_is_refused, m)
 {
     int fds[2];
 
@@ -53,7 +53,7 @@ MAKER(pipe_kinds, the_wrong_direction_is_refused)
     cr_assert(!is_open(fds[1]));
 }
 
-MAKER(pipe_kinds, a_closed_descriptor_is_refused)
+MAKER(pipe_kinds, a_closed_descriptor_is_refused, m)
 {
     int fd = dup(STDERR_FILENO);
 
@@ -62,7 +62,7 @@ MAKER(pipe_kinds, a_closed_descriptor_is_refused)
     expect_eq(write_pipe(m, -1), -EBADF);
 }
 
-MAKER(pipe_kinds, bad_options_are_refused)
+MAKER(pipe_kinds, bad_options_are_refused, m)
 {
     struct weir_connection_options options = {.size = 0};
     weir_pending *connect;
@@ -89,7 +89,7 @@ MAKER(pipe_kinds, bad_options_are_refused)
               -EINVAL);
 }
 
-MAKER(pipe_kinds, an_error_of_the_factory_closes_and_is_told)
+MAKER(pipe_kinds, an_error_of_the_factory_closes_and_is_told, m)
 {
     int fds[2];
 
@@ -114,7 +114,7 @@ static int create_and_abort(void *arg, weir_transport *t,
     return err;
 }
 
-MAKER(pipe_kinds, an_abort_in_the_factory_changes_nothing)
+MAKER(pipe_kinds, an_abort_in_the_factory_changes_nothing, m)
 {
     const struct weir_factory factory = {.create = create_and_abort, .arg = m};
     int fds[2];
@@ -131,7 +131,7 @@ MAKER(pipe_kinds, an_abort_in_the_factory_changes_nothing)
     expect_eq(m->lost_err, 0);
 }
 
-MAKER(pipe_kinds, a_connection_can_be_given_up)
+MAKER(pipe_kinds, a_connection_can_be_given_up, m)
 {
     weir_pending *connect;
     int fds[2];
@@ -148,7 +148,7 @@ MAKER(pipe_kinds, a_connection_can_be_given_up)
     close(fds[1]);
 }
 
-MAKER(pipe_kinds, r1__done_comes_after_connection_made_and_from_the_loop)
+MAKER(pipe_kinds, r1__done_comes_after_connection_made_and_from_the_loop, m)
 {
     int fds[2];
 
@@ -210,7 +210,7 @@ static void expect_same_flags(struct maker *m, int fd, int peer, bool reads)
     close(peer);
 }
 
-MAKER(pipe_kinds, complaint_77__the_flags_of_a_pipe_stay_as_they_are)
+MAKER(pipe_kinds, complaint_77__the_flags_of_a_pipe_stay_as_they_are, m)
 {
     int fds[2];
 
@@ -220,7 +220,7 @@ MAKER(pipe_kinds, complaint_77__the_flags_of_a_pipe_stay_as_they_are)
     expect_same_flags(m, fds[1], fds[0], false);
 }
 
-MAKER(pipe_kinds, complaint_77__the_flags_of_a_socket_stay_as_they_are)
+MAKER(pipe_kinds, complaint_77__the_flags_of_a_socket_stay_as_they_are, m)
 {
     int fds[2];
 
@@ -230,7 +230,7 @@ MAKER(pipe_kinds, complaint_77__the_flags_of_a_socket_stay_as_they_are)
     expect_same_flags(m, fds[1], fds[0], false);
 }
 
-MAKER(pipe_kinds, complaint_77__the_flags_of_a_fifo_stay_as_they_are)
+MAKER(pipe_kinds, complaint_77__the_flags_of_a_fifo_stay_as_they_are, m)
 {
     char path[64];
     int fds[3];
@@ -249,7 +249,7 @@ MAKER(pipe_kinds, complaint_77__the_flags_of_a_fifo_stay_as_they_are)
 
 /* ---- devices and files ---- */
 
-MAKER(pipe_kinds, the_null_device_is_at_its_end_and_takes_everything)
+MAKER(pipe_kinds, the_null_device_is_at_its_end_and_takes_everything, m)
 {
     static char bytes[200000];
 
@@ -270,7 +270,7 @@ MAKER(pipe_kinds, the_null_device_is_at_its_end_and_takes_everything)
     expect_eq(m->lost_err, 0);
 }
 
-MAKER(pipe_kinds, a_full_device_is_told)
+MAKER(pipe_kinds, a_full_device_is_told, m)
 {
     expect_eq(write_pipe(m, open("/dev/full", O_WRONLY | O_CLOEXEC)), 0);
     maker_run(m, maker_is_done);
@@ -285,7 +285,7 @@ static bool has_flooded(const struct maker *m)
 }
 
 /* Each turn may bring a credit at most, and other work goes on. */
-MAKER(pipe_kinds, a_device_that_floods_leaves_others_their_turns)
+MAKER(pipe_kinds, a_device_that_floods_leaves_others_their_turns, m)
 {
     struct weir_loop_statistics before = {.size = sizeof(before)};
     struct weir_loop_statistics after = {.size = sizeof(after)};
@@ -304,7 +304,7 @@ MAKER(pipe_kinds, a_device_that_floods_leaves_others_their_turns)
     expect_eq(m->lost_err, 0);
 }
 
-MAKER(pipe_kinds, complaint_82__regular_files_are_read_and_written)
+MAKER(pipe_kinds, complaint_82__regular_files_are_read_and_written, m)
 {
     char path[64];
     static char bytes[300000];
@@ -331,7 +331,7 @@ MAKER(pipe_kinds, complaint_82__regular_files_are_read_and_written)
 }
 
 /* A FIFO that has had no writer yet is not at its end. */
-MAKER(pipe_kinds, a_fifo_waits_for_its_first_writer)
+MAKER(pipe_kinds, a_fifo_waits_for_its_first_writer, m)
 {
     char path[64];
 
@@ -374,7 +374,7 @@ static void open_fifo(int ret_fds[2])
 }
 
 /* A read of a pipe ends with a packet, so a splice may bring several. */
-MAKER(pipe_kinds, packets_are_read_one_behind_the_other)
+MAKER(pipe_kinds, packets_are_read_one_behind_the_other, m)
 {
     int fds[2];
 
@@ -389,7 +389,7 @@ MAKER(pipe_kinds, packets_are_read_one_behind_the_other)
     expect_eq(m->received, 7);
 }
 
-MAKER(pipe_kinds, a_write_that_the_stage_refuses_is_told)
+MAKER(pipe_kinds, a_write_that_the_stage_refuses_is_told, m)
 {
     const int stage = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
     int fds[2];
@@ -416,7 +416,7 @@ MAKER(pipe_kinds, a_write_that_the_stage_refuses_is_told)
     close(fds[0]);
 }
 
-MAKER(pipe_kinds, without_descriptors_for_the_stage_the_end_says_so)
+MAKER(pipe_kinds, without_descriptors_for_the_stage_the_end_says_so, m)
 {
     struct rlimit limit;
     int fds[2];
@@ -440,7 +440,7 @@ MAKER(pipe_kinds, without_descriptors_for_the_stage_the_end_says_so)
 
 /* Making a pipe takes no descriptor, so that a process that has no more can;
  * but where worker threads have to splice, it takes two. */
-MAKER(pipe_kinds, no_other_descriptor_is_needed)
+MAKER(pipe_kinds, no_other_descriptor_is_needed, m)
 {
     struct rlimit limit;
     char features[4096];

@@ -10,7 +10,8 @@
 #include <fcntl.h>
 #include <weir/pipe.h>
 
-PAIRS_READ_PIPE(pipe_read, the_writers_end_is_the_end_of_the_connection, 0)
+PAIRS(pipe_read, the_writers_end_is_the_end_of_the_connection, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     rig_peer_send(rig, 5);
     rig_wait_received(rig, 5);
@@ -22,9 +23,8 @@ PAIRS_READ_PIPE(pipe_read, the_writers_end_is_the_end_of_the_connection, 0)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
 }
 
-PAIRS_READ_PIPE(pipe_read,
-                r12b__a_positive_answer_of_eof_received_changes_nothing,
-                .eof_result = 1)
+PAIRS(pipe_read, r12b__a_positive_answer_of_eof_received_changes_nothing, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE, .eof_result = 1)
 {
     rig_peer_send(rig, 5);
     rig_peer_close(rig);
@@ -35,8 +35,8 @@ PAIRS_READ_PIPE(pipe_read,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_READ_PIPE(pipe_read, complaint_76__an_error_of_eof_received_is_the_end,
-                .eof_result = -EPROTO)
+PAIRS(pipe_read, complaint_76__an_error_of_eof_received_is_the_end, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE, .eof_result = -EPROTO)
 {
     rig_peer_close(rig);
     rig_wait_lost(rig);
@@ -52,8 +52,9 @@ static int refuse_data(struct rig *rig, const struct weir_buf *buf)
     return -EPROTO;
 }
 
-PAIRS_READ_PIPE(pipe_read, complaint_76__an_error_of_data_received_aborts,
-                .hooks = {.data_received = refuse_data})
+PAIRS(pipe_read, complaint_76__an_error_of_data_received_aborts, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE,
+      .hooks = {.data_received = refuse_data})
 {
     rig_peer_send(rig, 5);
     rig_wait_lost(rig);
@@ -63,7 +64,8 @@ PAIRS_READ_PIPE(pipe_read, complaint_76__an_error_of_data_received_aborts,
     expect_events(rig, "made data lost");
 }
 
-PAIRS_READ_PIPE(pipe_read, a_megabyte_arrives_in_order, 0)
+PAIRS(pipe_read, a_megabyte_arrives_in_order, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     rig_peer_send(rig, 1 << 20);
     rig_wait_received(rig, 1 << 20);
@@ -72,7 +74,8 @@ PAIRS_READ_PIPE(pipe_read, a_megabyte_arrives_in_order, 0)
     expect_eq(rig->received, 1 << 20);
 }
 
-PAIRS_READ_PIPE(pipe_read, bytes_that_come_one_at_a_time_arrive_so, 0)
+PAIRS(pipe_read, bytes_that_come_one_at_a_time_arrive_so, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     for (uint64_t i = 1; i <= 300; i++) {
         rig_peer_send(rig, 1);
@@ -81,7 +84,8 @@ PAIRS_READ_PIPE(pipe_read, bytes_that_come_one_at_a_time_arrive_so, 0)
     }
 }
 
-PAIRS_READ_PIPE(pipe_read, bytes_wait_in_the_kernel_while_reading_is_paused, 0)
+PAIRS(pipe_read, bytes_wait_in_the_kernel_while_reading_is_paused, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     expect(!weir_transport_is_reading(rig->t));
@@ -102,9 +106,9 @@ static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
     return weir_transport_pause_reading(rig->t);
 }
 
-PAIRS_READ_PIPE(pipe_read,
-                a_pause_in_data_received_holds_until_reading_is_resumed,
-                .hooks = {.data_received = pause_after_data})
+PAIRS(pipe_read, a_pause_in_data_received_holds_until_reading_is_resumed, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE,
+      .hooks = {.data_received = pause_after_data})
 {
     rig_peer_send(rig, 10);
     rig_wait_received(rig, 10);
@@ -117,8 +121,8 @@ PAIRS_READ_PIPE(pipe_read,
     expect_eq(rig->received, 20);
 }
 
-PAIRS_READ_PIPE(pipe_read,
-                close_leaves_what_was_not_read_and_comes_from_the_loop, 0)
+PAIRS(pipe_read, close_leaves_what_was_not_read_and_comes_from_the_loop, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(rig->lost_count, 0);
@@ -131,7 +135,8 @@ PAIRS_READ_PIPE(pipe_read,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS_READ_PIPE(pipe_read, abort_ends_a_read_that_waits, 0)
+PAIRS(pipe_read, abort_ends_a_read_that_waits, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     rig_turns(rig, 3);
     expect_eq(weir_transport_abort(rig->t), 0);
@@ -141,7 +146,8 @@ PAIRS_READ_PIPE(pipe_read, abort_ends_a_read_that_waits, 0)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
-PAIRS_READ_PIPE(pipe_read, calls_of_the_other_direction_are_refused, 0)
+PAIRS(pipe_read, calls_of_the_other_direction_are_refused, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     char byte = 0;
     const struct iovec piece = {.iov_base = &byte, .iov_len = 1};
@@ -157,7 +163,8 @@ PAIRS_READ_PIPE(pipe_read, calls_of_the_other_direction_are_refused, 0)
     expect_eq(weir_transport_get_socket(rig->t), -EOPNOTSUPP);
 }
 
-PAIRS_READ_PIPE(pipe_read, the_pipe_is_told_by_its_name, 0)
+PAIRS(pipe_read, the_pipe_is_told_by_its_name, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
 
@@ -175,7 +182,8 @@ PAIRS_READ_PIPE(pipe_read, the_pipe_is_told_by_its_name, 0)
               WEIR_EOPTIONSIZE);
 }
 
-PAIRS_READ_PIPE(pipe_read, the_loop_can_be_freed_while_a_read_waits, 0)
+PAIRS(pipe_read, the_loop_can_be_freed_while_a_read_waits, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     rig_turns(rig, 3);
     expect_eq(weir_loop_free(rig->loop), 1);
@@ -195,10 +203,10 @@ static int keep_data(struct rig *rig, const struct weir_buf *buf)
     return weir_buf_keep(&kept[rig->count++]);
 }
 
-PAIRS_READ_PIPE(pipe_read,
-                reading_stops_at_the_limit_until_leases_are_given_back,
-                .connection = {.read_limit_bytes = 64 << 10},
-                .hooks = {.data_received = keep_data})
+PAIRS(pipe_read, reading_stops_at_the_limit_until_leases_are_given_back, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE,
+      .connection = {.read_limit_bytes = 64 << 10},
+      .hooks = {.data_received = keep_data})
 {
     const uint64_t start_ns = rig_now_ns();
     uint8_t bytes[4096];
@@ -224,8 +232,9 @@ PAIRS_READ_PIPE(pipe_read,
     rig->hooks.data_received = keep_data;
 }
 
-PAIRS_READ_PIPE(pipe_read, leases_outlive_the_connection,
-                .hooks = {.data_received = keep_data})
+PAIRS(pipe_read, leases_outlive_the_connection, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE,
+      .hooks = {.data_received = keep_data})
 {
     rig_peer_send(rig, 1000);
     rig_peer_close(rig);
@@ -247,17 +256,19 @@ static void note_time(struct rig *rig)
     rig->bytes = weir_loop_get_time(rig->loop);
 }
 
-PAIRS_READ_PIPE(pipe_read, a_pipe_that_brings_nothing_ends_by_the_read_time_out,
-                .hooks = {.connection_made = note_time},
-                .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
+PAIRS(pipe_read, a_pipe_that_brings_nothing_ends_by_the_read_time_out, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE,
+      .hooks = {.connection_made = note_time},
+      .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
 {
     rig_wait_lost(rig);
     expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
     expect(weir_loop_get_time(rig->loop) - rig->bytes >= 20 * RIG_MS);
 }
 
-PAIRS_READ_PIPE(pipe_read, the_read_time_out_does_not_run_while_paused,
-                .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
+PAIRS(pipe_read, the_read_time_out_does_not_run_while_paused, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE,
+      .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     rig_turn_for(rig, 60 * RIG_MS);
@@ -267,8 +278,9 @@ PAIRS_READ_PIPE(pipe_read, the_read_time_out_does_not_run_while_paused,
     expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
 }
 
-PAIRS_READ_PIPE(pipe_read, an_idle_pipe_ends_by_the_idle_time_out,
-                .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
+PAIRS(pipe_read, an_idle_pipe_ends_by_the_idle_time_out, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE,
+      .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
 {
     rig_wait_lost(rig);
     expect_eq(rig->lost_err, WEIR_EIDLE);
@@ -329,8 +341,8 @@ static bool is_read_by_worker(const struct rig *rig)
     return strcmp(rig_name(), "read fifo") == 0;
 }
 
-PAIRS_READ_PIPE(pipe_read, a_buffered_protocol_is_read_into_without_a_copy,
-                .protocol = &buffered)
+PAIRS(pipe_read, a_buffered_protocol_is_read_into_without_a_copy, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE, .protocol = &buffered)
 {
     rig_peer_send(rig, 300000);
     rig_wait_received(rig, 300000);
@@ -342,7 +354,8 @@ PAIRS_READ_PIPE(pipe_read, a_buffered_protocol_is_read_into_without_a_copy,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_READ_PIPE(pipe_read, a_plain_protocol_is_shown_bytes_without_a_copy, 0)
+PAIRS(pipe_read, a_plain_protocol_is_shown_bytes_without_a_copy, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE)
 {
     rig_peer_send(rig, 300000);
     rig_wait_received(rig, 300000);
@@ -402,8 +415,8 @@ static bool is_far_lost(void *arg)
     return far_lost > 0;
 }
 
-PAIRS_READ_PIPE(pipe_read, bytes_are_passed_on_to_another_pipe_without_a_copy,
-                .hooks = {.data_received = pass_on})
+PAIRS(pipe_read, bytes_are_passed_on_to_another_pipe_without_a_copy, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PIPE, .hooks = {.data_received = pass_on})
 {
     const struct weir_factory factory = {.create = create_far};
     static uint8_t got[65536];

@@ -42,7 +42,7 @@ static bool has_wanted(const struct maker *m)
     return m->received >= wanted;
 }
 
-MAKER(pipe_tty, lines_are_read_and_the_end_of_input_is_the_end)
+MAKER(pipe_tty, lines_are_read_and_the_end_of_input_is_the_end, m)
 {
     int master;
     int slave;
@@ -62,7 +62,7 @@ MAKER(pipe_tty, lines_are_read_and_the_end_of_input_is_the_end)
     close(master);
 }
 
-MAKER(pipe_tty, complaint_77__the_flags_of_a_terminal_stay_as_they_are)
+MAKER(pipe_tty, complaint_77__the_flags_of_a_terminal_stay_as_they_are, m)
 {
     int master;
     int slave;
@@ -85,7 +85,7 @@ MAKER(pipe_tty, complaint_77__the_flags_of_a_terminal_stay_as_they_are)
 
 /* Bytes that another process takes first leave a read that waits in a worker:
  * neither the loop nor its end waits for that one. */
-MAKER(pipe_tty, bytes_that_another_reader_takes_hold_up_nothing)
+MAKER(pipe_tty, bytes_that_another_reader_takes_hold_up_nothing, m)
 {
     int master;
     int slave;
@@ -114,7 +114,7 @@ MAKER(pipe_tty, bytes_that_another_reader_takes_hold_up_nothing)
     close(master);
 }
 
-MAKER(pipe_tty, a_write_that_the_terminal_stops_is_ended_by_an_abort)
+MAKER(pipe_tty, a_write_that_the_terminal_stops_is_ended_by_an_abort, m)
 {
     static char bytes[100000];
     int master;
@@ -133,7 +133,7 @@ MAKER(pipe_tty, a_write_that_the_terminal_stops_is_ended_by_an_abort)
     close(master);
 }
 
-MAKER(pipe_tty, what_is_written_arrives_in_order)
+MAKER(pipe_tty, what_is_written_arrives_in_order, m)
 {
     static char bytes[100000];
     char got[4096];
@@ -162,7 +162,7 @@ MAKER(pipe_tty, what_is_written_arrives_in_order)
     close(master);
 }
 
-MAKER(pipe_tty, a_write_that_fits_arrives_and_a_close_waits_for_it)
+MAKER(pipe_tty, a_write_that_fits_arrives_and_a_close_waits_for_it, m)
 {
     char got[8];
     int master;
@@ -180,7 +180,7 @@ MAKER(pipe_tty, a_write_that_fits_arrives_and_a_close_waits_for_it)
 }
 
 /* A file that is appended to cannot be spliced. */
-MAKER(pipe_tty, a_terminal_that_was_opened_to_append_is_written_to)
+MAKER(pipe_tty, a_terminal_that_was_opened_to_append_is_written_to, m)
 {
     char got[8];
     int master;
@@ -198,7 +198,7 @@ MAKER(pipe_tty, a_terminal_that_was_opened_to_append_is_written_to)
     close(master);
 }
 
-MAKER(pipe_tty, a_hang_up_ends_both_directions)
+MAKER(pipe_tty, a_hang_up_ends_both_directions, m)
 {
     int master;
     int slave;
@@ -220,7 +220,7 @@ MAKER(pipe_tty, a_hang_up_ends_both_directions)
 
 /* The master of a pseudo-terminal is told by the kernel with an error that no
  * slave is open any more. */
-MAKER(pipe_tty, the_end_of_the_slave_is_an_error_of_the_master)
+MAKER(pipe_tty, the_end_of_the_slave_is_an_error_of_the_master, m)
 {
     int master;
     int slave;
@@ -234,7 +234,7 @@ MAKER(pipe_tty, the_end_of_the_slave_is_an_error_of_the_master)
     expect_eq(m->lost_err, -EIO);
 }
 
-MAKER(pipe_tty, a_loop_can_be_freed_while_reads_and_writes_wait)
+MAKER(pipe_tty, a_loop_can_be_freed_while_reads_and_writes_wait, m)
 {
     static char bytes[100000];
     int masters[2];
@@ -281,7 +281,7 @@ static size_t read_master(struct maker *m, int master, uint8_t *buf, size_t len)
     return got > 0 ? (size_t)got : 0;
 }
 
-MAKER(pipe_tty, a_file_arrives_whole_and_another_as_far_as_it_is_counted)
+MAKER(pipe_tty, a_file_arrives_whole_and_another_as_far_as_it_is_counted, m)
 {
     enum { SIZE = 200000 };
     static uint8_t sent[SIZE];

@@ -10,16 +10,16 @@
 #include <fcntl.h>
 #include <signal.h>
 
-PAIRS_WRITE_PIPE(pipe_write, a_megabyte_arrives_in_order_through_a_small_pipe,
-                 .small_buffers = true)
+PAIRS(pipe_write, a_megabyte_arrives_in_order_through_a_small_pipe, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
     rig_peer_read(rig, 1 << 20);
     rig_wait_sent(rig);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, close_writes_everything_first,
-                 .small_buffers = true)
+PAIRS(pipe_write, close_writes_everything_first, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
 {
     expect_eq(rig_write(rig, 300000), 0);
     expect_eq(weir_transport_close(rig->t), 0);
@@ -31,7 +31,8 @@ PAIRS_WRITE_PIPE(pipe_write, close_writes_everything_first,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, write_eof_is_close, .small_buffers = true)
+PAIRS(pipe_write, write_eof_is_close, rig, .needs = RIG_SENDS | RIG_IS_PIPE,
+      .small_buffers = true)
 {
     expect(weir_transport_can_write_eof(rig->t));
     expect_eq(rig_write(rig, 50000), 0);
@@ -45,7 +46,8 @@ PAIRS_WRITE_PIPE(pipe_write, write_eof_is_close, .small_buffers = true)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, abort_drops_what_waits, .small_buffers = true)
+PAIRS(pipe_write, abort_drops_what_waits, rig, .needs = RIG_SENDS | RIG_IS_PIPE,
+      .small_buffers = true)
 {
     rig_clog(rig);
     expect_eq(weir_transport_abort(rig->t), 0);
@@ -80,7 +82,8 @@ static bool has_ticked(void *arg)
 
 /* The turn that writes is the timer's. Pipes are left out: where a worker of
  * the kernel writes them its completion is another one. */
-PAIRS_WRITE_PIPE(pipe_write, a_write_with_room_takes_no_turn_of_its_own, 0)
+PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE)
 {
     if (strcmp(rig_name(), "write socket") != 0) {
         return;
@@ -94,8 +97,8 @@ PAIRS_WRITE_PIPE(pipe_write, a_write_with_room_takes_no_turn_of_its_own, 0)
     expect_lt(rig_statistics(rig).turns - before, TICKS * 3 / 2);
 }
 
-PAIRS_WRITE_PIPE(pipe_write,
-                 a_reader_that_goes_is_noticed_while_nothing_is_written, 0)
+PAIRS(pipe_write, a_reader_that_goes_is_noticed_while_nothing_is_written, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE)
 {
     rig_peer_close(rig);
     rig_wait_lost(rig);
@@ -106,9 +109,8 @@ PAIRS_WRITE_PIPE(pipe_write,
     expect_eq(rig_write(rig, 1), -EPIPE);
 }
 
-PAIRS_WRITE_PIPE(pipe_write,
-                 complaint_14__a_reader_that_goes_while_bytes_wait_is_an_error,
-                 .small_buffers = true)
+PAIRS(pipe_write, complaint_14__a_reader_that_goes_while_bytes_wait_is_an_error,
+      rig, .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
 {
     rig_clog(rig);
     rig_peer_close(rig);
@@ -135,16 +137,15 @@ static void write_to_no_reader(struct rig *rig)
     rig_wait_lost(rig);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, a_write_after_the_reader_has_gone_raises_no_signal,
-                 0)
+PAIRS(pipe_write, a_write_after_the_reader_has_gone_raises_no_signal, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE)
 {
     write_to_no_reader(rig);
     expect_eq(rig->lost_err, -EPIPE);
 }
 
-PAIRS_WRITE_PIPE(pipe_write,
-                 a_reader_that_goes_while_a_close_writes_is_an_error,
-                 .small_buffers = true)
+PAIRS(pipe_write, a_reader_that_goes_while_a_close_writes_is_an_error, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
 {
     rig_clog(rig);
     expect_eq(weir_transport_close(rig->t), 0);
@@ -172,8 +173,8 @@ static void block_sigpipe(int how)
     expect_eq(sigprocmask(how, &set, NULL), 0);
 }
 
-PAIRS_WRITE_PIPE(pipe_write,
-                 no_signal_is_left_pending_where_the_program_blocks_it, 0)
+PAIRS(pipe_write, no_signal_is_left_pending_where_the_program_blocks_it, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE)
 {
     block_sigpipe(SIG_BLOCK);
     write_to_no_reader(rig);
@@ -182,7 +183,8 @@ PAIRS_WRITE_PIPE(pipe_write,
     block_sigpipe(SIG_UNBLOCK);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, a_signal_of_the_programs_own_stays_pending, 0)
+PAIRS(pipe_write, a_signal_of_the_programs_own_stays_pending, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE)
 {
     const struct timespec at_once = {.tv_sec = 0};
     sigset_t set;
@@ -206,10 +208,10 @@ static void note_depth(struct rig *rig)
     rig->count++;
 }
 
-PAIRS_WRITE_PIPE(
-    pipe_write,
-    r18__writing_resumes_at_the_low_mark_and_not_when_all_is_written,
-    .small_buffers = true, .hooks = {.resume_writing = note_depth})
+PAIRS(pipe_write,
+      r18__writing_resumes_at_the_low_mark_and_not_when_all_is_written, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
+      .hooks = {.resume_writing = note_depth})
 {
     expect_eq(set_marks(rig->t, 65536, 40000), 0);
     expect_eq(rig_write(rig, 100000), 0);
@@ -222,9 +224,9 @@ PAIRS_WRITE_PIPE(
     expect(rig->bytes <= 40000);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, the_hard_limit_refuses_and_close_tells,
-                 .small_buffers = true,
-                 .connection = {.write_hard_limit_bytes = 100000})
+PAIRS(pipe_write, the_hard_limit_refuses_and_close_tells, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
+      .connection = {.write_hard_limit_bytes = 100000})
 {
     expect_eq(rig_write(rig, 100001), -ENOBUFS);
     expect_eq(rig_write(rig, 1), -ENOBUFS);
@@ -234,7 +236,8 @@ PAIRS_WRITE_PIPE(pipe_write, the_hard_limit_refuses_and_close_tells,
     expect_eq(rig->exception_count, 1);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, calls_of_the_other_direction_are_refused, 0)
+PAIRS(pipe_write, calls_of_the_other_direction_are_refused, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE)
 {
     expect_eq(weir_transport_pause_reading(rig->t), -EOPNOTSUPP);
     expect_eq(weir_transport_resume_reading(rig->t), -EOPNOTSUPP);
@@ -244,8 +247,8 @@ PAIRS_WRITE_PIPE(pipe_write, calls_of_the_other_direction_are_refused, 0)
     expect_eq(weir_transport_get_socket(rig->t), -EOPNOTSUPP);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, the_loop_can_be_freed_while_bytes_wait,
-                 .small_buffers = true)
+PAIRS(pipe_write, the_loop_can_be_freed_while_bytes_wait, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
 {
     rig_clog(rig);
     expect_eq(weir_loop_free(rig->loop), 1);
@@ -256,18 +259,18 @@ PAIRS_WRITE_PIPE(pipe_write, the_loop_can_be_freed_while_bytes_wait,
 
 /* ---- time-outs ---- */
 
-PAIRS_WRITE_PIPE(pipe_write, a_reader_that_takes_nothing_is_a_stall,
-                 .small_buffers = true,
-                 .connection = {.timeouts = {.write_stall_ns = 30 * RIG_MS}})
+PAIRS(pipe_write, a_reader_that_takes_nothing_is_a_stall, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
+      .connection = {.timeouts = {.write_stall_ns = 30 * RIG_MS}})
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
     rig_wait_lost(rig);
     expect_eq(rig->lost_err, WEIR_EWRITESTALL);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, a_reader_that_goes_on_taking_is_none,
-                 .small_buffers = true,
-                 .connection = {.timeouts = {.write_stall_ns = 700 * RIG_MS}})
+PAIRS(pipe_write, a_reader_that_goes_on_taking_is_none, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
+      .connection = {.timeouts = {.write_stall_ns = 700 * RIG_MS}})
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
     for (int i = 0; i < 16; i++) { /* longer in all than the time-out */
@@ -282,10 +285,9 @@ PAIRS_WRITE_PIPE(pipe_write, a_reader_that_goes_on_taking_is_none,
     expect(rig_pending(rig) > 0);
 }
 
-PAIRS_WRITE_PIPE(pipe_write,
-                 a_close_that_cannot_write_everything_ends_by_its_time_out,
-                 .small_buffers = true,
-                 .connection = {.timeouts = {.close_ns = 30 * RIG_MS}})
+PAIRS(pipe_write, a_close_that_cannot_write_everything_ends_by_its_time_out,
+      rig, .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
+      .connection = {.timeouts = {.close_ns = 30 * RIG_MS}})
 {
     rig_clog(rig);
     expect_eq(weir_transport_close(rig->t), 0);
@@ -293,8 +295,9 @@ PAIRS_WRITE_PIPE(pipe_write,
     expect_eq(rig->lost_err, WEIR_ECLOSETIMEOUT);
 }
 
-PAIRS_WRITE_PIPE(pipe_write, an_idle_pipe_ends_by_the_idle_time_out,
-                 .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
+PAIRS(pipe_write, an_idle_pipe_ends_by_the_idle_time_out, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE,
+      .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
 {
     rig_wait_lost(rig);
     expect_eq(rig->lost_err, WEIR_EIDLE);

@@ -67,3 +67,17 @@ ino_t place_inode(const struct place *place)
     cr_assert_eq(lstat(place->path, &file), 0);
     return file.st_ino;
 }
+
+void with_place(void (*body)(struct maker *m, struct place *place))
+{
+    struct maker m;
+    struct place place;
+    maker_open(&m);
+    place_open(&place);
+    body(&m, &place);
+    weir_server_free(m.server);
+    m.server = NULL;
+    maker_run_for(&m, 1 * MS);
+    place_close(&place);
+    maker_close(&m);
+}

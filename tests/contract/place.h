@@ -38,21 +38,8 @@ bool place_exists(const struct place *place);
 /* The inode at the path, which must exist. */
 ino_t place_inode(const struct place *place);
 
-/* A MAKER() with a place, in which nothing must be left once the server of the
- * maker is freed. */
-#define PLACED(suite, name)                                                    \
-    static void suite##__##name##_placed(struct maker *m,                      \
-                                         struct place *place);                 \
-    MAKER(suite, name)                                                         \
-    {                                                                          \
-        struct place place;                                                    \
-        place_open(&place);                                                    \
-        suite##__##name##_placed(m, &place);                                   \
-        weir_server_free(m->server);                                           \
-        m->server = NULL;                                                      \
-        maker_run_for(m, 1 * MS);                                              \
-        place_close(&place);                                                   \
-    }                                                                          \
-    static void suite##__##name##_placed(struct maker *m, struct place *place)
+/* Runs a body with a maker and a place, in which nothing must be left once the
+ * server of the maker is freed. */
+void with_place(void (*body)(struct maker *m, struct place *place));
 
 #endif

@@ -62,7 +62,7 @@ static void wait_until_gone(pid_t pid)
     }
 }
 
-CHILD_TASK(process, inherits_what_is_not_asked_for)
+TASK(process, inherits_what_is_not_asked_for)
 {
     weir_process *process = start("exit 7", NULL);
 
@@ -76,7 +76,7 @@ CHILD_TASK(process, inherits_what_is_not_asked_for)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, lines_go_to_a_child_and_come_back)
+TASK(process, lines_go_to_a_child_and_come_back)
 {
     weir_process *process = start_pipes("while read line; do echo \"<$line>\"; "
                                         "done; echo end >&2");
@@ -102,7 +102,7 @@ CHILD_TASK(process, lines_go_to_a_child_and_come_back)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, errors_of_the_start_are_returned)
+TASK(process, errors_of_the_start_are_returned)
 {
     const char *const argv[] = {"weir-no-such-program", NULL};
     struct weir_process_options options = all_pipes();
@@ -135,7 +135,7 @@ UNIT(process, is_made_by_tasks_only)
 
 /* ---- wait ---- */
 
-CHILD_TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
+TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
 {
     weir_process *process = start_pipes("sleep 1000 & echo $!");
     char line[32] = "";
@@ -151,7 +151,7 @@ CHILD_TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
     expect_eq(kill(atoi(line), SIGKILL), 0);
 }
 
-CHILD_TASK(process, wait_that_is_cancelled_leaves_the_child_alone)
+TASK(process, wait_that_is_cancelled_leaves_the_child_alone)
 {
     weir_process *process = start("exec sleep 1000", NULL);
     struct weir_timeout timeout;
@@ -170,7 +170,7 @@ static int wait_in_a_task(weir_loop *on, void *arg)
     return wait_for(arg);
 }
 
-CHILD_TASK(process, several_tasks_wait_for_one_child)
+TASK(process, several_tasks_wait_for_one_child)
 {
     weir_process *process = start("exit 5", NULL);
     weir_task *tasks[3];
@@ -187,7 +187,7 @@ CHILD_TASK(process, several_tasks_wait_for_one_child)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, may_be_freed_while_a_task_waits_for_it)
+TASK(process, may_be_freed_while_a_task_waits_for_it)
 {
     struct weir_process_options options = all_pipes();
     options.spawn.close_grace_ns = 60000 * MS;
@@ -209,7 +209,7 @@ CHILD_TASK(process, may_be_freed_while_a_task_waits_for_it)
 
 /* ---- communicate ---- */
 
-CHILD_TASK(process, communicate_feeds_and_collects_at_the_same_time)
+TASK(process, communicate_feeds_and_collects_at_the_same_time)
 {
     weir_process *process = start_pipes("tee /dev/stderr");
     struct weir_process_output output = {.size = sizeof(output)};
@@ -230,7 +230,7 @@ CHILD_TASK(process, communicate_feeds_and_collects_at_the_same_time)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, complaint_73__communicate_ends_an_input_that_is_empty)
+TASK(process, complaint_73__communicate_ends_an_input_that_is_empty)
 {
     weir_process *process = start_pipes("cat; echo done");
     struct weir_process_output output = {.size = sizeof(output)};
@@ -241,7 +241,7 @@ CHILD_TASK(process, complaint_73__communicate_ends_an_input_that_is_empty)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
+TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
 {
     weir_process *process =
         start_pipes("trap go=1 USR1; echo first; "
@@ -271,7 +271,7 @@ CHILD_TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
 }
 
 /* Cancelled at every turn, until it is through. */
-CHILD_TASK(process, communicate_that_is_cancelled_often_loses_no_byte)
+TASK(process, communicate_that_is_cancelled_often_loses_no_byte)
 {
     enum { LEN = 4 * MIB };
     weir_process *process = start_pipes("cat");
@@ -299,7 +299,7 @@ CHILD_TASK(process, communicate_that_is_cancelled_often_loses_no_byte)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, communicate_has_a_limit_and_loses_nothing_beyond_it)
+TASK(process, communicate_has_a_limit_and_loses_nothing_beyond_it)
 {
     weir_process *process = start_pipes("echo 123456789");
     struct weir_process_output output = {.size = sizeof(output)};
@@ -321,7 +321,7 @@ CHILD_TASK(process, communicate_has_a_limit_and_loses_nothing_beyond_it)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, communicate_with_a_child_that_does_not_read)
+TASK(process, communicate_with_a_child_that_does_not_read)
 {
     weir_process *process = start_pipes("exec 0<&-; echo out; exit 2");
     struct weir_process_output output = {.size = sizeof(output)};
@@ -335,7 +335,7 @@ CHILD_TASK(process, communicate_with_a_child_that_does_not_read)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, communicate_without_pipes_waits_for_the_child)
+TASK(process, communicate_without_pipes_waits_for_the_child)
 {
     weir_process *process = start("exit 6", NULL);
     struct weir_process_output output = {.size = sizeof(output)};
@@ -354,7 +354,7 @@ static int communicate_in_a_task(weir_loop *on, void *arg)
     return weir_process_communicate(arg, NULL, 0, 0, NULL);
 }
 
-CHILD_TASK(process, communicate_is_for_one_task_at_a_time)
+TASK(process, communicate_is_for_one_task_at_a_time)
 {
     weir_process *process = start_pipes("cat");
     weir_task *task;
@@ -391,7 +391,7 @@ static int talk(weir_loop *on, void *arg)
     return 0;
 }
 
-CHILD_TASK(process, complaint_75__fifty_children_at_once_do_not_mix)
+TASK(process, complaint_75__fifty_children_at_once_do_not_mix)
 {
     enum { COUNT = 50 };
     struct talk talks[COUNT];
@@ -409,7 +409,7 @@ CHILD_TASK(process, complaint_75__fifty_children_at_once_do_not_mix)
     }
 }
 
-CHILD_TASK(process, a_hundred_mebibytes_go_through_cat)
+TASK(process, a_hundred_mebibytes_go_through_cat)
 {
     enum { PIECE = 1 << 16, PIECES = 1600 };
     weir_process *process = start_pipes("cat");
@@ -431,7 +431,7 @@ CHILD_TASK(process, a_hundred_mebibytes_go_through_cat)
 
 /* ---- the end ---- */
 
-CHILD_TASK(process, free_ends_the_child)
+TASK(process, free_ends_the_child)
 {
     weir_process *process = start("exec sleep 1000", NULL);
     const pid_t pid = weir_process_get_pid(process);
@@ -441,7 +441,7 @@ CHILD_TASK(process, free_ends_the_child)
     weir_process_free(NULL);
 }
 
-CHILD_TASK(process, signals_reach_the_child)
+TASK(process, signals_reach_the_child)
 {
     weir_process *process = start_pipes("trap 'echo usr1' USR1; echo ready; "
                                         "while :; do sleep 0.01; done");
@@ -458,7 +458,7 @@ CHILD_TASK(process, signals_reach_the_child)
     weir_process_free(process);
 }
 
-CHILD_TASK(process, killpg_reaches_those_that_the_child_left_behind)
+TASK(process, killpg_reaches_those_that_the_child_left_behind)
 {
     struct weir_process_options options = all_pipes();
     options.spawn.start_new_session = true;
@@ -501,7 +501,7 @@ static int start_and_be_cancelled(weir_loop *on, void *arg)
     return err;
 }
 
-CHILD_TASK(process, complaint_74__a_start_that_is_cancelled_kills_the_child)
+TASK(process, complaint_74__a_start_that_is_cancelled_kills_the_child)
 {
     for (int i = 0; i < 20; i++) {
         weir_task *task;
@@ -566,7 +566,7 @@ static size_t fill(weir_writer *in, const char *bytes, size_t limit_bytes)
     return written;
 }
 
-CHILD_TASK(process, communicate_waits_for_what_was_written_before)
+TASK(process, communicate_waits_for_what_was_written_before)
 {
     weir_process *process = start_pipes("exec wc -c");
     const pid_t pid = weir_process_get_pid(process);
@@ -588,7 +588,7 @@ CHILD_TASK(process, communicate_waits_for_what_was_written_before)
     free(bytes);
 }
 
-CHILD_TASK(process, communicate_tells_that_its_input_was_not_taken)
+TASK(process, communicate_tells_that_its_input_was_not_taken)
 {
     weir_process *process = start_pipes("wc -c");
     struct weir_process_output output = {.size = sizeof(output)};

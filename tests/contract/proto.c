@@ -106,24 +106,24 @@ static int connect_as(struct maker *m, int client, int server)
 
 /* ---- Multipath TCP ---- */
 
-MAKER(proto, a_server_of_MPTCP_speaks_it_with_clients_that_do)
+MAKER(proto, a_server_of_MPTCP_speaks_it_with_clients_that_do, m)
 {
     expect_eq(serve_as(m, IPPROTO_MPTCP, IPPROTO_MPTCP), IPPROTO_MPTCP);
 }
 
-MAKER(proto, a_server_of_MPTCP_speaks_TCP_with_other_clients)
+MAKER(proto, a_server_of_MPTCP_speaks_TCP_with_other_clients, m)
 {
     close(make_socket(IPPROTO_MPTCP)); /* skips */
     serve_as(m, IPPROTO_MPTCP, IPPROTO_TCP);
     expect_eq(get_listener_proto(m), IPPROTO_MPTCP);
 }
 
-MAKER(proto, a_connection_by_MPTCP_speaks_it_with_a_server_that_does)
+MAKER(proto, a_connection_by_MPTCP_speaks_it_with_a_server_that_does, m)
 {
     expect_eq(connect_as(m, IPPROTO_MPTCP, IPPROTO_MPTCP), IPPROTO_MPTCP);
 }
 
-MAKER(proto, a_connection_by_MPTCP_reaches_a_server_of_TCP)
+MAKER(proto, a_connection_by_MPTCP_reaches_a_server_of_TCP, m)
 {
     close(make_socket(IPPROTO_MPTCP)); /* skips */
     expect_eq(connect_as(m, IPPROTO_MPTCP, IPPROTO_TCP), IPPROTO_MPTCP);
@@ -143,7 +143,7 @@ static void switch_mptcp_off(void)
     close(fd);
 }
 
-MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_connection)
+MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_connection, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
@@ -158,7 +158,7 @@ MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_connection)
     expect_str_eq(m->log, "D");
 }
 
-MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_server)
+MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_server, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
@@ -174,23 +174,23 @@ MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_server)
 
 /* ---- TCP ---- */
 
-MAKER(proto, a_connection_is_one_of_TCP_unless_asked_otherwise)
+MAKER(proto, a_connection_is_one_of_TCP_unless_asked_otherwise, m)
 {
     expect_eq(connect_as(m, 0, IPPROTO_TCP), IPPROTO_TCP);
 }
 
-MAKER(proto, a_connection_may_ask_for_TCP_by_its_number)
+MAKER(proto, a_connection_may_ask_for_TCP_by_its_number, m)
 {
     expect_eq(connect_as(m, IPPROTO_TCP, IPPROTO_TCP), IPPROTO_TCP);
 }
 
-MAKER(proto, a_server_is_one_of_TCP_unless_asked_otherwise)
+MAKER(proto, a_server_is_one_of_TCP_unless_asked_otherwise, m)
 {
     expect_eq(serve_as(m, 0, IPPROTO_TCP), IPPROTO_TCP);
     expect_eq(get_listener_proto(m), IPPROTO_TCP);
 }
 
-MAKER(proto, a_server_may_ask_for_TCP_by_its_number)
+MAKER(proto, a_server_may_ask_for_TCP_by_its_number, m)
 {
     expect_eq(serve_as(m, IPPROTO_TCP, IPPROTO_TCP), IPPROTO_TCP);
     expect_eq(get_listener_proto(m), IPPROTO_TCP);
@@ -198,7 +198,7 @@ MAKER(proto, a_server_may_ask_for_TCP_by_its_number)
 
 /* ---- refusals ---- */
 
-MAKER(proto, other_protocols_are_refused)
+MAKER(proto, other_protocols_are_refused, m)
 {
     static const int others[] = {IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_ICMP, -1};
     struct weir_connect_options connect = {.size = sizeof(connect)};
@@ -217,7 +217,7 @@ MAKER(proto, other_protocols_are_refused)
     cr_expect_null(m->server);
 }
 
-MAKER(proto, a_socket_that_is_handed_in_has_its_own)
+MAKER(proto, a_socket_that_is_handed_in_has_its_own, m)
 {
     struct weir_connect_options connect = {.size = sizeof(connect)};
     struct weir_server_options server = {.size = sizeof(server)};
@@ -238,7 +238,7 @@ MAKER(proto, a_socket_that_is_handed_in_has_its_own)
     cr_expect_not(is_open(listener), "it was taken");
 }
 
-MAKER(proto, Unix_sockets_have_none)
+MAKER(proto, Unix_sockets_have_none, m)
 {
     struct weir_connect_options connect = {.size = sizeof(connect)};
     struct weir_server_options server = {.size = sizeof(server)};
@@ -254,7 +254,7 @@ MAKER(proto, Unix_sockets_have_none)
               -EINVAL);
 }
 
-MAKER(proto, a_Unix_address_beside_others_is_left_out)
+MAKER(proto, a_Unix_address_beside_others_is_left_out, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address addresses[2];

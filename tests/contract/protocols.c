@@ -195,8 +195,8 @@ static const struct weir_protocol second_protocol = {
     .eof_received = second_eof,
 };
 
-PAIRS_WITH(protocols, r28__all_further_callbacks_go_to_the_new_protocol,
-           .small_buffers = true)
+PAIRS(protocols, r28__all_further_callbacks_go_to_the_new_protocol, rig,
+      .small_buffers = true)
 {
     struct second second = {.rig = rig};
     const struct weir_protocol_binding binding = {&second_protocol, &second};
@@ -242,8 +242,8 @@ static bool has_all(void *arg)
     return to_second.received == ((struct rig *)arg)->bytes;
 }
 
-PAIRS_IN(protocols, r28__initial_buffers_come_first_and_from_the_loop,
-         .hooks = {.data_received = hand_over})
+PAIRS(protocols, r28__initial_buffers_come_first_and_from_the_loop, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = hand_over})
 {
     rig->bytes = 300000;
     to_second.received = 0;
@@ -257,8 +257,8 @@ PAIRS_IN(protocols, r28__initial_buffers_come_first_and_from_the_loop,
     expect_eq(rig_statistics(rig).leases, 0);
 }
 
-PAIRS_IN(protocols, r28__initial_buffers_come_before_the_end_of_stream,
-         .hooks = {.data_received = hand_over})
+PAIRS(protocols, r28__initial_buffers_come_before_the_end_of_stream, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = hand_over})
 {
     to_second.received = 0;
     rig_peer_send(rig, 1000); /* no turn between these */
@@ -276,8 +276,8 @@ static int hand_over_paused(struct rig *rig, const struct weir_buf *buf)
     return hand_over(rig, buf);
 }
 
-PAIRS_IN(protocols, r28__initial_buffers_wait_while_paused,
-         .hooks = {.data_received = hand_over_paused})
+PAIRS(protocols, r28__initial_buffers_wait_while_paused, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = hand_over_paused})
 {
     rig->bytes = 1000;
     to_second.received = 0;
@@ -335,8 +335,8 @@ static int hand_over_to_buffered(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_IN(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol,
-         .hooks = {.connection_made = begin})
+PAIRS(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol, rig,
+      .needs = RIG_RECEIVES, .hooks = {.connection_made = begin})
 {
     rig->hooks.data_received = hand_over_to_buffered;
     rig_peer_send(rig, 100000);
@@ -415,8 +415,8 @@ static int hand_over_and_close(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_IN(protocols, r28__initial_buffers_are_dropped_by_close,
-         .hooks = {.data_received = hand_over_and_close})
+PAIRS(protocols, r28__initial_buffers_are_dropped_by_close, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = hand_over_and_close})
 {
     rig_peer_send(rig, 1000);
     rig_wait_lost(rig);
@@ -436,8 +436,8 @@ static int switch_when_closing(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_IN(protocols, a_switch_is_refused_while_closing,
-         .hooks = {.data_received = switch_when_closing})
+PAIRS(protocols, a_switch_is_refused_while_closing, rig, .needs = RIG_RECEIVES,
+      .hooks = {.data_received = switch_when_closing})
 {
     rig_peer_send(rig, 1000);
     rig_wait_lost(rig);
@@ -446,7 +446,8 @@ PAIRS_IN(protocols, a_switch_is_refused_while_closing,
     expect(weir_transport_get_protocol(rig->t).user == rig);
 }
 
-PAIRS_IN(protocols, a_switch_to_no_valid_table_is_refused, 0)
+PAIRS(protocols, a_switch_to_no_valid_table_is_refused, rig,
+      .needs = RIG_RECEIVES)
 {
     struct weir_protocol table = rig_protocol;
     const struct weir_protocol_binding none = {NULL, rig};
@@ -464,7 +465,8 @@ PAIRS_IN(protocols, a_switch_to_no_valid_table_is_refused, 0)
     expect(weir_transport_get_protocol(t).protocol == &rig_protocol);
 }
 
-PAIRS_IN(protocols, a_stream_takes_no_table_of_another_kind, 0)
+PAIRS(protocols, a_stream_takes_no_table_of_another_kind, rig,
+      .needs = RIG_RECEIVES)
 {
     struct weir_protocol protocol = {.size = sizeof(protocol)};
     const struct weir_protocol_binding binding = {&protocol, rig};
@@ -478,7 +480,8 @@ PAIRS_IN(protocols, a_stream_takes_no_table_of_another_kind, 0)
     bind_to(rig, &rig_protocol);
 }
 
-PAIRS_IN(protocols, a_table_needs_the_entries_of_its_kind_alone, 0)
+PAIRS(protocols, a_table_needs_the_entries_of_its_kind_alone, rig,
+      .needs = RIG_RECEIVES)
 {
     const size_t least = offsetof(struct weir_protocol, datagram_received);
     struct weir_protocol protocol = rig_protocol;

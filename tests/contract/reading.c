@@ -48,8 +48,8 @@ static void flood(struct rig *rig, uint64_t held)
     }
 }
 
-PAIRS_IN(reading, r27__pausing_in_connection_made_prevents_the_first_data,
-         .hooks = {.connection_made = pause_it})
+PAIRS(reading, r27__pausing_in_connection_made_prevents_the_first_data, rig,
+      .needs = RIG_RECEIVES, .hooks = {.connection_made = pause_it})
 {
     expect(!weir_transport_is_reading(rig->t));
     rig_peer_send(rig, 5000);
@@ -65,7 +65,8 @@ PAIRS_IN(reading, r27__pausing_in_connection_made_prevents_the_first_data,
     rig_wait_received(rig, 5000);
 }
 
-PAIRS_IN(reading, r27__pause_and_resume_may_be_repeated, 0)
+PAIRS(reading, r27__pause_and_resume_may_be_repeated, rig,
+      .needs = RIG_RECEIVES)
 {
     pause_it(rig);
     pause_it(rig);
@@ -90,8 +91,8 @@ static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_IN(reading, r27__pausing_inside_data_received_stops_the_next,
-         .hooks = {.data_received = pause_after_data})
+PAIRS(reading, r27__pausing_inside_data_received_stops_the_next, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = pause_after_data})
 {
     rig_peer_send(rig, 10);
     rig_wait_received(rig, 10);
@@ -109,8 +110,8 @@ PAIRS_IN(reading, r27__pausing_inside_data_received_stops_the_next,
     expect_eq(rig->received, 60010);
 }
 
-PAIRS_THAT(reading, bytes_kept_while_paused_are_counted_and_bounded,
-           RIG_IS_PLAIN, 0)
+PAIRS(reading, bytes_kept_while_paused_are_counted_and_bounded, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {
     pause_it(rig); /* a receive is armed already */
     flood(rig, 1);
@@ -131,8 +132,8 @@ static bool holds_some(void *arg)
     return held_bytes(arg) > 0;
 }
 
-PAIRS_THAT(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel,
-           RIG_IS_PLAIN, 0)
+PAIRS(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {
     pause_it(rig);
     rig_peer_send(rig, 1000);
@@ -154,8 +155,8 @@ static bool holds_all(void *arg)
     return held_bytes(arg) >= 3000; /* and what TLS adds */
 }
 
-PAIRS_WITH(reading, bytes_kept_while_paused_are_dropped_by_close,
-           .small_buffers = true)
+PAIRS(reading, bytes_kept_while_paused_are_dropped_by_close, rig,
+      .small_buffers = true)
 {
     rig_clog(rig); /* so that the connection stays for a while */
     pause_it(rig);
@@ -241,8 +242,8 @@ static void give_leases_back(void)
     kept.count = 0;
 }
 
-PAIRS_IN(reading, a_kept_lease_keeps_its_bytes_while_others_come,
-         .hooks = {.data_received = keep_lease})
+PAIRS(reading, a_kept_lease_keeps_its_bytes_while_others_come, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = keep_lease})
 {
     rig_peer_send(rig, 1000);
     rig_wait_received(rig, 1000);
@@ -289,10 +290,11 @@ UNIT(reading, a_connection_holds_no_more_than_its_limit)
     }
 }
 
-PAIRS_THAT(reading, the_limit_comes_from_the_makers_options_to_the_byte,
-           RIG_IS_PLAIN, .hooks = {.data_received = keep_lease},
-           .connection = {.size = sizeof(rig.connection),
-                          .read_limit_bytes = 50000})
+PAIRS(reading, the_limit_comes_from_the_makers_options_to_the_byte, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN,
+      .hooks = {.data_received = keep_lease},
+      .connection = {.size = sizeof(struct weir_connection_options),
+                     .read_limit_bytes = 50000})
 {
     flood(rig, 50000 - 4096 + 1);
 
@@ -307,10 +309,10 @@ PAIRS_THAT(reading, the_limit_comes_from_the_makers_options_to_the_byte,
     rig->hooks.data_received = keep_lease;
 }
 
-PAIRS_IN(reading, a_higher_limit_starts_a_stopped_receive,
-         .hooks = {.data_received = keep_lease},
-         .connection = {.size = sizeof(rig.connection),
-                        .read_limit_bytes = 4096})
+PAIRS(reading, a_higher_limit_starts_a_stopped_receive, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = keep_lease},
+      .connection = {.size = sizeof(struct weir_connection_options),
+                     .read_limit_bytes = 4096})
 {
     rig_peer_send(rig, 20000);
     rig_turn_for(rig, 5 * RIG_MS);
@@ -322,7 +324,7 @@ PAIRS_IN(reading, a_higher_limit_starts_a_stopped_receive,
     give_leases_back();
 }
 
-PAIRS_IN(reading, a_limit_below_4096_is_refused, 0)
+PAIRS(reading, a_limit_below_4096_is_refused, rig, .needs = RIG_RECEIVES)
 {
     weir_transport *t = rig->t;
     expect_eq(weir_transport_set_read_buffer_limit(t, 4095), -EINVAL);
@@ -339,8 +341,8 @@ static int measure(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_IN(reading, r30__data_comes_in_pieces_of_bounded_size,
-         .hooks = {.data_received = measure})
+PAIRS(reading, r30__data_comes_in_pieces_of_bounded_size, rig,
+      .needs = RIG_RECEIVES, .hooks = {.data_received = measure})
 {
     rig_peer_send(rig, 3000000);
     rig_wait_received(rig, 3000000);
@@ -351,7 +353,8 @@ PAIRS_IN(reading, r30__data_comes_in_pieces_of_bounded_size,
     }
 }
 
-PAIRS_THAT(reading, data_of_a_plain_protocol_is_not_copied, RIG_IS_PLAIN, 0)
+PAIRS(reading, data_of_a_plain_protocol_is_not_copied, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {
     rig_peer_send(rig, 1000000);
     rig_wait_received(rig, 1000000);

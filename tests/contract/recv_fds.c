@@ -56,17 +56,24 @@ static int fds_received(void *user, weir_transport *t, const int *fds,
     return got.result;
 }
 
+static void forget(void)
+{
+    memset(&got, 0, sizeof(got));
+}
+
+static void taking_made(void *user, weir_transport *t)
+{
+    forget();
+    rig_protocol.connection_made(user, t);
+}
+
 static struct weir_protocol taking;
 
 static __attribute__((constructor)) void make_taking(void)
 {
     taking = rig_protocol;
+    taking.connection_made = taking_made;
     taking.fds_received = fds_received;
-}
-
-static void forget(void)
-{
-    memset(&got, 0, sizeof(got));
 }
 
 static void close_got(void)
@@ -77,16 +84,10 @@ static void close_got(void)
     got.count = 0;
 }
 
-/* A round with a protocol that takes up to @most descriptors at once. */
-#define PAIRS_TAKING(suite, name, most, ...)                                   \
-    static void suite##__##name##_taking(struct rig *rig);                     \
-    PAIRS_THAT(suite, name, RIG_IS_UNIX, .protocol = &taking,                  \
-               .connection = {.fd_limit = (most)}, __VA_ARGS__)                \
-    {                                                                          \
-        forget();                                                              \
-        suite##__##name##_taking(rig);                                         \
-    }                                                                          \
-    static void suite##__##name##_taking(struct rig *rig)
+/* A rig with a protocol that takes up to @most descriptors at once. */
+#define TAKING(most)                                                           \
+    .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .protocol = &taking,                 \
+    .connection = {.fd_limit = (most)}
 
 static bool has_fds(void *arg)
 {
@@ -94,7 +95,7 @@ static bool has_fds(void *arg)
     return got.calls > 0;
 }
 
-PAIRS_TAKING(recv_fds, a_descriptor_arrives_and_works, 4, .eof_result = 0)
+PAIRS(recv_fds, a_descriptor_arrives_and_works, rig, TAKING(4), .eof_result = 0)
 {
     int ends[2];
     char text[6];
@@ -112,8 +113,8 @@ PAIRS_TAKING(recv_fds, a_descriptor_arrives_and_works, 4, .eof_result = 0)
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_TAKING(recv_fds, as_many_as_a_message_carries_arrive_in_order,
-             WEIR_FDS_MAX, .eof_result = 0)
+PAIRS(recv_fds, as_many_as_a_message_carries_arrive_in_order, rig,
+      TAKING(WEIR_FDS_MAX), .eof_result = 0)
 {
     int fds[WEIR_FDS_MAX];
     for (unsigned int i = 0; i < WEIR_FDS_MAX; i++) {
@@ -145,8 +146,8 @@ static void ask_for_everything(struct rig *rig)
     }
 }
 
-PAIRS_TAKING(recv_fds, what_else_a_socket_was_asked_for_takes_no_room,
-             WEIR_FDS_MAX, .eof_result = 0)
+PAIRS(recv_fds, what_else_a_socket_was_asked_for_takes_no_room, rig,
+      TAKING(WEIR_FDS_MAX), .eof_result = 0)
 {
     int fds[WEIR_FDS_MAX];
     const int before = fds_count_open();
@@ -230,14 +231,14 @@ static void pass_many(struct rig *rig)
     }
 }
 
-PAIRS_TAKING(recv_fds, many_arrive_each_before_its_byte, BATCH_MOST,
-             .hooks = {.data_received = check_batches})
+PAIRS(recv_fds, many_arrive_each_before_its_byte, rig, TAKING(BATCH_MOST),
+      .hooks = {.data_received = check_batches})
 {
     pass_many(rig);
 }
 
-PAIRS_TAKING(recv_fds, what_comes_beyond_max_fds_is_closed_and_told, 3,
-             .eof_result = 0)
+PAIRS(recv_fds, what_comes_beyond_max_fds_is_closed_and_told, rig, TAKING(3),
+      .eof_result = 0)
 {
     int fds[40];
     int ends[2];
@@ -263,8 +264,8 @@ PAIRS_TAKING(recv_fds, what_comes_beyond_max_fds_is_closed_and_told, 3,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_TAKING(recv_fds, a_full_table_is_told_and_the_connection_goes_on, 8,
-             .eof_result = 0)
+PAIRS(recv_fds, a_full_table_is_told_and_the_connection_goes_on, rig, TAKING(8),
+      .eof_result = 0)
 {
     struct rlimit limit;
     const int fd = mark_open(1);
@@ -290,8 +291,8 @@ PAIRS_TAKING(recv_fds, a_full_table_is_told_and_the_connection_goes_on, 8,
     close_got();
 }
 
-PAIRS_TAKING(recv_fds, none_comes_while_reading_is_paused, WEIR_FDS_MAX,
-             .eof_result = 0)
+PAIRS(recv_fds, none_comes_while_reading_is_paused, rig, TAKING(WEIR_FDS_MAX),
+      .eof_result = 0)
 {
     int fds[WEIR_FDS_MAX];
     const int fd = mark_open(1);
@@ -325,8 +326,8 @@ PAIRS_TAKING(recv_fds, none_comes_while_reading_is_paused, WEIR_FDS_MAX,
     close(fd);
 }
 
-PAIRS_TAKING(recv_fds, a_flood_holds_no_more_than_one_message, WEIR_FDS_MAX,
-             .eof_result = 0)
+PAIRS(recv_fds, a_flood_holds_no_more_than_one_message, rig,
+      TAKING(WEIR_FDS_MAX), .eof_result = 0)
 {
     int fds[WEIR_FDS_MAX];
     const int fd = mark_open(1);
@@ -349,8 +350,8 @@ PAIRS_TAKING(recv_fds, a_flood_holds_no_more_than_one_message, WEIR_FDS_MAX,
     close(fd);
 }
 
-PAIRS_THAT(recv_fds, a_protocol_without_the_entry_gets_none, RIG_IS_UNIX,
-           .connection = {.fd_limit = 8})
+PAIRS(recv_fds, a_protocol_without_the_entry_gets_none, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .connection = {.fd_limit = 8})
 {
     int ends[2];
     passed_pipe(ends);
@@ -362,8 +363,8 @@ PAIRS_THAT(recv_fds, a_protocol_without_the_entry_gets_none, RIG_IS_UNIX,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_THAT(recv_fds, the_entry_of_a_table_that_is_too_small_is_not_called,
-           RIG_IS_UNIX, .connection = {.fd_limit = 8})
+PAIRS(recv_fds, the_entry_of_a_table_that_is_too_small_is_not_called, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .connection = {.fd_limit = 8})
 {
     static struct weir_protocol small; /* until the loss */
     const struct weir_protocol_binding binding = {.protocol = &small,
@@ -383,8 +384,8 @@ PAIRS_THAT(recv_fds, the_entry_of_a_table_that_is_too_small_is_not_called,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_TAKING(recv_fds, those_that_come_after_a_close_are_closed, 8,
-             .small_buffers = true)
+PAIRS(recv_fds, those_that_come_after_a_close_are_closed, rig, TAKING(8),
+      .small_buffers = true)
 {
     int ends[2];
     passed_pipe(ends);
@@ -412,8 +413,8 @@ static void abort_it(struct rig *rig)
     weir_transport_abort(rig->t);
 }
 
-PAIRS_TAKING(recv_fds, a_close_in_the_callback_drops_the_bytes, 8,
-             .eof_result = 0)
+PAIRS(recv_fds, a_close_in_the_callback_drops_the_bytes, rig, TAKING(8),
+      .eof_result = 0)
 {
     const int fd = mark_open(1);
     got.then = rig->round % 2 ? close_it : abort_it;
@@ -426,8 +427,8 @@ PAIRS_TAKING(recv_fds, a_close_in_the_callback_drops_the_bytes, 8,
     close_got();
 }
 
-PAIRS_TAKING(recv_fds, a_callback_that_fails_aborts_with_its_error, 8,
-             .eof_result = 0)
+PAIRS(recv_fds, a_callback_that_fails_aborts_with_its_error, rig, TAKING(8),
+      .eof_result = 0)
 {
     const int fd = mark_open(1);
     got.result = -EPROTO;
@@ -451,8 +452,8 @@ static void switch_protocol(struct rig *rig)
     got.then = NULL;
 }
 
-PAIRS_TAKING(recv_fds, the_protocol_may_be_switched_in_the_callback, 8,
-             .eof_result = 0)
+PAIRS(recv_fds, the_protocol_may_be_switched_in_the_callback, rig, TAKING(8),
+      .eof_result = 0)
 {
     const int fd = mark_open(1);
     got.then = switch_protocol;
@@ -467,7 +468,8 @@ PAIRS_TAKING(recv_fds, the_protocol_may_be_switched_in_the_callback, 8,
     close_got();
 }
 
-PAIRS_TAKING(recv_fds, the_last_ones_come_before_the_end, 8, .eof_result = 0)
+PAIRS(recv_fds, the_last_ones_come_before_the_end, rig, TAKING(8),
+      .eof_result = 0)
 {
     const int fd = mark_open(8);
     weir_transport_pause_reading(rig->t);
@@ -486,7 +488,8 @@ PAIRS_TAKING(recv_fds, the_last_ones_come_before_the_end, 8, .eof_result = 0)
     expect_eq(mark_close(got.fds[0]), 8);
 }
 
-PAIRS_TAKING(recv_fds, urgent_bytes_are_bytes_of_the_stream, 8, .eof_result = 0)
+PAIRS(recv_fds, urgent_bytes_are_bytes_of_the_stream, rig, TAKING(8),
+      .eof_result = 0)
 {
     enum { URGENT = 5, TURNS = 100 };
     const int fd = mark_open(1);
@@ -511,7 +514,8 @@ PAIRS_TAKING(recv_fds, urgent_bytes_are_bytes_of_the_stream, 8, .eof_result = 0)
     close_got();
 }
 
-PAIRS_TAKING(recv_fds, bulk_between_them_arrives_whole, 8, .eof_result = 0)
+PAIRS(recv_fds, bulk_between_them_arrives_whole, rig, TAKING(8),
+      .eof_result = 0)
 {
     const int fd = mark_open(1);
     got.closes = true;
@@ -570,14 +574,16 @@ static __attribute__((constructor)) void make_taking_buffered(void)
     taking_buffered.fds_received = fds_received;
 }
 
-PAIRS_THAT(recv_fds, a_buffered_protocol_with_memory_gets_them_too, RIG_IS_UNIX,
-           .protocol = &taking_buffered, .connection = {.fd_limit = BATCH_MOST})
+PAIRS(recv_fds, a_buffered_protocol_with_memory_gets_them_too, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .protocol = &taking_buffered,
+      .connection = {.fd_limit = BATCH_MOST})
 {
     forget();
     pass_many(rig);
 }
 
-PAIRS(recv_fds, more_than_a_message_carries_cannot_be_asked_for)
+PAIRS(recv_fds, more_than_a_message_carries_cannot_be_asked_for, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
     struct weir_connect_options options = {
@@ -587,8 +593,8 @@ PAIRS(recv_fds, more_than_a_message_carries_cannot_be_asked_for)
               -EINVAL);
 }
 
-PAIRS_WITH(recv_fds, other_sockets_are_as_they_were,
-           .connection = {.fd_limit = 3})
+PAIRS(recv_fds, other_sockets_are_as_they_were, rig,
+      .connection = {.fd_limit = 3})
 {
     rig_peer_send(rig, 100000);
     rig_wait_received(rig, 100000);

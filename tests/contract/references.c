@@ -32,8 +32,8 @@ static void expect_addresses(const struct rig *rig)
     expect_eq(memcmp(&info.address, &sockname, sizeof(sockname)), 0);
 }
 
-PAIRS_THAT(references, r60__names_are_the_sockets_own_and_kept_after_the_loss,
-           RIG_IS_PLAIN | RIG_HAS_ADDRESSES, 0)
+PAIRS(references, r60__names_are_the_sockets_own_and_kept_after_the_loss, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_HAS_ADDRESSES)
 {
     struct sockaddr_in addr;
     struct weir_address peername;
@@ -51,8 +51,8 @@ PAIRS_THAT(references, r60__names_are_the_sockets_own_and_kept_after_the_loss,
     expect_eq(peername.storage.inet.sin_port, addr.sin_port);
 }
 
-PAIRS_THAT(references, a_connection_without_names_has_a_family, RIG_IS_NAMELESS,
-           0)
+PAIRS(references, a_connection_without_names_has_a_family, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_NAMELESS)
 {
     struct weir_address addr;
     weir_transport_get_peername(rig->t, &addr);
@@ -63,7 +63,8 @@ PAIRS_THAT(references, a_connection_without_names_has_a_family, RIG_IS_NAMELESS,
     expect_eq(addr.storage.any.sa_family, AF_UNIX);
 }
 
-PAIRS_THAT(references, extra_info_answers_by_name, RIG_IS_PLAIN, 0)
+PAIRS(references, extra_info_answers_by_name, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {
     struct weir_extra_info info = {.size = sizeof(info), .fd = -7};
     expect_eq(weir_transport_get_extra_info(rig->t, "cipher", &info), -ENOENT);
@@ -80,7 +81,8 @@ PAIRS_THAT(references, extra_info_answers_by_name, RIG_IS_PLAIN, 0)
     expect_eq(info.fd, -EBADF);
 }
 
-PAIRS(references, every_getter_answers_after_the_loss)
+PAIRS(references, every_getter_answers_after_the_loss, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     char text[256];
     weir_transport_abort(rig->t);
@@ -104,7 +106,8 @@ PAIRS(references, every_getter_answers_after_the_loss)
     expect_eq(rig->lost_count, 1);
 }
 
-PAIRS(references, error_text_fits_into_what_it_is_given)
+PAIRS(references, error_text_fits_into_what_it_is_given, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     char text[8] = "xxxxxxx";
     expect(weir_transport_get_error_text(rig->t, text, 4) == text);
@@ -113,8 +116,8 @@ PAIRS(references, error_text_fits_into_what_it_is_given)
     expect_eq(text[4], 'x');
 }
 
-PAIRS_WITH(references, loop_free_loses_what_is_alive_and_says_how_many,
-           .small_buffers = true)
+PAIRS(references, loop_free_loses_what_is_alive_and_says_how_many, rig,
+      .small_buffers = true)
 {
     rig_clog(rig); /* with a send in flight */
     rig_peer_send(rig, 1000);
@@ -145,8 +148,8 @@ static int keep_first(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(references, a_lease_outlives_connection_handle_and_loop,
-           .hooks = {.data_received = keep_first})
+PAIRS(references, a_lease_outlives_connection_handle_and_loop, rig,
+      .hooks = {.data_received = keep_first})
 {
     rig_peer_send(rig, 100);
     rig_wait_received(rig, 100);
@@ -163,8 +166,8 @@ PAIRS_WITH(references, a_lease_outlives_connection_handle_and_loop,
     weir_lease_unref(kept.lease);
 }
 
-PAIRS_WITH(references, a_lease_may_be_given_back_after_the_loss,
-           .hooks = {.data_received = keep_first})
+PAIRS(references, a_lease_may_be_given_back_after_the_loss, rig,
+      .hooks = {.data_received = keep_first})
 {
     rig_peer_send(rig, 100);
     rig_wait_received(rig, 100);
@@ -230,7 +233,8 @@ static void *call_from_elsewhere(void *arg)
     return NULL;
 }
 
-PAIRS(references, another_thread_gets_eperm_and_changes_nothing)
+PAIRS(references, another_thread_gets_eperm_and_changes_nothing, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     pthread_t thread;
     expect_eq(pthread_create(&thread, NULL, call_from_elsewhere, rig), 0);
@@ -244,7 +248,8 @@ PAIRS(references, another_thread_gets_eperm_and_changes_nothing)
     expect_events(rig, "made data");
 }
 
-PAIRS(references, r67__a_forked_child_gets_echild_and_changes_nothing)
+PAIRS(references, r67__a_forked_child_gets_echild_and_changes_nothing, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     int status;
     const pid_t pid = fork();

@@ -59,7 +59,7 @@ static bool all_arrived(const struct maker *m)
     return arrived == THREADS * POSTS;
 }
 
-MAKER(remote, posts_of_many_threads_arrive_once_and_in_order)
+MAKER(remote, posts_of_many_threads_arrive_once_and_in_order, m)
 {
     static struct poster posters[THREADS];
     weir_remote *remote = weir_loop_get_remote(m->loop);
@@ -222,7 +222,7 @@ static bool own_has_six(const struct maker *m)
 }
 
 /* asyncio's test_call_soon_threadsafe_same_thread. */
-MAKER(remote, posts_of_the_own_thread_run_in_one_order_with_call_soon)
+MAKER(remote, posts_of_the_own_thread_run_in_one_order_with_call_soon, m)
 {
     own_open(m);
     own_call_all(NULL); /* before the first run */
@@ -244,7 +244,7 @@ static void own_cancel(void *arg)
     own_soon("n"); /* takes the entry that the cancelled one had */
 }
 
-MAKER(remote, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it)
+MAKER(remote, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it, m)
 {
     own_open(m);
     expect_eq(weir_loop_call_soon_threadsafe(m->loop, own_cancel, NULL, NULL),
@@ -261,7 +261,7 @@ static void own_call_more(void *arg)
     own_soon("b");
 }
 
-MAKER(remote, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls)
+MAKER(remote, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls, m)
 {
     own_open(m);
     expect_eq(

@@ -92,7 +92,7 @@ static void wait_until_asked(struct names *n)
     expect_eq(weir_loop_run_until(n->loop, is_asked, NULL), 0);
 }
 
-NAMES(resolver, names_are_asked_of_it_and_not_of_servers)
+NAMES(resolver, names_are_asked_of_it_and_not_of_servers, n)
 {
     use_recorder(n);
     recorder.answers_at_once = true;
@@ -102,7 +102,7 @@ NAMES(resolver, names_are_asked_of_it_and_not_of_servers)
     expect_str_eq(dns_server_read_log(&n->server), "");
 }
 
-NAMES(resolver, what_needs_no_resolver_never_reaches_it)
+NAMES(resolver, what_needs_no_resolver_never_reaches_it, n)
 {
     use_recorder(n);
     names_lookup(n, "localhost", NULL);
@@ -111,7 +111,7 @@ NAMES(resolver, what_needs_no_resolver_never_reaches_it)
     expect_str_eq(recorder.log, "");
 }
 
-NAMES(resolver, families_are_answered_one_by_one)
+NAMES(resolver, families_are_answered_one_by_one, n)
 {
     const struct weir_address *addresses = two_addresses();
     use_recorder(n);
@@ -129,7 +129,7 @@ NAMES(resolver, families_are_answered_one_by_one)
     expect_str_eq(recorder.log, "start any.example 0 ", "no cancel");
 }
 
-NAMES(resolver, one_family_is_passed_on)
+NAMES(resolver, one_family_is_passed_on, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET6};
@@ -153,7 +153,7 @@ static void tell_names(struct recorder *own)
     expect_eq(weir_lookup_set_canonical_name(lookup, "late.example"), -ESTALE);
 }
 
-NAMES(resolver, it_may_tell_the_canonical_name)
+NAMES(resolver, it_may_tell_the_canonical_name, n)
 {
     char name[WEIR_HOST_SIZE];
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -172,7 +172,7 @@ NAMES(resolver, it_may_tell_the_canonical_name)
     expect_eq(n->result, 2);
 }
 
-NAMES(resolver, its_error_is_the_lookups)
+NAMES(resolver, its_error_is_the_lookups, n)
 {
     use_recorder(n);
     recorder.start_result = -EHOSTDOWN;
@@ -190,7 +190,7 @@ NAMES(resolver, its_error_is_the_lookups)
     expect_eq(n->result, WEIR_EDNSNODATA, "no address is no success");
 }
 
-NAMES(resolver, it_is_told_of_cancellations_and_time_outs)
+NAMES(resolver, it_is_told_of_cancellations_and_time_outs, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .timeout_ns = MS};
@@ -205,7 +205,7 @@ NAMES(resolver, it_is_told_of_cancellations_and_time_outs)
     expect_eq(recorder.lookup, NULL);
 }
 
-NAMES(resolver, lookups_are_cancelled_at_the_loops_end)
+NAMES(resolver, lookups_are_cancelled_at_the_loops_end, n)
 {
     use_recorder(n);
     ask(n, "any.example", NULL);
@@ -220,7 +220,7 @@ static void cancel_in_start(struct recorder *r)
     weir_pending_cancel(r->n->lookup);
 }
 
-NAMES(resolver, a_lookup_may_be_cancelled_inside_its_start)
+NAMES(resolver, a_lookup_may_be_cancelled_inside_its_start, n)
 {
     use_recorder(n);
     recorder.in_start = cancel_in_start;
@@ -243,7 +243,7 @@ static void cancel_again(weir_lookup *lookup)
 }
 
 /* Inside the call that tells it of a cancellation, and of a time-out. */
-NAMES(resolver, an_answer_inside_its_cancel_is_refused)
+NAMES(resolver, an_answer_inside_its_cancel_is_refused, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .timeout_ns = MS};
@@ -257,7 +257,7 @@ NAMES(resolver, an_answer_inside_its_cancel_is_refused)
     expect_eq(n->result, WEIR_EDNSTIMEOUT);
 }
 
-NAMES(resolver, a_lookup_may_be_cancelled_inside_its_cancel)
+NAMES(resolver, a_lookup_may_be_cancelled_inside_its_cancel, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .timeout_ns = MS};
@@ -310,7 +310,7 @@ static int cancel_waiting_tasks(weir_loop *loop, void *arg)
     return 0;
 }
 
-NAMES(resolver, a_task_may_be_cancelled_inside_its_cancel)
+NAMES(resolver, a_task_may_be_cancelled_inside_its_cancel, n)
 {
     int result = 1;
     use_recorder(n);
@@ -344,7 +344,7 @@ static void note_connect(void *arg, int err, weir_transport *t)
 }
 
 /* By the program, by the time-out and by the loop's end. */
-NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel)
+NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel, n)
 {
     const struct weir_factory factory = {refuse, NULL};
     int err = 0;
@@ -389,7 +389,8 @@ static int accept_all(void *arg, weir_transport *t,
 
 /* The one family is connected while the other is asked for: the resolver is
  * told to forget that when the connection is as good as made. */
-NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten)
+NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten,
+      n)
 {
     const struct weir_factory factory = {accept_all, NULL};
     struct weir_address address;
@@ -428,7 +429,7 @@ static void free_server(weir_lookup *lookup)
     starting = NULL;
 }
 
-NAMES(resolver, a_server_may_be_freed_inside_its_cancel)
+NAMES(resolver, a_server_may_be_freed_inside_its_cancel, n)
 {
     const struct weir_factory factory = {refuse, NULL};
     use_recorder(n);
@@ -444,7 +445,7 @@ NAMES(resolver, a_server_may_be_freed_inside_its_cancel)
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
 
-NAMES(resolver, answers_are_checked)
+NAMES(resolver, answers_are_checked, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET};
@@ -461,7 +462,7 @@ NAMES(resolver, answers_are_checked)
     expect_str_eq(names_text(n), "192.0.2.9:80 ");
 }
 
-NAMES(resolver, the_same_address_twice_counts_once)
+NAMES(resolver, the_same_address_twice_counts_once, n)
 {
     struct weir_address addresses[3];
     use_recorder(n);
@@ -474,7 +475,7 @@ NAMES(resolver, the_same_address_twice_counts_once)
     expect_str_eq(names_text(n), "192.0.2.9:80 192.0.2.8:80 ");
 }
 
-NAMES(resolver, it_may_be_taken_away_while_a_lookup_waits)
+NAMES(resolver, it_may_be_taken_away_while_a_lookup_waits, n)
 {
     use_recorder(n);
     ask(n, "any.example", NULL);
@@ -486,7 +487,7 @@ NAMES(resolver, it_may_be_taken_away_while_a_lookup_waits)
     expect_str_eq(names_text(n), "192.0.2.1:80 ", "by the built-in one");
 }
 
-NAMES(resolver, a_table_without_its_functions_is_refused)
+NAMES(resolver, a_table_without_its_functions_is_refused, n)
 {
     struct weir_resolver table = recording;
     table.size = 0;
@@ -501,7 +502,7 @@ NAMES(resolver, a_table_without_its_functions_is_refused)
 
 /* ---- the settings of the built-in one ---- */
 
-NAMES(resolver, settings_that_make_no_sense_change_nothing)
+NAMES(resolver, settings_that_make_no_sense_change_nothing, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     dns.servers = "not a server";
@@ -521,7 +522,7 @@ NAMES(resolver, settings_that_make_no_sense_change_nothing)
     expect_eq(n->result, 1, "the old servers are asked");
 }
 
-NAMES(resolver, settings_cannot_change_under_a_lookup)
+NAMES(resolver, settings_cannot_change_under_a_lookup, n)
 {
     const struct weir_dns_options dns = names_dns_options(n);
     ask(n, "silent.example", NULL);
@@ -534,7 +535,7 @@ NAMES(resolver, settings_cannot_change_under_a_lookup)
 }
 
 /* The channel is closed for the new settings, which are refused. */
-NAMES(resolver, settings_may_be_refused_when_a_lookup_was_just_cancelled)
+NAMES(resolver, settings_may_be_refused_when_a_lookup_was_just_cancelled, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
     expect_eq(names_start(n, "silent.example", NULL), 0);
@@ -558,7 +559,7 @@ static void trim_in_done(void *arg, int err,
     n->waiting--;
 }
 
-NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended)
+NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     n->waiting = 1;
@@ -571,7 +572,7 @@ NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended)
     expect_eq(n->result, 1);
 }
 
-NAMES(resolver, a_file_of_settings_is_read_again_when_it_changes)
+NAMES(resolver, a_file_of_settings_is_read_again_when_it_changes, n)
 {
     char path[] = "/tmp/weir-resolv-conf-XXXXXX";
     struct weir_dns_options dns = names_dns_options(n);

@@ -13,7 +13,8 @@
 #include <sys/socket.h>
 #include <weir/sendfile.h>
 
-PAIRS_THAT(send_fds, a_descriptor_works_at_the_other_end, RIG_IS_UNIX, 0)
+PAIRS(send_fds, a_descriptor_works_at_the_other_end, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     struct peer_message message;
     int ends[2];
@@ -32,8 +33,8 @@ PAIRS_THAT(send_fds, a_descriptor_works_at_the_other_end, RIG_IS_UNIX, 0)
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_THAT(send_fds, as_many_as_a_message_carries_are_sent_in_order,
-           RIG_IS_UNIX, 0)
+PAIRS(send_fds, as_many_as_a_message_carries_are_sent_in_order, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     struct peer_message message;
     int fds[WEIR_FDS_MAX];
@@ -53,8 +54,8 @@ PAIRS_THAT(send_fds, as_many_as_a_message_carries_are_sent_in_order,
     }
 }
 
-PAIRS_THAT(send_fds, they_go_behind_bytes_that_were_written_before, RIG_IS_UNIX,
-           0)
+PAIRS(send_fds, they_go_behind_bytes_that_were_written_before, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     struct peer_message message;
     const int fd = mark_open(7);
@@ -150,23 +151,24 @@ static void pass_many(struct rig *rig, struct unit_random *dice)
     rig_peer_read(rig, rig->written - rig->peer_received);
 }
 
-PAIRS_THAT(send_fds, many_arrive_each_with_its_byte, RIG_IS_UNIX, 0)
+PAIRS(send_fds, many_arrive_each_with_its_byte, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     struct unit_random dice;
     unit_random_seed(&dice);
     pass_many(rig, &dice);
 }
 
-PAIRS_THAT(send_fds, many_arrive_where_the_kernel_has_little_room, RIG_IS_UNIX,
-           .small_buffers = true)
+PAIRS(send_fds, many_arrive_where_the_kernel_has_little_room, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
 {
     struct unit_random dice;
     unit_random_seed(&dice);
     pass_many(rig, &dice);
 }
 
-PAIRS_THAT(send_fds, they_wait_for_room_together_with_their_bytes, RIG_IS_UNIX,
-           .small_buffers = true)
+PAIRS(send_fds, they_wait_for_room_together_with_their_bytes, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
 {
     struct peer_message message = {.count = 0};
     const int fd = mark_open(9);
@@ -199,7 +201,8 @@ static bool has_sent_file(void *arg)
     return ((struct rig *)arg)->bytes > 0;
 }
 
-PAIRS_THAT(send_fds, they_go_before_a_file_and_behind_it, RIG_IS_UNIX, 0)
+PAIRS(send_fds, they_go_before_a_file_and_behind_it, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     enum { FILE_BYTES = 70000 };
     static uint8_t bytes[FILE_BYTES];
@@ -240,7 +243,8 @@ static void send_from_release(void *arg)
     close(fd);
 }
 
-PAIRS_THAT(send_fds, a_release_callback_may_send_some, RIG_IS_UNIX, 0)
+PAIRS(send_fds, a_release_callback_may_send_some, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     static uint8_t bytes[40000];
     struct peer_message message;
@@ -266,8 +270,8 @@ PAIRS_THAT(send_fds, a_release_callback_may_send_some, RIG_IS_UNIX, 0)
     expect_eq(mark_close(message.fds[0]), 3);
 }
 
-PAIRS_THAT(send_fds, a_close_sends_those_that_wait, RIG_IS_UNIX,
-           .small_buffers = true)
+PAIRS(send_fds, a_close_sends_those_that_wait, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
 {
     struct peer_message message = {.count = 0};
     const int fd = mark_open(4);
@@ -286,8 +290,8 @@ PAIRS_THAT(send_fds, a_close_sends_those_that_wait, RIG_IS_UNIX,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_THAT(send_fds, an_abort_closes_those_that_wait, RIG_IS_UNIX,
-           .small_buffers = true)
+PAIRS(send_fds, an_abort_closes_those_that_wait, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
 {
     int ends[2];
     passed_pipe(ends);
@@ -302,8 +306,8 @@ PAIRS_THAT(send_fds, an_abort_closes_those_that_wait, RIG_IS_UNIX,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_THAT(send_fds, a_peer_that_goes_leaves_none_open, RIG_IS_UNIX,
-           .small_buffers = true)
+PAIRS(send_fds, a_peer_that_goes_leaves_none_open, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
 {
     int ends[2];
     passed_pipe(ends);
@@ -318,7 +322,8 @@ PAIRS_THAT(send_fds, a_peer_that_goes_leaves_none_open, RIG_IS_UNIX,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_THAT(send_fds, too_many_at_once_are_refused, RIG_IS_UNIX, 0)
+PAIRS(send_fds, too_many_at_once_are_refused, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     int fds[WEIR_FDS_MAX + 1];
     const int fd = mark_open(1);
@@ -337,8 +342,8 @@ PAIRS_THAT(send_fds, too_many_at_once_are_refused, RIG_IS_UNIX, 0)
     close(fd);
 }
 
-PAIRS_THAT(send_fds, a_peer_that_does_not_read_cannot_fill_the_table,
-           RIG_IS_UNIX, .small_buffers = true)
+PAIRS(send_fds, a_peer_that_does_not_read_cannot_fill_the_table, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
 {
     struct peer_message message;
     const int fd = mark_open(1);
@@ -371,8 +376,8 @@ PAIRS_THAT(send_fds, a_peer_that_does_not_read_cannot_fill_the_table,
     close(fd);
 }
 
-PAIRS_THAT(send_fds, one_that_is_not_open_is_refused_with_all_of_its_call,
-           RIG_IS_UNIX, 0)
+PAIRS(send_fds, one_that_is_not_open_is_refused_with_all_of_its_call, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     const int fd = mark_open(1);
     const int fds[3] = {fd, -1, fd};
@@ -388,8 +393,8 @@ PAIRS_THAT(send_fds, one_that_is_not_open_is_refused_with_all_of_its_call,
     close(fd);
 }
 
-PAIRS_THAT(send_fds, without_room_for_duplicates_nothing_is_taken, RIG_IS_UNIX,
-           0)
+PAIRS(send_fds, without_room_for_duplicates_nothing_is_taken, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     const int fd = mark_open(1);
     const int fds[8] = {fd, fd, fd, fd, fd, fd, fd, fd};
@@ -414,8 +419,8 @@ PAIRS_THAT(send_fds, without_room_for_duplicates_nothing_is_taken, RIG_IS_UNIX,
     close(fd);
 }
 
-PAIRS_THAT(send_fds, bytes_beyond_the_hard_limit_take_their_descriptors_back,
-           RIG_IS_UNIX, 0)
+PAIRS(send_fds, bytes_beyond_the_hard_limit_take_their_descriptors_back, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     const int fd = mark_open(1);
     const int before = fds_count_open();
@@ -432,7 +437,8 @@ PAIRS_THAT(send_fds, bytes_beyond_the_hard_limit_take_their_descriptors_back,
     close(fd);
 }
 
-PAIRS_THAT(send_fds, none_is_sent_after_the_end, RIG_IS_UNIX, 0)
+PAIRS(send_fds, none_is_sent_after_the_end, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     const int fd = mark_open(1);
     const int before = fds_count_open();
@@ -447,7 +453,7 @@ PAIRS_THAT(send_fds, none_is_sent_after_the_end, RIG_IS_UNIX, 0)
     close(fd);
 }
 
-PAIRS(send_fds, other_sockets_refuse_them)
+PAIRS(send_fds, other_sockets_refuse_them, rig, .needs = RIG_BOTH_WAYS)
 {
     const int fd = mark_open(1);
     if (!rig_can(rig, RIG_IS_UNIX)) {
@@ -474,7 +480,8 @@ static int find_ring(void)
     return -1;
 }
 
-PAIRS_THAT(send_fds, an_instance_of_io_uring_is_refused, RIG_IS_UNIX, 0)
+PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     const int fds[2] = {mark_open(1), find_ring()};
     const int before = fds_count_open();
@@ -500,7 +507,8 @@ static void lose_privileges(void)
     }
 }
 
-PAIRS_THAT(send_fds, too_many_on_their_way_break_the_connection, RIG_IS_UNIX, 0)
+PAIRS(send_fds, too_many_on_their_way_break_the_connection, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     int ends[2];
     passed_pipe(ends);

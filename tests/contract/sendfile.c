@@ -14,7 +14,8 @@ enum {
     LARGE = 3000000, /* more than all buffers on its way take */
 };
 
-PAIRS_OUT(sendfile, a_file_leaves_between_the_writes_around_it, 0)
+PAIRS(sendfile, a_file_leaves_between_the_writes_around_it, rig,
+      .needs = RIG_SENDS)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -30,7 +31,8 @@ PAIRS_OUT(sendfile, a_file_leaves_between_the_writes_around_it, 0)
     close(fd);
 }
 
-PAIRS_OUT(sendfile, exactly_the_part_that_was_asked_for_is_sent, 0)
+PAIRS(sendfile, exactly_the_part_that_was_asked_for_is_sent, rig,
+      .needs = RIG_SENDS)
 {
     static const struct {
         size_t written; /* before it */
@@ -54,7 +56,8 @@ PAIRS_OUT(sendfile, exactly_the_part_that_was_asked_for_is_sent, 0)
     close(fd);
 }
 
-PAIRS_OUT(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes, 0)
+PAIRS(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes, rig,
+      .needs = RIG_SENDS)
 {
     struct sending sending;
     const int fd = pattern_file(5000);
@@ -76,7 +79,7 @@ PAIRS_OUT(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes, 0)
     close(fd);
 }
 
-PAIRS_OUT(sendfile, an_empty_file_sends_nothing, 0)
+PAIRS(sendfile, an_empty_file_sends_nothing, rig, .needs = RIG_SENDS)
 {
     struct sending sending;
     const int fd = pattern_file(0);
@@ -90,7 +93,7 @@ PAIRS_OUT(sendfile, an_empty_file_sends_nothing, 0)
     close(fd);
 }
 
-PAIRS_OUT(sendfile, a_large_file_arrives_whole, 0)
+PAIRS(sendfile, a_large_file_arrives_whole, rig, .needs = RIG_SENDS)
 {
     const uint64_t size = 64u << 20;
     const uint64_t before = rig_statistics(rig).sent_bytes;
@@ -109,7 +112,8 @@ PAIRS_OUT(sendfile, a_large_file_arrives_whole, 0)
     close(fd);
 }
 
-PAIRS_OUT(sendfile, a_slow_reader_gets_all_of_it, .small_buffers = true)
+PAIRS(sendfile, a_slow_reader_gets_all_of_it, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(LARGE);
@@ -127,7 +131,8 @@ PAIRS_OUT(sendfile, a_slow_reader_gets_all_of_it, .small_buffers = true)
     close(fd);
 }
 
-PAIRS_OUT(sendfile, a_file_that_is_not_in_the_cache_is_sent, 0)
+PAIRS(sendfile, a_file_that_is_not_in_the_cache_is_sent, rig,
+      .needs = RIG_SENDS)
 {
     struct sending sending;
     const int fd = pattern_file(8u << 20);
@@ -148,7 +153,7 @@ PAIRS_OUT(sendfile, a_file_that_is_not_in_the_cache_is_sent, 0)
 }
 
 /* Zeros that no block of the disk stands for. */
-PAIRS_OUT(sendfile, holes_are_sent_as_zeros, 0)
+PAIRS(sendfile, holes_are_sent_as_zeros, rig, .needs = RIG_SENDS)
 {
     const size_t size = 1u << 20;
     struct sending sending = {.rig = rig};
@@ -175,8 +180,8 @@ PAIRS_OUT(sendfile, holes_are_sent_as_zeros, 0)
     close(fd);
 }
 
-PAIRS_OUT(sendfile, a_file_that_is_cut_meanwhile_ends_early,
-          .small_buffers = true)
+PAIRS(sendfile, a_file_that_is_cut_meanwhile_ends_early, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(LARGE);
@@ -193,8 +198,8 @@ PAIRS_OUT(sendfile, a_file_that_is_cut_meanwhile_ends_early,
     close(fd);
 }
 
-PAIRS_OUT(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count,
-          .small_buffers = true)
+PAIRS(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct sending sending;
     const int whole = pattern_file(LARGE);
@@ -228,7 +233,8 @@ static void read_raw(struct rig *rig, uint8_t *buf, size_t len)
 }
 
 /* Files of the kernel tell no size. */
-PAIRS_OUT(sendfile, a_file_of_unknown_size_is_read_to_its_end, 0)
+PAIRS(sendfile, a_file_of_unknown_size_is_read_to_its_end, rig,
+      .needs = RIG_SENDS)
 {
     uint8_t text[65536];
     uint8_t got[65536];
@@ -248,8 +254,8 @@ PAIRS_OUT(sendfile, a_file_of_unknown_size_is_read_to_its_end, 0)
     rig->peer_received = rig->written;
 }
 
-PAIRS_OUT(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards,
-          .small_buffers = true)
+PAIRS(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct sending sending;
     char byte = 'x';
@@ -287,7 +293,8 @@ static void start_second(void *arg, weir_transport *t, int err, uint64_t sent)
               -EBUSY);
 }
 
-PAIRS_OUT(sendfile, one_file_at_a_time_and_the_next_from_done, 0)
+PAIRS(sendfile, one_file_at_a_time_and_the_next_from_done, rig,
+      .needs = RIG_SENDS)
 {
     const int fd = pattern_file(SIZE);
     rig->count = fd;
@@ -315,7 +322,7 @@ static void refuse(struct rig *rig, int fd, int err)
     close(fd);
 }
 
-PAIRS_OUT(sendfile, what_is_not_a_file_to_read_is_refused, 0)
+PAIRS(sendfile, what_is_not_a_file_to_read_is_refused, rig, .needs = RIG_SENDS)
 {
     int pipe_fds[2];
     const int file = pattern_file(100);
@@ -347,8 +354,8 @@ PAIRS_OUT(sendfile, what_is_not_a_file_to_read_is_refused, 0)
 }
 
 /* The socket is non-blocking for the time of a call alone. */
-PAIRS_THAT(sendfile, the_socket_is_left_as_it_was, RIG_IS_PLAIN,
-           .small_buffers = true)
+PAIRS(sendfile, the_socket_is_left_as_it_was, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -367,8 +374,8 @@ PAIRS_THAT(sendfile, the_socket_is_left_as_it_was, RIG_IS_PLAIN,
 }
 
 /* What waits are bytes of the file, which take no memory. */
-PAIRS_THAT(sendfile, its_bytes_are_not_part_of_the_write_buffer, RIG_IS_PLAIN,
-           .small_buffers = true)
+PAIRS(sendfile, its_bytes_are_not_part_of_the_write_buffer, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);

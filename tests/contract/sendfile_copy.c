@@ -24,8 +24,8 @@ static void expect_within(struct rig *rig, uint64_t queued, uint64_t depth)
 }
 
 /* Two parts of 64 KiB, and below a filter 64 KiB and a turn's records. */
-PAIRS_OUT(sendfile_copy, little_of_a_file_waits_for_a_peer_that_does_not_read,
-          .small_buffers = true)
+PAIRS(sendfile_copy, little_of_a_file_waits_for_a_peer_that_does_not_read, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct sending sending;
     const uint64_t part = 64u << 10;
@@ -55,7 +55,8 @@ PAIRS_OUT(sendfile_copy, little_of_a_file_waits_for_a_peer_that_does_not_read,
 
 /* With the marks at 0 one small part after the other, and the protocol, which
  * cannot write anyway, is not asked to pause. */
-PAIRS_OUT(sendfile_copy, low_marks_let_less_of_it_wait, .small_buffers = true)
+PAIRS(sendfile_copy, low_marks_let_less_of_it_wait, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -75,8 +76,8 @@ PAIRS_OUT(sendfile_copy, low_marks_let_less_of_it_wait, .small_buffers = true)
     close(fd);
 }
 
-PAIRS_OUT(sendfile_copy, a_protocol_that_was_paused_before_it_is_resumed,
-          .small_buffers = true)
+PAIRS(sendfile_copy, a_protocol_that_was_paused_before_it_is_resumed, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -103,8 +104,8 @@ PAIRS_OUT(sendfile_copy, a_protocol_that_was_paused_before_it_is_resumed,
 }
 
 /* A hard limit holds for what the program writes. */
-PAIRS_OUT(sendfile_copy, the_hard_limit_of_writes_is_none_of_files,
-          .small_buffers = true)
+PAIRS(sendfile_copy, the_hard_limit_of_writes_is_none_of_files, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -156,8 +157,8 @@ static void begin_failing(struct rig *rig, int fd, const uint8_t *map)
               0);
 }
 
-PAIRS_OUT(sendfile_copy, a_read_that_fails_ends_the_file_and_not_the_transport,
-          .small_buffers = true)
+PAIRS(sendfile_copy, a_read_that_fails_ends_the_file_and_not_the_transport, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     const size_t size = 65536 * 5;
     size_t mapped;
@@ -177,8 +178,8 @@ PAIRS_OUT(sendfile_copy, a_read_that_fails_ends_the_file_and_not_the_transport,
     close(fd);
 }
 
-PAIRS_OUT(sendfile_copy, a_close_behind_a_read_that_fails_is_no_clean_end,
-          .small_buffers = true)
+PAIRS(sendfile_copy, a_close_behind_a_read_that_fails_is_no_clean_end, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     size_t mapped;
     const int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
@@ -199,7 +200,8 @@ PAIRS_OUT(sendfile_copy, a_close_behind_a_read_that_fails_is_no_clean_end,
 
 /* ---- pipes ---- */
 
-PAIRS_WRITE_PIPE(sendfile_copy, a_reader_that_is_gone_raises_no_signal, 0)
+PAIRS(sendfile_copy, a_reader_that_is_gone_raises_no_signal, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE)
 {
     struct sigaction action;
     sigset_t mask;
@@ -236,8 +238,8 @@ static bool is_working(const struct rig *rig)
 
 /* The reader has each byte that was counted: a pipe loses none. A thread that
  * writes has done so when the abort comes, and the loop does not know yet. */
-PAIRS_WRITE_PIPE(sendfile_copy, the_count_of_an_aborted_file_is_exact,
-                 .small_buffers = true)
+PAIRS(sendfile_copy, the_count_of_an_aborted_file_is_exact, rig,
+      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);

@@ -27,8 +27,8 @@ static int begin_clogged(struct rig *rig, struct sending *sending)
 
 /* ---- cancelled ---- */
 
-PAIRS_OUT(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told,
-          .small_buffers = true)
+PAIRS(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -45,8 +45,8 @@ PAIRS_OUT(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told,
     expect_usable(rig); /* and what is written goes on at that byte */
 }
 
-PAIRS_OUT(sendfile_end,
-          a_file_that_waits_for_writes_is_cancelled_before_its_first, 0)
+PAIRS(sendfile_end, a_file_that_waits_for_writes_is_cancelled_before_its_first,
+      rig, .needs = RIG_SENDS)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -73,7 +73,8 @@ static void write_on(void *arg, weir_transport *t, int err, uint64_t sent)
     expect_eq(rig_write(rig, 1000), 0);
 }
 
-PAIRS_OUT(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave, 0)
+PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave, rig,
+      .needs = RIG_SENDS)
 {
     const int fd = pattern_file(SIZE);
     expect_eq(weir_transport_sendfile(rig->t, fd, 0, SIZE, write_on, rig), 0);
@@ -88,8 +89,8 @@ PAIRS_OUT(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave, 0)
 }
 
 /* At any moment: in the cache or not, with or without room. */
-PAIRS_OUT(sendfile_end, a_cancellation_may_come_at_any_moment,
-          .small_buffers = true)
+PAIRS(sendfile_end, a_cancellation_may_come_at_any_moment, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct unit_random dice;
     unit_random_seed(&dice);
@@ -120,7 +121,8 @@ PAIRS_OUT(sendfile_end, a_cancellation_may_come_at_any_moment,
 
 /* ---- closed here ---- */
 
-PAIRS_OUT(sendfile_end, a_close_sends_the_file_first, .small_buffers = true)
+PAIRS(sendfile_end, a_close_sends_the_file_first, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -137,7 +139,8 @@ PAIRS_OUT(sendfile_end, a_close_sends_the_file_first, .small_buffers = true)
     close(fd);
 }
 
-PAIRS_OUT(sendfile_end, a_close_before_the_first_byte_sends_the_file_first, 0)
+PAIRS(sendfile_end, a_close_before_the_first_byte_sends_the_file_first, rig,
+      .needs = RIG_SENDS)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -153,8 +156,8 @@ PAIRS_OUT(sendfile_end, a_close_before_the_first_byte_sends_the_file_first, 0)
     close(fd);
 }
 
-PAIRS_THAT(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file, 0,
-           .small_buffers = true)
+PAIRS(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file, rig,
+      .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -181,8 +184,8 @@ static void abort_in_done(void *arg, weir_transport *t, int err, uint64_t sent)
 
 /* A program that aborts then keeps the peer from taking a part for the whole.
  */
-PAIRS_THAT(sendfile_end, an_end_of_the_writing_side_comes_after_done,
-           RIG_CAN_RESET, 0)
+PAIRS(sendfile_end, an_end_of_the_writing_side_comes_after_done, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {
     struct sending sending = {.rig = rig};
     const int fd = pattern_file(SIZE);
@@ -201,8 +204,8 @@ PAIRS_THAT(sendfile_end, an_end_of_the_writing_side_comes_after_done,
     close(fd);
 }
 
-PAIRS_OUT(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end,
-          .small_buffers = true)
+PAIRS(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -220,7 +223,8 @@ PAIRS_OUT(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end,
     close(fd);
 }
 
-PAIRS_OUT(sendfile_end, an_abort_stops_it, .small_buffers = true)
+PAIRS(sendfile_end, an_abort_stops_it, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -239,7 +243,8 @@ PAIRS_OUT(sendfile_end, an_abort_stops_it, .small_buffers = true)
     close(fd);
 }
 
-PAIRS_OUT(sendfile_end, an_abort_before_the_first_byte_stops_it, 0)
+PAIRS(sendfile_end, an_abort_before_the_first_byte_stops_it, rig,
+      .needs = RIG_SENDS)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -289,7 +294,8 @@ static void expect_broken(const struct rig *rig, const struct sending *sending)
     expect(sending->err == -EPIPE || sending->err == -ECONNRESET || is_cut);
 }
 
-PAIRS_OUT(sendfile_end, a_peer_that_goes_breaks_it, .small_buffers = true)
+PAIRS(sendfile_end, a_peer_that_goes_breaks_it, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -302,7 +308,8 @@ PAIRS_OUT(sendfile_end, a_peer_that_goes_breaks_it, .small_buffers = true)
 }
 
 /* sendfile() has no MSG_NOSIGNAL. */
-PAIRS_THAT(sendfile_end, a_peer_that_is_gone_raises_no_signal, RIG_IS_PLAIN, 0)
+PAIRS(sendfile_end, a_peer_that_is_gone_raises_no_signal, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {
     struct sigaction action;
     sigset_t mask;
@@ -334,8 +341,8 @@ PAIRS_THAT(sendfile_end, a_peer_that_is_gone_raises_no_signal, RIG_IS_PLAIN, 0)
     close(fd);
 }
 
-PAIRS_THAT(sendfile_end, a_reset_breaks_it, RIG_CAN_RESET,
-           .small_buffers = true)
+PAIRS(sendfile_end, a_reset_breaks_it, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET, .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -347,8 +354,8 @@ PAIRS_THAT(sendfile_end, a_reset_breaks_it, RIG_CAN_RESET,
     close(fd);
 }
 
-PAIRS_OUT(sendfile_end, a_peer_that_takes_nothing_stalls_it,
-          .small_buffers = true)
+PAIRS(sendfile_end, a_peer_that_takes_nothing_stalls_it, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
                                            .write_stall_ns = 60 * RIG_MS};
@@ -368,8 +375,8 @@ PAIRS_OUT(sendfile_end, a_peer_that_takes_nothing_stalls_it,
     close(fd);
 }
 
-PAIRS_OUT(sendfile_end, a_close_waits_for_it_as_long_as_it_may,
-          .small_buffers = true)
+PAIRS(sendfile_end, a_close_waits_for_it_as_long_as_it_may, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
                                            .close_ns = 40 * RIG_MS};
@@ -403,13 +410,15 @@ static void expect_refused(const struct rig *rig, int err)
     close(fd);
 }
 
-PAIRS_OUT(sendfile_end, after_the_end_of_the_writing_side_none_begins, 0)
+PAIRS(sendfile_end, after_the_end_of_the_writing_side_none_begins, rig,
+      .needs = RIG_SENDS)
 {
     expect_eq(weir_transport_write_eof(rig->t), 0);
     expect_refused(rig, -ESHUTDOWN);
 }
 
-PAIRS_OUT(sendfile_end, after_a_close_or_a_loss_none_begins, 0)
+PAIRS(sendfile_end, after_a_close_or_a_loss_none_begins, rig,
+      .needs = RIG_SENDS)
 {
     expect_eq(weir_transport_close(rig->t), 0);
     expect_refused(rig, -ESHUTDOWN);
@@ -418,14 +427,16 @@ PAIRS_OUT(sendfile_end, after_a_close_or_a_loss_none_begins, 0)
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
 }
 
-PAIRS_THAT(sendfile_end, on_a_broken_connection_none_begins, RIG_CAN_RESET, 0)
+PAIRS(sendfile_end, on_a_broken_connection_none_begins, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {
     rig_peer_reset(rig);
     rig_wait_lost(rig);
     expect_refused(rig, -EPIPE);
 }
 
-PAIRS_OUT(sendfile_end, after_a_write_was_refused_none_begins, 0)
+PAIRS(sendfile_end, after_a_write_was_refused_none_begins, rig,
+      .needs = RIG_SENDS)
 {
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 10), 0);
     expect_eq(rig_write(rig, 11), -ENOBUFS);
@@ -524,7 +535,8 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
 
 /* ---- the dump ---- */
 
-PAIRS_OUT(sendfile_end, the_dump_tells_of_it, .small_buffers = true)
+PAIRS(sendfile_end, the_dump_tells_of_it, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     char *text = NULL;
     size_t size = 0;

@@ -49,7 +49,7 @@ static void expect_whole(struct starting *s, struct side *to,
     expect(rig_is_pattern(to->received, 0, SIZE));
 }
 
-STARTING(sendfile_tls, a_file_waits_for_the_handshake)
+STARTING(sendfile_tls, a_file_waits_for_the_handshake, s)
 {
     struct result result;
     const int fd = pattern_file(SIZE);
@@ -64,7 +64,7 @@ STARTING(sendfile_tls, a_file_waits_for_the_handshake)
     close(fd);
 }
 
-STARTING(sendfile_tls, a_file_goes_through_two_of_them)
+STARTING(sendfile_tls, a_file_goes_through_two_of_them, s)
 {
     struct result result;
     struct result back;
@@ -83,7 +83,7 @@ STARTING(sendfile_tls, a_file_goes_through_two_of_them)
     close(fd);
 }
 
-STARTING(sendfile_tls, a_handshake_that_is_cut_ends_it)
+STARTING(sendfile_tls, a_handshake_that_is_cut_ends_it, s)
 {
     struct result result = {.calls = 0};
     const int fd = pattern_file(SIZE);

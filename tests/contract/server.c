@@ -44,7 +44,7 @@ UNIT(server, works_without_a_done_callback)
     expect_eq(maker_close(&m), 1);
 }
 
-MAKER(server, port_0_gets_a_port_that_the_socket_tells)
+MAKER(server, port_0_gets_a_port_that_the_socket_tells, m)
 {
     maker_serve(m, "127.0.0.1", NULL);
 
@@ -58,7 +58,7 @@ MAKER(server, port_0_gets_a_port_that_the_socket_tells)
     expect_eq(weir_server_get_socket(m->server, 1, NULL), -EINVAL);
 }
 
-MAKER(server, several_addresses_get_the_same_port)
+MAKER(server, several_addresses_get_the_same_port, m)
 {
     const char *more[] = {"127.0.0.2", "::1", "127.0.0.1"};
     struct weir_server_options options = {.size = sizeof(options)};
@@ -80,7 +80,7 @@ MAKER(server, several_addresses_get_the_same_port)
     }
 }
 
-MAKER(server, no_host_means_one_socket_for_each_family)
+MAKER(server, no_host_means_one_socket_for_each_family, m)
 {
     maker_serve(m, NULL, NULL);
 
@@ -101,7 +101,7 @@ MAKER(server, no_host_means_one_socket_for_each_family)
     }
 }
 
-MAKER(server, family_narrows_no_host_to_one_socket)
+MAKER(server, family_narrows_no_host_to_one_socket, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.family = AF_INET;
@@ -113,7 +113,7 @@ MAKER(server, family_narrows_no_host_to_one_socket)
     expect_eq(address.storage.any.sa_family, AF_INET);
 }
 
-MAKER(server, an_address_of_another_machine_is_an_error)
+MAKER(server, an_address_of_another_machine_is_an_error, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
 
@@ -127,7 +127,7 @@ MAKER(server, an_address_of_another_machine_is_an_error)
     expect_eq(weir_server_start_serving(m->server), -ESHUTDOWN);
 }
 
-MAKER(server, an_address_of_another_machine_is_skipped_beside_a_good_one)
+MAKER(server, an_address_of_another_machine_is_skipped_beside_a_good_one, m)
 {
     const char *more[] = {"127.0.0.1"};
     struct weir_server_options options = {.size = sizeof(options)};
@@ -139,7 +139,7 @@ MAKER(server, an_address_of_another_machine_is_skipped_beside_a_good_one)
     expect_eq(weir_server_get_socket_count(m->server), 1);
 }
 
-MAKER(server, a_taken_port_is_an_error_after_200_ms)
+MAKER(server, a_taken_port_is_an_error_after_200_ms, m)
 {
     struct weir_address taken;
     int other = peer_listen(1, &taken);
@@ -158,7 +158,7 @@ MAKER(server, a_taken_port_is_an_error_after_200_ms)
     close(other);
 }
 
-MAKER(server, a_port_that_becomes_free_meanwhile_is_taken)
+MAKER(server, a_port_that_becomes_free_meanwhile_is_taken, m)
 {
     struct weir_address taken;
     int other = peer_listen(1, &taken);
@@ -177,7 +177,7 @@ MAKER(server, a_port_that_becomes_free_meanwhile_is_taken)
     expect_eq(server_port(m->server), address_port(&taken));
 }
 
-MAKER(server, reuse_port_lets_two_servers_listen_on_one_port)
+MAKER(server, reuse_port_lets_two_servers_listen_on_one_port, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.reuse_port = true;
@@ -220,7 +220,7 @@ static int backlog_of(weir_server *server)
     return (int)info.tcpi_sacked; /* of a listener: its backlog */
 }
 
-MAKER(server, backlog_is_as_asked_for_and_4096_by_default)
+MAKER(server, backlog_is_as_asked_for_and_4096_by_default, m)
 {
     maker_serve(m, "127.0.0.1", NULL);
     int somaxconn = 0;
@@ -239,7 +239,7 @@ MAKER(server, backlog_is_as_asked_for_and_4096_by_default)
     expect_eq(backlog_of(m->server), 7);
 }
 
-MAKER(server, no_start_serving_only_binds_until_told_to_serve)
+MAKER(server, no_start_serving_only_binds_until_told_to_serve, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = true;
@@ -258,7 +258,7 @@ MAKER(server, no_start_serving_only_binds_until_told_to_serve)
     close(fd);
 }
 
-MAKER(server, start_serving_before_the_loop_runs_is_remembered)
+MAKER(server, start_serving_before_the_loop_runs_is_remembered, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = true;
@@ -321,7 +321,7 @@ UNIT(server, usage_errors_come_from_the_call)
 
 /* ---- what connections start with ---- */
 
-MAKER(server, r60__peername_comes_from_the_accept)
+MAKER(server, r60__peername_comes_from_the_accept, m)
 {
     maker_serve(m, "127.0.0.1", NULL);
     int fd = peer_connect(m);
@@ -340,7 +340,7 @@ MAKER(server, r60__peername_comes_from_the_accept)
     close(fd);
 }
 
-MAKER(server, a_connection_that_was_reset_before_the_accept_has_its_life)
+MAKER(server, a_connection_that_was_reset_before_the_accept_has_its_life, m)
 {
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
     struct sockaddr_in own;
@@ -381,7 +381,7 @@ UNIT(server, r59__accepted_connections_have_nodelay_unless_turned_off)
     }
 }
 
-MAKER(server, socket_options_reach_accepted_connections)
+MAKER(server, socket_options_reach_accepted_connections, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection.size = sizeof(options.connection);
@@ -398,7 +398,7 @@ MAKER(server, socket_options_reach_accepted_connections)
     close(fd);
 }
 
-MAKER(server, defer_accept_waits_for_the_first_byte)
+MAKER(server, defer_accept_waits_for_the_first_byte, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.defer_accept_ns = WEIR_SECONDS(5);
@@ -457,7 +457,7 @@ static weir_server *adopt(struct maker *m, int fd)
     return server;
 }
 
-MAKER(server, listens_on_a_bound_socket)
+MAKER(server, listens_on_a_bound_socket, m)
 {
     struct weir_address address = peer_address("127.0.0.1", 0);
     int bound = socket(AF_INET, SOCK_STREAM, 0);
@@ -475,7 +475,7 @@ MAKER(server, listens_on_a_bound_socket)
     close(fd);
 }
 
-MAKER(server, adopts_a_listening_socket_with_the_clients_in_its_queue)
+MAKER(server, adopts_a_listening_socket_with_the_clients_in_its_queue, m)
 {
     struct weir_address address;
     int listener = peer_listen(10, &address);
@@ -495,7 +495,7 @@ MAKER(server, adopts_a_listening_socket_with_the_clients_in_its_queue)
                "a non-blocking listener does not spin");
 }
 
-MAKER(server, adopts_a_unix_listener)
+MAKER(server, adopts_a_unix_listener, m)
 {
     m->echo = true;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -533,7 +533,7 @@ static void expect_refused(struct maker *m, int fd,
     cr_expect_not(is_open(fd), "the descriptor is taken in any case");
 }
 
-MAKER(server, r63__a_socket_that_cannot_be_used_is_closed)
+MAKER(server, r63__a_socket_that_cannot_be_used_is_closed, m)
 {
     int pair[2];
     const char *host = "::1";

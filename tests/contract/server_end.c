@@ -56,7 +56,7 @@ UNIT(server_end, close_stops_listening_and_leaves_connections)
     maker_close(&m);
 }
 
-MAKER(server_end, close_before_done_cancels_the_start)
+MAKER(server_end, close_before_done_cancels_the_start, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
@@ -206,7 +206,7 @@ UNIT(server_end, wait_closed_in_the_other_order)
     maker_close(&m);
 }
 
-MAKER(server_end, wait_closed_of_a_closed_server_comes_from_the_loop)
+MAKER(server_end, wait_closed_of_a_closed_server_comes_from_the_loop, m)
 {
     maker_serve(m, "127.0.0.1", NULL);
     weir_server_close(m->server);
@@ -241,7 +241,7 @@ UNIT(server_end, freeing_the_handle_leaves_connections_and_calls_waiters)
     maker_close(&m);
 }
 
-MAKER(server_end, r65__a_factory_that_fails_is_reported_and_holds_nothing_up)
+MAKER(server_end, r65__a_factory_that_fails_is_reported_and_holds_nothing_up, m)
 {
     char byte;
     m->factory_result = -EACCES;
@@ -394,7 +394,7 @@ static void stop_here(struct maker *m)
     stop(m, UINT64_MAX);
 }
 
-MAKER(server_end, stop_inside_the_factory_ends_the_new_connection_too)
+MAKER(server_end, stop_inside_the_factory_ends_the_new_connection_too, m)
 {
     char byte;
     m->in_factory = stop_here;

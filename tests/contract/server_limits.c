@@ -7,7 +7,7 @@
 
 #include <sys/resource.h>
 
-MAKER(server_limits, connection_limit_is_kept_and_no_client_is_dropped)
+MAKER(server_limits, connection_limit_is_kept_and_no_client_is_dropped, m)
 {
     enum { CLIENTS = 40, LIMIT = 5 };
     int fds[CLIENTS];
@@ -41,7 +41,7 @@ static unsigned queue_of(weir_server *server)
     return info.tcpi_unacked; /* of a listener: its queue */
 }
 
-MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel)
+MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = 1;
@@ -60,7 +60,7 @@ MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel)
     close(second);
 }
 
-MAKER(server_limits, connection_limit_holds_across_several_sockets)
+MAKER(server_limits, connection_limit_holds_across_several_sockets, m)
 {
     enum { HOSTS = 3 };
     const char *hosts[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3"};
@@ -96,7 +96,7 @@ MAKER(server_limits, connection_limit_holds_across_several_sockets)
     }
 }
 
-MAKER(server_limits, closing_a_full_server_ends_those_that_wait)
+MAKER(server_limits, closing_a_full_server_ends_those_that_wait, m)
 {
     const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
     int fds[2];
@@ -272,7 +272,7 @@ static int bind_beside(const char *host, uint16_t port)
     return fd;
 }
 
-MAKER(server_limits, start_serving_that_fails_on_one_address_listens_on_none)
+MAKER(server_limits, start_serving_that_fails_on_one_address_listens_on_none, m)
 {
     static const char *const second[] = {"127.0.0.2"};
     struct weir_server_options options = {.size = sizeof(options)};

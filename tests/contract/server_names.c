@@ -75,7 +75,7 @@ static const char *addresses_of(const struct start *start)
     return all;
 }
 
-NAMES(server_names, a_server_listens_on_all_addresses_of_a_name)
+NAMES(server_names, a_server_listens_on_all_addresses_of_a_name, n)
 {
     struct start start;
     create(n, &start, "self.example", NULL, 0);
@@ -86,7 +86,8 @@ NAMES(server_names, a_server_listens_on_all_addresses_of_a_name)
     weir_server_free(start.server);
 }
 
-NAMES(server_names, names_and_addresses_may_stand_side_by_side_and_count_once)
+NAMES(server_names, names_and_addresses_may_stand_side_by_side_and_count_once,
+      n)
 {
     static const char *const hosts[] = {"self.example", "127.0.0.2",
                                         "localhost"};
@@ -98,7 +99,7 @@ NAMES(server_names, names_and_addresses_may_stand_side_by_side_and_count_once)
     weir_server_free(start.server);
 }
 
-NAMES(server_names, one_name_without_an_address_fails_the_start)
+NAMES(server_names, one_name_without_an_address_fails_the_start, n)
 {
     static const char *const hosts[] = {"self.example", "nx.example"};
     struct start start;
@@ -109,7 +110,7 @@ NAMES(server_names, one_name_without_an_address_fails_the_start)
     weir_server_free(start.server);
 }
 
-NAMES(server_names, an_address_that_is_not_here_is_an_error_of_the_start)
+NAMES(server_names, an_address_that_is_not_here_is_an_error_of_the_start, n)
 {
     struct start start;
     create(n, &start, "a4.example", NULL, 0);
@@ -118,7 +119,7 @@ NAMES(server_names, an_address_that_is_not_here_is_an_error_of_the_start)
     weir_server_free(start.server);
 }
 
-NAMES(server_names, what_is_no_name_is_refused_by_the_call)
+NAMES(server_names, what_is_no_name_is_refused_by_the_call, n)
 {
     weir_server *server = NULL;
     expect_eq(weir_create_server(n->loop, &factory, "127.1", 0, NULL, NULL,
@@ -127,7 +128,7 @@ NAMES(server_names, what_is_no_name_is_refused_by_the_call)
     expect_eq(server, NULL);
 }
 
-NAMES(server_names, a_server_is_closed_while_its_names_are_looked_up)
+NAMES(server_names, a_server_is_closed_while_its_names_are_looked_up, n)
 {
     static const char *const hosts[] = {"silent.example", "self.example"};
     names_lookup(n, "nx.example", NULL);
@@ -150,7 +151,7 @@ NAMES(server_names, a_server_is_closed_while_its_names_are_looked_up)
     }
 }
 
-NAMES(server_names, a_loop_is_freed_while_names_are_looked_up)
+NAMES(server_names, a_loop_is_freed_while_names_are_looked_up, n)
 {
     struct start start;
     create(n, &start, "silent.example", NULL, 0);
@@ -209,7 +210,7 @@ static int cancel_after_turns(weir_loop *loop, void *arg)
     return 0;
 }
 
-NAMES(server_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing)
+NAMES(server_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing, n)
 {
     static const char *const hosts[] = {"self.example", "silent.example",
                                         "self-late6.example", "localhost"};

@@ -78,7 +78,7 @@ static bool is_blocked(int signum)
     return sigismember(&set, signum) == 1;
 }
 
-MAKER(signal, a_handler_is_called_from_the_loop)
+MAKER(signal, a_handler_is_called_from_the_loop, m)
 {
     struct seen seen = {0};
     add(m, SIGUSR1, see, &seen);
@@ -90,7 +90,7 @@ MAKER(signal, a_handler_is_called_from_the_loop)
     expect_eq(seen.signum, SIGUSR1);
 }
 
-MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again)
+MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again, m)
 {
     struct seen seen = {0};
     add(m, SIGALRM, see_and_stop, &seen);
@@ -111,7 +111,7 @@ MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again)
     take_signals(m); /* takes one that is still pending */
 }
 
-MAKER(signal, a_signal_for_the_whole_process_arrives_too)
+MAKER(signal, a_signal_for_the_whole_process_arrives_too, m)
 {
     struct seen seen = {0};
     add(m, SIGTERM, see, &seen);
@@ -123,7 +123,7 @@ MAKER(signal, a_signal_for_the_whole_process_arrives_too)
     expect_eq(seen.count, 1);
 }
 
-MAKER(signal, a_handler_can_be_added_while_the_loop_runs)
+MAKER(signal, a_handler_can_be_added_while_the_loop_runs, m)
 {
     struct seen first = {0};
     struct seen second = {0};
@@ -138,7 +138,7 @@ MAKER(signal, a_handler_can_be_added_while_the_loop_runs)
     expect_eq(second.count, 1);
 }
 
-MAKER(signal, adding_again_replaces_the_handler)
+MAKER(signal, adding_again_replaces_the_handler, m)
 {
     struct seen first = {0};
     struct seen second = {0};
@@ -153,7 +153,7 @@ MAKER(signal, adding_again_replaces_the_handler)
     cr_assert(has_action(SIGUSR1, SIG_DFL), "one removal is enough");
 }
 
-MAKER(signal, remove_says_whether_there_was_a_handler)
+MAKER(signal, remove_says_whether_there_was_a_handler, m)
 {
     struct seen seen = {0};
     cr_assert_not(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
@@ -175,7 +175,7 @@ static void remove_other(void *arg, int signum)
                                     signum == SIGUSR1 ? SIGUSR2 : SIGUSR1);
 }
 
-MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called)
+MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called, m)
 {
     struct seen seen = {0};
     remove_loop = m->loop;
@@ -190,7 +190,7 @@ MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called)
     expect_eq(seen.count, 1);
 }
 
-MAKER(signal, signals_in_a_queue_all_arrive)
+MAKER(signal, signals_in_a_queue_all_arrive, m)
 {
     enum { COUNT = 200 };
     struct seen seen = {0};
@@ -210,7 +210,7 @@ static void raise_again(void *arg, int signum)
     expect_eq(raise(signum), 0);
 }
 
-MAKER(signal, one_that_comes_again_and_again_holds_up_nothing_else)
+MAKER(signal, one_that_comes_again_and_again_holds_up_nothing_else, m)
 {
     struct seen busy = {0};
     struct seen other = {0};
@@ -280,7 +280,7 @@ UNIT(signal, the_action_that_the_program_had_comes_back)
     cr_assert(has_action(SIGRTMIN, SIG_DFL));
 }
 
-MAKER(signal, an_action_that_the_program_has_set_since_stays)
+MAKER(signal, an_action_that_the_program_has_set_since_stays, m)
 {
     struct seen seen = {0};
     add(m, SIGUSR1, see, &seen);
@@ -298,7 +298,7 @@ MAKER(signal, an_action_that_the_program_has_set_since_stays)
 }
 
 /* As system() does with SIGINT, while the handler is removed meanwhile. */
-MAKER(signal, the_default_is_back_when_the_program_puts_an_old_handler_in)
+MAKER(signal, the_default_is_back_when_the_program_puts_an_old_handler_in, m)
 {
     struct seen seen = {0};
     struct sigaction found;
@@ -315,7 +315,7 @@ MAKER(signal, the_default_is_back_when_the_program_puts_an_old_handler_in)
     expect_eq(seen.count, 0);
 }
 
-MAKER(signal, that_arrived_before_its_handler_was_removed_does_no_harm)
+MAKER(signal, that_arrived_before_its_handler_was_removed_does_no_harm, m)
 {
     struct seen seen = {0};
     add(m, SIGUSR1, see, &seen);
@@ -334,7 +334,8 @@ MAKER(signal, that_arrived_before_its_handler_was_removed_does_no_harm)
     cr_assert(has_action(SIGUSR1, SIG_DFL));
 }
 
-MAKER(signal, that_arrived_before_its_handler_was_removed_is_not_for_the_next)
+MAKER(signal, that_arrived_before_its_handler_was_removed_is_not_for_the_next,
+      m)
 {
     struct seen first = {0};
     struct seen second = {0};
@@ -352,7 +353,7 @@ MAKER(signal, that_arrived_before_its_handler_was_removed_is_not_for_the_next)
     expect_eq(second.count, 1);
 }
 
-MAKER(signal, that_arrived_before_the_loop_is_freed_does_no_harm)
+MAKER(signal, that_arrived_before_the_loop_is_freed_does_no_harm, m)
 {
     struct seen seen = {0};
     weir_loop *other;
@@ -365,7 +366,7 @@ MAKER(signal, that_arrived_before_the_loop_is_freed_does_no_harm)
     expect_eq(seen.count, 0);
 }
 
-MAKER(signal, that_the_program_blocks_itself_reaches_its_handler)
+MAKER(signal, that_the_program_blocks_itself_reaches_its_handler, m)
 {
     struct seen seen = {0};
     block(SIGUSR2);
@@ -377,7 +378,7 @@ MAKER(signal, that_the_program_blocks_itself_reaches_its_handler)
     expect_eq(seen.count, 2);
 }
 
-MAKER(signal, that_the_program_blocks_itself_stays_pending)
+MAKER(signal, that_the_program_blocks_itself_stays_pending, m)
 {
     struct seen seen = {0};
     sigset_t pending;
@@ -390,7 +391,7 @@ MAKER(signal, that_the_program_blocks_itself_stays_pending)
     expect_eq(sigismember(&pending, SIGUSR2), 1);
 }
 
-MAKER(signal, signals_that_cannot_be_handled_are_refused)
+MAKER(signal, signals_that_cannot_be_handled_are_refused, m)
 {
     struct seen seen = {0};
     static const int bad[] = {SIGKILL, SIGSTOP, 0, -1, 65, 1000};
@@ -411,7 +412,7 @@ MAKER(signal, signals_that_cannot_be_handled_are_refused)
     cr_assert(has_action(SIGUSR1, SIG_DFL));
 }
 
-MAKER(signal, adding_takes_no_descriptor)
+MAKER(signal, adding_takes_no_descriptor, m)
 {
     struct seen seen = {0};
     struct rlimit before;
@@ -429,7 +430,7 @@ MAKER(signal, adding_takes_no_descriptor)
 
 /* ---- several loops, several threads ---- */
 
-MAKER(signal, every_loop_that_handles_it_is_told)
+MAKER(signal, every_loop_that_handles_it_is_told, m)
 {
     struct seen here = {0};
     struct seen there = {0};
@@ -472,7 +473,7 @@ static void let_raise(void *arg)
     expect_eq(sem_post(&may_raise), 0);
 }
 
-MAKER(signal, one_that_a_thread_without_a_loop_gets_wakes_the_loop)
+MAKER(signal, one_that_a_thread_without_a_loop_gets_wakes_the_loop, m)
 {
     struct seen seen = {.loop = m->loop};
     pthread_t thread;
@@ -498,7 +499,7 @@ static int end_of(pid_t child)
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-MAKER(signal, a_forked_child_has_the_actions_from_before)
+MAKER(signal, a_forked_child_has_the_actions_from_before, m)
 {
     struct seen seen = {0};
     set_action(SIGUSR2, SIG_IGN);
@@ -516,7 +517,7 @@ MAKER(signal, a_forked_child_has_the_actions_from_before)
     expect_eq(seen.count, 0, "its signals are its own");
 }
 
-MAKER(signal, a_child_that_shares_the_memory_is_ended_as_by_default)
+MAKER(signal, a_child_that_shares_the_memory_is_ended_as_by_default, m)
 {
     struct seen seen = {0};
     add(m, SIGUSR1, see, &seen);
@@ -532,7 +533,7 @@ MAKER(signal, a_child_that_shares_the_memory_is_ended_as_by_default)
     expect_eq(seen.count, 1, "its own, and not the child's");
 }
 
-MAKER(signal, a_program_that_is_executed_starts_with_the_default)
+MAKER(signal, a_program_that_is_executed_starts_with_the_default, m)
 {
     struct seen seen = {0};
     add(m, SIGUSR1, see, &seen);

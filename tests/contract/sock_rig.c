@@ -28,7 +28,7 @@ static void run_round(void *body)
     close(ends[1]);
 }
 
-void run_main(void (*body)(void))
+void rig_run_body(void (*body)(void))
 {
     allocator_init(&memory);
     run_round(&body);

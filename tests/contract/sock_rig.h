@@ -35,7 +35,7 @@ struct sending {
     int result;
 };
 
-void run_main(void (*body)(void));
+void rig_run_body(void (*body)(void));
 /* On each round of a walk, see walk.h. */
 uint64_t walk_main(void (*body)(void));
 weir_task *spawn(weir_task_fn *fn, void *arg);
@@ -50,14 +50,5 @@ void fill_large(void);
 struct weir_address loopback(void);
 int bound(int type, struct weir_address *ret);
 int listening(int backlog, struct weir_address *ret);
-
-/* A test whose body is the main task of `loop`. */
-#define TASK(suite, name)                                                      \
-    static void suite##__##name##_task(void);                                  \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        run_main(suite##__##name##_task);                                      \
-    }                                                                          \
-    static void suite##__##name##_task(void)
 
 #endif

@@ -19,7 +19,7 @@ static void expect_tls(const struct side *side)
 
 /* ---- going on with TLS ---- */
 
-STARTING(start_tls, both_sides_talk_plain_and_then_under_tls)
+STARTING(start_tls, both_sides_talk_plain_and_then_under_tls, s)
 {
     starting_write(&s->client, "hello");
     starting_wait_received(&s->server, 5);
@@ -44,7 +44,7 @@ STARTING(start_tls, both_sides_talk_plain_and_then_under_tls)
     expect_eq(s->server.lost_err, 0);
 }
 
-STARTING(start_tls, it_works_with_tls_1_2)
+STARTING(start_tls, it_works_with_tls_1_2, s)
 {
     weir_tls_context *old = starting_context(false, WEIR_TLS_1_2);
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -61,7 +61,7 @@ STARTING(start_tls, it_works_with_tls_1_2)
     starting_end(s);
 }
 
-STARTING(start_tls, the_first_bytes_under_tls_come_after_done)
+STARTING(start_tls, the_first_bytes_under_tls_come_after_done, s)
 {
     starting_upgrade(&s->server);
     starting_upgrade(&s->client);
@@ -83,7 +83,7 @@ static void sent(void *arg, weir_transport *t, int err, uint64_t bytes)
     (void)bytes;
 }
 
-STARTING(start_tls, the_old_transport_is_refused_and_answers_questions)
+STARTING(start_tls, the_old_transport_is_refused_and_answers_questions, s)
 {
     weir_transport *old = s->client.plain;
     const struct weir_protocol_binding binding =
@@ -160,7 +160,7 @@ static size_t start_with_the_command(struct starting *s)
 }
 
 STARTING(start_tls,
-         complaint_34__a_client_hello_that_came_with_the_command_is_used)
+         complaint_34__a_client_hello_that_came_with_the_command_is_used, s)
 {
     s->wanted = 1; /* under its lease */
     expect(start_with_the_command(s) > 100);
@@ -172,7 +172,7 @@ STARTING(start_tls,
     starting_end(s);
 }
 
-STARTING(start_tls, bytes_without_a_lease_are_copied)
+STARTING(start_tls, bytes_without_a_lease_are_copied, s)
 {
     expect(start_with_the_command(s) > 100);
 
@@ -182,7 +182,7 @@ STARTING(start_tls, bytes_without_a_lease_are_copied)
     starting_end(s);
 }
 
-STARTING(start_tls, bytes_that_were_not_delivered_are_used)
+STARTING(start_tls, bytes_that_were_not_delivered_are_used, s)
 {
     expect_eq(weir_transport_pause_reading(s->server.t), 0);
     starting_upgrade(&s->client);
@@ -200,8 +200,9 @@ STARTING(start_tls, bytes_that_were_not_delivered_are_used)
     starting_end(s);
 }
 
-LONE_SERVER(start_tls,
-            complaint_35__plain_text_behind_the_command_fails_the_handshake)
+UNIT_IN(start_tls,
+        complaint_35__plain_text_behind_the_command_fails_the_handshake,
+        starting_lone_servers, struct starting *s)
 {
     static const char text[] = "STARTTLS\nMAIL FROM:<x@example>\r\n";
     s->server.data_received = start_at_the_newline;
@@ -215,7 +216,8 @@ LONE_SERVER(start_tls,
     expect_eq(s->server.lost_err, WEIR_ETLSPROTOCOL);
 }
 
-LONE_SERVER(start_tls, complaint_35__plain_text_that_was_not_delivered_fails_it)
+UNIT_IN(start_tls, complaint_35__plain_text_that_was_not_delivered_fails_it,
+        starting_lone_servers, struct starting *s)
 {
     static const char text[] = "MAIL FROM:<x@example>\r\n";
     expect_eq(weir_transport_pause_reading(s->server.t), 0);
@@ -230,8 +232,8 @@ LONE_SERVER(start_tls, complaint_35__plain_text_that_was_not_delivered_fails_it)
     expect_eq(s->server.lost_err, WEIR_ETLSPROTOCOL);
 }
 
-LONE_CLIENT(start_tls,
-            complaint_35__a_client_takes_no_plain_text_behind_the_answer)
+UNIT_IN(start_tls, complaint_35__a_client_takes_no_plain_text_behind_the_answer,
+        starting_lone_clients, struct starting *s)
 {
     static const char text[] = "220 go ahead\n250 injected\n";
     s->client.data_received = start_at_the_newline;
@@ -253,7 +255,8 @@ static void fill(uint8_t *bytes, size_t len)
     }
 }
 
-LONE_CLIENT(start_tls, what_waits_as_plain_text_leaves_before_the_client_hello)
+UNIT_IN(start_tls, what_waits_as_plain_text_leaves_before_the_client_hello,
+        starting_lone_clients, struct starting *s)
 {
     static uint8_t bytes[BULK + 5];
     static uint8_t expected[BULK];
@@ -274,7 +277,7 @@ LONE_CLIENT(start_tls, what_waits_as_plain_text_leaves_before_the_client_hello)
     starting_wait_lost(&s->client);
 }
 
-STARTING(start_tls, r36__writes_in_the_handshake_are_sent_under_tls)
+STARTING(start_tls, r36__writes_in_the_handshake_are_sent_under_tls, s)
 {
     static uint8_t bytes[BULK];
     fill(bytes, BULK);
@@ -312,7 +315,7 @@ static int start_after_bulk(struct side *side, const struct weir_buf *buf)
     return 0;
 }
 
-STARTING(start_tls, a_protocol_that_was_paused_by_plain_text_is_resumed)
+STARTING(start_tls, a_protocol_that_was_paused_by_plain_text_is_resumed, s)
 {
     static uint8_t bytes[BULK];
     fill(bytes, BULK);
@@ -340,7 +343,7 @@ STARTING(start_tls, a_protocol_that_was_paused_by_plain_text_is_resumed)
 
 /* ---- twice ---- */
 
-STARTING(start_tls, r43__tls_in_tls)
+STARTING(start_tls, r43__tls_in_tls, s)
 {
     starting_upgrade_both(s);
     weir_transport *outer = weir_transport_ref(s->client.t);
@@ -361,7 +364,7 @@ STARTING(start_tls, r43__tls_in_tls)
     expect_eq(s->server.lost_err, 0);
 }
 
-STARTING(start_tls, a_second_one_waits_for_the_first)
+STARTING(start_tls, a_second_one_waits_for_the_first, s)
 {
     const struct weir_protocol_binding binding =
         weir_transport_get_protocol(s->client.t);
@@ -397,7 +400,7 @@ static int upgrade_in_task(weir_loop *loop, void *arg)
     return 0;
 }
 
-STARTING(start_tls, a_task_waits_for_the_handshake)
+STARTING(start_tls, a_task_waits_for_the_handshake, s)
 {
     struct side *sides[2] = {&s->client, &s->server};
     weir_transport *t;

@@ -125,7 +125,7 @@ static size_t start_with_the_command(struct starting *s)
     return s->wanted;
 }
 
-STARTING(start_tls_buffered, a_client_hello_in_the_protocols_memory_is_used)
+STARTING(start_tls_buffered, a_client_hello_in_the_protocols_memory_is_used, s)
 {
     make_buffered(s, ROOM, false);
     expect(start_with_the_command(s) > 100);
@@ -133,7 +133,7 @@ STARTING(start_tls_buffered, a_client_hello_in_the_protocols_memory_is_used)
     expect_buffered_talk(s);
 }
 
-STARTING(start_tls_buffered, a_hello_may_be_in_part_in_the_protocols_memory)
+STARTING(start_tls_buffered, a_hello_may_be_in_part_in_the_protocols_memory, s)
 {
     make_buffered(s, 50, false); /* the rest is in the transport */
     const size_t len = start_with_the_command(s);
@@ -142,7 +142,7 @@ STARTING(start_tls_buffered, a_hello_may_be_in_part_in_the_protocols_memory)
     expect_buffered_talk(s);
 }
 
-STARTING(start_tls_buffered, memory_that_the_kernel_fills_is_used_too)
+STARTING(start_tls_buffered, memory_that_the_kernel_fills_is_used_too, s)
 {
     make_buffered(s, ROOM, true);
     expect(start_with_the_command(s) > 100);
@@ -150,9 +150,9 @@ STARTING(start_tls_buffered, memory_that_the_kernel_fills_is_used_too)
     expect_buffered_talk(s);
 }
 
-LONE_SERVER(
-    start_tls_buffered,
-    complaint_35__plain_text_in_the_protocols_memory_fails_the_handshake)
+UNIT_IN(start_tls_buffered,
+        complaint_35__plain_text_in_the_protocols_memory_fails_the_handshake,
+        starting_lone_servers, struct starting *s)
 {
     static const char text[] = "STARTTLS\nMAIL FROM:<x@example>\r\n";
     make_buffered(s, ROOM, false);
@@ -169,7 +169,7 @@ LONE_SERVER(
 /* ---- memory that is offered when TLS begins ---- */
 
 /* The kernel has it, and may not fill it with ciphertext any more. */
-STARTING(start_tls_buffered, memory_that_was_promised_comes_back)
+STARTING(start_tls_buffered, memory_that_was_promised_comes_back, s)
 {
     make_buffered(s, ROOM, true);
     starting_turns(s, 5);
@@ -182,7 +182,7 @@ STARTING(start_tls_buffered, memory_that_was_promised_comes_back)
 
 /* ---- afterwards ---- */
 
-STARTING(start_tls_buffered, records_are_delivered_in_small_pieces)
+STARTING(start_tls_buffered, records_are_delivered_in_small_pieces, s)
 {
     static uint8_t bytes[BULK];
     for (size_t i = 0; i < BULK; i++) {
@@ -209,7 +209,7 @@ static int refuse_memory(void *user, weir_transport *t, size_t hint,
     return -ENOBUFS;
 }
 
-STARTING(start_tls_buffered, a_protocol_without_memory_ends_the_connection)
+STARTING(start_tls_buffered, a_protocol_without_memory_ends_the_connection, s)
 {
     static struct weir_protocol protocol;
     make_buffered(s, ROOM, false);

@@ -21,7 +21,7 @@ static void upgrade_twice(struct starting *s)
     starting_upgrade_both(s);
 }
 
-STARTING(start_tls_bulk, r43__writes_of_all_sizes_arrive)
+STARTING(start_tls_bulk, r43__writes_of_all_sizes_arrive, s)
 {
     upgrade_twice(s);
     for (size_t len = 65000; len <= BULK; len += 1111) {
@@ -35,7 +35,7 @@ STARTING(start_tls_bulk, r43__writes_of_all_sizes_arrive)
     expect_eq(s->client.lost_err, 0);
 }
 
-STARTING(start_tls_bulk, r21__the_depth_counts_what_the_outer_one_has_sealed)
+STARTING(start_tls_bulk, r21__the_depth_counts_what_the_outer_one_has_sealed, s)
 {
     const int small = 16384;
     upgrade_twice(s);

@@ -19,7 +19,7 @@ static void expect_failure(const struct side *side, int err)
 
 /* ---- refusals ---- */
 
-STARTING(start_tls_end, arguments_that_make_no_sense_are_refused)
+STARTING(start_tls_end, arguments_that_make_no_sense_are_refused, s)
 {
     const struct weir_start_tls_options none = {.size = sizeof(none)};
     struct weir_tls_settings *tls = &s->client_tls;
@@ -41,7 +41,7 @@ STARTING(start_tls_end, arguments_that_make_no_sense_are_refused)
     expect(strcmp(s->client.notes, "made lost") == 0);
 }
 
-STARTING(start_tls_end, there_is_none_after_an_end)
+STARTING(start_tls_end, there_is_none_after_an_end, s)
 {
     expect_eq(weir_transport_write_eof(s->client.t), 0);
     expect_eq(starting_try(&s->client, NULL, 0), -ESHUTDOWN);
@@ -67,7 +67,7 @@ static bool is_set(void *arg)
     return *(bool *)arg;
 }
 
-STARTING(start_tls_end, there_is_none_while_a_file_is_sent)
+STARTING(start_tls_end, there_is_none_while_a_file_is_sent, s)
 {
     bool is_sent = false;
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -99,7 +99,7 @@ static bool is_there(void *arg)
     return *(weir_transport **)arg != NULL;
 }
 
-STARTING(start_tls_end, pipes_have_no_tls)
+STARTING(start_tls_end, pipes_have_no_tls, s)
 {
     weir_transport *pipe_side = NULL;
     const struct weir_factory factory = {.create = make_binding,
@@ -123,7 +123,8 @@ STARTING(start_tls_end, pipes_have_no_tls)
 
 /* ---- given up ---- */
 
-LONE_CLIENT(start_tls_end, r35__close_and_abort_give_the_handshake_up)
+UNIT_IN(start_tls_end, r35__close_and_abort_give_the_handshake_up,
+        starting_lone_clients, struct starting *s)
 {
     starting_upgrade(&s->client);
     starting_turns(s, 5);
@@ -138,7 +139,8 @@ LONE_CLIENT(start_tls_end, r35__close_and_abort_give_the_handshake_up)
     expect_eq(weir_transport_get_end(s->client.t), WEIR_END_ABORTED);
 }
 
-LONE_CLIENT(start_tls_end, it_can_be_given_up_at_once)
+UNIT_IN(start_tls_end, it_can_be_given_up_at_once, starting_lone_clients,
+        struct starting *s)
 {
     starting_upgrade(&s->client);
     expect_eq(weir_transport_close(s->client.t), 0);
@@ -148,7 +150,8 @@ LONE_CLIENT(start_tls_end, it_can_be_given_up_at_once)
     expect_failure(&s->client, -ECANCELED);
 }
 
-LONE_CLIENT(start_tls_end, the_end_of_the_loop_gives_it_up)
+UNIT_IN(start_tls_end, the_end_of_the_loop_gives_it_up, starting_lone_clients,
+        struct starting *s)
 {
     starting_upgrade(&s->client);
     starting_turns(s, s->over_unix ? 5 : 0);
@@ -158,7 +161,8 @@ LONE_CLIENT(start_tls_end, the_end_of_the_loop_gives_it_up)
     expect_failure(&s->client, -ECANCELED);
 }
 
-LONE_SERVER(start_tls_end, a_silent_peer_is_given_up_in_time)
+UNIT_IN(start_tls_end, a_silent_peer_is_given_up_in_time, starting_lone_servers,
+        struct starting *s)
 {
     s->server_tls.handshake_timeout_ns = 20 * RIG_MS;
     starting_upgrade(&s->server);
@@ -170,7 +174,8 @@ LONE_SERVER(start_tls_end, a_silent_peer_is_given_up_in_time)
 
 /* ---- failures ---- */
 
-LONE_CLIENT(start_tls_end, complaint_43__a_peer_that_goes_is_told_of_once)
+UNIT_IN(start_tls_end, complaint_43__a_peer_that_goes_is_told_of_once,
+        starting_lone_clients, struct starting *s)
 {
     starting_upgrade(&s->client);
     starting_turns(s, 5);
@@ -181,7 +186,8 @@ LONE_CLIENT(start_tls_end, complaint_43__a_peer_that_goes_is_told_of_once)
     expect_failure(&s->client, WEIR_ETLSTRUNCATED);
 }
 
-LONE_SERVER(start_tls_end, an_end_that_was_not_delivered_ends_the_handshake)
+UNIT_IN(start_tls_end, an_end_that_was_not_delivered_ends_the_handshake,
+        starting_lone_servers, struct starting *s)
 {
     expect_eq(weir_transport_pause_reading(s->server.t), 0);
     expect_eq(shutdown(s->peer, SHUT_WR), 0);
@@ -193,7 +199,8 @@ LONE_SERVER(start_tls_end, an_end_that_was_not_delivered_ends_the_handshake)
     expect_failure(&s->server, WEIR_ETLSTRUNCATED);
 }
 
-LONE_SERVER(start_tls_end, a_reset_is_the_error)
+UNIT_IN(start_tls_end, a_reset_is_the_error, starting_lone_servers,
+        struct starting *s)
 {
     const struct linger hard = {.l_onoff = 1};
     starting_upgrade(&s->server);
@@ -210,7 +217,7 @@ LONE_SERVER(start_tls_end, a_reset_is_the_error)
     expect_failure(&s->server, s->over_unix ? WEIR_ETLSTRUNCATED : -ECONNRESET);
 }
 
-STARTING(start_tls_end, a_wrong_name_is_told_to_both_sides)
+STARTING(start_tls_end, a_wrong_name_is_told_to_both_sides, s)
 {
     s->client_tls.server_hostname = "other.example";
     starting_upgrade(&s->server);

@@ -78,7 +78,7 @@ static void expect_ended(struct maker *m, const int fds[CLIENT_COUNT])
     weir_tls_context_unref(server_tls.context);
 }
 
-MAKER(start_tls_server, closing_clients_ends_their_handshakes)
+MAKER(start_tls_server, closing_clients_ends_their_handshakes, m)
 {
     int fds[CLIENT_COUNT];
     let_in(m, fds);
@@ -88,7 +88,7 @@ MAKER(start_tls_server, closing_clients_ends_their_handshakes)
     expect_ended(m, fds);
 }
 
-MAKER(start_tls_server, aborting_clients_ends_their_handshakes)
+MAKER(start_tls_server, aborting_clients_ends_their_handshakes, m)
 {
     int fds[CLIENT_COUNT];
     let_in(m, fds);
@@ -98,7 +98,7 @@ MAKER(start_tls_server, aborting_clients_ends_their_handshakes)
     expect_ended(m, fds);
 }
 
-MAKER(start_tls_server, a_stop_ends_their_handshakes)
+MAKER(start_tls_server, a_stop_ends_their_handshakes, m)
 {
     int fds[CLIENT_COUNT];
     let_in(m, fds);
@@ -109,7 +109,7 @@ MAKER(start_tls_server, a_stop_ends_their_handshakes)
     expect_eq(m->closed, 1);
 }
 
-MAKER(start_tls_server, an_upgrade_keeps_its_place_under_the_limit)
+MAKER(start_tls_server, an_upgrade_keeps_its_place_under_the_limit, m)
 {
     serve(m, 1);
     int first = peer_connect(m);
@@ -131,7 +131,7 @@ MAKER(start_tls_server, an_upgrade_keeps_its_place_under_the_limit)
     weir_tls_context_unref(server_tls.context);
 }
 
-MAKER(start_tls_server, its_settings_are_the_programs_own)
+MAKER(start_tls_server, its_settings_are_the_programs_own, m)
 {
     serve(m, 0);
     expect_eq(weir_server_set_tls(m->server, &server_tls), -EINVAL);

@@ -243,6 +243,36 @@ void starting_close(struct starting *s)
     close_context(s->server_context);
 }
 
+void starting_rounds(void (*body)(struct starting *s))
+{
+    for (int over_unix = 0; over_unix < 2; over_unix++) {
+        struct starting s = {.peer = -1};
+        starting_open(&s, over_unix != 0);
+        body(&s);
+        starting_close(&s);
+    }
+}
+
+static void starting_lone(bool is_server, void (*body)(struct starting *s))
+{
+    for (int over_unix = 0; over_unix < 2; over_unix++) {
+        struct starting s = {.peer = -1};
+        starting_open_lone(&s, over_unix != 0, is_server);
+        body(&s);
+        starting_close(&s);
+    }
+}
+
+void starting_lone_servers(void (*body)(struct starting *s))
+{
+    starting_lone(true, body);
+}
+
+void starting_lone_clients(void (*body)(struct starting *s))
+{
+    starting_lone(false, body);
+}
+
 /* ---- one side ---- */
 
 static void side_done(void *arg, int err, weir_transport *t)

@@ -66,25 +66,14 @@ void starting_close(struct starting *s);
 weir_tls_context *starting_context_of(struct weir_tls_options options);
 weir_tls_context *starting_context(bool is_server, enum weir_tls_version only);
 
-/* A test whose body, with `s`, runs over TCP and over Unix. */
-#define STARTING_WITH(suite, name, open)                                       \
-    static void suite##__##name##_round(struct starting *s);                   \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        for (int over_unix = 0; over_unix < 2; over_unix++) {                  \
-            struct starting s = {.peer = -1};                                  \
-            open;                                                              \
-            suite##__##name##_round(&s);                                       \
-            starting_close(&s);                                                \
-        }                                                                      \
-    }                                                                          \
-    static void suite##__##name##_round(struct starting *s)
-#define STARTING(suite, name)                                                  \
-    STARTING_WITH(suite, name, starting_open(&s, over_unix != 0))
-#define LONE_SERVER(suite, name)                                               \
-    STARTING_WITH(suite, name, starting_open_lone(&s, over_unix != 0, true))
-#define LONE_CLIENT(suite, name)                                               \
-    STARTING_WITH(suite, name, starting_open_lone(&s, over_unix != 0, false))
+/* Run a body over TCP and over Unix, with both sides or with one of them. */
+void starting_rounds(void (*body)(struct starting *s));
+void starting_lone_servers(void (*body)(struct starting *s));
+void starting_lone_clients(void (*body)(struct starting *s));
+
+/* A test of a body with both sides, with its @s. */
+#define STARTING(suite, name, s)                                               \
+    UNIT_IN(suite, name, starting_rounds, struct starting *s)
 
 /* ---- one side ---- */
 

@@ -63,7 +63,7 @@ UNIT(stats, bytes_and_connections_are_counted)
     maker_close(&m);
 }
 
-MAKER(stats, timers_are_counted_while_they_are_armed)
+MAKER(stats, timers_are_counted_while_they_are_armed, m)
 {
     struct weir_handle handle;
     expect_eq(
@@ -75,7 +75,7 @@ MAKER(stats, timers_are_counted_while_they_are_armed)
     expect_eq(read_statistics(m).timers, 0);
 }
 
-MAKER(stats, the_text_has_one_line_for_each_field)
+MAKER(stats, the_text_has_one_line_for_each_field, m)
 {
     char text[2048];
     char expected[64];
@@ -98,7 +98,7 @@ MAKER(stats, the_text_has_one_line_for_each_field)
     expect_eq(lines, (sizeof(now) - sizeof(now.size)) / sizeof(uint64_t));
 }
 
-MAKER(stats, texts_are_cut_and_terminated_when_there_is_no_room)
+MAKER(stats, texts_are_cut_and_terminated_when_there_is_no_room, m)
 {
     char whole[2048];
     char part[20];

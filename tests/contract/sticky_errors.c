@@ -10,8 +10,8 @@
 
 #include <sys/socket.h>
 
-PAIRS_THAT(sticky_errors, data_before_a_reset_is_delivered_before_it,
-           RIG_CAN_RESET, 0)
+PAIRS(sticky_errors, data_before_a_reset_is_delivered_before_it, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {
     rig_peer_send(rig, 50000); /* no turn between this and the reset */
     rig_peer_reset(rig);
@@ -24,8 +24,8 @@ PAIRS_THAT(sticky_errors, data_before_a_reset_is_delivered_before_it,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
 }
 
-PAIRS_THAT(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset,
-           RIG_CAN_BREAK, 0)
+PAIRS(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK)
 {
     enter_broken(rig);
 
@@ -46,10 +46,10 @@ static void read_on(struct rig *rig)
 }
 
 /* As an echo does. */
-PAIRS_THAT(sticky_errors,
-           data_of_who_reads_only_while_it_may_write_comes_before_the_reset,
-           RIG_CAN_BREAK, .small_buffers = true,
-           .hooks = {.pause_writing = read_no_more, .resume_writing = read_on})
+PAIRS(sticky_errors,
+      data_of_who_reads_only_while_it_may_write_comes_before_the_reset, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK, .small_buffers = true,
+      .hooks = {.pause_writing = read_no_more, .resume_writing = read_on})
 {
     rig_clog(rig);
     rig_peer_send(rig, 100);
@@ -69,10 +69,10 @@ static void read_on_with_low_marks(struct rig *rig)
     expect_eq(set_marks(rig->t, 0, 0), 0);
 }
 
-PAIRS_THAT(sticky_errors, a_broken_connection_is_not_paused_by_low_marks,
-           RIG_CAN_BREAK, .small_buffers = true,
-           .hooks = {.pause_writing = read_no_more,
-                     .resume_writing = read_on_with_low_marks})
+PAIRS(sticky_errors, a_broken_connection_is_not_paused_by_low_marks, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK, .small_buffers = true,
+      .hooks = {.pause_writing = read_no_more,
+                .resume_writing = read_on_with_low_marks})
 {
     rig_clog(rig);
     rig_peer_send(rig, 100);
@@ -85,7 +85,8 @@ PAIRS_THAT(sticky_errors, a_broken_connection_is_not_paused_by_low_marks,
     expect_eq(rig->received, 100);
 }
 
-PAIRS_THAT(sticky_errors, the_error_survives_writes_and_close, RIG_CAN_BREAK, 0)
+PAIRS(sticky_errors, the_error_survives_writes_and_close, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK)
 {
     char text[256];
     enter_broken(rig);
@@ -103,8 +104,8 @@ PAIRS_THAT(sticky_errors, the_error_survives_writes_and_close, RIG_CAN_BREAK, 0)
     expect(strstr(text, weir_strerror(-ECONNRESET)) != NULL);
 }
 
-PAIRS_THAT(sticky_errors, a_reset_with_bytes_waiting_drops_them, RIG_CAN_RESET,
-           .small_buffers = true)
+PAIRS(sticky_errors, a_reset_with_bytes_waiting_drops_them, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET, .small_buffers = true)
 {
     rig_clog(rig);
     rig_peer_reset(rig);
@@ -115,8 +116,8 @@ PAIRS_THAT(sticky_errors, a_reset_with_bytes_waiting_drops_them, RIG_CAN_RESET,
     expect_events(rig, "made pause lost");
 }
 
-PAIRS_THAT(sticky_errors, a_reset_while_a_close_flushes_is_told, RIG_CAN_RESET,
-           .small_buffers = true)
+PAIRS(sticky_errors, a_reset_while_a_close_flushes_is_told, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET, .small_buffers = true)
 {
     enter_closing_pending(rig);
     rig_peer_reset(rig);
@@ -127,8 +128,8 @@ PAIRS_THAT(sticky_errors, a_reset_while_a_close_flushes_is_told, RIG_CAN_RESET,
     expect_events(rig, "made pause lost");
 }
 
-PAIRS_WITH(sticky_errors, writing_to_a_peer_that_has_gone_breaks_the_connection,
-           .eof_result = 1)
+PAIRS(sticky_errors, writing_to_a_peer_that_has_gone_breaks_the_connection, rig,
+      .eof_result = 1)
 {
     rig_peer_close(rig);
     rig_wait_event(rig, "eof");
@@ -143,8 +144,8 @@ PAIRS_WITH(sticky_errors, writing_to_a_peer_that_has_gone_breaks_the_connection,
     expect_events(rig, "made eof lost");
 }
 
-PAIRS_THAT(sticky_errors, a_peer_that_closes_without_reading_is_an_error,
-           RIG_IS_PLAIN, 0)
+PAIRS(sticky_errors, a_peer_that_closes_without_reading_is_an_error, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {
     expect_eq(rig_write(rig, 1000), 0);
     rig_peer_await(rig, 1000);
@@ -162,9 +163,9 @@ static int refuse(struct rig *rig, const struct weir_buf *buf)
     return -EPROTO;
 }
 
-PAIRS_THAT(sticky_errors,
-           a_callback_that_fails_later_does_not_replace_the_first,
-           RIG_CAN_BREAK, .hooks = {.data_received = refuse})
+PAIRS(sticky_errors, a_callback_that_fails_later_does_not_replace_the_first,
+      rig, .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK,
+      .hooks = {.data_received = refuse})
 {
     enter_broken(rig);
 
@@ -200,10 +201,11 @@ static void give_back(void)
  * send that fails, or with nothing to send the watch. */
 static void break_at_the_limit(bool sends)
 {
-    struct rig rig = {.hooks = {.data_received = keep_it},
-                      .small_buffers = true,
-                      .connection = {.size = sizeof(rig.connection),
-                                     .read_limit_bytes = 4096}};
+    struct rig rig = {
+        .hooks = {.data_received = keep_it},
+        .small_buffers = true,
+        .connection = {.size = sizeof(struct weir_connection_options),
+                       .read_limit_bytes = 4096}};
     while (rig_next_that(&rig, RIG_CAN_BREAK)) {
         if (sends) {
             rig_clog(&rig);
@@ -250,12 +252,12 @@ static void give_all_back(struct rig *rig)
 }
 
 /* As who writes what it has kept. */
-#define PAIRS_KEEPING(suite, name)                                             \
-    PAIRS_THAT(suite, name, RIG_CAN_BREAK, .small_buffers = true,              \
-               .connection = {.size = sizeof(struct weir_connection_options),  \
-                              .read_limit_bytes = 4096},                       \
-               .hooks = {.data_received = keep_while_it_may_not_write,         \
-                         .resume_writing = give_all_back})
+#define KEEPING                                                                \
+    .needs = RIG_BOTH_WAYS | RIG_CAN_BREAK, .small_buffers = true,             \
+    .connection = {.size = sizeof(struct weir_connection_options),             \
+                   .read_limit_bytes = 4096},                                  \
+    .hooks = {.data_received = keep_while_it_may_not_write,                    \
+              .resume_writing = give_all_back}
 
 static void expect_all_before_the_loss(struct rig *rig)
 {
@@ -265,8 +267,9 @@ static void expect_all_before_the_loss(struct rig *rig)
     give_back();
 }
 
-PAIRS_KEEPING(sticky_errors,
-              data_of_who_keeps_bytes_until_it_may_write_comes_before_the_reset)
+PAIRS(sticky_errors,
+      data_of_who_keeps_bytes_until_it_may_write_comes_before_the_reset, rig,
+      KEEPING)
 {
     rig_clog(rig);
     rig_peer_send(rig, 20000);
@@ -276,8 +279,8 @@ PAIRS_KEEPING(sticky_errors,
 }
 
 /* The watch that a pause has left has told of the reset already. */
-PAIRS_KEEPING(sticky_errors,
-              data_that_reaches_the_limit_after_the_reset_comes_before_it)
+PAIRS(sticky_errors,
+      data_that_reaches_the_limit_after_the_reset_comes_before_it, rig, KEEPING)
 {
     rig_clog(rig);
     expect_eq(weir_transport_pause_reading(rig->t), 0);
@@ -295,8 +298,8 @@ static int stay(struct rig *rig)
     return 1;
 }
 
-PAIRS_THAT(sticky_errors, a_reset_is_never_an_end_of_stream, RIG_CAN_RESET,
-           .hooks = {.eof_received = stay})
+PAIRS(sticky_errors, a_reset_is_never_an_end_of_stream, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET, .hooks = {.eof_received = stay})
 {
     for (int i = 0; i < 4; i++) {
         rig_peer_send(rig, 10000);

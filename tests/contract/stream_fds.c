@@ -140,25 +140,24 @@ static void expect_taken(struct taker *taker, unsigned int first, size_t count)
     }
 }
 
-/* A test whose body, with `taker`, is a task. */
-#define TASK(suite, name)                                                      \
-    static void suite##__##name##_taker(struct taker *taker);                  \
-    static int suite##__##name##_task(weir_loop *loop, void *arg)              \
-    {                                                                          \
-        struct taker taker;                                                    \
-        (void)arg;                                                             \
-        taker_open(&taker, loop);                                              \
-        suite##__##name##_taker(&taker);                                       \
-        taker_close(&taker);                                                   \
-        return 0;                                                              \
-    }                                                                          \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        expect_eq(weir_run(NULL, suite##__##name##_task, NULL), 0);            \
-    }                                                                          \
-    static void suite##__##name##_taker(struct taker *taker)
+typedef void body_fn(struct taker *taker);
 
-TASK(stream_fds, a_task_takes_those_of_the_message_that_it_has_read)
+static int call_body(weir_loop *loop, void *arg)
+{
+    struct taker taker;
+    taker_open(&taker, loop);
+    (*(body_fn **)arg)(&taker);
+    taker_close(&taker);
+    return 0;
+}
+
+static void with_taker(body_fn *body)
+{
+    expect_eq(weir_run(NULL, call_body, &body), 0);
+}
+
+UNIT_IN(stream_fds, a_task_takes_those_of_the_message_that_it_has_read,
+        with_taker, struct taker *taker)
 {
     expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 9), 0);
     send_marks(taker->peer, "one\n", 1, 2);
@@ -186,7 +185,8 @@ static void wait_until_open(struct taker *taker, int count)
     }
 }
 
-TASK(stream_fds, a_flood_that_is_not_taken_is_left_in_the_kernel)
+UNIT_IN(stream_fds, a_flood_that_is_not_taken_is_left_in_the_kernel, with_taker,
+        struct taker *taker)
 {
     const int before = fds_count_open();
     for (unsigned int i = 0; i < 20; i++) {
@@ -203,8 +203,9 @@ TASK(stream_fds, a_flood_that_is_not_taken_is_left_in_the_kernel)
     expect_eq(fds_count_open(), before);
 }
 
-TASK(stream_fds,
-     a_task_that_waits_for_bytes_gets_them_and_hears_of_what_is_lost)
+UNIT_IN(stream_fds,
+        a_task_that_waits_for_bytes_gets_them_and_hears_of_what_is_lost,
+        with_taker, struct taker *taker)
 {
     const int before = fds_count_open();
     send_marks(taker->peer, "a", 1, 200);
@@ -225,14 +226,16 @@ TASK(stream_fds,
     expect_eq(fds_count_open(), before);
 }
 
-TASK(stream_fds, those_that_are_not_taken_are_closed_with_the_stream)
+UNIT_IN(stream_fds, those_that_are_not_taken_are_closed_with_the_stream,
+        with_taker, struct taker *taker)
 {
     send_marks(taker->peer, "abc", 1, 100);
     expect_eq(weir_reader_readexactly(taker->reader, taker->text, 3), 3);
     wait_some(taker);
 }
 
-TASK(stream_fds, they_can_be_taken_after_the_end)
+UNIT_IN(stream_fds, they_can_be_taken_after_the_end, with_taker,
+        struct taker *taker)
 {
     send_marks(taker->peer, "abc", 1, 3);
     shutdown(taker->peer, SHUT_WR);
@@ -243,7 +246,8 @@ TASK(stream_fds, they_can_be_taken_after_the_end)
     expect_taken(taker, 1, 3);
 }
 
-TASK(stream_fds, those_that_come_for_a_reader_that_was_ended_are_closed)
+UNIT_IN(stream_fds, those_that_come_for_a_reader_that_was_ended_are_closed,
+        with_taker, struct taker *taker)
 {
     int ends[2];
     passed_pipe(ends);

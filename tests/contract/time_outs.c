@@ -30,7 +30,7 @@ static void expect_loss(struct rig *rig, int err, uint64_t since_ns,
 
 /* ---- idle ---- */
 
-PAIRS_IN(time_outs, an_idle_connection_is_lost, 0)
+PAIRS(time_outs, an_idle_connection_is_lost, rig, .needs = RIG_RECEIVES)
 {
     const uint64_t since_ns = rig_now_ns();
     set(rig, (struct weir_timeouts){.idle_ns = 30 * RIG_MS});
@@ -41,7 +41,7 @@ PAIRS_IN(time_outs, an_idle_connection_is_lost, 0)
     expect(rig_peer_read_end(rig) <= 0);
 }
 
-PAIRS_IN(time_outs, a_limit_may_be_taken_away, 0)
+PAIRS(time_outs, a_limit_may_be_taken_away, rig, .needs = RIG_RECEIVES)
 {
     set(rig,
         (struct weir_timeouts){.idle_ns = 20 * RIG_MS, .read_ns = 20 * RIG_MS});
@@ -53,7 +53,7 @@ PAIRS_IN(time_outs, a_limit_may_be_taken_away, 0)
     expect_events(rig, "made");
 }
 
-PAIRS_IN(time_outs, a_limit_counts_from_when_it_is_set, 0)
+PAIRS(time_outs, a_limit_counts_from_when_it_is_set, rig, .needs = RIG_RECEIVES)
 {
     rig_turn_for(rig, 40 * RIG_MS);
     const uint64_t since_ns = rig_now_ns();
@@ -62,10 +62,11 @@ PAIRS_IN(time_outs, a_limit_counts_from_when_it_is_set, 0)
     expect_loss(rig, WEIR_EIDLE, since_ns, 30 * RIG_MS);
 }
 
-PAIRS_IN(time_outs, limits_come_from_the_makers_options,
-         .connection = {.size = sizeof(rig.connection),
-                        .timeouts = {.size = sizeof(rig.connection.timeouts),
-                                     .read_ns = 200 * RIG_MS}})
+PAIRS(time_outs, limits_come_from_the_makers_options, rig,
+      .needs = RIG_RECEIVES,
+      .connection = {.size = sizeof(struct weir_connection_options),
+                     .timeouts = {.size = sizeof(struct weir_timeouts),
+                                  .read_ns = 200 * RIG_MS}})
 {
     rig_wait_lost(rig);
 
@@ -74,7 +75,7 @@ PAIRS_IN(time_outs, limits_come_from_the_makers_options,
 
 /* ---- read ---- */
 
-PAIRS_IN(time_outs, a_peer_that_sends_nothing_is_lost, 0)
+PAIRS(time_outs, a_peer_that_sends_nothing_is_lost, rig, .needs = RIG_RECEIVES)
 {
     const uint64_t since_ns = rig_now_ns();
     set(rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
@@ -82,7 +83,8 @@ PAIRS_IN(time_outs, a_peer_that_sends_nothing_is_lost, 0)
     expect_loss(rig, WEIR_EREADTIMEOUT, since_ns, 30 * RIG_MS);
 }
 
-PAIRS(time_outs, writing_does_not_put_the_read_limit_off)
+PAIRS(time_outs, writing_does_not_put_the_read_limit_off, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     set(rig, (struct weir_timeouts){.read_ns = 50 * RIG_MS});
     while (rig->lost_count == 0) {
@@ -93,7 +95,8 @@ PAIRS(time_outs, writing_does_not_put_the_read_limit_off)
     expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
 }
 
-PAIRS_IN(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either, 0)
+PAIRS(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either, rig,
+      .needs = RIG_RECEIVES)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
     set(rig, (struct weir_timeouts){.read_ns = 50 * RIG_MS});
@@ -105,7 +108,8 @@ PAIRS_IN(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either, 0)
     expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
 }
 
-PAIRS_IN(time_outs, the_read_limit_rests_while_paused_and_starts_anew, 0)
+PAIRS(time_outs, the_read_limit_rests_while_paused_and_starts_anew, rig,
+      .needs = RIG_RECEIVES)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     set(rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
@@ -118,8 +122,8 @@ PAIRS_IN(time_outs, the_read_limit_rests_while_paused_and_starts_anew, 0)
     expect_loss(rig, WEIR_EREADTIMEOUT, since_ns, 30 * RIG_MS);
 }
 
-PAIRS_WITH(time_outs, the_read_limit_rests_after_the_end_of_stream,
-           .eof_result = 1)
+PAIRS(time_outs, the_read_limit_rests_after_the_end_of_stream, rig,
+      .eof_result = 1)
 {
     rig_peer_shutdown(rig);
     rig_wait_event(rig, "eof");
@@ -132,7 +136,8 @@ PAIRS_WITH(time_outs, the_read_limit_rests_after_the_end_of_stream,
 
 /* ---- write stall ---- */
 
-PAIRS_OUT(time_outs, a_peer_that_takes_nothing_is_lost, .small_buffers = true)
+PAIRS(time_outs, a_peer_that_takes_nothing_is_lost, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     rig_clog(rig);
     const uint64_t since_ns = rig_now_ns();
@@ -143,7 +148,7 @@ PAIRS_OUT(time_outs, a_peer_that_takes_nothing_is_lost, .small_buffers = true)
     expect_eq(rig_pending(rig), 0);
 }
 
-PAIRS_OUT(time_outs, without_bytes_to_send_nothing_stalls, 0)
+PAIRS(time_outs, without_bytes_to_send_nothing_stalls, rig, .needs = RIG_SENDS)
 {
     expect_eq(rig_write(rig, 1000), 0);
     while (rig_pending(rig) > 0) { /* a thread of the kernel may write it */
@@ -229,20 +234,20 @@ static void close_in_a_busy_loop(struct rig *rig)
 }
 
 /* TLS has its close_notify to send, in time. */
-PAIRS_OF(time_outs, a_close_with_nothing_to_send_ends_well_in_a_busy_loop,
-         RIG_RECEIVES | RIG_IS_PLAIN, 0)
+PAIRS(time_outs, a_close_with_nothing_to_send_ends_well_in_a_busy_loop, rig,
+      .needs = RIG_RECEIVES | RIG_IS_PLAIN)
 {
     close_in_a_busy_loop(rig);
 }
 
-PAIRS_THAT(time_outs, a_close_in_memory_ends_well_in_a_busy_loop, RIG_IS_MEMORY,
-           0)
+PAIRS(time_outs, a_close_in_memory_ends_well_in_a_busy_loop, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_MEMORY)
 {
     close_in_a_busy_loop(rig);
 }
 
-PAIRS_OUT(time_outs, a_close_that_takes_too_long_drops_the_rest,
-          .small_buffers = true)
+PAIRS(time_outs, a_close_that_takes_too_long_drops_the_rest, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     set(rig, (struct weir_timeouts){.close_ns = 50 * RIG_MS});
     rig_clog(rig);
@@ -257,8 +262,8 @@ PAIRS_OUT(time_outs, a_close_that_takes_too_long_drops_the_rest,
     expect(rig->peer_received < rig->written);
 }
 
-PAIRS_OUT(time_outs, a_close_limit_may_be_set_after_close,
-          .small_buffers = true)
+PAIRS(time_outs, a_close_limit_may_be_set_after_close, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     enter_closing_pending(rig);
     const uint64_t since_ns = rig_now_ns();
@@ -267,7 +272,8 @@ PAIRS_OUT(time_outs, a_close_limit_may_be_set_after_close,
     expect_loss(rig, WEIR_ECLOSETIMEOUT, since_ns, 30 * RIG_MS);
 }
 
-PAIRS_OUT(time_outs, a_close_in_time_is_no_error, .small_buffers = true)
+PAIRS(time_outs, a_close_in_time_is_no_error, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     set(rig, (struct weir_timeouts){.close_ns = 20 * RIG_S});
     enter_closing_pending(rig);
@@ -279,7 +285,8 @@ PAIRS_OUT(time_outs, a_close_in_time_is_no_error, .small_buffers = true)
     expect_eq(rig->peer_received, rig->written);
 }
 
-PAIRS_OUT(time_outs, the_other_limits_rest_while_closing, .small_buffers = true)
+PAIRS(time_outs, the_other_limits_rest_while_closing, rig, .needs = RIG_SENDS,
+      .small_buffers = true)
 {
     enter_closing_pending(rig);
     set(rig,
@@ -294,8 +301,8 @@ PAIRS_OUT(time_outs, the_other_limits_rest_while_closing, .small_buffers = true)
 
 /* ---- linger ---- */
 
-PAIRS_THAT(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing,
-           RIG_HAS_KERNEL, 0)
+PAIRS(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 20 * RIG_S});
     expect_eq(rig_write(rig, 50000), 0);
@@ -314,7 +321,8 @@ PAIRS_THAT(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing,
     expect_events(rig, "made lost");
 }
 
-PAIRS_THAT(time_outs, lingering_ends_without_an_error, RIG_HAS_KERNEL, 0)
+PAIRS(time_outs, lingering_ends_without_an_error, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 30 * RIG_MS});
     const uint64_t since_ns = rig_now_ns();
@@ -324,8 +332,8 @@ PAIRS_THAT(time_outs, lingering_ends_without_an_error, RIG_HAS_KERNEL, 0)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS_THAT(time_outs, lingering_is_not_needed_after_the_peers_end,
-           RIG_HAS_KERNEL, 0)
+PAIRS(time_outs, lingering_is_not_needed_after_the_peers_end, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S});
     rig_peer_shutdown(rig);
@@ -336,7 +344,8 @@ PAIRS_THAT(time_outs, lingering_is_not_needed_after_the_peers_end,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_THAT(time_outs, lingering_is_ended_by_abort, RIG_HAS_KERNEL, 0)
+PAIRS(time_outs, lingering_is_ended_by_abort, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S});
     expect_eq(weir_transport_close(rig->t), 0);
@@ -350,8 +359,8 @@ PAIRS_THAT(time_outs, lingering_is_ended_by_abort, RIG_HAS_KERNEL, 0)
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_THAT(time_outs, lingering_is_bounded_by_the_close_limit, RIG_HAS_KERNEL,
-           0)
+PAIRS(time_outs, lingering_is_bounded_by_the_close_limit, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S,
                                     .close_ns = 40 * RIG_MS});
@@ -362,8 +371,8 @@ PAIRS_THAT(time_outs, lingering_is_bounded_by_the_close_limit, RIG_HAS_KERNEL,
 }
 
 /* TLS over TLS asks the transports below it, one after the other. */
-PAIRS_THAT(time_outs, a_close_limit_that_the_loop_sees_late_is_told,
-           RIG_HAS_KERNEL, 0)
+PAIRS(time_outs, a_close_limit_that_the_loop_sees_late_is_told, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S,
                                     .close_ns = 10 * RIG_MS});

@@ -54,7 +54,8 @@ static void read_on(struct tls_end *end)
     end->peer.is_deaf = false;
 }
 
-TLS_ENDS(tls_end_close, with_bytes_queued_sends_them_after_the_peers_fin, CLOGS)
+TLS_ENDS(tls_end_close, with_bytes_queued_sends_them_after_the_peers_fin, end,
+         CLOGS)
 {
     close_clogged(end);
     tls_peer_shutdown(end);
@@ -64,7 +65,7 @@ TLS_ENDS(tls_end_close, with_bytes_queued_sends_them_after_the_peers_fin, CLOGS)
     expect_all_sent(end);
 }
 
-TLS_ENDS(tls_end_close, with_bytes_queued_sends_them_after_a_close_notify,
+TLS_ENDS(tls_end_close, with_bytes_queued_sends_them_after_a_close_notify, end,
          CLOGS)
 {
     close_clogged(end);
@@ -76,7 +77,7 @@ TLS_ENDS(tls_end_close, with_bytes_queued_sends_them_after_a_close_notify,
     expect_all_sent(end);
 }
 
-TLS_ENDS(tls_end_close, with_bytes_queued_says_that_the_peer_sent_an_alert,
+TLS_ENDS(tls_end_close, with_bytes_queued_says_that_the_peer_sent_an_alert, end,
          CLOGS)
 {
     close_clogged(end);
@@ -86,7 +87,7 @@ TLS_ENDS(tls_end_close, with_bytes_queued_says_that_the_peer_sent_an_alert,
     expect_closed(end, WEIR_ETLSALERT);
 }
 
-TLS_ENDS(tls_end_close, with_bytes_queued_says_that_the_peer_sent_garbage,
+TLS_ENDS(tls_end_close, with_bytes_queued_says_that_the_peer_sent_garbage, end,
          CLOGS)
 {
     close_clogged(end);
@@ -96,7 +97,7 @@ TLS_ENDS(tls_end_close, with_bytes_queued_says_that_the_peer_sent_garbage,
     expect_closed(end, WEIR_ETLSPROTOCOL);
 }
 
-TLS_ENDS(tls_end_close, that_does_not_wait_sends_all_whatever_comes,
+TLS_ENDS(tls_end_close, that_does_not_wait_sends_all_whatever_comes, end,
          .small_buffers = true)
 {
     close_clogged(end);
@@ -109,7 +110,7 @@ TLS_ENDS(tls_end_close, that_does_not_wait_sends_all_whatever_comes,
 }
 
 TLS_ENDS(tls_end_close, discards_what_the_peer_sends_while_bytes_are_queued,
-         CLOGS)
+         end, CLOGS)
 {
     close_clogged(end);
     tls_peer_write(end, 300000); /* more than the kernel takes */
@@ -126,7 +127,7 @@ static bool has_ended(struct tls_end *end)
     return strstr(end->events, "eof") != NULL;
 }
 
-TLS_ENDS(tls_end_close, is_told_of_a_reset_behind_the_peers_close_notify,
+TLS_ENDS(tls_end_close, is_told_of_a_reset_behind_the_peers_close_notify, end,
          .stays_open = true, .small_buffers = true)
 {
     tls_peer_close_notify(end);
@@ -162,7 +163,7 @@ static void close_and_wait(struct tls_end *end)
     expect_eq(end->peer.plain, 1000);
 }
 
-TLS_ENDS(tls_end_close, waits_for_the_peers_close_notify, WAITS)
+TLS_ENDS(tls_end_close, waits_for_the_peers_close_notify, end, WAITS)
 {
     close_and_wait(end);
     tls_peer_close_notify(end);
@@ -170,7 +171,7 @@ TLS_ENDS(tls_end_close, waits_for_the_peers_close_notify, WAITS)
     expect_closed(end, 0);
 }
 
-TLS_ENDS(tls_end_close, that_waits_and_gets_a_fin_alone_was_cut, WAITS)
+TLS_ENDS(tls_end_close, that_waits_and_gets_a_fin_alone_was_cut, end, WAITS)
 {
     close_and_wait(end);
     tls_peer_shutdown(end);
@@ -178,7 +179,7 @@ TLS_ENDS(tls_end_close, that_waits_and_gets_a_fin_alone_was_cut, WAITS)
     expect_closed(end, WEIR_ETLSTRUNCATED);
 }
 
-TLS_ENDS(tls_end_close, that_waits_and_gets_an_alert_says_so, WAITS)
+TLS_ENDS(tls_end_close, that_waits_and_gets_an_alert_says_so, end, WAITS)
 {
     end->peer.is_deaf = true; /* or its engine would have ended */
     close_it(end);
@@ -188,7 +189,7 @@ TLS_ENDS(tls_end_close, that_waits_and_gets_an_alert_says_so, WAITS)
     expect_closed(end, WEIR_ETLSALERT);
 }
 
-TLS_ENDS(tls_end_close, that_waits_and_gets_garbage_says_so, WAITS)
+TLS_ENDS(tls_end_close, that_waits_and_gets_garbage_says_so, end, WAITS)
 {
     close_and_wait(end);
     send_garbage(end);
@@ -196,7 +197,7 @@ TLS_ENDS(tls_end_close, that_waits_and_gets_garbage_says_so, WAITS)
     expect_closed(end, WEIR_ETLSPROTOCOL);
 }
 
-TLS_ENDS(tls_end_close, that_waits_and_gets_a_reset_says_so, WAITS)
+TLS_ENDS(tls_end_close, that_waits_and_gets_a_reset_says_so, end, WAITS)
 {
     close_and_wait(end);
     tls_peer_reset(end);
@@ -204,7 +205,7 @@ TLS_ENDS(tls_end_close, that_waits_and_gets_a_reset_says_so, WAITS)
     expect_closed(end, -ECONNRESET);
 }
 
-TLS_ENDS(tls_end_close, that_waits_in_vain_has_a_limit,
+TLS_ENDS(tls_end_close, that_waits_in_vain_has_a_limit, end,
          .shutdown_timeout_ns = 30 * RIG_MS)
 {
     tls_end_write(end, 1000);
@@ -215,7 +216,7 @@ TLS_ENDS(tls_end_close, that_waits_in_vain_has_a_limit,
     expect_eq(end->peer.plain, 1000);
 }
 
-TLS_ENDS(tls_end_close, r34__data_behind_the_own_close_notify_is_discarded,
+TLS_ENDS(tls_end_close, r34__data_behind_the_own_close_notify_is_discarded, end,
          WAITS)
 {
     close_and_wait(end);
@@ -228,7 +229,7 @@ TLS_ENDS(tls_end_close, r34__data_behind_the_own_close_notify_is_discarded,
     expect_eq(end->received, 0);
 }
 
-TLS_ENDS(tls_end_close, r34__without_a_wait_it_is_no_error_either, 0)
+TLS_ENDS(tls_end_close, r34__without_a_wait_it_is_no_error_either, end, 0)
 {
     tls_end_write(end, 1000);
     tls_peer_write(end, 5000);
@@ -239,7 +240,7 @@ TLS_ENDS(tls_end_close, r34__without_a_wait_it_is_no_error_either, 0)
     expect_eq(end->received, 0);
 }
 
-TLS_ENDS(tls_end_close, that_waits_has_no_limits_of_idleness, WAITS)
+TLS_ENDS(tls_end_close, that_waits_has_no_limits_of_idleness, end, WAITS)
 {
     const struct weir_timeouts limits = {.size = sizeof(limits),
                                          .idle_ns = 3600 * RIG_S,
@@ -256,7 +257,7 @@ TLS_ENDS(tls_end_close, that_waits_has_no_limits_of_idleness, WAITS)
     expect_closed(end, 0);
 }
 
-TLS_ENDS(tls_end_close, that_waits_may_get_a_limit_later,
+TLS_ENDS(tls_end_close, that_waits_may_get_a_limit_later, end,
          .shutdown_timeout_ns = 3600 * RIG_S)
 {
     const struct weir_timeouts limits = {.size = sizeof(limits), .close_ns = 1};
@@ -269,7 +270,7 @@ TLS_ENDS(tls_end_close, that_waits_may_get_a_limit_later,
 
 /* ---- ordinary ends ---- */
 
-TLS_ENDS(tls_end_close, does_not_wait_for_a_peer_that_is_silent, 0)
+TLS_ENDS(tls_end_close, does_not_wait_for_a_peer_that_is_silent, end, 0)
 {
     end->peer.is_deaf = true;
     tls_end_write(end, 1000);
@@ -280,7 +281,7 @@ TLS_ENDS(tls_end_close, does_not_wait_for_a_peer_that_is_silent, 0)
     expect_all_sent(end);
 }
 
-TLS_ENDS(tls_end_close, r35__an_abort_says_no_goodbye, 0)
+TLS_ENDS(tls_end_close, r35__an_abort_says_no_goodbye, end, 0)
 {
     expect_eq(weir_transport_abort(end->t), 0);
     tls_end_wait_lost(end);
@@ -291,7 +292,7 @@ TLS_ENDS(tls_end_close, r35__an_abort_says_no_goodbye, 0)
     expect_eq(end->lost_err, 0);
 }
 
-TLS_ENDS(tls_end_close, r36__writes_behind_it_are_refused, WAITS)
+TLS_ENDS(tls_end_close, r36__writes_behind_it_are_refused, end, WAITS)
 {
     close_it(end);
     expect_eq(weir_transport_write(end->t, "x", 1), -ESHUTDOWN);
@@ -303,7 +304,7 @@ TLS_ENDS(tls_end_close, r36__writes_behind_it_are_refused, WAITS)
     expect_eq(end->peer.plain, 0);
 }
 
-TLS_ENDS(tls_end_close, r37__a_second_one_changes_nothing, WAITS)
+TLS_ENDS(tls_end_close, r37__a_second_one_changes_nothing, end, WAITS)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     close_it(end);
@@ -320,7 +321,7 @@ TLS_ENDS(tls_end_close, r37__a_second_one_changes_nothing, WAITS)
     expect_end_events(end, "made lost");
 }
 
-TLS_ENDS(tls_end_close, complaint_38__reading_goes_on_after_write_eof, 0)
+TLS_ENDS(tls_end_close, complaint_38__reading_goes_on_after_write_eof, end, 0)
 {
     tls_end_write(end, 1000);
     expect_eq(weir_transport_write_eof(end->t), 0);
@@ -344,7 +345,7 @@ static void close_once(struct tls_end *end)
 }
 
 /* More records are in what has just arrived. */
-TLS_ENDS(tls_end_close, inside_data_received_drops_what_follows,
+TLS_ENDS(tls_end_close, inside_data_received_drops_what_follows, end,
          .in_data = close_once)
 {
     for (int i = 0; i < 20; i++) {
@@ -363,7 +364,7 @@ static void pause_it(struct tls_end *end)
     expect_eq(weir_transport_pause_reading(end->t), 0);
 }
 
-TLS_ENDS(tls_end_close, r29__a_paused_protocol_gets_data_and_end_on_resume,
+TLS_ENDS(tls_end_close, r29__a_paused_protocol_gets_data_and_end_on_resume, end,
          .in_made = pause_it)
 {
     tls_peer_write(end, 50000);

@@ -26,7 +26,7 @@ static void clog_sealed(struct tls_end *end)
     }
 }
 
-TLS_ENDS(tls_end_deaf, the_wait_for_the_peer_begins_when_all_is_sent,
+TLS_ENDS(tls_end_deaf, the_wait_for_the_peer_begins_when_all_is_sent, end,
          .shutdown_timeout_ns = 50 * RIG_MS, .small_buffers = true)
 {
     clog_sealed(end);
@@ -51,7 +51,7 @@ static bool has_come(struct tls_end *end)
     return end->received == end->sent || strstr(end->events, "lost");
 }
 
-TLS_ENDS(tls_end_deaf, answers_to_key_updates_do_not_pile_up,
+TLS_ENDS(tls_end_deaf, answers_to_key_updates_do_not_pile_up, end,
          .small_buffers = true)
 {
     if (end->version == 12) {
@@ -74,7 +74,7 @@ static void send_data(struct tls_end *end)
 }
 
 TLS_ENDS(tls_end_deaf, answers_to_key_updates_that_are_taken_may_be_any_number,
-         .in_data = send_data)
+         end, .in_data = send_data)
 {
     if (end->version == 12) {
         return;

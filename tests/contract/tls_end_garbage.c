@@ -30,7 +30,7 @@ static void expect_failed(struct tls_end *end, int err)
     expect_eq(end->report_count, 0);
 }
 
-TLS_ENDS(tls_end_garbage, r32__text_instead_of_a_hello_is_no_tls,
+TLS_ENDS(tls_end_garbage, r32__text_instead_of_a_hello_is_no_tls, end,
          .no_handshake = true)
 {
     SEND(end, request);
@@ -39,7 +39,7 @@ TLS_ENDS(tls_end_garbage, r32__text_instead_of_a_hello_is_no_tls,
 }
 
 TLS_ENDS(tls_end_garbage, r32__an_oversize_record_in_the_handshake_is_refused,
-         .no_handshake = true)
+         end, .no_handshake = true)
 {
     end->peer.is_deaf = true;
     tls_end_turn(end);
@@ -48,7 +48,7 @@ TLS_ENDS(tls_end_garbage, r32__an_oversize_record_in_the_handshake_is_refused,
     expect_failed(end, WEIR_ETLSPROTOCOL);
 }
 
-TLS_ENDS(tls_end_garbage, r32__an_alert_in_the_handshake_is_named,
+TLS_ENDS(tls_end_garbage, r32__an_alert_in_the_handshake_is_named, end,
          .no_handshake = true)
 {
     end->peer.is_deaf = true;
@@ -58,7 +58,7 @@ TLS_ENDS(tls_end_garbage, r32__an_alert_in_the_handshake_is_named,
     expect_failed(end, WEIR_ETLSALERT);
 }
 
-TLS_ENDS(tls_end_garbage, r32__an_end_in_the_handshake_is_a_cut,
+TLS_ENDS(tls_end_garbage, r32__an_end_in_the_handshake_is_a_cut, end,
          .no_handshake = true)
 {
     end->peer.is_deaf = true;
@@ -68,7 +68,7 @@ TLS_ENDS(tls_end_garbage, r32__an_end_in_the_handshake_is_a_cut,
     expect_failed(end, WEIR_ETLSTRUNCATED);
 }
 
-TLS_ENDS(tls_end_garbage, r32__a_reset_in_the_handshake_is_a_reset,
+TLS_ENDS(tls_end_garbage, r32__a_reset_in_the_handshake_is_a_reset, end,
          .no_handshake = true)
 {
     end->peer.is_deaf = true;
@@ -78,7 +78,7 @@ TLS_ENDS(tls_end_garbage, r32__a_reset_in_the_handshake_is_a_reset,
     expect_failed(end, -ECONNRESET);
 }
 
-TLS_ENDS(tls_end_garbage, r32__a_stalled_handshake_has_a_limit,
+TLS_ENDS(tls_end_garbage, r32__a_stalled_handshake_has_a_limit, end,
          .no_handshake = true, .handshake_timeout_ns = 20 * RIG_MS)
 {
     end->peer.is_deaf = true;
@@ -105,7 +105,7 @@ static uint64_t memory_of(const struct tls_end *end)
 }
 
 /* A message of 16 MiB, as it says. */
-TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time,
+TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time, end,
          .no_handshake = true)
 {
     const uint8_t *record = endless_record(!end->is_client);
@@ -140,7 +140,7 @@ static bool is_told(struct tls_end *end)
 }
 
 /* The peer is told why: the alert is sent before the end (gh-98078). */
-TLS_ENDS(tls_end_garbage, complaint_40__a_refusal_tells_the_peer,
+TLS_ENDS(tls_end_garbage, complaint_40__a_refusal_tells_the_peer, end,
          .no_handshake = true)
 {
     const uint8_t unknown[] = {22, 3, 3, 0, 4, 99, 0, 0, 0};
@@ -156,7 +156,7 @@ TLS_ENDS(tls_end_garbage, complaint_40__a_refusal_tells_the_peer,
     expect_eq(told.bytes[told.len - 2], 2);
 }
 
-TLS_ENDS(tls_end_garbage, r35__an_attempt_can_be_given_up_in_its_handshake,
+TLS_ENDS(tls_end_garbage, r35__an_attempt_can_be_given_up_in_its_handshake, end,
          .no_handshake = true)
 {
     tls_peer_step(end);
@@ -170,7 +170,7 @@ TLS_ENDS(tls_end_garbage, r35__an_attempt_can_be_given_up_in_its_handshake,
     tls_end_wait_peer_end(end);
 }
 
-TLS_ENDS(tls_end_garbage, a_loop_may_be_freed_in_a_handshake,
+TLS_ENDS(tls_end_garbage, a_loop_may_be_freed_in_a_handshake, end,
          .no_handshake = true)
 {
     tls_end_turns(end, 2);
@@ -197,7 +197,7 @@ static void expect_broken(struct tls_end *end)
     expect_eq(end->report_count, 0);
 }
 
-TLS_ENDS(tls_end_garbage, text_on_an_open_connection_breaks_it, 0)
+TLS_ENDS(tls_end_garbage, text_on_an_open_connection_breaks_it, end, 0)
 {
     tls_peer_write(end, 1000);
     SEND(end, request);
@@ -205,7 +205,8 @@ TLS_ENDS(tls_end_garbage, text_on_an_open_connection_breaks_it, 0)
     expect_broken(end);
 }
 
-TLS_ENDS(tls_end_garbage, an_oversize_record_on_an_open_connection_breaks_it, 0)
+TLS_ENDS(tls_end_garbage, an_oversize_record_on_an_open_connection_breaks_it,
+         end, 0)
 {
     tls_peer_write(end, 1000);
     SEND(end, oversize_data);
@@ -213,7 +214,7 @@ TLS_ENDS(tls_end_garbage, an_oversize_record_on_an_open_connection_breaks_it, 0)
     expect_broken(end);
 }
 
-TLS_ENDS(tls_end_garbage, r40__what_was_altered_breaks_the_connection, 0)
+TLS_ENDS(tls_end_garbage, r40__what_was_altered_breaks_the_connection, end, 0)
 {
     uint8_t sealed[4096];
     tls_peer_write(end, 1000);
@@ -238,7 +239,7 @@ static bool has_shaken(struct tls_end *end)
     return end->peer.engine.state == WR_TLS_ENGINE_OPEN;
 }
 
-TLS_ENDS(tls_end_garbage, r31__data_may_come_with_the_end_of_the_handshake,
+TLS_ENDS(tls_end_garbage, r31__data_may_come_with_the_end_of_the_handshake, end,
          .no_handshake = true)
 {
     tls_peer_begin(end);

@@ -409,3 +409,13 @@ bool tls_end_next(struct tls_end *end)
     end_begin(end);
     return true;
 }
+
+void tls_end_rounds(const struct tls_end *end,
+                    void (*round)(struct tls_end *end))
+{
+    struct tls_end own = *end;
+
+    while (tls_end_next(&own)) {
+        round(&own);
+    }
+}

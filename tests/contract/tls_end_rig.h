@@ -95,16 +95,18 @@ const char *tls_end_name(void);
 /* Ends the last round and begins the next; false after the last one. */
 bool tls_end_next(struct tls_end *end);
 
-/* A test whose body, with `end`, runs for both versions and both sides, and all
- * ways if it wants them; the rest are fields of struct tls_end, or 0. */
-#define TLS_ENDS(suite, name, ...)                                             \
+/* Calls @round for both versions and both sides, and all ways if the test wants
+ * them, with an end that has the fields which the test has chosen. */
+void tls_end_rounds(const struct tls_end *end,
+                    void (*round)(struct tls_end *end));
+
+/* A test of such a round, with its @end; the rest are fields of it, or 0. */
+#define TLS_ENDS(suite, name, end, ...)                                        \
     static void suite##__##name##_round(struct tls_end *end);                  \
     UNIT(suite, name)                                                          \
     {                                                                          \
-        struct tls_end end = {__VA_ARGS__};                                    \
-        while (tls_end_next(&end)) {                                           \
-            suite##__##name##_round(&end);                                     \
-        }                                                                      \
+        tls_end_rounds(&(struct tls_end){__VA_ARGS__},                         \
+                       suite##__##name##_round);                               \
     }                                                                          \
     static void suite##__##name##_round(struct tls_end *end)
 

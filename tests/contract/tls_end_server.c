@@ -173,7 +173,7 @@ static void expect_turned_away(int fd)
     close(fd);
 }
 
-MAKER(tls_end_server, complaint_41__each_failed_handshake_is_reported)
+MAKER(tls_end_server, complaint_41__each_failed_handshake_is_reported, m)
 {
     serve(m, 0);
     for (int i = 0; i < PROBE_COUNT; i++) {
@@ -194,7 +194,7 @@ MAKER(tls_end_server, complaint_41__each_failed_handshake_is_reported)
     expect_served(m);
 }
 
-MAKER(tls_end_server, a_stalled_handshake_is_ended_and_reported)
+MAKER(tls_end_server, a_stalled_handshake_is_ended_and_reported, m)
 {
     serve(m, 20 * MS);
     const int fd = peer_connect(m);
@@ -228,7 +228,7 @@ static void send_probes(struct maker *m, int count, int batch)
     }
 }
 
-MAKER(tls_end_server, a_thousand_bad_clients_leave_nothing_behind)
+MAKER(tls_end_server, a_thousand_bad_clients_leave_nothing_behind, m)
 {
     serve(m, 0);
     send_probes(m, 200, 20);
@@ -249,7 +249,7 @@ MAKER(tls_end_server, a_thousand_bad_clients_leave_nothing_behind)
     expect_served(m);
 }
 
-MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served)
+MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served, m)
 {
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
@@ -282,14 +282,14 @@ MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served)
     expect_eq(m->received, 20);
 }
 
-MAKER(tls_end_server, r42__a_name_in_its_own_settings_means_nothing)
+MAKER(tls_end_server, r42__a_name_in_its_own_settings_means_nothing, m)
 {
     serve_as(m, "somewhere.else.example", 0);
 
     expect_served(m);
 }
 
-MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server)
+MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     int fds[2];
@@ -346,7 +346,7 @@ static void expect_ended(struct maker *m, const int fds[CLIENT_COUNT])
     }
 }
 
-MAKER(tls_end_server, r35__clients_may_be_closed_in_their_handshake)
+MAKER(tls_end_server, r35__clients_may_be_closed_in_their_handshake, m)
 {
     int fds[CLIENT_COUNT];
     let_in(m, fds);
@@ -356,7 +356,7 @@ MAKER(tls_end_server, r35__clients_may_be_closed_in_their_handshake)
     expect_ended(m, fds);
 }
 
-MAKER(tls_end_server, r35__clients_may_be_aborted_in_their_handshake)
+MAKER(tls_end_server, r35__clients_may_be_aborted_in_their_handshake, m)
 {
     int fds[CLIENT_COUNT];
     let_in(m, fds);
@@ -366,7 +366,7 @@ MAKER(tls_end_server, r35__clients_may_be_aborted_in_their_handshake)
     expect_ended(m, fds);
 }
 
-MAKER(tls_end_server, r35__a_stop_ends_clients_in_their_handshake)
+MAKER(tls_end_server, r35__a_stop_ends_clients_in_their_handshake, m)
 {
     int fds[CLIENT_COUNT];
     let_in(m, fds);
@@ -376,7 +376,8 @@ MAKER(tls_end_server, r35__a_stop_ends_clients_in_their_handshake)
     expect_ended(m, fds);
 }
 
-MAKER(tls_end_server, r35__a_loop_may_be_freed_with_clients_in_their_handshake)
+MAKER(tls_end_server, r35__a_loop_may_be_freed_with_clients_in_their_handshake,
+      m)
 {
     int fds[CLIENT_COUNT];
     let_in(m, fds);

@@ -163,12 +163,12 @@ static void storm_of(struct maker *m, int version)
     close(plain);
 }
 
-MAKER(tls_end_storm, of_handshakes_of_tls_12_lets_others_be_served)
+MAKER(tls_end_storm, of_handshakes_of_tls_12_lets_others_be_served, m)
 {
     storm_of(m, 12);
 }
 
-MAKER(tls_end_storm, of_handshakes_of_tls_13_lets_others_be_served)
+MAKER(tls_end_storm, of_handshakes_of_tls_13_lets_others_be_served, m)
 {
     storm_of(m, 13);
 }
@@ -247,12 +247,12 @@ static void memory_of_idle(struct maker *m, int version)
     expect_eq(maker_close(&clients), MANY);
 }
 
-MAKER(tls_end_storm, idle_connections_of_tls_12_take_at_most_15_kib_each)
+MAKER(tls_end_storm, idle_connections_of_tls_12_take_at_most_15_kib_each, m)
 {
     memory_of_idle(m, 12);
 }
 
-MAKER(tls_end_storm, idle_connections_of_tls_13_take_at_most_15_kib_each)
+MAKER(tls_end_storm, idle_connections_of_tls_13_take_at_most_15_kib_each, m)
 {
     memory_of_idle(m, 13);
 }

@@ -22,7 +22,7 @@ static void expect_broken(struct tls_end *end, int err)
     expect_eq(weir_transport_get_end(end->t), WEIR_END_BROKEN);
 }
 
-TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, .all_ways = true)
+TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, end, .all_ways = true)
 {
     tls_peer_write(end, 40000);
     tls_peer_close_notify(end);
@@ -36,7 +36,8 @@ TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, .all_ways = true)
     expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
 }
 
-TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, .all_ways = true)
+TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, end,
+         .all_ways = true)
 {
     tls_peer_write(end, 40000);
     tls_peer_shutdown(end);
@@ -45,7 +46,7 @@ TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, .all_ways = true)
 }
 
 /* The TLS that the subject is in is cut as well, where there is one. */
-TLS_ENDS(tls_ends, r39__a_fin_without_any_close_notify_is_a_cut,
+TLS_ENDS(tls_ends, r39__a_fin_without_any_close_notify_is_a_cut, end,
          .all_ways = true)
 {
     tls_peer_write(end, 40000);
@@ -54,7 +55,7 @@ TLS_ENDS(tls_ends, r39__a_fin_without_any_close_notify_is_a_cut,
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, .all_ways = true)
+TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, end, .all_ways = true)
 {
     uint8_t sealed[4096];
     tls_peer_write(end, 40000);
@@ -84,7 +85,7 @@ static void expect_all_and_broken(struct tls_end *end)
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-TLS_ENDS(tls_ends, a_cut_is_told_after_all_that_was_written_is_sent,
+TLS_ENDS(tls_ends, a_cut_is_told_after_all_that_was_written_is_sent, end,
          .all_ways = true, .small_buffers = true)
 {
     end->peer.is_deaf = true;
@@ -97,7 +98,7 @@ TLS_ENDS(tls_ends, a_cut_is_told_after_all_that_was_written_is_sent,
     expect_all_and_broken(end);
 }
 
-TLS_ENDS(tls_ends, a_cut_of_all_is_told_after_all_that_was_written_is_sent,
+TLS_ENDS(tls_ends, a_cut_of_all_is_told_after_all_that_was_written_is_sent, end,
          .all_ways = true, .small_buffers = true)
 {
     end->peer.is_deaf = true;
@@ -114,7 +115,7 @@ static bool peer_has_all(struct tls_end *end)
 }
 
 /* When the cut is seen depends on the network: nothing may wait any more. */
-TLS_ENDS(tls_ends, a_cut_is_answered_by_a_close_notify_when_all_is_sent,
+TLS_ENDS(tls_ends, a_cut_is_answered_by_a_close_notify_when_all_is_sent, end,
          .all_ways = true, .small_buffers = true)
 {
     tls_end_write(end, MUCH);
@@ -125,7 +126,7 @@ TLS_ENDS(tls_ends, a_cut_is_answered_by_a_close_notify_when_all_is_sent,
     expect_all_and_broken(end);
 }
 
-TLS_ENDS(tls_ends, a_cut_after_write_eof_is_told_after_the_data,
+TLS_ENDS(tls_ends, a_cut_after_write_eof_is_told_after_the_data, end,
          .all_ways = true)
 {
     tls_end_write(end, 1000);
@@ -139,7 +140,8 @@ TLS_ENDS(tls_ends, a_cut_after_write_eof_is_told_after_the_data,
     expect_eq(end->peer.engine.state, WR_TLS_ENGINE_RECEIVED_CLOSE);
 }
 
-TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, .small_buffers = true)
+TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, end,
+         .small_buffers = true)
 {
     end->peer.is_deaf = true;
     tls_end_write(end, MUCH);
@@ -151,7 +153,7 @@ TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, .small_buffers = true)
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-TLS_ENDS(tls_ends, a_cut_may_be_aborted, .small_buffers = true)
+TLS_ENDS(tls_ends, a_cut_may_be_aborted, end, .small_buffers = true)
 {
     end->peer.is_deaf = true;
     tls_end_write(end, MUCH);
@@ -168,7 +170,7 @@ TLS_ENDS(tls_ends, a_cut_may_be_aborted, .small_buffers = true)
 
 /* ---- a program that takes a cut for an end ---- */
 
-TLS_ENDS(tls_ends, a_fin_may_stand_for_a_close_notify, .ignores_eof = true,
+TLS_ENDS(tls_ends, a_fin_may_stand_for_a_close_notify, end, .ignores_eof = true,
          .all_ways = true)
 {
     tls_peer_write(end, 40000);
@@ -181,7 +183,7 @@ TLS_ENDS(tls_ends, a_fin_may_stand_for_a_close_notify, .ignores_eof = true,
     expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
 }
 
-TLS_ENDS(tls_ends, and_all_that_was_written_is_sent_after_it,
+TLS_ENDS(tls_ends, and_all_that_was_written_is_sent_after_it, end,
          .ignores_eof = true, .small_buffers = true)
 {
     end->peer.is_deaf = true;
@@ -197,7 +199,7 @@ TLS_ENDS(tls_ends, and_all_that_was_written_is_sent_after_it,
     expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
 }
 
-TLS_ENDS(tls_ends, but_not_within_a_record, .ignores_eof = true)
+TLS_ENDS(tls_ends, but_not_within_a_record, end, .ignores_eof = true)
 {
     uint8_t sealed[4096];
     tls_peer_write(end, 40000);
@@ -210,7 +212,7 @@ TLS_ENDS(tls_ends, but_not_within_a_record, .ignores_eof = true)
 }
 
 /* The TLS that it is in says that bytes may be missing. */
-TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_for_the_TLS_below,
+TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_for_the_TLS_below, end,
          .ignores_eof = true, .all_ways = true)
 {
     tls_peer_write(end, 40000);
@@ -220,7 +222,7 @@ TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_for_the_TLS_below,
     }
 }
 
-TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_below_while_bytes_wait,
+TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_below_while_bytes_wait, end,
          .ignores_eof = true, .all_ways = true, .small_buffers = true)
 {
     end->peer.is_deaf = true;
@@ -232,7 +234,7 @@ TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_below_while_bytes_wait,
     }
 }
 
-TLS_ENDS(tls_ends, a_reset_is_a_reset, .all_ways = true)
+TLS_ENDS(tls_ends, a_reset_is_a_reset, end, .all_ways = true)
 {
     tls_peer_write(end, 40000);
     tls_peer_reset(end);
@@ -240,7 +242,7 @@ TLS_ENDS(tls_ends, a_reset_is_a_reset, .all_ways = true)
     expect_broken(end, -ECONNRESET);
 }
 
-TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, .all_ways = true)
+TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, end, .all_ways = true)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     tls_peer_write(end, 40000);
@@ -257,7 +259,7 @@ static void pause_it(struct tls_end *end)
     expect_eq(weir_transport_pause_reading(end->t), 0);
 }
 
-TLS_ENDS(tls_ends, an_alert_before_a_reset_is_told_by_who_has_paused,
+TLS_ENDS(tls_ends, an_alert_before_a_reset_is_told_by_who_has_paused, end,
          .in_made = pause_it)
 {
     tls_peer_alert(end);
@@ -278,7 +280,7 @@ static void abort_it(void *arg)
 }
 
 /* The memory is given back when its bytes are sealed: they are not sent yet. */
-TLS_ENDS(tls_ends, an_abort_drops_bytes_that_were_sealed_in_its_turn, 0)
+TLS_ENDS(tls_ends, an_abort_drops_bytes_that_were_sealed_in_its_turn, end, 0)
 {
     static const uint8_t bytes[1000];
     expect_eq(weir_transport_write_ref(end->t, bytes, sizeof(bytes), abort_it,
@@ -317,7 +319,8 @@ static void count_file(void *arg, weir_transport *t, int err, uint64_t sent)
 }
 
 /* The connection is lost in the turn in which done is called. */
-TLS_ENDS(tls_ends, a_reset_may_come_before_the_program_knows_of_its_file, 0)
+TLS_ENDS(tls_ends, a_reset_may_come_before_the_program_knows_of_its_file, end,
+         0)
 {
     const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     end->peer.is_deaf = true;

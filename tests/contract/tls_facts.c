@@ -34,14 +34,14 @@ static void open_exporting(struct starting *s)
     starting_upgrade_both(s);
 }
 
-STARTING(tls_facts, both_sides_export_the_same_keys)
+STARTING(tls_facts, both_sides_export_the_same_keys, s)
 {
     open_exporting(s);
     expect_exports(s);
     starting_end(s);
 }
 
-STARTING(tls_facts, both_sides_export_the_same_keys_with_tls_1_2)
+STARTING(tls_facts, both_sides_export_the_same_keys_with_tls_1_2, s)
 {
     s->client_tls.context = starting_context(false, WEIR_TLS_1_2);
     open_exporting(s);
@@ -50,7 +50,7 @@ STARTING(tls_facts, both_sides_export_the_same_keys_with_tls_1_2)
     starting_end(s);
 }
 
-STARTING(tls_facts, an_export_that_cannot_be_is_refused)
+STARTING(tls_facts, an_export_that_cannot_be_is_refused, s)
 {
     uint8_t keys[32];
     uint8_t many[8161];
@@ -76,7 +76,7 @@ STARTING(tls_facts, an_export_that_cannot_be_is_refused)
     starting_end(s);
 }
 
-STARTING(tls_facts, a_client_has_the_certificate_of_the_server)
+STARTING(tls_facts, a_client_has_the_certificate_of_the_server, s)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     size_t size = 0;
@@ -109,7 +109,7 @@ static void expect_context(const struct side *side,
     expect(!weir_tls_get_context(side->plain));
 }
 
-STARTING(tls_facts, a_context_is_that_of_the_settings_from_the_upgrade_on)
+STARTING(tls_facts, a_context_is_that_of_the_settings_from_the_upgrade_on, s)
 {
     expect_context(&s->client, NULL);
     starting_upgrade(&s->client);
@@ -127,7 +127,7 @@ STARTING(tls_facts, a_context_is_that_of_the_settings_from_the_upgrade_on)
     expect_context(&s->server, s->server_context);
 }
 
-STARTING(tls_facts, a_context_lives_as_long_as_the_transport)
+STARTING(tls_facts, a_context_lives_as_long_as_the_transport, s)
 {
     weir_tls_context *own = starting_context(false, WEIR_TLS_1_3);
     s->client_tls.context = own;
@@ -140,7 +140,8 @@ STARTING(tls_facts, a_context_lives_as_long_as_the_transport)
     weir_tls_context_unref(own);
 }
 
-STARTING(tls_facts, an_outer_tls_and_the_inner_one_have_contexts_of_their_own)
+STARTING(tls_facts, an_outer_tls_and_the_inner_one_have_contexts_of_their_own,
+         s)
 {
     weir_tls_context *inner = starting_context(false, WEIR_TLS_1_2);
     starting_upgrade_both(s);
@@ -180,17 +181,17 @@ static void expect_suite(struct starting *s, const char *suite,
     starting_end(s);
 }
 
-STARTING(tls_facts, both_sides_have_the_iana_name_of_a_suite_of_tls_1_3)
+STARTING(tls_facts, both_sides_have_the_iana_name_of_a_suite_of_tls_1_3, s)
 {
     expect_suite(s, "TLS_CHACHA20_POLY1305_SHA256", "TLSv1.3");
 }
 
-STARTING(tls_facts, both_sides_have_the_iana_name_of_a_suite_of_tls_1_2)
+STARTING(tls_facts, both_sides_have_the_iana_name_of_a_suite_of_tls_1_2, s)
 {
     expect_suite(s, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLSv1.2");
 }
 
-STARTING(tls_facts, facts_of_an_outer_tls_are_not_those_of_the_inner_one)
+STARTING(tls_facts, facts_of_an_outer_tls_are_not_those_of_the_inner_one, s)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     starting_upgrade_both(s);

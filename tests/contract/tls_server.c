@@ -183,7 +183,7 @@ static int replace_context(struct maker *m, const char *certificate,
 
 /* ---- new settings ---- */
 
-MAKER(tls_server, new_connections_get_new_settings_and_old_ones_go_on)
+MAKER(tls_server, new_connections_get_new_settings_and_old_ones_go_on, m)
 {
     struct client first;
     struct client second;
@@ -207,7 +207,7 @@ static bool is_accepted(const struct maker *m)
     return weir_server_get_connection_count(m->server) == 1;
 }
 
-MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings)
+MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings, m)
 {
     struct client client;
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
@@ -226,7 +226,7 @@ MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings)
 
 /* ---- the context of a connection ---- */
 
-MAKER(tls_server, a_connection_keeps_the_context_that_it_was_accepted_with)
+MAKER(tls_server, a_connection_keeps_the_context_that_it_was_accepted_with, m)
 {
     struct client first;
     struct client second;
@@ -277,7 +277,8 @@ static weir_tls_context *choosing_context(weir_tls_context **chosen)
     return context;
 }
 
-MAKER(tls_server, the_context_that_was_chosen_by_name_is_that_of_the_connection)
+MAKER(tls_server, the_context_that_was_chosen_by_name_is_that_of_the_connection,
+      m)
 {
     struct client client;
     weir_tls_context *chosen = NULL;
@@ -295,7 +296,7 @@ MAKER(tls_server, the_context_that_was_chosen_by_name_is_that_of_the_connection)
     weir_transport_unref(accepted);
 }
 
-MAKER(tls_server, a_connection_without_tls_has_no_context)
+MAKER(tls_server, a_connection_without_tls_has_no_context, m)
 {
     maker_serve(m, "127.0.0.1", NULL);
     const int fd = peer_connect(m);
@@ -308,7 +309,7 @@ MAKER(tls_server, a_connection_without_tls_has_no_context)
 
 /* ---- settings that are refused ---- */
 
-MAKER(tls_server, settings_that_are_refused_leave_the_old_ones)
+MAKER(tls_server, settings_that_are_refused_leave_the_old_ones, m)
 {
     struct client client;
     weir_tls_context *own = client_context();
@@ -329,7 +330,7 @@ MAKER(tls_server, settings_that_are_refused_leave_the_old_ones)
     maker_run(m, maker_is_empty);
 }
 
-MAKER(tls_server, a_server_without_tls_stays_without)
+MAKER(tls_server, a_server_without_tls_stays_without, m)
 {
     const struct weir_server_options options = {.size = sizeof(options)};
     maker_serve(m, "127.0.0.1", &options);
@@ -337,7 +338,7 @@ MAKER(tls_server, a_server_without_tls_stays_without)
     expect_eq(replace_context(m, "rsa.pem", "rsa.key"), -EINVAL);
 }
 
-MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake)
+MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
 {
     int fds[2];
     weir_tls_context *context = client_context();

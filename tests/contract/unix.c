@@ -80,7 +80,8 @@ static void expect_in_use(struct maker *m, const struct place *place)
 
 /* ---- listening ---- */
 
-PLACED(unix_socket, a_server_listens_on_a_path_and_removes_it_when_closed)
+UNIT_IN(unix_socket, a_server_listens_on_a_path_and_removes_it_when_closed,
+        with_place, struct maker *m, struct place *place)
 {
     struct weir_address address;
     const struct weir_address wanted = place_address(place);
@@ -95,7 +96,8 @@ PLACED(unix_socket, a_server_listens_on_a_path_and_removes_it_when_closed)
     expect_eq(place_connect(place), -ENOENT);
 }
 
-PLACED(unix_socket, the_end_of_the_loop_removes_the_path)
+UNIT_IN(unix_socket, the_end_of_the_loop_removes_the_path, with_place,
+        struct maker *m, struct place *place)
 {
     struct maker other;
     maker_open(&other);
@@ -108,7 +110,8 @@ PLACED(unix_socket, the_end_of_the_loop_removes_the_path)
     expect_eq(m->made, 0);
 }
 
-PLACED(unix_socket, an_abstract_name_is_no_file)
+UNIT_IN(unix_socket, an_abstract_name_is_no_file, with_place, struct maker *m,
+        struct place *place)
 {
     char name[PLACE_SIZE + 2];
     char text[WEIR_ADDRESS_TEXT_SIZE];
@@ -130,7 +133,8 @@ PLACED(unix_socket, an_abstract_name_is_no_file)
     expect_eq(peer_connect_to(&address), -ECONNREFUSED);
 }
 
-PLACED(unix_socket, the_kernel_chooses_a_name_where_there_is_none)
+UNIT_IN(unix_socket, the_kernel_chooses_a_name_where_there_is_none, with_place,
+        struct maker *m, struct place *place)
 {
     struct weir_address address;
 
@@ -146,7 +150,8 @@ PLACED(unix_socket, the_kernel_chooses_a_name_where_there_is_none)
     close(fd);
 }
 
-PLACED(unix_socket, a_path_may_be_relative_and_as_long_as_the_address)
+UNIT_IN(unix_socket, a_path_may_be_relative_and_as_long_as_the_address,
+        with_place, struct maker *m, struct place *place)
 {
     char path[200];
     expect_eq(chdir(place->dir), 0);
@@ -170,7 +175,8 @@ PLACED(unix_socket, a_path_may_be_relative_and_as_long_as_the_address)
     expect_eq(chdir("/"), 0);
 }
 
-PLACED(unix_socket, a_directory_that_is_not_there_is_an_error)
+UNIT_IN(unix_socket, a_directory_that_is_not_there_is_an_error, with_place,
+        struct maker *m, struct place *place)
 {
     char path[PLACE_SIZE + 8];
     snprintf(path, sizeof(path), "%s/none", place->path);
@@ -179,7 +185,8 @@ PLACED(unix_socket, a_directory_that_is_not_there_is_an_error)
 
 /* ---- what is in the way ---- */
 
-PLACED(unix_socket, the_file_of_a_server_that_died_is_replaced)
+UNIT_IN(unix_socket, the_file_of_a_server_that_died_is_replaced, with_place,
+        struct maker *m, struct place *place)
 {
     place_litter(place);
     expect_eq(place_connect(place), -ECONNREFUSED);
@@ -189,15 +196,17 @@ PLACED(unix_socket, the_file_of_a_server_that_died_is_replaced)
     expect_served(m, place);
 }
 
-PLACED(unix_socket, a_file_left_by_a_socket_of_another_type_is_replaced)
+UNIT_IN(unix_socket, a_file_left_by_a_socket_of_another_type_is_replaced,
+        with_place, struct maker *m, struct place *place)
 {
     close(place_bind(place, SOCK_DGRAM, -1));
     expect_eq(serve(m, place->path), 0);
     expect_served(m, place);
 }
 
-PLACED(unix_socket,
-       the_path_of_a_server_that_lives_is_in_use_and_it_notices_nothing)
+UNIT_IN(unix_socket,
+        the_path_of_a_server_that_lives_is_in_use_and_it_notices_nothing,
+        with_place, struct maker *m, struct place *place)
 {
     int fd = place_bind(place, SOCK_STREAM | SOCK_NONBLOCK, 4);
 
@@ -212,7 +221,8 @@ PLACED(unix_socket,
     unlink(place->path);
 }
 
-PLACED(unix_socket, a_socket_that_does_not_listen_yet_is_in_use)
+UNIT_IN(unix_socket, a_socket_that_does_not_listen_yet_is_in_use, with_place,
+        struct maker *m, struct place *place)
 {
     int fd = place_bind(place, SOCK_STREAM, -1);
     expect_in_use(m, place);
@@ -220,7 +230,8 @@ PLACED(unix_socket, a_socket_that_does_not_listen_yet_is_in_use)
     unlink(place->path);
 }
 
-PLACED(unix_socket, a_server_whose_queue_is_full_is_in_use)
+UNIT_IN(unix_socket, a_server_whose_queue_is_full_is_in_use, with_place,
+        struct maker *m, struct place *place)
 {
     int fd = place_bind(place, SOCK_STREAM, 0);
     int client = place_connect(place);
@@ -230,7 +241,8 @@ PLACED(unix_socket, a_server_whose_queue_is_full_is_in_use)
     unlink(place->path);
 }
 
-PLACED(unix_socket, sockets_of_other_types_that_live_are_in_use)
+UNIT_IN(unix_socket, sockets_of_other_types_that_live_are_in_use, with_place,
+        struct maker *m, struct place *place)
 {
     const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
     for (int i = 0; i < 2; i++) {
@@ -241,7 +253,8 @@ PLACED(unix_socket, sockets_of_other_types_that_live_are_in_use)
     }
 }
 
-PLACED(unix_socket, what_is_no_socket_is_in_use_and_stays)
+UNIT_IN(unix_socket, what_is_no_socket_is_in_use_and_stays, with_place,
+        struct maker *m, struct place *place)
 {
     char target[PLACE_SIZE + 8];
     close(open(place->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
@@ -262,7 +275,8 @@ PLACED(unix_socket, what_is_no_socket_is_in_use_and_stays)
     unlink(place->path);
 }
 
-PLACED(unix_socket, a_path_that_becomes_free_meanwhile_is_taken)
+UNIT_IN(unix_socket, a_path_that_becomes_free_meanwhile_is_taken, with_place,
+        struct maker *m, struct place *place)
 {
     const struct weir_server_options options = {.size = sizeof(options)};
     int fd = place_bind(place, SOCK_STREAM, 4);
@@ -295,7 +309,8 @@ static int take_fds(int fds[], int most, int left)
     return count;
 }
 
-PLACED(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
+UNIT_IN(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use,
+        with_place, struct maker *m, struct place *place)
 {
     const struct rlimit few = {256, 256};
     int fds[256];
@@ -313,7 +328,8 @@ PLACED(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
     expect_eq(serve(m, place->path), 0);
 }
 
-PLACED(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it)
+UNIT_IN(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it,
+        with_place, struct maker *m, struct place *place)
 {
     const struct weir_server_options options = {.size = sizeof(options)};
     place_litter(place);
@@ -395,7 +411,8 @@ static int count_winners(const struct place *place)
     return winners;
 }
 
-PLACED(unix_socket, of_several_that_start_at_once_on_a_stale_path_one_listens)
+UNIT_IN(unix_socket, of_several_that_start_at_once_on_a_stale_path_one_listens,
+        with_place, struct maker *m, struct place *place)
 {
     for (int i = 0; i < ROUNDS; i++) {
         place_litter(place);
@@ -407,7 +424,8 @@ PLACED(unix_socket, of_several_that_start_at_once_on_a_stale_path_one_listens)
 
 /* ---- what is left behind ---- */
 
-PLACED(unix_socket, a_file_that_took_the_place_of_ours_is_not_removed)
+UNIT_IN(unix_socket, a_file_that_took_the_place_of_ours_is_not_removed,
+        with_place, struct maker *m, struct place *place)
 {
     expect_eq(serve(m, place->path), 0);
     cr_assert_eq(unlink(place->path), 0);
@@ -420,7 +438,8 @@ PLACED(unix_socket, a_file_that_took_the_place_of_ours_is_not_removed)
     unlink(place->path);
 }
 
-PLACED(unix_socket, a_file_that_has_gone_is_no_error)
+UNIT_IN(unix_socket, a_file_that_has_gone_is_no_error, with_place,
+        struct maker *m, struct place *place)
 {
     expect_eq(serve(m, place->path), 0);
     cr_assert_eq(unlink(place->path), 0);
@@ -428,7 +447,8 @@ PLACED(unix_socket, a_file_that_has_gone_is_no_error)
     expect_eq(m->reports, 0);
 }
 
-PLACED(unix_socket, no_cleanup_socket_leaves_the_file)
+UNIT_IN(unix_socket, no_cleanup_socket_leaves_the_file, with_place,
+        struct maker *m, struct place *place)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.no_cleanup_socket = true;
@@ -440,7 +460,8 @@ PLACED(unix_socket, no_cleanup_socket_leaves_the_file)
     unlink(place->path);
 }
 
-PLACED(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too)
+UNIT_IN(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too,
+        with_place, struct maker *m, struct place *place)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     expect_eq(adopt_with(m, place_bind(place, SOCK_STREAM, -1), &options), 0);
@@ -457,7 +478,8 @@ PLACED(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too)
     unlink(place->path);
 }
 
-PLACED(unix_socket, a_start_that_fails_later_leaves_no_file)
+UNIT_IN(unix_socket, a_start_that_fails_later_leaves_no_file, with_place,
+        struct maker *m, struct place *place)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     struct weir_address all[2] = {place_address(place)};
@@ -481,7 +503,8 @@ static unsigned int mode_of(const struct place *place)
     return file.st_mode & 07777;
 }
 
-PLACED(unix_socket, the_file_has_the_permissions_that_were_asked_for)
+UNIT_IN(unix_socket, the_file_has_the_permissions_that_were_asked_for,
+        with_place, struct maker *m, struct place *place)
 {
     const mode_t umasks[] = {0, 022, 0777};
     const unsigned int modes[] = {0600, 0666, 0770, 0777, 0022};
@@ -506,7 +529,8 @@ PLACED(unix_socket, the_file_has_the_permissions_that_were_asked_for)
 
 /* ---- arguments ---- */
 
-PLACED(unix_socket, usage_errors_come_from_the_call)
+UNIT_IN(unix_socket, usage_errors_come_from_the_call, with_place,
+        struct maker *m, struct place *place)
 {
     struct weir_connect_options connect = {.size = sizeof(connect)};
     struct weir_server_options server = {.size = sizeof(server)};
@@ -544,7 +568,8 @@ PLACED(unix_socket, usage_errors_come_from_the_call)
     expect_eq(m->done, 0);
 }
 
-PLACED(unix_socket, works_without_options)
+UNIT_IN(unix_socket, works_without_options, with_place, struct maker *m,
+        struct place *place)
 {
     expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
                                       NULL, NULL, &m->server),

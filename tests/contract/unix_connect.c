@@ -20,7 +20,8 @@ static weir_pending *start(struct maker *m, const char *path,
     return connect;
 }
 
-PLACED(unix_connect, a_connection_to_a_path_is_made)
+UNIT_IN(unix_connect, a_connection_to_a_path_is_made, with_place,
+        struct maker *m, struct place *place)
 {
     char byte;
     const struct weir_address address = place_address(place);
@@ -41,7 +42,8 @@ PLACED(unix_connect, a_connection_to_a_path_is_made)
     unlink(place->path);
 }
 
-PLACED(unix_connect, a_connection_that_cannot_be_made_says_why)
+UNIT_IN(unix_connect, a_connection_that_cannot_be_made_says_why, with_place,
+        struct maker *m, struct place *place)
 {
     start(m, place->path, 0);
     maker_run(m, maker_is_done);
@@ -87,7 +89,8 @@ static void full_close(const struct full *full, const struct place *place)
     unlink(place->path);
 }
 
-PLACED(unix_connect, a_full_queue_is_waited_for_without_spinning)
+UNIT_IN(unix_connect, a_full_queue_is_waited_for_without_spinning, with_place,
+        struct maker *m, struct place *place)
 {
     const struct full full = full_open(place);
     start(m, place->path, 0);
@@ -104,7 +107,8 @@ PLACED(unix_connect, a_full_queue_is_waited_for_without_spinning)
     full_close(&full, place);
 }
 
-PLACED(unix_connect, the_time_out_ends_a_wait_for_a_full_queue)
+UNIT_IN(unix_connect, the_time_out_ends_a_wait_for_a_full_queue, with_place,
+        struct maker *m, struct place *place)
 {
     const struct full full = full_open(place);
     start(m, place->path, 20 * MS);
@@ -114,7 +118,8 @@ PLACED(unix_connect, the_time_out_ends_a_wait_for_a_full_queue)
     full_close(&full, place);
 }
 
-PLACED(unix_connect, cancel_ends_a_wait_for_a_full_queue)
+UNIT_IN(unix_connect, cancel_ends_a_wait_for_a_full_queue, with_place,
+        struct maker *m, struct place *place)
 {
     const struct full full = full_open(place);
     weir_pending *connect = start(m, place->path, 0);
@@ -127,7 +132,8 @@ PLACED(unix_connect, cancel_ends_a_wait_for_a_full_queue)
     full_close(&full, place);
 }
 
-PLACED(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer)
+UNIT_IN(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer,
+        with_place, struct maker *m, struct place *place)
 {
     const struct full full = full_open(place);
     for (int i = 0; i < ROUNDS; i++) {
@@ -141,7 +147,8 @@ PLACED(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer)
     full_close(&full, place);
 }
 
-PLACED(unix_connect, the_end_of_the_loop_ends_a_wait_for_a_full_queue)
+UNIT_IN(unix_connect, the_end_of_the_loop_ends_a_wait_for_a_full_queue,
+        with_place, struct maker *m, struct place *place)
 {
     struct maker other;
     const struct full full = full_open(place);
@@ -155,7 +162,8 @@ PLACED(unix_connect, the_end_of_the_loop_ends_a_wait_for_a_full_queue)
     full_close(&full, place);
 }
 
-PLACED(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue)
+UNIT_IN(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue, with_place,
+        struct maker *m, struct place *place)
 {
     const struct full full = full_open(place);
     start(m, place->path, 0);
@@ -165,7 +173,8 @@ PLACED(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue)
     cr_assert(m->done_err == -ECONNREFUSED || m->done_err == -ENOENT);
 }
 
-PLACED(unix_connect, a_pair_is_adopted_as_a_unix_socket)
+UNIT_IN(unix_connect, a_pair_is_adopted_as_a_unix_socket, with_place,
+        struct maker *m, struct place *place)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     int ends[2];
@@ -218,7 +227,8 @@ static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
 }
 
 /* The option belongs to the socket, which outlives the program that set it. */
-PLACED(unix_connect, a_listener_that_is_handed_on_takes_descriptors_as_asked)
+UNIT_IN(unix_connect, a_listener_that_is_handed_on_takes_descriptors_as_asked,
+        with_place, struct maker *m, struct place *place)
 {
     const int listener = place_bind(place, SOCK_STREAM, 1);
     if (can_refuse_fds(m)) {
@@ -231,7 +241,8 @@ PLACED(unix_connect, a_listener_that_is_handed_on_takes_descriptors_as_asked)
     unlink(place->path);
 }
 
-PLACED(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
+UNIT_IN(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked,
+        with_place, struct maker *m, struct place *place)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     int ends[2];
@@ -269,7 +280,8 @@ static ssize_t send_fd(int to, int fd)
 }
 
 /* What a peer sends before its connection is accepted. */
-PLACED(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked)
+UNIT_IN(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked,
+        with_place, struct maker *m, struct place *place)
 {
     expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
                                       NULL, NULL, &m->server),
@@ -293,7 +305,8 @@ static void expect_own_credentials(const struct weir_peercred *cred)
     expect_eq(cred->gid, getegid());
 }
 
-PLACED(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss)
+UNIT_IN(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss,
+        with_place, struct maker *m, struct place *place)
 {
     struct weir_peercred cred;
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -318,7 +331,8 @@ PLACED(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss)
     weir_transport_unref(t);
 }
 
-PLACED(unix_connect, a_tcp_connection_has_no_credentials)
+UNIT_IN(unix_connect, a_tcp_connection_has_no_credentials, with_place,
+        struct maker *m, struct place *place)
 {
     struct weir_peercred cred;
     struct weir_extra_info info = {.size = sizeof(info)};

@@ -24,7 +24,8 @@ static void send_descriptors(struct rig *rig, int fd, size_t count)
     }
 }
 
-PAIRS_THAT(unix_fds, descriptors_beside_few_bytes_are_closed, RIG_IS_UNIX, 0)
+PAIRS(unix_fds, descriptors_beside_few_bytes_are_closed, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     int ends[2];
     passed_pipe(ends);
@@ -38,7 +39,8 @@ PAIRS_THAT(unix_fds, descriptors_beside_few_bytes_are_closed, RIG_IS_UNIX, 0)
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_THAT(unix_fds, descriptors_beside_bulk_are_closed, RIG_IS_UNIX, 0)
+PAIRS(unix_fds, descriptors_beside_bulk_are_closed, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     int ends[2];
     passed_pipe(ends);
@@ -54,8 +56,8 @@ PAIRS_THAT(unix_fds, descriptors_beside_bulk_are_closed, RIG_IS_UNIX, 0)
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS_THAT(unix_fds, descriptors_that_were_not_read_are_closed_at_the_loss,
-           RIG_IS_UNIX, 0)
+PAIRS(unix_fds, descriptors_that_were_not_read_are_closed_at_the_loss, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
 {
     int ends[2];
     passed_pipe(ends);

@@ -149,7 +149,7 @@ static void rest_in_loop(void *arg, uint64_t time_ns)
     maker_run_for(m, time_ns);
 }
 
-MAKER(urgent, bytes_leave_all_streams_as_they_are)
+MAKER(urgent, bytes_leave_all_streams_as_they_are, m)
 {
     m->echo = true;
     maker_serve(m, "127.0.0.1", NULL);

@@ -15,8 +15,8 @@ static void count_call(void *arg)
     ++*(int *)arg;
 }
 
-PAIRS_THAT(watch_owned, r62__the_descriptor_of_a_transport_is_refused,
-           RIG_HAS_KERNEL, 0)
+PAIRS(watch_owned, r62__the_descriptor_of_a_transport_is_refused, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     int calls = 0;
     const int fd = weir_transport_get_socket(rig->t);
@@ -32,8 +32,8 @@ PAIRS_THAT(watch_owned, r62__the_descriptor_of_a_transport_is_refused,
     expect(weir_loop_remove_reader(rig->loop, rig->peer));
 }
 
-PAIRS_THAT(watch_owned, r62__a_number_is_free_again_when_the_connection_is_lost,
-           RIG_HAS_KERNEL, 0)
+PAIRS(watch_owned, r62__a_number_is_free_again_when_the_connection_is_lost, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     int calls = 0;
     const int fd = weir_transport_get_socket(rig->t);

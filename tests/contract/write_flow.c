@@ -27,7 +27,8 @@ static void expect_limits(const struct rig *rig, uint64_t high, uint64_t low)
 
 /* ---- R14: when ---- */
 
-PAIRS_OUT(write_flow, r14__pause_writing_when_size_exceeds_high, 0)
+PAIRS(write_flow, r14__pause_writing_when_size_exceeds_high, rig,
+      .needs = RIG_SENDS)
 {
     set_limits(rig, 1000, 100);
 
@@ -39,7 +40,8 @@ PAIRS_OUT(write_flow, r14__pause_writing_when_size_exceeds_high, 0)
     expect_eq(rig_pending(rig), 1001);
 }
 
-PAIRS_OUT(write_flow, r14__pause_writing_is_called_once_until_resumed, 0)
+PAIRS(write_flow, r14__pause_writing_is_called_once_until_resumed, rig,
+      .needs = RIG_SENDS)
 {
     set_limits(rig, 1000, 100);
     for (int i = 0; i < 10; i++) {
@@ -58,15 +60,15 @@ static void look_at_size(struct rig *rig)
     rig->bytes = rig_pending(rig);
 }
 
-PAIRS_OUT(write_flow, r14__pause_writing_sees_the_bytes_counted,
-          .hooks = {.pause_writing = look_at_size})
+PAIRS(write_flow, r14__pause_writing_sees_the_bytes_counted, rig,
+      .needs = RIG_SENDS, .hooks = {.pause_writing = look_at_size})
 {
     expect_eq(rig_write(rig, 65537), 0);
 
     expect_eq(rig->bytes, 65537);
 }
 
-PAIRS_OUT(write_flow, r14__with_high_zero_any_byte_pauses, 0)
+PAIRS(write_flow, r14__with_high_zero_any_byte_pauses, rig, .needs = RIG_SENDS)
 {
     set_limits(rig, 0, 0);
 
@@ -77,8 +79,9 @@ PAIRS_OUT(write_flow, r14__with_high_zero_any_byte_pauses, 0)
     expect_events(rig, "made pause");
 }
 
-PAIRS_OUT(write_flow, r14__with_low_zero_only_an_empty_queue_resumes,
-          .small_buffers = true, .hooks = {.resume_writing = look_at_size})
+PAIRS(write_flow, r14__with_low_zero_only_an_empty_queue_resumes, rig,
+      .needs = RIG_SENDS, .small_buffers = true,
+      .hooks = {.resume_writing = look_at_size})
 {
     set_limits(rig, 1000, 0);
     rig_clog(rig);
@@ -112,7 +115,7 @@ UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
 
 /* ---- R15: the marks ---- */
 
-PAIRS_OUT(write_flow, r15__the_defaults_are_64_and_16_kib, 0)
+PAIRS(write_flow, r15__the_defaults_are_64_and_16_kib, rig, .needs = RIG_SENDS)
 {
     expect_limits(rig, 65536, 16384);
 
@@ -122,7 +125,7 @@ PAIRS_OUT(write_flow, r15__the_defaults_are_64_and_16_kib, 0)
     expect_limits(rig, 65536, 16384);
 }
 
-PAIRS_OUT(write_flow, r15__with_only_high_low_is_a_quarter, 0)
+PAIRS(write_flow, r15__with_only_high_low_is_a_quarter, rig, .needs = RIG_SENDS)
 {
     set_limits(rig, 1003, WEIR_DEFAULT);
     expect_limits(rig, 1003, 250);
@@ -131,7 +134,8 @@ PAIRS_OUT(write_flow, r15__with_only_high_low_is_a_quarter, 0)
     expect_limits(rig, 0, 0);
 }
 
-PAIRS_OUT(write_flow, r15__with_only_low_high_is_four_times, 0)
+PAIRS(write_flow, r15__with_only_low_high_is_four_times, rig,
+      .needs = RIG_SENDS)
 {
     set_limits(rig, WEIR_DEFAULT, 250);
     expect_limits(rig, 1000, 250);
@@ -140,7 +144,8 @@ PAIRS_OUT(write_flow, r15__with_only_low_high_is_four_times, 0)
     expect_limits(rig, INT64_MAX, INT64_MAX);
 }
 
-PAIRS_OUT(write_flow, r15__low_above_high_or_negative_is_refused, 0)
+PAIRS(write_flow, r15__low_above_high_or_negative_is_refused, rig,
+      .needs = RIG_SENDS)
 {
     weir_transport *t = rig->t;
     set_limits(rig, 1000, 1000);
@@ -156,7 +161,7 @@ PAIRS_OUT(write_flow, r15__low_above_high_or_negative_is_refused, 0)
 
 /* ---- R16: changing them ---- */
 
-PAIRS_OUT(write_flow, r16__a_lower_mark_pauses_at_once, 0)
+PAIRS(write_flow, r16__a_lower_mark_pauses_at_once, rig, .needs = RIG_SENDS)
 {
     expect_eq(rig_write(rig, 2000), 0);
     set_limits(rig, 2000, 0);
@@ -173,8 +178,9 @@ static void expect_more_sent(struct rig *rig)
     expect_gt(rig_statistics(rig).sent_bytes, rig->bytes);
 }
 
-PAIRS_OUT(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent,
-          .small_buffers = true, .hooks = {.resume_writing = expect_more_sent})
+PAIRS(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent, rig,
+      .needs = RIG_SENDS, .small_buffers = true,
+      .hooks = {.resume_writing = expect_more_sent})
 {
     rig_clog(rig);
     expect_events(rig, "made pause");
@@ -191,7 +197,8 @@ PAIRS_OUT(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent,
 
 /* ---- R17: no limit but the hard one ---- */
 
-PAIRS_OUT(write_flow, r17__one_write_may_overshoot_and_is_not_refused, 0)
+PAIRS(write_flow, r17__one_write_may_overshoot_and_is_not_refused, rig,
+      .needs = RIG_SENDS)
 {
     expect_eq(rig_write(rig, 8u << 20), 0);
     expect_eq(rig_write(rig, 1u << 20), 0);
@@ -201,8 +208,8 @@ PAIRS_OUT(write_flow, r17__one_write_may_overshoot_and_is_not_refused, 0)
     rig_peer_read(rig, 9u << 20);
 }
 
-PAIRS_OUT(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it,
-          .small_buffers = true)
+PAIRS(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 1000), 0);
     expect_eq(rig_write(rig, 1001), -ENOBUFS);
@@ -223,9 +230,10 @@ PAIRS_OUT(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it,
     rig_peer_read(rig, 1001);
 }
 
-PAIRS_OUT(write_flow, the_hard_limit_comes_from_the_makers_options,
-          .connection = {.size = sizeof(rig.connection),
-                         .write_hard_limit_bytes = 5000})
+PAIRS(write_flow, the_hard_limit_comes_from_the_makers_options, rig,
+      .needs = RIG_SENDS,
+      .connection = {.size = sizeof(struct weir_connection_options),
+                     .write_hard_limit_bytes = 5000})
 {
     expect_eq(rig_write(rig, 5001), -ENOBUFS);
     expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);
@@ -233,7 +241,7 @@ PAIRS_OUT(write_flow, the_hard_limit_comes_from_the_makers_options,
     rig_peer_read(rig, 5000);
 }
 
-PAIRS_OUT(write_flow, a_write_of_nothing_needs_no_room, 0)
+PAIRS(write_flow, a_write_of_nothing_needs_no_room, rig, .needs = RIG_SENDS)
 {
     expect_eq(rig_write(rig, 100), 0);
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 20), 0);
@@ -261,9 +269,8 @@ static int write_by(weir_transport *t, int how, size_t len)
 
 enum { HOWS = 3 };
 
-PAIRS_OUT(write_flow,
-          a_write_that_was_refused_lets_none_follow_before_it_was_told,
-          .small_buffers = true)
+PAIRS(write_flow, a_write_that_was_refused_lets_none_follow_before_it_was_told,
+      rig, .needs = RIG_SENDS, .small_buffers = true)
 {
     weir_transport *t = rig->t;
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -284,8 +291,8 @@ PAIRS_OUT(write_flow,
     }
 }
 
-PAIRS_OUT(write_flow, a_close_after_a_write_was_refused_is_no_clean_end,
-          .small_buffers = true)
+PAIRS(write_flow, a_close_after_a_write_was_refused_is_no_clean_end, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -300,9 +307,8 @@ PAIRS_OUT(write_flow, a_close_after_a_write_was_refused_is_no_clean_end,
     weir_transport_unref(t);
 }
 
-PAIRS_OUT(write_flow,
-          an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end,
-          .eof_result = 0)
+PAIRS(write_flow, an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end,
+      rig, .needs = RIG_SENDS, .eof_result = 0)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -317,8 +323,8 @@ PAIRS_OUT(write_flow,
     weir_transport_unref(t);
 }
 
-PAIRS_OUT(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end,
-          .small_buffers = true)
+PAIRS(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -363,8 +369,9 @@ UNIT(write_flow, the_hard_limit_is_64_mib_by_default)
 
 /* ---- R18 to R20: resuming ---- */
 
-PAIRS_OUT(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue,
-          .small_buffers = true, .hooks = {.resume_writing = look_at_size})
+PAIRS(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue, rig,
+      .needs = RIG_SENDS, .small_buffers = true,
+      .hooks = {.resume_writing = look_at_size})
 {
     set_limits(rig, 2 << 20, 1 << 20);
     rig_clog(rig);
@@ -398,10 +405,10 @@ static void expect_paused(struct rig *rig)
     write_more(rig);
 }
 
-PAIRS_OUT(write_flow, r19__what_resume_writing_appends_is_sent,
-          .small_buffers = true,
-          .hooks = {.pause_writing = expect_running,
-                    .resume_writing = expect_paused})
+PAIRS(write_flow, r19__what_resume_writing_appends_is_sent, rig,
+      .needs = RIG_SENDS, .small_buffers = true,
+      .hooks = {.pause_writing = expect_running,
+                .resume_writing = expect_paused})
 {
     expect_eq(rig_write(rig, 100000), 0);
 
@@ -417,8 +424,8 @@ static void close_it(struct rig *rig)
     expect_eq(weir_transport_close(rig->t), 0);
 }
 
-PAIRS_OUT(write_flow, r19__close_inside_resume_writing_loses_once,
-          .hooks = {.resume_writing = close_it})
+PAIRS(write_flow, r19__close_inside_resume_writing_loses_once, rig,
+      .needs = RIG_SENDS, .hooks = {.resume_writing = close_it})
 {
     set_limits(rig, 0, 0);
     expect_eq(rig_write(rig, 1000), 0);
@@ -437,8 +444,9 @@ static void abort_it(struct rig *rig)
     expect_eq(weir_transport_abort(rig->t), 0);
 }
 
-PAIRS_OUT(write_flow, r19__abort_inside_resume_writing_loses_once,
-          .small_buffers = true, .hooks = {.resume_writing = abort_it})
+PAIRS(write_flow, r19__abort_inside_resume_writing_loses_once, rig,
+      .needs = RIG_SENDS, .small_buffers = true,
+      .hooks = {.resume_writing = abort_it})
 {
     set_limits(rig, 2 << 20, 1 << 20);
     rig_clog(rig);
@@ -457,8 +465,8 @@ static void close_and_abort(struct rig *rig)
     abort_it(rig);
 }
 
-PAIRS_OUT(write_flow, abort_inside_pause_writing_loses_once,
-          .hooks = {.pause_writing = close_and_abort})
+PAIRS(write_flow, abort_inside_pause_writing_loses_once, rig,
+      .needs = RIG_SENDS, .hooks = {.pause_writing = close_and_abort})
 {
     expect_eq(rig_write(rig, 70000), 0);
     expect_eq(rig->lost_count, 0);
@@ -468,8 +476,8 @@ PAIRS_OUT(write_flow, abort_inside_pause_writing_loses_once,
     expect_events(rig, "made pause lost");
 }
 
-PAIRS_OUT(write_flow, r20__nothing_is_resumed_after_an_abort,
-          .small_buffers = true)
+PAIRS(write_flow, r20__nothing_is_resumed_after_an_abort, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     rig_clog(rig);
 
@@ -481,8 +489,8 @@ PAIRS_OUT(write_flow, r20__nothing_is_resumed_after_an_abort,
 
 /* ---- the size ---- */
 
-PAIRS_OF(write_flow, the_size_is_what_no_completion_has_accounted_for,
-         RIG_SENDS | RIG_IS_PLAIN, .small_buffers = true)
+PAIRS(write_flow, the_size_is_what_no_completion_has_accounted_for, rig,
+      .needs = RIG_SENDS | RIG_IS_PLAIN, .small_buffers = true)
 {
     const uint64_t sent_before = rig_statistics(rig).sent_bytes;
     rig_clog(rig);
@@ -503,8 +511,8 @@ PAIRS_OF(write_flow, the_size_is_what_no_completion_has_accounted_for,
 }
 
 /* Over TLS bytes wait in two places: before they are sealed, and below. */
-PAIRS_WITH(write_flow, r21__the_size_is_0_only_when_nothing_waits_anywhere,
-           .small_buffers = true)
+PAIRS(write_flow, r21__the_size_is_0_only_when_nothing_waits_anywhere, rig,
+      .small_buffers = true)
 {
     rig_clog(rig);
 
@@ -536,8 +544,8 @@ static uint64_t write_in_one_turn(struct rig *rig, uint64_t *ret_submitted)
     return after.received_bytes - before.received_bytes;
 }
 
-PAIRS_THAT(write_flow, the_writes_of_one_turn_leave_as_one_send, RIG_HAS_KERNEL,
-           0)
+PAIRS(write_flow, the_writes_of_one_turn_leave_as_one_send, rig,
+      .needs = RIG_BOTH_WAYS | RIG_HAS_KERNEL)
 {
     uint64_t submitted;
 
@@ -549,7 +557,8 @@ PAIRS_THAT(write_flow, the_writes_of_one_turn_leave_as_one_send, RIG_HAS_KERNEL,
     expect_eq(submitted, 1);
 }
 
-PAIRS_OUT(write_flow, bytes_written_are_submitted_before_run_returns, 0)
+PAIRS(write_flow, bytes_written_are_submitted_before_run_returns, rig,
+      .needs = RIG_SENDS)
 {
     uint8_t got[1000];
     expect_eq(rig_write(rig, sizeof(got)), 0);

@@ -254,7 +254,8 @@ UNIT(write_matrix, nothing__writelines_skips_empty_pieces)
     nothing(write_lines);
 }
 
-PAIRS(write_matrix, sizes_that_overflow__writelines_is_refused)
+PAIRS(write_matrix, sizes_that_overflow__writelines_is_refused, rig,
+      .needs = RIG_BOTH_WAYS)
 {
     const struct iovec iov[] = {{.iov_base = NULL, .iov_len = SIZE_MAX},
                                 {.iov_base = NULL, .iov_len = 2}};
@@ -334,9 +335,8 @@ static void write_once(struct rig *rig)
     }
 }
 
-PAIRS_WITH(write_matrix,
-           closing_and_pending__write_inside_resume_writing_is_sent,
-           .small_buffers = true, .hooks = {.resume_writing = write_once})
+PAIRS(write_matrix, closing_and_pending__write_inside_resume_writing_is_sent,
+      rig, .small_buffers = true, .hooks = {.resume_writing = write_once})
 {
     enter_closing_pending(rig);
     const uint64_t before = rig->written;
@@ -351,8 +351,8 @@ PAIRS_WITH(write_matrix,
     expect_events(rig, "made pause resume lost");
 }
 
-PAIRS_WITH(write_matrix, the_order_of_all_kinds_of_writes_is_kept,
-           .small_buffers = true)
+PAIRS(write_matrix, the_order_of_all_kinds_of_writes_is_kept, rig,
+      .small_buffers = true)
 {
     for (int i = 0; i < 40; i++) {
         const size_t len = (size_t)(i * 977 % 9000);

@@ -24,7 +24,8 @@ static int write_bytes(struct rig *rig, size_t len)
     return err;
 }
 
-PAIRS_OUT(write_memory, release_comes_once_the_bytes_are_sent, 0)
+PAIRS(write_memory, release_comes_once_the_bytes_are_sent, rig,
+      .needs = RIG_SENDS)
 {
     expect_eq(write_bytes(rig, 50000), 0);
     expect_eq(rig->count, 0);
@@ -38,8 +39,8 @@ PAIRS_OUT(write_memory, release_comes_once_the_bytes_are_sent, 0)
     }
 }
 
-PAIRS_OF(write_memory, release_comes_not_before_the_last_byte_is_sent,
-         RIG_SENDS | RIG_IS_PLAIN, .small_buffers = true)
+PAIRS(write_memory, release_comes_not_before_the_last_byte_is_sent, rig,
+      .needs = RIG_SENDS | RIG_IS_PLAIN, .small_buffers = true)
 {
     expect_eq(write_bytes(rig, sizeof(bytes)), 0);
     while (rig_pending(rig) > 0) {
@@ -57,9 +58,8 @@ static bool has_progress(void *arg)
     return rig_pending(arg) < 250000;
 }
 
-PAIRS_OUT(write_memory,
-          bytes_that_the_kernel_takes_of_one_send_are_counted_at_once,
-          .small_buffers = true)
+PAIRS(write_memory, bytes_that_the_kernel_takes_of_one_send_are_counted_at_once,
+      rig, .needs = RIG_SENDS, .small_buffers = true)
 {
     expect_eq(write_bytes(rig, 250000), 0);
 
@@ -70,8 +70,8 @@ PAIRS_OUT(write_memory,
     rig_peer_read(rig, 250000);
 }
 
-PAIRS_OUT(write_memory, release_comes_before_the_return_of_a_write_that_fails,
-          0)
+PAIRS(write_memory, release_comes_before_the_return_of_a_write_that_fails, rig,
+      .needs = RIG_SENDS)
 {
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 10), 0);
     expect_eq(write_bytes(rig, 11), -ENOBUFS);
@@ -89,16 +89,16 @@ PAIRS_OUT(write_memory, release_comes_before_the_return_of_a_write_that_fails,
     expect_eq(rig->count, 4);
 }
 
-PAIRS_OUT(write_memory, release_comes_before_the_return_when_there_is_nothing,
-          0)
+PAIRS(write_memory, release_comes_before_the_return_when_there_is_nothing, rig,
+      .needs = RIG_SENDS)
 {
     expect_eq(write_bytes(rig, 0), 0);
 
     expect_eq(rig->count, 1);
 }
 
-PAIRS_OUT(write_memory, release_comes_after_an_abort_before_the_loss,
-          .small_buffers = true)
+PAIRS(write_memory, release_comes_after_an_abort_before_the_loss, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     expect_eq(write_bytes(rig, 3u << 20), 0);
     rig_turn_for(rig, 5 * RIG_MS);
@@ -112,8 +112,8 @@ PAIRS_OUT(write_memory, release_comes_after_an_abort_before_the_loss,
     expect_eq(rig->count, 1);
 }
 
-PAIRS_OUT(write_memory, release_comes_when_the_loop_is_freed,
-          .small_buffers = true)
+PAIRS(write_memory, release_comes_when_the_loop_is_freed, rig,
+      .needs = RIG_SENDS, .small_buffers = true)
 {
     expect_eq(write_bytes(rig, 3u << 20), 0);
     rig_turns(rig, 3);
@@ -129,8 +129,8 @@ PAIRS_OUT(write_memory, release_comes_when_the_loop_is_freed,
     expect_eq(rig->count, 1);
 }
 
-PAIRS_THAT(write_memory, release_comes_once_when_the_peer_resets, RIG_CAN_RESET,
-           .small_buffers = true)
+PAIRS(write_memory, release_comes_once_when_the_peer_resets, rig,
+      .needs = RIG_BOTH_WAYS | RIG_CAN_RESET, .small_buffers = true)
 {
     expect_eq(write_bytes(rig, 3u << 20), 0);
     rig_turn_for(rig, 5 * RIG_MS);
@@ -153,7 +153,7 @@ static void write_again(void *arg)
     }
 }
 
-PAIRS_OUT(write_memory, release_may_write_again, 0)
+PAIRS(write_memory, release_may_write_again, rig, .needs = RIG_SENDS)
 {
     write_again(rig);
 
@@ -170,7 +170,7 @@ static void abort_it(void *arg)
     expect_eq(weir_transport_abort(rig->t), 0);
 }
 
-PAIRS_OUT(write_memory, release_may_abort, 0)
+PAIRS(write_memory, release_may_abort, rig, .needs = RIG_SENDS)
 {
     for (int i = 0; i < 3; i++) {
         expect_eq(weir_transport_write_ref(rig->t, bytes, 1000, abort_it, rig),
@@ -182,7 +182,7 @@ PAIRS_OUT(write_memory, release_may_abort, 0)
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_OUT(write_memory, a_write_without_release_is_sent, 0)
+PAIRS(write_memory, a_write_without_release_is_sent, rig, .needs = RIG_SENDS)
 {
     rig_pattern(bytes, 0, 10000);
     expect_eq(weir_transport_write_ref(rig->t, bytes, 10000, NULL, NULL), 0);
@@ -198,8 +198,8 @@ static int echo(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_THAT(write_memory, an_echo_of_leases_copies_no_byte, RIG_IS_PLAIN,
-           .hooks = {.data_received = echo})
+PAIRS(write_memory, an_echo_of_leases_copies_no_byte, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .hooks = {.data_received = echo})
 {
     for (int i = 0; i < 30; i++) {
         rig_peer_send(rig, 30000);
@@ -226,8 +226,8 @@ static int echo_the_middle(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(write_memory, a_part_of_a_lease_may_be_written,
-           .hooks = {.data_received = echo_the_middle})
+PAIRS(write_memory, a_part_of_a_lease_may_be_written, rig,
+      .hooks = {.data_received = echo_the_middle})
 {
     rig_peer_send(rig, 1000);
     rig->peer_received = 100; /* where the pattern goes on */
@@ -238,10 +238,10 @@ PAIRS_WITH(write_memory, a_part_of_a_lease_may_be_written,
     expect_eq(recv(rig->peer, bytes, 1, 0), -1);
 }
 
-PAIRS_THAT(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, 0,
-           .hooks = {.data_received = echo}, .small_buffers = true,
-           .connection = {.size = sizeof(rig.connection),
-                          .read_limit_bytes = 100000})
+PAIRS(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, rig,
+      .hooks = {.data_received = echo}, .small_buffers = true,
+      .connection = {.size = sizeof(struct weir_connection_options),
+                     .read_limit_bytes = 100000})
 {
     /* Sealed bytes are no leases: below may have them up to its high mark and
      * a record more; and those of a block, of two records at most, count until
@@ -270,8 +270,8 @@ PAIRS_THAT(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, 0,
     expect_eq(rig_statistics(rig).leases, 0);
 }
 
-PAIRS_WITH(write_memory, leases_in_the_queue_are_given_back_by_an_abort,
-           .hooks = {.data_received = echo}, .small_buffers = true)
+PAIRS(write_memory, leases_in_the_queue_are_given_back_by_an_abort, rig,
+      .hooks = {.data_received = echo}, .small_buffers = true)
 {
     rig_clog(rig);
     rig_peer_send(rig, 3000);
@@ -293,8 +293,8 @@ static int write_after_close(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(write_memory, a_lease_written_after_close_is_refused,
-           .hooks = {.data_received = write_after_close})
+PAIRS(write_memory, a_lease_written_after_close_is_refused, rig,
+      .hooks = {.data_received = write_after_close})
 {
     rig_peer_send(rig, 1000);
     rig_wait_lost(rig);

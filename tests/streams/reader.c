@@ -9,7 +9,8 @@ static struct reader_call call;
 
 /* ---- what a read gives ---- */
 
-READER(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once, 10)
+UNIT_OF(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once,
+        with_reader, 10, void)
 {
     feed("abcdef");
 
@@ -28,7 +29,7 @@ READER(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once, 10)
     expect(EXACTLY_VIEW, 0, "");
 }
 
-READER(reader, every_call_waits_for_what_it_needs, 10)
+UNIT_OF(reader, every_call_waits_for_what_it_needs, with_reader, 10, void)
 {
     for (int how = 0; how < HOW_COUNT; how++) {
         if (how == TO_END) {
@@ -52,7 +53,7 @@ READER(reader, every_call_waits_for_what_it_needs, 10)
     }
 }
 
-READER(reader, readexactly_takes_no_less_and_no_more, 10)
+UNIT_OF(reader, readexactly_takes_no_less_and_no_more, with_reader, 10, void)
 {
     call_start(&call, EXACTLY, 6);
     feed("ab");
@@ -68,7 +69,7 @@ READER(reader, readexactly_takes_no_less_and_no_more, 10)
     expect_buffered("gh");
 }
 
-READER(reader, fill_waits_without_consuming, 10)
+UNIT_OF(reader, fill_waits_without_consuming, with_reader, 10, void)
 {
     call_start(&call, FILL, 5);
     feed("abc");
@@ -85,7 +86,7 @@ READER(reader, fill_waits_without_consuming, 10)
     expect_eq(weir_reader_get_expected(reader), 8);
 }
 
-READER(reader, read_to_end_gives_all_of_it_in_one_piece, 4)
+UNIT_OF(reader, read_to_end_gives_all_of_it_in_one_piece, with_reader, 4, void)
 {
     struct weir_buf buf;
     call_start(&call, TO_END, 10);
@@ -103,7 +104,8 @@ READER(reader, read_to_end_gives_all_of_it_in_one_piece, 4)
     cr_assert_null(buf.lease);
 }
 
-READER(reader, read_to_end_fails_as_soon_as_there_is_too_much, 100)
+UNIT_OF(reader, read_to_end_fails_as_soon_as_there_is_too_much, with_reader,
+        100, void)
 {
     call_start(&call, TO_END, 5);
     feed("abcde");
@@ -121,7 +123,8 @@ READER(reader, read_to_end_fails_as_soon_as_there_is_too_much, 100)
 
 /* ---- the end, and errors ---- */
 
-READER(reader, complaint_29__the_end_is_told_again_and_again_and_stays, 10)
+UNIT_OF(reader, complaint_29__the_end_is_told_again_and_again_and_stays,
+        with_reader, 10, void)
 {
     call_start(&call, READ, 5);
     cr_assert_not(weir_reader_at_eof(reader));
@@ -142,7 +145,7 @@ READER(reader, complaint_29__the_end_is_told_again_and_again_and_stays, 10)
     expect_eq(weir_reader_feed_data(reader, "a", 1), -ESHUTDOWN);
 }
 
-READER(reader, at_eof_is_when_nothing_is_left_to_read, 10)
+UNIT_OF(reader, at_eof_is_when_nothing_is_left_to_read, with_reader, 10, void)
 {
     feed("abc");
     weir_reader_feed_eof(reader);
@@ -153,8 +156,8 @@ READER(reader, at_eof_is_when_nothing_is_left_to_read, 10)
     cr_assert(weir_reader_at_eof(reader));
 }
 
-READER(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays,
-       10)
+UNIT_OF(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays,
+        with_reader, 10, void)
 {
     feed("abc");
     weir_reader_set_exception(reader, -ECONNRESET);
@@ -176,7 +179,7 @@ READER(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays,
     cr_assert_not(weir_reader_at_eof(reader));
 }
 
-READER(reader, an_error_wakes_who_waits, 10)
+UNIT_OF(reader, an_error_wakes_who_waits, with_reader, 10, void)
 {
     for (int how = 0; how < HOW_COUNT; how++) {
         weir_reader *first = reader;
@@ -194,8 +197,8 @@ READER(reader, an_error_wakes_who_waits, 10)
     }
 }
 
-READER(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable,
-       10)
+UNIT_OF(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable,
+        with_reader, 10, void)
 {
     feed("abc");
     call_start(&call, EXACTLY, 5);
@@ -214,7 +217,7 @@ READER(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable,
     expect(EXACTLY, 3, "abc");
 }
 
-READER(reader, an_empty_feed_is_ignored, 10)
+UNIT_OF(reader, an_empty_feed_is_ignored, with_reader, 10, void)
 {
     call_start(&call, READ, 5);
     expect_eq(weir_reader_feed_data(reader, NULL, 0), 0);
@@ -228,8 +231,8 @@ READER(reader, an_empty_feed_is_ignored, 10)
 
 /* ---- views ---- */
 
-READER(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere,
-       100000)
+UNIT_OF(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere,
+        with_reader, 100000, void)
 {
     struct weir_buf view;
     feed("abcdef");
@@ -246,7 +249,8 @@ READER(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere,
     expect(EXACTLY, 7, "def0123");
 }
 
-READER(reader, peek_looks_without_consuming_and_consume_does_not_look, 10)
+UNIT_OF(reader, peek_looks_without_consuming_and_consume_does_not_look,
+        with_reader, 10, void)
 {
     struct weir_buf buf;
     feed("abc");
@@ -275,7 +279,8 @@ static void calls_in_callback(void *arg)
     expect_eq(weir_reader_consume(reader, 1), 0);
 }
 
-READER(reader, reading_calls_are_for_tasks_and_the_others_for_callbacks_too, 10)
+UNIT_OF(reader, reading_calls_are_for_tasks_and_the_others_for_callbacks_too,
+        with_reader, 10, void)
 {
     feed("ab");
     expect_eq(weir_loop_call_soon(loop, calls_in_callback, NULL, NULL), 0);
@@ -293,7 +298,8 @@ static int notes_that_it_ran(weir_loop *on, void *arg)
     return 0;
 }
 
-READER(reader, a_task_that_always_finds_bytes_lets_others_run, 10)
+UNIT_OF(reader, a_task_that_always_finds_bytes_lets_others_run, with_reader, 10,
+        void)
 {
     static const char bytes[3000];
     other_ran = 0;
@@ -307,7 +313,7 @@ READER(reader, a_task_that_always_finds_bytes_lets_others_run, 10)
     expect_eq(rig_join(task), 0);
 }
 
-READER(reader, a_limit_must_be_above_nothing, 10)
+UNIT_OF(reader, a_limit_must_be_above_nothing, with_reader, 10, void)
 {
     weir_reader *made = NULL;
     expect_eq(weir_reader_new(loop, 0, &made), -EINVAL);

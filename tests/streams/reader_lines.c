@@ -110,7 +110,8 @@ static void play(void)
     }
 }
 
-READER(reader_lines, of_any_length_are_found_whatever_is_read_between, 65536)
+UNIT_OF(reader_lines, of_any_length_are_found_whatever_is_read_between,
+        with_reader, 65536, void)
 {
     unit_random_seed(&numbers);
     for (int i = 0; i < ROUNDS; i++) {

@@ -62,13 +62,4 @@ void expect_buffered(const char *text);
 /* Runs a body as the main task, with a reader of this limit. */
 void with_reader(uint64_t limit, void (*body)(void));
 
-/* A test whose body is the main task, with that reader. */
-#define READER(suite, name, limit)                                             \
-    static void suite##__##name##_task(void);                                  \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        with_reader(limit, suite##__##name##_task);                            \
-    }                                                                          \
-    static void suite##__##name##_task(void)
-
 #endif

@@ -11,7 +11,7 @@ static struct reader_call other;
 
 /* ---- one task at a time ---- */
 
-READER(reader_tasks, a_second_reader_is_busy, 10)
+UNIT_OF(reader_tasks, a_second_reader_is_busy, with_reader, 10, void)
 {
     call_start(&call, EXACTLY, 4);
     feed("abc");
@@ -28,8 +28,9 @@ READER(reader_tasks, a_second_reader_is_busy, 10)
     expect(READ, 1, "e");
 }
 
-READER(reader_tasks,
-       complaint_25__one_may_read_right_after_another_was_cancelled, 10)
+UNIT_OF(reader_tasks,
+        complaint_25__one_may_read_right_after_another_was_cancelled,
+        with_reader, 10, void)
 {
     call_start(&call, EXACTLY, 4);
     feed("abc");
@@ -44,7 +45,8 @@ READER(reader_tasks,
     expect_eq(call_end(&other), 1);
 }
 
-READER(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing, 10)
+UNIT_OF(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing,
+        with_reader, 10, void)
 {
     for (int how = 0; how < HOW_COUNT; how++) {
         const bool some = how == READ || how == READ_VIEW || how == TAKE;
@@ -62,8 +64,9 @@ READER(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing, 10)
     }
 }
 
-READER(reader_tasks, complaint_26__what_was_there_before_the_cancel_is_not_lost,
-       10)
+UNIT_OF(reader_tasks,
+        complaint_26__what_was_there_before_the_cancel_is_not_lost, with_reader,
+        10, void)
 {
     call_start(&call, READ, 4);
     feed("ab");
@@ -79,7 +82,8 @@ READER(reader_tasks, complaint_26__what_was_there_before_the_cancel_is_not_lost,
     expect_buffered("cd");
 }
 
-READER(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing, 10)
+UNIT_OF(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing,
+        with_reader, 10, void)
 {
     struct weir_timeout limit;
     char buf[8];
@@ -110,7 +114,8 @@ static void free_under_a_task(enum how how, bool woken)
     reader = first;
 }
 
-READER(reader_tasks, a_task_in_a_reader_that_is_freed_is_cancelled, 10)
+UNIT_OF(reader_tasks, a_task_in_a_reader_that_is_freed_is_cancelled,
+        with_reader, 10, void)
 {
     for (int how = 0; how < HOW_COUNT; how++) {
         free_under_a_task((enum how)how, false);
@@ -135,7 +140,8 @@ static int reads_for_ever(weir_loop *on, void *arg)
     }
 }
 
-READER(reader_tasks, a_task_that_lets_others_run_sees_the_end_of_its_reader, 10)
+UNIT_OF(reader_tasks, a_task_that_lets_others_run_sees_the_end_of_its_reader,
+        with_reader, 10, void)
 {
     static const char bytes[4096];
     expect_eq(weir_reader_new(loop, 10, &gone), 0);

@@ -20,8 +20,9 @@ static void separate_by(const char *first, const char *second)
 
 /* ---- lines ---- */
 
-READER(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0,
-       10)
+UNIT_OF(reader_until,
+        readline_gives_lines_the_partial_one_at_the_end_and_then_0, with_reader,
+        10, void)
 {
     feed("one\n\ntwo\nthr");
     expect(LINE, 100, "one\n");
@@ -41,7 +42,8 @@ READER(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0,
     expect(LINE, 10, "");
 }
 
-READER(reader_until, lines_are_iterated_over_until_there_are_none, 40)
+UNIT_OF(reader_until, lines_are_iterated_over_until_there_are_none, with_reader,
+        40, void)
 {
     struct weir_buf line;
     int count = 0;
@@ -58,8 +60,9 @@ READER(reader_until, lines_are_iterated_over_until_there_are_none, 40)
     expect_eq(count, 500);
 }
 
-READER(reader_until,
-       complaint_22__too_long_a_line_is_not_lost_and_reading_goes_on, 10)
+UNIT_OF(reader_until,
+        complaint_22__too_long_a_line_is_not_lost_and_reading_goes_on,
+        with_reader, 10, void)
 {
     feed("0123456789\n");
     expect(LINE, 100, "0123456789\n"); /* as long as the limit */
@@ -85,7 +88,8 @@ READER(reader_until,
     expect(READ, 100, "0123456789x");
 }
 
-READER(reader_until, complaint_22__the_callers_memory_limits_one_call, 100)
+UNIT_OF(reader_until, complaint_22__the_callers_memory_limits_one_call,
+        with_reader, 100, void)
 {
     feed("abc\n");
     expect_error(LINE, 3, WEIR_ELIMIT);
@@ -109,7 +113,8 @@ READER(reader_until, complaint_22__the_callers_memory_limits_one_call, 100)
 
 /* ---- separators ---- */
 
-READER(reader_until, a_separator_is_found_where_it_straddles_what_came, 10)
+UNIT_OF(reader_until, a_separator_is_found_where_it_straddles_what_came,
+        with_reader, 10, void)
 {
     separate_by("\r\n", NULL);
     feed("GET /\r\nHost\r");
@@ -122,8 +127,8 @@ READER(reader_until, a_separator_is_found_where_it_straddles_what_came, 10)
     expect_buffered("rest");
 }
 
-READER(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest,
-       10)
+UNIT_OF(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest,
+        with_reader, 10, void)
 {
     separate_by("long", "n");
     feed("along");
@@ -143,7 +148,8 @@ READER(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest,
     expect(UNTIL_VIEW, 0, "bxyz");
 }
 
-READER(reader_until, consumed_is_what_asyncio_says_in_both_cases, 10)
+UNIT_OF(reader_until, consumed_is_what_asyncio_says_in_both_cases, with_reader,
+        10, void)
 {
     separate_by("END", NULL);
     feed("0123456789END"); /* begins at the limit */
@@ -166,7 +172,8 @@ READER(reader_until, consumed_is_what_asyncio_says_in_both_cases, 10)
     expect(UNTIL, 100, "ExEND");
 }
 
-READER(reader_until, separators_that_are_none_are_invalid, 10)
+UNIT_OF(reader_until, separators_that_are_none_are_invalid, with_reader, 10,
+        void)
 {
     static const char bytes[1025];
     feed("abc\n");
@@ -185,7 +192,8 @@ READER(reader_until, separators_that_are_none_are_invalid, 10)
     expect(UNTIL_VIEW, 100, "abc\n");
 }
 
-READER(reader_until, complaint_21__lines_before_the_error_are_given, 10)
+UNIT_OF(reader_until, complaint_21__lines_before_the_error_are_given,
+        with_reader, 10, void)
 {
     feed("abc\ndef");
     weir_reader_set_exception(reader, -ECONNRESET);
@@ -197,8 +205,8 @@ READER(reader_until, complaint_21__lines_before_the_error_are_given, 10)
 
 /* ---- linear ---- */
 
-READER(reader_until, bytes_are_looked_at_once_however_often_the_call_waits,
-       1 << 30)
+UNIT_OF(reader_until, bytes_are_looked_at_once_however_often_the_call_waits,
+        with_reader, 1 << 30, void)
 {
     static const char piece[1000] = {'x'};
     struct weir_buf line;

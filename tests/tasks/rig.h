@@ -47,16 +47,8 @@ void note(const char *text);
 
 /* A test's body as a main task, for rig_main(): @arg points to it. */
 int rig_call(weir_loop *on, void *arg);
+/* Runs the body of a TASK(). */
 void rig_run_body(void (*body)(void));
-
-/* A test whose body is the main task of `loop`. */
-#define TASK(suite, name)                                                      \
-    static void suite##__##name##_task(void);                                  \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        rig_run_body(suite##__##name##_task);                                  \
-    }                                                                          \
-    static void suite##__##name##_task(void)
 
 /* Starts a task that must start. */
 weir_task *rig_spawn(weir_task_fn *fn, void *arg);

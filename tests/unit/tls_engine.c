@@ -127,7 +127,8 @@ UNIT(tls_engine, a_client_certificate_is_asked_for_and_shown)
 
 /* ---- data ---- */
 
-TLS_PAIR(tls_engine, data_of_every_size_goes_both_ways)
+UNIT_IN(tls_engine, data_of_every_size_goes_both_ways, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     static uint8_t data[3 * WR_TLS_RECORD_MAX + 77];
     const size_t sizes[] = {1,
@@ -153,7 +154,8 @@ TLS_PAIR(tls_engine, data_of_every_size_goes_both_ways)
     }
 }
 
-TLS_PAIR(tls_engine, small_reads_get_the_rest_of_a_record_first)
+UNIT_IN(tls_engine, small_reads_get_the_rest_of_a_record_first, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     struct wr_tls_engine *engine = &rig->server.engine;
     char text[16] = {0};
@@ -173,7 +175,8 @@ TLS_PAIR(tls_engine, small_reads_get_the_rest_of_a_record_first)
     rig->client.wire_len = 0;
 }
 
-TLS_PAIR(tls_engine, input_that_is_left_may_move_to_other_memory)
+UNIT_IN(tls_engine, input_that_is_left_may_move_to_other_memory, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     struct wr_tls_engine *engine = &rig->server.engine;
     static uint8_t data[1 << 16];
@@ -254,7 +257,8 @@ UNIT(tls_engine, data_behind_the_last_flight_is_read_after_the_handshake)
 
 /* ---- facts ---- */
 
-TLS_PAIR(tls_engine, both_sides_agree_on_the_facts)
+UNIT_IN(tls_engine, both_sides_agree_on_the_facts, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     const struct wr_tls_engine *client = &rig->client.engine;
     const struct wr_tls_engine *server = &rig->server.engine;
@@ -393,7 +397,8 @@ UNIT(tls_engine, a_hello_in_single_bytes_tells_of_the_extended_master_secret)
     tls_rig_fini(&pair);
 }
 
-TLS_PAIR(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it)
+UNIT_IN(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it,
+        tls_rig_pairs, struct tls_rig *rig, int version)
 {
     char out[8];
     (void)version;
@@ -474,7 +479,8 @@ UNIT(tls_engine, a_session_of_tls_13_is_resumed)
 
 /* ---- closing ---- */
 
-TLS_PAIR(tls_engine, a_close_notify_ends_one_direction)
+UNIT_IN(tls_engine, a_close_notify_ends_one_direction, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
@@ -502,7 +508,8 @@ TLS_PAIR(tls_engine, a_close_notify_ends_one_direction)
     expect_eq(wr_tls_engine_get_error(&rig->client.engine), 0);
 }
 
-TLS_PAIR(tls_engine, both_sides_may_close_at_once)
+UNIT_IN(tls_engine, both_sides_may_close_at_once, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);

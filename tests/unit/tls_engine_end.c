@@ -32,7 +32,8 @@ static void end_expect(struct tls_rig_side *side, int err)
     }
 }
 
-TLS_PAIR(tls_end, a_close_notify_is_an_end_of_stream)
+UNIT_IN(tls_end, a_close_notify_is_an_end_of_stream, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     (void)version;
     tls_rig_write(&rig->client, "last", 4);
@@ -48,7 +49,8 @@ TLS_PAIR(tls_end, a_close_notify_is_an_end_of_stream)
     expect_eq(wr_tls_engine_get_error(&rig->server.engine), 0);
 }
 
-TLS_PAIR(tls_end, an_end_without_close_notify_is_a_cut_after_the_data)
+UNIT_IN(tls_end, an_end_without_close_notify_is_a_cut_after_the_data,
+        tls_rig_pairs, struct tls_rig *rig, int version)
 {
     (void)version;
     tls_rig_write(&rig->client, "last", 4);
@@ -86,7 +88,8 @@ UNIT(tls_end, a_cut_within_a_record_is_a_cut)
     }
 }
 
-TLS_PAIR(tls_end, a_cut_ends_what_could_still_be_written)
+UNIT_IN(tls_end, a_cut_ends_what_could_still_be_written, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     (void)version;
     wr_tls_engine_feed_eof(&rig->client.engine);
@@ -97,7 +100,8 @@ TLS_PAIR(tls_end, a_cut_ends_what_could_still_be_written)
     expect_eq(wr_tls_engine_get_output_bytes(&rig->client.engine), 0);
 }
 
-TLS_PAIR(tls_end, what_follows_a_close_notify_is_discarded)
+UNIT_IN(tls_end, what_follows_a_close_notify_is_discarded, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
@@ -146,7 +150,8 @@ UNIT(tls_end, a_record_that_was_altered_is_not_opened_and_the_peer_is_told)
     }
 }
 
-TLS_PAIR(tls_end, a_record_that_is_sent_again_is_not_opened)
+UNIT_IN(tls_end, a_record_that_is_sent_again_is_not_opened, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     static uint8_t copy[256];
     (void)version;
@@ -161,7 +166,8 @@ TLS_PAIR(tls_end, a_record_that_is_sent_again_is_not_opened)
     end_expect(&rig->server, WEIR_ETLSRECORD);
 }
 
-TLS_PAIR(tls_end, plain_text_instead_of_a_record_is_no_tls)
+UNIT_IN(tls_end, plain_text_instead_of_a_record_is_no_tls, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     (void)version;
     const char text[] = "QUIT\r\nGET / HTTP/1.1\r\n\r\n";

@@ -69,7 +69,8 @@ UNIT(tls_memory, an_idle_connection_of_a_client_takes_at_most_8_kib)
     memory_measure_each(false, true, 8u << 10);
 }
 
-TLS_PAIR(tls_memory, a_steady_exchange_allocates_nothing)
+UNIT_IN(tls_memory, a_steady_exchange_allocates_nothing, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     static uint8_t data[2 * WR_TLS_RECORD_MAX];
     uint64_t calls = 0;
@@ -110,7 +111,8 @@ UNIT(tls_memory, steady_records_of_16_kib_allocate_nothing)
     tls_rig_fini(&pair);
 }
 
-TLS_PAIR(tls_memory, a_large_record_leaves_in_the_buffer_it_was_sealed_in)
+UNIT_IN(tls_memory, a_large_record_leaves_in_the_buffer_it_was_sealed_in,
+        tls_rig_pairs, struct tls_rig *rig, int version)
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
     (void)version;
@@ -131,7 +133,8 @@ TLS_PAIR(tls_memory, a_large_record_leaves_in_the_buffer_it_was_sealed_in)
     }
 }
 
-TLS_PAIR(tls_memory, small_records_share_a_block)
+UNIT_IN(tls_memory, small_records_share_a_block, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     (void)version;
     for (int i = 0; i < 20; i++) {
@@ -145,7 +148,8 @@ TLS_PAIR(tls_memory, small_records_share_a_block)
     expect_eq(rig->server.plain_len, 100);
 }
 
-TLS_PAIR(tls_memory, records_of_all_sizes_keep_their_order)
+UNIT_IN(tls_memory, records_of_all_sizes_keep_their_order, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     static uint8_t data[1 << 19];
     size_t done = 0;
@@ -164,7 +168,8 @@ TLS_PAIR(tls_memory, records_of_all_sizes_keep_their_order)
     tls_rig_expect(&rig->server, data, done);
 }
 
-TLS_PAIR(tls_memory, output_that_was_not_taken_is_given_back)
+UNIT_IN(tls_memory, output_that_was_not_taken_is_given_back, tls_rig_pairs,
+        struct tls_rig *rig, int version)
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
     (void)version;

@@ -519,3 +519,14 @@ int wr_tls_context_choose_without_extensions(weir_tls_context *context,
     cr_assert(context && ssl);
     return 0;
 }
+
+void tls_rig_pairs(void (*body)(struct tls_rig *rig, int version))
+{
+    static struct tls_rig rig;
+
+    for (int version = 12; version <= 13; version++) {
+        tls_rig_connect(&rig, &(struct tls_rig_options){.version = version});
+        body(&rig, version);
+        tls_rig_fini(&rig);
+    }
+}

@@ -106,24 +106,7 @@ void tls_rig_seal_key_update(struct tls_rig *rig, bool asks);
 /* Bytes that look like nothing, by number. */
 void tls_rig_fill(uint8_t *data, size_t len, unsigned seed);
 
-/* Body between a connected pair of TLS @number and its end. */
-#define TLS_PAIR(suite, name)                                                  \
-    static void suite##_##name(struct tls_rig *rig, int version);              \
-    static void suite##_##name##_in(int version)                               \
-    {                                                                          \
-        static struct tls_rig rig;                                             \
-        tls_rig_connect(&rig, &(struct tls_rig_options){.version = version});  \
-        suite##_##name(&rig, version);                                         \
-        tls_rig_fini(&rig);                                                    \
-    }                                                                          \
-    UNIT(suite, name##_12)                                                     \
-    {                                                                          \
-        suite##_##name##_in(12);                                               \
-    }                                                                          \
-    UNIT(suite, name##_13)                                                     \
-    {                                                                          \
-        suite##_##name##_in(13);                                               \
-    }                                                                          \
-    static void suite##_##name(struct tls_rig *rig, int version)
+/* Runs a body with a connected pair, of TLS 1.2 and of 1.3. */
+void tls_rig_pairs(void (*body)(struct tls_rig *rig, int version));
 
 #endif
