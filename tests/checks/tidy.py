@@ -1,8 +1,8 @@
 """The rules of tests/STYLE.md that need no compiler.
 
 Includes between folders point down only, liburing stays where the ring is,
-wolfSSL where TLS is, files and functions keep their lengths, every file opens
-with prose, lines fit 80 columns, atomics and output stay in the few files that
+wolfSSL where TLS is, files and functions keep their lengths, functions take few
+parameters, every file opens with prose, lines fit 80 columns, atomics and output stay in the few files that
 may have them, the top level holds what the layout names, and a file that a text
 names exists. Each complaint is one line, file:line: text.
 
@@ -35,6 +35,7 @@ MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 FILE_LINES = 600
 EXAMPLE_LINES = 80
 FUNCTION_LINES = 70
+PARAMETERS = 6
 NESTING = 3
 COLUMNS = 80
 
@@ -147,6 +148,27 @@ def blank(match):
     return re.sub(r"[^\n]", " ", match[0])
 
 
+HEADER = re.compile(r"^[a-z][^;{}=]*?\b([a-z]\w*)\(([^;{}]*)\)\n\{", re.M)
+# In the line before a function whose type another library says.
+ALLOWED = "NOLINTNEXTLINE(readability-function-size)"
+# A callback and its argument, which every function that has an end takes.
+CALLBACK = re.compile(r"\w+_fn \*done,\s*void \*(?:done_)?arg(?:,\s*|$)")
+
+
+def check_parameters(report, path, code, lines):
+    """A function takes few parameters, besides a callback and its argument."""
+    for match in HEADER.finditer(code):
+        line = code.count("\n", 0, match.start()) + 1
+        if line > 1 and ALLOWED in lines[line - 2]:
+            continue
+        inside = CALLBACK.sub("", match[2])
+        while re.search(r"\([^()]*\)", inside):
+            inside = re.sub(r"\([^()]*\)", "", inside)
+        count = len([part for part in inside.split(",") if part.strip()])
+        if count > PARAMETERS:
+            report.say(path, line, f"{match[1]}() takes {count} parameters")
+
+
 def check_functions(report, path, code):
     """A function runs from its brace in column 0 to the closing one."""
     start = None
@@ -203,6 +225,7 @@ def check_c(report, path, text):
     check_prose(report, path, text)
     check_includes(report, path, lines)
     check_functions(report, path, code)
+    check_parameters(report, path, code, lines)
     check_words(report, path, code)
     for number, line in enumerate(lines, 1):
         if len(line) > COLUMNS:

@@ -68,7 +68,6 @@ static void taking_made(void *user, weir_transport *t)
 }
 
 static struct weir_protocol taking;
-
 static __attribute__((constructor)) void make_taking(void)
 {
     taking = rig_protocol;
