@@ -62,7 +62,7 @@ struct weir_server_options {
     /** Permissions of a Unix socket's file, for example 0660, regardless of the
      * umask; 0: the permissions that the umask leaves. */
     uint32_t socket_mode;
-    /** Do not remove a Unix socket's file when the server is closed. */
+    /** Keep a Unix socket's file when the server is closed. */
     bool no_cleanup_socket;
     /** Connections at once, at most; 0: as many as there are descriptors. */
     uint64_t connection_limit;
