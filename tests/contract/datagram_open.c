@@ -151,6 +151,7 @@ static int cancel_at_each_turn(weir_loop *loop, void *arg)
 {
     struct counter counter = {.loop = loop};
     int result = -ECANCELED;
+    int cancelled = 0;
     (void)arg;
 
     for (int turns = 0; result == -ECANCELED; turns++) {
@@ -164,7 +165,9 @@ static int cancel_at_each_turn(weir_loop *loop, void *arg)
         weir_task_cancel(task);
         expect_eq(weir_task_join(task, &result), 0);
         cr_assert(result == 0 || result == -ECANCELED);
+        cancelled += result == -ECANCELED;
     }
+    expect_geq(cancelled, 2, "before it ran, and while it waited");
     while (counter.lost < counter.made) {
         expect_eq(weir_yield(loop), 0);
     }

@@ -97,7 +97,10 @@ static const struct weir_open_options good = {
 static void open_outside(void *arg)
 {
     struct weir_open_options options = good;
+    weir_writer *writer = NULL;
     expect_refused(&options, WEIR_ENOTTASK);
+    expect_eq(weir_open_unix_connection(loop, NULL, NULL, NULL, &writer),
+              WEIR_ENOTTASK, "before the path is looked at");
     *(bool *)arg = true;
 }
 

@@ -132,7 +132,12 @@ static const struct weir_start_server_options good_start = {
 
 static void start_outside(void *arg)
 {
+    weir_server *server = NULL;
     expect_taken(echo, good_start, WEIR_ENOTTASK);
+    expect_eq(weir_start_unix_server(loop, echo, NULL, NULL, &server),
+              WEIR_ENOTTASK, "before the path is looked at");
+    expect_eq(weir_start_server_on(loop, echo, NULL, 0, NULL, &server),
+              WEIR_ENOTTASK, "before the addresses are looked at");
     *(bool *)arg = true;
 }
 
