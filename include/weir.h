@@ -37,6 +37,7 @@
 #include "weir/subprocess.h"
 #include "weir/sync.h"
 #include "weir/task.h"
+#include "weir/threads.h"
 #include "weir/transport.h"
 #include "weir/unix.h"
 #include "weir/watch.h"

@@ -5,63 +5,100 @@
  * The main task is an ordinary task. Its end ends the run, and the signals that
  * end a program (lib/loop/signal.c) cancel it.
  */
-#include "task.h"
+#include "run.h"
 
-/* A run of a main task. */
-struct run_main {
-    weir_loop *loop;
-    weir_task *task;
-    uint32_t signal_count;
-};
+/* ---- one run ---- */
 
 static bool run_is_over(void *arg)
 {
-    const struct run_main *run = arg;
+    const struct wr_run *run = arg;
 
     wr_assert(run->task);
-    return weir_future_is_done(&run->task->future) || run->signal_count > 1;
+    return weir_future_is_done(&run->task->future) || run->given_up < 0;
 }
 
-static void run_tell_signal(void *arg, int signum)
+int wr_run_begin(struct wr_run *run, weir_loop *loop, weir_task_fn *fn,
+                 void *arg)
 {
-    struct run_main *run = arg;
-    (void)signum; /* both end the run */
+    const struct weir_task_options options = {.size = sizeof(options),
+                                              .name = "main"};
 
-    wr_assert(run->task);
-    run->signal_count += run->signal_count < UINT32_MAX;
-    if (run->signal_count == 1) {
+    wr_assert(!run->task && run->given_up == 0);
+    return weir_task_spawn(loop, fn, arg, &options, &run->task);
+}
+
+int wr_run_finish(struct wr_run *run, int *ret)
+{
+    weir_task *task = run->task;
+
+    wr_assert(task && run->given_up == 0);
+    int err = weir_loop_run_until(task->future.loop, run_is_over, run);
+
+    if (weir_future_get_result(&task->future, ret) == 0) {
+        err = 0;
+    } else if (err == 0) {
+        wr_assert(run->given_up < 0);
+        err = run->given_up;
+    }
+    wr_assert(run->task == task);
+    run->task = NULL;
+    weir_task_detach(task);
+    return err;
+}
+
+void wr_run_cancel(struct wr_run *run)
+{
+    wr_assert(run->given_up <= 0);
+    if (run->task) {
         weir_task_cancel(run->task);
     }
 }
 
-static int run_until_end(struct run_main *run, int *ret)
+void wr_run_give_up(struct wr_run *run, int err)
 {
-    int err = weir_loop_run_until(run->loop, run_is_over, run);
-
-    if (weir_future_get_result(&run->task->future, ret) == 0) {
-        return 0;
+    wr_assert(err < 0);
+    if (run->task && run->given_up == 0) {
+        run->given_up = err;
     }
-    wr_assert(err < 0 || run->signal_count > 1);
-    return err < 0 ? err : -EINTR;
+}
+
+/* ---- a run that signals end ---- */
+
+/* A run of the program's main task. */
+struct run_main {
+    struct wr_run run;
+    uint32_t signal_count;
+};
+
+static void run_tell_signal(void *arg, int signum)
+{
+    struct run_main *program = arg;
+    (void)signum; /* both end the run */
+
+    program->signal_count += program->signal_count < UINT32_MAX;
+    wr_assert(program->signal_count > 0);
+    if (program->signal_count == 1) {
+        wr_run_cancel(&program->run);
+    } else {
+        wr_run_give_up(&program->run, -EINTR);
+    }
 }
 
 int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
 {
-    const struct weir_task_options options = {.size = sizeof(options),
-                                              .name = "main"};
-    struct run_main run = {.loop = loop};
+    struct run_main program = {.signal_count = 0};
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_running(loop), -EBUSY);
     /* Signals first: a started task cannot be taken back. */
-    err = wr_signals_begin_main(loop, run_tell_signal, &run);
+    err = wr_signals_begin_main(loop, run_tell_signal, &program);
     wr_require(err >= 0, err);
-    err = weir_task_spawn(loop, fn, arg, &options, &run.task);
+    wr_assert(program.signal_count == 0);
+    err = wr_run_begin(&program.run, loop, fn, arg);
     if (err == 0) {
-        err = run_until_end(&run, ret);
+        err = wr_run_finish(&program.run, ret);
     }
     wr_signals_end_main(loop);
-    weir_task_detach(run.task);
     return err;
 }
 
@@ -75,6 +112,7 @@ int weir_run(const struct weir_loop_options *options, weir_task_fn *fn,
         return err;
     }
     err = weir_loop_run_task(loop, fn, arg, &result);
+    wr_assert(!wr_loop_is_running(loop));
     const int freed = weir_loop_free(loop);
     wr_assert(freed >= 0); /* ours, and not running */
     return err < 0 ? err : result;

@@ -29,6 +29,7 @@ ROOMS = {
     "base": "uring",
     "loop": "uring base",
     "task": "uring base loop",
+    "threads": "uring base loop task",
     "sync": "uring base loop task",
     "transport": "uring base loop",
     "transport/sock": "uring base loop transport",

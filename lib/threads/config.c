@@ -1,0 +1,206 @@
+/*
+ * The configuration that all threads read, and that is replaced meanwhile.
+ *
+ * A version has a part for each thread. A part has a plain count of references,
+ * which its thread alone changes; the version counts the parts under the mutex,
+ * and is released with the last. So reading costs nothing that is shared:
+ *
+ *     set:  the new version goes to each thread, in its mailbox
+ *     turn: the thread reads its new part and gives the old one back
+ */
+#include "threads.h"
+
+/* The part of a version that belongs to one thread. */
+struct weir_config {
+    struct config_version *version;
+    weir_thread *thread;
+    struct wr_list link;      /* in the thread's configs, while refs > 0 */
+    uint32_t refs;            /* the program's, and one while it is current */
+    struct wr_wake_item item; /* brings the part to the thread */
+};
+
+struct config_version {
+    weir_threads *threads;
+    const void *data;
+    weir_release_fn *release;
+    void *arg;
+    uint32_t part_count; /* shared: parts that were not given back */
+    weir_config parts[];
+};
+
+static size_t config_size_of(const weir_threads *threads)
+{
+    wr_assert(threads->count > 0);
+    return sizeof(struct config_version) + threads->count * sizeof(weir_config);
+}
+
+/* Gives @count parts back; the last frees the version. */
+static void config_give_back(struct config_version *version, uint32_t count)
+{
+    weir_threads *threads = version->threads;
+
+    wr_threads_lock(threads);
+    wr_assert(version->part_count >= count);
+    version->part_count -= count;
+    const bool is_last = version->part_count == 0;
+    wr_threads_unlock(threads);
+    if (!is_last) {
+        return;
+    }
+    if (version->release) {
+        version->release(version->arg);
+    }
+    wr_free(&threads->allocator, version, config_size_of(threads));
+}
+
+static void config_unref(weir_config *config)
+{
+    wr_assert(config->refs > 0);
+    if (--config->refs == 0) {
+        wr_list_remove(&config->link);
+        config_give_back(config->version, 1);
+    }
+}
+
+/* The thread reads the part from now on. */
+static void config_enter(weir_config *config)
+{
+    weir_thread *thread = config->thread;
+    weir_config *before = thread->config;
+
+    wr_assert(config->refs == 0);
+    config->refs = 1;
+    wr_list_push_back(&thread->configs, &config->link);
+    thread->config = config;
+    if (before) {
+        config_unref(before);
+    }
+}
+
+static void config_arrived(void *arg)
+{
+    weir_config *config = arg;
+
+    wr_assert(wr_loop_is_running(config->thread->loop));
+    config_enter(config);
+}
+
+/* The loop was freed before the part has arrived. */
+static void config_dropped(void *arg)
+{
+    weir_config *config = arg;
+
+    wr_assert(config->refs == 0);
+    config_give_back(config->version, 1);
+}
+
+/* NULL without memory. */
+static struct config_version *config_make(weir_threads *threads,
+                                          const void *data,
+                                          weir_release_fn *release, void *arg)
+{
+    struct config_version *version =
+        wr_alloc(&threads->allocator, config_size_of(threads));
+
+    if (!version) {
+        return NULL;
+    }
+    *version = (struct config_version){.threads = threads,
+                                       .data = data,
+                                       .release = release,
+                                       .arg = arg,
+                                       .part_count = threads->count};
+    for (uint32_t i = 0; i < threads->count; i++) {
+        weir_config *part = &version->parts[i];
+        *part = (weir_config){.version = version,
+                              .thread = &threads->threads[i],
+                              .item = {.run = config_arrived,
+                                       .arg = part,
+                                       .drop = config_dropped}};
+        wr_list_init(&part->link);
+    }
+    return version;
+}
+
+int wr_config_begin(weir_threads *threads, const void *data,
+                    weir_release_fn *release, void *arg)
+{
+    struct config_version *version = config_make(threads, data, release, arg);
+
+    wr_assert(threads->state == WR_THREADS_STARTING);
+    if (!version) {
+        if (release) {
+            release(arg);
+        }
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < threads->count; i++) {
+        wr_assert(!threads->threads[i].config);
+        config_enter(&version->parts[i]);
+    }
+    return 0;
+}
+
+void wr_config_end(weir_thread *thread)
+{
+    wr_assert(!thread->loop && thread->config);
+    thread->config = NULL;
+    while (!wr_list_is_empty(&thread->configs)) {
+        weir_config *config =
+            wr_container_of(thread->configs.next, weir_config, link);
+        config->refs = 1; /* references end with the thread */
+        config_unref(config);
+    }
+}
+
+/* ---- calls of the program ---- */
+
+int weir_threads_set_config(weir_threads *threads, const void *config,
+                            weir_release_fn *release, void *arg)
+{
+    uint32_t ended_count = 0;
+
+    wr_require(!wr_wake_is_forked(threads->threads[0].wake), -ECHILD);
+    struct config_version *version = config_make(threads, config, release, arg);
+    wr_require(version, -ENOMEM);
+    /* Under the mutex, so that all threads see all versions in one order. */
+    wr_threads_lock(threads);
+    for (uint32_t i = 0; i < threads->count; i++) {
+        const int err = wr_wake_post_item(threads->threads[i].wake,
+                                          &version->parts[i].item);
+        wr_assert(err == 0 || err == -ESHUTDOWN);
+        ended_count += err < 0;
+    }
+    wr_threads_unlock(threads);
+    if (ended_count > 0) {
+        config_give_back(version, ended_count);
+    }
+    return 0;
+}
+
+const void *weir_thread_get_config(const weir_thread *thread)
+{
+    wr_require(thread->loop && wr_loop_check(thread->loop) == 0, NULL);
+    wr_assert(thread->config);
+    return thread->config->version->data;
+}
+
+weir_config *weir_thread_hold_config(weir_thread *thread)
+{
+    wr_require(thread->loop && wr_loop_check(thread->loop) == 0, NULL);
+    wr_assert(thread->config->refs < UINT32_MAX);
+    thread->config->refs++;
+    return thread->config;
+}
+
+const void *weir_config_get(const weir_config *config)
+{
+    return config->version->data;
+}
+
+void weir_config_unref(weir_config *config)
+{
+    if (config && wr_loop_check(config->thread->loop) == 0) {
+        config_unref(config);
+    }
+}

@@ -1,0 +1,258 @@
+/*
+ * Threads that each run a loop: starting all of them, and joining them.
+ *
+ * A thread makes its loop itself, on its processor. The start waits until all
+ * have done so: either every main task runs, or none.
+ */
+#include "threads.h"
+
+#include "lib/base/options.h"
+#include "uring/alloc.h"
+
+#include <sched.h>
+#include <string.h>
+
+/* Also what a set of processors holds, and the default where there are more. */
+#define THREADS_MAX 1024u
+
+/* ---- processors ---- */
+
+/* The processors that the process may use; 0: more than a set can hold. */
+static uint32_t threads_read_cpus(cpu_set_t *ret)
+{
+    CPU_ZERO(ret);
+    return sched_getaffinity(0, sizeof(*ret), ret) < 0
+               ? 0
+               : (uint32_t)CPU_COUNT(ret);
+}
+
+/* Gives each thread one of the processors, in turn. */
+static void threads_assign_cpus(weir_threads *threads)
+{
+    cpu_set_t set;
+    int cpu = -1;
+
+    wr_assert(threads->count > 0);
+    if (threads_read_cpus(&set) == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < threads->count; i++) {
+        do {
+            cpu = (cpu + 1) % CPU_SETSIZE;
+        } while (!CPU_ISSET((size_t)cpu, &set));
+        threads->threads[i].cpu = cpu;
+    }
+}
+
+static uint32_t threads_count_cpus(void)
+{
+    cpu_set_t set;
+    const uint32_t count = threads_read_cpus(&set);
+
+    wr_assert(count <= CPU_SETSIZE);
+    return count > 0 && count < THREADS_MAX ? count : THREADS_MAX;
+}
+
+/* ---- making and freeing ---- */
+
+static size_t threads_size_of(uint32_t count)
+{
+    return sizeof(weir_threads) + count * sizeof(weir_thread);
+}
+
+/* -ENOMEM without memory for them. */
+static int threads_init_waiting(weir_threads *threads)
+{
+    if (pthread_mutex_init(&threads->mutex, NULL)) {
+        return -ENOMEM;
+    }
+    if (pthread_cond_init(&threads->changed, NULL)) {
+        pthread_mutex_destroy(&threads->mutex);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* Every thread has ended, or was never started. */
+static void threads_free(weir_threads *threads)
+{
+    const struct weir_allocator allocator = threads->allocator;
+
+    for (uint32_t i = 0; i < threads->count; i++) {
+        wr_assert(!threads->threads[i].loop && !threads->threads[i].config);
+        if (threads->threads[i].wake) {
+            wr_wake_unref(threads->threads[i].wake);
+        }
+    }
+    pthread_cond_destroy(&threads->changed);
+    pthread_mutex_destroy(&threads->mutex);
+    wr_free(&allocator, threads, threads_size_of(threads->count));
+}
+
+/* Makes @ret without a configuration. 0, -ENOMEM, -E2BIG or -EINVAL. */
+static int threads_make(const struct weir_threads_options *known,
+                        weir_threads **ret)
+{
+    struct weir_loop_options loop_options;
+    int err = wr_options_read(&loop_options, sizeof(loop_options), known->loop);
+    wr_require(err >= 0, err);
+    loop_options.size = sizeof(loop_options);
+    const struct weir_allocator *allocator = loop_options.allocator
+                                                 ? loop_options.allocator
+                                                 : wr_default_allocator();
+    const uint32_t count =
+        known->thread_count > 0 ? known->thread_count : threads_count_cpus();
+    weir_threads *threads = wr_alloc(allocator, threads_size_of(count));
+    wr_require(threads, -ENOMEM);
+    memset(threads, 0, threads_size_of(count));
+    threads->allocator = *allocator;
+    threads->loop_options = loop_options;
+    threads->count = count;
+    threads->handles_signals = !known->no_signals;
+    threads->grace_ns = known->grace_ns > 0 ? known->grace_ns : UINT64_MAX;
+    err = threads_init_waiting(threads);
+    if (err < 0) {
+        wr_free(allocator, threads, threads_size_of(count));
+        return err;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        wr_thread_init(&threads->threads[i], threads, i);
+    }
+    wr_threads_open_shared(threads);
+    *ret = threads;
+    return 0;
+}
+
+/* ---- starting ---- */
+
+/* Starts threads until one cannot be; returns their number, and the error. */
+static uint32_t threads_create(weir_threads *threads, int *ret_err)
+{
+    wr_assert(threads->state == WR_THREADS_STARTING);
+    for (uint32_t i = 0; i < threads->count; i++) {
+        weir_thread *thread = &threads->threads[i];
+        const int err =
+            pthread_create(&thread->id, NULL, wr_thread_body, thread);
+        if (err) {
+            *ret_err = -err;
+            return i;
+        }
+    }
+    *ret_err = 0;
+    return threads->count;
+}
+
+static void threads_join_first(weir_threads *threads, uint32_t count)
+{
+    wr_assert(count <= threads->count);
+    for (uint32_t i = 0; i < count; i++) {
+        const int err = pthread_join(threads->threads[i].id, NULL);
+        wr_check(err == 0);
+    }
+}
+
+/* Starts all threads. After an error none is left. */
+static int threads_start(weir_threads *threads)
+{
+    int err;
+    const uint32_t count = threads_create(threads, &err);
+
+    wr_assert((err < 0) == (count < threads->count));
+    err = wr_threads_let_run(threads, count, err);
+    if (err == 0) {
+        return 0;
+    }
+    threads_join_first(threads, count);
+    for (uint32_t i = count; i < threads->count; i++) {
+        wr_config_end(&threads->threads[i]);
+    }
+    return err;
+}
+
+static int threads_check(const struct weir_threads_options *known,
+                         weir_thread_fn *fn)
+{
+    wr_require(fn, -EINVAL);
+    wr_require(known->thread_count <= THREADS_MAX, -EINVAL);
+    return 0;
+}
+
+int weir_threads_start(const struct weir_threads_options *options,
+                       weir_thread_fn *fn, void *arg, weir_threads **ret)
+{
+    struct weir_threads_options known;
+    weir_threads *threads = NULL;
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err >= 0) {
+        err = threads_check(&known, fn);
+    }
+    if (err >= 0) {
+        err = threads_make(&known, &threads);
+    }
+    if (err < 0) {
+        if (known.config_release) {
+            known.config_release(known.config_arg);
+        }
+        return err;
+    }
+    threads->fn = fn;
+    threads->arg = arg;
+    if (!known.no_pinning) {
+        threads_assign_cpus(threads);
+    }
+    err = wr_config_begin(threads, known.config, known.config_release,
+                          known.config_arg);
+    if (err >= 0) {
+        err = threads_start(threads);
+    }
+    if (err < 0) {
+        threads_free(threads);
+        return err;
+    }
+    *ret = threads;
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static bool threads_include_caller(const weir_threads *threads)
+{
+    wr_assert(threads->state == WR_THREADS_RUNNING);
+    for (uint32_t i = 0; i < threads->count; i++) {
+        if (pthread_equal(threads->threads[i].id, pthread_self())) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int weir_threads_join(weir_threads *threads)
+{
+    wr_require(!threads_include_caller(threads), -EDEADLK);
+    threads_join_first(threads, threads->count);
+    const int err = threads->err;
+    wr_assert(err <= 0);
+    wr_assert(threads->state == WR_THREADS_RUNNING);
+    threads_free(threads);
+    return err;
+}
+
+int weir_threads_run(const struct weir_threads_options *options,
+                     weir_thread_fn *fn, void *arg)
+{
+    weir_threads *threads;
+    const int err = weir_threads_start(options, fn, arg, &threads);
+
+    return err < 0 ? err : weir_threads_join(threads);
+}
+
+uint32_t weir_threads_get_count(const weir_threads *threads)
+{
+    return threads->count;
+}
+
+weir_thread *weir_threads_get_thread(weir_threads *threads, uint32_t index)
+{
+    return index < threads->count ? &threads->threads[index] : NULL;
+}

@@ -1,0 +1,120 @@
+/*
+ * The inside of threads that each run a loop. Calls go down only, from each
+ * file to the files below it:
+ *
+ *     threads.c       starting and joining all of them
+ *     thread.c        the body of one thread
+ *     stop.c          what the threads share until they end: errors, the stop
+ *     visit.c         a call that goes from thread to thread
+ *     config.c        the configuration that all read
+ *
+ * The mutex of the threads protects their shared fields. It is taken when
+ * threads start, stop and end, and when a configuration is set or given back:
+ * never for a connection or a message.
+ */
+#ifndef WEIR_LIB_THREADS_THREADS_H
+#define WEIR_LIB_THREADS_THREADS_H
+
+#include "lib/loop/loop.h"
+#include "lib/task/run.h"
+#include "uring/wake.h"
+#include "weir/threads.h"
+
+#include <pthread.h>
+
+/* The states of the threads together.
+ *
+ *     starting -> running       every thread has a loop: the main tasks begin
+ *     starting -> abandoned     one has none: no main task begins */
+enum wr_threads_state {
+    WR_THREADS_STARTING,
+    WR_THREADS_RUNNING,
+    WR_THREADS_ABANDONED,
+    WR_THREADS_STATES,
+};
+
+struct weir_thread {
+    weir_threads *threads;
+    uint32_t index;
+    int cpu; /* the processor that it stays on; -1: any */
+    pthread_t id;
+    weir_loop *loop;      /* its own alone; NULL: not made, or freed */
+    struct wr_wake *wake; /* the loop's mailbox; NULL: not made */
+    struct wr_module module;
+
+    struct wr_run run;
+    struct wr_timer stop_timer; /* the end of a stop's time */
+    uint32_t signal_count;
+    bool is_cancelled;             /* the main task was, by a stop */
+    struct wr_wake_item stop_item; /* in the mailbox while is_stop_posted */
+    bool is_stop_posted;           /* shared */
+
+    weir_config *config;    /* what it reads now; never NULL while it runs */
+    struct wr_list configs; /* weir_config: those that it refers to */
+};
+
+struct weir_threads {
+    struct weir_allocator allocator;
+    struct weir_loop_options loop_options;
+    bool handles_signals;
+    uint64_t grace_ns; /* of a stop by a signal or an error */
+    weir_thread_fn *fn;
+    void *arg;
+    uint32_t count;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* of made_count, or of state */
+
+    /* Shared. */
+    enum wr_threads_state state : 8; /* set by threads_set_state() alone */
+    uint32_t made_count;             /* threads with a loop, or with an error */
+    int err;                         /* the first error */
+    bool is_stopping;
+    uint64_t stop_ns; /* when the time of the stop is over, by wr_sys_now() */
+
+    weir_thread threads[];
+};
+
+/* These fail only if the mutex is not initialised. */
+static inline void wr_threads_lock(weir_threads *threads)
+{
+    const int err = pthread_mutex_lock(&threads->mutex);
+    wr_check(err == 0);
+}
+
+static inline void wr_threads_unlock(weir_threads *threads)
+{
+    const int err = pthread_mutex_unlock(&threads->mutex);
+    wr_check(err == 0);
+}
+
+/* thread.c */
+/* Sets a thread up, which is not started yet. */
+void wr_thread_init(weir_thread *thread, weir_threads *threads, uint32_t index);
+/* The function of a started thread; its argument is the weir_thread. */
+void *wr_thread_body(void *arg);
+
+/* stop.c */
+/* Begins: no thread is started yet. */
+void wr_threads_open_shared(weir_threads *threads);
+/* On a thread: it has made its loop (0), or could not. */
+void wr_threads_note_made(weir_threads *threads, int err);
+/* On a thread: waits until all have made their loops. False: one could not. */
+WEIR_MUST_USE bool wr_threads_wait_started(weir_threads *threads);
+/* Waits until @count threads were made, and lets them run, or end if @err or
+ * one of them has failed. Returns the first error. */
+WEIR_MUST_USE int wr_threads_let_run(weir_threads *threads, uint32_t count,
+                                     int err);
+/* On a thread: its main task has ended with @result. */
+void wr_threads_note_end(weir_threads *threads, int result);
+/* On a thread, in its item: when the time of the stop is over. */
+uint64_t wr_threads_take_stop(weir_thread *thread);
+
+/* config.c */
+/* Makes the threads' first configuration, which each of them reads. 0, or
+ * -ENOMEM after @release was called. */
+WEIR_MUST_USE int wr_config_begin(weir_threads *threads, const void *data,
+                                  weir_release_fn *release, void *arg);
+/* Gives back all that the thread refers to; it has no loop. */
+void wr_config_end(weir_thread *thread);
+
+#endif

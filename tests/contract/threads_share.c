@@ -1,0 +1,446 @@
+/*
+ * What threads share: calls from one to another, visits that go from thread to
+ * thread, the sum of their statistics, and a configuration that is replaced
+ * while they read it.
+ */
+#include "tests/contract/threads_rig.h"
+
+/* ---- calls ---- */
+
+static sem_t called;
+static pthread_t called_on;
+
+static void note_thread(void *arg)
+{
+    (void)arg;
+    called_on = pthread_self();
+    expect_eq(sem_post(&called), 0);
+}
+
+UNIT(threads_share, a_call_runs_on_the_thread_that_it_is_for)
+{
+    weir_threads *threads = start_serving(NULL, 0);
+    expect_eq(sem_init(&called, 0, 0), 0);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        expect_eq(weir_thread_call_soon(weir_threads_get_thread(threads, i),
+                                        note_thread, NULL, NULL),
+                  0);
+        wait_for(&called);
+        cr_assert(pthread_equal(called_on, served.ids[i]));
+    }
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+}
+
+/* ---- visits ---- */
+
+struct tour {
+    uint32_t order[THREADS];
+    int count;
+    int result; /* 1: not told yet */
+};
+
+static void visit_one(void *arg, weir_thread *thread)
+{
+    struct tour *tour = arg;
+    const uint32_t index = weir_thread_get_index(thread);
+    cr_assert(pthread_equal(pthread_self(), served.ids[index]));
+    tour->order[tour->count++] = index;
+}
+
+static void visited(void *arg, int result)
+{
+    struct tour *tour = arg;
+    tour->result = result;
+    weir_loop_stop(loop);
+}
+
+static void told_elsewhere(void *arg, int result)
+{
+    struct tour *tour = arg;
+    tour->result = result;
+}
+
+UNIT(threads_share, a_visit_goes_to_each_thread_and_comes_back)
+{
+    struct tour tour = {.result = 1};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(NULL, 0);
+    expect_eq(
+        weir_threads_visit(threads, loop, visit_one, &tour, visited, &tour), 0);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(tour.result, THREADS);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        expect_eq(tour.order[i], i);
+    }
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    close_loop();
+}
+
+UNIT(threads_share, a_visit_without_a_function_or_on_another_loop_is_refused)
+{
+    struct tour tour = {.result = 1};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(NULL, 0);
+    expect_eq(weir_threads_visit(threads, loop, NULL, &tour, visited, &tour),
+              -EINVAL);
+    expect_eq(tour.result, 1);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    close_loop();
+}
+
+/* A loop that is freed before the visit is back hears of it once. */
+UNIT(threads_share, a_visit_that_comes_to_a_loop_that_is_gone_is_told)
+{
+    struct tour tour = {.result = 1};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(NULL, 0);
+    expect_eq(weir_threads_visit(threads, loop, visit_one, &tour,
+                                 told_elsewhere, &tour),
+              0);
+    expect_eq(weir_loop_free(loop), 0);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    expect_eq(tour.result, -ECANCELED);
+}
+
+static int visit_when_one_has_ended(weir_thread *thread, void *arg)
+{
+    return weir_thread_get_index(thread) == 1
+               ? 0
+               : serve_until_cancelled(thread, arg);
+}
+
+UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
+{
+    struct tour tour = {.result = 1};
+    weir_threads *threads;
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    open_loop(NULL);
+    served = (struct served){.failing = -1};
+    expect_eq(sem_init(&served.runs, 0, 0), 0);
+    expect_eq(weir_threads_start(&options, visit_when_one_has_ended, &served,
+                                 &threads),
+              0);
+    wait_for(&served.runs);
+    wait_for(&served.runs);
+    wait_for_end(weir_threads_get_thread(threads, 1));
+    expect_eq(
+        weir_threads_visit(threads, loop, visit_one, &tour, visited, &tour), 0);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(tour.result, THREADS - 1);
+    expect_eq(tour.order[0], 0);
+    expect_eq(tour.order[1], 2);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    close_loop();
+}
+
+/* Visits that begin on all threads while the threads end one after the other.
+ * The loop of one that is told may have ended: so any thread may count. */
+static pthread_mutex_t storm_mutex = PTHREAD_MUTEX_INITIALIZER;
+static int storm_told_count;
+
+static void storm_told(void *arg, int result)
+{
+    (void)arg;
+    cr_assert(result == -ECANCELED || (result >= 0 && result <= THREADS));
+    pthread_mutex_lock(&storm_mutex);
+    storm_told_count++;
+    pthread_mutex_unlock(&storm_mutex);
+}
+
+static void storm_visit(void *arg, weir_thread *thread)
+{
+    (void)arg;
+    (void)thread;
+}
+
+static int storm_main(weir_thread *thread, void *arg)
+{
+    weir_loop *own = weir_thread_get_loop(thread);
+    for (int i = 0; i < 8; i++) {
+        expect_eq(weir_threads_visit(weir_thread_get_threads(thread), own,
+                                     storm_visit, NULL, storm_told, arg),
+                  0);
+        expect_eq(weir_yield(own), 0);
+    }
+    return 0;
+}
+
+UNIT(threads_share, each_of_many_visits_is_told_once_though_threads_end)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    for (int round = 1; round <= 50; round++) {
+        expect_eq(weir_threads_run(&options, storm_main, NULL), 0);
+        expect_eq(storm_told_count, round * THREADS * 8);
+    }
+}
+
+static void visit_without_memory(void *arg)
+{
+    struct test_allocator *memory = arg;
+    struct weir_loop_statistics sum = {.size = sizeof(sum)};
+    struct weir_loop_options loop_options;
+    struct tour tour = {.result = 1};
+    loop_options = (struct weir_loop_options){.size = sizeof(loop_options),
+                                              .allocator = &memory->hooks};
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .loop = &loop_options};
+    weir_threads *threads = start_serving(&options, 0);
+
+    walk_begin(memory);
+    const int err =
+        weir_threads_get_statistics(threads, loop, &sum, visited, &tour);
+    const bool has_failed = walk_end(memory);
+
+    expect_eq(err, has_failed ? -ENOMEM : 0);
+    if (err == 0) {
+        expect_eq(weir_loop_run(loop), 0);
+    }
+    expect_eq(tour.result, err == 0 ? THREADS : 1);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+}
+
+UNIT(threads_share, a_visit_without_memory_has_not_begun)
+{
+    struct test_allocator memory;
+    allocator_init(&memory);
+    open_loop(NULL);
+    expect_eq(walk_allocations(&memory, visit_without_memory, &memory), 2);
+    close_loop();
+}
+
+/* ---- statistics ---- */
+
+UNIT(threads_share, statistics_are_the_sum_over_all_loops)
+{
+    struct tour tour = {.result = 1};
+    struct weir_loop_statistics sum = {.size = sizeof(sum)};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(NULL, 0);
+    expect_eq(weir_threads_get_statistics(threads, loop, &sum, visited, &tour),
+              0);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(tour.result, THREADS);
+    expect_eq(sum.size, sizeof(sum));
+    expect_eq(sum.tasks, THREADS);
+    expect_eq(sum.tasks_spawned, THREADS);
+    expect_gt(sum.turns, THREADS - 1);
+    expect_gt(sum.stack_high_water_bytes, 0);
+    cr_assert(sum.stack_high_water_bytes < 256u << 10,
+              "the mark of one stack, not the sum of all");
+    sum.size = 0;
+    expect_eq(weir_threads_get_statistics(threads, loop, &sum, visited, &tour),
+              WEIR_EOPTIONSIZE);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    close_loop();
+}
+
+/* ---- the configuration ---- */
+
+struct version {
+    int number;
+    int released_count;
+    pthread_mutex_t mutex;
+};
+
+static struct version make_version(int number)
+{
+    return (struct version){.number = number,
+                            .mutex = PTHREAD_MUTEX_INITIALIZER};
+}
+
+static void release_version(void *arg)
+{
+    struct version *version = arg;
+    pthread_mutex_lock(&version->mutex);
+    version->released_count++;
+    pthread_mutex_unlock(&version->mutex);
+}
+
+static int released(struct version *version)
+{
+    pthread_mutex_lock(&version->mutex);
+    const int count = version->released_count;
+    pthread_mutex_unlock(&version->mutex);
+    return count;
+}
+
+/* The numbers that the threads read, thread after thread. */
+static void read_version(void *arg, weir_thread *thread)
+{
+    struct tour *tour = arg;
+    const struct version *version = weir_thread_get_config(thread);
+    tour->order[tour->count++] = version ? (uint32_t)version->number : 0;
+}
+
+static void expect_all_read(weir_threads *threads, uint32_t number)
+{
+    struct tour tour = {.result = 1};
+    expect_eq(
+        weir_threads_visit(threads, loop, read_version, &tour, visited, &tour),
+        0);
+    expect_eq(weir_loop_run(loop), 0);
+    for (int i = 0; i < THREADS; i++) {
+        expect_eq(tour.order[i], number);
+    }
+}
+
+UNIT(threads_share, a_new_configuration_replaces_the_old_one_everywhere)
+{
+    struct version versions[3] = {make_version(1), make_version(2),
+                                  make_version(3)};
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .config = &versions[0],
+                                                 .config_release =
+                                                     release_version,
+                                                 .config_arg = &versions[0]};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(&options, 0);
+    expect_all_read(threads, 1);
+    expect_eq(released(&versions[0]), 0);
+    for (int i = 1; i < 3; i++) {
+        expect_eq(weir_threads_set_config(threads, &versions[i],
+                                          release_version, &versions[i]),
+                  0);
+        expect_all_read(threads, (uint32_t)i + 1);
+        expect_eq(released(&versions[i - 1]), 1);
+        expect_eq(released(&versions[i]), 0);
+    }
+    expect_eq(weir_threads_set_config(threads, NULL, NULL, NULL), 0);
+    expect_all_read(threads, 0);
+    expect_eq(released(&versions[2]), 1);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    close_loop();
+}
+
+static weir_config *held_config;
+
+static void hold_version(void *arg, weir_thread *thread)
+{
+    (void)arg;
+    if (weir_thread_get_index(thread) == 1) {
+        held_config = weir_thread_hold_config(thread);
+    }
+}
+
+static void unhold_version(void *arg, weir_thread *thread)
+{
+    const struct version *version = arg;
+    if (weir_thread_get_index(thread) == 1) {
+        cr_assert_eq(weir_config_get(held_config), version);
+        weir_config_unref(held_config);
+    }
+}
+
+static void visit_all(weir_threads *threads, weir_thread_visit_fn *visit,
+                      void *arg)
+{
+    struct tour tour = {.result = 1};
+    expect_eq(weir_threads_visit(threads, loop, visit, arg, visited, &tour), 0);
+    expect_eq(weir_loop_run(loop), 0);
+}
+
+UNIT(threads_share, a_reference_keeps_a_configuration_that_was_replaced)
+{
+    struct version versions[2] = {make_version(1), make_version(2)};
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .config = &versions[0],
+                                                 .config_release =
+                                                     release_version,
+                                                 .config_arg = &versions[0]};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(&options, 0);
+    visit_all(threads, hold_version, NULL);
+    expect_eq(weir_threads_set_config(threads, &versions[1], release_version,
+                                      &versions[1]),
+              0);
+    expect_all_read(threads, 2);
+    expect_eq(released(&versions[0]), 0);
+    visit_all(threads, unhold_version, &versions[0]);
+    expect_eq(released(&versions[0]), 1);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    expect_eq(released(&versions[1]), 1);
+    close_loop();
+}
+
+UNIT(threads_share, references_end_with_their_thread)
+{
+    struct version version = make_version(1);
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .config = &version,
+                                                 .config_release =
+                                                     release_version,
+                                                 .config_arg = &version};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(&options, 0);
+    visit_all(threads, hold_version, NULL);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    expect_eq(released(&version), 1);
+    close_loop();
+}
+
+/* Versions set by several threads at once are seen in one order: the last that
+ * one thread sees is the last that all see. */
+struct setter {
+    pthread_t id;
+    weir_threads *threads;
+    struct version versions[64];
+};
+
+static void *set_versions(void *arg)
+{
+    struct setter *setter = arg;
+    for (int i = 0; i < 64; i++) {
+        struct version *version = &setter->versions[i];
+        expect_eq(weir_threads_set_config(setter->threads, version,
+                                          release_version, version),
+                  0);
+    }
+    return NULL;
+}
+
+UNIT(threads_share, all_threads_see_configurations_in_one_order)
+{
+    static struct setter setters[2];
+    struct tour tour = {.result = 1};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(NULL, 0);
+    for (int i = 0; i < 2; i++) {
+        setters[i].threads = threads;
+        for (int j = 0; j < 64; j++) {
+            setters[i].versions[j] = make_version(100 * (i + 1) + j);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        expect_eq(
+            pthread_create(&setters[i].id, NULL, set_versions, &setters[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        expect_eq(pthread_join(setters[i].id, NULL), 0);
+    }
+    expect_eq(
+        weir_threads_visit(threads, loop, read_version, &tour, visited, &tour),
+        0);
+    expect_eq(weir_loop_run(loop), 0);
+    cr_assert(tour.order[0] == 163 || tour.order[0] == 263);
+    for (int i = 1; i < THREADS; i++) {
+        expect_eq(tour.order[i], tour.order[0]);
+    }
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    for (int i = 0; i < 128; i++) {
+        expect_eq(setters[i / 64].versions[i % 64].released_count, 1);
+    }
+    close_loop();
+}
