@@ -3,7 +3,7 @@
  * way in which a text is none. Nothing is resolved and nothing is connected to
  * here.
  */
-#include "tools/weir-load/target.c"
+#include "tools/common/target.c"
 
 #include "tests/unit.h"
 

@@ -3,7 +3,7 @@
  * them: every unit, the limits of 64 bits, and all that is no number. What is
  * refused must leave the result as it was.
  */
-#include "tools/weir-load/units.c"
+#include "tools/common/units.c"
 
 #include "tests/unit.h"
 

@@ -3,6 +3,7 @@
  * no objection is passed over for a weaker one. No run is made; the results
  * are values.
  */
+#include "tools/weir-load/exits.h"
 #include "tools/weir-load/verdict.c"
 
 #include "tests/unit.h"

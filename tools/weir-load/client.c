@@ -8,8 +8,8 @@
  */
 #include "client.h"
 
-#include "console.h"
 #include "exchange.h"
+#include "tools/common/console.h"
 
 #include "weir/error.h"
 #include "weir/tls_connection.h"

@@ -7,6 +7,7 @@
  * support is null, so that no reader takes it for zero.
  */
 #include "json.h"
+#include "exits.h"
 
 #include "hdr.h"
 #include "verdict.h"

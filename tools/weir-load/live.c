@@ -5,7 +5,7 @@
  */
 #include "live.h"
 
-#include "units.h"
+#include "tools/common/units.h"
 
 #include <stdio.h>
 

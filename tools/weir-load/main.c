@@ -4,9 +4,10 @@
  * This file only finds out which of its subcommands is meant; `run` is the
  * one that need not be written. See weir-load(1).
  */
-#include "console.h"
+#include "exits.h"
 #include "run.h"
 #include "serve.h"
+#include "tools/common/console.h"
 
 #include "weir/error.h"
 #include "weir/inspect.h"
@@ -16,6 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+
+const char console_name[] = "weir-load";
 
 static const char help[] =
     "Usage: weir-load [run] [FLAGS] TARGET...\n"

@@ -5,7 +5,7 @@
  */
 #include "names.h"
 
-#include "console.h"
+#include "tools/common/console.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #ifndef WEIR_LOAD_NAMES_H
 #define WEIR_LOAD_NAMES_H
 
-#include "target.h"
+#include "tools/common/target.h"
 
 #include "weir/loop.h"
 

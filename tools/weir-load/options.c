@@ -7,9 +7,9 @@
  */
 #include "options.h"
 
-#include "console.h"
 #include "exchange.h"
-#include "units.h"
+#include "tools/common/console.h"
+#include "tools/common/units.h"
 
 #include <getopt.h>
 #include <stdio.h>

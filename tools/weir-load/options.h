@@ -7,8 +7,8 @@
 #ifndef WEIR_LOAD_OPTIONS_H
 #define WEIR_LOAD_OPTIONS_H
 
-#include "target.h"
 #include "tls.h"
+#include "tools/common/target.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,10 @@
  * succeeded has no rate and no latency.
  */
 #include "report.h"
+#include "exits.h"
+#include "tools/common/console.h"
 
-#include "units.h"
+#include "tools/common/units.h"
 #include "verdict.h"
 
 #include "weir/base.h"

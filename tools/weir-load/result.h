@@ -11,7 +11,7 @@
 #define WEIR_LOAD_RESULT_H
 
 #include "client.h"
-#include "console.h"
+#include "exits.h"
 #include "host.h"
 
 #include "weir/loop.h"

@@ -11,13 +11,15 @@
  * from everywhere.
  */
 #include "run.h"
+#include "exits.h"
+#include "tools/common/console.h"
 
 #include "client.h"
 #include "json.h"
-#include "limits.h"
 #include "live.h"
 #include "names.h"
 #include "report.h"
+#include "tools/common/limits.h"
 #include "verdict.h"
 
 #include "weir/error.h"

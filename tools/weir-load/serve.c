@@ -7,13 +7,14 @@
  * datagrams in serve_datagrams.c.
  */
 #include "serve.h"
+#include "exits.h"
 
-#include "console.h"
-#include "limits.h"
 #include "modes.h"
 #include "names.h"
 #include "serve_datagrams.h"
 #include "serve_options.h"
+#include "tools/common/console.h"
+#include "tools/common/limits.h"
 
 #include "weir/error.h"
 #include "weir/inspect.h"

@@ -8,7 +8,7 @@
 #define WEIR_LOAD_SERVE_DATAGRAMS_H
 
 #include "modes.h"
-#include "target.h"
+#include "tools/common/target.h"
 
 #include "weir/loop.h"
 

@@ -7,10 +7,10 @@
  */
 #include "serve_options.h"
 
-#include "console.h"
 #include "serve_datagrams.h"
 #include "serve_streams.h"
-#include "units.h"
+#include "tools/common/console.h"
+#include "tools/common/units.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -9,8 +9,8 @@
 
 #include "modes.h"
 #include "options.h"
-#include "target.h"
 #include "tls.h"
+#include "tools/common/target.h"
 
 #include <stdbool.h>
 #include <stddef.h>

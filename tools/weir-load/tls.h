@@ -7,7 +7,7 @@
 #ifndef WEIR_LOAD_TLS_H
 #define WEIR_LOAD_TLS_H
 
-#include "target.h"
+#include "tools/common/target.h"
 
 #include "weir/tls.h"
 #include "weir/transport.h"

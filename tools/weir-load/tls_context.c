@@ -7,7 +7,7 @@
  */
 #include "tls.h"
 
-#include "console.h"
+#include "tools/common/console.h"
 
 #include "weir/error.h"
 #include "weir/tls_connection.h"

@@ -5,7 +5,7 @@
  */
 #include "tls.h"
 
-#include "console.h"
+#include "tools/common/console.h"
 
 #include <errno.h>
 

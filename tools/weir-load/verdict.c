@@ -11,6 +11,7 @@
  * is meant to be as high as both ends together allow.
  */
 #include "verdict.h"
+#include "exits.h"
 
 #include <stdarg.h>
 #include <stdio.h>

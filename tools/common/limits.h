@@ -3,8 +3,8 @@
  * begins: descriptors and ephemeral ports. What is missing is said together
  * with what to do about it.
  */
-#ifndef WEIR_LOAD_LIMITS_H
-#define WEIR_LOAD_LIMITS_H
+#ifndef WEIR_COMMON_LIMITS_H
+#define WEIR_COMMON_LIMITS_H
 
 #include <stdbool.h>
 #include <stdint.h>

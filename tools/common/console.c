@@ -24,7 +24,7 @@ void say(const char *format, ...)
     if (len < 0) {
         return;
     }
-    fprintf(stderr, "weir-load: %s\n", line);
+    fprintf(stderr, "%s: %s\n", console_name, line);
     fflush(stderr);
 }
 
@@ -33,7 +33,7 @@ void console_begin(void)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
-            _exit(LOAD_INTERNAL); /* nowhere to say why */
+            _exit(CONSOLE_FAILED); /* nowhere to say why */
         }
     }
 }
@@ -42,9 +42,9 @@ int console_end(int code)
 {
     const int err = fflush(stdout) != 0 || ferror(stdout) ? errno : 0;
 
-    if (err == 0 || code != LOAD_OK) {
+    if (err == 0 || code != 0) {
         return code;
     }
     say("standard output could not be written: %s", strerror(err));
-    return LOAD_INTERNAL;
+    return CONSOLE_FAILED;
 }

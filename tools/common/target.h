@@ -5,8 +5,8 @@
  * The host is a literal address or a name. Schemes that this version does not
  * speak are refused with a line that says so.
  */
-#ifndef WEIR_LOAD_TARGET_H
-#define WEIR_LOAD_TARGET_H
+#ifndef WEIR_COMMON_TARGET_H
+#define WEIR_COMMON_TARGET_H
 
 #include "weir/address.h"
 

@@ -5,8 +5,8 @@
  * powers of 1024, an optional B or iB after them. Times: ns, us, ms, s, m and
  * h; a plain number means seconds. All take a decimal fraction ("1.5s").
  */
-#ifndef WEIR_LOAD_UNITS_H
-#define WEIR_LOAD_UNITS_H
+#ifndef WEIR_COMMON_UNITS_H
+#define WEIR_COMMON_UNITS_H
 
 #include <stddef.h>
 #include <stdint.h>

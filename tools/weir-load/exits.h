@@ -1,0 +1,21 @@
+/*
+ * How weir-load ends.
+ *
+ * The exit codes are part of the interface: scripts tell from them what
+ * happened without reading a report.
+ */
+#ifndef WEIR_LOAD_EXITS_H
+#define WEIR_LOAD_EXITS_H
+
+/* Exit codes, as weir-load(1) documents them. */
+enum load_exit {
+    LOAD_OK = 0,            /* the run was valid */
+    LOAD_INTERNAL = 1,      /* weir-load itself failed */
+    LOAD_USAGE = 2,         /* bad flags, or a limit of this machine */
+    LOAD_NOTHING = 3,       /* not one request succeeded */
+    LOAD_ERRORS = 4,        /* more errors than --max-errors allows */
+    LOAD_INVALID = 5,       /* the run does not show what it should */
+    LOAD_INTERRUPTED = 130, /* by a signal; what there was is printed */
+};
+
+#endif
