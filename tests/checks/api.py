@@ -187,10 +187,10 @@ def use_errors(found):
 # Structs that never change: those whose fields the program has by value, or
 # that lie in arrays, or whose room is fixed.
 VALUES = {
-    "weir_address", "weir_allocator", "weir_as_completed", "weir_buf",
-    "weir_depth", "weir_factory",
-    "weir_handle", "weir_peercred", "weir_protocol_binding", "weir_separator",
-    "weir_stdio", "weir_task_group", "weir_timeout", "weir_tls_attribute",
+    "weir_address", "weir_allocator", "weir_as_completed", "weir_buf", "weir_depth", "weir_factory",
+    "weir_handle", "weir_network", "weir_peercred", "weir_protocol_binding",
+    "weir_separator", "weir_stdio",
+    "weir_task_group", "weir_timeout", "weir_tls_attribute",
     "weir_tls_name", "weir_tls_part", "weir_tls_pem", "weir_water_marks"}
 STRUCT = re.compile(r"^struct (weir_\w+) \{\n(?:\s*/\*\*(?:[^*]|\*(?!/))*\*/)?"
                     r"\s*([^;]*;)", re.MULTILINE)

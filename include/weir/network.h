@@ -1,0 +1,100 @@
+/**
+ * @file network.h
+ * Networks as values: "10.0.0.0/8", "2001:db8::/32" and "unix", to decide by an
+ * address whether a peer is trusted.
+ *
+ * A server that believes its proxies, and not others, asks for the peer of each
+ * connection:
+ *
+ * @code{.c}
+ * if (!weir_network_list_contains(trusted, trusted_count, &peer)) {
+ *     weir_transport_abort(t); // before its PROXY header is read
+ * }
+ * @endcode
+ *
+ * **IPv4 in IPv6.** A socket for both families shows an IPv4 peer as
+ * "::ffff:192.0.2.1". Such an address counts as the IPv4 address: IPv4 networks
+ * contain it, and "::/0" does not. A network "::ffff:10.0.0.0/104" is read as
+ * "10.0.0.0/8".
+ *
+ * @thread any
+ * @suspends no
+ */
+#ifndef WEIR_NETWORK_H
+#define WEIR_NETWORK_H
+
+#include "address.h"
+#include "base.h"
+
+WEIR_BEGIN_DECLS
+
+/** Room for every text that weir_network_format() writes, with the NUL. */
+#define WEIR_NETWORK_TEXT_SIZE 52
+
+/** A range of IPv4 or IPv6 addresses, or all Unix addresses. */
+struct weir_network {
+    /** AF_INET, AF_INET6 or AF_UNIX; 0 contains no address. */
+    sa_family_t family;
+    /** The first bits, up to 32 or 128, that all addresses have in common; 0
+     * for AF_UNIX. */
+    uint8_t prefix_bits;
+    /** The first address, in network byte order; 4 bytes for AF_INET. All bits
+     * behind the prefix are 0. */
+    uint8_t bytes[16];
+};
+
+/**
+ * Read a network: an address and the number of its common bits as in
+ * "10.0.0.0/8" and "2001:db8::/32", an address alone, which is a network of one
+ * address, or "unix" for all Unix addresses.
+ *
+ * @param text  the text; borrowed
+ * @param ret   the network, written on success only
+ * @return      0 or a negative error
+ * @retval WEIR_ENOTLITERAL  no literal address before the slash, or one with
+ *                           brackets or a zone
+ * @retval -EINVAL           the number of bits is no number up to 32 or 128, or
+ *                           has leading zeros; or the address has bits behind
+ *                           the prefix, as in "10.0.0.1/8"
+ */
+WEIR_API WEIR_MUST_USE int weir_network_parse(const char *text,
+                                              struct weir_network *ret);
+
+/**
+ * Whether an address is in a network. Port and zone do not count.
+ *
+ * @param network  the network; borrowed
+ * @param addr     the address; borrowed
+ * @return         true if it is; false for an address of another family, and
+ *                 for no address
+ */
+WEIR_API bool weir_network_contains(const struct weir_network *network,
+                                    const struct weir_address *addr);
+
+/**
+ * Whether an address is in one of several networks at least.
+ *
+ * @param networks  the networks; borrowed, NULL if @p count is 0
+ * @param count     their number
+ * @param addr      the address; borrowed
+ * @return          true if it is; false without a network
+ */
+WEIR_API bool weir_network_list_contains(const struct weir_network *networks,
+                                         size_t count,
+                                         const struct weir_address *addr);
+
+/**
+ * Write a network as text that weir_network_parse() reads: always with the
+ * number of bits, or "unix", or "-" for an empty one.
+ *
+ * @param network  the network; borrowed
+ * @param buf      destination, always terminated
+ * @param size     bytes in @p buf, WEIR_NETWORK_TEXT_SIZE is always enough
+ * @return         @p buf
+ */
+WEIR_API const char *weir_network_format(const struct weir_network *network,
+                                         char *buf, size_t size);
+
+WEIR_END_DECLS
+
+#endif
