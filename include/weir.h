@@ -28,6 +28,7 @@
 #include "weir/pipe.h"
 #include "weir/process.h"
 #include "weir/protocol.h"
+#include "weir/proxy_protocol.h"
 #include "weir/reader.h"
 #include "weir/resolver.h"
 #include "weir/sendfile.h"

@@ -27,6 +27,7 @@ import sys
 ROOMS = {
     "uring": "",
     "base": "uring",
+    "preface": "uring base",
     "loop": "uring base",
     "task": "uring base loop",
     "threads": "uring base loop task",
