@@ -12,6 +12,7 @@
 #include "weir/address.h"
 #include "weir/base.h"
 #include "weir/buffer.h"
+#include "weir/client_hello.h"
 #include "weir/connect.h"
 #include "weir/datagram.h"
 #include "weir/datagram_stream.h"

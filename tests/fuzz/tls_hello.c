@@ -5,7 +5,7 @@
  *     ninja tests/fuzz/fuzz-tls-hello
  *     tests/fuzz/fuzz-tls-hello CORPUS
  */
-#include "lib/tls/engine/hello.h"
+#include "lib/preface/hello.h"
 
 #include <stdlib.h>
 

@@ -16,6 +16,8 @@ enum {
     HELLO_TICKET = 35,
     HELLO_ALPN = 16,
     HELLO_EXTENSION_MAX = 512,
+    HELLO_AT_SUITES = 5 + 4 + 2 + 32 + 1, /* where their size is */
+    HELLO_AT_EXTENSION = HELLO_AT_SUITES + 4 + 2 + 2,
     /* Of a ticket: name, IV, size of what is sealed; and the tag at its end. */
     HELLO_TICKET_HEAD = 16 + 16 + 2,
     HELLO_TICKET_TAIL = 32,
@@ -75,23 +77,30 @@ static size_t hello_make(uint8_t *ret, unsigned type, const void *body,
     return (size_t)(at - ret) + size;
 }
 
-/* The server's error when it has read the hello; 0: it goes on. */
-static int hello_show(weir_tls_context *server, unsigned type, const void *body,
+/* The server's error when it has read these bytes; 0: it goes on. */
+static int hello_feed(weir_tls_context *server, const uint8_t *hello,
                       size_t size)
 {
-    uint8_t hello[HELLO_EXTENSION_MAX + 64];
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *client = hello_context(false, NULL);
 
-    cr_assert_leq(size, HELLO_EXTENSION_MAX);
     tls_pair_open(&pair, client, server, &how);
-    wr_tls_engine_feed(&pair.server, hello,
-                       hello_make(hello, type, body, size));
+    wr_tls_engine_feed(&pair.server, hello, size);
     wr_ignore(wr_tls_engine_handshake(&pair.server));
     const int err = wr_tls_engine_get_error(&pair.server);
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     return err;
+}
+
+/* hello_feed() of a hello with one extension. */
+static int hello_show(weir_tls_context *server, unsigned type, const void *body,
+                      size_t size)
+{
+    uint8_t hello[HELLO_EXTENSION_MAX + 64];
+
+    cr_assert_leq(size, HELLO_EXTENSION_MAX);
+    return hello_feed(server, hello, hello_make(hello, type, body, size));
 }
 
 /* wolfSSL asks for a ticket to be opened where its whole size fits, by the size
@@ -109,6 +118,29 @@ UNIT(tls_context_hello, a_ticket_that_seals_nothing_is_not_opened)
                       err == WEIR_ETLSCIPHER,
                   "%zu: %s", sealed, weir_err_name(err));
     }
+    weir_tls_context_unref(server);
+}
+
+/* The reader of hellos (lib/preface/hello.h) concludes nothing from these. */
+UNIT(tls_context_hello, hellos_that_cannot_be_read_are_refused)
+{
+    static const uint8_t twice[] = "\0\3\2h2\0\x10\0\5\0\3\2h2";
+    uint8_t hello[HELLO_EXTENSION_MAX + 64];
+    weir_tls_context *server = hello_context(true, "h2,http/1.1");
+
+    size_t size = hello_make(hello, HELLO_ALPN, twice, sizeof(twice) - 1);
+    hello_put(hello + HELLO_AT_EXTENSION + 2, 5, 2);
+    expect_eq(hello_feed(server, hello, size), WEIR_ETLSPROTOCOL);
+    size = hello_make(hello, HELLO_ALPN, twice, 5);
+    expect_eq(hello_feed(server, hello, size), 0, "one list is good");
+    hello[HELLO_AT_SUITES + 1] = 1; /* and compression begins at its half */
+    expect_lt(hello_feed(server, hello, size), 0);
+    hello_make(hello, HELLO_ALPN, twice, 5);
+    hello[HELLO_AT_SUITES + 4] = 0;
+    expect_lt(hello_feed(server, hello, size), 0);
+    hello_make(hello, HELLO_ALPN, twice, 5);
+    hello[HELLO_AT_SUITES - 1] = 33;
+    expect_lt(hello_feed(server, hello, size), 0);
     weir_tls_context_unref(server);
 }
 

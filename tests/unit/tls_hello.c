@@ -3,7 +3,7 @@
  * is unknown, and that no bytes whatever make it look outside of what it was
  * given. The hello is put together here, so that each part of it can be wrong.
  */
-#include "lib/tls/engine/hello.h"
+#include "lib/preface/hello.h"
 
 #include "tests/unit.h"
 #include "tests/unit/random.h"
@@ -121,6 +121,8 @@ UNIT(tls_hello, what_is_not_exactly_a_hello_is_unknown)
         "two lists of names");
     cr_assert(!hello_found.name.data && !hello_found.has_ticket);
     cr_assert(!HELLO_READ("\0\0\0\x0a\0\x08\0\0\1a\0\0\1b"), "two names");
+    cr_assert(!HELLO_READ("\0\x10\0\5\0\3\2h2\0\x10\0\5\0\3\2h2"),
+              "two lists of protocols");
     cr_assert(!HELLO_READ("\0\0\0\5\0\3\0\0\0"), "a name of no bytes");
     cr_assert(!HELLO_READ("\0\0\0\7\0\5\0\0\2a\0"), "a NUL in a name");
     cr_assert(!HELLO_READ("\0\0\0\6\0\4\1\0\1a"), "a name of another type");
@@ -132,6 +134,34 @@ UNIT(tls_hello, what_is_not_exactly_a_hello_is_unknown)
     cr_assert(!hello_read(), "a byte behind the message");
     hello[3]++;
     cr_assert(!hello_read(), "and behind the extensions");
+}
+
+/* A hello with these bytes between random number and extensions. */
+static bool hello_read_middle(const void *data, size_t size)
+{
+    hello_size = 0;
+    hello_put("\1\0\0\0\3\3", 6);
+    hello_put("rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr", 32);
+    hello_put(data, size);
+    hello_put_extensions("\0\x17\0\0", 4);
+    return hello_read();
+}
+
+UNIT(tls_hello, session_suites_and_compression_have_their_sizes)
+{
+    char long_session[1 + 33 + 6] = {32};
+
+    memcpy(long_session + 33, "\0\2\xc0\x2b\1\0", 6);
+    cr_assert(hello_read_middle(long_session, 39));
+    cr_assert(hello_found.has_extended_secret);
+    expect_eq(hello_found.version, 0x0303);
+    long_session[0] = 33;
+    memcpy(long_session + 34, "\0\2\xc0\x2b\1\0", 6);
+    cr_assert(!hello_read_middle(long_session, 40), "a long session");
+    cr_assert(hello_read_middle("\0\0\2\xc0\x2b\1\0", 7));
+    cr_assert(!hello_read_middle("\0\0\0\1\0", 5), "no suite");
+    cr_assert(!hello_read_middle("\0\0\3\xc0\x2b\x13\1\0", 8), "half a suite");
+    cr_assert(!hello_read_middle("\0\0\2\xc0\x2b\0", 6), "no compression");
 }
 
 static bool hello_is_extended(bool is_client)

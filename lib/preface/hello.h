@@ -1,6 +1,7 @@
 /*
  * Reads from a hello what must be known before wolfSSL reads it, and what
- * wolfSSL does not report. Pure.
+ * wolfSSL does not report; and what a proxy wants to know of a client
+ * (client_hello.c). Pure.
  *
  * wolfSSL opens a TLS 1.2 ticket while it reads the extensions, in the client's
  * order, so the server name may come behind the ticket; but a ticket is good
@@ -8,8 +9,8 @@
  * connection must be set up before wolfSSL reads the hello, as wolfSSL accepts
  * no extension behind that one.
  */
-#ifndef WEIR_LIB_TLS_ENGINE_HELLO_H
-#define WEIR_LIB_TLS_ENGINE_HELLO_H
+#ifndef WEIR_LIB_PREFACE_HELLO_H
+#define WEIR_LIB_PREFACE_HELLO_H
 
 #include "weir/base.h"
 
@@ -26,11 +27,14 @@ struct wr_tls_hello_part {
 struct wr_tls_hello {
     struct wr_tls_hello_part name;      /* server name; 1 to 255 bytes */
     struct wr_tls_hello_part protocols; /* the body of ALPN */
+    struct wr_tls_hello_part versions;  /* a client's supported_versions */
+    uint16_t version;                   /* legacy_version */
     bool lacks_extensions : 1;          /* no list of extensions */
     bool has_ticket : 1;                /* a TLS 1.2 ticket to be opened */
     bool has_extended_secret : 1;       /* RFC 7627 */
     bool has_session : 1;               /* a session identifier */
     bool has_early_data : 1;            /* early data follows */
+    bool has_ech : 1; /* an outer encrypted hello, or one that is made up */
 };
 
 /* Reads a whole message; behind a server's hello other messages may follow.

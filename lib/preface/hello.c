@@ -12,13 +12,16 @@
 
 enum {
     HELLO_SERVER = 2,
-    HELLO_CLIENT = 1,     /* type of the message */
-    HELLO_START = 2 + 32, /* version and random number */
-    HELLO_NAME = 0,       /* types of extensions */
+    HELLO_CLIENT = 1,       /* type of the message */
+    HELLO_RANDOM = 32,      /* bytes of the random number */
+    HELLO_SESSION_MAX = 32, /* bytes of a session identifier */
+    HELLO_NAME = 0,         /* types of extensions */
     HELLO_PROTOCOLS = 16,
     HELLO_EXTENDED_SECRET = 23,
     HELLO_TICKET = 35,
     HELLO_EARLY_DATA = 42,
+    HELLO_VERSIONS = 43,
+    HELLO_ECH = 0xfe0d,
     HELLO_CHOICE = 2 + 1, /* one suite, one compression */
     HELLO_HOST = 0,       /* type of a name */
 };
@@ -67,34 +70,45 @@ static bool hello_take_vector(struct wr_tls_hello_part *from, size_t size,
 /* Takes suites and compression: a client's two lists, or a server's choice. */
 static bool hello_take_suites(struct wr_tls_hello_part *from, bool is_client)
 {
+    struct wr_tls_hello_part suites;
     struct wr_tls_hello_part part;
-    return is_client ? hello_take_vector(from, 2, &part) &&
-                           hello_take_vector(from, 1, &part)
-                     : hello_take(from, HELLO_CHOICE, &part);
+
+    wr_assert(from->data != NULL);
+    if (!is_client) {
+        return hello_take(from, HELLO_CHOICE, &part);
+    }
+    return hello_take_vector(from, 2, &suites) && suites.size > 0 &&
+           suites.size % 2 == 0 && hello_take_vector(from, 1, &part) &&
+           part.size > 0;
 }
 
-/* Takes a hello: its extensions into *ret, its session identifier into
- * *ret_session. */
+/* Takes a hello: its extensions into *ret_extensions; writes to *ret what
+ * stands before them. */
 static bool hello_take_message(struct wr_tls_hello_part *from, bool is_client,
-                               struct wr_tls_hello_part *ret,
-                               struct wr_tls_hello_part *ret_session)
+                               struct wr_tls_hello_part *ret_extensions,
+                               struct wr_tls_hello *ret)
 {
     struct wr_tls_hello_part body;
     struct wr_tls_hello_part part;
     size_t type;
+    size_t version;
 
     wr_assert(from->data != NULL);
-    *ret = (struct wr_tls_hello_part){.data = NULL};
+    *ret_extensions = (struct wr_tls_hello_part){.data = NULL};
     if (!hello_take_number(from, 1, &type) ||
         type != (is_client ? HELLO_CLIENT : HELLO_SERVER) ||
         !hello_take_vector(from, 3, &body) ||
-        !hello_take(&body, HELLO_START, &part) ||
-        !hello_take_vector(&body, 1, ret_session) ||
+        !hello_take_number(&body, 2, &version) ||
+        !hello_take(&body, HELLO_RANDOM, &part) ||
+        !hello_take_vector(&body, 1, &part) || part.size > HELLO_SESSION_MAX ||
         !hello_take_suites(&body, is_client)) {
         return false;
     }
+    ret->version = (uint16_t)version;
+    ret->has_session = part.size > 0;
+    ret->lacks_extensions = body.size == 0;
     return body.size == 0 ||
-           (hello_take_vector(&body, 2, ret) && body.size == 0);
+           (hello_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
 /* Reads a list of one name, which is what all clients send; *ret is still
@@ -119,6 +133,18 @@ static bool hello_read_name(struct wr_tls_hello_part list,
     return true;
 }
 
+/* Keeps the body of an extension that may come once. */
+static bool hello_keep(struct wr_tls_hello_part body,
+                       struct wr_tls_hello_part *ret)
+{
+    wr_assert(body.data != NULL);
+    if (ret->data) {
+        return false;
+    }
+    *ret = body;
+    return true;
+}
+
 /* False: the body is invalid for this type. */
 static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
                                  bool is_client, struct wr_tls_hello *ret)
@@ -128,8 +154,7 @@ static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
     case HELLO_NAME:
         return !is_client || hello_read_name(body, &ret->name);
     case HELLO_PROTOCOLS:
-        ret->protocols = body;
-        return true;
+        return hello_keep(body, &ret->protocols);
     case HELLO_EXTENDED_SECRET:
         ret->has_extended_secret = true;
         return body.size == 0;
@@ -139,6 +164,11 @@ static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
     case HELLO_EARLY_DATA:
         ret->has_early_data = true;
         return body.size == 0;
+    case HELLO_VERSIONS:
+        return !is_client || hello_keep(body, &ret->versions);
+    case HELLO_ECH:
+        ret->has_ech |= body.size > 0 && body.data[0] == 0;
+        return true;
     default:
         return true;
     }
@@ -164,18 +194,13 @@ bool wr_tls_hello_read(const uint8_t *data, size_t size, bool is_client,
 {
     struct wr_tls_hello_part from = {.data = data, .size = size};
     struct wr_tls_hello_part extensions;
-    struct wr_tls_hello_part session;
     struct wr_tls_hello hello = {.lacks_extensions = false};
 
     wr_assert(data != NULL);
     *ret = hello;
-    if (!hello_take_message(&from, is_client, &extensions, &session) ||
-        (is_client && from.size > 0)) {
-        return false;
-    }
-    hello.lacks_extensions = !extensions.data;
-    hello.has_session = session.size > 0;
-    if (!hello_read_extensions(extensions, is_client, &hello)) {
+    if (!hello_take_message(&from, is_client, &extensions, &hello) ||
+        (is_client && from.size > 0) ||
+        !hello_read_extensions(extensions, is_client, &hello)) {
         return false;
     }
     *ret = hello;
