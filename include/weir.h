@@ -39,6 +39,7 @@
 #include "weir/stream.h"
 #include "weir/subprocess.h"
 #include "weir/sync.h"
+#include "weir/systemd.h"
 #include "weir/task.h"
 #include "weir/threads.h"
 #include "weir/transport.h"

@@ -43,6 +43,13 @@ int wr_sys_socket(int family, int type, int protocol)
     return sys_result(socket(family, type | SOCK_CLOEXEC, protocol));
 }
 
+int wr_sys_set_cloexec(int fd)
+{
+    const int flags = fcntl(fd, F_GETFD);
+    return sys_result(flags < 0 ? flags
+                                : fcntl(fd, F_SETFD, flags | FD_CLOEXEC));
+}
+
 int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
     return sys_result(bind(fd, addr, len));

@@ -43,9 +43,10 @@
 uint64_t wr_sys_now(void);
 
 /* Makes a socket, blocking (io_uring polls it) unless @type has SOCK_NONBLOCK;
- * and makes a descriptor blocking. */
+ * makes a descriptor blocking; makes it close-on-exec. */
 int wr_sys_socket(int family, int type, int protocol);
 int wr_sys_set_blocking(int fd);
+int wr_sys_set_cloexec(int fd);
 int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
 int wr_sys_listen(int fd, int backlog);
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);

@@ -28,6 +28,7 @@ ROOMS = {
     "uring": "",
     "base": "uring",
     "preface": "uring base",
+    "systemd": "uring base",
     "loop": "uring base",
     "task": "uring base loop",
     "threads": "uring base loop task",
