@@ -31,6 +31,7 @@
 #include "weir/protocol.h"
 #include "weir/proxy_protocol.h"
 #include "weir/reader.h"
+#include "weir/relay.h"
 #include "weir/resolver.h"
 #include "weir/sendfile.h"
 #include "weir/server.h"

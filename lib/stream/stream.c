@@ -329,8 +329,7 @@ int weir_stream_protocol_new(weir_loop *loop,
     return 0;
 }
 
-/* Ends a stream whose connection has another protocol. */
-static void stream_leave(weir_writer *writer)
+void wr_stream_leave(weir_writer *writer)
 {
     weir_transport *t = writer->transport;
     weir_reader *reader = &writer->reader;
@@ -353,6 +352,17 @@ static void stream_leave(weir_writer *writer)
     weir_transport_unref(t);
 }
 
+int wr_stream_may_leave(const weir_writer *writer)
+{
+    wr_writer_check_invariants(writer);
+    wr_require(writer->transport, -ENOTCONN);
+    wr_require(!weir_transport_is_closing(writer->transport), -ESHUTDOWN);
+    wr_require(!wr_reader_is_busy(&writer->reader) &&
+                   !wr_writer_is_busy(writer),
+               -EBUSY);
+    return 0;
+}
+
 int weir_stream_detach(weir_writer *writer,
                        const struct weir_protocol_binding *binding)
 {
@@ -361,12 +371,9 @@ int weir_stream_detach(weir_writer *writer,
 
     int err = wr_loop_check(writer->loop);
     wr_require(err >= 0, err);
-    wr_writer_check_invariants(writer);
-    wr_require(writer->transport, -ENOTCONN);
-    wr_require(!weir_transport_is_closing(writer->transport), -ESHUTDOWN);
+    err = wr_stream_may_leave(writer);
+    wr_require(err >= 0, err);
     wr_require(binding, -EINVAL);
-    wr_require(!wr_reader_is_busy(reader) && !wr_writer_is_busy(writer),
-               -EBUSY);
     wr_require(!reader->is_eof, WEIR_EPEERCLOSED);
     err = wr_reader_gather(reader, &unread);
     wr_require(err >= 0, err);
@@ -377,6 +384,6 @@ int weir_stream_detach(weir_writer *writer,
         wr_reader_note_left(reader);
         return err;
     }
-    stream_leave(writer);
+    wr_stream_leave(writer);
     return 0;
 }

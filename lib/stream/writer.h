@@ -86,6 +86,12 @@ void wr_stream_free(weir_writer *writer);
 /* Checks the values of options that were read: 0 or -EINVAL. */
 WEIR_MUST_USE int wr_stream_check(const struct weir_stream_options *options);
 
+/* 0 if the stream may be taken off its connection, or the error to return. */
+WEIR_MUST_USE int wr_stream_may_leave(const weir_writer *writer);
+
+/* Ends a stream whose connection has another protocol. */
+void wr_stream_leave(weir_writer *writer);
+
 /* Begins a suspending call that makes a stream or a stream server: 0, or the
  * error to return. @unread is the result of reading the call's options;
  * @is_complete: no argument is missing. */

@@ -47,6 +47,7 @@ ROOMS = {
     "process": "uring base loop transport transport/pipe",
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
               "transport/datagram net/connect net/serve net process",
+    "relay": "uring base loop task transport stream",
     # libweir-tls
     "x509": "uring base",
     "tls/context": "uring base x509",

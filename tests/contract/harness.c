@@ -14,7 +14,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define SMALL_BUFFER 16384
 
@@ -369,6 +368,18 @@ static bool is_made(void *arg)
 
 static struct unit_fds open_before; /* before the round */
 
+/* Makes the pair in the rig's loop. */
+static void open_maker(struct rig *rig)
+{
+    rig->maker->open(rig);
+    set_nonblocking(rig->peer);
+    rig_wait(rig, is_made);
+    if (rig->server) {
+        weir_server_close(rig->server);
+        rig_turns(rig, 3); /* its accepts are cancelled */
+    }
+}
+
 static void begin(struct rig *rig)
 {
     const struct weir_loop_options options = {
@@ -381,13 +392,7 @@ static void begin(struct rig *rig)
     unit_fds_read(&open_before);
     expect_eq(weir_loop_new(&options, &rig->loop), 0);
     weir_loop_set_exception_handler(rig->loop, exception_hook, rig);
-    rig->maker->open(rig);
-    set_nonblocking(rig->peer);
-    rig_wait(rig, is_made);
-    if (rig->server) {
-        weir_server_close(rig->server);
-        rig_turns(rig, 3); /* its accepts are cancelled */
-    }
+    open_maker(rig);
 }
 
 static void check_statistics(const struct rig *rig)
@@ -430,6 +435,45 @@ static void end(struct rig *rig)
     }
 }
 
+size_t rig_maker_count(void)
+{
+    return MAKER_COUNT;
+}
+
+/* Without wolfSSL or openssl the build has made no certificates. */
+bool rig_has_traits(size_t number, unsigned int traits)
+{
+    const unsigned int has = makers[number].traits;
+    return (has & traits) == traits &&
+           (!(has & RIG_IS_TLS) || getenv("WEIR_TLS_CERTIFICATES") != NULL);
+}
+
+void rig_begin_beside(struct rig *rig, const struct rig *first, size_t number)
+{
+    static char both[64];
+
+    memset(&rig->loop, 0, sizeof(*rig) - offsetof(struct rig, loop));
+    rig->maker = &makers[number];
+    rig->loop = first->loop;
+    rig->peer = -1;
+    snprintf(both, sizeof(both), "%s, %s", first->maker->name,
+             rig->maker->name);
+    current_name = both;
+    open_maker(rig);
+}
+
+void rig_end_beside(struct rig *rig)
+{
+    rig_peer_close(rig);
+    expect_eq(rig->lost_count, 1);
+    if (rig->server) {
+        weir_server_free(rig->server);
+    }
+    rig_close_pair(rig);
+    weir_transport_unref(rig->t);
+    rig_close_tls(rig);
+}
+
 bool rig_can(const struct rig *rig, unsigned int traits)
 {
     return (rig->maker->traits & traits) == traits;
@@ -442,16 +486,11 @@ bool rig_next_that(struct rig *rig, unsigned int traits)
         rig->round++;
         rig->rounds_run++;
     }
-    /* Without wolfSSL or openssl the build has made no certificates. */
-    const bool has_tls = getenv("WEIR_TLS_CERTIFICATES") != NULL;
-
-    while (rig->round < MAKER_COUNT) {
-        rig->maker = &makers[rig->round];
-        if (rig_can(rig, traits) && (!rig_can(rig, RIG_IS_TLS) || has_tls)) {
+    for (; rig->round < MAKER_COUNT; rig->round++) {
+        if (rig_has_traits(rig->round, traits)) {
             begin(rig);
             return true;
         }
-        rig->round++;
     }
     expect_gt(rig->rounds_run, 0, "no maker has the traits %u", traits);
     rig->maker = NULL;
@@ -471,130 +510,4 @@ void rig_rounds(const struct rig *rig, void (*round)(struct rig *rig))
     while (rig_next_that(&own, needs)) {
         round(&own);
     }
-}
-
-/* ---- the loop ---- */
-
-struct guard {
-    weir_predicate_fn *condition;
-    void *arg;
-    bool expired;
-};
-
-static void expire(void *arg)
-{
-    struct guard *guard = arg;
-    guard->expired = true;
-}
-
-static bool holds(void *arg)
-{
-    const struct guard *guard = arg;
-    return guard->expired || guard->condition(guard->arg);
-}
-
-void run_loop_until(weir_loop *loop, weir_predicate_fn *condition, void *arg)
-{
-    struct guard guard = {.condition = condition, .arg = arg};
-    struct weir_handle handle;
-
-    expect_eq(weir_loop_call_later(loop, RIG_WAIT_NS, expire, &guard, &handle),
-              0);
-    expect_eq(weir_loop_run_until(loop, holds, &guard), 0);
-    if (guard.expired) {
-        weir_loop_dump(loop, stderr);
-    }
-    expect(!guard.expired);
-    weir_loop_cancel(loop, handle);
-}
-
-void rig_wait(struct rig *rig, weir_predicate_fn *condition)
-{
-    run_loop_until(rig->loop, condition, rig);
-}
-
-static bool is_lost(void *arg)
-{
-    return ((struct rig *)arg)->lost_count > 0;
-}
-
-void rig_wait_lost(struct rig *rig)
-{
-    rig_wait(rig, is_lost);
-}
-
-struct wanted {
-    const struct rig *rig;
-    const char *event;
-    uint64_t bytes;
-};
-
-static bool has_event(void *arg)
-{
-    const struct wanted *wanted = arg;
-    return strstr(wanted->rig->events, wanted->event) != NULL;
-}
-
-void rig_wait_event(struct rig *rig, const char *event)
-{
-    struct wanted wanted = {.rig = rig, .event = event};
-    run_loop_until(rig->loop, has_event, &wanted);
-}
-
-static bool has_received(void *arg)
-{
-    const struct wanted *wanted = arg;
-    return wanted->rig->received >= wanted->bytes;
-}
-
-void rig_wait_received(struct rig *rig, uint64_t bytes)
-{
-    struct wanted wanted = {.rig = rig, .bytes = bytes};
-    run_loop_until(rig->loop, has_received, &wanted);
-}
-
-static bool has_sent(void *arg)
-{
-    return rig_pending(arg) == 0;
-}
-
-void rig_wait_sent(struct rig *rig)
-{
-    rig_wait(rig, has_sent);
-}
-
-void rig_turn(struct rig *rig)
-{
-    weir_loop_stop(rig->loop);
-    expect_eq(weir_loop_run(rig->loop), 0);
-}
-
-void rig_turns(struct rig *rig, int count)
-{
-    for (int i = 0; i < count; i++) {
-        rig_turn(rig);
-    }
-}
-
-uint64_t rig_now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * RIG_S + (uint64_t)ts.tv_nsec;
-}
-
-void rig_turn_for(struct rig *rig, uint64_t time_ns)
-{
-    const uint64_t until_ns = rig_now_ns() + time_ns;
-    for (int i = 0; i < RIG_TURNS_MIN || rig_now_ns() < until_ns; i++) {
-        rig_turn(rig);
-        poll(NULL, 0, 1);
-    }
-}
-
-struct weir_loop_statistics rig_statistics(const struct rig *rig)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(rig->loop, &stats), 0);
-    return stats;
 }

@@ -197,6 +197,14 @@ const char *rig_name(void);
 /* Ends the last round, begins the next; false when all makers of connections
  * with both directions had theirs. */
 bool rig_next(struct rig *rig);
+/* The makers by their numbers: how many, and whether one has all of @traits and
+ * what it needs is there. */
+size_t rig_maker_count(void);
+bool rig_has_traits(size_t number, unsigned int traits);
+/* Begins a round of @rig in the loop of @first, with the maker of this number.
+ * Ended by rig_end_beside(), before the round of @first ends. */
+void rig_begin_beside(struct rig *rig, const struct rig *first, size_t number);
+void rig_end_beside(struct rig *rig);
 /* As rig_next(), for the makers with all of @traits; fails without one. */
 bool rig_next_that(struct rig *rig, unsigned int traits);
 bool rig_can(const struct rig *rig, unsigned int traits);

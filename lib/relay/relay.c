@@ -1,0 +1,351 @@
+/*
+ * Relays: their life, from taking over two transports to the record.
+ *
+ * The relay ends when both transports are lost, and only by that: whatever ends
+ * it closes or aborts the transports, and their losses follow from the loop, at
+ * the loop's end too. The first cause is kept, but an error is kept instead of
+ * an end of stream.
+ */
+#include "relay.h"
+
+#include "lib/base/options.h"
+#include "lib/transport/delivery.h"
+#include "weir/error.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BUFFER_DEFAULT UINT64_C(65536)
+#define BUFFER_MOST    (UINT64_C(1) << 30)
+#define RATE_MOST      (UINT64_C(1) << 40)
+
+/* ---- what must hold ---- */
+
+void wr_relay_check_invariants(const struct wr_relay *relay)
+{
+    wr_assert(relay->state < WR_RELAY_OVER);
+    wr_way_check_invariants(&relay->ways[0]);
+    wr_way_check_invariants(&relay->ways[1]);
+    wr_assert(!relay->ways[0].is_lost || !relay->ways[1].is_lost);
+    wr_debug_assert(relay->has_cause || relay->state == WR_RELAY_OPEN);
+    wr_debug_assert(relay->state != WR_RELAY_BROKEN ||
+                    relay->ways[0].state == WR_WAY_BROKEN);
+    wr_debug_assert(relay->state != WR_RELAY_BROKEN ||
+                    relay->ways[1].state == WR_WAY_BROKEN);
+    wr_debug_assert(relay->state != WR_RELAY_BROKEN || relay->record.err < 0);
+}
+
+static void relay_set_state(struct wr_relay *relay, enum wr_relay_state state)
+{
+    /* By state: a bit for each state that it may be entered from. */
+    static const uint8_t allowed[WR_RELAY_STATES] = {
+        [WR_RELAY_CLOSING] = 1u << WR_RELAY_OPEN,
+        [WR_RELAY_BROKEN] = 1u << WR_RELAY_OPEN | 1u << WR_RELAY_CLOSING,
+        [WR_RELAY_OVER] = 1u << WR_RELAY_CLOSING | 1u << WR_RELAY_BROKEN,
+    };
+    wr_assert(state < WR_RELAY_STATES);
+    wr_assert(allowed[state] >> relay->state & 1u);
+    relay->state = state;
+}
+
+/* ---- the end ---- */
+
+static void relay_note_cause(struct wr_relay *relay,
+                             enum weir_relay_party party,
+                             enum weir_relay_cause cause, int err)
+{
+    wr_assert(err <= 0);
+    if (!relay->has_cause || (err < 0 && relay->record.err == 0)) {
+        relay->has_cause = true;
+        relay->record.ended_by = party;
+        relay->record.cause = cause;
+        relay->record.err = err;
+    }
+}
+
+static enum weir_relay_cause relay_cause_of(int err)
+{
+    wr_assert(err < 0);
+    switch (err) {
+    case -ECONNRESET:
+    case -EPIPE:
+    case -ECONNABORTED:
+        return WEIR_RELAY_RESET;
+    case -ETIMEDOUT:
+    case WEIR_EIDLE:
+    case WEIR_EREADTIMEOUT:
+    case WEIR_EWRITESTALL:
+    case WEIR_ECLOSETIMEOUT:
+        return WEIR_RELAY_TIMEOUT;
+    default:
+        return WEIR_RELAY_ERROR;
+    }
+}
+
+void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
+                    enum weir_relay_cause cause, int err)
+{
+    wr_assert(err < 0);
+    if (relay->state >= WR_RELAY_BROKEN) {
+        return;
+    }
+    relay_note_cause(relay, party, cause, err);
+    relay_set_state(relay, WR_RELAY_BROKEN);
+    wr_relay_time_stop(relay);
+    for (int i = 0; i < 2; i++) {
+        wr_way_break(&relay->ways[i]);
+        weir_transport_abort(relay->ways[i].from);
+    }
+}
+
+void wr_relay_fail(struct wr_way *way, int err)
+{
+    wr_relay_break(way->relay, way->party, relay_cause_of(err), err);
+}
+
+void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
+{
+    wr_assert(way->state == WR_WAY_ENDED);
+    wr_assert(relay->state == WR_RELAY_OPEN);
+    relay->active_ns = weir_loop_get_time(relay->loop);
+    relay_note_cause(relay, way->party, WEIR_RELAY_EOF, 0);
+    if (way->back->state == WR_WAY_ENDED || relay->closes_at_once) {
+        relay_set_state(relay, WR_RELAY_CLOSING);
+        for (int i = 0; i < 2; i++) { /* an error is that of its loss */
+            weir_transport_close(relay->ways[i].from);
+        }
+    }
+    wr_relay_time_changed(relay);
+}
+
+static void relay_free(struct wr_relay *relay)
+{
+    weir_loop *loop = relay->loop;
+
+    wr_assert(!wr_timer_is_armed(&relay->timer));
+    for (int i = 0; i < 2; i++) {
+        wr_way_drop_initial(&relay->ways[i]);
+    }
+    wr_ready_cancel(&relay->step);
+    wr_free(&loop->counting, relay, sizeof(*relay));
+}
+
+/* Both transports are lost: tells the program. */
+static void relay_finish(struct wr_relay *relay)
+{
+    struct weir_relay_record *record = &relay->record;
+    weir_transport *const sides[2] = {relay->ways[0].from, relay->ways[1].from};
+
+    relay_set_state(relay, WR_RELAY_OVER);
+    wr_assert(relay->has_cause);
+    wr_relay_time_stop(relay);
+    record->a_bytes = relay->ways[WEIR_RELAY_A].bytes;
+    record->b_bytes = relay->ways[WEIR_RELAY_B].bytes;
+    record->a_first_ns = relay->ways[WEIR_RELAY_A].first_ns;
+    record->b_first_ns = relay->ways[WEIR_RELAY_B].first_ns;
+    record->end_ns = weir_loop_get_time(relay->loop);
+    if (relay->done) {
+        relay->done(relay->done_arg, record->err, record);
+        wr_loop_end_if_forked(relay->loop);
+    }
+    relay_free(relay);
+    weir_transport_unref(sides[0]);
+    weir_transport_unref(sides[1]);
+}
+
+/* ---- the protocol of both transports ---- */
+
+static void relay_lost(void *user, weir_transport *t, int err)
+{
+    struct wr_way *way = user;
+    struct wr_relay *relay = way->relay;
+
+    wr_relay_check_invariants(relay);
+    wr_assert(way->from == t && !way->is_lost);
+    way->is_lost = true;
+    if (err < 0) {
+        wr_relay_fail(way, err);
+    } else if (relay->state == WR_RELAY_OPEN || t->end == WEIR_END_ABORTED) {
+        wr_relay_break(relay, WEIR_RELAY_PROGRAM, WEIR_RELAY_CANCELED,
+                       -ECANCELED); /* no call of the relay's */
+    }
+    if (way->back->is_lost) {
+        relay_finish(relay);
+    }
+}
+
+static const struct weir_protocol relay_protocol = {
+    .size = sizeof(relay_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_lost = relay_lost,
+    .pause_writing = wr_way_pause_back,
+    .resume_writing = wr_way_resume_back,
+    .data_received = wr_way_received,
+    .eof_received = wr_way_received_end,
+};
+
+/* ---- making ---- */
+
+static void relay_give_up(weir_pending *pending)
+{
+    struct wr_relay *relay = wr_container_of(pending, struct wr_relay, pending);
+
+    wr_assert(relay->done);
+    wr_relay_break(relay, WEIR_RELAY_PROGRAM, WEIR_RELAY_CANCELED, -ECANCELED);
+}
+
+static void relay_step(struct wr_ready *ready)
+{
+    struct wr_relay *relay = wr_container_of(ready, struct wr_relay, step);
+
+    wr_relay_check_invariants(relay);
+    wr_way_pass_initial(&relay->ways[0]);
+    wr_way_pass_initial(&relay->ways[1]);
+}
+
+static int relay_check_options(struct weir_relay_options *options)
+{
+    if (options->buffer_bytes == 0) {
+        options->buffer_bytes = BUFFER_DEFAULT;
+    }
+    wr_require(options->buffer_bytes >= WR_CREDIT_MIN &&
+                   options->buffer_bytes <= BUFFER_MOST,
+               -EINVAL);
+    wr_require(options->a_rate_bytes <= RATE_MOST &&
+                   options->b_rate_bytes <= RATE_MOST,
+               -EINVAL);
+    wr_require(options->a_initial || options->a_initial_count == 0, -EINVAL);
+    wr_require(options->b_initial || options->b_initial_count == 0, -EINVAL);
+    return 0;
+}
+
+/* 0 if @t can be relayed. */
+static int relay_check_side(weir_transport *t, bool *ret_has_ended)
+{
+    struct wr_handover handover;
+    int err = wr_transport_enter(t);
+
+    wr_require(err >= 0, err);
+    wr_require(t->ops->get_handover && t->ops->can_write_eof && !t->is_part,
+               -EOPNOTSUPP);
+    wr_require(t->state >= WR_LIFE_OPEN, -EBUSY);
+    err = t->ops->write(t, NULL, 0); /* checks its state, writes nothing */
+    wr_require(err >= 0, err);
+    wr_require(!weir_transport_is_closing(t), -ESHUTDOWN);
+    t->ops->get_handover(t, &handover);
+    wr_require(!handover.is_new, -EBUSY);
+    *ret_has_ended =
+        handover.has_ended && !wr_delivery_has_end(wr_delivery_of(t));
+    return 0;
+}
+
+/* A relay with its initial bytes, which has not taken the transports over. */
+static struct wr_relay *relay_make(weir_transport *const sides[2],
+                                   const struct weir_relay_options *options)
+{
+    weir_loop *loop = sides[0]->loop;
+    struct wr_relay *relay = wr_alloc(&loop->counting, sizeof(*relay));
+
+    if (!relay) {
+        return NULL;
+    }
+    memset(relay, 0, sizeof(*relay));
+    relay->pending.loop = loop;
+    relay->pending.give_up = relay_give_up;
+    relay->loop = loop;
+    for (int i = 0; i < 2; i++) {
+        struct wr_way *way = &relay->ways[i];
+        way->relay = relay;
+        way->from = sides[i];
+        way->to = sides[!i];
+        way->back = &relay->ways[!i];
+        way->party = i == 0 ? WEIR_RELAY_A : WEIR_RELAY_B;
+    }
+    wr_ready_init(&relay->step, relay_step);
+    wr_relay_time_init(relay, options);
+    relay->tap = options->tap;
+    relay->tap_arg = options->tap_arg;
+    relay->closes_at_once = options->close_at_first_end;
+    relay->record.size = sizeof(relay->record);
+    wr_assert(relay->state == WR_RELAY_OPEN);
+    return relay;
+}
+
+static int relay_keep_initial(struct wr_relay *relay,
+                              const struct weir_relay_options *options)
+{
+    int err = wr_way_keep(&relay->ways[WEIR_RELAY_A], options->a_initial,
+                          options->a_initial_count);
+
+    wr_assert(relay->state == WR_RELAY_OPEN);
+    wr_require(err == 0, err);
+    return wr_way_keep(&relay->ways[WEIR_RELAY_B], options->b_initial,
+                       options->b_initial_count);
+}
+
+/* Becomes the protocol of both; without initial bytes this cannot fail on a
+ * transport that was checked. */
+static void relay_bind(struct wr_relay *relay)
+{
+    for (int i = 0; i < 2; i++) {
+        struct wr_way *way = &relay->ways[i];
+        const struct weir_protocol_binding binding = {
+            .protocol = &relay_protocol, .user = way};
+        const int err =
+            weir_transport_set_protocol(way->from, &binding, NULL, 0);
+        wr_assert(err == 0);
+        (void)err;
+        weir_transport_ref(way->from);
+        weir_transport_set_busy(way->from, true);
+    }
+}
+
+static int relay_check(weir_transport *const sides[2], bool has_ended[2])
+{
+    weir_loop *loop = sides[0]->loop;
+
+    for (int i = 0; i < 2; i++) {
+        wr_require(sides[i]->loop == loop, -EINVAL);
+        const int err = relay_check_side(sides[i], &has_ended[i]);
+        wr_require(err >= 0, err);
+    }
+    wr_require(sides[0] != sides[1], -EINVAL);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    return 0;
+}
+
+int weir_relay(weir_transport *a, weir_transport *b,
+               const struct weir_relay_options *options,
+               weir_relay_done_fn *done, void *done_arg, weir_pending **ret)
+{
+    struct weir_relay_options known;
+    weir_transport *const sides[2] = {a, b};
+    bool has_ended[2];
+
+    wr_require(a && b, -EINVAL);
+    wr_require_loop(a->loop);
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    err = relay_check_options(&known);
+    wr_require(err >= 0, err);
+    wr_require(done || !ret, -EINVAL);
+    err = relay_check(sides, has_ended);
+    wr_require(err >= 0, err);
+    struct wr_relay *relay = relay_make(sides, &known);
+    wr_require(relay, -ENOMEM);
+    err = relay_keep_initial(relay, &known);
+    if (err < 0) {
+        relay_free(relay);
+        return err;
+    }
+    relay->done = done;
+    relay->done_arg = done_arg;
+    relay_bind(relay);
+    wr_way_begin(&relay->ways[0], known.buffer_bytes, has_ended[0]);
+    wr_way_begin(&relay->ways[1], known.buffer_bytes, has_ended[1]);
+    wr_relay_time_begin(relay);
+    if (ret) {
+        *ret = &relay->pending;
+    }
+    return 0;
+}

@@ -1,0 +1,145 @@
+/*
+ * The inside of a relay: two transports, and a way for each direction.
+ *
+ *     relay  OPEN --both ways ended--> CLOSING --both lost--> OVER
+ *               \________________________\__ BROKEN ____________/
+ *
+ *     way    OPEN --> ENDING --> ENDED
+ *               \________\__________\__ BROKEN
+ *
+ * A way is the protocol's user pointer of the transport that it comes from: it
+ * gets the transport's bytes and end. A pause of the transport's writing
+ * concerns the way in the other direction, its `back`.
+ *
+ * A way is read unless something holds it: the other transport has no room, the
+ * way has used up its rate, or bytes of the old protocol go first. Only
+ * wr_way_hold() and wr_way_release() pause and resume a transport.
+ */
+#ifndef WEIR_LIB_RELAY_RELAY_H
+#define WEIR_LIB_RELAY_RELAY_H
+
+#include "lib/loop/pending.h"
+#include "lib/transport/transport.h"
+#include "uring/lease.h"
+#include "weir/relay.h"
+
+enum wr_way_state {
+    WR_WAY_OPEN,   /* bytes may come */
+    WR_WAY_ENDING, /* the end has come, but initial bytes go first */
+    WR_WAY_ENDED,  /* the end was passed on */
+    WR_WAY_BROKEN, /* bytes may be missing, and nothing is passed on */
+    WR_WAY_STATES,
+};
+
+/* The reasons for not reading, as bits. */
+enum wr_way_hold {
+    WR_WAY_FULL = 1u << 0,    /* the other side pauses writing */
+    WR_WAY_RATE = 1u << 1,    /* too many bytes for the time */
+    WR_WAY_INITIAL = 1u << 2, /* initial bytes wait to be passed on */
+};
+
+/* The bytes that may be passed on now; below 0 after a large receive. */
+struct wr_rate {
+    uint64_t bytes; /* a second; 0: no limit */
+    int64_t left;
+    uint64_t filled_ns;
+    uint64_t wake_ns; /* while it holds the way */
+};
+
+struct wr_way {
+    struct wr_relay *relay;
+    weir_transport *from;
+    weir_transport *to;
+    struct wr_way *back;
+    uint64_t bytes; /* passed on */
+    uint64_t first_ns;
+    weir_lease *initial; /* not passed on, oldest first */
+    weir_lease *initial_tail;
+    struct wr_rate rate;
+    enum weir_relay_party party; /* the side that it comes from */
+    enum wr_way_state state;
+    uint8_t holds; /* sum of wr_way_hold */
+    bool is_lost;  /* set by connection_lost of `from` */
+};
+
+enum wr_relay_state {
+    WR_RELAY_OPEN,
+    WR_RELAY_CLOSING, /* both transports send what is left */
+    WR_RELAY_BROKEN,  /* both were aborted */
+    WR_RELAY_OVER,    /* both are lost: done is called */
+    WR_RELAY_STATES,
+};
+
+struct wr_relay {
+    weir_pending pending;
+    weir_loop *loop;
+    struct wr_way ways[2]; /* by weir_relay_party */
+    uint64_t active_ns;    /* a byte came, or the timer saw that some left */
+    uint64_t moved_bytes;  /* bytes that have left, as the timer saw it */
+    uint64_t idle_ns;
+    uint64_t half_closed_ns;
+    uint64_t lifetime_ns;
+    struct wr_timer timer;
+    struct wr_ready step; /* passes initial bytes on */
+    weir_relay_tap_fn *tap;
+    void *tap_arg;
+    weir_relay_done_fn *done; /* or NULL */
+    void *done_arg;
+    struct weir_relay_record record; /* its cause is set once, but an error
+                                      * replaces an end of stream */
+    enum wr_relay_state state;
+    bool has_cause;
+    bool closes_at_once;
+};
+
+/* ---- relay.c ---- */
+
+/* Holds wherever code of the program may run; pure. */
+void wr_relay_check_invariants(const struct wr_relay *relay);
+
+/* Notes that a way has ended; closes both sides if nothing is left to do. */
+void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
+/* Aborts both sides; no effect if they were. */
+void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
+                    enum weir_relay_cause cause, int err);
+/* wr_relay_break() for an error of the transport that @way comes from. */
+void wr_relay_fail(struct wr_way *way, int err);
+
+/* ---- relay_way.c ---- */
+
+void wr_way_check_invariants(const struct wr_way *way);
+/* Keeps the initial bytes of a way that is being made: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs,
+                              size_t count);
+void wr_way_drop_initial(struct wr_way *way);
+/* Begins: bounds the queue of `to` and what `from` may hold. @has_ended: the
+ * end of `from` was received before. */
+void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
+/* Passes initial bytes on, as long as nothing else holds the way. */
+void wr_way_pass_initial(struct wr_way *way);
+/* Passes the end on. */
+void wr_way_end(struct wr_way *way);
+/* Passes nothing on any more. */
+void wr_way_break(struct wr_way *way);
+void wr_way_hold(struct wr_way *way, enum wr_way_hold reason);
+void wr_way_release(struct wr_way *way, enum wr_way_hold reason);
+/* The entries of the protocol's table. */
+int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf);
+int wr_way_received_end(void *user, weir_transport *t);
+void wr_way_pause_back(void *user, weir_transport *t);
+void wr_way_resume_back(void *user, weir_transport *t);
+
+/* ---- relay_time.c ---- */
+
+void wr_relay_time_init(struct wr_relay *relay,
+                        const struct weir_relay_options *options);
+/* Begins all times, when both transports are the relay's. */
+void wr_relay_time_begin(struct wr_relay *relay);
+/* Arms the timer, because a limit may expire earlier than before. */
+void wr_relay_time_changed(struct wr_relay *relay);
+void wr_relay_time_stop(struct wr_relay *relay);
+/* Counts passed bytes of a way with a rate, and holds it if they were too
+ * many. */
+void wr_way_spend(struct wr_way *way, size_t len);
+
+#endif

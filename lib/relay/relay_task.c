@@ -1,0 +1,116 @@
+/*
+ * A relay from a task: of the connections of two streams.
+ *
+ * What the readers have goes along as initial bytes, and the streams leave
+ * their connections when the relay has taken them over. An interruption aborts
+ * the relay and waits for its end, because the record of the wait is on the
+ * task's stack.
+ */
+#include "relay.h"
+
+#include "lib/base/options.h"
+#include "lib/stream/writer.h"
+
+struct relaying {
+    struct wr_waiter waiter;
+    weir_pending *pending;
+    struct weir_relay_record *ret; /* or NULL */
+};
+
+static void relay_task_done(void *arg, int err,
+                            const struct weir_relay_record *record)
+{
+    struct relaying *relaying = arg;
+
+    wr_assert(relaying->pending && err <= 0);
+    if (relaying->ret) {
+        wr_answer_write(relaying->ret, record, sizeof(*record));
+    }
+    wr_waiter_wake(&relaying->waiter, err);
+}
+
+static void relay_task_give_up(struct wr_waiter *waiter)
+{
+    struct relaying *relaying =
+        wr_container_of(waiter, struct relaying, waiter);
+
+    wr_assert(relaying->pending);
+    relaying->pending->give_up(relaying->pending); /* done follows */
+}
+
+static const struct wr_wait_kind relay_task_kind = {
+    .name = "relay", .interrupt = relay_task_give_up};
+
+/* Begins the relay of two streams that may leave their connections. */
+static int relay_task_begin(weir_writer *const writers[2],
+                            const struct weir_relay_options *options,
+                            struct relaying *relaying)
+{
+    struct weir_relay_options known;
+    struct weir_buf unread[2];
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(known.a_initial_count == 0 && known.b_initial_count == 0,
+               -EINVAL);
+    known.size = sizeof(known);
+    for (int i = 0; i < 2; i++) {
+        err = wr_reader_gather(&writers[i]->reader, &unread[i]);
+        wr_require(err >= 0, err);
+    }
+    wr_reader_resume(&writers[0]->reader); /* paused for the reader's queue */
+    wr_reader_resume(&writers[1]->reader);
+    known.a_initial = &unread[0];
+    known.a_initial_count = 1;
+    known.b_initial = &unread[1];
+    known.b_initial_count = 1;
+    wr_assert(!relaying->pending);
+    return weir_relay(writers[0]->transport, writers[1]->transport, &known,
+                      relay_task_done, relaying, &relaying->pending);
+}
+
+static int relay_task_run(weir_writer *const writers[2],
+                          const struct weir_relay_options *options,
+                          struct relaying *relaying)
+{
+    weir_loop *loop = writers[0]->loop;
+
+    for (int i = 0; i < 2; i++) {
+        const int err = wr_stream_may_leave(writers[i]);
+        wr_require(err >= 0, err);
+    }
+    const int err = relay_task_begin(writers, options, relaying);
+    for (int i = 0; i < 2; i++) {
+        if (err < 0) {
+            wr_reader_note_left(&writers[i]->reader);
+        } else {
+            wr_stream_leave(writers[i]);
+        }
+    }
+    wr_require(err >= 0, err);
+    wr_assert(relaying->pending);
+    return wr_task_wait(loop, &relaying->waiter, NULL);
+}
+
+int weir_writer_relay(weir_writer *a, weir_writer *b,
+                      const struct weir_relay_options *options,
+                      struct weir_relay_record *ret)
+{
+    weir_writer *const writers[2] = {a, b};
+    struct relaying relaying = {.waiter = {.kind = &relay_task_kind},
+                                .ret = ret};
+
+    int err = wr_task_enter(a->loop);
+    wr_require(err >= 0, err);
+    wr_require(a != b && a->loop == b->loop, -EINVAL);
+    if (ret) {
+        err = wr_answer_check(ret);
+        wr_require(err >= 0, err);
+    }
+    weir_writer_ref(a); /* others may drop theirs while this waits */
+    weir_writer_ref(b);
+    err = relay_task_run(writers, options, &relaying);
+    weir_writer_unref(a);
+    weir_writer_unref(b);
+    return err;
+}

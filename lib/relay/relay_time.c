@@ -1,0 +1,221 @@
+/*
+ * The limits of a relay in time: its deadlines and its rates.
+ *
+ * A relay has one timer. Traffic only notes the time; when the timer fires, it
+ * finds the limit that expires next, and ends the relay or is armed again. A
+ * way that has used up its rate is not read until the timer has filled it up.
+ */
+#include "relay.h"
+
+#define RATE_BURST_LEAST 4096u
+#define RATE_BURST_PART  8u /* of a second */
+#define SECOND_NS        WEIR_SECONDS(1)
+
+/* ---- rates ---- */
+
+static int64_t relay_time_burst(const struct wr_rate *rate)
+{
+    wr_assert(rate->bytes > 0);
+    return (int64_t)wr_max_u64(rate->bytes / RATE_BURST_PART, RATE_BURST_LEAST);
+}
+
+/* @a * @b / @c, which fits. */
+static uint64_t relay_time_scale(uint64_t a, uint64_t b, uint64_t c)
+{
+    wr_assert(c > 0);
+    __extension__ typedef unsigned __int128 wide;
+    return (uint64_t)((wide)a * b / c);
+}
+
+static void relay_time_fill(struct wr_rate *rate, uint64_t now_ns)
+{
+    const int64_t burst = relay_time_burst(rate);
+    const uint64_t missing = (uint64_t)(burst - rate->left);
+    /* Beyond this time it is full. */
+    const uint64_t most_ns =
+        relay_time_scale(missing, SECOND_NS, rate->bytes) + 1;
+    const uint64_t passed_ns = now_ns - rate->filled_ns;
+
+    wr_assert(now_ns >= rate->filled_ns && rate->left <= burst);
+    if (passed_ns >= most_ns) {
+        rate->left = burst;
+    } else {
+        rate->left +=
+            (int64_t)relay_time_scale(passed_ns, rate->bytes, SECOND_NS);
+    }
+    rate->filled_ns = now_ns;
+}
+
+void wr_way_spend(struct wr_way *way, size_t len)
+{
+    struct wr_rate *rate = &way->rate;
+    const uint64_t now_ns = way->relay->loop->now_ns;
+
+    wr_assert(len > 0 && len <= INT64_MAX / 2);
+    relay_time_fill(rate, now_ns);
+    rate->left -= (int64_t)len;
+    if (rate->left > 0 || (way->holds & WR_WAY_RATE)) {
+        return;
+    }
+    /* Half a burst, so that the way is not woken for each receive. */
+    const uint64_t needed = (uint64_t)(relay_time_burst(rate) / 2 - rate->left);
+    rate->wake_ns = wr_add_sat(
+        now_ns, relay_time_scale(needed, SECOND_NS, rate->bytes) + 1);
+    wr_way_hold(way, WR_WAY_RATE);
+    wr_relay_time_changed(way->relay);
+}
+
+static void relay_time_wake(struct wr_way *way)
+{
+    const uint64_t now_ns = way->relay->loop->now_ns;
+
+    if ((way->holds & WR_WAY_RATE) && way->rate.wake_ns <= now_ns) {
+        relay_time_fill(&way->rate, now_ns);
+        wr_assert(way->rate.left > 0);
+        wr_way_release(way, WR_WAY_RATE);
+    }
+}
+
+/* ---- deadlines ---- */
+
+struct relay_deadline {
+    uint64_t when_ns; /* UINT64_MAX: there is none */
+    enum weir_relay_cause cause;
+    int err;
+};
+
+static void relay_time_consider(struct relay_deadline *first, uint64_t since_ns,
+                                uint64_t limit_ns,
+                                const struct relay_deadline *limit)
+{
+    const uint64_t when_ns = wr_add_sat(since_ns, limit_ns);
+
+    wr_assert(limit->err < 0);
+    if (limit_ns > 0 && when_ns < first->when_ns) {
+        *first = *limit;
+        first->when_ns = when_ns;
+    }
+}
+
+static struct relay_deadline relay_time_next(const struct wr_relay *relay)
+{
+    struct relay_deadline first = {.when_ns = UINT64_MAX};
+
+    wr_assert(relay->state < WR_RELAY_BROKEN);
+    relay_time_consider(&first, relay->record.start_ns, relay->lifetime_ns,
+                        &(struct relay_deadline){.cause = WEIR_RELAY_LIFETIME,
+                                                 .err = -ETIMEDOUT});
+    relay_time_consider(
+        &first, relay->active_ns, relay->idle_ns,
+        &(struct relay_deadline){.cause = WEIR_RELAY_IDLE, .err = WEIR_EIDLE});
+    if (relay->ways[0].state == WR_WAY_ENDED ||
+        relay->ways[1].state == WR_WAY_ENDED) {
+        relay_time_consider(
+            &first, relay->active_ns, relay->half_closed_ns,
+            &(struct relay_deadline){.cause = WEIR_RELAY_HALF_CLOSED,
+                                     .err = WEIR_EIDLE});
+    }
+    return first;
+}
+
+/* Bytes that have left for both sides, less those that waited at the begin. */
+static uint64_t relay_time_moved(const struct wr_relay *relay)
+{
+    uint64_t bytes = 0;
+
+    for (int i = 0; i < 2; i++) {
+        const struct wr_way *way = &relay->ways[i];
+        wr_assert(way->to);
+        bytes += way->bytes - weir_transport_get_write_buffer_size(way->to);
+    }
+    return bytes; /* modulo 2^64 */
+}
+
+static void relay_time_note_moved(struct wr_relay *relay)
+{
+    const uint64_t moved_bytes = relay_time_moved(relay);
+
+    wr_assert(relay->state < WR_RELAY_BROKEN);
+    if (moved_bytes != relay->moved_bytes) {
+        relay->moved_bytes = moved_bytes;
+        relay->active_ns = relay->loop->now_ns;
+    }
+}
+
+/* ---- the timer ---- */
+
+void wr_relay_time_changed(struct wr_relay *relay)
+{
+    struct wr_timer *timer = &relay->timer;
+
+    if (relay->state >= WR_RELAY_BROKEN) {
+        wr_assert(!wr_timer_is_armed(timer));
+        return;
+    }
+    uint64_t when_ns = relay_time_next(relay).when_ns;
+    for (int i = 0; i < 2; i++) {
+        const struct wr_way *way = &relay->ways[i];
+        if (way->holds & WR_WAY_RATE) {
+            when_ns = wr_min_u64(when_ns, way->rate.wake_ns);
+        }
+    }
+    if (when_ns < UINT64_MAX &&
+        (!wr_timer_is_armed(timer) || when_ns < timer->when_ns)) {
+        wr_timer_arm(&relay->loop->wheel, timer, when_ns);
+    }
+}
+
+static void relay_time_fired(struct wr_timer *timer)
+{
+    struct wr_relay *relay = wr_container_of(timer, struct wr_relay, timer);
+
+    wr_relay_check_invariants(relay);
+    wr_assert(!wr_timer_is_armed(timer));
+    relay_time_note_moved(relay);
+    const struct relay_deadline next = relay_time_next(relay);
+    if (next.when_ns <= relay->loop->now_ns) {
+        wr_relay_break(relay, WEIR_RELAY_LIMIT, next.cause, next.err);
+        return;
+    }
+    relay_time_wake(&relay->ways[0]);
+    relay_time_wake(&relay->ways[1]);
+    wr_relay_time_changed(relay);
+}
+
+void wr_relay_time_init(struct wr_relay *relay,
+                        const struct weir_relay_options *options)
+{
+    const uint64_t rates[2] = {options->a_rate_bytes, options->b_rate_bytes};
+
+    wr_assert(relay->loop);
+    relay->idle_ns = options->idle_ns;
+    relay->half_closed_ns = options->half_closed_ns;
+    relay->lifetime_ns = options->lifetime_ns;
+    wr_timer_init(&relay->timer, relay_time_fired);
+    for (int i = 0; i < 2; i++) {
+        struct wr_rate *rate = &relay->ways[i].rate;
+        rate->bytes = rates[i];
+        if (rate->bytes > 0) {
+            rate->left = relay_time_burst(rate);
+        }
+    }
+}
+
+void wr_relay_time_begin(struct wr_relay *relay)
+{
+    const uint64_t now_ns = weir_loop_get_time(relay->loop);
+
+    wr_assert(relay->state == WR_RELAY_OPEN);
+    relay->record.start_ns = now_ns;
+    relay->active_ns = now_ns;
+    relay->ways[0].rate.filled_ns = now_ns;
+    relay->ways[1].rate.filled_ns = now_ns;
+    relay->moved_bytes = relay_time_moved(relay);
+    wr_relay_time_changed(relay);
+}
+
+void wr_relay_time_stop(struct wr_relay *relay)
+{
+    wr_timer_cancel(&relay->loop->wheel, &relay->timer);
+    wr_assert(!wr_timer_is_armed(&relay->timer));
+}

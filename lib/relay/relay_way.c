@@ -1,0 +1,290 @@
+/*
+ * Ways: the bytes of one direction of a relay.
+ *
+ * Received bytes are queued on the other side under their lease, so that they
+ * stay charged to the side that received them until they are sent. What this
+ * side may hold is therefore a bound to what waits in both queues. Pieces that
+ * the other side's queue copies are charged no more, and are bounded by its
+ * high mark.
+ */
+#include "relay.h"
+
+/* ---- what must hold ---- */
+
+void wr_way_check_invariants(const struct wr_way *way)
+{
+    wr_assert(way->back->back == way && way->back != way);
+    wr_assert(way->from == way->back->to);
+    wr_assert(!way->initial == !way->initial_tail);
+    wr_assert(!way->initial || (way->holds & WR_WAY_INITIAL));
+    wr_debug_assert(way->state < WR_WAY_STATES);
+    wr_debug_assert(way->state != WR_WAY_ENDING ||
+                    (way->holds & WR_WAY_INITIAL));
+    wr_debug_assert(!(way->holds & WR_WAY_RATE) || way->rate.bytes > 0);
+}
+
+static void way_set_state(struct wr_way *way, enum wr_way_state state)
+{
+    /* By state: a bit for each state that it may be entered from. */
+    static const uint8_t allowed[WR_WAY_STATES] = {
+        [WR_WAY_ENDING] = 1u << WR_WAY_OPEN,
+        [WR_WAY_ENDED] = 1u << WR_WAY_OPEN | 1u << WR_WAY_ENDING,
+        [WR_WAY_BROKEN] =
+            1u << WR_WAY_OPEN | 1u << WR_WAY_ENDING | 1u << WR_WAY_ENDED,
+    };
+    wr_assert(state < WR_WAY_STATES);
+    wr_assert(allowed[state] >> way->state & 1u);
+    way->state = state;
+}
+
+static bool way_is_live(const struct wr_way *way)
+{
+    return way->state == WR_WAY_OPEN || way->state == WR_WAY_ENDING;
+}
+
+/* ---- reading or not ---- */
+
+void wr_way_hold(struct wr_way *way, enum wr_way_hold reason)
+{
+    const bool was_read = way->holds == 0;
+
+    wr_assert(reason != 0);
+    way->holds |= (uint8_t)reason;
+    if (was_read && way->state == WR_WAY_OPEN) {
+        weir_transport_pause_reading(way->from);
+    }
+}
+
+void wr_way_release(struct wr_way *way, enum wr_way_hold reason)
+{
+    wr_assert(way->holds & reason);
+    way->holds &= (uint8_t)~reason;
+    if (way->holds == 0 && way->state == WR_WAY_OPEN) {
+        weir_transport_resume_reading(way->from);
+    } else if (way->holds == WR_WAY_INITIAL) {
+        wr_ready_push(&way->relay->loop->ready, &way->relay->step);
+    }
+}
+
+/* ---- bytes ---- */
+
+/* The write was refused. If the other side is ending by itself, its
+ * connection_lost follows and has the cause, except that a paused transport may
+ * keep its loss back. */
+static __attribute__((noinline)) void way_refused(struct wr_way *way, int err)
+{
+    const int cause = weir_transport_get_error(way->to);
+
+    wr_assert(err < 0);
+    if (cause < 0) {
+        wr_relay_fail(way->back, cause);
+    } else if (err == -EPIPE || err == -ESHUTDOWN) {
+        way_set_state(way, WR_WAY_BROKEN);
+    } else {
+        wr_relay_fail(way->back, err);
+    }
+}
+
+/* Shows the bytes to the program; false: it has ended the relay. */
+static __attribute__((noinline)) bool way_tap(struct wr_way *way,
+                                              const struct weir_buf *buf)
+{
+    struct wr_relay *relay = way->relay;
+
+    wr_assert(buf->len > 0 && way_is_live(way));
+    relay->tap(relay->tap_arg, way->party, buf);
+    wr_loop_end_if_forked(relay->loop);
+    return way_is_live(way);
+}
+
+static inline void way_pass(struct wr_way *way, const struct weir_buf *buf)
+{
+    struct wr_relay *relay = way->relay;
+
+    relay->active_ns = relay->loop->now_ns;
+    if (WR_UNLIKELY(relay->tap != NULL) && !way_tap(way, buf)) {
+        return;
+    }
+    const int err = weir_transport_write_buf(way->to, buf);
+    if (WR_UNLIKELY(err < 0)) {
+        way_refused(way, err);
+        return;
+    }
+    if (WR_UNLIKELY(way->bytes == 0)) {
+        way->first_ns = relay->loop->now_ns;
+    }
+    way->bytes += buf->len;
+    if (WR_UNLIKELY(way->rate.bytes != 0)) {
+        wr_way_spend(way, buf->len);
+    }
+}
+
+int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    struct wr_way *way = user;
+
+    (void)t;
+    wr_debug_check(wr_way_check_invariants(way));
+    wr_debug_assert(way->from == t && !way->initial);
+    if (WR_LIKELY(way->state == WR_WAY_OPEN)) {
+        way_pass(way, buf);
+    }
+    return 0;
+}
+
+void wr_way_pause_back(void *user, weir_transport *t)
+{
+    struct wr_way *way = user;
+
+    wr_assert(way->from == t);
+    wr_way_hold(way->back, WR_WAY_FULL);
+}
+
+/* A transport may resume writing without a pause, see
+ * weir_transport_set_protocol(). */
+void wr_way_resume_back(void *user, weir_transport *t)
+{
+    struct wr_way *way = user;
+
+    wr_assert(way->from == t);
+    way->relay->active_ns = way->relay->loop->now_ns;
+    if (way->back->holds & WR_WAY_FULL) {
+        wr_way_release(way->back, WR_WAY_FULL);
+    }
+}
+
+/* ---- initial bytes ---- */
+
+/* A lease of its own for bytes of the program; NULL without memory. */
+static weir_lease *way_lease(const struct wr_way *way,
+                             const struct weir_buf *buf)
+{
+    wr_assert(buf->data && buf->len > 0);
+    return buf->lease
+               ? wr_lease_keep_apart(buf)
+               : wr_lease_copy(&way->from->loop->pool,
+                               &way->from->demand.account, buf->data, buf->len);
+}
+
+int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
+{
+    wr_assert(!way->initial);
+    for (size_t i = 0; i < count; i++) {
+        if (bufs[i].len == 0) {
+            continue; /* no bytes */
+        }
+        weir_lease *lease = way_lease(way, &bufs[i]);
+        wr_require(lease, -ENOMEM);
+        lease->next = NULL;
+        if (way->initial_tail) {
+            way->initial_tail->next = lease;
+        } else {
+            way->initial = lease;
+        }
+        way->initial_tail = lease;
+    }
+    return 0;
+}
+
+static weir_lease *way_pop_initial(struct wr_way *way)
+{
+    weir_lease *lease = way->initial;
+
+    wr_assert(lease && lease->refs > 0);
+    way->initial = lease->next;
+    if (!way->initial) {
+        way->initial_tail = NULL;
+    }
+    lease->next = NULL;
+    return lease;
+}
+
+void wr_way_drop_initial(struct wr_way *way)
+{
+    while (way->initial) {
+        wr_lease_unref(way_pop_initial(way));
+    }
+    wr_assert(!way->initial_tail);
+}
+
+void wr_way_pass_initial(struct wr_way *way)
+{
+    wr_way_check_invariants(way);
+    while (way->initial && way->holds == WR_WAY_INITIAL && way_is_live(way)) {
+        weir_lease *lease = way_pop_initial(way);
+        const struct weir_buf buf = {
+            .data = lease->data, .len = lease->len, .lease = lease};
+        way_pass(way, &buf);
+        wr_lease_unref(lease);
+    }
+    if (way->initial || !(way->holds & WR_WAY_INITIAL) || !way_is_live(way)) {
+        return;
+    }
+    if (way->state == WR_WAY_ENDING) {
+        wr_way_end(way);
+    } else {
+        wr_way_release(way, WR_WAY_INITIAL);
+    }
+}
+
+void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended)
+{
+    const struct weir_water_marks marks = {.high_bytes = (int64_t)buffer_bytes,
+                                           .low_bytes = WEIR_DEFAULT};
+    struct wr_relay *relay = way->relay;
+
+    wr_assert(way->state == WR_WAY_OPEN && way->holds == 0);
+    weir_transport_set_read_buffer_limit(way->from, buffer_bytes);
+    weir_transport_set_write_hard_limit(way->to, UINT64_MAX);
+    if (way->initial || has_ended) {
+        wr_way_hold(way, WR_WAY_INITIAL);
+        wr_ready_push(&relay->loop->ready, &relay->step);
+    }
+    if (has_ended) {
+        way_set_state(way, WR_WAY_ENDING);
+    }
+    if (way->to->writing_paused) {
+        wr_way_hold(way, WR_WAY_FULL);
+    }
+    weir_transport_set_write_buffer_limits(way->to, marks); /* may hold it */
+    if (way->holds == 0) {
+        weir_transport_resume_reading(way->from); /* its protocol had paused */
+    }
+}
+
+/* ---- the end ---- */
+
+void wr_way_end(struct wr_way *way)
+{
+    struct wr_relay *relay = way->relay;
+
+    wr_assert(!way->initial);
+    way_set_state(way, WR_WAY_ENDED);
+    const int err = weir_transport_write_eof(way->to);
+    if (err < 0) {
+        wr_relay_fail(way->back, err);
+        return;
+    }
+    wr_relay_way_ended(relay, way);
+}
+
+int wr_way_received_end(void *user, weir_transport *t)
+{
+    struct wr_way *way = user;
+
+    wr_assert(way->from == t);
+    wr_way_check_invariants(way);
+    if (way->state == WR_WAY_OPEN) {
+        wr_way_end(way);
+    }
+    return 1; /* the relay closes */
+}
+
+void wr_way_break(struct wr_way *way)
+{
+    if (way->state != WR_WAY_BROKEN) {
+        way_set_state(way, WR_WAY_BROKEN);
+    }
+    wr_way_drop_initial(way);
+    wr_assert(!way_is_live(way));
+}
