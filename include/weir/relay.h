@@ -152,8 +152,9 @@ struct weir_relay_options {
      * are copied, and then as many bytes again may wait unread. At least 4096;
      * default 64 KiB. */
     uint64_t buffer_bytes;
-    /** End the relay if no byte moved, either way, for this time; 0: never. A
-     * byte moves when it arrives, and when the kernel takes it. */
+    /** End the relay if no byte moved, either way, for this time, or up to a
+     * quarter longer; 0: never. A byte moves when it arrives, and when the
+     * kernel takes it. */
     uint64_t idle_ns;
     /** The same limit after the end of one direction; 0: never. If both are
      * set, the smaller one is in force then. */

@@ -74,8 +74,9 @@ struct wr_relay {
     weir_pending pending;
     weir_loop *loop;
     struct wr_way ways[2]; /* by weir_relay_party */
-    uint64_t active_ns;    /* a byte came, or the timer saw that some left */
-    uint64_t moved_bytes;  /* bytes that have left, as the timer saw it */
+    uint64_t active_ns;    /* when a look has seen that bytes moved */
+    uint64_t looked_ns;    /* the last look */
+    uint64_t moved_bytes;  /* what it saw */
     uint64_t idle_ns;
     uint64_t half_closed_ns;
     uint64_t lifetime_ns;

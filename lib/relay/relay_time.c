@@ -1,15 +1,17 @@
 /*
  * The limits of a relay in time: its deadlines and its rates.
  *
- * A relay has one timer. Traffic only notes the time; when the timer fires, it
- * finds the limit that expires next, and ends the relay or is armed again. A
- * way that has used up its rate is not read until the timer has filled it up.
+ * A relay has one timer, and traffic does not touch it. While there is a limit
+ * to idleness, the timer looks four times in that limit whether bytes have
+ * moved; so the limit is kept within a quarter. A way that has used up its rate
+ * is not read until the timer has filled it up.
  */
 #include "relay.h"
 
 #define RATE_BURST_LEAST 4096u
 #define RATE_BURST_PART  8u /* of a second */
 #define SECOND_NS        WEIR_SECONDS(1)
+#define LOOKS            4u /* in a limit to idleness */
 
 /* ---- rates ---- */
 
@@ -118,7 +120,21 @@ static struct relay_deadline relay_time_next(const struct wr_relay *relay)
     return first;
 }
 
-/* Bytes that have left for both sides, less those that waited at the begin. */
+/* The limit to idleness in force; 0: none. */
+static uint64_t relay_time_idle(const struct wr_relay *relay)
+{
+    const bool has_ended = relay->ways[0].state == WR_WAY_ENDED ||
+                           relay->ways[1].state == WR_WAY_ENDED;
+    const uint64_t half_closed_ns = has_ended ? relay->half_closed_ns : 0;
+
+    wr_assert(relay->state < WR_RELAY_BROKEN);
+    if (relay->idle_ns == 0 || half_closed_ns == 0) {
+        return relay->idle_ns | half_closed_ns;
+    }
+    return wr_min_u64(relay->idle_ns, half_closed_ns);
+}
+
+/* Grows with each byte that comes, and with each that leaves. */
 static uint64_t relay_time_moved(const struct wr_relay *relay)
 {
     uint64_t bytes = 0;
@@ -126,19 +142,22 @@ static uint64_t relay_time_moved(const struct wr_relay *relay)
     for (int i = 0; i < 2; i++) {
         const struct wr_way *way = &relay->ways[i];
         wr_assert(way->to);
-        bytes += way->bytes - weir_transport_get_write_buffer_size(way->to);
+        bytes += 2 * way->bytes;
+        bytes -= weir_transport_get_write_buffer_size(way->to);
     }
     return bytes; /* modulo 2^64 */
 }
 
-static void relay_time_note_moved(struct wr_relay *relay)
+static void relay_time_look(struct wr_relay *relay)
 {
     const uint64_t moved_bytes = relay_time_moved(relay);
+    const uint64_t now_ns = weir_loop_get_time(relay->loop);
 
     wr_assert(relay->state < WR_RELAY_BROKEN);
+    relay->looked_ns = now_ns;
     if (moved_bytes != relay->moved_bytes) {
         relay->moved_bytes = moved_bytes;
-        relay->active_ns = relay->loop->now_ns;
+        relay->active_ns = now_ns;
     }
 }
 
@@ -152,7 +171,12 @@ void wr_relay_time_changed(struct wr_relay *relay)
         wr_assert(!wr_timer_is_armed(timer));
         return;
     }
+    const uint64_t idle_ns = relay_time_idle(relay);
     uint64_t when_ns = relay_time_next(relay).when_ns;
+    if (idle_ns > 0) {
+        when_ns = wr_min_u64(when_ns,
+                             wr_add_sat(relay->looked_ns, idle_ns / LOOKS + 1));
+    }
     for (int i = 0; i < 2; i++) {
         const struct wr_way *way = &relay->ways[i];
         if (way->holds & WR_WAY_RATE) {
@@ -171,7 +195,7 @@ static void relay_time_fired(struct wr_timer *timer)
 
     wr_relay_check_invariants(relay);
     wr_assert(!wr_timer_is_armed(timer));
-    relay_time_note_moved(relay);
+    relay_time_look(relay);
     const struct relay_deadline next = relay_time_next(relay);
     if (next.when_ns <= relay->loop->now_ns) {
         wr_relay_break(relay, WEIR_RELAY_LIMIT, next.cause, next.err);
@@ -210,7 +234,7 @@ void wr_relay_time_begin(struct wr_relay *relay)
     relay->active_ns = now_ns;
     relay->ways[0].rate.filled_ns = now_ns;
     relay->ways[1].rate.filled_ns = now_ns;
-    relay->moved_bytes = relay_time_moved(relay);
+    relay_time_look(relay);
     wr_relay_time_changed(relay);
 }
 

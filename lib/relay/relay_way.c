@@ -97,15 +97,24 @@ static __attribute__((noinline)) bool way_tap(struct wr_way *way,
     return way_is_live(way);
 }
 
+/* Queues the bytes on the other side. Few bytes would be copied in any case,
+ * and the write of few bytes is the quicker one. */
+static inline int way_write(struct wr_way *way, const struct weir_buf *buf)
+{
+    wr_debug_assert(buf->lease && buf->lease->refs > 0);
+    return buf->len < WR_LEASE_LEAST
+               ? weir_transport_write(way->to, buf->data, buf->len)
+               : weir_transport_write_buf(way->to, buf);
+}
+
 static inline void way_pass(struct wr_way *way, const struct weir_buf *buf)
 {
     struct wr_relay *relay = way->relay;
 
-    relay->active_ns = relay->loop->now_ns;
     if (WR_UNLIKELY(relay->tap != NULL) && !way_tap(way, buf)) {
         return;
     }
-    const int err = weir_transport_write_buf(way->to, buf);
+    const int err = way_write(way, buf);
     if (WR_UNLIKELY(err < 0)) {
         way_refused(way, err);
         return;
@@ -147,7 +156,6 @@ void wr_way_resume_back(void *user, weir_transport *t)
     struct wr_way *way = user;
 
     wr_assert(way->from == t);
-    way->relay->active_ns = way->relay->loop->now_ns;
     if (way->back->holds & WR_WAY_FULL) {
         wr_way_release(way->back, WR_WAY_FULL);
     }

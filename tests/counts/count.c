@@ -18,7 +18,7 @@
 
 static const struct count_case *const cases[] = {
     &count_protocol, &count_life,  &count_life_closes, &count_stream,
-    &count_lines,    &count_yield, &count_spawn,
+    &count_lines,    &count_yield, &count_spawn,       &count_relay,
 #ifdef COUNT_HAS_TLS
     &count_tls,
 #endif

@@ -4,9 +4,9 @@
  *
  * count.c makes the machine and the loop and prints what can be counted exactly
  * without a tool; peers.c plays the clients of a server, all of which send at
- * once whenever the loop would sleep; the cases are in protocol.c, life.c,
- * stream.c, tasks.c and tls.c. Their own instructions are not counted, and
- * neither are those of the fake machine and of wolfSSL.
+ * once whenever the loop would sleep; the cases are in protocol.c, relay.c,
+ * life.c, stream.c, tasks.c and tls.c. Their own instructions are not counted,
+ * and neither are those of the fake machine and of wolfSSL.
  */
 #ifndef WEIR_TESTS_COUNT_H
 #define WEIR_TESTS_COUNT_H
@@ -58,6 +58,7 @@ struct count_case {
 };
 
 extern const struct count_case count_protocol;
+extern const struct count_case count_relay;
 extern const struct count_case count_life;
 extern const struct count_case count_life_closes;
 extern const struct count_case count_stream;

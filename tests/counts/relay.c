@@ -1,0 +1,54 @@
+/*
+ * Counted: messages that a relay passes on.
+ *
+ * The connections of a server are relayed two by two, so a message of each
+ * peer is the answer to the other one's.
+ */
+#include "tests/counts/count.h"
+
+static weir_transport *waiting; /* for the second of two */
+
+static void connection_made(void *user, weir_transport *t)
+{
+    (void)user;
+    if (!waiting) {
+        waiting = t;
+        return;
+    }
+    count_require(weir_relay(waiting, t, NULL, NULL, NULL, NULL) == 0,
+                  "no relay");
+    waiting = NULL;
+}
+
+static int make_protocol(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol first = {.size = sizeof(first),
+                                               .kind = WEIR_PROTOCOL_STREAM,
+                                               .connection_made =
+                                                   connection_made};
+    (void)t;
+    ret->protocol = &first;
+    ret->user = arg;
+    return 0;
+}
+
+static void start(struct count *c)
+{
+    count_require(c->conns % 2 == 0, "two connections for each relay");
+    count_serve(c, make_protocol);
+}
+
+/* The other peer's messages. */
+static size_t answer(uint32_t depth, uint8_t first, uint8_t *ret)
+{
+    return count_answer_echo(depth, (uint8_t)('A' + ((first - 'A') ^ 1)), ret);
+}
+
+static const struct count_traffic traffic = {.message_size = COUNT_MESSAGE,
+                                             .answer = answer};
+const struct count_case count_relay = {.name = "relay",
+                                       .start = start,
+                                       .next_turn = count_next_turn,
+                                       .is_over = count_is_answered,
+                                       .traffic = &traffic};

@@ -1,0 +1,355 @@
+/*
+ * The limits of a relay in time, on a clock that obeys.
+ *
+ * Two connections of the fake machine are relayed, and the test plays both
+ * peers. Deadlines fall at their time and not before; a rate is counted in the
+ * bytes that have arrived after a given time.
+ */
+#include "clock.h"
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+
+#include <weir.h>
+
+#include <errno.h>
+
+#define MS UINT64_C(1000000)
+#define S  UINT64_C(1000000000)
+
+#define KIB 1024u
+#define MIB (1024u * KIB)
+
+static weir_loop *loop;
+static weir_transport *sides[2];
+static struct fake_peer *peers[2];
+static uint64_t peer_read[2];
+static weir_pending *pending;
+static struct weir_relay_record record;
+static int done_count;
+static uint64_t done_ns;
+
+static void made(void *user, weir_transport *t)
+{
+    *(weir_transport **)user = t;
+}
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol first = {.size = sizeof(first),
+                                               .kind = WEIR_PROTOCOL_STREAM,
+                                               .connection_made = made};
+    (void)t;
+    ret->protocol = &first;
+    ret->user = arg;
+    return 0;
+}
+
+static void done(void *arg, int err, const struct weir_relay_record *ret)
+{
+    (void)arg;
+    expect_eq(ret->err, err);
+    done_count++;
+    done_ns = fake_now();
+    record = *ret;
+}
+
+static void start(const struct weir_relay_options *options)
+{
+    fake_start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    done_count = 0;
+    for (int i = 0; i < 2; i++) {
+        const struct weir_factory factory = {create, &sides[i]};
+        peer_read[i] = 0;
+        expect_eq(weir_adopt_connection(loop, &factory,
+                                        fake_connected_fd(&peers[i]), NULL,
+                                        NULL, NULL, NULL),
+                  0);
+    }
+    clock_run_for(loop, MS);
+    expect_eq(weir_relay(sides[0], sides[1], options, done, NULL, &pending), 0);
+}
+
+static void end(void)
+{
+    const int alive = done_count == 0 ? 2 : 0;
+    expect_eq(weir_loop_free(loop), alive);
+    expect_eq(done_count, 1);
+    fake_peer_close(peers[0]);
+    fake_peer_close(peers[1]);
+    fake_stop();
+}
+
+static void peer_send(int side, size_t len)
+{
+    static const uint8_t bytes[64 * KIB];
+    while (len > 0) {
+        const size_t part = len < sizeof(bytes) ? len : sizeof(bytes);
+        expect_eq(fake_peer_write(peers[side], bytes, part), (ssize_t)part);
+        len -= part;
+    }
+}
+
+/* Reads what has come; returns how it ends, or -EAGAIN. */
+static int peer_take(int side)
+{
+    static uint8_t bytes[64 * KIB];
+    ssize_t len;
+    while ((len = fake_peer_read(peers[side], bytes, sizeof(bytes))) > 0) {
+        peer_read[side] += (uint64_t)len;
+    }
+    return (int)len;
+}
+
+static void expect_end(enum weir_relay_cause cause, int err)
+{
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_LIMIT);
+    expect_eq(record.cause, cause);
+    expect_eq(record.err, err);
+    expect_eq(record.end_ns, done_ns);
+}
+
+/* Nothing moves any more: the relay ends after the limit, or a quarter later.
+ */
+static void expect_idle(uint64_t limit_ns, enum weir_relay_cause cause)
+{
+    clock_run_for(loop, limit_ns - MS);
+    expect_eq(done_count, 0);
+    clock_run_for(loop, limit_ns / 4 + 2 * MS);
+    expect_end(cause, WEIR_EIDLE);
+    expect_eq(peer_take(0), -ECONNRESET);
+    expect_eq(peer_take(1), -ECONNRESET);
+}
+
+UNIT(relay_time, an_idle_relay_ends_after_its_limit_and_resets_both)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .idle_ns = S};
+    start(&options);
+    for (int i = 0; i < 20; i++) {
+        clock_run_for(loop, 900 * MS);
+        peer_send(i % 2, 100);
+    }
+    expect_idle(S, WEIR_RELAY_IDLE);
+    end();
+}
+
+/* The queue leaves slowly, and nothing is received meanwhile. */
+UNIT(relay_time, bytes_that_leave_are_a_sign_of_life)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .idle_ns = S};
+    static uint8_t some[24 * KIB];
+    start(&options);
+    for (int i = 0; i < 4; i++) { /* more than the queues of the machine */
+        peer_send(0, 48 * KIB);
+        clock_run_for(loop, MS);
+    }
+    expect_gt(weir_transport_get_write_buffer_size(sides[1]), 0);
+    for (int i = 0; i < 3; i++) {
+        expect_eq(fake_peer_read(peers[1], some, sizeof(some)), sizeof(some));
+        clock_run_for(loop, 800 * MS);
+        expect_eq(done_count, 0);
+    }
+    clock_run_for(loop, 2 * S);
+    expect_end(WEIR_RELAY_IDLE, WEIR_EIDLE);
+    end();
+}
+
+static void idle_half_closed(int side)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .idle_ns = 100 * S, .half_closed_ns = 2 * S};
+    start(&options);
+    clock_run_for(loop, 50 * S);
+    fake_peer_shutdown(peers[side]);
+    for (int i = 0; i < 10; i++) { /* the other direction moves */
+        clock_run_for(loop, 1500 * MS);
+        peer_send(!side, 10);
+    }
+    clock_run_for(loop, 1999 * MS);
+    expect_eq(done_count, 0);
+    clock_run_for(loop, 502 * MS);
+    expect_end(WEIR_RELAY_HALF_CLOSED, WEIR_EIDLE);
+    expect_eq(peer_take(side), -ECONNRESET);
+    end();
+}
+
+UNIT(relay_time, half_closed_it_may_idle_for_less)
+{
+    idle_half_closed(0);
+    idle_half_closed(1);
+}
+
+UNIT(relay_time, the_limit_of_half_closed_ones_begins_with_the_end)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .half_closed_ns = 2 * S};
+    start(&options);
+    clock_run_for(loop, 50 * S);
+    fake_peer_shutdown(peers[1]);
+    clock_run_for(loop, 1999 * MS);
+    expect_eq(done_count, 0);
+    clock_run_for(loop, 502 * MS);
+    expect_end(WEIR_RELAY_HALF_CLOSED, WEIR_EIDLE);
+    end();
+}
+
+UNIT(relay_time, a_lifetime_ends_a_busy_relay)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .idle_ns = S, .lifetime_ns = 10 * S};
+    start(&options);
+    for (int i = 0; i < 99; i++) {
+        clock_run_for(loop, 100 * MS);
+        peer_send(i % 2, 10);
+    }
+    expect_eq(done_count, 0);
+    clock_run_for(loop, 200 * MS);
+    expect_end(WEIR_RELAY_LIFETIME, -ETIMEDOUT);
+    expect_geq(record.end_ns - record.start_ns, 10 * S);
+    expect_leq(record.end_ns - record.start_ns, 10 * S + MS);
+    end();
+}
+
+/* A message that passes arms no timer: there is one for both directions. */
+UNIT(relay_time, messages_arm_no_timer)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .idle_ns = S, .lifetime_ns = 100 * S};
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
+    start(&options);
+    for (int i = 0; i < 50; i++) {
+        peer_send(i % 2, 10);
+        clock_run_for(loop, MS / 10);
+    }
+    expect_eq(weir_loop_get_statistics(loop, &stats), 0);
+    expect_eq(stats.timers, 1);
+    end();
+}
+
+UNIT(relay_time, a_time_out_of_one_side_resets_the_other)
+{
+    const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
+                                           .read_ns = S};
+    start(NULL);
+    expect_eq(weir_transport_set_timeouts(sides[1], &timeouts), 0);
+    clock_run_for(loop, 2 * S);
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_B);
+    expect_eq(record.cause, WEIR_RELAY_TIMEOUT);
+    expect_eq(record.err, WEIR_EREADTIMEOUT);
+    expect_eq(peer_take(0), -ECONNRESET);
+    end();
+}
+
+/* The peer sends as much as it can; the other one takes all that comes. */
+static void flood(int from, uint64_t time_ns)
+{
+    static const uint8_t bytes[64 * KIB];
+    const uint64_t until_ns = fake_now() + time_ns;
+
+    while (fake_now() < until_ns) {
+        while (fake_peer_write(peers[from], bytes, sizeof(bytes)) > 0) {
+        }
+        clock_run_for(loop, 5 * MS);
+        peer_take(!from);
+    }
+}
+
+UNIT(relay_time, a_rate_bounds_the_bytes_of_its_direction)
+{
+    const uint64_t rate = MIB;
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .idle_ns = 100 * S,
+                                               .a_rate_bytes = rate};
+    start(&options);
+    for (uint64_t seconds = 1; seconds <= 10; seconds++) {
+        flood(0, S);
+        expect_leq(peer_read[1], rate / 8 + seconds * rate + 64 * KIB);
+        expect_geq(peer_read[1], seconds * rate - rate / 8);
+    }
+    flood(1, S);
+    expect_gt(peer_read[0], 4 * rate, "the other direction has none");
+    end();
+}
+
+UNIT(relay_time, a_small_rate_pays_for_a_large_receive)
+{
+    const uint64_t rate = 10000;
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .b_rate_bytes = rate};
+    start(&options);
+    flood(1, 100 * S);
+    expect_leq(peer_read[0], 100 * rate + 4096 + 64 * KIB);
+    expect_geq(peer_read[0], 100 * rate - 64 * KIB);
+    end();
+}
+
+/* The time in which nothing came is not saved up. */
+UNIT(relay_time, a_rate_allows_one_burst)
+{
+    const uint64_t rate = MIB;
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .a_rate_bytes = rate};
+    start(&options);
+    clock_run_for(loop, 100 * S);
+    flood(0, S);
+    expect_leq(peer_read[1], rate / 8 + rate + 64 * KIB);
+    end();
+}
+
+UNIT(relay_time, a_slow_reader_is_bounded_in_memory)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .buffer_bytes = 32 * KIB};
+    static const uint8_t bytes[64 * KIB];
+    struct weir_loop_statistics stats = {.size = sizeof(stats)};
+    uint64_t given = 0;
+    start(&options);
+    for (int i = 0; i < 100; i++) {
+        const ssize_t len = fake_peer_write(peers[0], bytes, sizeof(bytes));
+        given += len > 0 ? (uint64_t)len : 0;
+        clock_run_for(loop, MS);
+        expect_eq(weir_loop_get_statistics(loop, &stats), 0);
+        expect_leq(stats.held_bytes, 32 * KIB);
+        expect_leq(weir_transport_get_write_buffer_size(sides[1]), 32 * KIB);
+    }
+    expect_gt(given, 128 * KIB);
+    for (int i = 0; i < 1000 && peer_read[1] < given; i++) {
+        peer_take(1);
+        clock_run_for(loop, MS);
+    }
+    expect_eq(peer_read[1], given);
+    end();
+}
+
+/* Pieces that are copied are not charged to the side that received them. */
+UNIT(relay_time, a_slow_reader_of_small_pieces_is_bounded_as_well)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .buffer_bytes = 32 * KIB};
+    static const uint8_t bytes[100];
+    start(&options);
+    for (int i = 0; i < 3000; i++) {
+        fake_peer_write(peers[0], bytes, sizeof(bytes));
+        clock_run_for(loop, MS);
+        expect_leq(weir_transport_get_write_buffer_size(sides[1]) +
+                       weir_transport_get_read_buffer_size(sides[0]),
+                   64 * KIB);
+    }
+    end();
+}
+
+UNIT(relay_time, the_end_of_the_loop_cancels_a_relay)
+{
+    start(NULL);
+    peer_send(0, 100);
+    clock_run_for(loop, MS);
+    end();
+    expect_eq(record.err, -ECANCELED);
+    expect_eq(record.ended_by, WEIR_RELAY_PROGRAM);
+    expect_eq(record.cause, WEIR_RELAY_CANCELED);
+}
