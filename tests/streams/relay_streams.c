@@ -1,0 +1,261 @@
+/*
+ * weir_writer_relay(): a task hands two streams over and waits for their end.
+ *
+ * Bytes that the readers have, and ends that they were told of, go along; what
+ * the writers have written is sent first.
+ */
+#include "pair.h"
+#include "tests/tasks/moments_rig.h"
+
+#include <string.h>
+
+static struct pair a;
+static struct pair b;
+static struct weir_relay_record record;
+
+static void open_both(void)
+{
+    pair_open(&a);
+    pair_open(&b);
+    memset(&record, 0, sizeof(record));
+    record.size = sizeof(record);
+}
+
+static void close_both(void)
+{
+    weir_writer_unref(a.writer);
+    weir_writer_unref(b.writer);
+    nap();
+    cr_assert(fake_peer_is_alone(a.peer));
+    cr_assert(fake_peer_is_alone(b.peer));
+    fake_peer_close(a.peer);
+    fake_peer_close(b.peer);
+}
+
+static int relay_both(weir_loop *on, void *arg)
+{
+    (void)on;
+    return weir_writer_relay(a.writer, b.writer, arg, &record);
+}
+
+/* The peer has got this text, and an end if there was one. */
+static void expect_got(struct pair *p, const char *text, ssize_t then)
+{
+    char got[256];
+    const size_t len = strlen(text);
+    nap();
+    expect_eq(fake_peer_read(p->peer, got, sizeof(got)), (ssize_t)len);
+    expect_eq(memcmp(got, text, len), 0);
+    expect_eq(fake_peer_read(p->peer, got, sizeof(got)), then);
+}
+
+TASK(relay_streams, unread_bytes_of_both_go_first)
+{
+    char line[8];
+    open_both();
+    pair_peer_write(&a, "line\nof a ");
+    pair_peer_write(&b, "of b ");
+    nap();
+    expect_eq(weir_reader_readline(a.reader, line, sizeof(line)), 5);
+    expect_eq(weir_writer_write(b.writer, "hello ", 6), 0);
+    weir_task *task = rig_spawn(relay_both, NULL);
+    nap();
+    pair_peer_write(&a, "later");
+    pair_peer_write(&b, "soon");
+    expect_got(&b, "hello of a later", -EAGAIN);
+    expect_got(&a, "of b soon", -EAGAIN);
+    fake_peer_shutdown(a.peer);
+    fake_peer_shutdown(b.peer);
+    expect_eq(rig_join(task), 0);
+    expect_eq(record.size, sizeof(record));
+    expect_eq(record.a_bytes, 10);
+    expect_eq(record.b_bytes, 9);
+    expect_eq(record.cause, WEIR_RELAY_EOF);
+    close_both();
+}
+
+TASK(relay_streams, an_end_that_the_reader_was_told_of_is_passed_on)
+{
+    open_both();
+    pair_peer_write(&a, "all");
+    fake_peer_shutdown(a.peer);
+    nap();
+    weir_task *task = rig_spawn(relay_both, NULL);
+    expect_got(&b, "all", 0);
+    pair_peer_write(&b, "answer");
+    fake_peer_shutdown(b.peer);
+    expect_got(&a, "answer", 0);
+    expect_eq(rig_join(task), 0);
+    expect_eq(record.ended_by, WEIR_RELAY_A);
+    close_both();
+}
+
+TASK(relay_streams, both_may_have_ended_before)
+{
+    open_both();
+    fake_peer_shutdown(a.peer);
+    fake_peer_shutdown(b.peer);
+    nap();
+    expect_eq(weir_writer_relay(a.writer, b.writer, NULL, NULL), 0);
+    close_both();
+}
+
+/* The reader has paused, because it has more than its limit. */
+TASK(relay_streams, a_full_reader_goes_on)
+{
+    static char bytes[256 * KIB];
+    uint64_t given = 0;
+    uint64_t got = 0;
+    ssize_t len;
+    open_both();
+    for (int i = 0; i < 20; i++) {
+        len = fake_peer_write(a.peer, bytes, sizeof(bytes));
+        given += len > 0 ? (uint64_t)len : 0;
+        nap();
+    }
+    cr_assert_not(weir_transport_is_reading(a.t));
+    weir_task *task = rig_spawn(relay_both, NULL);
+    fake_peer_shutdown(a.peer);
+    for (int i = 0; i < 1000 && got < given; i++) {
+        nap();
+        while ((len = fake_peer_read(b.peer, bytes, sizeof(bytes))) > 0) {
+            got += (uint64_t)len;
+        }
+    }
+    expect_eq(got, given);
+    fake_peer_shutdown(b.peer);
+    expect_eq(rig_join(task), 0);
+    expect_eq(record.a_bytes, given);
+    close_both();
+}
+
+TASK(relay_streams, a_reset_is_the_tasks_error)
+{
+    open_both();
+    weir_task *task = rig_spawn(relay_both, NULL);
+    nap();
+    fake_peer_reset(b.peer);
+    expect_eq(rig_join(task), -ECONNRESET);
+    expect_eq(record.ended_by, WEIR_RELAY_B);
+    char byte;
+    expect_eq(fake_peer_read(a.peer, &byte, 1), -ECONNRESET);
+    close_both();
+}
+
+TASK(relay_streams, the_streams_have_no_connection)
+{
+    char byte;
+    open_both();
+    weir_task *task = rig_spawn(relay_both, NULL);
+    nap();
+    expect_eq(weir_writer_write(a.writer, "stray", 5), -ENOTCONN);
+    expect_eq(weir_reader_read(b.reader, &byte, 1), 0);
+    expect_eq(weir_writer_relay(a.writer, b.writer, NULL, NULL), -ENOTCONN);
+    weir_task_cancel(task);
+    expect_eq(rig_join(task), -ECANCELED);
+    expect_eq(record.cause, WEIR_RELAY_CANCELED);
+    close_both();
+}
+
+static int read_one(weir_loop *on, void *arg)
+{
+    char byte;
+    (void)on;
+    return (int)weir_reader_read(arg, &byte, 1);
+}
+
+TASK(relay_streams, a_refusal_changes_nothing)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .b_initial = NULL, .b_initial_count = 1};
+    const struct weir_relay_options small = {.size = sizeof(small),
+                                             .buffer_bytes = 4095};
+    struct weir_relay_record sizeless = {.size = 0};
+    char bytes[8];
+    open_both();
+    pair_peer_write(&a, "some");
+    nap();
+    expect_eq(weir_writer_relay(a.writer, a.writer, NULL, NULL), -EINVAL);
+    expect_eq(weir_writer_relay(a.writer, b.writer, &options, NULL), -EINVAL);
+    expect_eq(weir_writer_relay(a.writer, b.writer, &small, NULL), -EINVAL);
+    expect_eq(weir_writer_relay(a.writer, b.writer, NULL, &sizeless),
+              WEIR_EOPTIONSIZE);
+    weir_task *task = rig_spawn(read_one, b.reader);
+    nap();
+    expect_eq(weir_writer_relay(a.writer, b.writer, NULL, NULL), -EBUSY);
+    pair_peer_write(&b, "x");
+    expect_eq(rig_join(task), 1);
+    weir_writer_close(b.writer);
+    expect_eq(weir_writer_relay(a.writer, b.writer, NULL, NULL), -ESHUTDOWN);
+
+    expect_eq(weir_reader_read(a.reader, bytes, sizeof(bytes)), 4);
+    expect_eq(memcmp(bytes, "some", 4), 0);
+    weir_writer_close(a.writer);
+    nap();
+    close_both();
+}
+
+/* ---- interruptions ---- */
+
+static int call(weir_loop *on)
+{
+    return relay_both(on, NULL);
+}
+
+static void give(void)
+{
+    fake_peer_shutdown(a.peer);
+    fake_peer_shutdown(b.peer);
+}
+
+static void unmake(void)
+{
+    weir_writer_abort(a.writer);
+    weir_writer_abort(b.writer);
+    close_both();
+}
+
+TASK(relay_streams, it_is_interrupted_at_every_moment)
+{
+    static const struct row rows[] = {
+        {"weir_writer_relay", open_both, call, give, unmake}};
+    play_rows(rows, 1);
+}
+
+/* ---- memory ---- */
+
+static int walk_relay(weir_loop *on, void *arg)
+{
+    walk_begin(&rig_memory);
+    return relay_both(on, arg);
+}
+
+static int relay_without_memory(weir_loop *on, void *arg)
+{
+    static const char bytes[] = "bytes that wait in the reader";
+    (void)arg;
+    open_both();
+    pair_peer_write(&a, bytes);
+    nap();
+    weir_task *task = rig_spawn(walk_relay, NULL);
+    (void)on;
+    nap();
+    const bool has_failed = walk_end(&rig_memory);
+    fake_peer_shutdown(a.peer);
+    fake_peer_shutdown(b.peer);
+    const int err = rig_join(task);
+    if (err == -ENOMEM && has_failed) {
+        weir_writer_abort(a.writer);
+        weir_writer_abort(b.writer);
+    } else {
+        expect_eq(err, 0);
+        expect_got(&b, bytes, 0);
+    }
+    close_both();
+    return 0;
+}
+
+UNIT(relay_streams, without_memory_it_is_refused_or_whole)
+{
+    expect_gt(rig_walk(relay_without_memory, NULL), 1);
+}
