@@ -100,32 +100,72 @@ TASK(relay_streams, both_may_have_ended_before)
     close_both();
 }
 
-/* The reader has paused, because it has more than its limit. */
-TASK(relay_streams, a_full_reader_goes_on)
+static char bytes[256 * KIB];
+
+/* The peer of @p sends until the reader has paused; how many bytes. */
+static uint64_t fill_reader(struct pair *p)
 {
-    static char bytes[256 * KIB];
     uint64_t given = 0;
-    uint64_t got = 0;
-    ssize_t len;
-    open_both();
     for (int i = 0; i < 20; i++) {
-        len = fake_peer_write(a.peer, bytes, sizeof(bytes));
+        for (size_t j = 0; j < sizeof(bytes); j++) {
+            bytes[j] = (char)pair_byte(given + j);
+        }
+        const ssize_t len = fake_peer_write(p->peer, bytes, sizeof(bytes));
         given += len > 0 ? (uint64_t)len : 0;
         nap();
     }
-    cr_assert_not(weir_transport_is_reading(a.t));
+    cr_assert_not(weir_transport_is_reading(p->t));
+    return given;
+}
+
+TASK(relay_streams, a_full_reader_goes_on)
+{
+    open_both();
+    const uint64_t given = fill_reader(&a);
     weir_task *task = rig_spawn(relay_both, NULL);
     fake_peer_shutdown(a.peer);
-    for (int i = 0; i < 1000 && got < given; i++) {
+    for (int i = 0; i < 1000 && b.peer_read < given; i++) {
         nap();
-        while ((len = fake_peer_read(b.peer, bytes, sizeof(bytes))) > 0) {
-            got += (uint64_t)len;
-        }
+        pair_peer_read_all(&b);
     }
-    expect_eq(got, given);
+    expect_eq(b.peer_read, given);
     fake_peer_shutdown(b.peer);
     expect_eq(rig_join(task), 0);
     expect_eq(record.a_bytes, given);
+    close_both();
+}
+
+/* The unread bytes of one side wait until the other side has room for them, and
+ * no more are read meanwhile. */
+TASK(relay_streams, a_full_reader_waits_for_a_full_writer)
+{
+    open_both();
+    expect_eq(pair_write(&b, MIB), 0);
+    fill_reader(&a);
+    const uint64_t held = weir_transport_get_read_buffer_size(a.t);
+    const uint64_t queued = weir_transport_get_write_buffer_size(b.t);
+    weir_task *task = rig_spawn(relay_both, NULL);
+    nap();
+    nap();
+    cr_assert_not(weir_transport_is_reading(a.t));
+    expect_leq(weir_transport_get_read_buffer_size(a.t), held);
+    expect_leq(weir_transport_get_write_buffer_size(b.t), queued);
+    weir_task_cancel(task);
+    expect_eq(rig_join(task), -ECANCELED);
+    close_both();
+}
+
+TASK(relay_streams, a_full_reader_stays_paused_after_a_refusal)
+{
+    const struct weir_relay_options small = {.size = sizeof(small),
+                                             .buffer_bytes = 4095};
+    open_both();
+    fill_reader(&a);
+    expect_eq(weir_writer_relay(a.writer, b.writer, &small, NULL), -EINVAL);
+    nap();
+    cr_assert_not(weir_transport_is_reading(a.t));
+    weir_writer_abort(a.writer);
+    weir_writer_abort(b.writer);
     close_both();
 }
 
@@ -171,7 +211,6 @@ TASK(relay_streams, a_refusal_changes_nothing)
     const struct weir_relay_options small = {.size = sizeof(small),
                                              .buffer_bytes = 4095};
     struct weir_relay_record sizeless = {.size = 0};
-    char bytes[8];
     open_both();
     pair_peer_write(&a, "some");
     nap();
@@ -232,10 +271,10 @@ static int walk_relay(weir_loop *on, void *arg)
 
 static int relay_without_memory(weir_loop *on, void *arg)
 {
-    static const char bytes[] = "bytes that wait in the reader";
+    static const char text[] = "bytes that wait in the reader";
     (void)arg;
     open_both();
-    pair_peer_write(&a, bytes);
+    pair_peer_write(&a, text);
     nap();
     weir_task *task = rig_spawn(walk_relay, NULL);
     (void)on;
@@ -249,7 +288,7 @@ static int relay_without_memory(weir_loop *on, void *arg)
         weir_writer_abort(b.writer);
     } else {
         expect_eq(err, 0);
-        expect_got(&b, bytes, 0);
+        expect_got(&b, text, 0);
     }
     close_both();
     return 0;
