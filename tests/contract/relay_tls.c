@@ -1,0 +1,212 @@
+/*
+ * Relays between TLS and plain text: what is a clean end, and what is none.
+ *
+ * The subject of the harness is the plain side. A TLS connection in the same
+ * loop is the other side, and its far end is a client of weir's, whose socket a
+ * test shuts down behind its back to cut it off without a close_notify.
+ */
+#include "tests/contract/harness.h"
+#include "tests/contract/starting_rig.h"
+
+#include <sys/socket.h>
+#include <weir/relay.h>
+
+struct tls_end {
+    weir_transport *t; /* a reference */
+    bool has_ended;
+    bool is_lost;
+    int lost_err;
+    uint64_t received;
+};
+
+static struct tls_end near;
+static struct tls_end far;
+static struct weir_relay_record record;
+static bool is_done;
+
+static void end_made(void *user, weir_transport *t)
+{
+    ((struct tls_end *)user)->t = weir_transport_ref(t);
+}
+
+static int end_received(void *user, weir_transport *t,
+                        const struct weir_buf *buf)
+{
+    struct tls_end *end = user;
+    (void)t;
+    expect(rig_is_pattern(buf->data, end->received, buf->len));
+    end->received += buf->len;
+    return 0;
+}
+
+static int end_ended(void *user, weir_transport *t)
+{
+    (void)t;
+    ((struct tls_end *)user)->has_ended = true;
+    return 1;
+}
+
+static void end_lost(void *user, weir_transport *t, int err)
+{
+    struct tls_end *end = user;
+    (void)t;
+    end->is_lost = true;
+    end->lost_err = err;
+}
+
+static int end_create(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                                  .kind = WEIR_PROTOCOL_STREAM,
+                                                  .connection_made = end_made,
+                                                  .data_received = end_received,
+                                                  .eof_received = end_ended,
+                                                  .connection_lost = end_lost};
+    (void)t;
+    *ret = (struct weir_protocol_binding){&protocol, arg};
+    return 0;
+}
+
+static void adopt(struct rig *rig, struct tls_end *end, int fd,
+                  bool ignores_eof)
+{
+    const bool is_server = end == &near;
+    const struct weir_factory factory = {end_create, end};
+    const struct weir_tls_settings tls = {
+        .size = sizeof(tls),
+        .context = starting_context(is_server, WEIR_TLS_1_3),
+        .server_hostname = is_server ? NULL : "localhost",
+        .ignore_unexpected_eof = ignores_eof};
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .tls = &tls};
+    memset(end, 0, sizeof(*end));
+    expect_eq(weir_adopt_connection(rig->loop, &factory, fd, &options, NULL,
+                                    NULL, NULL),
+              0);
+    weir_tls_context_unref(tls.context);
+}
+
+static bool both_are_made(void *arg)
+{
+    (void)arg;
+    return near.t && far.t;
+}
+
+static void relay_done(void *arg, int err, const struct weir_relay_record *ret)
+{
+    struct rig *rig = arg;
+    expect_eq(ret->err, err);
+    record = *ret;
+    is_done = true;
+    rig->lost_count = 1; /* for the harness */
+}
+
+/* Relays the TLS connection, as the first side, and the subject. */
+static void begin(struct rig *rig, bool ignores_eof)
+{
+    int fds[2];
+    rig_open_peer(rig, fds);
+    is_done = false;
+    adopt(rig, &near, fds[0], ignores_eof);
+    adopt(rig, &far, fds[1], false);
+    rig_wait(rig, both_are_made);
+    expect_eq(weir_relay(near.t, rig->t, NULL, relay_done, rig, NULL), 0);
+}
+
+static bool all_are_over(void *arg)
+{
+    (void)arg;
+    return is_done && far.is_lost;
+}
+
+static void end(struct rig *rig)
+{
+    rig_wait(rig, all_are_over);
+    weir_transport_unref(near.t);
+    weir_transport_unref(far.t);
+}
+
+static void far_sends(struct rig *rig, size_t len)
+{
+    static uint8_t bytes[100000];
+    rig_pattern(bytes, 0, len);
+    expect_eq(weir_transport_write(far.t, bytes, len), 0);
+    rig_peer_read(rig, len);
+}
+
+static bool far_has_ended(void *arg)
+{
+    (void)arg;
+    return far.has_ended;
+}
+
+/* The far end's socket has no more to send, and TLS does not know. */
+static void cut(void)
+{
+    expect_eq(shutdown(weir_transport_get_socket(far.t), SHUT_WR), 0);
+}
+
+PAIRS(relay_tls, a_cut_is_a_reset_for_the_plain_side, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET)
+{
+    begin(rig, false);
+    far_sends(rig, 1000);
+    cut();
+    expect_eq(rig_peer_read_end(rig), -ECONNRESET);
+    weir_transport_close(far.t);
+    end(rig);
+    expect_eq(record.err, WEIR_ETLSTRUNCATED);
+    expect_eq(record.ended_by, WEIR_RELAY_A);
+    expect_eq(record.cause, WEIR_RELAY_ERROR);
+}
+
+PAIRS(relay_tls, a_cut_is_an_end_where_the_settings_say_so, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET)
+{
+    begin(rig, true);
+    far_sends(rig, 1000);
+    cut();
+    expect_eq(rig_peer_read_end(rig), 0);
+    rig_peer_shutdown(rig);
+    rig_wait(rig, far_has_ended);
+    weir_transport_close(far.t);
+    end(rig);
+    expect_eq(record.err, 0);
+    expect_eq(record.ended_by, WEIR_RELAY_A);
+    expect_eq(record.cause, WEIR_RELAY_EOF);
+}
+
+PAIRS(relay_tls, a_close_notify_is_an_end_and_an_end_a_close_notify, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
+{
+    begin(rig, false);
+    far_sends(rig, 100000);
+    expect_eq(weir_transport_write_eof(far.t), 0);
+    expect_eq(rig_peer_read_end(rig), 0);
+    rig_peer_send(rig, 1 << 20);
+    expect(!far.has_ended);
+    rig_peer_shutdown(rig);
+    rig_wait(rig, far_has_ended);
+    expect_eq(far.received, 1 << 20);
+    expect(!far.is_lost);
+    weir_transport_close(far.t);
+    end(rig);
+    expect_eq(far.lost_err, 0);
+    expect_eq(record.err, 0);
+}
+
+PAIRS(relay_tls, a_reset_of_the_plain_side_is_no_close_notify, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET)
+{
+    begin(rig, false);
+    rig_peer_send(rig, 1000);
+    far_sends(rig, 1000);
+    rig_peer_reset(rig);
+    end(rig);
+    expect(!far.has_ended);
+    expect_lt(far.lost_err, 0);
+    expect_eq(record.err, -ECONNRESET);
+    expect_eq(record.ended_by, WEIR_RELAY_B);
+    expect_eq(record.cause, WEIR_RELAY_RESET);
+}
