@@ -1,0 +1,464 @@
+/*
+ * Relays under thousands of schedules, each from a seed of its own.
+ *
+ * A run has some relays between sockets of the fake machine, whose sends and
+ * receives are short, late and out of order by chance. Two peers of each write,
+ * stall, read, half-close, close and reset, and the program cancels some
+ * relays, by the tap too. What a peer reads is what the other peer has written
+ * up to there; an end of the stream comes after all of it and only if the other
+ * peer has ended; and done comes once, and tells of an error if a byte is
+ * missing.
+ *
+ * WEIR_SIM_COUNT is how many seeds are run (5 000; 500 under sanitizers),
+ * WEIR_SIM_FIRST the first of them, WEIR_SIM_SEED one alone.
+ */
+#include "tests/fake/fake.h"
+#include "tests/walk.h"
+
+#include <weir.h>
+
+#include <errno.h>
+#include <string.h>
+
+#ifdef UNIT_HAS_LSAN
+#define COUNT_DEFAULT 500u
+#else
+#define COUNT_DEFAULT 5000u
+#endif
+
+#define MS UINT64_C(1000000)
+#define S  UINT64_C(1000000000)
+
+enum { RELAYS_MAX = 4, STEPS_MAX = 4000, PIECE_MAX = 20000 };
+
+enum ending { END_FIN, END_CLOSE, END_RESET, END_NEVER, ENDINGS };
+
+struct end {
+    struct fake_peer *peer; /* NULL: it has closed */
+    weir_transport *t;
+    uint32_t id;
+    uint64_t planned; /* bytes that it writes */
+    uint64_t written;
+    uint64_t seen; /* by the tap */
+    uint64_t read;
+    enum ending ending;
+    bool is_slow;
+    bool has_fin; /* it has ended its stream after all bytes */
+    bool has_broken;
+    bool has_read_end;
+    int read_err; /* of a read; 0: none */
+};
+
+struct run {
+    struct end ends[2];
+    weir_pending *pending;
+    struct weir_relay_record record;
+    bool closes_at_once;
+    bool has_limits;
+    bool taps;
+    bool was_cancelled;
+    int done_count;
+};
+
+static struct {
+    uint64_t seed;
+    weir_loop *loop;
+    struct test_allocator memory;
+    struct run runs[RELAYS_MAX];
+    uint32_t count;
+} sim;
+
+/* What the runs came to, so that a test of nothing is seen. */
+static struct {
+    uint64_t clean;
+    uint64_t reset;
+    uint64_t cancelled;
+    uint64_t limited;
+    uint64_t bytes;
+} total;
+
+static void dump_runs(void)
+{
+    for (uint32_t i = 0; i < 2 * sim.count; i++) {
+        const struct end *end = &sim.runs[i / 2].ends[i % 2];
+        fprintf(stderr,
+                "end %u: ending %d, written %llu of %llu, read %llu%s%s%s "
+                "err %d, done %d\n",
+                end->id, end->ending, (unsigned long long)end->written,
+                (unsigned long long)end->planned, (unsigned long long)end->read,
+                end->has_fin ? " fin" : "", end->has_broken ? " broken" : "",
+                end->has_read_end ? " end" : "", end->read_err,
+                sim.runs[i / 2].done_count);
+    }
+}
+
+static void require(bool holds, const char *what)
+{
+    if (!holds) {
+        weir_loop_dump(sim.loop, stderr);
+        dump_runs();
+        fake_fail("%s", what);
+    }
+}
+
+static uint8_t byte_at(uint32_t id, uint64_t offset)
+{
+    return (uint8_t)(offset * 131 + (offset >> 8) * 7 + (offset >> 16) * 11 +
+                     id * 57);
+}
+
+static void check_bytes(uint32_t id, uint64_t offset, const uint8_t *data,
+                        size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        require(data[i] == byte_at(id, offset + i), "a wrong byte");
+    }
+}
+
+/* ---- weir's side ---- */
+
+static void made(void *user, weir_transport *t)
+{
+    ((struct end *)user)->t = t;
+}
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol first = {.size = sizeof(first),
+                                               .kind = WEIR_PROTOCOL_STREAM,
+                                               .connection_made = made};
+    (void)t;
+    *ret = (struct weir_protocol_binding){&first, arg};
+    return 0;
+}
+
+static void done(void *arg, int err, const struct weir_relay_record *record)
+{
+    struct run *run = arg;
+    require(run->done_count == 0, "done came twice");
+    require(record->err == err, "done and the record differ");
+    require((err == 0) == (record->cause == WEIR_RELAY_EOF), "a wrong cause");
+    run->done_count++;
+    run->record = *record;
+    run->pending = NULL;
+}
+
+static void cancel(struct run *run)
+{
+    if (run->pending) {
+        run->was_cancelled = true;
+        weir_pending_cancel(run->pending);
+    }
+}
+
+static void tap(void *arg, enum weir_relay_party from,
+                const struct weir_buf *buf)
+{
+    struct run *run = arg;
+    struct end *end = &run->ends[from];
+    check_bytes(end->id, end->seen, buf->data, buf->len);
+    end->seen += buf->len;
+    if (fake_chance(2)) {
+        cancel(run);
+    }
+}
+
+static void begin(struct run *run)
+{
+    struct weir_relay_options options = {.size = sizeof(options)};
+    options.buffer_bytes = fake_chance(500) ? 4096u << fake_random(6) : 0;
+    run->closes_at_once = fake_chance(100);
+    options.close_at_first_end = run->closes_at_once;
+    run->has_limits = fake_chance(200);
+    if (run->has_limits) {
+        options.idle_ns = fake_random(3) * 10 * MS;
+        options.half_closed_ns = fake_random(3) * 5 * MS;
+        options.lifetime_ns = fake_random(3) * 20 * MS;
+    }
+    if (fake_chance(100)) {
+        options.a_rate_bytes = 100000 + fake_random(10000000);
+    }
+    run->taps = fake_chance(300);
+    options.tap = run->taps ? tap : NULL;
+    options.tap_arg = run;
+    require(weir_relay(run->ends[0].t, run->ends[1].t, &options, done, run,
+                       &run->pending) == 0,
+            "no relay");
+}
+
+/* ---- the peers ---- */
+
+static void plan_end(struct end *end, uint32_t id)
+{
+    static const enum ending endings[] = {END_FIN,   END_FIN,   END_FIN,
+                                          END_CLOSE, END_RESET, END_NEVER};
+    static const uint64_t sizes[] = {0, 1, 1000, 50000, 400000};
+    const struct weir_factory factory = {create, end};
+    *end = (struct end){.id = id};
+    end->planned = fake_random(sizes[fake_random(5)] + 1);
+    end->ending = endings[fake_random(6)];
+    end->is_slow = fake_chance(200);
+    require(weir_adopt_connection(sim.loop, &factory,
+                                  fake_connected_fd(&end->peer), NULL, NULL,
+                                  NULL, NULL) == 0,
+            "no connection");
+}
+
+static void peer_end(struct end *end)
+{
+    end->has_fin = end->ending == END_FIN || end->ending == END_CLOSE;
+    end->has_broken = end->ending == END_RESET;
+    if (end->ending == END_FIN) {
+        fake_peer_shutdown(end->peer);
+    } else if (end->ending == END_RESET) {
+        fake_peer_reset(end->peer);
+    } else if (end->ending == END_CLOSE) {
+        end->has_broken = !end->has_read_end; /* if bytes are unread, or come */
+        fake_peer_close(end->peer);
+        end->peer = NULL;
+    }
+}
+
+static void peer_write(struct end *end)
+{
+    static uint8_t bytes[PIECE_MAX];
+    const uint64_t left = end->planned - end->written;
+    const uint64_t most = left < PIECE_MAX ? left : PIECE_MAX;
+    const size_t len = left > 0 ? 1 + (size_t)fake_random(most) : 0;
+
+    if (end->has_fin || end->has_broken) {
+        return;
+    }
+    if (left == 0) {
+        peer_end(end);
+        return;
+    }
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = byte_at(end->id, end->written + i);
+    }
+    const ssize_t ret = fake_peer_write(end->peer, bytes, len);
+    if (ret > 0) {
+        end->written += (uint64_t)ret;
+    } else if (ret < 0 && ret != -EAGAIN) { /* the machine tells it once */
+        end->has_broken = true;
+        end->has_read_end = true;
+        end->read_err = (int)ret;
+    }
+}
+
+static void peer_read(struct run *run, struct end *end)
+{
+    static uint8_t bytes[PIECE_MAX];
+    const struct end *other = &run->ends[end == &run->ends[0]];
+
+    if (end->has_read_end || end->ending == END_RESET ||
+        (end->is_slow && !fake_chance(100))) {
+        return;
+    }
+    const ssize_t ret =
+        fake_peer_read(end->peer, bytes, 1 + (size_t)fake_random(PIECE_MAX));
+    if (ret > 0) {
+        check_bytes(other->id, end->read, bytes, (size_t)ret);
+        end->read += (uint64_t)ret;
+        require(end->read <= other->written, "more than was written");
+    } else if (ret == 0) {
+        end->has_read_end = true;
+        require(other->has_fin || run->closes_at_once, "an end of nobody's");
+        require(end->read == other->written || run->closes_at_once,
+                "an end before the last byte");
+    } else if (ret != -EAGAIN) {
+        end->has_read_end = true;
+        end->read_err = (int)ret;
+    }
+}
+
+static void peers_act(struct run *run)
+{
+    for (int i = 0; i < 2; i++) {
+        struct end *end = &run->ends[i];
+        if (end->peer && fake_chance(600)) {
+            peer_write(end);
+        }
+        if (end->peer && fake_chance(600)) {
+            peer_read(run, end);
+        }
+    }
+}
+
+/* ---- a run ---- */
+
+static bool is_over(void *arg)
+{
+    return fake_now() >= *(const uint64_t *)arg;
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void run_for(uint64_t time_ns)
+{
+    uint64_t end_ns = fake_now() + time_ns;
+    struct weir_handle handle;
+
+    fake_at(end_ns, nothing, NULL);
+    require(weir_loop_call_later(sim.loop, time_ns, nothing, NULL, &handle) ==
+                0,
+            "no timer");
+    require(weir_loop_run_until(sim.loop, is_over, &end_ns) == 0, "no run");
+}
+
+static void plan_machine(struct fake_options *machine)
+{
+    static const uint32_t often[] = {0, 0, 20, 200};
+    static const uint32_t sizes[] = {600, 5000, 65536};
+    fake_start(&(struct fake_options){.seed = ~sim.seed});
+    *machine = (struct fake_options){.seed = sim.seed};
+    for (int i = 0; i <= FAKE_NO_BUFFER; i++) {
+        machine->permille[i] = often[fake_random(4)];
+    }
+    machine->permille[FAKE_CANCEL_RACE] = often[fake_random(4)];
+    machine->permille[FAKE_VAIN_POLL] = often[fake_random(4)];
+    machine->send_size = sizes[fake_random(3)];
+    machine->recv_size = sizes[fake_random(3)];
+    fake_stop();
+}
+
+static void start(void)
+{
+    struct fake_options machine;
+    plan_machine(&machine);
+    fake_start(&machine);
+    allocator_init(&sim.memory);
+    const struct weir_loop_options options = allocator_options(&sim.memory);
+    require(weir_loop_new(&options, &sim.loop) == 0, "no loop");
+    sim.count = 1 + (uint32_t)fake_random(RELAYS_MAX);
+    memset(sim.runs, 0, sizeof(sim.runs));
+    for (uint32_t i = 0; i < sim.count; i++) {
+        plan_end(&sim.runs[i].ends[0], 2 * i);
+        plan_end(&sim.runs[i].ends[1], 2 * i + 1);
+    }
+    run_for(S);
+    for (uint32_t i = 0; i < sim.count; i++) {
+        begin(&sim.runs[i]);
+    }
+}
+
+/* True if all have ended; those that never do are cancelled at the end. */
+static bool step(uint32_t number)
+{
+    bool all_over = true;
+    for (uint32_t i = 0; i < sim.count; i++) {
+        struct run *run = &sim.runs[i];
+        peers_act(run);
+        if (number > STEPS_MAX / 2 || fake_chance(1)) {
+            cancel(run);
+        }
+        all_over &= run->done_count > 0;
+    }
+    run_for(fake_random(2) * MS / 10 + fake_random(3) * MS / 100 + 1);
+    return all_over;
+}
+
+/* What is in the machine is still read. */
+static void read_the_rest(struct run *run)
+{
+    for (int i = 0; i < 2; i++) {
+        struct end *end = &run->ends[i];
+        end->is_slow = false;
+        for (int j = 0; end->peer && !end->has_read_end && j < 10000 &&
+                        end->ending != END_RESET;
+             j++) {
+            const uint64_t before = end->read;
+            peer_read(run, end);
+            if (end->read == before && !end->has_read_end) {
+                run_for(MS);
+            }
+        }
+    }
+}
+
+static void check_run(struct run *run)
+{
+    const struct weir_relay_record *record = &run->record;
+    const uint64_t passed[2] = {record->a_bytes, record->b_bytes};
+
+    read_the_rest(run);
+    for (int i = 0; i < 2; i++) {
+        const struct end *end = &run->ends[i];
+        const struct end *other = &run->ends[!i];
+        require(passed[!i] >= end->read, "more was read than passed on");
+        require(passed[i] <= end->written, "more was passed on than written");
+        require(!run->taps || end->seen >= passed[i], "the tap saw less");
+        if (record->err == 0 && !run->closes_at_once && end->peer &&
+            end->ending == END_FIN) {
+            require(end->read == other->written, "bytes are missing");
+            require(end->read_err == 0, "a reset after a clean relay");
+        }
+    }
+    require(run->was_cancelled || record->err != -ECANCELED,
+            "cancelled by nobody");
+    require(run->has_limits || record->ended_by != WEIR_RELAY_LIMIT,
+            "a limit that was not set");
+    total.clean += record->err == 0;
+    total.reset += record->cause == WEIR_RELAY_RESET;
+    total.cancelled += record->cause == WEIR_RELAY_CANCELED;
+    total.limited += record->ended_by == WEIR_RELAY_LIMIT;
+    total.bytes += record->a_bytes + record->b_bytes;
+}
+
+static void play(uint64_t seed)
+{
+    sim.seed = seed;
+    start();
+    const bool frees_early = fake_chance(50);
+    const uint32_t last =
+        frees_early ? (uint32_t)fake_random(200) : (uint32_t)STEPS_MAX;
+    bool is_done = false;
+    for (uint32_t i = 0; i < last && !is_done; i++) {
+        is_done = step(i);
+    }
+    require(is_done || frees_early, "a relay does not end");
+    for (uint32_t i = 0; is_done && i < sim.count; i++) {
+        check_run(&sim.runs[i]);
+    }
+    wr_assert(weir_loop_free(sim.loop) >= 0);
+    for (uint32_t i = 0; i < sim.count; i++) {
+        wr_assert(sim.runs[i].done_count == 1);
+        for (int j = 0; j < 2; j++) {
+            if (sim.runs[i].ends[j].peer) {
+                fake_peer_close(sim.runs[i].ends[j].peer);
+            }
+        }
+    }
+    wr_assert(sim.memory.live_count == 0);
+    fake_stop();
+}
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+UNIT(relays_sim, every_byte_comes_or_an_error_does)
+{
+    const uint64_t alone = number_from("WEIR_SIM_SEED", 0);
+    const uint64_t first = alone ? alone : number_from("WEIR_SIM_FIRST", 1);
+    const uint64_t count =
+        alone ? 1 : number_from("WEIR_SIM_COUNT", COUNT_DEFAULT);
+
+    memset(&total, 0, sizeof(total));
+    for (uint64_t i = 0; i < count; i++) {
+        play(first + i);
+    }
+    if (count >= 100) {
+        expect_gt(total.clean, count / 20);
+        expect_gt(total.reset, count / 20);
+        expect_gt(total.cancelled, count / 20);
+        expect_gt(total.limited, count / 50);
+        expect_gt(total.bytes, count * 10000);
+    }
+}
