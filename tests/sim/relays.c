@@ -29,9 +29,9 @@
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)
 
-enum { RELAYS_MAX = 4, STEPS_MAX = 4000, PIECE_MAX = 20000 };
+enum { RELAYS_MAX = 4, STEPS_MAX = 20000, PATIENCE = 400, PIECE_MAX = 20000 };
 
-enum ending { END_FIN, END_CLOSE, END_RESET, END_NEVER, ENDINGS };
+enum ending { END_FIN, END_CLOSE, END_RESET, END_NEVER };
 
 struct end {
     struct fake_peer *peer; /* NULL: it has closed */
@@ -55,6 +55,7 @@ struct run {
     struct weir_relay_record record;
     bool closes_at_once;
     bool has_limits;
+    bool is_endless; /* by its peers or its rate: it has to be cancelled */
     bool taps;
     bool was_cancelled;
     int done_count;
@@ -176,8 +177,12 @@ static void begin(struct run *run)
         options.half_closed_ns = fake_random(3) * 5 * MS;
         options.lifetime_ns = fake_random(3) * 20 * MS;
     }
+    run->is_endless = run->ends[0].ending == END_NEVER ||
+                      run->ends[1].ending == END_NEVER ||
+                      run->ends[0].is_slow || run->ends[1].is_slow;
     if (fake_chance(100)) {
         options.a_rate_bytes = 100000 + fake_random(10000000);
+        run->is_endless = true;
     }
     run->taps = fake_chance(300);
     options.tap = run->taps ? tap : NULL;
@@ -252,7 +257,7 @@ static void peer_read(struct run *run, struct end *end)
     static uint8_t bytes[PIECE_MAX];
     const struct end *other = &run->ends[end == &run->ends[0]];
 
-    if (end->has_read_end || end->ending == END_RESET ||
+    if (end->has_read_end || (end->ending == END_RESET && end->has_broken) ||
         (end->is_slow && !fake_chance(100))) {
         return;
     }
@@ -346,14 +351,15 @@ static void start(void)
     }
 }
 
-/* True if all have ended; those that never do are cancelled at the end. */
+/* True if all have ended. Those that need not end are cancelled by and by. */
 static bool step(uint32_t number)
 {
     bool all_over = true;
     for (uint32_t i = 0; i < sim.count; i++) {
         struct run *run = &sim.runs[i];
         peers_act(run);
-        if (number > STEPS_MAX / 2 || fake_chance(1)) {
+        if (fake_chance(run->is_endless && number > PATIENCE ? 20 : 0) ||
+            (number < PATIENCE && fake_chance(1))) {
             cancel(run);
         }
         all_over &= run->done_count > 0;
@@ -369,7 +375,7 @@ static void read_the_rest(struct run *run)
         struct end *end = &run->ends[i];
         end->is_slow = false;
         for (int j = 0; end->peer && !end->has_read_end && j < 10000 &&
-                        end->ending != END_RESET;
+                        !(end->ending == END_RESET && end->has_broken);
              j++) {
             const uint64_t before = end->read;
             peer_read(run, end);
