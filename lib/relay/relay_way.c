@@ -150,13 +150,18 @@ void wr_way_pause_back(void *user, weir_transport *t)
 }
 
 /* A transport may resume writing without a pause, see
- * weir_transport_set_protocol(). */
+ * weir_transport_set_protocol(). One that broke resumes, too, and its loss may
+ * wait until the other side has room for the bytes that it holds. */
 void wr_way_resume_back(void *user, weir_transport *t)
 {
     struct wr_way *way = user;
 
+    const int err = weir_transport_get_error(t);
+
     wr_assert(way->from == t);
-    if (way->back->holds & WR_WAY_FULL) {
+    if (err < 0) {
+        wr_relay_fail(way, err);
+    } else if (way->back->holds & WR_WAY_FULL) {
         wr_way_release(way->back, WR_WAY_FULL);
     }
 }

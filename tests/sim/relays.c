@@ -53,6 +53,7 @@ struct run {
     struct end ends[2];
     weir_pending *pending;
     struct weir_relay_record record;
+    uint64_t buffer_bytes;
     bool closes_at_once;
     bool has_limits;
     bool is_endless; /* by its peers or its rate: it has to be cancelled */
@@ -168,7 +169,7 @@ static void tap(void *arg, enum weir_relay_party from,
 static void begin(struct run *run)
 {
     struct weir_relay_options options = {.size = sizeof(options)};
-    options.buffer_bytes = fake_chance(500) ? 4096u << fake_random(6) : 0;
+    options.buffer_bytes = run->buffer_bytes;
     run->closes_at_once = fake_chance(100);
     options.close_at_first_end = run->closes_at_once;
     run->has_limits = fake_chance(200);
@@ -194,8 +195,10 @@ static void begin(struct run *run)
 
 /* ---- the peers ---- */
 
-static void plan_end(struct end *end, uint32_t id)
+static void plan_end(struct end *end, uint32_t id, uint64_t buffer_bytes)
 {
+    const struct weir_connect_options options = {
+        .size = sizeof(options), .connection.read_limit_bytes = buffer_bytes};
     static const enum ending endings[] = {END_FIN,   END_FIN,   END_FIN,
                                           END_CLOSE, END_RESET, END_NEVER};
     static const uint64_t sizes[] = {0, 1, 1000, 50000, 400000};
@@ -205,7 +208,7 @@ static void plan_end(struct end *end, uint32_t id)
     end->ending = endings[fake_random(6)];
     end->is_slow = fake_chance(200);
     require(weir_adopt_connection(sim.loop, &factory,
-                                  fake_connected_fd(&end->peer), NULL, NULL,
+                                  fake_connected_fd(&end->peer), &options, NULL,
                                   NULL, NULL) == 0,
             "no connection");
 }
@@ -342,12 +345,27 @@ static void start(void)
     sim.count = 1 + (uint32_t)fake_random(RELAYS_MAX);
     memset(sim.runs, 0, sizeof(sim.runs));
     for (uint32_t i = 0; i < sim.count; i++) {
-        plan_end(&sim.runs[i].ends[0], 2 * i);
-        plan_end(&sim.runs[i].ends[1], 2 * i + 1);
+        struct run *run = &sim.runs[i];
+        run->buffer_bytes = 4096u << fake_random(6);
+        plan_end(&run->ends[0], 2 * i, run->buffer_bytes);
+        plan_end(&run->ends[1], 2 * i + 1, run->buffer_bytes);
     }
     run_for(S);
     for (uint32_t i = 0; i < sim.count; i++) {
         begin(&sim.runs[i]);
+    }
+}
+
+/* Bytes that wait are bounded, copied ones and those under leases. */
+static void check_bound(const struct run *run)
+{
+    for (int i = 0; run->done_count == 0 && i < 2; i++) {
+        const weir_transport *t = run->ends[i].t;
+        require(weir_transport_get_read_buffer_size(t) <= run->buffer_bytes,
+                "too much is held");
+        require(weir_transport_get_write_buffer_size(t) <=
+                    2 * run->buffer_bytes,
+                "too much is queued");
     }
 }
 
@@ -358,6 +376,7 @@ static bool step(uint32_t number)
     for (uint32_t i = 0; i < sim.count; i++) {
         struct run *run = &sim.runs[i];
         peers_act(run);
+        check_bound(run);
         if (fake_chance(run->is_endless && number > PATIENCE ? 20 : 0) ||
             (number < PATIENCE && fake_chance(1))) {
             cancel(run);

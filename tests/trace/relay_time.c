@@ -262,9 +262,8 @@ static void flood(int from, uint64_t time_ns)
 UNIT(relay_time, a_rate_bounds_the_bytes_of_its_direction)
 {
     const uint64_t rate = MIB;
-    const struct weir_relay_options options = {.size = sizeof(options),
-                                               .idle_ns = 100 * S,
-                                               .a_rate_bytes = rate};
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .idle_ns = 100 * S, .a_rate_bytes = rate};
     start(&options);
     for (uint64_t seconds = 1; seconds <= 10; seconds++) {
         flood(0, S);
@@ -340,6 +339,45 @@ UNIT(relay_time, a_slow_reader_of_small_pieces_is_bounded_as_well)
                        weir_transport_get_read_buffer_size(sides[0]),
                    64 * KIB);
     }
+    end();
+}
+
+/* Fills the queue to a side whose peer does not read. */
+static void fill(int from)
+{
+    static const uint8_t bytes[16 * KIB];
+    for (int i = 0; i < 50; i++) {
+        fake_peer_write(peers[from], bytes, sizeof(bytes));
+        clock_run_for(loop, MS);
+    }
+    expect_gt(weir_transport_get_write_buffer_size(sides[!from]), 0);
+}
+
+/* The bytes that it sent before may wait for ever. */
+UNIT(relay_time, a_side_that_broke_behind_a_full_queue_ends_it)
+{
+    start(NULL);
+    fill(1);
+    fake_peer_reset(peers[1]);
+    clock_run_for(loop, S);
+    peer_send(0, 100);
+    clock_run_for(loop, MS);
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_B);
+    expect_eq(record.err, -ECONNRESET);
+    end();
+}
+
+UNIT(relay_time, a_side_that_broke_with_full_queues_ends_it)
+{
+    start(NULL);
+    fill(0);
+    fill(1);
+    fake_peer_reset(peers[1]);
+    clock_run_for(loop, S);
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_B);
+    expect_eq(record.err, -ECONNRESET);
     end();
 }
 
