@@ -16,9 +16,9 @@
  * the old protocols are not told, and none of their callbacks is called any
  * more. Bytes that an old protocol has received and not used are given in the
  * options, and are passed on first. Bytes that were written before are still
- * sent, before those of the relay. The program no longer writes, pauses or
- * closes the two transports; weir_pending_cancel() ends the relay.
- * Descriptors that a Unix socket receives are closed.
+ * sent, before those of the relay. From now on the program calls the two
+ * transports only for getters and time-outs; weir_pending_cancel() ends the
+ * relay. Descriptors that a Unix socket receives are closed.
  *
  * **Back-pressure.** Each direction is bounded: while more than `buffer_bytes`
  * wait to be sent to one side, the other side is not read. For this the relay
@@ -55,7 +55,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** What has ended a relay. */
+/** The party that has ended a relay. */
 enum weir_relay_party {
     /** The first transport of the call, or its peer. */
     WEIR_RELAY_A = 0,
@@ -88,7 +88,7 @@ enum weir_relay_cause {
     WEIR_RELAY_CANCELED,
 };
 
-/** What a relay has done, when it has ended. Times are those of
+/** The record of a relay that has ended. Times are those of
  * weir_loop_get_time(). */
 struct weir_relay_record {
     /** sizeof(struct weir_relay_record); the library sets it for done. */
@@ -106,8 +106,8 @@ struct weir_relay_record {
     uint64_t b_first_ns;
     /** The end of the relay: both transports are lost. */
     uint64_t end_ns;
-    /** What ended the relay first, and had the error if there is one. After two
-     * ends of stream, the side that ended first. */
+    /** The party that ended the relay first, and had the error if there is one.
+     * After two ends of stream, the side that ended first. */
     enum weir_relay_party ended_by;
     /** How it was ended. */
     enum weir_relay_cause cause;
@@ -156,7 +156,7 @@ struct weir_relay_options {
      * quarter longer; 0: never. A byte moves when it arrives, and when the
      * kernel takes it. */
     uint64_t idle_ns;
-    /** The same limit after the end of one direction; 0: never. If both are
+    /** As idle_ns, but after the end of one direction; 0: never. If both are
      * set, the smaller one is in force then. */
     uint64_t half_closed_ns;
     /** End the relay after this time; 0: never. */
@@ -177,7 +177,7 @@ struct weir_relay_options {
     /** Number of buffers of B. */
     size_t b_initial_count;
     /** Close both sides when the first one has ended its stream. Bytes that
-     * were received before are still sent. */
+     * were passed on before are still sent, other bytes are dropped. */
     bool close_at_first_end;
     /** Called with the bytes of both directions; NULL: none. */
     weir_relay_tap_fn *tap;

@@ -1,10 +1,8 @@
 /*
  * Relays: their life, from taking over two transports to the record.
  *
- * The relay ends when both transports are lost, and only by that: whatever ends
- * it closes or aborts the transports, and their losses follow from the loop, at
- * the loop's end too. The first cause is kept, but an error is kept instead of
- * an end of stream.
+ * The relay is over when both transports are lost, and only then: relay_state.c
+ * closes or aborts them, and the losses come here, at the loop's end too.
  */
 #include "relay.h"
 
@@ -19,104 +17,7 @@
 #define BUFFER_MOST    (UINT64_C(1) << 30)
 #define RATE_MOST      (UINT64_C(1) << 40)
 
-/* ---- what must hold ---- */
-
-void wr_relay_check_invariants(const struct wr_relay *relay)
-{
-    wr_assert(relay->state < WR_RELAY_OVER);
-    wr_way_check_invariants(&relay->ways[0]);
-    wr_way_check_invariants(&relay->ways[1]);
-    wr_assert(!relay->ways[0].is_lost || !relay->ways[1].is_lost);
-    wr_debug_assert(relay->has_cause || relay->state == WR_RELAY_OPEN);
-    wr_debug_assert(relay->state != WR_RELAY_BROKEN ||
-                    relay->ways[0].state == WR_WAY_BROKEN);
-    wr_debug_assert(relay->state != WR_RELAY_BROKEN ||
-                    relay->ways[1].state == WR_WAY_BROKEN);
-    wr_debug_assert(relay->state != WR_RELAY_BROKEN || relay->record.err < 0);
-}
-
-static void relay_set_state(struct wr_relay *relay, enum wr_relay_state state)
-{
-    /* By state: a bit for each state that it may be entered from. */
-    static const uint8_t allowed[WR_RELAY_STATES] = {
-        [WR_RELAY_CLOSING] = 1u << WR_RELAY_OPEN,
-        [WR_RELAY_BROKEN] = 1u << WR_RELAY_OPEN | 1u << WR_RELAY_CLOSING,
-        [WR_RELAY_OVER] = 1u << WR_RELAY_CLOSING | 1u << WR_RELAY_BROKEN,
-    };
-    wr_assert(state < WR_RELAY_STATES);
-    wr_assert(allowed[state] >> relay->state & 1u);
-    relay->state = state;
-}
-
 /* ---- the end ---- */
-
-static void relay_note_cause(struct wr_relay *relay,
-                             enum weir_relay_party party,
-                             enum weir_relay_cause cause, int err)
-{
-    wr_assert(err <= 0);
-    if (!relay->has_cause || (err < 0 && relay->record.err == 0)) {
-        relay->has_cause = true;
-        relay->record.ended_by = party;
-        relay->record.cause = cause;
-        relay->record.err = err;
-    }
-}
-
-static enum weir_relay_cause relay_cause_of(int err)
-{
-    wr_assert(err < 0);
-    switch (err) {
-    case -ECONNRESET:
-    case -EPIPE:
-    case -ECONNABORTED:
-        return WEIR_RELAY_RESET;
-    case -ETIMEDOUT:
-    case WEIR_EIDLE:
-    case WEIR_EREADTIMEOUT:
-    case WEIR_EWRITESTALL:
-    case WEIR_ECLOSETIMEOUT:
-        return WEIR_RELAY_TIMEOUT;
-    default:
-        return WEIR_RELAY_ERROR;
-    }
-}
-
-void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
-                    enum weir_relay_cause cause, int err)
-{
-    wr_assert(err < 0);
-    if (relay->state >= WR_RELAY_BROKEN) {
-        return;
-    }
-    relay_note_cause(relay, party, cause, err);
-    relay_set_state(relay, WR_RELAY_BROKEN);
-    wr_relay_time_stop(relay);
-    for (int i = 0; i < 2; i++) {
-        wr_way_break(&relay->ways[i]);
-        weir_transport_abort(relay->ways[i].from);
-    }
-}
-
-void wr_relay_fail(struct wr_way *way, int err)
-{
-    wr_relay_break(way->relay, way->party, relay_cause_of(err), err);
-}
-
-void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
-{
-    wr_assert(way->state == WR_WAY_ENDED);
-    wr_assert(relay->state == WR_RELAY_OPEN);
-    relay->active_ns = weir_loop_get_time(relay->loop);
-    relay_note_cause(relay, way->party, WEIR_RELAY_EOF, 0);
-    if (way->back->state == WR_WAY_ENDED || relay->closes_at_once) {
-        relay_set_state(relay, WR_RELAY_CLOSING);
-        for (int i = 0; i < 2; i++) { /* an error is that of its loss */
-            weir_transport_close(relay->ways[i].from);
-        }
-    }
-    wr_relay_time_changed(relay);
-}
 
 static void relay_free(struct wr_relay *relay)
 {
@@ -136,7 +37,7 @@ static void relay_finish(struct wr_relay *relay)
     struct weir_relay_record *record = &relay->record;
     weir_transport *const sides[2] = {relay->ways[0].from, relay->ways[1].from};
 
-    relay_set_state(relay, WR_RELAY_OVER);
+    wr_relay_set_state(relay, WR_RELAY_OVER);
     wr_assert(relay->has_cause);
     wr_relay_time_stop(relay);
     record->a_bytes = relay->ways[WEIR_RELAY_A].bytes;

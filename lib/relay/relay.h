@@ -93,42 +93,35 @@ struct wr_relay {
     bool closes_at_once;
 };
 
-/* ---- relay.c ---- */
+/* ---- relay_state.c ---- */
 
-/* Holds wherever code of the program may run; pure. */
+/* Hold wherever code of the program may run; pure. */
+void wr_way_check_invariants(const struct wr_way *way);
 void wr_relay_check_invariants(const struct wr_relay *relay);
 
-/* Notes that a way has ended; closes both sides if nothing is left to do. */
-void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
+/* The only writers of the states. */
+void wr_way_set_state(struct wr_way *way, enum wr_way_state state);
+void wr_relay_set_state(struct wr_relay *relay, enum wr_relay_state state);
+
+/* True while bytes may be passed on. */
+static inline bool wr_way_is_live(const struct wr_way *way)
+{
+    return way->state == WR_WAY_OPEN || way->state == WR_WAY_ENDING;
+}
+
+void wr_way_hold(struct wr_way *way, enum wr_way_hold reason);
+void wr_way_release(struct wr_way *way, enum wr_way_hold reason);
+/* The oldest initial bytes; there are some. */
+weir_lease *wr_way_pop_initial(struct wr_way *way);
+void wr_way_drop_initial(struct wr_way *way);
+
 /* Aborts both sides; no effect if they were. */
 void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
                     enum weir_relay_cause cause, int err);
 /* wr_relay_break() for an error of the transport that @way comes from. */
 void wr_relay_fail(struct wr_way *way, int err);
-
-/* ---- relay_way.c ---- */
-
-void wr_way_check_invariants(const struct wr_way *way);
-/* Keeps the initial bytes of a way that is being made: 0 or -ENOMEM. */
-WEIR_MUST_USE int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs,
-                              size_t count);
-void wr_way_drop_initial(struct wr_way *way);
-/* Begins: bounds the queue of `to` and what `from` may hold. @has_ended: the
- * end of `from` was received before. */
-void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
-/* Passes initial bytes on, as long as nothing else holds the way. */
-void wr_way_pass_initial(struct wr_way *way);
-/* Passes the end on. */
-void wr_way_end(struct wr_way *way);
-/* Passes nothing on any more. */
-void wr_way_break(struct wr_way *way);
-void wr_way_hold(struct wr_way *way, enum wr_way_hold reason);
-void wr_way_release(struct wr_way *way, enum wr_way_hold reason);
-/* The entries of the protocol's table. */
-int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf);
-int wr_way_received_end(void *user, weir_transport *t);
-void wr_way_pause_back(void *user, weir_transport *t);
-void wr_way_resume_back(void *user, weir_transport *t);
+/* Notes that a way has ended; closes both sides if nothing is left to do. */
+void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
 
 /* ---- relay_time.c ---- */
 
@@ -136,11 +129,25 @@ void wr_relay_time_init(struct wr_relay *relay,
                         const struct weir_relay_options *options);
 /* Begins all times, when both transports are the relay's. */
 void wr_relay_time_begin(struct wr_relay *relay);
-/* Arms the timer, because a limit may expire earlier than before. */
-void wr_relay_time_changed(struct wr_relay *relay);
 void wr_relay_time_stop(struct wr_relay *relay);
 /* Counts passed bytes of a way with a rate, and holds it if they were too
  * many. */
 void wr_way_spend(struct wr_way *way, size_t len);
+
+/* ---- relay_way.c ---- */
+
+/* Keeps the initial bytes of a way that is being made: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs,
+                              size_t count);
+/* Begins: bounds the queue of `to` and what `from` may hold. @has_ended: the
+ * end of `from` was received before. */
+void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
+/* Passes initial bytes on, as long as nothing else holds the way. */
+void wr_way_pass_initial(struct wr_way *way);
+/* The entries of the protocol's table. */
+int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf);
+int wr_way_received_end(void *user, weir_transport *t);
+void wr_way_pause_back(void *user, weir_transport *t);
+void wr_way_resume_back(void *user, weir_transport *t);
 
 #endif

@@ -48,36 +48,6 @@ static void relay_time_fill(struct wr_rate *rate, uint64_t now_ns)
     rate->filled_ns = now_ns;
 }
 
-void wr_way_spend(struct wr_way *way, size_t len)
-{
-    struct wr_rate *rate = &way->rate;
-    const uint64_t now_ns = way->relay->loop->now_ns;
-
-    wr_assert(len > 0 && len <= INT64_MAX / 2);
-    relay_time_fill(rate, now_ns);
-    rate->left -= (int64_t)len;
-    if (rate->left > 0 || (way->holds & WR_WAY_RATE)) {
-        return;
-    }
-    /* Half a burst, so that the way is not woken for each receive. */
-    const uint64_t needed = (uint64_t)(relay_time_burst(rate) / 2 - rate->left);
-    rate->wake_ns = wr_add_sat(
-        now_ns, relay_time_scale(needed, SECOND_NS, rate->bytes) + 1);
-    wr_way_hold(way, WR_WAY_RATE);
-    wr_relay_time_changed(way->relay);
-}
-
-static void relay_time_wake(struct wr_way *way)
-{
-    const uint64_t now_ns = way->relay->loop->now_ns;
-
-    if ((way->holds & WR_WAY_RATE) && way->rate.wake_ns <= now_ns) {
-        relay_time_fill(&way->rate, now_ns);
-        wr_assert(way->rate.left > 0);
-        wr_way_release(way, WR_WAY_RATE);
-    }
-}
-
 /* ---- deadlines ---- */
 
 struct relay_deadline {
@@ -163,7 +133,7 @@ static void relay_time_look(struct wr_relay *relay)
 
 /* ---- the timer ---- */
 
-void wr_relay_time_changed(struct wr_relay *relay)
+static void relay_time_arm(struct wr_relay *relay)
 {
     struct wr_timer *timer = &relay->timer;
 
@@ -189,6 +159,36 @@ void wr_relay_time_changed(struct wr_relay *relay)
     }
 }
 
+void wr_way_spend(struct wr_way *way, size_t len)
+{
+    struct wr_rate *rate = &way->rate;
+    const uint64_t now_ns = way->relay->loop->now_ns;
+
+    wr_assert(len > 0 && len <= INT64_MAX / 2);
+    relay_time_fill(rate, now_ns);
+    rate->left -= (int64_t)len;
+    if (rate->left > 0 || (way->holds & WR_WAY_RATE)) {
+        return;
+    }
+    /* Half a burst, so that the way is not woken for each receive. */
+    const uint64_t needed = (uint64_t)(relay_time_burst(rate) / 2 - rate->left);
+    rate->wake_ns = wr_add_sat(
+        now_ns, relay_time_scale(needed, SECOND_NS, rate->bytes) + 1);
+    wr_way_hold(way, WR_WAY_RATE);
+    relay_time_arm(way->relay);
+}
+
+static void relay_time_wake(struct wr_way *way)
+{
+    const uint64_t now_ns = way->relay->loop->now_ns;
+
+    if ((way->holds & WR_WAY_RATE) && way->rate.wake_ns <= now_ns) {
+        relay_time_fill(&way->rate, now_ns);
+        wr_assert(way->rate.left > 0);
+        wr_way_release(way, WR_WAY_RATE);
+    }
+}
+
 static void relay_time_fired(struct wr_timer *timer)
 {
     struct wr_relay *relay = wr_container_of(timer, struct wr_relay, timer);
@@ -203,7 +203,7 @@ static void relay_time_fired(struct wr_timer *timer)
     }
     relay_time_wake(&relay->ways[0]);
     relay_time_wake(&relay->ways[1]);
-    wr_relay_time_changed(relay);
+    relay_time_arm(relay);
 }
 
 void wr_relay_time_init(struct wr_relay *relay,
@@ -235,7 +235,7 @@ void wr_relay_time_begin(struct wr_relay *relay)
     relay->ways[0].rate.filled_ns = now_ns;
     relay->ways[1].rate.filled_ns = now_ns;
     relay_time_look(relay);
-    wr_relay_time_changed(relay);
+    relay_time_arm(relay);
 }
 
 void wr_relay_time_stop(struct wr_relay *relay)

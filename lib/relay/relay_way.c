@@ -9,69 +9,13 @@
  */
 #include "relay.h"
 
-/* ---- what must hold ---- */
-
-void wr_way_check_invariants(const struct wr_way *way)
-{
-    wr_assert(way->back->back == way && way->back != way);
-    wr_assert(way->from == way->back->to);
-    wr_assert(!way->initial == !way->initial_tail);
-    wr_assert(!way->initial || (way->holds & WR_WAY_INITIAL));
-    wr_debug_assert(way->state < WR_WAY_STATES);
-    wr_debug_assert(way->state != WR_WAY_ENDING ||
-                    (way->holds & WR_WAY_INITIAL));
-    wr_debug_assert(!(way->holds & WR_WAY_RATE) || way->rate.bytes > 0);
-}
-
-static void way_set_state(struct wr_way *way, enum wr_way_state state)
-{
-    /* By state: a bit for each state that it may be entered from. */
-    static const uint8_t allowed[WR_WAY_STATES] = {
-        [WR_WAY_ENDING] = 1u << WR_WAY_OPEN,
-        [WR_WAY_ENDED] = 1u << WR_WAY_OPEN | 1u << WR_WAY_ENDING,
-        [WR_WAY_BROKEN] =
-            1u << WR_WAY_OPEN | 1u << WR_WAY_ENDING | 1u << WR_WAY_ENDED,
-    };
-    wr_assert(state < WR_WAY_STATES);
-    wr_assert(allowed[state] >> way->state & 1u);
-    way->state = state;
-}
-
-static bool way_is_live(const struct wr_way *way)
-{
-    return way->state == WR_WAY_OPEN || way->state == WR_WAY_ENDING;
-}
-
-/* ---- reading or not ---- */
-
-void wr_way_hold(struct wr_way *way, enum wr_way_hold reason)
-{
-    const bool was_read = way->holds == 0;
-
-    wr_assert(reason != 0);
-    way->holds |= (uint8_t)reason;
-    if (was_read && way->state == WR_WAY_OPEN) {
-        weir_transport_pause_reading(way->from);
-    }
-}
-
-void wr_way_release(struct wr_way *way, enum wr_way_hold reason)
-{
-    wr_assert(way->holds & reason);
-    way->holds &= (uint8_t)~reason;
-    if (way->holds == 0 && way->state == WR_WAY_OPEN) {
-        weir_transport_resume_reading(way->from);
-    } else if (way->holds == WR_WAY_INITIAL) {
-        wr_ready_push(&way->relay->loop->ready, &way->relay->step);
-    }
-}
-
 /* ---- bytes ---- */
 
 /* The write was refused. If the other side is ending by itself, its
  * connection_lost follows and has the cause, except that a paused transport may
  * keep its loss back. */
-static __attribute__((noinline)) void way_refused(struct wr_way *way, int err)
+static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
+                                                        int err)
 {
     const int cause = weir_transport_get_error(way->to);
 
@@ -79,27 +23,28 @@ static __attribute__((noinline)) void way_refused(struct wr_way *way, int err)
     if (cause < 0) {
         wr_relay_fail(way->back, cause);
     } else if (err == -EPIPE || err == -ESHUTDOWN) {
-        way_set_state(way, WR_WAY_BROKEN);
+        wr_way_set_state(way, WR_WAY_BROKEN);
     } else {
         wr_relay_fail(way->back, err);
     }
 }
 
 /* Shows the bytes to the program; false: it has ended the relay. */
-static __attribute__((noinline)) bool way_tap(struct wr_way *way,
-                                              const struct weir_buf *buf)
+static __attribute__((noinline)) bool relay_way_tap(struct wr_way *way,
+                                                    const struct weir_buf *buf)
 {
     struct wr_relay *relay = way->relay;
 
-    wr_assert(buf->len > 0 && way_is_live(way));
+    wr_assert(buf->len > 0 && wr_way_is_live(way));
     relay->tap(relay->tap_arg, way->party, buf);
     wr_loop_end_if_forked(relay->loop);
-    return way_is_live(way);
+    return wr_way_is_live(way);
 }
 
 /* Queues the bytes on the other side. Few bytes would be copied in any case,
  * and the write of few bytes is the quicker one. */
-static inline int way_write(struct wr_way *way, const struct weir_buf *buf)
+static inline int relay_way_write(struct wr_way *way,
+                                  const struct weir_buf *buf)
 {
     wr_debug_assert(buf->lease && buf->lease->refs > 0);
     return buf->len < WR_LEASE_LEAST
@@ -107,16 +52,17 @@ static inline int way_write(struct wr_way *way, const struct weir_buf *buf)
                : weir_transport_write_buf(way->to, buf);
 }
 
-static inline void way_pass(struct wr_way *way, const struct weir_buf *buf)
+static inline void relay_way_pass(struct wr_way *way,
+                                  const struct weir_buf *buf)
 {
     struct wr_relay *relay = way->relay;
 
-    if (WR_UNLIKELY(relay->tap != NULL) && !way_tap(way, buf)) {
+    if (WR_UNLIKELY(relay->tap != NULL) && !relay_way_tap(way, buf)) {
         return;
     }
-    const int err = way_write(way, buf);
+    const int err = relay_way_write(way, buf);
     if (WR_UNLIKELY(err < 0)) {
-        way_refused(way, err);
+        relay_way_refused(way, err);
         return;
     }
     if (WR_UNLIKELY(way->bytes == 0)) {
@@ -136,7 +82,7 @@ int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf)
     wr_debug_check(wr_way_check_invariants(way));
     wr_debug_assert(way->from == t && !way->initial);
     if (WR_LIKELY(way->state == WR_WAY_OPEN)) {
-        way_pass(way, buf);
+        relay_way_pass(way, buf);
     }
     return 0;
 }
@@ -155,7 +101,6 @@ void wr_way_pause_back(void *user, weir_transport *t)
 void wr_way_resume_back(void *user, weir_transport *t)
 {
     struct wr_way *way = user;
-
     const int err = weir_transport_get_error(t);
 
     wr_assert(way->from == t);
@@ -166,11 +111,40 @@ void wr_way_resume_back(void *user, weir_transport *t)
     }
 }
 
+/* ---- the end ---- */
+
+/* Passes the end on. */
+static void relay_way_end(struct wr_way *way)
+{
+    struct wr_relay *relay = way->relay;
+
+    wr_assert(!way->initial);
+    wr_way_set_state(way, WR_WAY_ENDED);
+    const int err = weir_transport_write_eof(way->to);
+    if (err < 0) {
+        wr_relay_fail(way->back, err);
+        return;
+    }
+    wr_relay_way_ended(relay, way);
+}
+
+int wr_way_received_end(void *user, weir_transport *t)
+{
+    struct wr_way *way = user;
+
+    wr_assert(way->from == t);
+    wr_way_check_invariants(way);
+    if (way->state == WR_WAY_OPEN) {
+        relay_way_end(way);
+    }
+    return 1; /* the relay closes */
+}
+
 /* ---- initial bytes ---- */
 
 /* A lease of its own for bytes of the program; NULL without memory. */
-static weir_lease *way_lease(const struct wr_way *way,
-                             const struct weir_buf *buf)
+static weir_lease *relay_way_lease(const struct wr_way *way,
+                                   const struct weir_buf *buf)
 {
     wr_assert(buf->data && buf->len > 0);
     return buf->lease
@@ -186,7 +160,7 @@ int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
         if (bufs[i].len == 0) {
             continue; /* no bytes */
         }
-        weir_lease *lease = way_lease(way, &bufs[i]);
+        weir_lease *lease = relay_way_lease(way, &bufs[i]);
         wr_require(lease, -ENOMEM);
         lease->next = NULL;
         if (way->initial_tail) {
@@ -199,42 +173,26 @@ int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
     return 0;
 }
 
-static weir_lease *way_pop_initial(struct wr_way *way)
-{
-    weir_lease *lease = way->initial;
-
-    wr_assert(lease && lease->refs > 0);
-    way->initial = lease->next;
-    if (!way->initial) {
-        way->initial_tail = NULL;
-    }
-    lease->next = NULL;
-    return lease;
-}
-
-void wr_way_drop_initial(struct wr_way *way)
-{
-    while (way->initial) {
-        wr_lease_unref(way_pop_initial(way));
-    }
-    wr_assert(!way->initial_tail);
-}
-
 void wr_way_pass_initial(struct wr_way *way)
 {
     wr_way_check_invariants(way);
-    while (way->initial && way->holds == WR_WAY_INITIAL && way_is_live(way)) {
-        weir_lease *lease = way_pop_initial(way);
+    if (way->relay->state != WR_RELAY_OPEN) {
+        return; /* both sides were closed at the end of the other way */
+    }
+    while (way->initial && way->holds == WR_WAY_INITIAL &&
+           wr_way_is_live(way)) {
+        weir_lease *lease = wr_way_pop_initial(way);
         const struct weir_buf buf = {
             .data = lease->data, .len = lease->len, .lease = lease};
-        way_pass(way, &buf);
+        relay_way_pass(way, &buf);
         wr_lease_unref(lease);
     }
-    if (way->initial || !(way->holds & WR_WAY_INITIAL) || !way_is_live(way)) {
+    if (way->initial || !(way->holds & WR_WAY_INITIAL) ||
+        !wr_way_is_live(way)) {
         return;
     }
     if (way->state == WR_WAY_ENDING) {
-        wr_way_end(way);
+        relay_way_end(way);
     } else {
         wr_way_release(way, WR_WAY_INITIAL);
     }
@@ -254,7 +212,7 @@ void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended)
         wr_ready_push(&relay->loop->ready, &relay->step);
     }
     if (has_ended) {
-        way_set_state(way, WR_WAY_ENDING);
+        wr_way_set_state(way, WR_WAY_ENDING);
     }
     if (way->to->writing_paused) {
         wr_way_hold(way, WR_WAY_FULL);
@@ -263,41 +221,4 @@ void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended)
     if (way->holds == 0) {
         weir_transport_resume_reading(way->from); /* its protocol had paused */
     }
-}
-
-/* ---- the end ---- */
-
-void wr_way_end(struct wr_way *way)
-{
-    struct wr_relay *relay = way->relay;
-
-    wr_assert(!way->initial);
-    way_set_state(way, WR_WAY_ENDED);
-    const int err = weir_transport_write_eof(way->to);
-    if (err < 0) {
-        wr_relay_fail(way->back, err);
-        return;
-    }
-    wr_relay_way_ended(relay, way);
-}
-
-int wr_way_received_end(void *user, weir_transport *t)
-{
-    struct wr_way *way = user;
-
-    wr_assert(way->from == t);
-    wr_way_check_invariants(way);
-    if (way->state == WR_WAY_OPEN) {
-        wr_way_end(way);
-    }
-    return 1; /* the relay closes */
-}
-
-void wr_way_break(struct wr_way *way)
-{
-    if (way->state != WR_WAY_BROKEN) {
-        way_set_state(way, WR_WAY_BROKEN);
-    }
-    wr_way_drop_initial(way);
-    wr_assert(!way_is_live(way));
 }

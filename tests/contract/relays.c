@@ -67,6 +67,31 @@ UNIT(relays, after_the_end_of_one_direction_the_other_goes_on)
     relay_rig_pairings(RIG_IS_TLS, RIG_IS_MEMORY, false, end_and_download);
 }
 
+/* A TLS record is larger than the buffer. */
+static void move_through_little(struct relayed *r)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .buffer_bytes = 4096};
+
+    relay_rig_begin(r, &options);
+    relay_rig_move(r->a, &r->b, SOME, PIECE);
+    relay_rig_move(&r->b, r->a, SOME, PIECE);
+    rig_peer_shutdown(&r->b);
+    expect_eq(relay_rig_end_of(r->a), 0);
+    rig_peer_shutdown(r->a);
+    expect_eq(relay_rig_end_of(&r->b), 0);
+    expect_eq(relay_rig_end(r), 0);
+}
+
+UNIT(relays, the_least_buffer_is_enough_for_all)
+{
+    relay_rig_pairings(0, RIG_IS_PLAIN | RIG_HAS_ADDRESSES, false,
+                       move_through_little);
+    relay_rig_pairings(RIG_IS_PLAIN | RIG_HAS_ADDRESSES, 0, true,
+                       move_through_little);
+    relay_rig_pairings(RIG_IS_MEMORY, RIG_IS_TLS, false, move_through_little);
+}
+
 static void reset_a(struct relayed *r)
 {
     relay_rig_begin(r, NULL);

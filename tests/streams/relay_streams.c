@@ -100,6 +100,21 @@ TASK(relay_streams, both_may_have_ended_before)
     close_both();
 }
 
+TASK(relay_streams, both_may_have_ended_where_one_end_is_enough)
+{
+    struct weir_relay_options options = {.size = sizeof(options),
+                                         .close_at_first_end = true};
+    open_both();
+    pair_peer_write(&b, "dropped");
+    fake_peer_shutdown(a.peer);
+    fake_peer_shutdown(b.peer);
+    nap();
+    expect_eq(relay_both(loop, &options), 0);
+    expect_eq(record.ended_by, WEIR_RELAY_A);
+    expect_eq(record.b_bytes, 0);
+    close_both();
+}
+
 static char bytes[256 * KIB];
 
 /* The peer of @p sends until the reader has paused; how many bytes. */

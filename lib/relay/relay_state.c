@@ -1,0 +1,197 @@
+/*
+ * The states of relays and of their ways, and what ends them.
+ *
+ * Whatever ends a relay closes or aborts both transports, and their losses
+ * follow from the loop. The first cause is kept, but an error is kept instead
+ * of an end of stream. Nothing here moves bytes.
+ */
+#include "relay.h"
+
+#include "weir/error.h"
+
+#include <errno.h>
+
+/* ---- what must hold ---- */
+
+void wr_way_check_invariants(const struct wr_way *way)
+{
+    wr_assert(way->back->back == way && way->back != way);
+    wr_assert(way->from == way->back->to);
+    wr_assert(!way->initial == !way->initial_tail);
+    wr_assert(!way->initial || (way->holds & WR_WAY_INITIAL));
+    wr_debug_assert(way->state < WR_WAY_STATES);
+    wr_debug_assert(way->state != WR_WAY_ENDING ||
+                    (way->holds & WR_WAY_INITIAL));
+    wr_debug_assert(!(way->holds & WR_WAY_RATE) || way->rate.bytes > 0);
+}
+
+void wr_relay_check_invariants(const struct wr_relay *relay)
+{
+    wr_assert(relay->state < WR_RELAY_OVER);
+    wr_way_check_invariants(&relay->ways[0]);
+    wr_way_check_invariants(&relay->ways[1]);
+    wr_assert(!relay->ways[0].is_lost || !relay->ways[1].is_lost);
+    wr_debug_assert(relay->has_cause || relay->state == WR_RELAY_OPEN);
+    wr_debug_assert(relay->state != WR_RELAY_BROKEN ||
+                    relay->ways[0].state == WR_WAY_BROKEN);
+    wr_debug_assert(relay->state != WR_RELAY_BROKEN ||
+                    relay->ways[1].state == WR_WAY_BROKEN);
+    wr_debug_assert(relay->state != WR_RELAY_BROKEN || relay->record.err < 0);
+}
+
+/* ---- states ---- */
+
+void wr_way_set_state(struct wr_way *way, enum wr_way_state state)
+{
+    /* By state: a bit for each state that it may be entered from. */
+    static const uint8_t allowed[WR_WAY_STATES] = {
+        [WR_WAY_ENDING] = 1u << WR_WAY_OPEN,
+        [WR_WAY_ENDED] = 1u << WR_WAY_OPEN | 1u << WR_WAY_ENDING,
+        [WR_WAY_BROKEN] =
+            1u << WR_WAY_OPEN | 1u << WR_WAY_ENDING | 1u << WR_WAY_ENDED,
+    };
+    wr_assert(state < WR_WAY_STATES);
+    wr_assert(allowed[state] >> way->state & 1u);
+    way->state = state;
+}
+
+void wr_relay_set_state(struct wr_relay *relay, enum wr_relay_state state)
+{
+    /* By state: a bit for each state that it may be entered from. */
+    static const uint8_t allowed[WR_RELAY_STATES] = {
+        [WR_RELAY_CLOSING] = 1u << WR_RELAY_OPEN,
+        [WR_RELAY_BROKEN] = 1u << WR_RELAY_OPEN | 1u << WR_RELAY_CLOSING,
+        [WR_RELAY_OVER] = 1u << WR_RELAY_CLOSING | 1u << WR_RELAY_BROKEN,
+    };
+    wr_assert(state < WR_RELAY_STATES);
+    wr_assert(allowed[state] >> relay->state & 1u);
+    relay->state = state;
+}
+
+/* ---- reading or not ---- */
+
+void wr_way_hold(struct wr_way *way, enum wr_way_hold reason)
+{
+    const bool was_read = way->holds == 0;
+
+    wr_assert(reason != 0);
+    way->holds |= (uint8_t)reason;
+    if (was_read && way->state == WR_WAY_OPEN) {
+        weir_transport_pause_reading(way->from);
+    }
+}
+
+void wr_way_release(struct wr_way *way, enum wr_way_hold reason)
+{
+    wr_assert(way->holds & reason);
+    way->holds &= (uint8_t)~reason;
+    if (way->holds == 0 && way->state == WR_WAY_OPEN) {
+        weir_transport_resume_reading(way->from);
+    } else if (way->holds == WR_WAY_INITIAL) {
+        wr_ready_push(&way->relay->loop->ready, &way->relay->step);
+    }
+}
+
+/* ---- initial bytes ---- */
+
+weir_lease *wr_way_pop_initial(struct wr_way *way)
+{
+    weir_lease *lease = way->initial;
+
+    wr_assert(lease && lease->refs > 0);
+    way->initial = lease->next;
+    if (!way->initial) {
+        way->initial_tail = NULL;
+    }
+    lease->next = NULL;
+    return lease;
+}
+
+void wr_way_drop_initial(struct wr_way *way)
+{
+    while (way->initial) {
+        wr_lease_unref(wr_way_pop_initial(way));
+    }
+    wr_assert(!way->initial_tail);
+}
+
+/* ---- the end ---- */
+
+static void relay_state_note_cause(struct wr_relay *relay,
+                                   enum weir_relay_party party,
+                                   enum weir_relay_cause cause, int err)
+{
+    wr_assert(err <= 0);
+    if (!relay->has_cause || (err < 0 && relay->record.err == 0)) {
+        relay->has_cause = true;
+        relay->record.ended_by = party;
+        relay->record.cause = cause;
+        relay->record.err = err;
+    }
+}
+
+static enum weir_relay_cause relay_state_find_cause(int err)
+{
+    wr_assert(err < 0);
+    switch (err) {
+    case -ECONNRESET:
+    case -EPIPE:
+    case -ECONNABORTED:
+        return WEIR_RELAY_RESET;
+    case -ETIMEDOUT:
+    case WEIR_EIDLE:
+    case WEIR_EREADTIMEOUT:
+    case WEIR_EWRITESTALL:
+    case WEIR_ECLOSETIMEOUT:
+        return WEIR_RELAY_TIMEOUT;
+    default:
+        return WEIR_RELAY_ERROR;
+    }
+}
+
+static void relay_state_break_way(struct wr_way *way)
+{
+    if (way->state != WR_WAY_BROKEN) {
+        wr_way_set_state(way, WR_WAY_BROKEN);
+    }
+    wr_way_drop_initial(way);
+    wr_assert(!wr_way_is_live(way));
+}
+
+void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
+                    enum weir_relay_cause cause, int err)
+{
+    wr_assert(err < 0);
+    if (relay->state >= WR_RELAY_BROKEN) {
+        return;
+    }
+    relay_state_note_cause(relay, party, cause, err);
+    wr_relay_set_state(relay, WR_RELAY_BROKEN);
+    wr_timer_cancel(&relay->loop->wheel, &relay->timer);
+    for (int i = 0; i < 2; i++) {
+        relay_state_break_way(&relay->ways[i]);
+        weir_transport_abort(relay->ways[i].from);
+    }
+}
+
+void wr_relay_fail(struct wr_way *way, int err)
+{
+    wr_relay_break(way->relay, way->party, relay_state_find_cause(err), err);
+}
+
+void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
+{
+    wr_assert(way->state == WR_WAY_ENDED);
+    wr_assert(relay->state == WR_RELAY_OPEN);
+    relay->active_ns = weir_loop_get_time(relay->loop);
+    relay_state_note_cause(relay, way->party, WEIR_RELAY_EOF, 0);
+    if (way->back->state == WR_WAY_ENDED || relay->closes_at_once) {
+        wr_relay_set_state(relay, WR_RELAY_CLOSING);
+        for (int i = 0; i < 2; i++) { /* an error is that of its loss */
+            weir_transport_close(relay->ways[i].from);
+        }
+    }
+    if (relay->half_closed_ns > 0) {
+        wr_timer_arm(&relay->loop->wheel, &relay->timer, relay->active_ns);
+    }
+}
