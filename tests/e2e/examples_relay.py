@@ -88,6 +88,8 @@ def test_a_target_may_answer_after_the_clients_end():
             sock.shutdown(socket.SHUT_WR)
             equal(read_end(sock) == hashlib.sha256(data).digest() * 100_000,
                   True, "the answer")
+        proxy.told(r"^100000 bytes there, 3200000 back, "
+                   r"ended by the client: Success\n\Z")
         proxy.end()
 
 

@@ -41,8 +41,9 @@ static int handler(void *arg, weir_reader *reader, weir_writer *client)
     int error = weir_open_connection(loop, target->host, target->port,
                                      &connecting, NULL, &upstream);
     if (error < 0) {
-        weir_writer_abort(client); /* a reset says that nobody answered */
-        return error;
+        warnx("%s: %s", target->host, weir_strerror(error));
+        weir_writer_abort(client); /* a reset, and no end of an answer */
+        return 0;
     }
     error = weir_writer_relay(client, upstream, &relaying, &record);
     weir_writer_unref(upstream);
