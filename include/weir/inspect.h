@@ -108,6 +108,23 @@ WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
                                               size_t size);
 
 /**
+ * Statistics as text, as weir_loop_get_statistics_text() writes them: those of
+ * several loops, for example (weir_threads_get_statistics()).
+ *
+ * @param statistics  the statistics; borrowed. Fields beyond their size are 0
+ * @param buf         destination, always terminated if @p size is not 0
+ * @param size        bytes in @p buf
+ * @return            bytes that the whole text has, without its NUL
+ * @retval -EINVAL  no statistics
+ * @retval WEIR_EOPTIONSIZE  their size is not set
+ * @retval -E2BIG   statistics of a newer library, with a field set unknown here
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int
+weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
+                              char *buf, size_t size);
+
+/**
  * Write the state of the loop for an operator: a line for the loop and for each
  * of its objects. A connection's line has its addresses, states, operations in
  * flight, credit, held bytes, queue depth and first error.

@@ -154,23 +154,41 @@ int weir_loop_get_statistics(const weir_loop *loop,
     return 0;
 }
 
-size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
-                                     size_t size)
+/* The text of weir_loop_statistics_get_text() of all fields. */
+static size_t inspect_write_text(const struct weir_loop_statistics *statistics,
+                                 char *buf, size_t size)
 {
-    struct weir_loop_statistics statistics;
     size_t total = 0;
 
-    inspect_read(loop, &statistics);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const size_t left = size > total ? size - total : 0;
-        int len =
-            snprintf(left > 0 ? buf + total : NULL, left, "%s %llu\n",
-                     inspect_fields[i].name,
-                     (unsigned long long)inspect_field_of(&statistics, i));
+        int len = snprintf(left > 0 ? buf + total : NULL, left, "%s %llu\n",
+                           inspect_fields[i].name,
+                           (unsigned long long)inspect_field_of(statistics, i));
         wr_assert(len > 0);
         total += (size_t)len;
     }
     return total;
+}
+
+size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
+                                     size_t size)
+{
+    struct weir_loop_statistics statistics;
+
+    inspect_read(loop, &statistics);
+    return inspect_write_text(&statistics, buf, size);
+}
+
+int weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
+                                  char *buf, size_t size)
+{
+    struct weir_loop_statistics known;
+
+    wr_require(statistics, -EINVAL);
+    const int err = wr_options_read(&known, sizeof(known), statistics);
+    wr_require(err >= 0, err);
+    return (int)inspect_write_text(&known, buf, size);
 }
 
 static void inspect_dump_loop(const weir_loop *loop, FILE *out)

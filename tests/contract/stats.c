@@ -116,6 +116,27 @@ MAKER(stats, texts_are_cut_and_terminated_when_there_is_no_room, m)
     expect_eq(strlen(part), sizeof(part) - 1);
 }
 
+UNIT(stats, statistics_that_were_read_have_a_text_too)
+{
+    struct weir_loop_statistics statistics = {
+        .size = sizeof(statistics), .turns = 3, .memory_bytes = 5};
+    char text[2048];
+    const int len =
+        weir_loop_statistics_get_text(&statistics, text, sizeof(text));
+    expect_eq(len, (int)strlen(text));
+    expect_eq(strncmp(text, "turns 3\n", 8), 0);
+    cr_expect_not_null(strstr(text, "\nmemory_bytes 5\n"));
+
+    statistics.size = offsetof(struct weir_loop_statistics, memory_bytes);
+    expect_geq(weir_loop_statistics_get_text(&statistics, text, sizeof(text)),
+               0);
+    cr_expect_not_null(strstr(text, "\nmemory_bytes 0\n"), "not its own");
+    statistics.size = 0;
+    expect_eq(weir_loop_statistics_get_text(&statistics, text, sizeof(text)),
+              WEIR_EOPTIONSIZE);
+    expect_eq(weir_loop_statistics_get_text(NULL, text, sizeof(text)), -EINVAL);
+}
+
 UNIT(stats, the_dump_has_a_line_for_each_thing_alive)
 {
     struct maker m;

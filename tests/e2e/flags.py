@@ -102,6 +102,8 @@ BAD_SERVE = (
     (["--api", "tasks", TARGET], r"--api: 'tasks' is not protocol or stream"),
     ([TARGET, "--api"], r"--api needs a value"),
     (["--grace", "x", TARGET], r"--grace: 'x' is not a time"),
+    (["--threads", "1025", TARGET], r"--threads: 1025 is out of range, 0 to"),
+    (["--threads", "all", TARGET], r"--threads: 'all' is not a count or auto"),
     ([TARGET, "--mode"], r"--mode needs a value"),
     (["tcp://local host:80"], r"'local host' is not a host name"),
     (["tcp://127.0.0.1:x"], r"port must be a number from 0"),

@@ -3,80 +3,45 @@
  * standard output once all of them accept, serve until a signal comes, stop
  * with a time of grace, end with 0. A second signal ends the grace.
  *
- * What it does with connections is in modes.c and in serve_streams.c, with
- * datagrams in serve_datagrams.c.
+ * One loop serves here. Several threads are in serve_threads.c, and the servers
+ * of a loop in serve_thread.c.
  */
 #include "serve.h"
-#include "exits.h"
 
-#include "modes.h"
+#include "exits.h"
 #include "names.h"
-#include "serve_datagrams.h"
 #include "serve_options.h"
+#include "serve_tell.h"
+#include "serve_thread.h"
+#include "serve_threads.h"
 #include "tools/common/console.h"
 #include "tools/common/limits.h"
 
 #include "weir/error.h"
 #include "weir/inspect.h"
 #include "weir/loop.h"
-#include "weir/server.h"
 #include "weir/tls_connection.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Lines about trouble, a second; the rest is counted. */
-#define TROUBLE_LINES 5U
-
 struct serve {
-    weir_loop *loop;
-    struct serve_options options;
-    /* NULL where no target has TLS. */
-    weir_tls_context *tls;
-    /* Each target has one of the two; servers are NULL for UDP. */
-    weir_server *servers[SERVE_ADDRESSES_MAX];
-    struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
-    /* Servers that do not listen yet, and those that are not closed yet. */
-    size_t starting;
-    size_t closing;
-    bool stopping;
+    struct serve_thread thread;
+    const struct serve_options *options;
     /* The first error that ends the program. */
     int err;
-    struct mode_counts counts;
-    /* Lines of trouble in this second. */
-    uint64_t trouble_second;
-    uint64_t trouble_count;
 };
 
-/* ---- statistics ---- */
+/* ---- one loop ---- */
 
 static void print_statistics(const struct serve *serve)
 {
     char text[4096];
-    uint64_t datagrams = 0;
-    uint64_t failed = 0;
+    struct serve_sums sums = {.datagrams = 0};
 
-    for (size_t i = 0; i < serve->options.target_count; i++) {
-        datagrams += serve->datagram_servers[i].received;
-        failed += serve->datagram_servers[i].failed;
-    }
-    weir_loop_get_statistics_text(serve->loop, text, sizeof(text));
-    fprintf(stderr,
-            "served_connections %llu\nserved_open %llu\nserved_broken %llu\n"
-            "served_received_bytes %llu\nserved_datagrams %llu\n"
-            "served_datagrams_failed %llu\nserved_full_handshakes %llu\n"
-            "served_resumed_handshakes %llu\n%s",
-            (unsigned long long)serve->counts.opened,
-            (unsigned long long)serve->counts.open_now,
-            (unsigned long long)serve->counts.broken,
-            (unsigned long long)serve->counts.received_bytes,
-            (unsigned long long)datagrams, (unsigned long long)failed,
-            (unsigned long long)serve->counts.full_handshakes,
-            (unsigned long long)serve->counts.resumed_handshakes, text);
-    fflush(stderr);
+    serve_thread_add(&serve->thread, &sums);
+    weir_loop_get_statistics_text(serve->thread.loop, text, sizeof(text));
+    serve_print_statistics(&sums, text);
 }
 
 static void on_usr1(void *arg, int signum)
@@ -85,76 +50,8 @@ static void on_usr1(void *arg, int signum)
 
     (void)signum;
     print_statistics(serve);
-    weir_loop_dump(serve->loop, stderr);
+    weir_loop_dump(serve->thread.loop, stderr);
     fflush(stderr);
-}
-
-/* Trouble of one second is told in a few lines. */
-static void on_exception(void *arg, weir_loop *loop,
-                         const struct weir_exception *exception)
-{
-    struct serve *serve = arg;
-    uint64_t second = weir_loop_get_time(loop) / UINT64_C(1000000000);
-
-    if (second != serve->trouble_second) {
-        serve->trouble_second = second;
-        serve->trouble_count = 0;
-    }
-    serve->trouble_count++;
-    if (serve->trouble_count > TROUBLE_LINES) {
-        return;
-    }
-    const weir_transport *t = exception->transport;
-    char text[256] = "";
-    if (t && weir_transport_get_error(t) < 0) {
-        weir_transport_get_error_text(t, text, sizeof(text));
-    } else if (exception->err < 0) {
-        snprintf(text, sizeof(text), "%s", weir_strerror(exception->err));
-    }
-    say("%s%s%s%s", exception->message, text[0] ? ": " : "", text,
-        serve->trouble_count == TROUBLE_LINES ? " (and more of the kind)" : "");
-}
-
-/* ---- the end ---- */
-
-static void count_closed(struct serve *serve)
-{
-    serve->closing--;
-    if (serve->closing == 0) {
-        weir_loop_stop(serve->loop);
-    }
-}
-
-static void on_closed(void *arg, weir_server *server)
-{
-    (void)server;
-    count_closed(arg);
-}
-
-static void stop(struct serve *serve, uint64_t grace_ns)
-{
-    bool first = !serve->stopping;
-
-    serve->stopping = true;
-    for (size_t i = 0; i < serve->options.target_count; i++) {
-        serve->closing +=
-            datagram_server_stop(&serve->datagram_servers[i], grace_ns == 0);
-        if (!serve->servers[i]) {
-            continue;
-        }
-        int err = weir_server_stop(serve->servers[i], grace_ns,
-                                   first ? on_closed : NULL, serve);
-        if (err < 0) {
-            say("stopping: %s", weir_strerror(err));
-            serve->err = err;
-            weir_loop_stop(serve->loop);
-            return;
-        }
-        serve->closing += first;
-    }
-    if (serve->closing == 0) {
-        weir_loop_stop(serve->loop);
-    }
 }
 
 static void on_signal(void *arg, int signum)
@@ -162,152 +59,106 @@ static void on_signal(void *arg, int signum)
     struct serve *serve = arg;
 
     (void)signum;
-    stop(serve, serve->stopping ? 0 : serve->options.grace_ns);
+    serve_thread_stop(&serve->thread,
+                      serve->thread.stopping ? 0 : serve->options->grace_ns);
 }
 
-/* ---- the start ---- */
-
-static void print_address(const struct target *target,
-                          const struct weir_address *address)
+static void fail(struct serve_thread *thread, const struct target *target,
+                 int err)
 {
-    const bool is_unix = address->storage.any.sa_family == AF_UNIX;
-    const char *scheme = is_unix ? "" : "tcp://";
-    char text[WEIR_ADDRESS_TEXT_SIZE];
+    struct serve *serve = thread->owner;
 
-    if (target->is_datagram) {
-        scheme = "udp://";
-    } else if (target->is_tls) {
-        scheme = is_unix ? "tls+" : "tls://";
-    }
-    printf(" %s%s", scheme, weir_address_format(address, text, sizeof(text)));
-}
-
-static void print_addresses(const struct serve *serve)
-{
-    printf("serving %s on", serve->options.mode->name);
-    for (size_t i = 0; i < serve->options.target_count; i++) {
-        const struct target *target = &serve->options.targets[i];
-        struct weir_address address = {0};
-        if (target->is_datagram) {
-            weir_transport_get_sockname(serve->datagram_servers[i].transport,
-                                        &address);
-            print_address(target, &address);
-            continue;
-        }
-        size_t socket_count = weir_server_get_socket_count(serve->servers[i]);
-        for (size_t j = 0; j < socket_count; j++) {
-            if (weir_server_get_socket(serve->servers[i], j, &address) >= 0) {
-                print_address(target, &address);
-            }
-        }
-    }
-    printf("\n");
-    fflush(stdout);
-}
-
-static void fail(struct serve *serve, const struct target *target, int err)
-{
-    say("%s: %s (%s)", target->text, weir_strerror(err), weir_err_name(err));
+    serve_say_error(target, err);
     if (serve->err == 0) {
         serve->err = err;
     }
-    stop(serve, 0);
+    serve_thread_stop(thread, 0);
 }
 
-static void on_listening(void *arg, int err, weir_server *server)
+static void print_places(struct serve_thread *thread)
 {
-    struct serve *serve = arg;
+    const struct serve *serve = thread->owner;
+    struct target places[SERVE_ADDRESSES_MAX];
 
-    serve->starting--;
+    int err = serve_thread_get_places(thread, places);
+    if (err == 0) {
+        serve_print_places(serve->options, places);
+    }
+    names_forget(places, thread->target_count);
     if (err < 0) {
-        for (size_t i = 0; i < serve->options.target_count; i++) {
-            if (serve->servers[i] == server) {
-                fail(serve, &serve->options.targets[i], err);
-            }
-        }
-        return;
-    }
-    if (serve->starting == 0 && serve->err == 0) {
-        print_addresses(serve);
+        fail(thread, &thread->targets[0], err);
     }
 }
 
-static void on_bound(void *arg, int err, struct datagram_server *server)
+static void end_loop(struct serve_thread *thread)
 {
-    struct serve *serve = arg;
+    weir_loop_stop(thread->loop);
+}
 
-    serve->starting--;
+static const struct serve_thread_ops ops = {
+    .listening = print_places, .failed = fail, .ended = end_loop};
+
+/* Returns the exit code. */
+static int serve_until_signal(struct serve *serve)
+{
+    struct serve_thread *thread = &serve->thread;
+    const struct target *failed = NULL;
+
+    weir_loop_set_exception_handler(thread->loop, serve_thread_report, thread);
+    if (serve_handle_signals(thread->loop, on_signal, on_usr1, serve) < 0) {
+        return LOAD_USAGE;
+    }
+    int err = serve_thread_listen(thread, &failed);
     if (err < 0) {
-        fail(serve, &serve->options.targets[server - serve->datagram_servers],
-             err);
-        return;
+        serve_say_error(failed, err);
+        return LOAD_USAGE;
     }
-    if (serve->starting == 0 && serve->err == 0) {
-        print_addresses(serve);
-    }
+    err = weir_loop_run(thread->loop);
+    return serve_exit_code(serve->err, err);
 }
 
-static void on_ended(void *arg, int err, struct datagram_server *server)
+static int serve_on_loop(weir_loop *loop, const struct serve_options *options,
+                         weir_tls_context *tls)
 {
-    struct serve *serve = arg;
+    static struct serve serve; /* the loop's end may still call it */
 
-    if (serve->closing > 0) {
-        count_closed(serve);
-    } else if (err < 0) {
-        fail(serve, &serve->options.targets[server - serve->datagram_servers],
-             err);
-    }
-}
-
-static int bind_datagrams(struct serve *serve, size_t i)
-{
-    struct datagram_server *server = &serve->datagram_servers[i];
-
-    *server = (struct datagram_server){
-        .on_bound = on_bound,
-        .on_ended = on_ended,
-        .arg = serve,
-        .counts = &serve->counts,
+    serve.options = options;
+    serve.thread = (struct serve_thread){
+        .ops = &ops,
+        .owner = &serve,
+        .loop = loop,
+        .options = options,
+        .targets = options->targets,
+        .target_count = options->target_count,
+        .tls = tls,
     };
-    return datagram_server_start(server, serve->loop, serve->options.mode,
-                                 &serve->options.targets[i]);
-}
-
-static int listen_on(struct serve *serve, size_t i)
-{
-    const struct target *target = &serve->options.targets[i];
-    const bool has_address = target->address.len > 0;
-    struct weir_factory factory = {serve->options.mode->create, &serve->counts};
-    const struct weir_tls_settings tls = {.size = sizeof(tls),
-                                          .context = serve->tls};
-    struct weir_server_options options = {.size = sizeof(options),
-                                          .tls = target->is_tls ? &tls : NULL};
-
-    if (has_address) {
-        return weir_create_server_on(serve->loop, &factory, &target->address, 1,
-                                     &options, on_listening, serve,
-                                     &serve->servers[i]);
+    const int exit_code = serve_until_signal(&serve);
+    if (options->stats) {
+        print_statistics(&serve);
     }
-    return weir_create_server(
-        serve->loop, &factory, target->host[0] ? target->host : NULL,
-        target->port, &options, on_listening, serve, &serve->servers[i]);
+    serve_thread_free_servers(&serve.thread);
+    return exit_code;
 }
 
-static bool add_target(struct serve *serve, const struct target *target)
+/* ---- names ---- */
+
+static bool add_target(struct serve_options *options,
+                       const struct target *target)
 {
-    if (serve->options.target_count == SERVE_ADDRESSES_MAX) {
+    if (options->target_count == SERVE_ADDRESSES_MAX) {
         say("%s: more than %u addresses", target->text, SERVE_ADDRESSES_MAX);
         return false;
     }
-    serve->options.targets[serve->options.target_count] = *target;
-    serve->options.target_count++;
+    options->targets[options->target_count] = *target;
+    options->target_count++;
     return true;
 }
 
 /* A target for each address of a name. */
-static bool add_addresses(struct serve *serve, struct target *name)
+static bool add_addresses(weir_loop *loop, struct serve_options *options,
+                          struct target *name)
 {
-    bool added = names_find(serve->loop, name, 1) >= 0;
+    bool added = names_find(loop, name, 1) >= 0;
 
     for (size_t i = 0; i < name->address_count && added; i++) {
         struct target target = {
@@ -315,7 +166,7 @@ static bool add_addresses(struct serve *serve, struct target *name)
             .is_datagram = true,
             .address = name->addresses[i],
         };
-        added = add_target(serve, &target);
+        added = add_target(options, &target);
     }
     names_forget(name, 1);
     return added;
@@ -324,132 +175,66 @@ static bool add_addresses(struct serve *serve, struct target *name)
 /* A server listens on all addresses of a name. An endpoint is bound to one of
  * them alone: the names of datagram targets are looked up here, and each
  * address gets an endpoint. */
-static bool find_datagram_names(struct serve *serve)
+static bool find_datagram_names(weir_loop *loop, struct serve_options *options)
 {
     struct target given[SERVE_ADDRESSES_MAX];
-    const size_t given_count = serve->options.target_count;
+    const size_t given_count = options->target_count;
     bool added = true;
 
-    memcpy(given, serve->options.targets, sizeof(given));
-    serve->options.target_count = 0;
+    memcpy(given, options->targets, sizeof(given));
+    options->target_count = 0;
     for (size_t i = 0; i < given_count && added; i++) {
         const bool is_name = given[i].host[0] && given[i].address.len == 0;
         added = given[i].is_datagram && is_name
-                    ? add_addresses(serve, &given[i])
-                    : add_target(serve, &given[i]);
+                    ? add_addresses(loop, options, &given[i])
+                    : add_target(options, &given[i]);
     }
     return added;
 }
 
-static int listen_on_all(struct serve *serve)
-{
-    for (size_t i = 0; i < serve->options.target_count; i++) {
-        const struct target *target = &serve->options.targets[i];
-        serve->starting++;
-        int err = target->is_datagram ? bind_datagrams(serve, i)
-                                      : listen_on(serve, i);
-        if (err < 0) {
-            say("%s: %s (%s)", target->text, weir_strerror(err),
-                weir_err_name(err));
-            return err;
-        }
-    }
-    return 0;
-}
-
-static int handle_signals(struct serve *serve)
-{
-    static const struct {
-        int signum;
-        weir_signal_fn *cb;
-    } handlers[] = {
-        {SIGINT, on_signal},
-        {SIGTERM, on_signal},
-        {SIGUSR1, on_usr1},
-    };
-
-    for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
-        int err = weir_loop_add_signal_handler(serve->loop, handlers[i].signum,
-                                               handlers[i].cb, serve);
-        if (err < 0) {
-            say("signal handler: %s", weir_strerror(err));
-            return err;
-        }
-    }
-    return 0;
-}
-
-/* Tasks see the end of their connection a little later than the server. */
-static bool has_none_open(void *arg)
-{
-    const struct serve *serve = arg;
-
-    return serve->counts.open_now == 0;
-}
-
-/* Until a signal came and the last connection is over. */
-static int run(struct serve *serve)
-{
-    int err = weir_loop_run(serve->loop);
-
-    if (err == 0 && serve->err == 0) {
-        err = weir_loop_run_until(serve->loop, has_none_open, serve);
-    }
-    return err;
-}
+/* ---- all of it ---- */
 
 /* Returns the exit code. */
-static int serve_until_signal(struct serve *serve)
+static int serve_all(struct serve_options *options, weir_tls_context *tls)
 {
-    int err = weir_loop_new(NULL, &serve->loop);
+    weir_loop *loop = NULL;
+
+    int err = weir_loop_new(NULL, &loop);
     if (err < 0) {
         say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
         return LOAD_USAGE;
     }
-    if (serve->options.verbose) {
+    if (options->verbose) {
         char text[4096];
-        weir_loop_get_features_text(serve->loop, text, sizeof(text));
+        weir_loop_get_features_text(loop, text, sizeof(text));
         fputs(text, stderr);
     }
-    weir_loop_set_exception_handler(serve->loop, on_exception, serve);
     int exit_code = LOAD_USAGE;
-    if (find_datagram_names(serve) && handle_signals(serve) >= 0 &&
-        listen_on_all(serve) >= 0) {
-        err = run(serve);
-        exit_code = serve->err < 0 ? LOAD_USAGE : LOAD_OK;
-        if (err < 0) {
-            say("the loop broke: %s (%s)", weir_strerror(err),
-                weir_err_name(err));
-            exit_code = LOAD_INTERNAL;
-        }
+    if (find_datagram_names(loop, options)) {
+        exit_code = options->thread_count > 1
+                        ? serve_threads_run(loop, options, tls)
+                        : serve_on_loop(loop, options, tls);
     }
-    if (serve->options.stats) {
-        print_statistics(serve);
-    }
-    for (size_t i = 0; i < serve->options.target_count; i++) {
-        weir_server_free(serve->servers[i]);
-    }
-    weir_loop_free(serve->loop);
+    weir_loop_free(loop);
     return exit_code;
 }
 
 int serve_main(int argc, char **argv, int first)
 {
-    static struct serve serve;
+    static struct serve_options options;
+    weir_tls_context *tls = NULL;
 
     enum options_result parsed =
-        serve_options_parse(argc, argv, first, &serve.options);
+        serve_options_parse(argc, argv, first, &options);
     if (parsed != OPTIONS_READY) {
         return parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
     }
-    const struct serve_options *options = &serve.options;
-    if (tls_make_context(&options->tls, true, options->targets,
-                         options->target_count, &serve.tls) < 0) {
+    if (tls_make_context(&options.tls, true, options.targets,
+                         options.target_count, &tls) < 0) {
         return LOAD_USAGE;
     }
-    serve.counts.have_tls = serve.tls != NULL;
     limits_raise_fds_to_hard();
-    int exit_code = serve_until_signal(&serve);
-    tls_drop_context(serve.tls);
+    int exit_code = serve_all(&options, tls);
+    tls_drop_context(tls);
     return exit_code;
 }

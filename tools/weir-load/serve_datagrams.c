@@ -150,8 +150,10 @@ int datagram_server_start(struct datagram_server *server, weir_loop *loop,
 {
     const bool has_address = target->address.len > 0;
     struct weir_factory factory = {create_protocol, server};
-    struct weir_datagram_options options = {
-        .size = sizeof(options), .receive_buffer_bytes = RECEIVE_BUFFER_BYTES};
+    struct weir_datagram_options options = {.size = sizeof(options),
+                                            .reuse_port = server->reuse_port,
+                                            .receive_buffer_bytes =
+                                                RECEIVE_BUFFER_BYTES};
 
     server->protocol = find_protocol(mode);
     if (!has_address) {

@@ -33,13 +33,15 @@ struct datagram_server {
     /* Answers that could not be sent. */
     uint64_t failed;
     struct mode_counts *counts;
+    /* Other endpoints share its address. */
+    bool reuse_port;
 };
 
 /* Does a mode exist for datagrams? */
 bool datagram_server_has(const struct mode *mode);
 
-/* Bind; the fields up to arg, and counts, are set. 0 when on_bound follows, or
- * a negative error. */
+/* Bind; the fields up to arg, counts and reuse_port are set. 0 when on_bound
+ * follows, or a negative error. */
 int datagram_server_start(struct datagram_server *server, weir_loop *loop,
                           const struct mode *mode, const struct target *target);
 

@@ -12,9 +12,14 @@
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+
+/* As many as weir_threads_start() starts. */
+#define THREADS_MAX 1024U
 
 /* Unless --grace says otherwise. */
 #define GRACE_NS UINT64_C(5000000000)
@@ -24,6 +29,7 @@ enum {
     FLAG_MODE,
     FLAG_STATS,
     FLAG_GRACE,
+    FLAG_THREADS,
 };
 
 /* An interface of the library that connections are served through. */
@@ -49,6 +55,7 @@ static const struct option long_flags[] = {
     {"mode", required_argument, NULL, FLAG_MODE},
     {"stats", no_argument, NULL, FLAG_STATS},
     {"grace", required_argument, NULL, FLAG_GRACE},
+    {"threads", required_argument, NULL, FLAG_THREADS},
     TLS_LONG_FLAGS,
     {"client-auth", required_argument, NULL, TLS_FLAG_CLIENT_AUTH},
     {"tickets", required_argument, NULL, TLS_FLAG_TICKETS},
@@ -79,6 +86,11 @@ static const char help[] =
     "with "
     "UDP)\n"
     "      --grace TIME    for connections to finish at the end (5s)\n"
+    "      --threads N     loops that serve, each on a thread of its own (1); "
+    "0 or\n"
+    "                      auto: one for each processor. All of them listen, "
+    "but on\n"
+    "                      a Unix path the first alone\n"
     "      --stats         print statistics to standard error at the end\n"
     "  -v, --verbose       what the library and the kernel do\n"
     "  -h, --help          this text\n"
@@ -111,6 +123,36 @@ static const struct api *find_api(const char *name)
     return NULL;
 }
 
+static uint32_t count_processors(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) < 0) {
+        return 1;
+    }
+    const int count = CPU_COUNT(&set);
+    return count > 1 ? (uint32_t)count : 1;
+}
+
+static bool read_threads(struct serve_options *options)
+{
+    uint64_t count = 0;
+
+    if (strcmp(optarg, "auto") != 0) {
+        int err = units_parse_count(optarg, &count);
+        if (err == -ERANGE || (err == 0 && count > THREADS_MAX)) {
+            say("--threads: %s is out of range, 0 to %u", optarg, THREADS_MAX);
+            return false;
+        }
+        if (err < 0) {
+            say("--threads: '%s' is not a count or auto", optarg);
+            return false;
+        }
+    }
+    options->thread_count = count > 0 ? (uint32_t)count : count_processors();
+    return true;
+}
+
 static bool read_flag(struct reading *reading, int flag, char **argv)
 {
     struct serve_options *options = &reading->options;
@@ -131,6 +173,8 @@ static bool read_flag(struct reading *reading, int flag, char **argv)
             say("--mode: '%s' is not echo, discard or chargen", optarg);
         }
         return options->mode != NULL;
+    case FLAG_THREADS:
+        return read_threads(options);
     case FLAG_STATS:
         options->stats = true;
         return true;
@@ -202,7 +246,9 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
 {
     struct reading reading = {
         .api = &apis[0],
-        .options = {.mode = mode_find("echo"), .grace_ns = GRACE_NS},
+        .options = {.mode = mode_find("echo"),
+                    .grace_ns = GRACE_NS,
+                    .thread_count = 1},
     };
     struct serve_options *options = &reading.options;
 

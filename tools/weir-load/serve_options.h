@@ -22,6 +22,8 @@ struct serve_options {
     /* As callbacks or as tasks, as --api has it. */
     const struct mode *mode;
     uint64_t grace_ns;
+    /* Loops that serve, each on a thread of its own; at least 1. */
+    uint32_t thread_count;
     bool stats;
     bool verbose;
     struct tls_flags tls;
