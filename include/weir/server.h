@@ -34,6 +34,10 @@ typedef void weir_server_done_fn(void *arg, int err, weir_server *server);
 /** Called when a server is closed and its last connection is lost. */
 typedef void weir_server_closed_fn(void *arg, weir_server *server);
 
+/** Called with the descriptor of an accepted connection, taken: close it, or
+ * give it to a server (weir_server_adopt_connection()). May end the server. */
+typedef void weir_server_accepted_fn(void *arg, weir_server *server, int fd);
+
 /** Options of weir_create_server() and its like; zero is the default
  * everywhere.
  */
@@ -56,6 +60,10 @@ struct weir_server_options {
     bool reuse_port;
     /** Only bind: clients are refused before weir_server_start_serving(). */
     bool no_start_serving;
+    /** Listen nowhere: the server serves connections that were accepted
+     * elsewhere, see weir_server_adopt_connection(). Then there is neither a
+     * host nor a port. */
+    bool no_sockets;
     /** Accept a TCP connection when its first bytes are there, or after this
      * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0: at once. */
     uint64_t defer_accept_ns;
@@ -77,6 +85,13 @@ struct weir_server_options {
      * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 where a socket is adopted,
      * and with a Unix address. Aborts by it: see weir_connect_options. */
     int proto;
+    /** Called with @ref accepted_arg for each connection that is accepted,
+     * instead of serving it; for a listener that hands connections over to
+     * other threads or processes. Then a factory or a function for tasks may be
+     * left out, and with it the server serves what it adopts. NULL: serve. */
+    weir_server_accepted_fn *accepted;
+    /** The first argument of @ref accepted. */
+    void *accepted_arg;
     /** Settings of each connection. */
     struct weir_connection_options connection;
 };
@@ -97,7 +112,8 @@ struct weir_server_options {
  * the kernel's queue meanwhile.
  *
  * @param loop      the loop; borrowed
- * @param factory   makes the protocol of each connection; copied
+ * @param factory   makes the protocol of each connection; copied. NULL only
+ *                  with weir_server_options.accepted
  * @param host      a name or a literal address, NULL or "" for all
  * @param port      the port in host byte order, 0 to let the kernel choose
  * @param options   borrowed; NULL for all defaults
@@ -107,8 +123,9 @@ struct weir_server_options {
  * @return          0 when it has begun; @p done tells whether it listens
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -E2BIG   options of a newer library, with a field set unknown here
- * @retval -EINVAL  no factory, an address of another family than was asked for,
- *                  or another protocol than TCP and MPTCP
+ * @retval -EINVAL  no factory and no accepted, an address of another family
+ *                  than was asked for, another protocol than TCP and MPTCP, or
+ *                  no_sockets with a host, a port, addresses or a socket
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
  */
@@ -173,6 +190,32 @@ weir_adopt_server(weir_loop *loop, const struct weir_factory *factory, int fd,
  * @retval -ESHUTDOWN  the server is closed
  */
 WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
+
+/**
+ * Serve a connection that was accepted elsewhere, by another thread or by
+ * another process (asyncio's connect_accepted_socket, in a server).
+ *
+ * The connection is served as if the server had accepted it: by the server's
+ * factory or task, with its settings and its TLS, and it counts as one of the
+ * server's connections. Nothing is called inside this call. The connection
+ * waits while the server has as many connections as its limit allows, and until
+ * the server has started; it is closed if the server is closed first, or cannot
+ * start.
+ *
+ * @param server  the server; borrowed
+ * @param fd      a connected IPv4, IPv6 or Unix socket; taken, whatever is
+ *                returned
+ * @return        0: it will be served
+ * @retval -EBADF     @p fd is no descriptor that is open
+ * @retval -EINVAL    @p fd is no stream socket, or listens; or the server has
+ *                    neither a factory nor a function for tasks
+ * @retval -ENOTCONN  the connection is broken already, or there never was one
+ * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
+ * @retval -ESHUTDOWN  the server is closed
+ * @retval -ENOMEM    no memory
+ */
+WEIR_API WEIR_MUST_USE int weir_server_adopt_connection(weir_server *server,
+                                                        int fd);
 
 /**
  * Replace the TLS settings of a server while it runs, for a renewed certificate

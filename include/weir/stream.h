@@ -289,7 +289,8 @@ struct weir_start_server_options {
  * Listen, and serve each connection with a task.
  *
  * @param loop       the loop; borrowed
- * @param connected  serves a connection; its first argument is in the options
+ * @param connected  serves a connection; its first argument is in the options.
+ *                   NULL only with weir_server_options.accepted
  * @param host       a name or an address, NULL or "" for all; more of them in
  *                   the options
  * @param port       the port in host byte order, 0 to let the kernel choose

@@ -128,8 +128,11 @@ static int stream_server_create_and_wait(struct service *service,
 {
     static const struct wr_wait_kind kind = {
         .name = "server start", .interrupt = stream_server_give_up};
-    const struct weir_factory factory = {.create = stream_server_create,
-                                         .arg = service};
+    /* Without a function for tasks it serves nothing. */
+    const struct weir_factory factory = {
+        .create =
+            service->stream.client_connected ? stream_server_create : NULL,
+        .arg = service};
     struct starting starting = {.waiter = {.kind = &kind}};
 
     wr_assert(!call->done);
@@ -160,7 +163,8 @@ static int stream_server_start(weir_loop *loop,
     struct service *service = NULL;
 
     const int unread = stream_server_read_options(options, &known, &stream);
-    int err = wr_stream_enter(loop, unread, connected && ret);
+    int err = wr_stream_enter(loop, unread,
+                              (connected || known.server.accepted) && ret);
     if (err == 0) {
         stream.client_connected = connected;
         err = stream_server_make_service(loop, &stream, &service);

@@ -224,6 +224,42 @@ MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings, m)
     maker_run(m, maker_is_empty);
 }
 
+/* ---- connections that another server accepts ---- */
+
+static void give_to_server(void *arg, weir_server *server, int fd)
+{
+    (void)server;
+    expect_eq(weir_server_adopt_connection((weir_server *)arg, fd), 0);
+}
+
+MAKER(tls_server, a_connection_that_another_server_accepted_gets_tls, m)
+{
+    struct client client;
+    weir_tls_context *context = server_context("ecdsa.pem", "ecdsa.key");
+    const struct weir_tls_settings settings = settings_of(context);
+    struct weir_server_options options = {
+        .size = sizeof(options), .tls = &settings, .no_sockets = true};
+    m->echo = true;
+    maker_serve(m, NULL, &options);
+    weir_server *secure = m->server;
+    options = (struct weir_server_options){.size = sizeof(options),
+                                           .accepted = give_to_server,
+                                           .accepted_arg = secure};
+    m->done = 0;
+    maker_serve(m, "127.0.0.1", &options);
+
+    client_connect(&client, m);
+
+    cr_assert_eq(weir_tls_get_context(m->t), context);
+    expect_eq(weir_server_get_connection_count(secure), 1);
+    expect_eq(weir_server_get_connection_count(m->server), 0);
+    client_expect_echo(&client);
+    client_end(&client);
+    maker_run(m, maker_is_empty);
+    weir_server_free(secure);
+    weir_tls_context_unref(context);
+}
+
 /* ---- the context of a connection ---- */
 
 MAKER(tls_server, a_connection_keeps_the_context_that_it_was_accepted_with, m)

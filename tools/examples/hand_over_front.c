@@ -9,37 +9,34 @@
 #include <unistd.h>
 #include <weir.h>
 
-static int listen_somewhere(void)
+static void hand_over(void *writer, weir_server *server, int fd)
 {
+    int error = weir_writer_send_fds(writer, "+", 1, &fd, 1);
+    close(fd); /* the writer has a duplicate */
+    if (error < 0) {
+        weir_server_close(server);
+    }
+}
+
+static int accept_clients(weir_loop *loop, weir_writer *writer)
+{
+    struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .server = {.accepted = hand_over, .accepted_arg = writer}};
     struct weir_address address;
     char text[WEIR_ADDRESS_TEXT_SIZE];
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (weir_address_parse("127.0.0.1", 0, &address) < 0 ||
-        bind(fd, &address.storage.any, address.len) || listen(fd, 1024) ||
-        getsockname(fd, &address.storage.any, &address.len) < 0) {
-        err(1, "listen");
+    weir_server *server;
+    int error =
+        weir_start_server(loop, NULL, "127.0.0.1", 0, &options, &server);
+    if (error < 0) {
+        return error;
     }
+    weir_server_get_socket(server, 0, &address);
     printf("serving on %s\n",
            weir_address_format(&address, text, sizeof(text)));
     fflush(stdout);
-    return fd;
-}
-
-static int hand_over(weir_loop *loop, weir_writer *writer, int listener)
-{
-    int error = 0;
-
-    while (error >= 0) {
-        int fd = weir_sock_accept(loop, listener, NULL);
-        if (fd < 0) {
-            return fd;
-        }
-        error = weir_writer_send_fds(writer, "+", 1, &fd, 1);
-        close(fd); /* the writer has a duplicate */
-        if (error >= 0) {
-            error = weir_writer_flush(writer);
-        }
-    }
+    error = weir_server_serve_forever(server);
+    weir_server_free(server);
     return error;
 }
 
@@ -48,9 +45,7 @@ static int serve(weir_loop *loop, void *path)
     weir_writer *writer;
     int error = weir_open_unix_connection(loop, path, NULL, NULL, &writer);
     if (error == 0) {
-        int listener = listen_somewhere();
-        error = hand_over(loop, writer, listener);
-        close(listener);
+        error = accept_clients(loop, writer);
         weir_writer_unref(writer);
     }
     return error == -ECANCELED ? 0 : error;

@@ -7,58 +7,62 @@
 #include <errno.h>
 #include <weir.h>
 
-static int data_received(void *user, weir_transport *t,
-                         const struct weir_buf *buf)
+static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)user;
-    return weir_transport_write_buf(t, buf);
-}
-
-static const struct weir_protocol echo = {sizeof(echo), WEIR_PROTOCOL_STREAM,
-                                          .data_received = data_received};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)t;
-    *ret = (struct weir_protocol_binding){&echo, arg};
-    return 0;
-}
-
-static int take(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    struct weir_factory factory = {create, arg};
-    weir_loop *loop = weir_writer_get_loop(writer);
+    struct weir_buf piece;
     int error = 0;
+    (void)arg;
+    while (error == 0 && weir_reader_read_view(reader, SIZE_MAX, &piece) > 0) {
+        error = weir_writer_write_buf(writer, &piece);
+        error = error == 0 ? weir_writer_drain(writer) : error;
+    }
+    return error;
+}
 
-    while (error >= 0) {
-        char mark;
+/* Takes connections from a front, for the server that echoes. */
+static int take(void *server, weir_reader *reader, weir_writer *writer)
+{
+    char mark;
+    (void)writer;
+    while (weir_reader_read(reader, &mark, 1) > 0) {
         int fd;
-        ssize_t len = weir_reader_read(reader, &mark, 1);
-        if (len <= 0) {
-            return (int)len;
-        }
         ssize_t count = weir_reader_take_fds(reader, &fd, 1);
         if (count <= 0) {
             return (int)count;
         }
-        error =
-            weir_adopt_connection(loop, &factory, fd, NULL, NULL, NULL, NULL);
+        int error = weir_server_adopt_connection(server, fd);
+        if (error < 0 && error != -ENOTCONN) { /* its client has gone */
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int serve_fronts(weir_loop *loop, const char *path, weir_server *server)
+{
+    struct weir_start_server_options options = {.size = sizeof(options),
+                                                .arg = server,
+                                                .server.connection.fd_limit =
+                                                    1};
+    weir_server *fronts;
+    int error = weir_start_unix_server(loop, take, path, &options, &fronts);
+    if (error == 0) {
+        error = weir_server_serve_forever(fronts); /* until a signal */
+        weir_server_free(fronts);
     }
     return error;
 }
 
 static int serve(weir_loop *loop, void *path)
 {
-    struct weir_start_server_options options = {
-        .size = sizeof(options), .server.connection.fd_limit = 1};
+    struct weir_start_server_options options = {.size = sizeof(options),
+                                                .server.no_sockets = true};
     weir_server *server;
-    int error = weir_start_unix_server(loop, take, path, &options, &server);
-    if (error < 0) {
-        return error;
+    int error = weir_start_server(loop, echo, NULL, 0, &options, &server);
+    if (error == 0) {
+        error = serve_fronts(loop, path, server);
+        weir_server_free(server);
     }
-    error = weir_server_serve_forever(server); /* until a signal cancels it */
-    weir_server_free(server);
     return error == -ECANCELED ? 0 : error;
 }
 

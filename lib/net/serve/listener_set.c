@@ -205,6 +205,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->loop = loop;
     wr_listener_names_init(&set->names, loop, listener_set_names_done);
     set->fd = call->is_adopting ? call->fd : -1;
+    set->is_none = options->no_sockets;
     set->options.backlog =
         options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT;
     set->options.bind_only = options->no_start_serving;
@@ -222,7 +223,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
         set, call->is_adopting
                  ? 1
                  : (options->host_count + 1) * WILDCARDS + call->address_count);
-    if (err >= 0 && !call->is_adopting) {
+    if (err >= 0 && !call->is_adopting && !set->is_none) {
         err = listener_set_add_all(set, call);
     }
     if (err < 0) {
@@ -320,6 +321,9 @@ int wr_listener_set_open(struct wr_listener_set *set)
         set->fd = -1;
         return listener_set_open_next(set, fd, NULL);
     }
+    if (set->is_none) {
+        return 0;
+    }
     wr_assert(set->address_count > 0);
     const bool free_choice =
         wr_address_port(&set->addresses[0]) == 0 && set->address_count > 1;
@@ -355,7 +359,7 @@ static int listener_set_listen_on(struct wr_listener_set *set, bool on_unix)
 
 int wr_listener_set_listen(struct wr_listener_set *set)
 {
-    wr_assert(set->count > 0);
+    wr_assert(wr_listener_set_is_open(set));
     int err = listener_set_listen_on(set, false);
     /* A bound Unix socket can always listen, and cannot be told to stop without
      * a close: it comes last. */
@@ -397,9 +401,9 @@ uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set)
 void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
                          uint64_t room)
 {
-    wr_assert(set->count > 0);
+    wr_assert(wr_listener_set_is_open(set));
     wr_assert(goal > 0);
-    const uint64_t share = wr_max_u64(room / set->count, 1);
+    const uint64_t share = wr_max_u64(room / wr_max_u64(set->count, 1), 1);
     uint64_t armed = wr_listener_set_get_armed(set);
 
     for (size_t i = 0; i < set->count; i++) {

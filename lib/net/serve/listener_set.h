@@ -37,6 +37,7 @@ struct wr_listener_set {
     size_t address_count;
     size_t count; /* listeners that were opened */
     int fd;       /* to adopt, or -1 */
+    bool is_none; /* it never has a listener */
     struct wr_listen_options options;
     struct wr_listener_names names; /* addresses that are not known yet */
     /* The names are looked up; the owner calls wr_listener_set_resolve(). */
@@ -56,6 +57,12 @@ void wr_listener_set_check_invariants(const struct wr_listener_set *set);
 /* Looks the names up, if any. True: all addresses are known, or *ret_err is an
  * error. False: call it again when set->resolved was called. */
 bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err);
+
+/* True if the set is as it should be between the start and the close. */
+static inline bool wr_listener_set_is_open(const struct wr_listener_set *set)
+{
+    return set->is_none ? set->count == 0 : set->count > 0;
+}
 
 /* Binds all and, if options.bind_only is not set, listens. On an error none is
  * open. */

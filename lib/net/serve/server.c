@@ -75,6 +75,9 @@ static void server_start_serving(weir_server *server)
 {
     wr_server_set_state(server, SERVER_SERVING);
     wr_server_arm(server);
+    if (server->parked_count > 0) { /* adopted before */
+        wr_server_push_work(server);
+    }
 }
 
 /* The server does not listen, and never will. */
@@ -83,6 +86,7 @@ static void server_fail_start(weir_server *server, int err)
     wr_assert(err < 0);
     server->err = err;
     wr_server_set_state(server, SERVER_CLOSED);
+    wr_server_close_parked(server);
     server_tell(server, &server->close_watches);
 }
 
@@ -106,7 +110,7 @@ static bool server_try_to_bind(weir_server *server)
         server_fail_start(server, err);
         return true;
     }
-    wr_assert(server->listeners.count > 0);
+    wr_assert(wr_listener_set_is_open(&server->listeners));
     wr_server_set_state(server, SERVER_BOUND);
     if (!server->listeners.options.bind_only) {
         server_start_serving(server);
@@ -304,6 +308,8 @@ static int server_make(weir_loop *loop, const struct wr_server_call *call,
         options->connection_limit > 0 ? options->connection_limit : UINT64_MAX;
     server->grace_ns =
         options->grace_ns > 0 ? options->grace_ns : GRACE_DEFAULT;
+    server->accepted = options->accepted;
+    server->accepted_arg = options->accepted_arg;
     server->connection = options->connection;
     server->listeners.ops = &wr_server_listener_ops;
     server->listeners.resolved = server_resolved;
@@ -344,7 +350,9 @@ int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
         }
         return err;
     }
-    server->factory = *factory;
+    if (factory) {
+        server->factory = *factory;
+    }
     wr_loop_add_member(loop, &server->member);
     wr_loop_pin(loop);
     wr_server_push_work(server);

@@ -2,11 +2,11 @@
  * The inside of a server, for its parts and for what waits for its end.
  *
  * server_state.c says which states a server has and what must hold in them;
- * server_accept.c lets clients in and has the list of them; server_options.c
- * checks what is asked for; server.c, which calls all three, is the server's
- * life from the request to listen to the last callback; server_call.c has the
- * makers. None of them knows
- * tasks: one that waits for a server leaves a struct wr_server_watch.
+ * server_accept.c lets clients in and has the list of them; server_park.c has
+ * those that wait; server_options.c checks what is asked for; server.c, which
+ * calls all of these, is the server's life from the request to listen to the
+ * last callback; server_call.c has the makers. None of them knows tasks: one
+ * that waits for a server leaves a struct wr_server_watch.
  */
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
 #define WEIR_LIB_NET_SERVE_SERVER_H
@@ -31,12 +31,22 @@ struct wr_server_watch {
     void (*tell)(struct wr_server_watch *watch, weir_server *server);
 };
 
+/* A connection that is not served yet. */
+struct wr_parked {
+    struct wr_list link; /* in weir_server.parked */
+    int fd;
+    int family;
+    bool is_foreign; /* it has no settings of a listener of the server */
+};
+
 struct weir_server {
     weir_loop *loop;
     struct wr_connection_set set; /* of its connections */
     struct wr_member member;
     enum server_state state;
-    struct weir_factory factory;
+    struct weir_factory factory; /* no create: it serves nothing */
+    weir_server_accepted_fn *accepted;
+    void *accepted_arg;
     weir_server_done_fn *done;
     void *done_arg;
     struct weir_connection_options connection;
@@ -50,7 +60,7 @@ struct weir_server {
     uint64_t grace_ns;            /* of weir_server_serve_forever() */
     struct wr_list clients;       /* weir_transport.set_link */
     uint64_t client_count;        /* length of clients */
-    struct wr_list parked;        /* struct parked, oldest first */
+    struct wr_list parked;        /* struct wr_parked, oldest first */
     uint64_t parked_count;        /* length of parked */
     struct wr_list handlers;      /* tasks that serve its connections */
     struct wr_list close_watches; /* told with the close */
@@ -95,7 +105,6 @@ void wr_server_arm(weir_server *server);
 
 /* Opens parked connections as far as there is room. */
 void wr_server_open_parked(weir_server *server);
-void wr_server_close_parked(weir_server *server);
 
 /* Calls weir_transport_close() or weir_transport_abort() on all clients. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
@@ -106,6 +115,17 @@ void wr_server_end_idle(weir_server *server);
 /* Cancels the tasks that serve or served connections of the server, when the
  * last connection is lost, or now if there is none. */
 void wr_server_end_handlers(weir_server *server);
+
+/* ---- server_park.c ---- */
+
+/* Keeps a connection until there is room for it. 0, or -ENOMEM, and @fd is
+ * still the caller's. */
+WEIR_MUST_USE int wr_server_park(weir_server *server, int fd, int family,
+                                 bool is_foreign);
+/* Takes out the oldest one: true, or there is none. */
+WEIR_MUST_USE bool wr_server_take_parked(weir_server *server,
+                                         struct wr_parked *ret);
+void wr_server_close_parked(weir_server *server);
 
 /* ---- server_options.c ---- */
 

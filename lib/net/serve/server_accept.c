@@ -13,13 +13,6 @@
 
 #define ACCEPT_WAIT_NS (100u * 1000000u)
 
-/* An accepted descriptor for which there is no room yet. */
-struct parked {
-    struct wr_list link; /* in weir_server.parked */
-    struct wr_listener *listener;
-    int fd;
-};
-
 static void server_accept_report(weir_server *server, const char *message,
                                  int err)
 {
@@ -109,20 +102,22 @@ static inline int server_accept_open(weir_server *server, int fd,
     return wr_sock_open(server->loop, fd, &server->factory, options, ret);
 }
 
-static void server_accept_open_client(weir_server *server,
-                                      struct wr_listener *listener, int fd)
+/* Serves a connection; takes @fd. @is_foreign: as in struct wr_parked. */
+static void server_accept_open_client(weir_server *server, int fd, int family,
+                                      bool is_foreign)
 {
     wr_assert(server->state == SERVER_SERVING);
     wr_assert(server->client_count < server->connection_limit);
-    if (listener->was_listening) {
-        /* The connection may be older than the listener's settings. */
-        wr_ignore(wr_sock_configure(server->loop, fd, listener->family,
-                                    &server->connection));
+    if (is_foreign) {
+        /* A connection that has broken refuses settings: it is served all the
+         * same, and lost. */
+        wr_ignore(
+            wr_sock_configure(server->loop, fd, family, &server->connection));
     }
     const struct wr_sock_options options = {
         .connection = &server->connection,
         .set = &server->set,
-        .family = listener->family,
+        .family = family,
     };
     weir_transport *t = NULL;
     server->pins++;
@@ -137,65 +132,43 @@ static void server_accept_open_client(weir_server *server,
     server->pins--;
 }
 
-static void server_accept_refuse(weir_server *server,
-                                 const struct wr_listener *listener, int fd)
-{
-    wr_socket_close(server->loop, fd, listener->family);
-}
-
-/* Parks a descriptor until another connection is lost. */
-static void server_accept_park(weir_server *server,
-                               struct wr_listener *listener, int fd)
-{
-    wr_assert(server->state == SERVER_SERVING);
-    struct parked *parked = wr_alloc(&server->loop->counting, sizeof(*parked));
-    if (!parked) {
-        server_accept_refuse(server, listener, fd);
-        server_accept_report(server, "no memory to keep a connection waiting",
-                             -ENOMEM);
-        return;
-    }
-    *parked = (struct parked){.listener = listener, .fd = fd};
-    wr_list_init(&parked->link);
-    wr_list_push_back(&server->parked, &parked->link);
-    server->parked_count++;
-}
-
-/* Takes out the oldest parked connection; NULL when there is none. */
-static struct parked *server_accept_unpark(weir_server *server)
-{
-    struct wr_list *link = wr_list_pop_front(&server->parked);
-    if (!link) {
-        wr_assert(server->parked_count == 0);
-        return NULL;
-    }
-    wr_assert(server->parked_count > 0);
-    server->parked_count--;
-    return wr_container_of(link, struct parked, link);
-}
-
 void wr_server_open_parked(weir_server *server)
 {
+    struct wr_parked parked;
+
     wr_assert(server->state == SERVER_SERVING);
-    while (server->client_count < server->connection_limit) {
-        struct parked *parked = server_accept_unpark(server);
-        if (!parked) {
-            return;
-        }
-        server_accept_open_client(server, parked->listener, parked->fd);
-        wr_free(&server->loop->counting, parked, sizeof(*parked));
+    /* A factory may close the server, which closes those that wait. */
+    while (server->client_count < server->connection_limit &&
+           wr_server_take_parked(server, &parked)) {
+        server_accept_open_client(server, parked.fd, parked.family,
+                                  parked.is_foreign);
     }
 }
 
-void wr_server_close_parked(weir_server *server)
+/* Keeps a connection until another one is lost. */
+static void server_accept_park(weir_server *server,
+                               const struct wr_listener *listener, int fd)
 {
-    struct parked *parked;
+    const int err =
+        wr_server_park(server, fd, listener->family, listener->was_listening);
 
-    wr_assert(wr_server_is_closed(server));
-    while ((parked = server_accept_unpark(server))) {
-        server_accept_refuse(server, parked->listener, parked->fd);
-        wr_free(&server->loop->counting, parked, sizeof(*parked));
+    wr_assert(server->state == SERVER_SERVING);
+    if (err < 0) {
+        wr_socket_close(server->loop, fd, listener->family);
+        server_accept_report(server, "no memory to keep a connection waiting",
+                             err);
     }
+}
+
+/* Gives a connection to the program, which may free the server. */
+static void server_accept_give(weir_server *server, int fd)
+{
+    wr_assert(server->accepted);
+    server->pins++;
+    server->accepted(server->accepted_arg, server, fd);
+    wr_loop_end_if_forked(server->loop);
+    wr_assert(server->pins > 0);
+    server->pins--;
 }
 
 static void server_accept_listener_accepted(struct wr_listener *listener,
@@ -205,8 +178,12 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
 
     wr_assert(server->state == SERVER_SERVING);
     server->lacks_resources = false;
-    if (server->client_count < server->connection_limit) {
-        server_accept_open_client(server, listener, fd);
+    if (server->accepted) {
+        server_accept_give(server, fd);
+    } else if (server->client_count < server->connection_limit) {
+        /* It may be older than the settings of a listener that was adopted. */
+        server_accept_open_client(server, fd, listener->family,
+                                  listener->was_listening);
     } else {
         server_accept_park(server, listener, fd);
     }

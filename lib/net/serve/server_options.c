@@ -20,12 +20,18 @@ int wr_server_options_read(const void *outer,
                    : wr_connection_options_read(server, &server->connection);
 }
 
+static bool server_options_name_a_socket(const struct wr_server_call *call)
+{
+    return call->host || call->port != 0 || call->options->host_count > 0 ||
+           call->addresses || call->is_adopting;
+}
+
 int wr_server_call_check(const struct wr_server_call *call,
                          const struct weir_factory *factory)
 {
     const struct weir_server_options *options = call->options;
 
-    wr_require(factory && factory->create, -EINVAL);
+    wr_require((factory && factory->create) || options->accepted, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
@@ -35,6 +41,8 @@ int wr_server_call_check(const struct wr_server_call *call,
     wr_require(options->proto == 0 || !call->is_adopting, -EINVAL);
     wr_require(options->host_count == 0 ||
                    (!call->addresses && !call->is_adopting),
+               -EINVAL);
+    wr_require(!options->no_sockets || !server_options_name_a_socket(call),
                -EINVAL);
     wr_require(call->addresses || call->address_count == 0, -EINVAL);
     wr_require(!call->addresses || call->address_count > 0, -EINVAL);

@@ -62,13 +62,13 @@ static void server_state_check(const weir_server *server)
         wr_assert(server->listeners.count == 0);
         break;
     case SERVER_BOUND:
-        wr_assert(server->listeners.count > 0);
+        wr_assert(wr_listener_set_is_open(&server->listeners));
         wr_assert(!wr_timer_is_armed(&server->retry));
         wr_assert(!server->lacks_resources);
         wr_debug_assert(wr_listener_set_get_armed(&server->listeners) == 0);
         break;
     case SERVER_SERVING:
-        wr_assert(server->listeners.count > 0);
+        wr_assert(wr_listener_set_is_open(&server->listeners));
         wr_assert(!server->listeners.options.bind_only);
         break;
     case SERVER_CLOSED:
