@@ -72,8 +72,9 @@ struct weir_threads_options {
      * either kind ends them at once. What weir_loop_run_task() says about
      * signals holds here. */
     bool no_signals;
-    /** The time that the main tasks have to end after a signal; default:
-     * without limit (but see weir_server_options.grace_ns). */
+    /** The time that the main tasks have to end after a signal, or after an
+     * error of one of them; default: without limit (but see
+     * weir_server_options.grace_ns). */
     uint64_t grace_ns;
     /** Of each loop; borrowed, NULL for all defaults. An allocator must be one
      * that all threads may use. */
@@ -292,6 +293,7 @@ weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
  * @param arg      its argument
  * @return         0; after an error nothing has changed
  * @retval -ENOMEM  no memory
+ * @retval -ECHILD  in a forked child
  */
 WEIR_API WEIR_MUST_USE int weir_threads_set_config(weir_threads *threads,
                                                    const void *config,

@@ -13,7 +13,8 @@
 #include <string.h>
 
 struct visit {
-    weir_threads *threads;
+    struct weir_allocator allocator; /* a copy: the threads may end first */
+    weir_threads *threads;           /* until it goes home */
     weir_thread_visit_fn *visit;
     void *arg;
     weir_threads_visited_fn *done;
@@ -30,7 +31,7 @@ static void visit_end(struct visit *visit, int result)
     const struct visit ended = *visit;
 
     wr_assert(!visit->item.is_posted);
-    wr_free(&ended.threads->allocator, visit, sizeof(*visit));
+    wr_free(&ended.allocator, visit, sizeof(*visit));
     if (ended.done) {
         ended.done(ended.done_arg, result);
     }
@@ -41,7 +42,7 @@ static void visit_came_home(void *arg)
 {
     struct visit *visit = arg;
 
-    wr_assert(visit->next == visit->threads->count);
+    wr_assert((uint32_t)visit->visited_count <= visit->next);
     visit_end(visit, visit->visited_count);
 }
 
@@ -49,6 +50,22 @@ static void visit_came_home(void *arg)
 static void visit_found_no_home(void *arg)
 {
     visit_end(arg, -ECANCELED);
+}
+
+/* Goes to the loop that has asked. The loop may give the visit's reference to
+ * its mailbox back before the post has returned. */
+static void visit_go_home(struct visit *visit)
+{
+    struct wr_wake *home = visit->home;
+
+    wr_assert(visit->next > 0);
+    visit->item = (struct wr_wake_item){
+        .run = visit_came_home, .arg = visit, .drop = visit_found_no_home};
+    wr_wake_ref(home);
+    if (wr_wake_post_item(home, &visit->item) < 0) {
+        visit_found_no_home(visit);
+    }
+    wr_wake_unref(home);
 }
 
 static void visit_go_on(struct visit *visit);
@@ -97,11 +114,7 @@ static void visit_go_on(struct visit *visit)
             return;
         }
     }
-    visit->item = (struct wr_wake_item){
-        .run = visit_came_home, .arg = visit, .drop = visit_found_no_home};
-    if (wr_wake_post_item(visit->home, &visit->item) < 0) {
-        visit_found_no_home(visit);
-    }
+    visit_go_home(visit);
 }
 
 int weir_threads_visit(weir_threads *threads, weir_loop *loop,
@@ -113,7 +126,8 @@ int weir_threads_visit(weir_threads *threads, weir_loop *loop,
     wr_require(visit, -EINVAL);
     struct visit *made = wr_alloc(&threads->allocator, sizeof(*made));
     wr_require(made, -ENOMEM);
-    *made = (struct visit){.threads = threads,
+    *made = (struct visit){.allocator = threads->allocator,
+                           .threads = threads,
                            .visit = visit,
                            .arg = arg,
                            .done = done,
@@ -127,7 +141,7 @@ int weir_threads_visit(weir_threads *threads, weir_loop *loop,
 /* ---- statistics ---- */
 
 struct gathering {
-    weir_threads *threads;
+    struct weir_allocator allocator; /* a copy, as in a visit */
     struct weir_loop_statistics sum;
     struct weir_loop_statistics *ret;
     weir_threads_visited_fn *done;
@@ -160,7 +174,7 @@ static void visit_gather(void *arg, weir_thread *thread)
 {
     struct gathering *gathering = arg;
 
-    wr_assert(gathering->threads == thread->threads);
+    wr_assert(gathering->ret);
     struct weir_loop_statistics one = {.size = sizeof(one)};
     const int err = weir_loop_get_statistics(thread->loop, &one);
 
@@ -172,8 +186,8 @@ static void visit_gathered(void *arg, int result)
 {
     const struct gathering gathering = *(struct gathering *)arg;
 
-    wr_assert(result <= (int)gathering.threads->count);
-    wr_free(&gathering.threads->allocator, arg, sizeof(gathering));
+    wr_assert(gathering.ret);
+    wr_free(&gathering.allocator, arg, sizeof(gathering));
     if (result >= 0) {
         wr_answer_write(gathering.ret, &gathering.sum, sizeof(gathering.sum));
     }
@@ -193,8 +207,10 @@ int weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
     struct gathering *gathering =
         wr_alloc(&threads->allocator, sizeof(*gathering));
     wr_require(gathering, -ENOMEM);
-    *gathering = (struct gathering){
-        .threads = threads, .ret = ret, .done = done, .done_arg = done_arg};
+    *gathering = (struct gathering){.allocator = threads->allocator,
+                                    .ret = ret,
+                                    .done = done,
+                                    .done_arg = done_arg};
     err = weir_threads_visit(threads, loop, visit_gather, gathering,
                              visit_gathered, gathering);
     if (err < 0) {

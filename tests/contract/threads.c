@@ -5,9 +5,11 @@
  */
 #include "tests/contract/threads_rig.h"
 
+#include <dlfcn.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 /* ---- the start ---- */
 
@@ -71,6 +73,28 @@ UNIT(threads, without_pinning_the_kernel_moves_them)
     for (int i = 0; i < THREADS; i++) {
         cr_assert(CPU_EQUAL(&sets[i], &own));
     }
+}
+
+static int look_at_name(weir_thread *thread, void *arg)
+{
+    char name[16];
+    char expected[16];
+    int *found_count = arg;
+    expect_eq(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
+    snprintf(expected, sizeof(expected), "weir-%u",
+             weir_thread_get_index(thread));
+    expect_str_eq(name, expected);
+    ++*found_count;
+    return 0;
+}
+
+UNIT(threads, each_is_named_by_its_number)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = 1};
+    int found_count = 0;
+    expect_eq(weir_threads_run(&options, look_at_name, &found_count), 0);
+    expect_eq(found_count, 1);
 }
 
 static int find_itself(weir_thread *thread, void *arg)
@@ -186,6 +210,40 @@ UNIT(threads, without_descriptors_for_all_loops_none_runs)
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+/* Takes the place of the C library's: fails once in so many calls. */
+static int create_fails_in;
+
+int pthread_create(pthread_t *id, const pthread_attr_t *attr,
+                   void *(*body)(void *), void *arg)
+{
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+                       void *);
+    if (create_fails_in > 0 && --create_fails_in == 0) {
+        return EAGAIN;
+    }
+    if (!real) {
+        void *found = dlsym(RTLD_NEXT, "pthread_create");
+        memcpy(&real, &found, sizeof(real));
+    }
+    return real(id, attr, body, arg);
+}
+
+UNIT(threads, if_one_cannot_be_made_none_runs)
+{
+    for (int fails = 1; fails <= THREADS; fails++) {
+        int released_count = 0;
+        const struct weir_threads_options options = {
+            .size = sizeof(options),
+            .thread_count = THREADS,
+            .config_release = release_config,
+            .config_arg = &released_count};
+        create_fails_in = fails;
+        expect_eq(weir_threads_run(&options, never_run, NULL), -EAGAIN);
+        expect_eq(create_fails_in, 0);
+        expect_eq(released_count, 1);
+    }
+}
+
 /* ---- the stop ---- */
 
 UNIT(threads, a_stop_cancels_each_main_task_once)
@@ -223,7 +281,7 @@ UNIT(threads, an_error_of_one_stops_the_others_and_is_the_result)
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .thread_count = THREADS};
     served = (struct served){.failing = 1, .result = -EADDRINUSE};
-    expect_eq(sem_init(&served.runs, 0, 0), 0);
+    open_served();
     expect_eq(weir_threads_run(&options, serve_until_cancelled, &served),
               -EADDRINUSE);
     for (int i = 0; i < THREADS; i++) {
@@ -237,7 +295,7 @@ UNIT(threads, one_that_ends_well_leaves_the_others_running)
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .thread_count = THREADS};
     served = (struct served){.failing = 0, .result = 7};
-    expect_eq(sem_init(&served.runs, 0, 0), 0);
+    open_served();
     expect_eq(
         weir_threads_start(&options, serve_until_cancelled, &served, &threads),
         0);
@@ -264,6 +322,124 @@ UNIT(threads, one_of_them_cannot_join_them)
                                                  .thread_count = 1};
     expect_eq(weir_threads_run(&options, join_all, &err), 0);
     expect_eq(err, -EDEADLK);
+}
+
+/* Waits until the cancellation of a stop has reached every main task. */
+static void wait_until_cancelled(void)
+{
+    for (int i = 0; i < THREADS; i++) {
+        wait_for(&served.cancels);
+    }
+}
+
+UNIT(threads, a_shorter_stop_comes_to_those_that_were_stopped_before)
+{
+    weir_threads *threads = start_serving(NULL, 1);
+    weir_threads_stop(threads, UINT64_MAX);
+    wait_until_cancelled();
+    weir_threads_stop(threads, 0);
+    expect_eq(weir_threads_join(threads), -ETIMEDOUT);
+}
+
+static void turn_over(void *arg, weir_thread *thread)
+{
+    (void)arg;
+    (void)thread;
+}
+
+static void turned_over(void *arg, int result)
+{
+    (void)arg;
+    expect_eq(result, THREADS);
+    weir_loop_stop(loop);
+}
+
+UNIT(threads, a_further_stop_does_not_cancel_again)
+{
+    open_loop(NULL);
+    weir_threads *threads = start_serving(NULL, 1);
+    weir_threads_stop(threads, UINT64_MAX);
+    wait_until_cancelled();
+    weir_threads_stop(threads, FAILSAFE_S * 1000 * MS);
+    for (int i = 0; i < 2;
+         i++) { /* a task runs in the turn after its wake-up */
+        expect_eq(weir_threads_visit(threads, loop, turn_over, NULL,
+                                     turned_over, NULL),
+                  0);
+        expect_eq(weir_loop_run(loop), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        expect_eq(served.cancelled_count[i], 1);
+    }
+    weir_threads_stop(threads, 0);
+    expect_eq(weir_threads_join(threads), -ETIMEDOUT);
+    close_loop();
+}
+
+static int fail_when_cancelled(weir_thread *thread, void *arg)
+{
+    const int result = serve_until_cancelled(thread, arg);
+    return result == -ECANCELED ? -EIO : result;
+}
+
+UNIT(threads, the_first_error_is_the_result)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    served = (struct served){.failing = 2, .result = -EADDRINUSE};
+    open_served();
+    expect_eq(weir_threads_run(&options, fail_when_cancelled, &served),
+              -EADDRINUSE);
+}
+
+UNIT(threads, an_error_gives_the_others_the_time_of_the_options)
+{
+    const struct weir_threads_options options = {
+        .size = sizeof(options), .thread_count = THREADS, .grace_ns = 10 * MS};
+    served =
+        (struct served){.failing = 0, .result = -EADDRINUSE, .patience = 1};
+    open_served();
+    expect_eq(weir_threads_run(&options, serve_until_cancelled, &served),
+              -EADDRINUSE);
+}
+
+UNIT(threads, a_cancellation_that_is_no_stop_is_an_error)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    served = (struct served){.failing = 0, .result = -ECANCELED};
+    open_served();
+    expect_eq(weir_threads_run(&options, serve_until_cancelled, &served),
+              -ECANCELED);
+}
+
+/* ---- children ---- */
+
+/* In a child that has none of the threads. */
+static int use_in_child(weir_threads *threads)
+{
+    weir_threads_stop(threads, 0);
+    return weir_threads_set_config(threads, NULL, NULL, NULL) != -ECHILD ||
+           weir_thread_call_soon(weir_threads_get_thread(threads, 0), stop_loop,
+                                 NULL, NULL) != -ECHILD;
+}
+
+UNIT(threads, a_forked_child_reaches_none_of_them)
+{
+    weir_threads *threads = start_serving(NULL, 0);
+    int status = 1;
+    const pid_t child = fork();
+    expect_geq(child, 0);
+    if (child == 0) {
+        _exit(use_in_child(threads));
+    }
+    expect_eq(waitpid(child, &status, 0), child);
+    expect_eq(status, 0);
+    for (int i = 0; i < THREADS; i++) {
+        expect_eq(served.cancelled_count[i], 0);
+    }
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
 }
 
 /* ---- signals ---- */

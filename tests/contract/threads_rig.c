@@ -7,6 +7,12 @@
 
 struct served served;
 
+void open_served(void)
+{
+    expect_eq(sem_init(&served.runs, 0, 0), 0);
+    expect_eq(sem_init(&served.cancels, 0, 0), 0);
+}
+
 int serve_until_cancelled(weir_thread *thread, void *arg)
 {
     struct served *s = arg;
@@ -21,7 +27,9 @@ int serve_until_cancelled(weir_thread *thread, void *arg)
         const int err =
             weir_sleep(weir_thread_get_loop(thread), FAILSAFE_S * 1000 * MS);
         expect_eq(err, -ECANCELED, "nobody cancelled thread %u", index);
-        if (++s->cancelled_count[index] > s->patience) {
+        const bool is_last = ++s->cancelled_count[index] > s->patience;
+        expect_eq(sem_post(&s->cancels), 0);
+        if (is_last) {
             return err;
         }
     }
@@ -37,7 +45,7 @@ weir_threads *start_serving(const struct weir_threads_options *options,
     }
     own.thread_count = THREADS;
     served = (struct served){.patience = patience, .failing = -1};
-    expect_eq(sem_init(&served.runs, 0, 0), 0);
+    open_served();
     expect_eq(
         weir_threads_start(&own, serve_until_cancelled, &served, &threads), 0);
     for (int i = 0; i < THREADS; i++) {

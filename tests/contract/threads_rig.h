@@ -13,9 +13,10 @@ enum { THREADS = 3 };
 /* How a main task behaves. */
 struct served {
     sem_t runs;
-    int patience; /* cancellations that it does not obey */
-    int result;   /* with which the task of thread `failing` ends */
-    int failing;  /* its index; -1: none */
+    sem_t cancels; /* posted for each cancellation */
+    int patience;  /* cancellations that it does not obey */
+    int result;    /* with which the task of thread `failing` ends */
+    int failing;   /* its index; -1: none */
     int started_count[THREADS];
     int cancelled_count[THREADS];
     pthread_t ids[THREADS];
@@ -23,6 +24,8 @@ struct served {
 
 extern struct served served;
 
+/* Begins with `served`, whose other fields are set. */
+void open_served(void);
 /* Sleeps until it is cancelled. */
 int serve_until_cancelled(weir_thread *thread, void *arg);
 /* Sets `served` up, starts THREADS threads, and waits until their main tasks

@@ -78,7 +78,7 @@ UNIT(threads_share, a_visit_goes_to_each_thread_and_comes_back)
     close_loop();
 }
 
-UNIT(threads_share, a_visit_without_a_function_or_on_another_loop_is_refused)
+UNIT(threads_share, a_visit_without_a_function_is_refused)
 {
     struct tour tour = {.result = 1};
     open_loop(NULL);
@@ -121,7 +121,7 @@ UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
                                                  .thread_count = THREADS};
     open_loop(NULL);
     served = (struct served){.failing = -1};
-    expect_eq(sem_init(&served.runs, 0, 0), 0);
+    open_served();
     expect_eq(weir_threads_start(&options, visit_when_one_has_ended, &served,
                                  &threads),
               0);
@@ -390,57 +390,170 @@ UNIT(threads_share, references_end_with_their_thread)
     close_loop();
 }
 
-/* Versions set by several threads at once are seen in one order: the last that
- * one thread sees is the last that all see. */
+static sem_t may_end;
+
+UNIT(threads_share, another_thread_sees_neither_configuration_nor_loop)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .config = &may_end};
+    weir_threads *threads = start_serving(&options, 0);
+    weir_thread *thread = weir_threads_get_thread(threads, 1);
+    cr_assert_null(weir_thread_get_config(thread));
+    cr_assert_null(weir_thread_hold_config(thread));
+    cr_assert_null(weir_loop_get_thread(weir_thread_get_loop(thread)));
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+}
+
+UNIT(threads_share, a_reference_is_given_back_on_its_own_thread_alone)
+{
+    struct version version = make_version(1);
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .config = &version,
+                                                 .config_release =
+                                                     release_version,
+                                                 .config_arg = &version};
+    open_loop(NULL);
+    weir_threads *threads = start_serving(&options, 0);
+    visit_all(threads, hold_version, NULL);
+    weir_config_unref(held_config);
+    weir_config_unref(NULL);
+    expect_eq(weir_threads_set_config(threads, NULL, NULL, NULL), 0);
+    expect_all_read(threads, 0);
+    expect_eq(released(&version), 0, "it is still held");
+    visit_all(threads, unhold_version, &version);
+    expect_eq(released(&version), 1);
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    close_loop();
+}
+
+UNIT(threads_share, a_configuration_is_released_though_a_thread_has_ended)
+{
+    struct version versions[2] = {make_version(1), make_version(2)};
+    weir_threads *threads;
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    served = (struct served){.failing = 1};
+    open_served();
+    expect_eq(
+        weir_threads_start(&options, serve_until_cancelled, &served, &threads),
+        0);
+    wait_for_end(weir_threads_get_thread(threads, 1));
+    for (int i = 0; i < 2; i++) {
+        expect_eq(weir_threads_set_config(threads, &versions[i],
+                                          release_version, &versions[i]),
+                  0);
+    }
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+    expect_eq(versions[0].released_count, 1);
+    expect_eq(versions[1].released_count, 1);
+}
+
+static int end_when_told(weir_thread *thread, void *arg)
+{
+    struct served *s = arg;
+    (void)thread;
+    expect_eq(sem_post(&s->runs), 0);
+    wait_for(&may_end);
+    return 0;
+}
+
+/* The threads are inside their main tasks, and end before they look. */
+UNIT(threads_share, a_configuration_that_does_not_arrive_is_released)
+{
+    struct version version = make_version(1);
+    weir_threads *threads;
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    expect_eq(sem_init(&may_end, 0, 0), 0);
+    open_served();
+    expect_eq(weir_threads_start(&options, end_when_told, &served, &threads),
+              0);
+    for (int i = 0; i < THREADS; i++) {
+        wait_for(&served.runs);
+    }
+    expect_eq(
+        weir_threads_set_config(threads, &version, release_version, &version),
+        0);
+    for (int i = 0; i < THREADS; i++) {
+        expect_eq(sem_post(&may_end), 0);
+    }
+    expect_eq(weir_threads_join(threads), 0);
+    expect_eq(version.released_count, 1);
+}
+
+/* Versions set by two threads at once are seen in one order: the last that one
+ * thread sees is the last that all see. They are set again and again, at the
+ * same time. */
+enum { SETTERS = 2, ROUNDS = 300 };
+
 struct setter {
     pthread_t id;
     weir_threads *threads;
-    struct version versions[64];
+    struct version versions[ROUNDS];
 };
+
+static pthread_barrier_t round_mark;
+
+static void next_mark(void)
+{
+    const int result = pthread_barrier_wait(&round_mark);
+    cr_assert(result == 0 || result == PTHREAD_BARRIER_SERIAL_THREAD);
+}
 
 static void *set_versions(void *arg)
 {
     struct setter *setter = arg;
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < ROUNDS; i++) {
         struct version *version = &setter->versions[i];
+        next_mark();
         expect_eq(weir_threads_set_config(setter->threads, version,
                                           release_version, version),
                   0);
+        next_mark();
     }
     return NULL;
 }
 
-UNIT(threads_share, all_threads_see_configurations_in_one_order)
+static void start_setters(struct setter *setters, weir_threads *threads)
 {
-    static struct setter setters[2];
-    struct tour tour = {.result = 1};
-    open_loop(NULL);
-    weir_threads *threads = start_serving(NULL, 0);
-    for (int i = 0; i < 2; i++) {
+    expect_eq(pthread_barrier_init(&round_mark, NULL, SETTERS + 1), 0);
+    for (int i = 0; i < SETTERS; i++) {
         setters[i].threads = threads;
-        for (int j = 0; j < 64; j++) {
-            setters[i].versions[j] = make_version(100 * (i + 1) + j);
+        for (int j = 0; j < ROUNDS; j++) {
+            setters[i].versions[j] = make_version(ROUNDS * (i + 1) + j);
         }
-    }
-    for (int i = 0; i < 2; i++) {
         expect_eq(
             pthread_create(&setters[i].id, NULL, set_versions, &setters[i]), 0);
     }
-    for (int i = 0; i < 2; i++) {
-        expect_eq(pthread_join(setters[i].id, NULL), 0);
+}
+
+UNIT(threads_share, all_threads_see_configurations_in_one_order)
+{
+    static struct setter setters[SETTERS];
+    open_loop(NULL);
+    weir_threads *threads = start_serving(NULL, 0);
+    start_setters(setters, threads);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct tour tour = {.result = 1};
+        next_mark();
+        next_mark();
+        visit_all(threads, read_version, &tour);
+        expect_eq(tour.order[0] % ROUNDS, (uint32_t)round);
+        for (int i = 1; i < THREADS; i++) {
+            expect_eq(tour.order[i], tour.order[0]);
+        }
     }
-    expect_eq(
-        weir_threads_visit(threads, loop, read_version, &tour, visited, &tour),
-        0);
-    expect_eq(weir_loop_run(loop), 0);
-    cr_assert(tour.order[0] == 163 || tour.order[0] == 263);
-    for (int i = 1; i < THREADS; i++) {
-        expect_eq(tour.order[i], tour.order[0]);
+    for (int i = 0; i < SETTERS; i++) {
+        expect_eq(pthread_join(setters[i].id, NULL), 0);
     }
     weir_threads_stop(threads, UINT64_MAX);
     expect_eq(weir_threads_join(threads), 0);
-    for (int i = 0; i < 128; i++) {
-        expect_eq(setters[i / 64].versions[i % 64].released_count, 1);
+    for (int i = 0; i < SETTERS * ROUNDS; i++) {
+        expect_eq(setters[i / ROUNDS].versions[i % ROUNDS].released_count, 1);
     }
+    pthread_barrier_destroy(&round_mark);
     close_loop();
 }
