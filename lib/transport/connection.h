@@ -3,15 +3,15 @@
  *
  * A connection is the common part of stream transports: a life, an intake, an
  * outbox, a delivery and a clock, with their entries of the transport's table.
- * A device moves the bytes: it receives, it sends the queue, and it is called
- * when no byte follows and when the end is decided. A device is a constant
- * table of functions, in the table of the transport's kind, and a struct that
- * begins with the connection.
+ * A device moves the bytes, and is a constant table of functions, in the table
+ * of the transport's kind, and a struct that begins with the connection.
  *
- *     step: held bytes -> device receives -> end of the stream -> file -> life
+ *     step: held bytes -> end of the stream -> file -> advance
+ *     advance: the device looks -> decision -> it is carried out, and again
  *
- * Every event pushes the step, and only the step advances the connection's
- * life. A connection is lost when nothing of it is in flight any more.
+ * Every event pushes the step, or advances the connection as the last thing of
+ * a completion. Only the advance changes the life, except for a call of close
+ * or abort. A connection is lost when nothing of it is in flight any more.
  */
 #ifndef WEIR_LIB_TRANSPORT_CONNECTION_H
 #define WEIR_LIB_TRANSPORT_CONNECTION_H
@@ -25,38 +25,70 @@
 struct wr_connection {
     weir_transport t;
     struct wr_outbox outbox;
-    struct wr_delivery delivery;
-    struct wr_clock clock;
-    bool is_made;  /* set before connection_made */
+    struct wr_delivery delivery; /* shut from state CLOSING on */
+    struct wr_clock *clock;      /* made with the first limit; or NULL */
+    bool is_made;                /* set before connection_made */
     bool end_sent; /* set when no byte follows and ->shut was called */
     bool eof_seen; /* set when the device has received the end */
 };
 
+/* An entry may be NULL where a comment says what happens then. */
 struct wr_device {
-    size_t size; /* of the struct that begins with the connection */
+    size_t size;       /* of the struct that begins with the connection */
+    size_t clock_size; /* of the struct that begins with its clock */
+    /* wr_connection_clock_ops, or the device's own. */
+    const struct wr_clock_ops *clock;
     /* Bytes move one way: the end of the stream is the end of the connection,
      * even if the protocol would keep it. */
     bool is_one_way;
-    /* Called in each step: receives bytes while wr_connection_wants() is true.
-     * After a close it may receive to drop the bytes. */
+
+    /* ---- what the device does ---- */
+
+    /* Shows held bytes, in each step. NULL: wr_delivery_show_held(). */
+    void (*deliver)(struct wr_connection *c);
+    /* Called before each decision of an intact connection: 0, or the error that
+     * makes sending impossible. Callbacks may run. NULL: the device sets the
+     * error itself. */
+    int (*look)(struct wr_connection *c);
+    /* Called after each decision until the end is decided: receives bytes, or
+     * begins to, while wr_connection_wants() is true; otherwise stops. */
     void (*receive)(struct wr_connection *c);
     /* Bytes were queued: sends them, but later than in this call. */
     void (*send)(struct wr_connection *c);
     /* Everything is sent and no byte follows. NULL: the peer sees the end when
      * the device is closed. */
     void (*shut)(struct wr_connection *c);
-    /* Called in each step until the end is decided: 0, or the error that makes
-     * sending impossible. NULL: the device sets the error itself. */
-    int (*look)(const struct wr_connection *c);
+    /* The program has closed: stops receiving. NULL: the connection leaves the
+     * queue of the budget, which is enough. */
+    void (*stop_receiving)(struct wr_connection *c);
+    /* A close has sent everything. True: closing the device now might destroy
+     * bytes, and it lingers until an error or the peer's end. NULL: false. */
+    bool (*linger)(struct wr_connection *c);
+    /* The program aborts: the peer shall see a broken connection. NULL: ->stop
+     * is enough. */
+    void (*reset)(struct wr_connection *c);
     /* The end is decided: cancels operations. If any was in flight, the device
-     * calls wr_connection_push() after the last. */
+     * calls wr_connection_push() or wr_connection_advance() after the last. */
     void (*stop)(struct wr_connection *c);
-    /* True while the kernel may use memory of the connection or its queue. */
-    bool (*is_in_flight)(const struct wr_connection *c);
-    /* True if bytes wait to be received; for a device that receives. */
-    bool (*has_arrived)(const struct wr_connection *c);
+    /* The queue is about to be dropped, or connection_lost to be called: gives
+     * back what the device has of the program. NULL: nothing. */
+    void (*drop)(struct wr_connection *c);
     /* Called after connection_lost: frees the device. NULL: nothing to free. */
     void (*close)(struct wr_connection *c);
+
+    /* ---- facts for the decision ---- */
+
+    /* True while the kernel may use memory of the queue. */
+    bool (*holds_queue)(const struct wr_connection *c);
+    /* True while the kernel may use memory of the connection or its queue. */
+    bool (*is_in_flight)(const struct wr_connection *c);
+    /* True if a broken connection will receive nothing more. NULL: true. */
+    bool (*has_read_all)(const struct wr_connection *c);
+
+    /* ---- for queries and checks ---- */
+
+    /* True if bytes wait to be received; for a device that receives. */
+    bool (*has_arrived)(const struct wr_connection *c);
     /* Holds wherever code of the user may run; pure. */
     void (*check)(const struct wr_connection *c);
     /* Asserts, between turns without a pending step, that something will
@@ -76,10 +108,17 @@ static inline struct wr_connection *wr_connection_of(const weir_transport *t)
 WEIR_MUST_USE struct wr_connection *
 wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);
+/* Initialises a NEW connection in zeroed memory of the device's size. */
+void wr_connection_init(struct wr_connection *c, weir_loop *loop,
+                        const struct wr_transport_ops *ops);
+/* Sets the limits of a NEW connection: 0 or -ENOMEM. */
+WEIR_MUST_USE int
+wr_connection_apply(struct wr_connection *c,
+                    const struct weir_connection_options *options);
 /* Frees a connection whose protocol was never called. */
 void wr_connection_discard(struct wr_connection *c);
-/* Adds a connection with a bound protocol to the loop; connection_made follows
- * in its first step. */
+/* Adds a connection with a bound protocol to the loop and its set. The first
+ * step calls connection_made, if wr_connection_tell_made() has not. */
 void wr_connection_begin(struct wr_connection *c);
 /* Calls connection_made now instead of in the first step. */
 void wr_connection_tell_made(struct wr_connection *c);
@@ -96,22 +135,113 @@ static inline bool wr_connection_wants(const struct wr_connection *c)
            !c->eof_seen && c->t.error == 0;
 }
 
+/* True if the step continues a file. A device that takes bytes from the cache
+ * continues it itself, when there is room. */
+static inline bool wr_connection_sends_file(const struct wr_connection *c)
+{
+    return c->outbox.sender && c->t.error == 0 &&
+           !wr_outbox_is_over(&c->outbox) && !c->outbox.sender->ops->splice;
+}
+
 /* Credit for the next receive; 0: the connection waits for credit. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
 /* Notes that receiving continues; restarts the peer's read time-out if the lack
  * of credit had stopped it. */
 void wr_connection_goes_on(struct wr_connection *c);
-/* Counts received bytes that the device delivers itself. */
-void wr_connection_note_received(struct wr_connection *c, uint64_t bytes);
 /* Delivers a copy of received bytes. */
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
 /* The peer has ended its stream; called once, after its last byte. */
 void wr_connection_received_end(struct wr_connection *c);
+/* Tells the protocol of the end, which is due, and acts on its answer. */
+void wr_connection_end_stream(struct wr_connection *c);
 /* The first bytes of the queue were sent. Callbacks may write, close and abort.
  */
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
+/* Calls ->shut, once, if everything is sent and no byte follows. */
+void wr_connection_shut_when_sent(struct wr_connection *c);
+/* Drops the queue of a broken connection; a protocol may wait for this. */
+void wr_connection_drop_queue(struct wr_connection *c);
+
+/* ---- its clock ---- */
+
+/* Makes a clock without limits unless there is one: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_connection_make_clock(struct wr_connection *c);
+
+/* In state NEW or ENDING. */
+void wr_connection_free_clock(struct wr_connection *c);
+
+/* Arms the clock again, because a fact of its view has changed. */
+static inline void wr_connection_time_changed(struct wr_connection *c)
+{
+    if (WR_UNLIKELY(c->clock != NULL)) {
+        wr_clock_changed(c->clock);
+    }
+}
+
+static inline void wr_connection_note_sent(struct wr_connection *c)
+{
+    if (WR_UNLIKELY(c->clock != NULL)) {
+        wr_clock_note_sent(c->clock);
+    }
+}
+
+/* Notes @len bytes that were queued: the time-out of sending may begin. */
+static inline void wr_connection_note_queued(struct wr_connection *c,
+                                             size_t len)
+{
+    if (WR_UNLIKELY(c->clock != NULL) && c->outbox.queue.bytes == len) {
+        wr_clock_note_sent(c->clock);
+        wr_clock_changed(c->clock);
+    }
+}
+
+/* Counts received bytes that the device delivers itself. */
+static inline void wr_connection_note_received(struct wr_connection *c,
+                                               uint64_t bytes)
+{
+    c->t.loop->counts.received_bytes += bytes;
+    if (WR_UNLIKELY(c->clock != NULL)) {
+        wr_clock_note_received(c->clock);
+    }
+}
+
+/* The view of all connections; for a clock of the device's own. */
+void wr_connection_view(const weir_transport *t, struct wr_clock_view *ret);
+extern const struct wr_clock_ops wr_connection_clock_ops;
+
+/* ---- its life ---- */
+
+/* The next step of a connection's life. */
+enum wr_connection_next {
+    WR_CONNECTION_WAIT,       /* nothing to do until an operation ends */
+    WR_CONNECTION_RECEIVE,    /* no change of state: receive, or stop */
+    WR_CONNECTION_DROP_QUEUE, /* its bytes will never be sent */
+    WR_CONNECTION_LINGER,     /* everything is sent: linger if needed */
+    WR_CONNECTION_DOOM,       /* there is nothing to wait for */
+    WR_CONNECTION_END,        /* cancel the operations in flight */
+    WR_CONNECTION_LOSE,       /* nothing is in flight: call connection_lost */
+};
+
+/* Decides the next step from the connection's and the device's facts; pure. */
+enum wr_connection_next wr_connection_next_step(const struct wr_connection *c);
+/* Makes all changes of state that are possible now. A step does so; a device
+ * may, as the last thing in a completion, because the connection may be
+ * freed. */
+void wr_connection_advance(struct wr_connection *c);
+/* Holds wherever code of the user may run; pure. */
+void wr_connection_check_invariants(const struct wr_connection *c);
+
+/* wr_connection_check_invariants(), only with -Dinvariants=true. */
+static inline void wr_connection_debug_check(const struct wr_connection *c)
+{
+#ifdef WR_INVARIANTS
+    wr_connection_check_invariants(c);
+#else
+    (void)c;
+#endif
+}
 
 /* ---- the entries of a table ---- */
 
@@ -134,24 +264,24 @@ void wr_connection_check(const weir_transport *t);
 void wr_connection_free(weir_transport *t);
 extern const struct wr_outbox_ops wr_connection_outbox_ops;
 
-/* For all connections; `fed` is wr_connection_fed() or the device's own. */
+/* For all connections. `fed`, `outbox`, `free` are the functions and the table
+ * above or the device's own. */
 #define WR_CONNECTION_OPS                                                      \
     .protocol_kinds = WR_PROTOCOL_STREAMS,                                     \
     .delivery_offset = offsetof(struct wr_connection, delivery),               \
-    .outbox = &wr_connection_outbox_ops, .is_closing = wr_life_is_closing,     \
+    .is_closing = wr_life_is_closing,                                          \
     .set_timeouts = wr_connection_set_timeouts,                                \
     .set_protocol = wr_intake_set_protocol, .close = wr_connection_close,      \
     .abort = wr_connection_abort, .doom = wr_life_doom,                        \
-    .dump = wr_connection_dump, .check = wr_connection_check,                  \
-    .free = wr_connection_free
+    .dump = wr_connection_dump, .check = wr_connection_check
 
-/* For connections that receive. */
+/* For connections that receive; `set_read_limit` is wr_intake_set_limit() or
+ * the device's own. */
 #define WR_CONNECTION_READ_OPS                                                 \
     .pause_reading = wr_connection_pause_reading,                              \
     .resume_reading = wr_connection_resume_reading,                            \
     .is_reading = wr_connection_is_reading,                                    \
-    .has_unread = wr_connection_has_unread,                                    \
-    .set_read_limit = wr_intake_set_limit
+    .has_unread = wr_connection_has_unread
 
 /* For connections that send. */
 #define WR_CONNECTION_WRITE_OPS .write = wr_outbox_write, WR_OUTBOX_OPS

@@ -32,11 +32,13 @@ void wr_connection_get_handover(const weir_transport *t,
     const struct wr_connection *c = wr_connection_of(t);
 
     *ret = (struct wr_handover){
-        .timeouts = c->clock.limits,
         .is_paused = wr_delivery_is_paused(&c->delivery),
         .has_ended = c->eof_seen && !wr_delivery_has_end(&c->delivery),
         .is_new = !c->is_made,
     };
+    if (c->clock) {
+        ret->timeouts = c->clock->limits;
+    }
 }
 
 bool wr_connection_has_unread(const weir_transport *t)
@@ -51,15 +53,15 @@ bool wr_connection_has_unread(const weir_transport *t)
 void wr_connection_dump(const weir_transport *t, FILE *out)
 {
     const struct wr_connection *c = wr_connection_of(t);
+    const struct wr_sender *file = c->outbox.sender;
 
-    fprintf(out, "%s", t->ops->name);
+    fprintf(out, "%s state=%s", t->ops->name, wr_life_state_name(t));
     if (t->ops->device->dump) {
         t->ops->device->dump(c, out);
     }
     fprintf(out,
-            " state=%s recv=%s%s%s held=%llu leases=%u queued=%llu file=%s%s"
-            " error=%s\n",
-            wr_life_state_name(t),
+            " wait=%s%s%s held=%llu leases=%u queued=%llu file=%s left=%llu"
+            "%s%s error=%s\n",
             t->demand.account.notify_released ? "held-back"
                                               : wr_intake_queue_name(t),
             wr_delivery_is_paused(&c->delivery) ? " paused" : "",
@@ -67,7 +69,9 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
             (unsigned long long)t->demand.account.held_bytes,
             t->demand.account.lease_count,
             (unsigned long long)c->outbox.queue.bytes,
-            wr_sender_state_name(c->outbox.sender),
+            wr_sender_state_name(file),
+            (unsigned long long)(file ? file->file.left : 0),
             t->writing_paused ? " writing-paused" : "",
+            wr_outbox_is_ending(&c->outbox) ? " ending" : "",
             t->error ? weir_err_name(t->error) : "none");
 }

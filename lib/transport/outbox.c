@@ -323,6 +323,9 @@ void wr_outbox_drop(weir_transport *t)
 
     wr_assert(wr_outbox_is_over(o) || t->error);
     wr_assert(t->loop->budget.queued_bytes >= o->queue.bytes);
+    if (o->sender && o->sender->state < WR_SENDER_DONE) {
+        wr_ignore(wr_sender_take_back(o->sender, o->queue.bytes) > 0);
+    }
     t->has_dropped |= o->queue.bytes > 0;
     wr_budget_unqueue(&t->loop->budget, o->queue.bytes);
     wr_sendq_clear(&o->queue, &t->loop->send_memory);

@@ -83,16 +83,15 @@ static void memory_receive(struct wr_connection *c)
     size_t taken = 0;
 
     wr_assert(!wr_life_is_over(&c->t));
-    memory_drop_farewell(c);
+    if (!wr_connection_wants(c)) {
+        wr_intake_leave(&c->t);
+    }
     while (memory_has_arrived(c) && wr_connection_wants(c)) {
         const size_t bytes = memory_take(m, from);
         taken += wr_max_u64(bytes, WR_LEASE_LEAST);
         if (bytes == 0 || taken >= TURN_TAKE_BYTES) {
             break;
         }
-    }
-    if (memory_has_arrived(c) && c->t.state == WR_LIFE_CLOSING) {
-        wr_connection_sent(from, from->outbox.queue.bytes); /* dropped */
     }
     if (m->other) { /* if both would be stuck, one continues */
         m->other->is_stuck =
@@ -121,11 +120,18 @@ static void memory_shut(struct wr_connection *c)
     }
 }
 
-static int memory_look(const struct wr_connection *c)
+/* Drops what nobody will receive: at a close arriving bytes, and the last bytes
+ * if the other end is gone. */
+static int memory_look(struct wr_connection *c)
 {
+    struct wr_memory *m = memory_of(c);
+
     wr_assert(c->t.error == 0);
-    return !memory_of(c)->other && wr_outbox_has_unsent(&c->outbox) ? -EPIPE
-                                                                    : 0;
+    memory_drop_farewell(c);
+    if (memory_has_arrived(c) && c->t.state == WR_LIFE_CLOSING) {
+        wr_connection_sent(&m->other->c, m->other->c.outbox.queue.bytes);
+    }
+    return !m->other && wr_outbox_has_unsent(&c->outbox) ? -EPIPE : 0;
 }
 
 static void memory_stop(struct wr_connection *c)
@@ -183,11 +189,14 @@ static bool memory_has_taken_all(const weir_transport *t)
 
 static const struct wr_device memory_device = {
     .size = sizeof(struct wr_memory),
+    .clock_size = sizeof(struct wr_clock),
+    .clock = &wr_connection_clock_ops,
     .receive = memory_receive,
     .send = memory_send,
     .shut = memory_shut,
     .look = memory_look,
     .stop = memory_stop,
+    .holds_queue = memory_is_in_flight,
     .is_in_flight = memory_is_in_flight,
     .has_arrived = memory_has_arrived,
     .check = memory_check,
@@ -204,6 +213,9 @@ static const struct wr_transport_ops memory_ops = {
     .has_taken_all = memory_has_taken_all,
     .fed = wr_connection_fed,
     .abandon = wr_outbox_abandon,
+    .outbox = &wr_connection_outbox_ops,
+    .set_read_limit = wr_intake_set_limit,
+    .free = wr_connection_free,
     WR_CONNECTION_OPS,
     WR_CONNECTION_READ_OPS,
     WR_CONNECTION_WRITE_OPS,
@@ -248,6 +260,7 @@ int weir_transport_pair(weir_loop *loop,
         ends[i]->t.binding = bindings[i];
         wr_protocol_bound(&ends[i]->t);
         wr_connection_begin(ends[i]);
+        wr_connection_push(ends[i]);
         if (ret) {
             ret[i] = &ends[i]->t;
         }

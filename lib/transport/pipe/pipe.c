@@ -96,10 +96,13 @@ static void pipe_close(struct wr_connection *c)
 
 static const struct wr_device pipe_device = {
     .size = sizeof(struct wr_pipe),
+    .clock_size = sizeof(struct wr_clock),
+    .clock = &wr_connection_clock_ops,
     .is_one_way = true,
     .receive = pipe_receive,
     .send = pipe_send,
     .stop = pipe_stop,
+    .holds_queue = pipe_is_in_flight,
     .is_in_flight = pipe_is_in_flight,
     .has_arrived = pipe_has_arrived,
     .close = pipe_close,
@@ -177,6 +180,9 @@ const struct wr_transport_ops wr_pipe_read_ops = {
     .fed = wr_pipe_read_fed,
     .get_extra_info = pipe_get_extra_info,
     .abandon = pipe_abandon,
+    .outbox = &wr_connection_outbox_ops,
+    .set_read_limit = wr_intake_set_limit,
+    .free = wr_connection_free,
     WR_CONNECTION_OPS,
     WR_CONNECTION_READ_OPS,
 };
@@ -191,6 +197,8 @@ const struct wr_transport_ops wr_pipe_write_ops = {
     .fed = wr_pipe_read_fed,
     .get_extra_info = pipe_get_extra_info,
     .abandon = pipe_abandon,
+    .outbox = &wr_connection_outbox_ops,
+    .free = wr_connection_free,
     WR_CONNECTION_OPS,
     WR_CONNECTION_WRITE_OPS,
 };

@@ -105,6 +105,7 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
     }
     wr_owned_add(&loop->owned, p->fd);
     wr_connection_begin(&p->c);
+    wr_connection_push(&p->c);
     if (direction == WR_PIPE_WRITE) {
         wr_pipe_watch(p);
     }
