@@ -174,17 +174,10 @@ void wr_clock_init(struct wr_clock *clock, weir_transport *t,
     wr_timer_init(&clock->timer, clock_fired);
 }
 
-bool wr_timeouts_are_set(const struct weir_timeouts *timeouts)
-{
-    return (timeouts->idle_ns | timeouts->read_ns | timeouts->write_stall_ns |
-            timeouts->close_ns | timeouts->linger_ns) != 0;
-}
-
 void wr_clock_set_limits(struct wr_clock *clock,
                          const struct weir_timeouts *limits)
 {
     clock->limits = *limits;
-    clock->has_limits = wr_timeouts_are_set(limits);
     wr_clock_note_received(clock);
     wr_clock_note_sent(clock);
     wr_clock_changed(clock);

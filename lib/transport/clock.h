@@ -74,14 +74,18 @@ struct wr_clock {
     uint64_t received_ns; /* of the last byte in, or of the begin of reading */
     uint64_t sent_ns;     /* of the last byte out, or of the queue's first */
     uint64_t closing_ns;  /* of the call of close; 0: not called */
-    bool has_limits;      /* any limit is set */
 };
 
 void wr_clock_init(struct wr_clock *clock, weir_transport *t,
                    const struct wr_clock_ops *ops);
 
 /* True if a time-out is set. */
-WEIR_MUST_USE bool wr_timeouts_are_set(const struct weir_timeouts *timeouts);
+WEIR_MUST_USE static inline bool
+wr_timeouts_are_set(const struct weir_timeouts *timeouts)
+{
+    return (timeouts->idle_ns | timeouts->read_ns | timeouts->write_stall_ns |
+            timeouts->close_ns | timeouts->linger_ns) != 0;
+}
 
 /* Sets the limits; the limits between bytes begin now. */
 void wr_clock_set_limits(struct wr_clock *clock,

@@ -90,12 +90,9 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
 
 /* ---- the end of sending ---- */
 
-void wr_connection_shut_when_sent(struct wr_connection *c)
+void wr_connection_end_sending(struct wr_connection *c)
 {
-    if (c->end_sent || c->t.error || !wr_outbox_is_ending(&c->outbox) ||
-        wr_outbox_has_unsent(&c->outbox)) {
-        return;
-    }
+    wr_assert(!c->end_sent && !wr_outbox_has_unsent(&c->outbox));
     c->end_sent = true;
     wr_connection_time_changed(c);
     if (connection_device(c)->shut) {
@@ -124,47 +121,42 @@ void wr_connection_free(weir_transport *t)
                   t->ops->device->size);
 }
 
-/* Notes what the device knows of the other end, and the end of sending. */
-static void connection_look(struct wr_connection *c)
-{
-    const struct wr_device *device = connection_device(c);
-
-    wr_assert(!wr_life_is_over(&c->t));
-    if (device->look && c->t.error == 0) {
-        const int err = device->look(c);
-        if (err < 0) {
-            wr_transport_set_error(&c->t, err, "write");
-        }
-    }
-    wr_connection_shut_when_sent(c);
-}
-
-/* Lingers if closing the device now might destroy sent bytes. */
-static void connection_linger(struct wr_connection *c)
-{
-    wr_assert(c->end_sent && !c->outbox.in_resume);
-    if (connection_device(c)->linger && connection_device(c)->linger(c)) {
-        wr_life_set_state(&c->t, WR_LIFE_LINGERING);
-        wr_connection_time_changed(c);
-    } else if (!wr_life_is_over(&c->t)) {
-        wr_life_set_state(&c->t, WR_LIFE_DOOMED); /* no step is needed */
-    }
-}
-
 static void connection_end(struct wr_connection *c)
 {
     wr_life_set_state(&c->t, WR_LIFE_ENDING);
     wr_intake_leave(&c->t);
-    if (c->clock) {
+    if (WR_UNLIKELY(c->clock != NULL)) {
         wr_clock_stop(c->clock);
     }
     connection_device(c)->stop(c);
 }
 
+/* Dooms and ends a connection in one step. */
+static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
+{
+    if (!wr_life_is_over(&c->t)) {
+        wr_life_set_state(&c->t, WR_LIFE_DOOMED); /* no step is needed */
+    }
+    connection_end(c);
+}
+
+/* Lingers if closing the device now might destroy sent bytes. */
+static void connection_linger(struct wr_connection *c)
+{
+    wr_assert(!c->outbox.in_resume);
+    c->end_sent = true;
+    if (connection_device(c)->linger && connection_device(c)->linger(c)) {
+        wr_life_set_state(&c->t, WR_LIFE_LINGERING);
+        wr_connection_time_changed(c);
+    } else {
+        connection_doom(c);
+    }
+}
+
 /* A file ends when no byte of it is in the kernel. */
 static void connection_wait(struct wr_connection *c)
 {
-    wr_assert(c->t.state == WR_LIFE_ENDING);
+    wr_debug_assert(c->t.state == WR_LIFE_ENDING);
     if (c->outbox.sender && !connection_device(c)->holds_queue(c)) {
         wr_sender_break(c->outbox.sender);
     }
@@ -172,18 +164,22 @@ static void connection_wait(struct wr_connection *c)
 
 static void connection_lose(struct wr_connection *c)
 {
+    const struct wr_device *device = connection_device(c);
+
     wr_assert(!c->outbox.sender);
-    wr_connection_free_clock(c);
-    if (connection_device(c)->drop) {
-        connection_device(c)->drop(c);
+    if (WR_UNLIKELY(c->clock != NULL)) {
+        wr_connection_free_clock(c);
+    }
+    if (device->drop) {
+        device->drop(c);
     }
     if (!wr_sendq_is_empty(&c->outbox.queue)) {
         wr_outbox_drop(&c->t);
     }
     wr_life_lose(&c->t);
     wr_protocol_lost(&c->t);
-    if (connection_device(c)->close) {
-        connection_device(c)->close(c);
+    if (device->close) {
+        device->close(c);
     }
     wr_life_leave(&c->t);
 }
@@ -191,9 +187,6 @@ static void connection_lose(struct wr_connection *c)
 void wr_connection_advance(struct wr_connection *c)
 {
     for (;;) {
-        if (!wr_life_is_over(&c->t)) {
-            connection_look(c);
-        }
         switch (wr_connection_next_step(c)) {
         case WR_CONNECTION_WAIT:
             connection_wait(c);
@@ -208,11 +201,8 @@ void wr_connection_advance(struct wr_connection *c)
         case WR_CONNECTION_LINGER:
             connection_linger(c);
             break;
-        case WR_CONNECTION_DOOM:
-            wr_life_set_state(&c->t, WR_LIFE_DOOMED);
-            break;
         case WR_CONNECTION_END:
-            connection_end(c);
+            connection_doom(c);
             break;
         case WR_CONNECTION_LOSE:
             connection_lose(c);
@@ -233,35 +223,51 @@ void wr_connection_end_stream(struct wr_connection *c)
     }
 }
 
-void wr_connection_tell_made(struct wr_connection *c)
+/* Calls connection_made; sends what was written before. */
+static void connection_begin_talk(struct wr_connection *c)
 {
     wr_assert(!c->is_made);
-    c->is_made = true;
-    wr_protocol_made(&c->t);
+    wr_connection_tell_made(c);
     if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
-        connection_device(c)->send(c); /* written before connection_made */
+        connection_device(c)->send(c);
     }
+}
+
+/* Asks the device what it knows of the other end. */
+static void connection_look(struct wr_connection *c)
+{
+    const int err = c->t.error == 0 ? connection_device(c)->look(c) : 0;
+
+    wr_assert(err <= 0);
+    if (err < 0) {
+        wr_transport_set_error(&c->t, err, "write");
+    }
+    wr_connection_shut_when_sent(c);
 }
 
 static void connection_step(struct wr_ready *ready)
 {
     struct wr_connection *c =
         wr_container_of(ready, struct wr_connection, t.step);
+    const struct wr_device *device = connection_device(c);
 
     wr_connection_debug_check(c); /* the end of the step checks it */
-    if (!c->is_made) {
-        wr_connection_tell_made(c);
+    if (WR_UNLIKELY(!c->is_made)) {
+        connection_begin_talk(c);
     }
-    if (connection_device(c)->deliver) {
-        connection_device(c)->deliver(c);
+    if (device->deliver) {
+        device->deliver(c);
     } else {
         wr_delivery_show_held(&c->t, &c->delivery);
     }
     if (wr_delivery_end_is_due(&c->delivery)) {
         wr_connection_end_stream(c);
     }
-    if (wr_connection_sends_file(c)) {
+    if (WR_UNLIKELY(c->outbox.sender != NULL) && wr_connection_sends_file(c)) {
         wr_sender_go_on(c->outbox.sender);
+    }
+    if (device->look && !wr_life_is_over(&c->t)) {
+        connection_look(c);
     }
     wr_connection_advance(c);
 }
@@ -380,7 +386,7 @@ const struct wr_outbox_ops wr_connection_outbox_ops = {
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops)
 {
-    wr_assert(c->t.state == WR_LIFE_NEW && ops->device->receive);
+    wr_debug_assert(c->t.state == WR_LIFE_NEW && ops->device->receive);
     wr_transport_init(&c->t, loop, ops);
     wr_ready_init(&c->t.step, connection_step);
     wr_intake_init(&c->t);

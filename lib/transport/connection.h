@@ -6,8 +6,8 @@
  * A device moves the bytes, and is a constant table of functions, in the table
  * of the transport's kind, and a struct that begins with the connection.
  *
- *     step: held bytes -> end of the stream -> file -> advance
- *     advance: the device looks -> decision -> it is carried out, and again
+ *     step: held bytes -> end of the stream -> file -> look -> advance
+ *     advance: decision -> it is carried out -> decision -> ...
  *
  * Every event pushes the step, or advances the connection as the last thing of
  * a completion. Only the advance changes the life, except for a call of close
@@ -28,7 +28,7 @@ struct wr_connection {
     struct wr_delivery delivery; /* shut from state CLOSING on */
     struct wr_clock *clock;      /* made with the first limit; or NULL */
     bool is_made;                /* set before connection_made */
-    bool end_sent; /* set when no byte follows and ->shut was called */
+    bool end_sent; /* set when everything is sent and no byte follows */
     bool eof_seen; /* set when the device has received the end */
 };
 
@@ -46,17 +46,18 @@ struct wr_device {
 
     /* Shows held bytes, in each step. NULL: wr_delivery_show_held(). */
     void (*deliver)(struct wr_connection *c);
-    /* Called before each decision of an intact connection: 0, or the error that
-     * makes sending impossible. Callbacks may run. NULL: the device sets the
-     * error itself. */
+    /* Called in each step of an intact connection, before its decision: 0, or
+     * the error that makes sending impossible. Callbacks may run. NULL: the
+     * device sets the error itself, and calls wr_connection_shut_when_sent() in
+     * the completion of a send. */
     int (*look)(struct wr_connection *c);
     /* Called after each decision until the end is decided: receives bytes, or
      * begins to, while wr_connection_wants() is true; otherwise stops. */
     void (*receive)(struct wr_connection *c);
     /* Bytes were queued: sends them, but later than in this call. */
     void (*send)(struct wr_connection *c);
-    /* Everything is sent and no byte follows. NULL: the peer sees the end when
-     * the device is closed. */
+    /* Everything is sent after write_eof. NULL: the peer sees the end when the
+     * device is closed, as after a close alone. */
     void (*shut)(struct wr_connection *c);
     /* The program has closed: stops receiving. NULL: the connection leaves the
      * queue of the budget, which is enough. */
@@ -111,17 +112,36 @@ wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
 /* Initialises a NEW connection in zeroed memory of the device's size. */
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops);
+/* Sets the time limits of a connection before its end: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_connection_set_limits(struct wr_connection *c,
+                                           const struct weir_timeouts *limits);
+
 /* Sets the limits of a NEW connection: 0 or -ENOMEM. */
-WEIR_MUST_USE int
+WEIR_MUST_USE static inline int
 wr_connection_apply(struct wr_connection *c,
-                    const struct weir_connection_options *options);
+                    const struct weir_connection_options *options)
+{
+    wr_debug_assert(c->t.state == WR_LIFE_NEW);
+    wr_transport_set_limits(&c->t, options->read_limit_bytes,
+                            options->write_hard_limit_bytes);
+    return wr_timeouts_are_set(&options->timeouts)
+               ? wr_connection_set_limits(c, &options->timeouts)
+               : 0;
+}
+
 /* Frees a connection whose protocol was never called. */
 void wr_connection_discard(struct wr_connection *c);
 /* Adds a connection with a bound protocol to the loop and its set. The first
  * step calls connection_made, if wr_connection_tell_made() has not. */
 void wr_connection_begin(struct wr_connection *c);
+
 /* Calls connection_made now instead of in the first step. */
-void wr_connection_tell_made(struct wr_connection *c);
+static inline void wr_connection_tell_made(struct wr_connection *c)
+{
+    wr_debug_assert(!c->is_made);
+    c->is_made = true;
+    wr_protocol_made(&c->t);
+}
 
 static inline void wr_connection_push(struct wr_connection *c)
 {
@@ -159,8 +179,18 @@ void wr_connection_end_stream(struct wr_connection *c);
 /* The first bytes of the queue were sent. Callbacks may write, close and abort.
  */
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
-/* Calls ->shut, once, if everything is sent and no byte follows. */
-void wr_connection_shut_when_sent(struct wr_connection *c);
+/* For wr_connection_shut_when_sent(). */
+void wr_connection_end_sending(struct wr_connection *c);
+
+/* Calls ->shut, once, if write_eof was called and everything is sent. */
+static inline void wr_connection_shut_when_sent(struct wr_connection *c)
+{
+    if (WR_UNLIKELY(wr_outbox_has_ended(&c->outbox)) && !c->end_sent &&
+        c->t.error == 0 && !wr_outbox_has_unsent(&c->outbox)) {
+        wr_connection_end_sending(c);
+    }
+}
+
 /* Drops the queue of a broken connection; a protocol may wait for this. */
 void wr_connection_drop_queue(struct wr_connection *c);
 
@@ -219,7 +249,6 @@ enum wr_connection_next {
     WR_CONNECTION_RECEIVE,    /* no change of state: receive, or stop */
     WR_CONNECTION_DROP_QUEUE, /* its bytes will never be sent */
     WR_CONNECTION_LINGER,     /* everything is sent: linger if needed */
-    WR_CONNECTION_DOOM,       /* there is nothing to wait for */
     WR_CONNECTION_END,        /* cancel the operations in flight */
     WR_CONNECTION_LOSE,       /* nothing is in flight: call connection_lost */
 };

@@ -63,8 +63,8 @@ void wr_connection_free_clock(struct wr_connection *c)
     }
 }
 
-static int connection_make_set_limits(struct wr_connection *c,
-                                      const struct weir_timeouts *timeouts)
+int wr_connection_set_limits(struct wr_connection *c,
+                             const struct weir_timeouts *timeouts)
 {
     struct weir_timeouts limits = *timeouts;
     const int err = wr_connection_make_clock(c);
@@ -85,7 +85,7 @@ int wr_connection_set_timeouts(weir_transport *t,
     wr_connection_check_invariants(c);
     return t->state == WR_LIFE_NEW || wr_life_is_over(t)
                ? 0
-               : connection_make_set_limits(c, timeouts);
+               : wr_connection_set_limits(c, timeouts);
 }
 
 /* ---- options ---- */
@@ -117,17 +117,6 @@ int wr_connection_options_take(struct weir_connection_options *known,
     int err = wr_options_read(known, sizeof(*known), options);
 
     return err < 0 ? err : connection_make_check(known);
-}
-
-int wr_connection_apply(struct wr_connection *c,
-                        const struct weir_connection_options *options)
-{
-    wr_assert(c->t.state == WR_LIFE_NEW);
-    wr_transport_set_limits(&c->t, options->read_limit_bytes,
-                            options->write_hard_limit_bytes);
-    return wr_timeouts_are_set(&options->timeouts)
-               ? connection_make_set_limits(c, &options->timeouts)
-               : 0;
 }
 
 /* ---- making ---- */

@@ -38,7 +38,7 @@ connection_state_next_of_broken(const struct wr_connection *c)
     if (c->t.state == WR_LIFE_OPEN && !connection_state_has_delivered(c)) {
         return WR_CONNECTION_RECEIVE;
     }
-    return WR_CONNECTION_DOOM;
+    return WR_CONNECTION_END;
 }
 
 /* A file is in flight until its done was called. */
@@ -57,9 +57,12 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
         if (c->t.error) {
             return connection_state_next_of_broken(c);
         }
-        return c->end_sent ? WR_CONNECTION_LINGER : WR_CONNECTION_RECEIVE;
+        if (wr_outbox_has_unsent(&c->outbox)) {
+            return WR_CONNECTION_RECEIVE;
+        }
+        return c->eof_seen ? WR_CONNECTION_END : WR_CONNECTION_LINGER;
     case WR_LIFE_LINGERING:
-        return c->t.error || c->eof_seen ? WR_CONNECTION_DOOM
+        return c->t.error || c->eof_seen ? WR_CONNECTION_END
                                          : WR_CONNECTION_RECEIVE;
     case WR_LIFE_DOOMED:
         return WR_CONNECTION_END;
@@ -93,13 +96,13 @@ void wr_connection_check_invariants(const struct wr_connection *c)
 
     wr_transport_check_invariants(t);
     wr_intake_check_invariants(t);
-    wr_outbox_check_invariants(&c->outbox);
+    wr_debug_check(wr_outbox_check_invariants(&c->outbox));
     wr_delivery_check_invariants(&c->delivery);
     wr_assert(wr_delivery_is_shut(&c->delivery) == (t->state > WR_LIFE_OPEN));
     wr_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
-    wr_assert(!c->end_sent || !wr_outbox_has_unsent(&c->outbox));
-    wr_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));
-    wr_assert(t->state != WR_LIFE_LINGERING || c->end_sent);
+    wr_debug_assert(!c->end_sent || !wr_outbox_has_unsent(&c->outbox));
+    wr_debug_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));
+    wr_debug_assert(t->state != WR_LIFE_LINGERING || c->end_sent);
     wr_debug_check(c->outbox.sender
                        ? wr_sender_check_invariants(c->outbox.sender)
                        : (void)0);

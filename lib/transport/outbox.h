@@ -89,6 +89,12 @@ static inline bool wr_outbox_is_ending(const struct wr_outbox *o)
     return o->state >= WR_OUTBOX_ENDED && o->state <= WR_OUTBOX_CLOSED;
 }
 
+/* True if write_eof was called and the end is not decided. */
+static inline bool wr_outbox_has_ended(const struct wr_outbox *o)
+{
+    return o->state == WR_OUTBOX_ENDED || o->state == WR_OUTBOX_CLOSED;
+}
+
 /* True if no more bytes are sent. */
 static inline bool wr_outbox_is_over(const struct wr_outbox *o)
 {

@@ -157,7 +157,7 @@ UNIT(clock, without_limits_no_timer_runs)
 
     limit(&none);
 
-    cr_assert(!timed->has_limits);
+    cr_assert(!wr_timeouts_are_set(&timed->limits));
     cr_assert(!wr_timer_is_armed(&timed->timer));
     expect_eq(wr_clock_next(timed).when_ns, UINT64_MAX);
 }

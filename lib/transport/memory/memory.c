@@ -148,7 +148,9 @@ static void memory_stop(struct wr_connection *c)
     wr_assert(other->other == m);
     m->other = NULL;
     other->other = NULL;
-    if (!is_clean && !wr_life_is_over(&other->c.t)) {
+    if (is_clean && !other->c.eof_seen) {
+        wr_connection_received_end(&other->c);
+    } else if (!is_clean && !wr_life_is_over(&other->c.t)) {
         wr_transport_set_error(&other->c.t, -ECONNRESET, "connection");
     }
     wr_connection_push(&other->c);

@@ -40,7 +40,7 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     if (res < 0) {
         wr_sock_recv_failed(s, res);
     } else if (wr_sock_recv_may_fill(s)) {
-        wr_intake_make_due(&s->t);
+        wr_intake_make_due(&s->c.t);
     }
 }
 
@@ -48,7 +48,7 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
 static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool is_full)
 {
     wr_assert(s->moves_bulk);
-    wr_budget_received_due(&s->t.loop->budget, bytes);
+    wr_budget_received_due(&s->c.t.loop->budget, bytes);
     if (bytes >= BULK_SMALL || is_full) {
         s->small_receives = 0;
     } else if (++s->small_receives == SMALL_RECEIVES_MAX) {
@@ -62,7 +62,7 @@ static void sock_bulk_leave(struct wr_sock *s)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
     s->moves_bulk = false;
-    s->t.demand.last_credit = 0;
+    s->c.t.demand.last_credit = 0;
 }
 
 /* Delivers the leases one after the other. The protocol may pause, close or be
@@ -90,7 +90,7 @@ static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
     const int32_t res = wr_sys_recv_fds(s->fd, &iov, 1, fds);
 
     if (res > 0) {
-        *ret = wr_lease_copy(&s->t.loop->pool, &s->t.demand.account, bytes,
+        *ret = wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account, bytes,
                              (size_t)res);
     }
     return res;
@@ -99,14 +99,14 @@ static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
 static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
                                        struct wr_passed *fds, weir_lease **ret)
 {
-    struct wr_pool *pool = &s->t.loop->pool;
+    struct wr_pool *pool = &s->c.t.loop->pool;
     struct wr_room room;
 
     if (WR_UNLIKELY(!wr_pool_open_room(pool, &room, credit))) {
         return sock_bulk_copy_with_fds(s, credit, fds, ret);
     }
     const int32_t res = wr_sys_recv_fds(s->fd, room.iov, room.count, fds);
-    *ret = wr_pool_close_room(pool, &s->t.demand.account, &room, res);
+    *ret = wr_pool_close_room(pool, &s->c.t.demand.account, &room, res);
     return res;
 }
 
@@ -116,16 +116,16 @@ static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
     const uint32_t count =
         fds->count < s->fd_limit ? fds->count : (uint32_t)s->fd_limit;
 
-    wr_sock_fds_discard(&s->t, fds->fds + count, fds->count - count);
-    if (s->t.state != WR_LIFE_OPEN || s->fd_limit == 0 ||
-        !wr_protocol_takes_fds(&s->t)) {
-        wr_sock_fds_discard(&s->t, fds->fds, count);
+    wr_sock_fds_discard(&s->c.t, fds->fds + count, fds->count - count);
+    if (s->c.t.state != WR_LIFE_OPEN || s->fd_limit == 0 ||
+        !wr_protocol_takes_fds(&s->c.t)) {
+        wr_sock_fds_discard(&s->c.t, fds->fds, count);
         return;
     }
-    int ret = wr_protocol_fds(&s->t, fds->fds, count,
+    int ret = wr_protocol_fds(&s->c.t, fds->fds, count,
                               fds->has_lost || count < fds->count);
     if (ret < 0) {
-        wr_delivery_fail(&s->t, ret, "fds_received");
+        wr_delivery_fail(&s->c.t, ret, "fds_received");
     }
 }
 
@@ -143,11 +143,11 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
         wr_sock_recv_other(s, res, 0);
         return;
     }
-    wr_budget_received_due(&s->t.loop->budget,
+    wr_budget_received_due(&s->c.t.loop->budget,
                            (uint32_t)res + fds.count * FD_COST);
     if (WR_UNLIKELY(!lease)) {
-        wr_sock_fds_discard(&s->t, fds.fds, fds.count);
-        wr_delivery_lose_bytes(&s->t, -ENOMEM);
+        wr_sock_fds_discard(&s->c.t, fds.fds, fds.count);
+        wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
         return;
     }
     if (fds.count > 0 || fds.has_lost) {
@@ -162,7 +162,7 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
 
 void wr_sock_bulk_receive(struct wr_sock *s)
 {
-    weir_loop *loop = s->t.loop;
+    weir_loop *loop = s->c.t.loop;
     weir_lease *lease;
     const uint32_t credit = wr_sock_recv_ask(s);
     if (credit == 0) {
@@ -172,7 +172,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         sock_bulk_receive_with_fds(s, credit);
         return;
     }
-    const int32_t res = wr_pool_recv(&loop->pool, &s->t.demand.account,
+    const int32_t res = wr_pool_recv(&loop->pool, &s->c.t.demand.account,
                                      wr_sys_recv, s->fd, credit, &lease);
     if (res == -ENOBUFS || res == -EAGAIN) {
         sock_bulk_leave(s);

@@ -7,13 +7,6 @@
  */
 #include "sock_impl.h"
 
-static void sock_deliver_eof(struct wr_sock *s)
-{
-    wr_assert(s->eof_seen);
-    wr_assert(!wr_sock_has_kept(s)); /* the end comes after the last byte */
-    wr_delivery_end_stream(&s->t, &s->delivery);
-}
-
 /* Tells the protocol of the bytes in its lent memory, or gives the memory back.
  * A protocol that was bound meanwhile gets a copy of the bytes. */
 static void sock_deliver_into(struct wr_sock *s)
@@ -27,34 +20,34 @@ static void sock_deliver_into(struct wr_sock *s)
     wr_assert(buf);
     into->buf = NULL;
     into->len = 0;
-    if (len == 0 || s->t.state != WR_LIFE_OPEN) {
-        wr_protocol_give_back(&s->t, &from, buf);
+    if (len == 0 || s->c.t.state != WR_LIFE_OPEN) {
+        wr_protocol_give_back(&s->c.t, &from, buf);
         return;
     }
-    if (wr_protocol_is_bound(&s->t, &from)) {
-        int err = wr_protocol_updated(&s->t, len);
+    if (wr_protocol_is_bound(&s->c.t, &from)) {
+        int err = wr_protocol_updated(&s->c.t, len);
         if (err < 0) {
-            wr_delivery_fail(&s->t, err, "buffer_updated");
+            wr_delivery_fail(&s->c.t, err, "buffer_updated");
         }
         return;
     }
     weir_lease *lease =
-        wr_lease_copy(&s->t.loop->pool, &s->t.demand.account, buf, len);
-    wr_protocol_give_back(&s->t, &from, buf);
+        wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account, buf, len);
+    wr_protocol_give_back(&s->c.t, &from, buf);
     if (!lease) {
-        wr_delivery_lose_bytes(&s->t, -ENOMEM);
+        wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
         return;
     }
     /* If release_buffer has paused, they are held; resuming pushes the step. */
-    wr_ignore(wr_delivery_given(&s->t, &s->delivery, lease));
+    wr_ignore(wr_delivery_given(&s->c.t, &s->c.delivery, lease));
 }
 
 /* True if the protocol may be told of the bytes in its lent memory, or must get
  * the memory back unused. False while older bytes are held. */
 static bool sock_deliver_may_into(const struct wr_sock *s)
 {
-    return wr_delivery_is_shut(&s->delivery) ||
-           wr_delivery_is_free(&s->delivery);
+    return wr_delivery_is_shut(&s->c.delivery) ||
+           wr_delivery_is_free(&s->c.delivery);
 }
 
 /* Gives lent memory back, and holds a copy of its bytes behind the held bytes:
@@ -71,47 +64,43 @@ static bool sock_deliver_take_back_lent(struct wr_sock *s)
         return false; /* being cancelled, see FLOW_LENT */
     }
     if (into->len > 0) {
-        lease = wr_lease_copy(&s->t.loop->pool, &s->t.demand.account, into->buf,
-                              into->len);
+        lease = wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account,
+                              into->buf, into->len);
         if (!lease) {
-            wr_delivery_lose_bytes(&s->t, -ENOMEM);
+            wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
             return false;
         }
-        wr_delivery_hold(&s->delivery, lease);
+        wr_delivery_hold(&s->c.delivery, lease);
     }
     into->len = 0;
     sock_deliver_into(s); /* gives the memory back without bytes */
     return true;
 }
 
-void wr_sock_deliver_held(struct wr_sock *s)
+void wr_sock_deliver_held(struct wr_connection *c)
 {
-    struct wr_delivery *d = &s->delivery;
+    struct wr_sock *s = wr_sock_of(&c->t);
+    struct wr_delivery *d = &c->delivery;
 
     while (wr_delivery_has_held(d) && wr_delivery_may_show(d) &&
            sock_deliver_take_back_lent(s)) {
         if (!wr_delivery_may_show(d)) {
             break; /* release_buffer has paused or closed */
         }
-        wr_delivery_show_first(&s->t, d);
+        wr_delivery_show_first(&c->t, d);
     }
     if (wr_sock_has_lent(s) && !s->recv_op.in_flight &&
         sock_deliver_may_into(s)) {
         sock_deliver_into(s);
-    }
-    if (wr_delivery_end_is_due(d)) {
-        sock_deliver_eof(s);
     }
 }
 
 void wr_sock_received(struct wr_sock *s, weir_lease *lease)
 {
     s->has_received = true;
-    s->t.loop->counts.received_bytes += lease->len;
-    wr_sock_note_received(s);
-    if (WR_UNLIKELY(wr_delivery_borrowed(&s->t, &s->delivery, lease))) {
-        wr_life_push_step(
-            &s->t); /* the receive may have to end, see FLOW_KEPT */
+    wr_connection_note_received(&s->c, lease->len);
+    if (WR_UNLIKELY(wr_delivery_borrowed(&s->c.t, &s->c.delivery, lease))) {
+        wr_connection_push(&s->c); /* the receive may end, see FLOW_KEPT */
     }
 }
 
@@ -119,11 +108,10 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
 {
     wr_assert(lease->block && lease->refs == 1);
     s->has_received = true;
-    s->t.loop->counts.received_bytes += lease->len;
-    wr_sock_note_received(s);
-    if (s->t.state == WR_LIFE_OPEN) {
-        wr_delivery_hold(&s->delivery, lease);
-        wr_life_push_step(&s->t);
+    wr_connection_note_received(&s->c, lease->len);
+    if (s->c.t.state == WR_LIFE_OPEN) {
+        wr_delivery_hold(&s->c.delivery, lease);
+        wr_connection_push(&s->c);
     } else {
         wr_lease_unref(lease);
     }
@@ -134,8 +122,7 @@ void wr_sock_received_into(struct wr_sock *s, size_t len)
     wr_assert(len > 0);
     wr_assert(s->into->len == 0);
     wr_assert(!s->recv_op.in_flight); /* such a receive completes once */
-    s->t.loop->counts.received_bytes += len;
-    wr_sock_note_received(s);
+    wr_connection_note_received(&s->c, len);
     s->into->len = len;
     if (sock_deliver_may_into(s)) {
         sock_deliver_into(s);
@@ -145,9 +132,9 @@ void wr_sock_received_into(struct wr_sock *s, size_t len)
 /* Ends the stream: tells the protocol after the last byte. */
 static void sock_deliver_end(struct wr_sock *s)
 {
-    wr_delivery_end(&s->delivery);
-    if (wr_delivery_end_is_due(&s->delivery) && !wr_sock_has_kept(s)) {
-        sock_deliver_eof(s);
+    wr_delivery_end(&s->c.delivery);
+    if (wr_delivery_end_is_due(&s->c.delivery) && !wr_sock_has_kept(s)) {
+        wr_connection_end_stream(&s->c);
     }
 }
 
@@ -157,9 +144,9 @@ static void sock_deliver_end(struct wr_sock *s)
  * because a send never waits. */
 void wr_sock_received_eof(struct wr_sock *s)
 {
-    wr_assert(!s->eof_seen);
-    s->eof_seen = true;
-    if (s->t.state != WR_LIFE_OPEN || s->t.error) {
+    wr_assert(!s->c.eof_seen);
+    s->c.eof_seen = true;
+    if (s->c.t.state != WR_LIFE_OPEN || s->c.t.error) {
         return;
     }
     if (s->send_op.in_flight && !s->polls_for_room) {
@@ -174,10 +161,10 @@ void wr_sock_received_eof(struct wr_sock *s)
  * that came after the peer's FIN. */
 void wr_sock_confirm_eof(struct wr_sock *s)
 {
-    wr_assert(s->eof_seen && s->eof_doubted);
+    wr_assert(s->c.eof_seen && s->eof_doubted);
     s->eof_doubted = false;
-    if (s->t.state == WR_LIFE_OPEN &&
-        (s->t.error == 0 || s->t.error == -EPIPE)) {
+    if (s->c.t.state == WR_LIFE_OPEN &&
+        (s->c.t.error == 0 || s->c.t.error == -EPIPE)) {
         sock_deliver_end(s);
     }
 }
@@ -188,18 +175,18 @@ void wr_sock_return_into(struct wr_sock *s)
     if (wr_sock_has_lent(s) && s->into->len == 0) {
         sock_deliver_into(s);
     }
-    if (wr_delivery_has_held(&s->delivery) && s->t.state == WR_LIFE_OPEN) {
-        wr_life_push_step(&s->t); /* held bytes waited for the memory */
+    if (wr_delivery_has_held(&s->c.delivery) && s->c.t.state == WR_LIFE_OPEN) {
+        wr_connection_push(&s->c); /* held bytes waited for the memory */
     }
 }
 
 void wr_sock_free_into(struct wr_sock *s)
 {
-    wr_assert(wr_life_is_over(&s->t));
+    wr_assert(wr_life_is_over(&s->c.t));
     if (s->into) {
         s->into->len = 0;
         wr_sock_return_into(s);
-        wr_free(&s->t.loop->counting, s->into, sizeof(*s->into));
+        wr_free(&s->c.t.loop->counting, s->into, sizeof(*s->into));
         s->into = NULL;
     }
 }

@@ -47,7 +47,7 @@ static inline int *sock_fds_of(struct wr_fd_batch *batch)
 static struct wr_sock_fds *sock_fds_get(struct wr_sock *s)
 {
     if (!s->fds) {
-        s->fds = wr_alloc(&s->t.loop->counting, sizeof(*s->fds));
+        s->fds = wr_alloc(&s->c.t.loop->counting, sizeof(*s->fds));
         if (s->fds) {
             memset(s->fds, 0, sizeof(*s->fds));
         }
@@ -59,7 +59,7 @@ void wr_sock_fds_free(struct wr_sock *s)
 {
     wr_assert(!s->sends_fds);
     wr_closer_detach(&s->fds->closer);
-    wr_free(&s->t.loop->counting, s->fds, sizeof(*s->fds));
+    wr_free(&s->c.t.loop->counting, s->fds, sizeof(*s->fds));
     s->fds = NULL;
 }
 
@@ -69,18 +69,18 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->t.state != WR_LIFE_NEW);
+    wr_assert(s->c.t.state != WR_LIFE_NEW);
     if (count == 0) {
         return;
     }
     struct wr_sock_fds *all =
-        s->t.state == WR_LIFE_LOST ? NULL : sock_fds_get(s);
+        s->c.t.state == WR_LIFE_LOST ? NULL : sock_fds_get(s);
     if (all) {
         wr_closer_close(&all->closer, fds, count);
         return;
     }
     wr_closer_close_alone(fds, count);
-    if (!wr_life_is_over(&s->t)) { /* without memory it cannot rest */
+    if (!wr_life_is_over(&s->c.t)) { /* without memory it cannot rest */
         wr_transport_set_error(t, -ENOMEM, "close");
         wr_life_doom(t);
     }
@@ -90,10 +90,10 @@ static void sock_fds_closed(void *arg)
 {
     struct wr_sock *s = arg;
 
-    wr_assert(s->t.state > WR_LIFE_NEW && s->t.state < WR_LIFE_LOST);
+    wr_assert(s->c.t.state > WR_LIFE_NEW && s->c.t.state < WR_LIFE_LOST);
     if (s->rests) {
         s->rests = false;
-        wr_life_push_step(&s->t);
+        wr_connection_push(&s->c);
     }
 }
 
@@ -102,10 +102,10 @@ static void sock_fds_closed(void *arg)
 bool wr_sock_fds_rest(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
-    s->rests = s->fds && wr_closer_is_busy(s->fds->closer, s->t.loop->wake,
+    s->rests = s->fds && wr_closer_is_busy(s->fds->closer, s->c.t.loop->wake,
                                            sock_fds_closed, s);
     if (s->rests) {
-        wr_sock_times_changed(s);
+        wr_connection_time_changed(&s->c);
     }
     return s->rests;
 }
@@ -114,9 +114,9 @@ bool wr_sock_fds_rest(struct wr_sock *s)
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
-    wr_assert(s->t.state == WR_LIFE_LOST);
-    if (s->eof_seen) {
-        wr_prep_close(&s->t.loop->uring, s->fd);
+    wr_assert(s->c.t.state == WR_LIFE_LOST);
+    if (s->c.eof_seen) {
+        wr_prep_close(&s->c.t.loop->uring, s->fd);
     } else if (s->fds && wr_sys_inq(s->fd) != 0) {
         wr_closer_close(&s->fds->closer, &s->fd, 1);
     } else {
@@ -171,11 +171,11 @@ int wr_sock_fds_push(struct wr_sock *s, const int *fds, size_t count)
     wr_assert(count > 0 && count <= WEIR_FDS_MAX);
     wr_require(all, -ENOMEM);
     wr_require(all->waiting_count <= WEIR_FDS_MAX - count, -ENOBUFS);
-    int err = sock_fds_make_batch(s->t.loop, fds, (uint32_t)count, &batch);
+    int err = sock_fds_make_batch(s->c.t.loop, fds, (uint32_t)count, &batch);
     if (err < 0) {
         return err;
     }
-    batch->at = all->taken_bytes + s->outbox.queue.bytes;
+    batch->at = all->taken_bytes + s->c.outbox.queue.bytes;
     wr_assert(!all->last || all->last->at < batch->at);
     if (all->last) {
         all->last->next = batch;
@@ -206,7 +206,7 @@ void wr_sock_fds_take_back(struct wr_sock *s)
     }
     all->last = before;
     all->waiting_count -= batch->count;
-    sock_fds_free_batch(s->t.loop, batch);
+    sock_fds_free_batch(s->c.t.loop, batch);
 }
 
 /* Removes and frees the first batch. */
@@ -223,7 +223,7 @@ static void sock_fds_pop(struct wr_sock *s)
         all->last = NULL;
         s->sends_fds = false;
     }
-    sock_fds_free_batch(s->t.loop, batch);
+    sock_fds_free_batch(s->c.t.loop, batch);
 }
 
 uint64_t wr_sock_fds_reach(const struct wr_sock *s)
@@ -254,7 +254,7 @@ void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece)
                         .msg_iovlen = 1,
                         .msg_control = batch->control,
                         .msg_controllen = sock_fds_control(batch)->cmsg_len};
-    wr_prep_sendmsg(&s->t.loop->uring, &s->send_op, s->fd, &batch->msg);
+    wr_prep_sendmsg(&s->c.t.loop->uring, &s->send_op, s->fd, &batch->msg);
 }
 
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes)

@@ -35,7 +35,7 @@ static int sock_file_send(weir_transport *t, const void *data, size_t len)
 
     wr_assert(!s->send_op.in_flight);
     wr_sock_note_sent(s);
-    if (wr_life_is_over(&s->t) || t->error) {
+    if (wr_life_is_over(&s->c.t) || t->error) {
         return t->error ? t->error : -ECONNABORTED;
     }
     wr_prep_send(&t->loop->uring, &s->send_op, s->fd, data, len);
@@ -47,15 +47,15 @@ static void sock_file_went(weir_transport *t, enum wr_sender_step step, int err)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->sends_file);
-    if (wr_life_is_over(&s->t)) {
+    if (wr_life_is_over(&s->c.t)) {
         return;
     }
     if (step == WR_SENDER_BREAKS) {
         wr_sock_send_failed(s, err);
     }
     if (t->error) {
-        wr_sender_break(s->outbox.sender);
-        wr_life_push_step(&s->t);
+        wr_sender_break(s->c.outbox.sender);
+        wr_connection_push(&s->c);
     } else if (step == WR_SENDER_LACKS_ROOM) {
         wr_sock_send_wait_for_room(s);
     } else {
@@ -66,9 +66,9 @@ static void sock_file_went(weir_transport *t, enum wr_sender_step step, int err)
 static bool sock_file_withdraw(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
-    const struct wr_sendq *queue = &s->outbox.queue;
+    const struct wr_sendq *queue = &s->c.outbox.queue;
 
-    if (!wr_sendq_is_empty(queue) && s->outbox.sender->queued_bytes == 0) {
+    if (!wr_sendq_is_empty(queue) && s->c.outbox.sender->queued_bytes == 0) {
         return true; /* the file waits behind written bytes */
     }
     if (s->send_op.in_flight) {
@@ -82,18 +82,16 @@ static bool sock_file_withdraw(weir_transport *t)
     return true;
 }
 
-/* An end of the stream may have waited for the file. It is sent after `done`,
- * in which the program may abort if the file failed: then the peer sees no
- * clean end. */
+/* An end of the stream, or a close, may have waited for the file. It is sent
+ * after `done`, in which the program may abort if the file failed: then the
+ * peer sees no clean end. */
 static void sock_file_told(weir_transport *t)
 {
-    struct wr_sock *s = wr_sock_of(t);
+    struct wr_connection *c = wr_connection_of(t);
 
-    if (t->error == 0 && !wr_life_is_over(t)) {
-        wr_sock_shut_when_sent(s);
-    }
-    wr_sock_times_changed(s);
-    wr_life_push_step(t); /* a close may have waited, too */
+    wr_connection_shut_when_sent(c);
+    wr_connection_time_changed(c);
+    wr_connection_push(c);
 }
 
 const struct wr_sender_ops wr_sock_sender_ops = {
@@ -111,10 +109,10 @@ void wr_sock_file_begins(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->outbox.sender && !s->sends_file);
+    wr_assert(s->c.outbox.sender && !s->sends_file);
     s->sends_file = true;
     wr_sock_note_sent(s); /* the stall time-out begins */
-    wr_sock_times_changed(s);
+    wr_connection_time_changed(&s->c);
     if (!s->send_op.in_flight) {
         wr_sock_send_file_later(s);
     }

@@ -1,9 +1,10 @@
 /*
- * The inside of stream sockets, for its files. Calls go down only, from each
+ * The inside of stream sockets, for their files. A socket is a connection
+ * (connection.h), whose device has these files; calls go down only, from each
  * file to the files below it:
  *
  *     sock_open.c     making one of a descriptor
- *     sock.c          life: completions, decisions carried out, loss, freeing
+ *     sock.c          the device: completions, its end, what is told
  *     sock_write.c    writes on their way into the send queue
  *     sock_file.c     a file on its way to the kernel
  *     sock_send.c     the send queue on its way to the kernel
@@ -11,42 +12,23 @@
  *     sock_fds.c      descriptors that go along with bytes of a Unix socket
  *     sock_recv.c     the receive state machine
  *     sock_deliver.c  received bytes on their way to the protocol
- *     sock_time.c     time-outs
  *     sock_linger.c   an end that waits until the peer has what was written
- *     sock_state.c    the next step, what must always hold, the line of a dump
+ *     sock_state.c    facts for the connection's decision, the invariants
  *     sock_name.c     addresses, the credentials of a Unix socket's peer
  *
- * Life of a socket (life.h): close() leads from OPEN to CLOSING; abort(), a
- * broken connection, a time-out and a failed callback lead to DOOMED. Then
- * every operation is cancelled, and when the last has ended the connection is
- * lost. The files below sock.c note what happened; sock.c decides at the end of
- * the completion or in the step.
+ * The files below sock.c note what happened; sock.c advances the connection at
+ * the end of the completion, and so does the step.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 
-#include "lib/transport/clock.h"
-#include "lib/transport/delivery.h"
-#include "lib/transport/intake.h"
-#include "lib/transport/life.h"
-#include "lib/transport/outbox.h"
+#include "lib/transport/connection.h"
 #include "lib/transport/socket.h"
 #include "sock.h"
 #include "sock_fds.h"
 #include "weir/unix.h"
 
 _Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "fd_limit has 8 bits");
-
-/* The next step of a socket's life. */
-enum wr_sock_next {
-    WR_SOCK_WAIT,       /* nothing to do until an operation ends */
-    WR_SOCK_RECEIVE,    /* no change of state: start or stop receiving */
-    WR_SOCK_DROP_QUEUE, /* its bytes will never be sent */
-    WR_SOCK_LINGER,     /* everything is sent: wait for the peer if needed */
-    WR_SOCK_DOOM,       /* there is nothing to wait for */
-    WR_SOCK_END,        /* cancel the operations in flight */
-    WR_SOCK_LOSE,       /* nothing is in flight: call connection_lost */
-};
 
 enum wr_recv_state {
     WR_RECV_IDLE,       /* nothing in the kernel */
@@ -62,12 +44,13 @@ struct wr_sock_into {
     size_t len; /* received into buf; the protocol does not know yet */
 };
 
-struct wr_sock_times {
+/* The clock of a socket, and its looks at the kernel's queue. */
+struct wr_sock_clock {
     struct wr_clock clock;
     uint64_t linger_ns;    /* when lingering began; 0: not lingering */
     uint64_t looked_ns;    /* time of the last look at the kernel's queue */
     uint64_t look_wait_ns; /* lingering: time from looked_ns to the next look */
-    int unacked_bytes;     /* in the queue then; -1: not looked yet */
+    int looked_bytes;      /* in the queue then, and one; 0: not looked yet */
 };
 
 /* Addresses, kept because the kernel forgets them at the end. */
@@ -78,7 +61,7 @@ struct wr_sock_names {
 };
 
 struct wr_sock {
-    weir_transport t;
+    struct wr_connection c;
     int fd;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
@@ -87,14 +70,12 @@ struct wr_sock {
     bool armed_once : 1;     /* the receive ends with the first bytes */
     bool moves_bulk : 1;     /* receives bulk; see sock_bulk.c */
     bool polls_bytes : 1;    /* the operation of recv_op is a poll */
-    bool eof_seen : 1;       /* set by the receive that returned 0 */
-    bool eof_doubted : 1;    /* set then, cleared when the send has ended */
+    bool eof_doubted : 1;    /* set with eof_seen, until the send has ended */
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool has_sent : 1;       /* set before the first bytes are sent */
-    bool write_eof : 1;      /* set by write_eof and by lingering */
+    bool write_shut : 1;     /* set when SHUT_WR was called */
     bool sends_file : 1;     /* set while there is a sender */
     bool sends_fds : 1;      /* set while descriptors wait to be sent */
-    bool write_shut : 1;     /* set when SHUT_WR was called */
     bool polls_for_room : 1; /* the operation of send_op is a poll */
     bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
     bool hup_seen : 1;       /* set when the watch need not be armed again */
@@ -106,14 +87,11 @@ struct wr_sock {
 
     struct wr_op send_op; /* the send, or the poll for room */
     struct wr_turn_end turn_end;
-    struct wr_outbox outbox;
 
     struct wr_op recv_op;
-    struct wr_op poll_op;        /* watches for a hang-up */
-    struct wr_delivery delivery; /* shut from state CLOSING on */
+    struct wr_op poll_op; /* watches for a hang-up */
 
     struct wr_sock_into *into;   /* made on first use */
-    struct wr_sock_times *times; /* made on first use */
     struct wr_sock_names *names; /* NULL: ask the kernel */
     struct wr_sock_fds *fds;     /* made on first use */
 };
@@ -123,13 +101,17 @@ static inline struct wr_sock *wr_sock_of(const weir_transport *t)
     return (struct wr_sock *)(uintptr_t)t; /* its first field */
 }
 
+/* The socket's clock, if there is one. */
+static inline struct wr_sock_clock *wr_sock_clock_of(const struct wr_sock *s)
+{
+    return (struct wr_sock_clock *)(uintptr_t)s->c.clock; /* its first field */
+}
+
 /* sock.c */
 
 /* Makes a socket in state NEW; NULL without memory. */
 WEIR_MUST_USE struct wr_sock *
 wr_sock_make(weir_loop *loop, int fd, const struct wr_sock_options *options);
-/* Frees a socket whose protocol was never called. */
-void wr_sock_discard(struct wr_sock *s);
 /* Adds the socket to the loop and its set. */
 void wr_sock_begin(struct wr_sock *s);
 
@@ -144,17 +126,13 @@ extern const struct wr_outbox_ops wr_sock_outbox_ops;
 void wr_sock_send_init(struct wr_sock *s);
 /* The slow half of a send's or poll's end; false: the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
-void wr_sock_write_eof(weir_transport *t);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
 /* Switches to sends that carry descriptors, because some wait. */
 void wr_sock_send_fds_too(struct wr_sock *s);
 /* Sends the queue, or the next piece of the file, at the end of the turn. */
 void wr_sock_send_file_later(struct wr_sock *s);
-/* Shuts the writing side down if that was asked for and all is sent. */
-void wr_sock_shut_when_sent(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_send(struct wr_sock *s);
-void wr_sock_drop_queue(struct wr_sock *s);
 /* Removes the file's bytes among the last @waiting bytes of the queue, which
  * will not be sent; leaves them if the whole queue will be dropped. */
 void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting);
@@ -162,8 +140,6 @@ void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting);
 void wr_sock_send_wait_for_room(struct wr_sock *s);
 /* Handles a failed send; @err may break the connection. */
 void wr_sock_send_failed(struct wr_sock *s, int err);
-/* Drops the queue of a broken connection; a protocol may wait for that. */
-void wr_sock_drop_broken_queue(struct wr_sock *s);
 
 /* sock_file.c */
 extern const struct wr_sender_ops wr_sock_sender_ops;
@@ -172,9 +148,11 @@ void wr_sock_file_begins(weir_transport *t);
 void wr_sock_file_ended(weir_transport *t);
 
 /* sock_recv.c */
-void wr_sock_recv_init(struct wr_sock *s);
+wr_account_over_fn wr_sock_account_over;
 /* Arms or cancels the receive, or watches, by the table of actions. */
-void wr_sock_update_recv(struct wr_sock *s);
+void wr_sock_update_recv(struct wr_connection *c);
+/* Ends the receive of a socket that is not OPEN, unless it lingers. */
+void wr_sock_recv_stop(struct wr_connection *c);
 /* Handles the last completion of the receive or of the poll for bytes. */
 void wr_sock_recv_ended(struct wr_sock *s);
 /* Handles a failed receive or poll for bytes. */
@@ -195,8 +173,6 @@ void wr_sock_cancel_recv(struct wr_sock *s);
 void wr_sock_recv_revoke(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_recv(struct wr_sock *s);
-void wr_sock_pause_reading(weir_transport *t);
-void wr_sock_resume_reading(weir_transport *t);
 void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes);
 
 /* sock_bulk.c */
@@ -218,58 +194,29 @@ void wr_sock_received_eof(struct wr_sock *s);
 /* Decides, after the end of a send, whether the stream has ended. */
 void wr_sock_confirm_eof(struct wr_sock *s);
 /* Delivers held bytes until the protocol takes no more. */
-void wr_sock_deliver_held(struct wr_sock *s);
+void wr_sock_deliver_held(struct wr_connection *c);
 /* Gives lent memory back if nothing was received into it. */
 void wr_sock_return_into(struct wr_sock *s);
 /* Gives lent memory back, drops bytes in it, and frees `into`. */
 void wr_sock_free_into(struct wr_sock *s);
 
-/* sock_time.c */
-/* Gives the limits, and what the protocol knows of the stream. */
-void wr_sock_get_handover(const weir_transport *t, struct wr_handover *ret);
-WEIR_MUST_USE int wr_sock_set_limits(struct wr_sock *s,
-                                     const struct weir_timeouts *timeouts);
-int wr_sock_set_timeouts(weir_transport *t,
-                         const struct weir_timeouts *timeouts);
-/* Arms the timer again, because a fact for the time-outs has changed. */
-void wr_sock_times_changed(struct wr_sock *s);
-/* Makes ->times, without limits, unless there is one: 0 or -ENOMEM. */
-WEIR_MUST_USE int wr_sock_times_make(struct wr_sock *s);
-void wr_sock_times_stop(struct wr_sock *s);
-void wr_sock_times_free(struct wr_sock *s);
-
 /* sock_linger.c */
-/* In state CLOSING, when everything is sent: true if closing the descriptor
- * might destroy bytes, or the program has set a linger time. */
-WEIR_MUST_USE bool wr_sock_linger_is_due(const struct wr_sock *s);
-/* Begins to linger; the state was entered. */
-void wr_sock_linger_begin(struct wr_sock *s, uint64_t now_ns);
+extern const struct wr_clock_ops wr_sock_clock_ops;
+/* In state CLOSING, when everything is sent: begins to linger if closing the
+ * descriptor might destroy bytes, or the program has set a linger time. */
+bool wr_sock_linger(struct wr_connection *c);
+/* Sends a FIN, unless one was sent. */
+void wr_sock_shut(struct wr_sock *s);
 /* True if the peer may not have all sent bytes. */
 WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
-/* Looks at the kernel's queue; true if a close destroys no byte any more. */
-WEIR_MUST_USE bool wr_sock_linger_look(struct wr_sock *s, uint64_t now_ns);
-uint64_t wr_sock_linger_next_look_ns(const struct wr_sock *s);
-/* The time limit of lingering. */
-struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s);
 
 /* sock_state.c */
-/* Decides the next step of the socket's life; pure. */
-enum wr_sock_next wr_sock_next_step(const struct wr_sock *s);
-/* Holds wherever code of the user may run; pure. */
-void wr_sock_check_invariants(const struct wr_sock *s);
-/* Holds between turns: something will continue every socket before its end. */
-void wr_sock_check_progress(const struct wr_sock *s);
-void wr_sock_dump(const weir_transport *t, FILE *out);
-
-/* wr_sock_check_invariants(), only with -Dinvariants=true. */
-static inline void wr_sock_debug_check(const struct wr_sock *s)
-{
-#ifdef WR_INVARIANTS
-    wr_sock_check_invariants(s);
-#else
-    (void)s;
-#endif
-}
+bool wr_sock_holds_queue(const struct wr_connection *c);
+bool wr_sock_is_in_flight(const struct wr_connection *c);
+bool wr_sock_has_delivered_all(const struct wr_connection *c);
+void wr_sock_check_invariants(const struct wr_connection *c);
+void wr_sock_check_progress(const struct wr_connection *c);
+void wr_sock_dump(const struct wr_connection *c, FILE *out);
 
 /* sock_name.c */
 void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret);
@@ -302,24 +249,17 @@ static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
 /* Sends the queue at the end of the turn, or after the send in flight. */
 static inline void wr_sock_make_dirty(struct wr_sock *s)
 {
-    wr_debug_assert(!wr_sendq_is_empty(&s->outbox.queue));
-    wr_debug_assert(s->t.state < WR_LIFE_DOOMED);
+    wr_debug_assert(!wr_sendq_is_empty(&s->c.outbox.queue));
+    wr_debug_assert(s->c.t.state < WR_LIFE_DOOMED);
     if (!s->send_op.in_flight) {
-        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+        wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
     }
-}
-
-/* True if the protocol may be called with received bytes. */
-static inline bool wr_sock_is_reading(const struct wr_sock *s)
-{
-    return s->t.state == WR_LIFE_OPEN && wr_delivery_may_show(&s->delivery) &&
-           !s->eof_seen && s->t.error == 0;
 }
 
 /* True on the fast path after a completion: open, no error, receive armed. */
 static inline bool wr_sock_is_settled(const struct wr_sock *s)
 {
-    return s->t.state == WR_LIFE_OPEN && s->t.error == 0 &&
+    return s->c.t.state == WR_LIFE_OPEN && s->c.t.error == 0 &&
            s->recv_state == WR_RECV_ARMED;
 }
 
@@ -327,21 +267,15 @@ static inline bool wr_sock_is_settled(const struct wr_sock *s)
  * earlier turn is in flight, or the last send was short. */
 static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
 {
-    return s->send_op.in_flight || s->sent_short ? s->outbox.queue.bytes : 0;
-}
-
-/* True if bytes or a file wait that the kernel has not taken. */
-static inline bool wr_sock_has_unsent(const struct wr_sock *s)
-{
-    return !wr_sendq_is_empty(&s->outbox.queue) || s->sends_file;
+    return s->send_op.in_flight || s->sent_short ? s->c.outbox.queue.bytes : 0;
 }
 
 /* True if a loss now would cut off a file that the program did not cancel. The
  * file may have failed in this turn, before the program knows. */
 static inline bool wr_sock_file_is_torn(const struct wr_sock *s)
 {
-    const struct wr_sender *file = s->outbox.sender;
-    const bool was_cancelled = file->err == -ECANCELED && s->t.error == 0;
+    const struct wr_sender *file = s->c.outbox.sender;
+    const bool was_cancelled = file->err == -ECANCELED && s->c.t.error == 0;
 
     return wr_sender_is_active(file) || (file->err < 0 && !was_cancelled);
 }
@@ -349,14 +283,14 @@ static inline bool wr_sock_file_is_torn(const struct wr_sock *s)
 /* True if the socket receives while it closes, because it lingers or will. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
-    return s->t.state == WR_LIFE_LINGERING ||
-           (s->t.state == WR_LIFE_CLOSING && s->times &&
-            s->times->clock.limits.linger_ns != 0);
+    return s->c.t.state == WR_LIFE_LINGERING ||
+           (s->c.t.state == WR_LIFE_CLOSING && s->c.clock &&
+            s->c.clock->limits.linger_ns != 0);
 }
 
 static inline bool wr_sock_is_unix(const struct wr_sock *s)
 {
-    return s->t.ops->send_fds != NULL;
+    return s->c.t.ops->send_fds != NULL;
 }
 
 /* True if the protocol has lent memory for receiving. */
@@ -368,15 +302,16 @@ static inline bool wr_sock_has_lent(const struct wr_sock *s)
 /* True if bytes were received that the protocol has not seen. */
 static inline bool wr_sock_has_kept(const struct wr_sock *s)
 {
-    return wr_delivery_has_held(&s->delivery) || (s->into && s->into->len > 0);
+    return wr_delivery_has_held(&s->c.delivery) ||
+           (s->into && s->into->len > 0);
 }
 
 /* True, in a socket that closes, if bytes may be unread in the kernel because
  * no receive was armed. */
 static inline bool wr_sock_withholds(const struct wr_sock *s)
 {
-    return wr_delivery_is_paused(&s->delivery) || s->moves_bulk ||
-           s->t.held_back || s->has_waited;
+    return wr_delivery_is_paused(&s->c.delivery) || s->moves_bulk ||
+           s->c.t.held_back || s->has_waited;
 }
 
 /* True, in a broken connection, if no byte is left in the kernel. Bytes that
@@ -384,31 +319,15 @@ static inline bool wr_sock_withholds(const struct wr_sock *s)
  * stay in the kernel. */
 static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 {
-    return s->eof_seen || s->recv_failed ||
-           (wr_delivery_is_paused(&s->delivery) && wr_sys_inq(s->fd) <= 0);
-}
-
-/* Ends the receive of a socket that is not OPEN, unless it lingers. */
-static inline void wr_sock_recv_stop(struct wr_sock *s)
-{
-    wr_debug_assert(s->t.state > WR_LIFE_OPEN);
-    if (s->recv_state != WR_RECV_IDLE || wr_intake_is_queued(&s->t)) {
-        wr_sock_update_recv(s);
-    }
-}
-
-static inline void wr_sock_note_received(struct wr_sock *s)
-{
-    if (WR_UNLIKELY(s->times != NULL)) {
-        wr_clock_note_received(&s->times->clock);
-    }
+    return s->c.eof_seen || s->recv_failed ||
+           (wr_delivery_is_paused(&s->c.delivery) && wr_sys_inq(s->fd) <= 0);
 }
 
 static inline void wr_sock_note_sent(struct wr_sock *s)
 {
-    if (WR_UNLIKELY(s->times != NULL)) {
-        wr_clock_note_sent(&s->times->clock);
-        s->times->unacked_bytes = -1;
+    if (WR_UNLIKELY(s->c.clock != NULL)) {
+        wr_clock_note_sent(s->c.clock);
+        wr_sock_clock_of(s)->looked_bytes = 0;
     }
 }
 
@@ -417,14 +336,13 @@ static inline void wr_sock_note_sent(struct wr_sock *s)
  * effect. */
 static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
 {
-    weir_loop *loop = s->t.loop;
+    weir_loop *loop = s->c.t.loop;
 
-    wr_debug_assert(s->t.state <= WR_LIFE_CLOSING && s->t.error == 0);
-    if (WR_UNLIKELY(res <= 0 || s->t.notify_depth >= 0 || s->write_eof ||
-                    s->sends_file || s->sends_fds || s->polls_for_room ||
-                    s->sent_short ||
-                    !wr_sendq_consume_all(&s->outbox.queue, &loop->send_memory,
-                                          (uint32_t)res))) {
+    wr_debug_assert(s->c.t.state <= WR_LIFE_CLOSING && s->c.t.error == 0);
+    if (WR_UNLIKELY(res <= 0 || s->c.t.notify_depth >= 0 || s->sends_file ||
+                    s->sends_fds || s->polls_for_room || s->sent_short ||
+                    !wr_sendq_consume_all(&s->c.outbox.queue,
+                                          &loop->send_memory, (uint32_t)res))) {
         return false;
     }
     wr_budget_unqueue(&loop->budget, (uint32_t)res);

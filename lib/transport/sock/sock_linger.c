@@ -1,5 +1,6 @@
 /*
- * Stream sockets: lingering until the peer has all written bytes.
+ * Stream sockets: lingering until the peer has all written bytes, and the
+ * clock, which looks at the kernel's queues.
  *
  * The kernel sends a reset if a socket is closed with unread bytes, or if bytes
  * arrive after the close; a reset drops all bytes that the peer's kernel has
@@ -18,6 +19,7 @@
 
 #define LOOK_FIRST_NS UINT64_C(2000000)
 #define LOOK_LAST_NS  UINT64_C(1000000000)
+#define STALL_LOOKS   8u /* per write-stall limit */
 /* The wait ends if nothing was acknowledged for this time. */
 #define STALL_NS UINT64_C(30000000000)
 /* The longest wait if the program has set no limit: a peer that acknowledges
@@ -33,76 +35,175 @@ static uint32_t sock_linger_unacked(const struct wr_sock *s)
     return unacked > 0 ? (uint32_t)unacked : 0;
 }
 
-bool wr_sock_linger_is_due(const struct wr_sock *s)
+/* True if closing the descriptor might destroy bytes, or a linger time is set.
+ * Usually a receive was armed, and has taken all bytes. */
+static bool sock_linger_is_due(const struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_CLOSING);
-    wr_assert(!s->eof_seen);
-    if ((s->times && s->times->clock.limits.linger_ns > 0) ||
-        sock_linger_unacked(s) > 0) {
-        return true;
+    wr_assert(s->c.t.state == WR_LIFE_CLOSING);
+    if (s->c.eof_seen || !(s->has_sent || wr_sock_lingers(s))) {
+        return false;
     }
-    /* Usually a receive was armed, and has taken all bytes. */
-    return wr_sock_withholds(s) && wr_sys_inq(s->fd) > 0;
+    return wr_sock_lingers(s) || sock_linger_unacked(s) > 0 ||
+           (wr_sock_withholds(s) && wr_sys_inq(s->fd) > 0);
+}
+
+void wr_sock_shut(struct wr_sock *s)
+{
+    wr_assert(!s->send_op.in_flight);
+    if (s->write_shut) {
+        return;
+    }
+    s->write_shut = true;
+    int err = wr_sys_shutdown(s->fd, SHUT_WR);
+    /* -ENOTCONN: the peer is gone; the receive will find out. */
+    if (err < 0 && err != -ENOTCONN) {
+        wr_transport_set_error(&s->c.t, err, "shutdown");
+        wr_life_doom(&s->c.t);
+    }
+}
+
+static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c)
+{
+    struct wr_sock *s = wr_sock_of(&c->t);
+    const uint64_t now_ns = c->t.loop->now_ns;
+
+    wr_assert(!s->send_op.in_flight && now_ns > 0);
+    const int err = wr_connection_make_clock(c);
+    if (err < 0) {
+        wr_transport_set_error(&c->t, err, "close"); /* bytes may be lost */
+        return false;
+    }
+    struct wr_sock_clock *clock = wr_sock_clock_of(s);
+    clock->linger_ns = now_ns;
+    clock->looked_ns = now_ns;
+    clock->look_wait_ns = LOOK_FIRST_NS;
+    clock->clock.sent_ns = now_ns;
+    clock->looked_bytes = 0;
+    wr_sock_shut(s);
+    return c->t.state == WR_LIFE_CLOSING;
+}
+
+bool wr_sock_linger(struct wr_connection *c)
+{
+    return sock_linger_is_due(wr_sock_of(&c->t)) && sock_linger_begin(c);
 }
 
 bool wr_sock_linger_owes(const struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_LINGERING);
-    return sock_linger_unacked(s) > s->t.farewell_bytes + s->write_shut;
+    wr_assert(s->c.t.state == WR_LIFE_LINGERING);
+    return sock_linger_unacked(s) > s->c.t.farewell_bytes + s->write_shut;
 }
 
-void wr_sock_linger_begin(struct wr_sock *s, uint64_t now_ns)
+/* ---- the clock ---- */
+
+/* Notes the bytes in the kernel's queue; a change is progress of the peer. */
+static void sock_linger_note_look(struct wr_sock_clock *clock, int unacked)
 {
-    struct wr_sock_times *times = s->times;
+    const uint64_t now_ns = clock->clock.t->loop->now_ns;
 
-    wr_assert(s->t.state == WR_LIFE_LINGERING);
-    wr_assert(now_ns > 0);
-    times->linger_ns = now_ns;
-    times->looked_ns = now_ns;
-    times->look_wait_ns = LOOK_FIRST_NS;
-    times->clock.sent_ns = now_ns;
-    times->unacked_bytes = -1;
-}
-
-bool wr_sock_linger_look(struct wr_sock *s, uint64_t now_ns)
-{
-    struct wr_sock_times *times = s->times;
-    const int unacked = (int)sock_linger_unacked(s);
-
-    wr_assert(times->look_wait_ns > 0);
-    wr_assert(s->t.state == WR_LIFE_LINGERING);
-    times->looked_ns = now_ns;
-    times->look_wait_ns = wr_min_u64(times->look_wait_ns * 2, LOOK_LAST_NS);
-    if (unacked != times->unacked_bytes) {
-        times->unacked_bytes = unacked;
-        times->clock.sent_ns = now_ns;
+    wr_assert(clock->looked_bytes >= 0);
+    clock->looked_ns = now_ns;
+    if (unacked >= 0 && unacked + 1 != clock->looked_bytes) {
+        clock->looked_bytes = unacked + 1;
+        clock->clock.sent_ns = now_ns;
     }
+}
+
+/* Looks at the kernel's queue; true if lingering is over, because a close
+ * destroys no byte any more. */
+static bool sock_linger_look(weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+    struct wr_sock_clock *clock = wr_sock_clock_of(s);
+
+    wr_connection_check_invariants(&s->c);
+    wr_assert(!wr_life_is_over(t));
+    if (t->state != WR_LIFE_LINGERING) {
+        sock_linger_note_look(clock, wr_sys_outq(s->fd));
+        return false;
+    }
+    const int unacked = (int)sock_linger_unacked(s);
+    sock_linger_note_look(clock, unacked);
+    clock->look_wait_ns = wr_min_u64(clock->look_wait_ns * 2, LOOK_LAST_NS);
     return unacked == 0 && wr_sys_inq(s->fd) <= 0;
 }
 
-struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s)
+/* The time limit of lingering. */
+static struct wr_deadline
+sock_linger_deadline(const struct wr_sock_clock *clock)
 {
-    const struct wr_sock_times *times = s->times;
-    const uint64_t limit_ns = times->clock.limits.linger_ns;
+    const struct weir_timeouts *limits = &clock->clock.limits;
     struct wr_deadline end = {.when_ns = UINT64_MAX};
 
-    wr_assert(s->t.state == WR_LIFE_LINGERING);
-    wr_assert(times->linger_ns > 0);
-    if (limit_ns > 0) {
-        wr_deadline_consider(&end, times->linger_ns, limit_ns, 0, "linger");
+    wr_assert(clock->linger_ns > 0);
+    if (limits->linger_ns > 0) {
+        wr_deadline_consider(&end, clock->linger_ns, limits->linger_ns, 0,
+                             "linger");
         return end;
     }
-    wr_deadline_consider(&end, times->clock.sent_ns, STALL_NS, 0, "linger");
-    if (times->clock.limits.close_ns == 0) {
-        wr_deadline_consider(&end, times->linger_ns, WHOLE_NS, 0, "linger");
+    wr_deadline_consider(&end, clock->clock.sent_ns, STALL_NS, 0, "linger");
+    if (limits->close_ns == 0) {
+        wr_deadline_consider(&end, clock->linger_ns, WHOLE_NS, 0, "linger");
     }
     return end;
 }
 
-uint64_t wr_sock_linger_next_look_ns(const struct wr_sock *s)
+/* The read time-out also runs while a broken connection rests: otherwise the
+ * peer could keep the connection by descriptors whose closes wait. */
+static void sock_linger_view(const weir_transport *t, struct wr_clock_view *ret)
 {
-    wr_assert(s->t.state == WR_LIFE_LINGERING);
-    return s->times->clock.limits.linger_ns > 0
-               ? UINT64_MAX
-               : wr_add_sat(s->times->looked_ns, s->times->look_wait_ns);
+    const struct wr_sock *s = wr_sock_of(t);
+
+    wr_connection_view(t, ret);
+    if (s->rests) {
+        ret->is_reading = wr_delivery_may_show(&s->c.delivery);
+    }
+    if (t->state == WR_LIFE_LINGERING) {
+        ret->own = sock_linger_deadline(wr_sock_clock_of(s));
+    }
 }
+
+/* A send is complete when the kernel has the bytes, and the peer may still take
+ * bytes from the kernel's queue. So the queue is looked at several times per
+ * limit. The first look has no earlier value and counts as progress, so a stall
+ * is reported at most one interval late. */
+static uint64_t sock_linger_next_look_ns(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+    const struct wr_sock_clock *clock = wr_sock_clock_of(s);
+    const struct weir_timeouts *limits = &clock->clock.limits;
+
+    if (t->state == WR_LIFE_LINGERING) {
+        return limits->linger_ns > 0
+                   ? UINT64_MAX
+                   : wr_add_sat(clock->looked_ns, clock->look_wait_ns);
+    }
+    if (limits->write_stall_ns == 0 || wr_life_is_over(t) ||
+        !wr_outbox_has_unsent(&s->c.outbox)) {
+        return UINT64_MAX;
+    }
+    return wr_add_sat(wr_max_u64(clock->clock.sent_ns, clock->looked_ns),
+                      limits->write_stall_ns / STALL_LOOKS + 1);
+}
+
+static void sock_linger_expired(weir_transport *t,
+                                const struct wr_deadline *over)
+{
+    int err = over->err;
+
+    wr_assert(!wr_life_is_over(t));
+    if (t->state == WR_LIFE_LINGERING && wr_sock_linger_owes(wr_sock_of(t))) {
+        err = WEIR_ECLOSETIMEOUT;
+    }
+    if (err < 0) {
+        wr_transport_set_error(t, err, over->where);
+    }
+    wr_life_doom(t);
+}
+
+const struct wr_clock_ops wr_sock_clock_ops = {
+    .view = sock_linger_view,
+    .expired = sock_linger_expired,
+    .next_look_ns = sock_linger_next_look_ns,
+    .look = sock_linger_look,
+};

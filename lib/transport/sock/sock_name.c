@@ -47,7 +47,7 @@ void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret)
 
     *ret = (struct weir_peercred){.pid = 0};
     wr_assert(s->fd >= 0);
-    if (sock_name_is_unix(&s->t) &&
+    if (sock_name_is_unix(&s->c.t) &&
         wr_sys_getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) >= 0) {
         *ret = (struct weir_peercred){
             .pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
@@ -61,7 +61,7 @@ void wr_sock_remember_names(struct wr_sock *s)
         return;
     }
     struct wr_sock_names *names =
-        wr_alloc(&s->t.loop->counting, sizeof(*names));
+        wr_alloc(&s->c.t.loop->counting, sizeof(*names));
     if (names) {
         wr_ignore(wr_socket_ask_peername(s->fd, &names->peername));
         wr_ignore(wr_socket_ask_sockname(s->fd, &names->sockname));
@@ -72,9 +72,9 @@ void wr_sock_remember_names(struct wr_sock *s)
 
 void wr_sock_forget_names(struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_LOST);
+    wr_assert(s->c.t.state == WR_LIFE_LOST || !s->names);
     if (s->names) {
-        wr_free(&s->t.loop->counting, s->names, sizeof(*s->names));
+        wr_free(&s->c.t.loop->counting, s->names, sizeof(*s->names));
         s->names = NULL;
     }
 }

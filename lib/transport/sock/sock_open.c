@@ -39,21 +39,6 @@ int wr_sock_configure(const weir_loop *loop, int fd, int family,
     return err;
 }
 
-static int
-sock_open_apply_limits(struct wr_sock *s,
-                       const struct weir_connection_options *connection)
-{
-    wr_assert(s->t.state == WR_LIFE_NEW);
-    if (!connection) {
-        return 0;
-    }
-    wr_transport_set_limits(&s->t, connection->read_limit_bytes,
-                            connection->write_hard_limit_bytes);
-    return wr_timeouts_are_set(&connection->timeouts)
-               ? wr_sock_set_limits(s, &connection->timeouts)
-               : 0;
-}
-
 /* Puts urgent bytes in line. Otherwise a receive would skip the urgent byte,
  * and the kernel would close its descriptors on the receiving thread. Without
  * urgent bytes in the kernel the option has no effect. */
@@ -78,16 +63,18 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
                     options->connection->fd_limit > 0)) {
         sock_open_take_fds(s, options->connection->fd_limit);
     }
-    int err = sock_open_apply_limits(s, options->connection);
+    int err = options->connection
+                  ? wr_connection_apply(&s->c, options->connection)
+                  : 0;
     if (err == 0) {
-        err = wr_protocol_find(&s->t, factory);
+        err = wr_protocol_find(&s->c.t, factory);
     }
     if (err < 0) {
-        wr_sock_discard(s);
+        wr_connection_discard(&s->c);
         wr_socket_close(loop, fd, options->family);
         return err;
     }
     wr_sock_begin(s);
-    *ret = &s->t;
+    *ret = &s->c.t;
     return 0;
 }

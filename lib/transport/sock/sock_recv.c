@@ -78,33 +78,33 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 
 static enum flow sock_recv_flow_of(const struct wr_sock *s)
 {
-    wr_assert(s->t.state != WR_LIFE_NEW);
-    wr_assert(s->t.state != WR_LIFE_LOST);
-    if (WR_UNLIKELY(s->t.error != 0 && wr_sock_has_read_all(s))) {
+    wr_assert(s->c.t.state != WR_LIFE_NEW);
+    wr_assert(s->c.t.state != WR_LIFE_LOST);
+    if (WR_UNLIKELY(s->c.t.error != 0 && wr_sock_has_read_all(s))) {
         return FLOW_CLOSING;
     }
-    if (WR_UNLIKELY(s->t.state != WR_LIFE_OPEN)) {
-        if (!wr_sock_lingers(s) || s->eof_seen) {
+    if (WR_UNLIKELY(s->c.t.state != WR_LIFE_OPEN)) {
+        if (!wr_sock_lingers(s) || s->c.eof_seen) {
             return FLOW_CLOSING;
         }
         /* A lingering socket receives, and drops the bytes. */
         return wr_sock_has_lent(s) ? FLOW_HELD : FLOW_OPEN;
     }
-    if (s->eof_seen) {
+    if (s->c.eof_seen) {
         return FLOW_EOF;
     }
-    if (wr_delivery_is_paused(&s->delivery)) {
+    if (wr_delivery_is_paused(&s->c.delivery)) {
         return wr_sock_has_kept(s) ? FLOW_KEPT : FLOW_PAUSED;
     }
     if (wr_sock_has_lent(s)) {
-        return wr_delivery_has_held(&s->delivery) ? FLOW_LENT : FLOW_HELD;
+        return wr_delivery_has_held(&s->c.delivery) ? FLOW_LENT : FLOW_HELD;
     }
-    return wr_delivery_has_held(&s->delivery) ? FLOW_HELD : FLOW_OPEN;
+    return wr_delivery_has_held(&s->c.delivery) ? FLOW_HELD : FLOW_OPEN;
 }
 
 static enum action sock_recv_next_action(const struct wr_sock *s)
 {
-    if (WR_UNLIKELY(s->t.error != 0) && s->recv_state == WR_RECV_ARMED &&
+    if (WR_UNLIKELY(s->c.t.error != 0) && s->recv_state == WR_RECV_ARMED &&
         !s->armed_once) {
         /* A multishot receive that was started by its poll waits for an edge,
          * and the edge of a reset may be over (Linux 6.18). So on a broken
@@ -113,7 +113,7 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
         return ACTION_CANCEL;
     }
     const unsigned int row =
-        WR_UNLIKELY(wr_intake_is_queued(&s->t)) ? ROW_QUEUED : s->recv_state;
+        WR_UNLIKELY(wr_intake_is_queued(&s->c.t)) ? ROW_QUEUED : s->recv_state;
     return (enum action)sock_recv_actions[row][sock_recv_flow_of(s)];
 }
 
@@ -121,23 +121,24 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
 static void sock_recv_watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
-        wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd, 0, true);
+        wr_prep_poll(&s->c.t.loop->uring, &s->poll_op, s->fd, 0, true);
     }
 }
 
 /* Waits for credit or a buffer; the peer's time-out is suspended. */
 static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
 {
-    wr_assert(s->t.held_back && s->recv_state == WR_RECV_IDLE);
+    wr_assert(s->c.t.held_back && s->recv_state == WR_RECV_IDLE);
     sock_recv_watch(s);
-    if (WR_UNLIKELY(s->t.error) && wr_sock_next_step(s) == WR_SOCK_DROP_QUEUE) {
-        wr_life_push_step(&s->t); /* the step asks again */
+    if (WR_UNLIKELY(s->c.t.error) &&
+        wr_connection_next_step(&s->c) == WR_CONNECTION_DROP_QUEUE) {
+        wr_connection_push(&s->c); /* the step asks again */
     }
 }
 
 static void sock_recv_starve(struct wr_sock *s)
 {
-    wr_intake_starve(&s->t);
+    wr_intake_starve(&s->c.t);
     sock_recv_hold_back(s);
 }
 
@@ -145,56 +146,55 @@ static void sock_recv_starve(struct wr_sock *s)
 static void sock_recv_note_armed(struct wr_sock *s, bool once)
 {
     wr_debug_assert(!s->recv_op.in_flight);
-    wr_assert(!s->eof_seen && !s->recv_failed);
-    wr_assert(!wr_life_is_over(&s->t));
-    wr_debug_assert(!wr_intake_is_queued(&s->t));
+    wr_assert(!s->c.eof_seen && !s->recv_failed);
+    wr_assert(!wr_life_is_over(&s->c.t));
+    wr_debug_assert(!wr_intake_is_queued(&s->c.t));
     sock_recv_set_state(s, WR_RECV_ARMED);
     s->armed_once = once;
-    if (WR_UNLIKELY(wr_intake_goes_on(&s->t))) {
-        wr_sock_note_received(s); /* the read time-out restarts */
-        wr_sock_times_changed(s);
+    if (WR_UNLIKELY(s->c.t.held_back)) {
+        wr_connection_goes_on(&s->c);
     }
 }
 
 static bool sock_recv_receives_into(const struct wr_sock *s)
 {
-    return s->t.state == WR_LIFE_OPEN &&
-           s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
-           s->t.binding.protocol->release_buffer && !s->takes_fds;
+    return s->c.t.state == WR_LIFE_OPEN &&
+           s->c.t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
+           s->c.t.binding.protocol->release_buffer && !s->takes_fds;
 }
 
 /* Receives into memory that the protocol lends. */
 static void sock_recv_arm_into(struct wr_sock *s)
 {
-    weir_loop *loop = s->t.loop;
+    weir_loop *loop = s->c.t.loop;
     void *buf;
     size_t size;
 
-    wr_assert(wr_delivery_is_free(&s->delivery));
+    wr_assert(wr_delivery_is_free(&s->c.delivery));
     wr_assert(!wr_sock_has_lent(s)); /* a protocol lends one at a time */
     if (!s->into) {
         s->into = wr_alloc(&loop->counting, sizeof(*s->into));
         if (!s->into) {
             /* No event would try again. */
-            wr_delivery_lose_bytes(&s->t, -ENOMEM);
+            wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
             return;
         }
         memset(s->into, 0, sizeof(*s->into));
     }
-    const struct weir_protocol_binding from = s->t.binding;
-    int err = wr_protocol_get_buffer(&s->t, 0, &buf, &size);
+    const struct weir_protocol_binding from = s->c.t.binding;
+    int err = wr_protocol_get_buffer(&s->c.t, 0, &buf, &size);
     if (err < 0) {
-        wr_delivery_fail(&s->t, err, "get_buffer");
+        wr_delivery_fail(&s->c.t, err, "get_buffer");
         return;
     }
     if (WR_UNLIKELY(wr_loop_is_forked(loop))) {
         return; /* a task of the child has resumed reading */
     }
     if (sock_recv_flow_of(s) != FLOW_OPEN || s->recv_state != WR_RECV_IDLE ||
-        !wr_protocol_is_bound(&s->t, &from)) {
+        !wr_protocol_is_bound(&s->c.t, &from)) {
         /* get_buffer has paused, closed or switched. */
-        wr_protocol_give_back(&s->t, &from, buf);
-        wr_life_push_step(&s->t);
+        wr_protocol_give_back(&s->c.t, &from, buf);
+        wr_connection_push(&s->c);
         return;
     }
     s->into->binding = from;
@@ -207,8 +207,8 @@ static void sock_recv_arm_into(struct wr_sock *s)
 static inline uint32_t sock_recv_ask(struct wr_sock *s)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    s->t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
-    const uint32_t credit = wr_intake_ask(&s->t);
+    s->c.t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    const uint32_t credit = wr_intake_ask(&s->c.t);
     if (WR_UNLIKELY(credit == 0)) {
         sock_recv_hold_back(s);
     }
@@ -226,21 +226,22 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
         sock_recv_watch(s);
         return;
     }
-    s->t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
-    if (WR_UNLIKELY(!wr_intake_may_poll(&s->t))) {
+    s->c.t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    if (WR_UNLIKELY(!wr_intake_may_poll(&s->c.t))) {
         sock_recv_hold_back(s);
         return;
     }
     sock_recv_note_armed(s, true);
     s->polls_bytes = true;
-    wr_prep_poll(&s->t.loop->uring, &s->recv_op, s->fd, POLLIN, false);
+    wr_prep_poll(&s->c.t.loop->uring, &s->recv_op, s->fd, POLLIN, false);
 }
 
 static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
 {
-    s->t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
-    if (s->t.demand.stuck_bytes > wr_budget_queued_share(&s->t.loop->budget)) {
-        wr_intake_wait(&s->t, WR_SHORTAGE_STUCK);
+    s->c.t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    if (s->c.t.demand.stuck_bytes >
+        wr_budget_queued_share(&s->c.t.loop->budget)) {
+        wr_intake_wait(&s->c.t, WR_SHORTAGE_STUCK);
         sock_recv_hold_back(s);
     } else {
         sock_recv_arm_into(s);
@@ -249,16 +250,16 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
 
 static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
 {
-    const struct wr_pool *pool = &s->t.loop->pool;
+    const struct wr_pool *pool = &s->c.t.loop->pool;
 
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    wr_assert(!wr_delivery_has_held(&s->delivery) &&
+    wr_assert(!wr_delivery_has_held(&s->c.delivery) &&
               !wr_sock_has_lent(s)); /* they are delivered first */
     if (WR_UNLIKELY(sock_recv_receives_into(s))) {
         sock_recv_arm_lent(s);
         return;
     }
-    if (WR_UNLIKELY(s->moves_bulk) && (s->t.error == 0 || s->takes_fds)) {
+    if (WR_UNLIKELY(s->moves_bulk) && (s->c.t.error == 0 || s->takes_fds)) {
         sock_recv_arm_poll(s);
         return;
     }
@@ -274,27 +275,28 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
-        .once = !s->has_received || s->t.error != 0 || s->hup_seen,
+        .once = !s->has_received || s->c.t.error != 0 || s->hup_seen,
     };
-    sock_recv_note_armed(s, limits.once || !wr_has(&s->t.loop->uring.features,
+    sock_recv_note_armed(s, limits.once || !wr_has(&s->c.t.loop->uring.features,
                                                    WR_FEATURE_RECV_CREDIT));
-    wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, &limits);
+    wr_prep_recv(&s->c.t.loop->uring, &s->recv_op, s->fd, &limits);
 }
 
 void wr_sock_cancel_recv(struct wr_sock *s)
 {
     if (s->recv_state == WR_RECV_ARMED) {
         sock_recv_set_state(s, WR_RECV_CANCELLING);
-        wr_op_cancel(&s->t.loop->uring, &s->recv_op);
+        wr_op_cancel(&s->c.t.loop->uring, &s->recv_op);
     }
 }
 
-void wr_sock_update_recv(struct wr_sock *s)
+void wr_sock_update_recv(struct wr_connection *c)
 {
+    struct wr_sock *s = wr_sock_of(&c->t);
     enum action action = sock_recv_next_action(s);
 
     if (action == ACTION_LEAVE) {
-        wr_intake_leave(&s->t);
+        wr_intake_leave(&s->c.t);
         action = sock_recv_next_action(s);
     }
     switch (action) {
@@ -313,13 +315,22 @@ void wr_sock_update_recv(struct wr_sock *s)
     }
 }
 
+void wr_sock_recv_stop(struct wr_connection *c)
+{
+    wr_debug_assert(c->t.state > WR_LIFE_OPEN);
+    if (wr_sock_of(&c->t)->recv_state != WR_RECV_IDLE ||
+        wr_intake_is_queued(&c->t)) {
+        wr_sock_update_recv(c);
+    }
+}
+
 void wr_sock_recv_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
     wr_check(!s->recv_op.in_flight); /* a failed operation has ended */
     switch (err) {
     case -ENOBUFS:
-        s->t.loop->budget.starved_count++;
+        s->c.t.loop->budget.starved_count++;
         if (sock_recv_flow_of(s) == FLOW_OPEN) {
             sock_recv_starve(s);
         }
@@ -330,31 +341,32 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
         break; /* the table decides */
     default:
         s->recv_failed = true;
-        if (s->t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
-            break; /* the peer has everything: any end is fine */
+        if (s->c.t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
+            wr_life_doom(&s->c.t); /* the peer has everything: no error */
+            break;
         }
         if (!s->resets) { /* else it may be our own reset */
-            wr_transport_set_error(&s->t, err, "receive");
+            wr_transport_set_error(&s->c.t, err, "receive");
         }
     }
 }
 
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
 {
-    struct wr_pool *pool = &s->t.loop->pool;
+    struct wr_pool *pool = &s->c.t.loop->pool;
 
     wr_assert(!(flags & WR_CQE_BUFFER) || res <= 0);
     if (flags & WR_CQE_BUFFER) { /* a buffer without bytes */
-        wr_ignore(wr_pool_receive(pool, &s->t.demand.account, 0, flags) !=
+        wr_ignore(wr_pool_receive(pool, &s->c.t.demand.account, 0, flags) !=
                   NULL);
         if (wr_pool_lost_error(pool, flags) == WEIR_EBADBUFFER) {
-            wr_delivery_lose_bytes(&s->t, WEIR_EBADBUFFER);
+            wr_delivery_lose_bytes(&s->c.t, WEIR_EBADBUFFER);
             return;
         }
     }
     if (res > 0 && !wr_sock_has_lent(s)) {
         /* The bytes are in no known memory. */
-        wr_delivery_lose_bytes(&s->t, WEIR_EBADBUFFER);
+        wr_delivery_lose_bytes(&s->c.t, WEIR_EBADBUFFER);
     } else if (res > 0) {
         wr_sock_received_into(s, (size_t)res);
     } else if (res == 0) {
@@ -382,31 +394,31 @@ static int sock_recv_socket_error(const struct wr_sock *s)
 
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
 {
-    wr_assert(s->t.state != WR_LIFE_NEW && s->t.state != WR_LIFE_LOST);
-    if (res <= 0 || s->t.state != WR_LIFE_OPEN ||
+    wr_assert(s->c.t.state != WR_LIFE_NEW && s->c.t.state != WR_LIFE_LOST);
+    if (res <= 0 || s->c.t.state != WR_LIFE_OPEN ||
         !((uint32_t)res & (POLLERR | POLLHUP))) {
         return;
     }
     s->hup_seen = true;
     int err = sock_recv_socket_error(s);
     if (err < 0) {
-        wr_transport_set_error(&s->t, err, "connection");
+        wr_transport_set_error(&s->c.t, err, "connection");
     }
 }
 
 /* A receive into lent memory, or a poll, takes no memory of the pool. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
-    wr_assert(s->t.state != WR_LIFE_NEW);
+    wr_assert(s->c.t.state != WR_LIFE_NEW);
     if (!wr_sock_has_lent(s) && !s->polls_bytes) {
         wr_sock_cancel_recv(s);
     }
 }
 
-static void sock_recv_account_over(struct wr_account *account)
+void wr_sock_account_over(struct wr_account *account)
 {
     wr_sock_recv_revoke(
-        wr_container_of(account, struct wr_sock, t.demand.account));
+        wr_container_of(account, struct wr_sock, c.t.demand.account));
 }
 
 bool wr_sock_recv_may_fill(const struct wr_sock *s)
@@ -414,52 +426,20 @@ bool wr_sock_recv_may_fill(const struct wr_sock *s)
     return sock_recv_flow_of(s) == FLOW_OPEN && !sock_recv_receives_into(s);
 }
 
-void wr_sock_recv_init(struct wr_sock *s)
-{
-    wr_intake_init(&s->t);
-    s->t.demand.account.over = sock_recv_account_over;
-}
-
 void wr_sock_end_recv(struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_ENDING);
-    wr_sock_recv_stop(s);
+    wr_assert(s->c.t.state == WR_LIFE_ENDING);
+    wr_sock_recv_stop(&s->c);
     wr_assert(s->recv_state != WR_RECV_ARMED);
-    wr_debug_assert(!wr_intake_is_queued(&s->t));
-    wr_op_cancel(&s->t.loop->uring, &s->poll_op);
-}
-
-void wr_sock_pause_reading(weir_transport *t)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_sock_check_invariants(s);
-    if (s->t.state != WR_LIFE_OPEN || wr_delivery_is_paused(&s->delivery)) {
-        return;
-    }
-    wr_delivery_pause(&s->delivery);
-    wr_life_push_step(&s->t);
-}
-
-void wr_sock_resume_reading(weir_transport *t)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_sock_check_invariants(s);
-    if (s->t.state != WR_LIFE_OPEN || !wr_delivery_is_paused(&s->delivery)) {
-        return;
-    }
-    wr_delivery_resume(&s->delivery);
-    wr_sock_note_received(s); /* the read time-out restarts */
-    wr_sock_times_changed(s);
-    wr_life_push_step(&s->t);
+    wr_debug_assert(!wr_intake_is_queued(&s->c.t));
+    wr_op_cancel(&s->c.t.loop->uring, &s->poll_op);
 }
 
 void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_sock_check_invariants(s);
+    wr_connection_check_invariants(&s->c);
     if (bytes < t->demand.account.limit_bytes) {
         wr_sock_recv_revoke(s);
     }

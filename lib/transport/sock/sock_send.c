@@ -30,24 +30,24 @@ static void sock_send_postpone(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
     wr_sock_note_sent(s);
-    wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+    wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
 }
 
 /* Sends at most @most bytes of the queue. */
 static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
                                                        uint64_t most)
 {
-    struct wr_budget *budget = &s->t.loop->budget;
+    struct wr_budget *budget = &s->c.t.loop->budget;
     struct iovec iov[WR_IOV_MAX];
     uint64_t bytes = 0;
 
-    if (s->outbox.queue.bytes > SEND_SHORT && !wr_budget_may_send(budget)) {
+    if (s->c.outbox.queue.bytes > SEND_SHORT && !wr_budget_may_send(budget)) {
         sock_send_postpone(s);
         return;
     }
     const uint32_t count = wr_sendq_gather(
-        &s->outbox.queue, iov, WR_IOV_MAX,
-        wr_min_u64(most, wr_max_u64(s->t.high_bytes, WR_SEND_BYTES_MIN)));
+        &s->c.outbox.queue, iov, WR_IOV_MAX,
+        wr_min_u64(most, wr_max_u64(s->c.t.high_bytes, WR_SEND_BYTES_MIN)));
     wr_assert(count > 0);
     wr_assert(iov[0].iov_len > 0);
     for (uint32_t i = 0; i < count; i++) {
@@ -56,21 +56,21 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
     if (bytes > SEND_SHORT) {
         wr_budget_send(budget, bytes);
     }
-    wr_prep_sendv(&s->t.loop->uring, &s->send_op, s->fd, iov, count);
+    wr_prep_sendv(&s->c.t.loop->uring, &s->send_op, s->fd, iov, count);
 }
 
 static void sock_send_flush(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
-    const struct wr_chunk *head = s->outbox.queue.head;
+    const struct wr_chunk *head = s->c.outbox.queue.head;
 
     wr_debug_assert(!s->send_op.in_flight);
     wr_debug_assert(!s->polls_for_room);
-    if (WR_UNLIKELY(s->t.error || s->t.state >= WR_LIFE_LINGERING)) {
+    if (WR_UNLIKELY(s->c.t.error || s->c.t.state >= WR_LIFE_LINGERING)) {
         return;
     }
     if (WR_LIKELY(head->len <= SEND_SHORT && !head->next)) {
-        wr_prep_send(&s->t.loop->uring, &s->send_op, s->fd, head->data,
+        wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->fd, head->data,
                      head->len);
     } else {
         sock_send_pieces(s, UINT64_MAX);
@@ -101,7 +101,7 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
         return;
     }
     wr_assert(!s->send_op.in_flight);
-    if (s->t.error || s->t.state >= WR_LIFE_LINGERING) {
+    if (s->c.t.error || s->c.t.state >= WR_LIFE_LINGERING) {
         return;
     }
     const uint64_t most = wr_sock_fds_reach(s);
@@ -109,7 +109,7 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
         sock_send_pieces(s, most);
         return;
     }
-    const uint32_t count = wr_sendq_gather(&s->outbox.queue, &piece, 1,
+    const uint32_t count = wr_sendq_gather(&s->c.outbox.queue, &piece, 1,
                                            wr_min_u64(most, SEND_SHORT));
     wr_assert(count == 1); /* the descriptors' byte is in the queue */
     wr_sock_fds_send(s, &piece);
@@ -122,32 +122,17 @@ void wr_sock_send_fds_too(struct wr_sock *s)
     s->turn_end.run = sock_send_flush_fds;
 }
 
-void wr_sock_shut_when_sent(struct wr_sock *s)
-{
-    if (!s->write_eof || s->write_shut || wr_sock_has_unsent(s)) {
-        return;
-    }
-    wr_assert(!s->send_op.in_flight);
-    s->write_shut = true;
-    int err = wr_sys_shutdown(s->fd, SHUT_WR);
-    /* -ENOTCONN: the peer is gone; the receive will find out. */
-    if (err < 0 && err != -ENOTCONN) {
-        wr_transport_set_error(&s->t, err, "shutdown");
-        wr_life_doom(&s->t);
-    }
-}
-
 static void sock_send_took(struct wr_sock *s, uint32_t bytes)
 {
-    wr_check(bytes <= s->outbox.queue.bytes);
-    s->t.loop->counts.sent_bytes += bytes;
+    wr_check(bytes <= s->c.outbox.queue.bytes);
+    s->c.t.loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_fds_took(s, bytes); /* first: a release may send more */
     }
-    wr_outbox_consume(&s->t, bytes);
-    if (WR_UNLIKELY(s->t.notify_depth >= 0)) {
-        wr_outbox_notify(&s->t);
+    wr_outbox_consume(&s->c.t, bytes);
+    if (WR_UNLIKELY(s->c.t.notify_depth >= 0)) {
+        wr_outbox_notify(&s->c.t);
     }
 }
 
@@ -158,21 +143,21 @@ void wr_sock_send_wait_for_room(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
     wr_assert(!wr_list_is_linked(&s->turn_end.link));
-    wr_assert(!wr_life_is_over(&s->t));
-    wr_assert(wr_sock_has_unsent(s));
+    wr_assert(!wr_life_is_over(&s->c.t));
+    wr_assert(wr_outbox_has_unsent(&s->c.outbox));
     s->polls_for_room = true;
     s->has_waited = true;
-    wr_prep_poll(&s->t.loop->uring, &s->send_op, s->fd, POLLOUT, s->fin_seen);
+    wr_prep_poll(&s->c.t.loop->uring, &s->send_op, s->fd, POLLOUT, s->fin_seen);
 }
 
 void wr_sock_send_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
-    wr_assert(!wr_life_is_over(&s->t));
+    wr_assert(!wr_life_is_over(&s->c.t));
     if (err == -EINTR || err == -EAGAIN || err == -ECANCELED) {
         return;
     }
-    wr_transport_set_error(&s->t, err, "send");
+    wr_transport_set_error(&s->c.t, err, "send");
     /* Bytes that have arrived can still be read, and then the end. */
     wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
 }
@@ -184,12 +169,13 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
 
     s->turn_end.run = sock_send_flush_fds; /* descriptors may follow the file */
-    if (!wr_sendq_is_empty(&s->outbox.queue)) {
+    if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         sock_send_flush_fds(turn_end);
         return;
     }
-    if (s->t.error == 0 && s->t.state < WR_LIFE_LINGERING && s->sends_file) {
-        wr_sender_go_on(s->outbox.sender);
+    if (s->c.t.error == 0 && s->c.t.state < WR_LIFE_LINGERING &&
+        s->sends_file) {
+        wr_sender_go_on(s->c.outbox.sender);
     }
 }
 
@@ -197,9 +183,10 @@ void wr_sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
     s->has_sent = true;
-    s->turn_end.run = wr_sendq_is_empty(&s->outbox.queue) ? sock_send_flush_file
-                                                          : sock_send_flush_fds;
-    wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+    s->turn_end.run = wr_sendq_is_empty(&s->c.outbox.queue)
+                          ? sock_send_flush_file
+                          : sock_send_flush_fds;
+    wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
 }
 
 /* Handles the end of a poll for room: there is room, or an error that the next
@@ -213,13 +200,13 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
     if (s->send_op.in_flight) {
         wr_assert(s->fin_seen);
         if (is_over) {
-            wr_op_cancel(&s->t.loop->uring, &s->send_op);
+            wr_op_cancel(&s->c.t.loop->uring, &s->send_op);
         }
         return false;
     }
     s->polls_for_room = false;
-    if (is_over || wr_life_is_over(&s->t) || s->t.error ||
-        (s->sends_file && s->outbox.sender->state == WR_SENDER_STOPPING)) {
+    if (is_over || wr_life_is_over(&s->c.t) || s->c.t.error ||
+        (s->sends_file && s->c.outbox.sender->state == WR_SENDER_STOPPING)) {
         return true;
     }
     s->fin_seen = true;
@@ -230,9 +217,9 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
 /* Continues with the file, because the queue before it is empty. */
 static void sock_send_turn_of_file(struct wr_sock *s)
 {
-    wr_assert(wr_sendq_is_empty(&s->outbox.queue));
-    if (s->outbox.sender->file.left == 0) {
-        wr_sender_go_on(s->outbox.sender);
+    wr_assert(wr_sendq_is_empty(&s->c.outbox.queue));
+    if (s->c.outbox.sender->file.left == 0) {
+        wr_sender_go_on(s->c.outbox.sender);
     } else {
         wr_sock_send_file_later(s);
     }
@@ -243,11 +230,11 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
     wr_assert(!s->send_op.in_flight);
     wr_assert(!s->polls_for_room);
-    if (s->t.error) {
-        wr_sock_drop_broken_queue(s);
-    } else if (wr_life_is_over(&s->t)) {
+    if (s->c.t.error) {
+        wr_connection_drop_queue(&s->c);
+    } else if (wr_life_is_over(&s->c.t)) {
         return;
-    } else if (!wr_sendq_is_empty(&s->outbox.queue)) {
+    } else if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         if (res == -EAGAIN) {
             wr_sock_send_wait_for_room(s);
         } else {
@@ -255,8 +242,8 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
         }
     } else if (WR_UNLIKELY(s->sends_file)) {
         sock_send_turn_of_file(s);
-    } else if (WR_UNLIKELY(s->write_eof)) {
-        wr_sock_shut_when_sent(s);
+    } else {
+        wr_connection_shut_when_sent(&s->c);
     }
 }
 
@@ -265,22 +252,22 @@ static void sock_send_part_ended(struct wr_sock *s, int32_t res)
 {
     wr_assert(s->sends_file);
     if (res > 0) {
-        s->t.loop->counts.sent_bytes += (uint32_t)res;
+        s->c.t.loop->counts.sent_bytes += (uint32_t)res;
         wr_sock_note_sent(s);
     }
-    wr_sender_sent(s->outbox.sender, res);
+    wr_sender_sent(s->c.outbox.sender, res);
 }
 
 void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
 {
-    struct wr_sendq *queue = &s->outbox.queue;
-    const uint64_t lost = wr_sender_take_back(s->outbox.sender, waiting);
+    struct wr_sendq *queue = &s->c.outbox.queue;
+    const uint64_t lost = wr_sender_take_back(s->c.outbox.sender, waiting);
 
     wr_assert(!s->send_op.in_flight);
-    if (lost > 0 && !wr_life_is_over(&s->t)) {
+    if (lost > 0 && !wr_life_is_over(&s->c.t)) {
         wr_assert(queue->tail->len == lost);
-        wr_budget_unqueue(&s->t.loop->budget, lost);
-        wr_sendq_drop_last(queue, &s->t.loop->send_memory);
+        wr_budget_unqueue(&s->c.t.loop->budget, lost);
+        wr_sendq_drop_last(queue, &s->c.t.loop->send_memory);
     }
 }
 
@@ -288,13 +275,13 @@ void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
  * socket is over, the @took sent bytes are still in the queue. */
 static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
 {
-    struct wr_sender *file = s->outbox.sender;
+    struct wr_sender *file = s->c.outbox.sender;
     const bool stops = file->state == WR_SENDER_STOPPING;
 
     wr_assert(!file->read_op.in_flight);
-    wr_check(took <= s->outbox.queue.bytes);
-    if (stops || (wr_life_is_over(&s->t) && file->state != WR_SENDER_DONE)) {
-        wr_sock_send_no_more_of_file(s, s->outbox.queue.bytes - took);
+    wr_check(took <= s->c.outbox.queue.bytes);
+    if (stops || (wr_life_is_over(&s->c.t) && file->state != WR_SENDER_DONE)) {
+        wr_sock_send_no_more_of_file(s, s->c.outbox.queue.bytes - took);
     }
     if (stops) {
         wr_sender_stopped(file);
@@ -310,12 +297,12 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
         res = res < 0 ? res : -EINTR; /* a poll sends nothing: send again */
     }
     wr_assert(!s->send_op.in_flight);
-    if (WR_UNLIKELY(wr_sendq_is_empty(&s->outbox.queue))) {
+    if (WR_UNLIKELY(wr_sendq_is_empty(&s->c.outbox.queue))) {
         sock_send_part_ended(s, res);
         return true;
     }
-    s->sent_short = s->outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
-    const bool was_over = wr_life_is_over(&s->t);
+    s->sent_short = s->c.outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
+    const bool was_over = wr_life_is_over(&s->c.t);
     if (!was_over) {
         if (res >= 0) {
             sock_send_took(s, (uint32_t)res);
@@ -332,36 +319,23 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
 
 void wr_sock_send_init(struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_NEW);
-    wr_sendq_init(&s->outbox.queue);
+    wr_assert(s->c.t.state == WR_LIFE_NEW);
     wr_list_init(&s->turn_end.link);
     s->turn_end.run = sock_send_flush_first;
-}
-
-void wr_sock_write_eof(weir_transport *t)
-{
-    struct wr_sock *s = wr_sock_of(t);
-    if (s->t.state != WR_LIFE_OPEN || t->error || s->write_eof) {
-        return;
-    }
-    s->write_eof = true;
-    wr_outbox_end(&s->outbox);
-    wr_sock_shut_when_sent(s);
-    wr_sock_check_invariants(s);
 }
 
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    return s->send_op.in_flight ? NULL : &s->outbox.queue;
+    return s->send_op.in_flight ? NULL : &s->c.outbox.queue;
 }
 
 /* Resets now, because the descriptor is closed only after the operation has
  * ended. A Unix socket has no resets and is shut down. */
 static void sock_send_reset_now(struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_ENDING);
+    wr_assert(s->c.t.state == WR_LIFE_ENDING);
     wr_sock_remember_names(s); /* the reset forgets them */
     if (wr_sys_disconnect(s->fd) < 0) {
         wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
@@ -370,44 +344,10 @@ static void sock_send_reset_now(struct wr_sock *s)
 
 void wr_sock_end_send(struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_ENDING);
+    wr_assert(s->c.t.state == WR_LIFE_ENDING);
     wr_list_remove(&s->turn_end.link);
-    wr_op_cancel(&s->t.loop->uring, &s->send_op);
+    wr_op_cancel(&s->c.t.loop->uring, &s->send_op);
     if (s->send_op.in_flight && s->resets) {
         sock_send_reset_now(s);
     }
-}
-
-/* Counts the file's bytes in the queue, which is about to be dropped. */
-static void sock_send_drop_file(struct wr_sock *s)
-{
-    struct wr_sender *file = s->outbox.sender;
-
-    wr_assert(file);
-    if (file->state < WR_SENDER_DONE) {
-        wr_ignore(wr_sender_take_back(file, s->outbox.queue.bytes) > 0);
-    }
-}
-
-void wr_sock_drop_queue(struct wr_sock *s)
-{
-    wr_assert(!s->send_op.in_flight);
-    wr_assert(s->t.error || s->t.state == WR_LIFE_ENDING);
-    if (WR_UNLIKELY(s->sends_fds)) {
-        wr_sock_fds_drop(s);
-    }
-    if (WR_UNLIKELY(s->sends_file)) {
-        sock_send_drop_file(s);
-    }
-    wr_outbox_drop(&s->t);
-}
-
-void wr_sock_drop_broken_queue(struct wr_sock *s)
-{
-    wr_assert(s->t.error);
-    wr_sock_drop_queue(s);
-    if (WR_UNLIKELY(s->sends_file)) {
-        wr_sender_break(s->outbox.sender);
-    }
-    wr_intake_tell_drop(&s->t);
 }

@@ -16,9 +16,9 @@
  * write even more. */
 static __attribute__((noinline)) void sock_write_check_stuck(struct wr_sock *s)
 {
-    const struct wr_budget *budget = &s->t.loop->budget;
+    const struct wr_budget *budget = &s->c.t.loop->budget;
 
-    wr_assert(s->outbox.queue.bytes > s->t.check_bytes);
+    wr_assert(s->c.outbox.queue.bytes > s->c.t.check_bytes);
     if (wr_sock_stuck_bytes(s) > wr_budget_queued_share(budget)) {
         wr_sock_recv_revoke(s);
     }
@@ -26,10 +26,10 @@ static __attribute__((noinline)) void sock_write_check_stuck(struct wr_sock *s)
 
 static inline void sock_write_note(struct wr_sock *s, size_t len)
 {
-    wr_debug_assert(len > 0 && len <= s->outbox.queue.bytes);
-    if (WR_UNLIKELY(s->times != NULL) && s->outbox.queue.bytes == len) {
+    wr_debug_assert(len > 0 && len <= s->c.outbox.queue.bytes);
+    if (WR_UNLIKELY(s->c.clock != NULL) && s->c.outbox.queue.bytes == len) {
         wr_sock_note_sent(s); /* the stall time-out begins */
-        wr_sock_times_changed(s);
+        wr_connection_time_changed(&s->c);
     }
     wr_sock_make_dirty(s);
 }
@@ -38,18 +38,18 @@ static void sock_write_queued(weir_transport *t, size_t len)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_sock_debug_check(s);
+    wr_connection_debug_check(&s->c);
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_send_fds_too(s);
     }
     sock_write_note(s, len);
-    if (s->outbox.queue.bytes > t->check_bytes) {
+    if (s->c.outbox.queue.bytes > t->check_bytes) {
         sock_write_check_stuck(s);
     }
 }
 
 const struct wr_outbox_ops wr_sock_outbox_ops = {
-    .offset = offsetof(struct wr_sock, outbox),
+    .offset = offsetof(struct wr_sock, c.outbox),
     .queued = sock_write_queued,
     .file_begins = wr_sock_file_begins,
     .file_ended = wr_sock_file_ended,
@@ -61,13 +61,13 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len)
     struct wr_sock *s = wr_sock_of(t);
     weir_loop *loop = t->loop;
 
-    wr_sock_debug_check(s);
-    if (WR_UNLIKELY(
-            len == 0 ||
-            !wr_outbox_has_room(t, &s->outbox, s->outbox.queue.bytes, len))) {
+    wr_connection_debug_check(&s->c);
+    if (WR_UNLIKELY(len == 0 ||
+                    !wr_outbox_has_room(t, &s->c.outbox,
+                                        s->c.outbox.queue.bytes, len))) {
         return wr_outbox_write(t, data, len);
     }
-    void *room = wr_sendq_extend(&s->outbox.queue, &loop->send_memory, len);
+    void *room = wr_sendq_extend(&s->c.outbox.queue, &loop->send_memory, len);
     if (WR_UNLIKELY(!room)) {
         return wr_outbox_write(t, data, len);
     }
@@ -75,9 +75,9 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len)
     wr_budget_queue(&loop->budget, len);
     sock_write_note(s, len);
     memcpy(room, data, len); /* last, so that no register is saved across it */
-    if (WR_UNLIKELY(s->outbox.queue.bytes > t->check_bytes)) {
+    if (WR_UNLIKELY(s->c.outbox.queue.bytes > t->check_bytes)) {
         sock_write_check_stuck(s);
-        wr_transport_check_high(t, s->outbox.queue.bytes);
+        wr_transport_check_high(t, s->c.outbox.queue.bytes);
     }
     return 0;
 }
@@ -88,7 +88,7 @@ int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
     struct wr_sock *s = wr_sock_of(t);
     int err = wr_outbox_check(t, len);
 
-    wr_sock_debug_check(s);
+    wr_connection_debug_check(&s->c);
     wr_require(err == 0, err);
     wr_assert(len > 0);
     err = wr_sock_fds_push(s, fds, count);

@@ -1,0 +1,170 @@
+/*
+ * The next step of a connection's life, from a table of facts.
+ *
+ * The connection is a socket, a struct with the facts written into it: it has
+ * no descriptor, no loop and no operation, and the decision asks for none of
+ * them.
+ */
+#include "tests/unit.h"
+
+#include "lib/transport/sock/sock_impl.h"
+
+#include <signal.h>
+#include <string.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+enum fact {
+    FAILED = 1u << 0, /* the connection has an error */
+    QUEUED = 1u << 1,
+    SENDING = 1u << 2,
+    RECEIVING = 1u << 3,
+    POLLING = 1u << 4,
+    EOF_SEEN = 1u << 5,
+    EOF_PENDING = 1u << 6,
+    RECV_FAILED = 1u << 7,
+    HELD = 1u << 8, /* bytes in a lease */
+    LENT = 1u << 9, /* bytes in memory of the protocol */
+    PAUSED = 1u << 10,
+    AWAITED = 1u << 11, /* the protocol waits for a shorter queue */
+    FILED = 1u << 12,   /* a file is being sent */
+    ALL_FACTS = (1u << 13) - 1,
+};
+
+static const struct {
+    enum wr_life_state state;
+    unsigned facts;
+    enum wr_connection_next next;
+} rows[] = {
+    /* An open socket goes on until it breaks. */
+    {WR_LIFE_OPEN, 0, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, RECEIVING, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, QUEUED | SENDING, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, EOF_SEEN | POLLING, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, PAUSED | AWAITED | HELD, WR_CONNECTION_RECEIVE},
+    /* What arrived before it broke is read and delivered first. */
+    {WR_LIFE_OPEN, FAILED, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN | HELD, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN | LENT, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN | EOF_PENDING, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | RECV_FAILED | RECEIVING, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | PAUSED | HELD, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN, WR_CONNECTION_END},
+    {WR_LIFE_OPEN, FAILED | RECV_FAILED | POLLING, WR_CONNECTION_END},
+    {WR_LIFE_OPEN, FAILED | PAUSED, WR_CONNECTION_END},
+    /* Its queue is dropped as soon as the kernel has let go of it. */
+    {WR_LIFE_OPEN, FAILED | QUEUED, WR_CONNECTION_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | QUEUED | EOF_SEEN, WR_CONNECTION_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | QUEUED | SENDING, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | FILED, WR_CONNECTION_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | PAUSED | AWAITED, WR_CONNECTION_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | PAUSED | AWAITED | HELD, WR_CONNECTION_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN | AWAITED, WR_CONNECTION_END},
+    /* A close sends what is queued. */
+    {WR_LIFE_CLOSING, QUEUED, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_CLOSING, QUEUED | SENDING, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_CLOSING, FILED, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_CLOSING, 0, WR_CONNECTION_LINGER},
+    {WR_LIFE_CLOSING, RECEIVING, WR_CONNECTION_LINGER},
+    {WR_LIFE_CLOSING, EOF_SEEN, WR_CONNECTION_END},
+    {WR_LIFE_CLOSING, EOF_SEEN | QUEUED, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_CLOSING, FAILED, WR_CONNECTION_END},
+    {WR_LIFE_CLOSING, FAILED | QUEUED, WR_CONNECTION_DROP_QUEUE},
+    {WR_LIFE_CLOSING, FAILED | QUEUED | SENDING, WR_CONNECTION_END},
+    {WR_LIFE_CLOSING, FAILED | PAUSED | AWAITED, WR_CONNECTION_END},
+    /* Lingering ends with the peer's end, or its time. */
+    {WR_LIFE_LINGERING, RECEIVING, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_LINGERING, RECV_FAILED, WR_CONNECTION_RECEIVE},
+    {WR_LIFE_LINGERING, EOF_SEEN, WR_CONNECTION_END},
+    {WR_LIFE_LINGERING, FAILED, WR_CONNECTION_END},
+    /* The last operation is waited for. */
+    {WR_LIFE_ENDING, RECEIVING | FAILED, WR_CONNECTION_WAIT},
+    {WR_LIFE_ENDING, POLLING, WR_CONNECTION_WAIT},
+    {WR_LIFE_ENDING, SENDING | QUEUED, WR_CONNECTION_WAIT},
+    {WR_LIFE_ENDING, FILED, WR_CONNECTION_WAIT},
+    {WR_LIFE_ENDING, FAILED | QUEUED | EOF_SEEN, WR_CONNECTION_LOSE},
+    {WR_LIFE_ENDING, 0, WR_CONNECTION_LOSE},
+};
+
+/* What the pointers of the socket point to; none is followed further. */
+static struct wr_chunk chunk;
+static struct weir_lease lease;
+static uint8_t byte;
+static struct wr_sock_into into;
+static struct wr_sender file;
+static struct wr_sock sock;
+static const struct wr_device device = {
+    .holds_queue = wr_sock_holds_queue,
+    .is_in_flight = wr_sock_is_in_flight,
+    .has_read_all = wr_sock_has_delivered_all,
+};
+static const struct wr_transport_ops ops = {
+    .device = &device,
+    .delivery_offset = offsetof(struct wr_connection, delivery),
+};
+
+static void arrange(enum wr_life_state state, unsigned facts)
+{
+    into = (struct wr_sock_into){.buf = &byte, .len = 1};
+    memset(&sock, 0, sizeof(sock));
+    sock.c.t.ops = &ops;
+    sock.c.t.state = state;
+    sock.fd = -1; /* nothing is left in the kernel */
+    sock.c.t.error = facts & FAILED ? -ECONNRESET : 0;
+    sock.c.t.notify_depth = facts & AWAITED ? 0 : -1;
+    sock.c.outbox.queue.head = facts & QUEUED ? &chunk : NULL;
+    sock.send_op.in_flight = facts & SENDING;
+    sock.recv_op.in_flight = facts & RECEIVING;
+    sock.poll_op.in_flight = facts & POLLING;
+    sock.c.eof_seen = facts & EOF_SEEN;
+    sock.recv_failed = facts & RECV_FAILED;
+    sock.c.delivery.held_head = facts & HELD ? &lease : NULL;
+    sock.c.delivery.facts = (facts & EOF_PENDING ? WR_DELIVERY_END : 0) |
+                            (facts & HELD ? WR_DELIVERY_HELD : 0) |
+                            (facts & PAUSED ? WR_DELIVERY_PAUSED : 0) |
+                            (state > WR_LIFE_OPEN ? WR_DELIVERY_SHUT : 0);
+    sock.c.outbox.sender = facts & FILED ? &file : NULL;
+    sock.into = facts & LENT ? &into : NULL;
+}
+
+UNIT(connection_state, the_next_step_follows_from_the_facts)
+{
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        arrange(rows[i].state, rows[i].facts);
+        const enum wr_connection_next next = wr_connection_next_step(&sock.c);
+        cr_assert_eq(next, rows[i].next, "row %zu: step %d, not %d", i,
+                     (int)next, (int)rows[i].next);
+    }
+}
+
+UNIT(connection_state, a_doomed_socket_ends_whatever_else_is_true)
+{
+    for (unsigned facts = 0; facts <= ALL_FACTS; facts++) {
+        arrange(WR_LIFE_DOOMED, facts);
+        expect_eq(wr_connection_next_step(&sock.c), WR_CONNECTION_END);
+    }
+}
+
+UNIT(connection_state, before_its_birth_and_after_its_loss_there_is_no_step)
+{
+    for (unsigned facts = 0; facts <= ALL_FACTS; facts++) {
+        arrange(WR_LIFE_NEW, facts);
+        expect_eq(wr_connection_next_step(&sock.c), WR_CONNECTION_WAIT);
+        arrange(WR_LIFE_LOST, facts);
+        expect_eq(wr_connection_next_step(&sock.c), WR_CONNECTION_WAIT);
+    }
+}
+
+UNIT(connection_state, the_decision_changes_nothing)
+{
+    static struct wr_sock before;
+
+    for (int state = 0; state < WR_LIFE_STATES; state++) {
+        for (unsigned facts = 0; facts <= ALL_FACTS; facts++) {
+            arrange((enum wr_life_state)state, facts);
+            memcpy(&before, &sock, sizeof(sock));
+            wr_ignore(wr_connection_next_step(&sock.c) == WR_CONNECTION_WAIT);
+            expect_eq(memcmp(&before, &sock, sizeof(sock)), 0);
+        }
+    }
+}
