@@ -140,12 +140,15 @@ static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
     connection_end(c);
 }
 
-/* Lingers if closing the device now might destroy sent bytes. */
+/* Lingers if closing the device now might destroy sent bytes, unless the peer
+ * has ended, too. */
 static void connection_linger(struct wr_connection *c)
 {
+    const struct wr_device *device = connection_device(c);
+
     wr_assert(!c->outbox.in_resume);
     c->end_sent = true;
-    if (connection_device(c)->linger && connection_device(c)->linger(c)) {
+    if (!c->eof_seen && device->linger && device->linger(c)) {
         wr_life_set_state(&c->t, WR_LIFE_LINGERING);
         wr_connection_time_changed(c);
     } else {
@@ -242,7 +245,6 @@ static void connection_look(struct wr_connection *c)
     if (err < 0) {
         wr_transport_set_error(&c->t, err, "write");
     }
-    wr_connection_shut_when_sent(c);
 }
 
 static void connection_step(struct wr_ready *ready)
@@ -269,6 +271,7 @@ static void connection_step(struct wr_ready *ready)
     if (device->look && !wr_life_is_over(&c->t)) {
         connection_look(c);
     }
+    wr_connection_shut_when_sent(c);
     wr_connection_advance(c);
 }
 

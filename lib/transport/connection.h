@@ -48,20 +48,20 @@ struct wr_device {
     void (*deliver)(struct wr_connection *c);
     /* Called in each step of an intact connection, before its decision: 0, or
      * the error that makes sending impossible. Callbacks may run. NULL: the
-     * device sets the error itself, and calls wr_connection_shut_when_sent() in
-     * the completion of a send. */
+     * device sets the error itself. */
     int (*look)(struct wr_connection *c);
     /* Called after each decision until the end is decided: receives bytes, or
-     * begins to, while wr_connection_wants() is true; otherwise stops. */
+     * begins to, while wr_connection_wants() is true; otherwise stops, and
+     * leaves the queue of the budget. */
     void (*receive)(struct wr_connection *c);
+    /* The program has closed: stops receiving, before the last send. NULL: the
+     * connection leaves the queue of the budget, which is enough. */
+    void (*stop_receiving)(struct wr_connection *c);
     /* Bytes were queued: sends them, but later than in this call. */
     void (*send)(struct wr_connection *c);
     /* Everything is sent after write_eof. NULL: the peer sees the end when the
      * device is closed, as after a close alone. */
     void (*shut)(struct wr_connection *c);
-    /* The program has closed: stops receiving. NULL: the connection leaves the
-     * queue of the budget, which is enough. */
-    void (*stop_receiving)(struct wr_connection *c);
     /* A close has sent everything. True: closing the device now might destroy
      * bytes, and it lingers until an error or the peer's end. NULL: false. */
     bool (*linger)(struct wr_connection *c);

@@ -57,10 +57,8 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
         if (c->t.error) {
             return connection_state_next_of_broken(c);
         }
-        if (wr_outbox_has_unsent(&c->outbox)) {
-            return WR_CONNECTION_RECEIVE;
-        }
-        return c->eof_seen ? WR_CONNECTION_END : WR_CONNECTION_LINGER;
+        return wr_outbox_has_unsent(&c->outbox) ? WR_CONNECTION_RECEIVE
+                                                : WR_CONNECTION_LINGER;
     case WR_LIFE_LINGERING:
         return c->t.error || c->eof_seen ? WR_CONNECTION_END
                                          : WR_CONNECTION_RECEIVE;
@@ -99,7 +97,7 @@ void wr_connection_check_invariants(const struct wr_connection *c)
     wr_debug_check(wr_outbox_check_invariants(&c->outbox));
     wr_delivery_check_invariants(&c->delivery);
     wr_assert(wr_delivery_is_shut(&c->delivery) == (t->state > WR_LIFE_OPEN));
-    wr_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
+    wr_debug_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
     wr_debug_assert(!c->end_sent || !wr_outbox_has_unsent(&c->outbox));
     wr_debug_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));
     wr_debug_assert(t->state != WR_LIFE_LINGERING || c->end_sent);

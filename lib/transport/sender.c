@@ -85,9 +85,6 @@ static void sender_ready(struct wr_ready *ready)
     ops->ended(t, err);
     wr_free(&t->loop->counting, f, sizeof(*f));
     done(arg, t, err, sent);
-    if (ops->told) {
-        ops->told(t);
-    }
     wr_loop_end_if_forked(t->loop);
 }
 

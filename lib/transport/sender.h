@@ -53,8 +53,6 @@ struct wr_sender_ops {
     /* The file has ended: writes are accepted again. After an error a closing
      * transport must not end cleanly. */
     void (*ended)(weir_transport *t, int err);
-    /* Called after done, which may have begun another file. May be NULL. */
-    void (*told)(weir_transport *t);
     size_t part_bytes; /* the most that is read at once */
 
     /* The next functions are for a device that takes bytes from the cache.

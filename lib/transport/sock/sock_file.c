@@ -82,22 +82,9 @@ static bool sock_file_withdraw(weir_transport *t)
     return true;
 }
 
-/* An end of the stream, or a close, may have waited for the file. It is sent
- * after `done`, in which the program may abort if the file failed: then the
- * peer sees no clean end. */
-static void sock_file_told(weir_transport *t)
-{
-    struct wr_connection *c = wr_connection_of(t);
-
-    wr_connection_shut_when_sent(c);
-    wr_connection_time_changed(c);
-    wr_connection_push(c);
-}
-
 const struct wr_sender_ops wr_sock_sender_ops = {
     .queue = wr_outbox_queue_file,
     .ended = wr_outbox_file_ended,
-    .told = sock_file_told,
     .part_bytes = WR_SENDFILE_READ,
     .splice = sock_file_splice,
     .send = sock_file_send,
@@ -118,6 +105,9 @@ void wr_sock_file_begins(weir_transport *t)
     }
 }
 
+/* An end of the stream, or a close, may have waited for the file. The step
+ * sends it after `done`, in which the program may abort if the file failed:
+ * then the peer sees no clean end. */
 void wr_sock_file_ended(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -125,4 +115,5 @@ void wr_sock_file_ended(weir_transport *t)
     wr_assert(s->sends_file);
     wr_outbox_notify(t); /* bytes of the file may have left the queue */
     s->sends_file = false;
+    wr_connection_push(&s->c);
 }

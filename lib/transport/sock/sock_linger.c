@@ -40,11 +40,9 @@ static uint32_t sock_linger_unacked(const struct wr_sock *s)
 static bool sock_linger_is_due(const struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_CLOSING);
-    if (s->c.eof_seen || !(s->has_sent || wr_sock_lingers(s))) {
-        return false;
-    }
-    return wr_sock_lingers(s) || sock_linger_unacked(s) > 0 ||
-           (wr_sock_withholds(s) && wr_sys_inq(s->fd) > 0);
+    return wr_sock_lingers(s) ||
+           (s->has_sent && (sock_linger_unacked(s) > 0 ||
+                            (wr_sock_withholds(s) && wr_sys_inq(s->fd) > 0)));
 }
 
 void wr_sock_shut(struct wr_sock *s)

@@ -60,7 +60,7 @@ static void sock_state_check_recv(const struct wr_sock *s)
     const bool is_armed =
         s->recv_state == WR_RECV_ARMED || s->recv_state == WR_RECV_CANCELLING;
 
-    wr_assert(s->recv_state < WR_RECV_STATES);
+    wr_debug_assert(s->recv_state < WR_RECV_STATES);
     wr_assert(s->recv_op.in_flight == is_armed);
     wr_debug_assert(!is_armed || !wr_intake_is_queued(&s->c.t));
     wr_debug_assert(!s->takes_fds || s->moves_bulk);
