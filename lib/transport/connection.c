@@ -8,7 +8,11 @@
  */
 #include "connection.h"
 
+#include "lib/base/options.h"
 #include "uring/guard.h"
+#include "weir/unix.h"
+
+#include <string.h>
 
 static const struct wr_device *connection_device(const struct wr_connection *c)
 {
@@ -117,12 +121,14 @@ void wr_connection_drop_queue(struct wr_connection *c)
 
 void wr_connection_free(weir_transport *t)
 {
+    wr_assert(!wr_connection_of(t)->clock);
     wr_guard_free(&t->loop->counting, wr_connection_of(t),
                   t->ops->device->size);
 }
 
 static void connection_end(struct wr_connection *c)
 {
+    wr_debug_assert(connection_device(c)->stop);
     wr_life_set_state(&c->t, WR_LIFE_ENDING);
     wr_intake_leave(&c->t);
     if (WR_UNLIKELY(c->clock != NULL)) {
@@ -134,6 +140,7 @@ static void connection_end(struct wr_connection *c)
 /* Dooms and ends a connection in one step. */
 static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
 {
+    wr_debug_assert(c->t.state > WR_LIFE_NEW && c->t.state < WR_LIFE_ENDING);
     if (!wr_life_is_over(&c->t)) {
         wr_life_set_state(&c->t, WR_LIFE_DOOMED); /* no step is needed */
     }
@@ -189,6 +196,7 @@ static void connection_lose(struct wr_connection *c)
 
 void wr_connection_advance(struct wr_connection *c)
 {
+    wr_debug_assert(c->t.state > WR_LIFE_NEW && c->t.state < WR_LIFE_LOST);
     for (;;) {
         switch (wr_connection_next_step(c)) {
         case WR_CONNECTION_WAIT:
@@ -317,6 +325,8 @@ void wr_connection_write_eof(weir_transport *t)
 {
     struct wr_connection *c = wr_connection_of(t);
 
+    wr_connection_debug_check(c);
+    wr_assert(c->outbox.state != WR_OUTBOX_NEW || t->state == WR_LIFE_NEW);
     if (t->state == WR_LIFE_OPEN && t->error == 0 &&
         c->outbox.state == WR_OUTBOX_OPEN) {
         wr_outbox_end(&c->outbox);
@@ -332,6 +342,7 @@ void wr_connection_pause_reading(weir_transport *t)
     wr_connection_check_invariants(c);
     if (t->state == WR_LIFE_OPEN && !wr_delivery_is_paused(&c->delivery)) {
         wr_delivery_pause(&c->delivery);
+        wr_debug_assert(!wr_connection_wants(c));
         wr_connection_push(c); /* the device stops receiving */
     }
 }
@@ -362,6 +373,7 @@ void wr_connection_fed(weir_transport *t, enum wr_demand_state queue)
 
 static void connection_queued(weir_transport *t, size_t len)
 {
+    wr_assert(len > 0);
     wr_connection_note_queued(wr_connection_of(t), len);
     connection_device(wr_connection_of(t))->send(wr_connection_of(t));
 }
@@ -386,6 +398,39 @@ const struct wr_outbox_ops wr_connection_outbox_ops = {
     .sender = &connection_sender_ops,
 };
 
+/* ---- options ---- */
+
+static int connection_check_options(struct weir_connection_options *connection)
+{
+    int err = wr_options_read_inner(connection, &connection->timeouts,
+                                    sizeof(connection->timeouts));
+
+    wr_require(err >= 0, err);
+    wr_require(connection->read_limit_bytes == 0 ||
+                   connection->read_limit_bytes >= WR_CREDIT_MIN,
+               -EINVAL);
+    wr_require(connection->fd_limit <= WEIR_FDS_MAX, -EINVAL);
+    return 0;
+}
+
+int wr_connection_options_read(const void *outer,
+                               struct weir_connection_options *connection)
+{
+    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
+
+    return err < 0 ? err : connection_check_options(connection);
+}
+
+int wr_connection_options_take(struct weir_connection_options *known,
+                               const struct weir_connection_options *options)
+{
+    int err = wr_options_read(known, sizeof(*known), options);
+
+    return err < 0 ? err : connection_check_options(known);
+}
+
+/* ---- making ---- */
+
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops)
 {
@@ -396,10 +441,39 @@ void wr_connection_init(struct wr_connection *c, weir_loop *loop,
     wr_sendq_init(&c->outbox.queue);
 }
 
+struct wr_connection *
+wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
+                   const struct weir_connection_options *options)
+{
+    struct wr_connection *c =
+        wr_guard_alloc(&loop->counting, ops->device->size);
+
+    wr_assert(ops->device->size >= sizeof(*c));
+    if (!c) {
+        return NULL;
+    }
+    memset(c, 0, ops->device->size);
+    wr_connection_init(c, loop, ops);
+    if (wr_connection_apply(c, options) < 0) {
+        wr_connection_discard(c);
+        return NULL;
+    }
+    return c;
+}
+
+void wr_connection_discard(struct wr_connection *c)
+{
+    wr_assert(c->t.state == WR_LIFE_NEW);
+    wr_assert(c->t.demand.account.lease_count == 0);
+    wr_connection_free_clock(c);
+    c->t.ops->free(&c->t);
+}
+
 void wr_connection_begin(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
 
+    wr_debug_assert(!c->is_made && wr_protocol_fits(t, &t->binding));
     wr_life_begin(t, WR_LIFE_OPEN);
     wr_connection_time_changed(c);
     wr_loop_add_member(t->loop, &t->member);

@@ -31,6 +31,7 @@ void wr_connection_get_handover(const weir_transport *t,
 {
     const struct wr_connection *c = wr_connection_of(t);
 
+    wr_assert(t->state != WR_LIFE_NEW);
     *ret = (struct wr_handover){
         .is_paused = wr_delivery_is_paused(&c->delivery),
         .has_ended = c->eof_seen && !wr_delivery_has_end(&c->delivery),
@@ -55,6 +56,7 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
     const struct wr_connection *c = wr_connection_of(t);
     const struct wr_sender *file = c->outbox.sender;
 
+    wr_assert(t->state != WR_LIFE_NEW);
     fprintf(out, "%s state=%s", t->ops->name, wr_life_state_name(t));
     if (t->ops->device->dump) {
         t->ops->device->dump(c, out);

@@ -13,6 +13,7 @@
 /* True if the queue of a broken connection can be dropped. */
 static bool connection_state_may_drop(const struct wr_connection *c)
 {
+    wr_debug_assert(c->t.error < 0);
     return (!wr_sendq_is_empty(&c->outbox.queue) ||
             wr_sender_is_active(c->outbox.sender) ||
             wr_intake_awaits_drop(&c->t)) &&
@@ -25,6 +26,7 @@ static bool connection_state_has_delivered(const struct wr_connection *c)
 {
     const struct wr_device *device = c->t.ops->device;
 
+    wr_debug_assert(c->t.state == WR_LIFE_OPEN);
     return !wr_delivery_has_held(&c->delivery) &&
            (!device->has_read_all || device->has_read_all(c));
 }
@@ -44,6 +46,7 @@ connection_state_next_of_broken(const struct wr_connection *c)
 /* A file is in flight until its done was called. */
 static bool connection_state_is_in_flight(const struct wr_connection *c)
 {
+    wr_debug_assert(c->t.state == WR_LIFE_ENDING);
     return c->outbox.sender || c->t.ops->device->is_in_flight(c);
 }
 

@@ -120,8 +120,7 @@ static void memory_shut(struct wr_connection *c)
     }
 }
 
-/* Drops what nobody will receive: at a close arriving bytes, and the last bytes
- * if the other end is gone. */
+/* A closing end drops arriving bytes. */
 static int memory_look(struct wr_connection *c)
 {
     struct wr_memory *m = memory_of(c);

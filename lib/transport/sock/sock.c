@@ -125,6 +125,7 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
 static void sock_send(struct wr_connection *c)
 {
+    wr_assert(!wr_sendq_is_empty(&c->outbox.queue));
     wr_sock_make_dirty(wr_sock_of(&c->t));
 }
 
@@ -148,6 +149,7 @@ static void sock_reset_on_close(struct wr_sock *s)
 
 static void sock_reset(struct wr_connection *c)
 {
+    wr_assert(!wr_life_is_over(&c->t));
     if (c->t.state != WR_LIFE_LINGERING || !wr_loop_is_closing(c->t.loop)) {
         sock_reset_on_close(wr_sock_of(&c->t));
     } /* else the kernel sends its buffer on */
@@ -167,6 +169,7 @@ static void sock_stop(struct wr_connection *c)
 {
     struct wr_sock *s = wr_sock_of(&c->t);
 
+    wr_debug_assert(c->t.state == WR_LIFE_ENDING);
     if (WR_UNLIKELY(c->t.has_dropped || !wr_sendq_is_empty(&c->outbox.queue))) {
         sock_reset_on_close(s);
     }
@@ -196,6 +199,7 @@ static void sock_close(struct wr_connection *c)
     struct wr_sock *s = wr_sock_of(&c->t);
     weir_loop *loop = c->t.loop;
 
+    wr_debug_assert(c->t.state == WR_LIFE_LOST && s->fd >= 0);
     if (c->t.refs > 1) {
         wr_sock_remember_names(s); /* the getters must work after the loss */
     }
@@ -215,6 +219,7 @@ static bool sock_has_arrived(const struct wr_connection *c)
 {
     const struct wr_sock *s = wr_sock_of(&c->t);
 
+    wr_assert(s->fd >= 0);
     return !s->rests && (wr_sock_has_kept(s) || wr_sys_inq(s->fd) > 0);
 }
 

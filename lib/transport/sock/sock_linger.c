@@ -83,6 +83,7 @@ static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c)
 
 bool wr_sock_linger(struct wr_connection *c)
 {
+    wr_debug_assert(!c->eof_seen && !wr_outbox_has_unsent(&c->outbox));
     return sock_linger_is_due(wr_sock_of(&c->t)) && sock_linger_begin(c);
 }
 
@@ -152,6 +153,7 @@ static void sock_linger_view(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
+    wr_debug_assert(!s->rests || s->takes_fds);
     wr_connection_view(t, ret);
     if (s->rests) {
         ret->is_reading = wr_delivery_may_show(&s->c.delivery);
@@ -171,6 +173,7 @@ static uint64_t sock_linger_next_look_ns(const weir_transport *t)
     const struct wr_sock_clock *clock = wr_sock_clock_of(s);
     const struct weir_timeouts *limits = &clock->clock.limits;
 
+    wr_assert(clock->looked_bytes >= 0);
     if (t->state == WR_LIFE_LINGERING) {
         return limits->linger_ns > 0
                    ? UINT64_MAX

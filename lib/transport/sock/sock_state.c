@@ -8,7 +8,10 @@
 
 bool wr_sock_holds_queue(const struct wr_connection *c)
 {
-    return wr_sock_of(&c->t)->send_op.in_flight;
+    const struct wr_sock *s = wr_sock_of(&c->t);
+
+    wr_debug_assert(!s->polls_for_room || s->send_op.in_flight);
+    return s->send_op.in_flight;
 }
 
 bool wr_sock_is_in_flight(const struct wr_connection *c)
