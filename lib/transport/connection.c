@@ -80,7 +80,9 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
 
     wr_assert(bytes > 0 && t->state < WR_LIFE_LOST);
     t->loop->counts.sent_bytes += bytes;
-    wr_connection_note_sent(c);
+    if (c->clock) {
+        wr_clock_note_sent(c->clock);
+    }
     wr_outbox_consume(t, bytes);
     wr_outbox_notify(t);
     if (t->demand.state == WR_DEMAND_STUCK) {
@@ -273,7 +275,7 @@ static void connection_step(struct wr_ready *ready)
     if (wr_delivery_end_is_due(&c->delivery)) {
         wr_connection_end_stream(c);
     }
-    if (WR_UNLIKELY(c->outbox.sender != NULL) && wr_connection_sends_file(c)) {
+    if (wr_connection_sends_file(c)) {
         wr_sender_go_on(c->outbox.sender);
     }
     if (device->look && !wr_life_is_over(&c->t)) {
@@ -373,9 +375,14 @@ void wr_connection_fed(weir_transport *t, enum wr_demand_state queue)
 
 static void connection_queued(weir_transport *t, size_t len)
 {
+    struct wr_connection *c = wr_connection_of(t);
+
     wr_assert(len > 0);
-    wr_connection_note_queued(wr_connection_of(t), len);
-    connection_device(wr_connection_of(t))->send(wr_connection_of(t));
+    if (c->clock && c->outbox.queue.bytes == len) {
+        wr_clock_note_sent(c->clock); /* the time-out begins */
+        wr_clock_changed(c->clock);
+    }
+    connection_device(c)->send(c);
 }
 
 static void connection_file_changed(weir_transport *t)

@@ -30,6 +30,7 @@ struct wr_connection {
     bool is_made;                /* set before connection_made */
     bool end_sent; /* set when everything is sent and no byte follows */
     bool eof_seen; /* set when the device has received the end */
+    int fd;        /* for a device that has one; -1: closed, after the loss */
 };
 
 /* An entry may be NULL where a comment says what happens then. */
@@ -206,23 +207,6 @@ void wr_connection_free_clock(struct wr_connection *c);
 static inline void wr_connection_time_changed(struct wr_connection *c)
 {
     if (WR_UNLIKELY(c->clock != NULL)) {
-        wr_clock_changed(c->clock);
-    }
-}
-
-static inline void wr_connection_note_sent(struct wr_connection *c)
-{
-    if (WR_UNLIKELY(c->clock != NULL)) {
-        wr_clock_note_sent(c->clock);
-    }
-}
-
-/* Notes @len bytes that were queued: the time-out of sending may begin. */
-static inline void wr_connection_note_queued(struct wr_connection *c,
-                                             size_t len)
-{
-    if (WR_UNLIKELY(c->clock != NULL) && c->outbox.queue.bytes == len) {
-        wr_clock_note_sent(c->clock);
         wr_clock_changed(c->clock);
     }
 }

@@ -109,7 +109,7 @@ static void arrange(enum wr_life_state state, unsigned facts)
     memset(&sock, 0, sizeof(sock));
     sock.c.t.ops = &ops;
     sock.c.t.state = state;
-    sock.fd = -1; /* nothing is left in the kernel */
+    sock.c.fd = -1; /* nothing is left in the kernel */
     sock.c.t.error = facts & FAILED ? -ECONNRESET : 0;
     sock.c.t.notify_depth = facts & AWAITED ? 0 : -1;
     sock.c.outbox.queue.head = facts & QUEUED ? &chunk : NULL;

@@ -68,7 +68,7 @@ static bool pipe_is_in_flight(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);
 
-    wr_assert(p->fd >= 0);
+    wr_assert(p->c.fd >= 0);
     return p->op.in_flight || p->watch_op.in_flight;
 }
 
@@ -78,7 +78,7 @@ static bool pipe_has_arrived(const struct wr_connection *c)
     const struct wr_pipe *p = wr_pipe_of(c);
 
     wr_assert(p->direction == WR_PIPE_READ);
-    return p->io == WR_PIPE_WORKING || wr_sys_inq(p->fd) > 0;
+    return p->io == WR_PIPE_WORKING || wr_sys_inq(p->c.fd) > 0;
 }
 
 static void pipe_close(struct wr_connection *c)
@@ -89,9 +89,9 @@ static void pipe_close(struct wr_connection *c)
     wr_guard_free(&loop->counting, p->scratch, WR_PIPE_SCRATCH);
     p->scratch = NULL;
     wr_splice_close(&p->splice);
-    wr_owned_remove(&loop->owned, p->fd);
-    wr_prep_close_any(&loop->uring, p->fd);
-    p->fd = -1;
+    wr_owned_remove(&loop->owned, p->c.fd);
+    wr_prep_close_any(&loop->uring, p->c.fd);
+    p->c.fd = -1;
 }
 
 static const struct wr_device pipe_device = {
@@ -152,9 +152,9 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
 {
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));
 
-    wr_assert(p->fd >= 0 || t->state == WR_LIFE_LOST);
+    wr_assert(p->c.fd >= 0 || t->state == WR_LIFE_LOST);
     wr_require(strcmp(name, "pipe") == 0, -ENOENT);
-    ret->fd = p->fd >= 0 ? p->fd : -EBADF;
+    ret->fd = p->c.fd >= 0 ? p->c.fd : -EBADF;
     return 0;
 }
 
@@ -165,8 +165,8 @@ static bool pipe_has_taken_all(const weir_transport *t)
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));
 
     return !wr_life_is_over(t) && !wr_sendq_is_empty(&p->c.outbox.queue) &&
-           (p->way == WR_PIPE_BY_SOCKET ? wr_sys_outq(p->fd)
-                                        : wr_sys_inq(p->fd)) == 0;
+           (p->way == WR_PIPE_BY_SOCKET ? wr_sys_outq(p->c.fd)
+                                        : wr_sys_inq(p->c.fd)) == 0;
 }
 
 const struct wr_transport_ops wr_pipe_read_ops = {
@@ -206,7 +206,7 @@ const struct wr_transport_ops wr_pipe_write_ops = {
 void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction)
 {
     wr_assert(p->c.t.state == WR_LIFE_NEW);
-    p->fd = fd;
+    p->c.fd = fd;
     p->direction = direction;
     wr_op_init(&p->op, pipe_completed);
     wr_op_init(&p->watch_op, pipe_watch_completed);

@@ -52,7 +52,6 @@ enum wr_pipe_io {
 
 struct wr_pipe {
     struct wr_connection c;
-    int fd; /* -1: closed, after the loss */
     enum wr_pipe_direction direction : 8;
     enum wr_pipe_io io : 8;   /* set by wr_pipe_set_io() alone */
     enum wr_pipe_way way : 8; /* falls to worker at most once */

@@ -47,7 +47,7 @@ static void pipe_open_find_way(struct wr_pipe *p)
 {
     const struct wr_features *features = &p->c.t.loop->uring.features;
     mode_t mode;
-    int err = wr_sys_mode(p->fd, &mode);
+    int err = wr_sys_mode(p->c.fd, &mode);
 
     wr_assert(err >= 0); /* wr_pipe_check() has read it */
     p->is_file = S_ISREG(mode);
@@ -103,7 +103,7 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
         wr_prep_close_any(&loop->uring, fd);
         return err;
     }
-    wr_owned_add(&loop->owned, p->fd);
+    wr_owned_add(&loop->owned, p->c.fd);
     wr_connection_begin(&p->c);
     wr_connection_push(&p->c);
     if (direction == WR_PIPE_WRITE) {

@@ -42,7 +42,7 @@ static void pipe_read_arm(struct wr_pipe *p)
         return;
     }
     wr_pipe_set_io(p, WR_PIPE_POLLING);
-    wr_prep_poll(&p->c.t.loop->uring, &p->op, p->fd, POLLIN, false);
+    wr_prep_poll(&p->c.t.loop->uring, &p->op, p->c.fd, POLLIN, false);
 }
 
 void wr_pipe_update_read(struct wr_pipe *p)
@@ -105,9 +105,9 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     if (credit == 0) {
         return;
     }
-    const int err =
-        wr_splice_prep_read(&p->splice, &loop->uring, &p->op, p->fd, p->scratch,
-                            (uint32_t)wr_min_u64(credit, WR_PIPE_SCRATCH));
+    const int err = wr_splice_prep_read(
+        &p->splice, &loop->uring, &p->op, p->c.fd, p->scratch,
+        (uint32_t)wr_min_u64(credit, WR_PIPE_SCRATCH));
     if (err < 0) {
         pipe_read_failed(p, err);
         return;
@@ -124,7 +124,7 @@ static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
         return -EAGAIN;
     }
     const int32_t res = wr_pool_recv(&p->c.t.loop->pool, &p->c.t.demand.account,
-                                     call, p->fd, credit, &lease);
+                                     call, p->c.fd, credit, &lease);
     if (res <= 0) {
         return res;
     }
@@ -158,7 +158,7 @@ static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
         return -EAGAIN;
     }
     iov.iov_len = wr_min_u64(iov.iov_len, WR_CREDIT_MAX);
-    const int32_t res = call(p->fd, &iov, 1);
+    const int32_t res = call(p->c.fd, &iov, 1);
     if (res <= 0) {
         wr_protocol_give_back(&p->c.t, &from, iov.iov_base);
         return res;

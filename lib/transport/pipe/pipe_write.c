@@ -50,15 +50,16 @@ static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
     wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
     wr_pipe_set_io(p, WR_PIPE_POLLING);
-    wr_prep_poll(&p->c.t.loop->uring, &p->op, p->fd, POLLOUT, p->sees_changes);
+    wr_prep_poll(&p->c.t.loop->uring, &p->op, p->c.fd, POLLOUT,
+                 p->sees_changes);
 }
 
 static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
                                uint32_t count)
 {
     return p->way == WR_PIPE_BY_SOCKET
-               ? wr_sys_send(p->fd, iov, count)
-               : wr_sys_write(p->fd, iov, count,
+               ? wr_sys_send(p->c.fd, iov, count)
+               : wr_sys_write(p->c.fd, iov, count,
                               wr_has(&p->c.t.loop->uring.features,
                                      WR_FEATURE_WRITE_NOSIGNAL));
 }
@@ -94,7 +95,7 @@ static void pipe_write_by_worker(struct wr_pipe *p)
     wr_assert(p->way == WR_PIPE_BY_WORKER);
     wr_assert(count == 1);
     const int err =
-        wr_splice_prep_write(&p->splice, &p->c.t.loop->uring, &p->op, p->fd,
+        wr_splice_prep_write(&p->splice, &p->c.t.loop->uring, &p->op, p->c.fd,
                              piece.iov_base, (uint32_t)piece.iov_len);
     if (err < 0) {
         pipe_write_failed(p, err);
@@ -188,7 +189,8 @@ void wr_pipe_watch(struct wr_pipe *p)
     if (p->is_file) {
         return; /* a file has no reader */
     }
-    wr_prep_poll(&p->c.t.loop->uring, &p->watch_op, p->fd, 0, p->sees_changes);
+    wr_prep_poll(&p->c.t.loop->uring, &p->watch_op, p->c.fd, 0,
+                 p->sees_changes);
 }
 
 /* The reader has gone: a clean end only if no byte waits or was refused. */

@@ -141,9 +141,9 @@ static void sock_reset_on_close(struct wr_sock *s)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
-    wr_assert(s->fd >= 0);
+    wr_assert(s->c.fd >= 0);
     s->resets = true;
-    wr_ignore(wr_sys_setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger,
+    wr_ignore(wr_sys_setsockopt(s->c.fd, SOL_SOCKET, SO_LINGER, &linger,
                                 sizeof(linger)) < 0);
 }
 
@@ -155,11 +155,21 @@ static void sock_reset(struct wr_connection *c)
     } /* else the kernel sends its buffer on */
 }
 
+/* True if a loss now would cut off a file that the program did not cancel. The
+ * file may have failed in this turn, before the program knows. */
+static bool sock_is_file_torn(const struct wr_sock *s)
+{
+    const struct wr_sender *file = s->c.outbox.sender;
+    const bool was_cancelled = file->err == -ECANCELED && s->c.t.error == 0;
+
+    return wr_sender_is_active(file) || (file->err < 0 && !was_cancelled);
+}
+
 /* Resets if the file was sent in part, so that the peer does not take the part
  * for the whole. */
 static __attribute__((noinline)) void sock_stop_file(struct wr_sock *s)
 {
-    if (wr_sock_file_is_torn(s)) {
+    if (sock_is_file_torn(s)) {
         sock_reset_on_close(s);
     }
     wr_sender_break(s->c.outbox.sender);
@@ -199,17 +209,17 @@ static void sock_close(struct wr_connection *c)
     struct wr_sock *s = wr_sock_of(&c->t);
     weir_loop *loop = c->t.loop;
 
-    wr_debug_assert(c->t.state == WR_LIFE_LOST && s->fd >= 0);
+    wr_debug_assert(c->t.state == WR_LIFE_LOST && s->c.fd >= 0);
     if (c->t.refs > 1) {
         wr_sock_remember_names(s); /* the getters must work after the loss */
     }
-    wr_owned_remove(&loop->owned, s->fd);
+    wr_owned_remove(&loop->owned, s->c.fd);
     if (WR_UNLIKELY(s->takes_fds)) {
         wr_sock_fds_close_own(s);
     } else {
-        wr_prep_close(&loop->uring, s->fd);
+        wr_prep_close(&loop->uring, s->c.fd);
     }
-    s->fd = -1;
+    s->c.fd = -1;
     if (WR_UNLIKELY(s->fds != NULL)) {
         wr_sock_fds_free(s);
     }
@@ -219,8 +229,8 @@ static bool sock_has_arrived(const struct wr_connection *c)
 {
     const struct wr_sock *s = wr_sock_of(&c->t);
 
-    wr_assert(s->fd >= 0);
-    return !s->rests && (wr_sock_has_kept(s) || wr_sys_inq(s->fd) > 0);
+    wr_assert(s->c.fd >= 0);
+    return !s->rests && (wr_sock_has_kept(s) || wr_sys_inq(s->c.fd) > 0);
 }
 
 static const struct wr_device sock_device = {
@@ -252,7 +262,7 @@ static void sock_free(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->fd < 0 || t->state == WR_LIFE_NEW);
+    wr_assert(s->c.fd < 0 || t->state == WR_LIFE_NEW);
     wr_sock_forget_names(s);
     wr_slab_give(&t->loop->socks, s);
 }
@@ -290,7 +300,7 @@ static bool sock_has_taken_all(const weir_transport *t)
     const struct wr_sock *s = wr_sock_of(t);
 
     return !wr_life_is_over(&s->c.t) && wr_outbox_has_unsent(&s->c.outbox) &&
-           wr_sys_outq(s->fd) == 0;
+           wr_sys_outq(s->c.fd) == 0;
 }
 
 /* Fields of the tables of all stream sockets. */
@@ -331,7 +341,7 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     wr_assert(s->c.t.state == WR_LIFE_NEW);
     wr_connection_init(&s->c, loop,
                        options->family == AF_UNIX ? &sock_unix_ops : &sock_ops);
-    s->fd = fd;
+    s->c.fd = fd;
     s->c.t.set = options->set;
     wr_op_init(&s->recv_op, sock_recv_completed);
     wr_op_init(&s->poll_op, sock_poll_completed);
@@ -344,7 +354,7 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
 void wr_sock_begin(struct wr_sock *s)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    wr_owned_add(&s->c.t.loop->owned, s->fd);
+    wr_owned_add(&s->c.t.loop->owned, s->c.fd);
     wr_connection_begin(&s->c);
     wr_connection_tell_made(&s->c);
     if (s->c.t.state == WR_LIFE_OPEN) {

@@ -87,7 +87,7 @@ static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
     uint8_t bytes[FEW_BYTES];
     struct iovec iov = {.iov_base = bytes,
                         .iov_len = wr_min_u64(sizeof(bytes), credit)};
-    const int32_t res = wr_sys_recv_fds(s->fd, &iov, 1, fds);
+    const int32_t res = wr_sys_recv_fds(s->c.fd, &iov, 1, fds);
 
     if (res > 0) {
         *ret = wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account, bytes,
@@ -105,7 +105,7 @@ static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
     if (WR_UNLIKELY(!wr_pool_open_room(pool, &room, credit))) {
         return sock_bulk_copy_with_fds(s, credit, fds, ret);
     }
-    const int32_t res = wr_sys_recv_fds(s->fd, room.iov, room.count, fds);
+    const int32_t res = wr_sys_recv_fds(s->c.fd, room.iov, room.count, fds);
     *ret = wr_pool_close_room(pool, &s->c.t.demand.account, &room, res);
     return res;
 }
@@ -173,7 +173,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         return;
     }
     const int32_t res = wr_pool_recv(&loop->pool, &s->c.t.demand.account,
-                                     wr_sys_recv, s->fd, credit, &lease);
+                                     wr_sys_recv, s->c.fd, credit, &lease);
     if (res == -ENOBUFS || res == -EAGAIN) {
         sock_bulk_leave(s);
         return;

@@ -116,11 +116,11 @@ void wr_sock_fds_close_own(struct wr_sock *s)
     wr_assert(s->takes_fds);
     wr_assert(s->c.t.state == WR_LIFE_LOST);
     if (s->c.eof_seen) {
-        wr_prep_close(&s->c.t.loop->uring, s->fd);
-    } else if (s->fds && wr_sys_inq(s->fd) != 0) {
-        wr_closer_close(&s->fds->closer, &s->fd, 1);
+        wr_prep_close(&s->c.t.loop->uring, s->c.fd);
+    } else if (s->fds && wr_sys_inq(s->c.fd) != 0) {
+        wr_closer_close(&s->fds->closer, &s->c.fd, 1);
     } else {
-        wr_socket_close_unix(s->fd);
+        wr_socket_close_unix(s->c.fd);
     }
 }
 
@@ -254,7 +254,7 @@ void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece)
                         .msg_iovlen = 1,
                         .msg_control = batch->control,
                         .msg_controllen = sock_fds_control(batch)->cmsg_len};
-    wr_prep_sendmsg(&s->c.t.loop->uring, &s->send_op, s->fd, &batch->msg);
+    wr_prep_sendmsg(&s->c.t.loop->uring, &s->send_op, s->c.fd, &batch->msg);
 }
 
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes)

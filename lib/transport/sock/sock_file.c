@@ -21,7 +21,7 @@ static int64_t sock_file_splice(weir_transport *t, struct wr_sendfile *file)
         wr_sock_note_sent(s); /* the peer's time-out begins with the send */
         return -EINTR;
     }
-    const int64_t res = wr_sendfile_splice(file, &loop->budget, s->fd);
+    const int64_t res = wr_sendfile_splice(file, &loop->budget, s->c.fd);
     if (res > 0) {
         loop->counts.sent_bytes += (uint64_t)res;
         wr_sock_note_sent(s);
@@ -38,7 +38,7 @@ static int sock_file_send(weir_transport *t, const void *data, size_t len)
     if (wr_life_is_over(&s->c.t) || t->error) {
         return t->error ? t->error : -ECONNABORTED;
     }
-    wr_prep_send(&t->loop->uring, &s->send_op, s->fd, data, len);
+    wr_prep_send(&t->loop->uring, &s->send_op, s->c.fd, data, len);
     return 0;
 }
 

@@ -62,7 +62,6 @@ struct wr_sock_names {
 
 struct wr_sock {
     struct wr_connection c;
-    int fd;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
     uint8_t fd_limit;        /* descriptors for the protocol at a time */
@@ -166,8 +165,6 @@ WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
 /* Handles the end of the poll that watches the peer. */
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res);
-/* Cancels the receive in flight, if any. */
-void wr_sock_cancel_recv(struct wr_sock *s);
 /* Cancels the receive in flight if it fills buffers of the pool, because its
  * credit is now more than the socket may use. */
 void wr_sock_recv_revoke(struct wr_sock *s);
@@ -270,27 +267,12 @@ static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
     return s->send_op.in_flight || s->sent_short ? s->c.outbox.queue.bytes : 0;
 }
 
-/* True if a loss now would cut off a file that the program did not cancel. The
- * file may have failed in this turn, before the program knows. */
-static inline bool wr_sock_file_is_torn(const struct wr_sock *s)
-{
-    const struct wr_sender *file = s->c.outbox.sender;
-    const bool was_cancelled = file->err == -ECANCELED && s->c.t.error == 0;
-
-    return wr_sender_is_active(file) || (file->err < 0 && !was_cancelled);
-}
-
 /* True if the socket receives while it closes, because it lingers or will. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return s->c.t.state == WR_LIFE_LINGERING ||
            (s->c.t.state == WR_LIFE_CLOSING && s->c.clock &&
             s->c.clock->limits.linger_ns != 0);
-}
-
-static inline bool wr_sock_is_unix(const struct wr_sock *s)
-{
-    return s->c.t.ops->send_fds != NULL;
 }
 
 /* True if the protocol has lent memory for receiving. */
@@ -306,21 +288,13 @@ static inline bool wr_sock_has_kept(const struct wr_sock *s)
            (s->into && s->into->len > 0);
 }
 
-/* True, in a socket that closes, if bytes may be unread in the kernel because
- * no receive was armed. */
-static inline bool wr_sock_withholds(const struct wr_sock *s)
-{
-    return wr_delivery_is_paused(&s->c.delivery) || s->moves_bulk ||
-           s->c.t.held_back || s->has_waited;
-}
-
 /* True, in a broken connection, if no byte is left in the kernel. Bytes that
  * arrived before a reset can be read after it; while reading is paused they
  * stay in the kernel. */
 static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 {
     return s->c.eof_seen || s->recv_failed ||
-           (wr_delivery_is_paused(&s->c.delivery) && wr_sys_inq(s->fd) <= 0);
+           (wr_delivery_is_paused(&s->c.delivery) && wr_sys_inq(s->c.fd) <= 0);
 }
 
 static inline void wr_sock_note_sent(struct wr_sock *s)

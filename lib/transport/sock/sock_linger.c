@@ -27,11 +27,24 @@
  * The kernel continues to send after the close. */
 #define WHOLE_NS UINT64_C(300000000000)
 
+static bool sock_linger_is_unix(const struct wr_sock *s)
+{
+    return s->c.t.ops->send_fds != NULL;
+}
+
+/* True, in a socket that closes, if bytes may be unread in the kernel because
+ * no receive was armed. */
+static bool sock_linger_withholds(const struct wr_sock *s)
+{
+    return wr_delivery_is_paused(&s->c.delivery) || s->moves_bulk ||
+           s->c.t.held_back || s->has_waited;
+}
+
 /* Bytes that the peer's kernel has not acknowledged; a FIN counts as one. */
 static uint32_t sock_linger_unacked(const struct wr_sock *s)
 {
-    wr_assert(s->fd >= 0);
-    const int unacked = wr_sock_is_unix(s) ? 0 : wr_sys_outq(s->fd);
+    wr_assert(s->c.fd >= 0);
+    const int unacked = sock_linger_is_unix(s) ? 0 : wr_sys_outq(s->c.fd);
     return unacked > 0 ? (uint32_t)unacked : 0;
 }
 
@@ -41,8 +54,9 @@ static bool sock_linger_is_due(const struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_CLOSING);
     return wr_sock_lingers(s) ||
-           (s->has_sent && (sock_linger_unacked(s) > 0 ||
-                            (wr_sock_withholds(s) && wr_sys_inq(s->fd) > 0)));
+           (s->has_sent &&
+            (sock_linger_unacked(s) > 0 ||
+             (sock_linger_withholds(s) && wr_sys_inq(s->c.fd) > 0)));
 }
 
 void wr_sock_shut(struct wr_sock *s)
@@ -52,7 +66,7 @@ void wr_sock_shut(struct wr_sock *s)
         return;
     }
     s->write_shut = true;
-    int err = wr_sys_shutdown(s->fd, SHUT_WR);
+    int err = wr_sys_shutdown(s->c.fd, SHUT_WR);
     /* -ENOTCONN: the peer is gone; the receive will find out. */
     if (err < 0 && err != -ENOTCONN) {
         wr_transport_set_error(&s->c.t, err, "shutdown");
@@ -118,13 +132,13 @@ static bool sock_linger_look(weir_transport *t)
     wr_connection_check_invariants(&s->c);
     wr_assert(!wr_life_is_over(t));
     if (t->state != WR_LIFE_LINGERING) {
-        sock_linger_note_look(clock, wr_sys_outq(s->fd));
+        sock_linger_note_look(clock, wr_sys_outq(s->c.fd));
         return false;
     }
     const int unacked = (int)sock_linger_unacked(s);
     sock_linger_note_look(clock, unacked);
     clock->look_wait_ns = wr_min_u64(clock->look_wait_ns * 2, LOOK_LAST_NS);
-    return unacked == 0 && wr_sys_inq(s->fd) <= 0;
+    return unacked == 0 && wr_sys_inq(s->c.fd) <= 0;
 }
 
 /* The time limit of lingering. */

@@ -19,7 +19,7 @@ void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret)
     if (WR_UNLIKELY(s->names != NULL)) {
         *ret = s->names->peername;
     } else {
-        wr_ignore(wr_socket_ask_peername(s->fd, ret));
+        wr_ignore(wr_socket_ask_peername(s->c.fd, ret));
     }
 }
 
@@ -30,7 +30,7 @@ void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret)
     if (WR_UNLIKELY(s->names != NULL)) {
         *ret = s->names->sockname;
     } else {
-        wr_ignore(wr_socket_ask_sockname(s->fd, ret));
+        wr_ignore(wr_socket_ask_sockname(s->c.fd, ret));
     }
 }
 
@@ -46,9 +46,9 @@ void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret)
     socklen_t len = sizeof(cred);
 
     *ret = (struct weir_peercred){.pid = 0};
-    wr_assert(s->fd >= 0);
+    wr_assert(s->c.fd >= 0);
     if (sock_name_is_unix(&s->c.t) &&
-        wr_sys_getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) >= 0) {
+        wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) >= 0) {
         *ret = (struct weir_peercred){
             .pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
     }
@@ -56,15 +56,15 @@ void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret)
 
 void wr_sock_remember_names(struct wr_sock *s)
 {
-    wr_assert(s->fd >= 0);
+    wr_assert(s->c.fd >= 0);
     if (s->names) {
         return;
     }
     struct wr_sock_names *names =
         wr_alloc(&s->c.t.loop->counting, sizeof(*names));
     if (names) {
-        wr_ignore(wr_socket_ask_peername(s->fd, &names->peername));
-        wr_ignore(wr_socket_ask_sockname(s->fd, &names->sockname));
+        wr_ignore(wr_socket_ask_peername(s->c.fd, &names->peername));
+        wr_ignore(wr_socket_ask_sockname(s->c.fd, &names->sockname));
         wr_unix_ask_peercred(s, &names->peercred);
         s->names = names;
     }
@@ -83,7 +83,7 @@ int wr_sock_get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    return s->fd >= 0 ? s->fd : -EBADF;
+    return s->c.fd >= 0 ? s->c.fd : -EBADF;
 }
 
 int wr_unix_get_extra_info(const weir_transport *t, const char *name,
@@ -102,7 +102,7 @@ int weir_transport_get_peercred(const weir_transport *t,
 
     wr_require(sock_name_is_unix(t), -EOPNOTSUPP);
     const struct wr_sock *s = wr_sock_of(t);
-    if (s->fd >= 0) {
+    if (s->c.fd >= 0) {
         wr_unix_ask_peercred(s, &cred);
     } else if (s->names) {
         cred = s->names->peercred;

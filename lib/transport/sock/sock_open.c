@@ -48,7 +48,7 @@ static void sock_open_take_fds(struct wr_sock *s, uint32_t fd_limit)
     s->takes_fds = true;
     s->moves_bulk = true; /* for ever */
     s->fd_limit = (uint8_t)fd_limit;
-    wr_ignore(sock_open_set_option(s->fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
+    wr_ignore(sock_open_set_option(s->c.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
 }
 
 int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,

@@ -121,7 +121,7 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
 static void sock_recv_watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
-        wr_prep_poll(&s->c.t.loop->uring, &s->poll_op, s->fd, 0, true);
+        wr_prep_poll(&s->c.t.loop->uring, &s->poll_op, s->c.fd, 0, true);
     }
 }
 
@@ -201,7 +201,7 @@ static void sock_recv_arm_into(struct wr_sock *s)
     s->into->buf = buf;
     s->into->len = 0;
     sock_recv_note_armed(s, true);
-    wr_prep_recv_into(&loop->uring, &s->recv_op, s->fd, buf, size);
+    wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.fd, buf, size);
 }
 
 static inline uint32_t sock_recv_ask(struct wr_sock *s)
@@ -233,7 +233,7 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
     }
     sock_recv_note_armed(s, true);
     s->polls_bytes = true;
-    wr_prep_poll(&s->c.t.loop->uring, &s->recv_op, s->fd, POLLIN, false);
+    wr_prep_poll(&s->c.t.loop->uring, &s->recv_op, s->c.fd, POLLIN, false);
 }
 
 static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
@@ -279,10 +279,10 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     };
     sock_recv_note_armed(s, limits.once || !wr_has(&s->c.t.loop->uring.features,
                                                    WR_FEATURE_RECV_CREDIT));
-    wr_prep_recv(&s->c.t.loop->uring, &s->recv_op, s->fd, &limits);
+    wr_prep_recv(&s->c.t.loop->uring, &s->recv_op, s->c.fd, &limits);
 }
 
-void wr_sock_cancel_recv(struct wr_sock *s)
+static void sock_recv_cancel(struct wr_sock *s)
 {
     if (s->recv_state == WR_RECV_ARMED) {
         sock_recv_set_state(s, WR_RECV_CANCELLING);
@@ -307,7 +307,7 @@ void wr_sock_update_recv(struct wr_connection *c)
         sock_recv_watch(s);
         break;
     case ACTION_CANCEL:
-        wr_sock_cancel_recv(s);
+        sock_recv_cancel(s);
         break;
     case ACTION_NONE:
     case ACTION_LEAVE:
@@ -387,7 +387,7 @@ static int sock_recv_socket_error(const struct wr_sock *s)
 {
     int value = 0;
     socklen_t len = sizeof(value);
-    int err = wr_sys_getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &value, &len);
+    int err = wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_ERROR, &value, &len);
     wr_check(value >= 0);
     return err < 0 ? err : -value;
 }
@@ -411,7 +411,7 @@ void wr_sock_recv_revoke(struct wr_sock *s)
 {
     wr_assert(s->c.t.state != WR_LIFE_NEW);
     if (!wr_sock_has_lent(s) && !s->polls_bytes) {
-        wr_sock_cancel_recv(s);
+        sock_recv_cancel(s);
     }
 }
 

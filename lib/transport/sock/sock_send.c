@@ -56,7 +56,7 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
     if (bytes > SEND_SHORT) {
         wr_budget_send(budget, bytes);
     }
-    wr_prep_sendv(&s->c.t.loop->uring, &s->send_op, s->fd, iov, count);
+    wr_prep_sendv(&s->c.t.loop->uring, &s->send_op, s->c.fd, iov, count);
 }
 
 static void sock_send_flush(struct wr_turn_end *turn_end)
@@ -70,7 +70,7 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
         return;
     }
     if (WR_LIKELY(head->len <= SEND_SHORT && !head->next)) {
-        wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->fd, head->data,
+        wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->c.fd, head->data,
                      head->len);
     } else {
         sock_send_pieces(s, UINT64_MAX);
@@ -147,7 +147,8 @@ void wr_sock_send_wait_for_room(struct wr_sock *s)
     wr_assert(wr_outbox_has_unsent(&s->c.outbox));
     s->polls_for_room = true;
     s->has_waited = true;
-    wr_prep_poll(&s->c.t.loop->uring, &s->send_op, s->fd, POLLOUT, s->fin_seen);
+    wr_prep_poll(&s->c.t.loop->uring, &s->send_op, s->c.fd, POLLOUT,
+                 s->fin_seen);
 }
 
 void wr_sock_send_failed(struct wr_sock *s, int err)
@@ -159,7 +160,7 @@ void wr_sock_send_failed(struct wr_sock *s, int err)
     }
     wr_transport_set_error(&s->c.t, err, "send");
     /* Bytes that have arrived can still be read, and then the end. */
-    wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
+    wr_ignore(wr_sys_shutdown(s->c.fd, SHUT_RDWR) < 0);
 }
 
 /* Replaces sock_send_flush(), which needs a queue that is not empty. The file
@@ -337,8 +338,8 @@ static void sock_send_reset_now(struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_ENDING);
     wr_sock_remember_names(s); /* the reset forgets them */
-    if (wr_sys_disconnect(s->fd) < 0) {
-        wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
+    if (wr_sys_disconnect(s->c.fd) < 0) {
+        wr_ignore(wr_sys_shutdown(s->c.fd, SHUT_RDWR) < 0);
     }
 }
 

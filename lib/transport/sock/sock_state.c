@@ -55,7 +55,7 @@ static void sock_state_check_life(const struct wr_sock *s)
     default:
         break;
     }
-    wr_assert(s->fd >= 0 || s->c.t.state == WR_LIFE_LOST);
+    wr_assert(s->c.fd >= 0 || s->c.t.state == WR_LIFE_LOST);
 }
 
 static void sock_state_check_recv(const struct wr_sock *s)
@@ -201,7 +201,7 @@ void wr_sock_dump(const struct wr_connection *c, FILE *out)
     fprintf(out, " recv=%s send=%s ops=%s%s%s fd=%d %s -> %s credit=%u fds=%u",
             sock_state_recv_name(s), sock_state_send_name(s),
             s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",
-            s->poll_op.in_flight ? "p" : "", s->fd,
+            s->poll_op.in_flight ? "p" : "", s->c.fd,
             weir_address_format(&sockname, own, sizeof(own)),
             weir_address_format(&peername, peer, sizeof(peer)),
             wr_budget_credit(&c->t.loop->budget, &c->t.demand),
