@@ -349,6 +349,21 @@ WEIR_API WEIR_MUST_USE int weir_lookup_set_canonical_name(weir_lookup *lookup,
                                                           const char *name);
 
 /**
+ * Tell how long addresses are good, as a resolver, before the last answer.
+ *
+ * Sets of upstreams (upstream.h) look a name up again then. The shortest time
+ * of several calls counts; without a call the time is not known.
+ *
+ * @param lookup  the lookup; borrowed
+ * @param ttl_ns  the time, in nanoseconds
+ * @return        0
+ * @retval -EINVAL  not a lookup of addresses
+ * @retval -ESTALE  it has its answer
+ */
+WEIR_API WEIR_MUST_USE int weir_lookup_set_ttl(weir_lookup *lookup,
+                                               uint64_t ttl_ns);
+
+/**
  * Answer a lookup of a name, as a resolver.
  *
  * @param lookup  the lookup; borrowed

@@ -23,6 +23,8 @@
 /* The most aliases that are followed. */
 #define ALIASES_MAX 32u
 
+#define NS_PER_S UINT64_C(1000000000)
+
 /* The cause of ARES_ECONNREFUSED, the result of older versions of c-ares when
  * all servers have refused an answer, in the call that read the last
  * refusal. */
@@ -217,6 +219,31 @@ static int cares_record_add(struct cares_record *record,
     return count;
 }
 
+/* Nanoseconds; a time below 0 is 0 (RFC 2181, 8). */
+static uint64_t cares_record_read_ttl(int ttl_s)
+{
+    return ttl_s > 0 ? (uint64_t)ttl_s * NS_PER_S : 0;
+}
+
+/* Tells how long an answer is good: as long as its addresses, and the aliases
+ * that led to them. The hosts file does not tell. */
+static void cares_record_tell_ttl(const struct cares_record *record,
+                                  const struct ares_addrinfo *result)
+{
+    wr_assert(record->lookup != NULL);
+    if (record->in_files) {
+        return;
+    }
+    for (const struct ares_addrinfo_node *node = result->nodes; node;
+         node = node->ai_next) {
+        wr_lookup_note_ttl(record->lookup, cares_record_read_ttl(node->ai_ttl));
+    }
+    for (const struct ares_addrinfo_cname *alias = result->cnames; alias;
+         alias = alias->next) {
+        wr_lookup_note_ttl(record->lookup, cares_record_read_ttl(alias->ttl));
+    }
+}
+
 /* Takes c-ares' answer for one family. */
 static void cares_record_take(struct cares_record *record,
                               enum wr_lookup_part part,
@@ -228,6 +255,7 @@ static void cares_record_take(struct cares_record *record,
     record->errs[part] = count < 0 ? count : count == 0 ? WEIR_EDNSNODATA : 0;
     if (count > 0) {
         record->was_found = true;
+        cares_record_tell_ttl(record, result);
         wr_lookup_close(record->lookup, part, 0);
     }
 }

@@ -165,6 +165,7 @@ void wr_lookup_init(weir_lookup *lookup, weir_loop *loop,
     lookup->loop = loop;
     lookup->state = WR_LOOKUP_IDLE;
     lookup->changed = changed;
+    lookup->ttl_ns = UINT64_MAX;
     wr_ready_init(&lookup->ready, lookup_ready);
     wr_timer_init(&lookup->timer, lookup_timer_expired);
 }

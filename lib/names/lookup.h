@@ -70,6 +70,7 @@ struct weir_lookup {
     size_t count;
     size_t capacity;
     size_t inet6_count; /* number of IPv6 addresses */
+    uint64_t ttl_ns;    /* how long the answer is good; UINT64_MAX: not told */
     uint16_t port;
     struct weir_address address; /* the question of a reverse lookup */
     char host[WR_NAME_SIZE];     /* the question, or the name in the answer */
@@ -129,6 +130,9 @@ void wr_lookup_write_address(const struct weir_address *address,
  * invalid name. */
 WEIR_MUST_USE int wr_lookup_set_canonical(weir_lookup *lookup,
                                           const char *name);
+
+/* A part of the answer is good for @ttl_ns; the shortest time counts. */
+void wr_lookup_note_ttl(weir_lookup *lookup, uint64_t ttl_ns);
 
 /* Adds an address to an open part; drops a duplicate, and any beyond
  * WEIR_ADDRESSES_MAX. */

@@ -260,6 +260,21 @@ int weir_lookup_set_canonical_name(weir_lookup *lookup, const char *name)
     return wr_lookup_set_canonical(lookup, name);
 }
 
+void wr_lookup_note_ttl(weir_lookup *lookup, uint64_t ttl_ns)
+{
+    wr_assert(lookup->state == WR_LOOKUP_ASKING);
+    lookup->ttl_ns = wr_min_u64(lookup->ttl_ns, ttl_ns);
+}
+
+int weir_lookup_set_ttl(weir_lookup *lookup, uint64_t ttl_ns)
+{
+    wr_require_loop(lookup->loop);
+    wr_require(!(lookup->asked & (1u << WR_LOOKUP_NAME)), -EINVAL);
+    wr_require(lookup->state == WR_LOOKUP_ASKING, -ESTALE);
+    wr_lookup_note_ttl(lookup, ttl_ns);
+    return 0;
+}
+
 /* ---- the answers of a resolver of the program ---- */
 
 /* Adds the addresses of the part's family, and closes the part. */

@@ -32,6 +32,7 @@ enum {
 struct message {
     uint8_t bytes[ANSWER_MAX];
     size_t len;
+    uint16_t ttl_s; /* of its records */
 };
 
 /* An answer that waits for its time. */
@@ -147,7 +148,7 @@ static void put_record_of(struct message *message, size_t owner, uint16_t type,
     put16(message, type);
     put16(message, 1);
     put16(message, 0);
-    put16(message, 60);
+    put16(message, message->ttl_s);
     put16(message, len);
     put(message, data, len);
 }
@@ -220,6 +221,7 @@ static uint16_t put_answers(struct message *message,
         const size_t at_middle = message->len - sizeof(middle);
         put_record_of(message, at_middle, TYPE_CNAME, end, sizeof(end));
         const size_t at_end = message->len - sizeof(end);
+        message->ttl_s = 3600;
         return (uint16_t)(2 + put_addresses(message, at_end, question));
     }
     if (has(question, "aliasodd")) {
@@ -238,6 +240,7 @@ static void make_answer(const struct message *query,
     uint16_t count = 0;
     memcpy(ret->bytes, query->bytes, question->end);
     ret->len = question->end;
+    ret->ttl_s = has(question, "brief") ? 1 : 3600;
     ret->bytes[2] |= 0x80;
     ret->bytes[3] = 0x80 | rcode;
     memset(ret->bytes + 6, 0, 6);

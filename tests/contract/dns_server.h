@@ -16,6 +16,8 @@
  *   loop          its name stands for itself (CNAME)
  *   alias         its name stands for middle.example, and that for end.example,
  *                 which has the addresses; aliasodd: for what is no host name
+ *   brief         its answer is good for a second, and not for an hour; an
+ *                 alias is, and what it stands for is good for an hour
  *   self          has the address of the loopback, 127.0.0.1 and ::1
  *
  * A name that has none of these labels does not exist, and what exists and has

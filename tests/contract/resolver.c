@@ -457,7 +457,9 @@ NAMES(resolver, answers_are_checked, n)
     expect_eq(weir_lookup_answer(lookup, 0, 1, NULL, 0), -EINVAL);
     expect_eq(weir_lookup_answer(lookup, 0, 0, NULL, 1), -EINVAL);
     expect_eq(weir_lookup_answer_name(lookup, 0, "a"), -EINVAL);
+    expect_eq(weir_lookup_set_ttl(lookup, MS), 0);
     expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), 0);
+    expect_eq(weir_lookup_set_ttl(lookup, MS), -ESTALE);
     names_run_for(n, MS);
     expect_str_eq(names_text(n), "192.0.2.9:80 ");
 }
