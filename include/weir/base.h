@@ -34,8 +34,10 @@
  *   - operation that is pending: by its done, which weir_pending_cancel()
  *     hastens;
  *   - future, lease, remote, TLS context and TLS session: by their unref;
- *   - loop, server, process, datagram stream, a reader of the program, event,
- *     lock, semaphore, condition, barrier and queue: by their free.
+ *   - place of a connection at an upstream: by weir_upstream_slot_end();
+ *   - loop, server, process, datagram stream, a reader of the program, a set of
+ *     upstreams, event, lock, semaphore, condition, barrier and queue: by their
+ *     free.
  * - The head of each header says whether its functions must be called on the
  *   loop's thread or may be called on any, and whether they suspend the calling
  *   task; a function that differs says so itself.

@@ -44,6 +44,7 @@ ROOMS = {
     "net/serve": "uring base loop transport transport/sock names",
     "net": "uring base loop transport transport/sock transport/datagram names "
            "net/connect net/serve",
+    "upstream": "uring base loop transport names net/connect",
     "process": "uring base loop transport transport/pipe",
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
               "transport/datagram net/connect net/serve net process",

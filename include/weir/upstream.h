@@ -1,0 +1,548 @@
+/**
+ * @file upstream.h
+ * Sets of upstreams: the servers among which a proxy chooses for each
+ * connection.
+ *
+ * A set belongs to one loop. Each upstream of it is a host, an address or a
+ * Unix path. weir_upstreams_connect() chooses an upstream, connects to it, and
+ * tries another one if this fails. With the transport the program is given a
+ * slot, which counts the connection, and ends it with the connection's result.
+ *
+ * Which upstreams are chosen from:
+ * - an upstream without weight, one that is drained and one that was removed
+ *   are never chosen;
+ * - an upstream is down while its checks fail (struct weir_upstream_check);
+ * - an upstream is ejected for a time after several failures in a row: of
+ *   connecting, or reported by weir_upstream_slot_end();
+ * - an upstream that is neither is up. Backups are chosen only if no other
+ *   upstream is up;
+ * - if none at all is up, those that are ejected are used all the same, because
+ *   too much is better rejected by the servers than by a guess.
+ *
+ * If those to choose from are all at their connection_limit, a request waits in
+ * a queue, first come, first served.
+ *
+ * A program with several loops has a set on each: connections are counted, and
+ * upstreams are judged, by each set for itself.
+ *
+ * Times are those of the loop's clock, and everything random comes from a
+ * generator with a seed, so that a test can repeat what a set does.
+ *
+ * @thread loop
+ * @suspends no
+ */
+#ifndef WEIR_UPSTREAM_H
+#define WEIR_UPSTREAM_H
+
+#include "address.h"
+#include "base.h"
+#include "connect.h"
+#include "pending.h"
+
+WEIR_BEGIN_DECLS
+
+/** A set of upstreams. */
+typedef struct weir_upstreams weir_upstreams;
+
+/** An upstream; it belongs to its set. */
+typedef struct weir_upstream weir_upstream;
+
+/** One connection's place at an upstream. */
+typedef struct weir_upstream_slot weir_upstream_slot;
+
+/** How an upstream is chosen. */
+enum weir_balance {
+    /** In turn, in proportion to the weights, and evenly mixed: the weights 2
+     * and 1 make A B A, not A A B. */
+    WEIR_BALANCE_ROUND_ROBIN = 0,
+    /** The upstream with the fewest connections for its weight; in turn among
+     * equals. */
+    WEIR_BALANCE_LEAST_CONNECTIONS,
+    /** Of two that are drawn by weight, the one with the fewer connections for
+     * its weight. Several proxies that do not know each other's connections do
+     * not all choose the same upstream. */
+    WEIR_BALANCE_RANDOM_TWO,
+    /** By the request's key: the same upstream for the same key, as long as it
+     * can be chosen. If one of n upstreams comes or goes, only its own keys
+     * move, about 1/n of all. All sets with the same names and weights agree,
+     * in whatever process. */
+    WEIR_BALANCE_HASH,
+};
+
+/** The state of an upstream. */
+enum weir_upstream_state {
+    /** It is chosen. */
+    WEIR_UPSTREAM_UP = 1,
+    /** The first check has not ended, and starts_down is set. */
+    WEIR_UPSTREAM_CHECKING,
+    /** Its checks fail. */
+    WEIR_UPSTREAM_DOWN,
+    /** It has failed several times in a row. */
+    WEIR_UPSTREAM_EJECTED,
+    /** It gets no new connections: weir_upstream_set_draining(). */
+    WEIR_UPSTREAM_DRAINING,
+    /** It was removed, and has connections still. */
+    WEIR_UPSTREAM_REMOVED,
+};
+
+/** Kinds of checks. */
+enum weir_check_kind {
+    /** Connect, without TLS. */
+    WEIR_CHECK_TCP = 0,
+    /** Connect, and complete a TLS handshake. */
+    WEIR_CHECK_TLS,
+    /** Connect, send bytes, and expect bytes. */
+    WEIR_CHECK_TEXT,
+    /** Connect, send a GET request (HTTP/1.0), and look at the status. */
+    WEIR_CHECK_HTTP,
+};
+
+/**
+ * Active checks of upstreams; zero is the default everywhere.
+ *
+ * Each upstream is checked as soon as it is added, and again after each
+ * interval. At most one check of an upstream is under way. Checks of texts and
+ * by HTTP use the upstream's TLS settings, if it has any.
+ */
+struct weir_upstream_check {
+    /** sizeof(struct weir_upstream_check). */
+    size_t size;
+    /** The kind of the checks. */
+    enum weir_check_kind kind;
+    /** The time from the end of a check to the next one, in nanoseconds, give
+     * or take a tenth by chance; 0: no checks. */
+    uint64_t interval_ns;
+    /** The time after which a check has failed, in nanoseconds; default 2 s. */
+    uint64_t timeout_ns;
+    /** Checks in a row that must succeed before an upstream that is down is up;
+     * default 2. */
+    uint32_t rise;
+    /** Checks in a row that must fail before an upstream that is up is down;
+     * default 3. */
+    uint32_t fall;
+    /** A new upstream is not used before its first check has ended, which
+     * decides alone. By default it counts as up. */
+    bool starts_down;
+    /** WEIR_CHECK_TEXT: the bytes are anywhere in the answer, not at its
+     * beginning. */
+    bool expect_anywhere;
+    /** WEIR_CHECK_TEXT: bytes to send, copied; NULL: none. */
+    const void *send;
+    /** Number of bytes to send. */
+    size_t send_size;
+    /** WEIR_CHECK_TEXT: bytes that the answer must have, copied; NULL: any
+     * byte. */
+    const void *expect;
+    /** Number of bytes that the answer must have. */
+    size_t expect_size;
+    /** Bytes of an answer that are looked at; default 4096. */
+    uint32_t limit_bytes;
+    /** WEIR_CHECK_HTTP: the path, copied; default "/". */
+    const char *path;
+    /** WEIR_CHECK_HTTP: the Host of the request, copied; default the host of
+     * the upstream, or "localhost" if that is an IPv6 address, or there is
+     * none. */
+    const char *host;
+    /** WEIR_CHECK_HTTP: the lowest status of a success; default 200. */
+    uint32_t min_status;
+    /** WEIR_CHECK_HTTP: the highest one; default 399. */
+    uint32_t max_status;
+};
+
+/**
+ * The state of an upstream has changed by itself: by checks, failures or time.
+ *
+ * Called from the loop. Several changes in one turn are told as one. The
+ * function may change the set, and may free it.
+ *
+ * @param arg       the argument of the options
+ * @param upstream  the upstream; borrowed
+ * @param state     its state now
+ * @param err       why it is down or ejected: the last error, negative; 0
+ *                  otherwise
+ */
+typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
+                                      enum weir_upstream_state state, int err);
+
+/** Options of weir_upstreams_new(); zero is the default everywhere. */
+struct weir_upstreams_options {
+    /** sizeof(struct weir_upstreams_options). */
+    size_t size;
+    /** How an upstream is chosen. */
+    enum weir_balance balance;
+    /** Requests that may wait for a slot; 0: none, -ENOBUFS at once. */
+    uint32_t queue_limit;
+    /** How long a request waits for a slot, in nanoseconds; default 5 s,
+     * UINT64_MAX: without limit. */
+    uint64_t queue_timeout_ns;
+    /** Failures in a row after which an upstream is ejected; default 5,
+     * UINT32_MAX: it never is. */
+    uint32_t fail_limit;
+    /** How long the first ejection lasts, in nanoseconds; default 10 s. If an
+     * upstream fails again after it, before it has succeeded once, the next one
+     * lasts twice as long. */
+    uint64_t eject_ns;
+    /** How long an ejection lasts at most, in nanoseconds; default 300 s. */
+    uint64_t eject_max_ns;
+    /** The time in which the weight of an upstream grows that was down or
+     * ejected and is up again, in nanoseconds; 0: it has all of its weight at
+     * once. */
+    uint64_t slow_start_ns;
+    /** The time after which the addresses of a host are looked up again, in
+     * nanoseconds; default 30 s, UINT64_MAX: never. A name whose answer is good
+     * for a shorter time (TTL) is looked up again after that time, but not
+     * before a second has passed. */
+    uint64_t resolve_ns;
+    /** The seed of all that is random; 0: one by the time. */
+    uint64_t seed;
+    /** Checks of all upstreams, copied; NULL: none. */
+    const struct weir_upstream_check *check;
+    /** Told when an upstream's state has changed; may be NULL. */
+    weir_upstream_changed_fn *changed;
+    /** Its first argument. */
+    void *changed_arg;
+};
+
+/**
+ * Make a set without upstreams.
+ *
+ * @param loop     the loop; borrowed
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      the set, given; end with weir_upstreams_free()
+ * @return         0
+ * @retval -EINVAL     an unknown balance or kind of check, text without bytes,
+ *                     a path or a host with a control character
+ * @retval -E2BIG      options of a newer library with an unknown field set
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ENOMEM     no memory
+ */
+WEIR_API WEIR_MUST_USE int
+weir_upstreams_new(weir_loop *loop,
+                   const struct weir_upstreams_options *options,
+                   weir_upstreams **ret);
+
+/**
+ * Free a set, with its upstreams.
+ *
+ * Checks end. Requests that wait or connect are given up, and their done is
+ * called with -ECANCELED from the loop. Connections go on, and their slots may
+ * be ended later. A set may be freed after its loop.
+ *
+ * @param set  taken; NULL is ignored
+ */
+WEIR_API void weir_upstreams_free(weir_upstreams *set);
+
+/** Options of weir_upstreams_add(); zero is the default everywhere. One of
+ * host, address and path must be set. */
+struct weir_upstream_options {
+    /** sizeof(struct weir_upstream_options). */
+    size_t size;
+    /** A name or a literal address, copied. */
+    const char *host;
+    /** The port of host, in host byte order. */
+    uint16_t port;
+    /** Limit of the connections that have a slot, those that are being made
+     * among them; 0: none. */
+    uint32_t connection_limit;
+    /** An address of any family, copied. */
+    const struct weir_address *address;
+    /** A Unix address as weir_address_parse_unix() reads it, copied. */
+    const char *path;
+    /** The name of the upstream, copied: it is what WEIR_BALANCE_HASH
+     * remembers an upstream by. Default: host and port, or the address as
+     * text. */
+    const char *name;
+    /** TLS on connections, copied; NULL: none. */
+    const struct weir_tls_settings *tls;
+    /** Share of the connections, 1 to 256; default 1. */
+    uint32_t weight;
+    /** Chosen only if no other upstream is up. */
+    bool is_backup;
+    /** For weir_upstream_get_user(). */
+    void *user;
+};
+
+/**
+ * Add an upstream.
+ *
+ * The addresses of a host name are looked up from now on, beside connections:
+ * a connection tries all addresses of the last lookup that has found some. If
+ * there was none yet, it looks the name up itself.
+ *
+ * @param set      the set; borrowed
+ * @param options  borrowed
+ * @param ret      the upstream, borrowed: it may be used until it is removed,
+ *                 the set is freed, or its last slot has ended; may be NULL
+ * @return         0
+ * @retval -EINVAL  not exactly one of host, address and path; a weight above
+ *                  256; TLS settings for a server, or without a name to verify;
+ *                  no TLS settings although checks make a handshake
+ * @retval WEIR_EDNSBADNAME  host is neither an address nor a host name
+ * @retval -ENAMETOOLONG  a path of more than 107 bytes
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ENOMEM  no memory
+ */
+WEIR_API WEIR_MUST_USE int
+weir_upstreams_add(weir_upstreams *set,
+                   const struct weir_upstream_options *options,
+                   weir_upstream **ret);
+
+/**
+ * Remove an upstream: it is not chosen any more, nor checked.
+ *
+ * Its connections go on. Requests that are connecting to it go on too.
+ *
+ * @param upstream  the upstream, taken unless it has slots; borrowed otherwise,
+ *                  until the last has ended
+ */
+WEIR_API void weir_upstream_remove(weir_upstream *upstream);
+
+/**
+ * Change the weight of an upstream.
+ *
+ * @param upstream  the upstream; borrowed
+ * @param weight    0 to 256; 0: no new connections
+ * @return          0
+ * @retval -EINVAL  a weight above 256
+ */
+WEIR_API int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight);
+
+/**
+ * Begin or end the drain of an upstream: no new connections while it lasts.
+ *
+ * Its connections go on; weir_upstream_get_info() tells how many are left.
+ *
+ * @param upstream     the upstream; borrowed
+ * @param is_draining  true: begin
+ */
+WEIR_API void weir_upstream_set_draining(weir_upstream *upstream,
+                                         bool is_draining);
+
+/**
+ * Number of upstreams.
+ *
+ * @param set  the set; borrowed
+ * @return     number of upstreams that were added and not removed
+ */
+WEIR_API size_t weir_upstreams_get_count(const weir_upstreams *set);
+
+/**
+ * One of the upstreams, in the order of adding.
+ *
+ * @param set    the set; borrowed
+ * @param index  from 0 to weir_upstreams_get_count() - 1; a removal moves the
+ *               later ones down
+ * @return       the upstream, borrowed; NULL: no such upstream
+ */
+WEIR_API weir_upstream *weir_upstreams_get_upstream(weir_upstreams *set,
+                                                    size_t index);
+
+/**
+ * The name of an upstream.
+ *
+ * @param upstream  the upstream; borrowed
+ * @return          the name; borrowed as long as the upstream
+ */
+WEIR_API const char *weir_upstream_get_name(const weir_upstream *upstream);
+
+/**
+ * The user pointer of an upstream.
+ *
+ * @param upstream  the upstream; borrowed
+ * @return          that of its options
+ */
+WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
+
+/** Facts about an upstream, for metrics. */
+struct weir_upstream_info {
+    /** sizeof(struct weir_upstream_info). */
+    size_t size;
+    /** Its state. */
+    enum weir_upstream_state state;
+    /** Its weight, as it was set. */
+    uint32_t weight;
+    /** Its weight in thousandths of that, less than 1000 in a slow start. */
+    uint32_t warm_permille;
+    /** Slots that have not ended. */
+    uint32_t active_count;
+    /** Limit of the slots; 0: none. */
+    uint32_t connection_limit;
+    /** Addresses that a connection tries; 0: none are known yet. */
+    uint32_t address_count;
+    /** True: a backup. */
+    bool is_backup;
+    /** True: a check is under way. */
+    bool is_being_checked;
+    /** The last error of connecting, of a slot or of a check; 0: none yet. */
+    int last_err;
+    /** Times that it was chosen. */
+    uint64_t chosen_count;
+    /** Connections that were made. */
+    uint64_t connected_count;
+    /** Attempts to connect that have failed. */
+    uint64_t connect_error_count;
+    /** Slots that ended with an error. */
+    uint64_t reported_error_count;
+    /** Times that it was ejected. */
+    uint64_t ejected_count;
+    /** Checks that have succeeded. */
+    uint64_t check_count;
+    /** Checks that have failed. */
+    uint64_t check_error_count;
+    /** Lookups of its name that have failed. */
+    uint64_t lookup_error_count;
+};
+
+/**
+ * Get the facts about an upstream.
+ *
+ * @param upstream  the upstream; borrowed
+ * @param ret       filled in, up to its size
+ * @return          0
+ * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ */
+WEIR_API int weir_upstream_get_info(const weir_upstream *upstream,
+                                    struct weir_upstream_info *ret);
+
+/** Facts about a set, for metrics. */
+struct weir_upstreams_info {
+    /** sizeof(struct weir_upstreams_info). */
+    size_t size;
+    /** Upstreams. */
+    uint32_t upstream_count;
+    /** Upstreams that are up. */
+    uint32_t up_count;
+    /** Requests that wait for a slot. */
+    uint32_t queued_count;
+    /** Requests that are connecting. */
+    uint32_t connecting_count;
+    /** Requests that have waited for a slot. */
+    uint64_t queued_total;
+    /** Requests that found the queue full. */
+    uint64_t queue_full_total;
+    /** Requests whose time in the queue was over. */
+    uint64_t queue_timeout_total;
+    /** Requests for which no upstream could be used. */
+    uint64_t no_upstream_total;
+};
+
+/**
+ * Get the facts about a set.
+ *
+ * @param set  the set; borrowed
+ * @param ret  filled in, up to its size
+ * @return     0
+ * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ */
+WEIR_API int weir_upstreams_get_info(const weir_upstreams *set,
+                                     struct weir_upstreams_info *ret);
+
+/** Options of weir_upstreams_connect(); zero is the default everywhere. */
+struct weir_upstreams_connect_options {
+    /** sizeof(struct weir_upstreams_connect_options). */
+    size_t size;
+    /** WEIR_BALANCE_HASH: the key, as the address of the client or the name
+     * that it asks for; borrowed. NULL: no key, which is a key too. */
+    const void *key;
+    /** Bytes of the key. */
+    size_t key_size;
+    /** Upstreams that are tried at most; default 3. */
+    uint32_t tries;
+    /** Give up after this time, in nanoseconds, with the time in the queue:
+     * -ETIMEDOUT; 0: without limit. The limit of one try is the timeout_ns of
+     * connect. */
+    uint64_t timeout_ns;
+    /** Upstreams that are not chosen, at most 16; borrowed. */
+    weir_upstream *const *excluded;
+    /** Number of excluded ones. */
+    size_t excluded_count;
+    /** Options of each try. Its tls must be NULL: an upstream has its own. Its
+     * timeout_ns is 10 s by default, UINT64_MAX: without limit. */
+    struct weir_connect_options connect;
+};
+
+/** The end of weir_upstreams_connect(). */
+struct weir_upstreams_result {
+    /** sizeof(struct weir_upstreams_result) of the library. */
+    size_t size;
+    /** The connection, borrowed, after its connection_made; NULL after an
+     * error. */
+    weir_transport *transport;
+    /** The upstream of the connection, or the last that was tried; NULL: none.
+     * Borrowed. */
+    weir_upstream *upstream;
+    /** The slot of the connection, given: weir_upstream_slot_end(); NULL after
+     * an error. */
+    weir_upstream_slot *slot;
+    /** Upstreams that were tried. */
+    uint32_t try_count;
+    /** How long the request has waited in the queue, in nanoseconds. */
+    uint64_t queue_ns;
+    /** How long the last try took, in nanoseconds. */
+    uint64_t connect_ns;
+};
+
+/**
+ * The end of a request; @p err is 0, or negative. @p result is borrowed.
+ *
+ * -ECANCELED means weir_pending_cancel(), or that the set was freed. -EHOSTDOWN
+ * means that there was no upstream to choose, -ENOBUFS that the queue was full,
+ * -ETIMEDOUT that the time in the queue or that of the request was over. Other
+ * errors are those of the last upstream that was tried.
+ */
+typedef void weir_upstreams_done_fn(void *arg, int err,
+                                    const struct weir_upstreams_result *result);
+
+/**
+ * Choose an upstream and connect to it.
+ *
+ * If an upstream cannot be reached, another one is tried that was not tried
+ * yet, until the factory has been called: an error of the factory is the
+ * request's, and does not count against the upstream. Nor does an error that
+ * this machine is to blame for, as a want of memory or of descriptors.
+ *
+ * @param set       the set; borrowed
+ * @param factory   called once the connection stands; copied
+ * @param options   borrowed; NULL for all defaults
+ * @param done      called once, from the loop
+ * @param done_arg  its first argument
+ * @param ret       a handle for weir_pending_cancel(); may be NULL
+ * @return          0 when the request has begun; @p done tells how it ends
+ * @retval -EINVAL  no factory or done, TLS in the options of the connect, more
+ *                  than 16 excluded upstreams, or more than 16 tries
+ * @retval -E2BIG   options of a newer library with an unknown field set
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ENOMEM  no memory
+ */
+WEIR_API WEIR_MUST_USE int
+weir_upstreams_connect(weir_upstreams *set, const struct weir_factory *factory,
+                       const struct weir_upstreams_connect_options *options,
+                       weir_upstreams_done_fn *done, void *done_arg,
+                       weir_pending **ret);
+
+/**
+ * The upstream of a slot.
+ *
+ * @param slot  the slot; borrowed
+ * @return      the upstream; borrowed as long as the slot
+ */
+WEIR_API weir_upstream *
+weir_upstream_slot_get_upstream(const weir_upstream_slot *slot);
+
+/**
+ * End a slot: its connection is over.
+ *
+ * Call it once for each connection, in connection_lost for example. The first
+ * request of the queue gets the place. A slot may be ended after its set was
+ * freed, and after the loop was.
+ *
+ * @param slot    taken; NULL is ignored
+ * @param result  0: the upstream has served well; a negative error: it has
+ *                failed, which counts for its ejection; -ECANCELED: neither, as
+ *                when the client has left
+ */
+WEIR_API void weir_upstream_slot_end(weir_upstream_slot *slot, int result);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * The plan of active checks, and the verdict on an answer.
+ *
+ * Of HTTP only the beginning of the status line is read, "HTTP/1.1 200". Texts
+ * of the plan lie one after the other in one block: the bytes to send, those to
+ * expect, the path and the host.
+ */
+#include "check.h"
+
+#include "lib/base/options.h"
+#include "uring/alloc.h"
+#include "uring/check.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define TIMEOUT_NS  UINT64_C(2000000000)
+#define LIMIT_BYTES 4096u
+#define STATUS_LEN  12u /* of "HTTP/1.1 200" */
+#define STATUS_AT   9u
+
+/* ---- the plan ---- */
+
+static void check_set_defaults(struct weir_upstream_check *plan)
+{
+    plan->timeout_ns = plan->timeout_ns > 0 ? plan->timeout_ns : TIMEOUT_NS;
+    plan->rise = plan->rise > 0 ? plan->rise : 2;
+    plan->fall = plan->fall > 0 ? plan->fall : 3;
+    plan->limit_bytes = plan->limit_bytes > 0 ? plan->limit_bytes : LIMIT_BYTES;
+    plan->min_status = plan->min_status > 0 ? plan->min_status : 200;
+    plan->max_status = plan->max_status > 0 ? plan->max_status : 399;
+    plan->path = plan->path ? plan->path : "/";
+    wr_assert(plan->rise > 0 && plan->fall > 0);
+}
+
+/* True if the text can stand in a line of a request; NULL can. */
+static bool check_is_word(const char *text)
+{
+    for (; text && *text; text++) {
+        if ((unsigned char)*text <= ' ' || *text == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int check_validate(const struct weir_upstream_check *plan)
+{
+    wr_assert(plan->limit_bytes > 0);
+    wr_require(plan->kind >= WEIR_CHECK_TCP && plan->kind <= WEIR_CHECK_HTTP,
+               -EINVAL);
+    wr_require(plan->send || plan->send_size == 0, -EINVAL);
+    wr_require(plan->expect || plan->expect_size == 0, -EINVAL);
+    wr_require(plan->expect_size <= plan->limit_bytes, -EINVAL);
+    wr_require(plan->min_status <= plan->max_status, -EINVAL);
+    wr_require(check_is_word(plan->path) && plan->path[0] != '\0', -EINVAL);
+    wr_require(check_is_word(plan->host), -EINVAL);
+    return 0;
+}
+
+/* Copies a text to *ret_end, which moves behind it; NULL stays NULL. */
+static const void *check_copy(const void *text, size_t size, char **ret_end)
+{
+    char *copy = *ret_end;
+
+    wr_assert(copy != NULL);
+    if (!text) {
+        return NULL;
+    }
+    memcpy(copy, text, size);
+    *ret_end = copy + size;
+    return copy;
+}
+
+static size_t check_size_of(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+int wr_check_init(struct wr_check *check,
+                  const struct weir_allocator *allocator,
+                  const struct weir_upstream_check *plan)
+{
+    struct weir_upstream_check known;
+
+    *check = (struct wr_check){.text = NULL};
+    int err = wr_options_read(&known, sizeof(known), plan);
+    wr_require(err >= 0, err);
+    check_set_defaults(&known);
+    err = check_validate(&known);
+    wr_require(err >= 0, err);
+    const size_t path_size = check_size_of(known.path);
+    const size_t host_size = check_size_of(known.host);
+    const size_t size =
+        known.send_size + known.expect_size + path_size + host_size;
+    wr_assert(size > 0); /* there is a path */
+    char *end = wr_alloc(allocator, size);
+    wr_require(end, -ENOMEM);
+    check->text = end;
+    check->text_size = size;
+    known.send = check_copy(known.send, known.send_size, &end);
+    known.expect = check_copy(known.expect, known.expect_size, &end);
+    known.path = check_copy(known.path, path_size, &end);
+    known.host = check_copy(known.host, host_size, &end);
+    wr_assert(end == check->text + size);
+    check->plan = known;
+    return 0;
+}
+
+void wr_check_fini(struct wr_check *check,
+                   const struct weir_allocator *allocator)
+{
+    wr_assert(!check->text == (check->text_size == 0));
+    wr_free(allocator, check->text, check->text_size);
+    *check = (struct wr_check){.text = NULL};
+}
+
+/* ---- the verdict ---- */
+
+size_t wr_check_get_room(const struct wr_check *check)
+{
+    const struct weir_upstream_check *plan = &check->plan;
+
+    if (plan->kind == WEIR_CHECK_HTTP) {
+        return STATUS_LEN;
+    }
+    if (plan->expect_size == 0) {
+        return 1;
+    }
+    wr_assert(plan->expect_size <= plan->limit_bytes);
+    return plan->expect_anywhere ? plan->limit_bytes : plan->expect_size;
+}
+
+static enum wr_verdict
+check_judge_status(const struct weir_upstream_check *plan,
+                   const uint8_t *answer, size_t len)
+{
+    static const char form[] = "HTTP/1.# ###";
+    uint32_t status = 0;
+
+    wr_assert(sizeof(form) == STATUS_LEN + 1);
+    wr_assert(len <= STATUS_LEN);
+    for (size_t i = 0; i < len; i++) {
+        const bool is_digit = answer[i] >= '0' && answer[i] <= '9';
+        if (form[i] == '#' ? !is_digit : answer[i] != (uint8_t)form[i]) {
+            return WR_VERDICT_BAD;
+        }
+        if (i >= STATUS_AT) {
+            status = status * 10 + (uint32_t)(answer[i] - '0');
+        }
+    }
+    if (len < STATUS_LEN) {
+        return WR_VERDICT_MORE;
+    }
+    return status >= plan->min_status && status <= plan->max_status
+               ? WR_VERDICT_GOOD
+               : WR_VERDICT_BAD;
+}
+
+static bool check_contains(const struct weir_upstream_check *plan,
+                           const uint8_t *answer, size_t len)
+{
+    wr_assert(plan->expect_size > 0);
+    for (size_t i = 0; i + plan->expect_size <= len; i++) {
+        if (memcmp(answer + i, plan->expect, plan->expect_size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum wr_verdict wr_check_judge(const struct wr_check *check,
+                               const uint8_t *answer, size_t len)
+{
+    const struct weir_upstream_check *plan = &check->plan;
+
+    wr_assert(wr_check_has_answer(check));
+    wr_assert(len <= wr_check_get_room(check));
+    if (plan->kind == WEIR_CHECK_HTTP) {
+        return check_judge_status(plan, answer, len);
+    }
+    if (plan->expect_size == 0) {
+        return len > 0 ? WR_VERDICT_GOOD : WR_VERDICT_MORE;
+    }
+    if (plan->expect_anywhere) {
+        if (check_contains(plan, answer, len)) {
+            return WR_VERDICT_GOOD;
+        }
+        return len < plan->limit_bytes ? WR_VERDICT_MORE : WR_VERDICT_BAD;
+    }
+    if (memcmp(answer, plan->expect, len) != 0) {
+        return WR_VERDICT_BAD;
+    }
+    return len < plan->expect_size ? WR_VERDICT_MORE : WR_VERDICT_GOOD;
+}

@@ -1,0 +1,52 @@
+/*
+ * The plan of active checks, and the verdict on an answer: the pure part.
+ *
+ * A plan is the copy of the program's struct weir_upstream_check with its
+ * defaults. An answer is judged each time that more of it has arrived, from its
+ * first byte on, as long as it fits the room that the plan asks for.
+ */
+#ifndef WEIR_LIB_UPSTREAM_CHECK_H
+#define WEIR_LIB_UPSTREAM_CHECK_H
+
+#include "weir/upstream.h"
+
+struct wr_check {
+    struct weir_upstream_check plan; /* its texts are in the memory below */
+    char *text;
+    size_t text_size; /* 0: there are no texts */
+};
+
+/* Copies the program's plan: 0, or the errors of weir_upstreams_new(). */
+WEIR_MUST_USE int wr_check_init(struct wr_check *check,
+                                const struct weir_allocator *allocator,
+                                const struct weir_upstream_check *plan);
+void wr_check_fini(struct wr_check *check,
+                   const struct weir_allocator *allocator);
+
+/* True if there are checks to be made. */
+static inline bool wr_check_is_active(const struct wr_check *check)
+{
+    return check->plan.interval_ns > 0;
+}
+
+/* True if a check ends with an answer, not with a connection. */
+static inline bool wr_check_has_answer(const struct wr_check *check)
+{
+    return check->plan.kind == WEIR_CHECK_TEXT ||
+           check->plan.kind == WEIR_CHECK_HTTP;
+}
+
+/* Bytes of an answer that a verdict needs at most. */
+size_t wr_check_get_room(const struct wr_check *check);
+
+enum wr_verdict {
+    WR_VERDICT_MORE, /* not known yet */
+    WR_VERDICT_GOOD,
+    WR_VERDICT_BAD,
+};
+
+/* Judges an answer of which @len bytes have arrived. */
+enum wr_verdict wr_check_judge(const struct wr_check *check,
+                               const uint8_t *answer, size_t len);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * Choosing among upstreams: the pure part.
+ *
+ * The owner keeps an array of candidates, writes down for each whether it can
+ * be chosen, and asks for an index. Nothing here knows a clock or a connection;
+ * the random numbers come from a generator that the owner seeds.
+ *
+ * Each choice looks at all candidates once. They are some dozens as a rule, and
+ * a look takes less than a connection by far, so that nothing has to be rebuilt
+ * when a state or a weight changes.
+ */
+#ifndef WEIR_LIB_UPSTREAM_CHOOSE_H
+#define WEIR_LIB_UPSTREAM_CHOOSE_H
+
+#include "weir/upstream.h"
+
+#define WR_WEIGHT_MAX 256u
+/* Weights of candidates are finer than the program's, for slow starts. */
+#define WR_WEIGHT_UNIT 256u
+
+/* Only candidates of the first tier that has any are chosen from. */
+enum wr_tier {
+    WR_TIER_PRIMARY,
+    WR_TIER_BACKUP,
+    WR_TIER_EJECTED, /* used where nothing else is left */
+    WR_TIER_EJECTED_BACKUP,
+    WR_TIER_NONE, /* never chosen */
+};
+
+struct wr_candidate_upstream {
+    enum wr_tier tier;
+    uint32_t weight; /* in WR_WEIGHT_UNIT; not 0, unless the tier is NONE */
+    uint32_t active; /* connections */
+    bool is_full;
+    bool is_excluded; /* from this choice */
+    uint64_t hash;    /* of the name */
+    int64_t turn;     /* of the round robin; written here alone */
+};
+
+struct wr_random {
+    uint64_t state;
+};
+
+/* The next number of the generator (splitmix64). */
+uint64_t wr_random_next(struct wr_random *random);
+
+/* A number below @limit, which is not 0. */
+uint64_t wr_random_below(struct wr_random *random, uint64_t limit);
+
+/* A hash of bytes, the same on all machines. */
+uint64_t wr_hash_bytes(const void *data, size_t size);
+
+enum wr_choice {
+    WR_CHOICE_MADE,
+    WR_CHOICE_FULL, /* those of the tier have no room */
+    WR_CHOICE_NONE, /* no candidate can be used */
+};
+
+/* Chooses a candidate: writes its index if it returns WR_CHOICE_MADE. @key is
+ * the hash of the request's key, for WEIR_BALANCE_HASH. */
+enum wr_choice wr_choose(enum weir_balance balance,
+                         struct wr_candidate_upstream *candidates, size_t count,
+                         uint64_t key, struct wr_random *random,
+                         size_t *ret_index);
+
+/* The weight, in WR_WEIGHT_UNIT, of an upstream that has been up again for
+ * @elapsed_ns of a slow start of @slow_start_ns. */
+uint32_t wr_weight_warm(uint32_t weight, uint64_t elapsed_ns,
+                        uint64_t slow_start_ns);
+
+#endif

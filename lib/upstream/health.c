@@ -1,0 +1,116 @@
+/*
+ * The health of an upstream: counting results.
+ *
+ * An upstream that comes back from an ejection is on probation: the next
+ * failure of the same row ejects it again, without a new row of failures.
+ */
+#include "health.h"
+
+#include "uring/check.h"
+
+#include <string.h>
+
+/* The only writer of the state. */
+static void health_set_state(struct wr_health *health,
+                             enum wr_health_state state)
+{
+    wr_assert(state != WR_HEALTH_UNKNOWN);
+    wr_assert(state != health->state);
+    health->state = state;
+    health->streak = 0;
+}
+
+void wr_health_init(struct wr_health *health, uint32_t rise, uint32_t fall,
+                    bool is_unknown)
+{
+    wr_assert(rise > 0);
+    wr_assert(fall > 0);
+    *health = (struct wr_health){.state = is_unknown ? WR_HEALTH_UNKNOWN
+                                                     : WR_HEALTH_UP,
+                                 .rise = rise,
+                                 .fall = fall};
+}
+
+bool wr_health_note(struct wr_health *health, bool is_good)
+{
+    const enum wr_health_state told = is_good ? WR_HEALTH_UP : WR_HEALTH_DOWN;
+    const uint32_t needed = is_good ? health->rise : health->fall;
+
+    wr_assert(health->streak < health->rise || health->streak < health->fall);
+    if (told == health->state) {
+        health->streak = 0;
+        return false;
+    }
+    health->streak++;
+    if (health->state != WR_HEALTH_UNKNOWN && health->streak < needed) {
+        return false;
+    }
+    health_set_state(health, told);
+    return true;
+}
+
+uint64_t wr_health_next_ns(uint64_t interval_ns, uint64_t random)
+{
+    const uint64_t tenth = interval_ns / 10;
+
+    wr_assert(interval_ns > 0);
+    return interval_ns - tenth + random % (2 * tenth + 1);
+}
+
+void wr_ejection_init(struct wr_ejection *ejection, uint32_t limit,
+                      uint64_t first_ns, uint64_t max_ns)
+{
+    wr_assert(limit > 0);
+    wr_assert(first_ns > 0);
+    *ejection = (struct wr_ejection){
+        .limit = limit, .first_ns = first_ns, .max_ns = max_ns};
+}
+
+void wr_ejection_note_success(struct wr_ejection *ejection, enum wr_failure row)
+{
+    wr_assert(row < WR_FAILURES);
+    ejection->fails[row] = 0;
+    if (ejection->count > 0 && ejection->cause == row) {
+        ejection->count = 0;
+    }
+}
+
+/* first_ns, doubled for each ejection before, up to max_ns. */
+static uint64_t health_get_time(const struct wr_ejection *ejection)
+{
+    uint64_t time_ns = ejection->first_ns;
+
+    wr_assert(ejection->count > 0);
+    for (uint32_t i = 1; i < ejection->count && time_ns < ejection->max_ns;
+         i++) {
+        time_ns = time_ns > UINT64_MAX / 2 ? UINT64_MAX : time_ns * 2;
+    }
+    return time_ns < ejection->max_ns ? time_ns : ejection->max_ns;
+}
+
+uint64_t wr_ejection_note_failure(struct wr_ejection *ejection,
+                                  enum wr_failure row)
+{
+    const bool is_on_probation = ejection->count > 0 && ejection->cause == row;
+
+    wr_assert(row < WR_FAILURES);
+    if (ejection->is_ejected || ejection->limit == UINT32_MAX) {
+        return 0;
+    }
+    wr_assert(ejection->fails[row] < ejection->limit);
+    ejection->fails[row]++;
+    if (!is_on_probation && ejection->fails[row] < ejection->limit) {
+        return 0;
+    }
+    ejection->count = is_on_probation ? ejection->count + 1 : 1;
+    ejection->cause = row;
+    ejection->is_ejected = true;
+    memset(ejection->fails, 0, sizeof(ejection->fails));
+    return health_get_time(ejection);
+}
+
+void wr_ejection_end(struct wr_ejection *ejection)
+{
+    wr_assert(ejection->is_ejected);
+    ejection->is_ejected = false;
+}

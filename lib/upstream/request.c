@@ -1,0 +1,445 @@
+/*
+ * Requests: connections that are asked for.
+ *
+ *     READY --ready item--> CONNECTING --made--> ENDED
+ *       ^ \                   ^     |
+ *       |  no place       a place   | failed: READY again
+ *       |     \              |     v
+ *       '-- given up ------- QUEUED
+ *
+ * The ready item tells the program of errors; a connection that was made is
+ * told at once, from the loop too.
+ *
+ * A request that finds others in the queue goes behind them. One that has
+ * failed at one upstream, and finds no place at another, goes before them: it
+ * came earlier than they did.
+ */
+#include "request.h"
+
+#include "uring/alloc.h"
+
+static void request_check_invariants(const struct wr_request *request)
+{
+    wr_assert((request->state == REQUEST_QUEUED) ==
+              wr_list_is_linked(&request->queue_link));
+    wr_assert((request->state == REQUEST_READY) ==
+              wr_ready_is_pending(&request->ready));
+    wr_assert((request->state == REQUEST_CONNECTING) ==
+              (request->connecting != NULL));
+    wr_assert(request->state != REQUEST_CONNECTING || request->slot->upstream);
+    wr_assert(request->try_count <= request->tries);
+    wr_assert(request->cause <= 0);
+}
+
+static const bool request_edges[REQUEST_STATES][REQUEST_STATES] = {
+    [REQUEST_READY] = {[REQUEST_QUEUED] = true,
+                       [REQUEST_CONNECTING] = true,
+                       [REQUEST_ENDED] = true},
+    [REQUEST_QUEUED] = {[REQUEST_READY] = true, [REQUEST_CONNECTING] = true},
+    [REQUEST_CONNECTING] = {[REQUEST_READY] = true, [REQUEST_ENDED] = true},
+};
+
+/* The only writer of the state. */
+static void request_set_state(struct wr_request *request,
+                              enum wr_request_state state)
+{
+    wr_assert(request_edges[request->state][state]);
+    request->state = state;
+}
+
+static uint64_t request_now(const struct wr_request *request)
+{
+    return weir_loop_get_time(request->set->loop);
+}
+
+/* The timer ends the wait in the queue, or the request. */
+static void request_arm(struct wr_request *request, uint64_t when_ns)
+{
+    struct wr_wheel *wheel = &request->set->loop->wheel;
+
+    wr_assert(when_ns > 0);
+    wr_timer_cancel(wheel, &request->timer);
+    when_ns = wr_min_u64(when_ns, request->end_ns);
+    if (when_ns < UINT64_MAX) {
+        wr_timer_arm(wheel, &request->timer, when_ns);
+    }
+}
+
+/* ---- the end ---- */
+
+static void request_free(struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+
+    wr_assert(!wr_timer_is_armed(&request->timer));
+    wr_assert(!wr_ready_is_pending(&request->ready));
+    if (request->slot) {
+        wr_slot_free(set, request->slot);
+    }
+    if (request->last) {
+        wr_upstream_unref(request->last);
+    }
+    wr_free(&set->loop->counting, request, sizeof(*request));
+    wr_upstreams_unref(set);
+}
+
+/* Calls done. With 0 the program gets @t and the slot, else the slot has no
+ * upstream any more. */
+static void request_finish(struct wr_request *request, int err,
+                           weir_transport *t)
+{
+    weir_upstreams *set = request->set;
+
+    wr_assert(err <= 0);
+    wr_assert((err == 0) == (request->slot->upstream != NULL));
+    request_set_state(request, REQUEST_ENDED);
+    wr_timer_cancel(&set->loop->wheel, &request->timer);
+    request->result.size = sizeof(request->result);
+    request->result.upstream = request->last;
+    request->result.try_count = request->try_count;
+    if (err == 0) {
+        request->result.transport = t;
+        request->result.slot = request->slot;
+        request->slot = NULL;
+    }
+    request->done(request->done_arg, err, &request->result);
+    wr_loop_end_if_forked(set->loop);
+    wr_list_remove(&request->link);
+    wr_upstreams_leave_if_quiet(set);
+    request_free(request);
+}
+
+/* The ready item goes on with a request that is neither queued any more nor
+ * connecting. */
+static void request_push_ready(struct wr_request *request)
+{
+    request_set_state(request, REQUEST_READY);
+    wr_timer_cancel(&request->set->loop->wheel, &request->timer);
+    wr_ready_push(&request->set->loop->ready, &request->ready);
+    request_check_invariants(request);
+}
+
+/* ---- the queue ---- */
+
+static void request_leave_queue(struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+
+    wr_assert(request->state == REQUEST_QUEUED);
+    wr_assert(set->queued_count > 0);
+    wr_list_remove(&request->queue_link);
+    set->queued_count--;
+    request->result.queue_ns += request_now(request) - request->queued_ns;
+}
+
+/* Waits for a place. -ENOBUFS: too many do. */
+static int request_enter_queue(struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+    const uint64_t now_ns = request_now(request);
+
+    if (set->queued_count >= set->options.queue_limit) {
+        set->totals.queue_full++;
+        return -ENOBUFS;
+    }
+    request_set_state(request, REQUEST_QUEUED);
+    if (request->try_count > 0) {
+        wr_list_push_back(set->queue.next, &request->queue_link);
+    } else {
+        wr_list_push_back(&set->queue, &request->queue_link);
+    }
+    set->queued_count++;
+    set->totals.queued++;
+    request->queued_ns = now_ns;
+    request_arm(request, wr_add_sat(now_ns, set->options.queue_timeout_ns));
+    request_check_invariants(request);
+    return 0;
+}
+
+/* ---- tries ---- */
+
+static bool request_excludes(const struct wr_request *request, uint64_t id)
+{
+    wr_assert(id > 0);
+    for (size_t i = 0; i < request->id_count; i++) {
+        if (request->ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum wr_choice request_choose(struct wr_request *request,
+                                     weir_upstream **ret)
+{
+    weir_upstreams *set = request->set;
+    size_t index;
+
+    for (size_t i = 0; i < set->count; i++) {
+        weir_upstream *upstream = set->upstreams[i];
+        wr_upstream_describe(upstream, &set->candidates[i]);
+        set->candidates[i].is_excluded =
+            request_excludes(request, upstream->id);
+    }
+    const enum wr_choice choice =
+        wr_choose(set->options.balance, set->candidates, set->count,
+                  request->key, &set->random, &index);
+    if (choice == WR_CHOICE_MADE) {
+        wr_assert(index < set->count);
+        *ret = set->upstreams[index];
+    }
+    return choice;
+}
+
+static void request_connected(void *arg, int err, weir_transport *t);
+
+/* The factory of each try: an error after this is none of the upstream. */
+static int request_create(void *arg, weir_transport *t,
+                          struct weir_protocol_binding *ret)
+{
+    struct wr_request *request = arg;
+
+    wr_assert(!request->was_made);
+    request->was_made = true;
+    return request->factory.create(request->factory.arg, t, ret);
+}
+
+/* Notes the upstream that is tried now. */
+static void request_note_try(struct wr_request *request,
+                             weir_upstream *upstream)
+{
+    wr_assert(request->try_count < request->tries);
+    wr_assert(request->id_count < WR_TRIES_MAX + WR_EXCLUDED_MAX);
+    request->try_count++;
+    request->ids[request->id_count++] = upstream->id;
+    request->begun_ns = request_now(request);
+    wr_upstream_ref(upstream);
+    if (request->last) {
+        wr_upstream_unref(request->last);
+    }
+    request->last = upstream;
+}
+
+/* Begins a try, from READY or QUEUED. If it cannot begin, the ready item is
+ * pushed to go on with the next one. */
+static void request_try(struct wr_request *request, weir_upstream *upstream)
+{
+    const struct weir_factory factory = {request_create, request};
+    struct weir_connect_options options = request->connect;
+
+    options.local_address = request->local.len > 0 ? &request->local : NULL;
+    request_note_try(request, upstream);
+    wr_slot_take(request->slot, upstream);
+    request_arm(request, UINT64_MAX);
+    const int err =
+        wr_target_connect(&upstream->target, &factory, &options, true,
+                          request_connected, request, &request->connecting);
+    request_set_state(request, REQUEST_CONNECTING);
+    if (err < 0) { /* nothing of the upstream was asked */
+        request->err = err;
+        wr_slot_leave(request->slot);
+        request_push_ready(request);
+        return;
+    }
+    request->set->connecting_count++;
+    request_check_invariants(request);
+}
+
+/* True for errors that this machine is to blame for. */
+static bool request_is_own_error(int err)
+{
+    return err == -ENOMEM || err == -EMFILE || err == -ENFILE ||
+           err == -ENOBUFS || err == -EADDRNOTAVAIL || err == -ECANCELED;
+}
+
+/* The time of a request that is given up by its own limit is an upstream's
+ * failure too: that one has not answered. */
+static void request_note_failure(struct wr_request *request, int err)
+{
+    const int why = request->cause < 0 ? request->cause : err;
+
+    wr_assert(request->slot->upstream != NULL);
+    if (!request_is_own_error(why)) {
+        wr_upstream_note_failure(request->slot->upstream, WR_FAILURE_CONNECT,
+                                 why);
+    }
+}
+
+/* A try has ended. */
+static void request_connected(void *arg, int err, weir_transport *t)
+{
+    struct wr_request *request = arg;
+    weir_upstreams *set = request->set;
+
+    wr_assert(request->connecting != NULL);
+    wr_assert(set->connecting_count > 0);
+    request->connecting = NULL;
+    set->connecting_count--;
+    request->result.connect_ns = request_now(request) - request->begun_ns;
+    if (request->was_made) {
+        wr_upstream_note_success(request->slot->upstream, WR_FAILURE_CONNECT);
+    } else {
+        request_note_failure(request, err);
+    }
+    if (err >= 0) {
+        request_finish(request, 0, t);
+        return;
+    }
+    request->err = err;
+    wr_slot_leave(request->slot);
+    if (request->was_made && request->cause == 0) {
+        request->cause = err; /* the program's: no other is tried */
+    }
+    request_push_ready(request);
+}
+
+/* ---- what is next ---- */
+
+/* Tries an upstream. WR_CHOICE_NONE: none is left. */
+static enum wr_choice request_go_on(struct wr_request *request)
+{
+    weir_upstream *upstream;
+    const enum wr_choice choice = request->try_count < request->tries
+                                      ? request_choose(request, &upstream)
+                                      : WR_CHOICE_NONE;
+
+    wr_assert(request->cause == 0);
+    if (choice == WR_CHOICE_MADE) {
+        if (request->state == REQUEST_QUEUED) {
+            request_leave_queue(request);
+        }
+        request_try(request, upstream);
+    }
+    return choice;
+}
+
+/* The error of a request that has no upstream to try. */
+static int request_get_error(struct wr_request *request)
+{
+    wr_assert(request->err <= 0);
+    if (request->err == 0) {
+        request->set->totals.no_upstream++;
+    }
+    return request->err < 0 ? request->err : -EHOSTDOWN;
+}
+
+static void request_run(struct wr_ready *ready)
+{
+    struct wr_request *request =
+        wr_container_of(ready, struct wr_request, ready);
+    enum wr_choice choice = WR_CHOICE_FULL;
+    int err = 0;
+
+    wr_assert(request->state == REQUEST_READY);
+    if (request->cause < 0) {
+        request_finish(request, request->cause, NULL);
+        return;
+    }
+    if (wr_list_is_empty(&request->set->queue) || request->try_count > 0) {
+        choice = request_go_on(request);
+    } else { /* it may use a place that those before it have excluded */
+        wr_upstreams_wake(request->set);
+    }
+    if (choice == WR_CHOICE_FULL) {
+        err = request_enter_queue(request);
+    } else if (choice == WR_CHOICE_NONE) {
+        err = request_get_error(request);
+    }
+    if (err < 0) {
+        request_finish(request, err, NULL);
+    }
+}
+
+void wr_requests_serve(weir_upstreams *set)
+{
+    struct wr_list *link = set->queue.next;
+
+    wr_assert(!wr_list_is_empty(&set->queue) || set->queued_count == 0);
+    while (link != &set->queue) {
+        struct wr_request *request =
+            wr_container_of(link, struct wr_request, queue_link);
+        link = link->next;
+        const enum wr_choice choice = request_go_on(request);
+        if (choice == WR_CHOICE_NONE) {
+            request_leave_queue(request);
+            request->cause = request_get_error(request);
+            request_push_ready(request);
+        } else if (choice == WR_CHOICE_FULL && request->id_count == 0) {
+            return; /* nor has any other a place */
+        }
+    }
+}
+
+/* ---- giving up ---- */
+
+static void request_give_up(struct wr_request *request, int cause)
+{
+    request_check_invariants(request);
+    wr_assert(cause < 0);
+    if (request->cause < 0 || request->state == REQUEST_ENDED) {
+        return;
+    }
+    request->cause = cause;
+    if (request->state == REQUEST_QUEUED) {
+        request_leave_queue(request);
+        request_push_ready(request);
+    } else if (request->state == REQUEST_CONNECTING) {
+        weir_pending_cancel(request->connecting);
+    }
+}
+
+void wr_requests_give_up(weir_upstreams *set)
+{
+    wr_assert(set->is_closed);
+    for (struct wr_list *link = set->requests.next; link != &set->requests;
+         link = link->next) {
+        request_give_up(wr_container_of(link, struct wr_request, link),
+                        -ECANCELED);
+    }
+}
+
+static void request_cancel(struct weir_pending *pending)
+{
+    request_give_up(wr_container_of(pending, struct wr_request, pending),
+                    -ECANCELED);
+}
+
+static void request_timer_expired(struct wr_timer *timer)
+{
+    struct wr_request *request =
+        wr_container_of(timer, struct wr_request, timer);
+
+    wr_assert(request->state == REQUEST_QUEUED ||
+              request->state == REQUEST_CONNECTING);
+    if (request->state == REQUEST_QUEUED) {
+        request->set->totals.queue_timeout++;
+    }
+    request_give_up(request, -ETIMEDOUT);
+}
+
+/* ---- beginning ---- */
+
+void wr_request_init(struct wr_request *request, weir_upstreams *set)
+{
+    wr_assert(!request->set);
+    request->set = set;
+    request->pending = (struct weir_pending){set->loop, request_cancel};
+    wr_list_init(&request->link);
+    wr_list_init(&request->queue_link);
+    wr_ready_init(&request->ready, request_run);
+    wr_timer_init(&request->timer, request_timer_expired);
+    request->state = REQUEST_READY;
+    request->end_ns = UINT64_MAX;
+}
+
+void wr_request_start(struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+
+    wr_assert(request->slot != NULL);
+    wr_assert(request->tries > 0);
+    wr_upstreams_ref(set);
+    wr_list_push_back(&set->requests, &request->link);
+    wr_ready_push(&set->loop->ready, &request->ready);
+    request_check_invariants(request);
+}

@@ -1,0 +1,60 @@
+/*
+ * A request: one connection that is asked for.
+ *
+ * The state machine is in request.c. request_ask.c reads the call of the
+ * program, makes the request and starts it.
+ */
+#ifndef WEIR_LIB_UPSTREAM_REQUEST_H
+#define WEIR_LIB_UPSTREAM_REQUEST_H
+
+#include "lib/loop/pending.h"
+#include "upstream.h"
+
+#define WR_TRIES_MAX    16u
+#define WR_EXCLUDED_MAX 16u
+
+enum wr_request_state {
+    REQUEST_READY,      /* the ready item decides what is next */
+    REQUEST_QUEUED,     /* no upstream has a place */
+    REQUEST_CONNECTING, /* to an upstream */
+    REQUEST_ENDED,      /* done is being called */
+    REQUEST_STATES,
+};
+
+struct wr_request {
+    struct weir_pending pending;
+    weir_upstreams *set;
+    struct wr_list link;       /* in set->requests */
+    struct wr_list queue_link; /* in set->queue while it is QUEUED */
+    struct wr_ready ready;
+    struct wr_timer timer;
+    enum wr_request_state state; /* set by request_set_state() alone */
+    int cause;                   /* why it was given up; 0: it was not */
+    int err;                     /* of the last try; 0: none has failed */
+    bool was_made;               /* the factory was called */
+    struct weir_factory factory;
+    weir_upstreams_done_fn *done;
+    void *done_arg;
+    struct weir_connect_options connect;
+    struct weir_address local;
+    uint64_t key;
+    uint64_t end_ns;    /* of the whole request; UINT64_MAX: no limit */
+    uint64_t queued_ns; /* when it was queued */
+    uint64_t begun_ns;  /* when the last try began */
+    uint32_t tries;
+    uint32_t try_count;
+    uint64_t ids[WR_TRIES_MAX + WR_EXCLUDED_MAX]; /* upstreams not to choose */
+    size_t id_count;
+    weir_upstream *last;      /* the upstream of the last try, a reference */
+    weir_upstream_slot *slot; /* its own until it is given */
+    weir_pending *connecting; /* NULL: no try is under way */
+    struct weir_upstreams_result result;
+};
+
+/* Sets up a request that is all zero. */
+void wr_request_init(struct wr_request *request, weir_upstreams *set);
+
+/* Starts a request that is complete; it holds a reference to the set. */
+void wr_request_start(struct wr_request *request);
+
+#endif

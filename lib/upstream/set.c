@@ -1,0 +1,291 @@
+/*
+ * Sets of upstreams: making them, adding and removing, and the end.
+ *
+ * The ready item does what may not be done inside a call: it serves the queue,
+ * and tells the program of states that have changed. It is pushed by whatever
+ * frees a place or changes a state.
+ */
+#include "lib/base/options.h"
+#include "upstream.h"
+#include "uring/alloc.h"
+
+#include <string.h>
+
+#define QUEUE_TIMEOUT_NS UINT64_C(5000000000)
+#define FAIL_LIMIT       5u
+#define EJECT_NS         UINT64_C(10000000000)
+#define EJECT_MAX_NS     UINT64_C(300000000000)
+#define RESOLVE_NS       UINT64_C(30000000000)
+
+static void set_check_invariants(const weir_upstreams *set)
+{
+    wr_assert(set->ref_count > 0);
+    wr_assert(set->count <= set->capacity);
+    wr_assert(!set->is_freed || set->is_closed);
+    wr_assert(!set->is_freed || set->count == 0);
+}
+
+/* ---- upstreams ---- */
+
+/* Removes an upstream from the arrays, and drops the reference of the set. */
+static void set_drop(weir_upstreams *set, size_t index)
+{
+    const size_t left = set->count - index - 1;
+    weir_upstream *upstream = set->upstreams[index];
+
+    wr_assert(index < set->count);
+    wr_assert(!upstream->is_removed);
+    memmove(set->upstreams + index, set->upstreams + index + 1,
+            left * sizeof(*set->upstreams));
+    memmove(set->candidates + index, set->candidates + index + 1,
+            left * sizeof(*set->candidates));
+    set->count--;
+    wr_upstream_stop(upstream);
+    upstream->is_removed = true;
+    wr_upstreams_wake(set); /* its requests may have none left */
+    wr_upstream_unref(upstream);
+}
+
+void weir_upstream_remove(weir_upstream *upstream)
+{
+    weir_upstreams *set = upstream->set;
+
+    if (wr_loop_check(set->loop) < 0 || upstream->is_removed) {
+        return;
+    }
+    set_check_invariants(set);
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->upstreams[i] == upstream) {
+            set_drop(set, i);
+            return;
+        }
+    }
+    wr_assert(false); /* one that was not removed is there */
+}
+
+/* Adds an upstream that has begun. */
+static void set_append(weir_upstreams *set, weir_upstream *upstream)
+{
+    wr_assert(set->count < set->capacity);
+    set->upstreams[set->count] = upstream;
+    set->candidates[set->count] = (struct wr_candidate_upstream){
+        .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
+    set->count++;
+    wr_upstreams_wake(set);
+    set_check_invariants(set);
+}
+
+static int set_check_add(const weir_upstreams *set,
+                         const struct weir_upstream_options *options)
+{
+    const bool shakes = wr_check_is_active(&set->check) &&
+                        set->check.plan.kind == WEIR_CHECK_TLS;
+
+    wr_require(!set->is_closed, -ESHUTDOWN);
+    wr_require(options->weight <= WR_WEIGHT_MAX, -EINVAL);
+    wr_require(options->tls || !shakes, -EINVAL);
+    return 0;
+}
+
+int weir_upstreams_add(weir_upstreams *set,
+                       const struct weir_upstream_options *options,
+                       weir_upstream **ret)
+{
+    struct weir_upstream_options known;
+    weir_upstream *upstream;
+
+    wr_require_loop(set->loop);
+    set_check_invariants(set);
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    err = set_check_add(set, &known);
+    wr_require(err >= 0, err);
+    err = wr_upstreams_make_room(set);
+    wr_require(err >= 0, err);
+    err = wr_upstream_make(set, &known, &upstream);
+    wr_require(err >= 0, err);
+    err = wr_upstream_start(upstream);
+    if (err < 0) {
+        wr_upstream_unref(upstream);
+        return err;
+    }
+    set_append(set, upstream);
+    if (ret) {
+        *ret = upstream;
+    }
+    return 0;
+}
+
+/* ---- the ready item ---- */
+
+/* The first upstream with a state that was not told; NULL: there is none. */
+static weir_upstream *set_find_news(const weir_upstreams *set)
+{
+    set_check_invariants(set);
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->upstreams[i]->told !=
+            wr_upstream_get_state(set->upstreams[i])) {
+            return set->upstreams[i];
+        }
+    }
+    return NULL;
+}
+
+static void set_tell(weir_upstreams *set, weir_upstream *upstream)
+{
+    const enum weir_upstream_state state = wr_upstream_get_state(upstream);
+    int err = 0;
+
+    wr_assert(upstream->told != state);
+    upstream->told = state;
+    if (state == WEIR_UPSTREAM_DOWN) {
+        err = upstream->check_err;
+    } else if (state == WEIR_UPSTREAM_EJECTED) {
+        err = upstream->failure_err;
+    }
+    if (set->options.changed) {
+        set->options.changed(set->options.changed_arg, upstream, state, err);
+        wr_loop_end_if_forked(set->loop);
+    }
+}
+
+static void set_run(struct wr_ready *ready)
+{
+    weir_upstreams *set = wr_container_of(ready, weir_upstreams, ready);
+    weir_upstream *upstream;
+
+    wr_upstreams_ref(set);
+    wr_requests_serve(set);
+    while ((upstream = set_find_news(set))) {
+        set_tell(set, upstream);
+    }
+    wr_assert(set->ref_count > 0);
+    wr_upstreams_unref(set);
+}
+
+/* ---- the end ---- */
+
+/* Nothing new begins, and all that is under way ends. */
+static void set_close(weir_upstreams *set)
+{
+    if (set->is_closed) {
+        return;
+    }
+    set->is_closed = true;
+    wr_ready_cancel(&set->ready);
+    for (size_t i = 0; i < set->count; i++) {
+        wr_upstream_stop(set->upstreams[i]);
+    }
+    wr_requests_give_up(set);
+    wr_upstreams_leave_if_quiet(set);
+    set_check_invariants(set);
+}
+
+static void set_shutdown_alive(struct wr_member *member)
+{
+    weir_upstreams *set = wr_container_of(member, weir_upstreams, member);
+
+    wr_assert(wr_loop_is_closing(set->loop));
+    wr_upstreams_ref(set);
+    set_close(set);
+    wr_upstreams_unref(set);
+}
+
+static void set_dump_alive(const struct wr_member *member, FILE *out)
+{
+    const weir_upstreams *set = wr_container_of(member, weir_upstreams, member);
+
+    fprintf(out, "upstreams count=%zu queued=%u connecting=%u checks=%u%s\n",
+            set->count, set->queued_count, set->connecting_count,
+            set->probe_count, set->is_closed ? " closed" : "");
+}
+
+static void set_check_alive(const struct wr_member *member)
+{
+    set_check_invariants(wr_container_of(member, weir_upstreams, member));
+}
+
+static const struct wr_member_ops set_member_ops = {.stage = WR_STAGE_MAKERS,
+                                                    .shutdown =
+                                                        set_shutdown_alive,
+                                                    .dump = set_dump_alive,
+                                                    .check = set_check_alive};
+
+void weir_upstreams_free(weir_upstreams *set)
+{
+    if (!set || wr_loop_check(set->loop) < 0) {
+        return;
+    }
+    set_check_invariants(set);
+    set_close(set);
+    while (set->count > 0) {
+        set_drop(set, set->count - 1);
+    }
+    set->is_freed = true;
+    wr_upstreams_unref(set);
+}
+
+/* ---- making ---- */
+
+static int set_check_options(const struct weir_upstreams_options *options)
+{
+    wr_require(options->balance >= WEIR_BALANCE_ROUND_ROBIN &&
+                   options->balance <= WEIR_BALANCE_HASH,
+               -EINVAL);
+    return 0;
+}
+
+static uint64_t set_or(uint64_t value, uint64_t otherwise)
+{
+    wr_assert(otherwise > 0);
+    return value > 0 ? value : otherwise;
+}
+
+static void set_init(weir_upstreams *set,
+                     const struct weir_upstreams_options *known)
+{
+    struct weir_upstreams_options *options = &set->options;
+
+    wr_assert(set->count == 0);
+    *options = *known;
+    options->check = NULL;
+    options->queue_timeout_ns =
+        set_or(options->queue_timeout_ns, QUEUE_TIMEOUT_NS);
+    options->fail_limit = (uint32_t)set_or(options->fail_limit, FAIL_LIMIT);
+    options->eject_ns = set_or(options->eject_ns, EJECT_NS);
+    options->eject_max_ns = set_or(options->eject_max_ns, EJECT_MAX_NS);
+    options->resolve_ns = set_or(options->resolve_ns, RESOLVE_NS);
+    set->random.state =
+        set_or(options->seed, wr_sys_now() ^ (uint64_t)(uintptr_t)set);
+    wr_member_init(&set->member, &set_member_ops);
+    wr_ready_init(&set->ready, set_run);
+}
+
+int weir_upstreams_new(weir_loop *loop,
+                       const struct weir_upstreams_options *options,
+                       weir_upstreams **ret)
+{
+    struct weir_upstreams_options known;
+    weir_upstreams *set;
+
+    wr_require_loop(loop);
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    err = set_check_options(&known);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    err = wr_upstreams_make(loop, &set);
+    wr_require(err >= 0, err);
+    set_init(set, &known);
+    if (known.check) {
+        err = wr_check_init(&set->check, &loop->counting, known.check);
+    }
+    if (err < 0) {
+        wr_upstreams_unref(set);
+        return err;
+    }
+    wr_loop_add_member(loop, &set->member);
+    set_check_invariants(set);
+    *ret = set;
+    return 0;
+}

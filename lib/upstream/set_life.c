@@ -1,0 +1,99 @@
+/*
+ * The memory of a set of upstreams, and when it is over.
+ *
+ * The last reference frees it. As a member of the loop it is over earlier: when
+ * it is closed, and no request or check of it is under way.
+ */
+#include "upstream.h"
+
+#include "uring/alloc.h"
+
+#include <string.h>
+
+#define ROOM_FIRST 8u
+
+int wr_upstreams_make(weir_loop *loop, weir_upstreams **ret)
+{
+    weir_upstreams *set = wr_alloc(&loop->counting, sizeof(*set));
+
+    wr_require(set, -ENOMEM);
+    wr_assert(!wr_loop_is_closing(loop));
+    memset(set, 0, sizeof(*set));
+    set->loop = loop;
+    set->ref_count = 1;
+    wr_list_init(&set->requests);
+    wr_list_init(&set->queue);
+    wr_loop_pin(loop);
+    *ret = set;
+    return 0;
+}
+
+void wr_upstreams_unref(weir_upstreams *set)
+{
+    weir_loop *loop = set->loop;
+
+    wr_assert(set->ref_count > 0);
+    set->ref_count--;
+    if (set->ref_count > 0) {
+        return;
+    }
+    wr_assert(set->count == 0);
+    wr_assert(!wr_list_is_linked(&set->member.link));
+    wr_ready_cancel(&set->ready);
+    wr_check_fini(&set->check, &loop->counting);
+    wr_free(&loop->counting, set->upstreams,
+            set->capacity * sizeof(*set->upstreams));
+    wr_free(&loop->counting, set->candidates,
+            set->capacity * sizeof(*set->candidates));
+    wr_free(&loop->counting, set, sizeof(*set));
+    wr_loop_unpin(loop);
+}
+
+void wr_upstreams_leave_if_quiet(weir_upstreams *set)
+{
+    wr_assert(set->ref_count > 0);
+    if (set->is_closed && set->probe_count == 0 &&
+        wr_list_is_empty(&set->requests) &&
+        wr_list_is_linked(&set->member.link)) {
+        wr_loop_remove_member(set->loop, &set->member);
+    }
+}
+
+int wr_upstreams_make_room(weir_upstreams *set)
+{
+    const struct weir_allocator *allocator = &set->loop->counting;
+    const size_t old = set->capacity;
+    const size_t capacity = old == 0 ? ROOM_FIRST : 2 * old;
+
+    wr_assert(set->count <= old);
+    if (set->count < old) {
+        return 0;
+    }
+    weir_upstream **upstreams =
+        wr_alloc(allocator, capacity * sizeof(weir_upstream *));
+    wr_require(upstreams, -ENOMEM);
+    struct wr_candidate_upstream *candidates =
+        wr_alloc(allocator, capacity * sizeof(*candidates));
+    if (!candidates) {
+        wr_free(allocator, upstreams, capacity * sizeof(weir_upstream *));
+        return -ENOMEM;
+    }
+    if (old > 0) {
+        memcpy(upstreams, set->upstreams, old * sizeof(weir_upstream *));
+        memcpy(candidates, set->candidates, old * sizeof(*candidates));
+        wr_free(allocator, set->upstreams, old * sizeof(weir_upstream *));
+        wr_free(allocator, set->candidates, old * sizeof(*candidates));
+    }
+    set->upstreams = upstreams;
+    set->candidates = candidates;
+    set->capacity = capacity;
+    return 0;
+}
+
+void wr_upstreams_wake(weir_upstreams *set)
+{
+    wr_assert(set->ref_count > 0);
+    if (!set->is_closed) {
+        wr_ready_push(&set->loop->ready, &set->ready);
+    }
+}

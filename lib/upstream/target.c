@@ -1,0 +1,229 @@
+/*
+ * Where an upstream is.
+ *
+ * The timer of the next lookup is armed when one has ended, so that lookups of
+ * one name never overlap.
+ */
+#include "target.h"
+
+#include "uring/alloc.h"
+#include "weir/error.h"
+
+#include <string.h>
+
+#define LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
+#define TTL_MIN_NS        UINT64_C(1000000000)
+
+/* ---- lookups ---- */
+
+/* Looks the name up again when its answer is not good any more, which was to be
+ * for @ttl_ns, and at the latest after resolve_ns. */
+static void target_arm(struct wr_target *target, uint64_t ttl_ns)
+{
+    const uint64_t delay_ns =
+        target->resolve_ns == UINT64_MAX
+            ? UINT64_MAX
+            : wr_min_u64(target->resolve_ns,
+                         ttl_ns > TTL_MIN_NS ? ttl_ns : TTL_MIN_NS);
+
+    wr_assert(target->is_name);
+    wr_assert(!target->is_asking);
+    wr_timer_arm(&target->loop->wheel, &target->timer,
+                 wr_add_sat(weir_loop_get_time(target->loop), delay_ns));
+}
+
+static void target_drop_addresses(struct wr_target *target)
+{
+    wr_assert(target->address_count > 0 || !target->addresses);
+    if (target->addresses != &target->single) {
+        wr_free(&target->loop->counting, target->addresses,
+                target->address_count * sizeof(*target->addresses));
+    }
+    target->addresses = NULL;
+    target->address_count = 0;
+}
+
+/* Replaces the addresses; without memory the old ones stay. */
+static void target_take_addresses(struct wr_target *target,
+                                  const struct weir_address *addresses,
+                                  size_t count)
+{
+    struct weir_address *copy =
+        wr_alloc(&target->loop->counting, count * sizeof(*copy));
+
+    wr_assert(count > 0);
+    if (!copy) {
+        target->error_count++;
+        return;
+    }
+    memcpy(copy, addresses, count * sizeof(*copy));
+    target_drop_addresses(target);
+    target->addresses = copy;
+    target->address_count = count;
+}
+
+static void target_changed(weir_lookup *lookup)
+{
+    struct wr_target *target =
+        wr_container_of(lookup, struct wr_target, lookup);
+
+    wr_assert(target->is_asking);
+    if (!wr_lookup_has_ended(lookup)) {
+        return;
+    }
+    const uint64_t ttl_ns = lookup->ttl_ns;
+    if (wr_lookup_get_result(lookup) < 0) {
+        target->error_count++;
+    } else {
+        target_take_addresses(target, lookup->addresses, lookup->count);
+    }
+    wr_lookup_fini(lookup);
+    target->is_asking = false;
+    target_arm(target, ttl_ns);
+}
+
+static int target_ask(struct wr_target *target)
+{
+    const struct wr_lookup_question question = {.host = target->host,
+                                                .port = target->port,
+                                                .timeout_ns =
+                                                    LOOKUP_TIMEOUT_NS};
+
+    wr_assert(!target->is_asking);
+    wr_lookup_init(&target->lookup, target->loop, target_changed);
+    const int err = wr_lookup_start(&target->lookup, &question);
+    if (err < 0) {
+        wr_lookup_fini(&target->lookup);
+        return err;
+    }
+    target->is_asking = true;
+    return 0;
+}
+
+static void target_timer_expired(struct wr_timer *timer)
+{
+    struct wr_target *target = wr_container_of(timer, struct wr_target, timer);
+
+    wr_assert(target->is_name);
+    if (target_ask(target) < 0) {
+        target->error_count++;
+        target_arm(target, UINT64_MAX);
+    }
+}
+
+/* ---- life ---- */
+
+/* Reads the one address or name of the options. */
+static int target_read(struct wr_target *target,
+                       const struct weir_upstream_options *options)
+{
+    const int count = !!options->host + !!options->address + !!options->path;
+
+    wr_assert(!target->host == !options->host);
+    wr_require(count == 1, -EINVAL);
+    if (options->address) {
+        wr_require(wr_address_is_valid(options->address), -EINVAL);
+        wr_require(!wr_address_is_unnamed(options->address), -EINVAL);
+        target->single = *options->address;
+        return 0;
+    }
+    if (options->path) {
+        return weir_address_parse_unix(options->path, &target->single);
+    }
+    const int err =
+        weir_address_parse(options->host, options->port, &target->single);
+    target->is_name = err == WEIR_ENOTLITERAL;
+    return target->is_name ? 0 : err;
+}
+
+int wr_target_init(struct wr_target *target, weir_loop *loop,
+                   const struct weir_upstream_options *options,
+                   const char *host, uint64_t resolve_ns)
+{
+    memset(target, 0, sizeof(*target));
+    target->loop = loop;
+    target->host = host;
+    target->port = options->port;
+    target->resolve_ns = resolve_ns;
+    wr_timer_init(&target->timer, target_timer_expired);
+    int err = target_read(target, options);
+    wr_require(err >= 0, err);
+    if (!target->is_name) {
+        target->addresses = &target->single;
+        target->address_count = 1;
+    }
+    err = wr_secure_settings_read(&target->tls, options->tls, WR_SECURE_CLIENT,
+                                  host);
+    wr_assert(err <= 0);
+    return err;
+}
+
+void wr_target_fini(struct wr_target *target)
+{
+    wr_assert(!target->is_asking);
+    wr_assert(!wr_timer_is_armed(&target->timer));
+    target_drop_addresses(target);
+    wr_secure_settings_drop(&target->tls);
+}
+
+int wr_target_start(struct wr_target *target)
+{
+    wr_assert(!wr_timer_is_armed(&target->timer));
+    return target->is_name ? target_ask(target) : 0;
+}
+
+void wr_target_stop(struct wr_target *target)
+{
+    if (target->is_asking) {
+        wr_lookup_cancel(&target->lookup);
+        wr_lookup_fini(&target->lookup);
+        target->is_asking = false;
+    }
+    wr_timer_cancel(&target->loop->wheel, &target->timer);
+    wr_assert(!wr_timer_is_armed(&target->timer));
+}
+
+/* ---- connecting ---- */
+
+static struct weir_tls_settings target_get_tls(const struct wr_target *target)
+{
+    const struct wr_secure_settings *tls = &target->tls;
+
+    wr_assert(wr_secure_settings_are_set(tls));
+    return (struct weir_tls_settings){
+        .size = sizeof(struct weir_tls_settings),
+        .context = tls->context,
+        .server_hostname =
+            tls->server_hostname[0] != '\0' ? tls->server_hostname : NULL,
+        .no_hostname_check = tls->no_hostname_check,
+        .handshake_timeout_ns = tls->handshake_timeout_ns,
+        .shutdown_timeout_ns = tls->shutdown_timeout_ns,
+        .session = tls->session,
+        .can_export = tls->can_export,
+        .ignore_unexpected_eof = tls->ignore_unexpected_eof};
+}
+
+int wr_target_connect(struct wr_target *target,
+                      const struct weir_factory *factory,
+                      const struct weir_connect_options *options, bool with_tls,
+                      weir_connect_done_fn *done, void *done_arg,
+                      weir_pending **ret)
+{
+    struct weir_connect_options known = *options;
+    struct weir_tls_settings tls;
+
+    wr_assert(!options->tls);
+    if (with_tls && wr_secure_settings_are_set(&target->tls)) {
+        tls = target_get_tls(target);
+        known.tls = &tls;
+    }
+    if (target->address_count == 0) {
+        wr_assert(target->is_name);
+        return weir_create_connection(target->loop, factory, target->host,
+                                      target->port, &known, done, done_arg,
+                                      ret);
+    }
+    return weir_create_connection_to(target->loop, factory, target->addresses,
+                                     target->address_count, &known, done,
+                                     done_arg, ret);
+}

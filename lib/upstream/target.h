@@ -1,0 +1,53 @@
+/*
+ * Where an upstream is: its addresses, and how a connection reaches them.
+ *
+ * The addresses of a name are looked up from time to time, beside connections.
+ * A lookup that fails keeps the addresses of the last good one. Until there is
+ * one, a connection looks the name up itself.
+ */
+#ifndef WEIR_LIB_UPSTREAM_TARGET_H
+#define WEIR_LIB_UPSTREAM_TARGET_H
+
+#include "lib/names/lookup.h"
+#include "lib/transport/secure.h"
+#include "weir/upstream.h"
+
+struct wr_target {
+    weir_loop *loop;
+    const char *host; /* the owner's memory; NULL: an address is known */
+    uint16_t port;
+    struct weir_address single; /* the address, where there is no name */
+    struct weir_address *addresses;
+    size_t address_count; /* 0: the name has none yet */
+    struct wr_secure_settings tls;
+    bool is_name; /* the host has to be looked up */
+    bool is_asking;
+    weir_lookup lookup;    /* while is_asking */
+    struct wr_timer timer; /* the next lookup */
+    uint64_t resolve_ns;
+    uint64_t error_count; /* lookups that have failed */
+};
+
+/* Reads where the upstream is: 0, or an error of weir_upstreams_add(). @host is
+ * the copy of the host in @options, NULL if it has none. */
+WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
+                                 const struct weir_upstream_options *options,
+                                 const char *host, uint64_t resolve_ns);
+
+/* Frees the parts of a target that was stopped. */
+void wr_target_fini(struct wr_target *target);
+
+/* Begins to look the name up, if there is one: 0, or an error of the name. */
+WEIR_MUST_USE int wr_target_start(struct wr_target *target);
+
+/* Ends the lookups. */
+void wr_target_stop(struct wr_target *target);
+
+/* Connects; the options have no TLS. */
+WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
+                                    const struct weir_factory *factory,
+                                    const struct weir_connect_options *options,
+                                    bool with_tls, weir_connect_done_fn *done,
+                                    void *done_arg, weir_pending **ret);
+
+#endif

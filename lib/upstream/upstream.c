@@ -1,0 +1,361 @@
+/*
+ * One upstream of a set.
+ *
+ * Its state follows from what is known of it, and is kept nowhere else: whether
+ * it was removed or is drained, the health that checks have found, and whether
+ * failures have ejected it.
+ */
+#include "upstream.h"
+
+#include "uring/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void upstream_check_invariants(const weir_upstream *upstream)
+{
+    wr_assert(upstream->ref_count > 0);
+    wr_assert(!upstream->is_removed ||
+              !wr_timer_is_armed(&upstream->check_timer));
+    wr_assert(wr_probe_is_idle(&upstream->probe) ||
+              !wr_timer_is_armed(&upstream->check_timer));
+    wr_assert(!wr_timer_is_armed(&upstream->eject_timer) ||
+              upstream->ejection.is_ejected);
+    wr_assert(upstream->weight <= WR_WEIGHT_MAX);
+}
+
+/* ---- state ---- */
+
+enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
+{
+    upstream_check_invariants(upstream);
+    if (upstream->is_removed) {
+        return WEIR_UPSTREAM_REMOVED;
+    }
+    if (upstream->is_draining) {
+        return WEIR_UPSTREAM_DRAINING;
+    }
+    if (upstream->health.state == WR_HEALTH_UNKNOWN) {
+        return WEIR_UPSTREAM_CHECKING;
+    }
+    if (upstream->health.state == WR_HEALTH_DOWN) {
+        return WEIR_UPSTREAM_DOWN;
+    }
+    return upstream->ejection.is_ejected ? WEIR_UPSTREAM_EJECTED
+                                         : WEIR_UPSTREAM_UP;
+}
+
+static enum wr_tier upstream_get_tier(const weir_upstream *upstream)
+{
+    if (upstream->weight == 0) {
+        return WR_TIER_NONE;
+    }
+    switch (wr_upstream_get_state(upstream)) {
+    case WEIR_UPSTREAM_UP:
+        return upstream->is_backup ? WR_TIER_BACKUP : WR_TIER_PRIMARY;
+    case WEIR_UPSTREAM_EJECTED:
+        return upstream->is_backup ? WR_TIER_EJECTED_BACKUP : WR_TIER_EJECTED;
+    default:
+        return WR_TIER_NONE;
+    }
+}
+
+uint32_t wr_upstream_get_weight(weir_upstream *upstream)
+{
+    const weir_upstreams *set = upstream->set;
+    const uint64_t slow_ns = set->options.slow_start_ns;
+
+    wr_assert(upstream->weight > 0);
+    if (!upstream->is_warming) {
+        return upstream->weight * WR_WEIGHT_UNIT;
+    }
+    const uint64_t elapsed_ns =
+        weir_loop_get_time(set->loop) - upstream->warm_since_ns;
+    upstream->is_warming = elapsed_ns < slow_ns;
+    return wr_weight_warm(upstream->weight, elapsed_ns, slow_ns);
+}
+
+void wr_upstream_describe(weir_upstream *upstream,
+                          struct wr_candidate_upstream *candidate)
+{
+    candidate->tier = upstream_get_tier(upstream);
+    candidate->active = upstream->active_count;
+    candidate->is_full = upstream->connection_limit > 0 &&
+                         upstream->active_count >= upstream->connection_limit;
+    candidate->weight =
+        candidate->tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream);
+    wr_assert(candidate->tier == WR_TIER_NONE || candidate->weight > 0);
+}
+
+/* It is up again. */
+static void upstream_come_back(weir_upstream *upstream)
+{
+    const weir_upstreams *set = upstream->set;
+
+    wr_assert(!upstream->is_removed);
+    if (set->options.slow_start_ns > 0) {
+        upstream->is_warming = true;
+        upstream->warm_since_ns = weir_loop_get_time(set->loop);
+    }
+}
+
+/* ---- connections ---- */
+
+void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row)
+{
+    upstream_check_invariants(upstream);
+    if (row == WR_FAILURE_CONNECT) {
+        upstream->counts.connected++;
+    }
+    wr_ejection_note_success(&upstream->ejection, row);
+}
+
+static void upstream_eject(weir_upstream *upstream, uint64_t time_ns)
+{
+    weir_loop *loop = upstream->set->loop;
+
+    wr_assert(upstream->ejection.is_ejected);
+    upstream->counts.ejected++;
+    wr_timer_arm(&loop->wheel, &upstream->eject_timer,
+                 wr_add_sat(weir_loop_get_time(loop), time_ns));
+    wr_upstreams_wake(upstream->set);
+}
+
+void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
+                              int err)
+{
+    wr_assert(err < 0);
+    upstream_check_invariants(upstream);
+    if (row == WR_FAILURE_CONNECT) {
+        upstream->counts.connect_errors++;
+    } else {
+        upstream->counts.reported_errors++;
+    }
+    upstream->last_err = err;
+    upstream->failure_err = err;
+    if (upstream->is_removed || upstream->set->is_closed) {
+        return;
+    }
+    const uint64_t time_ns = wr_ejection_note_failure(&upstream->ejection, row);
+    if (time_ns > 0) {
+        upstream_eject(upstream, time_ns);
+    }
+}
+
+static void upstream_eject_expired(struct wr_timer *timer)
+{
+    weir_upstream *upstream =
+        wr_container_of(timer, weir_upstream, eject_timer);
+
+    upstream_check_invariants(upstream);
+    wr_ejection_end(&upstream->ejection);
+    upstream_come_back(upstream);
+    wr_upstreams_wake(upstream->set);
+}
+
+/* ---- checks ---- */
+
+static void upstream_arm_check(weir_upstream *upstream)
+{
+    weir_upstreams *set = upstream->set;
+    const uint64_t delay_ns = wr_health_next_ns(set->check.plan.interval_ns,
+                                                wr_random_next(&set->random));
+
+    wr_assert(wr_probe_is_idle(&upstream->probe));
+    wr_timer_arm(&set->loop->wheel, &upstream->check_timer,
+                 wr_add_sat(weir_loop_get_time(set->loop), delay_ns));
+}
+
+/* A check has ended with 0, or has failed. */
+static void upstream_note_check(weir_upstream *upstream, int err)
+{
+    wr_assert(err <= 0);
+    if (err < 0) {
+        upstream->counts.check_errors++;
+        upstream->last_err = err;
+        upstream->check_err = err;
+    } else {
+        upstream->counts.checks++;
+    }
+    const bool was_down = upstream->health.state == WR_HEALTH_DOWN;
+    if (wr_health_note(&upstream->health, err == 0)) {
+        if (was_down) {
+            upstream_come_back(upstream);
+        }
+        wr_upstreams_wake(upstream->set);
+    }
+}
+
+static void upstream_check_ended(struct wr_probe *probe, int err)
+{
+    weir_upstream *upstream = wr_container_of(probe, weir_upstream, probe);
+    weir_upstreams *set = upstream->set;
+
+    upstream_check_invariants(upstream);
+    wr_assert(set->probe_count > 0);
+    set->probe_count--;
+    if (!upstream->is_removed && !set->is_closed) {
+        upstream_note_check(upstream, err);
+        upstream_arm_check(upstream);
+    }
+    wr_upstreams_leave_if_quiet(set);
+    wr_upstream_unref(upstream);
+}
+
+static void upstream_check_expired(struct wr_timer *timer)
+{
+    weir_upstream *upstream =
+        wr_container_of(timer, weir_upstream, check_timer);
+
+    upstream_check_invariants(upstream);
+    wr_assert(!upstream->is_removed);
+    if (wr_probe_start(&upstream->probe, &upstream->target) < 0) {
+        upstream_arm_check(upstream); /* this machine lacks something */
+        return;
+    }
+    upstream->set->probe_count++;
+    wr_upstream_ref(upstream);
+}
+
+/* ---- life ---- */
+
+/* The name that the program gave, or the text of its host and port, or of its
+ * address, which is written to @buf. */
+static const char *
+upstream_write_name(const struct weir_upstream_options *options,
+                    char buf[WEIR_ADDRESS_TEXT_SIZE])
+{
+    struct weir_address address = {.len = 0};
+
+    if (options->name) {
+        return options->name;
+    }
+    if (options->host) {
+        snprintf(buf, WEIR_ADDRESS_TEXT_SIZE,
+                 strchr(options->host, ':') && options->host[0] != '['
+                     ? "[%s]:%u"
+                     : "%s:%u",
+                 options->host, (unsigned)options->port);
+        return buf;
+    }
+    if (options->address) {
+        address = *options->address;
+    } else if (options->path &&
+               weir_address_parse_unix(options->path, &address) < 0) {
+        return ""; /* it will be refused */
+    }
+    return weir_address_format(&address, buf, WEIR_ADDRESS_TEXT_SIZE);
+}
+
+/* Fills an upstream that is all zero. The host follows its name. */
+static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
+                         const struct weir_upstream_options *options,
+                         const char *name)
+{
+    const struct weir_upstreams_options *of_set = &set->options;
+    const size_t name_size = strlen(name) + 1;
+    const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
+    char *host = options->host ? upstream->text + name_size : NULL;
+
+    memcpy(upstream->text, name, name_size);
+    if (host) {
+        memcpy(host, options->host, host_size);
+    }
+    upstream->set = set;
+    upstream->ref_count = 1;
+    upstream->name = upstream->text;
+    upstream->weight = options->weight > 0 ? options->weight : 1;
+    upstream->connection_limit = options->connection_limit;
+    upstream->is_backup = options->is_backup;
+    upstream->user = options->user;
+    wr_timer_init(&upstream->eject_timer, upstream_eject_expired);
+    wr_timer_init(&upstream->check_timer, upstream_check_expired);
+    wr_ejection_init(&upstream->ejection, of_set->fail_limit, of_set->eject_ns,
+                     of_set->eject_max_ns);
+    const bool is_checked = wr_check_is_active(&set->check);
+    wr_health_init(&upstream->health, is_checked ? set->check.plan.rise : 1,
+                   is_checked ? set->check.plan.fall : 1,
+                   is_checked && set->check.plan.starts_down);
+    wr_probe_init(&upstream->probe, set->loop, &set->check,
+                  (uint8_t *)upstream->text + name_size + host_size,
+                  host && !strchr(host, ':') ? host : "localhost",
+                  upstream_check_ended);
+    return wr_target_init(&upstream->target, set->loop, options, host,
+                          of_set->resolve_ns);
+}
+
+static size_t upstream_get_room(const weir_upstreams *set)
+{
+    return wr_check_is_active(&set->check) && wr_check_has_answer(&set->check)
+               ? wr_check_get_room(&set->check)
+               : 0;
+}
+
+int wr_upstream_make(weir_upstreams *set,
+                     const struct weir_upstream_options *options,
+                     weir_upstream **ret)
+{
+    char buf[WEIR_ADDRESS_TEXT_SIZE];
+    const struct weir_allocator *allocator = &set->loop->counting;
+    const char *name = upstream_write_name(options, buf);
+    const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
+    const size_t size = sizeof(weir_upstream) + strlen(name) + 1 + host_size +
+                        upstream_get_room(set);
+
+    weir_upstream *upstream = wr_alloc(allocator, size);
+    wr_require(upstream, -ENOMEM);
+    memset(upstream, 0, size);
+    upstream->size = size;
+    const int err = upstream_init(upstream, set, options, name);
+    if (err < 0) {
+        wr_free(allocator, upstream, size);
+        return err;
+    }
+    upstream->id = ++set->last_id;
+    upstream->told = wr_upstream_get_state(upstream);
+    wr_upstreams_ref(set);
+    *ret = upstream;
+    return 0;
+}
+
+void wr_upstream_unref(weir_upstream *upstream)
+{
+    weir_upstreams *set = upstream->set;
+
+    upstream_check_invariants(upstream);
+    upstream->ref_count--;
+    if (upstream->ref_count > 0) {
+        return;
+    }
+    wr_assert(upstream->active_count == 0);
+    wr_assert(wr_probe_is_idle(&upstream->probe));
+    wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
+    wr_target_fini(&upstream->target);
+    wr_free(&set->loop->counting, upstream, upstream->size);
+    wr_upstreams_unref(set);
+}
+
+int wr_upstream_start(weir_upstream *upstream)
+{
+    const weir_upstreams *set = upstream->set;
+
+    upstream_check_invariants(upstream);
+    const int err = wr_target_start(&upstream->target);
+    wr_require(err >= 0, err);
+    if (wr_check_is_active(&set->check)) {
+        wr_timer_arm(&set->loop->wheel, &upstream->check_timer,
+                     weir_loop_get_time(set->loop));
+    }
+    return 0;
+}
+
+void wr_upstream_stop(weir_upstream *upstream)
+{
+    weir_loop *loop = upstream->set->loop;
+
+    upstream_check_invariants(upstream);
+    wr_timer_cancel(&loop->wheel, &upstream->check_timer);
+    wr_timer_cancel(&loop->wheel, &upstream->eject_timer);
+    wr_target_stop(&upstream->target);
+    wr_probe_give_up(&upstream->probe);
+}

@@ -1,0 +1,181 @@
+/*
+ * Sets of upstreams: the inside. Calls go down only, from each file to the
+ * files below it:
+ *
+ *     set.c           sets: making, adding, the ready item, the end
+ *     upstream_call.c the program's calls on one upstream
+ *     request_ask.c   the call that asks for a connection
+ *     request.c       a connection that is asked for: queue, tries, done
+ *     slot.c          a connection's place at an upstream
+ *     upstream.c      one upstream: state, failures, checks
+ *     set_life.c      the memory of a set, and when it is over
+ *     probe.c, target.c, check.c, health.c, choose.c
+ *
+ * Upstreams and sets are counted references: a set is kept by its handle, its
+ * upstreams and its requests, an upstream by its set, its slots, its check, and
+ * requests that have tried it.
+ *
+ * A set is a member of its loop until it is closed, and its requests and checks
+ * have ended. Nothing in a set calls the program from inside a call of it: the
+ * set's ready item tells changes and serves the queue.
+ */
+#ifndef WEIR_LIB_UPSTREAM_UPSTREAM_H
+#define WEIR_LIB_UPSTREAM_UPSTREAM_H
+
+#include "choose.h"
+#include "health.h"
+#include "probe.h"
+
+struct wr_upstreams_totals {
+    uint64_t queued;
+    uint64_t queue_full;
+    uint64_t queue_timeout;
+    uint64_t no_upstream;
+};
+
+struct weir_upstreams {
+    weir_loop *loop;
+    uint64_t ref_count;
+    struct wr_member member;
+    struct wr_ready ready;
+    struct weir_upstreams_options options; /* with defaults; its check is not
+                                              used */
+    struct wr_check check;
+    struct wr_random random;
+    bool is_closed; /* by the program or the loop: nothing new begins */
+    bool is_freed;  /* by the program: nothing is told */
+    uint64_t last_id;
+
+    /* Upstreams that were not removed; two arrays with the same indices. */
+    weir_upstream **upstreams;
+    struct wr_candidate_upstream *candidates;
+    size_t count;
+    size_t capacity;
+
+    struct wr_list requests; /* struct wr_request: all */
+    struct wr_list queue;    /* struct wr_request: those that wait for a slot */
+    uint32_t queued_count;
+    uint32_t connecting_count;
+    uint32_t probe_count; /* checks under way */
+    struct wr_upstreams_totals totals;
+};
+
+struct wr_upstream_counts {
+    uint64_t chosen;
+    uint64_t connected;
+    uint64_t connect_errors;
+    uint64_t reported_errors;
+    uint64_t ejected;
+    uint64_t checks;
+    uint64_t check_errors;
+};
+
+struct weir_upstream {
+    weir_upstreams *set;
+    uint64_t ref_count;
+    uint64_t id; /* not used again in the set */
+    bool is_removed;
+    bool is_draining;
+    bool is_backup;
+    bool is_warming; /* in its slow start */
+    uint32_t weight;
+    uint32_t connection_limit;
+    uint32_t active_count; /* slots */
+    void *user;
+    uint64_t warm_since_ns; /* the slow start began, if is_warming */
+    struct wr_target target;
+    struct wr_health health;
+    struct wr_ejection ejection;
+    struct wr_timer eject_timer;
+    struct wr_probe probe;
+    struct wr_timer check_timer;
+    enum weir_upstream_state told; /* to the program, or made by it */
+    int last_err;
+    int failure_err; /* of the last failure of a connection */
+    int check_err;   /* of the last check that failed */
+    struct wr_upstream_counts counts;
+    const char *name; /* in text */
+    size_t size;      /* of all this */
+    char text[];      /* the name, the host, room for an answer */
+};
+
+/* ---- set_life.c ---- */
+
+/* Makes a set that holds one reference; 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_upstreams_make(weir_loop *loop, weir_upstreams **ret);
+static inline void wr_upstreams_ref(weir_upstreams *set)
+{
+    wr_assert(set->ref_count > 0);
+    set->ref_count++;
+}
+/* Gives a reference back; the last one frees the set. */
+void wr_upstreams_unref(weir_upstreams *set);
+
+/* Leaves the loop, if the set is closed and nothing of it is under way. */
+void wr_upstreams_leave_if_quiet(weir_upstreams *set);
+
+/* Makes room for one more upstream: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_upstreams_make_room(weir_upstreams *set);
+
+/* The ready item will serve the queue and tell changes. */
+void wr_upstreams_wake(weir_upstreams *set);
+
+/* ---- upstream.c ---- */
+
+/* Makes an upstream, which holds a reference to the set and one for the set.
+ * The options were read. */
+WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
+                                   const struct weir_upstream_options *options,
+                                   weir_upstream **ret);
+static inline void wr_upstream_ref(weir_upstream *upstream)
+{
+    wr_assert(upstream->ref_count > 0);
+    upstream->ref_count++;
+}
+/* Gives a reference back; the last one frees the upstream, and with it perhaps
+ * the set. */
+void wr_upstream_unref(weir_upstream *upstream);
+
+/* Begins its checks and lookups: 0, or an error of its name. */
+WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
+
+/* Ends all that is under way, for a removal or the end of the set. */
+void wr_upstream_stop(weir_upstream *upstream);
+
+enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream);
+
+/* The weight, with its slow start. */
+uint32_t wr_upstream_get_weight(weir_upstream *upstream);
+
+/* Writes what a choice has to know. */
+void wr_upstream_describe(weir_upstream *upstream,
+                          struct wr_candidate_upstream *candidate);
+
+/* A connection has succeeded or failed. */
+void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row);
+void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
+                              int err);
+
+/* ---- slot.c ---- */
+
+struct weir_upstream_slot {
+    weir_upstream *upstream; /* NULL: none is chosen */
+};
+
+/* A slot without an upstream; NULL without memory. */
+weir_upstream_slot *wr_slot_make(weir_upstreams *set);
+/* Frees a slot without an upstream. */
+void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot);
+void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream);
+/* Gives the place back, and with it the reference to the upstream. */
+void wr_slot_leave(weir_upstream_slot *slot);
+
+/* ---- request.c ---- */
+
+/* Gives requests of the queue the places that are free. Calls nothing of the
+ * program. */
+void wr_requests_serve(weir_upstreams *set);
+/* All end with -ECANCELED, from the loop. */
+void wr_requests_give_up(weir_upstreams *set);
+
+#endif

@@ -1,0 +1,170 @@
+/*
+ * Upstreams with TLS: connections to them, and checks of their handshake, both
+ * against a server of weir's on the same loop. Each check waits for the first
+ * result, so that a test needs one check to see a state.
+ */
+#include "tests/contract/maker.h"
+
+#include <stdlib.h>
+#include <weir/tls.h>
+#include <weir/tls_connection.h>
+
+static struct maker m;
+static weir_upstreams *set;
+static weir_tls_context *server_context;
+static weir_tls_context *client_context;
+static enum weir_upstream_state state;
+static int state_err;
+static int end_count;
+static int end_err;
+static weir_upstream_slot *end_slot;
+
+static const char *tls_path(const char *name)
+{
+    static char paths[4][512];
+    static int turn;
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    char *path = paths[turn++ % 4];
+    if (!folder) {
+        cr_skip_test("no wolfSSL of weir's own, or no openssl");
+    }
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
+static weir_tls_context *make_context(bool is_server)
+{
+    struct weir_tls_options options = {.size = sizeof(options),
+                                       .server = is_server};
+    weir_tls_context *context = NULL;
+    if (is_server) {
+        options.certificate.file = tls_path("ecdsa.pem");
+        options.key.file = tls_path("ecdsa.key");
+    } else {
+        options.authorities.file = tls_path("ca.pem");
+    }
+    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
+    return context;
+}
+
+static void note_change(void *arg, weir_upstream *upstream,
+                        enum weir_upstream_state now, int err)
+{
+    (void)arg;
+    (void)upstream;
+    state = now;
+    state_err = err;
+}
+
+static void note_end(void *arg, int err,
+                     const struct weir_upstreams_result *result)
+{
+    (void)arg;
+    end_count++;
+    end_err = err;
+    end_slot = result->slot;
+}
+
+static void start(enum weir_check_kind kind, bool server_has_tls)
+{
+    const struct weir_upstream_check check = {.size = sizeof(check),
+                                              .kind = kind,
+                                              .interval_ns = 1 * MS,
+                                              .timeout_ns = 20000 * MS,
+                                              .starts_down = true};
+    const struct weir_upstreams_options options = {
+        .size = sizeof(options), .check = &check, .changed = note_change};
+    maker_open(&m);
+    server_context = make_context(true);
+    client_context = make_context(false);
+    const struct weir_tls_settings settings = {.size = sizeof(settings),
+                                               .context = server_context};
+    const struct weir_server_options server = {
+        .size = sizeof(server), .tls = server_has_tls ? &settings : NULL};
+    state = (enum weir_upstream_state)0;
+    end_count = 0;
+    expect_eq(weir_upstreams_new(m.loop, &options, &set), 0);
+    maker_serve(&m, "127.0.0.1", &server);
+}
+
+static void finish(void)
+{
+    weir_upstream_slot_end(end_slot, 0);
+    end_slot = NULL;
+    weir_upstreams_free(set);
+    maker_close(&m);
+    weir_tls_context_unref(server_context);
+    weir_tls_context_unref(client_context);
+}
+
+static int add(const char *name)
+{
+    const struct weir_tls_settings settings = {.size = sizeof(settings),
+                                               .context = client_context,
+                                               .server_hostname = name};
+    const struct weir_upstream_options options = {.size = sizeof(options),
+                                                  .host = "127.0.0.1",
+                                                  .port = server_port(m.server),
+                                                  .tls =
+                                                      name ? &settings : NULL};
+    return weir_upstreams_add(set, &options, NULL);
+}
+
+static bool has_state(const struct maker *unused)
+{
+    (void)unused;
+    return state != 0;
+}
+
+static bool has_ended(const struct maker *unused)
+{
+    (void)unused;
+    return end_count > 0;
+}
+
+static void connect_now(void)
+{
+    expect_eq(
+        weir_upstreams_connect(set, &m.factory, NULL, note_end, NULL, NULL), 0);
+    maker_run(&m, has_ended);
+}
+
+UNIT(upstream_tls, a_good_handshake_is_up_and_serves_connections)
+{
+    start(WEIR_CHECK_TLS, true);
+    expect_eq(add("localhost"), 0);
+    maker_run(&m, has_state);
+    expect_eq(state, WEIR_UPSTREAM_UP);
+    connect_now();
+    expect_eq(end_err, 0);
+    finish();
+}
+
+UNIT(upstream_tls, a_certificate_for_another_name_is_down)
+{
+    start(WEIR_CHECK_TLS, true);
+    expect_eq(add("other.example"), 0);
+    maker_run(&m, has_state);
+    expect_eq(state, WEIR_UPSTREAM_DOWN);
+    expect_eq(state_err, WEIR_ETLSHOSTNAME);
+    connect_now();
+    expect_eq(end_err, -EHOSTDOWN);
+    finish();
+}
+
+UNIT(upstream_tls, a_check_by_tcp_makes_no_handshake)
+{
+    start(WEIR_CHECK_TCP, false);
+    expect_eq(add("localhost"), 0);
+    maker_run(&m, has_state);
+    expect_eq(state, WEIR_UPSTREAM_UP);
+    finish();
+}
+
+UNIT(upstream_tls, an_upstream_without_tls_cannot_be_checked_by_it)
+{
+    start(WEIR_CHECK_TLS, true);
+    expect_eq(add(NULL), -EINVAL);
+    expect_eq(weir_upstreams_get_count(set), 0);
+    finish();
+}

@@ -1,0 +1,435 @@
+/*
+ * Active checks and lookups of upstreams on the fake machine: when each check
+ * begins and ends, what it says to its peer, and what its results change.
+ *
+ * Names are answered by a resolver of the test's own.
+ */
+#include "tests/trace/upstream_rig.h"
+
+static struct ups ups;
+static struct weir_upstream_check plan;
+
+static void open_set(enum weir_check_kind kind)
+{
+    struct weir_upstreams_options options = ups_options(&ups);
+    plan.size = sizeof(plan);
+    plan.kind = kind;
+    plan.interval_ns = plan.interval_ns ? plan.interval_ns : 1000 * MS;
+    plan.timeout_ns = 100 * MS;
+    options.check = &plan;
+    options.slow_start_ns = 10000 * MS;
+    ups_open(&ups, &options);
+}
+
+static uint64_t checks_of(size_t index)
+{
+    const struct weir_upstream_info info = ups_info(&ups, index);
+    return info.check_count + info.check_error_count;
+}
+
+/* Runs until the upstream has had this number of checks. */
+static void run_checks(size_t index, uint64_t count)
+{
+    for (int i = 0; i < 10000 && checks_of(index) < count; i++) {
+        maker_run_for(&ups.m, 1 * MS);
+    }
+    maker_run_for(&ups.m, 1 * MS);
+    expect_eq(checks_of(index), count);
+}
+
+/* ---- connecting ---- */
+
+UNIT(upstream_checks, begin_at_once_and_come_again_after_the_interval)
+{
+    uint64_t last_ms = 0;
+    open_set(WEIR_CHECK_TCP);
+    ups_add(&ups, NULL);
+    run_checks(0, 1);
+    expect_leq(ups_ms(&ups), 5);
+    bool differs = false;
+    for (uint64_t i = 2; i < 12; i++) {
+        const uint64_t before_ms = ups_ms(&ups);
+        run_checks(0, i);
+        const uint64_t took_ms = ups_ms(&ups) - before_ms;
+        expect_geq(took_ms, 890);
+        expect_leq(took_ms, 1110);
+        differs = differs || (i > 2 && took_ms != last_ms);
+        last_ms = took_ms;
+    }
+    expect_eq(differs, true, "give or take a tenth");
+    expect_eq(ups_info(&ups, 0).check_count, 11);
+    expect_str_eq(ups.changes, "", "it was up from the beginning");
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, fall_and_rise_and_are_told)
+{
+    open_set(WEIR_CHECK_TCP);
+    ups_add(&ups, NULL);
+    ups_add(&ups, NULL);
+    ups_answer(&ups, 0, FAKE_REFUSE);
+    run_checks(0, 2);
+    expect_str_eq(ups.changes, "");
+    run_checks(0, 3);
+    expect_str_eq(ups.changes, "a:down ");
+    expect_eq(ups.change_err, -ECONNREFUSED);
+    expect_eq(ups_info(&ups, 0).state, WEIR_UPSTREAM_DOWN);
+    expect_eq(ups_set_info(&ups).up_count, 1);
+    for (int i = 0; i < 3; i++) {
+        struct ups_end *end = ups_connect(&ups);
+        expect_eq(end->name, 'b');
+        ups_leave(&ups, end, 0);
+    }
+    ups_answer(&ups, 0, FAKE_ACCEPT);
+    run_checks(0, 4);
+    expect_str_eq(ups.changes, "a:down ", "two are needed");
+    run_checks(0, 5);
+    expect_str_eq(ups.changes, "a:down a:up ");
+    expect_lt(ups_info(&ups, 0).warm_permille, 10, "it starts slowly");
+    expect_eq(ups_info(&ups, 1).warm_permille, 1000);
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, where_all_are_down_a_request_fails_at_once)
+{
+    plan.fall = 1;
+    open_set(WEIR_CHECK_TCP);
+    ups_add(&ups, NULL);
+    ups_answer(&ups, 0, FAKE_REFUSE);
+    run_checks(0, 1);
+    expect_eq(ups_connect(&ups)->err, -EHOSTDOWN);
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, the_first_result_may_be_waited_for)
+{
+    plan.starts_down = true;
+    open_set(WEIR_CHECK_TCP);
+    ups_add(&ups, NULL);
+    expect_eq(ups_info(&ups, 0).state, WEIR_UPSTREAM_CHECKING);
+    expect_eq(ups_connect(&ups)->err, -EHOSTDOWN);
+    run_checks(0, 1);
+    expect_str_eq(ups.changes, "a:up ");
+    expect_eq(ups_info(&ups, 0).warm_permille, 1000, "it never was down");
+    struct ups_end *end = ups_connect(&ups);
+    expect_eq(end->err, 0);
+    ups_leave(&ups, end, 0);
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, end_with_their_time)
+{
+    plan.fall = 1;
+    open_set(WEIR_CHECK_TCP);
+    ups_add(&ups, NULL);
+    ups_answer(&ups, 0, FAKE_SILENT);
+    maker_run_for(&ups.m, 99 * MS);
+    expect_eq(ups_info(&ups, 0).is_being_checked, true);
+    maker_run_for(&ups.m, 3 * MS);
+    expect_eq(ups_info(&ups, 0).is_being_checked, false);
+    expect_eq(ups_info(&ups, 0).last_err, -ETIMEDOUT);
+    expect_str_eq(ups.changes, "a:down ");
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, of_one_upstream_do_not_overlap)
+{
+    plan.interval_ns = 10 * MS;
+    open_set(WEIR_CHECK_TCP);
+    ups_add(&ups, NULL);
+    ups_answer(&ups, 0, FAKE_SILENT);
+    const uint64_t before = fake_stats()->connects;
+    maker_run_for(&ups.m, 95 * MS);
+    expect_eq(fake_stats()->connects - before, 0, "none has been answered");
+    expect_eq(fake_ops_in_flight(), 2, "one, and the loop's own");
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, no_interval_means_none)
+{
+    struct weir_upstreams_options options = ups_options(&ups);
+    const struct weir_upstream_check none = {.size = sizeof(none)};
+    options.check = &none;
+    ups_open(&ups, &options);
+    ups_add(&ups, NULL);
+    maker_run_for(&ups.m, 5000 * MS);
+    expect_eq(checks_of(0), 0);
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, go_on_while_an_upstream_is_drained_but_not_removed)
+{
+    open_set(WEIR_CHECK_TCP);
+    ups_add(&ups, NULL);
+    weir_upstream_set_draining(ups.all[0], true);
+    run_checks(0, 3);
+    ups_answer(&ups, 0, FAKE_SILENT);
+    maker_run_for(&ups.m, 1110 * MS);
+    expect_eq(fake_ops_in_flight(), 2);
+    weir_upstream_remove(ups.all[0]);
+    maker_run_for(&ups.m, 2 * MS);
+    expect_eq(fake_ops_in_flight(), 1, "the check was given up");
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, the_set_may_be_freed_when_a_change_is_told)
+{
+    plan.fall = 1;
+    open_set(WEIR_CHECK_TCP);
+    ups.frees_when_changed = true;
+    ups_add(&ups, NULL);
+    ups_add(&ups, NULL);
+    ups_answer(&ups, 0, FAKE_REFUSE);
+    ups_answer(&ups, 1, FAKE_REFUSE);
+    maker_run_for(&ups.m, 50 * MS);
+    expect_eq(ups.set == NULL, true);
+    ups_close(&ups);
+}
+
+/* ---- talking ---- */
+
+static struct fake_peer *accept_check(size_t index)
+{
+    struct fake_peer *peer = NULL;
+    for (int i = 0; i < 3000 && !peer; i++) {
+        peer = fake_listener_accept(ups.listeners[index]);
+        maker_run_for(&ups.m, 1 * MS);
+    }
+    cr_assert_not_null(peer);
+    return peer;
+}
+
+static void expect_said(struct fake_peer *peer, const char *expected)
+{
+    char said[256] = "";
+    expect_gt(fake_peer_read(peer, said, sizeof(said) - 1), 0);
+    expect_str_eq(said, expected);
+}
+
+static void say(struct fake_peer *peer, const char *text)
+{
+    expect_eq(fake_peer_write(peer, text, strlen(text)), (ssize_t)strlen(text));
+    maker_run_for(&ups.m, 1 * MS);
+}
+
+UNIT(upstream_checks, a_text_is_sent_and_one_expected)
+{
+    plan.send = "PING\r\n";
+    plan.send_size = 6;
+    plan.expect = "+PONG";
+    plan.expect_size = 5;
+    open_set(WEIR_CHECK_TEXT);
+    ups_add(&ups, NULL);
+    struct fake_peer *peer = accept_check(0);
+    expect_said(peer, "PING\r\n");
+    say(peer, "+PO");
+    expect_eq(checks_of(0), 0);
+    say(peer, "NG\r\n");
+    run_checks(0, 1);
+    expect_eq(ups_info(&ups, 0).check_count, 1);
+    expect_eq(fake_peer_is_alone(peer), true, "it has left");
+    fake_peer_close(peer);
+
+    peer = accept_check(0);
+    say(peer, "-ERR loading\r\n");
+    run_checks(0, 2);
+    expect_eq(ups_info(&ups, 0).last_err, -EPROTO);
+    fake_peer_close(peer);
+
+    peer = accept_check(0);
+    fake_peer_shutdown(peer);
+    run_checks(0, 3);
+    expect_eq(ups_info(&ups, 0).check_error_count, 2, "an end is no answer");
+    fake_peer_close(peer);
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, a_peer_that_says_nothing_fails_in_time)
+{
+    open_set(WEIR_CHECK_TEXT);
+    ups_add(&ups, NULL);
+    struct fake_peer *peer = accept_check(0);
+    maker_run_for(&ups.m, 101 * MS);
+    expect_eq(ups_info(&ups, 0).last_err, -ETIMEDOUT);
+    expect_eq(fake_peer_is_alone(peer), true);
+    fake_peer_close(peer);
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, http_asks_for_the_path_and_reads_the_status)
+{
+    plan.path = "/alive";
+    plan.host = "db.example";
+    open_set(WEIR_CHECK_HTTP);
+    ups_add(&ups, NULL);
+    struct fake_peer *peer = accept_check(0);
+    expect_said(peer, "GET /alive HTTP/1.0\r\nHost: db.example\r\n"
+                      "User-Agent: weir\r\nConnection: close\r\n\r\n");
+    say(peer, "HTTP/1.1 204 No Content\r\n\r\n");
+    run_checks(0, 1);
+    expect_eq(ups_info(&ups, 0).check_count, 1);
+    fake_peer_close(peer);
+
+    peer = accept_check(0);
+    say(peer, "HTTP/1.1 503 Busy\r\n\r\n");
+    run_checks(0, 2);
+    expect_eq(ups_info(&ups, 0).check_error_count, 1);
+    fake_peer_close(peer);
+    ups_close(&ups);
+}
+
+UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
+{
+    plan.path = NULL;
+    plan.host = NULL;
+    open_set(WEIR_CHECK_HTTP);
+    ups_add(&ups, &(struct weir_upstream_options){
+                      .size = sizeof(struct weir_upstream_options),
+                      .host = "192.0.2.1",
+                      .port = 80});
+    struct fake_peer *peer = accept_check(0);
+    expect_said(peer, "GET / HTTP/1.0\r\nHost: 192.0.2.1\r\n"
+                      "User-Agent: weir\r\nConnection: close\r\n\r\n");
+    fake_peer_close(peer);
+    ups_close(&ups);
+}
+
+/* ---- names ---- */
+
+static weir_lookup *asked;
+static int asked_count;
+
+static int remember(void *user, weir_lookup *lookup, const char *host,
+                    int family, void **ret_data)
+{
+    (void)user;
+    (void)family;
+    (void)ret_data;
+    expect_str_eq(host, "db.example");
+    asked = lookup;
+    asked_count++;
+    return 0;
+}
+
+static void forget(void *user, weir_lookup *lookup, void *data)
+{
+    (void)user;
+    (void)data;
+    expect_eq(lookup, asked);
+    asked = NULL;
+}
+
+static const struct weir_resolver resolver = {
+    .size = sizeof(resolver), .start = remember, .cancel = forget};
+
+static void answer(const char *host)
+{
+    const struct weir_address address = peer_address(host, 80);
+    cr_assert_not_null(asked);
+    weir_lookup *lookup = asked;
+    asked = NULL;
+    expect_eq(weir_lookup_answer(lookup, 0, 0, &address, 1), 0);
+    maker_run_for(&ups.m, 1 * MS);
+}
+
+static void open_named(void)
+{
+    struct weir_upstreams_options options = ups_options(&ups);
+    options.resolve_ns = 1000 * MS;
+    asked = NULL;
+    asked_count = 0;
+    ups_open(&ups, &options);
+    expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
+    ups_add(&ups, &(struct weir_upstream_options){
+                      .size = sizeof(struct weir_upstream_options),
+                      .host = "db.example",
+                      .port = 80});
+    maker_run_for(&ups.m, 1 * MS);
+}
+
+UNIT(upstream_names, are_looked_up_beside_connections)
+{
+    open_named();
+    expect_eq(asked_count, 1, "when it was added");
+    answer("192.0.2.1");
+    expect_eq(ups_info(&ups, 0).address_count, 1);
+    for (int i = 0; i < 3; i++) {
+        ups_leave(&ups, ups_connect(&ups), 0);
+    }
+    expect_eq(asked_count, 1, "connections ask nobody");
+    maker_run_for(&ups.m, 1000 * MS);
+    expect_eq(asked_count, 2);
+    ups_close(&ups);
+    expect_eq(asked, NULL, "the lookup was cancelled");
+}
+
+UNIT(upstream_names, a_new_address_is_used_and_a_failed_lookup_keeps_the_old)
+{
+    const struct weir_address other = peer_address("192.0.2.77", 80);
+    open_named();
+    answer("192.0.2.1");
+    maker_run_for(&ups.m, 1000 * MS);
+    expect_eq(weir_lookup_answer(asked, 0, WEIR_EDNSSERVFAIL, NULL, 0), 0);
+    maker_run_for(&ups.m, 1 * MS);
+    expect_eq(ups_info(&ups, 0).lookup_error_count, 1);
+    ups_leave(&ups, ups_connect(&ups), 0);
+    expect_eq(ups.ends[0].err, 0);
+
+    struct fake_listener *listener = fake_listen(&other.storage.any, other.len);
+    maker_run_for(&ups.m, 1000 * MS);
+    answer("192.0.2.77");
+    ups_leave(&ups, ups_connect(&ups), 0);
+    struct fake_peer *peer = fake_listener_accept(listener);
+    cr_assert_not_null(peer);
+    fake_peer_close(peer);
+    ups_close(&ups);
+}
+
+UNIT(upstream_names, a_connection_before_the_first_answer_asks_itself)
+{
+    open_named();
+    weir_lookup *first = asked;
+    ups_ask(&ups, NULL);
+    maker_run_for(&ups.m, 1 * MS);
+    expect_eq(asked_count, 2);
+    answer("192.0.2.1");
+    ups_run_until(&ups, 1);
+    expect_eq(ups.ends[0].err, 0);
+    ups_leave(&ups, &ups.ends[0], 0);
+    asked = first;
+    ups_close(&ups);
+}
+
+UNIT(upstream_names, are_looked_up_again_when_their_answer_is_not_good_any_more)
+{
+    struct weir_upstreams_options options = ups_options(&ups);
+    asked = NULL;
+    asked_count = 0;
+    ups_open(&ups, &options);
+    expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
+    ups_add(&ups, &(struct weir_upstream_options){
+                      .size = sizeof(struct weir_upstream_options),
+                      .host = "db.example",
+                      .port = 80});
+    maker_run_for(&ups.m, 1 * MS);
+    expect_eq(weir_lookup_set_ttl(asked, 9000 * MS), 0);
+    expect_eq(weir_lookup_set_ttl(asked, 5000 * MS), 0);
+    expect_eq(weir_lookup_set_ttl(asked, 7000 * MS), 0);
+    answer("192.0.2.1");
+    maker_run_for(&ups.m, 4990 * MS);
+    expect_eq(asked_count, 1);
+    maker_run_for(&ups.m, 20 * MS);
+    expect_eq(asked_count, 2);
+    expect_eq(weir_lookup_set_ttl(asked, 0), 0);
+    answer("192.0.2.1");
+    maker_run_for(&ups.m, 990 * MS);
+    expect_eq(asked_count, 2, "a second is the least");
+    maker_run_for(&ups.m, 20 * MS);
+    expect_eq(asked_count, 3);
+    answer("192.0.2.1");
+    maker_run_for(&ups.m, 29900 * MS);
+    expect_eq(asked_count, 3);
+    maker_run_for(&ups.m, 200 * MS);
+    expect_eq(asked_count, 4, "the default, where nothing is told");
+    ups_close(&ups);
+}

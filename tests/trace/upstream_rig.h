@@ -1,0 +1,70 @@
+/*
+ * The rig of the tests of upstreams on the fake machine.
+ *
+ * A struct ups is a set on a loop whose clock stands still, with upstreams "a",
+ * "b", ... at addresses of listeners that the test plays. It writes down how
+ * each request has ended, and which changes of states were told.
+ */
+#ifndef WEIR_TESTS_TRACE_UPSTREAM_RIG_H
+#define WEIR_TESTS_TRACE_UPSTREAM_RIG_H
+
+#include "tests/contract/maker.h"
+#include "tests/fake/fake.h"
+
+enum { UPS_MAX = 8, UPS_ENDS = 64 };
+
+/* How a request has ended. */
+struct ups_end {
+    int err;
+    char name; /* of the upstream; '-': none */
+    weir_transport *t;
+    weir_upstream_slot *slot;
+    uint32_t try_count;
+    uint64_t queue_ns;
+    uint64_t when_ns; /* since ups_open() */
+};
+
+struct ups {
+    struct maker m;
+    weir_upstreams *set;
+    weir_upstream *all[UPS_MAX];
+    struct fake_listener *listeners[UPS_MAX];
+    size_t count;
+    struct ups_end ends[UPS_ENDS];
+    size_t end_count;
+    char changes[256]; /* "a:down b:up " */
+    int change_err;    /* of the last one */
+    bool frees_when_changed;
+    uint64_t start_ns;
+    uint32_t start_fds;
+};
+
+/* Options that fit the rig; the test changes them before ups_open(). */
+struct weir_upstreams_options ups_options(struct ups *ups);
+
+/* Starts the machine, a loop and a set. */
+void ups_open(struct ups *ups, const struct weir_upstreams_options *options);
+/* Frees the set and all else. The test has ended all slots. */
+void ups_close(struct ups *ups);
+
+/* Adds the next upstream; its listener accepts after a millisecond. */
+weir_upstream *ups_add(struct ups *ups,
+                       const struct weir_upstream_options *options);
+void ups_answer(struct ups *ups, size_t index, enum fake_answer answer);
+
+/* Asks for a connection; how it ends is noted in ->ends. */
+weir_pending *ups_ask(struct ups *ups,
+                      const struct weir_upstreams_connect_options *options);
+/* Asks for one, and returns how it has ended. */
+struct ups_end *ups_connect(struct ups *ups);
+/* Runs until this number of requests has ended. */
+void ups_run_until(struct ups *ups, size_t end_count);
+/* Aborts the connection, if there is one, and ends its slot. */
+void ups_leave(struct ups *ups, struct ups_end *end, int result);
+
+struct weir_upstream_info ups_info(struct ups *ups, size_t index);
+struct weir_upstreams_info ups_set_info(struct ups *ups);
+/* Milliseconds since ups_open(). */
+uint64_t ups_ms(const struct ups *ups);
+
+#endif

@@ -1,0 +1,152 @@
+/*
+ * The plan of checks: defaults, what is refused, and the verdict on an answer
+ * after each of its bytes. A verdict is written as '.' while it is not known,
+ * '+' or '-'.
+ */
+#include "lib/upstream/check.h"
+
+#include "tests/unit.h"
+#include "uring/alloc.h"
+
+#include <errno.h>
+
+static struct wr_check check;
+
+static int read_plan(const struct weir_upstream_check *plan)
+{
+    return wr_check_init(&check, wr_default_allocator(), plan);
+}
+
+static void drop_plan(void)
+{
+    wr_check_fini(&check, wr_default_allocator());
+}
+
+static void expect_refused(const struct weir_upstream_check *plan)
+{
+    struct weir_upstream_check sized = *plan;
+    sized.size = sizeof(sized);
+    expect_eq(read_plan(&sized), -EINVAL);
+    expect_eq(check.text_size, 0);
+}
+
+/* The verdicts after each byte: '.', '+' or '-'. */
+static void expect_verdicts(const struct weir_upstream_check *plan,
+                            const char *answer, const char *expected)
+{
+    struct weir_upstream_check sized = *plan;
+    char got[64] = "";
+    sized.size = sizeof(sized);
+    expect_eq(read_plan(&sized), 0);
+    const size_t room = wr_check_get_room(&check);
+    for (size_t len = 1; len <= strlen(answer) && len <= room; len++) {
+        const enum wr_verdict verdict =
+            wr_check_judge(&check, (const uint8_t *)answer, len);
+        got[len - 1] = ".+-"[verdict];
+        if (verdict != WR_VERDICT_MORE) {
+            break;
+        }
+    }
+    expect_str_eq(got, expected);
+    drop_plan();
+}
+
+UNIT(upstream_plan, has_the_defaults_that_are_documented)
+{
+    const struct weir_upstream_check plan = {.size = sizeof(plan)};
+    expect_eq(read_plan(&plan), 0);
+    expect_eq(check.plan.timeout_ns, 2000000000u);
+    expect_eq(check.plan.rise, 2);
+    expect_eq(check.plan.fall, 3);
+    expect_eq(check.plan.limit_bytes, 4096);
+    expect_eq(check.plan.min_status, 200);
+    expect_eq(check.plan.max_status, 399);
+    expect_str_eq(check.plan.path, "/");
+    expect_eq(wr_check_is_active(&check), false, "no interval, no checks");
+    drop_plan();
+}
+
+UNIT(upstream_plan, keeps_its_own_copies)
+{
+    char send[] = "PING";
+    char expect[] = "PONG";
+    char path[] = "/alive";
+    char host[] = "db";
+    const struct weir_upstream_check plan = {.size = sizeof(plan),
+                                             .send = send,
+                                             .send_size = 4,
+                                             .expect = expect,
+                                             .expect_size = 4,
+                                             .path = path,
+                                             .host = host};
+    expect_eq(read_plan(&plan), 0);
+    memset(send, 'x', 4);
+    memset(expect, 'x', 4);
+    memset(path, 'x', 6);
+    memset(host, 'x', 2);
+    expect_eq(memcmp(check.plan.send, "PING", 4), 0);
+    expect_eq(memcmp(check.plan.expect, "PONG", 4), 0);
+    expect_str_eq(check.plan.path, "/alive");
+    expect_str_eq(check.plan.host, "db");
+    drop_plan();
+}
+
+UNIT(upstream_plan, refuses_what_makes_no_sense)
+{
+    expect_refused(&(struct weir_upstream_check){
+        .kind = (enum weir_check_kind)(WEIR_CHECK_HTTP + 1)});
+    expect_refused(&(struct weir_upstream_check){.send_size = 1});
+    expect_refused(&(struct weir_upstream_check){.expect_size = 1});
+    expect_refused(&(struct weir_upstream_check){
+        .expect = "abc", .expect_size = 3, .limit_bytes = 2});
+    expect_refused(&(struct weir_upstream_check){.min_status = 400});
+    expect_refused(&(struct weir_upstream_check){.path = ""});
+    expect_refused(&(struct weir_upstream_check){.path = "/ HTTP/1.0"});
+    expect_refused(&(struct weir_upstream_check){.host = "a\r\nb: c"});
+    expect_refused(&(struct weir_upstream_check){.host = "a\x7f"});
+}
+
+UNIT(upstream_plan, a_text_is_expected_at_the_beginning)
+{
+    const struct weir_upstream_check plan = {
+        .kind = WEIR_CHECK_TEXT, .expect = "+OK", .expect_size = 3};
+    expect_verdicts(&plan, "+OK hi", "..+");
+    expect_verdicts(&plan, "+ERR", ".-");
+    expect_verdicts(&plan, "x+OK", "-");
+}
+
+UNIT(upstream_plan, or_anywhere_within_the_limit)
+{
+    const struct weir_upstream_check plan = {.kind = WEIR_CHECK_TEXT,
+                                             .expect = "ab",
+                                             .expect_size = 2,
+                                             .expect_anywhere = true,
+                                             .limit_bytes = 6};
+    expect_verdicts(&plan, "ab", ".+");
+    expect_verdicts(&plan, "aaaab", "....+");
+    expect_verdicts(&plan, "xxxxab", ".....+");
+    expect_verdicts(&plan, "xxxxxab", ".....-"); /* beyond the limit */
+}
+
+UNIT(upstream_plan, without_a_text_any_byte_will_do)
+{
+    const struct weir_upstream_check plan = {.kind = WEIR_CHECK_TEXT};
+    expect_verdicts(&plan, "x", "+");
+}
+
+UNIT(upstream_plan, a_status_is_read_from_its_line)
+{
+    struct weir_upstream_check plan = {.kind = WEIR_CHECK_HTTP};
+    expect_verdicts(&plan, "HTTP/1.1 200 OK", "...........+");
+    expect_verdicts(&plan, "HTTP/1.0 399", "...........+");
+    expect_verdicts(&plan, "HTTP/1.1 400", "...........-");
+    expect_verdicts(&plan, "HTTP/1.1 199", "...........-");
+    expect_verdicts(&plan, "HTTP/2.0 200", ".....-");
+    expect_verdicts(&plan, "HTTP/1.x", ".......-");
+    expect_verdicts(&plan, "HTTP/1.1 2x0", "..........-");
+    expect_verdicts(&plan, "SSH-2.0", "-");
+    plan.min_status = 503;
+    plan.max_status = 503;
+    expect_verdicts(&plan, "HTTP/1.1 503", "...........+");
+    expect_verdicts(&plan, "HTTP/1.1 200", "...........-");
+}

@@ -1,0 +1,356 @@
+/*
+ * Choosing among upstreams: how often each is chosen over 10 000 choices, which
+ * is exact for the round robin and with a fixed seed for the others, which keys
+ * of the hash move, and what tiers, limits and slow starts do.
+ */
+#include "lib/upstream/choose.h"
+
+#include "tests/death.h"
+
+#include <stdio.h>
+
+enum { CHOICES = 10000, PEERS_MAX = 8 };
+
+static struct wr_candidate_upstream peers[PEERS_MAX];
+static size_t peer_count;
+static struct wr_random dice;
+static uint32_t counts[PEERS_MAX];
+
+static void start(void)
+{
+    memset(peers, 0, sizeof(peers));
+    memset(counts, 0, sizeof(counts));
+    peer_count = 0;
+    dice.state = 7;
+}
+
+static struct wr_candidate_upstream *add(uint32_t weight)
+{
+    struct wr_candidate_upstream *peer = &peers[peer_count];
+    char name[16];
+    const int len = snprintf(name, sizeof(name), "peer-%zu", peer_count);
+    peer->weight = weight * WR_WEIGHT_UNIT;
+    peer->hash = wr_hash_bytes(name, (size_t)len);
+    peer_count++;
+    return peer;
+}
+
+/* The chosen index; -1: they are full, -2: there is none. */
+static int choose(enum weir_balance balance, uint64_t key)
+{
+    size_t index = PEERS_MAX;
+    switch (wr_choose(balance, peers, peer_count, key, &dice, &index)) {
+    case WR_CHOICE_MADE:
+        counts[index]++;
+        return (int)index;
+    case WR_CHOICE_FULL:
+        return -1;
+    default:
+        return -2;
+    }
+}
+
+static uint64_t key_of(uint32_t number)
+{
+    return wr_hash_bytes(&number, sizeof(number));
+}
+
+static void expect_about(uint32_t count, uint32_t expected, uint32_t within)
+{
+    expect_geq(count, expected - within);
+    expect_leq(count, expected + within);
+}
+
+/* ---- round robin ---- */
+
+UNIT(upstream_choose, round_robin_is_exact_and_mixes_the_weights)
+{
+    char order[8] = "";
+    start();
+    add(5);
+    add(1);
+    add(1);
+    for (int i = 0; i < 7; i++) {
+        order[i] = (char)('a' + choose(WEIR_BALANCE_ROUND_ROBIN, 0));
+    }
+    expect_str_eq(order, "aabacaa", "as nginx does");
+    for (int i = 7; i < 7 * 1000; i++) {
+        choose(WEIR_BALANCE_ROUND_ROBIN, 0);
+    }
+    expect_eq(counts[0], 5000);
+    expect_eq(counts[1], 1000);
+    expect_eq(counts[2], 1000);
+}
+
+UNIT(upstream_choose, round_robin_leaves_out_the_full_and_the_excluded)
+{
+    start();
+    add(1)->is_full = true;
+    add(1)->is_excluded = true;
+    add(3);
+    add(1);
+    for (int i = 0; i < 4000; i++) {
+        choose(WEIR_BALANCE_ROUND_ROBIN, 0);
+    }
+    expect_eq(counts[0] + counts[1], 0);
+    expect_eq(counts[2], 3000);
+    expect_eq(counts[3], 1000);
+}
+
+/* ---- least connections ---- */
+
+UNIT(upstream_choose, the_fewest_connections_for_the_weight_win)
+{
+    start();
+    add(1)->active = 10;
+    add(4)->active = 30; /* 7.5 for each of the weight */
+    add(2)->active = 16;
+    expect_eq(choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0), 1);
+    peers[1].active = 40;
+    expect_eq(choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0), 2);
+}
+
+UNIT(upstream_choose, equally_busy_ones_take_turns_by_weight)
+{
+    start();
+    add(1);
+    add(3);
+    add(1)->active = 1;
+    for (int i = 0; i < 4000; i++) {
+        choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0);
+    }
+    expect_eq(counts[0], 1000);
+    expect_eq(counts[1], 3000);
+    expect_eq(counts[2], 0);
+}
+
+UNIT(upstream_choose, least_connections_fill_by_weight)
+{
+    start();
+    add(1);
+    add(2);
+    add(5);
+    for (int i = 0; i < 8000; i++) {
+        const int index = choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0);
+        peers[index].active++;
+    }
+    expect_about(counts[0], 1000, 1);
+    expect_about(counts[1], 2000, 1);
+    expect_about(counts[2], 5000, 1);
+}
+
+/* ---- random two ---- */
+
+UNIT(upstream_choose, of_two_draws_the_less_busy_one_is_taken)
+{
+    start();
+    add(1)->active = 9;
+    add(1)->active = 1;
+    for (int i = 0; i < 100; i++) {
+        expect_eq(choose(WEIR_BALANCE_RANDOM_TWO, 0), 1);
+    }
+    add(1)->active = 5;
+    for (int i = 0; i < CHOICES; i++) {
+        choose(WEIR_BALANCE_RANDOM_TWO, 0);
+    }
+    expect_eq(counts[0], 0, "one of any two is less busy");
+    expect_about(counts[1], 100 + CHOICES * 2 / 3, 200);
+    expect_about(counts[2], CHOICES / 3, 200);
+}
+
+UNIT(upstream_choose, draws_go_by_weight)
+{
+    start();
+    for (uint32_t i = 0; i < 4; i++) {
+        add(i == 0 ? 3 : 1);
+    }
+    for (int i = 0; i < CHOICES; i++) {
+        choose(WEIR_BALANCE_RANDOM_TWO, 0);
+    }
+    /* Nobody is busy: the first draw is taken. */
+    expect_about(counts[0], CHOICES / 2, 200);
+    for (size_t i = 1; i < 4; i++) {
+        expect_about(counts[i], CHOICES / 6, 200);
+    }
+}
+
+UNIT(upstream_choose, a_seed_repeats_all_draws)
+{
+    int first[64];
+    start();
+    for (uint32_t i = 0; i < 5; i++) {
+        add(1 + i);
+    }
+    for (int i = 0; i < 64; i++) {
+        first[i] = choose(WEIR_BALANCE_RANDOM_TWO, 0);
+    }
+    dice.state = 7;
+    for (int i = 0; i < 64; i++) {
+        expect_eq(choose(WEIR_BALANCE_RANDOM_TWO, 0), first[i]);
+    }
+}
+
+/* ---- hash ---- */
+
+UNIT(upstream_choose, keys_spread_by_weight)
+{
+    start();
+    add(1);
+    add(2);
+    add(3);
+    add(4);
+    for (uint32_t i = 0; i < CHOICES; i++) {
+        choose(WEIR_BALANCE_HASH, key_of(i));
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        expect_about(counts[i], CHOICES * (i + 1) / 10, 200);
+    }
+}
+
+UNIT(upstream_choose, a_new_upstream_takes_its_share_of_keys_and_moves_no_other)
+{
+    static int before[CHOICES];
+    uint32_t moved = 0;
+    start();
+    for (int i = 0; i < 7; i++) {
+        add(1);
+    }
+    for (uint32_t i = 0; i < CHOICES; i++) {
+        before[i] = choose(WEIR_BALANCE_HASH, key_of(i));
+    }
+    add(1);
+    for (uint32_t i = 0; i < CHOICES; i++) {
+        const int now = choose(WEIR_BALANCE_HASH, key_of(i));
+        if (now != before[i]) {
+            expect_eq(now, 7, "to the new one only");
+            moved++;
+        }
+    }
+    expect_about(moved, CHOICES / 8, 150);
+}
+
+UNIT(upstream_choose, keys_of_one_that_is_gone_spread_and_no_other_moves)
+{
+    static int before[CHOICES];
+    start();
+    for (int i = 0; i < 5; i++) {
+        add(1);
+    }
+    for (uint32_t i = 0; i < CHOICES; i++) {
+        before[i] = choose(WEIR_BALANCE_HASH, key_of(i));
+    }
+    peers[2].tier = WR_TIER_NONE;
+    memset(counts, 0, sizeof(counts));
+    uint32_t moved[PEERS_MAX] = {0};
+    for (uint32_t i = 0; i < CHOICES; i++) {
+        const int now = choose(WEIR_BALANCE_HASH, key_of(i));
+        expect_neq(now, 2);
+        if (now != before[i]) {
+            expect_eq(before[i], 2, "only what was there");
+            moved[now]++;
+        }
+    }
+    for (size_t i = 0; i < 5; i++) {
+        if (i != 2) {
+            expect_about(moved[i], CHOICES / 20, 100);
+        }
+    }
+}
+
+/* Two proxies of different builds send a client to the same upstream. */
+UNIT(upstream_choose, the_hash_is_the_same_everywhere)
+{
+    static const char expected[] = "320131";
+    char got[sizeof(expected)] = "";
+    start();
+    for (int i = 0; i < 4; i++) {
+        add((uint32_t)i + 1);
+    }
+    for (uint32_t i = 0; i + 1 < sizeof(expected); i++) {
+        const char text[] = {'k', (char)('0' + i)};
+        got[i] = (char)('0' + choose(WEIR_BALANCE_HASH,
+                                     wr_hash_bytes(text, sizeof(text))));
+    }
+    expect_str_eq(got, expected);
+    expect_eq(wr_hash_bytes("", 0), wr_hash_bytes(NULL, 0));
+}
+
+/* ---- tiers ---- */
+
+UNIT(upstream_choose, backups_and_ejected_ones_come_last)
+{
+    start();
+    add(1)->tier = WR_TIER_EJECTED_BACKUP;
+    add(1)->tier = WR_TIER_EJECTED;
+    add(1)->tier = WR_TIER_BACKUP;
+    add(1)->tier = WR_TIER_PRIMARY;
+    for (int i = 3; i >= 0; i--) {
+        for (int balance = 0; balance <= WEIR_BALANCE_HASH; balance++) {
+            expect_eq(choose((enum weir_balance)balance, 1), i);
+        }
+        peers[i].tier = WR_TIER_NONE;
+        peers[i].weight = 0;
+    }
+    expect_eq(choose(WEIR_BALANCE_ROUND_ROBIN, 0), -2);
+}
+
+UNIT(upstream_choose, a_full_primary_is_waited_for_and_no_backup_taken)
+{
+    start();
+    add(1)->is_full = true;
+    add(1)->tier = WR_TIER_BACKUP;
+    for (int balance = 0; balance <= WEIR_BALANCE_HASH; balance++) {
+        expect_eq(choose((enum weir_balance)balance, 1), -1);
+    }
+    peers[0].is_excluded = true;
+    expect_eq(choose(WEIR_BALANCE_HASH, 1), 1, "what was tried does not count");
+}
+
+UNIT(upstream_choose, no_candidates_are_none)
+{
+    start();
+    expect_eq(choose(WEIR_BALANCE_ROUND_ROBIN, 0), -2);
+    add(1)->is_excluded = true;
+    expect_eq(choose(WEIR_BALANCE_RANDOM_TWO, 0), -2);
+}
+
+UNIT_ABORTS(upstream_choose, a_candidate_without_weight_is_a_fault,
+            "candidates[i].tier == WR_TIER_NONE || candidates[i].weight > 0")
+{
+    start();
+    add(0);
+    choose(WEIR_BALANCE_ROUND_ROBIN, 0);
+}
+
+/* ---- slow start ---- */
+
+UNIT(upstream_choose, a_slow_start_grows_evenly_to_the_whole_weight)
+{
+    const uint64_t slow_ns = 10000000000u;
+    expect_eq(wr_weight_warm(1, UINT64_MAX / 2, UINT64_MAX),
+              WR_WEIGHT_UNIT / 2);
+    expect_eq(wr_weight_warm(2, 0, slow_ns), 1, "never 0");
+    expect_about(wr_weight_warm(2, slow_ns / 4, slow_ns), WR_WEIGHT_UNIT / 2,
+                 1);
+    expect_about(wr_weight_warm(2, slow_ns / 2, slow_ns), WR_WEIGHT_UNIT, 1);
+    expect_eq(wr_weight_warm(2, slow_ns, slow_ns), 2 * WR_WEIGHT_UNIT);
+    expect_eq(wr_weight_warm(256, UINT64_MAX, 1), 256 * WR_WEIGHT_UNIT);
+    expect_eq(wr_weight_warm(3, 0, 0), 3 * WR_WEIGHT_UNIT, "there is none");
+    uint32_t last = 0;
+    for (uint64_t i = 0; i <= 1000; i++) {
+        const uint32_t now = wr_weight_warm(100, slow_ns / 1000 * i, slow_ns);
+        expect_geq(now, last);
+        last = now;
+    }
+}
+
+UNIT(upstream_choose, a_half_warm_upstream_gets_half_of_its_share)
+{
+    start();
+    add(1);
+    add(1)->weight = wr_weight_warm(1, 500, 1000);
+    for (int i = 0; i < 9000; i++) {
+        choose(WEIR_BALANCE_ROUND_ROBIN, 0);
+    }
+    expect_about(counts[1], 3000, 30);
+}

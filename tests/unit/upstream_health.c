@@ -1,0 +1,167 @@
+/*
+ * The health of an upstream, as a machine of results: which check changes its
+ * state, which failure ejects it and for how long, and when checks are due.
+ * Times are small numbers, as nothing here knows a clock.
+ */
+#include "lib/upstream/health.h"
+
+#include "tests/death.h"
+#include "tests/unit/random.h"
+
+/* ---- checks ---- */
+
+/* The states after the results of a text: '+' and '-' are checks, the answer
+ * has 'u' or 'd' for each. */
+static void expect_states(struct wr_health *health, const char *results,
+                          const char *expected)
+{
+    char states[32] = "";
+    for (size_t i = 0; results[i]; i++) {
+        const enum wr_health_state before = health->state;
+        const bool changed = wr_health_note(health, results[i] == '+');
+        expect_eq(changed, before != health->state, "at %zu", i);
+        states[i] = health->state == WR_HEALTH_UP ? 'u' : 'd';
+    }
+    expect_str_eq(states, expected);
+}
+
+UNIT(upstream_health, falls_and_rises_after_results_in_a_row)
+{
+    struct wr_health health;
+    wr_health_init(&health, 2, 3, false);
+    expect_states(&health, "--+---", "uuuuud");
+    expect_states(&health, "+-+-++", "dddddu");
+    expect_states(&health, "+++--+", "uuuuuu");
+}
+
+UNIT(upstream_health, the_first_result_decides_where_the_start_waits_for_it)
+{
+    struct wr_health health;
+    wr_health_init(&health, 9, 9, true);
+    expect_eq(health.state, WR_HEALTH_UNKNOWN);
+    expect_states(&health, "+--", "uuu");
+    wr_health_init(&health, 2, 9, true);
+    expect_states(&health, "-+-++", "ddddu");
+}
+
+UNIT(upstream_health, one_result_is_enough_with_1)
+{
+    struct wr_health health;
+    wr_health_init(&health, 1, 1, false);
+    expect_states(&health, "-+-+", "dudu");
+}
+
+UNIT_ABORTS(upstream_health, a_rise_of_0_is_a_fault, "rise > 0")
+{
+    struct wr_health health;
+    wr_health_init(&health, 0, 1, false);
+}
+
+UNIT(upstream_health, checks_are_due_within_a_tenth_of_the_interval)
+{
+    struct unit_random random;
+    uint64_t least = UINT64_MAX;
+    uint64_t most = 0;
+    unit_random_seed(&random);
+    for (int i = 0; i < 10000; i++) {
+        const uint64_t next_ns =
+            wr_health_next_ns(1000000, unit_random_next(&random));
+        least = next_ns < least ? next_ns : least;
+        most = next_ns > most ? next_ns : most;
+    }
+    expect_geq(least, 900000u);
+    expect_leq(most, 1100000u);
+    expect_lt(least, 905000u, "all of it is used");
+    expect_gt(most, 1095000u);
+    expect_eq(wr_health_next_ns(1, UINT64_MAX), 1u);
+}
+
+/* ---- ejection ---- */
+
+static struct wr_ejection ejection;
+
+static uint64_t fail(enum wr_failure row)
+{
+    return wr_ejection_note_failure(&ejection, row);
+}
+
+static void fail_until_ejected(uint64_t expected_ns)
+{
+    expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    expect_eq(fail(WR_FAILURE_CONNECT), expected_ns);
+    cr_assert(ejection.is_ejected);
+    wr_ejection_end(&ejection);
+}
+
+UNIT(upstream_health, failures_in_a_row_eject)
+{
+    wr_ejection_init(&ejection, 3, 10, 100);
+    expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    wr_ejection_note_success(&ejection, WR_FAILURE_CONNECT);
+    cr_assert(!ejection.is_ejected);
+    fail_until_ejected(10);
+}
+
+UNIT(upstream_health, connecting_does_not_break_the_row_of_reports)
+{
+    wr_ejection_init(&ejection, 3, 10, 100);
+    for (int i = 0; i < 2; i++) {
+        wr_ejection_note_success(&ejection, WR_FAILURE_CONNECT);
+        expect_eq(fail(WR_FAILURE_REPORT), 0u);
+    }
+    wr_ejection_note_success(&ejection, WR_FAILURE_CONNECT);
+    expect_eq(fail(WR_FAILURE_REPORT), 10u);
+}
+
+UNIT(upstream_health, each_ejection_is_twice_as_long_up_to_the_limit)
+{
+    wr_ejection_init(&ejection, 3, 10, 70);
+    fail_until_ejected(10);
+    const uint64_t expected_ns[] = {20, 40, 70, 70};
+    for (size_t i = 0; i < 4; i++) {
+        expect_eq(fail(WR_FAILURE_CONNECT), expected_ns[i], "one is enough");
+        wr_ejection_end(&ejection);
+    }
+    wr_ejection_note_success(&ejection, WR_FAILURE_REPORT);
+    expect_eq(fail(WR_FAILURE_CONNECT), 70u, "that was another row");
+    wr_ejection_end(&ejection);
+    wr_ejection_note_success(&ejection, WR_FAILURE_CONNECT);
+    fail_until_ejected(10);
+}
+
+UNIT(upstream_health, the_probation_is_that_of_the_row_that_ejected)
+{
+    wr_ejection_init(&ejection, 3, 10, 100);
+    fail_until_ejected(10);
+    expect_eq(fail(WR_FAILURE_REPORT), 0u);
+    expect_eq(fail(WR_FAILURE_REPORT), 0u);
+    expect_eq(fail(WR_FAILURE_CONNECT), 20u);
+}
+
+UNIT(upstream_health, failures_of_an_ejected_one_change_nothing)
+{
+    wr_ejection_init(&ejection, 1, 10, 100);
+    expect_eq(fail(WR_FAILURE_REPORT), 10u);
+    expect_eq(fail(WR_FAILURE_REPORT), 0u);
+    expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    wr_ejection_end(&ejection);
+    expect_eq(fail(WR_FAILURE_REPORT), 20u);
+}
+
+UNIT(upstream_health, a_huge_first_time_does_not_overflow)
+{
+    wr_ejection_init(&ejection, 1, UINT64_MAX / 2 + 9, UINT64_MAX);
+    expect_eq(fail(WR_FAILURE_REPORT), UINT64_MAX / 2 + 9);
+    wr_ejection_end(&ejection);
+    expect_eq(fail(WR_FAILURE_REPORT), UINT64_MAX);
+}
+
+UNIT(upstream_health, no_limit_never_ejects)
+{
+    wr_ejection_init(&ejection, UINT32_MAX, 10, 100);
+    for (int i = 0; i < 1000; i++) {
+        expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    }
+}
