@@ -153,7 +153,6 @@ UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
 
 static bool all_lost(void *arg)
 {
-    (void)arg;
     for (int i = 0; i < crowd.count; i++) {
         if (!crowd.members[i].lost) {
             return false;

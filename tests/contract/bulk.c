@@ -190,7 +190,6 @@ UNIT(bulk, every_byte_comes_once_while_pieces_grow_and_shrink)
 
 static int pause_at_random(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     expect(weir_transport_is_reading(rig->t));
     if (unit_random_below(&dice, 3) == 0) {
         expect_eq(weir_transport_pause_reading(rig->t), 0);
@@ -236,7 +235,6 @@ UNIT(bulk, r27__nothing_is_delivered_while_paused_and_nothing_is_lost)
 
 static int close_once(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     if (rig->step > 0) {
         expect_eq(rig->count, 0);
         rig->count++;
@@ -291,7 +289,6 @@ static int switch_once(struct rig *rig, const struct weir_buf *buf)
     expect(rig->count != 1 || rig->step == 0 ||
            weir_transport_get_protocol(rig->t).protocol ==
                &targets[rig->step - 1]);
-    (void)buf;
     if (rig->step > 0 && rig->count == 0) {
         rig->count++;
         bind_to(rig, (uint64_t)rig->step - 1);
@@ -344,7 +341,6 @@ UNIT(bulk, r28__a_protocol_that_lends_memory_gets_the_rest_of_a_receive)
 
 static int switch_at_random(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     if (unit_random_below(&dice, 12) == 0) {
         buffered.size = 1 + unit_random_below(&dice, sizeof(buffered.memory));
         bind_to(rig, unit_random_below(&dice, 3));

@@ -25,7 +25,6 @@ static void expect_aborted(struct rig *rig, int err, const char *callback)
 
 static int fail_data(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     expect_eq(++rig->count, 1);
     return -EPROTO;
 }
@@ -54,7 +53,6 @@ PAIRS(callback_errors, an_error_of_data_received_drops_what_waits, rig,
 
 static int keep_and_fail_later(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     return rig->received > 50000 ? WEIR_EIDLE : 0; /* any negative code */
 }
 
@@ -138,7 +136,6 @@ UNIT(callback_errors, errors_of_a_protocol_that_keeps_its_memory_abort_too)
 
 static int refuse_again(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     expect_eq(weir_transport_close(rig->t), 0);
     return -EPROTO;
 }
@@ -170,7 +167,6 @@ static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
     struct attempt *attempt = arg;
-    (void)t;
     ret->protocol = attempt->protocol;
     ret->user = NULL; /* a callback that is called would crash */
     return attempt->result;

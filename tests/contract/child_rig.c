@@ -37,7 +37,6 @@ static int pipe_data_received(void *user, weir_transport *t, int fd,
 {
     struct child *child = user;
     const size_t have = child->byte_count[fd];
-    (void)t;
 
     cr_assert(fd == 1 || fd == 2);
     expect_eq(child->pipe_err[fd], 1, "bytes after pipe_connection_lost");
@@ -54,7 +53,6 @@ static int pipe_data_received(void *user, weir_transport *t, int fd,
 static void pipe_connection_lost(void *user, weir_transport *t, int fd, int err)
 {
     struct child *child = user;
-    (void)t;
 
     expect_eq(child->pipe_err[fd], 1, "pipe_connection_lost came twice");
     child->pipe_err[fd] = err;
@@ -64,7 +62,6 @@ static void pipe_connection_lost(void *user, weir_transport *t, int fd, int err)
 static void process_exited(void *user, weir_transport *t)
 {
     struct child *child = user;
-    (void)t;
 
     cr_assert(!child->has_exited);
     child->has_exited = true;
@@ -79,14 +76,12 @@ static void process_exited(void *user, weir_transport *t)
 
 static void paused(void *user, weir_transport *t)
 {
-    (void)t;
     child_note(user, "pause", 0);
 }
 
 static void resumed(void *user, weir_transport *t)
 {
     struct child *child = user;
-    (void)t;
 
     child_note(child, "resume", 0);
     if (child->resumed) {
@@ -97,7 +92,6 @@ static void resumed(void *user, weir_transport *t)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct child *child = user;
-    (void)t;
 
     cr_assert(!child->is_lost);
     child->is_lost = true;
@@ -233,7 +227,6 @@ static void (*task_body)(void);
 
 static int run_body(weir_loop *on, void *arg)
 {
-    (void)arg;
     cr_assert_eq(on, loop);
     task_body();
     while (statistics().connections > 0) { /* given up, and ending */

@@ -44,7 +44,6 @@ static int side_fds(void *user, weir_transport *t, const int *fds, size_t count,
                     bool lost)
 {
     struct side *side = user;
-    (void)t;
     cr_assert_leq(count, 1);
     for (size_t i = 0; i < count; i++) {
         close(fds[i]);
@@ -57,7 +56,6 @@ static int side_fds(void *user, weir_transport *t, const int *fds, size_t count,
 static void side_lost(void *user, weir_transport *t, int err)
 {
     struct side *side = user;
-    (void)t;
     side->lost++;
     side->lost_err = err;
 }
@@ -78,7 +76,6 @@ static int side_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
     static struct weir_protocol dropping;
-    (void)t;
     dropping = side_protocol;
     dropping.fds_received = NULL;
     *ret = (struct weir_protocol_binding){

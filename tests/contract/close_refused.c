@@ -22,7 +22,6 @@ static int fars[SLOW];
 
 static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
     return weir_transport_write(t, buf->data, buf->len);
 }
 
@@ -38,8 +37,6 @@ static int refused_count;
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &echo_protocol};
     refused_count += refuses;
     return refuses ? -ECONNREFUSED : 0;

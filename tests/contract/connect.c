@@ -404,7 +404,6 @@ static weir_pending *current;
 
 static void cancel_current(struct maker *m)
 {
-    (void)m;
     weir_pending_cancel(current);
 }
 

@@ -202,7 +202,6 @@ static int open_hundred(weir_loop *loop, void *arg)
     struct weir_task_group group;
     static char hosts[100][64];
     static struct call calls[100];
-    (void)loop;
     expect_eq(weir_task_group_begin(loop, &group), 0);
     for (int i = 0; i < 100; i++) {
         calls[i] = *(struct call *)arg;

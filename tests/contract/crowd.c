@@ -21,8 +21,6 @@ static void connection_made(void *user, weir_transport *t)
 static void connection_lost(void *user, weir_transport *t, int err)
 {
     struct crowd_member *member = user;
-    (void)t;
-    (void)err;
     member->lost = true;
 }
 
@@ -74,7 +72,6 @@ static const struct weir_protocol crowd_protocol = {
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&crowd_protocol, arg};
     return 0;
 }
@@ -159,7 +156,6 @@ struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
 
 static bool all_made(void *arg)
 {
-    (void)arg;
     return crowd.made_count == crowd.count;
 }
 
@@ -254,7 +250,6 @@ void crowd_give_leases_back(void)
 
 bool crowd_all_delivered(void *arg)
 {
-    (void)arg;
     crowd_give_leases_back();
     return crowd_sum(received_by) == crowd_sum(sent_by);
 }

@@ -273,7 +273,6 @@ DATAGRAMS(datagram_errors, a_time_stamp_that_the_kernel_keeps_is_none, rig, 0)
 
 static void send_again(struct dg *rig, int err)
 {
-    (void)err;
     expect_geq(dg_send(rig, "x", 1), 0);
 }
 
@@ -305,7 +304,6 @@ DATAGRAMS(datagram_errors, a_storm_of_them_leaves_the_loop_its_turns, rig,
 
 static void abort_at_error(struct dg *rig, int err)
 {
-    (void)err;
     weir_transport_abort(rig->t);
 }
 
@@ -468,7 +466,6 @@ static int make_paused(void *arg, weir_transport *t,
                                                   .kind =
                                                       WEIR_PROTOCOL_DATAGRAM,
                                                   .connection_made = note_made};
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }

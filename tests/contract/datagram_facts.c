@@ -76,7 +76,6 @@ static void pause_at_once(struct dg *rig)
 
 static int pause_at_first(struct dg *rig, const struct weir_datagram *datagram)
 {
-    (void)datagram;
     if (rig->received == 1) {
         pause_at_once(rig);
     }

@@ -47,8 +47,6 @@ static int side_received(void *user, weir_transport *t,
 static void side_lost(void *user, weir_transport *t, int err)
 {
     struct side *side = user;
-    (void)t;
-    (void)err;
     side->lost++;
 }
 
@@ -62,7 +60,6 @@ static const struct weir_protocol side_protocol = {
 static int side_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret =
         (struct weir_protocol_binding){.protocol = &side_protocol, .user = arg};
     return 0;
@@ -195,7 +192,6 @@ static void slow_let_end(int far)
 
 static void *make_loop(void *arg)
 {
-    (void)arg;
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
     return NULL;
 }
@@ -486,15 +482,11 @@ UNIT(datagram_fds, the_end_of_the_loop_meets_the_end_of_a_close)
 static int create_none(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -EPROTO;
 }
 
 static void note_done(void *arg, int err, weir_transport *t)
 {
-    (void)t;
     *(int *)arg = err;
 }
 

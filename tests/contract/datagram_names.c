@@ -19,7 +19,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&protocol, arg};
     return 0;
 }
@@ -273,19 +272,12 @@ NAMES(datagram_names, a_loop_is_freed_while_names_are_looked_up, n)
 static int keep_silent(void *user, weir_lookup *lookup, const char *host,
                        int family, void **ret_data)
 {
-    (void)user;
-    (void)lookup;
-    (void)host;
-    (void)family;
-    (void)ret_data;
     return 0;
 }
 
 static void give_up(void *user, weir_lookup *lookup, void *data)
 {
     struct start *start = user;
-    (void)lookup;
-    (void)data;
     weir_pending_cancel(start->endpoint);
 }
 

@@ -36,8 +36,6 @@ static void counter_made(void *user, weir_transport *t)
 static void counter_lost(void *user, weir_transport *t, int err)
 {
     struct counter *counter = user;
-    (void)t;
-    (void)err;
     counter->lost++;
 }
 
@@ -45,7 +43,6 @@ static int counter_received(void *user, weir_transport *t,
                             const struct weir_datagram *datagram)
 {
     struct counter *counter = user;
-    (void)t;
     counter->received += datagram->buf.len;
     return 0;
 }
@@ -60,7 +57,6 @@ static const struct weir_protocol counter_protocol = {
 static int counter_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&counter_protocol, arg};
     return 0;
 }
@@ -77,7 +73,6 @@ static int open_with_protocol(weir_loop *loop, void *arg)
     struct weir_address address;
     weir_transport *t = NULL;
     weir_transport *other = NULL;
-    (void)arg;
 
     expect_eq(weir_open_datagram_endpoint(loop, &servers, &options, NULL),
               -EINVAL);
@@ -115,7 +110,6 @@ static int open_one_that_ends(weir_loop *loop, void *arg)
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .family = AF_INET};
     weir_transport *t = NULL;
-    (void)arg;
 
     expect_eq(weir_open_datagram_endpoint(loop, &factory, &options, &t), 0);
     cr_assert(weir_transport_is_closing(t), "the reference keeps it");
@@ -152,7 +146,6 @@ static int cancel_at_each_turn(weir_loop *loop, void *arg)
     struct counter counter = {.loop = loop};
     int result = -ECANCELED;
     int cancelled = 0;
-    (void)arg;
 
     for (int turns = 0; result == -ECANCELED; turns++) {
         weir_task *task;

@@ -156,7 +156,6 @@ const struct weir_protocol dg_protocol = {
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&dg_protocol, arg};
     return 0;
 }
@@ -174,7 +173,6 @@ static void note_exception(void *arg, weir_loop *loop,
                            const struct weir_exception *exception)
 {
     struct dg *rig = arg;
-    (void)loop;
     rig->exception_count++;
     rig->exception_err = exception->err;
 }

@@ -176,7 +176,6 @@ static int receive_one(weir_loop *loop, void *arg)
 {
     weir_datagram_stream *stream = arg;
     char byte;
-    (void)loop;
 
     const ssize_t len = weir_datagram_stream_recv(stream, &byte, 1, NULL);
     if (len == 1) {
@@ -331,7 +330,6 @@ static weir_datagram_stream *left;
 
 static int leave(weir_loop *loop, void *arg)
 {
-    (void)arg;
     left = open_stream(loop, NULL, 0, 0);
     weir_task_detach(spawn_receiver(loop, left));
     return 0;

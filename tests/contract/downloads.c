@@ -114,7 +114,6 @@ static int take_wish(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static void note_made(void *user, weir_transport *t)
 {
-    (void)user;
     downloads.made_count++;
     set_socket_option(weir_transport_get_socket(t), SOL_SOCKET, SO_SNDBUF,
                       SMALL_BUFFER);
@@ -124,7 +123,6 @@ static void note_lost(void *user, weir_transport *t, int err)
 {
     struct download *download = user;
 
-    (void)t;
     downloads.lost_count++;
     download->lost_count++;
     download->lost_err = err;
@@ -141,7 +139,6 @@ static const struct weir_protocol protocol = {
 static int serve_one(void *arg, weir_transport *t,
                      struct weir_protocol_binding *ret)
 {
-    (void)arg;
     *ret = (struct weir_protocol_binding){&protocol, download_of(t)};
     return ret->user ? 0 : -ENOENT;
 }

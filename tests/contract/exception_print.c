@@ -58,8 +58,6 @@ UNIT(exception_print, an_error_has_its_message_its_text_and_its_callback)
 
 static int fail(weir_loop *l, void *arg)
 {
-    (void)l;
-    (void)arg;
     return -EPROTO;
 }
 
@@ -81,7 +79,6 @@ UNIT(exception_print, a_task_that_fails_is_named)
 
 static void spin_2_ms(void *arg)
 {
-    (void)arg;
     spin(2 * MS);
 }
 
@@ -98,9 +95,6 @@ UNIT(exception_print, a_slow_callback_has_its_time)
 
 static int leave(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
-    (void)writer;
     return 0;
 }
 
@@ -120,7 +114,6 @@ static int report_both(weir_loop *l, void *arg)
     struct weir_address address;
     weir_reader *reader;
     weir_writer *writer;
-    (void)arg;
     expect_eq(weir_start_server(l, leave, "127.0.0.1", 0, NULL, &what.server),
               0);
     cr_assert_geq(weir_server_get_socket(what.server, 0, &address), 0);

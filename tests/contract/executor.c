@@ -40,7 +40,6 @@ UNIT_OF(executor, a_result_comes_back_on_the_loops_thread, run_with, 0, void)
 
 static int negative_job(void *arg)
 {
-    (void)arg;
     return -ECANCELED;
 }
 

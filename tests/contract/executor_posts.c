@@ -17,7 +17,6 @@ static int ran_count;
 
 static void count_run(void *arg)
 {
-    (void)arg;
     ran_count++;
 }
 
@@ -45,7 +44,6 @@ static int run_first(weir_loop *l, void *arg)
 /* In the same turn, after the rest was handled: and another one. */
 static void end_second(void *arg)
 {
-    (void)arg;
     expect_eq(quick_jobs[0].err, 0);
     let_go(&held_jobs[1]);
     wait_for(&held_jobs[2].started);
@@ -73,7 +71,6 @@ static void start_jobs(weir_loop *l)
 
 static int many_results_body(weir_loop *l, void *arg)
 {
-    (void)arg;
     start_jobs(l);
     yield();
     wait_for(&held_jobs[0].started); /* the executor's item is posted */

@@ -152,7 +152,6 @@ static ssize_t answer;
 static int read_pipe(weir_loop *loop, void *arg)
 {
     static char byte;
-    (void)arg;
     answer = weir_file_read(loop, pipe_fds[0], &byte, 1, 0);
     return 0;
 }

@@ -27,7 +27,6 @@ struct names_body {
 static int call_body(weir_loop *loop, void *arg)
 {
     const struct names_body *call = arg;
-    (void)loop;
     call->body(call->n);
     return 0;
 }
@@ -232,7 +231,6 @@ static void use_hosts(const char *text)
 static int ask_hosts(weir_loop *loop, void *arg)
 {
     struct names *n = arg;
-    (void)loop;
     expect_str_eq(canonical_of(n, "Second.test"), "first.test");
     expect_str_eq(names_text(n), "192.0.2.11:80 ");
     expect_str_eq(canonical_of(n, "third.test"), "first.test");

@@ -159,7 +159,6 @@ static void exception_hook(void *arg, weir_loop *loop,
 void rig_opened(void *arg, int err, weir_transport *t)
 {
     struct rig *rig = arg;
-    (void)t;
     if (err < 0) {
         rig->made_count = 1;
         rig->lost_count = 1;

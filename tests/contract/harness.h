@@ -176,7 +176,6 @@ void rig_close_tls(struct rig *rig);
 #else
 static inline void rig_close_tls(struct rig *rig)
 {
-    (void)rig;
 }
 #endif
 

@@ -79,7 +79,6 @@ static void relay_over(void *arg)
 static void relay_done(void *arg, int err, weir_transport *t)
 {
     struct relay_side *side = arg;
-    (void)t;
     if (err < 0) {
         side->was_lost = true;
         if (side->other->t && !side->other->was_lost) {

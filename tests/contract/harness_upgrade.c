@@ -70,7 +70,6 @@ static const struct weir_protocol upgrade_protocol = {
 static int upgrade_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &upgrade_protocol;
     ret->user = arg;
     return 0;

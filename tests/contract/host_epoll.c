@@ -338,7 +338,6 @@ UNIT(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed)
 
 static void stop_guest(void *arg)
 {
-    (void)arg;
     weir_loop_stop(loop);
 }
 

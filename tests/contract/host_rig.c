@@ -12,7 +12,6 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char bytes[64];
     ssize_t len;
-    (void)arg;
 
     while ((len = weir_reader_read(reader, bytes, sizeof(bytes))) > 0) {
         int err = weir_writer_write(writer, bytes, (size_t)len);

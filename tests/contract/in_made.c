@@ -54,7 +54,6 @@ static int connect_err;
 static void end_shaken(void *arg, int err, weir_transport *t)
 {
     struct end *end = (struct end *)arg;
-    (void)t;
     end->shaken++;
     end->shaken_err = err;
 }
@@ -120,31 +119,26 @@ static void write_much(struct end *end)
 
 static void stop_server(struct end *end)
 {
-    (void)end;
     expect_eq(weir_server_stop(maker->server, 0, NULL, NULL), 0);
 }
 
 static void close_server(struct end *end)
 {
-    (void)end;
     weir_server_close(maker->server);
 }
 
 static void close_clients(struct end *end)
 {
-    (void)end;
     weir_server_close_clients(maker->server);
 }
 
 static void abort_clients(struct end *end)
 {
-    (void)end;
     weir_server_abort_clients(maker->server);
 }
 
 static void free_server(struct end *end)
 {
-    (void)end;
     weir_server_free(maker->server);
     maker->server = NULL;
 }
@@ -225,7 +219,6 @@ static const struct weir_protocol end_protocol = {
 static int end_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret =
         (struct weir_protocol_binding){.protocol = &end_protocol, .user = arg};
     return 0;
@@ -233,8 +226,6 @@ static int end_create(void *arg, weir_transport *t,
 
 static void client_done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
-    (void)t;
     connecting = NULL;
     connect_done++;
     connect_err = err;
@@ -283,21 +274,18 @@ static void row_connect(const struct kind *kind, const char *path)
 
 static bool row_is_connected(const struct maker *m)
 {
-    (void)m;
     return client.made + server.made == 2 &&
            (!act->starts || client.shaken + server.shaken == 2) && connect_done;
 }
 
 static bool row_is_talked(const struct maker *m)
 {
-    (void)m;
     return client.received > 0 && server.received > 0;
 }
 
 /* An end whose handshake was cut off was never made. */
 static bool row_is_lost(const struct maker *m)
 {
-    (void)m;
     return connect_done && client.lost == client.made &&
            server.lost == server.made && client.made + server.made > 0;
 }

@@ -31,7 +31,6 @@ PAIRS(life_cycle, r1__connection_made_comes_before_data, rig,
 static int open_one(void *arg, weir_transport *t,
                     struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&rig_protocol, arg};
     return 0;
 }
@@ -246,7 +245,6 @@ static void write_until_paused(struct rig *rig)
 
 static int write_in_data(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     write_until_paused(rig);
     return 0;
 }
@@ -277,7 +275,6 @@ PAIRS(life_cycle, close_stops_reading_before_the_next_byte, rig,
 
 static int close_after_first(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     rig->count++;
     weir_transport_close(rig->t);
     return 0;

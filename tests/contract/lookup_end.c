@@ -99,7 +99,6 @@ static void cancel_in_done(void *arg, int err,
                            const struct weir_address *addresses, size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
     weir_pending_cancel(n->lookup);
     n->result = err < 0 ? err : (int)count;
     n->waiting++;
@@ -138,8 +137,6 @@ static void start_another(void *arg, int err,
                           const struct weir_address *addresses, size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
-    (void)count;
     expect_eq(err, -ECANCELED);
     expect_eq(names_start(n, "a4.example", NULL), -ESHUTDOWN);
 }
@@ -236,7 +233,6 @@ static int ask_in_time(weir_loop *loop, void *arg)
 {
     struct weir_address address;
     struct weir_timeout timeout;
-    (void)arg;
     expect_eq(weir_timeout_begin(loop, &timeout, 20 * MS), 0);
     expect_eq(weir_getaddrinfo(loop, "silent.example", 80, NULL, &address, 1),
               -ECANCELED);
@@ -257,8 +253,6 @@ static void note_end(void *arg, int err, const struct weir_address *addresses,
                      size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
-    (void)count;
     expect_eq(err, -ECANCELED);
     n->waiting--;
 }

@@ -79,19 +79,16 @@ static int conditions_asked;
 
 static bool is_third_time(void *arg)
 {
-    (void)arg;
     return ++conditions_asked == 3;
 }
 
 static bool is_never(void *arg)
 {
-    (void)arg;
     return false;
 }
 
 static bool is_always(void *arg)
 {
-    (void)arg;
     return true;
 }
 
@@ -148,7 +145,6 @@ UNIT(loop, run_until_needs_a_condition)
 
 static void use_inside(void *arg)
 {
-    (void)arg;
     cr_assert(weir_loop_is_running(loop));
     expect_eq(weir_loop_run(loop), -EBUSY);
     expect_eq(weir_loop_run_until(loop, is_always, NULL), -EBUSY);
@@ -229,7 +225,6 @@ static int ping_again(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct pinging *p = user;
 
-    (void)t;
     expect_eq(buf->len, 1);
     if (p->left-- > 0) {
         expect_eq(write(p->peer, "x", 1), 1);

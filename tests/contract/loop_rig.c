@@ -42,7 +42,6 @@ int *number(int value)
 
 void stop_loop(void *arg)
 {
-    (void)arg;
     weir_loop_stop(loop);
 }
 
@@ -83,7 +82,6 @@ void one_turn(void)
 
 void fail_late(void *arg)
 {
-    (void)arg;
     cr_assert_fail("the loop did not stop in time");
 }
 
@@ -118,7 +116,6 @@ void spin(uint64_t time_ns)
 static int take_binding(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = *(struct weir_protocol_binding *)arg;
     return 0;
 }
@@ -127,7 +124,6 @@ weir_transport *connection;
 
 void keep_connection(void *user, weir_transport *t)
 {
-    (void)user;
     connection = t;
 }
 

@@ -57,7 +57,6 @@ static int maker_create(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
 {
     struct maker *m = (struct maker *)arg;
-    (void)t;
     maker_log(m, 'F');
     if (m->in_factory) {
         m->in_factory(m);
@@ -79,7 +78,6 @@ static void maker_told(struct maker *m, int err)
 
 void maker_server_done(void *arg, int err, weir_server *server)
 {
-    (void)server;
     maker_told((struct maker *)arg, err);
 }
 
@@ -94,7 +92,6 @@ void maker_connect_done(void *arg, int err, weir_transport *t)
 void maker_server_closed(void *arg, weir_server *server)
 {
     struct maker *m = (struct maker *)arg;
-    (void)server;
     maker_log(m, 'C');
     m->closed++;
 }
@@ -103,7 +100,6 @@ void maker_report(void *arg, weir_loop *loop,
                   const struct weir_exception *exception)
 {
     struct maker *m = (struct maker *)arg;
-    (void)loop;
     cr_assert_not_null(exception->message);
     m->reports++;
     m->report_err = exception->err;

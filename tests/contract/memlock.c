@@ -59,7 +59,6 @@ static int in_child(int (*body)(void))
 
 static int yield_once(weir_loop *loop, void *arg)
 {
-    (void)arg;
     return weir_yield(loop);
 }
 

@@ -19,7 +19,6 @@ enum {
 
 static void names_time_out(void *arg)
 {
-    (void)arg;
     cr_assert_fail("the lookups did not end in time");
 }
 
@@ -182,8 +181,6 @@ static void names_one_done(void *arg, int err,
                            const struct weir_address *addresses, size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
-    (void)count;
     n->waiting--;
     n->answered += err == 0;
     n->failed += err < 0;

@@ -139,7 +139,6 @@ static int endpoint_received(void *user, weir_transport *t,
                              const struct weir_datagram *datagram)
 {
     struct endpoint *endpoint = user;
-    (void)t;
     endpoint->received += datagram->buf.len;
     return 0;
 }
@@ -152,7 +151,6 @@ static int endpoint_create(void *arg, weir_transport *t,
         .kind = WEIR_PROTOCOL_DATAGRAM,
         .connection_made = endpoint_made,
         .datagram_received = endpoint_received};
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }

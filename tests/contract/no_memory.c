@@ -249,8 +249,6 @@ UNIT(no_memory, a_connection_beyond_the_limit_cannot_wait)
 
 static void ignore_signal(void *arg, int signum)
 {
-    (void)arg;
-    (void)signum;
 }
 
 UNIT(no_memory, a_signal_stays_as_it_was)

@@ -74,7 +74,6 @@ static int end_received(void *user, weir_transport *t,
                         const struct weir_buf *buf)
 {
     struct end *end = user;
-    (void)t;
     end->received += buf->len;
     strncat(end->text, (const char *)buf->data, buf->len < 64 ? buf->len : 0);
     return 0;
@@ -83,7 +82,6 @@ static int end_received(void *user, weir_transport *t,
 static int end_ended(void *user, weir_transport *t)
 {
     struct end *end = user;
-    (void)t;
     note(end, "eof");
     return end->keeps;
 }
@@ -91,20 +89,17 @@ static int end_ended(void *user, weir_transport *t)
 static void end_lost(void *user, weir_transport *t, int err)
 {
     struct end *end = user;
-    (void)t;
     note(end, "lost");
     end->lost_err = err;
 }
 
 static void end_pauses(void *user, weir_transport *t)
 {
-    (void)t;
     note(user, "pause");
 }
 
 static void end_resumes(void *user, weir_transport *t)
 {
-    (void)t;
     note(user, "resume");
 }
 
@@ -152,7 +147,6 @@ static void close_pair(void)
 
 static bool both_are_lost(void *arg)
 {
-    (void)arg;
     return strstr(ends[0].notes, "lost") && strstr(ends[1].notes, "lost");
 }
 
@@ -427,7 +421,6 @@ struct sent {
 static void file_sent(void *arg, weir_transport *t, int err, uint64_t bytes)
 {
     struct sent *sent = arg;
-    (void)t;
     sent->calls++;
     sent->err = err;
     sent->bytes = bytes;
@@ -462,7 +455,6 @@ UNIT(pair, a_file_that_the_other_end_never_took_was_not_sent)
 static void hold_the_loop_up(void *arg)
 {
     const uint64_t until_ns = rig_now_ns() + 40 * RIG_MS;
-    (void)arg;
     while (rig_now_ns() < until_ns) {
     }
 }

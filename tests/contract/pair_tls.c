@@ -27,7 +27,6 @@ static weir_tls_context *contexts[2];
 static void end_made(void *user, weir_transport *t)
 {
     struct tls_end *end = user;
-    (void)t;
     end->is_made = true;
 }
 
@@ -35,7 +34,6 @@ static int end_received(void *user, weir_transport *t,
                         const struct weir_buf *buf)
 {
     struct tls_end *end = user;
-    (void)t;
     strncat(end->text, (const char *)buf->data,
             buf->len < sizeof(end->text) / 2 ? buf->len : 0);
     return 0;
@@ -44,7 +42,6 @@ static int end_received(void *user, weir_transport *t,
 static void end_lost(void *user, weir_transport *t, int err)
 {
     struct tls_end *end = user;
-    (void)t;
     end->is_lost = true;
     end->lost_err = err;
 }
@@ -69,19 +66,16 @@ static void end_done(void *arg, int err, weir_transport *t)
 
 static bool both_are_made(void *arg)
 {
-    (void)arg;
     return ends[0].is_made && ends[1].is_made;
 }
 
 static bool both_are_done(void *arg)
 {
-    (void)arg;
     return ends[0].is_done && ends[1].is_done;
 }
 
 static bool both_are_lost(void *arg)
 {
-    (void)arg;
     return ends[0].is_lost && ends[1].is_lost;
 }
 

@@ -116,7 +116,6 @@ static void soon_letter(void *arg)
 /* Posts and a call_soon of the own thread, and one of the posts taken back. */
 static void mix_letters(void *arg)
 {
-    (void)arg;
     expect_eq(post(run_letter, 0), 0);
     expect_eq(weir_loop_call_soon(loop, soon_letter, &letters[1], NULL), 0);
     expect_eq(post(run_letter, 2), 0);

@@ -38,7 +38,6 @@ static void drop_letter(void *arg)
 
 static int run_letter_as_task(weir_loop *l, void *arg)
 {
-    (void)l;
     run_letter(arg);
     return 0;
 }
@@ -189,7 +188,6 @@ UNIT(post_end, there_is_room_again_when_posts_have_run)
 static int one_job_body(weir_loop *l, void *arg)
 {
     struct job job;
-    (void)l;
     fill();
     start_held(&job, 5);
     let_go(&job);

@@ -46,14 +46,12 @@ static void run_ticket(void *arg)
 static int run_task_ticket(weir_loop *l, void *arg)
 {
     struct ticket *ticket = arg;
-    (void)l;
     ticket->ran_count++;
     return 0;
 }
 
 static void end_posting(void *arg)
 {
-    (void)arg;
     posting_count--;
 }
 
@@ -106,14 +104,12 @@ static void join_posters(void)
 
 static int nothing_job(void *arg)
 {
-    (void)arg;
     return 0;
 }
 
 /* More of them than results that the executor handles in a turn. */
 static int keep_executor_busy(weir_loop *l, void *arg)
 {
-    (void)arg;
     do {
         const int err = weir_run_in_executor(l, nothing_job, NULL, NULL, NULL);
         cr_assert(err == 0 || err == -ECANCELED, "%d", err);

@@ -166,7 +166,6 @@ TASK(process, wait_that_is_cancelled_leaves_the_child_alone)
 
 static int wait_in_a_task(weir_loop *on, void *arg)
 {
-    (void)on;
     return wait_for(arg);
 }
 
@@ -350,7 +349,6 @@ TASK(process, communicate_without_pipes_waits_for_the_child)
 
 static int communicate_in_a_task(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_process_communicate(arg, NULL, 0, 0, NULL);
 }
 
@@ -381,7 +379,6 @@ static int talk(weir_loop *on, void *arg)
     struct weir_process_output output = {.size = sizeof(output)};
     char text[32];
     const int len = snprintf(text, sizeof(text), "number %d", talk->number);
-    (void)on;
 
     expect_eq(weir_process_communicate(process, text, (size_t)len, 0, &output),
               0);
@@ -493,7 +490,6 @@ static int start_and_be_cancelled(weir_loop *on, void *arg)
     const struct weir_process_options options = all_pipes();
     const char *const argv[] = {"sleep", "1000", NULL};
     weir_process *process = NULL;
-    (void)arg;
 
     int err = weir_create_subprocess_exec(on, argv, &options, &process);
     cr_assert_null(process);
@@ -521,8 +517,6 @@ static weir_process *left;
 
 static int leave_children(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     left = start_pipes("trap '' TERM; while :; do sleep 0.1; done");
     weir_process_free(start_pipes("trap '' TERM; while :; do sleep 1; done"));
     return 0;

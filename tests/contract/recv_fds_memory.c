@@ -14,8 +14,6 @@ static unsigned int taken_count;
 static int fds_received(void *user, weir_transport *t, const int *fds,
                         size_t count, bool lost)
 {
-    (void)user;
-    (void)t;
     expect_eq(count, 1);
     expect(!lost);
     taken = fds[0];

@@ -55,7 +55,6 @@ static void *post_all(void *arg)
 
 static bool all_arrived(const struct maker *m)
 {
-    (void)m;
     return arrived == THREADS * POSTS;
 }
 
@@ -100,7 +99,6 @@ static const struct poster *late;
 
 static bool is_late_one_there(const struct maker *m)
 {
-    (void)m;
     return late->next > 0;
 }
 
@@ -177,7 +175,6 @@ static void own_note(void *arg)
 
 static int own_task(weir_loop *loop, void *arg)
 {
-    (void)loop;
     own_note(arg);
     return 0;
 }
@@ -198,7 +195,6 @@ static void own_post(const char *name)
 
 static void own_call_all(void *arg)
 {
-    (void)arg;
     own_post("a");
     own_soon("b");
     expect_eq(weir_remote_call_soon(own.remote, own_note, own_name("c"), NULL),
@@ -217,7 +213,6 @@ static void own_open(struct maker *m)
 
 static bool own_has_six(const struct maker *m)
 {
-    (void)m;
     return own.count == 6;
 }
 
@@ -239,7 +234,6 @@ MAKER(remote, posts_of_the_own_thread_run_in_one_order_with_call_soon, m)
 
 static void own_cancel(void *arg)
 {
-    (void)arg;
     cr_assert(weir_loop_cancel(own.loop, own.handle));
     own_soon("n"); /* takes the entry that the cancelled one had */
 }
@@ -257,7 +251,6 @@ MAKER(remote, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it, m)
 
 static void own_call_more(void *arg)
 {
-    (void)arg;
     own_soon("b");
 }
 

@@ -82,7 +82,6 @@ static void ask(struct names *n, const char *host,
 
 static bool is_asked(void *unused)
 {
-    (void)unused;
     return recorder.lookup != NULL;
 }
 
@@ -238,7 +237,6 @@ static void answer_all(weir_lookup *lookup)
 
 static void cancel_again(weir_lookup *lookup)
 {
-    (void)lookup;
     weir_pending_cancel(recorder.n->lookup);
 }
 
@@ -276,7 +274,6 @@ static weir_task *waiting_task;
 
 static void cancel_task(weir_lookup *lookup)
 {
-    (void)lookup;
     weir_task_cancel(waiting_task);
 }
 
@@ -291,7 +288,6 @@ static int cancel_waiting_tasks(weir_loop *loop, void *arg)
 {
     struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     int result = 0;
-    (void)arg;
     expect_eq(weir_task_spawn(loop, wait_for_addresses, &options, NULL,
                               &waiting_task),
               0);
@@ -324,16 +320,12 @@ static weir_pending *connecting;
 
 static void cancel_connect(weir_lookup *lookup)
 {
-    (void)lookup;
     weir_pending_cancel(connecting);
 }
 
 static int refuse(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -EIO;
 }
 
@@ -381,8 +373,6 @@ static int accept_all(void *arg, weir_transport *t,
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM};
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol};
     return 0;
 }
@@ -424,7 +414,6 @@ static weir_server *starting;
 
 static void free_server(weir_lookup *lookup)
 {
-    (void)lookup;
     weir_server_free(starting);
     starting = NULL;
 }
@@ -552,7 +541,6 @@ static void trim_in_done(void *arg, int err,
                          const struct weir_address *addresses, size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
     expect_eq(err, 0);
     expect_eq(count, 1);
     weir_loop_trim(n->loop);

@@ -243,7 +243,6 @@ static volatile sig_atomic_t signal_count;
 
 static void count_signal(int signum)
 {
-    (void)signum;
     signal_count++;
 }
 
@@ -271,7 +270,6 @@ static void stop_signals(void)
 /* The timer has fired, and waits were interrupted before. */
 static bool is_interrupted_and_due(void *arg)
 {
-    (void)arg;
     return signal_count >= 20 && event_count == 1 && turns() > 3;
 }
 

@@ -21,7 +21,6 @@ static void expect_in(const weir_loop *expected)
 
 static void expect_in_loop(void *arg)
 {
-    (void)arg;
     expect_in(loop);
 }
 
@@ -70,7 +69,6 @@ UNIT(running, callbacks_timers_and_conditions_are_in_their_loop)
 static void fail_lookup(void *arg, int err,
                         const struct weir_address *addresses, size_t count)
 {
-    (void)addresses;
     expect_eq(err, WEIR_EDNSNODATA);
     expect_eq(count, 0);
     expect_in(arg);
@@ -115,7 +113,6 @@ static void run_another(void *arg)
     expect_in(loop);
     expect_eq(weir_run(NULL, run_inside, NULL), 0);
     expect_in(loop);
-    (void)arg;
 }
 
 UNIT(running, an_inner_loop_hides_the_outer_one_while_it_runs)
@@ -202,7 +199,6 @@ UNIT(running, runs_that_end_in_another_order_leave_none_behind)
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)err;
     expect_eq(weir_transport_get_loop(t), user);
     expect_in(user);
 }
@@ -278,14 +274,12 @@ UNIT(running, each_thread_is_in_its_own)
 
 static int look_from_job(void *arg)
 {
-    (void)arg;
     return weir_get_running_loop() == NULL;
 }
 
 static int run_job(weir_loop *on, void *arg)
 {
     int is_none = 0;
-    (void)arg;
     expect_eq(weir_run_in_executor(on, look_from_job, NULL, NULL, &is_none), 0);
     expect_eq(is_none, 1);
     expect_in(on);
@@ -302,7 +296,6 @@ UNIT(running, a_job_of_the_executor_is_in_none)
 
 static int is_running_on(weir_loop *on, void *arg)
 {
-    (void)arg;
     return weir_get_running_loop() == on ? 7 : 8;
 }
 

@@ -31,7 +31,6 @@ static int make_noter(void *arg, weir_transport *t,
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM,
                                                   .connection_made = note_made};
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }
@@ -111,7 +110,6 @@ struct late_send {
 static void send_late(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct late_send *late = arg;
-    (void)t;
     expect_eq(err, -ECANCELED);
     expect_eq(sent, 0);
     send_without(&late->scene);

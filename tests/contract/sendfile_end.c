@@ -67,7 +67,6 @@ static void write_on(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct rig *rig = arg;
 
-    (void)t;
     expect_eq(err, -ECANCELED);
     expect_eq(sent, 0);
     expect_eq(rig_write(rig, 1000), 0);
@@ -396,10 +395,6 @@ PAIRS(sendfile_end, a_close_waits_for_it_as_long_as_it_may, rig,
 
 static void no_done(void *arg, weir_transport *t, int err, uint64_t sent)
 {
-    (void)arg;
-    (void)t;
-    (void)err;
-    (void)sent;
     cr_assert_fail("done of a call that failed");
 }
 
@@ -455,7 +450,6 @@ static weir_transport *made_t;
 
 static void note_made(void *user, weir_transport *t)
 {
-    (void)user;
     made_t = weir_transport_ref(t);
 }
 
@@ -466,22 +460,18 @@ static const struct weir_protocol silent = {.size = sizeof(silent),
 static int make_silent(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &silent};
     return 0;
 }
 
 static bool is_made(void *arg)
 {
-    (void)arg;
     return made_t != NULL;
 }
 
 static void note_result(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct sending *sending = arg;
-    (void)t;
     sending->calls++;
     sending->err = err;
     sending->sent = sent;

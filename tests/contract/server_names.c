@@ -16,9 +16,6 @@ struct start {
 static int refuse(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -EACCES;
 }
 
@@ -173,9 +170,6 @@ struct task_start {
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
-    (void)writer;
     return 0;
 }
 

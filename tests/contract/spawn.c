@@ -139,7 +139,6 @@ static atomic_bool is_reaped_enough;
 /* Waits for every child, as a supervisor does. */
 static void *reap_all(void *arg)
 {
-    (void)arg;
     while (!atomic_load(&is_reaped_enough)) {
         waitpid(-1, NULL, __WALL);
     }
@@ -376,13 +375,10 @@ static uint64_t status_mask(const char *status, const char *name)
 
 static void ignore_signal(int signum)
 {
-    (void)signum;
 }
 
 static void ignore_handled(void *arg, int signum)
 {
-    (void)arg;
-    (void)signum;
 }
 
 static uint64_t bit(int signum)
@@ -465,7 +461,6 @@ static atomic_bool is_over;
 /* Opens and closes descriptors that are not close-on-exec. */
 static void *leak(void *arg)
 {
-    (void)arg;
     while (!atomic_load(&is_over)) {
         int fds[2];
         if (pipe(fds) == 0) {

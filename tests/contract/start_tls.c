@@ -77,10 +77,6 @@ STARTING(start_tls, the_first_bytes_under_tls_come_after_done, s)
 
 static void sent(void *arg, weir_transport *t, int err, uint64_t bytes)
 {
-    (void)arg;
-    (void)t;
-    (void)err;
-    (void)bytes;
 }
 
 STARTING(start_tls, the_old_transport_is_refused_and_answers_questions, s)
@@ -388,7 +384,6 @@ static int upgrade_in_task(weir_loop *loop, void *arg)
     const struct weir_tls_settings *tls =
         side->is_server ? &side->rig->server_tls : &side->rig->client_tls;
     weir_transport *t = NULL;
-    (void)loop;
     expect_eq(weir_start_tls(side->t, tls, NULL, NULL), -EINVAL);
     int err = weir_start_tls(side->t, tls, NULL, &t);
     expect_eq(err, 0);

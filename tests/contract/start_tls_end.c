@@ -56,8 +56,6 @@ STARTING(start_tls_end, there_is_none_after_an_end, s)
 
 static void file_is_sent(void *arg, weir_transport *t, int err, uint64_t bytes)
 {
-    (void)t;
-    (void)bytes;
     expect_eq(err, 0);
     *(bool *)arg = true;
 }
@@ -253,7 +251,6 @@ static void crowd_lost(void *user, weir_transport *t, int err)
 {
     struct crowd *crowd = user;
 
-    (void)t;
     expect_eq(err, WEIR_ETLSTIMEOUT, "%s", weir_err_name(err));
     crowd->lost_count++;
 }
@@ -267,7 +264,6 @@ static int crowd_create(void *arg, weir_transport *t,
                                                   .connection_lost =
                                                       crowd_lost};
 
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }
@@ -276,7 +272,6 @@ static void crowd_done(void *arg, int err, weir_transport *t)
 {
     struct crowd *crowd = arg;
 
-    (void)t;
     crowd->time_out_count += err == WEIR_ETLSTIMEOUT;
 }
 

@@ -15,8 +15,6 @@ static uint64_t wanted;
 
 static void upgrade_done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
-    (void)t;
     done_count++;
     done_err = err;
 }

@@ -100,7 +100,6 @@ static const struct weir_protocol side_protocol = {
 static int side_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &side_protocol;
     ret->user = arg;
     return 0;

@@ -202,7 +202,6 @@ static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
     struct storm *storm = arg;
-    (void)t;
     if (chance(storm, 100) == 0) {
         return -EACCES;
     }
@@ -313,7 +312,6 @@ static void step_plain(struct plain *plain)
 static void server_done(void *arg, int err, weir_server *server)
 {
     struct storm *storm = arg;
-    (void)server;
     expect_eq(err, 0);
     storm->listening = true;
 }

@@ -84,7 +84,6 @@ static int read_slowly(void *arg, weir_reader *reader, weir_writer *writer)
     weir_loop *loop =
         weir_transport_get_loop(weir_writer_get_transport(writer));
     ssize_t len;
-    (void)arg;
     do {
         look(loop, reader);
         len = weir_reader_read(reader, piece, sizeof(piece));
@@ -132,8 +131,6 @@ static int relay(void *arg, weir_reader *reader, weir_writer *writer)
     struct weir_buf buf;
     ssize_t len = 0;
     int err = 0;
-    (void)arg;
-    (void)writer;
     while (err == 0 && (len = weir_reader_take(reader, SIZE_MAX, &buf)) > 0) {
         err = weir_writer_write_buf(far_side->writer, &buf);
         weir_lease_unref(buf.lease);

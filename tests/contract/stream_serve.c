@@ -13,9 +13,6 @@ static int reports;
 
 static void hook(void *arg, weir_loop *loop, const struct weir_exception *told)
 {
-    (void)arg;
-    (void)loop;
-    (void)told;
     reports++;
 }
 
@@ -24,7 +21,6 @@ static int answer_lines(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf line;
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_readline_view(reader, &line)) > 0) {
         int err = weir_writer_write(writer, line.data, line.len);
         if (err < 0) {
@@ -47,7 +43,6 @@ static int ask_lines(weir_loop *loop, void *arg)
     char answer[LINES + 8];
     weir_reader *reader;
     weir_writer *writer;
-    (void)arg;
     int err = weir_open_connection(loop, "127.0.0.1", server_port(server), NULL,
                                    &reader, &writer);
     expect_eq(err, 0, "%s", weir_strerror(err));
@@ -69,8 +64,6 @@ static int ask_lines(weir_loop *loop, void *arg)
 
 static int serve(weir_loop *loop, void *arg)
 {
-    (void)loop;
-    (void)arg;
     return weir_server_serve_forever(server);
 }
 
@@ -79,7 +72,6 @@ static int serve_many(weir_loop *loop, void *arg)
     weir_task *clients[CLIENTS];
     weir_task *forever;
     int result;
-    (void)arg;
     weir_loop_set_exception_handler(loop, hook, NULL);
     expect_eq(start(loop), 0);
     expect_eq(weir_task_spawn(loop, serve, NULL, NULL, &forever), 0);
@@ -115,7 +107,6 @@ static int connect_in_vain(weir_loop *loop, void *arg)
                     .timeout_ns = MAKER_FAILSAFE_S * 1000 * MS}};
     weir_writer *writer = NULL;
     struct weir_address address = peer_address("127.0.0.1", 0);
-    (void)arg;
     /* It keeps the port from others, and does not listen. */
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
@@ -136,7 +127,6 @@ UNIT(stream_serve, a_refused_connection_says_so)
 static int open_one(weir_loop *loop, void *arg)
 {
     weir_writer *writer;
-    (void)arg;
     int err = weir_open_connection(loop, "127.0.0.1", server_port(server), NULL,
                                    NULL, &writer);
     if (err == 0) {
@@ -150,7 +140,6 @@ static int open_one(weir_loop *loop, void *arg)
 static int cancel_connects(weir_loop *loop, void *arg)
 {
     int ends[2] = {0, 0};
-    (void)arg;
     expect_eq(start(loop), 0);
     for (int turns = 0; turns < 100 || ends[1] == 0; turns++) {
         weir_task *task;
@@ -185,7 +174,6 @@ static int fill_up(weir_loop *loop, void *arg)
         .size = sizeof(options),
         .server = {.size = sizeof(options.server), .connection_limit = 1}};
     char byte;
-    (void)arg;
     expect_eq(weir_start_server(loop, answer_lines, "127.0.0.1", 0, &options,
                                 &server),
               0);

@@ -58,7 +58,6 @@ static int expect_pausing(weir_reader *reader, weir_writer *writer)
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
     int err = expect_line(reader, "STARTTLS\n");
     err = err < 0 ? err : say(writer, "220 go ahead\n");
     err = err < 0 ? err : weir_writer_start_tls(writer, &server_tls);
@@ -162,7 +161,6 @@ static int talk_and_end(weir_loop *loop, void *arg)
 {
     weir_reader *reader;
     weir_writer *writer;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(talk(reader, writer), 0);
@@ -181,7 +179,6 @@ static int talk_sealed(weir_loop *loop, void *arg)
     struct weir_extra_info info = {.size = sizeof(info)};
     weir_reader *reader;
     weir_writer *writer;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_get_extra_info(writer, "tls_version", &info), 0);
@@ -202,7 +199,6 @@ UNIT(stream_start_tls, r43__streams_of_tls_upgrade_as_well)
 static int start_blindly(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     int err = expect_line(reader, "STARTTLS\n");
     err = err < 0 ? err : weir_writer_start_tls(writer, &server_tls);
     server_result = err;
@@ -217,7 +213,6 @@ static int inject(weir_loop *loop, void *arg)
     weir_reader *reader;
     weir_writer *writer;
     char byte;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_write(writer, text, sizeof(text) - 1), 0);
@@ -240,7 +235,6 @@ static int start_without_waiting(weir_loop *loop, void *arg)
     weir_reader *reader;
     weir_writer *writer;
     char line[64];
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_write(writer, "STARTTLS\n", 9), 0);
@@ -252,7 +246,6 @@ static int start_without_waiting(weir_loop *loop, void *arg)
 
 static int start_late(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
     expect_eq(expect_line(reader, "STARTTLS\n"), 0);
     expect_eq(weir_sleep(weir_writer_get_loop(writer), 20 * RIG_MS), 0);
     expect_eq(weir_writer_start_tls(writer, &server_tls), 0);
@@ -269,8 +262,6 @@ UNIT(stream_start_tls, complaint_34__a_client_hello_that_the_reader_has_is_used)
 static int serve_silently(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
-    (void)writer;
     while (weir_reader_read(reader, &byte, 1) > 0) {
     }
     return 0;
@@ -279,7 +270,6 @@ static int serve_silently(void *arg, weir_reader *reader, weir_writer *writer)
 static int read_one(weir_loop *loop, void *arg)
 {
     char byte;
-    (void)loop;
     return (int)weir_reader_read(arg, &byte, 1);
 }
 
@@ -289,7 +279,6 @@ static int be_refused(weir_loop *loop, void *arg)
     weir_writer *writer;
     weir_task *task;
     int result;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_start_tls(writer, NULL), -EINVAL);
@@ -312,13 +301,11 @@ UNIT(stream_start_tls, a_reader_that_is_in_use_cannot_move)
 
 static int start_as_task(weir_loop *loop, void *arg)
 {
-    (void)loop;
     return weir_writer_start_tls(arg, &client_tls);
 }
 
 static int cancel_it(weir_loop *loop, void *arg)
 {
-    (void)arg;
     for (int turns = 0; turns < 8; turns++) {
         weir_writer *writer;
         weir_task *task;
@@ -348,7 +335,6 @@ static int be_cut_off(weir_loop *loop, void *arg)
     weir_reader *reader;
     weir_writer *writer;
     char byte;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_write(writer, "x", 1), 0);
@@ -362,7 +348,6 @@ static int be_cut_off(weir_loop *loop, void *arg)
 static int serve_a_byte(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     expect_eq(weir_reader_read(reader, &byte, 1), 1);
     expect_eq(weir_writer_write_eof(writer), 0);
     return serve_silently(arg, reader, writer);
@@ -377,8 +362,6 @@ UNIT(stream_start_tls, the_error_of_the_handshake_is_that_of_the_stream)
 
 static int serve_deafly(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
     expect_eq(weir_transport_pause_reading(weir_writer_get_transport(writer)),
               0);
     return weir_sleep(weir_writer_get_loop(writer), RIG_WAIT_NS);
@@ -417,7 +400,6 @@ static void clog_stream(weir_loop *loop, weir_writer *writer)
 static int abort_the_close(weir_loop *loop, void *arg)
 {
     weir_writer *writer;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, NULL, &writer), 0);
     clog_stream(loop, writer);

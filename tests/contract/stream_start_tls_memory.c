@@ -249,7 +249,6 @@ static int serve(weir_loop *loop, void *arg)
     struct world *w = arg;
     struct end end;
     char byte;
-    (void)loop;
     open_end(w, &end, w->sockets[1], -1);
     w->is_serving = true;
     int err = expect_line(&end, "STARTTLS\n");

@@ -49,7 +49,6 @@ static int talk(weir_loop *loop, void *arg)
     weir_reader *reader;
     weir_writer *writer;
     char text[8];
-    (void)arg;
     expect_eq(start(loop, here.path), 0);
     expect_eq(
         weir_open_unix_connection(loop, here.path, NULL, &reader, &writer), 0);
@@ -78,7 +77,6 @@ static int fail(weir_loop *loop, void *arg)
 {
     weir_writer *writer = NULL;
     char path[200];
-    (void)arg;
     memset(path, 'p', sizeof(path));
     path[199] = '\0';
     expect_eq(start(loop, path), -ENAMETOOLONG);
@@ -112,7 +110,6 @@ UNIT(stream_unix, what_cannot_be_says_why)
 
 static int start_in_task(weir_loop *loop, void *arg)
 {
-    (void)arg;
     return start(loop, here.path);
 }
 
@@ -130,7 +127,6 @@ static int interrupt(weir_loop *loop, void *arg)
 {
     weir_task *task;
     int result = 0;
-    (void)arg;
     int live = place_bind(&here, SOCK_STREAM, 4);
     expect_eq(weir_task_spawn(loop, start_in_task, NULL, NULL, &task), 0);
     wait_for_retry(loop); /* a longer wait may be the last */

@@ -202,8 +202,6 @@ static int hook_count;
 static void on_exception(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)on;
     expect_eq(exception->err, -EBADMSG);
     hook_count++;
 }
@@ -272,8 +270,6 @@ static int bind_stream(void *arg, weir_transport *t,
 {
     static const struct weir_protocol stream = {.size = sizeof(stream),
                                                 .kind = WEIR_PROTOCOL_STREAM};
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){&stream, NULL};
     return 0;
 }

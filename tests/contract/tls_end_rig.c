@@ -55,7 +55,6 @@ static void end_lost(void *user, weir_transport *t, int err)
 static int end_data(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct tls_end *end = user;
-    (void)t;
     end_record(end, "data");
     cr_assert(rig_is_pattern(buf->data, end->received, buf->len));
     end->received += buf->len;
@@ -68,7 +67,6 @@ static int end_data(void *user, weir_transport *t, const struct weir_buf *buf)
 static int end_eof(void *user, weir_transport *t)
 {
     struct tls_end *end = user;
-    (void)t;
     end_record(end, "eof");
     return end->stays_open;
 }
@@ -85,7 +83,6 @@ static const struct weir_protocol end_protocol = {
 static int end_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &end_protocol;
     ret->user = arg;
     return 0;
@@ -104,7 +101,6 @@ static void end_report(void *arg, weir_loop *loop,
                        const struct weir_exception *exception)
 {
     struct tls_end *end = arg;
-    (void)loop;
     end->report_count++;
     end->report_err = exception->err;
 }

@@ -81,7 +81,6 @@ static int mix_echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char text[64];
     ssize_t len = 0;
-    (void)arg;
     if (mix.starts) {
         expect_eq(weir_reader_readexactly(reader, text, 6), 6);
         expect_eq(weir_writer_write(writer, "go", 2), 0);
@@ -185,7 +184,6 @@ static void mix_talk(weir_loop *loop)
 
 static int mix_body(weir_loop *loop, void *arg)
 {
-    (void)arg;
     mix_open(loop);
     for (int i = 0; i < 3; i++) {
         mix_talk(loop);

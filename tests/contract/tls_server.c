@@ -75,7 +75,6 @@ static int client_received(void *user, weir_transport *t,
                            const struct weir_buf *buf)
 {
     struct client *client = (struct client *)user;
-    (void)t;
     client->received += buf->len;
     return 0;
 }
@@ -89,7 +88,6 @@ static const struct weir_protocol client_protocol = {
 static int client_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &client_protocol,
                                           .user = arg};
     return 0;

@@ -40,7 +40,6 @@ static int session_echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char text[64];
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_read(reader, text, sizeof(text))) > 0) {
         weir_writer_write(writer, text, (size_t)len);
         if ((len = weir_writer_drain(writer)) < 0) {
@@ -142,7 +141,6 @@ static int session_again(weir_loop *loop, void *arg)
     struct world world;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&world, loop, false);
     struct weir_tls_settings tls = session_settings(&world);
     cr_assert(!session_talk(&world, &tls, &session, &err));
@@ -173,7 +171,6 @@ static int session_bound(weir_loop *loop, void *arg)
     struct world world;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&world, loop, false);
     struct weir_tls_settings tls = session_settings(&world);
     cr_assert(!session_talk(&world, &tls, &session, &err));
@@ -208,7 +205,6 @@ static int session_unverified(weir_loop *loop, void *arg)
     struct world world;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&world, loop, false);
     struct weir_tls_settings tls = session_settings(&world);
     tls.no_hostname_check = true;
@@ -234,7 +230,6 @@ static int session_refused(weir_loop *loop, void *arg)
     struct world second;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&first, loop, false);
     session_open(&second, loop, false);
     struct weir_tls_settings tls = session_settings(&first);
@@ -258,7 +253,6 @@ static int session_none(weir_loop *loop, void *arg)
     struct world world;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&world, loop, true);
     struct weir_tls_settings tls = session_settings(&world);
     cr_assert(!session_talk(&world, &tls, &session, &err));

@@ -35,8 +35,6 @@ static weir_tls_context *tell_context(bool is_server, bool knows_authority)
 static int tell_nothing(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
-    (void)writer;
     while (weir_reader_read(reader, &byte, 1) > 0) {
     }
     return 0;
@@ -113,7 +111,6 @@ static int tell_time(weir_loop *loop, void *arg)
     struct tell_world world;
     struct weir_extra_info info = {.size = sizeof(info)};
     weir_tls_context *context = tell_context(false, true);
-    (void)arg;
     tell_serve(&world, loop, true);
     const uint64_t begin_ns = weir_loop_get_time(loop);
     expect_eq(tell_connect(&world, context), 0, "%s", world.text);
@@ -138,7 +135,6 @@ static int tell_plain(weir_loop *loop, void *arg)
 {
     struct tell_world world;
     struct weir_extra_info info = {.size = sizeof(info)};
-    (void)arg;
     tell_serve(&world, loop, false);
     expect_eq(tell_connect(&world, NULL), 0);
     weir_transport *t = weir_writer_get_transport(world.writer);
@@ -157,7 +153,6 @@ static int tell_failure(weir_loop *loop, void *arg)
 {
     struct tell_world world;
     weir_tls_context *context = tell_context(false, false);
-    (void)arg;
     tell_serve(&world, loop, true);
     expect_eq(tell_connect(&world, context), WEIR_ETLSISSUER);
     char begin[64];
@@ -181,7 +176,6 @@ static int tell_timeout(weir_loop *loop, void *arg)
     struct tell_world world;
     weir_tls_context *context = tell_context(false, true);
     char wanted[96];
-    (void)arg;
     tell_serve(&world, loop, false); /* it answers nothing */
     world.timeout_ns = 500 * RIG_MS; /* enough to connect without TLS */
     expect_eq(tell_connect(&world, context), -ETIMEDOUT, "%s", world.text);

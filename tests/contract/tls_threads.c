@@ -150,7 +150,6 @@ static int storm_echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char text[16];
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_read(reader, text, sizeof(text))) > 0) {
         weir_writer_write(writer, text, (size_t)len);
         if ((len = weir_writer_drain(writer)) < 0) {

@@ -167,7 +167,6 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     uint8_t bytes[4096];
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_read(reader, bytes, sizeof(bytes))) > 0) {
         int err = weir_writer_write(writer, bytes, (size_t)len);
         if (err < 0) {
@@ -185,7 +184,6 @@ static void rest_in_task(void *arg, uint64_t time_ns)
 static int play_on_streams(weir_loop *loop, void *arg)
 {
     weir_server *server;
-    (void)arg;
     expect_eq(weir_start_server(loop, echo, "127.0.0.1", 0, NULL, &server), 0);
     play(server_port(server), rest_in_task, loop);
     weir_server_close(server);

@@ -121,7 +121,6 @@ static void add_without(void *arg)
     int pair[2];
     int owned;
     int calls = 0;
-    (void)arg;
     const int peer = adopt_end(loop, &owned);
     turn(loop);
     turn(loop);

@@ -183,7 +183,6 @@ static bool box_send_some(struct sim_endpoint *e)
 
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 static void box_stall(struct sim_endpoint *e)

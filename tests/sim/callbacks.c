@@ -183,7 +183,6 @@ static void act(void)
 
 static bool is_over(void *arg)
 {
-    (void)arg;
     return pending_count == 0;
 }
 

@@ -15,7 +15,6 @@
 
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 void sim_peer_plan(struct sim_conn *conn)

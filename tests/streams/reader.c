@@ -271,7 +271,6 @@ UNIT_OF(reader, peek_looks_without_consuming_and_consume_does_not_look,
 static void calls_in_callback(void *arg)
 {
     struct weir_buf buf;
-    (void)arg;
     for (int how = 0; how < HOW_COUNT; how++) {
         expect_error((enum how)how, 1, WEIR_ENOTTASK);
     }
@@ -292,8 +291,6 @@ static int other_ran;
 
 static int notes_that_it_ran(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     other_ran = 1;
     return 0;
 }
@@ -352,7 +349,6 @@ UNIT(reader, the_end_of_the_loop_cancels_who_reads_and_the_reader_may_go_later)
 static int takes_and_keeps(weir_loop *on, void *arg)
 {
     struct weir_buf *bufs = (struct weir_buf *)arg;
-    (void)on;
     feed("abcdef");
     turn_over();
     expect_eq(weir_reader_take(reader, 2, &bufs[0]), 2);

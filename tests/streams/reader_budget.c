@@ -19,7 +19,6 @@ static int reads_large(weir_loop *on, void *arg)
     const struct large *large = (const struct large *)arg;
     struct sender sender;
     struct weir_buf view;
-    (void)on;
     open_limited(&p, 64 * KIB, large->budget);
     weir_task *task = start_sender(&sender, &p, large->len, 64 * KIB);
 
@@ -98,7 +97,6 @@ static uint8_t crowd_bytes[CROWD][CROWD_LEN];
 static int reads_one_of_many(weir_loop *on, void *arg)
 {
     const int i = (int)(intptr_t)arg;
-    (void)on;
     expect_eq(
         weir_reader_readexactly(crowd[i].reader, crowd_bytes[i], CROWD_LEN),
         CROWD_LEN);
@@ -109,8 +107,6 @@ static int reads_one_of_many(weir_loop *on, void *arg)
 static int reads_many(weir_loop *on, void *arg)
 {
     weir_task *tasks[2 * CROWD];
-    (void)on;
-    (void)arg;
     for (int i = 0; i < CROWD; i++) {
         open_limited(&crowd[i], 1000, 0);
         tasks[i] = rig_spawn(reads_one_of_many, (void *)(intptr_t)i);
@@ -146,8 +142,6 @@ static uint8_t patient_bytes[60000];
 
 static int waits_patiently(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     expect_eq(weir_reader_readexactly(p.reader, patient_bytes, 60000), 60000);
     check_pattern(patient_bytes, 60000, 0);
     return 0;
@@ -182,8 +176,6 @@ static int hoards(weir_loop *on, void *arg)
     static struct weir_buf kept[32][256];
     int counts[32];
     struct sender mine;
-    (void)on;
-    (void)arg;
     open_limited(&p, 1000, 0);
     weir_task *patient = rig_spawn(waits_patiently, NULL);
     expect_eq(rig_join(start_sender(&mine, &p, 20000, 10000)), 0);
@@ -223,7 +215,6 @@ UNIT(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is)
 static void looks_once(void *arg)
 {
     struct weir_buf view;
-    (void)arg;
     if (weir_transport_get_read_buffer_size(p.t) < 4096) {
         expect_eq(weir_loop_call_soon(loop, looks_once, NULL, NULL), 0);
         return;

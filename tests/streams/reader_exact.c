@@ -120,7 +120,6 @@ struct reading {
 static int read_much(weir_loop *on, void *arg)
 {
     struct reading *reading = arg;
-    (void)on;
     reading->result =
         weir_reader_readexactly(reading->reader, memory, reading->len);
     return 0;
@@ -178,7 +177,6 @@ static int end_without_memory(weir_loop *on, void *arg)
 {
     static const uint8_t bytes[200 * KIB];
     weir_reader *reader;
-    (void)arg;
     expect_eq(weir_reader_new(on, WEIR_STREAM_LIMIT, &reader), 0);
     struct reading reading = {.reader = reader, .len = MIB};
     weir_task *task = rig_spawn(read_much, &reading);
@@ -248,8 +246,6 @@ static int read_at_random(weir_loop *on, void *arg)
     struct sending sending = {.offset = 0};
     struct pair p;
     uint64_t offset = 0;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     start_sending(&sending, &p, total);
     while (offset < total) {

@@ -12,7 +12,6 @@ int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char buf[256];
     ssize_t len;
-    (void)arg;
     handlers++;
     while ((len = weir_reader_read(reader, buf, sizeof(buf))) > 0) {
         if (weir_writer_write(writer, buf, (size_t)len) < 0) {

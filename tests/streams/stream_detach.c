@@ -18,8 +18,6 @@ static struct {
 
 static int next_data(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
-    (void)t;
     cr_assert_leq(next.len + buf->len, sizeof(next.bytes));
     memcpy(next.bytes + next.len, buf->data, buf->len);
     next.len += buf->len;
@@ -28,8 +26,6 @@ static int next_data(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static void next_lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     next.lost_count++;
     next.lost_err = err;
 }
@@ -183,7 +179,6 @@ static int read_byte(weir_loop *on, void *arg)
 {
     struct pair *p = arg;
     char byte;
-    (void)on;
     return (int)weir_reader_read(p->reader, &byte, 1);
 }
 
@@ -223,7 +218,6 @@ static int detach_and_return(void *arg, weir_reader *reader,
                              weir_writer *writer)
 {
     char line[16];
-    (void)arg;
     expect_eq(weir_reader_readline(reader, line, sizeof(line)), 8);
     seen.calls++;
     return weir_stream_detach(writer, &binding);

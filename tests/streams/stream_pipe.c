@@ -93,7 +93,6 @@ TASK(stream_pipe, a_reader_that_is_full_pauses_the_pipe)
 static int read_byte(weir_loop *on, void *arg)
 {
     char byte;
-    (void)on;
     return (int)weir_reader_read(arg, &byte, 1);
 }
 
@@ -268,8 +267,6 @@ static int open_without_memory(weir_loop *on, void *arg)
 {
     struct piped p = {.writer = NULL};
     char byte;
-    (void)on;
-    (void)arg;
     const int fd = fake_connected_fd(&p.peer);
     expect_eq(fake_peer_write(p.peer, "x", 1), 1);
     walk_begin(&rig_memory);

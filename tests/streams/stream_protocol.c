@@ -207,8 +207,6 @@ TASK(stream_protocol, a_protocol_can_be_built_around_it)
 static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
-    (void)writer;
     seen.calls++;
     seen.read_result = (int)weir_reader_read(reader, &byte, 1);
     return 0;
@@ -240,8 +238,6 @@ TASK(stream_protocol, a_callback_may_not_suspend_on_the_stack_of_a_task)
 static int small_limit(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char line[64];
-    (void)arg;
-    (void)writer;
     seen.read_result = (int)weir_reader_readline(reader, line, sizeof(line));
     return 0;
 }
@@ -288,7 +284,6 @@ static int drain_result;
 static int wait_for_ever(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     left.writer = weir_writer_ref(writer);
     left.reader = reader;
     seen.read_result = (int)weir_reader_read(reader, &byte, 1);
@@ -298,8 +293,6 @@ static int wait_for_ever(void *arg, weir_reader *reader, weir_writer *writer)
 
 static int leave_a_stream(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     serve(&left, wait_for_ever, NULL);
     return 0;
 }
@@ -328,8 +321,6 @@ UNIT(stream_protocol, a_stream_outlives_its_loop_and_says_how_it_ended)
 
 static int write_little(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
     return weir_writer_write(writer, "hello", 5);
 }
 

@@ -329,7 +329,6 @@ static int ask(weir_loop *on, void *arg)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     struct pair p;
-    (void)arg;
     pair_open(&p);
     for (int round = 0; round < 2; round++) { /* alive, then lost */
         expect_eq(weir_writer_get_extra_info(p.writer, "peername", &info), 0);
@@ -372,7 +371,6 @@ static struct weir_buf received;
 static int write_buf_of(weir_writer *writer, const void *data, size_t len)
 {
     struct weir_buf part = received;
-    (void)data;
     expect_leq(len, received.len);
     part.len = len;
     return weir_writer_write_buf(writer, &part);

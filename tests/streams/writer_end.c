@@ -236,7 +236,6 @@ TASK(writer_end, a_reset_during_close_is_told)
 
 static int wait_closed(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_writer_wait_closed(arg);
 }
 
@@ -423,7 +422,6 @@ TASK(writer_end, before_the_connection_everything_says_so)
 static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     uint64_t *count = user;
-    (void)t;
     *count += buf->len;
     return 0;
 }

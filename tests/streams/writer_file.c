@@ -13,7 +13,6 @@
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
     uint8_t *bytes = buf;
-    (void)arg;
     for (size_t i = 0; i < len; i++) {
         bytes[i] = pair_byte(offset + i);
     }
@@ -33,7 +32,6 @@ struct sender {
 static int send_file(weir_loop *on, void *arg)
 {
     struct sender *sender = arg;
-    (void)on;
     sender->ret = weir_writer_sendfile(sender->p->writer, sender->fd,
                                        &sender->offset, sender->count);
     sender->is_done = true;
@@ -340,7 +338,6 @@ static int send_beyond_the_end(weir_loop *on, void *arg)
     const int fd = fake_disk_open(SIZE, fill, NULL);
     const int64_t ret =
         weir_writer_sendfile(p->writer, fd, &offset, WEIR_TO_END);
-    (void)on;
     expect_eq(ret, -ECANCELED);
     expect_eq(offset, fake_taken_bytes(p->fd));
     expect_gt(offset, 0);
@@ -352,7 +349,6 @@ static int send_beyond_the_end(weir_loop *on, void *arg)
 
 static int leave_it_sending(weir_loop *on, void *arg)
 {
-    (void)on;
     pair_open(arg);
     weir_task *task = rig_spawn(send_beyond_the_end, arg);
     nap();

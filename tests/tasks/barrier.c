@@ -24,7 +24,6 @@ static void make(weir_loop *on, uint32_t parties)
 static int meet(weir_loop *on, void *arg)
 {
     struct worker workers[2];
-    (void)arg;
     make(on, 3);
     for (int round = 0; round < 3; round++) {
         start(&workers[0], "a", wait_here, barrier);
@@ -277,7 +276,6 @@ static struct worker left;
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)arg;
     make(on, 2);
     start(&left, "a", wait_here, barrier);
     settle();

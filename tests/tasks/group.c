@@ -179,13 +179,11 @@ static int grant_later(weir_loop *on, void *arg)
 
 static void count_cancel(void *arg, weir_future *future)
 {
-    (void)future;
     (*(int *)arg)++;
 }
 
 static int await_held(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_future_await(arg, NULL);
 }
 
@@ -393,7 +391,6 @@ TASK(group, a_cancellation_behind_an_error_reaches_the_next_call)
 
 static int end_of_another(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_task_group_end(arg, 9);
 }
 
@@ -405,7 +402,6 @@ static void end_in_callback(void *arg)
 
 static int misuse(weir_loop *on, void *arg)
 {
-    (void)arg;
     struct weir_task_group group;
     static const struct weir_task_options unset = {.size = 0};
 
@@ -442,7 +438,6 @@ static int spawn_without_memory(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
     struct member member = {.name = "m"};
-    (void)arg;
 
     begin(&group);
     allocator_fail_in(&rig_memory, 1);

@@ -243,8 +243,6 @@ UNIT(group, outlives_its_members_when_the_loop_is_freed)
 
 static int forget_group(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     struct weir_task_group group;
     struct member member = {.name = "m", .sleep_ns = MS};
     begin(&group);

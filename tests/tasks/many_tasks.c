@@ -128,7 +128,6 @@ static uint32_t started;
 
 static int start_until_refused(weir_loop *on, void *arg)
 {
-    (void)arg;
     started = start_all();
     weir_task *task = NULL;
     int err = weir_task_spawn(on, sleep_once, NULL, NULL, &task);

@@ -25,8 +25,6 @@ static int dig(volatile int *depth)
 
 int overrun(weir_loop *loop, void *arg)
 {
-    (void)loop;
-    (void)arg;
     volatile int depth = 1 << 30;
     return dig(&depth);
 }

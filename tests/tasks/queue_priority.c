@@ -71,7 +71,6 @@ static int order_of_entries(void *arg, const void *a, const void *b)
 {
     const struct entry *left = a;
     const struct entry *right = b;
-    (void)arg;
     return (left->value > right->value) - (left->value < right->value);
 }
 

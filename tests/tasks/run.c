@@ -95,8 +95,6 @@ UNIT(run, a_second_signal_may_be_another_one)
 
 static int end_with_signal(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return raise(SIGINT);
 }
 
@@ -121,7 +119,6 @@ struct steps {
 static int make_step(weir_loop *on, void *arg)
 {
     struct steps *steps = arg;
-    (void)on;
     steps->count++;
     return steps->count == steps->raised_in ? raise(SIGINT) : 0;
 }
@@ -161,8 +158,6 @@ TASK(run, blocks_no_signal_that_a_child_would_inherit)
 
 static int count_defaults(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return is_default(SIGINT) + is_default(SIGTERM);
 }
 
@@ -170,7 +165,6 @@ static volatile sig_atomic_t handled_count;
 
 static void handle_it_myself(int signum)
 {
-    (void)signum;
     handled_count++;
 }
 
@@ -284,7 +278,6 @@ UNIT(run, without_the_handler_of_its_loop_is_told_again)
 
 static int remove_and_raise(weir_loop *on, void *arg)
 {
-    (void)arg;
     cr_assert(weir_loop_remove_signal_handler(on, SIGINT));
     expect_eq(raise(SIGINT), 0);
     return weir_sleep(on, MS);
@@ -317,7 +310,6 @@ UNIT(run, leaves_a_handler_that_its_task_has_set)
 
 static int stop_loop(weir_loop *on, void *arg)
 {
-    (void)arg;
     weir_loop_stop(on);
     return weir_yield(on);
 }
@@ -365,7 +357,6 @@ static int ended_count;
 static int end_when_cancelled(weir_loop *on, void *arg)
 {
     int err = weir_sleep(on, UINT64_MAX);
-    (void)arg;
     expect_eq(err, -ECANCELED);
     ended_count++;
     return 0;
@@ -373,7 +364,6 @@ static int end_when_cancelled(weir_loop *on, void *arg)
 
 static int leave_others(weir_loop *on, void *arg)
 {
-    (void)arg;
     for (int i = 0; i < 10; i++) {
         expect_eq(weir_task_spawn(on, end_when_cancelled, NULL, NULL, NULL), 0);
     }
@@ -406,7 +396,6 @@ static pthread_t owner;
 
 static int set_event(weir_loop *on, void *arg)
 {
-    (void)on;
     cr_assert(pthread_equal(owner, pthread_self()));
     weir_event_set(arg);
     return 0;
@@ -452,7 +441,6 @@ static void set_it(void *arg)
 static void run_inside(void *arg, weir_loop *on,
                        const struct weir_exception *exception)
 {
-    (void)exception;
     expect_eq(weir_loop_call_soon(on, set_it, arg, NULL), 0);
     expect_eq(weir_loop_run_until(on, is_set, arg), 0);
 }

@@ -23,7 +23,6 @@ static uint64_t random_seed;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
 }
 
@@ -34,7 +33,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;
@@ -47,7 +45,6 @@ static uint64_t since_start(void)
 
 static void note_time(void *arg)
 {
-    (void)arg;
     fired_ns = since_start();
 }
 
@@ -69,7 +66,6 @@ static void beat(void *arg)
 /* A byte wakes the loop, so that it sees that it is stopped. */
 static void wake_and_stop(void *arg)
 {
-    (void)arg;
     expect_eq(fake_peer_write(peer, "x", 1), 1);
     weir_loop_stop(loop);
 }

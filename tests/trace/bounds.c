@@ -47,7 +47,6 @@ static uint64_t turns(void)
 
 static void stop_loop(void *arg)
 {
-    (void)arg;
     weir_loop_stop(loop);
 }
 
@@ -134,7 +133,6 @@ static uint64_t last_turn;
 
 static void count_turns(void *arg)
 {
-    (void)arg;
     last_turn = turns();
     if (count++ == 0) {
         first_turn = last_turn;
@@ -195,7 +193,6 @@ static int count_at_alarm;
 
 static void note_count(void *arg)
 {
-    (void)arg;
     count_at_alarm = count;
 }
 

@@ -26,7 +26,6 @@ static int released_count;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transports[made_count++] = t;
 }
 
@@ -34,8 +33,6 @@ static bool breaks_at_loss;
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     if (breaks_at_loss) { /* its descriptor is not closed yet */
         breaks_at_loss = false;
         fake_break_ring(-ENOMEM);
@@ -52,7 +49,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;
@@ -77,7 +73,6 @@ static void open_loop(void)
 
 static void note_released(void *arg)
 {
-    (void)arg;
     released_count++;
 }
 
@@ -131,7 +126,6 @@ static int told_count;
 
 static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 {
-    (void)arg;
     expect_eq(t == transports[0], true);
     expect_lt(err, 0);
     expect_eq(sent, 0);
@@ -186,8 +180,6 @@ UNIT(broken_ring, closes_what_it_was_about_to_close)
 
 static void note_signal(void *arg, int signum)
 {
-    (void)arg;
-    (void)signum;
 }
 
 UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)

@@ -58,7 +58,6 @@ static int data_received(void *user, weir_transport *t,
 
 static int eof_received(void *user, weir_transport *t)
 {
-    (void)t;
     ((struct conn *)user)->has_eof = true;
     return 1;
 }
@@ -66,7 +65,6 @@ static int eof_received(void *user, weir_transport *t)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct conn *c = user;
-    (void)t;
     c->error = err;
     c->is_lost = true;
 }
@@ -81,7 +79,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }
@@ -312,7 +309,6 @@ UNIT(bulk, who_moves_little_is_served_between_two_that_move_bulk)
 static void write_long(void *arg)
 {
     static const uint8_t bytes[300 * KIB];
-    (void)arg;
     for (int i = 0; i < 3; i++) {
         expect_eq(weir_transport_write(conns[i].t, bytes, sizeof(bytes)), 0);
     }
@@ -363,8 +359,6 @@ UNIT(bulk, long_sends_are_all_submitted_before_a_run_returns)
 
 static void pause_the_second(struct conn *c, const struct weir_buf *buf)
 {
-    (void)c;
-    (void)buf;
     expect_eq(weir_transport_pause_reading(conns[1].t), 0);
 }
 
@@ -390,13 +384,11 @@ UNIT(bulk, one_that_pauses_while_it_is_due_does_not_receive)
 
 static void pause_it(struct conn *c, const struct weir_buf *buf)
 {
-    (void)buf;
     expect_eq(weir_transport_pause_reading(c->t), 0);
 }
 
 static void close_it(struct conn *c, const struct weir_buf *buf)
 {
-    (void)buf;
     weir_transport_close(c->t);
 }
 
@@ -505,14 +497,12 @@ static void limit_time(struct conn *c, uint64_t read_ns, uint64_t stall_ns)
 
 static void take_long(struct conn *c, const struct weir_buf *buf)
 {
-    (void)buf;
     fake_spend(30 * MS);
     c->then = take_long;
 }
 
 static bool have_all(void *arg)
 {
-    (void)arg;
     for (int i = 0; i < 2; i++) {
         if (conns[i].received < 64 * KIB + MIB && !conns[i].is_lost) {
             return false;

@@ -35,7 +35,6 @@ static int data_received(void *user, weir_transport *t,
 {
     struct conn *c = user;
 
-    (void)t;
     c->received += buf->len;
     if (c->then) {
         c->then(buf);
@@ -51,7 +50,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }
@@ -98,7 +96,6 @@ static void switch_the_second(const struct weir_buf *buf)
 {
     const struct weir_protocol_binding again = {.protocol = &protocol,
                                                 .user = &conns[1]};
-    (void)buf;
     expect_eq(weir_transport_set_protocol(conns[1].t, &again, NULL, 0), 0);
 }
 

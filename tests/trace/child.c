@@ -23,22 +23,17 @@ static int done_err;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = weir_transport_ref(t);
     pid = weir_transport_get_pid(t);
 }
 
 static void exited(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     exited_count++;
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     lost_count++;
     lost_err = err;
     weir_loop_stop(loop);
@@ -55,15 +50,12 @@ static const struct weir_protocol protocol = {
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&protocol, arg};
     return 0;
 }
 
 static void done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
-    (void)t;
     done_err = err;
 }
 
@@ -415,7 +407,6 @@ UNIT(child, that_is_not_connected_yet_is_reaped_when_the_ring_broke)
 static void spawn_without(void *arg)
 {
     const uint64_t live = allocator.live_bytes;
-    (void)arg;
     walk_begin(&allocator);
     const int err = spawn_child();
     expect_eq(err, walk_end(&allocator) ? -ENOMEM : 0);

@@ -31,7 +31,6 @@ static uint8_t lent[4096];
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
 }
 
@@ -72,7 +71,6 @@ static int filled(void *user, weir_transport *t, size_t len)
 
 static void returned(void *user, void *buf)
 {
-    (void)user;
     expect_eq(buf, (void *)lent);
 }
 
@@ -95,7 +93,6 @@ static const struct weir_protocol lender = {.size = sizeof(lender),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = arg;
     return 0;
 }
@@ -103,7 +100,6 @@ static int create(void *arg, weir_transport *t,
 /* Before an enter: the receive brings 0 in it, and the send its error later. */
 static void reset_the_send(void *arg)
 {
-    (void)arg;
     if (is_written) {
         is_written = false;
         fake_peer_reset_send(peer);
@@ -199,7 +195,6 @@ static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 /* A turn that has something to run does not wait. */
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 static void file_ended(void *arg, weir_transport *t, int err, uint64_t sent)

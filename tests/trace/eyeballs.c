@@ -199,7 +199,6 @@ UNIT(race, the_time_limit_of_all_ends_all)
 /* A callback that takes long, so that both answers are there after it. */
 static void be_slow(void *arg)
 {
-    (void)arg;
     fake_spend(10 * MS);
 }
 
@@ -362,9 +361,6 @@ static int resolver_calls;
 static int remember(void *user, weir_lookup *lookup, const char *host,
                     int family, void **ret_data)
 {
-    (void)user;
-    (void)family;
-    (void)ret_data;
     expect_str_eq(host, "host.example");
     asked = lookup;
     resolver_calls++;
@@ -373,8 +369,6 @@ static int remember(void *user, weir_lookup *lookup, const char *host,
 
 static void forget(void *user, weir_lookup *lookup, void *data)
 {
-    (void)user;
-    (void)data;
     expect_eq(lookup, asked);
     asked = NULL;
 }
@@ -390,13 +384,11 @@ static void answer(int family)
 
 static void answer_inet(void *arg)
 {
-    (void)arg;
     answer(AF_INET);
 }
 
 static void answer_inet6(void *arg)
 {
-    (void)arg;
     answer(AF_INET6);
 }
 
@@ -466,7 +458,6 @@ UNIT(race, an_address_that_comes_late_is_tried_beside_the_first)
 
 static void answer_not_found(void *arg)
 {
-    (void)arg;
     expect_eq(weir_lookup_answer(asked, 0, WEIR_EDNSNOTFOUND, NULL, 0), 0);
 }
 

@@ -38,7 +38,6 @@ static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct breaking *breaking = arg;
-    (void)t;
     expect_eq(sent, 0);
     breaking->file_err = err;
     breaking->is_told = true;
@@ -80,7 +79,6 @@ static void release(void *user, void *buf)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct breaking *breaking = user;
-    (void)t;
     expect_eq(breaking->is_told, true);
     breaking->lost_err = err;
     breaking->is_lost = true;
@@ -96,7 +94,6 @@ static int make(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
                                                   .buffer_updated = updated,
                                                   .release_buffer = release,
                                                   .connection_lost = lost};
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;

@@ -35,7 +35,6 @@ static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct sending *sending = arg;
-    (void)t;
     expect_eq(sent, FILE_BYTES);
     sending->err = err;
     sending->is_told = true;
@@ -56,7 +55,6 @@ static int make(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
         .kind = WEIR_PROTOCOL_STREAM,
         .connection_made = made,
     };
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;

@@ -46,7 +46,6 @@ static void made(void *user, weir_transport *t)
 static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct link *link = user;
-    (void)t;
     received_links += link->received == 0;
     link->received += buf->len;
     return 0;
@@ -55,7 +54,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct link *link = user;
-    (void)t;
     link->lost_count++;
     link->lost_err = err;
     link->lost_ns = fake_now();
@@ -70,7 +68,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;
@@ -141,7 +138,6 @@ static void send_byte(struct link *link)
 /* All but the last ones. */
 static void send_bytes(void *arg)
 {
-    (void)arg;
     for (int i = 0; i < COUNT - SILENT; i++) {
         send_byte(&links[i]);
     }
@@ -150,7 +146,6 @@ static void send_bytes(void *arg)
 /* A callback that takes so long; peers send meanwhile, within their limit. */
 static void hold_up(void *arg)
 {
-    (void)arg;
     fake_at(fake_now() + MS, send_bytes, NULL);
     fake_spend(HELD_MS * MS);
     held_ns = fake_now();
@@ -300,14 +295,12 @@ static uint8_t much[600000];
 
 static void take_all(void *arg)
 {
-    (void)arg;
     while (fake_peer_read(links[0].peer, much, sizeof(much)) > 0) {
     }
 }
 
 static void hold_up_close(void *arg)
 {
-    (void)arg;
     fake_at(fake_now() + MS, take_all, NULL);
     fake_spend(HELD_MS * MS);
     held_ns = fake_now();
@@ -358,14 +351,12 @@ UNIT(held_up, a_close_ends_with_a_peer_that_takes_no_more)
 
 static void take_from_pipe(void *arg)
 {
-    (void)arg;
     while (fake_fifo_read(links[0].fifo, much, sizeof(much)) > 0) {
     }
 }
 
 static void hold_up_pipe(void *arg)
 {
-    (void)arg;
     fake_at(fake_now() + MS, take_from_pipe, NULL);
     fake_spend(HELD_MS * MS);
 }
@@ -411,7 +402,6 @@ static uint64_t fired_ns;
 
 static void look(void *arg)
 {
-    (void)arg;
     fired_ns = fake_now();
     seen_by_timer = received_links;
 }
@@ -436,7 +426,6 @@ static bool is_flood;
 /* Each enter finds bytes from all, so that there is always more. */
 static void send_more(void *arg)
 {
-    (void)arg;
     for (int i = 0; is_flood && i < COUNT; i++) {
         wr_ignore(fake_peer_write(links[i].peer, "x", 1) < 0);
     }
@@ -538,13 +527,11 @@ UNIT(held_up, a_timer_that_is_armed_for_the_past_is_not_late)
 static void connected(void *arg, int err, weir_transport *t)
 {
     struct link *link = arg;
-    (void)t;
     link->done_err = err;
 }
 
 static void hold_up_only(void *arg)
 {
-    (void)arg;
     fake_spend(HELD_MS * MS);
 }
 

@@ -31,7 +31,6 @@ static uint64_t lost_ns;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
     if (pauses) {
         weir_transport_pause_reading(t);
@@ -40,8 +39,6 @@ static void made(void *user, weir_transport *t)
 
 static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
-    (void)t;
     received_bytes += buf->len;
     if (keeps) {
         struct weir_buf piece = *buf;
@@ -53,8 +50,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     lost_count++;
     lost_err = err;
     lost_ns = fake_now();
@@ -72,9 +67,6 @@ static bool lends;
 static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
                 size_t *ret_size)
 {
-    (void)user;
-    (void)t;
-    (void)hint;
     *ret_buf = lent;
     *ret_size = sizeof(lent);
     return 0;
@@ -82,15 +74,12 @@ static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
 
 static int filled(void *user, weir_transport *t, size_t len)
 {
-    (void)user;
-    (void)t;
     received_bytes += len;
     return 0;
 }
 
 static void returned(void *user, void *buf)
 {
-    (void)user;
     expect_eq(buf, (void *)lent);
 }
 
@@ -105,7 +94,6 @@ static const struct weir_protocol lender = {.size = sizeof(lender),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = lends ? &lender : &protocol;
     ret->user = arg;
     return 0;

@@ -28,7 +28,6 @@ static uint64_t lost_ns;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
 }
 

@@ -63,7 +63,6 @@ UNIT(makers, connections_aborted_before_the_accept_are_not_told)
 
 static void lift_the_limit(void *arg)
 {
-    (void)arg;
     fake_set_fault(FAKE_NO_FD, 0);
 }
 

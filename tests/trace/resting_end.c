@@ -66,7 +66,6 @@ static bool is_scarce;
 
 static void *alloc(void *arg, size_t size)
 {
-    (void)arg;
     return is_scarce && size == sizeof(struct wr_sock_fds) ? NULL
                                                            : malloc(size);
 }

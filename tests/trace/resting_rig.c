@@ -12,7 +12,6 @@ struct resting_rig rig;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     rig.t = t;
 }
 
@@ -69,7 +68,6 @@ const struct weir_protocol resting_protocol = {.size = sizeof(resting_protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &resting_protocol;
     ret->user = arg;
     return 0;

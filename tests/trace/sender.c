@@ -42,7 +42,6 @@ static uint8_t byte_at(uint64_t offset)
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
     uint8_t *bytes = buf;
-    (void)arg;
     for (size_t i = 0; i < len; i++) {
         bytes[i] = byte_at(offset + i);
     }

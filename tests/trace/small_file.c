@@ -45,7 +45,6 @@ static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
 }
 
@@ -77,7 +76,6 @@ static void write_bytes(size_t len)
 
 static void released(void *arg)
 {
-    (void)arg;
     expect_eq(at_release(transport), 0);
 }
 
@@ -98,7 +96,6 @@ static void send_file(void)
 
 static int filled(void *user, weir_transport *t, size_t len)
 {
-    (void)user;
     if (len == sizeof(lent)) {
         send_file();
     } else if (cancels) {
@@ -111,7 +108,6 @@ static int filled(void *user, weir_transport *t, size_t len)
 
 static void returned(void *user, void *buf)
 {
-    (void)user;
     expect_eq(buf, (void *)lent);
 }
 

@@ -131,14 +131,12 @@ static uint64_t held_ms = 10000;
 
 static void go_on(void *arg)
 {
-    (void)arg;
     wire_advance(&wire);
 }
 
 /* The peer goes on meanwhile, within the limit of 10 s. */
 static void hold_up(void *arg)
 {
-    (void)arg;
     if (!is_silent) {
         fake_at(fake_now() + WIRE_MS, go_on, NULL);
     }
@@ -212,7 +210,6 @@ static void trickle(void *arg)
 {
     static const uint8_t hello[512] = {22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
     static unsigned sent;
-    (void)arg;
     wr_ignore(fake_peer_write(wire.peer, &hello[sent % sizeof(hello)], 1) < 0);
     sent++;
 }
@@ -221,7 +218,6 @@ static void trickle(void *arg)
 static void hold_up_again(void *arg)
 {
     struct weir_handle handle;
-    (void)arg;
     fake_at(fake_now() + WIRE_MS, trickle, NULL);
     fake_spend(400 * WIRE_MS);
     expect_eq(weir_loop_call_later(wire.loop, 10 * WIRE_MS, hold_up_again, NULL,

@@ -41,7 +41,6 @@ static int wire_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
     struct wire *wire = user;
-    (void)t;
     wire->received += buf->len;
     return 0;
 }
@@ -49,7 +48,6 @@ static int wire_received(void *user, weir_transport *t,
 static void wire_lost(void *user, weir_transport *t, int err)
 {
     struct wire *wire = user;
-    (void)t;
     wire->lost_count++;
     wire->lost_err = err;
     wire->lost_ns = fake_now();
@@ -68,7 +66,6 @@ static const struct weir_protocol wire_protocol = {
 static int wire_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &wire_protocol;
     ret->user = arg;
     return 0;
@@ -77,7 +74,6 @@ static int wire_create(void *arg, weir_transport *t,
 static void wire_done(void *arg, int err, weir_transport *t)
 {
     struct wire *wire = arg;
-    (void)t;
     wire->done_count++;
     wire->done_err = err;
 }

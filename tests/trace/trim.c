@@ -19,7 +19,6 @@ static int made_count;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transports[made_count++] = t;
 }
 
@@ -30,7 +29,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;
@@ -43,7 +41,6 @@ static bool is_over(void *arg)
 
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 static void run_until(uint64_t after_start_ns)
@@ -93,7 +90,6 @@ static void stop(void)
 
 static int sleep_for_2_s(weir_loop *on, void *arg)
 {
-    (void)arg;
     return weir_sleep(on, 2 * S);
 }
 

@@ -58,29 +58,24 @@ static void run_for(uint64_t duration_ns)
 
 static void connection_made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
     fake_trace("made");
 }
 
 static void connection_lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     transport = NULL;
     fake_trace("lost %d", err);
 }
 
 static void pause_writing(void *user, weir_transport *t)
 {
-    (void)user;
     fake_trace("pause at %llu",
                (unsigned long long)weir_transport_get_write_buffer_size(t));
 }
 
 static void resume_writing(void *user, weir_transport *t)
 {
-    (void)user;
     fake_trace("resume at %llu",
                (unsigned long long)weir_transport_get_write_buffer_size(t));
 }
@@ -98,7 +93,6 @@ static void *words(const char *text)
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
-    (void)user;
     fake_trace("data %zu", buf->len);
     if (adds_on_data) {
         expect_eq(
@@ -109,8 +103,6 @@ static int data_received(void *user, weir_transport *t,
 
 static int eof_received(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     fake_trace("eof");
     return 0;
 }
@@ -127,15 +119,12 @@ static int make_protocol(void *arg, weir_transport *t,
         .resume_writing = resume_writing,
         .data_received = data_received,
         .eof_received = eof_received};
-    (void)arg;
-    (void)t;
     ret->protocol = &protocol;
     return 0;
 }
 
 static bool is_made(void *arg)
 {
-    (void)arg;
     return transport != NULL;
 }
 
@@ -155,14 +144,12 @@ static void connect_peer(void)
 
 static void say_and_add(void *arg)
 {
-    (void)arg;
     fake_trace("first");
     expect_eq(weir_loop_call_soon(loop, say, words("third"), NULL), 0);
 }
 
 static void stop_loop(void *arg)
 {
-    (void)arg;
     weir_loop_stop(loop);
 }
 
@@ -191,7 +178,6 @@ UNIT(turn, callbacks_of_ready_callbacks_run_in_the_next_turn)
 
 static void timer_adds(void *arg)
 {
-    (void)arg;
     fake_trace("timer");
     expect_eq(weir_loop_call_soon(loop, say, words("made ready by it"), NULL),
               0);

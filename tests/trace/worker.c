@@ -41,7 +41,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct conn *conn = user;
     const uint8_t *data = buf->data;
-    (void)t;
     for (size_t i = 0; i < buf->len; i++) {
         expect_eq(data[i], byte_at(conn, conn->received + i));
     }
@@ -52,7 +51,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct conn *conn = user;
-    (void)t;
     conn->lost_count++;
     conn->lost_err = err;
 }
@@ -66,7 +64,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;

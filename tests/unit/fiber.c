@@ -335,7 +335,6 @@ UNIT(fiber, rounding_belongs_to_the_fiber)
 
 static void return_at_once(void *arg)
 {
-    (void)arg;
 }
 
 UNIT_ABORTS(fiber, must_not_return, "a fiber ends with wr_fiber_exit()")

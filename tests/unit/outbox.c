@@ -52,14 +52,11 @@ static const struct wr_transport_ops transport_ops = {
 
 static void pause_writing(void *user, weir_transport *of)
 {
-    (void)user;
-    (void)of;
     pause_count++;
 }
 
 static void resume_writing(void *user, weir_transport *of)
 {
-    (void)user;
     resume_count++;
     if (resume_writes > 0) {
         static const uint8_t zeros[100];
@@ -120,7 +117,6 @@ static int write_bytes(size_t len)
 
 static void release(void *arg)
 {
-    (void)arg;
     release_count++;
 }
 

@@ -142,7 +142,6 @@ UNIT_IN(tls_engine, data_of_every_size_goes_both_ways, tls_rig_pairs,
                             WR_TLS_RECORD_MAX,
                             WR_TLS_RECORD_MAX + 1,
                             sizeof(data)};
-    (void)version;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         tls_rig_fill(data, sizes[i], (unsigned)i);
         tls_rig_write(&rig->client, data, sizes[i]);
@@ -159,7 +158,6 @@ UNIT_IN(tls_engine, small_reads_get_the_rest_of_a_record_first, tls_rig_pairs,
 {
     struct wr_tls_engine *engine = &rig->server.engine;
     char text[16] = {0};
-    (void)version;
     tls_rig_write(&rig->client, "abcdef", 6);
     tls_rig_write(&rig->client, "gh", 2);
     wr_tls_engine_feed(engine, rig->client.wire, rig->client.wire_len);
@@ -182,7 +180,6 @@ UNIT_IN(tls_engine, input_that_is_left_may_move_to_other_memory, tls_rig_pairs,
     static uint8_t data[1 << 16];
     static uint8_t moved[1 << 17];
     static uint8_t plain[1 << 16];
-    (void)version;
     tls_rig_fill(data, sizeof(data), 7);
     tls_rig_write(&rig->client, data, sizeof(data));
     const size_t len = rig->client.wire_len;
@@ -401,7 +398,6 @@ UNIT_IN(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it,
         tls_rig_pairs, struct tls_rig *rig, int version)
 {
     char out[8];
-    (void)version;
     expect_eq(wr_tls_engine_export(&rig->client.engine, "label", NULL, 0, out,
                                    sizeof(out)),
               -EOPNOTSUPP);
@@ -482,7 +478,6 @@ UNIT(tls_engine, a_session_of_tls_13_is_resumed)
 UNIT_IN(tls_engine, a_close_notify_ends_one_direction, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
-    (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
     tls_rig_collect(&rig->client);
@@ -511,7 +506,6 @@ UNIT_IN(tls_engine, a_close_notify_ends_one_direction, tls_rig_pairs,
 UNIT_IN(tls_engine, both_sides_may_close_at_once, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
-    (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
     expect_eq(wr_tls_engine_close(&rig->server.engine), 0);
     tls_rig_collect(&rig->client);

@@ -337,7 +337,6 @@ UNIT(tls_early, keys_go_with_the_input)
 
 static void early_fail(void *arg)
 {
-    (void)arg;
     early_begin(&(struct tls_rig_options){.version = 13});
     early_put(5000);
     wr_ignore(wr_blocks_trim(&pair.blocks));

@@ -35,7 +35,6 @@ static void end_expect(struct tls_rig_side *side, int err)
 UNIT_IN(tls_end, a_close_notify_is_an_end_of_stream, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
-    (void)version;
     tls_rig_write(&rig->client, "last", 4);
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
     tls_rig_collect(&rig->client);
@@ -52,7 +51,6 @@ UNIT_IN(tls_end, a_close_notify_is_an_end_of_stream, tls_rig_pairs,
 UNIT_IN(tls_end, an_end_without_close_notify_is_a_cut_after_the_data,
         tls_rig_pairs, struct tls_rig *rig, int version)
 {
-    (void)version;
     tls_rig_write(&rig->client, "last", 4);
 
     tls_rig_exchange(rig, TLS_RIG_BYTES);
@@ -91,7 +89,6 @@ UNIT(tls_end, a_cut_within_a_record_is_a_cut)
 UNIT_IN(tls_end, a_cut_ends_what_could_still_be_written, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
-    (void)version;
     wr_tls_engine_feed_eof(&rig->client.engine);
 
     tls_rig_step(&rig->client);
@@ -103,7 +100,6 @@ UNIT_IN(tls_end, a_cut_ends_what_could_still_be_written, tls_rig_pairs,
 UNIT_IN(tls_end, what_follows_a_close_notify_is_discarded, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
-    (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
     tls_rig_collect(&rig->client);
     memcpy(rig->client.wire + rig->client.wire_len, "GET / HTTP/1.1\r\n", 16);
@@ -154,7 +150,6 @@ UNIT_IN(tls_end, a_record_that_is_sent_again_is_not_opened, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
     static uint8_t copy[256];
-    (void)version;
     tls_rig_write(&rig->client, "once", 4);
     const size_t len = rig->client.wire_len;
     memcpy(copy, rig->client.wire, len);
@@ -169,7 +164,6 @@ UNIT_IN(tls_end, a_record_that_is_sent_again_is_not_opened, tls_rig_pairs,
 UNIT_IN(tls_end, plain_text_instead_of_a_record_is_no_tls, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
-    (void)version;
     const char text[] = "QUIT\r\nGET / HTTP/1.1\r\n\r\n";
     tls_rig_feed(&rig->server, text, sizeof(text) - 1, 4);
 

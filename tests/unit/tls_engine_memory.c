@@ -74,7 +74,6 @@ UNIT_IN(tls_memory, a_steady_exchange_allocates_nothing, tls_rig_pairs,
 {
     static uint8_t data[2 * WR_TLS_RECORD_MAX];
     uint64_t calls = 0;
-    (void)version;
     for (int i = 0; i < 20; i++) {
         const size_t size = i & 1 ? sizeof(data) : 100;
         calls = i == 4 ? rig->allocator.calls : calls;
@@ -115,7 +114,6 @@ UNIT_IN(tls_memory, a_large_record_leaves_in_the_buffer_it_was_sealed_in,
         tls_rig_pairs, struct tls_rig *rig, int version)
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
-    (void)version;
     tls_rig_fill(data, sizeof(data), 11);
     for (unsigned i = 0; i < 3; i++) {
         wr_ignore(wr_blocks_trim(&rig->blocks));
@@ -136,7 +134,6 @@ UNIT_IN(tls_memory, a_large_record_leaves_in_the_buffer_it_was_sealed_in,
 UNIT_IN(tls_memory, small_records_share_a_block, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
-    (void)version;
     for (int i = 0; i < 20; i++) {
         cr_assert_eq(wr_tls_engine_write(&rig->client.engine, "small", 5), 0);
     }
@@ -153,7 +150,6 @@ UNIT_IN(tls_memory, records_of_all_sizes_keep_their_order, tls_rig_pairs,
 {
     static uint8_t data[1 << 19];
     size_t done = 0;
-    (void)version;
     tls_rig_fill(data, sizeof(data), 5);
 
     for (unsigned i = 0; done < sizeof(data) - WR_TLS_RECORD_MAX; i++) {
@@ -172,7 +168,6 @@ UNIT_IN(tls_memory, output_that_was_not_taken_is_given_back, tls_rig_pairs,
         struct tls_rig *rig, int version)
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
-    (void)version;
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(
             wr_tls_engine_write(&rig->client.engine, data, sizeof(data)), 0);

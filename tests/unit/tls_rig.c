@@ -84,8 +84,6 @@ static int rig_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
                       unsigned char *mac, int is_new, unsigned char *ticket,
                       int size, int *ret_size, void *arg)
 {
-    (void)ssl;
-    (void)arg;
     for (int i = 0; i < size; i++) {
         ticket[i] ^= 0x5a; /* wolfSSL sees to it that something was done */
     }
@@ -171,7 +169,6 @@ int wr_tls_context_open(weir_tls_context *context,
                         struct wr_tls_verdict *verdict, struct WOLFSSL **ret)
 {
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
-    (void)verdict;
     if (!ssl) {
         return -ENOMEM;
     }
@@ -418,8 +415,6 @@ static void rig_use_secret(void)
 static int rig_note_secret(WOLFSSL *ssl, int id, const unsigned char *secret,
                            int size, void *arg)
 {
-    (void)ssl;
-    (void)arg;
     if (id == CLIENT_TRAFFIC_SECRET) {
         cr_assert_eq(size, (int)sizeof(rig_secret.traffic));
         memcpy(rig_secret.traffic, secret, sizeof(rig_secret.traffic));
@@ -515,7 +510,6 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
 int wr_tls_context_choose_without_extensions(weir_tls_context *context,
                                              WOLFSSL *ssl, uint8_t *ret_alert)
 {
-    (void)ret_alert;
     cr_assert(context && ssl);
     return 0;
 }

@@ -86,7 +86,6 @@ UNIT(tls_verdict, certificates_are_kept_by_their_place)
 
 static void keep_without(void *arg)
 {
-    (void)arg;
     verdict_open();
     walk_begin(&allocator);
     const int err =
