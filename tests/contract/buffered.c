@@ -7,8 +7,6 @@
  */
 #include "tests/contract/buffered_rig.h"
 
-#include <sys/socket.h>
-
 static struct weir_protocol protocol;
 
 static void begin(struct rig *rig)

@@ -11,7 +11,6 @@
 #include "tests/contract/crowd.h"
 #include "tests/unit/random.h"
 
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 
 #define KIB          UINT64_C(1024)

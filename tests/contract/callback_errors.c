@@ -8,8 +8,6 @@
  */
 #include "tests/contract/buffered_rig.h"
 
-#include <sys/socket.h>
-
 static void expect_aborted(struct rig *rig, int err, const char *callback)
 {
     rig_wait_lost(rig);

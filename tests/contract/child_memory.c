@@ -9,10 +9,7 @@
 #include <weir.h>
 
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { INPUT = 300000 };
 

@@ -6,11 +6,8 @@
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stddef.h>
-#include <sys/un.h>
 
 /* The loop's own completions may cut the wait of a close on its thread short,
  * but not of so many. */

@@ -9,7 +9,6 @@
 #include <weir.h>
 
 #include <errno.h>
-#include <sys/socket.h>
 
 static void run(weir_task_fn *body)
 {

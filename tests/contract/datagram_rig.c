@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <sched.h>
-#include <stddef.h>
 
 static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
 static const char *const names[] = {"udp4", "udp6", "unix"};

@@ -13,7 +13,6 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 enum {
     CLIENTS = 100,

@@ -8,8 +8,6 @@
  */
 #include "tests/contract/harness.h"
 
-#include <sys/socket.h>
-
 PAIRS(end_of_stream, r8__eof_received_comes_after_the_last_byte, rig,
       .needs = RIG_RECEIVES)
 {

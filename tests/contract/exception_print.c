@@ -6,8 +6,6 @@
  */
 #include "tests/contract/loop_rig.h"
 
-#include <netinet/in.h>
-
 static FILE *out;
 static char *text;
 static size_t size;

@@ -5,7 +5,6 @@
  * A pipe that nobody writes to stands for a device that never answers.
  */
 #include "tests/contract/slow_close.h"
-#include "tests/unit.h"
 #include "tests/unit/random.h"
 
 #include <errno.h>

@@ -7,7 +7,6 @@
 
 #include <arpa/inet.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/mount.h>
 
 static struct weir_address address_of(const char *host, uint16_t port)

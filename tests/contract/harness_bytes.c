@@ -9,7 +9,6 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #define CLOG_BYTES (4u << 20)
 

@@ -7,7 +7,6 @@
 #include "tests/contract/harness.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <weir/pipe.h>
 

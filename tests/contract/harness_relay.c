@@ -8,8 +8,6 @@
 #include "tests/marks.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #define SMALL_BUFFER 16384
 

@@ -7,17 +7,11 @@
  * does on the other: ends of the stream, resets, and a side that takes no more
  * bytes.
  */
-#include "tests/contract/harness.h"
 #include "tests/contract/harness_relay.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <weir/tls.h>
-#include <weir/tls_connection.h>
 
 #define SMALL_BUFFER 16384
 

@@ -6,8 +6,6 @@
  */
 #include "tests/contract/harness.h"
 
-#include <sys/socket.h>
-
 void rig_open_unix_connected(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};

@@ -6,8 +6,6 @@
 #include "tests/contract/asleep.h"
 #include "tests/contract/host_rig.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 

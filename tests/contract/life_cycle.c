@@ -8,7 +8,6 @@
 #include "tests/marks.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 
 static void send_hello(struct rig *rig)
 {

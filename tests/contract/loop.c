@@ -7,8 +7,6 @@
  */
 #include "tests/contract/loop_rig.h"
 
-#include <pthread.h>
-
 /* ---- run and stop ---- */
 
 UNIT(loop, stop_before_run_makes_exactly_one_turn_without_waiting)

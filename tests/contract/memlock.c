@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <weir.h>
 
 #define KIB 1024u

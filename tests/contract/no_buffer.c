@@ -7,9 +7,7 @@
 #include "tests/walk.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <weir/datagram.h>
-#include <weir/inspect.h>
 #include <weir/pipe.h>
 
 /* Far more than are made in the time of the test, far fewer than turns. */

@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <weir/task.h>
 
 static weir_loop *new_loop(int fd)
 {

@@ -7,7 +7,6 @@
  */
 #include "tests/contract/harness.h"
 
-#include <stdlib.h>
 #include <weir/pair.h>
 #include <weir/sendfile.h>
 

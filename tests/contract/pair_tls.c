@@ -4,11 +4,7 @@
  * Both sides are in one loop, so that every order of their steps is one that
  * the test chose.
  */
-#include "tests/contract/harness.h"
 #include "tests/contract/starting_rig.h"
-
-#include <weir/pair.h>
-#include <weir/start_tls.h>
 
 struct tls_end {
     weir_transport *t; /* a reference: TLS */

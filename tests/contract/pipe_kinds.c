@@ -6,7 +6,6 @@
  */
 #include "tests/contract/maker.h"
 
-#include <dirent.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -9,8 +9,6 @@
 #include "tests/contract/buffered_rig.h"
 #include "tests/unit/random.h"
 
-#include <sys/socket.h>
-
 static struct weir_protocol copying;   /* buffered */
 static struct weir_protocol promising; /* buffered, keeps its memory */
 

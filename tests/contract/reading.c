@@ -8,8 +8,6 @@
 #include "tests/contract/harness.h"
 #include "tests/unit/random.h"
 
-#include <sys/socket.h>
-
 #define CREDIT_MAX 262144u /* what one receive may bring */
 
 static void pause_it(struct rig *rig)

@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 enum { BATCHES = 200, BATCH_MOST = 5, PASS_PIDFD = 76 /* SO_PASSPIDFD */ };
 

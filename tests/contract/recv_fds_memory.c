@@ -6,8 +6,6 @@
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"
 
-#include <sys/socket.h>
-
 static int taken;
 static unsigned int taken_count;
 

@@ -8,7 +8,6 @@
 #include "tests/contract/asleep.h"
 #include "tests/contract/loop_rig.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 

@@ -6,9 +6,7 @@
  */
 #include "tests/contract/loop_rig.h"
 
-#include <pthread.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static int seen_count;
 

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <weir/sendfile.h>
 
 PAIRS(send_fds, a_descriptor_works_at_the_other_end, rig,

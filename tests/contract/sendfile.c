@@ -7,7 +7,6 @@
 #include "tests/marks.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 
 enum {
     SIZE = 300000,

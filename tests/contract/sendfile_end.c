@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/socket.h>
 
 enum { SIZE = 3000000 };
 

@@ -7,7 +7,6 @@
 #include "tests/contract/child_rig.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -6,8 +6,6 @@
 #include "tests/contract/starting_rig.h"
 #include "tests/marks.h"
 
-#include <sys/socket.h>
-
 #define BULK (1u << 19)
 
 static void expect_tls(const struct side *side)

@@ -5,8 +5,6 @@
  */
 #include "tests/contract/starting_rig.h"
 
-#include <sys/socket.h>
-
 enum { ROOM = 4096, BULK = 100000 };
 
 /* The protocol's memory, of which @size bytes are offered. */

@@ -6,7 +6,6 @@
 #include "tests/contract/starting_rig.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 
 static void expect_failure(const struct side *side, int err)
 {

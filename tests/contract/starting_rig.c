@@ -9,10 +9,8 @@
 #include "lib/tls/context/context_impl.h"
 
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 /* ---- the protocol ---- */
 

@@ -8,8 +8,6 @@
 #include "tests/contract/rows.h"
 #include "tests/marks.h"
 
-#include <sys/socket.h>
-
 PAIRS(sticky_errors, data_before_a_reset_is_delivered_before_it, rig,
       .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {

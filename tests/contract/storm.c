@@ -12,7 +12,6 @@
 #include "tests/unit/random.h"
 
 #include <arpa/inet.h>
-#include <sys/socket.h>
 
 #ifdef UNIT_HAS_LSAN
 #define STORM_COUNT 1000

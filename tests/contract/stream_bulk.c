@@ -8,7 +8,6 @@
 #include "tests/marks.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #define MIB           (UINT64_C(1) << 20)
 #define MEGABYTES     64

@@ -7,7 +7,6 @@
 #include "tests/contract/fds_rig.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 #include <weir/stream.h>
 #include <weir/task.h>
 

@@ -7,7 +7,6 @@
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 static struct weir_tls_settings client_tls;
 static struct weir_tls_settings server_tls;

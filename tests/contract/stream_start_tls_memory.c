@@ -9,8 +9,6 @@
 #include "tests/contract/starting_rig.h"
 #include "tests/walk.h"
 
-#include <sys/socket.h>
-
 /* One loop, on it one stream or both of a connection. */
 struct world {
     weir_task_fn *body;

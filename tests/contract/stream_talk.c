@@ -5,8 +5,6 @@
  */
 #include "tests/contract/stream_side.h"
 
-#include <sys/socket.h>
-
 #define BULK (1u << 20)
 
 /* ---- talking ---- */

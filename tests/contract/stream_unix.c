@@ -5,9 +5,6 @@
  */
 #include "tests/contract/place.h"
 
-#include <weir/stream.h>
-#include <weir/task.h>
-
 static struct place here;
 static weir_server *server;
 static int handled;

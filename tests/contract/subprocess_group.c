@@ -8,7 +8,6 @@
  */
 #include "tests/contract/child_rig.h"
 
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 

@@ -5,8 +5,6 @@
  */
 #include "tests/contract/tls_end_rig.h"
 
-#include <errno.h>
-
 #define WAITS .shutdown_timeout_ns = 20 * RIG_S
 #define CLOGS WAITS, .small_buffers = true
 

@@ -5,9 +5,6 @@
  */
 #include "tests/contract/tls_end_rig.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-
 static const uint8_t request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /* A record that says that it has a byte more than any may have. */
 static const uint8_t oversize[64] = {22, 3, 3, 0x41, 1};

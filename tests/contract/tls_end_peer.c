@@ -7,8 +7,6 @@
  */
 #include "tests/contract/tls_end_rig.h"
 
-#include <sys/socket.h>
-
 static void peer_send(struct tls_end *end, const void *data, size_t len)
 {
     const uint8_t *bytes = data;

@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <weir/start_tls.h>
 
 /* Rounds of one way: both versions, both sides. */

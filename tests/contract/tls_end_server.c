@@ -6,8 +6,6 @@
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
 
-#include <sys/socket.h>
-
 /* ---- the server ---- */
 
 static struct {

@@ -9,7 +9,6 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 /* A server, at @m->server. */
 static void serve(struct maker *m, int version)

@@ -6,7 +6,6 @@
 #include "lib/transport/transport.h"
 #include "tests/contract/tls_end_rig.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <weir/sendfile.h>
 

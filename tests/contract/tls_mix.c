@@ -6,7 +6,6 @@
  */
 #include "tests/contract/harness.h"
 
-#include <stdlib.h>
 #include <weir.h>
 #include <weir/tls.h>
 

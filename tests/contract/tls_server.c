@@ -8,7 +8,6 @@
  */
 #include "tests/contract/maker.h"
 
-#include <stdlib.h>
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
 

@@ -5,11 +5,9 @@
  */
 #include "tests/contract/harness.h"
 
-#include <stdlib.h>
 #include <weir/stream.h>
 #include <weir/task.h>
 #include <weir/tls.h>
-#include <weir/tls_connection.h>
 
 struct world {
     weir_tls_context *server_context;

@@ -6,11 +6,9 @@
  */
 #include "tests/contract/harness.h"
 
-#include <stdlib.h>
 #include <weir/stream.h>
 #include <weir/task.h>
 #include <weir/tls.h>
-#include <weir/tls_connection.h>
 
 static weir_tls_context *tell_context(bool is_server, bool knows_authority)
 {

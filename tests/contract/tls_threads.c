@@ -10,11 +10,9 @@
 #include "tests/unit/random.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <weir/stream.h>
 #include <weir/task.h>
 #include <weir/tls.h>
-#include <weir/tls_connection.h>
 
 enum { THREADS = 4, CONNECTIONS = 60, SLOTS = 4, TICKET_KEY = 48 };
 

@@ -7,7 +7,6 @@
 #include "tests/walk.h"
 
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <weir/watch.h>
 
 static void count_call(void *arg)

@@ -7,8 +7,6 @@
  */
 #include "tests/contract/rows.h"
 
-#include <sys/socket.h>
-
 static void count_release(void *arg)
 {
     ((struct rig *)arg)->count++;

@@ -12,7 +12,6 @@
 #include "uring/guard.h"
 
 #include <errno.h>
-#include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
 

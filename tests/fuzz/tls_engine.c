@@ -12,8 +12,6 @@
  */
 #include "tests/unit/tls_rig.h"
 
-#include <stdlib.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { FUZZ_AFTER_HANDSHAKE = 1, FUZZ_CLIENT = 2, FUZZ_OLD = 4 };

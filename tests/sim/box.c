@@ -9,7 +9,6 @@
 #include "tests/sim/datagram.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Bytes that tell the number, where there is room for them. */
 #define NUMBER_BYTES sizeof(uint32_t)

@@ -8,10 +8,8 @@
  * cancelling and moving tell the truth, and a stale handle does no harm.
  */
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
 #include "tests/walk.h"
 #include "weir/inspect.h"
-#include "weir/loop.h"
 
 #ifdef UNIT_HAS_LSAN
 #define SEEDS 1000u

@@ -8,12 +8,9 @@
  */
 #include "tests/sim/datagram.h"
 
-#include "uring/check.h"
 #include "weir/inspect.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #define ABORT_AFTER (2 * SIM_S)
 

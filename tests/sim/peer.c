@@ -9,7 +9,6 @@
 #include "tests/sim/sim.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #define PIECE_MAX 262144u
 

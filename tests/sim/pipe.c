@@ -11,8 +11,6 @@
 #include "weir/pipe.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #define PIPE_MAX    2u
 #define ABORT_AFTER (2 * SIM_S)

@@ -7,7 +7,6 @@
 #include "tests/marks.h"
 #include "tests/sim/pipe.h"
 
-#include "uring/check.h"
 #include "weir/error.h"
 
 #include <errno.h>

@@ -11,8 +11,6 @@
 #include "weir/error.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- every callback ---- */
 

@@ -13,8 +13,6 @@
 #include "weir/inspect.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #define PEER_STEPS 3
 

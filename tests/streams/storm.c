@@ -15,7 +15,6 @@
 #include "weir.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)

@@ -6,9 +6,6 @@
  */
 #include "handler.h"
 
-#include <string.h>
-#include <weir/error.h>
-
 static struct {
     char bytes[64];
     size_t len;

@@ -6,8 +6,6 @@
  */
 #include "rig.h"
 
-#include <pthread.h>
-
 static weir_lock *lock;
 static weir_queue *queue;
 static weir_event *event;

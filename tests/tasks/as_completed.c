@@ -6,8 +6,6 @@
  */
 #include "future_rig.h"
 
-#include <pthread.h>
-
 enum { COUNT = 4 };
 
 static weir_future *futures[COUNT];

@@ -8,10 +8,6 @@
 
 #include "uring/feature.h"
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 /* The thread sanitizer knows a limited number of fibers. Without guards by
  * madvise the kernel's limit on mappings comes first. */
 #if defined(__SANITIZE_THREAD__)

@@ -9,7 +9,6 @@
 #include "tests/tasks/overrun.h"
 #include "tests/tasks/rig.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>

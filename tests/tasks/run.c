@@ -6,7 +6,6 @@
  */
 #include "rig.h"
 
-#include <pthread.h>
 #include <signal.h>
 
 static int sleep_till_cancelled(weir_loop *on, void *arg)

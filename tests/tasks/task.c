@@ -6,8 +6,6 @@
  */
 #include "rig.h"
 
-#include <pthread.h>
-
 /* Arguments are not const. */
 static void *text(const char *literal)
 {

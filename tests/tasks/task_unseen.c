@@ -11,7 +11,6 @@
 
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static void note_failure(void *arg, weir_loop *on,
                          const struct weir_exception *exception)

@@ -6,7 +6,6 @@
  * waits. tests/contract/callback.c has the order of things on a real kernel.
  */
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
 #include "tests/unit/random.h"
 
 #include <errno.h>

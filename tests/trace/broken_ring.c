@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <weir.h>
 
 static struct test_allocator allocator;

@@ -10,7 +10,6 @@
 #include "uring/feature.h"
 
 #include <errno.h>
-#include <string.h>
 #include <weir.h>
 
 #define MS  UINT64_C(1000000)

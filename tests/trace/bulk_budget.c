@@ -7,7 +7,6 @@
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 
-#include <string.h>
 #include <weir.h>
 
 #define MS  UINT64_C(1000000)

@@ -13,7 +13,6 @@
 #include <weir.h>
 
 #include <errno.h>
-#include <string.h>
 
 #define MS   UINT64_C(1000000)
 #define MUCH (256u << 10)

@@ -13,7 +13,6 @@
 #include "weir/server.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define FILE_BYTES 1000u
 

@@ -9,11 +9,8 @@
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 #include "uring/sys.h"
-#include "weir/loop.h"
 #include "weir/sendfile.h"
 #include "weir/server.h"
-
-#include <string.h>
 
 #define MS         UINT64_C(1000000)
 #define FILE_BYTES (4u << 20)

@@ -14,9 +14,6 @@
 
 #include <weir.h>
 
-#include <netinet/in.h>
-#include <string.h>
-
 #define MS UINT64_C(1000000)
 
 enum { COUNT = 90, SILENT = 10, LIMIT_MS = 100, HELD_MS = 400, IDLE = 2000 };

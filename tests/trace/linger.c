@@ -7,12 +7,10 @@
 #include "clock.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
-#include "weir/error.h"
 
 #include <weir.h>
 
 #include <errno.h>
-#include <string.h>
 
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)

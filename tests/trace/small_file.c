@@ -14,7 +14,6 @@
 #include <weir.h>
 
 #include <errno.h>
-#include <string.h>
 
 #define MS         UINT64_C(1000000)
 #define FILE_BYTES 4000u

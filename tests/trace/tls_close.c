@@ -6,8 +6,6 @@
 #include "tests/marks.h"
 #include "tls_wire.h"
 
-#include <weir/error.h>
-
 enum { LIMIT_MS = 300, HALF_MS = 200, BYTES = 200000 };
 
 static struct wire wire;

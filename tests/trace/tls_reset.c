@@ -8,7 +8,6 @@
 #include "lib/transport/transport.h"
 
 #include <errno.h>
-#include <weir/error.h>
 
 enum { CROWD = 24 }; /* more than shake hands in one turn */
 

@@ -10,8 +10,6 @@
 #include "registers.h"
 #include "tests/walk.h"
 
-#include <stdint.h>
-
 static struct test_allocator allocator;
 static struct wr_stacks stacks;
 

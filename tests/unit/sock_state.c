@@ -9,7 +9,6 @@
 #include "lib/transport/sock/sock_impl.h"
 
 #include <signal.h>
-#include <string.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -9,12 +9,8 @@
 #include "tests/walk.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <weir/error.h>
 
 static struct test_allocator allocator;

@@ -5,16 +5,11 @@
  * The certificates are those of tls_certificates.sh.
  */
 #include "lib/tls/context/context.h"
-#include "lib/tls/engine/engine.h"
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
-#include <weir/tls.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>

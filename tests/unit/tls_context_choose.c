@@ -7,13 +7,9 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 #include <weir/error.h>
-#include <weir/tls.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>

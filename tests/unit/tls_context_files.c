@@ -8,15 +8,9 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <weir/error.h>
-#include <weir/tls.h>
 
 static struct tls_pair pair;
 static char error_text[512];

@@ -6,11 +6,7 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
-#include <string.h>
 #include <weir/error.h>
-#include <weir/tls.h>
 
 enum {
     HELLO_TICKET = 35,

@@ -8,9 +8,6 @@
 #include "tests/unit/tls_pair.h"
 
 #include "lib/tls/engine/engine_impl.h"
-#include "tests/unit.h"
-
-#include <string.h>
 
 enum { KEYLOG_LINES = 16, KEYLOG_LINE = 256 };
 

@@ -10,8 +10,6 @@
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <weir/error.h>
 #include <weir/tls.h>
 

@@ -8,10 +8,7 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 #include <wolfssl/options.h>
 

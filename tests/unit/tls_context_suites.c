@@ -9,11 +9,7 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
-#include <string.h>
 #include <weir/error.h>
-#include <weir/tls.h>
 
 #define SUITES_OF_1_3                                                          \
     "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",                        \

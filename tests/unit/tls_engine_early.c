@@ -10,10 +10,8 @@
 #include "tests/unit/tls_rig.h"
 
 #include "lib/tls/engine/engine_impl.h"
-#include "tests/unit.h"
 
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 #include <wolfssl/wolfcrypt/aes.h>
 

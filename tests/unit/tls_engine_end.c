@@ -5,10 +5,7 @@
  */
 #include "tests/unit/tls_rig.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 
 static struct tls_rig pair;

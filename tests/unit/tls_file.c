@@ -8,11 +8,6 @@
 
 #include "tests/unit.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 struct tls_file {
     struct tls_file *next;
     char path[];

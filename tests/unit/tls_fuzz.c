@@ -9,10 +9,7 @@
 #include "tests/unit/random.h"
 #include "tests/unit/tls_rig.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 
 enum { FUZZ_RUNS = 1500, FUZZ_TEXT = 40000 };

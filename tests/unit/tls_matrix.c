@@ -8,9 +8,6 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
-#include <string.h>
 #include <weir/error.h>
 
 enum {

@@ -5,8 +5,6 @@
  */
 #include "tls_pair.h"
 
-#include "tests/unit.h"
-
 #include <weir/error.h>
 
 weir_tls_context *tls_pair_context(const struct weir_tls_options *options)

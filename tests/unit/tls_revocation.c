@@ -7,10 +7,7 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 
 static struct tls_pair pair;

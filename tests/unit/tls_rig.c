@@ -6,12 +6,9 @@
 #include "tests/unit/tls_rig.h"
 
 #include "lib/tls/context/context.h"
-#include "tests/unit.h"
 #include "tests/unit/tls_file.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/kdf.h>
 #include <wolfssl/wolfcrypt/sha256.h>

@@ -7,11 +7,8 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
 #include <weir/error.h>
-#include <weir/tls.h>
 
 static struct tls_pair pair;
 

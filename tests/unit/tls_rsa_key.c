@@ -13,8 +13,6 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <weir/error.h>
 #include <wolfssl/options.h>

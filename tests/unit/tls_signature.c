@@ -12,8 +12,6 @@
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Of rsaEncryption in a key; the last byte of id-RSASSA-PSS is another one. */
 static const uint8_t signature_rsa[] = {0x06, 9,    0x2a, 0x86, 0x48, 0x86,

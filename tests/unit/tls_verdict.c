@@ -8,7 +8,6 @@
 #include "tests/walk.h"
 
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 
 static struct test_allocator allocator;

@@ -11,9 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
-#include <stdint.h>
 #include <sys/resource.h>
 
 enum { LIMIT = 32 };

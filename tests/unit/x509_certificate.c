@@ -4,12 +4,9 @@
  * are read, whatever stands in it.
  */
 #include "lib/x509/certificate.h"
-#include "tests/unit.h"
 #include "tests/unit/random.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- certificates of parts ---- */
 

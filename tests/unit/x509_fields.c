@@ -8,8 +8,6 @@
 #include "tests/unit/tls_file.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <weir/error.h>
 #include <weir/tls_certificate.h>
 
