@@ -208,7 +208,7 @@ void rig_rounds(const struct rig *rig, void (*round)(struct rig *rig));
  * fields of the rig. */
 #define PAIRS(suite, name, rig, ...)                                           \
     static void suite##__##name##_round(struct rig *rig);                      \
-    UNIT(suite, name)                                                          \
+    UNIT_IN(suite, name, unit_alone, void)                                     \
     {                                                                          \
         rig_rounds(&(struct rig){__VA_ARGS__}, suite##__##name##_round);       \
     }                                                                          \

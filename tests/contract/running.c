@@ -4,6 +4,8 @@
  *
  * Loops run inside each other, and beside each other in threads and processes.
  */
+#define UNIT_RUN with_loop
+
 #include "tests/contract/loop_rig.h"
 
 #include <sys/wait.h>
@@ -35,7 +37,14 @@ static void open(void)
     open_loop(NULL);
 }
 
-UNIT(running, there_is_none_outside_a_run)
+static void with_loop(void (*body)(void))
+{
+    open();
+    body();
+    close_loop();
+}
+
+UNIT_IN(running, there_is_none_outside_a_run, unit_alone, void)
 {
     expect_eq(weir_get_running_loop(), NULL);
     open();
@@ -52,7 +61,6 @@ UNIT(running, there_is_none_outside_a_run)
 UNIT(running, callbacks_timers_and_conditions_are_in_their_loop)
 {
     int count = 3;
-    open();
     soon(expect_in_loop, NULL);
     later(1, expect_in_loop, NULL);
     expect_eq(weir_loop_call_soon_threadsafe(loop, expect_in_loop, NULL, NULL),
@@ -61,7 +69,6 @@ UNIT(running, callbacks_timers_and_conditions_are_in_their_loop)
     expect_eq(weir_loop_run_until(loop, is_over, &count), 0);
 
     expect_eq(weir_get_running_loop(), NULL);
-    close_loop();
 }
 
 static void fail_lookup(void *arg, int err,
@@ -75,7 +82,6 @@ static void fail_lookup(void *arg, int err,
 
 UNIT(running, the_end_of_what_failed_finds_its_loop)
 {
-    open();
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET6};
     expect_eq(weir_lookup_start(loop, "192.0.2.1", 80, &options, fail_lookup,
@@ -85,7 +91,6 @@ UNIT(running, the_end_of_what_failed_finds_its_loop)
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(seen_count, 1);
-    close_loop();
 }
 
 static int run_inside(weir_loop *on, void *arg)
@@ -98,10 +103,8 @@ static int run_inside(weir_loop *on, void *arg)
 
 UNIT(running, tasks_are_in_their_loop)
 {
-    open();
     expect_eq(weir_loop_run_task(loop, run_inside, NULL, NULL), 0);
     expect_eq(seen_count, 2);
-    close_loop();
 }
 
 /* ---- loops inside loops ---- */
@@ -115,17 +118,14 @@ static void run_another(void *arg)
 
 UNIT(running, an_inner_loop_hides_the_outer_one_while_it_runs)
 {
-    open();
     soon(run_another, NULL);
     one_turn();
     expect_eq(seen_count, 4);
-    close_loop();
 }
 
 UNIT(running, a_loop_that_a_task_runs_hides_the_tasks_own)
 {
     weir_loop *inner;
-    open();
     expect_eq(weir_loop_new(NULL, &inner), 0);
     weir_loop *outer = loop;
     loop = inner;
@@ -136,7 +136,6 @@ UNIT(running, a_loop_that_a_task_runs_hides_the_tasks_own)
     expect_eq(seen_count, 3);
     expect_eq(weir_loop_free(inner), 0);
     loop = outer;
-    close_loop();
 }
 
 static void free_it(void *arg)
@@ -148,12 +147,10 @@ static void free_it(void *arg)
 UNIT(running, a_loop_that_is_freed_in_a_callback_gives_the_outer_one_back)
 {
     weir_loop *other;
-    open();
     expect_eq(weir_loop_new(NULL, &other), 0);
     soon(free_it, other);
     one_turn();
     expect_eq(seen_count, 1);
-    close_loop();
 }
 
 /* Suspends the task of the outer loop inside the run of the inner one. */
@@ -175,7 +172,6 @@ UNIT(running, runs_that_end_in_another_order_leave_none_behind)
 {
     weir_loop *inner[2];
     weir_task *tasks[2];
-    open();
     for (int i = 0; i < 2; i++) {
         expect_eq(weir_loop_new(NULL, &inner[i]), 0);
         expect_eq(
@@ -190,7 +186,6 @@ UNIT(running, runs_that_end_in_another_order_leave_none_behind)
         expect_eq(weir_loop_free(inner[i]), 0);
     }
     expect_eq(weir_get_running_loop(), NULL);
-    close_loop();
 }
 
 /* ---- the end ---- */
@@ -201,7 +196,7 @@ static void lost(void *user, weir_transport *t, int err)
     expect_in(user);
 }
 
-UNIT(running, what_ends_with_a_loop_is_in_it)
+UNIT_IN(running, what_ends_with_a_loop_is_in_it, unit_alone, void)
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM,
@@ -248,7 +243,7 @@ static void *run_thread(void *arg)
     return weir_loop_free(thread->loop) < 0 ? arg : NULL;
 }
 
-UNIT(running, each_thread_is_in_its_own)
+UNIT_IN(running, each_thread_is_in_its_own, unit_alone, void)
 {
     struct thread threads[2] = {{.is_in_own = false}};
     pthread_barrier_t barrier;
@@ -286,10 +281,8 @@ static int run_job(weir_loop *on, void *arg)
 
 UNIT(running, a_job_of_the_executor_is_in_none)
 {
-    open();
     expect_eq(weir_loop_run_task(loop, run_job, NULL, NULL), 0);
     expect_eq(seen_count, 1);
-    close_loop();
 }
 
 static int is_running_on(weir_loop *on, void *arg)
@@ -313,7 +306,6 @@ UNIT(running, a_forked_child_is_in_none_but_its_own)
 {
     pid_t forked = -1;
     int status = -1;
-    open();
     soon(fork_and_look, &forked);
     one_turn();
     expect_gt(forked, 0);
@@ -321,5 +313,4 @@ UNIT(running, a_forked_child_is_in_none_but_its_own)
     cr_assert(WIFEXITED(status));
     expect_eq(WEXITSTATUS(status), 0);
     expect_eq(seen_count, 1);
-    close_loop();
 }

@@ -103,7 +103,7 @@ void tls_end_rounds(const struct tls_end *end,
 /* A test of such a round, with its @end; the rest are fields of it, or 0. */
 #define TLS_ENDS(suite, name, end, ...)                                        \
     static void suite##__##name##_round(struct tls_end *end);                  \
-    UNIT(suite, name)                                                          \
+    UNIT_IN(suite, name, unit_alone, void)                                     \
     {                                                                          \
         tls_end_rounds(&(struct tls_end){__VA_ARGS__},                         \
                        suite##__##name##_round);                               \

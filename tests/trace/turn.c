@@ -6,6 +6,8 @@
  * callbacks saw. The order within a turn is a promise (loop.h); these texts
  * are how it is kept.
  */
+#define UNIT_RUN with_loop
+
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 #include "uring/pool.h"
@@ -153,9 +155,15 @@ static void stop_loop(void *arg)
     weir_loop_stop(loop);
 }
 
-UNIT(turn, callbacks_of_ready_callbacks_run_in_the_next_turn)
+static void with_loop(void (*body)(void))
 {
     start(&(struct fake_options){.seed = 1});
+    body();
+    stop();
+}
+
+UNIT(turn, callbacks_of_ready_callbacks_run_in_the_next_turn)
+{
     expect_eq(weir_loop_call_soon(loop, say_and_add, NULL, NULL), 0);
     expect_eq(weir_loop_call_soon(loop, say, words("second"), NULL), 0);
     expect_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
@@ -173,7 +181,6 @@ UNIT(turn, callbacks_of_ready_callbacks_run_in_the_next_turn)
            "enter want=0\n"
            "third\n"
            "enter want=0\n");
-    stop();
 }
 
 static void timer_adds(void *arg)
@@ -186,7 +193,6 @@ static void timer_adds(void *arg)
 
 UNIT(turn, callbacks_of_timers_run_in_the_same_turn)
 {
-    start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_call_later(loop, MS, timer_adds, NULL, NULL), 0);
     expect_eq(weir_loop_call_later(loop, MS, say, words("timer too"), NULL), 0);
 
@@ -198,12 +204,10 @@ UNIT(turn, callbacks_of_timers_run_in_the_same_turn)
            "timer too\n"
            "made ready by it\n"
            "enter want=0\n");
-    stop();
 }
 
 UNIT(turn, callbacks_of_completions_run_in_the_same_turn)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     adds_on_data = true;
     expect_eq(fake_peer_write(peer, "hello", 5), 5);
@@ -222,12 +226,10 @@ UNIT(turn, callbacks_of_completions_run_in_the_same_turn)
            "time +1000 us\n"
            "enter want=0\n");
     fake_peer_close(peer);
-    stop();
 }
 
 UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
 {
-    start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_call_later(loop, MS, say, words("too late"), NULL), 0);
     expect_eq(weir_loop_call_soon(loop, say, words("once"), NULL), 0);
     weir_loop_stop(loop);
@@ -237,7 +239,6 @@ UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
     expect("enter want=0\n"
            "once\n"
            "enter want=0\n");
-    stop();
 }
 
 /* ---- a life ---- */
@@ -251,7 +252,6 @@ static struct weir_loop_statistics statistics(void)
 
 UNIT(turn, echo_and_end_of_stream)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     const struct weir_loop_statistics before = statistics();
     expect_eq(fake_peer_write(peer, "hello", 5), 5);
@@ -294,10 +294,9 @@ UNIT(turn, echo_and_end_of_stream)
     expect_eq(fake_peer_read(peer, in, sizeof(in)), 5);
     expect_eq(fake_peer_read(peer, in, sizeof(in)), 0);
     fake_peer_close(peer);
-    stop();
 }
 
-UNIT(turn, echo_on_a_kernel_without_any_new_feature)
+UNIT_IN(turn, echo_on_a_kernel_without_any_new_feature, unit_alone, void)
 {
     start(&(struct fake_options){.missing = UINT32_MAX});
     connect_peer();
@@ -332,7 +331,6 @@ UNIT(turn, echo_on_a_kernel_without_any_new_feature)
 
 UNIT(turn, hundred_small_writes_leave_as_one_send)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     for (int i = 0; i < 100; i++) {
         expect_eq(weir_transport_write(transport, "0123456789", 10), 0);
@@ -348,13 +346,11 @@ UNIT(turn, hundred_small_writes_leave_as_one_send)
            "time +1000 us\n"
            "enter want=0\n");
     fake_peer_close(peer);
-    stop();
 }
 
 UNIT(turn, bytes_written_when_the_loop_stops_are_submitted_before_it_returns)
 {
     char in[8];
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     weir_transport_write(transport, "bye", 3);
     weir_loop_stop(loop);
@@ -367,7 +363,6 @@ UNIT(turn, bytes_written_when_the_loop_stops_are_submitted_before_it_returns)
            "  send fd=1001 = 3\n");
     expect_eq(fake_peer_read(peer, in, sizeof(in)), 3);
     fake_peer_close(peer);
-    stop();
 }
 
 /* ---- flow control ---- */
@@ -394,7 +389,8 @@ static void write_more_than_fits(void)
 }
 
 /* Each wait for room is a send in vain and a poll. */
-UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
+UNIT_IN(turn, writing_resumes_when_completions_have_brought_the_depth_down,
+        unit_alone, void)
 {
     static uint8_t in[200000];
     write_more_than_fits();
@@ -458,7 +454,8 @@ UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
 }
 
 /* The poll tells the peer's FIN, too, and a single one would do so for ever. */
-UNIT(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes)
+UNIT_IN(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes,
+        unit_alone, void)
 {
     static uint8_t zeros[100000];
     start(&(struct fake_options){.send_size = 40000, .recv_size = 20000});
@@ -494,7 +491,6 @@ UNIT(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes)
 
 UNIT(turn, a_cancelled_receive_keeps_what_came_while_paused)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     weir_transport_pause_reading(transport);
     expect_eq(fake_peer_write(peer, "one", 3), 3);
@@ -529,12 +525,10 @@ UNIT(turn, a_cancelled_receive_keeps_what_came_while_paused)
            "enter want=0\n");
 
     fake_peer_close(peer);
-    stop();
 }
 
 UNIT(turn, reset_is_noticed_while_paused)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     weir_transport_pause_reading(transport);
     run_for(MS);
@@ -554,12 +548,10 @@ UNIT(turn, reset_is_noticed_while_paused)
            "enter want=0\n");
 
     fake_peer_close(peer);
-    stop();
 }
 
 UNIT(turn, a_post_wakes_the_loop_once)
 {
-    start(&(struct fake_options){.seed = 1});
     run_for(MS);
     fake_text_clear();
     for (int i = 0; i < 3; i++) {
@@ -577,5 +569,4 @@ UNIT(turn, a_post_wakes_the_loop_once)
            "enter want=1\n"
            "time +1000 us\n"
            "enter want=0\n");
-    stop();
 }
