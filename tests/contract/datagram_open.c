@@ -4,16 +4,11 @@
  * The protocol counts its calls and the bytes that it received, and may abort
  * the endpoint in connection_made.
  */
-#include "tests/unit.h"
+#include "tests/task.h"
 
 #include <weir.h>
 
 #include <errno.h>
-
-static void run(weir_task_fn *body)
-{
-    expect_eq(weir_run(NULL, body, NULL), 0);
-}
 
 struct counter {
     weir_loop *loop;
@@ -60,7 +55,8 @@ static int counter_create(void *arg, weir_transport *t,
     return 0;
 }
 
-static int open_with_protocol(weir_loop *loop, void *arg)
+UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
+        task_run, weir_loop *loop)
 {
     struct counter server = {.loop = loop};
     struct counter client = {.loop = loop};
@@ -94,15 +90,10 @@ static int open_with_protocol(weir_loop *loop, void *arg)
     while (server.lost + client.lost < 2) {
         expect_eq(weir_yield(loop), 0);
     }
-    return 0;
 }
 
-UNIT(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol)
-{
-    run(open_with_protocol);
-}
-
-static int open_one_that_ends(weir_loop *loop, void *arg)
+UNIT_IN(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same,
+        task_run, weir_loop *loop)
 {
     struct counter counter = {.loop = loop, .aborts = true};
     const struct weir_factory factory = {counter_create, &counter};
@@ -116,12 +107,6 @@ static int open_one_that_ends(weir_loop *loop, void *arg)
     while (counter.lost == 0) {
         expect_eq(weir_yield(loop), 0);
     }
-    return 0;
-}
-
-UNIT(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same)
-{
-    run(open_one_that_ends);
 }
 
 /* Opens an endpoint, as a task that is cancelled after some turns. */
@@ -140,7 +125,8 @@ static int open_and_wait(weir_loop *loop, void *arg)
     return err;
 }
 
-static int cancel_at_each_turn(weir_loop *loop, void *arg)
+UNIT_IN(datagram_open, an_endpoint_that_was_cancelled_at_any_turn_is_gone,
+        task_run, weir_loop *loop)
 {
     struct counter counter = {.loop = loop};
     int result = -ECANCELED;
@@ -163,10 +149,4 @@ static int cancel_at_each_turn(weir_loop *loop, void *arg)
     while (counter.lost < counter.made) {
         expect_eq(weir_yield(loop), 0);
     }
-    return 0;
-}
-
-UNIT(datagram_open, an_endpoint_that_was_cancelled_at_any_turn_is_gone)
-{
-    run(cancel_at_each_turn);
 }

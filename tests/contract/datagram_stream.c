@@ -4,6 +4,7 @@
  * Most tests have two streams of one loop, a client that is connected to a
  * server, over UDP on the loopback. Endpoints themselves are tested elsewhere.
  */
+#include "tests/task.h"
 #include "tests/unit.h"
 
 #include <weir.h>
@@ -64,23 +65,15 @@ static void free_two(struct two *two)
     weir_datagram_stream_free(two->server);
 }
 
-typedef void body_fn(weir_loop *loop);
-
-static int call_body(weir_loop *loop, void *arg)
-{
-    (*(body_fn **)arg)(loop);
-    return 0;
-}
-
 /* On one CPU, so that datagrams keep their order: over the loopback they go
  * through a queue of the CPU that they are sent on. */
-static void run(body_fn *body)
+static void run(task_body_fn *body)
 {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET((size_t)sched_getcpu(), &one);
     expect_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-    expect_eq(weir_run(NULL, call_body, &body), 0);
+    task_run(body);
 }
 
 /* ---- both directions ---- */

@@ -4,6 +4,7 @@
  * every test leaves no descriptor behind.
  */
 #include "tests/contract/maker.h"
+#include "tests/task.h"
 
 enum { CLIENTS = 50, LINES = 40 };
 
@@ -99,7 +100,7 @@ UNIT(stream_serve, clients_and_a_server_share_a_loop)
 
 /* ---- refused and cancelled ---- */
 
-static int connect_in_vain(weir_loop *loop, void *arg)
+UNIT_IN(stream_serve, a_refused_connection_says_so, task_run, weir_loop *loop)
 {
     struct weir_open_options options = {
         .size = sizeof(options),
@@ -116,12 +117,6 @@ static int connect_in_vain(weir_loop *loop, void *arg)
               -ECONNREFUSED);
     cr_assert_null(writer);
     close(fd);
-    return 0;
-}
-
-UNIT(stream_serve, a_refused_connection_says_so)
-{
-    expect_eq(weir_run(NULL, connect_in_vain, NULL), 0);
 }
 
 static int open_one(weir_loop *loop, void *arg)
@@ -137,7 +132,8 @@ static int open_one(weir_loop *loop, void *arg)
 
 /* At every turn of an attempt, with the real kernel's order of things, and at
  * later ones where the kernel took long. */
-static int cancel_connects(weir_loop *loop, void *arg)
+UNIT_IN(stream_serve, attempts_that_are_cancelled_leave_no_descriptor, task_run,
+        weir_loop *loop)
 {
     int ends[2] = {0, 0};
     expect_eq(start(loop), 0);
@@ -158,17 +154,11 @@ static int cancel_connects(weir_loop *loop, void *arg)
     weir_server_close(server);
     expect_eq(weir_server_wait_closed(server), 0);
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_serve, attempts_that_are_cancelled_leave_no_descriptor)
-{
-    expect_eq(weir_run(NULL, cancel_connects, NULL), 0);
 }
 
 /* ---- options ---- */
 
-static int fill_up(weir_loop *loop, void *arg)
+UNIT_IN(stream_serve, options_of_the_server_reach_it, task_run, weir_loop *loop)
 {
     struct weir_start_server_options options = {
         .size = sizeof(options),
@@ -193,10 +183,4 @@ static int fill_up(weir_loop *loop, void *arg)
               "the second comes in when the first has gone");
     weir_writer_unref(writers[1]);
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_serve, options_of_the_server_reach_it)
-{
-    expect_eq(weir_run(NULL, fill_up, NULL), 0);
 }

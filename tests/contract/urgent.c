@@ -8,6 +8,7 @@
  * least of all to others.
  */
 #include "tests/contract/maker.h"
+#include "tests/task.h"
 
 enum {
     WAVES = 2,
@@ -181,7 +182,8 @@ static void rest_in_task(void *arg, uint64_t time_ns)
     expect_eq(weir_sleep(arg, time_ns), 0);
 }
 
-static int play_on_streams(weir_loop *loop, void *arg)
+UNIT_IN(urgent, bytes_leave_all_streams_as_they_are_with_tasks, task_run,
+        weir_loop *loop)
 {
     weir_server *server;
     expect_eq(weir_start_server(loop, echo, "127.0.0.1", 0, NULL, &server), 0);
@@ -189,10 +191,4 @@ static int play_on_streams(weir_loop *loop, void *arg)
     weir_server_close(server);
     expect_eq(weir_server_wait_closed(server), 0);
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(urgent, bytes_leave_all_streams_as_they_are_with_tasks)
-{
-    expect_eq(weir_run(NULL, play_on_streams, NULL), 0);
 }

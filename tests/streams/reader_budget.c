@@ -6,6 +6,7 @@
  * others starve. Every byte is compared.
  */
 #include "tests/streams/reader_pair.h"
+#include "tests/task.h"
 
 /* ---- budgets ---- */
 
@@ -104,7 +105,19 @@ static int reads_one_of_many(weir_loop *on, void *arg)
     return 0;
 }
 
-static int reads_many(weir_loop *on, void *arg)
+static void with_small_pool(uint32_t missing, task_body_fn *body)
+{
+    const struct fake_options machine = {.seed = 1, .missing = missing};
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .held_limit_bytes = MIB};
+    fake_start(&machine);
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(rig_main(task_call, &body), 0);
+    rig_stop();
+}
+
+UNIT_OF(reader_budget, many_who_wait_for_more_than_the_pool_has_all_get_it,
+        with_small_pool, 0, weir_loop *on)
 {
     weir_task *tasks[2 * CROWD];
     for (int i = 0; i < CROWD; i++) {
@@ -119,23 +132,6 @@ static int reads_many(weir_loop *on, void *arg)
     for (int i = 0; i < CROWD; i++) {
         pair_close(&crowd[i]);
     }
-    return 0;
-}
-
-static void with_small_pool(uint32_t missing, weir_task_fn *body)
-{
-    const struct fake_options machine = {.seed = 1, .missing = missing};
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .held_limit_bytes = MIB};
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
-    expect_eq(rig_main(body, NULL), 0);
-    rig_stop();
-}
-
-UNIT(reader_budget, many_who_wait_for_more_than_the_pool_has_all_get_it)
-{
-    with_small_pool(0, reads_many);
 }
 
 static uint8_t patient_bytes[60000];
@@ -170,7 +166,8 @@ static int take_pool(struct pair *from, struct weir_buf *kept, int max)
 
 /* Its bytes were within its share when they came. Then others keep so much that
  * they are not, and its receive ends without bytes: nothing would come. */
-static int hoards(weir_loop *on, void *arg)
+UNIT_OF(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is,
+        with_small_pool, 0, weir_loop *on)
 {
     static struct pair others[32];
     static struct weir_buf kept[32][256];
@@ -203,12 +200,6 @@ static int hoards(weir_loop *on, void *arg)
         pair_close(&others[i]);
     }
     pair_close(&p);
-    return 0;
-}
-
-UNIT(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is)
-{
-    with_small_pool(0, hoards);
 }
 
 /* A callback that looks once, when the budget is used up. */

@@ -325,7 +325,7 @@ TASK(writer, write_eof_ends_the_writing_side_after_what_waits)
 
 /* ---- getters ---- */
 
-static int ask(weir_loop *on, void *arg)
+TASK(writer, getters_answer_before_and_after_the_loss)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     struct pair p;
@@ -338,18 +338,12 @@ static int ask(weir_loop *on, void *arg)
         expect_eq(weir_writer_get_extra_info(p.writer, "colour", &info),
                   -ENOENT);
         expect_eq(weir_writer_get_transport(p.writer), p.t);
-        expect_eq(weir_transport_get_loop(p.t), on);
+        expect_eq(weir_transport_get_loop(p.t), loop);
         expect_eq(weir_writer_is_closing(p.writer), round == 1);
         weir_writer_close(p.writer);
         expect_eq(weir_writer_wait_closed(p.writer), 0);
     }
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, getters_answer_before_and_after_the_loss)
-{
-    expect_eq(rig_run(ask, NULL), 0);
 }
 
 /* ---- writes that are refused ---- */
