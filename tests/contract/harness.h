@@ -149,10 +149,6 @@ void rig_open_pipe(struct rig *rig);
 void rig_open_fifo(struct rig *rig);
 void rig_open_socket_pipe(struct rig *rig);
 
-/* The path of one of the certificates and keys of tests; good until the fourth
- * call after. */
-const char *rig_tls_file(const char *name);
-
 /* weir has TLS: over TCP, as the client or the server, and over a Unix socket.
  */
 void rig_open_tls_connected(struct rig *rig);

@@ -8,10 +8,10 @@
  * bytes.
  */
 #include "tests/contract/harness_relay.h"
+#include "tests/tls/rig.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
-#include <weir/tls.h>
 
 #define SMALL_BUFFER 16384
 
@@ -30,38 +30,6 @@ struct relay {
     bool has_tls_twice;
     struct rig_upgrade upgrade; /* of the TLS side to TLS in TLS */
 };
-
-const char *rig_tls_file(const char *name)
-{
-    static char paths[4][512];
-    static int turn;
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    char *path = paths[turn++ % 4];
-    expect(folder != NULL);
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
-static weir_tls_context *rig_tls_context(bool is_server, int version)
-{
-    const enum weir_tls_version only =
-        version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
-    struct weir_tls_options options = {.size = sizeof(options),
-                                       .server = is_server,
-                                       .min_version = only,
-                                       .max_version = only};
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    if (is_server) {
-        options.certificate.file = rig_tls_file("ecdsa.pem");
-        options.key.file = rig_tls_file("ecdsa.key");
-    } else {
-        options.authorities.file = rig_tls_file("ca.pem");
-    }
-    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
-}
 
 /* ---- the relay ---- */
 
@@ -163,7 +131,7 @@ static struct relay *relay_new(struct rig *rig, bool is_server, int version)
     relay->plain_fd = fds[1];
     relay->tls_fd = -1;
     relay->listen_fd = -1;
-    relay->context = rig_tls_context(is_server, version);
+    relay->context = tls_context_of(is_server, version);
     relay_sides_init(&relay->plain, &relay->tls, relay_over, relay);
     relay->plain.small_buffers = rig->small_buffers;
     relay->tls.small_buffers = rig->small_buffers;
@@ -192,7 +160,7 @@ static void open_connected(struct rig *rig, int version, bool twice)
     struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
-        .context = rig_tls_context(false, version),
+        .context = tls_context_of(false, version),
         .server_hostname = "localhost"};
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = &settings,
@@ -245,7 +213,7 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
 {
     struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = rig_tls_context(true, version)};
+        .size = sizeof(settings), .context = tls_context_of(true, version)};
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .tls = by_start_tls ? NULL
                                                                     : &settings,
@@ -292,7 +260,7 @@ void rig_open_tls_unix(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = rig_tls_context(true, 13)};
+        .size = sizeof(settings), .context = tls_context_of(true, 13)};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .tls = &settings,
                                            .connection = rig->connection};

@@ -353,13 +353,11 @@ static void in_made_run(const struct kind *kind, bool by_server)
 
 static void in_made_run_all(bool by_server)
 {
-    client_tls = (struct weir_tls_settings){
-        .size = sizeof(client_tls),
-        .context = starting_context(false, WEIR_TLS_VERSION_DEFAULT),
-        .server_hostname = "localhost"};
-    server_tls = (struct weir_tls_settings){
-        .size = sizeof(server_tls),
-        .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
+    client_tls = (struct weir_tls_settings){.size = sizeof(client_tls),
+                                            .context = tls_context_of(false, 0),
+                                            .server_hostname = "localhost"};
+    server_tls = (struct weir_tls_settings){.size = sizeof(server_tls),
+                                            .context = tls_context_of(true, 0)};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         in_made_run(&kinds[i], by_server);
     }

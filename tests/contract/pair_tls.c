@@ -100,7 +100,7 @@ static void open_ends(void)
     weir_transport *pair[2];
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < 2; i++) {
-        contexts[i] = starting_context(i == 1, WEIR_TLS_VERSION_DEFAULT);
+        contexts[i] = tls_context_of(i == 1, 0);
     }
     expect_eq(weir_transport_pair(loop, bindings, NULL, pair), 0);
     expect_eq(start(0, pair[0]), -EBUSY);

@@ -44,7 +44,7 @@ STARTING(start_tls, both_sides_talk_plain_and_then_under_tls, s)
 
 STARTING(start_tls, it_works_with_tls_1_2, s)
 {
-    weir_tls_context *old = starting_context(false, WEIR_TLS_1_2);
+    weir_tls_context *old = tls_context_of(false, 12);
     struct weir_extra_info info = {.size = sizeof(info)};
     s->client_tls.context = old;
     starting_upgrade_both(s);

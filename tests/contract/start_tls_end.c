@@ -288,7 +288,7 @@ UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
 {
     struct crowd crowd = {.made_count = 0};
     const struct weir_factory factory = {.create = crowd_create, .arg = &crowd};
-    weir_tls_context *context = starting_context(false, 0);
+    weir_tls_context *context = tls_context_of(false, 0);
     const struct weir_tls_settings settings = {.size = sizeof(settings),
                                                .context = context,
                                                .server_hostname = "localhost",

@@ -165,7 +165,7 @@ static void begin(struct starting *s, const struct variant *variant)
     starting_open(s, variant->over_unix);
     if (variant->is_tls12) {
         weir_tls_context_unref(s->client_context);
-        s->client_context = starting_context(false, WEIR_TLS_1_2);
+        s->client_context = tls_context_of(false, 12);
         s->client_tls.context = s->client_context;
     }
     if (variant->has_tls) {

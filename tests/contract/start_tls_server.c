@@ -38,9 +38,8 @@ static void serve(struct maker *m, uint64_t limit)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = limit;
-    server_tls = (struct weir_tls_settings){
-        .size = sizeof(server_tls),
-        .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
+    server_tls = (struct weir_tls_settings){.size = sizeof(server_tls),
+                                            .context = tls_context_of(true, 0)};
     m->in_made = upgrade;
     done_count = 0;
     maker_serve(m, "127.0.0.1", &options);

@@ -103,37 +103,6 @@ static int side_create(void *arg, weir_transport *t,
     return 0;
 }
 
-/* ---- contexts ---- */
-
-static const char *certificate_path(const char *name, char buf[512])
-{
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    expect(folder != NULL);
-    snprintf(buf, 512, "%s/%s", folder, name);
-    return buf;
-}
-
-weir_tls_context *starting_context_of(struct weir_tls_options options)
-{
-    weir_tls_context *context = NULL;
-    char paths[2][512];
-    options.size = sizeof(options);
-    if (options.server) {
-        options.certificate.file = certificate_path("ecdsa.pem", paths[0]);
-        options.key.file = certificate_path("ecdsa.key", paths[1]);
-    } else {
-        options.authorities.file = certificate_path("ca.pem", paths[0]);
-    }
-    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
-    return context;
-}
-
-weir_tls_context *starting_context(bool is_server, enum weir_tls_version only)
-{
-    return starting_context_of((struct weir_tls_options){
-        .server = is_server, .min_version = only, .max_version = only});
-}
-
 /* ---- opening ---- */
 
 static void open_fds(bool over_unix, int ret[2])
@@ -180,8 +149,8 @@ static void open_any(struct starting *s, bool over_unix)
                                               .allocator = s->allocator};
     s->over_unix = over_unix;
     expect_eq(weir_loop_new(&options, &s->loop), 0);
-    s->client_context = starting_context(false, WEIR_TLS_VERSION_DEFAULT);
-    s->server_context = starting_context(true, WEIR_TLS_VERSION_DEFAULT);
+    s->client_context = tls_context_of(false, 0);
+    s->server_context = tls_context_of(true, 0);
     s->client_tls = (struct weir_tls_settings){
         .size = sizeof(s->client_tls),
         .context = s->client_context,

@@ -109,13 +109,12 @@ static void run_once(void *arg)
 
 static void run_each(struct world *w)
 {
-    w->client_tls = (struct weir_tls_settings){
-        .size = sizeof(w->client_tls),
-        .context = starting_context(false, WEIR_TLS_VERSION_DEFAULT),
-        .server_hostname = "localhost"};
+    w->client_tls =
+        (struct weir_tls_settings){.size = sizeof(w->client_tls),
+                                   .context = tls_context_of(false, 0),
+                                   .server_hostname = "localhost"};
     w->server_tls = (struct weir_tls_settings){
-        .size = sizeof(w->server_tls),
-        .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
+        .size = sizeof(w->server_tls), .context = tls_context_of(true, 0)};
     expect_geq(walk_allocations(&memory, run_once, w), 5);
     expect_gt(w->refusals, 1);
     weir_tls_context_unref(w->client_tls.context);

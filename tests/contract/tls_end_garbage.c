@@ -225,15 +225,15 @@ TLS_ENDS(tls_end_garbage, r40__what_was_altered_breaks_the_connection, end, 0)
     expect_eq(end->received, 1000);
     expect_eq(end->lost_err, WEIR_ETLSRECORD);
     tls_end_wait_peer_end(end); /* who is told: bad_record_mac */
-    expect_eq(end->peer.engine.err, WEIR_ETLSALERT);
-    expect_eq(wr_tls_engine_get_alert_received(&end->peer.engine), 20);
+    expect_eq(end->peer.side.engine.err, WEIR_ETLSALERT);
+    expect_eq(wr_tls_engine_get_alert_received(&end->peer.side.engine), 20);
 }
 
 /* ---- what comes with the last message of the handshake ---- */
 
 static bool has_shaken(struct tls_end *end)
 {
-    return end->peer.engine.state == WR_TLS_ENGINE_OPEN;
+    return end->peer.side.engine.state == WR_TLS_ENGINE_OPEN;
 }
 
 TLS_ENDS(tls_end_garbage, r31__data_may_come_with_the_end_of_the_handshake, end,

@@ -210,27 +210,6 @@ void tls_end_wait_peer_end(struct tls_end *end)
 
 /* ---- rounds ---- */
 
-weir_tls_context *tls_end_context(bool is_server, int version)
-{
-    struct weir_tls_options options = {.size = sizeof(options),
-                                       .server = is_server};
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    if (version != 0) {
-        options.min_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
-        options.max_version = options.min_version;
-    }
-    if (is_server) {
-        options.certificate.file = rig_tls_file("ecdsa.pem");
-        options.key.file = rig_tls_file("ecdsa.key");
-    } else {
-        options.authorities.file = rig_tls_file("ca.pem");
-    }
-    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
-}
-
 /* Two connected TCP sockets: [0] is the peer's. */
 static void end_connect(const struct tls_end *end, int ret[2])
 {
@@ -261,7 +240,7 @@ static struct weir_tls_settings end_settings(const struct tls_end *end)
 {
     return (struct weir_tls_settings){
         .size = sizeof(struct weir_tls_settings),
-        .context = tls_end_context(!end->is_client, end->version),
+        .context = tls_context_of(!end->is_client, end->version),
         .server_hostname = "localhost",
         .handshake_timeout_ns = end->handshake_timeout_ns,
         .shutdown_timeout_ns = end->shutdown_timeout_ns,
@@ -288,13 +267,13 @@ static void end_adopt(struct tls_end *end, int fd)
 static bool end_is_open(struct tls_end *end)
 {
     return end->t && !end->is_starting &&
-           end->peer.engine.state == WR_TLS_ENGINE_OPEN;
+           end->peer.side.engine.state == WR_TLS_ENGINE_OPEN;
 }
 
 static bool end_can_start(struct tls_end *end)
 {
     return end->t && (end->way == TLS_END_STARTED ||
-                      end->peer.outer.state == WR_TLS_ENGINE_OPEN);
+                      end->peer.outer.engine.state == WR_TLS_ENGINE_OPEN);
 }
 
 static void end_started(void *arg, int err, weir_transport *t)
@@ -390,9 +369,7 @@ static void end_end(struct tls_end *end)
 
 bool tls_end_next(struct tls_end *end)
 {
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("there are no certificates");
-    }
+    tls_require();
     if (end->loop) {
         end_end(end);
         end->loop = NULL;

@@ -38,12 +38,10 @@ static void serve_as(struct maker *m, const char *name,
 {
     struct weir_server_options options = {.size = sizeof(options)};
 
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("there are no certificates");
-    }
+    tls_require();
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
-        .context = tls_end_context(true, 0),
+        .context = tls_context_of(true, 0),
         .server_hostname = name,
         .handshake_timeout_ns = handshake_timeout_ns};
     options.tls = &settings;
@@ -95,7 +93,7 @@ static void expect_served(struct maker *m)
 {
     const struct weir_tls_settings settings = {.size = sizeof(settings),
                                                .context =
-                                                   tls_end_context(false, 0),
+                                                   tls_context_of(false, 0),
                                                .server_hostname = "localhost"};
     struct weir_connect_options options = {.size = sizeof(options)};
 
@@ -252,7 +250,7 @@ MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served, m)
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
         .context =
-            getenv("WEIR_TLS_CERTIFICATES") ? tls_end_context(false, 0) : NULL,
+            getenv("WEIR_TLS_CERTIFICATES") ? tls_context_of(false, 0) : NULL,
         .server_hostname = "localhost"};
     struct weir_connect_options options = {.size = sizeof(options)};
     serve(m, 0);
@@ -293,7 +291,7 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
     int fds[2];
     serve(m, 0);
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = tls_end_context(false, 0)};
+        .size = sizeof(settings), .context = tls_context_of(false, 0)};
     options.tls = &settings;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 

@@ -15,11 +15,9 @@ static void serve(struct maker *m, int version)
 {
     struct weir_server_options options = {.size = sizeof(options)};
 
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("there are no certificates");
-    }
+    tls_require();
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = tls_end_context(true, version)};
+        .size = sizeof(settings), .context = tls_context_of(true, version)};
     options.tls = &settings;
     options.backlog = 1024;
     maker_serve(m, "127.0.0.1", &options);
@@ -55,7 +53,7 @@ static void storm_make_hello(int version)
     struct wr_tls_memory memory;
     struct wr_tls_engine engine;
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    weir_tls_context *context = tls_end_context(false, version);
+    weir_tls_context *context = tls_context_of(false, version);
 
     allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
@@ -218,7 +216,7 @@ static void memory_of_idle(struct maker *m, int version)
     clients.in_made = say_hello;
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
-        .context = tls_end_context(false, version),
+        .context = tls_context_of(false, version),
         .server_hostname = "localhost"};
     struct weir_connect_options options = {.size = sizeof(options)};
     options.tls = &settings;

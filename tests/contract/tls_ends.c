@@ -80,7 +80,7 @@ static void expect_all_and_broken(struct tls_end *end)
     end->peer.is_deaf = false;
     tls_end_wait_peer_end(end);
     expect_eq(end->peer.plain, MUCH);
-    expect_eq(end->peer.engine.state, WR_TLS_ENGINE_RECEIVED_CLOSE);
+    expect_eq(end->peer.side.engine.state, WR_TLS_ENGINE_RECEIVED_CLOSE);
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
@@ -136,7 +136,7 @@ TLS_ENDS(tls_ends, a_cut_after_write_eof_is_told_after_the_data, end,
 
     expect_broken(end, WEIR_ETLSTRUNCATED);
     expect_eq(end->peer.plain, 1000);
-    expect_eq(end->peer.engine.state, WR_TLS_ENGINE_RECEIVED_CLOSE);
+    expect_eq(end->peer.side.engine.state, WR_TLS_ENGINE_RECEIVED_CLOSE);
 }
 
 TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, end,

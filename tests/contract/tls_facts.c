@@ -43,7 +43,7 @@ STARTING(tls_facts, both_sides_export_the_same_keys, s)
 
 STARTING(tls_facts, both_sides_export_the_same_keys_with_tls_1_2, s)
 {
-    s->client_tls.context = starting_context(false, WEIR_TLS_1_2);
+    s->client_tls.context = tls_context_of(false, 12);
     open_exporting(s);
     weir_tls_context_unref(s->client_tls.context);
     expect_exports(s);
@@ -129,7 +129,7 @@ STARTING(tls_facts, a_context_is_that_of_the_settings_from_the_upgrade_on, s)
 
 STARTING(tls_facts, a_context_lives_as_long_as_the_transport, s)
 {
-    weir_tls_context *own = starting_context(false, WEIR_TLS_1_3);
+    weir_tls_context *own = tls_context_of(false, 13);
     s->client_tls.context = own;
     starting_upgrade_both(s);
     weir_tls_context_unref(own);
@@ -143,7 +143,7 @@ STARTING(tls_facts, a_context_lives_as_long_as_the_transport, s)
 STARTING(tls_facts, an_outer_tls_and_the_inner_one_have_contexts_of_their_own,
          s)
 {
-    weir_tls_context *inner = starting_context(false, WEIR_TLS_1_2);
+    weir_tls_context *inner = tls_context_of(false, 12);
     starting_upgrade_both(s);
     weir_transport *outer = weir_transport_ref(s->client.t);
     s->client.done_count = s->server.done_count = 0;
@@ -172,8 +172,9 @@ static void expect_cipher(const struct side *side, const char *suite,
 static void expect_suite(struct starting *s, const char *suite,
                          const char *version)
 {
-    s->client_tls.context =
-        starting_context_of((struct weir_tls_options){.ciphers = suite});
+    struct weir_tls_options options = tls_options(false);
+    options.ciphers = suite;
+    s->client_tls.context = tls_context(&options);
     starting_upgrade_both(s);
     weir_tls_context_unref(s->client_tls.context);
     expect_cipher(&s->client, suite, version);

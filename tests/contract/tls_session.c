@@ -4,10 +4,11 @@
  * resume it makes a whole handshake.
  */
 #include "tests/contract/harness.h"
+#include "tests/task.h"
+#include "tests/tls/rig.h"
 
 #include <weir/stream.h>
 #include <weir/task.h>
-#include <weir/tls.h>
 
 struct world {
     weir_tls_context *server_context;
@@ -17,21 +18,11 @@ struct world {
     uint16_t port;
 };
 
-static weir_tls_context *session_context(const struct weir_tls_options *options)
-{
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    expect_eq(weir_tls_context_new(options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
-}
-
 static weir_tls_context *session_client(enum weir_tls_version version)
 {
-    return session_context(&(struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .max_version = version,
-        .authorities = {.file = rig_tls_file("ca.pem")}});
+    struct weir_tls_options options = tls_options(false);
+    options.max_version = version;
+    return tls_context(&options);
 }
 
 static int session_echo(void *arg, weir_reader *reader, weir_writer *writer)
@@ -50,12 +41,9 @@ static int session_echo(void *arg, weir_reader *reader, weir_writer *writer)
 static void session_open(struct world *world, weir_loop *loop, bool no_tickets)
 {
     *world = (struct world){.loop = loop};
-    world->server_context = session_context(&(struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .no_tickets = no_tickets,
-        .certificate = {.file = rig_tls_file("ecdsa.pem")},
-        .key = {.file = rig_tls_file("ecdsa.key")}});
+    struct weir_tls_options server = tls_options(true);
+    server.no_tickets = no_tickets;
+    world->server_context = tls_context(&server);
     world->client_context = session_client(WEIR_TLS_VERSION_DEFAULT);
     const struct weir_tls_settings tls = {.size = sizeof(tls),
                                           .context = world->server_context};
@@ -126,15 +114,13 @@ static struct weir_tls_settings session_settings(const struct world *world)
                                       .server_hostname = "localhost"};
 }
 
-static void session_run(weir_task_fn *body)
+static void session_run(task_body_fn *body)
 {
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("no certificates: built without TLS");
-    }
-    expect_eq(weir_run(NULL, body, NULL), 0);
+    tls_require();
+    task_run(body);
 }
 
-static int session_again(weir_loop *loop, void *arg)
+UNIT_IN(tls_session, a_client_resumes_a_session, session_run, weir_loop *loop)
 {
     struct world world;
     weir_tls_session *session;
@@ -156,15 +142,11 @@ static int session_again(weir_loop *loop, void *arg)
     cr_assert(session_resumes(&world, &tls), "and so is one that it gave");
     weir_tls_session_unref(next);
     session_close(&world);
-    return 0;
 }
 
-UNIT(tls_session, a_client_resumes_a_session)
-{
-    session_run(session_again);
-}
-
-static int session_bound(weir_loop *loop, void *arg)
+UNIT_IN(tls_session,
+        a_session_is_for_its_context_and_the_name_that_was_verified,
+        session_run, weir_loop *loop)
 {
     struct world world;
     weir_tls_session *session;
@@ -189,16 +171,11 @@ static int session_bound(weir_loop *loop, void *arg)
     weir_tls_context_unref(other);
     weir_tls_session_unref(session);
     session_close(&world);
-    return 0;
-}
-
-UNIT(tls_session, a_session_is_for_its_context_and_the_name_that_was_verified)
-{
-    session_run(session_bound);
 }
 
 /* A session that verified no name must not stand for one. */
-static int session_unverified(weir_loop *loop, void *arg)
+UNIT_IN(tls_session, a_session_without_a_verified_name_does_not_stand_for_one,
+        session_run, weir_loop *loop)
 {
     struct world world;
     weir_tls_session *session;
@@ -214,15 +191,11 @@ static int session_unverified(weir_loop *loop, void *arg)
     cr_assert(!session_resumes(&world, &tls));
     weir_tls_session_unref(session);
     session_close(&world);
-    return 0;
 }
 
-UNIT(tls_session, a_session_without_a_verified_name_does_not_stand_for_one)
-{
-    session_run(session_unverified);
-}
-
-static int session_refused(weir_loop *loop, void *arg)
+UNIT_IN(tls_session,
+        a_server_that_does_not_know_a_session_makes_a_whole_handshake,
+        session_run, weir_loop *loop)
 {
     struct world first;
     struct world second;
@@ -238,15 +211,10 @@ static int session_refused(weir_loop *loop, void *arg)
     weir_tls_session_unref(session);
     session_close(&first);
     session_close(&second);
-    return 0;
 }
 
-UNIT(tls_session, a_server_that_does_not_know_a_session_makes_a_whole_handshake)
-{
-    session_run(session_refused);
-}
-
-static int session_none(weir_loop *loop, void *arg)
+UNIT_IN(tls_session, without_tickets_and_by_tls_12_there_is_no_session,
+        session_run, weir_loop *loop)
 {
     struct world world;
     weir_tls_session *session;
@@ -267,10 +235,4 @@ static int session_none(weir_loop *loop, void *arg)
     weir_tls_context_unref(old);
 
     session_close(&world);
-    return 0;
-}
-
-UNIT(tls_session, without_tickets_and_by_tls_12_there_is_no_session)
-{
-    session_run(session_none);
 }

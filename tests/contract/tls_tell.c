@@ -5,29 +5,20 @@
  * those of the transport itself are the same.
  */
 #include "tests/contract/harness.h"
+#include "tests/task.h"
+#include "tests/tls/rig.h"
 
 #include <weir/stream.h>
 #include <weir/task.h>
-#include <weir/tls.h>
 
 static weir_tls_context *tell_context(bool is_server, bool knows_authority)
 {
-    const struct weir_tls_pem none = {.file = NULL};
-    const struct weir_tls_options options = {
-        .size = sizeof(options),
-        .server = is_server,
-        .no_system_authorities = true,
-        .certificate = {.file = rig_tls_file("ecdsa.pem")},
-        .key = {.file = rig_tls_file("ecdsa.key")},
-        .authorities =
-            knows_authority
-                ? (struct weir_tls_pem){.file = rig_tls_file("ca.pem")}
-                : none};
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
+    struct weir_tls_options options = tls_options(is_server);
+    options.no_system_authorities = true;
+    if (!knows_authority) {
+        options.authorities.file = NULL;
+    }
+    return tls_context(&options);
 }
 
 static int tell_nothing(void *arg, weir_reader *reader, weir_writer *writer)
@@ -96,15 +87,13 @@ static void tell_end(struct tell_world *world)
     weir_server_free(world->server);
 }
 
-static void tell_run(weir_task_fn *body)
+static void tell_run(task_body_fn *body)
 {
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("no certificates: built without TLS");
-    }
-    expect_eq(weir_run(NULL, body, NULL), 0);
+    tls_require();
+    task_run(body);
 }
 
-static int tell_time(weir_loop *loop, void *arg)
+UNIT_IN(tls_tell, how_long_a_handshake_took, tell_run, weir_loop *loop)
 {
     struct tell_world world;
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -121,15 +110,10 @@ static int tell_time(weir_loop *loop, void *arg)
     expect_str_eq(world.text, "");
     weir_tls_context_unref(context);
     tell_end(&world);
-    return 0;
 }
 
-Test(tls_tell, how_long_a_handshake_took)
-{
-    tell_run(tell_time);
-}
-
-static int tell_plain(weir_loop *loop, void *arg)
+UNIT_IN(tls_tell, a_connection_without_tls_has_no_handshake, tell_run,
+        weir_loop *loop)
 {
     struct tell_world world;
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -139,15 +123,9 @@ static int tell_plain(weir_loop *loop, void *arg)
     expect_eq(weir_transport_get_extra_info(t, "tls_handshake", &info),
               -ENOENT);
     tell_end(&world);
-    return 0;
 }
 
-Test(tls_tell, a_connection_without_tls_has_no_handshake)
-{
-    tell_run(tell_plain);
-}
-
-static int tell_failure(weir_loop *loop, void *arg)
+UNIT_IN(tls_tell, the_maker_is_told_why_in_words, tell_run, weir_loop *loop)
 {
     struct tell_world world;
     weir_tls_context *context = tell_context(false, false);
@@ -161,15 +139,10 @@ static int tell_failure(weir_loop *loop, void *arg)
     cr_assert_not_null(strstr(world.text, "(CN=localhost)"), "%s", world.text);
     weir_tls_context_unref(context);
     tell_end(&world);
-    return 0;
 }
 
-Test(tls_tell, the_maker_is_told_why_in_words)
-{
-    tell_run(tell_failure);
-}
-
-static int tell_timeout(weir_loop *loop, void *arg)
+UNIT_IN(tls_tell, a_handshake_that_the_attempt_gave_up_says_why, tell_run,
+        weir_loop *loop)
 {
     struct tell_world world;
     weir_tls_context *context = tell_context(false, true);
@@ -183,10 +156,4 @@ static int tell_timeout(weir_loop *loop, void *arg)
     expect_str_eq(world.text, wanted);
     weir_tls_context_unref(context);
     tell_end(&world);
-    return 0;
-}
-
-Test(tls_tell, a_handshake_that_the_attempt_gave_up_says_why)
-{
-    tell_run(tell_timeout);
 }

@@ -5,7 +5,7 @@
  *
  * The program is linked so that calls of malloc() in the library come here.
  */
-#include "tests/unit/tls_file.h"
+#include "tests/tls/rig.h"
 
 #include "tests/unit.h"
 

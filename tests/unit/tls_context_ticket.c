@@ -4,8 +4,7 @@
  * The certificates are those of tls_certificates.sh. The session of a
  * connection is offered in the next one, to the same server or to another.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
 #include <weir/error.h>
@@ -17,19 +16,9 @@
 
 static struct tls_pair pair;
 
-static struct weir_tls_options ticket_server(void)
-{
-    return (struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .certificate = {.file = tls_file("ecdsa.pem")},
-        .key = {.file = tls_file("ecdsa.key")},
-    };
-}
-
 static weir_tls_context *ticket_client(enum weir_tls_version version)
 {
-    return tls_pair_context(&(struct weir_tls_options){
+    return tls_context(&(struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
         .min_version = version,
         .max_version = version,
@@ -53,11 +42,11 @@ static bool ticket_connect_to(const char *name, weir_tls_context *client,
     };
     tls_pair_connect(&pair, client, server, &how);
     tls_pair_expect(&pair, 0, 0);
-    const bool was_resumed = wr_tls_engine_was_resumed(&pair.client);
-    expect_eq(wr_tls_engine_was_resumed(&pair.server), was_resumed);
+    const bool was_resumed = wr_tls_engine_was_resumed(&pair.client.engine);
+    expect_eq(wr_tls_engine_was_resumed(&pair.server.engine), was_resumed);
     wolfSSL_SESSION_free(*session);
     *session = NULL;
-    wr_ignore(wr_tls_engine_get_session(&pair.client, session) < 0);
+    wr_ignore(wr_tls_engine_get_session(&pair.client.engine, session) < 0);
     tls_pair_disconnect(&pair);
     return was_resumed;
 }
@@ -74,8 +63,8 @@ static void ticket_expect(const struct weir_tls_options *from,
                           const struct weir_tls_options *to, bool passes)
 {
     weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
-    weir_tls_context *first = tls_pair_context(from);
-    weir_tls_context *second = tls_pair_context(to);
+    weir_tls_context *first = tls_context(from);
+    weir_tls_context *second = tls_context(to);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect(client, first, &session));
@@ -90,9 +79,9 @@ static void ticket_expect(const struct weir_tls_options *from,
 
 static void ticket_resume_in(enum weir_tls_version version)
 {
-    const struct weir_tls_options options = ticket_server();
+    const struct weir_tls_options options = tls_options(true);
     weir_tls_context *client = ticket_client(version);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context(&options);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect(client, server, &session));
@@ -112,15 +101,15 @@ UNIT(tls_context_ticket, a_server_resumes_its_own_sessions)
 
 UNIT(tls_context_ticket, a_server_without_the_key_makes_a_whole_handshake)
 {
-    const struct weir_tls_options options = ticket_server();
+    const struct weir_tls_options options = tls_options(true);
     ticket_expect(&options, &options, false);
 }
 
 UNIT(tls_context_ticket, servers_with_the_same_keys_resume_each_others_sessions)
 {
     uint8_t keys[2 * 48];
-    struct weir_tls_options from = ticket_server();
-    struct weir_tls_options to = ticket_server();
+    struct weir_tls_options from = tls_options(true);
+    struct weir_tls_options to = tls_options(true);
     memset(keys, 'a', 48);
     memset(keys + 48, 'b', 48);
     from.ticket_keys = keys + 48;
@@ -135,7 +124,7 @@ UNIT(tls_context_ticket, servers_with_the_same_keys_resume_each_others_sessions)
 UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_that_asks_clients)
 {
     const uint8_t keys[48] = "the same keys";
-    struct weir_tls_options from = ticket_server();
+    struct weir_tls_options from = tls_options(true);
     from.ticket_keys = keys;
     from.ticket_keys_size = sizeof(keys);
     struct weir_tls_options to = from;
@@ -151,7 +140,7 @@ UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_that_asks_clients)
 /* The memory of its connections is counted: none may stay with the context. */
 UNIT(tls_context_ticket, a_server_without_tickets_leaves_what_it_is_offered)
 {
-    const struct weir_tls_options from = ticket_server();
+    const struct weir_tls_options from = tls_options(true);
     struct weir_tls_options to = from;
     to.no_tickets = true;
 
@@ -164,9 +153,9 @@ UNIT(tls_context_ticket, a_server_without_tickets_leaves_what_it_is_offered)
 static bool ticket_passes(enum weir_tls_version version, const char *first,
                           const char *second)
 {
-    const struct weir_tls_options options = ticket_server();
+    const struct weir_tls_options options = tls_options(true);
     weir_tls_context *client = ticket_client(version);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context(&options);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect_to(first, client, server, &session));
@@ -175,7 +164,7 @@ static bool ticket_passes(enum weir_tls_version version, const char *first,
                                             .no_hostname_check = true,
                                             .session = session};
     tls_pair_connect(&pair, client, server, &how);
-    const bool passes = wr_tls_engine_was_resumed(&pair.server);
+    const bool passes = wr_tls_engine_was_resumed(&pair.server.engine);
     if (passes || version == WEIR_TLS_1_3) {
         tls_pair_expect(&pair, 0, 0);
     } else {
@@ -207,18 +196,18 @@ static bool ticket_arrives(enum weir_tls_version version, bool no_tickets,
                            enum weir_tls_client_auth auth)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    struct weir_tls_options options = ticket_server();
+    struct weir_tls_options options = tls_options(true);
     options.no_tickets = no_tickets;
     options.client_auth = auth;
     if (auth != WEIR_TLS_CLIENT_AUTH_NONE) {
         options.authorities.file = tls_file("ca.pem");
     }
     weir_tls_context *client = ticket_client(version);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context(&options);
 
     tls_pair_connect(&pair, client, server, &how);
     tls_pair_expect(&pair, 0, 0);
-    const bool arrives = pair.client.has_session;
+    const bool arrives = pair.client.engine.has_session;
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     weir_tls_context_unref(server);
@@ -255,14 +244,14 @@ static void ticket_refuse(const struct weir_tls_options *options)
 UNIT(tls_context_ticket, options_out_of_range_are_refused)
 {
     const uint8_t keys[48] = {0};
-    struct weir_tls_options options = ticket_server();
+    struct weir_tls_options options = tls_options(true);
     options.ticket_lifetime_ns = TICKET_SECOND - 1;
     ticket_refuse(&options);
     options.ticket_lifetime_ns = (7 * 24 * 3600 + 1) * TICKET_SECOND;
     ticket_refuse(&options);
     options.ticket_lifetime_ns = UINT64_MAX;
     ticket_refuse(&options);
-    options = ticket_server();
+    options = tls_options(true);
     options.ticket_keys_size = 48;
     ticket_refuse(&options);
     options.ticket_keys = keys;
@@ -310,8 +299,8 @@ static size_t ticket_make_hello(weir_tls_context *client,
     const struct wr_tls_peer_options how = {
         .server_hostname = name, .no_hostname_check = true, .session = session};
     tls_pair_open(&pair, client, server, &how);
-    expect_eq(wr_tls_engine_handshake(&pair.client), -EAGAIN);
-    const struct wr_block *block = pair.client.output_first;
+    expect_eq(wr_tls_engine_handshake(&pair.client.engine), -EAGAIN);
+    const struct wr_block *block = pair.client.engine.output_first;
     cr_assert(block && !block->next && block->used <= TICKET_HELLO_MAX);
     const size_t size = block->used;
     memcpy(ret, wr_tls_engine_output_of(block), size);
@@ -345,11 +334,11 @@ static bool ticket_shows(weir_tls_context *client, weir_tls_context *server,
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     tls_pair_open(&pair, client, server, &how);
-    wr_tls_engine_feed(&pair.server, hello, cut);
-    expect_eq(wr_tls_engine_handshake(&pair.server), -EAGAIN);
-    wr_tls_engine_feed(&pair.server, hello + cut, size - cut);
-    expect_eq(wr_tls_engine_handshake(&pair.server), -EAGAIN);
-    const bool is_resumed = wolfSSL_session_reused(pair.server.ssl) != 0;
+    wr_tls_engine_feed(&pair.server.engine, hello, cut);
+    expect_eq(wr_tls_engine_handshake(&pair.server.engine), -EAGAIN);
+    wr_tls_engine_feed(&pair.server.engine, hello + cut, size - cut);
+    expect_eq(wr_tls_engine_handshake(&pair.server.engine), -EAGAIN);
+    const bool is_resumed = wolfSSL_session_reused(pair.server.engine.ssl) != 0;
     tls_pair_disconnect(&pair);
     return is_resumed;
 }
@@ -359,9 +348,9 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
 {
     static uint8_t outer[2 * TICKET_HELLO_MAX + 4];
     static uint8_t inner[TICKET_HELLO_MAX];
-    const struct weir_tls_options options = ticket_server();
+    const struct weir_tls_options options = tls_options(true);
     weir_tls_context *client = ticket_client(WEIR_TLS_1_2);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context(&options);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect_to("localhost", client, server, &session));
@@ -384,9 +373,9 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
  * secret when a key of tickets becomes known. */
 UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
 {
-    const struct weir_tls_options options = ticket_server();
+    const struct weir_tls_options options = tls_options(true);
     weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context(&options);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect(client, server, &session));
@@ -395,10 +384,10 @@ UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
                                             .no_hostname_check = true,
                                             .session = session};
     tls_pair_open(&pair, client, server, &how);
-    expect_eq(wolfSSL_no_dhe_psk(pair.client.ssl), 0);
-    wr_ignore(wr_tls_engine_handshake(&pair.client));
-    tls_pair_exchange(&pair);
-    cr_assert(!wr_tls_engine_was_resumed(&pair.server));
+    expect_eq(wolfSSL_no_dhe_psk(pair.client.engine.ssl), 0);
+    wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
+    tls_pair_exchange(&pair, 0);
+    cr_assert(!wr_tls_engine_was_resumed(&pair.server.engine));
     tls_pair_disconnect(&pair);
     wolfSSL_SESSION_free(session);
     weir_tls_context_unref(client);

@@ -6,8 +6,8 @@
  */
 #include "lib/tls/context/rsa_key.h"
 
+#include "tests/tls/rig.h"
 #include "tests/unit.h"
-#include "tests/unit/tls_file.h"
 #include "uring/check.h"
 
 #include <openssl/err.h>

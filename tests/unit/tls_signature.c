@@ -7,7 +7,7 @@
 #include "lib/tls/context/pem.h"
 #include "lib/tls/context/signature.h"
 #include "lib/x509/certificate.h"
-#include "tests/unit/tls_file.h"
+#include "tests/tls/rig.h"
 
 #include "tests/unit.h"
 

@@ -4,8 +4,8 @@
  * differ from run to run in their keys and numbers alone.
  */
 #include "lib/tls/context/pem.h"
+#include "tests/tls/rig.h"
 #include "tests/unit.h"
-#include "tests/unit/tls_file.h"
 
 #include <errno.h>
 #include <weir/error.h>
