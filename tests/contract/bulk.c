@@ -393,9 +393,8 @@ static void stop_loop(void *arg)
 static uint64_t idle_turns(struct rig *rig)
 {
     const uint64_t before = rig_statistics(rig).turns;
-    expect_eq(weir_loop_call_later(rig->loop, 30 * RIG_MS, stop_loop, rig->loop,
-                                   NULL),
-              0);
+    expect_ok(weir_loop_call_later(rig->loop, 30 * RIG_MS, stop_loop, rig->loop,
+                                   NULL));
     expect_eq(weir_loop_run(rig->loop), 0);
     return rig_statistics(rig).turns - before;
 }
@@ -571,8 +570,7 @@ UNIT(bulk, a_run_that_stops_has_handed_over_all_that_was_written)
     crowd_wait_made();
     rig_pattern(data, 0, sizeof(data));
     for (int i = 0; i < crowd.count; i++) {
-        expect_eq(weir_transport_write(crowd.members[i].t, data, sizeof(data)),
-                  0);
+        expect_ok(weir_transport_write(crowd.members[i].t, data, sizeof(data)));
     }
 
     crowd_turn();

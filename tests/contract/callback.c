@@ -199,9 +199,8 @@ UNIT_IN(callback, timers_run_in_order_and_never_early, unit_alone, void)
     dues_left = 2000;
     for (int i = 0; i < 2000; i++) {
         dues[i].when_ns = start_ns + unit_random_below(&random, 50 * MS);
-        expect_eq(
-            weir_loop_call_at(loop, dues[i].when_ns, note_due, &dues[i], NULL),
-            0);
+        expect_ok(
+            weir_loop_call_at(loop, dues[i].when_ns, note_due, &dues[i], NULL));
     }
 
     run_until_stopped();
@@ -224,9 +223,8 @@ UNIT(callback, times_that_differ_by_more_than_a_tick_run_in_order)
     const uint64_t start_ns = weir_loop_get_time(loop);
     for (int i = 0; i < COUNT; i++) { /* armed in another order */
         const int place = i * 7 % COUNT;
-        expect_eq(weir_loop_call_at(loop, start_ns + (uint64_t)place * 1025,
-                                    note_number, number(place), NULL),
-                  0);
+        expect_ok(weir_loop_call_at(loop, start_ns + (uint64_t)place * 1025,
+                                    note_number, number(place), NULL));
     }
     later(5 * MS, stop_loop, NULL);
 
@@ -241,9 +239,8 @@ UNIT(callback, times_that_differ_by_more_than_a_tick_run_in_order)
 UNIT(callback, a_time_in_the_past_is_due_at_once_but_not_inside_the_call)
 {
     expect_eq(weir_loop_call_at(loop, 0, note_number, number(1), NULL), 0);
-    expect_eq(weir_loop_call_at(loop, weir_loop_get_time(loop) - 1, note_number,
-                                number(2), NULL),
-              0);
+    expect_ok(weir_loop_call_at(loop, weir_loop_get_time(loop) - 1, note_number,
+                                number(2), NULL));
     expect_eq(event_count, 0);
 
     one_turn();
@@ -254,8 +251,8 @@ UNIT(callback, a_time_in_the_past_is_due_at_once_but_not_inside_the_call)
 UNIT(callback, the_end_of_time_never_comes)
 {
     later(UINT64_MAX, note_number, number(1));
-    expect_eq(weir_loop_call_at(loop, UINT64_MAX, note_number, number(2), NULL),
-              0);
+    expect_ok(
+        weir_loop_call_at(loop, UINT64_MAX, note_number, number(2), NULL));
     later(2 * MS, stop_loop, NULL);
 
     run_until_stopped();
@@ -293,12 +290,10 @@ UNIT(callback, a_timer_that_arms_itself_runs_once_a_turn)
 UNIT(callback, a_cancelled_callback_does_not_run)
 {
     struct weir_handle handles[3];
-    expect_eq(weir_loop_call_soon(loop, note_number, number(1), &handles[0]),
-              0);
-    expect_eq(
-        weir_loop_call_later(loop, 0, note_number, number(2), &handles[1]), 0);
-    expect_eq(weir_loop_call_at(loop, 0, note_number, number(3), &handles[2]),
-              0);
+    expect_ok(weir_loop_call_soon(loop, note_number, number(1), &handles[0]));
+    expect_ok(
+        weir_loop_call_later(loop, 0, note_number, number(2), &handles[1]));
+    expect_ok(weir_loop_call_at(loop, 0, note_number, number(3), &handles[2]));
 
     for (int i = 0; i < 3; i++) {
         cr_assert(weir_loop_cancel(loop, handles[i]));
@@ -370,11 +365,9 @@ UNIT(callback, a_callback_of_the_same_turn_can_be_cancelled)
 UNIT(callback, a_timer_that_is_due_already_can_be_cancelled)
 {
     const uint64_t now_ns = weir_loop_get_time(loop);
-    expect_eq(
-        weir_loop_call_at(loop, now_ns - 10000, cancel_victim, number(1), NULL),
-        0);
-    expect_eq(weir_loop_call_at(loop, now_ns, note_number, number(2), &victim),
-              0);
+    expect_ok(weir_loop_call_at(loop, now_ns - 10000, cancel_victim, number(1),
+                                NULL));
+    expect_ok(weir_loop_call_at(loop, now_ns, note_number, number(2), &victim));
     later(2 * MS, stop_loop, NULL);
 
     run_until_stopped();
@@ -403,9 +396,8 @@ UNIT(callback, a_running_callback_cannot_be_cancelled)
 UNIT(callback, reschedule_moves_a_timer_and_keeps_its_handle)
 {
     struct weir_handle handle;
-    expect_eq(
-        weir_loop_call_later(loop, UINT64_MAX, note_number, number(1), &handle),
-        0);
+    expect_ok(weir_loop_call_later(loop, UINT64_MAX, note_number, number(1),
+                                   &handle));
 
     cr_assert(weir_loop_reschedule(loop, handle, 0));
     cr_assert(weir_loop_reschedule(loop, handle, UINT64_MAX));
@@ -426,8 +418,7 @@ UNIT(callback, reschedule_takes_neither_call_soon_nor_what_was_cancelled)
     cr_assert_not(weir_loop_reschedule(loop, handle, UINT64_MAX));
     one_turn();
     expect_eq(event_count, 1);
-    expect_eq(weir_loop_call_later(loop, 0, note_number, number(2), &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, 0, note_number, number(2), &handle));
     cr_assert(weir_loop_cancel(loop, handle));
 
     cr_assert_not(weir_loop_reschedule(loop, handle, 0));
@@ -485,8 +476,8 @@ UNIT_IN(callback, a_steady_stream_of_callbacks_allocates_nothing, unit_alone,
 
     for (int i = 0; i < 1000; i++) {
         struct weir_handle handle;
-        expect_eq(
-            weir_loop_call_later(loop, MS, note_number, number(1), &handle), 0);
+        expect_ok(
+            weir_loop_call_later(loop, MS, note_number, number(1), &handle));
         one_turn();
         weir_loop_cancel(loop, handle);
     }

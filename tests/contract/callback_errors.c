@@ -192,9 +192,8 @@ static int try_factory(struct attempt *attempt)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_adopt_connection(loop, &factory, fds[1], NULL, note_done,
-                                    attempt, NULL),
-              0);
+    expect_ok(weir_adopt_connection(loop, &factory, fds[1], NULL, note_done,
+                                    attempt, NULL));
     run_loop_until(loop, is_done, attempt);
     expect_eq(recv(fds[0], &byte, 1, 0), 0);
     expect_eq(weir_loop_free(loop), 0);

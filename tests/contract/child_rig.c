@@ -155,9 +155,8 @@ void child_exec(struct child *child, const char *const *argv,
     for (int fd = 0; fd < 3; fd++) {
         child->pipe_err[fd] = 1;
     }
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &own, child_done,
-                                   child, &child->handle),
-              0);
+    expect_ok(weir_subprocess_exec(loop, &factory, argv, &own, child_done,
+                                   child, &child->handle));
     expect_str_eq(child->notes, ""); /* nothing from inside the call */
 }
 

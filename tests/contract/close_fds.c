@@ -105,13 +105,11 @@ static void side_open(struct side *side,
     const struct weir_factory factory = {.create = side_create, .arg = side};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .connection = *connection};
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                            0, ends),
-                 0);
+    expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                         ends));
     *side = (struct side){.peer = ends[1]};
-    cr_assert_eq(weir_adopt_connection(loop, &factory, ends[0], &options, NULL,
-                                       NULL, NULL),
-                 0);
+    expect_ok(weir_adopt_connection(loop, &factory, ends[0], &options, NULL,
+                                    NULL, NULL));
     run_loop_until(loop, side_is_made, side);
 }
 

@@ -99,10 +99,9 @@ UNIT(connect, works_without_options_and_without_a_handle)
     maker_open(&m);
     int listener = peer_listen(1, &address);
 
-    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
+    expect_ok(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
                                      address_port(&address), NULL, NULL, NULL,
-                                     NULL),
-              0);
+                                     NULL));
     maker_run(&m, maker_is_made);
 
     close(listener);
@@ -141,10 +140,9 @@ MAKER(connect, IPv6_works_with_and_without_brackets, m)
     const char *hosts[] = {"::1", "[::1]"};
 
     for (int i = 0; i < 2; i++) {
-        expect_eq(weir_create_connection(m->loop, &m->factory, hosts[i],
+        expect_ok(weir_create_connection(m->loop, &m->factory, hosts[i],
                                          address_port(&address), NULL, NULL,
-                                         NULL, NULL),
-                  0);
+                                         NULL, NULL));
         while (m->made < i + 1) {
             maker_run_for(m, 1 * MS);
         }
@@ -370,8 +368,7 @@ UNIT(connect, cancelling_at_any_moment_gives_one_answer_and_no_descriptor)
         m.done = m.made = m.lost = 0;
         weir_pending *connect = start(&m, &address, NULL);
         if (i % 3 == 0) { /* behind the ready item: the attempt has begun */
-            expect_eq(weir_loop_call_soon(m.loop, cancel_now, connect, NULL),
-                      0);
+            expect_ok(weir_loop_call_soon(m.loop, cancel_now, connect, NULL));
         } else if (i % 3 == 1) { /* connected, and not told yet */
             weir_loop_stop(m.loop);
             expect_eq(weir_loop_run(m.loop), 0);

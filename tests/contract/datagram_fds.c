@@ -84,9 +84,8 @@ static bool side_has_received(void *arg)
 static int side_open_socket(struct side *side)
 {
     int ends[2];
-    cr_assert_eq(
-        socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends),
-        0);
+    expect_ok(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                         ends));
     *side = (struct side){.peer = ends[1]};
     return ends[0];
 }
@@ -96,10 +95,8 @@ static void side_open(struct side *side, uint32_t ancillary)
     const struct weir_factory factory = {.create = side_create, .arg = side};
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .ancillary = ancillary};
-    cr_assert_eq(weir_adopt_datagram_endpoint(loop, &factory,
-                                              side_open_socket(side), &options,
-                                              NULL, NULL, NULL),
-                 0);
+    expect_ok(weir_adopt_datagram_endpoint(
+        loop, &factory, side_open_socket(side), &options, NULL, NULL, NULL));
     run_loop_until(loop, side_is_made, side);
 }
 

@@ -75,9 +75,8 @@ UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
     expect_eq(weir_open_datagram_endpoint(loop, &servers, &options, &t), 0);
     expect_eq(server.made, 1);
     weir_transport_get_sockname(t, &address);
-    expect_eq(weir_open_datagram_endpoint_at(loop, &clients, NULL, &address,
-                                             NULL, &other),
-              0);
+    expect_ok(weir_open_datagram_endpoint_at(loop, &clients, NULL, &address,
+                                             NULL, &other));
     expect_eq(weir_transport_sendto(other, "abc", 3, NULL), 0);
     while (server.received == 0) {
         expect_eq(weir_yield(loop), 0);
@@ -135,8 +134,7 @@ UNIT_IN(datagram_open, an_endpoint_that_was_cancelled_at_any_turn_is_gone,
     for (int turns = 0; result == -ECANCELED; turns++) {
         weir_task *task;
         expect_lt(turns, 50);
-        expect_eq(weir_task_spawn(loop, open_and_wait, &counter, NULL, &task),
-                  0);
+        expect_ok(weir_task_spawn(loop, open_and_wait, &counter, NULL, &task));
         for (int i = 0; i < turns; i++) {
             expect_eq(weir_yield(loop), 0);
         }

@@ -110,8 +110,7 @@ UNIT_IN(datagram_stream, empty_long_and_leased_datagrams_arrive, run,
     expect_eq(weir_datagram_stream_send(two.client, "too long", 8, NULL), 0);
     expect_eq(weir_datagram_stream_send(two.client, "leased", 6, NULL), 0);
     expect_eq(weir_datagram_stream_send(two.client, "", 0, NULL), 0);
-    expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
-              0);
+    expect_ok(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL));
     expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
               8);
     expect_eq(memcmp(text, "too ", 4), 0);
@@ -136,8 +135,7 @@ UNIT_IN(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order, run,
     uint32_t number;
 
     for (uint32_t i = 0; i < MANY; i++) {
-        expect_eq(weir_datagram_stream_send(two.client, &i, sizeof(i), NULL),
-                  0);
+        expect_ok(weir_datagram_stream_send(two.client, &i, sizeof(i), NULL));
         expect_eq(weir_datagram_stream_drain(two.client), 0);
     }
     while (weir_transport_is_reading(
@@ -446,8 +444,8 @@ UNIT_IN(datagram_stream, a_peer_may_have_a_path_that_fills_its_address, run,
     cr_assert_not_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/s", dir);
     expect_eq(weir_address_parse_unix(path, &own), 0);
-    expect_eq(weir_open_datagram_stream_at(loop, &own, NULL, &options, &stream),
-              0);
+    expect_ok(
+        weir_open_datagram_stream_at(loop, &own, NULL, &options, &stream));
     const int fd = bind_full_path(dir, &full);
     expect_eq(sendto(fd, "abc", 3, 0, &own.storage.any, own.len), 3);
     expect_eq(weir_datagram_stream_recv(stream, text, sizeof(text), &peer), 3);

@@ -158,9 +158,8 @@ static void open_server(void)
     };
     struct weir_address address = {.len = 0};
 
-    expect_eq(weir_create_server(downloads.loop, &factory, "127.0.0.1", 0,
-                                 &options, NULL, NULL, &downloads.server),
-              0);
+    expect_ok(weir_create_server(downloads.loop, &factory, "127.0.0.1", 0,
+                                 &options, NULL, NULL, &downloads.server));
     for (int i = 0; weir_server_get_socket_count(downloads.server) == 0; i++) {
         expect(i < 100);
         turn();
@@ -201,9 +200,8 @@ static void client_open(struct download *download)
     download->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(download->fd >= 0);
     set_socket_option(download->fd, SOL_SOCKET, SO_RCVBUF, SMALL_BUFFER);
-    expect_eq(connect(download->fd, (const struct sockaddr *)&address,
-                      sizeof(address)),
-              0);
+    expect_ok(connect(download->fd, (const struct sockaddr *)&address,
+                      sizeof(address)));
     struct sockaddr_in own;
     socklen_t len = sizeof(own);
     expect_eq(getsockname(download->fd, (struct sockaddr *)&own, &len), 0);

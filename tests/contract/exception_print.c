@@ -112,16 +112,14 @@ static int report_both(weir_loop *l, void *arg)
     struct weir_address address;
     weir_reader *reader;
     weir_writer *writer;
-    expect_eq(weir_start_server(l, leave, "127.0.0.1", 0, NULL, &what.server),
-              0);
+    expect_ok(weir_start_server(l, leave, "127.0.0.1", 0, NULL, &what.server));
     cr_assert_geq(weir_server_get_socket(what.server, 0, &address), 0);
     expect_eq(weir_loop_call_exception_handler(l, &what), 0);
     expect_end("weir: trouble: Too many open files (EMFILE); server ",
                &address);
-    expect_eq(weir_open_connection(l, "127.0.0.1",
+    expect_ok(weir_open_connection(l, "127.0.0.1",
                                    ntohs(address.storage.inet.sin_port), NULL,
-                                   &reader, &writer),
-              0);
+                                   &reader, &writer));
     what.transport = weir_writer_get_transport(writer);
     expect_eq(weir_loop_call_exception_handler(l, &what), 0);
     expect_end("(EMFILE); connection tcp ", &address);

@@ -148,8 +148,8 @@ UNIT_OF(executor_end, a_task_that_was_cancelled_before_shuts_down_all_the_same,
     weir_task *task = NULL;
     struct job job;
     init_job(&job, quick_job, 1);
-    expect_eq(weir_task_spawn(loop, cancelled_shutdown, &for_ever, NULL, &task),
-              0);
+    expect_ok(
+        weir_task_spawn(loop, cancelled_shutdown, &for_ever, NULL, &task));
     expect_eq(join(task), -ECANCELED);
     expect_eq(run_job(loop, &job), -ESHUTDOWN);
 }

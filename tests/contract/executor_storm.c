@@ -92,8 +92,8 @@ static void start_players(weir_loop *l)
     playing_count = TASKS;
     for (int i = 0; i < TASKS; i++) {
         memset(players[i].tickets, 0, sizeof(players[i].tickets));
-        expect_eq(weir_task_spawn(l, play, &players[i], NULL, &players[i].task),
-                  0);
+        expect_ok(
+            weir_task_spawn(l, play, &players[i], NULL, &players[i].task));
     }
 }
 

@@ -231,9 +231,8 @@ static void open_connected(struct rig *rig)
                                                  .connection = rig->connection};
     uint16_t port;
     int fd = listen_tcp(&port, rig->small_buffers ? SMALL_BUFFER : 0);
-    expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
-                                     &options, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
+                                     &options, NULL, NULL, NULL));
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     expect(rig->peer >= 0);
@@ -260,9 +259,8 @@ static void open_accepted(struct rig *rig)
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .connection = rig->connection};
     struct weir_address addr;
-    expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 server_done, rig, &rig->server),
-              0);
+    expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
+                                 server_done, rig, &rig->server));
     rig_wait(rig, has_count);
     rig->count = 0;
     expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
@@ -283,9 +281,8 @@ static void open_unix(struct rig *rig)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     rig->peer = fds[0];
-    expect_eq(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
+                                    NULL, NULL));
 }
 
 static const struct pair_maker makers[] = {
@@ -495,8 +492,7 @@ void run_loop_until(weir_loop *loop, weir_predicate_fn *condition, void *arg)
     struct guard guard = {.condition = condition, .arg = arg};
     struct weir_handle handle;
 
-    expect_eq(weir_loop_call_later(loop, RIG_WAIT_NS, expire, &guard, &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, RIG_WAIT_NS, expire, &guard, &handle));
     expect_eq(weir_loop_run_until(loop, holds, &guard), 0);
     if (guard.expired) {
         weir_loop_dump(loop, stderr);

@@ -73,9 +73,8 @@ static void relay_adopt(struct relay_side *side, int fd,
     const struct weir_factory factory = relay_factory(side, settings);
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = settings};
-    expect_eq(weir_adopt_connection(relay->loop, &factory, fd, &options,
-                                    relay_done, side, NULL),
-              0);
+    expect_ok(weir_adopt_connection(relay->loop, &factory, fd, &options,
+                                    relay_done, side, NULL));
 }
 
 static void relay_expired(void *arg)
@@ -98,9 +97,8 @@ static void *relay_run(void *arg)
         relay->tls_fd = accept4(relay->listen_fd, NULL, NULL, SOCK_CLOEXEC);
         close(relay->listen_fd);
     } else if (relay->connects) {
-        expect_eq(connect(relay->tls_fd, (struct sockaddr *)&relay->address,
-                          sizeof(relay->address)),
-                  0);
+        expect_ok(connect(relay->tls_fd, (struct sockaddr *)&relay->address,
+                          sizeof(relay->address)));
     }
     expect(relay->tls_fd >= 0);
     if (relay->asks_for_tls) {
@@ -110,9 +108,8 @@ static void *relay_run(void *arg)
     }
     relay_adopt(&relay->plain, relay->plain_fd, NULL);
     relay_adopt(&relay->tls, relay->tls_fd, &settings);
-    expect_eq(weir_loop_call_later(relay->loop, 2 * RIG_WAIT_NS, relay_expired,
-                                   relay, &handle),
-              0);
+    expect_ok(weir_loop_call_later(relay->loop, 2 * RIG_WAIT_NS, relay_expired,
+                                   relay, &handle));
     expect_eq(weir_loop_run(relay->loop), 0);
     weir_transport_unref(relay->plain.t);
     weir_transport_unref(relay->tls.t);
@@ -175,9 +172,8 @@ static void open_connected(struct rig *rig, int version, bool twice)
             .factory = factory, .tls = settings, .failed = rig_opened};
         factory = rig_upgrade_factory(&rig->upgrade);
     }
-    expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
-                                     &options, rig_opened, rig, NULL),
-              0);
+    expect_ok(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
+                                     &options, rig_opened, rig, NULL));
     weir_tls_context_unref(settings.context);
 }
 
@@ -227,9 +223,8 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
         factory = rig_upgrade_factory(&rig->upgrade);
     }
     struct weir_address address;
-    expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 server_done, rig, &rig->server),
-              0);
+    expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
+                                 server_done, rig, &rig->server));
     weir_tls_context_unref(settings.context);
     rig_wait(rig, has_count);
     rig->count = 0;
@@ -268,9 +263,8 @@ void rig_open_tls_unix(struct rig *rig)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     relay->tls_fd = fds[0];
-    expect_eq(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
+                                    NULL, NULL));
     weir_tls_context_unref(settings.context);
     relay_start(relay);
 }

@@ -19,9 +19,8 @@ void rig_open_unix_connected(struct rig *rig)
     expect_eq(listen(fd, 1), 0);
     addr.len = sizeof(addr.storage);
     expect_eq(getsockname(fd, &addr.storage.any, &addr.len), 0);
-    expect_eq(weir_create_connection_to(rig->loop, &factory, &addr, 1, &options,
-                                        NULL, NULL, NULL),
-              0);
+    expect_ok(weir_create_connection_to(rig->loop, &factory, &addr, 1, &options,
+                                        NULL, NULL, NULL));
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     expect(rig->peer >= 0);
@@ -47,9 +46,8 @@ void rig_open_unix_accepted(struct rig *rig)
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .connection = rig->connection};
     struct weir_address addr;
-    expect_eq(weir_create_unix_server(rig->loop, &factory, "", &options,
-                                      server_done, rig, &rig->server),
-              0);
+    expect_ok(weir_create_unix_server(rig->loop, &factory, "", &options,
+                                      server_done, rig, &rig->server));
     rig_wait(rig, has_count);
     rig->count = 0;
     expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);

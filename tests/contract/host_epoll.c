@@ -133,8 +133,8 @@ static void *talk_to_a_sleeper(void *arg)
         expect_eq(recv(client->fd, &byte, 1, 0), 1);
         client->echoed++;
     }
-    expect_eq(
-        weir_loop_call_soon_threadsafe(loop, set_done, client->host, NULL), 0);
+    expect_ok(
+        weir_loop_call_soon_threadsafe(loop, set_done, client->host, NULL));
     return NULL;
 }
 
@@ -145,9 +145,8 @@ UNIT(host_epoll, a_host_that_sleeps_is_woken_by_every_byte_and_by_nothing_else)
     host_open(&host);
     struct remote_client client = {.host = &host,
                                    .fd = socket(AF_INET, SOCK_STREAM, 0)};
-    expect_eq(connect(client.fd, (struct sockaddr *)&host.guest.address,
-                      sizeof(host.guest.address)),
-              0);
+    expect_ok(connect(client.fd, (struct sockaddr *)&host.guest.address,
+                      sizeof(host.guest.address)));
     expect_eq(pthread_create(&thread, NULL, talk_to_a_sleeper, &client), 0);
 
     host_run(&host, is_done);
@@ -279,8 +278,7 @@ UNIT(host_epoll, a_signal_wakes_the_host)
 {
     struct host host;
     host_open(&host);
-    expect_eq(weir_loop_add_signal_handler(loop, SIGUSR1, take_signal, &host),
-              0);
+    expect_ok(weir_loop_add_signal_handler(loop, SIGUSR1, take_signal, &host));
     for (int i = 0; i < 5; i++) { /* its read is in the kernel now */
         guest_turn(&host.guest);
     }

@@ -62,10 +62,9 @@ static void start_tls(struct end *end)
 {
     const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t = NULL;
-    expect_eq(weir_transport_start_tls(
-                  end->t, end->is_server ? &server_tls : &client_tls, &options,
-                  end_shaken, end, &t),
-              0);
+    expect_ok(weir_transport_start_tls(
+        end->t, end->is_server ? &server_tls : &client_tls, &options,
+        end_shaken, end, &t));
     weir_transport_ref(t);
     weir_transport_unref(end->t);
     end->t = t;
@@ -259,17 +258,15 @@ static void row_connect(const struct kind *kind, const char *path)
 
     options.tls = kind->has_tls ? &client_tls : NULL;
     if (kind->over_unix) {
-        expect_eq(weir_create_unix_connection(maker->loop, &factory, path,
+        expect_ok(weir_create_unix_connection(maker->loop, &factory, path,
                                               &options, client_done, NULL,
-                                              &connecting),
-                  0);
+                                              &connecting));
         return;
     }
     expect(weir_server_get_socket(maker->server, 0, &address) >= 0);
-    expect_eq(weir_create_connection(maker->loop, &factory, "127.0.0.1",
+    expect_ok(weir_create_connection(maker->loop, &factory, "127.0.0.1",
                                      ntohs(address.storage.inet.sin_port),
-                                     &options, client_done, NULL, &connecting),
-              0);
+                                     &options, client_done, NULL, &connecting));
 }
 
 static bool row_is_connected(const struct maker *m)

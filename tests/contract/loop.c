@@ -487,9 +487,8 @@ UNIT(loop, two_loops_run_in_two_threads_that_did_not_make_them)
         open_loop(NULL);
         runners[i].loop = loop;
         runners[i].peer = adopt_pair(&bindings[i]);
-        expect_eq(
-            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]),
-            0);
+        expect_ok(
+            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]));
     }
 
     drive_runners(runners);

@@ -88,9 +88,8 @@ void fail_late(void *arg)
 void run_until_stopped(void)
 {
     struct weir_handle handle;
-    cr_assert_eq(weir_loop_call_later(loop, FAILSAFE_S * 1000 * MS, fail_late,
-                                      NULL, &handle),
-                 0);
+    expect_ok(weir_loop_call_later(loop, FAILSAFE_S * 1000 * MS, fail_late,
+                                   NULL, &handle));
     cr_assert_eq(weir_loop_run(loop), 0);
     cr_assert(weir_loop_cancel(loop, handle));
 }
@@ -133,8 +132,7 @@ int adopt_pair(struct weir_protocol_binding *binding)
                                          .arg = binding};
     int fds[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    cr_assert_eq(
-        weir_adopt_connection(loop, &factory, fds[0], NULL, NULL, NULL, NULL),
-        0);
+    expect_ok(
+        weir_adopt_connection(loop, &factory, fds[0], NULL, NULL, NULL, NULL));
     return fds[1];
 }

@@ -149,9 +149,8 @@ static bool maker_try(struct maker *m, maker_condition *condition,
     struct maker_wait wait = {m, condition};
     struct weir_handle handle;
     m->timed_out = false;
-    cr_assert_eq(
-        weir_loop_call_later(m->loop, timeout_ns, maker_time_out, m, &handle),
-        0);
+    expect_ok(
+        weir_loop_call_later(m->loop, timeout_ns, maker_time_out, m, &handle));
     cr_assert_eq(weir_loop_run_until(m->loop, maker_holds, &wait), 0);
     weir_loop_cancel(m->loop, handle);
     return !m->timed_out;
@@ -239,9 +238,8 @@ void maker_test(void (*body)(struct maker *m))
 void maker_serve(struct maker *m, const char *host,
                  const struct weir_server_options *options)
 {
-    cr_assert_eq(weir_create_server(m->loop, &m->factory, host, 0, options,
-                                    maker_server_done, m, &m->server),
-                 0);
+    expect_ok(weir_create_server(m->loop, &m->factory, host, 0, options,
+                                 maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
     cr_assert_eq(m->done_err, 0, "%s", weir_strerror(m->done_err));
 }
@@ -251,8 +249,8 @@ void maker_serve(struct maker *m, const char *host,
 void peer_set_timeout(int fd)
 {
     const struct timeval timeout = {.tv_sec = MAKER_FAILSAFE_S};
-    cr_assert_eq(
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
+    expect_ok(
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)));
 }
 
 int peer_connect_to(const struct weir_address *address)

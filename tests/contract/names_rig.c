@@ -76,8 +76,8 @@ static void names_stop(void *arg)
 
 static void names_pass(struct names *n, uint64_t time_ns)
 {
-    expect_eq(weir_loop_call_later(n->loop, time_ns, names_stop, n->loop, NULL),
-              0);
+    expect_ok(
+        weir_loop_call_later(n->loop, time_ns, names_stop, n->loop, NULL));
     expect_eq(weir_loop_run(n->loop), 0);
 }
 
@@ -146,9 +146,8 @@ bool names_is_over(void *names)
 static void names_run(struct names *n)
 {
     struct weir_handle failsafe;
-    expect_eq(weir_loop_call_later(n->loop, NAMES_FAILSAFE_S * 1000 * MS,
-                                   names_time_out, NULL, &failsafe),
-              0);
+    expect_ok(weir_loop_call_later(n->loop, NAMES_FAILSAFE_S * 1000 * MS,
+                                   names_time_out, NULL, &failsafe));
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     weir_loop_cancel(n->loop, failsafe);
 }
@@ -197,9 +196,8 @@ void names_lookup_many(struct names *n, const char *words, int count,
     }
     for (int i = 0; i < count; i++) {
         snprintf(host, sizeof(host), "%s.h%d.example", words, i);
-        expect_eq(
-            weir_lookup_start(n->loop, host, 80, &own, names_one_done, n, NULL),
-            0);
+        expect_ok(weir_lookup_start(n->loop, host, 80, &own, names_one_done, n,
+                                    NULL));
         n->waiting++;
     }
     names_run(n);

@@ -48,9 +48,8 @@ static void send_without(weir_loop *loop, int peer, const uint64_t *received)
     struct weir_handle handle;
     bool is_over = false;
 
-    expect_eq(
-        weir_loop_call_later(loop, 100 * RIG_MS, set_flag, &is_over, &handle),
-        0);
+    expect_ok(
+        weir_loop_call_later(loop, 100 * RIG_MS, set_flag, &is_over, &handle));
     memory.size_limit = 0;
     rig_pattern(bytes, 0, SENT);
     expect_eq(write(peer, bytes, SENT), SENT);
@@ -78,9 +77,8 @@ static void open_pipe(struct rig *rig, bool is_socket)
                   : pipe2(ends, O_CLOEXEC),
               0);
     rig->peer = ends[1];
-    expect_eq(weir_connect_read_pipe(rig->loop, &factory, ends[0], NULL, NULL,
-                                     NULL, NULL),
-              0);
+    expect_ok(weir_connect_read_pipe(rig->loop, &factory, ends[0], NULL, NULL,
+                                     NULL, NULL));
     rig_turns(rig, 3);
 }
 
@@ -167,9 +165,8 @@ UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
     int ends[2];
 
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
-    expect_eq(weir_adopt_datagram_endpoint(loop, &factory, ends[0], NULL, NULL,
-                                           NULL, NULL),
-              0);
+    expect_ok(weir_adopt_datagram_endpoint(loop, &factory, ends[0], NULL, NULL,
+                                           NULL, NULL));
     for (int i = 0; i < 3; i++) {
         weir_loop_stop(loop);
         expect_eq(weir_loop_run(loop), 0);

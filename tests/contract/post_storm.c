@@ -89,8 +89,8 @@ static void start_posters(struct unit_random *random)
     for (int i = 0; i < POSTERS; i++) {
         posters[i] = (struct poster){.remote = weir_loop_get_remote(loop)};
         posters[i].random.state = unit_random_next(random);
-        expect_eq(
-            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+        expect_ok(
+            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
     }
 }
 
@@ -243,9 +243,8 @@ static void free_under_fire(struct unit_random *random)
     for (int i = 0; i < POSTERS; i++) {
         shooters[i] = (struct shooter){.remote = weir_loop_get_remote(loop)};
         shooters[i].random.state = unit_random_next(random);
-        expect_eq(
-            pthread_create(&shooters[i].thread, NULL, shoot_all, &shooters[i]),
-            0);
+        expect_ok(
+            pthread_create(&shooters[i].thread, NULL, shoot_all, &shooters[i]));
     }
     run_body(wait_a_little, random);
 

@@ -45,9 +45,8 @@ static void start_runners(int patience)
     for (int i = 0; i < RUNNERS; i++) {
         runners[i] = (struct runner){.patience = patience, .result = 1};
         expect_eq(sem_init(&runners[i].runs, 0, 0), 0);
-        expect_eq(
-            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]),
-            0);
+        expect_ok(
+            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]));
         wait_for(&runners[i].runs);
     }
 }

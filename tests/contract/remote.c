@@ -66,8 +66,8 @@ MAKER(remote, posts_of_many_threads_arrive_once_and_in_order, m)
     for (int i = 0; i < THREADS; i++) {
         posters[i].loop = m->loop;
         posters[i].remote = i % 2 ? remote : NULL;
-        expect_eq(
-            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+        expect_ok(
+            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
     }
     maker_run(m, all_arrived);
     for (int i = 0; i < THREADS; i++) {
@@ -141,8 +141,7 @@ UNIT(remote, a_post_from_inside_the_loop_is_not_called_at_once)
     poster->loop = m.loop;
     poster->err = 1;
 
-    expect_eq(weir_loop_call_soon_threadsafe(m.loop, post_again, poster, NULL),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(m.loop, post_again, poster, NULL));
     expect_eq(poster->err, 1);
     maker_run_for(&m, 100 * MS);
 
@@ -181,24 +180,21 @@ static int own_task(weir_loop *loop, void *arg)
 
 static void own_soon(const char *name)
 {
-    expect_eq(
-        weir_loop_call_soon(own.loop, own_note, own_name(name), &own.handle),
-        0);
+    expect_ok(
+        weir_loop_call_soon(own.loop, own_note, own_name(name), &own.handle));
 }
 
 static void own_post(const char *name)
 {
-    expect_eq(weir_loop_call_soon_threadsafe(own.loop, own_note, own_name(name),
-                                             NULL),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(own.loop, own_note, own_name(name),
+                                             NULL));
 }
 
 static void own_call_all(void *arg)
 {
     own_post("a");
     own_soon("b");
-    expect_eq(weir_remote_call_soon(own.remote, own_note, own_name("c"), NULL),
-              0);
+    expect_ok(weir_remote_call_soon(own.remote, own_note, own_name("c"), NULL));
     own_soon("d");
     own_soon("e");
     own_post("f");
@@ -241,8 +237,7 @@ static void own_cancel(void *arg)
 MAKER(remote, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it, m)
 {
     own_open(m);
-    expect_eq(weir_loop_call_soon_threadsafe(m->loop, own_cancel, NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(m->loop, own_cancel, NULL, NULL));
     own_soon("x");
     maker_run_for(m, 5 * MS);
     expect_str_eq(own.order, "n");
@@ -257,8 +252,8 @@ static void own_call_more(void *arg)
 MAKER(remote, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls, m)
 {
     own_open(m);
-    expect_eq(
-        weir_task_spawn_threadsafe(m->loop, own_task, own_name("a"), NULL), 0);
+    expect_ok(
+        weir_task_spawn_threadsafe(m->loop, own_task, own_name("a"), NULL));
     expect_eq(weir_loop_call_soon(m->loop, own_call_more, NULL, NULL), 0);
     maker_run_for(m, 5 * MS);
     expect_str_eq(own.order, "ab", "it is ready before what comes after it");

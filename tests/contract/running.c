@@ -63,8 +63,7 @@ UNIT(running, callbacks_timers_and_conditions_are_in_their_loop)
     int count = 3;
     soon(expect_in_loop, NULL);
     later(1, expect_in_loop, NULL);
-    expect_eq(weir_loop_call_soon_threadsafe(loop, expect_in_loop, NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(loop, expect_in_loop, NULL, NULL));
 
     expect_eq(weir_loop_run_until(loop, is_over, &count), 0);
 
@@ -84,9 +83,8 @@ UNIT(running, the_end_of_what_failed_finds_its_loop)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET6};
-    expect_eq(weir_lookup_start(loop, "192.0.2.1", 80, &options, fail_lookup,
-                                loop, NULL),
-              0);
+    expect_ok(weir_lookup_start(loop, "192.0.2.1", 80, &options, fail_lookup,
+                                loop, NULL));
 
     expect_eq(weir_loop_run(loop), 0);
 
@@ -174,8 +172,8 @@ UNIT(running, runs_that_end_in_another_order_leave_none_behind)
     weir_task *tasks[2];
     for (int i = 0; i < 2; i++) {
         expect_eq(weir_loop_new(NULL, &inner[i]), 0);
-        expect_eq(
-            weir_task_spawn(loop, run_and_sleep, inner[i], NULL, &tasks[i]), 0);
+        expect_ok(
+            weir_task_spawn(loop, run_and_sleep, inner[i], NULL, &tasks[i]));
     }
     while (seen_count < 2) {
         expect_eq(weir_loop_run_once(loop), 0);
@@ -251,8 +249,8 @@ UNIT_IN(running, each_thread_is_in_its_own, unit_alone, void)
     for (int i = 0; i < 2; i++) {
         threads[i].barrier = &barrier;
         expect_eq(weir_loop_new(NULL, &threads[i].loop), 0);
-        expect_eq(pthread_create(&threads[i].id, NULL, run_thread, &threads[i]),
-                  0);
+        expect_ok(
+            pthread_create(&threads[i].id, NULL, run_thread, &threads[i]));
     }
     for (int i = 0; i < 2; i++) {
         void *failed;

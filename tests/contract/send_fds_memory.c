@@ -52,9 +52,8 @@ static void scene_open(struct scene *scene)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     scene->peer = ends[1];
     expect_eq(weir_loop_new(&loop_options, &scene->loop), 0);
-    expect_eq(weir_adopt_connection(scene->loop, &factory, ends[0], NULL, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(scene->loop, &factory, ends[0], NULL, NULL,
+                                    NULL, NULL));
     run_loop_until(scene->loop, scene_is_open, scene);
 }
 
@@ -126,8 +125,8 @@ static void cancel_once(void *arg)
     struct late_send *late = arg;
     weir_transport *t = late->scene.t;
     late->is_done = false;
-    expect_eq(
-        weir_transport_sendfile(t, late->file, 0, 1 << 20, send_late, late), 0);
+    expect_ok(
+        weir_transport_sendfile(t, late->file, 0, 1 << 20, send_late, late));
     expect_eq(weir_transport_cancel_sendfile(t), 0);
     run_loop_until(late->scene.loop, late_is_done, late);
     expect_leq(weir_transport_take_write_error(t), 0);

@@ -187,9 +187,8 @@ PAIRS(sendfile_end, an_end_of_the_writing_side_comes_after_done, rig,
 {
     struct sending sending = {.rig = rig};
     const int fd = pattern_file(SIZE);
-    expect_eq(weir_transport_sendfile(rig->t, fd, 0, WEIR_TO_END, abort_in_done,
-                                      &sending),
-              0);
+    expect_ok(weir_transport_sendfile(rig->t, fd, 0, WEIR_TO_END, abort_in_done,
+                                      &sending));
 
     expect_eq(weir_transport_write_eof(rig->t), 0);
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
@@ -486,9 +485,8 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
     const struct weir_factory factory = {.create = make_silent};
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     loop = allocator_make_loop(&memory);
-    expect_eq(
-        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL),
-        0);
+    expect_ok(
+        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL));
     made_t = NULL;
     run_loop_until(loop, is_made, NULL);
     made_fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC); /* is read */

@@ -13,9 +13,8 @@ UNIT(server, done_comes_from_the_loop_and_never_from_the_call)
     maker_open(&m);
     struct weir_server_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
+    expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, &m, &m.server));
     expect_eq(m.done, 0);
     cr_assert_not(weir_server_is_serving(m.server));
     maker_run(&m, maker_is_done);
@@ -33,9 +32,8 @@ UNIT(server, works_without_a_done_callback)
     struct maker m;
     maker_open(&m);
 
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, NULL, NULL,
-                                 NULL, &m.server),
-              0);
+    expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, NULL, NULL,
+                                 NULL, &m.server));
     maker_run_for(&m, 5 * MS);
     int fd = peer_connect(&m);
     maker_run(&m, maker_is_made);
@@ -117,9 +115,8 @@ MAKER(server, an_address_of_another_machine_is_an_error, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_create_server(m->loop, &m->factory, "192.0.2.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "192.0.2.1", 0, &options,
+                                 maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -EADDRNOTAVAIL);
@@ -146,10 +143,9 @@ MAKER(server, a_taken_port_is_an_error_after_200_ms, m)
     struct weir_server_options options = {.size = sizeof(options)};
     const uint64_t before_ns = weir_loop_get_time(m->loop);
 
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
                                  address_port(&taken), &options,
-                                 maker_server_done, m, &m->server),
-              0);
+                                 maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -EADDRINUSE);
@@ -164,10 +160,9 @@ MAKER(server, a_port_that_becomes_free_meanwhile_is_taken, m)
     int other = peer_listen(1, &taken);
     struct weir_server_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
                                  address_port(&taken), &options,
-                                 maker_server_done, m, &m->server),
-              0);
+                                 maker_server_done, m, &m->server));
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
     close(other);
@@ -185,10 +180,9 @@ MAKER(server, reuse_port_lets_two_servers_listen_on_one_port, m)
     weir_server *second = NULL;
 
     m->done = 0;
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
                                  server_port(m->server), &options,
-                                 maker_server_done, m, &second),
-              0);
+                                 maker_server_done, m, &second));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
@@ -262,9 +256,8 @@ MAKER(server, start_serving_before_the_loop_runs_is_remembered, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = true;
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
 
     expect_eq(weir_server_start_serving(m->server), 0);
     maker_run(m, maker_is_done);

@@ -59,9 +59,8 @@ UNIT(server_end, close_stops_listening_and_leaves_connections)
 MAKER(server_end, close_before_done_cancels_the_start, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
 
     weir_server_close(m->server);
     expect_eq(m->done, 0);
@@ -96,9 +95,8 @@ UNIT(server_end, a_server_can_be_freed_in_its_done_callback)
         const uint64_t idle_ops = ops_in_flight(&m);
         m.in_done = free_server;
         struct weir_server_options options = {.size = sizeof(options)};
-        expect_eq(weir_create_server(m.loop, &m.factory, hosts[i], 0, &options,
-                                     maker_server_done, &m, &m.server),
-                  0);
+        expect_ok(weir_create_server(m.loop, &m.factory, hosts[i], 0, &options,
+                                     maker_server_done, &m, &m.server));
         maker_run(&m, maker_is_done);
         expect_eq(m.done_err, errors[i]);
         cr_assert_null(m.server);
@@ -120,10 +118,9 @@ UNIT(server_end, a_server_can_be_freed_in_its_factory_and_in_connection_made)
         m.in_made = where == 1 ? free_server : NULL;
         struct weir_server_options options = {.size = sizeof(options)};
         options.connection_limit = 1;
-        expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0,
+        expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0,
                                      &options, maker_server_done, &m,
-                                     &m.server),
-                  0);
+                                     &m.server));
         maker_run(&m, maker_is_done);
         int fd = peer_connect(&m);
         maker_run(&m, maker_is_made);
@@ -489,9 +486,8 @@ UNIT(server_end, the_end_of_a_loop_that_never_ran_tells_done)
     struct maker m;
     maker_open(&m);
     struct weir_server_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
+    expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, &m, &m.server));
 
     expect_eq(maker_close(&m), 0);
 
@@ -518,9 +514,8 @@ UNIT(server_end, nothing_new_is_made_while_the_loop_ends)
     maker_open(&m);
     m.in_done = create_another;
     struct weir_server_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
+    expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, &m, &m.server));
 
     maker_close(&m);
 

@@ -114,8 +114,7 @@ MAKER(server_limits, closing_a_full_server_ends_those_that_wait, m)
     maker_run_for(m, 10 * MS);
     expect_eq(m->made, 1);
 
-    expect_eq(weir_server_stop(m->server, UINT64_MAX, maker_server_closed, m),
-              0);
+    expect_ok(weir_server_stop(m->server, UINT64_MAX, maker_server_closed, m));
     maker_run(m, maker_is_closed);
 
     expect_eq(m->made, 1);

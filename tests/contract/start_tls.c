@@ -53,8 +53,7 @@ STARTING(start_tls, it_works_with_tls_1_2, s)
     starting_write(&s->server, "sealed");
     starting_wait_received(&s->client, 6);
 
-    expect_eq(weir_transport_get_extra_info(s->client.t, "tls_version", &info),
-              0);
+    expect_ok(weir_transport_get_extra_info(s->client.t, "tls_version", &info));
     expect(strcmp(info.text, "TLSv1.2") == 0);
     starting_end(s);
 }
@@ -401,9 +400,8 @@ STARTING(start_tls, a_task_waits_for_the_handshake, s)
               WEIR_ENOTTASK);
     for (int i = 0; i < 2; i++) {
         weir_task *task;
-        expect_eq(
-            weir_task_spawn(s->loop, upgrade_in_task, sides[i], NULL, &task),
-            0);
+        expect_ok(
+            weir_task_spawn(s->loop, upgrade_in_task, sides[i], NULL, &task));
         weir_task_detach(task);
     }
     starting_wait_done(&s->client);

@@ -23,9 +23,8 @@ static void upgrade(struct maker *m)
 {
     const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t;
-    expect_eq(weir_transport_start_tls(m->t, &server_tls, &options,
-                                       upgrade_done, m, &t),
-              0);
+    expect_ok(weir_transport_start_tls(m->t, &server_tls, &options,
+                                       upgrade_done, m, &t));
     m->t = t;
 }
 

@@ -137,9 +137,8 @@ static void open_side(struct starting *s, struct side *side, int fd)
     side->is_server = side == &s->server;
     side->received = malloc(STARTING_ROOM);
     expect(side->received != NULL);
-    expect_eq(weir_adopt_connection(s->loop, &factory, fd, &options, NULL, NULL,
-                                    NULL),
-              0);
+    expect_ok(weir_adopt_connection(s->loop, &factory, fd, &options, NULL, NULL,
+                                    NULL));
     run_loop_until(s->loop, is_made, side);
 }
 
@@ -357,8 +356,8 @@ void starting_wait_arrived(struct side *side)
     do {
         expect(rig_now_ns() < until_ns);
         starting_turns(side->rig, 20);
-        expect_eq(ioctl(weir_transport_get_socket(side->t), SIOCOUTQ, &unacked),
-                  0);
+        expect_ok(
+            ioctl(weir_transport_get_socket(side->t), SIOCOUTQ, &unacked));
     } while (!side->rig->over_unix && unacked > 0);
 }
 

@@ -66,9 +66,8 @@ UNIT(stats, bytes_and_connections_are_counted)
 MAKER(stats, timers_are_counted_while_they_are_armed, m)
 {
     struct weir_handle handle;
-    expect_eq(
-        weir_loop_call_later(m->loop, 1000 * MS, maker_time_out, m, &handle),
-        0);
+    expect_ok(
+        weir_loop_call_later(m->loop, 1000 * MS, maker_time_out, m, &handle));
     expect_eq(read_statistics(m).timers, 1);
     cr_assert(weir_loop_cancel(m->loop, handle));
 
@@ -124,9 +123,8 @@ UNIT(stats, the_dump_has_a_line_for_each_thing_alive)
     char port[32];
     int fd = serve_one(&m);
     snprintf(port, sizeof(port), "127.0.0.1:%d", server_port(m.server));
-    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 1, NULL,
-                                     NULL, NULL, NULL),
-              0);
+    expect_ok(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 1, NULL,
+                                     NULL, NULL, NULL));
 
     FILE *out = open_memstream(&text, &size);
     weir_loop_dump(m.loop, out);

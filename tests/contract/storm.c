@@ -133,9 +133,8 @@ static void connection_made(void *user, weir_transport *t)
 
     conn->t = t;
     storm->made++;
-    expect_eq(weir_loop_call_later(storm->loop, chance(storm, 20) * RIG_MS,
-                                   burn, conn, &conn->fuse),
-              0);
+    expect_ok(weir_loop_call_later(storm->loop, chance(storm, 20) * RIG_MS,
+                                   burn, conn, &conn->fuse));
     behave(conn);
     behave(conn);
 }
@@ -225,9 +224,8 @@ static void start_weir_client(struct storm *storm)
     const uint16_t port = ntohs(storm->addr.storage.inet.sin_port);
     weir_pending *connect;
 
-    expect_eq(weir_create_connection(storm->loop, &factory, "127.0.0.1", port,
-                                     &options, attempt_done, storm, &connect),
-              0);
+    expect_ok(weir_create_connection(storm->loop, &factory, "127.0.0.1", port,
+                                     &options, attempt_done, storm, &connect));
     storm->attempts++;
     if (chance(storm, 20) == 0) {
         weir_pending_cancel(connect);
@@ -338,9 +336,8 @@ static void start(struct storm *storm)
         storm->plain[i].fd = -1;
     }
     expect_eq(weir_loop_new(NULL, &storm->loop), 0);
-    expect_eq(weir_create_server(storm->loop, &factory, "127.0.0.1", 0,
-                                 &options, server_done, storm, &storm->server),
-              0);
+    expect_ok(weir_create_server(storm->loop, &factory, "127.0.0.1", 0,
+                                 &options, server_done, storm, &storm->server));
     run_loop_until(storm->loop, is_listening, storm);
     expect(weir_server_get_socket(storm->server, 0, &storm->addr) >= 0);
 }

@@ -118,9 +118,8 @@ static void taker_open(struct taker *taker, weir_loop *loop)
     options.connect.connection.fd_limit = WEIR_FDS_MAX;
     taker->loop = loop;
     taker->peer = ends[1];
-    expect_eq(weir_adopt_stream(loop, ends[0], &options, &taker->reader,
-                                &taker->writer),
-              0);
+    expect_ok(weir_adopt_stream(loop, ends[0], &options, &taker->reader,
+                                &taker->writer));
 }
 
 static void taker_close(struct taker *taker)

@@ -164,16 +164,14 @@ UNIT_IN(stream_serve, options_of_the_server_reach_it, task_run, weir_loop *loop)
         .size = sizeof(options),
         .server = {.size = sizeof(options.server), .connection_limit = 1}};
     char byte;
-    expect_eq(weir_start_server(loop, answer_lines, "127.0.0.1", 0, &options,
-                                &server),
-              0);
+    expect_ok(weir_start_server(loop, answer_lines, "127.0.0.1", 0, &options,
+                                &server));
     struct weir_open_options small = {.size = sizeof(small), .limit_bytes = 1};
     weir_reader *readers[2];
     weir_writer *writers[2];
     for (int i = 0; i < 2; i++) {
-        expect_eq(weir_open_connection(loop, "127.0.0.1", server_port(server),
-                                       &small, &readers[i], &writers[i]),
-                  0);
+        expect_ok(weir_open_connection(loop, "127.0.0.1", server_port(server),
+                                       &small, &readers[i], &writers[i]));
         expect_eq(weir_writer_write(writers[i], "\n", 1), 0);
     }
     expect_eq(weir_reader_readexactly(readers[0], &byte, 1), 1);

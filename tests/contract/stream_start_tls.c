@@ -42,9 +42,8 @@ static int expect_pausing(weir_reader *reader, weir_writer *writer)
 {
     char bytes[1024];
     size_t left = 1u << 20;
-    expect_eq(weir_transport_set_read_buffer_limit(
-                  weir_writer_get_transport(writer), 0),
-              0);
+    expect_ok(weir_transport_set_read_buffer_limit(
+        weir_writer_get_transport(writer), 0));
     while (left > 0) {
         const size_t part = left < sizeof(bytes) ? left : sizeof(bytes);
         const ssize_t len = weir_reader_read(reader, bytes, part);
@@ -331,8 +330,7 @@ UNIT_OF(stream_start_tls, the_error_of_the_handshake_is_that_of_the_stream, run,
 
 static int serve_deafly(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    expect_eq(weir_transport_pause_reading(weir_writer_get_transport(writer)),
-              0);
+    expect_ok(weir_transport_pause_reading(weir_writer_get_transport(writer)));
     return weir_sleep(weir_writer_get_loop(writer), RIG_WAIT_NS);
 }
 

@@ -48,8 +48,8 @@ UNIT_IN(stream_unix, a_client_and_a_server_meet_at_a_path, run, weir_loop *loop)
     weir_writer *writer;
     char text[8];
     expect_eq(start(loop, here.path), 0);
-    expect_eq(
-        weir_open_unix_connection(loop, here.path, NULL, &reader, &writer), 0);
+    expect_ok(
+        weir_open_unix_connection(loop, here.path, NULL, &reader, &writer));
     expect_eq(weir_writer_write(writer, "hello", 5), 0);
     expect_eq(weir_reader_readexactly(reader, text, 5), 5);
     expect_eq(memcmp(text, "hello", 5), 0);

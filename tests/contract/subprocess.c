@@ -152,10 +152,9 @@ CHILDREN(subprocess, a_shell_runs_a_command)
     const struct weir_spawn_options options = {.size = sizeof(options)};
 
     child.pipe_err[0] = child.pipe_err[1] = child.pipe_err[2] = 1;
-    expect_eq(weir_subprocess_shell(loop, &factory,
+    expect_ok(weir_subprocess_shell(loop, &factory,
                                     "echo $((6 * 7)); weir-no-such-command",
-                                    &options, child_done, &child, NULL),
-              0);
+                                    &options, child_done, &child, NULL));
     child_wait(&child);
     expect_str_eq(child.bytes[1], "42\n");
     expect_eq(child_returncode(&child), 127);
@@ -281,9 +280,8 @@ CHILDREN(subprocess, a_protocol_of_another_kind_is_refused)
     const struct weir_spawn_options options = {.size = sizeof(options)};
     const char *const argv[] = {"sleep", "1000", NULL};
 
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
-                                   &child, NULL),
-              0);
+    expect_ok(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
+                                   &child, NULL));
     child_wait(&child);
     expect_eq(child.done_err, -EINVAL);
 }
@@ -400,9 +398,8 @@ CHILDREN(subprocess, has_no_pipes_for_its_factory)
     const struct weir_factory factory = {write_much_early, &child};
     const struct weir_spawn_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
-                                   &child, &child.handle),
-              0);
+    expect_ok(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
+                                   &child, &child.handle));
     child_wait(&child);
     cr_assert_eq(strncmp(child.notes, "made", 4), 0);
     child_forget(&child);

@@ -212,9 +212,8 @@ void tls_peer_reset(struct tls_end *end)
 {
     const struct linger linger = {.l_onoff = 1};
     rig_wait_way(end->peer.fd);
-    expect_eq(setsockopt(end->peer.fd, SOL_SOCKET, SO_LINGER, &linger,
-                         sizeof(linger)),
-              0);
+    expect_ok(setsockopt(end->peer.fd, SOL_SOCKET, SO_LINGER, &linger,
+                         sizeof(linger)));
     tls_peer_close(end);
 }
 
@@ -241,8 +240,7 @@ void tls_peer_open(struct tls_end *end, int fd)
     tls_account_open(&peer->account);
     expect_eq(tls_side_open(&peer->side, context, &how, &peer->account), 0);
     if (end->way == TLS_END_NESTED) {
-        expect_eq(tls_side_open(&peer->outer, context, &how, &peer->account),
-                  0);
+        expect_ok(tls_side_open(&peer->outer, context, &how, &peer->account));
     }
     weir_tls_context_unref(context);
 }

@@ -258,9 +258,8 @@ static void end_adopt(struct tls_end *end, int fd)
                        .read_limit_bytes = end->read_limit_bytes}};
 
     settings.ignore_unexpected_eof &= end->way == TLS_END_MADE;
-    expect_eq(weir_adopt_connection(end->loop, &factory, fd, &options, end_done,
-                                    end, &end->attempt),
-              0);
+    expect_ok(weir_adopt_connection(end->loop, &factory, fd, &options, end_done,
+                                    end, &end->attempt));
     weir_tls_context_unref(settings.context);
 }
 
@@ -291,9 +290,8 @@ static void end_start(struct tls_end *end)
     const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t;
     end->is_starting = true;
-    expect_eq(weir_transport_start_tls(end->t, &settings, &options, end_started,
-                                       end, &t),
-              0);
+    expect_ok(weir_transport_start_tls(end->t, &settings, &options, end_started,
+                                       end, &t));
     weir_tls_context_unref(settings.context);
     weir_transport_ref(t);
     weir_transport_unref(end->t);

@@ -99,10 +99,9 @@ static void expect_served(struct maker *m)
 
     options.tls = &settings;
     m->made = m->lost = m->done = 0;
-    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      server_port(m->server), &options,
-                                     maker_connect_done, m, NULL),
-              0);
+                                     maker_connect_done, m, NULL));
     weir_tls_context_unref(settings.context);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0, "%s", weir_err_name(m->done_err));
@@ -255,10 +254,9 @@ MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served, m)
     struct weir_connect_options options = {.size = sizeof(options)};
     serve(m, 0);
     options.tls = &settings;
-    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      server_port(m->server), &options,
-                                     maker_connect_done, m, NULL),
-              0);
+                                     maker_connect_done, m, NULL));
     weir_tls_context_unref(settings.context);
     maker_run(m, maker_is_done);
     wait_clients(m, 1);

@@ -107,9 +107,8 @@ static int storm_adopt_plain(struct maker *m)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     m->echo = true;
     m->done = 0;
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[1], &options,
-                                    maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[1], &options,
+                                    maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     return fds[0];
 }
@@ -224,11 +223,9 @@ static void memory_of_idle(struct maker *m, int version)
     uint64_t client_bytes = 0;
 
     for (int count = 1; count <= MANY; count++) {
-        expect_eq(weir_create_connection(clients.loop, &clients.factory,
-                                         "127.0.0.1", server_port(m->server),
-                                         &options, maker_connect_done, &clients,
-                                         NULL),
-                  0);
+        expect_ok(weir_create_connection(
+            clients.loop, &clients.factory, "127.0.0.1", server_port(m->server),
+            &options, maker_connect_done, &clients, NULL));
         crowd_to(m, &clients, count);
         if (count == FEW) {
             server_bytes = memory_of(m);

@@ -92,9 +92,8 @@ static void mix_open(weir_loop *loop)
     client_tls = (struct weir_tls_settings){.size = sizeof(client_tls),
                                             .context = mix_client_context(),
                                             .server_hostname = "localhost"};
-    expect_eq(
-        weir_start_server(loop, mix_echo, "127.0.0.1", 0, &options, &server),
-        0);
+    expect_ok(
+        weir_start_server(loop, mix_echo, "127.0.0.1", 0, &options, &server));
 }
 
 static void mix_close(void)

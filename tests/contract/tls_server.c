@@ -310,9 +310,8 @@ MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
         .size = sizeof(options), .timeout_ns = 5 * MS, .tls = &settings};
     settings.server_hostname = "localhost";
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
+                                    maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ETIMEDOUT, "%s", weir_err_name(m->done_err));
     weir_tls_context_unref(context);

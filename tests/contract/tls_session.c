@@ -51,9 +51,8 @@ static void session_open(struct world *world, weir_loop *loop, bool no_tickets)
         .size = sizeof(options),
         .server = {.size = sizeof(options.server), .tls = &tls}};
     struct weir_address address;
-    expect_eq(weir_start_server(loop, session_echo, "127.0.0.1", 0, &options,
-                                &world->server),
-              0);
+    expect_ok(weir_start_server(loop, session_echo, "127.0.0.1", 0, &options,
+                                &world->server));
     expect(weir_server_get_socket(world->server, 0, &address) >= 0);
     world->port = ntohs(address.storage.inet.sin_port);
 }
@@ -80,9 +79,8 @@ static bool session_talk(struct world *world,
     weir_reader *reader;
     weir_writer *writer;
     char text[8];
-    expect_eq(weir_open_connection(world->loop, "127.0.0.1", world->port,
-                                   &options, &reader, &writer),
-              0);
+    expect_ok(weir_open_connection(world->loop, "127.0.0.1", world->port,
+                                   &options, &reader, &writer));
     weir_transport *t = weir_writer_get_transport(writer);
     expect_eq(weir_writer_write(writer, "hello", 5), 0);
     expect_eq(weir_reader_readexactly(reader, text, 5), 5);

@@ -51,9 +51,8 @@ static void tell_serve(struct tell_world *world, weir_loop *loop, bool has_tls)
                    .tls = has_tls ? &tls : NULL}};
     struct weir_address address;
     *world = (struct tell_world){.loop = loop};
-    expect_eq(weir_start_server(loop, tell_nothing, "127.0.0.1", 0, &options,
-                                &world->server),
-              0);
+    expect_ok(weir_start_server(loop, tell_nothing, "127.0.0.1", 0, &options,
+                                &world->server));
     weir_tls_context_unref(tls.context);
     expect(weir_server_get_socket(world->server, 0, &address) >= 0);
     world->port = ntohs(address.storage.inet.sin_port);
@@ -103,8 +102,7 @@ UNIT_IN(tls_tell, how_long_a_handshake_took, tell_run, weir_loop *loop)
     expect_eq(tell_connect(&world, context), 0, "%s", world.text);
     weir_transport *t = weir_writer_get_transport(world.writer);
     expect_eq(weir_transport_get_extra_info(t, "tls_handshake", &info), 0);
-    expect_eq(weir_sleep(loop, 1),
-              0); /* the loop's time is of this turn then */
+    expect_ok(weir_sleep(loop, 1)); /* the loop's time is of this turn then */
     cr_assert_gt(info.time_ns, 0);
     cr_assert_leq(info.time_ns, weir_loop_get_time(loop) - begin_ns);
     expect_str_eq(world.text, "");

@@ -165,9 +165,8 @@ static void storm_connect(struct peer *self)
         .connect = {.size = sizeof(options.connect), .tls = &tls}};
     weir_reader *reader;
     weir_writer *writer;
-    expect_eq(weir_open_connection(self->loop, "127.0.0.1", to->port, &options,
-                                   &reader, &writer),
-              0);
+    expect_ok(weir_open_connection(self->loop, "127.0.0.1", to->port, &options,
+                                   &reader, &writer));
     weir_tls_session_unref(session);
     storm_talk(self, reader, writer, which);
     weir_writer_close(writer);
@@ -186,9 +185,8 @@ static void storm_listen(struct peer *self)
         .size = sizeof(options),
         .server = {.size = sizeof(options.server), .tls = &tls}};
     struct weir_address address;
-    expect_eq(weir_start_server(self->loop, storm_echo, "127.0.0.1", 0,
-                                &options, &self->server),
-              0);
+    expect_ok(weir_start_server(self->loop, storm_echo, "127.0.0.1", 0,
+                                &options, &self->server));
     weir_tls_context_unref(context);
     expect(weir_server_get_socket(self->server, 0, &address) >= 0);
     self->port = ntohs(address.storage.inet.sin_port);
@@ -249,8 +247,8 @@ static void storm_run_threads(void)
     unit_random_seed(&random);
     for (int i = 0; i < THREADS; i++) {
         peers[i].random.state = unit_random_next(&random);
-        expect_eq(
-            pthread_create(&peers[i].thread, NULL, storm_thread, &peers[i]), 0);
+        expect_ok(
+            pthread_create(&peers[i].thread, NULL, storm_thread, &peers[i]));
     }
     for (int i = 0; i < THREADS; i++) {
         expect_eq(pthread_join(peers[i].thread, NULL), 0);

@@ -26,8 +26,7 @@ PAIRS(watch_owned, r62__the_descriptor_of_a_transport_is_refused, rig,
     rig_wait_received(rig, 100);
 
     expect_eq(calls, 0);
-    expect_eq(weir_loop_add_reader(rig->loop, rig->peer, count_call, &calls),
-              0);
+    expect_ok(weir_loop_add_reader(rig->loop, rig->peer, count_call, &calls));
     expect(weir_loop_remove_reader(rig->loop, rig->peer));
 }
 
@@ -69,9 +68,8 @@ static int adopt_end(weir_loop *loop, int *ret_owned)
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     *ret_owned = pair[0];
-    expect_eq(
-        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL),
-        0);
+    expect_ok(
+        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL));
     return pair[1];
 }
 

@@ -21,8 +21,7 @@ void pair_open(struct pair *p)
 {
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    cr_assert_eq(weir_adopt_stream(loop, p->fd, NULL, &p->reader, &p->writer),
-                 0);
+    expect_ok(weir_adopt_stream(loop, p->fd, NULL, &p->reader, &p->writer));
     p->t = weir_writer_get_transport(p->writer);
     cr_assert_not_null(p->t);
     cr_assert_eq(weir_writer_get_reader(p->writer), p->reader);

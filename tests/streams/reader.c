@@ -47,9 +47,8 @@ UNIT_OF(reader, every_call_waits_for_what_it_needs, with_reader, 10, void)
         cr_assert(call_end(&call) == 4 || (some && call.result == 3));
         cr_assert(how == FILL ||
                   memcmp(call.buf, "abc\n", (size_t)call.result) == 0);
-        expect_eq(
-            weir_reader_consume(reader, weir_reader_get_buffer_size(reader)),
-            0);
+        expect_ok(
+            weir_reader_consume(reader, weir_reader_get_buffer_size(reader)));
     }
 }
 
@@ -221,8 +220,7 @@ UNIT_OF(reader, an_empty_feed_is_ignored, with_reader, 10, void)
 {
     call_start(&call, READ, 5);
     expect_eq(weir_reader_feed_data(reader, NULL, 0), 0);
-    expect_eq(weir_reader_feed_buf(reader, &(struct weir_buf){.data = NULL}),
-              0);
+    expect_ok(weir_reader_feed_buf(reader, &(struct weir_buf){.data = NULL}));
     turn_over();
     cr_assert_not(call.is_done);
     feed("a");
@@ -335,8 +333,8 @@ UNIT(reader, the_end_of_the_loop_cancels_who_reads_and_the_reader_may_go_later)
     ssize_t result = 1;
     rig_start();
     expect_eq(weir_reader_new(loop, 10, &reader), 0);
-    expect_eq(
-        weir_task_spawn(loop, is_cancelled_by_the_end, &result, NULL, NULL), 0);
+    expect_ok(
+        weir_task_spawn(loop, is_cancelled_by_the_end, &result, NULL, NULL));
     feed("");
 
     expect_geq(weir_loop_free(loop), 0);

@@ -26,8 +26,8 @@ weir_server *start(weir_client_connected_fn *handler,
                    const struct weir_start_server_options *options)
 {
     weir_server *server = NULL;
-    cr_assert_eq(
-        weir_start_server(loop, handler, "127.0.0.1", 0, options, &server), 0);
+    expect_ok(
+        weir_start_server(loop, handler, "127.0.0.1", 0, options, &server));
     cr_assert_not_null(server);
     return server;
 }

@@ -157,9 +157,8 @@ TASK(stream_detach, a_reader_that_had_paused_the_connection_resumes_it)
                                               .limit_bytes = 4};
     struct pair p = {.peer = NULL};
     memset(&next, 0, sizeof(next));
-    expect_eq(weir_adopt_stream(loop, fake_connected_fd(&p.peer), &options,
-                                &p.reader, &p.writer),
-              0);
+    expect_ok(weir_adopt_stream(loop, fake_connected_fd(&p.peer), &options,
+                                &p.reader, &p.writer));
     p.t = weir_writer_get_transport(p.writer);
     pair_peer_write(&p, "more than twice the limit");
     nap();

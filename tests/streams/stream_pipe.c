@@ -18,8 +18,7 @@ static void open_reading(struct piped *p, uint64_t limit_bytes)
                                                    .limit_bytes = limit_bytes};
     const int fd = fake_connected_fd(&p->peer);
 
-    expect_eq(weir_open_read_pipe(loop, fd, &options, &p->reader, &p->writer),
-              0);
+    expect_ok(weir_open_read_pipe(loop, fd, &options, &p->reader, &p->writer));
 }
 
 static void close_piped(struct piped *p)

@@ -109,8 +109,8 @@ static int greeting_received(void *user, weir_transport *t,
     cr_assert_arr_eq(buf->data, "HELLO", 5);
     rest.data += 5;
     rest.len -= 5;
-    expect_eq(
-        weir_stream_protocol_new(loop, NULL, &binding, &greeter->p.writer), 0);
+    expect_ok(
+        weir_stream_protocol_new(loop, NULL, &binding, &greeter->p.writer));
     expect_eq(weir_transport_set_protocol(t, &binding, &rest, 1), 0);
     binding.protocol->connection_made(binding.user, t);
     return 0;
@@ -185,8 +185,7 @@ TASK(stream_protocol, a_protocol_can_be_built_around_it)
     struct pair *p = &wrapper.p;
     struct writer_call drain;
     struct writer_call flush;
-    expect_eq(weir_stream_protocol_new(loop, NULL, &wrapper.inner, &p->writer),
-              0);
+    expect_ok(weir_stream_protocol_new(loop, NULL, &wrapper.inner, &p->writer));
     expect_eq(adopt(p, &binding), 0);
     nap();
     p->t = weir_writer_get_transport(p->writer);

@@ -92,10 +92,9 @@ TASK(stream_server, serve_forever_ends_with_a_start_that_fails)
     weir_server *first = start(echo, NULL);
     weir_server *server = NULL;
     cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
-    expect_eq(weir_create_server(loop, &factory, "127.0.0.1",
+    expect_ok(weir_create_server(loop, &factory, "127.0.0.1",
                                  ntohs(address.storage.inet.sin_port), &options,
-                                 NULL, NULL, &server),
-              0);
+                                 NULL, NULL, &server));
     weir_task *task =
         start_forever(&forever, server, weir_server_serve_forever);
     expect_eq(rig_join(task), -ESHUTDOWN);
@@ -253,9 +252,8 @@ static int leave_stubborn(weir_loop *on, void *arg)
     struct stubborn *stubborn = arg;
     expect_eq(weir_future_new(on, stay, NULL, &stubborn->future), 0);
     options.arg = stubborn->future;
-    expect_eq(weir_start_server(on, wait_for_nothing, "127.0.0.1", 0, &options,
-                                &stubborn->server),
-              0);
+    expect_ok(weir_start_server(on, wait_for_nothing, "127.0.0.1", 0, &options,
+                                &stubborn->server));
     stubborn->peer = call_server(stubborn->server);
     weir_server_close(stubborn->server);
     weir_server_free(stubborn->server);

@@ -219,9 +219,8 @@ TASK(stream_stop, a_protocol_says_whether_it_is_busy)
 {
     const struct weir_factory factory = {.create = create};
     weir_server *server;
-    expect_eq(weir_create_server(loop, &factory, "127.0.0.1", 0, NULL, NULL,
-                                 NULL, &server),
-              0);
+    expect_ok(weir_create_server(loop, &factory, "127.0.0.1", 0, NULL, NULL,
+                                 NULL, &server));
     nap();
     struct fake_peer *idle = call_server(server);
     struct fake_peer *busy = call_server(server);

@@ -268,9 +268,8 @@ TASK(writer, every_way_of_writing_arrives_in_order_as_one_send)
     expect_eq(weir_writer_write(p.writer, head, 7), 0);
     memset(head, 'x', sizeof(head));
     expect_eq(weir_writer_writelines(p.writer, pieces, 3), 0);
-    expect_eq(
-        weir_writer_write_ref(p.writer, "by ref ", 7, count_release, &released),
-        0);
+    expect_ok(weir_writer_write_ref(p.writer, "by ref ", 7, count_release,
+                                    &released));
     expect_eq(weir_writer_write_buf(p.writer, &buf), 0);
     weir_lease_unref(buf.lease);
     expect_eq(released, 0);

@@ -363,11 +363,9 @@ static void whole_open(struct pair *p)
     const struct weir_factory factory = {create_whole, &whole};
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    expect_eq(weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer),
-              0);
-    expect_eq(weir_adopt_connection(loop, &factory, p->fd, NULL, whole_done,
-                                    &whole, NULL),
-              0);
+    expect_ok(weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer));
+    expect_ok(weir_adopt_connection(loop, &factory, p->fd, NULL, whole_done,
+                                    &whole, NULL));
     nap();
     cr_assert(whole.is_done);
     p->reader = weir_writer_get_reader(p->writer);

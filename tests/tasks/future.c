@@ -173,8 +173,8 @@ TASK(future, lives_until_its_callbacks_have_run)
 {
     weir_future *future = pending();
 
-    expect_eq(
-        weir_future_add_done_callback(future, unref_and_note, as_arg("u")), 0);
+    expect_ok(
+        weir_future_add_done_callback(future, unref_and_note, as_arg("u")));
     add(future, "x");
     expect_eq(weir_future_set_result(future, 1), 0);
     expect_eq(weir_yield(loop), 0);
@@ -257,8 +257,7 @@ TASK(future, a_long_chain_of_tasks_is_cancelled_on_a_small_stack)
     expect_eq(result_of(first), -ECANCELED,
               "the cancellation reaches the innermost task");
     for (int i = CHAIN - 1; i >= 0; i--) {
-        expect_eq(weir_future_await(weir_task_get_future(chain[i].task), NULL),
-                  0);
+        expect_ok(weir_future_await(weir_task_get_future(chain[i].task), NULL));
         expect_eq(chain[i].err, -ECANCELED);
     }
     for (int i = 0; i < CHAIN; i++) {

@@ -58,8 +58,8 @@ UNIT(future, that_outlives_its_loop_can_be_used_and_makes_no_callback)
     expect_eq(weir_gather(loop, WEIR_GATHER_ANY, futures, 3, &group), 0);
     expect_eq(weir_gather(loop, WEIR_GATHER_ALL, &group, 1, &outer), 0);
     expect_eq(weir_future_add_done_callback(outer, note_plain, as_arg("o")), 0);
-    expect_eq(
-        weir_future_add_done_callback(futures[0], note_plain, as_arg("f")), 0);
+    expect_ok(
+        weir_future_add_done_callback(futures[0], note_plain, as_arg("f")));
     expect_eq(weir_future_add_done_callback(done, note_plain, as_arg("d")), 0);
     expect_eq(weir_loop_free(loop), 0);
     expect_str_eq(notes, "d", "what is due runs before the end");
@@ -217,8 +217,8 @@ static int own_group(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
     expect_eq(weir_task_group_begin(on, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, await_task, &circle[0], NULL, NULL),
-              0);
+    expect_ok(
+        weir_task_group_spawn(&group, await_task, &circle[0], NULL, NULL));
     int err = weir_task_group_end(&group, 0);
     expect_eq(err, -ECANCELED);
     ended_count++;

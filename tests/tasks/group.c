@@ -35,10 +35,8 @@ TASK(group, gives_handles_of_its_members)
     weir_task *tasks[2];
 
     begin(&group);
-    expect_eq(weir_task_group_spawn(&group, run_member, &a, NULL, &tasks[0]),
-              0);
-    expect_eq(weir_task_group_spawn(&group, run_member, &b, NULL, &tasks[1]),
-              0);
+    expect_ok(weir_task_group_spawn(&group, run_member, &a, NULL, &tasks[0]));
+    expect_ok(weir_task_group_spawn(&group, run_member, &b, NULL, &tasks[1]));
     expect_eq(rig_join(tasks[1]), 7);
     expect_eq(weir_task_group_end(&group, 0), 0);
     cr_assert(weir_future_is_done(weir_task_get_future(tasks[0])));
@@ -60,8 +58,7 @@ TASK(group, members_may_start_siblings_while_end_waits)
     struct member late = {.name = "l", .sleep_ns = 5 * MS};
 
     begin(&shared);
-    expect_eq(weir_task_group_spawn(&shared, spawn_sibling, &late, NULL, NULL),
-              0);
+    expect_ok(weir_task_group_spawn(&shared, spawn_sibling, &late, NULL, NULL));
     expect_eq(weir_task_group_end(&shared, 0), 0);
     expect_str_eq(notes, "l");
     expect_eq(weir_task_group_spawn(&shared, run_member, &late, NULL, NULL),

@@ -167,8 +167,7 @@ static int call_group_end(weir_loop *on)
     struct weir_task_group group;
 
     expect_eq(weir_task_group_begin(on, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, wait_for_event, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_task_group_spawn(&group, wait_for_event, NULL, NULL, NULL));
     return weir_task_group_end(&group, 0);
 }
 
@@ -456,8 +455,7 @@ TASK(moments, a_member_that_joins_in_a_loop_ends_with_its_group)
     int result = 0;
 
     expect_eq(weir_task_group_begin(loop, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, member_joins, NULL, NULL, &task),
-              0);
+    expect_ok(weir_task_group_spawn(&group, member_joins, NULL, NULL, &task));
     expect_eq(weir_task_group_spawn(&group, fail_soon, NULL, NULL, NULL), 0);
     expect_eq(weir_task_group_end(&group, 0), -EPIPE);
     expect_eq(weir_future_get_result(weir_task_get_future(task), &result), 0);

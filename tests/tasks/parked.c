@@ -72,8 +72,7 @@ static int own_for_ever(weir_loop *on, void *arg)
 
     expect_eq(weir_timeout_begin(on, &limit, 20 * MS), 0);
     expect_eq(weir_task_group_begin(on, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, tick_for_ever, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_task_group_spawn(&group, tick_for_ever, NULL, NULL, NULL));
     return tick_for_ever(on, NULL);
 }
 
@@ -171,9 +170,8 @@ static int tick_in_a_group(weir_loop *on, void *arg)
     struct weir_task_group group;
 
     expect_eq(weir_task_group_begin(on, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, fail_when_the_loop_is_freed, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_task_group_spawn(&group, fail_when_the_loop_is_freed, NULL,
+                                    NULL, NULL));
     return tick_for_ever(on, arg);
 }
 

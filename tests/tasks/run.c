@@ -37,9 +37,8 @@ static void expect_cancelled_by(int signum)
     int result = 0;
     rig_start();
     fake_at(FAKE_START_NS + MS, raise_signal, &signum);
-    expect_eq(weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count,
-                                 &result),
-              0);
+    expect_ok(weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count,
+                                 &result));
     expect_eq(result, -ECANCELED);
     expect_eq(cancelled_count, 1);
     cr_assert(is_default(signum), "it is not handled any more");
@@ -178,9 +177,8 @@ UNIT(run, leaves_signals_that_the_program_handles_or_ignores)
     rig_start();
     fake_at(FAKE_START_NS + MS, raise_signal, NULL);
     int cancelled_count = 0;
-    expect_eq(
-        weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count, NULL),
-        0);
+    expect_ok(
+        weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count, NULL));
     expect_eq(cancelled_count, 0);
     rig_stop();
     expect_eq(sigaction(SIGINT, NULL, &action), 0);
@@ -209,8 +207,7 @@ UNIT(run, a_program_may_handle_sigint_itself)
     weir_task *task = NULL;
     int result = 0;
     rig_start();
-    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task),
-              0);
+    expect_ok(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task));
     fake_at(FAKE_START_NS + MS, raise_signal, NULL);
     expect_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
     expect_eq(signals, 1);
@@ -245,8 +242,7 @@ UNIT(run, a_handler_of_the_loop_is_called_wherever_the_signal_came)
     weir_task *task = NULL;
     int result = 0;
     rig_start();
-    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task),
-              0);
+    expect_ok(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task));
     fake_at(FAKE_START_NS + MS, raise_elsewhere, NULL);
     expect_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
     expect_eq(signals, 1);
@@ -289,8 +285,7 @@ UNIT(run, is_not_told_where_a_handler_of_the_loop_replaced_the_programs)
     int result = 1;
     rig_start();
     expect_eq(sigaction(SIGINT, &own, NULL), 0);
-    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, NULL),
-              0);
+    expect_ok(weir_loop_add_signal_handler(loop, SIGINT, count_signal, NULL));
     expect_eq(weir_loop_run_task(loop, remove_and_raise, NULL, &result), 0);
     expect_eq(result, 0);
     expect_eq(handled_count, 1);

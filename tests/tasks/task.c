@@ -78,8 +78,7 @@ static void spawn_from_callback(void *arg)
 
 TASK(task, can_be_spawned_by_a_callback)
 {
-    expect_eq(weir_loop_call_soon(loop, spawn_from_callback, text("t"), NULL),
-              0);
+    expect_ok(weir_loop_call_soon(loop, spawn_from_callback, text("t"), NULL));
     expect_eq(weir_sleep(loop, MS), 0);
     expect_str_eq(notes, "<t");
 }
@@ -382,9 +381,8 @@ UNIT(task, options_are_checked_and_stacks_have_the_size_asked_for)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const struct weir_task_options options = {.size = sizeof(options),
                                                   .stack_size_bytes = sizes[i]};
-        expect_eq(weir_task_spawn(loop, use_stack, (void *)(uintptr_t)&sizes[i],
-                                  &options, NULL),
-                  0);
+        expect_ok(weir_task_spawn(loop, use_stack, (void *)(uintptr_t)&sizes[i],
+                                  &options, NULL));
     }
     const struct weir_task_options small = {.size = sizeof(small),
                                             .stack_size_bytes = 16383};

@@ -33,8 +33,8 @@ void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
     const struct wr_tls_peer_options server_how = {0};
     tls_account_open(&pair->account);
     expect_eq(tls_side_open(&pair->client, client, how, &pair->account), 0);
-    expect_eq(tls_side_open(&pair->server, server, &server_how, &pair->account),
-              0);
+    expect_ok(
+        tls_side_open(&pair->server, server, &server_how, &pair->account));
 }
 
 void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,

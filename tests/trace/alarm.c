@@ -97,9 +97,8 @@ static void start(const struct fake_options *options)
     fired_ns = 0;
     fake_start(options);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL));
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     cr_assert_not_null(transport);
@@ -266,9 +265,8 @@ static void add_timer(uint64_t *ret_deadline_ns)
     struct weir_handle handle;
 
     *ret_deadline_ns = fake_now() + (1 + fake_random(500)) * MS;
-    expect_eq(weir_loop_call_at(loop, *ret_deadline_ns, note_lateness,
-                                ret_deadline_ns, &handle),
-              0);
+    expect_ok(weir_loop_call_at(loop, *ret_deadline_ns, note_lateness,
+                                ret_deadline_ns, &handle));
 }
 
 UNIT(alarm, no_timer_is_missed_whatever_happens_to_it)

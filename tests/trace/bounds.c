@@ -77,9 +77,8 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
     for (int i = 0; i < count_goal; i++) {
         alarms[i].when_ns =
             fake_now() + unit_random_below(&random, spans[i % 4]);
-        expect_eq(weir_loop_call_at(loop, alarms[i].when_ns, ring_alarm,
-                                    &alarms[i], NULL),
-                  0);
+        expect_ok(weir_loop_call_at(loop, alarms[i].when_ns, ring_alarm,
+                                    &alarms[i], NULL));
     }
 
     expect_eq(weir_loop_run(loop), 0);
@@ -94,8 +93,7 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
 UNIT(bounds, a_single_timer_far_away_costs_no_turns_on_the_way)
 {
     start();
-    expect_eq(weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL));
 
     expect_eq(weir_loop_run(loop), 0);
 
@@ -110,10 +108,9 @@ UNIT(bounds, a_turn_enters_the_kernel_once)
     start();
     const uint64_t before = fake_stats()->enters;
     for (uint64_t i = 1; i <= 100; i++) {
-        expect_eq(weir_loop_call_later(loop, i * 1000 * US,
+        expect_ok(weir_loop_call_later(loop, i * 1000 * US,
                                        i == 100 ? stop_loop : ring_alarm,
-                                       &alarm, NULL),
-                  0);
+                                       &alarm, NULL));
     }
     count_goal = -1;
 
@@ -146,8 +143,7 @@ UNIT(bounds, many_timers_that_are_due_take_several_turns)
     start();
     count_goal = 3 * TIMERS_MAX;
     for (int i = 0; i < count_goal; i++) {
-        expect_eq(weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL),
-                  0);
+        expect_ok(weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL));
     }
 
     expect_eq(weir_loop_run(loop), 0);
@@ -177,8 +173,8 @@ UNIT(bounds, many_posts_take_several_turns)
     start();
     count_goal = 3 * READY_MAX;
     for (int i = 0; i < count_goal; i++) {
-        expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
-                  0);
+        expect_ok(
+            weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL));
     }
 
     expect_eq(weir_loop_run(loop), 0);
@@ -207,8 +203,8 @@ UNIT(bounds, a_full_mailbox_holds_a_timer_up_by_the_posts_of_one_turn)
     count_goal = POST_LIMIT;
     expect_eq(weir_loop_call_soon_threadsafe(loop, start_alarm, NULL, NULL), 0);
     for (int i = 1; i < count_goal; i++) {
-        expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
-                  0);
+        expect_ok(
+            weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL));
     }
     expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
               -ENOBUFS, "a mailbox has an end");

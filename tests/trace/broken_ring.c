@@ -60,10 +60,9 @@ static void open_loop(void)
     fake_start(&(struct fake_options){.seed = 1});
     loop = allocator_make_loop(&allocator);
     for (int i = 0; i < 3; i++) {
-        expect_eq(weir_adopt_connection(loop, &factory,
+        expect_ok(weir_adopt_connection(loop, &factory,
                                         fake_connected_fd(&peers[i]), NULL,
-                                        NULL, NULL, NULL),
-                  0);
+                                        NULL, NULL, NULL));
     }
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
@@ -95,9 +94,8 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
 {
     static const uint8_t bytes[100000];
     open_loop();
-    expect_eq(weir_transport_write_ref(transports[0], bytes, sizeof(bytes),
-                                       note_released, NULL),
-              0);
+    expect_ok(weir_transport_write_ref(transports[0], bytes, sizeof(bytes),
+                                       note_released, NULL));
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     fake_break_ring(-EBADFD);
@@ -138,8 +136,8 @@ UNIT(broken_ring, ends_the_read_of_a_file_before_its_socket_is_lost)
     open_loop();
     fake_set_fault(FAKE_COLD, 1000); /* the ring reads it */
     const int fd = fake_disk_open(200000, fill, NULL);
-    expect_eq(weir_transport_sendfile(transports[0], fd, 0, 200000, told, NULL),
-              0);
+    expect_ok(
+        weir_transport_sendfile(transports[0], fd, 0, 200000, told, NULL));
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(told_count, 0);
@@ -188,14 +186,11 @@ UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
     weir_server *server;
     const struct weir_connect_options connect = {.size = sizeof(connect)};
     open_loop();
-    expect_eq(weir_create_server(loop, &factory, "127.0.0.1", 0, &options, NULL,
-                                 NULL, &server),
-              0);
-    expect_eq(weir_create_connection(loop, &factory, "127.0.0.1", 9, &connect,
-                                     NULL, NULL, NULL),
-              0);
-    expect_eq(weir_loop_add_signal_handler(loop, SIGUSR1, note_signal, NULL),
-              0);
+    expect_ok(weir_create_server(loop, &factory, "127.0.0.1", 0, &options, NULL,
+                                 NULL, &server));
+    expect_ok(weir_create_connection(loop, &factory, "127.0.0.1", 9, &connect,
+                                     NULL, NULL, NULL));
+    expect_ok(weir_loop_add_signal_handler(loop, SIGUSR1, note_signal, NULL));
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     cr_assert(weir_server_is_serving(server));

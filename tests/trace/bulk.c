@@ -97,9 +97,8 @@ static void start_on(const struct fake_options *options, int count)
         const struct weir_factory factory = {.create = create,
                                              .arg = &conns[i]};
         conns[i].fd = fake_connected_fd(&conns[i].peer);
-        expect_eq(weir_adopt_connection(loop, &factory, conns[i].fd, NULL, NULL,
-                                        NULL, NULL),
-                  0);
+        expect_ok(weir_adopt_connection(loop, &factory, conns[i].fd, NULL, NULL,
+                                        NULL, NULL));
     }
     run_for(MS);
     fake_text_clear();

@@ -71,10 +71,9 @@ static void start(void)
     for (int i = 0; i < 2; i++) {
         const struct weir_factory factory = {.create = create,
                                              .arg = &conns[i]};
-        expect_eq(weir_adopt_connection(loop, &factory,
+        expect_ok(weir_adopt_connection(loop, &factory,
                                         fake_connected_fd(&conns[i].peer), NULL,
-                                        NULL, NULL, NULL),
-                  0);
+                                        NULL, NULL, NULL));
         clock_run_for(loop, MS);
         peer_writes(&conns[i], 64 * KIB);
         clock_run_for(loop, MS);

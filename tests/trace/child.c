@@ -433,9 +433,8 @@ UNIT(child, that_leads_a_group_keeps_its_pidfd_until_it_is_given_up)
     options.use_process_group = true;
 
     open_loop(&(struct fake_options){.seed = 1});
-    expect_eq(
-        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL),
-        0);
+    expect_ok(
+        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL));
     turn();
     const uint32_t fds = fake_fd_count();
     fake_child_end(pid, 0);
@@ -469,9 +468,8 @@ UNIT(child, that_leads_a_group_may_outlive_its_loop_by_a_reference)
     options.start_new_session = true;
 
     open_loop(&(struct fake_options){.seed = 1});
-    expect_eq(
-        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL),
-        0);
+    expect_ok(
+        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL));
     turn();
     expect_eq(weir_loop_free(loop), 1);
     expect_eq(lost_count, 1);

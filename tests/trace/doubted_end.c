@@ -113,9 +113,8 @@ static void start(const struct weir_protocol *with)
     keeps_open = closes = is_written = false;
     fake_start(&(struct fake_options){.seed = 1, .entered = reset_the_send});
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL));
     clock_run_for(loop, MS);
 }
 
@@ -210,8 +209,8 @@ UNIT(doubted_end, nor_when_the_send_is_that_of_a_cancelled_file)
     start(&protocol);
     const int file = fake_disk_open(MUCH, fill, NULL);
     fake_set_fault(FAKE_COLD, 1000);
-    expect_eq(
-        weir_transport_sendfile(transport, file, 0, MUCH, file_ended, NULL), 0);
+    expect_ok(
+        weir_transport_sendfile(transport, file, 0, MUCH, file_ended, NULL));
     while (fake_stats()->disk_reads == 0) {
         expect_eq(weir_loop_run_once(loop), 0);
     }

@@ -45,9 +45,8 @@ static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 static void made(void *user, weir_transport *t)
 {
     struct breaking *breaking = user;
-    expect_eq(weir_transport_sendfile(t, breaking->file, 0, FILE_BYTES, told,
-                                      breaking),
-              0);
+    expect_ok(weir_transport_sendfile(t, breaking->file, 0, FILE_BYTES, told,
+                                      breaking));
 }
 
 static int get_buffer(void *user, weir_transport *t, size_t hint,
@@ -118,9 +117,8 @@ static void expect_reset(int refusal, int err)
     const struct weir_factory factory = {make, &breaking};
     const struct weir_connect_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_adopt_connection(breaking.loop, &factory, fd, &options, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(breaking.loop, &factory, fd, &options, NULL,
+                                    NULL, NULL));
     expect_eq(weir_loop_run_until(breaking.loop, is_lost, &breaking), 0);
 
     expect_eq(breaking.file_err, err);

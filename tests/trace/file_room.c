@@ -40,9 +40,8 @@ static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 static void made(void *user, weir_transport *t)
 {
     struct sending *sending = user;
-    expect_eq(weir_transport_sendfile(t, sending->file, 0, WEIR_TO_END, told,
-                                      sending),
-              0);
+    expect_ok(weir_transport_sendfile(t, sending->file, 0, WEIR_TO_END, told,
+                                      sending));
 }
 
 static int make(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
@@ -64,10 +63,9 @@ static void start(struct sending *sending)
     fake_start(&(struct fake_options){.seed = 1});
     sending->file = fake_disk_open(FILE_BYTES, fill, NULL);
     expect_eq(weir_loop_new(NULL, &sending->loop), 0);
-    expect_eq(weir_adopt_connection(sending->loop, &factory,
+    expect_ok(weir_adopt_connection(sending->loop, &factory,
                                     fake_connected_fd(&sending->peer), NULL,
-                                    NULL, NULL, NULL),
-              0);
+                                    NULL, NULL, NULL));
 }
 
 static void stop(struct sending *sending)

@@ -99,10 +99,9 @@ static void open_socket(struct link *link, const struct weir_timeouts *limits)
     const struct weir_factory factory = {create, link};
     struct weir_connect_options options = {.size = sizeof(options)};
     options.connection.timeouts = *limits;
-    expect_eq(weir_adopt_connection(loop, &factory,
+    expect_ok(weir_adopt_connection(loop, &factory,
                                     fake_connected_fd(&link->peer), &options,
-                                    NULL, NULL, NULL),
-              0);
+                                    NULL, NULL, NULL));
 }
 
 static void open_pipe(struct link *link, const struct weir_timeouts *limits)
@@ -112,9 +111,8 @@ static void open_pipe(struct link *link, const struct weir_timeouts *limits)
     int fd;
     options.timeouts = *limits;
     link->fifo = fake_fifo_open(true, false, 4096, &fd);
-    expect_eq(
-        weir_connect_read_pipe(loop, &factory, fd, &options, NULL, NULL, NULL),
-        0);
+    expect_ok(
+        weir_connect_read_pipe(loop, &factory, fd, &options, NULL, NULL, NULL));
 }
 
 static void open_all(open_fn *open, const struct weir_timeouts *limits)
@@ -316,9 +314,8 @@ static void close_held_up(bool goes_on)
     expect_eq(weir_transport_write(links[0].t, much, sizeof(much)), 0);
     clock_run_for(loop, MS);
     expect_eq(weir_transport_close(links[0].t), 0);
-    expect_eq(weir_loop_call_later(loop, LIMIT_MS / 2 * MS, hold_up_close, NULL,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, LIMIT_MS / 2 * MS, hold_up_close, NULL,
+                                   &handle));
     clock_run_for(loop, (LIMIT_MS / 2 + HELD_MS) * MS + 1);
 
     for (int i = 0; i < LIMIT_MS * 2; i++) {
@@ -370,17 +367,15 @@ UNIT(held_up, a_peer_that_has_taken_all_is_to_blame_for_no_limit_of_two)
                                .close_ns = LIMIT_MS * MS};
     start(MACHINE());
     links[0].fifo = fake_fifo_open(false, false, 4096, &fd);
-    expect_eq(
-        weir_connect_write_pipe(loop, &factory, fd, &options, NULL, NULL, NULL),
-        0);
+    expect_ok(weir_connect_write_pipe(loop, &factory, fd, &options, NULL, NULL,
+                                      NULL));
     clock_run_for(loop, MS);
     expect_eq(weir_transport_write(links[0].t, much, 30000), 0);
     clock_run_for(loop, MS);
     expect_eq(weir_transport_close(links[0].t), 0);
 
-    expect_eq(weir_loop_call_later(loop, LIMIT_MS / 2 * MS, hold_up_pipe, NULL,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, LIMIT_MS / 2 * MS, hold_up_pipe, NULL,
+                                   &handle));
     clock_run_for(loop, (LIMIT_MS / 2 + HELD_MS) * MS + 1);
     for (int i = 0; i < LIMIT_MS / 2; i++) {
         take_from_pipe(NULL);
@@ -409,8 +404,7 @@ UNIT(held_up, a_timer_of_the_program_sees_what_came_before_it)
     start(MACHINE());
     open_all(open_socket, &LIMITS(.size = sizeof(struct weir_timeouts)));
 
-    expect_eq(weir_loop_call_later(loop, LIMIT_MS * MS, look, NULL, &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, LIMIT_MS * MS, look, NULL, &handle));
     hold_up_in(LIMIT_MS / 2 * MS);
     clock_run_for(loop, (LIMIT_MS + HELD_MS) * MS);
 
@@ -434,8 +428,7 @@ UNIT(held_up, a_timer_does_not_wait_for_ever)
     start(MACHINE(.entered = send_more));
     open_all(open_socket, &LIMITS(.size = sizeof(struct weir_timeouts)));
 
-    expect_eq(weir_loop_call_later(loop, LIMIT_MS * MS, look, NULL, &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, LIMIT_MS * MS, look, NULL, &handle));
     hold_up_in(LIMIT_MS / 2 * MS);
     is_flood = true;
     for (int i = 0; i < 1000 && fired_ns == 0; i++) {
@@ -548,9 +541,8 @@ UNIT(held_up, connections_that_stand_are_made)
         struct weir_connect_options options = {.size = sizeof(options),
                                                .timeout_ns = LIMIT_MS * MS};
         links[i].done_err = 1;
-        expect_eq(weir_create_connection(loop, &factory, "127.0.0.1", 80,
-                                         &options, connected, &links[i], NULL),
-                  0);
+        expect_ok(weir_create_connection(loop, &factory, "127.0.0.1", 80,
+                                         &options, connected, &links[i], NULL));
     }
     expect_eq(weir_loop_run_once(loop), 0);
     expect_eq(weir_loop_call_soon(loop, hold_up_only, NULL, &handle), 0);

@@ -110,9 +110,8 @@ static void start(const struct weir_connection_options *stream)
     if (stream) {
         options.connection = *stream;
     }
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    &options, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    &options, NULL, NULL, NULL));
     clock_run_for(loop, MS);
 }
 

@@ -65,9 +65,8 @@ static void start(void)
     lost_count = lost_err = 0;
     fake_start(&(struct fake_options){.seed = 1, .recv_size = ROOM});
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL));
     clock_run_for(loop, MS);
 }
 

@@ -135,10 +135,9 @@ UNIT(makers, a_taken_port_is_tried_for_200_ms)
     const uint64_t before_ns = fake_now();
 
     m.done = 0;
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1",
+    expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1",
                                  server_port(m.server), &options,
-                                 maker_server_done, &m, &second),
-              0);
+                                 maker_server_done, &m, &second));
     maker_run(&m, maker_is_done);
 
     expect_eq(m.done_err, -EADDRINUSE);
@@ -164,11 +163,10 @@ UNIT(makers, a_port_that_becomes_free_is_taken_within_10_ms)
     const uint64_t before_ns = fake_now();
 
     m.done = 0;
-    expect_eq(
-        weir_loop_call_later(m.loop, 95 * MS, close_server, m.server, NULL), 0);
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", port,
-                                 &options, maker_server_done, &m, &second),
-              0);
+    expect_ok(
+        weir_loop_call_later(m.loop, 95 * MS, close_server, m.server, NULL));
+    expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", port,
+                                 &options, maker_server_done, &m, &second));
     maker_run(&m, maker_is_done);
 
     expect_eq(m.done_err, 0);
@@ -187,10 +185,9 @@ static void take_ports(struct maker *m, weir_server **ret_servers, int count)
     for (int i = 0; i < count; i++) {
         m->done = 0;
         struct weir_server_options options = {.size = sizeof(options)};
-        expect_eq(weir_create_server(m->loop, &m->factory, "::1",
+        expect_ok(weir_create_server(m->loop, &m->factory, "::1",
                                      (uint16_t)(last + 1 + i), &options,
-                                     maker_server_done, m, &ret_servers[i]),
-                  0);
+                                     maker_server_done, m, &ret_servers[i]));
         maker_run(m, maker_is_done);
         expect_eq(m->done_err, 0);
     }
@@ -210,9 +207,8 @@ UNIT(makers, a_port_that_one_address_does_not_get_is_given_up_by_all)
     options.hosts = hosts;
     options.host_count = 1;
 
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &server),
-              0);
+    expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, &m, &server));
     maker_run(&m, maker_is_done);
 
     struct weir_address second;
@@ -240,9 +236,8 @@ UNIT(makers, different_ports_are_better_than_none)
     options.hosts = hosts;
     options.host_count = 1;
 
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &server),
-              0);
+    expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, &m, &server));
     maker_run(&m, maker_is_done);
 
     struct weir_address second;
@@ -300,9 +295,9 @@ static weir_pending *dial(struct maker *m, uint64_t timeout_ns)
     struct weir_connect_options options = {.size = sizeof(options)};
     weir_pending *connect = NULL;
     options.timeout_ns = timeout_ns;
-    expect_eq(weir_create_connection(m->loop, &m->factory, "192.0.2.7", 80,
-                                     &options, maker_connect_done, m, &connect),
-              0);
+    expect_ok(weir_create_connection(m->loop, &m->factory, "192.0.2.7", 80,
+                                     &options, maker_connect_done, m,
+                                     &connect));
     return connect;
 }
 
@@ -380,9 +375,8 @@ UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection)
     struct weir_connect_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
 
-    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 80,
-                                     &options, maker_connect_done, &m, NULL),
-              0);
+    expect_ok(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 80,
+                                     &options, maker_connect_done, &m, NULL));
     maker_run(&m, maker_is_done);
 
     expect_eq(m.done_err, -EPROTONOSUPPORT);
@@ -397,9 +391,8 @@ UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_server)
     struct weir_server_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
 
-    expect_eq(weir_create_server(m.loop, &m.factory, NULL, 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
+    expect_ok(weir_create_server(m.loop, &m.factory, NULL, 0, &options,
+                                 maker_server_done, &m, &m.server));
     maker_run(&m, maker_is_done);
 
     expect_eq(m.done_err, -EPROTONOSUPPORT);

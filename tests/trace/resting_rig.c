@@ -83,10 +83,9 @@ void rig_open(void)
     fake_start(&(struct fake_options){
         .seed = rig.seed, .send_size = ROOM, .recv_size = ROOM});
     expect_eq(weir_loop_new(&loop_options, &rig.loop), 0);
-    expect_eq(weir_adopt_connection(rig.loop, &factory,
+    expect_ok(weir_adopt_connection(rig.loop, &factory,
                                     fake_connected_unix_fd(&rig.peer), &options,
-                                    NULL, NULL, NULL),
-              0);
+                                    NULL, NULL, NULL));
     rig_run(MS);
     fake_hold_closes(true);
 }

@@ -113,10 +113,8 @@ static const struct wr_sender_ops sender_ops = {
 static void run_for(uint64_t duration_ns)
 {
     struct weir_handle handle;
-    expect_eq(weir_loop_call_later(loop, duration_ns,
-                                   (weir_callback_fn *)weir_loop_stop, loop,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(
+        loop, duration_ns, (weir_callback_fn *)weir_loop_stop, loop, &handle));
     expect_eq(weir_loop_run(loop), 0);
 }
 

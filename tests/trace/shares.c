@@ -112,9 +112,8 @@ static void start(const struct weir_protocol *protocol,
 
     fake_start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_new(limits, &loop), 0);
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL));
     clock_run_for(loop, MS);
 }
 
@@ -268,10 +267,9 @@ UNIT(shares, the_limit_of_one_connection_does_not_wake_the_readers_of_others)
     const struct weir_factory factory = {make_other, &other};
     start(NULL, NULL);
     weir_transport *of_reader = transport;
-    expect_eq(weir_adopt_connection(loop, &factory,
+    expect_ok(weir_adopt_connection(loop, &factory,
                                     fake_connected_fd(&other_peer), NULL, NULL,
-                                    NULL, NULL),
-              0);
+                                    NULL, NULL));
     clock_run_for(loop, MS);
     transport = of_reader;
     expect_eq(weir_task_spawn(loop, read_much, NULL, NULL, NULL), 0);

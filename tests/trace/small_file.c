@@ -83,14 +83,13 @@ static void send_file(void)
     static const char head[20000];
     expect_leq(head_bytes, sizeof(head));
     if (at_release) {
-        expect_eq(weir_transport_write_ref(transport, head, head_bytes,
-                                           released, NULL),
-                  0);
+        expect_ok(weir_transport_write_ref(transport, head, head_bytes,
+                                           released, NULL));
     } else if (head_bytes > 0) {
         write_bytes(head_bytes);
     }
-    expect_eq(
-        weir_transport_sendfile(transport, file, 0, FILE_BYTES, told, NULL), 0);
+    expect_ok(
+        weir_transport_sendfile(transport, file, 0, FILE_BYTES, told, NULL));
 }
 
 static int filled(void *user, weir_transport *t, size_t len)
@@ -145,8 +144,8 @@ static void start(bool is_cancelled, int (*release)(weir_transport *t))
     file = fake_disk_open(FILE_BYTES, fill, NULL);
     expect_eq(weir_loop_new(NULL, &loop), 0);
     sock = fake_connected_fd(&peer);
-    expect_eq(
-        weir_adopt_connection(loop, &factory, sock, NULL, NULL, NULL, NULL), 0);
+    expect_ok(
+        weir_adopt_connection(loop, &factory, sock, NULL, NULL, NULL, NULL));
     clock_run_for(loop, MS);
 }
 

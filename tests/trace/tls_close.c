@@ -147,8 +147,8 @@ static weir_loop *shake_with_a_loop_held_up(void)
     weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
 
     wire_open(&wire, loop, &(struct wire_options){.version = 13});
-    expect_eq(
-        weir_loop_call_later(loop, 5000 * WIRE_MS, hold_up, NULL, &handle), 0);
+    expect_ok(
+        weir_loop_call_later(loop, 5000 * WIRE_MS, hold_up, NULL, &handle));
     clock_run_for(loop, (5001 + held_ms) * WIRE_MS);
     return loop;
 }
@@ -218,9 +218,8 @@ static void hold_up_again(void *arg)
     struct weir_handle handle;
     fake_at(fake_now() + WIRE_MS, trickle, NULL);
     fake_spend(400 * WIRE_MS);
-    expect_eq(weir_loop_call_later(wire.loop, 10 * WIRE_MS, hold_up_again, NULL,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(wire.loop, 10 * WIRE_MS, hold_up_again, NULL,
+                                   &handle));
 }
 
 UNIT(tls_close, a_handshake_that_trickles_is_over_on_a_busy_loop)

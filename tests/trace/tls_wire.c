@@ -90,10 +90,9 @@ static void wire_open_subject(struct wire *wire,
         .connection = {.size = sizeof(how.connection),
                        .timeouts = options->timeouts}};
 
-    expect_eq(weir_adopt_connection(wire->loop, &factory,
+    expect_ok(weir_adopt_connection(wire->loop, &factory,
                                     fake_connected_fd(&wire->peer), &how,
-                                    wire_done, wire, NULL),
-              0);
+                                    wire_done, wire, NULL));
     weir_tls_context_unref(settings.context);
 }
 

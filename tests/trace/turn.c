@@ -49,10 +49,8 @@ static void expect(const char *expected)
 static void run_for(uint64_t duration_ns)
 {
     struct weir_handle handle;
-    expect_eq(weir_loop_call_later(loop, duration_ns,
-                                   (weir_callback_fn *)weir_loop_stop, loop,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(
+        loop, duration_ns, (weir_callback_fn *)weir_loop_stop, loop, &handle));
     expect_eq(weir_loop_run(loop), 0);
 }
 
@@ -97,8 +95,8 @@ static int data_received(void *user, weir_transport *t,
 {
     fake_trace("data %zu", buf->len);
     if (adds_on_data) {
-        expect_eq(
-            weir_loop_call_soon(loop, say, words("made ready by it"), NULL), 0);
+        expect_ok(
+            weir_loop_call_soon(loop, say, words("made ready by it"), NULL));
     }
     return weir_transport_write(t, buf->data, buf->len);
 }
@@ -134,9 +132,8 @@ static bool is_made(void *arg)
 static void connect_peer(void)
 {
     struct weir_factory factory = {make_protocol, NULL};
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL));
     expect_eq(weir_loop_run_until(loop, is_made, NULL), 0);
     run_for(MS);
     fake_text_clear();
@@ -186,8 +183,7 @@ UNIT(turn, callbacks_of_ready_callbacks_run_in_the_next_turn)
 static void timer_adds(void *arg)
 {
     fake_trace("timer");
-    expect_eq(weir_loop_call_soon(loop, say, words("made ready by it"), NULL),
-              0);
+    expect_ok(weir_loop_call_soon(loop, say, words("made ready by it"), NULL));
     expect_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
 }
 
@@ -555,8 +551,8 @@ UNIT(turn, a_post_wakes_the_loop_once)
     run_for(MS);
     fake_text_clear();
     for (int i = 0; i < 3; i++) {
-        expect_eq(
-            weir_loop_call_soon_threadsafe(loop, say, words("post"), NULL), 0);
+        expect_ok(
+            weir_loop_call_soon_threadsafe(loop, say, words("post"), NULL));
     }
 
     run_for(MS);

@@ -85,10 +85,9 @@ static void start(uint32_t missing)
     for (int i = 0; i < CONNS; i++) {
         const struct weir_factory factory = {.create = create,
                                              .arg = &conns[i]};
-        expect_eq(weir_adopt_connection(loop, &factory,
+        expect_ok(weir_adopt_connection(loop, &factory,
                                         fake_connected_fd(&conns[i].peer), NULL,
-                                        NULL, NULL, NULL),
-                  0);
+                                        NULL, NULL, NULL));
     }
     turns(2);
 }

@@ -127,8 +127,7 @@ UNIT(tls_files, a_folder_without_an_authority_is_refused)
     files_refuse(&client, WEIR_ETLSFILE, folder);
     files_write("README", "There is none.\n");
     files_link(tls_file("ca.pem"), ".hidden.pem");
-    cr_assert_eq(symlink("/tmp/weir-no-such-file", files_in("dangling.pem")),
-                 0);
+    expect_ok(symlink("/tmp/weir-no-such-file", files_in("dangling.pem")));
     files_refuse(&client, WEIR_ETLSFILE, folder);
 
     client.authority_folder = "/tmp/weir-no-such-folder";

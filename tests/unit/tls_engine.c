@@ -380,12 +380,10 @@ UNIT(tls_engine, a_hello_in_single_bytes_tells_of_the_extended_master_secret)
         tls_pair_move(&pair.client, &pair.server, 1);
         tls_pair_move(&pair.server, &pair.client, 1);
     }
-    expect_eq(wr_tls_engine_export(&pair.client.engine, "EXPORTER-weir", NULL,
-                                   0, out, sizeof(out)),
-              0);
-    expect_eq(wr_tls_engine_export(&pair.server.engine, "EXPORTER-weir", NULL,
-                                   0, out, sizeof(out)),
-              0);
+    expect_ok(wr_tls_engine_export(&pair.client.engine, "EXPORTER-weir", NULL,
+                                   0, out, sizeof(out)));
+    expect_ok(wr_tls_engine_export(&pair.server.engine, "EXPORTER-weir", NULL,
+                                   0, out, sizeof(out)));
     tls_rig_close(&pair);
     memset(&pair.client.engine, 0, sizeof(pair.client.engine));
     tls_pair_disconnect(&pair);

@@ -39,11 +39,9 @@ static void memory_measure(int version, bool is_server, bool rsa, bool talks,
     expect_gt(taken, 1u << 10);
     expect_leq(taken, most);
     struct wr_tls_peer_options again = {.server_hostname = "localhost"};
-    cr_assert_eq(wr_tls_engine_init(engine,
-                                    is_server ? pair.server.context
-                                              : pair.client.context,
-                                    &again, &pair.account.memory),
-                 0);
+    expect_ok(wr_tls_engine_init(
+        engine, is_server ? pair.server.context : pair.client.context, &again,
+        &pair.account.memory));
     tls_pair_disconnect(&pair);
 }
 
@@ -118,8 +116,7 @@ UNIT_IN(tls_memory, a_large_record_leaves_in_the_buffer_it_was_sealed_in,
         wr_ignore(wr_blocks_trim(&rig->account.blocks));
         const uint64_t calls = rig->account.allocator.calls;
 
-        cr_assert_eq(
-            wr_tls_engine_write(&rig->client.engine, data, sizeof(data)), 0);
+        expect_ok(wr_tls_engine_write(&rig->client.engine, data, sizeof(data)));
 
         expect_eq(rig->account.allocator.calls, calls + 1);
         expect_eq(rig->account.blocks.used_bytes + sizeof(struct wr_block),
@@ -154,8 +151,7 @@ UNIT_IN(tls_memory, records_of_all_sizes_keep_their_order, tls_rig_pairs,
 
     for (unsigned i = 0; done < sizeof(data) - WR_TLS_RECORD_MAX; i++) {
         const size_t len = 1 + (i * 7919u) % (i & 1 ? 300 : WR_TLS_RECORD_MAX);
-        cr_assert_eq(wr_tls_engine_write(&rig->client.engine, data + done, len),
-                     0);
+        expect_ok(wr_tls_engine_write(&rig->client.engine, data + done, len));
         done += len;
     }
 
@@ -169,8 +165,7 @@ UNIT_IN(tls_memory, output_that_was_not_taken_is_given_back, tls_rig_pairs,
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(
-            wr_tls_engine_write(&rig->client.engine, data, sizeof(data)), 0);
+        expect_ok(wr_tls_engine_write(&rig->client.engine, data, sizeof(data)));
     }
     expect_gt(wr_tls_engine_get_output_bytes(&rig->client.engine),
               4 * WR_TLS_RECORD_MAX);

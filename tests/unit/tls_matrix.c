@@ -195,8 +195,7 @@ static void matrix_use_rsa(weir_tls_context *context, const char *name)
     const size_t size =
         tls_file_read(tls_file("tls-matrix/%s.key", name), key, sizeof(key));
     wr_tls_context_free_rsa(context->rsa_key);
-    cr_assert_eq(wr_tls_context_read_rsa(key, (long)size, &context->rsa_key),
-                 0);
+    expect_ok(wr_tls_context_read_rsa(key, (long)size, &context->rsa_key));
 }
 
 /* A context of a side that shows a certificate, also one that weir would not

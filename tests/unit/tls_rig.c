@@ -283,11 +283,9 @@ static void rig_expand(uint8_t *out, unsigned size, const unsigned char *secret,
                        int secret_size, const char *label)
 {
     const char *protocol = "tls13 ";
-    cr_assert_eq(wc_Tls13_HKDF_Expand_Label(
-                     out, size, secret, (unsigned)secret_size,
-                     (const uint8_t *)protocol, 6, (const uint8_t *)label,
-                     (unsigned)strlen(label), NULL, 0, WC_SHA256),
-                 0);
+    expect_ok(wc_Tls13_HKDF_Expand_Label(
+        out, size, secret, (unsigned)secret_size, (const uint8_t *)protocol, 6,
+        (const uint8_t *)label, (unsigned)strlen(label), NULL, 0, WC_SHA256));
 }
 
 static void rig_use_secret(void)
@@ -338,10 +336,8 @@ void tls_rig_seal(struct tls_pair *rig, uint8_t type, const void *data,
     rig_secret.number++;
     cr_assert_eq(wc_AesInit(&aes, NULL, INVALID_DEVID), 0);
     cr_assert_eq(wc_AesGcmSetKey(&aes, rig_secret.key, 16), 0);
-    cr_assert_eq(wc_AesGcmEncrypt(&aes, record + 5, inner, (unsigned)len + 1,
-                                  nonce, 12, record + 5 + len + 1, 16, record,
-                                  5),
-                 0);
+    expect_ok(wc_AesGcmEncrypt(&aes, record + 5, inner, (unsigned)len + 1,
+                               nonce, 12, record + 5 + len + 1, 16, record, 5));
     wc_AesFree(&aes);
     free(inner);
     rig->client.wire_len += 5 + sealed;

@@ -54,8 +54,7 @@ static void key_load(const char *name)
     const int der_size = wc_KeyPemToDer(pem, (int)size, der, sizeof(der), NULL);
     expect_gt(der_size, 0);
     cr_assert_eq(wc_InitRsaKey(&wolf, NULL), 0);
-    cr_assert_eq(wc_RsaPrivateKeyDecode(der, &used, &wolf, (word32)der_size),
-                 0);
+    expect_ok(wc_RsaPrivateKeyDecode(der, &used, &wolf, (word32)der_size));
     key_read_number(&wolf.n, WR_TLS_RSA_N);
     key_read_number(&wolf.e, WR_TLS_RSA_E);
     key_read_number(&wolf.d, WR_TLS_RSA_D);
@@ -232,8 +231,7 @@ UNIT(tls_rsa_key, threads_sign_by_one_key)
     key_open("rsa.key");
     for (int i = 0; i < 4; i++) {
         memcpy(&own[i], &wolf, sizeof(wolf));
-        cr_assert_eq(pthread_create(&threads[i], NULL, key_sign_many, &own[i]),
-                     0);
+        expect_ok(pthread_create(&threads[i], NULL, key_sign_many, &own[i]));
     }
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(pthread_join(threads[i], NULL), 0);

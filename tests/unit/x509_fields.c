@@ -21,8 +21,7 @@ static void fields_open(const char *name)
     const size_t size = tls_file_read(path, text, sizeof(text));
     struct wr_der rest = {.data = text, .size = size};
     cr_assert_eq(wr_tls_pem_next(&rest, "CERTIFICATE", &der), 1);
-    cr_assert_eq(weir_tls_certificate_read(der.data, der.size, &certificate),
-                 0);
+    expect_ok(weir_tls_certificate_read(der.data, der.size, &certificate));
 }
 
 static void fields_close(void)
