@@ -222,6 +222,16 @@ void children_run(void (*body)(void))
     child_expect_none();
 }
 
+void child_test(void (*body)(struct child *child))
+{
+    struct child child = {.t = NULL};
+    open_loop(NULL);
+    body(&child);
+    child_forget(&child);
+    expect_eq(weir_loop_free(loop), children_left);
+    child_expect_none();
+}
+
 static void (*task_body)(void);
 
 static int run_body(weir_loop *on, void *arg)
