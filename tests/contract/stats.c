@@ -27,15 +27,12 @@ static bool has_echoed(const struct maker *m)
     return m->received == 1000 && read_statistics(m).sent_bytes == 1000;
 }
 
-UNIT(stats, a_struct_without_its_size_is_refused)
+MAKER(stats, a_struct_without_its_size_is_refused, m)
 {
     struct weir_loop_statistics statistics = {.size = 0, .turns = 7};
-    struct maker m;
 
-    maker_open(&m);
-    expect_eq(weir_loop_get_statistics(m.loop, &statistics), WEIR_EOPTIONSIZE);
+    expect_eq(weir_loop_get_statistics(m->loop, &statistics), WEIR_EOPTIONSIZE);
     expect_eq(statistics.turns, 7);
-    maker_close(&m);
 }
 
 UNIT(stats, bytes_and_connections_are_counted)

@@ -35,6 +35,22 @@ void pair_close(struct pair *p)
     fake_peer_close(p->peer);
 }
 
+static void (*pair_body)(struct pair *p);
+
+static void run_body(void)
+{
+    struct pair p;
+    pair_open(&p);
+    pair_body(&p);
+    pair_close(&p);
+}
+
+void pair_test(void (*body)(struct pair *p))
+{
+    pair_body = body;
+    rig_run_body(run_body);
+}
+
 int pair_write(struct pair *p, size_t len)
 {
     uint8_t *bytes = malloc(len ? len : 1);

@@ -259,20 +259,18 @@ static int read_one(weir_writer *writer)
     return (int)weir_reader_read(weir_writer_get_reader(writer), &byte, 1);
 }
 
-TASK(stream_protocol, a_second_reader_is_told_that_there_is_one)
+UNIT_IN(stream_protocol, a_second_reader_is_told_that_there_is_one, pair_test,
+        struct pair *p)
 {
     struct writer_call first;
     struct writer_call second;
-    struct pair p;
-    pair_open(&p);
-    call_start(&first, &p, read_one);
-    call_start(&second, &p, read_one);
+    call_start(&first, p, read_one);
+    call_start(&second, p, read_one);
     nap();
     expect_eq(call_end(&second), -EBUSY);
-    pair_peer_write(&p, "x");
+    pair_peer_write(p, "x");
     nap();
     expect_eq(call_end(&first), 1);
-    pair_close(&p);
 }
 
 /* ---- the loop's end ---- */
