@@ -6,6 +6,7 @@
  * driven while the loop turns.
  */
 #include "tests/contract/crowd.h"
+#include "tests/statistics.h"
 
 struct crowd crowd;
 
@@ -86,9 +87,7 @@ void crowd_turn(void)
 
 struct weir_loop_statistics crowd_statistics(void)
 {
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(crowd.loop, &stats), 0);
-    return stats;
+    return statistics_of(crowd.loop);
 }
 
 static void raise_fd_limit(void)

@@ -4,6 +4,7 @@
  * Most tests have two streams of one loop, a client that is connected to a
  * server, over UDP on the loopback. Endpoints themselves are tested elsewhere.
  */
+#include "tests/statistics.h"
 #include "tests/task.h"
 #include "tests/unit.h"
 
@@ -270,13 +271,6 @@ UNIT_IN(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on, run,
     weir_datagram_stream_free(two.client);
 }
 
-static uint64_t received_bytes(weir_loop *loop)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now.received_bytes;
-}
-
 UNIT_IN(datagram_stream, what_arrived_before_a_close_can_be_received, run,
         weir_loop *loop)
 {
@@ -284,7 +278,7 @@ UNIT_IN(datagram_stream, what_arrived_before_a_close_can_be_received, run,
     char byte;
 
     expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
-    while (received_bytes(loop) == 0) {
+    while (statistics_of(loop).received_bytes == 0) {
         expect_eq(weir_sleep(loop, MS), 0);
     }
     weir_datagram_stream_close(two.server);

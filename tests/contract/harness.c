@@ -7,6 +7,7 @@
  * that the bytes are the pattern.
  */
 #include "tests/contract/harness.h"
+#include "tests/statistics.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -587,7 +588,5 @@ void rig_turn_for(struct rig *rig, uint64_t time_ns)
 
 struct weir_loop_statistics rig_statistics(const struct rig *rig)
 {
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(rig->loop, &stats), 0);
-    return stats;
+    return statistics_of(rig->loop);
 }

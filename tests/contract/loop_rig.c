@@ -5,6 +5,7 @@
  * by a timer that fails the test.
  */
 #include "tests/contract/loop_rig.h"
+#include "tests/statistics.h"
 
 weir_loop *loop;
 struct event events[EVENTS_MAX];
@@ -13,9 +14,7 @@ static int numbers[EVENTS_MAX]; /* arguments of note_number() */
 
 struct weir_loop_statistics statistics(void)
 {
-    struct weir_loop_statistics result = {.size = sizeof(result)};
-    expect_eq(weir_loop_get_statistics(loop, &result), 0);
-    return result;
+    return statistics_of(loop);
 }
 
 uint64_t turns(void)

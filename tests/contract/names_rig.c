@@ -5,6 +5,7 @@
  * Descriptors are used up by lowering their limit and opening what is left.
  */
 #include "tests/contract/names_rig.h"
+#include "tests/statistics.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -220,21 +221,14 @@ void names_wait_fds(int count)
     expect_eq(names_count_fds(), count, "descriptors");
 }
 
-static struct weir_loop_statistics names_statistics(const struct names *n)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-    expect_eq(weir_loop_get_statistics(n->loop, &statistics), 0);
-    return statistics;
-}
-
 uint64_t names_count_timers(const struct names *n)
 {
-    return names_statistics(n).timers;
+    return statistics_of(n->loop).timers;
 }
 
 uint64_t names_count_memory(const struct names *n)
 {
-    return names_statistics(n).memory_bytes;
+    return statistics_of(n->loop).memory_bytes;
 }
 
 void names_take_fds(struct names *n)

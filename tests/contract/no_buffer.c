@@ -4,6 +4,7 @@
  * There is none because the loop's allocator gives no memory for a while.
  */
 #include "tests/contract/harness.h"
+#include "tests/statistics.h"
 #include "tests/walk.h"
 
 #include <fcntl.h>
@@ -32,14 +33,6 @@ static bool is_set(void *arg)
     return *(bool *)arg;
 }
 
-static uint64_t count_tries(const weir_loop *loop)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-
-    expect_eq(weir_loop_get_statistics(loop, &statistics), 0);
-    return statistics.starved;
-}
-
 /* Sends bytes to a transport that gets no memory, makes as many turns
  * as the loop wants, and lets it have memory. */
 static void send_without(weir_loop *loop, int peer, const uint64_t *received)
@@ -56,8 +49,8 @@ static void send_without(weir_loop *loop, int peer, const uint64_t *received)
     expect_eq(weir_loop_run_until(loop, is_set, &is_over), 0);
 
     expect_eq(*received, 0);
-    expect_geq(count_tries(loop), 1);
-    expect_leq(count_tries(loop), TRIES_MAX);
+    expect_geq(statistics_of(loop).starved, 1);
+    expect_leq(statistics_of(loop).starved, TRIES_MAX);
     memory.size_limit = SIZE_MAX;
 }
 

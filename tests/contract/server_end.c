@@ -4,6 +4,7 @@
  * told, in which order, how often.
  */
 #include "tests/contract/maker.h"
+#include "tests/statistics.h"
 
 #define PATIENCE_MS 50000
 
@@ -71,13 +72,6 @@ MAKER(server_end, close_before_done_cancels_the_start, m)
     expect_str_eq(m->log, "DC");
 }
 
-static uint64_t ops_in_flight(const struct maker *m)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-    expect_eq(weir_loop_get_statistics(m->loop, &statistics), 0);
-    return statistics.ops_in_flight;
-}
-
 static void free_server(struct maker *m)
 {
     weir_server_free(m->server);
@@ -92,7 +86,7 @@ UNIT(server_end, a_server_can_be_freed_in_its_done_callback)
         struct maker m;
         maker_open(&m);
         maker_run_for(&m, 1 * MS);
-        const uint64_t idle_ops = ops_in_flight(&m);
+        const uint64_t idle_ops = statistics_of(m.loop).ops_in_flight;
         m.in_done = free_server;
         struct weir_server_options options = {.size = sizeof(options)};
         expect_ok(weir_create_server(m.loop, &m.factory, hosts[i], 0, &options,
@@ -104,7 +98,7 @@ UNIT(server_end, a_server_can_be_freed_in_its_done_callback)
         maker_run_for(&m, 5 * MS);
 
         expect_str_eq(m.log, "D");
-        expect_eq(ops_in_flight(&m), idle_ops);
+        expect_eq(statistics_of(m.loop).ops_in_flight, idle_ops);
         maker_close(&m);
     }
 }

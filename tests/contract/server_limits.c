@@ -4,6 +4,7 @@
  * meanwhile. And a server one of whose addresses is taken.
  */
 #include "tests/contract/maker.h"
+#include "tests/statistics.h"
 
 #include <sys/resource.h>
 
@@ -164,18 +165,11 @@ static struct rlimit starve(struct maker *m, int *ret_fds)
     return before;
 }
 
-static uint64_t count_completions(const struct maker *m)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-    expect_eq(weir_loop_get_statistics(m->loop, &now), 0);
-    return now.completions;
-}
-
 /* Until the server has tried so often to accept. */
 static void wait_for_tries(struct maker *m, uint64_t count)
 {
-    const uint64_t before = count_completions(m);
-    while (count_completions(m) < before + count) {
+    const uint64_t before = statistics_of(m->loop).completions;
+    while (statistics_of(m->loop).completions < before + count) {
         maker_run_for(m, 10 * MS);
     }
 }

@@ -9,6 +9,7 @@
  */
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
+#include "tests/statistics.h"
 #include "tests/unit/random.h"
 
 #include <arpa/inet.h>
@@ -379,16 +380,9 @@ static void rage(struct storm *storm, uint64_t count)
     run_loop_until(storm->loop, is_calm, storm);
 }
 
-static struct weir_loop_statistics statistics_of(const struct storm *storm)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(storm->loop, &stats), 0);
-    return stats;
-}
-
 static void expect_nothing_left(const struct storm *storm, uint64_t ops)
 {
-    const struct weir_loop_statistics stats = statistics_of(storm);
+    const struct weir_loop_statistics stats = statistics_of(storm->loop);
 
     expect_eq(stats.connections, 0);
     expect_eq(stats.ops_in_flight, ops);
@@ -407,16 +401,16 @@ UNIT(storm, ten_thousand_bad_ends_leave_nothing_behind)
     unit_random_seed(&storm.random);
     start(&storm);
     turn(&storm);
-    const uint64_t ops = statistics_of(&storm).ops_in_flight;
+    const uint64_t ops = statistics_of(storm.loop).ops_in_flight;
 
     rage(&storm, STORM_COUNT / 2);
     expect_nothing_left(&storm, ops);
-    const uint64_t memory = statistics_of(&storm).memory_bytes;
+    const uint64_t memory = statistics_of(storm.loop).memory_bytes;
     rage(&storm, STORM_COUNT / 2);
 
     expect_nothing_left(&storm, ops);
     expect(storm.made > STORM_COUNT / 2);
-    expect(statistics_of(&storm).memory_bytes <= 2 * memory);
+    expect(statistics_of(storm.loop).memory_bytes <= 2 * memory);
     weir_server_free(storm.server);
     expect_eq(weir_loop_free(storm.loop), 0);
 }

@@ -6,6 +6,7 @@
  */
 #include "tests/contract/stream_side.h"
 #include "tests/marks.h"
+#include "tests/statistics.h"
 
 #include <poll.h>
 
@@ -69,8 +70,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static void look(weir_loop *loop, const weir_reader *reader)
 {
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
+    struct weir_loop_statistics now = statistics_of(loop);
     most.buffered = larger(most.buffered, weir_reader_get_buffer_size(reader));
     most.held = larger(most.held, now.held_bytes);
     most.memory = larger(most.memory, now.memory_bytes);

@@ -4,6 +4,7 @@
  * harms no other connection.
  */
 #include "tests/contract/tls_end_rig.h"
+#include "tests/statistics.h"
 
 static const uint8_t request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /* A record that says that it has a byte more than any may have. */
@@ -93,14 +94,6 @@ static const uint8_t *endless_record(bool to_server)
     return record;
 }
 
-static uint64_t memory_of(const struct tls_end *end)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
-    return stats.memory_bytes;
-}
-
 /* A message of 16 MiB, as it says. */
 TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time, end,
          .no_handshake = true)
@@ -108,12 +101,12 @@ TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time, end,
     const uint8_t *record = endless_record(!end->is_client);
     end->peer.is_deaf = true;
     tls_end_turns(end, 2);
-    const uint64_t before = memory_of(end);
+    const uint64_t before = statistics_of(end->loop).memory_bytes;
 
     tls_peer_send(end, record, 5 + 16384);
     for (int i = 0; i < 20 && end->done_count == 0; i++) {
         tls_end_turn(end);
-        expect_lt(memory_of(end), before + (96u << 10));
+        expect_lt(statistics_of(end->loop).memory_bytes, before + (96u << 10));
     }
 
     expect_failed(end, WEIR_ETLSPROTOCOL);

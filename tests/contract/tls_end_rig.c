@@ -4,6 +4,7 @@
  * a round ends by looking at what is left. The peer is in tls_end_peer.c.
  */
 #include "tests/contract/tls_end_rig.h"
+#include "tests/statistics.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -338,9 +339,7 @@ static void end_begin(struct tls_end *end)
 /* A transport below may outlive TLS: it waits until the peer has the alert. */
 static bool end_has_no_connection(struct tls_end *end)
 {
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
+    struct weir_loop_statistics stats = statistics_of(end->loop);
     return stats.connections == 0;
 }
 

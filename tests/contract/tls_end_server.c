@@ -5,6 +5,7 @@
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
+#include "tests/statistics.h"
 
 /* ---- the server ---- */
 
@@ -70,14 +71,6 @@ static void wait_clients(struct maker *m, uint64_t count)
 static bool has_reports(const struct maker *m)
 {
     return (uint64_t)m->reports >= seen.wanted;
-}
-
-static struct weir_loop_statistics statistics_of(const struct maker *m)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    expect_eq(weir_loop_get_statistics(m->loop, &stats), 0);
-    return stats;
 }
 
 static uint16_t own_port(int fd)
@@ -228,12 +221,12 @@ MAKER(tls_end_server, a_thousand_bad_clients_leave_nothing_behind, m)
     serve(m, 0);
     send_probes(m, 200, 20);
     maker_run_for(m, 5 * MS);
-    const struct weir_loop_statistics before = statistics_of(m);
+    const struct weir_loop_statistics before = statistics_of(m->loop);
 
     send_probes(m, 1000, 20);
 
     maker_run_for(m, 5 * MS);
-    const struct weir_loop_statistics after = statistics_of(m);
+    const struct weir_loop_statistics after = statistics_of(m->loop);
     /* More of them may have been alive at a time: 16 bytes of each is less than
      * any would leave. */
     expect_leq(after.memory_bytes, before.memory_bytes + 1000 * 16);

@@ -5,6 +5,7 @@
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
+#include "tests/statistics.h"
 
 #include <linux/sockios.h>
 #include <poll.h>
@@ -173,14 +174,6 @@ MAKER(tls_end_storm, of_handshakes_of_tls_13_lets_others_be_served, m)
 
 enum { FEW = 20, MANY = 120, BYTES_EACH = 15 << 10 };
 
-static uint64_t memory_of(const struct maker *m)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    expect_eq(weir_loop_get_statistics(m->loop, &stats), 0);
-    return stats.memory_bytes;
-}
-
 /* Turns both loops until the server has @count connections, which @clients made
  * and on which a request was echoed. */
 static void crowd_to(struct maker *m, struct maker *clients, int count)
@@ -228,13 +221,15 @@ static void memory_of_idle(struct maker *m, int version)
             &options, maker_connect_done, &clients, NULL));
         crowd_to(m, &clients, count);
         if (count == FEW) {
-            server_bytes = memory_of(m);
-            client_bytes = memory_of(&clients);
+            server_bytes = statistics_of(m->loop).memory_bytes;
+            client_bytes = statistics_of(clients.loop).memory_bytes;
         }
     }
 
-    server_bytes = (memory_of(m) - server_bytes) / (MANY - FEW);
-    client_bytes = (memory_of(&clients) - client_bytes) / (MANY - FEW);
+    server_bytes =
+        (statistics_of(m->loop).memory_bytes - server_bytes) / (MANY - FEW);
+    client_bytes = (statistics_of(clients.loop).memory_bytes - client_bytes) /
+                   (MANY - FEW);
     expect_leq(server_bytes, BYTES_EACH);
     expect_leq(client_bytes, BYTES_EACH);
     weir_tls_context_unref(settings.context);

@@ -5,6 +5,7 @@
  * wait for is a failure.
  */
 #include "tests/fake/fake.h"
+#include "tests/statistics.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -112,24 +113,16 @@ static void stop(void)
     fake_stop();
 }
 
-static struct weir_loop_statistics statistics(void)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now;
-}
-
 UNIT(alarm, a_busy_loop_waits_for_a_timer_by_one_operation)
 {
     start(&(struct fake_options){.seed = 1});
-    const uint64_t ops = statistics().ops_in_flight;
+    const uint64_t ops = statistics_of(loop).ops_in_flight;
     stay_busy_for(5000 * MS);
     later(4000 * MS, note_time_and_stop);
 
     stop_at(3000 * MS);
     expect_eq(fake_stats()->timeouts, 1);
-    expect_eq(statistics().ops_in_flight, ops, "it is the loop's own");
+    expect_eq(statistics_of(loop).ops_in_flight, ops, "it is the loop's own");
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(fired_ns / MS, 4000);
@@ -178,13 +171,14 @@ UNIT(alarm, a_deadline_that_moves_on_leaves_it_as_it_is)
     stop_at(900 * MS);
     cr_assert(weir_loop_reschedule(loop, handle, FAKE_START_NS + 9000 * MS));
     stop_at(1100 * MS);
-    const uint64_t turns = statistics().turns;
+    const uint64_t turns = statistics_of(loop).turns;
 
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(fired_ns / MS, 9000);
     expect_eq(fake_stats()->timeouts, 1);
-    expect_leq(statistics().turns - turns, 3, "the alarm, the timer, the stop");
+    expect_leq(statistics_of(loop).turns - turns, 3,
+               "the alarm, the timer, the stop");
     stop();
 }
 

@@ -6,6 +6,7 @@
  * waits. tests/contract/callback.c has the order of things on a real kernel.
  */
 #include "tests/fake/fake.h"
+#include "tests/statistics.h"
 #include "tests/unit/random.h"
 
 #include <errno.h>
@@ -35,13 +36,6 @@ static void stop(void)
 {
     expect_eq(weir_loop_free(loop), 0);
     fake_stop();
-}
-
-static uint64_t turns(void)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-    expect_eq(weir_loop_get_statistics(loop, &statistics), 0);
-    return statistics.turns;
 }
 
 static void stop_loop(void *arg)
@@ -98,7 +92,7 @@ UNIT(bounds, a_single_timer_far_away_costs_no_turns_on_the_way)
     expect_eq(weir_loop_run(loop), 0);
 
     expect_geq(fake_now(), FAKE_START_NS + 10000 * HOUR);
-    expect_leq(turns(), 3);
+    expect_leq(statistics_of(loop).turns, 3);
     stop();
 }
 
@@ -116,9 +110,9 @@ UNIT(bounds, a_turn_enters_the_kernel_once)
 
     expect_eq(weir_loop_run(loop), 0);
 
-    expect_eq(turns(), 100);
+    expect_eq(statistics_of(loop).turns, 100);
     /* And once more, for what the last turn has written. */
-    expect_eq(fake_stats()->enters - before, turns() + 1);
+    expect_eq(fake_stats()->enters - before, statistics_of(loop).turns + 1);
     stop();
 }
 
@@ -129,7 +123,7 @@ static uint64_t last_turn;
 
 static void count_turns(void *arg)
 {
-    last_turn = turns();
+    last_turn = statistics_of(loop).turns;
     if (count++ == 0) {
         first_turn = last_turn;
     }
@@ -230,6 +224,6 @@ UNIT(bounds, timers_that_are_due_do_not_keep_callbacks_waiting)
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(count, TIMERS_MAX);
-    expect_eq(turns(), 1);
+    expect_eq(statistics_of(loop).turns, 1);
     stop();
 }

@@ -4,6 +4,7 @@
  * ring that breaks.
  */
 #include "tests/fake/fake.h"
+#include "tests/statistics.h"
 #include "tests/walk.h"
 
 #include <errno.h>
@@ -336,24 +337,16 @@ UNIT(child, is_killed_and_reaped_when_the_ring_broke)
     fake_stop();
 }
 
-static uint64_t ops_in_flight(void)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now.ops_in_flight;
-}
-
 /* A child that a poll said had ended, and that cannot be reaped: it is looked
  * at again some time later. */
 static void open_resting_child(void)
 {
     open_child();
-    const uint64_t before = ops_in_flight();
+    const uint64_t before = statistics_of(loop).ops_in_flight;
     fake_child_wake(pid);
     turn();
     turn();
-    expect_eq(ops_in_flight(), before - 1);
+    expect_eq(statistics_of(loop).ops_in_flight, before - 1);
 }
 
 UNIT(child, that_cannot_be_reaped_yet_is_looked_at_later)

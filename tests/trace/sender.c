@@ -11,6 +11,7 @@
 #include "lib/base/sendq.h"
 #include "lib/transport/transport.h"
 #include "tests/fake/fake.h"
+#include "tests/statistics.h"
 #include "tests/unit/random.h"
 #include "tests/walk.h"
 #include "uring/sys.h"
@@ -194,8 +195,7 @@ static void check_end(uint64_t expected, bool is_broken)
     expect_eq(sink.done_count, 1);
     expect_eq(sink.ended_count, 1);
     expect_eq(sink.queue.bytes, 0);
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(loop, &stats), 0);
+    struct weir_loop_statistics stats = statistics_of(loop);
     expect_eq(stats.queued_bytes, 0);
 }
 

@@ -4,6 +4,7 @@
  * fake machine's.
  */
 #include "tests/fake/fake.h"
+#include "tests/statistics.h"
 #include "tests/unit.h"
 
 #include <weir.h>
@@ -53,14 +54,6 @@ static void run_until(uint64_t after_start_ns)
     expect_eq(weir_loop_run_until(loop, is_over, &end_ns), 0);
 }
 
-static uint64_t memory_bytes(void)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now.memory_bytes;
-}
-
 static void start(void)
 {
     const struct weir_factory factory = {.create = create};
@@ -102,32 +95,33 @@ static void spawn_tasks(void)
 UNIT(trim, a_call_gives_back_the_memory_of_connections_that_are_lost)
 {
     start();
-    const uint64_t busy = memory_bytes();
+    const uint64_t busy = statistics_of(loop).memory_bytes;
     for (int i = 0; i < CONNECTIONS; i++) {
         weir_transport_abort(transports[i]);
     }
     run_until(S);
-    expect_eq(memory_bytes(), busy, "no trim before its time");
+    expect_eq(statistics_of(loop).memory_bytes, busy,
+              "no trim before its time");
 
     expect_eq(weir_loop_trim(loop), 0);
 
-    expect_lt(memory_bytes(), busy - CONNECTIONS * 256);
+    expect_lt(statistics_of(loop).memory_bytes, busy - CONNECTIONS * 256);
     stop();
 }
 
 UNIT(trim, the_loop_gives_memory_back_four_seconds_after_a_loss)
 {
     start();
-    const uint64_t busy = memory_bytes();
+    const uint64_t busy = statistics_of(loop).memory_bytes;
     for (int i = 0; i < CONNECTIONS; i++) {
         weir_transport_abort(transports[i]);
     }
     run_until(4 * S);
-    expect_eq(memory_bytes(), busy);
+    expect_eq(statistics_of(loop).memory_bytes, busy);
 
     run_until(5 * S);
 
-    expect_lt(memory_bytes(), busy - CONNECTIONS * 256);
+    expect_lt(statistics_of(loop).memory_bytes, busy - CONNECTIONS * 256);
     stop();
 }
 
@@ -139,10 +133,10 @@ UNIT(trim, a_loss_while_a_trim_is_due_gives_back_what_is_used_until_later)
     weir_transport_abort(transports[1]);
     spawn_tasks(); /* they end after the first trim */
     run_until(7 * S);
-    const uint64_t before = memory_bytes();
+    const uint64_t before = statistics_of(loop).memory_bytes;
 
     run_until(9 * S);
 
-    expect_lt(memory_bytes(), before - TASKS * 64);
+    expect_lt(statistics_of(loop).memory_bytes, before - TASKS * 64);
     stop();
 }

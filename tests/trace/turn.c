@@ -9,6 +9,7 @@
 #define UNIT_RUN with_loop
 
 #include "tests/fake/fake.h"
+#include "tests/statistics.h"
 #include "tests/unit.h"
 #include "uring/pool.h"
 #include "weir/inspect.h"
@@ -239,17 +240,10 @@ UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
 
 /* ---- a life ---- */
 
-static struct weir_loop_statistics statistics(void)
-{
-    struct weir_loop_statistics result = {.size = sizeof(result)};
-    expect_eq(weir_loop_get_statistics(loop, &result), 0);
-    return result;
-}
-
 UNIT(turn, echo_and_end_of_stream)
 {
     connect_peer();
-    const struct weir_loop_statistics before = statistics();
+    const struct weir_loop_statistics before = statistics_of(loop);
     expect_eq(fake_peer_write(peer, "hello", 5), 5);
     run_for(MS);
     expect("enter want=1\n"
@@ -262,7 +256,7 @@ UNIT(turn, echo_and_end_of_stream)
            "enter want=1\n"
            "time +1000 us\n"
            "enter want=0\n");
-    const struct weir_loop_statistics after = statistics();
+    const struct weir_loop_statistics after = statistics_of(loop);
     expect_eq(after.turns - before.turns, 3);
     expect_eq(after.enters - before.enters, 4);
     expect_eq(after.submitted - before.submitted, 2);
