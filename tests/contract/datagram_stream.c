@@ -6,7 +6,6 @@
  */
 #include "tests/statistics.h"
 #include "tests/task.h"
-#include "tests/unit.h"
 
 #include <weir.h>
 

@@ -373,7 +373,6 @@ static void submit_once(void *arg)
 static int submit_poor(weir_loop *l, void *arg)
 {
     struct job job;
-    (void)l, (void)arg;
     init_job(&job, quick_job, 3);
     walk_allocations(&counter, submit_once, &job);
     expect_told(&job, 3);

@@ -11,7 +11,6 @@
 #include "tests/tls/rig.h"
 
 #include <arpa/inet.h>
-#include <pthread.h>
 
 #define SMALL_BUFFER 16384
 

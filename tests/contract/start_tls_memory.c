@@ -7,7 +7,6 @@
  * missing where neither side was told of an error.
  */
 #include "tests/contract/starting_rig.h"
-#include "tests/walk.h"
 
 /* More than a chunk of leases. */
 enum { PIECE_BYTES = 1, PIECES_MAX = 256 };

@@ -7,7 +7,6 @@
  */
 #include "lib/tls/context/context_impl.h"
 #include "tests/contract/starting_rig.h"
-#include "tests/walk.h"
 
 /* One loop, on it one stream or both of a connection. */
 struct world {

@@ -8,7 +8,6 @@
 #include "tests/tls/rig.h"
 
 #include <weir/stream.h>
-#include <weir/task.h>
 
 struct world {
     weir_tls_context *server_context;

@@ -9,7 +9,6 @@
 #include "tests/tls/rig.h"
 
 #include <weir/stream.h>
-#include <weir/task.h>
 
 static weir_tls_context *tell_context(bool is_server, bool knows_authority)
 {

@@ -10,7 +10,6 @@
 #include "tests/tls/rig.h"
 #include "tests/unit/random.h"
 
-#include <pthread.h>
 #include <weir/stream.h>
 #include <weir/task.h>
 

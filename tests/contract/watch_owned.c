@@ -56,7 +56,6 @@ static int take_nothing(void *arg, weir_transport *t,
 {
     static const struct weir_protocol silent = {.size = sizeof(silent),
                                                 .kind = WEIR_PROTOCOL_STREAM};
-    (void)arg, (void)t;
     *ret = (struct weir_protocol_binding){&silent, NULL};
     return 0;
 }

@@ -10,7 +10,6 @@
 #include "tests/fake/fake.h"
 #include "tests/statistics.h"
 #include "tests/walk.h"
-#include "weir/inspect.h"
 
 #ifdef UNIT_HAS_LSAN
 #define SEEDS 1000u

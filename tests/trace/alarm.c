@@ -4,12 +4,10 @@
  * the fake machine's, on which a wait without an end and without anything to
  * wait for is a failure.
  */
-#include "tests/fake/fake.h"
+#include "adopt.h"
 #include "tests/statistics.h"
-#include "tests/unit.h"
 
 #include <errno.h>
-#include <weir.h>
 
 #define MS UINT64_C(1000000)
 
@@ -30,14 +28,6 @@ static void made(void *user, weir_transport *t)
 static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .kind = WEIR_PROTOCOL_STREAM,
                                               .connection_made = made};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
 
 static uint64_t since_start(void)
 {
@@ -93,13 +83,10 @@ static void stop_at(uint64_t when_ns)
 
 static void start(const struct fake_options *options)
 {
-    const struct weir_factory factory = {.create = create};
-
     fired_ns = 0;
     fake_start(options);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL));
+    adopt(loop, &protocol, NULL, NULL, &peer);
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     cr_assert_not_null(transport);

@@ -115,7 +115,6 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
-    (void)arg, (void)offset;
     memset(buf, 'f', len);
 }
 

@@ -3,14 +3,12 @@
  * received from in turn, what a turn does for them and for those beside them,
  * and how they go back to armed receives.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
 #include "tests/marks.h"
-#include "tests/unit.h"
 #include "uring/feature.h"
 
 #include <errno.h>
-#include <weir.h>
 
 #define MS  UINT64_C(1000000)
 #define KIB 1024u
@@ -75,13 +73,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .eof_received = eof_received,
                                               .connection_lost = lost};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
-    return 0;
-}
-
 static void run_for(uint64_t time_ns)
 {
     clock_run_for(loop, time_ns);
@@ -94,11 +85,7 @@ static void start_on(const struct fake_options *options, int count)
     echoes = false;
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < count; i++) {
-        const struct weir_factory factory = {.create = create,
-                                             .arg = &conns[i]};
-        conns[i].fd = fake_connected_fd(&conns[i].peer);
-        expect_ok(weir_adopt_connection(loop, &factory, conns[i].fd, NULL, NULL,
-                                        NULL, NULL));
+        conns[i].fd = adopt(loop, &protocol, &conns[i], NULL, &conns[i].peer);
     }
     run_for(MS);
     fake_text_clear();

@@ -5,12 +5,9 @@
  * its completion comes later than the receive's, the receive brings 0 as it
  * does at an end of the stream.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
 #include "uring/sys.h"
-
-#include <weir.h>
 
 #include <errno.h>
 
@@ -35,20 +32,17 @@ static void made(void *user, weir_transport *t)
 
 static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user, (void)t, (void)buf;
     return 0;
 }
 
 static int ended(void *user, weir_transport *t)
 {
-    (void)user, (void)t;
     eof_count++;
     return keeps_open;
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user, (void)t;
     lost_count++;
     lost_err = err;
 }
@@ -56,7 +50,6 @@ static void lost(void *user, weir_transport *t, int err)
 static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
                 size_t *ret_size)
 {
-    (void)user, (void)t, (void)hint;
     *ret_buf = lent;
     *ret_size = sizeof(lent);
     return 0;
@@ -64,7 +57,6 @@ static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
 
 static int filled(void *user, weir_transport *t, size_t len)
 {
-    (void)user, (void)t, (void)len;
     return 0;
 }
 
@@ -89,13 +81,6 @@ static const struct weir_protocol lender = {.size = sizeof(lender),
                                             .buffer_updated = filled,
                                             .release_buffer = returned};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = arg;
-    return 0;
-}
-
 /* Before an enter: the receive brings 0 in it, and the send its error later. */
 static void reset_the_send(void *arg)
 {
@@ -107,14 +92,11 @@ static void reset_the_send(void *arg)
 
 static void start(const struct weir_protocol *with)
 {
-    const struct weir_factory factory = {.create = create,
-                                         .arg = (void *)(uintptr_t)with};
     eof_count = lost_count = lost_err = 0;
     keeps_open = closes = is_written = false;
     fake_start(&(struct fake_options){.seed = 1, .entered = reset_the_send});
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL));
+    adopt(loop, with, NULL, NULL, &peer);
     clock_run_for(loop, MS);
 }
 
@@ -186,7 +168,6 @@ UNIT(doubted_end, nor_while_a_close_sends)
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
-    (void)arg, (void)offset;
     memset(buf, 'f', len);
 }
 
@@ -197,7 +178,6 @@ static void nothing(void *arg)
 
 static void file_ended(void *arg, weir_transport *t, int err, uint64_t sent)
 {
-    (void)arg, (void)t;
     expect_eq(err, -ECANCELED);
     expect_eq(sent, 0);
 }

@@ -30,7 +30,6 @@ struct breaking {
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
-    (void)arg, (void)offset;
     memset(buf, 'f', len);
 }
 
@@ -53,7 +52,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size)
 {
     struct breaking *breaking = user;
-    (void)t, (void)hint;
     if (breaking->lent_count++ > 0) {
         return breaking->refusal;
     }
@@ -64,7 +62,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
 
 static int updated(void *user, weir_transport *t, size_t len)
 {
-    (void)user, (void)t;
     expect_eq(len, 1);
     return 0;
 }

@@ -4,11 +4,8 @@
  * Bytes before a reset, the read time-out, the read limit and the write stall:
  * which of them waits, and how long.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
-
-#include <weir.h>
 
 #include <errno.h>
 
@@ -91,17 +88,8 @@ static const struct weir_protocol lender = {.size = sizeof(lender),
                                             .buffer_updated = filled,
                                             .release_buffer = returned};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = lends ? &lender : &protocol;
-    ret->user = arg;
-    return 0;
-}
-
 static void start(const struct weir_connection_options *stream)
 {
-    const struct weir_factory factory = {.create = create};
     struct weir_connect_options options = {.size = sizeof(options)};
     const struct weir_loop_options least = {.size = sizeof(least),
                                             .queued_limit_bytes = 1u << 20};
@@ -110,8 +98,7 @@ static void start(const struct weir_connection_options *stream)
     if (stream) {
         options.connection = *stream;
     }
-    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    &options, NULL, NULL, NULL));
+    adopt(loop, lends ? &lender : &protocol, NULL, &options, &peer);
     clock_run_for(loop, MS);
 }
 

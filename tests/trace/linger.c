@@ -6,11 +6,8 @@
  */
 #define UNIT_RUN with_subject
 
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
-
-#include <weir.h>
 
 #include <errno.h>
 
@@ -33,7 +30,6 @@ static void made(void *user, weir_transport *t)
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user, (void)t;
     lost_count++;
     lost_err = err;
     lost_ns = fake_now();
@@ -41,7 +37,6 @@ static void lost(void *user, weir_transport *t, int err)
 
 static int keep(void *user, weir_transport *t)
 {
-    (void)user, (void)t;
     return 1;
 }
 
@@ -51,22 +46,12 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .eof_received = keep,
                                               .connection_lost = lost};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)arg, (void)t;
-    ret->protocol = &protocol;
-    return 0;
-}
-
 static void start(void)
 {
-    const struct weir_factory factory = {.create = create};
     lost_count = lost_err = 0;
     fake_start(&(struct fake_options){.seed = 1, .recv_size = ROOM});
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL));
+    adopt(loop, &protocol, NULL, NULL, &peer);
     clock_run_for(loop, MS);
 }
 

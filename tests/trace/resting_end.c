@@ -78,7 +78,6 @@ static void *alloc(void *arg, size_t size)
 
 static void give(void *arg, void *ptr, size_t size)
 {
-    (void)arg, (void)size;
     free(ptr);
 }
 

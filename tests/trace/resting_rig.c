@@ -34,7 +34,6 @@ static int data(void *user, weir_transport *t, const struct weir_buf *buf)
 static int fds(void *user, weir_transport *t, const int *fds, size_t count,
                bool lost)
 {
-    (void)user, (void)t;
     expect_eq(count, 1);
     cr_assert(lost);
     expect_eq(wr_sys_close(fds[0]), 0);
@@ -44,14 +43,12 @@ static int fds(void *user, weir_transport *t, const int *fds, size_t count,
 
 static int ended(void *user, weir_transport *t)
 {
-    (void)user, (void)t;
     rig.eof_count++;
     return 1;
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user, (void)t;
     rig.lost_count++;
     rig.lost_err = err;
     rig.lost_ns = fake_now();

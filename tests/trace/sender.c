@@ -15,7 +15,6 @@
 #include "tests/unit/random.h"
 #include "tests/walk.h"
 #include "uring/sys.h"
-#include "weir/inspect.h"
 
 enum { FILE_BYTES = 500000, PART = 60000, ROUNDS = 400 };
 

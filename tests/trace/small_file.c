@@ -6,12 +6,9 @@
  * protocol has no memory for more bytes, or cancels the file. Or the send
  * itself releases what was written before the file, and that callback ends it.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
 #include "uring/sys.h"
-
-#include <weir.h>
 
 #include <errno.h>
 
@@ -38,7 +35,6 @@ static char lent[8];
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
-    (void)arg, (void)offset;
     memset(buf, 'f', len);
 }
 
@@ -50,7 +46,6 @@ static void made(void *user, weir_transport *t)
 static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
                 size_t *ret_size)
 {
-    (void)user, (void)t, (void)hint;
     if (!is_broken) {
         *ret_buf = lent;
         *ret_size = sizeof(lent);
@@ -60,7 +55,6 @@ static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
 
 static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 {
-    (void)arg, (void)t;
     told_count++;
     told_err = err;
     told_sent = sent;
@@ -111,7 +105,6 @@ static void returned(void *user, void *buf)
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user, (void)t;
     expect_eq(told_count, 1);
     lost_count++;
     lost_err = err;
@@ -125,17 +118,8 @@ static const struct weir_protocol lender = {.size = sizeof(lender),
                                             .buffer_updated = filled,
                                             .release_buffer = returned};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)arg, (void)t;
-    ret->protocol = &lender;
-    return 0;
-}
-
 static void start(bool is_cancelled, int (*release)(weir_transport *t))
 {
-    const struct weir_factory factory = {.create = create, .arg = NULL};
     told_count = told_err = lost_count = lost_err = 0;
     cancels = is_cancelled;
     at_release = release;
@@ -143,9 +127,7 @@ static void start(bool is_cancelled, int (*release)(weir_transport *t))
     fake_start(&(struct fake_options){.seed = 1});
     file = fake_disk_open(FILE_BYTES, fill, NULL);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    sock = fake_connected_fd(&peer);
-    expect_ok(
-        weir_adopt_connection(loop, &factory, sock, NULL, NULL, NULL, NULL));
+    sock = adopt(loop, &lender, NULL, NULL, &peer);
     clock_run_for(loop, MS);
 }
 

@@ -3,11 +3,8 @@
  * the loop itself four seconds after a connection was lost. The clock is the
  * fake machine's.
  */
-#include "tests/fake/fake.h"
+#include "adopt.h"
 #include "tests/statistics.h"
-#include "tests/unit.h"
-
-#include <weir.h>
 
 #define S UINT64_C(1000000000)
 
@@ -26,14 +23,6 @@ static void made(void *user, weir_transport *t)
 static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .kind = WEIR_PROTOCOL_STREAM,
                                               .connection_made = made};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
 
 static bool is_over(void *arg)
 {
@@ -56,16 +45,12 @@ static void run_until(uint64_t after_start_ns)
 
 static void start(void)
 {
-    const struct weir_factory factory = {.create = create};
-
     made_count = 0;
     fake_start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < CONNECTIONS; i++) {
         struct weir_connect_options options = {.size = sizeof(options)};
-        expect_ok(weir_adopt_connection(loop, &factory,
-                                        fake_connected_fd(&peers[i]), &options,
-                                        NULL, NULL, NULL));
+        adopt(loop, &protocol, NULL, &options, &peers[i]);
     }
     run_until(S / 10);
     expect_eq(made_count, CONNECTIONS);

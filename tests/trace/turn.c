@@ -8,16 +8,11 @@
  */
 #define UNIT_RUN with_loop
 
-#include "tests/fake/fake.h"
+#include "adopt.h"
 #include "tests/statistics.h"
-#include "tests/unit.h"
 #include "uring/pool.h"
-#include "weir/inspect.h"
-#include "weir/loop.h"
-#include "weir/server.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 
 #define MS 1000000u
 
@@ -108,21 +103,15 @@ static int eof_received(void *user, weir_transport *t)
     return 0;
 }
 
-static int make_protocol(void *arg, weir_transport *t,
-                         struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .connection_made = connection_made,
-        .connection_lost = connection_lost,
-        .pause_writing = pause_writing,
-        .resume_writing = resume_writing,
-        .data_received = data_received,
-        .eof_received = eof_received};
-    ret->protocol = &protocol;
-    return 0;
-}
+static const struct weir_protocol protocol = {
+    .size = sizeof(protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = connection_made,
+    .connection_lost = connection_lost,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
+    .data_received = data_received,
+    .eof_received = eof_received};
 
 static bool is_made(void *arg)
 {
@@ -132,9 +121,7 @@ static bool is_made(void *arg)
 /* Adopts a connected descriptor, so that no accept stands in the text. */
 static void connect_peer(void)
 {
-    struct weir_factory factory = {make_protocol, NULL};
-    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL));
+    adopt(loop, &protocol, NULL, NULL, &peer);
     expect_eq(weir_loop_run_until(loop, is_made, NULL), 0);
     run_for(MS);
     fake_text_clear();

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <weir/error.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>

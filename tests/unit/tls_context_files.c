@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <sys/stat.h>
-#include <weir/error.h>
 
 static struct tls_pair pair;
 static char error_text[512];

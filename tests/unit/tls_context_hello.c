@@ -5,8 +5,6 @@
  */
 #include "tests/tls/rig.h"
 
-#include <weir/error.h>
-
 enum {
     HELLO_TICKET = 35,
     HELLO_ALPN = 16,

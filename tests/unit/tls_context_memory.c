@@ -7,11 +7,7 @@
  */
 #include "tests/tls/rig.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <weir/error.h>
-#include <weir/tls.h>
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);

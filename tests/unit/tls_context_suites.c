@@ -8,8 +8,6 @@
 #include "lib/tls/context/suites.h"
 #include "tests/tls/rig.h"
 
-#include <weir/error.h>
-
 #define SUITES_OF_1_3                                                          \
     "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",                        \
         "TLS_CHACHA20_POLY1305_SHA256"

@@ -12,7 +12,6 @@
 #include "lib/tls/engine/engine_impl.h"
 
 #include <errno.h>
-#include <weir/error.h>
 #include <wolfssl/wolfcrypt/aes.h>
 
 enum {

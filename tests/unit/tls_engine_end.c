@@ -6,7 +6,6 @@
 #include "tests/unit/tls_rig.h"
 
 #include <errno.h>
-#include <weir/error.h>
 
 static struct tls_pair pair;
 static struct tls_rig_options choice;

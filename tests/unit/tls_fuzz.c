@@ -10,7 +10,6 @@
 #include "tests/unit/tls_rig.h"
 
 #include <errno.h>
-#include <weir/error.h>
 
 enum { FUZZ_RUNS = 1500, FUZZ_TEXT = 40000 };
 

@@ -7,8 +7,6 @@
 #include "lib/tls/context/context_impl.h"
 #include "tests/tls/rig.h"
 
-#include <weir/error.h>
-
 enum {
     MATRIX_GOOD_OF_CLIENT = 1 << 0, /* a server accepts it */
     MATRIX_NOT_OF_CLIENT = 1 << 1,  /* wolfSSL lets no client show it */

@@ -7,7 +7,6 @@
 #include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <weir/error.h>
 
 static struct tls_pair pair;
 static char error_text[512];

@@ -8,7 +8,6 @@
 #include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <weir/error.h>
 
 static struct tls_pair pair;
 

@@ -7,14 +7,10 @@
 #include "lib/tls/context/rsa_key.h"
 
 #include "tests/tls/rig.h"
-#include "tests/unit.h"
-#include "uring/check.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 #include <sys/wait.h>
-#include <weir/error.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/wolfcrypt/asn_public.h>

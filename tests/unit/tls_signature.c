@@ -9,8 +9,6 @@
 #include "lib/x509/certificate.h"
 #include "tests/tls/rig.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
 
 /* Of rsaEncryption in a key; the last byte of id-RSASSA-PSS is another one. */

@@ -5,10 +5,8 @@
  */
 #include "lib/tls/context/pem.h"
 #include "tests/tls/rig.h"
-#include "tests/unit.h"
 
 #include <errno.h>
-#include <weir/error.h>
 #include <weir/tls_certificate.h>
 
 static struct weir_tls_certificate certificate = {.size = sizeof(certificate)};
