@@ -45,8 +45,10 @@ void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
 {
     const struct wr_tls_peer_options to_localhost = {.server_hostname =
                                                          "localhost"};
-    weir_tls_context *client_context = tls_context(client);
-    weir_tls_context *server_context = tls_context(server);
+    weir_tls_context *client_context =
+        client ? tls_context(client) : tls_context_of(false, 0);
+    weir_tls_context *server_context =
+        server ? tls_context(server) : tls_context_of(true, 0);
     tls_pair_connect(pair, client_context, server_context,
                      how ? how : &to_localhost);
     weir_tls_context_unref(client_context);

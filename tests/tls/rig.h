@@ -111,8 +111,9 @@ void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
                       weir_tls_context *server,
                       const struct wr_tls_peer_options *how);
 
-/* tls_pair_connect() of contexts that these options allow, which the engines
- * alone keep. @how: NULL connects to "localhost". */
+/* tls_pair_connect() of contexts that these options allow, NULL for those of
+ * tls_options(), which the engines alone keep. @how: NULL connects to
+ * "localhost". */
 void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
                    const struct weir_tls_options *server,
                    const struct wr_tls_peer_options *how);

@@ -36,10 +36,8 @@ static void context_refuse_alpn(const char *list)
 
 UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
 {
-    const struct weir_tls_options server_options = tls_options(true);
-    const struct weir_tls_options client_options = tls_options(false);
-    weir_tls_context *server = tls_context(&server_options);
-    weir_tls_context *client = tls_context(&client_options);
+    weir_tls_context *server = tls_context_of(true, 0);
+    weir_tls_context *client = tls_context_of(false, 0);
 
     cr_assert_eq(weir_tls_context_ref(server), server);
     weir_tls_context_unref(server);
@@ -130,11 +128,9 @@ static struct tls_pair pair;
 static void context_connect_to(const char *name, bool no_check, int client,
                                int server)
 {
-    const struct weir_tls_options client_options = tls_options(false);
-    const struct weir_tls_options server_options = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = name,
                                             .no_hostname_check = no_check};
-    tls_pair_join(&pair, &client_options, &server_options, &how);
+    tls_pair_join(&pair, NULL, NULL, &how);
     tls_pair_expect(&pair, client, server);
     tls_pair_disconnect(&pair);
 }
@@ -152,9 +148,8 @@ UNIT(tls_context, a_client_verifies_the_name_of_the_server)
 
 UNIT(tls_context, a_client_without_a_name_is_refused)
 {
-    const struct weir_tls_options options = tls_options(false);
     const struct wr_tls_peer_options how = {.server_hostname = ""};
-    weir_tls_context *context = tls_context(&options);
+    weir_tls_context *context = tls_context_of(false, 0);
     allocator_init(&pair.account.allocator);
     wr_blocks_init(&pair.account.blocks, &pair.account.allocator.hooks);
     wr_tls_memory_init(&pair.account.memory, &pair.account.blocks);
@@ -172,17 +167,16 @@ UNIT(tls_context, a_client_without_a_name_is_refused)
 UNIT(tls_context, a_client_trusts_the_authorities_it_was_given_alone)
 {
     struct weir_tls_options client = tls_options(false);
-    const struct weir_tls_options server = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     client.authorities.file = NULL;
     client.no_system_authorities = true;
 
-    tls_pair_join(&pair, &client, &server, &how);
+    tls_pair_join(&pair, &client, NULL, &how);
     tls_pair_expect(&pair, WEIR_ETLSISSUER, WEIR_ETLSALERT);
     tls_pair_disconnect(&pair);
 
     client.no_verify = true;
-    tls_pair_join(&pair, &client, &server, &how);
+    tls_pair_join(&pair, &client, NULL, &how);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
 }
@@ -353,10 +347,9 @@ static void context_expect_copy(weir_tls_context *client,
 
 UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
 {
-    const struct weir_tls_options client_options = tls_options(false);
     const struct weir_tls_options server_options = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    weir_tls_context *client = tls_context(&client_options);
+    weir_tls_context *client = tls_context_of(false, 0);
     weir_tls_context *server = tls_context(&server_options);
     weir_tls_context *other = tls_context(&server_options);
     WOLFSSL_SESSION *session = NULL;
@@ -505,11 +498,10 @@ UNIT(tls_context, a_certificate_by_name_is_tried_when_the_context_is_made)
 static void context_expect_asked(const char *given, const char *asked)
 {
     static struct tls_pair asking;
-    const struct weir_tls_options server_options = tls_options(true);
     struct weir_tls_options client_options = tls_options(false);
     client_options.no_verify = true;
     weir_tls_context *client = tls_context(&client_options);
-    weir_tls_context *server = tls_context(&server_options);
+    weir_tls_context *server = tls_context_of(true, 0);
     const struct wr_tls_peer_options how = {.server_hostname = given};
     tls_pair_connect(&asking, client, server, &how);
     tls_pair_expect(&asking, 0, 0);

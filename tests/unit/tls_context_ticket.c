@@ -78,9 +78,8 @@ static void ticket_expect(const struct weir_tls_options *from,
 
 static void ticket_resume_in(enum weir_tls_version version)
 {
-    const struct weir_tls_options options = tls_options(true);
     weir_tls_context *client = ticket_client(version);
-    weir_tls_context *server = tls_context(&options);
+    weir_tls_context *server = tls_context_of(true, 0);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect(client, server, &session));
@@ -152,9 +151,8 @@ UNIT(tls_context_ticket, a_server_without_tickets_leaves_what_it_is_offered)
 static bool ticket_passes(enum weir_tls_version version, const char *first,
                           const char *second)
 {
-    const struct weir_tls_options options = tls_options(true);
     weir_tls_context *client = ticket_client(version);
-    weir_tls_context *server = tls_context(&options);
+    weir_tls_context *server = tls_context_of(true, 0);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect_to(first, client, server, &session));
@@ -347,9 +345,8 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
 {
     static uint8_t outer[2 * TICKET_HELLO_MAX + 4];
     static uint8_t inner[TICKET_HELLO_MAX];
-    const struct weir_tls_options options = tls_options(true);
     weir_tls_context *client = ticket_client(WEIR_TLS_1_2);
-    weir_tls_context *server = tls_context(&options);
+    weir_tls_context *server = tls_context_of(true, 0);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect_to("localhost", client, server, &session));
@@ -372,9 +369,8 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
  * secret when a key of tickets becomes known. */
 UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
 {
-    const struct weir_tls_options options = tls_options(true);
     weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
-    weir_tls_context *server = tls_context(&options);
+    weir_tls_context *server = tls_context_of(true, 0);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect(client, server, &session));
