@@ -118,6 +118,8 @@ int maker_close(struct maker *m)
 {
     int alive = weir_loop_free(m->loop);
     weir_server_free(m->server);
+    m->loop = NULL;
+    m->server = NULL;
     return alive;
 }
 

@@ -133,21 +133,20 @@ static void post_again(void *arg)
                                                  &poster->next, NULL);
 }
 
-UNIT(remote, a_post_from_inside_the_loop_is_not_called_at_once)
+MAKER(remote, a_post_from_inside_the_loop_is_not_called_at_once, m)
 {
-    struct maker m;
     struct poster *poster = calloc(1, sizeof(*poster));
-    maker_open(&m);
-    poster->loop = m.loop;
+    poster->loop = m->loop;
     poster->err = 1;
 
-    expect_ok(weir_loop_call_soon_threadsafe(m.loop, post_again, poster, NULL));
+    expect_ok(
+        weir_loop_call_soon_threadsafe(m->loop, post_again, poster, NULL));
     expect_eq(poster->err, 1);
-    maker_run_for(&m, 100 * MS);
+    maker_run_for(m, 100 * MS);
 
     expect_eq(poster->err, 0);
     expect_eq(poster->next, 1);
-    maker_close(&m);
+    maker_close(m);
     free(poster);
 }
 
@@ -260,19 +259,17 @@ MAKER(remote, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls, m)
     weir_remote_unref(own.remote);
 }
 
-UNIT(remote, posting_after_the_end_of_the_loop_is_an_error)
+MAKER(remote, posting_after_the_end_of_the_loop_is_an_error, m)
 {
-    struct maker m;
     int called = 0;
-    maker_open(&m);
-    weir_remote *remote = weir_loop_get_remote(m.loop);
+    weir_remote *remote = weir_loop_get_remote(m->loop);
     expect_eq(weir_remote_ref(remote), remote);
     expect_eq(weir_remote_call_soon(remote, NULL, NULL, NULL), -EINVAL);
-    expect_eq(weir_loop_call_soon_threadsafe(m.loop, NULL, NULL, NULL),
+    expect_eq(weir_loop_call_soon_threadsafe(m->loop, NULL, NULL, NULL),
               -EINVAL);
     expect_eq(weir_remote_call_soon(remote, count, &called, NULL), 0);
 
-    maker_close(&m);
+    maker_close(m);
 
     expect_eq(weir_remote_call_soon(remote, count, &called, NULL), -ESHUTDOWN);
     weir_remote_unref(remote);
