@@ -183,6 +183,21 @@ void child_wait_exit(struct child *child)
     }
 }
 
+weir_transport *child_pipe(const struct child *child, int fd)
+{
+    weir_transport *t = weir_transport_get_pipe_transport(child->t, fd);
+
+    cr_assert_not_null(t);
+    return t;
+}
+
+void child_write_much(struct child *child)
+{
+    static char bytes[1 << 20];
+
+    expect_ok(weir_transport_write(child_pipe(child, 0), bytes, sizeof(bytes)));
+}
+
 void child_forget(struct child *child)
 {
     weir_transport_unref(child->t);

@@ -56,6 +56,11 @@ void child_wait(struct child *child);
 /* Runs it until the child has ended. */
 void child_wait_exit(struct child *child);
 
+/* The child's end of one of its pipes, which there must be. */
+weir_transport *child_pipe(const struct child *child, int fd);
+/* More than its input takes without waiting. */
+void child_write_much(struct child *child);
+
 /* Gives the reference back. */
 void child_forget(struct child *child);
 

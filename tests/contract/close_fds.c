@@ -148,20 +148,7 @@ static void expect_echo(struct side *side)
 static ssize_t side_send_as(const struct side *side, const int *fds,
                             size_t count, int flags)
 {
-    _Alignas(struct cmsghdr)
-        uint8_t control[CMSG_SPACE(WEIR_FDS_MAX * sizeof(int))] = {0};
-    char byte = 'f';
-    struct iovec iov = {&byte, 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-    return sendmsg(side->peer, &msg, MSG_NOSIGNAL | flags);
+    return rights_send(side->peer, "f", 1, fds, count, flags);
 }
 
 static ssize_t side_send(const struct side *side, const int *fds, size_t count)

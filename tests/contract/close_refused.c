@@ -78,23 +78,11 @@ static void expect_echo(int fd)
 
 static void send_slow(int fd)
 {
-    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(SLOW * sizeof(int))];
-    char byte = 'f';
-    struct iovec iov = {&byte, 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
     int fds[SLOW];
-    *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(fds)),
-                             .cmsg_level = SOL_SOCKET,
-                             .cmsg_type = SCM_RIGHTS};
     for (int i = 0; i < SLOW; i++) {
         fds[i] = slow_close_open(&fars[i]);
     }
-    memcpy(CMSG_DATA(head), fds, sizeof(fds));
-    cr_assert_eq(sendmsg(fd, &msg, MSG_NOSIGNAL), 1);
+    cr_assert_eq(rights_send(fd, "f", 1, fds, SLOW, 0), 1);
     for (int i = 0; i < SLOW; i++) {
         close(fds[i]);
     }

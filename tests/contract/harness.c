@@ -240,7 +240,7 @@ static void open_connected(struct rig *rig)
     close(fd);
 }
 
-static void server_done(void *arg, int err, weir_server *server)
+void rig_server_done(void *arg, int err, weir_server *server)
 {
     struct rig *rig = arg;
     expect_eq(err, 0);
@@ -253,6 +253,12 @@ static bool has_count(void *arg)
     return ((struct rig *)arg)->count > 0;
 }
 
+void rig_wait_server(struct rig *rig)
+{
+    rig_wait(rig, has_count);
+    rig->count = 0;
+}
+
 /* A plain socket connects to weir. */
 static void open_accepted(struct rig *rig)
 {
@@ -261,9 +267,8 @@ static void open_accepted(struct rig *rig)
                                                 .connection = rig->connection};
     struct weir_address addr;
     expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 server_done, rig, &rig->server));
-    rig_wait(rig, has_count);
-    rig->count = 0;
+                                 rig_server_done, rig, &rig->server));
+    rig_wait_server(rig);
     expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
     rig->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(rig->peer >= 0);

@@ -149,6 +149,10 @@ void rig_open_pipe(struct rig *rig);
 void rig_open_fifo(struct rig *rig);
 void rig_open_socket_pipe(struct rig *rig);
 
+/* The done of a server that a maker has begun, and the wait for it. */
+void rig_server_done(void *arg, int err, weir_server *server);
+void rig_wait_server(struct rig *rig);
+
 /* weir has TLS: over TCP, as the client or the server, and over a Unix socket.
  */
 void rig_open_tls_connected(struct rig *rig);

@@ -191,19 +191,6 @@ void rig_open_tls_in_tls(struct rig *rig)
     open_connected(rig, 13, true);
 }
 
-static void server_done(void *arg, int err, weir_server *server)
-{
-    struct rig *rig = arg;
-    expect_eq(err, 0);
-    expect(server == rig->server);
-    rig->count = 1;
-}
-
-static bool has_count(void *arg)
-{
-    return ((struct rig *)arg)->count > 0;
-}
-
 static void open_accepted(struct rig *rig, int version, bool by_start_tls)
 {
     struct weir_factory factory = {.create = rig_create, .arg = rig};
@@ -223,10 +210,9 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
     }
     struct weir_address address;
     expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 server_done, rig, &rig->server));
+                                 rig_server_done, rig, &rig->server));
     weir_tls_context_unref(settings.context);
-    rig_wait(rig, has_count);
-    rig->count = 0;
+    rig_wait_server(rig);
     expect(weir_server_get_socket(rig->server, 0, &address) >= 0);
     relay->address = address.storage.inet;
     relay->connects = true;

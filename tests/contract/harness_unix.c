@@ -27,19 +27,6 @@ void rig_open_unix_connected(struct rig *rig)
     close(fd);
 }
 
-static void server_done(void *arg, int err, weir_server *server)
-{
-    struct rig *rig = arg;
-    expect_eq(err, 0);
-    expect(server == rig->server);
-    rig->count = 1;
-}
-
-static bool has_count(void *arg)
-{
-    return ((struct rig *)arg)->count > 0;
-}
-
 void rig_open_unix_accepted(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
@@ -47,9 +34,8 @@ void rig_open_unix_accepted(struct rig *rig)
                                                 .connection = rig->connection};
     struct weir_address addr;
     expect_ok(weir_create_unix_server(rig->loop, &factory, "", &options,
-                                      server_done, rig, &rig->server));
-    rig_wait(rig, has_count);
-    rig->count = 0;
+                                      rig_server_done, rig, &rig->server));
+    rig_wait_server(rig);
     expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
     rig->peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(rig->peer >= 0);

@@ -8,14 +8,6 @@
 
 #include <sys/wait.h>
 
-static weir_transport *pipe_of(const struct child *child, int fd)
-{
-    weir_transport *t = weir_transport_get_pipe_transport(child->t, fd);
-
-    cr_assert_not_null(t);
-    return t;
-}
-
 /* The number that the child has written, which may come after its end. */
 static pid_t grandchild_of(const struct child *child)
 {
@@ -52,7 +44,7 @@ CHILDREN(subprocess, r52__is_lost_last_after_the_pipes_and_the_child, child)
         one_turn();
     }
     cr_assert(!child->has_exited);
-    expect_eq(weir_transport_close(pipe_of(child, 0)), 0);
+    expect_eq(weir_transport_close(child_pipe(child, 0)), 0);
     child_wait(child);
 
     expect_eq(strlen(child->notes),
@@ -97,16 +89,9 @@ CHILDREN(subprocess, r53__a_child_that_closes_its_input_ends_the_pipe, child)
     expect_eq(child->pipe_err[0], 0); /* nothing was lost */
 }
 
-static void write_much(struct child *child)
-{
-    static char bytes[1 << 20];
-
-    expect_eq(weir_transport_write(pipe_of(child, 0), bytes, sizeof(bytes)), 0);
-}
-
 CHILDREN(subprocess, r53__input_that_no_one_reads_is_EPIPE, child)
 {
-    child->made = write_much;
+    child->made = child_write_much;
     child_shell(child, "head -c 10 >/dev/null; exit 9", NULL);
     child_wait(child);
     expect_eq(child->pipe_err[0], -EPIPE);
@@ -116,12 +101,12 @@ CHILDREN(subprocess, r53__input_that_no_one_reads_is_EPIPE, child)
 
 static void end_input(struct child *child)
 {
-    expect_eq(weir_transport_close(pipe_of(child, 0)), 0);
+    expect_eq(weir_transport_close(child_pipe(child, 0)), 0);
 }
 
 CHILDREN(subprocess, r23__pause_and_resume_speak_of_the_input, child)
 {
-    child->made = write_much;
+    child->made = child_write_much;
     child->resumed = end_input;
     child_shell(child, "wc -c", NULL);
     child_wait(child);
@@ -269,7 +254,7 @@ CHILDREN(subprocess, calls_of_another_kind_are_EOPNOTSUPP, child)
 
     child_exec(child, (const char *const[]){"cat", NULL}, NULL);
     one_turn();
-    weir_transport *in = pipe_of(child, 0);
+    weir_transport *in = child_pipe(child, 0);
     expect_eq(weir_transport_get_pid(in), -EOPNOTSUPP);
     expect_eq(weir_transport_get_returncode(in, &code), -EOPNOTSUPP);
     expect_eq(weir_transport_kill(in), -EOPNOTSUPP);
@@ -299,7 +284,7 @@ CHILDREN(subprocess, the_protocol_can_be_switched, child)
     child_shell(child, "read x; echo b", NULL);
     one_turn();
     expect_eq(weir_transport_set_protocol(child->t, &binding, NULL, 0), 0);
-    expect_eq(weir_transport_write(pipe_of(child, 0), "\n", 1), 0);
+    expect_eq(weir_transport_write(child_pipe(child, 0), "\n", 1), 0);
     child_wait(&other);
     expect_str_eq(child->notes, "made");
     expect_str_eq(other.bytes[1], "b\n");
@@ -315,9 +300,9 @@ CHILDREN(subprocess, the_protocol_of_a_pipe_cannot_be_switched, child)
     one_turn();
     expect_eq(bind_stream(NULL, NULL, &binding), 0);
     for (int fd = 0; fd < 3; fd++) {
-        expect_eq(
-            weir_transport_set_protocol(pipe_of(child, fd), &binding, NULL, 0),
-            -EOPNOTSUPP);
+        expect_eq(weir_transport_set_protocol(child_pipe(child, fd), &binding,
+                                              NULL, 0),
+                  -EOPNOTSUPP);
     }
     weir_transport_abort(child->t);
     child_wait(child);

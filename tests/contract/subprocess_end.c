@@ -10,21 +10,6 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-static weir_transport *pipe_of(const struct child *child, int fd)
-{
-    weir_transport *t = weir_transport_get_pipe_transport(child->t, fd);
-
-    cr_assert_not_null(t);
-    return t;
-}
-
-static void write_much(struct child *child)
-{
-    static char bytes[1 << 20];
-
-    expect_eq(weir_transport_write(pipe_of(child, 0), bytes, sizeof(bytes)), 0);
-}
-
 /* ---- signals and exit ---- */
 
 UNIT_IN(subprocess_end, r56__a_signal_is_a_negative_returncode, children_run,
@@ -183,7 +168,7 @@ CHILDREN(subprocess_end, r54__kill_at_close_leaves_no_grace, child)
 
 CHILDREN(subprocess_end, abort_kills_and_drops_what_was_written, child)
 {
-    child->made = write_much;
+    child->made = child_write_much;
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     one_turn();
     expect_eq(weir_transport_abort(child->t), 0);
@@ -216,8 +201,8 @@ CHILDREN(subprocess_end, close_of_one_pipe_leaves_the_others, child)
 {
     child_shell(child, "read x; echo a >&2; echo b", NULL);
     one_turn();
-    expect_eq(weir_transport_close(pipe_of(child, 1)), 0);
-    expect_eq(weir_transport_write(pipe_of(child, 0), "x\n", 2), 0);
+    expect_eq(weir_transport_close(child_pipe(child, 1)), 0);
+    expect_eq(weir_transport_write(child_pipe(child, 0), "x\n", 2), 0);
     child_wait(child);
     expect_str_eq(child->bytes[1], "");
     cr_assert_not_null(strstr(child->bytes[2], "a\n"));

@@ -4,6 +4,7 @@
  * transports have in common is in the suites over all makers.
  */
 #include "tests/contract/place.h"
+#include "tests/contract/rights.h"
 
 enum { ROUNDS = 20 };
 
@@ -258,23 +259,6 @@ UNIT_IN(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked,
     cr_assert(!place_exists(place));
 }
 
-static ssize_t send_fd(int to, int fd)
-{
-    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {0};
-    char byte = 'x';
-    struct iovec iov = {&byte, 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &fd, sizeof(int));
-    return sendmsg(to, &msg, MSG_NOSIGNAL);
-}
-
 /* What a peer sends before its connection is accepted. */
 UNIT_IN(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked,
         with_place, struct maker *m, struct place *place)
@@ -283,7 +267,8 @@ UNIT_IN(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked,
                                       NULL, NULL, &m->server));
     maker_run_for(m, 2 * MS);
     const int fd = place_connect(place); /* no turn is made until it sends */
-    const ssize_t sent = send_fd(fd, STDERR_FILENO);
+    const ssize_t sent =
+        rights_send(fd, "x", 1, (const int[]){STDERR_FILENO}, 1, 0);
 
     expect_eq(sent, can_refuse_fds(m) ? -1 : 1);
     maker_run(m, maker_is_made);
