@@ -195,7 +195,9 @@ static inline const char *expect_words(char *buf, size_t size,
         }                                                                      \
     } while (0)
 
-#define expect_eq(actual, ...)     EXPECT_ORDER(==, actual, __VA_ARGS__, "")
+#define expect_eq(actual, ...) EXPECT_ORDER(==, actual, __VA_ARGS__, "")
+/* For calls that are too long for a line with what they return. */
+#define expect_ok(call)            EXPECT_ORDER(==, call, 0, "")
 #define expect_neq(actual, ...)    EXPECT_ORDER(!=, actual, __VA_ARGS__, "")
 #define expect_lt(actual, ...)     EXPECT_ORDER(<, actual, __VA_ARGS__, "")
 #define expect_leq(actual, ...)    EXPECT_ORDER(<=, actual, __VA_ARGS__, "")

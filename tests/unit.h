@@ -126,31 +126,37 @@ static inline void unit_check_left(const struct unit_fds *before)
 #endif
 }
 
-#define UNIT(suite, name)                                                      \
-    static void suite##__##name(void);                                         \
-    Test(suite, name, .timeout = UNIT_TIMEOUT_S)                               \
-    {                                                                          \
-        static struct unit_fds before;                                         \
-        unit_fds_read(&before);                                                \
-        suite##__##name();                                                     \
-        unit_check_left(&before);                                              \
-    }                                                                          \
-    static void suite##__##name(void)
+/* The function that runs the bodies of UNIT() in a file: one that says so
+ * before its includes has all of them between what this function opens and
+ * closes. */
+#ifndef UNIT_RUN
+#define UNIT_RUN unit_alone
+#endif
+
+static inline void unit_alone(void (*body)(void))
+{
+    body();
+}
+
+#define UNIT(suite, name) UNIT_IN(suite, name, UNIT_RUN, void)
 
 /* A test whose body is passed to @run, a function that makes what the body
  * needs, calls it, and frees that; the rest are the parameters of the body. */
 #define UNIT_IN(suite, name, run, ...)                                         \
-    static void suite##__##name##_body(__VA_ARGS__);                           \
-    UNIT(suite, name)                                                          \
+    static void suite##__##name(__VA_ARGS__);                                  \
+    Test(suite, name, .timeout = UNIT_TIMEOUT_S)                               \
     {                                                                          \
-        run(suite##__##name##_body);                                           \
+        static struct unit_fds before;                                         \
+        unit_fds_read(&before);                                                \
+        run(suite##__##name);                                                  \
+        unit_check_left(&before);                                              \
     }                                                                          \
-    static void suite##__##name##_body(__VA_ARGS__)
+    static void suite##__##name(__VA_ARGS__)
 
 /* The same with an argument of @run before the body. */
 #define UNIT_OF(suite, name, run, argument, ...)                               \
     static void suite##__##name##_body(__VA_ARGS__);                           \
-    UNIT(suite, name)                                                          \
+    UNIT_IN(suite, name, unit_alone, void)                                     \
     {                                                                          \
         run(argument, suite##__##name##_body);                                 \
     }                                                                          \

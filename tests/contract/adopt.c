@@ -194,18 +194,16 @@ MAKER(adopt, r63__cancelling_and_a_failing_factory_close_the_socket, m)
     close(fds[1]);
 }
 
-UNIT(adopt, r63__the_end_of_the_loop_closes_the_socket)
+MAKER(adopt, r63__the_end_of_the_loop_closes_the_socket, m)
 {
-    struct maker m;
     int fds[2];
     char byte;
-    maker_open(&m);
     unix_pair(fds);
-    adopt(&m, fds[0]);
+    adopt(m, fds[0]);
 
-    maker_close(&m);
+    maker_close(m);
 
-    expect_eq(m.done_err, -ECANCELED);
+    expect_eq(m->done_err, -ECANCELED);
     expect_eq(peer_read(fds[1], &byte, 1), 0);
     close(fds[1]);
 }

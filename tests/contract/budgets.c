@@ -153,7 +153,6 @@ UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
 
 static bool all_lost(void *arg)
 {
-    (void)arg;
     for (int i = 0; i < crowd.count; i++) {
         if (!crowd.members[i].lost) {
             return false;
@@ -225,9 +224,8 @@ static void break_a_starved_connection(bool paused)
     }
 
     weir_transport_ref(starved->t);
-    expect_eq(setsockopt(starved->peer, SOL_SOCKET, SO_LINGER, &linger,
-                         sizeof(linger)),
-              0);
+    expect_ok(setsockopt(starved->peer, SOL_SOCKET, SO_LINGER, &linger,
+                         sizeof(linger)));
     close(starved->peer);
     run_loop_until(crowd.loop, is_broken, starved);
     if (paused) {

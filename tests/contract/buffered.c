@@ -7,8 +7,6 @@
  */
 #include "tests/contract/buffered_rig.h"
 
-#include <sys/socket.h>
-
 static struct weir_protocol protocol;
 
 static void begin(struct rig *rig)
@@ -215,7 +213,6 @@ UNIT(buffered, no_memory_is_asked_for_while_paused)
 
 static int pause_it(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     return 0;
 }
@@ -251,7 +248,6 @@ UNIT(buffered, pausing_inside_buffer_updated_in_place_stops_the_next)
 
 static int close_it(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     expect_eq(weir_transport_close(rig->t), 0);
     return 0;
 }
@@ -304,7 +300,6 @@ UNIT(buffered, a_get_buffer_that_closes_gets_its_memory_back)
 
 static bool has_asked(void *arg)
 {
-    (void)arg;
     return buffered.get_count > 0;
 }
 

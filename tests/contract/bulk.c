@@ -11,7 +11,6 @@
 #include "tests/contract/crowd.h"
 #include "tests/unit/random.h"
 
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 
 #define KIB          UINT64_C(1024)
@@ -190,7 +189,6 @@ UNIT(bulk, every_byte_comes_once_while_pieces_grow_and_shrink)
 
 static int pause_at_random(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     expect(weir_transport_is_reading(rig->t));
     if (unit_random_below(&dice, 3) == 0) {
         expect_eq(weir_transport_pause_reading(rig->t), 0);
@@ -236,7 +234,6 @@ UNIT(bulk, r27__nothing_is_delivered_while_paused_and_nothing_is_lost)
 
 static int close_once(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     if (rig->step > 0) {
         expect_eq(rig->count, 0);
         rig->count++;
@@ -291,7 +288,6 @@ static int switch_once(struct rig *rig, const struct weir_buf *buf)
     expect(rig->count != 1 || rig->step == 0 ||
            weir_transport_get_protocol(rig->t).protocol ==
                &targets[rig->step - 1]);
-    (void)buf;
     if (rig->step > 0 && rig->count == 0) {
         rig->count++;
         bind_to(rig, (uint64_t)rig->step - 1);
@@ -344,7 +340,6 @@ UNIT(bulk, r28__a_protocol_that_lends_memory_gets_the_rest_of_a_receive)
 
 static int switch_at_random(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     if (unit_random_below(&dice, 12) == 0) {
         buffered.size = 1 + unit_random_below(&dice, sizeof(buffered.memory));
         bind_to(rig, unit_random_below(&dice, 3));
@@ -398,9 +393,8 @@ static void stop_loop(void *arg)
 static uint64_t idle_turns(struct rig *rig)
 {
     const uint64_t before = rig_statistics(rig).turns;
-    expect_eq(weir_loop_call_later(rig->loop, 30 * RIG_MS, stop_loop, rig->loop,
-                                   NULL),
-              0);
+    expect_ok(weir_loop_call_later(rig->loop, 30 * RIG_MS, stop_loop, rig->loop,
+                                   NULL));
     expect_eq(weir_loop_run(rig->loop), 0);
     return rig_statistics(rig).turns - before;
 }
@@ -576,8 +570,7 @@ UNIT(bulk, a_run_that_stops_has_handed_over_all_that_was_written)
     crowd_wait_made();
     rig_pattern(data, 0, sizeof(data));
     for (int i = 0; i < crowd.count; i++) {
-        expect_eq(weir_transport_write(crowd.members[i].t, data, sizeof(data)),
-                  0);
+        expect_ok(weir_transport_write(crowd.members[i].t, data, sizeof(data)));
     }
 
     crowd_turn();

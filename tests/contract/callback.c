@@ -5,15 +5,22 @@
  * call; what timers and completions make ready runs in the same turn, what
  * ready callbacks add runs in the next; cancelling late is harmless.
  */
+#define UNIT_RUN with_loop
+
 #include "tests/contract/loop_rig.h"
 #include "tests/unit/random.h"
+
+static void with_loop(void (*body)(void))
+{
+    open_loop(NULL);
+    body();
+    close_loop();
+}
 
 /* ---- call_soon ---- */
 
 UNIT(callback, call_soon_never_calls_at_once)
 {
-    open_loop(NULL);
-
     soon(note_number, number(1));
 
     expect_eq(event_count, 0);
@@ -21,12 +28,10 @@ UNIT(callback, call_soon_never_calls_at_once)
     expect_eq(event_count, 1);
     one_turn();
     expect_eq(event_count, 1, "called again");
-    close_loop();
 }
 
 UNIT(callback, first_come_first_served_however_many_there_are)
 {
-    open_loop(NULL);
     for (int i = 0; i < 20000; i++) { /* more than a turn runs */
         soon(note_number, number(i));
     }
@@ -38,7 +43,6 @@ UNIT(callback, first_come_first_served_however_many_there_are)
     for (int i = 0; i < 20000; i++) {
         expect_eq(events[i].number, i);
     }
-    close_loop();
 }
 
 static void add_one(void *arg)
@@ -49,7 +53,6 @@ static void add_one(void *arg)
 
 UNIT(callback, callbacks_left_by_a_bounded_turn_come_before_new_ones)
 {
-    open_loop(NULL);
     soon(add_one, number(0));
     for (int i = 1; i < 10000; i++) {
         soon(note_number, number(i));
@@ -63,7 +66,6 @@ UNIT(callback, callbacks_left_by_a_bounded_turn_come_before_new_ones)
     for (int i = 0; i <= 10000; i++) {
         expect_eq(events[i].number, i);
     }
-    close_loop();
 }
 
 static void add_next(void *arg)
@@ -76,7 +78,6 @@ static void add_next(void *arg)
 
 UNIT(callback, callbacks_of_a_ready_callback_run_in_the_next_turn)
 {
-    open_loop(NULL);
     soon(add_next, number(1));
 
     one_turn();
@@ -89,12 +90,10 @@ UNIT(callback, callbacks_of_a_ready_callback_run_in_the_next_turn)
     expect_eq(events[1].number, 3, "timers come before the ready queue");
     expect_eq(events[2].number, 2);
     expect_eq(events[3].number, 4);
-    close_loop();
 }
 
 UNIT(callback, callbacks_of_a_timer_run_in_the_same_turn)
 {
-    open_loop(NULL);
     later(1 * MS, add_one, number(1));
     later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
 
@@ -106,19 +105,17 @@ UNIT(callback, callbacks_of_a_timer_run_in_the_same_turn)
     expect_eq(events[0].number, 1);
     expect_eq(events[1].number, 10000);
     expect_eq(events[1].turn, events[0].turn);
-    close_loop();
 }
 
 static int note_data(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)t;
-    (void)buf;
     add_one(user);
     soon(stop_loop, NULL);
     return 0;
 }
 
-UNIT(callback, callbacks_of_a_completion_run_in_the_same_turn)
+UNIT_IN(callback, callbacks_of_a_completion_run_in_the_same_turn, unit_alone,
+        void)
 {
     static const struct weir_protocol protocol = {
         .size = sizeof(protocol),
@@ -148,7 +145,8 @@ static void again(void *arg)
     cr_assert(err == 0 || err == -ESHUTDOWN);
 }
 
-UNIT(callback, callbacks_that_add_themselves_starve_neither_timers_nor_peers)
+UNIT_IN(callback, callbacks_that_add_themselves_starve_neither_timers_nor_peers,
+        unit_alone, void)
 {
     static const struct weir_protocol protocol = {
         .size = sizeof(protocol),
@@ -191,7 +189,7 @@ static void note_due(void *arg)
     }
 }
 
-UNIT(callback, timers_run_in_order_and_never_early)
+UNIT_IN(callback, timers_run_in_order_and_never_early, unit_alone, void)
 {
     static struct due dues[2000];
     struct unit_random random;
@@ -201,9 +199,8 @@ UNIT(callback, timers_run_in_order_and_never_early)
     dues_left = 2000;
     for (int i = 0; i < 2000; i++) {
         dues[i].when_ns = start_ns + unit_random_below(&random, 50 * MS);
-        expect_eq(
-            weir_loop_call_at(loop, dues[i].when_ns, note_due, &dues[i], NULL),
-            0);
+        expect_ok(
+            weir_loop_call_at(loop, dues[i].when_ns, note_due, &dues[i], NULL));
     }
 
     run_until_stopped();
@@ -223,13 +220,11 @@ UNIT(callback, timers_run_in_order_and_never_early)
 UNIT(callback, times_that_differ_by_more_than_a_tick_run_in_order)
 {
     enum { COUNT = 500 };
-    open_loop(NULL);
     const uint64_t start_ns = weir_loop_get_time(loop);
     for (int i = 0; i < COUNT; i++) { /* armed in another order */
         const int place = i * 7 % COUNT;
-        expect_eq(weir_loop_call_at(loop, start_ns + (uint64_t)place * 1025,
-                                    note_number, number(place), NULL),
-                  0);
+        expect_ok(weir_loop_call_at(loop, start_ns + (uint64_t)place * 1025,
+                                    note_number, number(place), NULL));
     }
     later(5 * MS, stop_loop, NULL);
 
@@ -239,37 +234,31 @@ UNIT(callback, times_that_differ_by_more_than_a_tick_run_in_order)
     for (int i = 0; i < COUNT; i++) {
         expect_eq(events[i].number, i);
     }
-    close_loop();
 }
 
 UNIT(callback, a_time_in_the_past_is_due_at_once_but_not_inside_the_call)
 {
-    open_loop(NULL);
     expect_eq(weir_loop_call_at(loop, 0, note_number, number(1), NULL), 0);
-    expect_eq(weir_loop_call_at(loop, weir_loop_get_time(loop) - 1, note_number,
-                                number(2), NULL),
-              0);
+    expect_ok(weir_loop_call_at(loop, weir_loop_get_time(loop) - 1, note_number,
+                                number(2), NULL));
     expect_eq(event_count, 0);
 
     one_turn();
 
     expect_eq(event_count, 2);
-    close_loop();
 }
 
 UNIT(callback, the_end_of_time_never_comes)
 {
-    open_loop(NULL);
     later(UINT64_MAX, note_number, number(1));
-    expect_eq(weir_loop_call_at(loop, UINT64_MAX, note_number, number(2), NULL),
-              0);
+    expect_ok(
+        weir_loop_call_at(loop, UINT64_MAX, note_number, number(2), NULL));
     later(2 * MS, stop_loop, NULL);
 
     run_until_stopped();
 
     expect_eq(event_count, 0);
     expect_eq(statistics().timers, 2);
-    close_loop();
 }
 
 static void rearm(void *arg)
@@ -286,7 +275,6 @@ static void rearm(void *arg)
 UNIT(callback, a_timer_that_arms_itself_runs_once_a_turn)
 {
     int left = 50;
-    open_loop(NULL);
     later(0, rearm, &left);
 
     run_until_stopped();
@@ -295,7 +283,6 @@ UNIT(callback, a_timer_that_arms_itself_runs_once_a_turn)
     for (int i = 1; i < 50; i++) {
         expect_gt(events[i].turn, events[i - 1].turn);
     }
-    close_loop();
 }
 
 /* ---- cancel ---- */
@@ -303,13 +290,10 @@ UNIT(callback, a_timer_that_arms_itself_runs_once_a_turn)
 UNIT(callback, a_cancelled_callback_does_not_run)
 {
     struct weir_handle handles[3];
-    open_loop(NULL);
-    expect_eq(weir_loop_call_soon(loop, note_number, number(1), &handles[0]),
-              0);
-    expect_eq(
-        weir_loop_call_later(loop, 0, note_number, number(2), &handles[1]), 0);
-    expect_eq(weir_loop_call_at(loop, 0, note_number, number(3), &handles[2]),
-              0);
+    expect_ok(weir_loop_call_soon(loop, note_number, number(1), &handles[0]));
+    expect_ok(
+        weir_loop_call_later(loop, 0, note_number, number(2), &handles[1]));
+    expect_ok(weir_loop_call_at(loop, 0, note_number, number(3), &handles[2]));
 
     for (int i = 0; i < 3; i++) {
         cr_assert(weir_loop_cancel(loop, handles[i]));
@@ -318,7 +302,6 @@ UNIT(callback, a_cancelled_callback_does_not_run)
     one_turn();
     one_turn();
     expect_eq(event_count, 0);
-    close_loop();
 }
 
 UNIT(callback, cancelling_again_or_late_is_harmless)
@@ -326,7 +309,6 @@ UNIT(callback, cancelling_again_or_late_is_harmless)
     struct weir_handle cancelled;
     struct weir_handle ran;
     struct weir_handle other;
-    open_loop(NULL);
     expect_eq(weir_loop_call_soon(loop, note_number, number(1), &cancelled), 0);
     cr_assert(weir_loop_cancel(loop, cancelled));
     expect_eq(weir_loop_call_soon(loop, note_number, number(2), &ran), 0);
@@ -340,14 +322,12 @@ UNIT(callback, cancelling_again_or_late_is_harmless)
     expect_eq(event_count, 2);
     expect_eq(events[1].number, 3, "a stale handle cancelled another");
     cr_assert_not(weir_loop_cancel(loop, other));
-    close_loop();
 }
 
 UNIT(callback, handles_that_name_nothing_cancel_nothing)
 {
     static const struct weir_handle none[] = {
         {0, 0}, {5, 1}, {1u << 20, 1}, {UINT32_MAX, 1}, {0, UINT32_MAX}};
-    open_loop(NULL);
     for (int i = 0; i < 5; i++) {
         cr_assert_not(weir_loop_cancel(loop, none[i]));
     }
@@ -360,7 +340,6 @@ UNIT(callback, handles_that_name_nothing_cancel_nothing)
 
     one_turn();
     expect_eq(event_count, 1);
-    close_loop();
 }
 
 static struct weir_handle victim;
@@ -373,7 +352,6 @@ static void cancel_victim(void *arg)
 
 UNIT(callback, a_callback_of_the_same_turn_can_be_cancelled)
 {
-    open_loop(NULL);
     soon(cancel_victim, number(1));
     expect_eq(weir_loop_call_soon(loop, note_number, number(2), &victim), 0);
     soon(note_number, number(3));
@@ -382,25 +360,20 @@ UNIT(callback, a_callback_of_the_same_turn_can_be_cancelled)
 
     expect_eq(event_count, 2);
     expect_eq(events[1].number, 3);
-    close_loop();
 }
 
 UNIT(callback, a_timer_that_is_due_already_can_be_cancelled)
 {
-    open_loop(NULL);
     const uint64_t now_ns = weir_loop_get_time(loop);
-    expect_eq(
-        weir_loop_call_at(loop, now_ns - 10000, cancel_victim, number(1), NULL),
-        0);
-    expect_eq(weir_loop_call_at(loop, now_ns, note_number, number(2), &victim),
-              0);
+    expect_ok(weir_loop_call_at(loop, now_ns - 10000, cancel_victim, number(1),
+                                NULL));
+    expect_ok(weir_loop_call_at(loop, now_ns, note_number, number(2), &victim));
     later(2 * MS, stop_loop, NULL);
 
     run_until_stopped();
 
     expect_eq(event_count, 1);
     expect_eq(statistics().timers, 0);
-    close_loop();
 }
 
 static void cancel_itself(void *arg)
@@ -411,13 +384,11 @@ static void cancel_itself(void *arg)
 
 UNIT(callback, a_running_callback_cannot_be_cancelled)
 {
-    open_loop(NULL);
     expect_eq(weir_loop_call_soon(loop, cancel_itself, number(1), &victim), 0);
 
     one_turn();
 
     expect_eq(event_count, 1);
-    close_loop();
 }
 
 /* ---- reschedule ---- */
@@ -425,10 +396,8 @@ UNIT(callback, a_running_callback_cannot_be_cancelled)
 UNIT(callback, reschedule_moves_a_timer_and_keeps_its_handle)
 {
     struct weir_handle handle;
-    open_loop(NULL);
-    expect_eq(
-        weir_loop_call_later(loop, UINT64_MAX, note_number, number(1), &handle),
-        0);
+    expect_ok(weir_loop_call_later(loop, UINT64_MAX, note_number, number(1),
+                                   &handle));
 
     cr_assert(weir_loop_reschedule(loop, handle, 0));
     cr_assert(weir_loop_reschedule(loop, handle, UINT64_MAX));
@@ -440,41 +409,35 @@ UNIT(callback, reschedule_moves_a_timer_and_keeps_its_handle)
     expect_eq(event_count, 1);
     cr_assert_not(weir_loop_reschedule(loop, handle, 0), "it ran");
     cr_assert_not(weir_loop_cancel(loop, handle));
-    close_loop();
 }
 
 UNIT(callback, reschedule_takes_neither_call_soon_nor_what_was_cancelled)
 {
     struct weir_handle handle;
-    open_loop(NULL);
     expect_eq(weir_loop_call_soon(loop, note_number, number(1), &handle), 0);
     cr_assert_not(weir_loop_reschedule(loop, handle, UINT64_MAX));
     one_turn();
     expect_eq(event_count, 1);
-    expect_eq(weir_loop_call_later(loop, 0, note_number, number(2), &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, 0, note_number, number(2), &handle));
     cr_assert(weir_loop_cancel(loop, handle));
 
     cr_assert_not(weir_loop_reschedule(loop, handle, 0));
 
     one_turn();
     expect_eq(event_count, 1);
-    close_loop();
 }
 
 /* ---- errors and the end ---- */
 
 UNIT(callback, no_function_is_refused)
 {
-    open_loop(NULL);
-
     expect_eq(weir_loop_call_soon(loop, NULL, NULL, NULL), -EINVAL);
     expect_eq(weir_loop_call_later(loop, 1, NULL, NULL, NULL), -EINVAL);
     expect_eq(weir_loop_call_at(loop, 1, NULL, NULL, NULL), -EINVAL);
-    close_loop();
 }
 
-UNIT(callback, without_memory_nothing_is_called_and_the_handle_is_untouched)
+UNIT_IN(callback, without_memory_nothing_is_called_and_the_handle_is_untouched,
+        unit_alone, void)
 {
     struct test_allocator allocator;
     struct weir_handle handle = {7, 7};
@@ -500,7 +463,8 @@ UNIT(callback, without_memory_nothing_is_called_and_the_handle_is_untouched)
     allocator_check(&allocator);
 }
 
-UNIT(callback, a_steady_stream_of_callbacks_allocates_nothing)
+UNIT_IN(callback, a_steady_stream_of_callbacks_allocates_nothing, unit_alone,
+        void)
 {
     struct test_allocator allocator;
     int count = 0;
@@ -512,8 +476,8 @@ UNIT(callback, a_steady_stream_of_callbacks_allocates_nothing)
 
     for (int i = 0; i < 1000; i++) {
         struct weir_handle handle;
-        expect_eq(
-            weir_loop_call_later(loop, MS, note_number, number(1), &handle), 0);
+        expect_ok(
+            weir_loop_call_later(loop, MS, note_number, number(1), &handle));
         one_turn();
         weir_loop_cancel(loop, handle);
     }
@@ -523,7 +487,8 @@ UNIT(callback, a_steady_stream_of_callbacks_allocates_nothing)
     allocator_check(&allocator);
 }
 
-UNIT(callback, callbacks_pending_when_the_loop_ends_are_dropped)
+UNIT_IN(callback, callbacks_pending_when_the_loop_ends_are_dropped, unit_alone,
+        void)
 {
     open_loop(NULL);
     soon(note_number, number(1));
@@ -535,7 +500,8 @@ UNIT(callback, callbacks_pending_when_the_loop_ends_are_dropped)
     expect_eq(event_count, 0);
 }
 
-UNIT(callback, callbacks_pending_are_dropped_also_when_connections_end_too)
+UNIT_IN(callback, callbacks_pending_are_dropped_also_when_connections_end_too,
+        unit_alone, void)
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM};

@@ -175,7 +175,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
     static uint8_t memory[8192];
     struct calls_conn *conn = user;
 
-    (void)hint;
     enter(conn, t);
     check_reading(conn);
     do_a_few_things(conn);
@@ -203,7 +202,6 @@ static int get_promised(void *user, weir_transport *t, size_t hint,
 {
     struct calls_conn *conn = user;
 
-    (void)hint;
     enter(conn, t);
     check(!conn->promised);
     do_a_few_things(conn);
@@ -315,7 +313,6 @@ int create_any(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 static void hook(void *arg, weir_loop *loop,
                  const struct weir_exception *exception)
 {
-    (void)arg;
     check(loop == world.loop);
     check(exception->message);
     if (one_in(4)) {

@@ -231,7 +231,6 @@ static void (*const calls_on_a_connection[])(struct calls_conn *) = {
 
 static void attempt_done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
     check((err == 0) == (t != NULL));
     world.attempts_done++;
     check(world.attempts_done <= world.attempts);
@@ -303,8 +302,6 @@ static void cancel_attempt(void)
 
 static void server_closed(void *arg, weir_server *server)
 {
-    (void)arg;
-    (void)server;
     world.waits_done++;
     check(world.waits_done <= world.waits);
     do_anything_anywhere();
@@ -348,7 +345,6 @@ static void call_server(void)
 
 static void called_by_loop(void *arg)
 {
-    (void)arg;
     do_anything_anywhere();
 }
 

@@ -59,7 +59,6 @@ void give_leases(size_t keep)
 
 static void *world_alloc(void *arg, size_t size)
 {
-    (void)arg;
     void *ptr = world.short_now && one_in(200) ? NULL : malloc(size);
     world.memory_bytes += ptr ? size : 0;
     return ptr;
@@ -67,7 +66,6 @@ static void *world_alloc(void *arg, size_t size)
 
 static void world_free(void *arg, void *ptr, size_t size)
 {
-    (void)arg;
     world.memory_bytes -= ptr ? size : 0;
     free(ptr);
 }

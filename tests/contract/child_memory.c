@@ -9,10 +9,7 @@
 #include <weir.h>
 
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { INPUT = 300000 };
 
@@ -78,7 +75,6 @@ static int communicate(weir_loop *on, void *arg)
     };
     struct weir_process_output output = {.size = 0};
     weir_process *process;
-    (void)arg;
 
     int err = weir_create_subprocess_exec(on, argv, &options, &process);
     if (err < 0) {
@@ -114,7 +110,6 @@ static int done_err;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     weir_transport *in = weir_transport_get_pipe_transport(t, 0);
     if (weir_transport_write(in, "hello\n", 6) < 0) {
         weir_transport_abort(t);
@@ -125,9 +120,6 @@ static void made(void *user, weir_transport *t)
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
-    (void)err;
     lost_count++;
 }
 
@@ -141,23 +133,18 @@ static const struct weir_protocol protocol = {
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol};
     return 0;
 }
 
 static void done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
-    (void)t;
     done_count++;
     done_err = err;
 }
 
 static bool is_over(void *arg)
 {
-    (void)arg;
     return lost_count > 0 || (done_count > 0 && done_err < 0);
 }
 
@@ -188,7 +175,6 @@ static int feed(weir_loop *on, void *arg)
 {
     weir_writer *writer = arg;
     int err = weir_writer_write(writer, input, INPUT);
-    (void)on;
     if (err == 0) {
         err = weir_writer_drain(writer);
     }
@@ -205,7 +191,6 @@ static int move_through_pipe(weir_loop *on, void *arg)
     weir_task *task;
     int fds[2];
     ssize_t got = -ENOMEM;
-    (void)arg;
 
     expect_eq(pipe(fds), 0);
     int err = weir_open_read_pipe(on, fds[0], NULL, &reader, &from);
@@ -254,7 +239,6 @@ static int exchange(weir_loop *on, void *arg)
     struct weir_address address;
     char bytes[9000];
     ssize_t got = -ENOMEM;
-    (void)arg;
 
     int err = weir_open_datagram_stream(on, &options, &server);
     if (err == 0) {

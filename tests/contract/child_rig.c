@@ -37,7 +37,6 @@ static int pipe_data_received(void *user, weir_transport *t, int fd,
 {
     struct child *child = user;
     const size_t have = child->byte_count[fd];
-    (void)t;
 
     cr_assert(fd == 1 || fd == 2);
     expect_eq(child->pipe_err[fd], 1, "bytes after pipe_connection_lost");
@@ -54,7 +53,6 @@ static int pipe_data_received(void *user, weir_transport *t, int fd,
 static void pipe_connection_lost(void *user, weir_transport *t, int fd, int err)
 {
     struct child *child = user;
-    (void)t;
 
     expect_eq(child->pipe_err[fd], 1, "pipe_connection_lost came twice");
     child->pipe_err[fd] = err;
@@ -64,7 +62,6 @@ static void pipe_connection_lost(void *user, weir_transport *t, int fd, int err)
 static void process_exited(void *user, weir_transport *t)
 {
     struct child *child = user;
-    (void)t;
 
     cr_assert(!child->has_exited);
     child->has_exited = true;
@@ -79,14 +76,12 @@ static void process_exited(void *user, weir_transport *t)
 
 static void paused(void *user, weir_transport *t)
 {
-    (void)t;
     child_note(user, "pause", 0);
 }
 
 static void resumed(void *user, weir_transport *t)
 {
     struct child *child = user;
-    (void)t;
 
     child_note(child, "resume", 0);
     if (child->resumed) {
@@ -97,7 +92,6 @@ static void resumed(void *user, weir_transport *t)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct child *child = user;
-    (void)t;
 
     cr_assert(!child->is_lost);
     child->is_lost = true;
@@ -161,9 +155,8 @@ void child_exec(struct child *child, const char *const *argv,
     for (int fd = 0; fd < 3; fd++) {
         child->pipe_err[fd] = 1;
     }
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &own, child_done,
-                                   child, &child->handle),
-              0);
+    expect_ok(weir_subprocess_exec(loop, &factory, argv, &own, child_done,
+                                   child, &child->handle));
     expect_str_eq(child->notes, ""); /* nothing from inside the call */
 }
 
@@ -188,6 +181,21 @@ void child_wait_exit(struct child *child)
     while (!child->has_exited) {
         run_until_stopped();
     }
+}
+
+weir_transport *child_pipe(const struct child *child, int fd)
+{
+    weir_transport *t = weir_transport_get_pipe_transport(child->t, fd);
+
+    cr_assert_not_null(t);
+    return t;
+}
+
+void child_write_much(struct child *child)
+{
+    static char bytes[1 << 20];
+
+    expect_ok(weir_transport_write(child_pipe(child, 0), bytes, sizeof(bytes)));
 }
 
 void child_forget(struct child *child)
@@ -229,11 +237,20 @@ void children_run(void (*body)(void))
     child_expect_none();
 }
 
+void child_test(void (*body)(struct child *child))
+{
+    struct child child = {.t = NULL};
+    open_loop(NULL);
+    body(&child);
+    child_forget(&child);
+    expect_eq(weir_loop_free(loop), children_left);
+    child_expect_none();
+}
+
 static void (*task_body)(void);
 
 static int run_body(weir_loop *on, void *arg)
 {
-    (void)arg;
     cr_assert_eq(on, loop);
     task_body();
     while (statistics().connections > 0) { /* given up, and ending */

@@ -1,9 +1,10 @@
 /*
  * A loop with children, and a protocol that notes what it is told of each.
  *
- * CHILDREN() opens the loop, runs the test's body and closes it. The notes of a
- * child are one line of text, in the order of the callbacks: "made lost1
- * exited lost", say; bytes are collected apart, for each descriptor.
+ * CHILDREN() opens the loop, runs the test's body with a child and closes it.
+ * The notes of a child are one line of text, in the order of the callbacks:
+ * "made lost1 exited lost", say; bytes are collected apart, for each
+ * descriptor.
  */
 #ifndef WEIR_TESTS_CONTRACT_CHILD_RIG_H
 #define WEIR_TESTS_CONTRACT_CHILD_RIG_H
@@ -55,6 +56,11 @@ void child_wait(struct child *child);
 /* Runs it until the child has ended. */
 void child_wait_exit(struct child *child);
 
+/* The child's end of one of its pipes, which there must be. */
+weir_transport *child_pipe(const struct child *child, int fd);
+/* More than its input takes without waiting. */
+void child_write_much(struct child *child);
+
 /* Gives the reference back. */
 void child_forget(struct child *child);
 
@@ -71,9 +77,14 @@ void child_expect_none(void);
 /* Transports that the end of the loop is to find alive; 0 unless set. */
 extern int children_left;
 
+/* Opens the loop, runs a body and closes it. */
 void children_run(void (*body)(void));
 
-#define CHILDREN(suite, name) UNIT_IN(suite, name, children_run, void)
+/* The same for a body with a child, which may be one that it never makes. */
+void child_test(void (*body)(struct child *child));
+
+#define CHILDREN(suite, name, child)                                           \
+    UNIT_IN(suite, name, child_test, struct child *child)
 
 /* Runs the body of a TASK(). */
 void rig_run_body(void (*body)(void));

@@ -44,7 +44,6 @@ static int side_fds(void *user, weir_transport *t, const int *fds, size_t count,
                     bool lost)
 {
     struct side *side = user;
-    (void)t;
     cr_assert_leq(count, 1);
     for (size_t i = 0; i < count; i++) {
         close(fds[i]);
@@ -57,7 +56,6 @@ static int side_fds(void *user, weir_transport *t, const int *fds, size_t count,
 static void side_lost(void *user, weir_transport *t, int err)
 {
     struct side *side = user;
-    (void)t;
     side->lost++;
     side->lost_err = err;
 }
@@ -78,7 +76,6 @@ static int side_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
     static struct weir_protocol dropping;
-    (void)t;
     dropping = side_protocol;
     dropping.fds_received = NULL;
     *ret = (struct weir_protocol_binding){
@@ -108,13 +105,11 @@ static void side_open(struct side *side,
     const struct weir_factory factory = {.create = side_create, .arg = side};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .connection = *connection};
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                            0, ends),
-                 0);
+    expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                         ends));
     *side = (struct side){.peer = ends[1]};
-    cr_assert_eq(weir_adopt_connection(loop, &factory, ends[0], &options, NULL,
-                                       NULL, NULL),
-                 0);
+    expect_ok(weir_adopt_connection(loop, &factory, ends[0], &options, NULL,
+                                    NULL, NULL));
     run_loop_until(loop, side_is_made, side);
 }
 
@@ -153,20 +148,7 @@ static void expect_echo(struct side *side)
 static ssize_t side_send_as(const struct side *side, const int *fds,
                             size_t count, int flags)
 {
-    _Alignas(struct cmsghdr)
-        uint8_t control[CMSG_SPACE(WEIR_FDS_MAX * sizeof(int))] = {0};
-    char byte = 'f';
-    struct iovec iov = {&byte, 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-    return sendmsg(side->peer, &msg, MSG_NOSIGNAL | flags);
+    return rights_send(side->peer, "f", 1, fds, count, flags);
 }
 
 static ssize_t side_send(const struct side *side, const int *fds, size_t count)

@@ -6,11 +6,8 @@
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stddef.h>
-#include <sys/un.h>
 
 /* The loop's own completions may cut the wait of a close on its thread short,
  * but not of so many. */
@@ -22,7 +19,6 @@ static int fars[SLOW];
 
 static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
     return weir_transport_write(t, buf->data, buf->len);
 }
 
@@ -38,8 +34,6 @@ static int refused_count;
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &echo_protocol};
     refused_count += refuses;
     return refuses ? -ECONNREFUSED : 0;
@@ -62,9 +56,8 @@ static void serve(const struct sockaddr_un *name, socklen_t len)
     /* The kernel cannot refuse descriptors. */
     cr_assert_eq(setenv("WEIR_FEATURES_MASK", "passrights", 1), 0);
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    cr_assert_eq(
-        weir_adopt_server(loop, &factory, listener, NULL, NULL, NULL, &server),
-        0);
+    expect_ok(
+        weir_adopt_server(loop, &factory, listener, NULL, NULL, NULL, &server));
 }
 
 static int connect_plain(const struct sockaddr_un *name, socklen_t len)
@@ -85,23 +78,11 @@ static void expect_echo(int fd)
 
 static void send_slow(int fd)
 {
-    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(SLOW * sizeof(int))];
-    char byte = 'f';
-    struct iovec iov = {&byte, 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
     int fds[SLOW];
-    *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(fds)),
-                             .cmsg_level = SOL_SOCKET,
-                             .cmsg_type = SCM_RIGHTS};
     for (int i = 0; i < SLOW; i++) {
         fds[i] = slow_close_open(&fars[i]);
     }
-    memcpy(CMSG_DATA(head), fds, sizeof(fds));
-    cr_assert_eq(sendmsg(fd, &msg, MSG_NOSIGNAL), 1);
+    cr_assert_eq(rights_send(fd, "f", 1, fds, SLOW, 0), 1);
     for (int i = 0; i < SLOW; i++) {
         close(fds[i]);
     }

@@ -8,8 +8,6 @@
  */
 #include "tests/contract/rows.h"
 
-#include <sys/socket.h>
-
 enum { MUCH = 1 << 20 };
 
 static void pause_it(struct rig *rig)

@@ -65,49 +65,44 @@ static void silence_close(struct silence *silence)
 
 /* ---- success ---- */
 
-UNIT(connect, done_comes_after_connection_made_and_exactly_once)
+MAKER(connect, done_comes_after_connection_made_and_exactly_once, m)
 {
-    struct maker m;
     struct weir_address address;
     char byte;
-    maker_open(&m);
     int listener = peer_listen(1, &address);
 
-    start(&m, &address, NULL);
-    expect_str_eq(m.log, "", "never from inside the call");
-    maker_run(&m, maker_is_done);
+    start(m, &address, NULL);
+    expect_str_eq(m->log, "", "never from inside the call");
+    maker_run(m, maker_is_done);
 
-    expect_str_eq(m.log, "FMD");
-    expect_eq(m.done_err, 0);
-    expect_eq(m.done_t, m.t);
+    expect_str_eq(m->log, "FMD");
+    expect_eq(m->done_err, 0);
+    expect_eq(m->done_t, m->t);
     int fd = accept(listener, NULL, NULL);
-    expect_eq(weir_transport_write(m.t, "x", 1), 0);
-    maker_run_for(&m, 5 * MS);
+    expect_eq(weir_transport_write(m->t, "x", 1), 0);
+    maker_run_for(m, 5 * MS);
     expect_eq(peer_read(fd, &byte, 1), 1);
     close(fd);
-    maker_run(&m, maker_is_lost);
-    expect_str_eq(m.log, "FMDL");
+    maker_run(m, maker_is_lost);
+    expect_str_eq(m->log, "FMDL");
     close(listener);
-    maker_close(&m);
-    expect_eq(m.done, 1);
+    maker_close(m);
+    expect_eq(m->done, 1);
 }
 
-UNIT(connect, works_without_options_and_without_a_handle)
+MAKER(connect, works_without_options_and_without_a_handle, m)
 {
-    struct maker m;
     struct weir_address address;
-    maker_open(&m);
     int listener = peer_listen(1, &address);
 
-    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      address_port(&address), NULL, NULL, NULL,
-                                     NULL),
-              0);
-    maker_run(&m, maker_is_made);
+                                     NULL));
+    maker_run(m, maker_is_made);
 
     close(listener);
-    expect_eq(maker_close(&m), 1);
-    expect_eq(m.lost, 1);
+    expect_eq(maker_close(m), 1);
+    expect_eq(m->lost, 1);
 }
 
 UNIT(connect, the_addresses_of_both_ends_are_known)
@@ -141,10 +136,9 @@ MAKER(connect, IPv6_works_with_and_without_brackets, m)
     const char *hosts[] = {"::1", "[::1]"};
 
     for (int i = 0; i < 2; i++) {
-        expect_eq(weir_create_connection(m->loop, &m->factory, hosts[i],
+        expect_ok(weir_create_connection(m->loop, &m->factory, hosts[i],
                                          address_port(&address), NULL, NULL,
-                                         NULL, NULL),
-                  0);
+                                         NULL, NULL));
         while (m->made < i + 1) {
             maker_run_for(m, 1 * MS);
         }
@@ -206,18 +200,14 @@ MAKER(connect, an_own_address_and_port_are_what_the_peer_sees, m)
 
 /* ---- failure ---- */
 
-UNIT(connect, a_refused_connection_makes_no_protocol)
+MAKER(connect, a_refused_connection_makes_no_protocol, m)
 {
-    struct maker m;
     struct weir_address address = refusing_address();
-    maker_open(&m);
+    start(m, &address, NULL);
+    maker_run(m, maker_is_done);
 
-    start(&m, &address, NULL);
-    maker_run(&m, maker_is_done);
-
-    expect_eq(m.done_err, -ECONNREFUSED);
-    expect_str_eq(m.log, "D");
-    maker_close(&m);
+    expect_eq(m->done_err, -ECONNREFUSED);
+    expect_str_eq(m->log, "D");
 }
 
 MAKER(connect, an_own_address_that_is_not_here_is_an_error, m)
@@ -255,25 +245,22 @@ MAKER(connect, a_factory_that_fails_closes_the_connection, m)
     close(listener);
 }
 
-UNIT(connect, without_descriptors_the_attempt_fails_with_EMFILE)
+MAKER(connect, without_descriptors_the_attempt_fails_with_EMFILE, m)
 {
-    struct maker m;
     struct weir_address address = refusing_address();
     struct rlimit before;
-    maker_open(&m);
-    maker_run_for(&m, 1 * MS);
+    maker_run_for(m, 1 * MS);
     expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     int next = dup(0);
     close(next);
     struct rlimit none = {(rlim_t)next, before.rlim_max};
     expect_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
 
-    start(&m, &address, NULL);
-    maker_run(&m, maker_is_done);
+    start(m, &address, NULL);
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, -EMFILE);
+    expect_eq(m->done_err, -EMFILE);
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
-    maker_close(&m);
 }
 
 /* ---- time-out and cancelling ---- */
@@ -317,25 +304,23 @@ MAKER(connect, a_time_out_that_is_not_reached_leaves_nothing_behind, m)
     close(listener);
 }
 
-UNIT(connect, cancel_ends_an_attempt_that_hangs)
+MAKER(connect, cancel_ends_an_attempt_that_hangs, m)
 {
-    struct maker m;
     struct silence silence;
-    maker_open(&m);
     silence_open(&silence);
-    weir_pending *connect = start(&m, &silence.address, NULL);
-    maker_run_for(&m, 10 * MS);
+    weir_pending *connect = start(m, &silence.address, NULL);
+    maker_run_for(m, 10 * MS);
 
     weir_pending_cancel(connect);
     weir_pending_cancel(connect);
-    expect_eq(m.done, 0, "never from inside the call");
-    maker_run(&m, maker_is_done);
+    expect_eq(m->done, 0, "never from inside the call");
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, -ECANCELED);
-    expect_str_eq(m.log, "D");
+    expect_eq(m->done_err, -ECANCELED);
+    expect_str_eq(m->log, "D");
     silence_close(&silence);
-    maker_close(&m);
-    expect_eq(m.done, 1);
+    maker_close(m);
+    expect_eq(m->done, 1);
 }
 
 MAKER(connect, cancel_before_the_loop_runs_connects_nowhere, m)
@@ -357,35 +342,32 @@ static void cancel_now(void *arg)
     weir_pending_cancel((weir_pending *)arg);
 }
 
-UNIT(connect, cancelling_at_any_moment_gives_one_answer_and_no_descriptor)
+MAKER(connect, cancelling_at_any_moment_gives_one_answer_and_no_descriptor, m)
 {
-    struct maker m;
     struct weir_address address;
     int canceled = 0;
-    maker_open(&m);
     int listener = peer_listen(200, &address);
 
     for (int i = 0; i < 100; i++) {
         char byte;
-        m.done = m.made = m.lost = 0;
-        weir_pending *connect = start(&m, &address, NULL);
+        m->done = m->made = m->lost = 0;
+        weir_pending *connect = start(m, &address, NULL);
         if (i % 3 == 0) { /* behind the ready item: the attempt has begun */
-            expect_eq(weir_loop_call_soon(m.loop, cancel_now, connect, NULL),
-                      0);
+            expect_ok(weir_loop_call_soon(m->loop, cancel_now, connect, NULL));
         } else if (i % 3 == 1) { /* connected, and not told yet */
-            weir_loop_stop(m.loop);
-            expect_eq(weir_loop_run(m.loop), 0);
+            weir_loop_stop(m->loop);
+            expect_eq(weir_loop_run(m->loop), 0);
             weir_pending_cancel(connect);
         }
-        maker_run(&m, maker_is_done);
-        expect_eq(m.done_err, i % 3 == 2 ? 0 : -ECANCELED);
-        canceled += m.done_err != 0;
-        if (m.t) {
-            expect_eq(weir_transport_abort(m.t), 0);
-            maker_run(&m, maker_is_lost);
+        maker_run(m, maker_is_done);
+        expect_eq(m->done_err, i % 3 == 2 ? 0 : -ECANCELED);
+        canceled += m->done_err != 0;
+        if (m->t) {
+            expect_eq(weir_transport_abort(m->t), 0);
+            maker_run(m, maker_is_lost);
         }
-        maker_run_for(&m, MS / 10);
-        expect_eq(m.done, 1);
+        maker_run_for(m, MS / 10);
+        expect_eq(m->done, 1);
         expect_eq(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
         int fd = accept4(listener, NULL, NULL, 0);
         if (fd >= 0) { /* whatever came about is closed */
@@ -397,14 +379,13 @@ UNIT(connect, cancelling_at_any_moment_gives_one_answer_and_no_descriptor)
 
     expect_gt(canceled, 50);
     close(listener);
-    expect_eq(maker_close(&m), 0);
+    expect_eq(maker_close(m), 0);
 }
 
 static weir_pending *current;
 
 static void cancel_current(struct maker *m)
 {
-    (void)m;
     weir_pending_cancel(current);
 }
 
@@ -459,41 +440,35 @@ MAKER(connect, cancel_inside_done_changes_nothing, m)
     close(listener);
 }
 
-UNIT(connect, the_end_of_the_loop_cancels_what_hangs)
+MAKER(connect, the_end_of_the_loop_cancels_what_hangs, m)
 {
-    struct maker m;
     struct silence silence;
-    maker_open(&m);
     silence_open(&silence);
-    start(&m, &silence.address, NULL);
-    maker_run_for(&m, 10 * MS);
+    start(m, &silence.address, NULL);
+    maker_run_for(m, 10 * MS);
 
-    expect_eq(maker_close(&m), 0);
+    expect_eq(maker_close(m), 0);
 
-    expect_eq(m.done, 1);
-    expect_eq(m.done_err, -ECANCELED);
+    expect_eq(m->done, 1);
+    expect_eq(m->done_err, -ECANCELED);
     silence_close(&silence);
 }
 
-UNIT(connect, the_end_of_a_loop_that_never_ran_tells_done)
+MAKER(connect, the_end_of_a_loop_that_never_ran_tells_done, m)
 {
-    struct maker m;
     struct weir_address address = refusing_address();
-    maker_open(&m);
-    start(&m, &address, NULL);
+    start(m, &address, NULL);
 
-    expect_eq(maker_close(&m), 0);
+    expect_eq(maker_close(m), 0);
 
-    expect_str_eq(m.log, "D");
-    expect_eq(m.done_err, -ECANCELED);
+    expect_str_eq(m->log, "D");
+    expect_eq(m->done_err, -ECANCELED);
 }
 
 /* ---- usage ---- */
 
-UNIT(connect, usage_errors_come_from_the_call)
+MAKER(connect, usage_errors_come_from_the_call, m)
 {
-    struct maker m;
-    maker_open(&m);
     const struct weir_factory no_factory = {.create = NULL};
     struct weir_connect_options good = {.size = sizeof(good)};
     struct weir_connect_options bad;
@@ -506,33 +481,33 @@ UNIT(connect, usage_errors_come_from_the_call)
     weir_pending *connect = NULL;
 
 #define CONNECT(factory, host, options)                                        \
-    weir_create_connection(m.loop, factory, host, 1, options,                  \
-                           maker_connect_done, &m, &connect)
+    weir_create_connection(m->loop, factory, host, 1, options,                 \
+                           maker_connect_done, m, &connect)
 
-    expect_eq(CONNECT(&m.factory, "127.1", &good), WEIR_EDNSBADNAME);
-    expect_eq(CONNECT(&m.factory, "", &good), WEIR_EDNSBADNAME);
-    expect_eq(CONNECT(&m.factory, "::1%nonesuch", &good), -ENODEV);
+    expect_eq(CONNECT(&m->factory, "127.1", &good), WEIR_EDNSBADNAME);
+    expect_eq(CONNECT(&m->factory, "", &good), WEIR_EDNSBADNAME);
+    expect_eq(CONNECT(&m->factory, "::1%nonesuch", &good), -ENODEV);
     expect_eq(CONNECT(NULL, "::1", &good), -EINVAL);
     expect_eq(CONNECT(&no_factory, "::1", &good), -EINVAL);
-    expect_eq(CONNECT(&m.factory, NULL, &good), -EINVAL);
-    expect_eq(CONNECT(&m.factory, "::1", &newer.own), -E2BIG);
+    expect_eq(CONNECT(&m->factory, NULL, &good), -EINVAL);
+    expect_eq(CONNECT(&m->factory, "::1", &newer.own), -E2BIG);
     bad = good;
     bad.size = 0;
-    expect_eq(CONNECT(&m.factory, "::1", &bad), WEIR_EOPTIONSIZE);
+    expect_eq(CONNECT(&m->factory, "::1", &bad), WEIR_EOPTIONSIZE);
     bad = good;
     bad.family = AF_INET;
-    expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
+    expect_eq(CONNECT(&m->factory, "::1", &bad), -EINVAL);
     bad = good;
     bad.local_address = &address;
-    expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
+    expect_eq(CONNECT(&m->factory, "::1", &bad), -EINVAL);
     bad = good;
     bad.connection.size = 1;
-    expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
-    expect_eq(weir_create_connection(m.loop, &m.factory, "::1", 1, NULL, NULL,
+    expect_eq(CONNECT(&m->factory, "::1", &bad), -EINVAL);
+    expect_eq(weir_create_connection(m->loop, &m->factory, "::1", 1, NULL, NULL,
                                      NULL, &connect),
               -EINVAL, "nothing would tell the end of the handle");
 
     cr_expect_null(connect);
-    maker_close(&m);
-    expect_eq(m.done, 0);
+    maker_close(m);
+    expect_eq(m->done, 0);
 }

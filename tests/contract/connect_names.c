@@ -7,16 +7,14 @@
 #include "tests/contract/names_rig.h"
 
 #include <arpa/inet.h>
-#include <sys/socket.h>
 
 /* A socket that is bound to the loopback of a family, or -1 where another
  * process has the port; 0: any. */
 static int bind_to(int family, uint16_t port, uint16_t *ret_port)
 {
     struct weir_address address = {.len = 0};
-    expect_eq(weir_address_parse(family == AF_INET6 ? "::1" : "127.0.0.1", port,
-                                 &address),
-              0);
+    expect_ok(weir_address_parse(family == AF_INET6 ? "::1" : "127.0.0.1", port,
+                                 &address));
     const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect_geq(fd, 0);
     if (bind(fd, &address.storage.any, address.len) < 0) {
@@ -85,8 +83,7 @@ static int open_connection(weir_loop *loop, void *arg)
 
 static void run_call(struct call *call)
 {
-    expect_eq(weir_loop_run_task(call->n->loop, open_connection, call, NULL),
-              0);
+    expect_ok(weir_loop_run_task(call->n->loop, open_connection, call, NULL));
 }
 
 static struct call call_of(struct names *n, const char *host, uint16_t port)
@@ -202,7 +199,6 @@ static int open_hundred(weir_loop *loop, void *arg)
     struct weir_task_group group;
     static char hosts[100][64];
     static struct call calls[100];
-    (void)loop;
     expect_eq(weir_task_group_begin(loop, &group), 0);
     for (int i = 0; i < 100; i++) {
         calls[i] = *(struct call *)arg;
@@ -212,9 +208,8 @@ static int open_hundred(weir_loop *loop, void *arg)
                               : "self",
                  i);
         calls[i].host = hosts[i];
-        expect_eq(
-            weir_task_group_spawn(&group, open_in_group, &calls[i], NULL, NULL),
-            0);
+        expect_ok(weir_task_group_spawn(&group, open_in_group, &calls[i], NULL,
+                                        NULL));
     }
     return weir_task_group_end(&group, 0);
 }
@@ -270,8 +265,7 @@ NAMES(connect_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing, n)
     const int fds = names_count_fds();
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         struct call call = call_of(n, hosts[i], port);
-        expect_eq(weir_loop_run_task(n->loop, cancel_after_turns, &call, NULL),
-                  0);
+        expect_ok(weir_loop_run_task(n->loop, cancel_after_turns, &call, NULL));
         names_run_for(n, 5 * MS);
         expect_eq(names_count_fds(), fds);
         expect_eq(names_count_timers(n), 0);

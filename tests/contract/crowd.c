@@ -6,6 +6,7 @@
  * driven while the loop turns.
  */
 #include "tests/contract/crowd.h"
+#include "tests/statistics.h"
 
 struct crowd crowd;
 
@@ -21,8 +22,6 @@ static void connection_made(void *user, weir_transport *t)
 static void connection_lost(void *user, weir_transport *t, int err)
 {
     struct crowd_member *member = user;
-    (void)t;
-    (void)err;
     member->lost = true;
 }
 
@@ -74,7 +73,6 @@ static const struct weir_protocol crowd_protocol = {
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&crowd_protocol, arg};
     return 0;
 }
@@ -89,9 +87,7 @@ void crowd_turn(void)
 
 struct weir_loop_statistics crowd_statistics(void)
 {
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(crowd.loop, &stats), 0);
-    return stats;
+    return statistics_of(crowd.loop);
 }
 
 static void raise_fd_limit(void)
@@ -151,15 +147,13 @@ struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
     member->crowd = &crowd;
     member->conduct = conduct;
     member->peer = fds[0];
-    expect_eq(weir_adopt_connection(crowd.loop, &factory, fds[1], NULL, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(crowd.loop, &factory, fds[1], NULL, NULL,
+                                    NULL, NULL));
     return member;
 }
 
 static bool all_made(void *arg)
 {
-    (void)arg;
     return crowd.made_count == crowd.count;
 }
 
@@ -254,7 +248,6 @@ void crowd_give_leases_back(void)
 
 bool crowd_all_delivered(void *arg)
 {
-    (void)arg;
     crowd_give_leases_back();
     return crowd_sum(received_by) == crowd_sum(sent_by);
 }

@@ -352,7 +352,6 @@ DATAGRAMS(datagram, kept_bytes_outlive_the_endpoint, rig,
 
 static int pause_at_third(struct dg *rig, const struct weir_datagram *datagram)
 {
-    (void)datagram;
     if (rig->received == 3) {
         expect_eq(weir_transport_pause_reading(rig->t), 0);
     }
@@ -399,7 +398,6 @@ DATAGRAMS(datagram, r27__pausing_in_connection_made_holds_the_first, rig,
 
 static int close_at_second(struct dg *rig, const struct weir_datagram *datagram)
 {
-    (void)datagram;
     if (rig->received == 2) {
         expect_eq(weir_transport_close(rig->t), 0);
     }
@@ -437,8 +435,6 @@ DATAGRAMS(datagram, kept_ones_are_dropped_by_a_close_while_paused, rig,
 
 static int fail(struct dg *rig, const struct weir_datagram *datagram)
 {
-    (void)rig;
-    (void)datagram;
     return -EPROTO;
 }
 

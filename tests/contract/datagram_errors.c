@@ -83,9 +83,8 @@ DATAGRAMS(datagram_errors, one_too_long_for_the_way_is_told_and_the_rest_goes,
 
     if (rig->family == AF_UNIX) {
         const int size = 4096;
-        expect_eq(setsockopt(weir_transport_get_socket(rig->t), SOL_SOCKET,
-                             SO_SNDBUF, &size, sizeof(size)),
-                  0);
+        expect_ok(setsockopt(weir_transport_get_socket(rig->t), SOL_SOCKET,
+                             SO_SNDBUF, &size, sizeof(size)));
     } else {
         const int no_fragments = IP_PMTUDISC_PROBE;
         const int fd = weir_transport_get_socket(rig->t);
@@ -257,9 +256,8 @@ DATAGRAMS(datagram_errors, a_time_stamp_that_the_kernel_keeps_is_none, rig, 0)
     }
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     dg_turns(rig, 2);
-    expect_eq(
-        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof(stamps)),
-        0);
+    expect_ok(
+        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof(stamps)));
     send_and_turn(rig);
     expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
     expect_eq(poll(&pollfd, 1, DG_WAIT_S * 1000), 1, "the stamp");
@@ -273,7 +271,6 @@ DATAGRAMS(datagram_errors, a_time_stamp_that_the_kernel_keeps_is_none, rig, 0)
 
 static void send_again(struct dg *rig, int err)
 {
-    (void)err;
     expect_geq(dg_send(rig, "x", 1), 0);
 }
 
@@ -293,8 +290,8 @@ DATAGRAMS(datagram_errors, a_storm_of_them_leaves_the_loop_its_turns, rig,
 {
     dg_peer_close(rig);
     send_again(rig, 0);
-    expect_eq(weir_loop_call_later(rig->loop, 20 * DG_MS, set_count, rig, NULL),
-              0);
+    expect_ok(
+        weir_loop_call_later(rig->loop, 20 * DG_MS, set_count, rig, NULL));
     dg_wait(rig, is_soon);
 
     expect_eq(rig->lost_count, 0);
@@ -305,7 +302,6 @@ DATAGRAMS(datagram_errors, a_storm_of_them_leaves_the_loop_its_turns, rig,
 
 static void abort_at_error(struct dg *rig, int err)
 {
-    (void)err;
     weir_transport_abort(rig->t);
 }
 
@@ -468,7 +464,6 @@ static int make_paused(void *arg, weir_transport *t,
                                                   .kind =
                                                       WEIR_PROTOCOL_DATAGRAM,
                                                   .connection_made = note_made};
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }
@@ -512,9 +507,8 @@ UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
     expect_eq(weir_address_parse("127.0.0.1", 9, &closed), 0);
     expect_eq(weir_address_parse("10.9.9.2", 9, &silent), 0);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_adopt_datagram_endpoint(loop, &factory, sock, &options, NULL,
-                                           NULL, NULL),
-              0);
+    expect_ok(weir_adopt_datagram_endpoint(loop, &factory, sock, &options, NULL,
+                                           NULL, NULL));
     expect_eq(weir_loop_run_until(loop, has_transport, &t), 0);
 
     expect_eq(weir_transport_sendto(t, "x", 1, &closed), 0);

@@ -47,8 +47,6 @@ static int side_received(void *user, weir_transport *t,
 static void side_lost(void *user, weir_transport *t, int err)
 {
     struct side *side = user;
-    (void)t;
-    (void)err;
     side->lost++;
 }
 
@@ -62,7 +60,6 @@ static const struct weir_protocol side_protocol = {
 static int side_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret =
         (struct weir_protocol_binding){.protocol = &side_protocol, .user = arg};
     return 0;
@@ -87,9 +84,8 @@ static bool side_has_received(void *arg)
 static int side_open_socket(struct side *side)
 {
     int ends[2];
-    cr_assert_eq(
-        socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends),
-        0);
+    expect_ok(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                         ends));
     *side = (struct side){.peer = ends[1]};
     return ends[0];
 }
@@ -99,10 +95,8 @@ static void side_open(struct side *side, uint32_t ancillary)
     const struct weir_factory factory = {.create = side_create, .arg = side};
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .ancillary = ancillary};
-    cr_assert_eq(weir_adopt_datagram_endpoint(loop, &factory,
-                                              side_open_socket(side), &options,
-                                              NULL, NULL, NULL),
-                 0);
+    expect_ok(weir_adopt_datagram_endpoint(
+        loop, &factory, side_open_socket(side), &options, NULL, NULL, NULL));
     run_loop_until(loop, side_is_made, side);
 }
 
@@ -143,20 +137,7 @@ static void expect_echo(struct side *side)
 static ssize_t side_send(const struct side *side, size_t len, const int *fds,
                          size_t count)
 {
-    _Alignas(struct cmsghdr)
-        uint8_t control[CMSG_SPACE(WEIR_FDS_MAX * sizeof(int))] = {0};
-    char byte = 'f';
-    struct iovec iov = {&byte, len};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-    return sendmsg(side->peer, &msg, MSG_NOSIGNAL);
+    return rights_send(side->peer, "f", len, fds, count, 0);
 }
 
 /* Sends as many as a message carries. */
@@ -195,7 +176,6 @@ static void slow_let_end(int far)
 
 static void *make_loop(void *arg)
 {
-    (void)arg;
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
     return NULL;
 }
@@ -486,15 +466,11 @@ UNIT(datagram_fds, the_end_of_the_loop_meets_the_end_of_a_close)
 static int create_none(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -EPROTO;
 }
 
 static void note_done(void *arg, int err, weir_transport *t)
 {
-    (void)t;
     *(int *)arg = err;
 }
 

@@ -26,16 +26,12 @@ static void letter(char c)
 
 static void second_made(void *user, weir_transport *t)
 {
-    (void)user;
     letter('M');
     second.t = t;
 }
 
 static void second_lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
-    (void)err;
     letter('L');
     second.t = NULL;
 }
@@ -50,8 +46,6 @@ static const struct weir_protocol second_protocol = {
 static int second_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
     letter('F');
     *ret = (struct weir_protocol_binding){&second_protocol, NULL};
     return second.factory_result;
@@ -59,7 +53,6 @@ static int second_create(void *arg, weir_transport *t,
 
 static void second_done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
     letter('D');
     second.done_err = err;
     expect_eq(err < 0, t == NULL);
@@ -107,7 +100,6 @@ static void wait_done(void)
 static bool second_has_received(void *arg)
 {
     struct weir_datagram_counts counts = {.size = sizeof(counts)};
-    (void)arg;
     expect_eq(weir_transport_get_datagram_counts(second.t, &counts), 0);
     return counts.received > 0;
 }
@@ -199,9 +191,8 @@ DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call, rig, 0)
     weir_pending *endpoint;
     options.family = rig->family;
     good = options;
-    expect_eq(weir_address_parse(rig->family == AF_INET ? "::1" : "127.0.0.1",
-                                 9, &other),
-              0);
+    expect_ok(weir_address_parse(rig->family == AF_INET ? "::1" : "127.0.0.1",
+                                 9, &other));
 
     expect_eq(make(NULL, NULL), -EINVAL, "neither family nor address");
     expect_eq(weir_create_datagram_endpoint(rig->loop, &none, &options, NULL,
@@ -349,7 +340,6 @@ static struct test_allocator memory;
 static void make_without(void *arg)
 {
     struct dg rig = {.family = AF_INET, .loop = allocator_make_loop(&memory)};
-    (void)arg;
     dg_turns(&rig, 1); /* the loop has what it needs itself */
     struct weir_datagram_options options = second_options(&rig);
     options.family = AF_INET;

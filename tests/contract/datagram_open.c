@@ -4,17 +4,11 @@
  * The protocol counts its calls and the bytes that it received, and may abort
  * the endpoint in connection_made.
  */
-#include "tests/unit.h"
+#include "tests/task.h"
 
 #include <weir.h>
 
 #include <errno.h>
-#include <sys/socket.h>
-
-static void run(weir_task_fn *body)
-{
-    expect_eq(weir_run(NULL, body, NULL), 0);
-}
 
 struct counter {
     weir_loop *loop;
@@ -36,8 +30,6 @@ static void counter_made(void *user, weir_transport *t)
 static void counter_lost(void *user, weir_transport *t, int err)
 {
     struct counter *counter = user;
-    (void)t;
-    (void)err;
     counter->lost++;
 }
 
@@ -45,7 +37,6 @@ static int counter_received(void *user, weir_transport *t,
                             const struct weir_datagram *datagram)
 {
     struct counter *counter = user;
-    (void)t;
     counter->received += datagram->buf.len;
     return 0;
 }
@@ -60,12 +51,12 @@ static const struct weir_protocol counter_protocol = {
 static int counter_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&counter_protocol, arg};
     return 0;
 }
 
-static int open_with_protocol(weir_loop *loop, void *arg)
+UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
+        task_run, weir_loop *loop)
 {
     struct counter server = {.loop = loop};
     struct counter client = {.loop = loop};
@@ -77,7 +68,6 @@ static int open_with_protocol(weir_loop *loop, void *arg)
     struct weir_address address;
     weir_transport *t = NULL;
     weir_transport *other = NULL;
-    (void)arg;
 
     expect_eq(weir_open_datagram_endpoint(loop, &servers, &options, NULL),
               -EINVAL);
@@ -85,9 +75,8 @@ static int open_with_protocol(weir_loop *loop, void *arg)
     expect_eq(weir_open_datagram_endpoint(loop, &servers, &options, &t), 0);
     expect_eq(server.made, 1);
     weir_transport_get_sockname(t, &address);
-    expect_eq(weir_open_datagram_endpoint_at(loop, &clients, NULL, &address,
-                                             NULL, &other),
-              0);
+    expect_ok(weir_open_datagram_endpoint_at(loop, &clients, NULL, &address,
+                                             NULL, &other));
     expect_eq(weir_transport_sendto(other, "abc", 3, NULL), 0);
     while (server.received == 0) {
         expect_eq(weir_yield(loop), 0);
@@ -100,22 +89,16 @@ static int open_with_protocol(weir_loop *loop, void *arg)
     while (server.lost + client.lost < 2) {
         expect_eq(weir_yield(loop), 0);
     }
-    return 0;
 }
 
-UNIT(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol)
-{
-    run(open_with_protocol);
-}
-
-static int open_one_that_ends(weir_loop *loop, void *arg)
+UNIT_IN(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same,
+        task_run, weir_loop *loop)
 {
     struct counter counter = {.loop = loop, .aborts = true};
     const struct weir_factory factory = {counter_create, &counter};
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .family = AF_INET};
     weir_transport *t = NULL;
-    (void)arg;
 
     expect_eq(weir_open_datagram_endpoint(loop, &factory, &options, &t), 0);
     cr_assert(weir_transport_is_closing(t), "the reference keeps it");
@@ -123,12 +106,6 @@ static int open_one_that_ends(weir_loop *loop, void *arg)
     while (counter.lost == 0) {
         expect_eq(weir_yield(loop), 0);
     }
-    return 0;
-}
-
-UNIT(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same)
-{
-    run(open_one_that_ends);
 }
 
 /* Opens an endpoint, as a task that is cancelled after some turns. */
@@ -147,18 +124,17 @@ static int open_and_wait(weir_loop *loop, void *arg)
     return err;
 }
 
-static int cancel_at_each_turn(weir_loop *loop, void *arg)
+UNIT_IN(datagram_open, an_endpoint_that_was_cancelled_at_any_turn_is_gone,
+        task_run, weir_loop *loop)
 {
     struct counter counter = {.loop = loop};
     int result = -ECANCELED;
     int cancelled = 0;
-    (void)arg;
 
     for (int turns = 0; result == -ECANCELED; turns++) {
         weir_task *task;
         expect_lt(turns, 50);
-        expect_eq(weir_task_spawn(loop, open_and_wait, &counter, NULL, &task),
-                  0);
+        expect_ok(weir_task_spawn(loop, open_and_wait, &counter, NULL, &task));
         for (int i = 0; i < turns; i++) {
             expect_eq(weir_yield(loop), 0);
         }
@@ -171,10 +147,4 @@ static int cancel_at_each_turn(weir_loop *loop, void *arg)
     while (counter.lost < counter.made) {
         expect_eq(weir_yield(loop), 0);
     }
-    return 0;
-}
-
-UNIT(datagram_open, an_endpoint_that_was_cancelled_at_any_turn_is_gone)
-{
-    run(cancel_at_each_turn);
 }

@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <sched.h>
-#include <stddef.h>
 
 static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
 static const char *const names[] = {"udp4", "udp6", "unix"};
@@ -156,7 +155,6 @@ const struct weir_protocol dg_protocol = {
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&dg_protocol, arg};
     return 0;
 }
@@ -174,7 +172,6 @@ static void note_exception(void *arg, weir_loop *loop,
                            const struct weir_exception *exception)
 {
     struct dg *rig = arg;
-    (void)loop;
     rig->exception_count++;
     rig->exception_err = exception->err;
 }
@@ -319,9 +316,8 @@ static void open_subject(struct dg *rig)
         options.join_segments = false;
         options.allow_broadcast = false;
     }
-    expect_eq(dg_make_at(rig, &own, rig->connected ? &rig->peer_address : NULL,
-                         &options),
-              0);
+    expect_ok(dg_make_at(rig, &own, rig->connected ? &rig->peer_address : NULL,
+                         &options));
     dg_wait(rig, is_made);
     expect_eq(rig->done_err, 0, "%s", weir_strerror(rig->done_err));
     expect_eq(rig->done_t, rig->t);
@@ -429,9 +425,8 @@ void dg_wait(struct dg *rig, weir_predicate_fn *condition)
 {
     struct guard guard = {.condition = condition, .rig = rig};
     struct weir_handle handle;
-    expect_eq(weir_loop_call_later(rig->loop, DG_WAIT_S * DG_S, expire, &guard,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(rig->loop, DG_WAIT_S * DG_S, expire, &guard,
+                                   &handle));
     expect_eq(weir_loop_run_until(rig->loop, holds, &guard), 0);
     if (guard.expired) {
         weir_loop_dump(rig->loop, stderr);

@@ -118,7 +118,7 @@ void dg_rounds(const struct dg *rig, void (*round)(struct dg *rig));
  * fields of the rig, or 0. */
 #define DATAGRAMS(suite, name, rig, ...)                                       \
     static void suite##__##name##_round(struct dg *rig);                       \
-    UNIT(suite, name)                                                          \
+    UNIT_IN(suite, name, unit_alone, void)                                     \
     {                                                                          \
         dg_rounds(&(struct dg){__VA_ARGS__}, suite##__##name##_round);         \
     }                                                                          \

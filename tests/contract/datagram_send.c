@@ -59,7 +59,6 @@ static int release_count;
 
 static void count_release(void *arg)
 {
-    (void)arg;
     release_count++;
 }
 
@@ -366,7 +365,6 @@ static weir_transport *to_abort;
 
 static void abort_at_release(void *arg)
 {
-    (void)arg;
     release_count++;
     weir_transport_abort(to_abort);
 }

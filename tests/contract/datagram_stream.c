@@ -4,19 +4,14 @@
  * Most tests have two streams of one loop, a client that is connected to a
  * server, over UDP on the loopback. Endpoints themselves are tested elsewhere.
  */
-#include "tests/unit.h"
+#include "tests/statistics.h"
+#include "tests/task.h"
 
 #include <weir.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #define MS UINT64_C(1000000)
 
@@ -70,23 +65,15 @@ static void free_two(struct two *two)
     weir_datagram_stream_free(two->server);
 }
 
-typedef void body_fn(weir_loop *loop);
-
-static int call_body(weir_loop *loop, void *arg)
-{
-    (*(body_fn **)arg)(loop);
-    return 0;
-}
-
 /* On one CPU, so that datagrams keep their order: over the loopback they go
  * through a queue of the CPU that they are sent on. */
-static void run(body_fn *body)
+static void run(task_body_fn *body)
 {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET((size_t)sched_getcpu(), &one);
     expect_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-    expect_eq(weir_run(NULL, call_body, &body), 0);
+    task_run(body);
 }
 
 /* ---- both directions ---- */
@@ -123,8 +110,7 @@ UNIT_IN(datagram_stream, empty_long_and_leased_datagrams_arrive, run,
     expect_eq(weir_datagram_stream_send(two.client, "too long", 8, NULL), 0);
     expect_eq(weir_datagram_stream_send(two.client, "leased", 6, NULL), 0);
     expect_eq(weir_datagram_stream_send(two.client, "", 0, NULL), 0);
-    expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
-              0);
+    expect_ok(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL));
     expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
               8);
     expect_eq(memcmp(text, "too ", 4), 0);
@@ -149,8 +135,7 @@ UNIT_IN(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order, run,
     uint32_t number;
 
     for (uint32_t i = 0; i < MANY; i++) {
-        expect_eq(weir_datagram_stream_send(two.client, &i, sizeof(i), NULL),
-                  0);
+        expect_ok(weir_datagram_stream_send(two.client, &i, sizeof(i), NULL));
         expect_eq(weir_datagram_stream_drain(two.client), 0);
     }
     while (weir_transport_is_reading(
@@ -176,7 +161,6 @@ static int receive_one(weir_loop *loop, void *arg)
 {
     weir_datagram_stream *stream = arg;
     char byte;
-    (void)loop;
 
     const ssize_t len = weir_datagram_stream_recv(stream, &byte, 1, NULL);
     if (len == 1) {
@@ -286,13 +270,6 @@ UNIT_IN(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on, run,
     weir_datagram_stream_free(two.client);
 }
 
-static uint64_t received_bytes(weir_loop *loop)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now.received_bytes;
-}
-
 UNIT_IN(datagram_stream, what_arrived_before_a_close_can_be_received, run,
         weir_loop *loop)
 {
@@ -300,7 +277,7 @@ UNIT_IN(datagram_stream, what_arrived_before_a_close_can_be_received, run,
     char byte;
 
     expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
-    while (received_bytes(loop) == 0) {
+    while (statistics_of(loop).received_bytes == 0) {
         expect_eq(weir_sleep(loop, MS), 0);
     }
     weir_datagram_stream_close(two.server);
@@ -331,7 +308,6 @@ static weir_datagram_stream *left;
 
 static int leave(weir_loop *loop, void *arg)
 {
-    (void)arg;
     left = open_stream(loop, NULL, 0, 0);
     weir_task_detach(spawn_receiver(loop, left));
     return 0;
@@ -461,8 +437,8 @@ UNIT_IN(datagram_stream, a_peer_may_have_a_path_that_fills_its_address, run,
     cr_assert_not_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/s", dir);
     expect_eq(weir_address_parse_unix(path, &own), 0);
-    expect_eq(weir_open_datagram_stream_at(loop, &own, NULL, &options, &stream),
-              0);
+    expect_ok(
+        weir_open_datagram_stream_at(loop, &own, NULL, &options, &stream));
     const int fd = bind_full_path(dir, &full);
     expect_eq(sendto(fd, "abc", 3, 0, &own.storage.any, own.len), 3);
     expect_eq(weir_datagram_stream_recv(stream, text, sizeof(text), &peer), 3);

@@ -13,7 +13,6 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 enum {
     CLIENTS = 100,
@@ -114,7 +113,6 @@ static int take_wish(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static void note_made(void *user, weir_transport *t)
 {
-    (void)user;
     downloads.made_count++;
     set_socket_option(weir_transport_get_socket(t), SOL_SOCKET, SO_SNDBUF,
                       SMALL_BUFFER);
@@ -124,7 +122,6 @@ static void note_lost(void *user, weir_transport *t, int err)
 {
     struct download *download = user;
 
-    (void)t;
     downloads.lost_count++;
     download->lost_count++;
     download->lost_err = err;
@@ -141,7 +138,6 @@ static const struct weir_protocol protocol = {
 static int serve_one(void *arg, weir_transport *t,
                      struct weir_protocol_binding *ret)
 {
-    (void)arg;
     *ret = (struct weir_protocol_binding){&protocol, download_of(t)};
     return ret->user ? 0 : -ENOENT;
 }
@@ -162,9 +158,8 @@ static void open_server(void)
     };
     struct weir_address address = {.len = 0};
 
-    expect_eq(weir_create_server(downloads.loop, &factory, "127.0.0.1", 0,
-                                 &options, NULL, NULL, &downloads.server),
-              0);
+    expect_ok(weir_create_server(downloads.loop, &factory, "127.0.0.1", 0,
+                                 &options, NULL, NULL, &downloads.server));
     for (int i = 0; weir_server_get_socket_count(downloads.server) == 0; i++) {
         expect(i < 100);
         turn();
@@ -205,9 +200,8 @@ static void client_open(struct download *download)
     download->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(download->fd >= 0);
     set_socket_option(download->fd, SOL_SOCKET, SO_RCVBUF, SMALL_BUFFER);
-    expect_eq(connect(download->fd, (const struct sockaddr *)&address,
-                      sizeof(address)),
-              0);
+    expect_ok(connect(download->fd, (const struct sockaddr *)&address,
+                      sizeof(address)));
     struct sockaddr_in own;
     socklen_t len = sizeof(own);
     expect_eq(getsockname(download->fd, (struct sockaddr *)&own, &len), 0);

@@ -9,7 +9,6 @@
 #include "tests/marks.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 static void expect_lost(struct rig *rig, enum weir_end end)
 {

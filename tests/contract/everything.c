@@ -52,7 +52,6 @@ static int send_errand(weir_loop *on, int depth)
     int result = 0;
     int err;
 
-    (void)depth;
     if (world.errand_count == JOBS) {
         return 0;
     }
@@ -105,8 +104,6 @@ static int share_semaphore(weir_loop *on, int depth)
 
 static int share_event(weir_loop *on, int depth)
 {
-    (void)on;
-    (void)depth;
     if (one_in(2)) {
         return weir_event_wait(world.event);
     }
@@ -121,8 +118,6 @@ static int share_queue(weir_loop *on, int depth)
 {
     void *item;
 
-    (void)on;
-    (void)depth;
     return one_in(2) ? weir_queue_put(world.queue, &world)
                      : weir_queue_get(world.queue, &item);
 }
@@ -318,7 +313,6 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
     ssize_t len;
     int err = 0;
 
-    (void)arg;
     world.handlers_live++;
     while (err >= 0 || (err == -ECANCELED && !world.ending)) {
         bool takes = one_in(2);
@@ -358,7 +352,6 @@ int act(weir_loop *on, int depth)
 
 static int work(weir_loop *on, void *arg)
 {
-    (void)arg;
     while (!gives_up(act_a_few(on, 0)) && !world.ending) {
         /* Bounded work without a wait lets others run, too. */
         if (gives_up(weir_yield(on))) {
@@ -374,7 +367,6 @@ static int set_up(weir_loop *on, void *arg)
     const struct weir_executor_options threads = {
         .size = sizeof(threads), .thread_limit = 3, .queue_limit = 20};
 
-    (void)arg;
     check(weir_loop_set_executor(on, &threads) == 0);
     check(weir_lock_new(on, &world.lock) == 0);
     check(weir_condition_new(world.lock, &world.condition) == 0);
@@ -408,7 +400,6 @@ static void cancel_all_futures(void)
 /* All tasks are told to end, and do. */
 static int calm_down(weir_loop *on, void *arg)
 {
-    (void)arg;
     world.ending = true;
     while (world.workers_live + world.children_live > 0) {
         for (int i = 0; i < WORKERS; i++) {

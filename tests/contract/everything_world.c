@@ -69,7 +69,6 @@ int act_a_few(weir_loop *on, int depth)
 
 int sleep_or_yield(weir_loop *on, int depth)
 {
-    (void)depth;
     return one_in(2) ? weir_yield(on) : weir_sleep(on, some_time());
 }
 
@@ -78,7 +77,6 @@ int cancel_somebody(weir_loop *on, int depth)
     weir_task *self = weir_task_get_current(on);
     weir_task *worker = world.workers[chance(WORKERS)];
 
-    (void)depth;
     if (worker) {
         weir_task_cancel(worker);
     }
@@ -164,9 +162,6 @@ int make_group(weir_loop *on, int depth)
 
 static void told_of_future(void *arg, weir_future *future, int result)
 {
-    (void)arg;
-    (void)future;
-    (void)result;
     world.callbacks_due--;
 }
 
@@ -194,8 +189,6 @@ int complete_future(weir_loop *on, int depth)
 {
     weir_future *future = world.slots[chance(SLOTS)];
 
-    (void)on;
-    (void)depth;
     if (future && one_in(3)) {
         weir_future_cancel(future);
     } else if (future) {
@@ -210,7 +203,6 @@ int await_future(weir_loop *on, int depth)
     int result;
     int err;
 
-    (void)depth;
     if (!future) {
         return -ESHUTDOWN;
     }
@@ -238,7 +230,6 @@ int await_several(weir_loop *on, int depth)
     int result;
     int err;
 
-    (void)depth;
     while (had < count && (futures[had] = take_future(on))) {
         had++;
     }

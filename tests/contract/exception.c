@@ -22,7 +22,6 @@ static int spin_count;
 
 static void spin_2_ms(void *arg)
 {
-    (void)arg;
     spin_count++;
     spin(2 * MS);
 }
@@ -72,9 +71,6 @@ UNIT(exception, a_slow_timer_and_a_slow_post_are_reported_by_name)
 static int receive_slowly(void *user, weir_transport *t,
                           const struct weir_buf *buf)
 {
-    (void)user;
-    (void)t;
-    (void)buf;
     told_count = 0; /* a busy machine may have held up an earlier one */
     spin(2 * MS);
     weir_loop_stop(loop);

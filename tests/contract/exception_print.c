@@ -6,8 +6,6 @@
  */
 #include "tests/contract/loop_rig.h"
 
-#include <netinet/in.h>
-
 static FILE *out;
 static char *text;
 static size_t size;
@@ -58,8 +56,6 @@ UNIT(exception_print, an_error_has_its_message_its_text_and_its_callback)
 
 static int fail(weir_loop *l, void *arg)
 {
-    (void)l;
-    (void)arg;
     return -EPROTO;
 }
 
@@ -81,7 +77,6 @@ UNIT(exception_print, a_task_that_fails_is_named)
 
 static void spin_2_ms(void *arg)
 {
-    (void)arg;
     spin(2 * MS);
 }
 
@@ -98,9 +93,6 @@ UNIT(exception_print, a_slow_callback_has_its_time)
 
 static int leave(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
-    (void)writer;
     return 0;
 }
 
@@ -120,17 +112,14 @@ static int report_both(weir_loop *l, void *arg)
     struct weir_address address;
     weir_reader *reader;
     weir_writer *writer;
-    (void)arg;
-    expect_eq(weir_start_server(l, leave, "127.0.0.1", 0, NULL, &what.server),
-              0);
+    expect_ok(weir_start_server(l, leave, "127.0.0.1", 0, NULL, &what.server));
     cr_assert_geq(weir_server_get_socket(what.server, 0, &address), 0);
     expect_eq(weir_loop_call_exception_handler(l, &what), 0);
     expect_end("weir: trouble: Too many open files (EMFILE); server ",
                &address);
-    expect_eq(weir_open_connection(l, "127.0.0.1",
+    expect_ok(weir_open_connection(l, "127.0.0.1",
                                    ntohs(address.storage.inet.sin_port), NULL,
-                                   &reader, &writer),
-              0);
+                                   &reader, &writer));
     what.transport = weir_writer_get_transport(writer);
     expect_eq(weir_loop_call_exception_handler(l, &what), 0);
     expect_end("(EMFILE); connection tcp ", &address);

@@ -40,7 +40,6 @@ UNIT_OF(executor, a_result_comes_back_on_the_loops_thread, run_with, 0, void)
 
 static int negative_job(void *arg)
 {
-    (void)arg;
     return -ECANCELED;
 }
 
@@ -263,17 +262,15 @@ UNIT_OF(executor, a_result_that_the_task_was_given_survives_its_cancellation,
 {
     struct job jobs[2];
     init_job(&jobs[0], held_job, 5);
-    expect_eq(weir_task_spawn(loop, keep_job, &jobs[0], NULL, &jobs[0].task),
-              0);
+    expect_ok(weir_task_spawn(loop, keep_job, &jobs[0], NULL, &jobs[0].task));
     start_job(&jobs[1], held_job, 6);
     yield();
     wait_for(&jobs[0].started);
     let_go(&jobs[0]);
     wait_for(&jobs[1].started);
     /* Comes after the result in the mailbox and before the task. */
-    expect_eq(
-        weir_loop_call_soon_threadsafe(loop, cancel_task, jobs[0].task, NULL),
-        0);
+    expect_ok(
+        weir_loop_call_soon_threadsafe(loop, cancel_task, jobs[0].task, NULL));
 
     expect_result(&jobs[0]);
     let_go(&jobs[1]);

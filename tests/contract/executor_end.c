@@ -39,8 +39,6 @@ UNIT(executor_end, a_loop_that_never_ran_a_job_has_no_threads)
 static int idle_body(weir_loop *l, void *arg)
 {
     struct job job;
-    (void)l;
-    (void)arg;
     start_job(&job, quick_job, 1);
     expect_result(&job);
     return 0;
@@ -150,8 +148,8 @@ UNIT_OF(executor_end, a_task_that_was_cancelled_before_shuts_down_all_the_same,
     weir_task *task = NULL;
     struct job job;
     init_job(&job, quick_job, 1);
-    expect_eq(weir_task_spawn(loop, cancelled_shutdown, &for_ever, NULL, &task),
-              0);
+    expect_ok(
+        weir_task_spawn(loop, cancelled_shutdown, &for_ever, NULL, &task));
     expect_eq(join(task), -ECANCELED);
     expect_eq(run_job(loop, &job), -ESHUTDOWN);
 }
@@ -160,7 +158,6 @@ static int unused_body(weir_loop *l, void *arg)
 {
     const struct weir_executor_options options = {.size = sizeof(options)};
     struct job job;
-    (void)arg;
     init_job(&job, quick_job, 1);
 
     expect_eq(weir_loop_shutdown_executor(l, 0), 0);
@@ -182,7 +179,6 @@ UNIT(executor_end, an_executor_that_was_never_used_is_shut_down_at_once)
 static int leave_body(weir_loop *l, void *arg)
 {
     struct job *jobs = arg;
-    (void)l;
     start_held(&jobs[0], 0);
     for (int i = 1; i < 4; i++) {
         start_job(&jobs[i], quick_job, i);
@@ -220,7 +216,6 @@ UNIT(executor_end, freeing_the_loop_waits_for_no_job)
 static int over_body(weir_loop *l, void *arg)
 {
     struct job *jobs = arg;
-    (void)l;
     start_held(&jobs[0], 5);
     start_job(&jobs[1], held_job, 6);
     yield();
@@ -251,7 +246,6 @@ UNIT(executor_end, freeing_the_loop_tells_of_jobs_that_are_over)
 static int many_left_body(weir_loop *l, void *arg)
 {
     struct job *jobs = arg;
-    (void)l;
     for (int i = 0; i < 8; i++) {
         start_held(&jobs[i], i);
         weir_task_detach(jobs[i].task);

@@ -12,7 +12,6 @@
 static int queue_body(weir_loop *l, void *arg)
 {
     struct job jobs[4];
-    (void)arg;
     start_held(&jobs[0], 0);
     start_job(&jobs[1], quick_job, 1);
     start_job(&jobs[2], quick_job, 2);
@@ -45,7 +44,6 @@ static int busy_body(weir_loop *l, void *arg)
 {
     const struct weir_executor_options options = {.size = sizeof(options)};
     struct job job;
-    (void)arg;
     start_held(&job, 1);
     expect_eq(weir_loop_set_executor(l, &options), -EBUSY);
     let_go(&job);
@@ -79,8 +77,6 @@ static int default_body(weir_loop *l, void *arg)
 {
     static struct job jobs[40];
     cpu_set_t cpus;
-    (void)l;
-    (void)arg;
     expect_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
     const int limit = CPU_COUNT(&cpus) + 4 > 32 ? 32 : CPU_COUNT(&cpus) + 4;
     for (int i = 0; i < 40; i++) {
@@ -110,7 +106,6 @@ UNIT(executor_errors, by_default_there_are_four_threads_more_than_cpus)
 
 static int no_function_body(weir_loop *l, void *arg)
 {
-    (void)arg;
     expect_eq(weir_run_in_executor(l, NULL, NULL, NULL, NULL), -EINVAL);
     return 0;
 }
@@ -209,7 +204,6 @@ UNIT_OF(executor_errors, no_thread_is_an_error_only_where_there_is_none,
 static int no_memory_body(weir_loop *l, void *arg)
 {
     struct job job;
-    (void)arg;
     /* The executor; the job, now that there is one; its thread. */
     for (int i = 0; i < 3; i++) {
         init_job(&job, quick_job, 1);
@@ -249,15 +243,12 @@ static void spin_abandoned(void *arg, int result)
 static void note_slow(void *arg, weir_loop *l,
                       const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)l;
     slow_count += strcmp(exception->callback, "abandoned") == 0;
 }
 
 static int slow_body(weir_loop *l, void *arg)
 {
     struct job job;
-    (void)arg;
     weir_loop_set_exception_handler(l, note_slow, NULL);
     start_job(&job, held_job, 1);
     job.abandoned = spin_abandoned;

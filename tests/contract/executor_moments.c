@@ -26,7 +26,6 @@ static int hold(void *arg)
 
 static int compute(void *arg)
 {
-    (void)arg;
     return 5;
 }
 
@@ -69,8 +68,6 @@ static const struct row rows[] = {
 
 static int play_all(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     play_rows(rows, sizeof(rows) / sizeof(rows[0]));
     return 0;
 }

@@ -17,7 +17,6 @@ static int ran_count;
 
 static void count_run(void *arg)
 {
-    (void)arg;
     ran_count++;
 }
 
@@ -45,7 +44,6 @@ static int run_first(weir_loop *l, void *arg)
 /* In the same turn, after the rest was handled: and another one. */
 static void end_second(void *arg)
 {
-    (void)arg;
     expect_eq(quick_jobs[0].err, 0);
     let_go(&held_jobs[1]);
     wait_for(&held_jobs[2].started);
@@ -60,9 +58,8 @@ static void end_second_in_the_next_turn(void *arg)
 static void start_jobs(weir_loop *l)
 {
     init_job(&quick_jobs[0], quick_job, 0);
-    expect_eq(weir_task_spawn(l, run_first, &quick_jobs[0], NULL,
-                              &quick_jobs[0].task),
-              0);
+    expect_ok(weir_task_spawn(l, run_first, &quick_jobs[0], NULL,
+                              &quick_jobs[0].task));
     for (int i = 1; i < RESULTS; i++) {
         start_job(&quick_jobs[i], quick_job, i);
     }
@@ -73,13 +70,11 @@ static void start_jobs(weir_loop *l)
 
 static int many_results_body(weir_loop *l, void *arg)
 {
-    (void)arg;
     start_jobs(l);
     yield();
     wait_for(&held_jobs[0].started); /* the executor's item is posted */
-    expect_eq(
-        weir_remote_call_soon(remote, end_second_in_the_next_turn, NULL, NULL),
-        0);
+    expect_ok(
+        weir_remote_call_soon(remote, end_second_in_the_next_turn, NULL, NULL));
     for (int i = 0; i < RESULTS; i++) {
         expect_result(&quick_jobs[i]);
     }

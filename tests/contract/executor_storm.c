@@ -92,8 +92,8 @@ static void start_players(weir_loop *l)
     playing_count = TASKS;
     for (int i = 0; i < TASKS; i++) {
         memset(players[i].tickets, 0, sizeof(players[i].tickets));
-        expect_eq(weir_task_spawn(l, play, &players[i], NULL, &players[i].task),
-                  0);
+        expect_ok(
+            weir_task_spawn(l, play, &players[i], NULL, &players[i].task));
     }
 }
 
@@ -125,7 +125,6 @@ static int check_tickets(void)
 static int play_all(weir_loop *l, void *arg)
 {
     int result = 1;
-    (void)arg;
     start_players(l);
     for (int i = 0; i < TASKS; i++) {
         expect_eq(weir_task_join(weir_task_ref(players[i].task), &result), 0);
@@ -152,7 +151,6 @@ UNIT(executor_storm, every_ticket_comes_back_once)
 
 static int play_some(weir_loop *l, void *arg)
 {
-    (void)arg;
     start_players(l);
     return weir_sleep(l, unit_random_below(&random_state, 2 * MS));
 }

@@ -141,7 +141,6 @@ UNIT_OF(executor_submit, a_job_that_is_cancelled_before_it_starts_never_runs,
 static int await_end(weir_loop *l, void *arg)
 {
     struct job *job = arg;
-    (void)l;
     job->err = weir_future_await(job->awaited, &job->ret);
     return job->err;
 }
@@ -213,7 +212,6 @@ static weir_future *left[3];
 static int leave_jobs(weir_loop *l, void *arg)
 {
     struct job *jobs = arg;
-    (void)l;
     left[0] = submit_held(&jobs[0], 0);
     left[1] = submit(&jobs[1], quick_job, 1);
     left[2] = submit(&jobs[2], quick_job, 2);
@@ -253,7 +251,6 @@ UNIT(executor_submit, freeing_the_loop_waits_for_no_job)
 static int leave_over(weir_loop *l, void *arg)
 {
     struct job *jobs = arg;
-    (void)l;
     left[0] = submit_held(&jobs[0], 5);
     left[1] = submit(&jobs[1], held_job, 6);
     let_go(&jobs[0]);
@@ -376,7 +373,6 @@ static void submit_once(void *arg)
 static int submit_poor(weir_loop *l, void *arg)
 {
     struct job job;
-    (void)l, (void)arg;
     init_job(&job, quick_job, 3);
     walk_allocations(&counter, submit_once, &job);
     expect_told(&job, 3);

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 
 int fds_count_open(void)
 {
@@ -67,21 +66,9 @@ bool fds_are_refused(weir_loop *loop)
 ssize_t peer_send_fds(struct rig *rig, size_t len, const int *fds, size_t count)
 {
     static uint8_t bytes[65536];
-    uint8_t control[CMSG_SPACE(WEIR_FDS_MAX * sizeof(int))];
-    struct iovec iov = {.iov_base = bytes, .iov_len = len};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
     expect(len <= sizeof(bytes));
-    memset(control, 0, sizeof(control));
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(head), fds, count * sizeof(int));
     rig_pattern(bytes, rig->peer_sent, len);
-    const ssize_t sent = sendmsg(rig->peer, &msg, MSG_NOSIGNAL);
+    const ssize_t sent = rights_send(rig->peer, bytes, len, fds, count, 0);
     rig->peer_sent += sent > 0 ? (uint64_t)sent : 0;
     return sent < 0 ? -errno : sent;
 }

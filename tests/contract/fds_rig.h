@@ -8,6 +8,7 @@
 #define WEIR_TESTS_CONTRACT_FDS_RIG_H
 
 #include "tests/contract/harness.h"
+#include "tests/contract/rights.h"
 
 /* The number of descriptors that are open in this process. */
 int fds_count_open(void);

@@ -5,7 +5,7 @@
  * A pipe that nobody writes to stands for a device that never answers.
  */
 #include "tests/contract/slow_close.h"
-#include "tests/unit.h"
+#include "tests/task.h"
 #include "tests/unit/random.h"
 
 #include <errno.h>
@@ -28,16 +28,8 @@ static void fill(uint8_t *buf, size_t len, unsigned int salt)
     }
 }
 
-typedef void body_fn(weir_loop *loop);
-
-static int call_body(weir_loop *loop, void *arg)
-{
-    (*(body_fn **)arg)(loop);
-    return 0;
-}
-
 /* Runs @body as the main task of a loop, with a folder of its own. */
-static void with_loop(body_fn *body)
+static void with_loop(task_body_fn *body)
 {
     weir_loop *loop;
     int ret = 1;
@@ -45,7 +37,7 @@ static void with_loop(body_fn *body)
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/file", folder);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    ret = weir_loop_run_task(loop, call_body, &body, NULL);
+    ret = weir_loop_run_task(loop, task_call, &body, NULL);
     expect_eq(ret, 0);
     expect_eq(weir_loop_free(loop), 0);
     unlink(path);
@@ -152,7 +144,6 @@ static ssize_t answer;
 static int read_pipe(weir_loop *loop, void *arg)
 {
     static char byte;
-    (void)arg;
     answer = weir_file_read(loop, pipe_fds[0], &byte, 1, 0);
     return 0;
 }

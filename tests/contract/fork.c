@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum kind {
     SERVER_DONE,
@@ -124,19 +123,16 @@ static void called(enum kind kind)
 
 static void spare_soon(void *arg)
 {
-    (void)arg;
     called(SOON);
 }
 
 static void spare_timer(void *arg)
 {
-    (void)arg;
     called(TIMER);
 }
 
 static void spare_post(void *arg)
 {
-    (void)arg;
     called(POST);
 }
 
@@ -151,40 +147,28 @@ static void add_spare_calls(void)
 
 static void on_signal(void *arg, int signum)
 {
-    (void)arg;
-    (void)signum;
     called(SIGNAL);
 }
 
 static void on_exception(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)on;
-    (void)exception;
     called(HOOK);
 }
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     called(MADE);
 }
 
 static void closed(void *arg, weir_server *of)
 {
-    (void)arg;
-    (void)of;
     called(SERVER_CLOSED);
     is_over = true;
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
-    (void)err;
     called(is_over ? LOST_IN_FREE : LOST);
     if (call_count[LOST] == 2 && !in_child && !is_over) {
         weir_server_close(server);
@@ -194,15 +178,12 @@ static void lost(void *user, weir_transport *t, int err)
 
 static int ended(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     called(END);
     return 0;
 }
 
 static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
     called(DATA);
     received += buf->len;
     return weir_transport_write(t, buf->data, buf->len);
@@ -210,27 +191,21 @@ static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static void paused(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     called(PAUSE);
 }
 
 static void resumed(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     called(RESUME);
 }
 
 static void released(void *arg)
 {
-    (void)arg;
     called(RELEASE);
 }
 
 static void client_made(void *user, weir_transport *t)
 {
-    (void)user;
     called(MADE);
     add_spare_calls();
     must(weir_transport_write_ref(t, memory, BYTES / 2, released, NULL));
@@ -242,9 +217,6 @@ static void client_made(void *user, weir_transport *t)
 static int offer(void *user, weir_transport *t, size_t hint, void **ret_buf,
                  size_t *ret_size)
 {
-    (void)user;
-    (void)t;
-    (void)hint;
     called(GET_BUFFER);
     *ret_buf = into;
     *ret_size = sizeof(into);
@@ -253,7 +225,6 @@ static int offer(void *user, weir_transport *t, size_t hint, void **ret_buf,
 
 static int updated(void *user, weir_transport *t, size_t len)
 {
-    (void)user;
     called(BUFFER_UPDATED);
     came_back += len;
     if (came_back == BYTES && forking == LOST_IN_FREE) {
@@ -287,7 +258,6 @@ static const struct weir_protocol client_protocol = {
 static int make_protocol(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
-    (void)t;
     called(FACTORY);
     ret->protocol = arg;
     return 0;
@@ -295,8 +265,6 @@ static int make_protocol(void *arg, weir_transport *t,
 
 static void connected(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
-    (void)t;
     called(CLIENT_DONE);
     if (err < 0 && !in_child) {
         abort();
@@ -310,7 +278,6 @@ static void server_done(void *arg, int err, weir_server *of)
     static const struct weir_connect_options options = {.size =
                                                             sizeof(options)};
     struct weir_address address;
-    (void)arg;
 
     called(SERVER_DONE);
     if (in_child) {
@@ -325,23 +292,17 @@ static void server_done(void *arg, int err, weir_server *of)
 
 static void future_done(void *arg, weir_future *future, int result)
 {
-    (void)arg;
-    (void)future;
-    (void)result;
     called(FUTURE_DONE);
 }
 
 static int return_at_once(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     called(TASK_THAT_RETURNS);
     return -EIO; /* which the hook is told of */
 }
 
 static int suspend(weir_loop *on, void *arg)
 {
-    (void)arg;
     called(TASK_THAT_SUSPENDS);
     for (int i = 0; i < SPARE_CALLS; i++) {
         if (weir_sleep(on, 0) != (in_child ? -ECHILD : 0)) {
@@ -353,14 +314,12 @@ static int suspend(weir_loop *on, void *arg)
 
 static int sleep_shortly(weir_loop *on, void *arg)
 {
-    (void)arg;
     return weir_sleep(on, 1);
 }
 
 static int fork_in_a_group(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
-    (void)arg;
 
     must(weir_task_group_begin(on, &group));
     must(weir_task_group_spawn(&group, sleep_shortly, NULL, NULL, NULL));
@@ -374,7 +333,6 @@ static int fork_in_a_group(weir_loop *on, void *arg)
 /* Runs in every turn, until the loop ends. */
 static int yield_on(weir_loop *on, void *arg)
 {
-    (void)arg;
     while (weir_yield(on) == 0) {
     }
     if (in_child) {
@@ -385,7 +343,6 @@ static int yield_on(weir_loop *on, void *arg)
 
 static void on_cancel(void *arg, weir_future *future)
 {
-    (void)arg;
     called(CANCEL_OF_A_FUTURE);
     if (weir_future_set_result(future, 0) != (in_child ? -ECHILD : 0)) {
         abort();
@@ -394,7 +351,6 @@ static void on_cancel(void *arg, weir_future *future)
 
 static int await(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_future_await(arg, NULL);
 }
 
@@ -403,7 +359,6 @@ static int cancel_a_future(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
     weir_future *future;
-    (void)arg;
 
     must(weir_future_new(on, on_cancel, NULL, &future));
     must(weir_task_group_begin(on, &group));
@@ -418,7 +373,6 @@ static int cancel_a_future(weir_loop *on, void *arg)
 
 static bool holds(void *arg)
 {
-    (void)arg;
     called(CONDITION);
     return is_over;
 }
@@ -511,8 +465,6 @@ UNIT(fork, in_any_callback_ends_a_child_that_returns_before_another_callback)
 
 static int do_nothing(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return 0;
 }
 

@@ -7,7 +7,6 @@
 
 #include <arpa/inet.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/mount.h>
 
 static struct weir_address address_of(const char *host, uint16_t port)
@@ -27,7 +26,6 @@ struct names_body {
 static int call_body(weir_loop *loop, void *arg)
 {
     const struct names_body *call = arg;
-    (void)loop;
     call->body(call->n);
     return 0;
 }
@@ -232,7 +230,6 @@ static void use_hosts(const char *text)
 static int ask_hosts(weir_loop *loop, void *arg)
 {
     struct names *n = arg;
-    (void)loop;
     expect_str_eq(canonical_of(n, "Second.test"), "first.test");
     expect_str_eq(names_text(n), "192.0.2.11:80 ");
     expect_str_eq(canonical_of(n, "third.test"), "first.test");

@@ -7,10 +7,10 @@
  * that the bytes are the pattern.
  */
 #include "tests/contract/harness.h"
+#include "tests/statistics.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -158,7 +158,6 @@ static void exception_hook(void *arg, weir_loop *loop,
 void rig_opened(void *arg, int err, weir_transport *t)
 {
     struct rig *rig = arg;
-    (void)t;
     if (err < 0) {
         rig->made_count = 1;
         rig->lost_count = 1;
@@ -233,16 +232,15 @@ static void open_connected(struct rig *rig)
                                                  .connection = rig->connection};
     uint16_t port;
     int fd = listen_tcp(&port, rig->small_buffers ? SMALL_BUFFER : 0);
-    expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
-                                     &options, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
+                                     &options, NULL, NULL, NULL));
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     expect(rig->peer >= 0);
     close(fd);
 }
 
-static void server_done(void *arg, int err, weir_server *server)
+void rig_server_done(void *arg, int err, weir_server *server)
 {
     struct rig *rig = arg;
     expect_eq(err, 0);
@@ -255,6 +253,12 @@ static bool has_count(void *arg)
     return ((struct rig *)arg)->count > 0;
 }
 
+void rig_wait_server(struct rig *rig)
+{
+    rig_wait(rig, has_count);
+    rig->count = 0;
+}
+
 /* A plain socket connects to weir. */
 static void open_accepted(struct rig *rig)
 {
@@ -262,11 +266,9 @@ static void open_accepted(struct rig *rig)
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .connection = rig->connection};
     struct weir_address addr;
-    expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 server_done, rig, &rig->server),
-              0);
-    rig_wait(rig, has_count);
-    rig->count = 0;
+    expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
+                                 rig_server_done, rig, &rig->server));
+    rig_wait_server(rig);
     expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
     rig->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(rig->peer >= 0);
@@ -285,9 +287,8 @@ static void open_unix(struct rig *rig)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     rig->peer = fds[0];
-    expect_eq(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
+                                    NULL, NULL));
 }
 
 static const struct pair_maker makers[] = {

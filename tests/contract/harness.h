@@ -149,9 +149,9 @@ void rig_open_pipe(struct rig *rig);
 void rig_open_fifo(struct rig *rig);
 void rig_open_socket_pipe(struct rig *rig);
 
-/* The path of one of the certificates and keys of tests; good until the fourth
- * call after. */
-const char *rig_tls_file(const char *name);
+/* The done of a server that a maker has begun, and the wait for it. */
+void rig_server_done(void *arg, int err, weir_server *server);
+void rig_wait_server(struct rig *rig);
 
 /* weir has TLS: over TCP, as the client or the server, and over a Unix socket.
  */
@@ -176,7 +176,6 @@ void rig_close_tls(struct rig *rig);
 #else
 static inline void rig_close_tls(struct rig *rig)
 {
-    (void)rig;
 }
 #endif
 
@@ -217,7 +216,7 @@ void rig_rounds(const struct rig *rig, void (*round)(struct rig *rig));
  * fields of the rig. */
 #define PAIRS(suite, name, rig, ...)                                           \
     static void suite##__##name##_round(struct rig *rig);                      \
-    UNIT(suite, name)                                                          \
+    UNIT_IN(suite, name, unit_alone, void)                                     \
     {                                                                          \
         rig_rounds(&(struct rig){__VA_ARGS__}, suite##__##name##_round);       \
     }                                                                          \

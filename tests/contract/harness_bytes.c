@@ -9,7 +9,6 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #define CLOG_BYTES (4u << 20)
 
@@ -212,8 +211,7 @@ void rig_peer_reset(struct rig *rig)
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
     expect(rig_can(rig, RIG_CAN_RESET));
     rig_wait_way(rig->peer);
-    expect_eq(
-        setsockopt(rig->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)),
-        0);
+    expect_ok(
+        setsockopt(rig->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
     rig_peer_close(rig);
 }

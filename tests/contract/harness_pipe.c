@@ -7,7 +7,6 @@
 #include "tests/contract/harness.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <weir/pipe.h>
 
@@ -21,14 +20,12 @@ static void open_pipe_of(struct rig *rig, const int fds[2])
     options.size = sizeof(options);
     if (rig_can(rig, RIG_RECEIVES)) {
         rig->peer = fds[1];
-        expect_eq(weir_connect_read_pipe(rig->loop, &factory, fds[0], &options,
-                                         NULL, NULL, NULL),
-                  0);
+        expect_ok(weir_connect_read_pipe(rig->loop, &factory, fds[0], &options,
+                                         NULL, NULL, NULL));
     } else {
         rig->peer = fds[0];
-        expect_eq(weir_connect_write_pipe(rig->loop, &factory, fds[1], &options,
-                                          NULL, NULL, NULL),
-                  0);
+        expect_ok(weir_connect_write_pipe(rig->loop, &factory, fds[1], &options,
+                                          NULL, NULL, NULL));
     }
 }
 

@@ -8,8 +8,6 @@
 #include "tests/marks.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #define SMALL_BUFFER 16384
 
@@ -49,7 +47,6 @@ static int relay_received(void *user, weir_transport *t,
                           const struct weir_buf *buf)
 {
     struct relay_side *side = user;
-    (void)t;
     if (!side->other->was_lost) {
         weir_transport_write(side->other->t, buf->data, buf->len);
     }
@@ -59,7 +56,6 @@ static int relay_received(void *user, weir_transport *t,
 static int relay_ended(void *user, weir_transport *t)
 {
     struct relay_side *side = user;
-    (void)t;
     side->has_ended = true;
     if (side->other->has_ended) {
         weir_transport_close(side->other->t);
@@ -74,7 +70,6 @@ static int relay_ended(void *user, weir_transport *t)
 static void relay_pause(void *user, weir_transport *t)
 {
     struct relay_side *side = user;
-    (void)t;
     if (side->other->t && !side->other->was_lost) {
         weir_transport_pause_reading(side->other->t);
     }
@@ -83,7 +78,6 @@ static void relay_pause(void *user, weir_transport *t)
 static void relay_resume(void *user, weir_transport *t)
 {
     struct relay_side *side = user;
-    (void)t;
     if (side->other->t && !side->other->was_lost) {
         weir_transport_resume_reading(side->other->t);
     }
@@ -103,7 +97,6 @@ static const struct weir_protocol relay_protocol = {
 int relay_side_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &relay_protocol;
     ret->user = arg;
     return 0;

@@ -7,17 +7,10 @@
  * does on the other: ends of the stream, resets, and a side that takes no more
  * bytes.
  */
-#include "tests/contract/harness.h"
 #include "tests/contract/harness_relay.h"
+#include "tests/tls/rig.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include <weir/tls.h>
-#include <weir/tls_connection.h>
 
 #define SMALL_BUFFER 16384
 
@@ -37,38 +30,6 @@ struct relay {
     struct rig_upgrade upgrade; /* of the TLS side to TLS in TLS */
 };
 
-const char *rig_tls_file(const char *name)
-{
-    static char paths[4][512];
-    static int turn;
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    char *path = paths[turn++ % 4];
-    expect(folder != NULL);
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
-static weir_tls_context *rig_tls_context(bool is_server, int version)
-{
-    const enum weir_tls_version only =
-        version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
-    struct weir_tls_options options = {.size = sizeof(options),
-                                       .server = is_server,
-                                       .min_version = only,
-                                       .max_version = only};
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    if (is_server) {
-        options.certificate.file = rig_tls_file("ecdsa.pem");
-        options.key.file = rig_tls_file("ecdsa.key");
-    } else {
-        options.authorities.file = rig_tls_file("ca.pem");
-    }
-    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
-}
-
 /* ---- the relay ---- */
 
 static void relay_over(void *arg)
@@ -79,7 +40,6 @@ static void relay_over(void *arg)
 static void relay_done(void *arg, int err, weir_transport *t)
 {
     struct relay_side *side = arg;
-    (void)t;
     if (err < 0) {
         side->was_lost = true;
         if (side->other->t && !side->other->was_lost) {
@@ -112,9 +72,8 @@ static void relay_adopt(struct relay_side *side, int fd,
     const struct weir_factory factory = relay_factory(side, settings);
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = settings};
-    expect_eq(weir_adopt_connection(relay->loop, &factory, fd, &options,
-                                    relay_done, side, NULL),
-              0);
+    expect_ok(weir_adopt_connection(relay->loop, &factory, fd, &options,
+                                    relay_done, side, NULL));
 }
 
 static void relay_expired(void *arg)
@@ -137,9 +96,8 @@ static void *relay_run(void *arg)
         relay->tls_fd = accept4(relay->listen_fd, NULL, NULL, SOCK_CLOEXEC);
         close(relay->listen_fd);
     } else if (relay->connects) {
-        expect_eq(connect(relay->tls_fd, (struct sockaddr *)&relay->address,
-                          sizeof(relay->address)),
-                  0);
+        expect_ok(connect(relay->tls_fd, (struct sockaddr *)&relay->address,
+                          sizeof(relay->address)));
     }
     expect(relay->tls_fd >= 0);
     if (relay->asks_for_tls) {
@@ -149,9 +107,8 @@ static void *relay_run(void *arg)
     }
     relay_adopt(&relay->plain, relay->plain_fd, NULL);
     relay_adopt(&relay->tls, relay->tls_fd, &settings);
-    expect_eq(weir_loop_call_later(relay->loop, 2 * RIG_WAIT_NS, relay_expired,
-                                   relay, &handle),
-              0);
+    expect_ok(weir_loop_call_later(relay->loop, 2 * RIG_WAIT_NS, relay_expired,
+                                   relay, &handle));
     expect_eq(weir_loop_run(relay->loop), 0);
     weir_transport_unref(relay->plain.t);
     weir_transport_unref(relay->tls.t);
@@ -170,7 +127,7 @@ static struct relay *relay_new(struct rig *rig, bool is_server, int version)
     relay->plain_fd = fds[1];
     relay->tls_fd = -1;
     relay->listen_fd = -1;
-    relay->context = rig_tls_context(is_server, version);
+    relay->context = tls_context_of(is_server, version);
     relay_sides_init(&relay->plain, &relay->tls, relay_over, relay);
     relay->plain.small_buffers = rig->small_buffers;
     relay->tls.small_buffers = rig->small_buffers;
@@ -199,7 +156,7 @@ static void open_connected(struct rig *rig, int version, bool twice)
     struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
-        .context = rig_tls_context(false, version),
+        .context = tls_context_of(false, version),
         .server_hostname = "localhost"};
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = &settings,
@@ -214,9 +171,8 @@ static void open_connected(struct rig *rig, int version, bool twice)
             .factory = factory, .tls = settings, .failed = rig_opened};
         factory = rig_upgrade_factory(&rig->upgrade);
     }
-    expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
-                                     &options, rig_opened, rig, NULL),
-              0);
+    expect_ok(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
+                                     &options, rig_opened, rig, NULL));
     weir_tls_context_unref(settings.context);
 }
 
@@ -235,24 +191,11 @@ void rig_open_tls_in_tls(struct rig *rig)
     open_connected(rig, 13, true);
 }
 
-static void server_done(void *arg, int err, weir_server *server)
-{
-    struct rig *rig = arg;
-    expect_eq(err, 0);
-    expect(server == rig->server);
-    rig->count = 1;
-}
-
-static bool has_count(void *arg)
-{
-    return ((struct rig *)arg)->count > 0;
-}
-
 static void open_accepted(struct rig *rig, int version, bool by_start_tls)
 {
     struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = rig_tls_context(true, version)};
+        .size = sizeof(settings), .context = tls_context_of(true, version)};
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .tls = by_start_tls ? NULL
                                                                     : &settings,
@@ -266,12 +209,10 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
         factory = rig_upgrade_factory(&rig->upgrade);
     }
     struct weir_address address;
-    expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 server_done, rig, &rig->server),
-              0);
+    expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
+                                 rig_server_done, rig, &rig->server));
     weir_tls_context_unref(settings.context);
-    rig_wait(rig, has_count);
-    rig->count = 0;
+    rig_wait_server(rig);
     expect(weir_server_get_socket(rig->server, 0, &address) >= 0);
     relay->address = address.storage.inet;
     relay->connects = true;
@@ -299,7 +240,7 @@ void rig_open_tls_unix(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = rig_tls_context(true, 13)};
+        .size = sizeof(settings), .context = tls_context_of(true, 13)};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .tls = &settings,
                                            .connection = rig->connection};
@@ -307,9 +248,8 @@ void rig_open_tls_unix(struct rig *rig)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     relay->tls_fd = fds[0];
-    expect_eq(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
+                                    NULL, NULL));
     weir_tls_context_unref(settings.context);
     relay_start(relay);
 }

@@ -6,8 +6,6 @@
  */
 #include "tests/contract/harness.h"
 
-#include <sys/socket.h>
-
 void rig_open_unix_connected(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
@@ -21,26 +19,12 @@ void rig_open_unix_connected(struct rig *rig)
     expect_eq(listen(fd, 1), 0);
     addr.len = sizeof(addr.storage);
     expect_eq(getsockname(fd, &addr.storage.any, &addr.len), 0);
-    expect_eq(weir_create_connection_to(rig->loop, &factory, &addr, 1, &options,
-                                        NULL, NULL, NULL),
-              0);
+    expect_ok(weir_create_connection_to(rig->loop, &factory, &addr, 1, &options,
+                                        NULL, NULL, NULL));
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     expect(rig->peer >= 0);
     close(fd);
-}
-
-static void server_done(void *arg, int err, weir_server *server)
-{
-    struct rig *rig = arg;
-    expect_eq(err, 0);
-    expect(server == rig->server);
-    rig->count = 1;
-}
-
-static bool has_count(void *arg)
-{
-    return ((struct rig *)arg)->count > 0;
 }
 
 void rig_open_unix_accepted(struct rig *rig)
@@ -49,11 +33,9 @@ void rig_open_unix_accepted(struct rig *rig)
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .connection = rig->connection};
     struct weir_address addr;
-    expect_eq(weir_create_unix_server(rig->loop, &factory, "", &options,
-                                      server_done, rig, &rig->server),
-              0);
-    rig_wait(rig, has_count);
-    rig->count = 0;
+    expect_ok(weir_create_unix_server(rig->loop, &factory, "", &options,
+                                      rig_server_done, rig, &rig->server));
+    rig_wait_server(rig);
     expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
     rig->peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(rig->peer >= 0);

@@ -32,9 +32,8 @@ static void upgrade_start(struct rig_upgrade *upgrade, weir_transport *t,
 {
     const struct weir_start_tls_options options = {
         .size = sizeof(options), .initial = initial, .initial_count = 1};
-    expect_eq(weir_transport_start_tls(t, &upgrade->tls, &options, upgrade_done,
-                                       upgrade, NULL),
-              0);
+    expect_ok(weir_transport_start_tls(t, &upgrade->tls, &options, upgrade_done,
+                                       upgrade, NULL));
     weir_tls_context_unref(upgrade->tls.context);
 }
 
@@ -70,7 +69,6 @@ static const struct weir_protocol upgrade_protocol = {
 static int upgrade_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &upgrade_protocol;
     ret->user = arg;
     return 0;

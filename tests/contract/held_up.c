@@ -11,12 +11,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #define MS UINT64_C(1000000)
 
@@ -47,8 +44,6 @@ static void made(void *user, weir_transport *t)
 static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct link *link = user;
-    (void)t;
-    (void)buf;
     ended_count += link->received == 0;
     link->received++;
     return 0;
@@ -57,7 +52,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct link *link = user;
-    (void)t;
     if (link->received == 0) {
         link->lost_err = err;
         ended_count++;
@@ -74,7 +68,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;
@@ -145,7 +138,6 @@ static void wait_until_arrived(int peer)
 static void hold_up(void *arg)
 {
     const struct timespec time = {.tv_nsec = HELD_MS * (long)MS};
-    (void)arg;
 
     for (int i = 0; i < COUNT; i++) {
         expect_eq(weir_transport_set_timeouts(links[i].t, &limits), 0);
@@ -160,19 +152,16 @@ static void hold_up(void *arg)
 
 static bool are_made(void *arg)
 {
-    (void)arg;
     return made_count == COUNT;
 }
 
 static bool have_ended(void *arg)
 {
-    (void)arg;
     return ended_count == COUNT;
 }
 
 static bool are_lost(void *arg)
 {
-    (void)arg;
     return lost_count == COUNT;
 }
 

@@ -6,8 +6,6 @@
 #include "tests/contract/asleep.h"
 #include "tests/contract/host_rig.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 
@@ -40,6 +38,14 @@ static void host_close(struct host *host)
 {
     guest_close(&host->guest);
     close(host->epfd);
+}
+
+static void host_test(void (*body)(struct host *host))
+{
+    struct host host;
+    host_open(&host);
+    body(&host);
+    host_close(&host);
 }
 
 /* epoll_wait() for one event. What completes in the ring interrupts it without
@@ -101,20 +107,18 @@ static void set_done(void *arg)
     ((struct host *)arg)->done = true;
 }
 
-UNIT(host_epoll, every_byte_is_echoed_and_no_turn_is_spun)
+UNIT_IN(host_epoll, every_byte_is_echoed_and_no_turn_is_spun, host_test,
+        struct host *host)
 {
-    struct host host;
-    host_open(&host);
-    host.guest.wanted = ROUNDS;
-    guest_send(&host.guest);
+    host->guest.wanted = ROUNDS;
+    guest_send(&host->guest);
 
-    host_run(&host, has_echoed);
+    host_run(host, has_echoed);
 
-    expect_eq(host.guest.echoed, ROUNDS);
+    expect_eq(host->guest.echoed, ROUNDS);
     /* A byte is received in one turn and its send completes in the next. */
-    expect_leq(host.guest.turns, 3 * ROUNDS + 20);
-    expect_leq(host.guest.idle, ROUNDS / 10 + 20);
-    host_close(&host);
+    expect_leq(host->guest.turns, 3 * ROUNDS + 20);
+    expect_leq(host->guest.idle, ROUNDS / 10 + 20);
 }
 
 /* A client that sends when the host sleeps. */
@@ -135,51 +139,46 @@ static void *talk_to_a_sleeper(void *arg)
         expect_eq(recv(client->fd, &byte, 1, 0), 1);
         client->echoed++;
     }
-    expect_eq(
-        weir_loop_call_soon_threadsafe(loop, set_done, client->host, NULL), 0);
+    expect_ok(
+        weir_loop_call_soon_threadsafe(loop, set_done, client->host, NULL));
     return NULL;
 }
 
-UNIT(host_epoll, a_host_that_sleeps_is_woken_by_every_byte_and_by_nothing_else)
+UNIT_IN(host_epoll,
+        a_host_that_sleeps_is_woken_by_every_byte_and_by_nothing_else,
+        host_test, struct host *host)
 {
-    struct host host;
     pthread_t thread;
-    host_open(&host);
-    struct remote_client client = {.host = &host,
+    struct remote_client client = {.host = host,
                                    .fd = socket(AF_INET, SOCK_STREAM, 0)};
-    expect_eq(connect(client.fd, (struct sockaddr *)&host.guest.address,
-                      sizeof(host.guest.address)),
-              0);
+    expect_ok(connect(client.fd, (struct sockaddr *)&host->guest.address,
+                      sizeof(host->guest.address)));
     expect_eq(pthread_create(&thread, NULL, talk_to_a_sleeper, &client), 0);
 
-    host_run(&host, is_done);
+    host_run(host, is_done);
 
     expect_eq(pthread_join(thread, NULL), 0);
     expect_eq(client.echoed, ROUNDS);
-    expect_leq(host.guest.turns, 3 * ROUNDS + 20);
-    expect_leq(host.guest.idle, ROUNDS / 10 + 20);
-    expect_leq(host.waits, 4 * ROUNDS + 20);
+    expect_leq(host->guest.turns, 3 * ROUNDS + 20);
+    expect_leq(host->guest.idle, ROUNDS / 10 + 20);
+    expect_leq(host->waits, 4 * ROUNDS + 20);
     close(client.fd);
-    host_close(&host);
 }
 
-UNIT(host_epoll, an_idle_guest_costs_no_turn)
+UNIT_IN(host_epoll, an_idle_guest_costs_no_turn, host_test, struct host *host)
 {
-    struct host host;
     struct epoll_event event;
-    host_open(&host);
-    host.guest.wanted = 1;
-    guest_send(&host.guest);
-    host_run(&host, has_echoed);
+    host->guest.wanted = 1;
+    guest_send(&host->guest);
+    host_run(host, has_echoed);
     while (guest_wait_ms() == 0 ||
-           host_wait(&host, &event, 20) > 0) { /* what is left */
-        guest_turn(&host.guest);
-        expect_lt(host.guest.turns, 50);
+           host_wait(host, &event, 20) > 0) { /* what is left */
+        guest_turn(&host->guest);
+        expect_lt(host->guest.turns, 50);
     }
 
     expect_eq(guest_wait_ms(), -1);
-    expect_eq(host_wait(&host, &event, 30), 0);
-    host_close(&host);
+    expect_eq(host_wait(host, &event, 30), 0);
 }
 
 /* The host looks neither at timers nor at the time. */
@@ -188,38 +187,33 @@ static void note_timer(void *arg)
     ++*(int *)arg;
 }
 
-UNIT(host_epoll, timers_fire_by_the_deadline)
+UNIT_IN(host_epoll, timers_fire_by_the_deadline, host_test, struct host *host)
 {
-    struct host host;
     int fired = 0;
-    host_open(&host);
     const uint64_t start_ns = clock_ns();
     for (uint64_t i = 1; i <= 10; i++) {
         later(i * 3 * MS, note_timer, &fired);
     }
-    later(32 * MS, set_done, &host);
+    later(32 * MS, set_done, host);
 
-    host_run(&host, is_done);
+    host_run(host, is_done);
 
     expect_eq(fired, 10);
     expect_geq(clock_ns() - start_ns, 32 * MS);
-    expect_leq(host.guest.turns, 60);
-    host_close(&host);
+    expect_leq(host->guest.turns, 60);
 }
 
 /* Further away than the milliseconds that an int holds. */
-UNIT(host_epoll, a_timer_in_a_month_does_not_make_the_host_wait_for_ever)
+UNIT_IN(host_epoll, a_timer_in_a_month_does_not_make_the_host_wait_for_ever,
+        host_test, struct host *host)
 {
-    struct host host;
-    host_open(&host);
     later(UINT64_C(30) * 24 * 3600 * 1000 * MS, note_timer, NULL);
     while (guest_wait_ms() == 0) {
-        guest_turn(&host.guest);
-        expect_lt(host.guest.turns, 50);
+        guest_turn(&host->guest);
+        expect_lt(host->guest.turns, 50);
     }
 
     expect_gt(guest_wait_ms(), 1000);
-    host_close(&host);
 }
 
 static int sleep_and_tell(weir_loop *on, void *arg)
@@ -233,21 +227,19 @@ static int sleep_and_tell(weir_loop *on, void *arg)
 }
 
 /* Outside of a turn: the host learns of it by the deadline. */
-UNIT(host_epoll, a_task_that_is_spawned_between_turns_runs)
+UNIT_IN(host_epoll, a_task_that_is_spawned_between_turns_runs, host_test,
+        struct host *host)
 {
-    struct host host;
     weir_task *task;
-    host_open(&host);
     while (guest_wait_ms() == 0) {
-        guest_turn(&host.guest);
+        guest_turn(&host->guest);
     }
-    expect_eq(weir_task_spawn(loop, sleep_and_tell, &host, NULL, &task), 0);
+    expect_eq(weir_task_spawn(loop, sleep_and_tell, host, NULL, &task), 0);
     expect_eq(guest_wait_ms(), 0);
 
-    host_run(&host, is_done);
+    host_run(host, is_done);
 
     weir_task_detach(task);
-    host_close(&host);
 }
 
 static void *post_to_a_sleeper(void *arg)
@@ -257,18 +249,16 @@ static void *post_to_a_sleeper(void *arg)
     return NULL;
 }
 
-UNIT(host_epoll, a_post_of_another_thread_wakes_the_host)
+UNIT_IN(host_epoll, a_post_of_another_thread_wakes_the_host, host_test,
+        struct host *host)
 {
-    struct host host;
     pthread_t thread;
-    host_open(&host);
-    expect_eq(pthread_create(&thread, NULL, post_to_a_sleeper, &host), 0);
+    expect_eq(pthread_create(&thread, NULL, post_to_a_sleeper, host), 0);
 
-    host_run(&host, is_done);
+    host_run(host, is_done);
 
     expect_eq(pthread_join(thread, NULL), 0);
-    expect_leq(host.guest.turns, 30);
-    host_close(&host);
+    expect_leq(host->guest.turns, 30);
 }
 
 static void take_signal(void *arg, int signum)
@@ -277,20 +267,15 @@ static void take_signal(void *arg, int signum)
     set_done(arg);
 }
 
-UNIT(host_epoll, a_signal_wakes_the_host)
+UNIT_IN(host_epoll, a_signal_wakes_the_host, host_test, struct host *host)
 {
-    struct host host;
-    host_open(&host);
-    expect_eq(weir_loop_add_signal_handler(loop, SIGUSR1, take_signal, &host),
-              0);
+    expect_ok(weir_loop_add_signal_handler(loop, SIGUSR1, take_signal, host));
     for (int i = 0; i < 5; i++) { /* its read is in the kernel now */
-        guest_turn(&host.guest);
+        guest_turn(&host->guest);
     }
     expect_eq(raise(SIGUSR1), 0);
 
-    host_run(&host, is_done);
-
-    host_close(&host);
+    host_run(host, is_done);
 }
 
 static void read_pipe(void *arg)
@@ -338,28 +323,24 @@ UNIT(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed)
 
 static void stop_guest(void *arg)
 {
-    (void)arg;
     weir_loop_stop(loop);
 }
 
-UNIT(host_epoll, the_host_is_told_of_a_stop)
+UNIT_IN(host_epoll, the_host_is_told_of_a_stop, host_test, struct host *host)
 {
-    struct host host;
-    host_open(&host);
-    guest_turn(&host.guest);
-    expect_eq(host.guest.result, 0);
+    guest_turn(&host->guest);
+    expect_eq(host->guest.result, 0);
 
     soon(stop_guest, NULL);
-    guest_turn(&host.guest);
-    expect_eq(host.guest.result, -ECANCELED);
-    guest_turn(&host.guest);
-    expect_eq(host.guest.result, 0, "once");
+    guest_turn(&host->guest);
+    expect_eq(host->guest.result, -ECANCELED);
+    guest_turn(&host->guest);
+    expect_eq(host->guest.result, 0, "once");
     weir_loop_stop(loop);
     expect_eq(guest_wait_ms(), 0);
-    guest_turn(&host.guest);
+    guest_turn(&host->guest);
 
-    expect_eq(host.guest.result, -ECANCELED);
-    host_close(&host);
+    expect_eq(host->guest.result, -ECANCELED);
 }
 
 static void free_inside(void *arg)
@@ -369,33 +350,28 @@ static void free_inside(void *arg)
     results[1] = weir_loop_run_once(loop);
 }
 
-UNIT(host_epoll, a_turn_is_not_made_inside_a_turn)
+UNIT_IN(host_epoll, a_turn_is_not_made_inside_a_turn, host_test,
+        struct host *host)
 {
-    struct host host;
     int results[2] = {0};
-    host_open(&host);
     soon(free_inside, results);
 
-    guest_turn(&host.guest);
+    guest_turn(&host->guest);
 
     expect_eq(results[0], -EBUSY);
     expect_eq(results[1], -EBUSY);
-    host_close(&host);
 }
 
 /* The loop may be run between by itself, which takes what has come. */
-UNIT(host_epoll, a_guest_may_run_by_itself_between)
+UNIT_IN(host_epoll, a_guest_may_run_by_itself_between, host_test,
+        struct host *host)
 {
-    struct host host;
-    host_open(&host);
-    host.guest.wanted = 10;
-    guest_send(&host.guest);
+    host->guest.wanted = 10;
+    guest_send(&host->guest);
     later(5 * MS, stop_loop, NULL);
     run_until_stopped();
 
-    host_run(&host, has_echoed);
-
-    host_close(&host);
+    host_run(host, has_echoed);
 }
 
 UNIT(host_epoll, a_new_loop_is_due_at_once_and_has_one_descriptor)

@@ -49,8 +49,6 @@ static gboolean guest_check(GSource *source)
 static gboolean guest_dispatch(GSource *source, GSourceFunc callback,
                                gpointer data)
 {
-    (void)callback;
-    (void)data;
     guest_turn(&((struct guest_source *)source)->host->guest);
     return G_SOURCE_CONTINUE;
 }

@@ -12,7 +12,6 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char bytes[64];
     ssize_t len;
-    (void)arg;
 
     while ((len = weir_reader_read(reader, bytes, sizeof(bytes))) > 0) {
         int err = weir_writer_write(writer, bytes, (size_t)len);
@@ -44,9 +43,8 @@ void guest_open(struct guest *guest)
     expect_geq(weir_server_get_socket(guest->server, 0, &address), 0);
     guest->address = address.storage.inet;
     guest->client = socket(AF_INET, SOCK_STREAM, 0);
-    expect_eq(connect(guest->client, (struct sockaddr *)&guest->address,
-                      sizeof(guest->address)),
-              0);
+    expect_ok(connect(guest->client, (struct sockaddr *)&guest->address,
+                      sizeof(guest->address)));
     expect_eq(fcntl(guest->client, F_SETFL, O_NONBLOCK), 0);
 }
 

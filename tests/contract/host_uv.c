@@ -31,7 +31,6 @@ static void on_due(uv_timer_t *timer)
 
 static void on_readable(uv_poll_t *poll, int status, int which)
 {
-    (void)which;
     expect_eq(status, 0);
     guest_turn((struct guest *)poll->data);
 }
@@ -52,7 +51,6 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_client(uv_poll_t *poll, int status, int which)
 {
     struct uv_host *host = (struct uv_host *)poll->data;
-    (void)which;
 
     expect_eq(status, 0);
     guest_read(&host->guest);
@@ -99,7 +97,6 @@ static void uv_host_open(struct uv_host *host)
 
 static void close_handle(uv_handle_t *handle, void *arg)
 {
-    (void)arg;
     uv_close(handle, NULL);
 }
 

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <linux/openat2.h>
-#include <sys/socket.h>
 #include <weir.h>
 
 /* A descriptor of the test's own, closed when the loop has gone. */

@@ -54,7 +54,6 @@ static int connect_err;
 static void end_shaken(void *arg, int err, weir_transport *t)
 {
     struct end *end = (struct end *)arg;
-    (void)t;
     end->shaken++;
     end->shaken_err = err;
 }
@@ -63,10 +62,9 @@ static void start_tls(struct end *end)
 {
     const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t = NULL;
-    expect_eq(weir_transport_start_tls(
-                  end->t, end->is_server ? &server_tls : &client_tls, &options,
-                  end_shaken, end, &t),
-              0);
+    expect_ok(weir_transport_start_tls(
+        end->t, end->is_server ? &server_tls : &client_tls, &options,
+        end_shaken, end, &t));
     weir_transport_ref(t);
     weir_transport_unref(end->t);
     end->t = t;
@@ -120,31 +118,26 @@ static void write_much(struct end *end)
 
 static void stop_server(struct end *end)
 {
-    (void)end;
     expect_eq(weir_server_stop(maker->server, 0, NULL, NULL), 0);
 }
 
 static void close_server(struct end *end)
 {
-    (void)end;
     weir_server_close(maker->server);
 }
 
 static void close_clients(struct end *end)
 {
-    (void)end;
     weir_server_close_clients(maker->server);
 }
 
 static void abort_clients(struct end *end)
 {
-    (void)end;
     weir_server_abort_clients(maker->server);
 }
 
 static void free_server(struct end *end)
 {
-    (void)end;
     weir_server_free(maker->server);
     maker->server = NULL;
 }
@@ -225,7 +218,6 @@ static const struct weir_protocol end_protocol = {
 static int end_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret =
         (struct weir_protocol_binding){.protocol = &end_protocol, .user = arg};
     return 0;
@@ -233,8 +225,6 @@ static int end_create(void *arg, weir_transport *t,
 
 static void client_done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
-    (void)t;
     connecting = NULL;
     connect_done++;
     connect_err = err;
@@ -268,36 +258,31 @@ static void row_connect(const struct kind *kind, const char *path)
 
     options.tls = kind->has_tls ? &client_tls : NULL;
     if (kind->over_unix) {
-        expect_eq(weir_create_unix_connection(maker->loop, &factory, path,
+        expect_ok(weir_create_unix_connection(maker->loop, &factory, path,
                                               &options, client_done, NULL,
-                                              &connecting),
-                  0);
+                                              &connecting));
         return;
     }
     expect(weir_server_get_socket(maker->server, 0, &address) >= 0);
-    expect_eq(weir_create_connection(maker->loop, &factory, "127.0.0.1",
+    expect_ok(weir_create_connection(maker->loop, &factory, "127.0.0.1",
                                      ntohs(address.storage.inet.sin_port),
-                                     &options, client_done, NULL, &connecting),
-              0);
+                                     &options, client_done, NULL, &connecting));
 }
 
 static bool row_is_connected(const struct maker *m)
 {
-    (void)m;
     return client.made + server.made == 2 &&
            (!act->starts || client.shaken + server.shaken == 2) && connect_done;
 }
 
 static bool row_is_talked(const struct maker *m)
 {
-    (void)m;
     return client.received > 0 && server.received > 0;
 }
 
 /* An end whose handshake was cut off was never made. */
 static bool row_is_lost(const struct maker *m)
 {
-    (void)m;
     return connect_done && client.lost == client.made &&
            server.lost == server.made && client.made + server.made > 0;
 }
@@ -365,13 +350,11 @@ static void in_made_run(const struct kind *kind, bool by_server)
 
 static void in_made_run_all(bool by_server)
 {
-    client_tls = (struct weir_tls_settings){
-        .size = sizeof(client_tls),
-        .context = starting_context(false, WEIR_TLS_VERSION_DEFAULT),
-        .server_hostname = "localhost"};
-    server_tls = (struct weir_tls_settings){
-        .size = sizeof(server_tls),
-        .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
+    client_tls = (struct weir_tls_settings){.size = sizeof(client_tls),
+                                            .context = tls_context_of(false, 0),
+                                            .server_hostname = "localhost"};
+    server_tls = (struct weir_tls_settings){.size = sizeof(server_tls),
+                                            .context = tls_context_of(true, 0)};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         in_made_run(&kinds[i], by_server);
     }

@@ -389,8 +389,6 @@ NAMES(lookup, without_descriptors_the_error_says_so, n)
 static void keep_error(void *arg, int err, const struct weir_address *addresses,
                        size_t count)
 {
-    (void)addresses;
-    (void)count;
     *(int *)arg = err;
 }
 

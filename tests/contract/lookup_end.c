@@ -99,7 +99,6 @@ static void cancel_in_done(void *arg, int err,
                            const struct weir_address *addresses, size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
     weir_pending_cancel(n->lookup);
     n->result = err < 0 ? err : (int)count;
     n->waiting++;
@@ -108,9 +107,8 @@ static void cancel_in_done(void *arg, int err,
 NAMES(lookup_end, cancelling_in_done_is_harmless, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
-    expect_eq(weir_lookup_start(n->loop, "192.0.2.1", 80, &options,
-                                cancel_in_done, n, &n->lookup),
-              0);
+    expect_ok(weir_lookup_start(n->loop, "192.0.2.1", 80, &options,
+                                cancel_in_done, n, &n->lookup));
     names_run_for(n, 2 * MS);
     expect_eq(n->result, 1);
     expect_eq(n->waiting, 1, "once");
@@ -138,8 +136,6 @@ static void start_another(void *arg, int err,
                           const struct weir_address *addresses, size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
-    (void)count;
     expect_eq(err, -ECANCELED);
     expect_eq(names_start(n, "a4.example", NULL), -ESHUTDOWN);
 }
@@ -147,9 +143,8 @@ static void start_another(void *arg, int err,
 NAMES(lookup_end, a_loop_that_is_being_freed_starts_none, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
-    expect_eq(weir_lookup_start(n->loop, "silent.example", 80, &options,
-                                start_another, n, NULL),
-              0);
+    expect_ok(weir_lookup_start(n->loop, "silent.example", 80, &options,
+                                start_another, n, NULL));
     expect_eq(weir_loop_free(n->loop), 0);
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
@@ -236,7 +231,6 @@ static int ask_in_time(weir_loop *loop, void *arg)
 {
     struct weir_address address;
     struct weir_timeout timeout;
-    (void)arg;
     expect_eq(weir_timeout_begin(loop, &timeout, 20 * MS), 0);
     expect_eq(weir_getaddrinfo(loop, "silent.example", 80, NULL, &address, 1),
               -ECANCELED);
@@ -257,8 +251,6 @@ static void note_end(void *arg, int err, const struct weir_address *addresses,
                      size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
-    (void)count;
     expect_eq(err, -ECANCELED);
     n->waiting--;
 }
@@ -269,9 +261,8 @@ static weir_pending *start_silent(struct names *n, int number)
     const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     weir_pending *lookup;
     snprintf(host, sizeof(host), "silent.s%d.example", number);
-    expect_eq(
-        weir_lookup_start(n->loop, host, 80, &options, note_end, n, &lookup),
-        0);
+    expect_ok(
+        weir_lookup_start(n->loop, host, 80, &options, note_end, n, &lookup));
     n->waiting++;
     return lookup;
 }

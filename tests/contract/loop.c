@@ -7,8 +7,6 @@
  */
 #include "tests/contract/loop_rig.h"
 
-#include <pthread.h>
-
 /* ---- run and stop ---- */
 
 UNIT(loop, stop_before_run_makes_exactly_one_turn_without_waiting)
@@ -79,19 +77,16 @@ static int conditions_asked;
 
 static bool is_third_time(void *arg)
 {
-    (void)arg;
     return ++conditions_asked == 3;
 }
 
 static bool is_never(void *arg)
 {
-    (void)arg;
     return false;
 }
 
 static bool is_always(void *arg)
 {
-    (void)arg;
     return true;
 }
 
@@ -148,7 +143,6 @@ UNIT(loop, run_until_needs_a_condition)
 
 static void use_inside(void *arg)
 {
-    (void)arg;
     cr_assert(weir_loop_is_running(loop));
     expect_eq(weir_loop_run(loop), -EBUSY);
     expect_eq(weir_loop_run_until(loop, is_always, NULL), -EBUSY);
@@ -229,7 +223,6 @@ static int ping_again(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct pinging *p = user;
 
-    (void)t;
     expect_eq(buf->len, 1);
     if (p->left-- > 0) {
         expect_eq(write(p->peer, "x", 1), 1);
@@ -494,9 +487,8 @@ UNIT(loop, two_loops_run_in_two_threads_that_did_not_make_them)
         open_loop(NULL);
         runners[i].loop = loop;
         runners[i].peer = adopt_pair(&bindings[i]);
-        expect_eq(
-            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]),
-            0);
+        expect_ok(
+            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]));
     }
 
     drive_runners(runners);

@@ -77,7 +77,6 @@ static struct test_allocator memory;
 static void make_without(void *arg)
 {
     const struct weir_loop_options options = allocator_options(&memory);
-    (void)arg;
     walk_begin(&memory);
     const int err = try_new(&options);
     expect_eq(err, walk_end(&memory) ? -ENOMEM : 0);

@@ -5,6 +5,7 @@
  * by a timer that fails the test.
  */
 #include "tests/contract/loop_rig.h"
+#include "tests/statistics.h"
 
 weir_loop *loop;
 struct event events[EVENTS_MAX];
@@ -13,9 +14,7 @@ static int numbers[EVENTS_MAX]; /* arguments of note_number() */
 
 struct weir_loop_statistics statistics(void)
 {
-    struct weir_loop_statistics result = {.size = sizeof(result)};
-    expect_eq(weir_loop_get_statistics(loop, &result), 0);
-    return result;
+    return statistics_of(loop);
 }
 
 uint64_t turns(void)
@@ -42,7 +41,6 @@ int *number(int value)
 
 void stop_loop(void *arg)
 {
-    (void)arg;
     weir_loop_stop(loop);
 }
 
@@ -83,16 +81,14 @@ void one_turn(void)
 
 void fail_late(void *arg)
 {
-    (void)arg;
     cr_assert_fail("the loop did not stop in time");
 }
 
 void run_until_stopped(void)
 {
     struct weir_handle handle;
-    cr_assert_eq(weir_loop_call_later(loop, FAILSAFE_S * 1000 * MS, fail_late,
-                                      NULL, &handle),
-                 0);
+    expect_ok(weir_loop_call_later(loop, FAILSAFE_S * 1000 * MS, fail_late,
+                                   NULL, &handle));
     cr_assert_eq(weir_loop_run(loop), 0);
     cr_assert(weir_loop_cancel(loop, handle));
 }
@@ -118,7 +114,6 @@ void spin(uint64_t time_ns)
 static int take_binding(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = *(struct weir_protocol_binding *)arg;
     return 0;
 }
@@ -127,7 +122,6 @@ weir_transport *connection;
 
 void keep_connection(void *user, weir_transport *t)
 {
-    (void)user;
     connection = t;
 }
 
@@ -137,8 +131,7 @@ int adopt_pair(struct weir_protocol_binding *binding)
                                          .arg = binding};
     int fds[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    cr_assert_eq(
-        weir_adopt_connection(loop, &factory, fds[0], NULL, NULL, NULL, NULL),
-        0);
+    expect_ok(
+        weir_adopt_connection(loop, &factory, fds[0], NULL, NULL, NULL, NULL));
     return fds[1];
 }

@@ -57,7 +57,6 @@ static int maker_create(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
 {
     struct maker *m = (struct maker *)arg;
-    (void)t;
     maker_log(m, 'F');
     if (m->in_factory) {
         m->in_factory(m);
@@ -79,7 +78,6 @@ static void maker_told(struct maker *m, int err)
 
 void maker_server_done(void *arg, int err, weir_server *server)
 {
-    (void)server;
     maker_told((struct maker *)arg, err);
 }
 
@@ -94,7 +92,6 @@ void maker_connect_done(void *arg, int err, weir_transport *t)
 void maker_server_closed(void *arg, weir_server *server)
 {
     struct maker *m = (struct maker *)arg;
-    (void)server;
     maker_log(m, 'C');
     m->closed++;
 }
@@ -103,7 +100,6 @@ void maker_report(void *arg, weir_loop *loop,
                   const struct weir_exception *exception)
 {
     struct maker *m = (struct maker *)arg;
-    (void)loop;
     cr_assert_not_null(exception->message);
     m->reports++;
     m->report_err = exception->err;
@@ -122,6 +118,8 @@ int maker_close(struct maker *m)
 {
     int alive = weir_loop_free(m->loop);
     weir_server_free(m->server);
+    m->loop = NULL;
+    m->server = NULL;
     return alive;
 }
 
@@ -153,9 +151,8 @@ static bool maker_try(struct maker *m, maker_condition *condition,
     struct maker_wait wait = {m, condition};
     struct weir_handle handle;
     m->timed_out = false;
-    cr_assert_eq(
-        weir_loop_call_later(m->loop, timeout_ns, maker_time_out, m, &handle),
-        0);
+    expect_ok(
+        weir_loop_call_later(m->loop, timeout_ns, maker_time_out, m, &handle));
     cr_assert_eq(weir_loop_run_until(m->loop, maker_holds, &wait), 0);
     weir_loop_cancel(m->loop, handle);
     return !m->timed_out;
@@ -243,9 +240,8 @@ void maker_test(void (*body)(struct maker *m))
 void maker_serve(struct maker *m, const char *host,
                  const struct weir_server_options *options)
 {
-    cr_assert_eq(weir_create_server(m->loop, &m->factory, host, 0, options,
-                                    maker_server_done, m, &m->server),
-                 0);
+    expect_ok(weir_create_server(m->loop, &m->factory, host, 0, options,
+                                 maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
     cr_assert_eq(m->done_err, 0, "%s", weir_strerror(m->done_err));
 }
@@ -255,8 +251,8 @@ void maker_serve(struct maker *m, const char *host,
 void peer_set_timeout(int fd)
 {
     const struct timeval timeout = {.tv_sec = MAKER_FAILSAFE_S};
-    cr_assert_eq(
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
+    expect_ok(
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)));
 }
 
 int peer_connect_to(const struct weir_address *address)

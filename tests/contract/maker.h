@@ -61,7 +61,7 @@ void maker_report(void *arg, weir_loop *loop,
                   const struct weir_exception *exception);
 void maker_open(struct maker *m);
 
-/* Returns how many connections were alive. */
+/* Returns how many connections were alive; once more it does nothing. */
 int maker_close(struct maker *m);
 
 /* Runs a body between maker_open() and maker_close(). */

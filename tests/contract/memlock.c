@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <weir.h>
 
 #define KIB 1024u
@@ -59,7 +58,6 @@ static int in_child(int (*body)(void))
 
 static int yield_once(weir_loop *loop, void *arg)
 {
-    (void)arg;
     return weir_yield(loop);
 }
 

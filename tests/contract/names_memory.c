@@ -20,7 +20,6 @@ static uint16_t peer_port;
 
 static bool has_ended(void *unused)
 {
-    (void)unused;
     return end_count > 0;
 }
 
@@ -86,7 +85,6 @@ static void try_each(struct names *n, attempt_fn *attempt, const char *host)
 static void note_addresses(void *unused, int err,
                            const struct weir_address *addresses, size_t count)
 {
-    (void)unused;
     expect_eq(err == 0, count > 0);
     expect_eq(err == 0, addresses != NULL);
     end_count++;
@@ -141,7 +139,6 @@ static int create(void *arg, weir_transport *t,
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM};
-    (void)t;
     *ret = (struct weir_protocol_binding){&protocol, arg};
     return 0;
 }
@@ -150,7 +147,6 @@ static const struct weir_factory factory = {create, NULL};
 
 static void note_connection(void *unused, int err, weir_transport *t)
 {
-    (void)unused;
     expect_eq(err == 0, t != NULL);
     end_count++;
     end_err = err;
@@ -192,7 +188,6 @@ static int create_datagrams(void *arg, weir_transport *t,
 {
     static const struct weir_protocol protocol = {
         .size = sizeof(protocol), .kind = WEIR_PROTOCOL_DATAGRAM};
-    (void)t;
     *ret = (struct weir_protocol_binding){&protocol, arg};
     return 0;
 }
@@ -217,7 +212,6 @@ NAMES(names_memory, an_endpoint_of_names_says_so_and_leaves_nothing, n)
 
 static void note_server(void *unused, int err, weir_server *server)
 {
-    (void)unused;
     expect_eq(err == 0, weir_server_get_socket_count(server) > 0);
     end_count++;
     end_err = err;
@@ -243,9 +237,6 @@ NAMES(names_memory, a_server_of_names_says_so_and_leaves_nothing, n)
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
-    (void)writer;
     return 0;
 }
 

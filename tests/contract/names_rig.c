@@ -5,6 +5,7 @@
  * Descriptors are used up by lowering their limit and opening what is left.
  */
 #include "tests/contract/names_rig.h"
+#include "tests/statistics.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -19,7 +20,6 @@ enum {
 
 static void names_time_out(void *arg)
 {
-    (void)arg;
     cr_assert_fail("the lookups did not end in time");
 }
 
@@ -77,8 +77,8 @@ static void names_stop(void *arg)
 
 static void names_pass(struct names *n, uint64_t time_ns)
 {
-    expect_eq(weir_loop_call_later(n->loop, time_ns, names_stop, n->loop, NULL),
-              0);
+    expect_ok(
+        weir_loop_call_later(n->loop, time_ns, names_stop, n->loop, NULL));
     expect_eq(weir_loop_run(n->loop), 0);
 }
 
@@ -147,9 +147,8 @@ bool names_is_over(void *names)
 static void names_run(struct names *n)
 {
     struct weir_handle failsafe;
-    expect_eq(weir_loop_call_later(n->loop, NAMES_FAILSAFE_S * 1000 * MS,
-                                   names_time_out, NULL, &failsafe),
-              0);
+    expect_ok(weir_loop_call_later(n->loop, NAMES_FAILSAFE_S * 1000 * MS,
+                                   names_time_out, NULL, &failsafe));
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     weir_loop_cancel(n->loop, failsafe);
 }
@@ -182,8 +181,6 @@ static void names_one_done(void *arg, int err,
                            const struct weir_address *addresses, size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
-    (void)count;
     n->waiting--;
     n->answered += err == 0;
     n->failed += err < 0;
@@ -200,9 +197,8 @@ void names_lookup_many(struct names *n, const char *words, int count,
     }
     for (int i = 0; i < count; i++) {
         snprintf(host, sizeof(host), "%s.h%d.example", words, i);
-        expect_eq(
-            weir_lookup_start(n->loop, host, 80, &own, names_one_done, n, NULL),
-            0);
+        expect_ok(weir_lookup_start(n->loop, host, 80, &own, names_one_done, n,
+                                    NULL));
         n->waiting++;
     }
     names_run(n);
@@ -225,21 +221,14 @@ void names_wait_fds(int count)
     expect_eq(names_count_fds(), count, "descriptors");
 }
 
-static struct weir_loop_statistics names_statistics(const struct names *n)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-    expect_eq(weir_loop_get_statistics(n->loop, &statistics), 0);
-    return statistics;
-}
-
 uint64_t names_count_timers(const struct names *n)
 {
-    return names_statistics(n).timers;
+    return statistics_of(n->loop).timers;
 }
 
 uint64_t names_count_memory(const struct names *n)
 {
-    return names_statistics(n).memory_bytes;
+    return statistics_of(n->loop).memory_bytes;
 }
 
 void names_take_fds(struct names *n)

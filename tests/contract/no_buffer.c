@@ -4,12 +4,11 @@
  * There is none because the loop's allocator gives no memory for a while.
  */
 #include "tests/contract/harness.h"
+#include "tests/statistics.h"
 #include "tests/walk.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <weir/datagram.h>
-#include <weir/inspect.h>
 #include <weir/pipe.h>
 
 /* Far more than are made in the time of the test, far fewer than turns. */
@@ -34,14 +33,6 @@ static bool is_set(void *arg)
     return *(bool *)arg;
 }
 
-static uint64_t count_tries(const weir_loop *loop)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-
-    expect_eq(weir_loop_get_statistics(loop, &statistics), 0);
-    return statistics.starved;
-}
-
 /* Sends bytes to a transport that gets no memory, makes as many turns
  * as the loop wants, and lets it have memory. */
 static void send_without(weir_loop *loop, int peer, const uint64_t *received)
@@ -50,17 +41,16 @@ static void send_without(weir_loop *loop, int peer, const uint64_t *received)
     struct weir_handle handle;
     bool is_over = false;
 
-    expect_eq(
-        weir_loop_call_later(loop, 100 * RIG_MS, set_flag, &is_over, &handle),
-        0);
+    expect_ok(
+        weir_loop_call_later(loop, 100 * RIG_MS, set_flag, &is_over, &handle));
     memory.size_limit = 0;
     rig_pattern(bytes, 0, SENT);
     expect_eq(write(peer, bytes, SENT), SENT);
     expect_eq(weir_loop_run_until(loop, is_set, &is_over), 0);
 
     expect_eq(*received, 0);
-    expect_geq(count_tries(loop), 1);
-    expect_leq(count_tries(loop), TRIES_MAX);
+    expect_geq(statistics_of(loop).starved, 1);
+    expect_leq(statistics_of(loop).starved, TRIES_MAX);
     memory.size_limit = SIZE_MAX;
 }
 
@@ -80,9 +70,8 @@ static void open_pipe(struct rig *rig, bool is_socket)
                   : pipe2(ends, O_CLOEXEC),
               0);
     rig->peer = ends[1];
-    expect_eq(weir_connect_read_pipe(rig->loop, &factory, ends[0], NULL, NULL,
-                                     NULL, NULL),
-              0);
+    expect_ok(weir_connect_read_pipe(rig->loop, &factory, ends[0], NULL, NULL,
+                                     NULL, NULL));
     rig_turns(rig, 3);
 }
 
@@ -139,7 +128,6 @@ static int endpoint_received(void *user, weir_transport *t,
                              const struct weir_datagram *datagram)
 {
     struct endpoint *endpoint = user;
-    (void)t;
     endpoint->received += datagram->buf.len;
     return 0;
 }
@@ -152,7 +140,6 @@ static int endpoint_create(void *arg, weir_transport *t,
         .kind = WEIR_PROTOCOL_DATAGRAM,
         .connection_made = endpoint_made,
         .datagram_received = endpoint_received};
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }
@@ -171,9 +158,8 @@ UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
     int ends[2];
 
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
-    expect_eq(weir_adopt_datagram_endpoint(loop, &factory, ends[0], NULL, NULL,
-                                           NULL, NULL),
-              0);
+    expect_ok(weir_adopt_datagram_endpoint(loop, &factory, ends[0], NULL, NULL,
+                                           NULL, NULL));
     for (int i = 0; i < 3; i++) {
         weir_loop_stop(loop);
         expect_eq(weir_loop_run(loop), 0);

@@ -12,18 +12,16 @@
 
 static struct test_allocator memory;
 
-static void open_with_memory(struct maker *m)
+static void with_memory(void (*body)(struct maker *m))
 {
+    struct maker m;
     allocator_init(&memory);
-    maker_open(m);
-    weir_loop_free(m->loop);
-    m->loop = allocator_make_loop(&memory);
-    weir_loop_set_exception_handler(m->loop, maker_report, m);
-}
-
-static void close_with_memory(struct maker *m)
-{
-    maker_close(m);
+    maker_open(&m);
+    weir_loop_free(m.loop);
+    m.loop = allocator_make_loop(&memory);
+    weir_loop_set_exception_handler(m.loop, maker_report, &m);
+    body(&m);
+    maker_close(&m);
     allocator_check(&memory);
 }
 
@@ -88,39 +86,35 @@ static int make_connection(struct maker *m)
                                   maker_connect_done, m, NULL);
 }
 
-UNIT(no_memory, the_makers_say_so_and_leave_nothing)
+UNIT_IN(no_memory, the_makers_say_so_and_leave_nothing, with_memory,
+        struct maker *m)
 {
-    struct maker m;
-    open_with_memory(&m);
-    maker_run_for(&m, 1 * MS);
+    maker_run_for(m, 1 * MS);
 
-    expect_geq(count_failures(&m, make_server), 3);
-    maker_run(&m, maker_is_done);
-    expect_eq(m.done_err, 0);
-    m.done = 0;
-    expect_geq(count_failures(&m, make_connection), 1);
-    maker_run(&m, maker_is_done);
+    expect_geq(count_failures(m, make_server), 3);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, 0);
+    m->done = 0;
+    expect_geq(count_failures(m, make_connection), 1);
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, 0);
-    close_with_memory(&m);
+    expect_eq(m->done_err, 0);
 }
 
-UNIT(no_memory, r63__a_socket_is_closed_all_the_same)
+UNIT_IN(no_memory, r63__a_socket_is_closed_all_the_same, with_memory,
+        struct maker *m)
 {
-    struct maker m;
     int pair[2];
-    open_with_memory(&m);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     struct weir_connect_options options = {.size = sizeof(options)};
 
     fail_in(1);
-    expect_eq(weir_adopt_connection(m.loop, &m.factory, pair[0], &options,
-                                    maker_connect_done, &m, NULL),
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, pair[0], &options,
+                                    maker_connect_done, m, NULL),
               -ENOMEM);
 
     cr_assert_not(is_open(pair[0]));
     close(pair[1]);
-    close_with_memory(&m);
 }
 
 static bool is_accepted_or_reported(const struct maker *m)
@@ -128,146 +122,132 @@ static bool is_accepted_or_reported(const struct maker *m)
     return m->made + m->reports >= m->wanted;
 }
 
-UNIT(no_memory, an_accepted_connection_is_closed_and_reported)
+UNIT_IN(no_memory, an_accepted_connection_is_closed_and_reported, with_memory,
+        struct maker *m)
 {
-    struct maker m;
     char byte;
-    open_with_memory(&m);
-    expect_eq(make_server(&m), 0);
-    maker_run(&m, maker_is_done);
+    expect_eq(make_server(m), 0);
+    maker_run(m, maker_is_done);
     /* Fill the slab of connections until it needs more memory. */
     int fds[256];
     int count = 0;
     fail_in(1);
-    while (m.reports == 0 && count < 256) {
-        fds[count++] = peer_connect(&m);
-        m.wanted = count;
-        run_without(&m, is_accepted_or_reported);
+    while (m->reports == 0 && count < 256) {
+        fds[count++] = peer_connect(m);
+        m->wanted = count;
+        run_without(m, is_accepted_or_reported);
     }
     fail_never();
 
-    expect_eq(m.reports, 1);
-    expect_eq(m.report_err, -ENOMEM);
-    expect_eq(m.report_server, m.server);
-    const int made = m.made;
-    maker_run_for(&m, 2 * MS);
+    expect_eq(m->reports, 1);
+    expect_eq(m->report_err, -ENOMEM);
+    expect_eq(m->report_server, m->server);
+    const int made = m->made;
+    maker_run_for(m, 2 * MS);
     expect_eq(peer_read(fds[count - 1], &byte, 1), 0);
-    int next = peer_connect(&m);
-    maker_run_until_made(&m, made + 1); /* the next one is served */
+    int next = peer_connect(m);
+    maker_run_until_made(m, made + 1); /* the next one is served */
     close(next);
     for (int i = 0; i < count; i++) {
         close(fds[i]);
     }
-    close_with_memory(&m);
 }
 
-UNIT(no_memory, a_connection_that_was_made_is_closed_and_told)
+UNIT_IN(no_memory, a_connection_that_was_made_is_closed_and_told, with_memory,
+        struct maker *m)
 {
-    struct maker m;
     char byte;
     struct weir_address address;
-    open_with_memory(&m);
     int listener = peer_listen(1, &address);
     struct weir_connect_options options = {.size = sizeof(options)};
-    maker_run_for(&m, 1 * MS); /* the first run makes receive buffers */
-    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
+    maker_run_for(m, 1 * MS); /* the first run makes receive buffers */
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      address_port(&address), &options,
-                                     maker_connect_done, &m, NULL),
-              0);
+                                     maker_connect_done, m, NULL));
 
     fail_in(1); /* nothing else needs memory before the transport */
-    run_without(&m, maker_is_done);
+    run_without(m, maker_is_done);
     fail_never();
 
-    expect_eq(m.done, 1);
-    expect_eq(m.done_err, -ENOMEM);
-    expect_eq(m.made, 0);
-    maker_run_for(&m, 1 * MS);
+    expect_eq(m->done, 1);
+    expect_eq(m->done_err, -ENOMEM);
+    expect_eq(m->made, 0);
+    maker_run_for(m, 1 * MS);
     int fd = accept(listener, NULL, NULL);
     expect_eq(peer_read(fd, &byte, 1), 0);
     close(fd);
     close(listener);
-    close_with_memory(&m);
 }
 
-UNIT(no_memory, stop_and_wait_closed_change_nothing)
+UNIT_IN(no_memory, stop_and_wait_closed_change_nothing, with_memory,
+        struct maker *m)
 {
-    struct maker m;
-    open_with_memory(&m);
-    expect_eq(make_server(&m), 0);
-    maker_run(&m, maker_is_done);
+    expect_eq(make_server(m), 0);
+    maker_run(m, maker_is_done);
 
     fail_in(1);
-    expect_eq(weir_server_stop(m.server, 0, maker_server_closed, &m), -ENOMEM);
-    cr_assert(weir_server_is_serving(m.server));
+    expect_eq(weir_server_stop(m->server, 0, maker_server_closed, m), -ENOMEM);
+    cr_assert(weir_server_is_serving(m->server));
     fail_in(1);
-    expect_eq(weir_server_on_closed(m.server, maker_server_closed, &m),
+    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m),
               -ENOMEM);
     fail_never();
-    expect_eq(weir_server_stop(m.server, 0, NULL, NULL), 0,
+    expect_eq(weir_server_stop(m->server, 0, NULL, NULL), 0,
               "without a callback no memory is needed");
-    maker_run_for(&m, 2 * MS);
+    maker_run_for(m, 2 * MS);
 
-    expect_eq(m.closed, 0);
-    cr_assert_not(weir_server_is_serving(m.server));
-    close_with_memory(&m);
+    expect_eq(m->closed, 0);
+    cr_assert_not(weir_server_is_serving(m->server));
 }
 
-UNIT(no_memory, a_connection_beyond_the_limit_cannot_wait)
+UNIT_IN(no_memory, a_connection_beyond_the_limit_cannot_wait, with_memory,
+        struct maker *m)
 {
     const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
-    struct maker m;
     int fds[2];
     char byte;
-    open_with_memory(&m);
     struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = hosts;
     options.host_count = 2;
     options.connection_limit = 1;
-    maker_serve(&m, NULL, &options);
+    maker_serve(m, NULL, &options);
     for (int i = 0; i < 2; i++) {
         struct weir_address address =
-            peer_address(hosts[i], server_port(m.server));
+            peer_address(hosts[i], server_port(m->server));
         fds[i] = peer_connect_to(&address);
         if (i == 0) {
-            maker_run(&m, maker_is_made);
+            maker_run(m, maker_is_made);
         }
     }
 
     fail_in(1);
-    run_without(&m, is_reported);
+    run_without(m, is_reported);
     fail_never();
 
-    expect_eq(m.reports, 1);
-    expect_eq(m.report_err, -ENOMEM);
-    expect_eq(m.made, 1);
+    expect_eq(m->reports, 1);
+    expect_eq(m->report_err, -ENOMEM);
+    expect_eq(m->made, 1);
     expect_eq(peer_read(fds[1], &byte, 1), 0);
     close(fds[0]);
     close(fds[1]);
-    close_with_memory(&m);
 }
 
 static void ignore_signal(void *arg, int signum)
 {
-    (void)arg;
-    (void)signum;
 }
 
-UNIT(no_memory, a_signal_stays_as_it_was)
+UNIT_IN(no_memory, a_signal_stays_as_it_was, with_memory, struct maker *m)
 {
-    struct maker m;
     sigset_t set;
-    open_with_memory(&m);
 
     fail_in(1);
     expect_eq(
-        weir_loop_add_signal_handler(m.loop, SIGUSR1, ignore_signal, NULL),
+        weir_loop_add_signal_handler(m->loop, SIGUSR1, ignore_signal, NULL),
         -ENOMEM);
     fail_never();
 
     expect_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
     expect_eq(sigismember(&set, SIGUSR1), 0);
-    close_with_memory(&m);
 }
 
 static void count_call(void *arg)
@@ -275,19 +255,17 @@ static void count_call(void *arg)
     (*(int *)arg)++;
 }
 
-UNIT(no_memory, a_post_is_refused_and_not_called)
+UNIT_IN(no_memory, a_post_is_refused_and_not_called, with_memory,
+        struct maker *m)
 {
-    struct maker m;
     int calls = 0;
-    open_with_memory(&m);
 
     fail_in(1);
     expect_eq(
-        weir_loop_call_soon_threadsafe(m.loop, count_call, &calls, count_call),
+        weir_loop_call_soon_threadsafe(m->loop, count_call, &calls, count_call),
         -ENOMEM);
     fail_never();
-    maker_run_for(&m, 1 * MS);
+    maker_run_for(m, 1 * MS);
 
     expect_eq(calls, 0);
-    close_with_memory(&m);
 }

@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <weir/task.h>
 
 static weir_loop *new_loop(int fd)
 {
@@ -71,7 +70,6 @@ UNIT(overflow_loops, the_loop_that_came_first_may_stay)
 
 static void *run_elsewhere(void *arg)
 {
-    (void)arg;
     run_task(new_loop(-1), "of a thread");
     return NULL;
 }
@@ -93,7 +91,6 @@ UNIT(overflow_loops, each_thread_has_its_own_loops)
 
 static void *end_elsewhere(void *arg)
 {
-    (void)arg;
     stack_t before; /* a sanitizer may have put one there */
     stack_t after;
     expect_eq(sigaltstack(NULL, &before), 0);

@@ -4,11 +4,7 @@
  * Both sides are in one loop, so that every order of their steps is one that
  * the test chose.
  */
-#include "tests/contract/harness.h"
 #include "tests/contract/starting_rig.h"
-
-#include <weir/pair.h>
-#include <weir/start_tls.h>
 
 struct tls_end {
     weir_transport *t; /* a reference: TLS */
@@ -27,7 +23,6 @@ static weir_tls_context *contexts[2];
 static void end_made(void *user, weir_transport *t)
 {
     struct tls_end *end = user;
-    (void)t;
     end->is_made = true;
 }
 
@@ -35,7 +30,6 @@ static int end_received(void *user, weir_transport *t,
                         const struct weir_buf *buf)
 {
     struct tls_end *end = user;
-    (void)t;
     strncat(end->text, (const char *)buf->data,
             buf->len < sizeof(end->text) / 2 ? buf->len : 0);
     return 0;
@@ -44,7 +38,6 @@ static int end_received(void *user, weir_transport *t,
 static void end_lost(void *user, weir_transport *t, int err)
 {
     struct tls_end *end = user;
-    (void)t;
     end->is_lost = true;
     end->lost_err = err;
 }
@@ -69,19 +62,16 @@ static void end_done(void *arg, int err, weir_transport *t)
 
 static bool both_are_made(void *arg)
 {
-    (void)arg;
     return ends[0].is_made && ends[1].is_made;
 }
 
 static bool both_are_done(void *arg)
 {
-    (void)arg;
     return ends[0].is_done && ends[1].is_done;
 }
 
 static bool both_are_lost(void *arg)
 {
-    (void)arg;
     return ends[0].is_lost && ends[1].is_lost;
 }
 
@@ -110,7 +100,7 @@ static void open_ends(void)
     weir_transport *pair[2];
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < 2; i++) {
-        contexts[i] = starting_context(i == 1, WEIR_TLS_VERSION_DEFAULT);
+        contexts[i] = tls_context_of(i == 1, 0);
     }
     expect_eq(weir_transport_pair(loop, bindings, NULL, pair), 0);
     expect_eq(start(0, pair[0]), -EBUSY);

@@ -6,7 +6,6 @@
  */
 #include "tests/contract/maker.h"
 
-#include <dirent.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -120,9 +119,8 @@ MAKER(pipe_kinds, an_abort_in_the_factory_changes_nothing, m)
     int fds[2];
 
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
-    expect_eq(weir_connect_read_pipe(m->loop, &factory, fds[0], NULL,
-                                     maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_connect_read_pipe(m->loop, &factory, fds[0], NULL,
+                                     maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0);
     expect_eq(m->made, 1);
@@ -137,9 +135,8 @@ MAKER(pipe_kinds, a_connection_can_be_given_up, m)
     int fds[2];
 
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
-    expect_eq(weir_connect_read_pipe(m->loop, &m->factory, fds[0], NULL,
-                                     maker_connect_done, m, &connect),
-              0);
+    expect_ok(weir_connect_read_pipe(m->loop, &m->factory, fds[0], NULL,
+                                     maker_connect_done, m, &connect));
     weir_pending_cancel(connect);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ECANCELED);
@@ -310,9 +307,8 @@ MAKER(pipe_kinds, complaint_82__regular_files_are_read_and_written, m)
     static char bytes[300000];
 
     snprintf(path, sizeof(path), "/tmp/weir-kinds-%d", (int)getpid());
-    expect_eq(write_pipe(
-                  m, open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600)),
-              0);
+    expect_ok(write_pipe(
+        m, open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600)));
     maker_run(m, maker_is_done);
     memset(bytes, 'x', sizeof(bytes));
     expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);

@@ -296,9 +296,8 @@ MAKER(pipe_tty, a_file_arrives_whole_and_another_as_far_as_it_is_counted, m)
     open_terminal(&master, &slave, true);
     expect_eq(fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK), 0);
     make(m, slave, false);
-    expect_eq(
-        weir_transport_sendfile(m->t, fd, 0, SIZE, terminal_file_done, &file),
-        0);
+    expect_ok(
+        weir_transport_sendfile(m->t, fd, 0, SIZE, terminal_file_done, &file));
     while (len < SIZE) {
         len += read_master(m, master, got + len, SIZE - len);
     }
@@ -311,9 +310,8 @@ MAKER(pipe_tty, a_file_arrives_whole_and_another_as_far_as_it_is_counted, m)
 
     /* The terminal is full: the count is that of the bytes that come out. */
     struct pollfd pollfd = {.fd = master, .events = POLLIN};
-    expect_eq(
-        weir_transport_sendfile(m->t, fd, 0, SIZE, terminal_file_done, &file),
-        0);
+    expect_ok(
+        weir_transport_sendfile(m->t, fd, 0, SIZE, terminal_file_done, &file));
     while (poll(&pollfd, 1, 0) == 0) { /* until a worker has written some */
         maker_run_for(m, MS);
     }

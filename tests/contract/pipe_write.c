@@ -76,7 +76,6 @@ static void tick(void *arg)
 
 static bool has_ticked(void *arg)
 {
-    (void)arg;
     return ticks == TICKS;
 }
 

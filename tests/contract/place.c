@@ -6,8 +6,6 @@
  */
 #include "tests/contract/place.h"
 
-#include <stdlib.h>
-
 void place_open(struct place *place)
 {
     const char *parent = getenv("TMPDIR");

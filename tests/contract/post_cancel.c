@@ -90,8 +90,8 @@ UNIT(post_cancel, all_posts_of_the_function_and_its_argument_are_taken_back)
     expect_eq(post(run_other, 0), 0);
     expect_eq(post(run_letter, 1), 0);
     expect_eq(post(run_letter, 0), 0);
-    expect_eq(
-        weir_loop_call_soon_threadsafe(loop, run_letter, &letters[0], NULL), 0);
+    expect_ok(
+        weir_loop_call_soon_threadsafe(loop, run_letter, &letters[0], NULL));
 
     expect_eq(weir_loop_cancel_posted(loop, run_letter, &letters[0]), 3);
     one_turn();
@@ -116,7 +116,6 @@ static void soon_letter(void *arg)
 /* Posts and a call_soon of the own thread, and one of the posts taken back. */
 static void mix_letters(void *arg)
 {
-    (void)arg;
     expect_eq(post(run_letter, 0), 0);
     expect_eq(weir_loop_call_soon(loop, soon_letter, &letters[1], NULL), 0);
     expect_eq(post(run_letter, 2), 0);
@@ -247,9 +246,8 @@ UNIT(post_cancel, each_post_of_other_threads_runs_or_is_dropped_once)
 UNIT(post_cancel, a_post_that_was_taken_back_is_found_no_more)
 {
     open_letters(0);
-    expect_eq(weir_loop_call_soon_threadsafe(loop, drop_letter, &letters[0],
-                                             drop_letter),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(loop, drop_letter, &letters[0],
+                                             drop_letter));
     expect_eq(weir_loop_cancel_posted(loop, drop_letter, &letters[0]), 1);
     expect_eq(weir_loop_cancel_posted(loop, drop_letter, &letters[0]), 0);
     expect_eq(post(run_letter, 1), 0);

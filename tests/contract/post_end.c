@@ -38,7 +38,6 @@ static void drop_letter(void *arg)
 
 static int run_letter_as_task(weir_loop *l, void *arg)
 {
-    (void)l;
     run_letter(arg);
     return 0;
 }
@@ -100,14 +99,11 @@ UNIT(post_end, posts_that_did_not_run_before_the_loop_was_freed_are_dropped)
 UNIT(post_end, posts_to_a_loop_that_never_ran_are_dropped)
 {
     open_limited(0);
-    expect_eq(weir_loop_call_soon_threadsafe(loop, run_letter, &letters[0],
-                                             drop_letter),
-              0);
-    expect_eq(weir_task_spawn_threadsafe(loop, run_letter_as_task, &letters[1],
-                                         drop_letter),
-              0);
-    expect_eq(weir_task_spawn_threadsafe(loop, run_letter_as_task, NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(loop, run_letter, &letters[0],
+                                             drop_letter));
+    expect_ok(weir_task_spawn_threadsafe(loop, run_letter_as_task, &letters[1],
+                                         drop_letter));
+    expect_ok(weir_task_spawn_threadsafe(loop, run_letter_as_task, NULL, NULL));
     expect_eq(weir_remote_call_soon(remote, run_letter, NULL, NULL), 0);
 
     close_both();
@@ -189,7 +185,6 @@ UNIT(post_end, there_is_room_again_when_posts_have_run)
 static int one_job_body(weir_loop *l, void *arg)
 {
     struct job job;
-    (void)l;
     fill();
     start_held(&job, 5);
     let_go(&job);

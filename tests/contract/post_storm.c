@@ -46,14 +46,12 @@ static void run_ticket(void *arg)
 static int run_task_ticket(weir_loop *l, void *arg)
 {
     struct ticket *ticket = arg;
-    (void)l;
     ticket->ran_count++;
     return 0;
 }
 
 static void end_posting(void *arg)
 {
-    (void)arg;
     posting_count--;
 }
 
@@ -91,8 +89,8 @@ static void start_posters(struct unit_random *random)
     for (int i = 0; i < POSTERS; i++) {
         posters[i] = (struct poster){.remote = weir_loop_get_remote(loop)};
         posters[i].random.state = unit_random_next(random);
-        expect_eq(
-            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+        expect_ok(
+            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
     }
 }
 
@@ -106,14 +104,12 @@ static void join_posters(void)
 
 static int nothing_job(void *arg)
 {
-    (void)arg;
     return 0;
 }
 
 /* More of them than results that the executor handles in a turn. */
 static int keep_executor_busy(weir_loop *l, void *arg)
 {
-    (void)arg;
     do {
         const int err = weir_run_in_executor(l, nothing_job, NULL, NULL, NULL);
         cr_assert(err == 0 || err == -ECANCELED, "%d", err);
@@ -247,9 +243,8 @@ static void free_under_fire(struct unit_random *random)
     for (int i = 0; i < POSTERS; i++) {
         shooters[i] = (struct shooter){.remote = weir_loop_get_remote(loop)};
         shooters[i].random.state = unit_random_next(random);
-        expect_eq(
-            pthread_create(&shooters[i].thread, NULL, shoot_all, &shooters[i]),
-            0);
+        expect_ok(
+            pthread_create(&shooters[i].thread, NULL, shoot_all, &shooters[i]));
     }
     run_body(wait_a_little, random);
 

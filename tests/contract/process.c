@@ -166,7 +166,6 @@ TASK(process, wait_that_is_cancelled_leaves_the_child_alone)
 
 static int wait_in_a_task(weir_loop *on, void *arg)
 {
-    (void)on;
     return wait_for(arg);
 }
 
@@ -176,8 +175,8 @@ TASK(process, several_tasks_wait_for_one_child)
     weir_task *tasks[3];
 
     for (int i = 0; i < 3; i++) {
-        expect_eq(
-            weir_task_spawn(loop, wait_in_a_task, process, NULL, &tasks[i]), 0);
+        expect_ok(
+            weir_task_spawn(loop, wait_in_a_task, process, NULL, &tasks[i]));
     }
     for (int i = 0; i < 3; i++) {
         int result;
@@ -350,7 +349,6 @@ TASK(process, communicate_without_pipes_waits_for_the_child)
 
 static int communicate_in_a_task(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_process_communicate(arg, NULL, 0, 0, NULL);
 }
 
@@ -360,8 +358,8 @@ TASK(process, communicate_is_for_one_task_at_a_time)
     weir_task *task;
     int result;
 
-    expect_eq(
-        weir_task_spawn(loop, communicate_in_a_task, process, NULL, &task), 0);
+    expect_ok(
+        weir_task_spawn(loop, communicate_in_a_task, process, NULL, &task));
     expect_eq(weir_yield(loop), 0);
     expect_eq(weir_process_communicate(process, NULL, 0, 0, NULL), -EBUSY);
     expect_eq(weir_task_join(task, &result), 0);
@@ -381,10 +379,8 @@ static int talk(weir_loop *on, void *arg)
     struct weir_process_output output = {.size = sizeof(output)};
     char text[32];
     const int len = snprintf(text, sizeof(text), "number %d", talk->number);
-    (void)on;
 
-    expect_eq(weir_process_communicate(process, text, (size_t)len, 0, &output),
-              0);
+    expect_ok(weir_process_communicate(process, text, (size_t)len, 0, &output));
     expect_str_eq(output.out, text);
     weir_process_free(process);
     talk->is_done = true;
@@ -400,8 +396,7 @@ TASK(process, complaint_75__fifty_children_at_once_do_not_mix)
     expect_eq(weir_task_group_begin(loop, &group), 0);
     for (int i = 0; i < COUNT; i++) {
         talks[i] = (struct talk){.number = i};
-        expect_eq(weir_task_group_spawn(&group, talk, &talks[i], NULL, NULL),
-                  0);
+        expect_ok(weir_task_group_spawn(&group, talk, &talks[i], NULL, NULL));
     }
     expect_eq(weir_task_group_end(&group, 0), 0);
     for (int i = 0; i < COUNT; i++) {
@@ -493,7 +488,6 @@ static int start_and_be_cancelled(weir_loop *on, void *arg)
     const struct weir_process_options options = all_pipes();
     const char *const argv[] = {"sleep", "1000", NULL};
     weir_process *process = NULL;
-    (void)arg;
 
     int err = weir_create_subprocess_exec(on, argv, &options, &process);
     cr_assert_null(process);
@@ -506,9 +500,8 @@ TASK(process, complaint_74__a_start_that_is_cancelled_kills_the_child)
     for (int i = 0; i < 20; i++) {
         weir_task *task;
         int result;
-        expect_eq(
-            weir_task_spawn(loop, start_and_be_cancelled, NULL, NULL, &task),
-            0);
+        expect_ok(
+            weir_task_spawn(loop, start_and_be_cancelled, NULL, NULL, &task));
         /* It runs before this task goes on, and waits for its done. */
         expect_eq(weir_yield(loop), 0);
         weir_task_cancel(task);
@@ -521,8 +514,6 @@ static weir_process *left;
 
 static int leave_children(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     left = start_pipes("trap '' TERM; while :; do sleep 0.1; done");
     weir_process_free(start_pipes("trap '' TERM; while :; do sleep 1; done"));
     return 0;

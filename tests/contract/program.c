@@ -45,9 +45,8 @@ static void start_runners(int patience)
     for (int i = 0; i < RUNNERS; i++) {
         runners[i] = (struct runner){.patience = patience, .result = 1};
         expect_eq(sem_init(&runners[i].runs, 0, 0), 0);
-        expect_eq(
-            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]),
-            0);
+        expect_ok(
+            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]));
         wait_for(&runners[i].runs);
     }
 }
@@ -131,8 +130,6 @@ UNIT(program, a_signal_that_one_loop_handles_is_told_to_main_tasks_all_the_same)
 
 static int end_at_once(weir_loop *l, void *arg)
 {
-    (void)l;
-    (void)arg;
     return 0;
 }
 
@@ -152,8 +149,6 @@ static void *run_and_end(void *arg)
 /* One that stays: else a signal that comes between two runs ends the test. */
 static int raise_many(weir_loop *l, void *arg)
 {
-    (void)l;
-    (void)arg;
     for (int i = 0; i < 2000; i++) {
         expect_eq(kill(getpid(), i % 2 ? SIGINT : SIGTERM), 0);
         sched_yield();
@@ -183,7 +178,6 @@ UNIT(program, signals_may_come_while_runs_begin_and_end)
 
 static int raise_here(weir_loop *l, void *arg)
 {
-    (void)arg;
     raise(SIGINT);
     return weir_sleep(l, FAILSAFE_S * 1000 * MS);
 }
@@ -225,7 +219,6 @@ static int end_of(pid_t child)
 
 static int kill_child(weir_loop *l, void *arg)
 {
-    (void)l;
     const int signum = *(const int *)arg;
     const pid_t child = fork();
     expect_geq(child, 0);
@@ -251,8 +244,6 @@ UNIT(program, a_forked_child_is_ended_by_the_signals_as_by_default)
 
 static int execute_child(weir_loop *l, void *arg)
 {
-    (void)l;
-    (void)arg;
     const pid_t child = fork();
     expect_geq(child, 0);
     if (child == 0) {
@@ -274,15 +265,12 @@ UNIT(program, a_program_that_a_task_executes_starts_with_the_default)
 
 static int raise_and_wait(weir_loop *l, void *arg)
 {
-    (void)arg;
     raise(SIGTERM);
     return weir_sleep(l, FAILSAFE_S * 1000 * MS);
 }
 
 static int run_in_child(weir_loop *l, void *arg)
 {
-    (void)l;
-    (void)arg;
     const pid_t child = fork();
     expect_geq(child, 0);
     if (child == 0) {
@@ -344,8 +332,6 @@ static void *fork_many(void *arg)
 static int raise_until_over(weir_loop *l, void *arg)
 {
     pthread_t forking;
-    (void)l;
-    (void)arg;
     expect_eq(pthread_create(&allocating, NULL, allocate_until_over, NULL), 0);
     expect_eq(pthread_create(&forking, NULL, fork_many, NULL), 0);
     while (sem_trywait(&raising_over) < 0) {
@@ -368,8 +354,6 @@ UNIT(program, a_thread_may_fork_while_another_gets_signals)
 
 static int remove_in_child(weir_loop *l, void *arg)
 {
-    (void)l;
-    (void)arg;
     const pid_t child = fork();
     expect_geq(child, 0);
     if (child == 0) {

@@ -88,10 +88,9 @@ static int connect_as(struct maker *m, int client, int server)
     int listener = listen_as(server, &address);
 
     options.proto = client;
-    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      address_port(&address), &options,
-                                     maker_connect_done, m, NULL),
-              0);
+                                     maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0);
     int peer = accept(listener, NULL, NULL);
@@ -149,9 +148,8 @@ MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_connection, m)
     options.proto = IPPROTO_MPTCP;
     switch_mptcp_off();
 
-    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1,
-                                     &options, maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1,
+                                     &options, maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -ENOPROTOOPT, "%s", weir_strerror(m->done_err));
@@ -164,9 +162,8 @@ MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_server, m)
     options.proto = IPPROTO_MPTCP;
     switch_mptcp_off();
 
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -ENOPROTOOPT, "%s", weir_strerror(m->done_err));
@@ -262,9 +259,8 @@ MAKER(proto, a_Unix_address_beside_others_is_left_out, m)
     expect_eq(weir_address_parse_unix("@none", &addresses[0]), 0);
 
     options.proto = IPPROTO_TCP;
-    expect_eq(weir_create_connection_to(m->loop, &m->factory, addresses, 2,
-                                        &options, maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_create_connection_to(m->loop, &m->factory, addresses, 2,
+                                        &options, maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);

@@ -9,8 +9,6 @@
 #include "tests/contract/buffered_rig.h"
 #include "tests/unit/random.h"
 
-#include <sys/socket.h>
-
 static struct weir_protocol copying;   /* buffered */
 static struct weir_protocol promising; /* buffered, keeps its memory */
 
@@ -84,7 +82,6 @@ static struct unit_random random_state;
 
 static int switch_at_random(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     switch (unit_random_below(&random_state, 6)) {
     case 0:
         bind_to(rig, &rig_protocol);
@@ -148,14 +145,12 @@ static void note(struct second *second, const char *event)
 
 static void second_made(void *user, weir_transport *t)
 {
-    (void)t;
     note(user, "made ");
 }
 
 static void second_lost(void *user, weir_transport *t, int err)
 {
     struct second *second = user;
-    (void)t;
     note(user, "lost ");
     second->rig->lost_count++; /* what the rig waits for */
     second->rig->lost_err = err;
@@ -163,7 +158,6 @@ static void second_lost(void *user, weir_transport *t, int err)
 
 static void second_resume(void *user, weir_transport *t)
 {
-    (void)t;
     note(user, "resum");
 }
 
@@ -171,7 +165,6 @@ static int second_data(void *user, weir_transport *t,
                        const struct weir_buf *buf)
 {
     struct second *second = user;
-    (void)t;
     expect(rig_is_pattern(buf->data, second->received, buf->len));
     second->received += buf->len;
     note(user, "data ");
@@ -180,7 +173,6 @@ static int second_data(void *user, weir_transport *t,
 
 static int second_eof(void *user, weir_transport *t)
 {
-    (void)t;
     note(user, "eof  ");
     return 0;
 }
@@ -353,8 +345,6 @@ static struct {
 
 static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
-    (void)t;
     cr_assert_leq(noted.len + buf->len, sizeof(noted.bytes));
     memcpy(noted.bytes + noted.len, buf->data, buf->len);
     noted.len += buf->len;
@@ -381,7 +371,6 @@ static int keep_then_hand_over(struct rig *rig, const struct weir_buf *buf)
 
 static bool has_noted(void *arg)
 {
-    (void)arg;
     return noted.len >= 26;
 }
 

@@ -8,8 +8,6 @@
 #include "tests/contract/harness.h"
 #include "tests/unit/random.h"
 
-#include <sys/socket.h>
-
 #define CREDIT_MAX 262144u /* what one receive may bring */
 
 static void pause_it(struct rig *rig)
@@ -86,7 +84,6 @@ PAIRS(reading, r27__pause_and_resume_may_be_repeated, rig,
 
 static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     pause_it(rig);
     return 0;
 }
@@ -179,7 +176,6 @@ PAIRS(reading, bytes_kept_while_paused_are_dropped_by_close, rig,
 static int toggle(struct rig *rig, const struct weir_buf *buf)
 {
     struct unit_random *random = (struct unit_random *)(uintptr_t)rig->bytes;
-    (void)buf;
     if (unit_random_below(random, 3) == 0) {
         pause_it(rig);
     }

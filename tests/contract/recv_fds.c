@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 enum { BATCHES = 200, BATCH_MOST = 5, PASS_PIDFD = 76 /* SO_PASSPIDFD */ };
 
@@ -90,7 +89,6 @@ static void close_got(void)
 
 static bool has_fds(void *arg)
 {
-    (void)arg;
     return got.calls > 0;
 }
 
@@ -176,7 +174,6 @@ static struct {
 /* Every batch whose byte is here has arrived. */
 static int check_batches(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)buf;
     while (got.checked < sent.count && rig->received > sent.at[got.checked]) {
         expect_geq(got.count, sent.fds_before[got.checked + 1]);
         got.checked++;
@@ -538,9 +535,6 @@ static uint8_t own_memory[1000];
 static int get_buffer(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size)
 {
-    (void)user;
-    (void)t;
-    (void)hint;
     *ret_buf = own_memory;
     *ret_size = sizeof(own_memory);
     return 0;
@@ -549,7 +543,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
 static int buffer_updated(void *user, weir_transport *t, size_t len)
 {
     struct rig *rig = user;
-    (void)t;
     expect(rig_is_pattern(own_memory, rig->received, len));
     rig->received += len;
     return check_batches(rig, NULL);
@@ -557,7 +550,6 @@ static int buffer_updated(void *user, weir_transport *t, size_t len)
 
 static void release_buffer(void *user, void *buf)
 {
-    (void)user;
     cr_assert_eq(buf, (void *)own_memory);
 }
 

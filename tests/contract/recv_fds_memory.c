@@ -6,16 +6,12 @@
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"
 
-#include <sys/socket.h>
-
 static int taken;
 static unsigned int taken_count;
 
 static int fds_received(void *user, weir_transport *t, const int *fds,
                         size_t count, bool lost)
 {
-    (void)user;
-    (void)t;
     expect_eq(count, 1);
     expect(!lost);
     taken = fds[0];
@@ -50,9 +46,8 @@ static int pass_with(size_t limit)
     rig.peer = pair[1];
     rig.maker = &maker;
     rig.loop = allocator_make_loop(&memory);
-    expect_eq(weir_adopt_connection(rig.loop, &factory, pair[0], &options, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(rig.loop, &factory, pair[0], &options, NULL,
+                                    NULL, NULL));
     rig_turns(&rig, 3);
     memory.size_limit = limit;
 

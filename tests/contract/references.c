@@ -10,9 +10,7 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <weir/tls_connection.h>
 
 static void expect_addresses(const struct rig *rig)
 {

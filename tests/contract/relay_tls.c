@@ -75,7 +75,7 @@ static void adopt(struct rig *rig, struct tls_end *end, int fd,
     const struct weir_factory factory = {end_create, end};
     const struct weir_tls_settings tls = {
         .size = sizeof(tls),
-        .context = starting_context(is_server, WEIR_TLS_1_3),
+        .context = tls_context_of(is_server, 13),
         .server_hostname = is_server ? NULL : "localhost",
         .ignore_unexpected_eof = ignores_eof};
     const struct weir_connect_options options = {.size = sizeof(options),

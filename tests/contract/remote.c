@@ -55,7 +55,6 @@ static void *post_all(void *arg)
 
 static bool all_arrived(const struct maker *m)
 {
-    (void)m;
     return arrived == THREADS * POSTS;
 }
 
@@ -67,8 +66,8 @@ MAKER(remote, posts_of_many_threads_arrive_once_and_in_order, m)
     for (int i = 0; i < THREADS; i++) {
         posters[i].loop = m->loop;
         posters[i].remote = i % 2 ? remote : NULL;
-        expect_eq(
-            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+        expect_ok(
+            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
     }
     maker_run(m, all_arrived);
     for (int i = 0; i < THREADS; i++) {
@@ -100,7 +99,6 @@ static const struct poster *late;
 
 static bool is_late_one_there(const struct maker *m)
 {
-    (void)m;
     return late->next > 0;
 }
 
@@ -135,22 +133,20 @@ static void post_again(void *arg)
                                                  &poster->next, NULL);
 }
 
-UNIT(remote, a_post_from_inside_the_loop_is_not_called_at_once)
+MAKER(remote, a_post_from_inside_the_loop_is_not_called_at_once, m)
 {
-    struct maker m;
     struct poster *poster = calloc(1, sizeof(*poster));
-    maker_open(&m);
-    poster->loop = m.loop;
+    poster->loop = m->loop;
     poster->err = 1;
 
-    expect_eq(weir_loop_call_soon_threadsafe(m.loop, post_again, poster, NULL),
-              0);
+    expect_ok(
+        weir_loop_call_soon_threadsafe(m->loop, post_again, poster, NULL));
     expect_eq(poster->err, 1);
-    maker_run_for(&m, 100 * MS);
+    maker_run_for(m, 100 * MS);
 
     expect_eq(poster->err, 0);
     expect_eq(poster->next, 1);
-    maker_close(&m);
+    maker_close(m);
     free(poster);
 }
 
@@ -177,32 +173,27 @@ static void own_note(void *arg)
 
 static int own_task(weir_loop *loop, void *arg)
 {
-    (void)loop;
     own_note(arg);
     return 0;
 }
 
 static void own_soon(const char *name)
 {
-    expect_eq(
-        weir_loop_call_soon(own.loop, own_note, own_name(name), &own.handle),
-        0);
+    expect_ok(
+        weir_loop_call_soon(own.loop, own_note, own_name(name), &own.handle));
 }
 
 static void own_post(const char *name)
 {
-    expect_eq(weir_loop_call_soon_threadsafe(own.loop, own_note, own_name(name),
-                                             NULL),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(own.loop, own_note, own_name(name),
+                                             NULL));
 }
 
 static void own_call_all(void *arg)
 {
-    (void)arg;
     own_post("a");
     own_soon("b");
-    expect_eq(weir_remote_call_soon(own.remote, own_note, own_name("c"), NULL),
-              0);
+    expect_ok(weir_remote_call_soon(own.remote, own_note, own_name("c"), NULL));
     own_soon("d");
     own_soon("e");
     own_post("f");
@@ -217,7 +208,6 @@ static void own_open(struct maker *m)
 
 static bool own_has_six(const struct maker *m)
 {
-    (void)m;
     return own.count == 6;
 }
 
@@ -239,7 +229,6 @@ MAKER(remote, posts_of_the_own_thread_run_in_one_order_with_call_soon, m)
 
 static void own_cancel(void *arg)
 {
-    (void)arg;
     cr_assert(weir_loop_cancel(own.loop, own.handle));
     own_soon("n"); /* takes the entry that the cancelled one had */
 }
@@ -247,8 +236,7 @@ static void own_cancel(void *arg)
 MAKER(remote, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it, m)
 {
     own_open(m);
-    expect_eq(weir_loop_call_soon_threadsafe(m->loop, own_cancel, NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(m->loop, own_cancel, NULL, NULL));
     own_soon("x");
     maker_run_for(m, 5 * MS);
     expect_str_eq(own.order, "n");
@@ -257,34 +245,31 @@ MAKER(remote, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it, m)
 
 static void own_call_more(void *arg)
 {
-    (void)arg;
     own_soon("b");
 }
 
 MAKER(remote, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls, m)
 {
     own_open(m);
-    expect_eq(
-        weir_task_spawn_threadsafe(m->loop, own_task, own_name("a"), NULL), 0);
+    expect_ok(
+        weir_task_spawn_threadsafe(m->loop, own_task, own_name("a"), NULL));
     expect_eq(weir_loop_call_soon(m->loop, own_call_more, NULL, NULL), 0);
     maker_run_for(m, 5 * MS);
     expect_str_eq(own.order, "ab", "it is ready before what comes after it");
     weir_remote_unref(own.remote);
 }
 
-UNIT(remote, posting_after_the_end_of_the_loop_is_an_error)
+MAKER(remote, posting_after_the_end_of_the_loop_is_an_error, m)
 {
-    struct maker m;
     int called = 0;
-    maker_open(&m);
-    weir_remote *remote = weir_loop_get_remote(m.loop);
+    weir_remote *remote = weir_loop_get_remote(m->loop);
     expect_eq(weir_remote_ref(remote), remote);
     expect_eq(weir_remote_call_soon(remote, NULL, NULL, NULL), -EINVAL);
-    expect_eq(weir_loop_call_soon_threadsafe(m.loop, NULL, NULL, NULL),
+    expect_eq(weir_loop_call_soon_threadsafe(m->loop, NULL, NULL, NULL),
               -EINVAL);
     expect_eq(weir_remote_call_soon(remote, count, &called, NULL), 0);
 
-    maker_close(&m);
+    maker_close(m);
 
     expect_eq(weir_remote_call_soon(remote, count, &called, NULL), -ESHUTDOWN);
     weir_remote_unref(remote);

@@ -82,7 +82,6 @@ static void ask(struct names *n, const char *host,
 
 static bool is_asked(void *unused)
 {
-    (void)unused;
     return recorder.lookup != NULL;
 }
 
@@ -121,8 +120,7 @@ NAMES(resolver, families_are_answered_one_by_one, n)
     expect_eq(n->waiting, 1, "the other family is awaited");
     expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, addresses, 2),
               -ESTALE);
-    expect_eq(weir_lookup_answer(recorder.lookup, AF_INET6, 0, addresses, 2),
-              0);
+    expect_ok(weir_lookup_answer(recorder.lookup, AF_INET6, 0, addresses, 2));
     expect_eq(weir_lookup_answer(recorder.lookup, 0, 0, addresses, 2), -ESTALE);
     names_run_for(n, MS);
     expect_str_eq(names_text(n), "[2001:db8::9]:80 192.0.2.9:80 ");
@@ -180,8 +178,8 @@ NAMES(resolver, its_error_is_the_lookups, n)
     expect_eq(n->result, -EHOSTDOWN);
     recorder.start_result = 0;
     ask(n, "any.example", NULL);
-    expect_eq(weir_lookup_answer(recorder.lookup, 0, WEIR_EDNSREFUSED, NULL, 0),
-              0);
+    expect_ok(
+        weir_lookup_answer(recorder.lookup, 0, WEIR_EDNSREFUSED, NULL, 0));
     names_run_for(n, MS);
     expect_eq(n->result, WEIR_EDNSREFUSED);
     ask(n, "any.example", NULL);
@@ -238,7 +236,6 @@ static void answer_all(weir_lookup *lookup)
 
 static void cancel_again(weir_lookup *lookup)
 {
-    (void)lookup;
     weir_pending_cancel(recorder.n->lookup);
 }
 
@@ -276,7 +273,6 @@ static weir_task *waiting_task;
 
 static void cancel_task(weir_lookup *lookup)
 {
-    (void)lookup;
     weir_task_cancel(waiting_task);
 }
 
@@ -291,10 +287,8 @@ static int cancel_waiting_tasks(weir_loop *loop, void *arg)
 {
     struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     int result = 0;
-    (void)arg;
-    expect_eq(weir_task_spawn(loop, wait_for_addresses, &options, NULL,
-                              &waiting_task),
-              0);
+    expect_ok(weir_task_spawn(loop, wait_for_addresses, &options, NULL,
+                              &waiting_task));
     while (!is_asked(NULL)) {
         expect_eq(weir_yield(loop), 0);
     }
@@ -302,9 +296,8 @@ static int cancel_waiting_tasks(weir_loop *loop, void *arg)
     expect_eq(weir_task_join(waiting_task, &result), 0);
     expect_eq(result, -ECANCELED);
     options.timeout_ns = MS;
-    expect_eq(weir_task_spawn(loop, wait_for_addresses, &options, NULL,
-                              &waiting_task),
-              0);
+    expect_ok(weir_task_spawn(loop, wait_for_addresses, &options, NULL,
+                              &waiting_task));
     expect_eq(weir_task_join(waiting_task, &result), 0);
     expect_eq(result, -ECANCELED, "the time-out was not told yet");
     return 0;
@@ -315,8 +308,7 @@ NAMES(resolver, a_task_may_be_cancelled_inside_its_cancel, n)
     int result = 1;
     use_recorder(n);
     recorder.in_cancel = cancel_task;
-    expect_eq(weir_loop_run_task(n->loop, cancel_waiting_tasks, NULL, &result),
-              0);
+    expect_ok(weir_loop_run_task(n->loop, cancel_waiting_tasks, NULL, &result));
     expect_eq(result, 0);
 }
 
@@ -324,16 +316,12 @@ static weir_pending *connecting;
 
 static void cancel_connect(weir_lookup *lookup)
 {
-    (void)lookup;
     weir_pending_cancel(connecting);
 }
 
 static int refuse(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -EIO;
 }
 
@@ -351,25 +339,25 @@ NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel, n)
     struct weir_connect_options options = {.size = sizeof(options)};
     use_recorder(n);
     recorder.in_cancel = cancel_connect;
-    expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
-                                     &options, note_connect, &err, &connecting),
-              0);
+    expect_ok(weir_create_connection(n->loop, &factory, "any.example", 80,
+                                     &options, note_connect, &err,
+                                     &connecting));
     wait_until_asked(n);
     weir_pending_cancel(connecting);
     names_run_for(n, MS);
     expect_eq(err, -ECANCELED);
     options.timeout_ns = MS;
-    expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
-                                     &options, note_connect, &err, &connecting),
-              0);
+    expect_ok(weir_create_connection(n->loop, &factory, "any.example", 80,
+                                     &options, note_connect, &err,
+                                     &connecting));
     while (err == -ECANCELED) {
         names_run_for(n, MS);
     }
     expect_eq(err, -ETIMEDOUT);
     options.timeout_ns = 0;
-    expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
-                                     &options, note_connect, &err, &connecting),
-              0);
+    expect_ok(weir_create_connection(n->loop, &factory, "any.example", 80,
+                                     &options, note_connect, &err,
+                                     &connecting));
     wait_until_asked(n);
     expect_eq(weir_loop_free(n->loop), 0);
     expect_eq(err, -ECANCELED);
@@ -381,8 +369,6 @@ static int accept_all(void *arg, weir_transport *t,
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM};
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol};
     return 0;
 }
@@ -398,19 +384,17 @@ NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten,
     const struct weir_connect_options options = {.size = sizeof(options)};
     weir_server *server = NULL;
 
-    expect_eq(weir_create_server(n->loop, &factory, "127.0.0.1", 0, NULL, NULL,
-                                 NULL, &server),
-              0);
+    expect_ok(weir_create_server(n->loop, &factory, "127.0.0.1", 0, NULL, NULL,
+                                 NULL, &server));
     while (!weir_server_is_serving(server)) {
         names_run_for(n, MS);
     }
     cr_assert_geq(weir_server_get_socket(server, 0, &address), 0);
     use_recorder(n);
     recorder.in_cancel = cancel_connect;
-    expect_eq(weir_create_connection(n->loop, &factory, "any.example",
-                                     ntohs(address.storage.inet.sin_port),
-                                     &options, note_connect, &err, &connecting),
-              0);
+    expect_ok(weir_create_connection(
+        n->loop, &factory, "any.example", ntohs(address.storage.inet.sin_port),
+        &options, note_connect, &err, &connecting));
     wait_until_asked(n);
     expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, &address, 1), 0);
     while (err == 1) {
@@ -424,7 +408,6 @@ static weir_server *starting;
 
 static void free_server(weir_lookup *lookup)
 {
-    (void)lookup;
     weir_server_free(starting);
     starting = NULL;
 }
@@ -434,9 +417,8 @@ NAMES(resolver, a_server_may_be_freed_inside_its_cancel, n)
     const struct weir_factory factory = {refuse, NULL};
     use_recorder(n);
     recorder.in_cancel = free_server;
-    expect_eq(weir_create_server(n->loop, &factory, "any.example", 0, NULL,
-                                 NULL, NULL, &starting),
-              0);
+    expect_ok(weir_create_server(n->loop, &factory, "any.example", 0, NULL,
+                                 NULL, NULL, &starting));
     wait_until_asked(n);
     weir_server_close(starting);
     expect_eq(starting, NULL);
@@ -554,7 +536,6 @@ static void trim_in_done(void *arg, int err,
                          const struct weir_address *addresses, size_t count)
 {
     struct names *n = arg;
-    (void)addresses;
     expect_eq(err, 0);
     expect_eq(count, 1);
     weir_loop_trim(n->loop);
@@ -565,9 +546,8 @@ NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     n->waiting = 1;
-    expect_eq(weir_lookup_start(n->loop, "a4.example", 80, &options,
-                                trim_in_done, n, NULL),
-              0);
+    expect_ok(weir_lookup_start(n->loop, "a4.example", 80, &options,
+                                trim_in_done, n, NULL));
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     names_run_for(n, 2 * MS);
     names_lookup(n, "a4.example", NULL);

@@ -8,7 +8,6 @@
 #include "tests/contract/asleep.h"
 #include "tests/contract/loop_rig.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 
@@ -171,9 +170,8 @@ static void send_pieces(int count, size_t pieces)
     for (int i = 0; i < count; i++) {
         for (size_t j = 0; j < pieces; j++) {
             bytes[i][j] = byte_of(&lines[i], j);
-            expect_eq(weir_transport_write_ref(lines[i].t, &bytes[i][j], 1,
-                                               NULL, NULL),
-                      0);
+            expect_ok(weir_transport_write_ref(lines[i].t, &bytes[i][j], 1,
+                                               NULL, NULL));
         }
     }
 
@@ -243,7 +241,6 @@ static volatile sig_atomic_t signal_count;
 
 static void count_signal(int signum)
 {
-    (void)signum;
     signal_count++;
 }
 
@@ -271,7 +268,6 @@ static void stop_signals(void)
 /* The timer has fired, and waits were interrupted before. */
 static bool is_interrupted_and_due(void *arg)
 {
-    (void)arg;
     return signal_count >= 20 && event_count == 1 && turns() > 3;
 }
 

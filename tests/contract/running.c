@@ -4,11 +4,11 @@
  *
  * Loops run inside each other, and beside each other in threads and processes.
  */
+#define UNIT_RUN with_loop
+
 #include "tests/contract/loop_rig.h"
 
-#include <pthread.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static int seen_count;
 
@@ -21,7 +21,6 @@ static void expect_in(const weir_loop *expected)
 
 static void expect_in_loop(void *arg)
 {
-    (void)arg;
     expect_in(loop);
 }
 
@@ -38,7 +37,14 @@ static void open(void)
     open_loop(NULL);
 }
 
-UNIT(running, there_is_none_outside_a_run)
+static void with_loop(void (*body)(void))
+{
+    open();
+    body();
+    close_loop();
+}
+
+UNIT_IN(running, there_is_none_outside_a_run, unit_alone, void)
 {
     expect_eq(weir_get_running_loop(), NULL);
     open();
@@ -55,22 +61,18 @@ UNIT(running, there_is_none_outside_a_run)
 UNIT(running, callbacks_timers_and_conditions_are_in_their_loop)
 {
     int count = 3;
-    open();
     soon(expect_in_loop, NULL);
     later(1, expect_in_loop, NULL);
-    expect_eq(weir_loop_call_soon_threadsafe(loop, expect_in_loop, NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_soon_threadsafe(loop, expect_in_loop, NULL, NULL));
 
     expect_eq(weir_loop_run_until(loop, is_over, &count), 0);
 
     expect_eq(weir_get_running_loop(), NULL);
-    close_loop();
 }
 
 static void fail_lookup(void *arg, int err,
                         const struct weir_address *addresses, size_t count)
 {
-    (void)addresses;
     expect_eq(err, WEIR_EDNSNODATA);
     expect_eq(count, 0);
     expect_in(arg);
@@ -79,17 +81,14 @@ static void fail_lookup(void *arg, int err,
 
 UNIT(running, the_end_of_what_failed_finds_its_loop)
 {
-    open();
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET6};
-    expect_eq(weir_lookup_start(loop, "192.0.2.1", 80, &options, fail_lookup,
-                                loop, NULL),
-              0);
+    expect_ok(weir_lookup_start(loop, "192.0.2.1", 80, &options, fail_lookup,
+                                loop, NULL));
 
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(seen_count, 1);
-    close_loop();
 }
 
 static int run_inside(weir_loop *on, void *arg)
@@ -102,10 +101,8 @@ static int run_inside(weir_loop *on, void *arg)
 
 UNIT(running, tasks_are_in_their_loop)
 {
-    open();
     expect_eq(weir_loop_run_task(loop, run_inside, NULL, NULL), 0);
     expect_eq(seen_count, 2);
-    close_loop();
 }
 
 /* ---- loops inside loops ---- */
@@ -115,22 +112,18 @@ static void run_another(void *arg)
     expect_in(loop);
     expect_eq(weir_run(NULL, run_inside, NULL), 0);
     expect_in(loop);
-    (void)arg;
 }
 
 UNIT(running, an_inner_loop_hides_the_outer_one_while_it_runs)
 {
-    open();
     soon(run_another, NULL);
     one_turn();
     expect_eq(seen_count, 4);
-    close_loop();
 }
 
 UNIT(running, a_loop_that_a_task_runs_hides_the_tasks_own)
 {
     weir_loop *inner;
-    open();
     expect_eq(weir_loop_new(NULL, &inner), 0);
     weir_loop *outer = loop;
     loop = inner;
@@ -141,7 +134,6 @@ UNIT(running, a_loop_that_a_task_runs_hides_the_tasks_own)
     expect_eq(seen_count, 3);
     expect_eq(weir_loop_free(inner), 0);
     loop = outer;
-    close_loop();
 }
 
 static void free_it(void *arg)
@@ -153,12 +145,10 @@ static void free_it(void *arg)
 UNIT(running, a_loop_that_is_freed_in_a_callback_gives_the_outer_one_back)
 {
     weir_loop *other;
-    open();
     expect_eq(weir_loop_new(NULL, &other), 0);
     soon(free_it, other);
     one_turn();
     expect_eq(seen_count, 1);
-    close_loop();
 }
 
 /* Suspends the task of the outer loop inside the run of the inner one. */
@@ -180,11 +170,10 @@ UNIT(running, runs_that_end_in_another_order_leave_none_behind)
 {
     weir_loop *inner[2];
     weir_task *tasks[2];
-    open();
     for (int i = 0; i < 2; i++) {
         expect_eq(weir_loop_new(NULL, &inner[i]), 0);
-        expect_eq(
-            weir_task_spawn(loop, run_and_sleep, inner[i], NULL, &tasks[i]), 0);
+        expect_ok(
+            weir_task_spawn(loop, run_and_sleep, inner[i], NULL, &tasks[i]));
     }
     while (seen_count < 2) {
         expect_eq(weir_loop_run_once(loop), 0);
@@ -195,19 +184,17 @@ UNIT(running, runs_that_end_in_another_order_leave_none_behind)
         expect_eq(weir_loop_free(inner[i]), 0);
     }
     expect_eq(weir_get_running_loop(), NULL);
-    close_loop();
 }
 
 /* ---- the end ---- */
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)err;
     expect_eq(weir_transport_get_loop(t), user);
     expect_in(user);
 }
 
-UNIT(running, what_ends_with_a_loop_is_in_it)
+UNIT_IN(running, what_ends_with_a_loop_is_in_it, unit_alone, void)
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM,
@@ -254,7 +241,7 @@ static void *run_thread(void *arg)
     return weir_loop_free(thread->loop) < 0 ? arg : NULL;
 }
 
-UNIT(running, each_thread_is_in_its_own)
+UNIT_IN(running, each_thread_is_in_its_own, unit_alone, void)
 {
     struct thread threads[2] = {{.is_in_own = false}};
     pthread_barrier_t barrier;
@@ -262,8 +249,8 @@ UNIT(running, each_thread_is_in_its_own)
     for (int i = 0; i < 2; i++) {
         threads[i].barrier = &barrier;
         expect_eq(weir_loop_new(NULL, &threads[i].loop), 0);
-        expect_eq(pthread_create(&threads[i].id, NULL, run_thread, &threads[i]),
-                  0);
+        expect_ok(
+            pthread_create(&threads[i].id, NULL, run_thread, &threads[i]));
     }
     for (int i = 0; i < 2; i++) {
         void *failed;
@@ -278,14 +265,12 @@ UNIT(running, each_thread_is_in_its_own)
 
 static int look_from_job(void *arg)
 {
-    (void)arg;
     return weir_get_running_loop() == NULL;
 }
 
 static int run_job(weir_loop *on, void *arg)
 {
     int is_none = 0;
-    (void)arg;
     expect_eq(weir_run_in_executor(on, look_from_job, NULL, NULL, &is_none), 0);
     expect_eq(is_none, 1);
     expect_in(on);
@@ -294,15 +279,12 @@ static int run_job(weir_loop *on, void *arg)
 
 UNIT(running, a_job_of_the_executor_is_in_none)
 {
-    open();
     expect_eq(weir_loop_run_task(loop, run_job, NULL, NULL), 0);
     expect_eq(seen_count, 1);
-    close_loop();
 }
 
 static int is_running_on(weir_loop *on, void *arg)
 {
-    (void)arg;
     return weir_get_running_loop() == on ? 7 : 8;
 }
 
@@ -322,7 +304,6 @@ UNIT(running, a_forked_child_is_in_none_but_its_own)
 {
     pid_t forked = -1;
     int status = -1;
-    open();
     soon(fork_and_look, &forked);
     one_turn();
     expect_gt(forked, 0);
@@ -330,5 +311,4 @@ UNIT(running, a_forked_child_is_in_none_but_its_own)
     cr_assert(WIFEXITED(status));
     expect_eq(WEXITSTATUS(status), 0);
     expect_eq(seen_count, 1);
-    close_loop();
 }

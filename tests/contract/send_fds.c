@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <weir/sendfile.h>
 
 PAIRS(send_fds, a_descriptor_works_at_the_other_end, rig,
@@ -215,9 +214,8 @@ PAIRS(send_fds, they_go_before_a_file_and_behind_it, rig,
     expect_eq(fflush(file), 0);
 
     expect_eq(rig_send_fds(rig, 10, &fds[0], 1), 0);
-    expect_eq(weir_transport_sendfile(rig->t, fileno(file), 0, FILE_BYTES,
-                                      file_done, rig),
-              0);
+    expect_ok(weir_transport_sendfile(rig->t, fileno(file), 0, FILE_BYTES,
+                                      file_done, rig));
     expect_eq(rig_send_fds(rig, 10, &fds[1], 1), -EBUSY);
     rig->written += FILE_BYTES;
     peer_receive(rig, 10, &message);
@@ -253,9 +251,8 @@ PAIRS(send_fds, a_release_callback_may_send_some, rig,
     close(fd);
     rig_pattern(bytes, rig->written, sizeof(bytes));
     rig->written += sizeof(bytes);
-    expect_eq(weir_transport_write_ref(rig->t, bytes, sizeof(bytes),
-                                       send_from_release, rig),
-              0);
+    expect_ok(weir_transport_write_ref(rig->t, bytes, sizeof(bytes),
+                                       send_from_release, rig));
     expect_eq(rig_write(rig, 100), 0);
 
     peer_receive(rig, 20, &message);

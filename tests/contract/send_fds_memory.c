@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <weir/embed.h>
 #include <weir/sendfile.h>
 
@@ -31,7 +30,6 @@ static int make_noter(void *arg, weir_transport *t,
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM,
                                                   .connection_made = note_made};
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }
@@ -54,9 +52,8 @@ static void scene_open(struct scene *scene)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     scene->peer = ends[1];
     expect_eq(weir_loop_new(&loop_options, &scene->loop), 0);
-    expect_eq(weir_adopt_connection(scene->loop, &factory, ends[0], NULL, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(scene->loop, &factory, ends[0], NULL, NULL,
+                                    NULL, NULL));
     run_loop_until(scene->loop, scene_is_open, scene);
 }
 
@@ -111,7 +108,6 @@ struct late_send {
 static void send_late(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct late_send *late = arg;
-    (void)t;
     expect_eq(err, -ECANCELED);
     expect_eq(sent, 0);
     send_without(&late->scene);
@@ -129,8 +125,8 @@ static void cancel_once(void *arg)
     struct late_send *late = arg;
     weir_transport *t = late->scene.t;
     late->is_done = false;
-    expect_eq(
-        weir_transport_sendfile(t, late->file, 0, 1 << 20, send_late, late), 0);
+    expect_ok(
+        weir_transport_sendfile(t, late->file, 0, 1 << 20, send_late, late));
     expect_eq(weir_transport_cancel_sendfile(t), 0);
     run_loop_until(late->scene.loop, late_is_done, late);
     expect_leq(weir_transport_take_write_error(t), 0);

@@ -9,9 +9,6 @@
  */
 #include "tests/contract/maker.h"
 
-#include <dirent.h>
-#include <stdlib.h>
-
 enum {
     SILENT_PEERS = 6,       /* more than the kernel has workers for a ring */
     KERNEL_BYTES = 1 << 16, /* room in the sockets on both sides */

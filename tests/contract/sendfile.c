@@ -7,7 +7,6 @@
 #include "tests/marks.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 
 enum {
     SIZE = 300000,
@@ -298,8 +297,7 @@ PAIRS(sendfile, one_file_at_a_time_and_the_next_from_done, rig,
 {
     const int fd = pattern_file(SIZE);
     rig->count = fd;
-    expect_eq(weir_transport_sendfile(rig->t, fd, 0, 5000, start_second, rig),
-              0);
+    expect_ok(weir_transport_sendfile(rig->t, fd, 0, 5000, start_second, rig));
     expect_eq(weir_transport_sendfile(rig->t, fd, 0, 5000, start_second, rig),
               -EBUSY);
 

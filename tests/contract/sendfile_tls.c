@@ -32,8 +32,8 @@ static bool has_result(void *arg)
 static void begin(struct side *side, int fd, struct result *result)
 {
     *result = (struct result){.calls = 0};
-    expect_eq(
-        weir_transport_sendfile(side->t, fd, 0, SIZE, note_result, result), 0);
+    expect_ok(
+        weir_transport_sendfile(side->t, fd, 0, SIZE, note_result, result));
     expect_eq(weir_transport_write(side->t, "x", 1), -EBUSY);
     expect_eq(starting_try(side, NULL, 0), -EBUSY);
 }
@@ -88,9 +88,8 @@ STARTING(sendfile_tls, a_handshake_that_is_cut_ends_it, s)
     struct result result = {.calls = 0};
     const int fd = pattern_file(SIZE);
     starting_upgrade(&s->client);
-    expect_eq(
-        weir_transport_sendfile(s->client.t, fd, 0, SIZE, note_result, &result),
-        0);
+    expect_ok(weir_transport_sendfile(s->client.t, fd, 0, SIZE, note_result,
+                                      &result));
 
     starting_turns(s, 20);
     expect_eq(weir_transport_close(s->client.t), 0);

@@ -66,9 +66,8 @@ void begin_sending(struct rig *rig, struct sending *sending, int fd,
 {
     memset(sending, 0, sizeof(*sending));
     sending->rig = rig;
-    expect_eq(weir_transport_sendfile(rig->t, fd, rig->written, count,
-                                      note_done, sending),
-              0);
+    expect_ok(weir_transport_sendfile(rig->t, fd, rig->written, count,
+                                      note_done, sending));
     expect_eq(sending->calls, 0);
 }
 

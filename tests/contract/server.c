@@ -7,41 +7,34 @@
 
 /* ---- starting ---- */
 
-UNIT(server, done_comes_from_the_loop_and_never_from_the_call)
+MAKER(server, done_comes_from_the_loop_and_never_from_the_call, m)
 {
-    struct maker m;
-    maker_open(&m);
     struct weir_server_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
-    expect_eq(m.done, 0);
-    cr_assert_not(weir_server_is_serving(m.server));
-    maker_run(&m, maker_is_done);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
+    expect_eq(m->done, 0);
+    cr_assert_not(weir_server_is_serving(m->server));
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, 0);
-    expect_eq(m.done, 1);
-    cr_assert(weir_server_is_serving(m.server));
-    expect_eq(weir_server_get_loop(m.server), m.loop);
-    expect_eq(maker_close(&m), 0);
-    expect_eq(m.done, 1);
+    expect_eq(m->done_err, 0);
+    expect_eq(m->done, 1);
+    cr_assert(weir_server_is_serving(m->server));
+    expect_eq(weir_server_get_loop(m->server), m->loop);
+    expect_eq(maker_close(m), 0);
+    expect_eq(m->done, 1);
 }
 
-UNIT(server, works_without_a_done_callback)
+MAKER(server, works_without_a_done_callback, m)
 {
-    struct maker m;
-    maker_open(&m);
-
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, NULL, NULL,
-                                 NULL, &m.server),
-              0);
-    maker_run_for(&m, 5 * MS);
-    int fd = peer_connect(&m);
-    maker_run(&m, maker_is_made);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, NULL,
+                                 NULL, NULL, &m->server));
+    maker_run_for(m, 5 * MS);
+    int fd = peer_connect(m);
+    maker_run(m, maker_is_made);
 
     close(fd);
-    expect_eq(maker_close(&m), 1);
+    expect_eq(maker_close(m), 1);
 }
 
 MAKER(server, port_0_gets_a_port_that_the_socket_tells, m)
@@ -117,9 +110,8 @@ MAKER(server, an_address_of_another_machine_is_an_error, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_create_server(m->loop, &m->factory, "192.0.2.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "192.0.2.1", 0, &options,
+                                 maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -EADDRNOTAVAIL);
@@ -146,10 +138,9 @@ MAKER(server, a_taken_port_is_an_error_after_200_ms, m)
     struct weir_server_options options = {.size = sizeof(options)};
     const uint64_t before_ns = weir_loop_get_time(m->loop);
 
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
                                  address_port(&taken), &options,
-                                 maker_server_done, m, &m->server),
-              0);
+                                 maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -EADDRINUSE);
@@ -164,10 +155,9 @@ MAKER(server, a_port_that_becomes_free_meanwhile_is_taken, m)
     int other = peer_listen(1, &taken);
     struct weir_server_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
                                  address_port(&taken), &options,
-                                 maker_server_done, m, &m->server),
-              0);
+                                 maker_server_done, m, &m->server));
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
     close(other);
@@ -185,10 +175,9 @@ MAKER(server, reuse_port_lets_two_servers_listen_on_one_port, m)
     weir_server *second = NULL;
 
     m->done = 0;
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
                                  server_port(m->server), &options,
-                                 maker_server_done, m, &second),
-              0);
+                                 maker_server_done, m, &second));
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
@@ -262,9 +251,8 @@ MAKER(server, start_serving_before_the_loop_runs_is_remembered, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = true;
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
 
     expect_eq(weir_server_start_serving(m->server), 0);
     maker_run(m, maker_is_done);
@@ -272,10 +260,8 @@ MAKER(server, start_serving_before_the_loop_runs_is_remembered, m)
     cr_assert(weir_server_is_serving(m->server));
 }
 
-UNIT(server, usage_errors_come_from_the_call)
+MAKER(server, usage_errors_come_from_the_call, m)
 {
-    struct maker m;
-    maker_open(&m);
     const char *name[] = {"127.1"};
     const struct weir_factory no_factory = {.create = NULL};
     struct weir_server_options good = {.size = sizeof(good)};
@@ -288,35 +274,35 @@ UNIT(server, usage_errors_come_from_the_call)
     weir_server *server = NULL;
 
 #define CREATE(factory, host, options)                                         \
-    weir_create_server(m.loop, factory, host, 0, options, maker_server_done,   \
-                       &m, &server)
+    weir_create_server(m->loop, factory, host, 0, options, maker_server_done,  \
+                       m, &server)
 
-    expect_eq(CREATE(&m.factory, "127.1", &good), WEIR_EDNSBADNAME);
+    expect_eq(CREATE(&m->factory, "127.1", &good), WEIR_EDNSBADNAME);
     expect_eq(CREATE(NULL, "::1", &good), -EINVAL);
     expect_eq(CREATE(&no_factory, "::1", &good), -EINVAL);
-    expect_eq(CREATE(&m.factory, "::1", &newer.own), -E2BIG);
+    expect_eq(CREATE(&m->factory, "::1", &newer.own), -E2BIG);
     bad = good;
     bad.size = 0;
-    expect_eq(CREATE(&m.factory, "::1", &bad), WEIR_EOPTIONSIZE);
+    expect_eq(CREATE(&m->factory, "::1", &bad), WEIR_EOPTIONSIZE);
     bad = good;
     bad.hosts = name;
     bad.host_count = 1;
-    expect_eq(CREATE(&m.factory, "::1", &bad), WEIR_EDNSBADNAME);
+    expect_eq(CREATE(&m->factory, "::1", &bad), WEIR_EDNSBADNAME);
     bad = good;
     bad.family = AF_INET;
-    expect_eq(CREATE(&m.factory, "::1", &bad), -EINVAL);
+    expect_eq(CREATE(&m->factory, "::1", &bad), -EINVAL);
     bad.family = AF_UNIX;
-    expect_eq(CREATE(&m.factory, "::1", &bad), -EINVAL);
+    expect_eq(CREATE(&m->factory, "::1", &bad), -EINVAL);
     bad = good;
     bad.backlog = -1;
-    expect_eq(CREATE(&m.factory, "::1", &bad), -EINVAL);
+    expect_eq(CREATE(&m->factory, "::1", &bad), -EINVAL);
     bad = good;
     bad.connection.size = 1;
-    expect_eq(CREATE(&m.factory, "::1", &bad), -EINVAL);
+    expect_eq(CREATE(&m->factory, "::1", &bad), -EINVAL);
 
     cr_expect_null(server);
-    maker_close(&m);
-    expect_eq(m.done, 0);
+    maker_close(m);
+    expect_eq(m->done, 0);
 }
 
 /* ---- what connections start with ---- */
@@ -413,37 +399,35 @@ MAKER(server, defer_accept_waits_for_the_first_byte, m)
     close(fd);
 }
 
-UNIT(server, echoes_to_many_clients_at_once)
+MAKER(server, echoes_to_many_clients_at_once, m)
 {
     enum { CLIENTS = 50 };
-    struct maker m;
     int fds[CLIENTS];
     char text[16];
-    maker_open(&m);
-    m.echo = true;
-    maker_serve(&m, "127.0.0.1", NULL);
+    m->echo = true;
+    maker_serve(m, "127.0.0.1", NULL);
     for (int i = 0; i < CLIENTS; i++) {
-        fds[i] = peer_connect(&m);
+        fds[i] = peer_connect(m);
         snprintf(text, sizeof(text), "client %d", i);
         expect_eq(send(fds[i], text, sizeof(text), 0), sizeof(text));
     }
 
-    while (m.received < CLIENTS * sizeof(text)) {
-        maker_run_for(&m, 2 * MS);
+    while (m->received < CLIENTS * sizeof(text)) {
+        maker_run_for(m, 2 * MS);
     }
 
-    expect_eq(weir_server_get_connection_count(m.server), CLIENTS);
+    expect_eq(weir_server_get_connection_count(m->server), CLIENTS);
     for (int i = 0; i < CLIENTS; i++) {
         char echo[16];
         snprintf(text, sizeof(text), "client %d", i);
-        expect_eq(maker_read(&m, fds[i], echo, sizeof(echo)), sizeof(echo));
+        expect_eq(maker_read(m, fds[i], echo, sizeof(echo)), sizeof(echo));
         expect_str_eq(echo, text);
         close(fds[i]);
     }
-    maker_run(&m, maker_is_empty);
-    expect_eq(m.made, CLIENTS);
-    expect_eq(weir_server_get_connection_count(m.server), 0);
-    expect_eq(maker_close(&m), 0);
+    maker_run(m, maker_is_empty);
+    expect_eq(m->made, CLIENTS);
+    expect_eq(weir_server_get_connection_count(m->server), 0);
+    expect_eq(maker_close(m), 0);
 }
 
 /* ---- a socket of the program's ---- */

@@ -4,13 +4,13 @@
  * told, in which order, how often.
  */
 #include "tests/contract/maker.h"
+#include "tests/statistics.h"
 
 #define PATIENCE_MS 50000
 
 /* A server with @count clients, connection_made called for each. */
 static void serve_clients(struct maker *m, int *ret_fds, int count)
 {
-    maker_open(m);
     maker_serve(m, "127.0.0.1", NULL);
     for (int i = 0; i < count; i++) {
         ret_fds[i] = peer_connect(m);
@@ -28,40 +28,37 @@ static void expect_refused_at(const struct weir_address *address)
     expect_eq(peer_connect_to(address), -ECONNREFUSED);
 }
 
-UNIT(server_end, close_stops_listening_and_leaves_connections)
+MAKER(server_end, close_stops_listening_and_leaves_connections, m)
 {
-    struct maker m;
     int fd;
     char text[8];
-    serve_clients(&m, &fd, 1);
-    m.echo = true;
+    serve_clients(m, &fd, 1);
+    m->echo = true;
     struct weir_address address =
-        peer_address("127.0.0.1", server_port(m.server));
-    int listener = weir_server_get_socket(m.server, 0, NULL);
+        peer_address("127.0.0.1", server_port(m->server));
+    int listener = weir_server_get_socket(m->server, 0, NULL);
 
-    weir_server_close(m.server);
-    weir_server_close(m.server);
+    weir_server_close(m->server);
+    weir_server_close(m->server);
 
-    cr_assert_not(weir_server_is_serving(m.server));
-    expect_eq(weir_server_get_socket_count(m.server), 0);
-    expect_eq(weir_server_get_socket(m.server, 0, NULL), -EINVAL);
-    expect_eq(weir_server_start_serving(m.server), -ESHUTDOWN);
+    cr_assert_not(weir_server_is_serving(m->server));
+    expect_eq(weir_server_get_socket_count(m->server), 0);
+    expect_eq(weir_server_get_socket(m->server, 0, NULL), -EINVAL);
+    expect_eq(weir_server_start_serving(m->server), -ESHUTDOWN);
     expect_eq(send(fd, "still", 5, 0), 5);
-    maker_run_for(&m, 10 * MS);
-    expect_eq(maker_read(&m, fd, text, sizeof(text)), 5);
+    maker_run_for(m, 10 * MS);
+    expect_eq(maker_read(m, fd, text, sizeof(text)), 5);
     cr_assert_not(is_open(listener));
     expect_refused_at(&address);
-    expect_eq(weir_server_get_connection_count(m.server), 1);
+    expect_eq(weir_server_get_connection_count(m->server), 1);
     close(fd);
-    maker_close(&m);
 }
 
 MAKER(server_end, close_before_done_cancels_the_start, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
 
     weir_server_close(m->server);
     expect_eq(m->done, 0);
@@ -70,13 +67,6 @@ MAKER(server_end, close_before_done_cancels_the_start, m)
 
     expect_eq(m->done_err, -ECANCELED);
     expect_str_eq(m->log, "DC");
-}
-
-static uint64_t ops_in_flight(const struct maker *m)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-    expect_eq(weir_loop_get_statistics(m->loop, &statistics), 0);
-    return statistics.ops_in_flight;
 }
 
 static void free_server(struct maker *m)
@@ -93,12 +83,11 @@ UNIT(server_end, a_server_can_be_freed_in_its_done_callback)
         struct maker m;
         maker_open(&m);
         maker_run_for(&m, 1 * MS);
-        const uint64_t idle_ops = ops_in_flight(&m);
+        const uint64_t idle_ops = statistics_of(m.loop).ops_in_flight;
         m.in_done = free_server;
         struct weir_server_options options = {.size = sizeof(options)};
-        expect_eq(weir_create_server(m.loop, &m.factory, hosts[i], 0, &options,
-                                     maker_server_done, &m, &m.server),
-                  0);
+        expect_ok(weir_create_server(m.loop, &m.factory, hosts[i], 0, &options,
+                                     maker_server_done, &m, &m.server));
         maker_run(&m, maker_is_done);
         expect_eq(m.done_err, errors[i]);
         cr_assert_null(m.server);
@@ -106,7 +95,7 @@ UNIT(server_end, a_server_can_be_freed_in_its_done_callback)
         maker_run_for(&m, 5 * MS);
 
         expect_str_eq(m.log, "D");
-        expect_eq(ops_in_flight(&m), idle_ops);
+        expect_eq(statistics_of(m.loop).ops_in_flight, idle_ops);
         maker_close(&m);
     }
 }
@@ -120,10 +109,9 @@ UNIT(server_end, a_server_can_be_freed_in_its_factory_and_in_connection_made)
         m.in_made = where == 1 ? free_server : NULL;
         struct weir_server_options options = {.size = sizeof(options)};
         options.connection_limit = 1;
-        expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0,
+        expect_ok(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0,
                                      &options, maker_server_done, &m,
-                                     &m.server),
-                  0);
+                                     &m.server));
         maker_run(&m, maker_is_done);
         int fd = peer_connect(&m);
         maker_run(&m, maker_is_made);
@@ -140,6 +128,7 @@ UNIT(server_end, close_clients_closes_and_abort_clients_aborts)
         struct maker m;
         int fds[3];
         char byte;
+        maker_open(&m);
         serve_clients(&m, fds, 3);
         weir_transport *kept = weir_transport_ref(m.t);
 
@@ -166,44 +155,40 @@ UNIT(server_end, close_clients_closes_and_abort_clients_aborts)
     }
 }
 
-UNIT(server_end, wait_closed_waits_for_close_and_for_the_last_connection)
+MAKER(server_end, wait_closed_waits_for_close_and_for_the_last_connection, m)
 {
-    struct maker m;
     int fd;
-    serve_clients(&m, &fd, 1);
-    wait_closed(&m);
-    wait_closed(&m);
+    serve_clients(m, &fd, 1);
+    wait_closed(m);
+    wait_closed(m);
 
-    maker_run_for(&m, 10 * MS);
-    expect_eq(m.closed, 0, "it is not closed yet");
-    weir_server_close(m.server);
-    maker_run_for(&m, 10 * MS);
-    expect_eq(m.closed, 0, "a connection is left");
+    maker_run_for(m, 10 * MS);
+    expect_eq(m->closed, 0, "it is not closed yet");
+    weir_server_close(m->server);
+    maker_run_for(m, 10 * MS);
+    expect_eq(m->closed, 0, "a connection is left");
     close(fd);
-    maker_run(&m, maker_is_closed);
+    maker_run(m, maker_is_closed);
 
-    expect_eq(m.closed, 2, "any number may wait");
-    expect_str_eq(m.log, "DFMLCC");
-    maker_close(&m);
-    expect_eq(m.closed, 2);
+    expect_eq(m->closed, 2, "any number may wait");
+    expect_str_eq(m->log, "DFMLCC");
+    maker_close(m);
+    expect_eq(m->closed, 2);
 }
 
-UNIT(server_end, wait_closed_in_the_other_order)
+MAKER(server_end, wait_closed_in_the_other_order, m)
 {
-    struct maker m;
     int fd;
-    serve_clients(&m, &fd, 1);
-    wait_closed(&m);
+    serve_clients(m, &fd, 1);
+    wait_closed(m);
 
     close(fd);
-    maker_run(&m, maker_is_lost);
-    maker_run_for(&m, 5 * MS);
-    expect_eq(m.closed, 0);
-    weir_server_close(m.server);
-    expect_eq(m.closed, 0, "never from inside the call");
-    maker_run(&m, maker_is_closed);
-
-    maker_close(&m);
+    maker_run(m, maker_is_lost);
+    maker_run_for(m, 5 * MS);
+    expect_eq(m->closed, 0);
+    weir_server_close(m->server);
+    expect_eq(m->closed, 0, "never from inside the call");
+    maker_run(m, maker_is_closed);
 }
 
 MAKER(server_end, wait_closed_of_a_closed_server_comes_from_the_loop, m)
@@ -219,26 +204,24 @@ MAKER(server_end, wait_closed_of_a_closed_server_comes_from_the_loop, m)
     expect_eq(weir_server_on_closed(m->server, NULL, NULL), -EINVAL);
 }
 
-UNIT(server_end, freeing_the_handle_leaves_connections_and_calls_waiters)
+MAKER(server_end, freeing_the_handle_leaves_connections_and_calls_waiters, m)
 {
-    struct maker m;
     int fd;
     char text[8];
-    serve_clients(&m, &fd, 1);
-    m.echo = true;
-    wait_closed(&m);
+    serve_clients(m, &fd, 1);
+    m->echo = true;
+    wait_closed(m);
 
-    weir_server_free(m.server);
-    m.server = NULL;
+    weir_server_free(m->server);
+    m->server = NULL;
     expect_eq(send(fd, "hello", 5, 0), 5);
-    expect_eq(maker_read(&m, fd, text, sizeof(text)), 5);
-    maker_run_for(&m, 10 * MS);
-    expect_eq(m.closed, 0);
+    expect_eq(maker_read(m, fd, text, sizeof(text)), 5);
+    maker_run_for(m, 10 * MS);
+    expect_eq(m->closed, 0);
     close(fd);
-    maker_run(&m, maker_is_closed);
+    maker_run(m, maker_is_closed);
 
-    expect_eq(m.closed, 1);
-    maker_close(&m);
+    expect_eq(m->closed, 1);
 }
 
 MAKER(server_end, r65__a_factory_that_fails_is_reported_and_holds_nothing_up, m)
@@ -280,113 +263,104 @@ static void stuff(struct maker *m)
     expect_gt(weir_transport_get_write_buffer_size(m->t), 0);
 }
 
-UNIT(server_end, stop_closes_everything_and_tells_once)
+MAKER(server_end, stop_closes_everything_and_tells_once, m)
 {
-    struct maker m;
     int fds[2];
     char byte;
-    serve_clients(&m, fds, 2);
+    serve_clients(m, fds, 2);
     struct weir_address address =
-        peer_address("127.0.0.1", server_port(m.server));
+        peer_address("127.0.0.1", server_port(m->server));
 
-    stop(&m, UINT64_MAX);
-    expect_str_eq(m.log, "DFMFM", "never from inside the call");
-    maker_run(&m, maker_is_closed);
+    stop(m, UINT64_MAX);
+    expect_str_eq(m->log, "DFMFM", "never from inside the call");
+    maker_run(m, maker_is_closed);
 
-    expect_str_eq(m.log, "DFMFMLLC");
+    expect_str_eq(m->log, "DFMFMLLC");
     for (int i = 0; i < 2; i++) {
         expect_eq(peer_read(fds[i], &byte, 1), 0);
         close(fds[i]);
     }
     expect_refused_at(&address);
-    maker_close(&m);
 }
 
-UNIT(server_end, stop_sends_what_waits_within_the_grace)
+MAKER(server_end, stop_sends_what_waits_within_the_grace, m)
 {
-    struct maker m;
     int fd;
     static char chunk[1 << 16];
     size_t total = 0;
     ssize_t len;
-    serve_clients(&m, &fd, 1);
-    stuff(&m);
+    serve_clients(m, &fd, 1);
+    stuff(m);
 
-    stop(&m, PATIENCE_MS * MS);
+    stop(m, PATIENCE_MS * MS);
     while ((len = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT)) != 0) {
         if (len < 0) {
             expect_eq(errno, EAGAIN);
-            maker_run_for(&m, 1 * MS);
+            maker_run_for(m, 1 * MS);
         } else {
             total += (size_t)len;
         }
     }
 
     expect_eq(total, 16 << 20);
-    maker_run(&m, maker_is_closed);
-    expect_eq(m.lost_err, 0);
+    maker_run(m, maker_is_closed);
+    expect_eq(m->lost_err, 0);
     close(fd);
-    maker_close(&m);
 }
 
-UNIT(server_end, stop_aborts_what_is_left_after_the_grace)
+MAKER(server_end, stop_aborts_what_is_left_after_the_grace, m)
 {
-    struct maker m;
     int fd;
-    serve_clients(&m, &fd, 1);
-    weir_transport *kept = weir_transport_ref(m.t);
-    stuff(&m);
-    const uint64_t before_ns = weir_loop_get_time(m.loop);
+    serve_clients(m, &fd, 1);
+    weir_transport *kept = weir_transport_ref(m->t);
+    stuff(m);
+    const uint64_t before_ns = weir_loop_get_time(m->loop);
 
-    stop(&m, 50 * MS);
-    maker_run(&m, maker_is_closed);
+    stop(m, 50 * MS);
+    maker_run(m, maker_is_closed);
 
-    expect_geq(weir_loop_get_time(m.loop) - before_ns, 49 * MS);
-    expect_eq(m.lost, 1);
+    expect_geq(weir_loop_get_time(m->loop) - before_ns, 49 * MS);
+    expect_eq(m->lost, 1);
     expect_neq(weir_transport_get_end(kept), WEIR_END_NONE);
     weir_transport_unref(kept);
     close(fd);
-    maker_close(&m);
 }
 
-UNIT(server_end, stop_without_a_limit_waits_until_a_second_call_ends_it)
+MAKER(server_end, stop_without_a_limit_waits_until_a_second_call_ends_it, m)
 {
-    struct maker m;
     int fd;
-    serve_clients(&m, &fd, 1);
-    stuff(&m);
+    serve_clients(m, &fd, 1);
+    stuff(m);
 
-    stop(&m, UINT64_MAX);
-    maker_run_for(&m, 60 * MS);
-    expect_eq(m.closed, 0);
-    stop(&m, 20 * MS);
-    stop(&m, PATIENCE_MS * MS);
-    expect_eq(m.closed, 0);
-    const uint64_t before_ns = weir_loop_get_time(m.loop);
-    maker_run(&m, maker_is_closed);
+    stop(m, UINT64_MAX);
+    maker_run_for(m, 60 * MS);
+    expect_eq(m->closed, 0);
+    stop(m, 20 * MS);
+    stop(m, PATIENCE_MS * MS);
+    expect_eq(m->closed, 0);
+    const uint64_t before_ns = weir_loop_get_time(m->loop);
+    maker_run(m, maker_is_closed);
 
-    expect_lt(weir_loop_get_time(m.loop) - before_ns, (PATIENCE_MS - 1000) * MS,
+    expect_lt(weir_loop_get_time(m->loop) - before_ns,
+              (PATIENCE_MS - 1000) * MS,
               "a later call does not lengthen the grace");
-    maker_run_for(&m, 1 * MS);
-    expect_eq(m.closed, 3, "each call is told");
+    maker_run_for(m, 1 * MS);
+    expect_eq(m->closed, 3, "each call is told");
     close(fd);
-    maker_close(&m);
 }
 
-UNIT(server_end, stop_with_no_grace_aborts_at_once)
+MAKER(server_end, stop_with_no_grace_aborts_at_once, m)
 {
-    struct maker m;
     int fd;
-    serve_clients(&m, &fd, 1);
-    stuff(&m);
+    serve_clients(m, &fd, 1);
+    stuff(m);
 
-    stop(&m, 0);
-    expect_eq(m.lost, 0);
-    maker_run(&m, maker_is_closed);
+    stop(m, 0);
+    expect_eq(m->lost, 0);
+    maker_run(m, maker_is_closed);
 
-    expect_eq(m.lost, 1);
+    expect_eq(m->lost, 1);
     close(fd);
-    maker_close(&m);
 }
 
 static void stop_here(struct maker *m)
@@ -414,7 +388,6 @@ enum { MANY = 100 };
 
 static void connect_many(struct maker *m, int *ret_fds)
 {
-    maker_open(m);
     maker_serve(m, "127.0.0.1", NULL);
     for (int i = 0; i < MANY; i++) {
         ret_fds[i] = peer_connect(m);
@@ -431,19 +404,17 @@ static void expect_ended(const int *fds)
     }
 }
 
-UNIT(server_end, closing_while_clients_connect_leaves_no_descriptor)
+MAKER(server_end, closing_while_clients_connect_leaves_no_descriptor, m)
 {
-    struct maker m;
     int fds[MANY];
-    connect_many(&m, fds);
+    connect_many(m, fds);
 
-    weir_server_close(m.server);
-    wait_closed(&m);
-    maker_run(&m, maker_is_closed);
+    weir_server_close(m->server);
+    wait_closed(m);
+    maker_run(m, maker_is_closed);
 
-    expect_eq(m.made, 0);
+    expect_eq(m->made, 0);
     expect_ended(fds);
-    maker_close(&m);
 }
 
 static void stop_now(struct maker *m)
@@ -451,52 +422,46 @@ static void stop_now(struct maker *m)
     stop(m, 0);
 }
 
-UNIT(server_end, connections_accepted_at_the_moment_of_the_close_are_closed)
+MAKER(server_end, connections_accepted_at_the_moment_of_the_close_are_closed, m)
 {
-    struct maker m;
     int fds[MANY];
-    connect_many(&m, fds);
-    m.in_made = stop_now; /* the next ones are accepted, and not told yet */
+    connect_many(m, fds);
+    m->in_made = stop_now; /* the next ones are accepted, and not told yet */
 
-    maker_run(&m, maker_is_closed);
+    maker_run(m, maker_is_closed);
 
-    expect_eq(m.made, 1);
+    expect_eq(m->made, 1);
     expect_ended(fds);
-    maker_close(&m);
 }
 
-UNIT(server_end, the_end_of_the_loop_ends_the_server_and_its_connections)
+MAKER(server_end, the_end_of_the_loop_ends_the_server_and_its_connections, m)
 {
-    struct maker m;
     int fds[2];
-    serve_clients(&m, fds, 2);
-    wait_closed(&m);
+    serve_clients(m, fds, 2);
+    wait_closed(m);
 
-    expect_eq(weir_loop_free(m.loop), 2);
+    expect_eq(weir_loop_free(m->loop), 2);
 
-    expect_str_eq(m.log, "DFMFMLLC");
-    expect_eq(weir_server_get_connection_count(m.server), 0);
-    cr_assert_not(weir_server_is_serving(m.server));
-    expect_eq(weir_server_on_closed(m.server, maker_server_closed, &m),
+    expect_str_eq(m->log, "DFMFMLLC");
+    expect_eq(weir_server_get_connection_count(m->server), 0);
+    cr_assert_not(weir_server_is_serving(m->server));
+    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m),
               -ESHUTDOWN);
-    weir_server_free(m.server);
+    m->loop = NULL;
     close(fds[0]);
     close(fds[1]);
 }
 
-UNIT(server_end, the_end_of_a_loop_that_never_ran_tells_done)
+MAKER(server_end, the_end_of_a_loop_that_never_ran_tells_done, m)
 {
-    struct maker m;
-    maker_open(&m);
     struct weir_server_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
 
-    expect_eq(maker_close(&m), 0);
+    expect_eq(maker_close(m), 0);
 
-    expect_str_eq(m.log, "D");
-    expect_eq(m.done_err, -ECANCELED);
+    expect_str_eq(m->log, "D");
+    expect_eq(m->done_err, -ECANCELED);
 }
 
 static void create_another(struct maker *m)
@@ -512,17 +477,14 @@ static void create_another(struct maker *m)
     m->report_err = 1;
 }
 
-UNIT(server_end, nothing_new_is_made_while_the_loop_ends)
+MAKER(server_end, nothing_new_is_made_while_the_loop_ends, m)
 {
-    struct maker m;
-    maker_open(&m);
-    m.in_done = create_another;
+    m->in_done = create_another;
     struct weir_server_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
 
-    maker_close(&m);
+    maker_close(m);
 
-    expect_eq(m.report_err, 1, "the callback has run");
+    expect_eq(m->report_err, 1, "the callback has run");
 }

@@ -4,6 +4,7 @@
  * meanwhile. And a server one of whose addresses is taken.
  */
 #include "tests/contract/maker.h"
+#include "tests/statistics.h"
 
 #include <sys/resource.h>
 
@@ -114,8 +115,7 @@ MAKER(server_limits, closing_a_full_server_ends_those_that_wait, m)
     maker_run_for(m, 10 * MS);
     expect_eq(m->made, 1);
 
-    expect_eq(weir_server_stop(m->server, UINT64_MAX, maker_server_closed, m),
-              0);
+    expect_ok(weir_server_stop(m->server, UINT64_MAX, maker_server_closed, m));
     maker_run(m, maker_is_closed);
 
     expect_eq(m->made, 1);
@@ -165,18 +165,11 @@ static struct rlimit starve(struct maker *m, int *ret_fds)
     return before;
 }
 
-static uint64_t count_completions(const struct maker *m)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-    expect_eq(weir_loop_get_statistics(m->loop, &now), 0);
-    return now.completions;
-}
-
 /* Until the server has tried so often to accept. */
 static void wait_for_tries(struct maker *m, uint64_t count)
 {
-    const uint64_t before = count_completions(m);
-    while (count_completions(m) < before + count) {
+    const uint64_t before = statistics_of(m->loop).completions;
+    while (statistics_of(m->loop).completions < before + count) {
         maker_run_for(m, 10 * MS);
     }
 }

@@ -16,9 +16,6 @@ struct start {
 static int refuse(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -EACCES;
 }
 
@@ -38,9 +35,8 @@ static void create(struct names *n, struct start *start, const char *host,
     const struct weir_server_options options = {
         .size = sizeof(options), .hosts = hosts, .host_count = count};
     *start = (struct start){.server = NULL};
-    expect_eq(weir_create_server(n->loop, &factory, host, 0, &options, started,
-                                 start, &start->server),
-              0);
+    expect_ok(weir_create_server(n->loop, &factory, host, 0, &options, started,
+                                 start, &start->server));
 }
 
 static bool is_done(void *arg)
@@ -173,9 +169,6 @@ struct task_start {
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
-    (void)writer;
     return 0;
 }
 
@@ -219,8 +212,8 @@ NAMES(server_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing, n)
     const int fds = names_count_fds();
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         struct task_start start = {.n = n, .host = hosts[i]};
-        expect_eq(weir_loop_run_task(n->loop, cancel_after_turns, &start, NULL),
-                  0);
+        expect_ok(
+            weir_loop_run_task(n->loop, cancel_after_turns, &start, NULL));
         names_run_for(n, 5 * MS);
         expect_eq(names_count_fds(), fds);
         expect_eq(names_count_timers(n), 0);

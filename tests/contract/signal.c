@@ -252,7 +252,6 @@ UNIT(signal, the_mask_of_the_thread_is_put_back)
 
 static void own_handler(int signum)
 {
-    (void)signum;
 }
 
 UNIT(signal, the_action_that_the_program_had_comes_back)
@@ -469,7 +468,6 @@ static void *raise_there(void *arg)
 
 static void let_raise(void *arg)
 {
-    (void)arg;
     expect_eq(sem_post(&may_raise), 0);
 }
 

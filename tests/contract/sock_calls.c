@@ -216,7 +216,6 @@ UNIT(sock_calls, only_tasks_may_call)
 
 static void send_one(void *arg)
 {
-    (void)arg;
     send_text(ends[1], "x");
 }
 

@@ -7,7 +7,6 @@
 #include "tests/contract/child_rig.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -54,7 +53,7 @@ static const char *make_file(const char *text, mode_t mode)
 
 /* ---- failures ---- */
 
-CHILDREN(spawn, a_program_that_does_not_exist_is_ENOENT)
+CHILDREN(spawn, a_program_that_does_not_exist_is_ENOENT, child)
 {
     const char *step = NULL;
 
@@ -67,7 +66,7 @@ CHILDREN(spawn, a_program_that_does_not_exist_is_ENOENT)
     expect_eq(fail((const char *const[]){"", NULL}, NULL, NULL), -ENOENT);
 }
 
-CHILDREN(spawn, a_file_that_may_not_be_executed_is_EACCES)
+CHILDREN(spawn, a_file_that_may_not_be_executed_is_EACCES, child)
 {
     const char *step = NULL;
     const char *path = make_file("#!/bin/sh\n", 0644);
@@ -77,7 +76,7 @@ CHILDREN(spawn, a_file_that_may_not_be_executed_is_EACCES)
     unlink(path);
 }
 
-CHILDREN(spawn, a_file_that_is_no_program_is_ENOEXEC)
+CHILDREN(spawn, a_file_that_is_no_program_is_ENOEXEC, child)
 {
     const char *path = make_file("neither fish nor flesh\n", 0755);
 
@@ -85,7 +84,7 @@ CHILDREN(spawn, a_file_that_is_no_program_is_ENOEXEC)
     unlink(path);
 }
 
-CHILDREN(spawn, arguments_that_are_too_long_are_E2BIG)
+CHILDREN(spawn, arguments_that_are_too_long_are_E2BIG, child)
 {
     char *text = malloc(256 << 10);
 
@@ -97,7 +96,7 @@ CHILDREN(spawn, arguments_that_are_too_long_are_E2BIG)
     free(text);
 }
 
-CHILDREN(spawn, a_cwd_that_is_no_directory_says_so)
+CHILDREN(spawn, a_cwd_that_is_no_directory_says_so, child)
 {
     const char *const argv[] = {"true", NULL};
     struct weir_spawn_options spawn = {.cwd = "/dev/null"};
@@ -110,7 +109,7 @@ CHILDREN(spawn, a_cwd_that_is_no_directory_says_so)
     expect_str_eq(step, "cwd");
 }
 
-CHILDREN(spawn, a_group_that_does_not_exist_is_EPERM)
+CHILDREN(spawn, a_group_that_does_not_exist_is_EPERM, child)
 {
     const char *const argv[] = {"true", NULL};
     const struct weir_spawn_options spawn = {.use_process_group = true,
@@ -121,7 +120,7 @@ CHILDREN(spawn, a_group_that_does_not_exist_is_EPERM)
     expect_str_eq(step, "process group");
 }
 
-CHILDREN(spawn, a_descriptor_that_is_not_open_is_EBADF)
+CHILDREN(spawn, a_descriptor_that_is_not_open_is_EBADF, child)
 {
     const char *const argv[] = {"true", NULL};
     const int passed[] = {999};
@@ -139,14 +138,13 @@ static atomic_bool is_reaped_enough;
 /* Waits for every child, as a supervisor does. */
 static void *reap_all(void *arg)
 {
-    (void)arg;
     while (!atomic_load(&is_reaped_enough)) {
         waitpid(-1, NULL, __WALL);
     }
     return NULL;
 }
 
-CHILDREN(spawn, a_failed_start_may_be_reaped_by_other_code)
+CHILDREN(spawn, a_failed_start_may_be_reaped_by_other_code, child)
 {
     const char *const argv[] = {"/nowhere", NULL};
     pthread_t thread;
@@ -159,7 +157,7 @@ CHILDREN(spawn, a_failed_start_may_be_reaped_by_other_code)
     pthread_join(thread, NULL);
 }
 
-CHILDREN(spawn, misuse_is_told_before_anything_is_made)
+CHILDREN(spawn, misuse_is_told_before_anything_is_made, child)
 {
     const char *const argv[] = {"true", NULL};
     const char *const none[] = {NULL};
@@ -194,11 +192,10 @@ CHILDREN(spawn, misuse_is_told_before_anything_is_made)
         -EINVAL);
 }
 
-CHILDREN(spawn, a_handle_without_done_and_a_missing_factory_are_refused)
+CHILDREN(spawn, a_handle_without_done_and_a_missing_factory_are_refused, child)
 {
     const char *const argv[] = {"true", NULL};
-    struct child child = {.t = NULL};
-    const struct weir_factory factory = child_factory(&child);
+    const struct weir_factory factory = child_factory(child);
     const struct weir_factory none = {NULL, NULL};
     struct weir_spawn_options options = {.size = 1};
     weir_pending *handle;
@@ -232,7 +229,7 @@ static void limit_fds(rlim_t count, struct rlimit *ret_before)
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-CHILDREN(spawn, EMFILE_at_each_descriptor_leaves_nothing)
+CHILDREN(spawn, EMFILE_at_each_descriptor_leaves_nothing, child)
 {
     const char *const argv[] = {"true", NULL};
     const struct weir_factory factory = child_factory(NULL);
@@ -287,63 +284,58 @@ UNIT(spawn, too_many_processes_are_EAGAIN)
 
 /* ---- what the child is given ---- */
 
-CHILDREN(spawn, the_program_is_looked_up_in_the_childs_PATH)
+CHILDREN(spawn, the_program_is_looked_up_in_the_childs_PATH, child)
 {
     const char *const env[] = {"A=1", "PATH=/nowhere::/bin:/usr/bin", NULL};
     const char *const argv[] = {"renamed", "-c", "echo $0; pwd", NULL};
-    struct child child = {.t = NULL};
     const struct weir_spawn_options spawn = {
         .executable = "bash", .env = env, .cwd = "/usr"};
 
-    child_exec(&child, argv, &spawn);
-    child_wait(&child);
-    expect_str_eq(child.bytes[1], "renamed\n/usr\n");
-    child_forget(&child);
+    child_exec(child, argv, &spawn);
+    child_wait(child);
+    expect_str_eq(child->bytes[1], "renamed\n/usr\n");
 }
 
-CHILDREN(spawn, an_empty_entry_of_PATH_is_the_childs_cwd)
+CHILDREN(spawn, an_empty_entry_of_PATH_is_the_childs_cwd, child)
 {
     const char *const env[] = {"PATH=:/nowhere", NULL};
     const char *path = make_file("#!/bin/sh\necho here\n", 0755);
     const char *const argv[] = {path + strlen("/tmp/"), NULL};
-    struct child child = {.t = NULL};
     const struct weir_spawn_options spawn = {.env = env, .cwd = "/tmp"};
 
-    child_exec(&child, argv, &spawn);
-    child_wait(&child);
-    expect_str_eq(child.bytes[1], "here\n");
-    child_forget(&child);
+    child_exec(child, argv, &spawn);
+    child_wait(child);
+    expect_str_eq(child->bytes[1], "here\n");
+    child_forget(child);
     unlink(path);
 }
 
-CHILDREN(spawn, the_environment_is_the_parents_or_the_one_given)
+CHILDREN(spawn, the_environment_is_the_parents_or_the_one_given, child)
 {
     const char *const env[] = {"WEIR_A=b", NULL};
-    struct child child = {.t = NULL};
     struct child other = {.t = NULL};
     const struct weir_spawn_options spawn = {.env = env};
     const char *const argv[] = {"/usr/bin/env", NULL};
 
-    child_exec(&child, argv, &spawn);
-    child_wait(&child);
-    expect_str_eq(child.bytes[1], "WEIR_A=b\n");
-    child_forget(&child);
+    child_exec(child, argv, &spawn);
+    child_wait(child);
+    expect_str_eq(child->bytes[1], "WEIR_A=b\n");
+    child_forget(child);
     cr_assert_eq(setenv("WEIR_C", "d", 1), 0);
     expect_str_eq(child_output(&other, "echo $WEIR_C", NULL), "d\n");
 }
 
-CHILDREN(spawn, a_program_without_environment_gives_none)
+CHILDREN(spawn, a_program_without_environment_gives_none, child)
 {
-    struct child child = {.t = NULL};
     char **before = environ;
 
     environ = NULL; /* as clearenv() does */
-    const char *output = child_output(&child, "echo ${HOME-none}", &no_stdin);
+    const char *output = child_output(child, "echo ${HOME-none}", &no_stdin);
     environ = before;
     expect_str_eq(output, "none\n");
 }
 
-CHILDREN(spawn, umask_session_and_group_are_set_when_asked)
+CHILDREN(spawn, umask_session_and_group_are_set_when_asked, child)
 {
     struct child children[4] = {{.t = NULL}};
     const char *ids = "echo $$ $(ps -o pgid=,sid= -p $$)";
@@ -376,13 +368,10 @@ static uint64_t status_mask(const char *status, const char *name)
 
 static void ignore_signal(int signum)
 {
-    (void)signum;
 }
 
 static void ignore_handled(void *arg, int signum)
 {
-    (void)arg;
-    (void)signum;
 }
 
 static uint64_t bit(int signum)
@@ -390,10 +379,9 @@ static uint64_t bit(int signum)
     return UINT64_C(1) << (signum - 1);
 }
 
-CHILDREN(spawn, signals_are_unblocked_and_without_handlers)
+CHILDREN(spawn, signals_are_unblocked_and_without_handlers, child)
 {
     const char *const argv[] = {"cat", "/proc/self/status", NULL};
-    struct child child = {.t = NULL};
     sigset_t all, before, after;
 
     sigfillset(&all);
@@ -402,11 +390,11 @@ CHILDREN(spawn, signals_are_unblocked_and_without_handlers)
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGUSR2, ignore_signal);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    child_exec(&child, argv, NULL);
+    child_exec(child, argv, NULL);
     pthread_sigmask(SIG_SETMASK, &before, &after);
-    child_wait(&child);
+    child_wait(child);
 
-    const char *status = child.bytes[1];
+    const char *status = child->bytes[1];
     expect_eq(status_mask(status, "SigBlk:"), 0);
     expect_eq(status_mask(status, "SigCgt:"), 0);
     const uint64_t ignored = status_mask(status, "SigIgn:");
@@ -417,22 +405,19 @@ CHILDREN(spawn, signals_are_unblocked_and_without_handlers)
             cr_assert_eq(sigismember(&after, signum), 1);
         }
     }
-    child_forget(&child);
 }
 
-CHILDREN(spawn, a_signal_that_the_loop_handles_still_ends_a_child)
+CHILDREN(spawn, a_signal_that_the_loop_handles_still_ends_a_child, child)
 {
-    struct child child = {.t = NULL};
     const char *const argv[] = {"sleep", "1000", NULL};
 
-    cr_assert_eq(
-        weir_loop_add_signal_handler(loop, SIGTERM, ignore_handled, NULL), 0);
-    child_exec(&child, argv, NULL);
+    expect_ok(
+        weir_loop_add_signal_handler(loop, SIGTERM, ignore_handled, NULL));
+    child_exec(child, argv, NULL);
     one_turn();
-    expect_eq(weir_transport_terminate(child.t), 0);
-    child_wait(&child);
-    expect_eq(child_returncode(&child), -SIGTERM);
-    child_forget(&child);
+    expect_eq(weir_transport_terminate(child->t), 0);
+    child_wait(child);
+    expect_eq(child_returncode(child), -SIGTERM);
 }
 
 /* ---- descriptors ---- */
@@ -440,7 +425,7 @@ CHILDREN(spawn, a_signal_that_the_loop_handles_still_ends_a_child)
 /* Without a pipe, which the shell itself would have open. */
 #define LIST_FDS "ls /proc/$$/fd; true"
 
-CHILDREN(spawn, a_child_has_three_descriptors_and_those_passed)
+CHILDREN(spawn, a_child_has_three_descriptors_and_those_passed, child)
 {
     struct child plain = {.t = NULL};
     struct child passing = {.t = NULL};
@@ -465,7 +450,6 @@ static atomic_bool is_over;
 /* Opens and closes descriptors that are not close-on-exec. */
 static void *leak(void *arg)
 {
-    (void)arg;
     while (!atomic_load(&is_over)) {
         int fds[2];
         if (pipe(fds) == 0) {
@@ -476,7 +460,8 @@ static void *leak(void *arg)
     return NULL;
 }
 
-CHILDREN(spawn, what_another_thread_opens_does_not_get_into_a_child)
+UNIT_IN(spawn, what_another_thread_opens_does_not_get_into_a_child,
+        children_run, void)
 {
     pthread_t thread;
 
@@ -489,7 +474,7 @@ CHILDREN(spawn, what_another_thread_opens_does_not_get_into_a_child)
     pthread_join(thread, NULL);
 }
 
-CHILDREN(spawn, r57__no_child_has_the_pipe_of_another)
+CHILDREN(spawn, r57__no_child_has_the_pipe_of_another, child)
 {
     enum { COUNT = 10 };
     struct child children[COUNT] = {{.t = NULL}};
@@ -511,7 +496,7 @@ CHILDREN(spawn, r57__no_child_has_the_pipe_of_another)
     }
 }
 
-CHILDREN(spawn, devnull_inherit_a_descriptor_and_stderr_into_stdout)
+CHILDREN(spawn, devnull_inherit_a_descriptor_and_stderr_into_stdout, child)
 {
     struct child children[3] = {{.t = NULL}};
     char path[] = "/tmp/weir-out-XXXXXX";
@@ -574,17 +559,15 @@ UNIT(spawn, works_in_a_program_without_standard_descriptors)
     expect_eq(WEXITSTATUS(status), 0);
 }
 
-CHILDREN(spawn, r67__the_child_has_no_ring)
+CHILDREN(spawn, r67__the_child_has_no_ring, child)
 {
-    struct child child = {.t = NULL};
-
-    expect_str_eq(child_output(&child,
+    expect_str_eq(child_output(child,
                                "ls -l /proc/$$/fd | grep -c io_uring; true",
                                &no_stdin),
                   "0\n");
 }
 
-CHILDREN(spawn, errno_and_the_loop_are_untouched_by_a_child)
+CHILDREN(spawn, errno_and_the_loop_are_untouched_by_a_child, child)
 {
     const char *const argv[] = {"weir-no-such-program", NULL};
 

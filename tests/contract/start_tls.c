@@ -6,8 +6,6 @@
 #include "tests/contract/starting_rig.h"
 #include "tests/marks.h"
 
-#include <sys/socket.h>
-
 #define BULK (1u << 19)
 
 static void expect_tls(const struct side *side)
@@ -46,7 +44,7 @@ STARTING(start_tls, both_sides_talk_plain_and_then_under_tls, s)
 
 STARTING(start_tls, it_works_with_tls_1_2, s)
 {
-    weir_tls_context *old = starting_context(false, WEIR_TLS_1_2);
+    weir_tls_context *old = tls_context_of(false, 12);
     struct weir_extra_info info = {.size = sizeof(info)};
     s->client_tls.context = old;
     starting_upgrade_both(s);
@@ -55,8 +53,7 @@ STARTING(start_tls, it_works_with_tls_1_2, s)
     starting_write(&s->server, "sealed");
     starting_wait_received(&s->client, 6);
 
-    expect_eq(weir_transport_get_extra_info(s->client.t, "tls_version", &info),
-              0);
+    expect_ok(weir_transport_get_extra_info(s->client.t, "tls_version", &info));
     expect(strcmp(info.text, "TLSv1.2") == 0);
     starting_end(s);
 }
@@ -77,10 +74,6 @@ STARTING(start_tls, the_first_bytes_under_tls_come_after_done, s)
 
 static void sent(void *arg, weir_transport *t, int err, uint64_t bytes)
 {
-    (void)arg;
-    (void)t;
-    (void)err;
-    (void)bytes;
 }
 
 STARTING(start_tls, the_old_transport_is_refused_and_answers_questions, s)
@@ -388,7 +381,6 @@ static int upgrade_in_task(weir_loop *loop, void *arg)
     const struct weir_tls_settings *tls =
         side->is_server ? &side->rig->server_tls : &side->rig->client_tls;
     weir_transport *t = NULL;
-    (void)loop;
     expect_eq(weir_start_tls(side->t, tls, NULL, NULL), -EINVAL);
     int err = weir_start_tls(side->t, tls, NULL, &t);
     expect_eq(err, 0);
@@ -408,9 +400,8 @@ STARTING(start_tls, a_task_waits_for_the_handshake, s)
               WEIR_ENOTTASK);
     for (int i = 0; i < 2; i++) {
         weir_task *task;
-        expect_eq(
-            weir_task_spawn(s->loop, upgrade_in_task, sides[i], NULL, &task),
-            0);
+        expect_ok(
+            weir_task_spawn(s->loop, upgrade_in_task, sides[i], NULL, &task));
         weir_task_detach(task);
     }
     starting_wait_done(&s->client);

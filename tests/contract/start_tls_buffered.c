@@ -5,8 +5,6 @@
  */
 #include "tests/contract/starting_rig.h"
 
-#include <sys/socket.h>
-
 enum { ROOM = 4096, BULK = 100000 };
 
 /* The protocol's memory, of which @size bytes are offered. */
@@ -21,7 +19,6 @@ static int get_room(void *user, weir_transport *t, size_t hint, void **ret_buf,
                     size_t *ret_size)
 {
     const struct side *side = user;
-    (void)hint;
     expect(t == side->t);
     expect(!room.is_out);
     room.is_out = true;
@@ -50,7 +47,6 @@ static int room_is_filled(void *user, weir_transport *t, size_t len)
 
 static void release_room(void *user, void *buf)
 {
-    (void)user;
     expect(buf == room.memory);
     expect(room.is_out);
     room.is_out = false;
@@ -202,9 +198,6 @@ static int refuse_memory(void *user, weir_transport *t, size_t hint,
                          void **ret_buf, size_t *ret_size)
 {
     const struct side *side = user;
-    (void)hint;
-    (void)ret_buf;
-    (void)ret_size;
     expect(t == side->t);
     return -ENOBUFS;
 }

@@ -5,8 +5,6 @@
  */
 #include "tests/contract/starting_rig.h"
 
-#include <sys/socket.h>
-
 enum { BULK = 98304, CHUNK = 8192 };
 
 static uint8_t bulk[BULK];

@@ -6,7 +6,6 @@
 #include "tests/contract/starting_rig.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 
 static void expect_failure(const struct side *side, int err)
 {
@@ -56,8 +55,6 @@ STARTING(start_tls_end, there_is_none_after_an_end, s)
 
 static void file_is_sent(void *arg, weir_transport *t, int err, uint64_t bytes)
 {
-    (void)t;
-    (void)bytes;
     expect_eq(err, 0);
     *(bool *)arg = true;
 }
@@ -72,9 +69,8 @@ STARTING(start_tls_end, there_is_none_while_a_file_is_sent, s)
     bool is_sent = false;
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     expect(fd >= 0);
-    expect_eq(weir_transport_sendfile(s->client.t, fd, 0, 100, file_is_sent,
-                                      &is_sent),
-              0);
+    expect_ok(weir_transport_sendfile(s->client.t, fd, 0, 100, file_is_sent,
+                                      &is_sent));
     expect_eq(starting_try(&s->client, NULL, 0), -EBUSY);
     run_loop_until(s->loop, is_set, &is_sent);
     close(fd);
@@ -106,9 +102,8 @@ STARTING(start_tls_end, pipes_have_no_tls, s)
                                          .arg = &pipe_side};
     int fds[2];
     expect_eq(pipe2(fds, O_CLOEXEC), 0);
-    expect_eq(weir_connect_read_pipe(s->loop, &factory, fds[0], NULL, NULL,
-                                     NULL, NULL),
-              0);
+    expect_ok(weir_connect_read_pipe(s->loop, &factory, fds[0], NULL, NULL,
+                                     NULL, NULL));
     run_loop_until(s->loop, is_there, &pipe_side);
     starting_turns(s, 2);
     weir_transport *kept = s->client.t;
@@ -206,8 +201,8 @@ UNIT_IN(start_tls_end, a_reset_is_the_error, starting_lone_servers,
     starting_upgrade(&s->server);
     starting_turns(s, 5);
     if (!s->over_unix) {
-        expect_eq(
-            setsockopt(s->peer, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
+        expect_ok(
+            setsockopt(s->peer, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)));
     }
     close(s->peer);
     s->peer = -1;
@@ -253,7 +248,6 @@ static void crowd_lost(void *user, weir_transport *t, int err)
 {
     struct crowd *crowd = user;
 
-    (void)t;
     expect_eq(err, WEIR_ETLSTIMEOUT, "%s", weir_err_name(err));
     crowd->lost_count++;
 }
@@ -267,7 +261,6 @@ static int crowd_create(void *arg, weir_transport *t,
                                                   .connection_lost =
                                                       crowd_lost};
 
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
 }
@@ -276,7 +269,6 @@ static void crowd_done(void *arg, int err, weir_transport *t)
 {
     struct crowd *crowd = arg;
 
-    (void)t;
     crowd->time_out_count += err == WEIR_ETLSTIMEOUT;
 }
 
@@ -294,7 +286,7 @@ UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
 {
     struct crowd crowd = {.made_count = 0};
     const struct weir_factory factory = {.create = crowd_create, .arg = &crowd};
-    weir_tls_context *context = starting_context(false, 0);
+    weir_tls_context *context = tls_context_of(false, 0);
     const struct weir_tls_settings settings = {.size = sizeof(settings),
                                                .context = context,
                                                .server_hostname = "localhost",
@@ -309,15 +301,13 @@ UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         peers[i] = fds[1];
         const struct weir_connect_options connect = {.size = sizeof(connect)};
-        expect_eq(weir_adopt_connection(crowd.loop, &factory, fds[0], &connect,
-                                        NULL, NULL, NULL),
-                  0);
+        expect_ok(weir_adopt_connection(crowd.loop, &factory, fds[0], &connect,
+                                        NULL, NULL, NULL));
     }
     run_loop_until(crowd.loop, crowd_is_made, &crowd);
     for (int i = 0; i < CROWD; i++) {
-        expect_eq(weir_transport_start_tls(crowd.made[i], &settings, &options,
-                                           crowd_done, &crowd, NULL),
-                  0);
+        expect_ok(weir_transport_start_tls(crowd.made[i], &settings, &options,
+                                           crowd_done, &crowd, NULL));
     }
 
     run_loop_until(crowd.loop, crowd_is_lost, &crowd);

@@ -7,7 +7,6 @@
  * missing where neither side was told of an error.
  */
 #include "tests/contract/starting_rig.h"
-#include "tests/walk.h"
 
 /* More than a chunk of leases. */
 enum { PIECE_BYTES = 1, PIECES_MAX = 256 };
@@ -165,7 +164,7 @@ static void begin(struct starting *s, const struct variant *variant)
     starting_open(s, variant->over_unix);
     if (variant->is_tls12) {
         weir_tls_context_unref(s->client_context);
-        s->client_context = starting_context(false, WEIR_TLS_1_2);
+        s->client_context = tls_context_of(false, 12);
         s->client_tls.context = s->client_context;
     }
     if (variant->has_tls) {

@@ -15,8 +15,6 @@ static uint64_t wanted;
 
 static void upgrade_done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
-    (void)t;
     done_count++;
     done_err = err;
 }
@@ -25,9 +23,8 @@ static void upgrade(struct maker *m)
 {
     const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t;
-    expect_eq(weir_transport_start_tls(m->t, &server_tls, &options,
-                                       upgrade_done, m, &t),
-              0);
+    expect_ok(weir_transport_start_tls(m->t, &server_tls, &options,
+                                       upgrade_done, m, &t));
     m->t = t;
 }
 
@@ -40,9 +37,8 @@ static void serve(struct maker *m, uint64_t limit)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = limit;
-    server_tls = (struct weir_tls_settings){
-        .size = sizeof(server_tls),
-        .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
+    server_tls = (struct weir_tls_settings){.size = sizeof(server_tls),
+                                            .context = tls_context_of(true, 0)};
     m->in_made = upgrade;
     done_count = 0;
     maker_serve(m, "127.0.0.1", &options);

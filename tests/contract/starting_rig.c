@@ -9,10 +9,8 @@
 #include "lib/tls/context/context_impl.h"
 
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 /* ---- the protocol ---- */
 
@@ -100,41 +98,9 @@ static const struct weir_protocol side_protocol = {
 static int side_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &side_protocol;
     ret->user = arg;
     return 0;
-}
-
-/* ---- contexts ---- */
-
-static const char *certificate_path(const char *name, char buf[512])
-{
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    expect(folder != NULL);
-    snprintf(buf, 512, "%s/%s", folder, name);
-    return buf;
-}
-
-weir_tls_context *starting_context_of(struct weir_tls_options options)
-{
-    weir_tls_context *context = NULL;
-    char paths[2][512];
-    options.size = sizeof(options);
-    if (options.server) {
-        options.certificate.file = certificate_path("ecdsa.pem", paths[0]);
-        options.key.file = certificate_path("ecdsa.key", paths[1]);
-    } else {
-        options.authorities.file = certificate_path("ca.pem", paths[0]);
-    }
-    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
-    return context;
-}
-
-weir_tls_context *starting_context(bool is_server, enum weir_tls_version only)
-{
-    return starting_context_of((struct weir_tls_options){
-        .server = is_server, .min_version = only, .max_version = only});
 }
 
 /* ---- opening ---- */
@@ -171,9 +137,8 @@ static void open_side(struct starting *s, struct side *side, int fd)
     side->is_server = side == &s->server;
     side->received = malloc(STARTING_ROOM);
     expect(side->received != NULL);
-    expect_eq(weir_adopt_connection(s->loop, &factory, fd, &options, NULL, NULL,
-                                    NULL),
-              0);
+    expect_ok(weir_adopt_connection(s->loop, &factory, fd, &options, NULL, NULL,
+                                    NULL));
     run_loop_until(s->loop, is_made, side);
 }
 
@@ -183,8 +148,8 @@ static void open_any(struct starting *s, bool over_unix)
                                               .allocator = s->allocator};
     s->over_unix = over_unix;
     expect_eq(weir_loop_new(&options, &s->loop), 0);
-    s->client_context = starting_context(false, WEIR_TLS_VERSION_DEFAULT);
-    s->server_context = starting_context(true, WEIR_TLS_VERSION_DEFAULT);
+    s->client_context = tls_context_of(false, 0);
+    s->server_context = tls_context_of(true, 0);
     s->client_tls = (struct weir_tls_settings){
         .size = sizeof(s->client_tls),
         .context = s->client_context,
@@ -391,8 +356,8 @@ void starting_wait_arrived(struct side *side)
     do {
         expect(rig_now_ns() < until_ns);
         starting_turns(side->rig, 20);
-        expect_eq(ioctl(weir_transport_get_socket(side->t), SIOCOUTQ, &unacked),
-                  0);
+        expect_ok(
+            ioctl(weir_transport_get_socket(side->t), SIOCOUTQ, &unacked));
     } while (!side->rig->over_unix && unacked > 0);
 }
 

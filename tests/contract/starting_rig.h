@@ -16,6 +16,7 @@
 #define WEIR_TESTS_CONTRACT_STARTING_RIG_H
 
 #include "tests/contract/harness.h"
+#include "tests/tls/rig.h"
 
 #include <arpa/inet.h>
 #include <weir.h>
@@ -61,10 +62,6 @@ struct starting {
 void starting_open(struct starting *s, bool over_unix);
 void starting_open_lone(struct starting *s, bool over_unix, bool is_server);
 void starting_close(struct starting *s);
-
-/* A context with the certificates of the tests, and these options besides. */
-weir_tls_context *starting_context_of(struct weir_tls_options options);
-weir_tls_context *starting_context(bool is_server, enum weir_tls_version only);
 
 /* Run a body over TCP and over Unix, with both sides or with one of them. */
 void starting_rounds(void (*body)(struct starting *s));

@@ -4,6 +4,7 @@
  * moment is the business of the suites that make it move.
  */
 #include "tests/contract/maker.h"
+#include "tests/statistics.h"
 
 static int serve_one(struct maker *m)
 {
@@ -15,27 +16,17 @@ static int serve_one(struct maker *m)
     return fd;
 }
 
-static struct weir_loop_statistics read_statistics(const struct maker *m)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-    expect_eq(weir_loop_get_statistics(m->loop, &statistics), 0);
-    return statistics;
-}
-
 static bool has_echoed(const struct maker *m)
 {
-    return m->received == 1000 && read_statistics(m).sent_bytes == 1000;
+    return m->received == 1000 && statistics_of(m->loop).sent_bytes == 1000;
 }
 
-UNIT(stats, a_struct_without_its_size_is_refused)
+MAKER(stats, a_struct_without_its_size_is_refused, m)
 {
     struct weir_loop_statistics statistics = {.size = 0, .turns = 7};
-    struct maker m;
 
-    maker_open(&m);
-    expect_eq(weir_loop_get_statistics(m.loop, &statistics), WEIR_EOPTIONSIZE);
+    expect_eq(weir_loop_get_statistics(m->loop, &statistics), WEIR_EOPTIONSIZE);
     expect_eq(statistics.turns, 7);
-    maker_close(&m);
 }
 
 UNIT(stats, bytes_and_connections_are_counted)
@@ -47,7 +38,7 @@ UNIT(stats, bytes_and_connections_are_counted)
     expect_eq(send(fd, text, sizeof(text), 0), sizeof(text));
     maker_run(&m, has_echoed);
 
-    struct weir_loop_statistics now = read_statistics(&m);
+    struct weir_loop_statistics now = statistics_of(m.loop);
     expect_eq(now.connections, 1);
     expect_eq(now.received_bytes, sizeof(text));
     expect_eq(now.sent_bytes, sizeof(text));
@@ -59,20 +50,19 @@ UNIT(stats, bytes_and_connections_are_counted)
 
     close(fd);
     maker_run(&m, maker_is_lost);
-    expect_eq(read_statistics(&m).connections, 0);
+    expect_eq(statistics_of(m.loop).connections, 0);
     maker_close(&m);
 }
 
 MAKER(stats, timers_are_counted_while_they_are_armed, m)
 {
     struct weir_handle handle;
-    expect_eq(
-        weir_loop_call_later(m->loop, 1000 * MS, maker_time_out, m, &handle),
-        0);
-    expect_eq(read_statistics(m).timers, 1);
+    expect_ok(
+        weir_loop_call_later(m->loop, 1000 * MS, maker_time_out, m, &handle));
+    expect_eq(statistics_of(m->loop).timers, 1);
     cr_assert(weir_loop_cancel(m->loop, handle));
 
-    expect_eq(read_statistics(m).timers, 0);
+    expect_eq(statistics_of(m->loop).timers, 0);
 }
 
 MAKER(stats, the_text_has_one_line_for_each_field, m)
@@ -82,7 +72,7 @@ MAKER(stats, the_text_has_one_line_for_each_field, m)
     maker_run_for(m, 5 * MS);
 
     size_t len = weir_loop_get_statistics_text(m->loop, text, sizeof(text));
-    struct weir_loop_statistics now = read_statistics(m);
+    struct weir_loop_statistics now = statistics_of(m->loop);
 
     expect_eq(len, strlen(text));
     snprintf(expected, sizeof(expected), "turns %llu\n",
@@ -145,9 +135,8 @@ UNIT(stats, the_dump_has_a_line_for_each_thing_alive)
     char port[32];
     int fd = serve_one(&m);
     snprintf(port, sizeof(port), "127.0.0.1:%d", server_port(m.server));
-    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 1, NULL,
-                                     NULL, NULL, NULL),
-              0);
+    expect_ok(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 1, NULL,
+                                     NULL, NULL, NULL));
 
     FILE *out = open_memstream(&text, &size);
     weir_loop_dump(m.loop, out);

@@ -8,8 +8,6 @@
 #include "tests/contract/rows.h"
 #include "tests/marks.h"
 
-#include <sys/socket.h>
-
 PAIRS(sticky_errors, data_before_a_reset_is_delivered_before_it, rig,
       .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {
@@ -158,8 +156,6 @@ PAIRS(sticky_errors, a_peer_that_closes_without_reading_is_an_error, rig,
 
 static int refuse(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)rig;
-    (void)buf;
     return -EPROTO;
 }
 
@@ -183,7 +179,6 @@ static struct {
 static int keep_it(struct rig *rig, const struct weir_buf *buf)
 {
     struct weir_buf copy = *buf;
-    (void)rig;
     expect(kept.count < 64);
     expect_eq(weir_buf_keep(&copy), 0);
     kept.leases[kept.count++] = copy.lease;
@@ -247,7 +242,6 @@ static int keep_while_it_may_not_write(struct rig *rig,
 
 static void give_all_back(struct rig *rig)
 {
-    (void)rig;
     give_back();
 }
 

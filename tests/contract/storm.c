@@ -9,10 +9,10 @@
  */
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
+#include "tests/statistics.h"
 #include "tests/unit/random.h"
 
 #include <arpa/inet.h>
-#include <sys/socket.h>
 
 #ifdef UNIT_HAS_LSAN
 #define STORM_COUNT 1000
@@ -134,9 +134,8 @@ static void connection_made(void *user, weir_transport *t)
 
     conn->t = t;
     storm->made++;
-    expect_eq(weir_loop_call_later(storm->loop, chance(storm, 20) * RIG_MS,
-                                   burn, conn, &conn->fuse),
-              0);
+    expect_ok(weir_loop_call_later(storm->loop, chance(storm, 20) * RIG_MS,
+                                   burn, conn, &conn->fuse));
     behave(conn);
     behave(conn);
 }
@@ -202,7 +201,6 @@ static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
     struct storm *storm = arg;
-    (void)t;
     if (chance(storm, 100) == 0) {
         return -EACCES;
     }
@@ -227,9 +225,8 @@ static void start_weir_client(struct storm *storm)
     const uint16_t port = ntohs(storm->addr.storage.inet.sin_port);
     weir_pending *connect;
 
-    expect_eq(weir_create_connection(storm->loop, &factory, "127.0.0.1", port,
-                                     &options, attempt_done, storm, &connect),
-              0);
+    expect_ok(weir_create_connection(storm->loop, &factory, "127.0.0.1", port,
+                                     &options, attempt_done, storm, &connect));
     storm->attempts++;
     if (chance(storm, 20) == 0) {
         weir_pending_cancel(connect);
@@ -313,7 +310,6 @@ static void step_plain(struct plain *plain)
 static void server_done(void *arg, int err, weir_server *server)
 {
     struct storm *storm = arg;
-    (void)server;
     expect_eq(err, 0);
     storm->listening = true;
 }
@@ -341,9 +337,8 @@ static void start(struct storm *storm)
         storm->plain[i].fd = -1;
     }
     expect_eq(weir_loop_new(NULL, &storm->loop), 0);
-    expect_eq(weir_create_server(storm->loop, &factory, "127.0.0.1", 0,
-                                 &options, server_done, storm, &storm->server),
-              0);
+    expect_ok(weir_create_server(storm->loop, &factory, "127.0.0.1", 0,
+                                 &options, server_done, storm, &storm->server));
     run_loop_until(storm->loop, is_listening, storm);
     expect(weir_server_get_socket(storm->server, 0, &storm->addr) >= 0);
 }
@@ -385,16 +380,9 @@ static void rage(struct storm *storm, uint64_t count)
     run_loop_until(storm->loop, is_calm, storm);
 }
 
-static struct weir_loop_statistics statistics_of(const struct storm *storm)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(storm->loop, &stats), 0);
-    return stats;
-}
-
 static void expect_nothing_left(const struct storm *storm, uint64_t ops)
 {
-    const struct weir_loop_statistics stats = statistics_of(storm);
+    const struct weir_loop_statistics stats = statistics_of(storm->loop);
 
     expect_eq(stats.connections, 0);
     expect_eq(stats.ops_in_flight, ops);
@@ -413,16 +401,16 @@ UNIT(storm, ten_thousand_bad_ends_leave_nothing_behind)
     unit_random_seed(&storm.random);
     start(&storm);
     turn(&storm);
-    const uint64_t ops = statistics_of(&storm).ops_in_flight;
+    const uint64_t ops = statistics_of(storm.loop).ops_in_flight;
 
     rage(&storm, STORM_COUNT / 2);
     expect_nothing_left(&storm, ops);
-    const uint64_t memory = statistics_of(&storm).memory_bytes;
+    const uint64_t memory = statistics_of(storm.loop).memory_bytes;
     rage(&storm, STORM_COUNT / 2);
 
     expect_nothing_left(&storm, ops);
     expect(storm.made > STORM_COUNT / 2);
-    expect(statistics_of(&storm).memory_bytes <= 2 * memory);
+    expect(statistics_of(storm.loop).memory_bytes <= 2 * memory);
     weir_server_free(storm.server);
     expect_eq(weir_loop_free(storm.loop), 0);
 }

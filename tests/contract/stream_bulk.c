@@ -6,9 +6,9 @@
  */
 #include "tests/contract/stream_side.h"
 #include "tests/marks.h"
+#include "tests/statistics.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #define MIB           (UINT64_C(1) << 20)
 #define MEGABYTES     64
@@ -70,8 +70,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static void look(weir_loop *loop, const weir_reader *reader)
 {
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
+    struct weir_loop_statistics now = statistics_of(loop);
     most.buffered = larger(most.buffered, weir_reader_get_buffer_size(reader));
     most.held = larger(most.held, now.held_bytes);
     most.memory = larger(most.memory, now.memory_bytes);
@@ -84,7 +83,6 @@ static int read_slowly(void *arg, weir_reader *reader, weir_writer *writer)
     weir_loop *loop =
         weir_transport_get_loop(weir_writer_get_transport(writer));
     ssize_t len;
-    (void)arg;
     do {
         look(loop, reader);
         len = weir_reader_read(reader, piece, sizeof(piece));
@@ -132,8 +130,6 @@ static int relay(void *arg, weir_reader *reader, weir_writer *writer)
     struct weir_buf buf;
     ssize_t len = 0;
     int err = 0;
-    (void)arg;
-    (void)writer;
     while (err == 0 && (len = weir_reader_take(reader, SIZE_MAX, &buf)) > 0) {
         err = weir_writer_write_buf(far_side->writer, &buf);
         weir_lease_unref(buf.lease);

@@ -7,7 +7,6 @@
 #include "tests/contract/fds_rig.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 #include <weir/stream.h>
 #include <weir/task.h>
 
@@ -67,25 +66,6 @@ UNIT(stream_fds, a_writer_without_a_connection_sends_none)
 
 /* ---- readers ---- */
 
-/* Sends bytes with descriptors on a plain socket. */
-static void send_plain(int fd, const char *text, const int *fds, size_t count)
-{
-    uint8_t control[CMSG_SPACE(WEIR_FDS_MAX * sizeof(int))];
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)text,
-                        .iov_len = strlen(text)};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-    memset(control, 0, sizeof(control));
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-    expect_eq(sendmsg(fd, &msg, MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
 /* Sends bytes with @count descriptors, the marks from @first on. */
 static void send_marks(int fd, const char *text, unsigned int first,
                        size_t count)
@@ -94,7 +74,8 @@ static void send_marks(int fd, const char *text, unsigned int first,
     for (size_t i = 0; i < count; i++) {
         fds[i] = mark_open(first + (unsigned int)i);
     }
-    send_plain(fd, text, fds, count);
+    expect_eq(rights_send(fd, text, strlen(text), fds, count, 0),
+              (ssize_t)strlen(text));
     for (size_t i = 0; i < count; i++) {
         close(fds[i]);
     }
@@ -119,9 +100,8 @@ static void taker_open(struct taker *taker, weir_loop *loop)
     options.connect.connection.fd_limit = WEIR_FDS_MAX;
     taker->loop = loop;
     taker->peer = ends[1];
-    expect_eq(weir_adopt_stream(loop, ends[0], &options, &taker->reader,
-                                &taker->writer),
-              0);
+    expect_ok(weir_adopt_stream(loop, ends[0], &options, &taker->reader,
+                                &taker->writer));
 }
 
 static void taker_close(struct taker *taker)
@@ -252,7 +232,7 @@ UNIT_IN(stream_fds, those_that_come_for_a_reader_that_was_ended_are_closed,
     int ends[2];
     passed_pipe(ends);
     weir_reader_feed_eof(taker->reader);
-    send_plain(taker->peer, "abc", &ends[1], 1);
+    expect_eq(rights_send(taker->peer, "abc", 3, &ends[1], 1, 0), 3);
     close(ends[1]);
 
     do {

@@ -4,6 +4,7 @@
  * every test leaves no descriptor behind.
  */
 #include "tests/contract/maker.h"
+#include "tests/task.h"
 
 enum { CLIENTS = 50, LINES = 40 };
 
@@ -13,9 +14,6 @@ static int reports;
 
 static void hook(void *arg, weir_loop *loop, const struct weir_exception *told)
 {
-    (void)arg;
-    (void)loop;
-    (void)told;
     reports++;
 }
 
@@ -24,7 +22,6 @@ static int answer_lines(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf line;
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_readline_view(reader, &line)) > 0) {
         int err = weir_writer_write(writer, line.data, line.len);
         if (err < 0) {
@@ -47,7 +44,6 @@ static int ask_lines(weir_loop *loop, void *arg)
     char answer[LINES + 8];
     weir_reader *reader;
     weir_writer *writer;
-    (void)arg;
     int err = weir_open_connection(loop, "127.0.0.1", server_port(server), NULL,
                                    &reader, &writer);
     expect_eq(err, 0, "%s", weir_strerror(err));
@@ -69,8 +65,6 @@ static int ask_lines(weir_loop *loop, void *arg)
 
 static int serve(weir_loop *loop, void *arg)
 {
-    (void)loop;
-    (void)arg;
     return weir_server_serve_forever(server);
 }
 
@@ -79,7 +73,6 @@ static int serve_many(weir_loop *loop, void *arg)
     weir_task *clients[CLIENTS];
     weir_task *forever;
     int result;
-    (void)arg;
     weir_loop_set_exception_handler(loop, hook, NULL);
     expect_eq(start(loop), 0);
     expect_eq(weir_task_spawn(loop, serve, NULL, NULL, &forever), 0);
@@ -107,7 +100,7 @@ UNIT(stream_serve, clients_and_a_server_share_a_loop)
 
 /* ---- refused and cancelled ---- */
 
-static int connect_in_vain(weir_loop *loop, void *arg)
+UNIT_IN(stream_serve, a_refused_connection_says_so, task_run, weir_loop *loop)
 {
     struct weir_open_options options = {
         .size = sizeof(options),
@@ -115,7 +108,6 @@ static int connect_in_vain(weir_loop *loop, void *arg)
                     .timeout_ns = MAKER_FAILSAFE_S * 1000 * MS}};
     weir_writer *writer = NULL;
     struct weir_address address = peer_address("127.0.0.1", 0);
-    (void)arg;
     /* It keeps the port from others, and does not listen. */
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
@@ -125,18 +117,11 @@ static int connect_in_vain(weir_loop *loop, void *arg)
               -ECONNREFUSED);
     cr_assert_null(writer);
     close(fd);
-    return 0;
-}
-
-UNIT(stream_serve, a_refused_connection_says_so)
-{
-    expect_eq(weir_run(NULL, connect_in_vain, NULL), 0);
 }
 
 static int open_one(weir_loop *loop, void *arg)
 {
     weir_writer *writer;
-    (void)arg;
     int err = weir_open_connection(loop, "127.0.0.1", server_port(server), NULL,
                                    NULL, &writer);
     if (err == 0) {
@@ -147,10 +132,10 @@ static int open_one(weir_loop *loop, void *arg)
 
 /* At every turn of an attempt, with the real kernel's order of things, and at
  * later ones where the kernel took long. */
-static int cancel_connects(weir_loop *loop, void *arg)
+UNIT_IN(stream_serve, attempts_that_are_cancelled_leave_no_descriptor, task_run,
+        weir_loop *loop)
 {
     int ends[2] = {0, 0};
-    (void)arg;
     expect_eq(start(loop), 0);
     for (int turns = 0; turns < 100 || ends[1] == 0; turns++) {
         weir_task *task;
@@ -169,33 +154,24 @@ static int cancel_connects(weir_loop *loop, void *arg)
     weir_server_close(server);
     expect_eq(weir_server_wait_closed(server), 0);
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_serve, attempts_that_are_cancelled_leave_no_descriptor)
-{
-    expect_eq(weir_run(NULL, cancel_connects, NULL), 0);
 }
 
 /* ---- options ---- */
 
-static int fill_up(weir_loop *loop, void *arg)
+UNIT_IN(stream_serve, options_of_the_server_reach_it, task_run, weir_loop *loop)
 {
     struct weir_start_server_options options = {
         .size = sizeof(options),
         .server = {.size = sizeof(options.server), .connection_limit = 1}};
     char byte;
-    (void)arg;
-    expect_eq(weir_start_server(loop, answer_lines, "127.0.0.1", 0, &options,
-                                &server),
-              0);
+    expect_ok(weir_start_server(loop, answer_lines, "127.0.0.1", 0, &options,
+                                &server));
     struct weir_open_options small = {.size = sizeof(small), .limit_bytes = 1};
     weir_reader *readers[2];
     weir_writer *writers[2];
     for (int i = 0; i < 2; i++) {
-        expect_eq(weir_open_connection(loop, "127.0.0.1", server_port(server),
-                                       &small, &readers[i], &writers[i]),
-                  0);
+        expect_ok(weir_open_connection(loop, "127.0.0.1", server_port(server),
+                                       &small, &readers[i], &writers[i]));
         expect_eq(weir_writer_write(writers[i], "\n", 1), 0);
     }
     expect_eq(weir_reader_readexactly(readers[0], &byte, 1), 1);
@@ -205,10 +181,4 @@ static int fill_up(weir_loop *loop, void *arg)
               "the second comes in when the first has gone");
     weir_writer_unref(writers[1]);
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_serve, options_of_the_server_reach_it)
-{
-    expect_eq(weir_run(NULL, fill_up, NULL), 0);
 }

@@ -37,9 +37,8 @@ static struct side *side_new(struct rig *rig)
         if (!side->rig) {
             options.client_connected = side_handler ? side_run : NULL;
             options.arg = side;
-            expect_eq(weir_stream_protocol_new(rig->loop, &options,
-                                               &side->stream, &side->writer),
-                      0);
+            expect_ok(weir_stream_protocol_new(rig->loop, &options,
+                                               &side->stream, &side->writer));
             side->rig = rig;
             side->handler = side_handler;
             side->reader = weir_writer_get_reader(side->writer);

@@ -4,10 +4,10 @@
  * of one loop, over TCP and over a Unix socket.
  */
 #include "tests/contract/starting_rig.h"
+#include "tests/task.h"
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 static struct weir_tls_settings client_tls;
 static struct weir_tls_settings server_tls;
@@ -42,9 +42,8 @@ static int expect_pausing(weir_reader *reader, weir_writer *writer)
 {
     char bytes[1024];
     size_t left = 1u << 20;
-    expect_eq(weir_transport_set_read_buffer_limit(
-                  weir_writer_get_transport(writer), 0),
-              0);
+    expect_ok(weir_transport_set_read_buffer_limit(
+        weir_writer_get_transport(writer), 0));
     while (left > 0) {
         const size_t part = left < sizeof(bytes) ? left : sizeof(bytes);
         const ssize_t len = weir_reader_read(reader, bytes, part);
@@ -58,7 +57,6 @@ static int expect_pausing(weir_reader *reader, weir_writer *writer)
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
     int err = expect_line(reader, "STARTTLS\n");
     err = err < 0 ? err : say(writer, "220 go ahead\n");
     err = err < 0 ? err : weir_writer_start_tls(writer, &server_tls);
@@ -122,7 +120,7 @@ static int open_client(weir_loop *loop, weir_reader **ret_reader,
                                 ret_reader, ret_writer);
 }
 
-static void run(weir_client_connected_fn *serving, weir_task_fn *body)
+static void run(weir_client_connected_fn *serving, task_body_fn *body)
 {
     static int count;
     for (int i = 0; i < 2; i++) {
@@ -131,14 +129,13 @@ static void run(weir_client_connected_fn *serving, weir_task_fn *body)
         server_result = 1;
         snprintf(path, sizeof(path), "@weir-start-tls-%d-%d", (int)getpid(),
                  count++);
-        client_tls = (struct weir_tls_settings){
-            .size = sizeof(client_tls),
-            .context = starting_context(false, WEIR_TLS_VERSION_DEFAULT),
-            .server_hostname = "localhost"};
+        client_tls =
+            (struct weir_tls_settings){.size = sizeof(client_tls),
+                                       .context = tls_context_of(false, 0),
+                                       .server_hostname = "localhost"};
         server_tls = (struct weir_tls_settings){
-            .size = sizeof(server_tls),
-            .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
-        expect_eq(weir_run(NULL, body, NULL), 0);
+            .size = sizeof(server_tls), .context = tls_context_of(true, 0)};
+        task_run(body);
         weir_tls_context_unref(client_tls.context);
         weir_tls_context_unref(server_tls.context);
     }
@@ -158,37 +155,29 @@ static void end(weir_loop *loop, weir_writer *writer)
 
 /* ---- going on with TLS ---- */
 
-static int talk_and_end(weir_loop *loop, void *arg)
+UNIT_OF(stream_start_tls, complaint_33__both_sides_move_to_the_new_transport,
+        run, serve, weir_loop *loop)
 {
     weir_reader *reader;
     weir_writer *writer;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(talk(reader, writer), 0);
     end(loop, writer);
     expect_eq(server_result, 0);
-    return 0;
 }
 
-UNIT(stream_start_tls, complaint_33__both_sides_move_to_the_new_transport)
-{
-    run(serve, talk_and_end);
-}
-
-static int talk_sealed(weir_loop *loop, void *arg)
+static void talk_sealed(weir_loop *loop)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     weir_reader *reader;
     weir_writer *writer;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_get_extra_info(writer, "tls_version", &info), 0);
     expect_eq(talk(reader, writer), 0);
     end(loop, writer);
     expect_eq(server_result, 0);
-    return 0;
 }
 
 UNIT(stream_start_tls, r43__streams_of_tls_upgrade_as_well)
@@ -202,7 +191,6 @@ UNIT(stream_start_tls, r43__streams_of_tls_upgrade_as_well)
 static int start_blindly(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     int err = expect_line(reader, "STARTTLS\n");
     err = err < 0 ? err : weir_writer_start_tls(writer, &server_tls);
     server_result = err;
@@ -211,13 +199,13 @@ static int start_blindly(void *arg, weir_reader *reader, weir_writer *writer)
 }
 
 /* The injected command comes along, so that the reader has it already. */
-static int inject(weir_loop *loop, void *arg)
+UNIT_OF(stream_start_tls, complaint_35__an_injected_command_fails_the_handshake,
+        run, start_blindly, weir_loop *loop)
 {
     static const char text[] = "STARTTLS\nMAIL FROM:<x@example>\n";
     weir_reader *reader;
     weir_writer *writer;
     char byte;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_write(writer, text, sizeof(text) - 1), 0);
@@ -226,42 +214,30 @@ static int inject(weir_loop *loop, void *arg)
     }
     end(loop, writer);
     expect_eq(server_result, WEIR_ETLSPROTOCOL);
-    return 0;
-}
-
-UNIT(stream_start_tls, complaint_35__an_injected_command_fails_the_handshake)
-{
-    run(start_blindly, inject);
-}
-
-/* The ClientHello comes along with the command. */
-static int start_without_waiting(weir_loop *loop, void *arg)
-{
-    weir_reader *reader;
-    weir_writer *writer;
-    char line[64];
-    (void)arg;
-    expect_eq(start(loop), 0);
-    expect_eq(open_client(loop, &reader, &writer), 0);
-    expect_eq(weir_writer_write(writer, "STARTTLS\n", 9), 0);
-    expect_eq(weir_writer_start_tls(writer, &client_tls), 0);
-    expect_eq(weir_reader_readline(reader, line, sizeof(line)), 7);
-    end(loop, writer);
-    return 0;
 }
 
 static int start_late(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
     expect_eq(expect_line(reader, "STARTTLS\n"), 0);
     expect_eq(weir_sleep(weir_writer_get_loop(writer), 20 * RIG_MS), 0);
     expect_eq(weir_writer_start_tls(writer, &server_tls), 0);
     return say(writer, "sealed\n");
 }
 
-UNIT(stream_start_tls, complaint_34__a_client_hello_that_the_reader_has_is_used)
+/* The ClientHello comes along with the command. */
+UNIT_OF(stream_start_tls,
+        complaint_34__a_client_hello_that_the_reader_has_is_used, run,
+        start_late, weir_loop *loop)
 {
-    run(start_late, start_without_waiting);
+    weir_reader *reader;
+    weir_writer *writer;
+    char line[64];
+    expect_eq(start(loop), 0);
+    expect_eq(open_client(loop, &reader, &writer), 0);
+    expect_eq(weir_writer_write(writer, "STARTTLS\n", 9), 0);
+    expect_eq(weir_writer_start_tls(writer, &client_tls), 0);
+    expect_eq(weir_reader_readline(reader, line, sizeof(line)), 7);
+    end(loop, writer);
 }
 
 /* ---- refused, cancelled, failed ---- */
@@ -269,8 +245,6 @@ UNIT(stream_start_tls, complaint_34__a_client_hello_that_the_reader_has_is_used)
 static int serve_silently(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
-    (void)writer;
     while (weir_reader_read(reader, &byte, 1) > 0) {
     }
     return 0;
@@ -279,17 +253,16 @@ static int serve_silently(void *arg, weir_reader *reader, weir_writer *writer)
 static int read_one(weir_loop *loop, void *arg)
 {
     char byte;
-    (void)loop;
     return (int)weir_reader_read(arg, &byte, 1);
 }
 
-static int be_refused(weir_loop *loop, void *arg)
+UNIT_OF(stream_start_tls, a_reader_that_is_in_use_cannot_move, run,
+        serve_silently, weir_loop *loop)
 {
     weir_reader *reader;
     weir_writer *writer;
     weir_task *task;
     int result;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_start_tls(writer, NULL), -EINVAL);
@@ -302,23 +275,16 @@ static int be_refused(weir_loop *loop, void *arg)
     expect_eq(weir_writer_write_eof(writer), 0);
     expect_eq(weir_writer_start_tls(writer, &client_tls), -ESHUTDOWN);
     end(loop, writer);
-    return 0;
-}
-
-UNIT(stream_start_tls, a_reader_that_is_in_use_cannot_move)
-{
-    run(serve_silently, be_refused);
 }
 
 static int start_as_task(weir_loop *loop, void *arg)
 {
-    (void)loop;
     return weir_writer_start_tls(arg, &client_tls);
 }
 
-static int cancel_it(weir_loop *loop, void *arg)
+UNIT_OF(stream_start_tls, a_cancelled_handshake_ends_the_connection, run,
+        serve_silently, weir_loop *loop)
 {
-    (void)arg;
     for (int turns = 0; turns < 8; turns++) {
         weir_writer *writer;
         weir_task *task;
@@ -335,20 +301,22 @@ static int cancel_it(weir_loop *loop, void *arg)
         end(loop, writer);
         expect_eq(end_result, turns == 0 ? 0 : -ECONNABORTED);
     }
-    return 0;
 }
 
-UNIT(stream_start_tls, a_cancelled_handshake_ends_the_connection)
+static int serve_a_byte(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    run(serve_silently, cancel_it);
+    char byte;
+    expect_eq(weir_reader_read(reader, &byte, 1), 1);
+    expect_eq(weir_writer_write_eof(writer), 0);
+    return serve_silently(arg, reader, writer);
 }
 
-static int be_cut_off(weir_loop *loop, void *arg)
+UNIT_OF(stream_start_tls, the_error_of_the_handshake_is_that_of_the_stream, run,
+        serve_a_byte, weir_loop *loop)
 {
     weir_reader *reader;
     weir_writer *writer;
     char byte;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_write(writer, "x", 1), 0);
@@ -356,31 +324,13 @@ static int be_cut_off(weir_loop *loop, void *arg)
     expect_eq(weir_reader_read(reader, &byte, 1), WEIR_ETLSTRUNCATED);
     end(loop, writer);
     expect_eq(end_result, WEIR_ETLSTRUNCATED);
-    return 0;
-}
-
-static int serve_a_byte(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    char byte;
-    (void)arg;
-    expect_eq(weir_reader_read(reader, &byte, 1), 1);
-    expect_eq(weir_writer_write_eof(writer), 0);
-    return serve_silently(arg, reader, writer);
-}
-
-UNIT(stream_start_tls, the_error_of_the_handshake_is_that_of_the_stream)
-{
-    run(serve_a_byte, be_cut_off);
 }
 
 /* ---- the end of a stream with TLS ---- */
 
 static int serve_deafly(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
-    expect_eq(weir_transport_pause_reading(weir_writer_get_transport(writer)),
-              0);
+    expect_ok(weir_transport_pause_reading(weir_writer_get_transport(writer)));
     return weir_sleep(weir_writer_get_loop(writer), RIG_WAIT_NS);
 }
 
@@ -414,10 +364,9 @@ static void clog_stream(weir_loop *loop, weir_writer *writer)
     }
 }
 
-static int abort_the_close(weir_loop *loop, void *arg)
+static void abort_the_close(weir_loop *loop)
 {
     weir_writer *writer;
-    (void)arg;
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, NULL, &writer), 0);
     clog_stream(loop, writer);
@@ -427,7 +376,6 @@ static int abort_the_close(weir_loop *loop, void *arg)
     expect_eq(weir_writer_wait_closed(writer), -ECONNABORTED);
     weir_server_abort_clients(server);
     end(loop, writer);
-    return 0;
 }
 
 UNIT(stream_start_tls, a_close_that_is_aborted_has_not_sent_what_was_sealed)

@@ -7,9 +7,6 @@
  */
 #include "lib/tls/context/context_impl.h"
 #include "tests/contract/starting_rig.h"
-#include "tests/walk.h"
-
-#include <sys/socket.h>
 
 /* One loop, on it one stream or both of a connection. */
 struct world {
@@ -39,9 +36,8 @@ static void open_end(struct world *w, struct end *ret, int fd, int peer)
     struct weir_open_options options = {.size = sizeof(options),
                                         .limit_bytes = w->limit_bytes};
     ret->peer = peer;
-    expect_eq(
-        weir_adopt_stream(w->loop, fd, &options, &ret->reader, &ret->writer),
-        0);
+    expect_ok(
+        weir_adopt_stream(w->loop, fd, &options, &ret->reader, &ret->writer));
 }
 
 static void open_pair(int ret[2])
@@ -111,13 +107,12 @@ static void run_once(void *arg)
 
 static void run_each(struct world *w)
 {
-    w->client_tls = (struct weir_tls_settings){
-        .size = sizeof(w->client_tls),
-        .context = starting_context(false, WEIR_TLS_VERSION_DEFAULT),
-        .server_hostname = "localhost"};
+    w->client_tls =
+        (struct weir_tls_settings){.size = sizeof(w->client_tls),
+                                   .context = tls_context_of(false, 0),
+                                   .server_hostname = "localhost"};
     w->server_tls = (struct weir_tls_settings){
-        .size = sizeof(w->server_tls),
-        .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
+        .size = sizeof(w->server_tls), .context = tls_context_of(true, 0)};
     expect_geq(walk_allocations(&memory, run_once, w), 5);
     expect_gt(w->refusals, 1);
     weir_tls_context_unref(w->client_tls.context);
@@ -249,7 +244,6 @@ static int serve(weir_loop *loop, void *arg)
     struct world *w = arg;
     struct end end;
     char byte;
-    (void)loop;
     open_end(w, &end, w->sockets[1], -1);
     w->is_serving = true;
     int err = expect_line(&end, "STARTTLS\n");

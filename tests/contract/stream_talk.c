@@ -5,8 +5,6 @@
  */
 #include "tests/contract/stream_side.h"
 
-#include <sys/socket.h>
-
 #define BULK (1u << 20)
 
 /* ---- talking ---- */
@@ -15,7 +13,6 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf buf;
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_read_view(reader, SIZE_MAX, &buf)) > 0) {
         int err = weir_writer_write(writer, buf.data, buf.len);
         err = err < 0 ? err : weir_writer_drain(writer);
@@ -48,7 +45,6 @@ UNIT(stream_talk, an_echo_gives_every_byte_back_and_closes_at_the_end)
 static int answer_the_end(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf all;
-    (void)arg;
     ssize_t len = weir_reader_read_to_end(reader, 4 * BULK, &all);
     if (len > 0) {
         int err = weir_writer_write_buf(writer, &all);
@@ -75,7 +71,6 @@ UNIT(stream_talk, an_answer_to_the_end_of_stream_arrives)
 static int ask_and_read(void *arg, weir_reader *reader, weir_writer *writer)
 {
     uint8_t bytes[1000];
-    (void)arg;
     rig_pattern(bytes, 0, sizeof(bytes));
     expect(weir_writer_can_write_eof(writer));
     expect_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
@@ -106,8 +101,6 @@ static bool is_flushed;
 static int write_bulk(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static uint8_t bytes[4 * BULK];
-    (void)arg;
-    (void)reader;
     rig_pattern(bytes, 0, sizeof(bytes));
     int err = weir_writer_write(writer, bytes, sizeof(bytes));
     if (err == 0) {
@@ -155,8 +148,6 @@ static int drain_result;
 static int wait_for_the_end(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static uint8_t bytes[4 * BULK];
-    (void)arg;
-    (void)reader;
     rig_pattern(bytes, 0, sizeof(bytes));
     expect_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
     drain_result = weir_writer_drain(writer);

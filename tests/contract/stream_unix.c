@@ -4,9 +4,7 @@
  * Streams themselves are tested elsewhere, over any transport.
  */
 #include "tests/contract/place.h"
-
-#include <weir/stream.h>
-#include <weir/task.h>
+#include "tests/task.h"
 
 static struct place here;
 static weir_server *server;
@@ -35,24 +33,23 @@ static int start(weir_loop *loop, const char *path)
     return weir_start_unix_server(loop, echo, path, &options, &server);
 }
 
-static void run(weir_task_fn *body)
+static void run(task_body_fn *body)
 {
     server = NULL;
     handled = 0;
     place_open(&here);
-    expect_eq(weir_run(NULL, body, NULL), 0);
+    task_run(body);
     place_close(&here);
 }
 
-static int talk(weir_loop *loop, void *arg)
+UNIT_IN(stream_unix, a_client_and_a_server_meet_at_a_path, run, weir_loop *loop)
 {
     weir_reader *reader;
     weir_writer *writer;
     char text[8];
-    (void)arg;
     expect_eq(start(loop, here.path), 0);
-    expect_eq(
-        weir_open_unix_connection(loop, here.path, NULL, &reader, &writer), 0);
+    expect_ok(
+        weir_open_unix_connection(loop, here.path, NULL, &reader, &writer));
     expect_eq(weir_writer_write(writer, "hello", 5), 0);
     expect_eq(weir_reader_readexactly(reader, text, 5), 5);
     expect_eq(memcmp(text, "hello", 5), 0);
@@ -66,19 +63,12 @@ static int talk(weir_loop *loop, void *arg)
     expect_eq(weir_server_wait_closed(server), 0);
     weir_server_free(server);
     expect_eq(handled, 1);
-    return 0;
 }
 
-UNIT(stream_unix, a_client_and_a_server_meet_at_a_path)
-{
-    run(talk);
-}
-
-static int fail(weir_loop *loop, void *arg)
+UNIT_IN(stream_unix, what_cannot_be_says_why, run, weir_loop *loop)
 {
     weir_writer *writer = NULL;
     char path[200];
-    (void)arg;
     memset(path, 'p', sizeof(path));
     path[199] = '\0';
     expect_eq(start(loop, path), -ENAMETOOLONG);
@@ -102,17 +92,10 @@ static int fail(weir_loop *loop, void *arg)
     cr_assert(!is_open(lonely));
     cr_assert_null(writer);
     cr_assert_null(server);
-    return 0;
-}
-
-UNIT(stream_unix, what_cannot_be_says_why)
-{
-    run(fail);
 }
 
 static int start_in_task(weir_loop *loop, void *arg)
 {
-    (void)arg;
     return start(loop, here.path);
 }
 
@@ -126,11 +109,11 @@ static void wait_for_retry(weir_loop *loop)
     } while (now.timers == 0);
 }
 
-static int interrupt(weir_loop *loop, void *arg)
+UNIT_IN(stream_unix, a_start_that_is_cancelled_leaves_no_file, run,
+        weir_loop *loop)
 {
     weir_task *task;
     int result = 0;
-    (void)arg;
     int live = place_bind(&here, SOCK_STREAM, 4);
     expect_eq(weir_task_spawn(loop, start_in_task, NULL, NULL, &task), 0);
     wait_for_retry(loop); /* a longer wait may be the last */
@@ -142,10 +125,4 @@ static int interrupt(weir_loop *loop, void *arg)
     cr_assert_null(server);
     expect_eq(weir_sleep(loop, 20 * MS), 0);
     cr_assert(!place_exists(&here));
-    return 0;
-}
-
-UNIT(stream_unix, a_start_that_is_cancelled_leaves_no_file)
-{
-    run(interrupt);
 }

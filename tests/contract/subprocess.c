@@ -8,14 +8,6 @@
 
 #include <sys/wait.h>
 
-static weir_transport *pipe_of(const struct child *child, int fd)
-{
-    weir_transport *t = weir_transport_get_pipe_transport(child->t, fd);
-
-    cr_assert_not_null(t);
-    return t;
-}
-
 /* The number that the child has written, which may come after its end. */
 static pid_t grandchild_of(const struct child *child)
 {
@@ -27,139 +19,113 @@ static pid_t grandchild_of(const struct child *child)
     return pid;
 }
 
-CHILDREN(subprocess, r51__is_made_before_anything_else_is_told)
+CHILDREN(subprocess, r51__is_made_before_anything_else_is_told, child)
 {
-    struct child child = {.t = NULL};
     siginfo_t info;
 
-    child_shell(&child, "echo out; echo err >&2; exit 3", NULL);
+    child_shell(child, "echo out; echo err >&2; exit 3", NULL);
     /* All of it has happened before the loop runs. */
     expect_eq(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
-    child_wait(&child);
+    child_wait(child);
 
-    cr_assert_eq(strncmp(child.notes, "made", 4), 0);
-    expect_str_eq(child.bytes[1], "out\n");
-    expect_str_eq(child.bytes[2], "err\n");
-    expect_eq(child_returncode(&child), 3);
-    expect_eq(child.lost_err, 0);
-    expect_eq(weir_transport_get_end(child.t), WEIR_END_EOF);
-    cr_assert(child.is_done);
-    child_forget(&child);
+    cr_assert_eq(strncmp(child->notes, "made", 4), 0);
+    expect_str_eq(child->bytes[1], "out\n");
+    expect_str_eq(child->bytes[2], "err\n");
+    expect_eq(child_returncode(child), 3);
+    expect_eq(child->lost_err, 0);
+    expect_eq(weir_transport_get_end(child->t), WEIR_END_EOF);
+    cr_assert(child->is_done);
 }
 
-CHILDREN(subprocess, r52__is_lost_last_after_the_pipes_and_the_child)
+CHILDREN(subprocess, r52__is_lost_last_after_the_pipes_and_the_child, child)
 {
-    struct child child = {.t = NULL};
-
-    child_shell(&child, "exec 1>&-; exec 2>&-; read x", NULL);
-    while (child.pipe_err[1] == 1 || child.pipe_err[2] == 1) {
+    child_shell(child, "exec 1>&-; exec 2>&-; read x", NULL);
+    while (child->pipe_err[1] == 1 || child->pipe_err[2] == 1) {
         one_turn();
     }
-    cr_assert(!child.has_exited);
-    expect_eq(weir_transport_close(pipe_of(&child, 0)), 0);
-    child_wait(&child);
+    cr_assert(!child->has_exited);
+    expect_eq(weir_transport_close(child_pipe(child, 0)), 0);
+    child_wait(child);
 
-    expect_eq(strlen(child.notes),
+    expect_eq(strlen(child->notes),
               strlen("made lost1 lost2 lost0 exited lost"));
-    cr_assert(strstr(child.notes, "lost0 exited lost") ||
-              strstr(child.notes, "exited lost0 lost"));
-    expect_eq(child.pipe_err[0] | child.pipe_err[1] | child.pipe_err[2], 0);
-    child_forget(&child);
+    cr_assert(strstr(child->notes, "lost0 exited lost") ||
+              strstr(child->notes, "exited lost0 lost"));
+    expect_eq(child->pipe_err[0] | child->pipe_err[1] | child->pipe_err[2], 0);
 }
 
-CHILDREN(subprocess, r52__a_grandchild_with_the_pipes_delays_the_loss_alone)
+CHILDREN(subprocess, r52__a_grandchild_with_the_pipes_delays_the_loss_alone,
+         child)
 {
-    struct child child = {.t = NULL};
-
-    child_shell(&child, "sleep 1000 & echo $!", NULL);
-    child_wait_exit(&child);
-    expect_eq(child_returncode(&child), 0);
+    child_shell(child, "sleep 1000 & echo $!", NULL);
+    child_wait_exit(child);
+    expect_eq(child_returncode(child), 0);
     for (int i = 0; i < 20; i++) {
         one_turn();
     }
-    cr_assert(!child.is_lost);
-    expect_eq(child.pipe_err[1], 1);
-    expect_eq(kill(grandchild_of(&child), SIGKILL), 0);
-    child_wait(&child);
-    expect_eq(child.pipe_err[1], 0);
-    child_forget(&child);
+    cr_assert(!child->is_lost);
+    expect_eq(child->pipe_err[1], 1);
+    expect_eq(kill(grandchild_of(child), SIGKILL), 0);
+    child_wait(child);
+    expect_eq(child->pipe_err[1], 0);
 }
 
-CHILDREN(subprocess, close_frees_from_a_grandchild_with_the_pipes)
+CHILDREN(subprocess, close_frees_from_a_grandchild_with_the_pipes, child)
 {
-    struct child child = {.t = NULL};
-
-    child_shell(&child, "sleep 1000 & echo $!", NULL);
-    child_wait_exit(&child);
-    const pid_t grandchild = grandchild_of(&child);
-    expect_eq(weir_transport_close(child.t), 0);
-    child_wait(&child);
-    expect_eq(weir_transport_get_end(child.t), WEIR_END_CLOSED);
-    expect_eq(child.lost_err, 0);
+    child_shell(child, "sleep 1000 & echo $!", NULL);
+    child_wait_exit(child);
+    const pid_t grandchild = grandchild_of(child);
+    expect_eq(weir_transport_close(child->t), 0);
+    child_wait(child);
+    expect_eq(weir_transport_get_end(child->t), WEIR_END_CLOSED);
+    expect_eq(child->lost_err, 0);
     expect_eq(kill(grandchild, SIGKILL), 0);
-    child_forget(&child);
 }
 
-CHILDREN(subprocess, r53__a_child_that_closes_its_input_ends_the_pipe)
+CHILDREN(subprocess, r53__a_child_that_closes_its_input_ends_the_pipe, child)
 {
-    struct child child = {.t = NULL};
-
-    child_shell(&child, "exec 0<&-; sleep 0.05; exit 0", NULL);
-    child_wait(&child);
-    expect_eq(child.pipe_err[0], 0); /* nothing was lost */
-    child_forget(&child);
+    child_shell(child, "exec 0<&-; sleep 0.05; exit 0", NULL);
+    child_wait(child);
+    expect_eq(child->pipe_err[0], 0); /* nothing was lost */
 }
 
-static void write_much(struct child *child)
+CHILDREN(subprocess, r53__input_that_no_one_reads_is_EPIPE, child)
 {
-    static char bytes[1 << 20];
-
-    expect_eq(weir_transport_write(pipe_of(child, 0), bytes, sizeof(bytes)), 0);
-}
-
-CHILDREN(subprocess, r53__input_that_no_one_reads_is_EPIPE)
-{
-    struct child child = {.made = write_much};
-
-    child_shell(&child, "head -c 10 >/dev/null; exit 9", NULL);
-    child_wait(&child);
-    expect_eq(child.pipe_err[0], -EPIPE);
-    expect_eq(child_returncode(&child), 9);
-    expect_eq(child.lost_err, 0); /* the child itself is well */
-    child_forget(&child);
+    child->made = child_write_much;
+    child_shell(child, "head -c 10 >/dev/null; exit 9", NULL);
+    child_wait(child);
+    expect_eq(child->pipe_err[0], -EPIPE);
+    expect_eq(child_returncode(child), 9);
+    expect_eq(child->lost_err, 0); /* the child itself is well */
 }
 
 static void end_input(struct child *child)
 {
-    expect_eq(weir_transport_close(pipe_of(child, 0)), 0);
+    expect_eq(weir_transport_close(child_pipe(child, 0)), 0);
 }
 
-CHILDREN(subprocess, r23__pause_and_resume_speak_of_the_input)
+CHILDREN(subprocess, r23__pause_and_resume_speak_of_the_input, child)
 {
-    struct child child = {.made = write_much, .resumed = end_input};
-
-    child_shell(&child, "wc -c", NULL);
-    child_wait(&child);
-    cr_assert_eq(strncmp(child.notes, "made pause resume ", 18), 0);
-    expect_str_eq(child.bytes[1], "1048576\n");
-    child_forget(&child);
+    child->made = child_write_much;
+    child->resumed = end_input;
+    child_shell(child, "wc -c", NULL);
+    child_wait(child);
+    cr_assert_eq(strncmp(child->notes, "made pause resume ", 18), 0);
+    expect_str_eq(child->bytes[1], "1048576\n");
 }
 
-CHILDREN(subprocess, a_shell_runs_a_command)
+CHILDREN(subprocess, a_shell_runs_a_command, child)
 {
-    struct child child = {.t = NULL};
-    const struct weir_factory factory = child_factory(&child);
+    const struct weir_factory factory = child_factory(child);
     const struct weir_spawn_options options = {.size = sizeof(options)};
 
-    child.pipe_err[0] = child.pipe_err[1] = child.pipe_err[2] = 1;
-    expect_eq(weir_subprocess_shell(loop, &factory,
+    child->pipe_err[0] = child->pipe_err[1] = child->pipe_err[2] = 1;
+    expect_ok(weir_subprocess_shell(loop, &factory,
                                     "echo $((6 * 7)); weir-no-such-command",
-                                    &options, child_done, &child, NULL),
-              0);
-    child_wait(&child);
-    expect_str_eq(child.bytes[1], "42\n");
-    expect_eq(child_returncode(&child), 127);
-    child_forget(&child);
+                                    &options, child_done, child, NULL));
+    child_wait(child);
+    expect_str_eq(child->bytes[1], "42\n");
+    expect_eq(child_returncode(child), 127);
 }
 
 /* ---- callbacks that act ---- */
@@ -179,7 +145,7 @@ static void cancel_now(struct child *child)
     weir_pending_cancel(child->handle);
 }
 
-CHILDREN(subprocess, callbacks_may_close_and_abort)
+UNIT_IN(subprocess, callbacks_may_close_and_abort, children_run, void)
 {
     struct child children[] = {{.made = close_now},
                                {.made = abort_now},
@@ -202,68 +168,59 @@ static int hook_count;
 static void on_exception(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)on;
     expect_eq(exception->err, -EBADMSG);
     hook_count++;
 }
 
-CHILDREN(subprocess, complaint_76__a_failed_data_callback_aborts_it_all)
+CHILDREN(subprocess, complaint_76__a_failed_data_callback_aborts_it_all, child)
 {
-    struct child child = {.data_result = -EBADMSG};
-
+    child->data_result = -EBADMSG;
     hook_count = 0;
     weir_loop_set_exception_handler(loop, on_exception, NULL);
-    child_shell(&child, "echo a; sleep 1000", NULL);
-    child_wait(&child);
-    expect_eq(child.lost_err, -EBADMSG);
-    expect_eq(child.pipe_err[1], -EBADMSG);
-    expect_eq(weir_transport_get_error(child.t), -EBADMSG);
-    expect_eq(weir_transport_get_end(child.t), WEIR_END_BROKEN);
-    expect_eq(child_returncode(&child), -SIGKILL);
+    child_shell(child, "echo a; sleep 1000", NULL);
+    child_wait(child);
+    expect_eq(child->lost_err, -EBADMSG);
+    expect_eq(child->pipe_err[1], -EBADMSG);
+    expect_eq(weir_transport_get_error(child->t), -EBADMSG);
+    expect_eq(weir_transport_get_end(child->t), WEIR_END_BROKEN);
+    expect_eq(child_returncode(child), -SIGKILL);
     expect_eq(hook_count, 1);
-    child_forget(&child);
 }
 
 /* ---- the start ---- */
 
-CHILDREN(subprocess, r55__cancel_before_the_protocol_kills_and_reaps)
+CHILDREN(subprocess, r55__cancel_before_the_protocol_kills_and_reaps, child)
 {
-    struct child child = {.t = NULL};
-
-    child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, NULL);
-    weir_pending_cancel(child.handle);
-    weir_pending_cancel(child.handle);
-    cr_assert(!child.is_done);
-    child_wait(&child);
-    expect_eq(child.done_err, -ECANCELED);
-    expect_str_eq(child.notes, "");
+    child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
+    weir_pending_cancel(child->handle);
+    weir_pending_cancel(child->handle);
+    cr_assert(!child->is_done);
+    child_wait(child);
+    expect_eq(child->done_err, -ECANCELED);
+    expect_str_eq(child->notes, "");
     child_expect_none(); /* when done is called */
 }
 
-CHILDREN(subprocess, r55__cancel_inside_connection_made_aborts)
+CHILDREN(subprocess, r55__cancel_inside_connection_made_aborts, child)
 {
-    struct child child = {.made = cancel_now};
-
-    child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, NULL);
+    child->made = cancel_now;
+    child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     one_turn();
-    cr_assert(child.is_done);
-    expect_eq(child.done_err, -ECANCELED);
-    while (!child.is_lost) {
+    cr_assert(child->is_done);
+    expect_eq(child->done_err, -ECANCELED);
+    while (!child->is_lost) {
         run_until_stopped();
     }
-    expect_eq(child_returncode(&child), -SIGKILL);
-    child_forget(&child);
+    expect_eq(child_returncode(child), -SIGKILL);
 }
 
-CHILDREN(subprocess, a_factory_that_fails_ends_the_child)
+CHILDREN(subprocess, a_factory_that_fails_ends_the_child, child)
 {
-    struct child child = {.factory_result = -ENOTTY};
-
-    child_shell(&child, "echo; exec sleep 1000", NULL);
-    child_wait(&child);
-    expect_eq(child.done_err, -ENOTTY);
-    expect_str_eq(child.notes, "");
+    child->factory_result = -ENOTTY;
+    child_shell(child, "echo; exec sleep 1000", NULL);
+    child_wait(child);
+    expect_eq(child->done_err, -ENOTTY);
+    expect_str_eq(child->notes, "");
     child_expect_none();
 }
 
@@ -272,114 +229,102 @@ static int bind_stream(void *arg, weir_transport *t,
 {
     static const struct weir_protocol stream = {.size = sizeof(stream),
                                                 .kind = WEIR_PROTOCOL_STREAM};
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){&stream, NULL};
     return 0;
 }
 
-CHILDREN(subprocess, a_protocol_of_another_kind_is_refused)
+CHILDREN(subprocess, a_protocol_of_another_kind_is_refused, child)
 {
-    struct child child = {.t = NULL};
     const struct weir_factory factory = {bind_stream, NULL};
     const struct weir_spawn_options options = {.size = sizeof(options)};
     const char *const argv[] = {"sleep", "1000", NULL};
 
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
-                                   &child, NULL),
-              0);
-    child_wait(&child);
-    expect_eq(child.done_err, -EINVAL);
+    expect_ok(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
+                                   child, NULL));
+    child_wait(child);
+    expect_eq(child->done_err, -EINVAL);
 }
 
 /* ---- kinds ---- */
 
-CHILDREN(subprocess, calls_of_another_kind_are_EOPNOTSUPP)
+CHILDREN(subprocess, calls_of_another_kind_are_EOPNOTSUPP, child)
 {
-    struct child child = {.t = NULL};
     struct weir_extra_info info = {.size = sizeof(info)};
     int code;
 
-    child_exec(&child, (const char *const[]){"cat", NULL}, NULL);
+    child_exec(child, (const char *const[]){"cat", NULL}, NULL);
     one_turn();
-    weir_transport *in = pipe_of(&child, 0);
+    weir_transport *in = child_pipe(child, 0);
     expect_eq(weir_transport_get_pid(in), -EOPNOTSUPP);
     expect_eq(weir_transport_get_returncode(in, &code), -EOPNOTSUPP);
     expect_eq(weir_transport_kill(in), -EOPNOTSUPP);
     expect_eq(weir_transport_killpg(in, SIGKILL), -EOPNOTSUPP);
     cr_assert_null(weir_transport_get_pipe_transport(in, 0));
-    expect_eq(weir_transport_write(child.t, "x", 1), -EOPNOTSUPP);
-    expect_eq(weir_transport_write_eof(child.t), -EOPNOTSUPP);
-    expect_eq(weir_transport_pause_reading(child.t), -EOPNOTSUPP);
-    cr_assert_null(weir_transport_get_pipe_transport(child.t, 3));
-    cr_assert_null(weir_transport_get_pipe_transport(child.t, -1));
-    expect_eq(weir_transport_get_returncode(child.t, NULL), -EINVAL);
-    expect_eq(weir_transport_get_extra_info(child.t, "subprocess", &info), 0);
+    expect_eq(weir_transport_write(child->t, "x", 1), -EOPNOTSUPP);
+    expect_eq(weir_transport_write_eof(child->t), -EOPNOTSUPP);
+    expect_eq(weir_transport_pause_reading(child->t), -EOPNOTSUPP);
+    cr_assert_null(weir_transport_get_pipe_transport(child->t, 3));
+    cr_assert_null(weir_transport_get_pipe_transport(child->t, -1));
+    expect_eq(weir_transport_get_returncode(child->t, NULL), -EINVAL);
+    expect_eq(weir_transport_get_extra_info(child->t, "subprocess", &info), 0);
     expect_geq(info.fd, 0);
-    expect_eq(weir_transport_get_extra_info(child.t, "peername", &info),
+    expect_eq(weir_transport_get_extra_info(child->t, "peername", &info),
               -ENOENT);
-    expect_eq(weir_transport_close(child.t), 0);
-    child_wait(&child);
-    expect_eq(weir_transport_get_extra_info(child.t, "subprocess", &info), 0);
+    expect_eq(weir_transport_close(child->t), 0);
+    child_wait(child);
+    expect_eq(weir_transport_get_extra_info(child->t, "subprocess", &info), 0);
     expect_eq(info.fd, -EBADF);
-    child_forget(&child);
 }
 
-CHILDREN(subprocess, the_protocol_can_be_switched)
+CHILDREN(subprocess, the_protocol_can_be_switched, child)
 {
-    struct child child = {.t = NULL};
     struct child other = {.pipe_err = {1, 1, 1}};
     const struct weir_protocol_binding binding = {&child_protocol, &other};
 
-    child_shell(&child, "read x; echo b", NULL);
+    child_shell(child, "read x; echo b", NULL);
     one_turn();
-    expect_eq(weir_transport_set_protocol(child.t, &binding, NULL, 0), 0);
-    expect_eq(weir_transport_write(pipe_of(&child, 0), "\n", 1), 0);
+    expect_eq(weir_transport_set_protocol(child->t, &binding, NULL, 0), 0);
+    expect_eq(weir_transport_write(child_pipe(child, 0), "\n", 1), 0);
     child_wait(&other);
-    expect_str_eq(child.notes, "made");
+    expect_str_eq(child->notes, "made");
     expect_str_eq(other.bytes[1], "b\n");
-    expect_eq(weir_transport_set_protocol(child.t, &binding, NULL, 0),
+    expect_eq(weir_transport_set_protocol(child->t, &binding, NULL, 0),
               -ESHUTDOWN);
-    child_forget(&child);
 }
 
-CHILDREN(subprocess, the_protocol_of_a_pipe_cannot_be_switched)
+CHILDREN(subprocess, the_protocol_of_a_pipe_cannot_be_switched, child)
 {
-    struct child child = {.t = NULL};
     struct weir_protocol_binding binding;
 
-    child_exec(&child, (const char *const[]){"cat", NULL}, NULL);
+    child_exec(child, (const char *const[]){"cat", NULL}, NULL);
     one_turn();
     expect_eq(bind_stream(NULL, NULL, &binding), 0);
     for (int fd = 0; fd < 3; fd++) {
-        expect_eq(
-            weir_transport_set_protocol(pipe_of(&child, fd), &binding, NULL, 0),
-            -EOPNOTSUPP);
+        expect_eq(weir_transport_set_protocol(child_pipe(child, fd), &binding,
+                                              NULL, 0),
+                  -EOPNOTSUPP);
     }
-    weir_transport_abort(child.t);
-    child_wait(&child);
-    child_forget(&child);
+    weir_transport_abort(child->t);
+    child_wait(child);
 }
 
-CHILDREN(subprocess, the_dump_has_a_line_for_it)
+CHILDREN(subprocess, the_dump_has_a_line_for_it, child)
 {
-    struct child child = {.t = NULL};
     char *text = NULL;
     size_t len = 0;
     char expected[64];
 
-    child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, NULL);
+    child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     one_turn();
     FILE *out = open_memstream(&text, &len);
     weir_loop_dump(loop, out);
     fclose(out);
     snprintf(expected, sizeof(expected), "subprocess open pid=%d child=running",
-             (int)weir_transport_get_pid(child.t));
+             (int)weir_transport_get_pid(child->t));
     cr_assert_not_null(strstr(text, expected), "%s", text);
     free(text);
-    expect_eq(weir_transport_abort(child.t), 0);
-    child_wait(&child);
-    child_forget(&child);
+    expect_eq(weir_transport_abort(child->t), 0);
+    child_wait(child);
 }
 
 /* ---- the factory ---- */
@@ -397,17 +342,15 @@ static int write_much_early(void *arg, weir_transport *t,
     return 0;
 }
 
-CHILDREN(subprocess, has_no_pipes_for_its_factory)
+CHILDREN(subprocess, has_no_pipes_for_its_factory, child)
 {
-    struct child child = {.pipe_err = {1, 1, 1}};
+    child->pipe_err[0] = child->pipe_err[1] = child->pipe_err[2] = 1;
     const char *const argv[] = {"true", NULL};
-    const struct weir_factory factory = {write_much_early, &child};
+    const struct weir_factory factory = {write_much_early, child};
     const struct weir_spawn_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
-                                   &child, &child.handle),
-              0);
-    child_wait(&child);
-    cr_assert_eq(strncmp(child.notes, "made", 4), 0);
-    child_forget(&child);
+    expect_ok(weir_subprocess_exec(loop, &factory, argv, &options, child_done,
+                                   child, &child->handle));
+    child_wait(child);
+    cr_assert_eq(strncmp(child->notes, "made", 4), 0);
 }

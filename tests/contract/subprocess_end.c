@@ -10,24 +10,10 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-static weir_transport *pipe_of(const struct child *child, int fd)
-{
-    weir_transport *t = weir_transport_get_pipe_transport(child->t, fd);
-
-    cr_assert_not_null(t);
-    return t;
-}
-
-static void write_much(struct child *child)
-{
-    static char bytes[1 << 20];
-
-    expect_eq(weir_transport_write(pipe_of(child, 0), bytes, sizeof(bytes)), 0);
-}
-
 /* ---- signals and exit ---- */
 
-CHILDREN(subprocess_end, r56__a_signal_is_a_negative_returncode)
+UNIT_IN(subprocess_end, r56__a_signal_is_a_negative_returncode, children_run,
+        void)
 {
     const int signals[] = {SIGTERM, SIGKILL, SIGUSR1, SIGSEGV};
 
@@ -64,46 +50,40 @@ static void expect_stolen(const struct child *child, int expected)
     }
 }
 
-CHILDREN(subprocess_end, r56__a_child_that_other_code_reaps_is_no_hang)
+CHILDREN(subprocess_end, r56__a_child_that_other_code_reaps_is_no_hang, child)
 {
-    struct child child = {.t = NULL};
     int status;
 
-    child_shell(&child, "exit 11", NULL);
+    child_shell(child, "exit 11", NULL);
     one_turn();
     expect_gt(waitpid(-1, &status, 0), 0);
-    child_wait(&child);
-    cr_assert(child.has_exited);
-    expect_eq(child.lost_err, 0);
-    expect_stolen(&child, 11);
-    expect_eq(weir_transport_kill(child.t), -ESRCH);
-    child_forget(&child);
+    child_wait(child);
+    cr_assert(child->has_exited);
+    expect_eq(child->lost_err, 0);
+    expect_stolen(child, 11);
+    expect_eq(weir_transport_kill(child->t), -ESRCH);
 }
 
-CHILDREN(subprocess_end, r56__SIGCHLD_that_is_ignored_is_no_hang)
+CHILDREN(subprocess_end, r56__SIGCHLD_that_is_ignored_is_no_hang, child)
 {
-    struct child child = {.t = NULL};
-
     signal(SIGCHLD, SIG_IGN);
-    child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, NULL);
+    child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     one_turn();
-    expect_eq(weir_transport_kill(child.t), 0);
-    child_wait(&child);
-    expect_stolen(&child, -SIGKILL);
-    child_forget(&child);
+    expect_eq(weir_transport_kill(child->t), 0);
+    child_wait(child);
+    expect_stolen(child, -SIGKILL);
+    child_forget(child);
     signal(SIGCHLD, SIG_DFL);
 }
 
 static void count_signal(int signum)
 {
-    (void)signum;
     event_count++;
 }
 
-CHILDREN(subprocess_end, a_failed_start_is_no_SIGCHLD_to_the_program)
+CHILDREN(subprocess_end, a_failed_start_is_no_SIGCHLD_to_the_program, child)
 {
-    struct child child = {.t = NULL};
-    const struct weir_factory factory = child_factory(&child);
+    const struct weir_factory factory = child_factory(child);
     const char *const argv[] = {"/nowhere", NULL};
 
     signal(SIGCHLD, count_signal);
@@ -111,14 +91,15 @@ CHILDREN(subprocess_end, a_failed_start_is_no_SIGCHLD_to_the_program)
         weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL, NULL),
         -ENOENT);
     expect_eq(event_count, 0);
-    child_shell(&child, "exit 0", NULL);
-    child_wait(&child);
+    child_shell(child, "exit 0", NULL);
+    child_wait(child);
     expect_eq(event_count, 1); /* a child's end is told as ever */
-    child_forget(&child);
+    child_forget(child);
     signal(SIGCHLD, SIG_DFL);
 }
 
-CHILDREN(subprocess_end, r58__a_signal_never_reaches_another_process)
+UNIT_IN(subprocess_end, r58__a_signal_never_reaches_another_process,
+        children_run, void)
 {
     for (int i = 0; i < 100; i++) {
         struct child child = {.t = NULL};
@@ -136,114 +117,100 @@ CHILDREN(subprocess_end, r58__a_signal_never_reaches_another_process)
 
 /* ---- close and abort ---- */
 
-CHILDREN(subprocess_end, r54__close_terminates_and_the_loss_follows)
+CHILDREN(subprocess_end, r54__close_terminates_and_the_loss_follows, child)
 {
-    struct child child = {.t = NULL};
-
-    child_shell(&child,
-                "trap 'exit 12' TERM; echo; while :; do sleep 0.01; done",
-                NULL);
-    while (child.byte_count[1] == 0) {
+    child_shell(
+        child, "trap 'exit 12' TERM; echo; while :; do sleep 0.01; done", NULL);
+    while (child->byte_count[1] == 0) {
         one_turn();
     }
-    expect_eq(weir_transport_close(child.t), 0);
-    cr_assert(weir_transport_is_closing(child.t));
-    expect_eq(weir_transport_close(child.t), 0);
-    cr_assert(!child.is_lost);
-    child_wait(&child);
-    expect_eq(child_returncode(&child), 12);
-    expect_eq(weir_transport_get_end(child.t), WEIR_END_CLOSED);
-    expect_eq(child.lost_err, 0);
-    expect_eq(weir_transport_close(child.t), 0);
-    expect_eq(weir_transport_abort(child.t), 0);
-    child_forget(&child);
+    expect_eq(weir_transport_close(child->t), 0);
+    cr_assert(weir_transport_is_closing(child->t));
+    expect_eq(weir_transport_close(child->t), 0);
+    cr_assert(!child->is_lost);
+    child_wait(child);
+    expect_eq(child_returncode(child), 12);
+    expect_eq(weir_transport_get_end(child->t), WEIR_END_CLOSED);
+    expect_eq(child->lost_err, 0);
+    expect_eq(weir_transport_close(child->t), 0);
+    expect_eq(weir_transport_abort(child->t), 0);
 }
 
 CHILDREN(subprocess_end,
-         r54__a_child_that_ignores_SIGTERM_is_killed_after_the_grace)
+         r54__a_child_that_ignores_SIGTERM_is_killed_after_the_grace, child)
 {
-    struct child child = {.t = NULL};
     const struct weir_spawn_options spawn = {.close_grace_ns = 50 * MS};
 
-    child_shell(&child, "trap '' TERM; echo; while :; do sleep 0.01; done",
+    child_shell(child, "trap '' TERM; echo; while :; do sleep 0.01; done",
                 &spawn);
-    while (child.byte_count[1] == 0) {
+    while (child->byte_count[1] == 0) {
         one_turn();
     }
     const uint64_t before_ns = clock_ns();
-    expect_eq(weir_transport_close(child.t), 0);
-    child_wait(&child);
-    /* tests/trace/child.c sees that it is no longer either. */
+    expect_eq(weir_transport_close(child->t), 0);
+    child_wait(child);
+    /* tests/trace/child->c sees that it is no longer either. */
     expect_geq(clock_ns() - before_ns, 50 * MS);
-    expect_eq(child_returncode(&child), -SIGKILL);
-    child_forget(&child);
+    expect_eq(child_returncode(child), -SIGKILL);
 }
 
-CHILDREN(subprocess_end, r54__kill_at_close_leaves_no_grace)
+CHILDREN(subprocess_end, r54__kill_at_close_leaves_no_grace, child)
 {
-    struct child child = {.t = NULL};
     const struct weir_spawn_options spawn = {.kill_at_close = true};
 
-    child_shell(&child, "trap 'exit 1' TERM; while :; do sleep 0.01; done",
+    child_shell(child, "trap 'exit 1' TERM; while :; do sleep 0.01; done",
                 &spawn);
     one_turn();
-    expect_eq(weir_transport_close(child.t), 0);
-    child_wait(&child);
-    expect_eq(child_returncode(&child), -SIGKILL);
-    child_forget(&child);
+    expect_eq(weir_transport_close(child->t), 0);
+    child_wait(child);
+    expect_eq(child_returncode(child), -SIGKILL);
 }
 
-CHILDREN(subprocess_end, abort_kills_and_drops_what_was_written)
+CHILDREN(subprocess_end, abort_kills_and_drops_what_was_written, child)
 {
-    struct child child = {.made = write_much};
-
-    child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, NULL);
+    child->made = child_write_much;
+    child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     one_turn();
-    expect_eq(weir_transport_abort(child.t), 0);
-    cr_assert(!child.is_lost);
-    child_wait(&child);
-    expect_eq(child_returncode(&child), -SIGKILL);
-    expect_eq(weir_transport_get_end(child.t), WEIR_END_ABORTED);
-    expect_eq(child.lost_err, 0);
-    child_forget(&child);
+    expect_eq(weir_transport_abort(child->t), 0);
+    cr_assert(!child->is_lost);
+    child_wait(child);
+    expect_eq(child_returncode(child), -SIGKILL);
+    expect_eq(weir_transport_get_end(child->t), WEIR_END_ABORTED);
+    expect_eq(child->lost_err, 0);
 }
 
-CHILDREN(subprocess_end, abort_after_close_does_not_wait_for_the_grace)
+CHILDREN(subprocess_end, abort_after_close_does_not_wait_for_the_grace, child)
 {
-    struct child child = {.t = NULL};
     const struct weir_spawn_options spawn = {.close_grace_ns = 200000 * MS};
 
-    child_shell(&child, "trap '' TERM; echo; while :; do sleep 0.01; done",
+    child_shell(child, "trap '' TERM; echo; while :; do sleep 0.01; done",
                 &spawn);
-    while (child.byte_count[1] == 0) {
+    while (child->byte_count[1] == 0) {
         one_turn();
     }
     const uint64_t before_ns = clock_ns();
-    expect_eq(weir_transport_close(child.t), 0);
-    expect_eq(weir_transport_abort(child.t), 0);
-    child_wait(&child);
+    expect_eq(weir_transport_close(child->t), 0);
+    expect_eq(weir_transport_abort(child->t), 0);
+    child_wait(child);
     expect_lt(clock_ns() - before_ns, 100000 * MS);
-    expect_eq(weir_transport_get_end(child.t), WEIR_END_CLOSED); /* the first */
-    child_forget(&child);
+    expect_eq(weir_transport_get_end(child->t),
+              WEIR_END_CLOSED); /* the first */
 }
 
-CHILDREN(subprocess_end, close_of_one_pipe_leaves_the_others)
+CHILDREN(subprocess_end, close_of_one_pipe_leaves_the_others, child)
 {
-    struct child child = {.t = NULL};
-
-    child_shell(&child, "read x; echo a >&2; echo b", NULL);
+    child_shell(child, "read x; echo a >&2; echo b", NULL);
     one_turn();
-    expect_eq(weir_transport_close(pipe_of(&child, 1)), 0);
-    expect_eq(weir_transport_write(pipe_of(&child, 0), "x\n", 2), 0);
-    child_wait(&child);
-    expect_str_eq(child.bytes[1], "");
-    cr_assert_not_null(strstr(child.bytes[2], "a\n"));
-    child_forget(&child);
+    expect_eq(weir_transport_close(child_pipe(child, 1)), 0);
+    expect_eq(weir_transport_write(child_pipe(child, 0), "x\n", 2), 0);
+    child_wait(child);
+    expect_str_eq(child->bytes[1], "");
+    cr_assert_not_null(strstr(child->bytes[2], "a\n"));
 }
 
 /* ---- many, and the loop's end ---- */
 
-CHILDREN(subprocess_end, a_thousand_children_in_turn)
+UNIT_IN(subprocess_end, a_thousand_children_in_turn, children_run, void)
 {
     const char *const argv[] = {"/bin/true", NULL};
     uint64_t memory = 0;
@@ -281,32 +248,30 @@ UNIT(subprocess_end, the_end_of_the_loop_kills_and_reaps)
     child_forget(&children[1]);
 }
 
-CHILDREN(subprocess_end, r67__a_forked_process_cannot_use_it)
+CHILDREN(subprocess_end, r67__a_forked_process_cannot_use_it, child)
 {
-    struct child child = {.t = NULL};
-    const struct weir_factory factory = child_factory(&child);
+    const struct weir_factory factory = child_factory(child);
     const char *const argv[] = {"true", NULL};
     int status;
 
-    child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, NULL);
+    child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     one_turn();
     const pid_t pid = fork();
     if (pid == 0) {
         int code;
         const bool good =
-            weir_transport_kill(child.t) == -ECHILD &&
-            weir_transport_killpg(child.t, SIGKILL) == -ECHILD &&
-            weir_transport_get_returncode(child.t, &code) == -ECHILD &&
-            weir_transport_get_pid(child.t) == -ECHILD &&
+            weir_transport_kill(child->t) == -ECHILD &&
+            weir_transport_killpg(child->t, SIGKILL) == -ECHILD &&
+            weir_transport_get_returncode(child->t, &code) == -ECHILD &&
+            weir_transport_get_pid(child->t) == -ECHILD &&
             weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL,
                                  NULL) == -ECHILD;
         _exit(good ? 0 : 1);
     }
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     expect_eq(status, 0);
-    expect_eq(weir_transport_kill(child.t), 0);
-    child_wait(&child);
-    child_forget(&child);
+    expect_eq(weir_transport_kill(child->t), 0);
+    child_wait(child);
 }
 
 /* ---- a child that has ended and cannot be reaped ---- */
@@ -336,25 +301,22 @@ static pid_t trace(pid_t pid)
     return is_tracing ? tracer : 0;
 }
 
-CHILDREN(subprocess_end, a_child_that_its_tracer_keeps_costs_no_turns)
+CHILDREN(subprocess_end, a_child_that_its_tracer_keeps_costs_no_turns, child)
 {
-    struct child child = {.t = NULL};
-
-    child_shell(&child, "exec sleep 1000", NULL);
+    child_shell(child, "exec sleep 1000", NULL);
     one_turn();
-    const pid_t pid = weir_transport_get_pid(child.t);
+    const pid_t pid = weir_transport_get_pid(child->t);
     const pid_t tracer = trace(pid);
     expect_eq(kill(pid, SIGKILL), 0);
     if (tracer > 0) {
         const uint64_t before = turns();
         later(200 * MS, stop_loop, NULL);
         run_until_stopped();
-        cr_assert(!child.has_exited);
+        cr_assert(!child->has_exited);
         cr_assert_lt(turns() - before, 1000);
         expect_eq(kill(tracer, SIGKILL), 0);
         expect_eq(waitpid(tracer, NULL, 0), tracer);
     }
-    child_wait(&child);
-    expect_eq(child_returncode(&child), -SIGKILL);
-    child_forget(&child);
+    child_wait(child);
+    expect_eq(child_returncode(child), -SIGKILL);
 }

@@ -8,7 +8,6 @@
  */
 #include "tests/contract/child_rig.h"
 
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -71,94 +70,81 @@ static void expect_ended(pid_t pid, int signum)
     }
 }
 
-CHILDREN(subprocess_group, killpg_reaches_the_child_and_a_grandchild)
+CHILDREN(subprocess_group, killpg_reaches_the_child_and_a_grandchild, child)
 {
-    struct child child = {.t = NULL};
-
     begin();
-    child_shell(&child, "sleep 1000 & echo $!; wait", &leader);
-    const pid_t grandchild = read_pid(&child);
+    child_shell(child, "sleep 1000 & echo $!; wait", &leader);
+    const pid_t grandchild = read_pid(child);
     expect_gt(grandchild, 0);
-    expect_eq(weir_transport_killpg(child.t, SIGKILL), 0);
-    child_wait(&child); /* the grandchild had the pipes too */
+    expect_eq(weir_transport_killpg(child->t, SIGKILL), 0);
+    child_wait(child); /* the grandchild had the pipes too */
 
-    expect_eq(child_returncode(&child), -SIGKILL);
+    expect_eq(child_returncode(child), -SIGKILL);
     expect_ended(grandchild, SIGKILL);
-    child_forget(&child);
 }
 
-CHILDREN(subprocess_group, a_session_is_a_group_too)
+CHILDREN(subprocess_group, a_session_is_a_group_too, child)
 {
     const struct weir_spawn_options session = {.start_new_session = true};
-    struct child child = {.t = NULL};
 
     begin();
-    child_shell(&child, "sleep 1000 & echo $!; wait", &session);
-    const pid_t grandchild = read_pid(&child);
-    expect_eq(weir_transport_killpg(child.t, SIGTERM), 0);
-    child_wait(&child);
+    child_shell(child, "sleep 1000 & echo $!; wait", &session);
+    const pid_t grandchild = read_pid(child);
+    expect_eq(weir_transport_killpg(child->t, SIGTERM), 0);
+    child_wait(child);
 
-    expect_eq(child_returncode(&child), -SIGTERM);
+    expect_eq(child_returncode(child), -SIGTERM);
     expect_ended(grandchild, SIGTERM);
-    child_forget(&child);
 }
 
-CHILDREN(subprocess_group, killpg_reaches_a_grandchild_that_outlives_the_child)
+CHILDREN(subprocess_group, killpg_reaches_a_grandchild_that_outlives_the_child,
+         child)
 {
-    struct child child = {.t = NULL};
-
     begin();
-    child_shell(&child, "sleep 1000 & echo $!", &leader);
-    const pid_t grandchild = read_pid(&child);
-    child_wait_exit(&child);
-    cr_assert(!child.is_lost, "the grandchild has the pipes");
-    expect_eq(weir_transport_kill(child.t), -ESRCH);
-    expect_eq(weir_transport_killpg(child.t, 0), 0);
-    expect_eq(weir_transport_killpg(child.t, SIGKILL), 0);
-    child_wait(&child);
+    child_shell(child, "sleep 1000 & echo $!", &leader);
+    const pid_t grandchild = read_pid(child);
+    child_wait_exit(child);
+    cr_assert(!child->is_lost, "the grandchild has the pipes");
+    expect_eq(weir_transport_kill(child->t), -ESRCH);
+    expect_eq(weir_transport_killpg(child->t, 0), 0);
+    expect_eq(weir_transport_killpg(child->t, SIGKILL), 0);
+    child_wait(child);
 
-    expect_eq(child_returncode(&child), 0);
+    expect_eq(child_returncode(child), 0);
     expect_eq(await_signal(grandchild), SIGKILL);
-    expect_eq(weir_transport_killpg(child.t, 0), -ESRCH, "none is left");
-    child_forget(&child);
+    expect_eq(weir_transport_killpg(child->t, 0), -ESRCH, "none is left");
 }
 
 CHILDREN(subprocess_group,
-         killpg_works_after_the_loss_while_there_is_a_reference)
+         killpg_works_after_the_loss_while_there_is_a_reference, child)
 {
     const struct weir_stdio none = {.kind = WEIR_STDIO_DEVNULL};
     const struct weir_spawn_options alone = {
         .in = none, .out = none, .err = none, .use_process_group = true};
-    struct child child = {.t = NULL};
-
     begin();
-    child_shell(&child, "sleep 1000 &", &alone);
-    child_wait(&child);
-    cr_assert(child.is_lost);
-    expect_eq(weir_transport_killpg(child.t, SIGKILL), 0);
+    child_shell(child, "sleep 1000 &", &alone);
+    child_wait(child);
+    cr_assert(child->is_lost);
+    expect_eq(weir_transport_killpg(child->t, SIGKILL), 0);
 
-    expect_eq(await_signal(-weir_transport_get_pid(child.t)), SIGKILL);
-    expect_eq(weir_transport_killpg(child.t, SIGKILL), -ESRCH);
-    child_forget(&child);
+    expect_eq(await_signal(-weir_transport_get_pid(child->t)), SIGKILL);
+    expect_eq(weir_transport_killpg(child->t, SIGKILL), -ESRCH);
 }
 
-CHILDREN(subprocess_group, a_child_that_leads_none_is_refused)
+CHILDREN(subprocess_group, a_child_that_leads_none_is_refused, child)
 {
-    struct child child = {.t = NULL};
-
     begin();
-    child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, NULL);
+    child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     one_turn();
-    expect_eq(weir_transport_killpg(child.t, SIGKILL), -ESRCH,
+    expect_eq(weir_transport_killpg(child->t, SIGKILL), -ESRCH,
               "its group is that of this process");
-    expect_eq(weir_transport_kill(child.t), 0);
-    child_wait(&child);
+    expect_eq(weir_transport_kill(child->t), 0);
+    child_wait(child);
 
-    expect_eq(weir_transport_killpg(child.t, SIGKILL), -ESRCH);
-    child_forget(&child);
+    expect_eq(weir_transport_killpg(child->t, SIGKILL), -ESRCH);
 }
 
-CHILDREN(subprocess_group, the_group_of_another_child_is_its_leaders)
+CHILDREN(subprocess_group, the_group_of_another_child_is_its_leaders, child)
 {
     const char *const argv[] = {"sleep", "1000", NULL};
     struct child first = {.t = NULL};
@@ -183,35 +169,29 @@ CHILDREN(subprocess_group, the_group_of_another_child_is_its_leaders)
     child_forget(&second);
 }
 
-CHILDREN(subprocess_group, close_signals_the_child_alone)
+CHILDREN(subprocess_group, close_signals_the_child_alone, child)
 {
-    struct child child = {.t = NULL};
-
     begin();
-    child_shell(&child, "sleep 1000 & echo $!; wait", &leader);
-    const pid_t grandchild = read_pid(&child);
-    expect_eq(weir_transport_close(child.t), 0);
-    child_wait(&child);
+    child_shell(child, "sleep 1000 & echo $!; wait", &leader);
+    const pid_t grandchild = read_pid(child);
+    expect_eq(weir_transport_close(child->t), 0);
+    child_wait(child);
 
-    expect_eq(child_returncode(&child), -SIGTERM);
+    expect_eq(child_returncode(child), -SIGTERM);
     expect_eq(waitpid(grandchild, NULL, WNOHANG), 0, "it lives");
-    expect_eq(weir_transport_killpg(child.t, SIGKILL), 0);
+    expect_eq(weir_transport_killpg(child->t, SIGKILL), 0);
     expect_eq(await_signal(grandchild), SIGKILL);
-    child_forget(&child);
 }
 
-CHILDREN(subprocess_group, what_is_no_signal_is_refused)
+CHILDREN(subprocess_group, what_is_no_signal_is_refused, child)
 {
-    struct child child = {.t = NULL};
-
     begin();
-    child_exec(&child, (const char *const[]){"sleep", "1000", NULL}, &leader);
+    child_exec(child, (const char *const[]){"sleep", "1000", NULL}, &leader);
     one_turn();
-    expect_eq(weir_transport_killpg(child.t, 65), -EINVAL);
-    expect_eq(weir_transport_killpg(child.t, -1), -EINVAL);
-    expect_eq(weir_transport_killpg(child.t, SIGKILL), 0);
-    child_wait(&child);
-    child_forget(&child);
+    expect_eq(weir_transport_killpg(child->t, 65), -EINVAL);
+    expect_eq(weir_transport_killpg(child->t, -1), -EINVAL);
+    expect_eq(weir_transport_killpg(child->t, SIGKILL), 0);
+    child_wait(child);
 }
 
 static void signal_without_the_feature(void)

@@ -10,7 +10,6 @@
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 static void set(struct rig *rig, struct weir_timeouts timeouts)
 {

@@ -5,8 +5,6 @@
  */
 #include "tests/contract/tls_end_rig.h"
 
-#include <errno.h>
-
 #define WAITS .shutdown_timeout_ns = 20 * RIG_S
 #define CLOGS WAITS, .small_buffers = true
 
@@ -34,7 +32,7 @@ static void expect_all_sent(struct tls_end *end)
 {
     tls_end_wait_peer_end(end);
     expect_eq(end->peer.plain, end->written);
-    expect_eq(end->peer.result, 0);
+    expect_eq(end->peer.side.result, 0);
     expect_eq(end->peer.end, 0);
 }
 
@@ -149,7 +147,7 @@ TLS_ENDS(tls_end_close, is_told_of_a_reset_behind_the_peers_close_notify, end,
 
 static bool has_close_notify(struct tls_end *end)
 {
-    return end->peer.engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE;
+    return end->peer.side.engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE;
 }
 
 /* All is sent, the close_notify too. */
@@ -288,7 +286,7 @@ TLS_ENDS(tls_end_close, r35__an_abort_says_no_goodbye, end, 0)
 
     tls_end_wait_peer_end(end);
     expect_eq(end->peer.end, -ECONNRESET);
-    expect_eq(end->peer.engine.state, WR_TLS_ENGINE_OPEN);
+    expect_eq(end->peer.side.engine.state, WR_TLS_ENGINE_OPEN);
     expect_eq(end->lost_err, 0);
 }
 

@@ -39,7 +39,7 @@ TLS_ENDS(tls_end_deaf, the_wait_for_the_peer_begins_when_all_is_sent, end,
 static int ask_for_keys(struct tls_end *end)
 {
     tls_peer_write(end, 1024);
-    int err = wr_tls_engine_update_keys(&end->peer.engine);
+    int err = wr_tls_engine_update_keys(&end->peer.side.engine);
     tls_peer_flush(end);
     tls_end_turns(end, 2);
     return err;

@@ -4,9 +4,7 @@
  * harms no other connection.
  */
 #include "tests/contract/tls_end_rig.h"
-
-#include <errno.h>
-#include <sys/socket.h>
+#include "tests/statistics.h"
 
 static const uint8_t request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /* A record that says that it has a byte more than any may have. */
@@ -96,14 +94,6 @@ static const uint8_t *endless_record(bool to_server)
     return record;
 }
 
-static uint64_t memory_of(const struct tls_end *end)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
-    return stats.memory_bytes;
-}
-
 /* A message of 16 MiB, as it says. */
 TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time, end,
          .no_handshake = true)
@@ -111,12 +101,12 @@ TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time, end,
     const uint8_t *record = endless_record(!end->is_client);
     end->peer.is_deaf = true;
     tls_end_turns(end, 2);
-    const uint64_t before = memory_of(end);
+    const uint64_t before = statistics_of(end->loop).memory_bytes;
 
     tls_peer_send(end, record, 5 + 16384);
     for (int i = 0; i < 20 && end->done_count == 0; i++) {
         tls_end_turn(end);
-        expect_lt(memory_of(end), before + (96u << 10));
+        expect_lt(statistics_of(end->loop).memory_bytes, before + (96u << 10));
     }
 
     expect_failed(end, WEIR_ETLSPROTOCOL);
@@ -228,15 +218,15 @@ TLS_ENDS(tls_end_garbage, r40__what_was_altered_breaks_the_connection, end, 0)
     expect_eq(end->received, 1000);
     expect_eq(end->lost_err, WEIR_ETLSRECORD);
     tls_end_wait_peer_end(end); /* who is told: bad_record_mac */
-    expect_eq(end->peer.engine.err, WEIR_ETLSALERT);
-    expect_eq(wr_tls_engine_get_alert_received(&end->peer.engine), 20);
+    expect_eq(end->peer.side.engine.err, WEIR_ETLSALERT);
+    expect_eq(wr_tls_engine_get_alert_received(&end->peer.side.engine), 20);
 }
 
 /* ---- what comes with the last message of the handshake ---- */
 
 static bool has_shaken(struct tls_end *end)
 {
-    return end->peer.engine.state == WR_TLS_ENGINE_OPEN;
+    return end->peer.side.engine.state == WR_TLS_ENGINE_OPEN;
 }
 
 TLS_ENDS(tls_end_garbage, r31__data_may_come_with_the_end_of_the_handshake, end,

@@ -7,8 +7,6 @@
  */
 #include "tests/contract/tls_end_rig.h"
 
-#include <sys/socket.h>
-
 static void peer_send(struct tls_end *end, const void *data, size_t len)
 {
     const uint8_t *bytes = data;
@@ -28,26 +26,14 @@ static void peer_send(struct tls_end *end, const void *data, size_t len)
     }
 }
 
-/* Sends what an engine has sealed, by @send. */
-static void peer_flush(struct tls_end *end, struct wr_tls_engine *engine,
-                       void (*send_bytes)(struct tls_end *end, const void *data,
-                                          size_t len))
+static bool peer_can_send(const struct tls_peer *peer)
 {
-    struct tls_peer *peer = &end->peer;
-    struct wr_block *block = wr_tls_engine_take_output(engine);
-    while (block) {
-        struct wr_block *next = block->next;
-        if (peer->fd >= 0 && peer->end != -ECONNRESET) {
-            send_bytes(end, wr_tls_engine_output_of(block), block->used);
-        }
-        wr_block_give(&peer->blocks, block);
-        block = next;
-    }
+    return peer->fd >= 0 && peer->end != -ECONNRESET;
 }
 
 void tls_peer_send(struct tls_end *end, const void *data, size_t len)
 {
-    struct wr_tls_engine *outer = &end->peer.outer;
+    struct tls_side *outer = &end->peer.outer;
     const uint8_t *bytes = data;
     if (end->way != TLS_END_NESTED) {
         peer_send(end, data, len);
@@ -55,89 +41,97 @@ void tls_peer_send(struct tls_end *end, const void *data, size_t len)
     }
     while (len > 0) {
         const size_t part = len < WR_TLS_RECORD_MAX ? len : WR_TLS_RECORD_MAX;
-        expect_eq(wr_tls_engine_write(outer, bytes, part), 0);
+        expect_eq(wr_tls_engine_write(&outer->engine, bytes, part), 0);
         bytes += part;
         len -= part;
     }
-    peer_flush(end, outer, peer_send);
+    tls_side_flush(outer);
 }
 
 void tls_peer_flush(struct tls_end *end)
 {
-    peer_flush(end, &end->peer.engine, tls_peer_send);
+    tls_side_flush(&end->peer.side);
 }
 
-/* The engine takes what it was fed, or nothing. */
-static void peer_advance(struct tls_end *end)
+/* ---- the ways of its bytes ---- */
+
+static void side_send(void *arg, const void *data, size_t len)
 {
-    struct tls_peer *peer = &end->peer;
-    struct wr_tls_engine *engine = &peer->engine;
-    static uint8_t plain[16384];
-
-    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
-        peer->result = wr_tls_engine_handshake(engine);
-    }
-    while (engine->state != WR_TLS_ENGINE_HANDSHAKE &&
-           (peer->result = wr_tls_engine_read(engine, plain, sizeof(plain))) >
-               0) {
-        const size_t len = (size_t)peer->result;
-        cr_assert(rig_is_pattern(plain, peer->plain, len));
-        peer->plain += len;
-    }
-    if (engine->state != WR_TLS_ENGINE_FAILED) {
-        tls_peer_flush(end);
+    struct tls_end *end = arg;
+    if (peer_can_send(&end->peer)) {
+        tls_peer_send(end, data, len);
     }
 }
+
+static void side_opened(void *arg, const void *data, size_t len)
+{
+    struct tls_peer *peer = &((struct tls_end *)arg)->peer;
+    cr_assert(rig_is_pattern(data, peer->plain, len));
+    peer->plain += len;
+}
+
+static void outer_send(void *arg, const void *data, size_t len)
+{
+    struct tls_end *end = arg;
+    if (peer_can_send(&end->peer)) {
+        peer_send(end, data, len);
+    }
+}
+
+static void advance(struct tls_side *side)
+{
+    tls_side_advance(side);
+    if (side->engine.state != WR_TLS_ENGINE_FAILED) {
+        tls_side_flush(side);
+    }
+}
+
+/* What the outer engine opens is for the other one. */
+static void outer_opened(void *arg, const void *data, size_t len)
+{
+    struct tls_side *side = &((struct tls_end *)arg)->peer.side;
+    wr_tls_engine_feed(&side->engine, data, len);
+    advance(side);
+}
+
+static const struct tls_way side_way = {.send = side_send,
+                                        .opened = side_opened};
+static const struct tls_way outer_way = {.send = outer_send,
+                                         .opened = outer_opened};
 
 void tls_peer_begin(struct tls_end *end)
 {
-    expect_eq(end->peer.engine.state, WR_TLS_ENGINE_HANDSHAKE);
-    peer_advance(end);
-}
-
-/* The outer engine takes what it was fed, and feeds the other one. */
-static void peer_advance_outer(struct tls_end *end)
-{
-    static uint8_t inside[16384];
-    struct tls_peer *peer = &end->peer;
-    struct wr_tls_engine *outer = &peer->outer;
-    ssize_t len = 0;
-
-    if (outer->state == WR_TLS_ENGINE_HANDSHAKE) {
-        len = wr_tls_engine_handshake(outer);
-    }
-    while (outer->state != WR_TLS_ENGINE_HANDSHAKE &&
-           (len = wr_tls_engine_read(outer, inside, sizeof(inside))) > 0) {
-        wr_tls_engine_feed(&peer->engine, inside, (size_t)len);
-        peer_advance(end);
-    }
-    if (outer->state != WR_TLS_ENGINE_FAILED) {
-        peer_flush(end, outer, peer_send);
-    }
+    expect_eq(end->peer.side.engine.state, WR_TLS_ENGINE_HANDSHAKE);
+    advance(&end->peer.side);
 }
 
 void tls_peer_begin_outer(struct tls_end *end)
 {
-    expect_eq(end->peer.outer.state, WR_TLS_ENGINE_HANDSHAKE);
-    peer_advance_outer(end);
+    expect_eq(end->peer.outer.engine.state, WR_TLS_ENGINE_HANDSHAKE);
+    advance(&end->peer.outer);
 }
+
+/* ---- steps ---- */
 
 static void peer_ended(struct tls_end *end, int how)
 {
-    end->peer.end = how;
+    struct tls_peer *peer = &end->peer;
+    peer->end = how;
     if (how == 0 && end->way == TLS_END_NESTED) {
-        wr_tls_engine_feed_eof(&end->peer.outer);
-        peer_advance_outer(end);
+        wr_tls_engine_feed_eof(&peer->outer.engine);
+        advance(&peer->outer);
     }
     if (how == 0) {
-        wr_tls_engine_feed_eof(&end->peer.engine);
-        peer_advance(end);
+        wr_tls_engine_feed_eof(&peer->side.engine);
+        advance(&peer->side);
     }
 }
 
 void tls_peer_step(struct tls_end *end)
 {
     struct tls_peer *peer = &end->peer;
+    struct tls_side *first =
+        end->way == TLS_END_NESTED ? &peer->outer : &peer->side;
     static uint8_t buf[16384];
 
     while (peer->fd >= 0 && peer->end > 0 && !peer->is_deaf) {
@@ -148,13 +142,8 @@ void tls_peer_step(struct tls_end *end)
             }
             return;
         }
-        if (end->way == TLS_END_NESTED) {
-            wr_tls_engine_feed(&peer->outer, buf, (size_t)len);
-            peer_advance_outer(end);
-        } else {
-            wr_tls_engine_feed(&peer->engine, buf, (size_t)len);
-            peer_advance(end);
-        }
+        wr_tls_engine_feed(&first->engine, buf, (size_t)len);
+        advance(first);
     }
 }
 
@@ -167,15 +156,15 @@ size_t tls_peer_seal(struct tls_end *end, size_t len, uint8_t *ret, size_t size)
     cr_assert_leq(len, sizeof(plain));
     rig_pattern(plain, end->sent, len);
     tls_peer_flush(end);
-    expect_eq(wr_tls_engine_write(&peer->engine, plain, len), 0);
+    expect_eq(wr_tls_engine_write(&peer->side.engine, plain, len), 0);
     end->sent += len;
-    struct wr_block *block = wr_tls_engine_take_output(&peer->engine);
+    struct wr_block *block = wr_tls_engine_take_output(&peer->side.engine);
     while (block) {
         struct wr_block *next = block->next;
         cr_assert_leq(sealed + block->used, size);
         memcpy(ret + sealed, wr_tls_engine_output_of(block), block->used);
         sealed += block->used;
-        wr_block_give(&peer->blocks, block);
+        wr_block_give(&peer->account.blocks, block);
         block = next;
     }
     return sealed;
@@ -194,18 +183,14 @@ void tls_peer_write(struct tls_end *end, size_t len)
 
 void tls_peer_close_notify(struct tls_end *end)
 {
-    expect_eq(wr_tls_engine_close(&end->peer.engine), 0);
+    expect_eq(wr_tls_engine_close(&end->peer.side.engine), 0);
     tls_peer_flush(end);
 }
 
 void tls_peer_alert(struct tls_end *end)
 {
-    struct tls_peer *peer = &end->peer;
-    static const uint8_t record[5 + 40] = {23, 3, 3, 0, 40};
-
-    wr_tls_engine_feed(&peer->engine, record, sizeof(record));
-    peer_advance(end);
-    expect_eq(peer->result, WEIR_ETLSRECORD);
+    tls_side_spoil(&end->peer.side);
+    expect_eq(end->peer.side.result, WEIR_ETLSRECORD);
     tls_peer_flush(end);
 }
 
@@ -217,8 +202,8 @@ void tls_peer_cut(struct tls_end *end)
 void tls_peer_shutdown(struct tls_end *end)
 {
     if (end->way == TLS_END_NESTED) {
-        expect_eq(wr_tls_engine_close(&end->peer.outer), 0);
-        peer_flush(end, &end->peer.outer, peer_send);
+        expect_eq(wr_tls_engine_close(&end->peer.outer.engine), 0);
+        tls_side_flush(&end->peer.outer);
     }
     tls_peer_cut(end);
 }
@@ -227,9 +212,8 @@ void tls_peer_reset(struct tls_end *end)
 {
     const struct linger linger = {.l_onoff = 1};
     rig_wait_way(end->peer.fd);
-    expect_eq(setsockopt(end->peer.fd, SOL_SOCKET, SO_LINGER, &linger,
-                         sizeof(linger)),
-              0);
+    expect_ok(setsockopt(end->peer.fd, SOL_SOCKET, SO_LINGER, &linger,
+                         sizeof(linger)));
     tls_peer_close(end);
 }
 
@@ -246,18 +230,17 @@ void tls_peer_open(struct tls_end *end, int fd)
     struct tls_peer *peer = &end->peer;
     const struct wr_tls_peer_options how = {
         .server_hostname = end->is_client ? NULL : "localhost"};
-    weir_tls_context *context = tls_end_context(end->is_client, end->version);
+    weir_tls_context *context = tls_context_of(end->is_client, end->version);
 
     peer->fd = fd;
     peer->end = 1;
-    allocator_init(&peer->allocator);
-    wr_blocks_init(&peer->blocks, &peer->allocator.hooks);
-    wr_tls_memory_init(&peer->memory, &peer->blocks);
-    expect_eq(wr_tls_engine_init(&peer->engine, context, &how, &peer->memory),
-              0);
+    peer->side.way = &side_way;
+    peer->outer.way = &outer_way;
+    peer->side.arg = peer->outer.arg = end;
+    tls_account_open(&peer->account);
+    expect_eq(tls_side_open(&peer->side, context, &how, &peer->account), 0);
     if (end->way == TLS_END_NESTED) {
-        expect_eq(
-            wr_tls_engine_init(&peer->outer, context, &how, &peer->memory), 0);
+        expect_ok(tls_side_open(&peer->outer, context, &how, &peer->account));
     }
     weir_tls_context_unref(context);
 }
@@ -267,11 +250,7 @@ void tls_peer_fini(struct tls_end *end)
     struct tls_peer *peer = &end->peer;
 
     tls_peer_close(end);
-    wr_tls_engine_fini(&peer->engine);
-    if (end->way == TLS_END_NESTED) {
-        wr_tls_engine_fini(&peer->outer);
-    }
-    wr_tls_memory_fini(&peer->memory);
-    wr_blocks_fini(&peer->blocks);
-    allocator_check(&peer->allocator);
+    tls_side_close(&peer->side);
+    tls_side_close(&peer->outer);
+    tls_account_close(&peer->account);
 }

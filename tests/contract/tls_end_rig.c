@@ -4,11 +4,11 @@
  * a round ends by looking at what is left. The peer is in tls_end_peer.c.
  */
 #include "tests/contract/tls_end_rig.h"
+#include "tests/statistics.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <weir/start_tls.h>
 
 /* Rounds of one way: both versions, both sides. */
@@ -55,7 +55,6 @@ static void end_lost(void *user, weir_transport *t, int err)
 static int end_data(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct tls_end *end = user;
-    (void)t;
     end_record(end, "data");
     cr_assert(rig_is_pattern(buf->data, end->received, buf->len));
     end->received += buf->len;
@@ -68,7 +67,6 @@ static int end_data(void *user, weir_transport *t, const struct weir_buf *buf)
 static int end_eof(void *user, weir_transport *t)
 {
     struct tls_end *end = user;
-    (void)t;
     end_record(end, "eof");
     return end->stays_open;
 }
@@ -85,7 +83,6 @@ static const struct weir_protocol end_protocol = {
 static int end_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &end_protocol;
     ret->user = arg;
     return 0;
@@ -104,7 +101,6 @@ static void end_report(void *arg, weir_loop *loop,
                        const struct weir_exception *exception)
 {
     struct tls_end *end = arg;
-    (void)loop;
     end->report_count++;
     end->report_err = exception->err;
 }
@@ -215,27 +211,6 @@ void tls_end_wait_peer_end(struct tls_end *end)
 
 /* ---- rounds ---- */
 
-weir_tls_context *tls_end_context(bool is_server, int version)
-{
-    struct weir_tls_options options = {.size = sizeof(options),
-                                       .server = is_server};
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    if (version != 0) {
-        options.min_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
-        options.max_version = options.min_version;
-    }
-    if (is_server) {
-        options.certificate.file = rig_tls_file("ecdsa.pem");
-        options.key.file = rig_tls_file("ecdsa.key");
-    } else {
-        options.authorities.file = rig_tls_file("ca.pem");
-    }
-    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
-}
-
 /* Two connected TCP sockets: [0] is the peer's. */
 static void end_connect(const struct tls_end *end, int ret[2])
 {
@@ -266,7 +241,7 @@ static struct weir_tls_settings end_settings(const struct tls_end *end)
 {
     return (struct weir_tls_settings){
         .size = sizeof(struct weir_tls_settings),
-        .context = tls_end_context(!end->is_client, end->version),
+        .context = tls_context_of(!end->is_client, end->version),
         .server_hostname = "localhost",
         .handshake_timeout_ns = end->handshake_timeout_ns,
         .shutdown_timeout_ns = end->shutdown_timeout_ns,
@@ -284,22 +259,21 @@ static void end_adopt(struct tls_end *end, int fd)
                        .read_limit_bytes = end->read_limit_bytes}};
 
     settings.ignore_unexpected_eof &= end->way == TLS_END_MADE;
-    expect_eq(weir_adopt_connection(end->loop, &factory, fd, &options, end_done,
-                                    end, &end->attempt),
-              0);
+    expect_ok(weir_adopt_connection(end->loop, &factory, fd, &options, end_done,
+                                    end, &end->attempt));
     weir_tls_context_unref(settings.context);
 }
 
 static bool end_is_open(struct tls_end *end)
 {
     return end->t && !end->is_starting &&
-           end->peer.engine.state == WR_TLS_ENGINE_OPEN;
+           end->peer.side.engine.state == WR_TLS_ENGINE_OPEN;
 }
 
 static bool end_can_start(struct tls_end *end)
 {
     return end->t && (end->way == TLS_END_STARTED ||
-                      end->peer.outer.state == WR_TLS_ENGINE_OPEN);
+                      end->peer.outer.engine.state == WR_TLS_ENGINE_OPEN);
 }
 
 static void end_started(void *arg, int err, weir_transport *t)
@@ -317,9 +291,8 @@ static void end_start(struct tls_end *end)
     const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t;
     end->is_starting = true;
-    expect_eq(weir_transport_start_tls(end->t, &settings, &options, end_started,
-                                       end, &t),
-              0);
+    expect_ok(weir_transport_start_tls(end->t, &settings, &options, end_started,
+                                       end, &t));
     weir_tls_context_unref(settings.context);
     weir_transport_ref(t);
     weir_transport_unref(end->t);
@@ -366,9 +339,7 @@ static void end_begin(struct tls_end *end)
 /* A transport below may outlive TLS: it waits until the peer has the alert. */
 static bool end_has_no_connection(struct tls_end *end)
 {
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
+    struct weir_loop_statistics stats = statistics_of(end->loop);
     return stats.connections == 0;
 }
 
@@ -395,9 +366,7 @@ static void end_end(struct tls_end *end)
 
 bool tls_end_next(struct tls_end *end)
 {
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("there are no certificates");
-    }
+    tls_require();
     if (end->loop) {
         end_end(end);
         end->loop = NULL;

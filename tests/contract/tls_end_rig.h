@@ -21,11 +21,9 @@
 #ifndef WEIR_TESTS_CONTRACT_TLS_END_RIG_H
 #define WEIR_TESTS_CONTRACT_TLS_END_RIG_H
 
-#include "lib/tls/engine/engine.h"
 #include "tests/contract/harness.h"
-#include "tests/walk.h"
+#include "tests/tls/rig.h"
 
-#include <weir/tls.h>
 #include <weir/tls_connection.h>
 
 #undef EXPECT_CONTEXT
@@ -43,13 +41,10 @@ struct tls_peer {
     int fd;         /* -1: closed */
     bool is_deaf;   /* set by a test: it does not read */
     int end;        /* of what the subject sent: 1 none yet, 0, or -errno */
-    ssize_t result; /* of the engine's last step */
     uint64_t plain; /* bytes of the subject's pattern that it opened */
-    struct test_allocator allocator;
-    struct wr_blocks blocks;
-    struct wr_tls_memory memory;
-    struct wr_tls_engine engine; /* of the subject's TLS */
-    struct wr_tls_engine outer;  /* of the one that it is in, where nested */
+    struct tls_account account;
+    struct tls_side side;  /* of the subject's TLS */
+    struct tls_side outer; /* of the one that it is in, where nested */
 };
 
 struct tls_end {
@@ -103,7 +98,7 @@ void tls_end_rounds(const struct tls_end *end,
 /* A test of such a round, with its @end; the rest are fields of it, or 0. */
 #define TLS_ENDS(suite, name, end, ...)                                        \
     static void suite##__##name##_round(struct tls_end *end);                  \
-    UNIT(suite, name)                                                          \
+    UNIT_IN(suite, name, unit_alone, void)                                     \
     {                                                                          \
         tls_end_rounds(&(struct tls_end){__VA_ARGS__},                         \
                        suite##__##name##_round);                               \
@@ -168,10 +163,5 @@ void tls_peer_shutdown(struct tls_end *end);
 void tls_peer_cut(struct tls_end *end);
 void tls_peer_reset(struct tls_end *end);
 void tls_peer_close(struct tls_end *end);
-
-/* ---- for tests without a pair ---- */
-
-/* @version 0: any. */
-weir_tls_context *tls_end_context(bool is_server, int version);
 
 #endif

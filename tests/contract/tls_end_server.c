@@ -5,8 +5,7 @@
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
-
-#include <sys/socket.h>
+#include "tests/statistics.h"
 
 /* ---- the server ---- */
 
@@ -40,12 +39,10 @@ static void serve_as(struct maker *m, const char *name,
 {
     struct weir_server_options options = {.size = sizeof(options)};
 
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("there are no certificates");
-    }
+    tls_require();
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
-        .context = tls_end_context(true, 0),
+        .context = tls_context_of(true, 0),
         .server_hostname = name,
         .handshake_timeout_ns = handshake_timeout_ns};
     options.tls = &settings;
@@ -76,14 +73,6 @@ static bool has_reports(const struct maker *m)
     return (uint64_t)m->reports >= seen.wanted;
 }
 
-static struct weir_loop_statistics statistics_of(const struct maker *m)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    expect_eq(weir_loop_get_statistics(m->loop, &stats), 0);
-    return stats;
-}
-
 static uint16_t own_port(int fd)
 {
     struct weir_address address = {.len = sizeof(address.storage)};
@@ -97,16 +86,15 @@ static void expect_served(struct maker *m)
 {
     const struct weir_tls_settings settings = {.size = sizeof(settings),
                                                .context =
-                                                   tls_end_context(false, 0),
+                                                   tls_context_of(false, 0),
                                                .server_hostname = "localhost"};
     struct weir_connect_options options = {.size = sizeof(options)};
 
     options.tls = &settings;
     m->made = m->lost = m->done = 0;
-    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      server_port(m->server), &options,
-                                     maker_connect_done, m, NULL),
-              0);
+                                     maker_connect_done, m, NULL));
     weir_tls_context_unref(settings.context);
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0, "%s", weir_err_name(m->done_err));
@@ -233,12 +221,12 @@ MAKER(tls_end_server, a_thousand_bad_clients_leave_nothing_behind, m)
     serve(m, 0);
     send_probes(m, 200, 20);
     maker_run_for(m, 5 * MS);
-    const struct weir_loop_statistics before = statistics_of(m);
+    const struct weir_loop_statistics before = statistics_of(m->loop);
 
     send_probes(m, 1000, 20);
 
     maker_run_for(m, 5 * MS);
-    const struct weir_loop_statistics after = statistics_of(m);
+    const struct weir_loop_statistics after = statistics_of(m->loop);
     /* More of them may have been alive at a time: 16 bytes of each is less than
      * any would leave. */
     expect_leq(after.memory_bytes, before.memory_bytes + 1000 * 16);
@@ -254,15 +242,14 @@ MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served, m)
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
         .context =
-            getenv("WEIR_TLS_CERTIFICATES") ? tls_end_context(false, 0) : NULL,
+            getenv("WEIR_TLS_CERTIFICATES") ? tls_context_of(false, 0) : NULL,
         .server_hostname = "localhost"};
     struct weir_connect_options options = {.size = sizeof(options)};
     serve(m, 0);
     options.tls = &settings;
-    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      server_port(m->server), &options,
-                                     maker_connect_done, m, NULL),
-              0);
+                                     maker_connect_done, m, NULL));
     weir_tls_context_unref(settings.context);
     maker_run(m, maker_is_done);
     wait_clients(m, 1);
@@ -295,7 +282,7 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
     int fds[2];
     serve(m, 0);
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = tls_end_context(false, 0)};
+        .size = sizeof(settings), .context = tls_context_of(false, 0)};
     options.tls = &settings;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 

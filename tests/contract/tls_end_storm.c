@@ -5,22 +5,20 @@
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
+#include "tests/statistics.h"
 
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 /* A server, at @m->server. */
 static void serve(struct maker *m, int version)
 {
     struct weir_server_options options = {.size = sizeof(options)};
 
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("there are no certificates");
-    }
+    tls_require();
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = tls_end_context(true, version)};
+        .size = sizeof(settings), .context = tls_context_of(true, version)};
     options.tls = &settings;
     options.backlog = 1024;
     maker_serve(m, "127.0.0.1", &options);
@@ -56,7 +54,7 @@ static void storm_make_hello(int version)
     struct wr_tls_memory memory;
     struct wr_tls_engine engine;
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    weir_tls_context *context = tls_end_context(false, version);
+    weir_tls_context *context = tls_context_of(false, version);
 
     allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
@@ -110,9 +108,8 @@ static int storm_adopt_plain(struct maker *m)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     m->echo = true;
     m->done = 0;
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[1], &options,
-                                    maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[1], &options,
+                                    maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     return fds[0];
 }
@@ -177,14 +174,6 @@ MAKER(tls_end_storm, of_handshakes_of_tls_13_lets_others_be_served, m)
 
 enum { FEW = 20, MANY = 120, BYTES_EACH = 15 << 10 };
 
-static uint64_t memory_of(const struct maker *m)
-{
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    expect_eq(weir_loop_get_statistics(m->loop, &stats), 0);
-    return stats.memory_bytes;
-}
-
 /* Turns both loops until the server has @count connections, which @clients made
  * and on which a request was echoed. */
 static void crowd_to(struct maker *m, struct maker *clients, int count)
@@ -219,7 +208,7 @@ static void memory_of_idle(struct maker *m, int version)
     clients.in_made = say_hello;
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
-        .context = tls_end_context(false, version),
+        .context = tls_context_of(false, version),
         .server_hostname = "localhost"};
     struct weir_connect_options options = {.size = sizeof(options)};
     options.tls = &settings;
@@ -227,20 +216,20 @@ static void memory_of_idle(struct maker *m, int version)
     uint64_t client_bytes = 0;
 
     for (int count = 1; count <= MANY; count++) {
-        expect_eq(weir_create_connection(clients.loop, &clients.factory,
-                                         "127.0.0.1", server_port(m->server),
-                                         &options, maker_connect_done, &clients,
-                                         NULL),
-                  0);
+        expect_ok(weir_create_connection(
+            clients.loop, &clients.factory, "127.0.0.1", server_port(m->server),
+            &options, maker_connect_done, &clients, NULL));
         crowd_to(m, &clients, count);
         if (count == FEW) {
-            server_bytes = memory_of(m);
-            client_bytes = memory_of(&clients);
+            server_bytes = statistics_of(m->loop).memory_bytes;
+            client_bytes = statistics_of(clients.loop).memory_bytes;
         }
     }
 
-    server_bytes = (memory_of(m) - server_bytes) / (MANY - FEW);
-    client_bytes = (memory_of(&clients) - client_bytes) / (MANY - FEW);
+    server_bytes =
+        (statistics_of(m->loop).memory_bytes - server_bytes) / (MANY - FEW);
+    client_bytes = (statistics_of(clients.loop).memory_bytes - client_bytes) /
+                   (MANY - FEW);
     expect_leq(server_bytes, BYTES_EACH);
     expect_leq(client_bytes, BYTES_EACH);
     weir_tls_context_unref(settings.context);

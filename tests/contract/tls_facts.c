@@ -43,7 +43,7 @@ STARTING(tls_facts, both_sides_export_the_same_keys, s)
 
 STARTING(tls_facts, both_sides_export_the_same_keys_with_tls_1_2, s)
 {
-    s->client_tls.context = starting_context(false, WEIR_TLS_1_2);
+    s->client_tls.context = tls_context_of(false, 12);
     open_exporting(s);
     weir_tls_context_unref(s->client_tls.context);
     expect_exports(s);
@@ -94,8 +94,7 @@ STARTING(tls_facts, a_client_has_the_certificate_of_the_server, s)
     expect(!weir_tls_get_peer_certificate(s->server.t, 0, &size));
     expect_eq(weir_transport_get_extra_info(s->server.t, "peercert", &info),
               -ENOENT);
-    expect_eq(weir_transport_get_extra_info(s->server.t, "server_name", &info),
-              0);
+    expect_ok(weir_transport_get_extra_info(s->server.t, "server_name", &info));
     expect(strcmp(info.text, "localhost") == 0);
     expect_eq(weir_transport_get_extra_info(s->server.t, "cipher", &info), 0);
     expect(info.number == 128 || info.number == 256);
@@ -129,7 +128,7 @@ STARTING(tls_facts, a_context_is_that_of_the_settings_from_the_upgrade_on, s)
 
 STARTING(tls_facts, a_context_lives_as_long_as_the_transport, s)
 {
-    weir_tls_context *own = starting_context(false, WEIR_TLS_1_3);
+    weir_tls_context *own = tls_context_of(false, 13);
     s->client_tls.context = own;
     starting_upgrade_both(s);
     weir_tls_context_unref(own);
@@ -143,7 +142,7 @@ STARTING(tls_facts, a_context_lives_as_long_as_the_transport, s)
 STARTING(tls_facts, an_outer_tls_and_the_inner_one_have_contexts_of_their_own,
          s)
 {
-    weir_tls_context *inner = starting_context(false, WEIR_TLS_1_2);
+    weir_tls_context *inner = tls_context_of(false, 12);
     starting_upgrade_both(s);
     weir_transport *outer = weir_transport_ref(s->client.t);
     s->client.done_count = s->server.done_count = 0;
@@ -172,8 +171,9 @@ static void expect_cipher(const struct side *side, const char *suite,
 static void expect_suite(struct starting *s, const char *suite,
                          const char *version)
 {
-    s->client_tls.context =
-        starting_context_of((struct weir_tls_options){.ciphers = suite});
+    struct weir_tls_options options = tls_options(false);
+    options.ciphers = suite;
+    s->client_tls.context = tls_context(&options);
     starting_upgrade_both(s);
     weir_tls_context_unref(s->client_tls.context);
     expect_cipher(&s->client, suite, version);
@@ -195,8 +195,7 @@ STARTING(tls_facts, facts_of_an_outer_tls_are_not_those_of_the_inner_one, s)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     starting_upgrade_both(s);
-    expect_eq(weir_transport_get_extra_info(s->server.t, "server_name", &info),
-              0);
+    expect_ok(weir_transport_get_extra_info(s->server.t, "server_name", &info));
     s->client.done_count = s->server.done_count = 0;
     s->client_tls.server_hostname = NULL;
     s->client_tls.no_hostname_check = true;

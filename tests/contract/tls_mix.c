@@ -5,10 +5,9 @@
  * that is resumed is tried in each of the three.
  */
 #include "tests/contract/harness.h"
+#include "tests/tls/rig.h"
 
-#include <stdlib.h>
 #include <weir.h>
-#include <weir/tls.h>
 
 enum { MIX_BITS = 4, MIX_ENTRIES = 3 };
 
@@ -29,15 +28,6 @@ static weir_tls_context *chosen;
 static weir_tls_session *session; /* to be resumed, or NULL */
 static weir_server *server;
 
-static weir_tls_context *mix_context(const struct weir_tls_options *options)
-{
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    expect_eq(weir_tls_context_new(options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
-}
-
 static int mix_choose(void *user, const char *name, weir_tls_context **ret)
 {
     expect(!user && strcmp(name, "localhost") == 0);
@@ -47,41 +37,32 @@ static int mix_choose(void *user, const char *name, weir_tls_context **ret)
 
 static weir_tls_context *mix_server_context(void)
 {
-    struct weir_tls_options options = {
-        .size = sizeof(options),
-        .server = true,
-        .alpn = mix.has_alpn ? "h2,http/1.1" : NULL,
-        .choose = mix.chooses ? mix_choose : NULL,
-        .certificate = {.file = rig_tls_file("ecdsa.pem")},
-        .key = {.file = rig_tls_file("ecdsa.key")},
-    };
+    struct weir_tls_options options = tls_options(true);
+    options.alpn = mix.has_alpn ? "h2,http/1.1" : NULL;
+    options.choose = mix.chooses ? mix_choose : NULL;
     if (mix.has_auth) {
         options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
-        options.authorities.file = rig_tls_file("ca.pem");
+        options.authorities.file = tls_file("ca.pem");
     }
-    return mix_context(&options);
+    return tls_context(&options);
 }
 
 static weir_tls_context *mix_client_context(void)
 {
-    struct weir_tls_options options = {
-        .size = sizeof(options),
-        .max_version = mix.is_old ? WEIR_TLS_1_2 : WEIR_TLS_1_3,
-        .alpn = mix.has_alpn ? "http/1.1,h2" : NULL,
-        .authorities = {.file = rig_tls_file("ca.pem")},
-    };
+    struct weir_tls_options options = tls_options(false);
+    options.max_version = mix.is_old ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
+    options.alpn = mix.has_alpn ? "http/1.1,h2" : NULL;
     if (mix.has_auth) {
-        options.certificate.file = rig_tls_file("rsa.pem");
-        options.key.file = rig_tls_file("rsa.key");
+        options.certificate.file = tls_file("rsa.pem");
+        options.key.file = tls_file("rsa.key");
     }
-    return mix_context(&options);
+    return tls_context(&options);
 }
 
 static int mix_echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char text[64];
     ssize_t len = 0;
-    (void)arg;
     if (mix.starts) {
         expect_eq(weir_reader_readexactly(reader, text, 6), 6);
         expect_eq(weir_writer_write(writer, "go", 2), 0);
@@ -111,9 +92,8 @@ static void mix_open(weir_loop *loop)
     client_tls = (struct weir_tls_settings){.size = sizeof(client_tls),
                                             .context = mix_client_context(),
                                             .server_hostname = "localhost"};
-    expect_eq(
-        weir_start_server(loop, mix_echo, "127.0.0.1", 0, &options, &server),
-        0);
+    expect_ok(
+        weir_start_server(loop, mix_echo, "127.0.0.1", 0, &options, &server));
 }
 
 static void mix_close(void)
@@ -185,7 +165,6 @@ static void mix_talk(weir_loop *loop)
 
 static int mix_body(weir_loop *loop, void *arg)
 {
-    (void)arg;
     mix_open(loop);
     for (int i = 0; i < 3; i++) {
         mix_talk(loop);
@@ -215,14 +194,12 @@ static void mix_run(unsigned bits, int entry)
 
 UNIT(tls_mix, each_mix_of_features_agrees_wherever_tls_begins)
 {
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("no certificates: built without TLS");
-    }
-    chosen = mix_context(&(struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .certificate = {.file = rig_tls_file("rsa.pem")},
-        .key = {.file = rig_tls_file("rsa.key")}});
+    tls_require();
+    chosen = tls_context(
+        &(struct weir_tls_options){.size = sizeof(struct weir_tls_options),
+                                   .server = true,
+                                   .certificate = {.file = tls_file("rsa.pem")},
+                                   .key = {.file = tls_file("rsa.key")}});
     for (unsigned bits = 0; bits < 1u << MIX_BITS; bits++) {
         for (int entry = 0; entry < MIX_ENTRIES; entry++) {
             mix_run(bits, entry);

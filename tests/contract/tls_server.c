@@ -7,9 +7,8 @@
  * other one an RSA key.
  */
 #include "tests/contract/maker.h"
+#include "tests/tls/rig.h"
 
-#include <stdlib.h>
-#include <weir/tls.h>
 #include <weir/tls_connection.h>
 
 /* Bytes beyond which a certificate of the two is the one with the RSA key. */
@@ -23,42 +22,14 @@ struct client {
     uint64_t received;
 };
 
-static const char *server_path(const char *name)
-{
-    static char paths[4][512];
-    static int turn;
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    char *path = paths[turn++ % 4];
-    if (!folder) {
-        cr_skip_test("no wolfSSL of weir's own, or no openssl");
-    }
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
 static weir_tls_context *server_context(const char *certificate,
                                         const char *key)
 {
-    const struct weir_tls_options options = {
-        .size = sizeof(options),
-        .server = true,
-        .certificate = {.file = server_path(certificate)},
-        .key = {.file = server_path(key)},
-    };
-    weir_tls_context *context = NULL;
-    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
-    return context;
-}
-
-static weir_tls_context *client_context(void)
-{
-    const struct weir_tls_options options = {
-        .size = sizeof(options),
-        .authorities = {.file = server_path("ca.pem")},
-    };
-    weir_tls_context *context = NULL;
-    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
-    return context;
+    tls_require();
+    struct weir_tls_options options = tls_options(true);
+    options.certificate.file = tls_file("%s", certificate);
+    options.key.file = tls_file("%s", key);
+    return tls_context(&options);
 }
 
 static struct weir_tls_settings settings_of(weir_tls_context *context)
@@ -75,7 +46,6 @@ static int client_received(void *user, weir_transport *t,
                            const struct weir_buf *buf)
 {
     struct client *client = (struct client *)user;
-    (void)t;
     client->received += buf->len;
     return 0;
 }
@@ -89,7 +59,6 @@ static const struct weir_protocol client_protocol = {
 static int client_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &client_protocol,
                                           .user = arg};
     return 0;
@@ -110,7 +79,7 @@ static void client_start(struct client *client, struct maker *m, int fd)
 {
     const struct weir_factory factory = {.create = client_create,
                                          .arg = client};
-    weir_tls_context *context = client_context();
+    weir_tls_context *context = tls_context_of(false, 0);
     struct weir_tls_settings settings = settings_of(context);
     struct weir_connect_options options = {.size = sizeof(options),
                                            .tls = &settings};
@@ -300,17 +269,11 @@ static int choose_new(void *user, const char *name, weir_tls_context **ret)
 
 static weir_tls_context *choosing_context(weir_tls_context **chosen)
 {
-    const struct weir_tls_options options = {
-        .size = sizeof(options),
-        .server = true,
-        .certificate = {.file = server_path("ecdsa.pem")},
-        .key = {.file = server_path("ecdsa.key")},
-        .choose = choose_new,
-        .choose_user = chosen,
-    };
-    weir_tls_context *context = NULL;
-    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
-    return context;
+    tls_require();
+    struct weir_tls_options options = tls_options(true);
+    options.choose = choose_new;
+    options.choose_user = chosen;
+    return tls_context(&options);
 }
 
 MAKER(tls_server, the_context_that_was_chosen_by_name_is_that_of_the_connection,
@@ -348,7 +311,7 @@ MAKER(tls_server, a_connection_without_tls_has_no_context, m)
 MAKER(tls_server, settings_that_are_refused_leave_the_old_ones, m)
 {
     struct client client;
-    weir_tls_context *own = client_context();
+    weir_tls_context *own = tls_context_of(false, 0);
     struct weir_tls_settings wrong = settings_of(own);
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
 
@@ -377,15 +340,14 @@ MAKER(tls_server, a_server_without_tls_stays_without, m)
 MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
 {
     int fds[2];
-    weir_tls_context *context = client_context();
+    weir_tls_context *context = tls_context_of(false, 0);
     struct weir_tls_settings settings = settings_of(context);
     const struct weir_connect_options options = {
         .size = sizeof(options), .timeout_ns = 5 * MS, .tls = &settings};
     settings.server_hostname = "localhost";
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
+                                    maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ETIMEDOUT, "%s", weir_err_name(m->done_err));
     weir_tls_context_unref(context);

@@ -4,12 +4,10 @@
  * resume it makes a whole handshake.
  */
 #include "tests/contract/harness.h"
+#include "tests/task.h"
+#include "tests/tls/rig.h"
 
-#include <stdlib.h>
 #include <weir/stream.h>
-#include <weir/task.h>
-#include <weir/tls.h>
-#include <weir/tls_connection.h>
 
 struct world {
     weir_tls_context *server_context;
@@ -19,28 +17,17 @@ struct world {
     uint16_t port;
 };
 
-static weir_tls_context *session_context(const struct weir_tls_options *options)
-{
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    expect_eq(weir_tls_context_new(options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
-}
-
 static weir_tls_context *session_client(enum weir_tls_version version)
 {
-    return session_context(&(struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .max_version = version,
-        .authorities = {.file = rig_tls_file("ca.pem")}});
+    struct weir_tls_options options = tls_options(false);
+    options.max_version = version;
+    return tls_context(&options);
 }
 
 static int session_echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char text[64];
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_read(reader, text, sizeof(text))) > 0) {
         weir_writer_write(writer, text, (size_t)len);
         if ((len = weir_writer_drain(writer)) < 0) {
@@ -53,12 +40,9 @@ static int session_echo(void *arg, weir_reader *reader, weir_writer *writer)
 static void session_open(struct world *world, weir_loop *loop, bool no_tickets)
 {
     *world = (struct world){.loop = loop};
-    world->server_context = session_context(&(struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .no_tickets = no_tickets,
-        .certificate = {.file = rig_tls_file("ecdsa.pem")},
-        .key = {.file = rig_tls_file("ecdsa.key")}});
+    struct weir_tls_options server = tls_options(true);
+    server.no_tickets = no_tickets;
+    world->server_context = tls_context(&server);
     world->client_context = session_client(WEIR_TLS_VERSION_DEFAULT);
     const struct weir_tls_settings tls = {.size = sizeof(tls),
                                           .context = world->server_context};
@@ -66,9 +50,8 @@ static void session_open(struct world *world, weir_loop *loop, bool no_tickets)
         .size = sizeof(options),
         .server = {.size = sizeof(options.server), .tls = &tls}};
     struct weir_address address;
-    expect_eq(weir_start_server(loop, session_echo, "127.0.0.1", 0, &options,
-                                &world->server),
-              0);
+    expect_ok(weir_start_server(loop, session_echo, "127.0.0.1", 0, &options,
+                                &world->server));
     expect(weir_server_get_socket(world->server, 0, &address) >= 0);
     world->port = ntohs(address.storage.inet.sin_port);
 }
@@ -95,9 +78,8 @@ static bool session_talk(struct world *world,
     weir_reader *reader;
     weir_writer *writer;
     char text[8];
-    expect_eq(weir_open_connection(world->loop, "127.0.0.1", world->port,
-                                   &options, &reader, &writer),
-              0);
+    expect_ok(weir_open_connection(world->loop, "127.0.0.1", world->port,
+                                   &options, &reader, &writer));
     weir_transport *t = weir_writer_get_transport(writer);
     expect_eq(weir_writer_write(writer, "hello", 5), 0);
     expect_eq(weir_reader_readexactly(reader, text, 5), 5);
@@ -129,20 +111,17 @@ static struct weir_tls_settings session_settings(const struct world *world)
                                       .server_hostname = "localhost"};
 }
 
-static void session_run(weir_task_fn *body)
+static void session_run(task_body_fn *body)
 {
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("no certificates: built without TLS");
-    }
-    expect_eq(weir_run(NULL, body, NULL), 0);
+    tls_require();
+    task_run(body);
 }
 
-static int session_again(weir_loop *loop, void *arg)
+UNIT_IN(tls_session, a_client_resumes_a_session, session_run, weir_loop *loop)
 {
     struct world world;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&world, loop, false);
     struct weir_tls_settings tls = session_settings(&world);
     cr_assert(!session_talk(&world, &tls, &session, &err));
@@ -160,20 +139,15 @@ static int session_again(weir_loop *loop, void *arg)
     cr_assert(session_resumes(&world, &tls), "and so is one that it gave");
     weir_tls_session_unref(next);
     session_close(&world);
-    return 0;
 }
 
-UNIT(tls_session, a_client_resumes_a_session)
-{
-    session_run(session_again);
-}
-
-static int session_bound(weir_loop *loop, void *arg)
+UNIT_IN(tls_session,
+        a_session_is_for_its_context_and_the_name_that_was_verified,
+        session_run, weir_loop *loop)
 {
     struct world world;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&world, loop, false);
     struct weir_tls_settings tls = session_settings(&world);
     cr_assert(!session_talk(&world, &tls, &session, &err));
@@ -194,21 +168,15 @@ static int session_bound(weir_loop *loop, void *arg)
     weir_tls_context_unref(other);
     weir_tls_session_unref(session);
     session_close(&world);
-    return 0;
-}
-
-UNIT(tls_session, a_session_is_for_its_context_and_the_name_that_was_verified)
-{
-    session_run(session_bound);
 }
 
 /* A session that verified no name must not stand for one. */
-static int session_unverified(weir_loop *loop, void *arg)
+UNIT_IN(tls_session, a_session_without_a_verified_name_does_not_stand_for_one,
+        session_run, weir_loop *loop)
 {
     struct world world;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&world, loop, false);
     struct weir_tls_settings tls = session_settings(&world);
     tls.no_hostname_check = true;
@@ -220,21 +188,16 @@ static int session_unverified(weir_loop *loop, void *arg)
     cr_assert(!session_resumes(&world, &tls));
     weir_tls_session_unref(session);
     session_close(&world);
-    return 0;
 }
 
-UNIT(tls_session, a_session_without_a_verified_name_does_not_stand_for_one)
-{
-    session_run(session_unverified);
-}
-
-static int session_refused(weir_loop *loop, void *arg)
+UNIT_IN(tls_session,
+        a_server_that_does_not_know_a_session_makes_a_whole_handshake,
+        session_run, weir_loop *loop)
 {
     struct world first;
     struct world second;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&first, loop, false);
     session_open(&second, loop, false);
     struct weir_tls_settings tls = session_settings(&first);
@@ -245,20 +208,14 @@ static int session_refused(weir_loop *loop, void *arg)
     weir_tls_session_unref(session);
     session_close(&first);
     session_close(&second);
-    return 0;
 }
 
-UNIT(tls_session, a_server_that_does_not_know_a_session_makes_a_whole_handshake)
-{
-    session_run(session_refused);
-}
-
-static int session_none(weir_loop *loop, void *arg)
+UNIT_IN(tls_session, without_tickets_and_by_tls_12_there_is_no_session,
+        session_run, weir_loop *loop)
 {
     struct world world;
     weir_tls_session *session;
     int err;
-    (void)arg;
     session_open(&world, loop, true);
     struct weir_tls_settings tls = session_settings(&world);
     cr_assert(!session_talk(&world, &tls, &session, &err));
@@ -275,10 +232,4 @@ static int session_none(weir_loop *loop, void *arg)
     weir_tls_context_unref(old);
 
     session_close(&world);
-    return 0;
-}
-
-UNIT(tls_session, without_tickets_and_by_tls_12_there_is_no_session)
-{
-    session_run(session_none);
 }

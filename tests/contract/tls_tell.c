@@ -5,38 +5,24 @@
  * those of the transport itself are the same.
  */
 #include "tests/contract/harness.h"
+#include "tests/task.h"
+#include "tests/tls/rig.h"
 
-#include <stdlib.h>
 #include <weir/stream.h>
-#include <weir/task.h>
-#include <weir/tls.h>
-#include <weir/tls_connection.h>
 
 static weir_tls_context *tell_context(bool is_server, bool knows_authority)
 {
-    const struct weir_tls_pem none = {.file = NULL};
-    const struct weir_tls_options options = {
-        .size = sizeof(options),
-        .server = is_server,
-        .no_system_authorities = true,
-        .certificate = {.file = rig_tls_file("ecdsa.pem")},
-        .key = {.file = rig_tls_file("ecdsa.key")},
-        .authorities =
-            knows_authority
-                ? (struct weir_tls_pem){.file = rig_tls_file("ca.pem")}
-                : none};
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
+    struct weir_tls_options options = tls_options(is_server);
+    options.no_system_authorities = true;
+    if (!knows_authority) {
+        options.authorities.file = NULL;
+    }
+    return tls_context(&options);
 }
 
 static int tell_nothing(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
-    (void)writer;
     while (weir_reader_read(reader, &byte, 1) > 0) {
     }
     return 0;
@@ -64,9 +50,8 @@ static void tell_serve(struct tell_world *world, weir_loop *loop, bool has_tls)
                    .tls = has_tls ? &tls : NULL}};
     struct weir_address address;
     *world = (struct tell_world){.loop = loop};
-    expect_eq(weir_start_server(loop, tell_nothing, "127.0.0.1", 0, &options,
-                                &world->server),
-              0);
+    expect_ok(weir_start_server(loop, tell_nothing, "127.0.0.1", 0, &options,
+                                &world->server));
     weir_tls_context_unref(tls.context);
     expect(weir_server_get_socket(world->server, 0, &address) >= 0);
     world->port = ntohs(address.storage.inet.sin_port);
@@ -100,64 +85,47 @@ static void tell_end(struct tell_world *world)
     weir_server_free(world->server);
 }
 
-static void tell_run(weir_task_fn *body)
+static void tell_run(task_body_fn *body)
 {
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("no certificates: built without TLS");
-    }
-    expect_eq(weir_run(NULL, body, NULL), 0);
+    tls_require();
+    task_run(body);
 }
 
-static int tell_time(weir_loop *loop, void *arg)
+UNIT_IN(tls_tell, how_long_a_handshake_took, tell_run, weir_loop *loop)
 {
     struct tell_world world;
     struct weir_extra_info info = {.size = sizeof(info)};
     weir_tls_context *context = tell_context(false, true);
-    (void)arg;
     tell_serve(&world, loop, true);
     const uint64_t begin_ns = weir_loop_get_time(loop);
     expect_eq(tell_connect(&world, context), 0, "%s", world.text);
     weir_transport *t = weir_writer_get_transport(world.writer);
     expect_eq(weir_transport_get_extra_info(t, "tls_handshake", &info), 0);
-    expect_eq(weir_sleep(loop, 1),
-              0); /* the loop's time is of this turn then */
+    expect_ok(weir_sleep(loop, 1)); /* the loop's time is of this turn then */
     cr_assert_gt(info.time_ns, 0);
     cr_assert_leq(info.time_ns, weir_loop_get_time(loop) - begin_ns);
     expect_str_eq(world.text, "");
     weir_tls_context_unref(context);
     tell_end(&world);
-    return 0;
 }
 
-Test(tls_tell, how_long_a_handshake_took)
-{
-    tell_run(tell_time);
-}
-
-static int tell_plain(weir_loop *loop, void *arg)
+UNIT_IN(tls_tell, a_connection_without_tls_has_no_handshake, tell_run,
+        weir_loop *loop)
 {
     struct tell_world world;
     struct weir_extra_info info = {.size = sizeof(info)};
-    (void)arg;
     tell_serve(&world, loop, false);
     expect_eq(tell_connect(&world, NULL), 0);
     weir_transport *t = weir_writer_get_transport(world.writer);
     expect_eq(weir_transport_get_extra_info(t, "tls_handshake", &info),
               -ENOENT);
     tell_end(&world);
-    return 0;
 }
 
-Test(tls_tell, a_connection_without_tls_has_no_handshake)
-{
-    tell_run(tell_plain);
-}
-
-static int tell_failure(weir_loop *loop, void *arg)
+UNIT_IN(tls_tell, the_maker_is_told_why_in_words, tell_run, weir_loop *loop)
 {
     struct tell_world world;
     weir_tls_context *context = tell_context(false, false);
-    (void)arg;
     tell_serve(&world, loop, true);
     expect_eq(tell_connect(&world, context), WEIR_ETLSISSUER);
     char begin[64];
@@ -168,20 +136,14 @@ static int tell_failure(weir_loop *loop, void *arg)
     cr_assert_not_null(strstr(world.text, "(CN=localhost)"), "%s", world.text);
     weir_tls_context_unref(context);
     tell_end(&world);
-    return 0;
 }
 
-Test(tls_tell, the_maker_is_told_why_in_words)
-{
-    tell_run(tell_failure);
-}
-
-static int tell_timeout(weir_loop *loop, void *arg)
+UNIT_IN(tls_tell, a_handshake_that_the_attempt_gave_up_says_why, tell_run,
+        weir_loop *loop)
 {
     struct tell_world world;
     weir_tls_context *context = tell_context(false, true);
     char wanted[96];
-    (void)arg;
     tell_serve(&world, loop, false); /* it answers nothing */
     world.timeout_ns = 500 * RIG_MS; /* enough to connect without TLS */
     expect_eq(tell_connect(&world, context), -ETIMEDOUT, "%s", world.text);
@@ -191,10 +153,4 @@ static int tell_timeout(weir_loop *loop, void *arg)
     expect_str_eq(world.text, wanted);
     weir_tls_context_unref(context);
     tell_end(&world);
-    return 0;
-}
-
-Test(tls_tell, a_handshake_that_the_attempt_gave_up_says_why)
-{
-    tell_run(tell_timeout);
 }

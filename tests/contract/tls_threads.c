@@ -7,14 +7,11 @@
  * makes it longer. Run under the address and the thread sanitizer.
  */
 #include "tests/contract/harness.h"
+#include "tests/tls/rig.h"
 #include "tests/unit/random.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <weir/stream.h>
 #include <weir/task.h>
-#include <weir/tls.h>
-#include <weir/tls_connection.h>
 
 enum { THREADS = 4, CONNECTIONS = 60, SLOTS = 4, TICKET_KEY = 48 };
 
@@ -32,6 +29,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct peer peers[THREADS];
 static int listening_count;
 static int done_count;
+static struct weir_tls_options every_context;
 static weir_tls_context *server_context; /* that all servers use */
 static weir_tls_context *client_contexts[2];
 static weir_tls_session *sessions[2][SLOTS]; /* of each client context */
@@ -44,36 +42,12 @@ static uint64_t rounds(void)
 
 /* ---- contexts ---- */
 
-static struct weir_tls_options storm_options(char paths[3][512])
-{
-    static const char *const names[3] = {"good-chain.pem", "good-chain.key",
-                                         "authority.pem"};
-    for (int i = 0; i < 3; i++) {
-        snprintf(paths[i], sizeof(paths[i]), "%s/tls-matrix/%s",
-                 getenv("WEIR_TLS_CERTIFICATES"), names[i]);
-    }
-    return (struct weir_tls_options){.size = sizeof(struct weir_tls_options),
-                                     .certificate = {.file = paths[0]},
-                                     .key = {.file = paths[1]},
-                                     .authorities = {.file = paths[2]}};
-}
-
-static weir_tls_context *storm_context(const struct weir_tls_options *options)
-{
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    expect_eq(weir_tls_context_new(options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
-}
-
 /* One with the keys that all have, or with a key of its own, which changes in
  * use. */
 static weir_tls_context *storm_server_context(bool has_own_key)
 {
     static const uint8_t keys[TICKET_KEY] = "the keys of all threads";
-    char paths[3][512];
-    struct weir_tls_options options = storm_options(paths);
+    struct weir_tls_options options = every_context;
     options.server = true;
     if (has_own_key) { /* its sessions are not resumed */
         options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
@@ -81,15 +55,14 @@ static weir_tls_context *storm_server_context(bool has_own_key)
     options.ticket_keys = has_own_key ? NULL : keys;
     options.ticket_keys_size = has_own_key ? 0 : sizeof(keys);
     options.ticket_lifetime_ns = has_own_key ? RIG_S : 0;
-    return storm_context(&options);
+    return tls_context(&options);
 }
 
 static weir_tls_context *storm_client_context(enum weir_tls_version version)
 {
-    char paths[3][512];
-    struct weir_tls_options options = storm_options(paths);
+    struct weir_tls_options options = every_context;
     options.max_version = version;
-    return storm_context(&options);
+    return tls_context(&options);
 }
 
 static weir_tls_context *storm_take_context(void)
@@ -150,7 +123,6 @@ static int storm_echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char text[16];
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_read(reader, text, sizeof(text))) > 0) {
         weir_writer_write(writer, text, (size_t)len);
         if ((len = weir_writer_drain(writer)) < 0) {
@@ -192,9 +164,8 @@ static void storm_connect(struct peer *self)
         .connect = {.size = sizeof(options.connect), .tls = &tls}};
     weir_reader *reader;
     weir_writer *writer;
-    expect_eq(weir_open_connection(self->loop, "127.0.0.1", to->port, &options,
-                                   &reader, &writer),
-              0);
+    expect_ok(weir_open_connection(self->loop, "127.0.0.1", to->port, &options,
+                                   &reader, &writer));
     weir_tls_session_unref(session);
     storm_talk(self, reader, writer, which);
     weir_writer_close(writer);
@@ -213,9 +184,8 @@ static void storm_listen(struct peer *self)
         .size = sizeof(options),
         .server = {.size = sizeof(options.server), .tls = &tls}};
     struct weir_address address;
-    expect_eq(weir_start_server(self->loop, storm_echo, "127.0.0.1", 0,
-                                &options, &self->server),
-              0);
+    expect_ok(weir_start_server(self->loop, storm_echo, "127.0.0.1", 0,
+                                &options, &self->server));
     weir_tls_context_unref(context);
     expect(weir_server_get_socket(self->server, 0, &address) >= 0);
     self->port = ntohs(address.storage.inet.sin_port);
@@ -276,8 +246,8 @@ static void storm_run_threads(void)
     unit_random_seed(&random);
     for (int i = 0; i < THREADS; i++) {
         peers[i].random.state = unit_random_next(&random);
-        expect_eq(
-            pthread_create(&peers[i].thread, NULL, storm_thread, &peers[i]), 0);
+        expect_ok(
+            pthread_create(&peers[i].thread, NULL, storm_thread, &peers[i]));
     }
     for (int i = 0; i < THREADS; i++) {
         expect_eq(pthread_join(peers[i].thread, NULL), 0);
@@ -287,6 +257,11 @@ static void storm_run_threads(void)
 UNIT(tls_threads, threads_share_contexts_and_sessions)
 {
     uint32_t resumed_count = 0;
+    every_context = (struct weir_tls_options){
+        .size = sizeof(every_context),
+        .certificate = {.file = tls_file("tls-matrix/good-chain.pem")},
+        .key = {.file = tls_file("tls-matrix/good-chain.key")},
+        .authorities = {.file = tls_file("tls-matrix/authority.pem")}};
     server_context = storm_server_context(false);
     client_contexts[0] = storm_client_context(WEIR_TLS_1_2);
     client_contexts[1] = storm_client_context(WEIR_TLS_1_3);

@@ -280,10 +280,9 @@ UNIT_IN(unix_socket, a_path_that_becomes_free_meanwhile_is_taken, with_place,
 {
     const struct weir_server_options options = {.size = sizeof(options)};
     int fd = place_bind(place, SOCK_STREAM, 4);
-    expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path,
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path,
                                       &options, maker_server_done, m,
-                                      &m->server),
-              0);
+                                      &m->server));
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
 
@@ -337,10 +336,9 @@ UNIT_IN(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it,
     cr_assert_eq(flock(lock, LOCK_EX), 0);
     expect_in_use(m, place);
     m->done = 0;
-    expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path,
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path,
                                       &options, maker_server_done, m,
-                                      &m->server),
-              0);
+                                      &m->server));
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
 
@@ -485,9 +483,8 @@ UNIT_IN(unix_socket, a_start_that_fails_later_leaves_no_file, with_place,
     struct weir_address all[2] = {place_address(place)};
     int taken = peer_listen(1, &all[1]);
     m->done = 0;
-    expect_eq(weir_create_server_on(m->loop, &m->factory, all, 2, &options,
-                                    maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server_on(m->loop, &m->factory, all, 2, &options,
+                                    maker_server_done, m, &m->server));
 
     maker_run(m, has_told);
 
@@ -571,12 +568,10 @@ UNIT_IN(unix_socket, usage_errors_come_from_the_call, with_place,
 UNIT_IN(unix_socket, works_without_options, with_place, struct maker *m,
         struct place *place)
 {
-    expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
-                                      NULL, NULL, &m->server),
-              0);
-    expect_eq(weir_create_unix_connection(m->loop, &m->factory, place->path,
-                                          NULL, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
+                                      NULL, NULL, &m->server));
+    expect_ok(weir_create_unix_connection(m->loop, &m->factory, place->path,
+                                          NULL, NULL, NULL, NULL));
     maker_run_for(m, 10 * MS);
     expect_eq(m->made, 2);
 }

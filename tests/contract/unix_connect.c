@@ -4,6 +4,7 @@
  * transports have in common is in the suites over all makers.
  */
 #include "tests/contract/place.h"
+#include "tests/contract/rights.h"
 
 enum { ROUNDS = 20 };
 
@@ -14,9 +15,8 @@ static weir_pending *start(struct maker *m, const char *path,
     weir_pending *connect = NULL;
     options.timeout_ns = timeout_ns;
     m->done = 0;
-    expect_eq(weir_create_unix_connection(m->loop, &m->factory, path, &options,
-                                          maker_connect_done, m, &connect),
-              0);
+    expect_ok(weir_create_unix_connection(m->loop, &m->factory, path, &options,
+                                          maker_connect_done, m, &connect));
     return connect;
 }
 
@@ -180,9 +180,8 @@ UNIT_IN(unix_connect, a_pair_is_adopted_as_a_unix_socket, with_place,
     int ends[2];
     char text[256];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, ends[0], &options,
-                                    maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_adopt_connection(m->loop, &m->factory, ends[0], &options,
+                                    maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     weir_transport_get_error_text(m->t, text, sizeof(text));
     expect_str_eq(text, "unix unix:: open");
@@ -215,10 +214,9 @@ static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection.fd_limit = fd_limit;
     m->done = 0;
-    expect_eq(weir_adopt_server(m->loop, &m->factory,
+    expect_ok(weir_adopt_server(m->loop, &m->factory,
                                 fcntl(listener, F_DUPFD_CLOEXEC, 0), &options,
-                                maker_server_done, m, &m->server),
-              0);
+                                maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, 0);
     weir_server_free(m->server);
@@ -250,10 +248,9 @@ UNIT_IN(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked,
     for (uint32_t fd_limit = 0; can_refuse_fds(m) && fd_limit < 2; fd_limit++) {
         options.connection.fd_limit = fd_limit;
         m->done = 0;
-        expect_eq(weir_adopt_connection(m->loop, &m->factory,
+        expect_ok(weir_adopt_connection(m->loop, &m->factory,
                                         fcntl(ends[0], F_DUPFD_CLOEXEC, 0),
-                                        &options, maker_connect_done, m, NULL),
-                  0);
+                                        &options, maker_connect_done, m, NULL));
         maker_run(m, maker_is_done);
         expect_eq(passes_fds(ends[0]), (int)fd_limit);
     }
@@ -262,33 +259,16 @@ UNIT_IN(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked,
     cr_assert(!place_exists(place));
 }
 
-static ssize_t send_fd(int to, int fd)
-{
-    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {0};
-    char byte = 'x';
-    struct iovec iov = {&byte, 1};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &fd, sizeof(int));
-    return sendmsg(to, &msg, MSG_NOSIGNAL);
-}
-
 /* What a peer sends before its connection is accepted. */
 UNIT_IN(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked,
         with_place, struct maker *m, struct place *place)
 {
-    expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
-                                      NULL, NULL, &m->server),
-              0);
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
+                                      NULL, NULL, &m->server));
     maker_run_for(m, 2 * MS);
     const int fd = place_connect(place); /* no turn is made until it sends */
-    const ssize_t sent = send_fd(fd, STDERR_FILENO);
+    const ssize_t sent =
+        rights_send(fd, "x", 1, (const int[]){STDERR_FILENO}, 1, 0);
 
     expect_eq(sent, can_refuse_fds(m) ? -1 : 1);
     maker_run(m, maker_is_made);
@@ -310,9 +290,8 @@ UNIT_IN(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss,
 {
     struct weir_peercred cred;
     struct weir_extra_info info = {.size = sizeof(info)};
-    expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
-                                      NULL, NULL, &m->server),
-              0);
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
+                                      NULL, NULL, &m->server));
     maker_run_for(m, 2 * MS);
     int fd = place_connect(place);
     maker_run(m, maker_is_made);
@@ -339,9 +318,8 @@ UNIT_IN(unix_connect, a_tcp_connection_has_no_credentials, with_place,
     struct weir_address address;
     int listener = peer_listen(1, &address);
     struct weir_connect_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_connection_to(m->loop, &m->factory, &address, 1,
-                                        &options, maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_create_connection_to(m->loop, &m->factory, &address, 1,
+                                        &options, maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
 
     expect_eq(weir_transport_get_peercred(m->t, &cred), -EOPNOTSUPP);

@@ -120,6 +120,30 @@ UNIT(upstream_sockets, one_that_refuses_is_followed_by_one_that_accepts)
     close(listener);
 }
 
+UNIT(upstream_sockets, the_own_address_of_the_options_is_kept)
+{
+    struct world world;
+    struct weir_address address;
+    struct weir_address own = peer_address("127.0.0.2", 0);
+    struct weir_upstreams_connect_options options = {.size = sizeof(options)};
+    world_open(&world, NULL);
+    int listener = peer_listen(1, &address);
+    add_port(&world, "127.0.0.1", 1);
+    add_port(&world, "127.0.0.1", address_port(&address));
+    options.connect.local_address = &own;
+    expect_eq(weir_upstreams_connect(world.set, &world.m.factory, &options,
+                                     note_end, &world, NULL),
+              0);
+    memset(&own, 0, sizeof(own));
+    run_until_done(&world);
+    expect_eq(world.told.err, 0);
+    own = peer_address("127.0.0.2", 0);
+    expect_eq(world.m.sockname.storage.inet.sin_addr.s_addr,
+              own.storage.inet.sin_addr.s_addr);
+    world_close(&world);
+    close(listener);
+}
+
 UNIT(upstream_sockets, the_last_error_is_told_where_all_refuse)
 {
     struct world world;

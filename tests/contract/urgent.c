@@ -8,6 +8,7 @@
  * least of all to others.
  */
 #include "tests/contract/maker.h"
+#include "tests/task.h"
 
 enum {
     WAVES = 2,
@@ -167,7 +168,6 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     uint8_t bytes[4096];
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_read(reader, bytes, sizeof(bytes))) > 0) {
         int err = weir_writer_write(writer, bytes, (size_t)len);
         if (err < 0) {
@@ -182,19 +182,13 @@ static void rest_in_task(void *arg, uint64_t time_ns)
     expect_eq(weir_sleep(arg, time_ns), 0);
 }
 
-static int play_on_streams(weir_loop *loop, void *arg)
+UNIT_IN(urgent, bytes_leave_all_streams_as_they_are_with_tasks, task_run,
+        weir_loop *loop)
 {
     weir_server *server;
-    (void)arg;
     expect_eq(weir_start_server(loop, echo, "127.0.0.1", 0, NULL, &server), 0);
     play(server_port(server), rest_in_task, loop);
     weir_server_close(server);
     expect_eq(weir_server_wait_closed(server), 0);
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(urgent, bytes_leave_all_streams_as_they_are_with_tasks)
-{
-    expect_eq(weir_run(NULL, play_on_streams, NULL), 0);
 }

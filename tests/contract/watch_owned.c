@@ -7,7 +7,6 @@
 #include "tests/walk.h"
 
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <weir/watch.h>
 
 static void count_call(void *arg)
@@ -27,8 +26,7 @@ PAIRS(watch_owned, r62__the_descriptor_of_a_transport_is_refused, rig,
     rig_wait_received(rig, 100);
 
     expect_eq(calls, 0);
-    expect_eq(weir_loop_add_reader(rig->loop, rig->peer, count_call, &calls),
-              0);
+    expect_ok(weir_loop_add_reader(rig->loop, rig->peer, count_call, &calls));
     expect(weir_loop_remove_reader(rig->loop, rig->peer));
 }
 
@@ -58,7 +56,6 @@ static int take_nothing(void *arg, weir_transport *t,
 {
     static const struct weir_protocol silent = {.size = sizeof(silent),
                                                 .kind = WEIR_PROTOCOL_STREAM};
-    (void)arg, (void)t;
     *ret = (struct weir_protocol_binding){&silent, NULL};
     return 0;
 }
@@ -70,9 +67,8 @@ static int adopt_end(weir_loop *loop, int *ret_owned)
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     *ret_owned = pair[0];
-    expect_eq(
-        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL),
-        0);
+    expect_ok(
+        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL));
     return pair[1];
 }
 
@@ -121,7 +117,6 @@ static void add_without(void *arg)
     int pair[2];
     int owned;
     int calls = 0;
-    (void)arg;
     const int peer = adopt_end(loop, &owned);
     turn(loop);
     turn(loop);

@@ -158,7 +158,6 @@ static void try_to_add(void *arg)
 
 static void add_when_lost(void *user, weir_transport *t, int err)
 {
-    (void)t, (void)err;
     try_to_add(user);
 }
 

@@ -12,7 +12,6 @@ int exception_err;
 static void count_exception(void *arg, weir_loop *on,
                             const struct weir_exception *exception)
 {
-    (void)arg, (void)on;
     exception_count++;
     exception_err = exception->err;
 }

@@ -10,7 +10,6 @@
 
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 static void set_limits(struct rig *rig, int64_t high, int64_t low)
 {

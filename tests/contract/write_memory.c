@@ -7,8 +7,6 @@
  */
 #include "tests/contract/rows.h"
 
-#include <sys/socket.h>
-
 static void count_release(void *arg)
 {
     ((struct rig *)arg)->count++;
@@ -148,8 +146,8 @@ static void write_again(void *arg)
     if (rig->count++ < 5) {
         rig_pattern(bytes, rig->written, 1000);
         rig->written += 1000;
-        expect_eq(
-            weir_transport_write_ref(rig->t, bytes, 1000, write_again, rig), 0);
+        expect_ok(
+            weir_transport_write_ref(rig->t, bytes, 1000, write_again, rig));
     }
 }
 
@@ -173,8 +171,7 @@ static void abort_it(void *arg)
 PAIRS(write_memory, release_may_abort, rig, .needs = RIG_SENDS)
 {
     for (int i = 0; i < 3; i++) {
-        expect_eq(weir_transport_write_ref(rig->t, bytes, 1000, abort_it, rig),
-                  0);
+        expect_ok(weir_transport_write_ref(rig->t, bytes, 1000, abort_it, rig));
     }
     rig_wait_lost(rig);
 

@@ -12,9 +12,6 @@
 #include "tests/allocator.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 static const struct count_case *const cases[] = {
     &count_protocol, &count_life,  &count_life_closes, &count_stream,

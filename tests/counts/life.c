@@ -10,7 +10,6 @@
 static void connection_made(void *user, weir_transport *t)
 {
     struct count *c = user;
-    (void)t;
     c->callbacks++;
     c->alive++;
 }
@@ -18,7 +17,6 @@ static void connection_made(void *user, weir_transport *t)
 static void connection_lost(void *user, weir_transport *t, int err)
 {
     struct count *c = user;
-    (void)t;
     count_require(err == 0, "a connection broke");
     c->callbacks++;
     c->alive--;
@@ -54,7 +52,6 @@ static int make_protocol(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
     const struct count *c = arg;
-    (void)t;
     ret->protocol = c->what == &count_life_closes ? &closes : &answers;
     ret->user = arg;
     return 0;

@@ -5,7 +5,6 @@
  */
 #include "tests/counts/count.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 #define BYTES_MAX (COUNT_DEPTH_MAX * COUNT_MESSAGE)

@@ -29,7 +29,6 @@ static int make_protocol(void *arg, weir_transport *t,
     static const struct weir_protocol echo = {.size = sizeof(echo),
                                               .kind = WEIR_PROTOCOL_STREAM,
                                               .data_received = data_received};
-    (void)t;
     ret->protocol = &echo;
     ret->user = arg;
     return 0;

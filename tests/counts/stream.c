@@ -52,7 +52,6 @@ static int serve_lines(void *arg, weir_reader *reader, weir_writer *writer)
 
 static size_t answer_lines(uint32_t depth, uint8_t first, uint8_t *ret)
 {
-    (void)first;
     memcpy(ret, &depth, sizeof(depth));
     return sizeof(depth);
 }
@@ -70,13 +69,11 @@ static int listen_for(struct count *c, weir_client_connected_fn *serve)
 
 static int listen_for_echo(weir_loop *loop, void *arg)
 {
-    (void)loop;
     return listen_for(arg, serve_echo);
 }
 
 static int listen_for_lines(weir_loop *loop, void *arg)
 {
-    (void)loop;
     return listen_for(arg, serve_lines);
 }
 

@@ -30,7 +30,6 @@ static void start_yield(struct count *c)
 static int return_at_once(weir_loop *loop, void *arg)
 {
     struct count *c = arg;
-    (void)loop;
     c->callbacks++;
     return 0;
 }

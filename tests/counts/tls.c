@@ -11,7 +11,6 @@
 #include "weir/tls.h"
 #include "weir/tls_connection.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wolfssl/options.h>

@@ -116,7 +116,6 @@ static void end_closes(struct wr_closer *closer)
 static void end_due(void *arg)
 {
     struct wr_list *link = fake.closers.next;
-    (void)arg;
     while (link != &fake.closers) {
         struct wr_closer *closer = closer_at(link);
         link = link->next;

@@ -201,22 +201,15 @@ bool fake_fifo_may_work(const struct fake_file *file, size_t len)
 /* Operations here do not need one: see wr_splice. */
 int wr_sys_pipe_nonblock(int ret[2])
 {
-    (void)ret;
     return -EMFILE;
 }
 
 int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
 {
-    (void)fd;
-    (void)buf;
-    (void)len;
     return -EBADF;
 }
 
 int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len)
 {
-    (void)fd;
-    (void)buf;
-    (void)len;
     return -EBADF;
 }

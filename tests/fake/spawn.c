@@ -7,7 +7,6 @@
  */
 #include "uring/spawn.h"
 
-#include "tests/fake/fake.h"
 #include "tests/fake/world.h"
 
 #include <errno.h>

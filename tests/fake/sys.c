@@ -53,34 +53,27 @@ int wr_sys_set_blocking(int fd)
 /* The fake has no files. */
 int wr_sys_lstat(const char *path, struct stat *ret)
 {
-    (void)path;
-    (void)ret;
     return -ENOENT;
 }
 
 int wr_sys_unlink(const char *path)
 {
-    (void)path;
     return -ENOENT;
 }
 
 int wr_sys_chmod(const char *path, mode_t mode)
 {
-    (void)path;
-    (void)mode;
     return -ENOENT;
 }
 
 int wr_sys_fchmod(int fd, mode_t mode)
 {
-    (void)mode;
     wr_ignore(!fake_file_get(fd, "fchmod"));
     return 0;
 }
 
 int wr_sys_lock_directory(const char *path)
 {
-    (void)path;
     return -ENOENT;
 }
 
@@ -425,7 +418,6 @@ int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
                      bool has_nosignal)
 {
     const struct fake_file *file = fake_file_get(fd, "write");
-    (void)has_nosignal;
     if (file->kind == FAKE_FIFO_WRITE) {
         return file->fifo->by_name ? -EOPNOTSUPP
                : fake_chance(fake.options.permille[FAKE_VAIN_POLL])
@@ -487,10 +479,6 @@ int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
                         socklen_t *len)
 {
     (void)fake_file_get(fd, "recvfrom");
-    (void)buf;
-    (void)size;
-    (void)addr;
-    (void)len;
     return -EAGAIN;
 }
 
@@ -498,16 +486,11 @@ int32_t wr_sys_sendto(int fd, const void *data, size_t size,
                       const struct sockaddr *addr, socklen_t len)
 {
     (void)fake_file_get(fd, "sendto");
-    (void)data;
-    (void)size;
-    (void)addr;
-    (void)len;
     return -EAGAIN;
 }
 
 uint64_t wr_sys_file_stamp(const char *path)
 {
-    (void)path;
     return 0;
 }
 
@@ -539,7 +522,6 @@ int wr_sys_eventfd_write(int fd)
 /* Children here have no pipes: nothing would be at the other end. */
 int wr_sys_pipe(int ret[2])
 {
-    (void)ret;
     return -EMFILE;
 }
 

@@ -12,16 +12,14 @@
  */
 #include "tests/unit/tls_rig.h"
 
-#include <stdlib.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { FUZZ_AFTER_HANDSHAKE = 1, FUZZ_CLIENT = 2, FUZZ_OLD = 4 };
 
 /* A pair for each version, with engines that are made anew for each input. */
-static struct tls_rig *fuzz_pair(int version)
+static struct tls_pair *fuzz_pair(int version)
 {
-    static struct tls_rig pairs[2];
+    static struct tls_pair pairs[2];
     static struct tls_rig_options options[2];
     const int place = version - 12;
     if (options[place].version == 0) {
@@ -31,7 +29,7 @@ static struct tls_rig *fuzz_pair(int version)
     if (tls_rig_open(&pairs[place], &options[place]) < 0) {
         abort();
     }
-    tls_rig_step(&pairs[place].client);
+    tls_side_step(&pairs[place].client);
     return &pairs[place];
 }
 
@@ -40,17 +38,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 3) {
         return 0;
     }
-    struct tls_rig *pair = fuzz_pair(data[0] & FUZZ_OLD ? 12 : 13);
-    struct tls_rig_side *side =
+    struct tls_pair *pair = fuzz_pair(data[0] & FUZZ_OLD ? 12 : 13);
+    struct tls_side *side =
         data[0] & FUZZ_CLIENT ? &pair->client : &pair->server;
     if (data[0] & FUZZ_AFTER_HANDSHAKE) {
-        tls_rig_exchange(pair, TLS_RIG_BYTES);
+        tls_pair_exchange(pair, TLS_BYTES);
     }
-    tls_rig_feed(side, data + 2, size - 2, 1u + data[1]);
+    tls_side_feed(side, data + 2, size - 2, 1u + data[1]);
     wr_tls_engine_feed_eof(&side->engine);
-    tls_rig_step(side);
+    tls_side_step(side);
     if (side->plain_len > 0 || side->engine.state == WR_TLS_ENGINE_CLOSED ||
-        pair->memory.bytes > 200u << 10) {
+        pair->account.memory.bytes > 200u << 10) {
         abort();
     }
     tls_rig_close(pair);

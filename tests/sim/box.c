@@ -9,7 +9,6 @@
 #include "tests/sim/datagram.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Bytes that tell the number, where there is room for them. */
 #define NUMBER_BYTES sizeof(uint32_t)
@@ -183,7 +182,6 @@ static bool box_send_some(struct sim_endpoint *e)
 
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 static void box_stall(struct sim_endpoint *e)

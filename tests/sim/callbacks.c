@@ -8,10 +8,8 @@
  * cancelling and moving tell the truth, and a stale handle does no harm.
  */
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
+#include "tests/statistics.h"
 #include "tests/walk.h"
-#include "weir/inspect.h"
-#include "weir/loop.h"
 
 #ifdef UNIT_HAS_LSAN
 #define SEEDS 1000u
@@ -41,13 +39,6 @@ static struct slot slots[SLOTS];
 static uint32_t slot_count;
 static uint32_t pending_count;
 static enum where place;
-
-static uint64_t turn_now(void)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now.turns;
-}
 
 static void require(bool holds, const char *what, const struct slot *slot)
 {
@@ -97,7 +88,7 @@ static void act(void);
 static void run(void *arg)
 {
     struct slot *slot = arg;
-    uint64_t turn = turn_now();
+    uint64_t turn = statistics_of(loop).turns;
     require(place == OUTSIDE, "it runs inside another", slot);
     require(slot->pending, "it runs, and is not pending", slot);
     slot->pending = false;
@@ -127,7 +118,7 @@ static void add(void)
     uint64_t now_ns = weir_loop_get_time(loop);
     slot->kind = fake_chance(400) ? SOON : LATER;
     slot->added_ns = now_ns;
-    slot->added_turn = turn_now();
+    slot->added_turn = statistics_of(loop).turns;
     slot->added_in = place;
     slot->due_ns = now_ns + random_delay();
     int err;
@@ -163,7 +154,7 @@ static void move(struct slot *slot)
     require(was == slot->pending, "moving says something else", slot);
     slot->due_ns = due_ns;
     slot->added_ns = weir_loop_get_time(loop);
-    slot->added_turn = turn_now();
+    slot->added_turn = statistics_of(loop).turns;
 }
 
 static void act(void)
@@ -183,7 +174,6 @@ static void act(void)
 
 static bool is_over(void *arg)
 {
-    (void)arg;
     return pending_count == 0;
 }
 

@@ -8,12 +8,9 @@
  */
 #include "tests/sim/datagram.h"
 
-#include "uring/check.h"
 #include "weir/inspect.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #define ABORT_AFTER (2 * SIM_S)
 
@@ -289,7 +286,6 @@ static int factory(void *arg, weir_transport *t,
                    struct weir_protocol_binding *ret)
 {
     struct sim_endpoint *e = arg;
-    (void)t;
     if (sim.in_api || sim.in_callback || e->state != SIM_NONE) {
         fake_fail("endpoint %u: its factory is called in state %d", e->id,
                   (int)e->state);

@@ -9,12 +9,9 @@
 #include "tests/marks.h"
 #include "tests/sim/datagram.h"
 
-#include "uring/check.h"
 #include "weir/error.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 static void count(enum sim_count what, bool is_one)
 {

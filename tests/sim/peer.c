@@ -9,13 +9,11 @@
 #include "tests/sim/sim.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #define PIECE_MAX 262144u
 
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 void sim_peer_plan(struct sim_conn *conn)

@@ -11,8 +11,6 @@
 #include "weir/pipe.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #define PIPE_MAX    2u
 #define ABORT_AFTER (2 * SIM_S)
@@ -75,7 +73,6 @@ void sim_pipe_act_soon(struct sim_pipe *p, uint64_t delay_ns)
 
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 static void let_go(struct sim_pipe *p)
@@ -257,7 +254,6 @@ static int factory(void *arg, weir_transport *t,
                    struct weir_protocol_binding *ret)
 {
     struct sim_pipe *p = arg;
-    (void)t;
     if (p->refuses) {
         return SIM_CALLBACK_ERR;
     }

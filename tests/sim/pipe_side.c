@@ -7,7 +7,6 @@
 #include "tests/marks.h"
 #include "tests/sim/pipe.h"
 
-#include "uring/check.h"
 #include "weir/error.h"
 
 #include <errno.h>
@@ -287,7 +286,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size)
 {
     struct sim_pipe *p = user;
-    (void)hint;
     if (p->state != SIM_MADE || p->t != t) {
         fake_fail("pipe %u: get_buffer out of turn", p->bytes.id);
     }

@@ -11,8 +11,6 @@
 #include "weir/error.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- every callback ---- */
 
@@ -355,7 +353,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size)
 {
     struct sim_conn *conn = user;
-    (void)hint;
     if (conn->state != SIM_MADE || conn->t != t || !conn->buffered ||
         conn->lent[conn->promises] || sim.in_api) {
         fake_fail("connection %u: get_buffer out of turn", conn->id);

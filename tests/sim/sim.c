@@ -13,8 +13,6 @@
 #include "weir/inspect.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #define PEER_STEPS 3
 
@@ -194,7 +192,6 @@ static void check_invariants(void)
 
 static void on_enter(void *arg)
 {
-    (void)arg;
     if (!sim.loop) {
         return; /* it is being made */
     }
@@ -208,7 +205,6 @@ static void on_enter(void *arg)
 
 static bool on_idle(void *arg)
 {
-    (void)arg;
     return sim.loop && fake_chance(850) && step_some_peer();
 }
 
@@ -222,7 +218,6 @@ static bool is_over(const struct sim_conn *conn)
 
 static bool all_over(void *arg)
 {
-    (void)arg;
     if (sim.stop_ns != 0 && fake_now() >= sim.stop_ns) {
         return true;
     }
@@ -249,7 +244,6 @@ static void dump_conn(const struct sim_conn *conn)
 
 static void posted(void *arg)
 {
-    (void)arg;
     if (sim.in_api || sim.in_callback) {
         fake_fail("a post runs out of turn");
     }
@@ -273,7 +267,6 @@ static void post(void)
 
 static void beat(void *arg)
 {
-    (void)arg;
     if (fake_now() > FAKE_START_NS + SIM_END_NS) {
         weir_loop_dump(sim.loop, stderr);
         for (uint32_t i = 0; i < sim.conn_count; i++) {
@@ -302,7 +295,6 @@ static void beat(void *arg)
 
 static void server_done(void *arg, int err, weir_server *server)
 {
-    (void)arg;
     struct weir_address addr;
     bool may_fail = err == -EMFILE || err == -ENOMEM ||
                     (err == -ECANCELED && sim.closes_server);
@@ -320,7 +312,6 @@ static void server_done(void *arg, int err, weir_server *server)
 
 static void server_closed(void *arg, weir_server *server)
 {
-    (void)arg;
     if (sim.in_api || server != sim.server || sim.server_closed) {
         fake_fail("wait_closed out of turn");
     }
@@ -329,14 +320,12 @@ static void server_closed(void *arg, weir_server *server)
 
 static bool is_closed(void *arg)
 {
-    (void)arg;
     return sim.server_closed;
 }
 
 static void on_exception(void *arg, weir_loop *loop,
                          const struct weir_exception *exception)
 {
-    (void)arg;
     if (loop != sim.loop || !exception->message || exception->err >= 0 ||
         (exception->transport && exception->server)) {
         fake_fail("a strange report: %d", exception->err);

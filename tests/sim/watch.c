@@ -9,8 +9,6 @@
 
 #include "weir/inspect.h"
 
-#include <stdio.h>
-
 static void note_rest(struct sim_conn *conn)
 {
     if (conn->state == SIM_MADE && sim_pass_rests(conn)) {

@@ -9,8 +9,6 @@
 #include "tests/sim/sim.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Memory that is sent by reference. */
 struct ref {

@@ -11,7 +11,6 @@ struct seen seen;
 
 void hook(void *arg, weir_loop *on, const struct weir_exception *told)
 {
-    (void)arg;
     cr_assert_eq(on, loop);
     cr_assert_not_null(told->message);
     seen.reports++;
@@ -28,7 +27,6 @@ void hook(void *arg, weir_loop *on, const struct weir_exception *told)
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = *(const struct weir_protocol_binding *)arg;
     return 0;
 }

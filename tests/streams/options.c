@@ -31,8 +31,6 @@ static int call_loop_new(const void *options)
 
 static int do_nothing(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return 0;
 }
 
@@ -82,9 +80,6 @@ static int call_open_connection(const void *options)
 
 static int handle(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
-    (void)writer;
     return 0;
 }
 
@@ -102,9 +97,6 @@ static int call_start_server(const void *options)
 static int refuse(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -ECONNABORTED;
 }
 
@@ -258,7 +250,6 @@ static int on_machine(weir_loop *on, void *arg)
     struct weir_address address;
     void (*const each)(const struct row *row) =
         *(void (**)(const struct row *row))arg;
-    (void)on;
     expect_eq(weir_address_parse(HOST, PORT, &address), 0);
     listener = fake_listen(&address.storage.any, address.len);
     pair_open(&a_pair);

@@ -21,8 +21,7 @@ void pair_open(struct pair *p)
 {
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    cr_assert_eq(weir_adopt_stream(loop, p->fd, NULL, &p->reader, &p->writer),
-                 0);
+    expect_ok(weir_adopt_stream(loop, p->fd, NULL, &p->reader, &p->writer));
     p->t = weir_writer_get_transport(p->writer);
     cr_assert_not_null(p->t);
     cr_assert_eq(weir_writer_get_reader(p->writer), p->reader);
@@ -34,6 +33,22 @@ void pair_close(struct pair *p)
     weir_writer_unref(p->writer);
     nap();
     fake_peer_close(p->peer);
+}
+
+static void (*pair_body)(struct pair *p);
+
+static void run_body(void)
+{
+    struct pair p;
+    pair_open(&p);
+    pair_body(&p);
+    pair_close(&p);
+}
+
+void pair_test(void (*body)(struct pair *p))
+{
+    pair_body = body;
+    rig_run_body(run_body);
 }
 
 int pair_write(struct pair *p, size_t len)

@@ -29,6 +29,9 @@ void nap(void);
 void pair_open(struct pair *p);
 void pair_close(struct pair *p);
 
+/* A task with an open pair, as TASK(). */
+void pair_test(void (*body)(struct pair *p));
+
 /* Writes the next @len bytes of the pattern. */
 int pair_write(struct pair *p, size_t len);
 

@@ -47,9 +47,8 @@ UNIT_OF(reader, every_call_waits_for_what_it_needs, with_reader, 10, void)
         cr_assert(call_end(&call) == 4 || (some && call.result == 3));
         cr_assert(how == FILL ||
                   memcmp(call.buf, "abc\n", (size_t)call.result) == 0);
-        expect_eq(
-            weir_reader_consume(reader, weir_reader_get_buffer_size(reader)),
-            0);
+        expect_ok(
+            weir_reader_consume(reader, weir_reader_get_buffer_size(reader)));
     }
 }
 
@@ -221,8 +220,7 @@ UNIT_OF(reader, an_empty_feed_is_ignored, with_reader, 10, void)
 {
     call_start(&call, READ, 5);
     expect_eq(weir_reader_feed_data(reader, NULL, 0), 0);
-    expect_eq(weir_reader_feed_buf(reader, &(struct weir_buf){.data = NULL}),
-              0);
+    expect_ok(weir_reader_feed_buf(reader, &(struct weir_buf){.data = NULL}));
     turn_over();
     cr_assert_not(call.is_done);
     feed("a");
@@ -271,7 +269,6 @@ UNIT_OF(reader, peek_looks_without_consuming_and_consume_does_not_look,
 static void calls_in_callback(void *arg)
 {
     struct weir_buf buf;
-    (void)arg;
     for (int how = 0; how < HOW_COUNT; how++) {
         expect_error((enum how)how, 1, WEIR_ENOTTASK);
     }
@@ -292,8 +289,6 @@ static int other_ran;
 
 static int notes_that_it_ran(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     other_ran = 1;
     return 0;
 }
@@ -338,8 +333,8 @@ UNIT(reader, the_end_of_the_loop_cancels_who_reads_and_the_reader_may_go_later)
     ssize_t result = 1;
     rig_start();
     expect_eq(weir_reader_new(loop, 10, &reader), 0);
-    expect_eq(
-        weir_task_spawn(loop, is_cancelled_by_the_end, &result, NULL, NULL), 0);
+    expect_ok(
+        weir_task_spawn(loop, is_cancelled_by_the_end, &result, NULL, NULL));
     feed("");
 
     expect_geq(weir_loop_free(loop), 0);
@@ -352,7 +347,6 @@ UNIT(reader, the_end_of_the_loop_cancels_who_reads_and_the_reader_may_go_later)
 static int takes_and_keeps(weir_loop *on, void *arg)
 {
     struct weir_buf *bufs = (struct weir_buf *)arg;
-    (void)on;
     feed("abcdef");
     turn_over();
     expect_eq(weir_reader_take(reader, 2, &bufs[0]), 2);

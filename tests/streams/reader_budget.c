@@ -6,6 +6,7 @@
  * others starve. Every byte is compared.
  */
 #include "tests/streams/reader_pair.h"
+#include "tests/task.h"
 
 /* ---- budgets ---- */
 
@@ -19,7 +20,6 @@ static int reads_large(weir_loop *on, void *arg)
     const struct large *large = (const struct large *)arg;
     struct sender sender;
     struct weir_buf view;
-    (void)on;
     open_limited(&p, 64 * KIB, large->budget);
     weir_task *task = start_sender(&sender, &p, large->len, 64 * KIB);
 
@@ -98,7 +98,6 @@ static uint8_t crowd_bytes[CROWD][CROWD_LEN];
 static int reads_one_of_many(weir_loop *on, void *arg)
 {
     const int i = (int)(intptr_t)arg;
-    (void)on;
     expect_eq(
         weir_reader_readexactly(crowd[i].reader, crowd_bytes[i], CROWD_LEN),
         CROWD_LEN);
@@ -106,11 +105,21 @@ static int reads_one_of_many(weir_loop *on, void *arg)
     return 0;
 }
 
-static int reads_many(weir_loop *on, void *arg)
+static void with_small_pool(uint32_t missing, task_body_fn *body)
+{
+    const struct fake_options machine = {.seed = 1, .missing = missing};
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .held_limit_bytes = MIB};
+    fake_start(&machine);
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(rig_main(task_call, &body), 0);
+    rig_stop();
+}
+
+UNIT_OF(reader_budget, many_who_wait_for_more_than_the_pool_has_all_get_it,
+        with_small_pool, 0, weir_loop *on)
 {
     weir_task *tasks[2 * CROWD];
-    (void)on;
-    (void)arg;
     for (int i = 0; i < CROWD; i++) {
         open_limited(&crowd[i], 1000, 0);
         tasks[i] = rig_spawn(reads_one_of_many, (void *)(intptr_t)i);
@@ -123,31 +132,12 @@ static int reads_many(weir_loop *on, void *arg)
     for (int i = 0; i < CROWD; i++) {
         pair_close(&crowd[i]);
     }
-    return 0;
-}
-
-static void with_small_pool(uint32_t missing, weir_task_fn *body)
-{
-    const struct fake_options machine = {.seed = 1, .missing = missing};
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .held_limit_bytes = MIB};
-    fake_start(&machine);
-    expect_eq(weir_loop_new(&options, &loop), 0);
-    expect_eq(rig_main(body, NULL), 0);
-    rig_stop();
-}
-
-UNIT(reader_budget, many_who_wait_for_more_than_the_pool_has_all_get_it)
-{
-    with_small_pool(0, reads_many);
 }
 
 static uint8_t patient_bytes[60000];
 
 static int waits_patiently(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     expect_eq(weir_reader_readexactly(p.reader, patient_bytes, 60000), 60000);
     check_pattern(patient_bytes, 60000, 0);
     return 0;
@@ -176,14 +166,13 @@ static int take_pool(struct pair *from, struct weir_buf *kept, int max)
 
 /* Its bytes were within its share when they came. Then others keep so much that
  * they are not, and its receive ends without bytes: nothing would come. */
-static int hoards(weir_loop *on, void *arg)
+UNIT_OF(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is,
+        with_small_pool, 0, weir_loop *on)
 {
     static struct pair others[32];
     static struct weir_buf kept[32][256];
     int counts[32];
     struct sender mine;
-    (void)on;
-    (void)arg;
     open_limited(&p, 1000, 0);
     weir_task *patient = rig_spawn(waits_patiently, NULL);
     expect_eq(rig_join(start_sender(&mine, &p, 20000, 10000)), 0);
@@ -211,19 +200,12 @@ static int hoards(weir_loop *on, void *arg)
         pair_close(&others[i]);
     }
     pair_close(&p);
-    return 0;
-}
-
-UNIT(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is)
-{
-    with_small_pool(0, hoards);
 }
 
 /* A callback that looks once, when the budget is used up. */
 static void looks_once(void *arg)
 {
     struct weir_buf view;
-    (void)arg;
     if (weir_transport_get_read_buffer_size(p.t) < 4096) {
         expect_eq(weir_loop_call_soon(loop, looks_once, NULL, NULL), 0);
         return;

@@ -67,14 +67,13 @@ static void expect_read(weir_reader *reader, uint64_t offset, size_t len)
 
 /* ---- how much is copied ---- */
 
-TASK(reader_exact, a_large_read_is_copied_once_and_takes_no_more_memory)
+UNIT_IN(reader_exact, a_large_read_is_copied_once_and_takes_no_more_memory,
+        pair_test, struct pair *p)
 {
     struct sending sending = {.offset = 0};
-    struct pair p;
-    pair_open(&p);
     const struct weir_loop_statistics before = rig_statistics();
-    start_sending(&sending, &p, LARGE);
-    expect_read(p.reader, 0, LARGE);
+    start_sending(&sending, p, LARGE);
+    expect_read(p->reader, 0, LARGE);
     const struct weir_loop_statistics after = rig_statistics();
 
     expect_eq(after.copied_to_protocol - before.copied_to_protocol, LARGE);
@@ -88,27 +87,25 @@ TASK(reader_exact, a_large_read_is_copied_once_and_takes_no_more_memory)
                                    before.copied_by_compaction));
     expect_leq(after.memory_bytes, before.memory_bytes + 1280 * KIB,
                "no second place for more bytes than one receive brings");
-    pair_close(&p);
 }
 
 /* ---- calls that fail ---- */
 
-TASK(reader_exact, bytes_before_an_early_end_stay_readable)
+UNIT_IN(reader_exact, bytes_before_an_early_end_stay_readable, pair_test,
+        struct pair *p)
 {
     struct sending sending = {.offset = 0};
-    struct pair p;
-    pair_open(&p);
-    start_sending(&sending, &p, 300 * KIB);
+    start_sending(&sending, p, 300 * KIB);
     nap();
-    fake_peer_shutdown(p.peer);
-    expect_eq(weir_reader_readexactly(p.reader, memory, MIB), WEIR_EINCOMPLETE);
-    expect_eq(weir_reader_get_expected(p.reader), MIB);
-    expect_eq(weir_reader_get_buffer_size(p.reader), 300 * KIB);
-    cr_assert_not(weir_reader_at_eof(p.reader));
+    fake_peer_shutdown(p->peer);
+    expect_eq(weir_reader_readexactly(p->reader, memory, MIB),
+              WEIR_EINCOMPLETE);
+    expect_eq(weir_reader_get_expected(p->reader), MIB);
+    expect_eq(weir_reader_get_buffer_size(p->reader), 300 * KIB);
+    cr_assert_not(weir_reader_at_eof(p->reader));
     memset(memory, 0, MIB);
-    expect_read(p.reader, 0, 300 * KIB);
-    cr_assert(weir_reader_at_eof(p.reader));
-    pair_close(&p);
+    expect_read(p->reader, 0, 300 * KIB);
+    cr_assert(weir_reader_at_eof(p->reader));
 }
 
 struct reading {
@@ -120,36 +117,33 @@ struct reading {
 static int read_much(weir_loop *on, void *arg)
 {
     struct reading *reading = arg;
-    (void)on;
     reading->result =
         weir_reader_readexactly(reading->reader, memory, reading->len);
     return 0;
 }
 
-TASK(reader_exact, bytes_of_a_cancelled_call_are_read_before_later_ones)
+UNIT_IN(reader_exact, bytes_of_a_cancelled_call_are_read_before_later_ones,
+        pair_test, struct pair *p)
 {
     struct sending sending = {.offset = 0};
-    struct pair p;
-    pair_open(&p);
-    struct reading reading = {.reader = p.reader, .len = MIB};
+    struct reading reading = {.reader = p->reader, .len = MIB};
     weir_task *task = rig_spawn(read_much, &reading);
-    start_sending(&sending, &p, 200 * KIB);
+    start_sending(&sending, p, 200 * KIB);
     nap();
     nap();
-    expect_eq(weir_reader_get_buffer_size(p.reader), 200 * KIB,
+    expect_eq(weir_reader_get_buffer_size(p->reader), 200 * KIB,
               "bytes of a call in progress are counted");
-    expect_eq(weir_reader_consume(p.reader, 1), -EBUSY);
+    expect_eq(weir_reader_consume(p->reader, 1), -EBUSY);
     weir_task_cancel(task);
-    expect_eq(weir_reader_consume(p.reader, 1), -EBUSY,
+    expect_eq(weir_reader_consume(p->reader, 1), -EBUSY,
               "the bytes are not back yet");
     expect_eq(rig_join(task), 0);
     expect_eq(reading.result, -ECANCELED);
-    expect_eq(weir_reader_get_buffer_size(p.reader), 200 * KIB);
+    expect_eq(weir_reader_get_buffer_size(p->reader), 200 * KIB);
 
     memset(memory, 0, MIB);
-    start_sending(&sending, &p, 100 * KIB);
-    expect_read(p.reader, 0, 300 * KIB);
-    pair_close(&p);
+    start_sending(&sending, p, 100 * KIB);
+    expect_read(p->reader, 0, 300 * KIB);
 }
 
 TASK(reader_exact, a_reader_may_be_freed_under_a_call_that_has_some)
@@ -178,7 +172,6 @@ static int end_without_memory(weir_loop *on, void *arg)
 {
     static const uint8_t bytes[200 * KIB];
     weir_reader *reader;
-    (void)arg;
     expect_eq(weir_reader_new(on, WEIR_STREAM_LIMIT, &reader), 0);
     struct reading reading = {.reader = reader, .len = MIB};
     weir_task *task = rig_spawn(read_much, &reading);
@@ -248,8 +241,6 @@ static int read_at_random(weir_loop *on, void *arg)
     struct sending sending = {.offset = 0};
     struct pair p;
     uint64_t offset = 0;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     start_sending(&sending, &p, total);
     while (offset < total) {

@@ -354,8 +354,6 @@ static void one_stream(void)
 
 static int many_streams(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     for (int i = 0; i < 2000; i++) {
         one_stream();
     }

@@ -15,9 +15,8 @@ void open_limited(struct pair *pair, uint64_t limit, uint64_t budget)
                                               .limit_bytes = limit};
     memset(pair, 0, sizeof(*pair));
     pair->fd = fake_connected_fd(&pair->peer);
-    cr_assert_eq(weir_adopt_stream(loop, pair->fd, &options, &pair->reader,
-                                   &pair->writer),
-                 0);
+    expect_ok(weir_adopt_stream(loop, pair->fd, &options, &pair->reader,
+                                &pair->writer));
     pair->t = weir_writer_get_transport(pair->writer);
     cr_assert_eq(weir_transport_set_read_buffer_limit(pair->t, budget), 0);
 }

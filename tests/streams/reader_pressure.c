@@ -101,8 +101,6 @@ static int finds_no_memory(weir_loop *on, void *arg)
 {
     struct sender sender;
     struct weir_buf view;
-    (void)on;
-    (void)arg;
     open_limited(&p, 10, 4096);
     weir_task *task = start_sender(&sender, &p, 200000, 1000);
     while (weir_reader_get_buffer_size(p.reader) == 0) {

@@ -129,8 +129,6 @@ static weir_reader *gone;
 static int reads_for_ever(weir_loop *on, void *arg)
 {
     struct weir_buf view;
-    (void)on;
-    (void)arg;
     for (;;) {
         /* Never waits, but lets others run now and then. */
         const ssize_t len = weir_reader_read_view(gone, 1, &view);

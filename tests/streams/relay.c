@@ -34,8 +34,6 @@ static int send_back(weir_loop *on, void *arg)
 {
     struct weir_buf bytes;
     ssize_t len;
-    (void)on;
-    (void)arg;
     while ((len = read_some(&bytes)) > 0) {
         int err = weir_writer_write_buf(relay.pair.writer, &bytes);
         if (!relay.is_view) {
@@ -80,7 +78,6 @@ static int play(weir_loop *on, void *ret)
 {
     struct cost before;
     struct cost after;
-    (void)on;
     pair_open(&relay.pair);
     weir_task *task = rig_spawn(send_back, NULL);
     play_round(&relay.pair); /* it proves that it moves bulk */
@@ -149,8 +146,6 @@ static int stall(weir_loop *on, void *arg)
     static uint8_t block[BLOCK];
     struct pair *p = &relay.pair;
     uint64_t given = 0;
-    (void)on;
-    (void)arg;
     pair_open(p);
     weir_task *task = rig_spawn(send_back, NULL);
     for (int i = 0; i < ROUNDS; i++) {

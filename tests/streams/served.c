@@ -12,7 +12,6 @@ int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char buf[256];
     ssize_t len;
-    (void)arg;
     handlers++;
     while ((len = weir_reader_read(reader, buf, sizeof(buf))) > 0) {
         if (weir_writer_write(writer, buf, (size_t)len) < 0) {
@@ -27,8 +26,8 @@ weir_server *start(weir_client_connected_fn *handler,
                    const struct weir_start_server_options *options)
 {
     weir_server *server = NULL;
-    cr_assert_eq(
-        weir_start_server(loop, handler, "127.0.0.1", 0, options, &server), 0);
+    expect_ok(
+        weir_start_server(loop, handler, "127.0.0.1", 0, options, &server));
     cr_assert_not_null(server);
     return server;
 }

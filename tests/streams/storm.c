@@ -15,7 +15,6 @@
 #include "weir.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
@@ -136,7 +135,6 @@ static void peer_act(struct conn *conn)
 
 static void beat(void *arg)
 {
-    (void)arg;
     if (!storm.loop) {
         return;
     }
@@ -444,7 +442,6 @@ static int handle(void *arg, weir_reader *reader, weir_writer *writer)
     struct conn *conn = conn_of(writer);
     weir_loop *loop =
         weir_transport_get_loop(weir_writer_get_transport(writer));
-    (void)arg;
 
     if (!conn) {
         return 0;
@@ -479,7 +476,6 @@ static int serve(weir_loop *loop, void *arg)
                                                 .limit_bytes = storm.limit};
     weir_server *server;
     struct weir_address addr;
-    (void)arg;
 
     int err =
         weir_start_server(loop, handle, "127.0.0.1", 0, &options, &server);

@@ -179,7 +179,6 @@ static int cancel_connects(weir_loop *on, void *arg)
     const uint32_t fds = fake_fd_count();
     int cancelled = 0;
     int turns = 0;
-    (void)on;
     fake_set_fault(FAKE_CANCEL_RACE, *(uint32_t *)arg);
     while (!cancel_after(&attempt, turns)) {
         cancelled += attempt.result == -ECANCELED ? 1 : 0;
@@ -236,8 +235,6 @@ static struct attempt left;
 
 static int leave_an_attempt(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     listen_for_weir(FAKE_SILENT);
     left = (struct attempt){.host = HOST, .options = good};
     weir_task_detach(rig_spawn(open_one, &left));
@@ -257,8 +254,6 @@ UNIT(stream_connect, the_loops_end_ends_an_attempt)
 static int open_without_memory(weir_loop *on, void *arg)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     listen_for_weir(FAKE_ACCEPT);
     walk_begin(&rig_memory);
     int err = connect_to(&p, NULL);

@@ -6,9 +6,6 @@
  */
 #include "handler.h"
 
-#include <string.h>
-#include <weir/error.h>
-
 static struct {
     char bytes[64];
     size_t len;
@@ -18,8 +15,6 @@ static struct {
 
 static int next_data(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
-    (void)t;
     cr_assert_leq(next.len + buf->len, sizeof(next.bytes));
     memcpy(next.bytes + next.len, buf->data, buf->len);
     next.len += buf->len;
@@ -28,8 +23,6 @@ static int next_data(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static void next_lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     next.lost_count++;
     next.lost_err = err;
 }
@@ -164,9 +157,8 @@ TASK(stream_detach, a_reader_that_had_paused_the_connection_resumes_it)
                                               .limit_bytes = 4};
     struct pair p = {.peer = NULL};
     memset(&next, 0, sizeof(next));
-    expect_eq(weir_adopt_stream(loop, fake_connected_fd(&p.peer), &options,
-                                &p.reader, &p.writer),
-              0);
+    expect_ok(weir_adopt_stream(loop, fake_connected_fd(&p.peer), &options,
+                                &p.reader, &p.writer));
     p.t = weir_writer_get_transport(p.writer);
     pair_peer_write(&p, "more than twice the limit");
     nap();
@@ -183,7 +175,6 @@ static int read_byte(weir_loop *on, void *arg)
 {
     struct pair *p = arg;
     char byte;
-    (void)on;
     return (int)weir_reader_read(p->reader, &byte, 1);
 }
 
@@ -223,7 +214,6 @@ static int detach_and_return(void *arg, weir_reader *reader,
                              weir_writer *writer)
 {
     char line[16];
-    (void)arg;
     expect_eq(weir_reader_readline(reader, line, sizeof(line)), 8);
     seen.calls++;
     return weir_stream_detach(writer, &binding);

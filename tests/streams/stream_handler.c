@@ -41,9 +41,6 @@ TASK(stream_handler, a_handler_that_returns_has_its_stream_closed_gracefully)
 
 static int fail(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
-    (void)writer;
     seen.calls++;
     return -EPROTO;
 }
@@ -58,7 +55,6 @@ static int fail_as_cancelled(void *arg, weir_reader *reader,
 static int fail_as_aborted(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     seen.calls++;
     weir_writer_abort(writer);
     return (int)weir_reader_read(reader, &byte, 1);
@@ -89,7 +85,6 @@ TASK(stream_handler, the_hook_sees_that_a_handler_failed)
 static int close_itself(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     seen.read_result = (int)weir_reader_read(reader, &byte, 1);
     weir_writer_close(writer);
     return weir_writer_wait_closed(writer);
@@ -98,8 +93,6 @@ static int close_itself(void *arg, weir_reader *reader, weir_writer *writer)
 static int write_on(void *arg, weir_reader *reader, weir_writer *writer)
 {
     int err = 0;
-    (void)arg;
-    (void)reader;
     while (err == 0) {
         expect_eq(weir_sleep(loop, US), 0);
         err = weir_writer_write(writer, "more", 4);
@@ -152,8 +145,6 @@ TASK(stream_handler, a_handler_sees_how_its_peer_ends)
 
 static int keep_writer(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
     seen.writer = weir_writer_ref(writer);
     return 0;
 }
@@ -174,7 +165,6 @@ TASK(stream_handler, a_reference_keeps_the_stream_but_not_the_connection)
 static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     cr_assert_null(weir_task_get_current(loop));
     seen.calls++;
     seen.read_result = (int)weir_reader_read(reader, &byte, 1);
@@ -230,8 +220,6 @@ TASK(stream_handler, a_callback_keeps_the_stream_by_a_reference)
 static int go_on_for_ever(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
-    (void)writer;
     for (;;) {
         seen.calls += weir_reader_read(reader, &byte, 1) == -ECANCELED;
     }
@@ -240,7 +228,6 @@ static int go_on_for_ever(void *arg, weir_reader *reader, weir_writer *writer)
 
 static int leave_it_going_on(weir_loop *on, void *arg)
 {
-    (void)on;
     serve(arg, go_on_for_ever, NULL);
     return 0;
 }

@@ -68,21 +68,18 @@ static int error_of(ssize_t result)
 
 static int call_read(weir_loop *on)
 {
-    (void)on;
     return error_of(weir_reader_read(reader, bytes, 10));
 }
 
 static int call_read_view(weir_loop *on)
 {
     struct weir_buf buf;
-    (void)on;
     return error_of(weir_reader_read_view(reader, 10, &buf));
 }
 
 static int call_take(weir_loop *on)
 {
     struct weir_buf buf;
-    (void)on;
     const ssize_t len = weir_reader_take(reader, 10, &buf);
     if (len > 0) {
         weir_lease_unref(buf.lease);
@@ -93,7 +90,6 @@ static int call_take(weir_loop *on)
 static int call_read_to_end(weir_loop *on)
 {
     struct weir_buf buf;
-    (void)on;
     const ssize_t len = weir_reader_read_to_end(reader, MANY, &buf);
     if (len > 0) {
         weir_lease_unref(buf.lease);
@@ -103,33 +99,28 @@ static int call_read_to_end(weir_loop *on)
 
 static int call_readexactly(weir_loop *on)
 {
-    (void)on;
     return error_of(weir_reader_readexactly(reader, bytes, 4));
 }
 
 static int call_readexactly_many(weir_loop *on)
 {
-    (void)on;
     return error_of(weir_reader_readexactly(reader, bytes, MANY));
 }
 
 static int call_readexactly_view(weir_loop *on)
 {
     struct weir_buf buf;
-    (void)on;
     return error_of(weir_reader_readexactly_view(reader, 4, &buf));
 }
 
 static int call_readline(weir_loop *on)
 {
-    (void)on;
     return error_of(weir_reader_readline(reader, bytes, 10));
 }
 
 static int call_readline_view(weir_loop *on)
 {
     struct weir_buf buf;
-    (void)on;
     return error_of(weir_reader_readline_view(reader, &buf));
 }
 
@@ -137,20 +128,17 @@ static const struct weir_separator separator = {"e\n", 2};
 
 static int call_readuntil(weir_loop *on)
 {
-    (void)on;
     return error_of(weir_reader_readuntil(reader, &separator, 1, bytes, 10));
 }
 
 static int call_readuntil_view(weir_loop *on)
 {
     struct weir_buf buf;
-    (void)on;
     return error_of(weir_reader_readuntil_view(reader, &separator, 1, &buf));
 }
 
 static int call_fill(weir_loop *on)
 {
-    (void)on;
     return error_of(weir_reader_fill(reader, 4));
 }
 
@@ -195,8 +183,6 @@ static void make_full_pair(void)
 
 static int read_all(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     for (int i = 0; i < 100; i++) {
         (void)pair_peer_read(&p, MIB);
         nap();
@@ -228,19 +214,16 @@ static void drop_pair(void)
 
 static int call_drain(weir_loop *on)
 {
-    (void)on;
     return weir_writer_drain(p.writer);
 }
 
 static int call_flush(weir_loop *on)
 {
-    (void)on;
     return weir_writer_flush(p.writer);
 }
 
 static int call_wait_closed(weir_loop *on)
 {
-    (void)on;
     weir_writer_close(p.writer);
     return weir_writer_wait_closed(p.writer);
 }
@@ -340,9 +323,6 @@ static const struct row connection_rows[] = {
 
 static int serve_nothing(void *arg, weir_reader *from, weir_writer *to)
 {
-    (void)arg;
-    (void)from;
-    (void)to;
     return 0;
 }
 
@@ -382,13 +362,11 @@ static int call_start_server(weir_loop *on)
 
 static int call_join(weir_loop *on)
 {
-    (void)on;
     return weir_server_wait_closed(server);
 }
 
 static int call_serve_forever(weir_loop *on)
 {
-    (void)on;
     return weir_server_serve_forever(server);
 }
 
@@ -468,8 +446,7 @@ static bool cancel_beside_time_out(weir_loop *on, uint64_t extra_ns)
     expect_eq(weir_event_new(on, &victim.after), 0);
     attempt.task = rig_spawn(open_silent, &attempt);
     settle(); /* its timer is there before ours, and due before it */
-    expect_eq(weir_loop_call_at(on, when_ns, cancel_attempt, &attempt, NULL),
-              0);
+    expect_ok(weir_loop_call_at(on, when_ns, cancel_attempt, &attempt, NULL));
     expect_eq(weir_sleep(on, S), 0);
     weir_event_set(victim.after);
     expect_eq(rig_join(attempt.task), 0);

@@ -18,8 +18,7 @@ static void open_reading(struct piped *p, uint64_t limit_bytes)
                                                    .limit_bytes = limit_bytes};
     const int fd = fake_connected_fd(&p->peer);
 
-    expect_eq(weir_open_read_pipe(loop, fd, &options, &p->reader, &p->writer),
-              0);
+    expect_ok(weir_open_read_pipe(loop, fd, &options, &p->reader, &p->writer));
 }
 
 static void close_piped(struct piped *p)
@@ -93,7 +92,6 @@ TASK(stream_pipe, a_reader_that_is_full_pauses_the_pipe)
 static int read_byte(weir_loop *on, void *arg)
 {
     char byte;
-    (void)on;
     return (int)weir_reader_read(arg, &byte, 1);
 }
 
@@ -268,8 +266,6 @@ static int open_without_memory(weir_loop *on, void *arg)
 {
     struct piped p = {.writer = NULL};
     char byte;
-    (void)on;
-    (void)arg;
     const int fd = fake_connected_fd(&p.peer);
     expect_eq(fake_peer_write(p.peer, "x", 1), 1);
     walk_begin(&rig_memory);

@@ -109,8 +109,8 @@ static int greeting_received(void *user, weir_transport *t,
     cr_assert_arr_eq(buf->data, "HELLO", 5);
     rest.data += 5;
     rest.len -= 5;
-    expect_eq(
-        weir_stream_protocol_new(loop, NULL, &binding, &greeter->p.writer), 0);
+    expect_ok(
+        weir_stream_protocol_new(loop, NULL, &binding, &greeter->p.writer));
     expect_eq(weir_transport_set_protocol(t, &binding, &rest, 1), 0);
     binding.protocol->connection_made(binding.user, t);
     return 0;
@@ -185,8 +185,7 @@ TASK(stream_protocol, a_protocol_can_be_built_around_it)
     struct pair *p = &wrapper.p;
     struct writer_call drain;
     struct writer_call flush;
-    expect_eq(weir_stream_protocol_new(loop, NULL, &wrapper.inner, &p->writer),
-              0);
+    expect_ok(weir_stream_protocol_new(loop, NULL, &wrapper.inner, &p->writer));
     expect_eq(adopt(p, &binding), 0);
     nap();
     p->t = weir_writer_get_transport(p->writer);
@@ -207,8 +206,6 @@ TASK(stream_protocol, a_protocol_can_be_built_around_it)
 static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
-    (void)writer;
     seen.calls++;
     seen.read_result = (int)weir_reader_read(reader, &byte, 1);
     return 0;
@@ -240,8 +237,6 @@ TASK(stream_protocol, a_callback_may_not_suspend_on_the_stack_of_a_task)
 static int small_limit(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char line[64];
-    (void)arg;
-    (void)writer;
     seen.read_result = (int)weir_reader_readline(reader, line, sizeof(line));
     return 0;
 }
@@ -264,20 +259,18 @@ static int read_one(weir_writer *writer)
     return (int)weir_reader_read(weir_writer_get_reader(writer), &byte, 1);
 }
 
-TASK(stream_protocol, a_second_reader_is_told_that_there_is_one)
+UNIT_IN(stream_protocol, a_second_reader_is_told_that_there_is_one, pair_test,
+        struct pair *p)
 {
     struct writer_call first;
     struct writer_call second;
-    struct pair p;
-    pair_open(&p);
-    call_start(&first, &p, read_one);
-    call_start(&second, &p, read_one);
+    call_start(&first, p, read_one);
+    call_start(&second, p, read_one);
     nap();
     expect_eq(call_end(&second), -EBUSY);
-    pair_peer_write(&p, "x");
+    pair_peer_write(p, "x");
     nap();
     expect_eq(call_end(&first), 1);
-    pair_close(&p);
 }
 
 /* ---- the loop's end ---- */
@@ -288,7 +281,6 @@ static int drain_result;
 static int wait_for_ever(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     left.writer = weir_writer_ref(writer);
     left.reader = reader;
     seen.read_result = (int)weir_reader_read(reader, &byte, 1);
@@ -298,8 +290,6 @@ static int wait_for_ever(void *arg, weir_reader *reader, weir_writer *writer)
 
 static int leave_a_stream(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     serve(&left, wait_for_ever, NULL);
     return 0;
 }
@@ -328,8 +318,6 @@ UNIT(stream_protocol, a_stream_outlives_its_loop_and_says_how_it_ended)
 
 static int write_little(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
     return weir_writer_write(writer, "hello", 5);
 }
 

@@ -17,7 +17,6 @@ struct forever {
 static int run_forever(weir_loop *on, void *arg)
 {
     struct forever *forever = arg;
-    (void)on;
     int err = forever->fn(forever->server);
     forever->is_done = true;
     return err;
@@ -80,9 +79,6 @@ TASK(stream_server, a_second_serve_forever_that_is_cancelled_closes_the_server)
 static int refuse(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -EACCES;
 }
 
@@ -96,10 +92,9 @@ TASK(stream_server, serve_forever_ends_with_a_start_that_fails)
     weir_server *first = start(echo, NULL);
     weir_server *server = NULL;
     cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
-    expect_eq(weir_create_server(loop, &factory, "127.0.0.1",
+    expect_ok(weir_create_server(loop, &factory, "127.0.0.1",
                                  ntohs(address.storage.inet.sin_port), &options,
-                                 NULL, NULL, &server),
-              0);
+                                 NULL, NULL, &server));
     weir_task *task =
         start_forever(&forever, server, weir_server_serve_forever);
     expect_eq(rig_join(task), -ESHUTDOWN);
@@ -110,8 +105,6 @@ TASK(stream_server, serve_forever_ends_with_a_start_that_fails)
 static int write_much(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const uint8_t bytes[MIB];
-    (void)arg;
-    (void)reader;
     return weir_writer_write(writer, bytes, sizeof(bytes));
 }
 
@@ -139,8 +132,6 @@ static int subscribed;
 /* A handler that does not wait for its peer. */
 static int subscribe(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
     int err = weir_sleep(weir_writer_get_loop(writer), UINT64_MAX);
     subscribed = err;
     return err;
@@ -165,7 +156,6 @@ TASK(stream_server, serve_forever_when_cancelled_cancels_who_still_serves)
 
 static void note_closed(void *arg, weir_server *server)
 {
-    (void)server;
     *(bool *)arg = true;
 }
 
@@ -215,7 +205,6 @@ static bool has_cleaned_up;
 static int clean_up(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     expect_eq(weir_reader_read(reader, &byte, 1), 0);
     weir_writer_close(writer);
     expect_eq(weir_writer_wait_closed(writer), 0);
@@ -242,14 +231,11 @@ TASK(stream_server, join_waits_for_the_tasks_that_serve_beyond_the_loss)
 /* A handler that waits for what never comes. */
 static int wait_for_nothing(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)reader;
-    (void)writer;
     return weir_future_await(arg, NULL);
 }
 
 static void stay(void *arg, weir_future *future)
 {
-    (void)arg;
     (void)future; /* cancelling it changes nothing */
 }
 
@@ -266,9 +252,8 @@ static int leave_stubborn(weir_loop *on, void *arg)
     struct stubborn *stubborn = arg;
     expect_eq(weir_future_new(on, stay, NULL, &stubborn->future), 0);
     options.arg = stubborn->future;
-    expect_eq(weir_start_server(on, wait_for_nothing, "127.0.0.1", 0, &options,
-                                &stubborn->server),
-              0);
+    expect_ok(weir_start_server(on, wait_for_nothing, "127.0.0.1", 0, &options,
+                                &stubborn->server));
     stubborn->peer = call_server(stubborn->server);
     weir_server_close(stubborn->server);
     weir_server_free(stubborn->server);
@@ -357,7 +342,6 @@ static weir_server *freed;
 static int free_at_the_end(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
     expect_eq(weir_reader_read(reader, &byte, 1), 0);
     weir_writer_close(writer);
     expect_eq(weir_writer_wait_closed(writer), 0);
@@ -408,8 +392,6 @@ static struct forever left_forever;
 
 static int leave_a_server(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     left = start(echo, NULL);
     for (int i = 0; i < CLIENTS; i++) {
         left_peers[i] = call_server(left);

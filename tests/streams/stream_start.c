@@ -39,8 +39,6 @@ static weir_writer *kept;
 
 static int keep(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    (void)arg;
-    (void)reader;
     cr_assert_null(weir_task_get_current(loop));
     kept = weir_writer_ref(writer);
     return 0;
@@ -92,8 +90,6 @@ static int idle_result;
 static int read_idly(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
-    (void)arg;
-    (void)writer;
     idle_result = (int)weir_reader_read(reader, &byte, 1);
     return 0;
 }
@@ -234,7 +230,6 @@ TASK(stream_start, a_start_that_waits_for_its_port_can_be_cancelled)
 static int start_without_memory(weir_loop *on, void *arg)
 {
     weir_server *server = NULL;
-    (void)arg;
     walk_begin(&rig_memory);
     int err = weir_start_server(on, echo, "127.0.0.1", 0, NULL, &server);
     expect_eq(err, walk_end(&rig_memory) ? -ENOMEM : 0);

@@ -15,7 +15,6 @@ static int work(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char line[64];
     ssize_t len;
-    (void)arg;
     handlers++;
     while ((len = weir_reader_readline(reader, line, sizeof(line))) > 0) {
         int err = weir_sleep(loop, line[0] == 's' ? UINT64_MAX : WORK);
@@ -63,8 +62,6 @@ static uint64_t closed_ns;
 
 static void note_closed(void *arg, weir_server *server)
 {
-    (void)arg;
-    (void)server;
     closed_ns = weir_loop_get_time(loop);
 }
 
@@ -123,7 +120,6 @@ static int read_late(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static char buf[8 * KIB];
     ssize_t len;
-    (void)writer;
     expect_eq(weir_sleep(loop, WORK), 0);
     while ((len = weir_reader_read(reader, buf, sizeof(buf))) > 0) {
         *(size_t *)arg += (size_t)len;
@@ -170,7 +166,6 @@ static int read_by_parts(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char part[3];
     weir_transport *t = weir_writer_get_transport(writer);
-    (void)arg;
     while (weir_reader_readexactly(reader, part, 1) == 1) {
         expect_eq(weir_transport_set_busy(t, true), 0);
         if (weir_reader_readexactly(reader, part, 3) != 3) {
@@ -206,7 +201,6 @@ static weir_transport *made;
 
 static void note_made(void *user, weir_transport *t)
 {
-    (void)user;
     made = t;
 }
 
@@ -217,8 +211,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){.protocol = &protocol};
     return 0;
 }
@@ -227,9 +219,8 @@ TASK(stream_stop, a_protocol_says_whether_it_is_busy)
 {
     const struct weir_factory factory = {.create = create};
     weir_server *server;
-    expect_eq(weir_create_server(loop, &factory, "127.0.0.1", 0, NULL, NULL,
-                                 NULL, &server),
-              0);
+    expect_ok(weir_create_server(loop, &factory, "127.0.0.1", 0, NULL, NULL,
+                                 NULL, &server));
     nap();
     struct fake_peer *idle = call_server(server);
     struct fake_peer *busy = call_server(server);
@@ -255,15 +246,12 @@ TASK(stream_stop, a_protocol_says_whether_it_is_busy)
 
 static int serve_for_ever(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_server_serve_forever(arg);
 }
 
 static int write_much(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const uint8_t bytes[MIB];
-    (void)arg;
-    (void)reader;
     return weir_writer_write(writer, bytes, sizeof(bytes));
 }
 
@@ -301,7 +289,6 @@ static int give_away(void *arg, weir_reader *reader, weir_writer *writer)
 {
     const struct weir_protocol_binding binding = {&silent_protocol, NULL};
     char line[16];
-    (void)arg;
     expect_eq(weir_reader_readline(reader, line, sizeof(line)), 8);
     expect_eq(weir_sleep(loop, WORK), 0);
     return weir_stream_detach(writer, &binding);

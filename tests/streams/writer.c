@@ -70,64 +70,58 @@ TASK(writer, drain_waits_for_the_low_mark_and_flush_for_zero_by_completions)
     }
 }
 
-TASK(writer, drain_below_the_high_mark_yields_once_in_2048_calls_only)
+UNIT_IN(writer, drain_below_the_high_mark_yields_once_in_2048_calls_only,
+        pair_test, struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
-    expect_eq(pair_write(&p, 64 * KIB), 0,
+    expect_eq(pair_write(p, 64 * KIB), 0,
               "a depth at the high mark does not pause");
     const uint64_t switches = rig_statistics().task_switches;
     for (int i = 0; i < 2000; i++) {
-        expect_eq(weir_writer_drain(p.writer), 0);
+        expect_eq(weir_writer_drain(p->writer), 0);
     }
     expect_eq(rig_statistics().task_switches, switches);
     for (int i = 0; i < 100; i++) {
-        expect_eq(weir_writer_drain(p.writer), 0);
+        expect_eq(weir_writer_drain(p->writer), 0);
     }
     expect_eq(rig_statistics().task_switches, switches + 1);
-    pair_close(&p);
 }
 
-TASK(writer, flush_waits_for_every_byte_but_not_for_none)
+UNIT_IN(writer, flush_waits_for_every_byte_but_not_for_none, pair_test,
+        struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
     const uint64_t switches = rig_statistics().task_switches;
-    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(weir_writer_flush(p->writer), 0);
     expect_eq(rig_statistics().task_switches, switches);
-    expect_eq(pair_write(&p, 1), 0);
-    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(pair_write(p, 1), 0);
+    expect_eq(weir_writer_flush(p->writer), 0);
     expect_eq(rig_statistics().task_switches, switches + 1);
-    expect_eq(fake_taken_bytes(p.fd), 1);
-    pair_close(&p);
+    expect_eq(fake_taken_bytes(p->fd), 1);
 }
 
 /* ---- many ---- */
 
 enum { MANY = 100 };
 
-TASK(writer, any_number_of_tasks_drain_and_flush_at_once)
+UNIT_IN(writer, any_number_of_tasks_drain_and_flush_at_once, pair_test,
+        struct pair *p)
 {
     static struct writer_call drains[MANY];
     static struct writer_call flushes[MANY];
-    struct pair p;
-    pair_open(&p);
-    expect_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(p, MIB), 0);
     for (int i = 0; i < MANY; i++) {
-        call_start(&drains[i], &p, weir_writer_drain);
-        call_start(&flushes[i], &p, weir_writer_flush);
+        call_start(&drains[i], p, weir_writer_drain);
+        call_start(&flushes[i], p, weir_writer_flush);
     }
     nap();
     for (int i = 0; i < MANY; i++) {
         cr_assert_not(drains[i].is_done);
         cr_assert_not(flushes[i].is_done);
     }
-    pair_peer_read_all(&p);
+    pair_peer_read_all(p);
     for (int i = 0; i < MANY; i++) {
         expect_eq(call_end(&drains[i]), 0);
         expect_eq(call_end(&flushes[i]), 0);
     }
-    pair_close(&p);
 }
 
 static int write_after_drain(weir_writer *writer)
@@ -138,30 +132,27 @@ static int write_after_drain(weir_writer *writer)
     return err;
 }
 
-TASK(writer, a_drain_that_is_woken_looks_again)
+UNIT_IN(writer, a_drain_that_is_woken_looks_again, pair_test, struct pair *p)
 {
     static uint8_t rest[2 * MIB];
     struct writer_call first;
     struct writer_call second;
-    struct pair p;
-    pair_open(&p);
-    expect_eq(pair_write(&p, MIB), 0);
-    call_start(&first, &p, write_after_drain);
-    call_start(&second, &p, weir_writer_drain);
+    expect_eq(pair_write(p, MIB), 0);
+    call_start(&first, p, write_after_drain);
+    call_start(&second, p, weir_writer_drain);
     nap();
     while (!first.is_done) {
-        expect_gt(pair_peer_read(&p, 64 * KIB), 0);
+        expect_gt(pair_peer_read(p, 64 * KIB), 0);
         nap();
     }
     cr_assert_not(second.is_done, "the first has filled it up again");
     while (!second.is_done) {
-        expect_gt(fake_peer_read(p.peer, rest, 64 * KIB), 0);
+        expect_gt(fake_peer_read(p->peer, rest, 64 * KIB), 0);
         nap();
     }
     expect_leq(second.depth, 16 * KIB);
     expect_eq(call_end(&first), 0);
     expect_eq(call_end(&second), 0);
-    pair_close(&p);
 }
 
 /* ---- cancelling ---- */
@@ -175,24 +166,22 @@ static int write_and_cancel(weir_writer *writer)
     return err;
 }
 
-TASK(writer, a_drain_that_would_wait_again_can_be_cancelled_before_it_does)
+UNIT_IN(writer, a_drain_that_would_wait_again_can_be_cancelled_before_it_does,
+        pair_test, struct pair *p)
 {
     struct writer_call first;
     struct writer_call second;
-    struct pair p;
-    pair_open(&p);
-    expect_eq(pair_write(&p, MIB), 0);
-    call_start(&first, &p, write_and_cancel);
-    call_start(&second, &p, weir_writer_drain);
+    expect_eq(pair_write(p, MIB), 0);
+    call_start(&first, p, write_and_cancel);
+    call_start(&second, p, weir_writer_drain);
     victim = second.task;
     nap();
     while (!first.is_done) {
-        expect_gt(pair_peer_read(&p, 64 * KIB), 0);
+        expect_gt(pair_peer_read(p, 64 * KIB), 0);
         nap();
     }
     expect_eq(call_end(&second), -ECANCELED);
     expect_eq(call_end(&first), 0);
-    pair_close(&p);
 }
 
 static void cancel_one(int (*fn)(weir_writer *writer))
@@ -226,23 +215,20 @@ TASK(writer, a_cancelled_wait_ends_alone_and_loses_nothing)
     cancel_one(weir_writer_wait_closed);
 }
 
-TASK(writer, a_drain_in_a_time_out_ends_with_it)
+UNIT_IN(writer, a_drain_in_a_time_out_ends_with_it, pair_test, struct pair *p)
 {
     struct weir_timeout limit;
-    struct pair p;
-    pair_open(&p);
-    expect_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(p, MIB), 0);
     const uint64_t before_ns = weir_loop_get_time(loop);
 
     expect_eq(weir_timeout_begin(loop, &limit, 5 * S), 0);
-    int64_t err = weir_timeout_end(&limit, weir_writer_drain(p.writer));
+    int64_t err = weir_timeout_end(&limit, weir_writer_drain(p->writer));
 
     expect_eq(err, -ETIMEDOUT);
     expect_eq((weir_loop_get_time(loop) - before_ns) / S, 5);
-    pair_peer_read_all(&p);
-    expect_eq(p.peer_read, MIB);
-    expect_eq(weir_writer_drain(p.writer), 0);
-    pair_close(&p);
+    pair_peer_read_all(p);
+    expect_eq(p->peer_read, MIB);
+    expect_eq(weir_writer_drain(p->writer), 0);
 }
 
 /* ---- ways of writing ---- */
@@ -268,9 +254,8 @@ TASK(writer, every_way_of_writing_arrives_in_order_as_one_send)
     expect_eq(weir_writer_write(p.writer, head, 7), 0);
     memset(head, 'x', sizeof(head));
     expect_eq(weir_writer_writelines(p.writer, pieces, 3), 0);
-    expect_eq(
-        weir_writer_write_ref(p.writer, "by ref ", 7, count_release, &released),
-        0);
+    expect_ok(weir_writer_write_ref(p.writer, "by ref ", 7, count_release,
+                                    &released));
     expect_eq(weir_writer_write_buf(p.writer, &buf), 0);
     weir_lease_unref(buf.lease);
     expect_eq(released, 0);
@@ -286,50 +271,45 @@ TASK(writer, every_way_of_writing_arrives_in_order_as_one_send)
     pair_close(&p);
 }
 
-TASK(writer, the_depth_counts_bytes_and_sends_that_are_in_flight)
+UNIT_IN(writer, the_depth_counts_bytes_and_sends_that_are_in_flight, pair_test,
+        struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
-    expect_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(p, MIB), 0);
     nap();
-    struct weir_depth depth = weir_writer_get_depth(p.writer);
-    expect_eq(depth.bytes, MIB - fake_taken_bytes(p.fd));
+    struct weir_depth depth = weir_writer_get_depth(p->writer);
+    expect_eq(depth.bytes, MIB - fake_taken_bytes(p->fd));
     expect_eq(depth.operations, 1);
-    pair_close(&p);
 }
 
-TASK(writer, write_eof_ends_the_writing_side_after_what_waits)
+UNIT_IN(writer, write_eof_ends_the_writing_side_after_what_waits, pair_test,
+        struct pair *p)
 {
     char byte;
-    struct pair p;
-    pair_open(&p);
-    cr_assert(weir_writer_can_write_eof(p.writer));
-    expect_eq(pair_write(&p, MIB), 0);
-    expect_eq(weir_writer_write_eof(p.writer), 0);
-    expect_eq(weir_writer_write_eof(p.writer), 0, "a second write_eof");
-    expect_eq(pair_write(&p, 1), -ESHUTDOWN);
-    cr_assert_not(fake_has_shut(p.fd), "a megabyte waits");
-    cr_assert_not(weir_writer_is_closing(p.writer));
+    cr_assert(weir_writer_can_write_eof(p->writer));
+    expect_eq(pair_write(p, MIB), 0);
+    expect_eq(weir_writer_write_eof(p->writer), 0);
+    expect_eq(weir_writer_write_eof(p->writer), 0, "a second write_eof");
+    expect_eq(pair_write(p, 1), -ESHUTDOWN);
+    cr_assert_not(fake_has_shut(p->fd), "a megabyte waits");
+    cr_assert_not(weir_writer_is_closing(p->writer));
 
-    pair_peer_read_all(&p);
-    expect_eq(p.peer_read, MIB);
-    expect_eq(fake_peer_read(p.peer, &byte, 1), 0, "the end of the stream");
-    pair_peer_write(&p, "still");
-    pair_expect_read(&p, "still");
-    expect_eq(weir_writer_drain(p.writer), 0);
-    expect_eq(weir_writer_flush(p.writer), 0);
-    fake_peer_shutdown(p.peer);
-    expect_eq(weir_reader_read(p.reader, &byte, 1), 0);
-    pair_close(&p);
+    pair_peer_read_all(p);
+    expect_eq(p->peer_read, MIB);
+    expect_eq(fake_peer_read(p->peer, &byte, 1), 0, "the end of the stream");
+    pair_peer_write(p, "still");
+    pair_expect_read(p, "still");
+    expect_eq(weir_writer_drain(p->writer), 0);
+    expect_eq(weir_writer_flush(p->writer), 0);
+    fake_peer_shutdown(p->peer);
+    expect_eq(weir_reader_read(p->reader, &byte, 1), 0);
 }
 
 /* ---- getters ---- */
 
-static int ask(weir_loop *on, void *arg)
+TASK(writer, getters_answer_before_and_after_the_loss)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
     struct pair p;
-    (void)arg;
     pair_open(&p);
     for (int round = 0; round < 2; round++) { /* alive, then lost */
         expect_eq(weir_writer_get_extra_info(p.writer, "peername", &info), 0);
@@ -339,18 +319,12 @@ static int ask(weir_loop *on, void *arg)
         expect_eq(weir_writer_get_extra_info(p.writer, "colour", &info),
                   -ENOENT);
         expect_eq(weir_writer_get_transport(p.writer), p.t);
-        expect_eq(weir_transport_get_loop(p.t), on);
+        expect_eq(weir_transport_get_loop(p.t), loop);
         expect_eq(weir_writer_is_closing(p.writer), round == 1);
         weir_writer_close(p.writer);
         expect_eq(weir_writer_wait_closed(p.writer), 0);
     }
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, getters_answer_before_and_after_the_loss)
-{
-    expect_eq(rig_run(ask, NULL), 0);
 }
 
 /* ---- writes that are refused ---- */
@@ -372,7 +346,6 @@ static struct weir_buf received;
 static int write_buf_of(weir_writer *writer, const void *data, size_t len)
 {
     struct weir_buf part = received;
-    (void)data;
     expect_leq(len, received.len);
     part.len = len;
     return weir_writer_write_buf(writer, &part);
@@ -465,14 +438,11 @@ static void call_outside(void *arg)
     ++*count;
 }
 
-TASK(writer, waiting_outside_a_task_is_an_error)
+UNIT_IN(writer, waiting_outside_a_task_is_an_error, pair_test, struct pair *p)
 {
     int count = 0;
-    struct pair p;
-    pair_open(&p);
-    shared = p.writer;
+    shared = p->writer;
     expect_eq(weir_loop_call_soon(loop, call_outside, &count, NULL), 0);
     nap();
     expect_eq(count, 1);
-    pair_close(&p);
 }

@@ -66,24 +66,22 @@ static void expect_no_writes(struct pair *p, int err)
 
 /* ---- broken ---- */
 
-TASK(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time)
+UNIT_IN(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time,
+        pair_test, struct pair *p)
 {
     struct waits waits;
-    struct pair p;
     char byte;
-    pair_open(&p);
-    waits_start(&waits, &p);
+    waits_start(&waits, p);
 
-    fake_peer_reset(p.peer);
+    fake_peer_reset(p->peer);
     nap();
 
     waits_expect(&waits, -ECONNRESET);
-    expect_eq(weir_transport_get_end(p.t), WEIR_END_BROKEN);
-    expect_eq(weir_reader_read(p.reader, &byte, 1), -ECONNRESET);
-    expect_no_writes(&p, -EPIPE);
-    expect_ended(&p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
-    expect_eq(weir_writer_get_depth(p.writer).bytes, 0);
-    pair_close(&p);
+    expect_eq(weir_transport_get_end(p->t), WEIR_END_BROKEN);
+    expect_eq(weir_reader_read(p->reader, &byte, 1), -ECONNRESET);
+    expect_no_writes(p, -EPIPE);
+    expect_ended(p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
+    expect_eq(weir_writer_get_depth(p->writer).bytes, 0);
 }
 
 /* The peer sends until no more is taken, and its bytes are not read. */
@@ -101,54 +99,50 @@ static uint64_t fill_the_reader(struct pair *p)
     return sent;
 }
 
-TASK(writer_end, a_task_that_writes_does_not_wait_for_a_reader)
+UNIT_IN(writer_end, a_task_that_writes_does_not_wait_for_a_reader, pair_test,
+        struct pair *p)
 {
     static uint8_t bytes[64 * KIB];
     struct waits waits;
-    struct pair p;
-    pair_open(&p);
-    fill_the_reader(&p);
-    waits_start(&waits, &p);
+    fill_the_reader(p);
+    waits_start(&waits, p);
 
-    fake_peer_reset(p.peer);
+    fake_peer_reset(p->peer);
     nap();
 
     expect_eq(call_end(&waits.drain), -ECONNRESET);
     expect_eq(call_end(&waits.flush), -ECONNRESET);
     cr_assert_not(waits.closed.is_done, "the loss waits for the reader");
-    expect_eq(weir_writer_drain(p.writer), -ECONNRESET);
-    expect_eq(weir_writer_flush(p.writer), -ECONNRESET);
-    expect_no_writes(&p, -EPIPE);
+    expect_eq(weir_writer_drain(p->writer), -ECONNRESET);
+    expect_eq(weir_writer_flush(p->writer), -ECONNRESET);
+    expect_no_writes(p, -EPIPE);
 
     uint64_t got = 0;
     ssize_t len;
-    while ((len = weir_reader_read(p.reader, bytes, sizeof(bytes))) > 0) {
+    while ((len = weir_reader_read(p->reader, bytes, sizeof(bytes))) > 0) {
         got += (uint64_t)len;
     }
     expect_eq(len, -ECONNRESET);
     expect_gt(got, 128 * KIB, "data first, then the error");
     nap();
     expect_eq(call_end(&waits.closed), -ECONNRESET);
-    pair_close(&p);
 }
 
-TASK(writer_end, a_reset_is_told_before_the_loss_to_who_has_nothing_to_send)
+UNIT_IN(writer_end, a_reset_is_told_before_the_loss_to_who_has_nothing_to_send,
+        pair_test, struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
-    fill_the_reader(&p);
-    fake_peer_reset(p.peer);
+    fill_the_reader(p);
+    fake_peer_reset(p->peer);
     nap();
-    expect_eq(weir_transport_get_end(p.t), WEIR_END_BROKEN);
+    expect_eq(weir_transport_get_end(p->t), WEIR_END_BROKEN);
     expect_eq(rig_statistics().connections, 1, "it is not lost yet");
-    expect_eq(weir_writer_drain(p.writer), -ECONNRESET);
-    expect_eq(weir_writer_flush(p.writer), -ECONNRESET);
-    weir_writer_close(p.writer);
-    const size_t buffered = weir_reader_get_buffer_size(p.reader);
-    expect_eq(weir_reader_consume(p.reader, buffered), 0);
-    cr_assert_not(weir_reader_at_eof(p.reader), "this is no clean end");
-    expect_eq(weir_writer_wait_closed(p.writer), -ECONNRESET);
-    pair_close(&p);
+    expect_eq(weir_writer_drain(p->writer), -ECONNRESET);
+    expect_eq(weir_writer_flush(p->writer), -ECONNRESET);
+    weir_writer_close(p->writer);
+    const size_t buffered = weir_reader_get_buffer_size(p->reader);
+    expect_eq(weir_reader_consume(p->reader, buffered), 0);
+    cr_assert_not(weir_reader_at_eof(p->reader), "this is no clean end");
+    expect_eq(weir_writer_wait_closed(p->writer), -ECONNRESET);
 }
 
 /* ---- closed here ---- */
@@ -159,84 +153,74 @@ static int read_once(weir_writer *writer)
     return (int)weir_reader_read(weir_writer_get_reader(writer), &byte, 1);
 }
 
-TASK(writer_end, close_sends_what_waits_and_ends_reads_at_once)
+UNIT_IN(writer_end, close_sends_what_waits_and_ends_reads_at_once, pair_test,
+        struct pair *p)
 {
     struct waits waits;
     struct writer_call read;
-    struct pair p;
-    pair_open(&p);
-    waits_start(&waits, &p);
-    call_start(&read, &p, read_once);
+    waits_start(&waits, p);
+    call_start(&read, p, read_once);
     nap();
 
-    weir_writer_close(p.writer);
-    cr_assert(weir_writer_is_closing(p.writer));
-    expect_no_writes(&p, -ESHUTDOWN);
+    weir_writer_close(p->writer);
+    cr_assert(weir_writer_is_closing(p->writer));
+    expect_no_writes(p, -ESHUTDOWN);
     nap();
     expect_eq(call_end(&read), 0, "a reader waits for no writer");
     cr_assert_not(waits.drain.is_done);
     cr_assert_not(waits.flush.is_done);
     cr_assert_not(waits.closed.is_done);
-    pair_peer_read_all(&p);
+    pair_peer_read_all(p);
 
-    expect_eq(p.peer_read, MIB);
+    expect_eq(p->peer_read, MIB);
     waits_expect(&waits, 0);
     expect_eq(waits.flush.depth, 0);
     expect_leq(waits.drain.depth, 16 * KIB);
-    expect_no_writes(&p, -ESHUTDOWN);
-    expect_ended(&p, -ESHUTDOWN, 0, 0);
-    expect_eq(weir_transport_get_end(p.t), WEIR_END_CLOSED);
-    pair_close(&p);
+    expect_no_writes(p, -ESHUTDOWN);
+    expect_ended(p, -ESHUTDOWN, 0, 0);
+    expect_eq(weir_transport_get_end(p->t), WEIR_END_CLOSED);
 }
 
-TASK(writer_end, buffered_bytes_can_be_read_after_close)
+UNIT_IN(writer_end, buffered_bytes_can_be_read_after_close, pair_test,
+        struct pair *p)
 {
     char byte;
-    struct pair p;
-    pair_open(&p);
-    pair_peer_write(&p, "before");
+    pair_peer_write(p, "before");
     nap();
-    weir_writer_close(p.writer);
-    expect_eq(weir_writer_wait_closed(p.writer), 0);
-    pair_expect_read(&p, "before");
-    expect_eq(weir_reader_read(p.reader, &byte, 1), 0);
-    cr_assert(weir_reader_at_eof(p.reader));
-    pair_close(&p);
+    weir_writer_close(p->writer);
+    expect_eq(weir_writer_wait_closed(p->writer), 0);
+    pair_expect_read(p, "before");
+    expect_eq(weir_reader_read(p->reader, &byte, 1), 0);
+    cr_assert(weir_reader_at_eof(p->reader));
 }
 
-TASK(writer_end, a_close_that_is_cut_short_is_not_told_as_a_good_end)
+UNIT_IN(writer_end, a_close_that_is_cut_short_is_not_told_as_a_good_end,
+        pair_test, struct pair *p)
 {
     struct waits waits;
-    struct pair p;
-    pair_open(&p);
-    waits_start(&waits, &p);
-    weir_writer_close(p.writer);
-    weir_writer_abort(p.writer);
+    waits_start(&waits, p);
+    weir_writer_close(p->writer);
+    weir_writer_abort(p->writer);
     nap();
     waits_expect(&waits, -ECONNABORTED);
-    expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
-    expect_eq(weir_transport_get_end(p.t), WEIR_END_CLOSED, "the first cause");
-    pair_close(&p);
+    expect_ended(p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
+    expect_eq(weir_transport_get_end(p->t), WEIR_END_CLOSED, "the first cause");
 }
 
-TASK(writer_end, a_reset_during_close_is_told)
+UNIT_IN(writer_end, a_reset_during_close_is_told, pair_test, struct pair *p)
 {
     struct waits waits;
-    struct pair p;
-    pair_open(&p);
-    waits_start(&waits, &p);
-    weir_writer_close(p.writer);
+    waits_start(&waits, p);
+    weir_writer_close(p->writer);
     nap();
-    fake_peer_reset(p.peer);
+    fake_peer_reset(p->peer);
     nap();
     waits_expect(&waits, -ECONNRESET);
-    expect_ended(&p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
-    pair_close(&p);
+    expect_ended(p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
 }
 
 static int wait_closed(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_writer_wait_closed(arg);
 }
 
@@ -274,61 +258,55 @@ TASK(writer_end, the_last_reference_closes_in_the_background)
 
 /* ---- aborted here ---- */
 
-TASK(writer_end, abort_is_an_end_of_its_own)
+UNIT_IN(writer_end, abort_is_an_end_of_its_own, pair_test, struct pair *p)
 {
     struct waits waits;
-    struct pair p;
     char byte;
-    pair_open(&p);
-    pair_peer_write(&p, "before");
-    waits_start(&waits, &p);
+    pair_peer_write(p, "before");
+    waits_start(&waits, p);
 
-    weir_writer_abort(p.writer);
-    expect_eq(weir_writer_drain(p.writer), -ECONNABORTED,
+    weir_writer_abort(p->writer);
+    expect_eq(weir_writer_drain(p->writer), -ECONNABORTED,
               "an abort is told at once");
-    expect_eq(weir_writer_flush(p.writer), -ECONNABORTED);
+    expect_eq(weir_writer_flush(p->writer), -ECONNABORTED);
     nap();
 
     waits_expect(&waits, -ECONNABORTED);
-    pair_expect_read(&p, "before");
-    expect_eq(weir_reader_read(p.reader, &byte, 1), -ECONNABORTED);
-    expect_eq(weir_reader_get_exception(p.reader), -ECONNABORTED);
-    expect_no_writes(&p, -ESHUTDOWN);
-    expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
-    expect_lt(pair_peer_read(&p, 2 * MIB), MIB, "the rest was dropped");
-    pair_close(&p);
+    pair_expect_read(p, "before");
+    expect_eq(weir_reader_read(p->reader, &byte, 1), -ECONNABORTED);
+    expect_eq(weir_reader_get_exception(p->reader), -ECONNABORTED);
+    expect_no_writes(p, -ESHUTDOWN);
+    expect_ended(p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
+    expect_lt(pair_peer_read(p, 2 * MIB), MIB, "the rest was dropped");
 }
 
-TASK(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send)
+UNIT_IN(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send,
+        pair_test, struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
-    weir_writer_abort(p.writer);
-    expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
-    pair_close(&p);
+    weir_writer_abort(p->writer);
+    expect_ended(p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
 }
 
 /* ---- the peer's end ---- */
 
-TASK(writer_end, the_peers_end_keeps_the_writing_side)
+UNIT_IN(writer_end, the_peers_end_keeps_the_writing_side, pair_test,
+        struct pair *p)
 {
     char byte;
-    struct pair p;
-    pair_open(&p);
-    pair_peer_write(&p, "last");
-    fake_peer_shutdown(p.peer);
+    pair_peer_write(p, "last");
+    fake_peer_shutdown(p->peer);
     nap();
-    pair_expect_read(&p, "last");
-    expect_eq(weir_reader_read(p.reader, &byte, 1), 0);
-    cr_assert_not(weir_writer_is_closing(p.writer), "the writing side is left");
-    expect_eq(pair_write(&p, MIB), 0);
-    pair_peer_read_all(&p);
-    expect_eq(p.peer_read, MIB);
-    expect_eq(weir_writer_drain(p.writer), 0);
-    expect_eq(weir_writer_flush(p.writer), 0);
-    weir_writer_close(p.writer);
-    expect_eq(weir_writer_wait_closed(p.writer), 0);
-    pair_close(&p);
+    pair_expect_read(p, "last");
+    expect_eq(weir_reader_read(p->reader, &byte, 1), 0);
+    cr_assert_not(weir_writer_is_closing(p->writer),
+                  "the writing side is left");
+    expect_eq(pair_write(p, MIB), 0);
+    pair_peer_read_all(p);
+    expect_eq(p->peer_read, MIB);
+    expect_eq(weir_writer_drain(p->writer), 0);
+    expect_eq(weir_writer_flush(p->writer), 0);
+    weir_writer_close(p->writer);
+    expect_eq(weir_writer_wait_closed(p->writer), 0);
 }
 
 /* A kind of transport whose writing side cannot be ended alone. */
@@ -364,11 +342,9 @@ static void whole_open(struct pair *p)
     const struct weir_factory factory = {create_whole, &whole};
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    expect_eq(weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer),
-              0);
-    expect_eq(weir_adopt_connection(loop, &factory, p->fd, NULL, whole_done,
-                                    &whole, NULL),
-              0);
+    expect_ok(weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer));
+    expect_ok(weir_adopt_connection(loop, &factory, p->fd, NULL, whole_done,
+                                    &whole, NULL));
     nap();
     cr_assert(whole.is_done);
     p->reader = weir_writer_get_reader(p->writer);
@@ -423,7 +399,6 @@ TASK(writer_end, before_the_connection_everything_says_so)
 static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     uint64_t *count = user;
-    (void)t;
     *count += buf->len;
     return 0;
 }

@@ -13,7 +13,6 @@
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
     uint8_t *bytes = buf;
-    (void)arg;
     for (size_t i = 0; i < len; i++) {
         bytes[i] = pair_byte(offset + i);
     }
@@ -33,7 +32,6 @@ struct sender {
 static int send_file(weir_loop *on, void *arg)
 {
     struct sender *sender = arg;
-    (void)on;
     sender->ret = weir_writer_sendfile(sender->p->writer, sender->fd,
                                        &sender->offset, sender->count);
     sender->is_done = true;
@@ -340,7 +338,6 @@ static int send_beyond_the_end(weir_loop *on, void *arg)
     const int fd = fake_disk_open(SIZE, fill, NULL);
     const int64_t ret =
         weir_writer_sendfile(p->writer, fd, &offset, WEIR_TO_END);
-    (void)on;
     expect_eq(ret, -ECANCELED);
     expect_eq(offset, fake_taken_bytes(p->fd));
     expect_gt(offset, 0);
@@ -352,7 +349,6 @@ static int send_beyond_the_end(weir_loop *on, void *arg)
 
 static int leave_it_sending(weir_loop *on, void *arg)
 {
-    (void)on;
     pair_open(arg);
     weir_task *task = rig_spawn(send_beyond_the_end, arg);
     nap();
@@ -379,17 +375,14 @@ static void call_outside(void *arg)
     outside = weir_writer_sendfile(p->writer, 0, &offset, 1);
 }
 
-TASK(writer_file, outside_a_task_it_is_an_error)
+UNIT_IN(writer_file, outside_a_task_it_is_an_error, pair_test, struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
-    expect_eq(weir_loop_call_soon(loop, call_outside, &p, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, call_outside, p, NULL), 0);
     nap();
     expect_eq(outside, WEIR_ENOTTASK);
-    expect_eq(weir_writer_sendfile(p.writer, p.fd, NULL, 1), -EINVAL);
+    expect_eq(weir_writer_sendfile(p->writer, p->fd, NULL, 1), -EINVAL);
     uint64_t offset = 0;
-    expect_eq(weir_writer_sendfile(p.writer, p.fd, &offset, 1), -ESPIPE);
-    pair_close(&p);
+    expect_eq(weir_writer_sendfile(p->writer, p->fd, &offset, 1), -ESPIPE);
 }
 
 /* ---- small files ---- */
@@ -397,66 +390,62 @@ TASK(writer_file, outside_a_task_it_is_an_error)
 enum { SMALL = 4000 };
 
 /* A head and a body: one send, and the file is not asked for by the ring. */
-TASK(writer_file, a_small_one_leaves_with_what_was_written_before)
+UNIT_IN(writer_file, a_small_one_leaves_with_what_was_written_before, pair_test,
+        struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
     const int fd = fake_disk_open(SIZE, fill, NULL);
     for (int i = 0; i < 10; i++) {
         const uint64_t sends = fake_stats()->sends;
         const uint64_t submitted = fake_stats()->submitted;
-        expect_eq(pair_write(&p, 200), 0);
-        uint64_t offset = p.written;
+        expect_eq(pair_write(p, 200), 0);
+        uint64_t offset = p->written;
 
-        expect_eq(weir_writer_sendfile(p.writer, fd, &offset, SMALL), SMALL);
+        expect_eq(weir_writer_sendfile(p->writer, fd, &offset, SMALL), SMALL);
 
         expect_eq(fake_stats()->sends, sends + 1);
         expect_eq(fake_stats()->submitted, submitted + 1);
-        expect_eq(offset, p.written + SMALL);
-        p.written = offset;
-        pair_peer_read_all(&p);
-        expect_eq(p.peer_read, p.written);
+        expect_eq(offset, p->written + SMALL);
+        p->written = offset;
+        pair_peer_read_all(p);
+        expect_eq(p->peer_read, p->written);
     }
     expect_eq(fake_stats()->sendfiles, 0);
     wr_sys_close(fd);
-    expect_goes_on(&p);
-    pair_close(&p);
+    expect_goes_on(p);
 }
 
-TASK(writer_file, a_small_one_that_has_become_shorter_is_sent_as_far_as_it_goes)
+UNIT_IN(writer_file,
+        a_small_one_that_has_become_shorter_is_sent_as_far_as_it_goes,
+        pair_test, struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
     const int fd = fake_disk_open(SMALL, fill, NULL);
     struct sender sender;
-    sender_start(&sender, &p, fd, SMALL);
+    sender_start(&sender, p, fd, SMALL);
     fake_disk_truncate(fd, 1000);
-    pair_peer_read_all(&p);
+    pair_peer_read_all(p);
 
     expect_eq(sender_end(&sender), 1000);
 
-    expect_eq(p.written, 1000);
+    expect_eq(p->written, 1000);
     wr_sys_close(fd);
-    expect_goes_on(&p);
-    pair_close(&p);
+    expect_goes_on(p);
 }
 
-TASK(writer_file, a_small_one_that_is_dropped_with_the_queue_was_not_sent)
+UNIT_IN(writer_file, a_small_one_that_is_dropped_with_the_queue_was_not_sent,
+        pair_test, struct pair *p)
 {
-    struct pair p;
-    pair_open(&p);
     const int fd = fake_disk_open(SIZE, fill, NULL);
-    const uint64_t all = 2 * fake_room_bytes(p.fd);
-    expect_eq(set_marks(p.t, 8 * MIB, WEIR_DEFAULT), 0);
-    expect_eq(pair_write(&p, all), 0);
+    const uint64_t all = 2 * fake_room_bytes(p->fd);
+    expect_eq(set_marks(p->t, 8 * MIB, WEIR_DEFAULT), 0);
+    expect_eq(pair_write(p, all), 0);
     struct sender sender;
-    sender_start(&sender, &p, fd, SMALL);
+    sender_start(&sender, p, fd, SMALL);
     nap();
     cr_assert_not(sender.is_done);
-    expect_eq(weir_transport_get_write_buffer_size(p.t),
-              all + SMALL - fake_taken_bytes(p.fd));
+    expect_eq(weir_transport_get_write_buffer_size(p->t),
+              all + SMALL - fake_taken_bytes(p->fd));
 
-    fake_peer_reset(p.peer);
+    fake_peer_reset(p->peer);
     nap();
 
     cr_assert(sender.is_done);
@@ -464,5 +453,4 @@ TASK(writer_file, a_small_one_that_is_dropped_with_the_queue_was_not_sent)
     expect_eq(sender.offset, all, "none of it has left");
     expect_eq(rig_join(sender.task), 0);
     wr_sys_close(fd);
-    pair_close(&p);
 }

@@ -6,43 +6,33 @@
  */
 #include "rig.h"
 
-#include <pthread.h>
-
 static weir_lock *lock;
 static weir_queue *queue;
 static weir_event *event;
 
 static int wait_for_lock(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return weir_lock_acquire(lock);
 }
 
 static int wait_for_item(weir_loop *on, void *arg)
 {
     void *item;
-    (void)on;
-    (void)arg;
     return weir_queue_get(queue, &item);
 }
 
 static int wait_for_event(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return weir_event_wait(event);
 }
 
 static int wait_for_task(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_future_shield(weir_task_get_future(arg), NULL);
 }
 
 static int sleep_long(weir_loop *on, void *arg)
 {
-    (void)arg;
     return weir_sleep(on, 100 * S);
 }
 
@@ -84,8 +74,6 @@ TASK(all_tasks, are_visited_oldest_first_with_the_calling_one)
 
 static int end_at_once(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return 0;
 }
 

@@ -6,8 +6,6 @@
  */
 #include "future_rig.h"
 
-#include <pthread.h>
-
 enum { COUNT = 4 };
 
 static weir_future *futures[COUNT];
@@ -38,8 +36,6 @@ static void end(void)
 static int take_all(weir_loop *on, void *arg)
 {
     int index;
-    (void)on;
-    (void)arg;
     while ((index = weir_as_completed_next(&done)) >= 0) {
         const char text[2] = {(char)('0' + index), '\0'};
         cr_assert(weir_future_is_done(futures[index]));
@@ -243,8 +239,6 @@ static weir_task *left;
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     open();
     left = rig_spawn(take_all, NULL);
     settle();
@@ -266,7 +260,6 @@ UNIT(as_completed, ended_after_its_loop_which_ended_the_wait)
 static int begin_without_memory(weir_loop *on, void *arg)
 {
     weir_future *future = pending();
-    (void)arg;
 
     allocator_fail_in(&rig_memory, 1);
     expect_eq(weir_as_completed_begin(on, &done, &future, 1), -ENOMEM);

@@ -21,11 +21,10 @@ static void make(weir_loop *on, uint32_t parties)
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
 }
 
-static int meet(weir_loop *on, void *arg)
+TASK(barrier, lets_all_go_on_when_the_last_one_comes_round_after_round)
 {
     struct worker workers[2];
-    (void)arg;
-    make(on, 3);
+    make(loop, 3);
     for (int round = 0; round < 3; round++) {
         start(&workers[0], "a", wait_here, barrier);
         start(&workers[1], "b", wait_here, barrier);
@@ -44,12 +43,6 @@ static int meet(weir_loop *on, void *arg)
     }
     expect_str_eq(notes, "ababab");
     weir_barrier_free(barrier);
-    return 0;
-}
-
-UNIT(barrier, lets_all_go_on_when_the_last_one_comes_round_after_round)
-{
-    expect_eq(rig_run(meet, NULL), 0);
 }
 
 TASK(barrier, begins_the_next_round_before_the_old_one_has_run)
@@ -277,7 +270,6 @@ static struct worker left;
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)arg;
     make(on, 2);
     start(&left, "a", wait_here, barrier);
     settle();

@@ -83,7 +83,6 @@ static void drain_half(weir_loop *on, void (*act)(weir_barrier *), int late)
 
 static void do_nothing(weir_barrier *object)
 {
-    (void)object;
 }
 
 TASK(barrier_drain, that_drains_lets_newcomers_wait_for_the_next_rounds)
@@ -140,8 +139,6 @@ static int wait_reset_and_wait(void *object)
 
 static int wait_in_task(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return weir_barrier_wait(barrier);
 }
 

@@ -10,7 +10,6 @@ static struct worker left[3];
 
 static int sleep_locked(void *object)
 {
-    (void)object;
     expect_eq(weir_lock_acquire(lock), 0);
     int err = weir_sleep(loop, S);
     expect_eq(weir_lock_release(lock), 0);
@@ -19,7 +18,6 @@ static int sleep_locked(void *object)
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)arg;
     make(on);
     start(&left[0], "a", wait_once, condition);
     start(&left[1], "b", wait_once, condition);
@@ -111,7 +109,6 @@ static int join_locked(void *object)
 
 static int leave_circle(weir_loop *on, void *arg)
 {
-    (void)arg;
     make(on);
     start(&left[0], "a", wait_once, condition);
     settle();

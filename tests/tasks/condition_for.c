@@ -145,7 +145,6 @@ static int ended_count;
 /* Ends with the lock, if it has it. */
 static int wait_and_lose_level(weir_loop *on, void *arg)
 {
-    (void)on;
     expect_eq(weir_lock_acquire(lock), 0);
     int err = weir_condition_wait_for(arg, is_reached, &goal);
     ended_count += err == -ECANCELED;
@@ -154,11 +153,10 @@ static int wait_and_lose_level(weir_loop *on, void *arg)
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)arg;
     open(1);
     for (int i = 0; i < 2; i++) {
-        expect_eq(
-            weir_task_spawn(on, wait_and_lose_level, condition, NULL, NULL), 0);
+        expect_ok(
+            weir_task_spawn(on, wait_and_lose_level, condition, NULL, NULL));
     }
     settle();
     return 0;

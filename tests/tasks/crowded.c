@@ -45,7 +45,6 @@ static int spin(weir_loop *on, void *arg)
 {
     struct member *member = arg;
     struct spinning *s = member->all;
-    (void)on;
     for (int i = 0; !s->is_over && i < CALLS_MAX; i++) {
         spin_note(s, member->number);
         expect_eq(weir_event_wait(s->event), 0); /* it need not wait */
@@ -145,14 +144,12 @@ TASK(crowded, a_loop_with_few_tasks_stays_so)
 
 static int crowd_hosted(weir_loop *on, void *arg)
 {
-    (void)on;
     spin_all(arg, COUNT);
     return 0;
 }
 
 static int leave_hosted(weir_loop *on, void *arg)
 {
-    (void)on;
     spin_end(arg, tasks, COUNT);
     return 0;
 }
@@ -178,7 +175,6 @@ static int ran;
 
 static void work(void *arg)
 {
-    (void)arg;
     ran++;
     fake_spend(MS / 10);
 }

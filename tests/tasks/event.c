@@ -210,7 +210,6 @@ static struct worker left;
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)arg;
     expect_eq(weir_event_new(on, &event), 0);
     start(&left, "a", wait_event, event);
     settle();

@@ -164,7 +164,6 @@ TASK(future, gives_callbacks_back_until_they_run)
 
 static void unref_and_note(void *arg, weir_future *future, int result)
 {
-    (void)result;
     note(arg);
     weir_future_unref(future); /* the program's only reference */
     note(weir_future_is_done(future) ? "+" : "-");
@@ -174,8 +173,8 @@ TASK(future, lives_until_its_callbacks_have_run)
 {
     weir_future *future = pending();
 
-    expect_eq(
-        weir_future_add_done_callback(future, unref_and_note, as_arg("u")), 0);
+    expect_ok(
+        weir_future_add_done_callback(future, unref_and_note, as_arg("u")));
     add(future, "x");
     expect_eq(weir_future_set_result(future, 1), 0);
     expect_eq(weir_yield(loop), 0);
@@ -184,7 +183,6 @@ TASK(future, lives_until_its_callbacks_have_run)
 
 static void remove_other(void *arg, weir_future *future, int result)
 {
-    (void)result;
     note("r");
     expect_eq(weir_future_remove_done_callback(future, note_done, arg), 1);
     add(future, "z");
@@ -208,8 +206,6 @@ TASK(future, may_change_its_callbacks_in_a_callback)
 
 static void wait_in_callback(void *arg, weir_future *future, int result)
 {
-    (void)arg;
-    (void)result;
     expect_eq(weir_future_await(future, NULL), WEIR_ENOTTASK);
     expect_eq(weir_future_shield(future, NULL), WEIR_ENOTTASK);
     expect_eq(weir_wait_for(future, 1, NULL), WEIR_ENOTTASK);
@@ -244,7 +240,6 @@ static struct link chain[CHAIN];
 static int wait_in_chain(weir_loop *on, void *arg)
 {
     struct link *link = arg;
-    (void)on;
     link->err = weir_future_await(link->future, NULL);
     return link->err;
 }
@@ -262,8 +257,7 @@ TASK(future, a_long_chain_of_tasks_is_cancelled_on_a_small_stack)
     expect_eq(result_of(first), -ECANCELED,
               "the cancellation reaches the innermost task");
     for (int i = CHAIN - 1; i >= 0; i--) {
-        expect_eq(weir_future_await(weir_task_get_future(chain[i].task), NULL),
-                  0);
+        expect_ok(weir_future_await(weir_task_get_future(chain[i].task), NULL));
         expect_eq(chain[i].err, -ECANCELED);
     }
     for (int i = 0; i < CHAIN; i++) {

@@ -45,8 +45,7 @@ void *as_arg(const char *name)
 
 void add(weir_future *future, const char *name)
 {
-    cr_assert_eq(weir_future_add_done_callback(future, note_done, as_arg(name)),
-                 0);
+    expect_ok(weir_future_add_done_callback(future, note_done, as_arg(name)));
 }
 
 static int wait_once(weir_loop *on, void *arg)

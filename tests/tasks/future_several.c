@@ -198,7 +198,6 @@ TASK(wait, counts_the_same_future_as_often_as_it_is_there)
 static int wait_without_memory(weir_loop *on, void *arg)
 {
     weir_future *future = pending();
-    (void)arg;
 
     allocator_fail_in(&rig_memory, 1);
     expect_eq(weir_wait(on, &future, 1, UINT64_MAX, WEIR_ALL_COMPLETED),

@@ -118,7 +118,6 @@ static void end_later(weir_future *future)
 
 static void cancel_somehow(void *arg, weir_future *future)
 {
-    (void)arg;
     switch (random_below(4)) {
     case 0:
         return; /* ignores it */
@@ -307,7 +306,6 @@ static int run_member(weir_loop *on, void *arg)
 /* Waits for nothing but time; its end may be in a slot. */
 static int run_leaf(weir_loop *on, void *arg)
 {
-    (void)arg;
     program.live_tasks++;
     for (uint64_t i = random_below(4); i > 0; i--) {
         wait_time(on);
@@ -464,13 +462,11 @@ static int live(weir_loop *on, const struct job *job)
 static int run_top(weir_loop *on, void *arg)
 {
     const struct job job = {.depth = 0};
-    (void)arg;
     return live(on, &job);
 }
 
 static int run_program(weir_loop *on, void *arg)
 {
-    (void)arg;
     for (uint64_t i = 2 + random_below(6); i > 0; i--) {
         weir_task *task;
         make_future();

@@ -73,7 +73,6 @@ TASK(future, that_was_cancelled_does_not_cancel_who_awaits_it)
 
 static int resolve_then_cancel(weir_loop *on, void *arg)
 {
-    (void)arg;
     const bool shields = arg != NULL;
     weir_future *future = pending();
     struct waiter waiter = {.shields = shields};
@@ -98,7 +97,6 @@ UNIT(future, keeps_a_result_that_was_there_before_the_cancellation)
 
 static int cancel_then_resolve(weir_loop *on, void *arg)
 {
-    (void)arg;
     const bool shields = arg != NULL;
     weir_future *future = pending();
     struct waiter waiter = {.shields = shields};
@@ -189,7 +187,6 @@ TASK(future, takes_a_cancellation_that_was_not_delivered_yet)
 
 static void unref_on_cancel(void *arg, weir_future *future)
 {
-    (void)arg;
     expect_eq(weir_future_set_result(future, -ECANCELED), 0);
     weir_future_unref(future);
 }

@@ -303,7 +303,6 @@ TASK(gather, may_lose_its_last_reference_while_it_cancels)
 static int nest_groups(weir_loop *on, void *arg)
 {
     const bool cancels = arg != NULL;
-    (void)on;
     weir_future *innermost = pending();
     weir_future *outer = weir_future_ref(innermost);
 

@@ -35,10 +35,8 @@ TASK(group, gives_handles_of_its_members)
     weir_task *tasks[2];
 
     begin(&group);
-    expect_eq(weir_task_group_spawn(&group, run_member, &a, NULL, &tasks[0]),
-              0);
-    expect_eq(weir_task_group_spawn(&group, run_member, &b, NULL, &tasks[1]),
-              0);
+    expect_ok(weir_task_group_spawn(&group, run_member, &a, NULL, &tasks[0]));
+    expect_ok(weir_task_group_spawn(&group, run_member, &b, NULL, &tasks[1]));
     expect_eq(rig_join(tasks[1]), 7);
     expect_eq(weir_task_group_end(&group, 0), 0);
     cr_assert(weir_future_is_done(weir_task_get_future(tasks[0])));
@@ -60,8 +58,7 @@ TASK(group, members_may_start_siblings_while_end_waits)
     struct member late = {.name = "l", .sleep_ns = 5 * MS};
 
     begin(&shared);
-    expect_eq(weir_task_group_spawn(&shared, spawn_sibling, &late, NULL, NULL),
-              0);
+    expect_ok(weir_task_group_spawn(&shared, spawn_sibling, &late, NULL, NULL));
     expect_eq(weir_task_group_end(&shared, 0), 0);
     expect_str_eq(notes, "l");
     expect_eq(weir_task_group_spawn(&shared, run_member, &late, NULL, NULL),
@@ -179,13 +176,11 @@ static int grant_later(weir_loop *on, void *arg)
 
 static void count_cancel(void *arg, weir_future *future)
 {
-    (void)future;
     (*(int *)arg)++;
 }
 
 static int await_held(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_future_await(arg, NULL);
 }
 
@@ -393,7 +388,6 @@ TASK(group, a_cancellation_behind_an_error_reaches_the_next_call)
 
 static int end_of_another(weir_loop *on, void *arg)
 {
-    (void)on;
     return weir_task_group_end(arg, 9);
 }
 
@@ -405,7 +399,6 @@ static void end_in_callback(void *arg)
 
 static int misuse(weir_loop *on, void *arg)
 {
-    (void)arg;
     struct weir_task_group group;
     static const struct weir_task_options unset = {.size = 0};
 
@@ -442,7 +435,6 @@ static int spawn_without_memory(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
     struct member member = {.name = "m"};
-    (void)arg;
 
     begin(&group);
     allocator_fail_in(&rig_memory, 1);

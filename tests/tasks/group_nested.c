@@ -180,9 +180,8 @@ TASK(group, members_can_be_gathered)
 
     begin(&group);
     for (int i = 0; i < 3; i++) {
-        expect_eq(weir_task_group_spawn(&group, run_member, &members[i], NULL,
-                                        &tasks[i]),
-                  0);
+        expect_ok(weir_task_group_spawn(&group, run_member, &members[i], NULL,
+                                        &tasks[i]));
         futures[i] = weir_task_get_future(tasks[i]);
     }
     expect_eq(weir_gather(loop, WEIR_GATHER_ANY, futures, 3, &any), 0);
@@ -243,8 +242,6 @@ UNIT(group, outlives_its_members_when_the_loop_is_freed)
 
 static int forget_group(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     struct weir_task_group group;
     struct member member = {.name = "m", .sleep_ns = MS};
     begin(&group);

@@ -32,8 +32,7 @@ void begin(struct weir_task_group *group)
 
 void spawn(struct weir_task_group *group, struct member *member)
 {
-    cr_assert_eq(weir_task_group_spawn(group, run_member, member, NULL, NULL),
-                 0);
+    expect_ok(weir_task_group_spawn(group, run_member, member, NULL, NULL));
 }
 
 int own_group(weir_loop *on, void *arg)

@@ -259,7 +259,6 @@ static int acquire_and_sleep(void *object)
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)arg;
     expect_eq(weir_lock_new(on, &lock), 0);
     start(&left[0], "a", acquire_and_sleep, lock);
     start(&left[1], "b", acquire, lock);
@@ -283,7 +282,6 @@ UNIT(lock, may_be_freed_after_its_loop_which_ended_the_wait)
 
 static int leave_owned(weir_loop *on, void *arg)
 {
-    (void)arg;
     expect_eq(weir_lock_new(on, &lock), 0);
     return weir_lock_acquire(lock);
 }

@@ -8,10 +8,6 @@
 
 #include "uring/feature.h"
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 /* The thread sanitizer knows a limited number of fibers. Without guards by
  * madvise the kernel's limit on mappings comes first. */
 #if defined(__SANITIZE_THREAD__)
@@ -128,7 +124,6 @@ static uint32_t started;
 
 static int start_until_refused(weir_loop *on, void *arg)
 {
-    (void)arg;
     started = start_all();
     weir_task *task = NULL;
     int err = weir_task_spawn(on, sleep_once, NULL, NULL, &task);

@@ -47,8 +47,6 @@ static void make_futures(void)
 
 static void ignore_cancel(void *arg, weir_future *future)
 {
-    (void)arg;
-    (void)future;
 }
 
 static void make_stubborn(void)
@@ -81,19 +79,16 @@ static void drop_futures(void)
 
 static int call_await(weir_loop *on)
 {
-    (void)on;
     return weir_future_await(futures[0], NULL);
 }
 
 static int call_shield(weir_loop *on)
 {
-    (void)on;
     return weir_future_shield(futures[0], NULL);
 }
 
 static int call_wait_for(weir_loop *on)
 {
-    (void)on;
     return weir_wait_for(futures[0], UINT64_MAX, NULL);
 }
 
@@ -131,23 +126,17 @@ static void drop_event(void)
 
 static int wait_for_event(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return weir_event_wait(event);
 }
 
 static int compute(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return 3;
 }
 
 /* Goes on whatever interrupts it. */
 static int insist(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     while (weir_event_wait(event) < 0) {
     }
     return 3;
@@ -155,19 +144,16 @@ static int insist(weir_loop *on, void *arg)
 
 static int call_join(weir_loop *on)
 {
-    (void)on;
     return weir_task_join(rig_spawn(wait_for_event, NULL), NULL);
 }
 
 static int call_join_computing(weir_loop *on)
 {
-    (void)on;
     return weir_task_join(rig_spawn(compute, NULL), NULL);
 }
 
 static int call_join_insisting(weir_loop *on)
 {
-    (void)on;
     return weir_task_join(rig_spawn(insist, NULL), NULL);
 }
 
@@ -181,8 +167,7 @@ static int call_group_end(weir_loop *on)
     struct weir_task_group group;
 
     expect_eq(weir_task_group_begin(on, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, wait_for_event, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_task_group_spawn(&group, wait_for_event, NULL, NULL, NULL));
     return weir_task_group_end(&group, 0);
 }
 
@@ -206,7 +191,6 @@ static int call_failing_group_end(weir_loop *on)
 
 static int call_event(weir_loop *on)
 {
-    (void)on;
     return weir_event_wait(event);
 }
 
@@ -236,7 +220,6 @@ static void drop_lock(void)
 
 static int call_lock(weir_loop *on)
 {
-    (void)on;
     int err = weir_lock_acquire(lock);
     if (err == 0) {
         expect_eq(weir_lock_release(lock), 0);
@@ -246,7 +229,6 @@ static int call_lock(weir_loop *on)
 
 static int call_condition(weir_loop *on)
 {
-    (void)on;
     expect_eq(weir_lock_acquire_nowait(lock), 0);
     int err = weir_condition_wait(condition);
     expect_eq(weir_lock_release(lock), 0);
@@ -278,7 +260,6 @@ static void drop_semaphore(void)
 
 static int call_semaphore(weir_loop *on)
 {
-    (void)on;
     return weir_semaphore_acquire(semaphore);
 }
 
@@ -290,8 +271,6 @@ static void make_barrier(void)
 
 static int come_to_barrier(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return weir_barrier_wait(barrier);
 }
 
@@ -312,7 +291,6 @@ static void drop_barrier(void)
 
 static int call_barrier(weir_loop *on)
 {
-    (void)on;
     int place = weir_barrier_wait(barrier);
     return place < 0 ? place : 0;
 }
@@ -354,19 +332,16 @@ static void drop_queue(void)
 static int call_get(weir_loop *on)
 {
     void *item;
-    (void)on;
     return weir_queue_get(queue, &item);
 }
 
 static int call_put(weir_loop *on)
 {
-    (void)on;
     return weir_queue_put(queue, NULL);
 }
 
 static int call_queue_join(weir_loop *on)
 {
-    (void)on;
     return weir_queue_join(queue);
 }
 
@@ -458,8 +433,6 @@ static int member_joins(weir_loop *on, void *arg)
 {
     uint64_t rounds = 0;
     int err = 0;
-    (void)on;
-    (void)arg;
     while (err == 0 && rounds < 1000000) {
         rounds++;
         err = weir_task_join(rig_spawn(compute, NULL), NULL);
@@ -469,7 +442,6 @@ static int member_joins(weir_loop *on, void *arg)
 
 static int fail_soon(weir_loop *on, void *arg)
 {
-    (void)arg;
     for (int i = 0; i < 50; i++) {
         expect_eq(weir_yield(on), 0);
     }
@@ -483,8 +455,7 @@ TASK(moments, a_member_that_joins_in_a_loop_ends_with_its_group)
     int result = 0;
 
     expect_eq(weir_task_group_begin(loop, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, member_joins, NULL, NULL, &task),
-              0);
+    expect_ok(weir_task_group_spawn(&group, member_joins, NULL, NULL, &task));
     expect_eq(weir_task_group_spawn(&group, fail_soon, NULL, NULL, NULL), 0);
     expect_eq(weir_task_group_end(&group, 0), -EPIPE);
     expect_eq(weir_future_get_result(weir_task_get_future(task), &result), 0);

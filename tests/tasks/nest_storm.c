@@ -91,7 +91,6 @@ static int hold_group(weir_loop *on, intptr_t depth)
 
 static void resolve_perhaps(void *arg, weir_future *future)
 {
-    (void)arg;
     if (fake_chance(500)) {
         (void)weir_future_set_result(future, (int)fake_random(3) - 1);
     }
@@ -198,7 +197,6 @@ static int live(weir_loop *on, void *arg)
 
 static int stir(weir_loop *on, void *arg)
 {
-    (void)arg;
     for (int i = 0; i < 6; i++) {
         nest.known[nest.count++] = rig_spawn(live, depth_arg(DEPTH));
     }

@@ -9,15 +9,12 @@
 #include "tests/tasks/overrun.h"
 #include "tests/tasks/rig.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 static int write_nowhere(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     volatile char *nowhere =
         mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     *nowhere = 1;
@@ -26,7 +23,6 @@ static int write_nowhere(weir_loop *on, void *arg)
 
 static int sleep_long(weir_loop *on, void *arg)
 {
-    (void)arg;
     return weir_sleep(on, 3600 * S);
 }
 
@@ -104,16 +100,12 @@ static void write_below(size_t size)
 
 static int skip_to_lower_task(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     write_below(84u << 10);
     return 0;
 }
 
 static int skip_far(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     write_below((64u + 252u) << 10); /* frames above it take some bytes */
     return 0;
 }
@@ -162,8 +154,6 @@ UNIT(overflow, a_frame_that_ends_just_inside_the_guard_is_reported)
 
 static int use_megabyte(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     volatile char frame[1u << 20];
     frame[0] = 1;
     return frame[0];
@@ -266,8 +256,6 @@ static void earlier_handler(int signum)
 
 static void earlier_with_address(int signum, siginfo_t *info, void *context)
 {
-    (void)context;
-    (void)signum;
     _exit(info->si_addr && info->si_code > 0 ? 5 : 6);
 }
 

@@ -8,7 +8,6 @@
 
 #include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 int report_fd;
 
@@ -25,8 +24,6 @@ static int dig(volatile int *depth)
 
 int overrun(weir_loop *loop, void *arg)
 {
-    (void)loop;
-    (void)arg;
     volatile int depth = 1 << 30;
     return dig(&depth);
 }

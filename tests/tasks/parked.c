@@ -16,8 +16,6 @@ static uint64_t ticks;
 static void note_parked(void *arg, weir_loop *on,
                         const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)on;
     expect_eq(exception->err, -ECANCELED);
     cr_assert_not_null(exception->message);
     strncat(names, weir_task_get_name(exception->task),
@@ -26,7 +24,6 @@ static void note_parked(void *arg, weir_loop *on,
 
 static int tick_for_ever(weir_loop *on, void *arg)
 {
-    (void)arg;
     for (;;) {
         if (weir_sleep(on, MS) < 0) {
             ticks++;
@@ -44,7 +41,6 @@ static void spawn_named(const char *name, weir_task_fn *fn, weir_task **ret)
 
 static int leave_ticking(weir_loop *on, void *arg)
 {
-    (void)arg;
     weir_loop_set_exception_handler(on, note_parked, NULL);
     spawn_named("a", tick_for_ever, NULL);
     spawn_named("b", tick_for_ever, NULL);
@@ -73,12 +69,10 @@ static int own_for_ever(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
     struct weir_timeout limit;
-    (void)arg;
 
     expect_eq(weir_timeout_begin(on, &limit, 20 * MS), 0);
     expect_eq(weir_task_group_begin(on, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, tick_for_ever, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_task_group_spawn(&group, tick_for_ever, NULL, NULL, NULL));
     return tick_for_ever(on, NULL);
 }
 
@@ -86,8 +80,6 @@ static int join_ticking(weir_loop *on, void *arg)
 {
     weir_task *task;
     int result = 0;
-    (void)on;
-    (void)arg;
     spawn_named("c", own_for_ever, &task);
     expect_eq(weir_task_join(task, &result), -ECANCELED);
     expect_eq(result, -ECANCELED, "a parked task's result");
@@ -97,7 +89,6 @@ static int join_ticking(weir_loop *on, void *arg)
 
 static int leave_joining(weir_loop *on, void *arg)
 {
-    (void)arg;
     weir_loop_set_exception_handler(on, note_parked, NULL);
     spawn_named("d", join_ticking, NULL);
     return weir_sleep(on, 5 * MS);
@@ -113,7 +104,6 @@ static weir_task *kept;
 
 static int keep_ticking(weir_loop *on, void *arg)
 {
-    (void)arg;
     spawn_named("k", tick_for_ever, &kept);
     return weir_sleep(on, 5 * MS);
 }
@@ -141,8 +131,6 @@ static struct weir_timeout limit;
 static void move_the_limit(void *arg, weir_loop *on,
                            const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)exception;
     expect_eq(
         weir_timeout_reschedule(&limit, weir_loop_get_time(on) + 1000 * MS),
         -ESTALE);
@@ -157,7 +145,6 @@ static int tick_in_a_scope(weir_loop *on, void *arg)
 
 static int leave_ticking_in_a_scope(weir_loop *on, void *arg)
 {
-    (void)arg;
     weir_loop_set_exception_handler(on, move_the_limit, NULL);
     spawn_named("scoped", tick_in_a_scope, NULL);
     return weir_sleep(on, 5 * MS);
@@ -171,7 +158,6 @@ UNIT(parked, the_scope_of_a_parked_task_is_not_moved)
 
 static int fail_when_the_loop_is_freed(weir_loop *on, void *arg)
 {
-    (void)arg;
     expect_eq(weir_sleep(on, 1000 * MS), -ECANCELED);
     for (uint32_t i = 0; i < WR_TASK_REFUSALS_MAX - 1; i++) {
         expect_lt(weir_sleep(on, MS), 0); /* until the owner is parked */
@@ -184,15 +170,13 @@ static int tick_in_a_group(weir_loop *on, void *arg)
     struct weir_task_group group;
 
     expect_eq(weir_task_group_begin(on, &group), 0);
-    expect_eq(weir_task_group_spawn(&group, fail_when_the_loop_is_freed, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_task_group_spawn(&group, fail_when_the_loop_is_freed, NULL,
+                                    NULL, NULL));
     return tick_for_ever(on, arg);
 }
 
 static int leave_ticking_in_a_group(weir_loop *on, void *arg)
 {
-    (void)arg;
     weir_loop_set_exception_handler(on, note_parked, NULL);
     spawn_named("grouped", tick_in_a_group, NULL);
     return weir_sleep(on, 5 * MS);

@@ -286,7 +286,6 @@ static struct worker left[3];
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)arg;
     make(on, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     start(&left[0], "p", put_item, &items[1]);

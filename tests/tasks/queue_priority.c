@@ -22,9 +22,8 @@ static void open(size_t maxsize, const char *values)
     for (int i = 0; values[i]; i++) {
         items[i] = values[i] - '0';
     }
-    expect_eq(
-        weir_priority_queue_new(loop, maxsize, order_of_numbers, items, &queue),
-        0);
+    expect_ok(weir_priority_queue_new(loop, maxsize, order_of_numbers, items,
+                                      &queue));
 }
 
 TASK(queue_priority, gives_the_least_first)
@@ -71,7 +70,6 @@ static int order_of_entries(void *arg, const void *a, const void *b)
 {
     const struct entry *left = a;
     const struct entry *right = b;
-    (void)arg;
     return (left->value > right->value) - (left->value < right->value);
 }
 
@@ -106,9 +104,8 @@ TASK(queue_priority, any_program_of_puts_and_gets_keeps_the_order)
     struct unit_random random;
     unit_random_seed(&random);
     memset(entries, 0, sizeof(entries));
-    expect_eq(weir_priority_queue_new(loop, MODEL_SIZE, order_of_entries, NULL,
-                                      &queue),
-              0);
+    expect_ok(weir_priority_queue_new(loop, MODEL_SIZE, order_of_entries, NULL,
+                                      &queue));
     for (int step = 0; step < MODEL_STEPS; step++) {
         void *item = NULL;
         struct entry *least = least_of(entries);

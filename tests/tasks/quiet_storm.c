@@ -62,14 +62,11 @@ static weir_task *spawn_nested(int depth)
 
 static int compute(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return 3;
 }
 
 static int join_computing(weir_loop *on)
 {
-    (void)on;
     return weir_task_join(rig_spawn(compute, NULL), NULL);
 }
 
@@ -104,7 +101,6 @@ static int await_pending(weir_loop *on)
 
 static int wait_for_event(weir_loop *on)
 {
-    (void)on;
     int err = weir_event_wait(world.event);
     if (err == 0) {
         weir_event_clear(world.event);
@@ -127,7 +123,6 @@ static int use_lock(weir_loop *on)
 static int use_queue(weir_loop *on)
 {
     void *item;
-    (void)on;
     return fake_chance(500) ? weir_queue_get(world.queue, &item)
                             : weir_queue_put(world.queue, NULL);
 }
@@ -173,7 +168,6 @@ static int in_time_out(weir_loop *on, int depth)
 
 static int fail_later(weir_loop *on, void *arg)
 {
-    (void)arg;
     int err = weir_sleep(on, fake_random(60 * US));
     return err < 0 ? err : -EIO;
 }
@@ -201,7 +195,6 @@ static int in_group(weir_loop *on, int depth)
 
 static int in_join(weir_loop *on, int depth)
 {
-    (void)on;
     int err = weir_task_join(spawn_nested(depth), NULL);
     must(err == -ECANCELED);
     return err;
@@ -340,7 +333,6 @@ static void end_world(void)
 
 static int play(weir_loop *on, void *arg)
 {
-    (void)arg;
     make_world(on);
     for (int i = 0; i < TASKS; i++) {
         world.tops[i].task = rig_spawn(run_top, &world.tops[i]);

@@ -5,6 +5,7 @@
  * suites on the real ring can use it too.
  */
 #include "tests/tasks/rig.h"
+#include "tests/statistics.h"
 
 weir_loop *loop;
 
@@ -55,7 +56,5 @@ int rig_join(weir_task *task)
 
 struct weir_loop_statistics rig_statistics(void)
 {
-    struct weir_loop_statistics result = {.size = sizeof(result)};
-    expect_eq(weir_loop_get_statistics(loop, &result), 0);
-    return result;
+    return statistics_of(loop);
 }

@@ -6,7 +6,6 @@
  */
 #include "rig.h"
 
-#include <pthread.h>
 #include <signal.h>
 
 static int sleep_till_cancelled(weir_loop *on, void *arg)
@@ -38,9 +37,8 @@ static void expect_cancelled_by(int signum)
     int result = 0;
     rig_start();
     fake_at(FAKE_START_NS + MS, raise_signal, &signum);
-    expect_eq(weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count,
-                                 &result),
-              0);
+    expect_ok(weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count,
+                                 &result));
     expect_eq(result, -ECANCELED);
     expect_eq(cancelled_count, 1);
     cr_assert(is_default(signum), "it is not handled any more");
@@ -95,8 +93,6 @@ UNIT(run, a_second_signal_may_be_another_one)
 
 static int end_with_signal(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return raise(SIGINT);
 }
 
@@ -121,7 +117,6 @@ struct steps {
 static int make_step(weir_loop *on, void *arg)
 {
     struct steps *steps = arg;
-    (void)on;
     steps->count++;
     return steps->count == steps->raised_in ? raise(SIGINT) : 0;
 }
@@ -161,8 +156,6 @@ TASK(run, blocks_no_signal_that_a_child_would_inherit)
 
 static int count_defaults(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     return is_default(SIGINT) + is_default(SIGTERM);
 }
 
@@ -170,7 +163,6 @@ static volatile sig_atomic_t handled_count;
 
 static void handle_it_myself(int signum)
 {
-    (void)signum;
     handled_count++;
 }
 
@@ -185,9 +177,8 @@ UNIT(run, leaves_signals_that_the_program_handles_or_ignores)
     rig_start();
     fake_at(FAKE_START_NS + MS, raise_signal, NULL);
     int cancelled_count = 0;
-    expect_eq(
-        weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count, NULL),
-        0);
+    expect_ok(
+        weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count, NULL));
     expect_eq(cancelled_count, 0);
     rig_stop();
     expect_eq(sigaction(SIGINT, NULL, &action), 0);
@@ -216,8 +207,7 @@ UNIT(run, a_program_may_handle_sigint_itself)
     weir_task *task = NULL;
     int result = 0;
     rig_start();
-    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task),
-              0);
+    expect_ok(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task));
     fake_at(FAKE_START_NS + MS, raise_signal, NULL);
     expect_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
     expect_eq(signals, 1);
@@ -252,8 +242,7 @@ UNIT(run, a_handler_of_the_loop_is_called_wherever_the_signal_came)
     weir_task *task = NULL;
     int result = 0;
     rig_start();
-    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task),
-              0);
+    expect_ok(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task));
     fake_at(FAKE_START_NS + MS, raise_elsewhere, NULL);
     expect_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
     expect_eq(signals, 1);
@@ -284,7 +273,6 @@ UNIT(run, without_the_handler_of_its_loop_is_told_again)
 
 static int remove_and_raise(weir_loop *on, void *arg)
 {
-    (void)arg;
     cr_assert(weir_loop_remove_signal_handler(on, SIGINT));
     expect_eq(raise(SIGINT), 0);
     return weir_sleep(on, MS);
@@ -297,8 +285,7 @@ UNIT(run, is_not_told_where_a_handler_of_the_loop_replaced_the_programs)
     int result = 1;
     rig_start();
     expect_eq(sigaction(SIGINT, &own, NULL), 0);
-    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, NULL),
-              0);
+    expect_ok(weir_loop_add_signal_handler(loop, SIGINT, count_signal, NULL));
     expect_eq(weir_loop_run_task(loop, remove_and_raise, NULL, &result), 0);
     expect_eq(result, 0);
     expect_eq(handled_count, 1);
@@ -317,7 +304,6 @@ UNIT(run, leaves_a_handler_that_its_task_has_set)
 
 static int stop_loop(weir_loop *on, void *arg)
 {
-    (void)arg;
     weir_loop_stop(on);
     return weir_yield(on);
 }
@@ -365,7 +351,6 @@ static int ended_count;
 static int end_when_cancelled(weir_loop *on, void *arg)
 {
     int err = weir_sleep(on, UINT64_MAX);
-    (void)arg;
     expect_eq(err, -ECANCELED);
     ended_count++;
     return 0;
@@ -373,7 +358,6 @@ static int end_when_cancelled(weir_loop *on, void *arg)
 
 static int leave_others(weir_loop *on, void *arg)
 {
-    (void)arg;
     for (int i = 0; i < 10; i++) {
         expect_eq(weir_task_spawn(on, end_when_cancelled, NULL, NULL, NULL), 0);
     }
@@ -406,7 +390,6 @@ static pthread_t owner;
 
 static int set_event(weir_loop *on, void *arg)
 {
-    (void)on;
     cr_assert(pthread_equal(owner, pthread_self()));
     weir_event_set(arg);
     return 0;
@@ -452,7 +435,6 @@ static void set_it(void *arg)
 static void run_inside(void *arg, weir_loop *on,
                        const struct weir_exception *exception)
 {
-    (void)exception;
     expect_eq(weir_loop_call_soon(on, set_it, arg, NULL), 0);
     expect_eq(weir_loop_run_until(on, is_set, arg), 0);
 }

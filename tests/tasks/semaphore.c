@@ -80,8 +80,6 @@ static weir_semaphore *ordered;
 
 static int take_twice(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     expect_eq(weir_semaphore_acquire(ordered), 0);
     note("2");
     expect_eq(weir_semaphore_acquire(ordered), 0);
@@ -91,7 +89,6 @@ static int take_twice(weir_loop *on, void *arg)
 
 static int take_and_note(weir_loop *on, void *arg)
 {
-    (void)on;
     expect_eq(weir_semaphore_acquire(ordered), 0);
     note(arg);
     return 0;
@@ -263,7 +260,6 @@ static struct worker left;
 
 static int leave_waiting(weir_loop *on, void *arg)
 {
-    (void)arg;
     make(on, 0, false);
     start(&left, "a", acquire, semaphore);
     settle();

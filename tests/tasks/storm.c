@@ -115,7 +115,6 @@ static void end_slot(struct storm_task *slot)
 
 static int rage(weir_loop *on, void *arg)
 {
-    (void)arg;
     while (storm.spawned < TASKS) {
         struct storm_task *slot = &storm.slots[random_below(LIVE)];
         if (slot->task) {

@@ -91,7 +91,6 @@ static int wait_somewhere(weir_loop *on, void *arg)
 {
     struct weir_timeout limit;
     const uint64_t kind = fake_random(9);
-    (void)arg;
 
     weir_timeout_begin(on, &limit, fake_random(4) * US);
     if (kind == 0 && world.lock) {
@@ -195,7 +194,6 @@ static void make_world(weir_loop *on)
 
 static int play(weir_loop *on, void *arg)
 {
-    (void)arg;
     make_world(on);
     world.count = 1 + (uint32_t)fake_random(TASKS);
     for (uint32_t i = 0; i < world.count; i++) {

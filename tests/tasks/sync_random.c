@@ -168,13 +168,11 @@ static void use_semaphore(weir_loop *on)
 
 static void use_event(weir_loop *on)
 {
-    (void)on;
     seen(weir_event_wait(run.event), 0);
 }
 
 static void use_barrier(weir_loop *on)
 {
-    (void)on;
     uint32_t *places = &run.places[run.barrier_count];
     const int place = seen(weir_barrier_wait(run.barrier), WEIR_EBROKEN);
 
@@ -224,7 +222,6 @@ static void put_something(weir_loop *on)
 {
     weir_queue *queue = any_queue();
     struct item *item = make_item();
-    (void)on;
     know_put(item, seen(weir_queue_put(queue, item), WEIR_EQUEUESHUTDOWN));
 }
 
@@ -244,7 +241,6 @@ static void get_something(weir_loop *on)
 
 static void join_queue(weir_loop *on)
 {
-    (void)on;
     seen(weir_queue_join(any_queue()), 0);
 }
 
@@ -272,7 +268,6 @@ static void act(weir_loop *on)
 
 static int work(weir_loop *on, void *arg)
 {
-    (void)arg;
     for (uint64_t steps = random_below(STEPS); steps > 0; steps--) {
         act(on);
     }

@@ -6,8 +6,6 @@
  */
 #include "rig.h"
 
-#include <pthread.h>
-
 /* Arguments are not const. */
 static void *text(const char *literal)
 {
@@ -23,8 +21,6 @@ static int note_and_return(weir_loop *on, void *arg)
 
 static int spawn_and_note(weir_loop *on, void *arg)
 {
-    (void)on;
-    (void)arg;
     weir_task *task = rig_spawn(note_and_return, text("b"));
     note("a");
     expect_eq(rig_join(task), 7);
@@ -40,7 +36,6 @@ UNIT(task, runs_from_the_ready_queue_and_join_gives_its_result)
 
 static int join_late(weir_loop *on, void *arg)
 {
-    (void)arg;
     weir_task *task = rig_spawn(note_and_return, text("x"));
     expect_eq(weir_sleep(on, MS), 0);
     cr_assert(weir_future_is_done(weir_task_get_future(task)));
@@ -55,7 +50,6 @@ UNIT(task, can_be_joined_after_its_end)
 
 static int detach_some(weir_loop *on, void *arg)
 {
-    (void)arg;
     expect_eq(weir_task_spawn(on, note_and_return, text("1"), NULL, NULL), 0);
     weir_task_detach(rig_spawn(note_and_return, text("2")));
     weir_task_detach(NULL);
@@ -84,8 +78,7 @@ static void spawn_from_callback(void *arg)
 
 TASK(task, can_be_spawned_by_a_callback)
 {
-    expect_eq(weir_loop_call_soon(loop, spawn_from_callback, text("t"), NULL),
-              0);
+    expect_ok(weir_loop_call_soon(loop, spawn_from_callback, text("t"), NULL));
     expect_eq(weir_sleep(loop, MS), 0);
     expect_str_eq(notes, "<t");
 }
@@ -94,7 +87,6 @@ TASK(task, can_be_spawned_by_a_callback)
 
 static void suspend_in_callback(void *arg)
 {
-    (void)arg;
     expect_eq(weir_sleep(loop, 1), WEIR_ENOTTASK);
     expect_eq(weir_yield(loop), WEIR_ENOTTASK);
     note("c");
@@ -102,7 +94,6 @@ static void suspend_in_callback(void *arg)
 
 static int wait_a_turn(weir_loop *on, void *arg)
 {
-    (void)arg;
     expect_eq(weir_loop_call_soon(on, suspend_in_callback, NULL, NULL), 0);
     return weir_sleep(on, MS);
 }
@@ -120,8 +111,6 @@ UNIT(task, suspending_in_a_callback_or_outside_is_an_error)
 static void suspend_in_hook(void *arg, weir_loop *on,
                             const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)exception;
     expect_eq(weir_yield(on), WEIR_ENOTTASK);
     note("h");
 }
@@ -138,7 +127,6 @@ TASK(task, suspending_in_a_callback_on_its_own_stack_is_an_error)
 
 static void *suspend_in_thread(void *arg)
 {
-    (void)arg;
     return (void *)(intptr_t)weir_yield(loop);
 }
 
@@ -203,7 +191,6 @@ static int spin(weir_loop *on, void *arg)
 {
     weir_event *event = arg;
     int calls = 0;
-    (void)on;
     while (!stop_spinning && calls < 100000) {
         expect_eq(weir_event_wait(event), 0); /* it is set: need not wait */
         calls++;
@@ -228,7 +215,6 @@ TASK(task, that_never_has_to_wait_lets_others_run_every_2048_calls)
 
 static int sleep_long(weir_loop *on, void *arg)
 {
-    (void)arg;
     int err = weir_sleep(on, S);
     note(err == -ECANCELED ? "C" : "-");
     int again = weir_sleep(on, MS);
@@ -310,7 +296,6 @@ TASK(task, a_result_that_came_before_the_cancellation_is_kept)
 static int join_another(weir_loop *on, void *arg)
 {
     int result = 0;
-    (void)on;
     int err = weir_task_join(weir_task_ref(arg), &result);
     return err;
 }
@@ -331,7 +316,6 @@ TASK(task, cancelling_who_joins_cancels_the_task_and_waits_for_its_end)
 
 static int refuse_to_end(weir_loop *on, void *arg)
 {
-    (void)arg;
     for (int i = 0; i < 10; i++) {
         int err = weir_sleep(on, S);
         expect_eq(err, -ECANCELED);
@@ -387,7 +371,6 @@ static int use_stack(weir_loop *on, void *arg)
     volatile char bytes[8000];
     bytes[0] = 1;
     bytes[sizeof(bytes) - 1] = 1;
-    (void)on;
     return size > 0 && bytes[0] == 1 ? 0 : -1;
 }
 
@@ -398,9 +381,8 @@ UNIT(task, options_are_checked_and_stacks_have_the_size_asked_for)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const struct weir_task_options options = {.size = sizeof(options),
                                                   .stack_size_bytes = sizes[i]};
-        expect_eq(weir_task_spawn(loop, use_stack, (void *)(uintptr_t)&sizes[i],
-                                  &options, NULL),
-                  0);
+        expect_ok(weir_task_spawn(loop, use_stack, (void *)(uintptr_t)&sizes[i],
+                                  &options, NULL));
     }
     const struct weir_task_options small = {.size = sizeof(small),
                                             .stack_size_bytes = 16383};

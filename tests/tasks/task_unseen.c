@@ -11,20 +11,16 @@
 
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static void note_failure(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)on;
     expect_eq(exception->err, -EPROTO);
     note(weir_task_get_name(exception->task));
 }
 
 static int fail(weir_loop *on, void *arg)
 {
-    (void)on;
     return arg ? *(int *)arg : -EPROTO;
 }
 
@@ -46,7 +42,6 @@ TASK(task_unseen, failure_without_a_task_that_joins_is_told_to_the_hook)
 static int fail_with_lock(weir_loop *on, void *arg)
 {
     weir_lock *lock = arg;
-    (void)on;
     expect_eq(weir_lock_acquire(lock), 0);
     return -EPROTO;
 }
@@ -68,7 +63,6 @@ TASK(task_unseen, failure_of_a_task_that_owns_a_lock_is_told_to_the_hook)
 static int cancel_again(weir_loop *on, void *arg)
 {
     weir_task *self = weir_task_get_current(on);
-    (void)arg;
     expect_eq(weir_sleep(on, S), -ECANCELED);
     cr_assert(weir_task_cancel(self));
     return weir_yield(on);

@@ -147,8 +147,8 @@ static int run_race(weir_loop *on, void *arg)
 {
     struct race *race = arg;
     race->task = weir_task_ref(rig_spawn(race_in_scope, race));
-    expect_eq(
-        weir_loop_call_later(on, race->cancel_ns, cancel_racer, race, NULL), 0);
+    expect_ok(
+        weir_loop_call_later(on, race->cancel_ns, cancel_racer, race, NULL));
     int result = rig_join(race->task);
     weir_task_detach(race->task);
     return result;

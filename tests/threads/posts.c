@@ -7,7 +7,6 @@
  * memory to each other's loops, which write to it in turn.
  */
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir.h>

@@ -4,11 +4,10 @@
  * the fake machine's, on which a wait without an end and without anything to
  * wait for is a failure.
  */
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
+#include "adopt.h"
+#include "tests/statistics.h"
 
 #include <errno.h>
-#include <weir.h>
 
 #define MS UINT64_C(1000000)
 
@@ -23,22 +22,12 @@ static uint64_t random_seed;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
 }
 
 static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .kind = WEIR_PROTOCOL_STREAM,
                                               .connection_made = made};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)t;
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
 
 static uint64_t since_start(void)
 {
@@ -47,7 +36,6 @@ static uint64_t since_start(void)
 
 static void note_time(void *arg)
 {
-    (void)arg;
     fired_ns = since_start();
 }
 
@@ -69,7 +57,6 @@ static void beat(void *arg)
 /* A byte wakes the loop, so that it sees that it is stopped. */
 static void wake_and_stop(void *arg)
 {
-    (void)arg;
     expect_eq(fake_peer_write(peer, "x", 1), 1);
     weir_loop_stop(loop);
 }
@@ -96,14 +83,10 @@ static void stop_at(uint64_t when_ns)
 
 static void start(const struct fake_options *options)
 {
-    const struct weir_factory factory = {.create = create};
-
     fired_ns = 0;
     fake_start(options);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    adopt(loop, &protocol, NULL, NULL, &peer);
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     cr_assert_not_null(transport);
@@ -117,24 +100,16 @@ static void stop(void)
     fake_stop();
 }
 
-static struct weir_loop_statistics statistics(void)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now;
-}
-
 UNIT(alarm, a_busy_loop_waits_for_a_timer_by_one_operation)
 {
     start(&(struct fake_options){.seed = 1});
-    const uint64_t ops = statistics().ops_in_flight;
+    const uint64_t ops = statistics_of(loop).ops_in_flight;
     stay_busy_for(5000 * MS);
     later(4000 * MS, note_time_and_stop);
 
     stop_at(3000 * MS);
     expect_eq(fake_stats()->timeouts, 1);
-    expect_eq(statistics().ops_in_flight, ops, "it is the loop's own");
+    expect_eq(statistics_of(loop).ops_in_flight, ops, "it is the loop's own");
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(fired_ns / MS, 4000);
@@ -183,13 +158,14 @@ UNIT(alarm, a_deadline_that_moves_on_leaves_it_as_it_is)
     stop_at(900 * MS);
     cr_assert(weir_loop_reschedule(loop, handle, FAKE_START_NS + 9000 * MS));
     stop_at(1100 * MS);
-    const uint64_t turns = statistics().turns;
+    const uint64_t turns = statistics_of(loop).turns;
 
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(fired_ns / MS, 9000);
     expect_eq(fake_stats()->timeouts, 1);
-    expect_leq(statistics().turns - turns, 3, "the alarm, the timer, the stop");
+    expect_leq(statistics_of(loop).turns - turns, 3,
+               "the alarm, the timer, the stop");
     stop();
 }
 
@@ -270,9 +246,8 @@ static void add_timer(uint64_t *ret_deadline_ns)
     struct weir_handle handle;
 
     *ret_deadline_ns = fake_now() + (1 + fake_random(500)) * MS;
-    expect_eq(weir_loop_call_at(loop, *ret_deadline_ns, note_lateness,
-                                ret_deadline_ns, &handle),
-              0);
+    expect_ok(weir_loop_call_at(loop, *ret_deadline_ns, note_lateness,
+                                ret_deadline_ns, &handle));
 }
 
 UNIT(alarm, no_timer_is_missed_whatever_happens_to_it)

@@ -6,7 +6,7 @@
  * waits. tests/contract/callback.c has the order of things on a real kernel.
  */
 #include "tests/fake/fake.h"
-#include "tests/unit.h"
+#include "tests/statistics.h"
 #include "tests/unit/random.h"
 
 #include <errno.h>
@@ -38,16 +38,8 @@ static void stop(void)
     fake_stop();
 }
 
-static uint64_t turns(void)
-{
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-    expect_eq(weir_loop_get_statistics(loop, &statistics), 0);
-    return statistics.turns;
-}
-
 static void stop_loop(void *arg)
 {
-    (void)arg;
     weir_loop_stop(loop);
 }
 
@@ -79,9 +71,8 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
     for (int i = 0; i < count_goal; i++) {
         alarms[i].when_ns =
             fake_now() + unit_random_below(&random, spans[i % 4]);
-        expect_eq(weir_loop_call_at(loop, alarms[i].when_ns, ring_alarm,
-                                    &alarms[i], NULL),
-                  0);
+        expect_ok(weir_loop_call_at(loop, alarms[i].when_ns, ring_alarm,
+                                    &alarms[i], NULL));
     }
 
     expect_eq(weir_loop_run(loop), 0);
@@ -96,13 +87,12 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
 UNIT(bounds, a_single_timer_far_away_costs_no_turns_on_the_way)
 {
     start();
-    expect_eq(weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL));
 
     expect_eq(weir_loop_run(loop), 0);
 
     expect_geq(fake_now(), FAKE_START_NS + 10000 * HOUR);
-    expect_leq(turns(), 3);
+    expect_leq(statistics_of(loop).turns, 3);
     stop();
 }
 
@@ -112,18 +102,17 @@ UNIT(bounds, a_turn_enters_the_kernel_once)
     start();
     const uint64_t before = fake_stats()->enters;
     for (uint64_t i = 1; i <= 100; i++) {
-        expect_eq(weir_loop_call_later(loop, i * 1000 * US,
+        expect_ok(weir_loop_call_later(loop, i * 1000 * US,
                                        i == 100 ? stop_loop : ring_alarm,
-                                       &alarm, NULL),
-                  0);
+                                       &alarm, NULL));
     }
     count_goal = -1;
 
     expect_eq(weir_loop_run(loop), 0);
 
-    expect_eq(turns(), 100);
+    expect_eq(statistics_of(loop).turns, 100);
     /* And once more, for what the last turn has written. */
-    expect_eq(fake_stats()->enters - before, turns() + 1);
+    expect_eq(fake_stats()->enters - before, statistics_of(loop).turns + 1);
     stop();
 }
 
@@ -134,8 +123,7 @@ static uint64_t last_turn;
 
 static void count_turns(void *arg)
 {
-    (void)arg;
-    last_turn = turns();
+    last_turn = statistics_of(loop).turns;
     if (count++ == 0) {
         first_turn = last_turn;
     }
@@ -149,8 +137,7 @@ UNIT(bounds, many_timers_that_are_due_take_several_turns)
     start();
     count_goal = 3 * TIMERS_MAX;
     for (int i = 0; i < count_goal; i++) {
-        expect_eq(weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL),
-                  0);
+        expect_ok(weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL));
     }
 
     expect_eq(weir_loop_run(loop), 0);
@@ -180,8 +167,8 @@ UNIT(bounds, many_posts_take_several_turns)
     start();
     count_goal = 3 * READY_MAX;
     for (int i = 0; i < count_goal; i++) {
-        expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
-                  0);
+        expect_ok(
+            weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL));
     }
 
     expect_eq(weir_loop_run(loop), 0);
@@ -195,7 +182,6 @@ static int count_at_alarm;
 
 static void note_count(void *arg)
 {
-    (void)arg;
     count_at_alarm = count;
 }
 
@@ -211,8 +197,8 @@ UNIT(bounds, a_full_mailbox_holds_a_timer_up_by_the_posts_of_one_turn)
     count_goal = POST_LIMIT;
     expect_eq(weir_loop_call_soon_threadsafe(loop, start_alarm, NULL, NULL), 0);
     for (int i = 1; i < count_goal; i++) {
-        expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
-                  0);
+        expect_ok(
+            weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL));
     }
     expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
               -ENOBUFS, "a mailbox has an end");
@@ -238,6 +224,6 @@ UNIT(bounds, timers_that_are_due_do_not_keep_callbacks_waiting)
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(count, TIMERS_MAX);
-    expect_eq(turns(), 1);
+    expect_eq(statistics_of(loop).turns, 1);
     stop();
 }

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <weir.h>
 
 static struct test_allocator allocator;
@@ -26,7 +25,6 @@ static int released_count;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transports[made_count++] = t;
 }
 
@@ -34,8 +32,6 @@ static bool breaks_at_loss;
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     if (breaks_at_loss) { /* its descriptor is not closed yet */
         breaks_at_loss = false;
         fake_break_ring(-ENOMEM);
@@ -52,7 +48,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;
@@ -65,10 +60,9 @@ static void open_loop(void)
     fake_start(&(struct fake_options){.seed = 1});
     loop = allocator_make_loop(&allocator);
     for (int i = 0; i < 3; i++) {
-        expect_eq(weir_adopt_connection(loop, &factory,
+        expect_ok(weir_adopt_connection(loop, &factory,
                                         fake_connected_fd(&peers[i]), NULL,
-                                        NULL, NULL, NULL),
-                  0);
+                                        NULL, NULL, NULL));
     }
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
@@ -77,7 +71,6 @@ static void open_loop(void)
 
 static void note_released(void *arg)
 {
-    (void)arg;
     released_count++;
 }
 
@@ -101,9 +94,8 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
 {
     static const uint8_t bytes[100000];
     open_loop();
-    expect_eq(weir_transport_write_ref(transports[0], bytes, sizeof(bytes),
-                                       note_released, NULL),
-              0);
+    expect_ok(weir_transport_write_ref(transports[0], bytes, sizeof(bytes),
+                                       note_released, NULL));
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     fake_break_ring(-EBADFD);
@@ -123,7 +115,6 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
-    (void)arg, (void)offset;
     memset(buf, 'f', len);
 }
 
@@ -131,7 +122,6 @@ static int told_count;
 
 static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 {
-    (void)arg;
     expect_eq(t == transports[0], true);
     expect_lt(err, 0);
     expect_eq(sent, 0);
@@ -145,8 +135,8 @@ UNIT(broken_ring, ends_the_read_of_a_file_before_its_socket_is_lost)
     open_loop();
     fake_set_fault(FAKE_COLD, 1000); /* the ring reads it */
     const int fd = fake_disk_open(200000, fill, NULL);
-    expect_eq(weir_transport_sendfile(transports[0], fd, 0, 200000, told, NULL),
-              0);
+    expect_ok(
+        weir_transport_sendfile(transports[0], fd, 0, 200000, told, NULL));
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(told_count, 0);
@@ -186,8 +176,6 @@ UNIT(broken_ring, closes_what_it_was_about_to_close)
 
 static void note_signal(void *arg, int signum)
 {
-    (void)arg;
-    (void)signum;
 }
 
 UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
@@ -197,14 +185,11 @@ UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
     weir_server *server;
     const struct weir_connect_options connect = {.size = sizeof(connect)};
     open_loop();
-    expect_eq(weir_create_server(loop, &factory, "127.0.0.1", 0, &options, NULL,
-                                 NULL, &server),
-              0);
-    expect_eq(weir_create_connection(loop, &factory, "127.0.0.1", 9, &connect,
-                                     NULL, NULL, NULL),
-              0);
-    expect_eq(weir_loop_add_signal_handler(loop, SIGUSR1, note_signal, NULL),
-              0);
+    expect_ok(weir_create_server(loop, &factory, "127.0.0.1", 0, &options, NULL,
+                                 NULL, &server));
+    expect_ok(weir_create_connection(loop, &factory, "127.0.0.1", 9, &connect,
+                                     NULL, NULL, NULL));
+    expect_ok(weir_loop_add_signal_handler(loop, SIGUSR1, note_signal, NULL));
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     cr_assert(weir_server_is_serving(server));

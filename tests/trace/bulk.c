@@ -3,15 +3,12 @@
  * received from in turn, what a turn does for them and for those beside them,
  * and how they go back to armed receives.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
 #include "tests/marks.h"
-#include "tests/unit.h"
 #include "uring/feature.h"
 
 #include <errno.h>
-#include <string.h>
-#include <weir.h>
 
 #define MS  UINT64_C(1000000)
 #define KIB 1024u
@@ -58,7 +55,6 @@ static int data_received(void *user, weir_transport *t,
 
 static int eof_received(void *user, weir_transport *t)
 {
-    (void)t;
     ((struct conn *)user)->has_eof = true;
     return 1;
 }
@@ -66,7 +62,6 @@ static int eof_received(void *user, weir_transport *t)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct conn *c = user;
-    (void)t;
     c->error = err;
     c->is_lost = true;
 }
@@ -77,14 +72,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .data_received = data_received,
                                               .eof_received = eof_received,
                                               .connection_lost = lost};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)t;
-    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
-    return 0;
-}
 
 static void run_for(uint64_t time_ns)
 {
@@ -98,12 +85,7 @@ static void start_on(const struct fake_options *options, int count)
     echoes = false;
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < count; i++) {
-        const struct weir_factory factory = {.create = create,
-                                             .arg = &conns[i]};
-        conns[i].fd = fake_connected_fd(&conns[i].peer);
-        expect_eq(weir_adopt_connection(loop, &factory, conns[i].fd, NULL, NULL,
-                                        NULL, NULL),
-                  0);
+        conns[i].fd = adopt(loop, &protocol, &conns[i], NULL, &conns[i].peer);
     }
     run_for(MS);
     fake_text_clear();
@@ -312,7 +294,6 @@ UNIT(bulk, who_moves_little_is_served_between_two_that_move_bulk)
 static void write_long(void *arg)
 {
     static const uint8_t bytes[300 * KIB];
-    (void)arg;
     for (int i = 0; i < 3; i++) {
         expect_eq(weir_transport_write(conns[i].t, bytes, sizeof(bytes)), 0);
     }
@@ -363,8 +344,6 @@ UNIT(bulk, long_sends_are_all_submitted_before_a_run_returns)
 
 static void pause_the_second(struct conn *c, const struct weir_buf *buf)
 {
-    (void)c;
-    (void)buf;
     expect_eq(weir_transport_pause_reading(conns[1].t), 0);
 }
 
@@ -390,13 +369,11 @@ UNIT(bulk, one_that_pauses_while_it_is_due_does_not_receive)
 
 static void pause_it(struct conn *c, const struct weir_buf *buf)
 {
-    (void)buf;
     expect_eq(weir_transport_pause_reading(c->t), 0);
 }
 
 static void close_it(struct conn *c, const struct weir_buf *buf)
 {
-    (void)buf;
     weir_transport_close(c->t);
 }
 
@@ -505,14 +482,12 @@ static void limit_time(struct conn *c, uint64_t read_ns, uint64_t stall_ns)
 
 static void take_long(struct conn *c, const struct weir_buf *buf)
 {
-    (void)buf;
     fake_spend(30 * MS);
     c->then = take_long;
 }
 
 static bool have_all(void *arg)
 {
-    (void)arg;
     for (int i = 0; i < 2; i++) {
         if (conns[i].received < 64 * KIB + MIB && !conns[i].is_lost) {
             return false;

@@ -3,12 +3,8 @@
  * their place in the queue of those that are due, and what counts against their
  * window.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
-
-#include <string.h>
-#include <weir.h>
 
 #define MS  UINT64_C(1000000)
 #define KIB 1024u
@@ -35,7 +31,6 @@ static int data_received(void *user, weir_transport *t,
 {
     struct conn *c = user;
 
-    (void)t;
     c->received += buf->len;
     if (c->then) {
         c->then(buf);
@@ -47,14 +42,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .kind = WEIR_PROTOCOL_STREAM,
                                               .connection_made = made,
                                               .data_received = data_received};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)t;
-    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
-    return 0;
-}
 
 static void peer_writes(struct conn *c, size_t len)
 {
@@ -72,12 +59,7 @@ static void start(void)
     memset(conns, 0, sizeof(conns));
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < 2; i++) {
-        const struct weir_factory factory = {.create = create,
-                                             .arg = &conns[i]};
-        expect_eq(weir_adopt_connection(loop, &factory,
-                                        fake_connected_fd(&conns[i].peer), NULL,
-                                        NULL, NULL, NULL),
-                  0);
+        adopt(loop, &protocol, &conns[i], NULL, &conns[i].peer);
         clock_run_for(loop, MS);
         peer_writes(&conns[i], 64 * KIB);
         clock_run_for(loop, MS);
@@ -98,7 +80,6 @@ static void switch_the_second(const struct weir_buf *buf)
 {
     const struct weir_protocol_binding again = {.protocol = &protocol,
                                                 .user = &conns[1]};
-    (void)buf;
     expect_eq(weir_transport_set_protocol(conns[1].t, &again, NULL, 0), 0);
 }
 

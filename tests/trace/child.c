@@ -4,6 +4,7 @@
  * ring that breaks.
  */
 #include "tests/fake/fake.h"
+#include "tests/statistics.h"
 #include "tests/walk.h"
 
 #include <errno.h>
@@ -23,22 +24,17 @@ static int done_err;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = weir_transport_ref(t);
     pid = weir_transport_get_pid(t);
 }
 
 static void exited(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     exited_count++;
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     lost_count++;
     lost_err = err;
     weir_loop_stop(loop);
@@ -55,15 +51,12 @@ static const struct weir_protocol protocol = {
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&protocol, arg};
     return 0;
 }
 
 static void done(void *arg, int err, weir_transport *t)
 {
-    (void)arg;
-    (void)t;
     done_err = err;
 }
 
@@ -344,24 +337,16 @@ UNIT(child, is_killed_and_reaped_when_the_ring_broke)
     fake_stop();
 }
 
-static uint64_t ops_in_flight(void)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now.ops_in_flight;
-}
-
 /* A child that a poll said had ended, and that cannot be reaped: it is looked
  * at again some time later. */
 static void open_resting_child(void)
 {
     open_child();
-    const uint64_t before = ops_in_flight();
+    const uint64_t before = statistics_of(loop).ops_in_flight;
     fake_child_wake(pid);
     turn();
     turn();
-    expect_eq(ops_in_flight(), before - 1);
+    expect_eq(statistics_of(loop).ops_in_flight, before - 1);
 }
 
 UNIT(child, that_cannot_be_reaped_yet_is_looked_at_later)
@@ -415,7 +400,6 @@ UNIT(child, that_is_not_connected_yet_is_reaped_when_the_ring_broke)
 static void spawn_without(void *arg)
 {
     const uint64_t live = allocator.live_bytes;
-    (void)arg;
     walk_begin(&allocator);
     const int err = spawn_child();
     expect_eq(err, walk_end(&allocator) ? -ENOMEM : 0);
@@ -442,9 +426,8 @@ UNIT(child, that_leads_a_group_keeps_its_pidfd_until_it_is_given_up)
     options.use_process_group = true;
 
     open_loop(&(struct fake_options){.seed = 1});
-    expect_eq(
-        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL),
-        0);
+    expect_ok(
+        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL));
     turn();
     const uint32_t fds = fake_fd_count();
     fake_child_end(pid, 0);
@@ -478,9 +461,8 @@ UNIT(child, that_leads_a_group_may_outlive_its_loop_by_a_reference)
     options.start_new_session = true;
 
     open_loop(&(struct fake_options){.seed = 1});
-    expect_eq(
-        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL),
-        0);
+    expect_ok(
+        weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL));
     turn();
     expect_eq(weir_loop_free(loop), 1);
     expect_eq(lost_count, 1);

@@ -15,7 +15,6 @@ static bool is_over(void *arg)
 
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 void clock_run_for(weir_loop *loop, uint64_t time_ns)

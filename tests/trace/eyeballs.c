@@ -199,7 +199,6 @@ UNIT(race, the_time_limit_of_all_ends_all)
 /* A callback that takes long, so that both answers are there after it. */
 static void be_slow(void *arg)
 {
-    (void)arg;
     fake_spend(10 * MS);
 }
 
@@ -210,8 +209,7 @@ UNIT(race, of_two_that_are_made_at_the_same_moment_one_is_used_and_one_closed)
         fake_set_fault(FAKE_CANCEL_RACE, 1000);
         add_peer("2001:db8::1", FAKE_ACCEPT, 270 * MS);
         add_peer("192.0.2.1", FAKE_ACCEPT, 20 * MS);
-        expect_eq(weir_loop_call_later(m.loop, 265 * MS, be_slow, NULL, NULL),
-                  0);
+        expect_ok(weir_loop_call_later(m.loop, 265 * MS, be_slow, NULL, NULL));
         run_race();
         expect_eq(m.done_err, 0);
         expect_eq(m.made, 1);
@@ -246,9 +244,8 @@ UNIT(race, cancelling_at_any_time_closes_all_sockets_and_tells_once)
             add_peer("2001:db8::2", FAKE_ACCEPT, 270 * MS);
             const struct weir_connect_options options = race_options();
             weir_pending *connect = race(NULL, &options);
-            expect_eq(
-                weir_loop_call_later(m.loop, time_ns, cancel, connect, NULL),
-                0);
+            expect_ok(
+                weir_loop_call_later(m.loop, time_ns, cancel, connect, NULL));
             maker_run(&m, maker_is_done);
             expect_eq(m.done_err, time_ns < 550 * MS ? -ECANCELED : 0);
             expect_eq(m.done, 1);
@@ -362,9 +359,6 @@ static int resolver_calls;
 static int remember(void *user, weir_lookup *lookup, const char *host,
                     int family, void **ret_data)
 {
-    (void)user;
-    (void)family;
-    (void)ret_data;
     expect_str_eq(host, "host.example");
     asked = lookup;
     resolver_calls++;
@@ -373,8 +367,6 @@ static int remember(void *user, weir_lookup *lookup, const char *host,
 
 static void forget(void *user, weir_lookup *lookup, void *data)
 {
-    (void)user;
-    (void)data;
     expect_eq(lookup, asked);
     asked = NULL;
 }
@@ -390,13 +382,11 @@ static void answer(int family)
 
 static void answer_inet(void *arg)
 {
-    (void)arg;
     answer(AF_INET);
 }
 
 static void answer_inet6(void *arg)
 {
-    (void)arg;
     answer(AF_INET6);
 }
 
@@ -466,7 +456,6 @@ UNIT(race, an_address_that_comes_late_is_tried_beside_the_first)
 
 static void answer_not_found(void *arg)
 {
-    (void)arg;
     expect_eq(weir_lookup_answer(asked, 0, WEIR_EDNSNOTFOUND, NULL, 0), 0);
 }
 
@@ -509,8 +498,7 @@ UNIT(race, cancelling_while_a_name_is_looked_up_cancels_the_lookup)
         const struct weir_connect_options options = {.size = sizeof(options)};
         later(10 * MS, answer_inet);
         weir_pending *connect = race("host.example", &options);
-        expect_eq(weir_loop_call_later(m.loop, time_ns, cancel, connect, NULL),
-                  0);
+        expect_ok(weir_loop_call_later(m.loop, time_ns, cancel, connect, NULL));
         if (time_ns < 10 * MS) {
             maker_run_for(&m, 5 * MS);
         }

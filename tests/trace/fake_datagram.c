@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <string.h>
 
 /* A datagram of at most 8 bytes, and where it came from. */
 struct mail {

@@ -13,7 +13,6 @@
 #include "weir/server.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define FILE_BYTES 1000u
 
@@ -31,14 +30,12 @@ struct breaking {
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
-    (void)arg, (void)offset;
     memset(buf, 'f', len);
 }
 
 static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct breaking *breaking = arg;
-    (void)t;
     expect_eq(sent, 0);
     breaking->file_err = err;
     breaking->is_told = true;
@@ -47,16 +44,14 @@ static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 static void made(void *user, weir_transport *t)
 {
     struct breaking *breaking = user;
-    expect_eq(weir_transport_sendfile(t, breaking->file, 0, FILE_BYTES, told,
-                                      breaking),
-              0);
+    expect_ok(weir_transport_sendfile(t, breaking->file, 0, FILE_BYTES, told,
+                                      breaking));
 }
 
 static int get_buffer(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size)
 {
     struct breaking *breaking = user;
-    (void)t, (void)hint;
     if (breaking->lent_count++ > 0) {
         return breaking->refusal;
     }
@@ -67,7 +62,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
 
 static int updated(void *user, weir_transport *t, size_t len)
 {
-    (void)user, (void)t;
     expect_eq(len, 1);
     return 0;
 }
@@ -80,7 +74,6 @@ static void release(void *user, void *buf)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct breaking *breaking = user;
-    (void)t;
     expect_eq(breaking->is_told, true);
     breaking->lost_err = err;
     breaking->is_lost = true;
@@ -96,7 +89,6 @@ static int make(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
                                                   .buffer_updated = updated,
                                                   .release_buffer = release,
                                                   .connection_lost = lost};
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;
@@ -122,9 +114,8 @@ static void expect_reset(int refusal, int err)
     const struct weir_factory factory = {make, &breaking};
     const struct weir_connect_options options = {.size = sizeof(options)};
 
-    expect_eq(weir_adopt_connection(breaking.loop, &factory, fd, &options, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(breaking.loop, &factory, fd, &options, NULL,
+                                    NULL, NULL));
     expect_eq(weir_loop_run_until(breaking.loop, is_lost, &breaking), 0);
 
     expect_eq(breaking.file_err, err);

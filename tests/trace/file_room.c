@@ -5,15 +5,9 @@
  * Each answer costs by the page, so that a peer that takes little at a time
  * must not make the loop look up much.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
 #include "uring/sys.h"
-#include "weir/loop.h"
-#include "weir/sendfile.h"
-#include "weir/server.h"
-
-#include <string.h>
 
 #define MS         UINT64_C(1000000)
 #define FILE_BYTES (4u << 20)
@@ -28,14 +22,12 @@ struct sending {
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
-    (void)arg, (void)offset;
     memset(buf, 'f', len);
 }
 
 static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct sending *sending = arg;
-    (void)t;
     expect_eq(sent, FILE_BYTES);
     sending->err = err;
     sending->is_told = true;
@@ -44,35 +36,22 @@ static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 static void made(void *user, weir_transport *t)
 {
     struct sending *sending = user;
-    expect_eq(weir_transport_sendfile(t, sending->file, 0, WEIR_TO_END, told,
-                                      sending),
-              0);
+    expect_ok(weir_transport_sendfile(t, sending->file, 0, WEIR_TO_END, told,
+                                      sending));
 }
 
-static int make(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .connection_made = made,
-    };
-    (void)t;
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
+static const struct weir_protocol protocol = {
+    .size = sizeof(protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = made,
+};
 
 static void start(struct sending *sending)
 {
-    const struct weir_factory factory = {make, sending};
-
     fake_start(&(struct fake_options){.seed = 1});
     sending->file = fake_disk_open(FILE_BYTES, fill, NULL);
     expect_eq(weir_loop_new(NULL, &sending->loop), 0);
-    expect_eq(weir_adopt_connection(sending->loop, &factory,
-                                    fake_connected_fd(&sending->peer), NULL,
-                                    NULL, NULL, NULL),
-              0);
+    adopt(sending->loop, &protocol, sending, NULL, &sending->peer);
 }
 
 static void stop(struct sending *sending)

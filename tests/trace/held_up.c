@@ -14,9 +14,6 @@
 
 #include <weir.h>
 
-#include <netinet/in.h>
-#include <string.h>
-
 #define MS UINT64_C(1000000)
 
 enum { COUNT = 90, SILENT = 10, LIMIT_MS = 100, HELD_MS = 400, IDLE = 2000 };
@@ -46,7 +43,6 @@ static void made(void *user, weir_transport *t)
 static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct link *link = user;
-    (void)t;
     received_links += link->received == 0;
     link->received += buf->len;
     return 0;
@@ -55,7 +51,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct link *link = user;
-    (void)t;
     link->lost_count++;
     link->lost_err = err;
     link->lost_ns = fake_now();
@@ -70,7 +65,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &protocol;
     ret->user = arg;
     return 0;
@@ -105,10 +99,9 @@ static void open_socket(struct link *link, const struct weir_timeouts *limits)
     const struct weir_factory factory = {create, link};
     struct weir_connect_options options = {.size = sizeof(options)};
     options.connection.timeouts = *limits;
-    expect_eq(weir_adopt_connection(loop, &factory,
+    expect_ok(weir_adopt_connection(loop, &factory,
                                     fake_connected_fd(&link->peer), &options,
-                                    NULL, NULL, NULL),
-              0);
+                                    NULL, NULL, NULL));
 }
 
 static void open_pipe(struct link *link, const struct weir_timeouts *limits)
@@ -118,9 +111,8 @@ static void open_pipe(struct link *link, const struct weir_timeouts *limits)
     int fd;
     options.timeouts = *limits;
     link->fifo = fake_fifo_open(true, false, 4096, &fd);
-    expect_eq(
-        weir_connect_read_pipe(loop, &factory, fd, &options, NULL, NULL, NULL),
-        0);
+    expect_ok(
+        weir_connect_read_pipe(loop, &factory, fd, &options, NULL, NULL, NULL));
 }
 
 static void open_all(open_fn *open, const struct weir_timeouts *limits)
@@ -141,7 +133,6 @@ static void send_byte(struct link *link)
 /* All but the last ones. */
 static void send_bytes(void *arg)
 {
-    (void)arg;
     for (int i = 0; i < COUNT - SILENT; i++) {
         send_byte(&links[i]);
     }
@@ -150,7 +141,6 @@ static void send_bytes(void *arg)
 /* A callback that takes so long; peers send meanwhile, within their limit. */
 static void hold_up(void *arg)
 {
-    (void)arg;
     fake_at(fake_now() + MS, send_bytes, NULL);
     fake_spend(HELD_MS * MS);
     held_ns = fake_now();
@@ -300,14 +290,12 @@ static uint8_t much[600000];
 
 static void take_all(void *arg)
 {
-    (void)arg;
     while (fake_peer_read(links[0].peer, much, sizeof(much)) > 0) {
     }
 }
 
 static void hold_up_close(void *arg)
 {
-    (void)arg;
     fake_at(fake_now() + MS, take_all, NULL);
     fake_spend(HELD_MS * MS);
     held_ns = fake_now();
@@ -326,9 +314,8 @@ static void close_held_up(bool goes_on)
     expect_eq(weir_transport_write(links[0].t, much, sizeof(much)), 0);
     clock_run_for(loop, MS);
     expect_eq(weir_transport_close(links[0].t), 0);
-    expect_eq(weir_loop_call_later(loop, LIMIT_MS / 2 * MS, hold_up_close, NULL,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, LIMIT_MS / 2 * MS, hold_up_close, NULL,
+                                   &handle));
     clock_run_for(loop, (LIMIT_MS / 2 + HELD_MS) * MS + 1);
 
     for (int i = 0; i < LIMIT_MS * 2; i++) {
@@ -358,14 +345,12 @@ UNIT(held_up, a_close_ends_with_a_peer_that_takes_no_more)
 
 static void take_from_pipe(void *arg)
 {
-    (void)arg;
     while (fake_fifo_read(links[0].fifo, much, sizeof(much)) > 0) {
     }
 }
 
 static void hold_up_pipe(void *arg)
 {
-    (void)arg;
     fake_at(fake_now() + MS, take_from_pipe, NULL);
     fake_spend(HELD_MS * MS);
 }
@@ -382,17 +367,15 @@ UNIT(held_up, a_peer_that_has_taken_all_is_to_blame_for_no_limit_of_two)
                                .close_ns = LIMIT_MS * MS};
     start(MACHINE());
     links[0].fifo = fake_fifo_open(false, false, 4096, &fd);
-    expect_eq(
-        weir_connect_write_pipe(loop, &factory, fd, &options, NULL, NULL, NULL),
-        0);
+    expect_ok(weir_connect_write_pipe(loop, &factory, fd, &options, NULL, NULL,
+                                      NULL));
     clock_run_for(loop, MS);
     expect_eq(weir_transport_write(links[0].t, much, 30000), 0);
     clock_run_for(loop, MS);
     expect_eq(weir_transport_close(links[0].t), 0);
 
-    expect_eq(weir_loop_call_later(loop, LIMIT_MS / 2 * MS, hold_up_pipe, NULL,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, LIMIT_MS / 2 * MS, hold_up_pipe, NULL,
+                                   &handle));
     clock_run_for(loop, (LIMIT_MS / 2 + HELD_MS) * MS + 1);
     for (int i = 0; i < LIMIT_MS / 2; i++) {
         take_from_pipe(NULL);
@@ -411,7 +394,6 @@ static uint64_t fired_ns;
 
 static void look(void *arg)
 {
-    (void)arg;
     fired_ns = fake_now();
     seen_by_timer = received_links;
 }
@@ -422,8 +404,7 @@ UNIT(held_up, a_timer_of_the_program_sees_what_came_before_it)
     start(MACHINE());
     open_all(open_socket, &LIMITS(.size = sizeof(struct weir_timeouts)));
 
-    expect_eq(weir_loop_call_later(loop, LIMIT_MS * MS, look, NULL, &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, LIMIT_MS * MS, look, NULL, &handle));
     hold_up_in(LIMIT_MS / 2 * MS);
     clock_run_for(loop, (LIMIT_MS + HELD_MS) * MS);
 
@@ -436,7 +417,6 @@ static bool is_flood;
 /* Each enter finds bytes from all, so that there is always more. */
 static void send_more(void *arg)
 {
-    (void)arg;
     for (int i = 0; is_flood && i < COUNT; i++) {
         wr_ignore(fake_peer_write(links[i].peer, "x", 1) < 0);
     }
@@ -448,8 +428,7 @@ UNIT(held_up, a_timer_does_not_wait_for_ever)
     start(MACHINE(.entered = send_more));
     open_all(open_socket, &LIMITS(.size = sizeof(struct weir_timeouts)));
 
-    expect_eq(weir_loop_call_later(loop, LIMIT_MS * MS, look, NULL, &handle),
-              0);
+    expect_ok(weir_loop_call_later(loop, LIMIT_MS * MS, look, NULL, &handle));
     hold_up_in(LIMIT_MS / 2 * MS);
     is_flood = true;
     for (int i = 0; i < 1000 && fired_ns == 0; i++) {
@@ -538,13 +517,11 @@ UNIT(held_up, a_timer_that_is_armed_for_the_past_is_not_late)
 static void connected(void *arg, int err, weir_transport *t)
 {
     struct link *link = arg;
-    (void)t;
     link->done_err = err;
 }
 
 static void hold_up_only(void *arg)
 {
-    (void)arg;
     fake_spend(HELD_MS * MS);
 }
 
@@ -564,9 +541,8 @@ UNIT(held_up, connections_that_stand_are_made)
         struct weir_connect_options options = {.size = sizeof(options),
                                                .timeout_ns = LIMIT_MS * MS};
         links[i].done_err = 1;
-        expect_eq(weir_create_connection(loop, &factory, "127.0.0.1", 80,
-                                         &options, connected, &links[i], NULL),
-                  0);
+        expect_ok(weir_create_connection(loop, &factory, "127.0.0.1", 80,
+                                         &options, connected, &links[i], NULL));
     }
     expect_eq(weir_loop_run_once(loop), 0);
     expect_eq(weir_loop_call_soon(loop, hold_up_only, NULL, &handle), 0);

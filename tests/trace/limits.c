@@ -4,11 +4,8 @@
  * Bytes before a reset, the read time-out, the read limit and the write stall:
  * which of them waits, and how long.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
-
-#include <weir.h>
 
 #include <errno.h>
 
@@ -31,7 +28,6 @@ static uint64_t lost_ns;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
     if (pauses) {
         weir_transport_pause_reading(t);
@@ -40,8 +36,6 @@ static void made(void *user, weir_transport *t)
 
 static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
-    (void)t;
     received_bytes += buf->len;
     if (keeps) {
         struct weir_buf piece = *buf;
@@ -53,8 +47,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     lost_count++;
     lost_err = err;
     lost_ns = fake_now();
@@ -72,9 +64,6 @@ static bool lends;
 static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
                 size_t *ret_size)
 {
-    (void)user;
-    (void)t;
-    (void)hint;
     *ret_buf = lent;
     *ret_size = sizeof(lent);
     return 0;
@@ -82,15 +71,12 @@ static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
 
 static int filled(void *user, weir_transport *t, size_t len)
 {
-    (void)user;
-    (void)t;
     received_bytes += len;
     return 0;
 }
 
 static void returned(void *user, void *buf)
 {
-    (void)user;
     expect_eq(buf, (void *)lent);
 }
 
@@ -102,18 +88,8 @@ static const struct weir_protocol lender = {.size = sizeof(lender),
                                             .buffer_updated = filled,
                                             .release_buffer = returned};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)t;
-    ret->protocol = lends ? &lender : &protocol;
-    ret->user = arg;
-    return 0;
-}
-
 static void start(const struct weir_connection_options *stream)
 {
-    const struct weir_factory factory = {.create = create};
     struct weir_connect_options options = {.size = sizeof(options)};
     const struct weir_loop_options least = {.size = sizeof(least),
                                             .queued_limit_bytes = 1u << 20};
@@ -122,9 +98,7 @@ static void start(const struct weir_connection_options *stream)
     if (stream) {
         options.connection = *stream;
     }
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    &options, NULL, NULL, NULL),
-              0);
+    adopt(loop, lends ? &lender : &protocol, NULL, &options, &peer);
     clock_run_for(loop, MS);
 }
 

@@ -4,15 +4,12 @@
  * The fake's connections have a queue at either end, and bytes that are in the
  * sender's are not acknowledged. How often the kernel is asked is counted.
  */
-#include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
-#include "weir/error.h"
+#define UNIT_RUN with_subject
 
-#include <weir.h>
+#include "adopt.h"
+#include "clock.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)
@@ -28,13 +25,11 @@ static uint64_t lost_ns;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user, (void)t;
     lost_count++;
     lost_err = err;
     lost_ns = fake_now();
@@ -42,7 +37,6 @@ static void lost(void *user, weir_transport *t, int err)
 
 static int keep(void *user, weir_transport *t)
 {
-    (void)user, (void)t;
     return 1;
 }
 
@@ -52,31 +46,13 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .eof_received = keep,
                                               .connection_lost = lost};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)arg, (void)t;
-    ret->protocol = &protocol;
-    return 0;
-}
-
 static void start(void)
 {
-    const struct weir_factory factory = {.create = create};
     lost_count = lost_err = 0;
     fake_start(&(struct fake_options){.seed = 1, .recv_size = ROOM});
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    adopt(loop, &protocol, NULL, NULL, &peer);
     clock_run_for(loop, MS);
-}
-
-static void stop(void)
-{
-    expect_eq(weir_loop_free(loop), 0);
-    fake_peer_close(peer);
-    fake_stop();
 }
 
 static void write_and_close(size_t len)
@@ -107,21 +83,27 @@ static void expect_lost(int err)
     expect_eq(lost_err, err);
 }
 
-UNIT(linger, nothing_is_asked_where_nothing_was_written)
+static void with_subject(void (*body)(void))
 {
     start();
+    body();
+    expect_eq(weir_loop_free(loop), 0);
+    fake_peer_close(peer);
+    fake_stop();
+}
+
+UNIT(linger, nothing_is_asked_where_nothing_was_written)
+{
     const uint64_t before = fake_stats()->looks;
     expect_eq(weir_transport_close(transport), 0);
     clock_run_for(loop, MS);
 
     expect_lost(0);
     expect_eq(fake_stats()->looks, before);
-    stop();
 }
 
 UNIT(linger, nor_after_the_peers_end)
 {
-    start();
     const uint64_t before = fake_stats()->looks;
     fake_peer_shutdown(peer);
     clock_run_for(loop, MS);
@@ -129,24 +111,20 @@ UNIT(linger, nor_after_the_peers_end)
 
     expect_lost(0);
     expect_eq(fake_stats()->looks, before);
-    stop();
 }
 
 UNIT(linger, a_close_whose_bytes_have_arrived_asks_once)
 {
-    start();
     const uint64_t before = fake_stats()->looks;
     write_and_close(100);
 
     expect_lost(0);
     expect_eq(fake_stats()->looks, before + 1);
     expect_eq(fake_stats()->timeouts, 0);
-    stop();
 }
 
 UNIT(linger, one_that_does_not_read_asks_for_both_queues)
 {
-    start();
     expect_eq(weir_transport_pause_reading(transport), 0);
     expect_eq(fake_peer_write(peer, "unread", 6), 6);
     clock_run_for(loop, MS);
@@ -157,12 +135,10 @@ UNIT(linger, one_that_does_not_read_asks_for_both_queues)
     expect_eq(peer_reads(MUCH), 100);
     expect_end(0);
     expect_eq(fake_stats()->looks <= before + 5, true);
-    stop();
 }
 
 UNIT(linger, it_ends_once_the_peer_has_all)
 {
-    start();
     write_and_close(MUCH);
     expect_eq(lost_count, 0);
     expect_eq(fake_peer_write(peer, "late", 4), 4);
@@ -177,23 +153,19 @@ UNIT(linger, it_ends_once_the_peer_has_all)
     expect_eq(got, MUCH);
     expect_end(0);
     expect_lost(0);
-    stop();
 }
 
 UNIT(linger, a_peer_that_ends_has_all_it_wants)
 {
-    start();
     write_and_close(MUCH);
     fake_peer_shutdown(peer);
     clock_run_for(loop, MS);
 
     expect_lost(0);
-    stop();
 }
 
 UNIT(linger, a_peer_that_takes_nothing_is_given_up_and_told)
 {
-    start();
     const uint64_t since_ns = fake_now();
     write_and_close(MUCH);
     clock_run_for(loop, 100 * S);
@@ -201,12 +173,10 @@ UNIT(linger, a_peer_that_takes_nothing_is_given_up_and_told)
     expect_lost(WEIR_ECLOSETIMEOUT);
     expect_eq(lost_ns - since_ns > 29 * S, true);
     expect_eq(lost_ns - since_ns < 32 * S, true);
-    stop();
 }
 
 UNIT(linger, a_peer_that_takes_a_little_is_waited_for)
 {
-    start();
     write_and_close(MUCH);
     size_t got = 0;
     while (got < MUCH) {
@@ -216,7 +186,6 @@ UNIT(linger, a_peer_that_takes_a_little_is_waited_for)
     }
 
     expect_lost(0);
-    stop();
 }
 
 /* Reads a little each 29 s until the loss; returns when that was. */
@@ -232,7 +201,6 @@ static uint64_t peer_drips(uint64_t limit_ns)
 
 UNIT(linger, a_peer_that_takes_a_little_for_ever_is_given_up_and_told)
 {
-    start();
     write_and_close(MUCH);
 
     const uint64_t took_ns = peer_drips(1000 * S);
@@ -240,14 +208,12 @@ UNIT(linger, a_peer_that_takes_a_little_for_ever_is_given_up_and_told)
     expect_lost(WEIR_ECLOSETIMEOUT);
     expect_eq(took_ns > 299 * S, true);
     expect_eq(took_ns < 302 * S, true);
-    stop();
 }
 
 UNIT(linger, or_waited_for_as_long_as_a_close_may_take)
 {
     const struct weir_timeouts limits = {.size = sizeof(limits),
                                          .close_ns = 900 * S};
-    start();
     expect_eq(weir_transport_set_timeouts(transport, &limits), 0);
     write_and_close(MUCH);
 
@@ -256,43 +222,36 @@ UNIT(linger, or_waited_for_as_long_as_a_close_may_take)
     expect_lost(WEIR_ECLOSETIMEOUT);
     expect_eq(took_ns > 898 * S, true);
     expect_eq(took_ns < 902 * S, true);
-    stop();
 }
 
 UNIT(linger, the_time_of_a_close_bounds_it)
 {
     const struct weir_timeouts limits = {.size = sizeof(limits), .close_ns = S};
-    start();
     expect_eq(weir_transport_set_timeouts(transport, &limits), 0);
     write_and_close(MUCH);
     clock_run_for(loop, S);
 
     expect_lost(WEIR_ECLOSETIMEOUT);
-    stop();
 }
 
 UNIT(linger, a_time_to_linger_that_was_not_enough_is_told)
 {
     const struct weir_timeouts limits = {.size = sizeof(limits),
                                          .linger_ns = S};
-    start();
     expect_eq(weir_transport_set_timeouts(transport, &limits), 0);
     write_and_close(MUCH);
     clock_run_for(loop, S);
 
     expect_lost(WEIR_ECLOSETIMEOUT);
-    stop();
 }
 
 UNIT(linger, a_reset_before_the_peer_has_all_is_told)
 {
-    start();
     write_and_close(MUCH);
     fake_peer_reset(peer);
     clock_run_for(loop, MS);
 
     expect_lost(-ECONNRESET);
-    stop();
 }
 
 /* The FIN has not arrived, but all bytes have. */
@@ -300,7 +259,6 @@ UNIT(linger, a_reset_by_a_peer_that_has_all_is_no_loss)
 {
     const struct weir_timeouts limits = {.size = sizeof(limits),
                                          .linger_ns = 100 * S};
-    start();
     expect_eq(weir_transport_set_timeouts(transport, &limits), 0);
     write_and_close(100);
     expect_eq(lost_count, 0);
@@ -308,12 +266,10 @@ UNIT(linger, a_reset_by_a_peer_that_has_all_is_no_loss)
     clock_run_for(loop, MS);
 
     expect_lost(0);
-    stop();
 }
 
 UNIT(linger, an_abort_resets)
 {
-    start();
     write_and_close(MUCH);
     expect_eq(weir_transport_abort(transport), 0);
     clock_run_for(loop, MS);
@@ -321,11 +277,11 @@ UNIT(linger, an_abort_resets)
     expect_lost(0);
     expect_eq(peer_reads(ROOM), ROOM);
     expect_end(-ECONNRESET);
-    stop();
 }
 
 /* The kernel sends on, as it does for a program that has ended. */
-UNIT(linger, the_end_of_the_loop_leaves_the_rest_to_the_kernel)
+UNIT_IN(linger, the_end_of_the_loop_leaves_the_rest_to_the_kernel, unit_alone,
+        void)
 {
     start();
     write_and_close(MUCH);

@@ -10,16 +10,14 @@
 
 #define S (1000 * MS)
 
-static void start(struct maker *m)
+static void with_machine(void (*body)(struct maker *m))
 {
     const struct fake_options options = {.seed = 1};
+    struct maker m;
     fake_start(&options);
-    maker_open(m);
-}
-
-static void finish(struct maker *m)
-{
-    maker_close(m);
+    maker_open(&m);
+    body(&m);
+    maker_close(&m);
     fake_stop();
 }
 
@@ -39,49 +37,45 @@ static bool all_made(const struct maker *m)
 
 /* ---- accepting ---- */
 
-UNIT(makers, connections_aborted_before_the_accept_are_not_told)
+UNIT_IN(makers, connections_aborted_before_the_accept_are_not_told,
+        with_machine, struct maker *m)
 {
-    struct maker m;
     struct fake_peer *peers[20];
-    start(&m);
-    maker_serve(&m, "127.0.0.1", NULL);
+    maker_serve(m, "127.0.0.1", NULL);
     fake_set_fault(FAKE_CONN_ABORTED, 700);
 
     for (int i = 0; i < 20; i++) {
-        peers[i] = call_server(&m);
+        peers[i] = call_server(m);
     }
     const uint64_t before_ns = fake_now();
-    maker_run(&m, all_made);
+    maker_run(m, all_made);
 
-    expect_eq(m.reports, 0);
+    expect_eq(m->reports, 0);
     expect_lt(fake_now() - before_ns, 1 * MS, "nobody waits for a timer");
     for (int i = 0; i < 20; i++) {
         fake_peer_close(peers[i]);
     }
-    finish(&m);
 }
 
 static void lift_the_limit(void *arg)
 {
-    (void)arg;
     fake_set_fault(FAKE_NO_FD, 0);
 }
 
-UNIT(makers, EMFILE_is_tried_again_every_100_ms_and_reported_once)
+UNIT_IN(makers, EMFILE_is_tried_again_every_100_ms_and_reported_once,
+        with_machine, struct maker *m)
 {
-    struct maker m;
-    start(&m);
-    maker_serve(&m, "127.0.0.1", NULL);
+    maker_serve(m, "127.0.0.1", NULL);
     fake_set_fault(FAKE_NO_FD, 1000);
-    struct fake_peer *peer = call_server(&m);
+    struct fake_peer *peer = call_server(m);
     const uint64_t submitted = fake_stats()->submitted;
     const uint64_t before_ns = fake_now();
 
     fake_at(before_ns + 10 * S + 50 * MS, lift_the_limit, NULL);
-    maker_run(&m, maker_is_made);
+    maker_run(m, maker_is_made);
 
-    expect_eq(m.reports, 1);
-    expect_eq(m.report_err, -EMFILE);
+    expect_eq(m->reports, 1);
+    expect_eq(m->report_err, -EMFILE);
     const uint64_t took_ns = fake_now() - before_ns;
     expect_geq(took_ns, 10 * S + 50 * MS);
     expect_leq(took_ns, 10 * S + 151 * MS);
@@ -89,64 +83,57 @@ UNIT(makers, EMFILE_is_tried_again_every_100_ms_and_reported_once)
                "one accept for each try");
 
     fake_set_fault(FAKE_NO_FD, 1000);
-    struct fake_peer *second = call_server(&m);
-    maker_run_for(&m, 1 * S);
-    expect_eq(m.reports, 2, "a new shortage is news again");
+    struct fake_peer *second = call_server(m);
+    maker_run_for(m, 1 * S);
+    expect_eq(m->reports, 2, "a new shortage is news again");
     fake_peer_close(peer);
     fake_peer_close(second);
-    finish(&m);
 }
 
-UNIT(makers, connections_that_arrive_at_a_cancelled_accept_are_closed)
+UNIT_IN(makers, connections_that_arrive_at_a_cancelled_accept_are_closed,
+        with_machine, struct maker *m)
 {
-    struct maker m;
     struct fake_peer *peers[20];
-    start(&m);
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = 30; /* then each accept takes one */
-    maker_serve(&m, "127.0.0.1", &options);
+    maker_serve(m, "127.0.0.1", &options);
     fake_set_fault(FAKE_CANCEL_RACE, 1000);
     for (int i = 0; i < 20; i++) {
-        peers[i] = call_server(&m);
+        peers[i] = call_server(m);
     }
 
-    weir_server_close(m.server);
-    expect_eq(weir_server_on_closed(m.server, maker_server_closed, &m), 0);
-    maker_run(&m, maker_is_closed);
-    maker_run_for(&m, 1 * MS);
+    weir_server_close(m->server);
+    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), 0);
+    maker_run(m, maker_is_closed);
+    maker_run_for(m, 1 * MS);
 
-    expect_eq(m.made, 0);
+    expect_eq(m->made, 0);
     expect_gt(fake_stats()->accepts, 0, "or this shows nothing");
     for (int i = 0; i < 20; i++) {
         cr_assert(fake_peer_is_alone(peers[i]));
         fake_peer_close(peers[i]);
     }
-    finish(&m);
 }
 
 /* ---- binding ---- */
 
-UNIT(makers, a_taken_port_is_tried_for_200_ms)
+UNIT_IN(makers, a_taken_port_is_tried_for_200_ms, with_machine, struct maker *m)
 {
-    struct maker m;
-    start(&m);
-    maker_serve(&m, "127.0.0.1", NULL);
+    maker_serve(m, "127.0.0.1", NULL);
     struct weir_server_options options = {.size = sizeof(options)};
     weir_server *second = NULL;
     const uint64_t before_ns = fake_now();
 
-    m.done = 0;
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1",
-                                 server_port(m.server), &options,
-                                 maker_server_done, &m, &second),
-              0);
-    maker_run(&m, maker_is_done);
+    m->done = 0;
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
+                                 server_port(m->server), &options,
+                                 maker_server_done, m, &second));
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, -EADDRINUSE);
+    expect_eq(m->done_err, -EADDRINUSE);
     expect_geq(fake_now() - before_ns, 200 * MS);
     expect_leq(fake_now() - before_ns, 211 * MS);
     weir_server_free(second);
-    finish(&m);
 }
 
 static void close_server(void *arg)
@@ -154,29 +141,26 @@ static void close_server(void *arg)
     weir_server_close((weir_server *)arg);
 }
 
-UNIT(makers, a_port_that_becomes_free_is_taken_within_10_ms)
+UNIT_IN(makers, a_port_that_becomes_free_is_taken_within_10_ms, with_machine,
+        struct maker *m)
 {
-    struct maker m;
-    start(&m);
-    maker_serve(&m, "127.0.0.1", NULL);
-    const uint16_t port = server_port(m.server);
+    maker_serve(m, "127.0.0.1", NULL);
+    const uint16_t port = server_port(m->server);
     struct weir_server_options options = {.size = sizeof(options)};
     weir_server *second = NULL;
     const uint64_t before_ns = fake_now();
 
-    m.done = 0;
-    expect_eq(
-        weir_loop_call_later(m.loop, 95 * MS, close_server, m.server, NULL), 0);
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", port,
-                                 &options, maker_server_done, &m, &second),
-              0);
-    maker_run(&m, maker_is_done);
+    m->done = 0;
+    expect_ok(
+        weir_loop_call_later(m->loop, 95 * MS, close_server, m->server, NULL));
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", port,
+                                 &options, maker_server_done, m, &second));
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, 0);
+    expect_eq(m->done_err, 0);
     expect_eq(server_port(second), port);
     expect_leq(fake_now() - before_ns, 106 * MS);
     weir_server_free(second);
-    finish(&m);
 }
 
 /* The fake gives out ports in order: the next @count ones are taken for IPv6
@@ -188,100 +172,91 @@ static void take_ports(struct maker *m, weir_server **ret_servers, int count)
     for (int i = 0; i < count; i++) {
         m->done = 0;
         struct weir_server_options options = {.size = sizeof(options)};
-        expect_eq(weir_create_server(m->loop, &m->factory, "::1",
+        expect_ok(weir_create_server(m->loop, &m->factory, "::1",
                                      (uint16_t)(last + 1 + i), &options,
-                                     maker_server_done, m, &ret_servers[i]),
-                  0);
+                                     maker_server_done, m, &ret_servers[i]));
         maker_run(m, maker_is_done);
         expect_eq(m->done_err, 0);
     }
     m->done = 0;
 }
 
-UNIT(makers, a_port_that_one_address_does_not_get_is_given_up_by_all)
+UNIT_IN(makers, a_port_that_one_address_does_not_get_is_given_up_by_all,
+        with_machine, struct maker *m)
 {
     enum { TAKEN = 3 };
     const char *hosts[] = {"::1"};
-    struct maker m;
     weir_server *others[TAKEN];
     weir_server *server = NULL;
-    start(&m);
-    take_ports(&m, others, TAKEN);
+    take_ports(m, others, TAKEN);
     struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = hosts;
     options.host_count = 1;
 
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &server),
-              0);
-    maker_run(&m, maker_is_done);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &server));
+    maker_run(m, maker_is_done);
 
     struct weir_address second;
     expect_eq(weir_server_get_socket_count(server), 2);
     expect_geq(weir_server_get_socket(server, 1, &second), 0);
     expect_eq(server_port(server), address_port(&second));
-    expect_eq(server_port(server), server_port(m.server) + TAKEN + 1);
+    expect_eq(server_port(server), server_port(m->server) + TAKEN + 1);
     weir_server_free(server);
     for (int i = 0; i < TAKEN; i++) {
         weir_server_free(others[i]);
     }
-    finish(&m);
 }
 
-UNIT(makers, different_ports_are_better_than_none)
+UNIT_IN(makers, different_ports_are_better_than_none, with_machine,
+        struct maker *m)
 {
     enum { TAKEN = 9 }; /* eight tries, and one choice for IPv4 */
     const char *hosts[] = {"::1"};
-    struct maker m;
     weir_server *others[TAKEN];
     weir_server *server = NULL;
-    start(&m);
-    take_ports(&m, others, TAKEN);
+    take_ports(m, others, TAKEN);
     struct weir_server_options options = {.size = sizeof(options)};
     options.hosts = hosts;
     options.host_count = 1;
 
-    expect_eq(weir_create_server(m.loop, &m.factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, &m, &server),
-              0);
-    maker_run(&m, maker_is_done);
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &server));
+    maker_run(m, maker_is_done);
 
     struct weir_address second;
-    expect_eq(m.done_err, 0);
+    expect_eq(m->done_err, 0);
     expect_geq(weir_server_get_socket(server, 1, &second), 0);
-    expect_eq(server_port(server), server_port(m.server) + TAKEN);
-    expect_eq(address_port(&second), server_port(m.server) + TAKEN + 1);
+    expect_eq(server_port(server), server_port(m->server) + TAKEN);
+    expect_eq(address_port(&second), server_port(m->server) + TAKEN + 1);
     weir_server_free(server);
     for (int i = 0; i < TAKEN; i++) {
         weir_server_free(others[i]);
     }
-    finish(&m);
 }
 
 /* ---- stopping ---- */
 
 static char bytes[1 << 20];
 
-UNIT(makers, the_grace_of_stop_is_kept_to_the_microsecond)
+UNIT_IN(makers, the_grace_of_stop_is_kept_to_the_microsecond, with_machine,
+        struct maker *m)
 {
-    struct maker m;
-    start(&m);
-    maker_serve(&m, "127.0.0.1", NULL);
-    struct fake_peer *peer = call_server(&m);
-    maker_run(&m, maker_is_made);
-    expect_eq(weir_transport_write(m.t, bytes, sizeof(bytes)), 0);
-    maker_run_for(&m, 1 * MS);
+    maker_serve(m, "127.0.0.1", NULL);
+    struct fake_peer *peer = call_server(m);
+    maker_run(m, maker_is_made);
+    expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
+    maker_run_for(m, 1 * MS);
     const uint64_t before_ns = fake_now();
 
-    expect_eq(weir_server_stop(m.server, 90 * S, maker_server_closed, &m), 0);
-    expect_eq(weir_server_stop(m.server, 5 * S, NULL, NULL), 0);
-    expect_eq(weir_server_stop(m.server, UINT64_MAX, NULL, NULL), 0);
-    maker_run(&m, maker_is_closed);
+    expect_eq(weir_server_stop(m->server, 90 * S, maker_server_closed, m), 0);
+    expect_eq(weir_server_stop(m->server, 5 * S, NULL, NULL), 0);
+    expect_eq(weir_server_stop(m->server, UINT64_MAX, NULL, NULL), 0);
+    maker_run(m, maker_is_closed);
 
     expect_geq(fake_now() - before_ns, 5 * S);
     expect_leq(fake_now() - before_ns, 5 * S + MS / 100);
     fake_peer_close(peer);
-    finish(&m);
 }
 
 /* ---- connecting ---- */
@@ -301,46 +276,41 @@ static weir_pending *dial(struct maker *m, uint64_t timeout_ns)
     struct weir_connect_options options = {.size = sizeof(options)};
     weir_pending *connect = NULL;
     options.timeout_ns = timeout_ns;
-    expect_eq(weir_create_connection(m->loop, &m->factory, "192.0.2.7", 80,
-                                     &options, maker_connect_done, m, &connect),
-              0);
+    expect_ok(weir_create_connection(m->loop, &m->factory, "192.0.2.7", 80,
+                                     &options, maker_connect_done, m,
+                                     &connect));
     return connect;
 }
 
-UNIT(makers, the_connect_time_out_is_kept_to_the_microsecond)
+UNIT_IN(makers, the_connect_time_out_is_kept_to_the_microsecond, with_machine,
+        struct maker *m)
 {
-    struct maker m;
-    start(&m);
     listen_for_weir(FAKE_SILENT, 0);
-    maker_run_for(&m, 1 * MS);
+    maker_run_for(m, 1 * MS);
     const uint64_t before_ns = fake_now();
     const uint32_t fds = fake_fd_count();
 
-    dial(&m, 3 * S);
-    maker_run(&m, maker_is_done);
+    dial(m, 3 * S);
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, -ETIMEDOUT);
+    expect_eq(m->done_err, -ETIMEDOUT);
     expect_geq(fake_now() - before_ns, 3 * S);
     expect_leq(fake_now() - before_ns, 3 * S + MS / 100);
     expect_eq(fake_fd_count(), fds);
-    finish(&m);
 }
 
-UNIT(makers, an_answer_just_in_time_counts)
+UNIT_IN(makers, an_answer_just_in_time_counts, with_machine, struct maker *m)
 {
-    struct maker m;
-    start(&m);
     struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT, 2999 * MS);
-    maker_run_for(&m, 1 * MS);
+    maker_run_for(m, 1 * MS);
 
-    dial(&m, 3 * S);
-    maker_run(&m, maker_is_done);
+    dial(m, 3 * S);
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, 0);
+    expect_eq(m->done_err, 0);
     struct fake_peer *peer = fake_listener_accept(listener);
     cr_assert_not_null(peer);
     fake_peer_close(peer);
-    finish(&m);
 }
 
 static void cancel(void *arg)
@@ -348,62 +318,54 @@ static void cancel(void *arg)
     weir_pending_cancel((weir_pending *)arg);
 }
 
-UNIT(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed)
+UNIT_IN(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed,
+        with_machine, struct maker *m)
 {
-    struct maker m;
-    start(&m);
     fake_set_fault(FAKE_CANCEL_RACE, 1000);
     struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT, 0);
-    maker_run_for(&m, 1 * MS);
+    maker_run_for(m, 1 * MS);
 
     /* Behind the ready item of the attempt, so both leave in one enter. */
-    weir_pending *connect = dial(&m, 0);
-    expect_eq(weir_loop_call_soon(m.loop, cancel, connect, NULL), 0);
-    maker_run(&m, maker_is_done);
-    maker_run_for(&m, 1 * MS);
+    weir_pending *connect = dial(m, 0);
+    expect_eq(weir_loop_call_soon(m->loop, cancel, connect, NULL), 0);
+    maker_run(m, maker_is_done);
+    maker_run_for(m, 1 * MS);
 
-    expect_eq(m.done_err, -ECANCELED);
-    expect_eq(m.made, 0);
+    expect_eq(m->done_err, -ECANCELED);
+    expect_eq(m->made, 0);
     expect_eq(fake_stats()->connects, 1, "or this shows nothing");
     struct fake_peer *peer = fake_listener_accept(listener);
     cr_assert_not_null(peer);
     cr_assert(fake_peer_is_alone(peer));
     fake_peer_close(peer);
-    finish(&m);
 }
 
 /* ---- a kernel without Multipath TCP ---- */
 
-UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection)
+UNIT_IN(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection,
+        with_machine, struct maker *m)
 {
-    struct maker m;
-    start(&m);
     struct weir_connect_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
 
-    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 80,
-                                     &options, maker_connect_done, &m, NULL),
-              0);
-    maker_run(&m, maker_is_done);
+    expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 80,
+                                     &options, maker_connect_done, m, NULL));
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, -EPROTONOSUPPORT);
-    expect_str_eq(m.log, "D");
-    finish(&m);
+    expect_eq(m->done_err, -EPROTONOSUPPORT);
+    expect_str_eq(m->log, "D");
 }
 
-UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_server)
+UNIT_IN(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_server,
+        with_machine, struct maker *m)
 {
-    struct maker m;
-    start(&m);
     struct weir_server_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
 
-    expect_eq(weir_create_server(m.loop, &m.factory, NULL, 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
-    maker_run(&m, maker_is_done);
+    expect_ok(weir_create_server(m->loop, &m->factory, NULL, 0, &options,
+                                 maker_server_done, m, &m->server));
+    maker_run(m, maker_is_done);
 
-    expect_eq(m.done_err, -EPROTONOSUPPORT);
-    expect_eq(weir_server_get_socket_count(m.server), 0);
-    finish(&m);
+    expect_eq(m->done_err, -EPROTONOSUPPORT);
+    expect_eq(weir_server_get_socket_count(m->server), 0);
 }

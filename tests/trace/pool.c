@@ -3,23 +3,19 @@
  * one goes back, what is charged to whom, and what is moved so that a few
  * bytes do not pin a large buffer. tests/unit/pool.c has what needs no ring.
  */
+#define UNIT_RUN with_pool
+
 #include "tests/trace/pool_rig.h"
 
 #include "tests/unit/random.h"
 
-#define MIB        (1u << 20)
 #define GOAL_INC   8u
 #define GOAL_PLAIN 128u
-
-static const struct fake_options plain = {.seed = 1,
-                                          .missing = 1u << WR_FEATURE_BUF_INC};
-static const struct fake_options inc = {.seed = 1};
 
 /* ---- posting ---- */
 
 UNIT(pool, posts_few_large_buffers_when_they_can_be_shared)
 {
-    pool_start(&inc, 64 * MIB);
     cr_assert_not(wr_pool_has_posted(&pool));
 
     wr_pool_post(&pool);
@@ -29,23 +25,19 @@ UNIT(pool, posts_few_large_buffers_when_they_can_be_shared)
     expect_eq(pool.buf_size, WR_POOL_INC_SIZE);
     wr_pool_post(&pool);
     expect_eq(pool.buf_count, GOAL_INC, "posted beyond the goal");
-    pool_stop();
 }
 
-UNIT(pool, posts_more_and_smaller_ones_when_each_receive_takes_one)
+UNIT_IN(pool, posts_more_and_smaller_ones_when_each_receive_takes_one,
+        with_plain_pool, void)
 {
-    pool_start(&plain, 64 * MIB);
-
     wr_pool_post(&pool);
 
     expect_eq(pool.posted_count, GOAL_PLAIN);
     expect_eq(pool.buf_size, WR_POOL_PLAIN_SIZE);
-    pool_stop();
 }
 
 UNIT(pool, posts_what_there_is_memory_for_and_the_rest_later)
 {
-    pool_start(&inc, 64 * MIB);
     allocator.fail_at = allocator.calls + 5; /* two for each buffer */
 
     wr_pool_post(&pool);
@@ -56,7 +48,6 @@ UNIT(pool, posts_what_there_is_memory_for_and_the_rest_later)
     expect_eq(pool.posted_count, 2);
     wr_pool_post(&pool);
     expect_eq(pool.posted_count, GOAL_INC);
-    pool_stop();
 }
 
 /* Starts a pool for which the allocator or the kernel has no memory. */
@@ -80,7 +71,7 @@ static void start_in_vain(uint64_t fail_at, int buffers_error)
     allocator_check(&allocator);
 }
 
-UNIT(pool, starting_without_memory_leaves_nothing)
+UNIT_IN(pool, starting_without_memory_leaves_nothing, unit_alone, void)
 {
     start_in_vain(1, 0);
     start_in_vain(0, -ENOMEM);
@@ -90,7 +81,6 @@ UNIT(pool, starting_without_memory_leaves_nothing)
 
 UNIT(pool, receives_of_all_connections_share_a_buffer)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *first = add_conn(MIB);
     struct pool_conn *second = add_conn(MIB);
@@ -106,12 +96,10 @@ UNIT(pool, receives_of_all_connections_share_a_buffer)
     expect_eq(first->demand.account.held_bytes, 400);
     expect_eq(second->demand.account.held_bytes, 200);
     check_pool();
-    pool_stop();
 }
 
-UNIT(pool, a_plain_buffer_is_used_up_by_one_receive)
+UNIT_IN(pool, a_plain_buffer_is_used_up_by_one_receive, with_plain_pool, void)
 {
-    pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
 
@@ -122,7 +110,6 @@ UNIT(pool, a_plain_buffer_is_used_up_by_one_receive)
     wr_pool_post(&pool);
     expect_eq(pool.buf_count, GOAL_PLAIN, "made a buffer anew");
     expect_eq(pool.posted_count, GOAL_PLAIN);
-    pool_stop();
 }
 
 /* Receives as much as uses up the buffer at the head; keeps one lease. */
@@ -139,7 +126,6 @@ static void use_up_buffer(struct pool_conn *conn)
 
 UNIT(pool, a_used_up_buffer_is_free_with_its_last_lease_and_not_before)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
 
@@ -152,12 +138,10 @@ UNIT(pool, a_used_up_buffer_is_free_with_its_last_lease_and_not_before)
     check_lease(&gots[0]);
     give_back(0);
     cr_assert_not_null(pool.free_list);
-    pool_stop();
 }
 
 UNIT(pool, the_buffer_that_was_given_back_last_is_posted_first)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     use_up_buffer(conn);
@@ -173,13 +157,12 @@ UNIT(pool, the_buffer_that_was_given_back_last_is_posted_first)
     expect_eq(pool.posted_count, GOAL_INC);
     expect_eq(pool.free_list, older);
     expect_eq(pool.buf_count, GOAL_INC + 1);
-    pool_stop();
 }
 
-UNIT(pool, an_end_of_stream_with_a_buffer_charges_nothing)
+UNIT_IN(pool, an_end_of_stream_with_a_buffer_charges_nothing, with_plain_pool,
+        void)
 {
     struct wr_account nobody = {.limit_bytes = MIB};
-    pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
 
     cr_assert_null(wr_pool_receive(&pool, &nobody, 0, WR_CQE_BUFFER));
@@ -187,12 +170,11 @@ UNIT(pool, an_end_of_stream_with_a_buffer_charges_nothing)
     expect_eq(nobody.held_bytes, 0);
     expect_eq(pool.posted_count, GOAL_PLAIN - 1);
     cr_assert_not_null(pool.free_list, "the buffer is gone");
-    pool_stop();
 }
 
-UNIT(pool, bytes_without_memory_for_a_lease_are_lost_but_not_their_buffer)
+UNIT_IN(pool, bytes_without_memory_for_a_lease_are_lost_but_not_their_buffer,
+        with_plain_pool, void)
 {
-    pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     peer_writes(conn, 100);
@@ -208,10 +190,10 @@ UNIT(pool, bytes_without_memory_for_a_lease_are_lost_but_not_their_buffer)
     cr_assert_not_null(pool.free_list);
     receive(conn, 50);
     expect_eq(got_count, 1);
-    pool_stop();
 }
 
-UNIT(pool, leases_that_are_held_run_it_dry_and_their_return_fills_it)
+UNIT_IN(pool, leases_that_are_held_run_it_dry_and_their_return_fills_it,
+        unit_alone, void)
 {
     pool_start(&inc, MIB);
     wr_pool_post(&pool);
@@ -241,7 +223,6 @@ UNIT(pool, leases_that_are_held_run_it_dry_and_their_return_fills_it)
 
 UNIT(pool, each_lease_given_back_is_told_to_its_account)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *first = add_conn(MIB);
     struct pool_conn *second = add_conn(MIB);
@@ -256,19 +237,16 @@ UNIT(pool, each_lease_given_back_is_told_to_its_account)
 
     expect_eq(first->released_count, 2);
     expect_eq(second->released_count, 1);
-    pool_stop();
 }
 
 UNIT(pool, does_not_end_while_a_lease_is_out)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     receive(add_conn(MIB), 10);
 
     cr_assert_not(wr_pool_fini(&pool));
 
     check_lease(&gots[0]);
-    pool_stop();
 }
 
 /* ---- borrowing ---- */
@@ -303,7 +281,6 @@ static void keep_last_byte(struct pool_conn *conn, weir_lease *lease)
 
 UNIT(pool, bytes_that_are_not_kept_are_not_charged_and_cost_no_lease)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_none;
@@ -322,12 +299,10 @@ UNIT(pool, bytes_that_are_not_kept_are_not_charged_and_cost_no_lease)
     expect_eq(conn->released_count, 0);
     expect_eq(pool.buf_count, GOAL_INC);
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool, bytes_kept_beyond_the_callback_are_charged)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_all;
@@ -345,12 +320,10 @@ UNIT(pool, bytes_kept_beyond_the_callback_are_charged)
     give_all_back();
     expect_eq(conn->released_count, 2);
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool, a_part_that_is_kept_is_charged_for_itself_alone)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_last_byte;
@@ -361,12 +334,11 @@ UNIT(pool, a_part_that_is_kept_is_charged_for_itself_alone)
     check_lease(&gots[0]);
     give_all_back();
     check_pool();
-    pool_stop();
 }
 
-UNIT(pool, a_borrow_that_uses_up_a_buffer_frees_it_at_its_end)
+UNIT_IN(pool, a_borrow_that_uses_up_a_buffer_frees_it_at_its_end,
+        with_plain_pool, void)
 {
-    pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_all;
@@ -378,12 +350,11 @@ UNIT(pool, a_borrow_that_uses_up_a_buffer_frees_it_at_its_end)
 
     cr_assert_not_null(pool.free_list);
     check_lease(&gots[0]);
-    pool_stop();
 }
 
-UNIT(pool, a_borrow_without_memory_loses_the_bytes_but_not_their_buffer)
+UNIT_IN(pool, a_borrow_without_memory_loses_the_bytes_but_not_their_buffer,
+        with_plain_pool, void)
 {
-    pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_all;
@@ -396,7 +367,6 @@ UNIT(pool, a_borrow_without_memory_loses_the_bytes_but_not_their_buffer)
 
     expect_eq(got_count, 0);
     cr_assert_not_null(pool.free_list);
-    pool_stop();
 }
 
 /* ---- compacting ---- */
@@ -417,7 +387,6 @@ static weir_lease *pin_buffer(struct pool_conn *conn, size_t len)
 
 UNIT(pool, a_small_remainder_is_moved_out_and_its_buffer_is_free)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     weir_lease *lease = pin_buffer(conn, WR_COMPACT_BELOW - 1);
@@ -432,12 +401,10 @@ UNIT(pool, a_small_remainder_is_moved_out_and_its_buffer_is_free)
     expect_eq(pool.copied_bytes, WR_COMPACT_BELOW - 1);
     wr_lease_compact(lease); /* once is enough */
     expect_eq(pool.copied_bytes, WR_COMPACT_BELOW - 1);
-    pool_stop();
 }
 
 UNIT(pool, large_or_shared_bytes_or_those_without_memory_stay_where_they_are)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     weir_lease *lease = pin_buffer(conn, 100);
@@ -458,12 +425,10 @@ UNIT(pool, large_or_shared_bytes_or_those_without_memory_stay_where_they_are)
     expect_eq(gots[1].lease->data, before);
     expect_eq(pool.copied_bytes, 0);
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool, a_slice_pins_the_buffer_until_it_is_moved_out)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     weir_lease *whole = pin_buffer(add_conn(MIB), 100);
 
@@ -478,7 +443,6 @@ UNIT(pool, a_slice_pins_the_buffer_until_it_is_moved_out)
     cr_assert_not_null(pool.free_list);
     check_lease(&gots[0]);
     check_pool();
-    pool_stop();
 }
 
 /* ---- everything at once ---- */
@@ -543,7 +507,8 @@ static void play(struct unit_random *random, struct fake_options *options)
     pool_stop();
 }
 
-UNIT(pool, random_holders_find_their_bytes_and_stay_in_the_budget)
+UNIT_IN(pool, random_holders_find_their_bytes_and_stay_in_the_budget,
+        unit_alone, void)
 {
     struct unit_random random;
     unit_random_seed(&random);

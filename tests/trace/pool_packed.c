@@ -4,12 +4,10 @@
  * Small pieces go behind the bytes before them, in the same block: what the
  * list is charged is about its bytes, in whatever pieces they came.
  */
+#define UNIT_RUN with_pool
+
 #include "tests/trace/pool_rig.h"
 #include "tests/unit/random.h"
-
-#define MIB (1u << 20)
-
-static const struct fake_options inc = {.seed = 1};
 
 /* Moves the last of gots behind the one before it, as far as that goes. */
 static bool pack_last(void)
@@ -53,7 +51,6 @@ UNIT(pool_packed, small_pieces_cost_their_bytes_and_keep_their_order)
 {
     struct unit_random random = {.state = 7};
     uint64_t bytes = 0;
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
 
@@ -69,12 +66,10 @@ UNIT(pool_packed, small_pieces_cost_their_bytes_and_keep_their_order)
     expect_eq(conn->released_count, 0, "nothing was given back");
     expect_eq(pool.copied_bytes, bytes, "each byte is copied once");
     check_list(bytes);
-    pool_stop();
 }
 
 UNIT(pool_packed, large_pieces_stay_and_small_ones_between_them_do_not_join)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
 
@@ -87,12 +82,10 @@ UNIT(pool_packed, large_pieces_stay_and_small_ones_between_them_do_not_join)
 
     expect_eq(pool.copied_bytes, 300);
     check_list(3 * (100 + WR_COMPACT_BELOW));
-    pool_stop();
 }
 
 UNIT(pool_packed, nothing_goes_behind_bytes_that_others_refer_to)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     receive_to_list(conn, 10);
@@ -105,12 +98,10 @@ UNIT(pool_packed, nothing_goes_behind_bytes_that_others_refer_to)
     expect_eq(first->len, 10);
     wr_lease_unref(first);
     check_list(20);
-    pool_stop();
 }
 
 UNIT(pool_packed, pieces_that_others_refer_to_or_pay_for_stay_apart)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
     struct pool_conn *conn = add_conn(MIB);
     receive_to_list(conn, 10);
@@ -126,5 +117,4 @@ UNIT(pool_packed, pieces_that_others_refer_to_or_pay_for_stay_apart)
 
     expect_eq(gots[0].lease->len, 10);
     check_pool();
-    pool_stop();
 }

@@ -7,10 +7,7 @@
  */
 #include "tests/trace/pool_rig.h"
 
-#define MIB      (1u << 20)
 #define GOAL_INC 8u
-
-static const struct fake_options inc = {.seed = 1};
 
 /* As weir_buf_keep() in a callback. */
 static void keep_by_rule(struct pool_conn *conn, weir_lease *lease,

@@ -5,14 +5,13 @@
  */
 #include "tests/trace/pool_rig.h"
 
-#define MIB (1u << 20)
-
-static const struct fake_options inc = {
+static const struct fake_options roomy = {
     .seed = 1, .recv_size = 2 * MIB, .send_size = MIB};
-static const struct fake_options plain = {.seed = 1,
-                                          .recv_size = 2 * MIB,
-                                          .send_size = MIB,
-                                          .missing = 1u << WR_FEATURE_BUF_INC};
+static const struct fake_options roomy_plain = {.seed = 1,
+                                                .recv_size = 2 * MIB,
+                                                .send_size = MIB,
+                                                .missing =
+                                                    1u << WR_FEATURE_BUF_INC};
 
 static void write_much(struct pool_conn *conn, size_t len)
 {
@@ -49,7 +48,7 @@ static int32_t receive_now(struct pool_conn *conn, uint32_t most)
 
 UNIT(pool_recv, fills_as_many_buffers_as_bytes_are_there)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB / 4 + 1000);
 
@@ -67,7 +66,7 @@ UNIT(pool_recv, fills_as_many_buffers_as_bytes_are_there)
 
 UNIT(pool_recv, takes_no_more_than_it_may)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB);
 
@@ -82,7 +81,7 @@ UNIT(pool_recv, takes_no_more_than_it_may)
 
 UNIT(pool_recv, fills_the_same_buffer_again_when_it_was_given_back)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     const uint8_t *data = NULL;
 
@@ -100,7 +99,7 @@ UNIT(pool_recv, fills_the_same_buffer_again_when_it_was_given_back)
 
 UNIT(pool_recv, small_receives_share_a_buffer)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
 
     for (uint32_t i = 0; i < 40; i++) {
@@ -123,7 +122,7 @@ UNIT(pool_recv, small_receives_share_a_buffer)
 
 UNIT(pool_recv, a_receive_goes_on_in_the_next_buffer)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
 
     for (int i = 0; i < 10; i++) {
@@ -142,7 +141,7 @@ UNIT(pool_recv, a_receive_goes_on_in_the_next_buffer)
 
 UNIT(pool_recv, a_buffer_with_little_room_is_not_filled_further)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB / 4 - (16 << 10) + 1);
     expect_eq(receive_now(conn, MIB), MIB / 4 - (16 << 10) + 1);
@@ -160,7 +159,7 @@ UNIT(pool_recv, a_buffer_with_little_room_is_not_filled_further)
 
 UNIT(pool_recv, an_open_buffer_is_trimmed_when_nothing_is_in_it)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, 300);
     expect_eq(receive_now(conn, MIB), 300);
@@ -177,7 +176,7 @@ UNIT(pool_recv, an_open_buffer_is_trimmed_when_nothing_is_in_it)
 
 UNIT(pool_recv, an_open_buffer_is_posted_when_there_is_no_other)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, 300);
     expect_eq(receive_now(conn, 1000), 300);
@@ -196,7 +195,7 @@ UNIT(pool_recv, an_open_buffer_is_posted_when_there_is_no_other)
 
 UNIT(pool_recv, plain_buffers_are_small_and_so_are_its_leases)
 {
-    pool_start(&plain, 64 * MIB);
+    pool_start(&roomy_plain, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB);
 
@@ -211,7 +210,7 @@ UNIT(pool_recv, plain_buffers_are_small_and_so_are_its_leases)
 
 UNIT(pool_recv, nothing_stays_taken_when_nothing_comes)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     expect_eq(receive_now(conn, MIB), -EAGAIN);
 
@@ -227,7 +226,7 @@ UNIT(pool_recv, nothing_stays_taken_when_nothing_comes)
 
 UNIT(pool_recv, without_memory_it_fills_what_there_is)
 {
-    pool_start(&inc, 64 * MIB);
+    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB);
     wr_pool_post(&pool);
@@ -247,7 +246,7 @@ UNIT(pool_recv, without_memory_it_fills_what_there_is)
 
 UNIT(pool_recv, buffers_that_are_posted_are_not_taken)
 {
-    pool_start(&inc, 2 * MIB);
+    pool_start(&roomy, 2 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     int32_t res;
     wr_pool_post(&pool);

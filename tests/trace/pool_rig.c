@@ -6,6 +6,10 @@
  */
 #include "tests/trace/pool_rig.h"
 
+const struct fake_options inc = {.seed = 1};
+const struct fake_options plain = {.seed = 1,
+                                   .missing = 1u << WR_FEATURE_BUF_INC};
+
 struct test_allocator allocator;
 struct wr_uring uring;
 struct wr_pool pool;
@@ -204,4 +208,18 @@ void pool_stop(void)
     wr_blocks_fini(&blocks);
     allocator_check(&allocator);
     fake_stop();
+}
+
+void with_pool(void (*body)(void))
+{
+    pool_start(&inc, 64 * MIB);
+    body();
+    pool_stop();
+}
+
+void with_plain_pool(void (*body)(void))
+{
+    pool_start(&plain, 64 * MIB);
+    body();
+    pool_stop();
 }

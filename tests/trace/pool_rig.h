@@ -19,6 +19,7 @@
 
 #define CONN_MAX  8
 #define LEASE_MAX 4096
+#define MIB       (1u << 20)
 
 #define CREDIT_PLENTY (64u << 20)
 
@@ -39,6 +40,10 @@ struct got {
     struct pool_conn *conn;
     uint64_t position;
 };
+
+/* Machines with buffers that several receives share, and without. */
+extern const struct fake_options inc;
+extern const struct fake_options plain;
 
 extern struct test_allocator allocator;
 extern struct wr_uring uring;
@@ -72,5 +77,9 @@ void give_all_back(void);
 /* Checks that hold at any time, when only @gots refers to leases. */
 void check_pool(void);
 void pool_stop(void);
+
+/* Run a body with a pool of 64 MiB on such a machine. */
+void with_pool(void (*body)(void));
+void with_plain_pool(void (*body)(void));
 
 #endif

@@ -3,15 +3,13 @@
  * and that bytes which are kept are not written over. Nothing is received: the
  * test fills the slots as a system call would.
  */
+#define UNIT_RUN with_pool
+
 #include "tests/trace/pool_rig.h"
 
 #include "tests/unit/random.h"
 
 #define KEPT_MAX 512
-
-static const struct fake_options inc = {.seed = 1};
-static const struct fake_options plain = {.seed = 1,
-                                          .missing = 1u << WR_FEATURE_BUF_INC};
 
 static struct wr_slots slots;
 
@@ -84,8 +82,7 @@ static void give_all(void)
 
 UNIT(pool_slots, lie_one_behind_the_other_in_one_buffer)
 {
-    pool_start(&inc, 64u << 20);
-    struct pool_conn *conn = add_conn(64u << 20);
+    struct pool_conn *conn = add_conn(64 * MIB);
 
     receive_slots(&conn->demand.account, 2304, 64, 64, 0);
     expect_eq(slots.count, 64);
@@ -95,13 +92,12 @@ UNIT(pool_slots, lie_one_behind_the_other_in_one_buffer)
     receive_slots(&conn->demand.account, 2304, 64, 64, 0);
 
     expect_eq(slots.data[0], first, "the same memory, still in the cache");
-    pool_stop();
 }
 
-UNIT(pool_slots, take_several_buffers_where_one_is_too_small)
+UNIT_IN(pool_slots, take_several_buffers_where_one_is_too_small,
+        with_plain_pool, void)
 {
-    pool_start(&plain, 64u << 20);
-    struct pool_conn *conn = add_conn(64u << 20);
+    struct pool_conn *conn = add_conn(64 * MIB);
 
     receive_slots(&conn->demand.account, 2304, 64, 64, 0);
     expect_eq(slots.count, 64);
@@ -109,41 +105,35 @@ UNIT(pool_slots, take_several_buffers_where_one_is_too_small)
     receive_slots(&conn->demand.account, WR_POOL_PLAIN_SIZE, 64, 3, 1);
     expect_eq(slots.count, 16, "as many as one call may use");
     give_all();
-    pool_stop();
 }
 
 UNIT(pool_slots, unused_ones_leave_nothing_behind)
 {
-    pool_start(&inc, 64u << 20);
-    struct pool_conn *conn = add_conn(64u << 20);
+    struct pool_conn *conn = add_conn(64 * MIB);
 
     receive_slots(&conn->demand.account, 65536, 16, 0, 0);
 
     expect_eq(wr_pool_leases_out(&pool), 0);
-    pool_stop();
 }
 
 UNIT(pool_slots, without_memory_there_are_none)
 {
-    pool_start(&inc, 64u << 20);
-
     allocator.fail_at = allocator.calls + 1;
     cr_assert_not(wr_pool_open_slots(&pool, &slots, 2304, 64));
     allocator.fail_at = allocator.calls + 2; /* there are leases, no buffer */
     cr_assert_not(wr_pool_open_slots(&pool, &slots, 2304, 64));
     allocator.fail_at = 0;
     wr_pool_check_invariants(&pool);
-    pool_stop();
 }
 
-UNIT(pool_slots, kept_bytes_are_never_written_over)
+UNIT_IN(pool_slots, kept_bytes_are_never_written_over, unit_alone, void)
 {
     static const uint32_t strides[] = {256, 2304, 4352, 8448, 16384};
     struct unit_random random;
     unit_random_seed(&random);
     for (int round = 0; round < 2; round++) {
-        pool_start(round == 0 ? &inc : &plain, 8u << 20);
-        struct pool_conn *conn = add_conn(64u << 20);
+        pool_start(round == 0 ? &inc : &plain, 8 * MIB);
+        struct pool_conn *conn = add_conn(64 * MIB);
 
         for (int step = 0; step < 2000; step++) {
             const uint32_t most = 1 + (uint32_t)unit_random_below(&random, 64);

@@ -4,17 +4,14 @@
  * used up when it is not. A receive that went on in a worker thread of Linux
  * 6.18 did the last. The bytes are lost; the rest of the pool goes on.
  */
+#define UNIT_RUN with_pool
+
 #include "tests/trace/pool_rig.h"
 
 #include <weir/error.h>
 
-#define MIB        (1u << 20)
 #define GOAL_INC   8u
 #define GOAL_PLAIN 128u
-
-static const struct fake_options plain = {.seed = 1,
-                                          .missing = 1u << WR_FEATURE_BUF_INC};
-static const struct fake_options inc = {.seed = 1};
 
 /* The flags of a completion that names the second posted buffer. */
 #define SECOND_BUF (WR_CQE_BUFFER | 1u << WR_CQE_BUFFER_SHIFT)
@@ -43,7 +40,6 @@ static void check_others_receive(void)
 
 UNIT(pool, a_buffer_that_was_never_made_is_refused)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
 
     check_refused(10, WR_CQE_BUFFER | WR_CQE_BUF_MORE |
@@ -51,13 +47,13 @@ UNIT(pool, a_buffer_that_was_never_made_is_refused)
 
     expect_eq(pool.lost_count, 0);
     check_others_receive();
-    pool_stop();
 }
 
-UNIT(pool, a_buffer_that_is_used_up_already_is_refused_and_never_posted_again)
+UNIT_IN(pool,
+        a_buffer_that_is_used_up_already_is_refused_and_never_posted_again,
+        with_plain_pool, void)
 {
     struct wr_account account = {.limit_bytes = MIB};
-    pool_start(&plain, 64 * MIB);
     const int32_t pinnable = pool.pinnable;
     wr_pool_post(&pool);
     weir_lease *kept = wr_pool_receive(&pool, &account, 10, SECOND_BUF);
@@ -71,13 +67,12 @@ UNIT(pool, a_buffer_that_is_used_up_already_is_refused_and_never_posted_again)
     cr_assert_null(pool.free_list, "it would be posted again");
     check_refused(10, SECOND_BUF);
     expect_eq(pool.lost_count, 1);
-    pool_stop();
 }
 
-UNIT(pool, a_buffer_that_was_given_back_is_refused_and_never_posted_again)
+UNIT_IN(pool, a_buffer_that_was_given_back_is_refused_and_never_posted_again,
+        with_plain_pool, void)
 {
     struct wr_account account = {.limit_bytes = MIB};
-    pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
     wr_lease_unref(wr_pool_receive(&pool, &account, 10, SECOND_BUF));
     wr_lease_unref(wr_pool_receive(&pool, &account, 10,
@@ -88,12 +83,11 @@ UNIT(pool, a_buffer_that_was_given_back_is_refused_and_never_posted_again)
 
     expect_eq(pool.free_list, pool.bufs[2]);
     cr_assert_null(pool.free_list->next);
-    pool_stop();
 }
 
-UNIT(pool, more_bytes_than_the_buffer_has_left_are_refused)
+UNIT_IN(pool, more_bytes_than_the_buffer_has_left_are_refused, with_plain_pool,
+        void)
 {
-    pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
 
     check_refused(WR_POOL_PLAIN_SIZE + 1, SECOND_BUF);
@@ -103,48 +97,40 @@ UNIT(pool, more_bytes_than_the_buffer_has_left_are_refused)
     wr_pool_post(&pool);
     expect_eq(pool.posted_count, GOAL_PLAIN, "another one takes its place");
     check_others_receive();
-    pool_stop();
 }
 
 UNIT(pool, an_incremental_buffer_that_ends_before_it_is_full_is_refused)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
 
     check_refused(1, SECOND_BUF); /* a worker took all, one byte arrived */
 
     expect_eq(pool.lost_count, 1);
     check_others_receive();
-    pool_stop();
 }
 
 UNIT(pool, an_incremental_buffer_that_goes_on_beyond_its_end_is_refused)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
 
     check_refused((int32_t)WR_POOL_INC_SIZE, SECOND_BUF | WR_CQE_BUF_MORE);
 
     expect_eq(pool.lost_count, 1);
-    pool_stop();
 }
 
 UNIT(pool, an_incremental_buffer_with_nothing_in_it_that_ends_is_refused)
 {
-    pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
 
     check_refused(0, SECOND_BUF);
     check_refused(-EINTR, WR_CQE_BUFFER | 2u << WR_CQE_BUFFER_SHIFT);
 
     expect_eq(pool.lost_count, 2);
-    pool_stop();
 }
 
-UNIT(pool, lost_buffers_leave_room_in_the_kernels_ring)
+UNIT_IN(pool, lost_buffers_leave_room_in_the_kernels_ring, with_plain_pool,
+        void)
 {
-    pool_start(&plain, 64 * MIB);
-
     for (uint32_t id = 0; id < 2 * WR_POOL_RING_ENTRIES; id++) {
         wr_pool_post(&pool); /* the fake machine minds a ring too full */
         if (id == pool.buf_count) {
@@ -156,5 +142,4 @@ UNIT(pool, lost_buffers_leave_room_in_the_kernels_ring)
 
     expect_eq(pool.lost_count, WR_POOL_RING_ENTRIES);
     expect_eq(pool.posted_count, 0);
-    pool_stop();
 }

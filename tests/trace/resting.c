@@ -3,6 +3,8 @@
  * nothing is received meanwhile, and everything else goes on. Their ends are in
  * resting_end.c.
  */
+#define UNIT_RUN with_rig
+
 #include "resting_rig.h"
 #include "uring/sys.h"
 
@@ -10,11 +12,17 @@
 
 enum { MUCH = 4 * ROOM };
 
+static void with_rig(void (*body)(void))
+{
+    rig_start();
+    body();
+    rig_stop(1);
+}
+
 /* ---- receiving ---- */
 
 UNIT(resting, nothing_is_received_until_the_closes_have_ended)
 {
-    rig_start();
     peer_sends("x");
     peer_passes();
     rig_run(S);
@@ -27,12 +35,10 @@ UNIT(resting, nothing_is_received_until_the_closes_have_ended)
     expect_eq(rig_waiting(), WAITING, "it rests again");
     rig_end_closes();
     cr_assert(!is_dumped("recv=resting"));
-    rig_stop(1);
 }
 
 UNIT(resting, the_end_of_stream_comes_behind_the_bytes)
 {
-    rig_start();
     peer_sends("x");
     peer_passes();
     fake_peer_shutdown(rig.peer);
@@ -44,7 +50,6 @@ UNIT(resting, the_end_of_stream_comes_behind_the_bytes)
     expect_eq(rig.eof_count, 0, "it rests again");
     rig_end_closes();
     expect_eq(rig.eof_count, 1);
-    rig_stop(1);
 }
 
 /* What the peer does may wake the loop once. */
@@ -57,7 +62,6 @@ static void expect_few_turns(void)
 
 UNIT(resting, it_costs_no_turns)
 {
-    rig_start();
     expect_few_turns();
     peer_sends("x");
     expect_few_turns();
@@ -69,14 +73,12 @@ UNIT(resting, it_costs_no_turns)
     expect_few_turns();
 
     expect_eq(rig.lost_count, 0);
-    rig_stop(1);
 }
 
 /* ---- the program's calls ---- */
 
 UNIT(resting, reading_can_be_paused_and_resumed)
 {
-    rig_start();
     peer_sends("x");
     expect_eq(weir_transport_pause_reading(rig.t), 0);
     rig_run(MS);
@@ -86,10 +88,9 @@ UNIT(resting, reading_can_be_paused_and_resumed)
     expect_eq(weir_transport_resume_reading(rig.t), 0);
     rig_run(MS);
     expect_str_eq(rig.received, "fx");
-    rig_stop(1);
 }
 
-UNIT(resting, who_resumes_reading_waits_for_the_closes)
+UNIT_IN(resting, who_resumes_reading_waits_for_the_closes, unit_alone, void)
 {
     rig.pauses = true;
     rig_start();
@@ -103,7 +104,8 @@ UNIT(resting, who_resumes_reading_waits_for_the_closes)
     rig_stop(1);
 }
 
-UNIT(resting, closes_that_end_while_reading_is_paused_are_not_waited_for)
+UNIT_IN(resting, closes_that_end_while_reading_is_paused_are_not_waited_for,
+        unit_alone, void)
 {
     rig.pauses = true;
     rig_start();
@@ -118,7 +120,7 @@ UNIT(resting, closes_that_end_while_reading_is_paused_are_not_waited_for)
 }
 
 /* Bytes that come along with it were received before. */
-UNIT(resting, another_protocol_gets_what_comes_afterwards)
+UNIT_IN(resting, another_protocol_gets_what_comes_afterwards, unit_alone, void)
 {
     char later[TEXT_MAX] = "";
     const struct weir_protocol_binding binding = {&resting_protocol, later};
@@ -140,7 +142,6 @@ UNIT(resting, another_protocol_gets_what_comes_afterwards)
 
 UNIT(resting, the_program_can_write_and_end_its_stream)
 {
-    rig_start();
     expect_eq(weir_transport_write(rig.t, "abc", 3), 0);
     rig_run(MS);
     expect_peer_reads("abc");
@@ -153,7 +154,6 @@ UNIT(resting, the_program_can_write_and_end_its_stream)
 
     rig_end_closes();
     expect_str_eq(rig.received, "fx");
-    rig_stop(1);
 }
 
 UNIT(resting, the_program_can_send_descriptors)
@@ -162,7 +162,6 @@ UNIT(resting, the_program_can_send_descriptors)
     char byte;
     uint64_t tokens[FAKE_TOKENS_MAX];
     uint32_t count;
-    rig_start();
     const int fd = fake_token_open(token);
     expect_eq(weir_transport_send_fds(rig.t, "d", 1, &fd, 1), 0);
     expect_eq(wr_sys_close(fd), 0);
@@ -171,14 +170,12 @@ UNIT(resting, the_program_can_send_descriptors)
     expect_eq(fake_peer_read_tokens(rig.peer, &byte, 1, tokens, &count), 1);
     expect_eq(count, 1);
     expect_eq(tokens[0], token);
-    rig_stop(1);
 }
 
 UNIT(resting, more_than_the_peer_has_room_for_leaves_as_it_reads)
 {
     static uint8_t bytes[MUCH];
     size_t got = 0;
-    rig_start();
     expect_eq(weir_transport_write(rig.t, bytes, sizeof(bytes)), 0);
     rig_run(MS);
     for (int i = 0; i < MUCH / ROOM; i++) {
@@ -189,5 +186,4 @@ UNIT(resting, more_than_the_peer_has_room_for_leaves_as_it_reads)
 
     expect_eq(got, MUCH);
     expect_eq(weir_transport_get_write_buffer_size(rig.t), 0);
-    rig_stop(1);
 }

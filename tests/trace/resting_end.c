@@ -5,6 +5,8 @@
  * Bytes that came before an end by the peer are received after the rest. No
  * other end waits for it.
  */
+#define UNIT_RUN with_rig
+
 #include "lib/transport/sock/sock_fds.h"
 #include "resting_rig.h"
 
@@ -12,11 +14,17 @@
 
 enum { LIMIT_MS = 100, MUCH = 4 * ROOM };
 
+static void with_rig(void (*body)(void))
+{
+    rig_start();
+    body();
+    rig_stop(0);
+}
+
 /* ---- by the peer ---- */
 
 UNIT(resting_end, a_reset_is_seen_at_once_and_told_behind_the_bytes)
 {
-    rig_start();
     peer_sends("x");
     fake_peer_reset(rig.peer);
     rig_run(MS);
@@ -27,10 +35,10 @@ UNIT(resting_end, a_reset_is_seen_at_once_and_told_behind_the_bytes)
     rig_end_closes();
     expect_str_eq(rig.received, "fx");
     expect_lost(-ECONNRESET);
-    rig_stop(0);
 }
 
-UNIT(resting_end, a_write_to_a_peer_that_has_gone_is_told_behind_the_bytes)
+UNIT_IN(resting_end, a_write_to_a_peer_that_has_gone_is_told_behind_the_bytes,
+        unit_alone, void)
 {
     rig_start();
     peer_sends("x");
@@ -50,14 +58,12 @@ UNIT(resting_end, a_write_to_a_peer_that_has_gone_is_told_behind_the_bytes)
 
 UNIT(resting_end, who_pauses_reading_is_told_of_a_reset_without_bytes_at_once)
 {
-    rig_start();
     expect_eq(weir_transport_pause_reading(rig.t), 0);
     fake_peer_reset(rig.peer);
     rig_run(MS);
 
     expect_lost(-ECONNRESET);
     expect_eq(rig_waiting(), WAITING);
-    rig_stop(0);
 }
 
 /* ---- without memory ---- */
@@ -66,19 +72,18 @@ static bool is_scarce;
 
 static void *alloc(void *arg, size_t size)
 {
-    (void)arg;
     return is_scarce && size == sizeof(struct wr_sock_fds) ? NULL
                                                            : malloc(size);
 }
 
 static void give(void *arg, void *ptr, size_t size)
 {
-    (void)arg, (void)size;
     free(ptr);
 }
 
 /* Else a peer could fill the process's table. */
-UNIT(resting_end, a_connection_that_has_no_memory_to_rest_is_lost)
+UNIT_IN(resting_end, a_connection_that_has_no_memory_to_rest_is_lost,
+        unit_alone, void)
 {
     struct weir_allocator allocator = {.alloc = alloc, .free = give};
     rig.allocator = &allocator;
@@ -120,16 +125,12 @@ static void expect_over(struct weir_timeouts limits, int err)
 
 UNIT(resting_end, the_read_limit_runs)
 {
-    rig_start();
     expect_over(LIMITS(.read_ns = LIMIT_MS * MS), WEIR_EREADTIMEOUT);
-    rig_stop(0);
 }
 
 UNIT(resting_end, the_idle_limit_runs)
 {
-    rig_start();
     expect_over(LIMITS(.idle_ns = LIMIT_MS * MS), WEIR_EIDLE);
-    rig_stop(0);
 }
 
 static void break_off(void)
@@ -154,24 +155,22 @@ static void expect_broken_over(void)
 
 UNIT(resting_end, the_read_limit_runs_on_a_broken_connection)
 {
-    rig_start();
     break_off();
     set_limits(LIMITS(.read_ns = LIMIT_MS * MS));
     expect_broken_over();
-    rig_stop(0);
 }
 
 UNIT(resting_end, the_idle_limit_runs_on_a_broken_connection)
 {
-    rig_start();
     break_off();
     set_limits(LIMITS(.idle_ns = LIMIT_MS * MS));
     expect_broken_over();
-    rig_stop(0);
 }
 
 /* The limit was not in force while reading was paused. */
-UNIT(resting_end, the_read_limit_runs_when_a_broken_connection_begins_to_rest)
+UNIT_IN(resting_end,
+        the_read_limit_runs_when_a_broken_connection_begins_to_rest, unit_alone,
+        void)
 {
     rig.pauses = true;
     rig_start();
@@ -185,7 +184,8 @@ UNIT(resting_end, the_read_limit_runs_when_a_broken_connection_begins_to_rest)
     rig_stop(0);
 }
 
-UNIT(resting_end, the_read_limit_does_not_run_while_reading_is_paused)
+UNIT_IN(resting_end, the_read_limit_does_not_run_while_reading_is_paused,
+        unit_alone, void)
 {
     rig_start();
     expect_eq(weir_transport_pause_reading(rig.t), 0);
@@ -204,28 +204,23 @@ static void write_much(void)
 
 UNIT(resting_end, the_limit_of_a_write_that_stalls_runs)
 {
-    rig_start();
     write_much();
     rig_run(MS);
     set_limits(LIMITS(.write_stall_ns = LIMIT_MS * MS));
     rig_run(2 * LIMIT_MS * MS);
 
     expect_lost(WEIR_EWRITESTALL);
-    rig_stop(0);
 }
 
 UNIT(resting_end, the_limit_of_a_close_runs)
 {
-    rig_start();
     write_much();
     expect_eq(weir_transport_close(rig.t), 0);
     expect_over(LIMITS(.close_ns = LIMIT_MS * MS), WEIR_ECLOSETIMEOUT);
-    rig_stop(0);
 }
 
 UNIT(resting_end, the_time_to_linger_runs)
 {
-    rig_start();
     set_limits(LIMITS(.linger_ns = LIMIT_MS * MS));
     expect_eq(weir_transport_close(rig.t), 0);
     fake_peer_shutdown(rig.peer);
@@ -234,14 +229,12 @@ UNIT(resting_end, the_time_to_linger_runs)
     rig_run(2 * MS);
 
     expect_lost(0);
-    rig_stop(0);
 }
 
 /* ---- by the program ---- */
 
 UNIT(resting_end, a_close_does_not_wait)
 {
-    rig_start();
     expect_eq(weir_transport_close(rig.t), 0);
     rig_run(MS);
     expect_lost(0);
@@ -250,13 +243,11 @@ UNIT(resting_end, a_close_does_not_wait)
 
     rig_end_closes();
     expect_eq(rig_waiting(), 0);
-    rig_stop(0);
 }
 
 /* Others may lie in it. */
 UNIT(resting_end, a_socket_with_bytes_in_it_is_closed_behind_them)
 {
-    rig_start();
     peer_sends("x");
     expect_eq(weir_transport_close(rig.t), 0);
     rig_run(MS);
@@ -265,12 +256,10 @@ UNIT(resting_end, a_socket_with_bytes_in_it_is_closed_behind_them)
 
     rig_end_closes();
     cr_assert(fake_peer_is_alone(rig.peer));
-    rig_stop(0);
 }
 
 UNIT(resting_end, a_close_that_lingers_goes_on_when_they_are_closed)
 {
-    rig_start();
     expect_eq(weir_transport_write(rig.t, "a", 1), 0);
     rig_run(MS);
     peer_sends("x");
@@ -285,12 +274,10 @@ UNIT(resting_end, a_close_that_lingers_goes_on_when_they_are_closed)
     expect_str_eq(rig.received, "f");
     expect_peer_reads("a");
     expect_peer_reads("");
-    rig_stop(0);
 }
 
 UNIT(resting_end, a_close_that_lingers_waits_for_them_no_longer_than_for_a_peer)
 {
-    rig_start();
     expect_eq(weir_transport_write(rig.t, "a", 1), 0);
     rig_run(MS);
     peer_sends("x");
@@ -298,12 +285,10 @@ UNIT(resting_end, a_close_that_lingers_waits_for_them_no_longer_than_for_a_peer)
     rig_run(40 * S);
 
     expect_lost(0);
-    rig_stop(0);
 }
 
 UNIT(resting_end, an_abort_does_not_wait)
 {
-    rig_start();
     peer_sends("x");
     expect_eq(weir_transport_abort(rig.t), 0);
     rig_run(MS);
@@ -312,12 +297,12 @@ UNIT(resting_end, an_abort_does_not_wait)
 
     rig_end_closes();
     expect_eq(rig_waiting(), 0);
-    rig_stop(0);
 }
 
 /* The loss waits for what is in flight, which takes longer or shorter than the
  * way through the mailbox. */
-UNIT(resting_end, closes_may_end_between_an_abort_and_the_loss)
+UNIT_IN(resting_end, closes_may_end_between_an_abort_and_the_loss, unit_alone,
+        void)
 {
     for (uint64_t seed = 1; seed <= 50; seed++) {
         rig = (struct resting_rig){.seed = seed};
@@ -335,7 +320,7 @@ UNIT(resting_end, closes_may_end_between_an_abort_and_the_loss)
 
 /* ---- with the loop ---- */
 
-UNIT(resting_end, the_loop_does_not_wait)
+UNIT_IN(resting_end, the_loop_does_not_wait, unit_alone, void)
 {
     rig_start();
     peer_sends("x");
@@ -347,7 +332,7 @@ UNIT(resting_end, the_loop_does_not_wait)
     fake_stop();
 }
 
-UNIT(resting_end, the_loop_may_end_when_they_are_closed)
+UNIT_IN(resting_end, the_loop_may_end_when_they_are_closed, unit_alone, void)
 {
     rig_start();
     fake_hold_closes(false);

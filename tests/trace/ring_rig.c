@@ -24,10 +24,8 @@ void rig_start(const struct fake_options *options)
     fake_start(options);
     cr_assert_eq(wr_uring_open(&rig.uring, &ring), 0);
     cr_assert_eq(wr_ring_enable(rig.uring.ring), 0);
-    cr_assert_eq(
-        wr_ring_setup_buffers(rig.uring.ring, 8,
-                              wr_has(&rig.uring.features, WR_FEATURE_BUF_INC)),
-        0);
+    expect_ok(wr_ring_setup_buffers(
+        rig.uring.ring, 8, wr_has(&rig.uring.features, WR_FEATURE_BUF_INC)));
 }
 
 void rig_provide(uint32_t count)

@@ -11,10 +11,10 @@
 #include "lib/base/sendq.h"
 #include "lib/transport/transport.h"
 #include "tests/fake/fake.h"
+#include "tests/statistics.h"
 #include "tests/unit/random.h"
 #include "tests/walk.h"
 #include "uring/sys.h"
-#include "weir/inspect.h"
 
 enum { FILE_BYTES = 500000, PART = 60000, ROUNDS = 400 };
 
@@ -42,7 +42,6 @@ static uint8_t byte_at(uint64_t offset)
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
     uint8_t *bytes = buf;
-    (void)arg;
     for (size_t i = 0; i < len; i++) {
         bytes[i] = byte_at(offset + i);
     }
@@ -114,10 +113,8 @@ static const struct wr_sender_ops sender_ops = {
 static void run_for(uint64_t duration_ns)
 {
     struct weir_handle handle;
-    expect_eq(weir_loop_call_later(loop, duration_ns,
-                                   (weir_callback_fn *)weir_loop_stop, loop,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(
+        loop, duration_ns, (weir_callback_fn *)weir_loop_stop, loop, &handle));
     expect_eq(weir_loop_run(loop), 0);
 }
 
@@ -197,8 +194,7 @@ static void check_end(uint64_t expected, bool is_broken)
     expect_eq(sink.done_count, 1);
     expect_eq(sink.ended_count, 1);
     expect_eq(sink.queue.bytes, 0);
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(loop, &stats), 0);
+    struct weir_loop_statistics stats = statistics_of(loop);
     expect_eq(stats.queued_bytes, 0);
 }
 

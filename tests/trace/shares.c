@@ -24,21 +24,16 @@ static uint64_t received_bytes;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
-    (void)err;
     transport = NULL;
 }
 
 static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
     received_bytes += buf->len;
     return weir_transport_write(t, buf->data, buf->len);
 }
@@ -52,8 +47,6 @@ static const struct weir_protocol echoes = {.size = sizeof(echoes),
 static int keep(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct weir_buf piece = *buf;
-    (void)user;
-    (void)t;
 
     received_bytes += buf->len;
     expect_eq(weir_buf_keep(&piece), 0);
@@ -71,9 +64,6 @@ static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
                 size_t *ret_size)
 {
     static uint8_t memory[4 * KIB];
-    (void)user;
-    (void)t;
-    (void)hint;
 
     *ret_buf = memory;
     *ret_size = sizeof(memory);
@@ -82,16 +72,12 @@ static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
 
 static int updated(void *user, weir_transport *t, size_t len)
 {
-    (void)user;
-    (void)t;
     received_bytes += len;
     return 0;
 }
 
 static void take_back(void *user, void *buf)
 {
-    (void)user;
-    (void)buf;
 }
 
 static const struct weir_protocol lends = {.size = sizeof(lends),
@@ -105,7 +91,6 @@ static const struct weir_protocol lends = {.size = sizeof(lends),
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = arg;
     return 0;
 }
@@ -113,7 +98,6 @@ static int create(void *arg, weir_transport *t,
 static int create_stream(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
-    (void)arg;
     transport = t;
     return weir_stream_protocol_new(loop, NULL, ret, &writer);
 }
@@ -128,9 +112,8 @@ static void start(const struct weir_protocol *protocol,
 
     fake_start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_new(limits, &loop), 0);
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
+                                    NULL, NULL, NULL, NULL));
     clock_run_for(loop, MS);
 }
 
@@ -247,8 +230,6 @@ UNIT(shares, a_protocol_with_memory_of_its_own_needs_no_credit)
 static int read_much(weir_loop *on, void *arg)
 {
     struct weir_buf buf;
-    (void)on;
-    (void)arg;
 
     read_bytes = weir_reader_readexactly_view(weir_writer_get_reader(writer),
                                               60000, &buf);
@@ -286,10 +267,9 @@ UNIT(shares, the_limit_of_one_connection_does_not_wake_the_readers_of_others)
     const struct weir_factory factory = {make_other, &other};
     start(NULL, NULL);
     weir_transport *of_reader = transport;
-    expect_eq(weir_adopt_connection(loop, &factory,
+    expect_ok(weir_adopt_connection(loop, &factory,
                                     fake_connected_fd(&other_peer), NULL, NULL,
-                                    NULL, NULL),
-              0);
+                                    NULL, NULL));
     clock_run_for(loop, MS);
     transport = of_reader;
     expect_eq(weir_task_spawn(loop, read_much, NULL, NULL, NULL), 0);

@@ -6,15 +6,11 @@
  * protocol has no memory for more bytes, or cancels the file. Or the send
  * itself releases what was written before the file, and that callback ends it.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
 #include "uring/sys.h"
 
-#include <weir.h>
-
 #include <errno.h>
-#include <string.h>
 
 #define MS         UINT64_C(1000000)
 #define FILE_BYTES 4000u
@@ -39,20 +35,17 @@ static char lent[8];
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
-    (void)arg, (void)offset;
     memset(buf, 'f', len);
 }
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
 }
 
 static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
                 size_t *ret_size)
 {
-    (void)user, (void)t, (void)hint;
     if (!is_broken) {
         *ret_buf = lent;
         *ret_size = sizeof(lent);
@@ -62,7 +55,6 @@ static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
 
 static void told(void *arg, weir_transport *t, int err, uint64_t sent)
 {
-    (void)arg, (void)t;
     told_count++;
     told_err = err;
     told_sent = sent;
@@ -77,7 +69,6 @@ static void write_bytes(size_t len)
 
 static void released(void *arg)
 {
-    (void)arg;
     expect_eq(at_release(transport), 0);
 }
 
@@ -86,19 +77,17 @@ static void send_file(void)
     static const char head[20000];
     expect_leq(head_bytes, sizeof(head));
     if (at_release) {
-        expect_eq(weir_transport_write_ref(transport, head, head_bytes,
-                                           released, NULL),
-                  0);
+        expect_ok(weir_transport_write_ref(transport, head, head_bytes,
+                                           released, NULL));
     } else if (head_bytes > 0) {
         write_bytes(head_bytes);
     }
-    expect_eq(
-        weir_transport_sendfile(transport, file, 0, FILE_BYTES, told, NULL), 0);
+    expect_ok(
+        weir_transport_sendfile(transport, file, 0, FILE_BYTES, told, NULL));
 }
 
 static int filled(void *user, weir_transport *t, size_t len)
 {
-    (void)user;
     if (len == sizeof(lent)) {
         send_file();
     } else if (cancels) {
@@ -111,13 +100,11 @@ static int filled(void *user, weir_transport *t, size_t len)
 
 static void returned(void *user, void *buf)
 {
-    (void)user;
     expect_eq(buf, (void *)lent);
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
-    (void)user, (void)t;
     expect_eq(told_count, 1);
     lost_count++;
     lost_err = err;
@@ -131,17 +118,8 @@ static const struct weir_protocol lender = {.size = sizeof(lender),
                                             .buffer_updated = filled,
                                             .release_buffer = returned};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)arg, (void)t;
-    ret->protocol = &lender;
-    return 0;
-}
-
 static void start(bool is_cancelled, int (*release)(weir_transport *t))
 {
-    const struct weir_factory factory = {.create = create, .arg = NULL};
     told_count = told_err = lost_count = lost_err = 0;
     cancels = is_cancelled;
     at_release = release;
@@ -149,9 +127,7 @@ static void start(bool is_cancelled, int (*release)(weir_transport *t))
     fake_start(&(struct fake_options){.seed = 1});
     file = fake_disk_open(FILE_BYTES, fill, NULL);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    sock = fake_connected_fd(&peer);
-    expect_eq(
-        weir_adopt_connection(loop, &factory, sock, NULL, NULL, NULL, NULL), 0);
+    sock = adopt(loop, &lender, NULL, NULL, &peer);
     clock_run_for(loop, MS);
 }
 

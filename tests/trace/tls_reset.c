@@ -8,7 +8,6 @@
 #include "lib/transport/transport.h"
 
 #include <errno.h>
-#include <weir/error.h>
 
 enum { CROWD = 24 }; /* more than shake hands in one turn */
 
@@ -21,7 +20,7 @@ static weir_loop *start_crowd(const struct wire_options *options)
 
     for (int i = 0; i < CROWD; i++) {
         wire_open(&wires[i], loop, options);
-        wire_advance(&wires[i]);
+        tls_side_step(&wires[i].side);
     }
     clock_run_for(loop, 20 * WIRE_MS);
     return loop;
@@ -54,7 +53,7 @@ static void refuse_certificates(int version)
         .version = version, .expected_name = "elsewhere.example"});
     for (int i = 0; i < CROWD; i++) {
         wire_read(&wires[i], SIZE_MAX);
-        expect_eq(wires[i].result, WEIR_ETLSHOSTNAME);
+        expect_eq(wires[i].side.result, WEIR_ETLSHOSTNAME);
     }
 
     reset_all(loop);
@@ -92,7 +91,7 @@ UNIT(tls_reset, in_the_middle_of_handshakes_that_wait_is_told)
     weir_loop *loop = start_crowd(&(struct wire_options){.version = 13});
     for (int i = 0; i < CROWD; i++) {
         wire_read(&wires[i], 500);
-        expect_eq(wires[i].result, -EAGAIN);
+        expect_eq(wires[i].side.result, -EAGAIN);
     }
 
     reset_all(loop);
@@ -107,7 +106,7 @@ UNIT(tls_reset, behind_the_end_of_handshakes_is_told)
     int failed = 0;
     for (int i = 0; i < CROWD; i++) {
         wire_read(&wires[i], SIZE_MAX);
-        expect_eq(wires[i].engine.state, WR_TLS_ENGINE_OPEN);
+        expect_eq(wires[i].side.engine.state, WR_TLS_ENGINE_OPEN);
     }
 
     reset_all(loop);
@@ -177,8 +176,8 @@ static weir_loop *clog_subject(struct wire *wire,
     }
     expect_eq(weir_transport_write(wire->t, bytes, sizeof(bytes)), 0);
     clock_run_for(loop, 20 * WIRE_MS);
-    expect_eq(wr_tls_engine_write(&wire->engine, bytes, 1000), 0);
-    wire_flush(wire);
+    expect_eq(wr_tls_engine_write(&wire->side.engine, bytes, 1000), 0);
+    tls_side_flush(&wire->side);
     clock_run_for(loop, 20 * WIRE_MS);
     cr_assert_not(weir_transport_is_reading(wire->t));
     expect_eq(wire->received, 0);

@@ -6,12 +6,9 @@
 #include "tls_wire.h"
 
 #include <errno.h>
-#include <weir/tls.h>
 #include <weir/tls_connection.h>
 
-static struct test_allocator allocator; /* of the peers */
-static struct wr_blocks blocks;
-static struct wr_tls_memory memory;
+static struct tls_account account; /* of the peers */
 
 /* ---- the subject ---- */
 
@@ -41,7 +38,6 @@ static int wire_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
     struct wire *wire = user;
-    (void)t;
     wire->received += buf->len;
     return 0;
 }
@@ -49,7 +45,6 @@ static int wire_received(void *user, weir_transport *t,
 static void wire_lost(void *user, weir_transport *t, int err)
 {
     struct wire *wire = user;
-    (void)t;
     wire->lost_count++;
     wire->lost_err = err;
     wire->lost_ns = fake_now();
@@ -68,7 +63,6 @@ static const struct weir_protocol wire_protocol = {
 static int wire_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
-    (void)t;
     ret->protocol = &wire_protocol;
     ret->user = arg;
     return 0;
@@ -77,37 +71,8 @@ static int wire_create(void *arg, weir_transport *t,
 static void wire_done(void *arg, int err, weir_transport *t)
 {
     struct wire *wire = arg;
-    (void)t;
     wire->done_count++;
     wire->done_err = err;
-}
-
-static weir_tls_context *wire_context(bool is_server, int version)
-{
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    struct weir_tls_options options = {.size = sizeof(options),
-                                       .server = is_server};
-    weir_tls_context *context = NULL;
-    char text[256] = "";
-    char first[512];
-    char second[512];
-
-    snprintf(first, sizeof(first), "%s/%s", folder,
-             is_server ? "ecdsa.pem" : "ca.pem");
-    snprintf(second, sizeof(second), "%s/ecdsa.key", folder);
-    if (version != 0) {
-        options.min_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
-        options.max_version = options.min_version;
-    }
-    if (is_server) {
-        options.certificate.file = first;
-        options.key.file = second;
-    } else {
-        options.authorities.file = first;
-    }
-    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
-              "%s", text);
-    return context;
 }
 
 static void wire_open_subject(struct wire *wire,
@@ -116,7 +81,7 @@ static void wire_open_subject(struct wire *wire,
     const struct weir_factory factory = {.create = wire_create, .arg = wire};
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
-        .context = wire_context(!options->is_client, options->version),
+        .context = tls_context_of(!options->is_client, options->version),
         .server_hostname = "localhost",
         .shutdown_timeout_ns = options->shutdown_timeout_ns};
     const struct weir_connect_options how = {
@@ -125,43 +90,28 @@ static void wire_open_subject(struct wire *wire,
         .connection = {.size = sizeof(how.connection),
                        .timeouts = options->timeouts}};
 
-    expect_eq(weir_adopt_connection(wire->loop, &factory,
+    expect_ok(weir_adopt_connection(wire->loop, &factory,
                                     fake_connected_fd(&wire->peer), &how,
-                                    wire_done, wire, NULL),
-              0);
+                                    wire_done, wire, NULL));
     weir_tls_context_unref(settings.context);
 }
 
 /* ---- the peer ---- */
 
-void wire_flush(struct wire *wire)
+static void wire_send(void *arg, const void *data, size_t len)
 {
-    struct wr_block *block = wr_tls_engine_take_output(&wire->engine);
-    while (block) {
-        struct wr_block *next = block->next;
-        expect_eq(fake_peer_write(wire->peer, wr_tls_engine_output_of(block),
-                                  block->used),
-                  (ssize_t)block->used);
-        wr_block_give(&blocks, block);
-        block = next;
-    }
+    const struct wire *wire = arg;
+    expect_eq(fake_peer_write(wire->peer, data, len), (ssize_t)len);
 }
 
-void wire_advance(struct wire *wire)
+static void wire_opened(void *arg, const void *data, size_t len)
 {
-    struct wr_tls_engine *engine = &wire->engine;
-    static uint8_t plain[16384];
-
-    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
-        wire->result = wr_tls_engine_handshake(engine);
-    }
-    while (engine->state != WR_TLS_ENGINE_HANDSHAKE &&
-           (wire->result = wr_tls_engine_read(engine, plain, sizeof(plain))) >
-               0) {
-        wire->opened += (uint64_t)wire->result;
-    }
-    wire_flush(wire);
+    struct wire *wire = arg;
+    wire->opened += len;
 }
+
+static const struct tls_way wire_way = {.send = wire_send,
+                                        .opened = wire_opened};
 
 void wire_read(struct wire *wire, size_t limit)
 {
@@ -175,18 +125,14 @@ void wire_read(struct wire *wire, size_t limit)
             return;
         }
         limit -= (size_t)len;
-        wr_tls_engine_feed(&wire->engine, buf, (size_t)len);
-        wire_advance(wire);
+        tls_side_feed(&wire->side, buf, (size_t)len, (size_t)len);
     }
 }
 
 void wire_alert(struct wire *wire)
 {
-    static const uint8_t record[5 + 40] = {23, 3, 3, 0, 40};
-
-    wr_tls_engine_feed(&wire->engine, record, sizeof(record));
-    wire_advance(wire);
-    expect_lt(wire->result, 0);
+    tls_side_spoil(&wire->side);
+    tls_side_flush(&wire->side);
 }
 
 /* ---- life ---- */
@@ -195,13 +141,9 @@ weir_loop *wire_start(const struct fake_options *options)
 {
     weir_loop *loop;
 
-    if (!getenv("WEIR_TLS_CERTIFICATES")) {
-        cr_skip_test("there are no certificates");
-    }
+    tls_require();
     fake_start(options);
-    allocator_init(&allocator);
-    wr_blocks_init(&blocks, &allocator.hooks);
-    wr_tls_memory_init(&memory, &blocks);
+    tls_account_open(&account);
     expect_eq(weir_loop_new(NULL, &loop), 0);
     return loop;
 }
@@ -209,9 +151,7 @@ weir_loop *wire_start(const struct fake_options *options)
 void wire_stop(weir_loop *loop, int alive)
 {
     expect_eq(weir_loop_free(loop), alive);
-    wr_tls_memory_fini(&memory);
-    wr_blocks_fini(&blocks);
-    allocator_check(&allocator);
+    tls_account_close(&account);
     fake_stop();
 }
 
@@ -223,30 +163,32 @@ void wire_open(struct wire *wire, weir_loop *loop,
     const struct wr_tls_peer_options how = {
         .server_hostname = options->is_client ? NULL : name};
     weir_tls_context *context =
-        wire_context(options->is_client, options->version);
+        tls_context_of(options->is_client, options->version);
 
     memset(wire, 0, sizeof(*wire));
     wire->loop = loop;
     wire->is_echo = options->is_echo;
     wire_open_subject(wire, options);
-    expect_eq(wr_tls_engine_init(&wire->engine, context, &how, &memory), 0);
+    wire->side.way = &wire_way;
+    wire->side.arg = wire;
+    expect_eq(tls_side_open(&wire->side, context, &how, &account), 0);
     weir_tls_context_unref(context);
 }
 
 void wire_shake(struct wire *wire)
 {
     for (int i = 0; i < 20; i++) {
-        wire_advance(wire);
+        tls_side_step(&wire->side);
         clock_run_for(wire->loop, WIRE_MS);
         wire_read(wire, SIZE_MAX);
     }
-    expect_eq(wire->engine.state, WR_TLS_ENGINE_OPEN);
+    expect_eq(wire->side.engine.state, WR_TLS_ENGINE_OPEN);
     cr_assert(wire->t);
 }
 
 void wire_close(struct wire *wire)
 {
     weir_transport_unref(wire->t);
-    wr_tls_engine_fini(&wire->engine);
+    tls_side_close(&wire->side);
     fake_peer_close(wire->peer);
 }

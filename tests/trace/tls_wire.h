@@ -10,9 +10,8 @@
 #define WEIR_TESTS_TRACE_TLS_WIRE_H
 
 #include "clock.h"
-#include "lib/tls/engine/engine.h"
 #include "tests/fake/fake.h"
-#include "tests/walk.h"
+#include "tests/tls/rig.h"
 
 #include <weir.h>
 
@@ -39,9 +38,8 @@ struct wire {
     uint64_t lost_ns;
 
     struct fake_peer *peer;
-    struct wr_tls_engine engine; /* the peer's */
-    uint64_t opened;             /* bytes that it has opened */
-    ssize_t result;              /* of its last step */
+    struct tls_side side; /* the peer's */
+    uint64_t opened;      /* bytes that it has opened */
 };
 
 /* A machine, a loop on it, and the memory of the peers. */
@@ -60,10 +58,6 @@ void wire_close(struct wire *wire);
 
 /* The peer reads at most @limit bytes, and its engine goes on. */
 void wire_read(struct wire *wire, size_t limit);
-/* Its engine goes on with what it has; its output is sent. */
-void wire_advance(struct wire *wire);
-/* Its output is sent. */
-void wire_flush(struct wire *wire);
 /* A fatal alert, as its engine sends one that was fed a bad record. */
 void wire_alert(struct wire *wire);
 

@@ -3,10 +3,8 @@
  * the loop itself four seconds after a connection was lost. The clock is the
  * fake machine's.
  */
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
-
-#include <weir.h>
+#include "adopt.h"
+#include "tests/statistics.h"
 
 #define S UINT64_C(1000000000)
 
@@ -19,22 +17,12 @@ static int made_count;
 
 static void made(void *user, weir_transport *t)
 {
-    (void)user;
     transports[made_count++] = t;
 }
 
 static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .kind = WEIR_PROTOCOL_STREAM,
                                               .connection_made = made};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)t;
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
 
 static bool is_over(void *arg)
 {
@@ -43,7 +31,6 @@ static bool is_over(void *arg)
 
 static void nothing(void *arg)
 {
-    (void)arg;
 }
 
 static void run_until(uint64_t after_start_ns)
@@ -56,27 +43,14 @@ static void run_until(uint64_t after_start_ns)
     expect_eq(weir_loop_run_until(loop, is_over, &end_ns), 0);
 }
 
-static uint64_t memory_bytes(void)
-{
-    struct weir_loop_statistics now = {.size = sizeof(now)};
-
-    expect_eq(weir_loop_get_statistics(loop, &now), 0);
-    return now.memory_bytes;
-}
-
 static void start(void)
 {
-    const struct weir_factory factory = {.create = create};
-
     made_count = 0;
     fake_start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < CONNECTIONS; i++) {
         struct weir_connect_options options = {.size = sizeof(options)};
-        expect_eq(weir_adopt_connection(loop, &factory,
-                                        fake_connected_fd(&peers[i]), &options,
-                                        NULL, NULL, NULL),
-                  0);
+        adopt(loop, &protocol, NULL, &options, &peers[i]);
     }
     run_until(S / 10);
     expect_eq(made_count, CONNECTIONS);
@@ -93,7 +67,6 @@ static void stop(void)
 
 static int sleep_for_2_s(weir_loop *on, void *arg)
 {
-    (void)arg;
     return weir_sleep(on, 2 * S);
 }
 
@@ -107,32 +80,33 @@ static void spawn_tasks(void)
 UNIT(trim, a_call_gives_back_the_memory_of_connections_that_are_lost)
 {
     start();
-    const uint64_t busy = memory_bytes();
+    const uint64_t busy = statistics_of(loop).memory_bytes;
     for (int i = 0; i < CONNECTIONS; i++) {
         weir_transport_abort(transports[i]);
     }
     run_until(S);
-    expect_eq(memory_bytes(), busy, "no trim before its time");
+    expect_eq(statistics_of(loop).memory_bytes, busy,
+              "no trim before its time");
 
     expect_eq(weir_loop_trim(loop), 0);
 
-    expect_lt(memory_bytes(), busy - CONNECTIONS * 256);
+    expect_lt(statistics_of(loop).memory_bytes, busy - CONNECTIONS * 256);
     stop();
 }
 
 UNIT(trim, the_loop_gives_memory_back_four_seconds_after_a_loss)
 {
     start();
-    const uint64_t busy = memory_bytes();
+    const uint64_t busy = statistics_of(loop).memory_bytes;
     for (int i = 0; i < CONNECTIONS; i++) {
         weir_transport_abort(transports[i]);
     }
     run_until(4 * S);
-    expect_eq(memory_bytes(), busy);
+    expect_eq(statistics_of(loop).memory_bytes, busy);
 
     run_until(5 * S);
 
-    expect_lt(memory_bytes(), busy - CONNECTIONS * 256);
+    expect_lt(statistics_of(loop).memory_bytes, busy - CONNECTIONS * 256);
     stop();
 }
 
@@ -144,10 +118,10 @@ UNIT(trim, a_loss_while_a_trim_is_due_gives_back_what_is_used_until_later)
     weir_transport_abort(transports[1]);
     spawn_tasks(); /* they end after the first trim */
     run_until(7 * S);
-    const uint64_t before = memory_bytes();
+    const uint64_t before = statistics_of(loop).memory_bytes;
 
     run_until(9 * S);
 
-    expect_lt(memory_bytes(), before - TASKS * 64);
+    expect_lt(statistics_of(loop).memory_bytes, before - TASKS * 64);
     stop();
 }

@@ -6,15 +6,13 @@
  * callbacks saw. The order within a turn is a promise (loop.h); these texts
  * are how it is kept.
  */
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
+#define UNIT_RUN with_loop
+
+#include "adopt.h"
+#include "tests/statistics.h"
 #include "uring/pool.h"
-#include "weir/inspect.h"
-#include "weir/loop.h"
-#include "weir/server.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 
 #define MS 1000000u
 
@@ -47,10 +45,8 @@ static void expect(const char *expected)
 static void run_for(uint64_t duration_ns)
 {
     struct weir_handle handle;
-    expect_eq(weir_loop_call_later(loop, duration_ns,
-                                   (weir_callback_fn *)weir_loop_stop, loop,
-                                   &handle),
-              0);
+    expect_ok(weir_loop_call_later(
+        loop, duration_ns, (weir_callback_fn *)weir_loop_stop, loop, &handle));
     expect_eq(weir_loop_run(loop), 0);
 }
 
@@ -58,29 +54,24 @@ static void run_for(uint64_t duration_ns)
 
 static void connection_made(void *user, weir_transport *t)
 {
-    (void)user;
     transport = t;
     fake_trace("made");
 }
 
 static void connection_lost(void *user, weir_transport *t, int err)
 {
-    (void)user;
-    (void)t;
     transport = NULL;
     fake_trace("lost %d", err);
 }
 
 static void pause_writing(void *user, weir_transport *t)
 {
-    (void)user;
     fake_trace("pause at %llu",
                (unsigned long long)weir_transport_get_write_buffer_size(t));
 }
 
 static void resume_writing(void *user, weir_transport *t)
 {
-    (void)user;
     fake_trace("resume at %llu",
                (unsigned long long)weir_transport_get_write_buffer_size(t));
 }
@@ -98,54 +89,39 @@ static void *words(const char *text)
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
-    (void)user;
     fake_trace("data %zu", buf->len);
     if (adds_on_data) {
-        expect_eq(
-            weir_loop_call_soon(loop, say, words("made ready by it"), NULL), 0);
+        expect_ok(
+            weir_loop_call_soon(loop, say, words("made ready by it"), NULL));
     }
     return weir_transport_write(t, buf->data, buf->len);
 }
 
 static int eof_received(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     fake_trace("eof");
     return 0;
 }
 
-static int make_protocol(void *arg, weir_transport *t,
-                         struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .connection_made = connection_made,
-        .connection_lost = connection_lost,
-        .pause_writing = pause_writing,
-        .resume_writing = resume_writing,
-        .data_received = data_received,
-        .eof_received = eof_received};
-    (void)arg;
-    (void)t;
-    ret->protocol = &protocol;
-    return 0;
-}
+static const struct weir_protocol protocol = {
+    .size = sizeof(protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = connection_made,
+    .connection_lost = connection_lost,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
+    .data_received = data_received,
+    .eof_received = eof_received};
 
 static bool is_made(void *arg)
 {
-    (void)arg;
     return transport != NULL;
 }
 
 /* Adopts a connected descriptor, so that no accept stands in the text. */
 static void connect_peer(void)
 {
-    struct weir_factory factory = {make_protocol, NULL};
-    expect_eq(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
-                                    NULL, NULL, NULL, NULL),
-              0);
+    adopt(loop, &protocol, NULL, NULL, &peer);
     expect_eq(weir_loop_run_until(loop, is_made, NULL), 0);
     run_for(MS);
     fake_text_clear();
@@ -155,20 +131,24 @@ static void connect_peer(void)
 
 static void say_and_add(void *arg)
 {
-    (void)arg;
     fake_trace("first");
     expect_eq(weir_loop_call_soon(loop, say, words("third"), NULL), 0);
 }
 
 static void stop_loop(void *arg)
 {
-    (void)arg;
     weir_loop_stop(loop);
+}
+
+static void with_loop(void (*body)(void))
+{
+    start(&(struct fake_options){.seed = 1});
+    body();
+    stop();
 }
 
 UNIT(turn, callbacks_of_ready_callbacks_run_in_the_next_turn)
 {
-    start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_call_soon(loop, say_and_add, NULL, NULL), 0);
     expect_eq(weir_loop_call_soon(loop, say, words("second"), NULL), 0);
     expect_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
@@ -186,21 +166,17 @@ UNIT(turn, callbacks_of_ready_callbacks_run_in_the_next_turn)
            "enter want=0\n"
            "third\n"
            "enter want=0\n");
-    stop();
 }
 
 static void timer_adds(void *arg)
 {
-    (void)arg;
     fake_trace("timer");
-    expect_eq(weir_loop_call_soon(loop, say, words("made ready by it"), NULL),
-              0);
+    expect_ok(weir_loop_call_soon(loop, say, words("made ready by it"), NULL));
     expect_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
 }
 
 UNIT(turn, callbacks_of_timers_run_in_the_same_turn)
 {
-    start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_call_later(loop, MS, timer_adds, NULL, NULL), 0);
     expect_eq(weir_loop_call_later(loop, MS, say, words("timer too"), NULL), 0);
 
@@ -212,12 +188,10 @@ UNIT(turn, callbacks_of_timers_run_in_the_same_turn)
            "timer too\n"
            "made ready by it\n"
            "enter want=0\n");
-    stop();
 }
 
 UNIT(turn, callbacks_of_completions_run_in_the_same_turn)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     adds_on_data = true;
     expect_eq(fake_peer_write(peer, "hello", 5), 5);
@@ -236,12 +210,10 @@ UNIT(turn, callbacks_of_completions_run_in_the_same_turn)
            "time +1000 us\n"
            "enter want=0\n");
     fake_peer_close(peer);
-    stop();
 }
 
 UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
 {
-    start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_call_later(loop, MS, say, words("too late"), NULL), 0);
     expect_eq(weir_loop_call_soon(loop, say, words("once"), NULL), 0);
     weir_loop_stop(loop);
@@ -251,23 +223,14 @@ UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
     expect("enter want=0\n"
            "once\n"
            "enter want=0\n");
-    stop();
 }
 
 /* ---- a life ---- */
 
-static struct weir_loop_statistics statistics(void)
-{
-    struct weir_loop_statistics result = {.size = sizeof(result)};
-    expect_eq(weir_loop_get_statistics(loop, &result), 0);
-    return result;
-}
-
 UNIT(turn, echo_and_end_of_stream)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
-    const struct weir_loop_statistics before = statistics();
+    const struct weir_loop_statistics before = statistics_of(loop);
     expect_eq(fake_peer_write(peer, "hello", 5), 5);
     run_for(MS);
     expect("enter want=1\n"
@@ -280,7 +243,7 @@ UNIT(turn, echo_and_end_of_stream)
            "enter want=1\n"
            "time +1000 us\n"
            "enter want=0\n");
-    const struct weir_loop_statistics after = statistics();
+    const struct weir_loop_statistics after = statistics_of(loop);
     expect_eq(after.turns - before.turns, 3);
     expect_eq(after.enters - before.enters, 4);
     expect_eq(after.submitted - before.submitted, 2);
@@ -308,10 +271,9 @@ UNIT(turn, echo_and_end_of_stream)
     expect_eq(fake_peer_read(peer, in, sizeof(in)), 5);
     expect_eq(fake_peer_read(peer, in, sizeof(in)), 0);
     fake_peer_close(peer);
-    stop();
 }
 
-UNIT(turn, echo_on_a_kernel_without_any_new_feature)
+UNIT_IN(turn, echo_on_a_kernel_without_any_new_feature, unit_alone, void)
 {
     start(&(struct fake_options){.missing = UINT32_MAX});
     connect_peer();
@@ -346,7 +308,6 @@ UNIT(turn, echo_on_a_kernel_without_any_new_feature)
 
 UNIT(turn, hundred_small_writes_leave_as_one_send)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     for (int i = 0; i < 100; i++) {
         expect_eq(weir_transport_write(transport, "0123456789", 10), 0);
@@ -362,13 +323,11 @@ UNIT(turn, hundred_small_writes_leave_as_one_send)
            "time +1000 us\n"
            "enter want=0\n");
     fake_peer_close(peer);
-    stop();
 }
 
 UNIT(turn, bytes_written_when_the_loop_stops_are_submitted_before_it_returns)
 {
     char in[8];
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     weir_transport_write(transport, "bye", 3);
     weir_loop_stop(loop);
@@ -381,7 +340,6 @@ UNIT(turn, bytes_written_when_the_loop_stops_are_submitted_before_it_returns)
            "  send fd=1001 = 3\n");
     expect_eq(fake_peer_read(peer, in, sizeof(in)), 3);
     fake_peer_close(peer);
-    stop();
 }
 
 /* ---- flow control ---- */
@@ -408,7 +366,8 @@ static void write_more_than_fits(void)
 }
 
 /* Each wait for room is a send in vain and a poll. */
-UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
+UNIT_IN(turn, writing_resumes_when_completions_have_brought_the_depth_down,
+        unit_alone, void)
 {
     static uint8_t in[200000];
     write_more_than_fits();
@@ -472,7 +431,8 @@ UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
 }
 
 /* The poll tells the peer's FIN, too, and a single one would do so for ever. */
-UNIT(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes)
+UNIT_IN(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes,
+        unit_alone, void)
 {
     static uint8_t zeros[100000];
     start(&(struct fake_options){.send_size = 40000, .recv_size = 20000});
@@ -508,7 +468,6 @@ UNIT(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes)
 
 UNIT(turn, a_cancelled_receive_keeps_what_came_while_paused)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     weir_transport_pause_reading(transport);
     expect_eq(fake_peer_write(peer, "one", 3), 3);
@@ -543,12 +502,10 @@ UNIT(turn, a_cancelled_receive_keeps_what_came_while_paused)
            "enter want=0\n");
 
     fake_peer_close(peer);
-    stop();
 }
 
 UNIT(turn, reset_is_noticed_while_paused)
 {
-    start(&(struct fake_options){.seed = 1});
     connect_peer();
     weir_transport_pause_reading(transport);
     run_for(MS);
@@ -568,17 +525,15 @@ UNIT(turn, reset_is_noticed_while_paused)
            "enter want=0\n");
 
     fake_peer_close(peer);
-    stop();
 }
 
 UNIT(turn, a_post_wakes_the_loop_once)
 {
-    start(&(struct fake_options){.seed = 1});
     run_for(MS);
     fake_text_clear();
     for (int i = 0; i < 3; i++) {
-        expect_eq(
-            weir_loop_call_soon_threadsafe(loop, say, words("post"), NULL), 0);
+        expect_ok(
+            weir_loop_call_soon_threadsafe(loop, say, words("post"), NULL));
     }
 
     run_for(MS);
@@ -591,5 +546,4 @@ UNIT(turn, a_post_wakes_the_loop_once)
            "enter want=1\n"
            "time +1000 us\n"
            "enter want=0\n");
-    stop();
 }

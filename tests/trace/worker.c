@@ -5,13 +5,11 @@
  * thread (see wr_prep_recv()); a completion that contradicts what is known of
  * its buffer ends the connection with WEIR_EBADBUFFER. Neither shows to others.
  */
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
+#include "adopt.h"
 #include "uring/feature.h"
 #include "uring/op.h"
 
 #include <errno.h>
-#include <weir.h>
 
 enum { CONNS = 2, URGENT = 200, PIECE = 1000 };
 
@@ -41,7 +39,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct conn *conn = user;
     const uint8_t *data = buf->data;
-    (void)t;
     for (size_t i = 0; i < buf->len; i++) {
         expect_eq(data[i], byte_at(conn, conn->received + i));
     }
@@ -52,7 +49,6 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
 static void lost(void *user, weir_transport *t, int err)
 {
     struct conn *conn = user;
-    (void)t;
     conn->lost_count++;
     conn->lost_err = err;
 }
@@ -62,15 +58,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .connection_made = made,
                                               .data_received = received,
                                               .connection_lost = lost};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)t;
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
 
 static void turns(int count)
 {
@@ -86,12 +73,7 @@ static void start(uint32_t missing)
     memset(conns, 0, sizeof(conns));
     expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < CONNS; i++) {
-        const struct weir_factory factory = {.create = create,
-                                             .arg = &conns[i]};
-        expect_eq(weir_adopt_connection(loop, &factory,
-                                        fake_connected_fd(&conns[i].peer), NULL,
-                                        NULL, NULL, NULL),
-                  0);
+        adopt(loop, &protocol, &conns[i], NULL, &conns[i].peer);
     }
     turns(2);
 }

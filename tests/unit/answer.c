@@ -5,7 +5,6 @@
  * more.
  */
 #include "lib/base/options.h"
-#include "tests/expect.h"
 #include "tests/unit.h"
 
 #include <errno.h>

@@ -8,7 +8,6 @@
  */
 #include "lib/loop/budget.h"
 
-#include "tests/unit.h"
 #include "tests/unit/random.h"
 
 #define KIB UINT64_C(1024)

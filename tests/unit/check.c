@@ -7,7 +7,6 @@
 
 #include "tests/death.h"
 
-#include <signal.h>
 #include <sys/wait.h>
 
 /* The standard error of a child that dies of SIGABRT. */

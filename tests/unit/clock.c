@@ -9,8 +9,6 @@
 
 #include "tests/unit.h"
 
-#include <string.h>
-
 #define START_NS UINT64_C(1000000000)
 #define MS_NS    UINT64_C(1000000)
 

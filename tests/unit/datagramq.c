@@ -58,7 +58,6 @@ static void setup(void)
 
 static void release(void *arg)
 {
-    (void)arg;
     cr_assert_gt(refs_out, 0);
     refs_out--;
 }

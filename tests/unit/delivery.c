@@ -347,7 +347,6 @@ UNIT(delivery, bytes_without_a_lease_are_refused)
 static void switch_without(void *arg)
 {
     struct weir_buf pieces[3];
-    (void)arg;
     setup(&stream_protocol);
     weir_lease *lease = make_initial(pieces);
     const uint32_t lease_count = account.lease_count;

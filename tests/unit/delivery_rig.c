@@ -86,8 +86,6 @@ static void see(const uint8_t *data, size_t len)
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
-    (void)user;
-    (void)t;
     see(buf->data, buf->len);
     return act(&on_data);
 }
@@ -95,8 +93,6 @@ static int data_received(void *user, weir_transport *t,
 static int get_buffer(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size)
 {
-    (void)user;
-    (void)t;
     cr_assert_gt(hint, 0);
     cr_assert(!is_lent);
     *ret_buf = memory;
@@ -108,8 +104,6 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
 
 static int buffer_updated(void *user, weir_transport *t, size_t len)
 {
-    (void)user;
-    (void)t;
     cr_assert(is_lent);
     is_lent = false;
     see(memory, len);
@@ -118,7 +112,6 @@ static int buffer_updated(void *user, weir_transport *t, size_t len)
 
 static void release_buffer(void *user, void *buf)
 {
-    (void)user;
     expect_eq(buf, (void *)memory);
     cr_assert(is_lent);
     is_lent = false;
@@ -127,8 +120,6 @@ static void release_buffer(void *user, void *buf)
 
 static int eof_received(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     eof_count++;
     return act(&on_eof) < 0 ? -EPROTO : eof_answer;
 }

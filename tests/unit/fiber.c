@@ -10,8 +10,6 @@
 #include "registers.h"
 #include "tests/walk.h"
 
-#include <stdint.h>
-
 static struct test_allocator allocator;
 static struct wr_stacks stacks;
 
@@ -335,7 +333,6 @@ UNIT(fiber, rounding_belongs_to_the_fiber)
 
 static void return_at_once(void *arg)
 {
-    (void)arg;
 }
 
 UNIT_ABORTS(fiber, must_not_return, "a fiber ends with wr_fiber_exit()")

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/syscall.h>
 
 static struct test_allocator allocator;
@@ -119,7 +118,6 @@ static volatile uint8_t *freed;
 /* The next read of the same byte ends the test by the signal. */
 static void judge_fault(int signum, siginfo_t *info, void *context)
 {
-    (void)context;
     if (info->si_addr != freed) {
         _exit(1);
     }

@@ -7,8 +7,6 @@
 
 #include "tests/unit/random.h"
 
-#include "tests/unit.h"
-
 static struct histogram h;
 static struct histogram other;
 

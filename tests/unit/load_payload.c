@@ -7,8 +7,6 @@
 
 #include "tests/unit/random.h"
 
-#include "tests/unit.h"
-
 enum { LONG = 512 * 1024 };
 
 static struct payload payload;

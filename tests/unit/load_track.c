@@ -5,8 +5,6 @@
  */
 #include "tools/weir-load/track.c"
 
-#include "tests/unit.h"
-
 #include "random.h"
 
 #define DEPTH 4U

@@ -5,6 +5,8 @@
  * The transport is a table with `doom`, and its loop is no more than memory and
  * a budget. Its protocol writes, when it is called, what the test says before.
  */
+#define UNIT_RUN with_outbox
+
 #include "lib/transport/outbox.h"
 
 #include "tests/death.h"
@@ -52,14 +54,11 @@ static const struct wr_transport_ops transport_ops = {
 
 static void pause_writing(void *user, weir_transport *of)
 {
-    (void)user;
-    (void)of;
     pause_count++;
 }
 
 static void resume_writing(void *user, weir_transport *of)
 {
-    (void)user;
     resume_count++;
     if (resume_writes > 0) {
         static const uint8_t zeros[100];
@@ -120,7 +119,6 @@ static int write_bytes(size_t len)
 
 static void release(void *arg)
 {
-    (void)arg;
     release_count++;
 }
 
@@ -132,9 +130,17 @@ static int write_ref(size_t len)
     return wr_outbox_write_ref(t, zeros, len, release, NULL);
 }
 
+static void with_outbox(void (*body)(void))
+{
+    setup_open();
+    body();
+    teardown();
+}
+
 /* ---- states ---- */
 
-UNIT(outbox, every_write_is_refused_before_there_is_a_connection)
+UNIT_IN(outbox, every_write_is_refused_before_there_is_a_connection, unit_alone,
+        void)
 {
     setup();
 
@@ -146,7 +152,7 @@ UNIT(outbox, every_write_is_refused_before_there_is_a_connection)
     teardown();
 }
 
-UNIT(outbox, what_is_written_is_queued_and_counted)
+UNIT_IN(outbox, what_is_written_is_queued_and_counted, unit_alone, void)
 {
     setup_open();
 
@@ -165,7 +171,6 @@ UNIT(outbox, what_is_written_is_queued_and_counted)
 
 UNIT(outbox, nothing_is_written_after_an_end)
 {
-    setup_open();
     expect_eq(write_bytes(10), 0);
     cr_assert(!wr_outbox_is_ending(outbox));
     wr_outbox_end(outbox);
@@ -177,12 +182,10 @@ UNIT(outbox, nothing_is_written_after_an_end)
     expect_eq(write_bytes(1), -ESHUTDOWN);
 
     expect_eq(outbox->queue.bytes, 10);
-    teardown();
 }
 
 UNIT(outbox, a_peer_that_is_gone_is_told_by_every_write_from_then_on)
 {
-    setup_open();
     wr_outbox_lose_peer(outbox);
 
     expect_eq(write_bytes(1), -EPIPE);
@@ -192,12 +195,10 @@ UNIT(outbox, a_peer_that_is_gone_is_told_by_every_write_from_then_on)
 
     expect_eq(write_bytes(1), -EPIPE);
     cr_assert(wr_outbox_is_over(outbox));
-    teardown();
 }
 
 UNIT(outbox, a_second_end_and_a_second_close_change_nothing)
 {
-    setup_open();
     wr_outbox_end(outbox);
     wr_outbox_end(outbox);
     expect_eq(outbox->state, WR_OUTBOX_ENDED);
@@ -210,7 +211,6 @@ UNIT(outbox, a_second_end_and_a_second_close_change_nothing)
     wr_outbox_close(outbox);
 
     expect_eq(outbox->state, WR_OUTBOX_SHUT);
-    teardown();
 }
 
 UNIT_ABORTS(outbox, a_second_birth_is_a_fault,
@@ -233,7 +233,6 @@ UNIT_ABORTS(outbox, a_close_of_what_was_never_open_is_a_fault,
 
 UNIT(outbox, a_refused_write_is_remembered_until_it_is_told)
 {
-    setup_open();
     t->hard_limit_bytes = 20;
     expect_eq(write_bytes(20), 0);
 
@@ -245,12 +244,10 @@ UNIT(outbox, a_refused_write_is_remembered_until_it_is_told)
     expect_eq(write_bytes(1), 0);
     expect_eq(t->error, 0);
     expect_eq(release_count, 0); /* the caller's business */
-    teardown();
 }
 
 UNIT(outbox, without_memory_a_write_is_refused_whole)
 {
-    setup_open();
     allocator.fail_at = allocator.calls + 1;
 
     expect_eq(write_bytes(1), -ENOMEM);
@@ -259,12 +256,10 @@ UNIT(outbox, without_memory_a_write_is_refused_whole)
     expect_eq(loop.budget.queued_bytes, 0);
     expect_eq(t->write_error, -ENOMEM);
     expect_eq(doom_count, 0);
-    teardown();
 }
 
 UNIT(outbox, bytes_that_were_passed_on_use_up_the_hard_limit)
 {
-    setup_open();
     t->hard_limit_bytes = 20;
     expect_eq(write_bytes(20), 0);
     wr_outbox_pass(outbox, 15);
@@ -277,14 +272,12 @@ UNIT(outbox, bytes_that_were_passed_on_use_up_the_hard_limit)
     wr_outbox_passed(outbox, 1);
 
     expect_eq(write_bytes(1), 0);
-    teardown();
 }
 
 /* ---- marks ---- */
 
 UNIT(outbox, above_the_high_mark_the_protocol_pauses_until_the_low_one)
 {
-    setup_open();
     wr_transport_set_marks(t, 10, 5);
     expect_eq(write_bytes(10), 0);
     expect_eq(pause_count, 0);
@@ -299,19 +292,16 @@ UNIT(outbox, above_the_high_mark_the_protocol_pauses_until_the_low_one)
     wr_outbox_notify(t);
 
     expect_eq(resume_count, 1);
-    teardown();
 }
 
 UNIT(outbox, lower_marks_pause_at_once)
 {
-    setup_open();
     expect_eq(write_bytes(11), 0);
     wr_transport_set_marks(t, 10, 5);
 
     wr_outbox_limits_changed(t);
 
     expect_eq(pause_count, 1);
-    teardown();
 }
 
 /* The bytes leave while a close sends them, and resume_writing writes. */
@@ -330,19 +320,15 @@ static void write_in_resume_of_a_close(size_t len)
 
 UNIT(outbox, resume_writing_may_write_while_a_close_sends)
 {
-    setup_open();
-
     write_in_resume_of_a_close(7);
 
     expect_eq(resume_result, 0);
     expect_eq(outbox->queue.bytes, 7);
     expect_eq(doom_count, 0);
-    teardown();
 }
 
 UNIT(outbox, bytes_that_a_close_has_no_room_for_doom_the_connection)
 {
-    setup_open();
     t->hard_limit_bytes = 20;
 
     write_in_resume_of_a_close(21);
@@ -351,12 +337,10 @@ UNIT(outbox, bytes_that_a_close_has_no_room_for_doom_the_connection)
     expect_eq(t->error, -ENOBUFS);
     cr_assert(t->has_dropped);
     expect_eq(doom_count, 1);
-    teardown();
 }
 
 UNIT(outbox, after_an_end_resume_writing_may_not_write_either)
 {
-    setup_open();
     wr_outbox_end(outbox);
     outbox->in_resume = true;
 
@@ -364,14 +348,12 @@ UNIT(outbox, after_an_end_resume_writing_may_not_write_either)
 
     expect_eq(write_bytes(1), -ESHUTDOWN);
     expect_eq(t->write_error, 0);
-    teardown();
 }
 
 UNIT(outbox, while_a_close_sends_no_file_may_be_sent)
 {
     struct wr_sender earlier;
     const struct wr_sendfile file = {.fd = -1};
-    setup_open();
     outbox->sender = &earlier;
     wr_outbox_close(outbox);
     outbox->in_resume = true;
@@ -381,10 +363,9 @@ UNIT(outbox, while_a_close_sends_no_file_may_be_sent)
 
     outbox->in_resume = false;
     outbox->sender = NULL;
-    teardown();
 }
 
-UNIT(outbox, the_protocol_is_not_told_once_it_is_over)
+UNIT_IN(outbox, the_protocol_is_not_told_once_it_is_over, unit_alone, void)
 {
     setup_open();
     wr_transport_set_marks(t, 1, 0);
@@ -402,7 +383,6 @@ UNIT(outbox, the_protocol_is_not_told_once_it_is_over)
 
 UNIT(outbox, what_waits_at_the_end_is_dropped_and_that_is_known)
 {
-    setup_open();
     expect_eq(write_bytes(1), 0);
     expect_eq(write_ref(1), 0);
 
@@ -411,5 +391,4 @@ UNIT(outbox, what_waits_at_the_end_is_dropped_and_that_is_known)
 
     cr_assert(t->has_dropped);
     expect_eq(release_count, 1);
-    teardown();
 }

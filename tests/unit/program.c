@@ -22,9 +22,8 @@ static const char *paths_of(const char *file, const char *path)
     const char *const no_env[] = {"A=b", NULL};
 
     allocator_init(&allocator);
-    expect_eq(
-        wr_program_init(&program, &allocator.hooks, file, path ? env : no_env),
-        0);
+    expect_ok(
+        wr_program_init(&program, &allocator.hooks, file, path ? env : no_env));
     text[0] = '\0';
     for (const char **at = program.paths; *at; at++) {
         strncat(text, *at, sizeof(text) - strlen(text) - 1);

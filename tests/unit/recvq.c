@@ -3,12 +3,13 @@
  * not, what a view may count on, and what is moved out of the receive pool.
  * recvq_model.c compares long sequences of calls with a model.
  */
+#define UNIT_RUN with_queue
+
 #include "tests/death.h"
 #include "tests/unit/recvq_rig.h"
 
 UNIT(recvq, bytes_in_one_piece_are_shown_where_they_are)
 {
-    setup();
     expect_eq(push(100), 0);
     const uint8_t *data = wr_recvq_at(&queue, 0)->data;
 
@@ -19,12 +20,10 @@ UNIT(recvq, bytes_in_one_piece_are_shown_where_they_are)
     expect_eq(show(40), 0);
     expect_eq(view.data, data + 60);
     expect_eq(copied, 0);
-    teardown();
 }
 
 UNIT(recvq, the_lease_goes_with_the_last_byte_that_was_shown)
 {
-    setup();
     expect_eq(push(10), 0);
     expect_eq(show(10), 0);
     expect_gt(account.held_bytes, 0);
@@ -33,12 +32,10 @@ UNIT(recvq, the_lease_goes_with_the_last_byte_that_was_shown)
 
     expect_eq(account.held_bytes, 0);
     expect_eq(queue.count, 0);
-    teardown();
 }
 
 UNIT(recvq, bytes_that_straddle_pieces_are_copied_once)
 {
-    setup();
     expect_eq(push(5000), 0);
     expect_eq(push(5000), 0);
     consume(4990);
@@ -49,12 +46,10 @@ UNIT(recvq, bytes_that_straddle_pieces_are_copied_once)
     check();
     expect_eq(show(4980), 0);
     expect_eq(copied, 30, "the rest lies together where it came");
-    teardown();
 }
 
 UNIT(recvq, joining_more_adds_to_what_was_joined_when_there_is_room)
 {
-    setup();
     for (int i = 0; i < 40; i++) {
         expect_eq(push(1000), 0);
     }
@@ -65,12 +60,10 @@ UNIT(recvq, joining_more_adds_to_what_was_joined_when_there_is_room)
 
     expect_eq(copied, 6000);
     check();
-    teardown();
 }
 
 UNIT(recvq, much_of_a_block_is_taken_without_a_copy_and_little_with_one)
 {
-    setup();
     expect_eq(push(1000), 0);
     const uint8_t *data = wr_recvq_at(&queue, 0)->data;
 
@@ -84,12 +77,10 @@ UNIT(recvq, much_of_a_block_is_taken_without_a_copy_and_little_with_one)
     expect_eq(account.lease_count, 2);
     give_back(0);
     expect_leq(account.held_bytes, 256, "a little costs as a little");
-    teardown();
 }
 
 UNIT(recvq, a_taken_piece_stays_when_more_is_written_behind_it)
 {
-    setup();
     expect_eq(push_copy(10), 0);
     expect_eq(take(4), 0);
 
@@ -97,12 +88,10 @@ UNIT(recvq, a_taken_piece_stays_when_more_is_written_behind_it)
 
     expect_eq(queue.count, 1, "it fits behind");
     check();
-    teardown();
 }
 
 UNIT(recvq, small_pieces_are_packed_together)
 {
-    setup();
     for (int i = 0; i < 1000; i++) {
         expect_eq(push(3), 0);
     }
@@ -114,12 +103,10 @@ UNIT(recvq, small_pieces_are_packed_together)
     expect_eq(queue.count, 1);
     expect_eq(queue.capacity, WR_RECVQ_INLINE);
     check();
-    teardown();
 }
 
 UNIT(recvq, large_pieces_stay_unless_all_are_moved)
 {
-    setup();
     expect_eq(push(WR_COMPACT_BELOW), 0);
     const uint8_t *data = wr_recvq_at(&queue, 0)->data;
 
@@ -130,12 +117,10 @@ UNIT(recvq, large_pieces_stay_unless_all_are_moved)
     expect_eq(account.held_bytes, 0);
     expect_neq(wr_recvq_at(&queue, 0)->data, data);
     check();
-    teardown();
 }
 
 UNIT(recvq, bytes_in_a_view_are_not_moved_and_later_ones_are)
 {
-    setup();
     expect_eq(push(100), 0);
     expect_eq(show(40), 0);
     const uint8_t *data = view.data;
@@ -150,12 +135,10 @@ UNIT(recvq, bytes_in_a_view_are_not_moved_and_later_ones_are)
     cr_assert(wr_recvq_compact(&queue, true));
     expect_eq(account.held_bytes, 0);
     check();
-    teardown();
 }
 
 UNIT(recvq, bytes_behind_a_view_of_all_are_moved)
 {
-    setup();
     expect_eq(push(100), 0);
     expect_eq(show(100), 0);
     expect_eq(push(50), 0);
@@ -166,12 +149,10 @@ UNIT(recvq, bytes_behind_a_view_of_all_are_moved)
     check();
     drop();
     expect_eq(account.held_bytes, 0);
-    teardown();
 }
 
 UNIT(recvq, small_pieces_that_are_kept_are_left_alone)
 {
-    setup();
     expect_eq(push(1000), 0);
     expect_eq(take(600), 0); /* keeps the whole */
     const uint8_t *data = wr_recvq_at(&queue, 0)->data;
@@ -183,12 +164,10 @@ UNIT(recvq, small_pieces_that_are_kept_are_left_alone)
 
     expect_eq(account.held_bytes, 0);
     check();
-    teardown();
 }
 
 UNIT(recvq, a_small_part_of_a_kept_lease_is_left_alone)
 {
-    setup();
     expect_eq(push(9000), 0);
     expect_eq(take(9000), 0);
     wr_lease_ref(taken[0].buf.lease);
@@ -204,13 +183,11 @@ UNIT(recvq, a_small_part_of_a_kept_lease_is_left_alone)
     cr_assert(wr_recvq_compact(&queue, false));
 
     expect_eq(account.held_bytes, 0);
-    teardown();
 }
 
 /* A reader that waits must not wait for what only it keeps alive. */
 UNIT(recvq, moving_all_moves_kept_leases_too)
 {
-    setup();
     expect_eq(push(9000), 0);
     expect_eq(take(40), 0);
 
@@ -219,12 +196,10 @@ UNIT(recvq, moving_all_moves_kept_leases_too)
 
     expect_eq(account.held_bytes, 0);
     check();
-    teardown();
 }
 
 UNIT(recvq, a_large_block_with_little_left_is_given_back)
 {
-    setup();
     expect_eq(push(60000), 0);
     cr_assert(wr_recvq_compact(&queue, true));
     consume(59990);
@@ -234,12 +209,10 @@ UNIT(recvq, a_large_block_with_little_left_is_given_back)
 
     expect_leq(blocks.used_bytes, 1024);
     check();
-    teardown();
 }
 
 UNIT(recvq, moving_all_again_and_again_is_linear)
 {
-    setup();
     for (int i = 0; i < 400; i++) {
         expect_eq(push(10000), 0);
         pool.copied_bytes -= 10000; /* the rig's own copy */
@@ -250,12 +223,10 @@ UNIT(recvq, moving_all_again_and_again_is_linear)
     expect_eq(pool.copied_bytes, arrived, "each byte is moved once");
     expect_leq(queue.count, 16);
     check();
-    teardown();
 }
 
 UNIT(recvq, blocks_between_others_have_no_room_to_spare)
 {
-    setup();
     for (int i = 0; i < 50; i++) {
         expect_eq(push(50000), 0);
         expect_eq(push(100), 0);
@@ -266,12 +237,10 @@ UNIT(recvq, blocks_between_others_have_no_room_to_spare)
 
     expect_leq(blocks.used_bytes, 2 * arrived + 65536);
     check();
-    teardown();
 }
 
 UNIT(recvq, many_single_bytes_cost_about_their_bytes)
 {
-    setup();
     for (int i = 0; i < 100000; i++) {
         expect_eq(push(1), 0);
         if (i % 10 == 9) { /* a turn ends */
@@ -282,13 +251,11 @@ UNIT(recvq, many_single_bytes_cost_about_their_bytes)
     expect_leq(blocks.used_bytes, 2 * 100000);
     expect_leq(allocator.live_bytes, 2 * 100000 + 65536);
     check();
-    teardown();
 }
 
 /* Each end of a turn looks at all of them. */
 UNIT(recvq, much_that_came_in_small_pieces_lies_in_few_blocks)
 {
-    setup();
     for (int i = 0; i < 20000; i++) {
         expect_eq(i % 2 ? push(1000) : push_copy(1000), 0);
         cr_assert(wr_recvq_compact(&queue, false));
@@ -297,7 +264,6 @@ UNIT(recvq, much_that_came_in_small_pieces_lies_in_few_blocks)
     expect_leq(queue.count, 200);
     expect_leq(blocks.used_bytes, arrived + arrived / 8);
     check();
-    teardown();
 }
 
 UNIT(recvq, a_rare_separator_does_not_make_each_search_look_at_everything)
@@ -306,7 +272,6 @@ UNIT(recvq, a_rare_separator_does_not_make_each_search_look_at_everything)
     const size_t line = 40;
     const size_t lines = 400000;
     uint8_t *data = malloc(line * lines);
-    setup();
     memset(data, 'x', line * lines);
     for (size_t i = 1; i <= lines; i++) {
         data[i * line - 1] = '\n';
@@ -325,7 +290,6 @@ UNIT(recvq, a_rare_separator_does_not_make_each_search_look_at_everything)
         wr_recvq_consume(&queue, line);
     }
     free(data);
-    teardown();
 }
 
 UNIT_ABORTS(recvq, consuming_more_than_there_is_aborts, "len <= q->total")

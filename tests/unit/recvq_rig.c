@@ -79,6 +79,13 @@ void teardown(void)
     allocator_check(&allocator);
 }
 
+void with_queue(void (*body)(void))
+{
+    setup();
+    body();
+    teardown();
+}
+
 /* As wr_recvq_peek(), also while something is shown. */
 static size_t peek(size_t offset, struct weir_buf *ret)
 {

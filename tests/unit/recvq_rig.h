@@ -37,6 +37,8 @@ void give_back(int index);
 
 /* Everything is given back, whatever the test left. */
 void teardown(void);
+/* Runs a body between the two. */
+void with_queue(void (*body)(void));
 
 /* Checks that hold at any time; every byte is compared. */
 void check(void);

@@ -290,8 +290,7 @@ static void setup_rewriting(size_t before, size_t after, uint64_t *leaves)
     }
     const struct iovec iov = {.iov_base = rewritten,
                               .iov_len = sizeof(rewritten)};
-    expect_eq(wr_sendq_ref(&queue, &memory, &iov, release_and_write, leaves),
-              0);
+    expect_ok(wr_sendq_ref(&queue, &memory, &iov, release_and_write, leaves));
     written += sizeof(rewritten);
     if (after > 0) {
         expect_eq(copy(after), 0);

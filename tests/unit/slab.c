@@ -115,7 +115,6 @@ static void take_without(void *arg)
     enum { COUNT = 12 };
     void *objects[COUNT];
     uint64_t failures = 0;
-    (void)arg;
     setup_slab(4000); /* four in a chunk */
     walk_begin(&allocator);
     for (int i = 0; i < COUNT; i++) {

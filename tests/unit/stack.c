@@ -4,17 +4,15 @@
  * What must fault runs in a child process, whose end is looked at. Addresses
  * and memory are compared with what the system says of this process.
  */
+#define UNIT_RUN with_stacks
+
 #include "lib/task/stack.h"
 #include "tests/death.h"
 #include "tests/walk.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <weir/error.h>
 
 static struct test_allocator allocator;
@@ -112,6 +110,13 @@ static int signal_of_write(uint8_t *address)
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+static void with_stacks(void (*body)(void))
+{
+    begin();
+    body();
+    end();
+}
+
 UNIT(stack, sizes_are_rounded_up_to_powers_of_two)
 {
     static const size_t sizes[][2] = {
@@ -123,7 +128,6 @@ UNIT(stack, sizes_are_rounded_up_to_powers_of_two)
         {5u << 20, 8u << 20},
         {WR_STACK_MAX, WR_STACK_MAX},
     };
-    begin();
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct wr_stack *stack = take(sizes[i][0]);
         expect_eq(stack->size, sizes[i][1]);
@@ -131,12 +135,10 @@ UNIT(stack, sizes_are_rounded_up_to_powers_of_two)
         give(stack);
     }
     expect_eq(stacks.stack_count, 6);
-    end();
 }
 
 UNIT(stack, the_last_one_given_back_is_the_next_one_taken)
 {
-    begin();
     struct wr_stack *first = take(WR_STACK_DEFAULT);
     struct wr_stack *second = take(WR_STACK_DEFAULT);
     struct wr_stack *other = take(WR_STACK_MIN);
@@ -151,14 +153,12 @@ UNIT(stack, the_last_one_given_back_is_the_next_one_taken)
     give(second);
     give(other);
     expect_eq(stacks.stack_count, 3);
-    end();
 }
 
 UNIT(stack, none_overlaps_another)
 {
     enum { COUNT = 300 };
     static struct wr_stack *taken[COUNT];
-    begin();
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take((size_t)WR_STACK_MIN << i % 3);
         memset(taken[i]->base, (int)(i & 0xff), taken[i]->size);
@@ -169,7 +169,6 @@ UNIT(stack, none_overlaps_another)
         expect_eq(memcmp(base, base + 1, taken[i]->size - 1), 0);
         give(taken[i]);
     }
-    end();
 }
 
 static void check_guards(void)
@@ -197,23 +196,18 @@ static void check_guards(void)
 
 UNIT(stack, writing_below_it_faults)
 {
-    begin();
     check_guards();
-    end();
 }
 
 UNIT(stack, writing_below_it_faults_without_guard_install)
 {
-    begin();
     stacks.no_guard_install = true;
     check_guards();
-    end();
 }
 
 UNIT(stack, a_guard_outlives_the_return_of_the_pages)
 {
     static struct wr_stack *taken[WR_STACK_WARM + 1];
-    begin();
     for (unsigned i = 0; i <= WR_STACK_WARM; i++) {
         taken[i] = take(WR_STACK_MIN);
     }
@@ -222,14 +216,12 @@ UNIT(stack, a_guard_outlives_the_return_of_the_pages)
     uint8_t *base = taken[WR_STACK_WARM]->base;
     expect_eq(signal_of_write(base), 0);
     expect_eq(signal_of_write(base - 1), SIGSEGV);
-    end();
 }
 
 UNIT(stack, a_storm_gives_its_pages_back)
 {
     enum { COUNT = 20000, DEPTH = 8 << 10 };
     static struct wr_stack *taken[COUNT];
-    begin();
     size_t before = resident();
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take(WR_STACK_DEFAULT);
@@ -247,14 +239,12 @@ UNIT(stack, a_storm_gives_its_pages_back)
     }
     expect_eq(stacks.stack_count, COUNT);
     give_all(taken, COUNT);
-    end();
 }
 
 UNIT(stack, large_ones_that_are_free_keep_a_limited_number_of_bytes)
 {
     enum { LARGE = 32 << 20, COUNT = 4 };
     struct wr_stack *taken[COUNT];
-    begin();
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take(LARGE);
         use(taken[i], 1);
@@ -266,7 +256,6 @@ UNIT(stack, large_ones_that_are_free_keep_a_limited_number_of_bytes)
     use(largest, 1);
     give(largest);
     expect_eq(stacks.classes[largest->class_index].cold, largest);
-    end();
 }
 
 UNIT(stack, beyond_the_first_those_that_touched_much_give_their_pages_back)
@@ -278,7 +267,6 @@ UNIT(stack, beyond_the_first_those_that_touched_much_give_their_pages_back)
         MUCH = LITTLE + 1,
     };
     static struct wr_stack *taken[COUNT];
-    begin();
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take(WR_STACK_DEFAULT);
         use(taken[i], i % 2 == 0 ? LITTLE : MUCH);
@@ -292,7 +280,6 @@ UNIT(stack, beyond_the_first_those_that_touched_much_give_their_pages_back)
         expect_eq(class->warm_count, SURE + (i - SURE) / 2 + 1);
     }
     expect_eq(class->cold, taken[COUNT - 1]);
-    end();
 }
 
 /* ---- giving memory back ---- */
@@ -301,7 +288,6 @@ UNIT(stack, trimming_gives_back_all_that_is_free)
 {
     enum { COUNT = 500 };
     static struct wr_stack *taken[COUNT];
-    begin();
     struct used before = used();
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take((size_t)WR_STACK_DEFAULT >> i % 3);
@@ -322,7 +308,6 @@ UNIT(stack, trimming_gives_back_all_that_is_free)
     /* And all begins again. */
     give(take(WR_STACK_DEFAULT));
     expect_eq(stacks.stack_count, 1);
-    end();
 }
 
 UNIT(stack, trimming_leaves_what_is_in_use)
@@ -330,7 +315,6 @@ UNIT(stack, trimming_leaves_what_is_in_use)
     enum { COUNT = 200, KEPT = 70 };
     static struct wr_stack *taken[COUNT];
     static struct wr_stack *again[COUNT];
-    begin();
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take(WR_STACK_MIN);
         memset(taken[i]->base, (int)(i & 0xff), taken[i]->size);
@@ -364,18 +348,15 @@ UNIT(stack, trimming_leaves_what_is_in_use)
         give(again[i]);
     }
     give(taken[KEPT]);
-    end();
 }
 
 UNIT(stack, trimming_nothing_is_harmless)
 {
-    begin();
     wr_stacks_trim(&stacks);
     struct wr_stack *stack = take(WR_STACK_MIN);
     wr_stacks_trim(&stacks);
     expect_eq(stacks.stack_count, 1);
     give(stack);
-    end();
 }
 
 /* ---- how deep ---- */
@@ -383,7 +364,6 @@ UNIT(stack, trimming_nothing_is_harmless)
 UNIT(stack, the_deepest_use_is_known_in_pages)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    begin();
     expect_eq(wr_stacks_high_water(&stacks), 0);
     struct wr_stack *shallow = take(WR_STACK_DEFAULT);
     struct wr_stack *deep = take(WR_STACK_DEFAULT);
@@ -402,20 +382,17 @@ UNIT(stack, the_deepest_use_is_known_in_pages)
     give(deep);
     give(large);
     expect_eq(wr_stacks_high_water(&stacks), 5u << 20);
-    end();
 }
 
 UNIT(stack, the_deepest_use_outlives_the_pages)
 {
     static struct wr_stack *taken[WR_STACK_WARM + 1];
-    begin();
     for (unsigned i = 0; i <= WR_STACK_WARM; i++) {
         taken[i] = take(WR_STACK_DEFAULT);
     }
     use(taken[WR_STACK_WARM], 20000);
     give_all(taken, WR_STACK_WARM + 1);
     expect_eq(wr_stacks_high_water(&stacks), 20480);
-    end();
 }
 
 UNIT(stack, the_deepest_of_many_is_found)
@@ -423,7 +400,6 @@ UNIT(stack, the_deepest_of_many_is_found)
     enum { COUNT = 200 };
     static struct wr_stack *taken[COUNT];
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    begin();
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take(WR_STACK_DEFAULT);
     }
@@ -435,7 +411,6 @@ UNIT(stack, the_deepest_of_many_is_found)
         stacks.high_water_bytes = 0;
     }
     give_all(taken, COUNT);
-    end();
 }
 
 UNIT(stack, of_very_many_each_call_measures_the_next_ones)
@@ -443,7 +418,6 @@ UNIT(stack, of_very_many_each_call_measures_the_next_ones)
     enum { COUNT = 2 * WR_STACK_MEASURED };
     static struct wr_stack *taken[COUNT];
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    begin();
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take(WR_STACK_MIN);
     }
@@ -456,10 +430,9 @@ UNIT(stack, of_very_many_each_call_measures_the_next_ones)
     expect_eq(wr_stacks_high_water(&stacks), 2 * page);
     expect_eq(wr_stacks_high_water(&stacks), 3 * page);
     give_all(taken, COUNT);
-    end();
 }
 
-UNIT(stack, all_addresses_go_back)
+UNIT_IN(stack, all_addresses_go_back, unit_alone, void)
 {
     begin();
     size_t before = used().mapped;
@@ -473,7 +446,6 @@ UNIT(stack, all_addresses_go_back)
 
 UNIT(stack, taking_and_giving_again_allocates_nothing)
 {
-    begin();
     struct wr_stack *stack = take(WR_STACK_DEFAULT);
     give(stack);
     uint64_t calls = allocator.calls;
@@ -483,22 +455,19 @@ UNIT(stack, taking_and_giving_again_allocates_nothing)
     }
     expect_eq(allocator.calls, calls);
     expect_eq(allocator.live_bytes, bytes);
-    end();
 }
 
 UNIT(stack, without_memory_for_records_nothing_is_left)
 {
-    begin();
     struct wr_stack *stack = NULL;
     allocator.fail_at = 1;
     expect_eq(wr_stack_take(&stacks, WR_STACK_MIN, &stack), -ENOMEM);
     cr_assert_null(stack);
     cr_assert_null(stacks.mappings);
     give(take(WR_STACK_MIN));
-    end();
 }
 
-UNIT(stack, without_addresses_nothing_is_left)
+UNIT_IN(stack, without_addresses_nothing_is_left, unit_alone, void)
 {
     struct rlimit before;
     expect_eq(getrlimit(RLIMIT_AS, &before), 0);
@@ -537,7 +506,6 @@ UNIT(stack, without_guard_install_the_number_of_mappings_is_the_limit)
     if (limit > LIMIT_MAX) {
         cr_skip_test("vm.max_map_count is too high to be reached here");
     }
-    begin();
     stacks.no_guard_install = true;
     size_t count = 0;
     int err = 0;
@@ -559,14 +527,12 @@ UNIT(stack, without_guard_install_the_number_of_mappings_is_the_limit)
     give(taken[0]);
     expect_eq(take(WR_STACK_MIN), taken[0]);
     give_all(taken, count);
-    end();
 }
 
 UNIT(stack, with_guard_install_stacks_take_no_mappings_of_their_own)
 {
     enum { COUNT = 10000 };
     static struct wr_stack *taken[COUNT];
-    begin();
     taken[0] = take(WR_STACK_MIN);
     if (stacks.no_guard_install) {
         give(taken[0]);
@@ -580,7 +546,6 @@ UNIT(stack, with_guard_install_stacks_take_no_mappings_of_their_own)
     }
     expect_lt(mapping_count(), before + COUNT / 100);
     give_all(taken, COUNT);
-    end();
 }
 
 UNIT_ABORTS(stack, one_in_use_must_not_be_forgotten, "stacks->used_count == 0")

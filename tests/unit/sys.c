@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <weir/address.h>
@@ -60,11 +59,9 @@ static int listen_anywhere(struct sockaddr_in *ret)
     int listener = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
     expect_geq(listener, 0);
     cr_assert(is_close_on_exec(listener) && is_blocking(listener));
-    expect_eq(wr_sys_setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one,
-                                sizeof(one)),
-              0);
-    expect_eq(wr_sys_bind(listener, (struct sockaddr *)&bound, sizeof(bound)),
-              0);
+    expect_ok(wr_sys_setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one,
+                                sizeof(one)));
+    expect_ok(wr_sys_bind(listener, (struct sockaddr *)&bound, sizeof(bound)));
     expect_eq(wr_sys_listen(listener, 5), 0);
     expect_eq(wr_sys_getsockname(listener, (struct sockaddr *)ret, &len), 0);
     expect_neq(ret->sin_port, 0);
@@ -86,9 +83,8 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
     expect_eq(wr_sys_getpeername(client, any, &len), 0);
     struct sockaddr_in6 peer;
     socklen_t peer_len = sizeof(peer);
-    expect_eq(
-        wr_sys_getpeername_ever(client, (struct sockaddr *)&peer, &peer_len),
-        0);
+    expect_ok(
+        wr_sys_getpeername_ever(client, (struct sockaddr *)&peer, &peer_len));
     expect_eq(peer_len, len);
     expect_eq(memcmp(&peer, &name, len), 0);
 
@@ -143,9 +139,8 @@ UNIT(sys, a_peer_is_named_after_its_reset_but_not_after_ours)
         int server;
         int client = connect_pair(families[i], &listener, &server);
         expect_eq(wr_sys_getsockname(client, (struct sockaddr *)&own, &len), 0);
-        expect_eq(wr_sys_setsockopt(client, SOL_SOCKET, SO_LINGER, &reset,
-                                    sizeof(reset)),
-                  0);
+        expect_ok(wr_sys_setsockopt(client, SOL_SOCKET, SO_LINGER, &reset,
+                                    sizeof(reset)));
         expect_eq(wr_sys_close(client), 0);
         /* The reset may be under way. */
         expect_eq(poll(&(struct pollfd){.fd = server}, 1, 60000), 1);
@@ -153,8 +148,8 @@ UNIT(sys, a_peer_is_named_after_its_reset_but_not_after_ours)
         expect_eq(wr_sys_getpeername(server, (struct sockaddr *)&peer, &len),
                   -ENOTCONN);
         len = sizeof(peer);
-        expect_eq(
-            wr_sys_getpeername_ever(server, (struct sockaddr *)&peer, &len), 0);
+        expect_ok(
+            wr_sys_getpeername_ever(server, (struct sockaddr *)&peer, &len));
         expect_eq(len, lens[i]);
         expect_eq(memcmp(&peer, &own, lens[i]), 0);
 
@@ -173,9 +168,8 @@ UNIT(sys, the_peer_of_a_unix_socket_is_named_when_it_has_gone)
     struct weir_address own = {.len = sizeof(own.storage)};
     struct weir_address peer = {.len = sizeof(peer.storage)};
     int listener = wr_sys_socket(AF_UNIX, SOCK_STREAM, 0);
-    expect_eq(wr_sys_bind(listener, &(struct sockaddr){.sa_family = AF_UNIX},
-                          sizeof(sa_family_t)),
-              0);
+    expect_ok(wr_sys_bind(listener, &(struct sockaddr){.sa_family = AF_UNIX},
+                          sizeof(sa_family_t)));
     expect_eq(wr_sys_listen(listener, 1), 0);
     expect_eq(wr_sys_getsockname(listener, &own.storage.any, &own.len), 0);
     int client = wr_sys_socket(AF_UNIX, SOCK_STREAM, 0);
@@ -195,8 +189,7 @@ UNIT(sys, the_peer_of_a_pair_has_a_family_and_no_name)
     int ends[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 
-    expect_eq(wr_sys_getpeername_ever(ends[0], &peer.storage.any, &peer.len),
-              0);
+    expect_ok(wr_sys_getpeername_ever(ends[0], &peer.storage.any, &peer.len));
     expect_eq(peer.len, sizeof(sa_family_t));
     expect_eq(peer.storage.any.sa_family, AF_UNIX);
     close(ends[0]);

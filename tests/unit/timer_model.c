@@ -7,7 +7,6 @@
  */
 #include "uring/timer.h"
 
-#include "tests/unit.h"
 #include "tests/unit/random.h"
 
 #define TICK UINT64_C(1024)

@@ -3,10 +3,7 @@
  * name, the protocols and the version that the client's options ask for, whole
  * and in records of one byte.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
 #include <weir/client_hello.h>
@@ -28,14 +25,14 @@ static void client_begin(struct weir_tls_options *options, const char *name)
     options->authorities.file = tls_file("ca.pem");
     other.certificate.file = tls_file("ecdsa.pem");
     other.key.file = tls_file("ecdsa.key");
-    weir_tls_context *client = tls_pair_context(options);
-    weir_tls_context *server = tls_pair_context(&other);
+    weir_tls_context *client = tls_context(options);
+    weir_tls_context *server = tls_context(&other);
     tls_pair_open(&pair, client, server, &how);
-    wr_ignore(wr_tls_engine_handshake(&pair.client));
-    struct wr_block *block = wr_tls_engine_take_output(&pair.client);
+    wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
+    struct wr_block *block = wr_tls_engine_take_output(&pair.client.engine);
     sent_len = block->used;
     memcpy(sent, wr_tls_engine_output_of(block), sent_len);
-    wr_block_give(&pair.blocks, block);
+    wr_block_give(&pair.account.blocks, block);
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     weir_tls_context_unref(server);

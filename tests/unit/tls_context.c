@@ -5,39 +5,14 @@
  * The certificates are those of tls_certificates.sh.
  */
 #include "lib/tls/context/context.h"
-#include "lib/tls/engine/engine.h"
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
-#include <weir/tls.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
 
 static char error_text[256];
-
-static struct weir_tls_options context_server(void)
-{
-    return (struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .certificate = {.file = tls_file("ecdsa.pem")},
-        .key = {.file = tls_file("ecdsa.key")},
-    };
-}
-
-static struct weir_tls_options context_client(void)
-{
-    return (struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .authorities = {.file = tls_file("ca.pem")},
-    };
-}
 
 static void context_refuse(const struct weir_tls_options *options, int err,
                            const char *text)
@@ -52,7 +27,7 @@ static void context_refuse(const struct weir_tls_options *options, int err,
 
 static void context_refuse_alpn(const char *list)
 {
-    struct weir_tls_options options = context_client();
+    struct weir_tls_options options = tls_options(false);
     options.alpn = list;
     context_refuse(&options, -EINVAL, "Invalid");
 }
@@ -61,10 +36,8 @@ static void context_refuse_alpn(const char *list)
 
 UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
 {
-    const struct weir_tls_options server_options = context_server();
-    const struct weir_tls_options client_options = context_client();
-    weir_tls_context *server = tls_pair_context(&server_options);
-    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *server = tls_context_of(true, 0);
+    weir_tls_context *client = tls_context_of(false, 0);
 
     cr_assert_eq(weir_tls_context_ref(server), server);
     weir_tls_context_unref(server);
@@ -75,15 +48,15 @@ UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
 
 UNIT(tls_context, options_out_of_range_are_refused)
 {
-    struct weir_tls_options options = context_client();
+    struct weir_tls_options options = tls_options(false);
     weir_tls_context *context = NULL;
     options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     context_refuse(&options, -EINVAL, "Invalid argument");
-    options = context_client();
+    options = tls_options(false);
     options.min_version = WEIR_TLS_1_3;
     options.max_version = WEIR_TLS_1_2;
     context_refuse(&options, -EINVAL, "Invalid");
-    options = context_client();
+    options = tls_options(false);
     options.alpn = "";
     context_refuse(&options, -EINVAL, "Invalid");
     context_refuse_alpn(",");
@@ -99,10 +72,10 @@ UNIT(tls_context, options_out_of_range_are_refused)
     }
     alpn[67] = '\0'; /* 34 names */
     context_refuse_alpn(alpn);
-    options = context_server();
+    options = tls_options(true);
     options.no_verify = true;
     context_refuse(&options, -EINVAL, "Invalid");
-    options = context_server();
+    options = tls_options(true);
     options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     context_refuse(&options, -EINVAL, "Invalid"); /* no authority to trust */
     options =
@@ -110,7 +83,7 @@ UNIT(tls_context, options_out_of_range_are_refused)
     context_refuse(&options, -EINVAL, "Invalid");
     options.size = 0;
     context_refuse(&options, WEIR_EOPTIONSIZE, "The size of the options");
-    options = context_client();
+    options = tls_options(false);
     expect_eq(weir_tls_context_new(&options, NULL, NULL, 0), -EINVAL);
     options.alpn = "";
     expect_eq(weir_tls_context_new(&options, &context, NULL, 0), -EINVAL);
@@ -118,32 +91,32 @@ UNIT(tls_context, options_out_of_range_are_refused)
 
 UNIT(tls_context, a_file_that_is_missing_is_told_from_one_that_is_wrong)
 {
-    struct weir_tls_options options = context_server();
+    struct weir_tls_options options = tls_options(true);
     options.certificate.file = tls_file("none.pem");
     context_refuse(&options, -ENOENT, "none.pem: No such file");
-    options = context_server();
+    options = tls_options(true);
     options.certificate.file = tls_file("ecdsa.key");
     context_refuse(&options, WEIR_ETLSFILE, "certificate: ");
-    options = context_server();
+    options = tls_options(true);
     options.key.file = tls_file("ca.pem");
     context_refuse(&options, WEIR_ETLSNOKEY, "key: ");
-    options = context_server();
+    options = tls_options(true);
     options.key.file = NULL;
     context_refuse(&options, WEIR_ETLSNOKEY, "key: ");
-    options = context_server();
+    options = tls_options(true);
     options.key.file = tls_file("rsa.key");
     context_refuse(&options, WEIR_ETLSMISMATCH, "");
-    options = context_client();
+    options = tls_options(false);
     options.authorities.file = tls_file("rsa.key");
     context_refuse(&options, WEIR_ETLSFILE, "authorities: ");
-    options = context_client();
+    options = tls_options(false);
     options.revocations.data = "no list";
     options.revocations.size = 7;
     context_refuse(&options, WEIR_ETLSFILE, "revocations: the text in memory");
-    options = context_client();
+    options = tls_options(false);
     options.key.file = tls_file("rsa.key");
     context_refuse(&options, WEIR_ETLSNOKEY, "without");
-    options = context_client();
+    options = tls_options(false);
     options.authorities = (struct weir_tls_pem){.data = "x"};
     context_refuse(&options, -EINVAL, "authorities");
 }
@@ -155,11 +128,9 @@ static struct tls_pair pair;
 static void context_connect_to(const char *name, bool no_check, int client,
                                int server)
 {
-    const struct weir_tls_options client_options = context_client();
-    const struct weir_tls_options server_options = context_server();
     const struct wr_tls_peer_options how = {.server_hostname = name,
                                             .no_hostname_check = no_check};
-    tls_pair_join(&pair, &client_options, &server_options, &how);
+    tls_pair_join(&pair, NULL, NULL, &how);
     tls_pair_expect(&pair, client, server);
     tls_pair_disconnect(&pair);
 }
@@ -177,44 +148,43 @@ UNIT(tls_context, a_client_verifies_the_name_of_the_server)
 
 UNIT(tls_context, a_client_without_a_name_is_refused)
 {
-    const struct weir_tls_options options = context_client();
     const struct wr_tls_peer_options how = {.server_hostname = ""};
-    weir_tls_context *context = tls_pair_context(&options);
-    allocator_init(&pair.allocator);
-    wr_blocks_init(&pair.blocks, &pair.allocator.hooks);
-    wr_tls_memory_init(&pair.memory, &pair.blocks);
+    weir_tls_context *context = tls_context_of(false, 0);
+    allocator_init(&pair.account.allocator);
+    wr_blocks_init(&pair.account.blocks, &pair.account.allocator.hooks);
+    wr_tls_memory_init(&pair.account.memory, &pair.account.blocks);
 
-    expect_eq(wr_tls_engine_init(&pair.client, context, &how, &pair.memory),
+    expect_eq(wr_tls_engine_init(&pair.client.engine, context, &how,
+                                 &pair.account.memory),
               -EINVAL);
 
-    wr_tls_memory_fini(&pair.memory);
-    wr_blocks_fini(&pair.blocks);
-    allocator_check(&pair.allocator);
+    wr_tls_memory_fini(&pair.account.memory);
+    wr_blocks_fini(&pair.account.blocks);
+    allocator_check(&pair.account.allocator);
     weir_tls_context_unref(context);
 }
 
 UNIT(tls_context, a_client_trusts_the_authorities_it_was_given_alone)
 {
-    struct weir_tls_options client = context_client();
-    const struct weir_tls_options server = context_server();
+    struct weir_tls_options client = tls_options(false);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     client.authorities.file = NULL;
     client.no_system_authorities = true;
 
-    tls_pair_join(&pair, &client, &server, &how);
+    tls_pair_join(&pair, &client, NULL, &how);
     tls_pair_expect(&pair, WEIR_ETLSISSUER, WEIR_ETLSALERT);
     tls_pair_disconnect(&pair);
 
     client.no_verify = true;
-    tls_pair_join(&pair, &client, &server, &how);
+    tls_pair_join(&pair, &client, NULL, &how);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_context, the_certificates_of_a_server_are_kept)
 {
-    const struct weir_tls_options client = context_client();
-    struct weir_tls_options server = context_server();
+    const struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     size_t size = 0;
     server.certificate.file = tls_file("rsa.pem");
@@ -224,7 +194,7 @@ UNIT(tls_context, the_certificates_of_a_server_are_kept)
 
     tls_pair_expect(&pair, 0, 0);
     const uint8_t *der =
-        wr_tls_engine_get_peer_certificate(&pair.client, 0, &size);
+        wr_tls_engine_get_peer_certificate(&pair.client.engine, 0, &size);
     cr_assert_not_null(der);
     expect_gt(size, 400);
     expect_eq(der[0], 0x30);
@@ -233,8 +203,8 @@ UNIT(tls_context, the_certificates_of_a_server_are_kept)
 
 UNIT(tls_context, a_server_verifies_its_clients_where_it_is_told_to)
 {
-    struct weir_tls_options client = context_client();
-    struct weir_tls_options server = context_server();
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     size_t size = 0;
     server.authorities.file = tls_file("ca.pem");
@@ -253,14 +223,14 @@ UNIT(tls_context, a_server_verifies_its_clients_where_it_is_told_to)
     tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
     cr_assert_not_null(
-        wr_tls_engine_get_peer_certificate(&pair.server, 0, &size));
+        wr_tls_engine_get_peer_certificate(&pair.server.engine, 0, &size));
     tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_context, versions_and_protocols_are_those_in_common)
 {
-    struct weir_tls_options client = context_client();
-    struct weir_tls_options server = context_server();
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     size_t size = 0;
     client.alpn = "h2,http/1.1";
@@ -268,15 +238,15 @@ UNIT(tls_context, versions_and_protocols_are_those_in_common)
     client.max_version = WEIR_TLS_1_2;
     tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
-    expect_str_eq(wr_tls_engine_get_version(&pair.server), "TLSv1.2");
-    cr_assert_not_null(wr_tls_engine_get_alpn(&pair.client, &size));
+    expect_str_eq(wr_tls_engine_get_version(&pair.server.engine), "TLSv1.2");
+    cr_assert_not_null(wr_tls_engine_get_alpn(&pair.client.engine, &size));
     expect_eq(size, 8);
     tls_pair_disconnect(&pair);
 
     client.max_version = WEIR_TLS_VERSION_DEFAULT;
     tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
-    expect_str_eq(wr_tls_engine_get_version(&pair.server), "TLSv1.3");
+    expect_str_eq(wr_tls_engine_get_version(&pair.server.engine), "TLSv1.3");
     tls_pair_disconnect(&pair);
 
     server.min_version = WEIR_TLS_1_3;
@@ -289,10 +259,11 @@ UNIT(tls_context, versions_and_protocols_are_those_in_common)
 static void context_expect_alpn(const char *own, const char *offered,
                                 const char *agreed)
 {
-    struct weir_tls_options client = context_client();
-    struct weir_tls_options server = context_server();
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    const struct wr_tls_engine *const sides[] = {&pair.client, &pair.server};
+    const struct wr_tls_engine *const sides[] = {&pair.client.engine,
+                                                 &pair.server.engine};
     server.alpn = own;
     client.alpn = offered;
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
@@ -320,8 +291,8 @@ UNIT(tls_context, the_servers_order_of_protocols_decides)
 
 UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
 {
-    struct weir_tls_options client = context_client();
-    struct weir_tls_options server = context_server();
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     server.alpn = "h2,http/1.1";
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
@@ -329,8 +300,9 @@ UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
         client.alpn = "h3,spdy";
         tls_pair_join(&pair, &client, &server, &how);
         tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSALPN);
-        cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.client),
-                                  "no_application_protocol"));
+        cr_assert_not_null(
+            strstr(wr_tls_engine_get_error_text(&pair.client.engine),
+                   "no_application_protocol"));
         tls_pair_disconnect(&pair);
 
         client.alpn = NULL;
@@ -349,8 +321,8 @@ static void context_resume(weir_tls_context *client, weir_tls_context *server,
                                             .session = session};
     tls_pair_connect(&pair, client, server, &how);
     tls_pair_expect(&pair, 0, 0);
-    expect_eq(wr_tls_engine_was_resumed(&pair.client), is_resumed);
-    expect_eq(wr_tls_engine_was_resumed(&pair.server), is_resumed);
+    expect_eq(wr_tls_engine_was_resumed(&pair.client.engine), is_resumed);
+    expect_eq(wr_tls_engine_was_resumed(&pair.server.engine), is_resumed);
     tls_pair_disconnect(&pair);
 }
 
@@ -362,28 +334,27 @@ static void context_expect_copy(weir_tls_context *client,
                                             .session = session};
     struct wr_tls_verdict verdict;
     WOLFSSL *ssl = NULL;
-    allocator_init(&pair.allocator);
-    wr_tls_verdict_init(&verdict, &pair.allocator.hooks);
+    allocator_init(&pair.account.allocator);
+    wr_tls_verdict_init(&verdict, &pair.account.allocator.hooks);
     cr_assert_eq(wr_tls_context_open(client, &how, &verdict, &ssl), 0);
     WOLFSSL_SESSION *own = wolfSSL_get1_session(ssl);
     cr_assert_neq(own, session);
     wolfSSL_SESSION_free(own);
     wolfSSL_free(ssl);
     wr_tls_verdict_fini(&verdict);
-    allocator_check(&pair.allocator);
+    allocator_check(&pair.account.allocator);
 }
 
 UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
 {
-    const struct weir_tls_options client_options = context_client();
-    const struct weir_tls_options server_options = context_server();
+    const struct weir_tls_options server_options = tls_options(true);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    weir_tls_context *client = tls_pair_context(&client_options);
-    weir_tls_context *server = tls_pair_context(&server_options);
-    weir_tls_context *other = tls_pair_context(&server_options);
+    weir_tls_context *client = tls_context_of(false, 0);
+    weir_tls_context *server = tls_context(&server_options);
+    weir_tls_context *other = tls_context(&server_options);
     WOLFSSL_SESSION *session = NULL;
     tls_pair_connect(&pair, client, server, &how);
-    expect_eq(wr_tls_engine_get_session(&pair.client, &session), 0);
+    expect_eq(wr_tls_engine_get_session(&pair.client.engine, &session), 0);
     tls_pair_disconnect(&pair);
 
     context_resume(client, server, session, true);
@@ -409,7 +380,7 @@ context_named_server(struct weir_tls_identity identities[3])
         {"tls-matrix/good-idna.pem", "tls-matrix/good-idna.key"},
         {"tls-matrix/other-name.pem", "tls-matrix/other-name.key"}};
     static const struct weir_tls_identity *all[3];
-    struct weir_tls_options options = context_server();
+    struct weir_tls_options options = tls_options(true);
     for (int i = 0; i < 3; i++) {
         identities[i] = (struct weir_tls_identity){
             sizeof(identities[i]),
@@ -427,7 +398,7 @@ static void context_ask_for(const struct weir_tls_options *server,
                             const char *name, enum weir_tls_version version,
                             int client_err, int server_err)
 {
-    struct weir_tls_options client = context_client();
+    struct weir_tls_options client = tls_options(false);
     const struct wr_tls_peer_options how = {.server_hostname = name};
     client.max_version = version;
     client.authorities.file = strcmp(name, "localhost") == 0
@@ -468,7 +439,7 @@ UNIT(tls_context, a_name_that_no_certificate_is_for_gets_the_first_or_an_alert)
 {
     struct weir_tls_identity identities[3];
     struct weir_tls_options server = context_named_server(identities);
-    struct weir_tls_options client = context_client();
+    struct weir_tls_options client = tls_options(false);
     const struct wr_tls_peer_options nameless = {.no_hostname_check = true};
     char longest[256];
     memset(longest, 'a', 255);
@@ -485,8 +456,9 @@ UNIT(tls_context, a_name_that_no_certificate_is_for_gets_the_first_or_an_alert)
         server.refuse_unknown_names = true;
         tls_pair_join(&pair, &client, &server, &how);
         tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
-        cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.client),
-                                  "unrecognized_name"));
+        cr_assert_not_null(
+            strstr(wr_tls_engine_get_error_text(&pair.client.engine),
+                   "unrecognized_name"));
         tls_pair_disconnect(&pair);
 
         how.server_hostname = longest;
@@ -514,10 +486,10 @@ UNIT(tls_context, a_certificate_by_name_is_tried_when_the_context_is_made)
     context_refuse(&options, WEIR_ETLSNOKEY, "other-name.pem: ");
     identities[2].certificate.file = tls_file("tls-matrix/good.key");
     context_refuse(&options, WEIR_ETLSFILE, "certificate: ");
-    options = context_server();
+    options = tls_options(true);
     options.identity_count = 1;
     context_refuse(&options, -EINVAL, "Invalid");
-    options = context_client();
+    options = tls_options(false);
     options.refuse_unknown_names = true;
     context_refuse(&options, -EINVAL, "Invalid");
 }
@@ -526,15 +498,14 @@ UNIT(tls_context, a_certificate_by_name_is_tried_when_the_context_is_made)
 static void context_expect_asked(const char *given, const char *asked)
 {
     static struct tls_pair asking;
-    const struct weir_tls_options server_options = context_server();
-    struct weir_tls_options client_options = context_client();
+    struct weir_tls_options client_options = tls_options(false);
     client_options.no_verify = true;
-    weir_tls_context *client = tls_pair_context(&client_options);
-    weir_tls_context *server = tls_pair_context(&server_options);
+    weir_tls_context *client = tls_context(&client_options);
+    weir_tls_context *server = tls_context_of(true, 0);
     const struct wr_tls_peer_options how = {.server_hostname = given};
     tls_pair_connect(&asking, client, server, &how);
     tls_pair_expect(&asking, 0, 0);
-    const char *name = wr_tls_engine_get_sni(&asking.server);
+    const char *name = wr_tls_engine_get_sni(&asking.server.engine);
     expect_str_eq(name ? name : "none", asked ? asked : "none");
     tls_pair_disconnect(&asking);
     weir_tls_context_unref(client);

@@ -4,16 +4,10 @@
  *
  * Which certificate was shown is seen by its size: one has an RSA key.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
-#include <weir/error.h>
-#include <weir/tls.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
@@ -46,16 +40,6 @@ static int choose_answer(void *user, const char *name, weir_tls_context **ret)
     return program.err;
 }
 
-static struct weir_tls_options choose_server(void)
-{
-    return (struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .certificate = {.file = tls_file("ecdsa.pem")},
-        .key = {.file = tls_file("ecdsa.key")},
-    };
-}
-
 static struct weir_tls_options choose_client(int version)
 {
     return (struct weir_tls_options){
@@ -68,25 +52,25 @@ static struct weir_tls_options choose_client(int version)
 /* A context with another certificate than the server's own. */
 static weir_tls_context *choose_other(bool refuses)
 {
-    struct weir_tls_options options = choose_server();
+    struct weir_tls_options options = tls_options(true);
     options.certificate.file = tls_file("rsa.pem");
     options.key.file = tls_file("rsa.key");
     options.refuse_unknown_names = refuses;
-    return tls_pair_context(&options);
+    return tls_context(&options);
 }
 
 static void choose_expect_leaf(bool is_rsa)
 {
     size_t size = 0;
     cr_assert_not_null(
-        wr_tls_engine_get_peer_certificate(&pair.client, 0, &size));
+        wr_tls_engine_get_peer_certificate(&pair.client.engine, 0, &size));
     expect_eq(size > LEAF_RSA_SIZE, is_rsa);
 }
 
 /* A handshake with a server that asks the program; the pair stays open. */
 static void choose_connect(const char *name, int version)
 {
-    struct weir_tls_options server_options = choose_server();
+    struct weir_tls_options server_options = tls_options(true);
     const struct weir_tls_options client_options = choose_client(version);
     const struct wr_tls_peer_options how = {.server_hostname = name,
                                             .no_hostname_check = true};
@@ -104,7 +88,7 @@ UNIT(tls_choose, the_certificate_is_that_of_the_context_that_is_named)
         choose_connect("localhost", version);
         tls_pair_expect(&pair, 0, 0);
         choose_expect_leaf(true);
-        cr_assert_eq(wr_tls_engine_get_context(&pair.server), other);
+        cr_assert_eq(wr_tls_engine_get_context(&pair.server.engine), other);
         expect_eq(program.count, 1);
         expect_str_eq(program.name, "localhost");
         tls_pair_disconnect(&pair);
@@ -143,20 +127,20 @@ static int choose_alternate(void *user, const char *name,
 static weir_tls_context *choose_twice(weir_tls_context *first,
                                       weir_tls_context *second)
 {
-    struct weir_tls_options server_options = choose_server();
+    struct weir_tls_options server_options = tls_options(true);
     const struct weir_tls_options client_options = choose_client(0);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     server_options.choose = choose_alternate;
     server_options.choose_user = second;
-    weir_tls_context *server = tls_pair_context(&server_options);
-    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *server = tls_context(&server_options);
+    weir_tls_context *client = tls_context(&client_options);
 
     program.count = 0;
     program.answer = first;
     tls_pair_open(&pair, client, server, &how);
-    expect_eq(wolfSSL_NoKeyShares(pair.client.ssl), WOLFSSL_SUCCESS);
-    wr_ignore(wr_tls_engine_handshake(&pair.client));
-    tls_pair_exchange(&pair);
+    expect_eq(wolfSSL_NoKeyShares(pair.client.engine.ssl), WOLFSSL_SUCCESS);
+    wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
+    tls_pair_exchange(&pair, 0);
     tls_pair_expect(&pair, 0, 0);
     expect_eq(program.count, 2);
     program.answer = NULL;
@@ -169,18 +153,18 @@ UNIT(tls_choose, the_answer_to_the_second_hello_counts)
 {
     weir_tls_context *other = choose_other(false);
     weir_tls_context *server = choose_twice(other, NULL);
-    cr_assert_eq(wr_tls_engine_get_context(&pair.server), server);
+    cr_assert_eq(wr_tls_engine_get_context(&pair.server.engine), server);
     choose_expect_leaf(false);
     tls_pair_disconnect(&pair);
 
     wr_ignore(choose_twice(NULL, other) == NULL);
-    cr_assert_eq(wr_tls_engine_get_context(&pair.server), other);
+    cr_assert_eq(wr_tls_engine_get_context(&pair.server.engine), other);
     choose_expect_leaf(true);
     tls_pair_disconnect(&pair);
 
     weir_tls_context *another = choose_other(false);
     wr_ignore(choose_twice(another, other) == NULL);
-    cr_assert_eq(wr_tls_engine_get_context(&pair.server), other);
+    cr_assert_eq(wr_tls_engine_get_context(&pair.server.engine), other);
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(another);
     weir_tls_context_unref(other);
@@ -192,8 +176,8 @@ UNIT(tls_choose, without_another_context_the_own_one_is_used)
         choose_connect("localhost", version);
         tls_pair_expect(&pair, 0, 0);
         choose_expect_leaf(false);
-        cr_assert_eq(wr_tls_engine_get_context(&pair.server),
-                     pair.server.context);
+        cr_assert_eq(wr_tls_engine_get_context(&pair.server.engine),
+                     pair.server.engine.context);
         expect_eq(program.count, 1);
         tls_pair_disconnect(&pair);
     }
@@ -205,8 +189,8 @@ static void choose_expect_refusal(const char *name, int version, int err,
     choose_connect(name, version);
     tls_pair_expect(&pair, WEIR_ETLSALERT, err);
     cr_assert_not_null(
-        strstr(wr_tls_engine_get_error_text(&pair.client), alert), "%s",
-        wr_tls_engine_get_error_text(&pair.client));
+        strstr(wr_tls_engine_get_error_text(&pair.client.engine), alert), "%s",
+        wr_tls_engine_get_error_text(&pair.client.engine));
     tls_pair_disconnect(&pair);
 }
 
@@ -237,7 +221,7 @@ UNIT(tls_choose, a_refusal_is_the_error_of_the_handshake)
 UNIT(tls_choose, a_context_for_clients_is_refused)
 {
     const struct weir_tls_options options = choose_client(0);
-    program.answer = tls_pair_context(&options);
+    program.answer = tls_context(&options);
 
     choose_expect_refusal("localhost", WEIR_TLS_1_3, -EINVAL, "internal_error");
 
@@ -247,7 +231,7 @@ UNIT(tls_choose, a_context_for_clients_is_refused)
 
 UNIT(tls_choose, a_name_that_is_too_long_is_refused_unseen)
 {
-    struct weir_tls_options server_options = choose_server();
+    struct weir_tls_options server_options = tls_options(true);
     const struct weir_tls_options client_options = choose_client(0);
     const struct wr_tls_peer_options how = {.no_hostname_check = true};
     char longest[257];
@@ -255,19 +239,19 @@ UNIT(tls_choose, a_name_that_is_too_long_is_refused_unseen)
     longest[256] = '\0';
     server_options.choose = choose_answer;
     server_options.choose_user = &program;
-    weir_tls_context *server = tls_pair_context(&server_options);
-    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *server = tls_context(&server_options);
+    weir_tls_context *client = tls_context(&client_options);
 
     program.count = 0;
     tls_pair_open(&pair, client, server, &how);
     struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(&pair.memory, WR_TLS_MEMORY_PLAIN);
-    expect_eq(
-        wolfSSL_UseSNI(pair.client.ssl, WOLFSSL_SNI_HOST_NAME, longest, 256),
-        WOLFSSL_SUCCESS);
+        wr_tls_memory_enter(&pair.account.memory, WR_TLS_MEMORY_PLAIN);
+    expect_eq(wolfSSL_UseSNI(pair.client.engine.ssl, WOLFSSL_SNI_HOST_NAME,
+                             longest, 256),
+              WOLFSSL_SUCCESS);
     wr_tls_memory_leave(before);
-    wr_ignore(wr_tls_engine_handshake(&pair.client));
-    tls_pair_exchange(&pair);
+    wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
+    tls_pair_exchange(&pair, 0);
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
     expect_eq(program.count, 0);
     tls_pair_disconnect(&pair);
@@ -277,21 +261,21 @@ UNIT(tls_choose, a_name_that_is_too_long_is_refused_unseen)
 
 UNIT(tls_choose, a_client_whose_session_is_resumed_can_be_refused)
 {
-    struct weir_tls_options server_options = choose_server();
+    struct weir_tls_options server_options = tls_options(true);
     const struct weir_tls_options client_options = choose_client(0);
     struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     server_options.choose = choose_answer;
     server_options.choose_user = &program;
-    weir_tls_context *server = tls_pair_context(&server_options);
-    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *server = tls_context(&server_options);
+    weir_tls_context *client = tls_context(&client_options);
     tls_pair_connect(&pair, client, server, &how);
     tls_pair_expect(&pair, 0, 0);
-    expect_eq(wr_tls_engine_get_session(&pair.client, &how.session), 0);
+    expect_eq(wr_tls_engine_get_session(&pair.client.engine, &how.session), 0);
     tls_pair_disconnect(&pair);
 
     tls_pair_connect(&pair, client, server, &how);
     tls_pair_expect(&pair, 0, 0);
-    cr_assert(wr_tls_engine_was_resumed(&pair.server));
+    cr_assert(wr_tls_engine_was_resumed(&pair.server.engine));
     tls_pair_disconnect(&pair);
 
     program.err = WEIR_ETLSNONAME;
@@ -316,26 +300,26 @@ static const uint8_t choose_bare_hello[] = {
 /* The answer to the bare hello: bytes of it. */
 static size_t choose_meet_bare(uint8_t *ret, size_t size)
 {
-    struct weir_tls_options server_options = choose_server();
+    struct weir_tls_options server_options = tls_options(true);
     const struct weir_tls_options client_options = choose_client(0);
     const struct wr_tls_peer_options how = {.no_hostname_check = true};
     server_options.choose = choose_answer;
     server_options.choose_user = &program;
-    weir_tls_context *server = tls_pair_context(&server_options);
-    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *server = tls_context(&server_options);
+    weir_tls_context *client = tls_context(&client_options);
 
     program.count = 0;
     tls_pair_open(&pair, client, server, &how);
-    wr_tls_engine_feed(&pair.server, choose_bare_hello,
+    wr_tls_engine_feed(&pair.server.engine, choose_bare_hello,
                        sizeof(choose_bare_hello));
-    wr_ignore(wr_tls_engine_handshake(&pair.server));
-    struct wr_block *block = wr_tls_engine_take_output(&pair.server);
+    wr_ignore(wr_tls_engine_handshake(&pair.server.engine));
+    struct wr_block *block = wr_tls_engine_take_output(&pair.server.engine);
     cr_assert_not_null(block);
     const size_t len = block->used < size ? block->used : size;
     memcpy(ret, wr_tls_engine_output_of(block), len);
     while (block) {
         struct wr_block *next = block->next;
-        wr_block_give(&pair.blocks, block);
+        wr_block_give(&pair.account.blocks, block);
         block = next;
     }
     weir_tls_context_unref(server);
@@ -351,7 +335,7 @@ UNIT(tls_choose, a_client_without_extensions_asks_for_no_name)
 
     cr_assert_geq(choose_meet_bare(answer, sizeof(answer)), sizeof(answer));
 
-    expect_eq(wr_tls_engine_get_error(&pair.server), 0);
+    expect_eq(wr_tls_engine_get_error(&pair.server.engine), 0);
     expect_eq(program.count, 1);
     expect_str_eq(program.name, "-");
     const uint8_t *suite = &answer[5 + 4 + 2 + 32 + 1 + answer[5 + 4 + 2 + 32]];
@@ -371,8 +355,8 @@ UNIT(tls_choose, a_client_without_extensions_can_be_refused)
     expect_eq(choose_meet_bare(answer, sizeof(answer)), sizeof(alert));
 
     cr_assert_arr_eq(answer, alert, sizeof(alert));
-    expect_eq(wr_tls_engine_get_error(&pair.server), WEIR_ETLSNONAME);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server), 112);
+    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSNONAME);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 112);
     expect_eq(program.count, 1);
     tls_pair_disconnect(&pair);
     program.err = 0;
@@ -395,9 +379,9 @@ UNIT(tls_choose, any_error_of_the_program_ends_the_handshake)
         program.answer = NULL;
         program.err = errors[i];
         choose_connect("localhost", WEIR_TLS_1_3);
-        cr_assert(wr_tls_engine_get_error(&pair.server) < 0);
-        cr_assert_neq(wr_tls_engine_get_error(&pair.server), -EAGAIN);
-        expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSALERT);
+        cr_assert(wr_tls_engine_get_error(&pair.server.engine) < 0);
+        cr_assert_neq(wr_tls_engine_get_error(&pair.server.engine), -EAGAIN);
+        expect_eq(wr_tls_engine_get_error(&pair.client.engine), WEIR_ETLSALERT);
         tls_pair_disconnect(&pair);
     }
     program.err = 0;

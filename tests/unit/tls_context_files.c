@@ -5,18 +5,10 @@
  *
  * Each test has a folder of its own, which it removes.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-#include <weir/error.h>
-#include <weir/tls.h>
 
 static struct tls_pair pair;
 static char error_text[512];
@@ -69,16 +61,6 @@ static void files_remove(void)
 
 /* ---- contexts ---- */
 
-static struct weir_tls_options files_server(void)
-{
-    return (struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .certificate = {.file = tls_file("ecdsa.pem")},
-        .key = {.file = tls_file("ecdsa.key")},
-    };
-}
-
 static struct weir_tls_options files_client(void)
 {
     return (struct weir_tls_options){
@@ -103,8 +85,7 @@ static void files_refuse(const struct weir_tls_options *options, int err,
 static void files_connect(const struct weir_tls_options *client_options,
                           int client_err, int server_err)
 {
-    const struct weir_tls_options server_options = files_server();
-    tls_pair_join(&pair, client_options, &server_options, NULL);
+    tls_pair_join(&pair, client_options, NULL, NULL);
     tls_pair_expect(&pair, client_err, server_err);
     tls_pair_disconnect(&pair);
 }
@@ -144,8 +125,7 @@ UNIT(tls_files, a_folder_without_an_authority_is_refused)
     files_refuse(&client, WEIR_ETLSFILE, folder);
     files_write("README", "There is none.\n");
     files_link(tls_file("ca.pem"), ".hidden.pem");
-    cr_assert_eq(symlink("/tmp/weir-no-such-file", files_in("dangling.pem")),
-                 0);
+    expect_ok(symlink("/tmp/weir-no-such-file", files_in("dangling.pem")));
     files_refuse(&client, WEIR_ETLSFILE, folder);
 
     client.authority_folder = "/tmp/weir-no-such-folder";
@@ -173,7 +153,7 @@ UNIT(tls_files, a_certificate_in_a_folder_that_is_none_is_named)
 
 UNIT(tls_files, a_server_takes_the_authorities_of_its_clients_from_a_folder)
 {
-    struct weir_tls_options server = files_server();
+    struct weir_tls_options server = tls_options(true);
     weir_tls_context *context = NULL;
     server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     files_refuse(&server, -EINVAL, "authorities");
@@ -192,7 +172,7 @@ UNIT(tls_files, a_server_takes_the_authorities_of_its_clients_from_a_folder)
 UNIT(tls_files, an_authority_with_the_serial_number_0_is_trusted)
 {
     struct weir_tls_options client = files_client();
-    struct weir_tls_options server = files_server();
+    struct weir_tls_options server = tls_options(true);
     files_make();
     files_link(tls_file("tls-matrix/zero.pem"), "authority.pem");
     files_link(tls_file("tls-matrix/zero.pem"), "0a1b2c3d.0");
@@ -211,7 +191,7 @@ UNIT(tls_files, an_authority_with_the_serial_number_0_is_trusted)
 static void files_show(const struct weir_tls_options *client, const char *name,
                        int err)
 {
-    struct weir_tls_options server = files_server();
+    struct weir_tls_options server = tls_options(true);
     server.certificate.file = tls_file("tls-matrix/%s.pem", name);
     server.key.file = tls_file("tls-matrix/%s.key", name);
     tls_pair_join(&pair, client, &server, NULL);
@@ -252,7 +232,7 @@ UNIT(tls_files, a_list_of_an_issuer_that_is_not_trusted_is_taken)
 
 UNIT(tls_files, an_error_names_the_file_and_the_reason)
 {
-    struct weir_tls_options server = files_server();
+    struct weir_tls_options server = tls_options(true);
     server.certificate.file = "/tmp/weir-no-such.pem";
     files_refuse(&server, -ENOENT, "certificate: /tmp/weir-no-such.pem: ");
     server.certificate.file = "/tmp";
@@ -261,7 +241,7 @@ UNIT(tls_files, an_error_names_the_file_and_the_reason)
     files_refuse(&server, WEIR_ETLSFILE, "certificate: /dev/null: ");
     server.certificate.file = NULL;
     files_refuse(&server, -EINVAL, "certificate: none is given");
-    server = files_server();
+    server = tls_options(true);
     server.key.file = tls_file("rsa.key");
     files_refuse(&server, WEIR_ETLSMISMATCH, "rsa.key: ");
     server.key.file = tls_file("rsa.pem");
@@ -277,7 +257,7 @@ UNIT(tls_files, an_error_of_a_certificate_by_name_names_its_file)
         .certificate = {.file = "/dev/null"},
         .key = {.file = tls_file("rsa.key")},
     };
-    struct weir_tls_options server = files_server();
+    struct weir_tls_options server = tls_options(true);
     const struct weir_tls_identity *const all[] = {&identity};
     server.identities = all;
     server.identity_count = 1;
@@ -295,7 +275,7 @@ UNIT(tls_files, an_encrypted_key_is_told_apart)
     static const char key[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
                               "MIGbMFcGCSqGSIb3DQEFDTBK\n"
                               "-----END ENCRYPTED PRIVATE KEY-----\n";
-    struct weir_tls_options server = files_server();
+    struct weir_tls_options server = tls_options(true);
     server.key = (struct weir_tls_pem){.data = key, .size = sizeof(key) - 1};
 
     files_refuse(&server, WEIR_ETLSPASSWORD, "key: the text in memory: ");

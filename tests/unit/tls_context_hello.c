@@ -3,14 +3,7 @@
  * hand, and may say anything of the sizes of what is in them: the server
  * answers or refuses, and lives.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
-
-#include <string.h>
-#include <weir/error.h>
-#include <weir/tls.h>
+#include "tests/tls/rig.h"
 
 enum {
     HELLO_TICKET = 35,
@@ -28,18 +21,9 @@ static struct tls_pair pair;
 
 static weir_tls_context *hello_context(bool is_server, const char *alpn)
 {
-    struct weir_tls_options options = {
-        .size = sizeof(options),
-        .server = is_server,
-        .alpn = alpn,
-    };
-    if (is_server) {
-        options.certificate.file = tls_file("ecdsa.pem");
-        options.key.file = tls_file("ecdsa.key");
-    } else {
-        options.authorities.file = tls_file("ca.pem");
-    }
-    return tls_pair_context(&options);
+    struct weir_tls_options options = tls_options(is_server);
+    options.alpn = alpn;
+    return tls_context(&options);
 }
 
 static size_t hello_put(uint8_t *to, size_t value, size_t size)
@@ -85,9 +69,9 @@ static int hello_feed(weir_tls_context *server, const uint8_t *hello,
     weir_tls_context *client = hello_context(false, NULL);
 
     tls_pair_open(&pair, client, server, &how);
-    wr_tls_engine_feed(&pair.server, hello, size);
-    wr_ignore(wr_tls_engine_handshake(&pair.server));
-    const int err = wr_tls_engine_get_error(&pair.server);
+    wr_tls_engine_feed(&pair.server.engine, hello, size);
+    wr_ignore(wr_tls_engine_handshake(&pair.server.engine));
+    const int err = wr_tls_engine_get_error(&pair.server.engine);
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     return err;
@@ -167,12 +151,12 @@ static void hello_refuse(const char *data, size_t size, uint8_t alert)
     weir_tls_context *client = hello_context(false, NULL);
 
     tls_pair_open(&pair, client, server, &how);
-    const uint64_t before = pair.allocator.live_bytes;
-    wr_tls_engine_feed(&pair.server, (const uint8_t *)data, size);
-    wr_ignore(wr_tls_engine_handshake(&pair.server));
-    cr_assert_lt(pair.allocator.live_bytes, before + HELLO_KEPT_MAX);
-    expect_eq(wr_tls_engine_get_error(&pair.server), WEIR_ETLSPROTOCOL);
-    expect_eq(pair.server.alert_sent, alert);
+    const uint64_t before = pair.account.allocator.live_bytes;
+    wr_tls_engine_feed(&pair.server.engine, (const uint8_t *)data, size);
+    wr_ignore(wr_tls_engine_handshake(&pair.server.engine));
+    cr_assert_lt(pair.account.allocator.live_bytes, before + HELLO_KEPT_MAX);
+    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSPROTOCOL);
+    expect_eq(pair.server.engine.alert_sent, alert);
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     weir_tls_context_unref(server);

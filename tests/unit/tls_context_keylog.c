@@ -4,13 +4,9 @@
  * The certificates are those of tls_certificates.sh. The labels are those of
  * the format of NSS.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
+#include "tests/tls/rig.h"
 
 #include "lib/tls/engine/engine_impl.h"
-#include "tests/unit.h"
-
-#include <string.h>
 
 enum { KEYLOG_LINES = 16, KEYLOG_LINE = 256 };
 
@@ -34,28 +30,19 @@ static void keylog_take(void *user, const char *line)
 static void keylog_connect(enum weir_tls_version version, bool early)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    const struct weir_tls_options client = {
-        .size = sizeof(struct weir_tls_options),
-        .authorities = {.file = tls_file("ca.pem")},
-        .max_version = version,
-        .keylog = keylog_take,
-        .keylog_user = &client_log,
-    };
-    const struct weir_tls_options server = {
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .certificate = {.file = tls_file("ecdsa.pem")},
-        .key = {.file = tls_file("ecdsa.key")},
-        .keylog = keylog_take,
-        .keylog_user = &server_log,
-    };
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
+    client.max_version = version;
+    client.keylog = server.keylog = keylog_take;
+    client.keylog_user = &client_log;
+    server.keylog_user = &server_log;
 
-    weir_tls_context *client_context = tls_pair_context(&client);
-    weir_tls_context *server_context = tls_pair_context(&server);
+    weir_tls_context *client_context = tls_context(&client);
+    weir_tls_context *server_context = tls_context(&server);
     tls_pair_open(&pair, client_context, server_context, &how);
-    cr_assert(!early || wr_tls_engine_expect_early(&pair.server));
-    wr_ignore(wr_tls_engine_handshake(&pair.client));
-    tls_pair_exchange(&pair);
+    cr_assert(!early || wr_tls_engine_expect_early(&pair.server.engine));
+    wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
+    tls_pair_exchange(&pair, 0);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client_context);

@@ -5,15 +5,9 @@
  *
  * The program is linked so that calls of malloc() in the library come here.
  */
-#include "tests/unit/tls_file.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <weir/error.h>
-#include <weir/tls.h>
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);

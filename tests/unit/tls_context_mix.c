@@ -5,14 +5,9 @@
  * each connection agrees on all that its mix says. A server that asks clients
  * for certificates resumes none, and knows each of them by its certificate.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
@@ -55,7 +50,7 @@ static weir_tls_context *mix_server(const struct mix *mix)
         options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
         options.authorities.file = tls_file("ca.pem");
     }
-    return tls_pair_context(&options);
+    return tls_context(&options);
 }
 
 static weir_tls_context *mix_client(const struct mix *mix)
@@ -70,7 +65,7 @@ static weir_tls_context *mix_client(const struct mix *mix)
         options.certificate.file = tls_file("rsa.pem");
         options.key.file = tls_file("rsa.key");
     }
-    return tls_pair_context(&options);
+    return tls_context(&options);
 }
 
 static void mix_expect_facts(const struct mix *mix,
@@ -92,12 +87,12 @@ static void mix_expect_facts(const struct mix *mix,
 static void mix_talk(const struct mix *mix)
 {
     if (!mix->is_old) {
-        expect_eq(wr_tls_engine_update_keys(&pair.client), 0);
-        expect_eq(wr_tls_engine_update_keys(&pair.server), 0);
+        expect_eq(wr_tls_engine_update_keys(&pair.client.engine), 0);
+        expect_eq(wr_tls_engine_update_keys(&pair.server.engine), 0);
     }
-    expect_eq(wr_tls_engine_write(&pair.client, "a word", 6), 0);
-    expect_eq(wr_tls_engine_write(&pair.server, "another", 7), 0);
-    tls_pair_exchange(&pair);
+    expect_eq(wr_tls_engine_write(&pair.client.engine, "a word", 6), 0);
+    expect_eq(wr_tls_engine_write(&pair.server.engine, "another", 7), 0);
+    tls_pair_exchange(&pair, pair.piece);
     tls_pair_expect(&pair, 0, 0);
 }
 
@@ -114,21 +109,21 @@ static bool mix_connect(const struct mix *mix, weir_tls_context *client,
     pair.piece = mix->piece;
     tls_pair_open(&pair, client, server, &how);
     if (mix->hello_again && !mix->is_old) {
-        expect_eq(wolfSSL_NoKeyShares(pair.client.ssl), WOLFSSL_SUCCESS);
+        expect_eq(wolfSSL_NoKeyShares(pair.client.engine.ssl), WOLFSSL_SUCCESS);
     }
-    wr_ignore(wr_tls_engine_handshake(&pair.client));
-    tls_pair_exchange(&pair);
+    wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
+    tls_pair_exchange(&pair, pair.piece);
     tls_pair_expect(&pair, 0, 0);
-    mix_expect_facts(mix, &pair.client);
-    mix_expect_facts(mix, &pair.server);
-    expect_eq(wr_tls_engine_get_peer_certificate(&pair.server, 0, &size) !=
-                  NULL,
+    mix_expect_facts(mix, &pair.client.engine);
+    mix_expect_facts(mix, &pair.server.engine);
+    expect_eq(wr_tls_engine_get_peer_certificate(&pair.server.engine, 0,
+                                                 &size) != NULL,
               mix->has_auth, "%s", mix->label);
     mix_talk(mix);
-    const bool was_resumed = wr_tls_engine_was_resumed(&pair.client);
-    expect_eq(wr_tls_engine_was_resumed(&pair.server), was_resumed);
+    const bool was_resumed = wr_tls_engine_was_resumed(&pair.client.engine);
+    expect_eq(wr_tls_engine_was_resumed(&pair.server.engine), was_resumed);
     WOLFSSL_SESSION *next = NULL;
-    if (wr_tls_engine_get_session(&pair.client, &next) == 0) {
+    if (wr_tls_engine_get_session(&pair.client.engine, &next) == 0) {
         wolfSSL_SESSION_free(*session);
         *session = next;
     }
@@ -162,7 +157,7 @@ static void mix_run_all(size_t piece)
     };
     char label[128];
 
-    chosen = tls_pair_context(&options);
+    chosen = tls_context(&options);
     for (unsigned bits = 0; bits < 1u << MIX_BITS; bits++) {
         const struct mix mix = {
             .is_old = bits & 1u,

@@ -6,14 +6,7 @@
  * and one with an RSA key.
  */
 #include "lib/tls/context/suites.h"
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
-
-#include <string.h>
-#include <weir/error.h>
-#include <weir/tls.h>
+#include "tests/tls/rig.h"
 
 #define SUITES_OF_1_3                                                          \
     "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",                        \
@@ -53,9 +46,9 @@ static struct weir_tls_options suites_client(const char *list)
 static void suites_expect(const char *suite, const char *version)
 {
     tls_pair_expect(&pair, 0, 0);
-    expect_str_eq(wr_tls_engine_get_cipher(&pair.client), suite);
-    expect_str_eq(wr_tls_engine_get_cipher(&pair.server), suite);
-    expect_str_eq(wr_tls_engine_get_version(&pair.client), version);
+    expect_str_eq(wr_tls_engine_get_cipher(&pair.client.engine), suite);
+    expect_str_eq(wr_tls_engine_get_cipher(&pair.server.engine), suite);
+    expect_str_eq(wr_tls_engine_get_version(&pair.client.engine), version);
     tls_pair_disconnect(&pair);
 }
 

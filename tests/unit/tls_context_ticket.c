@@ -4,14 +4,9 @@
  * The certificates are those of tls_certificates.sh. The session of a
  * connection is offered in the next one, to the same server or to another.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
@@ -20,19 +15,9 @@
 
 static struct tls_pair pair;
 
-static struct weir_tls_options ticket_server(void)
-{
-    return (struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .server = true,
-        .certificate = {.file = tls_file("ecdsa.pem")},
-        .key = {.file = tls_file("ecdsa.key")},
-    };
-}
-
 static weir_tls_context *ticket_client(enum weir_tls_version version)
 {
-    return tls_pair_context(&(struct weir_tls_options){
+    return tls_context(&(struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
         .min_version = version,
         .max_version = version,
@@ -56,11 +41,11 @@ static bool ticket_connect_to(const char *name, weir_tls_context *client,
     };
     tls_pair_connect(&pair, client, server, &how);
     tls_pair_expect(&pair, 0, 0);
-    const bool was_resumed = wr_tls_engine_was_resumed(&pair.client);
-    expect_eq(wr_tls_engine_was_resumed(&pair.server), was_resumed);
+    const bool was_resumed = wr_tls_engine_was_resumed(&pair.client.engine);
+    expect_eq(wr_tls_engine_was_resumed(&pair.server.engine), was_resumed);
     wolfSSL_SESSION_free(*session);
     *session = NULL;
-    wr_ignore(wr_tls_engine_get_session(&pair.client, session) < 0);
+    wr_ignore(wr_tls_engine_get_session(&pair.client.engine, session) < 0);
     tls_pair_disconnect(&pair);
     return was_resumed;
 }
@@ -77,8 +62,8 @@ static void ticket_expect(const struct weir_tls_options *from,
                           const struct weir_tls_options *to, bool passes)
 {
     weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
-    weir_tls_context *first = tls_pair_context(from);
-    weir_tls_context *second = tls_pair_context(to);
+    weir_tls_context *first = tls_context(from);
+    weir_tls_context *second = tls_context(to);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect(client, first, &session));
@@ -93,9 +78,8 @@ static void ticket_expect(const struct weir_tls_options *from,
 
 static void ticket_resume_in(enum weir_tls_version version)
 {
-    const struct weir_tls_options options = ticket_server();
     weir_tls_context *client = ticket_client(version);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context_of(true, 0);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect(client, server, &session));
@@ -115,15 +99,15 @@ UNIT(tls_context_ticket, a_server_resumes_its_own_sessions)
 
 UNIT(tls_context_ticket, a_server_without_the_key_makes_a_whole_handshake)
 {
-    const struct weir_tls_options options = ticket_server();
+    const struct weir_tls_options options = tls_options(true);
     ticket_expect(&options, &options, false);
 }
 
 UNIT(tls_context_ticket, servers_with_the_same_keys_resume_each_others_sessions)
 {
     uint8_t keys[2 * 48];
-    struct weir_tls_options from = ticket_server();
-    struct weir_tls_options to = ticket_server();
+    struct weir_tls_options from = tls_options(true);
+    struct weir_tls_options to = tls_options(true);
     memset(keys, 'a', 48);
     memset(keys + 48, 'b', 48);
     from.ticket_keys = keys + 48;
@@ -138,7 +122,7 @@ UNIT(tls_context_ticket, servers_with_the_same_keys_resume_each_others_sessions)
 UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_that_asks_clients)
 {
     const uint8_t keys[48] = "the same keys";
-    struct weir_tls_options from = ticket_server();
+    struct weir_tls_options from = tls_options(true);
     from.ticket_keys = keys;
     from.ticket_keys_size = sizeof(keys);
     struct weir_tls_options to = from;
@@ -154,7 +138,7 @@ UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_that_asks_clients)
 /* The memory of its connections is counted: none may stay with the context. */
 UNIT(tls_context_ticket, a_server_without_tickets_leaves_what_it_is_offered)
 {
-    const struct weir_tls_options from = ticket_server();
+    const struct weir_tls_options from = tls_options(true);
     struct weir_tls_options to = from;
     to.no_tickets = true;
 
@@ -167,9 +151,8 @@ UNIT(tls_context_ticket, a_server_without_tickets_leaves_what_it_is_offered)
 static bool ticket_passes(enum weir_tls_version version, const char *first,
                           const char *second)
 {
-    const struct weir_tls_options options = ticket_server();
     weir_tls_context *client = ticket_client(version);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context_of(true, 0);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect_to(first, client, server, &session));
@@ -178,7 +161,7 @@ static bool ticket_passes(enum weir_tls_version version, const char *first,
                                             .no_hostname_check = true,
                                             .session = session};
     tls_pair_connect(&pair, client, server, &how);
-    const bool passes = wr_tls_engine_was_resumed(&pair.server);
+    const bool passes = wr_tls_engine_was_resumed(&pair.server.engine);
     if (passes || version == WEIR_TLS_1_3) {
         tls_pair_expect(&pair, 0, 0);
     } else {
@@ -210,18 +193,18 @@ static bool ticket_arrives(enum weir_tls_version version, bool no_tickets,
                            enum weir_tls_client_auth auth)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    struct weir_tls_options options = ticket_server();
+    struct weir_tls_options options = tls_options(true);
     options.no_tickets = no_tickets;
     options.client_auth = auth;
     if (auth != WEIR_TLS_CLIENT_AUTH_NONE) {
         options.authorities.file = tls_file("ca.pem");
     }
     weir_tls_context *client = ticket_client(version);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context(&options);
 
     tls_pair_connect(&pair, client, server, &how);
     tls_pair_expect(&pair, 0, 0);
-    const bool arrives = pair.client.has_session;
+    const bool arrives = pair.client.engine.has_session;
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     weir_tls_context_unref(server);
@@ -258,14 +241,14 @@ static void ticket_refuse(const struct weir_tls_options *options)
 UNIT(tls_context_ticket, options_out_of_range_are_refused)
 {
     const uint8_t keys[48] = {0};
-    struct weir_tls_options options = ticket_server();
+    struct weir_tls_options options = tls_options(true);
     options.ticket_lifetime_ns = TICKET_SECOND - 1;
     ticket_refuse(&options);
     options.ticket_lifetime_ns = (7 * 24 * 3600 + 1) * TICKET_SECOND;
     ticket_refuse(&options);
     options.ticket_lifetime_ns = UINT64_MAX;
     ticket_refuse(&options);
-    options = ticket_server();
+    options = tls_options(true);
     options.ticket_keys_size = 48;
     ticket_refuse(&options);
     options.ticket_keys = keys;
@@ -313,8 +296,8 @@ static size_t ticket_make_hello(weir_tls_context *client,
     const struct wr_tls_peer_options how = {
         .server_hostname = name, .no_hostname_check = true, .session = session};
     tls_pair_open(&pair, client, server, &how);
-    expect_eq(wr_tls_engine_handshake(&pair.client), -EAGAIN);
-    const struct wr_block *block = pair.client.output_first;
+    expect_eq(wr_tls_engine_handshake(&pair.client.engine), -EAGAIN);
+    const struct wr_block *block = pair.client.engine.output_first;
     cr_assert(block && !block->next && block->used <= TICKET_HELLO_MAX);
     const size_t size = block->used;
     memcpy(ret, wr_tls_engine_output_of(block), size);
@@ -348,11 +331,11 @@ static bool ticket_shows(weir_tls_context *client, weir_tls_context *server,
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     tls_pair_open(&pair, client, server, &how);
-    wr_tls_engine_feed(&pair.server, hello, cut);
-    expect_eq(wr_tls_engine_handshake(&pair.server), -EAGAIN);
-    wr_tls_engine_feed(&pair.server, hello + cut, size - cut);
-    expect_eq(wr_tls_engine_handshake(&pair.server), -EAGAIN);
-    const bool is_resumed = wolfSSL_session_reused(pair.server.ssl) != 0;
+    wr_tls_engine_feed(&pair.server.engine, hello, cut);
+    expect_eq(wr_tls_engine_handshake(&pair.server.engine), -EAGAIN);
+    wr_tls_engine_feed(&pair.server.engine, hello + cut, size - cut);
+    expect_eq(wr_tls_engine_handshake(&pair.server.engine), -EAGAIN);
+    const bool is_resumed = wolfSSL_session_reused(pair.server.engine.ssl) != 0;
     tls_pair_disconnect(&pair);
     return is_resumed;
 }
@@ -362,9 +345,8 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
 {
     static uint8_t outer[2 * TICKET_HELLO_MAX + 4];
     static uint8_t inner[TICKET_HELLO_MAX];
-    const struct weir_tls_options options = ticket_server();
     weir_tls_context *client = ticket_client(WEIR_TLS_1_2);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context_of(true, 0);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect_to("localhost", client, server, &session));
@@ -387,9 +369,8 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
  * secret when a key of tickets becomes known. */
 UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
 {
-    const struct weir_tls_options options = ticket_server();
     weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *server = tls_context_of(true, 0);
     WOLFSSL_SESSION *session = NULL;
 
     cr_assert(!ticket_connect(client, server, &session));
@@ -398,10 +379,10 @@ UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
                                             .no_hostname_check = true,
                                             .session = session};
     tls_pair_open(&pair, client, server, &how);
-    expect_eq(wolfSSL_no_dhe_psk(pair.client.ssl), 0);
-    wr_ignore(wr_tls_engine_handshake(&pair.client));
-    tls_pair_exchange(&pair);
-    cr_assert(!wr_tls_engine_was_resumed(&pair.server));
+    expect_eq(wolfSSL_no_dhe_psk(pair.client.engine.ssl), 0);
+    wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
+    tls_pair_exchange(&pair, 0);
+    cr_assert(!wr_tls_engine_was_resumed(&pair.server.engine));
     tls_pair_disconnect(&pair);
     wolfSSL_SESSION_free(session);
     weir_tls_context_unref(client);

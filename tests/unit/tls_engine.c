@@ -5,13 +5,9 @@
  */
 #include "tests/unit/tls_rig.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
 
-static struct tls_rig pair;
+static struct tls_pair pair;
 
 /* ---- handshakes ---- */
 
@@ -21,17 +17,17 @@ static void engine_connect_by(int version, bool rsa, size_t piece)
     tls_rig_init(&pair, &options);
     cr_assert_eq(tls_rig_open(&pair, &options), 0);
 
-    tls_rig_step(&pair.client);
-    tls_rig_exchange(&pair, piece);
+    tls_side_step(&pair.client);
+    tls_pair_exchange(&pair, piece);
 
     expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
     expect_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
     tls_rig_write(&pair.client, "ping", 4);
     tls_rig_write(&pair.server, "pong!", 5);
-    tls_rig_exchange(&pair, piece);
+    tls_pair_exchange(&pair, piece);
     tls_rig_expect(&pair.server, "ping", 4);
     tls_rig_expect(&pair.client, "pong!", 5);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_engine, a_handshake_of_tls_12_works_byte_by_byte)
@@ -52,15 +48,15 @@ UNIT(tls_engine, a_handshake_works_in_pieces_of_every_size)
 }
 
 /* Moves a flight in two parts, the first @first bytes long. */
-static void engine_move_split(struct tls_rig_side *from,
-                              struct tls_rig_side *to, size_t first)
+static void engine_move_split(struct tls_side *from, struct tls_side *to,
+                              size_t first)
 {
-    static uint8_t copy[TLS_RIG_BYTES];
+    static uint8_t copy[TLS_BYTES];
     const size_t len = from->wire_len;
     memcpy(copy, from->wire, len);
     from->wire_len = 0;
-    tls_rig_feed(to, copy, first, TLS_RIG_BYTES);
-    tls_rig_feed(to, copy + first, len - first, TLS_RIG_BYTES);
+    tls_side_feed(to, copy, first, TLS_BYTES);
+    tls_side_feed(to, copy + first, len - first, TLS_BYTES);
 }
 
 /* Splits flight number @flight of a handshake after @first bytes; false where
@@ -70,15 +66,15 @@ static bool engine_split_one(int version, int flight, size_t first)
     const struct tls_rig_options options = {.version = version};
     bool was_split = false;
     cr_assert_eq(tls_rig_open(&pair, &options), 0);
-    tls_rig_step(&pair.client);
+    tls_side_step(&pair.client);
     for (int i = 0; pair.client.wire_len + pair.server.wire_len > 0; i++) {
-        struct tls_rig_side *from = i & 1 ? &pair.server : &pair.client;
-        struct tls_rig_side *to = i & 1 ? &pair.client : &pair.server;
+        struct tls_side *from = i & 1 ? &pair.server : &pair.client;
+        struct tls_side *to = i & 1 ? &pair.client : &pair.server;
         if (i == flight && first < from->wire_len) {
             was_split = true;
             engine_move_split(from, to, first);
         } else {
-            tls_rig_move(from, to, TLS_RIG_BYTES);
+            tls_pair_move(from, to, TLS_BYTES);
         }
     }
     cr_assert_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
@@ -99,7 +95,7 @@ static void engine_split_all(int version)
         }
     }
     expect_gt(count, 1000);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_engine, a_handshake_of_tls_12_works_with_every_split_of_its_flights)
@@ -120,15 +116,15 @@ UNIT(tls_engine, a_client_certificate_is_asked_for_and_shown)
     tls_rig_connect(&pair, &options);
 
     tls_rig_write(&pair.client, "x", 1);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_pair_exchange(&pair, TLS_BYTES);
     tls_rig_expect(&pair.server, "x", 1);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 /* ---- data ---- */
 
 UNIT_IN(tls_engine, data_of_every_size_goes_both_ways, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
     static uint8_t data[3 * WR_TLS_RECORD_MAX + 77];
     const size_t sizes[] = {1,
@@ -142,24 +138,22 @@ UNIT_IN(tls_engine, data_of_every_size_goes_both_ways, tls_rig_pairs,
                             WR_TLS_RECORD_MAX,
                             WR_TLS_RECORD_MAX + 1,
                             sizeof(data)};
-    (void)version;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         tls_rig_fill(data, sizes[i], (unsigned)i);
         tls_rig_write(&rig->client, data, sizes[i]);
         expect_leq(rig->client.wire_len, wr_tls_engine_sealed_size(sizes[i]));
         tls_rig_write(&rig->server, data, sizes[i]);
-        tls_rig_exchange(rig, i & 1 ? 1000 : TLS_RIG_BYTES);
+        tls_pair_exchange(rig, i & 1 ? 1000 : TLS_BYTES);
         tls_rig_expect(&rig->server, data, sizes[i]);
         tls_rig_expect(&rig->client, data, sizes[i]);
     }
 }
 
 UNIT_IN(tls_engine, small_reads_get_the_rest_of_a_record_first, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
     struct wr_tls_engine *engine = &rig->server.engine;
     char text[16] = {0};
-    (void)version;
     tls_rig_write(&rig->client, "abcdef", 6);
     tls_rig_write(&rig->client, "gh", 2);
     wr_tls_engine_feed(engine, rig->client.wire, rig->client.wire_len);
@@ -176,13 +170,12 @@ UNIT_IN(tls_engine, small_reads_get_the_rest_of_a_record_first, tls_rig_pairs,
 }
 
 UNIT_IN(tls_engine, input_that_is_left_may_move_to_other_memory, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
     struct wr_tls_engine *engine = &rig->server.engine;
     static uint8_t data[1 << 16];
     static uint8_t moved[1 << 17];
     static uint8_t plain[1 << 16];
-    (void)version;
     tls_rig_fill(data, sizeof(data), 7);
     tls_rig_write(&rig->client, data, sizeof(data));
     const size_t len = rig->client.wire_len;
@@ -216,17 +209,17 @@ UNIT_IN(tls_engine, input_that_is_left_may_move_to_other_memory, tls_rig_pairs,
  * before. */
 UNIT(tls_engine, a_client_that_the_program_was_not_asked_about_is_refused)
 {
-    static struct tls_rig rig;
+    static struct tls_pair rig;
     for (int version = 12; version <= 13; version++) {
         const struct tls_rig_options options = {.version = version,
                                                 .asks = true};
         tls_rig_init(&rig, &options);
         cr_assert_eq(tls_rig_open(&rig, &options), 0);
-        tls_rig_step(&rig.client);
-        tls_rig_exchange(&rig, TLS_RIG_BYTES);
+        tls_side_step(&rig.client);
+        tls_pair_exchange(&rig, TLS_BYTES);
 
         expect_eq(wr_tls_engine_get_error(&rig.server.engine), WEIR_ETLSNONAME);
-        tls_rig_fini(&rig);
+        tls_pair_disconnect(&rig);
     }
 }
 
@@ -235,9 +228,9 @@ UNIT(tls_engine, data_behind_the_last_flight_is_read_after_the_handshake)
     const struct tls_rig_options options = {.version = 13};
     tls_rig_init(&pair, &options);
     cr_assert_eq(tls_rig_open(&pair, &options), 0);
-    tls_rig_step(&pair.client);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
-    tls_rig_move(&pair.server, &pair.client, TLS_RIG_BYTES);
+    tls_side_step(&pair.client);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+    tls_pair_move(&pair.server, &pair.client, TLS_BYTES);
     expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
     tls_rig_write(&pair.client, "early bird", 10);
     struct wr_tls_engine *server = &pair.server.engine;
@@ -252,13 +245,13 @@ UNIT(tls_engine, data_behind_the_last_flight_is_read_after_the_handshake)
     expect_eq(wr_tls_engine_read(server, text, sizeof(text)), 10);
 
     expect_str_eq(text, "early bird");
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 /* ---- facts ---- */
 
 UNIT_IN(tls_engine, both_sides_agree_on_the_facts, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
     const struct wr_tls_engine *client = &rig->client.engine;
     const struct wr_tls_engine *server = &rig->server.engine;
@@ -303,7 +296,7 @@ UNIT(tls_engine, there_are_no_facts_before_the_handshake_is_done)
     expect_eq(wr_tls_engine_get_session(client, &session), -EAGAIN);
     expect_eq(wr_tls_engine_get_session(&pair.server.engine, &session),
               -EOPNOTSUPP);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_engine, the_application_protocol_is_the_one_in_common)
@@ -321,7 +314,7 @@ UNIT(tls_engine, the_application_protocol_is_the_one_in_common)
     name = wr_tls_engine_get_alpn(&pair.client.engine, &len);
     cr_assert_not_null(name);
     expect_eq(memcmp(name, "http/1.1", 8), 0);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 static void engine_export(int version)
@@ -345,7 +338,7 @@ static void engine_export(int version)
     expect_eq(wr_tls_engine_export(client, NULL, NULL, 0, one, 8), -EINVAL);
     expect_eq(wr_tls_engine_export(client, "master secret", NULL, 0, one, 8),
               -EINVAL);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_engine, both_sides_of_tls_12_export_the_same_keying_material)
@@ -371,7 +364,7 @@ UNIT(tls_engine, tls_12_exports_nothing_without_the_extended_master_secret)
         expect_eq(wr_tls_engine_export(&pair.client.engine, "EXPORTER-weir",
                                        NULL, 0, out, sizeof(out)),
                   version == 13 ? 0 : -EOPNOTSUPP);
-        tls_rig_fini(&pair);
+        tls_pair_disconnect(&pair);
     }
 }
 
@@ -381,27 +374,24 @@ UNIT(tls_engine, a_hello_in_single_bytes_tells_of_the_extended_master_secret)
     uint8_t out[8];
     tls_rig_init(&pair, &options);
     cr_assert_eq(tls_rig_open(&pair, &options), 0);
-    tls_rig_step(&pair.client);
+    tls_side_step(&pair.client);
     for (int i = 0; i < 4; i++) {
-        tls_rig_move(&pair.client, &pair.server, 1);
-        tls_rig_move(&pair.server, &pair.client, 1);
+        tls_pair_move(&pair.client, &pair.server, 1);
+        tls_pair_move(&pair.server, &pair.client, 1);
     }
-    expect_eq(wr_tls_engine_export(&pair.client.engine, "EXPORTER-weir", NULL,
-                                   0, out, sizeof(out)),
-              0);
-    expect_eq(wr_tls_engine_export(&pair.server.engine, "EXPORTER-weir", NULL,
-                                   0, out, sizeof(out)),
-              0);
+    expect_ok(wr_tls_engine_export(&pair.client.engine, "EXPORTER-weir", NULL,
+                                   0, out, sizeof(out)));
+    expect_ok(wr_tls_engine_export(&pair.server.engine, "EXPORTER-weir", NULL,
+                                   0, out, sizeof(out)));
     tls_rig_close(&pair);
     memset(&pair.client.engine, 0, sizeof(pair.client.engine));
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT_IN(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it,
-        tls_rig_pairs, struct tls_rig *rig, int version)
+        tls_rig_pairs, struct tls_pair *rig, int version)
 {
     char out[8];
-    (void)version;
     expect_eq(wr_tls_engine_export(&rig->client.engine, "label", NULL, 0, out,
                                    sizeof(out)),
               -EOPNOTSUPP);
@@ -415,18 +405,18 @@ UNIT(tls_engine, keys_are_updated_on_either_side_amid_data)
     tls_rig_connect(&pair, &options);
 
     for (int i = 0; i < 20; i++) {
-        struct tls_rig_side *side = i & 1 ? &pair.client : &pair.server;
-        struct tls_rig_side *other = i & 1 ? &pair.server : &pair.client;
+        struct tls_side *side = i & 1 ? &pair.client : &pair.server;
+        struct tls_side *other = i & 1 ? &pair.server : &pair.client;
         tls_rig_write(side, "before", 6);
         expect_eq(wr_tls_engine_update_keys(&side->engine), 0);
         tls_rig_write(side, "after", 5);
-        tls_rig_exchange(&pair, TLS_RIG_BYTES);
+        tls_pair_exchange(&pair, TLS_BYTES);
         tls_rig_expect(other, "beforeafter", 11);
         tls_rig_write(other, "back", 4);
-        tls_rig_exchange(&pair, 3);
+        tls_pair_exchange(&pair, 3);
         tls_rig_expect(side, "back", 4);
     }
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_engine, keys_are_not_updated_under_tls_12)
@@ -437,9 +427,9 @@ UNIT(tls_engine, keys_are_not_updated_under_tls_12)
     expect_eq(wr_tls_engine_update_keys(&pair.client.engine), -EOPNOTSUPP);
 
     tls_rig_write(&pair.client, "still", 5);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_pair_exchange(&pair, TLS_BYTES);
     tls_rig_expect(&pair.server, "still", 5);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 static void engine_resume(int version)
@@ -453,17 +443,17 @@ static void engine_resume(int version)
     options.session = session;
 
     cr_assert_eq(tls_rig_open(&pair, &options), 0);
-    tls_rig_step(&pair.client);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_side_step(&pair.client);
+    tls_pair_exchange(&pair, TLS_BYTES);
 
     expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
     expect_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
     expect_eq(wr_tls_engine_was_resumed(&pair.client.engine), true);
     expect_eq(wr_tls_engine_was_resumed(&pair.server.engine), true);
     tls_rig_write(&pair.client, "again", 5);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_pair_exchange(&pair, TLS_BYTES);
     tls_rig_expect(&pair.server, "again", 5);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
     wolfSSL_SESSION_free(session);
 }
 
@@ -480,14 +470,13 @@ UNIT(tls_engine, a_session_of_tls_13_is_resumed)
 /* ---- closing ---- */
 
 UNIT_IN(tls_engine, a_close_notify_ends_one_direction, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
-    (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
-    tls_rig_collect(&rig->client);
+    tls_side_flush(&rig->client);
     const size_t len = rig->client.wire_len;
-    tls_rig_move(&rig->client, &rig->server, TLS_RIG_BYTES);
+    tls_pair_move(&rig->client, &rig->server, TLS_BYTES);
 
     expect_gt(len, 0);
     expect_lt(len, 64);
@@ -498,8 +487,8 @@ UNIT_IN(tls_engine, a_close_notify_ends_one_direction, tls_rig_pairs,
 
     tls_rig_write(&rig->server, "the rest", 8);
     expect_eq(wr_tls_engine_close(&rig->server.engine), 0);
-    tls_rig_collect(&rig->server);
-    tls_rig_move(&rig->server, &rig->client, TLS_RIG_BYTES);
+    tls_side_flush(&rig->server);
+    tls_pair_move(&rig->server, &rig->client, TLS_BYTES);
 
     tls_rig_expect(&rig->client, "the rest", 8);
     expect_eq(rig->client.result, 0);
@@ -509,15 +498,14 @@ UNIT_IN(tls_engine, a_close_notify_ends_one_direction, tls_rig_pairs,
 }
 
 UNIT_IN(tls_engine, both_sides_may_close_at_once, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
-    (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
     expect_eq(wr_tls_engine_close(&rig->server.engine), 0);
-    tls_rig_collect(&rig->client);
-    tls_rig_collect(&rig->server);
+    tls_side_flush(&rig->client);
+    tls_side_flush(&rig->server);
 
-    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_pair_exchange(rig, TLS_BYTES);
 
     expect_eq(rig->client.engine.state, WR_TLS_ENGINE_CLOSED);
     expect_eq(rig->server.engine.state, WR_TLS_ENGINE_CLOSED);
@@ -530,14 +518,14 @@ UNIT(tls_engine, nothing_is_sent_behind_the_close_notify)
     const struct tls_rig_options options = {.version = 13};
     tls_rig_connect(&pair, &options);
     expect_eq(wr_tls_engine_close(&pair.client.engine), 0);
-    tls_rig_collect(&pair.client);
+    tls_side_flush(&pair.client);
     pair.client.wire_len = 0;
 
     expect_eq(wr_tls_engine_update_keys(&pair.server.engine), 0);
     tls_rig_write(&pair.server, "after", 5);
-    tls_rig_move(&pair.server, &pair.client, TLS_RIG_BYTES);
+    tls_pair_move(&pair.server, &pair.client, TLS_BYTES);
 
     tls_rig_expect(&pair.client, "after", 5);
     expect_eq(pair.client.wire_len, 0); /* the key update is not answered */
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }

@@ -10,11 +10,8 @@
 #include "tests/unit/tls_rig.h"
 
 #include "lib/tls/engine/engine_impl.h"
-#include "tests/unit.h"
 
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
 #include <wolfssl/wolfcrypt/aes.h>
 
 enum {
@@ -27,7 +24,7 @@ enum {
     EARLY_OVERFLOW = 22,
 };
 
-static struct tls_rig pair;
+static struct tls_pair pair;
 static struct tls_rig_options choice;
 
 /* ---- wolfSSL's functions ---- */
@@ -86,21 +83,21 @@ static void early_begin(const struct tls_rig_options *options)
     tls_rig_init(&pair, &choice);
     cr_assert_eq(tls_rig_open(&pair, &choice), 0);
     cr_assert(wr_tls_engine_expect_early(&pair.server.engine));
-    tls_rig_step(&pair.client);
+    tls_side_step(&pair.client);
     cr_assert_gt(pair.client.wire_len, 0);
 }
 
 /* What is on the wires leads to a connection that works. */
 static void early_expect_open(size_t piece)
 {
-    tls_rig_exchange(&pair, piece);
+    tls_pair_exchange(&pair, piece);
     cr_assert_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN, "%s",
                  wr_tls_engine_get_error_text(&pair.server.engine));
     cr_assert_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
     cr_assert_null(pair.server.engine.early);
     tls_rig_write(&pair.client, "there", 5);
     tls_rig_write(&pair.server, "back", 4);
-    tls_rig_exchange(&pair, piece);
+    tls_pair_exchange(&pair, piece);
     tls_rig_expect(&pair.server, "there", 5);
     tls_rig_expect(&pair.client, "back", 4);
 }
@@ -110,7 +107,7 @@ static void early_expect_end(int err, int alert)
     expect_eq(wr_tls_engine_get_error(&pair.server.engine), err);
     expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), alert);
     expect_gt(pair.server.wire_len, 0);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 static void early_skip(const struct tls_rig_options *options, size_t piece)
@@ -119,11 +116,11 @@ static void early_skip(const struct tls_rig_options *options, size_t piece)
     early_put(5000 + EARLY_EXTRA);
     early_put(100);
     early_put(EARLY_EXTRA);
-    tls_rig_move(&pair.client, &pair.server, piece);
+    tls_pair_move(&pair.client, &pair.server, piece);
     early_put(3000); /* it was under way when the server answered */
-    tls_rig_move(&pair.client, &pair.server, piece);
+    tls_pair_move(&pair.client, &pair.server, piece);
     early_expect_open(piece);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_early, data_before_and_behind_the_answer_is_skipped)
@@ -133,7 +130,7 @@ UNIT(tls_early, data_before_and_behind_the_answer_is_skipped)
                                          "TLS_CHACHA20_POLY1305_SHA256"};
     for (size_t i = 0; i < sizeof(suites) / sizeof(*suites); i++) {
         const struct tls_rig_options options = {.ciphers = suites[i]};
-        early_skip(&options, TLS_RIG_BYTES);
+        early_skip(&options, TLS_BYTES);
         early_skip(&options, 1000);
         early_skip(&options, 1);
     }
@@ -143,15 +140,15 @@ UNIT(tls_early, a_client_shows_its_certificate_behind_it)
 {
     const struct tls_rig_options options = {.client_certificate = true,
                                             .wants_certificate = true};
-    early_skip(&options, TLS_RIG_BYTES);
+    early_skip(&options, TLS_BYTES);
     early_skip(&options, 1);
 }
 
 UNIT(tls_early, a_client_may_send_none)
 {
     early_begin(&(struct tls_rig_options){.version = 13});
-    early_expect_open(TLS_RIG_BYTES);
-    tls_rig_fini(&pair);
+    early_expect_open(TLS_BYTES);
+    tls_pair_disconnect(&pair);
 }
 
 /* Puts the offer in the hello that is on the client's wire. */
@@ -177,22 +174,22 @@ static void early_offer_and_put(size_t piece)
     choice = (struct tls_rig_options){.version = 13};
     tls_rig_init(&pair, &choice);
     cr_assert_eq(tls_rig_open(&pair, &choice), 0);
-    tls_rig_step(&pair.client);
+    tls_side_step(&pair.client);
     early_offer();
     early_put(EARLY_MAX);
-    tls_rig_move(&pair.client, &pair.server, piece);
+    tls_pair_move(&pair.client, &pair.server, piece);
 
     expect_eq(pair.server.result, -EAGAIN, "%s",
               wr_tls_engine_get_error_text(&pair.server.engine));
     cr_assert_not_null(pair.server.engine.early);
     cr_assert_null(pair.server.engine.hello);
     expect_gt(pair.server.wire_len, 500); /* the whole of its answer */
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_early, a_hello_that_offers_it_lets_the_server_expect_it)
 {
-    early_offer_and_put(TLS_RIG_BYTES);
+    early_offer_and_put(TLS_BYTES);
     early_offer_and_put(1000);
     early_offer_and_put(1);
 }
@@ -208,15 +205,15 @@ static void early_begin_again(void)
 
 UNIT(tls_early, data_before_a_second_hello_is_skipped)
 {
-    for (size_t piece = 1; piece <= TLS_RIG_BYTES; piece *= TLS_RIG_BYTES) {
+    for (size_t piece = 1; piece <= TLS_BYTES; piece *= TLS_BYTES) {
         early_begin_again();
         early_put(5000);
-        tls_rig_move(&pair.client, &pair.server, piece);
+        tls_pair_move(&pair.client, &pair.server, piece);
         early_put(100);
-        tls_rig_move(&pair.client, &pair.server, piece);
+        tls_pair_move(&pair.client, &pair.server, piece);
         expect_lt(pair.server.wire_len, 200); /* it asks for another hello */
         early_expect_open(piece);
-        tls_rig_fini(&pair);
+        tls_pair_disconnect(&pair);
     }
 }
 
@@ -226,13 +223,13 @@ UNIT(tls_early, it_is_limited)
 {
     early_begin(&(struct tls_rig_options){.version = 13});
     early_put(EARLY_MAX + EARLY_EXTRA);
-    early_expect_open(TLS_RIG_BYTES);
-    tls_rig_fini(&pair);
+    early_expect_open(TLS_BYTES);
+    tls_pair_disconnect(&pair);
 
     early_begin(&(struct tls_rig_options){.version = 13});
     early_put(EARLY_MAX + EARLY_EXTRA);
     early_put(EARLY_EXTRA);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
 }
 
@@ -241,7 +238,7 @@ UNIT(tls_early, it_is_limited_before_a_second_hello)
     early_begin_again();
     early_put(EARLY_MAX + EARLY_EXTRA);
     early_put(EARLY_EXTRA);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
 }
 
@@ -253,11 +250,11 @@ UNIT(tls_early, small_records_are_limited_too)
             early_put(i % (EARLY_EXTRA + EARLY_LEAST + 1));
         }
         if (more == 0) {
-            early_expect_open(TLS_RIG_BYTES);
-            tls_rig_fini(&pair);
+            early_expect_open(TLS_BYTES);
+            tls_pair_disconnect(&pair);
         }
     }
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
 }
 
@@ -265,8 +262,8 @@ UNIT(tls_early, a_record_that_is_too_long_is_refused)
 {
     const uint8_t header[] = {23, 3, 3, 0x41, 1};
     early_begin(&(struct tls_rig_options){.version = 13});
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
-    tls_rig_feed(&pair.server, header, sizeof(header), 1);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+    tls_side_feed(&pair.server, header, sizeof(header), 1);
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_OVERFLOW);
 }
 
@@ -274,9 +271,9 @@ UNIT(tls_early, nothing_is_skipped_behind_the_first_record_that_opens)
 {
     early_begin(&(struct tls_rig_options){.version = 13});
     early_put(100);
-    early_expect_open(TLS_RIG_BYTES);
+    early_expect_open(TLS_BYTES);
     early_put(100);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_expect_end(WEIR_ETLSRECORD, EARLY_BAD_MAC);
 }
 
@@ -285,9 +282,9 @@ UNIT(tls_early, nothing_is_skipped_behind_a_plain_hello)
     choice = (struct tls_rig_options){.version = 13};
     tls_rig_init(&pair, &choice);
     cr_assert_eq(tls_rig_open(&pair, &choice), 0);
-    tls_rig_step(&pair.client);
+    tls_side_step(&pair.client);
     early_put(100);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_expect_end(WEIR_ETLSRECORD, EARLY_BAD_MAC);
 }
 
@@ -295,7 +292,7 @@ UNIT(tls_early, a_server_of_tls_12_skips_none)
 {
     early_begin(&(struct tls_rig_options){.version = 12});
     early_put(100);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
 }
 
@@ -304,55 +301,54 @@ UNIT(tls_early, a_server_of_tls_12_skips_none)
 UNIT(tls_early, a_record_that_could_not_be_tried_is_not_skipped)
 {
     early_begin(&(struct tls_rig_options){.version = 13});
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
-    tls_rig_move(&pair.server, &pair.client, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+    tls_pair_move(&pair.server, &pair.client, TLS_BYTES);
     early_err = MEMORY_E;
-    early_expect_open(TLS_RIG_BYTES);
+    early_expect_open(TLS_BYTES);
     expect_eq(early_err, 0);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_early, keys_for_a_suite_that_is_not_known_are_an_error)
 {
     early_begin(&(struct tls_rig_options){.version = 13});
     early_suite = 0x1304;
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_suite = -1;
     expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSENGINE);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_early, keys_go_with_the_input)
 {
     early_begin(&(struct tls_rig_options){.version = 13});
     early_put(100);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     cr_assert_not_null(pair.server.engine.early);
     wr_tls_engine_drop_input(&pair.server.engine);
     cr_assert_null(pair.server.engine.early);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 /* ---- without memory, and without an end ---- */
 
 static void early_fail(void *arg)
 {
-    (void)arg;
     early_begin(&(struct tls_rig_options){.version = 13});
     early_put(5000);
-    wr_ignore(wr_blocks_trim(&pair.blocks));
-    walk_begin(&pair.allocator);
-    tls_rig_move(&pair.client, &pair.server, 1000);
-    const bool failed = walk_end(&pair.allocator);
+    wr_ignore(wr_blocks_trim(&pair.account.blocks));
+    walk_begin(&pair.account.allocator);
+    tls_pair_move(&pair.client, &pair.server, 1000);
+    const bool failed = walk_end(&pair.account.allocator);
     const int err = wr_tls_engine_get_error(&pair.server.engine);
     cr_assert(err == 0 || (failed && err == -ENOMEM), "%s at %u",
               weir_err_name(err), (unsigned)walk_round);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_early, each_allocation_may_fail)
 {
-    expect_geq(walk_allocations(&pair.allocator, early_fail, NULL), 10);
+    expect_geq(walk_allocations(&pair.account.allocator, early_fail, NULL), 10);
 }
 
 UNIT(tls_early, a_connection_may_end_while_it_is_skipped)
@@ -360,9 +356,9 @@ UNIT(tls_early, a_connection_may_end_while_it_is_skipped)
     early_begin(&(struct tls_rig_options){.version = 13});
     early_put(5000);
     pair.client.wire_len -= 10;
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     wr_tls_engine_feed_eof(&pair.server.engine);
-    tls_rig_step(&pair.server);
+    tls_side_step(&pair.server);
     expect_eq(pair.server.result, WEIR_ETLSTRUNCATED);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }

@@ -5,18 +5,14 @@
  */
 #include "tests/unit/tls_rig.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
 
-static struct tls_rig pair;
+static struct tls_pair pair;
 static struct tls_rig_options choice;
 
 /* ---- the matrix of ends ---- */
 
-static void end_expect(struct tls_rig_side *side, int err)
+static void end_expect(struct tls_side *side, int err)
 {
     char byte[1];
     expect_eq(side->result, err, "%s: %s", weir_err_name((int)side->result),
@@ -33,16 +29,15 @@ static void end_expect(struct tls_rig_side *side, int err)
 }
 
 UNIT_IN(tls_end, a_close_notify_is_an_end_of_stream, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
-    (void)version;
     tls_rig_write(&rig->client, "last", 4);
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
-    tls_rig_collect(&rig->client);
+    tls_side_flush(&rig->client);
 
-    tls_rig_exchange(rig, 1);
+    tls_pair_exchange(rig, 1);
     wr_tls_engine_feed_eof(&rig->server.engine);
-    tls_rig_step(&rig->server);
+    tls_side_step(&rig->server);
 
     tls_rig_expect(&rig->server, "last", 4);
     end_expect(&rig->server, 0);
@@ -50,14 +45,13 @@ UNIT_IN(tls_end, a_close_notify_is_an_end_of_stream, tls_rig_pairs,
 }
 
 UNIT_IN(tls_end, an_end_without_close_notify_is_a_cut_after_the_data,
-        tls_rig_pairs, struct tls_rig *rig, int version)
+        tls_rig_pairs, struct tls_pair *rig, int version)
 {
-    (void)version;
     tls_rig_write(&rig->client, "last", 4);
 
-    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_pair_exchange(rig, TLS_BYTES);
     wr_tls_engine_feed_eof(&rig->server.engine);
-    tls_rig_step(&rig->server);
+    tls_side_step(&rig->server);
 
     tls_rig_expect(&rig->server, "last", 4);
     end_expect(&rig->server, WEIR_ETLSTRUNCATED);
@@ -71,13 +65,13 @@ static void end_cut(int version, size_t kept)
     tls_rig_write(&pair.client, "whole record", 12);
     pair.client.wire_len = kept;
 
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     wr_tls_engine_feed_eof(&pair.server.engine);
-    tls_rig_step(&pair.server);
+    tls_side_step(&pair.server);
 
     expect_eq(pair.server.plain_len, 0);
     end_expect(&pair.server, WEIR_ETLSTRUNCATED);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, a_cut_within_a_record_is_a_cut)
@@ -89,30 +83,28 @@ UNIT(tls_end, a_cut_within_a_record_is_a_cut)
 }
 
 UNIT_IN(tls_end, a_cut_ends_what_could_still_be_written, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
-    (void)version;
     wr_tls_engine_feed_eof(&rig->client.engine);
 
-    tls_rig_step(&rig->client);
+    tls_side_step(&rig->client);
 
     end_expect(&rig->client, WEIR_ETLSTRUNCATED);
     expect_eq(wr_tls_engine_get_output_bytes(&rig->client.engine), 0);
 }
 
 UNIT_IN(tls_end, what_follows_a_close_notify_is_discarded, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
-    (void)version;
     expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
-    tls_rig_collect(&rig->client);
+    tls_side_flush(&rig->client);
     memcpy(rig->client.wire + rig->client.wire_len, "GET / HTTP/1.1\r\n", 16);
     rig->client.wire_len += 16;
 
-    tls_rig_exchange(rig, TLS_RIG_BYTES);
-    tls_rig_feed(&rig->server, "and more", 8, 3);
+    tls_pair_exchange(rig, TLS_BYTES);
+    tls_side_feed(&rig->server, "and more", 8, 3);
     wr_tls_engine_feed_eof(&rig->server.engine);
-    tls_rig_step(&rig->server);
+    tls_side_step(&rig->server);
 
     end_expect(&rig->server, 0);
     expect_eq(rig->server.plain_len, 0);
@@ -127,17 +119,17 @@ static void end_flip(int version, size_t place)
     cr_assert_lt(place, pair.server.wire_len);
     pair.server.wire[place] ^= 1;
 
-    tls_rig_move(&pair.server, &pair.client, TLS_RIG_BYTES);
+    tls_pair_move(&pair.server, &pair.client, TLS_BYTES);
 
     end_expect(&pair.client, WEIR_ETLSRECORD);
     expect_eq(pair.client.plain_len, 0);
     expect_eq(wr_tls_engine_get_alert_sent(&pair.client.engine), 20);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     end_expect(&pair.server, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine), 20);
     cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.server.engine),
                               "bad_record_mac"));
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, a_record_that_was_altered_is_not_opened_and_the_peer_is_told)
@@ -151,27 +143,25 @@ UNIT(tls_end, a_record_that_was_altered_is_not_opened_and_the_peer_is_told)
 }
 
 UNIT_IN(tls_end, a_record_that_is_sent_again_is_not_opened, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
     static uint8_t copy[256];
-    (void)version;
     tls_rig_write(&rig->client, "once", 4);
     const size_t len = rig->client.wire_len;
     memcpy(copy, rig->client.wire, len);
-    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_pair_exchange(rig, TLS_BYTES);
     tls_rig_expect(&rig->server, "once", 4);
 
-    tls_rig_feed(&rig->server, copy, len, TLS_RIG_BYTES);
+    tls_side_feed(&rig->server, copy, len, TLS_BYTES);
 
     end_expect(&rig->server, WEIR_ETLSRECORD);
 }
 
 UNIT_IN(tls_end, plain_text_instead_of_a_record_is_no_tls, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
-    (void)version;
     const char text[] = "QUIT\r\nGET / HTTP/1.1\r\n\r\n";
-    tls_rig_feed(&rig->server, text, sizeof(text) - 1, 4);
+    tls_side_feed(&rig->server, text, sizeof(text) - 1, 4);
 
     end_expect(&rig->server, WEIR_ETLSPROTOCOL);
     expect_eq(rig->server.plain_len, 0);
@@ -184,20 +174,20 @@ static void end_in_handshake(int version, unsigned moves)
     choice = (struct tls_rig_options){.version = version};
     tls_rig_init(&pair, &choice);
     cr_assert_eq(tls_rig_open(&pair, &choice), 0);
-    tls_rig_step(&pair.client);
+    tls_side_step(&pair.client);
     for (unsigned i = 0; i < moves; i++) {
-        tls_rig_move(i & 1 ? &pair.server : &pair.client,
-                     i & 1 ? &pair.client : &pair.server, TLS_RIG_BYTES);
+        tls_pair_move(i & 1 ? &pair.server : &pair.client,
+                      i & 1 ? &pair.client : &pair.server, TLS_BYTES);
     }
-    struct tls_rig_side *side = moves & 1 ? &pair.server : &pair.client;
+    struct tls_side *side = moves & 1 ? &pair.server : &pair.client;
     const bool was_open = side->engine.state == WR_TLS_ENGINE_OPEN;
 
     wr_tls_engine_feed_eof(&side->engine);
-    tls_rig_step(side);
+    tls_side_step(side);
 
     expect_eq(was_open, moves == 2 && version == 13);
     end_expect(side, WEIR_ETLSTRUNCATED);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, an_end_within_the_handshake_is_a_cut)
@@ -214,13 +204,13 @@ static void end_first_bytes(const void *data, size_t len, int err)
     choice = (struct tls_rig_options){.version = 13};
     tls_rig_init(&pair, &choice);
     cr_assert_eq(tls_rig_open(&pair, &choice), 0);
-    const uint64_t before = pair.memory.bytes;
+    const uint64_t before = pair.account.memory.bytes;
 
-    tls_rig_feed(&pair.server, data, len, TLS_RIG_BYTES);
+    tls_side_feed(&pair.server, data, len, TLS_BYTES);
 
     end_expect(&pair.server, err);
-    expect_lt(pair.memory.bytes, before + (20u << 10));
-    tls_rig_fini(&pair);
+    expect_lt(pair.account.memory.bytes, before + (20u << 10));
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, a_server_refuses_first_bytes_that_are_no_client_hello)
@@ -270,16 +260,16 @@ static void end_refused(const struct tls_rig_options *options, bool by_server,
     choice = *options;
     tls_rig_init(&pair, &choice);
     cr_assert_eq(tls_rig_open(&pair, &choice), 0);
-    tls_rig_step(&pair.client);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
-    struct tls_rig_side *side = by_server ? &pair.server : &pair.client;
-    struct tls_rig_side *other = by_server ? &pair.client : &pair.server;
+    tls_side_step(&pair.client);
+    tls_pair_exchange(&pair, TLS_BYTES);
+    struct tls_side *side = by_server ? &pair.server : &pair.client;
+    struct tls_side *other = by_server ? &pair.client : &pair.server;
 
     end_expect(side, err);
     expect_eq(wr_tls_engine_get_alert_sent(&side->engine), alert);
     end_expect(other, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&other->engine), alert);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, a_server_without_a_version_in_common_says_so)
@@ -330,18 +320,18 @@ UNIT(tls_end, empty_records_are_few_or_the_connection_ends)
         tls_rig_seal(&pair, TLS_RIG_DATA, "", 0);
     }
     tls_rig_seal(&pair, TLS_RIG_DATA, "data", 4);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_pair_exchange(&pair, TLS_BYTES);
     tls_rig_expect(&pair.server, "data", 4);
     expect_eq(pair.server.result, -EAGAIN);
 
     for (int i = 0; i < 1000; i++) {
         tls_rig_seal(&pair, TLS_RIG_DATA, "", 0);
     }
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
 
     end_expect(&pair.server, WEIR_ETLSFLOOD);
     expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 10);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, small_records_with_data_may_be_any_number)
@@ -351,11 +341,11 @@ UNIT(tls_end, small_records_with_data_may_be_any_number)
     for (int i = 0; i < 5000; i++) {
         tls_rig_seal(&pair, TLS_RIG_DATA, "x", 1);
     }
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_pair_exchange(&pair, TLS_BYTES);
 
     expect_eq(pair.server.plain_len, 5000);
     expect_eq(pair.server.result, -EAGAIN);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, key_updates_are_answered_and_are_few_or_the_connection_ends)
@@ -364,20 +354,20 @@ UNIT(tls_end, key_updates_are_answered_and_are_few_or_the_connection_ends)
     for (int i = 0; i < 50; i++) {
         tls_rig_seal_key_update(&pair, true);
     }
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     expect_eq(pair.server.result, -EAGAIN);
     const size_t answers = pair.server.wire_len;
 
     for (int i = 0; i < 1000; i++) {
         tls_rig_seal_key_update(&pair, true);
     }
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
 
     expect_gt(answers, 50 * 20);
     expect_lt(pair.server.wire_len, 4096);
     end_expect(&pair.server, WEIR_ETLSFLOOD);
     expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 10);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, data_earns_key_updates)
@@ -389,12 +379,12 @@ UNIT(tls_end, data_earns_key_updates)
     for (int i = 0; i < 500; i++) {
         tls_rig_seal(&pair, TLS_RIG_DATA, data, sizeof(data));
         tls_rig_seal_key_update(&pair, false);
-        tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+        tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
         tls_rig_expect(&pair.server, data, sizeof(data));
     }
 
     expect_eq(pair.server.result, -EAGAIN);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, warnings_are_few_or_the_connection_ends)
@@ -404,10 +394,10 @@ UNIT(tls_end, warnings_are_few_or_the_connection_ends)
     for (int i = 0; i < 1000; i++) {
         tls_rig_seal(&pair, TLS_RIG_ALERT, (uint8_t[]){1, 90}, 2);
     }
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
 
     end_expect(&pair.server, WEIR_ETLSFLOOD);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, a_fatal_alert_is_named)
@@ -415,13 +405,13 @@ UNIT(tls_end, a_fatal_alert_is_named)
     tls_rig_connect_sealing(&pair, &choice);
 
     tls_rig_seal(&pair, TLS_RIG_ALERT, (uint8_t[]){2, 80}, 2);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
 
     end_expect(&pair.server, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine), 80);
     cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.server.engine),
                               "internal_error"));
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, a_second_handshake_is_refused)
@@ -430,11 +420,11 @@ UNIT(tls_end, a_second_handshake_is_refused)
     tls_rig_connect_sealing(&pair, &choice);
 
     tls_rig_seal(&pair, TLS_RIG_HANDSHAKE, hello, sizeof(hello));
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
 
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
     expect_gt(pair.server.wire_len, 0); /* an alert */
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 /* What its header says is enough, in one piece and by itself. */
@@ -443,20 +433,20 @@ static void end_claimed(unsigned size, size_t piece)
     uint8_t record[64] = {23, 3, 3, (uint8_t)(size >> 8), (uint8_t)size};
     tls_rig_connect_sealing(&pair, &choice);
 
-    tls_rig_feed(&pair.server, record, sizeof(record), piece);
+    tls_side_feed(&pair.server, record, sizeof(record), piece);
 
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
     expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22, "%u",
               size);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, a_record_that_says_it_is_too_long_is_refused_by_its_alert)
 {
-    end_claimed((16 << 10) + 257, TLS_RIG_BYTES);
-    end_claimed((16 << 10) + 2048, TLS_RIG_BYTES);
-    end_claimed((16 << 10) + 2049, TLS_RIG_BYTES);
-    end_claimed(UINT16_MAX, TLS_RIG_BYTES);
+    end_claimed((16 << 10) + 257, TLS_BYTES);
+    end_claimed((16 << 10) + 2048, TLS_BYTES);
+    end_claimed((16 << 10) + 2049, TLS_BYTES);
+    end_claimed(UINT16_MAX, TLS_BYTES);
     end_claimed((16 << 10) + 257, 1);
 }
 
@@ -469,18 +459,18 @@ UNIT(tls_end, a_record_of_tls_12_that_says_it_is_too_long_is_refused)
     choice = (struct tls_rig_options){.version = 12};
     tls_rig_init(&pair, &choice);
     cr_assert_eq(tls_rig_open(&pair, &choice), 0);
-    tls_rig_step(&pair.client);
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
-    tls_rig_feed(&pair.server, plain, sizeof(plain), TLS_RIG_BYTES);
+    tls_side_step(&pair.client);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+    tls_side_feed(&pair.server, plain, sizeof(plain), TLS_BYTES);
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
     expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 
     tls_rig_connect(&pair, &choice);
-    tls_rig_feed(&pair.server, sealed, sizeof(sealed), TLS_RIG_BYTES);
+    tls_side_feed(&pair.server, sealed, sizeof(sealed), TLS_BYTES);
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
     expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 20);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_end, a_record_with_more_than_a_record_may_hold_is_refused)
@@ -488,13 +478,13 @@ UNIT(tls_end, a_record_with_more_than_a_record_may_hold_is_refused)
     static uint8_t data[(16 << 10) + 1];
     tls_rig_connect_sealing(&pair, &choice);
     tls_rig_seal(&pair, TLS_RIG_DATA, data, sizeof(data) - 1);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_pair_exchange(&pair, TLS_BYTES);
     tls_rig_expect(&pair.server, data, sizeof(data) - 1);
 
     tls_rig_seal(&pair, TLS_RIG_DATA, data, sizeof(data));
-    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
 
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
     expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22);
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }

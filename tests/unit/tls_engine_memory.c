@@ -8,10 +8,8 @@
 #include "tests/death.h"
 
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
 
-static struct tls_rig pair;
+static struct tls_pair pair;
 
 /* ---- how much ---- */
 
@@ -24,28 +22,26 @@ static void memory_measure(int version, bool is_server, bool rsa, bool talks,
     tls_rig_connect(&pair, &options);
     if (talks) {
         tls_rig_write(&pair.server, "welcome", 7);
-        tls_rig_exchange(&pair, TLS_RIG_BYTES);
+        tls_pair_exchange(&pair, TLS_BYTES);
         tls_rig_expect(&pair.client, "welcome", 7);
     }
-    wr_ignore(wr_blocks_trim(&pair.blocks)); /* kept, and the loop's */
-    const uint64_t before = pair.allocator.live_bytes;
+    wr_ignore(wr_blocks_trim(&pair.account.blocks)); /* kept, and the loop's */
+    const uint64_t before = pair.account.allocator.live_bytes;
     struct wr_tls_engine *engine =
         is_server ? &pair.server.engine : &pair.client.engine;
 
     wr_tls_engine_fini(engine);
-    wr_ignore(wr_blocks_trim(&pair.blocks));
-    const uint64_t taken =
-        before - pair.allocator.live_bytes + sizeof(struct wr_tls_engine);
+    wr_ignore(wr_blocks_trim(&pair.account.blocks));
+    const uint64_t taken = before - pair.account.allocator.live_bytes +
+                           sizeof(struct wr_tls_engine);
 
     expect_gt(taken, 1u << 10);
     expect_leq(taken, most);
     struct wr_tls_peer_options again = {.server_hostname = "localhost"};
-    cr_assert_eq(wr_tls_engine_init(engine,
-                                    is_server ? pair.server.context
-                                              : pair.client.context,
-                                    &again, &pair.memory),
-                 0);
-    tls_rig_fini(&pair);
+    expect_ok(wr_tls_engine_init(
+        engine, is_server ? pair.server.context : pair.client.context, &again,
+        &pair.account.memory));
+    tls_pair_disconnect(&pair);
 }
 
 static void memory_measure_each(bool is_server, bool talks, uint64_t most)
@@ -70,25 +66,24 @@ UNIT(tls_memory, an_idle_connection_of_a_client_takes_at_most_8_kib)
 }
 
 UNIT_IN(tls_memory, a_steady_exchange_allocates_nothing, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
     static uint8_t data[2 * WR_TLS_RECORD_MAX];
     uint64_t calls = 0;
-    (void)version;
     for (int i = 0; i < 20; i++) {
         const size_t size = i & 1 ? sizeof(data) : 100;
-        calls = i == 4 ? rig->allocator.calls : calls;
+        calls = i == 4 ? rig->account.allocator.calls : calls;
         tls_rig_write(&rig->client, data, size);
         tls_rig_write(&rig->server, data, size);
-        tls_rig_exchange(rig, 5000);
+        tls_pair_exchange(rig, 5000);
         tls_rig_expect(&rig->client, data, size);
         tls_rig_expect(&rig->server, data, size);
     }
 
-    if (rig->blocks.keeps_none) {
+    if (rig->account.blocks.keeps_none) {
         return; /* a guard build allocates each block anew */
     }
-    expect_eq(rig->allocator.calls, calls);
+    expect_eq(rig->account.allocator.calls, calls);
 }
 
 /* Other libraries fill records up to 16 KiB. */
@@ -99,83 +94,77 @@ UNIT(tls_memory, steady_records_of_16_kib_allocate_nothing)
     uint64_t calls = 0;
     tls_rig_connect_sealing(&pair, &options);
     for (int i = 0; i < 10; i++) {
-        calls = i == 2 ? pair.allocator.calls : calls;
+        calls = i == 2 ? pair.account.allocator.calls : calls;
         tls_rig_seal(&pair, TLS_RIG_DATA, data, sizeof(data));
-        tls_rig_exchange(&pair, 6000);
+        tls_pair_exchange(&pair, 6000);
         tls_rig_expect(&pair.server, data, sizeof(data));
     }
 
-    if (!pair.blocks.keeps_none) {
-        expect_eq(pair.allocator.calls, calls);
+    if (!pair.account.blocks.keeps_none) {
+        expect_eq(pair.account.allocator.calls, calls);
     }
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT_IN(tls_memory, a_large_record_leaves_in_the_buffer_it_was_sealed_in,
-        tls_rig_pairs, struct tls_rig *rig, int version)
+        tls_rig_pairs, struct tls_pair *rig, int version)
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
-    (void)version;
     tls_rig_fill(data, sizeof(data), 11);
     for (unsigned i = 0; i < 3; i++) {
-        wr_ignore(wr_blocks_trim(&rig->blocks));
-        const uint64_t calls = rig->allocator.calls;
+        wr_ignore(wr_blocks_trim(&rig->account.blocks));
+        const uint64_t calls = rig->account.allocator.calls;
 
-        cr_assert_eq(
-            wr_tls_engine_write(&rig->client.engine, data, sizeof(data)), 0);
+        expect_ok(wr_tls_engine_write(&rig->client.engine, data, sizeof(data)));
 
-        expect_eq(rig->allocator.calls, calls + 1);
-        expect_eq(rig->blocks.used_bytes + sizeof(struct wr_block), 16u << 10);
+        expect_eq(rig->account.allocator.calls, calls + 1);
+        expect_eq(rig->account.blocks.used_bytes + sizeof(struct wr_block),
+                  16u << 10);
         cr_assert_null(rig->client.engine.output_first->next);
-        tls_rig_collect(&rig->client);
-        tls_rig_exchange(rig, TLS_RIG_BYTES);
+        tls_side_flush(&rig->client);
+        tls_pair_exchange(rig, TLS_BYTES);
         tls_rig_expect(&rig->server, data, sizeof(data));
     }
 }
 
 UNIT_IN(tls_memory, small_records_share_a_block, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
-    (void)version;
     for (int i = 0; i < 20; i++) {
         cr_assert_eq(wr_tls_engine_write(&rig->client.engine, "small", 5), 0);
     }
 
     cr_assert_null(rig->client.engine.output_first->next);
 
-    tls_rig_collect(&rig->client);
-    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_side_flush(&rig->client);
+    tls_pair_exchange(rig, TLS_BYTES);
     expect_eq(rig->server.plain_len, 100);
 }
 
 UNIT_IN(tls_memory, records_of_all_sizes_keep_their_order, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
     static uint8_t data[1 << 19];
     size_t done = 0;
-    (void)version;
     tls_rig_fill(data, sizeof(data), 5);
 
     for (unsigned i = 0; done < sizeof(data) - WR_TLS_RECORD_MAX; i++) {
         const size_t len = 1 + (i * 7919u) % (i & 1 ? 300 : WR_TLS_RECORD_MAX);
-        cr_assert_eq(wr_tls_engine_write(&rig->client.engine, data + done, len),
-                     0);
+        expect_ok(wr_tls_engine_write(&rig->client.engine, data + done, len));
         done += len;
     }
 
-    tls_rig_collect(&rig->client);
-    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_side_flush(&rig->client);
+    tls_pair_exchange(rig, TLS_BYTES);
     tls_rig_expect(&rig->server, data, done);
 }
 
 UNIT_IN(tls_memory, output_that_was_not_taken_is_given_back, tls_rig_pairs,
-        struct tls_rig *rig, int version)
+        struct tls_pair *rig, int version)
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
-    (void)version;
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(
-            wr_tls_engine_write(&rig->client.engine, data, sizeof(data)), 0);
+        expect_ok(wr_tls_engine_write(&rig->client.engine, data, sizeof(data)));
     }
     expect_gt(wr_tls_engine_get_output_bytes(&rig->client.engine),
               4 * WR_TLS_RECORD_MAX);
@@ -188,16 +177,16 @@ UNIT_IN(tls_memory, output_that_was_not_taken_is_given_back, tls_rig_pairs,
 static void memory_fail_handshake(void *arg)
 {
     const struct tls_rig_options *options = arg;
-    walk_begin(&pair.allocator);
+    walk_begin(&pair.account.allocator);
     int err = tls_rig_open(&pair, options);
     if (err < 0) {
         expect_eq(err, -ENOMEM);
-        wr_ignore(wr_blocks_trim(&pair.blocks));
+        wr_ignore(wr_blocks_trim(&pair.account.blocks));
         return;
     }
-    tls_rig_step(&pair.client);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
-    const bool failed = walk_end(&pair.allocator);
+    tls_side_step(&pair.client);
+    tls_pair_exchange(&pair, TLS_BYTES);
+    const bool failed = walk_end(&pair.account.allocator);
     int client = wr_tls_engine_get_error(&pair.client.engine);
     int server = wr_tls_engine_get_error(&pair.server.engine);
     if (client < 0 || server < 0) {
@@ -210,17 +199,18 @@ static void memory_fail_handshake(void *arg)
         cr_assert_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
     }
     tls_rig_close(&pair);
-    wr_ignore(wr_blocks_trim(&pair.blocks));
+    wr_ignore(wr_blocks_trim(&pair.account.blocks));
 }
 
 static void memory_fail_all(int version)
 {
     struct tls_rig_options options = {.version = version};
     tls_rig_init(&pair, &options);
-    expect_geq(
-        walk_allocations(&pair.allocator, memory_fail_handshake, &options), 50);
+    expect_geq(walk_allocations(&pair.account.allocator, memory_fail_handshake,
+                                &options),
+               50);
     memset(&pair.client.engine, 0, sizeof(pair.client.engine));
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_memory, each_allocation_of_a_handshake_of_tls_12_may_fail)
@@ -239,16 +229,16 @@ static void memory_fail_data(void *arg)
     static uint8_t data[WR_TLS_RECORD_MAX];
     struct wr_tls_engine *client = &pair.client.engine;
     tls_rig_connect(&pair, arg);
-    wr_ignore(wr_blocks_trim(&pair.blocks));
-    walk_begin(&pair.allocator);
+    wr_ignore(wr_blocks_trim(&pair.account.blocks));
+    walk_begin(&pair.account.allocator);
 
     int err = wr_tls_engine_write(client, data, 10);
     err = err < 0 ? err : wr_tls_engine_write(client, data, sizeof(data));
     err = err < 0 ? err : wr_tls_engine_close(client);
-    tls_rig_collect(&pair.client);
-    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_side_flush(&pair.client);
+    tls_pair_exchange(&pair, TLS_BYTES);
 
-    const bool failed = walk_end(&pair.allocator);
+    const bool failed = walk_end(&pair.account.allocator);
     const int other = wr_tls_engine_get_error(&pair.server.engine);
     cr_assert(err == 0 || err == -ENOMEM);
     cr_assert(other == 0 || other == -ENOMEM);
@@ -259,15 +249,16 @@ static void memory_fail_data(void *arg)
     if (!failed) {
         expect_eq(pair.server.plain_len, 10 + sizeof(data));
     }
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_memory, each_allocation_for_data_and_the_close_may_fail)
 {
     for (int version = 12; version <= 13; version++) {
         struct tls_rig_options options = {.version = version};
-        expect_geq(
-            walk_allocations(&pair.allocator, memory_fail_data, &options), 3);
+        expect_geq(walk_allocations(&pair.account.allocator, memory_fail_data,
+                                    &options),
+                   3);
     }
 }
 
@@ -278,12 +269,12 @@ UNIT(tls_memory, a_session_is_charged_to_no_loop)
     const struct tls_rig_options options = {.version = 13};
     WOLFSSL_SESSION *session = NULL;
     tls_rig_connect(&pair, &options);
-    const uint64_t bytes = pair.memory.bytes;
+    const uint64_t bytes = pair.account.memory.bytes;
 
     expect_eq(wr_tls_engine_get_session(&pair.client.engine, &session), 0);
 
-    expect_eq(pair.memory.bytes, bytes);
-    tls_rig_fini(&pair);
+    expect_eq(pair.account.memory.bytes, bytes);
+    tls_pair_disconnect(&pair);
     wolfSSL_SESSION_free(session); /* the loop and its account are gone */
 }
 
@@ -293,5 +284,5 @@ UNIT_ABORTS(tls_memory, an_account_does_not_end_before_what_it_holds,
     const struct tls_rig_options options = {.version = 13};
     tls_rig_connect(&pair, &options);
 
-    wr_tls_memory_fini(&pair.memory);
+    wr_tls_memory_fini(&pair.account.memory);
 }

@@ -9,25 +9,21 @@
 #include "tests/unit/random.h"
 #include "tests/unit/tls_rig.h"
 
-#include "tests/unit.h"
-
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
 
 enum { FUZZ_RUNS = 1500, FUZZ_TEXT = 40000 };
 
-static struct tls_rig pair;
+static struct tls_pair pair;
 static struct unit_random fuzz_random;
 static uint8_t fuzz_text[FUZZ_TEXT];
 
-static uint8_t *fuzz_place(struct tls_rig_side *side)
+static uint8_t *fuzz_place(struct tls_side *side)
 {
     return &side->wire[unit_random_below(&fuzz_random, side->wire_len)];
 }
 
 /* Does one thing to the wire of @side, which is not empty. */
-static void fuzz_alter(struct tls_rig_side *side)
+static void fuzz_alter(struct tls_side *side)
 {
     uint8_t *place = fuzz_place(side);
     const size_t behind = side->wire_len - (size_t)(place - side->wire);
@@ -61,7 +57,7 @@ static void fuzz_alter(struct tls_rig_side *side)
     }
 }
 
-static void fuzz_check(const struct tls_rig_side *side)
+static void fuzz_check(const struct tls_side *side)
 {
     cr_assert_leq(side->plain_len, FUZZ_TEXT);
     cr_assert_eq(memcmp(side->plain, fuzz_text, side->plain_len), 0);
@@ -69,24 +65,23 @@ static void fuzz_check(const struct tls_rig_side *side)
     cr_assert(side->result != 0 ||
               side->engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE ||
               side->engine.state == WR_TLS_ENGINE_CLOSED);
-    cr_assert_lt(pair.memory.bytes, 200u << 10);
+    cr_assert_lt(pair.account.memory.bytes, 200u << 10);
 }
 
 /* Writes what is there to be written, once a side is open. */
-static void fuzz_write(struct tls_rig_side *side, size_t *done)
+static void fuzz_write(struct tls_side *side, size_t *done)
 {
     const size_t len = unit_random_below(&fuzz_random, 4000);
     if (side->engine.state == WR_TLS_ENGINE_OPEN && *done + len <= FUZZ_TEXT &&
         len > 0) {
-        cr_assert_eq(wr_tls_engine_write(&side->engine, fuzz_text + *done, len),
-                     0);
+        expect_ok(wr_tls_engine_write(&side->engine, fuzz_text + *done, len));
         *done += len;
     }
     if (side->engine.state == WR_TLS_ENGINE_OPEN &&
         unit_random_below(&fuzz_random, 20) == 0) {
         cr_assert_eq(wr_tls_engine_close(&side->engine), 0);
     }
-    tls_rig_collect(side);
+    tls_side_flush(side);
 }
 
 /* Some early data, in one record. */
@@ -107,18 +102,18 @@ static void fuzz_run(const struct tls_rig_options *options, bool early)
     const uint64_t altered = unit_random_below(&fuzz_random, 8);
     size_t done[2] = {0, 0};
     cr_assert_eq(tls_rig_open(&pair, options), 0);
-    tls_rig_step(&pair.client);
+    tls_side_step(&pair.client);
     early = early && altered > 0;
     cr_assert(!early || wr_tls_engine_expect_early(&pair.server.engine));
     for (unsigned i = 0; i < 12; i++) {
-        struct tls_rig_side *from = i & 1 ? &pair.server : &pair.client;
-        struct tls_rig_side *to = i & 1 ? &pair.client : &pair.server;
+        struct tls_side *from = i & 1 ? &pair.server : &pair.client;
+        struct tls_side *to = i & 1 ? &pair.client : &pair.server;
         fuzz_write(from, &done[i & 1]);
         if (i == altered && from->wire_len > 0) {
             fuzz_alter(from);
         }
-        tls_rig_move(from, to,
-                     1 + unit_random_below(&fuzz_random, i & 2 ? 10 : 20000));
+        tls_pair_move(from, to,
+                      1 + unit_random_below(&fuzz_random, i & 2 ? 10 : 20000));
         fuzz_check(from);
         fuzz_check(to);
         if (early && i == 0) {
@@ -127,8 +122,8 @@ static void fuzz_run(const struct tls_rig_options *options, bool early)
     }
     wr_tls_engine_feed_eof(&pair.client.engine);
     wr_tls_engine_feed_eof(&pair.server.engine);
-    tls_rig_step(&pair.client);
-    tls_rig_step(&pair.server);
+    tls_side_step(&pair.client);
+    tls_side_step(&pair.server);
     fuzz_check(&pair.client);
     fuzz_check(&pair.server);
     cr_assert_neq(pair.client.result, -EAGAIN);
@@ -146,7 +141,7 @@ static void fuzz_version(int version, bool early)
         fuzz_run(&options, early);
     }
     memset(&pair.client.engine, 0, sizeof(pair.client.engine));
-    tls_rig_fini(&pair);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_fuzz, a_wire_that_alters_tls_12_brings_nothing_that_was_not_sealed)

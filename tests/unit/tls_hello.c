@@ -5,11 +5,8 @@
  */
 #include "lib/preface/hello.h"
 
-#include "tests/unit.h"
 #include "tests/unit/random.h"
 #include "uring/check.h"
-
-#include <string.h>
 
 /* A name, a ticket. */
 #define HELLO_NAME_EXTENSION   "\0\0\0\x0e\0\x0c\0\0\x09localhost"

@@ -5,13 +5,7 @@
  * reason; each good one is accepted.
  */
 #include "lib/tls/context/context_impl.h"
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
-
-#include <string.h>
-#include <weir/error.h>
+#include "tests/tls/rig.h"
 
 enum {
     MATRIX_GOOD_OF_CLIENT = 1 << 0, /* a server accepts it */
@@ -199,8 +193,7 @@ static void matrix_use_rsa(weir_tls_context *context, const char *name)
     const size_t size =
         tls_file_read(tls_file("tls-matrix/%s.key", name), key, sizeof(key));
     wr_tls_context_free_rsa(context->rsa_key);
-    cr_assert_eq(wr_tls_context_read_rsa(key, (long)size, &context->rsa_key),
-                 0);
+    expect_ok(wr_tls_context_read_rsa(key, (long)size, &context->rsa_key));
 }
 
 /* A context of a side that shows a certificate, also one that weir would not
@@ -211,7 +204,7 @@ static weir_tls_context *matrix_show(const struct weir_tls_options *options,
     struct weir_tls_options good = *options;
     good.certificate.file = tls_file("tls-matrix/good.pem");
     good.key.file = tls_file("tls-matrix/good.key");
-    weir_tls_context *context = tls_pair_context(&good);
+    weir_tls_context *context = tls_context(&good);
     const char *path = tls_file("tls-matrix/%s.pem", name);
     cr_assert_eq(wolfSSL_CTX_SetMinRsaKey_Sz(context->ctx, 1024),
                  WOLFSSL_SUCCESS);
@@ -287,8 +280,10 @@ static bool matrix_judge(const struct matrix_row *row, bool to_client,
     tls_pair_connect(&pair, client, server, &how);
 
     const bool is_right =
-        matrix_compare(row, to_client ? &pair.client : &pair.server, err) &&
-        matrix_is_told(row, to_client ? &pair.server : &pair.client, err);
+        matrix_compare(
+            row, to_client ? &pair.client.engine : &pair.server.engine, err) &&
+        matrix_is_told(
+            row, to_client ? &pair.server.engine : &pair.client.engine, err);
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     weir_tls_context_unref(server);
@@ -349,7 +344,7 @@ UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
     const struct weir_tls_options options = matrix_verifier("good");
     struct weir_tls_options server_options = options;
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    weir_tls_context *client = tls_pair_context(&options);
+    weir_tls_context *client = tls_context(&options);
     server_options.server = true;
     for (int i = 0; i < 2; i++) {
         weir_tls_context *whole = matrix_show(&server_options, "good-chain");
@@ -358,7 +353,8 @@ UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
         tls_pair_expect(&pair, 0, 0);
         tls_pair_disconnect(&pair);
         tls_pair_connect(&pair, client, orphan, &how);
-        expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSISSUER);
+        expect_eq(wr_tls_engine_get_error(&pair.client.engine),
+                  WEIR_ETLSISSUER);
         tls_pair_disconnect(&pair);
         weir_tls_context_unref(whole);
         weir_tls_context_unref(orphan);
@@ -385,8 +381,8 @@ UNIT(tls_matrix, a_revoked_client_of_a_limited_issuer_is_refused)
         options.revocations.file = tls_file("tls-matrix/lists.crl");
         weir_tls_context *server = matrix_show(&options, "good");
         tls_pair_connect(&pair, client, server, &how);
-        expect_eq(wr_tls_engine_get_error(&pair.server), clients[i].err, "%s",
-                  wr_tls_engine_get_error_text(&pair.server));
+        expect_eq(wr_tls_engine_get_error(&pair.server.engine), clients[i].err,
+                  "%s", wr_tls_engine_get_error_text(&pair.server.engine));
         tls_pair_disconnect(&pair);
         weir_tls_context_unref(client);
         weir_tls_context_unref(server);
@@ -401,15 +397,15 @@ UNIT(tls_matrix, an_issuer_without_a_list_is_refused_where_there_are_lists)
         .server = true,
     };
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *client = tls_context(&client_options);
     weir_tls_context *listed = matrix_show(&server_options, "good");
     weir_tls_context *other = matrix_show(&server_options, "other-authority");
     tls_pair_connect(&pair, client, listed, &how);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
     tls_pair_connect(&pair, client, other, &how);
-    expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSNOCRL, "%s",
-              wr_tls_engine_get_error_text(&pair.client));
+    expect_eq(wr_tls_engine_get_error(&pair.client.engine), WEIR_ETLSNOCRL,
+              "%s", wr_tls_engine_get_error_text(&pair.client.engine));
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     weir_tls_context_unref(listed);

@@ -4,14 +4,9 @@
  * tls_matrix.sh; servers show them to clients, and clients to servers.
  */
 #include "lib/tls/engine/session.h"
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
 
 static struct tls_pair pair;
 static char error_text[512];
@@ -47,7 +42,7 @@ static void revocation_show(struct weir_tls_options *client, const char *name,
         client->max_version = versions[i];
         tls_pair_join(&pair, client, &server, NULL);
         tls_pair_expect(&pair, err, err < 0 ? WEIR_ETLSALERT : 0);
-        const char *found = wr_tls_engine_get_error_text(&pair.client);
+        const char *found = wr_tls_engine_get_error_text(&pair.client.engine);
         cr_assert(!text || strstr(found, text), "%s", found);
         tls_pair_disconnect(&pair);
     }
@@ -140,7 +135,7 @@ UNIT(tls_revocation, a_server_asks_the_lists_of_its_clients_issuers)
         client.certificate = shown.certificate;
         client.key = shown.key;
         tls_pair_join(&pair, &client, &server, NULL);
-        expect_eq(wr_tls_engine_get_error(&pair.server),
+        expect_eq(wr_tls_engine_get_error(&pair.server.engine),
                   i == 0 ? 0 : WEIR_ETLSREVOKED);
         tls_pair_disconnect(&pair);
     }
@@ -164,8 +159,8 @@ UNIT(tls_revocation, a_client_with_lists_resumes_no_session)
     for (size_t i = 0; i < 2; i++) {
         weir_tls_session *session = NULL;
         tls_pair_join(&pair, &client, &server, NULL);
-        cr_assert_eq(wr_tls_session_get(&pair.client, &session), 0);
-        cr_assert_eq(wr_tls_session_use(session, pair.client.context,
+        cr_assert_eq(wr_tls_session_get(&pair.client.engine, &session), 0);
+        cr_assert_eq(wr_tls_session_use(session, pair.client.engine.context,
                                         "localhost") == NULL,
                      i == 0);
         weir_tls_session_unref(session);

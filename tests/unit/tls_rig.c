@@ -6,12 +6,8 @@
 #include "tests/unit/tls_rig.h"
 
 #include "lib/tls/context/context.h"
-#include "tests/unit.h"
-#include "tests/unit/tls_file.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/kdf.h>
 #include <wolfssl/wolfcrypt/sha256.h>
@@ -84,8 +80,6 @@ static int rig_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
                       unsigned char *mac, int is_new, unsigned char *ticket,
                       int size, int *ret_size, void *arg)
 {
-    (void)ssl;
-    (void)arg;
     for (int i = 0; i < size; i++) {
         ticket[i] ^= 0x5a; /* wolfSSL sees to it that something was done */
     }
@@ -171,7 +165,6 @@ int wr_tls_context_open(weir_tls_context *context,
                         struct wr_tls_verdict *verdict, struct WOLFSSL **ret)
 {
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
-    (void)verdict;
     if (!ssl) {
         return -ENOMEM;
     }
@@ -195,26 +188,16 @@ void wr_tls_context_close(struct WOLFSSL *ssl)
 
 /* ---- the pair ---- */
 
-static void rig_init_side(struct tls_rig_side *side, bool is_server,
-                          const struct tls_rig_options *options)
+void tls_rig_init(struct tls_pair *rig, const struct tls_rig_options *options)
 {
-    *side = (struct tls_rig_side){
-        .context = rig_new_context(is_server, options),
-        .plain = malloc(TLS_RIG_BYTES),
-        .wire = malloc(TLS_RIG_BYTES),
+    *rig = (struct tls_pair){
+        .client.context = rig_new_context(false, options),
+        .server.context = rig_new_context(true, options),
     };
+    tls_account_open(&rig->account);
 }
 
-void tls_rig_init(struct tls_rig *rig, const struct tls_rig_options *options)
-{
-    allocator_init(&rig->allocator);
-    wr_blocks_init(&rig->blocks, &rig->allocator.hooks);
-    wr_tls_memory_init(&rig->memory, &rig->blocks);
-    rig_init_side(&rig->client, false, options);
-    rig_init_side(&rig->server, true, options);
-}
-
-int tls_rig_open(struct tls_rig *rig, const struct tls_rig_options *options)
+int tls_rig_open(struct tls_pair *rig, const struct tls_rig_options *options)
 {
     const struct wr_tls_peer_options client = {
         .server_hostname = "localhost",
@@ -224,133 +207,32 @@ int tls_rig_open(struct tls_rig *rig, const struct tls_rig_options *options)
     const struct wr_tls_peer_options server = {
         .can_export = options->can_export,
     };
-    int err = wr_tls_engine_init(&rig->client.engine, rig->client.context,
-                                 &client, &rig->memory);
+    int err = tls_side_open(&rig->client, rig->client.context, &client,
+                            &rig->account);
     if (err < 0) {
         return err;
     }
-    err = wr_tls_engine_init(&rig->server.engine, rig->server.context, &server,
-                             &rig->memory);
+    err = tls_side_open(&rig->server, rig->server.context, &server,
+                        &rig->account);
     if (err < 0) {
         wr_tls_engine_fini(&rig->client.engine);
-        return err;
     }
-    rig->client.plain_len = rig->client.wire_len = 0;
-    rig->server.plain_len = rig->server.wire_len = 0;
-    return 0;
+    return err;
 }
 
-void tls_rig_close(struct tls_rig *rig)
+void tls_rig_close(struct tls_pair *rig)
 {
     wr_tls_engine_fini(&rig->client.engine);
     wr_tls_engine_fini(&rig->server.engine);
 }
 
-static void rig_fini_side(struct tls_rig_side *side)
-{
-    weir_tls_context_unref(side->context);
-    free(side->plain);
-    free(side->wire);
-}
-
-void tls_rig_fini(struct tls_rig *rig)
-{
-    if (rig->client.engine.ssl) {
-        tls_rig_close(rig);
-    }
-    expect_eq(rig->memory.count, 0);
-    expect_eq(rig->memory.bytes, 0);
-    wr_tls_memory_fini(&rig->memory);
-    wr_blocks_check_invariants(&rig->blocks);
-    wr_blocks_fini(&rig->blocks);
-    allocator_check(&rig->allocator);
-    rig_fini_side(&rig->client);
-    rig_fini_side(&rig->server);
-}
-
-/* ---- the wire ---- */
-
-void tls_rig_collect(struct tls_rig_side *side)
-{
-    const size_t expected = wr_tls_engine_get_output_bytes(&side->engine);
-    size_t bytes = 0;
-    struct wr_block *block = wr_tls_engine_take_output(&side->engine);
-    while (block) {
-        struct wr_block *next = block->next;
-        cr_assert(side->wire_len + block->used <= TLS_RIG_BYTES);
-        memcpy(side->wire + side->wire_len, wr_tls_engine_output_of(block),
-               block->used);
-        side->wire_len += block->used;
-        bytes += block->used;
-        wr_block_give(side->engine.memory->blocks, block);
-        block = next;
-    }
-    expect_eq(bytes, expected);
-}
-
-void tls_rig_step(struct tls_rig_side *side)
-{
-    struct wr_tls_engine *engine = &side->engine;
-    do {
-        if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
-            side->result = wr_tls_engine_handshake(engine);
-            tls_rig_collect(side);
-            if (side->result < 0) {
-                return;
-            }
-        }
-        side->result = wr_tls_engine_read(engine, side->plain + side->plain_len,
-                                          TLS_RIG_BYTES - side->plain_len);
-        if (side->result > 0) {
-            side->plain_len += (size_t)side->result;
-        }
-        tls_rig_collect(side);
-    } while (side->result > 0);
-    expect_eq(wr_tls_engine_get_input_left(engine), 0);
-}
-
-void tls_rig_feed(struct tls_rig_side *side, const void *data, size_t len,
-                  size_t piece)
-{
-    const uint8_t *at = data;
-    while (len > 0) {
-        const size_t count = len < piece ? len : piece;
-        /* At the end of an allocation, so that reading behind it is seen. */
-        uint8_t *copy = malloc(count);
-        memcpy(copy, at, count);
-        wr_tls_engine_feed(&side->engine, copy, count);
-        tls_rig_step(side);
-        free(copy);
-        at += count;
-        len -= count;
-    }
-}
-
-void tls_rig_move(struct tls_rig_side *from, struct tls_rig_side *to,
-                  size_t piece)
-{
-    const size_t len = from->wire_len;
-    uint8_t *copy = malloc(len + 1);
-    memcpy(copy, from->wire, len);
-    from->wire_len = 0;
-    tls_rig_feed(to, copy, len, piece);
-    free(copy);
-}
-
-void tls_rig_exchange(struct tls_rig *rig, size_t piece)
-{
-    while (rig->client.wire_len > 0 || rig->server.wire_len > 0) {
-        tls_rig_move(&rig->client, &rig->server, piece);
-        tls_rig_move(&rig->server, &rig->client, piece);
-    }
-}
-
-void tls_rig_connect(struct tls_rig *rig, const struct tls_rig_options *options)
+void tls_rig_connect(struct tls_pair *rig,
+                     const struct tls_rig_options *options)
 {
     tls_rig_init(rig, options);
     cr_assert_eq(tls_rig_open(rig, options), 0);
-    tls_rig_step(&rig->client);
-    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_side_step(&rig->client);
+    tls_pair_exchange(rig, TLS_BYTES);
     cr_assert_eq(rig->client.result, -EAGAIN, "%s",
                  wr_tls_engine_get_error_text(&rig->client.engine));
     cr_assert_eq(rig->server.result, -EAGAIN, "%s",
@@ -359,7 +241,7 @@ void tls_rig_connect(struct tls_rig *rig, const struct tls_rig_options *options)
     cr_assert_eq(rig->server.engine.state, WR_TLS_ENGINE_OPEN);
 }
 
-void tls_rig_write(struct tls_rig_side *side, const void *data, size_t len)
+void tls_rig_write(struct tls_side *side, const void *data, size_t len)
 {
     const uint8_t *at = data;
     while (len > 0) {
@@ -368,10 +250,10 @@ void tls_rig_write(struct tls_rig_side *side, const void *data, size_t len)
         at += count;
         len -= count;
     }
-    tls_rig_collect(side);
+    tls_side_flush(side);
 }
 
-void tls_rig_expect(struct tls_rig_side *side, const void *data, size_t len)
+void tls_rig_expect(struct tls_side *side, const void *data, size_t len)
 {
     cr_assert_eq(side->plain_len, len);
     cr_assert_eq(memcmp(side->plain, data, len), 0);
@@ -401,11 +283,9 @@ static void rig_expand(uint8_t *out, unsigned size, const unsigned char *secret,
                        int secret_size, const char *label)
 {
     const char *protocol = "tls13 ";
-    cr_assert_eq(wc_Tls13_HKDF_Expand_Label(
-                     out, size, secret, (unsigned)secret_size,
-                     (const uint8_t *)protocol, 6, (const uint8_t *)label,
-                     (unsigned)strlen(label), NULL, 0, WC_SHA256),
-                 0);
+    expect_ok(wc_Tls13_HKDF_Expand_Label(
+        out, size, secret, (unsigned)secret_size, (const uint8_t *)protocol, 6,
+        (const uint8_t *)label, (unsigned)strlen(label), NULL, 0, WC_SHA256));
 }
 
 static void rig_use_secret(void)
@@ -418,8 +298,6 @@ static void rig_use_secret(void)
 static int rig_note_secret(WOLFSSL *ssl, int id, const unsigned char *secret,
                            int size, void *arg)
 {
-    (void)ssl;
-    (void)arg;
     if (id == CLIENT_TRAFFIC_SECRET) {
         cr_assert_eq(size, (int)sizeof(rig_secret.traffic));
         memcpy(rig_secret.traffic, secret, sizeof(rig_secret.traffic));
@@ -428,7 +306,7 @@ static int rig_note_secret(WOLFSSL *ssl, int id, const unsigned char *secret,
     return 0;
 }
 
-void tls_rig_seal_key_update(struct tls_rig *rig, bool asks)
+void tls_rig_seal_key_update(struct tls_pair *rig, bool asks)
 {
     uint8_t next[32];
     const uint8_t message[] = {24, 0, 0, 1, asks};
@@ -438,7 +316,7 @@ void tls_rig_seal_key_update(struct tls_rig *rig, bool asks)
     rig_use_secret();
 }
 
-void tls_rig_seal(struct tls_rig *rig, uint8_t type, const void *data,
+void tls_rig_seal(struct tls_pair *rig, uint8_t type, const void *data,
                   size_t len)
 {
     uint8_t *record = rig->client.wire + rig->client.wire_len;
@@ -458,16 +336,14 @@ void tls_rig_seal(struct tls_rig *rig, uint8_t type, const void *data,
     rig_secret.number++;
     cr_assert_eq(wc_AesInit(&aes, NULL, INVALID_DEVID), 0);
     cr_assert_eq(wc_AesGcmSetKey(&aes, rig_secret.key, 16), 0);
-    cr_assert_eq(wc_AesGcmEncrypt(&aes, record + 5, inner, (unsigned)len + 1,
-                                  nonce, 12, record + 5 + len + 1, 16, record,
-                                  5),
-                 0);
+    expect_ok(wc_AesGcmEncrypt(&aes, record + 5, inner, (unsigned)len + 1,
+                               nonce, 12, record + 5 + len + 1, 16, record, 5));
     wc_AesFree(&aes);
     free(inner);
     rig->client.wire_len += 5 + sealed;
 }
 
-void tls_rig_connect_sealing(struct tls_rig *rig,
+void tls_rig_connect_sealing(struct tls_pair *rig,
                              struct tls_rig_options *options)
 {
     *options = (struct tls_rig_options){.version = 13,
@@ -477,8 +353,8 @@ void tls_rig_connect_sealing(struct tls_rig *rig,
     cr_assert_eq(wolfSSL_set_tls13_secret_cb(rig->client.engine.ssl,
                                              rig_note_secret, NULL),
                  WOLFSSL_SUCCESS);
-    tls_rig_step(&rig->client);
-    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_side_step(&rig->client);
+    tls_pair_exchange(rig, TLS_BYTES);
     cr_assert_eq(rig->server.engine.state, WR_TLS_ENGINE_OPEN);
 }
 
@@ -515,18 +391,17 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
 int wr_tls_context_choose_without_extensions(weir_tls_context *context,
                                              WOLFSSL *ssl, uint8_t *ret_alert)
 {
-    (void)ret_alert;
     cr_assert(context && ssl);
     return 0;
 }
 
-void tls_rig_pairs(void (*body)(struct tls_rig *rig, int version))
+void tls_rig_pairs(void (*body)(struct tls_pair *rig, int version))
 {
-    static struct tls_rig rig;
+    static struct tls_pair rig;
 
     for (int version = 12; version <= 13; version++) {
         tls_rig_connect(&rig, &(struct tls_rig_options){.version = version});
         body(&rig, version);
-        tls_rig_fini(&rig);
+        tls_pair_disconnect(&rig);
     }
 }

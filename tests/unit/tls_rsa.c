@@ -4,14 +4,9 @@
  * They are of each size, of servers and of clients; libcrypto or wolfSSL signs
  * by them, as weir is built. The peer, which is wolfSSL, verifies.
  */
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <weir/error.h>
-#include <weir/tls.h>
 
 static struct tls_pair pair;
 
@@ -86,14 +81,14 @@ UNIT(tls_rsa, a_connection_signs_when_its_context_has_no_other_reference)
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     const struct weir_tls_options client_options = rsa_client("rsa");
     const struct weir_tls_options options = rsa_server("rsa", WEIR_TLS_1_3);
-    weir_tls_context *client = tls_pair_context(&client_options);
-    weir_tls_context *server = tls_pair_context(&options);
+    weir_tls_context *client = tls_context(&client_options);
+    weir_tls_context *server = tls_context(&options);
 
     tls_pair_open(&pair, client, server, &how);
     weir_tls_context_unref(client);
     weir_tls_context_unref(server);
-    cr_assert_eq(wr_tls_engine_handshake(&pair.client), -EAGAIN);
-    tls_pair_exchange(&pair);
+    cr_assert_eq(wr_tls_engine_handshake(&pair.client.engine), -EAGAIN);
+    tls_pair_exchange(&pair, 0);
 
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);

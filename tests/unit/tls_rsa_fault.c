@@ -5,15 +5,9 @@
  * key, to sign by it, or to sign what it was given.
  */
 #include "lib/tls/context/rsa_key.h"
-#include "tests/unit/tls_file.h"
-#include "tests/unit/tls_pair.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <string.h>
-#include <weir/error.h>
-#include <weir/tls.h>
 
 static struct tls_pair pair;
 
@@ -86,23 +80,15 @@ static struct weir_tls_options fault_server(const char *certificate,
     };
 }
 
-static struct weir_tls_options fault_client(void)
-{
-    return (struct weir_tls_options){
-        .size = sizeof(struct weir_tls_options),
-        .authorities = {.file = tls_file("ca.pem")},
-    };
-}
-
 UNIT(tls_rsa_fault, a_server_that_cannot_sign_ends_the_handshake)
 {
-    const struct weir_tls_options client = fault_client();
+    const struct weir_tls_options client = tls_options(false);
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         const struct weir_tls_options server =
             fault_server("rsa.pem", "rsa.key", version);
         tls_pair_join(&pair, &client, &server, NULL);
-        expect_eq(wr_tls_engine_get_error(&pair.server), WEIR_ETLSSIGN);
-        expect_eq(pair.client.state, WR_TLS_ENGINE_HANDSHAKE);
+        expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSSIGN);
+        expect_eq(pair.client.engine.state, WR_TLS_ENGINE_HANDSHAKE);
         tls_pair_disconnect(&pair);
         expect_eq(fault_key.references, 0);
     }
@@ -110,7 +96,7 @@ UNIT(tls_rsa_fault, a_server_that_cannot_sign_ends_the_handshake)
 
 UNIT(tls_rsa_fault, a_client_that_cannot_sign_ends_the_handshake)
 {
-    struct weir_tls_options client = fault_client();
+    struct weir_tls_options client = tls_options(false);
     client.certificate.file = tls_file("rsa.pem");
     client.key.file = tls_file("rsa.key");
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
@@ -119,8 +105,8 @@ UNIT(tls_rsa_fault, a_client_that_cannot_sign_ends_the_handshake)
         server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
         server.authorities.file = tls_file("ca.pem");
         tls_pair_join(&pair, &client, &server, NULL);
-        expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSSIGN);
-        expect_eq(pair.server.state, WR_TLS_ENGINE_HANDSHAKE);
+        expect_eq(wr_tls_engine_get_error(&pair.client.engine), WEIR_ETLSSIGN);
+        expect_eq(pair.server.engine.state, WR_TLS_ENGINE_HANDSHAKE);
         tls_pair_disconnect(&pair);
         expect_eq(fault_key.references, 0);
     }
@@ -129,14 +115,14 @@ UNIT(tls_rsa_fault, a_client_that_cannot_sign_ends_the_handshake)
 /* wolfSSL verifies what it is about to send. */
 UNIT(tls_rsa_fault, a_wrong_signature_does_not_leave)
 {
-    const struct weir_tls_options client = fault_client();
+    const struct weir_tls_options client = tls_options(false);
     fault_signs_wrongly = true;
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         const struct weir_tls_options server =
             fault_server("rsa.pem", "rsa.key", version);
         tls_pair_join(&pair, &client, &server, NULL);
-        expect_lt(wr_tls_engine_get_error(&pair.server), 0);
-        expect_eq(pair.client.state, WR_TLS_ENGINE_HANDSHAKE);
+        expect_lt(wr_tls_engine_get_error(&pair.server.engine), 0);
+        expect_eq(pair.client.engine.state, WR_TLS_ENGINE_HANDSHAKE);
         tls_pair_disconnect(&pair);
     }
 }

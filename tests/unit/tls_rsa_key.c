@@ -6,17 +6,11 @@
  */
 #include "lib/tls/context/rsa_key.h"
 
-#include "tests/unit.h"
-#include "tests/unit/tls_file.h"
-#include "uring/check.h"
+#include "tests/tls/rig.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <weir/error.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/wolfcrypt/asn_public.h>
@@ -56,8 +50,7 @@ static void key_load(const char *name)
     const int der_size = wc_KeyPemToDer(pem, (int)size, der, sizeof(der), NULL);
     expect_gt(der_size, 0);
     cr_assert_eq(wc_InitRsaKey(&wolf, NULL), 0);
-    cr_assert_eq(wc_RsaPrivateKeyDecode(der, &used, &wolf, (word32)der_size),
-                 0);
+    expect_ok(wc_RsaPrivateKeyDecode(der, &used, &wolf, (word32)der_size));
     key_read_number(&wolf.n, WR_TLS_RSA_N);
     key_read_number(&wolf.e, WR_TLS_RSA_E);
     key_read_number(&wolf.d, WR_TLS_RSA_D);
@@ -234,8 +227,7 @@ UNIT(tls_rsa_key, threads_sign_by_one_key)
     key_open("rsa.key");
     for (int i = 0; i < 4; i++) {
         memcpy(&own[i], &wolf, sizeof(wolf));
-        cr_assert_eq(pthread_create(&threads[i], NULL, key_sign_many, &own[i]),
-                     0);
+        expect_ok(pthread_create(&threads[i], NULL, key_sign_many, &own[i]));
     }
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(pthread_join(threads[i], NULL), 0);

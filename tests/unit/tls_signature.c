@@ -7,13 +7,9 @@
 #include "lib/tls/context/pem.h"
 #include "lib/tls/context/signature.h"
 #include "lib/x509/certificate.h"
-#include "tests/unit/tls_file.h"
-
-#include "tests/unit.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Of rsaEncryption in a key; the last byte of id-RSASSA-PSS is another one. */
 static const uint8_t signature_rsa[] = {0x06, 9,    0x2a, 0x86, 0x48, 0x86,

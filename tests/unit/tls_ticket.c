@@ -9,7 +9,6 @@
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 
 enum { TICKET_LIFETIME = 100, TICKET_NOW = 1000000, TICKET_SIZE = 80 };
@@ -36,9 +35,8 @@ static const struct wr_tls_ticket ticket = {
 
 static void ticket_init(void)
 {
-    expect_eq(
-        wr_tls_ticket_keys_init(&keys, NULL, 0, TICKET_LIFETIME, TICKET_NOW),
-        0);
+    expect_ok(
+        wr_tls_ticket_keys_init(&keys, NULL, 0, TICKET_LIFETIME, TICKET_NOW));
 }
 
 static void ticket_seal(uint64_t now)
@@ -137,8 +135,7 @@ UNIT(tls_ticket, a_clock_that_is_a_minute_behind_is_borne)
 UNIT(tls_ticket, the_low_bits_of_the_time_may_wrap)
 {
     const uint64_t before = UINT64_C(0x1FFFFFFFF);
-    expect_eq(wr_tls_ticket_keys_init(&keys, NULL, 0, TICKET_LIFETIME, before),
-              0);
+    expect_ok(wr_tls_ticket_keys_init(&keys, NULL, 0, TICKET_LIFETIME, before));
     ticket_seal(before);
     cr_assert(ticket_open(before + TICKET_LIFETIME - 1));
     ticket_seal(before);
@@ -171,8 +168,7 @@ UNIT(tls_ticket, the_key_before_opens_and_the_one_before_it_is_gone)
 
     ticket_seal(TICKET_NOW);
     const struct wr_tls_ticket_key first = keys.keys[1];
-    expect_eq(wr_tls_ticket_keys_get(&keys, last + 1 + TICKET_LIFETIME, &key),
-              0);
+    expect_ok(wr_tls_ticket_keys_get(&keys, last + 1 + TICKET_LIFETIME, &key));
 
     cr_assert(!wr_tls_ticket_keys_find(&keys, first.name, &key));
     cr_assert_null(
@@ -193,9 +189,8 @@ UNIT(tls_ticket, keys_of_the_user_do_not_change)
     memset(given, 1, sizeof(given));
     memset(given + sizeof(key), 2, sizeof(key));
     memset(given + 2 * sizeof(key), 3, sizeof(key));
-    expect_eq(wr_tls_ticket_keys_init(&keys, given, sizeof(given),
-                                      TICKET_LIFETIME, TICKET_NOW),
-              0);
+    expect_ok(wr_tls_ticket_keys_init(&keys, given, sizeof(given),
+                                      TICKET_LIFETIME, TICKET_NOW));
 
     ticket_seal(TICKET_NOW + 5 * TICKET_LIFETIME);
     expect_eq(keys.count, 3);

@@ -8,7 +8,6 @@
 #include "tests/walk.h"
 
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 
 static struct test_allocator allocator;
@@ -67,8 +66,7 @@ UNIT(tls_verdict, certificates_are_kept_by_their_place)
 {
     verdict_open();
 
-    expect_eq(wr_tls_verdict_keep(&verdict, 1, (const uint8_t *)"issuer", 6),
-              0);
+    expect_ok(wr_tls_verdict_keep(&verdict, 1, (const uint8_t *)"issuer", 6));
     expect_eq(verdict.chain_count, 2);
     cr_assert_null(verdict.chain[0].der);
     expect_eq(wr_tls_verdict_keep(&verdict, 0, (const uint8_t *)"old", 3), 0);
@@ -86,7 +84,6 @@ UNIT(tls_verdict, certificates_are_kept_by_their_place)
 
 static void keep_without(void *arg)
 {
-    (void)arg;
     verdict_open();
     walk_begin(&allocator);
     const int err =

@@ -11,9 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
-#include <stdint.h>
 #include <sys/resource.h>
 
 enum { LIMIT = 32 };
@@ -48,8 +46,8 @@ static void note_run(void *arg)
 
 static void post(int number)
 {
-    expect_eq(
-        wr_wake_post(wake, NULL, note_run, (void *)(intptr_t)number, NULL), 0);
+    expect_ok(
+        wr_wake_post(wake, NULL, note_run, (void *)(intptr_t)number, NULL));
 }
 
 /* Runs the posts that were taken; their number. */
@@ -406,9 +404,8 @@ static void start_posters(void)
     for (int i = 0; i < POSTERS; i++) {
         posters[i] = (struct poster){.spacing = (uint64_t)i * 7};
         wr_wake_ref(wake);
-        expect_eq(
-            pthread_create(&posters[i].thread, NULL, run_poster, &posters[i]),
-            0);
+        expect_ok(
+            pthread_create(&posters[i].thread, NULL, run_poster, &posters[i]));
     }
 }
 

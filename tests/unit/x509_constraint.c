@@ -7,9 +7,6 @@
 #include "tests/unit.h"
 
 #include <locale.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define DNS       0x82
 #define IP        0x87

@@ -7,8 +7,6 @@
 
 #include "tests/unit.h"
 
-#include <string.h>
-
 #define BYTES(text) ((struct part){sizeof(text) - 1, (text)})
 
 struct part {

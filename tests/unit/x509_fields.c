@@ -4,13 +4,9 @@
  * differ from run to run in their keys and numbers alone.
  */
 #include "lib/tls/context/pem.h"
-#include "tests/unit.h"
-#include "tests/unit/tls_file.h"
+#include "tests/tls/rig.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <weir/error.h>
 #include <weir/tls_certificate.h>
 
 static struct weir_tls_certificate certificate = {.size = sizeof(certificate)};
@@ -23,8 +19,7 @@ static void fields_open(const char *name)
     const size_t size = tls_file_read(path, text, sizeof(text));
     struct wr_der rest = {.data = text, .size = size};
     cr_assert_eq(wr_tls_pem_next(&rest, "CERTIFICATE", &der), 1);
-    cr_assert_eq(weir_tls_certificate_read(der.data, der.size, &certificate),
-                 0);
+    expect_ok(weir_tls_certificate_read(der.data, der.size, &certificate));
 }
 
 static void fields_close(void)

@@ -6,8 +6,6 @@
 #include "lib/x509/hostname.h"
 #include "tests/unit.h"
 
-#include <string.h>
-
 struct pair {
     const char *host;
     const char *name;

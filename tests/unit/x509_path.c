@@ -7,7 +7,6 @@
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <string.h>
 #include <weir/error.h>
 
 #define SENT_MAX WR_X509_CHAIN_MAX

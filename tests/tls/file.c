@@ -4,14 +4,7 @@
  * The folder is the one that WEIR_TLS_CERTIFICATES names. The list of paths is
  * never freed: it has as many as there are files that a program names.
  */
-#include "tests/unit/tls_file.h"
-
-#include "tests/unit.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/tls/rig.h"
 
 struct tls_file {
     struct tls_file *next;
@@ -62,4 +55,11 @@ size_t tls_file_read(const char *path, void *buf, size_t size)
     cr_assert_gt(len, 0, "%s", path);
     cr_assert_lt(len, size, "%s", path);
     return len;
+}
+
+void tls_require(void)
+{
+    if (!getenv("WEIR_TLS_CERTIFICATES")) {
+        cr_skip_test("there are no certificates");
+    }
 }

@@ -1,0 +1,21 @@
+/*
+ * The counters of a loop, as a value.
+ *
+ * A test compares one of them, or two sets that it took apart; that the call
+ * itself fails is looked at by tests/contract/stats.c.
+ */
+#ifndef WEIR_TESTS_STATISTICS_H
+#define WEIR_TESTS_STATISTICS_H
+
+#include "expect.h"
+
+#include <weir/inspect.h>
+
+static inline struct weir_loop_statistics statistics_of(const weir_loop *of)
+{
+    struct weir_loop_statistics now = {.size = sizeof(now)};
+    expect_eq(weir_loop_get_statistics(of, &now), 0);
+    return now;
+}
+
+#endif

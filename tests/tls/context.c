@@ -1,0 +1,56 @@
+/*
+ * Contexts of the certificates that the build makes; see rig.h.
+ *
+ * Programs whose contexts are doubles (tests/unit/tls_rig.c) call nothing that
+ * is here, and so the linker takes nothing of it.
+ */
+#include "tests/tls/rig.h"
+
+struct weir_tls_options tls_options(bool is_server)
+{
+    struct weir_tls_options options = {.size = sizeof(options),
+                                       .server = is_server};
+    if (is_server) {
+        options.certificate.file = tls_file("ecdsa.pem");
+        options.key.file = tls_file("ecdsa.key");
+    } else {
+        options.authorities.file = tls_file("ca.pem");
+    }
+    return options;
+}
+
+weir_tls_context *tls_context(const struct weir_tls_options *options)
+{
+    char text[256] = "";
+    weir_tls_context *context = NULL;
+    const int err = weir_tls_context_new(options, &context, text, sizeof(text));
+    expect_eq(err, 0, "%s: %s", weir_err_name(err), text);
+    expect_str_eq(text, "");
+    return context;
+}
+
+weir_tls_context *tls_context_of(bool is_server, int version)
+{
+    struct weir_tls_options options = tls_options(is_server);
+    if (version != 0) {
+        options.min_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
+        options.max_version = options.min_version;
+    }
+    return tls_context(&options);
+}
+
+void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
+                   const struct weir_tls_options *server,
+                   const struct wr_tls_peer_options *how)
+{
+    const struct wr_tls_peer_options to_localhost = {.server_hostname =
+                                                         "localhost"};
+    weir_tls_context *client_context =
+        client ? tls_context(client) : tls_context_of(false, 0);
+    weir_tls_context *server_context =
+        server ? tls_context(server) : tls_context_of(true, 0);
+    tls_pair_connect(pair, client_context, server_context,
+                     how ? how : &to_localhost);
+    weir_tls_context_unref(client_context);
+    weir_tls_context_unref(server_context);
+}

@@ -1,0 +1,130 @@
+/*
+ * The rig of TLS: certificates, contexts, and two ends with what is between.
+ *
+ * A side is an engine without I/O. A table of functions says where the bytes go
+ * that it seals and those that it opens: into memory, where the other side of a
+ * pair is fed with them, into a socket, or to a peer on the fake ring. A side
+ * is stepped by the test, in the test's thread; its memory is counted.
+ */
+#ifndef WEIR_TESTS_TLS_RIG_H
+#define WEIR_TESTS_TLS_RIG_H
+
+#include "lib/tls/engine/engine.h"
+#include "tests/walk.h"
+
+#include <weir/error.h>
+#include <weir/tls.h>
+
+/* ---- certificates: those of tests/unit/tls_certificates.sh ---- */
+
+/* The path of a file, "tls-matrix/%s.pem" of its name; it is the caller's until
+ * the program ends, for the options that borrow it. */
+const char *tls_file(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* The bytes of a file; they must be fewer than @size. */
+size_t tls_file_read(const char *path, void *buf, size_t size);
+
+/* Skips the test where the build has made no certificates. */
+void tls_require(void);
+
+/* ---- contexts ---- */
+
+/* A server with a P-256 key, or a client that trusts its authority. */
+struct weir_tls_options tls_options(bool is_server);
+
+/* A context, which these options allow. */
+weir_tls_context *tls_context(const struct weir_tls_options *options);
+/* One of tls_options() with this version only: 12, 13, or 0 for any. */
+weir_tls_context *tls_context_of(bool is_server, int version);
+
+/* ---- a side ---- */
+
+/* The memory of engines: all of it comes back. */
+struct tls_account {
+    struct test_allocator allocator;
+    struct wr_blocks blocks;
+    struct wr_tls_memory memory;
+};
+
+void tls_account_open(struct tls_account *account);
+void tls_account_close(struct tls_account *account);
+
+enum tls_bytes { TLS_BYTES = 1 << 20 };
+
+/* Where bytes go. */
+struct tls_way {
+    void (*send)(void *arg, const void *data, size_t len);
+    void (*opened)(void *arg, const void *data, size_t len);
+};
+
+struct tls_side {
+    struct wr_tls_engine engine;
+    weir_tls_context *context; /* of a pair that keeps it, or NULL */
+    const struct tls_way *way;
+    void *arg;
+    ssize_t result; /* of the last step */
+    /* Of a side in memory: what it opened and what it sealed. */
+    size_t plain_len;
+    size_t wire_len;
+    uint8_t *plain; /* TLS_BYTES */
+    uint8_t *wire;  /* TLS_BYTES */
+};
+
+/* An engine of this context, with the error where it cannot be made. The caller
+ * has chosen @side->way; NULL is memory. */
+int tls_side_open(struct tls_side *side, weir_tls_context *context,
+                  const struct wr_tls_peer_options *how,
+                  struct tls_account *account);
+void tls_side_close(struct tls_side *side);
+
+/* Sends what is sealed. */
+void tls_side_flush(struct tls_side *side);
+/* Goes on until the engine wants input or has ended; sends nothing. */
+void tls_side_advance(struct tls_side *side);
+/* Both. */
+void tls_side_step(struct tls_side *side);
+
+/* Feeds @len bytes, in pieces of @piece, with steps between. */
+void tls_side_feed(struct tls_side *side, const void *data, size_t len,
+                   size_t piece);
+/* Feeds a bad record: the engine fails, and has a fatal alert to send. */
+void tls_side_spoil(struct tls_side *side);
+
+/* ---- a pair in memory ---- */
+
+struct tls_pair {
+    struct tls_account account;
+    struct tls_side client;
+    struct tls_side server;
+    size_t piece; /* bytes that are delivered at once; 0: all */
+};
+
+/* The two engines, before the handshake. */
+void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
+                   weir_tls_context *server,
+                   const struct wr_tls_peer_options *how);
+
+/* A handshake as far as it goes, and what follows it. @how: of the client; the
+ * server's is all zero. */
+void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
+                      weir_tls_context *server,
+                      const struct wr_tls_peer_options *how);
+
+/* tls_pair_connect() of contexts that these options allow, NULL for those of
+ * tls_options(), which the engines alone keep. @how: NULL connects to
+ * "localhost". */
+void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
+                   const struct weir_tls_options *server,
+                   const struct wr_tls_peer_options *how);
+void tls_pair_disconnect(struct tls_pair *pair);
+
+/* Moves the wire of @from to @to in pieces of @piece; 0: all at once. */
+void tls_pair_move(struct tls_side *from, struct tls_side *to, size_t piece);
+/* Moves both wires until both are empty. */
+void tls_pair_exchange(struct tls_pair *pair, size_t piece);
+
+/* Expects the errors of the two sides, 0 for a connection that is open. */
+void tls_pair_expect(const struct tls_pair *pair, int client, int server);
+
+#endif

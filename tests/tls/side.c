@@ -1,0 +1,149 @@
+/*
+ * One end of TLS: an engine, its memory and where its bytes go; see rig.h.
+ *
+ * What is fed lies at the end of an allocation of its own, so that reading
+ * behind it is seen.
+ */
+#include "tests/tls/rig.h"
+
+#include <errno.h>
+
+void tls_account_open(struct tls_account *account)
+{
+    allocator_init(&account->allocator);
+    wr_blocks_init(&account->blocks, &account->allocator.hooks);
+    wr_tls_memory_init(&account->memory, &account->blocks);
+}
+
+void tls_account_close(struct tls_account *account)
+{
+    expect_eq(account->memory.count, 0);
+    expect_eq(account->memory.bytes, 0);
+    wr_tls_memory_fini(&account->memory);
+    wr_blocks_check_invariants(&account->blocks);
+    wr_blocks_fini(&account->blocks);
+    allocator_check(&account->allocator);
+}
+
+/* ---- in memory ---- */
+
+static void side_keep(uint8_t *to, size_t *len, const void *data, size_t more)
+{
+    cr_assert_leq(*len + more, TLS_BYTES);
+    memcpy(to + *len, data, more);
+    *len += more;
+}
+
+static void side_send(void *arg, const void *data, size_t len)
+{
+    struct tls_side *side = arg;
+    side_keep(side->wire, &side->wire_len, data, len);
+}
+
+static void side_opened(void *arg, const void *data, size_t len)
+{
+    struct tls_side *side = arg;
+    side_keep(side->plain, &side->plain_len, data, len);
+}
+
+static const struct tls_way in_memory = {.send = side_send,
+                                         .opened = side_opened};
+
+/* ---- life ---- */
+
+int tls_side_open(struct tls_side *side, weir_tls_context *context,
+                  const struct wr_tls_peer_options *how,
+                  struct tls_account *account)
+{
+    const int err =
+        wr_tls_engine_init(&side->engine, context, how, &account->memory);
+    if (err < 0) {
+        return err;
+    }
+    side->plain_len = side->wire_len = 0;
+    if (!side->way) {
+        side->way = &in_memory;
+        side->arg = side;
+        side->plain = malloc(TLS_BYTES);
+        side->wire = malloc(TLS_BYTES);
+        cr_assert(side->plain && side->wire);
+    }
+    return 0;
+}
+
+void tls_side_close(struct tls_side *side)
+{
+    if (side->engine.ssl) {
+        wr_tls_engine_fini(&side->engine);
+    }
+    free(side->plain);
+    free(side->wire);
+    side->plain = side->wire = NULL;
+    side->way = NULL;
+}
+
+/* ---- steps ---- */
+
+void tls_side_flush(struct tls_side *side)
+{
+    const size_t expected = wr_tls_engine_get_output_bytes(&side->engine);
+    size_t bytes = 0;
+    struct wr_block *block = wr_tls_engine_take_output(&side->engine);
+    while (block) {
+        struct wr_block *next = block->next;
+        side->way->send(side->arg, wr_tls_engine_output_of(block), block->used);
+        bytes += block->used;
+        wr_block_give(side->engine.memory->blocks, block);
+        block = next;
+    }
+    expect_eq(bytes, expected);
+}
+
+void tls_side_advance(struct tls_side *side)
+{
+    struct wr_tls_engine *engine = &side->engine;
+    uint8_t plain[WR_TLS_RECORD_MAX]; /* not shared: a way may step a side */
+
+    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
+        side->result = wr_tls_engine_handshake(engine);
+        if (side->result < 0) {
+            return;
+        }
+    }
+    while ((side->result = wr_tls_engine_read(engine, plain, sizeof(plain))) >
+           0) {
+        side->way->opened(side->arg, plain, (size_t)side->result);
+    }
+    expect_eq(wr_tls_engine_get_input_left(engine), 0);
+}
+
+void tls_side_step(struct tls_side *side)
+{
+    tls_side_advance(side);
+    tls_side_flush(side);
+}
+
+void tls_side_feed(struct tls_side *side, const void *data, size_t len,
+                   size_t piece)
+{
+    const uint8_t *at = data;
+    while (len > 0) {
+        const size_t count = len < piece ? len : piece;
+        uint8_t *copy = malloc(count);
+        memcpy(copy, at, count);
+        wr_tls_engine_feed(&side->engine, copy, count);
+        tls_side_step(side);
+        free(copy);
+        at += count;
+        len -= count;
+    }
+}
+
+void tls_side_spoil(struct tls_side *side)
+{
+    static const uint8_t record[5 + 40] = {23, 3, 3, 0, 40};
+
+    wr_tls_engine_feed(&side->engine, record, sizeof(record));
+    tls_side_advance(side);
+    expect_lt(side->result, 0);
+}
