@@ -1,0 +1,508 @@
+"""weir-proxy between clients and servers that know nothing of it: bytes,
+ends, resets, targets that fail, limits, the end of the proxy.
+"""
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import threading
+import time
+
+from harness import (WAIT_S, Program, Skip, command, equal, is_sanitized,
+                     matches, run, status_bytes)
+from proxy_wait import wait_until
+from proxying import PROXY, Proxy
+from servers import Refusing, Server, drain, echo, read_exactly, reset
+
+SEED = 20
+BIG = 10_000_000
+
+
+def target(server):
+    return f"tcp://127.0.0.1:{server.port}"
+
+
+def sees_a_reset(client):
+    try:
+        equal(client.recv(1), "a reset", "what the client sees")
+    except ConnectionResetError:
+        pass
+
+
+def expect_reset(proxy, data=b""):
+    """A connection that is reset, perhaps before connect() has returned."""
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        with proxy.connect() as client:
+            client.sendall(data)
+            equal(client.recv(1), "a reset", "what the client sees")
+
+
+# ---- bytes and ends ----
+
+def test_bytes_go_both_ways_and_each_end_is_passed_on():
+    data = random.Random(SEED).randbytes(3_000_000)
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
+                                       target(server)) as proxy:
+        with proxy.connect() as client:
+            sender = threading.Thread(target=client.sendall, args=(data,))
+            sender.start()
+            equal(read_exactly(client, len(data)) == data, True, "the echo")
+            sender.join()
+            client.shutdown(socket.SHUT_WR)
+            equal(client.recv(1), b"", "the end of stream")
+        proxy.stop()
+        line, = proxy.lines()
+        equal((line["reason"], line["in_bytes"], line["out_bytes"]),
+              ("done", str(len(data)), str(len(data))), "the line of the log")
+
+
+def test_after_the_clients_end_ten_megabytes_come_the_other_way():
+    data = random.Random(SEED).randbytes(BIG)
+    asked = []
+
+    def answer_at_the_end(connection, _number):
+        request = b""
+        while part := connection.recv(65536):
+            request += part
+        asked.append(request)
+        connection.sendall(data)
+
+    with Server(answer_at_the_end) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server)) as proxy:
+        if shutil.which("nc"):
+            with Program("nc", "-N", "127.0.0.1", str(proxy.port),
+                         stdin=-1) as program:
+                out, _ = program.process.communicate(b"all of it",
+                                                     timeout=2 * WAIT_S)
+        else:
+            raise Skip("nc is not installed")
+        equal(asked, [b"all of it"], "the request")
+        equal(out == data, True, f"{len(out)} bytes are what was sent")
+
+
+def test_a_reset_of_the_target_resets_the_client():
+    def answer_and_reset(connection, _number):
+        connection.recv(1)
+        reset(connection)
+
+    with Server(answer_and_reset) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server)) as proxy:
+        expect_reset(proxy, b"x")
+        proxy.stop()
+        equal(proxy.reasons(), ["target-reset"], "the log")
+
+
+def test_a_reset_of_the_client_resets_the_target():
+    seen = []
+    came = threading.Event()
+
+    def see_the_end(connection, _number):
+        connection.sendall(b"x")
+        try:
+            seen.append(connection.recv(1))
+        except ConnectionResetError:
+            seen.append("reset")
+        came.set()
+
+    with Server(see_the_end) as server, Proxy("tcp://127.0.0.1:0",
+                                              target(server)) as proxy:
+        client = proxy.connect()
+        equal(client.recv(1), b"x", "a byte")
+        reset(client)
+        equal(came.wait(WAIT_S), True, "the target saw an end")
+        equal(seen, ["reset"], "what the target saw")
+        proxy.stop()
+        equal(proxy.reasons(), ["client-reset"], "the log")
+
+
+def test_a_reader_that_stops_costs_no_memory():
+    if is_sanitized(PROXY):
+        raise Skip("sanitizers keep freed memory")
+    taken = []
+
+    def send_for_ever(connection, _number):
+        connection.setblocking(False)
+        block = bytes(1 << 20)
+        sent = 0
+        since = time.monotonic()
+        while time.monotonic() - since < 3:
+            with contextlib.suppress(BlockingIOError):
+                sent += connection.send(block)
+                since = time.monotonic()
+        taken.append(sent)
+
+    with Server(send_for_ever) as server, Proxy("tcp://127.0.0.1:0",
+                                                target(server)) as proxy:
+        before = status_bytes(proxy.process.pid, "VmRSS")
+        with contextlib.closing(socket.socket()) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", proxy.port))
+            wait_until(lambda: taken)
+            more = status_bytes(proxy.process.pid, "VmRSS") - before
+            assert more < 2 << 20, f"{more} bytes more"
+        proxy.signal(signal.SIGTERM)
+        equal(proxy.finish()[0], 0, "exit status")
+
+
+# ---- targets ----
+
+def test_a_target_that_refuses_is_passed_over_and_bytes_stay_whole():
+    data = random.Random(SEED).randbytes(100_000)
+    with Server(echo) as server, Refusing() as refusing, Proxy(
+            "tcp://127.0.0.1:0", f"{target(refusing)},{target(server)}",
+            "--eject", "0") as proxy:
+        for _ in range(4):
+            with proxy.connect() as client:
+                client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+                equal(read_exactly(client, len(data)) == data, True, "the echo")
+        proxy.stop()
+        equal(proxy.reasons(), ["done"] * 4, "the log")
+        equal({line["tries"] for line in proxy.lines()}, {"1", "2"},
+              "targets that were tried")
+
+
+def test_without_a_target_the_client_is_reset_at_once():
+    with Refusing() as refusing, Proxy("tcp://127.0.0.1:0",
+                                       target(refusing)) as proxy:
+        expect_reset(proxy, b"x")
+        proxy.stop()
+        equal(proxy.reasons(), ["connect"], "the log")
+
+
+def test_round_robin_follows_the_weights():
+    def say(name):
+        return lambda connection, _number: connection.sendall(name)
+
+    with Server(say(b"a")) as a, Server(say(b"b")) as b, Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--to", target(a), "--weight",
+            "3", "--to", target(b)) as proxy:
+        told = b""
+        for _ in range(40):
+            with proxy.connect() as client:
+                told += client.recv(1)
+    equal((told.count(b"a"), told.count(b"b")), (30, 10), "answers")
+
+
+def test_a_backup_is_used_when_all_others_are_down():
+    with Server(echo) as server, Refusing() as refusing, Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--to", target(refusing), "--to",
+            target(server), "--backup", "--eject", "1") as proxy:
+        for _ in range(3):
+            with proxy.connect() as client:
+                client.sendall(b"x")
+                equal(client.recv(1), b"x", "the echo")
+
+
+def test_a_target_that_fails_its_checks_is_not_used():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--check", "tcp", "--check",
+            "50ms", "--check-fall", "1", "--check-rise", "1") as proxy:
+        wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
+        server.stop_listening()
+        wait_until(lambda: proxy.metric("upstream_up") == 0)
+        expect_reset(proxy)
+        proxy.stop()
+        equal(proxy.reasons(), ["no-target"], "the log")
+
+
+# ---- limits ----
+
+def test_a_full_target_makes_clients_wait_in_a_queue_of_its_length():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
+            f"1:{WAIT_S}s") as proxy:
+        first = proxy.connect()
+        first.sendall(b"1")
+        equal(first.recv(1), b"1", "the first")
+        second = proxy.connect()
+        second.sendall(b"2")
+        wait_until(lambda: proxy.metric("queue_length") == 1)
+        expect_reset(proxy)
+        first.close()
+        equal(second.recv(1), b"2", "the second, when the first has ended")
+        second.close()
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["done", "done", "queue-full"],
+              "the log")
+
+
+def test_the_time_in_the_queue_is_bounded():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
+            "5:50ms") as proxy:
+        with proxy.connect() as first:
+            first.sendall(b"1")
+            equal(first.recv(1), b"1", "the first")
+            expect_reset(proxy)
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["done", "queue-timeout"], "the log")
+
+
+def test_the_program_resets_what_is_above_its_limit():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       "--max-conns-total", "1") as proxy:
+        with proxy.connect() as first:
+            first.sendall(b"1")
+            equal(first.recv(1), b"1", "the first")
+            expect_reset(proxy)
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["done", "limit"], "the log")
+
+
+def test_a_service_lets_clients_wait_above_its_limit():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       "--max-conns", "1") as proxy:
+        first = proxy.connect()
+        first.sendall(b"1")
+        equal(first.recv(1), b"1", "the first")
+        with proxy.connect() as second:
+            second.sendall(b"2")
+            first.close()
+            equal(second.recv(1), b"2", "the second, after the first")
+
+
+def test_without_descriptors_it_waits_and_serves_on():
+    with Server(echo) as server, Program(
+            "sh", "-c", 'ulimit -n 64; exec "$@"', "sh", PROXY, "--threads",
+            "1", "tcp://127.0.0.1:0", target(server)) as program:
+        port = None
+        while not port:
+            line = program.process.stderr.readline().decode()
+            assert line, "it has ended"
+            port = line.rsplit(":", 1)[1] if " serves " in line else None
+        clients = [socket.create_connection(("127.0.0.1", int(port)))
+                   for _ in range(100)]
+        with open(f"/proc/{program.process.pid}/stat",
+                  encoding="ascii") as file:
+            before = sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
+        time.sleep(1)
+        with open(f"/proc/{program.process.pid}/stat",
+                  encoding="ascii") as file:
+            after = sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
+        assert after - before < 50, f"{after - before} ticks of a second"
+        for client in clients:
+            client.close()
+        with contextlib.closing(socket.create_connection(
+                ("127.0.0.1", int(port)), timeout=WAIT_S)) as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+
+
+# ---- time-outs ----
+
+def test_a_connection_without_bytes_is_reset_after_the_idle_time():
+    with Server(drain) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                        "--idle-timeout", "50ms") as proxy:
+        expect_reset(proxy)
+        proxy.stop()
+        equal(proxy.reasons(), ["idle"], "the log")
+
+
+def test_a_half_closed_connection_has_a_time_of_its_own():
+    def wait(connection, _number):
+        while connection.recv(1):
+            pass
+        connection.settimeout(WAIT_S)
+        time.sleep(WAIT_S)
+
+    with Server(wait) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       "--half-closed-timeout",
+                                       "50ms") as proxy:
+        with proxy.connect() as client:
+            client.shutdown(socket.SHUT_WR)
+            sees_a_reset(client)
+        proxy.stop()
+        equal(proxy.reasons(), ["half-closed"], "the log")
+
+
+# ---- the end ----
+
+def refuses(proxy):
+    """Whether nobody listens any more. A client that came just before is
+    reset."""
+    try:
+        proxy.connect().close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        pass
+    return False
+
+
+def test_sigterm_lets_a_transfer_end():
+    data = random.Random(SEED).randbytes(BIG)
+    begun = threading.Event()
+    go_on = threading.Event()
+
+    def send_in_two(connection, _number):
+        connection.sendall(data[:1000])
+        begun.set()
+        go_on.wait(WAIT_S)
+        connection.sendall(data[1000:])
+
+    with Server(send_in_two) as server, Proxy("tcp://127.0.0.1:0",
+                                              target(server)) as proxy:
+        with proxy.connect() as client:
+            equal(begun.wait(WAIT_S), True, "the transfer has begun")
+            first = read_exactly(client, 1000)
+            proxy.signal(signal.SIGTERM)
+            wait_until(lambda: proxy.get("/readyz")[0] == 503)
+            wait_until(lambda: refuses(proxy))
+            go_on.set()
+            rest = read_exactly(client, len(data) - 1000)
+            equal(first + rest == data, True, "the transfer is whole")
+            equal(client.recv(1), b"", "the end of stream")
+        equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
+        equal(proxy.reasons(), ["done"], "the log")
+
+
+def test_the_drain_time_ends_what_does_not_end():
+    with Server(drain) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                        "--drain", "100ms") as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"x")
+            wait_until(lambda: proxy.metric("upstream_active") == 1)
+            proxy.signal(signal.SIGTERM)
+            sees_a_reset(client)
+        status, _, err = proxy.finish()
+        equal(status, 0, "exit status")
+        matches(err, r"connections were cut off")
+        equal(proxy.reasons(), ["drain"], "the log")
+
+
+# ---- counts ----
+
+def test_every_close_has_one_reason_and_the_counts_add_up():
+    rng = random.Random(SEED)
+
+    def behave(connection, number):
+        data = connection.recv(100)
+        if number % 3 == 0:
+            reset(connection)
+        elif number % 3 == 1:
+            connection.sendall(data)
+
+    with Server(behave) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                         "--eject", "0", threads=2) as proxy:
+        for _ in range(90):
+            client = proxy.connect()
+            client.sendall(rng.randbytes(10))
+            with contextlib.suppress(OSError):
+                client.recv(100)
+            if rng.random() < 0.3:
+                reset(client)
+            else:
+                client.close()
+        wait_until(lambda: proxy.metric("connections_active") == 0)
+        accepted = proxy.metric("connections_total")
+        equal(accepted, 90, "connections")
+        equal(proxy.metric("close_total"), accepted, "reasons")
+        equal(proxy.metric("upstream_active"), 0, "slots")
+        proxy.stop()
+        equal(len(proxy.lines()), 90, "lines of the log")
+
+
+def test_the_page_of_the_operator():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
+                                       target(server)) as proxy:
+        equal(proxy.get("/healthz"), (200, "ok\n"), "/healthz")
+        equal(proxy.get("/readyz"), (200, "ok\n"), "/readyz")
+        equal(proxy.get("/nothing")[0], 404, "status of another path")
+        text = proxy.get("/metrics")[1]
+        matches(text, r"^# TYPE weir_proxy_connect_seconds histogram$")
+        for line in text.splitlines():
+            matches(line, r"^# (HELP|TYPE) \w+ |^\w+(\{[^}]*\})? [0-9.]+$")
+
+
+# ---- the configuration ----
+
+CONFIG = """\
+threads = 1
+[db]
+listen = tcp://127.0.0.1:0
+to = {to}
+weight = 2
+balance = leastconn
+"""
+
+
+def config_file(folder, text):
+    path = os.path.join(folder, "proxy.ini")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def test_a_file_says_the_same_as_flags():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
+                                       target(server)) as first:
+        path = config_file(first.folder.name, CONFIG.format(to=target(server)))
+        equal(command(PROXY, "-t", "--config", path).status, 0, "-t")
+        with Proxy("--config", path) as proxy, proxy.connect() as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+
+
+def test_a_wrong_file_is_told_with_its_line():
+    with Proxy("tcp://127.0.0.1:0", "tcp://127.0.0.1:1") as proxy:
+        folder = proxy.folder.name
+        for text, wanted in (
+                (CONFIG.format(to="tcp://127.0.0.1:1") + "weigth = 1\n",
+                 r":7: there is no word 'weigth'; did you mean 'weight'\?"),
+                (CONFIG.format(to="http://x"), r":4: .*tcp://"),
+                (CONFIG.format(to="tcp://127.0.0.1:1") + "idle-timeout = x\n",
+                 r":7: idle-timeout: 'x' is not a time such as"),
+                ("listen = tcp://:1\n", r":1: this word belongs into a sec"),
+                ("[a]\nlisten = tcp://:1\n", r"has no target"),
+                ("what\n", r":1: neither 'WORD = VALUE' nor")):
+            path = config_file(folder, text)
+            outcome = command(PROXY, "-t", "--config", path)
+            equal((outcome.status, outcome.out), (2, ""), f"of {text!r}")
+            matches(outcome.err, wanted)
+            equal(outcome.err.count("\n"), 1, f"lines in {outcome.err!r}")
+
+
+def test_wrong_flags_are_told():
+    for flags, wanted in (
+            ((), r"there is nothing to do"),
+            (("tcp://:1",), r"has no target"),
+            (("tcp://:1", "nothing"), r"'nothing' is not a target"),
+            (("tls://:1", "tcp://a:1"), r"needs a certificate"),
+            (("--blance", "x"), r"did you mean 'balance'"),
+            (("tcp://:1", "tcp://a:1", "--balance", "best"),
+             r"'best' is not roundrobin, leastconn, random, source or sni"),
+            (("--weight", "1"), r"weight comes after the 'to'"),
+            (("--listen",), r"--listen needs a value"),
+            (("tcp://:1", "tcp://a:1", "--trust", "10.0.0.0/8"),
+             r"trust needs accept-proxy")):
+        outcome = command(PROXY, *flags)
+        equal((outcome.status, outcome.out), (2, ""), f"of {flags}")
+        matches(outcome.err, wanted)
+
+
+def test_help_names_every_word():
+    outcome = command(PROXY, "--help")
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    for word in ("--listen", "--to", "--balance", "--accept-proxy", "--cert",
+                 "--handover", "--config"):
+        matches(outcome.out, rf"^  {word}\b")
+    assert max(map(len, outcome.out.splitlines())) < 80, "a long line"
+
+
+def test_the_manual_page_has_every_word():
+    page = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
+                        "tools", "man", "weir-proxy.1")
+    with open(page, encoding="utf-8") as file:
+        told = set(re.findall(r"(?:^\.It Fl |, )-([a-z-]+)", file.read(),
+                              re.M))
+    known = set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)",
+                           command(PROXY, "--help").out, re.M))
+    equal(told ^ known, set(), "words that one of the two lacks")
+
+
+run(globals())

@@ -1,0 +1,140 @@
+"""A running weir-proxy is replaced by a new one, and sockets come from a service
+manager: no connection is lost.
+"""
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+
+from harness import WAIT_S, Program, equal, read_line, run
+from proxying import PROXY, Proxy
+from servers import Server, echo
+
+
+def plain(server):
+    return f"tcp://127.0.0.1:{server.port}"
+
+
+class Churn:
+    """Clients that connect, talk and leave, one after the other."""
+
+    def __init__(self, port, count=4):
+        self.port = port
+        self.failed = []
+        self.done = 0
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.work)
+                        for _ in range(count)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def work(self):
+        while not self.stop.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", self.port),
+                                              timeout=WAIT_S) as client:
+                    client.sendall(b"x")
+                    equal(client.recv(1), b"x", "the echo")
+                    self.done += 1
+            except (OSError, AssertionError) as error:
+                self.failed.append(error)
+
+    def wait_for(self, more):
+        """Until so many more have been served."""
+        event = threading.Event()
+        wanted = self.done + more
+        while self.done < wanted and not self.failed:
+            event.wait(0.01)
+
+
+def start(path, address, server, threads):
+    return Proxy(address, plain(server), "--handover", path, threads=threads)
+
+
+def replaced(threads):
+    """Three proxies after one another on one address, under load."""
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server, \
+            socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{reserved.getsockname()[1]}"
+        path = os.path.join(folder, "handover")
+        current = start(path, address, server, threads)
+        with current.connect() as old, Churn(current.port) as churn:
+            old.sendall(b"a")
+            equal(old.recv(1), b"a", "the echo")
+            first = current
+            for _ in range(3):
+                churn.wait_for(50)
+                following = start(path, address, server, threads)
+                if current is not first:
+                    equal(current.finish(2 * WAIT_S)[0], 0, "exit status")
+                    current.__exit__(None)
+                current = following
+            churn.wait_for(50)
+            equal(churn.failed, [], f"failed, after {churn.done} were served")
+            equal(first.process.poll(), None, "the first serves its client")
+            old.sendall(b"b")
+            equal(old.recv(1), b"b", "the echo by the first proxy")
+        equal(first.finish(2 * WAIT_S)[0], 0, "exit status of the first")
+        first.__exit__(None)
+        current.__exit__(None)
+
+
+def test_a_running_proxy_is_replaced_without_a_failed_connection():
+    replaced(1)
+
+
+def test_a_proxy_of_several_threads_is_replaced_too():
+    replaced(3)
+
+
+def test_a_successor_that_goes_again_leaves_the_proxy_serving():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        path = os.path.join(folder, "handover")
+        with Proxy("tcp://127.0.0.1:0", plain(server), "--handover",
+                   path) as proxy:
+            with socket.socket(socket.AF_UNIX) as successor:
+                successor.connect(path)
+                successor.recv(1)
+            line = read_line(proxy.process.stderr)
+            equal("serves on" in line, True, line)
+            with proxy.connect() as client:
+                client.sendall(b"x")
+                equal(client.recv(1), b"x", "the echo")
+
+
+def test_sockets_of_a_service_manager_are_served():
+    with Server(echo) as server, socket.create_server(
+            ("127.0.0.1", 0)) as listener, socket.socket(
+                socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        port = listener.getsockname()[1]
+        notify.bind("\0weir-proxy-notify-%d" % os.getpid())
+        notify.settimeout(WAIT_S)
+        script = 'exec 3<&"$1"; shift; LISTEN_PID=$$ exec "$@"'
+        with Program("sh", "-c", script, "sh", str(listener.fileno()), PROXY,
+                     "--threads", "2", f"tcp://127.0.0.1:{port}",
+                     plain(server), pass_fds=[listener.fileno()],
+                     env=dict(os.environ, LISTEN_FDS="1", NOTIFY_SOCKET="@"
+                              + notify.getsockname()[1:].decode())) as program:
+            equal(notify.recv(100), b"READY=1", "what systemd is told")
+            for _ in range(20):
+                with socket.create_connection(("127.0.0.1", port),
+                                              timeout=WAIT_S) as client:
+                    client.sendall(b"x")
+                    equal(client.recv(1), b"x", "the echo")
+            program.signal(signal.SIGTERM)
+            equal(program.finish()[0], 0, "exit status")
+
+
+run(globals())

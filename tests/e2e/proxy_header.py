@@ -1,0 +1,146 @@
+"""PROXY headers that weir-proxy reads and writes, and who may send them."""
+
+import contextlib
+import socket
+import struct
+
+from harness import equal, matches, run
+from proxy_wait import wait_until
+from proxying import Proxy
+from servers import Server, echo, read_exactly
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def v2(command, source=None, destination=None, tlvs=b""):
+    """A header of version 2; command 0 is LOCAL, 1 is PROXY."""
+    body = b""
+    if source:
+        body = (socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
+                + struct.pack("!HH", source[1], destination[1]))
+    body += tlvs
+    return SIGNATURE + struct.pack("!BBH", 0x20 | command,
+                                   0x11 if source else 0, len(body)) + body
+
+
+V1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n"
+V2 = v2(1, ("192.0.2.1", 1111), ("192.0.2.2", 2222), b"\x04\x00\x02ab")
+
+
+def plain(server):
+    return f"tcp://127.0.0.1:{server.port}"
+
+
+def test_headers_name_the_client_and_are_taken_away():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       "--accept-proxy", "any") as proxy:
+        for header in (V1, V2):
+            with proxy.connect() as client:
+                client.sendall(header + b"hello")
+                equal(read_exactly(client, 5), b"hello", "the echo")
+        proxy.stop()
+        equal([(line["client"], line["in_bytes"]) for line in proxy.lines()],
+              [("192.0.2.1:1111", "5")] * 2, "the log")
+
+
+def test_a_header_in_single_bytes_is_understood():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       "--accept-proxy", "any") as proxy:
+        for header in (V1, V2):
+            with proxy.connect() as client:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for byte in header + b"hello":
+                    client.sendall(bytes([byte]))
+                equal(read_exactly(client, 5), b"hello", "the echo")
+
+
+def test_a_local_header_leaves_the_addresses_of_the_socket():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       "--accept-proxy", "v2") as proxy:
+        with proxy.connect() as client:
+            client.sendall(v2(0) + b"hello")
+            equal(read_exactly(client, 5), b"hello", "the echo")
+            host, port = client.getsockname()
+        proxy.stop()
+        equal([line["client"] for line in proxy.lines()], [f"{host}:{port}"],
+              "the log")
+
+
+def refused(proxy, data):
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        with proxy.connect() as client:
+            client.sendall(data)
+            equal(client.recv(1), "a reset", "what the client sees")
+
+
+def test_what_is_no_header_is_refused():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       "--accept-proxy", "v1") as proxy:
+        for data in (b"GET / HTTP/1.1\r\n\r\n", V2,
+                     b"PROXY TCP4 192.0.2.1 192.0.2.2 01 2\r\n",
+                     b"PROXY " + b"x" * 200):
+            refused(proxy, data)
+        proxy.stop()
+        equal(proxy.reasons(), ["header"] * 4, "the log")
+
+
+def test_a_header_that_does_not_come_is_waited_for_in_vain():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", plain(server), "--accept-proxy", "v1",
+            "--hello-timeout", "50ms") as proxy:
+        refused(proxy, b"PROXY TCP4 ")
+        proxy.stop()
+        equal(proxy.reasons(), ["header"], "the log")
+
+
+def test_a_header_of_a_stranger_is_not_believed():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", plain(server), "--accept-proxy", "any",
+            "--trust", "10.0.0.0/8") as proxy:
+        refused(proxy, V1)
+        proxy.stop()
+        equal(proxy.reasons(), ["untrusted"], "the log")
+
+
+class Heading(Server):
+    """A server that keeps what comes first."""
+
+    def __init__(self):
+        self.heads = []
+        super().__init__(self.keep)
+
+    def keep(self, connection, _number):
+        self.heads.append(connection.recv(4096))
+
+
+def test_a_header_is_sent_with_the_first_bytes():
+    with Heading() as server:
+        for version in ("v1", "v2"):
+            with Proxy("tcp://127.0.0.1:0", plain(server), "--send-proxy",
+                       version) as proxy, proxy.connect() as client:
+                host, port = client.getsockname()
+                client.sendall(b"hello")
+                client.shutdown(socket.SHUT_WR)
+                client.recv(1)
+                if version == "v1":
+                    wanted = (f"PROXY TCP4 {host} 127.0.0.1 {port} "
+                              f"{proxy.port}\r\n").encode()
+                else:
+                    wanted = v2(1, (host, port), ("127.0.0.1", proxy.port))
+                equal(server.heads[-1][:len(wanted)], wanted, "the header")
+
+
+def test_a_header_passes_two_proxies():
+    with Heading() as server, Proxy(
+            "tcp://127.0.0.1:0", plain(server), "--accept-proxy", "v2",
+            "--send-proxy", "v1") as second, Proxy(
+                "tcp://127.0.0.1:0", f"tcp://127.0.0.1:{second.port}",
+                "--accept-proxy", "v1", "--send-proxy", "v2") as first:
+        with first.connect() as client:
+            client.sendall(V1 + b"hello")
+            client.shutdown(socket.SHUT_WR)
+            wait_until(lambda: server.heads)
+        matches(server.heads[0].decode(), r"\A" + V1.decode().strip())
+
+
+run(globals())

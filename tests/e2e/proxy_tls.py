@@ -1,0 +1,422 @@
+"""weir-proxy and TLS: opened, begun, passed through by the name that the
+client asks for; cuts that stay cuts; certificates that change meanwhile.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import tempfile
+import threading
+import time
+
+from harness import WAIT_S, Skip, command, equal, matches, run
+from proxy_wait import wait_until
+from proxying import Proxy
+from servers import Server, echo, read_exactly, reset
+
+folder = tempfile.TemporaryDirectory()
+
+
+def make_certificate(name, cn, issuer=None):
+    """A key and a certificate for a name, in one file; by an authority of the
+    folder, or signed by itself."""
+    if not shutil.which("openssl"):
+        raise Skip("openssl is not installed")
+    base = os.path.join(folder.name, name)
+    flags = ["-CA", f"{folder.name}/{issuer}.pem",
+             "-CAkey", f"{folder.name}/{issuer}.pem"] if issuer else []
+    usage = [] if issuer else ["-addext", "basicConstraints=critical,CA:TRUE"]
+    if issuer:
+        usage = ["-addext", "basicConstraints=CA:FALSE",
+                 "-addext", "keyUsage=digitalSignature",
+                 "-addext", "extendedKeyUsage=serverAuth,clientAuth"]
+    outcome = command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                      "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                      "-subj", f"/CN={cn}", "-addext",
+                      f"subjectAltName=DNS:{cn},IP:127.0.0.1", "-keyout",
+                      f"{base}.key", "-out", f"{base}.crt", *usage, *flags)
+    equal(outcome.status, 0, f"openssl, which said {outcome.err!r}")
+    with open(f"{base}.pem", "wb") as out:
+        for part in (".crt", ".key"):
+            with open(base + part, "rb") as file:
+                out.write(file.read())
+    return f"{base}.pem"
+
+
+def certificates():
+    """Paths by name, made once."""
+    if not made:
+        made["ca"] = make_certificate("ca", "The Authority")
+        for name in ("proxy", "other", "a", "b", "client"):
+            made[name] = make_certificate(name, f"{name}.test", "ca")
+    return made
+
+
+made = {}
+
+
+def client_context(**options):
+    context = ssl.create_default_context(cafile=certificates()["ca"])
+    context.check_hostname = True
+    for name, value in options.items():
+        setattr(context, name, value)
+    return context
+
+
+def secure(proxy, name="proxy.test", context=None):
+    return (context or client_context()).wrap_socket(proxy.connect(),
+                                                     server_hostname=name)
+
+
+def subject(sock):
+    return dict(pair[0] for pair in sock.getpeercert()["subject"])["commonName"]
+
+
+class Secured(Server):
+    """A server that speaks TLS with a certificate of its own."""
+
+    def __init__(self, serve, name, **options):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificates()[name])
+        for key, value in options.items():
+            setattr(self.context, key, value)
+        super().__init__(self.serve_secured)
+        self.inner = serve
+
+    def serve_secured(self, connection, number):
+        with contextlib.suppress(ssl.SSLError):
+            with self.context.wrap_socket(connection,
+                                          server_side=True) as sock:
+                self.inner(sock, number)
+
+
+def plain(server):
+    return f"tcp://127.0.0.1:{server.port}"
+
+
+def tls_proxy(server, *flags, **options):
+    return Proxy("tls://127.0.0.1:0", plain(server), "--cert",
+                 certificates()["proxy"], *flags, **options)
+
+
+# ---- opened and begun ----
+
+def test_tls_is_opened_and_the_target_gets_plain_bytes():
+    with Server(echo) as server, tls_proxy(server) as proxy:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with secure(proxy, context=client_context(
+                    maximum_version=version)) as client:
+                client.sendall(b"secret")
+                equal(read_exactly(client, 6), b"secret", "the echo")
+                client.unwrap()
+        proxy.stop()
+        equal([(line["reason"], line["tls"], line["server_name"])
+               for line in proxy.lines()],
+              [("done", "TLSv1.2", "proxy.test"),
+               ("done", "TLSv1.3", "proxy.test")], "the log")
+
+
+def test_tls_is_begun_and_the_target_is_verified():
+    with Secured(echo, "a") as server:
+        to = f"tls://127.0.0.1:{server.port}"
+        ca = certificates()["ca"]
+        with Proxy("tcp://127.0.0.1:0", to, "--to-ca", ca, "--to-name",
+                   "a.test") as proxy, proxy.connect() as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+        for flags in (("--to-ca", ca, "--to-name", "b.test"),
+                      ("--to-name", "a.test")):
+            with Proxy("tcp://127.0.0.1:0", to, *flags) as proxy:
+                with contextlib.suppress(ConnectionResetError):
+                    with proxy.connect() as client:
+                        equal(client.recv(1), "a reset", "what is seen")
+                proxy.stop()
+                equal(proxy.reasons(), ["connect"], "the log")
+
+
+def test_a_client_needs_a_certificate_where_it_is_asked_for():
+    with Server(echo) as server, tls_proxy(
+            server, "--client-ca", certificates()["ca"],
+            "--require-client-cert") as proxy:
+        context = client_context()
+        context.load_cert_chain(certificates()["client"])
+        with secure(proxy, context=context) as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+        with contextlib.suppress(ssl.SSLError, OSError):
+            with secure(proxy) as client:
+                equal(client.recv(1), "an alert", "without a certificate")
+        wait_until(lambda: proxy.metric("tls_handshakes_total",
+                                        result="failed") == 1)
+        equal(proxy.metric("tls_handshakes_total", result="full"), 1, "full")
+
+
+def test_a_session_is_resumed():
+    with Server(echo) as server, tls_proxy(server) as proxy:
+        context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        with secure(proxy, context=context) as client:
+            session = client.session
+        with context.wrap_socket(proxy.connect(), session=session,
+                                 server_hostname="proxy.test") as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+            equal(client.session_reused, True, "the session")
+        wait_until(lambda: proxy.metric("tls_handshakes_total",
+                                        result="resumed") == 1)
+
+
+# ---- by name ----
+
+def routed(a, b, c):
+    """Names with targets of their own: a and all below b.test pass through, all
+    others are opened and go to c."""
+    return Proxy("--listen", "tls://127.0.0.1:0", "--cert",
+                 certificates()["proxy"], "--to", plain(c),
+                 "--route", "a.test", "--passthrough", "--to", plain(a),
+                 "--route", "*.test", "--passthrough", "--to", plain(b),
+                 "--route", "proxy.test", "--to", plain(c))
+
+
+def test_one_port_passes_some_names_through_and_opens_others():
+    with Secured(echo, "a") as a, Secured(echo, "b") as b, \
+            Server(echo) as c, routed(a, b, c) as proxy:
+        for name, wanted in (("a.test", "a.test"), ("b.test", "b.test"),
+                             ("proxy.test", "proxy.test")):
+            with secure(proxy, name) as client:
+                equal(subject(client), wanted, "the certificate")
+                client.sendall(b"hello")
+                equal(read_exactly(client, 5), b"hello", "the echo")
+                with contextlib.suppress(ssl.SSLEOFError):
+                    client.unwrap()  # the servers of a and b just close
+        proxy.stop()
+        equal([(line["server_name"], line["tls"], line["reason"])
+               for line in proxy.lines()],
+              [("a.test", "-", "done"), ("b.test", "-", "done"),
+               ("proxy.test", "TLSv1.3", "done")], "the log")
+
+
+class Splitting:
+    """Sends what TLS writes byte by byte."""
+
+    def __init__(self, proxy, name, size=1):
+        self.sock = proxy.connect()
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.size = size
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = client_context().wrap_bio(self.incoming, self.outgoing,
+                                             server_hostname=name)
+
+    def flush(self):
+        data = self.outgoing.read()
+        for i in range(0, len(data), self.size):
+            self.sock.sendall(data[i:i + self.size])
+
+    def call(self, method, *args):
+        while True:
+            try:
+                result = method(*args)
+                self.flush()
+                return result
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.sock.recv(65536)
+                assert data, "the end"
+                self.incoming.write(data)
+
+
+def test_a_hello_in_single_bytes_is_understood():
+    with Secured(echo, "a") as a, Secured(echo, "b") as b, \
+            Server(echo) as c, routed(a, b, c) as proxy:
+        for name in ("a.test", "proxy.test"):
+            client = Splitting(proxy, name)
+            client.call(client.tls.do_handshake)
+            client.call(client.tls.write, b"hello")
+            equal(client.call(client.tls.read, 5), b"hello", "the echo")
+            client.sock.close()
+
+
+def test_what_is_no_hello_is_refused():
+    with Secured(echo, "a") as a, Secured(echo, "b") as b, \
+            Server(echo) as c, routed(a, b, c) as proxy:
+        for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff",
+                     b"\x16\x03\x01\x00\x04\x02\x00\x00\x00"):
+            with contextlib.suppress(ConnectionResetError):
+                with proxy.connect() as client:
+                    client.sendall(data)
+                    equal(client.recv(1), "a reset", "what the client sees")
+        proxy.stop()
+        equal(proxy.reasons(), ["hello"] * 3, "the log")
+
+
+def test_a_hello_that_does_not_come_is_waited_for_in_vain():
+    with Secured(echo, "a") as a, Proxy(
+            "tls://127.0.0.1:0", plain(a), "--passthrough", "--hello-timeout",
+            "50ms") as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"\x16\x03\x01")
+            with contextlib.suppress(ConnectionResetError):
+                equal(client.recv(1), "a reset", "what the client sees")
+        proxy.stop()
+        equal(proxy.reasons(), ["hello"], "the log")
+
+
+def test_a_name_without_a_route_is_refused():
+    with Secured(echo, "a") as a, Proxy(
+            "--listen", "tls://127.0.0.1:0", "--route", "a.test",
+            "--passthrough", "--to", plain(a)) as proxy:
+        with contextlib.suppress(OSError):
+            with secure(proxy, "b.test"):
+                assert False, "a handshake"
+        proxy.stop()
+        equal(proxy.reasons(), ["no-route"], "the log")
+
+
+# ---- cuts ----
+
+class Watching(Server):
+    """A server that notes how each connection ended."""
+
+    def __init__(self):
+        self.ends = []
+        super().__init__(self.watch)
+
+    def watch(self, connection, _number):
+        try:
+            while part := connection.recv(65536):
+                connection.sendall(part)
+            self.ends.append("end")
+        except ConnectionResetError:
+            self.ends.append("reset")
+
+
+def test_a_client_that_is_cut_off_is_no_end_for_the_target():
+    with Watching() as server, tls_proxy(server) as proxy:
+        for ends_well in (True, False):
+            client = secure(proxy, context=client_context())
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+            if ends_well:
+                client.unwrap().close()
+            else:
+                client.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):
+                    client.recv(1)
+                client.close()
+        wait_until(lambda: len(server.ends) == 2)
+        equal(server.ends, ["end", "reset"], "what the target saw")
+        proxy.stop()
+        equal(proxy.reasons(), ["done", "client-cut"], "the log")
+
+
+def test_a_target_that_resets_is_no_end_for_a_client_of_tls():
+    def answer_a_part(connection, _number):
+        connection.recv(1)
+        connection.sendall(b"half of the ans")
+        reset(connection)
+
+    with Server(answer_a_part) as server, tls_proxy(server) as proxy:
+        with secure(proxy, context=client_context()) as client:
+            client.suppress_ragged_eofs = False
+            client.sendall(b"x")
+            try:
+                while client.recv(100):
+                    pass
+                assert False, "a clean end"
+            except (ssl.SSLEOFError, ConnectionResetError):
+                pass
+        proxy.stop()
+        equal(proxy.reasons(), ["target-reset"], "the log")
+
+
+def test_a_target_of_tls_that_is_cut_off_is_no_end_for_the_client():
+    def cut(connection, _number):
+        connection.recv(1)
+        connection.sendall(b"half")
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            socket.socket.recv(connection, 1)
+
+    with Secured(cut, "a") as server, Proxy(
+            "tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}", "--to-ca",
+            certificates()["ca"], "--to-name", "a.test") as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"x")
+            try:
+                while client.recv(100):
+                    pass
+                assert False, "a clean end"
+            except ConnectionResetError:
+                pass
+        proxy.stop()
+        equal(proxy.reasons(), ["target-cut"], "the log")
+
+
+# ---- renewal ----
+
+def test_sighup_renews_the_certificate_for_new_handshakes_alone():
+    path = os.path.join(folder.name, "served.pem")
+    shutil.copy(certificates()["proxy"], path)
+    with Server(echo) as server, Proxy(
+            "tls://127.0.0.1:0", plain(server), "--cert", path,
+            threads=2) as proxy:
+        with secure(proxy) as before:
+            equal(subject(before), "proxy.test", "the first certificate")
+            shutil.copy(certificates()["other"], path)
+            proxy.signal(signal.SIGHUP)
+            matches(proxy.process.stderr.readline().decode(), "read again")
+            for _ in range(4):
+                end = time.monotonic() + WAIT_S
+                while True:
+                    try:
+                        with secure(proxy, "other.test") as after:
+                            equal(subject(after), "other.test", "the second")
+                        break
+                    except ssl.SSLCertVerificationError:
+                        assert time.monotonic() < end, "it was not renewed"
+            before.sendall(b"x")
+            equal(before.recv(1), b"x", "the echo of the first")
+            with open(path, "w", encoding="ascii") as file:
+                file.write("nothing")
+            proxy.signal(signal.SIGHUP)
+            matches(proxy.process.stderr.readline().decode(),
+                    "stay in force")
+            with secure(proxy, "other.test") as after:
+                after.sendall(b"x")
+                equal(after.recv(1), b"x", "the echo after a bad file")
+
+
+def test_a_renewal_under_load_fails_no_connection():
+    path = os.path.join(folder.name, "load.pem")
+    shutil.copy(certificates()["proxy"], path)
+    failed = []
+    stop = threading.Event()
+
+    def churn(proxy):
+        context = client_context()
+        while not stop.is_set():
+            try:
+                with secure(proxy, context=context) as client:
+                    client.sendall(b"x")
+                    equal(client.recv(1), b"x", "the echo")
+            except (OSError, AssertionError) as error:
+                failed.append(error)
+
+    with Server(echo) as server, Proxy("tls://127.0.0.1:0", plain(server),
+                                       "--cert", path, threads=2) as proxy:
+        threads = [threading.Thread(target=churn, args=(proxy,))
+                   for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            proxy.signal(signal.SIGHUP)
+            proxy.process.stderr.readline()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        equal(failed, [], "connections that failed")
+
+
+run(globals())

@@ -1,0 +1,103 @@
+"""weir-proxy as the end-to-end tests run it: started, with its addresses, its
+log and its metrics at hand.
+"""
+
+import os
+import re
+import socket
+import tempfile
+import urllib.error
+import urllib.request
+
+from harness import WAIT_S, Program, equal, read_line
+
+PROXY = os.environ["WEIR_PROXY"]
+
+# The order of fields in a line of the log.
+FIELDS = ("time client service target queue_ms connect_ms tls_ms first_byte_ms "
+          "total_ms in_bytes out_bytes tries reason tls server_name").split()
+
+
+class Proxy(Program):
+    """weir-proxy with these flags. It gets SIGTERM at the end of the block and
+    must end with 0, unless it was ended by then."""
+
+    def __init__(self, *flags, threads=1, admin=True):
+        self.folder = tempfile.TemporaryDirectory()
+        self.log_path = os.path.join(self.folder.name, "log")
+        more = ["--admin", "127.0.0.1:0"] if admin else []
+        super().__init__(PROXY, "--threads", str(threads), "--log",
+                         self.log_path, "--drain", f"{WAIT_S}s", *more, *flags)
+        self.ports = []
+        self.admin = None
+        self.said = []
+        self.wanted = sum(flag == "--listen" for flag in flags) or 1
+        try:
+            while len(self.ports) < self.wanted or (admin and not self.admin):
+                self.read_start()
+        except Exception:
+            self.process.kill()
+            print(f"# weir-proxy said {self.said} {self.finish()[2]!r}")
+            raise
+        self.port = self.ports[0]
+
+    def read_start(self):
+        line = read_line(self.process.stderr)
+        self.said.append(line)
+        if found := re.search(r" serves \S+://\S*:(\d+)$", line):
+            self.ports.append(int(found[1]))
+        elif found := re.search(r" serves (?:tls\+)?unix:(\S+)$", line):
+            self.ports.append(found[1])
+        elif found := re.search(r"metrics at (http://\S+)/metrics", line):
+            self.admin = found[1]
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None and self.process.poll() is None:
+                self.stop()
+        finally:
+            super().__exit__(kind, *rest)
+            self.folder.cleanup()
+
+    def connect(self, index=0, **options):
+        return socket.create_connection(("127.0.0.1", self.ports[index]),
+                                        timeout=WAIT_S, **options)
+
+    def stop(self, signum=15, code=0):
+        self.signal(signum)
+        status, out, err = self.finish(2 * WAIT_S)
+        equal((status, out), (code, ""), f"the end, with the words {err!r}")
+        return err
+
+    def lines(self):
+        """The log's lines, each as a dictionary; complete after stop()."""
+        with open(self.log_path, encoding="utf-8") as file:
+            return [dict(zip(FIELDS, line.split(), strict=True))
+                    for line in file]
+
+    def reasons(self):
+        return [line["reason"] for line in self.lines()]
+
+    def get(self, path):
+        """Status and body of a page of the admin's address."""
+        try:
+            with urllib.request.urlopen(self.admin + path,
+                                        timeout=WAIT_S) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metrics(self):
+        """Values of the metrics, by name and labels as they are written."""
+        status, text = self.get("/metrics")
+        equal(status, 200, "status of /metrics")
+        return {name: float(value) for name, value in
+                (line.rsplit(" ", 1) for line in text.splitlines()
+                 if not line.startswith("#"))}
+
+    def metric(self, name, **labels):
+        """The sum of all samples of a family that have these labels."""
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        return sum(value for key, value in self.metrics().items()
+                   if key.split("{")[0] == f"weir_proxy_{name}"
+                   and all(label in key for label in wanted))

@@ -1,0 +1,133 @@
+/*
+ * A line of weir-proxy's log in both forms, and the counts.
+ *
+ * Every field is in its place, bytes of peers are made harmless, and each
+ * connection has one reason.
+ */
+#include "tools/weir-proxy/record.h"
+
+#include "tests/unit.h"
+#include "tools/weir-proxy/counts.h"
+
+static char line[RECORD_TEXT_SIZE + 1];
+
+static struct record make_record(void)
+{
+    struct record record = {.time_ns = UINT64_C(1700000000123456789),
+                            .service = "db",
+                            .queue_ns = 1500000,
+                            .connect_ns = 250000,
+                            .tls_ns = 2000000,
+                            .first_byte_ns = 3000000,
+                            .total_ns = 12345678,
+                            .in_bytes = 10,
+                            .out_bytes = 20,
+                            .tries = 2,
+                            .reason = END_TARGET_RESET,
+                            .tls_version = "TLSv1.3",
+                            .server_name = "db.example"};
+    expect_eq(weir_address_parse("192.0.2.1", 1111, &record.client), 0);
+    expect_eq(weir_address_parse("192.0.2.2", 2222, &record.target), 0);
+    return record;
+}
+
+static void write_line(const struct record *record,
+                       size_t (*write)(const struct record *record, char *buf))
+{
+    const size_t len = write(record, line);
+    cr_assert(len <= RECORD_TEXT_SIZE);
+    line[len] = '\0';
+    expect_eq(line[len - 1], '\n');
+    cr_assert_null(memchr(line, '\0', len), "a NUL in the line");
+}
+
+UNIT(proxy_record, a_line_of_text_has_all_fields_in_order)
+{
+    const struct record record = make_record();
+    write_line(&record, record_write_text);
+    cr_assert_str_eq(line, "2023-11-14T22:13:20.123Z 192.0.2.1:1111 db "
+                           "192.0.2.2:2222 1.500 0.250 2.000 3.000 12.346 10 "
+                           "20 2 target-reset TLSv1.3 db.example\n");
+}
+
+UNIT(proxy_record, a_line_of_json_has_all_fields)
+{
+    const struct record record = make_record();
+    write_line(&record, record_write_json);
+    cr_assert_str_eq(
+        line,
+        "{\"time\":\"2023-11-14T22:13:20.123Z\",\"client\":\"192.0.2.1:1111\","
+        "\"service\":\"db\",\"target\":\"192.0.2.2:2222\",\"queue_ms\":1.500,"
+        "\"connect_ms\":0.250,\"tls_ms\":2.000,\"first_byte_ms\":3.000,"
+        "\"total_ms\":12.346,\"in_bytes\":10,\"out_bytes\":20,\"tries\":2,"
+        "\"reason\":\"target-reset\",\"tls\":\"TLSv1.3\","
+        "\"server_name\":\"db.example\"}\n");
+}
+
+UNIT(proxy_record, what_there_was_not_is_a_dash_or_left_out)
+{
+    const struct record record = {.service = "db", .reason = END_CLIENT_GONE};
+    write_line(&record, record_write_text);
+    cr_assert_str_eq(line, "1970-01-01T00:00:00.000Z - db - 0.000 0.000 0.000 "
+                           "0.000 0.000 0 0 0 client-gone - -\n");
+    write_line(&record, record_write_json);
+    cr_assert_null(strstr(line, "tls\""));
+    cr_assert_null(strstr(line, "server_name"));
+}
+
+UNIT(proxy_record, bytes_of_a_peer_break_no_line)
+{
+    struct record record = make_record();
+    record.server_name = "a b\n\"c\"\\\x01\xff";
+    write_line(&record, record_write_text);
+    cr_assert_not_null(strstr(line, " a?b??c????\n"), "%s", line);
+    write_line(&record, record_write_json);
+    cr_assert_not_null(strstr(line, "\"a?b??c????\"}\n"), "%s", line);
+}
+
+UNIT(proxy_record, the_longest_texts_are_cut_and_the_line_ends)
+{
+    static char name[4096];
+    struct record record = make_record();
+    memset(name, 'x', sizeof(name) - 1);
+    record.service = name;
+    record.server_name = name;
+    write_line(&record, record_write_text);
+    expect_eq(strlen(line), RECORD_TEXT_SIZE);
+    write_line(&record, record_write_json);
+    expect_eq(strlen(line), RECORD_TEXT_SIZE);
+}
+
+UNIT(proxy_record, every_reason_has_a_word_of_its_own)
+{
+    for (int i = 0; i < END_REASONS; i++) {
+        const char *name = end_reason_name((enum end_reason)i);
+        cr_assert_not_null(name, "reason %d", i);
+        for (int j = 0; j < i; j++) {
+            cr_assert_str_neq(name, end_reason_name((enum end_reason)j));
+        }
+    }
+}
+
+UNIT(proxy_record, counts_of_threads_are_added_field_by_field)
+{
+    struct counts one = {.accepted = 2, .active = 2};
+    struct counts sum = {.accepted = 5, .active = 1};
+    struct record record = make_record();
+    counts_end(&one, &record);
+    record.reason = END_DONE;
+    record.connect_ns = UINT64_C(60000000000);
+    counts_end(&one, &record);
+    expect_eq(one.active, 0);
+    expect_eq(one.in_bytes, 20);
+    expect_eq(one.out_bytes, 40);
+    expect_eq(one.connects[0], 1);
+    expect_eq(one.connects[COUNTS_BUCKETS], 1);
+    expect_eq(one.queued, 2);
+    counts_add(&sum, &one);
+    expect_eq(sum.accepted, 7);
+    expect_eq(sum.active, 1);
+    expect_eq(sum.ended[END_DONE], 1);
+    expect_eq(sum.ended[END_TARGET_RESET], 1);
+    expect_eq(sum.connects[COUNTS_BUCKETS], 1);
+}

@@ -1,0 +1,220 @@
+/*
+ * The configuration of weir-proxy word by word: what each service, route and
+ * target gets, which values are refused and why, and which configurations are
+ * no whole. Flags and files use the same functions.
+ */
+#include "tests/unit.h"
+#include "tools/weir-proxy/words.h"
+
+static struct config config;
+static char why[CONFIG_WHY_SIZE];
+
+static void says(const char *name, const char *value)
+{
+    why[0] = '\0';
+    cr_assert(words_say(&config, name, value, why), "%s %s: %s", name, value,
+              why);
+}
+
+static void refuses(const char *name, const char *value, const char *reason)
+{
+    why[0] = '\0';
+    cr_assert_not(words_say(&config, name, value, why), "%s %s", name, value);
+    cr_assert_not_null(strstr(why, reason), "'%s %s' said: %s", name, value,
+                       why);
+}
+
+static void begin(void)
+{
+    config_init(&config);
+    says("listen", "tcp://127.0.0.1:1");
+    says("to", "tcp://127.0.0.1:2,tcp://127.0.0.1:3");
+}
+
+static void end(void)
+{
+    config_free(&config);
+}
+
+UNIT(proxy_words, a_word_is_about_what_was_begun_last)
+{
+    begin();
+    says("weight", "7");
+    says("balance", "leastconn");
+    says("idle-timeout", "3s");
+    const struct config_service *service = config_service(&config);
+    const struct config_route *route = &service->routes[0];
+    expect_eq(route->target_count, 2);
+    expect_eq(route->targets[0].weight, 1);
+    expect_eq(route->targets[1].weight, 7);
+    expect_eq(route->balance, BALANCE_LEASTCONN);
+    expect_eq(service->idle_timeout_ns, 3000000000);
+    cr_assert(config_check(&config, why), "%s", why);
+    cr_assert_str_eq(service->name, "tcp://127.0.0.1:1");
+    end();
+}
+
+UNIT(proxy_words, an_address_behind_a_target_begins_the_next_service)
+{
+    begin();
+    says("listen", "tcp://127.0.0.1:4");
+    says("listen", "unix:/run/a");
+    says("to", "unix:/run/b");
+    expect_eq(config.service_count, 2);
+    expect_eq(config.services[0].listen_count, 1);
+    expect_eq(config.services[1].listen_count, 2);
+    cr_assert(config_check(&config, why), "%s", why);
+    end();
+}
+
+UNIT(proxy_words, a_route_has_targets_and_settings_of_its_own)
+{
+    config_init(&config);
+    says("listen", "tls://127.0.0.1:1");
+    says("cert", "a.pem");
+    says("cert", "b.pem");
+    says("key", "b.key");
+    says("balance", "random");
+    says("to", "tcp://127.0.0.1:2");
+    says("route", "*.example.org");
+    says("passthrough", "");
+    says("to", "tcp://127.0.0.1:3");
+    cr_assert(config_check(&config, why), "%s", why);
+    const struct config_service *service = config_service(&config);
+    expect_eq(service->route_count, 2);
+    cr_assert_null(service->routes[0].server_name);
+    cr_assert_str_eq(service->routes[1].server_name, "*.example.org");
+    cr_assert(service->routes[1].passes_tls);
+    cr_assert_not(service->routes[0].passes_tls);
+    expect_eq(service->routes[1].balance, BALANCE_ROUNDROBIN);
+    cr_assert_str_eq(service->keys.texts[0], "a.pem");
+    cr_assert_str_eq(service->keys.texts[1], "b.key");
+    end();
+}
+
+UNIT(proxy_words, a_first_route_without_targets_is_none)
+{
+    config_init(&config);
+    says("listen", "tls://127.0.0.1:1");
+    says("route", "a.example");
+    says("passthrough", "on");
+    says("to", "tcp://127.0.0.1:2");
+    cr_assert(config_check(&config, why), "%s", why);
+    expect_eq(config_service(&config)->route_count, 1);
+    end();
+}
+
+UNIT(proxy_words, queues_and_checks_have_forms_of_their_own)
+{
+    begin();
+    says("queue", "500:2s");
+    says("check", "2500ms");
+    const struct config_route *route = config_route(&config);
+    expect_eq(route->queue_limit, 500);
+    expect_eq(route->queue_timeout_ns, 2000000000);
+    expect_eq(route->check, CHECK_TCP);
+    expect_eq(route->check_interval_ns, 2500000000);
+    says("check", "http");
+    expect_eq(route->check, CHECK_HTTP);
+    says("queue", "7");
+    expect_eq(route->queue_limit, 7);
+    expect_eq(route->queue_timeout_ns, 2000000000);
+    end();
+}
+
+UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
+{
+    static const struct {
+        const char *name;
+        const char *value;
+        const char *reason;
+    } wrong[] = {
+        {"idle-timeout", "soon", "a time such as 500ms"},
+        {"buffer", "much", "a number of bytes such as 64K"},
+        {"weight", "-1", "a number such as 100"},
+        {"balance", "best", "roundrobin, leastconn, random, source or sni"},
+        {"send-proxy", "v3", "off, v1 or v2"},
+        {"passthrough", "maybe", "neither on nor off"},
+        {"trust", "10.0.0.0/33", "a network such as 10.0.0.0/8"},
+        {"threads", "0", "neither auto nor 1 to 1024"},
+        {"threads", "1025", "neither auto nor 1 to 1024"},
+        {"queue", "x:2s", "such as 500:2s"},
+        {"queue", "5:x", "such as 500:2s"},
+        {"check", "often", "a time such as 2s"},
+        {"log-format", "xml", "text or json"},
+        {"to", "udp://127.0.0.1:1", "udp:// is not relayed"},
+        {"to", "127.0.0.1:1", "is not a target"},
+        {"listen", "tcp://127.0.0.1", "has no port"},
+        {"alpn", "h2,,x", "a list such as a,b"},
+        {"name", "", "needs a value"},
+        {"wieght", "1", "did you mean 'weight'?"},
+        {"nothing-like-it", "1", "there is no word 'nothing-like-it'"},
+    };
+
+    begin();
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        refuses(wrong[i].name, wrong[i].value, wrong[i].reason);
+    }
+    end();
+}
+
+UNIT(proxy_words, words_before_what_they_are_about_are_refused)
+{
+    config_init(&config);
+    refuses("to", "tcp://127.0.0.1:1", "comes after the 'listen'");
+    refuses("weight", "1", "comes after the 'to'");
+    refuses("cert", "a", "comes after the 'listen'");
+    refuses("route", "a", "comes after the 'listen'");
+    says("listen", "tls://127.0.0.1:1");
+    refuses("weight", "1", "comes after the 'to'");
+    refuses("key", "a", "comes after the cert");
+    end();
+}
+
+/* The words of a configuration, name and value in turn, and why it is no
+ * whole. */
+static void is_incomplete(const char *const *words_said, const char *reason)
+{
+    config_init(&config);
+    for (size_t i = 0; words_said[i]; i += 2) {
+        says(words_said[i], words_said[i + 1]);
+    }
+    why[0] = '\0';
+    cr_assert_not(config_check(&config, why), "'%s'", reason);
+    cr_assert_not_null(strstr(why, reason), "said: %s", why);
+    end();
+}
+
+#define INCOMPLETE(reason, ...)                                                \
+    is_incomplete((const char *const[]){__VA_ARGS__, NULL}, reason)
+
+UNIT(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks)
+{
+    INCOMPLETE("nothing to do", "threads", "2");
+    INCOMPLETE("has no target", "listen", "tcp://127.0.0.1:1");
+    INCOMPLETE("needs a certificate", "listen", "tls://127.0.0.1:1", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("cert needs a 'listen' with tls://", "listen",
+               "tcp://127.0.0.1:1", "cert", "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("'b' has no target", "listen", "tls://127.0.0.1:1", "cert", "a",
+               "to", "tcp://127.0.0.1:2", "route", "b");
+    INCOMPLETE("passthrough goes to tcp://", "listen", "tls://127.0.0.1:1",
+               "passthrough", "on", "to", "tls://127.0.0.1:2");
+    INCOMPLETE("balance sni needs a 'listen' with tls://", "listen",
+               "tcp://127.0.0.1:1", "balance", "sni", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("check-send or check-expect", "listen", "tcp://127.0.0.1:1",
+               "check", "text", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("at least 4096 bytes", "listen", "tcp://127.0.0.1:1", "buffer",
+               "1K", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("trust needs accept-proxy", "listen", "tcp://127.0.0.1:1",
+               "trust", "unix", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("weight: 300 is more than 256", "listen", "tcp://127.0.0.1:1",
+               "to", "tcp://127.0.0.1:2", "weight", "300");
+    INCOMPLETE("two services are named 'a'", "listen", "tcp://127.0.0.1:1",
+               "name", "a", "to", "tcp://127.0.0.1:2", "listen",
+               "tcp://127.0.0.1:3", "name", "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("require-client-cert needs client-ca", "listen",
+               "tls://127.0.0.1:1", "cert", "a", "require-client-cert", "on",
+               "to", "tcp://127.0.0.1:2");
+}

@@ -1,0 +1,246 @@
+/*
+ * The operator's page: HTTP as far as a scraper needs it, which is one request,
+ * one answer, and the end.
+ *
+ * A request that is late or too long is not answered. One scrape is answered at
+ * a time: the visit of the threads writes to metrics that are kept for it.
+ */
+#include "admin.h"
+
+#include "metrics.h"
+#include "tools/common/console.h"
+
+#include "weir/error.h"
+#include "weir/stream.h"
+#include "weir/sync.h"
+#include "weir/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUEST_MAX  8192
+#define REQUEST_NS   UINT64_C(5000000000)
+#define PROTOCOL_END "\r\n\r\n"
+
+static int answer(weir_writer *writer, const char *status, const char *type,
+                  const char *body, size_t len)
+{
+    char head[256];
+    const int head_len =
+        snprintf(head, sizeof(head),
+                 "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                 "Connection: close\r\n\r\n",
+                 status, type, len);
+    const int err = weir_writer_write(writer, head, (size_t)head_len);
+
+    return err < 0 ? err : weir_writer_write(writer, body, len);
+}
+
+static int answer_text(weir_writer *writer, const char *status,
+                       const char *text)
+{
+    return answer(writer, status, "text/plain; charset=utf-8", text,
+                  strlen(text));
+}
+
+/* ---- /metrics ---- */
+
+/* The metrics outlive a task that asked for them and has gone: a visit writes
+ * to them until it has ended. */
+struct admin {
+    struct worker *worker;
+    weir_server *server;
+    weir_event *event; /* set when the visit has ended; NULL: at the end */
+    struct metrics metrics;
+    bool is_visiting;
+};
+
+static void gathered(void *arg, int result)
+{
+    struct admin *admin = arg;
+
+    if (result < 0) {
+        return; /* the loop has gone, and this is another thread */
+    }
+    admin->is_visiting = false;
+    if (admin->event) {
+        weir_event_set(admin->event);
+    }
+}
+
+static int wait_for_visit(struct admin *admin, int err)
+{
+    if (err < 0) {
+        return err;
+    }
+    admin->is_visiting = true;
+    weir_event_clear(admin->event);
+    return weir_event_wait(admin->event);
+}
+
+/* Visits all threads, and adds the statistics of their loops. */
+static int gather(struct admin *admin)
+{
+    weir_loop *loop = admin->worker->loop;
+    weir_threads *threads = weir_thread_get_threads(admin->worker->thread);
+    int err;
+
+    metrics_clear(&admin->metrics);
+    err = wait_for_visit(admin,
+                         weir_threads_visit(threads, loop, metrics_gather,
+                                            &admin->metrics, gathered, admin));
+    if (err < 0) {
+        return err;
+    }
+    return wait_for_visit(
+        admin, weir_threads_get_statistics(threads, loop, &admin->metrics.loops,
+                                           gathered, admin));
+}
+
+static int answer_metrics(struct admin *admin, weir_writer *writer)
+{
+    char *text = NULL;
+    size_t len = 0;
+
+    if (admin->is_visiting) {
+        return answer_text(writer, "503 Service Unavailable",
+                           "another request is being answered\n");
+    }
+    int err = gather(admin);
+    FILE *out = err == 0 ? open_memstream(&text, &len) : NULL;
+    if (out) {
+        metrics_write(&admin->metrics, out);
+        err = fclose(out) == 0 ? 0 : -ENOMEM;
+    } else if (err == 0) {
+        err = -ENOMEM;
+    }
+    if (err == 0) {
+        err = answer(writer, "200 OK", "text/plain; version=0.0.4", text, len);
+    }
+    free(text);
+    return err;
+}
+
+/* ---- requests ---- */
+
+static int answer_path(struct admin *admin, weir_writer *writer,
+                       const char *path, size_t len)
+{
+    if (len == 8 && memcmp(path, "/metrics", len) == 0) {
+        return answer_metrics(admin, writer);
+    }
+    if (len == 8 && memcmp(path, "/healthz", len) == 0) {
+        return answer_text(writer, "200 OK", "ok\n");
+    }
+    if (len == 7 && memcmp(path, "/readyz", len) == 0) {
+        return admin->worker->is_draining
+                   ? answer_text(writer, "503 Service Unavailable",
+                                 "draining\n")
+                   : answer_text(writer, "200 OK", "ok\n");
+    }
+    return answer_text(writer, "404 Not Found",
+                       "there are /metrics, /healthz and /readyz\n");
+}
+
+/* Serves one request; runs as a task. */
+static int serve(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    static const struct weir_separator end = {PROTOCOL_END,
+                                              sizeof(PROTOCOL_END) - 1};
+    char request[REQUEST_MAX + 1];
+
+    const ssize_t len =
+        weir_reader_readuntil(reader, &end, 1, request, REQUEST_MAX);
+    if (len < 0) {
+        return 0; /* no request, or none that can be answered */
+    }
+    request[len] = '\0';
+    if (strncmp(request, "GET ", 4) != 0) {
+        return answer_text(writer, "405 Method Not Allowed", "GET alone\n");
+    }
+    const char *path = request + 4;
+    return answer_path(arg, writer, path, strcspn(path, " ?\r\n"));
+}
+
+/* "HOST:PORT", or "PORT" on this machine alone. */
+static int read_address(const char *text, struct weir_address *ret)
+{
+    char local[64];
+
+    if (strspn(text, "0123456789") == strlen(text)) {
+        snprintf(local, sizeof(local), "127.0.0.1:%.32s", text);
+        text = local;
+    }
+    return weir_address_parse_with_port(text, ret);
+}
+
+static int listen_at(struct admin *admin, const char *text)
+{
+    const struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .arg = admin,
+        .server = {
+            .size = sizeof(options.server),
+            .connection_limit = 64,
+            .connection = {
+                .size = sizeof(options.server.connection),
+                .timeouts = {.size = sizeof(options.server.connection.timeouts),
+                             .idle_ns = REQUEST_NS}}}};
+    struct weir_address address;
+    const int err = read_address(text, &address);
+
+    return err < 0 ? err
+                   : weir_start_server_on(admin->worker->loop, serve, &address,
+                                          1, &options, &admin->server);
+}
+
+int admin_begin(struct worker *worker)
+{
+    const char *text = worker->proxy->config->admin;
+    struct weir_address address;
+    char bound[WEIR_ADDRESS_TEXT_SIZE];
+
+    if (!text) {
+        return 0;
+    }
+    struct admin *admin = calloc(1, sizeof(*admin));
+    if (!admin) {
+        return -ENOMEM;
+    }
+    admin->worker = worker;
+    worker->admin = admin; /* which frees it, also after an error */
+    int err = metrics_init(&admin->metrics, worker->proxy) ? 0 : -ENOMEM;
+    if (err == 0) {
+        err = weir_event_new(worker->loop, &admin->event);
+    }
+    if (err == 0) {
+        err = listen_at(admin, text);
+    }
+    if (err < 0) {
+        say("admin %s: %s", text, weir_strerror(err));
+        return err;
+    }
+    weir_server_get_socket(admin->server, 0, &address);
+    say("metrics at http://%s/metrics",
+        weir_address_format(&address, bound, sizeof(bound)));
+    return 0;
+}
+
+void admin_end(struct admin *admin)
+{
+    if (admin) {
+        weir_server_free(admin->server);
+        weir_event_free(admin->event);
+        admin->server = NULL;
+        admin->event = NULL;
+    }
+}
+
+void admin_free(struct admin *admin)
+{
+    if (admin) {
+        metrics_free(&admin->metrics);
+        free(admin);
+    }
+}

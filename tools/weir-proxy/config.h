@@ -1,0 +1,154 @@
+/*
+ * What weir-proxy is to do: services, their routes, and the targets of these.
+ *
+ * A configuration is plain data. Flags of the command line and lines of a file
+ * fill it in with the same words (words.h), one after the other; it is checked
+ * as a whole, and does not change any more. Texts belong to it.
+ */
+#ifndef WEIR_PROXY_CONFIG_H
+#define WEIR_PROXY_CONFIG_H
+
+#include "tools/common/target.h"
+
+#include "weir/network.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Room for every reason why a configuration is refused. */
+#define CONFIG_WHY_SIZE 512
+
+/* How a target is chosen. */
+enum config_balance {
+    BALANCE_ROUNDROBIN,
+    BALANCE_LEASTCONN,
+    BALANCE_RANDOM,
+    BALANCE_SOURCE,
+    BALANCE_SNI,
+};
+
+enum config_check {
+    CHECK_NONE,
+    CHECK_TCP,
+    CHECK_TLS,
+    CHECK_TEXT,
+    CHECK_HTTP,
+};
+
+enum config_header {
+    HEADER_NONE,
+    HEADER_V1,
+    HEADER_V2,
+    HEADER_ANY,
+};
+
+/* A word that may be given several times. */
+struct config_texts {
+    char **texts;
+    size_t count;
+};
+
+/* Where connections go to: --to. */
+struct config_target {
+    struct target at; /* at.text is owned */
+    uint64_t weight;
+    uint64_t limit; /* connections at once; 0: no limit */
+    bool is_backup;
+};
+
+/* Targets of which one is chosen, for the server names that it is for. */
+struct config_route {
+    char *server_name; /* NULL: all names; "*.NAME": all below */
+    bool passes_tls;   /* the client's TLS goes through unopened */
+    enum config_balance balance;
+    enum config_header send_header;
+    uint64_t tries;
+    uint64_t queue_limit;
+    uint64_t queue_timeout_ns;
+    uint64_t connect_timeout_ns;
+    uint64_t eject_failures;
+    uint64_t eject_ns;
+    uint64_t slow_start_ns;
+    uint64_t resolve_ns;
+    enum config_check check;
+    uint64_t check_interval_ns;
+    uint64_t check_timeout_ns;
+    uint64_t check_rise;
+    uint64_t check_fall;
+    char *check_send;
+    char *check_expect;
+    char *check_path;
+    char *to_ca;
+    char *to_name;
+    char *to_cert;
+    char *to_key;
+    bool to_insecure;
+    struct config_target *targets;
+    size_t target_count;
+};
+
+/* Addresses that are listened on, and the routes of what is accepted there. */
+struct config_service {
+    char *name;
+    struct target *listens; /* their texts are owned */
+    size_t listen_count;
+    struct config_texts certs;
+    struct config_texts keys; /* of each of certs; its file may be the same */
+    struct config_texts alpn;
+    char *client_ca;
+    bool needs_client_cert;
+    enum config_header accept_header;
+    struct config_texts trusted; /* networks whose headers are believed */
+    uint64_t conn_limit;
+    uint64_t handshake_timeout_ns;
+    uint64_t hello_timeout_ns;
+    uint64_t idle_timeout_ns;
+    uint64_t half_closed_timeout_ns;
+    uint64_t stall_timeout_ns;
+    uint64_t lifetime_ns;
+    uint64_t buffer_bytes;
+    uint64_t rate_in_bytes;
+    uint64_t rate_out_bytes;
+    struct config_route *routes; /* at least one */
+    size_t route_count;
+};
+
+struct config {
+    uint64_t thread_count; /* 0: one for each processor */
+    char *admin;           /* where /metrics is served; NULL: nowhere */
+    char *log_path;        /* "-": standard output; NULL: no log */
+    bool logs_json;
+    uint64_t conn_limit; /* 0: by descriptors */
+    uint64_t drain_ns;
+    char *handover_path;
+    bool is_verbose;
+    struct config_service *services;
+    size_t service_count;
+};
+
+void config_init(struct config *ret);
+void config_free(struct config *config);
+
+/* Begins a service: the words that follow are about it. False without memory.
+ * @name is copied; NULL: the service is named after its first address. */
+bool config_begin_service(struct config *config, const char *name);
+/* Begins a route of the last service. */
+bool config_begin_route(struct config *config, const char *server_name);
+/* Adds a target to the last route. False, with a line in @why. */
+bool config_add_target(struct config *config, const char *text, char *why);
+/* Adds an address to the last service. False, with a line in @why. */
+bool config_add_listen(struct config *config, const char *text, char *why);
+/* Adds a copy of @text; false without memory. */
+bool config_add_text(struct config_texts *texts, const char *text);
+
+/* The last service, route and target, or NULL. */
+struct config_service *config_service(struct config *config);
+struct config_route *config_route(struct config *config);
+struct config_target *config_target(struct config *config);
+
+/* Looks at the whole, when all words are there, and removes routes without
+ * targets. False, with a line in @why. */
+bool config_check(struct config *config, char *why);
+
+#endif

@@ -1,0 +1,202 @@
+/*
+ * Making TLS contexts from the files of the configuration.
+ *
+ * Whether files hold what they should is found out by the library, whose words
+ * are passed on with the name of the service.
+ */
+#include "contexts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+
+struct service_contexts {
+    weir_tls_context *clients;
+    weir_tls_context **routes;
+    size_t route_count;
+};
+
+struct contexts {
+    size_t service_count;
+    struct service_contexts services[];
+};
+
+static bool fail(const char *name, const char *text, int err, char *why)
+{
+    snprintf(why, CONFIG_WHY_SIZE, "%.100s: %.300s (%s)", name,
+             text[0] ? text : weir_strerror(err), weir_err_name(err));
+    return false;
+}
+
+/* The names with commas between them, to be freed; NULL: none. */
+static char *join(const struct config_texts *texts)
+{
+    size_t len = 1;
+
+    for (size_t i = 0; i < texts->count; i++) {
+        len += strlen(texts->texts[i]) + 1;
+    }
+    char *joined = texts->count > 0 ? calloc(1, len) : NULL;
+    for (size_t i = 0; joined && i < texts->count; i++) {
+        strcat(joined, i > 0 ? "," : "");
+        strcat(joined, texts->texts[i]);
+    }
+    return joined;
+}
+
+/* Further certificates; NULL: none, or no memory. */
+static struct weir_tls_identity *
+make_identities(const struct config_service *service)
+{
+    const size_t count = service->certs.count;
+    struct weir_tls_identity *made =
+        count > 1 ? calloc(count - 1, sizeof(*made)) : NULL;
+
+    for (size_t i = 1; made && i < count; i++) {
+        made[i - 1] = (struct weir_tls_identity){
+            .size = sizeof(*made),
+            .certificate.file = service->certs.texts[i],
+            .key.file = service->keys.texts[i],
+        };
+    }
+    return made;
+}
+
+static bool make_server(const struct config_service *service,
+                        weir_tls_context **ret, char *why)
+{
+    const struct weir_tls_identity *pointers[64];
+    const size_t others = service->certs.count - 1;
+    char text[256] = "";
+
+    if (others > sizeof(pointers) / sizeof(pointers[0])) {
+        return fail(service->name, "more than 65 certificates", -E2BIG, why);
+    }
+    struct weir_tls_identity *identities = make_identities(service);
+    char *alpn = join(&service->alpn);
+    for (size_t i = 0; identities && i < others; i++) {
+        pointers[i] = &identities[i];
+    }
+    const struct weir_tls_options options = {
+        .size = sizeof(options),
+        .server = true,
+        .certificate.file = service->certs.texts[0],
+        .key.file = service->keys.texts[0],
+        .identities = identities ? pointers : NULL,
+        .identity_count = identities ? others : 0,
+        .alpn = alpn,
+        .authorities.file = service->client_ca,
+        .client_auth = !service->client_ca ? WEIR_TLS_CLIENT_AUTH_NONE
+                       : service->needs_client_cert
+                           ? WEIR_TLS_CLIENT_AUTH_REQUIRED
+                           : WEIR_TLS_CLIENT_AUTH_OPTIONAL,
+    };
+    int err = others > 0 && !identities
+                  ? -ENOMEM
+                  : weir_tls_context_new(&options, ret, text, sizeof(text));
+    free(identities);
+    free(alpn);
+    return err >= 0 || fail(service->name, text, err, why);
+}
+
+static bool has_tls_target(const struct config_route *route)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        if (route->targets[i].at.is_tls) {
+            return true;
+        }
+    }
+    return route->check == CHECK_TLS;
+}
+
+static bool make_client(const struct config_service *service,
+                        const struct config_route *route,
+                        weir_tls_context **ret, char *why)
+{
+    char text[256] = "";
+    const struct weir_tls_options options = {
+        .size = sizeof(options),
+        .no_verify = route->to_insecure,
+        .authorities.file = route->to_ca,
+        .certificate.file = route->to_cert,
+        .key.file = route->to_key,
+    };
+
+    const int err = weir_tls_context_new(&options, ret, text, sizeof(text));
+    return err >= 0 || fail(service->name, text, err, why);
+}
+
+/* Does anything of the service need certificates of its own? */
+static bool opens_tls(const struct config_service *service)
+{
+    return service->certs.count > 0;
+}
+
+static bool make_service(const struct config_service *service,
+                         struct service_contexts *ret, char *why)
+{
+    if (opens_tls(service) && !make_server(service, &ret->clients, why)) {
+        return false;
+    }
+    ret->routes = calloc(service->route_count, sizeof(*ret->routes));
+    if (!ret->routes) {
+        return fail(service->name, "", -ENOMEM, why);
+    }
+    ret->route_count = service->route_count;
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        if (has_tls_target(route) &&
+            !make_client(service, route, &ret->routes[i], why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct contexts *contexts_make(const struct config *config, char *why)
+{
+    struct contexts *made = calloc(
+        1, sizeof(*made) + config->service_count * sizeof(made->services[0]));
+
+    if (!made) {
+        snprintf(why, CONFIG_WHY_SIZE, "no memory");
+        return NULL;
+    }
+    made->service_count = config->service_count;
+    for (size_t i = 0; i < config->service_count; i++) {
+        if (!make_service(&config->services[i], &made->services[i], why)) {
+            contexts_free(made);
+            return NULL;
+        }
+    }
+    return made;
+}
+
+void contexts_free(void *contexts)
+{
+    struct contexts *all = contexts;
+
+    for (size_t i = 0; all && i < all->service_count; i++) {
+        struct service_contexts *service = &all->services[i];
+        weir_tls_context_unref(service->clients);
+        for (size_t j = 0; j < service->route_count; j++) {
+            weir_tls_context_unref(service->routes[j]);
+        }
+        free(service->routes);
+    }
+    free(all);
+}
+
+weir_tls_context *contexts_of_service(const struct contexts *contexts,
+                                      size_t service)
+{
+    return contexts->services[service].clients;
+}
+
+weir_tls_context *contexts_of_route(const struct contexts *contexts,
+                                    size_t service, size_t route)
+{
+    return contexts->services[service].routes[route];
+}

@@ -1,0 +1,28 @@
+/*
+ * The TLS contexts of all services and routes, made from the files of the
+ * configuration. They are made anew on SIGHUP and replace the old ones as a
+ * whole (weir_threads_set_config()); connections keep the context that they
+ * began with.
+ */
+#ifndef WEIR_PROXY_CONTEXTS_H
+#define WEIR_PROXY_CONTEXTS_H
+
+#include "config.h"
+
+#include "weir/tls.h"
+
+struct contexts;
+
+/* Reads all files. NULL after a line in @why. */
+struct contexts *contexts_make(const struct config *config, char *why);
+/* The release of a configuration of threads. */
+void contexts_free(void *contexts);
+
+/* The context of a service for its clients; NULL: it has no TLS. */
+weir_tls_context *contexts_of_service(const struct contexts *contexts,
+                                      size_t service);
+/* The context of a route for its targets; NULL: none of them has TLS. */
+weir_tls_context *contexts_of_route(const struct contexts *contexts,
+                                    size_t service, size_t route);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * Counting connections that have ended.
+ *
+ * Counts of threads are added up by a visit.
+ * All fields are sums, so the counts of two threads are added field by field.
+ */
+#include "counts.h"
+
+#include <string.h>
+
+const uint32_t counts_bucket_ms[COUNTS_BUCKETS] = {
+    1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10000,
+};
+
+static size_t bucket_of(uint64_t ns)
+{
+    size_t i = 0;
+
+    while (i < COUNTS_BUCKETS && ns > counts_bucket_ms[i] * UINT64_C(1000000)) {
+        i++;
+    }
+    return i;
+}
+
+void counts_end(struct counts *counts, const struct record *record)
+{
+    counts->active--;
+    counts->ended[record->reason]++;
+    counts->in_bytes += record->in_bytes;
+    counts->out_bytes += record->out_bytes;
+    if (record->connect_ns > 0) {
+        counts->connects[bucket_of(record->connect_ns)]++;
+        counts->connect_ns += record->connect_ns;
+    }
+    if (record->queue_ns > 0) {
+        counts->queued++;
+        counts->queue_ns += record->queue_ns;
+    }
+}
+
+void counts_add(struct counts *sum, const struct counts *one)
+{
+    uint64_t sums[sizeof(*sum) / sizeof(uint64_t)];
+    uint64_t ones[sizeof(*sum) / sizeof(uint64_t)];
+
+    _Static_assert(sizeof(*sum) == sizeof(sums), "all fields are sums");
+    memcpy(sums, sum, sizeof(sums));
+    memcpy(ones, one, sizeof(ones));
+    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+        sums[i] += ones[i];
+    }
+    memcpy(sum, sums, sizeof(sums));
+}

@@ -1,0 +1,235 @@
+/*
+ * The new proxy asks with plain system calls, as it has no loop yet; the old
+ * one answers with a task on its first loop. Descriptors go in pieces of one
+ * byte each with as many as a message takes; a last byte ends them.
+ */
+#include "handover.h"
+
+#include "tools/common/console.h"
+
+#include "weir/error.h"
+#include "weir/stream.h"
+#include "weir/systemd.h"
+#include "weir/unix.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FDS_AT_ONCE 64
+#define MORE        'F'
+#define LAST        '.'
+#define READY       'R'
+
+/* ---- the new one ---- */
+
+static int connect_to(const char *path)
+{
+    struct weir_address address;
+
+    if (weir_address_parse_unix(path, &address) < 0) {
+        say("handover: '%s' is too long for a path", path);
+        return -1;
+    }
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, &address.storage.any, address.len) == 0) {
+        return fd;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return -1;
+}
+
+/* Takes the descriptors of one message. Its byte, or 0 at the end. */
+static char take_message(int peer, struct listeners *listeners)
+{
+    char byte = 0;
+    union {
+        char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))];
+        struct cmsghdr aligned;
+    } control;
+    struct iovec iov = {&byte, 1};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.room,
+                             .msg_controllen = sizeof(control.room)};
+
+    if (recvmsg(peer, &message, MSG_CMSG_CLOEXEC) <= 0) {
+        return 0;
+    }
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head;
+         head = CMSG_NXTHDR(&message, head)) {
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        const size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
+            /* An address that is not served any more is closed. */
+            listeners_offer(listeners, fd);
+        }
+    }
+    return byte;
+}
+
+int handover_take(const struct config *config, struct listeners *listeners)
+{
+    const char *path = config->handover_path;
+    const int peer = path ? connect_to(path) : -1;
+    char byte;
+
+    if (peer < 0) {
+        return -1;
+    }
+    do {
+        byte = take_message(peer, listeners);
+    } while (byte == MORE);
+    if (byte != LAST) {
+        say("handover: the running proxy gave its sockets up half-way");
+        close(peer);
+        return -1;
+    }
+    return peer;
+}
+
+static void tell_predecessor(struct proxy *proxy)
+{
+    const char byte = READY;
+
+    if (proxy->predecessor < 0) {
+        return;
+    }
+    if (send(proxy->predecessor, &byte, 1, MSG_NOSIGNAL) != 1) {
+        say("handover: the old proxy did not hear that this one serves");
+    }
+    close(proxy->predecessor);
+    proxy->predecessor = -1;
+}
+
+/* ---- the old one ---- */
+
+static int send_some(weir_writer *writer, const int *fds, size_t count)
+{
+    const char byte = MORE;
+
+    while (count > 0) {
+        const size_t some = count < FDS_AT_ONCE ? count : FDS_AT_ONCE;
+        int err = weir_writer_send_fds(writer, &byte, 1, fds, some);
+        if (err == 0) {
+            err = weir_writer_flush(writer);
+        }
+        if (err < 0) {
+            return err;
+        }
+        fds += some;
+        count -= some;
+    }
+    return 0;
+}
+
+/* Gives all sockets to a successor, and ends when it serves. */
+static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct worker *worker = arg;
+    const struct listeners *listeners = worker->proxy->listeners;
+    const char last = LAST;
+    char answer = 0;
+    int err = 0;
+
+    for (size_t i = 0; i < listeners->count && err == 0; i++) {
+        err = send_some(writer, listeners->all[i].fds,
+                        listeners->all[i].fd_count);
+    }
+    if (err == 0) {
+        err = weir_writer_write(writer, &last, 1);
+    }
+    if (err == 0 && weir_reader_readexactly(reader, &answer, 1) == 1 &&
+        answer == READY) {
+        say("another proxy serves; this one ends with its connections");
+        listeners_keep_paths(worker->proxy->listeners);
+        weir_threads_stop(weir_thread_get_threads(worker->thread),
+                          worker->proxy->config->drain_ns);
+    } else {
+        say("a successor has gone again; this proxy serves on");
+    }
+    return err;
+}
+
+static int wait_for_successor(struct worker *worker)
+{
+    const char *path = worker->proxy->config->handover_path;
+    const struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .arg = worker,
+        .server = {.size = sizeof(options.server),
+                   .socket_mode = 0600,
+                   .no_cleanup_socket = true}};
+
+    if (!path) {
+        return 0;
+    }
+    if (path[0] != '@') {
+        unlink(path); /* the predecessor's, or one that nobody listens on */
+    }
+    const int err = weir_start_unix_server(worker->loop, hand_over, path,
+                                           &options, &worker->successors);
+    if (err < 0) {
+        say("handover: %s: %s", path, weir_strerror(err));
+    }
+    return err;
+}
+
+/* ---- all workers listen ---- */
+
+static void say_addresses(const struct proxy *proxy)
+{
+    for (size_t i = 0; i < proxy->listeners->count; i++) {
+        const struct listener *one = &proxy->listeners->all[i];
+        const struct config_service *service =
+            &proxy->config->services[one->service];
+        const struct target *at = &service->listens[one->listen];
+        const bool is_unix =
+            at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
+        char text[WEIR_ADDRESS_TEXT_SIZE];
+        say("%s serves %s%s", service->name,
+            is_unix      ? (at->is_tls ? "tls+" : "")
+            : at->is_tls ? "tls://"
+                         : "tcp://",
+            weir_address_format(&one->address, text, sizeof(text)));
+    }
+}
+
+/* On the first worker's loop. */
+static void one_is_ready(void *arg)
+{
+    struct proxy *proxy = arg;
+
+    proxy->ready_count++;
+    if (proxy->ready_count < proxy->worker_count) {
+        return;
+    }
+    say_addresses(proxy);
+    tell_predecessor(proxy);
+    const int err = weir_systemd_notify(false, "READY=1");
+    if (err < 0) {
+        say("systemd was not told: %s", weir_strerror(err));
+    }
+}
+
+int handover_worker_is_ready(struct worker *worker)
+{
+    weir_threads *threads = weir_thread_get_threads(worker->thread);
+    int err = 0;
+
+    if (weir_thread_get_index(worker->thread) == 0) {
+        err = wait_for_successor(worker);
+    }
+    return err < 0 ? err
+                   : weir_thread_call_soon(weir_threads_get_thread(threads, 0),
+                                           one_is_ready, worker->proxy, NULL);
+}

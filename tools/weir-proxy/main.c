@@ -1,0 +1,171 @@
+/*
+ * weir-proxy: a proxy for TCP, TLS and Unix sockets on weir. See weir-proxy(1).
+ *
+ * What can fail is tried before the threads start: the configuration, the
+ * certificates, the listening sockets.
+ */
+#include "contexts.h"
+#include "handover.h"
+#include "listeners.h"
+#include "options.h"
+#include "tools/common/console.h"
+#include "tools/common/limits.h"
+#include "worker.h"
+
+#include "weir/error.h"
+#include "weir/systemd.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+const char console_name[] = "weir-proxy";
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+#define PASSED_MAX 64
+
+/* Descriptors of the program itself: a loop's, files, the operator's page. */
+#define OWN_FDS        16u
+#define FDS_PER_WORKER 6u
+
+/* Sets how many connections the descriptors are enough for: each has two, its
+ * client's and its target's. */
+static void find_limit(struct proxy *proxy)
+{
+    const uint64_t own = OWN_FDS +
+                         (uint64_t)FDS_PER_WORKER * proxy->worker_count +
+                         2 * proxy->listeners->count * proxy->worker_count;
+    struct rlimit limit;
+
+    limits_raise_fds_to_hard();
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        return;
+    }
+    proxy->fd_limit = limit.rlim_cur > own + 2 ? (limit.rlim_cur - own) / 2 : 1;
+    say("%llu descriptors are allowed, which is enough for %llu connections",
+        (unsigned long long)limit.rlim_cur,
+        (unsigned long long)proxy->fd_limit);
+}
+
+static uint32_t count_threads(const struct config *config)
+{
+    cpu_set_t set;
+
+    if (config->thread_count > 0) {
+        return (uint32_t)config->thread_count;
+    }
+    return sched_getaffinity(0, sizeof(set), &set) == 0
+               ? (uint32_t)CPU_COUNT(&set)
+               : 1;
+}
+
+/* Takes the sockets of a service manager. */
+static int take_passed(struct listeners *listeners)
+{
+    struct weir_systemd_fd *passed = calloc(PASSED_MAX, sizeof(*passed));
+
+    if (!passed) {
+        return -ENOMEM;
+    }
+    const int count = weir_systemd_listen_fds(true, passed, PASSED_MAX);
+    for (int i = 0; i < count && i < PASSED_MAX; i++) {
+        if (!listeners_offer(listeners, passed[i].fd)) {
+            say("the passed socket '%s' is at no address of the configuration",
+                passed[i].name);
+        }
+    }
+    free(passed);
+    return count < 0 ? count : 0;
+}
+
+/* Returns the exit code. The contexts are taken. */
+static int run(struct proxy *proxy, struct contexts *contexts)
+{
+    const struct config *config = proxy->config;
+    const struct weir_threads_options options = {
+        .size = sizeof(options),
+        .thread_count = proxy->worker_count,
+        .grace_ns = config->drain_ns,
+        .config = contexts,
+        .config_release = contexts_free,
+        .config_arg = contexts,
+    };
+    const int err = weir_threads_run(&options, worker_main, proxy);
+
+    for (uint32_t i = 0; i < proxy->worker_count; i++) {
+        worker_free(&proxy->workers[i]);
+    }
+    switch (err) {
+    case 0:
+        return EXIT_DONE;
+    case -EINTR:
+    case -ETIMEDOUT:
+        say("connections were cut off");
+        return EXIT_DONE;
+    default:
+        say("%s (%s)", weir_strerror(err), weir_err_name(err));
+        return EXIT_FAILED;
+    }
+}
+
+static int serve(const struct config *config, struct contexts *contexts)
+{
+    struct listeners listeners;
+    struct proxy proxy = {.config = config,
+                          .listeners = &listeners,
+                          .worker_count = count_threads(config),
+                          .predecessor = -1};
+    int code = EXIT_FAILED;
+
+    proxy.workers = calloc(proxy.worker_count, sizeof(*proxy.workers));
+    if (!proxy.workers || listeners_init(&listeners, config) < 0) {
+        say("no memory");
+        free(proxy.workers);
+        contexts_free(contexts);
+        return EXIT_FAILED;
+    }
+    for (uint32_t i = 0; i < proxy.worker_count; i++) {
+        proxy.workers[i].proxy = &proxy;
+        proxy.workers[i].log.fd = -1;
+    }
+    find_limit(&proxy);
+    proxy.predecessor = handover_take(config, &listeners);
+    if (take_passed(&listeners) == 0 &&
+        listeners_open(&listeners, config, proxy.worker_count) == 0) {
+        code = run(&proxy, contexts);
+    } else {
+        contexts_free(contexts);
+    }
+    listeners_close(&listeners);
+    free(proxy.workers);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct config config;
+    char why[CONFIG_WHY_SIZE];
+    int code = EXIT_USAGE;
+
+    console_begin();
+    const enum options_result result =
+        options_parse(argc, argv, &options, &config);
+    if (result == OPTIONS_READY) {
+        struct contexts *contexts = contexts_make(&config, why);
+        if (!contexts) {
+            say("%s", why);
+        } else if (options.tests_only) {
+            say("the configuration is good");
+            contexts_free(contexts);
+            code = EXIT_DONE;
+        } else {
+            code = serve(&config, contexts);
+        }
+    }
+    config_free(&config);
+    return console_end(result == OPTIONS_DONE ? EXIT_DONE : code);
+}

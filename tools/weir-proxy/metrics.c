@@ -1,0 +1,341 @@
+/*
+ * Names follow Prometheus' rules: a unit at the end, _total for counters, one
+ * HELP and TYPE for a family. Texts of the configuration become values of
+ * labels, with escapes.
+ */
+#include "metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t count_targets(const struct config *config)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            count += service->routes[j].target_count;
+        }
+    }
+    return count;
+}
+
+bool metrics_init(struct metrics *metrics, const struct proxy *proxy)
+{
+    const size_t count = proxy->config->service_count;
+
+    *metrics = (struct metrics){.proxy = proxy,
+                                .loops = {.size = sizeof(metrics->loops)}};
+    metrics->services = calloc(count, sizeof(*metrics->services));
+    metrics->queued = calloc(count, sizeof(*metrics->queued));
+    metrics->targets =
+        calloc(count_targets(proxy->config), sizeof(*metrics->targets));
+    return metrics->services && metrics->queued && metrics->targets;
+}
+
+void metrics_clear(struct metrics *metrics)
+{
+    const struct config *config = metrics->proxy->config;
+
+    memset(metrics->services, 0,
+           config->service_count * sizeof(*metrics->services));
+    memset(metrics->queued, 0,
+           config->service_count * sizeof(*metrics->queued));
+    memset(metrics->targets, 0,
+           count_targets(config) * sizeof(*metrics->targets));
+    metrics->lost_lines = 0;
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    free(metrics->services);
+    free(metrics->queued);
+    free(metrics->targets);
+}
+
+/* ---- gathering ---- */
+
+static void add_target(struct target_sum *sum, const weir_upstream *upstream)
+{
+    struct weir_upstream_info info = {.size = sizeof(info)};
+
+    if (weir_upstream_get_info(upstream, &info) < 0) {
+        return;
+    }
+    sum->up_count += info.state == WEIR_UPSTREAM_UP;
+    sum->active += info.active_count;
+    sum->chosen += info.chosen_count;
+    sum->connect_errors += info.connect_error_count;
+    sum->reported_errors += info.reported_error_count;
+    sum->ejections += info.ejected_count;
+    sum->checks += info.check_count;
+    sum->check_errors += info.check_error_count;
+}
+
+static size_t add_route(struct metrics *metrics, size_t service,
+                        const struct route *route, size_t target)
+{
+    struct weir_upstreams_info info = {.size = sizeof(info)};
+    const size_t count = weir_upstreams_get_count(route->upstreams);
+
+    if (weir_upstreams_get_info(route->upstreams, &info) == 0) {
+        metrics->queued[service] += info.queued_count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_target(&metrics->targets[target + i],
+                   weir_upstreams_get_upstream(route->upstreams, i));
+    }
+    return target + count;
+}
+
+void metrics_gather(void *arg, weir_thread *thread)
+{
+    struct metrics *metrics = arg;
+    const struct proxy *proxy = metrics->proxy;
+    const struct worker *worker =
+        &proxy->workers[weir_thread_get_index(thread)];
+    size_t target = 0;
+
+    for (size_t i = 0; i < proxy->config->service_count; i++) {
+        const struct service *service = &worker->services[i];
+        counts_add(&metrics->services[i], &service->counts);
+        for (size_t j = 0; j < service->config->route_count; j++) {
+            target = add_route(metrics, i, &service->routes[j], target);
+        }
+    }
+    metrics->lost_lines += worker->log.lost_lines;
+}
+
+/* ---- writing ---- */
+
+static void family(FILE *out, const char *name, const char *type,
+                   const char *help)
+{
+    fprintf(out, "# HELP weir_proxy_%s %s\n# TYPE weir_proxy_%s %s\n", name,
+            help, name, type);
+}
+
+static void label(FILE *out, const char *name, const char *value)
+{
+    fprintf(out, "%s=\"", name);
+    for (; *value; value++) {
+        if (*value == '\\' || *value == '"') {
+            fputc('\\', out);
+        }
+        if (*value == '\n') {
+            fputs("\\n", out);
+        } else {
+            fputc(*value, out);
+        }
+    }
+    fputc('"', out);
+}
+
+static void sample(FILE *out, const char *name, const char *service,
+                   const char *more, const char *value, uint64_t number)
+{
+    fprintf(out, "weir_proxy_%s{", name);
+    label(out, "service", service);
+    if (more) {
+        fputc(',', out);
+        label(out, more, value);
+    }
+    fprintf(out, "} %llu\n", (unsigned long long)number);
+}
+
+static const char *name_of(const struct metrics *metrics, size_t service)
+{
+    return metrics->proxy->config->services[service].name;
+}
+
+/* A counter of each service; @offset is its field in struct counts. */
+static void write_plain(const struct metrics *metrics, FILE *out,
+                        const char *name, const char *type, const char *help,
+                        size_t offset)
+{
+    family(out, name, type, help);
+    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+        uint64_t number;
+        memcpy(&number, (const char *)&metrics->services[i] + offset,
+               sizeof(number));
+        sample(out, name, name_of(metrics, i), NULL, NULL, number);
+    }
+}
+
+static void write_connections(const struct metrics *metrics, FILE *out)
+{
+    write_plain(metrics, out, "connections_total", "counter",
+                "Connections that were accepted.",
+                offsetof(struct counts, accepted));
+    write_plain(metrics, out, "connections_active", "gauge",
+                "Connections that have not ended.",
+                offsetof(struct counts, active));
+    family(out, "close_total", "counter", "Connections that ended, by reason.");
+    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+        for (int j = 0; j < END_REASONS; j++) {
+            sample(out, "close_total", name_of(metrics, i), "reason",
+                   end_reason_name((enum end_reason)j),
+                   metrics->services[i].ended[j]);
+        }
+    }
+}
+
+static void write_bytes(const struct metrics *metrics, FILE *out)
+{
+    family(out, "bytes_total", "counter",
+           "Bytes of connections that ended, by direction.");
+    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+        const struct counts *counts = &metrics->services[i];
+        sample(out, "bytes_total", name_of(metrics, i), "dir", "in",
+               counts->in_bytes);
+        sample(out, "bytes_total", name_of(metrics, i), "dir", "out",
+               counts->out_bytes);
+    }
+}
+
+static void write_handshakes(const struct metrics *metrics, FILE *out)
+{
+    family(out, "tls_handshakes_total", "counter",
+           "TLS handshakes with clients, by result.");
+    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+        const struct counts *counts = &metrics->services[i];
+        sample(out, "tls_handshakes_total", name_of(metrics, i), "result",
+               "full", counts->full_handshakes);
+        sample(out, "tls_handshakes_total", name_of(metrics, i), "result",
+               "resumed", counts->resumed_handshakes);
+        sample(out, "tls_handshakes_total", name_of(metrics, i), "result",
+               "failed", counts->failed_handshakes);
+    }
+}
+
+static void write_connects(const struct metrics *metrics, FILE *out)
+{
+    family(out, "connect_seconds", "histogram",
+           "Time to connect to a target, of connections that ended.");
+    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+        const struct counts *counts = &metrics->services[i];
+        uint64_t sum = 0;
+        for (int j = 0; j < COUNTS_BUCKETS; j++) {
+            char limit[16];
+            sum += counts->connects[j];
+            snprintf(limit, sizeof(limit), "%g", counts_bucket_ms[j] / 1e3);
+            sample(out, "connect_seconds_bucket", name_of(metrics, i), "le",
+                   limit, sum);
+        }
+        sum += counts->connects[COUNTS_BUCKETS];
+        sample(out, "connect_seconds_bucket", name_of(metrics, i), "le", "+Inf",
+               sum);
+        fputs("weir_proxy_connect_seconds_sum{", out);
+        label(out, "service", name_of(metrics, i));
+        fprintf(out, "} %.9f\n", (double)counts->connect_ns / 1e9);
+        sample(out, "connect_seconds_count", name_of(metrics, i), NULL, NULL,
+               sum);
+    }
+}
+
+static void write_queues(const struct metrics *metrics, FILE *out)
+{
+    family(out, "queue_length", "gauge", "Connections that wait for a target.");
+    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+        sample(out, "queue_length", name_of(metrics, i), NULL, NULL,
+               metrics->queued[i]);
+    }
+    write_plain(metrics, out, "queued_total", "counter",
+                "Connections that ended and had waited for a target.",
+                offsetof(struct counts, queued));
+    family(out, "queue_seconds_total", "counter",
+           "Time that connections which ended had waited for a target.");
+    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+        fputs("weir_proxy_queue_seconds_total{", out);
+        label(out, "service", name_of(metrics, i));
+        fprintf(out, "} %.9f\n", (double)metrics->services[i].queue_ns / 1e9);
+    }
+}
+
+/* One family of all targets; @offset is its field in struct target_sum. */
+static void write_targets(const struct metrics *metrics, FILE *out,
+                          const char *name, const char *type, const char *help,
+                          size_t offset)
+{
+    const struct config *config = metrics->proxy->config;
+    size_t target = 0;
+
+    family(out, name, type, help);
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            const struct config_route *route = &service->routes[j];
+            for (size_t k = 0; k < route->target_count; k++, target++) {
+                uint64_t number;
+                memcpy(&number,
+                       (const char *)&metrics->targets[target] + offset,
+                       sizeof(number));
+                fprintf(out, "weir_proxy_%s{", name);
+                label(out, "service", service->name);
+                fputc(',', out);
+                label(out, "route",
+                      route->server_name ? route->server_name : "*");
+                fputc(',', out);
+                label(out, "target", route->targets[k].at.text);
+                fprintf(out, "} %llu\n", (unsigned long long)number);
+            }
+        }
+    }
+}
+
+static void write_all_targets(const struct metrics *metrics, FILE *out)
+{
+    static const struct {
+        const char *name;
+        const char *type;
+        const char *help;
+        size_t offset;
+    } families[] = {
+        {"upstream_up", "gauge", "Threads for which the target is up.",
+         offsetof(struct target_sum, up_count)},
+        {"upstream_active", "gauge", "Connections to the target.",
+         offsetof(struct target_sum, active)},
+        {"upstream_chosen_total", "counter", "Times the target was chosen.",
+         offsetof(struct target_sum, chosen)},
+        {"upstream_connect_errors_total", "counter",
+         "Connects to the target that failed.",
+         offsetof(struct target_sum, connect_errors)},
+        {"upstream_errors_total", "counter",
+         "Connections to the target that broke.",
+         offsetof(struct target_sum, reported_errors)},
+        {"upstream_ejections_total", "counter", "Times the target was ejected.",
+         offsetof(struct target_sum, ejections)},
+        {"upstream_checks_total", "counter", "Checks that succeeded.",
+         offsetof(struct target_sum, checks)},
+        {"upstream_checks_failed_total", "counter", "Checks that failed.",
+         offsetof(struct target_sum, check_errors)},
+    };
+
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        write_targets(metrics, out, families[i].name, families[i].type,
+                      families[i].help, families[i].offset);
+    }
+}
+
+void metrics_write(const struct metrics *metrics, FILE *out)
+{
+    write_connections(metrics, out);
+    write_bytes(metrics, out);
+    write_handshakes(metrics, out);
+    write_connects(metrics, out);
+    write_queues(metrics, out);
+    write_all_targets(metrics, out);
+    family(out, "buffer_bytes", "gauge",
+           "Bytes that were received or wait to be sent, in all connections.");
+    fprintf(out, "weir_proxy_buffer_bytes %llu\n",
+            (unsigned long long)(metrics->loops.held_bytes +
+                                 metrics->loops.queued_bytes));
+    family(out, "memory_bytes", "gauge", "Memory of the loops.");
+    fprintf(out, "weir_proxy_memory_bytes %llu\n",
+            (unsigned long long)metrics->loops.memory_bytes);
+    family(out, "log_lines_lost_total", "counter",
+           "Lines of the log that could not be written.");
+    fprintf(out, "weir_proxy_log_lines_lost_total %llu\n",
+            (unsigned long long)metrics->lost_lines);
+}

@@ -1,0 +1,46 @@
+/*
+ * The metrics of all workers: gathered thread by thread, and written as text.
+ *
+ * The format is that of Prometheus. Counters never go down while the proxy
+ * runs; a successor begins at 0.
+ */
+#ifndef WEIR_PROXY_METRICS_H
+#define WEIR_PROXY_METRICS_H
+
+#include "proxy.h"
+
+#include "weir/inspect.h"
+
+#include <stdio.h>
+
+/* What is known of one target, over all threads. */
+struct target_sum {
+    uint64_t up_count; /* threads for which it is up */
+    uint64_t active;
+    uint64_t chosen;
+    uint64_t connect_errors;
+    uint64_t reported_errors;
+    uint64_t ejections;
+    uint64_t checks;
+    uint64_t check_errors;
+};
+
+struct metrics {
+    const struct proxy *proxy;
+    struct counts *services;    /* by service */
+    uint64_t *queued;           /* by service: waiting now */
+    struct target_sum *targets; /* of all routes of all services, in order */
+    uint64_t lost_lines;
+    struct weir_loop_statistics loops; /* of the first thread's view */
+};
+
+/* Makes empty metrics; false without memory. */
+bool metrics_init(struct metrics *metrics, const struct proxy *proxy);
+void metrics_free(struct metrics *metrics);
+/* Sets all sums to 0. */
+void metrics_clear(struct metrics *metrics);
+/* The visit of a thread; its argument is the metrics. */
+void metrics_gather(void *metrics, weir_thread *thread);
+void metrics_write(const struct metrics *metrics, FILE *out);
+
+#endif

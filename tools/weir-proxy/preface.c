@@ -1,0 +1,155 @@
+/*
+ * Keeping and reading the first bytes of a connection.
+ *
+ * The kept bytes are freed when they were passed on: a session that is relayed
+ * keeps what was read of them, and nothing else.
+ */
+#include "preface.h"
+
+#include "weir/client_hello.h"
+#include "weir/proxy_protocol.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A header, and a hello of one record. */
+#define HEADER_MAX  4096u
+#define PREFACE_MAX (HEADER_MAX + 16389u)
+
+/* What a header told. */
+struct ends {
+    struct weir_address client;
+    struct weir_address destination;
+};
+
+struct preface {
+    uint8_t *data;
+    size_t len;
+    size_t room;
+    bool has_header;
+    struct ends *ends; /* NULL: no header, or one without addresses */
+    char *server_name; /* NULL: no hello */
+};
+
+struct preface *preface_new(void)
+{
+    return calloc(1, sizeof(struct preface));
+}
+
+void preface_free(struct preface *preface)
+{
+    if (preface) {
+        free(preface->data);
+        free(preface->ends);
+        free(preface->server_name);
+        free(preface);
+    }
+}
+
+int preface_feed(struct preface *preface, const void *data, size_t len)
+{
+    const size_t need = preface->len + len;
+
+    if (need > PREFACE_MAX) {
+        return -EMSGSIZE;
+    }
+    if (need > preface->room) {
+        const size_t room = need < 1024 ? 1024 : PREFACE_MAX;
+        uint8_t *larger = realloc(preface->data, room);
+        if (!larger) {
+            return -ENOMEM;
+        }
+        preface->data = larger;
+        preface->room = room;
+    }
+    memcpy(preface->data + preface->len, data, len);
+    preface->len = need;
+    return 0;
+}
+
+static void take_away(struct preface *preface, size_t len)
+{
+    preface->len -= len;
+    memmove(preface->data, preface->data + len, preface->len);
+}
+
+int preface_read_header(struct preface *preface, unsigned versions)
+{
+    const struct weir_proxy_options options = {.size = sizeof(options),
+                                               .versions = versions,
+                                               .header_limit_bytes =
+                                                   HEADER_MAX};
+    struct weir_proxy_header header = {.size = sizeof(header)};
+
+    if (preface->has_header) {
+        return 0;
+    }
+    const int len =
+        weir_proxy_header_parse(preface->data, preface->len, &options, &header);
+    if (len < 0) {
+        return len;
+    }
+    if (header.source.len > 0) {
+        preface->ends = malloc(sizeof(*preface->ends));
+        if (!preface->ends) {
+            return -ENOMEM;
+        }
+        preface->ends->client = header.source;
+        preface->ends->destination = header.destination;
+    }
+    preface->has_header = true;
+    take_away(preface, (size_t)len);
+    return 0;
+}
+
+bool preface_has_header(const struct preface *preface)
+{
+    return preface->has_header;
+}
+
+int preface_read_hello(struct preface *preface)
+{
+    struct weir_client_hello hello = {.size = sizeof(hello)};
+    uint8_t scratch[PREFACE_MAX - HEADER_MAX];
+
+    const int len = weir_client_hello_parse(preface->data, preface->len, NULL,
+                                            scratch, sizeof(scratch), &hello);
+    if (len < 0) {
+        return len;
+    }
+    preface->server_name = strdup(hello.server_name);
+    return preface->server_name ? 0 : -ENOMEM;
+}
+
+struct weir_buf preface_rest(const struct preface *preface)
+{
+    return preface
+               ? (struct weir_buf){.data = preface->data, .len = preface->len}
+               : (struct weir_buf){.len = 0};
+}
+
+void preface_drop_rest(struct preface *preface)
+{
+    if (preface) {
+        free(preface->data);
+        preface->data = NULL;
+        preface->len = 0;
+        preface->room = 0;
+    }
+}
+
+const struct weir_address *preface_client(const struct preface *preface)
+{
+    return preface && preface->ends ? &preface->ends->client : NULL;
+}
+
+const struct weir_address *preface_destination(const struct preface *preface)
+{
+    return preface && preface->ends ? &preface->ends->destination : NULL;
+}
+
+const char *preface_server_name(const struct preface *preface)
+{
+    return preface ? preface->server_name : NULL;
+}

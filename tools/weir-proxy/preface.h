@@ -1,0 +1,49 @@
+/*
+ * The bytes that a client's connection begins with, where they decide what
+ * becomes of it: a PROXY header, a ClientHello, or both.
+ *
+ * Bytes are kept until they are complete. A header is taken away; a hello
+ * stays, because it is the first that the target, or TLS, gets to see.
+ */
+#ifndef WEIR_PROXY_PREFACE_H
+#define WEIR_PROXY_PREFACE_H
+
+#include "weir/address.h"
+#include "weir/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct preface;
+
+/* NULL without memory. */
+struct preface *preface_new(void);
+void preface_free(struct preface *preface);
+
+/* Keeps a copy of the bytes. 0, -ENOMEM, or -EMSGSIZE: more than any preface
+ * may have. */
+int preface_feed(struct preface *preface, const void *data, size_t len);
+
+/* Reads a PROXY header of one of the versions (enum weir_proxy_version) and
+ * takes it away. 0, or an error of weir_proxy_header_parse(): -EAGAIN while it
+ * is not complete. Once it was read the call does nothing. */
+int preface_read_header(struct preface *preface, unsigned versions);
+bool preface_has_header(const struct preface *preface);
+
+/* Reads a ClientHello. 0, or an error of weir_client_hello_parse(): -EAGAIN
+ * while it is not complete. */
+int preface_read_hello(struct preface *preface);
+
+/* The bytes that were not taken away; of len 0: none. */
+struct weir_buf preface_rest(const struct preface *preface);
+/* They were passed on. */
+void preface_drop_rest(struct preface *preface);
+
+/* The client that the header names; NULL: none, or there is no preface. */
+const struct weir_address *preface_client(const struct preface *preface);
+/* The address that this client has connected to, likewise. */
+const struct weir_address *preface_destination(const struct preface *preface);
+/* The name of the hello; NULL: there was no hello, "": it had no name. */
+const char *preface_server_name(const struct preface *preface);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * The objects of the running proxy, and who may touch them.
+ *
+ *     proxy    the whole; constant once all workers listen
+ *     worker   what one thread has: its own services, log and counts
+ *     service  what one thread has of a service of the configuration
+ *     session  a connection of a client, from its acceptance to its line in
+ *              the log
+ *
+ * Workers share nothing but the proxy and the TLS contexts, which are replaced
+ * as a whole (contexts.h). Whatever concerns all workers is a visit of the
+ * threads.
+ */
+#ifndef WEIR_PROXY_PROXY_H
+#define WEIR_PROXY_PROXY_H
+
+#include "config.h"
+#include "counts.h"
+#include "log.h"
+
+#include "weir/network.h"
+#include "weir/server.h"
+#include "weir/threads.h"
+#include "weir/upstream.h"
+
+struct admin;
+struct listeners;
+
+/* What a worker has of a route: its targets. */
+struct route {
+    const struct config_route *config;
+    weir_upstreams *upstreams;
+};
+
+/* What a worker has of an address that is listened on. */
+struct door {
+    struct service *service;
+    const struct target *at;
+    weir_server *server;
+};
+
+struct service {
+    struct worker *worker;
+    const struct config_service *config;
+    size_t index; /* in the configuration */
+    struct route *routes;
+    struct door *doors;
+    struct weir_network *trusted;
+    size_t trusted_count;
+    bool reads_header;        /* connections begin with a PROXY header ... */
+    unsigned header_versions; /* ... of enum weir_proxy_version */
+    bool reads_hello;         /* the route is chosen before TLS is opened */
+    struct counts counts;
+};
+
+struct worker {
+    struct proxy *proxy;
+    weir_thread *thread;
+    weir_loop *loop;
+    struct service *services;
+    uint64_t session_count; /* of all services, now */
+    uint64_t session_limit; /* 0: none */
+    struct log log;
+    struct admin *admin;     /* the first worker's; NULL: none */
+    weir_server *successors; /* who asks for the sockets, likewise */
+    bool is_draining;
+};
+
+struct proxy {
+    const struct config *config;
+    struct listeners *listeners;
+    struct worker *workers; /* one for each thread */
+    uint32_t worker_count;
+    uint64_t fd_limit;    /* connections that descriptors are enough for */
+    uint32_t ready_count; /* of the first worker */
+    int predecessor;      /* the proxy that this one replaces; -1: none */
+};
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * The two forms of a log line have the same fields in the same order. Bytes of
+ * peers stand in one field alone, the server's name, which the parsers of TLS
+ * have let through only if it is a host name; it is written with care all the
+ * same.
+ */
+#include "record.h"
+
+#include <stdarg.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const char *const reason_names[END_REASONS] = {
+    [END_DONE] = "done",
+    [END_CLIENT_RESET] = "client-reset",
+    [END_CLIENT_GONE] = "client-gone",
+    [END_TARGET_RESET] = "target-reset",
+    [END_CLIENT_CUT] = "client-cut",
+    [END_TARGET_CUT] = "target-cut",
+    [END_CLIENT_STALL] = "client-stall",
+    [END_TARGET_STALL] = "target-stall",
+    [END_IDLE] = "idle",
+    [END_HALF_CLOSED] = "half-closed",
+    [END_LIFETIME] = "lifetime",
+    [END_DRAIN] = "drain",
+    [END_NO_TARGET] = "no-target",
+    [END_CONNECT] = "connect",
+    [END_QUEUE_FULL] = "queue-full",
+    [END_QUEUE_TIMEOUT] = "queue-timeout",
+    [END_LIMIT] = "limit",
+    [END_HANDSHAKE] = "handshake",
+    [END_HELLO] = "hello",
+    [END_HEADER] = "header",
+    [END_UNTRUSTED] = "untrusted",
+    [END_NO_ROUTE] = "no-route",
+    [END_INTERNAL] = "internal",
+};
+
+const char *end_reason_name(enum end_reason reason)
+{
+    return reason_names[reason];
+}
+
+/* ---- pieces ---- */
+
+/* Appends to a line; what does not fit is left out. */
+struct line {
+    char *buf;
+    size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *line,
+                                                      const char *format, ...)
+{
+    const size_t room = RECORD_TEXT_SIZE - line->len;
+    va_list args;
+
+    va_start(args, format);
+    const int len = vsnprintf(line->buf + line->len, room, format, args);
+    va_end(args);
+    if (len > 0) {
+        line->len += (size_t)len < room ? (size_t)len : room - 1;
+    }
+}
+
+/* "2026-01-31T23:59:59.123Z" */
+static void add_time(struct line *line, uint64_t time_ns)
+{
+    const time_t seconds = (time_t)(time_ns / 1000000000u);
+    struct tm tm;
+    char text[32];
+
+    gmtime_r(&seconds, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    add(line, "%s.%03uZ", text, (unsigned)(time_ns / 1000000u % 1000u));
+}
+
+static double milliseconds(uint64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
+/* Bytes that are not plain letters become '?'. */
+static void add_name(struct line *line, const char *name)
+{
+    for (; *name; name++) {
+        const unsigned char c = (unsigned char)*name;
+        add(line, "%c", c > ' ' && c < 127 && c != '"' && c != '\\' ? c : '?');
+    }
+}
+
+/* ---- the two forms ---- */
+
+static void add_text(struct line *line, const struct record *record)
+{
+    char client[WEIR_ADDRESS_TEXT_SIZE];
+    char target[WEIR_ADDRESS_TEXT_SIZE];
+
+    add_time(line, record->time_ns);
+    add(line, " %s %s %s %.3f %.3f %.3f %.3f %.3f %llu %llu %u %s %s ",
+        weir_address_format(&record->client, client, sizeof(client)),
+        record->service,
+        weir_address_format(&record->target, target, sizeof(target)),
+        milliseconds(record->queue_ns), milliseconds(record->connect_ns),
+        milliseconds(record->tls_ns), milliseconds(record->first_byte_ns),
+        milliseconds(record->total_ns), (unsigned long long)record->in_bytes,
+        (unsigned long long)record->out_bytes, record->tries,
+        end_reason_name(record->reason),
+        record->tls_version ? record->tls_version : "-");
+    add_name(line, record->server_name && record->server_name[0]
+                       ? record->server_name
+                       : "-");
+}
+
+static void add_json(struct line *line, const struct record *record)
+{
+    char client[WEIR_ADDRESS_TEXT_SIZE];
+    char target[WEIR_ADDRESS_TEXT_SIZE];
+
+    add(line, "{\"time\":\"");
+    add_time(line, record->time_ns);
+    add(line, "\",\"client\":\"");
+    add_name(line,
+             weir_address_format(&record->client, client, sizeof(client)));
+    add(line, "\",\"service\":\"");
+    add_name(line, record->service);
+    add(line, "\",\"target\":\"");
+    add_name(line,
+             weir_address_format(&record->target, target, sizeof(target)));
+    add(line,
+        "\",\"queue_ms\":%.3f,\"connect_ms\":%.3f,\"tls_ms\":%.3f,"
+        "\"first_byte_ms\":%.3f,\"total_ms\":%.3f,\"in_bytes\":%llu,"
+        "\"out_bytes\":%llu,\"tries\":%u,\"reason\":\"%s\"",
+        milliseconds(record->queue_ns), milliseconds(record->connect_ns),
+        milliseconds(record->tls_ns), milliseconds(record->first_byte_ns),
+        milliseconds(record->total_ns), (unsigned long long)record->in_bytes,
+        (unsigned long long)record->out_bytes, record->tries,
+        end_reason_name(record->reason));
+    if (record->tls_version) {
+        add(line, ",\"tls\":\"%s\"", record->tls_version);
+    }
+    if (record->server_name && record->server_name[0]) {
+        add(line, ",\"server_name\":\"");
+        add_name(line, record->server_name);
+        add(line, "\"");
+    }
+    add(line, "}");
+}
+
+/* Every line ends, also one that was cut. */
+static size_t finish(struct line *line)
+{
+    if (line->len > RECORD_TEXT_SIZE - 1) {
+        line->len = RECORD_TEXT_SIZE - 1;
+    }
+    line->buf[line->len++] = '\n';
+    return line->len;
+}
+
+size_t record_write_text(const struct record *record, char *buf)
+{
+    struct line line = {.buf = buf};
+
+    add_text(&line, record);
+    return finish(&line);
+}
+
+size_t record_write_json(const struct record *record, char *buf)
+{
+    struct line line = {.buf = buf};
+
+    add_json(&line, record);
+    return finish(&line);
+}

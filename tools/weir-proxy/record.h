@@ -1,0 +1,72 @@
+/*
+ * What is known of a connection when it has ended, and why it has ended.
+ *
+ * A record becomes a line of the log and a part of the metrics. Every
+ * connection that was accepted has one record, with one reason.
+ */
+#ifndef WEIR_PROXY_RECORD_H
+#define WEIR_PROXY_RECORD_H
+
+#include "weir/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Why a connection has ended; each connection has one reason. */
+enum end_reason {
+    END_DONE,          /* both sides have ended their streams */
+    END_CLIENT_RESET,  /* the client has reset the connection, or broke */
+    END_CLIENT_GONE,   /* the client went before it was relayed */
+    END_TARGET_RESET,  /* the target has reset the connection, or broke */
+    END_CLIENT_CUT,    /* the client's TLS was cut off */
+    END_TARGET_CUT,    /* the target's TLS was cut off */
+    END_CLIENT_STALL,  /* the client took no bytes */
+    END_TARGET_STALL,  /* the target took no bytes */
+    END_IDLE,          /* no byte moved for the idle time-out */
+    END_HALF_CLOSED,   /* ... after the end of one direction */
+    END_LIFETIME,      /* the connection was too old */
+    END_DRAIN,         /* the proxy has ended */
+    END_NO_TARGET,     /* every target is down */
+    END_CONNECT,       /* no target could be connected to */
+    END_QUEUE_FULL,    /* as many connections wait as may */
+    END_QUEUE_TIMEOUT, /* no target was free in time */
+    END_LIMIT,         /* the service, or the program, has too many */
+    END_HANDSHAKE,     /* the client's TLS handshake has failed */
+    END_HELLO,         /* no ClientHello, or a wrong one */
+    END_HEADER,        /* no PROXY header, or a wrong one */
+    END_UNTRUSTED,     /* a PROXY header of a client that is not trusted */
+    END_NO_ROUTE,      /* no route for the server's name */
+    END_INTERNAL,      /* no memory, or an error of the proxy */
+    END_REASONS,
+};
+
+/* The word for a reason, in the log and the metrics. */
+const char *end_reason_name(enum end_reason reason);
+
+/* Times are nanoseconds; 0: there was none. */
+struct record {
+    uint64_t time_ns; /* of the clock, when the connection was accepted */
+    struct weir_address client;
+    struct weir_address target;
+    const char *service;
+    uint64_t queue_ns;
+    uint64_t connect_ns;
+    uint64_t tls_ns;
+    uint64_t first_byte_ns; /* of the target's answer */
+    uint64_t total_ns;
+    uint64_t in_bytes;  /* from the client */
+    uint64_t out_bytes; /* to the client */
+    uint32_t tries;
+    enum end_reason reason;
+    const char *tls_version; /* NULL: no TLS, or not opened */
+    const char *server_name; /* NULL: none */
+};
+
+/* Writes a line with its newline: bytes written, without a NUL; at most
+ * RECORD_TEXT_SIZE. */
+#define RECORD_TEXT_SIZE 1536
+size_t record_write_text(const struct record *record, char *buf);
+size_t record_write_json(const struct record *record, char *buf);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * Signals that become visits of all threads.
+ *
+ * Certificates are read by the first worker, and are in force everywhere or,
+ * after an error, nowhere.
+ */
+#include "signals.h"
+
+#include "contexts.h"
+#include "tools/common/console.h"
+#include "worker.h"
+
+#include "weir/error.h"
+
+#include <signal.h>
+
+static void visit(const struct worker *worker, weir_thread_visit_fn *call)
+{
+    const int err =
+        weir_threads_visit(weir_thread_get_threads(worker->thread),
+                           worker->loop, call, worker->proxy, NULL, NULL);
+
+    if (err < 0) {
+        say("the threads were not visited: %s", weir_strerror(err));
+    }
+}
+
+static void renew(void *arg, int signum)
+{
+    const struct worker *worker = arg;
+    char why[CONFIG_WHY_SIZE];
+    struct contexts *contexts = contexts_make(worker->proxy->config, why);
+
+    (void)signum;
+    if (!contexts) {
+        say("%s; the certificates of before stay in force", why);
+        return;
+    }
+    const int err =
+        weir_threads_set_config(weir_thread_get_threads(worker->thread),
+                                contexts, contexts_free, contexts);
+    if (err < 0) {
+        contexts_free(contexts);
+        say("the certificates stay as they are: %s", weir_strerror(err));
+        return;
+    }
+    visit(worker, worker_renew_tls); /* each thread has them by then */
+    say("certificates were read again");
+}
+
+static void reopen(void *arg, int signum)
+{
+    (void)signum;
+    visit(arg, worker_reopen_log);
+}
+
+static void dump(void *arg, int signum)
+{
+    (void)signum;
+    visit(arg, worker_dump);
+}
+
+int signals_begin(struct worker *worker)
+{
+    static const struct {
+        int signum;
+        weir_signal_fn *cb;
+    } handlers[] = {{SIGHUP, renew}, {SIGUSR1, reopen}, {SIGUSR2, dump}};
+    int err = 0;
+
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        err = err < 0 ? err
+                      : weir_loop_add_signal_handler(worker->loop,
+                                                     handlers[i].signum,
+                                                     handlers[i].cb, worker);
+    }
+    return err;
+}

@@ -1,0 +1,380 @@
+/*
+ * Reading the values of words.
+ *
+ * A field is found by its offset in the struct of the word's scope. Words that
+ * begin something, or that may be given several times, have a function of their
+ * own.
+ */
+#include "words_set.h"
+
+#include "tools/common/units.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+__attribute__((format(printf, 2, 3))) static bool
+refuse(char *why, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, CONFIG_WHY_SIZE, format, args);
+    va_end(args);
+    return false;
+}
+
+static const char no_memory[] = "no memory";
+
+/* ---- values ---- */
+
+/* The struct that a word is about; NULL with a reason if it was not begun. */
+static void *struct_of(struct config *config, const struct word *word,
+                       char *why)
+{
+    void *found = NULL;
+
+    switch (word->scope) {
+    case SCOPE_PROGRAM:
+        return config;
+    case SCOPE_SERVICE:
+        found = config_service(config);
+        break;
+    case SCOPE_ROUTE:
+        found = config_route(config);
+        break;
+    case SCOPE_TARGET:
+    default:
+        found = config_target(config);
+        break;
+    }
+    if (!found) {
+        refuse(why, "%s comes after the %s that it is about", word->name,
+               word->scope == SCOPE_TARGET ? "'to'" : "'listen'");
+    }
+    return found;
+}
+
+static void *field_of(struct config *config, const struct word *word, char *why)
+{
+    char *owner = struct_of(config, word, why);
+
+    return owner ? owner + word->offset : NULL;
+}
+
+bool words_set_flag(struct config *config, const struct word *word,
+                    const char *value, char *why)
+{
+    bool *field = field_of(config, word, why);
+    const bool is_on = value[0] == '\0' || strcmp(value, "on") == 0;
+
+    if (!field) {
+        return false;
+    }
+    if (!is_on && strcmp(value, "off") != 0) {
+        return refuse(why, "%s: '%s' is neither on nor off", word->name, value);
+    }
+    *field = is_on;
+    return true;
+}
+
+bool words_set_text(struct config *config, const struct word *word,
+                    const char *value, char *why)
+{
+    char **field = field_of(config, word, why);
+
+    if (!field) {
+        return false;
+    }
+    if (value[0] == '\0') {
+        return refuse(why, "%s needs a value", word->name);
+    }
+    char *copy = strdup(value);
+    if (!copy) {
+        return refuse(why, no_memory);
+    }
+    free(*field);
+    *field = copy;
+    return true;
+}
+
+bool words_add_text(struct config *config, const struct word *word,
+                    const char *value, char *why)
+{
+    struct config_texts *field = field_of(config, word, why);
+
+    if (!field) {
+        return false;
+    }
+    if (value[0] == '\0') {
+        return refuse(why, "%s needs a value", word->name);
+    }
+    return config_add_text(field, value) || refuse(why, no_memory);
+}
+
+/* Items with commas between them. */
+bool words_add_texts(struct config *config, const struct word *word,
+                     const char *value, char *why)
+{
+    char item[256];
+
+    while (*value) {
+        const size_t len = strcspn(value, ",");
+        if (len == 0 || len >= sizeof(item)) {
+            return refuse(why, "%s: '%s' is not a list such as a,b", word->name,
+                          value);
+        }
+        memcpy(item, value, len);
+        item[len] = '\0';
+        if (!words_add_text(config, word, item, why)) {
+            return false;
+        }
+        value += len + (value[len] == ',');
+    }
+    return true;
+}
+
+static bool set_number(struct config *config, const struct word *word,
+                       const char *value, char *why,
+                       int (*parse)(const char *text, uint64_t *ret),
+                       const char *expected)
+{
+    uint64_t *field = field_of(config, word, why);
+    uint64_t number;
+
+    if (!field) {
+        return false;
+    }
+    const int err = parse(value, &number);
+    if (err == -ERANGE) {
+        return refuse(why, "%s: '%s' is too large", word->name, value);
+    }
+    if (err < 0) {
+        return refuse(why, "%s: '%s' is not %s", word->name, value, expected);
+    }
+    *field = number;
+    return true;
+}
+
+bool words_set_count(struct config *config, const struct word *word,
+                     const char *value, char *why)
+{
+    return set_number(config, word, value, why, units_parse_count,
+                      "a number such as 100 or 10k");
+}
+
+bool words_set_size(struct config *config, const struct word *word,
+                    const char *value, char *why)
+{
+    return set_number(config, word, value, why, units_parse_size,
+                      "a number of bytes such as 64K or 1M");
+}
+
+bool words_set_time(struct config *config, const struct word *word,
+                    const char *value, char *why)
+{
+    return set_number(config, word, value, why, units_parse_time,
+                      "a time such as 500ms or 10s");
+}
+
+bool words_set_choice(struct config *config, const struct word *word,
+                      const char *value, char *why)
+{
+    int *field = field_of(config, word, why);
+    char all[128] = "";
+
+    if (!field) {
+        return false;
+    }
+    for (int i = 0; word->choices[i]; i++) {
+        if (strcmp(word->choices[i], value) == 0) {
+            *field = i;
+            return true;
+        }
+        const size_t len = strlen(all);
+        const char *comma = word->choices[i + 1] ? ", " : " or ";
+        snprintf(all + len, sizeof(all) - len, "%s%s", i > 0 ? comma : "",
+                 word->choices[i]);
+    }
+    return refuse(why, "%s: '%s' is not %s", word->name, value, all);
+}
+
+/* ---- words that begin something ---- */
+
+bool words_say_listen(struct config *config, const struct word *word,
+                      const char *value, char *why)
+{
+    struct config_service *service = config_service(config);
+
+    (void)word;
+    /* An address after targets begins the next service. */
+    if (!service || config_target(config)) {
+        if (!config_begin_service(config, NULL)) {
+            return refuse(why, no_memory);
+        }
+    }
+    return config_add_listen(config, value, why);
+}
+
+bool words_say_route(struct config *config, const struct word *word,
+                     const char *value, char *why)
+{
+    if (!config_service(config)) {
+        return refuse(why, "%s comes after the 'listen' that it is about",
+                      word->name);
+    }
+    if (value[0] == '\0') {
+        return refuse(why, "%s needs a server name, *.NAME or *", word->name);
+    }
+    return config_begin_route(config, value) || refuse(why, no_memory);
+}
+
+bool words_say_to(struct config *config, const struct word *word,
+                  const char *value, char *why)
+{
+    char item[512];
+
+    if (!config_route(config)) {
+        return refuse(why, "%s comes after the 'listen' that it is about",
+                      word->name);
+    }
+    do {
+        const size_t len = strcspn(value, ",");
+        if (len >= sizeof(item)) {
+            return refuse(why, "%s: '%.40s...' is too long", word->name, value);
+        }
+        memcpy(item, value, len);
+        item[len] = '\0';
+        if (!config_add_target(config, item, why)) {
+            return false;
+        }
+        value += len + (value[len] == ',');
+    } while (*value);
+    return true;
+}
+
+/* "500" or "500:2s". */
+bool words_say_queue(struct config *config, const struct word *word,
+                     const char *value, char *why)
+{
+    struct config_route *route = struct_of(config, word, why);
+    const char *colon = strchr(value, ':');
+    char count[32];
+
+    if (!route) {
+        return false;
+    }
+    const size_t len = colon ? (size_t)(colon - value) : strlen(value);
+    if (len >= sizeof(count)) {
+        return refuse(why, "queue: '%s' is not a number and a time", value);
+    }
+    memcpy(count, value, len);
+    count[len] = '\0';
+    if (units_parse_count(count, &route->queue_limit) < 0 ||
+        (colon && units_parse_time(colon + 1, &route->queue_timeout_ns) < 0)) {
+        return refuse(why,
+                      "queue: '%s' is not a number, or a number and a time "
+                      "such as 500:2s",
+                      value);
+    }
+    return true;
+}
+
+/* "2s" is a check of that interval; "off" none; "http" and its like a kind. */
+bool words_say_check(struct config *config, const struct word *word,
+                     const char *value, char *why)
+{
+    static const char *const kinds[] = {"off", "tcp", "tls", "text", "http"};
+    struct config_route *route = struct_of(config, word, why);
+
+    if (!route) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(value, kinds[i]) == 0) {
+            route->check = (enum config_check)i;
+            return true;
+        }
+    }
+    if (units_parse_time(value, &route->check_interval_ns) < 0) {
+        return refuse(why,
+                      "check: '%s' is neither off, tcp, tls, text or http nor "
+                      "a time such as 2s",
+                      value);
+    }
+    if (route->check == CHECK_NONE) {
+        route->check = CHECK_TCP;
+    }
+    return true;
+}
+
+bool words_say_threads(struct config *config, const struct word *word,
+                       const char *value, char *why)
+{
+    if (strcmp(value, "auto") == 0) {
+        config->thread_count = 0;
+        return true;
+    }
+    if (!words_set_count(config, word, value, why)) {
+        return false;
+    }
+    if (config->thread_count == 0 || config->thread_count > 1024) {
+        return refuse(why, "threads: '%s' is neither auto nor 1 to 1024",
+                      value);
+    }
+    return true;
+}
+
+/* A certificate, whose key is in its file unless `key` follows. */
+bool words_say_cert(struct config *config, const struct word *word,
+                    const char *value, char *why)
+{
+    struct config_service *service = struct_of(config, word, why);
+
+    if (!service || !words_add_text(config, word, value, why)) {
+        return false;
+    }
+    return config_add_text(&service->keys, value) || refuse(why, no_memory);
+}
+
+bool words_say_key(struct config *config, const struct word *word,
+                   const char *value, char *why)
+{
+    struct config_service *service = struct_of(config, word, why);
+
+    if (!service) {
+        return false;
+    }
+    if (service->keys.count == 0) {
+        return refuse(why, "key comes after the cert that it is for");
+    }
+    char *copy = strdup(value);
+    if (!copy) {
+        return refuse(why, no_memory);
+    }
+    free(service->keys.texts[service->keys.count - 1]);
+    service->keys.texts[service->keys.count - 1] = copy;
+    return true;
+}
+
+bool words_say_trust(struct config *config, const struct word *word,
+                     const char *value, char *why)
+{
+    struct weir_network network;
+
+    if (weir_network_parse(value, &network) < 0) {
+        return refuse(why,
+                      "trust: '%s' is not a network such as 10.0.0.0/8 or unix",
+                      value);
+    }
+    return words_add_text(config, word, value, why);
+}
+
+bool words_say_log_format(struct config *config, const struct word *word,
+                          const char *value, char *why)
+{
+    config->logs_json = strcmp(value, "json") == 0;
+    return config->logs_json || strcmp(value, "text") == 0 ||
+           refuse(why, "%s: '%s' is not text or json", word->name, value);
+}

@@ -1,0 +1,546 @@
+/*
+ * A worker makes everything that it needs on its own loop: sets of targets,
+ * servers, the log. The first worker also has the signals, the metrics and the
+ * door for a successor (admin.h, handover.h).
+ */
+#include "worker.h"
+
+#include "admin.h"
+#include "contexts.h"
+#include "handover.h"
+#include "listeners.h"
+#include "session.h"
+#include "signals.h"
+#include "tools/common/console.h"
+
+#include "weir/error.h"
+#include "weir/proxy_protocol.h"
+#include "weir/sync.h"
+#include "weir/task.h"
+#include "weir/tls_connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The worker of a visited thread; @proxy is the argument of the visit. */
+static struct worker *worker_of(void *proxy, weir_thread *thread)
+{
+    return &((struct proxy *)proxy)->workers[weir_thread_get_index(thread)];
+}
+
+/* ---- targets ---- */
+
+static enum weir_balance balance_of(const struct config_route *config)
+{
+    switch (config->balance) {
+    case BALANCE_LEASTCONN:
+        return WEIR_BALANCE_LEAST_CONNECTIONS;
+    case BALANCE_RANDOM:
+        return WEIR_BALANCE_RANDOM_TWO;
+    case BALANCE_SOURCE:
+    case BALANCE_SNI:
+        return WEIR_BALANCE_HASH;
+    case BALANCE_ROUNDROBIN:
+    default:
+        return WEIR_BALANCE_ROUND_ROBIN;
+    }
+}
+
+static struct weir_upstream_check check_of(const struct config_route *config)
+{
+    static const enum weir_check_kind kinds[] = {
+        [CHECK_NONE] = WEIR_CHECK_TCP,  [CHECK_TCP] = WEIR_CHECK_TCP,
+        [CHECK_TLS] = WEIR_CHECK_TLS,   [CHECK_TEXT] = WEIR_CHECK_TEXT,
+        [CHECK_HTTP] = WEIR_CHECK_HTTP,
+    };
+    const char *send = config->check_send;
+    const char *expect = config->check_expect;
+
+    return (struct weir_upstream_check){
+        .size = sizeof(struct weir_upstream_check),
+        .kind = kinds[config->check],
+        .interval_ns =
+            config->check == CHECK_NONE ? 0 : config->check_interval_ns,
+        .timeout_ns = config->check_timeout_ns,
+        .rise = (uint32_t)config->check_rise,
+        .fall = (uint32_t)config->check_fall,
+        .expect_anywhere = true,
+        .send = send,
+        .send_size = send ? strlen(send) : 0,
+        .expect = expect,
+        .expect_size = expect ? strlen(expect) : 0,
+        .path = config->check_path,
+    };
+}
+
+static const char *word_of(enum weir_upstream_state state)
+{
+    switch (state) {
+    case WEIR_UPSTREAM_UP:
+        return "up";
+    case WEIR_UPSTREAM_DOWN:
+        return "down";
+    case WEIR_UPSTREAM_EJECTED:
+        return "ejected";
+    case WEIR_UPSTREAM_DRAINING:
+        return "draining";
+    case WEIR_UPSTREAM_CHECKING:
+    case WEIR_UPSTREAM_REMOVED:
+    default:
+        return "not used";
+    }
+}
+
+/* Told by the first thread alone: all have the same targets. */
+static void tell_change(void *arg, weir_upstream *upstream,
+                        enum weir_upstream_state state, int err)
+{
+    const struct worker *worker = arg;
+
+    if (weir_thread_get_index(worker->thread) == 0 && !worker->is_draining) {
+        say("target %s is %s%s%s", weir_upstream_get_name(upstream),
+            word_of(state), err < 0 ? ": " : "",
+            err < 0 ? weir_strerror(err) : "");
+    }
+}
+
+static int add_target(struct route *route, const struct config_target *target,
+                      weir_tls_context *context)
+{
+    const struct weir_tls_settings tls = {
+        .size = sizeof(tls),
+        .context = context,
+        .server_hostname = route->config->to_name ? route->config->to_name
+                           : target->at.host[0]   ? target->at.host
+                                                  : NULL,
+        .no_hostname_check = route->config->to_insecure,
+    };
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .host = target->at.address.len > 0 ? NULL : target->at.host,
+        .port = target->at.port,
+        .address = target->at.address.len > 0 ? &target->at.address : NULL,
+        .name = target->at.text,
+        .tls = target->at.is_tls ? &tls : NULL,
+        .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
+        .connection_limit = (uint32_t)target->limit,
+        .is_backup = target->is_backup,
+    };
+    weir_upstream *added;
+    const int err = weir_upstreams_add(route->upstreams, &options, &added);
+
+    if (err == 0 && target->weight == 0) {
+        weir_upstream_set_draining(added, true);
+    }
+    return err;
+}
+
+static int make_route(struct worker *worker, struct route *route,
+                      const struct config_route *config,
+                      weir_tls_context *context)
+{
+    const struct weir_upstream_check check = check_of(config);
+    const struct weir_upstreams_options options = {
+        .size = sizeof(options),
+        .balance = balance_of(config),
+        .queue_limit = (uint32_t)config->queue_limit,
+        .queue_timeout_ns = config->queue_timeout_ns,
+        .fail_limit = config->eject_failures > 0
+                          ? (uint32_t)config->eject_failures
+                          : UINT32_MAX,
+        .eject_ns = config->eject_ns,
+        .slow_start_ns = config->slow_start_ns,
+        .resolve_ns = config->resolve_ns > 0 ? config->resolve_ns : UINT64_MAX,
+        .check = &check,
+        .changed = tell_change,
+        .changed_arg = worker,
+    };
+
+    route->config = config;
+    int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
+    for (size_t i = 0; i < config->target_count && err == 0; i++) {
+        err = add_target(route, &config->targets[i], context);
+    }
+    return err;
+}
+
+/* ---- services ---- */
+
+/* Who may send PROXY headers: the loopback and Unix sockets, unless told. */
+static int trust(struct service *service)
+{
+    static const char *const local[] = {"127.0.0.0/8", "::1/128", "unix"};
+    const struct config_texts *texts = &service->config->trusted;
+    const size_t count = texts->count > 0 ? texts->count : 3;
+
+    service->trusted = calloc(count, sizeof(*service->trusted));
+    if (!service->trusted) {
+        return -ENOMEM;
+    }
+    service->trusted_count = count;
+    for (size_t i = 0; i < count; i++) {
+        const char *text = texts->count > 0 ? texts->texts[i] : local[i];
+        const int err = weir_network_parse(text, &service->trusted[i]);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+static unsigned versions_of(enum config_header header)
+{
+    return header == HEADER_V1   ? WEIR_PROXY_V1
+           : header == HEADER_V2 ? WEIR_PROXY_V2
+                                 : 0;
+}
+
+static bool passes_any_tls(const struct config_service *config)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        if (config->routes[i].passes_tls) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int make_service(struct worker *worker, struct service *service,
+                        const struct config_service *config, size_t index)
+{
+    const struct contexts *contexts = weir_thread_get_config(worker->thread);
+
+    service->worker = worker;
+    service->config = config;
+    service->index = index;
+    service->reads_header = config->accept_header != HEADER_NONE;
+    service->header_versions = versions_of(config->accept_header);
+    service->reads_hello = passes_any_tls(config);
+    service->routes = calloc(config->route_count, sizeof(*service->routes));
+    service->doors = calloc(config->listen_count, sizeof(*service->doors));
+    if (!service->routes || !service->doors) {
+        return -ENOMEM;
+    }
+    int err = trust(service);
+    for (size_t i = 0; i < config->route_count && err == 0; i++) {
+        err = make_route(worker, &service->routes[i], &config->routes[i],
+                         contexts_of_route(contexts, index, i));
+    }
+    return err;
+}
+
+static int make_services(struct worker *worker)
+{
+    const struct config *config = worker->proxy->config;
+    int err = 0;
+
+    worker->services = calloc(config->service_count, sizeof(*worker->services));
+    if (!worker->services) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < config->service_count && err == 0; i++) {
+        err =
+            make_service(worker, &worker->services[i], &config->services[i], i);
+    }
+    return err;
+}
+
+/* ---- servers ---- */
+
+/* Servers that are being opened or closed, and the task that waits. */
+struct waiting {
+    weir_event *event;
+    size_t count;
+    int err;
+};
+
+static void one_less(struct waiting *waiting, int err)
+{
+    if (err < 0 && waiting->err == 0) {
+        waiting->err = err;
+    }
+    waiting->count--;
+    if (waiting->count == 0) {
+        weir_event_set(waiting->event);
+    }
+}
+
+static void listening(void *arg, int err, weir_server *server)
+{
+    (void)server;
+    one_less(arg, err);
+}
+
+static void closed(void *arg, weir_server *server)
+{
+    (void)server;
+    one_less(arg, 0);
+}
+
+/* TLS is opened by the server where nothing is read before it. */
+static bool opens_tls_first(const struct door *door)
+{
+    return door->at->is_tls && !door->service->reads_header &&
+           !door->service->reads_hello;
+}
+
+static struct weir_tls_settings tls_of(const struct door *door)
+{
+    const struct service *service = door->service;
+    const struct contexts *contexts =
+        weir_thread_get_config(service->worker->thread);
+
+    return (struct weir_tls_settings){
+        .size = sizeof(struct weir_tls_settings),
+        .context = contexts_of_service(contexts, service->index),
+        .handshake_timeout_ns = service->config->handshake_timeout_ns,
+    };
+}
+
+/* A worker's share of a limit of all, rounded up; 0: none. */
+static uint64_t share_of(uint64_t limit, const struct proxy *proxy)
+{
+    return limit / proxy->worker_count + (limit % proxy->worker_count > 0);
+}
+
+/* Connections that a door accepts; others wait in the kernel's queue. Without
+ * a limit of its own it is what the descriptors are enough for. */
+static uint64_t limit_of(const struct service *service)
+{
+    const struct proxy *proxy = service->worker->proxy;
+    const uint64_t limit = service->config->conn_limit;
+
+    return share_of(
+        limit > 0 && limit < proxy->fd_limit ? limit : proxy->fd_limit, proxy);
+}
+
+static int open_door(struct door *door, size_t listen, struct waiting *waiting)
+{
+    const struct service *service = door->service;
+    const struct worker *worker = service->worker;
+    const struct weir_factory factory = {session_create, door};
+    const struct weir_tls_settings tls = tls_of(door);
+    const struct weir_server_options options = {
+        .size = sizeof(options),
+        .connection_limit = limit_of(service),
+        .tls = opens_tls_first(door) ? &tls : NULL,
+        .no_cleanup_socket = true,
+        .connection = {
+            .size = sizeof(options.connection),
+            .timeouts = {.size = sizeof(options.connection.timeouts),
+                         .write_stall_ns = service->config->stall_timeout_ns}}};
+    const int fd =
+        listeners_take(worker->proxy->listeners, service->index, listen,
+                       weir_thread_get_index(worker->thread));
+
+    if (fd < 0) {
+        return fd;
+    }
+    waiting->count++;
+    const int err = weir_adopt_server(worker->loop, &factory, fd, &options,
+                                      listening, waiting, &door->server);
+    waiting->count -= err < 0;
+    return err;
+}
+
+static int open_doors(struct worker *worker, struct waiting *waiting)
+{
+    const struct config *config = worker->proxy->config;
+    int err = 0;
+
+    waiting->err = 0;
+    weir_event_clear(waiting->event);
+    for (size_t i = 0; i < config->service_count && err == 0; i++) {
+        struct service *service = &worker->services[i];
+        for (size_t j = 0; j < service->config->listen_count && err == 0; j++) {
+            service->doors[j] = (struct door){
+                .service = service, .at = &service->config->listens[j]};
+            err = open_door(&service->doors[j], j, waiting);
+        }
+    }
+    if (waiting->count > 0) {
+        const int waited = weir_event_wait(waiting->event);
+        err = err < 0 ? err : waited;
+    }
+    return err < 0 ? err : waiting->err;
+}
+
+/* Accepts no more, and waits until the last connection has ended. The threads'
+ * stop bounds the time. */
+static void close_doors(struct worker *worker, struct waiting *waiting)
+{
+    const struct config *config = worker->proxy->config;
+
+    weir_event_clear(waiting->event);
+    for (size_t i = 0; i < config->service_count; i++) {
+        struct service *service = &worker->services[i];
+        for (size_t j = 0; j < service->config->listen_count; j++) {
+            if (service->doors[j].server &&
+                weir_server_stop(service->doors[j].server, UINT64_MAX, closed,
+                                 waiting) == 0) {
+                waiting->count++;
+            }
+        }
+    }
+    while (waiting->count > 0 && weir_event_wait(waiting->event) == 0) {
+    }
+}
+
+/* ---- the main task ---- */
+
+static void report(void *arg, weir_loop *loop,
+                   const struct weir_exception *exception)
+{
+    const struct worker *worker = arg;
+
+    for (size_t i = 0; i < worker->proxy->config->service_count; i++) {
+        struct service *service = &worker->services[i];
+        for (size_t j = 0; j < service->config->listen_count; j++) {
+            if (exception->server == service->doors[j].server &&
+                exception->transport) {
+                service->counts.failed_handshakes++;
+                return;
+            }
+        }
+    }
+    weir_print_exception(NULL, loop, exception);
+}
+
+static void say_features(const struct worker *worker)
+{
+    char text[4096];
+
+    if (worker->proxy->config->is_verbose) {
+        weir_loop_get_features_text(worker->loop, text, sizeof(text));
+        fputs(text, stderr);
+    }
+}
+
+static int serve(struct worker *worker, struct waiting *waiting)
+{
+    const bool is_first = weir_thread_get_index(worker->thread) == 0;
+    int err = open_doors(worker, waiting);
+
+    if (err == 0 && is_first) {
+        say_features(worker);
+        err = signals_begin(worker);
+    }
+    if (err == 0 && is_first) {
+        err = admin_begin(worker);
+    }
+    if (err == 0) {
+        err = handover_worker_is_ready(worker);
+    }
+    while (err == 0) {
+        err = weir_sleep(worker->loop, UINT64_MAX / 2);
+    }
+    return err;
+}
+
+/* Frees what belongs to the loop. Sessions that a stop has cut off end after
+ * this, when the loop is freed. */
+static void free_objects(struct worker *worker)
+{
+    const struct config *config = worker->proxy->config;
+
+    admin_end(worker->admin);
+    weir_server_free(worker->successors);
+    for (size_t i = 0; worker->services && i < config->service_count; i++) {
+        struct service *service = &worker->services[i];
+        for (size_t j = 0; service->doors && j < service->config->listen_count;
+             j++) {
+            weir_server_free(service->doors[j].server);
+            service->doors[j].server = NULL;
+        }
+        for (size_t j = 0; service->routes && j < service->config->route_count;
+             j++) {
+            weir_upstreams_free(service->routes[j].upstreams);
+            service->routes[j].upstreams = NULL;
+        }
+    }
+}
+
+int worker_main(weir_thread *thread, void *arg)
+{
+    struct proxy *proxy = arg;
+    struct worker *worker = &proxy->workers[weir_thread_get_index(thread)];
+    const struct config *config = proxy->config;
+    struct waiting waiting = {.count = 0};
+
+    worker->proxy = proxy;
+    worker->thread = thread;
+    worker->loop = weir_thread_get_loop(thread);
+    worker->session_limit = share_of(config->conn_limit, proxy);
+    int err = weir_event_new(worker->loop, &waiting.event);
+    if (err == 0) {
+        err = make_services(worker);
+    }
+    if (err == 0) {
+        weir_loop_set_exception_handler(worker->loop, report, worker);
+        err = log_open(&worker->log, worker->loop, config->log_path,
+                       config->logs_json);
+    }
+    if (err == 0) {
+        err = serve(worker, &waiting);
+        worker->is_draining = true;
+        if (weir_thread_get_index(thread) == 0) {
+            listeners_stop(proxy->listeners);
+        }
+        close_doors(worker, &waiting);
+    }
+    free_objects(worker);
+    weir_event_free(waiting.event);
+    return err;
+}
+
+/* ---- after the thread ---- */
+
+void worker_free(struct worker *worker)
+{
+    const struct config *config = worker->proxy ? worker->proxy->config : NULL;
+
+    for (size_t i = 0; config && worker->services && i < config->service_count;
+         i++) {
+        struct service *service = &worker->services[i];
+        free(service->routes);
+        free(service->doors);
+        free(service->trusted);
+    }
+    free(worker->services);
+    admin_free(worker->admin);
+    log_close(&worker->log);
+}
+
+/* ---- visits ---- */
+
+void worker_reopen_log(void *arg, weir_thread *thread)
+{
+    log_reopen(&worker_of(arg, thread)->log);
+}
+
+void worker_dump(void *arg, weir_thread *thread)
+{
+    (void)arg;
+    weir_loop_dump(weir_thread_get_loop(thread), stderr);
+    fflush(stderr);
+}
+
+void worker_renew_tls(void *arg, weir_thread *thread)
+{
+    struct worker *worker = worker_of(arg, thread);
+    const struct config *config = worker->proxy->config;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        struct service *service = &worker->services[i];
+        for (size_t j = 0; j < service->config->listen_count; j++) {
+            const struct door *door = &service->doors[j];
+            const struct weir_tls_settings tls = tls_of(door);
+            if (opens_tls_first(door) && door->server &&
+                weir_server_set_tls(door->server, &tls) < 0) {
+                say("%s: its certificates were not renewed",
+                    service->config->name);
+            }
+        }
+    }
+}
