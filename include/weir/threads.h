@@ -91,8 +91,9 @@ struct weir_threads_options {
 /**
  * Start threads, and run a main task on each.
  *
- * The call returns when every thread has made its loop, before the main tasks
- * begin. If a thread cannot be made, or its loop, no main task runs.
+ * The main tasks begin when every thread has made its loop; then the call
+ * returns, and @p ret is set before either. If a thread cannot be made, or its
+ * loop, no main task runs.
  *
  * @param options  borrowed; NULL for all defaults
  * @param fn       the function of the main tasks

@@ -62,7 +62,8 @@ bool wr_threads_wait_started(weir_threads *threads)
     return may_run;
 }
 
-int wr_threads_let_run(weir_threads *threads, uint32_t count, int err)
+int wr_threads_let_run(weir_threads *threads, uint32_t count, int err,
+                       weir_threads **ret)
 {
     wr_assert(count <= threads->count && (err < 0 || count == threads->count));
     wr_threads_lock(threads);
@@ -73,6 +74,9 @@ int wr_threads_let_run(weir_threads *threads, uint32_t count, int err)
         stop_note_error(threads, err);
     }
     err = threads->err;
+    if (err == 0) {
+        *ret = threads;
+    }
     stop_set_state(threads,
                    err < 0 ? WR_THREADS_ABANDONED : WR_THREADS_RUNNING);
     wr_threads_unlock(threads);

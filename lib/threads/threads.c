@@ -152,13 +152,13 @@ static void threads_join_first(weir_threads *threads, uint32_t count)
 }
 
 /* Starts all threads. After an error none is left. */
-static int threads_start(weir_threads *threads)
+static int threads_start(weir_threads *threads, weir_threads **ret)
 {
     int err;
     const uint32_t count = threads_create(threads, &err);
 
     wr_assert((err < 0) == (count < threads->count));
-    err = wr_threads_let_run(threads, count, err);
+    err = wr_threads_let_run(threads, count, err, ret);
     if (err == 0) {
         return 0;
     }
@@ -204,13 +204,12 @@ int weir_threads_start(const struct weir_threads_options *options,
     err = wr_config_begin(threads, known.config, known.config_release,
                           known.config_arg);
     if (err >= 0) {
-        err = threads_start(threads);
+        err = threads_start(threads, ret);
     }
     if (err < 0) {
         threads_free(threads);
         return err;
     }
-    *ret = threads;
     return 0;
 }
 

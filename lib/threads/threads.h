@@ -101,9 +101,10 @@ void wr_threads_note_made(weir_threads *threads, int err);
 /* On a thread: waits until all have made their loops. False: one could not. */
 WEIR_MUST_USE bool wr_threads_wait_started(weir_threads *threads);
 /* Waits until @count threads were made, and lets them run, or end if @err or
- * one of them has failed. Returns the first error. */
+ * one of them has failed. Returns the first error; without one @ret is set
+ * before any thread runs. */
 WEIR_MUST_USE int wr_threads_let_run(weir_threads *threads, uint32_t count,
-                                     int err);
+                                     int err, weir_threads **ret);
 /* On a thread: its main task has ended with @result. */
 void wr_threads_note_end(weir_threads *threads, int result);
 /* On a thread, in its item: when the time of the stop is over. */

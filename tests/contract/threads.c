@@ -75,6 +75,26 @@ UNIT(threads, without_pinning_the_kernel_moves_them)
     }
 }
 
+static weir_threads *handle;
+
+static int look_at_handle(weir_thread *thread, void *arg)
+{
+    (void)arg;
+    return handle == weir_thread_get_threads(thread) ? 0 : -EIO;
+}
+
+UNIT(threads, main_tasks_find_the_handle_of_the_call)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    for (int round = 0; round < 50; round++) {
+        handle = NULL;
+        expect_eq(weir_threads_start(&options, look_at_handle, NULL, &handle),
+                  0);
+        expect_eq(weir_threads_join(handle), 0);
+    }
+}
+
 static int look_at_name(weir_thread *thread, void *arg)
 {
     char name[16];
