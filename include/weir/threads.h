@@ -28,6 +28,7 @@
  * read and that is replaced while they run (weir_threads_set_config()).
  *
  * After fork() the child has none of the threads: it must not use the handles.
+ * No other thread may use them once weir_threads_join() can return.
  *
  * @thread any
  * @suspends no
@@ -65,7 +66,8 @@ struct weir_threads_options {
      * the process may use. */
     uint32_t thread_count;
     /** Let the kernel move the threads. By default each thread stays on one of
-     * the processors that the process may use, in turn. */
+     * the processors that the process may use, in turn. What a thread starts
+     * stays there too: threads of its loop's executor, child processes. */
     bool no_pinning;
     /** Leave SIGINT and SIGTERM alone. By default both stop the threads as
      * weir_threads_stop() does, with @ref grace_ns, and a second signal of

@@ -122,6 +122,15 @@ void weir_threads_stop(weir_threads *threads, uint64_t grace_ns)
     wr_threads_unlock(threads);
 }
 
+void wr_threads_interrupt(weir_threads *threads)
+{
+    wr_threads_lock(threads);
+    wr_assert(threads->state == WR_THREADS_RUNNING);
+    stop_note_error(threads, -EINTR);
+    stop_begin(threads, 0);
+    wr_threads_unlock(threads);
+}
+
 uint64_t wr_threads_take_stop(weir_thread *thread)
 {
     weir_threads *threads = thread->threads;

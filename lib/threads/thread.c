@@ -1,8 +1,9 @@
 /*
  * One thread: it makes its loop, runs the main task, and frees the loop.
  *
- * A signal that stops the threads arrives at each loop. The first of them stops
- * all threads, and a second one ends the run of its loop.
+ * A signal that stops the threads arrives at each loop. The first one that any
+ * loop handles stops all threads, and a second one that any loop handles ends
+ * all of them: a loop that began later may have missed the first.
  */
 #include "threads.h"
 
@@ -64,7 +65,7 @@ static void thread_tell_signal(void *arg, int signum)
     if (thread->signal_count == 1) {
         weir_threads_stop(thread->threads, thread->threads->grace_ns);
     } else {
-        wr_run_give_up(&thread->run, -EINTR);
+        wr_threads_interrupt(thread->threads);
     }
 }
 

@@ -11,8 +11,9 @@
 
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Also what a set of processors holds, and the default where there are more. */
+/* Also what a set of processors holds. */
 #define THREADS_MAX 1024u
 
 /* ---- processors ---- */
@@ -50,7 +51,11 @@ static uint32_t threads_count_cpus(void)
     const uint32_t count = threads_read_cpus(&set);
 
     wr_assert(count <= CPU_SETSIZE);
-    return count > 0 && count < THREADS_MAX ? count : THREADS_MAX;
+    if (count > 0) {
+        return count;
+    }
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online < 1 ? 1 : (uint32_t)wr_min_u64((uint64_t)online, THREADS_MAX);
 }
 
 /* ---- making and freeing ---- */

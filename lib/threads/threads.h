@@ -107,6 +107,8 @@ WEIR_MUST_USE int wr_threads_let_run(weir_threads *threads, uint32_t count,
                                      int err, weir_threads **ret);
 /* On a thread: its main task has ended with @result. */
 void wr_threads_note_end(weir_threads *threads, int result);
+/* On a thread: a second signal ends all of them. */
+void wr_threads_interrupt(weir_threads *threads);
 /* On a thread, in its item: when the time of the stop is over. */
 uint64_t wr_threads_take_stop(weir_thread *thread);
 
