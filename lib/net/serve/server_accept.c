@@ -138,7 +138,8 @@ void wr_server_open_parked(weir_server *server)
 
     wr_assert(server->state == SERVER_SERVING);
     /* A factory may close the server, which closes those that wait. */
-    while (server->client_count < server->connection_limit &&
+    while (server->parked_count > 0 &&
+           server->client_count < server->connection_limit &&
            wr_server_take_parked(server, &parked)) {
         server_accept_open_client(server, parked.fd, parked.family,
                                   parked.is_foreign);
@@ -190,7 +191,7 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     if (listener->armed_count == 0 || server->connection_limit != UINT64_MAX) {
         wr_server_arm(server); /* otherwise the multishot accept continues */
     }
-    wr_server_check_invariants(server);
+    wr_debug_check(wr_server_check_invariants(server));
 }
 
 /* True of errors of a connection that was not made, or of no connection. */
