@@ -6,6 +6,8 @@
  */
 #include "tests/contract/names_rig.h"
 
+#include <sys/wait.h>
+
 /* A resolver that writes down what it is asked and answers when told to. */
 struct recorder {
     struct names *n;
@@ -201,6 +203,23 @@ NAMES(resolver, it_is_told_of_cancellations_and_time_outs, n)
     names_lookup(n, "any.example", &options);
     expect_eq(n->result, WEIR_EDNSTIMEOUT);
     expect_eq(recorder.lookup, NULL);
+}
+
+NAMES(resolver, a_forked_child_cancels_nothing, n)
+{
+    use_recorder(n);
+    ask(n, "any.example", NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        weir_pending_cancel(n->lookup);
+        _exit(strcmp(recorder.log, "start any.example 0 ") != 0);
+    }
+    int status = -1;
+    expect_eq(waitpid(child, &status, 0), child);
+    expect_eq(status, 0, "the resolver was told in the child");
+    weir_pending_cancel(n->lookup);
+    names_run_for(n, MS);
+    expect_eq(n->result, -ECANCELED);
 }
 
 NAMES(resolver, lookups_are_cancelled_at_the_loops_end, n)
