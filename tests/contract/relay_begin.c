@@ -308,11 +308,13 @@ static void copy_nothing(struct relayed *r)
 {
     relay_rig_begin(r, NULL);
     relay_rig_move(r->a, &r->b, 100 * PAGE, PAGE);
+    relay_rig_move(&r->b, r->a, 100 * PAGE, 10 * PAGE);
     const uint64_t memory = rig_statistics(r->a).memory_bytes;
     relay_rig_move(r->a, &r->b, 500 * PAGE, PAGE);
     relay_rig_move(&r->b, r->a, 500 * PAGE, 10 * PAGE);
     expect_eq(count_copied(r->a), 0);
-    expect_leq(rig_statistics(r->a).memory_bytes, memory + 4096);
+    /* 4 MiB went through; some buffers more may have been in use at once. */
+    expect_leq(rig_statistics(r->a).memory_bytes, memory + 16 * PAGE);
     weir_pending_cancel(r->pending);
     relay_rig_end(r);
 }
