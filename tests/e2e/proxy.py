@@ -407,6 +407,29 @@ def test_every_close_has_one_reason_and_the_counts_add_up():
         equal(len(proxy.lines()), 90, "lines of the log")
 
 
+def test_a_log_that_nobody_reads_stops_nothing():
+    with Server(echo) as server, Program(
+            PROXY, "--threads", "1", "--log", "-", "tcp://127.0.0.1:0",
+            target(server)) as program:
+        port = None
+        while not port:
+            line = program.process.stderr.readline().decode()
+            assert line, "it has ended"
+            port = line.rsplit(":", 1)[1] if " serves " in line else None
+        for _ in range(1500):  # a pipe holds some 700 lines
+            with socket.create_connection(("127.0.0.1", int(port)),
+                                          timeout=WAIT_S) as client:
+                client.sendall(b"x")
+                equal(client.recv(1), b"x", "the echo")
+        program.process.stdout.close()
+        with socket.create_connection(("127.0.0.1", int(port)),
+                                      timeout=WAIT_S) as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+        program.signal(signal.SIGTERM)
+        equal(program.process.wait(2 * WAIT_S), 0, "exit status")
+
+
 def test_the_page_of_the_operator():
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
                                        target(server)) as proxy:
@@ -459,7 +482,9 @@ def test_a_wrong_file_is_told_with_its_line():
                  r":7: idle-timeout: 'x' is not a time such as"),
                 ("listen = tcp://:1\n", r":1: this word belongs into a sec"),
                 ("[a]\nlisten = tcp://:1\n", r"has no target"),
-                ("what\n", r":1: neither 'WORD = VALUE' nor")):
+                ("what\n", r":1: neither 'WORD = VALUE' nor"),
+                ("; " + "x" * 197 + "threads = 1\n",
+                 r":1: a line has more than \d+ bytes")):
             path = config_file(folder, text)
             outcome = command(PROXY, "-t", "--config", path)
             equal((outcome.status, outcome.out), (2, ""), f"of {text!r}")

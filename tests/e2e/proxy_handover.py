@@ -5,12 +5,14 @@ manager: no connection is lost.
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 
-from harness import WAIT_S, Program, equal, read_line, run
+from harness import (WAIT_S, Program, Skip, command, equal, read_line,
+                     run)
 from proxying import PROXY, Proxy
-from servers import Server, echo
+from servers import Server, echo, free_port
 
 
 def plain(server):
@@ -57,26 +59,26 @@ class Churn:
             event.wait(0.01)
 
 
-def start(path, address, server, threads):
-    return Proxy(address, plain(server), "--handover", path, threads=threads)
-
-
-def replaced(threads):
-    """Three proxies after one another on one address, under load."""
-    with tempfile.TemporaryDirectory() as folder, Server(echo) as server, \
-            socket.socket() as reserved:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{reserved.getsockname()[1]}"
+def replaced(host, *threads):
+    """Proxies after one another on one address, with so many threads each,
+    under load; with one address for their metrics."""
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        address = f"tcp://{host}:{free_port()}"
         path = os.path.join(folder, "handover")
-        current = start(path, address, server, threads)
+        admin = str(free_port())
+
+        def start(count):
+            return Proxy(address, plain(server), "--handover", path, "--admin",
+                         admin, threads=count, admin=False)
+
+        current = start(threads[0])
         with current.connect() as old, Churn(current.port) as churn:
             old.sendall(b"a")
             equal(old.recv(1), b"a", "the echo")
             first = current
-            for _ in range(3):
+            for count in threads[1:]:
                 churn.wait_for(50)
-                following = start(path, address, server, threads)
+                following = start(count)
                 if current is not first:
                     equal(current.finish(2 * WAIT_S)[0], 0, "exit status")
                     current.__exit__(None)
@@ -92,11 +94,71 @@ def replaced(threads):
 
 
 def test_a_running_proxy_is_replaced_without_a_failed_connection():
-    replaced(1)
+    replaced("127.0.0.1", 1, 1, 1, 1)
 
 
-def test_a_proxy_of_several_threads_is_replaced_too():
-    replaced(3)
+def test_a_proxy_on_all_addresses_is_replaced_by_ones_of_other_threads():
+    replaced("*", 4, 1, 3, 2)
+
+
+def test_a_second_proxy_is_refused_where_nothing_is_handed_over():
+    with Server(echo) as server:
+        address = f"tcp://127.0.0.1:{free_port()}"
+        with Proxy(address, plain(server)):
+            outcome = command(PROXY, address, plain(server))
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    equal("in use" in outcome.err, True, outcome.err)
+
+
+def test_a_file_in_the_place_of_the_handover_stays():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        path = os.path.join(folder, "precious")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("precious")
+        with Proxy("tcp://127.0.0.1:0", plain(server), "--handover",
+                   path) as proxy, proxy.connect() as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+        with open(path, encoding="ascii") as file:
+            equal(file.read(), "precious", "the file")
+
+
+def test_a_stranger_gets_no_socket():
+    if os.geteuid() != 0:
+        raise Skip("only root can be somebody else")
+    name = f"weir-proxy-test-{os.getpid()}"
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       "--handover", "@" + name) as proxy:
+        outcome = command(sys.executable, "-c", f"""
+import os, socket
+os.setuid(65534)
+sock = socket.socket(socket.AF_UNIX)
+sock.settimeout({WAIT_S})
+sock.connect({chr(0) + name!r})
+try:
+    print(socket.recv_fds(sock, 1, 8)[:2])
+except ConnectionError:
+    print("refused")
+""")
+        equal(outcome.out in ("refused\n", "(b'', [])\n"), True,
+              f"what a stranger gets: {outcome.out} {outcome.err}")
+        with proxy.connect() as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+
+
+def test_signals_while_it_drains_end_nothing():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       threads=4) as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+            proxy.signal(signal.SIGTERM)
+            for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2) * 3:
+                proxy.signal(signum)
+                client.sendall(b"y")
+                equal(client.recv(1), b"y", "the echo")
+        equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
 
 
 def test_a_successor_that_goes_again_leaves_the_proxy_serving():

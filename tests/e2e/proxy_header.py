@@ -54,6 +54,15 @@ def test_a_header_in_single_bytes_is_understood():
                 equal(read_exactly(client, 5), b"hello", "the echo")
 
 
+def test_bytes_behind_a_header_are_all_passed_on():
+    data = bytes(range(256)) * 400
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       "--accept-proxy", "any") as proxy:
+        with proxy.connect() as client:
+            client.sendall(V1 + data)
+            equal(read_exactly(client, len(data)) == data, True, "the echo")
+
+
 def test_a_local_header_leaves_the_addresses_of_the_socket():
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
                                        "--accept-proxy", "v2") as proxy:

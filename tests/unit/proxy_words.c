@@ -132,6 +132,15 @@ UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
         {"idle-timeout", "soon", "a time such as 500ms"},
         {"buffer", "much", "a number of bytes such as 64K"},
         {"weight", "-1", "a number such as 100"},
+        {"weight", "300", "is too large"},
+        {"buffer", "1K", "is too small"},
+        {"buffer", "2G", "is too large"},
+        {"tries", "0", "is too small"},
+        {"tries", "17", "is too large"},
+        {"limit", "4294967296", "is too large"},
+        {"hello-timeout", "0", "is too small"},
+        {"queue", "4294967296", "such as 500:2s"},
+        {"check", "0s", "a time such as 2s"},
         {"balance", "best", "roundrobin, leastconn, random, source or sni"},
         {"send-proxy", "v3", "off, v1 or v2"},
         {"passthrough", "maybe", "neither on nor off"},
@@ -205,12 +214,29 @@ UNIT(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks)
                "tcp://127.0.0.1:2");
     INCOMPLETE("check-send or check-expect", "listen", "tcp://127.0.0.1:1",
                "check", "text", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("at least 4096 bytes", "listen", "tcp://127.0.0.1:1", "buffer",
-               "1K", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("trust needs accept-proxy", "listen", "tcp://127.0.0.1:1",
                "trust", "unix", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("weight: 300 is more than 256", "listen", "tcp://127.0.0.1:1",
-               "to", "tcp://127.0.0.1:2", "weight", "300");
+    INCOMPLETE("client-ca needs tls://", "listen", "tcp://127.0.0.1:1",
+               "client-ca", "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("to-... needs a target with tls://", "listen",
+               "tcp://127.0.0.1:1", "to-insecure", "on", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("check tls needs a target with tls://", "listen",
+               "tcp://127.0.0.1:1", "check", "tls", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("send-proxy goes to tcp://", "listen", "tcp://127.0.0.1:1",
+               "send-proxy", "v1", "to", "tls://127.0.0.1:2");
+    INCOMPLETE("say by to-name", "listen", "tcp://127.0.0.1:1", "to",
+               "tls+unix:/a");
+    INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
+               "tcp://127.0.0.1:2,tcp://127.0.0.1:2");
+    INCOMPLETE("two routes are for 'a'", "listen", "tls://127.0.0.1:1", "route",
+               "a", "passthrough", "on", "to", "tcp://127.0.0.1:2", "route",
+               "a", "passthrough", "on", "to", "tcp://127.0.0.1:3");
+    INCOMPLETE("'b' has no target", "listen", "tls://127.0.0.1:1", "route", "a",
+               "passthrough", "on", "to", "tcp://127.0.0.1:2", "route", "b");
+    INCOMPLETE("is listened on twice", "listen", "tcp://127.0.0.1:1", "to",
+               "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:1", "name", "a",
+               "to", "tcp://127.0.0.1:2");
     INCOMPLETE("two services are named 'a'", "listen", "tcp://127.0.0.1:1",
                "name", "a", "to", "tcp://127.0.0.1:2", "listen",
                "tcp://127.0.0.1:3", "name", "a", "to", "tcp://127.0.0.1:2");

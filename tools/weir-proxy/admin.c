@@ -53,7 +53,8 @@ struct admin {
     weir_server *server;
     weir_event *event; /* set when the visit has ended; NULL: at the end */
     struct metrics metrics;
-    bool is_visiting;
+    bool is_visiting; /* a visit has not come back */
+    bool is_answering;
 };
 
 static void gathered(void *arg, int result)
@@ -93,6 +94,7 @@ static int gather(struct admin *admin)
     if (err < 0) {
         return err;
     }
+    metrics_add_ended(&admin->metrics);
     return wait_for_visit(
         admin, weir_threads_get_statistics(threads, loop, &admin->metrics.loops,
                                            gathered, admin));
@@ -103,10 +105,11 @@ static int answer_metrics(struct admin *admin, weir_writer *writer)
     char *text = NULL;
     size_t len = 0;
 
-    if (admin->is_visiting) {
+    if (admin->is_visiting || admin->is_answering) {
         return answer_text(writer, "503 Service Unavailable",
                            "another request is being answered\n");
     }
+    admin->is_answering = true;
     int err = gather(admin);
     FILE *out = err == 0 ? open_memstream(&text, &len) : NULL;
     if (out) {
@@ -119,6 +122,7 @@ static int answer_metrics(struct admin *admin, weir_writer *writer)
         err = answer(writer, "200 OK", "text/plain; version=0.0.4", text, len);
     }
     free(text);
+    admin->is_answering = false;
     return err;
 }
 
@@ -183,6 +187,7 @@ static int listen_at(struct admin *admin, const char *text)
         .server = {
             .size = sizeof(options.server),
             .connection_limit = 64,
+            .reuse_port = true, /* a successor has the same */
             .connection = {
                 .size = sizeof(options.server.connection),
                 .timeouts = {.size = sizeof(options.server.connection.timeouts),
@@ -225,6 +230,13 @@ int admin_begin(struct worker *worker)
     say("metrics at http://%s/metrics",
         weir_address_format(&address, bound, sizeof(bound)));
     return 0;
+}
+
+void admin_stop_listening(struct admin *admin)
+{
+    if (admin) {
+        weir_server_close(admin->server);
+    }
 }
 
 void admin_end(struct admin *admin)

@@ -12,6 +12,8 @@
 
 /* Listens, if the configuration has an address. 0 or a negative error. */
 int admin_begin(struct worker *worker);
+/* A successor serves the page from now on. */
+void admin_stop_listening(struct admin *admin);
 /* Gives back what belongs to the loop. */
 void admin_end(struct admin *admin);
 /* When all threads have ended. */

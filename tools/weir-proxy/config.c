@@ -294,7 +294,28 @@ static bool check_target(const struct config_target *target,
                       "unix:, as the client's TLS is not opened",
                       target->at.text);
     }
+    if (target->at.is_tls && route->send_header != HEADER_NONE) {
+        return refuse(why,
+                      "'%s': send-proxy goes to tcp:// and unix: alone, as a "
+                      "header comes before TLS",
+                      target->at.text);
+    }
+    if (target->at.is_tls && target->at.host[0] == '\0' && !route->to_name &&
+        !route->to_insecure) {
+        return refuse(why, "'%s': say by to-name whose certificate it has",
+                      target->at.text);
+    }
     return true;
+}
+
+static bool has_tls_target(const struct config_route *route)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        if (route->targets[i].at.is_tls) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool check_route(const struct config_service *service,
@@ -317,32 +338,80 @@ static bool check_route(const struct config_service *service,
         !route->check_expect) {
         return refuse(why, "check text needs check-send or check-expect");
     }
-    if (route->tries == 0) {
-        return refuse(why, "tries: at least one target is tried");
+    if (!has_tls_target(route) &&
+        (route->to_ca || route->to_name || route->to_cert || route->to_key ||
+         route->to_insecure || route->check == CHECK_TLS)) {
+        return refuse(why, "%s needs a target with tls://",
+                      route->check == CHECK_TLS ? "check tls" : "to-...");
     }
     return true;
 }
 
-/* Removes the routes that were begun without a target, and tells of those that
- * have a name. */
-static bool drop_empty_routes(struct config_service *service, char *why)
+/* The first route may have no target where others have; it is removed then. */
+static bool drop_empty_route(struct config_service *service, char *why)
 {
-    size_t kept = 0;
-
     for (size_t i = 0; i < service->route_count; i++) {
-        struct config_route *route = &service->routes[i];
+        const struct config_route *route = &service->routes[i];
         if (route->target_count == 0 && (i > 0 || service->route_count == 1)) {
             return refuse(why, "'%s' has no target; say where to with 'to'",
                           route->server_name ? route->server_name
                                              : service->listens[0].text);
         }
-        if (route->target_count == 0) {
-            free_route(route);
-        } else {
-            service->routes[kept++] = *route;
+    }
+    if (service->routes[0].target_count == 0) {
+        free_route(&service->routes[0]);
+        service->route_count--;
+        memmove(service->routes, service->routes + 1,
+                service->route_count * sizeof(*service->routes));
+    }
+    return true;
+}
+
+static bool is_equal(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool has_target_twice(const struct config_route *route, char *why)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (is_equal(route->targets[i].at.text,
+                         route->targets[j].at.text)) {
+                refuse(why, "'%s' is a target twice",
+                       route->targets[i].at.text);
+                return true;
+            }
         }
     }
-    service->route_count = kept;
+    return false;
+}
+
+/* Metrics tell routes and targets apart by their names. */
+static bool check_names(const struct config_service *service, char *why)
+{
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        for (size_t j = 0; j < i; j++) {
+            if (is_equal(service->routes[j].server_name, route->server_name)) {
+                return refuse(why, "two routes are for '%s'",
+                              route->server_name ? route->server_name : "*");
+            }
+        }
+        if (has_target_twice(route, why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool listens_by_tls_alone(const struct config_service *service)
+{
+    for (size_t i = 0; i < service->listen_count; i++) {
+        if (!service->listens[i].is_tls) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -358,6 +427,14 @@ static bool check_tls(const struct config_service *service, char *why)
     if (service->needs_client_cert && !service->client_ca) {
         return refuse(why, "require-client-cert needs client-ca");
     }
+    if (service->client_ca &&
+        (!listens_by_tls_alone(service) || service->certs.count == 0)) {
+        return refuse(why, "client-ca needs tls:// at every 'listen', and a "
+                           "certificate");
+    }
+    if (service->alpn.count > 0 && service->certs.count == 0) {
+        return refuse(why, "alpn needs a certificate");
+    }
     return true;
 }
 
@@ -367,7 +444,8 @@ static bool check_service(struct config_service *service, char *why)
         return refuse(why, "'%s' listens nowhere; say where with 'listen'",
                       service->name ? service->name : "the service");
     }
-    if (!drop_empty_routes(service, why) || !check_tls(service, why)) {
+    if (!drop_empty_route(service, why) || !check_names(service, why) ||
+        !check_tls(service, why)) {
         return false;
     }
     for (size_t i = 0; i < service->route_count; i++) {
@@ -384,11 +462,50 @@ static bool check_service(struct config_service *service, char *why)
     return true;
 }
 
+/* Is the address one that a service listens on, among its first @count? Port 0
+ * is another one each time. */
+static bool is_taken(const struct target *at,
+                     const struct config_service *service, size_t count)
+{
+    const bool has_port_0 = at->port == 0 && at->address.len > 0 &&
+                            at->address.storage.any.sa_family != AF_UNIX;
+
+    for (size_t i = 0; i < count && !has_port_0; i++) {
+        if (is_equal(at->text, service->listens[i].text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No address is listened on twice. */
+static bool check_listens(const struct config *config, size_t service,
+                          char *why)
+{
+    const struct config_service *own = &config->services[service];
+
+    for (size_t i = 0; i < own->listen_count; i++) {
+        bool taken = is_taken(&own->listens[i], own, i);
+        for (size_t j = 0; j < service && !taken; j++) {
+            taken = is_taken(&own->listens[i], &config->services[j],
+                             config->services[j].listen_count);
+        }
+        if (taken) {
+            return refuse(why, "'%s' is listened on twice",
+                          own->listens[i].text);
+        }
+    }
+    return true;
+}
+
 /* Names of services tell them apart in the log and the metrics. */
 static bool name_services(struct config *config, char *why)
 {
     for (size_t i = 0; i < config->service_count; i++) {
         struct config_service *service = &config->services[i];
+        if (!check_listens(config, i, why)) {
+            return false;
+        }
         if (!service->name) {
             service->name = strdup(service->listens[0].text);
         }

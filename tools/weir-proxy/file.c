@@ -23,6 +23,14 @@ struct reading {
     bool has_failed;
 };
 
+static bool fail(struct reading *reading, const char *reason)
+{
+    snprintf(reading->why, CONFIG_WHY_SIZE, "%.200s:%u: %.280s", reading->path,
+             reading->line, reason);
+    reading->has_failed = true;
+    return false;
+}
+
 /* Called by libinih for each line. */
 static char *read_line(char *text, int size, void *arg)
 {
@@ -31,16 +39,15 @@ static char *read_line(char *text, int size, void *arg)
 
     if (line) {
         reading->line++;
+        if (!strchr(line, '\n') && !feof(reading->file)) {
+            char reason[64];
+            snprintf(reason, sizeof(reason), "a line has more than %d bytes",
+                     size - 2);
+            fail(reading, reason);
+            return NULL;
+        }
     }
     return line;
-}
-
-static bool fail(struct reading *reading, const char *reason)
-{
-    snprintf(reading->why, CONFIG_WHY_SIZE, "%.200s:%u: %.280s", reading->path,
-             reading->line, reason);
-    reading->has_failed = true;
-    return false;
 }
 
 static bool begin_section(struct reading *reading, const char *name)

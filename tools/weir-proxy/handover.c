@@ -5,17 +5,20 @@
  */
 #include "handover.h"
 
+#include "admin.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
 #include "weir/stream.h"
 #include "weir/systemd.h"
+#include "weir/task.h"
 #include "weir/unix.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -23,11 +26,32 @@
 #define MORE        'F'
 #define LAST        '.'
 #define READY       'R'
+#define ANSWER_S    10 /* for the answer of the running proxy */
 
 /* ---- the new one ---- */
 
+/* Is the other side a process of this user, or of root? */
+static bool is_trusted(uid_t uid)
+{
+    return uid == geteuid() || uid == 0;
+}
+
+static bool is_ours(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    const bool is_known =
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+
+    if (is_known && !is_trusted(peer.uid)) {
+        say("handover: a process of another user listens there");
+    }
+    return is_known && is_trusted(peer.uid);
+}
+
 static int connect_to(const char *path)
 {
+    const struct timeval limit = {.tv_sec = ANSWER_S};
     struct weir_address address;
 
     if (weir_address_parse_unix(path, &address) < 0) {
@@ -35,7 +59,9 @@ static int connect_to(const char *path)
         return -1;
     }
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, &address.storage.any, address.len) == 0) {
+    if (fd >= 0 && connect(fd, &address.storage.any, address.len) == 0 &&
+        is_ours(fd) &&
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0) {
         return fd;
     }
     if (fd >= 0) {
@@ -138,9 +164,14 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
     struct worker *worker = arg;
     const struct listeners *listeners = worker->proxy->listeners;
     const char last = LAST;
+    struct weir_extra_info info = {.size = sizeof(info)};
     char answer = 0;
-    int err = 0;
+    int err = weir_writer_get_extra_info(writer, "peercred", &info);
 
+    if (err == 0 && !is_trusted(info.peercred.uid)) {
+        say("handover: a process of another user asked for the sockets");
+        err = -EPERM;
+    }
     for (size_t i = 0; i < listeners->count && err == 0; i++) {
         err = send_some(writer, listeners->all[i].fds,
                         listeners->all[i].fd_count);
@@ -151,6 +182,7 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
     if (err == 0 && weir_reader_readexactly(reader, &answer, 1) == 1 &&
         answer == READY) {
         say("another proxy serves; this one ends with its connections");
+        admin_stop_listening(worker->admin);
         listeners_keep_paths(worker->proxy->listeners);
         weir_threads_stop(weir_thread_get_threads(worker->thread),
                           worker->proxy->config->drain_ns);
@@ -158,6 +190,19 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
         say("a successor has gone again; this proxy serves on");
     }
     return err;
+}
+
+/* The path of a predecessor, which has given its sockets, is free for this
+ * proxy. Any other file there stays; a socket that nobody listens on is the
+ * library's to replace. */
+static void free_path(const struct proxy *proxy, const char *path)
+{
+    struct stat status;
+
+    if (proxy->predecessor >= 0 && path[0] != '@' &&
+        lstat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
+        unlink(path);
+    }
 }
 
 static int wait_for_successor(struct worker *worker)
@@ -173,9 +218,7 @@ static int wait_for_successor(struct worker *worker)
     if (!path) {
         return 0;
     }
-    if (path[0] != '@') {
-        unlink(path); /* the predecessor's, or one that nobody listens on */
-    }
+    free_path(worker->proxy, path);
     const int err = weir_start_unix_server(worker->loop, hand_over, path,
                                            &options, &worker->successors);
     if (err < 0) {
@@ -204,32 +247,43 @@ static void say_addresses(const struct proxy *proxy)
     }
 }
 
-/* On the first worker's loop. */
-static void one_is_ready(void *arg)
+/* The first worker, when all listen. Without a place for a successor the proxy
+ * serves all the same. */
+static int finish_start(weir_loop *loop, void *arg)
 {
     struct proxy *proxy = arg;
 
-    proxy->ready_count++;
-    if (proxy->ready_count < proxy->worker_count) {
-        return;
-    }
+    (void)loop;
+    const int waited = wait_for_successor(&proxy->workers[0]);
     say_addresses(proxy);
     tell_predecessor(proxy);
     const int err = weir_systemd_notify(false, "READY=1");
     if (err < 0) {
         say("systemd was not told: %s", weir_strerror(err));
     }
+    return waited;
+}
+
+/* On the first worker's loop. */
+static void one_is_ready(void *arg)
+{
+    struct proxy *proxy = arg;
+
+    proxy->ready_count++;
+    if (proxy->ready_count == proxy->worker_count) {
+        const int err = weir_task_spawn(proxy->workers[0].loop, finish_start,
+                                        proxy, NULL, NULL);
+        if (err < 0) {
+            say("the start cannot be finished: %s", weir_strerror(err));
+        }
+    }
 }
 
 int handover_worker_is_ready(struct worker *worker)
 {
     weir_threads *threads = weir_thread_get_threads(worker->thread);
-    int err = 0;
+    const int err = weir_thread_call_soon(weir_threads_get_thread(threads, 0),
+                                          one_is_ready, worker->proxy, NULL);
 
-    if (weir_thread_get_index(worker->thread) == 0) {
-        err = wait_for_successor(worker);
-    }
-    return err < 0 ? err
-                   : weir_thread_call_soon(weir_threads_get_thread(threads, 0),
-                                           one_is_ready, worker->proxy, NULL);
+    return err == -ESHUTDOWN ? 0 : err; /* the first has ended: so does this */
 }

@@ -20,24 +20,84 @@
 
 #define BACKLOG 4096
 
+/* ---- addresses ---- */
+
+static bool is_unix(const struct weir_address *address)
+{
+    return address->len > 0 && address->storage.any.sa_family == AF_UNIX;
+}
+
+/* Adds a listener; false without memory. */
+static bool add_listener(struct listeners *listeners, size_t service,
+                         size_t listen, const struct weir_address *address)
+{
+    struct listener *larger =
+        realloc(listeners->all, (listeners->count + 1) * sizeof(*larger));
+
+    if (!larger) {
+        say("no memory");
+        return false;
+    }
+    listeners->all = larger;
+    listeners->all[listeners->count++] = (struct listener){
+        .service = service, .listen = listen, .address = *address};
+    return true;
+}
+
+static bool has_listener(const struct listeners *listeners, size_t service,
+                         size_t listen, const struct weir_address *address)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct listener *one = &listeners->all[i];
+        if (one->service == service && one->listen == listen &&
+            weir_address_is_equal(&one->address, address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds the addresses of a name, or all of the machine. */
+static bool add_found(struct listeners *listeners, size_t service,
+                      size_t listen, const struct target *target)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                                   .ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    char port[8];
+    bool is_added = true;
+
+    snprintf(port, sizeof(port), "%u", target->port);
+    const int err = getaddrinfo(target->host[0] ? target->host : NULL, port,
+                                &hints, &found);
+    if (err) {
+        say("%s: %s", target->text, gai_strerror(err));
+        return false;
+    }
+    for (struct addrinfo *at = found; at && is_added; at = at->ai_next) {
+        struct weir_address address = {.len = at->ai_addrlen};
+        memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
+        is_added = has_listener(listeners, service, listen, &address) ||
+                   add_listener(listeners, service, listen, &address);
+    }
+    freeaddrinfo(found);
+    return is_added;
+}
+
 int listeners_init(struct listeners *listeners, const struct config *config)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        count += config->services[i].listen_count;
-    }
-    *listeners =
-        (struct listeners){.all = calloc(count, sizeof(struct listener))};
-    if (!listeners->all) {
-        return -ENOMEM;
-    }
+    *listeners = (struct listeners){.all = NULL};
     for (size_t i = 0; i < config->service_count; i++) {
         for (size_t j = 0; j < config->services[i].listen_count; j++) {
-            struct listener *one = &listeners->all[listeners->count++];
-            one->service = i;
-            one->listen = j;
-            one->address = config->services[i].listens[j].address;
+            const struct target *target = &config->services[i].listens[j];
+            const bool is_added =
+                target->address.len > 0
+                    ? add_listener(listeners, i, j, &target->address)
+                    : add_found(listeners, i, j, target);
+            if (!is_added) {
+                return -1;
+            }
         }
     }
     return 0;
@@ -58,20 +118,25 @@ static bool add_fd(struct listener *one, int fd)
     return true;
 }
 
-/* A name, or port 0, cannot be recognised: the port alone is compared then. */
-static bool is_at(const struct listener *one, const struct weir_address *bound)
+static bool is_listening(int fd)
 {
-    return one->address.len > 0 && weir_address_is_equal(&one->address, bound);
+    int value = 0;
+    socklen_t len = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 &&
+           value != 0;
 }
 
 bool listeners_offer(struct listeners *listeners, int fd)
 {
     struct weir_address bound = {.len = sizeof(bound.storage)};
 
-    if (getsockname(fd, &bound.storage.any, &bound.len) == 0) {
+    if (is_listening(fd) &&
+        getsockname(fd, &bound.storage.any, &bound.len) == 0) {
         for (size_t i = 0; i < listeners->count; i++) {
-            if (is_at(&listeners->all[i], &bound)) {
-                return add_fd(&listeners->all[i], fd);
+            struct listener *one = &listeners->all[i];
+            if (weir_address_is_equal(&one->address, &bound)) {
+                return add_fd(one, fd);
             }
         }
     }
@@ -81,32 +146,13 @@ bool listeners_offer(struct listeners *listeners, int fd)
 
 /* ---- made here ---- */
 
-/* The addresses of a target: one, or those of a name, or all of the machine.
- * NULL after the reason was said. */
-static struct addrinfo *find_addresses(const struct target *target)
-{
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                                   .ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    char port[8];
-
-    snprintf(port, sizeof(port), "%u", target->port);
-    const int err = getaddrinfo(target->host[0] ? target->host : NULL, port,
-                                &hints, &found);
-    if (err) {
-        say("%s: %s", target->text, gai_strerror(err));
-        return NULL;
-    }
-    return found;
-}
-
-static int set_options(int fd, int family)
+static int set_options(int fd, int family, bool is_shared)
 {
     const int on = 1;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) {
+        (is_shared &&
+         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)) {
         return -errno;
     }
     if (family == AF_INET6 &&
@@ -116,17 +162,18 @@ static int set_options(int fd, int family)
     return 0;
 }
 
-/* A bound and listening socket, or a negative error. */
-static int open_socket(const struct sockaddr *address, socklen_t len)
+/* A bound socket, or a negative error. @is_shared: others may be bound to the
+ * same port. */
+static int bind_socket(const struct weir_address *address, bool is_shared)
 {
-    const int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int family = address->storage.any.sa_family;
+    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
         return -errno;
     }
-    int err =
-        address->sa_family == AF_UNIX ? 0 : set_options(fd, address->sa_family);
-    if (err == 0 && (bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0)) {
+    int err = family == AF_UNIX ? 0 : set_options(fd, family, is_shared);
+    if (err == 0 && bind(fd, &address->storage.any, address->len) < 0) {
         err = -errno;
     }
     if (err < 0) {
@@ -136,11 +183,32 @@ static int open_socket(const struct sockaddr *address, socklen_t len)
     return fd;
 }
 
-/* Is a server alive behind the path? A socket that nobody listens on may be
+/* Adds a listening socket, and learns its port. */
+static int add_socket(struct listener *one, bool is_shared)
+{
+    const int fd = bind_socket(&one->address, is_shared);
+
+    if (fd < 0) {
+        return fd;
+    }
+    if (!add_fd(one, fd)) {
+        return -ENOMEM;
+    }
+    one->address.len = sizeof(one->address.storage);
+    if (getsockname(fd, &one->address.storage.any, &one->address.len) < 0 ||
+        listen(fd, BACKLOG) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+/* Is nobody behind the path? The socket of a program that has gone may be
  * replaced. */
 static bool is_stale(const struct weir_address *address)
 {
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd =
+        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const char *path = address->storage.local.sun_path;
     struct stat status;
 
     if (fd < 0) {
@@ -149,80 +217,109 @@ static bool is_stale(const struct weir_address *address)
     const bool refused = connect(fd, &address->storage.any, address->len) < 0 &&
                          errno == ECONNREFUSED;
     close(fd);
-    const char *path = address->storage.local.sun_path;
-    return refused && path[0] && stat(path, &status) == 0 &&
+    return refused && path[0] && lstat(path, &status) == 0 &&
            S_ISSOCK(status.st_mode);
 }
 
 static int open_unix(struct listener *one)
 {
-    int fd = open_socket(&one->address.storage.any, one->address.len);
+    int err = add_socket(one, false);
 
-    if (fd == -EADDRINUSE && is_stale(&one->address) &&
+    if (err == -EADDRINUSE && is_stale(&one->address) &&
         unlink(one->address.storage.local.sun_path) == 0) {
-        fd = open_socket(&one->address.storage.any, one->address.len);
+        err = add_socket(one, false);
     }
-    if (fd < 0) {
-        return fd;
-    }
-    one->is_own_path = one->address.storage.local.sun_path[0] != '\0';
-    return add_fd(one, fd) ? 0 : -ENOMEM;
+    one->is_own_path = err == 0 && one->address.storage.local.sun_path[0];
+    return err;
 }
 
-/* A socket for each thread, on the port of the first. */
-static int open_tcp(struct listener *one, const struct addrinfo *at,
-                    uint32_t thread_count)
+/* A socket for each thread, on the port of the first. A socket that others may
+ * not share shows first whether another program has the port. */
+static int open_tcp(struct listener *one, uint32_t thread_count)
 {
-    struct weir_address address = {.len = at->ai_addrlen};
+    const int probe = bind_socket(&one->address, false);
 
-    memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
+    if (probe < 0) {
+        return probe;
+    }
+    close(probe);
     for (uint32_t i = 0; i < thread_count; i++) {
-        const int fd = open_socket(&address.storage.any, address.len);
-        if (fd < 0) {
-            return fd;
+        const int err = add_socket(one, true);
+        if (err < 0) {
+            return err;
         }
-        if (!add_fd(one, fd)) {
-            return -ENOMEM;
-        }
-        address.len = sizeof(address.storage);
-        if (getsockname(fd, &address.storage.any, &address.len) < 0) {
-            return -errno;
-        }
-        one->address = address;
     }
     return 0;
 }
 
-static int open_listener(struct listener *one, const struct target *target,
-                         uint32_t thread_count)
+static uint16_t *port_of(struct weir_address *address)
 {
+    return address->storage.any.sa_family == AF_INET6
+               ? &address->storage.inet6.sin6_port
+               : &address->storage.inet.sin_port;
+}
+
+/* A port that the kernel has chosen is that of all addresses of a name. */
+static void share_port(struct listeners *listeners, size_t index)
+{
+    struct listener *one = &listeners->all[index];
+
+    for (size_t i = 0; i < index; i++) {
+        struct listener *before = &listeners->all[i];
+        if (before->service == one->service && before->listen == one->listen &&
+            *port_of(&one->address) == 0) {
+            *port_of(&one->address) = *port_of(&before->address);
+        }
+    }
+}
+
+/* Has another address of the same name a socket? */
+static bool has_sibling(const struct listeners *listeners, size_t index)
+{
+    const struct listener *one = &listeners->all[index];
+
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct listener *other = &listeners->all[i];
+        if (i != index && other->service == one->service &&
+            other->listen == one->listen && other->fd_count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int open_listener(struct listeners *listeners, size_t index,
+                         const struct target *target, uint32_t thread_count)
+{
+    struct listener *one = &listeners->all[index];
+    char text[WEIR_ADDRESS_TEXT_SIZE];
     int err;
 
-    if (one->address.len > 0 && one->address.storage.any.sa_family == AF_UNIX) {
+    if (is_unix(&one->address)) {
         err = open_unix(one);
     } else {
-        struct addrinfo *found = find_addresses(target);
-        if (!found) {
-            return -1;
-        }
-        err = open_tcp(one, found, thread_count);
-        freeaddrinfo(found);
+        share_port(listeners, index);
+        err = open_tcp(one, thread_count);
     }
-    if (err < 0) {
-        say("%s: %s", target->text, strerror(-err));
+    /* A machine may lack a family that its names have. */
+    if (err == 0 || ((err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) &&
+                     has_sibling(listeners, index))) {
+        return 0;
     }
-    return err < 0 ? -1 : 0;
+    say("%s: %s: %s", target->text,
+        weir_address_format(&one->address, text, sizeof(text)), strerror(-err));
+    return -1;
 }
 
 int listeners_open(struct listeners *listeners, const struct config *config,
                    uint32_t thread_count)
 {
     for (size_t i = 0; i < listeners->count; i++) {
-        struct listener *one = &listeners->all[i];
+        const struct listener *one = &listeners->all[i];
         const struct target *target =
             &config->services[one->service].listens[one->listen];
         if (one->fd_count == 0 &&
-            open_listener(one, target, thread_count) < 0) {
+            open_listener(listeners, i, target, thread_count) < 0) {
             return -1;
         }
     }
@@ -231,19 +328,29 @@ int listeners_open(struct listeners *listeners, const struct config *config,
 
 /* ---- the threads ---- */
 
-int listeners_take(const struct listeners *listeners, size_t service,
-                   size_t listen, uint32_t thread)
+uint32_t listeners_share(const struct listener *listener, uint32_t thread,
+                         uint32_t thread_count)
 {
-    for (size_t i = 0; i < listeners->count; i++) {
-        const struct listener *one = &listeners->all[i];
-        if (one->service == service && one->listen == listen) {
-            const int fd =
-                fcntl(one->fds[thread % one->fd_count], F_DUPFD_CLOEXEC, 3);
-            return fd < 0 ? -errno : fd;
-        }
+    const uint32_t count = listener->fd_count;
+
+    if (count <= thread_count) {
+        return count > 0 ? 1 : 0; /* some are shared */
     }
-    return -ENOENT;
+    return count / thread_count + (thread < count % thread_count);
 }
+
+int listeners_take(const struct listener *listener, uint32_t thread,
+                   uint32_t thread_count, uint32_t index)
+{
+    const uint32_t at = listener->fd_count <= thread_count
+                            ? thread % listener->fd_count
+                            : thread + index * thread_count;
+    const int fd = fcntl(listener->fds[at], F_DUPFD_CLOEXEC, 3);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* ---- the end ---- */
 
 void listeners_keep_paths(struct listeners *listeners)
 {

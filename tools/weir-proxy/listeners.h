@@ -2,11 +2,13 @@
  * The listening sockets of the proxy: made before the threads start, so that an
  * error ends the program before it serves anybody.
  *
- * A socket comes from one of three places, which are looked at in this order:
- * from the running proxy that this one replaces (handover.h), from systemd
- * (LISTEN_FDS), or it is made here. TCP addresses have a socket for each
- * thread, among which the kernel spreads the connections; a socket that came
- * from elsewhere, or that is a Unix socket, is shared by all threads.
+ * Each address that is listened on has a listener: a name and a host of * have
+ * several, one for each address. A socket comes from one of three places, which
+ * are looked at in this order: from the running proxy that this one replaces
+ * (handover.h), from systemd (LISTEN_FDS), or it is made here. A TCP address
+ * has a socket for each thread, among which the kernel spreads the connections;
+ * if there are fewer sockets than threads, threads share them, and if there are
+ * more, a thread has several.
  */
 #ifndef WEIR_PROXY_LISTENERS_H
 #define WEIR_PROXY_LISTENERS_H
@@ -16,7 +18,7 @@
 struct listener {
     size_t service; /* their indices in the configuration */
     size_t listen;
-    struct weir_address address; /* what it is bound to */
+    struct weir_address address; /* what it is, or will be, bound to */
     int *fds;
     uint32_t fd_count;
     bool is_own_path; /* a Unix socket that was made here */
@@ -27,10 +29,27 @@ struct listeners {
     size_t count;
 };
 
-/* Opens the sockets of all addresses that have none. 0, or -1 after the reason
+/* Finds all addresses; no socket is made. 0, or -1 after the reason was said.
+ */
+int listeners_init(struct listeners *listeners, const struct config *config);
+
+/* Adds a descriptor from elsewhere, which is taken, to the listener of its
+ * address. False: it is no listening socket of any; it was closed. */
+bool listeners_offer(struct listeners *listeners, int fd);
+
+/* Opens the sockets of all listeners that have none. 0, or -1 after the reason
  * was said. */
 int listeners_open(struct listeners *listeners, const struct config *config,
                    uint32_t thread_count);
+
+/* How many sockets of a listener a thread serves. */
+uint32_t listeners_share(const struct listener *listener, uint32_t thread,
+                         uint32_t thread_count);
+/* A duplicate of one of them, from 0 to listeners_share() - 1; or a negative
+ * error. */
+int listeners_take(const struct listener *listener, uint32_t thread,
+                   uint32_t thread_count, uint32_t index);
+
 /* Closes the sockets: who connects is refused as soon as the threads have
  * closed theirs. */
 void listeners_stop(struct listeners *listeners);
@@ -38,17 +57,5 @@ void listeners_stop(struct listeners *listeners);
 void listeners_close(struct listeners *listeners);
 /* Paths stay: another process has the sockets. */
 void listeners_keep_paths(struct listeners *listeners);
-
-/* A descriptor for a thread, which is the caller's; or a negative error. */
-int listeners_take(const struct listeners *listeners, size_t service,
-                   size_t listen, uint32_t thread);
-
-/* Adds a descriptor from elsewhere, which is taken, to the address that it is
- * bound to. False: no address of the configuration is that one; it was closed.
- */
-bool listeners_offer(struct listeners *listeners, int fd);
-
-/* Makes the table of all addresses, without sockets. 0 or -ENOMEM. */
-int listeners_init(struct listeners *listeners, const struct config *config);
 
 #endif

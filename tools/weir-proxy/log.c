@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,12 +56,42 @@ static uint64_t count_lines(const char *text, size_t len)
     return count;
 }
 
+/* Whole lines that a pipe takes undivided, or one line. */
+static size_t piece_of(const char *text, size_t len)
+{
+    size_t piece = 0;
+
+    while (piece < len) {
+        const char *end = memchr(text + piece, '\n', len - piece);
+        const size_t next = end ? (size_t)(end - text) + 1 : len;
+        if (piece > 0 && next > PIPE_BUF) {
+            break;
+        }
+        piece = next;
+    }
+    return piece;
+}
+
+/* Standard output is not this program's alone, so that it is not made to
+ * return at once; but a pipe that is ready takes a piece. */
+static ssize_t write_now(int fd, const char *text, size_t len)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+
+    if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT)) {
+        return write(fd, text, len);
+    }
+    errno = EAGAIN;
+    return -1;
+}
+
 void log_flush(struct log *log)
 {
     size_t done = 0;
 
     while (done < log->len) {
-        const ssize_t n = write(log->fd, log->buf + done, log->len - done);
+        const size_t piece = piece_of(log->buf + done, log->len - done);
+        const ssize_t n = write_now(log->fd, log->buf + done, piece);
         if (n < 0 && errno == EINTR) {
             continue;
         }

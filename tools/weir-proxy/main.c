@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -113,7 +114,7 @@ static int run(struct proxy *proxy, struct contexts *contexts)
 
 static int serve(const struct config *config, struct contexts *contexts)
 {
-    struct listeners listeners;
+    struct listeners listeners = {.all = NULL};
     struct proxy proxy = {.config = config,
                           .listeners = &listeners,
                           .worker_count = count_threads(config),
@@ -122,7 +123,7 @@ static int serve(const struct config *config, struct contexts *contexts)
 
     proxy.workers = calloc(proxy.worker_count, sizeof(*proxy.workers));
     if (!proxy.workers || listeners_init(&listeners, config) < 0) {
-        say("no memory");
+        listeners_close(&listeners);
         free(proxy.workers);
         contexts_free(contexts);
         return EXIT_FAILED;
@@ -144,6 +145,18 @@ static int serve(const struct config *config, struct contexts *contexts)
     return code;
 }
 
+/* The loops handle the first three while they run; before and after, one of
+ * them must not end the program. A log that goes to a pipe may lose its reader.
+ */
+static void ignore_signals(void)
+{
+    static const int signals[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        signal(signals[i], SIG_IGN);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -152,6 +165,7 @@ int main(int argc, char **argv)
     int code = EXIT_USAGE;
 
     console_begin();
+    ignore_signals();
     const enum options_result result =
         options_parse(argc, argv, &options, &config);
     if (result == OPTIONS_READY) {

@@ -31,7 +31,9 @@ bool metrics_init(struct metrics *metrics, const struct proxy *proxy)
     metrics->queued = calloc(count, sizeof(*metrics->queued));
     metrics->targets =
         calloc(count_targets(proxy->config), sizeof(*metrics->targets));
-    return metrics->services && metrics->queued && metrics->targets;
+    metrics->seen = calloc(proxy->worker_count, sizeof(*metrics->seen));
+    return metrics->services && metrics->queued && metrics->targets &&
+           metrics->seen;
 }
 
 void metrics_clear(struct metrics *metrics)
@@ -44,6 +46,8 @@ void metrics_clear(struct metrics *metrics)
            config->service_count * sizeof(*metrics->queued));
     memset(metrics->targets, 0,
            count_targets(config) * sizeof(*metrics->targets));
+    memset(metrics->seen, 0,
+           metrics->proxy->worker_count * sizeof(*metrics->seen));
     metrics->lost_lines = 0;
 }
 
@@ -52,6 +56,7 @@ void metrics_free(struct metrics *metrics)
     free(metrics->services);
     free(metrics->queued);
     free(metrics->targets);
+    free(metrics->seen);
 }
 
 /* ---- gathering ---- */
@@ -89,22 +94,46 @@ static size_t add_route(struct metrics *metrics, size_t service,
     return target + count;
 }
 
+static void add_counts(struct metrics *metrics, const struct worker *worker)
+{
+    for (size_t i = 0;
+         worker->services && i < metrics->proxy->config->service_count; i++) {
+        counts_add(&metrics->services[i], &worker->services[i].counts);
+    }
+    metrics->lost_lines += worker->log.lost_lines;
+}
+
 void metrics_gather(void *arg, weir_thread *thread)
 {
     struct metrics *metrics = arg;
     const struct proxy *proxy = metrics->proxy;
-    const struct worker *worker =
-        &proxy->workers[weir_thread_get_index(thread)];
+    const uint32_t index = weir_thread_get_index(thread);
+    const struct worker *worker = &proxy->workers[index];
     size_t target = 0;
 
-    for (size_t i = 0; i < proxy->config->service_count; i++) {
+    metrics->seen[index] = true;
+    add_counts(metrics, worker);
+    for (size_t i = 0; worker->services && i < proxy->config->service_count;
+         i++) {
         const struct service *service = &worker->services[i];
-        counts_add(&metrics->services[i], &service->counts);
-        for (size_t j = 0; j < service->config->route_count; j++) {
-            target = add_route(metrics, i, &service->routes[j], target);
+        for (size_t j = 0; service->routes && j < service->config->route_count;
+             j++) {
+            if (service->routes[j].upstreams) {
+                target = add_route(metrics, i, &service->routes[j], target);
+            }
         }
     }
-    metrics->lost_lines += worker->log.lost_lines;
+}
+
+void metrics_add_ended(struct metrics *metrics)
+{
+    const struct proxy *proxy = metrics->proxy;
+
+    for (uint32_t i = 0; i < proxy->worker_count; i++) {
+        if (proxy->workers[i].has_ended && !metrics->seen[i]) {
+            add_counts(metrics, &proxy->workers[i]);
+        }
+    }
 }
 
 /* ---- writing ---- */

@@ -31,6 +31,7 @@ struct metrics {
     uint64_t *queued;           /* by service: waiting now */
     struct target_sum *targets; /* of all routes of all services, in order */
     uint64_t lost_lines;
+    bool *seen;                        /* by worker: its thread was visited */
     struct weir_loop_statistics loops; /* of the first thread's view */
 };
 
@@ -41,6 +42,8 @@ void metrics_free(struct metrics *metrics);
 void metrics_clear(struct metrics *metrics);
 /* The visit of a thread; its argument is the metrics. */
 void metrics_gather(void *metrics, weir_thread *thread);
+/* Adds the counts of workers that have ended, after the visit. */
+void metrics_add_ended(struct metrics *metrics);
 void metrics_write(const struct metrics *metrics, FILE *out);
 
 #endif

@@ -51,11 +51,8 @@ int preface_feed(struct preface *preface, const void *data, size_t len)
 {
     const size_t need = preface->len + len;
 
-    if (need > PREFACE_MAX) {
-        return -EMSGSIZE;
-    }
     if (need > preface->room) {
-        const size_t room = need < 1024 ? 1024 : PREFACE_MAX;
+        const size_t room = need < 1024 ? 1024 : 2 * need;
         uint8_t *larger = realloc(preface->data, room);
         if (!larger) {
             return -ENOMEM;
@@ -66,6 +63,11 @@ int preface_feed(struct preface *preface, const void *data, size_t len)
     memcpy(preface->data + preface->len, data, len);
     preface->len = need;
     return 0;
+}
+
+bool preface_is_too_long(const struct preface *preface)
+{
+    return preface->len > PREFACE_MAX;
 }
 
 static void take_away(struct preface *preface, size_t len)

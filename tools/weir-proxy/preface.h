@@ -20,9 +20,12 @@ struct preface;
 struct preface *preface_new(void);
 void preface_free(struct preface *preface);
 
-/* Keeps a copy of the bytes. 0, -ENOMEM, or -EMSGSIZE: more than any preface
- * may have. */
+/* Keeps a copy of the bytes, which may go on behind the preface. 0 or -ENOMEM.
+ */
 int preface_feed(struct preface *preface, const void *data, size_t len);
+
+/* Whether more bytes are kept than any preface may have. */
+bool preface_is_too_long(const struct preface *preface);
 
 /* Reads a PROXY header of one of the versions (enum weir_proxy_version) and
  * takes it away. 0, or an error of weir_proxy_header_parse(): -EAGAIN while it

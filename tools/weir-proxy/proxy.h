@@ -20,6 +20,7 @@
 
 #include "weir/network.h"
 #include "weir/server.h"
+#include "weir/sync.h"
 #include "weir/threads.h"
 #include "weir/upstream.h"
 
@@ -32,7 +33,7 @@ struct route {
     weir_upstreams *upstreams;
 };
 
-/* What a worker has of an address that is listened on. */
+/* What a worker has of a socket that is listened on. */
 struct door {
     struct service *service;
     const struct target *at;
@@ -45,6 +46,7 @@ struct service {
     size_t index; /* in the configuration */
     struct route *routes;
     struct door *doors;
+    size_t door_count;
     struct weir_network *trusted;
     size_t trusted_count;
     bool reads_header;        /* connections begin with a PROXY header ... */
@@ -64,6 +66,7 @@ struct worker {
     struct admin *admin;     /* the first worker's; NULL: none */
     weir_server *successors; /* who asks for the sockets, likewise */
     bool is_draining;
+    bool has_ended; /* told to the first worker, which sets it */
 };
 
 struct proxy {
@@ -72,8 +75,16 @@ struct proxy {
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;
     uint64_t fd_limit;    /* connections that descriptors are enough for */
-    uint32_t ready_count; /* of the first worker */
-    int predecessor;      /* the proxy that this one replaces; -1: none */
+    uint32_t ready_count; /* the first worker's, as the next two */
+    uint32_t ended_count;
+    weir_event *all_ended; /* set with the last of the others; or NULL */
+    int predecessor;       /* the proxy that this one replaces; -1: none */
 };
+
+/* A worker's share of a limit of all, rounded up; 0: none. */
+static inline uint64_t share_of(uint64_t limit, const struct proxy *proxy)
+{
+    return limit / proxy->worker_count + (limit % proxy->worker_count > 0);
+}
 
 #endif

@@ -43,6 +43,14 @@ const char *end_reason_name(enum end_reason reason)
     return reason_names[reason];
 }
 
+uint64_t record_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* ---- pieces ---- */
 
 /* Appends to a line; what does not fit is left out. */

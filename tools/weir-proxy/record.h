@@ -63,6 +63,9 @@ struct record {
     const char *server_name; /* NULL: none */
 };
 
+/* The time for time_ns. */
+uint64_t record_now(void);
+
 /* Writes a line with its newline: bytes written, without a NUL; at most
  * RECORD_TEXT_SIZE. */
 #define RECORD_TEXT_SIZE 1536

@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 struct session {
     struct door *door;
@@ -142,8 +141,10 @@ static void relayed(void *arg, int err, const struct weir_relay_record *end)
         record.first_byte_ns = end->b_first_ns - session->start_ns;
     }
     weir_transport_get_peername(session->target, &record.target);
-    weir_upstream_slot_end(session->slot,
-                           end->ended_by == WEIR_RELAY_B ? err : -ECANCELED);
+    /* An end in order speaks for the target, whoever ended first. */
+    weir_upstream_slot_end(
+        session->slot,
+        err == 0 || end->ended_by == WEIR_RELAY_B ? err : -ECANCELED);
     finish(session, &record);
 }
 
@@ -446,6 +447,9 @@ static void preface_read(struct session *session)
             refuse(session, END_HELLO);
         }
     }
+    if (err == -EAGAIN && preface_is_too_long(session->preface)) {
+        refuse(session, session->door->at->is_tls ? END_HELLO : END_HEADER);
+    }
     if (err == 0) {
         weir_loop_cancel(loop_of(session), session->timer);
         choose_route(session, preface_server_name(session->preface));
@@ -517,7 +521,7 @@ static int client_data(void *user, weir_transport *t,
 
     (void)t;
     if (preface_feed(session->preface, buf->data, buf->len) < 0) {
-        refuse(session, session->door->at->is_tls ? END_HELLO : END_HEADER);
+        refuse(session, END_INTERNAL);
     } else {
         preface_read(session);
     }
@@ -537,10 +541,14 @@ static void client_lost(void *user, weir_transport *t, int err)
 {
     struct session *session = user;
 
-    (void)t;
     (void)err;
     weir_loop_cancel(loop_of(session), session->timer);
     session->is_client_lost = true;
+    if (session->reason == END_CLIENT_GONE &&
+        session->door->service->worker->is_draining &&
+        weir_transport_get_end(t) == WEIR_END_ABORTED) {
+        session->reason = END_DRAIN;
+    }
     if (session->pending) {
         weir_pending_cancel(session->pending); /* connected() follows */
     } else {
@@ -557,14 +565,6 @@ static const struct weir_protocol client_protocol = {
     .eof_received = client_eof,
 };
 
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 int session_create(void *arg, weir_transport *t,
                    struct weir_protocol_binding *ret)
 {
@@ -577,7 +577,7 @@ int session_create(void *arg, weir_transport *t,
     }
     session->door = door;
     session->reason = END_CLIENT_GONE;
-    session->time_ns = clock_ns();
+    session->time_ns = record_now();
     session->start_ns = weir_loop_get_time(loop_of(session));
     door->service->counts.accepted++;
     door->service->counts.active++;

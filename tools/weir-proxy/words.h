@@ -30,6 +30,8 @@ struct word {
      * in @why (CONFIG_WHY_SIZE bytes). */
     bool (*set)(struct config *config, const struct word *word,
                 const char *value, char *why);
+    uint64_t least;             /* of a number; 0 is often "none" */
+    uint64_t most;              /* 0: no limit but that of the type */
     size_t offset;              /* of the field, in the struct of its scope */
     const char *const *choices; /* of a word with an enum; NULL-terminated */
 };

@@ -153,6 +153,10 @@ static bool set_number(struct config *config, const struct word *word,
     if (err < 0) {
         return refuse(why, "%s: '%s' is not %s", word->name, value, expected);
     }
+    if (number < word->least || (word->most > 0 && number > word->most)) {
+        return refuse(why, "%s: '%s' is too %s", word->name, value,
+                      number < word->least ? "small" : "large");
+    }
     *field = number;
     return true;
 }
@@ -272,7 +276,9 @@ bool words_say_queue(struct config *config, const struct word *word,
     memcpy(count, value, len);
     count[len] = '\0';
     if (units_parse_count(count, &route->queue_limit) < 0 ||
-        (colon && units_parse_time(colon + 1, &route->queue_timeout_ns) < 0)) {
+        route->queue_limit > UINT32_MAX ||
+        (colon && (units_parse_time(colon + 1, &route->queue_timeout_ns) < 0 ||
+                   route->queue_timeout_ns == 0))) {
         return refuse(why,
                       "queue: '%s' is not a number, or a number and a time "
                       "such as 500:2s",
@@ -297,7 +303,8 @@ bool words_say_check(struct config *config, const struct word *word,
             return true;
         }
     }
-    if (units_parse_time(value, &route->check_interval_ns) < 0) {
+    if (units_parse_time(value, &route->check_interval_ns) < 0 ||
+        route->check_interval_ns == 0) {
         return refuse(why,
                       "check: '%s' is neither off, tcp, tls, text or http nor "
                       "a time such as 2s",

@@ -11,6 +11,7 @@
 #include "listeners.h"
 #include "session.h"
 #include "signals.h"
+#include "targets.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -23,146 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Until a post that found no memory is tried again. */
+#define RETRY_NS UINT64_C(10000000)
+
 /* The worker of a visited thread; @proxy is the argument of the visit. */
 static struct worker *worker_of(void *proxy, weir_thread *thread)
 {
     return &((struct proxy *)proxy)->workers[weir_thread_get_index(thread)];
-}
-
-/* ---- targets ---- */
-
-static enum weir_balance balance_of(const struct config_route *config)
-{
-    switch (config->balance) {
-    case BALANCE_LEASTCONN:
-        return WEIR_BALANCE_LEAST_CONNECTIONS;
-    case BALANCE_RANDOM:
-        return WEIR_BALANCE_RANDOM_TWO;
-    case BALANCE_SOURCE:
-    case BALANCE_SNI:
-        return WEIR_BALANCE_HASH;
-    case BALANCE_ROUNDROBIN:
-    default:
-        return WEIR_BALANCE_ROUND_ROBIN;
-    }
-}
-
-static struct weir_upstream_check check_of(const struct config_route *config)
-{
-    static const enum weir_check_kind kinds[] = {
-        [CHECK_NONE] = WEIR_CHECK_TCP,  [CHECK_TCP] = WEIR_CHECK_TCP,
-        [CHECK_TLS] = WEIR_CHECK_TLS,   [CHECK_TEXT] = WEIR_CHECK_TEXT,
-        [CHECK_HTTP] = WEIR_CHECK_HTTP,
-    };
-    const char *send = config->check_send;
-    const char *expect = config->check_expect;
-
-    return (struct weir_upstream_check){
-        .size = sizeof(struct weir_upstream_check),
-        .kind = kinds[config->check],
-        .interval_ns =
-            config->check == CHECK_NONE ? 0 : config->check_interval_ns,
-        .timeout_ns = config->check_timeout_ns,
-        .rise = (uint32_t)config->check_rise,
-        .fall = (uint32_t)config->check_fall,
-        .expect_anywhere = true,
-        .send = send,
-        .send_size = send ? strlen(send) : 0,
-        .expect = expect,
-        .expect_size = expect ? strlen(expect) : 0,
-        .path = config->check_path,
-    };
-}
-
-static const char *word_of(enum weir_upstream_state state)
-{
-    switch (state) {
-    case WEIR_UPSTREAM_UP:
-        return "up";
-    case WEIR_UPSTREAM_DOWN:
-        return "down";
-    case WEIR_UPSTREAM_EJECTED:
-        return "ejected";
-    case WEIR_UPSTREAM_DRAINING:
-        return "draining";
-    case WEIR_UPSTREAM_CHECKING:
-    case WEIR_UPSTREAM_REMOVED:
-    default:
-        return "not used";
-    }
-}
-
-/* Told by the first thread alone: all have the same targets. */
-static void tell_change(void *arg, weir_upstream *upstream,
-                        enum weir_upstream_state state, int err)
-{
-    const struct worker *worker = arg;
-
-    if (weir_thread_get_index(worker->thread) == 0 && !worker->is_draining) {
-        say("target %s is %s%s%s", weir_upstream_get_name(upstream),
-            word_of(state), err < 0 ? ": " : "",
-            err < 0 ? weir_strerror(err) : "");
-    }
-}
-
-static int add_target(struct route *route, const struct config_target *target,
-                      weir_tls_context *context)
-{
-    const struct weir_tls_settings tls = {
-        .size = sizeof(tls),
-        .context = context,
-        .server_hostname = route->config->to_name ? route->config->to_name
-                           : target->at.host[0]   ? target->at.host
-                                                  : NULL,
-        .no_hostname_check = route->config->to_insecure,
-    };
-    const struct weir_upstream_options options = {
-        .size = sizeof(options),
-        .host = target->at.address.len > 0 ? NULL : target->at.host,
-        .port = target->at.port,
-        .address = target->at.address.len > 0 ? &target->at.address : NULL,
-        .name = target->at.text,
-        .tls = target->at.is_tls ? &tls : NULL,
-        .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
-        .connection_limit = (uint32_t)target->limit,
-        .is_backup = target->is_backup,
-    };
-    weir_upstream *added;
-    const int err = weir_upstreams_add(route->upstreams, &options, &added);
-
-    if (err == 0 && target->weight == 0) {
-        weir_upstream_set_draining(added, true);
-    }
-    return err;
-}
-
-static int make_route(struct worker *worker, struct route *route,
-                      const struct config_route *config,
-                      weir_tls_context *context)
-{
-    const struct weir_upstream_check check = check_of(config);
-    const struct weir_upstreams_options options = {
-        .size = sizeof(options),
-        .balance = balance_of(config),
-        .queue_limit = (uint32_t)config->queue_limit,
-        .queue_timeout_ns = config->queue_timeout_ns,
-        .fail_limit = config->eject_failures > 0
-                          ? (uint32_t)config->eject_failures
-                          : UINT32_MAX,
-        .eject_ns = config->eject_ns,
-        .slow_start_ns = config->slow_start_ns,
-        .resolve_ns = config->resolve_ns > 0 ? config->resolve_ns : UINT64_MAX,
-        .check = &check,
-        .changed = tell_change,
-        .changed_arg = worker,
-    };
-
-    route->config = config;
-    int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
-    for (size_t i = 0; i < config->target_count && err == 0; i++) {
-        err = add_target(route, &config->targets[i], context);
-    }
-    return err;
 }
 
 /* ---- services ---- */
@@ -218,14 +86,13 @@ static int make_service(struct worker *worker, struct service *service,
     service->header_versions = versions_of(config->accept_header);
     service->reads_hello = passes_any_tls(config);
     service->routes = calloc(config->route_count, sizeof(*service->routes));
-    service->doors = calloc(config->listen_count, sizeof(*service->doors));
-    if (!service->routes || !service->doors) {
+    if (!service->routes) {
         return -ENOMEM;
     }
     int err = trust(service);
     for (size_t i = 0; i < config->route_count && err == 0; i++) {
-        err = make_route(worker, &service->routes[i], &config->routes[i],
-                         contexts_of_route(contexts, index, i));
+        err = targets_make(worker, &service->routes[i], &config->routes[i],
+                           contexts_of_route(contexts, index, i));
     }
     return err;
 }
@@ -298,12 +165,6 @@ static struct weir_tls_settings tls_of(const struct door *door)
     };
 }
 
-/* A worker's share of a limit of all, rounded up; 0: none. */
-static uint64_t share_of(uint64_t limit, const struct proxy *proxy)
-{
-    return limit / proxy->worker_count + (limit % proxy->worker_count > 0);
-}
-
 /* Connections that a door accepts; others wait in the kernel's queue. Without
  * a limit of its own it is what the descriptors are enough for. */
 static uint64_t limit_of(const struct service *service)
@@ -315,10 +176,9 @@ static uint64_t limit_of(const struct service *service)
         limit > 0 && limit < proxy->fd_limit ? limit : proxy->fd_limit, proxy);
 }
 
-static int open_door(struct door *door, size_t listen, struct waiting *waiting)
+static int open_door(struct door *door, int fd, struct waiting *waiting)
 {
     const struct service *service = door->service;
-    const struct worker *worker = service->worker;
     const struct weir_factory factory = {session_create, door};
     const struct weir_tls_settings tls = tls_of(door);
     const struct weir_server_options options = {
@@ -330,17 +190,64 @@ static int open_door(struct door *door, size_t listen, struct waiting *waiting)
             .size = sizeof(options.connection),
             .timeouts = {.size = sizeof(options.connection.timeouts),
                          .write_stall_ns = service->config->stall_timeout_ns}}};
-    const int fd =
-        listeners_take(worker->proxy->listeners, service->index, listen,
-                       weir_thread_get_index(worker->thread));
 
-    if (fd < 0) {
-        return fd;
-    }
     waiting->count++;
-    const int err = weir_adopt_server(worker->loop, &factory, fd, &options,
-                                      listening, waiting, &door->server);
+    const int err =
+        weir_adopt_server(service->worker->loop, &factory, fd, &options,
+                          listening, waiting, &door->server);
     waiting->count -= err < 0;
+    return err;
+}
+
+/* The sockets of a service that this thread serves. */
+static size_t count_doors(const struct service *service)
+{
+    const struct proxy *proxy = service->worker->proxy;
+    const uint32_t thread = weir_thread_get_index(service->worker->thread);
+    size_t count = 0;
+
+    for (size_t i = 0; i < proxy->listeners->count; i++) {
+        const struct listener *one = &proxy->listeners->all[i];
+        if (one->service == service->index) {
+            count += listeners_share(one, thread, proxy->worker_count);
+        }
+    }
+    return count;
+}
+
+static int open_doors_at(struct service *service, const struct listener *at,
+                         struct waiting *waiting)
+{
+    const struct proxy *proxy = service->worker->proxy;
+    const uint32_t thread = weir_thread_get_index(service->worker->thread);
+    const uint32_t share = listeners_share(at, thread, proxy->worker_count);
+    int err = 0;
+
+    for (uint32_t i = 0; i < share && err == 0; i++) {
+        struct door *door = &service->doors[service->door_count];
+        const int fd = listeners_take(at, thread, proxy->worker_count, i);
+        *door = (struct door){.service = service,
+                              .at = &service->config->listens[at->listen]};
+        err = fd < 0 ? fd : open_door(door, fd, waiting);
+        service->door_count += err == 0;
+    }
+    return err;
+}
+
+static int open_doors_of(struct service *service, struct waiting *waiting)
+{
+    const struct listeners *listeners = service->worker->proxy->listeners;
+    int err = 0;
+
+    service->doors = calloc(count_doors(service) + 1, sizeof(*service->doors));
+    if (!service->doors) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < listeners->count && err == 0; i++) {
+        if (listeners->all[i].service == service->index) {
+            err = open_doors_at(service, &listeners->all[i], waiting);
+        }
+    }
     return err;
 }
 
@@ -352,12 +259,7 @@ static int open_doors(struct worker *worker, struct waiting *waiting)
     waiting->err = 0;
     weir_event_clear(waiting->event);
     for (size_t i = 0; i < config->service_count && err == 0; i++) {
-        struct service *service = &worker->services[i];
-        for (size_t j = 0; j < service->config->listen_count && err == 0; j++) {
-            service->doors[j] = (struct door){
-                .service = service, .at = &service->config->listens[j]};
-            err = open_door(&service->doors[j], j, waiting);
-        }
+        err = open_doors_of(&worker->services[i], waiting);
     }
     if (waiting->count > 0) {
         const int waited = weir_event_wait(waiting->event);
@@ -375,7 +277,7 @@ static void close_doors(struct worker *worker, struct waiting *waiting)
     weir_event_clear(waiting->event);
     for (size_t i = 0; i < config->service_count; i++) {
         struct service *service = &worker->services[i];
-        for (size_t j = 0; j < service->config->listen_count; j++) {
+        for (size_t j = 0; j < service->door_count; j++) {
             if (service->doors[j].server &&
                 weir_server_stop(service->doors[j].server, UINT64_MAX, closed,
                                  waiting) == 0) {
@@ -389,6 +291,23 @@ static void close_doors(struct worker *worker, struct waiting *waiting)
 
 /* ---- the main task ---- */
 
+/* Counts and logs a client whose handshake with the server has failed: there
+ * was no session yet. */
+static void note_failed(struct door *door, weir_transport *client)
+{
+    struct service *service = door->service;
+    struct record record = {.reason = END_HANDSHAKE,
+                            .time_ns = record_now(),
+                            .service = service->config->name};
+
+    weir_transport_get_peername(client, &record.client);
+    service->counts.accepted++;
+    service->counts.active++;
+    service->counts.failed_handshakes++;
+    counts_end(&service->counts, &record);
+    log_add(&service->worker->log, &record);
+}
+
 static void report(void *arg, weir_loop *loop,
                    const struct weir_exception *exception)
 {
@@ -396,10 +315,10 @@ static void report(void *arg, weir_loop *loop,
 
     for (size_t i = 0; i < worker->proxy->config->service_count; i++) {
         struct service *service = &worker->services[i];
-        for (size_t j = 0; j < service->config->listen_count; j++) {
+        for (size_t j = 0; j < service->door_count; j++) {
             if (exception->server == service->doors[j].server &&
-                exception->transport) {
-                service->counts.failed_handshakes++;
+                exception->transport && exception->err != -ENOMEM) {
+                note_failed(&service->doors[j], exception->transport);
                 return;
             }
         }
@@ -448,8 +367,7 @@ static void free_objects(struct worker *worker)
     weir_server_free(worker->successors);
     for (size_t i = 0; worker->services && i < config->service_count; i++) {
         struct service *service = &worker->services[i];
-        for (size_t j = 0; service->doors && j < service->config->listen_count;
-             j++) {
+        for (size_t j = 0; service->doors && j < service->door_count; j++) {
             weir_server_free(service->doors[j].server);
             service->doors[j].server = NULL;
         }
@@ -459,6 +377,44 @@ static void free_objects(struct worker *worker)
             service->routes[j].upstreams = NULL;
         }
     }
+}
+
+/* On the first worker's loop: the last words of another one. */
+static void one_has_ended(void *arg)
+{
+    struct worker *worker = arg;
+    struct proxy *proxy = worker->proxy;
+
+    worker->has_ended = true;
+    proxy->ended_count++;
+    if (proxy->all_ended) {
+        weir_event_set(proxy->all_ended);
+    }
+}
+
+/* The first worker has the signals and the operator's page: it ends last. The
+ * time of the stop bounds this, too. */
+static void leave_in_order(struct worker *worker)
+{
+    struct proxy *proxy = worker->proxy;
+    weir_thread *first =
+        weir_threads_get_thread(weir_thread_get_threads(worker->thread), 0);
+    int err;
+
+    if (first != worker->thread) {
+        do {
+            err = weir_thread_call_soon(first, one_has_ended, worker, NULL);
+        } while (err < 0 && err != -ESHUTDOWN &&
+                 weir_sleep(worker->loop, RETRY_NS) == 0);
+        return;
+    }
+    err = weir_event_new(worker->loop, &proxy->all_ended);
+    while (err == 0 && proxy->ended_count < proxy->worker_count - 1) {
+        weir_event_clear(proxy->all_ended);
+        err = weir_event_wait(proxy->all_ended);
+    }
+    weir_event_free(proxy->all_ended);
+    proxy->all_ended = NULL;
 }
 
 int worker_main(weir_thread *thread, void *arg)
@@ -480,15 +436,20 @@ int worker_main(weir_thread *thread, void *arg)
         weir_loop_set_exception_handler(worker->loop, report, worker);
         err = log_open(&worker->log, worker->loop, config->log_path,
                        config->logs_json);
+        if (err < 0) {
+            say("%s: %s", config->log_path, weir_strerror(err));
+        }
     }
     if (err == 0) {
         err = serve(worker, &waiting);
         worker->is_draining = true;
-        if (weir_thread_get_index(thread) == 0) {
-            listeners_stop(proxy->listeners);
+        if (weir_thread_get_index(thread) == 0 &&
+            proxy->ready_count == proxy->worker_count) {
+            listeners_stop(proxy->listeners); /* all have taken theirs */
         }
         close_doors(worker, &waiting);
     }
+    leave_in_order(worker);
     free_objects(worker);
     weir_event_free(waiting.event);
     return err;
@@ -533,7 +494,7 @@ void worker_renew_tls(void *arg, weir_thread *thread)
 
     for (size_t i = 0; i < config->service_count; i++) {
         struct service *service = &worker->services[i];
-        for (size_t j = 0; j < service->config->listen_count; j++) {
+        for (size_t j = 0; j < service->door_count; j++) {
             const struct door *door = &service->doors[j];
             const struct weir_tls_settings tls = tls_of(door);
             if (opens_tls_first(door) && door->server &&

@@ -1,0 +1,151 @@
+/*
+ * Making the set of targets of a route from the configuration.
+ *
+ * Every worker has sets of its own, with checks of its own: limits are divided
+ * among the workers. The first worker alone tells of changes, as all look at
+ * the same targets.
+ */
+#include "targets.h"
+
+#include "tools/common/console.h"
+
+#include "weir/error.h"
+#include "weir/tls_connection.h"
+
+#include <string.h>
+
+static enum weir_balance balance_of(const struct config_route *config)
+{
+    switch (config->balance) {
+    case BALANCE_LEASTCONN:
+        return WEIR_BALANCE_LEAST_CONNECTIONS;
+    case BALANCE_RANDOM:
+        return WEIR_BALANCE_RANDOM_TWO;
+    case BALANCE_SOURCE:
+    case BALANCE_SNI:
+        return WEIR_BALANCE_HASH;
+    case BALANCE_ROUNDROBIN:
+    default:
+        return WEIR_BALANCE_ROUND_ROBIN;
+    }
+}
+
+static struct weir_upstream_check check_of(const struct config_route *config)
+{
+    static const enum weir_check_kind kinds[] = {
+        [CHECK_NONE] = WEIR_CHECK_TCP,  [CHECK_TCP] = WEIR_CHECK_TCP,
+        [CHECK_TLS] = WEIR_CHECK_TLS,   [CHECK_TEXT] = WEIR_CHECK_TEXT,
+        [CHECK_HTTP] = WEIR_CHECK_HTTP,
+    };
+    const char *send = config->check_send;
+    const char *expect = config->check_expect;
+
+    return (struct weir_upstream_check){
+        .size = sizeof(struct weir_upstream_check),
+        .kind = kinds[config->check],
+        .interval_ns =
+            config->check == CHECK_NONE ? 0 : config->check_interval_ns,
+        .timeout_ns = config->check_timeout_ns,
+        .rise = (uint32_t)config->check_rise,
+        .fall = (uint32_t)config->check_fall,
+        .expect_anywhere = true,
+        .send = send,
+        .send_size = send ? strlen(send) : 0,
+        .expect = expect,
+        .expect_size = expect ? strlen(expect) : 0,
+        .path = config->check_path,
+    };
+}
+
+static const char *word_of(enum weir_upstream_state state)
+{
+    switch (state) {
+    case WEIR_UPSTREAM_UP:
+        return "up";
+    case WEIR_UPSTREAM_DOWN:
+        return "down";
+    case WEIR_UPSTREAM_EJECTED:
+        return "ejected";
+    case WEIR_UPSTREAM_DRAINING:
+        return "draining";
+    case WEIR_UPSTREAM_CHECKING:
+    case WEIR_UPSTREAM_REMOVED:
+    default:
+        return "not used";
+    }
+}
+
+/* Told by the first thread alone: all have the same targets. */
+static void tell_change(void *arg, weir_upstream *upstream,
+                        enum weir_upstream_state state, int err)
+{
+    const struct worker *worker = arg;
+
+    if (weir_thread_get_index(worker->thread) == 0 && !worker->is_draining) {
+        say("target %s is %s%s%s", weir_upstream_get_name(upstream),
+            word_of(state), err < 0 ? ": " : "",
+            err < 0 ? weir_strerror(err) : "");
+    }
+}
+
+static int add_target(const struct proxy *proxy, struct route *route,
+                      const struct config_target *target,
+                      weir_tls_context *context)
+{
+    const struct weir_tls_settings tls = {
+        .size = sizeof(tls),
+        .context = context,
+        .server_hostname = route->config->to_name ? route->config->to_name
+                           : target->at.host[0]   ? target->at.host
+                                                  : NULL,
+        .no_hostname_check = route->config->to_insecure,
+    };
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .host = target->at.address.len > 0 ? NULL : target->at.host,
+        .port = target->at.port,
+        .address = target->at.address.len > 0 ? &target->at.address : NULL,
+        .name = target->at.text,
+        .tls = target->at.is_tls ? &tls : NULL,
+        .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
+        .connection_limit = (uint32_t)share_of(target->limit, proxy),
+        .is_backup = target->is_backup,
+    };
+    weir_upstream *added;
+    const int err = weir_upstreams_add(route->upstreams, &options, &added);
+
+    if (err < 0) {
+        say("%s: %s", target->at.text, weir_strerror(err));
+    } else if (target->weight == 0) {
+        weir_upstream_set_draining(added, true);
+    }
+    return err;
+}
+
+int targets_make(struct worker *worker, struct route *route,
+                 const struct config_route *config, weir_tls_context *context)
+{
+    const struct weir_upstream_check check = check_of(config);
+    const struct weir_upstreams_options options = {
+        .size = sizeof(options),
+        .balance = balance_of(config),
+        .queue_limit = (uint32_t)share_of(config->queue_limit, worker->proxy),
+        .queue_timeout_ns = config->queue_timeout_ns,
+        .fail_limit = config->eject_failures > 0
+                          ? (uint32_t)config->eject_failures
+                          : UINT32_MAX,
+        .eject_ns = config->eject_ns,
+        .slow_start_ns = config->slow_start_ns,
+        .resolve_ns = config->resolve_ns > 0 ? config->resolve_ns : UINT64_MAX,
+        .check = &check,
+        .changed = tell_change,
+        .changed_arg = worker,
+    };
+
+    route->config = config;
+    int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
+    for (size_t i = 0; i < config->target_count && err == 0; i++) {
+        err = add_target(worker->proxy, route, &config->targets[i], context);
+    }
+    return err;
+}
