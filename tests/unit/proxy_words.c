@@ -104,6 +104,29 @@ UNIT(proxy_words, a_first_route_without_targets_is_none)
     end();
 }
 
+UNIT(proxy_words, words_before_the_first_route_are_for_all_routes)
+{
+    config_init(&config);
+    says("listen", "tls://127.0.0.1:1");
+    says("passthrough", "");
+    says("send-proxy", "v2");
+    says("check-path", "/a");
+    says("route", "a");
+    says("to", "tcp://127.0.0.1:2");
+    says("route", "b");
+    says("send-proxy", "v1");
+    says("to", "tcp://127.0.0.1:3");
+    cr_assert(config_check(&config, why), "%s", why);
+    const struct config_service *service = config_service(&config);
+    expect_eq(service->route_count, 2);
+    expect_eq(service->routes[0].send_header, HEADER_V2);
+    expect_eq(service->routes[1].send_header, HEADER_V1);
+    cr_assert(service->routes[1].passes_tls);
+    cr_assert_str_eq(service->routes[0].check_path, "/a");
+    cr_assert_str_eq(service->routes[1].check_path, "/a");
+    end();
+}
+
 UNIT(proxy_words, queues_and_checks_have_forms_of_their_own)
 {
     begin();

@@ -89,6 +89,33 @@ void config_init(struct config *ret)
     *ret = (struct config){.drain_ns = 30 * SECOND};
 }
 
+/* Replaces a text of another route by a copy; false without memory. */
+static bool copy_text(char **text)
+{
+    const char *other = *text;
+
+    *text = other ? strdup(other) : NULL;
+    return !other || *text;
+}
+
+/* Gives a route what was said before the first one, when that has no target.
+ * False without memory; the route can be freed all the same. */
+static bool inherit(struct config_route *route, const struct config_route *from)
+{
+    char **texts[] = {&route->check_send, &route->check_expect,
+                      &route->check_path, &route->to_ca,
+                      &route->to_name,    &route->to_cert,
+                      &route->to_key};
+    bool is_whole = true;
+
+    *route = *from;
+    route->server_name = NULL;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        is_whole = copy_text(texts[i]) && is_whole;
+    }
+    return is_whole;
+}
+
 static bool add_route(struct config_service *service, const char *server_name)
 {
     struct config_route *larger =
@@ -111,13 +138,15 @@ static bool add_route(struct config_service *service, const char *server_name)
         .check_rise = 2,
         .check_fall = 3,
     };
+    service->route_count++; /* freed with the service from here on */
+    if (service->route_count > 1 && service->routes[0].target_count == 0 &&
+        !inherit(route, &service->routes[0])) {
+        return false;
+    }
     if (server_name && strcmp(server_name, "*") != 0) {
         route->server_name = strdup(server_name);
-        if (!route->server_name) {
-            return false;
-        }
+        return route->server_name != NULL;
     }
-    service->route_count++;
     return true;
 }
 
