@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { PLAIN_SKIPPED = 77 };
+
 struct plain_options {
     int signal;  /* the test must end with it; 0: it must exit with 0 */
     int timeout; /* in seconds */
@@ -73,6 +75,13 @@ plain_fail(const char *file, int line, const char *what, const char *format,
     plain_check((a) <= (b), #a " <= " #b, __VA_ARGS__)
 #define cr_assert_fail(...)                                                    \
     plain_fail(__FILE__, __LINE__, "failed:", "" __VA_ARGS__)
+#define cr_skip_test(...)                                                      \
+    do {                                                                       \
+        printf("# " __VA_ARGS__);                                              \
+        printf("\n");                                                          \
+        fflush(NULL);                                                          \
+        _exit(PLAIN_SKIPPED);                                                  \
+    } while (0)
 #define cr_expect_eq  cr_assert_eq
 #define cr_expect_not cr_assert_not
 
@@ -99,9 +108,11 @@ static inline void plain_run(const struct plain_test *test)
     exit(0);
 }
 
-static inline bool plain_passes(const struct plain_test *test)
+static inline bool plain_passes(const struct plain_test *test,
+                                bool *ret_skipped)
 {
     int status = 0;
+    *ret_skipped = false;
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0) {
@@ -116,7 +127,8 @@ static inline bool plain_passes(const struct plain_test *test)
     if (WIFSIGNALED(status)) {
         printf("# ended by signal %d\n", WTERMSIG(status));
     }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    *ret_skipped = WIFEXITED(status) && WEXITSTATUS(status) == PLAIN_SKIPPED;
+    return *ret_skipped || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 /* All tests, or with --filter=SUITE/NAME that one. Rigs, which have none,
@@ -138,9 +150,11 @@ __attribute__((weak)) int main(int argc, char **argv)
         if (*filter && strcmp(filter, path) != 0) {
             continue;
         }
-        const bool passes = plain_passes(test);
+        bool is_skipped;
+        const bool passes = plain_passes(test, &is_skipped);
         failed_count += !passes;
-        printf("%sok %d - %s\n", passes ? "" : "not ", ++number, path);
+        printf("%sok %d - %s%s\n", passes ? "" : "not ", ++number, path,
+               is_skipped ? " # SKIP" : "");
     }
     printf("1..%d\n", number);
     return failed_count > 0;
