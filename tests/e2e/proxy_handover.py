@@ -176,6 +176,15 @@ def test_a_successor_that_goes_again_leaves_the_proxy_serving():
                 equal(client.recv(1), b"x", "the echo")
 
 
+# What systemd does between its fork and its exec: a listener as descriptor 3.
+HAND_ON = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 def test_sockets_of_a_service_manager_are_served():
     with Server(echo) as server, socket.create_server(
             ("127.0.0.1", 0)) as listener, socket.socket(
@@ -183,11 +192,10 @@ def test_sockets_of_a_service_manager_are_served():
         port = listener.getsockname()[1]
         notify.bind("\0weir-proxy-notify-%d" % os.getpid())
         notify.settimeout(WAIT_S)
-        script = 'exec 3<&"$1"; shift; LISTEN_PID=$$ exec "$@"'
-        with Program("sh", "-c", script, "sh", str(listener.fileno()), PROXY,
-                     "--threads", "2", f"tcp://127.0.0.1:{port}",
+        with Program(sys.executable, "-c", HAND_ON, str(listener.fileno()),
+                     PROXY, "--threads", "2", f"tcp://127.0.0.1:{port}",
                      plain(server), pass_fds=[listener.fileno()],
-                     env=dict(os.environ, LISTEN_FDS="1", NOTIFY_SOCKET="@"
+                     env=dict(os.environ, NOTIFY_SOCKET="@"
                               + notify.getsockname()[1:].decode())) as program:
             equal(notify.recv(100), b"READY=1", "what systemd is told")
             for _ in range(20):
