@@ -72,6 +72,7 @@ static void print_help(const char *program, const char *about)
            "  --folder PATH  the folder whose files are served\n"
            "  --identity PEM  TLS: certificate and key\n"
            "  --tickets      TLS: sessions can be resumed\n"
+           "  --to PORT      the backend of a proxy, on 127.0.0.1\n"
            "  --trains       datagrams: with GRO and GSO\n"
            "  --block        bare recvmmsg: wait in it, without epoll\n"
            "  --help         this text\n"
@@ -79,8 +80,8 @@ static void print_help(const char *program, const char *about)
            program, about);
 }
 
-/* What servers of a file take. */
-static void parse_service(struct bench_options *o, int option)
+/* What some servers take: of files, proxies, of datagrams. */
+static void parse_special(struct bench_options *o, int option)
 {
     switch (option) {
     case 'p':
@@ -94,6 +95,15 @@ static void parse_service(struct bench_options *o, int option)
         return;
     case 't':
         o->has_tickets = true;
+        return;
+    case 'g':
+        o->has_trains = true;
+        return;
+    case 'b':
+        o->blocks = true;
+        return;
+    case 'o':
+        o->backend_port = (uint16_t)bench_parse_number(optarg, 1, 65535);
         return;
     default:
         exit(2);
@@ -133,6 +143,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"folder", required_argument, NULL, 'd'},
         {"identity", required_argument, NULL, 'i'},
         {"tickets", no_argument, NULL, 't'},
+        {"to", required_argument, NULL, 'o'},
         {"trains", no_argument, NULL, 'g'},
         {"block", no_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},
@@ -167,17 +178,11 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         case 'u':
             ret.is_unix = true;
             break;
-        case 'g':
-            ret.has_trains = true;
-            break;
-        case 'b':
-            ret.blocks = true;
-            break;
         case 'h':
             print_help(argv[0], about);
             exit(0);
         default:
-            parse_service(&ret, option);
+            parse_special(&ret, option);
         }
     }
     if (optind + 1 != argc) {
@@ -205,6 +210,19 @@ socklen_t bench_unix_address(uint16_t port, struct sockaddr_un *ret)
                        "weir-bench-%u", port);
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
                        (size_t)len);
+}
+
+struct sockaddr_in bench_backend(const struct bench_options *options)
+{
+    if (options->backend_port == 0) {
+        fprintf(stderr, "--to is missing\n");
+        exit(2);
+    }
+    return (struct sockaddr_in){
+        .sin_family = AF_INET,
+        .sin_port = htons(options->backend_port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
 }
 
 static int listen_unix(uint16_t port, int flags)

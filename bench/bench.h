@@ -11,6 +11,7 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,7 @@ struct bench_options {
     enum bench_mode mode;
     enum bench_echo echo;
     uint16_t port;
+    uint16_t backend_port; /* of a proxy; 0: it has none */
     uint32_t frame_size;   /* of FRAMED and CLOSE */
     uint32_t message_size; /* of FANOUT */
     uint32_t recv_size;    /* the most that one receive takes, bare epoll */
@@ -65,6 +67,9 @@ struct bench_options bench_parse(int argc, char **argv, const char *about);
 void bench_unix_name(const struct bench_options *options,
                      char ret[BENCH_UNIX_NAME_SIZE]);
 socklen_t bench_unix_address(uint16_t port, struct sockaddr_un *ret);
+
+/* The address that a proxy connects to, or the end of the run. */
+struct sockaddr_in bench_backend(const struct bench_options *options);
 
 /* A listening Unix socket, or one on 127.0.0.1 with TCP_NODELAY, or the end of
  * the run. */

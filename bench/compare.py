@@ -27,6 +27,11 @@ class Result:
         return measured <= self.target
 
 
+def is_chosen(settings, case):
+    """Whether the command line asks for this case of a row."""
+    return settings.case in case
+
+
 def rounds(settings, progress, title, names, measure):
     """Measure A B C, A B C, ...; the reports of each contender by name."""
     reports = {name: [] for name in names}

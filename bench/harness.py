@@ -18,8 +18,8 @@ import sys
 import time
 
 # Below the ephemeral range, so no client of an earlier run sits on them.
-FIRST_PORT = 20000
-LAST_PORT = 31999
+FIRST_PORT = 10000
+LAST_PORT = 19999
 START_TIMEOUT_S = 10
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -44,12 +44,14 @@ class Settings:
     def __init__(self, options):
         self.programs = options.programs
         self.weir_load = options.weir_load
+        self.weir_proxy = options.weir_proxy
         self.server_cpu = options.server_cpu
         self.client_cpu = options.client_cpu
         self.rounds = options.rounds
         self.warm_ms = options.warm
         self.time_ms = options.time
         self.subject = options.subject
+        self.case = options.case
         self.left_out = []  # peers that were not built
         self.next_port = FIRST_PORT + os.getpid() % 1000 * 10
 
@@ -92,8 +94,9 @@ class Server:
     """A server of the comparison while it runs; a context manager."""
 
     def __init__(self, settings, name, mode="echo", extra=(), own=False,
-                 under=()):
+                 under=(), cpu=None):
         self.settings = settings
+        self.cpu = settings.server_cpu if cpu is None else cpu
         self.name = name
         self.port = _find_port(settings)
         self.command = server_command(settings, name, mode, self.port, extra,
@@ -110,7 +113,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=_prepare(self.settings.server_cpu))
+            preexec_fn=_prepare(self.cpu))
         ready, _, _ = select.select([self.process.stdout], [], [],
                                     START_TIMEOUT_S)
         line = self.process.stdout.readline().decode() if ready else ""
@@ -175,6 +178,8 @@ class Server:
 def server_command(settings, name, mode, port, extra=(), own=False):
     """The command of a contender; plain echo of weir is weir-load's, unless
     its own program here is asked for, which has statistics."""
+    if mode == "proxy":
+        return proxy_command(settings, name, port, extra)
     if name == "uvloop":
         return [find_python(), os.path.join(HERE, "echo_uvloop.py"),
                 "--mode", mode, str(port)]
@@ -194,6 +199,23 @@ def server_command(settings, name, mode, port, extra=(), own=False):
     program, options = VARIANTS.get(name, (name, []))
     return [program_path(settings, f"echo_{program}"), "--mode", mode,
             *options, *extra, str(port)]
+
+
+def proxy_command(settings, name, port, extra):
+    """The command of a proxy, whose extra options name its backend."""
+    if name in ("uring", "epoll"):
+        return [program_path(settings, f"proxy_{name}"), *extra, str(port)]
+    service, _, tuned = name.partition("_")
+    chosen = ["--tuned"] if tuned else []
+    if service == "nginx":
+        find_nginx()
+        find_stream()
+    elif service == "haproxy":
+        find_haproxy()
+    else:
+        chosen = ["--program", settings.weir_proxy]
+    return [sys.executable, os.path.join(HERE, "serve_proxy.py"), "--service",
+            service, *chosen, *extra, str(port)]
 
 
 @functools.lru_cache(maxsize=None)
@@ -226,9 +248,24 @@ def find_haproxy():
     return _find_service("haproxy")
 
 
-def tell_when_it_serves(name, port):
+@functools.lru_cache(maxsize=None)
+def find_stream():
+    """nginx' module for TCP: None where it is built in."""
+    built = subprocess.run([find_nginx(), "-V"], capture_output=True,
+                           check=False).stderr.decode().split()
+    if "--with-stream" in built:
+        return None
+    paths = [word.split("=", 1)[1] for word in built
+             if word.startswith("--modules-path=")]
+    module = os.path.join(paths[0] if paths else "", "ngx_stream_module.so")
+    if not os.path.exists(module):
+        raise Failure("nginx has no stream module")
+    return module
+
+
+def tell_when_it_serves(name, port, then=None):
     """For a program that becomes a service which does not tell: a child of it
-    waits, tells, and ends."""
+    waits, tells, calls a function, and ends."""
     if os.fork() != 0:
         return
     for _ in range(1000):
@@ -237,6 +274,8 @@ def tell_when_it_serves(name, port):
                 print(f"{name} serves on 127.0.0.1:{port}", flush=True)
                 break
         time.sleep(0.01)
+    if then is not None:
+        then()
     os._exit(0)
 
 

@@ -18,6 +18,8 @@ CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
 CONTROL = "/proc/sys/net/ipv4/tcp_congestion_control"
+PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
+CHOSEN_PORTS = "20000 65535"  # see harness.LAST_PORT
 CHOSEN_CONTROL = "reno"  # every kernel has it, and every namespace allows it
 
 
@@ -53,6 +55,7 @@ def enter_own_network():
         request = struct.pack("16sh14x", b"lo", IFF_UP)
         fcntl.ioctl(control, SIOCSIFFLAGS, request)
     _write(CONTROL, CHOSEN_CONTROL)
+    _write(PORTS, CHOSEN_PORTS)
     return True
 
 

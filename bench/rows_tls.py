@@ -10,7 +10,7 @@ import string
 import subprocess
 import tempfile
 
-from compare import better_of, compare, contenders, rounds
+from compare import better_of, compare, contenders, is_chosen, rounds
 from harness import Failure, run_pair
 
 SERVICES = ["nginx", "haproxy"]
@@ -87,6 +87,8 @@ def _row(settings, progress, row, cases):
         raise Failure("only weir stands in its place here")
     names = contenders(settings, "echo", [*SERVICES, "openssl"], "weir_tls")
     for case in cases:
+        if not is_chosen(settings, case.name):
+            continue
         reports = _run_case(settings, progress, names, row, case)
         better = better_of(reports, SERVICES)
         for result in compare(row, case.name, reports, {better: 1.00},
