@@ -185,6 +185,45 @@ UNIT(bulk, many_bytes_at_once_are_the_sign_and_a_poll_and_a_receive_follow)
     stop();
 }
 
+UNIT(bulk, half_of_what_a_connection_may_hold_is_a_sign)
+{
+    start(1);
+    weir_transport_set_read_buffer_limit(conns[0].t, 64 * KIB);
+    peer_writes(&conns[0], 32 * KIB - 1);
+    run_for(MS);
+    cr_assert_not(text_has("submit poll"));
+    peer_writes(&conns[0], 32 * KIB);
+    run_for(MS);
+    cr_assert(text_has("submit poll fd=1001 events=0x1"));
+    stop();
+}
+
+UNIT(bulk, a_receive_that_was_full_is_followed_by_one_without_a_poll)
+{
+    start(1);
+    make_bulk(&conns[0]);
+    weir_transport_set_read_buffer_limit(conns[0].t, 64 * KIB);
+    peer_writes(&conns[0], 128 * KIB);
+    run_for(MS);
+    expect_trace("enter want=1\n"
+                 "  poll fd=1001 = 1\n"
+                 "recv fd=1001 vectors=1 = 65536\n"
+                 "enter want=0\n"
+                 "recv fd=1001 vectors=1 = 65536\n"
+                 "enter want=0\n"
+                 "recv fd=1001 vectors=1 = -11\n"
+                 "enter want=1\n"
+                 "submit poll fd=1001 events=0x1\n"
+                 "time +1000 us\n"
+                 "time +0 us\n"
+                 "enter want=0\n");
+    peer_writes(&conns[0], 100);
+    run_for(MS);
+    expect_eq(conns[0].received, 192 * KIB + 100);
+    cr_assert(text_has("submit poll")); /* it still moves bulk */
+    stop();
+}
+
 UNIT(bulk, some_small_receives_in_a_row_lead_back_to_an_armed_one)
 {
     start(1);
@@ -262,16 +301,12 @@ UNIT(bulk, who_moves_little_is_served_between_two_that_move_bulk)
                  "recv fd=1001 vectors=2 = 524288\n"
                  "enter want=0\n"
                  "submit recv fd=1003 len=262144 credit=262144\n"
-                 "submit poll fd=1001 events=0x1\n"
-                 "  poll fd=1001 = 1\n"
                  "submit send fd=1003 vectors=1 bytes=10\n"
                  "  send fd=1003 = 10\n"
                  "submit send fd=1001 vectors=2 bytes=524288\n"
                  "  send fd=1001 = 524288\n"
                  "recv fd=1002 vectors=2 = 524288\n"
                  "enter want=0\n"
-                 "submit poll fd=1002 events=0x1\n"
-                 "  poll fd=1002 = 1\n"
                  "submit send fd=1002 vectors=2 bytes=524288\n"
                  "  send fd=1002 = 524288\n"
                  "recv fd=1001 vectors=4 = 192512\n"

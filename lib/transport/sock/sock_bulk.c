@@ -7,12 +7,17 @@
  * poll, and receives when the loop feeds it:
  *
  *     idle --arm--> armed, by a poll --bytes are there--> due --fed--> idle
+ *        \--arm, and the last receive was full--> due --fed--> idle
  *
  * In a turn the loop feeds due connections until they have received the turn's
  * budget, usually one of them (budget.h). A fed connection receives by a system
  * call, which fills buffers that are still in the cache, takes all bytes that
  * the credit allows, and leaves nothing in flight. Its answer is submitted at
  * the end of the turn, before the next connection receives.
+ *
+ * A receive that took all that the credit allowed has probably left bytes in
+ * the kernel, so the next one is tried without a poll. A poll follows if it
+ * finds none.
  *
  * A connection begins to move bulk when a receive ends with more bytes than a
  * plain buffer holds, so there is no bulk without large buffers. It stops when
@@ -49,6 +54,7 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool is_full)
 {
     wr_assert(s->moves_bulk);
     wr_budget_received_due(&s->c.t.loop->budget, bytes);
+    s->expects_bytes = is_full;
     if (bytes >= BULK_SMALL || is_full) {
         s->small_receives = 0;
     } else if (++s->small_receives == SMALL_RECEIVES_MAX) {
@@ -174,6 +180,12 @@ void wr_sock_bulk_receive(struct wr_sock *s)
     }
     const int32_t res = wr_pool_recv(&loop->pool, &s->c.t.demand.account,
                                      wr_sys_recv, s->c.fd, credit, &lease);
+    const bool was_polled = !s->expects_bytes;
+
+    s->expects_bytes = false;
+    if (res == -EAGAIN && !was_polled) {
+        return; /* nothing more has arrived: poll again */
+    }
     if (res == -ENOBUFS || res == -EAGAIN) {
         sock_bulk_leave(s);
         return;

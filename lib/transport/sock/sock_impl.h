@@ -64,17 +64,18 @@ struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
-    uint8_t fd_limit;        /* descriptors for the protocol at a time */
-    bool has_received : 1;   /* set by the first bytes */
-    bool armed_once : 1;     /* the receive ends with the first bytes */
-    bool moves_bulk : 1;     /* receives bulk; see sock_bulk.c */
-    bool polls_bytes : 1;    /* the operation of recv_op is a poll */
-    bool eof_doubted : 1;    /* set with eof_seen, until the send has ended */
-    bool recv_failed : 1;    /* set by the receive that returned an error */
-    bool has_sent : 1;       /* set before the first bytes are sent */
-    bool write_shut : 1;     /* set when SHUT_WR was called */
-    bool sends_file : 1;     /* set while there is a sender */
-    bool sends_fds : 1;      /* set while descriptors wait to be sent */
+    uint8_t fd_limit;       /* descriptors for the protocol at a time */
+    bool has_received : 1;  /* set by the first bytes */
+    bool armed_once : 1;    /* the receive ends with the first bytes */
+    bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */
+    bool polls_bytes : 1;   /* the operation of recv_op is a poll */
+    bool expects_bytes : 1; /* moves bulk, and received all that it asked for */
+    bool eof_doubted : 1;   /* set with eof_seen, until the send has ended */
+    bool recv_failed : 1;   /* set by the receive that returned an error */
+    bool has_sent : 1;      /* set before the first bytes are sent */
+    bool write_shut : 1;    /* set when SHUT_WR was called */
+    bool sends_file : 1;    /* set while there is a sender */
+    bool sends_fds : 1;     /* set while descriptors wait to be sent */
     bool polls_for_room : 1; /* the operation of send_op is a poll */
     bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
     bool hup_seen : 1;       /* set when the watch need not be armed again */
@@ -229,15 +230,18 @@ int wr_unix_get_extra_info(const weir_transport *t, const char *name,
  * for another socket. */
 void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret);
 
-/* The smallest receive that starts bulk. A receive into a plain buffer is
- * always smaller. */
+/* The smallest receive that starts bulk on any connection. */
 #define WR_BULK_LEAST (64 << 10)
 
-/* Starts bulk if a receive has ended with many bytes. */
+/* Starts bulk if a receive has ended with many bytes: enough for any
+ * connection, or half of what this one may hold. A receive into a plain buffer
+ * never starts it. */
 static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    if (WR_UNLIKELY(res >= WR_BULK_LEAST)) {
+    if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
+        (res >= WR_BULK_LEAST ||
+         (uint64_t)res >= s->c.t.demand.account.limit_bytes / 2)) {
         s->moves_bulk = true;
         s->small_receives = 0;
     }

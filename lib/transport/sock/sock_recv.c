@@ -231,6 +231,11 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
         sock_recv_hold_back(s);
         return;
     }
+    if (s->expects_bytes) {
+        wr_connection_goes_on(&s->c);
+        wr_intake_make_due(&s->c.t);
+        return;
+    }
     sock_recv_note_armed(s, true);
     s->polls_bytes = true;
     wr_prep_poll(&s->c.t.loop->uring, &s->recv_op, s->c.fd, POLLIN, false);

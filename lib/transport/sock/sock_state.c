@@ -73,6 +73,7 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(!s->rests || !wr_intake_is_queued(&s->c.t));
     wr_debug_assert(!s->rests || (!s->c.t.held_back && !s->c.eof_seen));
     wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
+    wr_debug_assert(!s->expects_bytes || s->moves_bulk);
     wr_assert(!is_armed || !s->c.t.held_back);
     wr_debug_assert(!s->recv_failed || s->c.t.error ||
                     wr_life_is_over(&s->c.t) ||
