@@ -16,6 +16,7 @@
 #include "bench/bench.h"
 #include "bench/lines.h"
 #include "bench/uring_pool.h"
+#include "bench/uring_queue.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -25,11 +26,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SQ_ENTRIES   1024
-#define CQ_ENTRIES   16384
-#define CREDIT       (1024U * 1024)
-#define SLICE_INLINE 4
-#define IOV_COUNT    8
+#define CQ_ENTRIES 16384
+#define CREDIT     (1024U * 1024)
 
 enum tag { TAG_ACCEPT, TAG_RECV, TAG_SEND, TAG_CLOSE, TAG_MASK = 3 };
 
@@ -37,18 +35,12 @@ struct conn {
     int fd;
     uint32_t index;
     bool is_armed;
-    bool is_sending;
     bool is_dirty;
     bool is_ending; /* no more receives; closed when all is sent */
     bool is_broken; /* closed as soon as the kernel has given all back */
     bool is_starved;
-    uint32_t answered; /* bytes sent, for the end of BENCH_CLOSE */
-    uint32_t slice_count;
-    uint32_t slice_capacity;
-    uint32_t pending; /* bytes in slices */
-    struct slice *slices;
-    struct msghdr msg;
-    struct iovec iov[IOV_COUNT];
+    uint32_t answered;  /* bytes sent, for the end of BENCH_CLOSE */
+    struct queue queue; /* is_sending of it counts for answers as well */
     /* Copied answers are written to fill and sent from fly. */
     uint8_t *fill;
     uint8_t *fly;
@@ -61,7 +53,6 @@ struct conn {
     uint8_t *held;
     struct server *server; /* for the answers to lines */
     struct lines lines;
-    struct slice slices_inline[SLICE_INLINE];
 };
 
 struct list {
@@ -93,19 +84,7 @@ static void list_push(struct list *l, struct conn *c)
 static struct io_uring_sqe *get_sqe(struct server *s, struct conn *c,
                                     enum tag tag)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
-
-    while (sqe == NULL) {
-        int ret = io_uring_submit(&s->ring);
-
-        if (ret < 0 && ret != -EBUSY && ret != -EINTR) {
-            bench_die_err("io_uring_submit", ret);
-        }
-        sqe = io_uring_get_sqe(&s->ring);
-    }
-    /* The prep functions leave user_data alone. */
-    io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)c | (uint64_t)tag);
-    return sqe;
+    return ring_get_sqe(&s->ring, (uint64_t)(uintptr_t)c | (uint64_t)tag);
 }
 
 static void arm_accept(struct server *s)
@@ -140,15 +119,10 @@ static void free_conn(struct server *s, struct conn *c)
 
     s->conns.items[c->index] = last;
     last->index = c->index;
-    for (uint32_t i = 0; i < c->slice_count; i++) {
-        pool_release(&s->pool, c->slices[i].buf_id);
-    }
+    queue_fini(&c->queue, &s->pool);
     sqe = get_sqe(s, NULL, TAG_CLOSE);
     io_uring_prep_close(sqe, c->fd);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    if (c->slices != c->slices_inline) {
-        free(c->slices);
-    }
     free(c->fill);
     free(c->fly);
     free(c->held);
@@ -158,13 +132,13 @@ static void free_conn(struct server *s, struct conn *c)
 
 static bool has_output(const struct conn *c)
 {
-    return c->slice_count > 0 || c->fill_len > 0 || c->fly_len > 0;
+    return c->queue.count > 0 || c->fill_len > 0 || c->fly_len > 0;
 }
 
 /* Free it if it is over and neither the kernel nor a list knows it. */
 static void end_if_done(struct server *s, struct conn *c)
 {
-    if (c->is_sending || c->is_dirty || c->is_starved) {
+    if (c->queue.is_sending || c->is_dirty || c->is_starved) {
         return;
     }
     if (!c->is_broken && (!c->is_ending || has_output(c))) {
@@ -180,7 +154,7 @@ static void end_if_done(struct server *s, struct conn *c)
 
 static void mark_dirty(struct server *s, struct conn *c)
 {
-    if (!c->is_dirty && !c->is_sending) {
+    if (!c->is_dirty && !c->queue.is_sending) {
         c->is_dirty = true;
         list_push(&s->dirty, c);
     }
@@ -192,40 +166,6 @@ static void break_conn(struct conn *c)
         c->is_broken = true;
         shutdown(c->fd, SHUT_RDWR);
     }
-}
-
-static void push_slice(struct conn *c, struct slice slice)
-{
-    size_t size;
-
-    if (c->slice_count == c->slice_capacity) {
-        size = c->slice_capacity * sizeof(struct slice);
-        if (c->slices == c->slices_inline) {
-            c->slices = bench_alloc(size * 2);
-            memcpy(c->slices, c->slices_inline, size);
-        } else {
-            c->slices = bench_realloc(c->slices, size * 2);
-        }
-        c->slice_capacity *= 2;
-    }
-    c->slices[c->slice_count++] = slice;
-    c->pending += slice.len;
-}
-
-/* Queue received bytes for sending; takes over the reference to the buffer. */
-static void echo_bytes(struct server *s, struct conn *c, struct slice slice)
-{
-    struct slice *last = &c->slices[c->slice_count - 1];
-
-    if (c->slice_count > 0 && !c->is_sending && last->buf_id == slice.buf_id &&
-        last->data + last->len == slice.data) {
-        last->len += slice.len;
-        c->pending += slice.len;
-        pool_release(&s->pool, slice.buf_id);
-    } else {
-        push_slice(c, slice);
-    }
-    mark_dirty(s, c);
 }
 
 /* Answers that are put together by copying, and not slices of a buffer. */
@@ -287,7 +227,7 @@ static void send_to_all(struct server *s)
     for (uint32_t i = 0; i < s->conns.count; i++) {
         struct slice slice = {s->message, s->options.message_size, POOL_NO_BUF};
 
-        push_slice(s->conns.items[i], slice);
+        queue_push(&s->conns.items[i]->queue, &s->pool, slice);
         mark_dirty(s, s->conns.items[i]);
     }
 }
@@ -297,7 +237,8 @@ static void take_data(struct server *s, struct conn *c, struct slice slice)
     switch (s->options.mode) {
     case BENCH_ECHO:
     case BENCH_CLOSE:
-        echo_bytes(s, c, slice);
+        queue_push(&c->queue, &s->pool, slice);
+        mark_dirty(s, c);
         return;
     case BENCH_FRAMED:
         answer_frames(s, c, slice.data, slice.len);
@@ -324,9 +265,9 @@ static void rearm_if_wanted(struct server *s, struct conn *c, int res)
     if (res == -ENOBUFS) {
         c->is_starved = true;
         list_push(&s->starved, c);
-    } else if (c->pending < CREDIT &&
+    } else if (c->queue.bytes < CREDIT &&
                (s->options.mode != BENCH_CLOSE ||
-                c->answered + c->pending < s->options.frame_size)) {
+                c->answered + c->queue.bytes < s->options.frame_size)) {
         arm_recv(s, c, false);
     }
 }
@@ -353,35 +294,15 @@ static void on_recv(struct server *s, struct conn *c,
     end_if_done(s, c);
 }
 
-static void drop_sent_slices(struct server *s, struct conn *c, uint32_t sent)
-{
-    uint32_t done = 0;
-
-    c->pending -= sent;
-    while (sent > 0 && sent >= c->slices[done].len) {
-        sent -= c->slices[done].len;
-        pool_release(&s->pool, c->slices[done].buf_id);
-        done++;
-    }
-    c->slice_count -= done;
-    if (c->slice_count > 0) {
-        memmove(c->slices, c->slices + done,
-                c->slice_count * sizeof(struct slice));
-        c->slices[0].data += sent;
-        c->slices[0].len -= sent;
-    }
-}
-
 static void on_send(struct server *s, struct conn *c, int res)
 {
-    c->is_sending = false;
+    queue_sent(&c->queue, &s->pool, has_answers(s) ? 0 : res);
     if (res < 0) {
         break_conn(c);
     } else if (has_answers(s)) {
         c->fly_sent += (uint32_t)res;
         c->fly_len = c->fly_sent == c->fly_len ? 0 : c->fly_len;
     } else {
-        drop_sent_slices(s, c, (uint32_t)res);
         c->answered += (uint32_t)res;
         if (s->options.mode == BENCH_CLOSE &&
             c->answered >= s->options.frame_size) {
@@ -395,28 +316,11 @@ static void on_send(struct server *s, struct conn *c, int res)
     end_if_done(s, c);
 }
 
-static void send_slices(struct server *s, struct conn *c)
-{
-    struct io_uring_sqe *sqe = get_sqe(s, c, TAG_SEND);
-    uint32_t count = c->slice_count < IOV_COUNT ? c->slice_count : IOV_COUNT;
-
-    if (count == 1) {
-        io_uring_prep_send(sqe, c->fd, c->slices[0].data, c->slices[0].len, 0);
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        c->iov[i].iov_base = c->slices[i].data;
-        c->iov[i].iov_len = c->slices[i].len;
-    }
-    c->msg.msg_iov = c->iov;
-    c->msg.msg_iovlen = count;
-    io_uring_prep_sendmsg(sqe, c->fd, &c->msg, 0);
-}
-
 static void send_answers(struct server *s, struct conn *c)
 {
     struct io_uring_sqe *sqe = get_sqe(s, c, TAG_SEND);
 
+    c->queue.is_sending = true;
     if (c->fly_len == 0) {
         uint8_t *memory = c->fly;
         uint32_t capacity = c->fly_capacity;
@@ -443,11 +347,10 @@ static void send_dirty(struct server *s)
             end_if_done(s, c);
             continue;
         }
-        c->is_sending = true;
         if (has_answers(s)) {
             send_answers(s, c);
         } else {
-            send_slices(s, c);
+            queue_prep_send(&c->queue, get_sqe(s, c, TAG_SEND), c->fd);
         }
     }
     s->dirty.count = 0;
@@ -481,8 +384,7 @@ static void on_accept(struct server *s, const struct io_uring_cqe *cqe)
     c = bench_alloc(sizeof(*c));
     c->fd = cqe->res;
     c->server = s;
-    c->slices = c->slices_inline;
-    c->slice_capacity = SLICE_INLINE;
+    queue_init(&c->queue);
     c->index = s->conns.count;
     list_push(&s->conns, c);
     arm_recv(s, c, true);
@@ -514,11 +416,8 @@ static void serve(struct server *s)
         struct io_uring_cqe *cqe;
         unsigned int head;
         unsigned int count = 0;
-        int ret = io_uring_submit_and_wait(&s->ring, 1);
 
-        if (ret < 0 && ret != -EINTR && ret != -EBUSY) {
-            bench_die_err("io_uring_submit_and_wait", ret);
-        }
+        ring_wait(&s->ring);
         io_uring_for_each_cqe(&s->ring, head, cqe)
         {
             handle(s, cqe);
@@ -531,22 +430,6 @@ static void serve(struct server *s)
     }
 }
 
-static void start(struct server *s)
-{
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
-        .cq_entries = CQ_ENTRIES,
-    };
-    int ret = io_uring_queue_init_params(SQ_ENTRIES, &s->ring, &params);
-
-    if (ret < 0) {
-        bench_die_err("io_uring_queue_init_params", ret);
-    }
-    io_uring_register_ring_fd(&s->ring);
-    pool_init(&s->pool, &s->ring);
-}
-
 int main(int argc, char **argv)
 {
     struct server *s = bench_alloc(sizeof(*s));
@@ -554,7 +437,8 @@ int main(int argc, char **argv)
     s->options = bench_parse(argc, argv, "A server on bare liburing.");
     s->message = bench_alloc(s->options.message_size);
     s->listen_fd = bench_listen(&s->options, 0);
-    start(s);
+    ring_start(&s->ring, CQ_ENTRIES);
+    pool_init(&s->pool, &s->ring);
     arm_accept(s);
     bench_serving(&s->options);
     serve(s);

@@ -13,44 +13,34 @@
  */
 #include "bench/bench.h"
 #include "bench/uring_pool.h"
+#include "bench/uring_queue.h"
 
 #include <errno.h>
 #include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
-#define SQ_ENTRIES   1024
-#define CQ_ENTRIES   16384
-#define CREDIT       (1024U * 1024)
-#define SLICE_INLINE 4
-#define IOV_COUNT    8
+#define CQ_ENTRIES 16384
+#define CREDIT     (1024U * 1024)
 
 enum tag { TAG_ACCEPT, TAG_CONNECT, TAG_RECV, TAG_SEND, TAG_CLOSE };
 
 #define TAG_MASK 7U
 
-/* One socket; its slices are what it is to be sent. */
+/* One socket, with what it is to be sent. */
 struct side {
     struct pair *pair;
     struct side *other;
     int fd;
     bool is_open; /* connected */
     bool is_armed;
-    bool is_sending;
     bool is_dirty;
     bool is_starved;
     bool has_ended; /* nothing more comes from it */
     bool is_shut;   /* nothing more is sent to it */
-    uint32_t slice_count;
-    uint32_t slice_capacity;
-    uint32_t pending; /* bytes in slices */
-    struct slice *slices;
-    struct msghdr msg;
-    struct iovec iov[IOV_COUNT];
-    struct slice slices_inline[SLICE_INLINE];
+    struct queue queue;
 };
 
 struct pair {
@@ -88,19 +78,7 @@ static void list_push(struct list *l, struct side *s)
 static struct io_uring_sqe *get_sqe(struct proxy *p, struct side *s,
                                     enum tag tag)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&p->ring);
-
-    while (sqe == NULL) {
-        int ret = io_uring_submit(&p->ring);
-
-        if (ret < 0 && ret != -EBUSY && ret != -EINTR) {
-            bench_die_err("io_uring_submit", ret);
-        }
-        sqe = io_uring_get_sqe(&p->ring);
-    }
-    /* The prep functions leave user_data alone. */
-    io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)s | (uint64_t)tag);
-    return sqe;
+    return ring_get_sqe(&p->ring, (uint64_t)(uintptr_t)s | (uint64_t)tag);
 }
 
 static void arm_accept(struct proxy *p)
@@ -125,7 +103,7 @@ static void arm_recv(struct proxy *p, struct side *s, unsigned flags)
 
 static bool is_in_use(const struct side *s)
 {
-    return s->is_armed || s->is_sending || s->is_dirty || s->is_starved;
+    return s->is_armed || s->queue.is_sending || s->is_dirty || s->is_starved;
 }
 
 static void close_side(struct proxy *p, struct side *s)
@@ -134,19 +112,15 @@ static void close_side(struct proxy *p, struct side *s)
 
     io_uring_prep_close(sqe, s->fd);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    for (uint32_t i = 0; i < s->slice_count; i++) {
-        pool_release(&p->pool, s->slices[i].buf_id);
-    }
-    if (s->slices != s->slices_inline) {
-        free(s->slices);
-    }
+    queue_fini(&s->queue, &p->pool);
 }
 
 /* Free it if it is over and neither the kernel nor a list knows it. */
 static void end_if_done(struct proxy *p, struct pair *pair)
 {
     bool is_done = pair->client.has_ended && pair->backend.has_ended &&
-                   pair->client.pending == 0 && pair->backend.pending == 0;
+                   pair->client.queue.bytes == 0 &&
+                   pair->backend.queue.bytes == 0;
 
     if ((is_done || pair->is_broken) && !pair->is_connecting &&
         !is_in_use(&pair->client) && !is_in_use(&pair->backend)) {
@@ -169,8 +143,8 @@ static void break_pair(struct pair *pair)
 /* Pass on the end of the other side, unless all is over with it. */
 static void shut_if_sent(struct side *s)
 {
-    if (s->other->has_ended && s->pending == 0 && s->is_open && !s->is_shut &&
-        !(s->has_ended && s->other->pending == 0)) {
+    if (s->other->has_ended && s->queue.bytes == 0 && s->is_open &&
+        !s->is_shut && !(s->has_ended && s->other->queue.bytes == 0)) {
         s->is_shut = true;
         shutdown(s->fd, SHUT_WR);
     }
@@ -178,41 +152,16 @@ static void shut_if_sent(struct side *s)
 
 static void mark_dirty(struct proxy *p, struct side *s)
 {
-    if (!s->is_dirty && !s->is_sending && s->is_open) {
+    if (!s->is_dirty && !s->queue.is_sending && s->is_open) {
         s->is_dirty = true;
         list_push(&p->dirty, s);
     }
 }
 
-/* Queue received bytes for sending; takes over the reference to the buffer. */
-static void push_slice(struct proxy *p, struct side *s, struct slice slice)
-{
-    struct slice *last = &s->slices[s->slice_count - 1];
-
-    s->pending += slice.len;
-    if (s->slice_count > 0 && !s->is_sending && last->buf_id == slice.buf_id &&
-        last->data + last->len == slice.data) {
-        last->len += slice.len;
-        pool_release(&p->pool, slice.buf_id);
-        return;
-    }
-    if (s->slice_count == s->slice_capacity) {
-        size_t size = s->slice_capacity * sizeof(slice);
-        bool is_inline = s->slices == s->slices_inline;
-
-        s->slices = bench_realloc(is_inline ? NULL : s->slices, size * 2);
-        if (is_inline) {
-            memcpy(s->slices, s->slices_inline, size);
-        }
-        s->slice_capacity *= 2;
-    }
-    s->slices[s->slice_count++] = slice;
-}
-
 static void rearm_if_wanted(struct proxy *p, struct side *s)
 {
     if (!s->is_armed && !s->is_starved && !s->has_ended &&
-        !s->pair->is_broken && s->other->pending < CREDIT) {
+        !s->pair->is_broken && s->other->queue.bytes < CREDIT) {
         arm_recv(p, s, 0);
     }
 }
@@ -225,7 +174,7 @@ static void on_recv(struct proxy *p, struct side *s,
         struct slice slice = pool_take(&p->pool, cqe);
 
         if (slice.len > 0 && !s->pair->is_broken) {
-            push_slice(p, s->other, slice);
+            queue_push(&s->other->queue, &p->pool, slice);
             mark_dirty(p, s->other);
         } else {
             pool_release(&p->pool, slice.buf_id);
@@ -244,58 +193,18 @@ static void on_recv(struct proxy *p, struct side *s,
     end_if_done(p, s->pair);
 }
 
-static void drop_sent_slices(struct proxy *p, struct side *s, uint32_t sent)
-{
-    uint32_t done = 0;
-
-    s->pending -= sent;
-    while (sent > 0 && sent >= s->slices[done].len) {
-        sent -= s->slices[done].len;
-        pool_release(&p->pool, s->slices[done].buf_id);
-        done++;
-    }
-    s->slice_count -= done;
-    if (s->slice_count > 0) {
-        memmove(s->slices, s->slices + done,
-                s->slice_count * sizeof(struct slice));
-        s->slices[0].data += sent;
-        s->slices[0].len -= sent;
-    }
-}
-
 static void on_send(struct proxy *p, struct side *s, int res)
 {
-    s->is_sending = false;
+    queue_sent(&s->queue, &p->pool, res);
     if (res < 0) {
         break_pair(s->pair);
-    } else {
-        drop_sent_slices(p, s, (uint32_t)res);
     }
-    if (s->pending > 0 && !s->pair->is_broken) {
+    if (s->queue.bytes > 0 && !s->pair->is_broken) {
         mark_dirty(p, s);
     }
     shut_if_sent(s);
     rearm_if_wanted(p, s->other);
     end_if_done(p, s->pair);
-}
-
-static void send_slices(struct proxy *p, struct side *s)
-{
-    struct io_uring_sqe *sqe = get_sqe(p, s, TAG_SEND);
-    uint32_t count = s->slice_count < IOV_COUNT ? s->slice_count : IOV_COUNT;
-
-    s->is_sending = true;
-    if (count == 1) {
-        io_uring_prep_send(sqe, s->fd, s->slices[0].data, s->slices[0].len, 0);
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        s->iov[i].iov_base = s->slices[i].data;
-        s->iov[i].iov_len = s->slices[i].len;
-    }
-    s->msg.msg_iov = s->iov;
-    s->msg.msg_iovlen = count;
-    io_uring_prep_sendmsg(sqe, s->fd, &s->msg, 0);
 }
 
 static void send_dirty(struct proxy *p)
@@ -307,7 +216,7 @@ static void send_dirty(struct proxy *p)
         if (s->pair->is_broken) {
             end_if_done(p, s->pair);
         } else {
-            send_slices(p, s);
+            queue_prep_send(&s->queue, get_sqe(p, s, TAG_SEND), s->fd);
         }
     }
     p->dirty.count = 0;
@@ -333,8 +242,7 @@ static void start_side(struct pair *pair, struct side *s, int fd)
     s->pair = pair;
     s->other = s == &pair->client ? &pair->backend : &pair->client;
     s->fd = fd;
-    s->slices = s->slices_inline;
-    s->slice_capacity = SLICE_INLINE;
+    queue_init(&s->queue);
 }
 
 static void on_accept(struct proxy *p, const struct io_uring_cqe *cqe)
@@ -374,7 +282,7 @@ static void on_connect(struct proxy *p, struct side *s, int res)
     }
     s->is_open = true;
     arm_recv(p, s, IORING_RECVSEND_POLL_FIRST);
-    if (s->pending > 0) {
+    if (s->queue.bytes > 0) {
         mark_dirty(p, s);
     }
     shut_if_sent(s);
@@ -409,11 +317,8 @@ static void serve(struct proxy *p)
         struct io_uring_cqe *cqe;
         unsigned int head;
         unsigned int count = 0;
-        int ret = io_uring_submit_and_wait(&p->ring, 1);
 
-        if (ret < 0 && ret != -EINTR && ret != -EBUSY) {
-            bench_die_err("io_uring_submit_and_wait", ret);
-        }
+        ring_wait(&p->ring);
         io_uring_for_each_cqe(&p->ring, head, cqe)
         {
             handle(p, cqe);
@@ -426,22 +331,6 @@ static void serve(struct proxy *p)
     }
 }
 
-static void start(struct proxy *p)
-{
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
-        .cq_entries = CQ_ENTRIES,
-    };
-    int ret = io_uring_queue_init_params(SQ_ENTRIES, &p->ring, &params);
-
-    if (ret < 0) {
-        bench_die_err("io_uring_queue_init_params", ret);
-    }
-    io_uring_register_ring_fd(&p->ring);
-    pool_init(&p->pool, &p->ring);
-}
-
 int main(int argc, char **argv)
 {
     struct proxy *p = bench_alloc(sizeof(*p));
@@ -449,7 +338,8 @@ int main(int argc, char **argv)
     p->options = bench_parse(argc, argv, "A proxy on bare liburing.");
     p->to = bench_backend(&p->options);
     p->listen_fd = bench_listen(&p->options, 0);
-    start(p);
+    ring_start(&p->ring, CQ_ENTRIES);
+    pool_init(&p->pool, &p->ring);
     arm_accept(p);
     bench_serving(&p->options);
     serve(p);

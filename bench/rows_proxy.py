@@ -5,38 +5,70 @@ Client and backend share a CPU, and the proxy has the other. The targets are
 compared with the better of the services as they are by default, in bulk with
 HAProxy with larger buffers. The bare loops have no target: they are the floor.
 """
+import tempfile
+
 from compare import better_of, compare, contenders, is_chosen, rounds
 from harness import Client, Failure, Server
+from rows_tls import make_body, make_identity
 
 SERVICES = ["haproxy", "nginx"]
 TUNED = "haproxy_tuned"
 FLOOR = ["epoll", "uring"]
 CHURN = ["--mode", "churn", "--sources", 200, "--conns", 50]
+SHAKE = ["--mode", "handshakes", "--sources", 200, "--conns", 50]
+REQUEST = ["--mode", "requests"]
 
 
 class Case:
     """What one line of the table measures."""
 
-    def __init__(self, name, client, target=None, peers=None, **rest):
+    def __init__(self, name, client, target=None, **rest):
         self.name = name
         self.client = client
         self.target = target
-        self.peers = SERVICES if peers is None else peers
-        self.backend = rest.get("backend", "epoll")
-        self.backend_mode = rest.get("backend_mode", "echo")
+        self.beside = rest.get("beside", SERVICES)  # what the target is of
+        self.mode = rest.get("mode", "echo")  # of the backend
+        self.size = rest.get("size")  # of the backend's file, if it has one
+        self.is_tls = rest.get("is_tls", False)  # between client and proxy
         self.figure = rest.get("figure", "us CPU/msg")
 
 
-def _measure(settings, name, case):
-    with Server(settings, case.backend, case.backend_mode,
+def _prepare(folder, case):
+    """What else backend, proxy and client are told."""
+    backend, proxy, client = [], [], []
+    if case.size is not None:
+        body = make_body(folder, case.size)
+        backend += ["--file", body]
+        client += ["--file", body, "--size", case.size]
+    if case.is_tls:
+        identity, trusted = make_identity(folder, "ecdsa")
+        proxy += ["--identity", identity]
+        client += ["--trusted", trusted]
+    return backend, proxy, client
+
+
+def _measure(settings, name, case, prepared):
+    backend_extra, proxy_extra, client = prepared
+    server = "epoll" if case.size is None else "epoll_file"
+    with Server(settings, server, case.mode, backend_extra,
                 cpu=settings.client_cpu) as backend:
         with Server(settings, name, "proxy",
-                    ["--to", str(backend.port)]) as proxy:
-            report = Client(proxy, case.client).finish()
+                    ["--to", str(backend.port), *proxy_extra]) as proxy:
+            report = Client(proxy, [*case.client, *client]).finish()
     if report["messages"] == 0:
         raise Failure(f"{name}: no message in the window")
     report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
     return report
+
+
+def _run_case(settings, progress, row, case):
+    peers = list(dict.fromkeys([*SERVICES, *case.beside]))
+    names = contenders(settings, "proxy",
+                       peers if case.is_tls else [*peers, *FLOOR])
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        prepared = _prepare(folder, case)
+        return rounds(settings, progress, f"{row} {case.name}", names,
+                      lambda name: _measure(settings, name, case, prepared))
 
 
 def _row(settings, progress, row, cases):
@@ -45,14 +77,11 @@ def _row(settings, progress, row, cases):
     for case in cases:
         if not is_chosen(settings, case.name):
             continue
-        peers = list(dict.fromkeys([*SERVICES, *case.peers, *FLOOR]))
-        names = contenders(settings, "proxy", peers)
-        reports = rounds(settings, progress, f"{row} {case.name}", names,
-                         lambda name, c=case: _measure(settings, name, c))
-        better = better_of(reports, case.peers)
+        reports = _run_case(settings, progress, row, case)
+        better = better_of(reports, case.beside)
         for result in compare(row, case.name, reports, {better: case.target},
                               figure=case.figure, scale=1000):
-            if result.peer == better and len(case.peers) > 1:
+            if result.peer == better and len(case.beside) > 1:
                 result.note = "the better"
             yield result
 
@@ -66,15 +95,29 @@ def row_t16(settings, progress):
 
 
 def row_t16_bulk(settings, progress):
+    mib = 1 << 20
     yield from _row(settings, progress, "T16b", [
         Case("64 KiB, 50 connections", ["--size", 65536, "--conns", 50], 1.00,
-             [TUNED]),
-        Case("1 MiB, 4 connections", ["--size", 1048576, "--conns", 4], 1.00,
-             [TUNED])])
+             beside=[TUNED]),
+        Case("1 MiB, 4 connections", ["--size", mib, "--conns", 4], 1.00,
+             beside=[TUNED]),
+        Case("1 MiB one way, 4 connections", ["--mode", "file", "--conns", 4],
+             1.00, beside=[TUNED], size=mib, figure="us CPU/MiB")])
 
 
 def row_t16_close(settings, progress):
     yield from _row(settings, progress, "T16c", [
         Case("connect-request-close, client first", CHURN, 0.90),
         Case("connect-request-close, backend first",
-             [*CHURN, "--server-closes"], 0.90, backend_mode="close")])
+             [*CHURN, "--server-closes"], 0.90, mode="close")])
+
+
+def row_t16_tls(settings, progress):
+    yield from _row(settings, progress, "T16t", [
+        Case("1 KiB answers, 50 connections", [*REQUEST, "--conns", 50], 0.60,
+             size=1024, is_tls=True),
+        Case("1 MiB answers, 4 connections", [*REQUEST, "--conns", 4], 0.60,
+             size=1 << 20, is_tls=True, figure="us CPU/MiB"),
+        Case("full handshake, ECDSA P-256", SHAKE, 0.60, is_tls=True),
+        Case("resumed handshake, TLS 1.3", [*SHAKE, "--resume"], 0.60,
+             is_tls=True)])

@@ -33,7 +33,7 @@ class Case:
         self.figure = "us CPU/MiB" if size == BULK else "us CPU/msg"
 
 
-def _make_identity(folder, kind):
+def make_identity(folder, kind):
     """A certificate that signs itself, with its key; and without."""
     algorithm = {"ecdsa": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
                  "rsa": ["rsa:2048"]}[kind]
@@ -52,7 +52,7 @@ def _make_identity(folder, kind):
     return identity, trusted
 
 
-def _make_body(folder, size):
+def make_body(folder, size):
     """A file of letters, which a configuration can hold as text."""
     path = os.path.join(folder, "body")
     letters = random.Random(size).choices(string.ascii_letters, k=size)
@@ -70,8 +70,8 @@ def _measure(settings, name, case, server_extra, client):
 
 def _run_case(settings, progress, names, row, case):
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
-        identity, trusted = _make_identity(folder, case.kind)
-        body = _make_body(folder, case.size)
+        identity, trusted = make_identity(folder, case.kind)
+        body = make_body(folder, case.size)
         extra = ["--file", body, "--identity", identity]
         if case.has_tickets:
             extra.append("--tickets")

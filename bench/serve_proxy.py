@@ -67,9 +67,9 @@ NGINX_TLS = """
 def weir_command(options, _folder):
     kind = "tcp" if options.identity is None else "tls"
     identity = [] if options.identity is None else ["--cert", options.identity]
-    return [options.program, "--threads", "1", *identity,
-            f"{kind}://127.0.0.1:{options.port}",
-            f"tcp://127.0.0.1:{options.to}"]
+    return [options.program, "--threads", "1",
+            "--listen", f"{kind}://127.0.0.1:{options.port}", *identity,
+            "--to", f"tcp://127.0.0.1:{options.to}"]
 
 
 def haproxy_command(options, folder):
