@@ -338,9 +338,7 @@ UNIT(task, loop_free_ends_every_task_and_its_handle_stays)
 {
     weir_task *task = NULL;
     int result = 0;
-    rig_start();
-    expect_eq(rig_main(leave_behind, &task), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_behind, &task);
     expect_str_eq(notes, "end");
     expect_eq(weir_future_get_result(weir_task_get_future(task), &result), 0);
     expect_eq(result, 5);
