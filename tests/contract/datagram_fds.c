@@ -6,6 +6,7 @@
  * datagram_facts.c.
  */
 #define UNIT_RUN(body) with_sides(0, body)
+#include "tests/bind.h"
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"
 
@@ -58,14 +59,6 @@ static const struct weir_protocol side_protocol = {
     .datagram_received = side_received,
     .connection_lost = side_lost};
 
-static int side_create(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    *ret =
-        (struct weir_protocol_binding){.protocol = &side_protocol, .user = arg};
-    return 0;
-}
-
 static bool side_is_made(void *arg)
 {
     return ((struct side *)arg)->t != NULL;
@@ -93,7 +86,7 @@ static int side_open_socket(struct side *side)
 
 static void side_open(struct side *side, uint32_t ancillary)
 {
-    const struct weir_factory factory = {.create = side_create, .arg = side};
+    const struct weir_factory factory = bind_to(&side_protocol, side);
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .ancillary = ancillary};
     expect_ok(weir_adopt_datagram_endpoint(

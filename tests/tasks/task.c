@@ -5,6 +5,7 @@
  * What tasks do they note as letters, so that their order can be compared.
  */
 #include "rig.h"
+#include "tests/dump.h"
 
 /* Arguments are not const. */
 static void *text(const char *literal)
@@ -424,17 +425,11 @@ TASK(task, statistics_count_tasks_switches_and_stacks)
 
 TASK(task, the_dump_names_each_task_and_its_state)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
     weir_task *task = rig_spawn(sleep_long, NULL);
     weir_task_set_name(task, "sleeper");
     expect_eq(weir_yield(loop), 0);
-    weir_loop_dump(loop, out);
-    fclose(out);
-    cr_assert(strstr(text, "task main running stack=262144"), "%s", text);
-    cr_assert(strstr(text, "task sleeper waiting for sleep"), "%s", text);
-    free(text);
+    expect_dumped(loop, "task main running stack=262144");
+    expect_dumped(loop, "task sleeper waiting for sleep");
     weir_task_cancel(task);
     expect_eq(rig_join(task), -ECANCELED);
 }
