@@ -1,9 +1,8 @@
 /*
  * A crowd of connections on one loop; see crowd.h.
  *
- * Its protocol does what each member's conduct
- * says; the other ends are plain sockets,
- * driven while the loop turns.
+ * Its protocol does what each member's conduct says; the other ends are plain
+ * sockets, driven while the loop turns.
  */
 #include "tests/contract/crowd.h"
 #include "tests/bind.h"

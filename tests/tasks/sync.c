@@ -1,10 +1,8 @@
 /*
  * Workers that make one call on an object; see sync.h.
  *
- * A worker notes its name when its call
- * returns and makes one more suspending call,
- * which tells whether an interruption was
- * left.
+ * A worker notes its name when its call returns and makes one more suspending
+ * call, which tells whether an interruption was left.
  */
 #include "tests/tasks/sync.h"
 
