@@ -126,11 +126,14 @@ static inline void unit_check_left(const struct unit_fds *before)
 #endif
 }
 
-/* The function that runs the bodies of UNIT() in a file: one that says so
- * before its includes has all of them between what this function opens and
- * closes. */
+/* The function that runs the bodies of UNIT() in a file, and the parameters of
+ * these: one that says so before its includes has all of them between what this
+ * function opens and closes. */
 #ifndef UNIT_RUN
 #define UNIT_RUN unit_alone
+#endif
+#ifndef UNIT_TAKES
+#define UNIT_TAKES void
 #endif
 
 static inline void unit_alone(void (*body)(void))
@@ -138,7 +141,7 @@ static inline void unit_alone(void (*body)(void))
     body();
 }
 
-#define UNIT(suite, name) UNIT_IN(suite, name, UNIT_RUN, void)
+#define UNIT(suite, name) UNIT_IN(suite, name, UNIT_RUN, UNIT_TAKES)
 
 /* A test whose body is passed to @run, a function that makes what the body
  * needs, calls it, and frees that; the rest are the parameters of the body. */

@@ -9,6 +9,7 @@
  */
 #include "tests/contract/buffered_rig.h"
 #include "tests/contract/crowd.h"
+#include "tests/dump.h"
 #include "tests/unit/random.h"
 
 #include <sys/ioctl.h>
@@ -67,16 +68,8 @@ static void push(struct rig *rig, uint64_t most)
 
 static bool moves_bulk(const struct rig *rig)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    cr_assert_not_null(out);
-    weir_loop_dump(rig->loop, out);
-    cr_assert_eq(fclose(out), 0);
-    const bool is_found =
-        strstr(text, "recv=polling") || strstr(text, "recv=due");
-    free(text);
-    return is_found;
+    return dump_has(rig->loop, "recv=polling") ||
+           dump_has(rig->loop, "recv=due");
 }
 
 /* A turn; true when the connection moves bulk after it. */

@@ -122,10 +122,8 @@ UNIT_IN(callback, callbacks_of_a_completion_run_in_the_same_turn, unit_alone,
         .kind = WEIR_PROTOCOL_STREAM,
         .data_received = note_data,
     };
-    struct weir_protocol_binding binding = {.protocol = &protocol,
-                                            .user = number(1)};
     open_loop(NULL);
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&protocol, number(1));
     expect_eq(write(peer, "x", 1), 1);
 
     run_until_stopped();
@@ -153,15 +151,13 @@ UNIT_IN(callback, callbacks_that_add_themselves_starve_neither_timers_nor_peers,
         .kind = WEIR_PROTOCOL_STREAM,
         .data_received = note_data,
     };
-    struct weir_protocol_binding binding = {.protocol = &protocol,
-                                            .user = number(1)};
     int count = 0;
     open_loop(NULL);
     soon(again, &count);
     later(2 * MS, stop_loop, NULL);
     run_until_stopped();
     expect_gt(count, 0);
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&protocol, number(1));
     expect_eq(write(peer, "x", 1), 1);
 
     run_until_stopped();
@@ -505,9 +501,8 @@ UNIT_IN(callback, callbacks_pending_are_dropped_also_when_connections_end_too,
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM};
-    struct weir_protocol_binding binding = {.protocol = &protocol};
     open_loop(NULL);
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&protocol, NULL);
     one_turn();
     one_turn();
     soon(note_number, number(1));

@@ -14,6 +14,7 @@
  * WEIR_TEST_SEED is that of the first.
  */
 #include "tests/contract/calls_act.h"
+#include "tests/dump.h"
 
 #include <signal.h>
 
@@ -376,19 +377,6 @@ static void run_for_a_moment(void)
     weir_loop_cancel(world.loop, fuse);
 }
 
-static void dump(void)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-
-    check(out);
-    weir_loop_dump(world.loop, out);
-    fclose(out);
-    check(size > 0);
-    free(text);
-}
-
 static void rage(void)
 {
     const size_t steps = 15 + below(30);
@@ -404,7 +392,7 @@ static void rage(void)
         do_anything_anywhere();
         run_for_a_moment();
         if (one_in(20)) {
-            dump();
+            expect_dumped(world.loop, "loop");
         }
     }
 }

@@ -1,9 +1,8 @@
 /*
  * The plain sockets of a round of random calls; see calls_peers.h.
  *
- * Each step is one thing done to one of them:
- * it reads, sends, half-closes, closes or
- * resets, and never waits.
+ * Each step is one thing done to one of them: it reads, sends, half-closes,
+ * closes or resets, and never waits.
  */
 #include "tests/contract/calls_peers.h"
 

@@ -1,9 +1,8 @@
 /*
  * The state of a round of random calls; see calls_world.h.
  *
- * Here are the chances, the checks that hold
- * at any time, and the allocator that counts
- * bytes and fails now and then.
+ * Here are the chances, the checks that hold at any time, and the allocator
+ * that counts bytes and fails now and then.
  */
 #include "tests/contract/calls_world.h"
 

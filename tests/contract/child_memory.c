@@ -4,6 +4,7 @@
  * said to have succeeded has, and neither memory, a descriptor nor a process is
  * left.
  */
+#include "tests/bind.h"
 #include "tests/walk.h"
 
 #include <weir.h>
@@ -130,13 +131,6 @@ static const struct weir_protocol protocol = {
     .connection_lost = lost,
 };
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){.protocol = &protocol};
-    return 0;
-}
-
 static void done(void *arg, int err, weir_transport *t)
 {
     done_count++;
@@ -151,7 +145,7 @@ static bool is_over(void *arg)
 static int try_subprocess(void)
 {
     const char *const argv[] = {"cat", NULL};
-    const struct weir_factory factory = {.create = create};
+    const struct weir_factory factory = bind_to(&protocol, NULL);
 
     lost_count = 0;
     done_count = 0;

@@ -3,6 +3,7 @@
  * for as long as the peer likes, holds up one thread and neither the loop nor a
  * connection without such closes. Whether the others arrive is in recv_fds.c.
  */
+#define UNIT_RUN with_sides
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"
 
@@ -214,8 +215,7 @@ static void with_sides(void (*body)(void))
     cr_assert_eq(weir_loop_free(loop), 0);
 }
 
-UNIT_IN(close_fds, those_whose_closes_wait_do_not_hold_up_the_loop, with_sides,
-        void)
+UNIT(close_fds, those_whose_closes_wait_do_not_hold_up_the_loop)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
@@ -239,8 +239,7 @@ static bool has_urgent_bytes(void)
     return has;
 }
 
-UNIT_IN(close_fds, those_beside_an_urgent_byte_do_not_hold_up_the_loop,
-        with_sides, void)
+UNIT(close_fds, those_beside_an_urgent_byte_do_not_hold_up_the_loop)
 {
     struct slow slow;
     if (!has_urgent_bytes()) {
@@ -256,8 +255,7 @@ UNIT_IN(close_fds, those_beside_an_urgent_byte_do_not_hold_up_the_loop,
     slow_let_end(&slow);
 }
 
-UNIT_IN(close_fds, their_connection_rests_until_they_are_closed, with_sides,
-        void)
+UNIT(close_fds, their_connection_rests_until_they_are_closed)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
@@ -275,8 +273,7 @@ UNIT_IN(close_fds, their_connection_rests_until_they_are_closed, with_sides,
     }
 }
 
-UNIT_IN(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop,
-        with_sides, void)
+UNIT(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop)
 {
     enum { MARKS = WEIR_FDS_MAX - SLOW };
     struct slow slow;
@@ -297,8 +294,7 @@ UNIT_IN(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop,
     cr_assert_eq(sides[0].taken, 1);
 }
 
-UNIT_IN(close_fds, those_of_another_connection_are_closed_meanwhile, with_sides,
-        void)
+UNIT(close_fds, those_of_another_connection_are_closed_meanwhile)
 {
     struct slow slow;
     int ends[2];
@@ -319,7 +315,7 @@ UNIT_IN(close_fds, those_of_another_connection_are_closed_meanwhile, with_sides,
     slow_let_end(&slow);
 }
 
-UNIT_IN(close_fds, those_of_one_connection_wait_in_one_thread, with_sides, void)
+UNIT(close_fds, those_of_one_connection_wait_in_one_thread)
 {
     struct slow first;
     struct slow second;
@@ -332,8 +328,7 @@ UNIT_IN(close_fds, those_of_one_connection_wait_in_one_thread, with_sides, void)
     slow_let_end(&first);
 }
 
-UNIT_IN(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop,
-        with_sides, void)
+UNIT(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
 {
     struct slow slow;
     weir_transport_pause_reading(sides[0].t);
@@ -349,7 +344,7 @@ UNIT_IN(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop,
 }
 
 /* The way of a program whose kernel cannot refuse descriptors. */
-UNIT(close_fds, a_protocol_that_takes_none_is_not_held_up)
+UNIT_IN(close_fds, a_protocol_that_takes_none_is_not_held_up, unit_alone, void)
 {
     const struct weir_connection_options options = {.fd_limit = 1};
     struct slow slow;
@@ -369,8 +364,7 @@ UNIT(close_fds, a_protocol_that_takes_none_is_not_held_up)
 }
 
 /* Its peer waits for the end. */
-UNIT_IN(close_fds, a_socket_with_nothing_in_it_is_closed_while_all_threads_wait,
-        with_sides, void)
+UNIT(close_fds, a_socket_with_nothing_in_it_is_closed_while_all_threads_wait)
 {
     const struct weir_connection_options options = {.fd_limit = 1};
     struct slow slow[THREADS];
@@ -396,7 +390,7 @@ UNIT_IN(close_fds, a_socket_with_nothing_in_it_is_closed_while_all_threads_wait,
     }
 }
 
-UNIT_IN(close_fds, a_connection_that_rests_can_be_aborted, with_sides, void)
+UNIT(close_fds, a_connection_that_rests_can_be_aborted)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
@@ -429,8 +423,7 @@ static void expect_timed_out(struct side *side,
     slow_let_end(&slow);
 }
 
-UNIT_IN(close_fds, a_connection_that_rests_keeps_its_time_outs, with_sides,
-        void)
+UNIT(close_fds, a_connection_that_rests_keeps_its_time_outs)
 {
     const struct weir_timeouts reading = {.size = sizeof(reading),
                                           .read_ns = 10 * RIG_MS};
@@ -440,8 +433,7 @@ UNIT_IN(close_fds, a_connection_that_rests_keeps_its_time_outs, with_sides,
     expect_timed_out(&sides[1], &idle, WEIR_EIDLE);
 }
 
-UNIT_IN(close_fds, a_peer_that_ends_is_told_once_all_are_closed, with_sides,
-        void)
+UNIT(close_fds, a_peer_that_ends_is_told_once_all_are_closed)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
@@ -457,7 +449,7 @@ UNIT_IN(close_fds, a_peer_that_ends_is_told_once_all_are_closed, with_sides,
     cr_assert_eq(sides[0].lost_err, 0);
 }
 
-UNIT_IN(close_fds, a_flood_of_unwanted_ones_fills_no_table, with_sides, void)
+UNIT(close_fds, a_flood_of_unwanted_ones_fills_no_table)
 {
     enum { IN_FLIGHT = 4 }; /* a user may have few of them in sockets */
     int fds[WEIR_FDS_MAX];
@@ -485,7 +477,7 @@ UNIT_IN(close_fds, a_flood_of_unwanted_ones_fills_no_table, with_sides, void)
 
 /* ---- the end of the loop, and of the process ---- */
 
-UNIT(close_fds, the_end_of_the_loop_does_not_wait)
+UNIT_IN(close_fds, the_end_of_the_loop_does_not_wait, unit_alone, void)
 {
     const struct weir_connection_options options = {.fd_limit = 1};
     struct slow received;
@@ -507,7 +499,8 @@ UNIT(close_fds, the_end_of_the_loop_does_not_wait)
 }
 
 /* The threads post while the loop ends. */
-UNIT(close_fds, the_end_of_the_loop_meets_the_end_of_a_close)
+UNIT_IN(close_fds, the_end_of_the_loop_meets_the_end_of_a_close, unit_alone,
+        void)
 {
     const struct weir_connection_options options = {.fd_limit = 1};
     for (int i = 0; i < 300; i++) {
@@ -543,7 +536,7 @@ static void drop_one_and_go_on(struct side *side)
     cr_assert_eq(weir_loop_free(loop), 0);
 }
 
-UNIT(close_fds, a_child_has_threads_of_its_own)
+UNIT_IN(close_fds, a_child_has_threads_of_its_own, unit_alone, void)
 {
 #ifdef __SANITIZE_THREAD__ /* which lets no child of threads make any */
     return;

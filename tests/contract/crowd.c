@@ -1,11 +1,11 @@
 /*
  * A crowd of connections on one loop; see crowd.h.
  *
- * Its protocol does what each member's conduct
- * says; the other ends are plain sockets,
- * driven while the loop turns.
+ * Its protocol does what each member's conduct says; the other ends are plain
+ * sockets, driven while the loop turns.
  */
 #include "tests/contract/crowd.h"
+#include "tests/bind.h"
 #include "tests/statistics.h"
 
 struct crowd crowd;
@@ -69,13 +69,6 @@ static const struct weir_protocol crowd_protocol = {
     .connection_lost = connection_lost,
     .data_received = data_received,
 };
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){&crowd_protocol, arg};
-    return 0;
-}
 
 /* ---- the crowd ---- */
 
@@ -141,7 +134,7 @@ static void make_pair(bool is_tcp, int ret[2])
 struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
 {
     struct crowd_member *member = &crowd.members[crowd.count++];
-    const struct weir_factory factory = {.create = create, .arg = member};
+    const struct weir_factory factory = bind_to(&crowd_protocol, member);
     int fds[2];
     make_pair(is_tcp, fds);
     member->crowd = &crowd;

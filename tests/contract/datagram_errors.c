@@ -3,6 +3,7 @@
  * is queued behind the datagram that they belong to; and the ends that there
  * are.
  */
+#include "tests/bind.h"
 #include "tests/contract/datagram_rig.h"
 #include "tests/contract/fail_calls.h"
 
@@ -457,16 +458,9 @@ static void note_made(void *user, weir_transport *t)
     expect_eq(weir_transport_pause_reading(t), 0);
 }
 
-static int make_paused(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind =
-                                                      WEIR_PROTOCOL_DATAGRAM,
-                                                  .connection_made = note_made};
-    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
-    return 0;
-}
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_DATAGRAM,
+                                              .connection_made = note_made};
 
 static void stop_loop(void *arg)
 {
@@ -496,7 +490,7 @@ UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
     struct weir_address silent;
     weir_transport *t = NULL;
     weir_loop *loop;
-    const struct weir_factory factory = {.create = make_paused, .arg = &t};
+    const struct weir_factory factory = bind_to(&protocol, &t);
     struct weir_datagram_options options = {.size = sizeof(options)};
     const int one = 1;
     const int few = 1;

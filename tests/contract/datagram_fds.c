@@ -5,6 +5,8 @@
  * without such closes. What endpoints of newer kernels do is in
  * datagram_facts.c.
  */
+#define UNIT_RUN(body) with_sides(0, body)
+#include "tests/bind.h"
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"
 
@@ -57,14 +59,6 @@ static const struct weir_protocol side_protocol = {
     .datagram_received = side_received,
     .connection_lost = side_lost};
 
-static int side_create(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    *ret =
-        (struct weir_protocol_binding){.protocol = &side_protocol, .user = arg};
-    return 0;
-}
-
 static bool side_is_made(void *arg)
 {
     return ((struct side *)arg)->t != NULL;
@@ -92,7 +86,7 @@ static int side_open_socket(struct side *side)
 
 static void side_open(struct side *side, uint32_t ancillary)
 {
-    const struct weir_factory factory = {.create = side_create, .arg = side};
+    const struct weir_factory factory = bind_to(&side_protocol, side);
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .ancillary = ancillary};
     expect_ok(weir_adopt_datagram_endpoint(
@@ -210,8 +204,7 @@ static void with_sides(uint32_t facts, void (*body)(void))
 
 /* ---- received ---- */
 
-UNIT_OF(datagram_fds, those_whose_closes_wait_do_not_hold_up_the_loop,
-        with_sides, 0, void)
+UNIT(datagram_fds, those_whose_closes_wait_do_not_hold_up_the_loop)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -262,8 +255,7 @@ UNIT_OF(datagram_fds, as_many_as_a_datagram_carries_have_room, with_sides,
     slow_let_end(slow);
 }
 
-UNIT_OF(datagram_fds, their_endpoint_rests_until_they_are_closed, with_sides, 0,
-        void)
+UNIT(datagram_fds, their_endpoint_rests_until_they_are_closed)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -280,7 +272,7 @@ UNIT_OF(datagram_fds, their_endpoint_rests_until_they_are_closed, with_sides, 0,
     }
 }
 
-UNIT_OF(datagram_fds, a_pause_while_it_rests_is_minded, with_sides, 0, void)
+UNIT(datagram_fds, a_pause_while_it_rests_is_minded)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -306,8 +298,7 @@ UNIT_OF(datagram_fds, a_pause_while_it_rests_is_minded, with_sides, 0, void)
 
 enum { IN_FLIGHT = 4 }; /* a user may have few of them in sockets */
 
-UNIT_OF(datagram_fds, no_more_than_one_datagrams_wait_to_be_closed, with_sides,
-        0, void)
+UNIT(datagram_fds, no_more_than_one_datagrams_wait_to_be_closed)
 {
     const int mark = mark_open(1);
     int before = fds_count_open();
@@ -330,7 +321,7 @@ UNIT_OF(datagram_fds, no_more_than_one_datagrams_wait_to_be_closed, with_sides,
     close(mark);
 }
 
-UNIT_OF(datagram_fds, a_flood_fills_no_table, with_sides, 0, void)
+UNIT(datagram_fds, a_flood_fills_no_table)
 {
     const int mark = mark_open(1);
     const int before = fds_count_open();
@@ -351,8 +342,7 @@ UNIT_OF(datagram_fds, a_flood_fills_no_table, with_sides, 0, void)
 
 /* ---- at the end ---- */
 
-UNIT_OF(datagram_fds, an_endpoint_that_rests_can_be_aborted, with_sides, 0,
-        void)
+UNIT(datagram_fds, an_endpoint_that_rests_can_be_aborted)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -365,7 +355,7 @@ UNIT_OF(datagram_fds, an_endpoint_that_rests_can_be_aborted, with_sides, 0,
     expect_echo(&sides[1]); /* what the thread posts finds no one */
 }
 
-UNIT_OF(datagram_fds, an_endpoint_that_rests_can_be_closed, with_sides, 0, void)
+UNIT(datagram_fds, an_endpoint_that_rests_can_be_closed)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
     run_loop_until(loop, side_has_received, &sides[0]);
@@ -379,8 +369,7 @@ UNIT_OF(datagram_fds, an_endpoint_that_rests_can_be_closed, with_sides, 0, void)
     expect_echo(&sides[1]);
 }
 
-UNIT_OF(datagram_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop,
-        with_sides, 0, void)
+UNIT(datagram_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
 {
     weir_transport_pause_reading(sides[0].t);
     turns(2);
@@ -394,9 +383,7 @@ UNIT_OF(datagram_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop,
 }
 
 /* Those lie in empty datagrams. */
-UNIT_OF(datagram_fds,
-        a_socket_with_nothing_in_it_is_closed_while_all_threads_wait,
-        with_sides, 0, void)
+UNIT(datagram_fds, a_socket_with_nothing_in_it_is_closed_while_all_threads_wait)
 {
     int slow[THREADS];
     for (int i = 0; i < THREADS; i++) {
@@ -424,7 +411,7 @@ UNIT_OF(datagram_fds,
     }
 }
 
-UNIT(datagram_fds, the_end_of_the_loop_does_not_wait)
+UNIT_IN(datagram_fds, the_end_of_the_loop_does_not_wait, unit_alone, void)
 {
     open_loop();
     side_open(&sides[0], 0);
@@ -443,7 +430,8 @@ UNIT(datagram_fds, the_end_of_the_loop_does_not_wait)
 }
 
 /* The threads post while the loop ends. */
-UNIT(datagram_fds, the_end_of_the_loop_meets_the_end_of_a_close)
+UNIT_IN(datagram_fds, the_end_of_the_loop_meets_the_end_of_a_close, unit_alone,
+        void)
 {
     for (int i = 0; i < 300; i++) {
         const int mark = mark_open(1);
@@ -505,20 +493,17 @@ static void offer_slow(uint16_t local_port, bool cancels, int expected)
     close(sides[2].peer);
 }
 
-UNIT_OF(datagram_fds, a_factory_that_fails_does_not_hold_up_the_loop,
-        with_sides, 0, void)
+UNIT(datagram_fds, a_factory_that_fails_does_not_hold_up_the_loop)
 {
     offer_slow(0, false, -EPROTO);
 }
 
-UNIT_OF(datagram_fds, a_maker_that_is_cancelled_does_not_hold_up_the_loop,
-        with_sides, 0, void)
+UNIT(datagram_fds, a_maker_that_is_cancelled_does_not_hold_up_the_loop)
 {
     offer_slow(0, true, -ECANCELED);
 }
 
-UNIT_OF(datagram_fds, a_call_that_is_refused_does_not_hold_up_the_loop,
-        with_sides, 0, void)
+UNIT(datagram_fds, a_call_that_is_refused_does_not_hold_up_the_loop)
 {
     offer_slow(1, false, -EINVAL);
 }

@@ -4,6 +4,7 @@
  * The protocol counts its calls and the bytes that it received, and may abort
  * the endpoint in connection_made.
  */
+#include "tests/bind.h"
 #include "tests/task.h"
 
 #include <weir.h>
@@ -48,20 +49,13 @@ static const struct weir_protocol counter_protocol = {
     .connection_lost = counter_lost,
     .datagram_received = counter_received};
 
-static int counter_create(void *arg, weir_transport *t,
-                          struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){&counter_protocol, arg};
-    return 0;
-}
-
 UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
         task_run, weir_loop *loop)
 {
     struct counter server = {.loop = loop};
     struct counter client = {.loop = loop};
-    const struct weir_factory servers = {counter_create, &server};
-    const struct weir_factory clients = {counter_create, &client};
+    const struct weir_factory servers = bind_to(&counter_protocol, &server);
+    const struct weir_factory clients = bind_to(&counter_protocol, &client);
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .local_host = "127.0.0.1"};
     const struct weir_datagram_options none = {.size = sizeof(none)};
@@ -95,7 +89,7 @@ UNIT_IN(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same,
         task_run, weir_loop *loop)
 {
     struct counter counter = {.loop = loop, .aborts = true};
-    const struct weir_factory factory = {counter_create, &counter};
+    const struct weir_factory factory = bind_to(&counter_protocol, &counter);
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .family = AF_INET};
     weir_transport *t = NULL;
@@ -111,7 +105,7 @@ UNIT_IN(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same,
 /* Opens an endpoint, as a task that is cancelled after some turns. */
 static int open_and_wait(weir_loop *loop, void *arg)
 {
-    const struct weir_factory factory = {counter_create, arg};
+    const struct weir_factory factory = bind_to(&counter_protocol, arg);
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .family = AF_INET};
     weir_transport *t = NULL;

@@ -6,6 +6,7 @@
  * that nothing comes before connection_made or after connection_lost.
  */
 #include "tests/contract/datagram_rig.h"
+#include "tests/bind.h"
 
 #include <arpa/inet.h>
 #include <sched.h>
@@ -152,13 +153,6 @@ const struct weir_protocol dg_protocol = {
     .error_received = error_received,
 };
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){&dg_protocol, arg};
-    return 0;
-}
-
 static void note_done(void *arg, int err, weir_transport *t)
 {
     struct dg *rig = arg;
@@ -270,7 +264,7 @@ struct weir_datagram_options dg_options(struct dg *rig)
 
 int dg_make(struct dg *rig, const struct weir_datagram_options *options)
 {
-    const struct weir_factory factory = {create, rig};
+    const struct weir_factory factory = bind_to(&dg_protocol, rig);
     return weir_create_datagram_endpoint(rig->loop, &factory, options,
                                          note_done, rig, NULL);
 }
@@ -279,7 +273,7 @@ int dg_make_at(struct dg *rig, const struct weir_address *local,
                const struct weir_address *remote,
                const struct weir_datagram_options *options)
 {
-    const struct weir_factory factory = {create, rig};
+    const struct weir_factory factory = bind_to(&dg_protocol, rig);
     return weir_create_datagram_endpoint_at(rig->loop, &factory, local, remote,
                                             options, note_done, rig, NULL);
 }
@@ -287,7 +281,7 @@ int dg_make_at(struct dg *rig, const struct weir_address *local,
 int dg_adopt(struct dg *rig, int fd,
              const struct weir_datagram_options *options)
 {
-    const struct weir_factory factory = {create, rig};
+    const struct weir_factory factory = bind_to(&dg_protocol, rig);
     return weir_adopt_datagram_endpoint(rig->loop, &factory, fd, options,
                                         note_done, rig, NULL);
 }

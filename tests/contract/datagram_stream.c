@@ -4,6 +4,8 @@
  * Most tests have two streams of one loop, a client that is connected to a
  * server, over UDP on the loopback. Endpoints themselves are tested elsewhere.
  */
+#define UNIT_RUN   run
+#define UNIT_TAKES weir_loop *loop
 #include "tests/statistics.h"
 #include "tests/task.h"
 
@@ -78,7 +80,7 @@ static void run(task_body_fn *body)
 
 /* ---- both directions ---- */
 
-UNIT_IN(datagram_stream, two_tasks_talk, run, weir_loop *loop)
+UNIT(datagram_stream, two_tasks_talk)
 {
     struct two two = open_two(loop, 0);
     struct weir_address peer;
@@ -99,8 +101,7 @@ UNIT_IN(datagram_stream, two_tasks_talk, run, weir_loop *loop)
     free_two(&two);
 }
 
-UNIT_IN(datagram_stream, empty_long_and_leased_datagrams_arrive, run,
-        weir_loop *loop)
+UNIT(datagram_stream, empty_long_and_leased_datagrams_arrive)
 {
     struct two two = open_two(loop, 0);
     struct weir_datagram datagram = {.size = sizeof(datagram)};
@@ -128,8 +129,7 @@ UNIT_IN(datagram_stream, empty_long_and_leased_datagrams_arrive, run,
 
 enum { MANY = 1000, PLACES = 4 };
 
-UNIT_IN(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order, run,
-        weir_loop *loop)
+UNIT(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order)
 {
     struct two two = open_two(loop, PLACES);
     uint32_t number;
@@ -186,9 +186,7 @@ static int join(weir_task *task)
     return err < 0 ? err : result;
 }
 
-UNIT_IN(datagram_stream,
-        several_tasks_receive_and_a_cancelled_one_loses_nothing, run,
-        weir_loop *loop)
+UNIT(datagram_stream, several_tasks_receive_and_a_cancelled_one_loses_nothing)
 {
     struct two two = open_two(loop, 0);
     weir_task *tasks[8];
@@ -210,8 +208,7 @@ UNIT_IN(datagram_stream,
     free_two(&two);
 }
 
-UNIT_IN(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled,
-        run, weir_loop *loop)
+UNIT(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled)
 {
     struct two two = open_two(loop, 0);
 
@@ -242,8 +239,7 @@ UNIT_IN(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled,
 
 /* ---- errors and ends ---- */
 
-UNIT_IN(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on, run,
-        weir_loop *loop)
+UNIT(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on)
 {
     struct two two = open_two(loop, 0);
     const uint16_t port = port_of(two.server);
@@ -270,8 +266,7 @@ UNIT_IN(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on, run,
     weir_datagram_stream_free(two.client);
 }
 
-UNIT_IN(datagram_stream, what_arrived_before_a_close_can_be_received, run,
-        weir_loop *loop)
+UNIT(datagram_stream, what_arrived_before_a_close_can_be_received)
 {
     struct two two = open_two(loop, 0);
     char byte;
@@ -292,8 +287,7 @@ UNIT_IN(datagram_stream, what_arrived_before_a_close_can_be_received, run,
     free_two(&two);
 }
 
-UNIT_IN(datagram_stream, a_stream_is_freed_while_a_task_waits, run,
-        weir_loop *loop)
+UNIT(datagram_stream, a_stream_is_freed_while_a_task_waits)
 {
     struct two two = open_two(loop, 0);
 
@@ -313,14 +307,13 @@ static int leave(weir_loop *loop, void *arg)
     return 0;
 }
 
-UNIT(datagram_stream, a_stream_outlives_its_loop)
+UNIT_IN(datagram_stream, a_stream_outlives_its_loop, unit_alone, void)
 {
     expect_eq(weir_run(NULL, leave, NULL), 0);
     weir_datagram_stream_free(left);
 }
 
-UNIT_IN(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted, run,
-        weir_loop *loop)
+UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
 {
     int fds[2];
     weir_datagram_stream *stream = NULL;
@@ -352,8 +345,7 @@ UNIT_IN(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted, run,
 
 /* ---- a program that turns reading on again by the transport ---- */
 
-UNIT_IN(datagram_stream, a_full_one_bears_that_its_transport_is_resumed, run,
-        weir_loop *loop)
+UNIT(datagram_stream, a_full_one_bears_that_its_transport_is_resumed)
 {
     struct two two = open_two(loop, 1);
     weir_transport *t = weir_datagram_stream_get_transport(two.server);
@@ -374,8 +366,7 @@ UNIT_IN(datagram_stream, a_full_one_bears_that_its_transport_is_resumed, run,
 
 /* ---- files of Unix sockets ---- */
 
-UNIT_IN(datagram_stream, r50__a_stale_file_is_removed_before_the_bind, run,
-        weir_loop *loop)
+UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
 {
     char dir[] = "/tmp/weir-datagrams-XXXXXX";
     char path[sizeof(dir) + 2];
@@ -421,8 +412,7 @@ static int bind_full_path(const char *dir, struct sockaddr_un *ret)
     return fd;
 }
 
-UNIT_IN(datagram_stream, a_peer_may_have_a_path_that_fills_its_address, run,
-        weir_loop *loop)
+UNIT(datagram_stream, a_peer_may_have_a_path_that_fills_its_address)
 {
     char dir[] = "/tmp/weir-datagrams-XXXXXX";
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];

@@ -1,10 +1,8 @@
 /*
  * Tasks that call everything by chance; see everything_world.h.
  *
- * Each function here is one call with what it
- * needs and gives back; what is begun is
- * counted, so that the end of a round can
- * compare.
+ * Each function here is one call with what it needs and gives back; what is
+ * begun is counted, so that the end of a round can compare.
  */
 #include "tests/contract/everything_world.h"
 

@@ -85,9 +85,8 @@ UNIT(exception, a_slow_protocol_callback_is_reported_by_name)
         .connection_made = keep_connection,
         .data_received = receive_slowly,
     };
-    struct weir_protocol_binding binding = {.protocol = &slow};
     open_loop_with_limit(1 * MS);
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&slow, NULL);
     expect_eq(write(peer, "x", 1), 1);
 
     run_until_stopped();

@@ -5,6 +5,7 @@
  * it blocks the loop until the executor's only thread has started the next
  * job: by then the result of the one before it is in the mailbox.
  */
+#define UNIT_RUN(body) run_with(1, body)
 #include "tests/contract/executor_rig.h"
 
 #include <signal.h>
@@ -109,7 +110,7 @@ UNIT_OF(executor, more_jobs_than_threads_all_run_within_the_limit, run_with,
     expect_eq(count_threads(), LIMIT);
 }
 
-UNIT_OF(executor, jobs_start_first_come_first_served, run_with, 1, void)
+UNIT(executor, jobs_start_first_come_first_served)
 {
     struct job jobs[10];
     start_held(&jobs[0], 0);
@@ -128,8 +129,7 @@ UNIT_OF(executor, jobs_start_first_come_first_served, run_with, 1, void)
 
 enum { FLOOD = 3000 };
 
-UNIT_OF(executor, more_results_than_one_turn_handles_all_come_back, run_with, 1,
-        void)
+UNIT(executor, more_results_than_one_turn_handles_all_come_back)
 {
     static struct job jobs[FLOOD];
     struct job last;
@@ -157,8 +157,7 @@ static void expect_abandoned(const struct job *job, int result)
     expect_eq(job->abandoned_result, result);
 }
 
-UNIT_OF(executor, a_job_that_is_cancelled_before_it_starts_never_runs, run_with,
-        1, void)
+UNIT(executor, a_job_that_is_cancelled_before_it_starts_never_runs)
 {
     struct job jobs[4];
     start_held(&jobs[0], 0);
@@ -182,8 +181,7 @@ UNIT_OF(executor, a_job_that_is_cancelled_before_it_starts_never_runs, run_with,
     expect_eq(jobs[3].order, 0, "it ran");
 }
 
-UNIT_OF(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end,
-        run_with, 1, void)
+UNIT(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end)
 {
     struct job job;
     start_held(&job, 7);
@@ -201,7 +199,7 @@ UNIT_OF(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end,
     expect_eq(job.abandoned_count, 1);
 }
 
-UNIT_OF(executor, an_abandoned_job_needs_no_callback, run_with, 1, void)
+UNIT(executor, an_abandoned_job_needs_no_callback)
 {
     struct job job;
     start_job(&job, held_job, 7);
@@ -228,8 +226,7 @@ static void end_unseen(struct job *jobs)
     wait_for(&jobs[1].started);
 }
 
-UNIT_OF(executor, a_result_that_the_loop_has_not_seen_is_abandoned, run_with, 1,
-        void)
+UNIT(executor, a_result_that_the_loop_has_not_seen_is_abandoned)
 {
     struct job jobs[2];
     end_unseen(jobs);
@@ -257,8 +254,7 @@ static int keep_job(weir_loop *l, void *arg)
     return 0;
 }
 
-UNIT_OF(executor, a_result_that_the_task_was_given_survives_its_cancellation,
-        run_with, 1, void)
+UNIT(executor, a_result_that_the_task_was_given_survives_its_cancellation)
 {
     struct job jobs[2];
     init_job(&jobs[0], held_job, 5);
@@ -286,8 +282,7 @@ static int cancelling_job(void *arg)
     return err == 0 ? result : err;
 }
 
-UNIT_OF(executor, a_result_between_cancellation_and_task_is_abandoned_inside,
-        run_with, 1, void)
+UNIT(executor, a_result_between_cancellation_and_task_is_abandoned_inside)
 {
     struct job jobs[2];
     start_job(&jobs[0], cancelling_job, 5);
@@ -311,8 +306,7 @@ static int cancelled_task(weir_loop *l, void *arg)
     return run_job(l, arg);
 }
 
-UNIT_OF(executor, a_task_that_was_cancelled_before_gives_the_argument_back_too,
-        run_with, 1, void)
+UNIT(executor, a_task_that_was_cancelled_before_gives_the_argument_back_too)
 {
     struct job job;
     init_job(&job, quick_job, 1);
@@ -333,7 +327,7 @@ static int limited_task(weir_loop *l, void *arg)
     return (int)weir_timeout_end(&limit, run_job(l, arg));
 }
 
-UNIT_OF(executor, a_wait_ends_with_its_time_limit, run_with, 1, void)
+UNIT(executor, a_wait_ends_with_its_time_limit)
 {
     struct job job;
     int result = 1;

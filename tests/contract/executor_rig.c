@@ -1,9 +1,8 @@
 /*
  * Jobs that are held and let go; see executor_rig.h.
  *
- * A job notes its thread and its turn to
- * start, waits on its semaphore if it is held,
- * and comes back with its number.
+ * A job notes its thread and its turn to start, waits on its semaphore if it is
+ * held, and comes back with its number.
  */
 #include "tests/contract/executor_rig.h"
 

@@ -120,14 +120,3 @@ int rig_send_fds(struct rig *rig, size_t len, const int *fds, size_t count)
     free(bytes);
     return err;
 }
-
-void expect_dumped(struct rig *rig, const char *words)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    weir_loop_dump(rig->loop, out);
-    fclose(out);
-    cr_assert_not_null(strstr(text, words), "%s", text);
-    free(text);
-}

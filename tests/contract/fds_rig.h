@@ -9,12 +9,10 @@
 
 #include "tests/contract/harness.h"
 #include "tests/contract/rights.h"
+#include "tests/dump.h"
 
 /* The number of descriptors that are open in this process. */
 int fds_count_open(void);
-
-/* Expects that the dump of the loop has these words. */
-void expect_dumped(struct rig *rig, const char *words);
 
 int mark_open(unsigned int number);
 /* The number of a mark, which is closed; each mark can be asked once. */

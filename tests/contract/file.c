@@ -4,6 +4,8 @@
  *
  * A pipe that nobody writes to stands for a device that never answers.
  */
+#define UNIT_RUN   with_loop
+#define UNIT_TAKES weir_loop *loop
 #include "tests/contract/slow_close.h"
 #include "tests/task.h"
 #include "tests/unit/random.h"
@@ -44,8 +46,7 @@ static void with_loop(task_body_fn *body)
     expect_eq(rmdir(folder), 0);
 }
 
-UNIT_IN(file, bytes_are_read_back_from_where_they_were_written, with_loop,
-        weir_loop *loop)
+UNIT(file, bytes_are_read_back_from_where_they_were_written)
 {
     static uint8_t data[SIZE];
     static uint8_t got[SIZE];
@@ -71,7 +72,7 @@ UNIT_IN(file, bytes_are_read_back_from_where_they_were_written, with_loop,
     expect_eq(fcntl(fd, F_GETFD), -1);
 }
 
-UNIT_IN(file, its_status_is_what_the_kernel_says, with_loop, weir_loop *loop)
+UNIT(file, its_status_is_what_the_kernel_says)
 {
     struct weir_file_status status = {.size = sizeof(status)};
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT | O_EXCL, 0640);
@@ -90,8 +91,7 @@ UNIT_IN(file, its_status_is_what_the_kernel_says, with_loop, weir_loop *loop)
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-UNIT_IN(file, bytes_that_are_not_in_the_cache_are_read, with_loop,
-        weir_loop *loop)
+UNIT(file, bytes_that_are_not_in_the_cache_are_read)
 {
     static uint8_t data[SIZE];
     static uint8_t got[SIZE];
@@ -113,7 +113,7 @@ UNIT_IN(file, bytes_that_are_not_in_the_cache_are_read, with_loop,
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-UNIT_IN(file, errors_are_those_of_the_system, with_loop, weir_loop *loop)
+UNIT(file, errors_are_those_of_the_system)
 {
     struct weir_file_status status = {.size = sizeof(status)};
     char byte;
@@ -160,8 +160,7 @@ static void close_pipe(void)
     close(pipe_fds[1]);
 }
 
-UNIT_IN(file, a_call_that_waits_holds_up_no_other_task_and_is_cancelled,
-        with_loop, weir_loop *loop)
+UNIT(file, a_call_that_waits_holds_up_no_other_task_and_is_cancelled)
 {
     weir_task *task;
     open_pipe();
@@ -179,7 +178,7 @@ UNIT_IN(file, a_call_that_waits_holds_up_no_other_task_and_is_cancelled,
     close_pipe();
 }
 
-UNIT_IN(file, a_time_out_ends_a_call, with_loop, weir_loop *loop)
+UNIT(file, a_time_out_ends_a_call)
 {
     struct weir_timeout limit;
     char byte;
@@ -198,7 +197,7 @@ static void spawn_and_leave(weir_loop *loop)
     expect_eq(weir_sleep(loop, 5 * MS), 0);
 }
 
-UNIT(file, the_loops_end_ends_a_call)
+UNIT_IN(file, the_loops_end_ends_a_call, unit_alone, void)
 {
     with_loop(spawn_and_leave);
     expect_eq(answer, -ECANCELED);
@@ -223,8 +222,7 @@ static int read_some(weir_loop *loop, void *arg)
 }
 
 /* The kernel writes nothing to the memory after the call has returned. */
-UNIT_IN(file, the_memory_is_the_callers_again_when_the_call_returns, with_loop,
-        weir_loop *loop)
+UNIT(file, the_memory_is_the_callers_again_when_the_call_returns)
 {
     static struct reading reading;
     static uint8_t data[65536];
@@ -268,8 +266,7 @@ static int close_it(weir_loop *loop, void *arg)
     return weir_yield(loop); /* tells of the interruption */
 }
 
-UNIT_IN(file, a_close_is_done_in_spite_of_an_interruption, with_loop,
-        weir_loop *loop)
+UNIT(file, a_close_is_done_in_spite_of_an_interruption)
 {
     weir_task *task;
     int result;
@@ -289,8 +286,7 @@ UNIT_IN(file, a_close_is_done_in_spite_of_an_interruption, with_loop,
 
 /* Several times: a ring that was closed before, to look for features, wakes the
  * thread from such a wait once. */
-UNIT_IN(file, a_close_that_waits_for_a_peer_holds_up_no_other_task, with_loop,
-        weir_loop *loop)
+UNIT(file, a_close_that_waits_for_a_peer_holds_up_no_other_task)
 {
     for (int i = 0; i < 3; i++) {
         int far;
@@ -303,7 +299,7 @@ UNIT_IN(file, a_close_that_waits_for_a_peer_holds_up_no_other_task, with_loop,
     }
 }
 
-UNIT_IN(file, a_file_without_a_name_is_closed, with_loop, weir_loop *loop)
+UNIT(file, a_file_without_a_name_is_closed)
 {
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT, 0600);
     expect_eq(unlink(path), 0);
@@ -317,8 +313,7 @@ static int open_it(weir_loop *loop, void *arg)
     return 0;
 }
 
-UNIT_IN(file, an_open_of_a_fifo_waits_for_its_other_end, with_loop,
-        weir_loop *loop)
+UNIT(file, an_open_of_a_fifo_waits_for_its_other_end)
 {
     weir_task *task;
     int flags = O_RDONLY;
@@ -334,7 +329,7 @@ UNIT_IN(file, an_open_of_a_fifo_waits_for_its_other_end, with_loop,
     expect_eq(weir_file_close(loop, writer), 0);
 }
 
-UNIT_IN(file, an_open_that_waits_is_cancelled, with_loop, weir_loop *loop)
+UNIT(file, an_open_that_waits_is_cancelled)
 {
     weir_task *task;
     int flags = O_WRONLY;
@@ -391,8 +386,7 @@ static int read_own(weir_loop *loop, int dir, const char *name,
     return fd < 0 ? fd : 0;
 }
 
-UNIT_IN(file_openat, a_relative_name_begins_at_the_folder, with_loop,
-        weir_loop *loop)
+UNIT(file_openat, a_relative_name_begins_at_the_folder)
 {
     const int dir = open_folder(loop);
     struct stat stat;
@@ -406,8 +400,7 @@ UNIT_IN(file_openat, a_relative_name_begins_at_the_folder, with_loop,
     close_folder(loop, dir);
 }
 
-UNIT_IN(file_openat, a_name_that_leaves_the_folder_is_refused, with_loop,
-        weir_loop *loop)
+UNIT(file_openat, a_name_that_leaves_the_folder_is_refused)
 {
     const int dir = open_folder(loop);
     static const char *const leaving[] = {
@@ -421,8 +414,7 @@ UNIT_IN(file_openat, a_name_that_leaves_the_folder_is_refused, with_loop,
     close_folder(loop, dir);
 }
 
-UNIT_IN(file_openat, the_folder_may_stand_for_the_root, with_loop,
-        weir_loop *loop)
+UNIT(file_openat, the_folder_may_stand_for_the_root)
 {
     const int dir = open_folder(loop);
     expect_eq(read_own(loop, dir, "/file", RESOLVE_IN_ROOT), 0);
@@ -432,7 +424,7 @@ UNIT_IN(file_openat, the_folder_may_stand_for_the_root, with_loop,
     close_folder(loop, dir);
 }
 
-UNIT_IN(file_openat, symbolic_links_may_be_refused, with_loop, weir_loop *loop)
+UNIT(file_openat, symbolic_links_may_be_refused)
 {
     const int dir = open_folder(loop);
     expect_eq(read_own(loop, dir, "relative", RESOLVE_NO_SYMLINKS), -ELOOP);
@@ -440,8 +432,7 @@ UNIT_IN(file_openat, symbolic_links_may_be_refused, with_loop, weir_loop *loop)
     close_folder(loop, dir);
 }
 
-UNIT_IN(file_openat, what_the_kernel_does_not_know_is_refused, with_loop,
-        weir_loop *loop)
+UNIT(file_openat, what_the_kernel_does_not_know_is_refused)
 {
     const int dir = open_folder(loop);
     const uint64_t unknown = UINT64_C(1) << 40;
@@ -458,8 +449,7 @@ UNIT_IN(file_openat, what_the_kernel_does_not_know_is_refused, with_loop,
     close_folder(loop, dir);
 }
 
-UNIT_IN(file_openat, a_mode_is_used_where_a_file_is_made_alone, with_loop,
-        weir_loop *loop)
+UNIT(file_openat, a_mode_is_used_where_a_file_is_made_alone)
 {
     const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT, 0600);
     expect_eq(weir_file_close(loop, fd), 0);
@@ -476,7 +466,7 @@ static int open_it_below(weir_loop *loop, void *arg)
     return 0;
 }
 
-UNIT_IN(file_openat, one_that_waits_is_cancelled, with_loop, weir_loop *loop)
+UNIT(file_openat, one_that_waits_is_cancelled)
 {
     weir_task *task;
     int dir = open_folder(loop);
@@ -494,7 +484,7 @@ UNIT_IN(file_openat, one_that_waits_is_cancelled, with_loop, weir_loop *loop)
     close_folder(loop, dir);
 }
 
-UNIT(file, outside_a_task_a_call_is_an_error)
+UNIT_IN(file, outside_a_task_a_call_is_an_error, unit_alone, void)
 {
     weir_loop *loop;
     char byte;

@@ -3,6 +3,8 @@
  * what they refuse. The name server that is asked says by the name what it
  * does: see dns_server.h.
  */
+#define UNIT_RUN   with_names
+#define UNIT_TAKES struct names *n
 #include "tests/contract/names_rig.h"
 
 #include <arpa/inet.h>
@@ -40,8 +42,7 @@ static void with_names(body_fn *body)
     names_close(&n);
 }
 
-UNIT_IN(getaddrinfo, a_task_waits_for_the_addresses, with_names,
-        struct names *n)
+UNIT(getaddrinfo, a_task_waits_for_the_addresses)
 {
     n->result =
         weir_getaddrinfo(n->loop, "a4-a6.example", 443, NULL, n->addresses, 2);
@@ -49,8 +50,7 @@ UNIT_IN(getaddrinfo, a_task_waits_for_the_addresses, with_names,
     expect_str_eq(names_text(n), "[2001:db8::1]:443 192.0.2.1:443 ");
 }
 
-UNIT_IN(getaddrinfo, no_more_is_written_than_there_is_room_for, with_names,
-        struct names *n)
+UNIT(getaddrinfo, no_more_is_written_than_there_is_room_for)
 {
     expect_eq(
         weir_getaddrinfo(n->loop, "n200.example", 443, NULL, n->addresses, 3),
@@ -62,15 +62,14 @@ UNIT_IN(getaddrinfo, no_more_is_written_than_there_is_room_for, with_names,
               -EINVAL);
 }
 
-UNIT_IN(getaddrinfo, a_lookup_without_a_callback_is_refused, with_names,
-        struct names *n)
+UNIT(getaddrinfo, a_lookup_without_a_callback_is_refused)
 {
     expect_eq(
         weir_lookup_start(n->loop, "a4.example", 443, NULL, NULL, NULL, NULL),
         -EINVAL);
 }
 
-UNIT_IN(getaddrinfo, errors_are_returned, with_names, struct names *n)
+UNIT(getaddrinfo, errors_are_returned)
 {
     expect_eq(
         weir_getaddrinfo(n->loop, "nx.example", 443, NULL, n->addresses, 1),
@@ -98,8 +97,7 @@ static const char *look_up(struct names *n, const char *host,
     return names_text(n);
 }
 
-UNIT_IN(getaddrinfo, a_service_may_have_to_be_a_number, with_names,
-        struct names *n)
+UNIT(getaddrinfo, a_service_may_have_to_be_a_number)
 {
     struct weir_getaddrinfo_options options = {
         .size = sizeof(options), .numeric_service = true, .service = "http"};
@@ -112,8 +110,7 @@ UNIT_IN(getaddrinfo, a_service_may_have_to_be_a_number, with_names,
     expect_eq(ntohs(address.storage.inet.sin_port), 8080);
 }
 
-UNIT_IN(getaddrinfo, ipv4_is_mapped_where_there_is_no_ipv6, with_names,
-        struct names *n)
+UNIT(getaddrinfo, ipv4_is_mapped_where_there_is_no_ipv6)
 {
     const struct weir_getaddrinfo_options options = {
         .size = sizeof(options), .family = AF_INET6, .map_ipv4 = true};
@@ -130,8 +127,7 @@ UNIT_IN(getaddrinfo, ipv4_is_mapped_where_there_is_no_ipv6, with_names,
     expect_eq(n->result, WEIR_EDNSNODATA);
 }
 
-UNIT_IN(getaddrinfo, ipv4_may_be_mapped_besides_ipv6, with_names,
-        struct names *n)
+UNIT(getaddrinfo, ipv4_may_be_mapped_besides_ipv6)
 {
     const struct weir_getaddrinfo_options options = {
         .size = sizeof(options), .family = AF_INET6, .map_all = true};
@@ -146,8 +142,7 @@ UNIT_IN(getaddrinfo, ipv4_may_be_mapped_besides_ipv6, with_names,
     }
 }
 
-UNIT_IN(getaddrinfo, flags_that_do_not_go_together_are_refused, with_names,
-        struct names *n)
+UNIT(getaddrinfo, flags_that_do_not_go_together_are_refused)
 {
     char name[WEIR_HOST_SIZE];
     struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -185,8 +180,7 @@ static const char *canonical_of(struct names *n, const char *host)
     return name;
 }
 
-UNIT_IN(getaddrinfo, the_canonical_name_is_at_the_end_of_the_aliases,
-        with_names, struct names *n)
+UNIT(getaddrinfo, the_canonical_name_is_at_the_end_of_the_aliases)
 {
     expect_str_eq(canonical_of(n, "alias-a4-a6.example"), "end.example");
     expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
@@ -196,8 +190,7 @@ UNIT_IN(getaddrinfo, the_canonical_name_is_at_the_end_of_the_aliases,
     expect_str_eq(canonical_of(n, "a6.example."), "a6.example");
 }
 
-UNIT_IN(getaddrinfo, a_domain_that_was_searched_is_in_the_canonical_name,
-        with_names, struct names *n)
+UNIT(getaddrinfo, a_domain_that_was_searched_is_in_the_canonical_name)
 {
     struct weir_dns_options dns = names_dns_options(n);
     dns.search = "none.example, second.example";
@@ -239,7 +232,8 @@ static int ask_hosts(weir_loop *loop, void *arg)
     return 0;
 }
 
-UNIT(getaddrinfo, the_canonical_name_of_the_hosts_file_begins_its_line)
+UNIT_IN(getaddrinfo, the_canonical_name_of_the_hosts_file_begins_its_line,
+        unit_alone, void)
 {
     static struct names n;
     use_hosts("192.0.2.11 first.test second.test third.test\n"
@@ -249,8 +243,7 @@ UNIT(getaddrinfo, the_canonical_name_of_the_hosts_file_begins_its_line)
     names_close(&n);
 }
 
-UNIT_IN(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name,
-        with_names, struct names *n)
+UNIT(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name)
 {
     static const char *const pairs[][2] = {
         {"192.0.2.1", "192.0.2.1"},         {"::1", "::1"},
@@ -261,8 +254,7 @@ UNIT_IN(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name,
     }
 }
 
-UNIT_IN(getaddrinfo, a_canonical_name_that_is_none_fails_who_asks_for_it,
-        with_names, struct names *n)
+UNIT(getaddrinfo, a_canonical_name_that_is_none_fails_who_asks_for_it)
 {
     char name[WEIR_HOST_SIZE];
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -309,7 +301,8 @@ static const char *asked_of_configured(struct names *n, int family)
 }
 
 /* A network of this process alone, with a name server on its loopback. */
-UNIT(getaddrinfo, families_that_this_machine_has_not_are_left_out)
+UNIT_IN(getaddrinfo, families_that_this_machine_has_not_are_left_out,
+        unit_alone, void)
 {
     static struct names n;
     if (unshare(CLONE_NEWNET) < 0 &&
@@ -339,8 +332,7 @@ UNIT(getaddrinfo, families_that_this_machine_has_not_are_left_out)
 
 /* ---- names of addresses ---- */
 
-UNIT_IN(getnameinfo, an_address_has_the_name_that_the_server_says, with_names,
-        struct names *n)
+UNIT(getnameinfo, an_address_has_the_name_that_the_server_says)
 {
     const struct weir_address address = address_of("192.0.2.1", 4711);
     struct weir_nameinfo info = {.size = sizeof(info)};
@@ -349,8 +341,7 @@ UNIT_IN(getnameinfo, an_address_has_the_name_that_the_server_says, with_names,
     expect_str_eq(info.service, "4711");
 }
 
-UNIT_IN(getnameinfo, an_address_without_a_name_is_written_in_numbers,
-        with_names, struct names *n)
+UNIT(getnameinfo, an_address_without_a_name_is_written_in_numbers)
 {
     const struct weir_getnameinfo_options required = {.size = sizeof(required),
                                                       .name_required = true};
@@ -366,8 +357,7 @@ UNIT_IN(getnameinfo, an_address_without_a_name_is_written_in_numbers,
               WEIR_EDNSNOTFOUND);
 }
 
-UNIT_IN(getnameinfo, a_name_that_is_none_is_refused, with_names,
-        struct names *n)
+UNIT(getnameinfo, a_name_that_is_none_is_refused)
 {
     const struct weir_getnameinfo_options required = {.size = sizeof(required),
                                                       .name_required = true};
@@ -379,7 +369,7 @@ UNIT_IN(getnameinfo, a_name_that_is_none_is_refused, with_names,
     expect_str_eq(info.host, "192.0.2.2");
 }
 
-UNIT_IN(getnameinfo, numbers_ask_no_server, with_names, struct names *n)
+UNIT(getnameinfo, numbers_ask_no_server)
 {
     const struct weir_getnameinfo_options numeric = {
         .size = sizeof(numeric), .numeric_host = true, .numeric_service = true};
@@ -391,7 +381,7 @@ UNIT_IN(getnameinfo, numbers_ask_no_server, with_names, struct names *n)
     expect_str_eq(dns_server_read_log(&n->server), "");
 }
 
-UNIT_IN(getnameinfo, the_service_has_its_name, with_names, struct names *n)
+UNIT(getnameinfo, the_service_has_its_name)
 {
     const struct weir_getnameinfo_options numeric = {.size = sizeof(numeric),
                                                      .numeric_host = true};
@@ -404,7 +394,7 @@ UNIT_IN(getnameinfo, the_service_has_its_name, with_names, struct names *n)
     expect_str_eq(info.service, "https");
 }
 
-UNIT_IN(getnameinfo, misuse_is_told, with_names, struct names *n)
+UNIT(getnameinfo, misuse_is_told)
 {
     const struct weir_getnameinfo_options both = {
         .size = sizeof(both), .numeric_host = true, .name_required = true};

@@ -409,6 +409,9 @@ static void check_statistics(const struct rig *rig)
 
 static void end(struct rig *rig)
 {
+    if (rig->file > 0) {
+        close(rig->file);
+    }
     rig_peer_close(rig);
     if (!rig->loop) {
         rig_close_tls(rig);
@@ -504,11 +507,11 @@ bool rig_next(struct rig *rig)
     return rig_next_that(rig, RIG_BOTH_WAYS);
 }
 
-void rig_rounds(const struct rig *rig, void (*round)(struct rig *rig))
+void rig_rounds(const struct rig *rig, unsigned int needs,
+                void (*round)(struct rig *rig))
 {
     struct rig own = *rig;
-    const unsigned int needs = rig->needs ? rig->needs : RIG_BOTH_WAYS;
-    while (rig_next_that(&own, needs)) {
+    while (rig_next_that(&own, own.needs ? own.needs : needs)) {
         round(&own);
     }
 }

@@ -132,6 +132,7 @@ struct rig {
     uint64_t written;       /* bytes that writes accepted */
     uint64_t peer_sent;     /* bytes that the peer sent */
     uint64_t peer_received; /* bytes that the peer got */
+    int file;               /* of the test, closed at the end; 0: none */
     int step;               /* for the test */
     int count;              /* for the test */
     uint64_t bytes;         /* for the test */
@@ -208,9 +209,18 @@ void rig_end_beside(struct rig *rig);
 bool rig_next_that(struct rig *rig, unsigned int traits);
 bool rig_can(const struct rig *rig, unsigned int traits);
 
-/* Calls @round once for each maker that has the traits @rig needs, with a rig
- * that has the fields which the test has chosen. */
-void rig_rounds(const struct rig *rig, void (*round)(struct rig *rig));
+/* Calls @round once for each maker that has the traits @rig needs, or @needs
+ * where it names none, with a rig that has the fields which the test has
+ * chosen.
+ */
+void rig_rounds(const struct rig *rig, unsigned int needs,
+                void (*round)(struct rig *rig));
+
+/* What the tests of a file need that say nothing else; it says so before its
+ * includes. */
+#ifndef PAIRS_NEED
+#define PAIRS_NEED RIG_BOTH_WAYS
+#endif
 
 /* A test whose body, with its @rig, is a round of each maker; the rest are
  * fields of the rig. */
@@ -218,7 +228,8 @@ void rig_rounds(const struct rig *rig, void (*round)(struct rig *rig));
     static void suite##__##name##_round(struct rig *rig);                      \
     UNIT_IN(suite, name, unit_alone, void)                                     \
     {                                                                          \
-        rig_rounds(&(struct rig){__VA_ARGS__}, suite##__##name##_round);       \
+        rig_rounds(&(struct rig){.round = 0, __VA_ARGS__}, PAIRS_NEED,         \
+                   suite##__##name##_round);                                   \
     }                                                                          \
     static void suite##__##name##_round(struct rig *rig)
 

@@ -7,6 +7,7 @@
  * handshake is done it hands the new transport to the protocol that the test
  * chose, which takes it as one that was just made.
  */
+#include "tests/bind.h"
 #include "tests/contract/harness.h"
 
 #include <weir/start_tls.h>
@@ -66,16 +67,8 @@ static const struct weir_protocol upgrade_protocol = {
     .data_received = upgrade_received,
 };
 
-static int upgrade_create(void *arg, weir_transport *t,
-                          struct weir_protocol_binding *ret)
-{
-    ret->protocol = &upgrade_protocol;
-    ret->user = arg;
-    return 0;
-}
-
 struct weir_factory rig_upgrade_factory(struct rig_upgrade *upgrade)
 {
     weir_tls_context_ref(upgrade->tls.context);
-    return (struct weir_factory){.create = upgrade_create, .arg = upgrade};
+    return bind_to(&upgrade_protocol, upgrade);
 }

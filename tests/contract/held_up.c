@@ -4,6 +4,7 @@
  * The kernel posts the completions of some twenty peers in one enter; those of
  * the others wait when the timers expire. Each peer has sent a byte in time.
  */
+#include "tests/bind.h"
 #include "tests/unit.h"
 
 #include <weir.h>
@@ -65,14 +66,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .data_received = received,
                                               .connection_lost = lost};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
-
 /* ---- kinds: a descriptor for weir and one for its peer ---- */
 
 typedef void pair_fn(int ret[2]);
@@ -106,7 +99,7 @@ static void pair_pipe(int ret[2])
 
 static void open_link(struct link *link, pair_fn *pair)
 {
-    const struct weir_factory factory = {create, link};
+    const struct weir_factory factory = bind_to(&protocol, link);
     int fds[2];
 
     pair(fds);

@@ -3,6 +3,8 @@
  * and signals work, and the turns are as many as there are events: no turn is
  * missed and none is spun.
  */
+#define UNIT_RUN   host_test
+#define UNIT_TAKES struct host *host
 #include "tests/contract/asleep.h"
 #include "tests/contract/host_rig.h"
 
@@ -107,8 +109,7 @@ static void set_done(void *arg)
     ((struct host *)arg)->done = true;
 }
 
-UNIT_IN(host_epoll, every_byte_is_echoed_and_no_turn_is_spun, host_test,
-        struct host *host)
+UNIT(host_epoll, every_byte_is_echoed_and_no_turn_is_spun)
 {
     host->guest.wanted = ROUNDS;
     guest_send(&host->guest);
@@ -144,9 +145,7 @@ static void *talk_to_a_sleeper(void *arg)
     return NULL;
 }
 
-UNIT_IN(host_epoll,
-        a_host_that_sleeps_is_woken_by_every_byte_and_by_nothing_else,
-        host_test, struct host *host)
+UNIT(host_epoll, a_host_that_sleeps_is_woken_by_every_byte_and_by_nothing_else)
 {
     pthread_t thread;
     struct remote_client client = {.host = host,
@@ -165,7 +164,7 @@ UNIT_IN(host_epoll,
     close(client.fd);
 }
 
-UNIT_IN(host_epoll, an_idle_guest_costs_no_turn, host_test, struct host *host)
+UNIT(host_epoll, an_idle_guest_costs_no_turn)
 {
     struct epoll_event event;
     host->guest.wanted = 1;
@@ -187,7 +186,7 @@ static void note_timer(void *arg)
     ++*(int *)arg;
 }
 
-UNIT_IN(host_epoll, timers_fire_by_the_deadline, host_test, struct host *host)
+UNIT(host_epoll, timers_fire_by_the_deadline)
 {
     int fired = 0;
     const uint64_t start_ns = clock_ns();
@@ -204,8 +203,7 @@ UNIT_IN(host_epoll, timers_fire_by_the_deadline, host_test, struct host *host)
 }
 
 /* Further away than the milliseconds that an int holds. */
-UNIT_IN(host_epoll, a_timer_in_a_month_does_not_make_the_host_wait_for_ever,
-        host_test, struct host *host)
+UNIT(host_epoll, a_timer_in_a_month_does_not_make_the_host_wait_for_ever)
 {
     later(UINT64_C(30) * 24 * 3600 * 1000 * MS, note_timer, NULL);
     while (guest_wait_ms() == 0) {
@@ -227,8 +225,7 @@ static int sleep_and_tell(weir_loop *on, void *arg)
 }
 
 /* Outside of a turn: the host learns of it by the deadline. */
-UNIT_IN(host_epoll, a_task_that_is_spawned_between_turns_runs, host_test,
-        struct host *host)
+UNIT(host_epoll, a_task_that_is_spawned_between_turns_runs)
 {
     weir_task *task;
     while (guest_wait_ms() == 0) {
@@ -249,8 +246,7 @@ static void *post_to_a_sleeper(void *arg)
     return NULL;
 }
 
-UNIT_IN(host_epoll, a_post_of_another_thread_wakes_the_host, host_test,
-        struct host *host)
+UNIT(host_epoll, a_post_of_another_thread_wakes_the_host)
 {
     pthread_t thread;
     expect_eq(pthread_create(&thread, NULL, post_to_a_sleeper, host), 0);
@@ -267,7 +263,7 @@ static void take_signal(void *arg, int signum)
     set_done(arg);
 }
 
-UNIT_IN(host_epoll, a_signal_wakes_the_host, host_test, struct host *host)
+UNIT(host_epoll, a_signal_wakes_the_host)
 {
     expect_ok(weir_loop_add_signal_handler(loop, SIGUSR1, take_signal, host));
     for (int i = 0; i < 5; i++) { /* its read is in the kernel now */
@@ -288,7 +284,8 @@ static void read_pipe(void *arg)
 
 /* What is not readable before the turn ends, and never again after it, must be
  * found all the same: the completion that the submission itself brings. */
-UNIT(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed)
+UNIT_IN(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed,
+        unit_alone, void)
 {
     for (int i = 0; i < 50; i++) {
         struct host host;
@@ -326,7 +323,7 @@ static void stop_guest(void *arg)
     weir_loop_stop(loop);
 }
 
-UNIT_IN(host_epoll, the_host_is_told_of_a_stop, host_test, struct host *host)
+UNIT(host_epoll, the_host_is_told_of_a_stop)
 {
     guest_turn(&host->guest);
     expect_eq(host->guest.result, 0);
@@ -350,8 +347,7 @@ static void free_inside(void *arg)
     results[1] = weir_loop_run_once(loop);
 }
 
-UNIT_IN(host_epoll, a_turn_is_not_made_inside_a_turn, host_test,
-        struct host *host)
+UNIT(host_epoll, a_turn_is_not_made_inside_a_turn)
 {
     int results[2] = {0};
     soon(free_inside, results);
@@ -363,8 +359,7 @@ UNIT_IN(host_epoll, a_turn_is_not_made_inside_a_turn, host_test,
 }
 
 /* The loop may be run between by itself, which takes what has come. */
-UNIT_IN(host_epoll, a_guest_may_run_by_itself_between, host_test,
-        struct host *host)
+UNIT(host_epoll, a_guest_may_run_by_itself_between)
 {
     host->guest.wanted = 10;
     guest_send(&host->guest);
@@ -374,7 +369,8 @@ UNIT_IN(host_epoll, a_guest_may_run_by_itself_between, host_test,
     host_run(host, has_echoed);
 }
 
-UNIT(host_epoll, a_new_loop_is_due_at_once_and_has_one_descriptor)
+UNIT_IN(host_epoll, a_new_loop_is_due_at_once_and_has_one_descriptor,
+        unit_alone, void)
 {
     open_loop(NULL);
     const int fd = weir_loop_get_fd(loop);
@@ -399,7 +395,7 @@ static void *use_from_elsewhere(void *arg)
     return NULL;
 }
 
-UNIT(host_epoll, another_thread_is_refused)
+UNIT_IN(host_epoll, another_thread_is_refused, unit_alone, void)
 {
     int results[3] = {0};
     pthread_t thread;

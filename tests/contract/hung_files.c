@@ -3,6 +3,8 @@
  * and the loop's thread never does. The file system is the tests' own
  * (fuse_rig.h), which sees for which thread each request is.
  */
+#define UNIT_RUN   with_file
+#define UNIT_TAKES weir_loop *loop, int fd
 #include "tests/contract/fuse_rig.h"
 #include "tests/unit.h"
 
@@ -50,8 +52,7 @@ static void with_file(body_fn *body)
     fuse_rig_unmount();
 }
 
-UNIT_IN(hung_files, a_file_is_opened_by_a_worker, with_file, weir_loop *loop,
-        int fd)
+UNIT(hung_files, a_file_is_opened_by_a_worker)
 {
     const int other = weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
     expect_geq(other, 0);
@@ -65,15 +66,13 @@ UNIT_IN(hung_files, a_file_is_opened_by_a_worker, with_file, weir_loop *loop,
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-UNIT_IN(hung_files, a_file_is_closed_by_a_worker, with_file, weir_loop *loop,
-        int fd)
+UNIT(hung_files, a_file_is_closed_by_a_worker)
 {
     expect_eq(weir_file_close(loop, fd), 0);
     expect_geq(fuse_rig_count(FUSE_FLUSH), 1);
 }
 
-UNIT_IN(hung_files, a_file_is_asked_for_its_status_by_a_worker, with_file,
-        weir_loop *loop, int fd)
+UNIT(hung_files, a_file_is_asked_for_its_status_by_a_worker)
 {
     struct weir_file_status status = {.size = sizeof(status)};
     expect_eq(weir_file_stat(loop, fd, &status), 0);
@@ -81,8 +80,7 @@ UNIT_IN(hung_files, a_file_is_asked_for_its_status_by_a_worker, with_file,
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-UNIT_IN(hung_files, a_file_is_read_by_a_worker, with_file, weir_loop *loop,
-        int fd)
+UNIT(hung_files, a_file_is_read_by_a_worker)
 {
     char bytes[1000];
     expect_eq(weir_file_read(loop, fd, bytes, sizeof(bytes), 0), 1000);
@@ -90,8 +88,7 @@ UNIT_IN(hung_files, a_file_is_read_by_a_worker, with_file, weir_loop *loop,
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-UNIT_IN(hung_files, a_file_is_written_by_a_worker, with_file, weir_loop *loop,
-        int fd)
+UNIT(hung_files, a_file_is_written_by_a_worker)
 {
     char bytes[1000] = {0};
     expect_eq(weir_file_write(loop, fd, bytes, sizeof(bytes), 0), 1000);
@@ -99,8 +96,7 @@ UNIT_IN(hung_files, a_file_is_written_by_a_worker, with_file, weir_loop *loop,
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-UNIT_IN(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker,
-        with_file, weir_loop *loop, int fd)
+UNIT(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker)
 {
     char bytes[1000] = {0};
     const int other = weir_file_open(loop, fuse_rig_file, O_WRONLY, 0);
@@ -110,8 +106,7 @@ UNIT_IN(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker,
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-UNIT_IN(hung_files, a_file_is_synced_by_a_worker, with_file, weir_loop *loop,
-        int fd)
+UNIT(hung_files, a_file_is_synced_by_a_worker)
 {
     expect_eq(weir_file_sync(loop, fd), 0);
     expect_geq(fuse_rig_count(FUSE_FSYNC), 1);
@@ -159,8 +154,7 @@ static int64_t send_on_socket(weir_loop *loop, int fd)
     return sent;
 }
 
-UNIT_IN(hung_files, a_file_that_a_socket_sends_is_read_by_a_worker, with_file,
-        weir_loop *loop, int fd)
+UNIT(hung_files, a_file_that_a_socket_sends_is_read_by_a_worker)
 {
     expect_sent(loop, fd, send_on_socket);
 }
@@ -189,8 +183,7 @@ static int64_t send_on_stream(weir_loop *loop, int fd)
     return send_by_writer(writer, fd);
 }
 
-UNIT_IN(hung_files, a_file_that_a_stream_sends_is_read_by_a_worker, with_file,
-        weir_loop *loop, int fd)
+UNIT(hung_files, a_file_that_a_stream_sends_is_read_by_a_worker)
 {
     expect_sent(loop, fd, send_on_stream);
 }
@@ -202,14 +195,12 @@ static int64_t send_on_pipe(weir_loop *loop, int fd)
     return send_by_writer(writer, fd);
 }
 
-UNIT_IN(hung_files, a_file_that_a_write_pipe_sends_is_read_by_a_worker,
-        with_file, weir_loop *loop, int fd)
+UNIT(hung_files, a_file_that_a_write_pipe_sends_is_read_by_a_worker)
 {
     expect_sent(loop, fd, send_on_pipe);
 }
 
-UNIT_IN(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too,
-        with_file, weir_loop *loop, int fd)
+UNIT(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too)
 {
     weir_writer *writer = NULL;
     kept = dup(fd);
@@ -223,8 +214,7 @@ UNIT_IN(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too,
 
 /* ---- files as pipes ---- */
 
-UNIT_IN(hung_files, a_file_as_a_read_pipe_is_read_by_a_worker, with_file,
-        weir_loop *loop, int fd)
+UNIT(hung_files, a_file_as_a_read_pipe_is_read_by_a_worker)
 {
     weir_reader *reader;
     weir_writer *writer;
@@ -237,8 +227,7 @@ UNIT_IN(hung_files, a_file_as_a_read_pipe_is_read_by_a_worker, with_file,
     weir_writer_unref(writer);
 }
 
-UNIT_IN(hung_files, a_file_as_a_write_pipe_is_written_by_a_worker, with_file,
-        weir_loop *loop, int fd)
+UNIT(hung_files, a_file_as_a_write_pipe_is_written_by_a_worker)
 {
     weir_writer *writer;
     expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
@@ -254,8 +243,7 @@ static void never(void *arg)
     cr_assert_fail("called with %p", arg);
 }
 
-UNIT_IN(hung_files, a_file_that_cannot_be_watched_is_not_asked, with_file,
-        weir_loop *loop, int fd)
+UNIT(hung_files, a_file_that_cannot_be_watched_is_not_asked)
 {
     expect_eq(weir_loop_add_reader(loop, fd, never, NULL), -EPERM);
     expect_eq(weir_loop_add_writer(loop, fd, never, NULL), -EPERM);

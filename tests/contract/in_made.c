@@ -4,6 +4,7 @@
  * are of one loop. One of them acts in its connection_made; start_tls is
  * answered by the other end in its own.
  */
+#include "tests/bind.h"
 #include "tests/contract/maker.h"
 #include "tests/contract/starting_rig.h"
 
@@ -215,14 +216,6 @@ static const struct weir_protocol end_protocol = {
     .connection_lost = end_lost,
 };
 
-static int end_create(void *arg, weir_transport *t,
-                      struct weir_protocol_binding *ret)
-{
-    *ret =
-        (struct weir_protocol_binding){.protocol = &end_protocol, .user = arg};
-    return 0;
-}
-
 static void client_done(void *arg, int err, weir_transport *t)
 {
     connecting = NULL;
@@ -234,7 +227,7 @@ static void client_done(void *arg, int err, weir_transport *t)
 
 static void row_serve(const struct kind *kind, const char *path)
 {
-    const struct weir_factory factory = {.create = end_create, .arg = &server};
+    const struct weir_factory factory = bind_to(&end_protocol, &server);
     struct weir_server_options options = {.size = sizeof(options)};
 
     options.tls = kind->has_tls ? &server_tls : NULL;
@@ -252,7 +245,7 @@ static void row_serve(const struct kind *kind, const char *path)
 
 static void row_connect(const struct kind *kind, const char *path)
 {
-    const struct weir_factory factory = {.create = end_create, .arg = &client};
+    const struct weir_factory factory = bind_to(&end_protocol, &client);
     struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_address address;
 

@@ -4,6 +4,8 @@
  * connection_made first, connection_lost once and last, both from the loop;
  * what is told at the end, and what still works after it.
  */
+#define PAIRS_NEED RIG_RECEIVES
+#include "tests/bind.h"
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
 
@@ -16,7 +18,7 @@ static void send_hello(struct rig *rig)
 }
 
 PAIRS(life_cycle, r1__connection_made_comes_before_data, rig,
-      .needs = RIG_RECEIVES, .hooks = {.connection_made = send_hello})
+      .hooks = {.connection_made = send_hello})
 {
     expect_events(rig, "made");
     rig_peer_send(rig, 5);
@@ -25,13 +27,6 @@ PAIRS(life_cycle, r1__connection_made_comes_before_data, rig,
 
     expect_events(rig, "made data");
     expect_eq(rig->count, 1);
-}
-
-static int open_one(void *arg, weir_transport *t,
-                    struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){&rig_protocol, arg};
-    return 0;
 }
 
 static void note_done(void *arg, int err, weir_transport *t)
@@ -50,7 +45,7 @@ static bool is_done(void *arg)
 UNIT(life_cycle, r1__the_maker_is_done_after_connection_made_and_never_at_once)
 {
     struct rig rig = {.peer = -1};
-    const struct weir_factory factory = {.create = open_one, .arg = &rig};
+    const struct weir_factory factory = bind_to(&rig_protocol, &rig);
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     expect_eq(send(fds[0], "\0", 1, 0), 1); /* already there */
@@ -87,8 +82,7 @@ UNIT(life_cycle, r2__connection_lost_comes_once_whatever_is_called_again)
     }
 }
 
-PAIRS(life_cycle, r2__nothing_follows_connection_lost, rig,
-      .needs = RIG_RECEIVES)
+PAIRS(life_cycle, r2__nothing_follows_connection_lost, rig)
 {
     rig_peer_send(rig, 100);
     expect_eq(weir_transport_abort(rig->t), 0);
@@ -100,8 +94,7 @@ PAIRS(life_cycle, r2__nothing_follows_connection_lost, rig,
     expect(strstr(rig->events, "lost ") == NULL);
 }
 
-PAIRS(life_cycle, r3__close_never_loses_the_connection_at_once, rig,
-      .needs = RIG_RECEIVES)
+PAIRS(life_cycle, r3__close_never_loses_the_connection_at_once, rig)
 {
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(rig->lost_count, 0);
@@ -112,8 +105,7 @@ PAIRS(life_cycle, r3__close_never_loses_the_connection_at_once, rig,
     expect_events(rig, "made lost");
 }
 
-PAIRS(life_cycle, r3__abort_never_loses_the_connection_at_once, rig,
-      .needs = RIG_RECEIVES)
+PAIRS(life_cycle, r3__abort_never_loses_the_connection_at_once, rig)
 {
     expect_eq(weir_transport_abort(rig->t), 0);
     expect_eq(rig->lost_count, 0);
@@ -131,7 +123,7 @@ static void abort_now(struct rig *rig)
 }
 
 PAIRS(life_cycle, r3__abort_in_connection_made_loses_from_the_loop, rig,
-      .needs = RIG_RECEIVES, .hooks = {.connection_made = abort_now})
+      .hooks = {.connection_made = abort_now})
 {
     rig_wait_lost(rig);
 
@@ -148,7 +140,7 @@ static void look_at_socket(struct rig *rig)
 }
 
 PAIRS(life_cycle, r4__the_socket_is_open_inside_connection_lost_and_not_after,
-      rig, .hooks = {.connection_lost = look_at_socket})
+      rig, .needs = RIG_BOTH_WAYS, .hooks = {.connection_lost = look_at_socket})
 {
     if (rig_can(rig, RIG_IS_MEMORY)) {
         return;
@@ -164,7 +156,7 @@ PAIRS(life_cycle, r4__the_socket_is_open_inside_connection_lost_and_not_after,
     expect_eq(rig_peer_read_end(rig), 0);
 }
 
-PAIRS(life_cycle, r5__close_is_told_as_no_error, rig, .needs = RIG_RECEIVES)
+PAIRS(life_cycle, r5__close_is_told_as_no_error, rig)
 {
     weir_transport_close(rig->t);
     rig_wait_lost(rig);
@@ -174,7 +166,7 @@ PAIRS(life_cycle, r5__close_is_told_as_no_error, rig, .needs = RIG_RECEIVES)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS(life_cycle, r5__abort_is_told_as_no_error, rig, .needs = RIG_RECEIVES)
+PAIRS(life_cycle, r5__abort_is_told_as_no_error, rig)
 {
     weir_transport_abort(rig->t);
     rig_wait_lost(rig);
@@ -184,8 +176,7 @@ PAIRS(life_cycle, r5__abort_is_told_as_no_error, rig, .needs = RIG_RECEIVES)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
-PAIRS(life_cycle, r5__end_of_stream_is_told_as_no_error, rig,
-      .needs = RIG_RECEIVES)
+PAIRS(life_cycle, r5__end_of_stream_is_told_as_no_error, rig)
 {
     rig_peer_shutdown(rig);
     rig_wait_lost(rig);
@@ -223,7 +214,8 @@ static void call_everything(struct rig *rig)
 }
 
 PAIRS(life_cycle, r6__what_connection_lost_calls_does_not_keep_the_socket_open,
-      rig, .hooks = {.connection_lost = call_everything})
+      rig, .needs = RIG_BOTH_WAYS,
+      .hooks = {.connection_lost = call_everything})
 {
     weir_transport_close(rig->t);
     rig_wait_lost(rig);
@@ -249,7 +241,7 @@ static int write_in_data(struct rig *rig, const struct weir_buf *buf)
 
 /* The recorder fails the test when another callback is nested. */
 PAIRS(life_cycle, r7__only_pause_writing_runs_inside_another_callback, rig,
-      .hooks = {.data_received = write_in_data})
+      .needs = RIG_BOTH_WAYS, .hooks = {.data_received = write_in_data})
 {
     rig_peer_send(rig, 1);
     rig_peer_read(rig, 70000);
@@ -259,7 +251,7 @@ PAIRS(life_cycle, r7__only_pause_writing_runs_inside_another_callback, rig,
 }
 
 PAIRS(life_cycle, close_stops_reading_before_the_next_byte, rig,
-      .small_buffers = true)
+      .needs = RIG_BOTH_WAYS, .small_buffers = true)
 {
     rig_clog(rig);
     weir_transport_close(rig->t);
@@ -279,7 +271,7 @@ static int close_after_first(struct rig *rig, const struct weir_buf *buf)
 }
 
 PAIRS(life_cycle, no_data_follows_a_close_inside_data_received, rig,
-      .needs = RIG_RECEIVES, .hooks = {.data_received = close_after_first})
+      .hooks = {.data_received = close_after_first})
 {
     rig_peer_send(rig, 60000);
     rig_wait_lost(rig);
@@ -288,8 +280,7 @@ PAIRS(life_cycle, no_data_follows_a_close_inside_data_received, rig,
     expect_events(rig, "made data lost");
 }
 
-PAIRS(life_cycle, the_first_cause_of_the_end_is_kept, rig,
-      .needs = RIG_RECEIVES)
+PAIRS(life_cycle, the_first_cause_of_the_end_is_kept, rig)
 {
     weir_transport_close(rig->t);
     weir_transport_abort(rig->t);

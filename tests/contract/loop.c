@@ -238,9 +238,8 @@ UNIT(loop, a_loop_that_was_busy_and_falls_silent_wakes_for_its_timer)
         .data_received = ping_again,
     };
     struct pinging p = {.left = 0};
-    struct weir_protocol_binding binding = {.protocol = &pings, .user = &p};
     open_loop(NULL);
-    p.peer = adopt_pair(&binding);
+    p.peer = adopt_pair(&pings, &p);
     one_turn();
     expect_eq(write(p.peer, "x", 1), 1);
     uint64_t start_ns;
@@ -265,10 +264,9 @@ static ssize_t receive_now(int fd, char *buf, size_t size)
 
 UNIT(loop, bytes_written_in_the_last_turn_are_sent_before_run_returns)
 {
-    struct weir_protocol_binding binding = {.protocol = &keeping};
     char buf[16];
     open_loop(NULL);
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&keeping, NULL);
     one_turn();
     soon(write_and_stop, text("first"));
     run_until_stopped();
@@ -295,10 +293,9 @@ static bool write_in_condition(void *arg)
 
 UNIT(loop, bytes_that_the_condition_wrote_are_sent_before_run_until_returns)
 {
-    struct weir_protocol_binding binding = {.protocol = &keeping};
     char buf[16];
     open_loop(NULL);
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&keeping, NULL);
     one_turn();
 
     expect_eq(weir_loop_run_until(loop, write_in_condition, text("last")), 0);
@@ -348,13 +345,11 @@ UNIT(loop, free_says_how_many_were_alive_and_delivers_their_losses)
         .kind = WEIR_PROTOCOL_STREAM,
         .connection_lost = lose,
     };
-    struct weir_protocol_binding binding = {.protocol = &losing,
-                                            .user = number(1)};
     int peers[3];
     char byte;
     open_loop(NULL);
     for (int i = 0; i < 3; i++) {
-        peers[i] = adopt_pair(&binding);
+        peers[i] = adopt_pair(&losing, number(1));
     }
     one_turn();
     one_turn();
@@ -392,10 +387,8 @@ UNIT(loop, handles_and_leases_outlive_the_loop)
     };
     struct test_allocator allocator;
     struct weir_buf buf;
-    struct weir_protocol_binding binding = {.protocol = &protocol,
-                                            .user = &buf};
     open_loop_from(&allocator);
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&protocol, &buf);
     expect_eq(write(peer, "kept", 4), 4);
     run_until_stopped();
 
@@ -479,14 +472,11 @@ static void drive_runners(struct runner *runners)
 UNIT(loop, two_loops_run_in_two_threads_that_did_not_make_them)
 {
     static struct runner runners[2];
-    static struct weir_protocol_binding bindings[2];
     void *failed;
     for (int i = 0; i < 2; i++) {
-        bindings[i].protocol = &runner_protocol;
-        bindings[i].user = &runners[i];
         open_loop(NULL);
         runners[i].loop = loop;
-        runners[i].peer = adopt_pair(&bindings[i]);
+        runners[i].peer = adopt_pair(&runner_protocol, &runners[i]);
         expect_ok(
             pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]));
     }

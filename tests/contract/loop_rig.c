@@ -1,8 +1,7 @@
 /*
  * A loop, and the callbacks that note when they ran; see loop_rig.h.
  *
- * A run that does not end by itself is ended
- * by a timer that fails the test.
+ * A run that does not end by itself is ended by a timer that fails the test.
  */
 #include "tests/contract/loop_rig.h"
 #include "tests/statistics.h"
@@ -111,13 +110,6 @@ void spin(uint64_t time_ns)
 
 /* ---- a connection without a network ---- */
 
-static int take_binding(void *arg, weir_transport *t,
-                        struct weir_protocol_binding *ret)
-{
-    *ret = *(struct weir_protocol_binding *)arg;
-    return 0;
-}
-
 weir_transport *connection;
 
 void keep_connection(void *user, weir_transport *t)
@@ -125,10 +117,9 @@ void keep_connection(void *user, weir_transport *t)
     connection = t;
 }
 
-int adopt_pair(struct weir_protocol_binding *binding)
+int adopt_pair(const struct weir_protocol *protocol, void *user)
 {
-    const struct weir_factory factory = {.create = take_binding,
-                                         .arg = binding};
+    const struct weir_factory factory = bind_to(protocol, user);
     int fds[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     expect_ok(

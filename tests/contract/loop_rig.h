@@ -8,6 +8,7 @@
 #ifndef WEIR_TESTS_CONTRACT_LOOP_RIG_H
 #define WEIR_TESTS_CONTRACT_LOOP_RIG_H
 
+#include "tests/bind.h"
 #include "tests/walk.h"
 
 #include <weir.h>
@@ -62,6 +63,6 @@ void keep_connection(void *user, weir_transport *t);
 
 /* Adopts one end of a socket pair; returns the other, a plain descriptor. The
  * connection is made in the loop's next turn. */
-int adopt_pair(struct weir_protocol_binding *binding);
+int adopt_pair(const struct weir_protocol *protocol, void *user);
 
 #endif

@@ -1,9 +1,8 @@
 /*
  * A loop with a server or an attempt to connect, and plain peers; see maker.h.
  *
- * Each callback adds its letter to the log: F
- * the factory, M made, L lost, D done, C
- * closed.
+ * Each callback adds its letter to the log: F the factory, M made, L lost, D
+ * done, C closed.
  */
 #include "tests/contract/maker.h"
 

@@ -3,6 +3,7 @@
  * them: they try again from time to time, not in every turn, and lose no byte.
  * There is none because the loop's allocator gives no memory for a while.
  */
+#include "tests/bind.h"
 #include "tests/contract/harness.h"
 #include "tests/statistics.h"
 #include "tests/walk.h"
@@ -132,17 +133,11 @@ static int endpoint_received(void *user, weir_transport *t,
     return 0;
 }
 
-static int endpoint_create(void *arg, weir_transport *t,
-                           struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol),
-        .kind = WEIR_PROTOCOL_DATAGRAM,
-        .connection_made = endpoint_made,
-        .datagram_received = endpoint_received};
-    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
-    return 0;
-}
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_DATAGRAM,
+                                              .connection_made = endpoint_made,
+                                              .datagram_received =
+                                                  endpoint_received};
 
 static bool endpoint_has_received(void *arg)
 {
@@ -153,8 +148,7 @@ UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
 {
     weir_loop *loop = make_loop();
     struct endpoint endpoint = {.received = 0};
-    const struct weir_factory factory = {.create = endpoint_create,
-                                         .arg = &endpoint};
+    const struct weir_factory factory = bind_to(&protocol, &endpoint);
     int ends[2];
 
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);

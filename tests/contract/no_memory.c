@@ -3,6 +3,8 @@
  * -ENOMEM, and nothing of it is left. What fails later, for a connection that
  * is being set up, ends that connection and no other.
  */
+#define UNIT_RUN   with_memory
+#define UNIT_TAKES struct maker *m
 #include "tests/contract/maker.h"
 #include "tests/walk.h"
 
@@ -86,8 +88,7 @@ static int make_connection(struct maker *m)
                                   maker_connect_done, m, NULL);
 }
 
-UNIT_IN(no_memory, the_makers_say_so_and_leave_nothing, with_memory,
-        struct maker *m)
+UNIT(no_memory, the_makers_say_so_and_leave_nothing)
 {
     maker_run_for(m, 1 * MS);
 
@@ -101,8 +102,7 @@ UNIT_IN(no_memory, the_makers_say_so_and_leave_nothing, with_memory,
     expect_eq(m->done_err, 0);
 }
 
-UNIT_IN(no_memory, r63__a_socket_is_closed_all_the_same, with_memory,
-        struct maker *m)
+UNIT(no_memory, r63__a_socket_is_closed_all_the_same)
 {
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
@@ -122,8 +122,7 @@ static bool is_accepted_or_reported(const struct maker *m)
     return m->made + m->reports >= m->wanted;
 }
 
-UNIT_IN(no_memory, an_accepted_connection_is_closed_and_reported, with_memory,
-        struct maker *m)
+UNIT(no_memory, an_accepted_connection_is_closed_and_reported)
 {
     char byte;
     expect_eq(make_server(m), 0);
@@ -153,8 +152,7 @@ UNIT_IN(no_memory, an_accepted_connection_is_closed_and_reported, with_memory,
     }
 }
 
-UNIT_IN(no_memory, a_connection_that_was_made_is_closed_and_told, with_memory,
-        struct maker *m)
+UNIT(no_memory, a_connection_that_was_made_is_closed_and_told)
 {
     char byte;
     struct weir_address address;
@@ -179,8 +177,7 @@ UNIT_IN(no_memory, a_connection_that_was_made_is_closed_and_told, with_memory,
     close(listener);
 }
 
-UNIT_IN(no_memory, stop_and_wait_closed_change_nothing, with_memory,
-        struct maker *m)
+UNIT(no_memory, stop_and_wait_closed_change_nothing)
 {
     expect_eq(make_server(m), 0);
     maker_run(m, maker_is_done);
@@ -200,8 +197,7 @@ UNIT_IN(no_memory, stop_and_wait_closed_change_nothing, with_memory,
     cr_assert_not(weir_server_is_serving(m->server));
 }
 
-UNIT_IN(no_memory, a_connection_beyond_the_limit_cannot_wait, with_memory,
-        struct maker *m)
+UNIT(no_memory, a_connection_beyond_the_limit_cannot_wait)
 {
     const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
     int fds[2];
@@ -236,7 +232,7 @@ static void ignore_signal(void *arg, int signum)
 {
 }
 
-UNIT_IN(no_memory, a_signal_stays_as_it_was, with_memory, struct maker *m)
+UNIT(no_memory, a_signal_stays_as_it_was)
 {
     sigset_t set;
 
@@ -255,8 +251,7 @@ static void count_call(void *arg)
     (*(int *)arg)++;
 }
 
-UNIT_IN(no_memory, a_post_is_refused_and_not_called, with_memory,
-        struct maker *m)
+UNIT(no_memory, a_post_is_refused_and_not_called)
 {
     int calls = 0;
 

@@ -4,14 +4,14 @@
  * Each test runs over a pipe, a FIFO that was opened by its name, which worker
  * threads of the kernel read, and a socket.
  */
+#define PAIRS_NEED RIG_RECEIVES | RIG_IS_PIPE
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
 
 #include <fcntl.h>
 #include <weir/pipe.h>
 
-PAIRS(pipe_read, the_writers_end_is_the_end_of_the_connection, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, the_writers_end_is_the_end_of_the_connection, rig)
 {
     rig_peer_send(rig, 5);
     rig_wait_received(rig, 5);
@@ -24,7 +24,7 @@ PAIRS(pipe_read, the_writers_end_is_the_end_of_the_connection, rig,
 }
 
 PAIRS(pipe_read, r12b__a_positive_answer_of_eof_received_changes_nothing, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE, .eof_result = 1)
+      .eof_result = 1)
 {
     rig_peer_send(rig, 5);
     rig_peer_close(rig);
@@ -36,7 +36,7 @@ PAIRS(pipe_read, r12b__a_positive_answer_of_eof_received_changes_nothing, rig,
 }
 
 PAIRS(pipe_read, complaint_76__an_error_of_eof_received_is_the_end, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE, .eof_result = -EPROTO)
+      .eof_result = -EPROTO)
 {
     rig_peer_close(rig);
     rig_wait_lost(rig);
@@ -51,7 +51,6 @@ static int refuse_data(struct rig *rig, const struct weir_buf *buf)
 }
 
 PAIRS(pipe_read, complaint_76__an_error_of_data_received_aborts, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE,
       .hooks = {.data_received = refuse_data})
 {
     rig_peer_send(rig, 5);
@@ -62,8 +61,7 @@ PAIRS(pipe_read, complaint_76__an_error_of_data_received_aborts, rig,
     expect_events(rig, "made data lost");
 }
 
-PAIRS(pipe_read, a_megabyte_arrives_in_order, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, a_megabyte_arrives_in_order, rig)
 {
     rig_peer_send(rig, 1 << 20);
     rig_wait_received(rig, 1 << 20);
@@ -72,8 +70,7 @@ PAIRS(pipe_read, a_megabyte_arrives_in_order, rig,
     expect_eq(rig->received, 1 << 20);
 }
 
-PAIRS(pipe_read, bytes_that_come_one_at_a_time_arrive_so, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, bytes_that_come_one_at_a_time_arrive_so, rig)
 {
     for (uint64_t i = 1; i <= 300; i++) {
         rig_peer_send(rig, 1);
@@ -82,8 +79,7 @@ PAIRS(pipe_read, bytes_that_come_one_at_a_time_arrive_so, rig,
     }
 }
 
-PAIRS(pipe_read, bytes_wait_in_the_kernel_while_reading_is_paused, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, bytes_wait_in_the_kernel_while_reading_is_paused, rig)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     expect(!weir_transport_is_reading(rig->t));
@@ -104,7 +100,6 @@ static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
 }
 
 PAIRS(pipe_read, a_pause_in_data_received_holds_until_reading_is_resumed, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE,
       .hooks = {.data_received = pause_after_data})
 {
     rig_peer_send(rig, 10);
@@ -118,8 +113,7 @@ PAIRS(pipe_read, a_pause_in_data_received_holds_until_reading_is_resumed, rig,
     expect_eq(rig->received, 20);
 }
 
-PAIRS(pipe_read, close_leaves_what_was_not_read_and_comes_from_the_loop, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, close_leaves_what_was_not_read_and_comes_from_the_loop, rig)
 {
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(rig->lost_count, 0);
@@ -132,8 +126,7 @@ PAIRS(pipe_read, close_leaves_what_was_not_read_and_comes_from_the_loop, rig,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS(pipe_read, abort_ends_a_read_that_waits, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, abort_ends_a_read_that_waits, rig)
 {
     rig_turns(rig, 3);
     expect_eq(weir_transport_abort(rig->t), 0);
@@ -143,8 +136,7 @@ PAIRS(pipe_read, abort_ends_a_read_that_waits, rig,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
-PAIRS(pipe_read, calls_of_the_other_direction_are_refused, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, calls_of_the_other_direction_are_refused, rig)
 {
     char byte = 0;
     const struct iovec piece = {.iov_base = &byte, .iov_len = 1};
@@ -160,8 +152,7 @@ PAIRS(pipe_read, calls_of_the_other_direction_are_refused, rig,
     expect_eq(weir_transport_get_socket(rig->t), -EOPNOTSUPP);
 }
 
-PAIRS(pipe_read, the_pipe_is_told_by_its_name, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, the_pipe_is_told_by_its_name, rig)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
 
@@ -179,8 +170,7 @@ PAIRS(pipe_read, the_pipe_is_told_by_its_name, rig,
               WEIR_EOPTIONSIZE);
 }
 
-PAIRS(pipe_read, the_loop_can_be_freed_while_a_read_waits, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, the_loop_can_be_freed_while_a_read_waits, rig)
 {
     rig_turns(rig, 3);
     expect_eq(weir_loop_free(rig->loop), 1);
@@ -201,7 +191,6 @@ static int keep_data(struct rig *rig, const struct weir_buf *buf)
 }
 
 PAIRS(pipe_read, reading_stops_at_the_limit_until_leases_are_given_back, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE,
       .connection = {.read_limit_bytes = 64 << 10},
       .hooks = {.data_received = keep_data})
 {
@@ -230,7 +219,6 @@ PAIRS(pipe_read, reading_stops_at_the_limit_until_leases_are_given_back, rig,
 }
 
 PAIRS(pipe_read, leases_outlive_the_connection, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE,
       .hooks = {.data_received = keep_data})
 {
     rig_peer_send(rig, 1000);
@@ -254,7 +242,6 @@ static void note_time(struct rig *rig)
 }
 
 PAIRS(pipe_read, a_pipe_that_brings_nothing_ends_by_the_read_time_out, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE,
       .hooks = {.connection_made = note_time},
       .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
 {
@@ -264,7 +251,6 @@ PAIRS(pipe_read, a_pipe_that_brings_nothing_ends_by_the_read_time_out, rig,
 }
 
 PAIRS(pipe_read, the_read_time_out_does_not_run_while_paused, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE,
       .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
@@ -276,7 +262,6 @@ PAIRS(pipe_read, the_read_time_out_does_not_run_while_paused, rig,
 }
 
 PAIRS(pipe_read, an_idle_pipe_ends_by_the_idle_time_out, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE,
       .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
 {
     rig_wait_lost(rig);
@@ -335,7 +320,7 @@ static bool is_read_by_worker(const struct rig *rig)
 }
 
 PAIRS(pipe_read, a_buffered_protocol_is_read_into_without_a_copy, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE, .protocol = &buffered)
+      .protocol = &buffered)
 {
     rig_peer_send(rig, 300000);
     rig_wait_received(rig, 300000);
@@ -347,8 +332,7 @@ PAIRS(pipe_read, a_buffered_protocol_is_read_into_without_a_copy, rig,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS(pipe_read, a_plain_protocol_is_shown_bytes_without_a_copy, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE)
+PAIRS(pipe_read, a_plain_protocol_is_shown_bytes_without_a_copy, rig)
 {
     rig_peer_send(rig, 300000);
     rig_wait_received(rig, 300000);
@@ -401,7 +385,7 @@ static bool is_far_lost(void *arg)
 }
 
 PAIRS(pipe_read, bytes_are_passed_on_to_another_pipe_without_a_copy, rig,
-      .needs = RIG_RECEIVES | RIG_IS_PIPE, .hooks = {.data_received = pass_on})
+      .hooks = {.data_received = pass_on})
 {
     const struct weir_factory factory = {.create = create_far};
     static uint8_t got[65536];

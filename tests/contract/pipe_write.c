@@ -4,6 +4,7 @@
  * SIGPIPE has its default action in these programs: a write that raised it
  * would end the test.
  */
+#define PAIRS_NEED RIG_SENDS | RIG_IS_PIPE
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
 
@@ -11,15 +12,14 @@
 #include <signal.h>
 
 PAIRS(pipe_write, a_megabyte_arrives_in_order_through_a_small_pipe, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
+      .small_buffers = true)
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
     rig_peer_read(rig, 1 << 20);
     rig_wait_sent(rig);
 }
 
-PAIRS(pipe_write, close_writes_everything_first, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
+PAIRS(pipe_write, close_writes_everything_first, rig, .small_buffers = true)
 {
     expect_eq(rig_write(rig, 300000), 0);
     expect_eq(weir_transport_close(rig->t), 0);
@@ -31,8 +31,7 @@ PAIRS(pipe_write, close_writes_everything_first, rig,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS(pipe_write, write_eof_is_close, rig, .needs = RIG_SENDS | RIG_IS_PIPE,
-      .small_buffers = true)
+PAIRS(pipe_write, write_eof_is_close, rig, .small_buffers = true)
 {
     expect(weir_transport_can_write_eof(rig->t));
     expect_eq(rig_write(rig, 50000), 0);
@@ -46,8 +45,7 @@ PAIRS(pipe_write, write_eof_is_close, rig, .needs = RIG_SENDS | RIG_IS_PIPE,
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS(pipe_write, abort_drops_what_waits, rig, .needs = RIG_SENDS | RIG_IS_PIPE,
-      .small_buffers = true)
+PAIRS(pipe_write, abort_drops_what_waits, rig, .small_buffers = true)
 {
     rig_clog(rig);
     expect_eq(weir_transport_abort(rig->t), 0);
@@ -81,8 +79,7 @@ static bool has_ticked(void *arg)
 
 /* The turn that writes is the timer's. Pipes are left out: where a worker of
  * the kernel writes them its completion is another one. */
-PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE)
+PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig)
 {
     if (strcmp(rig_name(), "write socket") != 0) {
         return;
@@ -96,8 +93,7 @@ PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig,
     expect_lt(rig_statistics(rig).turns - before, TICKS * 3 / 2);
 }
 
-PAIRS(pipe_write, a_reader_that_goes_is_noticed_while_nothing_is_written, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE)
+PAIRS(pipe_write, a_reader_that_goes_is_noticed_while_nothing_is_written, rig)
 {
     rig_peer_close(rig);
     rig_wait_lost(rig);
@@ -109,7 +105,7 @@ PAIRS(pipe_write, a_reader_that_goes_is_noticed_while_nothing_is_written, rig,
 }
 
 PAIRS(pipe_write, complaint_14__a_reader_that_goes_while_bytes_wait_is_an_error,
-      rig, .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
+      rig, .small_buffers = true)
 {
     rig_clog(rig);
     rig_peer_close(rig);
@@ -136,15 +132,14 @@ static void write_to_no_reader(struct rig *rig)
     rig_wait_lost(rig);
 }
 
-PAIRS(pipe_write, a_write_after_the_reader_has_gone_raises_no_signal, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE)
+PAIRS(pipe_write, a_write_after_the_reader_has_gone_raises_no_signal, rig)
 {
     write_to_no_reader(rig);
     expect_eq(rig->lost_err, -EPIPE);
 }
 
 PAIRS(pipe_write, a_reader_that_goes_while_a_close_writes_is_an_error, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
+      .small_buffers = true)
 {
     rig_clog(rig);
     expect_eq(weir_transport_close(rig->t), 0);
@@ -172,8 +167,7 @@ static void block_sigpipe(int how)
     expect_eq(sigprocmask(how, &set, NULL), 0);
 }
 
-PAIRS(pipe_write, no_signal_is_left_pending_where_the_program_blocks_it, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE)
+PAIRS(pipe_write, no_signal_is_left_pending_where_the_program_blocks_it, rig)
 {
     block_sigpipe(SIG_BLOCK);
     write_to_no_reader(rig);
@@ -182,8 +176,7 @@ PAIRS(pipe_write, no_signal_is_left_pending_where_the_program_blocks_it, rig,
     block_sigpipe(SIG_UNBLOCK);
 }
 
-PAIRS(pipe_write, a_signal_of_the_programs_own_stays_pending, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE)
+PAIRS(pipe_write, a_signal_of_the_programs_own_stays_pending, rig)
 {
     const struct timespec at_once = {.tv_sec = 0};
     sigset_t set;
@@ -209,8 +202,7 @@ static void note_depth(struct rig *rig)
 
 PAIRS(pipe_write,
       r18__writing_resumes_at_the_low_mark_and_not_when_all_is_written, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
-      .hooks = {.resume_writing = note_depth})
+      .small_buffers = true, .hooks = {.resume_writing = note_depth})
 {
     expect_eq(set_marks(rig->t, 65536, 40000), 0);
     expect_eq(rig_write(rig, 100000), 0);
@@ -224,8 +216,7 @@ PAIRS(pipe_write,
 }
 
 PAIRS(pipe_write, the_hard_limit_refuses_and_close_tells, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
-      .connection = {.write_hard_limit_bytes = 100000})
+      .small_buffers = true, .connection = {.write_hard_limit_bytes = 100000})
 {
     expect_eq(rig_write(rig, 100001), -ENOBUFS);
     expect_eq(rig_write(rig, 1), -ENOBUFS);
@@ -235,8 +226,7 @@ PAIRS(pipe_write, the_hard_limit_refuses_and_close_tells, rig,
     expect_eq(rig->exception_count, 1);
 }
 
-PAIRS(pipe_write, calls_of_the_other_direction_are_refused, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE)
+PAIRS(pipe_write, calls_of_the_other_direction_are_refused, rig)
 {
     expect_eq(weir_transport_pause_reading(rig->t), -EOPNOTSUPP);
     expect_eq(weir_transport_resume_reading(rig->t), -EOPNOTSUPP);
@@ -247,7 +237,7 @@ PAIRS(pipe_write, calls_of_the_other_direction_are_refused, rig,
 }
 
 PAIRS(pipe_write, the_loop_can_be_freed_while_bytes_wait, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
+      .small_buffers = true)
 {
     rig_clog(rig);
     expect_eq(weir_loop_free(rig->loop), 1);
@@ -259,7 +249,7 @@ PAIRS(pipe_write, the_loop_can_be_freed_while_bytes_wait, rig,
 /* ---- time-outs ---- */
 
 PAIRS(pipe_write, a_reader_that_takes_nothing_is_a_stall, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
+      .small_buffers = true,
       .connection = {.timeouts = {.write_stall_ns = 30 * RIG_MS}})
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
@@ -268,7 +258,7 @@ PAIRS(pipe_write, a_reader_that_takes_nothing_is_a_stall, rig,
 }
 
 PAIRS(pipe_write, a_reader_that_goes_on_taking_is_none, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
+      .small_buffers = true,
       .connection = {.timeouts = {.write_stall_ns = 700 * RIG_MS}})
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
@@ -285,7 +275,7 @@ PAIRS(pipe_write, a_reader_that_goes_on_taking_is_none, rig,
 }
 
 PAIRS(pipe_write, a_close_that_cannot_write_everything_ends_by_its_time_out,
-      rig, .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true,
+      rig, .small_buffers = true,
       .connection = {.timeouts = {.close_ns = 30 * RIG_MS}})
 {
     rig_clog(rig);
@@ -295,7 +285,6 @@ PAIRS(pipe_write, a_close_that_cannot_write_everything_ends_by_its_time_out,
 }
 
 PAIRS(pipe_write, an_idle_pipe_ends_by_the_idle_time_out, rig,
-      .needs = RIG_SENDS | RIG_IS_PIPE,
       .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
 {
     rig_wait_lost(rig);

@@ -6,6 +6,7 @@
  * while paused, or in memory of a buffered protocol that the kernel was
  * receiving into.
  */
+#define PAIRS_NEED RIG_RECEIVES
 #include "tests/contract/buffered_rig.h"
 #include "tests/unit/random.h"
 
@@ -188,7 +189,7 @@ static const struct weir_protocol second_protocol = {
 };
 
 PAIRS(protocols, r28__all_further_callbacks_go_to_the_new_protocol, rig,
-      .small_buffers = true)
+      .needs = RIG_BOTH_WAYS, .small_buffers = true)
 {
     struct second second = {.rig = rig};
     const struct weir_protocol_binding binding = {&second_protocol, &second};
@@ -235,7 +236,7 @@ static bool has_all(void *arg)
 }
 
 PAIRS(protocols, r28__initial_buffers_come_first_and_from_the_loop, rig,
-      .needs = RIG_RECEIVES, .hooks = {.data_received = hand_over})
+      .hooks = {.data_received = hand_over})
 {
     rig->bytes = 300000;
     to_second.received = 0;
@@ -250,7 +251,7 @@ PAIRS(protocols, r28__initial_buffers_come_first_and_from_the_loop, rig,
 }
 
 PAIRS(protocols, r28__initial_buffers_come_before_the_end_of_stream, rig,
-      .needs = RIG_RECEIVES, .hooks = {.data_received = hand_over})
+      .hooks = {.data_received = hand_over})
 {
     to_second.received = 0;
     rig_peer_send(rig, 1000); /* no turn between these */
@@ -269,7 +270,7 @@ static int hand_over_paused(struct rig *rig, const struct weir_buf *buf)
 }
 
 PAIRS(protocols, r28__initial_buffers_wait_while_paused, rig,
-      .needs = RIG_RECEIVES, .hooks = {.data_received = hand_over_paused})
+      .hooks = {.data_received = hand_over_paused})
 {
     rig->bytes = 1000;
     to_second.received = 0;
@@ -328,7 +329,7 @@ static int hand_over_to_buffered(struct rig *rig, const struct weir_buf *buf)
 }
 
 PAIRS(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol, rig,
-      .needs = RIG_RECEIVES, .hooks = {.connection_made = begin})
+      .hooks = {.connection_made = begin})
 {
     rig->hooks.data_received = hand_over_to_buffered;
     rig_peer_send(rig, 100000);
@@ -405,7 +406,7 @@ static int hand_over_and_close(struct rig *rig, const struct weir_buf *buf)
 }
 
 PAIRS(protocols, r28__initial_buffers_are_dropped_by_close, rig,
-      .needs = RIG_RECEIVES, .hooks = {.data_received = hand_over_and_close})
+      .hooks = {.data_received = hand_over_and_close})
 {
     rig_peer_send(rig, 1000);
     rig_wait_lost(rig);
@@ -425,7 +426,7 @@ static int switch_when_closing(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS(protocols, a_switch_is_refused_while_closing, rig, .needs = RIG_RECEIVES,
+PAIRS(protocols, a_switch_is_refused_while_closing, rig,
       .hooks = {.data_received = switch_when_closing})
 {
     rig_peer_send(rig, 1000);
@@ -435,8 +436,7 @@ PAIRS(protocols, a_switch_is_refused_while_closing, rig, .needs = RIG_RECEIVES,
     expect(weir_transport_get_protocol(rig->t).user == rig);
 }
 
-PAIRS(protocols, a_switch_to_no_valid_table_is_refused, rig,
-      .needs = RIG_RECEIVES)
+PAIRS(protocols, a_switch_to_no_valid_table_is_refused, rig)
 {
     struct weir_protocol table = rig_protocol;
     const struct weir_protocol_binding none = {NULL, rig};
@@ -454,8 +454,7 @@ PAIRS(protocols, a_switch_to_no_valid_table_is_refused, rig,
     expect(weir_transport_get_protocol(t).protocol == &rig_protocol);
 }
 
-PAIRS(protocols, a_stream_takes_no_table_of_another_kind, rig,
-      .needs = RIG_RECEIVES)
+PAIRS(protocols, a_stream_takes_no_table_of_another_kind, rig)
 {
     struct weir_protocol protocol = {.size = sizeof(protocol)};
     const struct weir_protocol_binding binding = {&protocol, rig};
@@ -469,8 +468,7 @@ PAIRS(protocols, a_stream_takes_no_table_of_another_kind, rig,
     bind_to(rig, &rig_protocol);
 }
 
-PAIRS(protocols, a_table_needs_the_entries_of_its_kind_alone, rig,
-      .needs = RIG_RECEIVES)
+PAIRS(protocols, a_table_needs_the_entries_of_its_kind_alone, rig)
 {
     const size_t least = offsetof(struct weir_protocol, datagram_received);
     struct weir_protocol protocol = rig_protocol;

@@ -92,7 +92,7 @@ void relay_rig_pairings(unsigned int a, unsigned int b, bool small_buffers,
     for (size_t i = 0; i < rig_maker_count(); i++) {
         if (rig_has_traits(i, b | RIG_BOTH_WAYS)) {
             round_of.number = i;
-            rig_rounds(&first, play_round);
+            rig_rounds(&first, RIG_BOTH_WAYS, play_round);
         }
     }
 }

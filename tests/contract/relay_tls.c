@@ -5,6 +5,7 @@
  * loop is the other side, and its far end is a client of weir's, whose socket a
  * test shuts down behind its back to cut it off without a close_notify.
  */
+#define PAIRS_NEED RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET
 #include "tests/contract/harness.h"
 #include "tests/contract/starting_rig.h"
 
@@ -147,8 +148,7 @@ static void cut(void)
     expect_eq(shutdown(weir_transport_get_socket(far.t), SHUT_WR), 0);
 }
 
-PAIRS(relay_tls, a_cut_is_a_reset_for_the_plain_side, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET)
+PAIRS(relay_tls, a_cut_is_a_reset_for_the_plain_side, rig)
 {
     begin(rig, false);
     far_sends(rig, 1000);
@@ -161,8 +161,7 @@ PAIRS(relay_tls, a_cut_is_a_reset_for_the_plain_side, rig,
     expect_eq(record.cause, WEIR_RELAY_ERROR);
 }
 
-PAIRS(relay_tls, a_cut_is_an_end_where_the_settings_say_so, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET)
+PAIRS(relay_tls, a_cut_is_an_end_where_the_settings_say_so, rig)
 {
     begin(rig, true);
     far_sends(rig, 1000);
@@ -196,8 +195,7 @@ PAIRS(relay_tls, a_close_notify_is_an_end_and_an_end_a_close_notify, rig,
     expect_eq(record.err, 0);
 }
 
-PAIRS(relay_tls, a_reset_of_the_plain_side_is_no_close_notify, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET)
+PAIRS(relay_tls, a_reset_of_the_plain_side_is_no_close_notify, rig)
 {
     begin(rig, false);
     rig_peer_send(rig, 1000);

@@ -4,6 +4,7 @@
  * The recorder is such a resolver: it writes down what it is asked and told,
  * and answers at once, later, or not.
  */
+#include "tests/bind.h"
 #include "tests/contract/names_rig.h"
 
 #include <sys/wait.h>
@@ -383,21 +384,15 @@ NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel, n)
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
 
-static int accept_all(void *arg, weir_transport *t,
-                      struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind = WEIR_PROTOCOL_STREAM};
-    *ret = (struct weir_protocol_binding){.protocol = &protocol};
-    return 0;
-}
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM};
 
 /* The one family is connected while the other is asked for: the resolver is
  * told to forget that when the connection is as good as made. */
 NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten,
       n)
 {
-    const struct weir_factory factory = {accept_all, NULL};
+    const struct weir_factory factory = bind_to(&protocol, NULL);
     struct weir_address address;
     int err = 1;
     const struct weir_connect_options options = {.size = sizeof(options)};

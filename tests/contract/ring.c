@@ -15,7 +15,6 @@ enum { LINES_MAX = 300, CHUNK = 1000, PIECES_MAX = 10 };
 
 /* One connection: the program echoes what the peer, a plain socket, sends. */
 struct line {
-    struct weir_protocol_binding binding;
     int peer;
     uint64_t received; /* by the program */
     bool is_wrong;
@@ -68,9 +67,7 @@ static void open_lines(const struct weir_loop_options *options, int count)
     received_sum = 0;
     line_count = count;
     for (int i = 0; i < count; i++) {
-        lines[i] = (struct line){
-            .binding = {.protocol = &line_protocol, .user = &lines[i]}};
-        lines[i].peer = adopt_pair(&lines[i].binding);
+        lines[i] = (struct line){.peer = adopt_pair(&line_protocol, &lines[i])};
     }
     while (statistics().connections < (uint64_t)count) {
         one_turn();

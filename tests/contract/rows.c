@@ -1,9 +1,8 @@
 /*
  * The rows of the write matrix; see rows.h.
  *
- * Each function brings a fresh rig into a
- * state by the calls that a program would
- * make, and checks that it is there.
+ * Each function brings a fresh rig into a state by the calls that a program
+ * would make, and checks that it is there.
  */
 #include "tests/contract/rows.h"
 

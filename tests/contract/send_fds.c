@@ -3,6 +3,7 @@
  * byte that it was sent with, whatever the kernel has room for, and none stays
  * open in this process. Those that arrive are in unix_fds.c and recv_fds.c.
  */
+#define PAIRS_NEED RIG_BOTH_WAYS | RIG_IS_UNIX
 #include "tests/contract/fds_rig.h"
 
 #include "tests/unit/random.h"
@@ -12,8 +13,7 @@
 #include <sys/resource.h>
 #include <weir/sendfile.h>
 
-PAIRS(send_fds, a_descriptor_works_at_the_other_end, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, a_descriptor_works_at_the_other_end, rig)
 {
     struct peer_message message;
     int ends[2];
@@ -32,8 +32,7 @@ PAIRS(send_fds, a_descriptor_works_at_the_other_end, rig,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS(send_fds, as_many_as_a_message_carries_are_sent_in_order, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, as_many_as_a_message_carries_are_sent_in_order, rig)
 {
     struct peer_message message;
     int fds[WEIR_FDS_MAX];
@@ -53,8 +52,7 @@ PAIRS(send_fds, as_many_as_a_message_carries_are_sent_in_order, rig,
     }
 }
 
-PAIRS(send_fds, they_go_behind_bytes_that_were_written_before, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, they_go_behind_bytes_that_were_written_before, rig)
 {
     struct peer_message message;
     const int fd = mark_open(7);
@@ -150,8 +148,7 @@ static void pass_many(struct rig *rig, struct unit_random *dice)
     rig_peer_read(rig, rig->written - rig->peer_received);
 }
 
-PAIRS(send_fds, many_arrive_each_with_its_byte, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, many_arrive_each_with_its_byte, rig)
 {
     struct unit_random dice;
     unit_random_seed(&dice);
@@ -159,7 +156,7 @@ PAIRS(send_fds, many_arrive_each_with_its_byte, rig,
 }
 
 PAIRS(send_fds, many_arrive_where_the_kernel_has_little_room, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
+      .small_buffers = true)
 {
     struct unit_random dice;
     unit_random_seed(&dice);
@@ -167,7 +164,7 @@ PAIRS(send_fds, many_arrive_where_the_kernel_has_little_room, rig,
 }
 
 PAIRS(send_fds, they_wait_for_room_together_with_their_bytes, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
+      .small_buffers = true)
 {
     struct peer_message message = {.count = 0};
     const int fd = mark_open(9);
@@ -200,8 +197,7 @@ static bool has_sent_file(void *arg)
     return ((struct rig *)arg)->bytes > 0;
 }
 
-PAIRS(send_fds, they_go_before_a_file_and_behind_it, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, they_go_before_a_file_and_behind_it, rig)
 {
     enum { FILE_BYTES = 70000 };
     static uint8_t bytes[FILE_BYTES];
@@ -241,8 +237,7 @@ static void send_from_release(void *arg)
     close(fd);
 }
 
-PAIRS(send_fds, a_release_callback_may_send_some, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, a_release_callback_may_send_some, rig)
 {
     static uint8_t bytes[40000];
     struct peer_message message;
@@ -267,8 +262,7 @@ PAIRS(send_fds, a_release_callback_may_send_some, rig,
     expect_eq(mark_close(message.fds[0]), 3);
 }
 
-PAIRS(send_fds, a_close_sends_those_that_wait, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
+PAIRS(send_fds, a_close_sends_those_that_wait, rig, .small_buffers = true)
 {
     struct peer_message message = {.count = 0};
     const int fd = mark_open(4);
@@ -287,8 +281,7 @@ PAIRS(send_fds, a_close_sends_those_that_wait, rig,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS(send_fds, an_abort_closes_those_that_wait, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
+PAIRS(send_fds, an_abort_closes_those_that_wait, rig, .small_buffers = true)
 {
     int ends[2];
     passed_pipe(ends);
@@ -303,8 +296,7 @@ PAIRS(send_fds, an_abort_closes_those_that_wait, rig,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS(send_fds, a_peer_that_goes_leaves_none_open, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
+PAIRS(send_fds, a_peer_that_goes_leaves_none_open, rig, .small_buffers = true)
 {
     int ends[2];
     passed_pipe(ends);
@@ -319,8 +311,7 @@ PAIRS(send_fds, a_peer_that_goes_leaves_none_open, rig,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS(send_fds, too_many_at_once_are_refused, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, too_many_at_once_are_refused, rig)
 {
     int fds[WEIR_FDS_MAX + 1];
     const int fd = mark_open(1);
@@ -340,7 +331,7 @@ PAIRS(send_fds, too_many_at_once_are_refused, rig,
 }
 
 PAIRS(send_fds, a_peer_that_does_not_read_cannot_fill_the_table, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .small_buffers = true)
+      .small_buffers = true)
 {
     struct peer_message message;
     const int fd = mark_open(1);
@@ -354,7 +345,7 @@ PAIRS(send_fds, a_peer_that_does_not_read_cannot_fill_the_table, rig,
     expect_eq(waiting, WEIR_FDS_MAX);
     expect_eq(rig_send_fds(rig, 1, &fd, 1), -ENOBUFS);
     expect_eq(fds_count_open(), before + WEIR_FDS_MAX);
-    expect_dumped(rig, "fds=253 ");
+    expect_dumped(rig->loop, "fds=253 ");
     expect_eq(rig_write(rig, 1), 0, "the refusal was not of bytes");
 
     for (size_t got = 0; got < waiting; got += message.count) {
@@ -373,8 +364,7 @@ PAIRS(send_fds, a_peer_that_does_not_read_cannot_fill_the_table, rig,
     close(fd);
 }
 
-PAIRS(send_fds, one_that_is_not_open_is_refused_with_all_of_its_call, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, one_that_is_not_open_is_refused_with_all_of_its_call, rig)
 {
     const int fd = mark_open(1);
     const int fds[3] = {fd, -1, fd};
@@ -390,8 +380,7 @@ PAIRS(send_fds, one_that_is_not_open_is_refused_with_all_of_its_call, rig,
     close(fd);
 }
 
-PAIRS(send_fds, without_room_for_duplicates_nothing_is_taken, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, without_room_for_duplicates_nothing_is_taken, rig)
 {
     const int fd = mark_open(1);
     const int fds[8] = {fd, fd, fd, fd, fd, fd, fd, fd};
@@ -416,8 +405,7 @@ PAIRS(send_fds, without_room_for_duplicates_nothing_is_taken, rig,
     close(fd);
 }
 
-PAIRS(send_fds, bytes_beyond_the_hard_limit_take_their_descriptors_back, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, bytes_beyond_the_hard_limit_take_their_descriptors_back, rig)
 {
     const int fd = mark_open(1);
     const int before = fds_count_open();
@@ -434,8 +422,7 @@ PAIRS(send_fds, bytes_beyond_the_hard_limit_take_their_descriptors_back, rig,
     close(fd);
 }
 
-PAIRS(send_fds, none_is_sent_after_the_end, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, none_is_sent_after_the_end, rig)
 {
     const int fd = mark_open(1);
     const int before = fds_count_open();
@@ -477,8 +464,7 @@ static int find_ring(void)
     return -1;
 }
 
-PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig)
 {
     const int fds[2] = {mark_open(1), find_ring()};
     const int before = fds_count_open();
@@ -504,8 +490,7 @@ static void lose_privileges(void)
     }
 }
 
-PAIRS(send_fds, too_many_on_their_way_break_the_connection, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(send_fds, too_many_on_their_way_break_the_connection, rig)
 {
     int ends[2];
     passed_pipe(ends);

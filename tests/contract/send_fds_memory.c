@@ -3,6 +3,7 @@
  * for them, or for the bytes that they go with: the call is refused whole, and
  * neither a descriptor nor the connection is harmed.
  */
+#include "tests/bind.h"
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"
 
@@ -24,15 +25,9 @@ static void note_made(void *user, weir_transport *t)
     *(weir_transport **)user = t;
 }
 
-static int make_noter(void *arg, weir_transport *t,
-                      struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind = WEIR_PROTOCOL_STREAM,
-                                                  .connection_made = note_made};
-    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
-    return 0;
-}
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = note_made};
 
 static bool scene_is_open(void *arg)
 {
@@ -47,8 +42,7 @@ static void scene_open(struct scene *scene)
     allocator_init(&scene->allocator);
     const struct weir_loop_options loop_options = {
         .size = sizeof(loop_options), .allocator = &scene->allocator.hooks};
-    const struct weir_factory factory = {.create = make_noter,
-                                         .arg = &scene->t};
+    const struct weir_factory factory = bind_to(&protocol, &scene->t);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     scene->peer = ends[1];
     expect_eq(weir_loop_new(&loop_options, &scene->loop), 0);

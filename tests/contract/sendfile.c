@@ -3,6 +3,7 @@
  * told of it, whether or not the file is in the page cache, whole, or has a
  * size. Ends on the way are in sendfile_end.c.
  */
+#define PAIRS_NEED RIG_SENDS
 #include "tests/contract/sending_rig.h"
 #include "tests/marks.h"
 
@@ -13,25 +14,20 @@ enum {
     LARGE = 3000000, /* more than all buffers on its way take */
 };
 
-PAIRS(sendfile, a_file_leaves_between_the_writes_around_it, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile, a_file_leaves_between_the_writes_around_it, rig)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
     expect_eq(rig_write(rig, 100000), 0);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
-    read_until_done(rig, &sending);
+    send_own_file(rig, SIZE);
+    read_until_done(rig);
 
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, SIZE - 100000);
     expect_eq(rig->peer_received, SIZE);
     expect_usable(rig);
-    close(fd);
 }
 
-PAIRS(sendfile, exactly_the_part_that_was_asked_for_is_sent, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile, exactly_the_part_that_was_asked_for_is_sent, rig)
 {
     static const struct {
         size_t written; /* before it */
@@ -39,68 +35,57 @@ PAIRS(sendfile, exactly_the_part_that_was_asked_for_is_sent, rig,
     } parts[] = {{0, 1},      {0, 1},    {4093, 2},  {0, 4095},
                  {100, 4097}, {1, 9000}, {0, 65536}, {3000, 65537},
                  {0, 0},      {0, 100},  {7, 131072}};
-    const int fd = pattern_file(SIZE);
+    const int fd = own_file(rig, SIZE);
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        struct sending sending;
         expect_eq(rig_write(rig, parts[i].written), 0);
-        begin_sending(rig, &sending, fd, parts[i].count);
-        read_until_done(rig, &sending);
+        begin_sending(rig, fd, parts[i].count);
+        read_until_done(rig);
         expect_eq(sending.err, 0);
         expect_eq(sending.sent, parts[i].count);
         expect_eq(rig->peer_received, rig->written);
     }
     expect_eq(lseek(fd, 0, SEEK_CUR), 0);
     expect_usable(rig);
-    close(fd);
 }
 
-PAIRS(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes, rig)
 {
-    struct sending sending;
-    const int fd = pattern_file(5000);
+    const int fd = own_file(rig, 5000);
 
-    begin_sending(rig, &sending, fd, 5001);
-    read_until_done(rig, &sending);
+    begin_sending(rig, fd, 5001);
+    read_until_done(rig);
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, 5000);
     expect_eq(rig_write(rig, 1000), 0);
-    begin_sending(rig, &sending, fd, 100); /* from beyond its end */
-    read_until_done(rig, &sending);
+    begin_sending(rig, fd, 100); /* from beyond its end */
+    read_until_done(rig);
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, 0);
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
-    read_until_done(rig, &sending);
+    begin_sending(rig, fd, WEIR_TO_END);
+    read_until_done(rig);
     expect_eq(sending.sent, 0);
 
     expect_usable(rig);
-    close(fd);
 }
 
-PAIRS(sendfile, an_empty_file_sends_nothing, rig, .needs = RIG_SENDS)
+PAIRS(sendfile, an_empty_file_sends_nothing, rig)
 {
-    struct sending sending;
-    const int fd = pattern_file(0);
-
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
-    wait_done(rig, &sending);
+    send_own_file(rig, 0);
+    wait_done(rig);
 
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, 0);
     expect_usable(rig);
-    close(fd);
 }
 
-PAIRS(sendfile, a_large_file_arrives_whole, rig, .needs = RIG_SENDS)
+PAIRS(sendfile, a_large_file_arrives_whole, rig)
 {
     const uint64_t size = 64u << 20;
     const uint64_t before = rig_statistics(rig).sent_bytes;
-    struct sending sending;
-    const int fd = pattern_file(size);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
-    read_until_done(rig, &sending);
+    send_own_file(rig, size);
+    read_until_done(rig);
 
     expect_eq(sending.sent, size);
     expect_eq(rig->peer_received, size);
@@ -108,59 +93,48 @@ PAIRS(sendfile, a_large_file_arrives_whole, rig, .needs = RIG_SENDS)
         expect_eq(rig_statistics(rig).sent_bytes - before, size);
     } /* else there are records around them */
     expect_usable(rig);
-    close(fd);
 }
 
-PAIRS(sendfile, a_slow_reader_gets_all_of_it, rig, .needs = RIG_SENDS,
-      .small_buffers = true)
+PAIRS(sendfile, a_slow_reader_gets_all_of_it, rig, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = pattern_file(LARGE);
-
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, LARGE);
     for (int i = 0; i < 20; i++) {
         rig_peer_read(rig, 997);
         rig_turn(rig);
     }
     expect_eq(sending.calls, 0);
-    read_until_done(rig, &sending);
+    read_until_done(rig);
 
     expect_eq(sending.sent, LARGE);
     expect_usable(rig);
-    close(fd);
 }
 
-PAIRS(sendfile, a_file_that_is_not_in_the_cache_is_sent, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile, a_file_that_is_not_in_the_cache_is_sent, rig)
 {
-    struct sending sending;
-    const int fd = pattern_file(8u << 20);
+    const int fd = own_file(rig, 8u << 20);
     if (!make_cold(fd)) {
-        close(fd);
         return; /* a file system in memory */
     }
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
-    read_until_done(rig, &sending);
+    begin_sending(rig, fd, WEIR_TO_END);
+    read_until_done(rig);
 
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, 8u << 20);
     /* Under pressure the kernel drops some of the pages that were read. */
     expect_gt(count_cached(fd), 0, "it was read past the cache");
     expect_usable(rig);
-    close(fd);
 }
 
 /* Zeros that no block of the disk stands for. */
-PAIRS(sendfile, holes_are_sent_as_zeros, rig, .needs = RIG_SENDS)
+PAIRS(sendfile, holes_are_sent_as_zeros, rig)
 {
     const size_t size = 1u << 20;
-    struct sending sending = {.rig = rig};
     const int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     expect_eq(ftruncate(fd, (off_t)size), 0);
     expect_eq(pwrite(fd, "x", 1, 500000), 1);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    begin_sending(rig, fd, WEIR_TO_END);
     size_t got = 0;
     while (got < size) {
         static uint8_t buf[65536];
@@ -171,7 +145,7 @@ PAIRS(sendfile, holes_are_sent_as_zeros, rig, .needs = RIG_SENDS)
         }
         got += ret > 0 ? (size_t)ret : 0;
     }
-    wait_done(rig, &sending);
+    wait_done(rig);
 
     expect_eq(sending.sent, size);
     rig->peer_received = rig->written;
@@ -180,42 +154,38 @@ PAIRS(sendfile, holes_are_sent_as_zeros, rig, .needs = RIG_SENDS)
 }
 
 PAIRS(sendfile, a_file_that_is_cut_meanwhile_ends_early, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = pattern_file(LARGE);
-    begin_sending(rig, &sending, fd, LARGE);
+    const int fd = own_file(rig, LARGE);
+    begin_sending(rig, fd, LARGE);
     rig_turns(rig, 10);
     expect_eq(sending.calls, 0);
 
     expect_eq(ftruncate(fd, LARGE - 50000), 0);
-    read_until_done(rig, &sending);
+    read_until_done(rig);
 
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, LARGE - 50000);
     expect_usable(rig);
-    close(fd);
 }
 
 PAIRS(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
-    struct sending sending;
     const int whole = pattern_file(LARGE);
-    const int fd = pattern_file(LARGE / 2);
-    begin_sending(rig, &sending, fd, LARGE);
+    const int fd = own_file(rig, LARGE / 2);
+    begin_sending(rig, fd, LARGE);
     rig_turns(rig, 10);
     expect_eq(sending.calls, 0);
 
     static uint8_t buf[LARGE / 2];
     expect_eq(pread(whole, buf, sizeof(buf), LARGE / 2), sizeof(buf));
     expect_eq(pwrite(fd, buf, sizeof(buf), LARGE / 2), sizeof(buf));
-    read_until_done(rig, &sending);
+    read_until_done(rig);
 
     expect_eq(sending.sent, LARGE);
     expect_usable(rig);
     close(whole);
-    close(fd);
 }
 
 /* Bytes that are not the pattern. */
@@ -232,18 +202,16 @@ static void read_raw(struct rig *rig, uint8_t *buf, size_t len)
 }
 
 /* Files of the kernel tell no size. */
-PAIRS(sendfile, a_file_of_unknown_size_is_read_to_its_end, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile, a_file_of_unknown_size_is_read_to_its_end, rig)
 {
     uint8_t text[65536];
     uint8_t got[65536];
-    struct sending sending;
     const int fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC);
     const ssize_t size = pread(fd, text, sizeof(text), 0);
     expect(size > 10);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
-    wait_done(rig, &sending);
+    begin_sending(rig, fd, WEIR_TO_END);
+    wait_done(rig);
 
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, size);
@@ -254,13 +222,12 @@ PAIRS(sendfile, a_file_of_unknown_size_is_read_to_its_end, rig,
 }
 
 PAIRS(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
-    struct sending sending;
     char byte = 'x';
     const struct iovec iov = {.iov_base = &byte, .iov_len = 1};
-    const int fd = pattern_file(LARGE);
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    const int fd = own_file(rig, LARGE);
+    begin_sending(rig, fd, WEIR_TO_END);
 
     for (int i = 0; i < 2; i++) {
         expect_eq(rig_write(rig, 1), -EBUSY);
@@ -273,13 +240,10 @@ PAIRS(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards, rig,
     }
     expect_eq(sending.calls, 0);
     expect_eq(weir_transport_take_write_error(rig->t), 0);
-    read_until_done(rig, &sending);
+    read_until_done(rig);
 
     expect_usable(rig);
-    close(fd);
 }
-
-static struct sending second;
 
 static void start_second(void *arg, weir_transport *t, int err, uint64_t sent)
 {
@@ -287,40 +251,37 @@ static void start_second(void *arg, weir_transport *t, int err, uint64_t sent)
     expect_eq(err, 0);
     rig->written += sent;
     expect(weir_transport_get_error(t) == 0);
-    begin_sending(rig, &second, rig->count, 1000);
+    begin_sending(rig, rig->count, 1000);
     expect_eq(weir_transport_sendfile(t, rig->count, 0, 1, start_second, rig),
               -EBUSY);
 }
 
-PAIRS(sendfile, one_file_at_a_time_and_the_next_from_done, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile, one_file_at_a_time_and_the_next_from_done, rig)
 {
-    const int fd = pattern_file(SIZE);
+    const int fd = own_file(rig, SIZE);
     rig->count = fd;
     expect_ok(weir_transport_sendfile(rig->t, fd, 0, 5000, start_second, rig));
     expect_eq(weir_transport_sendfile(rig->t, fd, 0, 5000, start_second, rig),
               -EBUSY);
 
-    memset(&second, 0, sizeof(second));
-    read_until_done(rig, &second);
+    sending.calls = 0;
+    read_until_done(rig);
 
     expect_eq(rig->written, 6000);
     expect_usable(rig);
-    close(fd);
 }
 
 static void refuse(struct rig *rig, int fd, int err)
 {
-    struct sending sending = {.rig = rig};
     expect(fd >= 0);
-    expect_eq(weir_transport_sendfile(rig->t, fd, 0, WEIR_TO_END, start_second,
-                                      &sending),
-              err);
+    expect_eq(
+        weir_transport_sendfile(rig->t, fd, 0, WEIR_TO_END, start_second, rig),
+        err);
     expect_eq(rig_write(rig, 10), 0);
     close(fd);
 }
 
-PAIRS(sendfile, what_is_not_a_file_to_read_is_refused, rig, .needs = RIG_SENDS)
+PAIRS(sendfile, what_is_not_a_file_to_read_is_refused, rig)
 {
     int pipe_fds[2];
     const int file = pattern_file(100);
@@ -355,37 +316,31 @@ PAIRS(sendfile, what_is_not_a_file_to_read_is_refused, rig, .needs = RIG_SENDS)
 PAIRS(sendfile, the_socket_is_left_as_it_was, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
     const int flags = fcntl(weir_transport_get_socket(rig->t), F_GETFL);
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
     rig_turns(rig, 10);
     expect_eq(fcntl(weir_transport_get_socket(rig->t), F_GETFL), flags);
 
     rig_peer_send(rig, 100000); /* reading goes on */
     rig_wait_received(rig, 100000);
-    read_until_done(rig, &sending);
+    read_until_done(rig);
 
     expect_eq(fcntl(weir_transport_get_socket(rig->t), F_GETFL), flags);
     expect_usable(rig);
-    close(fd);
 }
 
 /* What waits are bytes of the file, which take no memory. */
 PAIRS(sendfile, its_bytes_are_not_part_of_the_write_buffer, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
     expect_eq(set_marks(rig->t, 0, 0), 0);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
     rig_turns(rig, 20);
     expect_eq(rig_pending(rig), 0);
     expect_eq(rig_statistics(rig).queued_bytes, 0);
-    read_until_done(rig, &sending);
+    read_until_done(rig);
 
     expect_events(rig, "made");
     expect_usable(rig);
-    close(fd);
 }

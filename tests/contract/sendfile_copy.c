@@ -4,7 +4,9 @@
  * page cache: little of the file is in memory at a time, and a read that fails
  * harms nothing else. The other rules are those of all files (sendfile.c).
  */
+#define PAIRS_NEED RIG_SENDS
 #include "tests/contract/sending_rig.h"
+#include "tests/dump.h"
 #include "tests/marks.h"
 
 #include <fcntl.h>
@@ -25,13 +27,11 @@ static void expect_within(struct rig *rig, uint64_t queued, uint64_t depth)
 
 /* Two parts of 64 KiB, and below a filter 64 KiB and a turn's records. */
 PAIRS(sendfile_copy, little_of_a_file_waits_for_a_peer_that_does_not_read, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
-    struct sending sending;
     const uint64_t part = 64u << 10;
-    const int fd = pattern_file(16u << 20);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, 16u << 20);
     for (int i = 0; i < 20; i++) { /* RIG_TURNS_MIN turns each */
         rig_turn_for(rig, RIG_MS / 4);
         expect_within(rig, 5 * part, 2 * part);
@@ -50,46 +50,39 @@ PAIRS(sendfile_copy, little_of_a_file_waits_for_a_peer_that_does_not_read, rig,
     expect_eq(weir_transport_abort(rig->t), 0);
     rig_wait_lost(rig);
     expect_eq(rig_statistics(rig).queued_bytes, 0);
-    close(fd);
 }
 
 /* With the marks at 0 one small part after the other, and the protocol, which
  * cannot write anyway, is not asked to pause. */
-PAIRS(sendfile_copy, low_marks_let_less_of_it_wait, rig, .needs = RIG_SENDS,
-      .small_buffers = true)
+PAIRS(sendfile_copy, low_marks_let_less_of_it_wait, rig, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
     expect_eq(set_marks(rig->t, 0, 0), 0);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
     for (int i = 0; i < 30; i++) {
         rig_turn_for(rig, RIG_MS / 4);
         expect_leq(rig_pending(rig), 4096);
     }
     expect_eq(sending.calls, 0);
-    read_until_done(rig, &sending);
+    read_until_done(rig);
 
     expect_eq(sending.sent, SIZE);
     expect_events(rig, "made");
     expect_usable(rig);
-    close(fd);
 }
 
 PAIRS(sendfile_copy, a_protocol_that_was_paused_before_it_is_resumed, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
     rig_clog(rig);
     rig->written = 0; /* the file begins with the pattern */
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
     expect_eq(sending.calls, 0);
     expect_events(rig, "made pause");
 
     static uint8_t buf[262144];
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
-    while (!sending_is_done(&sending)) {
+    while (!sending_is_done(NULL)) {
         expect_geq(read(rig->peer, buf, sizeof(buf)), -1);
         rig_turn(rig);
         expect(rig_now_ns() < until_ns);
@@ -100,25 +93,21 @@ PAIRS(sendfile_copy, a_protocol_that_was_paused_before_it_is_resumed, rig,
     expect_events(rig, "made pause resume");
     expect_eq(weir_transport_abort(rig->t), 0);
     rig_wait_lost(rig);
-    close(fd);
 }
 
 /* A hard limit holds for what the program writes. */
 PAIRS(sendfile_copy, the_hard_limit_of_writes_is_none_of_files, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 4000), 0);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
-    read_until_done(rig, &sending);
+    send_own_file(rig, SIZE);
+    read_until_done(rig);
 
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, SIZE);
     expect_eq(weir_transport_take_write_error(rig->t), 0);
     expect_usable(rig);
-    close(fd);
 }
 
 /* ---- reads that fail ---- */
@@ -137,27 +126,25 @@ static uint8_t *map_pattern(struct rig *rig, size_t size, size_t *ret_mapped)
     return map;
 }
 
-static struct sending failing;
-
 static void note_failed(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct rig *rig = arg;
     expect(t == rig->t);
-    failing.calls++;
-    failing.err = err;
-    failing.sent = sent;
+    sending.calls++;
+    sending.err = err;
+    sending.sent = sent;
     rig->written += sent;
 }
 
 static void begin_failing(struct rig *rig, int fd, const uint8_t *map)
 {
-    failing = (struct sending){.rig = rig};
+    sending = (struct sending){.rig = rig};
     expect_ok(weir_transport_sendfile(rig->t, fd, (uintptr_t)map, WEIR_TO_END,
                                       note_failed, rig));
 }
 
 PAIRS(sendfile_copy, a_read_that_fails_ends_the_file_and_not_the_transport, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     const size_t size = 65536 * 5;
     size_t mapped;
@@ -166,11 +153,11 @@ PAIRS(sendfile_copy, a_read_that_fails_ends_the_file_and_not_the_transport, rig,
     uint8_t *map = map_pattern(rig, size, &mapped);
 
     begin_failing(rig, fd, map);
-    read_until_done(rig, &failing);
+    read_until_done(rig);
 
-    expect_eq(failing.calls, 1);
-    expect_eq(failing.err, -EIO);
-    expect_eq(failing.sent, size);
+    expect_eq(sending.calls, 1);
+    expect_eq(sending.err, -EIO);
+    expect_eq(sending.sent, size);
     expect_eq(weir_transport_get_error(rig->t), 0);
     expect_usable(rig);
     munmap(map, mapped);
@@ -178,7 +165,7 @@ PAIRS(sendfile_copy, a_read_that_fails_ends_the_file_and_not_the_transport, rig,
 }
 
 PAIRS(sendfile_copy, a_close_behind_a_read_that_fails_is_no_clean_end, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     size_t mapped;
     const int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
@@ -189,8 +176,8 @@ PAIRS(sendfile_copy, a_close_behind_a_read_that_fails_is_no_clean_end, rig,
     const int end = rig_peer_read_end(rig);
     rig_wait_lost(rig);
 
-    expect_eq(failing.calls, 1);
-    expect_eq(failing.err, -EIO);
+    expect_eq(sending.calls, 1);
+    expect_eq(sending.err, -EIO);
     expect_eq(rig->lost_err, -EIO);
     expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
     munmap(map, mapped);
@@ -204,12 +191,10 @@ PAIRS(sendfile_copy, a_reader_that_is_gone_raises_no_signal, rig,
 {
     struct sigaction action;
     sigset_t mask;
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
     expect_eq(sigaction(SIGPIPE, NULL, &action), 0);
     expect(action.sa_handler == SIG_DFL);
 
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
     rig_turns(rig, rig->rounds_run % 3);
     rig_peer_close(rig);
     rig_wait_lost(rig);
@@ -219,20 +204,6 @@ PAIRS(sendfile_copy, a_reader_that_is_gone_raises_no_signal, rig,
     expect(sending.err == -EPIPE || sending.err == -ECONNRESET);
     expect_eq(sigpending(&mask), 0);
     expect(!sigismember(&mask, SIGPIPE));
-    close(fd);
-}
-
-/* True while a thread of the kernel writes, or has written. */
-static bool is_working(const struct rig *rig)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    weir_loop_dump(rig->loop, out);
-    fclose(out);
-    const bool is = strstr(text, "io=working") != NULL;
-    free(text);
-    return is;
 }
 
 /* The reader has each byte that was counted: a pipe loses none. A thread that
@@ -240,10 +211,9 @@ static bool is_working(const struct rig *rig)
 PAIRS(sendfile_copy, the_count_of_an_aborted_file_is_exact, rig,
       .needs = RIG_SENDS | RIG_IS_PIPE, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
-    for (int i = 0; i < 40 || (i < 400 && !is_working(rig)); i++) {
+    send_own_file(rig, SIZE);
+    for (int i = 0; i < 40 || (i < 400 && !dump_has(rig->loop, "io=working"));
+         i++) {
         static uint8_t buf[5000];
         const ssize_t got = read(rig->peer, buf, sizeof(buf));
         rig->peer_received += got > 0 ? (uint64_t)got : 0;
@@ -257,5 +227,4 @@ PAIRS(sendfile_copy, the_count_of_an_aborted_file_is_exact, rig,
 
     expect_eq(sending.err, -ECONNABORTED);
     expect_eq(rig->peer_received, sending.sent);
-    close(fd);
 }

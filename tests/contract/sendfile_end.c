@@ -3,7 +3,10 @@
  * peer, by a time-out, by the loop's end. done is called once, before
  * connection_lost, and the count is exact.
  */
+#define PAIRS_NEED RIG_SENDS
+#include "tests/bind.h"
 #include "tests/contract/sending_rig.h"
+#include "tests/dump.h"
 #include "tests/unit/random.h"
 #include "tests/walk.h"
 
@@ -13,53 +16,47 @@
 enum { SIZE = 3000000 };
 
 /* The kernel is full, and done was not called. */
-static int begin_clogged(struct rig *rig, struct sending *sending)
+static int begin_clogged(struct rig *rig)
 {
-    const int fd = pattern_file(SIZE);
-    begin_sending(rig, sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
     rig_peer_await(rig, 1);
     rig_turn_for(rig, 5 * RIG_MS);
     rig_turns(rig, 30);
-    expect_eq(sending->calls, 0);
-    return fd;
+    expect_eq(sending.calls, 0);
+    return rig->file;
 }
 
 /* ---- cancelled ---- */
 
 PAIRS(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
 
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
     expect_eq(sending.calls, 0);
-    wait_done(rig, &sending);
+    wait_done(rig);
 
     expect_eq(sending.err, -ECANCELED);
     expect(sending.sent > 0 && sending.sent < SIZE);
     expect_eq(rig->lost_count, 0);
-    close(fd);
     expect_usable(rig); /* and what is written goes on at that byte */
 }
 
 PAIRS(sendfile_end, a_file_that_waits_for_writes_is_cancelled_before_its_first,
-      rig, .needs = RIG_SENDS)
+      rig)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
     expect_eq(rig_write(rig, 1000), 0);
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
 
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-    wait_done(rig, &sending);
+    wait_done(rig);
 
     expect_eq(sending.err, -ECANCELED);
     expect_eq(sending.sent, 0);
     expect_usable(rig);
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-    close(fd);
 }
 
 static void write_on(void *arg, weir_transport *t, int err, uint64_t sent)
@@ -71,10 +68,9 @@ static void write_on(void *arg, weir_transport *t, int err, uint64_t sent)
     expect_eq(rig_write(rig, 1000), 0);
 }
 
-PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave, rig)
 {
-    const int fd = pattern_file(SIZE);
+    const int fd = own_file(rig, SIZE);
     expect_eq(weir_transport_sendfile(rig->t, fd, 0, SIZE, write_on, rig), 0);
 
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
@@ -83,23 +79,21 @@ PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave, rig,
     expect_eq(rig->written, 1000);
     rig_peer_read(rig, 1000);
     expect_usable(rig);
-    close(fd);
 }
 
 /* At any moment: in the cache or not, with or without room. */
 PAIRS(sendfile_end, a_cancellation_may_come_at_any_moment, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     struct unit_random dice;
     unit_random_seed(&dice);
-    const int fd = pattern_file(SIZE);
+    const int fd = own_file(rig, SIZE);
 
     for (int round = 0; round < 60 && rig->written < SIZE; round++) {
-        struct sending sending;
         if (unit_random_below(&dice, 2) == 0) {
             make_cold(fd);
         }
-        begin_sending(rig, &sending, fd, 1 + unit_random_below(&dice, 100000));
+        begin_sending(rig, fd, 1 + unit_random_below(&dice, 100000));
         const uint64_t turns = unit_random_below(&dice, 12);
         for (uint64_t i = 0; i < turns; i++) {
             rig_turn(rig);
@@ -108,22 +102,19 @@ PAIRS(sendfile_end, a_cancellation_may_come_at_any_moment, rig,
             }
         }
         expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
-        wait_done(rig, &sending);
+        wait_done(rig);
         expect(sending.err == -ECANCELED || sending.err == 0);
         expect_eq(rig_write(rig, unit_random_below(&dice, 3)), 0);
         rig_peer_read(rig, rig->written - rig->peer_received);
     }
     expect_usable(rig);
-    close(fd);
 }
 
 /* ---- closed here ---- */
 
-PAIRS(sendfile_end, a_close_sends_the_file_first, rig, .needs = RIG_SENDS,
-      .small_buffers = true)
+PAIRS(sendfile_end, a_close_sends_the_file_first, rig, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
 
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(rig_peer_read_end(rig), 0);
@@ -134,15 +125,11 @@ PAIRS(sendfile_end, a_close_sends_the_file_first, rig, .needs = RIG_SENDS,
     expect_eq(sending.err, 0);
     expect_eq(rig->peer_received, SIZE);
     expect_eq(rig->lost_err, 0);
-    close(fd);
 }
 
-PAIRS(sendfile_end, a_close_before_the_first_byte_sends_the_file_first, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile_end, a_close_before_the_first_byte_sends_the_file_first, rig)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
 
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(rig_peer_read_end(rig), 0);
@@ -151,14 +138,12 @@ PAIRS(sendfile_end, a_close_before_the_first_byte_sends_the_file_first, rig,
     expect_eq(sending.err, 0);
     expect_eq(rig->peer_received, SIZE);
     expect_eq(rig->lost_err, 0);
-    close(fd);
 }
 
 PAIRS(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file, rig,
-      .small_buffers = true)
+      .needs = RIG_BOTH_WAYS, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    const int fd = begin_clogged(rig);
 
     expect_eq(weir_transport_write_eof(rig->t), 0);
     expect_eq(rig_peer_read_end(rig), 0);
@@ -167,16 +152,18 @@ PAIRS(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file, rig,
     expect_eq(rig->peer_received, SIZE);
     expect_eq(rig->lost_count, 0);
     expect_eq(weir_transport_sendfile(rig->t, fd, 0, 1, NULL, NULL), -EINVAL);
-    close(fd);
+}
+
+static void note_result(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    sending.calls++;
+    sending.err = err;
+    sending.sent = sent;
 }
 
 static void abort_in_done(void *arg, weir_transport *t, int err, uint64_t sent)
 {
-    struct sending *sending = arg;
-
-    sending->calls++;
-    sending->err = err;
-    sending->sent = sent;
+    note_result(arg, t, err, sent);
     expect_eq(weir_transport_abort(t), 0);
 }
 
@@ -185,10 +172,9 @@ static void abort_in_done(void *arg, weir_transport *t, int err, uint64_t sent)
 PAIRS(sendfile_end, an_end_of_the_writing_side_comes_after_done, rig,
       .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {
-    struct sending sending = {.rig = rig};
-    const int fd = pattern_file(SIZE);
+    const int fd = own_file(rig, SIZE);
     expect_ok(weir_transport_sendfile(rig->t, fd, 0, WEIR_TO_END, abort_in_done,
-                                      &sending));
+                                      NULL));
 
     expect_eq(weir_transport_write_eof(rig->t), 0);
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
@@ -198,14 +184,12 @@ PAIRS(sendfile_end, an_end_of_the_writing_side_comes_after_done, rig,
     expect_eq(sending.err, -ECANCELED);
     expect_eq(sending.sent, 0);
     expect_eq(rig_peer_read_end(rig), -ECONNRESET);
-    close(fd);
 }
 
 PAIRS(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
     expect_eq(weir_transport_close(rig->t), 0);
     rig_turn(rig);
 
@@ -217,14 +201,11 @@ PAIRS(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end, rig,
     expect_eq(rig->lost_err, -ECANCELED);
     const int end = rig_peer_read_end(rig);
     expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
-    close(fd);
 }
 
-PAIRS(sendfile_end, an_abort_stops_it, rig, .needs = RIG_SENDS,
-      .small_buffers = true)
+PAIRS(sendfile_end, an_abort_stops_it, rig, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
 
     expect_eq(weir_transport_abort(rig->t), 0);
     expect_eq(sending.calls, 0);
@@ -237,30 +218,24 @@ PAIRS(sendfile_end, an_abort_stops_it, rig, .needs = RIG_SENDS,
     const int end = rig_peer_read_end(rig);
     expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
     expect(rig->peer_received <= sending.sent);
-    close(fd);
 }
 
-PAIRS(sendfile_end, an_abort_before_the_first_byte_stops_it, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile_end, an_abort_before_the_first_byte_stops_it, rig)
 {
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
-    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    send_own_file(rig, SIZE);
 
     expect_eq(weir_transport_abort(rig->t), 0);
     rig_wait_lost(rig);
 
     expect_eq(sending.err, -ECONNABORTED);
     expect_eq(sending.sent, 0);
-    close(fd);
 }
 
 UNIT(sendfile_end, the_loops_end_stops_it)
 {
     struct rig rig = {.small_buffers = true};
     while (rig_next_that(&rig, RIG_SENDS)) {
-        struct sending sending;
-        const int fd = begin_clogged(&rig, &sending);
+        begin_clogged(&rig);
         weir_transport_unref(rig.t);
         if (rig.server) {
             weir_server_free(rig.server);
@@ -272,36 +247,32 @@ UNIT(sendfile_end, the_loops_end_stops_it)
         expect_eq(sending.calls, 1);
         expect(sending.before_loss);
         expect_eq(sending.err, -ECONNABORTED);
-        close(fd);
     }
 }
 
 /* ---- broken ---- */
 
 /* Whether the connection was found broken by the file or by the receive. */
-static void expect_broken(const struct rig *rig, const struct sending *sending)
+static void expect_broken(const struct rig *rig)
 {
-    expect_eq(sending->calls, 1);
-    expect(sending->before_loss);
-    expect_eq(sending->err, weir_transport_get_error(rig->t));
-    expect_eq(sending->err, rig->lost_err);
+    expect_eq(sending.calls, 1);
+    expect(sending.before_loss);
+    expect_eq(sending.err, weir_transport_get_error(rig->t));
+    expect_eq(sending.err, rig->lost_err);
     const bool is_cut = rig_can(rig, RIG_IS_TLS) &&
                         !rig_can(rig, RIG_CAN_RESET) &&
-                        sending->err == WEIR_ETLSTRUNCATED;
-    expect(sending->err == -EPIPE || sending->err == -ECONNRESET || is_cut);
+                        sending.err == WEIR_ETLSTRUNCATED;
+    expect(sending.err == -EPIPE || sending.err == -ECONNRESET || is_cut);
 }
 
-PAIRS(sendfile_end, a_peer_that_goes_breaks_it, rig, .needs = RIG_SENDS,
-      .small_buffers = true)
+PAIRS(sendfile_end, a_peer_that_goes_breaks_it, rig, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
 
     rig_peer_close(rig); /* with bytes unread */
     rig_wait_lost(rig);
 
-    expect_broken(rig, &sending);
-    close(fd);
+    expect_broken(rig);
 }
 
 /* sendfile() has no MSG_NOSIGNAL. */
@@ -310,8 +281,7 @@ PAIRS(sendfile_end, a_peer_that_is_gone_raises_no_signal, rig,
 {
     struct sigaction action;
     sigset_t mask;
-    struct sending sending;
-    const int fd = pattern_file(SIZE);
+    const int fd = own_file(rig, SIZE);
     expect_eq(sigaction(SIGPIPE, NULL, &action), 0);
     expect(action.sa_handler == SIG_DFL);
     weir_transport_pause_reading(rig->t);
@@ -320,8 +290,8 @@ PAIRS(sendfile_end, a_peer_that_is_gone_raises_no_signal, rig,
     rig_peer_close(rig);
 
     while (rig->lost_count == 0 && weir_transport_get_error(rig->t) == 0) {
-        begin_sending(rig, &sending, fd, 4096);
-        wait_done(rig, &sending);
+        begin_sending(rig, fd, 4096);
+        wait_done(rig);
         rig->written = 0;
     }
     weir_transport_resume_reading(rig->t);
@@ -335,29 +305,25 @@ PAIRS(sendfile_end, a_peer_that_is_gone_raises_no_signal, rig,
     expect(!sigismember(&mask, SIGPIPE));
     expect_eq(sigprocmask(SIG_SETMASK, NULL, &mask), 0);
     expect(!sigismember(&mask, SIGPIPE));
-    close(fd);
 }
 
 PAIRS(sendfile_end, a_reset_breaks_it, rig,
       .needs = RIG_BOTH_WAYS | RIG_CAN_RESET, .small_buffers = true)
 {
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
 
     rig_peer_reset(rig);
     rig_wait_lost(rig);
 
-    expect_broken(rig, &sending);
-    close(fd);
+    expect_broken(rig);
 }
 
 PAIRS(sendfile_end, a_peer_that_takes_nothing_stalls_it, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
                                            .write_stall_ns = 60 * RIG_MS};
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
     const uint64_t since_ns = rig_now_ns();
     expect_eq(weir_transport_set_timeouts(rig->t, &timeouts), 0);
 
@@ -369,16 +335,14 @@ PAIRS(sendfile_end, a_peer_that_takes_nothing_stalls_it, rig,
     expect_geq(rig_now_ns() - since_ns, 60 * RIG_MS);
     const int end = rig_peer_read_end(rig);
     expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
-    close(fd);
 }
 
 PAIRS(sendfile_end, a_close_waits_for_it_as_long_as_it_may, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
                                            .close_ns = 40 * RIG_MS};
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
     expect_eq(weir_transport_set_timeouts(rig->t, &timeouts), 0);
 
     expect_eq(weir_transport_close(rig->t), 0);
@@ -386,7 +350,6 @@ PAIRS(sendfile_end, a_close_waits_for_it_as_long_as_it_may, rig,
 
     expect_eq(sending.err, WEIR_ECLOSETIMEOUT);
     expect_eq(rig->lost_err, WEIR_ECLOSETIMEOUT);
-    close(fd);
 }
 
 /* ---- states in which none begins ---- */
@@ -403,15 +366,13 @@ static void expect_refused(const struct rig *rig, int err)
     close(fd);
 }
 
-PAIRS(sendfile_end, after_the_end_of_the_writing_side_none_begins, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile_end, after_the_end_of_the_writing_side_none_begins, rig)
 {
     expect_eq(weir_transport_write_eof(rig->t), 0);
     expect_refused(rig, -ESHUTDOWN);
 }
 
-PAIRS(sendfile_end, after_a_close_or_a_loss_none_begins, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile_end, after_a_close_or_a_loss_none_begins, rig)
 {
     expect_eq(weir_transport_close(rig->t), 0);
     expect_refused(rig, -ESHUTDOWN);
@@ -428,8 +389,7 @@ PAIRS(sendfile_end, on_a_broken_connection_none_begins, rig,
     expect_refused(rig, -EPIPE);
 }
 
-PAIRS(sendfile_end, after_a_write_was_refused_none_begins, rig,
-      .needs = RIG_SENDS)
+PAIRS(sendfile_end, after_a_write_was_refused_none_begins, rig)
 {
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 10), 0);
     expect_eq(rig_write(rig, 11), -ENOBUFS);
@@ -445,21 +405,12 @@ static struct test_allocator memory;
 
 static int made_fd;
 static weir_transport *made_t;
+static bool was_refused;
+static bool was_ended;
 
-static void note_made(void *user, weir_transport *t)
+static void note_made(void *arg, int err, weir_transport *t)
 {
     made_t = weir_transport_ref(t);
-}
-
-static const struct weir_protocol silent = {.size = sizeof(silent),
-                                            .kind = WEIR_PROTOCOL_STREAM,
-                                            .connection_made = note_made};
-
-static int make_silent(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){.protocol = &silent};
-    return 0;
 }
 
 static bool is_made(void *arg)
@@ -467,48 +418,39 @@ static bool is_made(void *arg)
     return made_t != NULL;
 }
 
-static void note_result(void *arg, weir_transport *t, int err, uint64_t sent)
+static void send_without_memory(void *arg)
 {
-    struct sending *sending = arg;
-    sending->calls++;
-    sending->err = err;
-    sending->sent = sent;
+    sending = (struct sending){.calls = 0};
+    walk_begin(&memory);
+    const int err = weir_transport_sendfile(made_t, made_fd, 0, WEIR_TO_END,
+                                            note_result, NULL);
+    if (err == 0) {
+        run_loop_until(arg, sending_is_done, NULL);
+    }
+    const int expected = walk_end(&memory) ? -ENOMEM : 0;
+    expect_eq(err < 0 ? err : sending.err, expected);
+    expect(sending.sent == 0 || expected == 0);
+    was_refused = was_refused || err < 0;
+    was_ended = was_ended || sending.err < 0;
 }
 
 /* Each allocation fails once: the record of the file, then the blocks that its
  * parts are read into. */
 UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
 {
+    static const struct weir_protocol silent = {.size = sizeof(silent),
+                                                .kind = WEIR_PROTOCOL_STREAM};
+    const struct weir_factory factory = bind_to(&silent, NULL);
     int pair[2];
-    weir_loop *loop;
     allocator_init(&memory);
-    const struct weir_factory factory = {.create = make_silent};
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    loop = allocator_make_loop(&memory);
-    expect_ok(
-        weir_adopt_connection(loop, &factory, pair[0], NULL, NULL, NULL, NULL));
-    made_t = NULL;
+    weir_loop *loop = allocator_make_loop(&memory);
+    expect_ok(weir_adopt_connection(loop, &factory, pair[0], NULL, note_made,
+                                    NULL, NULL));
     run_loop_until(loop, is_made, NULL);
     made_fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC); /* is read */
 
-    bool was_refused = false;
-    bool was_ended = false;
-    for (int fail = 1; fail < 10 && !was_ended; fail++) {
-        struct sending sending = {.calls = 0};
-        memory.fail_at = memory.calls + (uint64_t)fail;
-        const int err = weir_transport_sendfile(made_t, made_fd, 0, WEIR_TO_END,
-                                                note_result, &sending);
-        if (err < 0) {
-            expect_eq(err, -ENOMEM);
-            was_refused = true;
-            continue;
-        }
-        run_loop_until(loop, sending_is_done, &sending);
-        memory.fail_at = 0;
-        expect_eq(sending.err, -ENOMEM);
-        expect_eq(sending.sent, 0);
-        was_ended = true;
-    }
+    walk_allocations(&memory, send_without_memory, loop);
     expect(was_refused);
     expect(was_ended);
     expect_eq(weir_transport_write(made_t, "x", 1), 0);
@@ -522,22 +464,14 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
 
 /* ---- the dump ---- */
 
-PAIRS(sendfile_end, the_dump_tells_of_it, rig, .needs = RIG_SENDS,
-      .small_buffers = true)
+PAIRS(sendfile_end, the_dump_tells_of_it, rig, .small_buffers = true)
 {
-    char *text = NULL;
-    size_t size = 0;
-    struct sending sending;
-    const int fd = begin_clogged(rig, &sending);
+    begin_clogged(rig);
 
-    FILE *out = open_memstream(&text, &size);
-    weir_loop_dump(rig->loop, out);
-    fclose(out);
-
+    char *text = dump_text(rig->loop);
     const bool is_copied = strstr(text, "file=copying") != NULL;
     cr_assert(is_copied || strstr(text, "file=next") != NULL, "%s", text);
     free(text);
     expect_eq(weir_transport_abort(rig->t), 0);
     rig_wait_lost(rig);
-    close(fd);
 }

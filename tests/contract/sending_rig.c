@@ -46,47 +46,60 @@ bool make_cold(int fd)
     return count_cached(fd) == 0;
 }
 
+struct sending sending;
+
 static void note_done(void *arg, weir_transport *t, int err, uint64_t sent)
 {
-    struct sending *sending = arg;
-    struct rig *rig = sending->rig;
+    struct rig *rig = sending.rig;
 
     expect(t == rig->t);
-    expect_eq(sending->calls, 0);
+    expect_eq(sending.calls, 0);
     expect_eq(rig->depth, 0);
-    sending->calls++;
-    sending->err = err;
-    sending->sent = sent;
-    sending->before_loss = rig->lost_count == 0;
+    sending.calls++;
+    sending.err = err;
+    sending.sent = sent;
+    sending.before_loss = rig->lost_count == 0;
     rig->written += sent;
 }
 
-void begin_sending(struct rig *rig, struct sending *sending, int fd,
-                   uint64_t count)
+void begin_sending(struct rig *rig, int fd, uint64_t count)
 {
-    memset(sending, 0, sizeof(*sending));
-    sending->rig = rig;
+    sending = (struct sending){.rig = rig};
     expect_ok(weir_transport_sendfile(rig->t, fd, rig->written, count,
-                                      note_done, sending));
-    expect_eq(sending->calls, 0);
+                                      note_done, NULL));
+    expect_eq(sending.calls, 0);
+}
+
+int own_file(struct rig *rig, uint64_t size)
+{
+    expect_eq(rig->file, 0);
+    sending = (struct sending){.rig = rig};
+    rig->file = pattern_file(size);
+    return rig->file;
+}
+
+int send_own_file(struct rig *rig, uint64_t size)
+{
+    begin_sending(rig, own_file(rig, size), WEIR_TO_END);
+    return rig->file;
 }
 
 bool sending_is_done(void *arg)
 {
-    return ((struct sending *)arg)->calls > 0;
+    return sending.calls > 0;
 }
 
-void wait_done(struct rig *rig, struct sending *sending)
+void wait_done(struct rig *rig)
 {
-    run_loop_until(rig->loop, sending_is_done, sending);
+    run_loop_until(rig->loop, sending_is_done, NULL);
 }
 
-void read_until_done(struct rig *rig, struct sending *sending)
+void read_until_done(struct rig *rig)
 {
     static uint8_t buf[262144];
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
 
-    while (!sending_is_done(sending)) {
+    while (!sending_is_done(NULL)) {
         const ssize_t got = read(rig->peer, buf, sizeof(buf));
         if (got > 0) {
             expect(rig_is_pattern(buf, rig->peer_received, (size_t)got));

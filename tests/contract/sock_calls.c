@@ -190,9 +190,8 @@ TASK(sock_calls, r62__the_descriptor_of_a_transport_is_refused)
     const struct weir_protocol silent = {.size = sizeof(silent),
                                          .kind = WEIR_PROTOCOL_STREAM,
                                          .connection_made = keep_connection};
-    struct weir_protocol_binding binding = {&silent, NULL};
     char byte;
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&silent, NULL);
     settle();
     const int fd = weir_transport_get_socket(connection);
     expect_eq(weir_sock_recv(loop, fd, &byte, 1), -EBUSY);

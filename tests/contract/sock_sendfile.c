@@ -317,10 +317,9 @@ TASK(sock_sendfile, r62__the_descriptor_of_a_transport_is_refused)
     const struct weir_protocol silent = {.size = sizeof(silent),
                                          .kind = WEIR_PROTOCOL_STREAM,
                                          .connection_made = keep_connection};
-    struct weir_protocol_binding binding = {&silent, NULL};
     uint64_t offset = 0;
     const int file = large_file(100);
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&silent, NULL);
     settle();
     expect_eq(weir_sock_sendfile(loop, weir_transport_get_socket(connection),
                                  file, &offset, 1),

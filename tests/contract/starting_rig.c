@@ -5,6 +5,7 @@
  * is the one of now.
  */
 #include "tests/contract/starting_rig.h"
+#include "tests/bind.h"
 
 #include "lib/tls/context/context_impl.h"
 
@@ -95,14 +96,6 @@ static const struct weir_protocol side_protocol = {
     .resume_writing = side_resume,
 };
 
-static int side_create(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    ret->protocol = &side_protocol;
-    ret->user = arg;
-    return 0;
-}
-
 /* ---- opening ---- */
 
 static void open_fds(bool over_unix, int ret[2])
@@ -131,7 +124,7 @@ static bool is_made(void *arg)
 
 static void open_side(struct starting *s, struct side *side, int fd)
 {
-    const struct weir_factory factory = {.create = side_create, .arg = side};
+    const struct weir_factory factory = bind_to(&side_protocol, side);
     const struct weir_connect_options options = {.size = sizeof(options)};
     side->rig = s;
     side->is_server = side == &s->server;

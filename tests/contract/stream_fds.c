@@ -4,6 +4,8 @@
  * How they relate to bytes, and what the kernel has room for, is tested with
  * transports (send_fds.c).
  */
+#define UNIT_RUN   with_taker
+#define UNIT_TAKES struct taker *taker
 #include "tests/contract/fds_rig.h"
 
 #include <poll.h>
@@ -28,7 +30,7 @@ static int send_one(weir_loop *loop, void *arg)
     return 0;
 }
 
-UNIT(stream_fds, a_writer_sends_them)
+UNIT_IN(stream_fds, a_writer_sends_them, unit_alone, void)
 {
     char text[8];
     int ends[2];
@@ -49,7 +51,7 @@ UNIT(stream_fds, a_writer_sends_them)
     close(ends[1]);
 }
 
-UNIT(stream_fds, a_writer_without_a_connection_sends_none)
+UNIT_IN(stream_fds, a_writer_without_a_connection_sends_none, unit_alone, void)
 {
     struct weir_protocol_binding binding;
     weir_writer *writer;
@@ -136,8 +138,7 @@ static void with_taker(body_fn *body)
     expect_eq(weir_run(NULL, call_body, &body), 0);
 }
 
-UNIT_IN(stream_fds, a_task_takes_those_of_the_message_that_it_has_read,
-        with_taker, struct taker *taker)
+UNIT(stream_fds, a_task_takes_those_of_the_message_that_it_has_read)
 {
     expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 9), 0);
     send_marks(taker->peer, "one\n", 1, 2);
@@ -165,8 +166,7 @@ static void wait_until_open(struct taker *taker, int count)
     }
 }
 
-UNIT_IN(stream_fds, a_flood_that_is_not_taken_is_left_in_the_kernel, with_taker,
-        struct taker *taker)
+UNIT(stream_fds, a_flood_that_is_not_taken_is_left_in_the_kernel)
 {
     const int before = fds_count_open();
     for (unsigned int i = 0; i < 20; i++) {
@@ -183,9 +183,8 @@ UNIT_IN(stream_fds, a_flood_that_is_not_taken_is_left_in_the_kernel, with_taker,
     expect_eq(fds_count_open(), before);
 }
 
-UNIT_IN(stream_fds,
-        a_task_that_waits_for_bytes_gets_them_and_hears_of_what_is_lost,
-        with_taker, struct taker *taker)
+UNIT(stream_fds,
+     a_task_that_waits_for_bytes_gets_them_and_hears_of_what_is_lost)
 {
     const int before = fds_count_open();
     send_marks(taker->peer, "a", 1, 200);
@@ -206,16 +205,14 @@ UNIT_IN(stream_fds,
     expect_eq(fds_count_open(), before);
 }
 
-UNIT_IN(stream_fds, those_that_are_not_taken_are_closed_with_the_stream,
-        with_taker, struct taker *taker)
+UNIT(stream_fds, those_that_are_not_taken_are_closed_with_the_stream)
 {
     send_marks(taker->peer, "abc", 1, 100);
     expect_eq(weir_reader_readexactly(taker->reader, taker->text, 3), 3);
     wait_some(taker);
 }
 
-UNIT_IN(stream_fds, they_can_be_taken_after_the_end, with_taker,
-        struct taker *taker)
+UNIT(stream_fds, they_can_be_taken_after_the_end)
 {
     send_marks(taker->peer, "abc", 1, 3);
     shutdown(taker->peer, SHUT_WR);
@@ -226,8 +223,7 @@ UNIT_IN(stream_fds, they_can_be_taken_after_the_end, with_taker,
     expect_taken(taker, 1, 3);
 }
 
-UNIT_IN(stream_fds, those_that_come_for_a_reader_that_was_ended_are_closed,
-        with_taker, struct taker *taker)
+UNIT(stream_fds, those_that_come_for_a_reader_that_was_ended_are_closed)
 {
     int ends[2];
     passed_pipe(ends);

@@ -1,9 +1,8 @@
 /*
  * Streams on the subject of a rig; see stream_side.h.
  *
- * The protocol here is the recorder's with a
- * stream behind it: it notes each callback,
- * then passes it on.
+ * The protocol here is the recorder's with a stream behind it: it notes each
+ * callback, then passes it on.
  */
 #include "tests/contract/stream_side.h"
 

@@ -4,7 +4,9 @@
  *
  * How they end is in subprocess_end.c.
  */
+#include "tests/bind.h"
 #include "tests/contract/child_rig.h"
+#include "tests/dump.h"
 
 #include <sys/wait.h>
 
@@ -224,18 +226,12 @@ CHILDREN(subprocess, a_factory_that_fails_ends_the_child, child)
     child_expect_none();
 }
 
-static int bind_stream(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol stream = {.size = sizeof(stream),
-                                                .kind = WEIR_PROTOCOL_STREAM};
-    *ret = (struct weir_protocol_binding){&stream, NULL};
-    return 0;
-}
+static const struct weir_protocol stream = {.size = sizeof(stream),
+                                            .kind = WEIR_PROTOCOL_STREAM};
 
 CHILDREN(subprocess, a_protocol_of_another_kind_is_refused, child)
 {
-    const struct weir_factory factory = {bind_stream, NULL};
+    const struct weir_factory factory = bind_to(&stream, NULL);
     const struct weir_spawn_options options = {.size = sizeof(options)};
     const char *const argv[] = {"sleep", "1000", NULL};
 
@@ -294,11 +290,10 @@ CHILDREN(subprocess, the_protocol_can_be_switched, child)
 
 CHILDREN(subprocess, the_protocol_of_a_pipe_cannot_be_switched, child)
 {
-    struct weir_protocol_binding binding;
+    const struct weir_protocol_binding binding = {&stream, NULL};
 
     child_exec(child, (const char *const[]){"cat", NULL}, NULL);
     one_turn();
-    expect_eq(bind_stream(NULL, NULL, &binding), 0);
     for (int fd = 0; fd < 3; fd++) {
         expect_eq(weir_transport_set_protocol(child_pipe(child, fd), &binding,
                                               NULL, 0),
@@ -310,19 +305,13 @@ CHILDREN(subprocess, the_protocol_of_a_pipe_cannot_be_switched, child)
 
 CHILDREN(subprocess, the_dump_has_a_line_for_it, child)
 {
-    char *text = NULL;
-    size_t len = 0;
     char expected[64];
 
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
     one_turn();
-    FILE *out = open_memstream(&text, &len);
-    weir_loop_dump(loop, out);
-    fclose(out);
     snprintf(expected, sizeof(expected), "subprocess open pid=%d child=running",
              (int)weir_transport_get_pid(child->t));
-    cr_assert_not_null(strstr(text, expected), "%s", text);
-    free(text);
+    expect_dumped(loop, expected);
     expect_eq(weir_transport_abort(child->t), 0);
     child_wait(child);
 }

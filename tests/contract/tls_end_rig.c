@@ -4,6 +4,7 @@
  * a round ends by looking at what is left. The peer is in tls_end_peer.c.
  */
 #include "tests/contract/tls_end_rig.h"
+#include "tests/bind.h"
 #include "tests/statistics.h"
 
 #include <arpa/inet.h>
@@ -79,14 +80,6 @@ static const struct weir_protocol end_protocol = {
     .data_received = end_data,
     .eof_received = end_eof,
 };
-
-static int end_create(void *arg, weir_transport *t,
-                      struct weir_protocol_binding *ret)
-{
-    ret->protocol = &end_protocol;
-    ret->user = arg;
-    return 0;
-}
 
 static void end_done(void *arg, int err, weir_transport *t)
 {
@@ -250,7 +243,7 @@ static struct weir_tls_settings end_settings(const struct tls_end *end)
 
 static void end_adopt(struct tls_end *end, int fd)
 {
-    const struct weir_factory factory = {.create = end_create, .arg = end};
+    const struct weir_factory factory = bind_to(&end_protocol, end);
     struct weir_tls_settings settings = end_settings(end);
     const struct weir_connect_options options = {
         .size = sizeof(options),

@@ -5,6 +5,7 @@
  */
 #include "lib/transport/transport.h"
 #include "tests/contract/tls_end_rig.h"
+#include "tests/dump.h"
 
 #include <fcntl.h>
 #include <weir/sendfile.h>
@@ -294,15 +295,7 @@ TLS_ENDS(tls_ends, an_abort_drops_bytes_that_were_sealed_in_its_turn, end, 0)
 
 static bool is_file_done(struct tls_end *end)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-
-    weir_loop_dump(end->loop, out);
-    fclose(out);
-    const bool is_done = strstr(text, "file=done") != NULL;
-    free(text);
-    return is_done;
+    return dump_has(end->loop, "file=done");
 }
 
 static void count_file(void *arg, weir_transport *t, int err, uint64_t sent)

@@ -3,6 +3,8 @@
  * a session is there, for which connections it is good, and that what cannot
  * resume it makes a whole handshake.
  */
+#define UNIT_RUN   session_run
+#define UNIT_TAKES weir_loop *loop
 #include "tests/contract/harness.h"
 #include "tests/task.h"
 #include "tests/tls/rig.h"
@@ -117,7 +119,7 @@ static void session_run(task_body_fn *body)
     task_run(body);
 }
 
-UNIT_IN(tls_session, a_client_resumes_a_session, session_run, weir_loop *loop)
+UNIT(tls_session, a_client_resumes_a_session)
 {
     struct world world;
     weir_tls_session *session;
@@ -141,9 +143,7 @@ UNIT_IN(tls_session, a_client_resumes_a_session, session_run, weir_loop *loop)
     session_close(&world);
 }
 
-UNIT_IN(tls_session,
-        a_session_is_for_its_context_and_the_name_that_was_verified,
-        session_run, weir_loop *loop)
+UNIT(tls_session, a_session_is_for_its_context_and_the_name_that_was_verified)
 {
     struct world world;
     weir_tls_session *session;
@@ -171,8 +171,7 @@ UNIT_IN(tls_session,
 }
 
 /* A session that verified no name must not stand for one. */
-UNIT_IN(tls_session, a_session_without_a_verified_name_does_not_stand_for_one,
-        session_run, weir_loop *loop)
+UNIT(tls_session, a_session_without_a_verified_name_does_not_stand_for_one)
 {
     struct world world;
     weir_tls_session *session;
@@ -190,9 +189,7 @@ UNIT_IN(tls_session, a_session_without_a_verified_name_does_not_stand_for_one,
     session_close(&world);
 }
 
-UNIT_IN(tls_session,
-        a_server_that_does_not_know_a_session_makes_a_whole_handshake,
-        session_run, weir_loop *loop)
+UNIT(tls_session, a_server_that_does_not_know_a_session_makes_a_whole_handshake)
 {
     struct world first;
     struct world second;
@@ -210,8 +207,7 @@ UNIT_IN(tls_session,
     session_close(&second);
 }
 
-UNIT_IN(tls_session, without_tickets_and_by_tls_12_there_is_no_session,
-        session_run, weir_loop *loop)
+UNIT(tls_session, without_tickets_and_by_tls_12_there_is_no_session)
 {
     struct world world;
     weir_tls_session *session;

@@ -4,6 +4,8 @@
  * the same moment. Clients are in unix_connect.c; what all stream transports
  * have in common is in the suites over all makers.
  */
+#define UNIT_RUN   with_place
+#define UNIT_TAKES struct maker *m, struct place *place
 #include "tests/contract/place.h"
 
 #include <sys/file.h>
@@ -80,8 +82,7 @@ static void expect_in_use(struct maker *m, const struct place *place)
 
 /* ---- listening ---- */
 
-UNIT_IN(unix_socket, a_server_listens_on_a_path_and_removes_it_when_closed,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, a_server_listens_on_a_path_and_removes_it_when_closed)
 {
     struct weir_address address;
     const struct weir_address wanted = place_address(place);
@@ -96,8 +97,7 @@ UNIT_IN(unix_socket, a_server_listens_on_a_path_and_removes_it_when_closed,
     expect_eq(place_connect(place), -ENOENT);
 }
 
-UNIT_IN(unix_socket, the_end_of_the_loop_removes_the_path, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, the_end_of_the_loop_removes_the_path)
 {
     struct maker other;
     maker_open(&other);
@@ -110,8 +110,7 @@ UNIT_IN(unix_socket, the_end_of_the_loop_removes_the_path, with_place,
     expect_eq(m->made, 0);
 }
 
-UNIT_IN(unix_socket, an_abstract_name_is_no_file, with_place, struct maker *m,
-        struct place *place)
+UNIT(unix_socket, an_abstract_name_is_no_file)
 {
     char name[PLACE_SIZE + 2];
     char text[WEIR_ADDRESS_TEXT_SIZE];
@@ -133,8 +132,7 @@ UNIT_IN(unix_socket, an_abstract_name_is_no_file, with_place, struct maker *m,
     expect_eq(peer_connect_to(&address), -ECONNREFUSED);
 }
 
-UNIT_IN(unix_socket, the_kernel_chooses_a_name_where_there_is_none, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, the_kernel_chooses_a_name_where_there_is_none)
 {
     struct weir_address address;
 
@@ -150,8 +148,7 @@ UNIT_IN(unix_socket, the_kernel_chooses_a_name_where_there_is_none, with_place,
     close(fd);
 }
 
-UNIT_IN(unix_socket, a_path_may_be_relative_and_as_long_as_the_address,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, a_path_may_be_relative_and_as_long_as_the_address)
 {
     char path[200];
     expect_eq(chdir(place->dir), 0);
@@ -175,8 +172,7 @@ UNIT_IN(unix_socket, a_path_may_be_relative_and_as_long_as_the_address,
     expect_eq(chdir("/"), 0);
 }
 
-UNIT_IN(unix_socket, a_directory_that_is_not_there_is_an_error, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, a_directory_that_is_not_there_is_an_error)
 {
     char path[PLACE_SIZE + 8];
     snprintf(path, sizeof(path), "%s/none", place->path);
@@ -185,8 +181,7 @@ UNIT_IN(unix_socket, a_directory_that_is_not_there_is_an_error, with_place,
 
 /* ---- what is in the way ---- */
 
-UNIT_IN(unix_socket, the_file_of_a_server_that_died_is_replaced, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, the_file_of_a_server_that_died_is_replaced)
 {
     place_litter(place);
     expect_eq(place_connect(place), -ECONNREFUSED);
@@ -196,17 +191,15 @@ UNIT_IN(unix_socket, the_file_of_a_server_that_died_is_replaced, with_place,
     expect_served(m, place);
 }
 
-UNIT_IN(unix_socket, a_file_left_by_a_socket_of_another_type_is_replaced,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, a_file_left_by_a_socket_of_another_type_is_replaced)
 {
     close(place_bind(place, SOCK_DGRAM, -1));
     expect_eq(serve(m, place->path), 0);
     expect_served(m, place);
 }
 
-UNIT_IN(unix_socket,
-        the_path_of_a_server_that_lives_is_in_use_and_it_notices_nothing,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket,
+     the_path_of_a_server_that_lives_is_in_use_and_it_notices_nothing)
 {
     int fd = place_bind(place, SOCK_STREAM | SOCK_NONBLOCK, 4);
 
@@ -221,8 +214,7 @@ UNIT_IN(unix_socket,
     unlink(place->path);
 }
 
-UNIT_IN(unix_socket, a_socket_that_does_not_listen_yet_is_in_use, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, a_socket_that_does_not_listen_yet_is_in_use)
 {
     int fd = place_bind(place, SOCK_STREAM, -1);
     expect_in_use(m, place);
@@ -230,8 +222,7 @@ UNIT_IN(unix_socket, a_socket_that_does_not_listen_yet_is_in_use, with_place,
     unlink(place->path);
 }
 
-UNIT_IN(unix_socket, a_server_whose_queue_is_full_is_in_use, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, a_server_whose_queue_is_full_is_in_use)
 {
     int fd = place_bind(place, SOCK_STREAM, 0);
     int client = place_connect(place);
@@ -241,8 +232,7 @@ UNIT_IN(unix_socket, a_server_whose_queue_is_full_is_in_use, with_place,
     unlink(place->path);
 }
 
-UNIT_IN(unix_socket, sockets_of_other_types_that_live_are_in_use, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, sockets_of_other_types_that_live_are_in_use)
 {
     const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
     for (int i = 0; i < 2; i++) {
@@ -253,8 +243,7 @@ UNIT_IN(unix_socket, sockets_of_other_types_that_live_are_in_use, with_place,
     }
 }
 
-UNIT_IN(unix_socket, what_is_no_socket_is_in_use_and_stays, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, what_is_no_socket_is_in_use_and_stays)
 {
     char target[PLACE_SIZE + 8];
     close(open(place->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
@@ -275,8 +264,7 @@ UNIT_IN(unix_socket, what_is_no_socket_is_in_use_and_stays, with_place,
     unlink(place->path);
 }
 
-UNIT_IN(unix_socket, a_path_that_becomes_free_meanwhile_is_taken, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, a_path_that_becomes_free_meanwhile_is_taken)
 {
     const struct weir_server_options options = {.size = sizeof(options)};
     int fd = place_bind(place, SOCK_STREAM, 4);
@@ -308,8 +296,7 @@ static int take_fds(int fds[], int most, int left)
     return count;
 }
 
-UNIT_IN(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
 {
     const struct rlimit few = {256, 256};
     int fds[256];
@@ -327,8 +314,7 @@ UNIT_IN(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use,
     expect_eq(serve(m, place->path), 0);
 }
 
-UNIT_IN(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it)
 {
     const struct weir_server_options options = {.size = sizeof(options)};
     place_litter(place);
@@ -409,8 +395,7 @@ static int count_winners(const struct place *place)
     return winners;
 }
 
-UNIT_IN(unix_socket, of_several_that_start_at_once_on_a_stale_path_one_listens,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, of_several_that_start_at_once_on_a_stale_path_one_listens)
 {
     for (int i = 0; i < ROUNDS; i++) {
         place_litter(place);
@@ -422,8 +407,7 @@ UNIT_IN(unix_socket, of_several_that_start_at_once_on_a_stale_path_one_listens,
 
 /* ---- what is left behind ---- */
 
-UNIT_IN(unix_socket, a_file_that_took_the_place_of_ours_is_not_removed,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, a_file_that_took_the_place_of_ours_is_not_removed)
 {
     expect_eq(serve(m, place->path), 0);
     cr_assert_eq(unlink(place->path), 0);
@@ -436,8 +420,7 @@ UNIT_IN(unix_socket, a_file_that_took_the_place_of_ours_is_not_removed,
     unlink(place->path);
 }
 
-UNIT_IN(unix_socket, a_file_that_has_gone_is_no_error, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, a_file_that_has_gone_is_no_error)
 {
     expect_eq(serve(m, place->path), 0);
     cr_assert_eq(unlink(place->path), 0);
@@ -445,8 +428,7 @@ UNIT_IN(unix_socket, a_file_that_has_gone_is_no_error, with_place,
     expect_eq(m->reports, 0);
 }
 
-UNIT_IN(unix_socket, no_cleanup_socket_leaves_the_file, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, no_cleanup_socket_leaves_the_file)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.no_cleanup_socket = true;
@@ -458,8 +440,7 @@ UNIT_IN(unix_socket, no_cleanup_socket_leaves_the_file, with_place,
     unlink(place->path);
 }
 
-UNIT_IN(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     expect_eq(adopt_with(m, place_bind(place, SOCK_STREAM, -1), &options), 0);
@@ -476,8 +457,7 @@ UNIT_IN(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too,
     unlink(place->path);
 }
 
-UNIT_IN(unix_socket, a_start_that_fails_later_leaves_no_file, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, a_start_that_fails_later_leaves_no_file)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     struct weir_address all[2] = {place_address(place)};
@@ -500,8 +480,7 @@ static unsigned int mode_of(const struct place *place)
     return file.st_mode & 07777;
 }
 
-UNIT_IN(unix_socket, the_file_has_the_permissions_that_were_asked_for,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_socket, the_file_has_the_permissions_that_were_asked_for)
 {
     const mode_t umasks[] = {0, 022, 0777};
     const unsigned int modes[] = {0600, 0666, 0770, 0777, 0022};
@@ -526,8 +505,7 @@ UNIT_IN(unix_socket, the_file_has_the_permissions_that_were_asked_for,
 
 /* ---- arguments ---- */
 
-UNIT_IN(unix_socket, usage_errors_come_from_the_call, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_socket, usage_errors_come_from_the_call)
 {
     struct weir_connect_options connect = {.size = sizeof(connect)};
     struct weir_server_options server = {.size = sizeof(server)};
@@ -565,8 +543,7 @@ UNIT_IN(unix_socket, usage_errors_come_from_the_call, with_place,
     expect_eq(m->done, 0);
 }
 
-UNIT_IN(unix_socket, works_without_options, with_place, struct maker *m,
-        struct place *place)
+UNIT(unix_socket, works_without_options)
 {
     expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
                                       NULL, NULL, &m->server));

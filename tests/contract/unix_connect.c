@@ -3,6 +3,8 @@
  * is full, and who the peer is. Servers are in unix.c; what all stream
  * transports have in common is in the suites over all makers.
  */
+#define UNIT_RUN   with_place
+#define UNIT_TAKES struct maker *m, struct place *place
 #include "tests/contract/place.h"
 #include "tests/contract/rights.h"
 
@@ -20,8 +22,7 @@ static weir_pending *start(struct maker *m, const char *path,
     return connect;
 }
 
-UNIT_IN(unix_connect, a_connection_to_a_path_is_made, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_connect, a_connection_to_a_path_is_made)
 {
     char byte;
     const struct weir_address address = place_address(place);
@@ -42,8 +43,7 @@ UNIT_IN(unix_connect, a_connection_to_a_path_is_made, with_place,
     unlink(place->path);
 }
 
-UNIT_IN(unix_connect, a_connection_that_cannot_be_made_says_why, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_connect, a_connection_that_cannot_be_made_says_why)
 {
     start(m, place->path, 0);
     maker_run(m, maker_is_done);
@@ -89,8 +89,7 @@ static void full_close(const struct full *full, const struct place *place)
     unlink(place->path);
 }
 
-UNIT_IN(unix_connect, a_full_queue_is_waited_for_without_spinning, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_connect, a_full_queue_is_waited_for_without_spinning)
 {
     const struct full full = full_open(place);
     start(m, place->path, 0);
@@ -107,8 +106,7 @@ UNIT_IN(unix_connect, a_full_queue_is_waited_for_without_spinning, with_place,
     full_close(&full, place);
 }
 
-UNIT_IN(unix_connect, the_time_out_ends_a_wait_for_a_full_queue, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_connect, the_time_out_ends_a_wait_for_a_full_queue)
 {
     const struct full full = full_open(place);
     start(m, place->path, 20 * MS);
@@ -118,8 +116,7 @@ UNIT_IN(unix_connect, the_time_out_ends_a_wait_for_a_full_queue, with_place,
     full_close(&full, place);
 }
 
-UNIT_IN(unix_connect, cancel_ends_a_wait_for_a_full_queue, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_connect, cancel_ends_a_wait_for_a_full_queue)
 {
     const struct full full = full_open(place);
     weir_pending *connect = start(m, place->path, 0);
@@ -132,8 +129,7 @@ UNIT_IN(unix_connect, cancel_ends_a_wait_for_a_full_queue, with_place,
     full_close(&full, place);
 }
 
-UNIT_IN(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer)
 {
     const struct full full = full_open(place);
     for (int i = 0; i < ROUNDS; i++) {
@@ -147,8 +143,7 @@ UNIT_IN(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer,
     full_close(&full, place);
 }
 
-UNIT_IN(unix_connect, the_end_of_the_loop_ends_a_wait_for_a_full_queue,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_connect, the_end_of_the_loop_ends_a_wait_for_a_full_queue)
 {
     struct maker other;
     const struct full full = full_open(place);
@@ -162,8 +157,7 @@ UNIT_IN(unix_connect, the_end_of_the_loop_ends_a_wait_for_a_full_queue,
     full_close(&full, place);
 }
 
-UNIT_IN(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue)
 {
     const struct full full = full_open(place);
     start(m, place->path, 0);
@@ -173,8 +167,7 @@ UNIT_IN(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue, with_place,
     cr_assert(m->done_err == -ECONNREFUSED || m->done_err == -ENOENT);
 }
 
-UNIT_IN(unix_connect, a_pair_is_adopted_as_a_unix_socket, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_connect, a_pair_is_adopted_as_a_unix_socket)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     int ends[2];
@@ -225,8 +218,7 @@ static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
 }
 
 /* The option belongs to the socket, which outlives the program that set it. */
-UNIT_IN(unix_connect, a_listener_that_is_handed_on_takes_descriptors_as_asked,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_connect, a_listener_that_is_handed_on_takes_descriptors_as_asked)
 {
     const int listener = place_bind(place, SOCK_STREAM, 1);
     if (can_refuse_fds(m)) {
@@ -239,8 +231,7 @@ UNIT_IN(unix_connect, a_listener_that_is_handed_on_takes_descriptors_as_asked,
     unlink(place->path);
 }
 
-UNIT_IN(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     int ends[2];
@@ -260,8 +251,7 @@ UNIT_IN(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked,
 }
 
 /* What a peer sends before its connection is accepted. */
-UNIT_IN(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked)
 {
     expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
                                       NULL, NULL, &m->server));
@@ -285,8 +275,7 @@ static void expect_own_credentials(const struct weir_peercred *cred)
     expect_eq(cred->gid, getegid());
 }
 
-UNIT_IN(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss,
-        with_place, struct maker *m, struct place *place)
+UNIT(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss)
 {
     struct weir_peercred cred;
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -310,8 +299,7 @@ UNIT_IN(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss,
     weir_transport_unref(t);
 }
 
-UNIT_IN(unix_connect, a_tcp_connection_has_no_credentials, with_place,
-        struct maker *m, struct place *place)
+UNIT(unix_connect, a_tcp_connection_has_no_credentials)
 {
     struct weir_peercred cred;
     struct weir_extra_info info = {.size = sizeof(info)};

@@ -4,6 +4,7 @@
  * whichever way the bytes beside them are received, or a peer could fill the
  * program's table.
  */
+#define PAIRS_NEED RIG_BOTH_WAYS | RIG_IS_UNIX
 #include "tests/contract/fds_rig.h"
 
 enum { ROUNDS = 8, BULK = 300 << 10 };
@@ -24,8 +25,7 @@ static void send_descriptors(struct rig *rig, int fd, size_t count)
     }
 }
 
-PAIRS(unix_fds, descriptors_beside_few_bytes_are_closed, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(unix_fds, descriptors_beside_few_bytes_are_closed, rig)
 {
     int ends[2];
     passed_pipe(ends);
@@ -39,8 +39,7 @@ PAIRS(unix_fds, descriptors_beside_few_bytes_are_closed, rig,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS(unix_fds, descriptors_beside_bulk_are_closed, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(unix_fds, descriptors_beside_bulk_are_closed, rig)
 {
     int ends[2];
     passed_pipe(ends);
@@ -56,8 +55,7 @@ PAIRS(unix_fds, descriptors_beside_bulk_are_closed, rig,
     expect_pipe_closed(rig, ends[0]);
 }
 
-PAIRS(unix_fds, descriptors_that_were_not_read_are_closed_at_the_loss, rig,
-      .needs = RIG_BOTH_WAYS | RIG_IS_UNIX)
+PAIRS(unix_fds, descriptors_that_were_not_read_are_closed_at_the_loss, rig)
 {
     int ends[2];
     passed_pipe(ends);

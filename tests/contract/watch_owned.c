@@ -3,6 +3,7 @@
  * those that come later, and numbers that are used again. Without memory
  * nothing is watched.
  */
+#include "tests/bind.h"
 #include "tests/contract/harness.h"
 #include "tests/walk.h"
 
@@ -51,19 +52,13 @@ PAIRS(watch_owned, r62__a_number_is_free_again_when_the_connection_is_lost, rig,
     close(fd);
 }
 
-static int take_nothing(void *arg, weir_transport *t,
-                        struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol silent = {.size = sizeof(silent),
-                                                .kind = WEIR_PROTOCOL_STREAM};
-    *ret = (struct weir_protocol_binding){&silent, NULL};
-    return 0;
-}
+static const struct weir_protocol silent = {.size = sizeof(silent),
+                                            .kind = WEIR_PROTOCOL_STREAM};
 
 /* Adopts one end of a pair; returns the other. */
 static int adopt_end(weir_loop *loop, int *ret_owned)
 {
-    const struct weir_factory factory = {.create = take_nothing};
+    const struct weir_factory factory = bind_to(&silent, NULL);
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     *ret_owned = pair[0];

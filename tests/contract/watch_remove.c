@@ -167,9 +167,8 @@ UNIT(watch_remove, a_loop_that_is_being_freed_takes_no_more)
                                            WEIR_PROTOCOL_STREAM,
                                            .connection_lost = add_when_lost};
     struct watcher watcher = {0};
-    struct weir_protocol_binding binding = {&protocol, &watcher};
     open_watching();
-    const int peer = adopt_pair(&binding);
+    const int peer = adopt_pair(&protocol, &watcher);
     make_turns(3);
 
     expect_eq(weir_loop_free(loop), 1);

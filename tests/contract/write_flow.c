@@ -5,6 +5,7 @@
  * included. pause_writing when it is above the high mark, strictly;
  * resume_writing when it is at or below the low one; one after the other.
  */
+#define PAIRS_NEED RIG_SENDS
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
 
@@ -26,8 +27,7 @@ static void expect_limits(const struct rig *rig, uint64_t high, uint64_t low)
 
 /* ---- R14: when ---- */
 
-PAIRS(write_flow, r14__pause_writing_when_size_exceeds_high, rig,
-      .needs = RIG_SENDS)
+PAIRS(write_flow, r14__pause_writing_when_size_exceeds_high, rig)
 {
     set_limits(rig, 1000, 100);
 
@@ -39,8 +39,7 @@ PAIRS(write_flow, r14__pause_writing_when_size_exceeds_high, rig,
     expect_eq(rig_pending(rig), 1001);
 }
 
-PAIRS(write_flow, r14__pause_writing_is_called_once_until_resumed, rig,
-      .needs = RIG_SENDS)
+PAIRS(write_flow, r14__pause_writing_is_called_once_until_resumed, rig)
 {
     set_limits(rig, 1000, 100);
     for (int i = 0; i < 10; i++) {
@@ -60,14 +59,14 @@ static void look_at_size(struct rig *rig)
 }
 
 PAIRS(write_flow, r14__pause_writing_sees_the_bytes_counted, rig,
-      .needs = RIG_SENDS, .hooks = {.pause_writing = look_at_size})
+      .hooks = {.pause_writing = look_at_size})
 {
     expect_eq(rig_write(rig, 65537), 0);
 
     expect_eq(rig->bytes, 65537);
 }
 
-PAIRS(write_flow, r14__with_high_zero_any_byte_pauses, rig, .needs = RIG_SENDS)
+PAIRS(write_flow, r14__with_high_zero_any_byte_pauses, rig)
 {
     set_limits(rig, 0, 0);
 
@@ -79,8 +78,7 @@ PAIRS(write_flow, r14__with_high_zero_any_byte_pauses, rig, .needs = RIG_SENDS)
 }
 
 PAIRS(write_flow, r14__with_low_zero_only_an_empty_queue_resumes, rig,
-      .needs = RIG_SENDS, .small_buffers = true,
-      .hooks = {.resume_writing = look_at_size})
+      .small_buffers = true, .hooks = {.resume_writing = look_at_size})
 {
     set_limits(rig, 1000, 0);
     rig_clog(rig);
@@ -114,7 +112,7 @@ UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
 
 /* ---- R15: the marks ---- */
 
-PAIRS(write_flow, r15__the_defaults_are_64_and_16_kib, rig, .needs = RIG_SENDS)
+PAIRS(write_flow, r15__the_defaults_are_64_and_16_kib, rig)
 {
     expect_limits(rig, 65536, 16384);
 
@@ -124,7 +122,7 @@ PAIRS(write_flow, r15__the_defaults_are_64_and_16_kib, rig, .needs = RIG_SENDS)
     expect_limits(rig, 65536, 16384);
 }
 
-PAIRS(write_flow, r15__with_only_high_low_is_a_quarter, rig, .needs = RIG_SENDS)
+PAIRS(write_flow, r15__with_only_high_low_is_a_quarter, rig)
 {
     set_limits(rig, 1003, WEIR_DEFAULT);
     expect_limits(rig, 1003, 250);
@@ -133,8 +131,7 @@ PAIRS(write_flow, r15__with_only_high_low_is_a_quarter, rig, .needs = RIG_SENDS)
     expect_limits(rig, 0, 0);
 }
 
-PAIRS(write_flow, r15__with_only_low_high_is_four_times, rig,
-      .needs = RIG_SENDS)
+PAIRS(write_flow, r15__with_only_low_high_is_four_times, rig)
 {
     set_limits(rig, WEIR_DEFAULT, 250);
     expect_limits(rig, 1000, 250);
@@ -143,8 +140,7 @@ PAIRS(write_flow, r15__with_only_low_high_is_four_times, rig,
     expect_limits(rig, INT64_MAX, INT64_MAX);
 }
 
-PAIRS(write_flow, r15__low_above_high_or_negative_is_refused, rig,
-      .needs = RIG_SENDS)
+PAIRS(write_flow, r15__low_above_high_or_negative_is_refused, rig)
 {
     weir_transport *t = rig->t;
     set_limits(rig, 1000, 1000);
@@ -160,7 +156,7 @@ PAIRS(write_flow, r15__low_above_high_or_negative_is_refused, rig,
 
 /* ---- R16: changing them ---- */
 
-PAIRS(write_flow, r16__a_lower_mark_pauses_at_once, rig, .needs = RIG_SENDS)
+PAIRS(write_flow, r16__a_lower_mark_pauses_at_once, rig)
 {
     expect_eq(rig_write(rig, 2000), 0);
     set_limits(rig, 2000, 0);
@@ -178,8 +174,7 @@ static void expect_more_sent(struct rig *rig)
 }
 
 PAIRS(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent, rig,
-      .needs = RIG_SENDS, .small_buffers = true,
-      .hooks = {.resume_writing = expect_more_sent})
+      .small_buffers = true, .hooks = {.resume_writing = expect_more_sent})
 {
     rig_clog(rig);
     expect_events(rig, "made pause");
@@ -196,8 +191,7 @@ PAIRS(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent, rig,
 
 /* ---- R17: no limit but the hard one ---- */
 
-PAIRS(write_flow, r17__one_write_may_overshoot_and_is_not_refused, rig,
-      .needs = RIG_SENDS)
+PAIRS(write_flow, r17__one_write_may_overshoot_and_is_not_refused, rig)
 {
     expect_eq(rig_write(rig, 8u << 20), 0);
     expect_eq(rig_write(rig, 1u << 20), 0);
@@ -208,7 +202,7 @@ PAIRS(write_flow, r17__one_write_may_overshoot_and_is_not_refused, rig,
 }
 
 PAIRS(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 1000), 0);
     expect_eq(rig_write(rig, 1001), -ENOBUFS);
@@ -230,7 +224,6 @@ PAIRS(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it, rig,
 }
 
 PAIRS(write_flow, the_hard_limit_comes_from_the_makers_options, rig,
-      .needs = RIG_SENDS,
       .connection = {.size = sizeof(struct weir_connection_options),
                      .write_hard_limit_bytes = 5000})
 {
@@ -240,7 +233,7 @@ PAIRS(write_flow, the_hard_limit_comes_from_the_makers_options, rig,
     rig_peer_read(rig, 5000);
 }
 
-PAIRS(write_flow, a_write_of_nothing_needs_no_room, rig, .needs = RIG_SENDS)
+PAIRS(write_flow, a_write_of_nothing_needs_no_room, rig)
 {
     expect_eq(rig_write(rig, 100), 0);
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 20), 0);
@@ -269,7 +262,7 @@ static int write_by(weir_transport *t, int how, size_t len)
 enum { HOWS = 3 };
 
 PAIRS(write_flow, a_write_that_was_refused_lets_none_follow_before_it_was_told,
-      rig, .needs = RIG_SENDS, .small_buffers = true)
+      rig, .small_buffers = true)
 {
     weir_transport *t = rig->t;
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -291,7 +284,7 @@ PAIRS(write_flow, a_write_that_was_refused_lets_none_follow_before_it_was_told,
 }
 
 PAIRS(write_flow, a_close_after_a_write_was_refused_is_no_clean_end, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -307,7 +300,7 @@ PAIRS(write_flow, a_close_after_a_write_was_refused_is_no_clean_end, rig,
 }
 
 PAIRS(write_flow, an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end,
-      rig, .needs = RIG_SENDS, .eof_result = 0)
+      rig, .eof_result = 0)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -323,7 +316,7 @@ PAIRS(write_flow, an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end,
 }
 
 PAIRS(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -369,8 +362,7 @@ UNIT(write_flow, the_hard_limit_is_64_mib_by_default)
 /* ---- R18 to R20: resuming ---- */
 
 PAIRS(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue, rig,
-      .needs = RIG_SENDS, .small_buffers = true,
-      .hooks = {.resume_writing = look_at_size})
+      .small_buffers = true, .hooks = {.resume_writing = look_at_size})
 {
     set_limits(rig, 2 << 20, 1 << 20);
     rig_clog(rig);
@@ -405,7 +397,7 @@ static void expect_paused(struct rig *rig)
 }
 
 PAIRS(write_flow, r19__what_resume_writing_appends_is_sent, rig,
-      .needs = RIG_SENDS, .small_buffers = true,
+      .small_buffers = true,
       .hooks = {.pause_writing = expect_running,
                 .resume_writing = expect_paused})
 {
@@ -424,7 +416,7 @@ static void close_it(struct rig *rig)
 }
 
 PAIRS(write_flow, r19__close_inside_resume_writing_loses_once, rig,
-      .needs = RIG_SENDS, .hooks = {.resume_writing = close_it})
+      .hooks = {.resume_writing = close_it})
 {
     set_limits(rig, 0, 0);
     expect_eq(rig_write(rig, 1000), 0);
@@ -444,8 +436,7 @@ static void abort_it(struct rig *rig)
 }
 
 PAIRS(write_flow, r19__abort_inside_resume_writing_loses_once, rig,
-      .needs = RIG_SENDS, .small_buffers = true,
-      .hooks = {.resume_writing = abort_it})
+      .small_buffers = true, .hooks = {.resume_writing = abort_it})
 {
     set_limits(rig, 2 << 20, 1 << 20);
     rig_clog(rig);
@@ -465,7 +456,7 @@ static void close_and_abort(struct rig *rig)
 }
 
 PAIRS(write_flow, abort_inside_pause_writing_loses_once, rig,
-      .needs = RIG_SENDS, .hooks = {.pause_writing = close_and_abort})
+      .hooks = {.pause_writing = close_and_abort})
 {
     expect_eq(rig_write(rig, 70000), 0);
     expect_eq(rig->lost_count, 0);
@@ -476,7 +467,7 @@ PAIRS(write_flow, abort_inside_pause_writing_loses_once, rig,
 }
 
 PAIRS(write_flow, r20__nothing_is_resumed_after_an_abort, rig,
-      .needs = RIG_SENDS, .small_buffers = true)
+      .small_buffers = true)
 {
     rig_clog(rig);
 
@@ -511,7 +502,7 @@ PAIRS(write_flow, the_size_is_what_no_completion_has_accounted_for, rig,
 
 /* Over TLS bytes wait in two places: before they are sealed, and below. */
 PAIRS(write_flow, r21__the_size_is_0_only_when_nothing_waits_anywhere, rig,
-      .small_buffers = true)
+      .needs = RIG_BOTH_WAYS, .small_buffers = true)
 {
     rig_clog(rig);
 
@@ -556,8 +547,7 @@ PAIRS(write_flow, the_writes_of_one_turn_leave_as_one_send, rig,
     expect_eq(submitted, 1);
 }
 
-PAIRS(write_flow, bytes_written_are_submitted_before_run_returns, rig,
-      .needs = RIG_SENDS)
+PAIRS(write_flow, bytes_written_are_submitted_before_run_returns, rig)
 {
     uint8_t got[1000];
     expect_eq(rig_write(rig, sizeof(got)), 0);

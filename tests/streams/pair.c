@@ -1,9 +1,8 @@
 /*
  * A stream and its peer on the fake machine; see pair.h.
  *
- * Both directions carry a pattern whose byte
- * follows from its place, compared as it is
- * read.
+ * Both directions carry a pattern whose byte follows from its place, compared
+ * as it is read.
  */
 #include "tests/streams/pair.h"
 

@@ -3,14 +3,14 @@
  * is true of all of them. The limits and separators are in reader_until.c,
  * transports in reader_pressure.c.
  */
+#define UNIT_RUN(body) with_reader(10, body)
 #include "tests/streams/reader_rig.h"
 
 static struct reader_call call;
 
 /* ---- what a read gives ---- */
 
-UNIT_OF(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once,
-        with_reader, 10, void)
+UNIT(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once)
 {
     feed("abcdef");
 
@@ -29,7 +29,7 @@ UNIT_OF(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once,
     expect(EXACTLY_VIEW, 0, "");
 }
 
-UNIT_OF(reader, every_call_waits_for_what_it_needs, with_reader, 10, void)
+UNIT(reader, every_call_waits_for_what_it_needs)
 {
     for (int how = 0; how < HOW_COUNT; how++) {
         if (how == TO_END) {
@@ -52,7 +52,7 @@ UNIT_OF(reader, every_call_waits_for_what_it_needs, with_reader, 10, void)
     }
 }
 
-UNIT_OF(reader, readexactly_takes_no_less_and_no_more, with_reader, 10, void)
+UNIT(reader, readexactly_takes_no_less_and_no_more)
 {
     call_start(&call, EXACTLY, 6);
     feed("ab");
@@ -68,7 +68,7 @@ UNIT_OF(reader, readexactly_takes_no_less_and_no_more, with_reader, 10, void)
     expect_buffered("gh");
 }
 
-UNIT_OF(reader, fill_waits_without_consuming, with_reader, 10, void)
+UNIT(reader, fill_waits_without_consuming)
 {
     call_start(&call, FILL, 5);
     feed("abc");
@@ -122,8 +122,7 @@ UNIT_OF(reader, read_to_end_fails_as_soon_as_there_is_too_much, with_reader,
 
 /* ---- the end, and errors ---- */
 
-UNIT_OF(reader, complaint_29__the_end_is_told_again_and_again_and_stays,
-        with_reader, 10, void)
+UNIT(reader, complaint_29__the_end_is_told_again_and_again_and_stays)
 {
     call_start(&call, READ, 5);
     cr_assert_not(weir_reader_at_eof(reader));
@@ -144,7 +143,7 @@ UNIT_OF(reader, complaint_29__the_end_is_told_again_and_again_and_stays,
     expect_eq(weir_reader_feed_data(reader, "a", 1), -ESHUTDOWN);
 }
 
-UNIT_OF(reader, at_eof_is_when_nothing_is_left_to_read, with_reader, 10, void)
+UNIT(reader, at_eof_is_when_nothing_is_left_to_read)
 {
     feed("abc");
     weir_reader_feed_eof(reader);
@@ -155,8 +154,7 @@ UNIT_OF(reader, at_eof_is_when_nothing_is_left_to_read, with_reader, 10, void)
     cr_assert(weir_reader_at_eof(reader));
 }
 
-UNIT_OF(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays,
-        with_reader, 10, void)
+UNIT(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays)
 {
     feed("abc");
     weir_reader_set_exception(reader, -ECONNRESET);
@@ -178,7 +176,7 @@ UNIT_OF(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays,
     cr_assert_not(weir_reader_at_eof(reader));
 }
 
-UNIT_OF(reader, an_error_wakes_who_waits, with_reader, 10, void)
+UNIT(reader, an_error_wakes_who_waits)
 {
     for (int how = 0; how < HOW_COUNT; how++) {
         weir_reader *first = reader;
@@ -196,8 +194,7 @@ UNIT_OF(reader, an_error_wakes_who_waits, with_reader, 10, void)
     }
 }
 
-UNIT_OF(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable,
-        with_reader, 10, void)
+UNIT(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable)
 {
     feed("abc");
     call_start(&call, EXACTLY, 5);
@@ -216,7 +213,7 @@ UNIT_OF(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable,
     expect(EXACTLY, 3, "abc");
 }
 
-UNIT_OF(reader, an_empty_feed_is_ignored, with_reader, 10, void)
+UNIT(reader, an_empty_feed_is_ignored)
 {
     call_start(&call, READ, 5);
     expect_eq(weir_reader_feed_data(reader, NULL, 0), 0);
@@ -247,8 +244,7 @@ UNIT_OF(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere,
     expect(EXACTLY, 7, "def0123");
 }
 
-UNIT_OF(reader, peek_looks_without_consuming_and_consume_does_not_look,
-        with_reader, 10, void)
+UNIT(reader, peek_looks_without_consuming_and_consume_does_not_look)
 {
     struct weir_buf buf;
     feed("abc");
@@ -276,8 +272,7 @@ static void calls_in_callback(void *arg)
     expect_eq(weir_reader_consume(reader, 1), 0);
 }
 
-UNIT_OF(reader, reading_calls_are_for_tasks_and_the_others_for_callbacks_too,
-        with_reader, 10, void)
+UNIT(reader, reading_calls_are_for_tasks_and_the_others_for_callbacks_too)
 {
     feed("ab");
     expect_eq(weir_loop_call_soon(loop, calls_in_callback, NULL, NULL), 0);
@@ -293,8 +288,7 @@ static int notes_that_it_ran(weir_loop *on, void *arg)
     return 0;
 }
 
-UNIT_OF(reader, a_task_that_always_finds_bytes_lets_others_run, with_reader, 10,
-        void)
+UNIT(reader, a_task_that_always_finds_bytes_lets_others_run)
 {
     static const char bytes[3000];
     other_ran = 0;
@@ -308,7 +302,7 @@ UNIT_OF(reader, a_task_that_always_finds_bytes_lets_others_run, with_reader, 10,
     expect_eq(rig_join(task), 0);
 }
 
-UNIT_OF(reader, a_limit_must_be_above_nothing, with_reader, 10, void)
+UNIT(reader, a_limit_must_be_above_nothing)
 {
     weir_reader *made = NULL;
     expect_eq(weir_reader_new(loop, 0, &made), -EINVAL);
@@ -328,7 +322,9 @@ static int is_cancelled_by_the_end(weir_loop *on, void *arg)
     return 0;
 }
 
-UNIT(reader, the_end_of_the_loop_cancels_who_reads_and_the_reader_may_go_later)
+UNIT_IN(reader,
+        the_end_of_the_loop_cancels_who_reads_and_the_reader_may_go_later,
+        unit_alone, void)
 {
     ssize_t result = 1;
     rig_start();
@@ -354,7 +350,8 @@ static int takes_and_keeps(weir_loop *on, void *arg)
     return 0;
 }
 
-UNIT(reader, a_taken_lease_outlives_the_reader_and_the_loop)
+UNIT_IN(reader, a_taken_lease_outlives_the_reader_and_the_loop, unit_alone,
+        void)
 {
     struct weir_buf bufs[2];
     rig_start();

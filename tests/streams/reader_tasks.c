@@ -4,6 +4,7 @@
  * One task at a time reads; it may be cancelled, run out of time, or be inside
  * a reader that is freed. reader.c has what the calls give.
  */
+#define UNIT_RUN(body) with_reader(10, body)
 #include "tests/streams/reader_rig.h"
 
 static struct reader_call call;
@@ -11,7 +12,7 @@ static struct reader_call other;
 
 /* ---- one task at a time ---- */
 
-UNIT_OF(reader_tasks, a_second_reader_is_busy, with_reader, 10, void)
+UNIT(reader_tasks, a_second_reader_is_busy)
 {
     call_start(&call, EXACTLY, 4);
     feed("abc");
@@ -28,9 +29,7 @@ UNIT_OF(reader_tasks, a_second_reader_is_busy, with_reader, 10, void)
     expect(READ, 1, "e");
 }
 
-UNIT_OF(reader_tasks,
-        complaint_25__one_may_read_right_after_another_was_cancelled,
-        with_reader, 10, void)
+UNIT(reader_tasks, complaint_25__one_may_read_right_after_another_was_cancelled)
 {
     call_start(&call, EXACTLY, 4);
     feed("abc");
@@ -45,8 +44,7 @@ UNIT_OF(reader_tasks,
     expect_eq(call_end(&other), 1);
 }
 
-UNIT_OF(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing,
-        with_reader, 10, void)
+UNIT(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing)
 {
     for (int how = 0; how < HOW_COUNT; how++) {
         const bool some = how == READ || how == READ_VIEW || how == TAKE;
@@ -64,9 +62,7 @@ UNIT_OF(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing,
     }
 }
 
-UNIT_OF(reader_tasks,
-        complaint_26__what_was_there_before_the_cancel_is_not_lost, with_reader,
-        10, void)
+UNIT(reader_tasks, complaint_26__what_was_there_before_the_cancel_is_not_lost)
 {
     call_start(&call, READ, 4);
     feed("ab");
@@ -82,8 +78,7 @@ UNIT_OF(reader_tasks,
     expect_buffered("cd");
 }
 
-UNIT_OF(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing,
-        with_reader, 10, void)
+UNIT(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing)
 {
     struct weir_timeout limit;
     char buf[8];
@@ -114,8 +109,7 @@ static void free_under_a_task(enum how how, bool woken)
     reader = first;
 }
 
-UNIT_OF(reader_tasks, a_task_in_a_reader_that_is_freed_is_cancelled,
-        with_reader, 10, void)
+UNIT(reader_tasks, a_task_in_a_reader_that_is_freed_is_cancelled)
 {
     for (int how = 0; how < HOW_COUNT; how++) {
         free_under_a_task((enum how)how, false);
@@ -138,8 +132,7 @@ static int reads_for_ever(weir_loop *on, void *arg)
     }
 }
 
-UNIT_OF(reader_tasks, a_task_that_lets_others_run_sees_the_end_of_its_reader,
-        with_reader, 10, void)
+UNIT(reader_tasks, a_task_that_lets_others_run_sees_the_end_of_its_reader)
 {
     static const char bytes[4096];
     expect_eq(weir_reader_new(loop, 10, &gone), 0);

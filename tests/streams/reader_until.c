@@ -4,6 +4,7 @@
  * These are asyncio's rules one at a time; reader_model.c compares all of them
  * by chance.
  */
+#define UNIT_RUN(body) with_reader(10, body)
 #include "tests/streams/reader_rig.h"
 
 static struct reader_call call;
@@ -20,9 +21,7 @@ static void separate_by(const char *first, const char *second)
 
 /* ---- lines ---- */
 
-UNIT_OF(reader_until,
-        readline_gives_lines_the_partial_one_at_the_end_and_then_0, with_reader,
-        10, void)
+UNIT(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0)
 {
     feed("one\n\ntwo\nthr");
     expect(LINE, 100, "one\n");
@@ -60,9 +59,8 @@ UNIT_OF(reader_until, lines_are_iterated_over_until_there_are_none, with_reader,
     expect_eq(count, 500);
 }
 
-UNIT_OF(reader_until,
-        complaint_22__too_long_a_line_is_not_lost_and_reading_goes_on,
-        with_reader, 10, void)
+UNIT(reader_until,
+     complaint_22__too_long_a_line_is_not_lost_and_reading_goes_on)
 {
     feed("0123456789\n");
     expect(LINE, 100, "0123456789\n"); /* as long as the limit */
@@ -113,8 +111,7 @@ UNIT_OF(reader_until, complaint_22__the_callers_memory_limits_one_call,
 
 /* ---- separators ---- */
 
-UNIT_OF(reader_until, a_separator_is_found_where_it_straddles_what_came,
-        with_reader, 10, void)
+UNIT(reader_until, a_separator_is_found_where_it_straddles_what_came)
 {
     separate_by("\r\n", NULL);
     feed("GET /\r\nHost\r");
@@ -127,8 +124,7 @@ UNIT_OF(reader_until, a_separator_is_found_where_it_straddles_what_came,
     expect_buffered("rest");
 }
 
-UNIT_OF(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest,
-        with_reader, 10, void)
+UNIT(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest)
 {
     separate_by("long", "n");
     feed("along");
@@ -148,8 +144,7 @@ UNIT_OF(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest,
     expect(UNTIL_VIEW, 0, "bxyz");
 }
 
-UNIT_OF(reader_until, consumed_is_what_asyncio_says_in_both_cases, with_reader,
-        10, void)
+UNIT(reader_until, consumed_is_what_asyncio_says_in_both_cases)
 {
     separate_by("END", NULL);
     feed("0123456789END"); /* begins at the limit */
@@ -172,8 +167,7 @@ UNIT_OF(reader_until, consumed_is_what_asyncio_says_in_both_cases, with_reader,
     expect(UNTIL, 100, "ExEND");
 }
 
-UNIT_OF(reader_until, separators_that_are_none_are_invalid, with_reader, 10,
-        void)
+UNIT(reader_until, separators_that_are_none_are_invalid)
 {
     static const char bytes[1025];
     feed("abc\n");
@@ -192,8 +186,7 @@ UNIT_OF(reader_until, separators_that_are_none_are_invalid, with_reader, 10,
     expect(UNTIL_VIEW, 100, "abc\n");
 }
 
-UNIT_OF(reader_until, complaint_21__lines_before_the_error_are_given,
-        with_reader, 10, void)
+UNIT(reader_until, complaint_21__lines_before_the_error_are_given)
 {
     feed("abc\ndef");
     weir_reader_set_exception(reader, -ECONNRESET);

@@ -4,6 +4,7 @@
  * nanosecond by the machine's clock.
  */
 #include "served.h"
+#include "tests/bind.h"
 
 #define WORK (400 * MS)
 
@@ -208,16 +209,9 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .kind = WEIR_PROTOCOL_STREAM,
                                               .connection_made = note_made};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){.protocol = &protocol};
-    return 0;
-}
-
 TASK(stream_stop, a_protocol_says_whether_it_is_busy)
 {
-    const struct weir_factory factory = {.create = create};
+    const struct weir_factory factory = bind_to(&protocol, NULL);
     weir_server *server;
     expect_ok(weir_create_server(loop, &factory, "127.0.0.1", 0, NULL, NULL,
                                  NULL, &server));

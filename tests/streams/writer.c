@@ -5,6 +5,8 @@
  * That a wait is over is compared with what the kernel has taken: it counts
  * completions, not what weir says of itself.
  */
+#define UNIT_RUN   pair_test
+#define UNIT_TAKES struct pair *p
 #include "pair.h"
 #include "tests/marks.h"
 
@@ -70,8 +72,7 @@ TASK(writer, drain_waits_for_the_low_mark_and_flush_for_zero_by_completions)
     }
 }
 
-UNIT_IN(writer, drain_below_the_high_mark_yields_once_in_2048_calls_only,
-        pair_test, struct pair *p)
+UNIT(writer, drain_below_the_high_mark_yields_once_in_2048_calls_only)
 {
     expect_eq(pair_write(p, 64 * KIB), 0,
               "a depth at the high mark does not pause");
@@ -86,8 +87,7 @@ UNIT_IN(writer, drain_below_the_high_mark_yields_once_in_2048_calls_only,
     expect_eq(rig_statistics().task_switches, switches + 1);
 }
 
-UNIT_IN(writer, flush_waits_for_every_byte_but_not_for_none, pair_test,
-        struct pair *p)
+UNIT(writer, flush_waits_for_every_byte_but_not_for_none)
 {
     const uint64_t switches = rig_statistics().task_switches;
     expect_eq(weir_writer_flush(p->writer), 0);
@@ -102,8 +102,7 @@ UNIT_IN(writer, flush_waits_for_every_byte_but_not_for_none, pair_test,
 
 enum { MANY = 100 };
 
-UNIT_IN(writer, any_number_of_tasks_drain_and_flush_at_once, pair_test,
-        struct pair *p)
+UNIT(writer, any_number_of_tasks_drain_and_flush_at_once)
 {
     static struct writer_call drains[MANY];
     static struct writer_call flushes[MANY];
@@ -132,7 +131,7 @@ static int write_after_drain(weir_writer *writer)
     return err;
 }
 
-UNIT_IN(writer, a_drain_that_is_woken_looks_again, pair_test, struct pair *p)
+UNIT(writer, a_drain_that_is_woken_looks_again)
 {
     static uint8_t rest[2 * MIB];
     struct writer_call first;
@@ -166,8 +165,7 @@ static int write_and_cancel(weir_writer *writer)
     return err;
 }
 
-UNIT_IN(writer, a_drain_that_would_wait_again_can_be_cancelled_before_it_does,
-        pair_test, struct pair *p)
+UNIT(writer, a_drain_that_would_wait_again_can_be_cancelled_before_it_does)
 {
     struct writer_call first;
     struct writer_call second;
@@ -215,7 +213,7 @@ TASK(writer, a_cancelled_wait_ends_alone_and_loses_nothing)
     cancel_one(weir_writer_wait_closed);
 }
 
-UNIT_IN(writer, a_drain_in_a_time_out_ends_with_it, pair_test, struct pair *p)
+UNIT(writer, a_drain_in_a_time_out_ends_with_it)
 {
     struct weir_timeout limit;
     expect_eq(pair_write(p, MIB), 0);
@@ -271,8 +269,7 @@ TASK(writer, every_way_of_writing_arrives_in_order_as_one_send)
     pair_close(&p);
 }
 
-UNIT_IN(writer, the_depth_counts_bytes_and_sends_that_are_in_flight, pair_test,
-        struct pair *p)
+UNIT(writer, the_depth_counts_bytes_and_sends_that_are_in_flight)
 {
     expect_eq(pair_write(p, MIB), 0);
     nap();
@@ -281,8 +278,7 @@ UNIT_IN(writer, the_depth_counts_bytes_and_sends_that_are_in_flight, pair_test,
     expect_eq(depth.operations, 1);
 }
 
-UNIT_IN(writer, write_eof_ends_the_writing_side_after_what_waits, pair_test,
-        struct pair *p)
+UNIT(writer, write_eof_ends_the_writing_side_after_what_waits)
 {
     char byte;
     cr_assert(weir_writer_can_write_eof(p->writer));
@@ -438,7 +434,7 @@ static void call_outside(void *arg)
     ++*count;
 }
 
-UNIT_IN(writer, waiting_outside_a_task_is_an_error, pair_test, struct pair *p)
+UNIT(writer, waiting_outside_a_task_is_an_error)
 {
     int count = 0;
     shared = p->writer;

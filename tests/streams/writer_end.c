@@ -5,6 +5,8 @@
  * error), the first cause counts for good, and no task waits for a connection
  * that cannot send any more.
  */
+#define UNIT_RUN   pair_test
+#define UNIT_TAKES struct pair *p
 #include "lib/transport/transport.h"
 #include "pair.h"
 
@@ -66,8 +68,7 @@ static void expect_no_writes(struct pair *p, int err)
 
 /* ---- broken ---- */
 
-UNIT_IN(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time,
-        pair_test, struct pair *p)
+UNIT(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time)
 {
     struct waits waits;
     char byte;
@@ -99,8 +100,7 @@ static uint64_t fill_the_reader(struct pair *p)
     return sent;
 }
 
-UNIT_IN(writer_end, a_task_that_writes_does_not_wait_for_a_reader, pair_test,
-        struct pair *p)
+UNIT(writer_end, a_task_that_writes_does_not_wait_for_a_reader)
 {
     static uint8_t bytes[64 * KIB];
     struct waits waits;
@@ -128,8 +128,7 @@ UNIT_IN(writer_end, a_task_that_writes_does_not_wait_for_a_reader, pair_test,
     expect_eq(call_end(&waits.closed), -ECONNRESET);
 }
 
-UNIT_IN(writer_end, a_reset_is_told_before_the_loss_to_who_has_nothing_to_send,
-        pair_test, struct pair *p)
+UNIT(writer_end, a_reset_is_told_before_the_loss_to_who_has_nothing_to_send)
 {
     fill_the_reader(p);
     fake_peer_reset(p->peer);
@@ -153,8 +152,7 @@ static int read_once(weir_writer *writer)
     return (int)weir_reader_read(weir_writer_get_reader(writer), &byte, 1);
 }
 
-UNIT_IN(writer_end, close_sends_what_waits_and_ends_reads_at_once, pair_test,
-        struct pair *p)
+UNIT(writer_end, close_sends_what_waits_and_ends_reads_at_once)
 {
     struct waits waits;
     struct writer_call read;
@@ -181,8 +179,7 @@ UNIT_IN(writer_end, close_sends_what_waits_and_ends_reads_at_once, pair_test,
     expect_eq(weir_transport_get_end(p->t), WEIR_END_CLOSED);
 }
 
-UNIT_IN(writer_end, buffered_bytes_can_be_read_after_close, pair_test,
-        struct pair *p)
+UNIT(writer_end, buffered_bytes_can_be_read_after_close)
 {
     char byte;
     pair_peer_write(p, "before");
@@ -194,8 +191,7 @@ UNIT_IN(writer_end, buffered_bytes_can_be_read_after_close, pair_test,
     cr_assert(weir_reader_at_eof(p->reader));
 }
 
-UNIT_IN(writer_end, a_close_that_is_cut_short_is_not_told_as_a_good_end,
-        pair_test, struct pair *p)
+UNIT(writer_end, a_close_that_is_cut_short_is_not_told_as_a_good_end)
 {
     struct waits waits;
     waits_start(&waits, p);
@@ -207,7 +203,7 @@ UNIT_IN(writer_end, a_close_that_is_cut_short_is_not_told_as_a_good_end,
     expect_eq(weir_transport_get_end(p->t), WEIR_END_CLOSED, "the first cause");
 }
 
-UNIT_IN(writer_end, a_reset_during_close_is_told, pair_test, struct pair *p)
+UNIT(writer_end, a_reset_during_close_is_told)
 {
     struct waits waits;
     waits_start(&waits, p);
@@ -258,7 +254,7 @@ TASK(writer_end, the_last_reference_closes_in_the_background)
 
 /* ---- aborted here ---- */
 
-UNIT_IN(writer_end, abort_is_an_end_of_its_own, pair_test, struct pair *p)
+UNIT(writer_end, abort_is_an_end_of_its_own)
 {
     struct waits waits;
     char byte;
@@ -280,8 +276,7 @@ UNIT_IN(writer_end, abort_is_an_end_of_its_own, pair_test, struct pair *p)
     expect_lt(pair_peer_read(p, 2 * MIB), MIB, "the rest was dropped");
 }
 
-UNIT_IN(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send,
-        pair_test, struct pair *p)
+UNIT(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send)
 {
     weir_writer_abort(p->writer);
     expect_ended(p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
@@ -289,8 +284,7 @@ UNIT_IN(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send,
 
 /* ---- the peer's end ---- */
 
-UNIT_IN(writer_end, the_peers_end_keeps_the_writing_side, pair_test,
-        struct pair *p)
+UNIT(writer_end, the_peers_end_keeps_the_writing_side)
 {
     char byte;
     pair_peer_write(p, "last");

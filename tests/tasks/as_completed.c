@@ -247,9 +247,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 
 UNIT(as_completed, ended_after_its_loop_which_ended_the_wait)
 {
-    rig_start();
-    expect_eq(rig_main(leave_waiting, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_waiting, NULL);
     expect_eq(result_of(weir_task_get_future(left)), -ECANCELED);
     weir_task_unref(left);
     cr_assert(weir_future_cancel(futures[1]), "they are told of it still");

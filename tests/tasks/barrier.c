@@ -26,9 +26,7 @@ TASK(barrier, lets_all_go_on_when_the_last_one_comes_round_after_round)
     struct worker workers[2];
     make(loop, 3);
     for (int round = 0; round < 3; round++) {
-        start(&workers[0], "a", wait_here, barrier);
-        start(&workers[1], "b", wait_here, barrier);
-        settle();
+        start_each(workers, 2, wait_here, barrier);
         expect_eq(weir_barrier_get_waiting_count(barrier), 2);
         cr_assert_not(workers[0].is_back);
 
@@ -72,12 +70,8 @@ TASK(barrier, of_one_never_waits)
 
 TASK(barrier, cancelled_leaves_and_the_others_wait_on)
 {
-    struct worker first;
-    struct worker second;
     make(loop, 3);
-    start(&first, "a", wait_here, barrier);
-    start(&second, "b", wait_here, barrier);
-    settle();
+    start_both(wait_here, barrier);
 
     cr_assert(weir_task_cancel(first.task));
     cr_assert(weir_task_cancel(first.task));
@@ -86,8 +80,7 @@ TASK(barrier, cancelled_leaves_and_the_others_wait_on)
     expect_eq(finish(&first), -ECANCELED);
     expect_eq(first.next, 0);
     cr_assert_not(second.is_back, "the other tasks still wait");
-    start(&first, "c", wait_here, barrier);
-    settle();
+    start_first(wait_here, barrier);
 
     expect_eq(weir_barrier_wait(barrier), 2);
     expect_eq(finish(&second), 0, "the places are 0 to 2 without a gap");
@@ -97,10 +90,8 @@ TASK(barrier, cancelled_leaves_and_the_others_wait_on)
 
 TASK(barrier, does_not_count_on_who_was_cancelled_but_has_not_run)
 {
-    struct worker first;
     make(loop, 2);
-    start(&first, "a", wait_here, barrier);
-    settle();
+    start_first(wait_here, barrier);
 
     cr_assert(weir_task_cancel(first.task));
     /* It has not run yet, but is not counted any more. */
@@ -114,16 +105,14 @@ TASK(barrier, does_not_count_on_who_was_cancelled_but_has_not_run)
 
 TASK(barrier, cancelled_after_the_round_keeps_its_place)
 {
-    struct worker worker;
     make(loop, 2);
-    start(&worker, "a", wait_here, barrier);
-    settle();
+    start_first(wait_here, barrier);
 
     expect_eq(weir_barrier_wait(barrier), 1);
-    cr_assert(weir_task_cancel(worker.task));
+    cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&worker), 0);
-    expect_eq(worker.next, -ECANCELED);
+    expect_eq(finish(&first), 0);
+    expect_eq(first.next, -ECANCELED);
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
     weir_barrier_free(barrier);
 }
@@ -140,18 +129,14 @@ TASK(barrier, reset_is_as_new_and_who_waits_is_told)
 {
     struct worker workers[2];
     make(loop, 3);
-    start(&workers[0], "a", wait_here, barrier);
-    start(&workers[1], "b", wait_here, barrier);
-    settle();
+    start_each(workers, 2, wait_here, barrier);
 
     weir_barrier_reset(barrier);
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
     expect_eq(finish(&workers[0]), WEIR_EBROKEN);
     expect_eq(finish(&workers[1]), WEIR_EBROKEN);
 
-    start(&workers[0], "a", wait_here, barrier);
-    start(&workers[1], "b", wait_here, barrier);
-    settle();
+    start_each(workers, 2, wait_here, barrier);
     expect_eq(weir_barrier_wait(barrier), 2, "a place of the new round");
     expect_eq(finish(&workers[0]), 0);
     expect_eq(finish(&workers[1]), 1);
@@ -160,35 +145,28 @@ TASK(barrier, reset_is_as_new_and_who_waits_is_told)
 
 TASK(barrier, aborted_is_broken_until_it_is_reset)
 {
-    struct worker worker;
     make(loop, 2);
-    start(&worker, "a", wait_here, barrier);
-    settle();
+    start_first(wait_here, barrier);
 
     weir_barrier_abort(barrier);
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
     expect_eq(weir_barrier_wait(barrier), WEIR_EBROKEN);
     expect_eq(weir_barrier_wait(barrier), WEIR_EBROKEN,
               "a broken barrier stays broken");
-    expect_eq(finish(&worker), WEIR_EBROKEN);
+    expect_eq(finish(&first), WEIR_EBROKEN);
 
     weir_barrier_reset(barrier);
-    start(&worker, "b", wait_here, barrier);
-    settle();
-    cr_assert_not(worker.is_back);
+    start_first(wait_here, barrier);
+    cr_assert_not(first.is_back);
     expect_eq(weir_barrier_wait(barrier), 1);
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     weir_barrier_free(barrier);
 }
 
 TASK(barrier, freed_wakes_who_waits)
 {
-    struct worker first;
-    struct worker second;
     make(loop, 3);
-    start(&first, "a", wait_here, barrier);
-    start(&second, "b", wait_here, barrier);
-    settle();
+    start_both(wait_here, barrier);
 
     weir_barrier_free(barrier);
 
@@ -209,15 +187,14 @@ static int wait_until_it_fails(void *object)
 
 TASK(barrier, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
 {
-    struct worker worker;
     make(loop, 1);
-    start(&worker, "a", wait_until_it_fails, barrier);
+    start(&first, "a", wait_until_it_fails, barrier);
     expect_eq(weir_yield(loop), 0);
-    cr_assert_not(worker.is_back);
+    cr_assert_not(first.is_back);
 
     weir_barrier_free(barrier);
 
-    expect_eq(finish(&worker), -ECANCELED);
+    expect_eq(finish(&first), -ECANCELED);
 }
 
 static int reset_barrier(void *object)
@@ -246,14 +223,12 @@ static int new_barrier(void *object)
 
 TASK(barrier, in_the_wrong_place_is_an_error)
 {
-    struct worker worker;
     weir_barrier *none;
     expect_eq(weir_barrier_new(loop, 0, &none), -EINVAL);
     expect_eq(weir_barrier_new(loop, (uint32_t)INT_MAX + 1, &none), -EINVAL);
     expect_eq(weir_barrier_new(loop, 1, NULL), -EINVAL);
     make(loop, 2);
-    start(&worker, "a", wait_here, barrier);
-    settle();
+    start_first(wait_here, barrier);
     expect_eq(in_callback(wait_here, barrier), WEIR_ENOTTASK);
     expect_eq(elsewhere(wait_here, barrier), -EPERM);
     expect_eq(elsewhere(new_barrier, loop), -EPERM);
@@ -262,7 +237,7 @@ TASK(barrier, in_the_wrong_place_is_an_error)
     expect_eq(elsewhere(free_barrier, barrier), 0);
     expect_eq(weir_barrier_get_waiting_count(barrier), 1);
     expect_eq(in_callback(abort_barrier, barrier), 0);
-    expect_eq(finish(&worker), WEIR_EBROKEN);
+    expect_eq(finish(&first), WEIR_EBROKEN);
     weir_barrier_free(barrier);
 }
 
@@ -279,9 +254,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 
 UNIT(barrier, may_be_freed_after_its_loop_which_ended_the_wait)
 {
-    rig_start();
-    expect_eq(rig_main(leave_waiting, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_waiting, NULL);
     expect_eq(left.result, -ECANCELED);
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
     weir_barrier_free(barrier);

@@ -233,8 +233,6 @@ TASK(barrier_drain, aborted_while_it_drains_breaks_who_has_not_run_and_who_came)
 TASK(barrier_drain, that_drains_does_not_count_newcomers_that_were_cancelled)
 {
     struct worker round;
-    struct worker first;
-    struct worker second;
     make(loop, 2);
     start(&round, "r", wait_here, barrier);
     settle();

@@ -30,11 +30,7 @@ TASK(condition, notified_wakes_as_many_as_asked_first_come_first_served)
     struct worker workers[4];
     make(loop);
     expect_eq(notify(SIZE_MAX), 0);
-    start(&workers[0], "a", wait_once, condition);
-    start(&workers[1], "b", wait_once, condition);
-    start(&workers[2], "c", wait_once, condition);
-    start(&workers[3], "d", wait_once, condition);
-    settle();
+    start_each(workers, 4, wait_once, condition);
     cr_assert_not(weir_lock_is_locked(lock), "the wait releases the lock");
     expect_str_eq(notes, "", "and no earlier notification counts");
 
@@ -87,12 +83,8 @@ TASK(condition, notified_stands_in_line_for_the_lock_like_all_others)
 
 TASK(condition, cancelled_has_the_lock_all_the_same)
 {
-    struct worker first;
-    struct worker second;
     make(loop);
-    start(&first, "a", wait_once, condition);
-    start(&second, "b", wait_once, condition);
-    settle();
+    start_both(wait_once, condition);
     expect_eq(weir_lock_acquire(lock), 0);
 
     cr_assert(weir_task_cancel(first.task));
@@ -111,12 +103,8 @@ TASK(condition, cancelled_has_the_lock_all_the_same)
 
 TASK(condition, cancelled_twice_before_it_runs_is_told_once)
 {
-    struct worker first;
-    struct worker second;
     make(loop);
-    start(&first, "a", wait_once, condition);
-    start(&second, "b", wait_once, condition);
-    settle();
+    start_both(wait_once, condition);
     cr_assert(weir_task_cancel(first.task)); /* has the lock at once */
     cr_assert(weir_task_cancel(first.task));
     cr_assert(weir_task_cancel(second.task)); /* and this one stands in line */
@@ -126,8 +114,7 @@ TASK(condition, cancelled_twice_before_it_runs_is_told_once)
     expect_eq(first.next, 0);
     expect_eq(second.next, 0);
 
-    start(&first, "a", wait_once, condition);
-    settle();
+    start_first(wait_once, condition);
     expect_eq(weir_lock_acquire(lock), 0);
     cr_assert(weir_task_cancel(first.task));
     expect_eq(weir_lock_release(lock), 0);
@@ -139,22 +126,18 @@ TASK(condition, cancelled_twice_before_it_runs_is_told_once)
 
 TASK(condition, freed_does_not_hide_a_cancellation)
 {
-    struct worker worker;
     make(loop);
-    start(&worker, "a", wait_once, condition);
-    settle();
+    start_first(wait_once, condition);
     weir_condition_free(condition);
-    cr_assert(weir_task_cancel(worker.task));
-    expect_eq(finish(&worker), -ECANCELED, "the wait ends with its condition");
-    expect_eq(worker.next, -ECANCELED,
+    cr_assert(weir_task_cancel(first.task));
+    expect_eq(finish(&first), -ECANCELED, "the wait ends with its condition");
+    expect_eq(first.next, -ECANCELED,
               "the task's own cancellation is told next");
     weir_lock_free(lock);
 }
 
 TASK(condition, cancelled_after_a_notification_passes_it_on)
 {
-    struct worker first;
-    struct worker second;
     struct worker third;
     make(loop);
     start(&first, "a", wait_once, condition);
@@ -179,12 +162,8 @@ TASK(condition, cancelled_after_a_notification_passes_it_on)
 
 TASK(condition, cancelled_when_it_has_notification_and_lock_keeps_both)
 {
-    struct worker first;
-    struct worker second;
     make(loop);
-    start(&first, "a", wait_once, condition);
-    start(&second, "b", wait_once, condition);
-    settle();
+    start_both(wait_once, condition);
 
     expect_eq(notify(1), 1);
     cr_assert(weir_task_cancel(first.task)); /* it has the lock by now */
@@ -209,10 +188,9 @@ static int cancel_early(void *object)
 
 TASK(condition, of_a_task_that_was_cancelled_keeps_the_lock)
 {
-    struct worker worker;
     make(loop);
-    start(&worker, "a", cancel_early, condition);
-    expect_eq(finish(&worker), -ECANCELED);
+    start(&first, "a", cancel_early, condition);
+    expect_eq(finish(&first), -ECANCELED);
     end();
 }
 
@@ -225,29 +203,24 @@ TASK(condition, waited_for_too_long_times_out_with_the_lock)
 
 TASK(condition, timed_out_in_line_waits_for_the_lock)
 {
-    struct worker worker;
     make(loop);
-    start_limited(&worker, 5 * MS, wait_once, condition);
+    start_limited(&first, 5 * MS, wait_once, condition);
     settle();
     expect_eq(weir_lock_acquire(lock), 0);
     expect_eq(weir_condition_notify(condition, 1), 1);
     expect_eq(weir_sleep(loop, 20 * MS), 0);
-    cr_assert_not(worker.is_back, "the wait for the lock has no time limit");
+    cr_assert_not(first.is_back, "the wait for the lock has no time limit");
     expect_eq(weir_lock_release(lock), 0);
 
-    expect_eq(finish(&worker), -ETIMEDOUT);
-    expect_eq(worker.next, 0);
+    expect_eq(finish(&first), -ETIMEDOUT);
+    expect_eq(first.next, 0);
     end();
 }
 
 TASK(condition, freed_wakes_who_waits_with_the_lock)
 {
-    struct worker first;
-    struct worker second;
     make(loop);
-    start(&first, "a", wait_once, condition);
-    start(&second, "b", wait_once, condition);
-    settle();
+    start_both(wait_once, condition);
 
     weir_condition_free(condition);
 
@@ -261,12 +234,8 @@ TASK(condition, freed_wakes_who_waits_with_the_lock)
 
 TASK(condition, freed_with_its_lock_wakes_who_waits_without_it)
 {
-    struct worker first;
-    struct worker second;
     make(loop);
-    start(&first, "a", wait_and_lose, condition);
-    start(&second, "b", wait_and_lose, condition);
-    settle();
+    start_both(wait_and_lose, condition);
     expect_eq(weir_lock_acquire(lock), 0);
     expect_eq(weir_condition_notify(condition, 1), 1);
 
@@ -279,37 +248,33 @@ TASK(condition, freed_with_its_lock_wakes_who_waits_without_it)
 
 TASK(condition, whose_lock_was_freed_first_cannot_be_notified)
 {
-    struct worker worker;
     make(loop);
-    start(&worker, "a", wait_and_lose, condition);
-    settle();
+    start_first(wait_and_lose, condition);
 
     weir_lock_free(lock);
     settle();
-    cr_assert_not(worker.is_back, "the worker waits for a notification");
+    cr_assert_not(first.is_back, "the worker waits for a notification");
     expect_eq(weir_condition_notify(condition, 1), -EPERM,
               "the lock has gone, so no task may notify");
     weir_condition_free(condition);
 
-    expect_eq(finish(&worker), -ECANCELED, "the wait ends without a lock");
+    expect_eq(finish(&first), -ECANCELED, "the wait ends without a lock");
 }
 
 TASK(condition, notified_without_the_lock_is_an_error)
 {
-    struct worker worker;
     make(loop);
-    start(&worker, "a", wait_once, condition);
-    settle();
+    start_first(wait_once, condition);
 
     expect_eq(weir_condition_notify(condition, 1), -EPERM);
     expect_eq(weir_condition_notify(condition, SIZE_MAX), -EPERM);
     expect_eq(weir_condition_notify(condition, 0), -EPERM);
     expect_eq(in_callback(notify_one, condition), -EPERM);
     settle();
-    cr_assert_not(worker.is_back, "a refused call wakes no task");
+    cr_assert_not(first.is_back, "a refused call wakes no task");
 
     expect_eq(notify(1), 1);
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     end();
 }
 
@@ -327,23 +292,21 @@ static int new_condition(void *object)
 
 TASK(condition, in_the_wrong_place_is_an_error)
 {
-    struct worker worker;
     make(loop);
     expect_eq(weir_condition_new(lock, NULL), -EINVAL);
     expect_eq(weir_condition_wait(condition), -EPERM,
               "the task does not have the lock");
-    start(&worker, "a", wait_once, condition);
-    settle();
+    start_first(wait_once, condition);
     expect_eq(in_callback(wait_unlocked, condition), WEIR_ENOTTASK);
     expect_eq(elsewhere(wait_unlocked, condition), -EPERM);
     expect_eq(elsewhere(new_condition, lock), -EPERM);
     expect_eq(elsewhere(notify_one, condition), -EPERM);
     expect_eq(elsewhere(free_condition, condition), 0);
     settle();
-    cr_assert_not(worker.is_back);
+    cr_assert_not(first.is_back);
     expect_eq(weir_lock_acquire(lock), 0);
     expect_eq(in_callback(notify_one, condition), 1);
     expect_eq(weir_lock_release(lock), 0);
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     end();
 }

@@ -34,9 +34,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 UNIT(condition_end,
      waited_for_at_the_loops_end_has_the_lock_once_it_is_released)
 {
-    rig_start();
-    expect_eq(rig_main(leave_waiting, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_waiting, NULL);
     for (int i = 0; i < 3; i++) {
         cr_assert(left[i].is_back);
         expect_eq(left[i].result, -ECANCELED);
@@ -63,9 +61,7 @@ static int leave_with_lock(weir_loop *on, void *arg)
 
 static void must_end_without_the_lock(bool is_cancelled)
 {
-    rig_start();
-    expect_eq(rig_main(leave_with_lock, &is_cancelled), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_with_lock, &is_cancelled);
     cr_assert(left[0].is_back);
     expect_eq(left[0].result, -ECANCELED);
     weir_condition_free(condition);

@@ -62,36 +62,32 @@ TASK(condition_for, a_predicate_that_holds_is_not_waited_for)
 
 TASK(condition_for, the_wait_goes_on_until_the_predicate_holds)
 {
-    struct worker worker;
     open(2);
-    start(&worker, "w", wait_for_level, condition);
-    settle();
+    start_first(wait_for_level, condition);
     expect_eq(asked, 1);
     cr_assert_not(weir_lock_is_locked(lock), "the wait releases the lock");
 
     raise_level(0);
     expect_eq(asked, 2, "it is asked after each notification");
     raise_level(1);
-    cr_assert_not(worker.is_back);
+    cr_assert_not(first.is_back);
     raise_level(1);
 
-    cr_assert(worker.is_back);
+    cr_assert(first.is_back);
     expect_eq(asked, 4);
-    expect_eq(finish(&worker), 0);
-    expect_eq(worker.next, 0);
+    expect_eq(finish(&first), 0);
+    expect_eq(first.next, 0);
     end();
 }
 
 TASK(condition_for, a_cancelled_wait_has_the_lock_and_asks_no_more)
 {
-    struct worker worker;
     open(1);
-    start(&worker, "w", wait_for_level, condition);
-    settle();
+    start_first(wait_for_level, condition);
 
-    expect_eq(cancel(&worker), -ECANCELED);
+    expect_eq(cancel(&first), -ECANCELED);
 
-    expect_eq(worker.next, 0, "it is told once");
+    expect_eq(first.next, 0, "it is told once");
     expect_eq(asked, 1);
     end();
 }
@@ -164,9 +160,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 
 UNIT(condition_for, the_loops_end_ends_the_wait)
 {
-    rig_start();
-    expect_eq(rig_main(leave_waiting, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_waiting, NULL);
     expect_eq(ended_count, 2);
     expect_eq(asked, 2);
     weir_condition_free(condition);

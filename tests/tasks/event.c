@@ -18,10 +18,7 @@ TASK(event, set_wakes_all_who_wait_in_their_order)
     struct worker workers[3];
     expect_eq(weir_event_new(loop, &event), 0);
     cr_assert_not(weir_event_is_set(event));
-    start(&workers[0], "a", wait_event, event);
-    start(&workers[1], "b", wait_event, event);
-    start(&workers[2], "c", wait_event, event);
-    settle();
+    start_each(workers, 3, wait_event, event);
     expect_str_eq(notes, "");
 
     weir_event_set(event);
@@ -49,11 +46,8 @@ TASK(event, that_is_set_is_not_waited_for)
 
 TASK(event, cleared_after_set_lets_the_woken_go_on_and_stops_the_next)
 {
-    struct worker first;
-    struct worker second;
     expect_eq(weir_event_new(loop, &event), 0);
-    start(&first, "a", wait_event, event);
-    settle();
+    start_first(wait_event, event);
 
     weir_event_set(event);
     weir_event_clear(event);
@@ -70,12 +64,8 @@ TASK(event, cleared_after_set_lets_the_woken_go_on_and_stops_the_next)
 
 TASK(event, cancelled_before_it_is_set_returns_that)
 {
-    struct worker first;
-    struct worker second;
     expect_eq(weir_event_new(loop, &event), 0);
-    start(&first, "a", wait_event, event);
-    start(&second, "b", wait_event, event);
-    settle();
+    start_both(wait_event, event);
 
     cr_assert(weir_task_cancel(first.task));
     weir_event_set(event);
@@ -88,16 +78,14 @@ TASK(event, cancelled_before_it_is_set_returns_that)
 
 TASK(event, cancelled_after_it_is_set_cancels_the_next_call)
 {
-    struct worker worker;
     expect_eq(weir_event_new(loop, &event), 0);
-    start(&worker, "a", wait_event, event);
-    settle();
+    start_first(wait_event, event);
 
     weir_event_set(event);
-    cr_assert(weir_task_cancel(worker.task));
+    cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&worker), 0);
-    expect_eq(worker.next, -ECANCELED);
+    expect_eq(finish(&first), 0);
+    expect_eq(first.next, -ECANCELED);
     weir_event_free(event);
 }
 
@@ -110,12 +98,8 @@ TASK(event, waited_for_too_long_times_out)
 
 TASK(event, freed_wakes_who_waits)
 {
-    struct worker first;
-    struct worker second;
     expect_eq(weir_event_new(loop, &event), 0);
-    start(&first, "a", wait_event, event);
-    start(&second, "b", wait_event, event);
-    settle();
+    start_both(wait_event, event);
 
     weir_event_free(event);
 
@@ -140,17 +124,16 @@ static int wait_until_it_fails(void *object)
 /* Now and then the worker lets others run, from within a call. */
 TASK(event, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
 {
-    struct worker worker;
     expect_eq(weir_event_new(loop, &event), 0);
     weir_event_set(event);
-    start(&worker, "a", wait_until_it_fails, event);
+    start(&first, "a", wait_until_it_fails, event);
     expect_eq(weir_yield(loop), 0);
     expect_gt(count_waits, 1);
-    cr_assert_not(worker.is_back);
+    cr_assert_not(first.is_back);
 
     weir_event_free(event);
 
-    expect_eq(finish(&worker), -ECANCELED);
+    expect_eq(finish(&first), -ECANCELED);
 }
 
 static int set_event(void *object)
@@ -197,12 +180,10 @@ TASK(event, in_the_wrong_place_is_an_error)
 
 TASK(event, can_be_set_in_a_callback)
 {
-    struct worker worker;
     expect_eq(weir_event_new(loop, &event), 0);
-    start(&worker, "a", wait_event, event);
-    settle();
+    start_first(wait_event, event);
     expect_eq(in_callback(set_event, event), 0);
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     weir_event_free(event);
 }
 
@@ -219,9 +200,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 
 UNIT(event, may_be_freed_after_its_loop_which_ended_the_wait)
 {
-    rig_start();
-    expect_eq(rig_main(leave_waiting, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_waiting, NULL);
     cr_assert(left.is_back);
     expect_eq(left.result, -ECANCELED);
     weir_event_set(event);

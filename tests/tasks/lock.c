@@ -41,10 +41,7 @@ TASK(lock, is_had_by_one_at_a_time_first_come_first_served)
     cr_assert_not(weir_lock_is_locked(lock));
     expect_eq(weir_lock_acquire(lock), 0);
     cr_assert(weir_lock_is_locked(lock));
-    start(&workers[0], "a", acquire_and_release, lock);
-    start(&workers[1], "b", acquire_and_release, lock);
-    start(&workers[2], "c", acquire_and_release, lock);
-    settle();
+    start_each(workers, 3, acquire_and_release, lock);
     expect_str_eq(notes, "");
 
     expect_eq(weir_lock_release(lock), 0);
@@ -59,11 +56,9 @@ TASK(lock, is_had_by_one_at_a_time_first_come_first_served)
 
 TASK(lock, released_belongs_to_the_next_in_line_and_to_no_other)
 {
-    struct worker worker;
     expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire_nowait(lock), 0);
-    start(&worker, "a", acquire_and_release, lock);
-    settle();
+    start_first(acquire_and_release, lock);
 
     expect_eq(weir_lock_release(lock), 0);
     cr_assert(weir_lock_is_locked(lock), "the waiter is the owner already");
@@ -72,20 +67,19 @@ TASK(lock, released_belongs_to_the_next_in_line_and_to_no_other)
 
     expect_str_eq(notes, "a", "only after the waiter");
     expect_eq(weir_lock_release(lock), 0);
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     weir_lock_free(lock);
 }
 
 TASK(lock, is_released_only_by_who_has_it_and_not_taken_twice)
 {
-    struct worker worker;
     expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_release(lock), -EPERM, "the lock is not locked");
     expect_eq(weir_lock_acquire(lock), 0);
     expect_eq(weir_lock_acquire(lock), -EDEADLK);
     expect_eq(weir_lock_acquire_nowait(lock), -EBUSY);
-    start(&worker, "a", release, lock);
-    expect_eq(finish(&worker), -EPERM, "another task is the owner");
+    start(&first, "a", release, lock);
+    expect_eq(finish(&first), -EPERM, "another task is the owner");
     cr_assert(weir_lock_is_locked(lock));
     expect_eq(weir_lock_release(lock), 0);
     expect_eq(weir_lock_release(lock), -EPERM, "the lock was released before");
@@ -94,13 +88,9 @@ TASK(lock, is_released_only_by_who_has_it_and_not_taken_twice)
 
 TASK(lock, cancelled_before_it_is_had_goes_to_the_next)
 {
-    struct worker first;
-    struct worker second;
     expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire(lock), 0);
-    start(&first, "a", acquire_and_release, lock);
-    start(&second, "b", acquire_and_release, lock);
-    settle();
+    start_both(acquire_and_release, lock);
 
     cr_assert(weir_task_cancel(first.task));
     expect_eq(weir_lock_release(lock), 0);
@@ -129,16 +119,14 @@ static int release_later(void *object)
 
 TASK(lock, cancelled_after_it_is_had_stays_had_and_cancels_the_next_call)
 {
-    struct worker worker;
     expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire(lock), 0);
-    start(&worker, "a", release_later, lock);
-    settle();
+    start_first(release_later, lock);
 
     expect_eq(weir_lock_release(lock), 0);
-    cr_assert(weir_task_cancel(worker.task));
+    cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     cr_assert_not(weir_lock_is_locked(lock));
     weir_lock_free(lock);
 }
@@ -155,13 +143,9 @@ TASK(lock, waited_for_too_long_times_out)
 
 TASK(lock, freed_wakes_who_waits)
 {
-    struct worker first;
-    struct worker second;
     expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire(lock), 0);
-    start(&first, "a", acquire, lock);
-    start(&second, "b", acquire, lock);
-    settle();
+    start_both(acquire, lock);
 
     weir_lock_free(lock);
 
@@ -185,22 +169,19 @@ static int acquire_until_it_fails(void *object)
 
 TASK(lock, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
 {
-    struct worker worker;
     expect_eq(weir_lock_new(loop, &lock), 0);
-    start(&worker, "a", acquire_until_it_fails, lock);
+    start(&first, "a", acquire_until_it_fails, lock);
     expect_eq(weir_yield(loop), 0);
-    cr_assert_not(worker.is_back);
+    cr_assert_not(first.is_back);
 
     weir_lock_free(lock);
 
-    expect_eq(finish(&worker), -ECANCELED);
+    expect_eq(finish(&first), -ECANCELED);
 }
 
 /* A task in the place in memory of one that ended with the lock. */
 TASK(lock, of_a_task_that_ended_is_not_the_next_tasks)
 {
-    struct worker first;
-    struct worker second;
     expect_eq(weir_lock_new(loop, &lock), 0);
     start(&first, "a", acquire_and_keep, lock);
     expect_eq(finish(&first), 0);
@@ -270,9 +251,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 
 UNIT(lock, may_be_freed_after_its_loop_which_ended_the_wait)
 {
-    rig_start();
-    expect_eq(rig_main(leave_waiting, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_waiting, NULL);
     expect_eq(left[0].result, 0);
     expect_eq(left[1].result, -ECANCELED);
     cr_assert_not(weir_lock_is_locked(lock));
@@ -288,9 +267,7 @@ static int leave_owned(weir_loop *on, void *arg)
 
 UNIT(lock, of_a_task_that_ended_may_be_freed_after_its_loop)
 {
-    rig_start();
-    expect_eq(rig_main(leave_owned, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_owned, NULL);
     cr_assert(weir_lock_is_locked(lock));
     weir_lock_free(lock);
     fake_stop();

@@ -28,16 +28,14 @@ TASK(queue, gives_the_first_first)
 
 TASK(queue, gives_the_last_first_if_told_so)
 {
-    struct worker putter;
     make(loop, 2, WEIR_QUEUE_LIFO);
     expect_eq(put(0), 0);
     expect_eq(put(1), 0);
-    start(&putter, "a", put_item, &items[2]);
-    settle();
+    start_first(put_item, &items[2]);
     expect_eq(get(queue), 1);
     expect_eq(get(queue), 2, "the item of the waiting putter comes last");
     expect_eq(get(queue), 0);
-    expect_eq(finish(&putter), 0);
+    expect_eq(finish(&first), 0);
     weir_queue_free(queue);
 }
 
@@ -57,10 +55,7 @@ TASK(queue, serves_getters_first_come_first_served)
 {
     struct worker getters[3];
     make(loop, 2, WEIR_QUEUE_FIFO);
-    start(&getters[0], "a", get, queue);
-    start(&getters[1], "b", get, queue);
-    start(&getters[2], "c", get, queue);
-    settle();
+    start_each(getters, 3, get, queue);
     expect_str_eq(notes, "");
 
     expect_eq(put(0), 0);
@@ -111,12 +106,8 @@ TASK(queue, serves_putters_first_come_first_served)
 
 TASK(queue, cancelled_get_takes_nothing)
 {
-    struct worker first;
-    struct worker second;
     make(loop, 2, WEIR_QUEUE_FIFO);
-    start(&first, "a", get, queue);
-    start(&second, "b", get, queue);
-    settle();
+    start_both(get, queue);
 
     cr_assert(weir_task_cancel(first.task));
     expect_eq(put(0), 0);
@@ -129,23 +120,19 @@ TASK(queue, cancelled_get_takes_nothing)
 
 TASK(queue, cancelled_after_it_was_given_something_keeps_it)
 {
-    struct worker getter;
     make(loop, 2, WEIR_QUEUE_FIFO);
-    start(&getter, "a", get, queue);
-    settle();
+    start_first(get, queue);
 
     expect_eq(put(5), 0);
-    cr_assert(weir_task_cancel(getter.task));
+    cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&getter), 5);
-    expect_eq(getter.next, -ECANCELED);
+    expect_eq(finish(&first), 5);
+    expect_eq(first.next, -ECANCELED);
     weir_queue_free(queue);
 }
 
 TASK(queue, cancelled_put_puts_nothing)
 {
-    struct worker first;
-    struct worker second;
     make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
     start(&first, "a", put_item, &items[1]);
@@ -165,17 +152,15 @@ TASK(queue, cancelled_put_puts_nothing)
 
 TASK(queue, cancelled_after_it_has_put_something_has_put_it)
 {
-    struct worker putter;
     make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
-    start(&putter, "a", put_item, &items[1]);
-    settle();
+    start_first(put_item, &items[1]);
 
     expect_eq(get(queue), 0);
-    cr_assert(weir_task_cancel(putter.task));
+    cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&putter), 0);
-    expect_eq(putter.next, -ECANCELED);
+    expect_eq(finish(&first), 0);
+    expect_eq(first.next, -ECANCELED);
     expect_eq(get(queue), 1);
     weir_queue_free(queue);
 }
@@ -251,13 +236,9 @@ TASK(queue, join_counts_what_went_from_hand_to_hand)
 
 TASK(queue, cancelled_join_leaves_the_others)
 {
-    struct worker first;
-    struct worker second;
     make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
-    start(&first, "a", join, queue);
-    start(&second, "b", join, queue);
-    settle();
+    start_both(join, queue);
     expect_eq(cancel(&first), -ECANCELED);
     expect_eq(weir_queue_task_done(queue), 0);
     cr_assert(weir_task_cancel(second.task));

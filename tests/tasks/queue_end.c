@@ -43,19 +43,16 @@ TASK(queue_end, shut_down_takes_nothing_in_and_gives_out_what_is_there)
 
 TASK(queue_end, shut_down_tells_getters_when_it_is_empty)
 {
-    struct worker given;
     struct worker getters[2];
     make(loop, 2, WEIR_QUEUE_FIFO);
-    start(&given, "a", get, queue);
-    start(&getters[0], "b", get, queue);
-    start(&getters[1], "c", get, queue);
-    settle();
+    start(&first, "a", get, queue);
+    start_each(getters, 2, get, queue);
 
     expect_eq(put(0), 0);
     weir_queue_shutdown(queue);
     weir_queue_shutdown(queue);
 
-    expect_eq(finish(&given), 0, "the getter had its item");
+    expect_eq(finish(&first), 0, "the getter had its item");
     expect_eq(finish(&getters[0]), WEIR_EQUEUESHUTDOWN);
     expect_eq(finish(&getters[1]), WEIR_EQUEUESHUTDOWN);
     weir_queue_free(queue);
@@ -63,14 +60,12 @@ TASK(queue_end, shut_down_tells_getters_when_it_is_empty)
 
 TASK(queue_end, shut_down_at_once_gives_nothing_out_but_by_drain)
 {
-    struct worker joiner;
     make(loop, 4, WEIR_QUEUE_FIFO);
     for (int i = 0; i < 4; i++) {
         expect_eq(put(i), 0);
     }
     expect_eq(get(queue), 0);
-    start(&joiner, "j", join, queue);
-    settle();
+    start_first(join, queue);
 
     weir_queue_shutdown_immediate(queue);
 
@@ -78,9 +73,9 @@ TASK(queue_end, shut_down_at_once_gives_nothing_out_but_by_drain)
     expect_eq(get_nowait(queue), WEIR_EQUEUESHUTDOWN);
     expect_eq(put(5), WEIR_EQUEUESHUTDOWN);
     settle();
-    cr_assert_not(joiner.is_back, "one item is not dealt with yet");
+    cr_assert_not(first.is_back, "one item is not dealt with yet");
     expect_eq(weir_queue_task_done(queue), 0);
-    expect_eq(finish(&joiner), 0);
+    expect_eq(finish(&first), 0);
     for (int i = 1; i < 4; i++) {
         expect_eq(drain(queue), i);
     }
@@ -110,20 +105,18 @@ TASK(queue_end, shut_down_at_once_ends_joins)
 
 TASK(queue_end, shut_down_twice_may_become_immediate)
 {
-    struct worker joiner;
     make(loop, 3, WEIR_QUEUE_FIFO);
     for (int i = 0; i < 3; i++) {
         expect_eq(put(i), 0);
     }
-    start(&joiner, "j", join, queue);
-    settle();
+    start_first(join, queue);
     weir_queue_shutdown(queue);
     expect_eq(drain(queue), 0); /* counts as dealt with */
     settle();
-    cr_assert_not(joiner.is_back);
+    cr_assert_not(first.is_back);
     weir_queue_shutdown_immediate(queue);
     weir_queue_shutdown(queue); /* it stays as it is */
-    expect_eq(finish(&joiner), 0);
+    expect_eq(finish(&first), 0);
     expect_eq(get(queue), WEIR_EQUEUESHUTDOWN);
     expect_eq(drain(queue), 1);
     expect_eq(drain(queue), 2);
@@ -132,14 +125,12 @@ TASK(queue_end, shut_down_twice_may_become_immediate)
 
 TASK(queue_end, drained_counts_as_dealt_with)
 {
-    struct worker joiner;
     make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(put(0), 0);
-    start(&joiner, "j", join, queue);
-    settle();
+    start_first(join, queue);
     weir_queue_shutdown(queue);
     expect_eq(drain(queue), 0);
-    expect_eq(finish(&joiner), 0);
+    expect_eq(finish(&first), 0);
     weir_queue_free(queue);
 }
 
@@ -191,16 +182,15 @@ static int pass_until_it_fails(void *object)
 
 TASK(queue_end, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
 {
-    struct worker worker;
     for (int i = 0; i < 4; i++) {
         make(loop, 1, WEIR_QUEUE_FIFO);
-        start(&worker, "a", pass_until_it_fails, queue);
+        start(&first, "a", pass_until_it_fails, queue);
         for (int turn = 0; turn <= i; turn++) {
             expect_eq(weir_yield(loop), 0);
         }
-        cr_assert_not(worker.is_back);
+        cr_assert_not(first.is_back);
         weir_queue_free(queue);
-        expect_eq(finish(&worker), -ECANCELED);
+        expect_eq(finish(&first), -ECANCELED);
     }
 }
 
@@ -251,15 +241,13 @@ TASK(queue_end, on_another_thread_is_an_error)
 
 TASK(queue_end, is_used_without_waiting_in_callbacks)
 {
-    struct worker getter;
     make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(in_callback(put_item, &items[0]), WEIR_ENOTTASK);
     expect_eq(in_callback(get, queue), WEIR_ENOTTASK);
     expect_eq(in_callback(join, queue), WEIR_ENOTTASK);
-    start(&getter, "a", get, queue);
-    settle();
+    start_first(get, queue);
     expect_eq(in_callback(put_item_nowait, &items[1]), 0);
-    expect_eq(finish(&getter), 1);
+    expect_eq(finish(&first), 1);
     expect_eq(in_callback(put_item_nowait, &items[2]), 0);
     expect_eq(in_callback(put_item_nowait, &items[3]), -EAGAIN);
     expect_eq(in_callback(get_nowait, queue), 2);
@@ -298,9 +286,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 
 UNIT(queue_end, may_be_drained_and_freed_after_its_loop_which_ended_the_waits)
 {
-    rig_start();
-    expect_eq(rig_main(leave_waiting, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_waiting, NULL);
     expect_eq(left[0].result, -ECANCELED);
     expect_eq(left[1].result, -ECANCELED);
     expect_eq(get(queue), WEIR_ENOTTASK);

@@ -126,9 +126,7 @@ TASK(queue_priority, serves_getters_and_putters_first_come_first_served)
     struct worker getters[2];
     struct worker putters[2];
     open(1, "2103");
-    start(&getters[0], "a", get, queue);
-    start(&getters[1], "b", get, queue);
-    settle();
+    start_each(getters, 2, get, queue);
     expect_eq(put(0), 0); /* straight to the first getter */
     expect_eq(put(1), 0);
     expect_eq(finish(&getters[0]), 0);
@@ -149,14 +147,12 @@ TASK(queue_priority, serves_getters_and_putters_first_come_first_served)
 
 TASK(queue_priority, a_cancelled_or_timed_out_call_loses_nothing)
 {
-    struct worker putter;
     open(2, "210");
     must_time_out(get, queue);
     expect_eq(put(0), 0);
     expect_eq(put(1), 0);
-    start(&putter, "p", put_item, &items[2]);
-    settle();
-    expect_eq(cancel(&putter), -ECANCELED);
+    start_first(put_item, &items[2]);
+    expect_eq(cancel(&first), -ECANCELED);
     expect_eq(get(queue), 1);
     expect_eq(get(queue), 0);
     expect_eq(get_nowait(queue), -EAGAIN, "nothing was put");
@@ -165,18 +161,17 @@ TASK(queue_priority, a_cancelled_or_timed_out_call_loses_nothing)
 
 TASK(queue_priority, is_joined_shut_down_and_drained_as_any_other)
 {
-    struct worker joiner;
     open(3, "201");
     for (int i = 0; i < 3; i++) {
         expect_eq(put(i), 0);
     }
-    start(&joiner, "j", join, queue);
+    start(&first, "j", join, queue);
     expect_eq(get(queue), 1);
     expect_eq(weir_queue_task_done(queue), 0);
     settle();
-    cr_assert_not(joiner.is_back);
+    cr_assert_not(first.is_back);
     weir_queue_shutdown_immediate(queue);
-    expect_eq(finish(&joiner), 0);
+    expect_eq(finish(&first), 0);
     expect_eq(get(queue), WEIR_EQUEUESHUTDOWN);
     expect_eq(drain(queue), 2);
     expect_eq(drain(queue), 0);

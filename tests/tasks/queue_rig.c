@@ -1,9 +1,8 @@
 /*
  * Calls on one queue whose items are numbers; see queue_rig.h.
  *
- * A call that fails must leave its result
- * alone: it is preset to the last item, which
- * no test puts.
+ * A call that fails must leave its result alone: it is preset to the last item,
+ * which no test puts.
  */
 #include "tests/tasks/queue_rig.h"
 

@@ -29,6 +29,9 @@ int rig_main(weir_task_fn *fn, void *arg);
 /* As rig_main(), between rig_start() and rig_stop(). */
 int rig_run(weir_task_fn *fn, void *arg);
 
+/* Frees the loop, in which @fn has left tasks; fake_stop() is for the test. */
+void rig_leave(weir_task_fn *fn, void *arg);
+
 /* The memory of loops in what follows: all of it comes back. */
 extern struct test_allocator rig_memory;
 

@@ -27,6 +27,13 @@ int rig_run(weir_task_fn *fn, void *arg)
     return result;
 }
 
+void rig_leave(weir_task_fn *fn, void *arg)
+{
+    rig_start();
+    expect_eq(rig_main(fn, arg), 0);
+    expect_eq(weir_loop_free(loop), 0);
+}
+
 struct test_allocator rig_memory;
 
 static void start_again(void)

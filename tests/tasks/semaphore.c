@@ -39,10 +39,7 @@ TASK(semaphore, gives_what_there_is_and_then_first_come_first_served)
     expect_eq(weir_semaphore_acquire_nowait(semaphore), 0);
     expect_eq(weir_semaphore_get_value(semaphore), 0);
     expect_eq(weir_semaphore_acquire_nowait(semaphore), -EBUSY);
-    start(&workers[0], "a", acquire, semaphore);
-    start(&workers[1], "b", acquire, semaphore);
-    start(&workers[2], "c", acquire, semaphore);
-    settle();
+    start_each(workers, 3, acquire, semaphore);
     expect_str_eq(notes, "");
 
     expect_eq(weir_semaphore_release(semaphore), 0);
@@ -62,16 +59,14 @@ TASK(semaphore, gives_what_there_is_and_then_first_come_first_served)
 
 TASK(semaphore, released_belongs_to_the_next_in_line_and_to_no_other)
 {
-    struct worker worker;
     make(loop, 0, false);
-    start(&worker, "a", acquire, semaphore);
-    settle();
+    start_first(acquire, semaphore);
 
     expect_eq(weir_semaphore_release(semaphore), 0);
     expect_eq(weir_semaphore_get_value(semaphore), 0);
     expect_eq(weir_semaphore_acquire_nowait(semaphore), -EBUSY);
 
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     weir_semaphore_free(semaphore);
 }
 
@@ -100,16 +95,16 @@ TASK(semaphore, is_taken_in_the_order_in_which_it_was_asked_for)
     char three[] = "3";
 
     expect_eq(weir_semaphore_new(loop, 1, &ordered), 0);
-    weir_task *first = rig_spawn(take_and_note, one);
-    weir_task *second = rig_spawn(take_twice, NULL);
-    weir_task *third = rig_spawn(take_and_note, three);
+    weir_task *const tasks[] = {rig_spawn(take_and_note, one),
+                                rig_spawn(take_twice, NULL),
+                                rig_spawn(take_and_note, three)};
     expect_eq(weir_yield(loop), 0);
     for (int i = 0; i < 3; i++) {
         expect_eq(weir_semaphore_release(ordered), 0);
     }
-    expect_eq(rig_join(first), 0);
-    expect_eq(rig_join(second), 0);
-    expect_eq(rig_join(third), 0);
+    for (int i = 0; i < 3; i++) {
+        expect_eq(rig_join(tasks[i]), 0);
+    }
     expect_str_eq(notes, "1234");
     expect_eq(weir_semaphore_get_value(ordered), 0);
     weir_semaphore_free(ordered);
@@ -117,18 +112,16 @@ TASK(semaphore, is_taken_in_the_order_in_which_it_was_asked_for)
 
 TASK(semaphore, that_is_bounded_is_not_released_above_its_first_value)
 {
-    struct worker worker;
     make(loop, 1, true);
     expect_eq(weir_semaphore_release(semaphore), -ERANGE);
     expect_eq(weir_semaphore_get_value(semaphore), 1);
     expect_eq(weir_semaphore_acquire(semaphore), 0);
-    start(&worker, "a", acquire, semaphore);
-    settle();
+    start_first(acquire, semaphore);
     expect_eq(weir_semaphore_release(semaphore), 0,
               "the value goes to the waiter");
     expect_eq(weir_semaphore_release(semaphore), 0);
     expect_eq(weir_semaphore_release(semaphore), -ERANGE);
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     weir_semaphore_free(semaphore);
 
     make(loop, 1, false);
@@ -143,12 +136,8 @@ TASK(semaphore, that_is_bounded_is_not_released_above_its_first_value)
 
 TASK(semaphore, cancelled_before_it_is_had_goes_to_the_next)
 {
-    struct worker first;
-    struct worker second;
     make(loop, 0, false);
-    start(&first, "a", acquire, semaphore);
-    start(&second, "b", acquire, semaphore);
-    settle();
+    start_both(acquire, semaphore);
 
     cr_assert(weir_task_cancel(first.task));
     expect_eq(weir_semaphore_release(semaphore), 0);
@@ -162,16 +151,14 @@ TASK(semaphore, cancelled_before_it_is_had_goes_to_the_next)
 
 TASK(semaphore, cancelled_after_it_is_had_stays_had_and_cancels_the_next_call)
 {
-    struct worker worker;
     make(loop, 0, false);
-    start(&worker, "a", acquire, semaphore);
-    settle();
+    start_first(acquire, semaphore);
 
     expect_eq(weir_semaphore_release(semaphore), 0);
-    cr_assert(weir_task_cancel(worker.task));
+    cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&worker), 0);
-    expect_eq(worker.next, -ECANCELED);
+    expect_eq(finish(&first), 0);
+    expect_eq(first.next, -ECANCELED);
     expect_eq(weir_semaphore_get_value(semaphore), 0, "the value was taken");
     weir_semaphore_free(semaphore);
 }
@@ -187,12 +174,8 @@ TASK(semaphore, waited_for_too_long_times_out_and_nothing_is_lost)
 
 TASK(semaphore, freed_wakes_who_waits)
 {
-    struct worker first;
-    struct worker second;
     make(loop, 0, true);
-    start(&first, "a", acquire, semaphore);
-    start(&second, "b", acquire, semaphore);
-    settle();
+    start_both(acquire, semaphore);
 
     weir_semaphore_free(semaphore);
 
@@ -213,15 +196,14 @@ static int acquire_until_it_fails(void *object)
 
 TASK(semaphore, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
 {
-    struct worker worker;
     make(loop, UINT64_MAX, false);
-    start(&worker, "a", acquire_until_it_fails, semaphore);
+    start(&first, "a", acquire_until_it_fails, semaphore);
     expect_eq(weir_yield(loop), 0);
-    cr_assert_not(worker.is_back);
+    cr_assert_not(first.is_back);
 
     weir_semaphore_free(semaphore);
 
-    expect_eq(finish(&worker), -ECANCELED);
+    expect_eq(finish(&first), -ECANCELED);
 }
 
 static int free_semaphore(void *object)
@@ -238,15 +220,13 @@ static int new_semaphore(void *object)
 
 TASK(semaphore, is_used_without_waiting_in_callbacks_and_nowhere_else)
 {
-    struct worker worker;
     expect_eq(weir_semaphore_new(loop, 1, NULL), -EINVAL);
     make(loop, 1, false);
     expect_eq(in_callback(acquire, semaphore), WEIR_ENOTTASK);
     expect_eq(in_callback(try_acquire, semaphore), 0);
-    start(&worker, "a", acquire, semaphore);
-    settle();
+    start_first(acquire, semaphore);
     expect_eq(in_callback(release, semaphore), 0);
-    expect_eq(finish(&worker), 0);
+    expect_eq(finish(&first), 0);
     expect_eq(elsewhere(new_semaphore, loop), -EPERM);
     expect_eq(elsewhere(acquire, semaphore), -EPERM);
     expect_eq(elsewhere(try_acquire, semaphore), -EPERM);
@@ -269,9 +249,7 @@ static int leave_waiting(weir_loop *on, void *arg)
 
 UNIT(semaphore, may_be_freed_after_its_loop_which_ended_the_wait)
 {
-    rig_start();
-    expect_eq(rig_main(leave_waiting, NULL), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_waiting, NULL);
     expect_eq(left.result, -ECANCELED);
     expect_eq(weir_semaphore_release(semaphore), 0);
     expect_eq(weir_semaphore_get_value(semaphore), 1);

@@ -1,10 +1,8 @@
 /*
  * Workers that make one call on an object; see sync.h.
  *
- * A worker notes its name when its call
- * returns and makes one more suspending call,
- * which tells whether an interruption was
- * left.
+ * A worker notes its name when its call returns and makes one more suspending
+ * call, which tells whether an interruption was left.
  */
 #include "tests/tasks/sync.h"
 
@@ -31,6 +29,32 @@ void start(struct worker *worker, const char *name, sync_call *call,
 {
     *worker = (struct worker){.call = call, .object = object, .name = name};
     worker->task = rig_spawn(sync_work, worker);
+}
+
+void start_each(struct worker *workers, int count, sync_call *call,
+                void *object)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+
+    for (int i = 0; i < count; i++) {
+        start(&workers[i], names[i], call, object);
+    }
+    settle();
+}
+
+struct worker first;
+struct worker second;
+
+void start_first(sync_call *call, void *object)
+{
+    start_each(&first, 1, call, object);
+}
+
+void start_both(sync_call *call, void *object)
+{
+    start(&first, "a", call, object);
+    start(&second, "b", call, object);
+    settle();
 }
 
 void start_limited(struct worker *worker, uint64_t limit_ns, sync_call *call,

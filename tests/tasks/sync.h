@@ -28,6 +28,14 @@ struct worker {
 
 void start(struct worker *worker, const char *name, sync_call *call,
            void *object);
+/* The same for workers "a", "b" and so on, which come to their waits. */
+void start_each(struct worker *workers, int count, sync_call *call,
+                void *object);
+extern struct worker first;
+extern struct worker second;
+void start_first(sync_call *call, void *object);
+void start_both(sync_call *call, void *object);
+
 void start_limited(struct worker *worker, uint64_t limit_ns, sync_call *call,
                    void *object);
 

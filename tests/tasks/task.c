@@ -5,6 +5,7 @@
  * What tasks do they note as letters, so that their order can be compared.
  */
 #include "rig.h"
+#include "tests/dump.h"
 
 /* Arguments are not const. */
 static void *text(const char *literal)
@@ -338,9 +339,7 @@ UNIT(task, loop_free_ends_every_task_and_its_handle_stays)
 {
     weir_task *task = NULL;
     int result = 0;
-    rig_start();
-    expect_eq(rig_main(leave_behind, &task), 0);
-    expect_eq(weir_loop_free(loop), 0);
+    rig_leave(leave_behind, &task);
     expect_str_eq(notes, "end");
     expect_eq(weir_future_get_result(weir_task_get_future(task), &result), 0);
     expect_eq(result, 5);
@@ -426,17 +425,11 @@ TASK(task, statistics_count_tasks_switches_and_stacks)
 
 TASK(task, the_dump_names_each_task_and_its_state)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
     weir_task *task = rig_spawn(sleep_long, NULL);
     weir_task_set_name(task, "sleeper");
     expect_eq(weir_yield(loop), 0);
-    weir_loop_dump(loop, out);
-    fclose(out);
-    cr_assert(strstr(text, "task main running stack=262144"), "%s", text);
-    cr_assert(strstr(text, "task sleeper waiting for sleep"), "%s", text);
-    free(text);
+    expect_dumped(loop, "task main running stack=262144");
+    expect_dumped(loop, "task sleeper waiting for sleep");
     weir_task_cancel(task);
     expect_eq(rig_join(task), -ECANCELED);
 }

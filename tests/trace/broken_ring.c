@@ -6,6 +6,7 @@
  * error, every later run says the same, and freeing the loop still delivers
  * the losses and gives everything back.
  */
+#include "tests/bind.h"
 #include "tests/fake/fake.h"
 #include "tests/walk.h"
 #include "uring/sys.h"
@@ -45,18 +46,10 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .connection_made = made,
                                               .connection_lost = lost};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
-
 static void open_loop(void)
 {
     allocator_init(&allocator);
-    const struct weir_factory factory = {.create = create};
+    const struct weir_factory factory = bind_to(&protocol, NULL);
     fake_start(&(struct fake_options){.seed = 1});
     loop = allocator_make_loop(&allocator);
     for (int i = 0; i < 3; i++) {
@@ -180,7 +173,7 @@ static void note_signal(void *arg, int signum)
 
 UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
 {
-    const struct weir_factory factory = {.create = create};
+    const struct weir_factory factory = bind_to(&protocol, NULL);
     const struct weir_server_options options = {.size = sizeof(options)};
     weir_server *server;
     const struct weir_connect_options connect = {.size = sizeof(connect)};

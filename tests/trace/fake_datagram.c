@@ -4,6 +4,7 @@
  * As fake_ring.c, one behaviour of the kernel a test. Each was seen on
  * Linux 6.18.
  */
+#define UNIT_RUN rig_test
 #include "tests/trace/ring_rig.h"
 
 #include <errno.h>
@@ -52,6 +53,7 @@ static int open_bound(void)
                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const int fd = wr_sys_socket(AF_INET, SOCK_DGRAM, 0);
     expect_eq(wr_sys_bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    rig.fd = fd;
     return fd;
 }
 
@@ -93,8 +95,6 @@ UNIT(fake, gives_datagrams_whole_empty_or_with_the_length_that_they_had)
     expect_eq(mail.message.msg_hdr.msg_flags, MSG_TRUNC);
     expect_eq(fake_given_count(fd), 3);
     expect_eq(fake_given_tag(fd, 1), 8);
-    wr_sys_close(fd);
-    rig_stop();
 }
 
 UNIT(fake, tells_a_refusal_once_to_a_connected_sender_in_place_of_sending)
@@ -119,8 +119,6 @@ UNIT(fake, tells_a_refusal_once_to_a_connected_sender_in_place_of_sending)
 
     expect_eq(fake_sent_errors(fd), 1);
     expect_eq(fake_received_errors(fd), 1);
-    wr_sys_close(fd);
-    rig_stop();
 }
 
 UNIT(fake, tells_a_sender_that_is_not_connected_of_no_refusal)
@@ -138,8 +136,6 @@ UNIT(fake, tells_a_sender_that_is_not_connected_of_no_refusal)
 
     expect_eq(receive(fd, &mail), -EAGAIN);
     expect_eq(fake_stats()->datagrams_refused, 1);
-    wr_sys_close(fd);
-    rig_stop();
 }
 
 /* A queue that is not full takes one more; a poll waits for half of it. */
@@ -159,8 +155,6 @@ UNIT(fake, has_room_for_datagrams_until_the_queue_is_full)
     expect_eq(fake_has_datagram_room(fd), true);
 
     expect_eq(send_to(fd, box, 1), 1);
-    wr_sys_close(fd);
-    rig_stop();
 }
 
 UNIT(fake, drops_datagrams_for_which_the_receiver_has_no_room)
@@ -176,8 +170,6 @@ UNIT(fake, drops_datagrams_for_which_the_receiver_has_no_room)
     rig_turn(0, 0);
 
     expect_eq(fake_datagram_drops(fd), 2);
-    wr_sys_close(fd);
-    rig_stop();
 }
 
 UNIT(fake, loses_doubles_and_delays_datagrams_as_it_is_told)
@@ -201,8 +193,6 @@ UNIT(fake, loses_doubles_and_delays_datagrams_as_it_is_told)
     expect_eq(receive(fd, &mail), -EAGAIN);
     expect_eq(fake_given_tag(fd, 0), 2);
     expect_eq(fake_given_tag(fd, 1), 2);
-    wr_sys_close(fd);
-    rig_stop();
 }
 
 UNIT(fake, lets_a_unix_peer_that_does_not_read_refuse_the_twelfth)
@@ -210,20 +200,17 @@ UNIT(fake, lets_a_unix_peer_that_does_not_read_refuse_the_twelfth)
     bool is_copy;
     char bytes[8];
     rig_start(&(struct fake_options){.seed = 1});
-    const int fd = wr_sys_socket(AF_UNIX, SOCK_DGRAM, 0);
+    rig.fd = wr_sys_socket(AF_UNIX, SOCK_DGRAM, 0);
     struct fake_box *box = fake_box_open(AF_UNIX);
 
     for (int i = 0; i < 11; i++) {
-        expect_eq(send_to(fd, box, 1), 1);
+        expect_eq(send_to(rig.fd, box, 1), 1);
     }
-    expect_eq(send_to(fd, box, 1), -EAGAIN);
+    expect_eq(send_to(rig.fd, box, 1), -EAGAIN);
     expect_eq(fake_box_has_place(box), false);
-    expect_eq(fake_has_datagram_room(fd), true);
+    expect_eq(fake_has_datagram_room(rig.fd), true);
     expect_eq(fake_box_receive(box, bytes, sizeof(bytes), &is_copy), 1);
-    expect_eq(send_to(fd, box, 1), 1);
-
-    wr_sys_close(fd);
-    rig_stop();
+    expect_eq(send_to(rig.fd, box, 1), 1);
 }
 
 UNIT(fake, lets_no_datagram_pass_that_is_too_long)
@@ -234,7 +221,4 @@ UNIT(fake, lets_no_datagram_pass_that_is_too_long)
 
     expect_eq(send_to(fd, box, 4), 1);
     expect_eq(send_to(fd, box, 5), -EMSGSIZE);
-
-    wr_sys_close(fd);
-    rig_stop();
 }

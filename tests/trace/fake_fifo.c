@@ -4,6 +4,7 @@
  * As fake_ring.c, one behaviour of the kernel a test. Each was seen on
  * Linux 6.18.
  */
+#define UNIT_RUN rig_test
 #include "tests/trace/ring_rig.h"
 
 #include <errno.h>
@@ -43,84 +44,72 @@ static uint32_t events_of(int fd, uint32_t events)
 /* A page goes in whole or not at all, and a poll waits for room for one. */
 UNIT(fake, takes_a_page_into_a_pipe_whole_or_not_at_all)
 {
-    int fd;
     rig_start(&(struct fake_options){.seed = 1});
-    struct fake_fifo *fifo = fake_fifo_open(false, false, 2 * PAGE, &fd);
+    struct fake_fifo *fifo = fake_fifo_open(false, false, 2 * PAGE, &rig.fd);
 
-    expect_eq(write_len(fd, PAGE), (int32_t)PAGE);
-    expect_eq(events_of(fd, POLLOUT), POLLOUT);
-    expect_eq(write_len(fd, PAGE), (int32_t)PAGE);
-    expect_eq(write_len(fd, 1), -EAGAIN);
-    expect_eq(events_of(fd, POLLOUT), 0);
+    expect_eq(write_len(rig.fd, PAGE), (int32_t)PAGE);
+    expect_eq(events_of(rig.fd, POLLOUT), POLLOUT);
+    expect_eq(write_len(rig.fd, PAGE), (int32_t)PAGE);
+    expect_eq(write_len(rig.fd, 1), -EAGAIN);
+    expect_eq(events_of(rig.fd, POLLOUT), 0);
     expect_eq(fake_fifo_read(fifo, bytes, 1), 1);
-    expect_eq(write_len(fd, 2), -EAGAIN);
-    expect_eq(events_of(fd, POLLOUT), 0);
+    expect_eq(write_len(rig.fd, 2), -EAGAIN);
+    expect_eq(events_of(rig.fd, POLLOUT), 0);
     expect_eq(fake_fifo_read(fifo, bytes, PAGE), (ssize_t)PAGE);
-    expect_eq(events_of(fd, POLLOUT), POLLOUT);
+    expect_eq(events_of(rig.fd, POLLOUT), POLLOUT);
 
     fake_fifo_close(fifo);
-    wr_sys_close(fd);
-    rig_stop();
 }
 
 UNIT(fake, tells_a_writer_whose_reader_has_gone)
 {
-    int fd;
     rig_start(&(struct fake_options){.seed = 1});
-    struct fake_fifo *fifo = fake_fifo_open(false, false, PAGE, &fd);
+    struct fake_fifo *fifo = fake_fifo_open(false, false, PAGE, &rig.fd);
 
-    expect_eq(events_of(fd, 0), 0);
+    expect_eq(events_of(rig.fd, 0), 0);
     fake_fifo_close(fifo);
 
-    expect_eq(events_of(fd, 0), POLLERR);
-    expect_eq(events_of(fd, POLLOUT), POLLOUT | POLLERR);
-    expect_eq(write_len(fd, 1), -EPIPE);
-    wr_sys_close(fd);
-    rig_stop();
+    expect_eq(events_of(rig.fd, 0), POLLERR);
+    expect_eq(events_of(rig.fd, POLLOUT), POLLOUT | POLLERR);
+    expect_eq(write_len(rig.fd, 1), -EPIPE);
 }
 
 UNIT(fake, gives_the_bytes_of_a_writer_that_has_gone_before_the_end)
 {
-    int fd;
     rig_start(&(struct fake_options){.seed = 1});
-    struct fake_fifo *fifo = fake_fifo_open(true, false, PAGE, &fd);
+    struct fake_fifo *fifo = fake_fifo_open(true, false, PAGE, &rig.fd);
 
-    expect_eq(read_len(fd, 10), -EAGAIN);
+    expect_eq(read_len(rig.fd, 10), -EAGAIN);
     expect_eq(fake_fifo_write(fifo, "abc", 3), 3);
-    expect_eq(events_of(fd, POLLIN), POLLIN);
+    expect_eq(events_of(rig.fd, POLLIN), POLLIN);
     fake_fifo_close(fifo);
-    expect_eq(events_of(fd, POLLIN), POLLIN | POLLHUP);
+    expect_eq(events_of(rig.fd, POLLIN), POLLIN | POLLHUP);
 
-    expect_eq(read_len(fd, 10), 3);
+    expect_eq(read_len(rig.fd, 10), 3);
     expect_eq(memcmp(bytes, "abc", 3), 0);
-    expect_eq(events_of(fd, POLLIN), POLLHUP);
-    expect_eq(read_len(fd, 10), 0);
-    wr_sys_close(fd);
-    rig_stop();
+    expect_eq(events_of(rig.fd, POLLIN), POLLHUP);
+    expect_eq(read_len(rig.fd, 10), 0);
 }
 
 UNIT(fake, lets_a_worker_wait_for_bytes_of_a_pipe_that_has_a_name)
 {
-    int fd;
     struct wr_op op;
     rig_start(&(struct fake_options){.seed = 1});
-    struct fake_fifo *fifo = fake_fifo_open(true, true, PAGE, &fd);
+    struct fake_fifo *fifo = fake_fifo_open(true, true, PAGE, &rig.fd);
     wr_op_init(&op, note);
-    expect_eq(read_len(fd, 10), -EOPNOTSUPP);
+    expect_eq(read_len(rig.fd, 10), -EOPNOTSUPP);
 
-    wr_prep_read_waiting(&rig.uring, &op, fd, bytes, 10);
+    wr_prep_read_waiting(&rig.uring, &op, rig.fd, bytes, 10);
     rig_turn(0, 0);
     expect_eq(op.in_flight, true);
     expect_eq(fake_fifo_write(fifo, "abc", 3), 3);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].res, 3);
-    wr_prep_read_waiting(&rig.uring, &op, fd, bytes, 10);
+    wr_prep_read_waiting(&rig.uring, &op, rig.fd, bytes, 10);
     rig_turn(0, 0);
     wr_op_cancel(&rig.uring, &op);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(results[0].res, -EINTR);
     fake_fifo_close(fifo);
-    wr_sys_close(fd);
-    rig_stop();
 }

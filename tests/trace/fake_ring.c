@@ -6,6 +6,7 @@
  * survive, and shows that the machine has it. Here: data that comes and goes;
  * fake_socket.c has the rest.
  */
+#define UNIT_RUN rig_test
 #include "tests/trace/ring_rig.h"
 #include "uring/feature.h"
 
@@ -15,17 +16,10 @@
 
 UNIT(fake, receive_ends_with_the_step_that_completes_its_total)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.seed = 1});
-    rig_provide(BUF_COUNT);
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    write_all(peer, 20000);
+    rig_begin(&(struct fake_options){.seed = 1}, BUF_COUNT);
+    write_all(rig.peer, 20000);
 
-    wr_prep_recv(
-        &rig.uring, &op, fd,
-        &(struct wr_recv_limits){.credit = 10000, .buf_size = BUF_SIZE});
+    rig_prep_recv(10000);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(result_count, 2);
@@ -35,30 +29,20 @@ UNIT(fake, receive_ends_with_the_step_that_completes_its_total)
     expect_eq(results[1].res, 4096, "5904 in all, in steps of 4096");
     expect_eq(results[1].flags,
               WR_CQE_BUFFER | WR_CQE_SOCK_NONEMPTY | 1u << WR_CQE_BUFFER_SHIFT);
-    cr_assert_not(op.in_flight);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
+    cr_assert_not(rig.op.in_flight);
 }
 
 UNIT(fake, receives_fill_one_buffer_after_the_other)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.seed = 1});
-    rig_provide(2);
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    wr_prep_recv(
-        &rig.uring, &op, fd,
-        &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
-    expect_eq(fake_peer_write(peer, "abc", 3), 3);
+    rig_begin(&(struct fake_options){.seed = 1}, 2);
+    rig_prep_recv(100000);
+    expect_eq(fake_peer_write(rig.peer, "abc", 3), 3);
     rig_turn(1, UINT64_MAX);
     expect_eq(result_count, 1);
     expect_eq(results[0].flags, WR_CQE_BUFFER | WR_CQE_MORE | WR_CQE_BUF_MORE);
     expect_eq(memcmp(rig.bufs[0], "abc", 3), 0);
 
-    write_all(peer, BUF_SIZE);
+    write_all(rig.peer, BUF_SIZE);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(result_count, 2);
@@ -66,78 +50,48 @@ UNIT(fake, receives_fill_one_buffer_after_the_other)
     expect_eq(results[0].flags & WR_CQE_BUF_MORE, 0);
     expect_eq(results[1].res, 3);
     expect_eq(results[1].flags >> WR_CQE_BUFFER_SHIFT, 1);
-    wr_op_cancel(&rig.uring, &op);
+    wr_op_cancel(&rig.uring, &rig.op);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].res, -ECANCELED);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, plain_buffers_are_used_up_by_one_receive)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.missing = 1u << WR_FEATURE_BUF_INC |
-                                                1u << WR_FEATURE_RECV_CREDIT});
-    rig_provide(2);
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    expect_eq(fake_peer_write(peer, "abc", 3), 3);
+    rig_begin(&(struct fake_options){.missing = 1u << WR_FEATURE_BUF_INC |
+                                                1u << WR_FEATURE_RECV_CREDIT},
+              2);
+    expect_eq(fake_peer_write(rig.peer, "abc", 3), 3);
 
-    wr_prep_recv(
-        &rig.uring, &op, fd,
-        &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
+    rig_prep_recv(100000);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(result_count, 1);
     expect_eq(results[0].flags, WR_CQE_BUFFER);
-    expect_eq(fake_peer_write(peer, "d", 1), 1);
-    wr_prep_recv(
-        &rig.uring, &op, fd,
-        &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
+    expect_eq(fake_peer_write(rig.peer, "d", 1), 1);
+    rig_prep_recv(100000);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 1);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, receive_without_a_buffer_ends_at_once)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.seed = 1});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
+    rig_begin(&(struct fake_options){.seed = 1}, 0);
 
-    wr_prep_recv(
-        &rig.uring, &op, fd,
-        &(struct wr_recv_limits){.credit = 6000, .buf_size = BUF_SIZE});
+    rig_prep_recv(6000);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(result_count, 1);
     expect_eq(results[0].res, -ENOBUFS);
     expect_eq(results[0].flags, 0);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, end_of_stream_comes_after_the_data_and_ends_the_receive)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.seed = 1});
-    rig_provide(1);
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    expect_eq(fake_peer_write(peer, "abc", 3), 3);
-    fake_peer_shutdown(peer);
+    rig_begin(&(struct fake_options){.seed = 1}, 1);
+    expect_eq(fake_peer_write(rig.peer, "abc", 3), 3);
+    fake_peer_shutdown(rig.peer);
 
-    wr_prep_recv(
-        &rig.uring, &op, fd,
-        &(struct wr_recv_limits){.credit = 6000, .buf_size = BUF_SIZE});
+    rig_prep_recv(6000);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(result_count, 2);
@@ -145,48 +99,33 @@ UNIT(fake, end_of_stream_comes_after_the_data_and_ends_the_receive)
     expect_eq(results[0].flags & WR_CQE_SOCK_NONEMPTY, WR_CQE_SOCK_NONEMPTY);
     expect_eq(results[1].res, 0);
     expect_eq(results[1].flags & (WR_CQE_MORE | WR_CQE_BUFFER), 0);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, reset_is_told_once_and_then_reads_as_an_end)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
     uint8_t buf[16];
-    rig_start(&(struct fake_options){.seed = 1});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    expect_eq(fake_peer_write(peer, "abc", 3), 3);
-    fake_peer_reset(peer);
+    rig_begin(&(struct fake_options){.seed = 1}, 0);
+    expect_eq(fake_peer_write(rig.peer, "abc", 3), 3);
+    fake_peer_reset(rig.peer);
 
     int32_t expected[] = {3, -ECONNRESET, 0};
     for (int i = 0; i < 3; i++) {
-        wr_prep_recv_into(&rig.uring, &op, fd, buf, sizeof(buf));
+        wr_prep_recv_into(&rig.uring, &rig.op, rig.fd, buf, sizeof(buf));
         rig_turn(1, UINT64_MAX);
         expect_eq(result_count, 1);
         expect_eq(results[0].res, expected[i]);
     }
-    wr_prep_send(&rig.uring, &op, fd, "x", 1);
+    rig_prep_send("x", 1);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].res, -EPIPE);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, overflow_ends_a_multishot_receive_and_loses_nothing)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.cq_max = 4});
-    rig_provide(1);
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    write_all(peer, 600);
+    rig_begin(&(struct fake_options){.cq_max = 4}, 1);
+    write_all(rig.peer, 600);
 
-    wr_prep_recv(&rig.uring, &op, fd,
+    wr_prep_recv(&rig.uring, &rig.op, rig.fd,
                  &(struct wr_recv_limits){.credit = 6000, .buf_size = 100});
     expect_eq(wr_uring_enter(&rig.uring, 1, UINT64_MAX), 0);
     expect_eq(wr_uring_dispatch(&rig.uring, UINT32_MAX), 4);
@@ -196,12 +135,9 @@ UNIT(fake, overflow_ends_a_multishot_receive_and_loses_nothing)
     expect_eq(result_count, 5);
     expect_eq(results[4].res, 100);
     expect_eq(results[4].flags & WR_CQE_MORE, 0);
-    cr_assert_not(op.in_flight);
+    cr_assert_not(rig.op.in_flight);
     cr_assert(wr_ring_handle_overflow(rig.uring.ring));
     cr_assert_not(wr_ring_handle_overflow(rig.uring.ring));
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, enter_stops_after_twenty_items_of_work_and_says_so)
@@ -231,96 +167,73 @@ UNIT(fake, enter_stops_after_twenty_items_of_work_and_says_so)
         wr_sys_close(fds[i]);
         fake_peer_close(peers[i]);
     }
-    rig_stop();
 }
 
 /* ---- sending ---- */
 
 UNIT(fake, send_takes_what_there_is_room_for_and_does_not_wait)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
     static uint8_t out[5000];
     uint8_t in[5000];
-    rig_start(&(struct fake_options){.send_size = 1000, .recv_size = 2000});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
+    rig_begin(&(struct fake_options){.send_size = 1000, .recv_size = 2000}, 0);
     struct iovec iov[2] = {{out, 2500}, {out + 2500, 2500}};
 
-    wr_prep_sendv(&rig.uring, &op, fd, iov, 2);
+    wr_prep_sendv(&rig.uring, &rig.op, rig.fd, iov, 2);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].res, 3000);
-    expect_eq(wr_sys_outq(fd), 1000);
-    wr_prep_send(&rig.uring, &op, fd, out + 3000, 2000);
+    expect_eq(wr_sys_outq(rig.fd), 1000);
+    rig_prep_send(out + 3000, 2000);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].res, -EAGAIN);
 
-    expect_eq(fake_peer_read(peer, in, 500), 500);
-    wr_prep_send(&rig.uring, &op, fd, out + 3000, 2000);
+    expect_eq(fake_peer_read(rig.peer, in, 500), 500);
+    rig_prep_send(out + 3000, 2000);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].res, 500);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, send_reads_the_memory_when_it_completes)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
     char out[] = "old";
     char in[4] = "";
-    rig_start(&(struct fake_options){.permille = {[FAKE_DELAY] = 1000}});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
+    rig_begin(&(struct fake_options){.permille = {[FAKE_DELAY] = 1000}}, 0);
 
-    wr_prep_send(&rig.uring, &op, fd, out, 3);
+    rig_prep_send(out, 3);
     rig_turn(0, 0);
     expect_eq(result_count, 0);
     memcpy(out, "new", 3);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(results[0].res, 3);
-    expect_eq(fake_peer_read(peer, in, 3), 3);
+    expect_eq(fake_peer_read(rig.peer, in, 3), 3);
     expect_str_eq(in, "new");
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, write_to_an_end_that_has_closed_works_once)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.seed = 1});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    fake_peer_close(peer);
+    rig_begin(&(struct fake_options){.seed = 1}, 0);
+    fake_peer_close(rig.peer);
+    rig.peer = NULL;
 
     int32_t expected[] = {1, -EPIPE, -EPIPE};
     for (int i = 0; i < 3; i++) {
-        wr_prep_send(&rig.uring, &op, fd, "x", 1);
+        rig_prep_send("x", 1);
         rig_turn(1, UINT64_MAX);
         expect_eq(results[0].res, expected[i]);
     }
-    wr_sys_close(fd);
-    rig_stop();
 }
 
 UNIT(fake, close_with_unread_bytes_resets_the_peer)
 {
-    struct fake_peer *peer;
     char in[4];
-    rig_start(&(struct fake_options){.seed = 1});
-    int fd = rig_connect(&peer);
-    expect_eq(fake_peer_write(peer, "abc", 3), 3);
+    rig_begin(&(struct fake_options){.seed = 1}, 0);
+    expect_eq(fake_peer_write(rig.peer, "abc", 3), 3);
 
-    wr_sys_close(fd);
+    wr_sys_close(rig.fd);
+    rig.fd = -1;
 
-    cr_assert(fake_peer_is_alone(peer));
-    expect_eq(fake_peer_read(peer, in, 3), -ECONNRESET);
-    expect_eq(fake_peer_read(peer, in, 3), 0);
-    expect_eq(fake_peer_write(peer, "x", 1), -EPIPE);
-    fake_peer_close(peer);
-    rig_stop();
+    cr_assert(fake_peer_is_alone(rig.peer));
+    expect_eq(fake_peer_read(rig.peer, in, 3), -ECONNRESET);
+    expect_eq(fake_peer_read(rig.peer, in, 3), 0);
+    expect_eq(fake_peer_write(rig.peer, "x", 1), -EPIPE);
 }

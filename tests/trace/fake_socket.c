@@ -4,6 +4,7 @@
  * As fake_ring.c, one behaviour of the kernel a test; the last ones show that
  * the machine catches what it exists to catch.
  */
+#define UNIT_RUN rig_test
 #include "tests/death.h"
 #include "tests/trace/ring_rig.h"
 #include "tests/walk.h"
@@ -59,7 +60,6 @@ UNIT(fake, accept_gives_connections_in_order_with_their_addresses)
     expect_eq(fake_peer_read(two, &byte, 1), -ECONNRESET);
     fake_peer_close(one);
     fake_peer_close(two);
-    rig_stop();
 }
 
 UNIT(fake, connect_is_answered_refused_or_left_to_wait)
@@ -98,52 +98,38 @@ UNIT(fake, connect_is_answered_refused_or_left_to_wait)
     cr_assert_not_null(peer);
     fake_peer_close(peer);
     wr_sys_close(fd);
-    rig_stop();
 }
 
 UNIT(fake, cancelled_receive_may_still_bring_data)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
     char buf[8];
-    rig_start(&(struct fake_options){.permille = {[FAKE_CANCEL_RACE] = 1000}});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    wr_prep_recv_into(&rig.uring, &op, fd, buf, sizeof(buf));
+    rig_begin(&(struct fake_options){.permille = {[FAKE_CANCEL_RACE] = 1000}},
+              0);
+    wr_prep_recv_into(&rig.uring, &rig.op, rig.fd, buf, sizeof(buf));
     rig_turn(0, 0);
-    wr_op_cancel(&rig.uring, &op);
-    expect_eq(fake_peer_write(peer, "abc", 3), 3);
+    wr_op_cancel(&rig.uring, &rig.op);
+    expect_eq(fake_peer_write(rig.peer, "abc", 3), 3);
 
     rig_turn(1, UINT64_MAX);
 
     expect_eq(result_count, 1);
     expect_eq(results[0].res, 3);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, poll_notices_a_peer_that_goes)
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.seed = 1});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    wr_prep_poll(&rig.uring, &op, fd, POLLRDHUP, true);
-    write_all(peer, 1);
+    rig_begin(&(struct fake_options){.seed = 1}, 0);
+    wr_prep_poll(&rig.uring, &rig.op, rig.fd, POLLRDHUP, true);
+    write_all(rig.peer, 1);
     rig_turn(1, 1000);
     expect_eq(result_count, 0);
 
-    fake_peer_reset(peer);
+    fake_peer_reset(rig.peer);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(results[0].res, POLLRDHUP | POLLERR | POLLHUP);
-    wr_op_cancel(&rig.uring, &op);
+    wr_op_cancel(&rig.uring, &rig.op);
     rig_turn(1, UINT64_MAX);
-    wr_sys_close(fd);
-    fake_peer_close(peer);
-    rig_stop();
 }
 
 UNIT(fake, an_eventfd_is_read_when_it_has_something)
@@ -164,7 +150,6 @@ UNIT(fake, an_eventfd_is_read_when_it_has_something)
     expect_eq(result_count, 1);
     expect_eq(count, 2);
     wr_sys_close(event);
-    rig_stop();
 }
 
 /* ---- time ---- */
@@ -187,10 +172,9 @@ UNIT(fake, time_passes_only_while_waiting)
 
     expect_eq(at, start + 700);
     expect_eq(wr_sys_now(), start + 1000);
-    rig_stop();
 }
 
-UNIT(fake, same_seed_gives_the_same_run)
+UNIT_IN(fake, same_seed_gives_the_same_run, unit_alone, void)
 {
     char first[4096] = "";
     for (int run = 0; run < 2; run++) {
@@ -234,53 +218,39 @@ UNIT_ABORTS(fake, catches_a_descriptor_left_open,
 UNIT_ABORTS(fake, catches_a_close_under_an_operation,
             "descriptor 1000 is closed under 1 operations")
 {
-    struct fake_peer *peer;
-    struct wr_op op;
     char byte;
-    rig_start(&(struct fake_options){.seed = 1});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    wr_prep_recv_into(&rig.uring, &op, fd, &byte, 1);
+    rig_begin(&(struct fake_options){.seed = 1}, 0);
+    wr_prep_recv_into(&rig.uring, &rig.op, rig.fd, &byte, 1);
     rig_turn(0, 0);
-    wr_sys_close(fd);
+    wr_sys_close(rig.fd);
 }
 
 UNIT_ABORTS(
     fake, catches_a_close_before_an_entry_was_submitted,
     "descriptor 1000 is closed before an entry that names it was submitted")
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.seed = 1});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    wr_prep_send(&rig.uring, &op, fd, "x", 1);
-    wr_sys_close(fd);
+    rig_begin(&(struct fake_options){.seed = 1}, 0);
+    rig_prep_send("x", 1);
+    wr_sys_close(rig.fd);
 }
 
 UNIT_ABORTS(fake, catches_an_operation_on_a_closed_descriptor,
             "send names descriptor 1000, which is not open")
 {
-    struct fake_peer *peer;
-    struct wr_op op;
-    rig_start(&(struct fake_options){.seed = 1});
-    int fd = rig_connect(&peer);
-    wr_op_init(&op, note);
-    wr_sys_close(fd);
-    wr_prep_send(&rig.uring, &op, fd, "x", 1);
+    rig_begin(&(struct fake_options){.seed = 1}, 0);
+    wr_sys_close(rig.fd);
+    rig_prep_send("x", 1);
     rig_turn(0, 0);
 }
 
 UNIT_ABORTS(fake, catches_a_second_send_on_a_socket,
             "a second send on descriptor 1000")
 {
-    struct fake_peer *peer;
     struct wr_op ops[2];
-    rig_start(&(struct fake_options){.permille = {[FAKE_DELAY] = 1000}});
-    int fd = rig_connect(&peer);
+    rig_begin(&(struct fake_options){.permille = {[FAKE_DELAY] = 1000}}, 0);
     for (int i = 0; i < 2; i++) {
         wr_op_init(&ops[i], note);
-        wr_prep_send(&rig.uring, &ops[i], fd, "x", 1);
+        wr_prep_send(&rig.uring, &ops[i], rig.fd, "x", 1);
     }
     rig_turn(0, 0);
 }

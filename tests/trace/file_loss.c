@@ -4,6 +4,7 @@
  * The peer has bytes for a protocol that has no memory for more, and the ring
  * has read a part of the file, all of it in one turn.
  */
+#include "tests/bind.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 #include "uring/sys.h"
@@ -79,20 +80,13 @@ static void lost(void *user, weir_transport *t, int err)
     breaking->is_lost = true;
 }
 
-static int make(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind =
-                                                      WEIR_PROTOCOL_BUFFERED,
-                                                  .connection_made = made,
-                                                  .get_buffer = get_buffer,
-                                                  .buffer_updated = updated,
-                                                  .release_buffer = release,
-                                                  .connection_lost = lost};
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_BUFFERED,
+                                              .connection_made = made,
+                                              .get_buffer = get_buffer,
+                                              .buffer_updated = updated,
+                                              .release_buffer = release,
+                                              .connection_lost = lost};
 
 static bool is_lost(void *arg)
 {
@@ -111,7 +105,7 @@ static void expect_reset(int refusal, int err)
     const int fd = fake_connected_fd(&peer);
     expect_eq(fake_peer_write(peer, "x", 1), 1);
     expect_eq(weir_loop_new(NULL, &breaking.loop), 0);
-    const struct weir_factory factory = {make, &breaking};
+    const struct weir_factory factory = bind_to(&protocol, &breaking);
     const struct weir_connect_options options = {.size = sizeof(options)};
 
     expect_ok(weir_adopt_connection(breaking.loop, &factory, fd, &options, NULL,

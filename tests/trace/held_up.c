@@ -7,6 +7,7 @@
  * the kernel when the limit is over.
  */
 #include "clock.h"
+#include "tests/bind.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 #include "uring/check.h"
@@ -62,14 +63,6 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .data_received = received,
                                               .connection_lost = lost};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = &protocol;
-    ret->user = arg;
-    return 0;
-}
-
 static void start(const struct fake_options *machine)
 {
     fake_start(machine);
@@ -96,7 +89,7 @@ typedef void open_fn(struct link *link, const struct weir_timeouts *limits);
 
 static void open_socket(struct link *link, const struct weir_timeouts *limits)
 {
-    const struct weir_factory factory = {create, link};
+    const struct weir_factory factory = bind_to(&protocol, link);
     struct weir_connect_options options = {.size = sizeof(options)};
     options.connection.timeouts = *limits;
     expect_ok(weir_adopt_connection(loop, &factory,
@@ -106,7 +99,7 @@ static void open_socket(struct link *link, const struct weir_timeouts *limits)
 
 static void open_pipe(struct link *link, const struct weir_timeouts *limits)
 {
-    const struct weir_factory factory = {create, link};
+    const struct weir_factory factory = bind_to(&protocol, link);
     struct weir_connection_options options = {.size = sizeof(options)};
     int fd;
     options.timeouts = *limits;
@@ -357,7 +350,7 @@ static void hold_up_pipe(void *arg)
 
 UNIT(held_up, a_peer_that_has_taken_all_is_to_blame_for_no_limit_of_two)
 {
-    const struct weir_factory factory = {create, &links[0]};
+    const struct weir_factory factory = bind_to(&protocol, &links[0]);
     struct weir_connection_options options = {.size = sizeof(options)};
     struct weir_handle handle;
     int fd;
@@ -537,7 +530,7 @@ UNIT(held_up, connections_that_stand_are_made)
     fake_listener_set(listener, FAKE_ACCEPT, 10 * MS);
 
     for (int i = 0; i < COUNT; i++) {
-        const struct weir_factory factory = {create, &links[i]};
+        const struct weir_factory factory = bind_to(&protocol, &links[i]);
         struct weir_connect_options options = {.size = sizeof(options),
                                                .timeout_ns = LIMIT_MS * MS};
         links[i].done_err = 1;

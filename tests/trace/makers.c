@@ -5,6 +5,8 @@
  * The maker and its callbacks are those of the contract suites; the peers are
  * the fake's.
  */
+#define UNIT_RUN   with_machine
+#define UNIT_TAKES struct maker *m
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
 
@@ -37,8 +39,7 @@ static bool all_made(const struct maker *m)
 
 /* ---- accepting ---- */
 
-UNIT_IN(makers, connections_aborted_before_the_accept_are_not_told,
-        with_machine, struct maker *m)
+UNIT(makers, connections_aborted_before_the_accept_are_not_told)
 {
     struct fake_peer *peers[20];
     maker_serve(m, "127.0.0.1", NULL);
@@ -62,8 +63,7 @@ static void lift_the_limit(void *arg)
     fake_set_fault(FAKE_NO_FD, 0);
 }
 
-UNIT_IN(makers, EMFILE_is_tried_again_every_100_ms_and_reported_once,
-        with_machine, struct maker *m)
+UNIT(makers, EMFILE_is_tried_again_every_100_ms_and_reported_once)
 {
     maker_serve(m, "127.0.0.1", NULL);
     fake_set_fault(FAKE_NO_FD, 1000);
@@ -90,8 +90,7 @@ UNIT_IN(makers, EMFILE_is_tried_again_every_100_ms_and_reported_once,
     fake_peer_close(second);
 }
 
-UNIT_IN(makers, connections_that_arrive_at_a_cancelled_accept_are_closed,
-        with_machine, struct maker *m)
+UNIT(makers, connections_that_arrive_at_a_cancelled_accept_are_closed)
 {
     struct fake_peer *peers[20];
     struct weir_server_options options = {.size = sizeof(options)};
@@ -117,7 +116,7 @@ UNIT_IN(makers, connections_that_arrive_at_a_cancelled_accept_are_closed,
 
 /* ---- binding ---- */
 
-UNIT_IN(makers, a_taken_port_is_tried_for_200_ms, with_machine, struct maker *m)
+UNIT(makers, a_taken_port_is_tried_for_200_ms)
 {
     maker_serve(m, "127.0.0.1", NULL);
     struct weir_server_options options = {.size = sizeof(options)};
@@ -141,8 +140,7 @@ static void close_server(void *arg)
     weir_server_close((weir_server *)arg);
 }
 
-UNIT_IN(makers, a_port_that_becomes_free_is_taken_within_10_ms, with_machine,
-        struct maker *m)
+UNIT(makers, a_port_that_becomes_free_is_taken_within_10_ms)
 {
     maker_serve(m, "127.0.0.1", NULL);
     const uint16_t port = server_port(m->server);
@@ -181,8 +179,7 @@ static void take_ports(struct maker *m, weir_server **ret_servers, int count)
     m->done = 0;
 }
 
-UNIT_IN(makers, a_port_that_one_address_does_not_get_is_given_up_by_all,
-        with_machine, struct maker *m)
+UNIT(makers, a_port_that_one_address_does_not_get_is_given_up_by_all)
 {
     enum { TAKEN = 3 };
     const char *hosts[] = {"::1"};
@@ -208,8 +205,7 @@ UNIT_IN(makers, a_port_that_one_address_does_not_get_is_given_up_by_all,
     }
 }
 
-UNIT_IN(makers, different_ports_are_better_than_none, with_machine,
-        struct maker *m)
+UNIT(makers, different_ports_are_better_than_none)
 {
     enum { TAKEN = 9 }; /* eight tries, and one choice for IPv4 */
     const char *hosts[] = {"::1"};
@@ -239,8 +235,7 @@ UNIT_IN(makers, different_ports_are_better_than_none, with_machine,
 
 static char bytes[1 << 20];
 
-UNIT_IN(makers, the_grace_of_stop_is_kept_to_the_microsecond, with_machine,
-        struct maker *m)
+UNIT(makers, the_grace_of_stop_is_kept_to_the_microsecond)
 {
     maker_serve(m, "127.0.0.1", NULL);
     struct fake_peer *peer = call_server(m);
@@ -282,8 +277,7 @@ static weir_pending *dial(struct maker *m, uint64_t timeout_ns)
     return connect;
 }
 
-UNIT_IN(makers, the_connect_time_out_is_kept_to_the_microsecond, with_machine,
-        struct maker *m)
+UNIT(makers, the_connect_time_out_is_kept_to_the_microsecond)
 {
     listen_for_weir(FAKE_SILENT, 0);
     maker_run_for(m, 1 * MS);
@@ -299,7 +293,7 @@ UNIT_IN(makers, the_connect_time_out_is_kept_to_the_microsecond, with_machine,
     expect_eq(fake_fd_count(), fds);
 }
 
-UNIT_IN(makers, an_answer_just_in_time_counts, with_machine, struct maker *m)
+UNIT(makers, an_answer_just_in_time_counts)
 {
     struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT, 2999 * MS);
     maker_run_for(m, 1 * MS);
@@ -318,8 +312,7 @@ static void cancel(void *arg)
     weir_pending_cancel((weir_pending *)arg);
 }
 
-UNIT_IN(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed,
-        with_machine, struct maker *m)
+UNIT(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed)
 {
     fake_set_fault(FAKE_CANCEL_RACE, 1000);
     struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT, 0);
@@ -342,8 +335,7 @@ UNIT_IN(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed,
 
 /* ---- a kernel without Multipath TCP ---- */
 
-UNIT_IN(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection,
-        with_machine, struct maker *m)
+UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;
@@ -356,8 +348,7 @@ UNIT_IN(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection,
     expect_str_eq(m->log, "D");
 }
 
-UNIT_IN(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_server,
-        with_machine, struct maker *m)
+UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_server)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.proto = IPPROTO_MPTCP;

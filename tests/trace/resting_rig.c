@@ -5,6 +5,8 @@
  * other two are dropped, and their closes wait.
  */
 #include "tests/trace/resting_rig.h"
+#include "tests/bind.h"
+#include "tests/dump.h"
 
 #include "uring/sys.h"
 
@@ -62,17 +64,10 @@ const struct weir_protocol resting_protocol = {.size = sizeof(resting_protocol),
                                                .eof_received = ended,
                                                .connection_lost = lost};
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = &resting_protocol;
-    ret->user = arg;
-    return 0;
-}
-
 void rig_open(void)
 {
-    const struct weir_factory factory = {create, rig.received};
+    const struct weir_factory factory =
+        bind_to(&resting_protocol, rig.received);
     struct weir_connect_options options = {.size = sizeof(options),
                                            .connection = {.fd_limit = 1}};
     const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
@@ -151,13 +146,5 @@ void expect_lost(int err)
 
 bool is_dumped(const char *words)
 {
-    char *text;
-    size_t len;
-    FILE *out = open_memstream(&text, &len);
-    cr_assert_not_null(out);
-    weir_loop_dump(rig.loop, out);
-    fclose(out);
-    const bool is = strstr(text, words) != NULL;
-    free(text);
-    return is;
+    return dump_has(rig.loop, words);
 }

@@ -21,6 +21,8 @@ void rig_start(const struct fake_options *options)
     struct wr_ring_options ring = {
         .allocator = wr_default_allocator(), .sq_entries = 8, .cq_entries = 32};
     result_count = 0;
+    rig.fd = -1;
+    rig.peer = NULL;
     fake_start(options);
     cr_assert_eq(wr_uring_open(&rig.uring, &ring), 0);
     cr_assert_eq(wr_ring_enable(rig.uring.ring), 0);
@@ -60,4 +62,36 @@ void write_all(struct fake_peer *peer, size_t len)
 {
     static uint8_t zeros[1u << 16];
     cr_assert_eq(fake_peer_write(peer, zeros, len), (ssize_t)len);
+}
+
+void rig_begin(const struct fake_options *options, uint32_t buf_count)
+{
+    rig_start(options);
+    rig_provide(buf_count);
+    rig.fd = rig_connect(&rig.peer);
+    wr_op_init(&rig.op, note);
+}
+
+void rig_prep_recv(uint32_t credit)
+{
+    wr_prep_recv(
+        &rig.uring, &rig.op, rig.fd,
+        &(struct wr_recv_limits){.credit = credit, .buf_size = BUF_SIZE});
+}
+
+void rig_prep_send(const void *data, size_t len)
+{
+    wr_prep_send(&rig.uring, &rig.op, rig.fd, data, len);
+}
+
+void rig_test(void (*body)(void))
+{
+    body();
+    if (rig.fd >= 0) {
+        wr_sys_close(rig.fd);
+    }
+    if (rig.peer) {
+        fake_peer_close(rig.peer);
+    }
+    rig_stop();
 }

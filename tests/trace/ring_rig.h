@@ -17,9 +17,12 @@
 #define BUF_COUNT  4u
 #define RESULT_MAX 128
 
-/* A ring on the machine, and what its operations gave. */
+/* A ring on the machine, a socket there, and an operation on it. */
 struct ring_rig {
     struct wr_uring uring;
+    int fd;                 /* -1: closed by the test */
+    struct fake_peer *peer; /* NULL: likewise */
+    struct wr_op op;
     uint8_t bufs[BUF_COUNT][BUF_SIZE];
 };
 
@@ -40,6 +43,14 @@ void rig_provide(uint32_t count);
 /* One enter, waiting for up to @want completions, and all that came. */
 void rig_turn(uint32_t want, uint64_t timeout_ns);
 void rig_stop(void);
+
+/* With a connected socket, and so many buffers. */
+void rig_begin(const struct fake_options *options, uint32_t buf_count);
+/* Prepares a receive, or a send, of that socket. */
+void rig_prep_recv(uint32_t credit);
+void rig_prep_send(const void *data, size_t len);
+/* Runs the body of a test, which starts the rig, and ends that. */
+void rig_test(void (*body)(void));
 int rig_connect(struct fake_peer **ret_peer);
 void write_all(struct fake_peer *peer, size_t len);
 

@@ -4,6 +4,7 @@
  * is stepped where a test says so.
  */
 #include "tls_wire.h"
+#include "tests/bind.h"
 
 #include <errno.h>
 #include <weir/tls_connection.h>
@@ -60,14 +61,6 @@ static const struct weir_protocol wire_protocol = {
     .data_received = wire_received,
 };
 
-static int wire_create(void *arg, weir_transport *t,
-                       struct weir_protocol_binding *ret)
-{
-    ret->protocol = &wire_protocol;
-    ret->user = arg;
-    return 0;
-}
-
 static void wire_done(void *arg, int err, weir_transport *t)
 {
     struct wire *wire = arg;
@@ -78,7 +71,7 @@ static void wire_done(void *arg, int err, weir_transport *t)
 static void wire_open_subject(struct wire *wire,
                               const struct wire_options *options)
 {
-    const struct weir_factory factory = {.create = wire_create, .arg = wire};
+    const struct weir_factory factory = bind_to(&wire_protocol, wire);
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
         .context = tls_context_of(!options->is_client, options->version),

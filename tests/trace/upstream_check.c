@@ -4,26 +4,26 @@
  *
  * Names are answered by a resolver of the test's own.
  */
+#define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"
 
-static struct ups ups;
 static struct weir_upstream_check plan;
 
-static void open_set(enum weir_check_kind kind)
+static void open_set(enum weir_check_kind kind, int count)
 {
-    struct weir_upstreams_options options = ups_options(&ups);
+    struct weir_upstreams_options options = ups_options();
     plan.size = sizeof(plan);
     plan.kind = kind;
     plan.interval_ns = plan.interval_ns ? plan.interval_ns : 1000 * MS;
     plan.timeout_ns = 100 * MS;
     options.check = &plan;
     options.slow_start_ns = 10000 * MS;
-    ups_open(&ups, &options);
+    ups_open(&options, count);
 }
 
 static uint64_t checks_of(size_t index)
 {
-    const struct weir_upstream_info info = ups_info(&ups, index);
+    const struct weir_upstream_info info = ups_info(index);
     return info.check_count + info.check_error_count;
 }
 
@@ -42,148 +42,130 @@ static void run_checks(size_t index, uint64_t count)
 UNIT(upstream_checks, begin_at_once_and_come_again_after_the_interval)
 {
     uint64_t last_ms = 0;
-    open_set(WEIR_CHECK_TCP);
-    ups_add(&ups, NULL);
+    open_set(WEIR_CHECK_TCP, 1);
     run_checks(0, 1);
-    expect_leq(ups_ms(&ups), 5);
+    expect_leq(ups_ms(), 5);
     bool differs = false;
     for (uint64_t i = 2; i < 12; i++) {
-        const uint64_t before_ms = ups_ms(&ups);
+        const uint64_t before_ms = ups_ms();
         run_checks(0, i);
-        const uint64_t took_ms = ups_ms(&ups) - before_ms;
+        const uint64_t took_ms = ups_ms() - before_ms;
         expect_geq(took_ms, 890);
         expect_leq(took_ms, 1110);
         differs = differs || (i > 2 && took_ms != last_ms);
         last_ms = took_ms;
     }
     expect_eq(differs, true, "give or take a tenth");
-    expect_eq(ups_info(&ups, 0).check_count, 11);
+    expect_eq(ups_info(0).check_count, 11);
     expect_str_eq(ups.changes, "", "it was up from the beginning");
-    ups_close(&ups);
 }
 
 UNIT(upstream_checks, fall_and_rise_and_are_told)
 {
-    open_set(WEIR_CHECK_TCP);
-    ups_add(&ups, NULL);
-    ups_add(&ups, NULL);
-    ups_answer(&ups, 0, FAKE_REFUSE);
+    open_set(WEIR_CHECK_TCP, 2);
+    ups_answer(0, FAKE_REFUSE);
     run_checks(0, 2);
     expect_str_eq(ups.changes, "");
     run_checks(0, 3);
     expect_str_eq(ups.changes, "a:down ");
     expect_eq(ups.change_err, -ECONNREFUSED);
-    expect_eq(ups_info(&ups, 0).state, WEIR_UPSTREAM_DOWN);
-    expect_eq(ups_set_info(&ups).up_count, 1);
+    expect_eq(ups_info(0).state, WEIR_UPSTREAM_DOWN);
+    expect_eq(ups_set_info().up_count, 1);
     for (int i = 0; i < 3; i++) {
-        struct ups_end *end = ups_connect(&ups);
+        struct ups_end *end = ups_connect();
         expect_eq(end->name, 'b');
-        ups_leave(&ups, end, 0);
+        ups_leave(end, 0);
     }
-    ups_answer(&ups, 0, FAKE_ACCEPT);
+    ups_answer(0, FAKE_ACCEPT);
     run_checks(0, 4);
     expect_str_eq(ups.changes, "a:down ", "two are needed");
     run_checks(0, 5);
     expect_str_eq(ups.changes, "a:down a:up ");
-    expect_lt(ups_info(&ups, 0).warm_permille, 10, "it starts slowly");
-    expect_eq(ups_info(&ups, 1).warm_permille, 1000);
-    ups_close(&ups);
+    expect_lt(ups_info(0).warm_permille, 10, "it starts slowly");
+    expect_eq(ups_info(1).warm_permille, 1000);
 }
 
 UNIT(upstream_checks, where_all_are_down_a_request_fails_at_once)
 {
     plan.fall = 1;
-    open_set(WEIR_CHECK_TCP);
-    ups_add(&ups, NULL);
-    ups_answer(&ups, 0, FAKE_REFUSE);
+    open_set(WEIR_CHECK_TCP, 1);
+    ups_answer(0, FAKE_REFUSE);
     run_checks(0, 1);
-    expect_eq(ups_connect(&ups)->err, -EHOSTDOWN);
-    ups_close(&ups);
+    expect_eq(ups_connect()->err, -EHOSTDOWN);
 }
 
 UNIT(upstream_checks, the_first_result_may_be_waited_for)
 {
     plan.starts_down = true;
-    open_set(WEIR_CHECK_TCP);
-    ups_add(&ups, NULL);
-    expect_eq(ups_info(&ups, 0).state, WEIR_UPSTREAM_CHECKING);
-    expect_eq(ups_connect(&ups)->err, -EHOSTDOWN);
+    open_set(WEIR_CHECK_TCP, 1);
+    expect_eq(ups_info(0).state, WEIR_UPSTREAM_CHECKING);
+    expect_eq(ups_connect()->err, -EHOSTDOWN);
     run_checks(0, 1);
     expect_str_eq(ups.changes, "a:up ");
-    expect_eq(ups_info(&ups, 0).warm_permille, 1000, "it never was down");
-    struct ups_end *end = ups_connect(&ups);
+    expect_eq(ups_info(0).warm_permille, 1000, "it never was down");
+    struct ups_end *end = ups_connect();
     expect_eq(end->err, 0);
-    ups_leave(&ups, end, 0);
-    ups_close(&ups);
+    ups_leave(end, 0);
 }
 
 UNIT(upstream_checks, end_with_their_time)
 {
     plan.fall = 1;
-    open_set(WEIR_CHECK_TCP);
-    ups_add(&ups, NULL);
-    ups_answer(&ups, 0, FAKE_SILENT);
+    open_set(WEIR_CHECK_TCP, 1);
+    ups_answer(0, FAKE_SILENT);
     maker_run_for(&ups.m, 99 * MS);
-    expect_eq(ups_info(&ups, 0).is_being_checked, true);
+    expect_eq(ups_info(0).is_being_checked, true);
     maker_run_for(&ups.m, 3 * MS);
-    expect_eq(ups_info(&ups, 0).is_being_checked, false);
-    expect_eq(ups_info(&ups, 0).last_err, -ETIMEDOUT);
+    expect_eq(ups_info(0).is_being_checked, false);
+    expect_eq(ups_info(0).last_err, -ETIMEDOUT);
     expect_str_eq(ups.changes, "a:down ");
-    ups_close(&ups);
 }
 
 UNIT(upstream_checks, of_one_upstream_do_not_overlap)
 {
     plan.interval_ns = 10 * MS;
-    open_set(WEIR_CHECK_TCP);
-    ups_add(&ups, NULL);
-    ups_answer(&ups, 0, FAKE_SILENT);
+    open_set(WEIR_CHECK_TCP, 1);
+    ups_answer(0, FAKE_SILENT);
     const uint64_t before = fake_stats()->connects;
     maker_run_for(&ups.m, 95 * MS);
     expect_eq(fake_stats()->connects - before, 0, "none has been answered");
     expect_eq(fake_ops_in_flight(), 2, "one, and the loop's own");
-    ups_close(&ups);
 }
 
 UNIT(upstream_checks, no_interval_means_none)
 {
-    struct weir_upstreams_options options = ups_options(&ups);
+    struct weir_upstreams_options options = ups_options();
     const struct weir_upstream_check none = {.size = sizeof(none)};
     options.check = &none;
-    ups_open(&ups, &options);
-    ups_add(&ups, NULL);
+    ups_open(&options, 1);
     maker_run_for(&ups.m, 5000 * MS);
     expect_eq(checks_of(0), 0);
-    ups_close(&ups);
 }
 
 UNIT(upstream_checks, go_on_while_an_upstream_is_drained_but_not_removed)
 {
-    open_set(WEIR_CHECK_TCP);
-    ups_add(&ups, NULL);
+    open_set(WEIR_CHECK_TCP, 1);
     weir_upstream_set_draining(ups.all[0], true);
     run_checks(0, 3);
-    ups_answer(&ups, 0, FAKE_SILENT);
+    ups_answer(0, FAKE_SILENT);
     maker_run_for(&ups.m, 1110 * MS);
     expect_eq(fake_ops_in_flight(), 2);
     weir_upstream_remove(ups.all[0]);
     maker_run_for(&ups.m, 2 * MS);
     expect_eq(fake_ops_in_flight(), 1, "the check was given up");
-    ups_close(&ups);
 }
 
 UNIT(upstream_checks, the_set_may_be_freed_when_a_change_is_told)
 {
     plan.fall = 1;
-    open_set(WEIR_CHECK_TCP);
+    open_set(WEIR_CHECK_TCP, 0);
     ups.frees_when_changed = true;
-    ups_add(&ups, NULL);
-    ups_add(&ups, NULL);
-    ups_answer(&ups, 0, FAKE_REFUSE);
-    ups_answer(&ups, 1, FAKE_REFUSE);
+    ups_add(NULL);
+    ups_add(NULL);
+    ups_answer(0, FAKE_REFUSE);
+    ups_answer(1, FAKE_REFUSE);
     maker_run_for(&ups.m, 50 * MS);
     expect_eq(ups.set == NULL, true);
-    ups_close(&ups);
 }
 
 /* ---- talking ---- */
@@ -218,80 +200,73 @@ UNIT(upstream_checks, a_text_is_sent_and_one_expected)
     plan.send_size = 6;
     plan.expect = "+PONG";
     plan.expect_size = 5;
-    open_set(WEIR_CHECK_TEXT);
-    ups_add(&ups, NULL);
+    open_set(WEIR_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
     expect_said(peer, "PING\r\n");
     say(peer, "+PO");
     expect_eq(checks_of(0), 0);
     say(peer, "NG\r\n");
     run_checks(0, 1);
-    expect_eq(ups_info(&ups, 0).check_count, 1);
+    expect_eq(ups_info(0).check_count, 1);
     expect_eq(fake_peer_is_alone(peer), true, "it has left");
     fake_peer_close(peer);
 
     peer = accept_check(0);
     say(peer, "-ERR loading\r\n");
     run_checks(0, 2);
-    expect_eq(ups_info(&ups, 0).last_err, -EPROTO);
+    expect_eq(ups_info(0).last_err, -EPROTO);
     fake_peer_close(peer);
 
     peer = accept_check(0);
     fake_peer_shutdown(peer);
     run_checks(0, 3);
-    expect_eq(ups_info(&ups, 0).check_error_count, 2, "an end is no answer");
+    expect_eq(ups_info(0).check_error_count, 2, "an end is no answer");
     fake_peer_close(peer);
-    ups_close(&ups);
 }
 
 UNIT(upstream_checks, a_peer_that_says_nothing_fails_in_time)
 {
-    open_set(WEIR_CHECK_TEXT);
-    ups_add(&ups, NULL);
+    open_set(WEIR_CHECK_TEXT, 1);
     struct fake_peer *peer = accept_check(0);
     maker_run_for(&ups.m, 101 * MS);
-    expect_eq(ups_info(&ups, 0).last_err, -ETIMEDOUT);
+    expect_eq(ups_info(0).last_err, -ETIMEDOUT);
     expect_eq(fake_peer_is_alone(peer), true);
     fake_peer_close(peer);
-    ups_close(&ups);
 }
 
 UNIT(upstream_checks, http_asks_for_the_path_and_reads_the_status)
 {
     plan.path = "/alive";
     plan.host = "db.example";
-    open_set(WEIR_CHECK_HTTP);
-    ups_add(&ups, NULL);
+    open_set(WEIR_CHECK_HTTP, 1);
     struct fake_peer *peer = accept_check(0);
     expect_said(peer, "GET /alive HTTP/1.0\r\nHost: db.example\r\n"
                       "User-Agent: weir\r\nConnection: close\r\n\r\n");
     say(peer, "HTTP/1.1 204 No Content\r\n\r\n");
     run_checks(0, 1);
-    expect_eq(ups_info(&ups, 0).check_count, 1);
+    expect_eq(ups_info(0).check_count, 1);
     fake_peer_close(peer);
 
     peer = accept_check(0);
     say(peer, "HTTP/1.1 503 Busy\r\n\r\n");
     run_checks(0, 2);
-    expect_eq(ups_info(&ups, 0).check_error_count, 1);
+    expect_eq(ups_info(0).check_error_count, 1);
     fake_peer_close(peer);
-    ups_close(&ups);
 }
 
 UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
 {
     plan.path = NULL;
     plan.host = NULL;
-    open_set(WEIR_CHECK_HTTP);
-    ups_add(&ups, &(struct weir_upstream_options){
-                      .size = sizeof(struct weir_upstream_options),
-                      .host = "192.0.2.1",
-                      .port = 80});
+    open_set(WEIR_CHECK_HTTP, 0);
+    ups_add(&(struct weir_upstream_options){
+        .size = sizeof(struct weir_upstream_options),
+        .host = "192.0.2.1",
+        .port = 80});
     struct fake_peer *peer = accept_check(0);
     expect_said(peer, "GET / HTTP/1.0\r\nHost: 192.0.2.1\r\n"
                       "User-Agent: weir\r\nConnection: close\r\n\r\n");
     fake_peer_close(peer);
-    ups_close(&ups);
 }
 
 /* ---- names ---- */
@@ -334,32 +309,32 @@ static void answer(const char *host)
 
 static void open_named(void)
 {
-    struct weir_upstreams_options options = ups_options(&ups);
+    struct weir_upstreams_options options = ups_options();
     options.resolve_ns = 1000 * MS;
     asked = NULL;
     asked_count = 0;
-    ups_open(&ups, &options);
+    ups_open(&options, 0);
     expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
-    ups_add(&ups, &(struct weir_upstream_options){
-                      .size = sizeof(struct weir_upstream_options),
-                      .host = "db.example",
-                      .port = 80});
+    ups_add(&(struct weir_upstream_options){
+        .size = sizeof(struct weir_upstream_options),
+        .host = "db.example",
+        .port = 80});
     maker_run_for(&ups.m, 1 * MS);
 }
 
-UNIT(upstream_names, are_looked_up_beside_connections)
+UNIT_IN(upstream_names, are_looked_up_beside_connections, unit_alone, void)
 {
     open_named();
     expect_eq(asked_count, 1, "when it was added");
     answer("192.0.2.1");
-    expect_eq(ups_info(&ups, 0).address_count, 1);
+    expect_eq(ups_info(0).address_count, 1);
     for (int i = 0; i < 3; i++) {
-        ups_leave(&ups, ups_connect(&ups), 0);
+        ups_leave(ups_connect(), 0);
     }
     expect_eq(asked_count, 1, "connections ask nobody");
     maker_run_for(&ups.m, 1000 * MS);
     expect_eq(asked_count, 2);
-    ups_close(&ups);
+    ups_close();
     expect_eq(asked, NULL, "the lookup was cancelled");
 }
 
@@ -371,46 +346,44 @@ UNIT(upstream_names, a_new_address_is_used_and_a_failed_lookup_keeps_the_old)
     maker_run_for(&ups.m, 1000 * MS);
     expect_eq(weir_lookup_answer(asked, 0, WEIR_EDNSSERVFAIL, NULL, 0), 0);
     maker_run_for(&ups.m, 1 * MS);
-    expect_eq(ups_info(&ups, 0).lookup_error_count, 1);
-    ups_leave(&ups, ups_connect(&ups), 0);
+    expect_eq(ups_info(0).lookup_error_count, 1);
+    ups_leave(ups_connect(), 0);
     expect_eq(ups.ends[0].err, 0);
 
     struct fake_listener *listener = fake_listen(&other.storage.any, other.len);
     maker_run_for(&ups.m, 1000 * MS);
     answer("192.0.2.77");
-    ups_leave(&ups, ups_connect(&ups), 0);
+    ups_leave(ups_connect(), 0);
     struct fake_peer *peer = fake_listener_accept(listener);
     cr_assert_not_null(peer);
     fake_peer_close(peer);
-    ups_close(&ups);
 }
 
 UNIT(upstream_names, a_connection_before_the_first_answer_asks_itself)
 {
     open_named();
     weir_lookup *first = asked;
-    ups_ask(&ups, NULL);
+    ups_ask(NULL);
     maker_run_for(&ups.m, 1 * MS);
     expect_eq(asked_count, 2);
     answer("192.0.2.1");
-    ups_run_until(&ups, 1);
+    ups_run_until(1);
     expect_eq(ups.ends[0].err, 0);
-    ups_leave(&ups, &ups.ends[0], 0);
+    ups_leave(&ups.ends[0], 0);
     asked = first;
-    ups_close(&ups);
 }
 
 UNIT(upstream_names, are_looked_up_again_when_their_answer_is_not_good_any_more)
 {
-    struct weir_upstreams_options options = ups_options(&ups);
+    struct weir_upstreams_options options = ups_options();
     asked = NULL;
     asked_count = 0;
-    ups_open(&ups, &options);
+    ups_open(&options, 0);
     expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
-    ups_add(&ups, &(struct weir_upstream_options){
-                      .size = sizeof(struct weir_upstream_options),
-                      .host = "db.example",
-                      .port = 80});
+    ups_add(&(struct weir_upstream_options){
+        .size = sizeof(struct weir_upstream_options),
+        .host = "db.example",
+        .port = 80});
     maker_run_for(&ups.m, 1 * MS);
     expect_eq(weir_lookup_set_ttl(asked, 9000 * MS), 0);
     expect_eq(weir_lookup_set_ttl(asked, 5000 * MS), 0);
@@ -431,5 +404,4 @@ UNIT(upstream_names, are_looked_up_again_when_their_answer_is_not_good_any_more)
     expect_eq(asked_count, 3);
     maker_run_for(&ups.m, 200 * MS);
     expect_eq(asked_count, 4, "the default, where nothing is told");
-    ups_close(&ups);
 }

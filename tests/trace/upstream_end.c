@@ -6,17 +6,13 @@
 #include "tests/trace/upstream_rig.h"
 #include "tests/walk.h"
 
-static struct ups ups;
-
 static void open_set(uint32_t limit)
 {
-    struct weir_upstreams_options options = ups_options(&ups);
+    struct weir_upstreams_options options = ups_options();
     options.queue_limit = 4;
-    ups_open(&ups, &options);
+    ups_open(&options, 0);
     for (int i = 0; i < 2; i++) {
-        ups_add(&ups, &(struct weir_upstream_options){
-                          .size = sizeof(struct weir_upstream_options),
-                          .connection_limit = limit});
+        ups_add_limited(limit);
     }
 }
 
@@ -26,25 +22,25 @@ static void open_set(uint32_t limit)
 static void expect_idle(void)
 {
     maker_run_for(&ups.m, 5 * MS);
-    expect_eq(ups_info(&ups, 0).active_count, 0);
-    expect_eq(ups_info(&ups, 1).active_count, 0);
-    expect_eq(ups_set_info(&ups).queued_count, 0);
-    expect_eq(ups_set_info(&ups).connecting_count, 0);
+    expect_eq(ups_info(0).active_count, 0);
+    expect_eq(ups_info(1).active_count, 0);
+    expect_eq(ups_set_info().queued_count, 0);
+    expect_eq(ups_set_info().connecting_count, 0);
     expect_eq(fake_ops_in_flight(), 1, "but the loop's own");
 }
 
 UNIT(upstream_end, a_request_may_be_cancelled_before_it_begins)
 {
     open_set(0);
-    weir_pending *request = ups_ask(&ups, NULL);
+    weir_pending *request = ups_ask(NULL);
     weir_pending_cancel(request);
     expect_eq(ups.end_count, 0, "done comes from the loop");
     weir_pending_cancel(request);
-    ups_run_until(&ups, 1);
+    ups_run_until(1);
     expect_eq(ups.ends[0].err, -ECANCELED);
     expect_eq(ups.ends[0].name, '-');
     expect_idle();
-    ups_close(&ups);
+    ups_close();
 }
 
 /* Cancels in every turn in turn of a request whose first try fails. */
@@ -53,8 +49,8 @@ UNIT(upstream_end, a_request_may_be_cancelled_in_every_turn)
     bool was_late = false;
     for (int turns = 0; turns < 60 && !was_late; turns++) {
         open_set(0);
-        ups_answer(&ups, 0, FAKE_REFUSE);
-        weir_pending *request = ups_ask(&ups, NULL);
+        ups_answer(0, FAKE_REFUSE);
+        weir_pending *request = ups_ask(NULL);
         for (int i = 0; i < turns && ups.end_count == 0; i++) {
             weir_loop_stop(ups.m.loop);
             expect_eq(weir_loop_run(ups.m.loop), 0);
@@ -65,14 +61,14 @@ UNIT(upstream_end, a_request_may_be_cancelled_in_every_turn)
         was_late = ups.end_count > 0;
         if (!was_late) {
             weir_pending_cancel(request);
-            ups_run_until(&ups, 1);
+            ups_run_until(1);
             expect_eq(ups.ends[0].err, -ECANCELED, "after %d turns", turns);
         } else {
-            ups_leave(&ups, &ups.ends[0], 0);
+            ups_leave(&ups.ends[0], 0);
         }
         expect_idle();
-        expect_eq(ups_info(&ups, 1).connect_error_count, 0);
-        ups_close(&ups);
+        expect_eq(ups_info(1).connect_error_count, 0);
+        ups_close();
     }
     expect_eq(was_late, true);
 }
@@ -80,22 +76,22 @@ UNIT(upstream_end, a_request_may_be_cancelled_in_every_turn)
 UNIT(upstream_end, a_request_may_be_cancelled_in_the_queue)
 {
     open_set(1);
-    struct ups_end *first = ups_connect(&ups);
-    struct ups_end *second = ups_connect(&ups);
-    weir_pending *request = ups_ask(&ups, NULL);
-    ups_ask(&ups, NULL);
+    struct ups_end *first = ups_connect();
+    struct ups_end *second = ups_connect();
+    weir_pending *request = ups_ask(NULL);
+    ups_ask(NULL);
     maker_run_for(&ups.m, 10 * MS);
     weir_pending_cancel(request);
-    ups_run_until(&ups, 3);
+    ups_run_until(3);
     expect_eq(ups.ends[2].err, -ECANCELED);
     expect_geq(ups.ends[2].queue_ns, 10 * MS);
-    ups_leave(&ups, first, 0);
-    ups_run_until(&ups, 4);
+    ups_leave(first, 0);
+    ups_run_until(4);
     expect_eq(ups.ends[3].err, 0, "the next one has the place");
-    ups_leave(&ups, second, 0);
-    ups_leave(&ups, &ups.ends[3], 0);
+    ups_leave(second, 0);
+    ups_leave(&ups.ends[3], 0);
     expect_idle();
-    ups_close(&ups);
+    ups_close();
 }
 
 static weir_pending *request_to_cancel;
@@ -112,13 +108,13 @@ UNIT(upstream_end, a_request_may_be_cancelled_by_its_own_callbacks)
         open_set(0);
         ups.m.in_factory = i == 0 ? cancel_request : NULL;
         ups.m.in_made = i == 1 ? cancel_request : NULL;
-        request_to_cancel = ups_ask(&ups, NULL);
-        ups_run_until(&ups, 1);
+        request_to_cancel = ups_ask(NULL);
+        ups_run_until(1);
         expect_eq(ups.ends[0].err, -ECANCELED);
         expect_idle();
         expect_eq(ups.m.made, 1);
         expect_eq(ups.m.lost, 1);
-        ups_close(&ups);
+        ups_close();
     }
 }
 
@@ -127,24 +123,24 @@ UNIT(upstream_end, a_request_may_be_cancelled_by_its_own_callbacks)
 UNIT(upstream_end, a_set_that_is_freed_cancels_its_requests)
 {
     open_set(1);
-    ups_answer(&ups, 1, FAKE_SILENT);
-    struct ups_end *first = ups_connect(&ups);
-    ups_ask(&ups, NULL); /* connects to b */
-    ups_ask(&ups, NULL); /* waits */
+    ups_answer(1, FAKE_SILENT);
+    struct ups_end *first = ups_connect();
+    ups_ask(NULL); /* connects to b */
+    ups_ask(NULL); /* waits */
     maker_run_for(&ups.m, 10 * MS);
-    ups_ask(&ups, NULL); /* begins */
+    ups_ask(NULL); /* begins */
     weir_upstreams_free(ups.set);
     ups.set = NULL;
     expect_eq(ups.end_count, 1);
-    ups_run_until(&ups, 4);
+    ups_run_until(4);
     for (size_t i = 1; i < 4; i++) {
         expect_eq(ups.ends[i].err, -ECANCELED);
     }
     expect_str_eq(
         weir_upstream_get_name(weir_upstream_slot_get_upstream(first->slot)),
         "a");
-    ups_leave(&ups, first, -EPIPE);
-    ups_close(&ups);
+    ups_leave(first, -EPIPE);
+    ups_close();
 }
 
 static void free_set(void *arg)
@@ -164,32 +160,30 @@ UNIT(upstream_end, a_set_may_be_freed_by_the_callback_of_its_connection)
 {
     open_set(0);
     ups.m.in_made = free_when_made;
-    ups_ask(&ups, NULL);
-    ups_run_until(&ups, 1);
+    ups_ask(NULL);
+    ups_run_until(1);
     expect_eq(ups.ends[0].err, -ECANCELED);
-    ups_close(&ups);
+    ups_close();
 }
 
 UNIT(upstream_end, the_loop_ends_requests_and_checks)
 {
-    struct weir_upstreams_options options = ups_options(&ups);
+    struct weir_upstreams_options options = ups_options();
     const struct weir_upstream_check plan = {.size = sizeof(plan),
                                              .kind = WEIR_CHECK_TEXT,
                                              .interval_ns = 1000 * MS};
     options.queue_limit = 4;
     options.check = &plan;
     options.fail_limit = 1;
-    ups_open(&ups, &options);
+    ups_open(&options, 0);
     for (int i = 0; i < 3; i++) {
-        ups_add(&ups, &(struct weir_upstream_options){
-                          .size = sizeof(struct weir_upstream_options),
-                          .connection_limit = 1});
+        ups_add_limited(1);
     }
-    ups_answer(&ups, 1, FAKE_SILENT);
-    ups_answer(&ups, 2, FAKE_SILENT);
-    struct ups_end *first = ups_connect(&ups);
+    ups_answer(1, FAKE_SILENT);
+    ups_answer(2, FAKE_SILENT);
+    struct ups_end *first = ups_connect();
     for (int i = 0; i < 4; i++) {
-        ups_ask(&ups, NULL);
+        ups_ask(NULL);
     }
     maker_run_for(&ups.m, 10 * MS);
     expect_eq(ups.end_count, 1);
@@ -217,8 +211,8 @@ UNIT(upstream_end, the_loop_ends_requests_and_checks)
 UNIT(upstream_end, slots_may_outlive_the_set_and_the_loop)
 {
     open_set(0);
-    struct ups_end *first = ups_connect(&ups);
-    struct ups_end *second = ups_connect(&ups);
+    struct ups_end *first = ups_connect();
+    struct ups_end *second = ups_connect();
     weir_upstreams_free(ups.set);
     weir_upstream_slot_end(first->slot, 0);
     expect_eq(weir_loop_free(ups.m.loop), 2);
@@ -231,7 +225,7 @@ UNIT(upstream_end, no_slot_and_no_set_may_be_ended)
     open_set(0);
     weir_upstream_slot_end(NULL, 0);
     weir_upstreams_free(NULL);
-    ups_close(&ups);
+    ups_close();
 }
 
 /* ---- memory ---- */
@@ -306,7 +300,7 @@ UNIT(upstream_end, memory_may_be_missing_at_every_place)
 {
     struct maker *m = &ups.m;
     memset(m, 0, sizeof(*m));
-    ups_open(&ups, NULL); /* for its factory */
-    ups_close(&ups);
+    ups_open(NULL, 0); /* for its factory */
+    ups_close();
     expect_geq(walk_allocations(&memory, use_without_memory, NULL), 10);
 }

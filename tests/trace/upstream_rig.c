@@ -6,6 +6,8 @@
  */
 #include "tests/trace/upstream_rig.h"
 
+struct ups ups;
+
 static void ups_changed(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
@@ -13,55 +15,60 @@ static void ups_changed(void *arg, weir_upstream *upstream,
         [WEIR_UPSTREAM_UP] = "up",           [WEIR_UPSTREAM_CHECKING] = "?",
         [WEIR_UPSTREAM_DOWN] = "down",       [WEIR_UPSTREAM_EJECTED] = "out",
         [WEIR_UPSTREAM_DRAINING] = "drains", [WEIR_UPSTREAM_REMOVED] = "gone"};
-    struct ups *ups = (struct ups *)arg;
-    const size_t len = strlen(ups->changes);
-    snprintf(ups->changes + len, sizeof(ups->changes) - len, "%s:%s ",
+    const size_t len = strlen(ups.changes);
+    snprintf(ups.changes + len, sizeof(ups.changes) - len, "%s:%s ",
              weir_upstream_get_name(upstream), names[state]);
-    ups->change_err = err;
-    if (ups->frees_when_changed) {
-        weir_upstreams_free(ups->set);
-        ups->set = NULL;
+    ups.change_err = err;
+    if (ups.frees_when_changed) {
+        weir_upstreams_free(ups.set);
+        ups.set = NULL;
     }
 }
 
-struct weir_upstreams_options ups_options(struct ups *ups)
+struct weir_upstreams_options ups_options(void)
 {
     return (struct weir_upstreams_options){
         .size = sizeof(struct weir_upstreams_options),
         .seed = 1,
-        .changed = ups_changed,
-        .changed_arg = ups};
+        .changed = ups_changed};
 }
 
-void ups_open(struct ups *ups, const struct weir_upstreams_options *options)
+void ups_open(const struct weir_upstreams_options *options, int count)
 {
     const struct fake_options machine = {.seed = 1};
-    const struct weir_upstreams_options own = ups_options(ups);
-    memset(ups, 0, sizeof(*ups));
+    const struct weir_upstreams_options own = ups_options();
+    memset(&ups, 0, sizeof(ups));
     fake_start(&machine);
-    maker_open(&ups->m);
-    maker_run_for(&ups->m, 1 * MS);
+    maker_open(&ups.m);
+    maker_run_for(&ups.m, 1 * MS);
     expect_eq(
-        weir_upstreams_new(ups->m.loop, options ? options : &own, &ups->set),
-        0);
-    ups->start_ns = fake_now();
-    ups->start_fds = fake_fd_count();
+        weir_upstreams_new(ups.m.loop, options ? options : &own, &ups.set), 0);
+    ups.start_ns = fake_now();
+    ups.start_fds = fake_fd_count();
+    for (int i = 0; i < count; i++) {
+        ups_add(NULL);
+    }
 }
 
-void ups_close(struct ups *ups)
+void ups_close(void)
 {
-    weir_upstreams_free(ups->set);
-    maker_run_for(&ups->m, 1 * MS);
-    expect_eq(fake_fd_count(), ups->start_fds, "nothing is left");
-    maker_close(&ups->m);
+    weir_upstreams_free(ups.set);
+    maker_run_for(&ups.m, 1 * MS);
+    expect_eq(fake_fd_count(), ups.start_fds, "nothing is left");
+    maker_close(&ups.m);
     fake_stop();
 }
 
-weir_upstream *ups_add(struct ups *ups,
-                       const struct weir_upstream_options *options)
+void ups_test(void (*body)(void))
+{
+    body();
+    ups_close();
+}
+
+weir_upstream *ups_add(const struct weir_upstream_options *options)
 {
     char host[32];
-    const size_t index = ups->count++;
+    const size_t index = ups.count++;
     const char name[] = {(char)('a' + index), '\0'};
     snprintf(host, sizeof(host), "192.0.2.%zu", index + 1);
     const struct weir_address address = peer_address(host, 80);
@@ -73,26 +80,32 @@ weir_upstream *ups_add(struct ups *ups,
     if (!known.host) {
         known.address = &address;
     }
-    ups->listeners[index] = fake_listen(&address.storage.any, address.len);
-    ups_answer(ups, index, FAKE_ACCEPT);
-    expect_eq(weir_upstreams_add(ups->set, &known, &ups->all[index]), 0);
-    return ups->all[index];
+    ups.listeners[index] = fake_listen(&address.storage.any, address.len);
+    ups_answer(index, FAKE_ACCEPT);
+    expect_eq(weir_upstreams_add(ups.set, &known, &ups.all[index]), 0);
+    return ups.all[index];
 }
 
-void ups_answer(struct ups *ups, size_t index, enum fake_answer answer)
+void ups_add_limited(uint32_t limit)
 {
-    fake_listener_set(ups->listeners[index], answer, 1 * MS);
+    ups_add(&(struct weir_upstream_options){
+        .size = sizeof(struct weir_upstream_options),
+        .connection_limit = limit});
+}
+
+void ups_answer(size_t index, enum fake_answer answer)
+{
+    fake_listener_set(ups.listeners[index], answer, 1 * MS);
 }
 
 static void ups_done(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {
-    struct ups *ups = (struct ups *)arg;
-    expect_lt(ups->end_count, UPS_ENDS);
+    expect_lt(ups.end_count, UPS_ENDS);
     expect_eq(result->size, sizeof(*result));
     expect_eq(err == 0, result->transport != NULL);
     expect_eq(err == 0, result->slot != NULL);
-    ups->ends[ups->end_count++] = (struct ups_end){
+    ups.ends[ups.end_count++] = (struct ups_end){
         .err = err,
         .name = result->upstream ? weir_upstream_get_name(result->upstream)[0]
                                  : '-',
@@ -100,75 +113,72 @@ static void ups_done(void *arg, int err,
         .slot = result->slot,
         .try_count = result->try_count,
         .queue_ns = result->queue_ns,
-        .when_ns = fake_now() - ups->start_ns};
+        .when_ns = fake_now() - ups.start_ns};
     if (err == 0) {
         expect_eq(weir_upstream_slot_get_upstream(result->slot),
                   result->upstream);
     }
 }
 
-weir_pending *ups_ask(struct ups *ups,
-                      const struct weir_upstreams_connect_options *options)
+weir_pending *ups_ask(const struct weir_upstreams_connect_options *options)
 {
     weir_pending *pending = NULL;
-    const size_t before = ups->end_count;
-    expect_eq(weir_upstreams_connect(ups->set, &ups->m.factory, options,
-                                     ups_done, ups, &pending),
+    const size_t before = ups.end_count;
+    expect_eq(weir_upstreams_connect(ups.set, &ups.m.factory, options, ups_done,
+                                     NULL, &pending),
               0);
-    expect_eq(ups->end_count, before, "never from inside the call");
+    expect_eq(ups.end_count, before, "never from inside the call");
     return pending;
 }
 
-struct ups_wait {
-    const struct ups *ups;
-    size_t end_count;
-};
-
 static bool ups_has_ended(void *arg)
 {
-    const struct ups_wait *wait = (const struct ups_wait *)arg;
-    return wait->ups->end_count >= wait->end_count ||
-           fake_now() - wait->ups->start_ns > 10000000 * MS;
+    return ups.end_count >= *(const size_t *)arg ||
+           fake_now() - ups.start_ns > 10000000 * MS;
 }
 
-void ups_run_until(struct ups *ups, size_t end_count)
+void ups_run_until(size_t end_count)
 {
-    struct ups_wait wait = {ups, end_count};
-    expect_eq(weir_loop_run_until(ups->m.loop, ups_has_ended, &wait), 0);
-    expect_eq(ups->end_count, end_count);
+    expect_eq(weir_loop_run_until(ups.m.loop, ups_has_ended, &end_count), 0);
+    expect_eq(ups.end_count, end_count);
 }
 
-struct ups_end *ups_connect(struct ups *ups)
+struct ups_end *
+ups_connect_by(const struct weir_upstreams_connect_options *options)
 {
-    ups_ask(ups, NULL);
-    ups_run_until(ups, ups->end_count + 1);
-    return &ups->ends[ups->end_count - 1];
+    ups_ask(options);
+    ups_run_until(ups.end_count + 1);
+    return &ups.ends[ups.end_count - 1];
 }
 
-void ups_leave(struct ups *ups, struct ups_end *end, int result)
+struct ups_end *ups_connect(void)
 {
-    (void)ups;
+    return ups_connect_by(NULL);
+}
+
+void ups_leave(struct ups_end *end, int result)
+{
     cr_assert_not_null(end->slot);
     weir_transport_abort(end->t);
     weir_upstream_slot_end(end->slot, result);
     end->slot = NULL;
 }
 
-struct weir_upstream_info ups_info(struct ups *ups, size_t index)
+struct weir_upstream_info ups_info(size_t index)
 {
     struct weir_upstream_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_info(ups->all[index], &info), 0);
+    expect_eq(weir_upstream_get_info(ups.all[index], &info), 0);
     return info;
 }
 
-struct weir_upstreams_info ups_set_info(struct ups *ups)
+struct weir_upstreams_info ups_set_info(void)
 {
     struct weir_upstreams_info info = {.size = sizeof(info)};
-    expect_eq(weir_upstreams_get_info(ups->set, &info), 0);
+    expect_eq(weir_upstreams_get_info(ups.set, &info), 0);
     return info;
 }
 
-uint64_t ups_ms(const struct ups *ups)
+uint64_t ups_ms(void)
 {
-    return (fake_now() - ups->start_ns) / MS;
+    return (fake_now() - ups.start_ns) / MS;
 }

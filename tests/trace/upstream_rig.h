@@ -39,32 +39,38 @@ struct ups {
     uint32_t start_fds;
 };
 
-/* Options that fit the rig; the test changes them before ups_open(). */
-struct weir_upstreams_options ups_options(struct ups *ups);
+extern struct ups ups; /* of the test that runs */
 
-/* Starts the machine, a loop and a set. */
-void ups_open(struct ups *ups, const struct weir_upstreams_options *options);
+/* Options that fit the rig; the test changes them before ups_open(). */
+struct weir_upstreams_options ups_options(void);
+
+/* Starts the machine, a loop and a set, of so many upstreams to begin with. */
+void ups_open(const struct weir_upstreams_options *options, int count);
 /* Frees the set and all else. The test has ended all slots. */
-void ups_close(struct ups *ups);
+void ups_close(void);
+/* Runs the body of a test, and closes what it has opened. */
+void ups_test(void (*body)(void));
 
 /* Adds the next upstream; its listener accepts after a millisecond. */
-weir_upstream *ups_add(struct ups *ups,
-                       const struct weir_upstream_options *options);
-void ups_answer(struct ups *ups, size_t index, enum fake_answer answer);
+weir_upstream *ups_add(const struct weir_upstream_options *options);
+/* One that takes so many connections; 0: no limit. */
+void ups_add_limited(uint32_t limit);
+void ups_answer(size_t index, enum fake_answer answer);
 
 /* Asks for a connection; how it ends is noted in ->ends. */
-weir_pending *ups_ask(struct ups *ups,
-                      const struct weir_upstreams_connect_options *options);
+weir_pending *ups_ask(const struct weir_upstreams_connect_options *options);
 /* Asks for one, and returns how it has ended. */
-struct ups_end *ups_connect(struct ups *ups);
+struct ups_end *
+ups_connect_by(const struct weir_upstreams_connect_options *options);
+struct ups_end *ups_connect(void);
 /* Runs until this number of requests has ended. */
-void ups_run_until(struct ups *ups, size_t end_count);
+void ups_run_until(size_t end_count);
 /* Aborts the connection, if there is one, and ends its slot. */
-void ups_leave(struct ups *ups, struct ups_end *end, int result);
+void ups_leave(struct ups_end *end, int result);
 
-struct weir_upstream_info ups_info(struct ups *ups, size_t index);
-struct weir_upstreams_info ups_set_info(struct ups *ups);
+struct weir_upstream_info ups_info(size_t index);
+struct weir_upstreams_info ups_set_info(void);
 /* Milliseconds since ups_open(). */
-uint64_t ups_ms(const struct ups *ups);
+uint64_t ups_ms(void);
 
 #endif

@@ -1,0 +1,42 @@
+/*
+ * Factories of tests that bind each connection to the same protocol.
+ *
+ * What a factory answers is kept for the whole test, because makers call it
+ * from the loop, when the function that asked has long returned.
+ */
+#ifndef WEIR_TESTS_BIND_H
+#define WEIR_TESTS_BIND_H
+
+#include "expect.h"
+
+#include <weir/protocol.h>
+
+enum { BIND_MAX = 8192 };
+
+static inline int bind_answer(void *arg, weir_transport *t,
+                              struct weir_protocol_binding *ret)
+{
+    *ret = *(struct weir_protocol_binding *)arg;
+    return 0;
+}
+
+static inline struct weir_factory bind_to(const struct weir_protocol *protocol,
+                                          void *user)
+{
+    static struct weir_protocol_binding answers[BIND_MAX];
+    static size_t count;
+    size_t i = 0;
+
+    while (i < count &&
+           (answers[i].protocol != protocol || answers[i].user != user)) {
+        i++;
+    }
+    if (i == count) {
+        expect_lt(count, BIND_MAX);
+        answers[count++] =
+            (struct weir_protocol_binding){.protocol = protocol, .user = user};
+    }
+    return (struct weir_factory){.create = bind_answer, .arg = &answers[i]};
+}
+
+#endif
