@@ -188,6 +188,31 @@ def test_round_robin_follows_the_weights():
     equal((told.count(b"a"), told.count(b"b")), (30, 10), "answers")
 
 
+def test_a_target_that_resets_before_its_first_byte_is_ejected():
+    def answer_and_reset(connection, _number):
+        connection.sendall(connection.recv(1))
+        connection.recv(1)
+        reset(connection)
+
+    def speak(proxy, count):
+        for _ in range(count):
+            with contextlib.suppress(ConnectionResetError):
+                with proxy.connect() as client:
+                    client.sendall(b"x")
+                    while client.recv(1):
+                        client.sendall(b"y")
+        return (proxy.metric("upstream_errors_total"),
+                proxy.metric("upstream_ejections_total"))
+
+    with Server(answer_and_reset) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--eject", "2") as proxy:
+        equal(speak(proxy, 4), (0, 0), "errors and ejections")
+        server.serve = lambda connection, _number: reset(connection)
+        equal(speak(proxy, 2), (2, 1), "errors and ejections")
+        proxy.stop()
+        equal(proxy.reasons(), ["target-reset"] * 6, "the log")
+
+
 def test_a_backup_is_used_when_all_others_are_down():
     with Server(echo) as server, Refusing() as refusing, Proxy(
             "--listen", "tcp://127.0.0.1:0", "--to", target(refusing), "--to",

@@ -69,9 +69,10 @@ class Proxy(Program):
         equal((status, out), (code, ""), f"the end, with the words {err!r}")
         return err
 
-    def lines(self):
+    def lines(self, name="log"):
         """The log's lines, each as a dictionary; complete after stop()."""
-        with open(self.log_path, encoding="utf-8") as file:
+        with open(os.path.join(self.folder.name, name),
+                  encoding="utf-8") as file:
             return [dict(zip(FIELDS, line.split(), strict=True))
                     for line in file]
 

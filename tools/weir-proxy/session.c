@@ -128,6 +128,19 @@ static enum end_reason reason_of(const struct weir_relay_record *end,
     }
 }
 
+/* An end in order speaks for the target, whoever ended first. An error speaks
+ * against it before its first byte: many servers that have answered reset
+ * clients which leave, or send them no close_notify. */
+static int verdict_on_target(int err, const struct weir_relay_record *end)
+{
+    const bool is_answered =
+        end->b_bytes > 0 && end->cause != WEIR_RELAY_TIMEOUT;
+
+    return err == 0 || (end->ended_by == WEIR_RELAY_B && !is_answered)
+               ? err
+               : -ECANCELED;
+}
+
 static void relayed(void *arg, int err, const struct weir_relay_record *end)
 {
     struct session *session = arg;
@@ -141,10 +154,7 @@ static void relayed(void *arg, int err, const struct weir_relay_record *end)
         record.first_byte_ns = end->b_first_ns - session->start_ns;
     }
     weir_transport_get_peername(session->target, &record.target);
-    /* An end in order speaks for the target, whoever ended first. */
-    weir_upstream_slot_end(
-        session->slot,
-        err == 0 || end->ended_by == WEIR_RELAY_B ? err : -ECANCELED);
+    weir_upstream_slot_end(session->slot, verdict_on_target(err, end));
     finish(session, &record);
 }
 

@@ -1,0 +1,92 @@
+"""Certificates for the tests of weir-proxy, and both ends of its TLS as Python
+has them: a client that verifies, a server with a certificate of its own. The
+authority and what it has signed are made once for each program.
+"""
+
+import contextlib
+import os
+import shutil
+import ssl
+import tempfile
+
+from harness import Skip, command, equal
+from servers import Server
+
+folder = tempfile.TemporaryDirectory()
+
+
+def make_certificate(name, cn, issuer=None):
+    """A key and a certificate for a name, in one file; by an authority of the
+    folder, or signed by itself."""
+    if not shutil.which("openssl"):
+        raise Skip("openssl is not installed")
+    base = os.path.join(folder.name, name)
+    flags = ["-CA", f"{folder.name}/{issuer}.pem",
+             "-CAkey", f"{folder.name}/{issuer}.pem"] if issuer else []
+    usage = [] if issuer else ["-addext", "basicConstraints=critical,CA:TRUE"]
+    if issuer:
+        usage = ["-addext", "basicConstraints=CA:FALSE",
+                 "-addext", "keyUsage=digitalSignature",
+                 "-addext", "extendedKeyUsage=serverAuth,clientAuth"]
+    outcome = command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                      "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                      "-subj", f"/CN={cn}", "-addext",
+                      f"subjectAltName=DNS:{cn},IP:127.0.0.1", "-keyout",
+                      f"{base}.key", "-out", f"{base}.crt", *usage, *flags)
+    equal(outcome.status, 0, f"openssl, which said {outcome.err!r}")
+    with open(f"{base}.pem", "wb") as out:
+        for part in (".crt", ".key"):
+            with open(base + part, "rb") as file:
+                out.write(file.read())
+    return f"{base}.pem"
+
+
+def certificates():
+    """Paths by name, made once."""
+    if not made:
+        made["ca"] = make_certificate("ca", "The Authority")
+        for name in ("proxy", "other", "a", "b", "client"):
+            made[name] = make_certificate(name, f"{name}.test", "ca")
+    return made
+
+
+made = {}
+
+
+def client_context(**options):
+    context = ssl.create_default_context(cafile=certificates()["ca"])
+    context.check_hostname = True
+    for name, value in options.items():
+        setattr(context, name, value)
+    return context
+
+
+def secure(proxy, name="proxy.test", context=None):
+    return (context or client_context()).wrap_socket(proxy.connect(),
+                                                     server_hostname=name)
+
+
+def subject(sock):
+    return dict(pair[0] for pair in sock.getpeercert()["subject"])["commonName"]
+
+
+class Secured(Server):
+    """A server that speaks TLS with a certificate of its own."""
+
+    def __init__(self, serve, name, **options):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificates()[name])
+        for key, value in options.items():
+            setattr(self.context, key, value)
+        super().__init__(self.serve_secured)
+        self.inner = serve
+
+    def serve_secured(self, connection, number):
+        with contextlib.suppress(ssl.SSLError):
+            with self.context.wrap_socket(connection,
+                                          server_side=True) as sock:
+                self.inner(sock, number)
+
+
+def plain(server):
+    return f"tcp://127.0.0.1:{server.port}"

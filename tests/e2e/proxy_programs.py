@@ -1,0 +1,400 @@
+"""weir-proxy between programs that others wrote: curl and nginx, openssl,
+redis, PostgreSQL, nc. Servers live in temporary folders, on ports of their own.
+"""
+
+import contextlib
+import hashlib
+import http.server
+import os
+import pathlib
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+
+from harness import (WAIT_S, Program, Skip, command, equal, matches, read_line,
+                     run)
+from proxy_certificates import certificates, plain
+from proxy_wait import wait_until
+from proxying import Proxy
+from servers import Server, echo, free_port, reset
+from tls_ends import need, nginx, wait_for_port
+
+SEED = 20
+BIG = 10_000_000
+
+
+def at(port):
+    return f"tcp://127.0.0.1:{port}"
+
+
+def tls_proxy(port, *flags, **options):
+    return Proxy("tls://127.0.0.1:0", at(port), "--cert",
+                 certificates()["proxy"], *flags, **options)
+
+
+def both_proxies(port, *flags):
+    """A proxy that passes bytes on, and one that opens TLS: how curl calls
+    them, and the proxies."""
+    yield "http", (), Proxy("tcp://127.0.0.1:0", at(port), *flags)
+    yield "https", ("--cacert", certificates()["ca"]), tls_proxy(port, *flags)
+
+
+def add_up(proxy, reasons=("done",)):
+    """Each connection has ended, with one reason, in the counts and the log.
+    The target has made no error that would speak against it."""
+    wait_until(lambda: proxy.metric("connections_active") == 0)
+    total = proxy.metric("connections_total")
+    equal(proxy.metric("close_total"), total, "reasons")
+    equal(proxy.metric("upstream_active"), 0, "slots")
+    equal(proxy.metric("upstream_errors_total"), 0, "errors of the target")
+    sums = {direction: proxy.metric("bytes_total", dir=direction)
+            for direction in ("in", "out")}
+    proxy.stop()
+    lines = proxy.lines()
+    equal(len(lines), total, "lines of the log")
+    equal({line["reason"] for line in lines} - set(reasons), set(),
+          "other reasons")
+    for direction, wanted in sums.items():
+        equal(sum(int(line[f"{direction}_bytes"]) for line in lines), wanted,
+              f"bytes {direction}")
+
+
+# ---- nc ----
+
+def test_after_the_targets_end_ten_megabytes_come_from_the_client():
+    data = random.Random(SEED).randbytes(BIG)
+    port = free_port()
+    with tempfile.TemporaryFile() as came, Program(
+            need("nc"), "-N", "-l", "127.0.0.1", str(port), stdout=came,
+            stdin=subprocess.DEVNULL) as target:
+        # A connection to see that it listens would be the one that it takes.
+        wait_until(lambda: f":{port:04X} 00000000:0000 0A" in
+                   pathlib.Path("/proc/net/tcp").read_text("ascii"))
+        with Proxy("tcp://127.0.0.1:0", at(port)) as proxy:
+            with proxy.connect() as client:
+                equal(client.recv(1), b"", "the target's end")
+                client.sendall(data)
+            equal(target.process.wait(2 * WAIT_S), 0, "exit status of nc")
+            came.seek(0)
+            equal(came.read() == data, True, "what nc got is what was sent")
+            add_up(proxy)
+
+
+# ---- curl and nginx ----
+
+def curl(proxy, scheme, path, *flags):
+    name = "proxy.test"
+    return command(need("curl"), "-sS", "--noproxy", "*", "--resolve",
+                   f"{name}:{proxy.port}:127.0.0.1", *flags,
+                   f"{scheme}://{name}:{proxy.port}/{path}")
+
+
+def test_curl_gets_files_of_nginx():
+    data = random.Random(SEED).randbytes(BIG)
+    with nginx("") as (place, port):
+        pathlib.Path(place, "root", "big").write_bytes(data)
+        for scheme, flags, proxy in both_proxies(port):
+            got = os.path.join(place, "got")
+            with proxy:
+                for more in (("--http1.0",), (), ("--limit-rate", "40M")):
+                    outcome = curl(proxy, scheme, "big", "-o", got, *flags,
+                                   *more)
+                    equal((outcome.status, outcome.err), (0, ""), "curl")
+                    equal(pathlib.Path(got).read_bytes() == data, True,
+                          "the file")
+                outcome = curl(proxy, scheme, "[1-30]", "-o", "/dev/null",
+                               "-w", "%{http_code} %{num_connects}\n", *flags)
+                equal(outcome.out, "404 1\n" + "404 0\n" * 29,
+                      "statuses and new connections")
+                add_up(proxy)
+
+
+class Digesting(http.server.BaseHTTPRequestHandler):
+    """Answers a POST with its digest."""
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        left = int(self.headers["Content-Length"])
+        digest = hashlib.sha256(self.rfile.read(left)).hexdigest().encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(digest)))
+        self.end_headers()
+        self.wfile.write(digest)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_curl_posts_what_comes_whole():
+    data = random.Random(SEED).randbytes(BIG)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Digesting) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            for scheme, flags, proxy in both_proxies(server.server_port):
+                with proxy:
+                    outcome = curl(proxy, scheme, "", "--data-binary",
+                                   f"@{file.name}", *flags)
+                    equal((outcome.status, outcome.out, outcome.err),
+                          (0, hashlib.sha256(data).hexdigest(), ""), "curl")
+                    add_up(proxy)
+        server.shutdown()
+        thread.join()
+
+
+def test_nginx_reads_the_header_that_tells_who_the_client_is():
+    lines = 'location / { return 200 "$proxy_protocol_addr\\n"; }'
+    with nginx(lines, "proxy_protocol") as (_, port):
+        for version in ("v1", "v2"):
+            for scheme, flags, proxy in both_proxies(
+                    port, "--send-proxy", version, "--accept-proxy", "v1"):
+                with proxy:
+                    outcome = curl(proxy, scheme, "", "--haproxy-protocol",
+                                   "--interface", "127.0.0.9", *flags)
+                    equal((outcome.status, outcome.out, outcome.err),
+                          (0, "127.0.0.9\n", ""), f"curl, {version}")
+
+
+def test_nginx_with_tls_is_verified():
+    pem = certificates()["a"]
+    lines = f"ssl_certificate {pem}; ssl_certificate_key {pem};"
+    data = random.Random(SEED).randbytes(BIG)
+    with nginx(lines, "ssl") as (place, port):
+        pathlib.Path(place, "root", "big").write_bytes(data)
+        got = os.path.join(place, "got")
+        # nginx sends no close_notify after the end of a client.
+        for name, status, reason in (("a.test", 0, "target-cut"),
+                                     ("b.test", 56, "connect")):
+            with Proxy("tcp://127.0.0.1:0", f"tls://127.0.0.1:{port}",
+                       "--to-ca", certificates()["ca"], "--to-name",
+                       name) as proxy:
+                outcome = curl(proxy, "http", "big", "-o", got)
+                equal(outcome.status, status, f"curl: {outcome.err}")
+                add_up(proxy, (reason,))
+        equal(pathlib.Path(got).read_bytes() == data, True, "the file")
+
+
+# ---- openssl ----
+
+def s_client(proxy, *flags, name="proxy.test", **options):
+    return Program(need("openssl"), "s_client", "-connect",
+                   f"127.0.0.1:{proxy.port}", "-servername", name,
+                   "-verify_hostname", name, "-verify_return_error", "-CAfile",
+                   certificates()["ca"], *flags, stdin=subprocess.PIPE,
+                   **options)
+
+
+def test_openssl_tells_the_targets_end_from_a_cut():
+    def end(connection, _number):
+        connection.recv(1)
+        connection.sendall(b"answer\n")
+
+    def cut(connection, number):
+        end(connection, number)
+        reset(connection)
+
+    for version in ("-tls1_2", "-tls1_3"):
+        for serve, reason in ((end, "done"), (cut, "target-reset")):
+            with Server(serve) as server, tls_proxy(server.port) as proxy:
+                with s_client(proxy, version, "-quiet",
+                              "-ign_eof") as program:
+                    program.process.stdin.write(b"x")
+                    program.process.stdin.flush()
+                    program.process.wait(WAIT_S)
+                    status, out, err = program.finish()
+                if serve is end:
+                    equal((status, out), (0, "answer\n"), f"openssl: {err}")
+                else:
+                    matches(err, r"errno=|unexpected eof", "openssl")
+                    equal(status != 0, True, "openssl complains")
+                proxy.stop()
+                equal(proxy.reasons(), [reason], "the log")
+
+
+def test_a_target_tells_the_end_of_openssl_from_its_death():
+    ends = []
+
+    def watch(connection, _number):
+        try:
+            while part := connection.recv(65536):
+                connection.sendall(part)
+            ends.append("end")
+        except ConnectionResetError:
+            ends.append("reset")
+
+    with Server(watch) as server, tls_proxy(server.port) as proxy:
+        for is_killed in (False, True):
+            with s_client(proxy, "-quiet", "-no_ign_eof") as program:
+                program.process.stdin.write(b"line\n")
+                program.process.stdin.flush()
+                equal(read_line(program.process.stdout), "line\n", "the echo")
+                if is_killed:
+                    program.signal(signal.SIGKILL)
+                else:
+                    program.process.stdin.close()
+                program.process.wait(WAIT_S)
+        wait_until(lambda: len(ends) == 2)
+        equal(ends, ["end", "reset"], "what the target saw")
+        proxy.stop()
+        equal(proxy.reasons(), ["done", "client-cut"], "the log")
+
+
+def test_openssl_sees_a_new_certificate_at_the_next_handshake_alone():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        path = shutil.copy(certificates()["proxy"], f"{folder}/served.pem")
+
+        def subject(name):
+            with s_client(proxy, name=name) as program:
+                status, out, err = program.finish()
+                equal(status, 0, f"status of openssl, which said {err}")
+                return out
+
+        with Proxy("tls://127.0.0.1:0", plain(server), "--cert",
+                   path) as proxy:
+            with s_client(proxy, "-quiet") as before:
+                before.process.stdin.write(b"1\n")
+                before.process.stdin.flush()
+                equal(read_line(before.process.stdout), "1\n", "the echo")
+                shutil.copy(certificates()["other"], path)
+                # The file alone changes nothing.
+                matches(subject("proxy.test"), r"subject=CN = proxy\.test$")
+                proxy.signal(signal.SIGHUP)
+                matches(read_line(proxy.process.stderr), "read again")
+                matches(subject("other.test"), r"subject=CN = other\.test$")
+                before.process.stdin.write(b"2\n")
+                before.process.stdin.flush()
+                equal(read_line(before.process.stdout), "2\n", "the echo")
+
+
+# ---- redis ----
+
+@contextlib.contextmanager
+def redis():
+    """A port of redis. Debian's server is the program that checks its files,
+    under another name."""
+    path = shutil.which("redis-server") or need("redis-check-rdb")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        with Program("redis-server", "--port", str(port), "--bind",
+                     "127.0.0.1", "--save", "", "--dir", folder,
+                     executable=path, stdout=subprocess.DEVNULL) as program:
+            wait_for_port(port, program)
+            yield port
+
+
+def test_redis_is_used_through_the_proxy():
+    value = random.Random(SEED).randbytes(1 << 20).hex()
+    with redis() as port:
+        for scheme, _, proxy in both_proxies(port):
+            flags = ["-h", "127.0.0.1", "-p", str(proxy.port)]
+            if scheme == "https":
+                flags += ["--tls", "--cacert", certificates()["ca"], "--sni",
+                          "proxy.test"]
+            with proxy:
+                # What comes by standard input has no other end than its end.
+                equal(command(need("redis-cli"), *flags, "-x", "SET", "key",
+                              input=value.encode()).out, "OK\n", "SET")
+                equal(command("redis-cli", *flags, "GET", "key").out
+                      == value + "\n", True, "GET")
+                outcome = command(
+                    need("redis-benchmark"), *flags, "-n", "4000", "-c", "20",
+                    "-P", "4", "-q", "-t", "set,get,lpush,lrange_100")
+                equal(outcome.status, 0, outcome.err)
+                equal("rror" in outcome.out + outcome.err, False, outcome.out)
+                add_up(proxy, ("done", "client-reset", "client-cut"))
+
+
+# ---- PostgreSQL ----
+
+def postgres_program(name):
+    """A program of the newest PostgreSQL."""
+    found = sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"),
+                   key=lambda path: float(path.parts[4]))
+    if not found:
+        raise Skip("PostgreSQL is not installed")
+    return str(found[-1])
+
+
+def other_user():
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    with contextlib.suppress(KeyError):
+        return {"user": pwd.getpwnam("postgres").pw_uid}
+    return {"user": "nobody"}
+
+
+@contextlib.contextmanager
+def postgres():
+    """A port of PostgreSQL that speaks TLS to those who ask."""
+    user = other_user()
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(certificates()["a"], f"{folder}/a.pem")
+        os.chmod(f"{folder}/a.pem", 0o600)
+        if user:
+            for path in (folder, f"{folder}/a.pem"):
+                shutil.chown(path, **user)
+        outcome = command(postgres_program("initdb"), "--no-sync", "-A",
+                          "trust", "-U", "weir", "-D", f"{folder}/data",
+                          cwd=folder, **user)
+        equal(outcome.status, 0, f"initdb, which said {outcome.err}")
+        settings = {"port": port, "listen_addresses": "127.0.0.1",
+                    "unix_socket_directories": "", "ssl": "on", "fsync": "off",
+                    "ssl_cert_file": f"{folder}/a.pem",
+                    "ssl_key_file": f"{folder}/a.pem"}
+        flags = [f"--{name}={value}" for name, value in settings.items()]
+        with Program(postgres_program("postgres"), "-D", f"{folder}/data",
+                     *flags, cwd=folder, stderr=subprocess.DEVNULL,
+                     **user) as program:
+            wait_for_port(port, program)
+            wait_until(lambda: command(
+                postgres_program("pg_isready"), "-h", "127.0.0.1", "-p",
+                str(port)).status == 0)
+            yield port
+            program.signal(signal.SIGINT)  # it ends without its clients
+            equal(program.finish()[0], 0, "exit status of PostgreSQL")
+
+
+def psql(proxy, mode, *flags):
+    """What psql prints; its server is verified if @mode says so."""
+    outcome = command(
+        postgres_program("psql"), f"host=a.test hostaddr=127.0.0.1 "
+        f"port={proxy.port} user=weir dbname=postgres sslmode={mode} "
+        f"sslrootcert={certificates()['ca']}", "-XqAt", *flags)
+    equal((outcome.status, outcome.err), (0, ""), "psql")
+    return outcome.out
+
+
+def test_postgresql_is_used_through_the_proxy():
+    rows = [(number, "%032x" % random.Random(number).getrandbits(128))
+            for number in range(100_000)]
+    text = "".join(f"{number}\t{word}\n" for number, word in rows)
+    with postgres() as port, Proxy("tcp://127.0.0.1:0", at(port)) as proxy:
+        for mode, ssl in (("disable", "f"), ("verify-full", "t")):
+            equal(psql(proxy, mode, "-c", "SELECT ssl FROM pg_stat_ssl "
+                       "WHERE pid = pg_backend_pid()"), f"{ssl}\n", "TLS")
+            with tempfile.NamedTemporaryFile("w+") as file:
+                file.write(text)
+                file.flush()
+                copied = psql(
+                    proxy, mode, "-c", "CREATE TEMP TABLE t(n int, w text)",
+                    "-c", rf"\copy t FROM '{file.name}'", "-c", "COPY t TO "
+                    "STDOUT")
+            equal(copied == text, True, "the table that comes back")
+        for flags in (("-i", "-I", "dtgvp", "-q"), ("-c", "4", "-t", "50")):
+            outcome = command(
+                postgres_program("pgbench"), *flags, "-h", "127.0.0.1", "-p",
+                str(proxy.port), "-U", "weir", "postgres")
+            equal(outcome.status, 0, f"pgbench, which said {outcome.err}")
+        # The last bytes of each of the two may come after the other has closed.
+        add_up(proxy, ("done", "client-reset", "target-reset"))
+
+
+run(globals())
