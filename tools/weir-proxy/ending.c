@@ -118,6 +118,7 @@ void session_finish(struct session *session,
 
     session_describe(session, end, &record);
     service->worker->session_count--;
+    session_delist(session);
     counts_end(&service->counts, &record);
     log_add(&service->worker->log, &record);
     preface_free(session->preface);

@@ -10,6 +10,7 @@
 #include "options.h"
 #include "tools/common/console.h"
 #include "tools/common/limits.h"
+#include "top.h"
 #include "worker.h"
 
 #include "weir/error.h"
@@ -168,7 +169,9 @@ int main(int argc, char **argv)
     ignore_signals();
     const enum options_result result =
         options_parse(argc, argv, &options, &config);
-    if (result == OPTIONS_READY) {
+    if (result == OPTIONS_READY && options.is_top) {
+        code = top_run(config.admin) ? EXIT_DONE : EXIT_FAILED;
+    } else if (result == OPTIONS_READY) {
         struct contexts *contexts = contexts_make(&config, why);
         if (!contexts) {
             say("%s", why);

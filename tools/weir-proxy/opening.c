@@ -171,6 +171,7 @@ static void client_made(void *user, weir_transport *t)
     struct weir_extra_info info = {.size = sizeof(info)};
 
     session->client = weir_transport_ref(t);
+    session_enlist(session);
     weir_transport_set_busy(t, true); /* for a graceful stop */
     if (is_too_many(service->worker)) {
         session_refuse(session, END_LIMIT);

@@ -26,6 +26,7 @@
 
 struct admin;
 struct listeners;
+struct session;
 
 /* What a worker has of a route: its targets. */
 struct route {
@@ -60,6 +61,8 @@ struct worker {
     weir_thread *thread;
     weir_loop *loop;
     struct service *services;
+    struct session *oldest; /* of the sessions; NULL: there is none */
+    struct session *youngest;
     uint64_t session_count; /* of all services, now */
     uint64_t session_limit; /* 0: none */
     struct log log;

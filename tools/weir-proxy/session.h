@@ -22,6 +22,8 @@
 /* The user pointer of its client's protocol until the relay takes the
  * connection over. */
 struct session {
+    struct session *older; /* of the worker */
+    struct session *younger;
     struct door *door;
     struct route *route;      /* NULL: not chosen yet */
     weir_transport *client;   /* one reference */
@@ -38,6 +40,26 @@ struct session {
     uint64_t queue_ns;
     uint64_t connect_ns;
 };
+
+/* The list of a worker's sessions: written by these two alone. */
+static inline void session_enlist(struct session *session)
+{
+    struct worker *worker = session->door->service->worker;
+
+    session->older = worker->youngest;
+    *(session->older ? &session->older->younger : &worker->oldest) = session;
+    worker->youngest = session;
+}
+
+static inline void session_delist(struct session *session)
+{
+    struct worker *worker = session->door->service->worker;
+    struct session *older = session->older;
+    struct session *younger = session->younger;
+
+    *(older ? &older->younger : &worker->oldest) = younger;
+    *(younger ? &younger->older : &worker->youngest) = older;
+}
 
 /* ---- opening.c ---- */
 

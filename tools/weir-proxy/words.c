@@ -33,7 +33,8 @@ const struct word words[] = {
      "connections of all services at once, divided among the threads; more are "
      "reset",
      .set = words_set_count, AT_PROGRAM(conn_limit)},
-    {"admin", "HOST:PORT", "serve /metrics, /healthz and /readyz there",
+    {"admin", "HOST:PORT",
+     "serve /metrics, /status, /healthz and /readyz there",
      .set = words_set_text, AT_PROGRAM(admin)},
     {"log", "FILE", "a line for each connection; - is standard output",
      .set = words_set_text, AT_PROGRAM(log_path)},
