@@ -31,7 +31,7 @@ static void relay_free(struct wr_relay *relay)
     wr_free(&loop->counting, relay, sizeof(*relay));
 }
 
-/* What has happened so far. */
+/* The record of a relay that goes on, or has just ended. */
 static struct weir_relay_record relay_describe(const struct wr_relay *relay)
 {
     struct weir_relay_record record = relay->record;

@@ -1,5 +1,6 @@
 /*
- * Server names are compared as DNS does it, without regard to case.
+ * Server names are compared as DNS does it, without regard to case: of all
+ * routes that are for a name, the one whose pattern says most of it wins.
  *
  * A key is a copy, so that nothing has to outlive the call that uses the key.
  */
