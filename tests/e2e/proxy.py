@@ -15,15 +15,11 @@ import time
 from harness import (WAIT_S, Program, Skip, command, equal, is_sanitized,
                      matches, run, status_bytes)
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy
+from proxying import PROXY, Proxy, expect_reset, target
 from servers import Refusing, Server, drain, echo, read_exactly, reset
 
 SEED = 20
 BIG = 10_000_000
-
-
-def target(server):
-    return f"tcp://127.0.0.1:{server.port}"
 
 
 def sees_a_reset(client):
@@ -31,14 +27,6 @@ def sees_a_reset(client):
         equal(client.recv(1), "a reset", "what the client sees")
     except ConnectionResetError:
         pass
-
-
-def expect_reset(proxy, data=b""):
-    """A connection that is reset, perhaps before connect() has returned."""
-    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-        with proxy.connect() as client:
-            client.sendall(data)
-            equal(client.recv(1), "a reset", "what the client sees")
 
 
 # ---- bytes and ends ----
@@ -208,89 +196,6 @@ def test_a_target_that_fails_its_checks_is_not_used():
         expect_reset(proxy)
         proxy.stop()
         equal(proxy.reasons(), ["no-target"], "the log")
-
-
-# ---- limits ----
-
-def test_a_full_target_makes_clients_wait_in_a_queue_of_its_length():
-    with Server(echo) as server, Proxy(
-            "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
-            f"1:{WAIT_S}s") as proxy:
-        first = proxy.connect()
-        first.sendall(b"1")
-        equal(first.recv(1), b"1", "the first")
-        second = proxy.connect()
-        second.sendall(b"2")
-        wait_until(lambda: proxy.metric("queue_length") == 1)
-        expect_reset(proxy)
-        first.close()
-        equal(second.recv(1), b"2", "the second, when the first has ended")
-        second.close()
-        proxy.stop()
-        equal(sorted(proxy.reasons()), ["done", "done", "queue-full"],
-              "the log")
-
-
-def test_the_time_in_the_queue_is_bounded():
-    with Server(echo) as server, Proxy(
-            "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
-            "5:50ms") as proxy:
-        with proxy.connect() as first:
-            first.sendall(b"1")
-            equal(first.recv(1), b"1", "the first")
-            expect_reset(proxy)
-        proxy.stop()
-        equal(sorted(proxy.reasons()), ["done", "queue-timeout"], "the log")
-
-
-def test_the_program_resets_what_is_above_its_limit():
-    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
-                                       "--max-conns-total", "1") as proxy:
-        with proxy.connect() as first:
-            first.sendall(b"1")
-            equal(first.recv(1), b"1", "the first")
-            expect_reset(proxy)
-        proxy.stop()
-        equal(sorted(proxy.reasons()), ["done", "limit"], "the log")
-
-
-def test_a_service_lets_clients_wait_above_its_limit():
-    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
-                                       "--max-conns", "1") as proxy:
-        first = proxy.connect()
-        first.sendall(b"1")
-        equal(first.recv(1), b"1", "the first")
-        with proxy.connect() as second:
-            second.sendall(b"2")
-            first.close()
-            equal(second.recv(1), b"2", "the second, after the first")
-
-
-def test_without_descriptors_it_waits_and_serves_on():
-    with Server(echo) as server, Program(
-            "sh", "-c", 'ulimit -n 64; exec "$@"', "sh", PROXY, "--threads",
-            "1", "tcp://127.0.0.1:0", target(server)) as program:
-        port = None
-        while not port:
-            line = program.process.stderr.readline().decode()
-            assert line, "it has ended"
-            port = line.rsplit(":", 1)[1] if " serves " in line else None
-        clients = [socket.create_connection(("127.0.0.1", int(port)))
-                   for _ in range(100)]
-        with open(f"/proc/{program.process.pid}/stat",
-                  encoding="ascii") as file:
-            before = sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
-        time.sleep(1)
-        with open(f"/proc/{program.process.pid}/stat",
-                  encoding="ascii") as file:
-            after = sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
-        assert after - before < 50, f"{after - before} ticks of a second"
-        for client in clients:
-            client.close()
-        with contextlib.closing(socket.create_connection(
-                ("127.0.0.1", int(port)), timeout=WAIT_S)) as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
 
 
 # ---- time-outs ----

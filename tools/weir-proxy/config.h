@@ -63,6 +63,7 @@ struct config_route {
     bool passes_tls;   /* the client's TLS goes through unopened */
     enum config_balance balance;
     enum config_header send_header;
+    bool ends_waiting; /* of clients that end before they are relayed */
     uint64_t tries;
     uint64_t queue_limit;
     uint64_t queue_timeout_ns;

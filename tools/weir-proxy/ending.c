@@ -6,6 +6,7 @@
  */
 #include "session.h"
 
+#include "places.h"
 #include "preface.h"
 
 #include "weir/error.h"
@@ -117,10 +118,10 @@ void session_finish(struct session *session,
     struct record record;
 
     session_describe(session, end, &record);
-    service->worker->session_count--;
-    session_delist(session);
+    session_delist(&service->worker->sessions, session, LIST_ALL);
     counts_end(&service->counts, &record);
     log_add(&service->worker->log, &record);
+    places_leave(session);
     preface_free(session->preface);
     weir_transport_unref(session->client);
     free(session);

@@ -8,6 +8,7 @@
 #include "session.h"
 
 #include "contexts.h"
+#include "places.h"
 #include "preface.h"
 #include "route.h"
 
@@ -147,68 +148,85 @@ static void begin_preface(struct session *session)
         session_refuse(session, END_UNTRUSTED);
         return;
     }
-    session->preface = preface_new();
+    if (!session->preface) {
+        session->preface = preface_new();
+    }
     if (!session->preface ||
         weir_loop_call_later(session_loop(session),
                              service->config->hello_timeout_ns, preface_late,
                              session, &session->timer) < 0) {
         session_refuse(session, END_INTERNAL);
+    } else if (preface_rest(session->preface).len > 0) {
+        preface_read(session); /* they came while it waited for its place */
     }
 }
 
 /* ---- the client's protocol ---- */
 
-static bool is_too_many(const struct worker *worker)
+void session_open(struct session *session)
 {
-    return worker->session_limit > 0 &&
-           worker->session_count > worker->session_limit;
+    const struct service *service = session->door->service;
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if (service->reads_header ||
+        (service->reads_hello && session->door->at->is_tls)) {
+        weir_transport_resume_reading(session->client);
+        begin_preface(session);
+        return;
+    }
+    count_handshake(session);
+    const bool is_named = weir_transport_get_extra_info(
+                              session->client, "server_name", &info) == 0;
+    choose_route(session, is_named ? info.text : NULL);
 }
 
 static void client_made(void *user, weir_transport *t)
 {
     struct session *session = user;
-    struct service *service = session->door->service;
-    struct weir_extra_info info = {.size = sizeof(info)};
 
     session->client = weir_transport_ref(t);
-    session_enlist(session);
+    session_enlist(&session->door->service->worker->sessions, session,
+                   LIST_ALL);
     weir_transport_set_busy(t, true); /* for a graceful stop */
-    if (is_too_many(service->worker)) {
-        session_refuse(session, END_LIMIT);
-        return;
+    if (places_enter(session)) {
+        session_open(session);
     }
-    if (service->reads_header ||
-        (service->reads_hello && session->door->at->is_tls)) {
-        begin_preface(session);
-        return;
-    }
-    count_handshake(session);
-    const bool is_named =
-        weir_transport_get_extra_info(t, "server_name", &info) == 0;
-    choose_route(session, is_named ? info.text : NULL);
 }
 
+/* Bytes belong to the preface, or are kept until there is a target: a client
+ * is read while it waits, as its reset would not be seen otherwise. */
 static int client_data(void *user, weir_transport *t,
                        const struct weir_buf *buf)
 {
     struct session *session = user;
+    const bool waits = session->route || session->is_waiting;
 
-    (void)t;
-    if (preface_feed(session->preface, buf->data, buf->len) < 0) {
+    if (!session->preface) {
+        session->preface = preface_new();
+    }
+    if (!session->preface ||
+        preface_feed(session->preface, buf->data, buf->len) < 0) {
         session_refuse(session, END_INTERNAL);
-    } else {
+    } else if (!waits) {
         preface_read(session);
+    } else if (preface_rest(session->preface).len >=
+               session->door->service->config->buffer_bytes) {
+        weir_transport_pause_reading(t);
     }
     return 0;
 }
 
-/* The relay passes the end on. A client that ends in its preface is gone. */
+/* The relay passes the end on. A client that ends in its preface is gone, and
+ * one that waits if its route says so. */
 static int client_eof(void *user, weir_transport *t)
 {
-    const struct session *session = user;
+    struct session *session = user;
 
     (void)t;
-    return session->route != NULL;
+    if (session->route && session->route->config->ends_waiting) {
+        session_refuse(session, END_CLIENT_GONE);
+    }
+    return session->route != NULL || session->is_waiting;
 }
 
 static void client_lost(void *user, weir_transport *t, int err)
@@ -255,7 +273,6 @@ int session_create(void *arg, weir_transport *t,
     session->start_ns = weir_loop_get_time(session_loop(session));
     door->service->counts.accepted++;
     door->service->counts.active++;
-    door->service->worker->session_count++;
     *ret = (struct weir_protocol_binding){&client_protocol, session};
     return 0;
 }

@@ -15,6 +15,9 @@
 
 #include <errno.h>
 
+/* A client whose target is not there by then is read. */
+#define READ_ON_NS UINT64_C(50000000)
+
 static void relayed(void *arg, int err, const struct weir_relay_record *end)
 {
     struct session *session = arg;
@@ -79,6 +82,7 @@ static void connected(void *arg, int err,
 {
     struct session *session = arg;
 
+    weir_loop_cancel(session_loop(session), session->timer);
     session->pending = NULL;
     session->try_count = (uint16_t)result->try_count;
     session->queue_ns = result->queue_ns;
@@ -119,6 +123,14 @@ static int create_target(void *arg, weir_transport *t,
     return 0;
 }
 
+/* No target yet: the client is read, so that its end is seen. */
+static void read_on(void *arg)
+{
+    const struct session *session = arg;
+
+    weir_transport_resume_reading(session->client);
+}
+
 void session_connect(struct session *session, const char *server_name)
 {
     static const struct weir_factory factory = {create_target, NULL};
@@ -140,8 +152,11 @@ void session_connect(struct session *session, const char *server_name)
                         session->door->service->config->stall_timeout_ns,
                 }}}};
 
-    weir_transport_pause_reading(session->client); /* until it is relayed */
-    if (weir_upstreams_connect(session->route->upstreams, &factory, &options,
+    /* Its first bytes wait for the relay, unless that is long in coming. */
+    weir_transport_pause_reading(session->client);
+    if (weir_loop_call_later(session_loop(session), READ_ON_NS, read_on,
+                             session, &session->timer) < 0 ||
+        weir_upstreams_connect(session->route->upstreams, &factory, &options,
                                connected, session, &session->pending) < 0) {
         session_refuse(session, END_INTERNAL);
     }

@@ -19,11 +19,20 @@
 
 #include "weir/relay.h"
 
+/* The lists that a session may be in. */
+enum list {
+    LIST_ALL,     /* of its worker */
+    LIST_WAITING, /* of its door */
+    LISTS,
+};
+
 /* The user pointer of its client's protocol until the relay takes the
  * connection over. */
 struct session {
-    struct session *older; /* of the worker */
-    struct session *younger;
+    struct {
+        struct session *older;
+        struct session *younger;
+    } links[LISTS];
     struct door *door;
     struct route *route;      /* NULL: not chosen yet */
     weir_transport *client;   /* one reference */
@@ -31,8 +40,11 @@ struct session {
     weir_pending *pending;    /* the connect or the relay */
     weir_upstream_slot *slot; /* while there is a target */
     struct preface *preface;  /* NULL: nothing was read */
-    struct weir_handle timer; /* of the preface */
+    struct weir_handle timer; /* of the preface, or of the connect */
     bool is_client_lost;
+    bool is_counted;            /* among all of the program */
+    bool has_place;             /* among those of its address */
+    bool is_waiting;            /* for it */
     enum end_reason reason : 8; /* of an end before the relay's */
     uint16_t try_count;
     uint64_t time_ns;  /* of the clock, when it was accepted */
@@ -41,30 +53,34 @@ struct session {
     uint64_t connect_ns;
 };
 
-/* The list of a worker's sessions: written by these two alone. */
-static inline void session_enlist(struct session *session)
+/* The only writers of the lists. */
+static inline void session_enlist(struct session_list *list,
+                                  struct session *session, enum list which)
 {
-    struct worker *worker = session->door->service->worker;
+    struct session *older = list->youngest;
 
-    session->older = worker->youngest;
-    *(session->older ? &session->older->younger : &worker->oldest) = session;
-    worker->youngest = session;
+    session->links[which].older = older;
+    session->links[which].younger = NULL;
+    *(older ? &older->links[which].younger : &list->oldest) = session;
+    list->youngest = session;
 }
 
-static inline void session_delist(struct session *session)
+static inline void session_delist(struct session_list *list,
+                                  struct session *session, enum list which)
 {
-    struct worker *worker = session->door->service->worker;
-    struct session *older = session->older;
-    struct session *younger = session->younger;
+    struct session *older = session->links[which].older;
+    struct session *younger = session->links[which].younger;
 
-    *(older ? &older->younger : &worker->oldest) = younger;
-    *(younger ? &younger->older : &worker->youngest) = older;
+    *(older ? &older->links[which].younger : &list->oldest) = younger;
+    *(younger ? &younger->links[which].older : &list->youngest) = older;
 }
 
 /* ---- opening.c ---- */
 
 /* The factory of a door's connections; its argument is the door. */
 weir_factory_fn session_create;
+/* The session has its places: its first bytes may be read. */
+void session_open(struct session *session);
 
 /* ---- session.c ---- */
 

@@ -45,7 +45,7 @@ enum status_word {
     CONNECTION_CLIENT = 1, /* "connection" */
     CONNECTION_SERVICE,
     CONNECTION_TARGET,
-    CONNECTION_STATE, /* opening, connecting or relayed */
+    CONNECTION_STATE, /* waiting (places.h), opening, connecting, relayed */
     CONNECTION_AGE_MS,
     CONNECTION_IN,
     CONNECTION_OUT,

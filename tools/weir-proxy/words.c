@@ -30,8 +30,7 @@ const struct word words[] = {
     {"threads", "N", "threads, or auto: one for each processor (auto)",
      .set = words_say_threads, AT_PROGRAM(thread_count)},
     {"max-conns-total", "N",
-     "connections of all services at once, divided among the threads; more are "
-     "reset",
+     "connections of all services at once; more are reset",
      .set = words_set_count, AT_PROGRAM(conn_limit)},
     {"admin", "HOST:PORT",
      "serve /metrics, /status, /healthz and /readyz there",
@@ -71,9 +70,7 @@ const struct word words[] = {
     {"trust", "NETWORK",
      "whose PROXY headers are believed; others are refused (loopback, unix)",
      .set = words_say_trust, AT_SERVICE(trusted)},
-    {"max-conns", "N",
-     "connections to each address at once, divided among the threads; more "
-     "wait to be accepted",
+    {"max-conns", "N", "connections to each address at once; more wait",
      .set = words_set_count, AT_SERVICE(conn_limit)},
     {"handshake-timeout", "TIME", "for a TLS handshake (10s)", .least = 1,
      .set = words_set_time, AT_SERVICE(handshake_timeout_ns)},
@@ -115,6 +112,10 @@ const struct word words[] = {
      "connections that may wait for a target, divided among the threads, and "
      "how long (0:5s)",
      .scope = SCOPE_ROUTE, .set = words_say_queue},
+    {"abort-on-close", NULL,
+     "reset a client that ends its stream before it has a target, instead of "
+     "passing its bytes and its end on",
+     .set = words_set_flag, AT_ROUTE(ends_waiting)},
     {"connect-timeout", "TIME", "for each try (10s)", .least = 1,
      .set = words_set_time, AT_ROUTE(connect_timeout_ns)},
     {"eject", "N", "failures in a row after which a target rests (3; 0: never)",
