@@ -134,7 +134,7 @@ def test_tls_is_begun_and_the_target_is_verified():
                     with proxy.connect() as client:
                         equal(client.recv(1), "a reset", "what is seen")
                 proxy.stop()
-                equal(proxy.reasons(), ["connect"], "the log")
+                equal(proxy.reasons(), ["connect-tls"], "the log")
 
 
 def test_a_client_needs_a_certificate_where_it_is_asked_for():

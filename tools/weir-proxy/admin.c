@@ -2,8 +2,10 @@
  * The operator's page: HTTP as far as a scraper needs it, which is one request,
  * one answer, and the end.
  *
- * A request that is late or too long is not answered. One scrape is answered at
- * a time: the visit of the threads writes to metrics that are kept for it.
+ * A request that is late or too long is not answered, and who is slow to take
+ * an answer is cut off, so that nobody holds a connection for longer than two
+ * times REQUEST_NS. One scrape is answered at a time: the visit of the threads
+ * writes to metrics that are kept for it.
  */
 #include "admin.h"
 
@@ -171,10 +173,13 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const struct weir_separator end = {PROTOCOL_END,
                                               sizeof(PROTOCOL_END) - 1};
+    struct admin *admin = arg;
+    struct weir_timeout limit;
     char request[REQUEST_MAX + 1];
 
-    const ssize_t len =
-        weir_reader_readuntil(reader, &end, 1, request, REQUEST_MAX);
+    weir_timeout_begin(admin->worker->loop, &limit, REQUEST_NS);
+    const ssize_t len = weir_timeout_end(
+        &limit, weir_reader_readuntil(reader, &end, 1, request, REQUEST_MAX));
     if (len < 0) {
         return 0; /* no request, or none that can be answered */
     }
@@ -183,7 +188,7 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
         return answer_text(writer, "405 Method Not Allowed", "GET alone\n");
     }
     const char *path = request + 4;
-    return answer_path(arg, writer, path, strcspn(path, " ?\r\n"));
+    return answer_path(admin, writer, path, strcspn(path, " ?\r\n"));
 }
 
 int admin_read_address(const char *text, struct weir_address *ret)
@@ -209,7 +214,7 @@ static int listen_at(struct admin *admin, const char *text)
             .connection = {
                 .size = sizeof(options.server.connection),
                 .timeouts = {.size = sizeof(options.server.connection.timeouts),
-                             .idle_ns = REQUEST_NS}}}};
+                             .close_ns = REQUEST_NS}}}};
     struct weir_address address;
     const int err = admin_read_address(text, &address);
 

@@ -19,6 +19,10 @@
 /* Room for every reason why a configuration is refused. */
 #define CONFIG_WHY_SIZE 512
 
+/* Writes the reason; false. */
+__attribute__((format(printf, 2, 3))) bool refuse(char *why, const char *format,
+                                                  ...);
+
 /* How a target is chosen. */
 enum config_balance {
     BALANCE_ROUNDROBIN,

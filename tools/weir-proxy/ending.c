@@ -43,18 +43,38 @@ static enum end_reason reason_of(const struct weir_relay_record *end,
     }
 }
 
-enum end_reason session_reason_of_connect(int err, uint32_t try_count)
+/* Of the last target that was tried. */
+static enum end_reason reason_of_try(int err)
 {
     switch (err) {
-    case -EHOSTDOWN:
-        return try_count > 0 ? END_CONNECT : END_NO_TARGET;
-    case -ENOBUFS:
-        return END_QUEUE_FULL;
+    case -ECONNREFUSED:
+    case -ENOENT: /* no such Unix socket */
+        return END_REFUSED;
     case -ETIMEDOUT:
-        return try_count > 0 ? END_CONNECT : END_QUEUE_TIMEOUT;
+        return END_TIMEOUT;
+    case -EHOSTUNREACH:
+    case -EHOSTDOWN:
+    case -ENETUNREACH:
+    case -ENETDOWN:
+        return END_UNREACHABLE;
     default:
-        return END_CONNECT;
+        return err <= WEIR_ETLSFILE && err > WEIR_EDNSNOTFOUND ? END_TARGET_TLS
+               : err <= WEIR_EDNSNOTFOUND && err >= WEIR_EDNSBADNAME
+                   ? END_LOOKUP
+                   : END_CONNECT;
     }
+}
+
+enum end_reason session_reason_of_connect(int err, uint32_t try_count)
+{
+    if (err == -ENOBUFS) {
+        return END_QUEUE_FULL;
+    }
+    if (try_count == 0 && err == -EHOSTDOWN) {
+        return END_NO_TARGET;
+    }
+    return try_count == 0 && err == -ETIMEDOUT ? END_QUEUE_TIMEOUT
+                                               : reason_of_try(err);
 }
 
 /* What the client's TLS tells. */
