@@ -12,7 +12,8 @@ import tempfile
 import threading
 import time
 
-from harness import WAIT_S, Skip, command, equal, matches, run
+from harness import (WAIT_S, Skip, command, equal, matches, read_line,
+                     run)
 from proxy_wait import wait_until
 from proxying import Proxy
 from servers import Server, echo, read_exactly, reset
@@ -386,6 +387,33 @@ def test_sighup_renews_the_certificate_for_new_handshakes_alone():
             with secure(proxy, "other.test") as after:
                 after.sendall(b"x")
                 equal(after.recv(1), b"x", "the echo after a bad file")
+
+
+def test_sighup_renews_what_targets_are_verified_by():
+    path = os.path.join(folder.name, "trusted.pem")
+    shutil.copy(make_certificate("stranger", "A Stranger"), path)
+    with Secured(echo, "a") as server, Proxy(
+            "tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}", "--to-ca",
+            path, "--to-name", "a.test", "--eject", "0",
+            threads=2) as proxy:
+
+        def is_served():
+            with contextlib.suppress(OSError), proxy.connect() as client:
+                client.sendall(b"x")
+                return client.recv(1) == b"x"
+            return False
+
+        equal(is_served(), False, "by a stranger's authority")
+        shutil.copy(certificates()["ca"], path)
+        proxy.signal(signal.SIGHUP)
+        wait_until(is_served)
+        with open(path, "w", encoding="ascii") as file:
+            file.write("nothing")
+        proxy.signal(signal.SIGHUP)
+        while "stay in force" not in read_line(proxy.process.stderr):
+            pass
+        for _ in range(8):
+            equal(is_served(), True, "by the authority of before")
 
 
 def test_a_renewal_under_load_fails_no_connection():

@@ -499,9 +499,17 @@ void worker_renew_tls(void *arg, weir_thread *thread)
 {
     struct worker *worker = worker_of(arg, thread);
     const struct config *config = worker->proxy->config;
+    const struct contexts *contexts = weir_thread_get_config(thread);
 
-    for (size_t i = 0; i < config->service_count; i++) {
+    for (size_t i = 0; worker->services && i < config->service_count; i++) {
         struct service *service = &worker->services[i];
+        for (size_t j = 0;
+             service->routes && j < config->services[i].route_count; j++) {
+            if (service->routes[j].upstreams) {
+                targets_renew_tls(&service->routes[j],
+                                  contexts_of_route(contexts, i, j));
+            }
+        }
         for (size_t j = 0; j < service->door_count; j++) {
             const struct door *door = &service->doors[j];
             const struct weir_tls_settings tls = tls_of(door);
