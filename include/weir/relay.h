@@ -223,6 +223,21 @@ WEIR_API WEIR_MUST_USE int weir_relay(weir_transport *a, weir_transport *b,
                                       weir_pending **ret);
 
 /**
+ * Get what a relay has done so far, for a list of connections.
+ *
+ * Of a relay that goes on end_ns is 0, and who ended it, how and the error say
+ * nothing.
+ *
+ * @param relay  the handle of a relay; borrowed
+ * @param ret    filled in, up to its size
+ * @return       0
+ * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ * @retval -EINVAL  the handle of something else
+ */
+WEIR_API int weir_relay_get_record(const weir_pending *relay,
+                                   struct weir_relay_record *ret);
+
+/**
  * Relay the connections of two streams, and wait until both have ended.
  *
  * The streams have no connection any more, as after weir_stream_detach(). Bytes

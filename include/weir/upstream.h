@@ -319,6 +319,23 @@ WEIR_API void weir_upstream_set_draining(weir_upstream *upstream,
                                          bool is_draining);
 
 /**
+ * Replace the TLS settings of an upstream, with a renewed certificate for
+ * instance.
+ *
+ * Connections and checks that begin from now on use the new settings; earlier
+ * ones keep the old ones.
+ *
+ * @param upstream  an upstream that was added with TLS; borrowed
+ * @param settings  all the settings, not only those that change; borrowed
+ * @return          0; after an error the old settings are in force
+ * @retval -EINVAL  no settings, no context or one for servers, no name to
+ *                  verify, or an upstream that was added without TLS
+ */
+WEIR_API WEIR_MUST_USE int
+weir_upstream_set_tls(weir_upstream *upstream,
+                      const struct weir_tls_settings *settings);
+
+/**
  * Number of upstreams.
  *
  * @param set  the set; borrowed

@@ -31,22 +31,31 @@ static void relay_free(struct wr_relay *relay)
     wr_free(&loop->counting, relay, sizeof(*relay));
 }
 
+/* The record of a relay that goes on, or has just ended. */
+static struct weir_relay_record relay_describe(const struct wr_relay *relay)
+{
+    struct weir_relay_record record = relay->record;
+
+    wr_assert(record.size == sizeof(record));
+    record.a_bytes = relay->ways[WEIR_RELAY_A].bytes;
+    record.b_bytes = relay->ways[WEIR_RELAY_B].bytes;
+    record.a_first_ns = relay->ways[WEIR_RELAY_A].first_ns;
+    record.b_first_ns = relay->ways[WEIR_RELAY_B].first_ns;
+    return record;
+}
+
 /* Both transports are lost: tells the program. */
 static void relay_finish(struct wr_relay *relay)
 {
-    struct weir_relay_record *record = &relay->record;
+    struct weir_relay_record record = relay_describe(relay);
     weir_transport *const sides[2] = {relay->ways[0].from, relay->ways[1].from};
 
     wr_relay_set_state(relay, WR_RELAY_OVER);
     wr_assert(relay->has_cause);
     wr_relay_time_stop(relay);
-    record->a_bytes = relay->ways[WEIR_RELAY_A].bytes;
-    record->b_bytes = relay->ways[WEIR_RELAY_B].bytes;
-    record->a_first_ns = relay->ways[WEIR_RELAY_A].first_ns;
-    record->b_first_ns = relay->ways[WEIR_RELAY_B].first_ns;
-    record->end_ns = weir_loop_get_time(relay->loop);
+    record.end_ns = weir_loop_get_time(relay->loop);
     if (relay->done) {
-        relay->done(relay->done_arg, record->err, record);
+        relay->done(relay->done_arg, record.err, &record);
         wr_loop_end_if_forked(relay->loop);
     }
     relay_free(relay);
@@ -248,5 +257,18 @@ int weir_relay(weir_transport *a, weir_transport *b,
     if (ret) {
         *ret = &relay->pending;
     }
+    return 0;
+}
+
+int weir_relay_get_record(const weir_pending *relay,
+                          struct weir_relay_record *ret)
+{
+    wr_require(relay && relay->give_up == relay_give_up, -EINVAL);
+    wr_require_loop(relay->loop);
+    const int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    const struct weir_relay_record record =
+        relay_describe(wr_container_of(relay, struct wr_relay, pending));
+    wr_answer_write(ret, &record, sizeof(record));
     return 0;
 }

@@ -158,6 +158,21 @@ int wr_target_init(struct wr_target *target, weir_loop *loop,
     return err;
 }
 
+int wr_target_set_tls(struct wr_target *target,
+                      const struct weir_tls_settings *settings)
+{
+    struct wr_secure_settings known = {.context = NULL};
+
+    wr_require(wr_secure_settings_are_set(&target->tls), -EINVAL);
+    const int err = wr_secure_settings_read(&known, settings, WR_SECURE_CLIENT,
+                                            target->host);
+    wr_require(err >= 0, err);
+    wr_secure_settings_drop(&target->tls);
+    target->tls = known;
+    wr_assert(wr_secure_settings_are_set(&target->tls));
+    return 0;
+}
+
 void wr_target_fini(struct wr_target *target)
 {
     wr_assert(!target->is_asking);

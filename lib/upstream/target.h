@@ -34,6 +34,10 @@ WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
                                  const struct weir_upstream_options *options,
                                  const char *host, uint64_t resolve_ns);
 
+/* Replaces the TLS settings that there are: 0 or -EINVAL. */
+WEIR_MUST_USE int wr_target_set_tls(struct wr_target *target,
+                                    const struct weir_tls_settings *settings);
+
 /* Frees the parts of a target that was stopped. */
 void wr_target_fini(struct wr_target *target);
 

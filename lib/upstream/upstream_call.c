@@ -24,6 +24,14 @@ int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight)
     return 0;
 }
 
+int weir_upstream_set_tls(weir_upstream *upstream,
+                          const struct weir_tls_settings *settings)
+{
+    wr_require_loop(upstream->set->loop);
+    wr_require(settings, -EINVAL);
+    return wr_target_set_tls(&upstream->target, settings);
+}
+
 void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)
 {
     if (wr_loop_check(upstream->set->loop) < 0) {

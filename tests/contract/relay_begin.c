@@ -196,6 +196,36 @@ UNIT(relay_begin, a_tap_may_cancel)
     relay_rig_pairings(0, RIG_CAN_RESET | RIG_IS_PLAIN, false, cancel_in_tap);
 }
 
+/* ---- the record on the way ---- */
+
+static void ask_on_the_way(struct relayed *r)
+{
+    struct weir_relay_record record = {.size = sizeof(record)};
+    const struct weir_relay_record sizeless = {.size = 0};
+
+    relay_rig_begin(r, NULL);
+    expect_eq(weir_relay_get_record(r->pending, &record), 0);
+    expect_eq(record.a_bytes + record.b_bytes, 0);
+    expect_gt(record.start_ns, 0);
+    relay_rig_move(r->a, &r->b, SOME, LARGE);
+    relay_rig_move(&r->b, r->a, 2 * SOME, LARGE);
+    expect_eq(weir_relay_get_record(r->pending, &record), 0);
+    expect_eq(record.a_bytes, SOME);
+    expect_eq(record.b_bytes, 2 * SOME);
+    expect_gt(record.b_first_ns, 0);
+    expect_eq(record.end_ns, 0);
+    record = sizeless;
+    expect_eq(weir_relay_get_record(r->pending, &record), WEIR_EOPTIONSIZE);
+    expect_eq(weir_relay_get_record(NULL, &record), -EINVAL);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_begin, the_record_can_be_asked_for_on_the_way)
+{
+    relay_rig_pairings(0, RIG_CAN_RESET | RIG_IS_PLAIN, false, ask_on_the_way);
+}
+
 /* ---- refusals ---- */
 
 static void ignore(void *arg, int err, const struct weir_relay_record *record)

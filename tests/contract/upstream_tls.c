@@ -152,6 +152,32 @@ UNIT(upstream_tls, a_certificate_for_another_name_is_down)
     finish();
 }
 
+UNIT(upstream_tls, new_settings_are_those_of_the_next_connections)
+{
+    struct weir_tls_settings settings = {.size = sizeof(settings),
+                                         .server_hostname = "other.example"};
+    weir_upstream *upstream;
+
+    start(WEIR_CHECK_TCP, true);
+    settings.context = client_context;
+    expect_eq(add("localhost"), 0);
+    maker_run(&m, has_state);
+    upstream = weir_upstreams_get_upstream(set, 0);
+    expect_eq(weir_upstream_set_tls(upstream, &settings), 0);
+    connect_now();
+    expect_eq(end_err, WEIR_ETLSHOSTNAME);
+    settings.context = server_context;
+    expect_eq(weir_upstream_set_tls(upstream, &settings), -EINVAL);
+    expect_eq(weir_upstream_set_tls(upstream, NULL), -EINVAL);
+    settings.context = client_context;
+    settings.server_hostname = "localhost";
+    expect_eq(weir_upstream_set_tls(upstream, &settings), 0);
+    end_count = 0;
+    connect_now();
+    expect_eq(end_err, 0);
+    finish();
+}
+
 UNIT(upstream_tls, a_check_by_tcp_makes_no_handshake)
 {
     start(WEIR_CHECK_TCP, false);

@@ -11,9 +11,9 @@ import ssl
 import threading
 import time
 
-from harness import WAIT_S, equal, matches, run
+from harness import WAIT_S, equal, matches, read_line, run
 from proxy_certificates import (Secured, certificates, client_context, folder,
-                                plain, secure, subject)
+                                make_certificate, plain, secure, subject)
 from proxy_wait import wait_until
 from proxying import Proxy
 from servers import Server, echo, read_exactly, reset
@@ -56,7 +56,7 @@ def test_tls_is_begun_and_the_target_is_verified():
                     with proxy.connect() as client:
                         equal(client.recv(1), "a reset", "what is seen")
                 proxy.stop()
-                equal(proxy.reasons(), ["connect"], "the log")
+                equal(proxy.reasons(), ["connect-tls"], "the log")
 
 
 def test_a_client_needs_a_certificate_where_it_is_asked_for():
@@ -308,6 +308,33 @@ def test_sighup_renews_the_certificate_for_new_handshakes_alone():
             with secure(proxy, "other.test") as after:
                 after.sendall(b"x")
                 equal(after.recv(1), b"x", "the echo after a bad file")
+
+
+def test_sighup_renews_what_targets_are_verified_by():
+    path = os.path.join(folder.name, "trusted.pem")
+    shutil.copy(make_certificate("stranger", "A Stranger"), path)
+    with Secured(echo, "a") as server, Proxy(
+            "tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}", "--to-ca",
+            path, "--to-name", "a.test", "--eject", "0",
+            threads=2) as proxy:
+
+        def is_served():
+            with contextlib.suppress(OSError), proxy.connect() as client:
+                client.sendall(b"x")
+                return client.recv(1) == b"x"
+            return False
+
+        equal(is_served(), False, "by a stranger's authority")
+        shutil.copy(certificates()["ca"], path)
+        proxy.signal(signal.SIGHUP)
+        wait_until(is_served)
+        with open(path, "w", encoding="ascii") as file:
+            file.write("nothing")
+        proxy.signal(signal.SIGHUP)
+        while "stay in force" not in read_line(proxy.process.stderr):
+            pass
+        for _ in range(8):
+            equal(is_served(), True, "by the authority of before")
 
 
 def test_a_renewal_under_load_fails_no_connection():

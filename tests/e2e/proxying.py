@@ -2,6 +2,7 @@
 log and its metrics at hand.
 """
 
+import contextlib
 import os
 import re
 import socket
@@ -102,3 +103,15 @@ class Proxy(Program):
         return sum(value for key, value in self.metrics().items()
                    if key.split("{")[0] == f"weir_proxy_{name}"
                    and all(label in key for label in wanted))
+
+
+def target(server):
+    return f"tcp://127.0.0.1:{server.port}"
+
+
+def expect_reset(proxy, data=b""):
+    """A connection that is reset, perhaps before connect() has returned."""
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        with proxy.connect() as client:
+            client.sendall(data)
+            equal(client.recv(1), "a reset", "what the client sees")

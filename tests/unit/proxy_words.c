@@ -54,6 +54,19 @@ UNIT(proxy_words, a_word_is_about_what_was_begun_last)
     end();
 }
 
+UNIT(proxy_words, texts_of_checks_have_escapes)
+{
+    begin();
+    says("check-send", "PING\\r\\n\\\\\\x7fA\\xfF\\t");
+    cr_assert_str_eq(config_route(&config)->check_send, "PING\r\n\\\x7f"
+                                                        "A\xff\t");
+    refuses("check-send", "\\q", "'\\q' is no escape");
+    refuses("check-expect", "\\", "is no escape");
+    refuses("check-expect", "\\x00", "is no escape");
+    refuses("check-expect", "\\x1", "is no escape");
+    end();
+}
+
 UNIT(proxy_words, an_address_behind_a_target_begins_the_next_service)
 {
     begin();
@@ -252,6 +265,13 @@ UNIT(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks)
                "tls+unix:/a");
     INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://127.0.0.1:2,tcp://127.0.0.1:2");
+    INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
+               "tcp://[::2]:2,tcp://[0:0::2]:02");
+    INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
+               "tcp://a.test:2,tcp://A.test:2");
+    INCOMPLETE("is listened on twice", "listen", "tcp://127.0.0.1:1", "to",
+               "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:01", "name", "a",
+               "to", "tcp://127.0.0.1:2");
     INCOMPLETE("two routes are for 'a'", "listen", "tls://127.0.0.1:1", "route",
                "a", "passthrough", "on", "to", "tcp://127.0.0.1:2", "route",
                "a", "passthrough", "on", "to", "tcp://127.0.0.1:3");

@@ -2,12 +2,14 @@
  * The operator's page: HTTP as far as a scraper needs it, which is one request,
  * one answer, and the end.
  *
- * A request that is late or too long is not answered. One scrape is answered at
- * a time: the visit of the threads writes to metrics that are kept for it.
+ * A request that is late or too long is not answered, and who is slow to take
+ * an answer is cut off, so that nobody holds a connection for longer than two
+ * times REQUEST_NS. One scrape is answered at a time: the visit of the threads
+ * writes to metrics that are kept for it.
  */
 #include "admin.h"
 
-#include "metrics.h"
+#include "status.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -44,7 +46,7 @@ static int answer_text(weir_writer *writer, const char *status,
                   strlen(text));
 }
 
-/* ---- /metrics ---- */
+/* ---- /metrics and /status ---- */
 
 /* The metrics outlive a task that asked for them and has gone: a visit writes
  * to them until it has ended. */
@@ -53,6 +55,7 @@ struct admin {
     weir_server *server;
     weir_event *event; /* set when the visit has ended; NULL: at the end */
     struct metrics metrics;
+    struct status status;
     bool is_visiting; /* a visit has not come back */
     bool is_answering;
 };
@@ -81,16 +84,15 @@ static int wait_for_visit(struct admin *admin, int err)
 }
 
 /* Visits all threads, and adds the statistics of their loops. */
-static int gather(struct admin *admin)
+static int gather(struct admin *admin, weir_thread_visit_fn *visit, void *arg)
 {
     weir_loop *loop = admin->worker->loop;
     weir_threads *threads = weir_thread_get_threads(admin->worker->thread);
     int err;
 
     metrics_clear(&admin->metrics);
-    err = wait_for_visit(admin,
-                         weir_threads_visit(threads, loop, metrics_gather,
-                                            &admin->metrics, gathered, admin));
+    err = wait_for_visit(
+        admin, weir_threads_visit(threads, loop, visit, arg, gathered, admin));
     if (err < 0) {
         return err;
     }
@@ -100,28 +102,44 @@ static int gather(struct admin *admin)
                                            gathered, admin));
 }
 
-static int answer_metrics(struct admin *admin, weir_writer *writer)
+static int write_page(struct admin *admin, bool is_status, weir_writer *writer)
 {
     char *text = NULL;
     size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
 
+    if (!out) {
+        return -ENOMEM;
+    }
+    if (is_status) {
+        status_write(&admin->status, out);
+    } else {
+        metrics_write(&admin->metrics, out);
+    }
+    int err = fclose(out) == 0 ? 0 : -ENOMEM;
+    if (err == 0) {
+        err = answer(writer, "200 OK",
+                     is_status ? "text/plain; charset=utf-8"
+                               : "text/plain; version=0.0.4",
+                     text, len);
+    }
+    free(text);
+    return err;
+}
+
+static int answer_page(struct admin *admin, bool is_status, weir_writer *writer)
+{
     if (admin->is_visiting || admin->is_answering) {
         return answer_text(writer, "503 Service Unavailable",
                            "another request is being answered\n");
     }
     admin->is_answering = true;
-    int err = gather(admin);
-    FILE *out = err == 0 ? open_memstream(&text, &len) : NULL;
-    if (out) {
-        metrics_write(&admin->metrics, out);
-        err = fclose(out) == 0 ? 0 : -ENOMEM;
-    } else if (err == 0) {
-        err = -ENOMEM;
-    }
+    admin->status.count = 0;
+    int err = is_status ? gather(admin, status_gather, &admin->status)
+                        : gather(admin, metrics_gather, &admin->metrics);
     if (err == 0) {
-        err = answer(writer, "200 OK", "text/plain; version=0.0.4", text, len);
+        err = write_page(admin, is_status, writer);
     }
-    free(text);
     admin->is_answering = false;
     return err;
 }
@@ -132,7 +150,10 @@ static int answer_path(struct admin *admin, weir_writer *writer,
                        const char *path, size_t len)
 {
     if (len == 8 && memcmp(path, "/metrics", len) == 0) {
-        return answer_metrics(admin, writer);
+        return answer_page(admin, false, writer);
+    }
+    if (len == 7 && memcmp(path, "/status", len) == 0) {
+        return answer_page(admin, true, writer);
     }
     if (len == 8 && memcmp(path, "/healthz", len) == 0) {
         return answer_text(writer, "200 OK", "ok\n");
@@ -144,7 +165,7 @@ static int answer_path(struct admin *admin, weir_writer *writer,
                    : answer_text(writer, "200 OK", "ok\n");
     }
     return answer_text(writer, "404 Not Found",
-                       "there are /metrics, /healthz and /readyz\n");
+                       "there are /metrics, /status, /healthz and /readyz\n");
 }
 
 /* Serves one request; runs as a task. */
@@ -152,10 +173,13 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const struct weir_separator end = {PROTOCOL_END,
                                               sizeof(PROTOCOL_END) - 1};
+    struct admin *admin = arg;
+    struct weir_timeout limit;
     char request[REQUEST_MAX + 1];
 
-    const ssize_t len =
-        weir_reader_readuntil(reader, &end, 1, request, REQUEST_MAX);
+    weir_timeout_begin(admin->worker->loop, &limit, REQUEST_NS);
+    const ssize_t len = weir_timeout_end(
+        &limit, weir_reader_readuntil(reader, &end, 1, request, REQUEST_MAX));
     if (len < 0) {
         return 0; /* no request, or none that can be answered */
     }
@@ -164,11 +188,10 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
         return answer_text(writer, "405 Method Not Allowed", "GET alone\n");
     }
     const char *path = request + 4;
-    return answer_path(arg, writer, path, strcspn(path, " ?\r\n"));
+    return answer_path(admin, writer, path, strcspn(path, " ?\r\n"));
 }
 
-/* "HOST:PORT", or "PORT" on this machine alone. */
-static int read_address(const char *text, struct weir_address *ret)
+int admin_read_address(const char *text, struct weir_address *ret)
 {
     char local[64];
 
@@ -191,9 +214,9 @@ static int listen_at(struct admin *admin, const char *text)
             .connection = {
                 .size = sizeof(options.server.connection),
                 .timeouts = {.size = sizeof(options.server.connection.timeouts),
-                             .idle_ns = REQUEST_NS}}}};
+                             .close_ns = REQUEST_NS}}}};
     struct weir_address address;
-    const int err = read_address(text, &address);
+    const int err = admin_read_address(text, &address);
 
     return err < 0 ? err
                    : weir_start_server_on(admin->worker->loop, serve, &address,
@@ -215,6 +238,7 @@ int admin_begin(struct worker *worker)
     }
     admin->worker = worker;
     worker->admin = admin; /* which frees it, also after an error */
+    admin->status.metrics = &admin->metrics;
     int err = metrics_init(&admin->metrics, worker->proxy) ? 0 : -ENOMEM;
     if (err == 0) {
         err = weir_event_new(worker->loop, &admin->event);

@@ -1,14 +1,18 @@
 /*
- * The page for operators: /metrics in Prometheus' text format, /healthz (the
- * proxy runs) and /readyz (it accepts connections).
+ * The page for operators: /metrics in Prometheus' text format, /status
+ * (status.h), /healthz (the proxy runs) and /readyz (it accepts connections).
  *
  * It is served where --admin says, by the first worker. An answer to /metrics
- * is a visit of all threads.
+ * or /status is a visit of all threads.
  */
 #ifndef WEIR_PROXY_ADMIN_H
 #define WEIR_PROXY_ADMIN_H
 
 #include "proxy.h"
+
+/* Reads "HOST:PORT", or "PORT" on this machine alone. 0, or an error of
+ * weir_address_parse_with_port(). */
+int admin_read_address(const char *text, struct weir_address *ret);
 
 /* Listens, if the configuration has an address. 0 or a negative error. */
 int admin_begin(struct worker *worker);

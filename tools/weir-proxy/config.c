@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <weir/error.h>
 
 #define SECOND UINT64_C(1000000000)
 
-__attribute__((format(printf, 2, 3))) static bool
-refuse(char *why, const char *format, ...)
+bool refuse(char *why, const char *format, ...)
 {
     va_list args;
 
@@ -401,12 +401,20 @@ static bool is_equal(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* Two spellings of one address are equal. */
+static bool is_same(const struct target *a, const struct target *b)
+{
+    return a->address.len > 0 || b->address.len > 0
+               ? weir_address_is_equal(&a->address, &b->address)
+               : a->port == b->port && strcasecmp(a->host, b->host) == 0;
+}
+
 static bool has_target_twice(const struct config_route *route, char *why)
 {
     for (size_t i = 0; i < route->target_count; i++) {
         for (size_t j = 0; j < i; j++) {
-            if (is_equal(route->targets[i].at.text,
-                         route->targets[j].at.text)) {
+            if (route->targets[i].at.is_tls == route->targets[j].at.is_tls &&
+                is_same(&route->targets[i].at, &route->targets[j].at)) {
                 refuse(why, "'%s' is a target twice",
                        route->targets[i].at.text);
                 return true;
@@ -496,11 +504,12 @@ static bool check_service(struct config_service *service, char *why)
 static bool is_taken(const struct target *at,
                      const struct config_service *service, size_t count)
 {
-    const bool has_port_0 = at->port == 0 && at->address.len > 0 &&
-                            at->address.storage.any.sa_family != AF_UNIX;
+    const bool has_port_0 =
+        at->port == 0 &&
+        (at->address.len == 0 || at->address.storage.any.sa_family != AF_UNIX);
 
     for (size_t i = 0; i < count && !has_port_0; i++) {
-        if (is_equal(at->text, service->listens[i].text)) {
+        if (is_same(at, &service->listens[i])) {
             return true;
         }
     }

@@ -19,6 +19,10 @@
 /* Room for every reason why a configuration is refused. */
 #define CONFIG_WHY_SIZE 512
 
+/* Writes the reason; false. */
+__attribute__((format(printf, 2, 3))) bool refuse(char *why, const char *format,
+                                                  ...);
+
 /* How a target is chosen. */
 enum config_balance {
     BALANCE_ROUNDROBIN,
@@ -63,6 +67,7 @@ struct config_route {
     bool passes_tls;   /* the client's TLS goes through unopened */
     enum config_balance balance;
     enum config_header send_header;
+    bool ends_waiting; /* of clients that end before they are relayed */
     uint64_t tries;
     uint64_t queue_limit;
     uint64_t queue_timeout_ns;

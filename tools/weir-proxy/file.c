@@ -1,123 +1,153 @@
 /*
- * libinih splits the lines. It tells a handler neither the number of the line
- * nor where a section begins, so lines are counted where it reads them, and a
- * section begins with the first key that has its name.
+ * An INI file: lines of 'WORD = VALUE', with '[NAME]' before those of a
+ * service.
+ *
+ * Space around all of these does not count, nor does the carriage return of
+ * other systems. A line that begins with ';' or '#' is a comment, and so is the
+ * rest of a line behind a space and ';', unless the value stands in quotes.
  */
 #include "file.h"
 
 #include "words.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define BLANK " \t\r\n"
+
 struct reading {
     struct config *config;
     const char *path;
-    FILE *file;
     unsigned line;
-    char *section; /* NULL: before the first one */
+    bool has_section;
     char *why;
-    bool has_failed;
 };
 
-static bool fail(struct reading *reading, const char *reason)
+static bool fail(const struct reading *reading, const char *reason)
 {
     snprintf(reading->why, CONFIG_WHY_SIZE, "%.200s:%u: %.280s", reading->path,
              reading->line, reason);
-    reading->has_failed = true;
     return false;
 }
 
-/* Called by libinih for each line. */
-static char *read_line(char *text, int size, void *arg)
+/* The text without the space around it; its end is written. */
+static char *trim(char *text)
 {
-    struct reading *reading = arg;
-    char *line = reading->has_failed ? NULL : fgets(text, size, reading->file);
-
-    if (line) {
-        reading->line++;
-        if (!strchr(line, '\n') && !feof(reading->file)) {
-            char reason[64];
-            snprintf(reason, sizeof(reason), "a line has more than %d bytes",
-                     size - 2);
-            fail(reading, reason);
-            return NULL;
-        }
+    text += strspn(text, BLANK);
+    for (size_t len = strlen(text); len > 0 && strchr(BLANK, text[len - 1]);
+         len--) {
+        text[len - 1] = '\0';
     }
-    return line;
+    return text;
 }
 
-static bool begin_section(struct reading *reading, const char *name)
+/* The value that a line ends with, without quotes or the comment behind it;
+ * NULL: a quote lacks its other end. */
+static char *read_value(char *text)
+{
+    text = trim(text);
+    if (text[0] == '"') {
+        char *end = strchr(text + 1, '"');
+        if (!end || (end[1] && (!strchr(BLANK, end[1]) ||
+                                end[1 + strspn(end + 1, BLANK)] != ';'))) {
+            return NULL;
+        }
+        *end = '\0';
+        return text + 1;
+    }
+    for (char *at = strchr(text, ';'); at; at = strchr(at + 1, ';')) {
+        if (at == text || strchr(BLANK, at[-1])) {
+            *at = '\0';
+            return trim(text);
+        }
+    }
+    return text;
+}
+
+static bool begin_section(struct reading *reading, char *text)
 {
     struct config *config = reading->config;
+    char *end = strchr(text, ']');
+    char *behind = end ? trim(end + 1) : NULL;
 
+    if (!behind || (behind[0] && behind[0] != ';')) {
+        return fail(reading, "a section is '[NAME]'");
+    }
+    *end = '\0';
+    const char *name = trim(text + 1);
     for (size_t i = 0; i < config->service_count; i++) {
         if (config->services[i].name &&
             strcmp(config->services[i].name, name) == 0) {
             return fail(reading, "there is a section of that name already");
         }
     }
-    free(reading->section);
-    reading->section = strdup(name);
-    if (!reading->section || !config_begin_service(config, name)) {
-        return fail(reading, "no memory");
-    }
-    return true;
+    reading->has_section = true;
+    return config_begin_service(config, name) || fail(reading, "no memory");
 }
 
-/* Called by libinih for each key; 0 is its error. */
-static int read_key(void *arg, const char *section, const char *name,
-                    const char *value)
+static bool say_word(struct reading *reading, const char *name,
+                     const char *value)
 {
-    struct reading *reading = arg;
+    const struct word *word = words_find(name);
     char reason[CONFIG_WHY_SIZE];
 
-    if (reading->has_failed) {
-        return 0;
-    }
-    if (section[0] &&
-        (!reading->section || strcmp(reading->section, section) != 0)) {
-        if (!begin_section(reading, section)) {
-            return 0;
-        }
-    }
-    const struct word *word = words_find(name);
-    if (word && word->scope != SCOPE_PROGRAM && !reading->section) {
+    if (word && word->scope != SCOPE_PROGRAM && !reading->has_section) {
         return fail(reading, "this word belongs into a section: [NAME]");
     }
-    if (word && word->scope == SCOPE_PROGRAM && reading->section) {
+    if (word && word->scope == SCOPE_PROGRAM && reading->has_section) {
         return fail(reading, "this word belongs before the first section");
     }
-    if (!words_say(reading->config, name, value, reason)) {
-        return fail(reading, reason);
+    return words_say(reading->config, name, value, reason) ||
+           fail(reading, reason);
+}
+
+static bool read_line(struct reading *reading, char *line)
+{
+    char *text = trim(line);
+    char *equals = strchr(text, '=');
+
+    if (text[0] == '\0' || text[0] == ';' || text[0] == '#') {
+        return true;
     }
-    return 1;
+    if (text[0] == '[') {
+        return begin_section(reading, text);
+    }
+    if (!equals || equals == text) {
+        return fail(reading, "neither 'WORD = VALUE' nor '[NAME]'");
+    }
+    *equals = '\0';
+    const char *value = read_value(equals + 1);
+    return value ? say_word(reading, trim(text), value)
+                 : fail(reading, "a quote lacks its other end");
 }
 
 bool file_read(struct config *config, const char *path, char *why)
 {
     struct reading reading = {.config = config, .path = path, .why = why};
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+    bool is_good = file != NULL;
+    ssize_t len;
 
-    ini_allow_multiline = false;
-    reading.file = fopen(path, "re");
-    if (!reading.file) {
+    errno = file ? 0 : errno;
+    while (is_good && (len = getline(&line, &room, file)) >= 0) {
+        reading.line++;
+        is_good = strlen(line) == (size_t)len
+                      ? read_line(&reading, line)
+                      : fail(&reading, "a byte of the line is 0");
+    }
+    if (is_good && ferror(file)) {
+        is_good = false;
+    }
+    if (!file || (!is_good && ferror(file))) {
         snprintf(why, CONFIG_WHY_SIZE, "%.300s: %s", path, strerror(errno));
-        return false;
     }
-    const int bad_line =
-        ini_parse_stream(read_line, &reading, read_key, &reading);
-    if (!reading.has_failed && ferror(reading.file)) {
-        reading.has_failed = true;
-        snprintf(why, CONFIG_WHY_SIZE, "%.300s: %s", path, strerror(errno));
+    free(line);
+    if (file) {
+        fclose(file);
     }
-    if (!reading.has_failed && bad_line > 0) {
-        reading.line = (unsigned)bad_line;
-        fail(&reading, "neither 'WORD = VALUE' nor '[NAME]'");
-    }
-    fclose(reading.file);
-    free(reading.section);
-    return !reading.has_failed;
+    return is_good;
 }

@@ -10,6 +10,7 @@
 #include "options.h"
 #include "tools/common/console.h"
 #include "tools/common/limits.h"
+#include "top.h"
 #include "worker.h"
 
 #include "weir/error.h"
@@ -112,6 +113,35 @@ static int run(struct proxy *proxy, struct contexts *contexts)
     }
 }
 
+/* Makes what belongs to the threads, and the places that they share. */
+static int make_workers(struct proxy *proxy)
+{
+    const struct listeners *listeners = proxy->listeners;
+
+    proxy->workers = calloc(proxy->worker_count, sizeof(*proxy->workers));
+    proxy->address_places =
+        calloc(listeners->count, sizeof(*proxy->address_places));
+    if (!proxy->workers || !proxy->address_places) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < proxy->worker_count; i++) {
+        proxy->workers[i].proxy = proxy;
+        proxy->workers[i].log.fd = -1;
+    }
+    proxy->places.limit = proxy->config->conn_limit;
+    for (size_t i = 0; i < listeners->count; i++) {
+        proxy->address_places[i].limit =
+            proxy->config->services[listeners->all[i].service].conn_limit;
+    }
+    return 0;
+}
+
+static void free_workers(struct proxy *proxy)
+{
+    free(proxy->workers);
+    free(proxy->address_places);
+}
+
 static int serve(const struct config *config, struct contexts *contexts)
 {
     struct listeners listeners = {.all = NULL};
@@ -121,16 +151,11 @@ static int serve(const struct config *config, struct contexts *contexts)
                           .predecessor = -1};
     int code = EXIT_FAILED;
 
-    proxy.workers = calloc(proxy.worker_count, sizeof(*proxy.workers));
-    if (!proxy.workers || listeners_init(&listeners, config) < 0) {
+    if (listeners_init(&listeners, config) < 0 || make_workers(&proxy) < 0) {
         listeners_close(&listeners);
-        free(proxy.workers);
+        free_workers(&proxy);
         contexts_free(contexts);
         return EXIT_FAILED;
-    }
-    for (uint32_t i = 0; i < proxy.worker_count; i++) {
-        proxy.workers[i].proxy = &proxy;
-        proxy.workers[i].log.fd = -1;
     }
     find_limit(&proxy);
     proxy.predecessor = handover_take(config, &listeners);
@@ -141,7 +166,7 @@ static int serve(const struct config *config, struct contexts *contexts)
         contexts_free(contexts);
     }
     listeners_close(&listeners);
-    free(proxy.workers);
+    free_workers(&proxy);
     return code;
 }
 
@@ -168,7 +193,9 @@ int main(int argc, char **argv)
     ignore_signals();
     const enum options_result result =
         options_parse(argc, argv, &options, &config);
-    if (result == OPTIONS_READY) {
+    if (result == OPTIONS_READY && options.is_top) {
+        code = top_run(config.admin) ? EXIT_DONE : EXIT_FAILED;
+    } else if (result == OPTIONS_READY) {
         struct contexts *contexts = contexts_make(&config, why);
         if (!contexts) {
             say("%s", why);

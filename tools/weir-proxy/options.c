@@ -15,6 +15,7 @@
 static const char usage[] =
     "Usage: weir-proxy [FLAGS] LISTEN TARGET...\n"
     "       weir-proxy [-t] --config FILE\n"
+    "       weir-proxy --top [HOST:]PORT\n"
     "\n"
     "Relays connections that arrive at LISTEN to one of the targets.\n"
     "\n"
@@ -51,6 +52,8 @@ static void print_help(void)
           "Besides:\n"
           "  --config FILE             read FILE\n"
           "  -t, --test                look at the configuration, and end\n"
+          "      --top [[HOST:]PORT]   show what the proxy with this --admin "
+          "does\n"
           "  -h, --help                this text\n"
           "      --version             the version\n",
           stdout);
@@ -105,6 +108,42 @@ static bool read_flag(struct cursor *cursor, char *flag,
     return is_read;
 }
 
+/* --top, and where the proxy is, unless --admin says it. */
+static bool read_top(struct cursor *cursor, char *flag, struct options *options,
+                     struct config *config)
+{
+    const char *next =
+        cursor->next < cursor->argc ? cursor->argv[cursor->next] : "-";
+    const bool has_value = strchr(flag, '=') || next[0] != '-';
+    char why[CONFIG_WHY_SIZE];
+
+    options->is_top = true;
+    if (has_value &&
+        !words_say(config, "admin", take_value(cursor, flag), why)) {
+        say("--top: %s", why);
+        return false;
+    }
+    return true;
+}
+
+static bool check(const struct options *options, struct config *config)
+{
+    char why[CONFIG_WHY_SIZE];
+
+    if (options->is_top) {
+        if (!config->admin) {
+            say("--top needs the address that the proxy has as --admin");
+        }
+        return config->admin != NULL;
+    }
+    if (!config_check(config, why)) {
+        say("%s%s%s", options->file ? options->file : "",
+            options->file ? ": " : "", why);
+        return false;
+    }
+    return true;
+}
+
 /* LISTEN, or a target. */
 static bool read_positional(struct config *config, const char *text)
 {
@@ -123,7 +162,6 @@ enum options_result options_parse(int argc, char **argv, struct options *ret,
                                   struct config *ret_config)
 {
     struct cursor cursor = {.argc = argc, .argv = argv, .next = 1};
-    char why[CONFIG_WHY_SIZE];
 
     *ret = (struct options){.file = NULL};
     config_init(ret_config);
@@ -140,6 +178,9 @@ enum options_result options_parse(int argc, char **argv, struct options *ret,
         bool is_read = true;
         if (strcmp(text, "-t") == 0 || strcmp(text, "--test") == 0) {
             ret->tests_only = true;
+        } else if (strcmp(text, "--top") == 0 ||
+                   strncmp(text, "--top=", 6) == 0) {
+            is_read = read_top(&cursor, text + 2, ret, ret_config);
         } else if (strncmp(text, "--", 2) == 0) {
             is_read = read_flag(&cursor, text + 2, ret, ret_config);
         } else if (text[0] == '-') {
@@ -152,9 +193,5 @@ enum options_result options_parse(int argc, char **argv, struct options *ret,
             return OPTIONS_BAD;
         }
     }
-    if (!config_check(ret_config, why)) {
-        say("%s%s%s", ret->file ? ret->file : "", ret->file ? ": " : "", why);
-        return OPTIONS_BAD;
-    }
-    return OPTIONS_READY;
+    return check(ret, ret_config) ? OPTIONS_READY : OPTIONS_BAD;
 }

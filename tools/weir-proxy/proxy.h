@@ -7,9 +7,9 @@
  *     session  a connection of a client, from its acceptance to its line in
  *              the log
  *
- * Workers share nothing but the proxy and the TLS contexts, which are replaced
- * as a whole (contexts.h). Whatever concerns all workers is a visit of the
- * threads.
+ * Workers share nothing but the proxy, whose places alone they change while
+ * they run (places.h), and the TLS contexts, which are replaced as a whole
+ * (contexts.h). Whatever concerns all workers is a visit of the threads.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
@@ -24,8 +24,23 @@
 #include "weir/threads.h"
 #include "weir/upstream.h"
 
+#include <stdatomic.h>
+
 struct admin;
 struct listeners;
+struct session;
+
+struct session_list {
+    struct session *oldest; /* NULL: there is none */
+    struct session *youngest;
+};
+
+/* Connections at once, of all threads. */
+struct places {
+    _Atomic uint64_t taken;
+    _Atomic uint64_t waiting; /* for one of these places */
+    uint64_t limit;           /* 0: none, and nothing is counted */
+};
 
 /* What a worker has of a route: its targets. */
 struct route {
@@ -38,6 +53,8 @@ struct door {
     struct service *service;
     const struct target *at;
     weir_server *server;
+    struct places *places;       /* of the address */
+    struct session_list waiting; /* for them, here */
 };
 
 struct service {
@@ -60,8 +77,8 @@ struct worker {
     weir_thread *thread;
     weir_loop *loop;
     struct service *services;
-    uint64_t session_count; /* of all services, now */
-    uint64_t session_limit; /* 0: none */
+    struct session_list sessions;
+    _Atomic bool is_called; /* to look whether there are places */
     struct log log;
     struct admin *admin;     /* the first worker's; NULL: none */
     weir_server *successors; /* who asks for the sockets, likewise */
@@ -74,6 +91,8 @@ struct proxy {
     struct listeners *listeners;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;
+    struct places places;          /* of all services */
+    struct places *address_places; /* of each listener's address, in order */
     uint64_t fd_limit;    /* connections that descriptors are enough for */
     uint32_t ready_count; /* the first worker's, as the next two */
     uint32_t ended_count;

@@ -28,7 +28,12 @@ enum end_reason {
     END_LIFETIME,      /* the connection was too old */
     END_DRAIN,         /* the proxy has ended */
     END_NO_TARGET,     /* every target is down */
-    END_CONNECT,       /* no target could be connected to */
+    END_CONNECT,       /* no target could be connected to: another error */
+    END_REFUSED,       /* ... the last one refused */
+    END_TIMEOUT,       /* ... did not answer in time */
+    END_UNREACHABLE,   /* ... has no route, or is down */
+    END_LOOKUP,        /* ... has a name that was not found */
+    END_TARGET_TLS,    /* ... failed the TLS handshake */
     END_QUEUE_FULL,    /* as many connections wait as may */
     END_QUEUE_TIMEOUT, /* no target was free in time */
     END_LIMIT,         /* the service, or the program, has too many */

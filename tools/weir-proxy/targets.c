@@ -88,18 +88,25 @@ static void tell_change(void *arg, weir_upstream *upstream,
     }
 }
 
+static struct weir_tls_settings tls_of(const struct config_route *config,
+                                       const struct config_target *target,
+                                       weir_tls_context *context)
+{
+    return (struct weir_tls_settings){
+        .size = sizeof(struct weir_tls_settings),
+        .context = context,
+        .server_hostname = config->to_name      ? config->to_name
+                           : target->at.host[0] ? target->at.host
+                                                : NULL,
+        .no_hostname_check = config->to_insecure,
+    };
+}
+
 static int add_target(const struct proxy *proxy, struct route *route,
                       const struct config_target *target,
                       weir_tls_context *context)
 {
-    const struct weir_tls_settings tls = {
-        .size = sizeof(tls),
-        .context = context,
-        .server_hostname = route->config->to_name ? route->config->to_name
-                           : target->at.host[0]   ? target->at.host
-                                                  : NULL,
-        .no_hostname_check = route->config->to_insecure,
-    };
+    const struct weir_tls_settings tls = tls_of(route->config, target, context);
     const struct weir_upstream_options options = {
         .size = sizeof(options),
         .host = target->at.address.len > 0 ? NULL : target->at.host,
@@ -148,4 +155,18 @@ int targets_make(struct worker *worker, struct route *route,
         err = add_target(worker->proxy, route, &config->targets[i], context);
     }
     return err;
+}
+
+void targets_renew_tls(const struct route *route, weir_tls_context *context)
+{
+    for (size_t i = 0; i < route->config->target_count; i++) {
+        const struct config_target *target = &route->config->targets[i];
+        const struct weir_tls_settings tls =
+            tls_of(route->config, target, context);
+        if (target->at.is_tls &&
+            weir_upstream_set_tls(
+                weir_upstreams_get_upstream(route->upstreams, i), &tls) < 0) {
+            say("%s: its certificates were not renewed", target->at.text);
+        }
+    }
 }

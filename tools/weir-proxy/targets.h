@@ -15,5 +15,7 @@
  * negative error after a line that names the target. */
 int targets_make(struct worker *worker, struct route *route,
                  const struct config_route *config, weir_tls_context *context);
+/* Connections and checks use another context from now on. */
+void targets_renew_tls(const struct route *route, weir_tls_context *context);
 
 #endif

@@ -9,21 +9,10 @@
 
 #include "tools/common/units.h"
 
+#include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-__attribute__((format(printf, 2, 3))) static bool
-refuse(char *why, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, CONFIG_WHY_SIZE, format, args);
-    va_end(args);
-    return false;
-}
 
 static const char no_memory[] = "no memory";
 
@@ -97,6 +86,58 @@ bool words_set_text(struct config *config, const struct word *word,
     free(*field);
     *field = copy;
     return true;
+}
+
+static int hex_digit(char c)
+{
+    const int small = tolower((unsigned char)c);
+
+    return !isxdigit(small) ? -1
+           : isdigit(small) ? small - '0'
+                            : small - 'a' + 10;
+}
+
+/* Reads what follows a backslash: bytes read, 0: no escape. */
+static size_t read_escape(const char *text, char *ret)
+{
+    static const char letters[] = "rnt\\";
+    static const char bytes[] = "\r\n\t\\";
+    const char *letter = text[0] ? strchr(letters, text[0]) : NULL;
+
+    if (letter) {
+        *ret = bytes[letter - letters];
+        return 1;
+    }
+    const int high = text[0] == 'x' ? hex_digit(text[1]) : -1;
+    const int low = high >= 0 ? hex_digit(text[2]) : -1;
+    *ret = low >= 0 ? (char)(high * 16 + low) : '\0';
+    return *ret ? 3 : 0; /* a text has no byte 0 */
+}
+
+bool words_set_escaped(struct config *config, const struct word *word,
+                       const char *value, char *why)
+{
+    char text[1024];
+    size_t len = 0;
+
+    while (*value && len < sizeof(text) - 1) {
+        text[len] = *value++;
+        if (text[len] == '\\') {
+            const size_t used = read_escape(value, &text[len]);
+            if (used == 0) {
+                return refuse(why, "%s: '\\%.1s' is no escape", word->name,
+                              value);
+            }
+            value += used;
+        }
+        len++;
+    }
+    if (*value) {
+        return refuse(why, "%s: more than %zu bytes", word->name,
+                      sizeof(text) - 1);
+    }
+    text[len] = '\0';
+    return words_set_text(config, word, text, why);
 }
 
 bool words_add_text(struct config *config, const struct word *word,

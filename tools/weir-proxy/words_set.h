@@ -15,6 +15,7 @@ typedef bool word_set_fn(struct config *config, const struct word *word,
 /* Values of fields. */
 word_set_fn words_set_flag;
 word_set_fn words_set_text;
+word_set_fn words_set_escaped;
 word_set_fn words_add_text;
 word_set_fn words_add_texts;
 word_set_fn words_set_count;

@@ -9,6 +9,7 @@
 #include "contexts.h"
 #include "handover.h"
 #include "listeners.h"
+#include "places.h"
 #include "session.h"
 #include "signals.h"
 #include "targets.h"
@@ -165,15 +166,15 @@ static struct weir_tls_settings tls_of(const struct door *door)
     };
 }
 
-/* Connections that a door accepts; others wait in the kernel's queue. Without
- * a limit of its own it is what the descriptors are enough for. */
+/* Connections that a door accepts; others wait in the kernel's queue. More than
+ * all threads may serve together need not be accepted by one (places.h). */
 static uint64_t limit_of(const struct service *service)
 {
     const struct proxy *proxy = service->worker->proxy;
+    const uint64_t by_fds = share_of(proxy->fd_limit, proxy);
     const uint64_t limit = service->config->conn_limit;
 
-    return share_of(
-        limit > 0 && limit < proxy->fd_limit ? limit : proxy->fd_limit, proxy);
+    return limit > 0 && limit < by_fds ? limit : by_fds;
 }
 
 static int open_door(struct door *door, int fd, struct waiting *waiting)
@@ -215,6 +216,12 @@ static size_t count_doors(const struct service *service)
     return count;
 }
 
+static struct places *places_of(const struct listener *at,
+                                const struct proxy *proxy)
+{
+    return &proxy->address_places[at - proxy->listeners->all];
+}
+
 static int open_doors_at(struct service *service, const struct listener *at,
                          struct waiting *waiting)
 {
@@ -227,7 +234,8 @@ static int open_doors_at(struct service *service, const struct listener *at,
         struct door *door = &service->doors[service->door_count];
         const int fd = listeners_take(at, thread, proxy->worker_count, i);
         *door = (struct door){.service = service,
-                              .at = &service->config->listens[at->listen]};
+                              .at = &service->config->listens[at->listen],
+                              .places = places_of(at, proxy)};
         err = fd < 0 ? fd : open_door(door, fd, waiting);
         service->door_count += err == 0;
     }
@@ -283,6 +291,7 @@ static void close_doors(struct worker *worker, struct waiting *waiting)
                                  waiting) == 0) {
                 waiting->count++;
             }
+            places_close(&service->doors[j]);
         }
     }
     while (waiting->count > 0 && weir_event_wait(waiting->event) == 0) {
@@ -427,7 +436,6 @@ int worker_main(weir_thread *thread, void *arg)
     worker->proxy = proxy;
     worker->thread = thread;
     worker->loop = weir_thread_get_loop(thread);
-    worker->session_limit = share_of(config->conn_limit, proxy);
     int err = weir_event_new(worker->loop, &waiting.event);
     if (err == 0) {
         err = make_services(worker);
@@ -491,9 +499,17 @@ void worker_renew_tls(void *arg, weir_thread *thread)
 {
     struct worker *worker = worker_of(arg, thread);
     const struct config *config = worker->proxy->config;
+    const struct contexts *contexts = weir_thread_get_config(thread);
 
-    for (size_t i = 0; i < config->service_count; i++) {
+    for (size_t i = 0; worker->services && i < config->service_count; i++) {
         struct service *service = &worker->services[i];
+        for (size_t j = 0;
+             service->routes && j < config->services[i].route_count; j++) {
+            if (service->routes[j].upstreams) {
+                targets_renew_tls(&service->routes[j],
+                                  contexts_of_route(contexts, i, j));
+            }
+        }
         for (size_t j = 0; j < service->door_count; j++) {
             const struct door *door = &service->doors[j];
             const struct weir_tls_settings tls = tls_of(door);

@@ -1,0 +1,167 @@
+/*
+ * Ends of sessions: the reason, the counts, the line of the log.
+ *
+ * A record is made of what the session knows and what its transports still
+ * tell, so that nothing is kept twice.
+ */
+#include "session.h"
+
+#include "places.h"
+#include "preface.h"
+
+#include "weir/error.h"
+#include "weir/tls_connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static enum end_reason reason_of(const struct weir_relay_record *end,
+                                 bool is_draining)
+{
+    const bool by_client = end->ended_by == WEIR_RELAY_A;
+
+    switch (end->cause) {
+    case WEIR_RELAY_EOF:
+        return END_DONE;
+    case WEIR_RELAY_TIMEOUT:
+        return by_client ? END_CLIENT_STALL : END_TARGET_STALL;
+    case WEIR_RELAY_IDLE:
+        return END_IDLE;
+    case WEIR_RELAY_HALF_CLOSED:
+        return END_HALF_CLOSED;
+    case WEIR_RELAY_LIFETIME:
+        return END_LIFETIME;
+    case WEIR_RELAY_CANCELED:
+        return is_draining ? END_DRAIN : END_INTERNAL;
+    case WEIR_RELAY_RESET:
+    case WEIR_RELAY_ERROR:
+    default:
+        if (end->err == WEIR_ETLSTRUNCATED) {
+            return by_client ? END_CLIENT_CUT : END_TARGET_CUT;
+        }
+        return by_client ? END_CLIENT_RESET : END_TARGET_RESET;
+    }
+}
+
+/* Of the last target that was tried. */
+static enum end_reason reason_of_try(int err)
+{
+    switch (err) {
+    case -ECONNREFUSED:
+    case -ENOENT: /* no such Unix socket */
+        return END_REFUSED;
+    case -ETIMEDOUT:
+        return END_TIMEOUT;
+    case -EHOSTUNREACH:
+    case -EHOSTDOWN:
+    case -ENETUNREACH:
+    case -ENETDOWN:
+        return END_UNREACHABLE;
+    default:
+        return err <= WEIR_ETLSFILE && err > WEIR_EDNSNOTFOUND ? END_TARGET_TLS
+               : err <= WEIR_EDNSNOTFOUND && err >= WEIR_EDNSBADNAME
+                   ? END_LOOKUP
+                   : END_CONNECT;
+    }
+}
+
+enum end_reason session_reason_of_connect(int err, uint32_t try_count)
+{
+    if (err == -ENOBUFS) {
+        return END_QUEUE_FULL;
+    }
+    if (try_count == 0 && err == -EHOSTDOWN) {
+        return END_NO_TARGET;
+    }
+    return try_count == 0 && err == -ETIMEDOUT ? END_QUEUE_TIMEOUT
+                                               : reason_of_try(err);
+}
+
+/* What the client's TLS tells. */
+static void describe_tls(const struct session *session, struct record *record)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    record->server_name = preface_server_name(session->preface);
+    if (weir_transport_get_extra_info(session->client, "tls_version", &info) ==
+        0) {
+        record->tls_version = info.text;
+        if (weir_transport_get_extra_info(session->client, "tls_handshake",
+                                          &info) == 0) {
+            record->tls_ns = info.time_ns;
+        }
+    }
+    if (!record->server_name &&
+        weir_transport_get_extra_info(session->client, "server_name", &info) ==
+            0) {
+        record->server_name = info.text;
+    }
+}
+
+void session_describe(const struct session *session,
+                      const struct weir_relay_record *end, struct record *ret)
+{
+    const struct service *service = session->door->service;
+    const struct weir_address *named = preface_client(session->preface);
+
+    *ret = (struct record){
+        .reason = session->reason,
+        .time_ns = session->time_ns,
+        .service = service->config->name,
+        .queue_ns = session->queue_ns,
+        .connect_ns = session->connect_ns,
+        .total_ns =
+            weir_loop_get_time(session_loop(session)) - session->start_ns,
+        .tries = session->try_count,
+    };
+    weir_transport_get_peername(session->client, &ret->client);
+    if (named) {
+        ret->client = *named;
+    }
+    describe_tls(session, ret);
+    if (!end) {
+        return;
+    }
+    weir_transport_get_peername(session->target, &ret->target);
+    ret->reason = reason_of(end, service->worker->is_draining);
+    ret->in_bytes = end->a_bytes;
+    ret->out_bytes = end->b_bytes;
+    if (end->b_first_ns > 0) {
+        ret->first_byte_ns = end->b_first_ns - session->start_ns;
+    }
+}
+
+/* An end in order speaks for the target, whoever ended first. An error speaks
+ * against it before its first byte: many servers that have answered reset
+ * clients which leave, or send them no close_notify. */
+int session_verdict(int err, const struct weir_relay_record *end)
+{
+    const bool is_answered =
+        end->b_bytes > 0 && end->cause != WEIR_RELAY_TIMEOUT;
+
+    return err == 0 || (end->ended_by == WEIR_RELAY_B && !is_answered)
+               ? err
+               : -ECANCELED;
+}
+
+void session_finish(struct session *session,
+                    const struct weir_relay_record *end)
+{
+    struct service *service = session->door->service;
+    struct record record;
+
+    session_describe(session, end, &record);
+    session_delist(&service->worker->sessions, session, LIST_ALL);
+    counts_end(&service->counts, &record);
+    log_add(&service->worker->log, &record);
+    places_leave(session);
+    preface_free(session->preface);
+    weir_transport_unref(session->client);
+    free(session);
+}
+
+void session_refuse(struct session *session, enum end_reason reason)
+{
+    session->reason = reason;
+    weir_transport_abort(session->client);
+}

@@ -1,0 +1,148 @@
+/*
+ * No wake-up is lost: who finds no place says so (`waiting`), and then looks
+ * again; who gives a place looks at `waiting` after that. One of the two sees
+ * the other, as all threads see these operations in one order.
+ */
+#include "places.h"
+
+#include "tools/common/console.h"
+
+#include <errno.h>
+
+/* Until a post that found no memory is tried again. */
+#define RETRY_NS UINT64_C(10000000)
+
+/* True if there was a place. */
+static bool take(struct places *places)
+{
+    uint64_t taken = atomic_load(&places->taken);
+
+    if (places->limit == 0) {
+        return true;
+    }
+    do {
+        if (taken >= places->limit) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&places->taken, &taken, taken + 1));
+    return true;
+}
+
+static void give(struct places *places)
+{
+    if (places->limit > 0) {
+        atomic_fetch_sub(&places->taken, 1);
+    }
+}
+
+/* ---- waiting ---- */
+
+static void end_wait(struct session *session)
+{
+    struct door *door = session->door;
+
+    session->is_waiting = false;
+    session_delist(&door->waiting, session, LIST_WAITING);
+    atomic_fetch_sub(&door->places->waiting, 1);
+}
+
+/* Lets those in for whom there are places. */
+static void let_in(struct door *door)
+{
+    while (door->waiting.oldest && take(door->places)) {
+        struct session *session = door->waiting.oldest;
+        end_wait(session);
+        session->has_place = true;
+        session_open(session);
+    }
+}
+
+static void look(void *arg)
+{
+    struct worker *worker = arg;
+
+    atomic_store(&worker->is_called, false);
+    for (size_t i = 0;
+         worker->services && i < worker->proxy->config->service_count; i++) {
+        struct service *service = &worker->services[i];
+        for (size_t j = 0; j < service->door_count; j++) {
+            let_in(&service->doors[j]);
+        }
+    }
+}
+
+/* Calls the other threads, as there is a place and somebody waits. */
+static void call_others(void *arg)
+{
+    struct worker *own = arg;
+    struct proxy *proxy = own->proxy;
+    weir_threads *threads = weir_thread_get_threads(own->thread);
+    bool has_failed = false;
+
+    for (uint32_t i = 0; i < proxy->worker_count; i++) {
+        struct worker *worker = &proxy->workers[i];
+        if (worker == own || atomic_exchange(&worker->is_called, true)) {
+            continue;
+        }
+        const int err = weir_thread_call_soon(
+            weir_threads_get_thread(threads, i), look, worker, NULL);
+        if (err < 0) {
+            atomic_store(&worker->is_called, false);
+            has_failed = has_failed || err != -ESHUTDOWN;
+        }
+    }
+    if (has_failed &&
+        weir_loop_call_later(own->loop, RETRY_NS, call_others, own, NULL) < 0) {
+        say("no memory to tell other threads of a place");
+    }
+}
+
+/* ---- the calls ---- */
+
+bool places_enter(struct session *session)
+{
+    struct door *door = session->door;
+
+    session->is_counted = take(&door->service->worker->proxy->places);
+    if (!session->is_counted) {
+        session_refuse(session, END_LIMIT);
+        return false;
+    }
+    if (!door->waiting.oldest && take(door->places)) {
+        session->has_place = true;
+        return true;
+    }
+    session->is_waiting = true;
+    session_enlist(&door->waiting, session, LIST_WAITING);
+    atomic_fetch_add(&door->places->waiting, 1);
+    let_in(door);
+    return false;
+}
+
+void places_leave(struct session *session)
+{
+    struct door *door = session->door;
+
+    if (session->is_waiting) {
+        end_wait(session);
+    }
+    if (session->has_place) {
+        give(door->places);
+        if (atomic_load(&door->places->waiting) > 0) {
+            let_in(door);
+            call_others(door->service->worker);
+        }
+    }
+    if (session->is_counted) {
+        give(&door->service->worker->proxy->places);
+    }
+}
+
+void places_close(struct door *door)
+{
+    while (door->waiting.oldest) {
+        struct session *session = door->waiting.oldest;
+        end_wait(session);
+        session_refuse(session, END_DRAIN);
+    }
+}

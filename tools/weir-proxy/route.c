@@ -1,0 +1,86 @@
+/*
+ * Server names are compared as DNS does it, without regard to case: of all
+ * routes that are for a name, the one whose pattern says most of it wins.
+ *
+ * A key is a copy, so that nothing has to outlive the call that uses the key.
+ */
+#include "route.h"
+
+#include "preface.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* "*.NAME" is for all names below NAME. */
+static bool is_for(const struct config_route *route, const char *server_name)
+{
+    const char *pattern = route->server_name;
+
+    if (!pattern || !server_name) {
+        return !pattern;
+    }
+    if (strncmp(pattern, "*.", 2) != 0) {
+        return strcasecmp(pattern, server_name) == 0;
+    }
+    const size_t len = strlen(server_name);
+    const size_t tail = strlen(pattern) - 1;
+    return len > tail && strcasecmp(server_name + len - tail, pattern + 1) == 0;
+}
+
+struct route *route_find(const struct service *service, const char *server_name)
+{
+    struct route *best = NULL;
+    size_t best_len = 0;
+
+    for (size_t i = 0; i < service->config->route_count; i++) {
+        struct route *route = &service->routes[i];
+        const char *pattern = route->config->server_name;
+        const size_t len =
+            !pattern ? 1 : strlen(pattern) + (pattern[0] == '*' ? 1 : 1000);
+        if (is_for(route->config, server_name) && len > best_len) {
+            best = route;
+            best_len = len;
+        }
+    }
+    return best;
+}
+
+static struct route_key copy(const void *bytes, size_t size)
+{
+    struct route_key key = {.size = size};
+
+    if (key.size > sizeof(key.bytes)) {
+        key.size = sizeof(key.bytes);
+    }
+    memcpy(key.bytes, bytes, key.size);
+    return key;
+}
+
+struct route_key route_key(const struct session *session,
+                           const char *server_name)
+{
+    const enum config_balance balance = session->route->config->balance;
+    const struct weir_address *named = preface_client(session->preface);
+    struct weir_address client;
+
+    if (balance == BALANCE_SNI && server_name) {
+        return copy(server_name, strlen(server_name));
+    }
+    if (balance != BALANCE_SOURCE) {
+        return (struct route_key){.size = 0};
+    }
+    weir_transport_get_peername(session->client, &client);
+    if (named) {
+        client = *named;
+    }
+    switch (client.storage.any.sa_family) {
+    case AF_INET:
+        return copy(&client.storage.inet.sin_addr,
+                    sizeof(client.storage.inet.sin_addr));
+    case AF_INET6:
+        return copy(&client.storage.inet6.sin6_addr,
+                    sizeof(client.storage.inet6.sin6_addr));
+    default:
+        return (struct route_key){.size = 0};
+    }
+}

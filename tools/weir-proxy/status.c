@@ -1,0 +1,188 @@
+/*
+ * Connections are compared by their bytes, which are asked of their relays, and
+ * only those that get a place in the list are asked for their addresses.
+ *
+ * Texts of the configuration and of peers are written with care: whatever would
+ * end a word or a line, or speak to a terminal, becomes '?'.
+ */
+#include "status.h"
+
+#include "session.h"
+
+/* ---- gathering ---- */
+
+static struct weir_relay_record ask_relay(const struct session *session)
+{
+    struct weir_relay_record record = {.size = sizeof(record)};
+
+    if (session->target && session->pending) {
+        weir_relay_get_record(session->pending, &record);
+    }
+    return record;
+}
+
+static uint64_t bytes_of(const struct record *record)
+{
+    return record->in_bytes + record->out_bytes;
+}
+
+static void describe(const struct session *session,
+                     const struct weir_relay_record *relay,
+                     struct status_connection *ret)
+{
+    const bool is_relayed = relay->start_ns > 0;
+
+    session_describe(session, is_relayed ? relay : NULL, &ret->record);
+    ret->record.server_name = NULL; /* they are the session's */
+    ret->record.tls_version = NULL;
+    ret->state = is_relayed            ? "relayed"
+                 : session->is_waiting ? "waiting"
+                 : session->route      ? "connecting"
+                                       : "opening";
+}
+
+/* Puts a session in its place, if it has one. */
+static void consider(struct status *status, const struct session *session)
+{
+    const struct weir_relay_record relay = ask_relay(session);
+    const uint64_t bytes = relay.a_bytes + relay.b_bytes;
+    size_t at = status->count;
+
+    if (at == STATUS_LISTED) {
+        if (bytes_of(&status->listed[at - 1].record) >= bytes) {
+            return;
+        }
+        at--;
+    } else {
+        status->count++;
+    }
+    for (; at > 0 && bytes_of(&status->listed[at - 1].record) < bytes; at--) {
+        status->listed[at] = status->listed[at - 1];
+    }
+    describe(session, &relay, &status->listed[at]);
+}
+
+void status_gather(void *arg, weir_thread *thread)
+{
+    struct status *status = arg;
+    const struct proxy *proxy = status->metrics->proxy;
+    const struct session *session =
+        proxy->workers[weir_thread_get_index(thread)].sessions.oldest;
+
+    metrics_gather(status->metrics, thread);
+    for (size_t i = 0; session && i < STATUS_LOOKED_AT; i++) {
+        consider(status, session);
+        session = session->links[LIST_ALL].younger;
+    }
+}
+
+/* ---- writing ---- */
+
+static void word(FILE *out, const char *text)
+{
+    fputc('\t', out);
+    for (; *text; text++) {
+        fputc(*text >= ' ' && *text < 127 ? *text : '?', out);
+    }
+}
+
+static void number(FILE *out, uint64_t number)
+{
+    fprintf(out, "\t%llu", (unsigned long long)number);
+}
+
+static void address(FILE *out, const struct weir_address *address)
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    word(out, address->len > 0
+                  ? weir_address_format(address, text, sizeof(text))
+                  : "-");
+}
+
+static void write_proxy(const struct metrics *metrics, FILE *out)
+{
+    const struct proxy *proxy = metrics->proxy;
+
+    fputs("proxy", out);
+    number(out, proxy->worker_count);
+    word(out, proxy->workers[0].is_draining ? "drains" : "serves");
+    number(out, metrics->loops.received_bytes);
+    number(out, metrics->loops.sent_bytes);
+    number(out, metrics->loops.held_bytes + metrics->loops.queued_bytes);
+    number(out, metrics->loops.memory_bytes);
+    fputc('\n', out);
+}
+
+static void write_service(const struct metrics *metrics, size_t index,
+                          FILE *out)
+{
+    const struct counts *counts = &metrics->services[index];
+    uint64_t errors = 0;
+
+    for (int i = 0; i < END_REASONS; i++) {
+        errors += i == END_DONE ? 0 : counts->ended[i];
+    }
+    fputs("service", out);
+    word(out, metrics->proxy->config->services[index].name);
+    number(out, counts->active);
+    number(out, metrics->queued[index]);
+    number(out, counts->accepted);
+    number(out, errors);
+    fputc('\n', out);
+}
+
+static void write_target(const struct config_service *service,
+                         const struct config_route *route, size_t index,
+                         const struct target_sum *sum, FILE *out)
+{
+    fputs("target", out);
+    word(out, service->name);
+    word(out, route->server_name ? route->server_name : "*");
+    word(out, route->targets[index].at.text);
+    number(out, sum->up_count);
+    number(out, sum->active);
+    number(out, sum->chosen);
+    number(out, sum->connect_errors + sum->reported_errors);
+    fputc('\n', out);
+}
+
+static void write_connection(const struct status_connection *connection,
+                             FILE *out)
+{
+    const struct record *record = &connection->record;
+
+    fputs("connection", out);
+    address(out, &record->client);
+    word(out, record->service);
+    address(out, &record->target);
+    word(out, connection->state);
+    number(out, record->total_ns / 1000000);
+    number(out, record->in_bytes);
+    number(out, record->out_bytes);
+    fputc('\n', out);
+}
+
+void status_write(const struct status *status, FILE *out)
+{
+    const struct metrics *metrics = status->metrics;
+    const struct config *config = metrics->proxy->config;
+    const struct target_sum *sum = metrics->targets;
+
+    write_proxy(metrics, out);
+    for (size_t i = 0; i < config->service_count; i++) {
+        write_service(metrics, i, out);
+    }
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            const struct config_route *route = &service->routes[j];
+            for (size_t k = 0; k < route->target_count; k++) {
+                write_target(service, route, k, sum++, out);
+            }
+        }
+    }
+    for (size_t i = 0; i < status->count; i++) {
+        write_connection(&status->listed[i], out);
+    }
+}
