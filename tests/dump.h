@@ -1,5 +1,8 @@
 /*
  * What weir_loop_dump() writes of a loop.
+ *
+ * The text is written to memory, where a test looks for words of a line or of
+ * the whole.
  */
 #ifndef WEIR_TESTS_DUMP_H
 #define WEIR_TESTS_DUMP_H

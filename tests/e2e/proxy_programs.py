@@ -170,7 +170,7 @@ def test_nginx_with_tls_is_verified():
         got = os.path.join(place, "got")
         # nginx sends no close_notify after the end of a client.
         for name, status, reason in (("a.test", 0, "target-cut"),
-                                     ("b.test", 56, "connect")):
+                                     ("b.test", 56, "connect-tls")):
             with Proxy("tcp://127.0.0.1:0", f"tls://127.0.0.1:{port}",
                        "--to-ca", certificates()["ca"], "--to-name",
                        name) as proxy:
