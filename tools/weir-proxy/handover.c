@@ -24,7 +24,7 @@
 
 #define FDS_AT_ONCE 64
 #define MORE        'F'
-#define OWN         'O' /* as MORE, and the file of the socket is the old one's */
+#define OWN         'O' /* ... and the file of the socket is the old one's */
 #define LAST        '.'
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
