@@ -2,15 +2,18 @@
 manager: no connection is lost.
 """
 
+import contextlib
 import os
+import re
 import signal
 import socket
 import sys
 import tempfile
 import threading
 
-from harness import (WAIT_S, Program, Skip, command, equal, read_line,
-                     run)
+from harness import (WAIT_S, Program, Skip, command, equal, matches,
+                     read_line, run)
+from proxy_wait import wait_until
 from proxying import PROXY, Proxy
 from servers import Server, echo, free_port
 
@@ -121,6 +124,112 @@ def test_a_file_in_the_place_of_the_handover_stays():
             equal(client.recv(1), b"x", "the echo")
         with open(path, encoding="ascii") as file:
             equal(file.read(), "precious", "the file")
+
+
+@contextlib.contextmanager
+def predecessor(folder):
+    """A proxy at the path of this folder that is about to hand over, as the new
+    one sees it; its end, when the new one has asked."""
+    path = os.path.join(folder, "handover")
+    with Server(echo) as server, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(WAIT_S)
+        with Program(PROXY, "--threads", "1", "tcp://127.0.0.1:0",
+                     plain(server), "--handover", path) as program:
+            peer, _ = listener.accept()
+            with peer:
+                yield program, path, peer
+
+
+def serves(program):
+    """It serves, and ends in order."""
+    while not (found := re.search(r" serves \S+:(\d+)$",
+                                  read_line(program.process.stderr))):
+        pass
+    with socket.create_connection(("127.0.0.1", int(found[1])),
+                                  timeout=WAIT_S) as client:
+        client.sendall(b"x")
+        equal(client.recv(1), b"x", "the echo")
+    program.signal(signal.SIGTERM)
+    equal(program.finish()[0], 0, "exit status")
+
+
+def test_a_file_in_the_place_of_the_predecessor_stays():
+    with tempfile.TemporaryDirectory() as folder:
+        with predecessor(folder) as (program, path, peer):
+            os.unlink(path)
+            with open(path, "w", encoding="ascii") as file:
+                file.write("precious")
+            peer.sendall(b".")
+            serves(program)
+            with open(path, encoding="ascii") as file:
+                equal(file.read(), "precious", "the file")
+
+
+def test_signals_before_it_serves_end_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        with predecessor(folder) as (program, _, peer):
+            for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                program.signal(signum)
+            peer.sendall(b".")
+            serves(program)
+
+
+def test_signals_after_its_loops_end_nothing():
+    reader, writer = os.pipe()
+    with Server(echo) as server, open(reader, "rb", 0) as said, Program(
+            PROXY, "--threads", "1", "tcp://127.0.0.1:0", plain(server),
+            "--drain", "1ms", stderr=writer) as program:
+        while not (found := re.search(r" serves \S+:(\d+)$",
+                                      read_line(said))):
+            pass
+        os.set_blocking(writer, False)
+        with socket.create_connection(("127.0.0.1", int(found[1])),
+                                      timeout=WAIT_S) as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo")
+            with contextlib.suppress(BlockingIOError):
+                while os.write(writer, bytes(4096)):
+                    pass
+            os.set_blocking(writer, True)
+            program.signal(signal.SIGTERM)
+            # "connections were cut off" is its last word, and must wait.
+            wait_until(lambda: writes_to_stderr(program.process.pid))
+        for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2,
+                       signal.SIGTERM, signal.SIGINT):
+            program.signal(signum)
+        os.close(writer)
+        matches(said.read().decode(), r"connections were cut off")
+        equal(program.finish()[0], 0, "exit status")
+
+
+def writes_to_stderr(pid):
+    """Whether the process waits in a write(2) to its standard error."""
+    try:
+        with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+            words = file.read().split()
+    except OSError as error:
+        raise Skip(f"nobody may see what it waits for: {error}") from error
+    return words[:2] in (["1", "0x2"], ["64", "0x2"])
+
+
+def test_files_of_unix_sockets_go_with_the_last_proxy():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        flags = ("--listen", f"unix:{folder}/served", "--to", plain(server),
+                 "--handover", f"{folder}/handover")
+        first = Proxy(*flags, threads=2)
+        second = Proxy(*flags)
+        equal(first.finish(2 * WAIT_S)[0], 0, "exit status of the first")
+        first.__exit__(None)
+        equal(sorted(os.listdir(folder)), ["handover", "served"], "the files")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"{folder}/served")
+            client.sendall(b"x")
+            equal(client.recv(1), b"x", "the echo by the second")
+        with second:
+            pass
+        equal(os.listdir(folder), [], "the files after the end")
 
 
 def test_a_stranger_gets_no_socket():

@@ -24,6 +24,7 @@
 
 #define FDS_AT_ONCE 64
 #define MORE        'F'
+#define OWN         'O' /* ... and the file of the socket is the old one's */
 #define LAST        '.'
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
@@ -97,7 +98,7 @@ static char take_message(int peer, struct listeners *listeners)
             int fd;
             memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
             /* An address that is not served any more is closed. */
-            listeners_offer(listeners, fd);
+            listeners_offer(listeners, fd, byte == OWN);
         }
     }
     return byte;
@@ -114,7 +115,7 @@ int handover_take(const struct config *config, struct listeners *listeners)
     }
     do {
         byte = take_message(peer, listeners);
-    } while (byte == MORE);
+    } while (byte == MORE || byte == OWN);
     if (byte != LAST) {
         say("handover: the running proxy gave its sockets up half-way");
         close(peer);
@@ -133,16 +134,16 @@ static void tell_predecessor(struct proxy *proxy)
     if (send(proxy->predecessor, &byte, 1, MSG_NOSIGNAL) != 1) {
         say("handover: the old proxy did not hear that this one serves");
     }
+    listeners_own_paths(proxy->listeners);
     close(proxy->predecessor);
     proxy->predecessor = -1;
 }
 
 /* ---- the old one ---- */
 
-static int send_some(weir_writer *writer, const int *fds, size_t count)
+static int send_some(weir_writer *writer, char byte, const int *fds,
+                     size_t count)
 {
-    const char byte = MORE;
-
     while (count > 0) {
         const size_t some = count < FDS_AT_ONCE ? count : FDS_AT_ONCE;
         int err = weir_writer_send_fds(writer, &byte, 1, fds, some);
@@ -173,8 +174,9 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
         err = -EPERM;
     }
     for (size_t i = 0; i < listeners->count && err == 0; i++) {
-        err = send_some(writer, listeners->all[i].fds,
-                        listeners->all[i].fd_count);
+        const struct listener *one = &listeners->all[i];
+        err = send_some(writer, one->is_own_path ? OWN : MORE, one->fds,
+                        one->fd_count);
     }
     if (err == 0) {
         err = weir_writer_write(writer, &last, 1);
@@ -212,8 +214,7 @@ static int wait_for_successor(struct worker *worker)
         .size = sizeof(options),
         .arg = worker,
         .server = {.size = sizeof(options.server),
-                   .socket_mode = 0600,
-                   .no_cleanup_socket = true}};
+                   .socket_mode = 0600}}; /* the file goes with it */
 
     if (!path) {
         return 0;

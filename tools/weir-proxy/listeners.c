@@ -127,7 +127,7 @@ static bool is_listening(int fd)
            value != 0;
 }
 
-bool listeners_offer(struct listeners *listeners, int fd)
+bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
 {
     struct weir_address bound = {.len = sizeof(bound.storage)};
 
@@ -136,6 +136,7 @@ bool listeners_offer(struct listeners *listeners, int fd)
         for (size_t i = 0; i < listeners->count; i++) {
             struct listener *one = &listeners->all[i];
             if (weir_address_is_equal(&one->address, &bound)) {
+                one->gets_path = with_path;
                 return add_fd(one, fd);
             }
         }
@@ -356,6 +357,14 @@ void listeners_keep_paths(struct listeners *listeners)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         listeners->all[i].is_own_path = false;
+    }
+}
+
+void listeners_own_paths(struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct listener *one = &listeners->all[i];
+        one->is_own_path = one->is_own_path || one->gets_path;
     }
 }
 

@@ -21,7 +21,8 @@ struct listener {
     struct weir_address address; /* what it is, or will be, bound to */
     int *fds;
     uint32_t fd_count;
-    bool is_own_path; /* a Unix socket that was made here */
+    bool is_own_path; /* a Unix socket whose file goes with this proxy */
+    bool gets_path;   /* likewise, as soon as the old proxy has heard of it */
 };
 
 struct listeners {
@@ -34,8 +35,9 @@ struct listeners {
 int listeners_init(struct listeners *listeners, const struct config *config);
 
 /* Adds a descriptor from elsewhere, which is taken, to the listener of its
- * address. False: it is no listening socket of any; it was closed. */
-bool listeners_offer(struct listeners *listeners, int fd);
+ * address. @with_path: a Unix socket's file comes with it. False: it is no
+ * listening socket of any; it was closed. */
+bool listeners_offer(struct listeners *listeners, int fd, bool with_path);
 
 /* Opens the sockets of all listeners that have none. 0, or -1 after the reason
  * was said. */
@@ -53,8 +55,10 @@ int listeners_take(const struct listener *listener, uint32_t thread,
 /* Closes the sockets: who connects is refused as soon as the threads have
  * closed theirs. */
 void listeners_stop(struct listeners *listeners);
-/* Unix sockets that were made here lose their paths. */
+/* Unix sockets that were made here, or by a proxy before, lose their paths. */
 void listeners_close(struct listeners *listeners);
+/* The paths that came with sockets are this proxy's. */
+void listeners_own_paths(struct listeners *listeners);
 /* Paths stay: another process has the sockets. */
 void listeners_keep_paths(struct listeners *listeners);
 

@@ -74,13 +74,18 @@ static int take_passed(struct listeners *listeners)
     }
     const int count = weir_systemd_listen_fds(true, passed, PASSED_MAX);
     for (int i = 0; i < count && i < PASSED_MAX; i++) {
-        if (!listeners_offer(listeners, passed[i].fd)) {
+        if (!listeners_offer(listeners, passed[i].fd, false)) {
             say("the passed socket '%s' is at no address of the configuration",
                 passed[i].name);
         }
     }
     free(passed);
     return count < 0 ? count : 0;
+}
+
+static void ignore(int signum)
+{
+    signal(signum, SIG_IGN);
 }
 
 /* Returns the exit code. The contexts are taken. */
@@ -97,6 +102,8 @@ static int run(struct proxy *proxy, struct contexts *contexts)
     };
     const int err = weir_threads_run(&options, worker_main, proxy);
 
+    ignore(SIGINT); /* what is left takes no time, and is to be done */
+    ignore(SIGTERM);
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
         worker_free(&proxy->workers[i]);
     }
@@ -175,11 +182,10 @@ static int serve(const struct config *config, struct contexts *contexts)
  */
 static void ignore_signals(void)
 {
-    static const int signals[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        signal(signals[i], SIG_IGN);
-    }
+    ignore(SIGHUP);
+    ignore(SIGUSR1);
+    ignore(SIGUSR2);
+    ignore(SIGPIPE);
 }
 
 int main(int argc, char **argv)
