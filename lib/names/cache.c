@@ -414,6 +414,31 @@ static void cache_refresh(struct cache *cache)
     }
 }
 
+/* The entry that answers a lookup, now or later. NULL: it is to be asked for.
+ */
+static struct cache_entry *cache_choose(struct cache *cache,
+                                        const weir_lookup *lookup)
+{
+    const uint64_t now_ns = cache->loop->now_ns;
+    struct cache_entry *entry = cache_find(cache, lookup, true);
+
+    if (entry && entry->until_ns <= now_ns) {
+        wr_ignore(cache_drop(entry) == 0);
+    } else if (entry && !lookup->is_fresh) {
+        wr_list_remove(&entry->link);
+        wr_list_push_back(&cache->kept, &entry->link);
+        entry->is_used = true;
+        entry->turn++;
+        return entry;
+    }
+    entry = cache_find(cache, lookup, false);
+    if (entry && entry->until_ns <= now_ns) {
+        wr_list_remove(&entry->bucket); /* a part that it has is over */
+        return NULL;
+    }
+    return entry;
+}
+
 static int cache_start(void *user, weir_lookup *lookup, const char *host,
                        int family, void **ret_data)
 {
@@ -421,22 +446,10 @@ static int cache_start(void *user, weir_lookup *lookup, const char *host,
 
     wr_require(cache, -ENOMEM);
     cache_refresh(cache);
-    struct cache_entry *entry = cache_find(cache, lookup, true);
+    struct cache_entry *entry = cache_choose(cache, lookup);
     wr_assert(host == lookup->host);
     wr_assert(ret_data == &lookup->data);
     (void)family;
-    if (entry && entry->until_ns <= cache->loop->now_ns) {
-        wr_ignore(cache_drop(entry) == 0);
-        entry = NULL;
-    }
-    if (entry && !lookup->is_fresh) {
-        wr_list_remove(&entry->link);
-        wr_list_push_back(&cache->kept, &entry->link);
-        entry->is_used = true;
-        entry->turn++;
-    } else {
-        entry = cache_find(cache, lookup, false);
-    }
     if (!entry) {
         cache->miss_count++;
         return cache_ask(cache, lookup);

@@ -328,6 +328,25 @@ UNIT(name_cache, a_late_lookup_is_told_what_is_there)
     expect_eq(one->result, 1);
 }
 
+/* The other family's answer may take long. */
+UNIT(name_cache, a_part_whose_time_is_over_is_told_to_no_late_lookup)
+{
+    static const char *const inet[] = {"192.0.2.1"};
+    const struct lookup *one = ask("host.example");
+    weir_lookup *slow = last_asked();
+    answer_one(slow, AF_INET, S, inet, 1);
+    clock_run_for(loop, S);
+    const struct lookup *late = ask("host.example");
+    expect_eq(asked_count, 2);
+    answer(10 * S);
+    expect_eq(late->result, 2);
+    expect_eq(one->result, PENDING);
+    expect_eq(weir_lookup_answer(slow, 0, WEIR_EDNSNODATA, NULL, 0), 0);
+    clock_run_for(loop, 1);
+    expect_str_eq(one->text, "192.0.2.1:80 ");
+    expect_eq(is_asked("host.example", S), false, "the newer answer is kept");
+}
+
 UNIT(name_cache, the_last_lookup_that_is_cancelled_ends_the_question)
 {
     const struct lookup *one = ask("host.example");
