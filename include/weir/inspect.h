@@ -81,6 +81,12 @@ struct weir_loop_statistics {
     uint64_t timers;
     /** Bytes of memory allocated now, without the loop's own (some 20 KiB). */
     uint64_t memory_bytes;
+    /** Lookups of names that were answered by an answer that the loop keeps, or
+     * by the question of another lookup (resolver.h). */
+    uint64_t name_hits;
+    /** Lookups of names that asked the resolver, and might have been answered
+     * so. */
+    uint64_t name_misses;
 };
 
 /**

@@ -17,6 +17,17 @@
  * digits, '-' and '_', or a last label of digits only, as in "127.1". A name
  * outside ASCII is given in its "xn--" form.
  *
+ * A loop keeps the addresses of a name for as long as the answer says (TTL),
+ * and at most for a minute: for getaddrinfo, makers and servers alike. asyncio
+ * keeps nothing. Lookups of one name that are under way together are one
+ * question; each has its own time limit, and the last one that is cancelled
+ * ends it. What is not kept: an error, an answer that one family has an error
+ * in, and what the hosts file says, which tells no time. A change of the
+ * system's files counts for a kept name when its time is over. A loop keeps up
+ * to 512 names in up to 512 KiB, and those that were used least lately go
+ * first; answers that are not used go some seconds after connections were lost
+ * (weir_loop_trim()).
+ *
  * The WEIR_EDNS... codes of error.h distinguish how lookups fail.
  *
  * @thread loop
@@ -99,8 +110,10 @@ struct weir_getaddrinfo_options {
 /**
  * Look up the addresses of a host, in a task (asyncio's loop.getaddrinfo).
  *
- * IPv6 addresses come first, each family in the order of its answer. If one
- * family has addresses, an error of the other is not reported.
+ * IPv6 addresses come first, each family in the order of its answer. Each time
+ * that a kept answer is used, its families begin with their next address, as
+ * they do with name servers that take turns. If one family has addresses, an
+ * error of the other is not reported.
  *
  * @param loop      the loop; borrowed
  * @param host      a name or a literal address; NULL: this machine itself
@@ -241,13 +254,18 @@ struct weir_dns_options {
     uint64_t try_timeout_ns;
     /** How many times each server is asked; default 3. */
     uint32_t tries;
+    /** Ask for each lookup, and keep no answer. */
+    bool no_cache;
+    /** The longest time that an answer is kept, whatever its TTL says, in
+     * nanoseconds; default 60 s, UINT64_MAX: as long as the TTL says. */
+    uint64_t cache_ns;
 };
 
 /**
  * Set up the built-in resolver, instead of the system's files.
  *
- * It may be called again when no lookup is under way. Without this call the
- * first lookup reads the system's files.
+ * It may be called again when no lookup is under way, and forgets all answers
+ * that are kept. Without this call the first lookup reads the system's files.
  *
  * @param loop     the loop; borrowed
  * @param options  borrowed; NULL for all defaults
@@ -293,11 +311,15 @@ struct weir_resolver {
      * more; inside this call an answer is -ESTALE.
      */
     void (*cancel)(void *user, weir_lookup *lookup, void *data);
+    /** The loop may keep the addresses of names for the time that
+     * weir_lookup_set_ttl() tells, and asks once for a name that several
+     * lookups want. Without it each lookup is a question. */
+    bool is_shared;
 };
 
 /**
  * Replace the built-in resolver, for all lookups of a loop that begin from now
- * on.
+ * on. Answers that are kept are forgotten.
  *
  * @param loop      the loop; borrowed
  * @param resolver  a table that stays until the loop has ended or has another
@@ -351,8 +373,9 @@ WEIR_API WEIR_MUST_USE int weir_lookup_set_canonical_name(weir_lookup *lookup,
 /**
  * Tell how long addresses are good, as a resolver, before the last answer.
  *
- * Sets of upstreams (upstream.h) look a name up again then. The shortest time
- * of several calls counts; without a call the time is not known.
+ * Sets of upstreams (upstream.h) look a name up again then, and a loop keeps
+ * the answer of a resolver with is_shared until then. The shortest time of
+ * several calls counts; without a call the time is not known.
  *
  * @param lookup  the lookup; borrowed
  * @param ttl_ns  the time, in nanoseconds

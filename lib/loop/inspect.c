@@ -48,6 +48,8 @@ static const struct {
     FIELD(stack_high_water_bytes),
     FIELD(timers),
     FIELD(memory_bytes),
+    FIELD(name_hits),
+    FIELD(name_misses),
 #undef FIELD
 };
 

@@ -202,6 +202,27 @@ static struct cares *cares_get(weir_loop *loop)
     return cares;
 }
 
+/* Closes the channels, which the next lookup opens, if the system's settings
+ * have changed. */
+static void cares_refresh(struct cares *cares)
+{
+    if (cares->asked_count == 0 && wr_cares_is_outdated(cares)) {
+        wr_cares_close(cares);
+        cares->change_count++;
+    }
+}
+
+uint64_t wr_resolver_count_changes(weir_loop *loop)
+{
+    struct wr_module *module = wr_loop_find_module(loop, &cares_module_ops);
+
+    if (!module) {
+        return 0;
+    }
+    cares_refresh(cares_of_module(module));
+    return cares_of_module(module)->change_count;
+}
+
 int wr_resolver_configure(weir_loop *loop,
                           const struct weir_dns_options *options)
 {
@@ -234,9 +255,7 @@ WEIR_MUST_USE static int cares_add_record(weir_lookup *lookup, int family,
 
     wr_require(cares, -ENOMEM);
     wr_assert(!cares->is_stopping);
-    if (cares->asked_count == 0 && wr_cares_is_outdated(cares)) {
-        wr_cares_close(cares);
-    }
+    cares_refresh(cares);
     int err = wr_cares_open(cares);
     wr_require(err >= 0, err);
     struct cares_record *record =

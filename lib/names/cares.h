@@ -61,7 +61,8 @@ struct cares {
     uint64_t begin_ns;      /* earliest start of the next, if many are live */
     struct wr_timer timer;  /* for the time-outs of c-ares */
     struct wr_ready work;
-    bool is_stopping; /* set when the loop ends */
+    uint64_t change_count; /* of resolv.conf */
+    bool is_stopping;      /* set when the loop ends */
 };
 
 struct cares_record;

@@ -17,6 +17,14 @@
 
 #include <string.h>
 
+/* From 1.31 on c-ares has a cache too, which keeps nothing with this option and
+ * a time of 0: weir's is before the questions (cache.c). */
+#ifdef ARES_OPT_QUERY_CACHE
+#define OPT_OWN_CACHE ARES_OPT_QUERY_CACHE
+#else
+#define OPT_OWN_CACHE 0
+#endif
+
 #define TRY_TIMEOUT_MS 2000
 #define TRIES_DEFAULT  3
 #define TRIES_MAX      100u
@@ -178,7 +186,7 @@ WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
         ares_init_options(ret, &options,
                           ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
                               ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
-                              (path ? ARES_OPT_RESOLVCONF : 0));
+                              OPT_OWN_CACHE | (path ? ARES_OPT_RESOLVCONF : 0));
     if (status != ARES_SUCCESS) {
         *ret = NULL;
         return cares_channel_error(status);
@@ -235,7 +243,7 @@ bool wr_cares_is_outdated(struct cares *cares)
 {
     const uint64_t now_ns = cares->loop->now_ns;
 
-    if (!cares->dns || now_ns < cares->check_ns) {
+    if (now_ns < cares->check_ns) {
         return false;
     }
     cares->check_ns = wr_add_sat(now_ns, CHECK_NS);

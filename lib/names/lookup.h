@@ -3,8 +3,9 @@
  *
  * A struct weir_lookup is embedded in its owner: a maker, a request of the
  * program, or a call on a task's stack. It asks the loop's resolver
- * (resolver.h), which answers each family separately, so that a maker may use
- * the addresses of one family while it waits for the other. The owner is called
+ * (resolver.h), by way of the cache (cache.h), which answers each family
+ * separately, so that a maker may use the addresses of one family while it
+ * waits for the other. The owner is called
  * from the ready queue with each answer. It may cancel the lookup at any time;
  * no call follows.
  */
@@ -40,11 +41,15 @@ struct wr_lookup_question {
     bool passive;
     bool numeric_host;
     bool configured_only;
+    bool fresh;    /* no answer that is kept will do */
     bool map_ipv4; /* the family is AF_INET6 */
     bool map_all;
     char *canonical; /* WEIR_HOST_SIZE bytes, held; NULL: not wanted */
     uint64_t timeout_ns;
 };
+
+/* Called when a part was closed, inside the call that closes the part. */
+typedef void wr_lookup_closed_fn(weir_lookup *lookup, enum wr_lookup_part part);
 
 struct weir_lookup {
     weir_loop *loop;
@@ -52,6 +57,9 @@ struct weir_lookup {
     /* Called after a new part, and at the end, when the owner may free the
      * lookup. */
     void (*changed)(weir_lookup *lookup);
+    wr_lookup_closed_fn *closed; /* of the cache's own lookups; else NULL */
+    struct wr_list sharing;      /* linked by the cache */
+    const struct weir_resolver *cache;    /* NULL: its answer is not shared */
     const struct weir_resolver *resolver; /* set by ASKING */
     void *user;                           /* of the resolver */
     void *data; /* the resolver's data for this lookup */
@@ -62,6 +70,7 @@ struct weir_lookup {
     unsigned open;  /* asked parts without an answer */
     bool has_news;  /* set by an answer, cleared when the owner is called */
     bool configured_only; /* the question's settings */
+    bool is_fresh;
     bool map_ipv4;
     bool map_all;
     char *canonical; /* NULL: not wanted */
@@ -83,6 +92,21 @@ void wr_lookup_init(weir_lookup *lookup, weir_loop *loop,
 /* Frees the answer of a lookup that is idle or has ended. */
 void wr_lookup_fini(weir_lookup *lookup);
 
+/* Starts the cache's own lookup, and asks the resolver at once, what @lookup
+ * asks. From the ready queue. */
+void wr_lookup_ask_for(weir_lookup *own, const weir_lookup *lookup,
+                       wr_lookup_closed_fn *closed);
+
+/* Ends a lookup without calling its owner; no effect if it is not active. */
+void wr_lookup_cancel(weir_lookup *lookup);
+
+static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
+{
+    return lookup->state == WR_LOOKUP_ENDED;
+}
+
+/* ---- lookup_start.c ---- */
+
 /* Starts an idle lookup. Errors leave it idle: the errors of
  * weir_lookup_start() that concern the host. */
 WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
@@ -92,14 +116,6 @@ WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
 WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
                                           const struct weir_address *address,
                                           uint64_t timeout_ns);
-
-/* Ends a lookup without calling its owner; no effect if it is not active. */
-void wr_lookup_cancel(weir_lookup *lookup);
-
-static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
-{
-    return lookup->state == WR_LOOKUP_ENDED;
-}
 
 /* ---- lookup_answer.c ---- */
 
@@ -141,5 +157,8 @@ WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
 
 /* Closes a part: its answer is complete (@err 0), or an error. */
 void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
+
+/* Closes the open parts with one error, or without one. */
+void wr_lookup_close_all(weir_lookup *lookup, int err);
 
 #endif

@@ -38,6 +38,7 @@ void wr_lookup_check_invariants(const weir_lookup *lookup)
 {
     const bool is_ready = wr_ready_is_pending(&lookup->ready);
 
+    wr_assert(!wr_list_is_linked(&lookup->sharing) || lookup->open != 0);
     wr_assert((lookup->open & ~lookup->asked) == 0);
     wr_assert(lookup->inet6_count <= lookup->count);
     wr_assert(lookup->count <= lookup->capacity);
@@ -192,6 +193,18 @@ void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err)
         wr_lookup_set_state(lookup, WR_LOOKUP_ANSWERED);
     }
     wr_ready_push(&lookup->loop->ready, &lookup->ready);
+    if (lookup->closed) {
+        lookup->closed(lookup, part);
+    }
+}
+
+void wr_lookup_close_all(weir_lookup *lookup, int err)
+{
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(lookup, part)) {
+            wr_lookup_close(lookup, part, err);
+        }
+    }
 }
 
 void wr_lookup_map(weir_lookup *lookup)

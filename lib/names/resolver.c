@@ -10,11 +10,16 @@
 
 #include <string.h>
 
+#define KEEP_NS UINT64_C(60000000000)
+
 struct resolver {
     struct wr_module module;
     weir_loop *loop;
     const struct weir_resolver *table; /* NULL: the built-in one */
     void *user;
+    bool no_cache; /* the program's settings */
+    uint64_t keep_ns;
+    uint64_t version;
 };
 
 static struct resolver *resolver_of_module(struct wr_module *module)
@@ -61,6 +66,47 @@ const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user)
     return resolver->table;
 }
 
+/* The loop's module, made at its first use; NULL without memory. */
+static struct resolver *resolver_make(weir_loop *loop)
+{
+    struct resolver *resolver = resolver_find(loop);
+
+    if (resolver) {
+        return resolver;
+    }
+    resolver = wr_alloc(&loop->counting, sizeof(*resolver));
+    if (!resolver) {
+        return NULL;
+    }
+    memset(resolver, 0, sizeof(*resolver));
+    resolver->loop = loop;
+    resolver->keep_ns = KEEP_NS;
+    wr_loop_add_module(loop, &resolver->module, &resolver_module_ops);
+    return resolver;
+}
+
+bool wr_resolver_is_shared(const weir_loop *loop)
+{
+    const struct resolver *resolver = resolver_find(loop);
+
+    return !resolver || (!resolver->no_cache &&
+                         (!resolver->table || resolver->table->is_shared));
+}
+
+uint64_t wr_resolver_get_keep_ns(const weir_loop *loop)
+{
+    const struct resolver *resolver = resolver_find(loop);
+
+    return resolver ? resolver->keep_ns : KEEP_NS;
+}
+
+uint64_t wr_resolver_get_version(weir_loop *loop)
+{
+    const struct resolver *resolver = resolver_find(loop);
+
+    return (resolver ? resolver->version : 0) + wr_resolver_count_changes(loop);
+}
+
 int weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *table,
                            void *user)
 {
@@ -70,17 +116,12 @@ int weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *table,
         wr_require(table->start && table->cancel, -EINVAL);
     }
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    struct resolver *resolver = resolver_find(loop);
-    if (!resolver) {
-        resolver = wr_alloc(&loop->counting, sizeof(*resolver));
-        wr_require(resolver, -ENOMEM);
-        memset(resolver, 0, sizeof(*resolver));
-        resolver->loop = loop;
-        wr_loop_add_module(loop, &resolver->module, &resolver_module_ops);
-    }
+    struct resolver *resolver = resolver_make(loop);
+    wr_require(resolver, -ENOMEM);
     wr_assert(resolver->loop == loop);
     resolver->table = table;
     resolver->user = user;
+    resolver->version++;
     resolver_check(&resolver->module);
     return 0;
 }
@@ -94,5 +135,13 @@ int weir_loop_set_dns_options(weir_loop *loop,
     int err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    return wr_resolver_configure(loop, &known);
+    struct resolver *resolver = resolver_make(loop);
+    wr_require(resolver, -ENOMEM);
+    err = wr_resolver_configure(loop, &known);
+    if (err >= 0) {
+        resolver->no_cache = known.no_cache;
+        resolver->keep_ns = known.cache_ns > 0 ? known.cache_ns : KEEP_NS;
+        resolver->version++;
+    }
+    return err;
 }

@@ -2,7 +2,7 @@
  * The resolver of a loop: the built-in one or the program's.
  *
  * The built-in resolver is cares.c, or no_cares.c in a build without c-ares;
- * both define the last two symbols below.
+ * both define the last three symbols below.
  */
 #ifndef WEIR_LIB_NAMES_RESOLVER_H
 #define WEIR_LIB_NAMES_RESOLVER_H
@@ -13,8 +13,23 @@
 /* The resolver for new lookups, and its first argument. */
 const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
 
+/* True if answers of the resolver for new lookups may be kept and shared. */
+bool wr_resolver_is_shared(const weir_loop *loop);
+
+/* The longest time that an answer is kept. */
+uint64_t wr_resolver_get_keep_ns(const weir_loop *loop);
+
+/* A number that grows when the program has set another resolver or other
+ * settings, or the system's settings have changed: answers of an earlier number
+ * may be others now. */
+uint64_t wr_resolver_get_version(weir_loop *loop);
+
 /* The built-in resolver; its first argument is the loop. */
 extern const struct weir_resolver wr_resolver_builtin;
+
+/* How often the system's settings have changed. The file is looked at once a
+ * second. */
+uint64_t wr_resolver_count_changes(weir_loop *loop);
 
 /* weir_loop_set_dns_options() with checked options. */
 WEIR_MUST_USE int wr_resolver_configure(weir_loop *loop,

@@ -84,10 +84,11 @@ static void target_changed(weir_lookup *lookup)
 
 static int target_ask(struct wr_target *target)
 {
-    const struct wr_lookup_question question = {.host = target->host,
-                                                .port = target->port,
-                                                .timeout_ns =
-                                                    LOOKUP_TIMEOUT_NS};
+    const struct wr_lookup_question question = {
+        .host = target->host,
+        .port = target->port,
+        .fresh = true, /* the timer has waited as long as the answer says */
+        .timeout_ns = LOOKUP_TIMEOUT_NS};
 
     wr_assert(!target->is_asking);
     wr_lookup_init(&target->lookup, target->loop, target_changed);

@@ -104,6 +104,42 @@ NAMES(names_memory, a_lookup_says_so_and_leaves_nothing, n)
     try_each(n, try_lookup, "localhost");
 }
 
+static int shared_left;
+
+static void note_shared(void *loop, int err,
+                        const struct weir_address *addresses, size_t count)
+{
+    end_err = err < 0 ? err : end_err;
+    shared_left--;
+}
+
+static bool all_have_ended(void *unused)
+{
+    return shared_left == 0;
+}
+
+/* Three that share a question, and one that is answered from memory. */
+static int try_shared(struct names *n, const char *host)
+{
+    int err = 0;
+    end_err = 0;
+    for (int i = 0; i < 4 && err == 0; i++) {
+        err =
+            weir_lookup_start(n->loop, host, 80, NULL, note_shared, NULL, NULL);
+        shared_left += err == 0;
+        if (i >= 2) {
+            expect_eq(weir_loop_run_until(n->loop, all_have_ended, NULL), 0);
+        }
+    }
+    expect_leq(weir_loop_run_until(n->loop, all_have_ended, NULL), 0);
+    return err < 0 ? err : end_err;
+}
+
+NAMES(names_memory, lookups_that_share_say_so_and_leave_nothing, n)
+{
+    try_each(n, try_shared, "a4-a6.example");
+}
+
 struct task_question {
     const char *host;
     int err;

@@ -405,3 +405,29 @@ UNIT(upstream_names, are_looked_up_again_when_their_answer_is_not_good_any_more)
     maker_run_for(&ups.m, 200 * MS);
     expect_eq(asked_count, 4, "the default, where nothing is told");
 }
+
+/* Whatever the loop keeps of it for others (names/cache.h). */
+UNIT(upstream_names, are_looked_up_when_it_is_time)
+{
+    struct weir_resolver shared = resolver;
+    struct weir_upstream_options named = {
+        .size = sizeof(named), .host = "db.example", .port = 80};
+    shared.is_shared = true;
+    open_named();
+    maker_run_for(&ups.m, 1 * MS);
+    expect_eq(weir_loop_set_resolver(ups.m.loop, &shared, NULL), 0);
+    answer("192.0.2.1");
+    maker_run_for(&ups.m, 1000 * MS);
+    expect_eq(asked_count, 2);
+    expect_eq(weir_lookup_set_ttl(asked, 3600 * 1000 * MS), 0);
+    answer("192.0.2.1");
+    maker_run_for(&ups.m, 1000 * MS);
+    expect_eq(asked_count, 3);
+    ups_add(&ups, &named);
+    maker_run_for(&ups.m, 1 * MS);
+    expect_eq(asked_count, 3, "two upstreams ask once");
+    answer("192.0.2.2");
+    expect_eq(ups_info(&ups, 0).address_count, 1);
+    expect_eq(ups_info(&ups, 1).address_count, 1);
+    ups_close(&ups);
+}

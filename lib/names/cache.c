@@ -1,0 +1,487 @@
+/*
+ * The answers that a loop keeps, and the questions that its lookups share.
+ *
+ *     lookup --+
+ *     lookup --+--> entry: a lookup of its own --> resolver
+ *     lookup --+
+ *
+ * An entry is a name with the families that are asked for, as what is found for
+ * one family depends on the other in a search. Its own lookup asks the
+ * resolver, each part of the answer goes on to the lookups that wait, and an
+ * answer that is good for a while stays in it. A lookup that is cancelled or
+ * has run out of time leaves its entry; the last one that leaves cancels the
+ * question.
+ *
+ * Peers may choose names, so that the number of answers and their memory are
+ * limited: the answer that was not used for the longest time goes first.
+ * An answer that was not used between two trims goes too.
+ */
+#include "cache.h"
+
+#include "lookup.h"
+#include "resolver.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+#define CACHE_BUCKETS   128u
+#define CACHE_COUNT_MAX 512u
+#define CACHE_BYTES_MAX ((size_t)512 << 10)
+
+struct cache {
+    struct wr_module module;
+    weir_loop *loop;
+    uint64_t version;                      /* of the resolver's settings */
+    struct wr_list buckets[CACHE_BUCKETS]; /* struct cache_entry */
+    struct wr_list asked; /* struct cache_entry, also unlisted ones */
+    struct wr_list kept;  /* the one used least lately is first */
+    uint32_t kept_count;
+    size_t kept_bytes;
+    uint64_t hit_count;
+    uint64_t miss_count;
+};
+
+/* The entry is kept once its own lookup has ended. */
+struct cache_entry {
+    struct cache *cache;
+    struct wr_list bucket;  /* not linked: no lookup finds it */
+    struct wr_list link;    /* in cache.asked or cache.kept */
+    struct wr_list lookups; /* that wait for open parts */
+    weir_lookup own;
+    uint64_t until_ns; /* how long the answer is good; UINT64_MAX: not known */
+    uint32_t turn;     /* counts hits: each begins with another address */
+    bool is_starting;  /* set around the call that asks */
+    bool is_used;      /* set by a hit, cleared by a trim */
+};
+
+/* ---- entries ---- */
+
+static bool cache_is_kept(const struct cache_entry *entry)
+{
+    return wr_lookup_has_ended(&entry->own);
+}
+
+static size_t cache_get_size(const struct cache_entry *entry)
+{
+    return sizeof(*entry) + entry->own.capacity * sizeof(*entry->own.addresses);
+}
+
+static struct wr_list *cache_get_bucket(struct cache *cache, const char *host)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (; *host != '\0'; host++) {
+        const char upper = *host >= 'A' && *host <= 'Z';
+        hash =
+            (hash ^ (uint8_t)(upper ? *host - 'A' + 'a' : *host)) * 16777619u;
+    }
+    return &cache->buckets[(hash ^ hash >> 16) % CACHE_BUCKETS];
+}
+
+/* The entry with an answer (@kept), or with a question, for a lookup. */
+static struct cache_entry *cache_find(struct cache *cache,
+                                      const weir_lookup *lookup, bool kept)
+{
+    struct wr_list *bucket = cache_get_bucket(cache, lookup->host);
+
+    for (struct wr_list *link = bucket->next; link != bucket;
+         link = link->next) {
+        struct cache_entry *entry =
+            wr_container_of(link, struct cache_entry, bucket);
+        if (cache_is_kept(entry) == kept && entry->own.asked == lookup->asked &&
+            wr_name_is_absolute(entry->own.host) ==
+                wr_name_is_absolute(lookup->host) &&
+            wr_name_is_equal(entry->own.host, lookup->host)) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+static void cache_free_entry(struct cache_entry *entry)
+{
+    struct cache *cache = entry->cache;
+
+    wr_assert(wr_list_is_empty(&entry->lookups));
+    wr_assert(!entry->is_starting);
+    wr_list_remove(&entry->bucket);
+    wr_list_remove(&entry->link);
+    wr_lookup_fini(&entry->own);
+    wr_free(&cache->loop->counting, entry, sizeof(*entry));
+}
+
+/* Frees an entry with an answer; returns its bytes. */
+static size_t cache_drop(struct cache_entry *entry)
+{
+    struct cache *cache = entry->cache;
+    const size_t size = cache_get_size(entry);
+
+    wr_assert(cache_is_kept(entry));
+    wr_assert(cache->kept_count > 0);
+    wr_assert(cache->kept_bytes >= size);
+    cache->kept_count--;
+    cache->kept_bytes -= size;
+    cache_free_entry(entry);
+    return size;
+}
+
+static struct cache_entry *cache_first_kept(struct cache *cache)
+{
+    return wr_list_is_empty(&cache->kept)
+               ? NULL
+               : wr_container_of(cache->kept.next, struct cache_entry, link);
+}
+
+static void cache_drop_kept(struct cache *cache)
+{
+    while (!wr_list_is_empty(&cache->kept)) {
+        wr_ignore(cache_drop(cache_first_kept(cache)) == 0);
+    }
+}
+
+/* ---- the answer ---- */
+
+/* True for an answer that is good for a while: addresses, and no part that may
+ * be another at once, as after an error of a server. */
+static bool cache_is_worth_keeping(const struct cache_entry *entry)
+{
+    const weir_lookup *own = &entry->own;
+
+    if (!wr_list_is_linked(&entry->bucket) || own->count == 0 ||
+        entry->until_ns == UINT64_MAX ||
+        entry->until_ns <= entry->cache->loop->now_ns) {
+        return false;
+    }
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        const int err = own->errs[part];
+        if (err != 0 && err != WEIR_EDNSNODATA && err != WEIR_EDNSNOTFOUND) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Keeps the answer of an entry, in the place of an older one. */
+static void cache_keep(struct cache_entry *entry)
+{
+    struct cache *cache = entry->cache;
+
+    wr_list_remove(&entry->bucket); /* else the entry is found here */
+    struct cache_entry *old = cache_find(cache, &entry->own, true);
+    if (old) {
+        wr_ignore(cache_drop(old) == 0);
+    }
+    wr_list_push_back(cache_get_bucket(cache, entry->own.host), &entry->bucket);
+    wr_list_remove(&entry->link);
+    wr_list_push_back(&cache->kept, &entry->link);
+    entry->until_ns = wr_min_u64(
+        entry->until_ns,
+        wr_add_sat(cache->loop->now_ns, wr_resolver_get_keep_ns(cache->loop)));
+    entry->is_used = true;
+    cache->kept_count++;
+    cache->kept_bytes += cache_get_size(entry);
+    while (cache->kept_count > CACHE_COUNT_MAX ||
+           cache->kept_bytes > CACHE_BYTES_MAX) {
+        wr_ignore(cache_drop(cache_first_kept(cache)) == 0);
+    }
+}
+
+/* Tells a lookup a part of the answer that the entry has. */
+static void cache_tell(const struct cache_entry *entry, weir_lookup *lookup,
+                       enum wr_lookup_part part)
+{
+    const weir_lookup *own = &entry->own;
+    const size_t start = part == WR_LOOKUP_INET6 ? 0 : own->inet6_count;
+    const size_t count =
+        part == WR_LOOKUP_INET6 ? start + own->inet6_count : own->count - start;
+    int err = own->errs[part];
+
+    wr_assert(!wr_lookup_is_open(own, part));
+    wr_assert(lookup->asked == own->asked);
+    for (size_t i = 0; i < count && err == 0; i++) {
+        err = wr_lookup_add(lookup, part,
+                            &own->addresses[start + (entry->turn + i) % count]);
+    }
+    if (entry->until_ns != UINT64_MAX) {
+        wr_lookup_note_ttl(lookup, entry->until_ns - lookup->loop->now_ns);
+    }
+    wr_lookup_close(lookup, part, err);
+}
+
+/* Tells a lookup all that the entry has; true: some part is open. */
+static bool cache_tell_all(const struct cache_entry *entry, weir_lookup *lookup)
+{
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(lookup, part) &&
+            !wr_lookup_is_open(&entry->own, part)) {
+            cache_tell(entry, lookup, part);
+        }
+    }
+    return lookup->open != 0;
+}
+
+/* A part of the entry's own lookup was closed: tells all that wait for it. */
+static void cache_part_closed(weir_lookup *own, enum wr_lookup_part part)
+{
+    struct cache_entry *entry = wr_container_of(own, struct cache_entry, own);
+    struct wr_list *link = entry->lookups.next;
+
+    entry->until_ns =
+        wr_min_u64(entry->until_ns, wr_add_sat(own->loop->now_ns, own->ttl_ns));
+    while (link != &entry->lookups) {
+        weir_lookup *lookup = wr_container_of(link, weir_lookup, sharing);
+        link = link->next;
+        if (own->open == 0) {
+            wr_list_remove(&lookup->sharing);
+        }
+        cache_tell(entry, lookup, part);
+        wr_assert(lookup->open == own->open);
+    }
+}
+
+static void cache_own_changed(weir_lookup *own)
+{
+    struct cache_entry *entry = wr_container_of(own, struct cache_entry, own);
+
+    if (!wr_lookup_has_ended(own)) {
+        return;
+    }
+    wr_assert(wr_list_is_empty(&entry->lookups));
+    if (cache_is_worth_keeping(entry)) {
+        cache_keep(entry);
+    } else {
+        cache_free_entry(entry);
+    }
+}
+
+/* ---- the module ---- */
+
+static struct cache *cache_of_module(struct wr_module *module)
+{
+    return wr_container_of(module, struct cache, module);
+}
+
+/* No lookup waits any more. A question that was answered in this turn may be
+ * there, and its own lookup has not been told yet. */
+static void cache_end(struct wr_module *module)
+{
+    struct cache *cache = cache_of_module(module);
+
+    while (!wr_list_is_empty(&cache->asked)) {
+        struct cache_entry *entry =
+            wr_container_of(cache->asked.next, struct cache_entry, link);
+        wr_assert(entry->own.state == WR_LOOKUP_ANSWERED);
+        wr_lookup_cancel(&entry->own);
+        cache_free_entry(entry);
+    }
+    cache_drop_kept(cache);
+}
+
+static uint64_t cache_trim(struct wr_module *module)
+{
+    struct cache *cache = cache_of_module(module);
+    struct wr_list *link = cache->kept.next;
+    uint64_t bytes = 0;
+
+    while (link != &cache->kept) {
+        struct cache_entry *entry =
+            wr_container_of(link, struct cache_entry, link);
+        link = link->next;
+        if (!entry->is_used || entry->until_ns <= cache->loop->now_ns) {
+            bytes += cache_drop(entry);
+        } else {
+            entry->is_used = false;
+        }
+    }
+    return bytes;
+}
+
+static void cache_count(struct wr_module *module,
+                        struct weir_loop_statistics *ret)
+{
+    const struct cache *cache = cache_of_module(module);
+
+    ret->name_hits = cache->hit_count;
+    ret->name_misses = cache->miss_count;
+}
+
+static void cache_close(struct wr_module *module)
+{
+    struct cache *cache = cache_of_module(module);
+
+    wr_assert(wr_list_is_empty(&cache->asked));
+    wr_assert(wr_list_is_empty(&cache->kept));
+    wr_free(&cache->loop->counting, cache, sizeof(*cache));
+}
+
+static void cache_check(const struct wr_module *module)
+{
+    const struct cache *cache =
+        wr_container_of(module, const struct cache, module);
+    size_t bytes = 0;
+    uint32_t count = 0;
+
+    for (const struct wr_list *link = cache->kept.next; link != &cache->kept;
+         link = link->next) {
+        const struct cache_entry *entry =
+            wr_container_of(link, const struct cache_entry, link);
+        wr_assert(cache_is_kept(entry));
+        wr_assert(wr_list_is_linked(&entry->bucket));
+        wr_assert(entry->own.count > 0);
+        bytes += cache_get_size(entry);
+        count++;
+    }
+    wr_assert(count == cache->kept_count);
+    wr_assert(bytes == cache->kept_bytes);
+    wr_assert(count <= CACHE_COUNT_MAX);
+    wr_assert(bytes <= CACHE_BYTES_MAX);
+}
+
+static const struct wr_module_ops cache_module_ops = {
+    .end = {[WR_END_CANCEL] = cache_end, [WR_END_ABANDON] = cache_end},
+    .trim = cache_trim,
+    .count = cache_count,
+    .close = cache_close,
+    .check = cache_check};
+
+/* The loop's module, made at its first use; NULL without memory. */
+static struct cache *cache_make(weir_loop *loop)
+{
+    struct wr_module *module = wr_loop_find_module(loop, &cache_module_ops);
+
+    if (module) {
+        return cache_of_module(module);
+    }
+    struct cache *cache = wr_alloc(&loop->counting, sizeof(*cache));
+    if (!cache) {
+        return NULL;
+    }
+    memset(cache, 0, sizeof(*cache));
+    cache->loop = loop;
+    wr_list_init(&cache->asked);
+    wr_list_init(&cache->kept);
+    for (uint32_t i = 0; i < CACHE_BUCKETS; i++) {
+        wr_list_init(&cache->buckets[i]);
+    }
+    wr_loop_add_module(loop, &cache->module, &cache_module_ops);
+    return cache;
+}
+
+/* ---- the resolver of lookups ---- */
+
+/* Makes an entry that the lookup waits for, and asks; -ENOMEM. */
+WEIR_MUST_USE static int cache_ask(struct cache *cache, weir_lookup *lookup)
+{
+    struct cache_entry *entry =
+        wr_alloc(&cache->loop->counting, sizeof(*entry));
+
+    wr_require(entry, -ENOMEM);
+    memset(entry, 0, sizeof(*entry));
+    entry->cache = cache;
+    entry->until_ns = UINT64_MAX;
+    wr_list_init(&entry->bucket);
+    wr_list_init(&entry->link);
+    wr_list_init(&entry->lookups);
+    wr_lookup_init(&entry->own, cache->loop, cache_own_changed);
+    wr_list_push_back(cache_get_bucket(cache, lookup->host), &entry->bucket);
+    wr_list_push_back(&cache->asked, &entry->link);
+    wr_list_push_back(&entry->lookups, &lookup->sharing);
+    lookup->data = entry;
+    entry->is_starting = true;
+    wr_lookup_ask_for(&entry->own, lookup, cache_part_closed);
+    entry->is_starting = false;
+    if (wr_lookup_has_ended(&entry->own)) {
+        cache_free_entry(entry); /* the lookup was cancelled meanwhile */
+    }
+    return 0;
+}
+
+/* Forgets all answers, and those to come of questions under way, if they may
+ * be others now. */
+static void cache_refresh(struct cache *cache)
+{
+    const uint64_t version = wr_resolver_get_version(cache->loop);
+
+    if (version == cache->version) {
+        return;
+    }
+    cache->version = version;
+    cache_drop_kept(cache);
+    for (struct wr_list *link = cache->asked.next; link != &cache->asked;
+         link = link->next) {
+        wr_list_remove(
+            &wr_container_of(link, struct cache_entry, link)->bucket);
+    }
+}
+
+/* The entry that answers a lookup, now or later. NULL: it is to be asked for.
+ */
+static struct cache_entry *cache_choose(struct cache *cache,
+                                        const weir_lookup *lookup)
+{
+    const uint64_t now_ns = cache->loop->now_ns;
+    struct cache_entry *entry = cache_find(cache, lookup, true);
+
+    if (entry && entry->until_ns <= now_ns) {
+        wr_ignore(cache_drop(entry) == 0);
+    } else if (entry && !lookup->is_fresh) {
+        wr_list_remove(&entry->link);
+        wr_list_push_back(&cache->kept, &entry->link);
+        entry->is_used = true;
+        entry->turn++;
+        return entry;
+    }
+    entry = cache_find(cache, lookup, false);
+    if (entry && entry->until_ns <= now_ns) {
+        wr_list_remove(&entry->bucket); /* a part that it has is over */
+        return NULL;
+    }
+    return entry;
+}
+
+static int cache_start(void *user, weir_lookup *lookup, const char *host,
+                       int family, void **ret_data)
+{
+    struct cache *cache = cache_make(user);
+
+    wr_require(cache, -ENOMEM);
+    cache_refresh(cache);
+    struct cache_entry *entry = cache_choose(cache, lookup);
+    wr_assert(host == lookup->host);
+    wr_assert(ret_data == &lookup->data);
+    (void)family;
+    if (!entry) {
+        cache->miss_count++;
+        return cache_ask(cache, lookup);
+    }
+    cache->hit_count++;
+    if (cache_tell_all(entry, lookup)) {
+        wr_list_push_back(&entry->lookups, &lookup->sharing);
+        *ret_data = entry;
+    }
+    return 0;
+}
+
+/* The last lookup that leaves an entry cancels the question. */
+static void cache_cancel(void *user, weir_lookup *lookup, void *data)
+{
+    struct cache_entry *entry = data;
+
+    wr_assert(user == entry->cache->loop);
+    wr_assert(!cache_is_kept(entry));
+    wr_list_remove(&lookup->sharing);
+    if (!wr_list_is_empty(&entry->lookups)) {
+        return;
+    }
+    wr_list_remove(&entry->bucket);
+    wr_lookup_cancel(&entry->own);
+    if (!entry->is_starting) {
+        cache_free_entry(entry);
+    }
+}
+
+const struct weir_resolver wr_cache_resolver = {
+    .size = sizeof(wr_cache_resolver),
+    .start = cache_start,
+    .cancel = cache_cancel,
+};

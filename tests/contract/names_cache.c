@@ -1,0 +1,121 @@
+/*
+ * Answers of the built-in resolver that a loop keeps and shares: what the name
+ * server on the loopback is asked, and how often. The times, and all that a
+ * resolver of the program sees of it, are tested on the fake machine
+ * (trace/name_cache.c).
+ */
+#include "tests/contract/names_rig.h"
+#include "tests/statistics.h"
+
+#include <sys/wait.h>
+
+/* How often the name server was asked for IPv4 addresses of the host. */
+static int count_asked(struct names *n, const char *host)
+{
+    char question[128];
+    int count = 0;
+    snprintf(question, sizeof(question), " A %s. ", host);
+    for (const char *at = dns_server_read_log(&n->server);
+         (at = strstr(at, question)); at++) {
+        count++;
+    }
+    return count;
+}
+
+NAMES(names_cache, a_name_is_asked_for_once, n)
+{
+    for (int i = 0; i < 3; i++) {
+        names_lookup(n, "a4-a6.example", NULL);
+        expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+    }
+    expect_eq(n->server.udp_count, 2, "for each family");
+    expect_eq(statistics_of(n->loop).name_hits, 2);
+    expect_eq(statistics_of(n->loop).name_misses, 1);
+}
+
+NAMES(names_cache, what_the_server_does_not_vouch_for_is_asked_for_again, n)
+{
+    static const char *const hosts[] = {"a4-fail6.example", "nx.example",
+                                        "fail.example", "none.example"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        names_lookup(n, hosts[i], NULL);
+        const int before = n->server.udp_count;
+        names_lookup(n, hosts[i], NULL);
+        expect_eq(n->server.udp_count, 2 * before, "%s", hosts[i]);
+        n->server.udp_count = 0;
+    }
+}
+
+NAMES(names_cache, a_brief_answer_is_asked_for_again, n)
+{
+    const uint64_t until_ns = clock_ns() + 60 * 1000 * MS;
+    while (count_asked(n, "a4-a6-brief.example") < 2) {
+        cr_assert_lt(clock_ns(), until_ns, "never asked again");
+        names_lookup(n, "a4-a6-brief.example", NULL);
+        expect_eq(n->result, 2);
+    }
+}
+
+NAMES(names_cache, many_lookups_of_a_name_at_once_are_one_question, n)
+{
+    for (int i = 0; i < 1000; i++) {
+        expect_eq(names_start(n, "a4-a6.example", NULL), 0);
+    }
+    expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
+    expect_eq(n->result, 2);
+    expect_eq(n->server.udp_count, 2);
+    expect_eq(statistics_of(n->loop).name_hits, 999);
+}
+
+NAMES(names_cache, settings_say_whether_and_how_long_answers_are_kept, n)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.no_cache = true;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "a4.example", NULL);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(count_asked(n, "a4.example"), 2);
+    expect_eq(statistics_of(n->loop).name_misses, 0);
+
+    dns.no_cache = false;
+    dns.cache_ns = 10 * MS;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "a4.example", NULL);
+    names_run_for(n, 20 * MS);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(count_asked(n, "a4.example"), 4);
+}
+
+NAMES(names_cache, settings_begin_with_nothing, n)
+{
+    const struct weir_dns_options dns = names_dns_options(n);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(count_asked(n, "a4.example"), 2);
+    expect_eq(weir_loop_set_dns_options(
+                  n->loop, &(struct weir_dns_options){.size = sizeof(dns),
+                                                      .servers = "none"}),
+              -EINVAL);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(count_asked(n, "a4.example"), 2, "nothing has changed");
+}
+
+NAMES(names_cache, a_forked_child_takes_nothing_away, n)
+{
+    expect_eq(names_start(n, "a4-a6-late4-late6.example", NULL), 0);
+    expect_eq(names_start(n, "a4-a6-late4-late6.example", NULL), 0);
+    names_run_until_asked(n, "A a4-a6-late4-late6.example");
+    const pid_t child = fork();
+    if (child == 0) {
+        weir_pending_cancel(n->lookup);
+        _exit(weir_loop_set_resolver(n->loop, NULL, NULL) != -ECHILD ||
+              weir_loop_trim(n->loop) != -ECHILD);
+    }
+    int status = -1;
+    expect_eq(waitpid(child, &status, 0), child);
+    expect_eq(status, 0);
+    expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
+    expect_eq(n->result, 2);
+    expect_eq(count_asked(n, "a4-a6-late4-late6.example"), 1);
+}
