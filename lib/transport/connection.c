@@ -236,7 +236,8 @@ void wr_connection_end_stream(struct wr_connection *c)
     }
 }
 
-/* Calls connection_made; sends what was written before. */
+/* Calls connection_made; sends what was written before. A protocol is bound,
+ * except before the end of a handshake. */
 static void connection_begin_talk(struct wr_connection *c)
 {
     wr_assert(!c->is_made);
@@ -264,7 +265,7 @@ static void connection_step(struct wr_ready *ready)
     const struct wr_device *device = connection_device(c);
 
     wr_connection_debug_check(c); /* the end of the step checks it */
-    if (WR_UNLIKELY(!c->is_made)) {
+    if (WR_UNLIKELY(!c->is_made) && c->t.binding.protocol) {
         connection_begin_talk(c);
     }
     if (device->deliver) {
@@ -287,23 +288,33 @@ static void connection_step(struct wr_ready *ready)
 
 /* ---- calls of the program ---- */
 
-void wr_connection_close(weir_transport *t)
+static inline void connection_begin_close(struct wr_connection *c)
 {
-    struct wr_connection *c = wr_connection_of(t);
-
-    wr_connection_debug_check(c);
-    if (!wr_life_close(t)) {
-        return;
-    }
+    wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
     if (c->clock) {
         wr_clock_close(c->clock);
     }
     if (connection_device(c)->stop_receiving) {
         connection_device(c)->stop_receiving(c);
     } else {
-        wr_intake_leave(t);
+        wr_intake_leave(&c->t);
     }
     wr_connection_debug_check(c);
+}
+
+void wr_connection_close(weir_transport *t)
+{
+    wr_connection_debug_check(wr_connection_of(t));
+    if (wr_life_close(t)) {
+        connection_begin_close(wr_connection_of(t));
+    }
+}
+
+void wr_connection_close_unasked(struct wr_connection *c)
+{
+    wr_assert(c->t.error == 0);
+    wr_life_set_state(&c->t, WR_LIFE_CLOSING);
+    connection_begin_close(c);
 }
 
 void wr_connection_abort(weir_transport *t)
@@ -487,4 +498,20 @@ void wr_connection_begin(struct wr_connection *c)
     if (t->set) {
         t->set->ops->adopt(t->set, t);
     }
+}
+
+void wr_connection_begin_on(struct wr_connection *c, weir_transport *below)
+{
+    wr_assert(c->t.ops->get_below(&c->t) == below);
+    wr_transport_take_place(&c->t, below);
+    wr_life_begin(&c->t, c->is_made ? WR_LIFE_OPEN : WR_LIFE_HANDSHAKING);
+    wr_connection_time_changed(c);
+    wr_connection_push(c);
+}
+
+void wr_connection_open(struct wr_connection *c)
+{
+    wr_assert(wr_protocol_fits(&c->t, &c->t.binding));
+    wr_life_set_state(&c->t, WR_LIFE_OPEN);
+    wr_connection_tell_made(c);
 }

@@ -11,7 +11,8 @@
  *
  * Every event pushes the step, or advances the connection as the last thing of
  * a completion. Only the advance changes the life, except for a call of close
- * or abort. A connection is lost when nothing of it is in flight any more.
+ * or abort, and the end of a handshake. A connection is lost when nothing of it
+ * is in flight any more.
  */
 #ifndef WEIR_LIB_TRANSPORT_CONNECTION_H
 #define WEIR_LIB_TRANSPORT_CONNECTION_H
@@ -45,7 +46,8 @@ struct wr_device {
 
     /* ---- what the device does ---- */
 
-    /* Shows held bytes, in each step. NULL: wr_delivery_show_held(). */
+    /* Shows held bytes, in each step, also after the end is decided. NULL:
+     * wr_delivery_show_held(). */
     void (*deliver)(struct wr_connection *c);
     /* Called in each step of an intact connection, before its decision: 0, or
      * the error that makes sending impossible. Callbacks may run. NULL: the
@@ -82,6 +84,9 @@ struct wr_device {
 
     /* True while the kernel may use memory of the queue. */
     bool (*holds_queue)(const struct wr_connection *c);
+    /* True while a closing connection with an empty queue must not end, because
+     * the device has more to send. NULL: false. */
+    bool (*is_sending)(const struct wr_connection *c);
     /* True while the kernel may use memory of the connection or its queue. */
     bool (*is_in_flight)(const struct wr_connection *c);
     /* True if a broken connection will receive nothing more. NULL: true. */
@@ -135,6 +140,11 @@ void wr_connection_discard(struct wr_connection *c);
 /* Adds a connection with a bound protocol to the loop and its set. The first
  * step calls connection_made, if wr_connection_tell_made() has not. */
 void wr_connection_begin(struct wr_connection *c);
+/* Begins a connection whose device uses @below, and takes its place. If
+ * connection_made was not called before, a handshake comes first. */
+void wr_connection_begin_on(struct wr_connection *c, weir_transport *below);
+/* The handshake is done: calls connection_made of the bound protocol. */
+void wr_connection_open(struct wr_connection *c);
 
 /* Calls connection_made now instead of in the first step. */
 static inline void wr_connection_tell_made(struct wr_connection *c)
@@ -177,6 +187,9 @@ void wr_connection_received(struct wr_connection *c, const void *data,
 void wr_connection_received_end(struct wr_connection *c);
 /* Tells the protocol of the end, which is due, and acts on its answer. */
 void wr_connection_end_stream(struct wr_connection *c);
+/* Closes an open connection that the program has not closed: the device ends it
+ * after what was written. */
+void wr_connection_close_unasked(struct wr_connection *c);
 /* The first bytes of the queue were sent. Callbacks may write, close and abort.
  */
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes);

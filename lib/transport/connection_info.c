@@ -55,6 +55,8 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
 {
     const struct wr_connection *c = wr_connection_of(t);
     const struct wr_sender *file = c->outbox.sender;
+    const weir_transport *below =
+        t->ops->get_below ? t->ops->get_below(t) : NULL;
 
     wr_assert(t->state != WR_LIFE_NEW);
     fprintf(out, "%s state=%s", t->ops->name, wr_life_state_name(t));
@@ -63,7 +65,7 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
     }
     fprintf(out,
             " wait=%s%s%s held=%llu leases=%u queued=%llu file=%s left=%llu"
-            "%s%s error=%s\n",
+            "%s%s error=%s",
             t->demand.account.notify_released ? "held-back"
                                               : wr_intake_queue_name(t),
             wr_delivery_is_paused(&c->delivery) ? " paused" : "",
@@ -76,4 +78,10 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
             t->writing_paused ? " writing-paused" : "",
             wr_outbox_is_ending(&c->outbox) ? " ending" : "",
             t->error ? weir_err_name(t->error) : "none");
+    if (below && below->state != WR_LIFE_LOST) {
+        fputs(" over ", out);
+        below->ops->dump(below, out);
+    } else {
+        fputc('\n', out);
+    }
 }

@@ -26,7 +26,7 @@ static bool connection_state_has_delivered(const struct wr_connection *c)
 {
     const struct wr_device *device = c->t.ops->device;
 
-    wr_debug_assert(c->t.state == WR_LIFE_OPEN);
+    wr_debug_assert(c->t.state <= WR_LIFE_OPEN);
     return !wr_delivery_has_held(&c->delivery) &&
            (!device->has_read_all || device->has_read_all(c));
 }
@@ -37,10 +37,19 @@ connection_state_next_of_broken(const struct wr_connection *c)
     if (connection_state_may_drop(c)) {
         return WR_CONNECTION_DROP_QUEUE; /* the receive may need its memory */
     }
-    if (c->t.state == WR_LIFE_OPEN && !connection_state_has_delivered(c)) {
+    if (c->t.state <= WR_LIFE_OPEN && !connection_state_has_delivered(c)) {
         return WR_CONNECTION_RECEIVE;
     }
     return WR_CONNECTION_END;
+}
+
+/* The queue of a closing connection is empty; its device may have more. */
+static __attribute__((noinline)) enum wr_connection_next
+connection_state_next_of_sent(const struct wr_connection *c)
+{
+    wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
+    return c->t.ops->device->is_sending(c) ? WR_CONNECTION_RECEIVE
+                                           : WR_CONNECTION_LINGER;
 }
 
 /* A file is in flight until its done was called. */
@@ -53,6 +62,7 @@ static bool connection_state_is_in_flight(const struct wr_connection *c)
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
 {
     switch (c->t.state) {
+    case WR_LIFE_HANDSHAKING:
     case WR_LIFE_OPEN:
         return c->t.error ? connection_state_next_of_broken(c)
                           : WR_CONNECTION_RECEIVE;
@@ -60,8 +70,11 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
         if (c->t.error) {
             return connection_state_next_of_broken(c);
         }
-        return wr_outbox_has_unsent(&c->outbox) ? WR_CONNECTION_RECEIVE
-                                                : WR_CONNECTION_LINGER;
+        if (wr_outbox_has_unsent(&c->outbox)) {
+            return WR_CONNECTION_RECEIVE;
+        }
+        return c->t.ops->device->is_sending ? connection_state_next_of_sent(c)
+                                            : WR_CONNECTION_LINGER;
     case WR_LIFE_LINGERING:
         return c->t.error || c->eof_seen ? WR_CONNECTION_END
                                          : WR_CONNECTION_RECEIVE;
@@ -71,7 +84,6 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
         return connection_state_is_in_flight(c) ? WR_CONNECTION_WAIT
                                                 : WR_CONNECTION_LOSE;
     case WR_LIFE_NEW:
-    case WR_LIFE_HANDSHAKING:
     case WR_LIFE_LOST:
     case WR_LIFE_STATES:
         break;
@@ -88,7 +100,7 @@ static void connection_state_check_clock(const struct wr_connection *c)
     wr_assert(clock->t == &c->t && c->t.state < WR_LIFE_LOST);
     wr_assert(clock->closing_ns == 0 || c->t.state >= WR_LIFE_CLOSING);
     wr_debug_assert(!wr_timer_is_armed(&clock->timer) ||
-                    c->t.state <= WR_LIFE_DOOMED);
+                    c->t.state <= WR_LIFE_DOOMED || c->t.ops->get_below);
 }
 
 void wr_connection_check_invariants(const struct wr_connection *c)
@@ -124,7 +136,8 @@ void wr_connection_check(const weir_transport *t)
     if (wr_ready_is_pending(&t->step)) {
         return; /* the step handles everything */
     }
-    wr_assert(c->is_made && t->state != WR_LIFE_DOOMED);
+    wr_assert(c->is_made || !t->binding.protocol);
+    wr_assert(t->state != WR_LIFE_DOOMED);
     wr_assert(t->state != WR_LIFE_ENDING || connection_state_is_in_flight(c));
     wr_assert(!file || file->state != WR_SENDER_DONE ||
               wr_ready_is_pending(&file->ready));

@@ -1,21 +1,18 @@
 /*
- * TLS filters: their life.
+ * TLS filters: the device of a connection that stands on another.
  *
- * Every callback of the transport below ends here, as do the filter's step and
- * the end of its turn. The other files note what happened, bytes that have come
- * among it; then wr_filter_next_step() decides what comes next, and
- * filter_advance() carries it out. A filter is lost when the transport below is
- * lost, and not before.
+ * Every callback of the transport below ends here, as do the connection's step
+ * and the end of the turn. Each event is noted; then the pump opens and
+ * delivers what has arrived, and the connection advances. A filter is lost when
+ * the transport below is lost, and not before.
  *
  * Only the loop and the transport below make the filter advance. Callbacks of
- * the protocol run inside a pump; they may abort the filter or push its step,
+ * the protocol run inside the pump; they may abort the filter or push its step,
  * so no pump runs inside another.
  */
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
 #include "lib/tls/engine/session.h"
-
-#include <string.h>
 
 /* ---- the end ---- */
 
@@ -23,7 +20,7 @@ static void filter_free_settings(struct wr_filter *f)
 {
     if (f->settings) {
         wr_filter_settings_drop(f->settings);
-        wr_free(&f->t.loop->counting, f->settings, sizeof(*f->settings));
+        wr_free(&f->c.t.loop->counting, f->settings, sizeof(*f->settings));
         f->settings = NULL;
     }
 }
@@ -37,7 +34,7 @@ static void filter_free(weir_transport *t)
     }
     filter_free_settings(f);
     weir_transport_unref(f->below);
-    wr_free(&f->t.loop->counting, f, sizeof(*f));
+    wr_connection_free(t);
 }
 
 /* Tells the maker the result, once. */
@@ -47,62 +44,37 @@ static void filter_tell(struct wr_filter *f, int err)
 
     if (opener.opened) {
         f->opener.opened = NULL;
-        opener.opened(opener.arg, err, &f->t);
-        wr_loop_end_if_forked(f->t.loop);
+        opener.opened(opener.arg, err, &f->c.t);
+        wr_loop_end_if_forked(f->c.t.loop);
     }
 }
 
 /* The handshake was not completed: tells the maker why. */
 static void filter_tell_failure(struct wr_filter *f)
 {
-    wr_assert(wr_life_is_over(&f->t));
-    filter_tell(f, f->t.error ? f->t.error : -ECANCELED);
-}
-
-static void filter_lose(struct wr_filter *f)
-{
-    weir_loop *loop = f->t.loop;
-
-    wr_assert(f->below_lost && !f->outbox.sender);
-    wr_assert(!wr_list_is_linked(&f->seal.link)); /* it may be freed now */
-    if (f->is_cut && !f->is_hard && f->t.error == 0) {
-        wr_transport_set_error(&f->t, WEIR_ETLSTRUNCATED, "TLS receive");
-    }
-    wr_transport_set_end(&f->t, f->below->end);
-    f->t.has_dropped |= f->below->has_dropped; /* of what was sealed */
-    wr_filter_drop_queue(f);
-    filter_tell_failure(f);
-    wr_life_lose(&f->t);
-    f->upper = NULL;
-    if (f->made) {
-        wr_protocol_lost(&f->t);
-    }
-    wr_timer_cancel(&loop->wheel, &f->timer);
-    wr_life_leave(&f->t);
+    wr_assert(wr_life_is_over(&f->c.t));
+    filter_tell(f, f->c.t.error ? f->c.t.error : -ECANCELED);
 }
 
 /* Sealed bytes, above all the alert of a failure, are still sent, except after
  * an abort. */
-static void filter_end(struct wr_filter *f)
+static void filter_stop(struct wr_connection *c)
 {
+    struct wr_filter *f = wr_filter_of(&c->t);
     weir_transport *below = f->below;
 
-    wr_assert(below);
-    if (!wr_life_is_over(&f->t)) {
-        wr_life_set_state(&f->t, WR_LIFE_DOOMED);
-    }
-    wr_life_set_state(&f->t, WR_LIFE_ENDING);
-    f->ending_ns = weir_loop_get_time(f->t.loop);
-    f->t.has_dropped |= !wr_sendq_is_empty(&f->outbox.queue);
+    wr_assert(c->t.state == WR_LIFE_ENDING && below);
+    c->t.has_dropped |= !wr_sendq_is_empty(&c->outbox.queue);
     wr_filter_drop_input(f);
-    wr_intake_leave(&f->t);
     wr_list_remove(&f->wait_link);
     wr_list_remove(&f->seal.link);
-    wr_filter_time_state(f);
+    f->since_ns = weir_loop_get_time(c->t.loop);
+    wr_clock_changed(c->clock);
+    wr_connection_push(c); /* the maker is told */
     if (f->below_lost) {
         return;
     }
-    if (f->is_hard) {
+    if (f->aborts) {
         below->ops->abort(below);
         return;
     }
@@ -112,30 +84,65 @@ static void filter_end(struct wr_filter *f)
     below->ops->close(below);
 }
 
+/* The protocol of a lost filter that its program never knew. */
+static const struct weir_protocol filter_nobody = {
+    .size = sizeof(filter_nobody), .kind = WEIR_PROTOCOL_STREAM};
+
+/* Sealed bytes that a broken connection has not sent are dropped by below. */
+static void filter_drop(struct wr_connection *c)
+{
+    struct wr_filter *f = wr_filter_of(&c->t);
+
+    if (c->t.state != WR_LIFE_ENDING) {
+        wr_assert(f->unsent_bytes == 0);
+        return;
+    }
+    wr_assert(f->below_lost); /* the filter is lost, too */
+    if (f->is_cut && !f->aborts && c->t.error == 0) {
+        wr_transport_set_error(&c->t, WEIR_ETLSTRUNCATED, "TLS receive");
+    }
+    wr_transport_set_end(&c->t, f->below->end);
+    c->t.has_dropped |= f->below->has_dropped || f->unsent_bytes > 0;
+    wr_outbox_passed(&c->outbox, f->unsent_bytes);
+    f->unsent_bytes = 0;
+    f->upper = NULL;
+    if (!c->is_made) {
+        c->t.binding.protocol = &filter_nobody;
+    }
+    filter_tell_failure(f);
+}
+
 /* From now on written bytes are still sent, but none are delivered. */
-static void filter_begin_close(struct wr_filter *f)
+static void filter_begin_close(struct wr_connection *c)
 {
-    wr_assert(f->t.state == WR_LIFE_CLOSING);
-    wr_intake_leave(&f->t);
-    f->closing_ns = weir_loop_get_time(f->t.loop);
-    wr_filter_time_state(f);
-    wr_filter_seal_later(f);
+    wr_assert(c->t.state == WR_LIFE_CLOSING);
+    wr_intake_leave(&c->t);
+    wr_filter_time_rest(wr_filter_of(&c->t));
+    wr_filter_seal_later(c);
 }
 
-/* The peer is cut off. */
-static void filter_close_cut(struct wr_filter *f)
+/* Closes if the peer is cut off and its last bytes are delivered. */
+static void filter_close_if_cut(struct wr_filter *f)
 {
-    wr_assert(f->is_cut);
-    wr_life_set_state(&f->t, WR_LIFE_CLOSING);
-    filter_begin_close(f);
+    struct wr_connection *c = &f->c;
+
+    if (c->t.state == WR_LIFE_OPEN && !f->upper && c->t.error == 0 &&
+        !wr_delivery_has_held(&c->delivery)) {
+        wr_connection_close_unasked(c);
+    }
 }
 
-/* All is sent: waits for the peer's close_notify. */
-static void filter_linger(struct wr_filter *f)
+/* All is sent: waits for the peer's close_notify. The pump may have kept the
+ * end of the stream until now. */
+static bool filter_linger(struct wr_connection *c)
 {
-    wr_life_set_state(&f->t, WR_LIFE_LINGERING);
-    f->linger_ns = weir_loop_get_time(f->t.loop);
-    wr_filter_time_state(f);
+    struct wr_filter *f = wr_filter_of(&c->t);
+
+    wr_assert(c->t.state == WR_LIFE_CLOSING);
+    f->since_ns = weir_loop_get_time(c->t.loop);
+    wr_connection_push(c);
+    return f->engine.state == WR_TLS_ENGINE_SENT_CLOSE &&
+           f->shutdown_timeout_ns > 0;
 }
 
 /* ---- the beginning ---- */
@@ -157,7 +164,10 @@ static bool filter_arm(struct wr_filter *f)
 {
     const struct wr_secure_settings *settings = f->settings;
 
-    wr_assert(settings && !wr_loop_is_closed(f->t.loop));
+    if (f->c.t.error) {
+        return false; /* nothing was read or sent */
+    }
+    wr_assert(settings && !wr_loop_is_closed(f->c.t.loop));
     const struct wr_tls_peer_options options = {
         .server_hostname =
             settings->server_hostname[0] ? settings->server_hostname : NULL,
@@ -169,7 +179,7 @@ static bool filter_arm(struct wr_filter *f)
     const int err = wr_tls_engine_init(&f->engine, settings->context, &options,
                                        &f->shared->memory);
     if (err < 0) {
-        wr_transport_set_error(&f->t, err, "TLS");
+        wr_transport_set_error(&f->c.t, err, "TLS");
         return false;
     }
     f->has_engine = true;
@@ -177,132 +187,80 @@ static bool filter_arm(struct wr_filter *f)
     return true;
 }
 
-/* Opens received bytes; the first call makes the engine. */
-static void filter_pump(struct wr_filter *f)
+/* Calls the factory and connection_made; false: the connection ends. */
+static bool filter_make_known(struct wr_filter *f)
 {
-    if (f->has_engine || filter_arm(f)) {
-        wr_filter_pump(f);
+    weir_transport *t = &f->c.t;
+    const int err = wr_protocol_find(t, &f->opener.factory);
+
+    if (err == 0 && !wr_life_is_over(t)) {
+        wr_connection_open(&f->c);
+        return true;
     }
+    t->binding.protocol = NULL; /* is not called */
+    if (!wr_life_is_over(t)) {
+        wr_transport_set_error(t, err, "factory");
+    }
+    return false;
 }
 
-/* The handshake is done. */
-static void filter_begin(struct wr_filter *f)
+/* The handshake is done. False: the connection ends. */
+static bool filter_begin(struct wr_filter *f)
 {
-    f->handshake_took_ns =
-        wr_sys_now() - f->handshake_began_ns + 1; /* never 0 */
-    const int err = f->starts ? 0 : wr_protocol_find(&f->t, &f->opener.factory);
+    const bool is_known = f->c.is_made; /* by start_tls */
 
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
-    if (wr_life_is_over(&f->t)) {
-        return; /* the factory has ended it */
-    }
-    if (err < 0) {
-        wr_transport_set_error(&f->t, err, "factory");
-        return;
-    }
-    const bool is_new = !f->made;
-    wr_life_set_state(&f->t, WR_LIFE_OPEN);
-    wr_filter_time_state(f);
-    f->made = true;
-    if (is_new) {
-        wr_protocol_made(&f->t);
-    }
-    if (f->starts) {
-        wr_loop_before_turn_end(f->t.loop, &f->seal); /* of writes before */
+    f->handshake_took_ns =
+        wr_sys_now() - f->handshake_began_ns + 1; /* never 0 */
+    wr_clock_changed(f->c.clock);
+    if (is_known) {
+        wr_filter_seal_later(&f->c); /* of writes before */
+    } else if (!filter_make_known(f)) {
+        return false;
     }
     filter_tell(f, 0);
+    return true;
 }
 
-/* ---- steps ---- */
+/* ---- events ---- */
 
-/* Stops a file when nothing more can be sent, but after the received bytes were
- * opened, since they may hold the reason (an alert). */
-static void filter_break_file(struct wr_filter *f)
+/* Opens what has arrived. The first call makes the engine. */
+static void filter_pump(struct wr_filter *f)
 {
-    struct wr_sender *sender = f->outbox.sender;
-
-    if (WR_UNLIKELY(sender != NULL) && !f->lent &&
-        (f->t.error || f->below_lost || wr_life_is_over(&f->t))) {
-        wr_sender_break(sender);
+    if (wr_life_is_over(&f->c.t) || (!f->has_engine && !filter_arm(f))) {
+        return;
+    }
+    wr_filter_pump(f);
+    if (WR_UNLIKELY(wr_filter_is_shaking(f)) && f->c.t.error == 0 &&
+        f->engine.state == WR_TLS_ENGINE_OPEN && filter_begin(f)) {
+        wr_filter_pump(f);
+    }
+    if (WR_UNLIKELY(f->is_cut)) {
+        filter_close_if_cut(f);
     }
 }
 
-/* Takes every step that can be taken now. A handler calls this last: the filter
- * may be freed. */
-static void filter_advance(struct wr_filter *f)
+static void filter_deliver(struct wr_connection *c)
 {
-    bool is_pumped = false; /* since the last step of another kind */
+    struct wr_filter *f = wr_filter_of(&c->t);
 
-    for (;;) {
-        filter_break_file(f);
-        const enum wr_filter_next next = wr_filter_next_step(f);
-        switch (next) {
-        case WR_FILTER_PUMP:
-            if (!is_pumped) {
-                filter_pump(f);
-                break;
-            }
-            __attribute__((fallthrough));
-        case WR_FILTER_WAIT:
-            wr_filter_settle_read(f);
-            wr_filter_check_invariants(f);
-            return;
-        case WR_FILTER_BEGIN:
-            filter_begin(f);
-            break;
-        case WR_FILTER_DROP:
-            wr_filter_drop_broken_queue(f);
-            break;
-        case WR_FILTER_CLOSE:
-            filter_close_cut(f);
-            break;
-        case WR_FILTER_LINGER:
-            filter_linger(f);
-            break;
-        case WR_FILTER_END:
-            filter_end(f);
-            filter_tell_failure(f);
-            break;
-        case WR_FILTER_LOSE:
-            filter_lose(f);
-            return;
-        }
-        is_pumped = next == WR_FILTER_PUMP;
-    }
-}
-
-static void filter_step(struct wr_ready *ready)
-{
-    struct wr_filter *f = wr_container_of(ready, struct wr_filter, t.step);
-
-    wr_filter_check_invariants(f);
-    wr_assert(f->t.state != WR_LIFE_NEW);
-    wr_assert(f->t.state != WR_LIFE_LOST);
     wr_assert(!f->lent); /* no pump runs */
-    filter_advance(f);
+    if (wr_life_is_over(&c->t)) {
+        filter_tell_failure(f);
+    } else {
+        filter_pump(f);
+    }
 }
 
 static void filter_seal(struct wr_turn_end *seal)
 {
     struct wr_filter *f = wr_container_of(seal, struct wr_filter, seal);
 
-    wr_assert(f->made && !f->t.loop->current);
+    wr_assert(f->c.is_made && !f->c.t.loop->current);
     wr_assert(!f->lent); /* no pump runs */
     wr_filter_seal(f);
-    filter_advance(f);
+    wr_connection_advance(&f->c);
 }
-
-/* A queue of the budget lets the filter deliver. */
-static void filter_fed(weir_transport *t, enum wr_demand_state queue)
-{
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_assert(queue == WR_DEMAND_STARVED);
-    wr_assert(!f->lent); /* no pump runs */
-    filter_advance(f);
-}
-
-/* ---- calls of the transport below ---- */
 
 static int filter_below_received(void *user, weir_transport *below,
                                  const struct weir_buf *buf)
@@ -310,32 +268,26 @@ static int filter_below_received(void *user, weir_transport *below,
     struct wr_filter *f = user;
 
     wr_assert(f->below == below && !f->below_lost);
-    wr_assert(buf->len > 0);
     wr_filter_arrived(f, buf);
-    filter_advance(f);
+    filter_pump(f);
+    wr_connection_advance(&f->c);
     return 0;
 }
 
-/* Half-close: the transport below stays writable. */
+/* Half-close: the transport below stays writable. If a filter below is cut off,
+ * bytes may be missing. */
 static int filter_below_ended(void *user, weir_transport *below)
 {
     struct wr_filter *f = user;
 
-    wr_assert(f->below == below);
-    wr_filter_arrived_eof(f);
-    filter_advance(f);
+    wr_assert(f->below == below && !f->below_eof);
+    f->below_eof = true;
+    if (f->is_upper && wr_filter_of(below)->is_cut) {
+        f->engine.ignores_eof = false;
+    }
+    filter_pump(f);
+    wr_connection_advance(&f->c);
     return 1;
-}
-
-static void filter_below_was_lost(void *user, weir_transport *below, int err)
-{
-    struct wr_filter *f = user;
-    (void)err; /* the transport keeps it */
-
-    wr_assert(f->below == below);
-    wr_filter_check_invariants(f);
-    wr_filter_lose_below(f);
-    filter_advance(f);
 }
 
 /* Bytes from before the error are still delivered. */
@@ -346,12 +298,25 @@ static void filter_below_broke(void *user, weir_transport *below, int err,
     (void)peer;
 
     wr_assert(f->below == below);
-    wr_assert(below->error == err);
-    if (f->t.error == 0) {
-        wr_transport_set_error(&f->t, f->is_cut ? WEIR_ETLSTRUNCATED : err,
+    if (f->c.t.error == 0) {
+        wr_transport_set_error(&f->c.t, f->is_cut ? WEIR_ETLSTRUNCATED : err,
                                below->error_what);
-        wr_life_push_step(&f->t);
+        wr_connection_push(&f->c);
     }
+}
+
+/* Unsent bytes were dropped. Below does not end by itself without an error. */
+static void filter_below_was_lost(void *user, weir_transport *below, int err)
+{
+    struct wr_filter *f = user;
+    (void)err; /* the transport keeps it */
+
+    wr_assert(f->below == below && !f->below_lost);
+    wr_assert(f->c.t.error || wr_life_is_over(&f->c.t));
+    f->below_lost = true;
+    wr_outbox_passed(&f->c.outbox, wr_filter_sealed_bytes(f));
+    filter_pump(f);
+    wr_connection_advance(&f->c);
 }
 
 const struct weir_protocol wr_filter_protocol = {
@@ -365,42 +330,46 @@ const struct weir_protocol wr_filter_protocol = {
 
 /* ---- the table ---- */
 
+static void filter_reset(struct wr_connection *c)
+{
+    struct wr_filter *f = wr_filter_of(&c->t);
+
+    wr_assert(!wr_life_is_over(&c->t));
+    f->aborts = true;
+    wr_list_remove(&f->wait_link); /* it takes no turn from other handshakes */
+}
+
+static void filter_doom(weir_transport *t)
+{
+    if (!wr_life_is_over(t)) {
+        filter_reset(wr_connection_of(t));
+        wr_life_doom(t);
+    }
+}
+
 static void filter_abort(weir_transport *t)
 {
-    struct wr_filter *f = wr_filter_of(t);
+    const struct wr_filter *f = wr_filter_of(t);
 
-    wr_filter_check_invariants(f);
-    if (f->t.state == WR_LIFE_NEW || f->t.state == WR_LIFE_LOST) {
-        return;
+    if (t->state == WR_LIFE_ENDING && !f->below_lost) {
+        wr_transport_set_end(t, WEIR_END_ABORTED);
+        f->below->ops->abort(f->below); /* it may be waiting to send */
     }
-    wr_transport_set_end(t, WEIR_END_ABORTED);
-    if (f->t.state == WR_LIFE_ENDING) {
-        if (!f->below_lost) {
-            f->below->ops->abort(f->below); /* it may be waiting to send */
-        }
-        return;
-    }
-    wr_filter_doom(
-        t); /* pushes its step: if below is lost, no callback comes */
-    filter_end(f);
+    wr_connection_abort(t);
 }
 
 static void filter_close(weir_transport *t)
 {
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_filter_check_invariants(f);
-    if (f->t.state == WR_LIFE_HANDSHAKING) {
+    if (t->state <= WR_LIFE_OPEN && wr_filter_is_shaking(wr_filter_of(t))) {
         filter_abort(t);
-    }
-    if (wr_life_close(t)) {
-        filter_begin_close(f);
+    } else {
+        wr_connection_close(t);
     }
 }
 
 static void filter_abandon(weir_transport *t)
 {
-    struct wr_filter *f = wr_filter_of(t);
+    const struct wr_filter *f = wr_filter_of(t);
 
     weir_transport_ref(t);
     wr_outbox_abandon(t);
@@ -410,108 +379,132 @@ static void filter_abandon(weir_transport *t)
     weir_transport_unref(t);
 }
 
-static bool filter_is_closing(const weir_transport *t)
+static int filter_set_protocol(weir_transport *t,
+                               const struct weir_protocol_binding *binding,
+                               const struct weir_buf *initial, size_t count)
 {
-    const struct wr_filter *f = wr_filter_of(t);
-
-    return !wr_filter_is_usable(f) || t->error != 0 || f->below_lost;
+    wr_require(wr_life_is_closing(t) || !wr_filter_is_shaking(wr_filter_of(t)),
+               -EBUSY);
+    return wr_intake_set_protocol(t, binding, initial, count);
 }
 
-static void filter_check(const weir_transport *t)
+static bool filter_holds_queue(const struct wr_connection *c)
 {
-    wr_filter_check_progress(wr_filter_of(t));
+    wr_assert(c->t.state > WR_LIFE_NEW);
+    return false; /* records are copies */
 }
+
+static bool filter_is_in_flight(const struct wr_connection *c)
+{
+    return !wr_filter_of(&c->t)->below_lost;
+}
+
+static const struct wr_device filter_device = {
+    .size = sizeof(struct wr_filter),
+    .clock_size = sizeof(struct wr_clock),
+    .clock = &wr_filter_clock_ops,
+    .deliver = filter_deliver,
+    .receive = wr_filter_settle_read,
+    .stop_receiving = filter_begin_close,
+    .send = wr_filter_seal_later,
+    .shut = wr_filter_seal_later,
+    .linger = filter_linger,
+    .reset = filter_reset,
+    .stop = filter_stop,
+    .drop = filter_drop,
+    .holds_queue = filter_holds_queue,
+    .is_sending = wr_filter_is_sending,
+    .is_in_flight = filter_is_in_flight,
+    .has_read_all = wr_filter_has_read_all,
+    .has_arrived = wr_filter_has_arrived,
+    .check = wr_filter_check_invariants,
+    .check_progress = wr_filter_check_progress,
+    .dump = wr_filter_dump,
+};
 
 static const struct wr_transport_ops filter_ops = {
     .name = "tls",
+    .device = &filter_device,
     .protocol_kinds = WR_PROTOCOL_STREAMS,
-    .fed = filter_fed,
-    .delivery_offset = offsetof(struct wr_filter, delivery),
+    .fed = wr_connection_fed,
+    .delivery_offset = offsetof(struct wr_connection, delivery),
     .outbox = &wr_filter_outbox_ops,
     .write = wr_outbox_write,
     WR_OUTBOX_OPS,
-    .write_eof = wr_filter_write_eof,
-    .pause_reading = wr_filter_pause_reading,
-    .resume_reading = wr_filter_resume_reading,
-    .is_reading = wr_filter_tells_reading,
-    .is_closing = filter_is_closing,
+    .write_eof = wr_connection_write_eof,
+    WR_CONNECTION_READ_OPS,
+    .is_closing = wr_life_is_closing,
     .get_depth = wr_filter_get_depth,
     .get_unoffered = wr_filter_get_unoffered,
     .get_below = wr_filter_get_below,
-    .get_handover = wr_filter_get_handover,
-    .has_unread = wr_filter_has_unread,
+    .get_handover = wr_connection_get_handover,
     .has_taken_all = wr_filter_has_taken_all,
     .set_read_limit = wr_filter_set_read_limit,
     .set_timeouts = wr_filter_set_timeouts,
-    .set_protocol = wr_filter_set_protocol,
+    .set_protocol = filter_set_protocol,
     .close = filter_close,
     .abort = filter_abort,
-    .doom = wr_filter_doom,
+    .doom = filter_doom,
     .get_peername = wr_filter_get_peername,
     .get_sockname = wr_filter_get_sockname,
     .get_socket = wr_filter_get_socket,
     .get_extra_info = wr_filter_get_extra_info,
     .abandon = filter_abandon,
-    .dump = wr_filter_dump,
-    .check = filter_check,
+    .dump = wr_connection_dump,
+    .check = wr_connection_check,
     .free = filter_free,
 };
 
 /* ---- making ---- */
 
 struct wr_filter *wr_filter_make(weir_loop *loop,
+                                 const struct weir_connection_options *options,
                                  const struct wr_secure_settings *settings,
                                  const struct wr_secure_opener *opener)
 {
+    static const struct weir_connection_options none;
     struct wr_filter_shared *shared = wr_filter_share(loop);
-    struct wr_filter *f = shared ? wr_alloc(&loop->counting, sizeof(*f)) : NULL;
-    if (!f) {
-        return NULL;
-    }
+    struct wr_connection *c =
+        shared
+            ? wr_connection_make(loop, &filter_ops, options ? options : &none)
+            : NULL;
+
     wr_assert(settings->context && opener->opened);
-    memset(f, 0, sizeof(*f));
-    f->settings = wr_alloc(&loop->counting, sizeof(*f->settings));
-    if (!f->settings) {
-        wr_free(&loop->counting, f, sizeof(*f));
+    if (!c) {
         return NULL;
     }
-    wr_filter_settings_copy(f->settings, settings);
-    wr_transport_init(&f->t, loop, &filter_ops);
+    struct wr_filter *f = wr_filter_of(&c->t);
+    f->settings = wr_alloc(&loop->counting, sizeof(*f->settings));
+    if (f->settings) {
+        wr_filter_settings_copy(f->settings, settings);
+    }
+    if (!f->settings || wr_connection_make_clock(c) < 0) {
+        wr_connection_discard(c);
+        return NULL;
+    }
     f->shared = shared;
     f->opener = *opener;
     f->handshake_timeout_ns = settings->handshake_timeout_ns;
     f->shutdown_timeout_ns = settings->shutdown_timeout_ns;
-    wr_ready_init(&f->t.step, filter_step);
     wr_list_init(&f->wait_link);
-    wr_intake_init(&f->t);
-    wr_filter_write_init(f, filter_seal);
-    wr_filter_time_init(f);
+    wr_list_init(&f->seal.link);
+    f->seal.run = filter_seal;
     return f;
-}
-
-void wr_filter_discard(struct wr_filter *f)
-{
-    wr_assert(f->t.state == WR_LIFE_NEW);
-    wr_assert(!f->below && !f->has_engine);
-    filter_free(&f->t);
 }
 
 void wr_filter_begin(struct wr_filter *f, weir_transport *below)
 {
-    weir_loop *loop = f->t.loop;
+    weir_transport *t = &f->c.t;
 
-    wr_assert(below->loop == loop && !f->below);
-    wr_assert(f->t.state == WR_LIFE_NEW && f->settings);
+    wr_assert(below->loop == t->loop && !f->below && f->settings);
     f->below = weir_transport_ref(below);
     f->is_upper = below->ops == &filter_ops;
     if (f->is_upper) {
         wr_assert(!wr_filter_of(below)->upper);
         wr_filter_of(below)->upper = f;
     }
-    wr_transport_take_place(&f->t, below);
     below->hard_limit_bytes = UINT64_MAX; /* the filter's limit holds */
     f->handshake_began_ns = wr_sys_now();
-    wr_life_begin(&f->t, WR_LIFE_HANDSHAKING);
-    wr_filter_time_state(f);
-    wr_life_push_step(&f->t);
+    f->since_ns = weir_loop_get_time(t->loop);
+    wr_connection_begin_on(&f->c, below);
 }

@@ -1,26 +1,26 @@
 /*
- * Declarations shared by the files of TLS filters. Calls go one way, from each
+ * Declarations shared by the files of TLS filters. A filter is a connection
+ * (connection.h), whose device has these files; calls go one way, from each
  * file to the files below it:
  *
  *     filter_open.c     making a filter of a descriptor; the table of contexts
  *     filter_start.c    making a filter on a transport of the program
- *     filter.c          life: decisions carried out, loss, freeing; the table
+ *     filter.c          the device: events of below, its end; the tables
  *     filter_facts.c    facts about the connection and its handshake
  *     filter_below.c    calls that are passed on to the transport below
- *     filter_read.c     ciphertext in, the handshake
- *     filter_deliver.c  plaintext on its way to the protocol
+ *     filter_read.c     ciphertext in, the handshake, plaintext to the protocol
  *     filter_write.c    plaintext in, ciphertext on its way to below
- *     filter_time.c     the current deadline
+ *     filter_time.c     the time limits
  *     filter_shared.c   the common part of a loop's filters
- *     filter_state.c    the next step, the invariants
+ *     filter_state.c    facts for the connection's decision, the invariants
  *     filter_settings.c the settings of a connection
  *
- * Life of a filter (life.h). In HANDSHAKING the program does not know the
- * filter (a factory sees it at the end), unless the program had the connection
- * before. In CLOSING the filter seals what was written, and its close_notify.
- * If it shall wait for the peer's close_notify, below first sends all of this,
- * and LINGERING is the wait. ENDING waits for the loss of the transport below:
- * it was aborted, or closed, so that sealed bytes and alerts are sent.
+ * In state HANDSHAKING the program does not know the filter; a factory sees it
+ * at the end. A filter made by start_tls is OPEN from the start. In CLOSING the
+ * filter seals what was written, and its close_notify. If it shall wait for the
+ * peer's close_notify, below first sends all of this, and LINGERING is the
+ * wait. ENDING waits for the loss of the transport below: it was aborted, or
+ * closed, so that sealed bytes and alerts are sent.
  *
  * A peer that ends its stream without a close_notify is "cut off". The
  * connection fails, but first sends what was written, as by a close.
@@ -29,32 +29,17 @@
  * before the loss for a protocol that has paused.
  *
  * wolfSSL runs on the loop's stack alone: calls of the program note what they
- * want and push `step` or `seal`. `seal` runs before the end of the turn, so
+ * want and push the step or `seal`. `seal` runs before the end of the turn, so
  * that its records are sent in the same turn.
  */
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 #define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 
 #include "lib/tls/engine/engine.h"
-#include "lib/transport/delivery.h"
-#include "lib/transport/intake.h"
-#include "lib/transport/life.h"
-#include "lib/transport/outbox.h"
+#include "lib/transport/connection.h"
 #include "lib/transport/secure.h"
 #include "lib/transport/sock/sock.h"
 #include "weir/error.h"
-
-/* The next step of a filter's life. */
-enum wr_filter_next {
-    WR_FILTER_WAIT,   /* nothing to do before the next event */
-    WR_FILTER_PUMP,   /* no new state: open what can be opened */
-    WR_FILTER_BEGIN,  /* the handshake is done: call the factory */
-    WR_FILTER_DROP,   /* broken: drop the queue, which will never be sent */
-    WR_FILTER_CLOSE,  /* the peer is cut off: send what was written */
-    WR_FILTER_LINGER, /* the close_notify is sent: wait for the peer's */
-    WR_FILTER_END,    /* end the transport below */
-    WR_FILTER_LOSE,   /* below is lost: tell the protocol */
-};
 
 /* The common part of a loop's filters: a module of the loop. */
 struct wr_filter_shared {
@@ -69,24 +54,21 @@ struct wr_filter_shared {
 };
 
 struct wr_filter {
-    weir_transport t;
+    struct wr_connection c;  /* its queue: plaintext that is not sealed */
     weir_transport *below;   /* a reference; NULL before there is one */
     struct wr_filter *upper; /* on top of this one; NULL: none, or lost */
     struct wr_filter_shared *shared;
     struct wr_tls_engine engine;
     struct wr_secure_settings *settings; /* NULL once the engine is made */
     bool has_engine : 1;
-    bool starts : 1;        /* start_tls; set before the start */
     bool is_upper : 1;      /* below is a filter; set before the start */
-    bool made : 1;          /* set when connection_made was called */
     bool may_handshake : 1; /* the handshake's turn has come */
-    bool is_hard : 1; /* set by wr_filter_doom(): abort below, do not close */
+    bool aborts : 1;        /* its end aborts below, and does not close it */
     /* Every record reads these flags, so they share one byte. */
     bool is_cut : 1;       /* set when below ended without a close_notify */
     bool below_paused : 1; /* set while the filter has paused below */
     bool below_eof : 1;    /* set by below's end of stream */
     bool below_lost : 1;   /* set by below's connection_lost */
-    bool eof_seen : 1;     /* set when the peer's end was delivered */
     bool head_is_fed : 1;  /* the engine has the first lease of the input */
 
     struct wr_turn_end seal;
@@ -96,35 +78,25 @@ struct wr_filter {
     const struct weir_buf *lent; /* borrowed during below's call */
     weir_lease *input_head;      /* unopened ciphertext, oldest first */
     weir_lease *input_tail;
-    struct wr_delivery delivery; /* of plaintext; shut after OPEN */
 
     /* Written. */
-    struct wr_outbox outbox; /* its queue: plaintext that is not sealed */
-    uint64_t unsent_bytes;   /* sealed in records not handed below yet */
-    uint64_t sealed_ns;      /* when bytes were last sealed */
-    uint32_t burst_bytes;    /* sealed since it was idle, up to a bound */
-    uint32_t answer_count;   /* blocks without plaintext that below has */
+    uint64_t unsent_bytes; /* sealed in records not handed below yet */
+    uint64_t sealed_ns;    /* when bytes were last sealed */
+    uint32_t burst_bytes;  /* sealed since it was idle, up to a bound */
+    uint32_t answer_count; /* blocks without plaintext that below has */
 
     /* Time. */
-    struct wr_timer timer;
-    int deadline_err; /* the timer's error, while it is armed */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
-    uint64_t handshake_began_ns; /* when the handshake began */
-    uint64_t heard_ns;           /* when the handshake last made a step */
-    uint64_t
-        handshake_took_ns; /* duration of the handshake; 0: it is not done */
-    uint64_t closing_ns;   /* when close was called; 0: not called */
-    uint64_t linger_ns;    /* when all was sent and the wait began */
-    uint64_t ending_ns;    /* when below was closed; 0: not closed */
-    struct weir_timeouts limits; /* as the program set them */
+    uint64_t handshake_began_ns;
+    uint64_t handshake_took_ns; /* 0: the handshake is not done */
+    uint64_t heard_ns;          /* when the handshake last made a step */
+    /* When the time began for the handshake, the wait for a close_notify or
+     * below's end. */
+    uint64_t since_ns;
 
     struct wr_secure_opener opener; /* opened is NULL once it was called */
 };
-
-/* The time that a failed filter gives below to send sealed bytes, above all an
- * alert. */
-#define WR_FILTER_LAST_NS UINT64_C(10000000000)
 
 static inline struct wr_filter *wr_filter_of(const weir_transport *t)
 {
@@ -143,12 +115,11 @@ WEIR_MUST_USE int wr_filter_start(weir_transport *t,
 
 /* Makes a filter in state NEW; NULL without memory. */
 WEIR_MUST_USE struct wr_filter *
-wr_filter_make(weir_loop *loop, const struct wr_secure_settings *settings,
+wr_filter_make(weir_loop *loop, const struct weir_connection_options *options,
+               const struct wr_secure_settings *settings,
                const struct wr_secure_opener *opener);
-/* Frees a filter in state NEW. */
-void wr_filter_discard(struct wr_filter *f);
-/* Takes the place of @below in the loop and its set, and starts the
- * handshake. */
+/* Takes the place of @below in the loop and its set, and starts the handshake.
+ * If connection_made was called, the program knows the filter. */
 void wr_filter_begin(struct wr_filter *f, weir_transport *below);
 /* The protocol of the transport below. */
 extern const struct weir_protocol wr_filter_protocol;
@@ -158,72 +129,42 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret);
 
 /* filter_below.c */
-bool wr_filter_tells_reading(const weir_transport *t);
 const weir_transport *wr_filter_get_below(const weir_transport *t);
 void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret);
 void wr_filter_get_sockname(const weir_transport *t, struct weir_address *ret);
 int wr_filter_get_socket(const weir_transport *t);
 struct weir_depth wr_filter_get_depth(const weir_transport *t);
 const struct wr_sendq *wr_filter_get_unoffered(const weir_transport *t);
-bool wr_filter_has_unread(const weir_transport *t);
 bool wr_filter_has_taken_all(const weir_transport *t);
-void wr_filter_get_handover(const weir_transport *t, struct wr_handover *ret);
 void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes);
-void wr_filter_dump(const weir_transport *t, FILE *out);
 
 /* filter_read.c */
-/* Below has received @buf. The next pump opens the bytes in place, or they are
- * kept behind earlier ones. */
+/* Below has received @buf. The pump, which follows, opens the bytes in place,
+ * or they are kept behind earlier ones. */
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
-/* Below has received the end of its stream. */
-void wr_filter_arrived_eof(struct wr_filter *f);
 /* Opens and delivers as much as possible, or continues the handshake; then
  * keeps the unread part of the bytes that below has lent. */
 void wr_filter_pump(struct wr_filter *f);
 /* Pauses or resumes below as the present state demands. */
-void wr_filter_settle_read(struct wr_filter *f);
+void wr_filter_settle_read(struct wr_connection *c);
 /* Appends bytes to the input that waits for the engine; takes @lease. */
 void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease);
 void wr_filter_drop_input(struct wr_filter *f);
-void wr_filter_pause_reading(weir_transport *t);
-void wr_filter_resume_reading(weir_transport *t);
-
-/* filter_deliver.c */
-/* How many bytes of plaintext may be delivered next; 0: the filter waits until
- * some may. */
-WEIR_MUST_USE uint32_t wr_filter_ask_credit(struct wr_filter *f);
-/* Delivers the first @len bytes of the shared scratch, or holds the bytes if
- * the protocol has paused. */
-void wr_filter_deliver(struct wr_filter *f, size_t len);
-/* The peer's close_notify was read. */
-void wr_filter_deliver_eof(struct wr_filter *f);
-int wr_filter_set_protocol(weir_transport *t,
-                           const struct weir_protocol_binding *binding,
-                           const struct weir_buf *initial, size_t count);
 
 /* filter_write.c */
-void wr_filter_write_init(struct wr_filter *f,
-                          void (*seal)(struct wr_turn_end *seal));
 /* Seals as much as below has room for, and the close_notify when it is due, and
  * resumes the program's writing when enough was sent. */
 void wr_filter_seal(struct wr_filter *f);
 /* Calls wr_filter_seal() before the end of this turn or of the next. */
-void wr_filter_seal_later(struct wr_filter *f);
+void wr_filter_seal_later(struct wr_connection *c);
 /* Hands below what the engine has to send. */
 void wr_filter_send_output(struct wr_filter *f);
-void wr_filter_drop_queue(struct wr_filter *f);
-/* Drops the queue of a broken connection, whose protocol may wait for a
- * drain. */
-void wr_filter_drop_broken_queue(struct wr_filter *f);
-/* The transport below is lost; unsent bytes were dropped. */
-void wr_filter_lose_below(struct wr_filter *f);
-void wr_filter_write_eof(weir_transport *t);
 extern const struct wr_outbox_ops wr_filter_outbox_ops;
 
 /* filter_time.c */
-void wr_filter_time_init(struct wr_filter *f);
-/* Arms the timer for the filter's state. */
-void wr_filter_time_state(struct wr_filter *f);
+extern const struct wr_clock_ops wr_filter_clock_ops;
+/* Switches below's limits idle and read off, because the filter closes. */
+void wr_filter_time_rest(struct wr_filter *f);
 int wr_filter_set_timeouts(weir_transport *t,
                            const struct weir_timeouts *timeouts);
 
@@ -240,14 +181,12 @@ WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
 WEIR_MUST_USE bool wr_filter_may_handshake(struct wr_filter *f);
 
 /* filter_state.c */
-/* Decides the next step of the filter's life; pure. */
-enum wr_filter_next wr_filter_next_step(const struct wr_filter *f);
-/* Marks the filter for an abort, which filter.c carries out from the loop. */
-void wr_filter_doom(weir_transport *t);
-/* Asserts what holds wherever code of the program may run; pure. */
-void wr_filter_check_invariants(const struct wr_filter *f);
-/* Asserts also what holds between two turns of the loop. */
-void wr_filter_check_progress(const struct wr_filter *f);
+bool wr_filter_is_sending(const struct wr_connection *c);
+bool wr_filter_has_read_all(const struct wr_connection *c);
+bool wr_filter_has_arrived(const struct wr_connection *c);
+void wr_filter_check_invariants(const struct wr_connection *c);
+void wr_filter_check_progress(const struct wr_connection *c);
+void wr_filter_dump(const struct wr_connection *c, FILE *out);
 
 /* filter_settings.c */
 /* Copies the program's settings; see secure.h. */
@@ -270,45 +209,38 @@ static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
 /* Plaintext bytes in records that below has and has not sent. */
 static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
 {
-    return f->outbox.passed_bytes - f->unsent_bytes;
+    return f->c.outbox.passed_bytes - f->unsent_bytes;
 }
 
-/* True while the program may use the filter: when OPEN, and after start_tls
- * already during the handshake. */
-static inline bool wr_filter_is_usable(const struct wr_filter *f)
+/* True until the handshake is done and the program knows. */
+static inline bool wr_filter_is_shaking(const struct wr_filter *f)
 {
-    return f->t.state == WR_LIFE_OPEN ||
-           (f->t.state == WR_LIFE_HANDSHAKING && f->made);
+    return f->handshake_took_ns == 0;
 }
 
 /* True while received plaintext is discarded, because close was called. */
 static inline bool wr_filter_discards(const struct wr_filter *f)
 {
-    return f->t.state == WR_LIFE_CLOSING || f->t.state == WR_LIFE_LINGERING;
+    return f->c.t.state == WR_LIFE_CLOSING || f->c.t.state == WR_LIFE_LINGERING;
 }
 
 /* True while received bytes may be opened: no error, or only an error of below,
  * which came after the bytes. */
 static inline bool wr_filter_may_open(const struct wr_filter *f)
 {
-    return f->t.error == 0 ||
-           (f->t.error == f->below->error && f->engine.err == 0);
+    return f->c.t.error == 0 ||
+           (f->c.t.error == f->below->error && f->engine.err == 0);
 }
 
 /* True when bytes are opened although the protocol has paused: below broke, and
  * if no plaintext from before is left, the loss comes at once. */
 static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
 {
-    return f->t.state == WR_LIFE_OPEN && wr_delivery_is_paused(&f->delivery) &&
-           !wr_delivery_has_held(&f->delivery) && !f->eof_seen &&
-           f->below->error != 0 && wr_filter_may_open(f);
-}
+    const struct wr_delivery *d = &f->c.delivery;
 
-/* True when the protocol may be called with received bytes. */
-static inline bool wr_filter_is_reading(const struct wr_filter *f)
-{
-    return f->t.state == WR_LIFE_OPEN && !wr_delivery_is_paused(&f->delivery) &&
-           !f->eof_seen && f->t.error == 0;
+    return f->c.t.state == WR_LIFE_OPEN && wr_delivery_is_paused(d) &&
+           !wr_delivery_has_held(d) && !f->c.eof_seen && f->below->error != 0 &&
+           wr_filter_may_open(f);
 }
 
 #endif

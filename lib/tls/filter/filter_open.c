@@ -21,17 +21,6 @@ static int filter_open_bind(void *arg, weir_transport *t,
     return 0;
 }
 
-static void filter_open_apply(struct wr_filter *f,
-                              const struct weir_connection_options *connection)
-{
-    if (!connection) {
-        return;
-    }
-    wr_transport_set_limits(&f->t, connection->read_limit_bytes,
-                            connection->write_hard_limit_bytes);
-    f->limits = connection->timeouts;
-}
-
 static int filter_open_socket(weir_loop *loop, int fd,
                               const struct wr_sock_options *options,
                               const struct wr_secure_settings *settings,
@@ -41,21 +30,21 @@ static int filter_open_socket(weir_loop *loop, int fd,
     weir_transport *below = NULL;
 
     wr_assert(wr_secure_settings_are_set(settings));
-    struct wr_filter *f = wr_filter_make(loop, settings, opener);
+    struct wr_filter *f =
+        wr_filter_make(loop, options->connection, settings, opener);
     if (!f) {
         wr_socket_close(loop, fd, options->family);
         return -ENOMEM;
     }
-    filter_open_apply(f, options->connection);
     const struct weir_factory bind = {.create = filter_open_bind, .arg = f};
     const int err = wr_sock_open(loop, fd, &bind, options, &below);
     if (err < 0) {
-        wr_filter_discard(f);
+        wr_connection_discard(&f->c);
         return err;
     }
     wr_assert(below && below->ops);
     wr_filter_begin(f, below);
-    *ret = &f->t;
+    *ret = &f->c.t;
     return 0;
 }
 

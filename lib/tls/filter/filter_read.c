@@ -6,6 +6,10 @@
  * paused or holds too much, or the handshake waits for its turn, are kept under
  * leases, in order, and below is paused. So no more bytes wait than below may
  * hold.
+ *
+ * Plaintext is opened into a block that the loop's filters share. Many bytes
+ * are delivered in that block, and the filters take another block; few bytes
+ * are copied to a block that fits, so that a lease on them pins no more.
  */
 #include "filter_impl.h"
 
@@ -58,7 +62,7 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     weir_lease *lease = wr_lease_keep_apart(&rest);
 
     if (!lease) {
-        wr_delivery_lose_bytes(&f->t, -ENOMEM);
+        wr_delivery_lose_bytes(&f->c.t, -ENOMEM);
         return false;
     }
     wr_filter_keep_input(f, lease);
@@ -70,13 +74,15 @@ static bool filter_read_keep_rest(struct wr_filter *f,
  * filter above. */
 static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
 {
+    const bool is_open =
+        f->c.t.state == WR_LIFE_OPEN && !wr_filter_is_shaking(f);
+
     wr_assert(!f->input_head && f->below_eof);
-    if (f->engine.input_ended || f->t.state == WR_LIFE_CLOSING) {
+    if (f->engine.input_ended || f->c.t.state == WR_LIFE_CLOSING) {
         return false;
     }
-    f->is_cut |=
-        !f->engine.ignores_eof && f->t.state == WR_LIFE_OPEN && f->t.error == 0;
-    if (!f->is_cut || f->t.state != WR_LIFE_OPEN) {
+    f->is_cut |= !f->engine.ignores_eof && is_open && f->c.t.error == 0;
+    if (!f->is_cut || !is_open) {
         wr_tls_engine_feed_eof(&f->engine);
     }
     return f->engine.input_ended;
@@ -112,15 +118,15 @@ static bool filter_read_has_input(const struct wr_filter *f)
  * the filters above this one. */
 static void filter_read_fail(struct wr_filter *f, int err, const char *what)
 {
-    const int later = f->t.error;
+    const int later = f->c.t.error;
 
     wr_assert(err < 0);
     if (later == 0 || later != f->below->error || err == WEIR_ETLSTRUNCATED) {
-        wr_transport_set_error(&f->t, err, what);
+        wr_transport_set_error(&f->c.t, err, what);
         return;
     }
-    for (; f && f->t.error == later; f = f->upper) {
-        wr_transport_correct_error(&f->t, err, what);
+    for (; f && f->c.t.error == later; f = f->upper) {
+        wr_transport_correct_error(&f->c.t, err, what);
     }
 }
 
@@ -131,7 +137,7 @@ static void filter_read_handshake(struct wr_filter *f)
 {
     wr_assert(f->has_engine);
     if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || !wr_filter_may_open(f)) {
-        return; /* done or failed: filter.c decides */
+        return; /* done or failed */
     }
     if (f->engine.is_server && !filter_read_has_input(f)) {
         return;
@@ -139,12 +145,12 @@ static void filter_read_handshake(struct wr_filter *f)
     if (!wr_filter_may_handshake(f)) {
         return;
     }
-    f->heard_ns = weir_loop_get_time(f->t.loop);
+    f->heard_ns = weir_loop_get_time(f->c.t.loop);
     int err = wr_tls_engine_handshake(&f->engine);
     while (err == -EAGAIN && filter_read_feed_next(f)) {
         err = wr_tls_engine_handshake(&f->engine);
     }
-    wr_loop_end_if_forked(f->t.loop); /* by the context's `choose` */
+    wr_loop_end_if_forked(f->c.t.loop); /* by the context's `choose` */
     wr_filter_send_output(f);
     if (err < 0 && err != -EAGAIN) {
         filter_read_fail(f, err, "TLS handshake");
@@ -172,17 +178,62 @@ static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
     return (ssize_t)len;
 }
 
-/* How many bytes of plaintext may be opened next; 0: none now. */
+/* ---- plaintext ---- */
+
+/* The first @len bytes of the scratch under a lease; NULL without memory. */
+static weir_lease *filter_read_lease(struct wr_filter *f, size_t len)
+{
+    struct wr_pool *pool = &f->c.t.loop->pool;
+    struct wr_account *account = &f->c.t.demand.account;
+    const struct wr_block *scratch = f->shared->scratch;
+
+    wr_assert(len > 0 && len <= scratch->capacity);
+    return len < scratch->capacity / 2
+               ? wr_lease_copy(pool, account, scratch->data, len)
+               : wr_lease_block(pool, account, wr_filter_take_scratch(f), len);
+}
+
+/* Delivers the first @len bytes of the scratch, or holds the bytes if the
+ * protocol has paused. */
+static void filter_read_deliver(struct wr_filter *f, size_t len)
+{
+    wr_assert(!wr_delivery_has_held(&f->c.delivery));
+    weir_lease *lease = filter_read_lease(f, len);
+    if (!lease) {
+        wr_delivery_lose_bytes(&f->c.t, -ENOMEM);
+        return;
+    }
+    if (wr_delivery_given(&f->c.t, &f->c.delivery, lease)) {
+        wr_connection_push(&f->c);
+    }
+}
+
+/* The peer's close_notify was read; all plaintext was delivered. */
+static void filter_read_deliver_end(struct wr_filter *f)
+{
+    wr_assert(f->c.t.state == WR_LIFE_OPEN && !f->c.eof_seen);
+    f->c.eof_seen = true;
+    wr_delivery_end(&f->c.delivery);
+    wr_connection_end_stream(&f->c);
+}
+
+/* How many bytes of plaintext may be opened next; 0: the filter waits until
+ * some may. */
 static uint32_t filter_read_room(struct wr_filter *f)
 {
     if (wr_filter_discards(f) || wr_filter_looks_ahead(f)) {
         return WR_CREDIT_MAX;
     }
-    wr_delivery_show_held(&f->t, &f->delivery);
-    if (!wr_delivery_is_free(&f->delivery)) {
+    wr_delivery_show_held(&f->c.t, &f->c.delivery);
+    if (!wr_delivery_is_free(&f->c.delivery)) {
         return 0;
     }
-    return wr_filter_ask_credit(f);
+    if (wr_intake_waits(&f->c.t)) {
+        return 0;
+    }
+    return f->c.t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED
+               ? WR_CREDIT_MAX /* it keeps no leases */
+               : wr_intake_ask_uncounted(&f->c.t);
 }
 
 /* True when the engine may yield more: plaintext, an end or an error. */
@@ -201,13 +252,13 @@ static bool filter_read_open(struct wr_filter *f)
 {
     const uint32_t credit = filter_read_room(f);
 
-    wr_assert(f->t.state != WR_LIFE_HANDSHAKING);
+    wr_assert(!wr_filter_is_shaking(f));
     if (credit == 0 || !filter_read_has_more(f)) {
         return false;
     }
     struct wr_block *scratch = wr_filter_scratch(f);
     if (!scratch) {
-        wr_delivery_lose_bytes(&f->t, -ENOMEM);
+        wr_delivery_lose_bytes(&f->c.t, -ENOMEM);
         return false;
     }
     const ssize_t ret = filter_read_fill(f, scratch->data,
@@ -218,14 +269,15 @@ static bool filter_read_open(struct wr_filter *f)
         return false;
     }
     if (wr_filter_discards(f)) {
+        f->c.eof_seen |= ret == 0 && f->c.t.state == WR_LIFE_LINGERING;
         return ret > 0;
     }
     if (ret > 0) {
-        wr_filter_deliver(f, (size_t)ret);
+        filter_read_deliver(f, (size_t)ret);
         return true;
     }
-    if (ret == 0 && !wr_delivery_is_paused(&f->delivery)) {
-        wr_filter_deliver_eof(f);
+    if (ret == 0 && !wr_delivery_is_paused(&f->c.delivery)) {
+        filter_read_deliver_end(f);
     }
     return false;
 }
@@ -233,11 +285,11 @@ static bool filter_read_open(struct wr_filter *f)
 /* True while the received bytes are still wanted. */
 static bool filter_read_wants(const struct wr_filter *f)
 {
-    switch (f->t.state) {
+    switch (f->c.t.state) {
     case WR_LIFE_HANDSHAKING:
         return true;
     case WR_LIFE_OPEN:
-        return !f->eof_seen && wr_filter_may_open(f);
+        return !f->c.eof_seen && wr_filter_may_open(f);
     case WR_LIFE_CLOSING:
     case WR_LIFE_LINGERING:
         return f->shutdown_timeout_ns > 0 &&
@@ -258,9 +310,9 @@ static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
 {
     wr_assert(f->is_cut);
-    if (f->upper && f->t.state == WR_LIFE_OPEN && !f->eof_seen &&
-        wr_delivery_is_free(&f->delivery)) {
-        wr_filter_deliver_eof(f);
+    if (f->upper && f->c.t.state == WR_LIFE_OPEN && !f->c.eof_seen &&
+        wr_delivery_is_free(&f->c.delivery)) {
+        filter_read_deliver_end(f);
     }
 }
 
@@ -285,7 +337,7 @@ static void filter_read_end_loan(struct wr_filter *f)
 void wr_filter_pump(struct wr_filter *f)
 {
     wr_assert(f->has_engine);
-    if (f->t.state == WR_LIFE_HANDSHAKING) {
+    if (WR_UNLIKELY(wr_filter_is_shaking(f))) {
         filter_read_handshake(f);
     } else {
         while (filter_read_wants(f) && filter_read_open(f)) {
@@ -297,10 +349,8 @@ void wr_filter_pump(struct wr_filter *f)
     if (f->head_is_fed && wr_tls_engine_get_input_left(&f->engine) == 0) {
         filter_read_pop(f);
     }
-    if (wr_delivery_has_held(&f->delivery) && f->t.state == WR_LIFE_OPEN &&
-        f->t.error) {
-        /* The held bytes came before the error. */
-        wr_delivery_show_held(&f->t, &f->delivery);
+    if (wr_delivery_has_held(&f->c.delivery)) {
+        wr_delivery_show_held(&f->c.t, &f->c.delivery);
     }
     if (f->lent) {
         filter_read_end_loan(f);
@@ -309,7 +359,7 @@ void wr_filter_pump(struct wr_filter *f)
 
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
 {
-    wr_debug_check(wr_filter_check_invariants(f));
+    wr_connection_debug_check(&f->c);
     wr_assert(buf->data && buf->len > 0);
     wr_assert(!f->lent); /* no pump runs */
     if (!filter_read_wants(f)) {
@@ -323,34 +373,25 @@ void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
     f->lent = buf;
 }
 
-void wr_filter_arrived_eof(struct wr_filter *f)
-{
-    wr_filter_check_invariants(f);
-    wr_assert(!f->below_eof);
-    f->below_eof = true;
-    if (f->is_upper && wr_filter_of(f->below)->is_cut) {
-        f->engine.ignores_eof = false; /* bytes may be missing */
-    }
-}
-
 /* ---- pausing ---- */
 
-void wr_filter_settle_read(struct wr_filter *f)
+void wr_filter_settle_read(struct wr_connection *c)
 {
+    struct wr_filter *f = wr_filter_of(&c->t);
     weir_transport *below = f->below;
 
-    wr_assert(f->t.state != WR_LIFE_NEW);
-    if (f->below_lost || wr_life_is_over(&f->t)) {
+    wr_assert(f->c.t.state != WR_LIFE_NEW);
+    if (f->below_lost || wr_life_is_over(&f->c.t)) {
         return;
     }
     if (!filter_read_wants(f)) {
         wr_filter_drop_input(f);
     }
     const bool is_full =
-        f->input_head || (f->eof_seen && !below->error) ||
-        wr_delivery_has_held(&f->delivery) ||
-        (f->t.state == WR_LIFE_OPEN &&
-         (wr_delivery_is_paused(&f->delivery) || wr_intake_waits(&f->t)) &&
+        f->input_head || (f->c.eof_seen && !below->error) ||
+        wr_delivery_has_held(&f->c.delivery) ||
+        (f->c.t.state == WR_LIFE_OPEN && !wr_filter_is_shaking(f) &&
+         (wr_delivery_is_paused(&f->c.delivery) || wr_intake_waits(&f->c.t)) &&
          !wr_filter_looks_ahead(f));
     if (is_full && !f->below_paused) {
         f->below_paused = true;
@@ -358,27 +399,5 @@ void wr_filter_settle_read(struct wr_filter *f)
     } else if (!is_full && f->below_paused) {
         f->below_paused = false;
         below->ops->resume_reading(below);
-    }
-}
-
-void wr_filter_pause_reading(weir_transport *t)
-{
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_filter_check_invariants(f);
-    if (wr_filter_is_usable(f) && !wr_delivery_is_paused(&f->delivery)) {
-        wr_delivery_pause(&f->delivery);
-        wr_life_push_step(&f->t);
-    }
-}
-
-void wr_filter_resume_reading(weir_transport *t)
-{
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_filter_check_invariants(f);
-    if (wr_filter_is_usable(f) && wr_delivery_is_paused(&f->delivery)) {
-        wr_delivery_resume(&f->delivery);
-        wr_life_push_step(&f->t);
     }
 }

@@ -83,7 +83,7 @@ static void filter_shared_ready(struct wr_ready *ready)
             wr_container_of(link, struct wr_filter, wait_link);
         shared->steps++;
         f->may_handshake = true;
-        wr_life_push_step(&f->t);
+        wr_connection_push(&f->c);
     }
     if (!wr_list_is_empty(&shared->waiting)) {
         wr_ready_push(&shared->loop->ready, &shared->ready);
@@ -115,7 +115,7 @@ struct wr_block *wr_filter_scratch(struct wr_filter *f)
 {
     struct wr_filter_shared *shared = f->shared;
 
-    wr_assert(f->made);
+    wr_assert(f->c.is_made);
     if (!shared->scratch) {
         shared->scratch = wr_block_take(&shared->loop->blocks, SCRATCH_BYTES);
     }
@@ -135,7 +135,7 @@ bool wr_filter_may_handshake(struct wr_filter *f)
 {
     struct wr_filter_shared *shared = f->shared;
 
-    wr_assert(f->t.state == WR_LIFE_HANDSHAKING);
+    wr_assert(wr_filter_is_shaking(f));
     if (f->may_handshake) {
         f->may_handshake = false;
         return true;

@@ -29,9 +29,10 @@ static weir_lease *filter_start_lease(struct wr_filter *f,
                                       const struct weir_buf *buf)
 {
     wr_assert(buf->data && buf->len > 0);
-    return buf->lease ? wr_lease_keep_apart(buf)
-                      : wr_lease_copy(&f->t.loop->pool, &f->t.demand.account,
-                                      buf->data, buf->len);
+    return buf->lease
+               ? wr_lease_keep_apart(buf)
+               : wr_lease_copy(&f->c.t.loop->pool, &f->c.t.demand.account,
+                               buf->data, buf->len);
 }
 
 static int filter_start_keep(struct wr_filter *f, const struct weir_buf *bufs,
@@ -61,38 +62,40 @@ static int filter_start_bind(struct wr_filter *f, weir_transport *below)
     const int err = below->ops->set_protocol(below, &own, NULL, 0);
 
     wr_require(err >= 0, err);
-    wr_assert(wr_protocol_fits(&f->t, &binding));
-    f->t.binding = binding;
-    wr_protocol_bound(&f->t);
+    wr_assert(wr_protocol_fits(&f->c.t, &binding));
+    f->c.t.binding = binding;
+    wr_protocol_bound(&f->c.t);
     return 0;
 }
 
 /* Takes the place of @below, which receives for the handshake from now on. */
 static void filter_start_replace(struct wr_filter *f, weir_transport *below,
-                                 const struct wr_handover *handover)
+                                 bool is_paused)
 {
-    wr_assert(f->t.binding.protocol);
-    f->limits = handover->timeouts;
-    f->t.hard_limit_bytes = below->hard_limit_bytes;
-    f->t.demand.account.limit_bytes = below->demand.account.limit_bytes;
-    f->starts = true;
+    wr_assert(f->c.t.binding.protocol);
+    f->c.is_made = true; /* below has called its connection_made */
     wr_filter_begin(f, below);
-    f->made = true; /* below has called its connection_made */
-    wr_outbox_open(&f->outbox);
-    if (handover->is_paused) {
-        wr_delivery_pause(&f->delivery);
+    if (is_paused) {
+        wr_delivery_pause(&f->c.delivery);
         below->ops->resume_reading(below);
     }
-    wr_filter_check_invariants(f);
+    wr_connection_debug_check(&f->c);
 }
 
 static int filter_start_make(weir_transport *t,
                              const struct wr_secure_settings *settings,
                              const struct weir_start_tls_options *options,
                              const struct wr_secure_opener *opener,
+                             const struct weir_timeouts *timeouts,
                              struct wr_filter **ret)
 {
-    struct wr_filter *f = wr_filter_make(t->loop, settings, opener);
+    const struct weir_connection_options connection = {
+        .read_limit_bytes = t->demand.account.limit_bytes,
+        .write_hard_limit_bytes = t->hard_limit_bytes,
+        .timeouts = *timeouts,
+    };
+    struct wr_filter *f =
+        wr_filter_make(t->loop, &connection, settings, opener);
 
     wr_require(f, -ENOMEM);
     int err = filter_start_keep(f, options->initial, options->initial_count);
@@ -101,7 +104,7 @@ static int filter_start_make(weir_transport *t,
     }
     if (err < 0) {
         wr_filter_drop_input(f);
-        wr_filter_discard(f);
+        wr_connection_discard(&f->c);
         return err;
     }
     *ret = f;
@@ -125,12 +128,13 @@ int wr_filter_start(weir_transport *t, const struct weir_tls_settings *tls,
     wr_require(err >= 0, err);
     err = wr_filter_settings_read(&settings, tls, WR_SECURE_EITHER, NULL);
     wr_require(err >= 0, err);
-    err = filter_start_make(t, &settings, &known, opener, &f);
+    err =
+        filter_start_make(t, &settings, &known, opener, &handover.timeouts, &f);
     wr_filter_settings_drop(&settings);
     wr_require(err >= 0, err);
-    filter_start_replace(f, t, &handover);
+    filter_start_replace(f, t, handover.is_paused);
     if (ret) {
-        *ret = &f->t;
+        *ret = &f->c.t;
     }
     return 0;
 }

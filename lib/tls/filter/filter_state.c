@@ -1,195 +1,103 @@
 /*
- * TLS filters: the next step, and the invariants.
+ * TLS filters: facts for the connection's decision, the invariants, and the
+ * facts for a dump.
  *
- * The decision about the next step reads only the struct and changes nothing.
- * The states are those of life.h.
+ * The facts are read from what the other files have noted, and change nothing.
  */
 #include "filter_impl.h"
 
-/* True when the engine will yield no more plaintext. */
-static bool filter_state_is_ended(const struct wr_filter *f)
+/* The close_notify follows the written bytes. Before a wait for the peer's
+ * close_notify, below sends all of this. */
+bool wr_filter_is_sending(const struct wr_connection *c)
 {
-    return f->engine.state == WR_TLS_ENGINE_CLOSED ||
-           f->engine.state == WR_TLS_ENGINE_FAILED;
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
+    wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
+    if (f->engine.state == WR_TLS_ENGINE_SENT_CLOSE) {
+        return f->shutdown_timeout_ns > 0 && wr_filter_sealed_bytes(f) > 0;
+    }
+    return f->engine.state == WR_TLS_ENGINE_OPEN ||
+           f->engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE;
 }
 
-/* Bytes from before below's error or loss are still opened: an alert says more
- * than the reset that followed it. */
-static enum wr_filter_next
-filter_state_next_of_handshaking(const struct wr_filter *f)
+/* True if a broken handshake ends. Bytes from before below's error are still
+ * opened: an alert says more than the reset that followed it. */
+static bool filter_state_has_shaken(const struct wr_filter *f)
 {
-    if (!wr_filter_may_open(f) || (f->t.error && !f->has_engine)) {
-        return WR_FILTER_END; /* the engine has neither read nor sent anything
-                               */
-    }
-    if (f->engine.state == WR_TLS_ENGINE_OPEN) {
-        return f->t.error ? WR_FILTER_END : WR_FILTER_BEGIN;
-    }
-    return f->below_lost && !f->input_head ? WR_FILTER_END : WR_FILTER_PUMP;
+    wr_assert(f->c.t.error);
+    return !f->has_engine || f->engine.state != WR_TLS_ENGINE_HANDSHAKE ||
+           (f->below_lost && !f->input_head);
 }
 
-/* True when bytes from before the error or the loss are left: unopened ones, or
- * the rest of a record that the protocol got in part. */
-static bool filter_state_has_unread(const struct wr_filter *f)
+/* Bytes from before the error may be left: unopened ones, or the rest of a
+ * record that the protocol got in part. */
+bool wr_filter_has_read_all(const struct wr_connection *c)
 {
-    if (wr_delivery_has_held(&f->delivery) || f->eof_seen ||
-        !wr_filter_may_open(f)) {
-        return wr_delivery_has_held(&f->delivery);
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
+    if (!wr_filter_may_open(f)) {
+        return true;
     }
-    return f->input_head || wr_tls_engine_get_plaintext_left(&f->engine) > 0;
+    if (wr_filter_is_shaking(f)) {
+        return filter_state_has_shaken(f);
+    }
+    return f->below_lost &&
+           (c->eof_seen || (!f->input_head &&
+                            wr_tls_engine_get_plaintext_left(&f->engine) == 0));
 }
 
-/* True when the peer is cut off and its last bytes are delivered. */
-static bool filter_state_may_close(const struct wr_filter *f)
+bool wr_filter_has_arrived(const struct wr_connection *c)
 {
-    wr_assert(f->t.state == WR_LIFE_OPEN && f->is_cut);
-    return !f->upper && f->t.error == 0 && !f->below_lost &&
-           !wr_delivery_has_held(&f->delivery);
-}
+    const struct wr_filter *f = wr_filter_of(&c->t);
+    const weir_transport *below = f->below;
 
-/* True if the connection broke and its queue can be dropped. Unread bytes may
- * keep a broken connection, and the task that reads them may wait for a
- * drain. */
-static bool filter_state_may_drop_queue(const struct wr_filter *f)
-{
-    return f->t.error && !f->outbox.sender &&
-           (!wr_sendq_is_empty(&f->outbox.queue) ||
-            wr_intake_awaits_drop(&f->t));
-}
-
-static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
-{
-    if (WR_UNLIKELY(f->is_cut) && filter_state_may_close(f)) {
-        return WR_FILTER_CLOSE;
+    wr_assert(below);
+    if (c->eof_seen) {
+        return false;
     }
-    if (WR_LIKELY(f->t.error == 0 && !f->below_lost)) {
-        return WR_FILTER_PUMP;
-    }
-    if (filter_state_may_drop_queue(f)) {
-        return WR_FILTER_DROP;
-    }
-    if (!f->below_lost && wr_filter_may_open(f)) {
-        return WR_FILTER_PUMP; /* bytes may have come before below's error */
-    }
-    if (!filter_state_has_unread(f)) {
-        return WR_FILTER_END;
-    }
-    if (wr_filter_looks_ahead(f)) {
-        return WR_FILTER_PUMP;
-    }
-    return wr_delivery_is_paused(&f->delivery) || wr_intake_waits(&f->t)
-               ? WR_FILTER_WAIT
-               : WR_FILTER_PUMP;
-}
-
-static enum wr_filter_next
-filter_state_next_of_closing(const struct wr_filter *f)
-{
-    if (f->t.error || f->below_lost) {
-        return WR_FILTER_END;
-    }
-    switch (f->engine.state) {
-    case WR_TLS_ENGINE_CLOSED:
-    case WR_TLS_ENGINE_FAILED:
-        return WR_FILTER_END;
-    case WR_TLS_ENGINE_SENT_CLOSE:
-        if (f->shutdown_timeout_ns == 0) {
-            return WR_FILTER_END;
-        }
-        return wr_filter_sealed_bytes(f) == 0 ? WR_FILTER_LINGER
-                                              : WR_FILTER_PUMP;
-    case WR_TLS_ENGINE_HANDSHAKE:
-    case WR_TLS_ENGINE_OPEN:
-    case WR_TLS_ENGINE_RECEIVED_CLOSE:
-        break;
-    }
-    return WR_FILTER_PUMP;
-}
-
-enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
-{
-    if (f->lent) {
-        return WR_FILTER_PUMP; /* lent bytes came before any error */
-    }
-    switch (f->t.state) {
-    case WR_LIFE_HANDSHAKING:
-        return filter_state_next_of_handshaking(f);
-    case WR_LIFE_OPEN:
-        return filter_state_next_of_open(f);
-    case WR_LIFE_CLOSING:
-        return filter_state_next_of_closing(f);
-    case WR_LIFE_LINGERING:
-        return f->t.error || f->below_lost || filter_state_is_ended(f)
-                   ? WR_FILTER_END
-                   : WR_FILTER_PUMP;
-    case WR_LIFE_DOOMED:
-        return WR_FILTER_END;
-    case WR_LIFE_ENDING:
-        return f->below_lost && !f->outbox.sender ? WR_FILTER_LOSE
-                                                  : WR_FILTER_WAIT;
-    case WR_LIFE_NEW:
-    case WR_LIFE_LOST:
-    case WR_LIFE_STATES:
-        break;
-    }
-    return WR_FILTER_WAIT;
-}
-
-void wr_filter_doom(weir_transport *t)
-{
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_assert(f->t.state != WR_LIFE_NEW && f->t.state != WR_LIFE_LOST);
-    if (!wr_life_is_over(t)) {
-        f->is_hard = true;
-        wr_list_remove(
-            &f->wait_link); /* it takes no turn from other handshakes */
-        wr_life_doom(t);
-    }
+    return f->input_head ||
+           (f->has_engine &&
+            wr_tls_engine_get_plaintext_left(&f->engine) > 0) ||
+           (!f->below_lost && below->ops->has_unread &&
+            below->ops->has_unread(below));
 }
 
 /* ---- what must hold ---- */
 
 static void filter_state_check_life(const struct wr_filter *f)
 {
-    wr_assert((f->t.state == WR_LIFE_NEW) == !f->below);
-    wr_assert(!f->made || f->t.state != WR_LIFE_NEW);
-    wr_assert(f->t.state != WR_LIFE_OPEN || f->made);
-    wr_assert(!wr_filter_discards(f) || f->made);
-    wr_assert(f->t.state != WR_LIFE_LOST || f->below_lost);
-    wr_assert(f->t.state != WR_LIFE_LOST || !f->opener.opened);
-    wr_assert(f->opener.opened || f->t.state != WR_LIFE_HANDSHAKING);
-    wr_debug_assert(!wr_timer_is_armed(&f->timer) || f->deadline_err < 0);
+    const enum wr_life_state state = f->c.t.state;
+
+    wr_assert((state == WR_LIFE_NEW) == !f->below);
+    wr_assert(f->c.is_made ||
+              (state != WR_LIFE_OPEN && !wr_filter_discards(f)));
+    wr_assert(f->c.is_made || wr_filter_is_shaking(f));
+    wr_assert(!wr_filter_discards(f) || !wr_filter_is_shaking(f));
+    wr_assert(state != WR_LIFE_LOST || (f->below_lost && !f->opener.opened));
+    wr_assert(f->opener.opened || !wr_filter_is_shaking(f) ||
+              wr_life_is_over(&f->c.t));
 }
 
 static void filter_state_check_received(const struct wr_filter *f)
 {
     wr_assert(!f->input_head == !f->input_tail);
     wr_assert(!f->input_tail || !f->input_tail->next);
-    wr_delivery_check_invariants(&f->delivery);
-    wr_assert(wr_delivery_is_shut(&f->delivery) == (f->t.state > WR_LIFE_OPEN));
     wr_assert(!f->head_is_fed || f->input_head);
     /* The engine's input is the first lease's, or is lent. */
     wr_assert(!f->has_engine || f->lent || f->head_is_fed ||
               wr_tls_engine_get_input_left(&f->engine) == 0);
     wr_assert(!f->lent || (f->has_engine && !f->input_head));
-    wr_assert(f->t.demand.account.lease_count > 0 ||
-              f->t.demand.account.held_bytes == 0);
     wr_debug_assert(!wr_list_is_linked(&f->wait_link) ||
-                    f->t.state == WR_LIFE_HANDSHAKING);
+                    wr_filter_is_shaking(f));
 }
 
-void wr_filter_check_invariants(const struct wr_filter *f)
+void wr_filter_check_invariants(const struct wr_connection *c)
 {
-    wr_transport_check_invariants(&f->t);
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
     filter_state_check_life(f);
     filter_state_check_received(f);
-    wr_outbox_check_invariants(&f->outbox);
-    wr_assert(wr_outbox_is_over(&f->outbox) || !wr_life_is_over(&f->t));
-    wr_debug_assert((f->outbox.state == WR_OUTBOX_NEW) ==
-                    (!f->made && !wr_life_is_over(&f->t)));
-    wr_debug_assert(f->unsent_bytes <= f->outbox.passed_bytes);
-    wr_assert(!f->outbox.sender || f->t.state < WR_LIFE_LOST);
+    wr_debug_assert(f->unsent_bytes <= c->outbox.passed_bytes);
     if (f->has_engine) {
         wr_debug_check(wr_tls_engine_check_invariants(&f->engine));
     }
@@ -199,33 +107,37 @@ void wr_filter_check_invariants(const struct wr_filter *f)
  * them. */
 static bool filter_state_is_forgotten(const struct wr_filter *f)
 {
-    return wr_filter_is_reading(f) && !wr_intake_waits(&f->t) &&
-           (wr_delivery_has_held(&f->delivery) || f->input_head);
+    return wr_connection_is_reading(&f->c.t) && !wr_filter_is_shaking(f) &&
+           !wr_intake_waits(&f->c.t) &&
+           (wr_delivery_has_held(&f->c.delivery) || f->input_head);
 }
 
-void wr_filter_check_progress(const struct wr_filter *f)
+void wr_filter_check_progress(const struct wr_connection *c)
 {
-    wr_filter_check_invariants(f);
-    wr_assert(!f->lent && !f->outbox.in_resume);
-    wr_assert(f->t.loop->budget.queued_bytes >= f->outbox.queue.bytes);
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
+    wr_assert(!f->lent && !c->outbox.in_resume);
     if (!f->below_lost) {
         f->below->ops->check(f->below);
     }
-    if (wr_ready_is_pending(&f->t.step)) {
-        return; /* the step will do all of it */
-    }
     wr_assert(!filter_state_is_forgotten(f));
-    wr_assert(f->t.state != WR_LIFE_ENDING || !f->below_lost ||
-              f->outbox.sender);
     wr_assert(wr_tls_engine_get_output_bytes(&f->engine) == 0 ||
-              f->t.state >= WR_LIFE_ENDING);
-    if (!wr_life_is_over(&f->t) && f->t.error == 0 && !f->below_lost) {
-        wr_assert(wr_sendq_is_empty(&f->outbox.queue) ||
-                  wr_filter_below_depth(f) > 0 ||
-                  f->t.state == WR_LIFE_HANDSHAKING);
+              c->t.state >= WR_LIFE_ENDING);
+    if (!wr_life_is_over(&c->t) && c->t.error == 0) {
+        wr_assert(wr_sendq_is_empty(&c->outbox.queue) ||
+                  wr_filter_below_depth(f) > 0 || wr_filter_is_shaking(f));
         wr_assert(f->unsent_bytes == 0);
-        if (f->outbox.sender) {
-            wr_sender_check_progress(f->outbox.sender);
-        }
     }
+}
+
+void wr_filter_dump(const struct wr_connection *c, FILE *out)
+{
+    const struct wr_filter *f = wr_filter_of(&c->t);
+    const char *version =
+        f->has_engine ? wr_tls_engine_get_version(&f->engine) : NULL;
+
+    wr_assert(f->below);
+    fprintf(out, " version=%s input=%zu output=%zu", version ? version : "none",
+            wr_tls_engine_get_input_left(&f->engine),
+            wr_tls_engine_get_output_bytes(&f->engine));
 }

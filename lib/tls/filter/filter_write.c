@@ -31,16 +31,16 @@
 
 _Static_assert(FILE_BYTES <= WR_SENDFILE_READ, "a part fits into a block");
 
-void wr_filter_seal_later(struct wr_filter *f)
+void wr_filter_seal_later(struct wr_connection *c)
 {
-    wr_loop_before_turn_end(f->t.loop, &f->seal);
+    wr_loop_before_turn_end(c->t.loop, &wr_filter_of(&c->t)->seal);
 }
 
 static void filter_write_fail(struct wr_filter *f, int err)
 {
     wr_assert(err < 0);
-    wr_transport_set_error(&f->t, err, "TLS write");
-    wr_life_push_step(&f->t);
+    wr_transport_set_error(&f->c.t, err, "TLS write");
+    wr_connection_push(&f->c);
 }
 
 /* ---- ciphertext ---- */
@@ -59,13 +59,13 @@ struct filter_record {
 /* Below has sent bytes, so the end of the turn may seal more. */
 static void filter_write_go_on(struct wr_filter *f)
 {
-    if (!wr_life_is_over(&f->t) &&
-        (f->t.notify_depth >= 0 || wr_outbox_has_unsent(&f->outbox))) {
-        wr_filter_seal_later(f);
+    if (!wr_life_is_over(&f->c.t) &&
+        (f->c.t.notify_depth >= 0 || wr_outbox_has_unsent(&f->c.outbox))) {
+        wr_filter_seal_later(&f->c);
     }
-    if (WR_UNLIKELY(f->t.state == WR_LIFE_CLOSING &&
+    if (WR_UNLIKELY(f->c.t.state == WR_LIFE_CLOSING &&
                     wr_filter_sealed_bytes(f) == 0)) {
-        wr_life_push_step(&f->t); /* the wait for the peer begins */
+        wr_connection_push(&f->c); /* the wait for the peer begins */
     }
 }
 
@@ -74,11 +74,11 @@ static void filter_write_go_on(struct wr_filter *f)
  * what is unsent. */
 static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 {
-    wr_outbox_passed(&f->outbox, plain_bytes);
+    wr_outbox_passed(&f->c.outbox, plain_bytes);
     filter_write_go_on(f);
     for (f = f->upper; f; f = f->upper) {
         const uint64_t sealed = wr_filter_sealed_bytes(f);
-        wr_outbox_passed(&f->outbox,
+        wr_outbox_passed(&f->c.outbox,
                          sealed - wr_min_u64(sealed, wr_filter_below_depth(f)));
         filter_write_go_on(f);
     }
@@ -92,7 +92,7 @@ static void filter_write_release(void *arg)
     struct filter_record record;
 
     memcpy(&record, block->data, sizeof(record));
-    wr_block_give(&record.filter->t.loop->blocks, block);
+    wr_block_give(&record.filter->c.t.loop->blocks, block);
     filter_write_sent(record.filter, record.plain_bytes);
 }
 
@@ -129,7 +129,7 @@ static inline void filter_write_send(struct wr_filter *f,
     if (err < 0) {
         release(block);
     }
-    if (err == -ENOMEM && f->t.error == 0) {
+    if (err == -ENOMEM && f->c.t.error == 0) {
         filter_write_fail(f, err);
     } /* the loss reports the other errors */
 }
@@ -145,7 +145,7 @@ filter_write_send_answers(struct wr_filter *f, struct wr_block *block)
         filter_write_send(f, block, filter_write_release_answer);
         block = next;
     }
-    if (f->answer_count > ANSWERS_MAX && f->t.error == 0) {
+    if (f->answer_count > ANSWERS_MAX && f->c.t.error == 0) {
         filter_write_fail(f, WEIR_ETLSFLOOD);
     }
 }
@@ -174,8 +174,8 @@ void wr_filter_send_output(struct wr_filter *f)
 
 static bool filter_write_may_seal(const struct wr_filter *f)
 {
-    return (f->t.state == WR_LIFE_OPEN || f->t.state == WR_LIFE_CLOSING) &&
-           f->t.error == 0 && !f->below_lost;
+    return (f->c.t.state == WR_LIFE_OPEN || f->c.t.state == WR_LIFE_CLOSING) &&
+           f->c.t.error == 0 && !wr_filter_is_shaking(f);
 }
 
 static bool filter_write_has_room(const struct wr_filter *f)
@@ -187,7 +187,7 @@ static bool filter_write_has_room(const struct wr_filter *f)
 
 static size_t filter_write_record_size(struct wr_filter *f)
 {
-    const uint64_t now_ns = f->t.loop->now_ns;
+    const uint64_t now_ns = f->c.t.loop->now_ns;
 
     wr_assert(now_ns >= f->sealed_ns);
     if (now_ns - f->sealed_ns > BURST_IDLE_NS) {
@@ -204,7 +204,7 @@ static const uint8_t *filter_write_gather(struct wr_filter *f, size_t size,
     struct iovec iov[RECORD_PIECES];
     size_t len = 0;
     const uint32_t count =
-        wr_sendq_gather(&f->outbox.queue, iov, RECORD_PIECES, size);
+        wr_sendq_gather(&f->c.outbox.queue, iov, RECORD_PIECES, size);
 
     wr_assert(count > 0);
     struct wr_block *scratch = count > 1 ? wr_filter_scratch(f) : NULL;
@@ -234,11 +234,11 @@ static void filter_write_seal_record(struct wr_filter *f)
     }
     f->burst_bytes += f->burst_bytes < BURST_BYTES ? (uint32_t)len : 0;
     f->unsent_bytes += len;
-    wr_outbox_pass(&f->outbox, len);
+    wr_outbox_pass(&f->c.outbox, len);
     if (wr_tls_engine_get_output_bytes(&f->engine) >= HANDED_BYTES) {
         wr_filter_send_output(f);
     }
-    wr_outbox_consume(&f->t, len);
+    wr_outbox_consume(&f->c.t, len);
 }
 
 /* A peer that has ended may answer the close_notify with a reset; no data is
@@ -250,8 +250,8 @@ static void filter_write_note_farewell(struct wr_filter *f)
     wr_assert(f->unsent_bytes == 0);
     if (own > 0 && !f->below_lost) {
         f->below->farewell_bytes = (uint32_t)own;
-        if (f->t.farewell_bytes > 0) {
-            f->below->farewell_bytes += f->t.farewell_bytes + RECORD_EXTRA;
+        if (f->c.t.farewell_bytes > 0) {
+            f->below->farewell_bytes += f->c.t.farewell_bytes + RECORD_EXTRA;
         }
     }
 }
@@ -260,10 +260,11 @@ static void filter_write_note_farewell(struct wr_filter *f)
  * stream. */
 static void filter_write_seal_end(struct wr_filter *f)
 {
-    if (!wr_outbox_is_ending(&f->outbox)) {
+    if (!wr_outbox_is_ending(&f->c.outbox)) {
         return;
     }
-    wr_assert(wr_sendq_is_empty(&f->outbox.queue));
+    wr_assert(wr_sendq_is_empty(&f->c.outbox.queue));
+    f->c.end_sent = true;
     const int err = wr_tls_engine_close(&f->engine);
     if (err < 0) {
         filter_write_fail(f, err);
@@ -274,64 +275,26 @@ static void filter_write_seal_end(struct wr_filter *f)
 
 void wr_filter_seal(struct wr_filter *f)
 {
-    wr_debug_check(wr_filter_check_invariants(f));
-    while (filter_write_may_seal(f) && !wr_sendq_is_empty(&f->outbox.queue) &&
+    wr_connection_debug_check(&f->c);
+    while (filter_write_may_seal(f) && !wr_sendq_is_empty(&f->c.outbox.queue) &&
            filter_write_has_room(f)) {
         filter_write_seal_record(f);
     }
-    if (f->has_engine && !wr_life_is_over(&f->t)) {
+    if (f->has_engine && !wr_life_is_over(&f->c.t)) {
         wr_filter_send_output(f);
     }
     if (filter_write_may_seal(f)) {
-        wr_outbox_notify(&f->t);
+        wr_outbox_notify(&f->c.t);
     }
-    if (f->outbox.sender && f->t.error == 0 && !wr_life_is_over(&f->t)) {
-        wr_sender_go_on(f->outbox.sender);
+    if (f->c.outbox.sender && f->c.t.error == 0 && !wr_life_is_over(&f->c.t)) {
+        wr_sender_go_on(f->c.outbox.sender);
     }
     /* Not while the program may still write after a pause, or a file is
      * sent. */
-    if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->outbox.queue) &&
-        !f->t.writing_paused && !f->outbox.sender) {
+    if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->c.outbox.queue) &&
+        !f->c.t.writing_paused && !f->c.outbox.sender) {
         filter_write_seal_end(f);
     }
-}
-
-void wr_filter_drop_queue(struct wr_filter *f)
-{
-    wr_assert(f->t.state == WR_LIFE_ENDING);
-    f->t.has_dropped |= f->unsent_bytes > 0;
-    wr_outbox_passed(&f->outbox, f->unsent_bytes);
-    f->unsent_bytes = 0;
-    wr_outbox_drop(&f->t);
-}
-
-/* Sealed bytes are not dropped here but by below, when its last send has ended
- * or if it cannot send. */
-void wr_filter_drop_broken_queue(struct wr_filter *f)
-{
-    wr_assert(f->t.error && f->unsent_bytes == 0);
-    wr_outbox_drop(&f->t);
-    wr_intake_tell_drop(&f->t);
-}
-
-void wr_filter_lose_below(struct wr_filter *f)
-{
-    wr_assert(!f->below_lost);
-    wr_assert(f->unsent_bytes <= f->outbox.passed_bytes);
-    f->below_lost = true;
-    wr_outbox_passed(&f->outbox, wr_filter_sealed_bytes(f));
-    if (wr_filter_is_usable(f)) {
-        wr_outbox_lose_peer(&f->outbox);
-    }
-}
-
-void wr_filter_write_init(struct wr_filter *f,
-                          void (*seal)(struct wr_turn_end *seal))
-{
-    wr_assert(f->t.state == WR_LIFE_NEW);
-    wr_sendq_init(&f->outbox.queue);
-    wr_list_init(&f->seal.link);
-    f->seal.run = seal;
 }
 
 /* ---- the outbox ---- */
@@ -339,11 +302,9 @@ void wr_filter_write_init(struct wr_filter *f,
 /* The next part of a file may be sealed. */
 static void filter_write_file_begins(weir_transport *t)
 {
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_debug_check(wr_filter_check_invariants(f));
-    if (!wr_life_is_over(&f->t)) {
-        wr_filter_seal_later(f);
+    wr_connection_debug_check(wr_connection_of(t));
+    if (!wr_life_is_over(t)) {
+        wr_filter_seal_later(wr_connection_of(t));
     }
 }
 
@@ -354,16 +315,12 @@ static void filter_write_queued(weir_transport *t, size_t len)
     filter_write_file_begins(t);
 }
 
+/* The close_notify may have waited for the file, or the loss in this turn. */
 static void filter_write_file_ended(weir_transport *t)
 {
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_assert(f->outbox.sender);
-    wr_assert(f->t.state != WR_LIFE_LOST);
-    if (!wr_life_is_over(&f->t)) { /* the loss may come in this turn */
-        wr_filter_seal_later(f);   /* the close_notify may have waited for it */
-    }
-    wr_life_push_step(&f->t);
+    wr_assert(wr_outbox_of(t)->sender && t->state != WR_LIFE_LOST);
+    filter_write_file_begins(t);
+    wr_life_push_step(t);
 }
 
 static const struct wr_sender_ops filter_write_sender_ops = {
@@ -373,20 +330,9 @@ static const struct wr_sender_ops filter_write_sender_ops = {
 };
 
 const struct wr_outbox_ops wr_filter_outbox_ops = {
-    .offset = offsetof(struct wr_filter, outbox),
+    .offset = offsetof(struct wr_connection, outbox),
     .queued = filter_write_queued,
     .file_begins = filter_write_file_begins,
     .file_ended = filter_write_file_ended,
     .sender = &filter_write_sender_ops,
 };
-
-void wr_filter_write_eof(weir_transport *t)
-{
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_filter_check_invariants(f);
-    if (f->outbox.state == WR_OUTBOX_OPEN) {
-        wr_outbox_end(&f->outbox);
-        wr_filter_seal_later(f);
-    }
-}
