@@ -128,6 +128,7 @@ enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
         return f->below_lost && !f->outbox.sender ? WR_FILTER_LOSE
                                                   : WR_FILTER_WAIT;
     case WR_LIFE_NEW:
+    case WR_LIFE_MOVING: /* TLS stays */
     case WR_LIFE_LOST:
     case WR_LIFE_STATES:
         break;
