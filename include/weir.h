@@ -23,6 +23,7 @@
 #include "weir/future.h"
 #include "weir/inspect.h"
 #include "weir/loop.h"
+#include "weir/move.h"
 #include "weir/network.h"
 #include "weir/pair.h"
 #include "weir/pending.h"

@@ -7,6 +7,7 @@
  *
  *     connection_made  [ data_received* ]  [ eof_received ]  connection_lost
  *
+ * After a move (move.h) connection_moved is called instead of connection_lost.
  * pause_writing and resume_writing alternate in between. All callbacks run on
  * the loop's thread, and none is called inside another, except pause_writing:
  * it is called inside the write that crosses the high mark. Any entry may be
@@ -144,6 +145,14 @@ struct weir_protocol {
      */
     int (*fds_received)(void *user, weir_transport *t, const int *fds,
                         size_t count, bool lost);
+
+    /**
+     * Stream and buffered: weir_transport_move() has given the connection to
+     * another loop. The last callback, instead of connection_lost; the user
+     * pointer is the program's again, unless the factory of the move has given
+     * it to the other loop. Without this entry the connection cannot move.
+     */
+    void (*connection_moved)(void *user, weir_transport *t);
 };
 
 /** A protocol table and the argument of its callbacks. */

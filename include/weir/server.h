@@ -192,6 +192,22 @@ weir_adopt_server(weir_loop *loop, const struct weir_factory *factory, int fd,
 WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
 
 /**
+ * Count a connection that moves to the server's loop (move.h) as one of the
+ * server's, so that weir_server_stop() and its like end it. For the factory of
+ * the move, which must not end the server afterwards.
+ *
+ * @param server  the server; borrowed
+ * @param t       the transport that the factory was called with; borrowed
+ * @return        0; if the factory fails nonetheless, it is not counted
+ * @retval -EINVAL     @p t is none that a factory was just called with, or it
+ * is one of a server's already
+ * @retval -ESHUTDOWN  the server does not serve, or not yet
+ * @retval -EBUSY      it has as many connections as its limit allows
+ */
+WEIR_API WEIR_MUST_USE int weir_server_take_connection(weir_server *server,
+                                                       weir_transport *t);
+
+/**
  * Serve a connection that was accepted elsewhere, by another thread or by
  * another process (asyncio's connect_accepted_socket, in a server).
  *

@@ -225,6 +225,16 @@ WEIR_API WEIR_MUST_USE int weir_thread_call_soon(weir_thread *thread,
                                                  void *arg,
                                                  weir_callback_fn *dropped);
 
+/**
+ * The remote of a thread's loop, for weir_transport_move() and the calls of
+ * loop.h.
+ *
+ * @param thread  the thread; borrowed
+ * @return        the remote; borrowed, as long as the threads are: whoever
+ * keeps it takes a reference with weir_remote_ref()
+ */
+WEIR_API weir_remote *weir_thread_get_remote(const weir_thread *thread);
+
 /** Called on each thread in turn, from its loop. */
 typedef void weir_thread_visit_fn(void *arg, weir_thread *thread);
 

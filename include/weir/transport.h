@@ -50,6 +50,8 @@ enum weir_end {
     WEIR_END_ABORTED,
     /** An error of the peer, the network, a time-out or a callback. */
     WEIR_END_BROKEN,
+    /** weir_transport_move() has given the connection to another loop. */
+    WEIR_END_MOVED,
 };
 
 /** The bytes that were written and that the kernel has not accepted. */
@@ -368,10 +370,11 @@ WEIR_API int weir_transport_abort(weir_transport *t);
 WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
 
 /**
- * Whether close or abort was called, or the connection is broken or lost.
+ * Whether close or abort was called, or the connection is broken or lost, or
+ * moves to another loop (move.h).
  *
  * @param t  the transport; borrowed
- * @return   true from then on
+ * @return   true from then on, unless a move fails
  */
 WEIR_API bool weir_transport_is_closing(const weir_transport *t);
 

@@ -117,6 +117,17 @@ void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
                         &(struct weir_exception){.callback = name});
 }
 
+weir_loop *wr_loop_find(const struct wr_wake *wake)
+{
+    weir_loop *loop = call_innermost;
+
+    while (loop && loop->wake != wake) {
+        loop = loop->outer;
+    }
+    wr_assert(loop);
+    return loop;
+}
+
 weir_loop *weir_get_running_loop(void)
 {
     weir_loop *loop = call_innermost;

@@ -348,6 +348,9 @@ static inline void wr_loop_end_callback(weir_loop *loop, weir_task *task)
 /* Calls the exception hook, if there is one. */
 void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
 
+/* The loop that owns the mailbox, inside one of its runs. */
+weir_loop *wr_loop_find(const struct wr_wake *wake);
+
 /* Reports @what, which began at @start_ns, if it was slow. */
 void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
                          const struct weir_exception *what);

@@ -66,6 +66,7 @@ static int writer_end_of(const weir_transport *t)
     case WEIR_END_CLOSED:
     case WEIR_END_NONE:
     case WEIR_END_BROKEN:
+    case WEIR_END_MOVED:
         break;
     }
     return t->has_dropped ? -ECONNABORTED : 0;

@@ -203,6 +203,12 @@ weir_thread *weir_loop_get_thread(const weir_loop *loop)
 int weir_thread_call_soon(weir_thread *thread, weir_callback_fn *cb, void *arg,
                           weir_callback_fn *dropped)
 {
-    return weir_remote_call_soon((weir_remote *)(void *)thread->wake, cb, arg,
+    return weir_remote_call_soon(weir_thread_get_remote(thread), cb, arg,
                                  dropped);
+}
+
+weir_remote *weir_thread_get_remote(const weir_thread *thread)
+{
+    wr_assert(thread->wake);
+    return (weir_remote *)(void *)thread->wake;
 }

@@ -168,7 +168,8 @@ static void connection_linger(struct wr_connection *c)
 /* A file ends when no byte of it is in the kernel. */
 static void connection_wait(struct wr_connection *c)
 {
-    wr_debug_assert(c->t.state == WR_LIFE_ENDING);
+    wr_debug_assert(c->t.state == WR_LIFE_ENDING ||
+                    c->t.state == WR_LIFE_MOVING);
     if (c->outbox.sender && !connection_device(c)->holds_queue(c)) {
         wr_sender_break(c->outbox.sender);
     }
@@ -219,6 +220,9 @@ void wr_connection_advance(struct wr_connection *c)
             break;
         case WR_CONNECTION_LOSE:
             connection_lose(c);
+            return;
+        case WR_CONNECTION_HAND_OVER:
+            c->departure->ops->settled(c->departure);
             return;
         }
     }
@@ -304,9 +308,12 @@ static inline void connection_begin_close(struct wr_connection *c)
 
 void wr_connection_close(weir_transport *t)
 {
-    wr_connection_debug_check(wr_connection_of(t));
-    if (wr_life_close(t)) {
-        connection_begin_close(wr_connection_of(t));
+    struct wr_connection *c = wr_connection_of(t);
+
+    wr_connection_debug_check(c);
+    if (wr_life_close(t) ||
+        (wr_connection_recall(c, weir_transport_close) && wr_life_close(t))) {
+        connection_begin_close(c);
     }
 }
 
@@ -322,7 +329,9 @@ void wr_connection_abort(weir_transport *t)
     struct wr_connection *c = wr_connection_of(t);
 
     wr_connection_check_invariants(c);
-    if (t->state == WR_LIFE_NEW || wr_life_is_over(t)) {
+    if (t->state == WR_LIFE_NEW || wr_life_is_over(t) ||
+        (t->state == WR_LIFE_MOVING &&
+         !wr_connection_recall(c, weir_transport_abort))) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
@@ -353,7 +362,8 @@ void wr_connection_pause_reading(weir_transport *t)
     struct wr_connection *c = wr_connection_of(t);
 
     wr_connection_check_invariants(c);
-    if (t->state == WR_LIFE_OPEN && !wr_delivery_is_paused(&c->delivery)) {
+    if ((t->state == WR_LIFE_OPEN || t->state == WR_LIFE_MOVING) &&
+        !wr_delivery_is_paused(&c->delivery)) {
         wr_delivery_pause(&c->delivery);
         wr_debug_assert(!wr_connection_wants(c));
         wr_connection_push(c); /* the device stops receiving */
@@ -365,7 +375,8 @@ void wr_connection_resume_reading(weir_transport *t)
     struct wr_connection *c = wr_connection_of(t);
 
     wr_connection_check_invariants(c);
-    if (t->state != WR_LIFE_OPEN || !wr_delivery_is_paused(&c->delivery)) {
+    if ((t->state != WR_LIFE_OPEN && t->state != WR_LIFE_MOVING) ||
+        !wr_delivery_is_paused(&c->delivery)) {
         return;
     }
     wr_delivery_resume(&c->delivery);

@@ -59,6 +59,13 @@ static bool connection_state_is_in_flight(const struct wr_connection *c)
     return c->outbox.sender || c->t.ops->device->is_in_flight(c);
 }
 
+/* Another thread, or an operation, may use memory of the connection. */
+static bool connection_state_is_leaving(const struct wr_connection *c)
+{
+    wr_assert(c->t.state == WR_LIFE_MOVING && c->departure);
+    return c->departure->is_away || c->t.ops->device->is_in_flight(c);
+}
+
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
 {
     switch (c->t.state) {
@@ -83,6 +90,9 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
     case WR_LIFE_ENDING:
         return connection_state_is_in_flight(c) ? WR_CONNECTION_WAIT
                                                 : WR_CONNECTION_LOSE;
+    case WR_LIFE_MOVING:
+        return connection_state_is_leaving(c) ? WR_CONNECTION_WAIT
+                                              : WR_CONNECTION_HAND_OVER;
     case WR_LIFE_NEW:
     case WR_LIFE_LOST:
     case WR_LIFE_STATES:
@@ -112,6 +122,7 @@ void wr_connection_check_invariants(const struct wr_connection *c)
     wr_debug_check(wr_outbox_check_invariants(&c->outbox));
     wr_delivery_check_invariants(&c->delivery);
     wr_assert(wr_delivery_is_shut(&c->delivery) == (t->state > WR_LIFE_OPEN));
+    wr_assert((c->departure != NULL) == (t->state == WR_LIFE_MOVING));
     wr_debug_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
     wr_debug_assert(!c->end_sent || !wr_outbox_has_unsent(&c->outbox));
     wr_debug_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));

@@ -16,7 +16,7 @@ void wr_connection_view(const weir_transport *t, struct wr_clock_view *ret)
     const bool is_empty = wr_sendq_is_empty(&c->outbox.queue);
 
     wr_assert(c->clock);
-    ret->is_over = wr_life_is_over(t);
+    ret->is_over = wr_life_is_over(t) || t->state == WR_LIFE_MOVING;
     ret->is_open = t->state == WR_LIFE_OPEN;
     ret->is_reading =
         t->ops->is_reading && wr_connection_is_reading(t) && !t->held_back;

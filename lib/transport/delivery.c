@@ -167,7 +167,7 @@ void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
     if (buf.len == 0 || wr_delivery_is_shut(d)) {
         return;
     }
-    if (wr_delivery_is_paused(d) || d->given_count > 0) {
+    if (!wr_delivery_may_show(d) || d->given_count > 0) {
         delivery_hold_remainder(t, d, &buf);
         return;
     }

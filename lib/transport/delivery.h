@@ -29,6 +29,9 @@ enum wr_delivery_fact {
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
     /* The end of the stream has arrived; the protocol does not know yet. */
     WR_DELIVERY_END = 1u << 3,
+    /* The connection moves to another loop; keeps bytes from the protocol, as
+     * the first three do. */
+    WR_DELIVERY_AWAY = 1u << 4,
 };
 
 struct wr_delivery {
@@ -53,14 +56,15 @@ static inline void wr_delivery_check_invariants(const struct wr_delivery *d)
 /* True if new bytes may be shown at once. */
 static inline bool wr_delivery_is_free(const struct wr_delivery *d)
 {
-    return !(d->facts &
-             (WR_DELIVERY_SHUT | WR_DELIVERY_PAUSED | WR_DELIVERY_HELD));
+    return !(d->facts & (WR_DELIVERY_SHUT | WR_DELIVERY_PAUSED |
+                         WR_DELIVERY_HELD | WR_DELIVERY_AWAY));
 }
 
 /* True if the protocol may be called with bytes, held bytes first. */
 static inline bool wr_delivery_may_show(const struct wr_delivery *d)
 {
-    return !(d->facts & (WR_DELIVERY_SHUT | WR_DELIVERY_PAUSED));
+    return !(d->facts &
+             (WR_DELIVERY_SHUT | WR_DELIVERY_PAUSED | WR_DELIVERY_AWAY));
 }
 
 static inline bool wr_delivery_is_shut(const struct wr_delivery *d)
@@ -112,6 +116,13 @@ static inline void wr_delivery_pause(struct wr_delivery *d)
 static inline void wr_delivery_resume(struct wr_delivery *d)
 {
     d->facts &= (uint8_t)~WR_DELIVERY_PAUSED;
+}
+
+/* Shows nothing while the connection moves. */
+static inline void wr_delivery_set_away(struct wr_delivery *d, bool is_away)
+{
+    d->facts = (uint8_t)(is_away ? d->facts | WR_DELIVERY_AWAY
+                                 : d->facts & ~WR_DELIVERY_AWAY);
 }
 
 /* Dooms the transport because received bytes are lost or uncertain: no byte

@@ -10,7 +10,7 @@
 const char *wr_life_state_name(const weir_transport *t)
 {
     static const char *const names[WR_LIFE_STATES] = {
-        "new",       "handshaking", "open",   "closing",
+        "new",       "handshaking", "moving", "open", "closing",
         "lingering", "doomed",      "ending", "lost"};
     return names[t->state];
 }

@@ -6,6 +6,8 @@
  *        \     |                          /
  *         HANDSHAKING ___________________/
  *
+ *     OPEN <-> MOVING -> DOOMED
+ *
  * Every transport that moves bytes or datagrams has a life: stream sockets,
  * pipes, datagrams, TLS. The state is a field of the transport, written only by
  * wr_life_set_state(). A kind decides from its own facts when to change the
@@ -32,11 +34,14 @@ static inline void wr_life_set_state(weir_transport *t,
     /* By state: a bit for each state that it may be entered from. */
     static const uint8_t allowed[WR_LIFE_STATES] = {
         [WR_LIFE_HANDSHAKING] = 1u << WR_LIFE_NEW,
-        [WR_LIFE_OPEN] = 1u << WR_LIFE_NEW | 1u << WR_LIFE_HANDSHAKING,
+        [WR_LIFE_MOVING] = 1u << WR_LIFE_OPEN,
+        [WR_LIFE_OPEN] = 1u << WR_LIFE_NEW | 1u << WR_LIFE_HANDSHAKING |
+                         1u << WR_LIFE_MOVING,
         [WR_LIFE_CLOSING] = 1u << WR_LIFE_OPEN,
         [WR_LIFE_LINGERING] = 1u << WR_LIFE_CLOSING,
-        [WR_LIFE_DOOMED] = 1u << WR_LIFE_HANDSHAKING | 1u << WR_LIFE_OPEN |
-                           1u << WR_LIFE_CLOSING | 1u << WR_LIFE_LINGERING,
+        [WR_LIFE_DOOMED] = 1u << WR_LIFE_HANDSHAKING | 1u << WR_LIFE_MOVING |
+                           1u << WR_LIFE_OPEN | 1u << WR_LIFE_CLOSING |
+                           1u << WR_LIFE_LINGERING,
         [WR_LIFE_ENDING] = 1u << WR_LIFE_DOOMED,
         [WR_LIFE_LOST] = 1u << WR_LIFE_ENDING,
     };

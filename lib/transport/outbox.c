@@ -13,9 +13,11 @@ static void outbox_set_state(struct wr_outbox *o, enum wr_outbox_state state)
     static const uint8_t allowed[WR_OUTBOX_STATES] = {
         [WR_OUTBOX_NEW] = 1u << WR_OUTBOX_OPEN | 1u << WR_OUTBOX_SHUT,
         [WR_OUTBOX_OPEN] = 1u << WR_OUTBOX_ENDED | 1u << WR_OUTBOX_CLOSING |
-                           1u << WR_OUTBOX_GONE | 1u << WR_OUTBOX_SHUT,
-        [WR_OUTBOX_ENDED] = 1u << WR_OUTBOX_CLOSED | 1u << WR_OUTBOX_GONE |
-                            1u << WR_OUTBOX_SHUT,
+                           1u << WR_OUTBOX_MOVING | 1u << WR_OUTBOX_GONE |
+                           1u << WR_OUTBOX_SHUT,
+        [WR_OUTBOX_ENDED] = 1u << WR_OUTBOX_CLOSED | 1u << WR_OUTBOX_MOVING |
+                            1u << WR_OUTBOX_GONE | 1u << WR_OUTBOX_SHUT,
+        [WR_OUTBOX_MOVING] = 1u << WR_OUTBOX_OPEN | 1u << WR_OUTBOX_ENDED,
         [WR_OUTBOX_CLOSING] = 1u << WR_OUTBOX_GONE | 1u << WR_OUTBOX_SHUT,
         [WR_OUTBOX_CLOSED] = 1u << WR_OUTBOX_GONE | 1u << WR_OUTBOX_SHUT,
     };
@@ -49,6 +51,18 @@ void wr_outbox_close(struct wr_outbox *o)
     }
 }
 
+void wr_outbox_depart(struct wr_outbox *o)
+{
+    wr_assert(!o->sender && !o->in_resume);
+    outbox_set_state(o, WR_OUTBOX_MOVING);
+}
+
+void wr_outbox_come_back(struct wr_outbox *o, bool has_ended)
+{
+    wr_assert(o->state == WR_OUTBOX_MOVING);
+    outbox_set_state(o, has_ended ? WR_OUTBOX_ENDED : WR_OUTBOX_OPEN);
+}
+
 void wr_outbox_lose_peer(struct wr_outbox *o)
 {
     wr_assert(!wr_outbox_is_over(o));
@@ -57,7 +71,7 @@ void wr_outbox_lose_peer(struct wr_outbox *o)
 
 void wr_outbox_shut(struct wr_outbox *o)
 {
-    if (!wr_outbox_is_over(o)) { /* WR_OUTBOX_GONE stays */
+    if (!wr_outbox_is_over(o)) { /* GONE and MOVING stay */
         outbox_set_state(o, WR_OUTBOX_SHUT);
     }
 }
@@ -97,6 +111,7 @@ int wr_outbox_check(weir_transport *t, size_t len)
 
     wr_outbox_check_invariants(o);
     wr_require(t->error == 0 && o->state != WR_OUTBOX_GONE, -EPIPE);
+    wr_require(t->state != WR_LIFE_MOVING, -EBUSY);
     wr_require(o->state == WR_OUTBOX_OPEN ||
                    (o->state == WR_OUTBOX_CLOSING && o->in_resume),
                -ESHUTDOWN);

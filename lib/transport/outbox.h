@@ -9,6 +9,8 @@
  *              \---> closing ---------/
  *               \______\_______\_ gone
  *
+ *     open, ended <-> moving
+ *
  * An outbox knows the transport, its protocol and the budget, but not how bytes
  * are sent. Its owner embeds a zeroed outbox, gives its place by `outbox` of
  * the table, and calls it when bytes have left; life.h changes its state. If a
@@ -28,6 +30,7 @@ enum wr_outbox_state {
     WR_OUTBOX_ENDED,   /* write_eof was called: the queue is sent */
     WR_OUTBOX_CLOSING, /* close was called; resume_writing may still write */
     WR_OUTBOX_CLOSED,  /* close was called after write_eof */
+    WR_OUTBOX_MOVING,  /* the connection leaves: nothing is sent meanwhile */
     WR_OUTBOX_GONE,    /* the peer accepts no more bytes */
     WR_OUTBOX_SHUT,    /* the connection ends: the queue is dropped */
     WR_OUTBOX_STATES,
@@ -78,6 +81,10 @@ void wr_outbox_open(struct wr_outbox *o);
 /* Ends the outbox after the queued bytes. No effect unless it is open. */
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
+/* The connection leaves the loop: from OPEN or ENDED. */
+void wr_outbox_depart(struct wr_outbox *o);
+/* It has come back, and the stream @has_ended before. */
+void wr_outbox_come_back(struct wr_outbox *o, bool has_ended);
 /* The peer accepts no more bytes; the connection is not over. */
 void wr_outbox_lose_peer(struct wr_outbox *o);
 /* Refuses everything, because the connection ends. */
@@ -95,10 +102,10 @@ static inline bool wr_outbox_has_ended(const struct wr_outbox *o)
     return o->state == WR_OUTBOX_ENDED || o->state == WR_OUTBOX_CLOSED;
 }
 
-/* True if no more bytes are sent. */
+/* True if no more bytes are sent, or none before the connection has moved. */
 static inline bool wr_outbox_is_over(const struct wr_outbox *o)
 {
-    return o->state >= WR_OUTBOX_GONE;
+    return o->state >= WR_OUTBOX_MOVING;
 }
 
 /* ---- what is written ---- */

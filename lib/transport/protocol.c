@@ -18,6 +18,12 @@ static const size_t protocol_least_sizes[] = {
     [WEIR_PROTOCOL_SUBPROCESS] = offsetof(struct weir_protocol, fds_received),
 };
 
+/* True if the table is large enough for an entry that is not NULL. */
+#define PROTOCOL_HAS(table, entry)                                             \
+    ((table)->size >=                                                          \
+         offsetof(struct weir_protocol, entry) + sizeof((table)->entry) &&     \
+     (table)->entry)
+
 bool wr_protocol_fits(const weir_transport *t,
                       const struct weir_protocol_binding *binding)
 {
@@ -96,6 +102,22 @@ void wr_protocol_lost(weir_transport *t)
         t->binding.protocol->connection_lost(t->binding.user, t, t->error);
         protocol_end_timing(t, start_ns, "connection_lost");
     }
+}
+
+bool wr_protocol_may_move(const weir_transport *t)
+{
+    const struct weir_protocol *protocol = t->binding.protocol;
+
+    wr_assert(protocol);
+    return PROTOCOL_HAS(protocol, connection_moved);
+}
+
+void wr_protocol_moved(weir_transport *t)
+{
+    wr_assert(t->end == WEIR_END_MOVED);
+    const uint64_t start_ns = protocol_start_timing(t);
+    t->binding.protocol->connection_moved(t->binding.user, t);
+    protocol_end_timing(t, start_ns, "connection_moved");
 }
 
 static int protocol_ignore_data(void *user, weir_transport *t,
@@ -214,10 +236,8 @@ void wr_protocol_exited(weir_transport *t)
 bool wr_protocol_takes_fds(const weir_transport *t)
 {
     const struct weir_protocol *protocol = t->binding.protocol;
-    const size_t size = offsetof(struct weir_protocol, fds_received) +
-                        sizeof(protocol->fds_received);
 
-    return protocol->size >= size && protocol->fds_received;
+    return PROTOCOL_HAS(protocol, fds_received);
 }
 
 int wr_protocol_fds(weir_transport *t, const int *fds, size_t count, bool lost)

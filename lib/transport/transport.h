@@ -21,6 +21,7 @@
 enum wr_life_state {
     WR_LIFE_NEW,         /* a factory may only query it */
     WR_LIFE_HANDSHAKING, /* TLS only; connection_made follows */
+    WR_LIFE_MOVING,      /* on its way to another loop, or about to leave */
     WR_LIFE_OPEN,        /* connection_made was called, or is about to be */
     WR_LIFE_CLOSING,     /* sends the queue, delivers no more bytes */
     WR_LIFE_LINGERING,   /* waits until the peer has all sent bytes */
@@ -379,6 +380,9 @@ wr_protocol_find(weir_transport *t, const struct weir_factory *factory)
 /* Calling the protocol. A missing entry gives 0. */
 void wr_protocol_made(weir_transport *t);
 void wr_protocol_lost(weir_transport *t);
+/* True if the protocol has connection_moved, which the second calls. */
+bool wr_protocol_may_move(const weir_transport *t);
+void wr_protocol_moved(weir_transport *t);
 void wr_protocol_pause(weir_transport *t);
 void wr_protocol_resume(weir_transport *t);
 WEIR_MUST_USE int wr_protocol_eof(weir_transport *t);

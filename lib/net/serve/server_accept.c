@@ -266,6 +266,20 @@ static void server_accept_adopt(struct wr_connection_set *set,
     server->client_count++;
 }
 
+int weir_server_take_connection(weir_server *server, weir_transport *t)
+{
+    const int err = wr_loop_check(server->loop);
+
+    wr_require(err >= 0, err);
+    wr_debug_check(wr_server_check_invariants(server));
+    wr_require(t->state == WR_LIFE_NEW && !t->set && t->loop == server->loop,
+               -EINVAL);
+    wr_require(server->state == SERVER_SERVING, -ESHUTDOWN);
+    wr_require(server->client_count < server->connection_limit, -EBUSY);
+    t->set = &server->set;
+    return 0;
+}
+
 /* Cancels the tasks that serve or served the server's connections. This makes
  * the tasks ready and runs none, so the list does not change. */
 static void server_accept_cancel_handlers(weir_server *server)

@@ -295,6 +295,7 @@ static bool filter_read_wants(const struct wr_filter *f)
         return f->shutdown_timeout_ns > 0 &&
                f->engine.state != WR_TLS_ENGINE_FAILED;
     case WR_LIFE_NEW:
+    case WR_LIFE_MOVING: /* TLS stays */
     case WR_LIFE_DOOMED:
     case WR_LIFE_ENDING:
     case WR_LIFE_LOST:

@@ -325,6 +325,11 @@ static const struct wr_transport_ops sock_unix_ops = {
     .discard_fds = wr_sock_fds_discard,
     SOCK_OPS_FIELDS};
 
+bool wr_sock_is_kind(const weir_transport *t)
+{
+    return t->ops->device == &sock_device;
+}
+
 struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
                              const struct wr_sock_options *options)
 {

@@ -16,6 +16,73 @@ struct wr_sock_options {
     int family;                    /* of the socket; 0: an IP family */
 };
 
+/* The luggage of a connection on its way to another loop: the descriptor, the
+ * bytes, and all facts that the kernel does not know. Plain memory. */
+struct wr_luggage {
+    struct weir_allocator allocator; /* of the bytes */
+    int fd;
+    int family;
+    struct weir_timeouts limits; /* of a connection that @has_limits */
+    uint64_t received_ns;        /* as in the clock */
+    uint64_t sent_ns;
+    uint64_t high_bytes;
+    uint64_t low_bytes;
+    uint64_t hard_limit_bytes;
+    uint64_t read_limit_bytes;
+    uint8_t *bytes; /* received and not delivered, then written and not sent */
+    size_t unread_bytes;
+    size_t unsent_bytes;
+    uint8_t fd_limit;
+    bool has_limits : 1;
+    bool takes_fds : 1;
+    bool is_busy : 1;
+    bool eof_seen : 1;
+    bool has_ended : 1; /* write_eof was called */
+    bool end_sent : 1;  /* and the peer knows */
+    bool has_received : 1;
+    bool has_sent : 1;
+    bool has_waited : 1;
+    bool fin_seen : 1;
+};
+
+/* A connection that was made from luggage and has not begun. */
+struct wr_arrival {
+    struct wr_sock *sock;
+    struct wr_sendq unsent;
+    weir_lease *unread; /* a list */
+};
+
+struct wr_departure;
+
+/* sock_move.c: leaving a loop, and arriving on another. */
+
+/* 0 if @t is an open socket that can move now, or the error. */
+WEIR_MUST_USE int wr_sock_check_move(const weir_transport *t);
+/* Cancels what is in flight. @departure is told when nothing is. */
+void wr_sock_depart(weir_transport *t, struct wr_departure *departure);
+/* True when nothing is in flight, and no descriptors are being closed. */
+WEIR_MUST_USE bool wr_sock_is_settled_to_move(const weir_transport *t);
+/* Copies what the connection takes along: 0 or -ENOMEM. Callbacks may run. */
+WEIR_MUST_USE int wr_sock_pack(weir_transport *t, struct wr_luggage *luggage);
+/* The descriptor is on its way, and not the loop's. */
+void wr_sock_send_off(weir_transport *t);
+/* The connection is the loop's again, with all that it had; it may have been
+ * sent off. */
+void wr_sock_come_back(weir_transport *t);
+/* The connection is another loop's: calls connection_moved. */
+void wr_sock_leave(weir_transport *t);
+void wr_luggage_free(struct wr_luggage *luggage);
+
+/* Makes a connection, and asks the factory for its protocol: 0, -ENOMEM,
+ * -EINVAL or the factory's error. The luggage stays the caller's. */
+WEIR_MUST_USE int wr_sock_arrive(weir_loop *loop,
+                                 const struct wr_luggage *luggage,
+                                 const struct weir_factory *factory,
+                                 struct wr_arrival *ret);
+/* The descriptor is the loop's: calls connection_made, and goes on. */
+void wr_sock_begin_anew(struct wr_arrival *arrival,
+                        const struct wr_luggage *luggage);
+
 /* Makes a transport from a connected descriptor, asks the factory for its
  * protocol, calls connection_made and starts reading. Takes @fd, even on
  * failure. Called from the loop (a completion or a ready item), never from a

@@ -50,10 +50,7 @@ static bool sock_deliver_may_into(const struct wr_sock *s)
            wr_delivery_is_free(&s->c.delivery);
 }
 
-/* Gives lent memory back, and holds a copy of its bytes behind the held bytes:
- * a protocol lends one piece of memory at a time, and delivering held bytes may
- * need that piece. False: the kernel still uses the memory. */
-static bool sock_deliver_take_back_lent(struct wr_sock *s)
+bool wr_sock_take_back_lent(struct wr_sock *s)
 {
     struct wr_sock_into *into = s->into;
     weir_lease *lease = NULL;
@@ -83,7 +80,7 @@ void wr_sock_deliver_held(struct wr_connection *c)
     struct wr_delivery *d = &c->delivery;
 
     while (wr_delivery_has_held(d) && wr_delivery_may_show(d) &&
-           sock_deliver_take_back_lent(s)) {
+           wr_sock_take_back_lent(s)) {
         if (!wr_delivery_may_show(d)) {
             break; /* release_buffer has paused or closed */
         }
@@ -138,6 +135,13 @@ static void sock_deliver_end(struct wr_sock *s)
     }
 }
 
+/* True if the protocol is to be told of an end, here or on another loop. */
+static bool sock_deliver_may_end(const struct wr_sock *s)
+{
+    wr_assert(s->c.eof_seen);
+    return s->c.t.state == WR_LIFE_OPEN || s->c.t.state == WR_LIFE_MOVING;
+}
+
 /* The kernel reports an error once, to a send or to a receive; later receives
  * see an end of the stream. So a send in flight may have got the error, and its
  * completion is not handled yet: the end is doubted until then. That is soon,
@@ -146,7 +150,7 @@ void wr_sock_received_eof(struct wr_sock *s)
 {
     wr_assert(!s->c.eof_seen);
     s->c.eof_seen = true;
-    if (s->c.t.state != WR_LIFE_OPEN || s->c.t.error) {
+    if (!sock_deliver_may_end(s) || s->c.t.error) {
         return;
     }
     if (s->send_op.in_flight && !s->polls_for_room) {
@@ -163,7 +167,7 @@ void wr_sock_confirm_eof(struct wr_sock *s)
 {
     wr_assert(s->c.eof_seen && s->eof_doubted);
     s->eof_doubted = false;
-    if (s->c.t.state == WR_LIFE_OPEN &&
+    if (sock_deliver_may_end(s) &&
         (s->c.t.error == 0 || s->c.t.error == -EPIPE)) {
         sock_deliver_end(s);
     }

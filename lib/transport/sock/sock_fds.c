@@ -82,7 +82,7 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
     wr_closer_close_alone(fds, count);
     if (!wr_life_is_over(&s->c.t)) { /* without memory it cannot rest */
         wr_transport_set_error(t, -ENOMEM, "close");
-        wr_life_doom(t);
+        t->ops->doom(t);
     }
 }
 

@@ -15,6 +15,7 @@
  *     sock_linger.c   an end that waits until the peer has what was written
  *     sock_state.c    facts for the connection's decision, the invariants
  *     sock_name.c     addresses, the credentials of a Unix socket's peer
+ *     sock_move.c     leaving a loop, and arriving on another (above sock.c)
  *
  * The files below sock.c note what happened; sock.c advances the connection at
  * the end of the completion, and so does the step.
@@ -115,6 +116,9 @@ wr_sock_make(weir_loop *loop, int fd, const struct wr_sock_options *options);
 /* Adds the socket to the loop and its set. */
 void wr_sock_begin(struct wr_sock *s);
 
+/* True if @t is a stream socket. */
+bool wr_sock_is_kind(const weir_transport *t);
+
 /* sock_write.c */
 int wr_sock_write(weir_transport *t, const void *data, size_t len);
 /* weir_transport_send_fds(), with 1 to WEIR_FDS_MAX descriptors. */
@@ -129,6 +133,8 @@ WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
 /* Switches to sends that carry descriptors, because some wait. */
 void wr_sock_send_fds_too(struct wr_sock *s);
+/* The socket has sent before, on another loop. */
+void wr_sock_send_go_on_from(struct wr_sock *s);
 /* Sends the queue, or the next piece of the file, at the end of the turn. */
 void wr_sock_send_file_later(struct wr_sock *s);
 /* Cancels the operations in flight. */
@@ -193,6 +199,11 @@ void wr_sock_received_eof(struct wr_sock *s);
 void wr_sock_confirm_eof(struct wr_sock *s);
 /* Delivers held bytes until the protocol takes no more. */
 void wr_sock_deliver_held(struct wr_connection *c);
+/* Gives lent memory back, and holds a copy of its bytes behind the held bytes:
+ * a protocol lends one piece of memory at a time, and delivering held bytes may
+ * need that piece. False: the kernel still uses the memory, or the bytes are
+ * lost for want of memory. */
+WEIR_MUST_USE bool wr_sock_take_back_lent(struct wr_sock *s);
 /* Gives lent memory back if nothing was received into it. */
 void wr_sock_return_into(struct wr_sock *s);
 /* Gives lent memory back, drops bytes in it, and frees `into`. */

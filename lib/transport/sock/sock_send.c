@@ -207,6 +207,7 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
     }
     s->polls_for_room = false;
     if (is_over || wr_life_is_over(&s->c.t) || s->c.t.error ||
+        s->c.t.state == WR_LIFE_MOVING ||
         (s->sends_file && s->c.outbox.sender->state == WR_SENDER_STOPPING)) {
         return true;
     }
@@ -233,7 +234,7 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
     wr_assert(!s->polls_for_room);
     if (s->c.t.error) {
         wr_connection_drop_queue(&s->c);
-    } else if (wr_life_is_over(&s->c.t)) {
+    } else if (wr_life_is_over(&s->c.t) || s->c.t.state == WR_LIFE_MOVING) {
         return;
     } else if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         if (res == -EAGAIN) {
@@ -323,6 +324,13 @@ void wr_sock_send_init(struct wr_sock *s)
     wr_assert(s->c.t.state == WR_LIFE_NEW);
     wr_list_init(&s->turn_end.link);
     s->turn_end.run = sock_send_flush_first;
+}
+
+void wr_sock_send_go_on_from(struct wr_sock *s)
+{
+    wr_assert(!wr_list_is_linked(&s->turn_end.link));
+    s->has_sent = true;
+    s->turn_end.run = sock_send_flush;
 }
 
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)

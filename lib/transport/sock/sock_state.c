@@ -156,7 +156,8 @@ void wr_sock_check_progress(const struct wr_connection *c)
     wr_assert(!sock_state_is_forgotten(s));
     wr_assert(!wr_connection_is_reading(&c->t) ||
               !wr_delivery_has_held(&c->delivery) || wr_sock_has_lent(s));
-    if (c->t.error == 0 && !wr_life_is_over(&c->t)) {
+    if (c->t.error == 0 && !wr_life_is_over(&c->t) &&
+        c->t.state != WR_LIFE_MOVING) {
         wr_assert(wr_sendq_is_empty(&c->outbox.queue) || is_moving);
         wr_assert(!s->sends_file || is_moving ||
                   c->outbox.sender->state != WR_SENDER_NEXT);

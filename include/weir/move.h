@@ -1,0 +1,108 @@
+/**
+ * @file move.h
+ * Moving an open connection to another loop, on another thread.
+ *
+ * Connections that were accepted unevenly can be served evenly. A move takes
+ * the connection as it is: bytes that were received and not shown, bytes that
+ * were written and not sent, a half-closed direction, the marks, the limits of
+ * memory and of time with what is left of them. The peer notices nothing.
+ *
+ * On the other loop it is a new transport with a protocol of its own, which a
+ * factory makes there. The user pointer may be the same: what a thread has
+ * written before the call, the other thread's factory sees.
+ *
+ *     static int take_over(void *arg, weir_transport *t,
+ *                          struct weir_protocol_binding *ret)
+ *     {
+ *         *ret = (struct weir_protocol_binding){&protocol, arg};
+ *         return weir_server_take_connection(its_server(arg), t);
+ *     }
+ *
+ *     const struct weir_factory factory = {take_over, session};
+ *     err = weir_transport_move(t, weir_thread_get_remote(other), &factory,
+ *                               NULL, NULL, NULL);
+ *
+ * **What can move.** TCP and Unix stream sockets whose protocol has
+ * connection_moved. Three kinds of connections stay:
+ *
+ * - The streams of tasks, because readers and writers belong to their loop.
+ * Call weir_stream_detach() first, and give the bytes that the reader had to
+ *   weir_transport_set_protocol().
+ * - The connections of a relay.
+ * - TLS. wolfSSL keeps a session in many pieces of memory, which are taken from
+ *   the loop and counted there, and has no call that hands a session on. A TLS
+ *   server that is to be even accepts without TLS, moves the connection, and
+ *   calls weir_transport_start_tls() on the other loop.
+ *
+ * @thread loop
+ * @suspends no
+ */
+#ifndef WEIR_MOVE_H
+#define WEIR_MOVE_H
+
+#include "base.h"
+#include "loop.h"
+#include "pending.h"
+#include "protocol.h"
+#include "transport.h"
+
+WEIR_BEGIN_DECLS
+
+/** Called when a move has ended: @p err is 0, or why the connection has not
+ * moved. Then its protocol is called again, or has got connection_lost. */
+typedef void weir_move_done_fn(void *arg, int err);
+
+/**
+ * Move a connection to another loop.
+ *
+ * From this call on the protocol is not called, writes fail with -EBUSY, and
+ * weir_transport_is_closing() is true. When nothing of the connection is in the
+ * kernel's hands any more, which no peer can delay, it is offered to the other
+ * loop. There @p factory is called, then connection_made, then the protocol
+ * gets all bytes that the old one has not seen, and eof_received if the peer
+ * has ended its stream, also if the old protocol knew. It may write at once;
+ * pause_writing follows connection_made if too much waits to be sent.
+ *
+ * When the other loop has the connection, connection_moved is called here, and
+ * then @p done with 0. The old transport has ended (WEIR_END_MOVED); its
+ * addresses can still be read, its descriptor not.
+ *
+ * If the move fails, the connection goes on here as before, and @p done gets
+ * the error: -ESHUTDOWN if the other loop was freed first, -ENOMEM, what the
+ * factory has returned, -EINVAL if its protocol is none for a stream, the error
+ * of a connection that has broken meanwhile, or -ECANCELED after
+ * weir_pending_cancel(), after a close or an abort, and if this loop is freed.
+ * A close or an abort holds for the connection unless the other loop has it
+ * already. If this loop is freed just while the factory runs, @p done gets
+ * -ECANCELED, and the connection is reset if the factory fails.
+ *
+ * A loop that does not run accepts nothing: the connection waits for it, until
+ * the move is given up.
+ *
+ * @param t         the transport; borrowed
+ * @param to        another loop (weir_loop_get_remote(),
+ *                  weir_thread_get_remote()); borrowed
+ * @param factory   makes the protocol, on the thread of @p to; copied
+ * @param done      called once, from this loop; may be NULL
+ * @param done_arg  its first argument
+ * @param ret       gives the move up (pending.h); may be NULL
+ * @return          0 when it has begun; after an error nothing has changed
+ * @retval -EINVAL      no factory, or @p to is the transport's own loop
+ * @retval -EOPNOTSUPP  no stream socket, or a protocol without connection_moved
+ * @retval -EBUSY       before connection_made, while it moves already, and
+ * while a file or descriptors are being sent
+ * @retval -ESHUTDOWN   the transport is closing, broken or lost
+ * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing; or
+ *                      no memory for the move
+ * @retval -EPERM       not the thread of the transport's loop
+ * @retval -ECHILD      in a forked child
+ * @retval WEIR_EREPLACED  another transport (TLS) has replaced this one
+ */
+WEIR_API WEIR_MUST_USE int
+weir_transport_move(weir_transport *t, weir_remote *to,
+                    const struct weir_factory *factory, weir_move_done_fn *done,
+                    void *done_arg, weir_pending **ret);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,449 @@
+/*
+ * Moving a connection to another loop.
+ *
+ * A move belongs to the old loop, from the call to done. Its parcel travels: in
+ * the mailbox of the new loop, and then back in the mailbox of the old loop.
+ *
+ *     PACKED <--> OFFERED --taken--> TAKEN --> MADE, or FAILED
+ *                    \--> RECALLED     \--> ORPHANED
+ *
+ * The new loop has the connection in state MADE. TAKEN is undecided, because
+ * the factory is running. In all other states the old loop has the connection.
+ * It recalls an offered parcel if it cannot wait; if it is freed, it leaves a
+ * taken parcel as an orphan. The new loop frees both; the old loop frees all
+ * other parcels when they are home. One lock orders the steps of all moves.
+ */
+#include "lib/loop/loop.h"
+#include "lib/loop/pending.h"
+#include "lib/transport/connection.h"
+#include "lib/transport/sock/sock.h"
+#include "lib/transport/socket.h"
+#include "uring/alloc.h"
+#include "uring/wake.h"
+
+#include <pthread.h>
+#include <weir/move.h>
+
+enum parcel_state {
+    PARCEL_PACKED, /* not posted yet */
+    PARCEL_OFFERED,
+    PARCEL_TAKEN,
+    PARCEL_MADE,
+    PARCEL_FAILED,
+    PARCEL_RECALLED,
+    PARCEL_ORPHANED,
+};
+
+struct move;
+
+struct parcel {
+    struct wr_wake_item item; /* in one mailbox at a time */
+    enum parcel_state state;  /* set by move_set_state() alone */
+    struct wr_wake *to;
+    struct wr_wake *home;
+    struct weir_factory factory;
+    struct wr_luggage luggage;
+    struct move *move; /* the old loop's; NULL: it has ended */
+    int err;           /* in state FAILED */
+};
+
+struct move {
+    struct weir_pending pending;
+    struct wr_member member; /* of the old loop, until done */
+    struct wr_departure departure;
+    struct wr_ready told;
+    weir_transport *t;              /* with a reference */
+    struct parcel *parcel;          /* NULL: it is not ours any more */
+    int (*wish)(weir_transport *t); /* if the connection comes back; or NULL */
+    weir_move_done_fn *done;
+    void *done_arg;
+    int err; /* when it has ended */
+};
+
+static pthread_mutex_t move_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- the parcel ---- */
+
+static void move_free_parcel(struct parcel *parcel)
+{
+    const struct weir_allocator allocator = parcel->luggage.allocator;
+
+    wr_assert(!parcel->item.is_posted);
+    wr_luggage_free(&parcel->luggage);
+    wr_wake_unref(parcel->to);
+    wr_wake_unref(parcel->home);
+    wr_free(&allocator, parcel, sizeof(*parcel));
+}
+
+/* Changes the state from @from to @to; any other state stays. Returns the state
+ * before. */
+static enum parcel_state move_set_state(struct parcel *parcel,
+                                        enum parcel_state from,
+                                        enum parcel_state to)
+{
+    wr_assert(from != to);
+    pthread_mutex_lock(&move_lock);
+    const enum parcel_state state = parcel->state;
+    if (state == from) {
+        parcel->state = to;
+    }
+    pthread_mutex_unlock(&move_lock);
+    return state;
+}
+
+/* ---- the end, on the old loop ---- */
+
+static void move_tell(struct wr_ready *ready)
+{
+    struct move *move = wr_container_of(ready, struct move, told);
+    const struct move ended = *move;
+    weir_loop *loop = ended.pending.loop;
+
+    wr_assert(ended.err <= 0);
+    if (ended.err < 0 && ended.t->state == WR_LIFE_OPEN) {
+        wr_outbox_notify(ended.t); /* bytes may have left meanwhile */
+    }
+    if (ended.done) {
+        ended.done(ended.done_arg, ended.err);
+        wr_loop_end_if_forked(loop);
+    }
+    if (ended.parcel) {
+        move_free_parcel(ended.parcel);
+    }
+    wr_loop_remove_member(loop, &move->member);
+    weir_transport_unref(ended.t);
+    wr_free(&loop->counting, move, sizeof(*move));
+}
+
+static void move_end(struct move *move, int err)
+{
+    wr_assert(!wr_ready_is_pending(&move->told));
+    move->err = err;
+    wr_ready_push(&move->pending.loop->ready, &move->told);
+}
+
+/* The connection goes on here. */
+static void move_come_back(struct move *move, int err)
+{
+    wr_assert(err < 0);
+    wr_sock_come_back(move->t);
+    move_end(move, err);
+}
+
+static void move_leave(struct move *move, int err)
+{
+    wr_assert(err == 0 || wr_loop_is_closing(move->pending.loop));
+    wr_sock_leave(move->t);
+    move_end(move, err);
+}
+
+/* Tries to get an offered connection back, or one that could not be moved:
+ * returns what became of the parcel, which is not the move's any more. */
+static enum parcel_state move_recall_parcel(struct move *move)
+{
+    struct parcel *parcel = move->parcel;
+    const enum parcel_state state =
+        move_set_state(parcel, PARCEL_OFFERED, PARCEL_RECALLED);
+
+    wr_assert(state != PARCEL_RECALLED && state != PARCEL_ORPHANED);
+    if (state == PARCEL_OFFERED) {
+        move->parcel = NULL;
+    } else if (state == PARCEL_FAILED) {
+        parcel->move = NULL; /* it is on its way home */
+        move->parcel = NULL;
+    }
+    return state;
+}
+
+/* True if the connection is the loop's again, because it was not taken. */
+static bool move_give_up(struct move *move, int err)
+{
+    wr_assert(move->t->state == WR_LIFE_MOVING);
+    if (move->departure.is_away) {
+        const enum parcel_state state = move_recall_parcel(move);
+        if (state == PARCEL_TAKEN || state == PARCEL_MADE) {
+            return false;
+        }
+    }
+    move_come_back(move, err);
+    return true;
+}
+
+static bool move_recall(struct wr_departure *departure,
+                        int (*wish)(weir_transport *t))
+{
+    struct move *move = wr_container_of(departure, struct move, departure);
+
+    wr_assert(wish);
+    if (move_give_up(move, -ECANCELED)) {
+        return true;
+    }
+    move->wish = wish;
+    return false;
+}
+
+static void move_cancel(struct weir_pending *pending)
+{
+    struct move *move = wr_container_of(pending, struct move, pending);
+
+    if (!wr_ready_is_pending(&move->told) && move->t->state == WR_LIFE_MOVING) {
+        wr_ignore(move_give_up(move, -ECANCELED));
+    }
+}
+
+/* The loop is being freed: it does not wait for the other one. */
+static void move_shutdown(struct wr_member *member)
+{
+    struct move *move = wr_container_of(member, struct move, member);
+
+    if (wr_ready_is_pending(&move->told) || move_give_up(move, -ECANCELED)) {
+        return;
+    }
+    struct parcel *parcel = move->parcel;
+    const enum parcel_state state =
+        move_set_state(parcel, PARCEL_TAKEN, PARCEL_ORPHANED);
+    wr_assert(state == PARCEL_TAKEN || state == PARCEL_MADE ||
+              state == PARCEL_FAILED);
+    if (state == PARCEL_FAILED) {
+        wr_ignore(move_give_up(move, -ECANCELED));
+        return;
+    }
+    if (state == PARCEL_MADE) {
+        parcel->move = NULL;
+    }
+    move->parcel = NULL;
+    move_leave(move, state == PARCEL_MADE ? 0 : -ECANCELED);
+}
+
+/* The parcel is home, with what became of it. */
+static void move_came_home(void *arg)
+{
+    struct parcel *parcel = arg;
+    struct move *move = parcel->move;
+
+    if (!move) {
+        move_free_parcel(parcel);
+        return;
+    }
+    wr_assert(move->parcel == parcel && move->departure.is_away);
+    if (parcel->state == PARCEL_MADE) {
+        move_leave(move, 0);
+        return;
+    }
+    wr_assert(parcel->state == PARCEL_FAILED);
+    move_come_back(move, parcel->err);
+    if (move->wish) {
+        move->wish(move->t);
+    }
+}
+
+/* The loop was freed, and the move has ended before. */
+static void move_found_no_home(void *arg)
+{
+    const struct parcel *parcel = arg;
+
+    wr_assert(parcel->state == PARCEL_MADE || parcel->state == PARCEL_FAILED);
+    move_free_parcel(arg);
+}
+
+/* ---- the new loop ---- */
+
+static void move_send_home(struct parcel *parcel)
+{
+    struct wr_wake *home = parcel->home;
+
+    wr_assert(parcel->state == PARCEL_MADE || parcel->state == PARCEL_FAILED);
+    parcel->item = (struct wr_wake_item){
+        .run = move_came_home, .arg = parcel, .drop = move_found_no_home};
+    wr_wake_ref(home);
+    if (wr_wake_post_item(home, &parcel->item) < 0) {
+        move_found_no_home(parcel);
+    }
+    wr_wake_unref(home);
+}
+
+/* The connection was not made. If the old loop was freed meanwhile, no loop has
+ * the descriptor, and the peer gets a reset. */
+static void move_fail(struct parcel *parcel, int err)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    wr_assert(err < 0);
+    parcel->err = err;
+    if (move_set_state(parcel, PARCEL_TAKEN, PARCEL_FAILED) == PARCEL_TAKEN) {
+        move_send_home(parcel);
+        return;
+    }
+    const int fd = parcel->luggage.fd;
+    wr_ignore(wr_sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset,
+                                sizeof(reset)) < 0);
+    if (parcel->luggage.family == AF_UNIX) {
+        wr_socket_close_unix(fd);
+    } else {
+        wr_socket_refuse(fd);
+    }
+    move_free_parcel(parcel);
+}
+
+/* True if the parcel may be unpacked; otherwise it was recalled. */
+static bool move_take(struct parcel *parcel)
+{
+    const enum parcel_state state =
+        move_set_state(parcel, PARCEL_OFFERED, PARCEL_TAKEN);
+
+    wr_assert(state == PARCEL_OFFERED || state == PARCEL_RECALLED);
+    if (state == PARCEL_RECALLED) {
+        move_free_parcel(parcel);
+    }
+    return state == PARCEL_OFFERED;
+}
+
+static void move_arrived(void *arg)
+{
+    struct parcel *parcel = arg;
+    weir_loop *loop = wr_loop_find(parcel->to);
+    struct wr_arrival arrival;
+
+    if (!move_take(parcel)) {
+        return;
+    }
+    const int err =
+        wr_sock_arrive(loop, &parcel->luggage, &parcel->factory, &arrival);
+    if (err < 0) {
+        move_fail(parcel, err);
+        return;
+    }
+    const bool has_home =
+        move_set_state(parcel, PARCEL_TAKEN, PARCEL_MADE) == PARCEL_TAKEN;
+    wr_sock_begin_anew(&arrival, &parcel->luggage);
+    if (has_home) {
+        move_send_home(parcel);
+    } else {
+        move_free_parcel(parcel);
+    }
+}
+
+/* The new loop was freed before. */
+static void move_missed(void *arg)
+{
+    if (move_take(arg)) {
+        move_fail(arg, -ESHUTDOWN);
+    }
+}
+
+/* ---- the begin ---- */
+
+static void move_offer(struct move *move)
+{
+    struct parcel *parcel = move->parcel;
+
+    move_set_state(parcel, PARCEL_PACKED, PARCEL_OFFERED);
+    parcel->item = (struct wr_wake_item){
+        .run = move_arrived, .arg = parcel, .drop = move_missed};
+    wr_sock_send_off(move->t);
+    struct wr_wake *to = parcel->to; /* the parcel may come back at once */
+    wr_wake_ref(to);
+    if (wr_wake_post_item(to, &parcel->item) < 0) {
+        move_set_state(parcel, PARCEL_OFFERED, PARCEL_PACKED);
+        move_come_back(move, -ESHUTDOWN);
+    }
+    wr_wake_unref(to);
+}
+
+static void move_settled(struct wr_departure *departure)
+{
+    struct move *move = wr_container_of(departure, struct move, departure);
+
+    if (move->t->error < 0) {
+        move_come_back(move, move->t->error);
+        return;
+    }
+    if (!wr_sock_is_settled_to_move(move->t)) {
+        return;
+    }
+    const int err = wr_sock_pack(move->t, &move->parcel->luggage);
+    if (err == 0) {
+        move_offer(move);
+    } else if (move->t->state == WR_LIFE_MOVING) {
+        move_come_back(move, err);
+    }
+}
+
+static void move_dump(const struct wr_member *member, FILE *out)
+{
+    const struct move *move =
+        wr_container_of(member, const struct move, member);
+
+    fprintf(out, "move away=%d fd=%d\n", move->departure.is_away,
+            move->t->ops->get_socket(move->t));
+}
+
+static struct parcel *move_make_parcel(weir_loop *loop, struct wr_wake *to,
+                                       const struct weir_factory *factory)
+{
+    struct parcel *parcel = wr_alloc(loop->allocator, sizeof(*parcel));
+
+    wr_assert(to != loop->wake);
+    if (parcel) {
+        *parcel = (struct parcel){.to = to,
+                                  .home = loop->wake,
+                                  .factory = *factory,
+                                  .luggage.allocator = *loop->allocator};
+        wr_wake_ref(to);
+        wr_wake_ref(loop->wake);
+    }
+    return parcel;
+}
+
+static struct move *move_make(weir_transport *t, struct wr_wake *to,
+                              const struct weir_factory *factory)
+{
+    static const struct wr_member_ops member_ops = {
+        .stage = WR_STAGE_MAKERS, .shutdown = move_shutdown, .dump = move_dump};
+    static const struct wr_departure_ops departure_ops = {
+        .settled = move_settled, .recall = move_recall};
+    weir_loop *loop = t->loop;
+    struct move *move = wr_alloc(&loop->counting, sizeof(*move));
+    struct parcel *parcel = move ? move_make_parcel(loop, to, factory) : NULL;
+
+    wr_assert(t->state == WR_LIFE_OPEN);
+    if (!parcel) {
+        if (move) {
+            wr_free(&loop->counting, move, sizeof(*move));
+        }
+        return NULL;
+    }
+    *move = (struct move){.pending = {.loop = loop, .give_up = move_cancel},
+                          .departure.ops = &departure_ops,
+                          .t = weir_transport_ref(t),
+                          .parcel = parcel};
+    parcel->move = move;
+    wr_ready_init(&move->told, move_tell);
+    wr_member_init(&move->member, &member_ops);
+    wr_loop_add_member(loop, &move->member);
+    return move;
+}
+
+int weir_transport_move(weir_transport *t, weir_remote *to,
+                        const struct weir_factory *factory,
+                        weir_move_done_fn *done, void *done_arg,
+                        weir_pending **ret)
+{
+    struct wr_wake *wake = (struct wr_wake *)(void *)to;
+    int err = wr_transport_enter(t);
+
+    wr_require(err >= 0, err);
+    wr_require(factory && factory->create && wake != t->loop->wake, -EINVAL);
+    err = wr_sock_check_move(t);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_closing(t->loop), -ESHUTDOWN);
+    struct move *move = move_make(t, wake, factory);
+    wr_require(move, -ENOMEM);
+    move->done = done;
+    move->done_arg = done_arg;
+    wr_sock_depart(t, &move->departure);
+    if (ret) {
+        *ret = &move->pending;
+    }
+    return 0;
+}

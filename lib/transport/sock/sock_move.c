@@ -1,0 +1,341 @@
+/*
+ * Stream sockets: leaving a loop, and arriving on another.
+ *
+ * All memory of a connection belongs to its loop, so the connection takes
+ * copies along (struct wr_luggage) and a new one is made of them. The old one
+ * keeps everything until the new one is made; if that fails it goes on.
+ *
+ * A send never waits in the kernel (sock_send.c) and a receive is cancelled, so
+ * a connection can leave in one of the next turns, whatever its peer does.
+ * Bytes that were written and not sent travel, after those that were received
+ * and not delivered.
+ */
+#include "sock_impl.h"
+
+#include "uring/alloc.h"
+
+#include <string.h>
+
+/* Received bytes travel on in pieces of this size. */
+#define PIECE_BYTES (64u << 10)
+
+/* ---- leaving ---- */
+
+int wr_sock_check_move(const weir_transport *t)
+{
+    wr_require(wr_sock_is_kind(t) && wr_protocol_may_move(t), -EOPNOTSUPP);
+    const struct wr_sock *s = wr_sock_of(t);
+    wr_assert(!t->is_below && !t->is_part);
+    wr_require(t->state != WR_LIFE_NEW && t->state != WR_LIFE_MOVING &&
+                   s->c.is_made,
+               -EBUSY);
+    wr_require(t->state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
+    wr_require(t->write_error == 0, t->write_error);
+    wr_require(!s->sends_file && !s->sends_fds && !t->handler && !t->flushed,
+               -EBUSY);
+    return 0;
+}
+
+void wr_sock_depart(weir_transport *t, struct wr_departure *departure)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_connection_depart(&s->c, departure);
+    wr_list_remove(&s->turn_end.link);
+    wr_sock_update_recv(&s->c); /* cancels, or leaves a queue */
+    wr_op_cancel(&t->loop->uring, &s->poll_op);
+    if (s->polls_for_room) {
+        wr_op_cancel(&t->loop->uring, &s->send_op);
+    }
+    wr_connection_check_invariants(&s->c);
+}
+
+bool wr_sock_is_settled_to_move(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(t->state == WR_LIFE_MOVING);
+    return !wr_sock_is_in_flight(&s->c) && !s->rests;
+}
+
+static uint64_t sock_move_count_held(const struct wr_delivery *d)
+{
+    uint64_t bytes = 0;
+
+    wr_delivery_check_invariants(d);
+    for (const weir_lease *lease = d->held_head; lease; lease = lease->next) {
+        bytes += lease->len;
+    }
+    return bytes;
+}
+
+/* Copies all bytes that the connection has: 0 or -ENOMEM. */
+static int sock_move_pack_bytes(const struct wr_sock *s,
+                                struct wr_luggage *luggage)
+{
+    const uint64_t unread = sock_move_count_held(&s->c.delivery);
+    const uint64_t unsent = s->c.outbox.queue.bytes;
+
+    wr_assert(!luggage->bytes);
+    if (unread + unsent == 0) {
+        return 0;
+    }
+    uint8_t *at = wr_alloc(&luggage->allocator, unread + unsent);
+    wr_require(at, -ENOMEM);
+    luggage->bytes = at;
+    luggage->unread_bytes = unread;
+    luggage->unsent_bytes = unsent;
+    for (const weir_lease *lease = s->c.delivery.held_head; lease;
+         lease = lease->next) {
+        memcpy(at, lease->data, lease->len);
+        at += lease->len;
+    }
+    for (const struct wr_chunk *chunk = s->c.outbox.queue.head; chunk;
+         chunk = chunk->next) {
+        memcpy(at, chunk->data, chunk->len);
+        at += chunk->len;
+    }
+    wr_assert(at == luggage->bytes + unread + unsent);
+    return 0;
+}
+
+static void sock_move_pack_facts(const struct wr_sock *s,
+                                 struct wr_luggage *luggage)
+{
+    const weir_transport *t = &s->c.t;
+
+    luggage->fd = s->c.fd;
+    luggage->family = t->ops->send_fds ? AF_UNIX : 0;
+    luggage->high_bytes = t->high_bytes;
+    luggage->low_bytes = t->low_bytes;
+    luggage->hard_limit_bytes = t->hard_limit_bytes;
+    luggage->read_limit_bytes = t->demand.account.limit_bytes;
+    luggage->fd_limit = s->fd_limit;
+    luggage->takes_fds = s->takes_fds;
+    luggage->is_busy = t->is_busy;
+    luggage->eof_seen = s->c.eof_seen;
+    luggage->has_ended = s->c.departure->has_ended;
+    luggage->end_sent = s->c.end_sent;
+    luggage->has_received = s->has_received;
+    luggage->has_sent = s->has_sent;
+    luggage->has_waited = s->has_waited;
+    luggage->fin_seen = s->fin_seen;
+    wr_assert(s->write_shut == s->c.end_sent);
+    if (s->c.clock) {
+        luggage->has_limits = true;
+        luggage->limits = s->c.clock->limits;
+        luggage->received_ns = s->c.clock->received_ns;
+        luggage->sent_ns = s->c.clock->sent_ns;
+    }
+}
+
+int wr_sock_pack(weir_transport *t, struct wr_luggage *luggage)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(wr_sock_is_settled_to_move(t) && t->error == 0);
+    wr_require(wr_sock_take_back_lent(s), -ENOMEM);
+    wr_require(t->state == WR_LIFE_MOVING, -ECANCELED); /* by the callback */
+    sock_move_pack_facts(s, luggage);
+    return sock_move_pack_bytes(s, luggage);
+}
+
+void wr_luggage_free(struct wr_luggage *luggage)
+{
+    wr_assert(luggage->bytes ||
+              luggage->unread_bytes + luggage->unsent_bytes == 0);
+    if (luggage->bytes) {
+        wr_free(&luggage->allocator, luggage->bytes,
+                luggage->unread_bytes + luggage->unsent_bytes);
+        luggage->bytes = NULL;
+    }
+}
+
+/* From now on the number may be closed and used again by any loop. The names
+ * are kept for the getters. */
+void wr_sock_send_off(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(wr_sock_is_settled_to_move(t) && !s->c.departure->is_away);
+    wr_sock_remember_names(s);
+    wr_owned_remove(&t->loop->owned, s->c.fd);
+    s->c.departure->is_away = true;
+}
+
+void wr_sock_come_back(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(t->state == WR_LIFE_MOVING);
+    if (s->c.departure->is_away) {
+        wr_owned_add(&t->loop->owned, s->c.fd);
+        s->c.departure->is_away = false;
+    }
+    wr_connection_come_back(&s->c);
+    if (t->error == 0 && !wr_sendq_is_empty(&s->c.outbox.queue)) {
+        wr_sock_make_dirty(s);
+    }
+    wr_connection_check_invariants(&s->c);
+}
+
+void wr_sock_leave(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(s->c.departure->is_away && !wr_sock_has_lent(s));
+    s->c.fd = -1;
+    if (s->into) {
+        wr_free(&t->loop->counting, s->into, sizeof(*s->into));
+        s->into = NULL;
+    }
+    if (s->fds) {
+        wr_sock_fds_free(s);
+    }
+    wr_connection_leave(&s->c);
+}
+
+/* ---- arriving ---- */
+
+static void sock_move_drop_unread(weir_lease *lease)
+{
+    while (lease) {
+        weir_lease *next = lease->next;
+        wr_lease_unref(lease);
+        lease = next;
+    }
+}
+
+/* Copies the bytes into memory of the loop: 0 or -ENOMEM. */
+static int sock_move_unpack_bytes(struct wr_arrival *arrival,
+                                  const struct wr_luggage *luggage)
+{
+    weir_loop *loop = arrival->sock->c.t.loop;
+    weir_lease **end = &arrival->unread;
+    size_t piece;
+
+    for (size_t at = 0; at < luggage->unread_bytes; at += piece) {
+        piece = wr_min_u64(luggage->unread_bytes - at, PIECE_BYTES);
+        *end = wr_lease_copy(&loop->pool, &arrival->sock->c.t.demand.account,
+                             luggage->bytes + at, piece);
+        wr_require(*end, -ENOMEM);
+        (*end)->next = NULL;
+        end = &(*end)->next;
+    }
+    if (luggage->unsent_bytes == 0) {
+        return 0;
+    }
+    wr_assert(wr_sendq_is_empty(&arrival->unsent));
+    const struct iovec unsent = {.iov_base =
+                                     luggage->bytes + luggage->unread_bytes,
+                                 .iov_len = luggage->unsent_bytes};
+    return wr_sendq_copy(&arrival->unsent, &loop->send_memory, &unsent, 1,
+                         unsent.iov_len);
+}
+
+static int sock_move_unpack_limits(struct wr_sock *s,
+                                   const struct wr_luggage *luggage)
+{
+    wr_transport_set_limits(&s->c.t, luggage->read_limit_bytes,
+                            luggage->hard_limit_bytes);
+    wr_transport_set_marks(&s->c.t, luggage->high_bytes, luggage->low_bytes);
+    if (!luggage->has_limits) {
+        return 0;
+    }
+    const int err = wr_connection_make_clock(&s->c);
+    wr_require(err == 0, err);
+    s->c.clock->limits = luggage->limits;
+    s->c.clock->received_ns = luggage->received_ns;
+    s->c.clock->sent_ns = luggage->sent_ns;
+    return 0;
+}
+
+static void sock_move_unpack_facts(struct wr_sock *s,
+                                   const struct wr_luggage *luggage)
+{
+    wr_assert(s->c.t.state == WR_LIFE_NEW);
+    s->fd_limit = luggage->fd_limit;
+    s->takes_fds = luggage->takes_fds;
+    s->moves_bulk = luggage->takes_fds;
+    s->c.t.is_busy = luggage->is_busy;
+    s->has_received = luggage->has_received;
+    s->has_waited = luggage->has_waited;
+    s->fin_seen = luggage->fin_seen;
+    if (luggage->has_sent) {
+        wr_sock_send_go_on_from(s);
+    }
+}
+
+int wr_sock_arrive(weir_loop *loop, const struct wr_luggage *luggage,
+                   const struct weir_factory *factory, struct wr_arrival *ret)
+{
+    const struct wr_sock_options options = {.family = luggage->family};
+    struct wr_sock *s = wr_sock_make(loop, luggage->fd, &options);
+
+    wr_require(s, -ENOMEM);
+    *ret = (struct wr_arrival){.sock = s};
+    wr_sendq_init(&ret->unsent);
+    sock_move_unpack_facts(s, luggage);
+    int err = sock_move_unpack_limits(s, luggage);
+    if (err == 0) {
+        err = sock_move_unpack_bytes(ret, luggage);
+    }
+    if (err == 0) {
+        err = wr_protocol_find(&s->c.t, factory);
+    }
+    if (err < 0) {
+        sock_move_drop_unread(ret->unread);
+        wr_sendq_clear(&ret->unsent, &loop->send_memory);
+        wr_connection_discard(&s->c);
+        return err;
+    }
+    return 0;
+}
+
+/* The connection has what the old one had. Nothing here can fail. */
+static void sock_move_take_over(struct wr_arrival *arrival,
+                                const struct wr_luggage *luggage)
+{
+    struct wr_sock *s = arrival->sock;
+    weir_lease *lease = arrival->unread;
+
+    wr_assert(s->c.t.state == WR_LIFE_OPEN && !s->c.is_made);
+    while (lease) {
+        weir_lease *next = lease->next;
+        wr_delivery_hold(&s->c.delivery, lease);
+        lease = next;
+    }
+    s->c.outbox.queue = arrival->unsent;
+    wr_budget_queue(&s->c.t.loop->budget, s->c.outbox.queue.bytes);
+    s->c.eof_seen = luggage->eof_seen;
+    if (luggage->eof_seen) {
+        wr_delivery_end(&s->c.delivery); /* its protocol is told anew */
+    }
+    if (luggage->has_ended) {
+        wr_outbox_end(&s->c.outbox);
+    }
+    s->c.end_sent = luggage->end_sent;
+    s->write_shut = luggage->end_sent;
+}
+
+void wr_sock_begin_anew(struct wr_arrival *arrival,
+                        const struct wr_luggage *luggage)
+{
+    struct wr_sock *s = arrival->sock;
+    weir_transport *t = &s->c.t;
+
+    wr_owned_add(&t->loop->owned, s->c.fd);
+    wr_connection_begin(&s->c);
+    sock_move_take_over(arrival, luggage);
+    wr_connection_push(&s->c); /* receives, after connection_made */
+    if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
+        wr_sock_make_dirty(s);
+        wr_connection_time_changed(&s->c);
+    }
+    wr_connection_tell_made(&s->c);
+    if (t->state == WR_LIFE_OPEN) {
+        wr_outbox_limits_changed(t); /* pauses the protocol, if it must */
+    }
+    wr_transport_note_idle(t); /* its server may be stopping */
+    wr_connection_debug_check(&s->c);
+}

@@ -1,0 +1,400 @@
+/*
+ * Moving a connection to another loop: bytes, ends and settings that go along,
+ * the callbacks of the two protocols, the server of the other loop, and
+ * connections that cannot move. move_back.c has the moves that fail, and
+ * move_storm.c has many at a time.
+ */
+#include "tests/contract/move_rig.h"
+
+#include <weir/pair.h>
+#include <weir/sendfile.h>
+
+UNIT_IN(move, the_connection_goes_on_with_another_protocol_on_the_other_loop,
+        mover_test, struct mover *m)
+{
+    mover_talk(m);
+
+    mover_move(m);
+
+    mover_expect(m, HERE, "made data moved");
+    mover_expect(m, THERE, "made");
+    expect(weir_transport_get_loop(mover_t(m)) == m->sides[THERE].loop);
+    mover_talk(m);
+    mover_expect(m, HERE, "made data moved");
+    mover_expect(m, THERE, "made data");
+    weir_transport_close(mover_t(m));
+    mover_run(m, mover_is_lost);
+    expect_eq(m->sides[THERE].lost_err, 0);
+    expect_eq(mover_read_end(m), 0);
+}
+
+UNIT_IN(move, it_may_come_back_as_often_as_one_likes, mover_test,
+        struct mover *m)
+{
+    for (int i = 0; i < 20; i++) {
+        mover_move(m);
+        expect_eq(m->at, (i + 1) % 2);
+        mover_talk(m);
+    }
+}
+
+UNIT_IN(move, the_old_transport_has_ended_and_keeps_its_addresses, mover_test,
+        struct mover *m)
+{
+    struct weir_address before;
+    struct weir_address after;
+    weir_transport *t = mover_t(m);
+    weir_transport_get_peername(t, &before);
+
+    mover_move(m);
+
+    weir_transport_get_peername(t, &after);
+    expect_eq(after.len, before.len);
+    expect_eq(memcmp(&after.storage, &before.storage, before.len), 0);
+    weir_transport_get_peername(mover_t(m), &after);
+    expect_eq(after.len, before.len);
+    expect_eq(weir_transport_get_end(t), WEIR_END_MOVED);
+    expect_eq(weir_transport_write(t, "x", 1), -ESHUTDOWN);
+    expect_eq(weir_transport_close(t), 0);
+    expect_eq(weir_transport_abort(t), 0);
+    mover_talk(m);
+}
+
+/* ---- what goes along ---- */
+
+UNIT_IN(move, bytes_that_were_not_shown_go_along, mover_test, struct mover *m)
+{
+    expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
+    mover_send(m, 100000);
+    mover_turn(m, 20);
+    expect_eq(m->received, 0);
+
+    mover_move(m);
+
+    mover_receive(m, 1000);
+    expect_eq(m->received, 101000);
+    mover_expect(m, HERE, "made moved");
+}
+
+UNIT_IN(move, bytes_that_arrive_meanwhile_go_along, mover_test, struct mover *m)
+{
+    m->sides[THERE].stands = true;
+    expect_eq(mover_begin(m), 0);
+    mover_send(m, 5000);
+    mover_turn(m, 5);
+    mover_send(m, 5000);
+    m->sides[THERE].stands = false;
+    mover_run(m, mover_is_done);
+
+    mover_receive(m, 1);
+    mover_expect(m, HERE, "made moved");
+    mover_expect(m, THERE, "made data");
+}
+
+UNIT_IN(move, bytes_that_were_not_sent_go_along_although_the_peer_does_not_read,
+        mover_test, struct mover *m)
+{
+    mover_clog(m);
+    const uint64_t waiting = weir_transport_get_write_buffer_size(mover_t(m));
+
+    mover_move(m);
+
+    expect_eq(weir_transport_get_write_buffer_size(mover_t(m)), waiting);
+    mover_expect(m, HERE, "made pause moved");
+    mover_expect(m, THERE, "made pause");
+    mover_write(m, 10);
+    mover_read(m, m->written - m->peer_received);
+    mover_turn(m, 5);
+    mover_expect(m, THERE, "made pause resume");
+}
+
+static void count_release(void *arg)
+{
+    ++*(int *)arg;
+}
+
+UNIT_IN(move, memory_of_a_write_is_released_when_the_connection_has_left,
+        mover_test, struct mover *m)
+{
+    static uint8_t bytes[100];
+    int released = 0;
+    mover_clog(m);
+    rig_pattern(bytes, m->written, sizeof(bytes));
+    m->written += sizeof(bytes);
+    expect_eq(weir_transport_write_ref(mover_t(m), bytes, sizeof(bytes),
+                                       count_release, &released),
+              0);
+
+    mover_move(m);
+
+    expect_eq(released, 1);
+    memset(bytes, 0, sizeof(bytes));
+    mover_read(m, m->written - m->peer_received);
+}
+
+static void move_it(struct mover *m)
+{
+    m->in_data = NULL;
+    expect_eq(mover_begin(m), 0);
+    expect_eq(weir_transport_write(mover_t(m), "x", 1), -EBUSY);
+    expect(weir_transport_is_closing(mover_t(m)));
+    expect_eq(mover_begin(m), -EBUSY);
+}
+
+UNIT_IN(move, it_may_begin_inside_data_received, mover_test, struct mover *m)
+{
+    mover_write(m, 1);
+    m->in_data = move_it;
+    mover_receive(m, 200000);
+
+    mover_run(m, mover_is_done);
+    expect_eq(m->done_err, 0);
+    mover_expect(m, HERE, "made data moved");
+    mover_talk(m);
+}
+
+/* ---- ends ---- */
+
+UNIT_IN(move, a_half_closed_connection_stays_so_and_its_protocol_is_told,
+        mover_test, struct mover *m)
+{
+    m->eof_result = 1;
+    mover_send(m, 3000);
+    expect_eq(shutdown(m->peer, SHUT_WR), 0);
+    mover_turn(m, 20);
+    mover_expect(m, HERE, "made data eof");
+
+    mover_move(m);
+
+    mover_turn(m, 20);
+    mover_expect(m, THERE, "made eof");
+    mover_write(m, 5000);
+    mover_read(m, 5000);
+    weir_transport_close(mover_t(m));
+    mover_run(m, mover_is_lost);
+    expect_eq(mover_read_end(m), 0);
+}
+
+UNIT_IN(move, an_end_that_comes_meanwhile_is_told_after_the_bytes, mover_test,
+        struct mover *m)
+{
+    m->eof_result = 1;
+    m->sides[THERE].stands = true;
+    expect_eq(mover_begin(m), 0);
+    mover_send(m, 3000);
+    expect_eq(shutdown(m->peer, SHUT_WR), 0);
+    mover_turn(m, 20);
+    m->sides[THERE].stands = false;
+    mover_run(m, mover_is_done);
+
+    mover_turn(m, 20);
+    mover_expect(m, HERE, "made moved");
+    mover_expect(m, THERE, "made data eof");
+}
+
+UNIT_IN(move, write_eof_goes_along_and_comes_after_the_last_byte, mover_test,
+        struct mover *m)
+{
+    mover_clog(m);
+    expect_eq(weir_transport_write_eof(mover_t(m)), 0);
+
+    mover_move(m);
+
+    expect_eq(weir_transport_write(mover_t(m), "x", 1), -ESHUTDOWN);
+    expect_eq(mover_read_end(m), 0);
+    expect_eq(m->peer_received, m->written);
+    mover_receive(m, 100);
+}
+
+UNIT_IN(move, an_end_that_was_sent_is_not_sent_again, mover_test,
+        struct mover *m)
+{
+    expect_eq(weir_transport_write_eof(mover_t(m)), 0);
+    expect_eq(mover_read_end(m), 0);
+
+    mover_move(m);
+
+    expect_eq(weir_transport_write(mover_t(m), "x", 1), -ESHUTDOWN);
+    mover_receive(m, 100);
+}
+
+UNIT_IN(move, a_peer_that_ends_during_a_move_is_noticed_on_the_other_loop,
+        mover_test, struct mover *m)
+{
+    m->sides[THERE].stands = true;
+    expect_eq(mover_begin(m), 0);
+    mover_turn(m, 5);
+    close(m->peer);
+    m->peer = -1;
+    m->sides[THERE].stands = false;
+    mover_run(m, mover_is_done);
+
+    mover_run(m, mover_is_lost);
+    mover_expect(m, HERE, "made moved");
+    mover_expect(m, THERE, "made eof lost");
+}
+
+/* ---- settings ---- */
+
+UNIT_IN(move, marks_limits_and_timeouts_go_along, mover_test, struct mover *m)
+{
+    const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
+                                           .idle_ns = 50 * RIG_MS};
+    const struct weir_water_marks marks = {.high_bytes = 300, .low_bytes = 200};
+    expect_eq(weir_transport_set_write_buffer_limits(mover_t(m), marks), 0);
+    expect_eq(weir_transport_set_write_hard_limit(mover_t(m), 1000), 0);
+    expect_eq(weir_transport_set_timeouts(mover_t(m), &timeouts), 0);
+
+    mover_move(m);
+
+    const struct weir_water_marks now =
+        weir_transport_get_write_buffer_limits(mover_t(m));
+    expect_eq(now.high_bytes, 300);
+    expect_eq(now.low_bytes, 200);
+    expect_eq(weir_transport_write(mover_t(m), (uint8_t[1001]){0}, 1001),
+              -ENOBUFS);
+    expect_eq(weir_transport_take_write_error(mover_t(m)), -ENOBUFS);
+    mover_run(m, mover_is_lost);
+    expect_eq(m->sides[THERE].lost_err, WEIR_EIDLE);
+}
+
+/* ---- servers ---- */
+
+static void server_done(void *arg, int err, weir_server *server)
+{
+    (void)server;
+    expect_eq(err, 0);
+    ++*(int *)arg;
+}
+
+static int refuse_all(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    (void)t;
+    (void)ret;
+    return -EPROTO;
+}
+
+static weir_server *make_server(weir_loop *loop, uint64_t limit)
+{
+    const struct weir_server_options options = {
+        .size = sizeof(options), .no_sockets = true, .connection_limit = limit};
+    const struct weir_factory factory = {refuse_all, NULL};
+    weir_server *server;
+    int done = 0;
+    expect_eq(weir_create_server(loop, &factory, NULL, 0, &options, server_done,
+                                 &done, &server),
+              0);
+    while (!done) {
+        expect_geq(weir_loop_run_once(loop), 0);
+    }
+    return server;
+}
+
+static void take(struct mover *m, weir_transport *t)
+{
+    m->factory_err = weir_server_take_connection(m->arg, t);
+}
+
+UNIT_IN(move, a_server_of_the_other_loop_counts_and_ends_it, mover_test,
+        struct mover *m)
+{
+    weir_server *server = make_server(m->sides[THERE].loop, 1);
+    m->arg = server;
+    m->in_factory = take;
+    expect_eq(weir_server_take_connection(server, mover_t(m)), -EINVAL);
+
+    mover_move(m);
+
+    expect_eq(m->factory_err, 0);
+    expect_eq(weir_server_get_connection_count(server), 1);
+    expect_eq(weir_server_stop(server, UINT64_MAX, NULL, NULL), 0);
+    mover_run(m, mover_is_lost);
+    expect_eq(weir_server_get_connection_count(server), 0);
+    weir_server_free(server);
+}
+
+UNIT_IN(move, a_server_that_is_full_or_closed_takes_none_and_it_comes_back,
+        mover_test, struct mover *m)
+{
+    weir_server *server = make_server(m->sides[THERE].loop, 1);
+    m->arg = server;
+    m->in_factory = take;
+    weir_server_close(server);
+    mover_fail(m, -ESHUTDOWN);
+    weir_server_free(server);
+    m->in_factory = NULL;
+    m->factory_err = 0;
+    mover_talk(m);
+}
+
+/* ---- what cannot move ---- */
+
+UNIT_IN(move, a_move_needs_another_loop_and_a_factory, mover_test,
+        struct mover *m)
+{
+    const struct weir_factory none = {NULL, NULL};
+    const struct weir_factory factory = {refuse_all, NULL};
+    weir_remote *to = m->sides[THERE].remote;
+    expect_eq(weir_transport_move(mover_t(m), to, NULL, NULL, NULL, NULL),
+              -EINVAL);
+    expect_eq(weir_transport_move(mover_t(m), to, &none, NULL, NULL, NULL),
+              -EINVAL);
+    expect_eq(weir_transport_move(mover_t(m), m->sides[HERE].remote, &factory,
+                                  NULL, NULL, NULL),
+              -EINVAL);
+    mover_talk(m);
+}
+
+UNIT_IN(move, a_protocol_without_connection_moved_stays, mover_test,
+        struct mover *m)
+{
+    struct weir_protocol older = mover_protocol;
+    const struct weir_protocol_binding binding = {&older, &m->sides[HERE]};
+    older.size = offsetof(struct weir_protocol, connection_moved);
+    expect_eq(weir_transport_set_protocol(mover_t(m), &binding, NULL, 0), 0);
+    expect_eq(mover_begin(m), -EOPNOTSUPP);
+    older.size = sizeof(older);
+    older.connection_moved = NULL;
+    expect_eq(mover_begin(m), -EOPNOTSUPP);
+    weir_transport_abort(mover_t(m));
+    mover_run(m, mover_is_lost);
+}
+
+UNIT_IN(move, a_pair_in_memory_stays, mover_test, struct mover *m)
+{
+    struct mover_side ends[2] = {{.mover = m}, {.mover = m}};
+    const struct weir_protocol_binding bindings[2] = {
+        {&mover_protocol, &ends[0]}, {&mover_protocol, &ends[1]}};
+    const struct weir_factory factory = {refuse_all, NULL};
+    weir_transport *t[2];
+    expect_eq(weir_transport_pair(m->sides[HERE].loop, bindings, NULL, t), 0);
+    expect_eq(weir_transport_move(t[0], m->sides[THERE].remote, &factory, NULL,
+                                  NULL, NULL),
+              -EOPNOTSUPP);
+    weir_transport_abort(t[0]);
+    weir_transport_abort(t[1]);
+    mover_turn(m, 5);
+    weir_transport_unref(ends[0].t);
+    weir_transport_unref(ends[1].t);
+    m->at = HERE;
+}
+
+UNIT_IN(move, a_connection_that_ends_stays, mover_test, struct mover *m)
+{
+    weir_transport_close(mover_t(m));
+    expect_eq(mover_begin(m), -ESHUTDOWN);
+    mover_run(m, mover_is_lost);
+    expect_eq(mover_begin(m), -ESHUTDOWN);
+}
+
+UNIT_IN(move, a_write_that_was_refused_is_told_first, mover_test,
+        struct mover *m)
+{
+    expect_eq(weir_transport_set_write_hard_limit(mover_t(m), 10), 0);
+    expect_eq(weir_transport_write(mover_t(m), (uint8_t[11]){0}, 11), -ENOBUFS);
+    expect_eq(mover_begin(m), -ENOBUFS);
+    expect_eq(weir_transport_take_write_error(mover_t(m)), -ENOBUFS);
+    mover_move(m);
+}

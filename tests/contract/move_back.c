@@ -1,0 +1,327 @@
+/*
+ * Moves to another loop that fail, or that are given up: the connection goes on
+ * where it was with all that it had, or ends as the program has said, and done
+ * tells why. The other loop stands where it must not have taken it yet.
+ */
+#include "tests/contract/move_rig.h"
+
+#include <sys/wait.h>
+
+/* Begins a move to a loop that does not run, and lets it be offered. */
+static void offer(struct mover *m)
+{
+    m->sides[THERE].stands = true;
+    expect_eq(mover_begin(m), 0);
+    mover_turn(m, 10);
+    expect_eq(m->done_count, 0);
+}
+
+static void expect_back(struct mover *m, int err)
+{
+    mover_run(m, mover_is_done);
+    expect_eq(m->done_err, err);
+    expect_eq(m->at, HERE);
+    mover_talk(m);
+    mover_expect(m, THERE, "");
+}
+
+UNIT_IN(move_back, the_error_of_the_factory_brings_it_back, mover_test,
+        struct mover *m)
+{
+    m->factory_err = -EPROTO;
+    mover_fail(m, -EPROTO);
+    expect_back(m, -EPROTO);
+    mover_expect(m, HERE, "made data");
+    m->factory_err = 0;
+    mover_move(m);
+    mover_talk(m);
+}
+
+UNIT_IN(move_back, a_protocol_that_does_not_fit_brings_it_back, mover_test,
+        struct mover *m)
+{
+    static const struct weir_protocol none = {.size = sizeof(none),
+                                              .kind = WEIR_PROTOCOL_DATAGRAM};
+    m->protocol = &none;
+    mover_fail(m, -EINVAL);
+    expect_back(m, -EINVAL);
+}
+
+UNIT_IN(move_back, a_loop_that_was_freed_takes_nothing, mover_test,
+        struct mover *m)
+{
+    mover_free_loop(m, THERE);
+    mover_fail(m, -ESHUTDOWN);
+    expect_back(m, -ESHUTDOWN);
+}
+
+UNIT_IN(move_back, a_loop_that_is_freed_first_gives_it_back, mover_test,
+        struct mover *m)
+{
+    offer(m);
+    mover_free_loop(m, THERE);
+    expect_back(m, -ESHUTDOWN);
+}
+
+UNIT_IN(move_back, what_waits_in_both_directions_comes_back_too, mover_test,
+        struct mover *m)
+{
+    mover_clog(m);
+    m->sides[THERE].stands = true;
+    expect_eq(mover_begin(m), 0);
+    mover_send(m, 5000);
+    mover_turn(m, 10);
+    expect_eq(m->received, 0);
+    mover_free_loop(m, THERE);
+
+    mover_run(m, mover_is_done);
+
+    mover_receive(m, 10);
+    mover_read(m, m->written - m->peer_received);
+    mover_turn(m, 5);
+    mover_talk(m);
+    cr_assert(strstr(m->sides[HERE].events, "resume"));
+}
+
+UNIT_IN(move_back, a_protocol_that_was_paused_is_resumed_when_it_is_back,
+        mover_test, struct mover *m)
+{
+    mover_clog(m);
+    offer(m);
+    weir_pending_cancel(m->pending);
+    mover_read(m, m->written - m->peer_received);
+    expect_back(m, -ECANCELED);
+    mover_expect(m, HERE, "made pause resume data");
+}
+
+UNIT_IN(move_back, it_can_be_given_up_at_once_or_when_it_was_offered,
+        mover_test, struct mover *m)
+{
+    expect_eq(mover_begin(m), 0);
+    weir_pending_cancel(m->pending);
+    weir_pending_cancel(m->pending);
+    expect_eq(m->done_count, 0, "never from inside the call");
+    expect_back(m, -ECANCELED);
+
+    offer(m);
+    weir_pending_cancel(m->pending);
+    expect_back(m, -ECANCELED);
+    m->sides[THERE].stands = false;
+    mover_turn(m, 5);
+    mover_expect(m, THERE, "");
+
+    mover_move(m);
+    mover_talk(m);
+}
+
+UNIT_IN(move_back, reading_that_is_paused_or_resumed_meanwhile_stays_so,
+        mover_test, struct mover *m)
+{
+    offer(m);
+    expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
+    weir_pending_cancel(m->pending);
+    mover_run(m, mover_is_done);
+    mover_send(m, 100);
+    mover_turn(m, 20);
+    expect_eq(m->received, 0);
+
+    offer(m);
+    expect_eq(weir_transport_resume_reading(mover_t(m)), 0);
+    weir_pending_cancel(m->pending);
+    mover_run(m, mover_is_done);
+    mover_receive(m, 1);
+}
+
+/* ---- ends ---- */
+
+UNIT_IN(move_back, a_close_holds_and_sends_what_was_written, mover_test,
+        struct mover *m)
+{
+    mover_clog(m);
+    offer(m);
+    expect_eq(weir_transport_close(mover_t(m)), 0);
+
+    expect_eq(mover_read_end(m), 0);
+    expect_eq(m->peer_received, m->written);
+    mover_run(m, mover_is_lost);
+    mover_run(m, mover_is_done);
+    expect_eq(m->done_err, -ECANCELED);
+    expect_eq(m->sides[HERE].lost_err, 0);
+}
+
+UNIT_IN(move_back, an_abort_holds, mover_test, struct mover *m)
+{
+    offer(m);
+    expect_eq(weir_transport_abort(mover_t(m)), 0);
+    mover_run(m, mover_is_done);
+
+    expect_eq(m->done_err, -ECANCELED);
+    mover_expect(m, HERE, "made lost");
+    expect_eq(mover_read_end(m), m->is_unix ? 0 : -ECONNRESET);
+    m->sides[THERE].stands = false;
+    mover_turn(m, 5);
+    mover_expect(m, THERE, "");
+}
+
+UNIT_IN(move_back, a_close_or_an_abort_before_it_is_offered_holds, mover_test,
+        struct mover *m)
+{
+    expect_eq(mover_begin(m), 0);
+    expect_eq(weir_transport_close(mover_t(m)), 0);
+    mover_run(m, mover_is_done);
+    expect_eq(m->done_err, -ECANCELED);
+    mover_run(m, mover_is_lost);
+    mover_expect(m, HERE, "made lost");
+}
+
+UNIT_IN(move_back, a_reset_during_the_move_is_told_where_the_connection_is,
+        mover_test, struct mover *m)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    if (m->is_unix) {
+        return; /* it has none */
+    }
+    offer(m);
+    expect_eq(
+        setsockopt(m->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)),
+        0);
+    close(m->peer);
+    m->peer = -1;
+    weir_pending_cancel(m->pending);
+    mover_run(m, mover_is_lost);
+    expect_eq(m->sides[HERE].lost_err, -ECONNRESET);
+    mover_expect(m, HERE, "made lost");
+}
+
+UNIT_IN(move_back, the_old_loop_may_be_freed_while_it_is_offered, mover_test,
+        struct mover *m)
+{
+    offer(m);
+    mover_free_loop(m, HERE);
+
+    mover_expect(m, HERE, "made lost");
+    expect_eq(m->done_err, -ECANCELED);
+    expect_eq(mover_read_end(m), m->is_unix ? 0 : -ECONNRESET);
+    m->sides[THERE].stands = false;
+    mover_turn(m, 5);
+    mover_expect(m, THERE, "");
+}
+
+UNIT_IN(move_back, the_old_loop_may_be_freed_before_it_is_offered, mover_test,
+        struct mover *m)
+{
+    expect_eq(mover_begin(m), 0);
+    mover_free_loop(m, HERE);
+    mover_expect(m, HERE, "made lost");
+    expect_eq(m->done_err, -ECANCELED);
+}
+
+UNIT_IN(move_back, the_old_loop_may_be_freed_when_the_other_has_it, mover_test,
+        struct mover *m)
+{
+    m->sides[THERE].stands = true;
+    expect_eq(mover_begin(m), 0);
+    mover_turn(m, 10);
+    m->sides[HERE].stands = true;
+    m->sides[THERE].stands = false;
+    mover_turn(m, 10);
+    expect_eq(m->done_count, 0);
+    mover_expect(m, THERE, "made");
+
+    mover_free_loop(m, HERE);
+
+    mover_expect(m, HERE, "made moved");
+    expect_eq(m->done_err, 0);
+    mover_talk(m);
+}
+
+UNIT_IN(move_back, the_old_loop_may_be_freed_when_the_other_has_refused_it,
+        mover_test, struct mover *m)
+{
+    m->factory_err = -EPROTO;
+    m->sides[THERE].stands = true;
+    expect_eq(mover_begin(m), 0);
+    mover_turn(m, 10);
+    m->sides[HERE].stands = true;
+    m->sides[THERE].stands = false;
+    mover_turn(m, 10);
+
+    mover_free_loop(m, HERE);
+
+    mover_expect(m, HERE, "made lost");
+    expect_eq(m->done_count, 1);
+    expect_eq(mover_read_end(m), m->is_unix ? 0 : -ECONNRESET);
+}
+
+/* ---- inside the factory, when nobody can say ---- */
+
+static void close_here(struct mover *m, weir_transport *t)
+{
+    (void)t;
+    expect_eq(weir_transport_close(m->sides[HERE].t), 0);
+    weir_pending_cancel(m->pending);
+}
+
+UNIT_IN(move_back, a_close_that_comes_too_late_holds_if_it_comes_back,
+        mover_test, struct mover *m)
+{
+    m->in_factory = close_here;
+    m->factory_err = -EPROTO;
+    mover_fail(m, -EPROTO);
+    mover_run(m, mover_is_lost);
+    mover_expect(m, HERE, "made lost");
+    expect_eq(mover_read_end(m), 0);
+}
+
+UNIT_IN(move_back, a_close_that_comes_too_late_does_nothing_otherwise,
+        mover_test, struct mover *m)
+{
+    m->in_factory = close_here;
+    mover_move(m);
+    mover_expect(m, HERE, "made moved");
+    mover_talk(m);
+}
+
+static void free_here(struct mover *m, weir_transport *t)
+{
+    (void)t;
+    mover_free_loop(m, HERE);
+    mover_expect(m, HERE, "made moved");
+    expect_eq(m->done_count, 1);
+    expect_eq(m->done_err, -ECANCELED);
+}
+
+UNIT_IN(move_back, the_old_loop_may_be_freed_inside_the_factory, mover_test,
+        struct mover *m)
+{
+    m->in_factory = free_here;
+    expect_eq(mover_begin(m), 0);
+    while (m->sides[THERE].events[0] == '\0') {
+        mover_turn(m, 1);
+    }
+    mover_talk(m);
+}
+
+UNIT_IN(move_back, without_its_old_loop_a_connection_that_is_refused_is_reset,
+        mover_test, struct mover *m)
+{
+    m->in_factory = free_here;
+    m->factory_err = -EPROTO;
+    expect_eq(mover_begin(m), 0);
+    expect_eq(mover_read_end(m), m->is_unix ? 0 : -ECONNRESET);
+    mover_expect(m, THERE, "");
+}
+
+/* ---- a child process ---- */
+
+UNIT_IN(move_back, a_forked_child_moves_nothing, mover_test, struct mover *m)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(mover_begin(m) == -ECHILD ? 0 : 1);
+    }
+    int status;
+    expect_eq(waitpid(child, &status, 0), child);
+    expect_eq(status, 0);
+    mover_talk(m);
+}
