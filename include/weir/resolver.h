@@ -22,11 +22,11 @@
  * keeps nothing. Lookups of one name that are under way together are one
  * question; each has its own time limit, and the last one that is cancelled
  * ends it. What is not kept: an error, an answer that one family has an error
- * in, and what the hosts file says, which tells no time. A change of the
- * system's files counts for a kept name when its time is over. A loop keeps up
- * to 512 names in up to 512 KiB, and those that were used least lately go
- * first; answers that are not used go some seconds after connections were lost
- * (weir_loop_trim()).
+ * in, and what the hosts file says, which tells no time. All answers are
+ * forgotten when resolv.conf has changed; a change of the hosts file counts for
+ * a kept name when its time is over. Answers have up to 512 KiB, some 400
+ * names, and those that were used least lately go first; answers that are not
+ * used go some seconds after connections were lost (weir_loop_trim()).
  *
  * The WEIR_EDNS... codes of error.h distinguish how lookups fail.
  *

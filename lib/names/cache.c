@@ -12,9 +12,9 @@
  * has run out of time leaves its entry; the last one that leaves cancels the
  * question.
  *
- * Peers may choose names, so that the number of answers and their memory are
- * limited: the answer that was not used for the longest time goes first.
- * An answer that was not used between two trims goes too.
+ * Peers may choose names, so that the memory of answers is limited: the answer
+ * that was not used for the longest time goes first. An answer that was not
+ * used between two trims goes too.
  */
 #include "cache.h"
 
@@ -25,7 +25,6 @@
 #include <weir/error.h>
 
 #define CACHE_BUCKETS   128u
-#define CACHE_COUNT_MAX 512u
 #define CACHE_BYTES_MAX ((size_t)512 << 10)
 
 struct cache {
@@ -35,7 +34,6 @@ struct cache {
     struct wr_list buckets[CACHE_BUCKETS]; /* struct cache_entry */
     struct wr_list asked; /* struct cache_entry, also unlisted ones */
     struct wr_list kept;  /* the one used least lately is first */
-    uint32_t kept_count;
     size_t kept_bytes;
     uint64_t hit_count;
     uint64_t miss_count;
@@ -117,9 +115,7 @@ static size_t cache_drop(struct cache_entry *entry)
     const size_t size = cache_get_size(entry);
 
     wr_assert(cache_is_kept(entry));
-    wr_assert(cache->kept_count > 0);
     wr_assert(cache->kept_bytes >= size);
-    cache->kept_count--;
     cache->kept_bytes -= size;
     cache_free_entry(entry);
     return size;
@@ -178,10 +174,8 @@ static void cache_keep(struct cache_entry *entry)
         entry->until_ns,
         wr_add_sat(cache->loop->now_ns, wr_resolver_get_keep_ns(cache->loop)));
     entry->is_used = true;
-    cache->kept_count++;
     cache->kept_bytes += cache_get_size(entry);
-    while (cache->kept_count > CACHE_COUNT_MAX ||
-           cache->kept_bytes > CACHE_BYTES_MAX) {
+    while (cache->kept_bytes > CACHE_BYTES_MAX) {
         wr_ignore(cache_drop(cache_first_kept(cache)) == 0);
     }
 }
@@ -319,7 +313,6 @@ static void cache_check(const struct wr_module *module)
     const struct cache *cache =
         wr_container_of(module, const struct cache, module);
     size_t bytes = 0;
-    uint32_t count = 0;
 
     for (const struct wr_list *link = cache->kept.next; link != &cache->kept;
          link = link->next) {
@@ -329,11 +322,8 @@ static void cache_check(const struct wr_module *module)
         wr_assert(wr_list_is_linked(&entry->bucket));
         wr_assert(entry->own.count > 0);
         bytes += cache_get_size(entry);
-        count++;
     }
-    wr_assert(count == cache->kept_count);
     wr_assert(bytes == cache->kept_bytes);
-    wr_assert(count <= CACHE_COUNT_MAX);
     wr_assert(bytes <= CACHE_BYTES_MAX);
 }
 

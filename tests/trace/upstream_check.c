@@ -406,9 +406,18 @@ UNIT(upstream_names, are_looked_up_again_when_their_answer_is_not_good_any_more)
     expect_eq(asked_count, 4, "the default, where nothing is told");
 }
 
-/* Whatever the loop keeps of it for others (names/cache.h). */
+static void note_address(void *text, int err,
+                         const struct weir_address *addresses, size_t count)
+{
+    expect_eq(err, 0);
+    weir_address_format(addresses, text, WEIR_ADDRESS_TEXT_SIZE);
+}
+
+/* Whatever the loop keeps of it for others (names/cache.h), who get the newest
+ * answer. */
 UNIT(upstream_names, are_looked_up_when_it_is_time)
 {
+    char text[WEIR_ADDRESS_TEXT_SIZE] = "";
     struct weir_resolver shared = resolver;
     struct weir_upstream_options named = {
         .size = sizeof(named), .host = "db.example", .port = 80};
@@ -426,7 +435,14 @@ UNIT(upstream_names, are_looked_up_when_it_is_time)
     ups_add(&ups, &named);
     maker_run_for(&ups.m, 1 * MS);
     expect_eq(asked_count, 3, "two upstreams ask once");
+    expect_eq(weir_lookup_set_ttl(asked, 3600 * 1000 * MS), 0);
     answer("192.0.2.2");
+    expect_eq(weir_lookup_start(ups.m.loop, "db.example", 80, NULL,
+                                note_address, text, NULL),
+              0);
+    maker_run_for(&ups.m, 1 * MS);
+    expect_str_eq(text, "192.0.2.2:80");
+    expect_eq(asked_count, 3);
     expect_eq(ups_info(&ups, 0).address_count, 1);
     expect_eq(ups_info(&ups, 1).address_count, 1);
     ups_close(&ups);
