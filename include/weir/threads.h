@@ -50,7 +50,7 @@ typedef struct weir_threads weir_threads;
 typedef struct weir_thread weir_thread;
 
 /** A reference to a configuration; it belongs to the thread that took it. */
-typedef struct weir_config weir_config;
+typedef struct weir_threads_config weir_threads_config;
 
 /** The main task of a thread. A negative result is an error, which stops the
  * other threads; -ECANCELED after a stop is the regular end of a task that
@@ -132,10 +132,11 @@ WEIR_API void weir_threads_stop(weir_threads *threads, uint64_t grace_ns);
  * The calling thread blocks. A signal that stops the threads reaches them
  * meanwhile.
  *
- * @param threads  taken, unless -EDEADLK is returned
+ * @param threads  taken, unless -EDEADLK or -ECHILD is returned
  * @return         0 if all main tasks have ended without an error, or as a stop
  *                 has cancelled them; otherwise the first error
  * @retval -EDEADLK    called on one of the threads
+ * @retval -ECHILD     in a forked child, which has none of the threads
  * @retval -EINTR      a second signal has ended a main task
  * @retval -ETIMEDOUT  the time of a stop has ended a main task
  */
@@ -329,11 +330,11 @@ WEIR_API const void *weir_thread_get_config(const weir_thread *thread);
  * Take a reference to the configuration as the calling thread sees it.
  *
  * @param thread  the calling thread; borrowed
- * @return        the reference, given; end with weir_config_unref(), before the
- *                main task of the thread returns
+ * @return        the reference, given; end with weir_threads_config_unref(),
+ * before the main task of the thread returns
  * @thread loop
  */
-WEIR_API weir_config *weir_thread_hold_config(weir_thread *thread);
+WEIR_API weir_threads_config *weir_thread_hold_config(weir_thread *thread);
 
 /**
  * The configuration that a reference names.
@@ -342,7 +343,7 @@ WEIR_API weir_config *weir_thread_hold_config(weir_thread *thread);
  * @return        the configuration, borrowed; NULL: none
  * @thread loop
  */
-WEIR_API const void *weir_config_get(const weir_config *config);
+WEIR_API const void *weir_threads_config_get(const weir_threads_config *config);
 
 /**
  * Give a reference back, on the thread that took it.
@@ -350,7 +351,7 @@ WEIR_API const void *weir_config_get(const weir_config *config);
  * @param config  taken; NULL is ignored
  * @thread loop
  */
-WEIR_API void weir_config_unref(weir_config *config);
+WEIR_API void weir_threads_config_unref(weir_threads_config *config);
 
 WEIR_END_DECLS
 

@@ -11,12 +11,13 @@
 #include "threads.h"
 
 /* The part of a version that belongs to one thread. */
-struct weir_config {
+struct weir_threads_config {
     struct config_version *version;
     weir_thread *thread;
     struct wr_list link;      /* in the thread's configs, while refs > 0 */
     uint32_t refs;            /* the program's, and one while it is current */
     struct wr_wake_item item; /* brings the part to the thread */
+    uint8_t unused[64];       /* two threads' parts do not share a cache line */
 };
 
 struct config_version {
@@ -25,13 +26,14 @@ struct config_version {
     weir_release_fn *release;
     void *arg;
     uint32_t part_count; /* shared: parts that were not given back */
-    weir_config parts[];
+    weir_threads_config parts[];
 };
 
 static size_t config_size_of(const weir_threads *threads)
 {
     wr_assert(threads->count > 0);
-    return sizeof(struct config_version) + threads->count * sizeof(weir_config);
+    return sizeof(struct config_version) +
+           threads->count * sizeof(weir_threads_config);
 }
 
 /* Gives @count parts back; the last frees the version. */
@@ -53,7 +55,7 @@ static void config_give_back(struct config_version *version, uint32_t count)
     wr_free(&threads->allocator, version, config_size_of(threads));
 }
 
-static void config_unref(weir_config *config)
+static void config_unref(weir_threads_config *config)
 {
     wr_assert(config->refs > 0);
     if (--config->refs == 0) {
@@ -63,10 +65,10 @@ static void config_unref(weir_config *config)
 }
 
 /* The thread reads the part from now on. */
-static void config_enter(weir_config *config)
+static void config_enter(weir_threads_config *config)
 {
     weir_thread *thread = config->thread;
-    weir_config *before = thread->config;
+    weir_threads_config *before = thread->config;
 
     wr_assert(config->refs == 0);
     config->refs = 1;
@@ -79,7 +81,7 @@ static void config_enter(weir_config *config)
 
 static void config_arrived(void *arg)
 {
-    weir_config *config = arg;
+    weir_threads_config *config = arg;
 
     wr_assert(wr_loop_is_running(config->thread->loop));
     config_enter(config);
@@ -88,7 +90,7 @@ static void config_arrived(void *arg)
 /* The loop was freed before the part has arrived. */
 static void config_dropped(void *arg)
 {
-    weir_config *config = arg;
+    weir_threads_config *config = arg;
 
     wr_assert(config->refs == 0);
     config_give_back(config->version, 1);
@@ -111,12 +113,12 @@ static struct config_version *config_make(weir_threads *threads,
                                        .arg = arg,
                                        .part_count = threads->count};
     for (uint32_t i = 0; i < threads->count; i++) {
-        weir_config *part = &version->parts[i];
-        *part = (weir_config){.version = version,
-                              .thread = &threads->threads[i],
-                              .item = {.run = config_arrived,
-                                       .arg = part,
-                                       .drop = config_dropped}};
+        weir_threads_config *part = &version->parts[i];
+        *part = (weir_threads_config){.version = version,
+                                      .thread = &threads->threads[i],
+                                      .item = {.run = config_arrived,
+                                               .arg = part,
+                                               .drop = config_dropped}};
         wr_list_init(&part->link);
     }
     return version;
@@ -146,8 +148,8 @@ void wr_config_end(weir_thread *thread)
     wr_assert(!thread->loop && thread->config);
     thread->config = NULL;
     while (!wr_list_is_empty(&thread->configs)) {
-        weir_config *config =
-            wr_container_of(thread->configs.next, weir_config, link);
+        weir_threads_config *config =
+            wr_container_of(thread->configs.next, weir_threads_config, link);
         config->refs = 1; /* references end with the thread */
         config_unref(config);
     }
@@ -185,7 +187,7 @@ const void *weir_thread_get_config(const weir_thread *thread)
     return thread->config->version->data;
 }
 
-weir_config *weir_thread_hold_config(weir_thread *thread)
+weir_threads_config *weir_thread_hold_config(weir_thread *thread)
 {
     wr_require(thread->loop && wr_loop_check(thread->loop) == 0, NULL);
     wr_assert(thread->config->refs < UINT32_MAX);
@@ -193,12 +195,12 @@ weir_config *weir_thread_hold_config(weir_thread *thread)
     return thread->config;
 }
 
-const void *weir_config_get(const weir_config *config)
+const void *weir_threads_config_get(const weir_threads_config *config)
 {
     return config->version->data;
 }
 
-void weir_config_unref(weir_config *config)
+void weir_threads_config_unref(weir_threads_config *config)
 {
     if (config && wr_loop_check(config->thread->loop) == 0) {
         config_unref(config);

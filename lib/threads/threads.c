@@ -233,6 +233,7 @@ static bool threads_include_caller(const weir_threads *threads)
 
 int weir_threads_join(weir_threads *threads)
 {
+    wr_require(!wr_wake_is_forked(threads->threads[0].wake), -ECHILD);
     wr_require(!threads_include_caller(threads), -EDEADLK);
     threads_join_first(threads, threads->count);
     const int err = threads->err;

@@ -49,8 +49,9 @@ struct weir_thread {
     struct wr_wake_item stop_item; /* in the mailbox while is_stop_posted */
     bool is_stop_posted;           /* shared */
 
-    weir_config *config;    /* what it reads now; never NULL while it runs */
-    struct wr_list configs; /* weir_config: those that it refers to */
+    weir_threads_config
+        *config;            /* what it reads now; never NULL while it runs */
+    struct wr_list configs; /* weir_threads_config: those that it refers to */
 };
 
 struct weir_threads {

@@ -439,7 +439,8 @@ UNIT(threads, a_cancellation_that_is_no_stop_is_an_error)
 static int use_in_child(weir_threads *threads)
 {
     weir_threads_stop(threads, 0);
-    return weir_threads_set_config(threads, NULL, NULL, NULL) != -ECHILD ||
+    return weir_threads_join(threads) != -ECHILD ||
+           weir_threads_set_config(threads, NULL, NULL, NULL) != -ECHILD ||
            weir_thread_call_soon(weir_threads_get_thread(threads, 0), stop_loop,
                                  NULL, NULL) != -ECHILD;
 }

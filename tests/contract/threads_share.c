@@ -322,7 +322,7 @@ UNIT(threads_share, a_new_configuration_replaces_the_old_one_everywhere)
     close_loop();
 }
 
-static weir_config *held_config;
+static weir_threads_config *held_config;
 
 static void hold_version(void *arg, weir_thread *thread)
 {
@@ -336,8 +336,8 @@ static void unhold_version(void *arg, weir_thread *thread)
 {
     const struct version *version = arg;
     if (weir_thread_get_index(thread) == 1) {
-        cr_assert_eq(weir_config_get(held_config), version);
-        weir_config_unref(held_config);
+        cr_assert_eq(weir_threads_config_get(held_config), version);
+        weir_threads_config_unref(held_config);
     }
 }
 
@@ -416,8 +416,8 @@ UNIT(threads_share, a_reference_is_given_back_on_its_own_thread_alone)
     open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
-    weir_config_unref(held_config);
-    weir_config_unref(NULL);
+    weir_threads_config_unref(held_config);
+    weir_threads_config_unref(NULL);
     expect_eq(weir_threads_set_config(threads, NULL, NULL, NULL), 0);
     expect_all_read(threads, 0);
     expect_eq(released(&version), 0, "it is still held");

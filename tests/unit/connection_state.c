@@ -28,7 +28,8 @@ enum fact {
     PAUSED = 1u << 10,
     AWAITED = 1u << 11, /* the protocol waits for a shorter queue */
     FILED = 1u << 12,   /* a file is being sent */
-    ALL_FACTS = (1u << 13) - 1,
+    AWAY = 1u << 13,    /* it was offered to another loop */
+    ALL_FACTS = (1u << 14) - 1,
 };
 
 static const struct {
@@ -83,6 +84,13 @@ static const struct {
     {WR_LIFE_ENDING, SENDING | QUEUED, WR_CONNECTION_WAIT},
     {WR_LIFE_ENDING, FILED, WR_CONNECTION_WAIT},
     {WR_LIFE_ENDING, FAILED | QUEUED | EOF_SEEN, WR_CONNECTION_LOSE},
+    /* A move waits for the last operation, and then for the other loop. */
+    {WR_LIFE_MOVING, RECEIVING | QUEUED, WR_CONNECTION_WAIT},
+    {WR_LIFE_MOVING, SENDING | FAILED, WR_CONNECTION_WAIT},
+    {WR_LIFE_MOVING, POLLING, WR_CONNECTION_WAIT},
+    {WR_LIFE_MOVING, AWAY | HELD, WR_CONNECTION_WAIT},
+    {WR_LIFE_MOVING, QUEUED | HELD | PAUSED, WR_CONNECTION_HAND_OVER},
+    {WR_LIFE_MOVING, FAILED, WR_CONNECTION_HAND_OVER},
     {WR_LIFE_ENDING, 0, WR_CONNECTION_LOSE},
 };
 
@@ -92,6 +100,7 @@ static struct weir_lease lease;
 static uint8_t byte;
 static struct wr_sock_into into;
 static struct wr_sender file;
+static struct wr_departure departure;
 static struct wr_sock sock;
 static const struct wr_device device = {
     .holds_queue = wr_sock_holds_queue,
@@ -125,6 +134,8 @@ static void arrange(enum wr_life_state state, unsigned facts)
                             (state > WR_LIFE_OPEN ? WR_DELIVERY_SHUT : 0);
     sock.c.outbox.sender = facts & FILED ? &file : NULL;
     sock.into = facts & LENT ? &into : NULL;
+    departure.is_away = facts & AWAY;
+    sock.c.departure = state == WR_LIFE_MOVING ? &departure : NULL;
 }
 
 UNIT(connection_state, the_next_step_follows_from_the_facts)

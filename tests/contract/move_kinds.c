@@ -1,0 +1,195 @@
+/*
+ * Moves of every kind of connection: sockets can move and all others stay.
+ * Sockets whose protocol lends memory to the kernel, and sockets that are
+ * sending a file or descriptors, which stay until that is over.
+ */
+#include "tests/contract/move_rig.h"
+
+#include <sys/mman.h>
+#include <weir/sendfile.h>
+
+/* ---- every kind ---- */
+
+static int refuse(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    (void)ret;
+    ++*(int *)arg;
+    return -EPROTO;
+}
+
+static void note_done(void *arg, int err)
+{
+    struct rig *rig = arg;
+    expect_eq(err, -EPROTO);
+    rig->step++;
+}
+
+static void never_moved(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    cr_assert_fail("the factory has refused");
+}
+
+/* Turns both loops until the move has ended. */
+static void wait_back(struct rig *rig, weir_loop *other)
+{
+    const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
+    while (rig->step == 0) {
+        rig_turn(rig);
+        expect_geq(weir_loop_run_once(other), 0);
+        expect(rig_now_ns() < end_ns);
+    }
+}
+
+PAIRS(move_kinds, sockets_move_and_all_other_kinds_stay, rig,
+      .needs = RIG_SENDS)
+{
+    static struct weir_protocol movable;
+    const bool is_socket = !rig_can(rig, RIG_IS_PIPE) &&
+                           !rig_can(rig, RIG_IS_TLS) &&
+                           !rig_can(rig, RIG_IS_MEMORY);
+    const struct weir_protocol_binding binding = {&movable, rig};
+    const struct weir_factory factory = {refuse, &rig->count};
+    weir_loop *other;
+    movable = rig_protocol;
+    movable.connection_moved = never_moved;
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
+    expect_eq(weir_loop_new(NULL, &other), 0);
+    weir_remote *remote = weir_loop_get_remote(other);
+
+    expect_eq(
+        weir_transport_move(rig->t, remote, &factory, note_done, rig, NULL),
+        is_socket ? 0 : -EOPNOTSUPP);
+    if (is_socket) {
+        wait_back(rig, other);
+    }
+
+    expect_eq(rig->count, is_socket ? 1 : 0);
+    expect_eq(rig_write(rig, 1000), 0);
+    rig_peer_read(rig, 1000);
+    weir_remote_unref(remote);
+    expect_eq(weir_loop_free(other), 0);
+}
+
+/* ---- lent memory ---- */
+
+static struct {
+    uint8_t memory[64];
+    bool is_lent;
+    int released_count;
+} lent[SIDES];
+
+static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
+                size_t *ret_size)
+{
+    const struct mover_side *side = user;
+    const int at = (int)(side - side->mover->sides);
+    (void)t;
+    (void)hint;
+    expect(!lent[at].is_lent);
+    lent[at].is_lent = true;
+    *ret_buf = lent[at].memory;
+    *ret_size = sizeof(lent[at].memory);
+    return 0;
+}
+
+static int updated(void *user, weir_transport *t, size_t len)
+{
+    const struct mover_side *side = user;
+    const int at = (int)(side - side->mover->sides);
+    (void)t;
+    expect(lent[at].is_lent);
+    lent[at].is_lent = false;
+    expect(rig_is_pattern(lent[at].memory, side->mover->received, len));
+    side->mover->received += len;
+    return 0;
+}
+
+static void released(void *user, void *buf)
+{
+    const struct mover_side *side = user;
+    const int at = (int)(side - side->mover->sides);
+    expect(buf == lent[at].memory && lent[at].is_lent);
+    lent[at].is_lent = false;
+    lent[at].released_count++;
+}
+
+UNIT_IN(move_kinds, lent_memory_is_given_back_before_the_connection_leaves,
+        mover_test, struct mover *m)
+{
+    struct weir_protocol buffered = mover_protocol;
+    buffered.kind = WEIR_PROTOCOL_BUFFERED;
+    buffered.get_buffer = lend;
+    buffered.buffer_updated = updated;
+    buffered.release_buffer = released;
+    memset(lent, 0, sizeof(lent));
+    m->protocol = &buffered;
+    mover_move(m);
+    for (int i = 0; i < 10; i++) {
+        const int before = m->at;
+        mover_receive(m, 1000);
+        mover_send(m, 100); /* may be in lent memory, or on its way there */
+        mover_move(m);
+        cr_assert_not(lent[before].is_lent);
+        mover_receive(m, 1000);
+    }
+    cr_assert_gt(lent[HERE].released_count + lent[THERE].released_count, 0);
+    mover_move(m); /* the protocol is gone when this returns: none is lent */
+    m->protocol = NULL;
+    mover_move(m);
+    mover_move(m);
+}
+
+/* ---- what is being sent ---- */
+
+static void sent(void *arg, weir_transport *t, int err, uint64_t bytes)
+{
+    (void)t;
+    (void)bytes;
+    expect_eq(err, 0);
+    ++*(int *)arg;
+}
+
+UNIT_IN(move_kinds, a_connection_that_sends_a_file_stays_until_it_is_sent,
+        mover_test, struct mover *m)
+{
+    enum { FILE_BYTES = 300000 };
+    static uint8_t bytes[FILE_BYTES];
+    int count = 0;
+    const int fd = memfd_create("file", MFD_CLOEXEC);
+    rig_pattern(bytes, 0, sizeof(bytes));
+    expect_eq(write(fd, bytes, sizeof(bytes)), FILE_BYTES);
+    expect_eq(
+        weir_transport_sendfile(mover_t(m), fd, 0, FILE_BYTES, sent, &count),
+        0);
+    expect_eq(mover_begin(m), -EBUSY);
+    mover_read(m, FILE_BYTES);
+    m->written = FILE_BYTES;
+    while (count == 0) {
+        mover_turn(m, 1);
+    }
+    close(fd);
+    mover_move(m);
+    mover_talk(m);
+}
+
+UNIT_IN(move_kinds, a_connection_that_sends_descriptors_stays_until_then,
+        mover_test, struct mover *m)
+{
+    const int fd = STDERR_FILENO;
+    uint8_t byte;
+    if (!m->is_unix) {
+        return;
+    }
+    rig_pattern(&byte, 0, 1);
+    expect_eq(weir_transport_send_fds(mover_t(m), &byte, 1, &fd, 1), 0);
+    expect_eq(mover_begin(m), -EBUSY);
+    m->written = 1;
+    mover_read(m, 1); /* without room for it, the descriptor is closed */
+    mover_turn(m, 5);
+    mover_move(m);
+    mover_talk(m);
+}
