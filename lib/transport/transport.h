@@ -139,7 +139,8 @@ struct wr_transport_ops {
     void (*get_peername)(const weir_transport *t, struct weir_address *ret);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
     int (*get_socket)(const weir_transport *t);
-    /* Gives information of this kind only: 0, or -ENOENT. */
+    /* Gives information of this kind only: 0; -ENOENT, and the transport below
+     * is asked; or -ENODATA, and it is not. */
     int (*get_extra_info)(const weir_transport *t, const char *name,
                           struct weir_extra_info *ret);
     /* The ring broke: ends operations in flight at once. */

@@ -1,8 +1,9 @@
 /*
  * Facts about a transport: addresses, descriptor, end and error.
  *
- * This file answers the common names from the kind's table; the kind answers
- * the others. All queries also work after the loss.
+ * This file answers the common names from the table of the lowest transport;
+ * the kind answers the others, or the kind below. All queries also work after
+ * the loss.
  */
 #include "transport.h"
 
@@ -10,9 +11,19 @@
 
 #include <string.h>
 
+/* The transport with the descriptor and the addresses, below all others. */
+static const weir_transport *transport_info_lowest(const weir_transport *t)
+{
+    while (t->ops->get_below) {
+        t = t->ops->get_below(t);
+    }
+    return t;
+}
+
 void weir_transport_get_peername(const weir_transport *t,
                                  struct weir_address *ret)
 {
+    t = transport_info_lowest(t);
     if (t->ops->get_peername) {
         t->ops->get_peername(t, ret);
     } else {
@@ -23,6 +34,7 @@ void weir_transport_get_peername(const weir_transport *t,
 void weir_transport_get_sockname(const weir_transport *t,
                                  struct weir_address *ret)
 {
+    t = transport_info_lowest(t);
     if (t->ops->get_sockname) {
         t->ops->get_sockname(t, ret);
     } else {
@@ -32,25 +44,42 @@ void weir_transport_get_sockname(const weir_transport *t,
 
 int weir_transport_get_socket(const weir_transport *t)
 {
+    t = transport_info_lowest(t);
     return t->ops->get_socket ? t->ops->get_socket(t) : -EOPNOTSUPP;
+}
+
+/* Asks @t, and then those below. */
+static int transport_info_ask(const weir_transport *t, const char *name,
+                              struct weir_extra_info *ret)
+{
+    for (;;) {
+        const int err = t->ops->get_extra_info
+                            ? t->ops->get_extra_info(t, name, ret)
+                            : -ENOENT;
+        if (err != -ENOENT || !t->ops->get_below) {
+            return err == -ENODATA ? -ENOENT : err;
+        }
+        t = t->ops->get_below(t);
+        wr_assert(t);
+    }
 }
 
 int weir_transport_get_extra_info(const weir_transport *t, const char *name,
                                   struct weir_extra_info *ret)
 {
+    const weir_transport *lowest = transport_info_lowest(t);
     struct weir_extra_info info = {.fd = -1};
     int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
 
-    if (t->ops->get_peername && strcmp(name, "peername") == 0) {
-        t->ops->get_peername(t, &info.address);
-    } else if (t->ops->get_sockname && strcmp(name, "sockname") == 0) {
-        t->ops->get_sockname(t, &info.address);
-    } else if (t->ops->get_socket && strcmp(name, "socket") == 0) {
-        info.fd = t->ops->get_socket(t);
+    if (lowest->ops->get_peername && strcmp(name, "peername") == 0) {
+        lowest->ops->get_peername(lowest, &info.address);
+    } else if (lowest->ops->get_sockname && strcmp(name, "sockname") == 0) {
+        lowest->ops->get_sockname(lowest, &info.address);
+    } else if (lowest->ops->get_socket && strcmp(name, "socket") == 0) {
+        info.fd = lowest->ops->get_socket(lowest);
     } else {
-        wr_require(t->ops->get_extra_info, -ENOENT);
-        err = t->ops->get_extra_info(t, name, &info);
+        err = transport_info_ask(t, name, &info);
         wr_require(err >= 0, err);
     }
     wr_answer_write(ret, &info, sizeof(info));

@@ -61,6 +61,15 @@ PAIRS(references, a_connection_without_names_has_a_family, rig,
     expect_eq(addr.storage.any.sa_family, AF_UNIX);
 }
 
+PAIRS(references, a_unix_peer_has_credentials_also_below_tls, rig,
+      .needs = RIG_BOTH_WAYS | RIG_IS_NAMELESS)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+    expect_eq(weir_transport_get_extra_info(rig->t, "peercred", &info), 0);
+    expect_eq(info.peercred.pid, getpid());
+    expect_eq(weir_transport_get_extra_info(rig->t, "pipe", &info), -ENOENT);
+}
+
 PAIRS(references, extra_info_answers_by_name, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {

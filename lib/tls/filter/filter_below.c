@@ -1,29 +1,11 @@
 /*
- * TLS filters: calls that are passed on to the transport below.
+ * TLS filters: entries of the table that ask the transport below.
  *
  * The addresses, the descriptor and the time-outs idle, read and write stall
  * belong to the transport below. Marks and limits of writing belong to the
  * filter. The read limit applies to both.
  */
 #include "filter_impl.h"
-
-void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret)
-{
-    wr_assert(wr_filter_of(t)->below);
-    weir_transport_get_peername(wr_filter_of(t)->below, ret);
-}
-
-void wr_filter_get_sockname(const weir_transport *t, struct weir_address *ret)
-{
-    wr_assert(wr_filter_of(t)->below);
-    weir_transport_get_sockname(wr_filter_of(t)->below, ret);
-}
-
-int wr_filter_get_socket(const weir_transport *t)
-{
-    wr_assert(wr_filter_of(t)->below);
-    return weir_transport_get_socket(wr_filter_of(t)->below);
-}
 
 const weir_transport *wr_filter_get_below(const weir_transport *t)
 {

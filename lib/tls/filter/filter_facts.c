@@ -72,8 +72,7 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
     return -ENOENT;
 }
 
-/* True for facts about TLS, which are not looked up in a TLS transport
- * below. */
+/* True for facts about TLS, which a TLS transport below does not answer. */
 static bool filter_facts_is_own(const char *name)
 {
     return strncmp(name, "tls_", 4) == 0 || strcmp(name, "cipher") == 0 ||
@@ -89,9 +88,7 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
     const int err =
         f->has_engine ? filter_facts_get_fact(f, name, ret) : -ENOENT;
 
-    return err == -ENOENT && !filter_facts_is_own(name)
-               ? weir_transport_get_extra_info(f->below, name, ret)
-               : err;
+    return err == -ENOENT && filter_facts_is_own(name) ? -ENODATA : err;
 }
 
 /* True if @t is a filter, recognised by an entry of its table. */

@@ -130,9 +130,6 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
 
 /* filter_below.c */
 const weir_transport *wr_filter_get_below(const weir_transport *t);
-void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret);
-void wr_filter_get_sockname(const weir_transport *t, struct weir_address *ret);
-int wr_filter_get_socket(const weir_transport *t);
 struct weir_depth wr_filter_get_depth(const weir_transport *t);
 const struct wr_sendq *wr_filter_get_unoffered(const weir_transport *t);
 bool wr_filter_has_taken_all(const weir_transport *t);
