@@ -16,7 +16,7 @@ from proxy_certificates import (Secured, certificates, client_context, folder,
                                 make_certificate, plain, secure, subject)
 from proxy_wait import wait_until
 from proxying import Proxy
-from servers import Server, echo, read_exactly, reset
+from servers import Server, drain, echo, read_exactly, reset
 
 
 def tls_proxy(server, *flags, **options):
@@ -57,6 +57,50 @@ def test_tls_is_begun_and_the_target_is_verified():
                         equal(client.recv(1), "a reset", "what is seen")
                 proxy.stop()
                 equal(proxy.reasons(), ["connect-tls"], "the log")
+
+
+def test_a_header_goes_before_the_tls_of_a_target():
+    headers = []
+
+    class Headed(Secured):
+        def serve_secured(self, connection, number):
+            header = b""
+            while not header.endswith(b"\r\n"):
+                header += connection.recv(1)
+            headers.append(header.split()[:3])
+            super().serve_secured(connection, number)
+
+    with Headed(echo, "a") as server:
+        to = f"tls://127.0.0.1:{server.port}"
+        flags = ("--send-proxy", "v1", "--to-ca", certificates()["ca"],
+                 "--to-name")
+        data = bytes(range(256)) * 1000
+        with Proxy("tcp://127.0.0.1:0", to, *flags, "a.test") as proxy:
+            with proxy.connect() as client:
+                sender = threading.Thread(target=client.sendall, args=(data,))
+                sender.start()
+                equal(read_exactly(client, len(data)) == data, True, "the echo")
+                sender.join()
+        equal(headers, [[b"PROXY", b"TCP4", b"127.0.0.1"]], "headers")
+        with Proxy("tcp://127.0.0.1:0", to, *flags, "b.test") as proxy:
+            with contextlib.suppress(ConnectionResetError):
+                with proxy.connect() as client:
+                    equal(client.recv(1), "a reset", "what is seen")
+            equal(proxy.metric("upstream_errors_total"), 1, "errors")
+            proxy.stop()
+            equal(proxy.reasons(), ["connect-tls"], "the log")
+
+
+def test_a_client_that_goes_during_the_tls_behind_a_header_is_gone():
+    with Server(drain) as server, Proxy(
+            "tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}",
+            "--send-proxy", "v2", "--to-name", "a.test") as proxy:
+        client = proxy.connect()
+        wait_until(lambda: proxy.metric("upstream_active") == 1)
+        reset(client)
+        wait_until(lambda: proxy.metric("upstream_active") == 0)
+        proxy.stop()
+        equal(proxy.reasons(), ["client-gone"], "the log")
 
 
 def test_a_client_needs_a_certificate_where_it_is_asked_for():

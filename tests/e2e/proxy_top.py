@@ -200,8 +200,11 @@ def test_top_fits_the_terminal_and_follows_its_size():
                 proxy, 3, 30) as terminal:
         terminal.wait_for(lambda frame: len(frame) == 3
                           and max(map(len, frame)) == 30)
+        proxy.pause()  # nothing is drawn for its answers
         terminal.resize(24, 120)
-        terminal.wait_for(lambda frame: max(map(len, frame)) > 80)
+        terminal.wait_for(lambda frame: max(map(len, frame)) > 80
+                          and frame[0].startswith("weir-proxy at "))
+        proxy.signal(signal.SIGCONT)
         terminal.program.signal(signal.SIGINT)
         terminal.ends()
 

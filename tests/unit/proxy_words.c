@@ -259,8 +259,8 @@ UNIT(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks)
                "tcp://127.0.0.1:2");
     INCOMPLETE("check tls needs a target with tls://", "listen",
                "tcp://127.0.0.1:1", "check", "tls", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("send-proxy goes to tcp://", "listen", "tcp://127.0.0.1:1",
-               "send-proxy", "v1", "to", "tls://127.0.0.1:2");
+    INCOMPLETE("are checked by tcp alone", "listen", "tcp://127.0.0.1:1",
+               "send-proxy", "v1", "check", "http", "to", "tls://127.0.0.1:2");
     INCOMPLETE("say by to-name", "listen", "tcp://127.0.0.1:1", "to",
                "tls+unix:/a");
     INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",

@@ -323,12 +323,6 @@ static bool check_target(const struct config_target *target,
                       "unix:, as the client's TLS is not opened",
                       target->at.text);
     }
-    if (target->at.is_tls && route->send_header != HEADER_NONE) {
-        return refuse(why,
-                      "'%s': send-proxy goes to tcp:// and unix: alone, as a "
-                      "header comes before TLS",
-                      target->at.text);
-    }
     if (target->at.is_tls && target->at.host[0] == '\0' && !route->to_name &&
         !route->to_insecure) {
         return refuse(why, "'%s': say by to-name whose certificate it has",
@@ -362,6 +356,11 @@ static bool check_route(const struct config_service *service,
                       route->server_name  ? "route"
                       : route->passes_tls ? "passthrough"
                                           : "balance sni");
+    }
+    if (has_tls_target(route) && route->send_header != HEADER_NONE &&
+        route->check > CHECK_TCP) {
+        return refuse(why, "with send-proxy targets of TLS are checked by tcp "
+                           "alone, as checks send no header");
     }
     if (route->check == CHECK_TEXT && !route->check_send &&
         !route->check_expect) {

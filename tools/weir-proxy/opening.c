@@ -243,6 +243,8 @@ static void client_lost(void *user, weir_transport *t, int err)
     }
     if (session->pending) {
         weir_pending_cancel(session->pending); /* connected() follows */
+    } else if (session->is_securing) {
+        weir_transport_abort(session->target); /* target_secured() follows */
     } else {
         session_finish(session, NULL);
     }

@@ -11,8 +11,6 @@
 #include "preface.h"
 #include "route.h"
 
-#include "weir/proxy_protocol.h"
-
 #include <errno.h>
 
 /* A client whose target is not there by then is read. */
@@ -26,7 +24,7 @@ static void relayed(void *arg, int err, const struct weir_relay_record *end)
     session_finish(session, end);
 }
 
-static int begin_relay(struct session *session)
+int session_relay(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
     const struct weir_buf rest = preface_rest(session->preface);
@@ -48,30 +46,17 @@ static int begin_relay(struct session *session)
     return err;
 }
 
-/* Tells the target who the client is. */
-static int send_header(const struct session *session)
+void session_give_up(struct session *session, int verdict)
 {
-    const enum config_header version = session->route->config->send_header;
-    const struct weir_address *client = preface_client(session->preface);
-    struct weir_proxy_header header = {
-        .size = sizeof(header),
-        .version = version == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
-    };
-    char text[512];
-
-    if (version == HEADER_NONE) {
-        return 0;
+    if (session->slot) {
+        weir_transport_abort(session->target);
+        weir_upstream_slot_end(session->slot, verdict);
     }
-    if (client) {
-        header.source = *client;
-        header.destination = *preface_destination(session->preface);
+    if (session->is_client_lost) {
+        session_finish(session, NULL);
     } else {
-        weir_transport_get_peername(session->client, &header.source);
-        weir_transport_get_sockname(session->client, &header.destination);
+        weir_transport_abort(session->client);
     }
-    const int len = weir_proxy_header_write(&header, text, sizeof(text));
-    return len < 0 ? len
-                   : weir_transport_write(session->target, text, (size_t)len);
 }
 
 /* There is a target, or none. The client may have gone meanwhile. */
@@ -88,26 +73,14 @@ static void connected(void *arg, int err,
     session->target = result->transport;
     session->slot = result->slot;
     if (err == 0 && !session->is_client_lost) {
-        err = send_header(session);
-        if (err == 0) {
-            err = begin_relay(session);
-        }
-        if (err == 0) {
+        if (session_greet(session, result->upstream) == 0) {
             return;
         }
         session->reason = END_INTERNAL;
     } else if (err < 0 && !session->is_client_lost) {
         session->reason = session_reason_of_connect(err, result->try_count);
     }
-    if (session->slot) {
-        weir_transport_abort(session->target);
-        weir_upstream_slot_end(session->slot, -ECANCELED);
-    }
-    if (session->is_client_lost) {
-        session_finish(session, NULL);
-    } else {
-        weir_transport_abort(session->client);
-    }
+    session_give_up(session, -ECANCELED);
 }
 
 static int create_target(void *arg, weir_transport *t,

@@ -4,6 +4,7 @@
  *
  *     accepted -> preface -> (TLS) -> connecting -> relayed -> over
  *     \_________ opening.c _______/  \____ session.c ____/  \ ending.c
+ *                                        (greeting.c)
  *
  * A preface is read only where the service says so: a PROXY header, or a
  * ClientHello by which the route is chosen. Then a target is chosen and
@@ -45,6 +46,7 @@ struct session {
     bool is_counted;            /* among all of the program */
     bool has_place;             /* among those of its address */
     bool is_waiting;            /* for it */
+    bool is_securing;           /* TLS to the target is begun */
     enum end_reason reason : 8; /* of an end before the relay's */
     uint16_t try_count;
     uint64_t time_ns;  /* of the clock, when it was accepted */
@@ -87,6 +89,17 @@ void session_open(struct session *session);
 /* The route is known, and the client's bytes may go to its target.
  * @server_name is NULL if the client named none. */
 void session_connect(struct session *session, const char *server_name);
+
+/* Moves bytes until both sides have ended. 0, or a negative error. */
+int session_relay(struct session *session);
+/* Resets whoever is left; @verdict is on the target, if there is one. */
+void session_give_up(struct session *session, int verdict);
+
+/* ---- greeting.c ---- */
+
+/* Sends what goes before the client's bytes, and goes on with session_relay().
+ * 0, or a negative error. */
+int session_greet(struct session *session, const weir_upstream *upstream);
 
 /* ---- ending.c ---- */
 

@@ -7,6 +7,8 @@
  */
 #include "targets.h"
 
+#include "contexts.h"
+#include "session.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -102,6 +104,14 @@ static struct weir_tls_settings tls_of(const struct config_route *config,
     };
 }
 
+/* Without a header TLS is the library's, which tries other targets after one
+ * that fails the handshake. */
+static bool has_tls_at_once(const struct config_route *config,
+                            const struct config_target *target)
+{
+    return target->at.is_tls && config->send_header == HEADER_NONE;
+}
+
 static int add_target(const struct proxy *proxy, struct route *route,
                       const struct config_target *target,
                       weir_tls_context *context)
@@ -113,7 +123,8 @@ static int add_target(const struct proxy *proxy, struct route *route,
         .port = target->at.port,
         .address = target->at.address.len > 0 ? &target->at.address : NULL,
         .name = target->at.text,
-        .tls = target->at.is_tls ? &tls : NULL,
+        .tls = has_tls_at_once(route->config, target) ? &tls : NULL,
+        .user = (void *)target,
         .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
         .connection_limit = (uint32_t)share_of(target->limit, proxy),
         .is_backup = target->is_backup,
@@ -157,13 +168,33 @@ int targets_make(struct worker *worker, struct route *route,
     return err;
 }
 
+bool targets_begin_tls(const struct session *session,
+                       const weir_upstream *upstream,
+                       struct weir_tls_settings *ret)
+{
+    const struct service *service = session->door->service;
+    const struct config_route *config = session->route->config;
+    const struct config_target *target = weir_upstream_get_user(upstream);
+    const size_t index = (size_t)(session->route - service->routes);
+
+    if (!target->at.is_tls || has_tls_at_once(config, target)) {
+        return false;
+    }
+    *ret = tls_of(
+        config, target,
+        contexts_of_route(weir_thread_get_config(service->worker->thread),
+                          service->index, index));
+    ret->handshake_timeout_ns = config->connect_timeout_ns;
+    return true;
+}
+
 void targets_renew_tls(const struct route *route, weir_tls_context *context)
 {
     for (size_t i = 0; i < route->config->target_count; i++) {
         const struct config_target *target = &route->config->targets[i];
         const struct weir_tls_settings tls =
             tls_of(route->config, target, context);
-        if (target->at.is_tls &&
+        if (has_tls_at_once(route->config, target) &&
             weir_upstream_set_tls(
                 weir_upstreams_get_upstream(route->upstreams, i), &tls) < 0) {
             say("%s: its certificates were not renewed", target->at.text);

@@ -10,11 +10,17 @@
 #include "proxy.h"
 
 #include "weir/tls.h"
+#include "weir/tls_connection.h"
 
 /* Makes the set of @route; @context is for targets with TLS, or NULL. 0, or a
  * negative error after a line that names the target. */
 int targets_make(struct worker *worker, struct route *route,
                  const struct config_route *config, weir_tls_context *context);
+/* True if TLS of a target is to be begun by the session, as a header goes
+ * before it: with these settings. */
+bool targets_begin_tls(const struct session *session,
+                       const weir_upstream *upstream,
+                       struct weir_tls_settings *ret);
 /* Connections and checks use another context from now on. */
 void targets_renew_tls(const struct route *route, weir_tls_context *context);
 

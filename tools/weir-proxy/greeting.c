@@ -1,0 +1,76 @@
+/*
+ * The first bytes to a target: a PROXY header, where the route says so.
+ *
+ * A header goes before TLS, so that TLS with a target that gets one is begun
+ * here, behind the header. Any other target with TLS has it already.
+ */
+#include "session.h"
+
+#include "preface.h"
+#include "targets.h"
+
+#include "weir/proxy_protocol.h"
+#include "weir/start_tls.h"
+
+#include <errno.h>
+
+/* Tells the target who the client is. */
+static int send_header(const struct session *session)
+{
+    const enum config_header version = session->route->config->send_header;
+    const struct weir_address *client = preface_client(session->preface);
+    struct weir_proxy_header header = {
+        .size = sizeof(header),
+        .version = version == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
+    };
+    char text[512];
+
+    if (version == HEADER_NONE) {
+        return 0;
+    }
+    if (client) {
+        header.source = *client;
+        header.destination = *preface_destination(session->preface);
+    } else {
+        weir_transport_get_peername(session->client, &header.source);
+        weir_transport_get_sockname(session->client, &header.destination);
+    }
+    const int len = weir_proxy_header_write(&header, text, sizeof(text));
+    return len < 0 ? len
+                   : weir_transport_write(session->target, text, (size_t)len);
+}
+
+/* The TLS behind a header is open, or is not. */
+static void target_secured(void *arg, int err, weir_transport *t)
+{
+    struct session *session = arg;
+
+    (void)t;
+    session->is_securing = false;
+    if (!session->is_client_lost) {
+        session->reason = err < 0 ? END_TARGET_TLS : END_INTERNAL;
+        if (err == 0 && session_relay(session) == 0) {
+            return;
+        }
+    }
+    session_give_up(session,
+                    session->reason == END_TARGET_TLS ? err : -ECANCELED);
+}
+
+int session_greet(struct session *session, const weir_upstream *upstream)
+{
+    struct weir_tls_settings settings;
+    int err = send_header(session);
+
+    if (err < 0) {
+        return err;
+    }
+    if (!targets_begin_tls(session, upstream, &settings)) {
+        return session_relay(session);
+    }
+    err = weir_transport_start_tls(session->target, &settings, NULL,
+                                   target_secured, session, &session->target);
+    session->is_securing = err == 0;
+    weir_transport_resume_reading(session->client); /* to see its end */
+    return err;
+}
