@@ -190,6 +190,7 @@ static void filter_begin(struct wr_filter *f)
 {
     f->handshake_took_ns =
         wr_sys_now() - f->handshake_began_ns + 1; /* never 0 */
+    f->t.is_busy = f->t.is_busy && f->starts; /* the program may set it now */
     const int err = f->starts ? 0 : wr_protocol_find(&f->t, &f->opener.factory);
 
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
@@ -206,6 +207,7 @@ static void filter_begin(struct wr_filter *f)
     f->made = true;
     if (is_new) {
         wr_protocol_made(&f->t);
+        wr_transport_note_idle(&f->t);
     }
     if (f->starts) {
         wr_loop_before_turn_end(f->t.loop, &f->seal); /* of writes before */
