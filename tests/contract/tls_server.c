@@ -193,6 +193,24 @@ MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings, m)
     maker_run(m, maker_is_empty);
 }
 
+MAKER(tls_server, a_handshake_under_way_is_not_ended_by_a_stop, m)
+{
+    struct client client;
+    serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
+    int fd = peer_connect(m);
+    maker_run(m, is_accepted);
+
+    expect_eq(weir_server_stop(m->server, UINT64_MAX, NULL, NULL), 0);
+    maker_run_for(m, MS);
+    expect_eq(weir_server_get_connection_count(m->server), 1);
+    client_start(&client, m, fd);
+    client_wait(&client);
+
+    expect_eq(client.err, 0, "%s", weir_err_name(client.err));
+    maker_run(m, maker_is_empty); /* now it is idle, and closed */
+    client_end(&client);
+}
+
 /* ---- connections that another server accepts ---- */
 
 static void give_to_server(void *arg, weir_server *server, int fd)

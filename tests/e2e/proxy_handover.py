@@ -11,8 +11,9 @@ import sys
 import tempfile
 import threading
 
-from harness import (WAIT_S, Program, Skip, command, equal, matches,
-                     read_line, run)
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Skip, command, equal,
+                     load, matches, read_line, run)
+from proxy_certificates import certificates
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy
 from servers import Server, echo, free_port
@@ -102,6 +103,52 @@ def test_a_running_proxy_is_replaced_without_a_failed_connection():
 
 def test_a_proxy_on_all_addresses_is_replaced_by_ones_of_other_threads():
     replaced("*", 4, 1, 3, 2)
+
+
+def test_reloads_and_successors_are_hardly_noticed_by_many_connections():
+    """One that was accepted as its listener was being closed is lost, which is
+    rare; a proxy that ends handshakes loses some at each end."""
+    if not WEIR_LOAD:
+        raise Skip("weir-load was not built")
+    pem = certificates()["proxy"]
+    outcomes = []
+
+    def connect(*flags):
+        outcomes.append(load("--mode", "crr", "-c", "20", "--max-errors",
+                             "0.5%", *flags))
+
+    with tempfile.TemporaryDirectory() as folder, Serve() as target:
+        ports = [free_port() for _ in range(2)]
+        flags = ["--handover", os.path.join(folder, "handover"), "--to",
+                 target.url]
+
+        def start():
+            return Proxy("--listen", f"tcp://127.0.0.1:{ports[0]}", *flags,
+                         "--listen", f"tls://127.0.0.1:{ports[1]}", "--to",
+                         target.url, "--cert", pem, admin=False, threads=2)
+
+        current = start()
+        threads = [threading.Thread(target=connect, args=arguments)
+                   for arguments in (
+                       ("-n", "20000", f"tcp://127.0.0.1:{ports[0]}"),
+                       ("-n", "4000", "--ca", certificates()["ca"], "--sni",
+                        "proxy.test", f"tls://127.0.0.1:{ports[1]}"))]
+        for thread in threads:
+            thread.start()
+        count = 0
+        while any(thread.is_alive() for thread in threads):
+            current.signal(signal.SIGHUP)
+            line = read_line(current.process.stderr)
+            equal("read again" in line, True, line)
+            following = start()
+            equal(current.finish(2 * WAIT_S)[0], 0, "exit status")
+            current.__exit__(None)
+            current = following
+            count += 1
+        print(f"# {count} successors")
+        current.__exit__(None)
+        for outcome in outcomes:
+            equal(outcome.status, 0, f"weir-load: {outcome.out}{outcome.err}")
 
 
 def test_a_second_proxy_is_refused_where_nothing_is_handed_over():

@@ -191,10 +191,12 @@ static bool filter_arm(struct wr_filter *f)
 static bool filter_make_known(struct wr_filter *f)
 {
     weir_transport *t = &f->c.t;
-    const int err = wr_protocol_find(t, &f->opener.factory);
 
+    t->is_busy = false; /* the program may set it now */
+    const int err = wr_protocol_find(t, &f->opener.factory);
     if (err == 0 && !wr_life_is_over(t)) {
         wr_connection_open(&f->c);
+        wr_transport_note_idle(t);
         return true;
     }
     t->binding.protocol = NULL; /* is not called */

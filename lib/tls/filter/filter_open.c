@@ -44,6 +44,7 @@ static int filter_open_socket(weir_loop *loop, int fd,
     }
     wr_assert(below && below->ops);
     wr_filter_begin(f, below);
+    f->c.t.is_busy = true; /* until its handshake is done */
     *ret = &f->c.t;
     return 0;
 }

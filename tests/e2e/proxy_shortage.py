@@ -1,0 +1,174 @@
+"""weir-proxy short of what it needs: clients that do not read, clients that say
+nothing, and no descriptors; and operators without patience.
+"""
+
+import contextlib
+import resource
+import signal
+import socket
+import threading
+import time
+
+from harness import (WAIT_S, Skip, equal, is_asleep, is_sanitized, matches,
+                     read_line, run, status_bytes)
+from proxy_certificates import certificates, client_context, plain
+from proxy_wait import wait_until
+from proxying import PROXY, Proxy
+from servers import Server, drain, echo
+
+READERS = 200
+# Of a slow reader, in the proxy: what waits for it, --buffer, and the rest of the
+# block for receives that a part of it is in.
+SLOW = (64 + 192) << 10
+IDLE = 1000
+
+
+def expect_memory():
+    if is_sanitized(PROXY):
+        raise Skip("sanitizers keep freed memory")
+
+
+def rss(proxy):
+    return status_bytes(proxy.process.pid, "VmRSS")
+
+
+def slow_client(proxy, context):
+    """A client with a short receive buffer, of which it reads nothing."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(WAIT_S)
+    client.connect(("127.0.0.1", proxy.port))
+    if context:
+        client = context.wrap_socket(client, server_hostname="proxy.test")
+    return client
+
+
+class Flood(Server):
+    """Sends without end when it is told."""
+
+    def __init__(self):
+        self.go = threading.Event()
+        self.sent = [0] * READERS
+        super().__init__(self.flood)
+
+    def flood(self, connection, number):
+        self.go.wait(WAIT_S)
+        block = bytes(1 << 18)
+        while True:
+            self.sent[number] += connection.send(block)
+
+    def wait_until_stalled(self, proxy):
+        """Until nothing moves any more, and the proxy sleeps."""
+        before = None
+        while not is_asleep(proxy.process.pid) or self.sent != before:
+            before = list(self.sent)
+            time.sleep(0.3)
+
+
+def slow_readers(proxy, server, context):
+    """What clients cost that are sent to and do not read, besides what they
+    cost before."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(READERS):
+            stack.enter_context(slow_client(proxy, context))
+        wait_until(lambda: proxy.metric("upstream_active") == READERS)
+        silent = rss(proxy)
+        server.go.set()
+        server.wait_until_stalled(proxy)
+        equal(min(server.sent) > 0, True, "each was sent to")
+        slow = rss(proxy)
+    wait_until(lambda: proxy.metric("connections_active") == 0)
+    each = (slow - silent) / READERS
+    print(f"# RSS {silent >> 10} KiB, then {slow >> 10}: {each:.0f} bytes each")
+    assert each <= SLOW, f"{each} bytes for each"
+
+
+def test_what_many_slow_readers_cost_is_bounded():
+    expect_memory()
+    with Flood() as server, Proxy("tcp://127.0.0.1:0",
+                                  plain(server)) as proxy:
+        slow_readers(proxy, server, None)
+
+
+def test_what_many_slow_readers_of_tls_cost_is_bounded():
+    expect_memory()
+    with Flood() as server, Proxy(
+            "tls://127.0.0.1:0", plain(server), "--cert",
+            certificates()["proxy"]) as proxy:
+        slow_readers(proxy, server, client_context())
+
+
+def test_clients_that_say_nothing_cost_a_few_kib():
+    expect_memory()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 3 * IDLE:
+        raise Skip(f"no more than {hard} descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3 * IDLE), hard))
+    with Server(drain) as server, Proxy("tcp://127.0.0.1:0",
+                                        plain(server)) as proxy:
+        before = rss(proxy)
+        with contextlib.ExitStack() as stack:
+            for _ in range(IDLE):
+                stack.enter_context(proxy.connect())
+            wait_until(lambda: proxy.metric("upstream_active") == IDLE)
+            each = (rss(proxy) - before) / IDLE
+            print(f"# {each:.0f} bytes for each")
+            assert each <= 8 << 10, f"{each} bytes for each"
+
+
+def is_served(client):
+    """Not, if it was accepted as there was none left to connect with: what the
+    kernel was asked for before, it does by the old limit."""
+    try:
+        client.sendall(b"3")
+        equal(client.recv(1), b"3", "the echo of who had to wait")
+        return True
+    except (ConnectionResetError, BrokenPipeError):
+        return False
+
+
+def test_descriptors_that_are_taken_away_end_nothing():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
+                                       plain(server)) as proxy:
+        pid = proxy.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        with proxy.connect() as first, contextlib.ExitStack() as stack:
+            first.sendall(b"1")
+            equal(first.recv(1), b"1", "the echo")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, before[1]))
+            clients = [stack.enter_context(proxy.connect())
+                       for _ in range(50)]
+            matches(read_line(proxy.process.stderr), "out of system resources")
+            # One that tries without a pause does not sleep.
+            for _ in range(10):
+                wait_until(lambda: is_asleep(pid))
+            first.sendall(b"2")
+            equal(first.recv(1), b"2", "the echo meanwhile")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            served = sum(is_served(client) for client in clients)
+        wait_until(lambda: proxy.metric("connections_active") == 0)
+        equal(proxy.metric("connections_total"), 51, "connections")
+        equal(proxy.metric("upstream_ejections_total"), 0, "ejections")
+        equal(proxy.stop(), "", "more words")
+        reasons = proxy.reasons()
+        equal((reasons.count("done"), reasons.count("connect")),
+              (1 + served, 50 - served), "the log")
+        assert served > 0, "nobody was served again"
+
+
+def test_a_second_signal_ends_at_once():
+    with Server(drain) as server, Proxy("tcp://127.0.0.1:0",
+                                        plain(server)) as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"x")
+            wait_until(lambda: proxy.metric("upstream_active") == 1)
+            proxy.signal(signal.SIGTERM)
+            wait_until(lambda: proxy.get("/readyz")[0] == 503)
+            proxy.signal(signal.SIGTERM)
+            with contextlib.suppress(ConnectionResetError):
+                equal(client.recv(1), "a reset", "what the client sees")
+        equal(proxy.finish()[0], 0, "exit status")
+        equal(proxy.reasons(), ["drain"], "the log")
+
+
+run(globals())
