@@ -42,9 +42,9 @@ class Settings:
     """What the command line decides for all rows."""
 
     def __init__(self, options):
-        self.programs = options.programs
-        self.weir_load = options.weir_load
-        self.weir_proxy = options.weir_proxy
+        self.programs = os.path.join(options.build, "bench")
+        self.weir_load = os.path.join(options.build, "tools", "weir-load")
+        self.weir_proxy = os.path.join(options.build, "tools", "weir-proxy")
         self.server_cpu = options.server_cpu
         self.client_cpu = options.client_cpu
         self.rounds = options.rounds
