@@ -4,8 +4,7 @@
  * The descriptor is closed when the last accept has ended and not before: its
  * number could be another file's by the time the kernel looks it up. The file
  * of a Unix socket is removed first, while the socket still holds its inode. A
- * connection that an accept delivers after the close is closed at once; its
- * peer sees an end of stream.
+ * connection that an accept delivers after the close is the owner's as well.
  */
 #include "listener.h"
 
@@ -63,7 +62,7 @@ static void listener_close_descriptor(struct wr_listener *listener)
 static void listener_drain(struct wr_listener *listener, int32_t res)
 {
     if (res >= 0) {
-        wr_socket_close(listener->loop, res, listener->family);
+        listener->ops->accepted_late(listener, res);
     }
     if (listener->armed_count == 0) {
         listener_close_descriptor(listener);

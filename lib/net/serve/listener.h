@@ -22,6 +22,9 @@ struct wr_listener_ops {
     /* A connection was accepted, which may have ended already; the owner takes
      * @fd. Not called after wr_listener_close(). */
     void (*accepted)(struct wr_listener *listener, int fd);
+    /* A connection that the kernel accepted before wr_listener_close() has
+     * cancelled the accept; the owner takes @fd. */
+    void (*accepted_late)(struct wr_listener *listener, int fd);
     /* An accept failed with @err, and the listener is open. */
     void (*failed)(struct wr_listener *listener, int err);
     /* The descriptor is closed, some time after wr_listener_close(). */

@@ -106,7 +106,8 @@ static inline int server_accept_open(weir_server *server, int fd,
 static void server_accept_open_client(weir_server *server, int fd, int family,
                                       bool is_foreign)
 {
-    wr_assert(server->state == SERVER_SERVING);
+    wr_assert(server->state == SERVER_SERVING ||
+              server->state == SERVER_STOPPING);
     wr_assert(server->client_count < server->connection_limit);
     if (is_foreign) {
         /* A connection that has broken refuses settings: it is served all the
@@ -194,6 +195,24 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_debug_check(wr_server_check_invariants(server));
 }
 
+/* A server that stops serves whom the kernel has accepted for it: nobody else
+ * can. After a close alone, the program expects no new connection. */
+static void server_accept_listener_accepted_late(struct wr_listener *listener,
+                                                 int fd)
+{
+    weir_server *server = listener->owner;
+
+    wr_assert(wr_server_is_closed(server) && listener->is_closing);
+    if (server->state == SERVER_STOPPING && !server->accepted &&
+        !wr_loop_is_closing(server->loop) &&
+        server->client_count < server->connection_limit) {
+        server_accept_open_client(server, fd, listener->family,
+                                  listener->was_listening);
+    } else {
+        wr_socket_close(server->loop, fd, listener->family);
+    }
+}
+
 /* True of errors of a connection that was not made, or of no connection. */
 static bool server_accept_is_harmless(int err)
 {
@@ -252,6 +271,7 @@ static void server_accept_listener_closed(struct wr_listener *listener)
 
 const struct wr_listener_ops wr_server_listener_ops = {
     .accepted = server_accept_listener_accepted,
+    .accepted_late = server_accept_listener_accepted_late,
     .failed = server_accept_listener_failed,
     .closed = server_accept_listener_closed,
 };
