@@ -349,6 +349,22 @@ static void fill(int from)
     expect_gt(weir_transport_get_write_buffer_size(sides[!from]), 0);
 }
 
+/* Two reasons for which A is not read: the end of one leaves the other. */
+UNIT(relay_time, a_rate_that_allows_more_reads_for_no_side_that_is_full)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .a_rate_bytes = 64 * KIB};
+    static const uint8_t bytes[64 * KIB];
+    start(&options);
+    for (int i = 0; i < 30; i++) {
+        fake_peer_write(peers[0], bytes, sizeof(bytes));
+        clock_run_for(loop, S);
+        expect_leq(weir_transport_get_write_buffer_size(sides[1]),
+                   (64 + 16) * KIB, "no more than its bound and a receive");
+    }
+    expect_gt(weir_transport_get_write_buffer_size(sides[1]), 0);
+}
+
 /* The bytes that it sent before may wait for ever. */
 UNIT(relay_time, a_side_that_broke_behind_a_full_queue_ends_it)
 {
