@@ -1,5 +1,8 @@
 /*
  * What weir_loop_dump() writes of a loop.
+ *
+ * A test asks for words in the text, and is shown all of it when they are not
+ * there.
  */
 #ifndef WEIR_TESTS_DUMP_H
 #define WEIR_TESTS_DUMP_H

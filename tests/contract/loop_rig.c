@@ -1,7 +1,8 @@
 /*
  * A loop, and the callbacks that note when they ran; see loop_rig.h.
  *
- * A run that does not end by itself is ended by a timer that fails the test.
+ * A run that does not end by itself is ended by a timer, which fails the test
+ * and says so.
  */
 #include "tests/contract/loop_rig.h"
 #include "tests/statistics.h"

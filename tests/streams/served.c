@@ -1,7 +1,8 @@
 /*
  * A server of streams and its clients on the fake machine; see served.h.
  *
- * The handler echoes until the end; a client is a peer that the test plays.
+ * The handler echoes until the end; a client
+ * is a peer that the test plays.
  */
 #include "tests/streams/served.h"
 

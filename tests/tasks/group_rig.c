@@ -1,7 +1,8 @@
 /*
  * Members of a task group, and a task that owns one; see group_rig.h.
  *
- * A member sleeps, notes its name, and ends as its struct says.
+ * A member sleeps, notes its name, and ends as
+ * its struct says.
  */
 #include "tests/tasks/group_rig.h"
 
