@@ -93,6 +93,15 @@ void wr_socket_close_unix(int fd)
     }
 }
 
+void wr_socket_refuse(int fd)
+{
+    if (fd >= 0 && wr_socket_get_option(fd, SO_DOMAIN) == AF_UNIX) {
+        wr_socket_close_unix(fd);
+    } else {
+        wr_ignore(wr_sys_close(fd)); /* the call returns its own error */
+    }
+}
+
 void wr_socket_close(weir_loop *loop, int fd, int family)
 {
     wr_assert(fd >= -1);

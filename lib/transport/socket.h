@@ -39,10 +39,8 @@ WEIR_MUST_USE int wr_socket_check(int fd, struct weir_address *ret_peer);
 void wr_socket_close(weir_loop *loop, int fd, int family);
 /* Closes a Unix socket in a thread. */
 void wr_socket_close_unix(int fd);
-/* Closes the descriptor of a refused call, which takes it in any case. */
-static inline void wr_socket_refuse(int fd)
-{
-    wr_ignore(wr_sys_close(fd)); /* the call returns its own error */
-}
+/* Closes the descriptor of a refused call, which takes it in any case: a Unix
+ * socket in a thread. It may be of any kind, or no open descriptor. */
+void wr_socket_refuse(int fd);
 
 #endif

@@ -237,11 +237,6 @@ static int serve(struct maker *m, const struct weir_address *all, size_t count,
                                  maker_server_done, m, &m->server);
 }
 
-static bool has_told(const struct maker *m)
-{
-    return m->done > 0;
-}
-
 /* Expects that the server's socket @index takes a connection. */
 static void expect_served(struct maker *m, size_t index)
 {
@@ -268,7 +263,7 @@ MAKER(addresses, a_server_listens_on_ports_and_unix_names_at_once, m)
 
     expect_eq(serve(m, all, SIDES, false), 0);
     memset(all, 0, sizeof(all));
-    maker_run(m, has_told);
+    maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
     expect_eq(weir_server_get_socket_count(m->server), 3);
@@ -287,7 +282,7 @@ MAKER(addresses, a_unix_name_that_was_left_to_the_kernel_can_be_asked_for, m)
     cr_assert_eq(weir_address_parse_unix("", &address), 0);
 
     expect_eq(serve(m, &address, 1, false), 0);
-    maker_run(m, has_told);
+    maker_run(m, maker_is_done);
 
     expect_geq(weir_server_get_socket(m->server, 0, &address), 0);
     expect_eq(
@@ -304,7 +299,7 @@ MAKER(addresses, where_a_port_cannot_listen_no_unix_name_does, m)
     cr_assert_eq(weir_address_parse_unix("", &all[0]), 0);
     all[1] = peer_address("127.0.0.1", 0);
     expect_eq(serve(m, all, 2, true), 0);
-    maker_run(m, has_told);
+    maker_run(m, maker_is_done);
     expect_geq(weir_server_get_socket(m->server, 1, &bound), 0);
     int rival = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(rival, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));

@@ -14,17 +14,6 @@ static weir_pending *adopt(struct maker *m, int fd)
     return connect;
 }
 
-/* Two ends of a TCP connection; the first was accepted. */
-static void tcp_pair(int *ret_fds)
-{
-    struct weir_address address;
-    int listener = peer_listen(1, &address);
-    ret_fds[1] = peer_connect_to(&address);
-    ret_fds[0] = accept(listener, NULL, NULL);
-    expect_geq(ret_fds[0], 0);
-    close(listener);
-}
-
 static void unix_pair(int *ret_fds)
 {
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ret_fds), 0);
@@ -50,7 +39,7 @@ UNIT(adopt, an_accepted_tcp_socket_becomes_a_transport)
     struct sockaddr_in peer;
     socklen_t len = sizeof(peer);
     maker_open(&m);
-    tcp_pair(fds);
+    peer_tcp_pair(fds);
     expect_eq(getpeername(fds[0], (struct sockaddr *)&peer, &len), 0);
 
     adopt(&m, fds[0]);
@@ -90,7 +79,7 @@ MAKER(adopt, a_unix_socket_becomes_a_transport, m)
 MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin, m)
 {
     int fds[2];
-    tcp_pair(fds);
+    peer_tcp_pair(fds);
     expect_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 
     adopt(m, fds[0]);
@@ -108,7 +97,7 @@ static void expect_refused(struct maker *m, int fd, int err)
     expect_eq(weir_adopt_connection(m->loop, &m->factory, fd, NULL,
                                     maker_connect_done, m, NULL),
               err);
-    cr_expect_not(is_open(fd), "the descriptor is taken in any case");
+    cr_expect(wait_closed(fd), "the descriptor is taken in any case");
 }
 
 MAKER(adopt, r63__what_cannot_be_used_is_closed, m)
@@ -167,7 +156,7 @@ MAKER(adopt, r63__a_usage_error_closes_the_socket_too, m)
                                         fds[0], &options, maker_connect_done, m,
                                         NULL),
                   i == 0 ? WEIR_EOPTIONSIZE : -EINVAL, "case %d", i);
-        cr_expect_not(is_open(fds[0]), "case %d", i);
+        cr_expect(wait_closed(fds[0]), "case %d", i);
         close(fds[1]);
     }
 }
@@ -211,7 +200,7 @@ MAKER(adopt, r63__the_end_of_the_loop_closes_the_socket, m)
 MAKER(adopt, a_peer_that_has_gone_meanwhile_is_an_end_of_stream, m)
 {
     int fds[2];
-    tcp_pair(fds);
+    peer_tcp_pair(fds);
     adopt(m, fds[0]);
 
     close(fds[1]);

@@ -152,3 +152,23 @@ UNIT(close_refused, a_connection_that_the_factory_refuses_holds_up_nothing)
     weir_server_free(server);
     cr_assert_geq(weir_loop_free(loop), 0);
 }
+
+UNIT(close_refused, an_adoption_that_is_refused_holds_up_nothing)
+{
+    const struct weir_connect_options bad = {.size = 0};
+    const struct weir_factory factory = {.create = create};
+    int pair[2];
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    send_slow(pair[1]);
+    const int threads = count_threads();
+
+    expect_eq(
+        weir_adopt_connection(loop, &factory, pair[0], &bad, NULL, NULL, NULL),
+        WEIR_EOPTIONSIZE);
+    expect_eq(count_threads(), threads + 1, "it waits in a close");
+
+    let_end();
+    close(pair[1]);
+    expect_eq(weir_loop_free(loop), 0);
+}

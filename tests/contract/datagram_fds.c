@@ -12,7 +12,6 @@
 
 #include <weir/datagram.h>
 
-#include <poll.h>
 #include <pthread.h>
 
 /* An endpoint on the loop of the test, which echoes, and the plain end of its

@@ -345,3 +345,36 @@ bool is_open(int fd)
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     return access(path, F_OK) == 0;
 }
+
+bool wait_closed(int fd)
+{
+    for (int i = 0; i < 30000 && is_open(fd); i++) {
+        usleep(1000);
+    }
+    return !is_open(fd);
+}
+
+int maker_serve_one(struct maker *m)
+{
+    maker_open(m);
+    m->echo = true;
+    maker_serve(m, "127.0.0.1", NULL);
+    const int fd = peer_connect(m);
+    maker_run(m, maker_is_made);
+    return fd;
+}
+
+void peer_tcp_pair(int *ret_fds)
+{
+    struct weir_address address;
+    const int listener = peer_listen(1, &address);
+    ret_fds[1] = peer_connect_to(&address);
+    ret_fds[0] = accept(listener, NULL, NULL);
+    expect_geq(ret_fds[0], 0);
+    close(listener);
+}
+
+bool maker_has_received(const struct maker *m)
+{
+    return m->received > 0;
+}

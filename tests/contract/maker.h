@@ -122,7 +122,16 @@ ssize_t peer_read(int fd, void *buf, size_t size);
 ssize_t maker_read(struct maker *m, int fd, void *buf, size_t size);
 int get_option(int fd, int level, int name);
 
+/* Opens a maker with a server that echoes, and has one connection: the other
+ * end. */
+int maker_serve_one(struct maker *m);
+/* Two ends of a TCP connection; the first was accepted, and not by weir. */
+void peer_tcp_pair(int *ret_fds);
+bool maker_has_received(const struct maker *m);
+
 /* True for the number of an open descriptor. */
 bool is_open(int fd);
+/* Waits until it is closed, as by a thread; false: it stays open. */
+bool wait_closed(int fd);
 
 #endif

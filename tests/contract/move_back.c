@@ -94,6 +94,39 @@ UNIT_IN(move_back, a_protocol_that_was_paused_is_resumed_when_it_is_back,
     mover_expect(m, HERE, "made pause resume data");
 }
 
+UNIT_IN(move_back, a_protocol_is_resumed_for_bytes_that_left_meanwhile,
+        mover_test, struct mover *m)
+{
+    const struct weir_water_marks marks = {.high_bytes = 10, .low_bytes = 5};
+    expect_eq(weir_transport_set_write_buffer_limits(mover_t(m), marks), 0);
+    mover_write(m, 100);
+    expect_geq(weir_loop_run_once(m->sides[HERE].loop), 0);
+    m->factory_err = -EPROTO;
+    mover_fail(m, -EPROTO);
+    mover_turn(m, 5);
+    mover_expect(m, HERE, "made pause resume");
+}
+
+static void begin_inside(struct mover *m)
+{
+    m->in_data = NULL;
+    expect_eq(mover_begin(m), 0);
+}
+
+UNIT_IN(move_back, an_end_that_came_meanwhile_is_told_here, mover_test,
+        struct mover *m)
+{
+    mover_talk(m);
+    m->eof_result = 1;
+    m->factory_err = -EPROTO;
+    m->in_data = begin_inside;
+    mover_send(m, 100);
+    expect_eq(shutdown(m->peer, SHUT_WR), 0);
+    mover_run(m, mover_is_done);
+    mover_turn(m, 20);
+    mover_expect(m, HERE, "made data eof");
+}
+
 UNIT_IN(move_back, it_can_be_given_up_at_once_or_when_it_was_offered,
         mover_test, struct mover *m)
 {

@@ -27,7 +27,7 @@ static int write_pipe(struct maker *m, int fd)
 static void expect_refused(struct maker *m, int fd, int err)
 {
     expect_eq(read_pipe(m, fd), err);
-    cr_assert(!is_open(fd));
+    cr_assert(wait_closed(fd));
     maker_run_for(m, 0);
     expect_eq(m->done, 0);
     expect_eq(m->made, 0);
@@ -163,11 +163,6 @@ MAKER(pipe_kinds, r1__done_comes_after_connection_made_and_from_the_loop, m)
 
 /* ---- the flags of a shared file ---- */
 
-static bool has_received(const struct maker *m)
-{
-    return m->received > 0;
-}
-
 static bool has_sent(const struct maker *m)
 {
     return weir_transport_get_write_buffer_size(m->t) == 0;
@@ -189,7 +184,7 @@ static void expect_same_flags(struct maker *m, int fd, int peer, bool reads)
     if (reads) {
         m->received = 0;
         expect_eq(write(peer, "abc\n", 4), 4);
-        maker_run(m, has_received);
+        maker_run(m, maker_has_received);
     } else {
         expect_eq(weir_transport_write(m->t, "abc\n", 4), 0);
         maker_run(m, has_sent);

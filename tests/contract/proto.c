@@ -231,7 +231,7 @@ MAKER(proto, a_socket_that_is_handed_in_has_its_own, m)
                                 maker_server_done, m, &m->server),
               -EINVAL);
 
-    cr_expect_not(is_open(fd), "it was taken");
+    cr_expect(wait_closed(fd), "it was taken");
     cr_expect_not(is_open(listener), "it was taken");
 }
 

@@ -6,8 +6,6 @@
  */
 #include "tests/contract/relay_rig.h"
 
-#include <poll.h>
-
 static void relay_done(void *arg, int err,
                        const struct weir_relay_record *record)
 {

@@ -8,7 +8,6 @@
 
 #include "tests/unit/random.h"
 
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <weir/sendfile.h>

@@ -7,7 +7,6 @@
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <weir/embed.h>
 #include <weir/sendfile.h>

@@ -7,7 +7,6 @@
 #include "tests/contract/sending_rig.h"
 
 #include <fcntl.h>
-#include <sys/syscall.h>
 
 enum { PART = 65536, CACHESTAT = 451 };
 

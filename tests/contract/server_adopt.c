@@ -17,22 +17,11 @@ static void serve_adopted(struct maker *m, struct weir_server_options *options)
     maker_serve(m, NULL, options);
 }
 
-/* Two ends of a TCP connection; the first was accepted by nobody of weir's. */
-static void tcp_pair(int *ret_fds)
-{
-    struct weir_address address;
-    int listener = peer_listen(1, &address);
-    ret_fds[1] = peer_connect_to(&address);
-    ret_fds[0] = accept(listener, NULL, NULL);
-    expect_geq(ret_fds[0], 0);
-    close(listener);
-}
-
 /* Gives the server a connection: the other end. */
 static int adopt(struct maker *m)
 {
     int fds[2];
-    tcp_pair(fds);
+    peer_tcp_pair(fds);
     expect_eq(weir_server_adopt_connection(m->server, fds[0]), 0);
     return fds[1];
 }
@@ -95,7 +84,7 @@ MAKER(server_adopt, a_server_that_listens_adopts_besides_and_unix_sockets_too,
 static void expect_refused(struct maker *m, int fd, int err)
 {
     expect_eq(weir_server_adopt_connection(m->server, fd), err);
-    cr_expect_not(is_open(fd), "the descriptor is taken in any case");
+    cr_expect(wait_closed(fd), "the descriptor is taken in any case");
 }
 
 MAKER(server_adopt, r63__what_cannot_be_served_is_closed, m)
@@ -110,7 +99,7 @@ MAKER(server_adopt, r63__what_cannot_be_served_is_closed, m)
     expect_eq(weir_server_adopt_connection(m->server, -1), -EBADF);
 
     weir_server_close(m->server);
-    tcp_pair(fds);
+    peer_tcp_pair(fds);
     expect_refused(m, fds[0], -ESHUTDOWN);
     expect_str_eq(m->log, "D");
     close(fds[1]);
@@ -122,7 +111,7 @@ MAKER(server_adopt, a_connection_that_has_broken_is_no_connection, m)
     int fds[2];
     char byte;
     serve_adopted(m, NULL);
-    tcp_pair(fds);
+    peer_tcp_pair(fds);
     expect_eq(
         setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)),
         0);
@@ -151,7 +140,7 @@ MAKER(server_adopt, a_server_without_sockets_has_no_addresses, m)
     expect_eq(weir_adopt_server(m->loop, &m->factory, fd, &options, NULL, NULL,
                                 &server),
               -EINVAL);
-    cr_expect_not(is_open(fd));
+    cr_expect(wait_closed(fd));
     options.hosts = hosts;
     options.host_count = 1;
     expect_eq(weir_create_server(m->loop, &m->factory, NULL, 0, &options, NULL,
@@ -175,7 +164,7 @@ static void adopt_without_memory(void *arg)
     expect_eq(weir_create_server(m.loop, &m.factory, NULL, 0, &options,
                                  maker_server_done, &m, &m.server),
               0);
-    tcp_pair(fds);
+    peer_tcp_pair(fds);
 
     walk_begin(memory);
     const int err = weir_server_adopt_connection(m.server, fds[0]);

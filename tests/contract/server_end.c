@@ -1,7 +1,7 @@
 /*
  * How servers end: close, close_clients, abort_clients, stop with a grace,
- * wait_closed, giving the handle back, and the end of the loop; and who is
- * told, in which order, how often.
+ * wait_server_closed, giving the handle back, and the end of the loop; and who
+ * is told, in which order, how often.
  */
 #include "tests/contract/maker.h"
 #include "tests/statistics.h"
@@ -18,7 +18,7 @@ static void serve_clients(struct maker *m, int *ret_fds, int count)
     maker_run_until_made(m, count);
 }
 
-static void wait_closed(struct maker *m)
+static void wait_server_closed(struct maker *m)
 {
     expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), 0);
 }
@@ -62,7 +62,7 @@ MAKER(server_end, close_before_done_cancels_the_start, m)
 
     weir_server_close(m->server);
     expect_eq(m->done, 0);
-    wait_closed(m);
+    wait_server_closed(m);
     maker_run(m, maker_is_closed);
 
     expect_eq(m->done_err, -ECANCELED);
@@ -159,8 +159,8 @@ MAKER(server_end, wait_closed_waits_for_close_and_for_the_last_connection, m)
 {
     int fd;
     serve_clients(m, &fd, 1);
-    wait_closed(m);
-    wait_closed(m);
+    wait_server_closed(m);
+    wait_server_closed(m);
 
     maker_run_for(m, 10 * MS);
     expect_eq(m->closed, 0, "it is not closed yet");
@@ -180,7 +180,7 @@ MAKER(server_end, wait_closed_in_the_other_order, m)
 {
     int fd;
     serve_clients(m, &fd, 1);
-    wait_closed(m);
+    wait_server_closed(m);
 
     close(fd);
     maker_run(m, maker_is_lost);
@@ -197,7 +197,7 @@ MAKER(server_end, wait_closed_of_a_closed_server_comes_from_the_loop, m)
     weir_server_close(m->server);
     maker_run_for(m, 5 * MS);
 
-    wait_closed(m);
+    wait_server_closed(m);
     expect_eq(m->closed, 0);
     maker_run(m, maker_is_closed);
 
@@ -210,7 +210,7 @@ MAKER(server_end, freeing_the_handle_leaves_connections_and_calls_waiters, m)
     char text[8];
     serve_clients(m, &fd, 1);
     m->echo = true;
-    wait_closed(m);
+    wait_server_closed(m);
 
     weir_server_free(m->server);
     m->server = NULL;
@@ -234,7 +234,7 @@ MAKER(server_end, r65__a_factory_that_fails_is_reported_and_holds_nothing_up, m)
     while (m->reports == 0) {
         maker_run_for(m, 1 * MS);
     }
-    wait_closed(m);
+    wait_server_closed(m);
     weir_server_close(m->server);
     maker_run(m, maker_is_closed);
 
@@ -410,7 +410,7 @@ MAKER(server_end, closing_while_clients_connect_leaves_no_descriptor, m)
     connect_many(m, fds);
 
     weir_server_close(m->server);
-    wait_closed(m);
+    wait_server_closed(m);
     maker_run(m, maker_is_closed);
 
     expect_eq(m->made, 0);
@@ -438,7 +438,7 @@ MAKER(server_end, the_end_of_the_loop_ends_the_server_and_its_connections, m)
 {
     int fds[2];
     serve_clients(m, fds, 2);
-    wait_closed(m);
+    wait_server_closed(m);
 
     expect_eq(weir_loop_free(m->loop), 2);
 

@@ -5,8 +5,6 @@
  */
 #include "tests/contract/names_rig.h"
 
-#include <arpa/inet.h>
-
 struct start {
     weir_server *server;
     int done;

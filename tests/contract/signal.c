@@ -20,6 +20,10 @@ struct seen {
     weir_loop *loop;
 };
 
+static struct seen saw; /* the one handler of a test, or two */
+static struct seen first;
+static struct seen second;
+
 /* Takes the signals that are pending. On a busy machine the time may be over
  * before the first turn: some more are made, which do not wait. */
 static void take_signals(struct maker *m)
@@ -80,21 +84,19 @@ static bool is_blocked(int signum)
 
 MAKER(signal, a_handler_is_called_from_the_loop, m)
 {
-    struct seen seen = {0};
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     expect_eq(raise(SIGUSR1), 0);
-    expect_eq(seen.count, 0, "not before the loop runs");
+    expect_eq(saw.count, 0, "not before the loop runs");
     take_signals(m);
 
-    expect_eq(seen.count, 1);
-    expect_eq(seen.signum, SIGUSR1);
+    expect_eq(saw.count, 1);
+    expect_eq(saw.signum, SIGUSR1);
 }
 
 MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again, m)
 {
-    struct seen seen = {0};
-    add(m, SIGALRM, see_and_stop, &seen);
-    seen.loop = m->loop;
+    add(m, SIGALRM, see_and_stop, &saw);
+    saw.loop = m->loop;
     const struct itimerval every = {
         .it_interval = {.tv_usec = 5000},
         .it_value = {.tv_usec = 5000},
@@ -103,7 +105,7 @@ MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again, m)
 
     for (int i = 1; i <= 5; i++) {
         expect_eq(weir_loop_run(m->loop), 0);
-        expect_geq(seen.count, i);
+        expect_geq(saw.count, i);
     }
 
     const struct itimerval never = {.it_value = {0}};
@@ -113,20 +115,17 @@ MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again, m)
 
 MAKER(signal, a_signal_for_the_whole_process_arrives_too, m)
 {
-    struct seen seen = {0};
-    add(m, SIGTERM, see, &seen);
+    add(m, SIGTERM, see, &saw);
     maker_run_for(m, 2 * MS);
 
     expect_eq(kill(getpid(), SIGTERM), 0);
     take_signals(m);
 
-    expect_eq(seen.count, 1);
+    expect_eq(saw.count, 1);
 }
 
 MAKER(signal, a_handler_can_be_added_while_the_loop_runs, m)
 {
-    struct seen first = {0};
-    struct seen second = {0};
     add(m, SIGUSR1, see, &first);
     maker_run_for(m, 2 * MS);
 
@@ -140,8 +139,6 @@ MAKER(signal, a_handler_can_be_added_while_the_loop_runs, m)
 
 MAKER(signal, adding_again_replaces_the_handler, m)
 {
-    struct seen first = {0};
-    struct seen second = {0};
     add(m, SIGUSR1, see, &first);
     add(m, SIGUSR1, see, &second);
     expect_eq(raise(SIGUSR1), 0);
@@ -155,9 +152,8 @@ MAKER(signal, adding_again_replaces_the_handler, m)
 
 MAKER(signal, remove_says_whether_there_was_a_handler, m)
 {
-    struct seen seen = {0};
     cr_assert_not(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
 
     cr_assert_not(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
@@ -177,31 +173,29 @@ static void remove_other(void *arg, int signum)
 
 MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called, m)
 {
-    struct seen seen = {0};
     remove_loop = m->loop;
-    add(m, SIGUSR1, remove_other, &seen);
-    add(m, SIGUSR2, remove_other, &seen);
+    add(m, SIGUSR1, remove_other, &saw);
+    add(m, SIGUSR2, remove_other, &saw);
 
     /* Both are there when the loop looks. */
     expect_eq(raise(SIGUSR1), 0);
     expect_eq(raise(SIGUSR2), 0);
     take_signals(m);
 
-    expect_eq(seen.count, 1);
+    expect_eq(saw.count, 1);
 }
 
 MAKER(signal, signals_in_a_queue_all_arrive, m)
 {
     enum { COUNT = 200 };
-    struct seen seen = {0};
-    add(m, SIGRTMIN, see, &seen);
+    add(m, SIGRTMIN, see, &saw);
 
     for (int i = 0; i < COUNT; i++) {
         expect_eq(raise(SIGRTMIN), 0);
     }
     take_signals(m);
 
-    expect_eq(seen.count, COUNT, "more than one turn delivers");
+    expect_eq(saw.count, COUNT, "more than one turn delivers");
 }
 
 static void raise_again(void *arg, int signum)
@@ -228,17 +222,16 @@ MAKER(signal, one_that_comes_again_and_again_holds_up_nothing_else, m)
 UNIT(signal, the_mask_of_the_thread_is_put_back)
 {
     struct maker m;
-    struct seen seen = {0};
     block(SIGUSR2);
     maker_open(&m);
 
-    add(&m, SIGUSR1, see, &seen);
-    add(&m, SIGUSR2, see, &seen);
-    add(&m, SIGRTMIN, see, &seen);
+    add(&m, SIGUSR1, see, &saw);
+    add(&m, SIGUSR2, see, &saw);
+    add(&m, SIGRTMIN, see, &saw);
     cr_assert_not(is_blocked(SIGUSR1));
     cr_assert_not(is_blocked(SIGUSR2), "the handler wants it");
     block(SIGRTMIN);
-    add(&m, SIGRTMIN, see, &seen);
+    add(&m, SIGRTMIN, see, &saw);
     cr_assert_not(is_blocked(SIGRTMIN), "as does one that replaces another");
     maker_run_for(&m, 2 * MS);
     cr_assert(weir_loop_remove_signal_handler(m.loop, SIGRTMIN));
@@ -257,17 +250,16 @@ static void own_handler(int signum)
 UNIT(signal, the_action_that_the_program_had_comes_back)
 {
     struct maker m;
-    struct seen seen = {0};
     set_action(SIGUSR1, own_handler);
     set_action(SIGUSR2, SIG_IGN);
     maker_open(&m);
-    add(&m, SIGUSR1, see, &seen);
-    add(&m, SIGUSR2, see, &seen);
-    add(&m, SIGRTMIN, see, &seen);
+    add(&m, SIGUSR1, see, &saw);
+    add(&m, SIGUSR2, see, &saw);
+    add(&m, SIGRTMIN, see, &saw);
     expect_eq(raise(SIGUSR1), 0);
     expect_eq(raise(SIGUSR2), 0);
     take_signals(&m);
-    expect_eq(seen.count, 2, "the handler of the loop is the one called");
+    expect_eq(saw.count, 2, "the handler of the loop is the one called");
 
     cr_assert(weir_loop_remove_signal_handler(m.loop, SIGUSR1));
     cr_assert(has_action(SIGUSR1, own_handler));
@@ -281,27 +273,25 @@ UNIT(signal, the_action_that_the_program_had_comes_back)
 
 MAKER(signal, an_action_that_the_program_has_set_since_stays, m)
 {
-    struct seen seen = {0};
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     set_action(SIGUSR1, own_handler);
     cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
 
     cr_assert(has_action(SIGUSR1, own_handler));
 
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     set_action(SIGUSR1, SIG_IGN);
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     expect_eq(raise(SIGUSR1), 0);
     take_signals(m);
-    expect_eq(seen.count, 1, "adding again takes it again");
+    expect_eq(saw.count, 1, "adding again takes it again");
 }
 
 /* As system() does with SIGINT, while the handler is removed meanwhile. */
 MAKER(signal, the_default_is_back_when_the_program_puts_an_old_handler_in, m)
 {
-    struct seen seen = {0};
     struct sigaction found;
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     expect_eq(sigaction(SIGUSR1, NULL, &found), 0);
     set_action(SIGUSR1, SIG_IGN);
     cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
@@ -311,14 +301,13 @@ MAKER(signal, the_default_is_back_when_the_program_puts_an_old_handler_in, m)
 
     cr_assert(has_action(SIGUSR1, SIG_DFL), "after one that is dropped");
     take_signals(m);
-    expect_eq(seen.count, 0);
+    expect_eq(saw.count, 0);
 }
 
 MAKER(signal, that_arrived_before_its_handler_was_removed_does_no_harm, m)
 {
-    struct seen seen = {0};
-    add(m, SIGUSR1, see, &seen);
-    add(m, SIGRTMIN, see, &seen);
+    add(m, SIGUSR1, see, &saw);
+    add(m, SIGRTMIN, see, &saw);
     expect_eq(raise(SIGUSR1), 0);
     expect_eq(raise(SIGRTMIN), 0);
     expect_eq(raise(SIGRTMIN), 0);
@@ -329,15 +318,13 @@ MAKER(signal, that_arrived_before_its_handler_was_removed_does_no_harm, m)
     cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
     take_signals(m);
 
-    expect_eq(seen.count, 0);
+    expect_eq(saw.count, 0);
     cr_assert(has_action(SIGUSR1, SIG_DFL));
 }
 
 MAKER(signal, that_arrived_before_its_handler_was_removed_is_not_for_the_next,
       m)
 {
-    struct seen first = {0};
-    struct seen second = {0};
     add(m, SIGUSR1, see, &first);
     expect_eq(raise(SIGUSR1), 0);
     cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
@@ -354,35 +341,32 @@ MAKER(signal, that_arrived_before_its_handler_was_removed_is_not_for_the_next,
 
 MAKER(signal, that_arrived_before_the_loop_is_freed_does_no_harm, m)
 {
-    struct seen seen = {0};
     weir_loop *other;
     expect_eq(weir_loop_new(NULL, &other), 0);
-    expect_eq(weir_loop_add_signal_handler(other, SIGTERM, see, &seen), 0);
+    expect_eq(weir_loop_add_signal_handler(other, SIGTERM, see, &saw), 0);
     expect_eq(raise(SIGTERM), 0);
     expect_eq(weir_loop_free(other), 0);
     take_signals(m);
 
-    expect_eq(seen.count, 0);
+    expect_eq(saw.count, 0);
 }
 
 MAKER(signal, that_the_program_blocks_itself_reaches_its_handler, m)
 {
-    struct seen seen = {0};
     block(SIGUSR2);
     expect_eq(raise(SIGUSR2), 0);
-    add(m, SIGUSR2, see, &seen);
+    add(m, SIGUSR2, see, &saw);
     expect_eq(raise(SIGUSR2), 0);
     take_signals(m);
 
-    expect_eq(seen.count, 2);
+    expect_eq(saw.count, 2);
 }
 
 MAKER(signal, that_the_program_blocks_itself_stays_pending, m)
 {
-    struct seen seen = {0};
     sigset_t pending;
     block(SIGUSR2);
-    add(m, SIGUSR2, see, &seen);
+    add(m, SIGUSR2, see, &saw);
     cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR2));
     expect_eq(raise(SIGUSR2), 0);
 
@@ -392,20 +376,19 @@ MAKER(signal, that_the_program_blocks_itself_stays_pending, m)
 
 MAKER(signal, signals_that_cannot_be_handled_are_refused, m)
 {
-    struct seen seen = {0};
     static const int bad[] = {SIGKILL, SIGSTOP, 0, -1, 65, 1000};
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        expect_eq(weir_loop_add_signal_handler(m->loop, bad[i], see, &seen),
+        expect_eq(weir_loop_add_signal_handler(m->loop, bad[i], see, &saw),
                   -EINVAL, "signal %d", bad[i]);
     }
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        expect_eq(weir_loop_add_signal_handler(m->loop, faults[i], see, &seen),
+        expect_eq(weir_loop_add_signal_handler(m->loop, faults[i], see, &saw),
                   -EINVAL, "signal %d", faults[i]);
     }
     expect_eq(weir_loop_add_signal_handler(m->loop, SIGUSR1, NULL, NULL),
               -EINVAL);
-    expect_eq(weir_loop_add_signal_handler(m->loop, 32, see, &seen), -EINVAL,
+    expect_eq(weir_loop_add_signal_handler(m->loop, 32, see, &saw), -EINVAL,
               "the C library keeps it for itself");
 
     cr_assert(has_action(SIGUSR1, SIG_DFL));
@@ -413,18 +396,17 @@ MAKER(signal, signals_that_cannot_be_handled_are_refused, m)
 
 MAKER(signal, adding_takes_no_descriptor, m)
 {
-    struct seen seen = {0};
     struct rlimit before;
     expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     const struct rlimit none = {0, before.rlim_max};
 
     expect_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 
     expect_eq(raise(SIGUSR1), 0);
     take_signals(m);
-    expect_eq(seen.count, 1);
+    expect_eq(saw.count, 1);
 }
 
 /* ---- several loops, several threads ---- */
@@ -499,10 +481,9 @@ static int end_of(pid_t child)
 
 MAKER(signal, a_forked_child_has_the_actions_from_before, m)
 {
-    struct seen seen = {0};
     set_action(SIGUSR2, SIG_IGN);
-    add(m, SIGUSR1, see, &seen);
-    add(m, SIGUSR2, see, &seen);
+    add(m, SIGUSR1, see, &saw);
+    add(m, SIGUSR2, see, &saw);
     const pid_t child = fork();
     if (child == 0) {
         raise(SIGUSR2);
@@ -512,13 +493,12 @@ MAKER(signal, a_forked_child_has_the_actions_from_before, m)
 
     expect_eq(end_of(child), SIGUSR1);
     take_signals(m);
-    expect_eq(seen.count, 0, "its signals are its own");
+    expect_eq(saw.count, 0, "its signals are its own");
 }
 
 MAKER(signal, a_child_that_shares_the_memory_is_ended_as_by_default, m)
 {
-    struct seen seen = {0};
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     const pid_t child = vfork();
     if (child == 0) {
         raise(SIGUSR1);
@@ -528,13 +508,12 @@ MAKER(signal, a_child_that_shares_the_memory_is_ended_as_by_default, m)
     expect_eq(end_of(child), SIGUSR1);
     expect_eq(raise(SIGUSR1), 0);
     take_signals(m);
-    expect_eq(seen.count, 1, "its own, and not the child's");
+    expect_eq(saw.count, 1, "its own, and not the child's");
 }
 
 MAKER(signal, a_program_that_is_executed_starts_with_the_default, m)
 {
-    struct seen seen = {0};
-    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &saw);
     const pid_t child = fork();
     if (child == 0) {
         execl("/bin/sh", "sh", "-c", "kill -USR1 $$; exit 0", (char *)NULL);

@@ -6,16 +6,6 @@
 #include "tests/contract/maker.h"
 #include "tests/statistics.h"
 
-static int serve_one(struct maker *m)
-{
-    maker_open(m);
-    m->echo = true;
-    maker_serve(m, "127.0.0.1", NULL);
-    int fd = peer_connect(m);
-    maker_run(m, maker_is_made);
-    return fd;
-}
-
 static bool has_echoed(const struct maker *m)
 {
     return m->received == 1000 && statistics_of(m->loop).sent_bytes == 1000;
@@ -33,7 +23,7 @@ UNIT(stats, bytes_and_connections_are_counted)
 {
     struct maker m;
     char text[1000] = "";
-    int fd = serve_one(&m);
+    int fd = maker_serve_one(&m);
 
     expect_eq(send(fd, text, sizeof(text), 0), sizeof(text));
     maker_run(&m, has_echoed);
@@ -133,7 +123,7 @@ UNIT(stats, the_dump_has_a_line_for_each_thing_alive)
     char *text = NULL;
     size_t size = 0;
     char port[32];
-    int fd = serve_one(&m);
+    int fd = maker_serve_one(&m);
     snprintf(port, sizeof(port), "127.0.0.1:%d", server_port(m.server));
     expect_ok(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 1, NULL,
                                      NULL, NULL, NULL));

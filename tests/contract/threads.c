@@ -28,8 +28,7 @@ UNIT(threads, each_runs_a_loop_of_its_own_on_a_thread_of_its_own)
         }
     }
     cr_assert_null(weir_threads_get_thread(threads, THREADS));
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
 }
 
 static int note_cpus(weir_thread *thread, void *arg)
@@ -324,8 +323,7 @@ UNIT(threads, one_that_ends_well_leaves_the_others_running)
     }
     wait_for_end(weir_threads_get_thread(threads, 0));
     expect_eq(served.cancelled_count[1], 0);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     expect_eq(served.cancelled_count[1], 1);
 }
 
@@ -459,8 +457,7 @@ UNIT(threads, a_forked_child_reaches_none_of_them)
     for (int i = 0; i < THREADS; i++) {
         expect_eq(served.cancelled_count[i], 0);
     }
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
 }
 
 /* ---- signals ---- */
@@ -516,6 +513,5 @@ UNIT(threads, signals_can_stay_the_programs)
         expect_eq(served.cancelled_count[i], 0);
     }
     expect_eq(sigaction(SIGTERM, &before, NULL), 0);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
 }

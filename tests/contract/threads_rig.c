@@ -66,3 +66,9 @@ void wait_for_end(weir_thread *thread)
         sched_yield();
     }
 }
+
+void end_serving(weir_threads *threads)
+{
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+}

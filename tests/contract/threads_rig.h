@@ -32,6 +32,8 @@ int serve_until_cancelled(weir_thread *thread, void *arg);
  * run. */
 weir_threads *start_serving(const struct weir_threads_options *options,
                             int patience);
+/* Stops the threads; their main tasks all return 0. */
+void end_serving(weir_threads *threads);
 /* Waits until a thread has ended whose main task returns. */
 void wait_for_end(weir_thread *thread);
 

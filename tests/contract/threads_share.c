@@ -28,8 +28,7 @@ UNIT(threads_share, a_call_runs_on_the_thread_that_it_is_for)
         wait_for(&called);
         cr_assert(pthread_equal(called_on, served.ids[i]));
     }
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
 }
 
 /* ---- visits ---- */
@@ -73,8 +72,7 @@ UNIT(threads_share, a_visit_goes_to_each_thread_and_comes_back)
     for (uint32_t i = 0; i < THREADS; i++) {
         expect_eq(tour.order[i], i);
     }
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     close_loop();
 }
 
@@ -86,8 +84,7 @@ UNIT(threads_share, a_visit_without_a_function_is_refused)
     expect_eq(weir_threads_visit(threads, loop, NULL, &tour, visited, &tour),
               -EINVAL);
     expect_eq(tour.result, 1);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     close_loop();
 }
 
@@ -101,8 +98,7 @@ UNIT(threads_share, a_visit_that_comes_to_a_loop_that_is_gone_is_told)
                                  told_elsewhere, &tour),
               0);
     expect_eq(weir_loop_free(loop), 0);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     expect_eq(tour.result, -ECANCELED);
 }
 
@@ -134,8 +130,7 @@ UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
     expect_eq(tour.result, THREADS - 1);
     expect_eq(tour.order[0], 0);
     expect_eq(tour.order[1], 2);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     close_loop();
 }
 
@@ -203,8 +198,7 @@ static void visit_without_memory(void *arg)
         expect_eq(weir_loop_run(loop), 0);
     }
     expect_eq(tour.result, err == 0 ? THREADS : 1);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
 }
 
 UNIT(threads_share, a_visit_without_memory_has_not_begun)
@@ -238,8 +232,7 @@ UNIT(threads_share, statistics_are_the_sum_over_all_loops)
     sum.size = 0;
     expect_eq(weir_threads_get_statistics(threads, loop, &sum, visited, &tour),
               WEIR_EOPTIONSIZE);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     close_loop();
 }
 
@@ -317,8 +310,7 @@ UNIT(threads_share, a_new_configuration_replaces_the_old_one_everywhere)
     expect_eq(weir_threads_set_config(threads, NULL, NULL, NULL), 0);
     expect_all_read(threads, 0);
     expect_eq(released(&versions[2]), 1);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     close_loop();
 }
 
@@ -367,8 +359,7 @@ UNIT(threads_share, a_reference_keeps_a_configuration_that_was_replaced)
     expect_eq(released(&versions[0]), 0);
     visit_all(threads, unhold_version, &versions[0]);
     expect_eq(released(&versions[0]), 1);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     expect_eq(released(&versions[1]), 1);
     close_loop();
 }
@@ -384,8 +375,7 @@ UNIT(threads_share, references_end_with_their_thread)
     open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     expect_eq(released(&version), 1);
     close_loop();
 }
@@ -401,8 +391,7 @@ UNIT(threads_share, another_thread_sees_neither_configuration_nor_loop)
     cr_assert_null(weir_thread_get_config(thread));
     cr_assert_null(weir_thread_hold_config(thread));
     cr_assert_null(weir_loop_get_thread(weir_thread_get_loop(thread)));
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
 }
 
 UNIT(threads_share, a_reference_is_given_back_on_its_own_thread_alone)
@@ -423,8 +412,7 @@ UNIT(threads_share, a_reference_is_given_back_on_its_own_thread_alone)
     expect_eq(released(&version), 0, "it is still held");
     visit_all(threads, unhold_version, &version);
     expect_eq(released(&version), 1);
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     close_loop();
 }
 
@@ -445,8 +433,7 @@ UNIT(threads_share, a_configuration_is_released_though_a_thread_has_ended)
                                           release_version, &versions[i]),
                   0);
     }
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     expect_eq(versions[0].released_count, 1);
     expect_eq(versions[1].released_count, 1);
 }
@@ -549,8 +536,7 @@ UNIT(threads_share, all_threads_see_configurations_in_one_order)
     for (int i = 0; i < SETTERS; i++) {
         expect_eq(pthread_join(setters[i].id, NULL), 0);
     }
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
     for (int i = 0; i < SETTERS * ROUNDS; i++) {
         expect_eq(setters[i / ROUNDS].versions[i % ROUNDS].released_count, 1);
     }

@@ -39,8 +39,7 @@ static void told_elsewhere(void *arg, int result)
 
 static void end_threads(weir_threads *threads)
 {
-    weir_threads_stop(threads, UINT64_MAX);
-    expect_eq(weir_threads_join(threads), 0);
+    end_serving(threads);
 }
 
 /* ---- ends meanwhile ---- */

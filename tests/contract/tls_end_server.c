@@ -290,7 +290,7 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
                                     maker_connect_done, m, NULL),
               -EINVAL);
 
-    expect(!is_open(fds[0])); /* it was taken */
+    expect(wait_closed(fds[0])); /* it was taken */
     close(fds[1]);
     weir_tls_context_unref(settings.context);
 }

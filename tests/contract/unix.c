@@ -14,18 +14,13 @@
 
 enum { ROUNDS = 20, RIVALS = 6 };
 
-static bool has_told(const struct maker *m)
-{
-    return m->done > 0;
-}
-
 /* Starts a server on the path and waits for its done: the error. */
 static int wait_told(struct maker *m, int err)
 {
     if (err < 0) {
         return err;
     }
-    maker_run(m, has_told);
+    maker_run(m, maker_is_done);
     return m->done_err;
 }
 
@@ -275,7 +270,7 @@ UNIT(unix_socket, a_path_that_becomes_free_meanwhile_is_taken)
     expect_eq(m->done, 0);
 
     close(fd); /* its file stays */
-    maker_run(m, has_told);
+    maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
     expect_served(m, place);
@@ -329,7 +324,7 @@ UNIT(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it)
     expect_eq(m->done, 0);
 
     close(lock);
-    maker_run(m, has_told);
+    maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
     expect_served(m, place);
@@ -466,7 +461,7 @@ UNIT(unix_socket, a_start_that_fails_later_leaves_no_file)
     expect_ok(weir_create_server_on(m->loop, &m->factory, all, 2, &options,
                                     maker_server_done, m, &m->server));
 
-    maker_run(m, has_told);
+    maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -EADDRINUSE);
     cr_assert(!place_exists(place));

@@ -3,6 +3,7 @@
  * descriptor is ready, whatever kind of descriptor that is, and not when it is
  * not.
  */
+#define UNIT_RUN with_watching
 #include "tests/contract/watch_rig.h"
 
 enum { CROWD = 200 };
@@ -18,7 +19,6 @@ enum { ENOUGH_TURNS = 50 };
 
 UNIT(watch, a_reader_is_called_when_there_is_something_to_read)
 {
-    open_watching();
     struct watcher reader = read_with(ends[0], true);
     reader.stops = true;
     add_reader(&reader);
@@ -31,12 +31,10 @@ UNIT(watch, a_reader_is_called_when_there_is_something_to_read)
     make_turns(5);
 
     expect_eq(reader.calls, 1, "what was there is taken");
-    close_watching();
 }
 
 UNIT(watch, a_reader_is_called_once_a_turn_until_it_has_read)
 {
-    open_watching();
     struct watcher reader = read_with(ends[0], false);
     add_reader(&reader);
     send_byte(ends[1]);
@@ -47,12 +45,10 @@ UNIT(watch, a_reader_is_called_once_a_turn_until_it_has_read)
 
     expect_eq(reader.calls, before + ENOUGH_TURNS);
     expect_leq(statistics().turns, (uint64_t)ENOUGH_TURNS + 10);
-    close_watching();
 }
 
 UNIT(watch, a_reader_sees_the_end_of_the_stream)
 {
-    open_watching();
     struct watcher reader = read_with(ends[0], true);
     reader.stops = true;
     add_reader(&reader);
@@ -61,12 +57,10 @@ UNIT(watch, a_reader_sees_the_end_of_the_stream)
     run_until_stopped();
 
     expect_eq(reader.calls, 1);
-    close_watching();
 }
 
 UNIT(watch, a_writer_is_called_while_there_is_room)
 {
-    open_watching();
     struct watcher writer = read_with(ends[0], false);
     add_writer(&writer);
     make_turns(3);
@@ -76,12 +70,10 @@ UNIT(watch, a_writer_is_called_while_there_is_room)
 
     expect_geq(before, 1);
     expect_eq(writer.calls, before + 10);
-    close_watching();
 }
 
 UNIT(watch, a_writer_waits_for_room)
 {
-    open_watching();
     struct watcher writer = read_with(ends[0], false);
     writer.stops = true;
     fill(ends[0]);
@@ -93,13 +85,11 @@ UNIT(watch, a_writer_waits_for_room)
     run_until_stopped();
 
     expect_eq(writer.calls, 1);
-    close_watching();
 }
 
 /* The kernel tells polls of a FIN, whether they ask or not. */
 UNIT(watch, a_writer_without_room_does_not_spin_when_the_peer_half_closes)
 {
-    open_watching();
     struct watcher writer = read_with(ends[0], false);
     fill(ends[0]);
     expect_eq(shutdown(ends[1], SHUT_WR), 0);
@@ -119,7 +109,6 @@ UNIT(watch, a_writer_without_room_does_not_spin_when_the_peer_half_closes)
     const int calls = writer.calls;
     make_turns(10);
     expect_eq(writer.calls, calls, "full again");
-    close_watching();
 }
 
 /* Readers that are ready in the same turn, more than completions fit. */
@@ -150,7 +139,8 @@ static void close_crowd(struct watch_crowd *crowd)
 
 /* The kernel ends a poll that tells each change when the queue of completions
  * is full; its last one tells of the FIN again. */
-UNIT(watch, a_writer_whose_peer_half_closed_survives_a_full_queue)
+UNIT_IN(watch, a_writer_whose_peer_half_closed_survives_a_full_queue,
+        unit_alone, void)
 {
     const struct weir_loop_options options = {
         .size = sizeof(options), .sq_entries = 16, .cq_entries = 32};
@@ -187,7 +177,6 @@ UNIT(watch, a_writer_whose_peer_half_closed_survives_a_full_queue)
 
 UNIT(watch, a_reader_and_a_writer_of_one_descriptor_are_called_apart)
 {
-    open_watching();
     struct watcher reader = read_with(ends[0], true);
     struct watcher writer = read_with(ends[0], false);
     add_reader(&reader);
@@ -203,12 +192,10 @@ UNIT(watch, a_reader_and_a_writer_of_one_descriptor_are_called_apart)
 
     expect_eq(reader.calls, 1);
     expect_eq(writer.calls, writes);
-    close_watching();
 }
 
 UNIT(watch, the_ends_of_a_pipe_are_told_of_the_other_ends_close)
 {
-    open_watching();
     int in[2];
     int out[2];
     expect_eq(pipe(in), 0);
@@ -233,12 +220,10 @@ UNIT(watch, the_ends_of_a_pipe_are_told_of_the_other_ends_close)
     cr_assert(weir_loop_remove_writer(loop, out[1]));
     close(in[0]);
     close(out[1]);
-    close_watching();
 }
 
 UNIT(watch, whatever_can_be_polled_can_be_watched)
 {
-    open_watching();
     const struct itimerspec soon_ns = {.it_value = {.tv_nsec = 1000000}};
     const int fds[] = {eventfd(1, 0), timerfd_create(CLOCK_MONOTONIC, 0),
                        epoll_create1(0)};
@@ -260,10 +245,10 @@ UNIT(watch, whatever_can_be_polled_can_be_watched)
         cr_assert(weir_loop_remove_reader(loop, fds[i]));
         close(fds[i]);
     }
-    close_watching();
 }
 
-UNIT(watch, a_reader_that_was_added_before_the_first_run_is_called)
+UNIT_IN(watch, a_reader_that_was_added_before_the_first_run_is_called,
+        unit_alone, void)
 {
     open_loop(NULL);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);

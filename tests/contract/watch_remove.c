@@ -3,6 +3,7 @@
  * freed. One for each direction, gone at once when it is removed. Descriptors
  * that the program closes while they are watched do no harm.
  */
+#define UNIT_RUN with_watching
 #include "tests/contract/watch_rig.h"
 
 #include <fcntl.h>
@@ -14,7 +15,6 @@ enum { MANY = 1000 };
 
 UNIT(watch_remove, adding_again_replaces_and_leaves_no_call_of_the_old_one)
 {
-    open_watching();
     struct watcher old = read_with(ends[0], false);
     struct watcher young = read_with(ends[0], false);
     add_reader(&old);
@@ -30,13 +30,11 @@ UNIT(watch_remove, adding_again_replaces_and_leaves_no_call_of_the_old_one)
     expect_geq(young.calls, 3);
     cr_assert(weir_loop_remove_reader(loop, ends[0]));
     cr_assert_not(weir_loop_remove_reader(loop, ends[0]));
-    close_watching();
 }
 
 /* Both are found ready by one turn, in whatever order. */
 UNIT(watch_remove, a_reader_that_another_one_removes_is_not_called_any_more)
 {
-    open_watching();
     int others[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);
     struct watcher first = read_with(ends[0], false);
@@ -55,12 +53,10 @@ UNIT(watch_remove, a_reader_that_another_one_removes_is_not_called_any_more)
     weir_loop_remove_reader(loop, others[0]);
     close(others[0]);
     close(others[1]);
-    close_watching();
 }
 
 UNIT(watch_remove, a_reader_that_removes_itself_is_called_once)
 {
-    open_watching();
     struct watcher reader = read_with(ends[0], false);
     reader.remove_fd = ends[0];
     add_reader(&reader);
@@ -70,7 +66,6 @@ UNIT(watch_remove, a_reader_that_removes_itself_is_called_once)
 
     expect_eq(reader.calls, 1);
     cr_assert(reader.removed);
-    close_watching();
 }
 
 static void add_again(void *arg)
@@ -82,7 +77,6 @@ static void add_again(void *arg)
 
 UNIT(watch_remove, a_reader_that_adds_itself_anew_is_called_in_later_turns)
 {
-    open_watching();
     struct watcher reader = read_with(ends[0], false);
     expect_eq(weir_loop_add_reader(loop, ends[0], add_again, &reader), 0);
     send_byte(ends[1]);
@@ -90,12 +84,10 @@ UNIT(watch_remove, a_reader_that_adds_itself_anew_is_called_in_later_turns)
     make_turns(10);
 
     expect_geq(reader.calls, 3); /* watched() saw that no turn had two */
-    close_watching();
 }
 
 UNIT(watch_remove, removing_needs_no_turn_and_costs_none)
 {
-    open_watching();
     struct watcher reader = read_with(ends[0], false);
     add_reader(&reader);
     cr_assert(weir_loop_remove_reader(loop, ends[0]));
@@ -108,13 +100,11 @@ UNIT(watch_remove, removing_needs_no_turn_and_costs_none)
     cr_assert_not(weir_loop_remove_writer(loop, ends[0]));
     cr_assert_not(weir_loop_remove_reader(loop, -1));
     cr_assert_not(weir_loop_remove_reader(loop, 1 << 30));
-    close_watching();
 }
 
 UNIT(watch_remove,
      the_peer_sees_the_end_of_a_socket_that_was_removed_and_closed)
 {
-    open_watching();
     struct watcher reader = read_with(ends[0], false);
     char byte;
     add_reader(&reader);
@@ -126,14 +116,12 @@ UNIT(watch_remove,
 
     expect_eq(read(ends[1], &byte, 1), 0);
     ends[0] = dup(ends[1]); /* for the end of the test */
-    close_watching();
 }
 
 /* ---- refusals ---- */
 
 UNIT(watch_remove, what_is_no_descriptor_or_always_ready_is_refused)
 {
-    open_watching();
     struct watcher none = {0};
     const int file = open("/proc/self/exe", O_RDONLY);
     const int directory = open("/", O_RDONLY);
@@ -147,7 +135,6 @@ UNIT(watch_remove, what_is_no_descriptor_or_always_ready_is_refused)
     expect_eq(none.calls, 0);
     close(file);
     close(directory);
-    close_watching();
 }
 
 static void try_to_add(void *arg)
@@ -161,7 +148,8 @@ static void add_when_lost(void *user, weir_transport *t, int err)
     try_to_add(user);
 }
 
-UNIT(watch_remove, a_loop_that_is_being_freed_takes_no_more)
+UNIT_IN(watch_remove, a_loop_that_is_being_freed_takes_no_more, unit_alone,
+        void)
 {
     const struct weir_protocol protocol = {sizeof(protocol),
                                            WEIR_PROTOCOL_STREAM,
@@ -184,7 +172,6 @@ UNIT(watch_remove, a_loop_that_is_being_freed_takes_no_more)
 UNIT(watch_remove,
      a_descriptor_that_was_closed_too_early_is_reported_and_removed)
 {
-    open_watching();
     struct watcher reader = read_with(dup(ends[0]), false);
     add_reader(&reader);
     close(reader.fd);
@@ -194,13 +181,11 @@ UNIT(watch_remove,
     expect_eq(exception_err, -EBADF);
     expect_eq(reader.calls, 0);
     cr_assert_not(weir_loop_remove_reader(loop, reader.fd));
-    close_watching();
 }
 
 /* The poll in the kernel is that of the old file, which it keeps open. */
 UNIT(watch_remove, a_number_that_names_another_file_can_be_watched_anew)
 {
-    open_watching();
     int others[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);
     struct watcher reader = read_with(others[0], false);
@@ -223,12 +208,12 @@ UNIT(watch_remove, a_number_that_names_another_file_can_be_watched_anew)
     cr_assert(weir_loop_remove_reader(loop, number));
     close(number);
     close(others[1]);
-    close_watching();
 }
 
 /* ---- many, and the end ---- */
 
-UNIT(watch_remove, a_thousand_are_called_beside_one_that_is_always_ready)
+UNIT_IN(watch_remove, a_thousand_are_called_beside_one_that_is_always_ready,
+        unit_alone, void)
 {
     static struct watcher readers[MANY];
     static int pairs[MANY][2];
@@ -269,7 +254,7 @@ UNIT(watch_remove, a_thousand_are_called_beside_one_that_is_always_ready)
 
 /* Of one the poll is in the kernel, of one the callback is ready, one was
  * removed in this turn and one added. */
-UNIT(watch_remove, a_loop_is_freed_whatever_is_watched)
+UNIT_IN(watch_remove, a_loop_is_freed_whatever_is_watched, unit_alone, void)
 {
     int others[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);

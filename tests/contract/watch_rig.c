@@ -74,6 +74,13 @@ void close_watching(void)
     close(ends[1]);
 }
 
+void with_watching(void (*body)(void))
+{
+    open_watching();
+    body();
+    close_watching();
+}
+
 void send_byte(int fd)
 {
     expect_eq(write(fd, "x", 1), 1);

@@ -35,6 +35,8 @@ extern int exception_err;
 
 void open_watching(void);
 void close_watching(void);
+/* A test between the two. */
+void with_watching(void (*body)(void));
 
 void send_byte(int fd);
 /* As much as there is room for, or bytes. */

@@ -8,8 +8,6 @@
  */
 #include "tests/sim/datagram.h"
 
-#include <errno.h>
-
 /* Bytes that tell the number, where there is room for them. */
 #define NUMBER_BYTES sizeof(uint32_t)
 

@@ -3,6 +3,8 @@
  * stream goes on at the byte where it stopped. The disk and the peer are the
  * fake machine's, so that every moment can be hit.
  */
+#define UNIT_RUN   with_file
+#define UNIT_TAKES struct pair *p, int fd
 #include "pair.h"
 #include "tests/marks.h"
 #include "tests/unit/random.h"
@@ -71,144 +73,118 @@ static void expect_goes_on(struct pair *p)
     expect_eq(p->peer_read, p->written);
 }
 
-TASK(writer_file, all_bytes_are_sent_and_counted)
+static void (*file_body)(struct pair *p, int fd);
+
+static void run_file_body(struct pair *p)
 {
-    struct pair p;
     const int fd = fake_disk_open(SIZE, fill, NULL);
-    pair_open(&p);
-    expect_eq(pair_write(&p, 100000), 0);
-
-    expect_eq(send_all(&p, fd, 77), 77);
-    expect_eq(send_all(&p, fd, 0), 0);
-    expect_eq(send_all(&p, fd, WEIR_TO_END), SIZE - 100077);
-    expect_eq(p.written, SIZE);
-    expect_eq(send_all(&p, fd, 10), 0);
-
-    expect_gt(fake_stats()->sendfiles, 3);
-    expect_goes_on(&p);
-    pair_close(&p);
+    file_body(p, fd);
+    expect_goes_on(p);
     expect_eq(wr_sys_close(fd), 0);
 }
 
-TASK(writer_file, a_file_that_is_not_in_the_cache_is_read)
+static void with_file(void (*body)(struct pair *p, int fd))
 {
-    struct pair p;
-    const int fd = fake_disk_open(SIZE, fill, NULL);
-    pair_open(&p);
+    file_body = body;
+    pair_test(run_file_body);
+}
+
+UNIT(writer_file, all_bytes_are_sent_and_counted)
+{
+    expect_eq(pair_write(p, 100000), 0);
+
+    expect_eq(send_all(p, fd, 77), 77);
+    expect_eq(send_all(p, fd, 0), 0);
+    expect_eq(send_all(p, fd, WEIR_TO_END), SIZE - 100077);
+    expect_eq(p->written, SIZE);
+    expect_eq(send_all(p, fd, 10), 0);
+
+    expect_gt(fake_stats()->sendfiles, 3);
+}
+
+UNIT(writer_file, a_file_that_is_not_in_the_cache_is_read)
+{
     fake_set_fault(FAKE_COLD, 1000);
 
-    expect_eq(send_all(&p, fd, WEIR_TO_END), SIZE);
+    expect_eq(send_all(p, fd, WEIR_TO_END), SIZE);
 
     expect_eq(fake_stats()->sendfiles, 0);
     expect_geq(fake_stats()->reads, SIZE / (64 * KIB));
-    expect_goes_on(&p);
-    pair_close(&p);
-    expect_eq(wr_sys_close(fd), 0);
 }
 
-TASK(writer_file, a_read_that_fails_ends_it_and_not_the_stream)
+UNIT(writer_file, a_read_that_fails_ends_it_and_not_the_stream)
 {
     struct sender sender;
-    struct pair p;
-    const int fd = fake_disk_open(SIZE, fill, NULL);
-    pair_open(&p);
-    sender_start(&sender, &p, fd, WEIR_TO_END);
+    sender_start(&sender, p, fd, WEIR_TO_END);
     nap();
     fake_set_fault(FAKE_COLD, 1000);
     fake_set_fault(FAKE_DISK_ERROR, 1000);
 
-    pair_peer_read_all(&p);
+    pair_peer_read_all(p);
 
     expect_eq(sender_end(&sender), -EIO);
-    expect_gt(p.written, 0);
-    expect_eq(p.peer_read, p.written);
-    expect_goes_on(&p);
-    pair_close(&p);
-    expect_eq(wr_sys_close(fd), 0);
+    expect_gt(p->written, 0);
+    expect_eq(p->peer_read, p->written);
 }
 
-TASK(writer_file, a_file_that_is_cut_is_sent_as_far_as_it_goes)
+UNIT(writer_file, a_file_that_is_cut_is_sent_as_far_as_it_goes)
 {
     struct sender sender;
-    struct pair p;
-    const int fd = fake_disk_open(SIZE, fill, NULL);
-    pair_open(&p);
-    sender_start(&sender, &p, fd, SIZE);
+    sender_start(&sender, p, fd, SIZE);
     nap();
 
     fake_disk_truncate(fd, MIB);
-    pair_peer_read_all(&p);
+    pair_peer_read_all(p);
 
     expect_eq(sender_end(&sender), MIB);
-    expect_goes_on(&p);
-    pair_close(&p);
-    expect_eq(wr_sys_close(fd), 0);
 }
 
-TASK(writer_file, writes_and_another_file_are_refused_meanwhile)
+UNIT(writer_file, writes_and_another_file_are_refused_meanwhile)
 {
     struct sender sender;
-    struct pair p;
     uint64_t offset = 0;
-    const int fd = fake_disk_open(SIZE, fill, NULL);
-    pair_open(&p);
-    sender_start(&sender, &p, fd, WEIR_TO_END);
+    sender_start(&sender, p, fd, WEIR_TO_END);
     nap();
 
-    expect_eq(pair_write(&p, 1), -EBUSY);
-    expect_eq(weir_writer_sendfile(p.writer, fd, &offset, 1), -EBUSY);
+    expect_eq(pair_write(p, 1), -EBUSY);
+    expect_eq(weir_writer_sendfile(p->writer, fd, &offset, 1), -EBUSY);
     expect_eq(offset, 0);
-    expect_eq(weir_writer_get_depth(p.writer).bytes, 0);
-    expect_eq(weir_writer_drain(p.writer), 0);
-    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(weir_writer_get_depth(p->writer).bytes, 0);
+    expect_eq(weir_writer_drain(p->writer), 0);
+    expect_eq(weir_writer_flush(p->writer), 0);
     cr_assert_not(sender.is_done);
 
-    pair_peer_read_all(&p);
+    pair_peer_read_all(p);
     expect_eq(sender_end(&sender), SIZE);
-    expect_goes_on(&p);
-    pair_close(&p);
-    expect_eq(wr_sys_close(fd), 0);
 }
 
-TASK(writer_file, a_time_out_ends_it_at_a_count_that_is_told)
+UNIT(writer_file, a_time_out_ends_it_at_a_count_that_is_told)
 {
     struct weir_timeout limit;
-    struct pair p;
     uint64_t offset = 0;
-    const int fd = fake_disk_open(SIZE, fill, NULL);
-    pair_open(&p);
     const uint64_t before_ns = weir_loop_get_time(loop);
 
     expect_eq(weir_timeout_begin(loop, &limit, 5 * S), 0);
     const int64_t ret = weir_timeout_end(
-        &limit, weir_writer_sendfile(p.writer, fd, &offset, WEIR_TO_END));
+        &limit, weir_writer_sendfile(p->writer, fd, &offset, WEIR_TO_END));
 
     expect_eq(ret, -ETIMEDOUT);
     expect_eq((weir_loop_get_time(loop) - before_ns) / S, 5);
-    expect_eq(offset, fake_taken_bytes(p.fd));
-    p.written = offset;
-    expect_goes_on(&p);
-    pair_close(&p);
-    expect_eq(wr_sys_close(fd), 0);
+    expect_eq(offset, fake_taken_bytes(p->fd));
+    p->written = offset;
 }
 
-TASK(writer_file, an_interruption_before_the_call_sends_nothing)
+UNIT(writer_file, an_interruption_before_the_call_sends_nothing)
 {
     struct sender sender;
-    struct pair p;
-    const int fd = fake_disk_open(SIZE, fill, NULL);
-    pair_open(&p);
-    sender_start(&sender, &p, fd, WEIR_TO_END);
+    sender_start(&sender, p, fd, WEIR_TO_END);
 
     cr_assert(weir_task_cancel(sender.task));
     nap();
 
     expect_eq(sender_end(&sender), -ECANCELED);
-    expect_eq(p.written, 0);
-    expect_eq(fake_taken_bytes(p.fd), 0);
-    expect_goes_on(&p);
-    pair_close(&p);
-    expect_eq(wr_sys_close(fd), 0);
+    expect_eq(p->written, 0);
+    expect_eq(fake_taken_bytes(p->fd), 0);
 }
 
 /* ---- any moment ---- */
@@ -356,7 +332,7 @@ static int leave_it_sending(weir_loop *on, void *arg)
     return 0;
 }
 
-UNIT(writer_file, the_loops_end_ends_it)
+UNIT_IN(writer_file, the_loops_end_ends_it, unit_alone, void)
 {
     struct pair p;
     rig_start();

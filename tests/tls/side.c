@@ -6,8 +6,6 @@
  */
 #include "tests/tls/rig.h"
 
-#include <errno.h>
-
 void tls_account_open(struct tls_account *account)
 {
     allocator_init(&account->allocator);

@@ -3,12 +3,11 @@
  * received from in turn, what a turn does for them and for those beside them,
  * and how they go back to armed receives.
  */
+#define UNIT_RUN stopping
 #include "adopt.h"
 #include "clock.h"
 #include "tests/marks.h"
 #include "uring/feature.h"
-
-#include <errno.h>
 
 #define MS  UINT64_C(1000000)
 #define KIB 1024u
@@ -149,6 +148,12 @@ static bool text_has(const char *words)
     return strstr(fake_text(), words) != NULL;
 }
 
+static void stopping(void (*body)(void))
+{
+    body();
+    stop();
+}
+
 /* ---- entering and leaving ---- */
 
 UNIT(bulk, many_bytes_at_once_are_the_sign_and_a_poll_and_a_receive_follow)
@@ -182,7 +187,6 @@ UNIT(bulk, many_bytes_at_once_are_the_sign_and_a_poll_and_a_receive_follow)
                  "time +1000 us\n"
                  "time +0 us\n"
                  "enter want=0\n");
-    stop();
 }
 
 UNIT(bulk, half_of_what_a_connection_may_hold_is_a_sign)
@@ -247,7 +251,6 @@ UNIT(bulk, some_small_receives_in_a_row_lead_back_to_an_armed_one)
     run_for(MS);
     cr_assert_not(text_has("recv fd=1001 vectors"));
     expect_eq(conns[0].received, 80 * KIB + 1600);
-    stop();
 }
 
 /* ---- turns ---- */
@@ -280,7 +283,6 @@ UNIT(bulk, each_answer_leaves_before_the_next_one_receives)
                  "time +1000 us\n"
                  "time +0 us\n"
                  "enter want=0\n");
-    stop();
 }
 
 UNIT(bulk, who_moves_little_is_served_between_two_that_move_bulk)
@@ -323,7 +325,6 @@ UNIT(bulk, who_moves_little_is_served_between_two_that_move_bulk)
                  "time +1000 us\n"
                  "time +0 us\n"
                  "enter want=0\n");
-    stop();
 }
 
 static void write_long(void *arg)
@@ -354,7 +355,6 @@ UNIT(bulk, long_sends_of_one_turn_leave_in_several)
                  "time +1000 us\n"
                  "time +0 us\n"
                  "enter want=0\n");
-    stop();
 }
 
 static void write_long_and_stop(void *arg)
@@ -372,7 +372,6 @@ UNIT(bulk, long_sends_are_all_submitted_before_a_run_returns)
     for (int i = 0; i < 3; i++) {
         expect_eq(fake_taken_bytes(conns[i].fd), 300 * KIB);
     }
-    stop();
 }
 
 /* ---- calls while the socket is due, and while it receives ---- */
@@ -399,7 +398,6 @@ UNIT(bulk, one_that_pauses_while_it_is_due_does_not_receive)
     run_for(MS);
 
     expect_eq(conns[1].received, 320 * KIB);
-    stop();
 }
 
 static void pause_it(struct conn *c, const struct weir_buf *buf)
@@ -438,7 +436,6 @@ UNIT(bulk, bytes_after_a_pause_are_kept_for_the_resumption)
     run_for(MS);
 
     expect_eq(conns[0].received, 64 * KIB + 5 * MIB);
-    stop();
 }
 
 UNIT(bulk, bytes_after_a_close_are_dropped)
@@ -446,7 +443,6 @@ UNIT(bulk, bytes_after_a_close_are_dropped)
     receive_several(close_it);
     cr_assert(conns[0].is_lost);
     expect_eq(conns[0].error, 0);
-    stop();
 }
 
 UNIT(bulk, the_end_of_the_stream_comes_after_the_last_byte)
@@ -460,7 +456,6 @@ UNIT(bulk, the_end_of_the_stream_comes_after_the_last_byte)
     expect_eq(conns[0].received, 364 * KIB);
     cr_assert(conns[0].has_eof);
     cr_assert_not(conns[0].is_lost);
-    stop();
 }
 
 /* ---- credit ---- */
@@ -501,7 +496,6 @@ UNIT(bulk, without_credit_it_waits_and_costs_no_turns)
     }
     run_for(MS);
     expect_eq(conns[0].received, 64 * KIB + 1200 * KIB);
-    stop();
 }
 
 /* ---- the time of the peer ---- */
@@ -553,7 +547,6 @@ UNIT(bulk, time_in_the_queue_of_the_due_is_not_the_peers)
         cr_assert(conns[i].is_lost);
         expect_eq(conns[i].error, WEIR_EREADTIMEOUT);
     }
-    stop();
 }
 
 static int slow_turns;
@@ -581,7 +574,6 @@ UNIT(bulk, time_before_a_postponed_send_is_not_the_peers)
         cr_assert_not(conns[i].is_lost);
         expect_eq(fake_taken_bytes(conns[i].fd), 300 * KIB);
     }
-    stop();
 }
 
 UNIT(bulk, a_poll_that_was_wrong_leads_back_to_an_armed_receive)
@@ -595,5 +587,4 @@ UNIT(bulk, a_poll_that_was_wrong_leads_back_to_an_armed_receive)
     expect_eq(conns[0].received, 164 * KIB);
     cr_assert(text_has("recv fd=1001 vectors=0 = -11"));
     cr_assert(text_has("submit recv"));
-    stop();
 }

@@ -3,6 +3,7 @@
  * a machine of one user cannot show: graces, children that cannot be killed, a
  * ring that breaks.
  */
+#define UNIT_RUN closing
 #include "tests/fake/fake.h"
 #include "tests/statistics.h"
 #include "tests/walk.h"
@@ -152,18 +153,22 @@ static void expect_grace(uint64_t grace_ns)
     expect_eq(returncode(), -SIGKILL);
 }
 
+static void closing(void (*body)(void))
+{
+    body();
+    close_loop();
+}
+
 UNIT(child, r54__the_grace_between_SIGTERM_and_SIGKILL_is_five_seconds)
 {
     open_child();
     expect_grace(5 * S);
-    close_loop();
 }
 
 UNIT(child, r54__the_grace_is_that_of_the_options)
 {
     open_child_with(2 * S);
     expect_grace(2 * S);
-    close_loop();
 }
 
 UNIT(child, r54__a_child_that_ends_within_the_grace_is_not_killed)
@@ -178,7 +183,6 @@ UNIT(child, r54__a_child_that_ends_within_the_grace_is_not_killed)
     expect_eq(fake_now() - before_ns, 2 * S);
     expect_eq(returncode(), 3);
     expect_eq(lost_err, 0);
-    close_loop();
 }
 
 UNIT(child, is_reaped_when_it_has_ended_and_not_when_a_poll_says_so)
@@ -193,7 +197,6 @@ UNIT(child, is_reaped_when_it_has_ended_and_not_when_a_poll_says_so)
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(exited_count, 1);
     expect_eq(returncode(), 0);
-    close_loop();
 }
 
 UNIT(child, r56__the_status_of_a_stolen_child_is_known_since_6_15)
@@ -203,7 +206,6 @@ UNIT(child, r56__the_status_of_a_stolen_child_is_known_since_6_15)
     fake_child_end(pid, 42);
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(returncode(), 42);
-    close_loop();
 }
 
 UNIT(child, r56__the_status_of_a_stolen_child_was_not_known_before)
@@ -220,7 +222,6 @@ UNIT(child, r56__the_status_of_a_stolen_child_was_not_known_before)
     expect_eq(exited_count, 1);
     expect_eq(weir_transport_get_returncode(transport, &code), WEIR_ENOSTATUS);
     expect_eq(code, 77);
-    close_loop();
 }
 
 /* A program that runs as another user, such as sudo. */
@@ -237,10 +238,10 @@ UNIT(child, that_cannot_be_killed_is_left_by_abort)
     expect_eq(lost_err, -EPERM);
     expect_eq(weir_transport_get_returncode(transport, &code), WEIR_ENOSTATUS);
     expect_eq(weir_transport_kill(transport), -ESRCH);
-    close_loop();
 }
 
-UNIT(child, that_cannot_be_killed_does_not_hold_the_end_of_the_loop_up)
+UNIT_IN(child, that_cannot_be_killed_does_not_hold_the_end_of_the_loop_up,
+        unit_alone, void)
 {
     open_child();
     fake_child_refuse(pid, -EPERM);
@@ -262,7 +263,6 @@ UNIT(child, that_cannot_be_told_to_end_is_awaited_by_close)
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(returncode(), 0);
     expect_eq(lost_err, 0);
-    close_loop();
 }
 
 UNIT(child, whose_poll_fails_is_killed_and_awaited_while_the_loop_goes_on)
@@ -285,7 +285,6 @@ UNIT(child, whose_poll_fails_is_killed_and_awaited_while_the_loop_goes_on)
     expect_eq(returncode(), -SIGKILL);
     weir_transport_abort(transport);
     turn();
-    close_loop();
 }
 
 UNIT(child, whose_polls_fail_again_is_given_up)
@@ -303,7 +302,6 @@ UNIT(child, whose_polls_fail_again_is_given_up)
     expect_eq(weir_transport_get_returncode(transport, &code), WEIR_ENOSTATUS);
     weir_transport_abort(transport);
     turn();
-    close_loop();
 }
 
 UNIT(child, whose_poll_failed_and_that_cannot_be_killed_is_left_by_abort)
@@ -319,10 +317,9 @@ UNIT(child, whose_poll_failed_and_that_cannot_be_killed_is_left_by_abort)
         turn();
     }
     expect_eq(lost_count, 1);
-    close_loop();
 }
 
-UNIT(child, is_killed_and_reaped_when_the_ring_broke)
+UNIT_IN(child, is_killed_and_reaped_when_the_ring_broke, unit_alone, void)
 {
     open_child();
     fake_break_ring(-EBADF);
@@ -358,7 +355,6 @@ UNIT(child, that_cannot_be_reaped_yet_is_looked_at_later)
     expect_gt(fake_now() - before_ns, S / 100);
     expect_lt(fake_now() - before_ns, S / 10);
     expect_eq(returncode(), 5);
-    close_loop();
 }
 
 UNIT(child, that_cannot_be_reaped_yet_nor_killed_is_left_by_abort)
@@ -369,10 +365,10 @@ UNIT(child, that_cannot_be_reaped_yet_nor_killed_is_left_by_abort)
     expect_eq(lost_count, 0, "never from inside the call");
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(lost_err, -EPERM);
-    close_loop();
 }
 
-UNIT(child, that_cannot_be_reaped_yet_is_killed_when_the_ring_broke)
+UNIT_IN(child, that_cannot_be_reaped_yet_is_killed_when_the_ring_broke,
+        unit_alone, void)
 {
     open_resting_child();
     fake_break_ring(-EBADF);
@@ -384,7 +380,8 @@ UNIT(child, that_cannot_be_reaped_yet_is_killed_when_the_ring_broke)
     fake_stop();
 }
 
-UNIT(child, that_is_not_connected_yet_is_reaped_when_the_ring_broke)
+UNIT_IN(child, that_is_not_connected_yet_is_reaped_when_the_ring_broke,
+        unit_alone, void)
 {
     open_loop(&(struct fake_options){.seed = 1});
     turn();
@@ -414,7 +411,6 @@ UNIT(child, without_memory_is_not_made_and_leaves_nothing)
     turn();
     fake_child_end(pid, 0);
     expect_eq(weir_loop_run(loop), 0);
-    close_loop();
 }
 
 /* ---- groups ---- */
@@ -440,7 +436,6 @@ UNIT(child, that_leads_a_group_keeps_its_pidfd_until_it_is_given_up)
     weir_transport_unref(transport);
     transport = NULL;
     expect_eq(fake_fd_count(), fds - 1);
-    close_loop();
 }
 
 UNIT(child, that_leads_none_has_no_pidfd_after_its_end)
@@ -451,10 +446,10 @@ UNIT(child, that_leads_none_has_no_pidfd_after_its_end)
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(fake_fd_count(), fds - 1);
     expect_eq(weir_transport_killpg(transport, SIGUSR1), -ESRCH);
-    close_loop();
 }
 
-UNIT(child, that_leads_a_group_may_outlive_its_loop_by_a_reference)
+UNIT_IN(child, that_leads_a_group_may_outlive_its_loop_by_a_reference,
+        unit_alone, void)
 {
     const char *const argv[] = {"/bin/program", NULL};
     struct weir_spawn_options options = without_pipes();

@@ -3,6 +3,7 @@
  * back unused, and what a lease over a part of a buffer costs. The fake machine
  * has the connections.
  */
+#define UNIT_RUN with_large_pool
 #include "tests/trace/pool_rig.h"
 
 static const struct fake_options roomy = {
@@ -46,9 +47,15 @@ static int32_t receive_now(struct pool_conn *conn, uint32_t most)
     return res;
 }
 
-UNIT(pool_recv, fills_as_many_buffers_as_bytes_are_there)
+static void with_large_pool(void (*body)(void))
 {
     pool_start(&roomy, 64 * MIB);
+    body();
+    pool_stop();
+}
+
+UNIT(pool_recv, fills_as_many_buffers_as_bytes_are_there)
+{
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB / 4 + 1000);
 
@@ -61,12 +68,10 @@ UNIT(pool_recv, fills_as_many_buffers_as_bytes_are_there)
     expect_eq(pool.buf_count, 4, "two of them are free again");
     give_all_back();
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool_recv, takes_no_more_than_it_may)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB);
 
@@ -76,12 +81,10 @@ UNIT(pool_recv, takes_no_more_than_it_may)
 
     give_all_back();
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool_recv, fills_the_same_buffer_again_when_it_was_given_back)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     const uint8_t *data = NULL;
 
@@ -94,12 +97,10 @@ UNIT(pool_recv, fills_the_same_buffer_again_when_it_was_given_back)
     }
 
     expect_eq(pool.buf_count, 4);
-    pool_stop();
 }
 
 UNIT(pool_recv, small_receives_share_a_buffer)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
 
     for (uint32_t i = 0; i < 40; i++) {
@@ -117,12 +118,10 @@ UNIT(pool_recv, small_receives_share_a_buffer)
     expect_eq(gots[0].lease->data, start, "it begins anew");
     give_all_back();
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool_recv, a_receive_goes_on_in_the_next_buffer)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
 
     for (int i = 0; i < 10; i++) {
@@ -136,12 +135,10 @@ UNIT(pool_recv, a_receive_goes_on_in_the_next_buffer)
     expect_eq(gots[3].lease->data, gots[3].lease->buf->data);
     give_all_back();
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool_recv, a_buffer_with_little_room_is_not_filled_further)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB / 4 - (16 << 10) + 1);
     expect_eq(receive_now(conn, MIB), MIB / 4 - (16 << 10) + 1);
@@ -154,12 +151,10 @@ UNIT(pool_recv, a_buffer_with_little_room_is_not_filled_further)
     cr_assert_neq(gots[0].lease->buf, gots[1].lease->buf);
     give_all_back();
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool_recv, an_open_buffer_is_trimmed_when_nothing_is_in_it)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, 300);
     expect_eq(receive_now(conn, MIB), 300);
@@ -171,12 +166,10 @@ UNIT(pool_recv, an_open_buffer_is_trimmed_when_nothing_is_in_it)
 
     cr_assert_null(pool.open);
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool_recv, an_open_buffer_is_posted_when_there_is_no_other)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, 300);
     expect_eq(receive_now(conn, 1000), 300);
@@ -190,10 +183,10 @@ UNIT(pool_recv, an_open_buffer_is_posted_when_there_is_no_other)
     expect_eq(pool.posted_count, 8, "the first one was not made");
     expect_eq(pool.buf_count, 8);
     cr_assert_null(pool.open);
-    pool_stop();
 }
 
-UNIT(pool_recv, plain_buffers_are_small_and_so_are_its_leases)
+UNIT_IN(pool_recv, plain_buffers_are_small_and_so_are_its_leases, unit_alone,
+        void)
 {
     pool_start(&roomy_plain, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
@@ -210,7 +203,6 @@ UNIT(pool_recv, plain_buffers_are_small_and_so_are_its_leases)
 
 UNIT(pool_recv, nothing_stays_taken_when_nothing_comes)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     expect_eq(receive_now(conn, MIB), -EAGAIN);
 
@@ -221,12 +213,10 @@ UNIT(pool_recv, nothing_stays_taken_when_nothing_comes)
     expect_lt(receive_now(conn, MIB), 1);
     expect_eq(wr_pool_leases_out(&pool), 0);
     check_pool();
-    pool_stop();
 }
 
 UNIT(pool_recv, without_memory_it_fills_what_there_is)
 {
-    pool_start(&roomy, 64 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);
     write_much(conn, MIB);
     wr_pool_post(&pool);
@@ -241,10 +231,9 @@ UNIT(pool_recv, without_memory_it_fills_what_there_is)
     expect_eq(receive_now(conn, MIB), MIB / 4, "the buffer was made before");
     give_all_back();
     check_pool();
-    pool_stop();
 }
 
-UNIT(pool_recv, buffers_that_are_posted_are_not_taken)
+UNIT_IN(pool_recv, buffers_that_are_posted_are_not_taken, unit_alone, void)
 {
     pool_start(&roomy, 2 * MIB);
     struct pool_conn *conn = add_conn(64 * MIB);

@@ -5,6 +5,7 @@
  * peers. Deadlines fall at their time and not before; a rate is counted in the
  * bytes that have arrived after a given time.
  */
+#define UNIT_RUN ending
 #include "clock.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
@@ -54,7 +55,7 @@ static void done(void *arg, int err, const struct weir_relay_record *ret)
     record = *ret;
 }
 
-static void start(const struct weir_relay_options *options)
+static void open_sides(void)
 {
     fake_start(&(struct fake_options){.seed = 1});
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
@@ -68,7 +69,17 @@ static void start(const struct weir_relay_options *options)
                   0);
     }
     clock_run_for(loop, MS);
+}
+
+static void begin(const struct weir_relay_options *options)
+{
     expect_eq(weir_relay(sides[0], sides[1], options, done, NULL, &pending), 0);
+}
+
+static void start(const struct weir_relay_options *options)
+{
+    open_sides();
+    begin(options);
 }
 
 static void end(void)
@@ -123,6 +134,12 @@ static void expect_idle(uint64_t limit_ns, enum weir_relay_cause cause)
     expect_eq(peer_take(1), -ECONNRESET);
 }
 
+static void ending(void (*body)(void))
+{
+    body();
+    end();
+}
+
 UNIT(relay_time, an_idle_relay_ends_after_its_limit_and_resets_both)
 {
     const struct weir_relay_options options = {.size = sizeof(options),
@@ -133,7 +150,6 @@ UNIT(relay_time, an_idle_relay_ends_after_its_limit_and_resets_both)
         peer_send(i % 2, 100);
     }
     expect_idle(S, WEIR_RELAY_IDLE);
-    end();
 }
 
 /* The queue leaves slowly, and nothing is received meanwhile. */
@@ -155,7 +171,6 @@ UNIT(relay_time, bytes_that_leave_are_a_sign_of_life)
     }
     clock_run_for(loop, 2 * S);
     expect_end(WEIR_RELAY_IDLE, WEIR_EIDLE);
-    end();
 }
 
 static void idle_half_closed(int side)
@@ -177,7 +192,7 @@ static void idle_half_closed(int side)
     end();
 }
 
-UNIT(relay_time, half_closed_it_may_idle_for_less)
+UNIT_IN(relay_time, half_closed_it_may_idle_for_less, unit_alone, void)
 {
     idle_half_closed(0);
     idle_half_closed(1);
@@ -194,7 +209,6 @@ UNIT(relay_time, the_limit_of_half_closed_ones_begins_with_the_end)
     expect_eq(done_count, 0);
     clock_run_for(loop, 502 * MS);
     expect_end(WEIR_RELAY_HALF_CLOSED, WEIR_EIDLE);
-    end();
 }
 
 UNIT(relay_time, a_lifetime_ends_a_busy_relay)
@@ -211,7 +225,6 @@ UNIT(relay_time, a_lifetime_ends_a_busy_relay)
     expect_end(WEIR_RELAY_LIFETIME, -ETIMEDOUT);
     expect_geq(record.end_ns - record.start_ns, 10 * S);
     expect_leq(record.end_ns - record.start_ns, 10 * S + MS);
-    end();
 }
 
 /* A message that passes arms no timer: there is one for both directions. */
@@ -227,7 +240,6 @@ UNIT(relay_time, messages_arm_no_timer)
     }
     expect_eq(weir_loop_get_statistics(loop, &stats), 0);
     expect_eq(stats.timers, 1);
-    end();
 }
 
 UNIT(relay_time, a_time_out_of_one_side_resets_the_other)
@@ -242,7 +254,6 @@ UNIT(relay_time, a_time_out_of_one_side_resets_the_other)
     expect_eq(record.cause, WEIR_RELAY_TIMEOUT);
     expect_eq(record.err, WEIR_EREADTIMEOUT);
     expect_eq(peer_take(0), -ECONNRESET);
-    end();
 }
 
 /* The peer sends as much as it can; the other one takes all that comes. */
@@ -272,7 +283,6 @@ UNIT(relay_time, a_rate_bounds_the_bytes_of_its_direction)
     }
     flood(1, S);
     expect_gt(peer_read[0], 4 * rate, "the other direction has none");
-    end();
 }
 
 UNIT(relay_time, a_small_rate_pays_for_a_large_receive)
@@ -284,7 +294,6 @@ UNIT(relay_time, a_small_rate_pays_for_a_large_receive)
     flood(1, 100 * S);
     expect_leq(peer_read[0], 100 * rate + 4096 + 64 * KIB);
     expect_geq(peer_read[0], 100 * rate - 64 * KIB);
-    end();
 }
 
 /* The time in which nothing came is not saved up. */
@@ -297,7 +306,6 @@ UNIT(relay_time, a_rate_allows_one_burst)
     clock_run_for(loop, 100 * S);
     flood(0, S);
     expect_leq(peer_read[1], rate / 8 + rate + 64 * KIB);
-    end();
 }
 
 UNIT(relay_time, a_slow_reader_is_bounded_in_memory)
@@ -322,7 +330,6 @@ UNIT(relay_time, a_slow_reader_is_bounded_in_memory)
         clock_run_for(loop, MS);
     }
     expect_eq(peer_read[1], given);
-    end();
 }
 
 /* Pieces that are copied are not charged to the side that received them. */
@@ -339,7 +346,6 @@ UNIT(relay_time, a_slow_reader_of_small_pieces_is_bounded_as_well)
                        weir_transport_get_read_buffer_size(sides[0]),
                    64 * KIB);
     }
-    end();
 }
 
 /* Fills the queue to a side whose peer does not read. */
@@ -351,6 +357,25 @@ static void fill(int from)
         clock_run_for(loop, MS);
     }
     expect_gt(weir_transport_get_write_buffer_size(sides[!from]), 0);
+}
+
+/* Two reasons for which A is not read: the end of one leaves the other. */
+UNIT(relay_time, initial_bytes_for_a_side_that_is_full_go_before_all_others)
+{
+    static const uint8_t much[512 * KIB];
+    const struct weir_buf initial = {.data = (const uint8_t *)"x", .len = 1};
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .a_initial = &initial, .a_initial_count = 1};
+    open_sides();
+    expect_eq(weir_transport_write(sides[1], much, sizeof(much)), 0);
+    clock_run_for(loop, MS);
+    begin(&options);
+    peer_send(0, 1000);
+    for (int i = 0; i < 100; i++) {
+        clock_run_for(loop, MS);
+        peer_take(1);
+    }
+    expect_eq(peer_read[1], sizeof(much) + 1 + 1000);
 }
 
 /* The bytes that it sent before may wait for ever. */
@@ -365,7 +390,6 @@ UNIT(relay_time, a_side_that_broke_behind_a_full_queue_ends_it)
     expect_eq(done_count, 1);
     expect_eq(record.ended_by, WEIR_RELAY_B);
     expect_eq(record.err, -ECONNRESET);
-    end();
 }
 
 /* All that the other side has sent waits to be sent, and no more comes. */
@@ -383,10 +407,9 @@ UNIT(relay_time, a_side_that_broke_with_full_queues_ends_it)
     expect_eq(done_count, 1);
     expect_eq(record.ended_by, WEIR_RELAY_B);
     expect_eq(record.err, -ECONNRESET);
-    end();
 }
 
-UNIT(relay_time, the_end_of_the_loop_cancels_a_relay)
+UNIT_IN(relay_time, the_end_of_the_loop_cancels_a_relay, unit_alone, void)
 {
     start(NULL);
     peer_send(0, 100);

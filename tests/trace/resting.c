@@ -8,8 +8,6 @@
 #include "resting_rig.h"
 #include "uring/sys.h"
 
-#include <errno.h>
-
 enum { MUCH = 4 * ROOM };
 
 static void with_rig(void (*body)(void))

@@ -12,8 +12,6 @@
 #include "tests/statistics.h"
 #include "uring/pool.h"
 
-#include <errno.h>
-
 #define MS 1000000u
 
 static weir_loop *loop;

@@ -9,8 +9,6 @@
 #include "uring/feature.h"
 #include "uring/op.h"
 
-#include <errno.h>
-
 enum { CONNS = 2, URGENT = 200, PIECE = 1000 };
 
 struct conn {

@@ -4,6 +4,7 @@
  * here, to be wrong in one point each. Each parse has memory of its own size,
  * so that the address sanitizer sees a look behind it.
  */
+#define UNIT_RUN dropping
 #include "tests/unit/random.h"
 
 #include <errno.h>
@@ -134,6 +135,12 @@ static void hello_expect_tls13(void)
     cr_assert(!weir_alpn_has(&hello.protocols, ""));
 }
 
+static void dropping(void (*body)(void))
+{
+    body();
+    hello_done();
+}
+
 UNIT(client_hello, real_hellos_are_read)
 {
     hello_read_hex(hello_tls13);
@@ -144,7 +151,6 @@ UNIT(client_hello, real_hellos_are_read)
     expect_str_eq(hello.server_name, "");
     expect_eq(hello.version, 0x0303);
     expect_eq(hello.protocols.len, 0);
-    hello_done();
 }
 
 UNIT(client_hello, records_of_any_sizes_are_joined)
@@ -161,7 +167,6 @@ UNIT(client_hello, records_of_any_sizes_are_joined)
         expect_eq(hello_parse(), (int)hello_len);
         hello_expect_tls13();
     }
-    hello_done();
 }
 
 UNIT(client_hello, scratch_memory_is_needed_for_several_records_alone)
@@ -182,7 +187,6 @@ UNIT(client_hello, scratch_memory_is_needed_for_several_records_alone)
     hello_split((const size_t[]){3, 400}, 2);
     expect_eq(hello_parse_with(NULL, hello_bytes, hello_len, 333), -ENOBUFS,
               "the first record does not tell the length");
-    hello_done();
 }
 
 /* ---- hellos that are made ---- */
@@ -249,7 +253,6 @@ UNIT(client_hello, a_name_is_a_host_name)
     expect_eq(hello_parse_name("a\0b", 3), -EPROTO);
     expect_eq(hello_parse_name("a\0", 2), -EPROTO);
     expect_eq(hello_parse_name("", 0), -EPROTO);
-    hello_done();
 }
 
 UNIT(client_hello, a_name_has_at_most_253_bytes_in_labels_of_63)
@@ -265,7 +268,6 @@ UNIT(client_hello, a_name_has_at_most_253_bytes_in_labels_of_63)
     expect_eq(strlen(hello.server_name), 253);
     expect_eq(hello_parse_name(name, 254), -EPROTO);
     expect_eq(hello_parse_name(name, 256), -EPROTO);
-    hello_done();
 }
 
 UNIT(client_hello, the_highest_version_is_told)
@@ -284,7 +286,6 @@ UNIT(client_hello, the_highest_version_is_told)
     expect_eq(HELLO_PARSE("\0\x2b\0\4\3\3\4\3"), -EPROTO);
     expect_eq(HELLO_PARSE("\0\x2b\0\3\4\3\4"), -EPROTO);
     expect_eq(HELLO_PARSE("\0\x2b\0\3\2\3\4\0\x2b\0\3\2\3\4"), -EPROTO);
-    hello_done();
 }
 
 UNIT(client_hello, protocols_are_whole_names)
@@ -298,7 +299,6 @@ UNIT(client_hello, protocols_are_whole_names)
     expect_eq(HELLO_PARSE("\0\x10\0\5\0\2\2h2"), -EPROTO);
     expect_eq(HELLO_PARSE("\0\x10\0\6\0\3\2h2x"), -EPROTO);
     expect_eq(HELLO_PARSE("\0\x10\0\5\0\3\2h2\0\x10\0\5\0\3\2h2"), -EPROTO);
-    hello_done();
 }
 
 UNIT(client_hello, an_encrypted_hello_is_told)
@@ -309,7 +309,6 @@ UNIT(client_hello, an_encrypted_hello_is_told)
     cr_assert(!hello.has_ech, "an inner one");
     expect_gt(HELLO_PARSE("\xfe\x0d\0\0"), 0);
     cr_assert(!hello.has_ech);
-    hello_done();
 }
 
 /* The error of the first bytes, which is told with the last of them. */
@@ -346,7 +345,6 @@ UNIT(client_hello, other_bytes_are_refused_as_soon_as_they_are_there)
     hello_expect_at(9, -EMSGSIZE);
     hello_set(6, 0xffffff, 3);
     hello_expect_at(9, -EMSGSIZE);
-    hello_done();
 }
 
 UNIT(client_hello, malformed_messages_are_refused)
@@ -363,7 +361,6 @@ UNIT(client_hello, malformed_messages_are_refused)
     hello_set(6, 0, 3);
     hello_set(3, 4, 2);
     expect_eq(hello_parse(), -EPROTO, "an empty message");
-    hello_done();
 }
 
 UNIT(client_hello, the_limit_counts_the_bytes_of_records)
@@ -396,7 +393,6 @@ UNIT(client_hello, the_limit_counts_the_bytes_of_records)
     expect_eq(hello_parse_with(&options, hello_bytes, 9, 0), -EINVAL);
     options.limit_bytes = (size_t)INT32_MAX + 1;
     expect_eq(hello_parse_with(&options, hello_bytes, 9, 0), -EINVAL);
-    hello_done();
 }
 
 /* A hello with padding (RFC 7685), of @total bytes with its header. */
@@ -427,10 +423,9 @@ UNIT(client_hello, the_default_limit_is_the_longest_record)
     hello_split((const size_t[]){16384}, 1);
     expect_eq(hello_parse_with(&options, hello_bytes, hello_len, HELLO_ROOM),
               60000 + 3 * HELLO_RECORD);
-    hello_done();
 }
 
-UNIT(client_hello, calls_are_checked)
+UNIT_IN(client_hello, calls_are_checked, unit_alone, void)
 {
     struct weir_client_hello_options options = {.size = 0};
     hello.size = sizeof(hello);
@@ -463,5 +458,4 @@ UNIT(client_hello, no_bytes_make_it_look_elsewhere)
         cr_assert(len <= (int)hello_len && len != 0);
         cr_assert(len < 0 || memchr(hello.server_name, '\0', 256));
     }
-    hello_done();
 }

@@ -5,6 +5,7 @@
  * The transport is a table whose answers the test sets; its loop is no more
  * than a wheel of timers and a time, which the test moves on.
  */
+#define UNIT_RUN with_clock
 #include "lib/transport/clock.h"
 
 #include "tests/unit.h"
@@ -132,9 +133,10 @@ static void at_ms(uint64_t ms)
     wr_ignore(wr_wheel_expire(&loop.wheel, loop.now_ns, UINT32_MAX) > 0);
 }
 
-static void limit(const struct weir_timeouts *limits)
+static void limit(struct weir_timeouts limits)
 {
-    wr_clock_set_limits(timed, limits);
+    limits.size = sizeof(limits);
+    wr_clock_set_limits(timed, &limits);
 }
 
 static void expect_ended_by(int err, const char *where)
@@ -145,15 +147,19 @@ static void expect_ended_by(int err, const char *where)
     expect_eq(doom_count, 0); /* the owner sees to that */
 }
 
+static void with_clock(void (*body)(void))
+{
+    setup(&clock_ops);
+    body();
+}
+
 /* ---- which limit ---- */
 
 UNIT(clock, without_limits_no_timer_runs)
 {
-    const struct weir_timeouts none = {.size = sizeof(none)};
-    setup(&clock_ops);
     stands.is_reading = stands.is_sending = true;
 
-    limit(&none);
+    limit((struct weir_timeouts){.idle_ns = 0});
 
     cr_assert(!wr_timeouts_are_set(&timed->limits));
     cr_assert(!wr_timer_is_armed(&timed->timer));
@@ -162,13 +168,10 @@ UNIT(clock, without_limits_no_timer_runs)
 
 UNIT(clock, the_limit_that_is_over_first_ends_the_connection)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 300 * MS_NS,
-                                         .read_ns = 200 * MS_NS,
-                                         .write_stall_ns = 100 * MS_NS};
-    setup(&clock_ops);
     stands.is_reading = true;
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 300 * MS_NS,
+                                 .read_ns = 200 * MS_NS,
+                                 .write_stall_ns = 100 * MS_NS});
 
     at_ms(150); /* nothing is to be sent */
     expect_eq(expired_count, 0);
@@ -179,10 +182,7 @@ UNIT(clock, the_limit_that_is_over_first_ends_the_connection)
 
 UNIT(clock, bytes_only_note_the_time)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 100 * MS_NS};
-    setup(&clock_ops);
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
     const uint64_t armed_ns = timed->timer.when_ns;
 
     at_ms(60);
@@ -200,11 +200,8 @@ UNIT(clock, bytes_only_note_the_time)
 
 UNIT(clock, a_stall_counts_while_bytes_wait_and_not_while_a_file_is_read)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .write_stall_ns = 100 * MS_NS};
-    setup(&clock_ops);
     stands.is_sending = stands.awaits_file = true;
-    limit(&limits);
+    limit((struct weir_timeouts){.write_stall_ns = 100 * MS_NS});
 
     at_ms(150);
     expect_eq(expired_count, 0);
@@ -216,10 +213,7 @@ UNIT(clock, a_stall_counts_while_bytes_wait_and_not_while_a_file_is_read)
 
 UNIT(clock, the_limit_of_a_close_begins_with_it)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .close_ns = 100 * MS_NS};
-    setup(&clock_ops);
-    limit(&limits);
+    limit((struct weir_timeouts){.close_ns = 100 * MS_NS});
     cr_assert(!wr_timer_is_armed(&timed->timer));
 
     at_ms(500);
@@ -234,11 +228,8 @@ UNIT(clock, the_limit_of_a_close_begins_with_it)
 
 UNIT(clock, a_limit_of_the_kind_of_transport_stands_beside_the_others)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 200 * MS_NS};
-    setup(&clock_ops);
     stands.own = (struct wr_deadline){START_NS + 100 * MS_NS, 0, "linger"};
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 200 * MS_NS});
 
     at_ms(110);
 
@@ -247,10 +238,7 @@ UNIT(clock, a_limit_of_the_kind_of_transport_stands_beside_the_others)
 
 UNIT(clock, none_is_in_force_once_the_end_is_decided)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 100 * MS_NS};
-    setup(&clock_ops);
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
     stands.is_over = true;
 
     at_ms(200);
@@ -261,10 +249,7 @@ UNIT(clock, none_is_in_force_once_the_end_is_decided)
 
 UNIT(clock, a_stopped_one_ends_nothing)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 100 * MS_NS};
-    setup(&clock_ops);
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
 
     wr_clock_stop(timed);
     at_ms(200);
@@ -276,11 +261,8 @@ UNIT(clock, a_stopped_one_ends_nothing)
 
 UNIT(clock, bytes_that_wait_in_the_kernel_count_as_received)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .read_ns = 100 * MS_NS};
-    setup(&clock_ops);
     stands.is_reading = true;
-    limit(&limits);
+    limit((struct weir_timeouts){.read_ns = 100 * MS_NS});
 
     has_unread = true;
     at_ms(150);
@@ -295,12 +277,9 @@ UNIT(clock, bytes_that_wait_in_the_kernel_count_as_received)
 
 UNIT(clock, a_connection_whose_own_bytes_wait_may_be_idle_beside_unread_ones)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 100 * MS_NS};
-    setup(&clock_ops);
     stands.is_reading = true;
     has_unread = true;
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
 
     at_ms(150);
     expect_eq(expired_count, 0);
@@ -312,11 +291,8 @@ UNIT(clock, a_connection_whose_own_bytes_wait_may_be_idle_beside_unread_ones)
 
 UNIT(clock, a_peer_that_took_all_while_the_loop_was_held_up_has_not_stalled)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .write_stall_ns = 100 * MS_NS};
-    setup(&clock_ops);
     stands.is_sending = true;
-    limit(&limits);
+    limit((struct weir_timeouts){.write_stall_ns = 100 * MS_NS});
 
     has_taken_all = true;
     at_ms(110);
@@ -329,10 +305,7 @@ UNIT(clock, a_peer_that_took_all_while_the_loop_was_held_up_has_not_stalled)
 
 UNIT(clock, a_loop_that_was_on_time_blames_the_peer)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .close_ns = 100 * MS_NS};
-    setup(&clock_ops);
-    limit(&limits);
+    limit((struct weir_timeouts){.close_ns = 100 * MS_NS});
     wr_clock_close(timed);
     has_taken_all = true;
 
@@ -348,10 +321,7 @@ UNIT(clock, a_loop_that_was_on_time_blames_the_peer)
 
 UNIT(clock, a_close_whose_bytes_were_taken_meanwhile_gets_its_limit_anew)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .close_ns = 100 * MS_NS};
-    setup(&clock_ops);
-    limit(&limits);
+    limit((struct weir_timeouts){.close_ns = 100 * MS_NS});
     stands.is_open = false;
     wr_clock_close(timed);
 
@@ -369,10 +339,7 @@ UNIT(clock, a_close_whose_bytes_were_taken_meanwhile_gets_its_limit_anew)
 
 UNIT(clock, a_close_that_waits_for_its_step_alone_gets_its_limit_anew)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .close_ns = 100 * MS_NS};
-    setup(&clock_ops);
-    limit(&limits);
+    limit((struct weir_timeouts){.close_ns = 100 * MS_NS});
     stands.is_open = false;
     wr_clock_close(timed);
     wr_ready_push(&loop.ready, &transport.step);
@@ -387,12 +354,9 @@ UNIT(clock, a_close_that_waits_for_its_step_alone_gets_its_limit_anew)
 
 UNIT(clock, two_limits_that_are_over_and_unfair_begin_anew_together)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .read_ns = 100 * MS_NS,
-                                         .write_stall_ns = 120 * MS_NS};
-    setup(&clock_ops);
     stands.is_reading = stands.is_sending = true;
-    limit(&limits);
+    limit((struct weir_timeouts){.read_ns = 100 * MS_NS,
+                                 .write_stall_ns = 120 * MS_NS});
 
     has_unread = has_taken_all = true;
     at_ms(200);
@@ -409,12 +373,9 @@ UNIT(clock, two_limits_that_are_over_and_unfair_begin_anew_together)
 
 UNIT(clock, of_two_limits_that_are_over_the_one_that_is_fair_ends_it)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .read_ns = 100 * MS_NS,
-                                         .write_stall_ns = 120 * MS_NS};
-    setup(&clock_ops);
     stands.is_reading = stands.is_sending = true;
-    limit(&limits);
+    limit((struct weir_timeouts){.read_ns = 100 * MS_NS,
+                                 .write_stall_ns = 120 * MS_NS});
 
     has_unread = true; /* but the peer takes nothing */
     at_ms(200);
@@ -426,11 +387,9 @@ UNIT(clock, of_two_limits_that_are_over_the_one_that_is_fair_ends_it)
 
 UNIT(clock, a_look_comes_before_the_limit_and_may_end_the_connection)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 100 * MS_NS};
     setup(&looking_ops);
     next_look_ns = START_NS + 50 * MS_NS;
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
 
     at_ms(60);
     expect_eq(look_count, 1);
@@ -447,11 +406,9 @@ UNIT(clock, a_look_comes_before_the_limit_and_may_end_the_connection)
 
 UNIT(clock, after_a_look_that_ends_nothing_the_limit_is_still_in_force)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 100 * MS_NS};
     setup(&looking_ops);
     next_look_ns = START_NS + 50 * MS_NS;
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
 
     at_ms(60);
     expect_eq(look_count, 1);
@@ -464,11 +421,9 @@ UNIT(clock, after_a_look_that_ends_nothing_the_limit_is_still_in_force)
 
 UNIT(clock, a_look_and_a_limit_that_come_at_once_are_both_seen)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .idle_ns = 100 * MS_NS};
     setup(&looking_ops);
     next_look_ns = START_NS + 90 * MS_NS;
-    limit(&limits);
+    limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
 
     at_ms(150); /* the loop was held up */
 

@@ -4,10 +4,17 @@
  * Protocols act when they are called, see delivery_rig.h: every way through the
  * delivery is gone once, and then many by chance.
  */
+#define UNIT_RUN with_delivery
 #include "tests/death.h"
 #include "tests/unit/delivery_rig.h"
 
 #include "tests/unit/random.h"
+
+static void with_delivery(void (*body)(void))
+{
+    body();
+    teardown();
+}
 
 /* ---- holding ---- */
 
@@ -23,7 +30,6 @@ UNIT(delivery, bytes_go_to_the_protocol_at_once)
 
     expect_seen(200);
     expect_eq(loop.counts.copied_to_protocol, 100);
-    teardown();
 }
 
 UNIT(delivery, bytes_are_held_while_the_protocol_has_paused)
@@ -44,7 +50,6 @@ UNIT(delivery, bytes_are_held_while_the_protocol_has_paused)
 
     expect_seen(60);
     cr_assert(wr_delivery_is_free(&delivery));
-    teardown();
 }
 
 UNIT(delivery, new_bytes_come_behind_held_ones)
@@ -59,7 +64,6 @@ UNIT(delivery, new_bytes_come_behind_held_ones)
     resume();
 
     expect_seen(20);
-    teardown();
 }
 
 UNIT(delivery, nothing_is_shown_once_it_is_shut)
@@ -73,7 +77,6 @@ UNIT(delivery, nothing_is_shown_once_it_is_shut)
     cr_assert(!arrive(10));
     resume();
     expect_seen(0);
-    teardown();
 }
 
 UNIT(delivery, a_close_in_held_bytes_shows_no_more_of_them)
@@ -88,7 +91,6 @@ UNIT(delivery, a_close_in_held_bytes_shows_no_more_of_them)
 
     expect_seen(10);
     expect_eq(doom_count, 0);
-    teardown();
 }
 
 /* ---- buffered protocols ---- */
@@ -101,7 +103,6 @@ UNIT(delivery, a_buffered_protocol_is_fed_by_the_size_of_its_memory)
     cr_assert(!arrive(100));
 
     expect_seen(100);
-    teardown();
 }
 
 UNIT(delivery, a_pause_half_way_holds_the_rest)
@@ -121,7 +122,6 @@ UNIT(delivery, a_pause_half_way_holds_the_rest)
     resume();
 
     expect_seen(40);
-    teardown();
 }
 
 UNIT(delivery, a_close_half_way_drops_the_rest)
@@ -134,7 +134,6 @@ UNIT(delivery, a_close_half_way_drops_the_rest)
 
     expect_seen(7);
     expect_eq(doom_count, 0);
-    teardown();
 }
 
 UNIT(delivery, a_switch_half_way_shows_the_rest_to_the_other)
@@ -147,10 +146,10 @@ UNIT(delivery, a_switch_half_way_shows_the_rest_to_the_other)
 
     expect_seen(20);
     expect_eq(loop.counts.copied_to_protocol, 7);
-    teardown();
 }
 
-UNIT(delivery, memory_goes_back_when_get_buffer_itself_acts)
+UNIT_IN(delivery, memory_goes_back_when_get_buffer_itself_acts, unit_alone,
+        void)
 {
     static const struct {
         enum act what;
@@ -182,7 +181,6 @@ UNIT(delivery, without_memory_for_the_rest_the_bytes_are_lost)
     expect_eq(doom_count, 1);
     expect_eq(transport.error, -ENOMEM);
     cr_assert(!wr_delivery_has_held(&delivery));
-    teardown();
 }
 
 /* ---- failures ---- */
@@ -212,7 +210,6 @@ UNIT(delivery, a_callback_that_fails_dooms_the_transport_once)
     expect_eq(doom_count, 1);
     expect_eq(strcmp(transport.error_what, "buffer_updated"), 0);
     expect_seen(7);
-    teardown();
 }
 
 UNIT(delivery, a_buffered_protocol_without_memory_fails)
@@ -225,7 +222,6 @@ UNIT(delivery, a_buffered_protocol_without_memory_fails)
 
     expect_eq(transport.error, WEIR_ENOBUFFER);
     expect_eq(doom_count, 1);
-    teardown();
 }
 
 /* ---- the end of the stream ---- */
@@ -247,7 +243,6 @@ UNIT(delivery, the_end_comes_after_the_last_byte)
 
     expect_eq(eof_count, 1);
     cr_assert(!wr_delivery_end_is_due(&delivery));
-    teardown();
 }
 
 UNIT(delivery, the_end_is_not_told_once_it_is_shut)
@@ -259,7 +254,6 @@ UNIT(delivery, the_end_is_not_told_once_it_is_shut)
     cr_assert(!wr_delivery_end_is_due(&delivery));
     cr_assert(!wr_delivery_has_end(&delivery));
     expect_eq(eof_count, 0);
-    teardown();
 }
 
 UNIT(delivery, an_eof_received_that_fails_dooms_the_transport)
@@ -272,7 +266,6 @@ UNIT(delivery, an_eof_received_that_fails_dooms_the_transport)
 
     expect_eq(doom_count, 1);
     expect_eq(strcmp(transport.error_what, "eof_received"), 0);
-    teardown();
 }
 
 UNIT_ABORTS(delivery, the_end_is_not_told_before_held_bytes,
@@ -329,7 +322,6 @@ UNIT(delivery, given_bytes_come_before_held_ones)
 
     expect_seen(30);
     expect_eq(transport.binding.protocol, &buffered_protocol);
-    teardown();
 }
 
 UNIT(delivery, bytes_without_a_lease_are_refused)
@@ -341,7 +333,6 @@ UNIT(delivery, bytes_without_a_lease_are_refused)
 
     expect_eq(transport.binding.protocol, &stream_protocol);
     cr_assert(wr_delivery_is_free(&delivery));
-    teardown();
 }
 
 static void switch_without(void *arg)
@@ -364,7 +355,7 @@ static void switch_without(void *arg)
     teardown();
 }
 
-UNIT(delivery, without_memory_the_protocol_stays)
+UNIT_IN(delivery, without_memory_the_protocol_stays, unit_alone, void)
 {
     /* Of the first piece, of the second. */
     expect_eq(walk_allocations(&allocator, switch_without, NULL), 2);
@@ -379,7 +370,8 @@ static enum act act_by_chance(struct unit_random *random)
     return chance < 3 ? ACT_PAUSE : chance < 6 ? ACT_SWITCH : ACT_NONE;
 }
 
-UNIT(delivery, every_byte_is_shown_once_and_in_order_whatever_happens)
+UNIT_IN(delivery, every_byte_is_shown_once_and_in_order_whatever_happens,
+        unit_alone, void)
 {
     struct unit_random random;
 

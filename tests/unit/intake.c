@@ -5,6 +5,7 @@
  * The transport is its common part alone. Its loop is no more than lists,
  * counts, a clock and the budget.
  */
+#define UNIT_RUN with_intake
 #include "lib/transport/intake.h"
 
 #include "tests/death.h"
@@ -99,12 +100,16 @@ static void feed_starved(void)
     wr_budget_end_starved(&loop.budget, &round);
 }
 
+static void with_intake(void (*body)(void))
+{
+    setup();
+    body();
+}
+
 /* ---- credit ---- */
 
 UNIT(intake, credit_is_given_and_nothing_is_waited_for)
 {
-    setup();
-
     expect_geq(wr_intake_ask(t), WR_CREDIT_MIN);
 
     cr_assert(!wr_intake_waits(t));
@@ -114,7 +119,6 @@ UNIT(intake, credit_is_given_and_nothing_is_waited_for)
 
 UNIT(intake, at_its_own_limit_it_waits_for_its_leases_alone)
 {
-    setup();
     hold(WR_READ_LIMIT_DEFAULT);
 
     expect_eq(wr_intake_ask(t), 0);
@@ -133,7 +137,6 @@ UNIT(intake, at_its_own_limit_it_waits_for_its_leases_alone)
 
 UNIT(intake, above_its_share_it_starves_and_waits_for_its_leases_too)
 {
-    setup();
     hold(WR_READ_LIMIT_DEFAULT / 2);
     loop.pool.held_bytes = 64 * MIB; /* of others */
 
@@ -151,7 +154,6 @@ UNIT(intake, above_its_share_it_starves_and_waits_for_its_leases_too)
 
 UNIT(intake, one_that_is_fed_asks_at_once_and_is_not_told_of_leases)
 {
-    setup();
     hold(WR_READ_LIMIT_DEFAULT / 2);
     loop.pool.held_bytes = 64 * MIB;
     expect_eq(wr_intake_ask(t), 0);
@@ -169,7 +171,6 @@ UNIT(intake, one_that_is_fed_asks_at_once_and_is_not_told_of_leases)
 
 UNIT(intake, one_whose_bytes_are_stuck_waits_until_they_are_sent)
 {
-    setup();
     loop.budget.queued_bytes = 64 * MIB;
     t->demand.stuck_bytes = 32 * MIB;
 
@@ -186,7 +187,6 @@ UNIT(intake, one_whose_bytes_are_stuck_waits_until_they_are_sent)
 
 UNIT(intake, asking_uncounted_keeps_the_last_credit_that_a_poll_in_vain_clears)
 {
-    setup();
     expect_geq(wr_intake_ask(t), WR_CREDIT_MIN);
     const uint32_t window = t->demand.window;
     hold(WR_READ_LIMIT_DEFAULT);
@@ -207,7 +207,6 @@ UNIT(intake, asking_uncounted_keeps_the_last_credit_that_a_poll_in_vain_clears)
 
 UNIT(intake, one_that_is_due_keeps_its_place_when_leases_are_given_back)
 {
-    setup();
     hold(WR_READ_LIMIT_DEFAULT);
     expect_eq(wr_intake_ask(t), 0);
     wr_intake_make_due(t);
@@ -224,7 +223,6 @@ UNIT(intake, one_that_is_due_keeps_its_place_when_leases_are_given_back)
 
 UNIT(intake, it_may_leave_a_queue_that_it_is_not_in)
 {
-    setup();
     wr_intake_leave(t);
     wr_intake_starve(t);
     wr_intake_leave(t);
@@ -237,7 +235,6 @@ UNIT(intake, it_may_leave_a_queue_that_it_is_not_in)
 
 UNIT(intake, a_larger_limit_ends_the_wait_for_credit)
 {
-    setup();
     hold(WR_READ_LIMIT_DEFAULT);
     expect_eq(wr_intake_ask(t), 0);
 
@@ -250,7 +247,6 @@ UNIT(intake, a_larger_limit_ends_the_wait_for_credit)
 
 UNIT(intake, a_limit_may_be_set_when_the_connection_is_lost)
 {
-    setup();
     wr_life_doom(t);
     wr_life_set_state(t, WR_LIFE_ENDING);
     wr_life_lose(t);
@@ -264,7 +260,6 @@ UNIT(intake, a_limit_may_be_set_when_the_connection_is_lost)
 
 UNIT(intake, the_last_lease_of_a_lost_connection_lets_its_kind_free_it)
 {
-    setup();
     hold(100);
     wr_life_doom(t);
     wr_life_set_state(t, WR_LIFE_ENDING);
@@ -288,7 +283,6 @@ static void rested(struct wr_timer *timer)
 
 UNIT(intake, without_any_buffer_it_starves)
 {
-    setup();
     wr_timer_init(&rest, rested);
     loop.pool.posted_count = 0;
 
@@ -301,7 +295,6 @@ UNIT(intake, without_any_buffer_it_starves)
 
 UNIT(intake, it_rests_while_the_kernel_has_the_buffers)
 {
-    setup();
     wr_timer_init(&rest, rested);
 
     wr_intake_lack_buffer(t, &rest);

@@ -3,6 +3,7 @@
  * no objection is passed over for a weaker one. No run is made; the results
  * are values.
  */
+#define UNIT_RUN with_good
 #include "tools/weir-load/exits.h"
 #include "tools/weir-load/verdict.c"
 
@@ -33,10 +34,14 @@ static enum load_exit judge(void)
     return result.exit;
 }
 
-UNIT(load_verdict, a_run_without_blemish_is_valid)
+static void with_good(void (*body)(void))
 {
     make_good();
+    body();
+}
 
+UNIT(load_verdict, a_run_without_blemish_is_valid)
+{
     expect_eq(judge(), LOAD_OK);
     expect_str_eq(verdict_word(&result), "VALID");
     expect_eq(result.warnings.count, 0);
@@ -44,7 +49,6 @@ UNIT(load_verdict, a_run_without_blemish_is_valid)
 
 UNIT(load_verdict, one_error_is_one_too_many_by_default)
 {
-    make_good();
     result.measured.ok = 999;
     result.measured.failed = 1;
     expect_eq(judge(), LOAD_ERRORS);
@@ -62,7 +66,6 @@ UNIT(load_verdict, one_error_is_one_too_many_by_default)
 
 UNIT(load_verdict, the_budget_is_a_number_or_a_share)
 {
-    make_good();
     result.measured.ok = 990;
     result.measured.failed = 10;
     options.max_errors = 10;
@@ -78,7 +81,6 @@ UNIT(load_verdict, the_budget_is_a_number_or_a_share)
 
 UNIT(load_verdict, no_budget_covers_a_run_in_which_nothing_succeeded)
 {
-    make_good();
     options.max_errors_is_share = true;
     options.max_errors = 1000000;
     result.measured.ok = 0;
@@ -91,7 +93,6 @@ UNIT(load_verdict, no_budget_covers_a_run_in_which_nothing_succeeded)
 
 UNIT(load_verdict, fewer_connections_than_asked_make_it_invalid)
 {
-    make_good();
     result.open_at_begin = 1;
 
     expect_eq(judge(), LOAD_INVALID);
@@ -100,7 +101,6 @@ UNIT(load_verdict, fewer_connections_than_asked_make_it_invalid)
 
 UNIT(load_verdict, a_ledger_that_does_not_add_up_makes_it_invalid)
 {
-    make_good();
     result.measured.sent = 1001;
 
     expect_eq(judge(), LOAD_INVALID);
@@ -109,7 +109,6 @@ UNIT(load_verdict, a_ledger_that_does_not_add_up_makes_it_invalid)
 
 UNIT(load_verdict, unanswered_requests_make_it_invalid)
 {
-    make_good();
     result.measured.sent = 1001;
     result.in_flight = 1;
 
@@ -119,7 +118,6 @@ UNIT(load_verdict, unanswered_requests_make_it_invalid)
 
 UNIT(load_verdict, giving_up_makes_it_invalid)
 {
-    make_good();
     result.gave_up = true;
 
     expect_eq(judge(), LOAD_INVALID);
@@ -127,7 +125,6 @@ UNIT(load_verdict, giving_up_makes_it_invalid)
 
 UNIT(load_verdict, an_interrupted_run_is_just_that)
 {
-    make_good();
     result.interrupted = true;
     result.measured.sent = 1004;
     result.in_flight = 4;
@@ -139,7 +136,6 @@ UNIT(load_verdict, an_interrupted_run_is_just_that)
 
 UNIT(load_verdict, a_busy_client_is_a_warning)
 {
-    make_good();
     result.usage.user_ns = SECOND / 2;
     result.usage.system_ns = 31 * (SECOND / 100);
 
@@ -150,7 +146,6 @@ UNIT(load_verdict, a_busy_client_is_a_warning)
 
 UNIT(load_verdict, a_window_of_a_moment_says_nothing_about_the_client)
 {
-    make_good();
     result.window_ns = SECOND / 20;
     result.usage.user_ns = SECOND / 20;
 
@@ -161,7 +156,6 @@ UNIT(load_verdict, a_window_of_a_moment_says_nothing_about_the_client)
 
 UNIT(load_verdict, a_connection_that_was_never_answered_is_an_error)
 {
-    make_good();
     result.unseen_failures = 1;
     expect_eq(judge(), LOAD_ERRORS);
     options.max_errors = 1;
@@ -172,7 +166,6 @@ UNIT(load_verdict, a_connection_that_was_never_answered_is_an_error)
 
 UNIT(load_verdict, failures_of_the_warm_up_are_mentioned)
 {
-    make_good();
     result.warmup.failed = 3;
 
     expect_eq(judge(), LOAD_OK);

@@ -6,7 +6,6 @@
 #include "tests/unit/random.h"
 
 #include <errno.h>
-#include <weir/error.h>
 #include <weir/proxy_protocol.h>
 
 #define V2         "\r\n\r\n\0\r\nQUIT\n"

@@ -3,8 +3,15 @@
  * leases are let go, memory that fails at each place, and release callbacks
  * that write again. sendq_model.c tries what comes of combining them.
  */
+#define UNIT_RUN with_queue
 #include "tests/death.h"
 #include "tests/unit/sendq_rig.h"
+
+static void with_queue(void (*body)(void))
+{
+    body();
+    teardown();
+}
 
 /* ---- one thing at a time ---- */
 
@@ -16,7 +23,6 @@ UNIT(sendq, an_empty_queue_names_nothing_and_holds_no_memory)
     expect_eq(check_gather(1, 1), 0);
     consume(0);
     expect_eq(allocator.calls, 0);
-    teardown();
 }
 
 UNIT(sendq, small_copies_are_packed_into_one_vector)
@@ -34,7 +40,6 @@ UNIT(sendq, small_copies_are_packed_into_one_vector)
     expect_eq(copy(1), 0);
     expect_eq(wr_sendq_gather(&queue, iov, 2, UINT64_MAX), 2);
     check();
-    teardown();
 }
 
 UNIT(sendq, blocks_double_up_to_the_largest_and_stay_there)
@@ -52,7 +57,6 @@ UNIT(sendq, blocks_double_up_to_the_largest_and_stay_there)
         expect_eq(iov[i].iov_len, wr_min_u64(doubled, LARGE_ROOM));
     }
     check();
-    teardown();
 }
 
 UNIT(sendq, a_copy_is_packed_behind_bytes_that_are_in_flight)
@@ -70,7 +74,6 @@ UNIT(sendq, a_copy_is_packed_behind_bytes_that_are_in_flight)
     expect_eq(after[0].iov_len, 150);
     consume(100); /* the bytes in flight are done */
     check();
-    teardown();
 }
 
 UNIT(sendq, gather_keeps_both_limits)
@@ -87,7 +90,6 @@ UNIT(sendq, gather_keeps_both_limits)
             expect_eq(named, bytes < whole ? bytes : whole);
         }
     }
-    teardown();
 }
 
 UNIT(sendq, a_reference_is_released_with_its_last_byte_and_not_before)
@@ -106,7 +108,6 @@ UNIT(sendq, a_reference_is_released_with_its_last_byte_and_not_before)
 
     expect_eq(refs_out, 0);
     check();
-    teardown();
 }
 
 UNIT(sendq, a_reference_without_release_is_dropped_silently)
@@ -120,7 +121,6 @@ UNIT(sendq, a_reference_without_release_is_dropped_silently)
     wr_sendq_consume(&queue, &memory, 1);
 
     cr_assert(wr_sendq_is_empty(&queue));
-    teardown();
 }
 
 UNIT(sendq, a_lease_is_held_until_its_last_byte_is_taken)
@@ -134,7 +134,6 @@ UNIT(sendq, a_lease_is_held_until_its_last_byte_is_taken)
     consume(1);
 
     expect_eq(account.held_bytes, 0);
-    teardown();
 }
 
 UNIT(sendq, clear_releases_everything_once)
@@ -153,7 +152,6 @@ UNIT(sendq, clear_releases_everything_once)
     expect_eq(account.lease_count, 0);
     expect_eq(blocks.used_bytes, 0);
     expect_eq(chunks.used_count, 0);
-    teardown();
 }
 
 /* ---- no memory ---- */
@@ -195,7 +193,8 @@ static void starve_step(enum step prelude, enum step step)
     walk_allocations(&allocator, starve_once, (enum step[]){prelude, step});
 }
 
-UNIT(sendq, a_copy_without_memory_changes_nothing_wherever_it_fails)
+UNIT_IN(sendq, a_copy_without_memory_changes_nothing_wherever_it_fails,
+        unit_alone, void)
 {
     starve_step(TAKE_ALL, COPY_1);
     starve_step(TAKE_ALL, COPY_LARGE);
@@ -208,7 +207,8 @@ UNIT(sendq, a_copy_without_memory_changes_nothing_wherever_it_fails)
     starve_step(REF_5, APPEND_1);
 }
 
-UNIT(sendq, a_reference_without_memory_is_still_the_callers)
+UNIT_IN(sendq, a_reference_without_memory_is_still_the_callers, unit_alone,
+        void)
 {
     starve_step(TAKE_ALL, REF_5);
 }
@@ -221,7 +221,6 @@ UNIT(sendq, a_lease_without_memory_is_not_held)
     expect_eq(lease(7), -ENOMEM); /* looks at the references itself */
 
     cr_assert(wr_sendq_is_empty(&queue));
-    teardown();
 }
 
 UNIT(sendq, blocks_that_run_out_in_the_middle_are_given_back)
@@ -236,7 +235,6 @@ UNIT(sendq, blocks_that_run_out_in_the_middle_are_given_back)
     allocator.fail_at = 0;
     expect_eq(blocks.used_bytes, used);
     check();
-    teardown();
 }
 
 UNIT(sendq, chunks_that_run_out_leave_a_reference_to_the_caller)
@@ -250,7 +248,6 @@ UNIT(sendq, chunks_that_run_out_leave_a_reference_to_the_caller)
     expect_eq(ref(5), -ENOMEM);
 
     check();
-    teardown();
 }
 
 /* ---- release callbacks that write ---- */
@@ -297,7 +294,8 @@ static void setup_rewriting(size_t before, size_t after, uint64_t *leaves)
     }
 }
 
-UNIT(sendq, a_release_that_writes_appends_behind_everything)
+UNIT_IN(sendq, a_release_that_writes_appends_behind_everything, unit_alone,
+        void)
 {
     static const size_t sizes[] = {0, 5, 5000};
 
@@ -328,7 +326,6 @@ UNIT(sendq, a_release_in_the_middle_of_what_was_taken_may_write)
     expect_eq(queue.bytes, 100 + sizeof(rewritten) + 10);
     check();
     leaves = UINT64_MAX;
-    teardown();
 }
 
 UNIT(sendq, clearing_goes_on_until_releases_stop_writing)
@@ -341,7 +338,6 @@ UNIT(sendq, clearing_goes_on_until_releases_stop_writing)
 
     expect_eq(rewrites_left, 0);
     cr_assert(wr_sendq_is_empty(&queue));
-    teardown();
 }
 
 /* ---- weir's own mistakes ---- */

@@ -7,7 +7,6 @@
  */
 #include "tests/tls/rig.h"
 
-#include <errno.h>
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>

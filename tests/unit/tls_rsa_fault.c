@@ -7,8 +7,6 @@
 #include "lib/tls/context/rsa_key.h"
 #include "tests/tls/rig.h"
 
-#include <errno.h>
-
 static struct tls_pair pair;
 
 /* ---- the double ---- */

@@ -9,7 +9,6 @@
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <weir/error.h>
 
 enum { TICKET_LIFETIME = 100, TICKET_NOW = 1000000, TICKET_SIZE = 80 };
 

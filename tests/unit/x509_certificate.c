@@ -153,12 +153,13 @@ static int read_extended(struct part extensions, struct wr_x509 *ret)
     return read_parts(&parts, ret);
 }
 
+static struct wr_x509 x509; /* that a test reads */
+
 /* ---- what is read ---- */
 
 UNIT(x509_certificate, one_without_extensions_is_read)
 {
     const struct parts parts = good_parts();
-    struct wr_x509 x509;
     char text[64];
     expect_eq(read_parts(&parts, &x509), 0);
     expect_eq(x509.key.strength, WR_X509_STRONG);
@@ -173,7 +174,6 @@ UNIT(x509_certificate, one_without_extensions_is_read)
 
 UNIT(x509_certificate, extensions_are_read)
 {
-    struct wr_x509 x509;
     expect_ok(read_extended(
         JOIN(extension(15, true, BYTES("\3\2\2\x84")),
              extension(19, true, BYTES("\x30\6\1\1\xff\2\1\0")),
@@ -189,7 +189,6 @@ UNIT(x509_certificate, extensions_are_read)
 
 UNIT(x509_certificate, any_purpose_is_both)
 {
-    struct wr_x509 x509;
     expect_ok(read_extended(
         extension(37, false, SEQUENCE(BYTES("\6\4\x55\x1d\x25\0"))), &x509));
     expect_eq(x509.purposes, WR_X509_FOR_CLIENTS | WR_X509_FOR_SERVERS);
@@ -197,7 +196,6 @@ UNIT(x509_certificate, any_purpose_is_both)
 
 UNIT(x509_certificate, names_are_given_in_turn)
 {
-    struct wr_x509 x509;
     struct wr_der one;
     enum wr_x509_name_kind kind;
     expect_ok(
@@ -220,7 +218,6 @@ UNIT(x509_certificate, names_are_given_in_turn)
 
 UNIT(x509_certificate, is_for_the_hosts_of_its_names)
 {
-    struct wr_x509 x509;
     expect_ok(
         read_extended(extension(17, false,
                                 SEQUENCE(BYTES("\x82\3a.b"), BYTES("\x81\3c.d"),
@@ -236,7 +233,6 @@ UNIT(x509_certificate, is_for_the_hosts_of_its_names)
 
 UNIT(x509_certificate, names_that_deceive_make_it_malformed)
 {
-    struct wr_x509 x509;
     expect_eq(read_extended(extension(17, false, SEQUENCE(BYTES("\x82\3a\0b"))),
                             &x509),
               -EBADMSG);
@@ -251,7 +247,6 @@ UNIT(x509_certificate, names_that_deceive_make_it_malformed)
 
 UNIT(x509_certificate, an_unknown_critical_extension_is_told)
 {
-    struct wr_x509 x509;
     expect_eq(read_extended(extension(36, true, BYTES("x")), &x509), 0);
     cr_assert(x509.has_unknown);
     expect_eq(read_extended(extension(36, false, BYTES("x")), &x509), 0);
@@ -262,7 +257,6 @@ UNIT(x509_certificate, an_unknown_critical_extension_is_told)
 
 UNIT(x509_certificate, constraints_of_names_with_bounds_are_told)
 {
-    struct wr_x509 x509;
     expect_ok(read_extended(
         extension(30, true, SEQUENCE(wrap(0xa0, SEQUENCE(BYTES("\x82\1a"))))),
         &x509));
@@ -276,7 +270,6 @@ UNIT(x509_certificate, constraints_of_names_with_bounds_are_told)
 
 UNIT(x509_certificate, a_length_of_a_path_is_in_its_shortest_form)
 {
-    struct wr_x509 x509;
     const struct part ca = BYTES("\1\1\377");
     expect_ok(read_extended(extension(19, true, SEQUENCE(ca, BYTES("\2\1\0"))),
                             &x509));
@@ -290,7 +283,6 @@ UNIT(x509_certificate, a_length_of_a_path_is_in_its_shortest_form)
 
 UNIT(x509_certificate, an_extension_that_comes_twice_makes_it_malformed)
 {
-    struct wr_x509 x509;
     const struct part usage = extension(15, true, BYTES("\3\2\2\x84"));
     expect_eq(read_extended(JOIN(usage, usage), &x509), -EBADMSG);
 }
@@ -325,7 +317,6 @@ UNIT(x509_certificate, keys_are_rated)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct parts parts = good_parts();
-        struct wr_x509 x509;
         parts.key = rows[i].key;
         expect_eq(read_parts(&parts, &x509), 0, "row %zu", i);
         expect_eq(x509.key.strength, rows[i].strength, "row %zu", i);
@@ -391,7 +382,6 @@ UNIT(x509_certificate, signatures_are_rated)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct parts parts = good_parts();
-        struct wr_x509 x509;
         parts.algorithm = parts.outside = rows[i].algorithm;
         expect_eq(read_parts(&parts, &x509), 0, "row %zu", i);
         expect_eq(x509.signature, rows[i].strength, "row %zu", i);
@@ -414,7 +404,6 @@ UNIT(x509_certificate, a_day_that_no_calendar_has_makes_it_malformed)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct parts parts = good_parts();
-        struct wr_x509 x509;
         parts.not_after = wrap(0x18, bytes(rows[i].date, 15));
         expect_eq(read_parts(&parts, &x509), rows[i].err, "%s", rows[i].date);
     }
@@ -426,7 +415,6 @@ UNIT(x509_certificate, a_signature_is_of_whole_bytes)
                                BYTES("\3\3\1\1\2"), BYTES("\3\3\7\1\x80")};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct parts parts = good_parts();
-        struct wr_x509 x509;
         parts.signature = bad[i];
         expect_eq(read_parts(&parts, &x509), -EBADMSG, "row %zu", i);
     }
@@ -435,7 +423,6 @@ UNIT(x509_certificate, a_signature_is_of_whole_bytes)
 UNIT(x509_certificate, algorithms_that_differ_make_it_malformed)
 {
     struct parts parts = good_parts();
-    struct wr_x509 x509;
     parts.outside = BYTES("\6\10\x2a\x86\x48\xce\x3d\4\3\3");
     expect_eq(read_parts(&parts, &x509), -EBADMSG);
 }
@@ -455,7 +442,6 @@ UNIT(x509_certificate, lengths_that_are_no_der_make_it_malformed)
         {"\x30\5\0", 3},           /* more than there is */
         {"\x3f\1\0", 3},           /* a tag that goes on */
     };
-    struct wr_x509 x509;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         expect_eq(
             wr_x509_read(&x509, (const uint8_t *)rows[i].data, rows[i].size),
@@ -467,7 +453,6 @@ UNIT(x509_certificate, every_cut_and_every_byte_more_makes_it_malformed)
 {
     const struct parts parts = good_parts();
     struct part made = make(&parts);
-    struct wr_x509 x509;
     for (size_t size = 0; size < made.size; size++) {
         uint8_t *copy = malloc(size + 1);
         memcpy(copy, made.data, size);
@@ -492,7 +477,6 @@ UNIT(x509_certificate, random_changes_do_no_harm)
     struct unit_random random;
     unit_random_seed(&random);
     for (int round = 0; round < 100000; round++) {
-        struct wr_x509 x509;
         char text[64];
         uint8_t *copy = malloc(good.size); /* so that reading beyond is seen */
         memcpy(copy, good.data, good.size);
