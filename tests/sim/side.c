@@ -106,6 +106,10 @@ static void connection_made(void *user, weir_transport *t)
     sim.made_count++;
     conn->state = SIM_MADE;
     conn->t = t;
+    if (sim.closes_server && !conn->is_client) { /* it may close the idle */
+        conn->close_asked = true;
+        conn->closing_ns = fake_now();
+    }
     if (weir_transport_get_loop(t) != sim.loop ||
         weir_transport_get_protocol(t).user != conn) {
         fake_fail("connection %u: strange transport", conn->id);

@@ -199,7 +199,6 @@ UNIT(bulk, half_of_what_a_connection_may_hold_is_a_sign)
     peer_writes(&conns[0], 32 * KIB);
     run_for(MS);
     cr_assert(text_has("submit poll fd=1001 events=0x1"));
-    stop();
 }
 
 UNIT(bulk, a_receive_that_was_full_is_followed_by_one_without_a_poll)
@@ -225,7 +224,6 @@ UNIT(bulk, a_receive_that_was_full_is_followed_by_one_without_a_poll)
     run_for(MS);
     expect_eq(conns[0].received, 192 * KIB + 100);
     cr_assert(text_has("submit poll")); /* it still moves bulk */
-    stop();
 }
 
 UNIT(bulk, some_small_receives_in_a_row_lead_back_to_an_armed_one)

@@ -103,11 +103,11 @@ static inline int server_accept_open(weir_server *server, int fd,
 }
 
 /* Serves a connection; takes @fd. @is_foreign: as in struct wr_parked. */
-static void server_accept_open_client(weir_server *server, int fd, int family,
-                                      bool is_foreign)
+static inline __attribute__((always_inline)) void
+server_accept_open_client(weir_server *server, int fd, int family,
+                          bool is_foreign)
 {
-    wr_assert(server->state == SERVER_SERVING ||
-              server->state == SERVER_STOPPING);
+    wr_assert(server->state >= SERVER_SERVING);
     wr_assert(server->client_count < server->connection_limit);
     if (is_foreign) {
         /* A connection that has broken refuses settings: it is served all the
@@ -195,8 +195,8 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_debug_check(wr_server_check_invariants(server));
 }
 
-/* A server that stops serves whom the kernel has accepted for it: nobody else
- * can. After a close alone, the program expects no new connection. */
+/* A stopping server serves connections that the kernel has accepted, because
+ * nobody else can. After a close alone, the program expects no new ones. */
 static void server_accept_listener_accepted_late(struct wr_listener *listener,
                                                  int fd)
 {
