@@ -283,6 +283,56 @@ MAKER(server_end, stop_closes_everything_and_tells_once, m)
     expect_refused_at(&address);
 }
 
+static void stop_in_made(struct maker *m)
+{
+    m->in_made = NULL;
+    stop(m, UINT64_MAX);
+}
+
+/* Both are accepted in one turn, and the first one stops the server. */
+MAKER(server_end, stop_serves_whom_the_kernel_has_accepted, m)
+{
+    int fds[2];
+    char byte;
+    maker_serve(m, "127.0.0.1", NULL);
+    maker_run_for(m, 1 * MS);
+    fds[0] = peer_connect(m);
+    fds[1] = peer_connect(m);
+    m->in_made = stop_in_made;
+    maker_run(m, maker_is_closed);
+
+    expect_str_eq(m->log, "DFMFMLLC");
+    for (int i = 0; i < 2; i++) {
+        expect_eq(peer_read(fds[i], &byte, 1), 0);
+        close(fds[i]);
+    }
+}
+
+static void close_in_made(struct maker *m)
+{
+    m->in_made = NULL;
+    weir_server_close(m->server);
+    wait_server_closed(m);
+}
+
+MAKER(server_end, close_makes_no_connection_any_more, m)
+{
+    int fds[2];
+    char byte;
+    maker_serve(m, "127.0.0.1", NULL);
+    maker_run_for(m, 1 * MS);
+    fds[0] = peer_connect(m);
+    fds[1] = peer_connect(m);
+    m->in_made = close_in_made;
+    maker_run_until_made(m, 1);
+    expect_eq(peer_read(fds[1], &byte, 1), 0, "accepted, and not served");
+    close(fds[0]);
+    maker_run(m, maker_is_closed);
+
+    expect_str_eq(m->log, "DFMLC");
+    close(fds[1]);
+}
+
 MAKER(server_end, stop_sends_what_waits_within_the_grace, m)
 {
     int fd;
