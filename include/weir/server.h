@@ -319,8 +319,7 @@ WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
  *   until the program calls it not busy;
  * - no connection whose TLS handshake is under way: connection_made is called
  *   after it, and may call it busy.
- * Connections that the kernel has already accepted for the server are still
- * made, because nobody else can serve them.
+ * Connections that the kernel has accepted before are still made.
  * A task may continue after its connection is gone. At the end of the grace all
  * connections are aborted and the tasks that still serve are cancelled.
  *

@@ -195,8 +195,8 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_debug_check(wr_server_check_invariants(server));
 }
 
-/* A stopping server serves connections that the kernel has accepted, because
- * nobody else can. After a close alone, the program expects no new ones. */
+/* A stopping server serves connections that the kernel has accepted before. A
+ * server that is closed alone makes no new connection. */
 static void server_accept_listener_accepted_late(struct wr_listener *listener,
                                                  int fd)
 {
