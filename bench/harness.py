@@ -76,11 +76,11 @@ def _find_port(settings):
 FIRST_PRIORITY = 10
 
 
-def _prepare(cpu, goes_first=False):
+def _prepare(cpus, goes_first=False):
     """A function for the child: pin it and let it open many files."""
 
     def run():
-        os.sched_setaffinity(0, {cpu})
+        os.sched_setaffinity(0, cpus)
         if goes_first:
             os.sched_setscheduler(0, os.SCHED_FIFO,
                                   os.sched_param(FIRST_PRIORITY))
@@ -94,9 +94,9 @@ class Server:
     """A server of the comparison while it runs; a context manager."""
 
     def __init__(self, settings, name, mode="echo", extra=(), own=False,
-                 under=(), cpu=None):
+                 under=(), cpus=None):
         self.settings = settings
-        self.cpu = settings.server_cpu if cpu is None else cpu
+        self.cpus = {settings.server_cpu} if cpus is None else cpus
         self.name = name
         self.port = _find_port(settings)
         self.command = server_command(settings, name, mode, self.port, extra,
@@ -113,7 +113,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=_prepare(self.cpu))
+            preexec_fn=_prepare(self.cpus))
         ready, _, _ = select.select([self.process.stdout], [], [],
                                     START_TIMEOUT_S)
         line = self.process.stdout.readline().decode() if ready else ""
@@ -193,6 +193,7 @@ def server_command(settings, name, mode, port, extra=(), own=False):
                 str(port)]
     if name == "weir" and not own and mode in ("echo", "chargen", "discard"):
         chosen = [] if mode == "echo" else ["--mode", mode]
+        chosen += [word for word in extra if word != "--unix"]
         return [settings.weir_load, "serve", *chosen,
                 f"unix:@weir-bench-{port}" if "--unix" in extra
                 else f"tcp://127.0.0.1:{port}"]
@@ -312,7 +313,7 @@ class Client:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=_prepare(settings.client_cpu, goes_first))
+            preexec_fn=_prepare({settings.client_cpu}, goes_first))
         server.clients.append(self)
 
     def stop(self):

@@ -413,6 +413,29 @@ def row_t15(settings, progress):
           targets) for count in (100, 1600)], mode="lines")
 
 
+def row_t17(settings, progress):
+    """Two loops on both CPUs, the clients beside one of them, beside a loop."""
+    if settings.subject != "weir":
+        raise Failure("only weir-load has loops on threads here")
+
+    def measure(name, conns):
+        loops = 2 if name == "weir" else 1
+        cpus = {settings.server_cpu, settings.client_cpu}
+        with Server(settings, "weir", "echo", ["--threads", str(loops)],
+                    cpus=cpus if loops == 2 else None) as server:
+            report = Client(server, ["--size", 128, "--conns",
+                                     conns]).finish()
+        report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
+        return report
+
+    for conns in (50, 1000):
+        case = f"128 B, {conns} connections"
+        if is_chosen(settings, case):
+            yield from compare("T17", case, rounds(
+                settings, progress, f"T17 {case}", ["weir", "one loop"],
+                lambda name, c=conns: measure(name, c)), {"one loop": 1.10})
+
+
 FILE_BYTES = 64 * 1024 * 1024
 SMALL_COUNT = 10000
 SMALL_BYTES = 4096
@@ -504,6 +527,7 @@ ROWS = {
     "T16b": (row_t16_bulk, "a proxy: bulk", 18, 1),
     "T16c": (row_t16_close, "a proxy: connect, one request, close", 10, 0),
     "T16t": (row_t16_tls, "a proxy that ends TLS", 12, 1),
+    "T17": (row_t17, "two loops on two threads", 4, 0),
     "T19": (row_t19, "a file by sendfile", 2, 0),
     "T19s": (row_t19_small, "small files by keep-alive", 2, 1),
     "tasks": (row_tasks, "switching and spawning tasks", 4, 0),

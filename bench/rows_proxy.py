@@ -51,7 +51,7 @@ def _measure(settings, name, case, prepared):
     backend_extra, proxy_extra, client = prepared
     server = "epoll" if case.size is None else "epoll_file"
     with Server(settings, server, case.mode, backend_extra,
-                cpu=settings.client_cpu) as backend:
+                cpus={settings.client_cpu}) as backend:
         with Server(settings, name, "proxy",
                     ["--to", str(backend.port), *proxy_extra]) as proxy:
             report = Client(proxy, [*case.client, *client]).finish()

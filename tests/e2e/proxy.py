@@ -473,12 +473,22 @@ def test_wrong_flags_are_told():
             (("tcp://:1", "tcp://a:1", "--balance", "best"),
              r"'best' is not roundrobin, leastconn, random, source or sni"),
             (("--weight", "1"), r"weight comes after the 'to'"),
+            (("--max-conns", "1"), r"listens nowhere"),
+            (("--to", "tcp://a:1", "tcp://:1"), r"to comes after the 'listen'"),
             (("--listen",), r"--listen needs a value"),
             (("tcp://:1", "tcp://a:1", "--trust", "10.0.0.0/8"),
              r"trust needs accept-proxy")):
         outcome = command(PROXY, *flags)
         equal((outcome.status, outcome.out), (2, ""), f"of {flags}")
         matches(outcome.err, wanted)
+
+
+def test_flags_may_stand_before_the_addresses():
+    with Server(echo) as server:
+        outcome = command(PROXY, "-t", "--max-conns", "5", "--balance",
+                          "leastconn", "--buffer", "32K", "tcp://127.0.0.1:0",
+                          target(server), "--weight", "3")
+    equal((outcome.status, outcome.out), (0, ""), f"with {outcome.err}")
 
 
 def test_help_names_every_word():

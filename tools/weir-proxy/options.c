@@ -79,6 +79,16 @@ static const char *take_value(struct cursor *cursor, char *flag)
     return cursor->next < cursor->argc ? cursor->argv[cursor->next++] : NULL;
 }
 
+/* Flags before the first address are about the first service. */
+static bool begin_service_for(const struct word *word, struct config *config)
+{
+    const bool has_owner = !word || word->scope == SCOPE_PROGRAM ||
+                           word->scope == SCOPE_TARGET ||
+                           config_service(config);
+
+    return has_owner || config_begin_service(config, NULL);
+}
+
 static bool read_flag(struct cursor *cursor, char *flag,
                       struct options *options, struct config *config)
 {
@@ -93,6 +103,10 @@ static bool read_flag(struct cursor *cursor, char *flag,
         has_value || strchr(flag, '=') ? take_value(cursor, flag) : "";
     if (!value && (word || is_config)) {
         say("--%s needs a value (see weir-proxy --help)", name);
+        return false;
+    }
+    if (!begin_service_for(word, config)) {
+        say("no memory");
         return false;
     }
     bool is_read;
