@@ -283,22 +283,29 @@ MAKER(server_end, stop_closes_everything_and_tells_once, m)
     expect_refused_at(&address);
 }
 
+/* A server with two clients that it accepts in one turn; the first one's
+ * connection_made calls @in_made. */
+static void serve_two_at_once(struct maker *m, int *ret_fds,
+                              void (*in_made)(struct maker *m))
+{
+    maker_serve(m, "127.0.0.1", NULL);
+    maker_run_for(m, 1 * MS);
+    ret_fds[0] = peer_connect(m);
+    ret_fds[1] = peer_connect(m);
+    m->in_made = in_made;
+}
+
 static void stop_in_made(struct maker *m)
 {
     m->in_made = NULL;
     stop(m, UINT64_MAX);
 }
 
-/* Both are accepted in one turn, and the first one stops the server. */
 MAKER(server_end, stop_serves_whom_the_kernel_has_accepted, m)
 {
     int fds[2];
     char byte;
-    maker_serve(m, "127.0.0.1", NULL);
-    maker_run_for(m, 1 * MS);
-    fds[0] = peer_connect(m);
-    fds[1] = peer_connect(m);
-    m->in_made = stop_in_made;
+    serve_two_at_once(m, fds, stop_in_made);
     maker_run(m, maker_is_closed);
 
     expect_str_eq(m->log, "DFMFMLLC");
@@ -319,11 +326,7 @@ MAKER(server_end, close_makes_no_connection_any_more, m)
 {
     int fds[2];
     char byte;
-    maker_serve(m, "127.0.0.1", NULL);
-    maker_run_for(m, 1 * MS);
-    fds[0] = peer_connect(m);
-    fds[1] = peer_connect(m);
-    m->in_made = close_in_made;
+    serve_two_at_once(m, fds, close_in_made);
     maker_run_until_made(m, 1);
     expect_eq(peer_read(fds[1], &byte, 1), 0, "accepted, and not served");
     close(fds[0]);
