@@ -5,14 +5,9 @@ import os
 import socket
 import threading
 
-from harness import (ENV, EXAMPLES, Program, command, equal, matches,
+from harness import (ENV, EXAMPLES, Program, command, equal, example, matches,
                      read_line, run)
 from servers import Refusing, Server, echo
-
-
-def example(name):
-    assert name in EXAMPLES, f"no such example was built: {name}"
-    return EXAMPLES[name]
 
 
 def test_the_echo_server_answers_a_stranger():

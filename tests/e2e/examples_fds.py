@@ -6,28 +6,12 @@ Python's socket.send_fds() and socket.recv_fds() are the other end of each.
 import contextlib
 import os
 import re
-import shutil
 import socket
-import tempfile
 import time
 
-from harness import EXAMPLES, WAIT_S, Program, equal, read_line, run
+from harness import WAIT_S, Program, equal, example, place, read_line, run
 
 CLIENTS = 50
-
-
-def example(name):
-    assert name in EXAMPLES, f"no such example was built: {name}"
-    return EXAMPLES[name]
-
-
-@contextlib.contextmanager
-def place():
-    directory = tempfile.mkdtemp(prefix="weir-e2e-")
-    try:
-        yield os.path.join(directory, "s")
-    finally:
-        shutil.rmtree(directory)
 
 
 @contextlib.contextmanager
@@ -110,6 +94,7 @@ def test_the_front_hands_connections_to_python():
         listener.listen()
         with Program(example("hand_over_front"), path) as program:
             sock, _ = listener.accept()
+            os.unlink(path)
             port = front_port(program)
             before = open_count(program)
             for i in range(CLIENTS):

@@ -5,35 +5,21 @@ import contextlib
 import os
 import random
 import shutil
-import signal
 import socket
 import tempfile
 import threading
 
-from harness import (EXAMPLES, Program, Skip, command, equal, matches,
-                     read_line, run)
+from harness import ExampleService, Skip, command, equal, matches, run
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
 print(f"# WEIR_TEST_SEED={SEED}")
 
 
-class Serving(Program):
-    """The server, in a folder of its own; at the end of the block it gets
-    SIGINT, says nothing and ends with 0."""
+class Serving(ExampleService):
+    """The server, in a folder of its own."""
 
     def __init__(self, folder):
-        super().__init__(EXAMPLES["file_server_streams"], "0", cwd=folder)
-        line = read_line(self.process.stdout)
-        matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
-        self.address = ("127.0.0.1", int(line.rsplit(":", 1)[1]))
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None:
-                self.signal(signal.SIGINT)
-                equal(self.finish(), (0, "", ""), "the end")
-        finally:
-            super().__exit__(kind, *rest)
+        super().__init__("file_server_streams", cwd=folder)
 
     def ask(self, request):
         """All that the server answers."""

@@ -13,8 +13,8 @@ import socket
 import threading
 import time
 
-from harness import (EXAMPLES, WAIT_S, Program, Skip, command, equal, fill,
-                     matches, read_line, run, status_bytes)
+from harness import (WAIT_S, ExampleService, Program, Skip, command, equal,
+                     example, fill, matches, read_line, run, status_bytes)
 from servers import Refusing, Server, drain, echo, read_exactly
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
@@ -23,29 +23,7 @@ print(f"# WEIR_TEST_SEED={SEED}")
 SERVERS = ("chat_server", "kv_server", "tcp_echo_server_streams")
 
 
-def example(name):
-    assert name in EXAMPLES, f"no such example was built: {name}"
-    return EXAMPLES[name]
-
-
-class Serving(Program):
-    """A server of the examples; at the end of the block it gets SIGINT, says
-    nothing and ends with 0."""
-
-    def __init__(self, name):
-        super().__init__(example(name), "0")
-        line = read_line(self.process.stdout)
-        matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
-        self.address = ("127.0.0.1", int(line.rsplit(":", 1)[1]))
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None and self.process.poll() is None:
-                self.signal(signal.SIGINT)
-                equal(self.finish(), (0, "", ""), "the end")
-        finally:
-            super().__exit__(kind, *rest)
-
+class Serving(ExampleService):
     def connect(self):
         return Lines(socket.create_connection(self.address))
 

@@ -8,21 +8,15 @@ import http.server
 import os
 import random
 import shutil
-import signal
 import ssl
 import threading
 
-from harness import ENV, EXAMPLES, Program, command, command_apart, \
-    equal, matches, read_line, run
+from harness import (ExampleService, command, command_apart, equal, example,
+                     matches, run)
 from servers import Server, read_exactly
 from tls_ends import (AUTHORITY, KEYS, VERSIONS, chain, converse, curl,
                       gnutls_cli, key, openssl_version, python_client,
                       python_context, s_client, scratch, text_of)
-
-
-def example(name):
-    assert name in EXAMPLES, f"no such example was built: {name}"
-    return EXAMPLES[name]
 
 
 # ---- in the middle of a connection ----
@@ -164,32 +158,14 @@ def test_authorities_that_cannot_be_read_are_an_error():
 
 # ---- echo ----
 
-class Serving(Program):
-    """The echo server; at the end of the block it gets SIGINT, says nothing
-    and ends with 0."""
-
-    def __init__(self, name="good"):
-        self.start(example("tls_echo_server_streams"), chain(name), key(name),
-                   "0", env=ENV)
-
-    def start(self, *words, **options):
-        super().__init__(*words, **options)
-        line = read_line(self.process.stdout)
-        matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
-        self.port = int(line.rsplit(":", 1)[1])
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None:
-                self.signal(signal.SIGINT)
-                equal(self.finish(), (0, "", ""), "the end")
-        finally:
-            super().__exit__(kind, *rest)
+def serving(name="good"):
+    """The echo server."""
+    return ExampleService("tls_echo_server_streams", chain(name), key(name), "0")
 
 
 def test_the_echo_server_gives_back_every_byte():
     data = text_of(5_000_000)
-    with Serving() as server:
+    with serving() as server:
         with s_client(server.port) as client:
             converse(client, data)
             equal(client.finish()[0], 0, "exit status of openssl")
@@ -197,7 +173,7 @@ def test_the_echo_server_gives_back_every_byte():
 
 def test_the_echo_server_serves_openssl_and_gnutls_in_both_versions():
     data = text_of(10_000)
-    with Serving() as server:
+    with serving() as server:
         for version in VERSIONS:
             for client in (s_client(server.port, openssl_version(version)),
                            gnutls_cli(server.port, version=version)):
@@ -208,14 +184,6 @@ def test_the_echo_server_serves_openssl_and_gnutls_in_both_versions():
 
 # ---- files ----
 
-class Files(Serving):
-    """The server of files with a certificate, in a folder of its own."""
-
-    def __init__(self, folder):  # pylint: disable=super-init-not-called
-        self.start(example("file_server_streams"), "0", chain("good"),
-                   key("good"), cwd=folder, env=ENV)
-
-
 @contextlib.contextmanager
 def serving_files():
     """The server, and a large file's bytes."""
@@ -224,7 +192,8 @@ def serving_files():
         for name, size in (("large", len(data)), ("small", 10), ("empty", 0)):
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(data[:size])
-        with Files(folder) as server:
+        with ExampleService("file_server_streams", "0", chain("good"),
+                            key("good"), cwd=folder) as server:
             yield server, data
 
 
@@ -272,7 +241,7 @@ def test_many_clients_some_of_them_slow_or_gone_get_their_bytes():
 
 def test_the_two_talk_to_each_other():
     for name in KEYS:
-        with Serving(name) as server:
+        with serving(name) as server:
             outcome = command(example("tls_echo_client_streams"), "localhost",
                               str(server.port), chain(AUTHORITY))
         equal((outcome.status, outcome.out, outcome.err),
@@ -298,7 +267,7 @@ def test_the_echo_client_shows_the_answer():
 
 
 def test_the_echo_client_does_not_talk_to_a_stranger():
-    with Serving("wrong-issuer") as server:
+    with serving("wrong-issuer") as server:
         outcome = command(example("tls_echo_client_streams"), "localhost",
                           str(server.port), chain(AUTHORITY))
     equal((outcome.status, outcome.out), (1, ""), "the outcome")

@@ -8,14 +8,9 @@ import shutil
 import socket
 import subprocess
 
-from harness import (EXAMPLES, WAIT_S, Program, Skip, command, equal, matches,
+from harness import (WAIT_S, Program, Skip, command, equal, example, matches,
                      read_line, run)
 from servers import RefusingDatagrams
-
-
-def example(name):
-    assert name in EXAMPLES, f"no such example was built: {name}"
-    return EXAMPLES[name]
 
 
 def port_of(program):

@@ -10,45 +10,21 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 
-from harness import (EXAMPLES, ENV, WAIT_S, Program, Skip, command, equal,
-                     matches, read_line, run)
+from harness import (ENV, WAIT_S, Program, Service, Skip, command, equal,
+                     example, matches, place, read_line, run)
 
 
-def example(name):
-    assert name in EXAMPLES, f"no such example was built: {name}"
-    return EXAMPLES[name]
+class Serving(Service):
+    """The server, which prints a line for each connection."""
 
-
-@contextlib.contextmanager
-def place():
-    """A path for a socket; the directory must be empty at the end."""
-    directory = tempfile.mkdtemp(prefix="weir-e2e-")
-    try:
-        yield os.path.join(directory, "s")
-        equal(os.listdir(directory), [], "files that are left")
-    finally:
-        shutil.rmtree(directory)
-
-
-class Serving(Program):
-    """The server; at the end of the block it gets a signal and ends with 0."""
+    may_print = True
 
     def __init__(self, path, signum=signal.SIGINT):
         super().__init__(example("unix_echo_server"), path)
         self.signum = signum
         equal(read_line(self.process.stdout), f"serving on {path}\n", "a line")
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None and self.process.poll() is None:
-                self.signal(self.signum)
-                status, _, err = self.finish()
-                equal((status, err), (0, ""), "the end")
-        finally:
-            super().__exit__(kind, *rest)
 
 
 def talk(path):

@@ -10,15 +10,18 @@ a limit of time is a guard, far above what a slow machine takes.
 Usage of each script: NAME.py WEIR_LOAD [EXAMPLE...]
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 import traceback
@@ -151,6 +154,25 @@ def fill(server, sock, data_at):
     return sent
 
 
+# ---- what is there ----
+
+def example(name):
+    """The program of an example, which must have been built."""
+    assert name in EXAMPLES, f"no such example was built: {name}"
+    return EXAMPLES[name]
+
+
+@contextlib.contextmanager
+def place():
+    """A path for a socket; its directory must be empty at the end."""
+    directory = tempfile.mkdtemp(prefix="weir-e2e-")
+    try:
+        yield os.path.join(directory, "s")
+        equal(os.listdir(directory), [], "files that are left")
+    finally:
+        shutil.rmtree(directory)
+
+
 # ---- processes ----
 
 def read_line(file, limit_s=WAIT_S):
@@ -204,12 +226,50 @@ class Program:
                 (err or b"").decode())
 
 
-class Serve(Program):
-    """weir-load serve on a port of the kernel's choice.
+class Service(Program):
+    """A server. At the end of the block it gets its signal and must end with 0,
+    without a word more, unless the test has ended it. One that may complain does
+    so on standard error; one that may print goes on after its first lines."""
 
-    At the end of the block it gets SIGTERM and must end with 0, without a
-    word more than its one line, unless it was ended by then or may_complain.
-    """
+    signum = signal.SIGTERM
+    may_complain = False
+    may_print = False
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None and self.process.returncode is None:
+                self.stop()
+        finally:
+            super().__exit__(kind, *rest)
+
+    def stop(self, signum=None):
+        """End it as an operator does, and return its standard error."""
+        self.signal(signum or self.signum)
+        status, out, err = self.finish()
+        if not self.may_print:
+            equal(out, "", "standard output after the first lines")
+        if not self.may_complain:
+            equal(err, "", "standard error")
+        equal(status, 0, f"exit status of a server, which said {err!r}")
+        return err
+
+
+class ExampleService(Service):
+    """A server of the examples on a port of the kernel's choice; it ends by
+    SIGINT."""
+
+    signum = signal.SIGINT
+
+    def __init__(self, name, *args, **options):
+        super().__init__(example(name), *(args or ("0",)), **options)
+        line = read_line(self.process.stdout)
+        matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
+        self.port = int(line.rsplit(":", 1)[1])
+        self.address = ("127.0.0.1", self.port)
+
+
+class Serve(Service):
+    """weir-load serve on a port of the kernel's choice."""
 
     def __init__(self, *flags, may_complain=False, **options):
         super().__init__(WEIR_LOAD, "serve", *SERVE_FLAGS, *flags,
@@ -225,23 +285,6 @@ class Serve(Program):
         self.url = self.line.split()[-1]
         self.port = int(self.url.rsplit(":", 1)[1])
         self.address = ("127.0.0.1", self.port)
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None and self.process.poll() is None:
-                self.stop()
-        finally:
-            super().__exit__(kind, *rest)
-
-    def stop(self, signum=signal.SIGTERM):
-        """End it as an operator does, and return its standard error."""
-        self.signal(signum)
-        status, out, err = self.finish()
-        equal(out, "", "standard output after the first line")
-        if not self.may_complain:
-            equal(err, "", "standard error of serve")
-        equal(status, 0, f"exit status of serve, which said {err!r}")
-        return err
 
     def rss_bytes(self):
         return status_bytes(self.process.pid, "VmRSS")

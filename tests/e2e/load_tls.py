@@ -7,13 +7,12 @@ Python's ssl, which is OpenSSL.
 
 import os
 import re
-import signal
 import socket
 import ssl
 import tempfile
 
-from harness import (SERVE_FLAGS, WEIR_LOAD, Program, equal, load, load_json,
-                     matches, one_line, read_line, run)
+from harness import (SERVE_FLAGS, WEIR_LOAD, Program, Service, equal, load,
+                     load_json, matches, one_line, read_line, run)
 from servers import Refusing, Server, drain, echo, read_exactly, reset
 
 OK, NOTHING, ERRORS = 0, 3, 4
@@ -37,28 +36,16 @@ ECDSA = identity("ecdsa")
 TRUST = ("--ca", path("ca.pem"))
 
 
-class Serving(Program):
+class Serving(Service):
     """weir-load serve with TLS; ended by SIGTERM. It may complain of clients
     that fail, and says how many handshakes there were."""
+
+    may_complain = True
 
     def __init__(self, *flags, where="tls://127.0.0.1:0"):
         super().__init__(WEIR_LOAD, "serve", "--stats", *SERVE_FLAGS, *flags,
                          where)
         self.url = read_line(self.process.stdout).split()[-1]
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None and self.process.poll() is None:
-                self.stop()
-        finally:
-            super().__exit__(kind, *rest)
-
-    def stop(self):
-        """Its standard error; full and resumed handshakes are in it."""
-        self.signal(signal.SIGTERM)
-        status, out, err = self.finish()
-        equal((status, out), (0, ""), f"the end of serve, which said {err!r}")
-        return err
 
     @property
     def address(self):

@@ -6,14 +6,13 @@ enter them.
 """
 
 import re
-import signal
 import subprocess
 import tempfile
 import time
 
 from dns import PATHS, Dnsmasq, find
-from harness import (EXAMPLES, PATIENT, WAIT_S, WEIR_LOAD, Program, Skip,
-                     command, equal, matches, run)
+from harness import (EXAMPLES, PATIENT, WAIT_S, WEIR_LOAD, Program, Service,
+                     Skip, command, equal, matches, run)
 
 BOTH = ["ip link set lo up",
         "ip -6 address show dev lo | grep ::1 > /dev/null"]
@@ -55,7 +54,7 @@ class Machine(Program):
         return command(*self.enter(*args), **options)
 
 
-class Serving(Program):
+class Serving(Service):
     """A server on a machine, ended by SIGTERM with 0 and no word."""
 
     def __init__(self, machine, *args):
@@ -69,14 +68,6 @@ class Serving(Program):
             raise AssertionError(f"the server said {said!r}")
         self.sockets = re.findall(r"\S+:\d+\b", line)
         self.port = self.sockets[0].rsplit(":", 1)[1]
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None:
-                self.signal(signal.SIGTERM)
-                equal(self.finish(), (0, "", ""), "the end of the server")
-        finally:
-            super().__exit__(kind, *rest)
 
 
 def by_name():

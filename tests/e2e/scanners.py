@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import (LIMIT_S, LONG, WEIR_LOAD, Program, Skip, command, equal,
+from harness import (LIMIT_S, LONG, WEIR_LOAD, Service, Skip, command, equal,
                      matches, read_line, run)
 
 FOLDER = os.environ["WEIR_TLS_CERTIFICATES"]
@@ -23,7 +23,7 @@ KEYS = ("ecdsa", "rsa")
 HARMLESS = ("OK", "INFO", "DEBUG")
 
 
-class Serving(Program):
+class Serving(Service):
     """weir-load serve; its complaints of the scanners' clients are dropped."""
 
     def __init__(self, name):
@@ -32,14 +32,6 @@ class Serving(Program):
                          os.path.join(FOLDER, f"{name}.key"),
                          "tls://127.0.0.1:0", stderr=subprocess.DEVNULL)
         self.port = read_line(self.process.stdout).rsplit(":", 1)[1].strip()
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None:
-                self.signal(signal.SIGTERM)
-                equal(self.finish()[0], 0, "exit status of serve")
-        finally:
-            super().__exit__(kind, *rest)
 
 
 def need(program):

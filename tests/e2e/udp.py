@@ -12,7 +12,7 @@ import struct
 import tempfile
 import threading
 
-from harness import (WAIT_S, WEIR_LOAD, Program, Skip, command, command_apart,
+from harness import (WAIT_S, WEIR_LOAD, Service, Skip, command, command_apart,
                      equal, load, load_json, matches, one_line, read_line, run)
 from servers import RefusingDatagrams
 
@@ -22,20 +22,12 @@ OK, USAGE, NOTHING, ERRORS = 0, 2, 3, 4
 LOST_S = 6
 
 
-class Serving(Program):
+class Serving(Service):
     """weir-load serve; ended by SIGTERM, with no word more than its line."""
 
     def __init__(self, *args):
         super().__init__(WEIR_LOAD, "serve", *args)
         self.urls = read_line(self.process.stdout).split()[3:]
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None and self.process.poll() is None:
-                self.signal(signal.SIGTERM)
-                equal(self.finish(), (0, "", ""), "the end")
-        finally:
-            super().__exit__(kind, *rest)
 
 
 @contextlib.contextmanager

@@ -3,44 +3,21 @@
 Every test has a directory of its own, in which nothing may be left.
 """
 
-import contextlib
 import json
 import os
-import shutil
-import signal
 import socket
-import tempfile
 import threading
 
-from harness import (PATIENT, SERVE_FLAGS, WEIR_LOAD, Program, command, equal,
-                     matches, one_line, read_line, run)
+from harness import (PATIENT, SERVE_FLAGS, WEIR_LOAD, Service, command, equal,
+                     matches, one_line, place, read_line, run)
 
 
-@contextlib.contextmanager
-def place():
-    """A path for a socket; the directory must be empty at the end."""
-    directory = tempfile.mkdtemp(prefix="weir-e2e-")
-    try:
-        yield os.path.join(directory, "s")
-        equal(os.listdir(directory), [], "files that are left")
-    finally:
-        shutil.rmtree(directory)
-
-
-class Serving(Program):
+class Serving(Service):
     """weir-load serve; ended by SIGTERM, with no word more than its line."""
 
     def __init__(self, *urls):
         super().__init__(WEIR_LOAD, "serve", *SERVE_FLAGS, *urls)
         self.urls = read_line(self.process.stdout).split()[3:]
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None and self.process.poll() is None:
-                self.signal(signal.SIGTERM)
-                equal(self.finish(), (0, "", ""), "the end")
-        finally:
-            super().__exit__(kind, *rest)
 
 
 def load(*args):
