@@ -118,9 +118,11 @@ uint32_t conn_begin_requests(struct conn *conn)
     conn->outstanding += (uint32_t)count;
     traffic->outstanding += count;
     if (traffic->measuring) {
+        traffic->measured.scheduled += count;
         traffic->measured.sent += count;
         traffic->remaining -= count;
     } else {
+        traffic->warmup.scheduled += count;
         traffic->warmup.sent += count;
         conn->outstanding_warmup += (uint32_t)count;
     }

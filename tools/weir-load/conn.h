@@ -18,6 +18,7 @@
 #define WEIR_LOAD_CONN_H
 
 #include "errors.h"
+#include "ledger.h"
 #include "tools/load/histogram.h"
 #include "tools/load/payload.h"
 #include "track.h"
@@ -34,14 +35,6 @@ enum conn_state {
     CONN_OPEN,       /* requests may be sent */
     CONN_LEAVING,    /* aborted here, connection_lost is to come */
     CONN_CLOSING,    /* closed here after its one answer, the same */
-};
-
-/* sent = ok + failed + timeout + what is still under way, always. */
-struct ledger {
-    uint64_t sent;
-    uint64_t ok;
-    uint64_t failed;
-    uint64_t timeout;
 };
 
 struct conn;

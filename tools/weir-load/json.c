@@ -357,10 +357,10 @@ static json_t *whole(const struct result *result)
         ledger_part(&result->warmup, result->warmup_in_flight), "datagrams",
         datagrams_part(result), "tls", tls_part(result), "rate",
         rate_part(result), "latency", "service",
-        histogram_part(&result->latency), "connect",
-        histogram_part(&result->connect_latency), "tls",
+        histogram_part(&result->service), "connect",
+        histogram_part(&result->connect), "tls",
         tls_is_meant(options->targets, options->target_count)
-            ? histogram_part(&result->handshake_latency)
+            ? histogram_part(&result->handshake)
             : json_null(),
         "errors", errors_part(&result->errors), "connections",
         connections_part(result), "bytes", "in",

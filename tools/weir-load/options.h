@@ -24,8 +24,19 @@ enum run_mode {
     RUN_MODE_CRR,
 };
 
+/* What says when a request is sent. */
+enum run_model {
+    /* The answer before. */
+    RUN_MODEL_CLOSED,
+    /* A schedule of equal gaps. */
+    RUN_MODEL_CONSTANT,
+    /* A schedule of exponential gaps. */
+    RUN_MODEL_POISSON,
+};
+
 struct run_options {
     enum run_mode mode;
+    enum run_model model;
     uint64_t conn_count;
     uint64_t depth;
     uint64_t size_bytes;

@@ -119,10 +119,10 @@ static void print_spread(const struct result *result, FILE *out)
     uint64_t high = 0;
     char texts[4][UNITS_TEXT_SIZE];
 
-    if (!histogram_can_tell(&result->latency, 99000)) {
+    if (!histogram_can_tell(&result->service, 99000)) {
         return;
     }
-    histogram_interval(&result->latency, 99000, &low, &high);
+    histogram_interval(&result->service, 99000, &low, &high);
     fprintf(out, "p99 95%% CI  [%s, %s]", units_format_time(low, texts[0]),
             units_format_time(high, texts[1]));
     for (size_t i = 0; i < result->row_count; i++) {
@@ -142,13 +142,12 @@ static void print_latency(const struct result *result, FILE *out)
 {
     fprintf(out, "%-9s %8s %8s %8s %8s %8s %8s %8s\n", "", "p50", "p90", "p99",
             "p99.9", "p99.99", "max", "mean");
-    print_latency_line("Service", &result->latency, "from actual send", out);
-    if (result->connect_latency.count > 0) {
-        print_latency_line("Connect", &result->connect_latency, "", out);
+    print_latency_line("Service", &result->service, "from actual send", out);
+    if (result->connect.count > 0) {
+        print_latency_line("Connect", &result->connect, "", out);
     }
-    if (result->handshake_latency.count > 0) {
-        print_latency_line("Handshake", &result->handshake_latency, "of TLS",
-                           out);
+    if (result->handshake.count > 0) {
+        print_latency_line("Handshake", &result->handshake, "of TLS", out);
     }
     print_spread(result, out);
 }

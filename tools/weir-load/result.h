@@ -4,15 +4,21 @@
  *
  * Times are nanoseconds. The measured window begins when the warm-up is over
  * and ends when sending stops (with -n: when the last answer is there).
- * A request belongs to the window if it was sent in it; the rate counts the
- * answers that arrived in it.
+ * A request belongs to the window if it was meant to be sent in it: by the
+ * schedule in an open model, otherwise when it was sent. The rate counts the
+ * answers that arrived in the window.
  */
 #ifndef WEIR_LOAD_RESULT_H
 #define WEIR_LOAD_RESULT_H
 
-#include "client.h"
+#include "errors.h"
 #include "exits.h"
 #include "host.h"
+#include "ledger.h"
+#include "options.h"
+#include "tls.h"
+#include "tools/load/histogram.h"
+#include "track.h"
 
 #include "weir/loop.h"
 
@@ -20,21 +26,43 @@
 #define RESULT_REMARKS_MAX  8U
 #define RESULT_REMARK_SIZE  160U
 #define RESULT_FEATURE_SIZE 4096U
+#define RESULT_THREADS_MAX  256U
+
+/* Status codes of answers, where the protocol has such: 0 to 599. */
+#define RESULT_STATUS_COUNT 600U
 
 /* One interval of the measured window. */
 struct result_row {
     uint64_t begin_ns;
     uint64_t end_ns;
+    /* Requests that the schedule had in it; in a closed loop, those sent. */
+    uint64_t offered;
     uint64_t ok;
     uint64_t failed;
     uint64_t timeout;
+    uint64_t dropped;
+    /* Of the answers that came in it: the response time in an open model, the
+     * service time in a closed one. */
     uint64_t p50_ns;
     uint64_t p99_ns;
     uint64_t max_ns;
+    /* When it ended. */
     uint64_t in_flight;
     uint64_t open;
     uint64_t received_bytes;
     uint64_t sent_bytes;
+};
+
+/* One thread of the client, in the measured window. */
+struct result_thread {
+    /* It was bound to this CPU; -1: it was not bound. */
+    int cpu;
+    uint64_t conn_count;
+    uint64_t ok;
+    uint64_t user_ns;
+    uint64_t system_ns;
+    /* Ready to run, but waiting for a CPU. */
+    uint64_t run_queue_wait_ns;
 };
 
 /* Lines that explain a verdict. */
@@ -45,6 +73,11 @@ struct remarks {
 
 struct result {
     const struct run_options *options;
+    /* The load model; the same as in the options. */
+    enum run_model model;
+    /* Requests a second that the schedule had in the window, as it was made,
+     * not as it was kept; 0 in a closed loop. */
+    double offered_rate;
     /* Did the measured window begin at all? */
     bool measured_began;
     bool interrupted;
@@ -53,21 +86,40 @@ struct result {
     /* Wall clock at the begin of the window, ns since 1970. */
     uint64_t wall_begin_ns;
     uint64_t window_ns;
+    /* Answers that arrived in the window, also those of the warm-up. */
     uint64_t completed;
     struct ledger measured;
     struct ledger warmup;
     uint64_t in_flight;
     uint64_t warmup_in_flight;
     uint64_t events_without_request;
+    /* Requests that waited for a connection because all were busy. */
+    uint64_t waited;
+    /* Answers by their status; all 0 where the protocol has none. */
+    uint64_t status[RESULT_STATUS_COUNT];
     /* Of the window; UDP only. */
     struct track_counts answers;
     struct error_table errors;
-    struct histogram latency;
-    struct histogram connect_latency;
+    /* From the time that a request was meant to be sent until its last byte is
+     * here. Empty in a closed loop, where nothing else than the answer before
+     * says when a request is due. Requests that timed out are in both. */
+    struct histogram response;
+    /* From the actual sending until the last byte is here. */
+    struct histogram service;
+    /* From the actual sending until the first byte is here. */
+    struct histogram ttfb;
+    /* How much later than meant requests were sent; empty in a closed loop. */
+    struct histogram lateness;
+    /* Until a connection stands, without TLS. */
+    struct histogram connect;
     /* TLS: handshakes of the whole run, and those done in the window. */
-    struct histogram handshake_latency;
+    struct histogram handshake;
     struct tls_facts tls;
     uint64_t handshakes;
+    /* The longest time without any answer while requests were under way, and
+     * when it began, from the begin of the window. */
+    uint64_t stall_ns;
+    uint64_t stall_at_ns;
     /* Connections. */
     uint64_t open_at_begin;
     uint64_t open_at_end;
@@ -86,9 +138,11 @@ struct result {
     uint64_t enters;
     uint64_t overflows;
     uint64_t starved;
-    /* The client's own CPU time in the window. */
+    /* The client's own CPU time in the window, all threads together. */
     struct host_usage usage;
     struct host host;
+    struct result_thread threads[RESULT_THREADS_MAX];
+    size_t thread_count;
     char features[RESULT_FEATURE_SIZE];
     struct result_row rows[RESULT_ROWS_MAX];
     size_t row_count;

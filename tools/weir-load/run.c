@@ -70,6 +70,7 @@ struct run {
     uint64_t row_begin_ns;
     struct ledger row_ledger;
     uint64_t row_ok;
+    uint64_t row_sent;
     struct weir_loop_statistics row_statistics;
     /* When the last interval with an answer ended. */
     uint64_t progress_ns;
@@ -86,6 +87,11 @@ static uint64_t count_handshakes(const struct run *run)
 static uint64_t total_ok(const struct run *run)
 {
     return run->client.traffic.measured.ok + run->client.traffic.warmup.ok;
+}
+
+static uint64_t total_sent(const struct run *run)
+{
+    return run->client.traffic.measured.sent + run->client.traffic.warmup.sent;
 }
 
 /* A timer that cannot be armed leaves no way to end the run properly. */
@@ -122,6 +128,7 @@ static void fill_row(struct run *run, uint64_t now_ns, struct result_row *ret)
     *ret = (struct result_row){
         .begin_ns = run->row_begin_ns - run->begin_ns,
         .end_ns = now_ns - run->begin_ns,
+        .offered = total_sent(run) - run->row_sent,
         .ok = total_ok(run) - run->row_ok,
         .failed = measured->failed - run->row_ledger.failed,
         .timeout = measured->timeout - run->row_ledger.timeout,
@@ -138,6 +145,7 @@ static void fill_row(struct run *run, uint64_t now_ns, struct result_row *ret)
     run->row_begin_ns = now_ns;
     run->row_ledger = *measured;
     run->row_ok = total_ok(run);
+    run->row_sent = total_sent(run);
     run->row_statistics = statistics;
 }
 
@@ -163,7 +171,7 @@ static void close_interval(struct run *run, uint64_t now_ns)
     } else {
         result->rows_dropped++;
     }
-    histogram_merge(&result->latency, &run->interval);
+    histogram_merge(&result->service, &run->interval);
     histogram_clear(&run->interval);
 }
 
@@ -231,6 +239,15 @@ static void close_window(struct run *run)
     result->overflows = now.overflows - begin->overflows;
     result->starved = now.starved - begin->starved;
     result->handshakes = count_handshakes(run) - run->begin_handshakes;
+    result->threads[0] = (struct result_thread){
+        .cpu = -1,
+        .conn_count = run->options->conn_count,
+        .ok = result->completed,
+        .user_ns = result->usage.user_ns,
+        .system_ns = result->usage.system_ns,
+        .run_queue_wait_ns = result->usage.run_queue_wait_ns,
+    };
+    result->thread_count = 1;
     run->client.traffic.judging = false;
 }
 
@@ -244,7 +261,7 @@ static void finish(struct run *run)
     }
     close_window(run);
     /* What was answered while draining. */
-    histogram_merge(&result->latency, &run->interval);
+    histogram_merge(&result->service, &run->interval);
     run->phase = RUN_OVER;
     client_stop(&run->client);
     weir_loop_cancel(run->loop, run->phase_end);
@@ -258,8 +275,8 @@ static void finish(struct run *run)
     result->events_without_request = client->traffic.events_without_request;
     result->answers = client->traffic.measured_answers;
     result->errors = client->traffic.errors;
-    result->connect_latency = *client->connect_latency;
-    result->handshake_latency = *client->handshake_latency;
+    result->connect = *client->connect_latency;
+    result->handshake = *client->handshake_latency;
     result->tls = client->tls_facts;
     result->open_at_end = client->open_now;
     result->opened = client->opened;
@@ -316,6 +333,7 @@ static void measure(struct run *run)
     run->begin_handshakes = count_handshakes(run);
     client_begin_window(&run->client);
     run->row_ok = run->begin_ok;
+    run->row_sent = total_sent(run);
     run->begin_ns = conn_now_ns();
     run->row_begin_ns = run->begin_ns;
     run->progress_ns = run->begin_ns;
@@ -560,9 +578,13 @@ int run_main(int argc, char **argv, int first)
     run->live = isatty(STDERR_FILENO) && !options.quiet;
     result->options = &options;
     histogram_clear(&run->interval);
-    histogram_clear(&result->latency);
-    histogram_clear(&result->connect_latency);
-    histogram_clear(&result->handshake_latency);
+    result->model = options.model;
+    histogram_clear(&result->response);
+    histogram_clear(&result->service);
+    histogram_clear(&result->ttfb);
+    histogram_clear(&result->lateness);
+    histogram_clear(&result->connect);
+    histogram_clear(&result->handshake);
     exit_code = execute(run, json);
 out:
     if (json && json != stdout && fclose(json) != 0) {

@@ -121,9 +121,9 @@ static void find_warnings(struct result *result)
     if (result->options->tls.resume_share > 0 && result->tls.resumed == 0) {
         add(warnings, "no session was resumed; the server takes none");
     }
-    if (result->latency.overflows > 0) {
+    if (result->service.overflows > 0) {
         add(warnings, "%llu latencies were beyond the histogram's range",
-            (unsigned long long)result->latency.overflows);
+            (unsigned long long)result->service.overflows);
     }
 }
 
