@@ -60,7 +60,8 @@ static int keep(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-static void pass_lease(struct relayed *r)
+UNIT_IN(relay_begin, initial_bytes_may_have_a_lease, relay_rig_run,
+        struct relayed *r)
 {
     r->a->hooks.data_received = keep;
     rig_peer_send(r->a, LARGE);
@@ -76,12 +77,8 @@ static void pass_lease(struct relayed *r)
     expect_eq(relay_rig_end(r), -ECANCELED);
 }
 
-UNIT(relay_begin, initial_bytes_may_have_a_lease)
-{
-    relay_rig_run(pass_lease);
-}
-
-static void cancel_initial(struct relayed *r)
+UNIT_IN(relay_begin, a_cancellation_before_the_first_turn_drops_them,
+        relay_rig_run, struct relayed *r)
 {
     const struct weir_buf initial = {.data = (const uint8_t *)"x", .len = 1};
     const struct weir_relay_options options = {
@@ -90,11 +87,6 @@ static void cancel_initial(struct relayed *r)
     weir_pending_cancel(r->pending);
     expect_eq(relay_rig_end(r), -ECANCELED);
     expect_eq(r->record.a_bytes, 0);
-}
-
-UNIT(relay_begin, a_cancellation_before_the_first_turn_drops_them)
-{
-    relay_rig_run(cancel_initial);
 }
 
 static void pass_after_end(struct relayed *r)
@@ -235,7 +227,8 @@ static void ignore(void *arg, int err, const struct weir_relay_record *record)
     (void)record;
 }
 
-static void refuse(struct relayed *r)
+UNIT_IN(relay_begin, a_call_that_is_refused_changes_nothing, relay_rig_run,
+        struct relayed *r)
 {
     const struct weir_relay_options least = {.size = sizeof(least),
                                              .buffer_bytes = 4095};
@@ -266,12 +259,7 @@ static void refuse(struct relayed *r)
     expect_eq(relay_rig_end_of(&r->b), -ECONNRESET);
 }
 
-UNIT(relay_begin, a_call_that_is_refused_changes_nothing)
-{
-    relay_rig_run(refuse);
-}
-
-static void refuse_after_eof(struct relayed *r)
+UNIT_IN(relay_begin, an_ended_side_is_refused, relay_rig_run, struct relayed *r)
 {
     expect_eq(weir_transport_write_eof(r->b.t), 0);
     expect_eq(relay_rig_try(r, NULL), -ESHUTDOWN);
@@ -282,11 +270,6 @@ static void refuse_after_eof(struct relayed *r)
     rig_wait_lost(r->a);
     rig_wait_lost(&r->b);
     r->done_count = 1;
-}
-
-UNIT(relay_begin, an_ended_side_is_refused)
-{
-    relay_rig_run(refuse_after_eof);
 }
 
 PAIRS(relay_begin, pipes_and_what_was_not_made_are_refused, rig,
@@ -308,7 +291,8 @@ PAIRS(relay_begin, pipes_and_what_was_not_made_are_refused, rig,
 
 /* ---- the end of the loop ---- */
 
-static void free_loop(struct relayed *r)
+UNIT_IN(relay_begin, the_end_of_the_loop_cancels_it, relay_rig_run,
+        struct relayed *r)
 {
     relay_rig_begin(r, NULL);
     rig_peer_send(r->a, SOME);
@@ -318,11 +302,6 @@ static void free_loop(struct relayed *r)
     expect_eq(r->done_count, 1);
     expect_eq(r->done_err, -ECANCELED);
     weir_transport_unref(r->a->t);
-}
-
-UNIT(relay_begin, the_end_of_the_loop_cancels_it)
-{
-    relay_rig_run(free_loop);
 }
 
 /* ---- what it costs ---- */

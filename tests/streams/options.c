@@ -272,19 +272,16 @@ static void with_each(void (*each)(const struct row *row))
     munmap(page, 2 * PAGE);
 }
 
-static void shorten(const struct row *row)
+UNIT_IN(options, of_an_older_header_are_not_read_beyond_their_size, with_each,
+        const struct row *row)
 {
     for (size_t size = sizeof(size_t); size <= row->size; size++) {
         expect(row, place_options(size), 0, "size", size);
     }
 }
 
-UNIT(options, of_an_older_header_are_not_read_beyond_their_size)
-{
-    with_each(shorten);
-}
-
-static void unset(const struct row *row)
+UNIT_IN(options, without_a_size_are_refused_and_nothing_behind_it_is_read,
+        with_each, const struct row *row)
 {
     for (size_t size = 0; size < sizeof(size_t); size++) {
         uint8_t *options = place_options(sizeof(size_t));
@@ -293,12 +290,8 @@ static void unset(const struct row *row)
     }
 }
 
-UNIT(options, without_a_size_are_refused_and_nothing_behind_it_is_read)
-{
-    with_each(unset);
-}
-
-static void lengthen(const struct row *row)
+UNIT_IN(options, of_a_newer_header_are_taken_when_what_is_unknown_is_zero,
+        with_each, const struct row *row)
 {
     for (size_t tail = 1; tail <= TAIL_MAX; tail++) {
         uint8_t *options = place_options(row->size + tail);
@@ -309,11 +302,6 @@ static void lengthen(const struct row *row)
         options[row->size + tail - 1] = 1;
         expect(row, options, -E2BIG, "tail with its last byte set", tail);
     }
-}
-
-UNIT(options, of_a_newer_header_are_taken_when_what_is_unknown_is_zero)
-{
-    with_each(lengthen);
 }
 
 /* Sizes of a struct inside. What it leaves out is set to what would be refused
@@ -344,20 +332,17 @@ static void vary_inner(const struct row *row, const struct place *inner)
     }
 }
 
-static void vary_inners(const struct row *row)
+UNIT_IN(options, inside_of_options_are_read_by_the_same_rule, with_each,
+        const struct row *row)
 {
     vary_inner(row, &row->inner);
     vary_inner(row, &row->second);
     vary_inner(row, &row->third);
 }
 
-UNIT(options, inside_of_options_are_read_by_the_same_rule)
-{
-    with_each(vary_inners);
-}
-
 /* Both of them grow, so nothing may follow the inner one. */
-static void expect_last(const struct row *row)
+UNIT_IN(options, inside_of_options_are_their_last_field, with_each,
+        const struct row *row)
 {
     const struct place *const inner[] = {&row->inner, &row->second,
                                          &row->third};
@@ -365,11 +350,6 @@ static void expect_last(const struct row *row)
         expect_eq(inner[i]->offset + inner[i]->size, row->size,
                   "options of a %s", row->name);
     }
-}
-
-UNIT(options, inside_of_options_are_their_last_field)
-{
-    with_each(expect_last);
 }
 
 /* ---- a socket that is adopted ---- */

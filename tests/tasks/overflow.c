@@ -120,16 +120,6 @@ static void skip_among_others(weir_task_fn *fn)
     run();
 }
 
-static void skip_by_84_kib(void)
-{
-    skip_among_others(skip_to_lower_task);
-}
-
-static void skip_by_316_kib(void)
-{
-    skip_among_others(skip_far);
-}
-
 static void expect_large_frame(void (*body)(void))
 {
     struct ending ending = in_child(body);
@@ -139,14 +129,16 @@ static void expect_large_frame(void (*body)(void))
     expect_signal(&ending, SIGSEGV);
 }
 
-UNIT(overflow, a_frame_of_84_kib_in_a_stack_of_64_kib_is_reported)
+UNIT_IN(overflow, a_frame_of_84_kib_in_a_stack_of_64_kib_is_reported,
+        expect_large_frame, void)
 {
-    expect_large_frame(skip_by_84_kib);
+    skip_among_others(skip_to_lower_task);
 }
 
-UNIT(overflow, a_frame_that_ends_just_inside_the_guard_is_reported)
+UNIT_IN(overflow, a_frame_that_ends_just_inside_the_guard_is_reported,
+        expect_large_frame, void)
 {
-    expect_large_frame(skip_by_316_kib);
+    skip_among_others(skip_far);
 }
 
 /* Compiled as users' programs are, with the flags of weir's package. */
@@ -159,14 +151,10 @@ static int use_megabyte(weir_loop *on, void *arg)
     return frame[0];
 }
 
-static void skip_by_a_megabyte(void)
+UNIT_IN(overflow, a_frame_larger_than_the_guard_is_reported_with_weirs_flags,
+        expect_large_frame, void)
 {
     skip_among_others(use_megabyte);
-}
-
-UNIT(overflow, a_frame_larger_than_the_guard_is_reported_with_weirs_flags)
-{
-    expect_large_frame(skip_by_a_megabyte);
 }
 
 #endif

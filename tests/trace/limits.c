@@ -287,24 +287,14 @@ static void expect_put_off(void (*move)(void))
     stop(0);
 }
 
-static void receive_byte(void)
+UNIT_IN(limits, bytes_that_come_put_idleness_off, expect_put_off, void)
 {
     peer_writes(1);
 }
 
-static void send_byte(void)
+UNIT_IN(limits, bytes_that_go_put_idleness_off, expect_put_off, void)
 {
     expect_eq(weir_transport_write(transport, "x", 1), 0);
-}
-
-UNIT(limits, bytes_that_come_put_idleness_off)
-{
-    expect_put_off(receive_byte);
-}
-
-UNIT(limits, bytes_that_go_put_idleness_off)
-{
-    expect_put_off(send_byte);
 }
 
 UNIT(limits, the_longest_time_outs_do_not_come_in_a_hundred_years)
