@@ -8,6 +8,8 @@
 #ifndef WEIR_LOAD_MODES_H
 #define WEIR_LOAD_MODES_H
 
+#include "serve_pace.h"
+
 #include "weir/protocol.h"
 
 #include <stdbool.h>
@@ -25,8 +27,18 @@
 #define ECHO_HIGH_BYTES (1024 * 1024)
 #define ECHO_LOW_BYTES  (256 * 1024)
 
+/* What the command line says about a mode. */
+struct mode_settings {
+    struct pace_options pace;
+    /* Mode rr: bytes of a request and of its answer. */
+    uint64_t request_bytes;
+    uint64_t answer_bytes;
+};
+
 /* What connections of a server have in common. */
 struct mode_counts {
+    const struct mode_settings *settings;
+    struct pace pace;
     uint64_t opened;
     uint64_t open_now;
     uint64_t broken;

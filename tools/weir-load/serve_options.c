@@ -8,6 +8,7 @@
 #include "serve_options.h"
 
 #include "serve_datagrams.h"
+#include "serve_paced.h"
 #include "serve_streams.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
@@ -21,6 +22,16 @@
 /* As many as weir_threads_start() starts. */
 #define THREADS_MAX 1024U
 
+/* A nanosecond for each answer. */
+#define RATE_MAX UINT64_C(1000000000)
+
+/* As run's --send; times are at most a week. */
+#define SIZE_MAX_BYTES (UINT64_C(64) << 20)
+#define TIME_MAX_NS    (7 * 24 * 3600 * UINT64_C(1000000000))
+
+/* Unless --send and --recv say otherwise. */
+#define SIZE_BYTES 128U
+
 /* Unless --grace says otherwise. */
 #define GRACE_NS UINT64_C(5000000000)
 
@@ -30,6 +41,11 @@ enum {
     FLAG_STATS,
     FLAG_GRACE,
     FLAG_THREADS,
+    FLAG_DELAY,
+    FLAG_FREEZE,
+    FLAG_RATE,
+    FLAG_SEND,
+    FLAG_RECV,
 };
 
 /* An interface of the library that connections are served through. */
@@ -56,6 +72,11 @@ static const struct option long_flags[] = {
     {"stats", no_argument, NULL, FLAG_STATS},
     {"grace", required_argument, NULL, FLAG_GRACE},
     {"threads", required_argument, NULL, FLAG_THREADS},
+    {"delay", required_argument, NULL, FLAG_DELAY},
+    {"freeze", required_argument, NULL, FLAG_FREEZE},
+    {"limit-rate", required_argument, NULL, FLAG_RATE},
+    {"send", required_argument, NULL, FLAG_SEND},
+    {"recv", required_argument, NULL, FLAG_RECV},
     TLS_LONG_FLAGS,
     {"client-auth", required_argument, NULL, TLS_FLAG_CLIENT_AUTH},
     {"tickets", required_argument, NULL, TLS_FLAG_TICKETS},
@@ -79,7 +100,8 @@ static const char help[] =
     "\n"
     "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
     "\n"
-    "      --mode MODE     echo (default), discard or chargen (not with UDP)\n"
+    "      --mode MODE     echo (default), discard, chargen or rr (not with "
+    "UDP)\n"
     "      --api API       the interface of weir that serves: protocol "
     "(default)\n"
     "                      or stream, with a task for each connection (not "
@@ -92,8 +114,17 @@ static const char help[] =
     "but on\n"
     "                      a Unix path the first alone\n"
     "      --stats         print statistics to standard error at the end\n"
+    "      --send SIZE     bytes of a request in mode rr (128)\n"
+    "      --recv SIZE     bytes of its answer (128)\n"
     "  -v, --verbose       what the library and the kernel do\n"
     "  -h, --help          this text\n"
+    "\n"
+    "A server with known faults, in modes echo and rr (not with UDP):\n"
+    "      --delay TIME    from a request to its answer\n"
+    "      --freeze T/P    send nothing in the last time T of each period P, "
+    "as\n"
+    "                      500ms/2s\n"
+    "      --limit-rate N  answers a second, of all connections (mode rr)\n"
     "\n"
     "TLS:\n"
     "      --cert FILE     certificate and chain; given again, another one, "
@@ -121,6 +152,14 @@ static const struct api *find_api(const char *name)
         }
     }
     return NULL;
+}
+
+/* A mode that some interface has. */
+static const struct mode *find_mode(const char *name)
+{
+    const struct mode *mode = mode_find(name);
+
+    return mode ? mode : serve_paced_find(name);
 }
 
 static uint32_t count_processors(void)
@@ -153,12 +192,80 @@ static bool read_threads(struct serve_options *options)
     return true;
 }
 
+static bool read_rate(struct pace_options *pace)
+{
+    uint64_t rate = 0;
+
+    if (units_parse_count(optarg, &rate) < 0) {
+        say("--limit-rate: '%s' is not a count", optarg);
+        return false;
+    }
+    if (rate == 0 || rate > RATE_MAX) {
+        say("--limit-rate: %s is out of range, 1 to %llu", optarg,
+            (unsigned long long)RATE_MAX);
+        return false;
+    }
+    pace->rate = rate;
+    return true;
+}
+
+static bool read_size(const char *flag, uint64_t *ret)
+{
+    uint64_t size = 0;
+
+    if (units_parse_size(optarg, &size) < 0) {
+        say("%s: '%s' is not a size such as 128 or 64K", flag, optarg);
+        return false;
+    }
+    if (size == 0 || size > SIZE_MAX_BYTES) {
+        say("%s: %s is out of range, 1 to 64M", flag, optarg);
+        return false;
+    }
+    *ret = size;
+    return true;
+}
+
+static bool read_time(const char *flag, uint64_t *ret_ns)
+{
+    if (units_parse_time(optarg, ret_ns) < 0 || *ret_ns > TIME_MAX_NS) {
+        say("%s: '%s' is not a time such as 500ms or 10s", flag, optarg);
+        return false;
+    }
+    return true;
+}
+
+/* Flags of the modes. */
+static bool read_setting(struct mode_settings *settings, int flag)
+{
+    switch (flag) {
+    case FLAG_DELAY:
+        return read_time("--delay", &settings->pace.delay_ns);
+    case FLAG_FREEZE:
+        if (pace_parse_freeze(optarg, &settings->pace) < 0 ||
+            settings->pace.period_ns > TIME_MAX_NS) {
+            say("--freeze: '%s' is not a time and its period, such as 500ms/2s",
+                optarg);
+            return false;
+        }
+        return true;
+    case FLAG_RATE:
+        return read_rate(&settings->pace);
+    case FLAG_SEND:
+        return read_size("--send", &settings->request_bytes);
+    default:
+        return read_size("--recv", &settings->answer_bytes);
+    }
+}
+
 static bool read_flag(struct reading *reading, int flag, char **argv)
 {
     struct serve_options *options = &reading->options;
 
     if (flag >= TLS_FLAG_FIRST) {
         return tls_read_flag(&options->tls, flag, optarg);
+    }
+    if (flag >= FLAG_DELAY) {
+        return read_setting(&options->settings, flag);
     }
     switch (flag) {
     case FLAG_API:
@@ -168,9 +275,9 @@ static bool read_flag(struct reading *reading, int flag, char **argv)
         }
         return reading->api != NULL;
     case FLAG_MODE:
-        options->mode = mode_find(optarg);
+        options->mode = find_mode(optarg);
         if (!options->mode) {
-            say("--mode: '%s' is not echo, discard or chargen", optarg);
+            say("--mode: '%s' is not echo, discard, chargen or rr", optarg);
         }
         return options->mode != NULL;
     case FLAG_THREADS:
@@ -179,11 +286,7 @@ static bool read_flag(struct reading *reading, int flag, char **argv)
         options->stats = true;
         return true;
     case FLAG_GRACE:
-        if (units_parse_time(optarg, &options->grace_ns) < 0) {
-            say("--grace: '%s' is not a time such as 500ms or 10s", optarg);
-            return false;
-        }
-        return true;
+        return read_time("--grace", &options->grace_ns);
     case 'v':
         options->verbose = true;
         return true;
@@ -233,10 +336,50 @@ static bool check_datagrams(const struct reading *reading)
                 options->mode->name);
             return false;
         }
+        if (pace_is_needed(&options->settings.pace)) {
+            say("--delay, --freeze and --limit-rate are not for udp://");
+            return false;
+        }
         if (reading->api != &apis[0]) {
             say("--api: %s is not for udp://, protocol is", reading->api->name);
             return false;
         }
+    }
+    return true;
+}
+
+/* The mode as it is served: by the interface that was asked for, or with its
+ * faults. */
+static bool settle_mode(struct reading *reading)
+{
+    struct serve_options *options = &reading->options;
+    const struct pace_options *pace = &options->settings.pace;
+    const char *name = options->mode->name;
+    const bool is_paced = pace_is_needed(pace) || !mode_find(name);
+
+    if (!is_paced) {
+        options->mode = reading->api->find(name);
+        return true;
+    }
+    options->mode = serve_paced_find(name);
+    if (!options->mode) {
+        say("--mode: %s has no --delay, --freeze or --limit-rate", name);
+        return false;
+    }
+    if (reading->api != &apis[0]) {
+        say("--api: %s has neither mode rr nor --delay and --freeze",
+            reading->api->name);
+        return false;
+    }
+    if (pace->rate > 0 && strcmp(name, "echo") == 0) {
+        say("--limit-rate: echo does not know where a request ends, --mode rr "
+            "does");
+        return false;
+    }
+    if (pace->rate > 0 && options->thread_count > 1) {
+        say("--limit-rate: it is of one thread, not of %u",
+            options->thread_count);
+        return false;
     }
     return true;
 }
@@ -247,6 +390,8 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
     struct reading reading = {
         .api = &apis[0],
         .options = {.mode = mode_find("echo"),
+                    .settings = {.request_bytes = SIZE_BYTES,
+                                 .answer_bytes = SIZE_BYTES},
                     .grace_ns = GRACE_NS,
                     .thread_count = 1},
     };
@@ -269,10 +414,10 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
     }
     if (!read_targets(options, argc, argv) || !check_datagrams(&reading) ||
         !tls_check_serve(&options->tls, options->targets,
-                         options->target_count)) {
+                         options->target_count) ||
+        !settle_mode(&reading)) {
         return OPTIONS_BAD;
     }
-    options->mode = reading.api->find(options->mode->name);
     *ret = *options;
     return OPTIONS_READY;
 }

@@ -21,6 +21,7 @@
 struct serve_options {
     /* As callbacks or as tasks, as --api has it. */
     const struct mode *mode;
+    struct mode_settings settings;
     uint64_t grace_ns;
     /* Loops that serve, each on a thread of its own; at least 1. */
     uint32_t thread_count;

@@ -248,6 +248,8 @@ int serve_thread_listen(struct serve_thread *thread,
                         const struct target **ret_failed)
 {
     thread->counts.have_tls = thread->tls != NULL;
+    thread->counts.settings = &thread->options->settings;
+    pace_init(&thread->counts.pace, &thread->options->settings.pace);
     thread->starting = 1; /* this call */
     for (size_t i = 0; i < thread->target_count; i++) {
         const struct target *target = &thread->targets[i];
