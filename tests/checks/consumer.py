@@ -49,6 +49,18 @@ int main(void)
 # A program with TLS, and the header that it has beside it.
 SERVER = ("tls_echo_server_streams.c", "tls_run.h")
 
+# The same by CMake, where it is installed.
+CMAKE = """cmake_minimum_required(VERSION 3.13)
+project(consumer C)
+find_package(weir 0.1 REQUIRED)
+add_executable(alone alone.c)
+target_link_libraries(alone weir::weir)
+if(TARGET weir::tls)
+  add_executable(secure tls_echo_server_streams.c)
+  target_link_libraries(secure weir::tls)
+endif()
+"""
+
 # None of them may come with libweir.
 FOREIGN = re.compile(r"wolfssl|libcrypto|weir-tls|GPL")
 
@@ -89,7 +101,7 @@ def write(path, text):
 class Copy:
     """What `meson install` has put below a folder."""
 
-    def __init__(self, source, work, build):
+    def __init__(self, work, build):
         self.work, self.root = work, work / "root"
         env = dict(os.environ, DESTDIR=str(self.root))
         call("meson", "install", "-C", build, "--no-rebuild", env=env)
@@ -101,12 +113,11 @@ class Copy:
                         PKG_CONFIG_SYSROOT_DIR=str(self.root))
         self.folder = next(self.root.rglob("libweir.so")).parent
         self.has_tls = (self.packages / "weir-tls.pc").exists()
-        # A folder without shared libraries; those of .deps are in none.
+        # A folder without shared libraries.
         self.archives = work / "archives"
         self.archives.mkdir()
-        for folder in (self.folder, source / ".deps" / "lib"):
-            for archive in folder.glob("lib*.a"):
-                (self.archives / archive.name).symlink_to(archive)
+        for archive in self.folder.glob("lib*.a"):
+            (self.archives / archive.name).symlink_to(archive)
 
     def ask(self, *words):
         return call("pkg-config", *words, env=self.env).strip()
@@ -142,7 +153,7 @@ class Copy:
 def installed(source, work, build):
     shutil.rmtree(work)
     work.mkdir()
-    copy = Copy(source, work, build)
+    copy = Copy(work, build)
     write(work / "consumer.c", example(source))
     write(work / "alone.c", ALONE)
     copy.compile("consumer", "weir")
@@ -156,6 +167,27 @@ def installed(source, work, build):
         for is_static in (False, True):
             serve(copy.compile("tls_echo_server_streams", "weir-tls", is_static),
                   copy)
+    if shutil.which("cmake"):
+        build_by_cmake(copy)
+
+
+def build_by_cmake(copy):
+    """The programs that were compiled by pkg-config, and another version."""
+    write(copy.work / "CMakeLists.txt", CMAKE)
+    # CMake wants all folders that pkg-config names in this root.
+    (copy.root / "usr" / "include").mkdir(parents=True, exist_ok=True)
+    configure = ["cmake", "-S", copy.work, "-B", copy.work / "cmake",
+                 f"-Dweir_DIR={copy.folder}/cmake/weir"]
+    call(*configure, env=copy.env)
+    call("cmake", "--build", copy.work / "cmake", env=copy.env)
+    call(copy.work / "cmake" / "alone", env=copy.loader())
+    if copy.has_tls:
+        serve(copy.work / "cmake" / "secure", copy)
+    write(copy.work / "CMakeLists.txt", CMAKE.replace("weir 0.1", "weir 0.2"))
+    run = subprocess.run([str(part) for part in configure], text=True,
+                         env=copy.env, capture_output=True, check=False)
+    if "version: 0.1" not in run.stderr:
+        raise SystemExit(f"CMake takes 0.1 for 0.2:\n{run.stderr}")
 
 
 def check_headers(source, copy):
