@@ -29,9 +29,10 @@ static uint64_t next_value(struct unit_random *random)
 UNIT(load_histogram, every_bucket_begins_where_the_last_one_ended)
 {
     for (uint32_t i = 0; i + 1 < HISTOGRAM_SIZE; i++) {
-        expect_eq(highest_of(i) + 1, lowest_of(i + 1), "bucket %u", i);
-        expect_eq(histogram_index(lowest_of(i)), i);
-        expect_eq(histogram_index(highest_of(i)), i);
+        expect_eq(histogram_highest(i) + 1, histogram_lowest(i + 1),
+                  "bucket %u", i);
+        expect_eq(histogram_index(histogram_lowest(i)), i);
+        expect_eq(histogram_index(histogram_highest(i)), i);
     }
 }
 
@@ -42,7 +43,7 @@ UNIT(load_histogram, every_value_keeps_three_significant_digits)
     unit_random_seed(&random);
     for (int i = 0; i < 100000; i++) {
         uint64_t value = next_value(&random);
-        uint64_t kept = highest_of(histogram_index(value));
+        uint64_t kept = histogram_highest(histogram_index(value));
         expect_geq(kept, value);
         expect_leq((kept - value) * 1000, value, "%llu became %llu",
                    (unsigned long long)value, (unsigned long long)kept);

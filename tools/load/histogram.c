@@ -19,20 +19,6 @@ static uint32_t shift_of(uint32_t index)
     return index < 2 * STEPS ? 0 : (index >> HISTOGRAM_STEP_BITS) - 1;
 }
 
-/* The smallest value that is counted at an index. */
-static uint64_t lowest_of(uint32_t index)
-{
-    uint32_t shift = shift_of(index);
-
-    return (uint64_t)(index - (shift << HISTOGRAM_STEP_BITS)) << shift;
-}
-
-/* The largest value that is counted at an index. */
-static uint64_t highest_of(uint32_t index)
-{
-    return lowest_of(index) + (UINT64_C(1) << shift_of(index)) - 1;
-}
-
 /* Newton's method, which spares the program a library for one function. */
 static double square_root(double value)
 {
@@ -43,6 +29,18 @@ static double square_root(double value)
         root = next;
     }
     return value > 0 ? root : 0;
+}
+
+uint64_t histogram_lowest(uint32_t index)
+{
+    uint32_t shift = shift_of(index);
+
+    return (uint64_t)(index - (shift << HISTOGRAM_STEP_BITS)) << shift;
+}
+
+uint64_t histogram_highest(uint32_t index)
+{
+    return histogram_lowest(index) + (UINT64_C(1) << shift_of(index)) - 1;
 }
 
 void histogram_clear(struct histogram *h)
@@ -77,7 +75,7 @@ uint64_t histogram_at_rank(const struct histogram *h, uint64_t rank)
     for (uint32_t i = 0; i < HISTOGRAM_SIZE - 1; i++) {
         seen += h->counts[i];
         if (seen >= rank && seen > 0) {
-            uint64_t value = highest_of(i);
+            uint64_t value = histogram_highest(i);
             return value < h->max ? value : h->max;
         }
     }
@@ -131,7 +129,8 @@ double histogram_deviation(const struct histogram *h)
         if (h->counts[i] == 0) {
             continue;
         }
-        double middle = ((double)lowest_of(i) + (double)highest_of(i)) / 2;
+        double middle =
+            ((double)histogram_lowest(i) + (double)histogram_highest(i)) / 2;
         squares += (middle - mean) * (middle - mean) * (double)h->counts[i];
     }
     return square_root(squares / (double)h->count);

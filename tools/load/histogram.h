@@ -60,6 +60,10 @@ static inline void histogram_record(struct histogram *h, uint64_t value)
     h->max = value > h->max ? value : h->max;
 }
 
+/* The smallest and the largest value that are counted at an index. */
+uint64_t histogram_lowest(uint32_t index);
+uint64_t histogram_highest(uint32_t index);
+
 /* Begin, or begin again, with nothing counted. */
 void histogram_clear(struct histogram *h);
 

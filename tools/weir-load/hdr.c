@@ -4,9 +4,13 @@
  * stand: each as a zig-zag LEB128 number, a run of zeros as its negative
  * length. Around them come a header, zlib, another header, and base64; all
  * integers are big-endian.
+ *
+ * A histogram is read only if its buckets are the same ones; what another
+ * program wrote with other digits cannot be told from its counts.
  */
 #include "hdr.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -27,6 +31,13 @@
 
 /* A number of 64 bits in groups of seven. */
 #define NUMBER_SIZE_MAX 10U
+
+#define PLAIN_SIZE_MAX                                                         \
+    (PLAIN_HEADER_SIZE + (size_t)HISTOGRAM_SIZE * NUMBER_SIZE_MAX)
+
+/* No text of an honest histogram is longer: four letters for three bytes, and
+ * little that zlib adds to what it cannot make smaller. */
+#define TEXT_SIZE_MAX (PLAIN_SIZE_MAX * 2)
 
 static uint8_t *put_u32(uint8_t *at, uint32_t value)
 {
@@ -115,10 +126,8 @@ static char *encode_base64(const uint8_t *data, size_t size)
 
 char *hdr_encode(const struct histogram *h)
 {
-    size_t plain_max =
-        PLAIN_HEADER_SIZE + (size_t)HISTOGRAM_SIZE * NUMBER_SIZE_MAX;
-    uLongf packed_size = compressBound((uLong)plain_max);
-    uint8_t *plain = malloc(plain_max);
+    uLongf packed_size = compressBound((uLong)PLAIN_SIZE_MAX);
+    uint8_t *plain = malloc(PLAIN_SIZE_MAX);
     uint8_t *packed = malloc(COMPRESSED_HEADER_SIZE + packed_size);
     char *text = NULL;
 
@@ -136,4 +145,162 @@ out:
     free(plain);
     free(packed);
     return text;
+}
+
+static uint32_t get_u32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
+           (uint32_t)at[2] << 8 | at[3];
+}
+
+static uint64_t get_u64(const uint8_t *at)
+{
+    return (uint64_t)get_u32(at) << 32 | get_u32(at + 4);
+}
+
+/* The next byte behind a number that ends before end, or NULL. */
+static const uint8_t *get_number(const uint8_t *at, const uint8_t *end,
+                                 int64_t *ret)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
+        uint8_t byte = *at++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret = (int64_t)((value >> 1) ^ (0 - (value & 1)));
+            return at;
+        }
+    }
+    return NULL;
+}
+
+/* The value of a letter, or -1. */
+static int letter_value(char letter)
+{
+    if (letter >= 'A' && letter <= 'Z') {
+        return letter - 'A';
+    }
+    if (letter >= 'a' && letter <= 'z') {
+        return letter - 'a' + 26;
+    }
+    if (letter >= '0' && letter <= '9') {
+        return letter - '0' + 52;
+    }
+    return letter == '+' ? 62 : letter == '/' ? 63 : -1;
+}
+
+/* Returns bytes for free(), or NULL; *ret_err says why. */
+static uint8_t *decode_base64(const char *text, size_t *ret_size, int *ret_err)
+{
+    size_t len = strlen(text);
+    size_t padding = 0;
+
+    while (padding < 2 && padding < len && text[len - 1 - padding] == '=') {
+        padding++;
+    }
+    *ret_err = -EINVAL;
+    if (len == 0 || len % 4 != 0 || len > TEXT_SIZE_MAX) {
+        return NULL;
+    }
+    uint8_t *data = malloc(len / 4 * 3);
+    if (!data) {
+        *ret_err = -ENOMEM;
+        return NULL;
+    }
+    uint32_t group = 0;
+    for (size_t i = 0; i < len; i++) {
+        int value = i < len - padding ? letter_value(text[i]) : 0;
+        if (value < 0) {
+            free(data);
+            return NULL;
+        }
+        group = group << 6 | (uint32_t)value;
+        if (i % 4 == 3) {
+            data[i / 4 * 3] = (uint8_t)(group >> 16);
+            data[i / 4 * 3 + 1] = (uint8_t)(group >> 8);
+            data[i / 4 * 3 + 2] = (uint8_t)group;
+        }
+    }
+    *ret_size = len / 4 * 3 - padding;
+    return data;
+}
+
+/* Count at an index what one number of the text says. */
+static void count_bucket(struct histogram *h, uint32_t index, uint64_t count)
+{
+    uint64_t low = histogram_lowest(index);
+    uint64_t high = histogram_highest(index);
+
+    h->counts[index] = count;
+    h->count += count;
+    h->sum += count * (low + (high - low) / 2);
+    h->min = low < h->min ? low : h->min;
+    h->max = high;
+}
+
+static int decode_counts(const uint8_t *at, const uint8_t *end,
+                         struct histogram *ret)
+{
+    uint64_t index = 0;
+
+    histogram_clear(ret);
+    while (at < end) {
+        int64_t number = 0;
+        at = get_number(at, end, &number);
+        if (!at || index >= HISTOGRAM_SIZE) {
+            return -EINVAL;
+        }
+        if (number <= 0) {
+            index += number ? 0 - (uint64_t)number : 1;
+        } else {
+            /* The sum of all must not wrap. */
+            if ((uint64_t)number > UINT32_MAX * UINT64_C(65536)) {
+                return -EINVAL;
+            }
+            count_bucket(ret, (uint32_t)index++, (uint64_t)number);
+        }
+    }
+    return index <= HISTOGRAM_SIZE ? 0 : -EINVAL;
+}
+
+static int decode_plain(const uint8_t *plain, size_t size,
+                        struct histogram *ret)
+{
+    if (size < PLAIN_HEADER_SIZE || get_u32(plain) != COOKIE_PLAIN ||
+        get_u32(plain + 4) != size - PLAIN_HEADER_SIZE) {
+        return -EINVAL;
+    }
+    if (get_u32(plain + 8) != 0 || get_u32(plain + 12) != DIGITS ||
+        get_u64(plain + 16) != LOWEST) {
+        return -ENOTSUP;
+    }
+    return decode_counts(plain + PLAIN_HEADER_SIZE, plain + size, ret);
+}
+
+int hdr_decode(const char *text, struct histogram *ret)
+{
+    uLongf plain_size = PLAIN_SIZE_MAX;
+    size_t size = 0;
+    int err = 0;
+
+    uint8_t *packed = decode_base64(text, &size, &err);
+    if (!packed) {
+        return err;
+    }
+    uint8_t *plain = malloc(PLAIN_SIZE_MAX);
+    if (!plain) {
+        err = -ENOMEM;
+    } else if (size < COMPRESSED_HEADER_SIZE ||
+               get_u32(packed) != COOKIE_COMPRESSED ||
+               get_u32(packed + 4) != size - COMPRESSED_HEADER_SIZE ||
+               uncompress(plain, &plain_size, packed + COMPRESSED_HEADER_SIZE,
+                          (uLong)(size - COMPRESSED_HEADER_SIZE)) != Z_OK) {
+        err = -EINVAL;
+    } else {
+        err = decode_plain(plain, plain_size, ret);
+    }
+    free(plain);
+    free(packed);
+    return err;
 }

@@ -1,0 +1,122 @@
+/*
+ * Objectives for a run, as `--slo` takes them: terms with commas between them,
+ * all of which must hold.
+ *
+ *     p99<5ms,errors<0.1%,rate>=50k
+ *
+ * A term is a figure, a comparison (< <= > >=) and a limit. Figures:
+ *
+ *     p50 p99.9 ...  mean min max     latency, a time as limit
+ *     errors timeouts dropped         a number of requests, or a share in %
+ *     rate                            answers a second, a count as limit
+ *     achieved                        share of the offered rate, in %
+ *
+ * Latencies are response times; `service.p99`, `connect.p99`, `tls.p99`,
+ * `ttfb.p99` and `late.p99` name others. Blanks may stand between the parts.
+ *
+ * Nothing here knows a run; facts are values.
+ */
+#ifndef WEIR_LOAD_SLO_H
+#define WEIR_LOAD_SLO_H
+
+#include "tools/load/histogram.h"
+
+#include <stddef.h>
+
+#define SLO_TERMS_MAX 16U
+#define SLO_WHY_SIZE  160U
+#define SLO_TEXT_SIZE 64U
+
+enum slo_figure {
+    SLO_QUANTILE,
+    SLO_MEAN,
+    SLO_MIN,
+    SLO_MAX,
+    SLO_ERRORS,
+    SLO_TIMEOUTS,
+    SLO_DROPPED,
+    SLO_RATE,
+    SLO_ACHIEVED,
+};
+
+enum slo_times {
+    SLO_RESPONSE,
+    SLO_SERVICE,
+    SLO_CONNECT,
+    SLO_TLS,
+    SLO_TTFB,
+    SLO_LATE,
+    SLO_TIMES_COUNT,
+};
+
+enum slo_comparison {
+    SLO_LESS,
+    SLO_AT_MOST,
+    SLO_MORE,
+    SLO_AT_LEAST,
+};
+
+struct slo_term {
+    enum slo_figure figure;
+    /* Of a latency. */
+    enum slo_times times;
+    /* Of SLO_QUANTILE, as histogram.h has it. */
+    uint32_t share;
+    enum slo_comparison comparison;
+    /* Nanoseconds, a number, or millionths if is_share. */
+    uint64_t limit;
+    bool is_share;
+    /* As it was written; a long one is cut. */
+    char text[SLO_TEXT_SIZE];
+};
+
+struct slo {
+    size_t count;
+    struct slo_term terms[SLO_TERMS_MAX];
+};
+
+struct slo_error {
+    /* Of the first character that is wrong, from 1. */
+    size_t position;
+    char why[SLO_WHY_SIZE];
+};
+
+/* What a run has found out. */
+struct slo_facts {
+    /* NULL: such times were not taken. */
+    const struct histogram *times[SLO_TIMES_COUNT];
+    /* Requests that were meant to be sent. */
+    uint64_t offered;
+    uint64_t errors;
+    uint64_t timeouts;
+    uint64_t dropped;
+    double rate;
+    /* 0: closed loop, there is no such rate. */
+    double offered_rate;
+};
+
+struct slo_outcome {
+    /* Is there a figure? A percentile of too few values is none. */
+    bool known;
+    bool passed;
+    /* In the unit of the limit. */
+    double value;
+};
+
+/* 0, or -EINVAL with ret_error. */
+int slo_parse(const char *text, struct slo *ret, struct slo_error *ret_error);
+
+/* What is not known has not passed. */
+struct slo_outcome slo_judge(const struct slo_term *term,
+                             const struct slo_facts *facts);
+
+/* Values behind a quantile that the terms need, 0 without one: how long a run
+ * has to be depends on it. */
+uint32_t slo_highest_share(const struct slo *slo);
+
+/* The value of an outcome as people write it; returns buf, which has
+ * SLO_TEXT_SIZE bytes. */
+const char *slo_format(const struct slo_term *term,
+                       const struct slo_outcome *outcome, char *buf);
+
+#endif
