@@ -20,6 +20,7 @@ from harness import (ENV, PATIENT, WAIT_S, WEIR_LOAD, Outcome, Program, Serve,
                      one_line, run)
 from hdr import decode_hdr, highest_of
 from servers import Refusing, Server, drain, echo, read_exactly, reset
+import schema
 
 OK, USAGE, NOTHING, ERRORS, INVALID, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
@@ -38,7 +39,7 @@ def check_result(result, status):
     """What every result must be, whatever happened."""
     for name, kind in MEMBERS.items():
         equal(type(result.get(name)), kind, f"type of {name}")
-    equal(result["schema"], "weir-load/1", "schema")
+    schema.check(result)
     equal(result["exit_code"], status, "exit_code")
     equal(result["valid"], status == OK, "valid")
     for name in ("requests", "warmup"):

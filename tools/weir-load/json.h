@@ -1,17 +1,22 @@
 /*
  * The result as JSON, for programs.
  *
- * The schema is versioned, times are integers in nanoseconds, and what cannot
- * be told from the values that there are is null.
+ * The schema is versioned and stands in result.schema.json; times are integers
+ * in nanoseconds, and what cannot be told from the values that there are is
+ * null.
  */
 #ifndef WEIR_LOAD_JSON_H
 #define WEIR_LOAD_JSON_H
 
 #include "result.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
-#define JSON_SCHEMA "weir-load/1"
+#define JSON_SCHEMA "weir-load/2"
+
+/* The whole object, or NULL without memory. */
+json_t *json_result(const struct result *result);
 
 /* One object and a newline; 0, -ENOMEM or the error of writing. */
 int json_write(const struct result *result, FILE *out);

@@ -1,0 +1,80 @@
+/*
+ * A member for each option. Those that say only how a result is shown are left
+ * out: they change nothing of it, and two runs that differ in them can be
+ * compared.
+ */
+#include "json_config.h"
+
+#include "json_part.h"
+#include "weir/base.h"
+
+#include <string.h>
+
+/* null where no target has TLS. */
+static json_t *tls_config_part(const struct run_options *options)
+{
+    const struct tls_flags *flags = &options->tls;
+
+    if (!tls_is_meant(options->targets, options->target_count)) {
+        return json_null();
+    }
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f}",
+                     "insecure", flags->options.no_verify, "ca",
+                     json_text_or_null(flags->options.authorities.file), "crl",
+                     json_text_or_null(flags->options.revocations.file),
+                     "certificate",
+                     json_text_or_null(flags->identities[0].certificate.file),
+                     "sni", json_text_or_null(flags->sni), "alpn",
+                     json_text_or_null(flags->options.alpn), "min",
+                     tls_version_name(flags->options.min_version), "max",
+                     tls_version_name(flags->options.max_version), "resume",
+                     (double)flags->resume_share / TLS_RESUME_ALL);
+}
+
+json_t *json_config(const struct run_options *options)
+{
+    json_t *targets = json_array();
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        json_array_append_new(targets, json_string(options->targets[i].text));
+    }
+    return json_pack(
+        "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:b, "
+        "s:I}",
+        "targets", targets, "mode",
+        options->mode == RUN_MODE_CRR ? "crr" : "echo", "tls",
+        tls_config_part(options), "connections",
+        json_integer_of(options->conn_count), "depth",
+        json_integer_of(options->depth), "send_bytes",
+        json_integer_of(options->size_bytes), "duration_ns",
+        json_integer_of(options->duration_ns), "requests",
+        json_integer_of(options->request_count), "warmup_ns",
+        json_integer_of(options->warmup_ns), "interval_ns",
+        json_integer_of(options->interval_ns), "timeout_ns",
+        json_integer_of(options->timeout_ns), "connect_timeout_ns",
+        json_integer_of(options->connect_timeout_ns), "max_errors",
+        json_integer_of(options->max_errors), "max_errors_in_millionths",
+        options->max_errors_is_share, "seed", json_integer_of(options->seed));
+}
+
+json_t *json_config_hash(const struct run_options *options)
+{
+    json_t *config = json_config(options);
+
+    json_object_del(config, "seed");
+    json_t *hash = config ? json_hash(config) : NULL;
+    json_decref(config);
+    return hash;
+}
+
+json_t *json_command(const struct run_options *options)
+{
+    json_t *command = json_array();
+
+    for (int i = 0; i < options->argc; i++) {
+        json_array_append_new(
+            command, json_text(options->argv[i], strlen(options->argv[i])));
+    }
+    return command;
+}
