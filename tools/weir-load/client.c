@@ -176,7 +176,7 @@ static void on_opened(void *arg, struct conn *conn)
         client->same_machine = same_host(&own, &peer);
     }
     if (client->traffic.sending) {
-        client->traffic.kind->fill(conn, now_ns);
+        conn_fill(conn, now_ns);
     }
     settle(client, conn);
 }
@@ -309,7 +309,7 @@ static void make_connection(struct client *client, struct conn *conn)
 {
     const struct target *target = find_target(client, conn);
 
-    client->traffic.kind->prepare(conn, client->options->seed);
+    client->traffic.kind->prepare(conn, target);
     client->connecting++;
     int err = attempts_start(&client->attempts, conn, target);
     if (err < 0) {
@@ -380,30 +380,87 @@ static uint64_t make_nonce(void)
     return nonce;
 }
 
-int client_init(struct client *client, weir_loop *loop,
-                const struct run_options *options)
+/* False: there is no memory. */
+static bool get_memory(struct client *client, uint32_t ring_size)
 {
-    const bool is_datagram = options->targets[0].is_datagram;
-    uint32_t ring_size = round_up_to_power(options->depth);
+    const struct run_options *options = client->options;
+    const struct codec *codec = codec_find(options);
     size_t conn_count = (size_t)options->conn_count;
     size_t depth = (size_t)options->depth;
 
-    *client = (struct client){.loop = loop, .options = options};
     client->conns = calloc(conn_count, sizeof(*client->conns));
-    if (is_datagram) {
-        client->slots = calloc(conn_count * depth, sizeof(*client->slots));
-        client->scratch = malloc(EXCHANGE_SIZE_MAX);
-    } else {
-        client->rings = calloc(conn_count * ring_size, sizeof(*client->rings));
-    }
     client->waiting = calloc(conn_count, sizeof(*client->waiting));
-    client->payload = malloc(sizeof(*client->payload));
     client->connect_latency = malloc(sizeof(*client->connect_latency));
     client->handshake_latency = malloc(sizeof(*client->handshake_latency));
-    bool has_own =
-        is_datagram ? client->slots && client->scratch : client->rings != NULL;
-    if (!client->conns || !has_own || !client->waiting || !client->payload ||
-        !client->connect_latency || !client->handshake_latency) {
+    if (!client->conns || !client->waiting || !client->connect_latency ||
+        !client->handshake_latency) {
+        return false;
+    }
+    if (options->targets[0].is_datagram) {
+        client->slots = calloc(conn_count * depth, sizeof(*client->slots));
+        client->scratch = malloc(EXCHANGE_SIZE_MAX);
+        client->payload = malloc(sizeof(*client->payload));
+        return client->slots && client->scratch && client->payload;
+    }
+    client->flights = calloc(conn_count * ring_size, sizeof(*client->flights));
+    client->codec_states = calloc(conn_count, codec->state_size);
+    return client->flights && client->codec_states;
+}
+
+static void prepare_traffic(struct client *client, uint32_t ring_size)
+{
+    const struct run_options *options = client->options;
+    const bool is_datagram = options->targets[0].is_datagram;
+
+    client->traffic = (struct traffic){
+        .kind = is_datagram ? &exchange_kind : &conn_stream,
+        .options = options,
+        .codec = codec_find(options),
+        .codec_shared = client->codec_shared,
+        .number_stride = 1,
+        .scratch = client->scratch,
+        .nonce = make_nonce(),
+        .size_bytes = (size_t)options->size_bytes,
+        .depth = (uint32_t)options->depth,
+        .ring_mask = ring_size - 1,
+        .requests_per_conn = options->mode == RUN_MODE_CRR ? 1 : UINT32_MAX,
+        .judging = true,
+        .remaining = UINT64_MAX,
+        .payload = client->payload,
+        .events = &events,
+        .events_arg = client,
+    };
+}
+
+static void prepare_conns(struct client *client, uint32_t ring_size)
+{
+    const struct run_options *options = client->options;
+    const struct codec *codec = client->traffic.codec;
+
+    for (uint32_t i = 0; i < options->conn_count; i++) {
+        struct conn *conn = &client->conns[i];
+        *conn = (struct conn){.traffic = &client->traffic, .index = i};
+        if (options->targets[0].is_datagram) {
+            conn->track.slots = client->slots + (size_t)(i * options->depth);
+        } else {
+            conn->flights = client->flights + (size_t)i * ring_size;
+            conn->codec_state =
+                client->codec_states + (size_t)i * codec->state_size;
+        }
+        client->waiting[i] = i;
+    }
+    client->waiting_count = options->conn_count;
+}
+
+int client_init(struct client *client, weir_loop *loop,
+                const struct run_options *options)
+{
+    const struct codec_thread thread = {
+        .options = options, .index = 0, .count = 1};
+    uint32_t ring_size = round_up_to_power(options->depth);
+
+    *client = (struct client){.loop = loop, .options = options};
+    if (!get_memory(client, ring_size)) {
         say("no memory for %llu connections",
             (unsigned long long)options->conn_count);
         client_fini(client);
@@ -411,40 +468,20 @@ int client_init(struct client *client, weir_loop *loop,
     }
     int err =
         attempts_init(&client->attempts, loop, options, attempt_done, client);
+    if (err >= 0 && !options->targets[0].is_datagram) {
+        err = codec_find(options)->open(&thread, &client->codec_shared);
+    }
     if (err < 0) {
         client_fini(client);
         return err;
     }
-    payload_init(client->payload, options->seed);
+    if (client->payload) {
+        payload_init(client->payload, options->seed);
+    }
     histogram_clear(client->connect_latency);
     histogram_clear(client->handshake_latency);
-    client->traffic = (struct traffic){
-        .kind = is_datagram ? &exchange_kind : &conn_stream,
-        .scratch = client->scratch,
-        .nonce = make_nonce(),
-        .size_bytes = (size_t)options->size_bytes,
-        .depth = (uint32_t)options->depth,
-        .ring_mask = ring_size - 1,
-        .is_crr = options->mode == RUN_MODE_CRR,
-        .judging = true,
-        .remaining = UINT64_MAX,
-        .payload = client->payload,
-        .events = &events,
-        .events_arg = client,
-    };
-    for (uint32_t i = 0; i < conn_count; i++) {
-        client->conns[i] = (struct conn){
-            .traffic = &client->traffic,
-            .index = i,
-        };
-        if (is_datagram) {
-            client->conns[i].track.slots = client->slots + (size_t)i * depth;
-        } else {
-            client->conns[i].sent_ns = client->rings + (size_t)i * ring_size;
-        }
-        client->waiting[i] = i;
-    }
-    client->waiting_count = conn_count;
+    prepare_traffic(client, ring_size);
+    prepare_conns(client, ring_size);
     return 0;
 }
 
@@ -462,7 +499,7 @@ int client_start(struct client *client, client_event_fn *on_event, void *arg)
 
 void client_begin_window(struct client *client)
 {
-    if (client->traffic.is_crr) {
+    if (client->options->mode == RUN_MODE_CRR) {
         histogram_clear(client->connect_latency);
         histogram_clear(client->handshake_latency);
     }
@@ -478,7 +515,7 @@ void client_send(struct client *client, bool measuring)
         struct conn *conn = &client->conns[i];
         conn_mark_warmup(conn);
         if (conn->state == CONN_OPEN) {
-            client->traffic.kind->fill(conn, now_ns);
+            conn_fill(conn, now_ns);
         }
     }
 }
@@ -521,7 +558,11 @@ void client_fini(struct client *client)
         tls_drop_session(client->conns[i].session);
     }
     free(client->conns);
-    free(client->rings);
+    free(client->flights);
+    free(client->codec_states);
+    if (client->codec_shared) {
+        codec_find(client->options)->close(client->codec_shared);
+    }
     free(client->slots);
     free(client->scratch);
     free(client->waiting);

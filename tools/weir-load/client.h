@@ -34,8 +34,11 @@ struct client {
     client_event_fn *on_event;
     void *on_event_arg;
     struct conn *conns;
-    /* Of all connections: times of sending, or with UDP slots. */
-    uint64_t *rings;
+    /* Of all connections: what is under way and the codec's, or with UDP
+     * slots. */
+    struct flight *flights;
+    uint8_t *codec_states;
+    void *codec_shared;
     struct track_slot *slots;
     struct payload *payload;
     uint8_t *scratch;

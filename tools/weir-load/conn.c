@@ -1,20 +1,21 @@
 /*
- * The hot path is data_received: compare, take complete answers from the
- * ring, record, send as many requests again. It allocates nothing; the
- * payload is compared and sent where it lies.
+ * The hot path is data_received: have the codec read answers, take their
+ * requests from the ring, record, send as many requests again. It allocates
+ * nothing.
  *
- * Time: the clock is read once for each receive that completes an answer. So
- * the answers that one receive brings together share a time stamp, which is
- * when this program saw them, and the time of a request's sending is when it
- * was handed to the library; it leaves at the end of the same turn of the
- * loop. Both make a latency longer than the server's part in it, never
- * shorter. The loop's own time, read once a turn, would hide the time that
- * this program takes between the first and the last connection of a turn.
+ * Time: the clock is read once for each receive. So the answers that one
+ * receive brings together share a time stamp, which is when this program saw
+ * them, and the time of a request's sending is when it was handed to the
+ * library; it leaves at the end of the same turn of the loop. Both make a
+ * latency longer than the server's part in it, never shorter. The loop's own
+ * time, read once a turn, would hide the time that this program takes between
+ * the first and the last connection of a turn.
  */
 #include "conn.h"
 
 #include "weir/error.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -82,34 +83,31 @@ static void give_up(struct conn *conn, enum error_phase phase, int code,
 
 /* ---- sending ---- */
 
-/*
- * A batch of whole requests, by reference: also for 128 bytes that takes fewer
- * instructions than a copy (1180 to 1340 for a request and its answer, the
- * library's included), and no memory for what waits to be sent.
- */
-static int write_bytes(struct conn *conn, size_t len)
-{
-    const uint8_t *bytes = conn->traffic->payload->bytes;
+/* A codec writes to the connection itself. */
+struct codec_out {
+    weir_transport *transport;
+};
 
-    while (len > 0) {
-        size_t part = len < PAYLOAD_REACH ? len : PAYLOAD_REACH;
-        int err = weir_transport_write_ref(
-            conn->transport, bytes + conn->send_at, part, NULL, NULL);
-        if (err < 0) {
-            return err;
-        }
-        conn->send_at = payload_after(conn->send_at, part);
-        len -= part;
-    }
-    return 0;
+int codec_write(struct codec_out *out, const void *bytes, size_t len)
+{
+    return weir_transport_write(out->transport, bytes, len);
 }
 
-uint32_t conn_begin_requests(struct conn *conn)
+int codec_write_ref(struct codec_out *out, const void *bytes, size_t len)
+{
+    return weir_transport_write_ref(out->transport, bytes, len, NULL, NULL);
+}
+
+/* How many requests may be sent now. Counts them as sent, and as warm-up where
+ * they are. */
+static uint32_t begin_requests(struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
     uint64_t count = traffic->depth - conn->outstanding;
+    uint64_t quota = conn->quota - conn->outstanding;
 
     count = count < traffic->remaining ? count : traffic->remaining;
+    count = count < quota ? count : quota;
     if (!traffic->sending || count == 0) {
         conn_tell_drained(traffic);
         return 0;
@@ -129,23 +127,36 @@ uint32_t conn_begin_requests(struct conn *conn)
     return (uint32_t)count;
 }
 
-static void fill(struct conn *conn, uint64_t now_ns)
+static void send_requests(struct conn *conn, uint32_t count, uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
-    uint32_t tail = conn->head + conn->outstanding;
+    uint32_t first = conn->head + conn->outstanding - count;
+    struct codec_out out = {conn->transport};
+    const struct codec_batch batch = {
+        .count = count,
+        .number = traffic->next_number,
+        .stride = traffic->number_stride,
+    };
 
-    uint32_t count = conn_begin_requests(conn);
-    if (count == 0) {
-        return;
-    }
     for (uint32_t i = 0; i < count; i++) {
-        conn->sent_ns[(tail + i) & traffic->ring_mask] = now_ns;
+        conn->flights[(first + i) & traffic->ring_mask].sent_ns = now_ns;
     }
-    int err = write_bytes(conn, (size_t)count * traffic->size_bytes);
+    traffic->next_number += count * traffic->number_stride;
+    int err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
+                                     &batch, &out);
     if (err < 0) {
         char detail[ERRORS_DETAIL_SIZE];
         weir_transport_get_error_text(conn->transport, detail, sizeof(detail));
         give_up(conn, PHASE_WRITE, err, detail);
+    }
+}
+
+void conn_fill(struct conn *conn, uint64_t now_ns)
+{
+    uint32_t count = begin_requests(conn);
+
+    if (count > 0) {
+        conn->traffic->kind->send(conn, count, now_ns);
     }
 }
 
@@ -158,91 +169,143 @@ void conn_mark_warmup(struct conn *conn)
 
 /* ---- receiving ---- */
 
-static void report_wrong_byte(struct conn *conn, const struct weir_buf *buf,
-                              size_t good)
+/* An answer with more bytes behind it than can belong to any is wrong. */
+static void report_surplus(struct conn *conn, size_t len)
 {
-    const struct payload *payload = conn->traffic->payload;
-    uint32_t at = payload_after(conn->receive_at, good);
     char detail[ERRORS_DETAIL_SIZE];
 
     snprintf(detail, sizeof(detail),
-             "connection %u, byte %llu of the answers: 0x%02x where 0x%02x "
-             "was sent",
-             conn->index, (unsigned long long)(conn->received_bytes + good),
-             buf->data[good], payload->bytes[at]);
-    give_up(conn, PHASE_VALIDATE, ERROR_WRONG_ECHO, detail);
+             "connection %u: %zu bytes more than were asked for", conn->index,
+             len);
+    give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
 }
 
-static bool check_echo(struct conn *conn, const struct weir_buf *buf)
-{
-    const struct traffic *traffic = conn->traffic;
-    size_t good =
-        payload_match(traffic->payload, conn->receive_at, buf->data, buf->len);
-
-    if (good < buf->len) {
-        report_wrong_byte(conn, buf, good);
-        return false;
-    }
-    size_t expected =
-        conn->outstanding * traffic->size_bytes - conn->partial_bytes;
-    if (buf->len > expected) {
-        char detail[ERRORS_DETAIL_SIZE];
-        snprintf(detail, sizeof(detail),
-                 "connection %u: %zu bytes more than were sent", conn->index,
-                 buf->len - expected);
-        give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
-        return false;
-    }
-    conn->receive_at = payload_after(conn->receive_at, buf->len);
-    conn->received_bytes += buf->len;
-    return true;
-}
-
-/* How many answers are complete with len more bytes. */
-static uint32_t count_answers(struct conn *conn, size_t len)
-{
-    size_t size_bytes = conn->traffic->size_bytes;
-    size_t bytes = conn->partial_bytes + len;
-
-    if (bytes < size_bytes) {
-        conn->partial_bytes = bytes;
-        return 0;
-    }
-    if (bytes == size_bytes) {
-        conn->partial_bytes = 0;
-        return 1;
-    }
-    conn->partial_bytes = bytes % size_bytes;
-    return (uint32_t)(bytes / size_bytes);
-}
-
-static void take_answers(struct conn *conn, uint32_t count, uint64_t now_ns)
+/* It was understood, and is not what was expected. */
+static void count_refusal(struct conn *conn, const struct codec_answer *answer)
 {
     struct traffic *traffic = conn->traffic;
 
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t sent_ns = conn->sent_ns[conn->head & traffic->ring_mask];
-        conn->head++;
-        if (conn->outstanding_warmup > 0) {
-            conn->outstanding_warmup--;
-            traffic->warmup.ok++;
-            continue;
-        }
-        traffic->measured.ok++;
-        histogram_record(traffic->latency, now_ns - sent_ns);
+    struct error_kind *first =
+        conn_count_error(conn, PHASE_VALIDATE, answer->code, 1);
+    if (first) {
+        snprintf(first->detail, sizeof(first->detail), "%s", answer->detail);
     }
-    conn->outstanding -= count;
-    conn->failures = 0;
-    conn->was_answered = true;
-    traffic->outstanding -= count;
+    traffic->events->failed(traffic->events_arg, conn, first);
 }
 
-/* The connection has had its answer. */
+/* The times of the oldest request, which has its whole answer. */
+static void record_times(struct conn *conn, const struct flight *flight,
+                         uint64_t now_ns)
+{
+    struct record *record = conn->traffic->record;
+    uint64_t service_ns = now_ns - flight->sent_ns;
+
+    if (conn->first_byte_ns == 0) {
+        histogram_record(&record->whole, service_ns);
+    } else {
+        histogram_record(&record->service, service_ns);
+        histogram_record(&record->ttfb, conn->first_byte_ns - flight->sent_ns);
+    }
+}
+
+static void take_answer(struct conn *conn, const struct codec_answer *answer,
+                        uint64_t now_ns)
+{
+    struct traffic *traffic = conn->traffic;
+    const struct flight *flight =
+        &conn->flights[conn->head & traffic->ring_mask];
+    const bool is_warmup = conn->outstanding_warmup > 0;
+    struct ledger *ledger = is_warmup ? &traffic->warmup : &traffic->measured;
+
+    conn->head++;
+    conn->quota--;
+    conn->outstanding--;
+    conn->outstanding_warmup -= is_warmup;
+    traffic->outstanding--;
+    conn->failures = 0;
+    conn->was_answered = true;
+    if (answer->status < TRAFFIC_STATUS_COUNT && !is_warmup) {
+        traffic->status[answer->status]++;
+    }
+    if (answer->code == 0) {
+        ledger->ok++;
+        if (!is_warmup) {
+            record_times(conn, flight, now_ns);
+        }
+    } else {
+        ledger->failed++;
+        conn->was_counted |= !is_warmup;
+        count_refusal(conn, answer);
+    }
+    conn->first_byte_ns = 0;
+}
+
+/* Requests that the server has said it will not take were never sent. */
+static void take_back(struct conn *conn)
+{
+    struct traffic *traffic = conn->traffic;
+    uint64_t measured = conn->outstanding - conn->outstanding_warmup;
+
+    traffic->warmup.sent -= conn->outstanding_warmup;
+    traffic->warmup.scheduled -= conn->outstanding_warmup;
+    traffic->measured.sent -= measured;
+    traffic->measured.scheduled -= measured;
+    traffic->remaining += measured;
+    traffic->outstanding -= conn->outstanding;
+    conn->outstanding = 0;
+    conn->outstanding_warmup = 0;
+}
+
+/* The connection has had its last answer. */
 static void finish(struct conn *conn)
 {
     conn->state = CONN_CLOSING;
     weir_transport_close(conn->transport);
     conn_tell_drained(conn->traffic);
+}
+
+/* Has all of the bytes been read as answers? Otherwise the connection was given
+ * up, or has ended. */
+static bool read_answers(struct conn *conn, const struct weir_buf *buf,
+                         uint64_t now_ns)
+{
+    const struct traffic *traffic = conn->traffic;
+    const uint8_t *bytes = buf->data;
+    size_t len = buf->len;
+    char detail[ERRORS_DETAIL_SIZE];
+
+    while (len > 0) {
+        struct codec_answer answer = {.detail = detail};
+        if (conn->outstanding == 0) {
+            report_surplus(conn, len);
+            return false;
+        }
+        ssize_t used = traffic->codec->consume(
+            traffic->codec_shared, conn->codec_state, bytes, len, &answer);
+        if (used < 0) {
+            give_up(conn, PHASE_VALIDATE, (int)used, detail);
+            return false;
+        }
+        bytes += used;
+        len -= (size_t)used;
+        if (!answer.is_complete) {
+            assert(len == 0);
+            conn->first_byte_ns =
+                conn->first_byte_ns ? conn->first_byte_ns : now_ns;
+            return true;
+        }
+        if (len > 0 && conn->outstanding == 1) {
+            report_surplus(conn, len);
+            return false;
+        }
+        take_answer(conn, &answer, now_ns);
+        if (answer.ends_connection) {
+            take_back(conn);
+            finish(conn);
+            return false;
+        }
+    }
+    return true;
 }
 
 static int data_received(void *user, weir_transport *t,
@@ -251,20 +314,36 @@ static int data_received(void *user, weir_transport *t,
     struct conn *conn = user;
 
     (void)t;
-    if (conn->state != CONN_OPEN || !check_echo(conn, buf)) {
+    if (conn->state != CONN_OPEN) {
         return 0;
     }
-    uint32_t answers = count_answers(conn, buf->len);
-    if (answers > 0) {
-        uint64_t now_ns = conn_now_ns();
-        take_answers(conn, answers, now_ns);
-        if (conn->traffic->is_crr) {
-            finish(conn);
-        } else {
-            fill(conn, now_ns);
-        }
+    uint64_t now_ns = conn_now_ns();
+    conn->received_bytes += buf->len;
+    if (!read_answers(conn, buf, now_ns)) {
+        return 0;
+    }
+    if (conn->quota == 0) {
+        finish(conn);
+    } else {
+        conn_fill(conn, now_ns);
     }
     return 0;
+}
+
+/* Was the end of the stream the end of an answer? */
+static bool ends_answer(struct conn *conn)
+{
+    const struct traffic *traffic = conn->traffic;
+    char detail[ERRORS_DETAIL_SIZE];
+    struct codec_answer answer = {.detail = detail};
+
+    if (conn->outstanding == 0 || !traffic->codec->end ||
+        !traffic->codec->end(traffic->codec_shared, conn->codec_state,
+                             &answer)) {
+        return false;
+    }
+    take_answer(conn, &answer, conn_now_ns());
+    return true;
 }
 
 static int eof_received(void *user, weir_transport *t)
@@ -274,6 +353,11 @@ static int eof_received(void *user, weir_transport *t)
 
     (void)t;
     if (conn->state != CONN_OPEN) {
+        return 0;
+    }
+    if (ends_answer(conn)) {
+        take_back(conn);
+        finish(conn);
         return 0;
     }
     snprintf(detail, sizeof(detail),
@@ -291,7 +375,8 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     uint32_t late = 0;
 
     while (conn->state == CONN_OPEN && conn->outstanding > 0) {
-        uint64_t sent_ns = conn->sent_ns[conn->head & traffic->ring_mask];
+        uint64_t sent_ns =
+            conn->flights[conn->head & traffic->ring_mask].sent_ns;
         if (now_ns < sent_ns || now_ns - sent_ns < timeout_ns) {
             break;
         }
@@ -300,7 +385,7 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
             traffic->warmup.timeout++;
         } else {
             /* Left out of the histogram, it would flatter the tail. */
-            histogram_record(traffic->latency, now_ns - sent_ns);
+            histogram_record(&traffic->record->service, now_ns - sent_ns);
             traffic->measured.timeout++;
             conn->was_counted = true;
         }
@@ -321,25 +406,30 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 
 /* ---- life ---- */
 
-void conn_reset(struct conn *conn, uint64_t seed)
+void conn_reset(struct conn *conn)
 {
-    uint32_t start = payload_start(seed, conn->index, conn->generation);
-
     conn->generation++;
     conn->outstanding = 0;
     conn->outstanding_warmup = 0;
-    conn->send_at = start;
-    conn->receive_at = start;
+    conn->quota = conn->traffic->requests_per_conn;
+    conn->first_byte_ns = 0;
     conn->received_bytes = 0;
     conn->state = CONN_CONNECTING;
     conn->connect_began_ns = conn_now_ns();
 }
 
-static void prepare(struct conn *conn, uint64_t seed)
+static void prepare(struct conn *conn, const struct target *target)
 {
-    conn_reset(conn, seed);
+    const struct traffic *traffic = conn->traffic;
+    const struct codec_start start = {
+        .target = target,
+        .conn_index = conn->index,
+        .generation = conn->generation,
+    };
+
+    conn_reset(conn);
     conn->head = 0;
-    conn->partial_bytes = 0;
+    traffic->codec->begin(traffic->codec_shared, conn->codec_state, &start);
 }
 
 void conn_made(void *user, weir_transport *t)
@@ -402,6 +492,6 @@ static const struct weir_protocol protocol = {
 const struct conn_kind conn_stream = {
     .protocol = &protocol,
     .prepare = prepare,
-    .fill = fill,
+    .send = send_requests,
     .expire = expire,
 };

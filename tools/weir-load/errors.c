@@ -17,7 +17,7 @@ struct own_code {
 static const struct own_code own_codes[] = {
     {ERROR_EOF, "EOF", "the server closed the connection"},
     {ERROR_WRONG_ECHO, "WRONG_ECHO", "the answer is not what was sent"},
-    {ERROR_SURPLUS, "SURPLUS", "more bytes came back than were sent"},
+    {ERROR_SURPLUS, "SURPLUS", "more bytes came back than were asked for"},
     {ERROR_NO_ANSWER, "NO_ANSWER", "no answer within the time-out"},
 };
 

@@ -91,10 +91,8 @@ static int send_one(struct conn *conn, uint64_t now_ns)
 }
 
 /* One that could not be sent is under way all the same, and will be lost. */
-static void fill(struct conn *conn, uint64_t now_ns)
+static void send_requests(struct conn *conn, uint32_t count, uint64_t now_ns)
 {
-    uint32_t count = conn_begin_requests(conn);
-
     for (uint32_t i = 0; i < count; i++) {
         int err = send_one(conn, now_ns);
         if (err < 0) {
@@ -145,13 +143,13 @@ static void take_first(struct conn *conn, const struct head *head,
         conn->failures = 0;
         conn->was_answered = true;
         if (ledger == &traffic->measured) {
-            histogram_record(traffic->latency, now_ns - sent_ns);
+            histogram_record(&traffic->record->whole, now_ns - sent_ns);
         }
     } else {
         ledger->failed++;
         report_wrong(conn, buf, 1);
     }
-    fill(conn, now_ns);
+    conn_fill(conn, now_ns);
 }
 
 static int datagram_received(void *user, weir_transport *t,
@@ -207,7 +205,7 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
         ledger->timeout++;
         if (ledger == &traffic->measured) {
             /* Left out of the histogram, it would flatter the tail. */
-            histogram_record(traffic->latency, now_ns - sent_ns);
+            histogram_record(&traffic->record->service, now_ns - sent_ns);
         }
         lost++;
     }
@@ -223,14 +221,17 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
                  conn->index, lost, conn->outstanding);
     }
     traffic->events->failed(traffic->events_arg, conn, first);
-    fill(conn, now_ns);
+    conn_fill(conn, now_ns);
 }
 
-static void prepare(struct conn *conn, uint64_t seed)
+static void prepare(struct conn *conn, const struct target *target)
 {
     const struct traffic *traffic = conn->traffic;
 
-    conn_reset(conn, seed);
+    (void)target;
+    conn->send_at =
+        payload_start(traffic->options->seed, conn->index, conn->generation);
+    conn_reset(conn);
     conn->nonce = payload_mix(traffic->nonce ^ payload_mix(conn->index)) +
                   conn->generation;
     track_init(&conn->track, conn->track.slots, traffic->depth);
@@ -249,6 +250,6 @@ static const struct weir_protocol protocol = {
 const struct conn_kind exchange_kind = {
     .protocol = &protocol,
     .prepare = prepare,
-    .fill = fill,
+    .send = send_requests,
     .expire = expire,
 };

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The first line of a file without its newline; empty if there is none. */
@@ -92,4 +93,19 @@ void host_measure(struct host_usage *ret)
     if (sscanf(line, "%llu %llu", &ran, &waited) == 2) {
         ret->run_queue_wait_ns = waited;
     }
+}
+
+void host_subtract(struct host_usage *usage, const struct host_usage *before)
+{
+    usage->user_ns -= before->user_ns;
+    usage->system_ns -= before->system_ns;
+    usage->run_queue_wait_ns -= before->run_queue_wait_ns;
+}
+
+uint64_t host_wall_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }

@@ -31,4 +31,10 @@ struct host_usage {
 void host_describe(struct host *ret);
 void host_measure(struct host_usage *ret);
 
+/* Leave of what was measured what has come since before. */
+void host_subtract(struct host_usage *usage, const struct host_usage *before);
+
+/* The wall clock: nanoseconds since 1970. */
+uint64_t host_wall_ns(void);
+
 #endif

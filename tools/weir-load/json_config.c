@@ -40,14 +40,15 @@ json_t *json_config(const struct run_options *options)
     }
     return json_pack(
         "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, "
         "s:b, "
         "s:I}",
-        "targets", targets, "mode",
-        options->mode == RUN_MODE_CRR ? "crr" : "echo", "tls",
+        "targets", targets, "mode", options_mode_name(options->mode), "tls",
         tls_config_part(options), "connections",
         json_integer_of(options->conn_count), "depth",
         json_integer_of(options->depth), "send_bytes",
-        json_integer_of(options->size_bytes), "duration_ns",
+        json_integer_of(options->size_bytes), "recv_bytes",
+        json_integer_of(options->recv_bytes), "duration_ns",
         json_integer_of(options->duration_ns), "requests",
         json_integer_of(options->request_count), "warmup_ns",
         json_integer_of(options->warmup_ns), "interval_ns",

@@ -30,6 +30,7 @@
 
 enum {
     FLAG_SEND = 256,
+    FLAG_RECV,
     FLAG_TIMEOUT,
     FLAG_CONNECT_TIMEOUT,
     FLAG_MAX_ERRORS,
@@ -37,6 +38,12 @@ enum {
     FLAG_SEED,
     FLAG_MODE,
     FLAG_HELP,
+};
+
+static const char *const mode_names[] = {
+    [RUN_MODE_ECHO] = "echo",
+    [RUN_MODE_CRR] = "crr",
+    [RUN_MODE_RR] = "rr",
 };
 
 static const struct option long_flags[] = {
@@ -47,6 +54,7 @@ static const struct option long_flags[] = {
     {"warmup", required_argument, NULL, 'w'},
     {"interval", required_argument, NULL, 'i'},
     {"send", required_argument, NULL, FLAG_SEND},
+    {"recv", required_argument, NULL, FLAG_RECV},
     {"timeout", required_argument, NULL, FLAG_TIMEOUT},
     {"connect-timeout", required_argument, NULL, FLAG_CONNECT_TIMEOUT},
     {"max-errors", required_argument, NULL, FLAG_MAX_ERRORS},
@@ -95,10 +103,12 @@ static const char help[] =
     "      --json[=FILE]        the result as JSON, to FILE or instead of the "
     "text\n"
     "      --seed N             of the payload (random)\n"
-    "      --mode MODE          echo, or crr: each connection connects, sends "
-    "one\n"
-    "                           request, gets its answer and closes (not with "
-    "UDP)\n"
+    "      --recv SIZE          bytes of an answer in mode rr (as --send)\n"
+    "      --mode MODE          echo; rr: answers of a fixed size, not "
+    "compared; crr:\n"
+    "                           each connection connects, sends one request, "
+    "gets its\n"
+    "                           answer and closes (both not with UDP)\n"
     "  -q, --quiet              no live lines, no text report\n"
     "  -v, --verbose            what the library and the kernel do\n"
     "  -h, --help               this text\n"
@@ -177,15 +187,15 @@ static bool read_time(const char *flag, const char *value, uint64_t min,
     return true;
 }
 
-static bool read_size(const char *value, uint64_t *ret)
+static bool read_size(const char *flag, const char *value, uint64_t *ret)
 {
     uint64_t bytes = 0;
 
     if (units_parse_size(value, &bytes) < 0) {
-        return refuse_value("--send", value, "a size such as 128 or 64K");
+        return refuse_value(flag, value, "a size such as 128 or 64K");
     }
     if (bytes < 1 || bytes > SIZE_MAX_RUN) {
-        say("--send: %s is out of range, 1 to 64M", value);
+        say("%s: %s is out of range, 1 to 64M", flag, value);
         return false;
     }
     *ret = bytes;
@@ -217,16 +227,20 @@ static bool read_seed(const char *value, uint64_t *ret)
     return true;
 }
 
+const char *options_mode_name(enum run_mode mode)
+{
+    return mode_names[mode];
+}
+
 static bool read_mode(const char *value, enum run_mode *ret)
 {
-    if (strcmp(value, "echo") == 0) {
-        *ret = RUN_MODE_ECHO;
-    } else if (strcmp(value, "crr") == 0) {
-        *ret = RUN_MODE_CRR;
-    } else {
-        return refuse_value("--mode", value, "echo or crr");
+    for (size_t i = 0; i < sizeof(mode_names) / sizeof(mode_names[0]); i++) {
+        if (strcmp(value, mode_names[i]) == 0) {
+            *ret = (enum run_mode)i;
+            return true;
+        }
     }
-    return true;
+    return refuse_value("--mode", value, "echo, crr or rr");
 }
 
 static bool read_load_flag(int flag, const char *value,
@@ -257,7 +271,9 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
 {
     switch (flag) {
     case FLAG_SEND:
-        return read_size(value, &options->size_bytes);
+        return read_size("--send", value, &options->size_bytes);
+    case FLAG_RECV:
+        return read_size("--recv", value, &options->recv_bytes);
     case FLAG_TIMEOUT:
         given->timeout = true;
         return read_time("--timeout", value, SECOND / 1000,
@@ -356,17 +372,29 @@ static bool settle_datagrams(struct run_options *options,
     return true;
 }
 
-static bool settle_mode(const struct run_options *options)
+static bool settle_mode(struct run_options *options)
 {
+    if (options->mode != RUN_MODE_RR && options->recv_bytes > 0) {
+        say("--recv: it is for --mode rr alone");
+        return false;
+    }
+    if (options->mode != RUN_MODE_CRR && options->tls.resume_share > 0) {
+        say("--resume: connections are made again in --mode crr alone");
+        return false;
+    }
     if (options->mode == RUN_MODE_ECHO) {
-        if (options->tls.resume_share > 0) {
-            say("--resume: connections are made again in --mode crr alone");
-        }
-        return options->tls.resume_share == 0;
+        return true;
     }
     if (options->targets[0].is_datagram) {
-        say("--mode: over udp:// nothing is connected");
+        say(options->mode == RUN_MODE_CRR
+                ? "--mode: over udp:// nothing is connected"
+                : "--mode: rr is not for udp://");
         return false;
+    }
+    if (options->mode == RUN_MODE_RR) {
+        options->recv_bytes =
+            options->recv_bytes > 0 ? options->recv_bytes : options->size_bytes;
+        return true;
     }
     if (options->depth > 1) {
         say("-p: in mode crr there is one request for each connection");

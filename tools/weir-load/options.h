@@ -22,6 +22,8 @@ enum run_mode {
     RUN_MODE_ECHO,
     /* Connect, one request, its answer, close, and again. */
     RUN_MODE_CRR,
+    /* Requests and answers of fixed sizes that are not compared. */
+    RUN_MODE_RR,
 };
 
 /* What says when a request is sent. */
@@ -40,6 +42,8 @@ struct run_options {
     uint64_t conn_count;
     uint64_t depth;
     uint64_t size_bytes;
+    /* Of an answer in mode rr. */
+    uint64_t recv_bytes;
     /* 0: the run ends by its count. */
     uint64_t duration_ns;
     /* 0: the run ends by its duration. */
@@ -77,5 +81,8 @@ enum options_result {
 /* Read argv from index first on; ret is written when ready. */
 enum options_result options_parse(int argc, char **argv, int first,
                                   struct run_options *ret);
+
+/* As --mode has it. */
+const char *options_mode_name(enum run_mode mode);
 
 #endif

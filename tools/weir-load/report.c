@@ -36,11 +36,12 @@ static void print_header(const struct result *result, FILE *out)
         fprintf(out, " and %zu more", options->target_count - 1);
     }
     fprintf(out,
-            "  closed loop, %llu conns%s, depth %llu, %s echoed, measured %s, "
+            "  closed loop, %llu conns%s, depth %llu, %s %s, measured %s, "
             "warm-up %s, seed %llu\n",
             LLU(options->conn_count),
             options->mode == RUN_MODE_CRR ? " made anew for each request" : "",
             LLU(options->depth), units_format_size(options->size_bytes, size),
+            options->mode == RUN_MODE_RR ? "sent" : "echoed",
             units_format_time(result->window_ns, window),
             units_format_time(options->warmup_ns, warmup), LLU(options->seed));
     if (result->same_machine) {

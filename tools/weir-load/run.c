@@ -30,7 +30,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SECOND UINT64_C(1000000000)
@@ -56,7 +55,7 @@ struct run {
     enum run_phase phase;
     struct weir_handle phase_end;
     /* Latencies of the interval under way; added to the result's at its end. */
-    struct histogram interval;
+    struct record interval;
     struct weir_handle interval_end;
     uint64_t interval_count;
     bool live;
@@ -132,10 +131,11 @@ static void fill_row(struct run *run, uint64_t now_ns, struct result_row *ret)
         .ok = total_ok(run) - run->row_ok,
         .failed = measured->failed - run->row_ledger.failed,
         .timeout = measured->timeout - run->row_ledger.timeout,
-        .p50_ns = histogram_quantile(&run->interval, HISTOGRAM_WHOLE / 2),
-        .p99_ns =
-            histogram_quantile(&run->interval, 99 * HISTOGRAM_WHOLE / 100),
-        .max_ns = run->interval.max,
+        .p50_ns =
+            histogram_quantile(&run->interval.service, HISTOGRAM_WHOLE / 2),
+        .p99_ns = histogram_quantile(&run->interval.service,
+                                     99 * HISTOGRAM_WHOLE / 100),
+        .max_ns = run->interval.service.max,
         .in_flight = run->client.traffic.outstanding,
         .open = run->client.open_now,
         .received_bytes =
@@ -149,6 +149,15 @@ static void fill_row(struct run *run, uint64_t now_ns, struct result_row *ret)
     run->row_statistics = statistics;
 }
 
+static void add_interval(struct run *run)
+{
+    struct result *result = run->result;
+
+    histogram_merge(&result->service, &run->interval.service);
+    histogram_merge(&result->ttfb, &run->interval.ttfb);
+    record_clear(&run->interval);
+}
+
 /* Ends the interval: its latencies join the others. */
 static void close_interval(struct run *run, uint64_t now_ns)
 {
@@ -158,6 +167,7 @@ static void close_interval(struct run *run, uint64_t now_ns)
     if (now_ns <= run->row_begin_ns) {
         return;
     }
+    record_settle(&run->interval);
     fill_row(run, now_ns, &row);
     if (run->live) {
         live_print(&row, run->interval_count);
@@ -171,8 +181,7 @@ static void close_interval(struct run *run, uint64_t now_ns)
     } else {
         result->rows_dropped++;
     }
-    histogram_merge(&result->service, &run->interval);
-    histogram_clear(&run->interval);
+    add_interval(run);
 }
 
 static bool is_stuck(const struct run *run, uint64_t now_ns)
@@ -223,13 +232,8 @@ static void close_window(struct run *run)
     result->window_ns = now_ns - run->begin_ns;
     result->completed = total_ok(run) - run->begin_ok;
     host_measure(&usage);
-    result->usage = (struct host_usage){
-        .user_ns = usage.user_ns - run->begin_usage.user_ns,
-        .system_ns = usage.system_ns - run->begin_usage.system_ns,
-        .run_queue_wait_ns =
-            usage.run_queue_wait_ns - run->begin_usage.run_queue_wait_ns,
-        .max_rss_bytes = usage.max_rss_bytes,
-    };
+    host_subtract(&usage, &run->begin_usage);
+    result->usage = usage;
     const struct weir_loop_statistics now = read_statistics(run);
     const struct weir_loop_statistics *begin = &run->begin_statistics;
     result->received_bytes = now.received_bytes - begin->received_bytes;
@@ -261,7 +265,8 @@ static void finish(struct run *run)
     }
     close_window(run);
     /* What was answered while draining. */
-    histogram_merge(&result->service, &run->interval);
+    record_settle(&run->interval);
+    add_interval(run);
     run->phase = RUN_OVER;
     client_stop(&run->client);
     weir_loop_cancel(run->loop, run->phase_end);
@@ -275,6 +280,7 @@ static void finish(struct run *run)
     result->events_without_request = client->traffic.events_without_request;
     result->answers = client->traffic.measured_answers;
     result->errors = client->traffic.errors;
+    memcpy(result->status, client->traffic.status, sizeof(result->status));
     result->connect = *client->connect_latency;
     result->handshake = *client->handshake_latency;
     result->tls = client->tls_facts;
@@ -318,14 +324,11 @@ static void measure(struct run *run)
     const struct run_options *options = run->options;
     struct result *result = run->result;
     struct traffic *traffic = &run->client.traffic;
-    struct timespec wall;
 
     run->phase = RUN_MEASURE;
     result->measured_began = true;
     result->open_at_begin = run->client.open_now;
-    clock_gettime(CLOCK_REALTIME, &wall);
-    result->wall_begin_ns =
-        (uint64_t)wall.tv_sec * SECOND + (uint64_t)wall.tv_nsec;
+    result->wall_begin_ns = host_wall_ns();
     host_measure(&run->begin_usage);
     run->begin_statistics = read_statistics(run);
     run->row_statistics = run->begin_statistics;
@@ -509,7 +512,7 @@ static int begin(struct run *run)
         weir_loop_free(run->loop);
         return err;
     }
-    run->client.traffic.latency = &run->interval;
+    run->client.traffic.record = &run->interval;
     host_describe(&result->host);
     err = names_find(run->loop, run->options->targets,
                      run->options->target_count);
@@ -577,7 +580,7 @@ int run_main(int argc, char **argv, int first)
     *run = (struct run){.options = &options, .result = result};
     run->live = isatty(STDERR_FILENO) && !options.quiet;
     result->options = &options;
-    histogram_clear(&run->interval);
+    record_init(&run->interval);
     result->model = options.model;
     histogram_clear(&result->response);
     histogram_clear(&result->service);

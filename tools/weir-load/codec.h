@@ -1,0 +1,119 @@
+/*
+ * A protocol of requests and answers, as weir-load speaks it over streams: how
+ * a request is written, and where an answer ends.
+ *
+ * A codec is a table of functions that know no clock and no socket. When
+ * requests are sent, how many are under way, connections and their making,
+ * time-outs, histograms and the ledger are the core's (conn.h). A codec has two
+ * kinds of memory: what the connections of a thread share, which it makes and
+ * frees itself, and a state of fixed size for each connection, which is the
+ * core's and is all zero before the first connection.
+ *
+ * Answers come in the order of their requests. A codec that has to know what
+ * was asked for (HEAD in HTTP) remembers it in its state; the core never has
+ * more than --pipeline requests under way on a connection.
+ */
+#ifndef WEIR_LOAD_CODEC_H
+#define WEIR_LOAD_CODEC_H
+
+#include "errors.h"
+#include "options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What a thread's share of a run is, for codec.open. */
+struct codec_thread {
+    const struct run_options *options;
+    uint32_t index;
+    uint32_t count;
+};
+
+/* A connection that begins. */
+struct codec_start {
+    const struct target *target;
+    /* Of all connections of the run, from 0 on. */
+    uint32_t conn_index;
+    /* How many times this connection was made before. */
+    uint32_t generation;
+};
+
+/* Requests that are to be written now, at least one. */
+struct codec_batch {
+    uint32_t count;
+    /* The number of the first; no other request of the run has it. The next
+     * one has stride more. */
+    uint64_t number;
+    uint64_t stride;
+};
+
+/* Where requests are written; only the functions below look into it. */
+struct codec_out;
+
+/* Write bytes that may change after the call. 0 or a negative error, which
+ * codec.append passes on. */
+int codec_write(struct codec_out *out, const void *bytes, size_t len);
+
+/* Write bytes that stay as they are until codec.close: they are not copied. */
+int codec_write_ref(struct codec_out *out, const void *bytes, size_t len);
+
+/* What codec.consume tells. */
+struct codec_answer {
+    /* The answer ended with the last of the bytes that were used. The fields
+     * below have a meaning for a complete answer alone. */
+    bool is_complete;
+    /* The server takes no further request on this connection. */
+    bool ends_connection;
+    /* 0 to 599, where the protocol has such; 0: none. */
+    uint16_t status;
+    /* 0: as expected; otherwise it was understood and is a failure, of this
+     * code (errors.h). The connection goes on. */
+    int code;
+    /* A line about code, or about the error that was returned: at most
+     * ERRORS_DETAIL_SIZE bytes. To be written then alone. */
+    char *detail;
+};
+
+struct codec {
+    /* As --mode names it. */
+    const char *name;
+    /* Bytes of a connection's state. */
+    size_t state_size;
+    /* Make what the connections of a thread share. 0, or a negative error that
+     * has been told on standard error. */
+    int (*open)(const struct codec_thread *thread, void **ret_shared);
+    /* Free it, when the loop and all that was written are gone. */
+    void (*close)(void *shared);
+    /* A new connection, with the state of the one before. */
+    void (*begin)(void *shared, void *state, const struct codec_start *start);
+    /* Write a batch of requests. 0 or the negative error of a write. */
+    int (*append)(void *shared, void *state, const struct codec_batch *batch,
+                  struct codec_out *out);
+    /*
+     * Read one answer, or a part of it, or nothing. There is an answer to
+     * come, and len is not 0. All bytes are used up unless the answer is
+     * complete; what is left belongs to the next one.
+     *
+     * Returns how many bytes were used; or a negative code of errors.h with a
+     * detail: the bytes cannot be understood, and the connection is given up.
+     */
+    ssize_t (*consume)(void *shared, void *state, const uint8_t *bytes,
+                       size_t len, struct codec_answer *answer);
+    /* The server has ended the stream: does that complete the answer? NULL:
+     * it never does. */
+    bool (*end)(void *shared, void *state, struct codec_answer *answer);
+};
+
+/* Requests are bytes of the payload stream, --send of them; the answer is the
+ * same bytes. */
+extern const struct codec codec_echo;
+
+/* The same requests; the answer is --recv bytes, whatever they are. */
+extern const struct codec codec_rr;
+
+/* The codec of a run; NULL: its mode has none. */
+const struct codec *codec_find(const struct run_options *options);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * The answer to a request is the request, byte for byte.
+ *
+ * Every byte is compared where it lies; the first wrong one is told with its
+ * place.
+ */
+#include "codec_payload.h"
+
+#include <stdio.h>
+
+struct echo {
+    uint32_t conn_index;
+    /* Places in the payload stream. */
+    uint32_t send_at;
+    uint32_t receive_at;
+    /* Bytes of an answer that is not complete. */
+    size_t partial_bytes;
+    uint64_t received_bytes;
+};
+
+static void begin(void *shared, void *state, const struct codec_start *start)
+{
+    const struct codec_payload *payload = shared;
+    struct echo *echo = state;
+    uint32_t place =
+        payload_start(payload->seed, start->conn_index, start->generation);
+
+    *echo = (struct echo){
+        .conn_index = start->conn_index,
+        .send_at = place,
+        .receive_at = place,
+    };
+}
+
+static int append(void *shared, void *state, const struct codec_batch *batch,
+                  struct codec_out *out)
+{
+    struct echo *echo = state;
+
+    return codec_payload_append(shared, &echo->send_at, batch, out);
+}
+
+static void tell_wrong_byte(const struct codec_payload *payload,
+                            const struct echo *echo, const uint8_t *bytes,
+                            size_t good, char *detail)
+{
+    uint32_t at = payload_after(echo->receive_at, good);
+
+    snprintf(detail, ERRORS_DETAIL_SIZE,
+             "connection %u, byte %llu of the answers: 0x%02x where 0x%02x "
+             "was sent",
+             echo->conn_index,
+             (unsigned long long)(echo->received_bytes + good), bytes[good],
+             payload->stream.bytes[at]);
+}
+
+static ssize_t consume(void *shared, void *state, const uint8_t *bytes,
+                       size_t len, struct codec_answer *answer)
+{
+    const struct codec_payload *payload = shared;
+    struct echo *echo = state;
+    size_t missing = payload->send_bytes - echo->partial_bytes;
+
+    len = len < missing ? len : missing;
+    size_t good = payload_match(&payload->stream, echo->receive_at, bytes, len);
+    if (good < len) {
+        tell_wrong_byte(payload, echo, bytes, good, answer->detail);
+        return ERROR_WRONG_ECHO;
+    }
+    echo->receive_at = payload_after(echo->receive_at, len);
+    echo->received_bytes += len;
+    answer->is_complete = len == missing;
+    echo->partial_bytes = len == missing ? 0 : echo->partial_bytes + len;
+    return (ssize_t)len;
+}
+
+const struct codec codec_echo = {
+    .name = "echo",
+    .state_size = sizeof(struct echo),
+    .open = codec_payload_open,
+    .close = codec_payload_close,
+    .begin = begin,
+    .append = append,
+    .consume = consume,
+};

@@ -1,0 +1,20 @@
+/*
+ * Which codec a run has, by its mode.
+ *
+ * There is one line for each; a mode that is no protocol of requests and
+ * answers has none.
+ */
+#include "codec.h"
+
+static const struct codec *const codecs[] = {
+    [RUN_MODE_ECHO] = &codec_echo,
+    [RUN_MODE_CRR] = &codec_echo,
+    [RUN_MODE_RR] = &codec_rr,
+};
+
+const struct codec *codec_find(const struct run_options *options)
+{
+    size_t count = sizeof(codecs) / sizeof(codecs[0]);
+
+    return (size_t)options->mode < count ? codecs[options->mode] : NULL;
+}

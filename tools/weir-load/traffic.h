@@ -1,0 +1,91 @@
+/*
+ * All that the connections of one thread share: what may be sent, and what is
+ * counted. Nothing in it grows with the number of requests.
+ *
+ * The run sets what may be sent; the connections count (conn.h).
+ */
+#ifndef WEIR_LOAD_TRAFFIC_H
+#define WEIR_LOAD_TRAFFIC_H
+
+#include "codec.h"
+#include "errors.h"
+#include "ledger.h"
+#include "record.h"
+#include "tools/load/payload.h"
+#include "track.h"
+
+#include "weir/transport.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Status codes of answers: 0 to 599. */
+#define TRAFFIC_STATUS_COUNT 600U
+
+struct conn;
+
+/* What a connection tells its owner. */
+struct conn_events {
+    void (*opened)(void *arg, struct conn *conn);
+    /* The first of a kind is given with its kind, for the detail. */
+    void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
+    void (*lost)(void *arg, struct conn *conn);
+    /* It is over because it has done what it was for. */
+    void (*closed)(void *arg, struct conn *conn, weir_transport *t);
+    /* A datagram failed, and the endpoint lives on. */
+    void (*datagram_error)(void *arg);
+    /* Nothing more is to be sent and no answer is outstanding. */
+    void (*drained)(void *arg);
+};
+
+/* A request under way. */
+struct flight {
+    uint64_t sent_ns;
+};
+
+struct traffic {
+    const struct conn_kind *kind;
+    const struct run_options *options;
+    /* Streams: how requests are written and answers read. */
+    const struct codec *codec;
+    void *codec_shared;
+    size_t size_bytes;
+    uint32_t depth;
+    uint32_t ring_mask;
+    /* A connection ends after so many answers; UINT32_MAX: it does not. */
+    uint32_t requests_per_conn;
+    /* May requests be sent; set and cleared by the run. */
+    bool sending;
+    /* Do new requests count, or are they warm-up; set by the run. */
+    bool measuring;
+    /* Are errors expected to be held against the server; set by the run. */
+    bool judging;
+    /* Requests that may still be sent. */
+    uint64_t remaining;
+    /* Requests under way, on all connections. */
+    uint64_t outstanding;
+    /* The number of the next request, and how far the one after it is. */
+    uint64_t next_number;
+    uint64_t number_stride;
+    /* Where times go; the run takes it over at each interval. */
+    struct record *record;
+    /* The bytes of datagrams, and room to put one together; UDP only. */
+    const struct payload *payload;
+    uint8_t *scratch;
+    /* Of this run alone, whatever its seed; UDP only. */
+    uint64_t nonce;
+    struct ledger measured;
+    struct ledger warmup;
+    /* Errors that concerned no request while judging. */
+    uint64_t events_without_request;
+    /* Answers by their status; 0 of all where the protocol has none. */
+    uint64_t status[TRAFFIC_STATUS_COUNT];
+    /* Answers that were not the first, in time and in order; UDP only. */
+    struct track_counts measured_answers;
+    struct track_counts warmup_answers;
+    struct error_table errors;
+    const struct conn_events *events;
+    void *events_arg;
+};
+
+#endif
