@@ -1,0 +1,269 @@
+/*
+ * The load itself: connections, how many requests, of which sizes, for how
+ * long, and in which mode.
+ *
+ * Defaults depend on each other and on the targets; they are settled when all
+ * is read.
+ */
+#include "options_table.h"
+
+#include "exchange.h"
+#include "tools/common/console.h"
+#include "tools/common/units.h"
+
+#include <string.h>
+
+#define SECOND UINT64_C(1000000000)
+
+/* Values past these are slips of the finger. */
+#define CONNS_MAX     1000000U
+#define DEPTH_MAX     65536U
+#define IN_FLIGHT_MAX (UINT64_C(1) << 30)
+
+enum {
+    FLAG_SEND = OPTIONS_MAIN_FIRST,
+    FLAG_RECV,
+    FLAG_TIMEOUT,
+    FLAG_CONNECT_TIMEOUT,
+    FLAG_MAX_ERRORS,
+    FLAG_SEED,
+    FLAG_MODE,
+};
+
+static const char *const mode_names[] = {
+    [RUN_MODE_ECHO] = "echo",
+    [RUN_MODE_CRR] = "crr",
+    [RUN_MODE_RR] = "rr",
+};
+
+static const struct option long_flags[] = {
+    {"connections", required_argument, NULL, 'c'},
+    {"duration", required_argument, NULL, 'd'},
+    {"requests", required_argument, NULL, 'n'},
+    {"pipeline", required_argument, NULL, 'p'},
+    {"warmup", required_argument, NULL, 'w'},
+    {"send", required_argument, NULL, FLAG_SEND},
+    {"recv", required_argument, NULL, FLAG_RECV},
+    {"timeout", required_argument, NULL, FLAG_TIMEOUT},
+    {"connect-timeout", required_argument, NULL, FLAG_CONNECT_TIMEOUT},
+    {"max-errors", required_argument, NULL, FLAG_MAX_ERRORS},
+    {"seed", required_argument, NULL, FLAG_SEED},
+    {"mode", required_argument, NULL, FLAG_MODE},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "  -c, --connections N      connections (10)\n"
+    "  -d, --duration TIME      how long to measure (10s; with -n: no limit)\n"
+    "  -n, --requests COUNT     how many requests to measure\n"
+    "  -p, --pipeline DEPTH     requests under way on each connection (1)\n"
+    "      --send SIZE          bytes of a request (128; UDP: at least 16)\n"
+    "      --recv SIZE          bytes of an answer in mode rr (as --send)\n"
+    "  -w, --warmup TIME        not measured, before the rest (1s; with -n: "
+    "0)\n"
+    "      --timeout TIME       for an answer (5s; UDP: 1s, then it is lost)\n"
+    "      --connect-timeout T  for a connection (5s; not with UDP)\n"
+    "      --max-errors N|P%    errors that are allowed (0)\n"
+    "      --seed N             of the payload (random)\n"
+    "      --mode MODE          echo; rr: answers of a fixed size, not "
+    "compared; crr:\n"
+    "                           each connection connects, sends one request, "
+    "gets its\n"
+    "                           answer and closes (both not with UDP)\n";
+
+static bool read_max_errors(const char *value, struct run_options *options)
+{
+    uint64_t share = 0;
+
+    if (units_parse_count(value, &options->max_errors) == 0) {
+        options->max_errors_is_share = false;
+        return true;
+    }
+    if (units_parse_percent(value, &share) < 0 || share > 1000000) {
+        return options_refuse("--max-errors", value,
+                              "a count such as 10 or a share such as 0.1%");
+    }
+    options->max_errors = share;
+    options->max_errors_is_share = true;
+    return true;
+}
+
+static bool read_seed(const char *value, uint64_t *ret)
+{
+    if (units_parse_count(value, ret) < 0 || *ret > INT64_MAX) {
+        return options_refuse("--seed", value, "a number below 2^63");
+    }
+    return true;
+}
+
+const char *options_mode_name(enum run_mode mode)
+{
+    return mode_names[mode];
+}
+
+static bool read_mode(const char *value, enum run_mode *ret)
+{
+    for (size_t i = 0; i < sizeof(mode_names) / sizeof(mode_names[0]); i++) {
+        if (strcmp(value, mode_names[i]) == 0) {
+            *ret = (enum run_mode)i;
+            return true;
+        }
+    }
+    return options_refuse("--mode", value, "echo, crr or rr");
+}
+
+static bool read_number(int flag, const char *value,
+                        struct run_options *options,
+                        struct options_given *given)
+{
+    switch (flag) {
+    case 'c':
+        return options_read_count("-c", value, CONNS_MAX, &options->conn_count);
+    case 'd':
+        given->duration = true;
+        return options_read_time("-d", value, SECOND / 1000,
+                                 &options->duration_ns);
+    case 'n':
+        given->requests = true;
+        return options_read_count("-n", value, UINT64_MAX / 2,
+                                  &options->request_count);
+    case 'p':
+        return options_read_count("-p", value, DEPTH_MAX, &options->depth);
+    default:
+        given->warmup = true;
+        return options_read_time("-w", value, 0, &options->warmup_ns);
+    }
+}
+
+static bool read_flag(int flag, const char *value, struct run_options *options,
+                      struct options_given *given)
+{
+    switch (flag) {
+    case FLAG_SEND:
+        return options_read_size("--send", value, &options->size_bytes);
+    case FLAG_RECV:
+        return options_read_size("--recv", value, &options->recv_bytes);
+    case FLAG_TIMEOUT:
+        given->timeout = true;
+        return options_read_time("--timeout", value, SECOND / 1000,
+                                 &options->timeout_ns);
+    case FLAG_CONNECT_TIMEOUT:
+        given->connect_timeout = true;
+        return options_read_time("--connect-timeout", value, SECOND / 1000,
+                                 &options->connect_timeout_ns);
+    case FLAG_MAX_ERRORS:
+        return read_max_errors(value, options);
+    case FLAG_SEED:
+        return read_seed(value, &options->seed);
+    case FLAG_MODE:
+        given->mode = true;
+        return read_mode(value, &options->mode);
+    default:
+        return read_number(flag, value, options, given);
+    }
+}
+
+static bool settle_amounts(struct run_options *options,
+                           const struct options_given *given)
+{
+    if (!given->requests && !given->duration) {
+        options->duration_ns = 10 * SECOND;
+    }
+    if (!given->warmup) {
+        options->warmup_ns = given->requests ? 0 : SECOND;
+    }
+    uint64_t in_flight = options->depth * options->size_bytes;
+    if (in_flight > IN_FLIGHT_MAX) {
+        say("-p times --send is more than 1G on each connection");
+        return false;
+    }
+    if (options->conn_count * options->depth * sizeof(uint64_t) >
+        IN_FLIGHT_MAX) {
+        say("-c times -p is more than 128M requests under way");
+        return false;
+    }
+    return true;
+}
+
+/* Differences over UDP. */
+static bool settle_datagrams(struct run_options *options,
+                             const struct options_given *given)
+{
+    for (size_t i = 1; i < options->target_count; i++) {
+        if (options->targets[i].is_datagram !=
+            options->targets[0].is_datagram) {
+            say("udp:// and other targets cannot be loaded together");
+            return false;
+        }
+    }
+    if (!options->targets[0].is_datagram) {
+        return true;
+    }
+    if (given->connect_timeout) {
+        say("--connect-timeout: over udp:// nothing is connected");
+        return false;
+    }
+    if (options->size_bytes < EXCHANGE_HEAD_SIZE ||
+        options->size_bytes > EXCHANGE_SIZE_MAX) {
+        say("--send: over udp:// a datagram has %u to %u bytes",
+            EXCHANGE_HEAD_SIZE, EXCHANGE_SIZE_MAX);
+        return false;
+    }
+    if (options->conn_count * options->depth * sizeof(struct track_slot) >
+        IN_FLIGHT_MAX) {
+        say("-c times -p is more than %lluM datagrams under way",
+            (unsigned long long)(IN_FLIGHT_MAX / sizeof(struct track_slot) /
+                                 1000000));
+        return false;
+    }
+    if (!given->timeout) {
+        options->timeout_ns = SECOND;
+    }
+    return true;
+}
+
+static bool settle_mode(struct run_options *options)
+{
+    if (options->mode != RUN_MODE_RR && options->recv_bytes > 0) {
+        say("--recv: it is for --mode rr alone");
+        return false;
+    }
+    if (options->mode != RUN_MODE_CRR && options->tls.resume_share > 0) {
+        say("--resume: connections are made again in --mode crr alone");
+        return false;
+    }
+    if (options->mode == RUN_MODE_ECHO) {
+        return true;
+    }
+    if (options->targets[0].is_datagram) {
+        say(options->mode == RUN_MODE_CRR
+                ? "--mode: over udp:// nothing is connected"
+                : "--mode: rr is not for udp://");
+        return false;
+    }
+    if (options->mode == RUN_MODE_RR) {
+        options->recv_bytes =
+            options->recv_bytes > 0 ? options->recv_bytes : options->size_bytes;
+        return true;
+    }
+    if (options->depth > 1) {
+        say("-p: in mode crr there is one request for each connection");
+        return false;
+    }
+    return true;
+}
+
+static bool settle(struct run_options *options,
+                   const struct options_given *given)
+{
+    return settle_amounts(options, given) && settle_datagrams(options, given) &&
+           settle_mode(options);
+}
+
+const struct options_group options_load = {
+    .long_flags = long_flags,
+    .short_flags = "c:d:n:p:w:",
+    .read = read_flag,
+    .settle = settle,
+    .help = help,
+};
