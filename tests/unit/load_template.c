@@ -1,0 +1,176 @@
+/*
+ * Text that each request fills anew: places and braces that are none, what they
+ * become, mistakes with the place of each, and memory that is refused.
+ */
+#include "tools/weir-load/template.c"
+
+#include "tests/unit.h"
+
+static struct template template;
+static char why[TEMPLATE_WHY_SIZE];
+static char out[1024];
+
+static const char *render(const char *text, uint64_t seq, uint64_t seed)
+{
+    const struct template_values values = {seq, 7, seed};
+
+    expect_eq(template_parse(text, strlen(text), &template, why), 0, "%s: %s",
+              text, why);
+    expect_leq(template.size_max, sizeof(out) - 1);
+    const size_t len = template_render(&template, &values, out);
+    expect_leq(len, template.size_max);
+    out[len] = '\0';
+    template_fini(&template);
+    return out;
+}
+
+static void refuses(const char *text, const char *reason)
+{
+    expect_eq(template_parse(text, strlen(text), &template, why), -EINVAL, "%s",
+              text);
+    cr_assert_not_null(strstr(why, reason), "'%s' said: %s", text, why);
+}
+
+UNIT(load_template, text_without_places_is_itself)
+{
+    static const char *const texts[] = {
+        "",       "/index.html", "{\"a\":{\"b\":[1]}}",
+        "{",      "}}",          "{{",
+        "{ seq}", "{Seq}",       "{1}",
+        "{seq",   "{a b:c}",     "{}",
+        "\\{x"};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        expect_str_eq(render(texts[i], 1, 2), texts[i]);
+    }
+}
+
+UNIT(load_template, places_become_what_they_name)
+{
+    expect_str_eq(render("/a?n={seq}&c={conn}", 42, 1), "/a?n=42&c=7");
+    expect_str_eq(render("{seq}{seq}", UINT64_MAX, 1),
+                  "1844674407370955161518446744073709551615");
+    expect_str_eq(render("{{seq}}", 5, 1), "{5}");
+    expect_str_eq(render("{\"id\":{seq}}", 5, 1), "{\"id\":5}");
+    expect_str_eq(render("{rand:3:3}", 5, 1), "3");
+}
+
+UNIT(load_template, random_numbers_are_in_their_range_and_reach_its_ends)
+{
+    bool seen[10] = {false};
+
+    for (uint64_t seq = 0; seq < 1000; seq++) {
+        const unsigned long number =
+            strtoul(render("{rand:5:9}", seq, 1), NULL, 10);
+        cr_assert(number >= 5 && number <= 9);
+        seen[number] = true;
+    }
+    cr_assert(seen[5] && seen[6] && seen[7] && seen[8] && seen[9]);
+    render("{rand:0:18446744073709551615}", 1, 1);
+}
+
+UNIT(load_template, values_depend_on_the_seed_and_the_number_alone)
+{
+    char first[64];
+
+    snprintf(first, sizeof(first), "%s", render("{letters:20}", 3, 1));
+    expect_eq(strlen(first), 20);
+    expect_eq(strspn(first, "abcdefghijklmnopqrstuvwxyz"), 20);
+    expect_str_eq(render("{letters:20}", 3, 1), first);
+    cr_assert_neq(strcmp(render("{letters:20}", 4, 1), first), 0);
+    cr_assert_neq(strcmp(render("{letters:20}", 3, 2), first), 0);
+    snprintf(first, sizeof(first), "%s",
+             render("{letters:20}{letters:20}", 3, 1));
+    cr_assert_neq(memcmp(first, first + 20, 20), 0);
+}
+
+UNIT(load_template, it_is_fixed_without_places)
+{
+    expect_eq(template_parse("a{b", 3, &template, why), 0);
+    cr_assert(template_is_fixed(&template));
+    expect_eq(template.part_count, 1, "pieces are joined");
+    template_fini(&template);
+    expect_eq(template_parse("a{seq}b", 7, &template, why), 0);
+    cr_assert_not(template_is_fixed(&template));
+    template_fini(&template);
+    expect_eq(template_take("{seq}", 5, &template), 0);
+    cr_assert(template_is_fixed(&template));
+    template_fini(&template);
+}
+
+UNIT(load_template, mistakes_are_told_with_their_place)
+{
+    refuses("ab{sec}", "at byte 3, '{sec}'");
+    refuses("{x:1}", "write {seq}");
+    refuses("{seq:1}", "at byte 1");
+    refuses("{conn:}", "at byte 1");
+    refuses("{rand}", "{rand:LOW:HIGH}");
+    refuses("{rand:}", "at byte 1");
+    refuses("{rand:1}", "at byte 1");
+    refuses("{rand:1:}", "at byte 1");
+    refuses("{rand:2:1}", "at byte 1");
+    refuses("{rand:-1:1}", "at byte 1");
+    refuses("{rand:1:18446744073709551616}", "at byte 1");
+    refuses("{rand:1:2", "at byte 1");
+    refuses("{letters:0}", "at byte 1");
+    refuses("{letters:65537}", "at byte 1");
+    refuses("{letters:x}", "at byte 1");
+    refuses("{file:}", "at byte 1");
+    refuses("{file:/nonexistent/x}", "/nonexistent/x: No such file");
+    refuses("{file:/}", "Is a directory");
+}
+
+UNIT(load_template, too_much_is_refused)
+{
+    static char text[20 * 1025 + 1];
+
+    for (size_t i = 0; i < 1025; i++) {
+        memcpy(text + i * 15, "{letters:65536}", 15);
+    }
+    expect_eq(template_parse(text, 1025 * 15, &template, why), -EINVAL);
+}
+
+UNIT(load_template, a_file_is_read_once_and_is_not_looked_into)
+{
+    char path[] = "/tmp/weir-template-XXXXXX";
+    char text[64];
+    const int fd = mkstemp(path);
+
+    cr_assert_geq(fd, 0);
+    expect_eq(write(fd, "{seq}\n", 6), 6);
+    close(fd);
+    snprintf(text, sizeof(text), "<{file:%s}>{seq}", path);
+    expect_str_eq(render(text, 9, 1), "<{seq}\n>9");
+    unlink(path);
+}
+
+/* The allocation that fails; 0: none. */
+static size_t fail_at;
+static size_t calls;
+
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    calls++;
+    return calls == fail_at ? NULL : __real_realloc(memory, size);
+}
+
+UNIT(load_template, without_memory_it_fails_and_leaves_nothing)
+{
+    static const char text[] = "a{seq}b{file:/dev/null}{rand:1:2}c{letters:3}";
+    int err = -ENOMEM;
+
+    for (fail_at = 1; err == -ENOMEM; fail_at++) {
+        calls = 0;
+        err = template_parse(text, sizeof(text) - 1, &template, why);
+        if (err == -ENOMEM) {
+            cr_assert_not_null(strstr(why, "no memory"), "%s", why);
+        }
+    }
+    expect_eq(err, 0, "%s", why);
+    expect_gt(fail_at, 9);
+    fail_at = 0;
+    template_fini(&template);
+}

@@ -1,0 +1,398 @@
+/*
+ * Names are compared as they come: each byte takes away those of the table that
+ * it does not fit, and the one that is left at the colon is the field. Values
+ * of other fields are only looked at for control characters.
+ *
+ * A value that matters is a list (RFC 9110, 5.6.1): its elements are collected
+ * one at a time in lower case and judged at the comma or the line's end. An
+ * element that is longer than every known word is a word that is not known.
+ */
+#include "http_head.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* An element with more bytes than are kept. */
+#define ELEMENT_LONG 255U
+
+#define ALL_FIELDS ((1U << HTTP_FIELD_COUNT) - 1)
+
+static const struct {
+    const char *name;
+    size_t len;
+} fields[HTTP_FIELD_COUNT] = {
+    [HTTP_FIELD_LENGTH] = {"content-length", sizeof("content-length") - 1},
+    [HTTP_FIELD_CODING] = {"transfer-encoding",
+                           sizeof("transfer-encoding") - 1},
+    [HTTP_FIELD_CONNECTION] = {"connection", sizeof("connection") - 1},
+};
+
+static const struct {
+    int code;
+    const char *name;
+    const char *text;
+} errors[] = {
+    {HTTP_E_STATUS_LINE, "HTTP_STATUS_LINE", "no status line of HTTP/1.x"},
+    {HTTP_E_STATUS, "HTTP_STATUS", "a status that is not from 100 to 599"},
+    {HTTP_E_LINE_END, "HTTP_LINE_END", "a line that does not end with CR LF"},
+    {HTTP_E_NAME, "HTTP_NAME", "a field without a name and its colon"},
+    {HTTP_E_VALUE, "HTTP_VALUE", "a control character in a line"},
+    {HTTP_E_HEAD_SIZE, "HTTP_HEAD_SIZE", "a head of more than 64 KiB"},
+    {HTTP_E_LENGTH, "HTTP_LENGTH", "a Content-Length that is not one number"},
+    {HTTP_E_CODING, "HTTP_CODING",
+     "a Transfer-Encoding that does not end with one chunked"},
+    {HTTP_E_BOTH, "HTTP_BOTH", "both Content-Length and Transfer-Encoding"},
+    {HTTP_E_SWITCH, "HTTP_SWITCH", "a change of protocols, not asked for"},
+    {HTTP_E_CHUNK, "HTTP_CHUNK", "a chunk without its size or its line end"},
+    {HTTP_E_CUT, "HTTP_CUT", "the stream ended inside an answer"},
+};
+
+/* ---- characters ---- */
+
+/* Of RFC 9110, 5.6.2. */
+static bool is_token(uint8_t byte)
+{
+    static const uint8_t marks[] = "!#$%&'*+-.^_`|~";
+
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') ||
+           (byte != 0 && memchr(marks, byte, sizeof(marks) - 1));
+}
+
+static bool is_text(uint8_t byte)
+{
+    return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
+}
+
+static bool is_blank(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+static bool is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+static uint8_t lower(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+}
+
+/* ---- values ---- */
+
+static bool is_element(const struct http_head_reader *reader, const char *word)
+{
+    return reader->element_len == strlen(word) &&
+           memcmp(reader->element, word, reader->element_len) == 0;
+}
+
+/* Equal lengths may be said again (RFC 9110, 8.6). */
+static int take_length(struct http_head_reader *reader)
+{
+    struct http_head *head = &reader->head;
+    uint64_t length = 0;
+
+    if (reader->element_len > HTTP_ELEMENT_SIZE) {
+        return HTTP_E_LENGTH;
+    }
+    for (uint8_t i = 0; i < reader->element_len; i++) {
+        const uint8_t byte = (uint8_t)reader->element[i];
+        if (!is_digit(byte) || length > (INT64_MAX - 9) / 10) {
+            return HTTP_E_LENGTH;
+        }
+        length = length * 10 + (byte - '0');
+    }
+    if (head->has_length && head->length != length) {
+        return HTTP_E_LENGTH;
+    }
+    head->has_length = true;
+    head->length = length;
+    return 0;
+}
+
+static int take_coding(struct http_head_reader *reader)
+{
+    struct http_head *head = &reader->head;
+
+    if (head->is_chunked) {
+        return HTTP_E_CODING; /* it must be the last one */
+    }
+    head->has_coding = true;
+    head->is_chunked = is_element(reader, "chunked");
+    return 0;
+}
+
+/* An element has ended; an empty one is none. */
+static int take_element(struct http_head_reader *reader)
+{
+    int err = 0;
+
+    if (reader->element_len > 0) {
+        switch (reader->field) {
+        case HTTP_FIELD_LENGTH:
+            err = take_length(reader);
+            break;
+        case HTTP_FIELD_CODING:
+            err = take_coding(reader);
+            break;
+        default:
+            reader->head.has_close |= is_element(reader, "close");
+            reader->head.has_keep_alive |= is_element(reader, "keep-alive");
+            break;
+        }
+    }
+    reader->element_len = 0;
+    reader->element_has_blank = false;
+    return err;
+}
+
+static int read_element(struct http_head_reader *reader, uint8_t byte)
+{
+    if (byte == ',') {
+        return take_element(reader);
+    }
+    if (is_blank(byte)) {
+        reader->element_has_blank = reader->element_len > 0;
+        return 0;
+    }
+    if (reader->element_has_blank || reader->element_len >= HTTP_ELEMENT_SIZE) {
+        reader->element_len = ELEMENT_LONG; /* two words, or a long one */
+        return 0;
+    }
+    reader->element[reader->element_len] = (char)lower(byte);
+    reader->element_len++;
+    return 0;
+}
+
+/* The line of a field has ended, and none goes on with it. */
+static int end_field(struct http_head_reader *reader)
+{
+    if (!reader->has_field) {
+        return 0;
+    }
+    reader->has_field = false;
+    return reader->field == HTTP_FIELD_OTHER ? 0 : take_element(reader);
+}
+
+static int check_head(const struct http_head *head)
+{
+    if (head->has_coding && head->has_length) {
+        return HTTP_E_BOTH;
+    }
+    if (head->has_coding && (!head->is_chunked || head->minor == 0)) {
+        return HTTP_E_CODING;
+    }
+    return head->status == 101 ? HTTP_E_SWITCH : 0;
+}
+
+/* ---- the states ---- */
+
+/* "HTTP/1.1 200": the reason, or the blank before it, may be left out. */
+static int read_status(struct http_head_reader *reader, uint8_t byte)
+{
+    static const char pattern[] = "HTTP/1.d ddd";
+    struct http_head *head = &reader->head;
+    const char wanted = pattern[reader->at];
+
+    if (wanted == 'd' ? !is_digit(byte) : byte != (uint8_t)wanted) {
+        return HTTP_E_STATUS_LINE;
+    }
+    if (reader->at == sizeof("HTTP/1.") - 1) {
+        head->minor = (uint8_t)(byte - '0');
+    } else if (wanted == 'd') {
+        head->status = (uint16_t)(head->status * 10 + (byte - '0'));
+    }
+    reader->at++;
+    if (reader->at < sizeof(pattern) - 1) {
+        return 0;
+    }
+    reader->state = HTTP_HEAD_REASON;
+    return head->status < 100 || head->status > 599 ? HTTP_E_STATUS : 0;
+}
+
+static int read_reason(struct http_head_reader *reader, uint8_t byte)
+{
+    if (byte == '\r') {
+        reader->state = HTTP_HEAD_LINE_FEED;
+        return 0;
+    }
+    if (!is_text(byte)) {
+        return byte == '\n' ? HTTP_E_LINE_END : HTTP_E_VALUE;
+    }
+    if (reader->at == sizeof("HTTP/1.1 200") - 1 && byte != ' ') {
+        return HTTP_E_STATUS_LINE;
+    }
+    reader->at++;
+    return 0;
+}
+
+static int read_name(struct http_head_reader *reader, uint8_t byte)
+{
+    if (byte == ':' && reader->at > 0) {
+        reader->field = HTTP_FIELD_OTHER;
+        for (uint8_t i = 0; i < HTTP_FIELD_COUNT; i++) {
+            if ((reader->fitting >> i & 1U) && reader->at == fields[i].len) {
+                reader->field = i;
+            }
+        }
+        reader->has_field = true;
+        reader->state = HTTP_HEAD_VALUE;
+        return 0;
+    }
+    if (!is_token(byte)) {
+        return byte == '\n' ? HTTP_E_LINE_END : HTTP_E_NAME;
+    }
+    for (uint8_t i = 0; i < HTTP_FIELD_COUNT; i++) {
+        if (reader->at >= fields[i].len ||
+            (uint8_t)fields[i].name[reader->at] != lower(byte)) {
+            reader->fitting &= (uint8_t) ~(1U << i);
+        }
+    }
+    reader->at++;
+    return 0;
+}
+
+/* The first byte of a line says whether the field before it has ended. */
+static int read_line(struct http_head_reader *reader, uint8_t byte)
+{
+    if (is_blank(byte)) {
+        reader->state = HTTP_HEAD_VALUE;
+        if (!reader->has_field) {
+            return HTTP_E_NAME;
+        }
+        return reader->field == HTTP_FIELD_OTHER ? 0
+                                                 : read_element(reader, byte);
+    }
+    const int err = end_field(reader);
+    if (err < 0) {
+        return err;
+    }
+    if (byte == '\r') {
+        reader->state = HTTP_HEAD_LAST_FEED;
+        return 0;
+    }
+    reader->state = HTTP_HEAD_NAME;
+    reader->at = 0;
+    reader->fitting = reader->is_trailer ? 0 : ALL_FIELDS;
+    return read_name(reader, byte);
+}
+
+static int read_value(struct http_head_reader *reader, uint8_t byte)
+{
+    if (byte == '\r') {
+        reader->state = HTTP_HEAD_LINE_FEED;
+        return 0;
+    }
+    if (!is_text(byte)) {
+        return byte == '\n' ? HTTP_E_LINE_END : HTTP_E_VALUE;
+    }
+    return reader->field == HTTP_FIELD_OTHER ? 0 : read_element(reader, byte);
+}
+
+static int read_feed(struct http_head_reader *reader, uint8_t byte)
+{
+    if (byte != '\n') {
+        return HTTP_E_LINE_END;
+    }
+    if (reader->state == HTTP_HEAD_LINE_FEED) {
+        reader->state = HTTP_HEAD_LINE;
+        return 0;
+    }
+    reader->state = HTTP_HEAD_DONE;
+    return reader->is_trailer ? 0 : check_head(&reader->head);
+}
+
+static int read_byte(struct http_head_reader *reader, uint8_t byte)
+{
+    switch (reader->state) {
+    case HTTP_HEAD_STATUS:
+        return read_status(reader, byte);
+    case HTTP_HEAD_REASON:
+        return read_reason(reader, byte);
+    case HTTP_HEAD_LINE:
+        return read_line(reader, byte);
+    case HTTP_HEAD_NAME:
+        return read_name(reader, byte);
+    case HTTP_HEAD_VALUE:
+        return read_value(reader, byte);
+    default:
+        return read_feed(reader, byte);
+    }
+}
+
+/* Bytes of a value without a meaning, in a loop that does nothing else. */
+static size_t skip_value(const struct http_head_reader *reader,
+                         const uint8_t *data, size_t len)
+{
+    size_t used = 0;
+
+    if (reader->state == HTTP_HEAD_VALUE && reader->field == HTTP_FIELD_OTHER) {
+        while (used < len && is_text(data[used])) {
+            used++;
+        }
+    }
+    return used;
+}
+
+/* ---- the reader ---- */
+
+void http_head_begin(struct http_head_reader *reader)
+{
+    *reader = (struct http_head_reader){.state = HTTP_HEAD_STATUS};
+}
+
+void http_head_begin_trailers(struct http_head_reader *reader)
+{
+    const struct http_head head = reader->head;
+
+    *reader = (struct http_head_reader){
+        .state = HTTP_HEAD_LINE, .is_trailer = true, .head = head};
+}
+
+int http_head_read(struct http_head_reader *reader, const uint8_t *data,
+                   size_t len, size_t *ret_at)
+{
+    const size_t room = HTTP_HEAD_MAX - reader->size_bytes;
+    const size_t end = len < room ? len : room;
+    size_t used = 0;
+
+    while (used < end && reader->state != HTTP_HEAD_DONE) {
+        const int err = read_byte(reader, data[used]);
+        if (err < 0) {
+            *ret_at = used;
+            return err;
+        }
+        used++;
+        used += skip_value(reader, data + used, end - used);
+    }
+    reader->size_bytes += (uint32_t)used;
+    if (reader->state != HTTP_HEAD_DONE &&
+        reader->size_bytes == HTTP_HEAD_MAX) {
+        *ret_at = used;
+        return HTTP_E_HEAD_SIZE;
+    }
+    return (int)used;
+}
+
+const char *http_error_text(int err)
+{
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        if (errors[i].code == err) {
+            return errors[i].text;
+        }
+    }
+    return "an answer that is not HTTP/1.x";
+}
+
+const char *http_error_name(int err)
+{
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        if (errors[i].code == err) {
+            return errors[i].name;
+        }
+    }
+    return NULL;
+}

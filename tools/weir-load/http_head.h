@@ -1,0 +1,111 @@
+/*
+ * The head of an HTTP/1.x answer, read byte by byte as it comes: the status
+ * line, and of the fields those that say where the answer ends and whether its
+ * connection may carry another one.
+ *
+ * Nothing is copied and nothing is allocated, however the bytes are cut. It is
+ * strict, as RFC 9112 asks of a client that wants to know where a message
+ * ends: lines end with CR LF, a name is a token with a colon right behind it,
+ * and lengths that disagree are errors. A folded line is read as a blank.
+ *
+ * The trailers of a chunked body are read by the same reader, and have no
+ * meaning.
+ */
+#ifndef WEIR_LOAD_HTTP_HEAD_H
+#define WEIR_LOAD_HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The most bytes of a head, and of the trailers. */
+#define HTTP_HEAD_MAX 65536U
+
+/* Why an answer is not understood; below 0, and no error of the kernel's. */
+enum http_error {
+    HTTP_E_STATUS_LINE = -6000, /* no "HTTP/1.1 200 reason" */
+    HTTP_E_STATUS = -6001,      /* a status below 100 or above 599 */
+    HTTP_E_LINE_END = -6002,    /* CR without LF, or LF without CR */
+    HTTP_E_NAME = -6003,        /* a field without a name and its colon */
+    HTTP_E_VALUE = -6004,       /* a control character in a value */
+    HTTP_E_HEAD_SIZE = -6005,   /* more than HTTP_HEAD_MAX bytes */
+    HTTP_E_LENGTH = -6006,      /* Content-Length is no number, or two */
+    HTTP_E_CODING = -6007,      /* chunked is not the last coding */
+    HTTP_E_BOTH = -6008,        /* Content-Length and Transfer-Encoding */
+    HTTP_E_SWITCH = -6009,      /* status 101, which nobody has asked for */
+    HTTP_E_CHUNK = -6010,       /* no chunk size, or no line end behind one */
+    HTTP_E_CUT = -6011,         /* the stream ended inside an answer */
+};
+
+/* What the head says. */
+struct http_head {
+    uint16_t status;
+    uint8_t minor;
+    bool has_length;
+    bool has_coding;
+    bool is_chunked;
+    bool has_close;
+    bool has_keep_alive;
+    uint64_t length;
+};
+
+/* The fields that are read; the order is that of a table. */
+enum http_field {
+    HTTP_FIELD_LENGTH,
+    HTTP_FIELD_CODING,
+    HTTP_FIELD_CONNECTION,
+    HTTP_FIELD_COUNT,
+    HTTP_FIELD_OTHER = HTTP_FIELD_COUNT,
+};
+
+enum http_head_state {
+    HTTP_HEAD_STATUS,    /* inside the status line's fixed part */
+    HTTP_HEAD_REASON,    /* behind it */
+    HTTP_HEAD_LINE,      /* at the first byte of a line */
+    HTTP_HEAD_NAME,      /* inside a name */
+    HTTP_HEAD_VALUE,     /* inside a value */
+    HTTP_HEAD_LINE_FEED, /* behind the CR of a line */
+    HTTP_HEAD_LAST_FEED, /* behind the CR of the empty line */
+    HTTP_HEAD_DONE,
+};
+
+#define HTTP_ELEMENT_SIZE 24U
+
+struct http_head_reader {
+    enum http_head_state state;
+    /* Bytes of the status line's fixed part, or of a name. */
+    uint32_t at;
+    /* All bytes until now. */
+    uint32_t size_bytes;
+    /* Names that the bytes of this one fit, a bit each; then the field. */
+    uint8_t fitting;
+    uint8_t field;
+    /* An element of a list in a value: its bytes in lower case, and whether a
+     * blank followed them. */
+    uint8_t element_len;
+    bool element_has_blank;
+    /* Is there a field that a folded line could go on with? */
+    bool has_field;
+    /* Fields have no meaning. */
+    bool is_trailer;
+    char element[HTTP_ELEMENT_SIZE];
+    struct http_head head;
+};
+
+/* Begin an answer's head, or the trailers of its body. */
+void http_head_begin(struct http_head_reader *reader);
+void http_head_begin_trailers(struct http_head_reader *reader);
+
+/* Read up to the head's end. Returns how many bytes were used, and the state is
+ * HTTP_HEAD_DONE behind the last one; or an enum http_error, and @ret_at is the
+ * offending byte's place in @data. */
+int http_head_read(struct http_head_reader *reader, const uint8_t *data,
+                   size_t len, size_t *ret_at);
+
+/* One line about an error. */
+const char *http_error_text(int err);
+
+/* "HTTP_STATUS_LINE", ...; NULL for other numbers. */
+const char *http_error_name(int err);
+
+#endif

@@ -1,0 +1,350 @@
+/*
+ * The usual case is an answer whose head is the one kept and whose body is all
+ * there: one comparison of memory, one addition. Every other way is a state.
+ *
+ * Chunk sizes have at most 15 digits, and the line of one is limited as a whole
+ * head is. Blanks behind a size belong to an extension and are allowed there
+ * alone (RFC 9112, 7.1.1).
+ */
+#include "http_response.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DIGITS_MAX 15U
+
+/* ---- the head ---- */
+
+/* What the head says about the body (RFC 9112, 6.3). */
+static void begin_body(struct http_response *response)
+{
+    const struct http_head *head = &response->reader.head;
+
+    response->body_bytes = 0;
+    response->left_bytes = 0;
+    if (response->is_head_request || head->status < 200 ||
+        head->status == 204 || head->status == 304) {
+        response->state = HTTP_COMPLETE;
+    } else if (head->is_chunked) {
+        response->state = HTTP_CHUNK_SIZE;
+        response->digits = 0;
+        response->line_bytes = 0;
+    } else if (head->has_length) {
+        response->left_bytes = head->length;
+        response->state = head->length > 0 ? HTTP_LENGTH : HTTP_COMPLETE;
+    } else {
+        response->state = HTTP_UNTIL_END;
+    }
+}
+
+/* An answer begins. */
+static void begin(struct http_response *response)
+{
+    http_head_begin(&response->reader);
+    response->state = HTTP_IN_HEAD;
+    response->shown_len = 0;
+    response->size_bytes = 0;
+}
+
+static void show(struct http_response *response, const uint8_t *data,
+                 size_t len)
+{
+    const size_t room = sizeof(response->shown) - response->shown_len;
+    const size_t part = len < room ? len : room;
+
+    memcpy(response->shown + response->shown_len, data, part);
+    response->shown_len += (uint8_t)part;
+}
+
+static int fail(struct http_response *response, int err)
+{
+    response->state = HTTP_BROKEN;
+    return err;
+}
+
+static void keep(struct http_kept *kept, const struct http_head *head,
+                 const uint8_t *data, size_t len)
+{
+    if (len <= sizeof(kept->bytes)) {
+        memcpy(kept->bytes, data, len);
+        kept->len = len;
+        kept->head = *head;
+    }
+}
+
+static ssize_t read_head(struct http_response *response, struct http_kept *kept,
+                         const uint8_t *data, size_t len)
+{
+    struct http_head_reader *reader = &response->reader;
+    const bool is_first = reader->size_bytes == 0;
+    size_t at = 0;
+
+    show(response, data, len);
+    const int used = http_head_read(reader, data, len, &at);
+    if (used < 0) {
+        return fail(response, used);
+    }
+    if (reader->state == HTTP_HEAD_DONE) {
+        if (reader->head.status < 200) { /* interim; the answer follows */
+            http_head_begin(reader);
+            return used;
+        }
+        if (is_first) {
+            keep(kept, &reader->head, data, (size_t)used);
+        }
+        begin_body(response);
+    }
+    return used;
+}
+
+/* The head is the one before: returns its length, or 0. */
+static size_t match_kept(struct http_response *response,
+                         const struct http_kept *kept, const uint8_t *data,
+                         size_t len)
+{
+    if (kept->len == 0 || len < kept->len ||
+        memcmp(data, kept->bytes, kept->len) != 0) {
+        return 0;
+    }
+    response->reader.head = kept->head;
+    response->reader.is_trailer = false;
+    response->size_bytes = 0;
+    response->shown_len = 0;
+    begin_body(response);
+    return kept->len;
+}
+
+/* ---- the body ---- */
+
+static ssize_t fail_body(struct http_response *response, const uint8_t *data,
+                         size_t len)
+{
+    response->shown_len = 0;
+    show(response, data, len);
+    return fail(response, HTTP_E_CHUNK);
+}
+
+/* Counted bytes: of a body with a length, or of a chunk. */
+static size_t skip(struct http_response *response, size_t len,
+                   enum http_state next)
+{
+    const size_t part =
+        len < response->left_bytes ? len : (size_t)response->left_bytes;
+
+    response->left_bytes -= part;
+    response->body_bytes += part;
+    if (response->left_bytes == 0) {
+        response->state = next;
+    }
+    return part;
+}
+
+static int hex_digit(uint8_t byte)
+{
+    if (byte >= '0' && byte <= '9') {
+        return byte - '0';
+    }
+    byte |= 0x20;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+static bool read_size(struct http_response *response, uint8_t byte)
+{
+    const int digit = hex_digit(byte);
+
+    if (digit >= 0 && response->digits < DIGITS_MAX) {
+        response->left_bytes = response->left_bytes * 16 + (unsigned)digit;
+        response->digits++;
+        return true;
+    }
+    if (response->digits == 0 || digit >= 0) {
+        return false;
+    }
+    response->state = byte == '\r' ? HTTP_CHUNK_FEED : HTTP_CHUNK_EXT;
+    response->awaits_extension = byte != ';';
+    return byte == '\r' || byte == ';' || byte == ' ' || byte == '\t';
+}
+
+/* Blanks must be followed by a ';' before the line ends. */
+static bool read_extension(struct http_response *response, uint8_t byte)
+{
+    if (response->awaits_extension) {
+        response->awaits_extension = byte != ';';
+        return byte == ';' || byte == ' ' || byte == '\t';
+    }
+    if (byte == '\r') {
+        response->state = HTTP_CHUNK_FEED;
+        return true;
+    }
+    return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
+}
+
+static void end_size_line(struct http_response *response)
+{
+    if (response->left_bytes > 0) {
+        response->state = HTTP_CHUNK_DATA;
+        return;
+    }
+    http_head_begin_trailers(&response->reader);
+    response->state = HTTP_TRAILERS;
+}
+
+/* A byte of the framing; false: it is wrong. */
+static bool read_framing(struct http_response *response, uint8_t byte)
+{
+    response->line_bytes++;
+    switch (response->state) {
+    case HTTP_CHUNK_SIZE:
+        return read_size(response, byte);
+    case HTTP_CHUNK_EXT:
+        return read_extension(response, byte) &&
+               response->line_bytes < HTTP_HEAD_MAX;
+    case HTTP_CHUNK_FEED:
+        end_size_line(response);
+        return byte == '\n';
+    case HTTP_CHUNK_CR:
+        response->state = HTTP_CHUNK_LF;
+        return byte == '\r';
+    default:
+        response->state = HTTP_CHUNK_SIZE;
+        response->digits = 0;
+        response->line_bytes = 0;
+        return byte == '\n';
+    }
+}
+
+static ssize_t read_trailers(struct http_response *response,
+                             const uint8_t *data, size_t len)
+{
+    size_t at = 0;
+
+    const int used = http_head_read(&response->reader, data, len, &at);
+    if (used < 0) {
+        response->shown_len = 0;
+        show(response, data + at, len - at);
+        return fail(response, used);
+    }
+    if (response->reader.state == HTTP_HEAD_DONE) {
+        response->state = HTTP_COMPLETE;
+    }
+    return used;
+}
+
+/* Some bytes of the body, at least one. */
+static ssize_t read_body(struct http_response *response, const uint8_t *data,
+                         size_t len)
+{
+    switch (response->state) {
+    case HTTP_LENGTH:
+        return (ssize_t)skip(response, len, HTTP_COMPLETE);
+    case HTTP_CHUNK_DATA:
+        return (ssize_t)skip(response, len, HTTP_CHUNK_CR);
+    case HTTP_UNTIL_END:
+        response->body_bytes += len;
+        return (ssize_t)len;
+    case HTTP_TRAILERS:
+        return read_trailers(response, data, len);
+    default:
+        return read_framing(response, data[0]) ? 1
+                                               : fail_body(response, data, len);
+    }
+}
+
+/* ---- the answer ---- */
+
+void http_response_init(struct http_response *response, bool is_head_request)
+{
+    *response = (struct http_response){.state = HTTP_COMPLETE,
+                                       .is_head_request = is_head_request};
+    http_head_begin(&response->reader);
+}
+
+void http_kept_init(struct http_kept *kept)
+{
+    kept->len = 0;
+}
+
+ssize_t http_response_read(struct http_response *response,
+                           struct http_kept *kept, const uint8_t *data,
+                           size_t len)
+{
+    size_t used = 0;
+
+    if (response->state == HTTP_COMPLETE && len > 0) {
+        used = match_kept(response, kept, data, len);
+        if (used == 0) {
+            begin(response);
+        }
+    }
+    while (used < len && response->state != HTTP_COMPLETE) {
+        const ssize_t part =
+            response->state == HTTP_IN_HEAD
+                ? read_head(response, kept, data + used, len - used)
+                : read_body(response, data + used, len - used);
+        if (part < 0) {
+            return part;
+        }
+        used += (size_t)part;
+    }
+    response->size_bytes += used;
+    return (ssize_t)used;
+}
+
+int http_response_end(struct http_response *response)
+{
+    if (response->state == HTTP_UNTIL_END) {
+        response->state = HTTP_COMPLETE;
+        return 0;
+    }
+    return fail(response, HTTP_E_CUT);
+}
+
+bool http_response_may_go_on(const struct http_response *response)
+{
+    const struct http_head *head = &response->reader.head;
+    const bool ends_itself = response->is_head_request || head->is_chunked ||
+                             head->has_length || head->status == 204 ||
+                             head->status == 304;
+
+    if (head->has_close || !ends_itself) {
+        return false;
+    }
+    return head->minor > 0 || head->has_keep_alive;
+}
+
+/* ---- what is told ---- */
+
+const char *http_quote(const uint8_t *bytes, size_t len, char *text,
+                       size_t size)
+{
+    size_t at = 0;
+
+    text[at++] = '\'';
+    for (size_t i = 0; i < len && at + 8 < size; i++) {
+        const uint8_t byte = bytes[i];
+        if (byte == '\r' || byte == '\n') {
+            text[at++] = '\\';
+            text[at++] = byte == '\r' ? 'r' : 'n';
+        } else if (byte < 0x20 || byte >= 0x7f || byte == '\\') {
+            at += (size_t)snprintf(text + at, size - at, "\\x%02x", byte);
+        } else {
+            text[at++] = (char)byte;
+        }
+    }
+    text[at++] = '\'';
+    text[at] = '\0';
+    return text;
+}
+
+const char *http_response_describe(const struct http_response *response,
+                                   int err, char *text, size_t size)
+{
+    const bool is_in_body = response->reader.is_trailer || err == HTTP_E_CHUNK;
+    char quoted[HTTP_DESCRIPTION_SIZE];
+
+    snprintf(text, size, "%s; %s %s", http_error_text(err),
+             is_in_body ? "the body goes on with" : "the answer begins with",
+             http_quote(response->shown, response->shown_len, quoted,
+                        sizeof(quoted)));
+    return text;
+}

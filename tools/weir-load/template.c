@@ -1,0 +1,394 @@
+/*
+ * A template is compiled once into parts: pieces of its own bytes, and places.
+ * Rendering copies and prints numbers, and allocates nothing.
+ *
+ * Random values are hashes of the seed, the request's number and the part's, so
+ * that two runs with one seed send the same, on however many threads.
+ */
+#include "template.h"
+
+#include "tools/load/payload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Digits of the largest number. */
+#define NUMBER_SIZE 20U
+
+/* The longest text behind a place's name. */
+#define ARGUMENT_SIZE 4096U
+
+/* ---- building ---- */
+
+static int add_part(struct template *self, const struct template_part *part,
+                    size_t size)
+{
+    if (self->size_max + size > TEMPLATE_SIZE_MAX) {
+        return -EINVAL;
+    }
+    struct template_part *parts =
+        realloc(self->parts, (self->part_count + 1) * sizeof(*parts));
+    if (!parts) {
+        return -ENOMEM;
+    }
+    parts[self->part_count] = *part;
+    self->parts = parts;
+    self->part_count++;
+    self->size_max += size;
+    return 0;
+}
+
+/* Bytes that stand for themselves; they join those before them. */
+static int add_bytes(struct template *self, const char *bytes, size_t len)
+{
+    struct template_part *last =
+        self->part_count > 0 ? &self->parts[self->part_count - 1] : NULL;
+
+    if (len == 0) {
+        return 0;
+    }
+    if (self->size_max + len > TEMPLATE_SIZE_MAX) {
+        return -EINVAL;
+    }
+    char *grown = realloc(self->bytes, self->len + len);
+    if (!grown) {
+        return -ENOMEM;
+    }
+    self->bytes = grown;
+    memcpy(self->bytes + self->len, bytes, len);
+    self->len += len;
+    if (last && last->kind == TEMPLATE_TEXT) {
+        last->len += len;
+        self->size_max += len;
+        return 0;
+    }
+    const struct template_part part = {
+        .kind = TEMPLATE_TEXT, .begin = self->len - len, .len = len};
+    return add_part(self, &part, len);
+}
+
+/* ---- places ---- */
+
+/* All of text is a number. */
+static bool read_number(const char *text, uint64_t *ret)
+{
+    uint64_t number = 0;
+
+    if (text[0] == '\0') {
+        return false;
+    }
+    for (; *text != '\0'; text++) {
+        const uint64_t digit = (uint64_t)(*text - '0');
+        if (*text < '0' || *text > '9' || number > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+        number = number * 10 + digit;
+    }
+    *ret = number;
+    return true;
+}
+
+static int add_plain(struct template *self, const char *argument,
+                     enum template_kind kind)
+{
+    const struct template_part part = {.kind = kind};
+
+    return argument ? -EINVAL : add_part(self, &part, NUMBER_SIZE);
+}
+
+static int add_rand(struct template *self, char *argument)
+{
+    struct template_part part = {.kind = TEMPLATE_RAND};
+    char *colon = argument ? strchr(argument, ':') : NULL;
+
+    if (!colon) {
+        return -EINVAL;
+    }
+    *colon = '\0';
+    if (!read_number(argument, &part.low) ||
+        !read_number(colon + 1, &part.high) || part.low > part.high) {
+        return -EINVAL;
+    }
+    return add_part(self, &part, NUMBER_SIZE);
+}
+
+static int add_letters(struct template *self, const char *argument)
+{
+    struct template_part part = {.kind = TEMPLATE_LETTERS};
+
+    if (!argument || !read_number(argument, &part.low) || part.low == 0 ||
+        part.low > TEMPLATE_LETTERS_MAX) {
+        return -EINVAL;
+    }
+    return add_part(self, &part, (size_t)part.low);
+}
+
+int template_read_file(const char *path, char **ret_bytes, size_t *ret_len)
+{
+    FILE *file = fopen(path, "rb");
+    char *bytes = NULL;
+    size_t len = 0;
+    size_t part = 0;
+    int err = file ? 0 : -errno;
+
+    while (err == 0) {
+        char *grown = realloc(bytes, len + BUFSIZ);
+        if (!grown) {
+            err = -ENOMEM;
+            break;
+        }
+        bytes = grown;
+        part = fread(bytes + len, 1, BUFSIZ, file);
+        len += part;
+        if (part < BUFSIZ) {
+            err = ferror(file) ? -errno : 0;
+            break;
+        }
+        err = len > TEMPLATE_SIZE_MAX ? -EFBIG : 0;
+    }
+    if (file) {
+        fclose(file);
+    }
+    if (err < 0) {
+        free(bytes);
+        return err;
+    }
+    *ret_bytes = bytes;
+    *ret_len = len;
+    return 0;
+}
+
+static int add_file(struct template *self, const char *path, char *why)
+{
+    char *bytes = NULL;
+    size_t len = 0;
+
+    if (!path || path[0] == '\0') {
+        return -EINVAL;
+    }
+    int err = template_read_file(path, &bytes, &len);
+    if (err == -ENOMEM) {
+        return err;
+    }
+    if (err < 0) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "%.200s: %s", path, strerror(-err));
+        return -EINVAL;
+    }
+    err = add_bytes(self, bytes, len);
+    free(bytes);
+    return err;
+}
+
+static int add_place(struct template *self, const char *name, char *argument,
+                     char *why)
+{
+    if (strcmp(name, "seq") == 0) {
+        return add_plain(self, argument, TEMPLATE_SEQ);
+    }
+    if (strcmp(name, "conn") == 0) {
+        return add_plain(self, argument, TEMPLATE_CONN);
+    }
+    if (strcmp(name, "rand") == 0) {
+        return add_rand(self, argument);
+    }
+    if (strcmp(name, "letters") == 0) {
+        return add_letters(self, argument);
+    }
+    return strcmp(name, "file") == 0 ? add_file(self, argument, why) : -EINVAL;
+}
+
+/* Bytes of the lower-case word behind a brace; 0: the brace is itself. */
+static size_t measure_name(const char *text, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len && text[at] >= 'a' && text[at] <= 'z') {
+        at++;
+    }
+    return at < len && (text[at] == ':' || text[at] == '}') ? at : 0;
+}
+
+/* A place, whose brace is at text[0] and whose name has name_len bytes; returns
+ * its size, or an error. */
+static int read_place(struct template *self, const char *text, size_t len,
+                      size_t name_len, char *why)
+{
+    char inside[ARGUMENT_SIZE];
+    const char *end = memchr(text, '}', len);
+    const size_t inside_len = end ? (size_t)(end - text) - 1 : 0;
+
+    why[0] = '\0';
+    if (!end || inside_len >= sizeof(inside) ||
+        memchr(text, '\0', inside_len + 1)) {
+        return -EINVAL;
+    }
+    memcpy(inside, text + 1, inside_len);
+    inside[inside_len] = '\0';
+    char *argument = NULL;
+    if (inside[name_len] == ':') {
+        argument = inside + name_len + 1;
+        inside[name_len] = '\0';
+    }
+    const int err = add_place(self, inside, argument, why);
+    return err < 0 ? err : (int)inside_len + 2;
+}
+
+static void explain(const char *text, size_t len, size_t at, char *why)
+{
+    char reason[TEMPLATE_WHY_SIZE];
+    const size_t left = len - at;
+
+    snprintf(reason, sizeof(reason), "%s",
+             why[0] ? why
+                    : "write {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT} "
+                      "or {file:PATH}");
+    snprintf(why, TEMPLATE_WHY_SIZE, "at byte %zu, '%.*s': %.180s", at + 1,
+             (int)(left < 24 ? left : 24), text + at, reason);
+}
+
+static int parse(struct template *self, const char *text, size_t len, char *why)
+{
+    size_t at = 0;
+
+    while (at < len) {
+        const char *brace = memchr(text + at, '{', len - at);
+        const size_t plain = brace ? (size_t)(brace - text) - at : len - at;
+        const size_t name_len =
+            brace ? measure_name(brace + 1, len - at - plain - 1) : 0;
+        const size_t itself = brace && name_len == 0 ? 1 : 0;
+        int err = add_bytes(self, text + at, plain + itself);
+        if (err < 0) {
+            return err;
+        }
+        at += plain + itself;
+        if (name_len == 0) {
+            continue;
+        }
+        err = read_place(self, text + at, len - at, name_len, why);
+        if (err < 0) {
+            explain(text, len, at, why);
+            return err;
+        }
+        at += (size_t)err;
+    }
+    return 0;
+}
+
+/* ---- rendering ---- */
+
+static size_t write_number(uint64_t number, char *out)
+{
+    char digits[NUMBER_SIZE];
+    size_t len = 0;
+
+    do {
+        len++;
+        digits[NUMBER_SIZE - len] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    memcpy(out, digits + NUMBER_SIZE - len, len);
+    return len;
+}
+
+static size_t write_letters(uint64_t count, uint64_t random, char *out)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        out[i] = (char)('a' + payload_mix(random + i) % 26);
+    }
+    return (size_t)count;
+}
+
+static uint64_t choose(const struct template_part *part, uint64_t random)
+{
+    const uint64_t span = part->high - part->low;
+
+    return span == UINT64_MAX ? random : part->low + random % (span + 1);
+}
+
+static size_t write_part(const struct template *self, size_t index,
+                         const struct template_values *values, char *out)
+{
+    const struct template_part *part = &self->parts[index];
+    const uint64_t random =
+        payload_mix(payload_mix(values->seed ^ payload_mix(values->seq)) ^
+                    payload_mix(index));
+
+    switch (part->kind) {
+    case TEMPLATE_SEQ:
+        return write_number(values->seq, out);
+    case TEMPLATE_CONN:
+        return write_number(values->conn, out);
+    case TEMPLATE_RAND:
+        return write_number(choose(part, random), out);
+    case TEMPLATE_LETTERS:
+        return write_letters(part->low, random, out);
+    default:
+        memcpy(out, self->bytes + part->begin, part->len);
+        return part->len;
+    }
+}
+
+/* ---- templates ---- */
+
+int template_parse(const char *text, size_t len, struct template *ret,
+                   char *why)
+{
+    struct template self = {.len = 0};
+
+    why[0] = '\0';
+    const int err = parse(&self, text, len, why);
+    if (err < 0) {
+        if (err == -ENOMEM) {
+            snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+        } else if (why[0] == '\0') {
+            snprintf(why, TEMPLATE_WHY_SIZE, "it is too long");
+        }
+        template_fini(&self);
+        return err;
+    }
+    *ret = self;
+    return 0;
+}
+
+int template_take(const char *bytes, size_t len, struct template *ret)
+{
+    struct template self = {.len = 0};
+
+    const int err = add_bytes(&self, bytes, len);
+    if (err < 0) {
+        template_fini(&self);
+        return err;
+    }
+    *ret = self;
+    return 0;
+}
+
+bool template_is_fixed(const struct template *self)
+{
+    for (size_t i = 0; i < self->part_count; i++) {
+        if (self->parts[i].kind != TEMPLATE_TEXT) {
+            return false;
+        }
+    }
+    return true;
+}
+
+size_t template_render(const struct template *self,
+                       const struct template_values *values, char *out)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < self->part_count; i++) {
+        len += write_part(self, i, values, out + len);
+    }
+    return len;
+}
+
+void template_fini(struct template *self)
+{
+    free(self->bytes);
+    free(self->parts);
+    *self = (struct template){.len = 0};
+}
