@@ -1,6 +1,8 @@
 /*
  * Text that each request fills anew: places and braces that are none, what they
  * become, mistakes with the place of each, and memory that is refused.
+ *
+ * Rendered text is compared as a whole; files are temporary ones.
  */
 #include "tools/weir-load/template.c"
 
