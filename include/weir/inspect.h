@@ -131,6 +131,27 @@ weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
                               char *buf, size_t size);
 
 /**
+ * Write statistics in the text format of Prometheus, for a page that a program
+ * serves at /metrics.
+ *
+ * Each field is a family of one sample: a gauge `weir_NAME` where the field is
+ * a present value, and a counter `weir_NAME_total` where it is a count since
+ * the loop was made. Several loops are one set of statistics
+ * (weir_threads_get_statistics()).
+ *
+ * @param statistics  the statistics; borrowed. Fields beyond their size are 0
+ * @param out         destination; borrowed, and not flushed
+ * @return            0 or an error
+ * @retval -EINVAL  no statistics, or no destination
+ * @retval WEIR_EOPTIONSIZE  their size is not set
+ * @retval -E2BIG   statistics of a newer library, with a field set unknown here
+ * @retval -EIO     the destination has failed, perhaps before this call
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int
+weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out);
+
+/**
  * Write the state of the loop for an operator: a line for the loop and for each
  * of its objects. A connection's line has its addresses, states, operations in
  * flight, credit, held bytes, queue depth and first error.

@@ -11,46 +11,54 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The fields of struct weir_loop_statistics, in their order. */
+/* The fields of struct weir_loop_statistics, in their order. A count is one
+ * since the loop was made, and only grows. */
 static const struct {
     const char *name;
     size_t offset;
+    bool is_count;
+    const char *help;
 } inspect_fields[] = {
-#define FIELD(name)                                                            \
+#define COUNT(name, help) FIELD(name, true, help)
+#define VALUE(name, help) FIELD(name, false, help)
+#define FIELD(name, is_count, help)                                            \
     {                                                                          \
-#name, offsetof(struct weir_loop_statistics, name)                     \
+#name, offsetof(struct weir_loop_statistics, name), is_count, help     \
     }
-    FIELD(turns),
-    FIELD(enters),
-    FIELD(submitted),
-    FIELD(completions),
-    FIELD(overflows),
-    FIELD(sq_full),
-    FIELD(ops_in_flight),
-    FIELD(connections),
-    FIELD(pool_bytes),
-    FIELD(buffers_posted),
-    FIELD(leases),
-    FIELD(held_bytes),
-    FIELD(kept_bytes),
-    FIELD(starved),
-    FIELD(queued_bytes),
-    FIELD(received_bytes),
-    FIELD(sent_bytes),
-    FIELD(copied_by_write),
-    FIELD(copied_by_compaction),
-    FIELD(copied_to_protocol),
-    FIELD(copied_by_view),
-    FIELD(tasks),
-    FIELD(tasks_spawned),
-    FIELD(task_switches),
-    FIELD(stacks),
-    FIELD(stack_high_water_bytes),
-    FIELD(timers),
-    FIELD(memory_bytes),
-    FIELD(name_hits),
-    FIELD(name_misses),
+    COUNT(turns, "Turns of the loop."),
+    COUNT(enters, "System calls that entered the ring."),
+    COUNT(submitted, "Operations submitted to the kernel."),
+    COUNT(completions, "Completions handled."),
+    COUNT(overflows, "Completion queue overflows."),
+    COUNT(sq_full, "Early submissions because the queue was full."),
+    VALUE(ops_in_flight, "Operations in flight."),
+    VALUE(connections, "Connections alive."),
+    VALUE(pool_bytes, "Bytes of receive buffers."),
+    VALUE(buffers_posted, "Receive buffers posted to the kernel."),
+    VALUE(leases, "Leases of receive buffers."),
+    VALUE(held_bytes, "Received bytes that are held."),
+    VALUE(kept_bytes, "Bytes of readers outside the receive buffers."),
+    COUNT(starved, "Receives that found no buffer."),
+    VALUE(queued_bytes, "Bytes that wait to be sent."),
+    COUNT(received_bytes, "Bytes received."),
+    COUNT(sent_bytes, "Bytes sent."),
+    COUNT(copied_by_write, "Bytes copied by writes."),
+    COUNT(copied_by_compaction, "Bytes copied to free receive buffers."),
+    COUNT(copied_to_protocol,
+          "Bytes copied into memory of protocols and callers."),
+    COUNT(copied_by_view, "Bytes copied so that a view is in one piece."),
+    VALUE(tasks, "Tasks that have not ended."),
+    COUNT(tasks_spawned, "Tasks started."),
+    COUNT(task_switches, "Times that a task was resumed."),
+    VALUE(stacks, "Stacks of tasks, in use and kept."),
+    VALUE(stack_high_water_bytes, "The deepest use of any stack."),
+    VALUE(timers, "Timers armed."),
+    VALUE(memory_bytes, "Bytes of memory allocated."),
+    COUNT(name_hits, "Lookups of names that asked no resolver."),
+    COUNT(name_misses, "Lookups of names that asked the resolver."),
 #undef FIELD
+#undef VALUE
+#undef COUNT
 };
 
 #define FIELD_COUNT (sizeof(inspect_fields) / sizeof(inspect_fields[0]))
@@ -191,6 +199,27 @@ int weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
     const int err = wr_options_read(&known, sizeof(known), statistics);
     wr_require(err >= 0, err);
     return (int)inspect_write_text(&known, buf, size);
+}
+
+int weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out)
+{
+    struct weir_loop_statistics known;
+
+    wr_require(statistics, -EINVAL);
+    wr_require(out, -EINVAL);
+    const int err = wr_options_read(&known, sizeof(known), statistics);
+    wr_require(err >= 0, err);
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        const char *name = inspect_fields[i].name;
+        const bool is_count = inspect_fields[i].is_count;
+        const char *suffix = is_count ? "_total" : "";
+        fprintf(out,
+                "# HELP weir_%s%s %s\n# TYPE weir_%s%s %s\nweir_%s%s %llu\n",
+                name, suffix, inspect_fields[i].help, name, suffix,
+                is_count ? "counter" : "gauge", name, suffix,
+                (unsigned long long)inspect_field_of(&known, i));
+    }
+    return ferror(out) ? -EIO : 0;
 }
 
 static void inspect_dump_loop(const weir_loop *loop, FILE *out)

@@ -117,6 +117,52 @@ UNIT(stats, statistics_that_were_read_have_a_text_too)
     expect_eq(weir_loop_statistics_get_text(NULL, text, sizeof(text)), -EINVAL);
 }
 
+/* A stream in memory, or one whose every write fails. */
+static int write_metrics(const struct weir_loop_statistics *statistics,
+                         FILE *out)
+{
+    cr_assert_not_null(out);
+    const int err = weir_metrics_write(statistics, out);
+    fclose(out);
+    return err;
+}
+
+UNIT(stats, metrics_are_a_family_of_prometheus_for_each_field)
+{
+    struct weir_loop_statistics statistics = {
+        .size = sizeof(statistics), .turns = 3, .tasks = UINT64_MAX};
+    char *text = NULL;
+    size_t size = 0;
+
+    expect_eq(write_metrics(&statistics, open_memstream(&text, &size)), 0);
+    cr_expect_not_null(
+        strstr(text, "# HELP weir_turns_total Turns of the loop.\n"
+                     "# TYPE weir_turns_total counter\nweir_turns_total 3\n"));
+    cr_expect_not_null(strstr(text, "# TYPE weir_tasks gauge\n"
+                                    "weir_tasks 18446744073709551615\n"));
+    size_t line_count = 0;
+    for (const char *at = text; (at = strchr(at, '\n')); at++) {
+        line_count++;
+    }
+    expect_eq(line_count,
+              3 * (sizeof(statistics) - sizeof(size_t)) / sizeof(uint64_t));
+    free(text);
+}
+
+UNIT(stats, metrics_that_cannot_be_written_say_why)
+{
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+    FILE *full = fopen("/dev/full", "w");
+
+    cr_assert_not_null(full);
+    setvbuf(full, NULL, _IONBF, 0);
+    expect_eq(write_metrics(&statistics, full), -EIO);
+    expect_eq(weir_metrics_write(&statistics, NULL), -EINVAL);
+    expect_eq(weir_metrics_write(NULL, stderr), -EINVAL);
+    statistics.size = 0;
+    expect_eq(weir_metrics_write(&statistics, stderr), WEIR_EOPTIONSIZE);
+}
+
 UNIT(stats, the_dump_has_a_line_for_each_thing_alive)
 {
     struct maker m;
