@@ -142,21 +142,6 @@ def check_paths(report, path, text):
                 report.say(path, number, f"no such file: {name}")
 
 
-CODE = re.compile(r"^```c\n(.*?)^```", re.M | re.S)
-
-
-def check_code(report, path, text):
-    """C code of a page stands as it is in a file that the page names before."""
-    for block in CODE.finditer(text):
-        before = text[:block.start()]
-        names = [name for name in PATH.findall(before)
-                 if (report.source / name).is_file()]
-        if not any(block[1] in (report.source / name).read_text(
-                encoding="utf-8") for name in names):
-            report.say(path, before.count("\n") + 1,
-                       "code that is in no file named before")
-
-
 # ---- the text of C files ----
 
 def blank(match):
@@ -293,11 +278,9 @@ def main():
         if path.suffix == ".h" and path.relative_to(source).parts[0] in (
                 "include", "uring", "lib"):
             check_guard(report, path, text)
-    for path in [*source.glob("*.md"), *source.glob("tests/*.md")]:
-        check_paths(report, path, path.read_text(encoding="utf-8"))
-    page = source / "include" / "guide" / "proxy.md"
-    check_paths(report, page, page.read_text(encoding="utf-8"))
-    check_code(report, page, page.read_text(encoding="utf-8"))
+    for folder in (".", "tests", "include/guide"):
+        for path in sorted((source / folder).glob("*.md")):
+            check_paths(report, path, path.read_text(encoding="utf-8"))
     if seen == 0:
         print("no file was found", file=sys.stderr)
         return 1
