@@ -1,0 +1,95 @@
+"""gdb lists the tasks of a program, in a process and in a core of it.
+
+The script is that of tools/gdb; it needs libweir's debug information, which a
+release build does not have. The program is the example of a chat: its tasks wait
+for connections and for lines.
+"""
+
+import glob
+import os
+import resource
+import shutil
+import signal
+import socket
+import tempfile
+
+from harness import ExampleService, Skip, command, equal, example, matches, run
+
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                      "../../tools/gdb/weir-gdb.py")
+
+
+def ask_gdb(*words):
+    """What gdb prints for these words and our command."""
+    if not shutil.which("gdb"):
+        raise Skip("no gdb")
+    outcome = command("gdb", "-nx", "-batch", "-iex",
+                      "set debuginfod enabled off", *words, "-ex",
+                      f"source {SCRIPT}", "-ex", "weir tasks")
+    for why in ("ptrace: Operation not permitted", "Operation not permitted."):
+        if why in outcome.err:
+            raise Skip("no process may be traced here")
+    if "debug information" in outcome.err:
+        raise Skip("built without debug information")
+    return outcome.out
+
+
+def expect_tasks(text):
+    """The server's task, and one for each of the two members."""
+    equal(text.count("\nloop 0x"), 1, f"loops of {text}")
+    equal(text.count(" waiting for read: "), 2, f"members in {text}")
+    matches(text, r"^    wr_task_wait\(\)")
+    equal(text.count("    chat() at "), 2, f"stacks of members in {text}")
+    matches(text, r"^    wr_fiber_entry\(\)")
+
+
+def two_members(server):
+    return (socket.create_connection(server.address),
+            socket.create_connection(server.address))
+
+
+def greet(members):
+    """Both are in the chat when the first one is told of the second one."""
+    members[0].sendall(b"Ada\n")
+    members[1].sendall(b"Bob\n")
+    data = b""
+    while b"Bob has joined\n" not in data and b"Ada has joined\n" not in data:
+        for one in members:
+            one.setblocking(False)
+            try:
+                data += one.recv(100)
+            except BlockingIOError:
+                pass
+
+
+def test_a_process_shows_its_tasks():
+    with ExampleService("chat_server") as server:
+        members = two_members(server)
+        greet(members)
+        expect_tasks(ask_gdb("-p", str(server.process.pid)))
+        for one in members:
+            one.close()
+
+
+def allow_a_core():
+    resource.setrlimit(resource.RLIMIT_CORE, (64 << 20, 64 << 20))
+
+
+def test_a_core_shows_them_too():
+    with open("/proc/sys/kernel/core_pattern", encoding="ascii") as file:
+        if file.read().strip() != "core":
+            raise Skip("cores of this machine go elsewhere")
+    with tempfile.TemporaryDirectory() as folder, ExampleService(
+            "chat_server", cwd=folder, preexec_fn=allow_a_core) as server:
+        members = two_members(server)
+        greet(members)
+        server.signal(signal.SIGQUIT)
+        equal(server.finish()[0], -signal.SIGQUIT, "exit status")
+        core = glob.glob(f"{folder}/core*")
+        equal(len(core), 1, "cores")
+        expect_tasks(ask_gdb(example("chat_server"), *core))
+        for one in members:
+            one.close()
+
+
+run(globals())
