@@ -34,6 +34,10 @@ struct target {
     bool is_datagram;
     /* There is TLS on each connection. */
     bool is_tls;
+    /* weir-load's http:// and https://: what is asked for, or NULL. Points
+     * into the command line. */
+    bool is_http;
+    const char *path;
     /* The same as a socket address; no length when the host is a name, or
      * empty. */
     struct weir_address address;

@@ -407,6 +407,15 @@ static bool get_memory(struct client *client, uint32_t ring_size)
     return client->flights && client->codec_states;
 }
 
+/* Answers of a connection, of which 0 is without an end. */
+static uint32_t find_quota(const struct run_options *options, uint32_t count)
+{
+    if (options->mode == RUN_MODE_CRR) {
+        return 1;
+    }
+    return count > 0 ? count : UINT32_MAX;
+}
+
 static void prepare_traffic(struct client *client, uint32_t ring_size)
 {
     const struct run_options *options = client->options;
@@ -423,7 +432,9 @@ static void prepare_traffic(struct client *client, uint32_t ring_size)
         .size_bytes = (size_t)options->size_bytes,
         .depth = (uint32_t)options->depth,
         .ring_mask = ring_size - 1,
-        .requests_per_conn = options->mode == RUN_MODE_CRR ? 1 : UINT32_MAX,
+        .requests_per_conn = find_quota(options, options->requests_per_conn),
+        .requests_per_conn_max =
+            find_quota(options, options->requests_per_conn_max),
         .judging = true,
         .remaining = UINT64_MAX,
         .payload = client->payload,

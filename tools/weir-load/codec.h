@@ -113,6 +113,9 @@ extern const struct codec codec_echo;
 /* The same requests; the answer is --recv bytes, whatever they are. */
 extern const struct codec codec_rr;
 
+/* HTTP/1.1. */
+extern const struct codec codec_http;
+
 /* The codec of a run; NULL: its mode has none. */
 const struct codec *codec_find(const struct run_options *options);
 

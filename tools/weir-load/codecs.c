@@ -10,6 +10,7 @@ static const struct codec *const codecs[] = {
     [RUN_MODE_ECHO] = &codec_echo,
     [RUN_MODE_CRR] = &codec_echo,
     [RUN_MODE_RR] = &codec_rr,
+    [RUN_MODE_HTTP] = &codec_http,
 };
 
 const struct codec *codec_find(const struct run_options *options)

@@ -406,12 +406,28 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 
 /* ---- life ---- */
 
+/* How many answers the connection is for. */
+static uint32_t choose_quota(const struct conn *conn)
+{
+    const struct traffic *traffic = conn->traffic;
+    const uint32_t span =
+        traffic->requests_per_conn_max - traffic->requests_per_conn;
+
+    if (span == 0) {
+        return traffic->requests_per_conn;
+    }
+    const uint64_t random = payload_mix(
+        traffic->options->seed ^
+        payload_mix((uint64_t)conn->index << 32 ^ conn->generation));
+    return traffic->requests_per_conn + (uint32_t)(random % (span + 1));
+}
+
 void conn_reset(struct conn *conn)
 {
     conn->generation++;
     conn->outstanding = 0;
     conn->outstanding_warmup = 0;
-    conn->quota = conn->traffic->requests_per_conn;
+    conn->quota = choose_quota(conn);
     conn->first_byte_ns = 0;
     conn->received_bytes = 0;
     conn->state = CONN_CONNECTING;

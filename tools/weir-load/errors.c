@@ -6,6 +6,8 @@
  */
 #include "errors.h"
 
+#include "http_head.h"
+
 #include "weir/error.h"
 
 struct own_code {
@@ -19,6 +21,8 @@ static const struct own_code own_codes[] = {
     {ERROR_WRONG_ECHO, "WRONG_ECHO", "the answer is not what was sent"},
     {ERROR_SURPLUS, "SURPLUS", "more bytes came back than were asked for"},
     {ERROR_NO_ANSWER, "NO_ANSWER", "no answer within the time-out"},
+    {ERROR_STATUS, "STATUS", "a status that is not expected"},
+    {ERROR_ANSWER, "ANSWER", "an answer that does not begin as expected"},
 };
 
 static const char *const phase_names[] = {
@@ -81,12 +85,19 @@ const char *error_code_name(int code)
 {
     const struct own_code *own = find_own(code);
 
-    return own ? own->name : weir_err_name(code);
+    if (own) {
+        return own->name;
+    }
+    const char *http = http_error_name(code);
+    return http ? http : weir_err_name(code);
 }
 
 const char *error_code_text(int code)
 {
     const struct own_code *own = find_own(code);
 
-    return own ? own->text : weir_strerror(code);
+    if (own) {
+        return own->text;
+    }
+    return http_error_name(code) ? http_error_text(code) : weir_strerror(code);
 }

@@ -23,12 +23,15 @@ enum error_phase {
     PHASE_TIMEOUT,  /* no answer in time */
 };
 
-/* weir-load's own codes, below those of the library. */
+/* weir-load's own codes, below those of the library; HTTP has more
+ * (http_head.h). */
 enum {
     ERROR_EOF = -5000, /* end of stream with requests unanswered */
     ERROR_WRONG_ECHO = -5001,
     ERROR_SURPLUS = -5002,   /* more bytes than were asked for */
     ERROR_NO_ANSWER = -5003, /* --timeout passed */
+    ERROR_STATUS = -5004,    /* a status that is a failure */
+    ERROR_ANSWER = -5005,    /* an answer that does not begin as it should */
 };
 
 struct error_kind {

@@ -31,6 +31,25 @@ static json_t *tls_config_part(const struct run_options *options)
                      (double)flags->resume_share / TLS_RESUME_ALL);
 }
 
+/* What HTTP asks for; null in other modes. */
+static json_t *http_config_part(const struct run_options *options)
+{
+    const struct http_options *http = &options->http;
+
+    if (options->mode != RUN_MODE_HTTP) {
+        return json_null();
+    }
+    json_t *headers = json_array();
+    for (size_t i = 0; i < http->field_count; i++) {
+        json_array_append_new(headers, json_text_or_null(http->fields[i]));
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "method",
+                     json_text_or_null(http->method), "path",
+                     json_text_or_null(http->path), "headers", headers, "body",
+                     json_text_or_null(http->body), "chunked", http->is_chunked,
+                     "expect", json_text_or_null(http->expected_text));
+}
+
 json_t *json_config(const struct run_options *options)
 {
     json_t *targets = json_array();
@@ -42,7 +61,7 @@ json_t *json_config(const struct run_options *options)
         "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
         "s:I, "
         "s:b, "
-        "s:I}",
+        "s:I, s:o, s:[I, I]}",
         "targets", targets, "mode", options_mode_name(options->mode), "tls",
         tls_config_part(options), "connections",
         json_integer_of(options->conn_count), "depth",
@@ -56,7 +75,10 @@ json_t *json_config(const struct run_options *options)
         json_integer_of(options->timeout_ns), "connect_timeout_ns",
         json_integer_of(options->connect_timeout_ns), "max_errors",
         json_integer_of(options->max_errors), "max_errors_in_millionths",
-        options->max_errors_is_share, "seed", json_integer_of(options->seed));
+        options->max_errors_is_share, "seed", json_integer_of(options->seed),
+        "http", http_config_part(options), "requests_per_conn",
+        json_integer_of(options->requests_per_conn),
+        json_integer_of(options->requests_per_conn_max));
 }
 
 json_t *json_config_hash(const struct run_options *options)

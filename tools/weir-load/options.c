@@ -10,6 +10,7 @@
 
 #include "tools/common/console.h"
 #include "tools/common/units.h"
+#include "url.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ enum {
 /* One line for each group: in this order they are settled and listed. */
 static const struct options_group *const groups[] = {
     &options_load,
+    &options_request,
     &options_output,
     &options_tls,
 };
@@ -42,18 +44,19 @@ static const struct options_group *const groups[] = {
 static const char help_head[] =
     "Usage: weir-load [run] [FLAGS] TARGET...\n"
     "\n"
-    "TARGET is tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH "
-    "or\n"
-    "tls+unix:PATH.\n"
+    "TARGET is http://HOST[:PORT]/PATH, https://, tcp://HOST:PORT, tls://, "
+    "udp://,\n"
+    "unix:PATH or tls+unix:PATH.\n"
     "\n"
-    "Sends requests to echo servers, compares every byte that comes back, and\n"
-    "reports rate and latency. Closed loop: a connection sends its next "
+    "Sends requests to HTTP servers, or to echo servers whose every byte is "
+    "compared,\n"
+    "and reports rate and latency. Closed loop: a connection sends its next "
     "request\n"
     "when an answer is there. Over UDP lost, duplicate and reordered answers "
     "are\n"
     "counted.\n"
     "\n"
-    "Example: weir-load run -c 50 -d 10s tcp://127.0.0.1:7000\n"
+    "Example: weir-load run -c 50 -d 10s http://127.0.0.1:8080/index.html\n"
     "\n";
 
 static const char help_tail[] =
@@ -136,8 +139,8 @@ static bool read_targets(int argc, char **argv, struct run_options *options)
     }
     for (int i = optind; i < argc; i++) {
         char why[TARGET_WHY_SIZE];
-        if (target_parse(argv[i], false,
-                         &options->targets[options->target_count], why) < 0) {
+        if (url_parse(argv[i], false, &options->targets[options->target_count],
+                      why) < 0) {
             say("%s", why);
             return false;
         }

@@ -7,6 +7,7 @@
 #ifndef WEIR_LOAD_OPTIONS_H
 #define WEIR_LOAD_OPTIONS_H
 
+#include "http_request.h"
 #include "tls.h"
 #include "tools/common/target.h"
 
@@ -24,6 +25,8 @@ enum run_mode {
     RUN_MODE_CRR,
     /* Requests and answers of fixed sizes that are not compared. */
     RUN_MODE_RR,
+    /* HTTP/1.1. */
+    RUN_MODE_HTTP,
 };
 
 /* What says when a request is sent. */
@@ -44,6 +47,11 @@ struct run_options {
     uint64_t size_bytes;
     /* Of an answer in mode rr. */
     uint64_t recv_bytes;
+    /* A connection ends after so many answers, from the first to the second;
+     * 0: it stays. */
+    uint32_t requests_per_conn;
+    uint32_t requests_per_conn_max;
+    struct http_options http;
     /* 0: the run ends by its count. */
     uint64_t duration_ns;
     /* 0: the run ends by its duration. */

@@ -34,6 +34,7 @@ static const char *const mode_names[] = {
     [RUN_MODE_ECHO] = "echo",
     [RUN_MODE_CRR] = "crr",
     [RUN_MODE_RR] = "rr",
+    [RUN_MODE_HTTP] = "http",
 };
 
 static const struct option long_flags[] = {
@@ -66,7 +67,9 @@ static const char help[] =
     "      --max-errors N|P%    errors that are allowed (0)\n"
     "      --seed N             of the payload (random)\n"
     "      --mode MODE          echo; rr: answers of a fixed size, not "
-    "compared; crr:\n"
+    "compared;\n"
+    "                           http; crr:"
+    "\n"
     "                           each connection connects, sends one request, "
     "gets its\n"
     "                           answer and closes (both not with UDP)\n";
@@ -109,7 +112,7 @@ static bool read_mode(const char *value, enum run_mode *ret)
             return true;
         }
     }
-    return options_refuse("--mode", value, "echo, crr or rr");
+    return options_refuse("--mode", value, "echo, crr, rr or http");
 }
 
 static bool read_number(int flag, const char *value,
@@ -228,18 +231,26 @@ static bool settle_mode(struct run_options *options)
         say("--recv: it is for --mode rr alone");
         return false;
     }
-    if (options->mode != RUN_MODE_CRR && options->tls.resume_share > 0) {
-        say("--resume: connections are made again in --mode crr alone");
+    if (options->mode != RUN_MODE_CRR && options->requests_per_conn == 0 &&
+        options->tls.resume_share > 0) {
+        say("--resume: connections are made again in --mode crr alone, and "
+            "with --requests-per-conn");
         return false;
     }
     if (options->mode == RUN_MODE_ECHO) {
         return true;
     }
     if (options->targets[0].is_datagram) {
-        say(options->mode == RUN_MODE_CRR
-                ? "--mode: over udp:// nothing is connected"
-                : "--mode: rr is not for udp://");
+        if (options->mode == RUN_MODE_CRR) {
+            say("--mode: over udp:// nothing is connected");
+        } else {
+            say("--mode: %s is not for udp://",
+                options_mode_name(options->mode));
+        }
         return false;
+    }
+    if (options->mode == RUN_MODE_HTTP) {
+        return true;
     }
     if (options->mode == RUN_MODE_RR) {
         options->recv_bytes =

@@ -32,6 +32,8 @@ struct options_given {
     bool timeout;
     bool connect_timeout;
     bool mode;
+    /* A flag that only HTTP has. */
+    bool http;
 };
 
 struct options_group {
@@ -52,6 +54,9 @@ struct options_group {
 
 /* Connections, load, requests' sizes and times. */
 extern const struct options_group options_load;
+
+/* What is asked for, and what is expected. */
+extern const struct options_group options_request;
 
 /* Results and what is said meanwhile. */
 extern const struct options_group options_output;

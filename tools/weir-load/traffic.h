@@ -52,8 +52,10 @@ struct traffic {
     size_t size_bytes;
     uint32_t depth;
     uint32_t ring_mask;
-    /* A connection ends after so many answers; UINT32_MAX: it does not. */
+    /* A connection ends after so many answers, from the first to the second;
+     * UINT32_MAX: it does not. */
     uint32_t requests_per_conn;
+    uint32_t requests_per_conn_max;
     /* May requests be sent; set and cleared by the run. */
     bool sending;
     /* Do new requests count, or are they warm-up; set by the run. */

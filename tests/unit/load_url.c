@@ -1,0 +1,74 @@
+/*
+ * Targets that are URLs: transport, port and path out of one text, and one line
+ * for each way in which a text is no URL. Other targets are read as before.
+ *
+ * Nothing is resolved here.
+ */
+#include "tools/weir-load/url.c"
+
+#include "tests/unit.h"
+
+static struct target target;
+static char why[TARGET_WHY_SIZE];
+
+static void reads(const char *text, const char *host, uint16_t port,
+                  const char *path)
+{
+    expect_eq(url_parse(text, false, &target, why), 0, "%s: %s", text, why);
+    expect_str_eq(target.host, host);
+    expect_eq(target.port, port);
+    cr_assert(target.is_http);
+    expect_str_eq(target.text, text);
+    expect_str_eq(target.path ? target.path : "", path);
+}
+
+static void refuses(const char *text, const char *reason)
+{
+    why[0] = '\0';
+    expect_eq(url_parse(text, false, &target, why), -EINVAL, "%s", text);
+    cr_assert_not_null(strstr(why, reason), "'%s' said: %s", text, why);
+}
+
+UNIT(load_url, a_url_is_host_port_and_path)
+{
+    reads("http://127.0.0.1", "127.0.0.1", 80, "");
+    cr_assert_not(target.is_tls);
+    reads("http://127.0.0.1:8080", "127.0.0.1", 8080, "");
+    reads("http://name/", "name", 80, "/");
+    reads("https://name/a:b/c?d=[e]", "name", 443, "/a:b/c?d=[e]");
+    cr_assert(target.is_tls);
+    reads("https://[::1]/x", "::1", 443, "/x");
+    reads("http://[::1]:81", "::1", 81, "");
+    expect_eq(target.address.storage.any.sa_family, AF_INET6);
+}
+
+UNIT(load_url, other_targets_are_read_as_before)
+{
+    expect_eq(url_parse("tcp://127.0.0.1:7", false, &target, why), 0);
+    cr_assert_not(target.is_http);
+    expect_eq(url_parse("unix:/http://x", false, &target, why), 0);
+    cr_assert_not(target.is_http);
+    refuses("ftp://x/", "is not a target");
+    refuses("HTTP://x/", "is not a target");
+}
+
+UNIT(load_url, what_is_no_url_is_told)
+{
+    char text[400] = "http://";
+
+    refuses("http://", "no host");
+    refuses("http:///path", "no host");
+    refuses("http://:80/", "no host");
+    refuses("http://a:0/", "port must be a number");
+    refuses("http://a:/", "port must be a number");
+    refuses("http://a:99999", "port must be a number");
+    refuses("http://a?b", "before the query");
+    refuses("http://a/b#c", "fragment");
+    refuses("http://a#c", "fragment");
+    refuses("http://a/b c", "blank");
+    refuses("http://a/\x7f", "blank");
+    refuses("http://user@a/", "not a host name");
+    refuses("http://::1/", "brackets");
+    memset(text + 7, 'a', 300);
+    refuses(text, "too long");
+}

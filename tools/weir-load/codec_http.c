@@ -1,0 +1,242 @@
+/*
+ * HTTP/1.1 as a codec: requests are those of http_request.h, one for each
+ * target, and answers are read by http_response.h.
+ *
+ * An answer is a failure if its status is not expected; unless the command line
+ * says which are, those below 400 are. The kept head is shared by the
+ * connections of the thread, whose targets mostly answer alike.
+ */
+#include "codec.h"
+
+#include "http_request.h"
+#include "http_response.h"
+#include "tools/common/console.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Without --expect a status from here on is a failure. */
+#define FAILURE_STATUS 400U
+
+struct shared {
+    const struct run_options *options;
+    struct http_kept kept;
+    /* One that is not always the same is put together here. */
+    char *scratch;
+    size_t request_count;
+    struct http_request requests[OPTIONS_TARGETS_MAX];
+};
+
+struct http_conn {
+    struct http_response response;
+    const struct http_request *request;
+    uint32_t conn_index;
+};
+
+/* ---- what connections share ---- */
+
+static void codec_http_close(void *arg)
+{
+    struct shared *shared = arg;
+
+    for (size_t i = 0; i < shared->request_count; i++) {
+        http_request_fini(&shared->requests[i]);
+    }
+    free(shared->scratch);
+    free(shared);
+}
+
+/* As the field Host has it: without the port where it is the scheme's own. */
+static void print_host(const struct target *target, char *text, size_t size)
+{
+    const uint16_t usual = target->is_tls ? 443 : 80;
+    const bool is_inet6 = strchr(target->host, ':') != NULL;
+    char port[16] = "";
+
+    if (target->host[0] == '\0') {
+        snprintf(text, size, "localhost");
+        return;
+    }
+    if (target->port != usual) {
+        snprintf(port, sizeof(port), ":%u", target->port);
+    }
+    snprintf(text, size, "%s%s%s%s", is_inet6 ? "[" : "", target->host,
+             is_inet6 ? "]" : "", port);
+}
+
+static int add_request(struct shared *shared, const struct target *target)
+{
+    const struct http_options *http = &shared->options->http;
+    char host[TARGET_HOST_SIZE + 16];
+    char why[TEMPLATE_WHY_SIZE];
+    const char *path = target->path ? target->path : http->path;
+
+    print_host(target, host, sizeof(host));
+    const int err = http_request_init(&shared->requests[shared->request_count],
+                                      http, host, path ? path : "/",
+                                      (size_t)shared->options->depth, why);
+    if (err < 0) {
+        say("%s: %s", target->text, why);
+        return err;
+    }
+    shared->request_count++;
+    return 0;
+}
+
+static int add_requests(struct shared *shared)
+{
+    const struct run_options *options = shared->options;
+    size_t size_max = 0;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const int err = add_request(shared, &options->targets[i]);
+        if (err < 0) {
+            return err;
+        }
+        const struct http_request *request = &shared->requests[i];
+        if (request->size_max > size_max) {
+            size_max = request->size_max;
+        }
+    }
+    shared->scratch = malloc(size_max);
+    if (!shared->scratch) {
+        say("no memory for a request");
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
+{
+    struct shared *shared = calloc(1, sizeof(*shared));
+
+    if (!shared) {
+        say("no memory for requests");
+        return -ENOMEM;
+    }
+    shared->options = thread->options;
+    http_kept_init(&shared->kept);
+    const int err = add_requests(shared);
+    if (err < 0) {
+        codec_http_close(shared);
+        return err;
+    }
+    *ret_shared = shared;
+    return 0;
+}
+
+/* ---- a connection ---- */
+
+static void begin(void *arg, void *state, const struct codec_start *start)
+{
+    const struct shared *shared = arg;
+    struct http_conn *conn = state;
+
+    conn->request = &shared->requests[start->target - shared->options->targets];
+    conn->conn_index = start->conn_index;
+    http_response_init(&conn->response, conn->request->is_head);
+}
+
+static int append_same(const struct http_request *request, uint32_t count,
+                       struct codec_out *out)
+{
+    int err = 0;
+
+    while (count > 0 && err == 0) {
+        const uint32_t part =
+            count < request->copies ? count : (uint32_t)request->copies;
+        err = codec_write_ref(out, request->bytes, part * request->len);
+        count -= part;
+    }
+    return err;
+}
+
+static int append(void *arg, void *state, const struct codec_batch *batch,
+                  struct codec_out *out)
+{
+    const struct shared *shared = arg;
+    const struct http_conn *conn = state;
+    int err = 0;
+
+    if (conn->request->bytes) {
+        return append_same(conn->request, batch->count, out);
+    }
+    for (uint32_t i = 0; i < batch->count && err == 0; i++) {
+        const struct template_values values = {
+            .seq = batch->number + i * batch->stride,
+            .conn = conn->conn_index,
+            .seed = shared->options->seed,
+        };
+        const size_t len =
+            http_request_render(conn->request, &values, shared->scratch);
+        err = codec_write(out, shared->scratch, len);
+    }
+    return err;
+}
+
+static bool is_expected(const struct shared *shared, uint16_t status)
+{
+    const struct http_options *http = &shared->options->http;
+
+    return http->has_expected ? http->expected[status]
+                              : status < FAILURE_STATUS;
+}
+
+static void judge(const struct shared *shared, const struct http_conn *conn,
+                  struct codec_answer *answer)
+{
+    const uint16_t status = http_response_status(&conn->response);
+
+    answer->is_complete = true;
+    answer->status = status;
+    answer->ends_connection = !http_response_may_go_on(&conn->response);
+    answer->code = 0;
+    if (!is_expected(shared, status)) {
+        answer->code = ERROR_STATUS;
+        snprintf(answer->detail, ERRORS_DETAIL_SIZE,
+                 "status %u, a body of %llu bytes", status,
+                 (unsigned long long)conn->response.body_bytes);
+    }
+}
+
+static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
+                       struct codec_answer *answer)
+{
+    struct shared *shared = arg;
+    struct http_conn *conn = state;
+
+    const ssize_t used =
+        http_response_read(&conn->response, &shared->kept, bytes, len);
+    if (used < 0) {
+        http_response_describe(&conn->response, (int)used, answer->detail,
+                               ERRORS_DETAIL_SIZE);
+    } else if (conn->response.state == HTTP_COMPLETE) {
+        judge(shared, conn, answer);
+    }
+    return used;
+}
+
+static bool end(void *arg, void *state, struct codec_answer *answer)
+{
+    const struct shared *shared = arg;
+    struct http_conn *conn = state;
+
+    if (http_response_end(&conn->response) < 0) {
+        return false;
+    }
+    judge(shared, conn, answer);
+    return true;
+}
+
+const struct codec codec_http = {
+    .name = "http",
+    .state_size = sizeof(struct http_conn),
+    .open = codec_http_open,
+    .close = codec_http_close,
+    .begin = begin,
+    .append = append,
+    .consume = consume,
+    .end = end,
+};

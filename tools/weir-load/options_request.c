@@ -1,0 +1,206 @@
+/*
+ * What is asked for: HTTP's method, path, fields and body, which answers are
+ * expected, and how many requests a connection carries.
+ *
+ * A target http:// or https:// chooses the mode; with any other target --mode
+ * http does, and --path says what is asked for.
+ */
+#include "options_table.h"
+
+#include "tools/common/console.h"
+#include "tools/common/units.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A connection's answers are counted in 32 bits. */
+#define REQUESTS_PER_CONN_MAX 4000000000U
+
+enum {
+    FLAG_CHUNKED = OPTIONS_REQUEST_FIRST,
+    FLAG_PATH,
+    FLAG_EXPECT,
+    FLAG_REQUESTS_PER_CONN,
+};
+
+static const struct option long_flags[] = {
+    {"method", required_argument, NULL, 'X'},
+    {"header", required_argument, NULL, 'H'},
+    {"body", required_argument, NULL, 'b'},
+    {"chunked", no_argument, NULL, FLAG_CHUNKED},
+    {"path", required_argument, NULL, FLAG_PATH},
+    {"expect", required_argument, NULL, FLAG_EXPECT},
+    {"requests-per-conn", required_argument, NULL, FLAG_REQUESTS_PER_CONN},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "      --requests-per-conn N[:M]  then it closes and connects again; N to "
+    "M\n"
+    "\n"
+    "HTTP (http://, https://, or --mode http):\n"
+    "  -X, --method WORD        GET; POST with a body\n"
+    "  -H, --header 'N: V'      a header; 'N:' leaves one out; may be "
+    "repeated\n"
+    "  -b, --body TEXT          a body, or @FILE for one that stands in a "
+    "file\n"
+    "      --chunked            send the body in chunks\n"
+    "      --path PATH          of targets without one (/)\n"
+    "      --expect STATUS      which are no failures, as 200 or 2xx,304 "
+    "(below "
+    "400)\n"
+    "Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT} and\n"
+    "{file:NAME} anew, in paths, headers and bodies of the command line.\n";
+
+/* Is it right? Otherwise says why. */
+static bool check(const char *flag, const char *value,
+                  int (*look)(const char *value, char *why))
+{
+    char why[TEMPLATE_WHY_SIZE];
+
+    if (look(value, why) < 0) {
+        say("%s: %s", flag, why);
+        return false;
+    }
+    return true;
+}
+
+static bool add_field(const char *value, struct http_options *http)
+{
+    if (!check("-H", value, http_check_field)) {
+        return false;
+    }
+    if (http->field_count == HTTP_FIELDS_MAX) {
+        say("-H: more than %u headers", HTTP_FIELDS_MAX);
+        return false;
+    }
+    http->fields[http->field_count] = value;
+    http->field_count++;
+    return true;
+}
+
+static bool read_expected(const char *value, struct http_options *http)
+{
+    size_t at = 0;
+
+    if (http_parse_expected(value, http, &at) < 0) {
+        say("--expect: '%s': no status at byte %zu; write 200 or 2xx,304",
+            value, at + 1);
+        return false;
+    }
+    return true;
+}
+
+static bool read_requests_per_conn(const char *value,
+                                   struct run_options *options)
+{
+    static const char want[] = "a count such as 100, or two such as 50:150";
+    char low[64];
+    const size_t len = strcspn(value, ":");
+
+    if (len >= sizeof(low)) {
+        return options_refuse("--requests-per-conn", value, want);
+    }
+    memcpy(low, value, len);
+    low[len] = '\0';
+    const char *high = value[len] == ':' ? value + len + 1 : low;
+    uint64_t from = 0;
+    uint64_t to = 0;
+    if (units_parse_count(low, &from) < 0 || units_parse_count(high, &to) < 0) {
+        return options_refuse("--requests-per-conn", value, want);
+    }
+    if (from == 0 || from > to || to > REQUESTS_PER_CONN_MAX) {
+        say("--requests-per-conn: %s is out of range, 1 to 4G", value);
+        return false;
+    }
+    options->requests_per_conn = (uint32_t)from;
+    options->requests_per_conn_max = (uint32_t)to;
+    return true;
+}
+
+static bool read_flag(int flag, const char *value, struct run_options *options,
+                      struct options_given *given)
+{
+    struct http_options *http = &options->http;
+
+    given->http |= flag != FLAG_REQUESTS_PER_CONN;
+    switch (flag) {
+    case 'X':
+        http->method = value;
+        return check("-X", value, http_check_method);
+    case 'H':
+        return add_field(value, http);
+    case 'b':
+        http->body = value;
+        return check("-b", value, http_check_body);
+    case FLAG_CHUNKED:
+        http->is_chunked = true;
+        return true;
+    case FLAG_PATH:
+        http->path = value;
+        return check("--path", value, http_check_path);
+    case FLAG_EXPECT:
+        return read_expected(value, http);
+    default:
+        return read_requests_per_conn(value, options);
+    }
+}
+
+/* A URL decides the mode; crr is one request for each connection then. */
+static bool settle_urls(struct run_options *options,
+                        const struct options_given *given)
+{
+    for (size_t i = 0; i < options->target_count; i++) {
+        if (options->targets[i].is_http != options->targets[0].is_http) {
+            say("http:// and other targets cannot be loaded together");
+            return false;
+        }
+        const char *path = options->targets[i].path;
+        if (path && !check(options->targets[i].text, path, http_check_path)) {
+            return false;
+        }
+    }
+    if (!options->targets[0].is_http) {
+        return true;
+    }
+    if (options->mode == RUN_MODE_CRR) {
+        options->requests_per_conn = 1;
+        options->requests_per_conn_max = 1;
+    } else if (given->mode && options->mode != RUN_MODE_HTTP) {
+        say("--mode: %s is not for http://", options_mode_name(options->mode));
+        return false;
+    }
+    options->mode = RUN_MODE_HTTP;
+    return true;
+}
+
+static bool settle(struct run_options *options,
+                   const struct options_given *given)
+{
+    if (!settle_urls(options, given)) {
+        return false;
+    }
+    if (given->http && options->mode != RUN_MODE_HTTP) {
+        say("-X, -H, -b, --chunked, --path and --expect are for HTTP; write "
+            "http://HOST:PORT or --mode http");
+        return false;
+    }
+    if (options->http.is_chunked && !options->http.body) {
+        say("--chunked: there is no body; see -b");
+        return false;
+    }
+    if (options->requests_per_conn > 0 && options->targets[0].is_datagram) {
+        say("--requests-per-conn: over udp:// nothing is connected");
+        return false;
+    }
+    return true;
+}
+
+const struct options_group options_request = {
+    .long_flags = long_flags,
+    .short_flags = "X:H:b:",
+    .read = read_flag,
+    .settle = settle,
+    .help = help,
+};

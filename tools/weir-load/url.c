@@ -1,0 +1,103 @@
+/*
+ * The authority of a URL is rewritten as a tcp:// target, with the port of the
+ * scheme where it has none, and read as such; the path is what follows it.
+ *
+ * Users and fragments are refused: the one has a header of its own, and the
+ * other is never sent.
+ */
+#include "url.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "tcp://", a host in brackets and a port. */
+#define INNER_SIZE (TARGET_HOST_SIZE + 32)
+
+struct url_scheme {
+    const char *prefix;
+    const char *port;
+    bool is_tls;
+};
+
+static const struct url_scheme url_schemes[] = {
+    {"http://", "80", false},
+    {"https://", "443", true},
+};
+
+static const struct url_scheme *find_url_scheme(const char *text)
+{
+    for (size_t i = 0; i < sizeof(url_schemes) / sizeof(url_schemes[0]); i++) {
+        const char *prefix = url_schemes[i].prefix;
+        if (strncmp(text, prefix, strlen(prefix)) == 0) {
+            return &url_schemes[i];
+        }
+    }
+    return NULL;
+}
+
+static int refuse_url(const char *text, const char *reason, char *why)
+{
+    snprintf(why, TARGET_WHY_SIZE, "'%.100s': %s", text, reason);
+    return -EINVAL;
+}
+
+/* Does the authority end with a port? A colon in brackets is the host's. */
+static bool has_port(const char *authority, size_t len)
+{
+    while (len > 0 && authority[len - 1] != ':' && authority[len - 1] != ']') {
+        len--;
+    }
+    return len > 0 && authority[len - 1] == ':';
+}
+
+/* What cannot stand behind the authority. */
+static const char *find_fault(const char *path)
+{
+    if (path[0] == '?') {
+        return "write a / before the query";
+    }
+    if (strchr(path, '#')) {
+        return "a fragment is not sent";
+    }
+    for (; *path != '\0'; path++) {
+        if ((unsigned char)*path <= ' ' || *path == 0x7f) {
+            return "the path has a blank or a control character";
+        }
+    }
+    return NULL;
+}
+
+int url_parse(const char *text, bool listening, struct target *ret, char *why)
+{
+    const struct url_scheme *scheme = find_url_scheme(text);
+    char inner[INNER_SIZE];
+    struct target target;
+
+    if (!scheme) {
+        return target_parse(text, listening, ret, why);
+    }
+    const char *authority = text + strlen(scheme->prefix);
+    const size_t len = strcspn(authority, "/?#");
+    const char *path = authority + len;
+    const char *fault = find_fault(path);
+    if (fault) {
+        return refuse_url(text, fault, why);
+    }
+    if (len >= TARGET_HOST_SIZE) {
+        return refuse_url(text, "the host is too long", why);
+    }
+    snprintf(inner, sizeof(inner), "tcp://%.*s%s%s", (int)len, authority,
+             has_port(authority, len) ? "" : ":",
+             has_port(authority, len) ? "" : scheme->port);
+    const int err = target_parse(inner, listening, &target, why);
+    if (err < 0) {
+        return err;
+    }
+    target.text = text;
+    target.is_tls = scheme->is_tls;
+    target.is_http = true;
+    target.path = path[0] != '\0' ? path : NULL;
+    *ret = target;
+    return 0;
+}
