@@ -344,6 +344,12 @@ void http_head_begin(struct http_head_reader *reader)
     *reader = (struct http_head_reader){.state = HTTP_HEAD_STATUS};
 }
 
+void http_head_begin_fields(struct http_head_reader *reader, uint8_t minor)
+{
+    *reader = (struct http_head_reader){
+        .state = HTTP_HEAD_LINE, .head = {.status = 200, .minor = minor}};
+}
+
 void http_head_begin_trailers(struct http_head_reader *reader)
 {
     const struct http_head head = reader->head;

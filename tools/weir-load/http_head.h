@@ -92,8 +92,10 @@ struct http_head_reader {
     struct http_head head;
 };
 
-/* Begin an answer's head, or the trailers of its body. */
+/* Begin an answer's head, or the trailers of its body; or the fields of a
+ * request behind its line, which are those of a good answer. */
 void http_head_begin(struct http_head_reader *reader);
+void http_head_begin_fields(struct http_head_reader *reader, uint8_t minor);
 void http_head_begin_trailers(struct http_head_reader *reader);
 
 /* Read up to the head's end. Returns how many bytes were used, and the state is

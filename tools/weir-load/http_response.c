@@ -89,7 +89,9 @@ static ssize_t read_head(struct http_response *response, struct http_kept *kept,
             http_head_begin(reader);
             return used;
         }
-        if (is_first) {
+        if (response->is_request) {
+            reader->head.has_length |= !reader->head.is_chunked;
+        } else if (is_first) {
             keep(kept, &reader->head, data, (size_t)used);
         }
         begin_body(response);
@@ -257,6 +259,14 @@ void http_response_init(struct http_response *response, bool is_head_request)
     *response = (struct http_response){.state = HTTP_COMPLETE,
                                        .is_head_request = is_head_request};
     http_head_begin(&response->reader);
+}
+
+void http_response_begin_request(struct http_response *response, uint8_t minor)
+{
+    http_response_init(response, false);
+    begin(response);
+    response->is_request = true;
+    http_head_begin_fields(&response->reader, minor);
 }
 
 void http_kept_init(struct http_kept *kept)

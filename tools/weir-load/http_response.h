@@ -52,6 +52,9 @@ struct http_response {
     enum http_state state;
     /* The answers are those to HEAD, and have no bodies. */
     bool is_head_request;
+    /* It is a request behind its first line: without a length it has no body.
+     */
+    bool is_request;
     /* Blanks follow the chunk's size: an extension must. */
     bool awaits_extension;
     /* Digits of the chunk's size, and bytes of its line. */
@@ -70,6 +73,10 @@ struct http_response {
 
 /* A new connection, all of whose requests are HEAD or none is. */
 void http_response_init(struct http_response *response, bool is_head_request);
+
+/* Begin a request of version 1.minor behind its first line: fields and a body,
+ * up to HTTP_COMPLETE. */
+void http_response_begin_request(struct http_response *response, uint8_t minor);
 
 /* Forget what kept holds. */
 void http_kept_init(struct http_kept *kept);

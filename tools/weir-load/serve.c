@@ -233,6 +233,8 @@ int serve_main(int argc, char **argv, int first)
                          options.target_count, &tls) < 0) {
         return LOAD_USAGE;
     }
+    size_t text_len = 0;
+    mode_chargen_text(&text_len); /* made before threads share it */
     limits_raise_fds_to_hard();
     int exit_code = serve_all(&options, tls);
     tls_drop_context(tls);

@@ -12,6 +12,7 @@
 #include "serve_streams.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
+#include "url.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -57,6 +58,7 @@ struct api {
 /* What is read before it is settled. */
 struct reading {
     const struct api *api;
+    bool has_mode;
     struct serve_options options;
 };
 
@@ -88,9 +90,9 @@ static const struct option long_flags[] = {
 static const char help[] =
     "Usage: weir-load serve [FLAGS] TARGET...\n"
     "\n"
-    "TARGET is tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH "
-    "or\n"
-    "tls+unix:PATH.\n"
+    "TARGET is tcp://HOST:PORT, tls://HOST:PORT, http://HOST:PORT, https://, "
+    "udp://,\n"
+    "unix:PATH or tls+unix:PATH.\n"
     "\n"
     "Serves until SIGINT or SIGTERM; a second signal ends it at once. Prints "
     "one\n"
@@ -100,8 +102,9 @@ static const char help[] =
     "\n"
     "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
     "\n"
-    "      --mode MODE     echo (default), discard, chargen or rr (not with "
-    "UDP)\n"
+    "      --mode MODE     echo (default) or discard; and not with UDP "
+    "chargen, rr or\n"
+    "                      http (default with http:// and https://)\n"
     "      --api API       the interface of weir that serves: protocol "
     "(default)\n"
     "                      or stream, with a task for each connection (not "
@@ -115,16 +118,17 @@ static const char help[] =
     "                      a Unix path the first alone\n"
     "      --stats         print statistics to standard error at the end\n"
     "      --send SIZE     bytes of a request in mode rr (128)\n"
-    "      --recv SIZE     bytes of its answer (128)\n"
+    "      --recv SIZE     bytes of its answer, or of a body in mode http "
+    "(128)\n"
     "  -v, --verbose       what the library and the kernel do\n"
     "  -h, --help          this text\n"
     "\n"
-    "A server with known faults, in modes echo and rr (not with UDP):\n"
+    "A server with known faults, in modes echo, rr and http (not with UDP):\n"
     "      --delay TIME    from a request to its answer\n"
     "      --freeze T/P    send nothing in the last time T of each period P, "
     "as\n"
     "                      500ms/2s\n"
-    "      --limit-rate N  answers a second, of all connections (mode rr)\n"
+    "      --limit-rate N  answers a second, of all connections (not echo)\n"
     "\n"
     "TLS:\n"
     "      --cert FILE     certificate and chain; given again, another one, "
@@ -276,8 +280,10 @@ static bool read_flag(struct reading *reading, int flag, char **argv)
         return reading->api != NULL;
     case FLAG_MODE:
         options->mode = find_mode(optarg);
+        reading->has_mode = true;
         if (!options->mode) {
-            say("--mode: '%s' is not echo, discard, chargen or rr", optarg);
+            say("--mode: '%s' is not echo, discard, chargen, rr or http",
+                optarg);
         }
         return options->mode != NULL;
     case FLAG_THREADS:
@@ -312,13 +318,38 @@ static bool read_targets(struct serve_options *options, int argc, char **argv)
         return false;
     }
     for (int i = optind; i < argc; i++) {
-        if (target_parse(argv[i], true,
-                         &options->targets[options->target_count], why) < 0) {
+        if (url_parse(argv[i], true, &options->targets[options->target_count],
+                      why) < 0) {
             say("%s", why);
             return false;
         }
         options->target_count++;
     }
+    return true;
+}
+
+/* http:// means the mode, too. */
+static bool settle_urls(struct reading *reading)
+{
+    struct serve_options *options = &reading->options;
+    bool is_http = false;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        is_http |= options->targets[i].is_http;
+        if (options->targets[i].path) {
+            say("%s: an address to listen on has no path",
+                options->targets[i].text);
+            return false;
+        }
+    }
+    if (!is_http) {
+        return true;
+    }
+    if (reading->has_mode && strcmp(options->mode->name, "http") != 0) {
+        say("--mode: %s is not for http://", options->mode->name);
+        return false;
+    }
+    options->mode = serve_paced_find("http");
     return true;
 }
 
@@ -367,7 +398,7 @@ static bool settle_mode(struct reading *reading)
         return false;
     }
     if (reading->api != &apis[0]) {
-        say("--api: %s has neither mode rr nor --delay and --freeze",
+        say("--api: %s has neither modes rr and http nor --delay",
             reading->api->name);
         return false;
     }
@@ -412,7 +443,8 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
             return OPTIONS_BAD;
         }
     }
-    if (!read_targets(options, argc, argv) || !check_datagrams(&reading) ||
+    if (!read_targets(options, argc, argv) || !settle_urls(&reading) ||
+        !check_datagrams(&reading) ||
         !tls_check_serve(&options->tls, options->targets,
                          options->target_count) ||
         !settle_mode(&reading)) {

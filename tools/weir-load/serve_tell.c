@@ -79,6 +79,8 @@ static void print_address(const struct target *target,
 
     if (target->is_datagram) {
         scheme = "udp://";
+    } else if (target->is_http) {
+        scheme = target->is_tls ? "https://" : "http://";
     } else if (target->is_tls) {
         scheme = is_unix ? "tls+" : "tls://";
     }

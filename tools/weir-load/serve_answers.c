@@ -1,0 +1,236 @@
+/*
+ * One timer waits for the first answer of a connection. Answers that are due
+ * already are sent by the call that adds them, so that a server without a
+ * service time needs no timer.
+ *
+ * While the peer does not take what it gets, answers wait here and nothing is
+ * read; too many of them stop reading, too.
+ */
+#include "serve_answers.h"
+
+#include "weir/buffer.h"
+#include "weir/loop.h"
+#include "weir/transport.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Answers that wait: reading pauses and resumes. */
+#define WAITING_HIGH 4096U
+#define WAITING_LOW  1024U
+
+/* More than the largest answer, and what the marks let through before. */
+#define HARD_LIMIT_BYTES (UINT64_C(256) << 20)
+
+/* The ring's first size; a power of two. */
+#define RING_FIRST 16U
+
+/* ---- the ring ---- */
+
+static int grow(struct answers *answers)
+{
+    const uint32_t capacity =
+        answers->capacity > 0 ? answers->capacity * 2 : RING_FIRST;
+    struct answer *ring = malloc(capacity * sizeof(*ring));
+
+    if (!ring) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < answers->count; i++) {
+        ring[i] = answers->ring[(answers->head + i) & (answers->capacity - 1)];
+    }
+    free(answers->ring);
+    answers->ring = ring;
+    answers->capacity = capacity;
+    answers->head = 0;
+    return 0;
+}
+
+static struct answer *first_of(struct answers *answers)
+{
+    return &answers->ring[answers->head & (answers->capacity - 1)];
+}
+
+static int push(struct answers *answers, const struct answer *answer)
+{
+    if (answers->count == answers->capacity) {
+        const int err = grow(answers);
+        if (err < 0) {
+            return err;
+        }
+    }
+    const uint32_t at =
+        (answers->head + answers->count) & (answers->capacity - 1);
+    answers->ring[at] = *answer;
+    answers->count++;
+    return 0;
+}
+
+static void pop(struct answers *answers)
+{
+    weir_lease_unref(first_of(answers)->piece.lease);
+    answers->head++;
+    answers->count--;
+}
+
+static void drop_all(struct answers *answers)
+{
+    while (answers->count > 0) {
+        pop(answers);
+    }
+}
+
+/* ---- sending ---- */
+
+static void pace_reading(struct answers *answers)
+{
+    if (answers->count >= WAITING_HIGH) {
+        answers->is_full = true;
+    } else if (answers->count <= WAITING_LOW) {
+        answers->is_full = false;
+    }
+    if (answers->is_full || answers->writing_paused) {
+        weir_transport_pause_reading(answers->transport);
+    } else {
+        weir_transport_resume_reading(answers->transport);
+    }
+}
+
+int answers_write_text(struct answers *answers, uint64_t len)
+{
+    size_t size = 0;
+    const char *text = mode_chargen_text(&size);
+    uint64_t left = len;
+    int err = 0;
+
+    while (left > 0 && err == 0) {
+        const size_t part = left < size ? (size_t)left : size;
+        err = weir_transport_write_ref(answers->transport, text, part, NULL,
+                                       NULL);
+        left -= part;
+    }
+    return err;
+}
+
+static void on_due(void *arg);
+
+/* The timer waits for the first answer, where one waits for its time alone. */
+static int wait_for_first(struct answers *answers)
+{
+    const bool is_armed =
+        answers->timer.index != 0 || answers->timer.generation != 0;
+
+    if (answers->count == 0 || answers->writing_paused || is_armed) {
+        return 0;
+    }
+    return weir_loop_call_at(weir_transport_get_loop(answers->transport),
+                             first_of(answers)->due_ns, on_due, answers,
+                             &answers->timer);
+}
+
+static int send_due(struct answers *answers)
+{
+    const uint64_t now_ns =
+        weir_loop_get_time(weir_transport_get_loop(answers->transport));
+    int err = 0;
+
+    while (answers->count > 0 && err == 0 && !answers->writing_paused &&
+           first_of(answers)->due_ns <= now_ns) {
+        const bool is_last = first_of(answers)->closes;
+        err = mode_judge_write(answers->write(answers, first_of(answers)));
+        pop(answers);
+        if (is_last) {
+            drop_all(answers);
+            answers->has_ended = true;
+        }
+    }
+    return err < 0 ? err : wait_for_first(answers);
+}
+
+void answers_send(struct answers *answers)
+{
+    if (weir_transport_is_closing(answers->transport)) {
+        return; /* connection_lost is to come */
+    }
+    if (send_due(answers) < 0) {
+        weir_transport_abort(answers->transport);
+    } else if (answers->has_ended && answers->count == 0) {
+        weir_transport_close(answers->transport);
+    } else {
+        pace_reading(answers);
+    }
+}
+
+static void on_due(void *arg)
+{
+    struct answers *answers = arg;
+
+    answers->timer = (struct weir_handle){0};
+    answers_send(answers);
+}
+
+/* ---- for the modes ---- */
+
+int answers_add(struct answers *answers, const struct answer *answer,
+                uint64_t extra_ns)
+{
+    const uint64_t now_ns =
+        weir_loop_get_time(weir_transport_get_loop(answers->transport));
+    struct answer added = *answer;
+
+    added.due_ns = pace_take(&answers->counts->pace, now_ns, extra_ns);
+    const int err = push(answers, &added);
+    if (err < 0) {
+        weir_lease_unref(answer->piece.lease);
+    }
+    return err;
+}
+
+int answers_end_of_stream(void *user, weir_transport *t)
+{
+    struct answers *answers = user;
+
+    (void)t;
+    answers->has_ended = true;
+    return answers->count > 0;
+}
+
+void answers_made(void *user, weir_transport *t)
+{
+    struct answers *answers = user;
+
+    answers->transport = t;
+    weir_transport_set_write_hard_limit(t, HARD_LIMIT_BYTES);
+    mode_count_opened(answers->counts, t);
+}
+
+void answers_lost(void *user, weir_transport *t, int err)
+{
+    struct answers *answers = user;
+
+    weir_loop_cancel(weir_transport_get_loop(t), answers->timer);
+    answers->counts->open_now--;
+    answers->counts->broken += err < 0;
+    drop_all(answers);
+    free(answers->ring);
+    free(answers);
+}
+
+void answers_pause(void *user, weir_transport *t)
+{
+    struct answers *answers = user;
+
+    (void)t;
+    answers->writing_paused = true;
+    pace_reading(answers);
+}
+
+void answers_resume(void *user, weir_transport *t)
+{
+    struct answers *answers = user;
+
+    (void)t;
+    answers->writing_paused = false;
+    answers_send(answers);
+}
