@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
@@ -329,23 +330,37 @@ int wr_sys_is_readable(int fd)
     return sys_result(poll(&wait, 1, 0));
 }
 
-/* sendfile() has no flag for a single call, so the socket is made non-blocking
- * meanwhile. This does not affect ring operations in flight. */
-static int64_t sys_sendfile_now(int fd, int file, uint64_t offset, size_t len)
+/* sendfile() and splice() have no flag for a single call, so the socket is made
+ * non-blocking meanwhile. This does not affect ring operations in flight.
+ * Returns the flags of before, or an error. */
+static int sys_begin_nonblock(int fd)
 {
     const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0) {
+    if (flags < 0 ||
+        (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)) {
         return -errno;
     }
-    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        return -errno;
+    return flags;
+}
+
+static void sys_end_nonblock(int fd, int flags)
+{
+    wr_assert(flags >= 0);
+    if (!(flags & O_NONBLOCK)) {
+        wr_ignore(fcntl(fd, F_SETFL, flags) < 0);
+    }
+}
+
+static int64_t sys_sendfile_now(int fd, int file, uint64_t offset, size_t len)
+{
+    const int flags = sys_begin_nonblock(fd);
+    if (flags < 0) {
+        return flags;
     }
     off_t at = (off_t)offset;
     const ssize_t sent = sendfile(fd, file, &at, len);
     const int64_t ret = sent < 0 ? -errno : sent;
-    if (!(flags & O_NONBLOCK)) {
-        wr_ignore(fcntl(fd, F_SETFL, flags) < 0);
-    }
+    sys_end_nonblock(fd, flags);
     return ret;
 }
 
@@ -404,6 +419,60 @@ int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len)
 {
     wr_assert(len <= INT32_MAX);
     return sys_result((int)write(fd, buf, len));
+}
+
+int wr_sys_pipe_widen(int fd, size_t size)
+{
+    wr_assert(size <= INT_MAX);
+    return sys_result(fcntl(fd, F_SETPIPE_SZ, (int)size));
+}
+
+/* @fd: the socket of the two. */
+static int32_t sys_splice(int fd, int from, int to, size_t len)
+{
+    const int flags = sys_begin_nonblock(fd);
+
+    wr_assert(len > 0 && len <= INT32_MAX);
+    if (flags < 0) {
+        return flags;
+    }
+    const ssize_t done =
+        splice(from, NULL, to, NULL, len, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    const int32_t ret = done < 0 ? -errno : (int32_t)done;
+    sys_end_nonblock(fd, flags);
+    return ret;
+}
+
+int32_t wr_sys_splice_in(int fd, int pipe, size_t len)
+{
+    return sys_splice(fd, fd, pipe, len);
+}
+
+int32_t wr_sys_splice_out(int pipe, int fd, size_t len)
+{
+    struct sys_sigpipe sigpipe;
+
+    sys_sigpipe_block(&sigpipe);
+    const int32_t ret = sys_splice(fd, pipe, fd, len);
+    /* As in wr_sys_sendfile(). */
+    sys_sigpipe_restore(&sigpipe, ret < (int32_t)len);
+    return ret;
+}
+
+int wr_sys_room(int fd)
+{
+    uint32_t counts[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(counts);
+    const int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_MEMINFO, counts, &len);
+    /* TCP counts its queue, and Unix sockets all that is not received. */
+    const uint32_t used =
+        counts[SK_MEMINFO_WMEM_QUEUED] > counts[SK_MEMINFO_WMEM_ALLOC]
+            ? counts[SK_MEMINFO_WMEM_QUEUED]
+            : counts[SK_MEMINFO_WMEM_ALLOC];
+    const uint32_t most = counts[SK_MEMINFO_SNDBUF];
+
+    wr_assert(len <= sizeof(counts));
+    return err < 0 ? err : used < most ? (int)(most - used) : 0;
 }
 
 int wr_sys_open_null(void)

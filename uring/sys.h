@@ -186,6 +186,18 @@ int wr_sys_pipe(int ret[2]);
 int wr_sys_pipe_nonblock(int ret[2]);
 int32_t wr_sys_pipe_read(int fd, void *buf, size_t len);
 int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len);
+/* Makes a pipe hold more; -EPERM beyond what the user may have. */
+int wr_sys_pipe_widen(int fd, size_t size);
+/* Moves bytes of a stream socket into a pipe of wr_sys_pipe_nonblock(), or out
+ * of it into a stream socket: at most @len, as many as are there, and as there
+ * is room for, without waiting and without SIGPIPE. Returns their number; 0:
+ * the end of the stream or an urgent byte; or an error. -EINVAL: the kernel
+ * does not splice such sockets. */
+int32_t wr_sys_splice_in(int fd, int pipe, size_t len);
+int32_t wr_sys_splice_out(int pipe, int fd, size_t len);
+/* Bytes that a stream socket has room for: about as many as a send would take
+ * now. */
+int wr_sys_room(int fd);
 /* Opens /dev/null for reading and writing. */
 int wr_sys_open_null(void);
 /* Like lstat(2): a symbolic link is not followed. */

@@ -113,6 +113,11 @@ struct weir_relay_record {
     enum weir_relay_cause cause;
     /** The error, negative; 0: both directions have ended cleanly. */
     int err;
+    /** Of a_bytes, those that were moved inside the kernel; see `splice` of the
+     * options. */
+    uint64_t a_spliced_bytes;
+    /** Of b_bytes, those that were moved inside the kernel. */
+    uint64_t b_spliced_bytes;
 };
 
 /**
@@ -183,6 +188,15 @@ struct weir_relay_options {
     weir_relay_tap_fn *tap;
     /** First argument of tap. */
     void *tap_arg;
+    /** Move bulk inside the kernel, by splice(2), between two TCP or Unix
+     * sockets, in a direction without a rate and if there is no tap. It costs
+     * less where much waits to be received, as for messages of a MiB, and
+     * nothing is moved so where less than 128 KiB waits. The loop has one pipe
+     * for all its relays; where it cannot be made, bytes are copied. If the
+     * kernel takes fewer bytes than it had room for, up to 256 KiB more than
+     * buffer_bytes may wait. Unix sockets that receive descriptors
+     * (weir_connection_options) are read as without this. */
+    bool splice;
 };
 
 /**

@@ -39,6 +39,8 @@ static struct weir_relay_record relay_describe(const struct wr_relay *relay)
     wr_assert(record.size == sizeof(record));
     record.a_bytes = relay->ways[WEIR_RELAY_A].bytes;
     record.b_bytes = relay->ways[WEIR_RELAY_B].bytes;
+    record.a_spliced_bytes = relay->ways[WEIR_RELAY_A].spliced_bytes;
+    record.b_spliced_bytes = relay->ways[WEIR_RELAY_B].spliced_bytes;
     record.a_first_ns = relay->ways[WEIR_RELAY_A].first_ns;
     record.b_first_ns = relay->ways[WEIR_RELAY_B].first_ns;
     return record;
@@ -251,6 +253,10 @@ int weir_relay(weir_transport *a, weir_transport *b,
     relay->done = done;
     relay->done_arg = done_arg;
     relay_bind(relay);
+    if (known.splice) {
+        wr_way_begin_splicing(&relay->ways[0]);
+        wr_way_begin_splicing(&relay->ways[1]);
+    }
     wr_way_begin(&relay->ways[0], known.buffer_bytes, has_ended[0]);
     wr_way_begin(&relay->ways[1], known.buffer_bytes, has_ended[1]);
     wr_relay_time_begin(relay);

@@ -19,6 +19,7 @@
 #define WEIR_LIB_RELAY_RELAY_H
 
 #include "lib/loop/pending.h"
+#include "lib/transport/splicing.h"
 #include "lib/transport/transport.h"
 #include "uring/lease.h"
 #include "weir/relay.h"
@@ -51,7 +52,9 @@ struct wr_way {
     weir_transport *from;
     weir_transport *to;
     struct wr_way *back;
-    uint64_t bytes; /* passed on */
+    uint64_t bytes;              /* passed on */
+    uint64_t spliced_bytes;      /* of them, past the program's memory */
+    struct wr_splicing splicing; /* of a way that needs not see its bytes */
     uint64_t first_ns;
     weir_lease *initial; /* not passed on, oldest first */
     weir_lease *initial_tail;
@@ -142,6 +145,8 @@ WEIR_MUST_USE int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs,
 /* Begins: bounds the queue of `to` and what `from` may hold. @has_ended: the
  * end of `from` was received before. */
 void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
+/* Lets bulk pass by, if the two transports can and the way needs not see it. */
+void wr_way_begin_splicing(struct wr_way *way);
 /* Passes initial bytes on, as long as nothing else holds the way. */
 void wr_way_pass_initial(struct wr_way *way);
 /* The entries of the protocol's table. */

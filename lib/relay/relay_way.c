@@ -198,6 +198,31 @@ void wr_way_pass_initial(struct wr_way *way)
     }
 }
 
+static void relay_way_spliced(struct wr_splicing *splicing, uint64_t bytes)
+{
+    struct wr_way *way = wr_container_of(splicing, struct wr_way, splicing);
+
+    wr_assert(way->state == WR_WAY_OPEN && way->holds == 0);
+    if (way->bytes == 0) {
+        way->first_ns = way->relay->loop->now_ns;
+    }
+    way->bytes += bytes;
+    way->spliced_bytes += bytes;
+}
+
+void wr_way_begin_splicing(struct wr_way *way)
+{
+    const struct wr_transport_ops *ops = way->from->ops;
+
+    wr_assert(way->state == WR_WAY_OPEN);
+    way->splicing.to = way->to;
+    way->splicing.moved = relay_way_spliced;
+    if (ops->splice_to && !way->relay->tap && way->rate.bytes == 0) {
+        /* Without it the bytes are delivered. */
+        wr_ignore(ops->splice_to(way->from, &way->splicing) < 0);
+    }
+}
+
 void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended)
 {
     const struct weir_water_marks marks = {.high_bytes = (int64_t)buffer_bytes,

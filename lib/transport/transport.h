@@ -36,6 +36,7 @@ struct wr_device;
 struct wr_handler;
 struct wr_outbox_ops;
 struct wr_sendfile;
+struct wr_splicing;
 
 struct wr_connection_set_ops {
     /* Adds the connection to the set; before connection_made. */
@@ -126,6 +127,10 @@ struct wr_transport_ops {
     /* A queue of the loop's budget, which the connection has left, lets it
      * receive. For kinds with an intake; see intake.h. */
     void (*fed)(weir_transport *t, enum wr_demand_state queue);
+    /* Bulk may go on to ->to without being delivered, while the present
+     * protocol stays bound: 0; or an error, and all bytes are delivered. NULL:
+     * they always are. See splicing.h. */
+    int (*splice_to)(weir_transport *t, struct wr_splicing *splicing);
     int (*set_timeouts)(weir_transport *t,
                         const struct weir_timeouts *timeouts);
     int (*set_protocol)(weir_transport *t,

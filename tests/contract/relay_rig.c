@@ -23,9 +23,23 @@ static void relay_done(void *arg, int err,
     r->b.lost_count = 1;
 }
 
+/* The rounds of a test, which its bodies do not see. */
+static struct {
+    size_t number; /* of the second maker */
+    bool small_buffers;
+    bool splices;
+    void (*body)(struct relayed *r);
+} round_of;
+
 int relay_rig_try(struct relayed *r, const struct weir_relay_options *options)
 {
-    return weir_relay(r->a->t, r->b.t, options, relay_done, r, &r->pending);
+    struct weir_relay_options known = {.size = sizeof(known)};
+
+    if (options) {
+        known = *options;
+    }
+    known.splice = known.splice || round_of.splices;
+    return weir_relay(r->a->t, r->b.t, &known, relay_done, r, &r->pending);
 }
 
 void relay_rig_begin(struct relayed *r,
@@ -64,12 +78,6 @@ int relay_rig_end_of(struct rig *side)
 
 /* ---- pairings ---- */
 
-static struct {
-    size_t number; /* of the second maker */
-    bool small_buffers;
-    void (*body)(struct relayed *r);
-} round_of;
-
 static void play_round(struct rig *a)
 {
     struct relayed r = {.a = a, .b = {.small_buffers = a->small_buffers}};
@@ -78,6 +86,15 @@ static void play_round(struct rig *a)
     round_of.body(&r);
     expect_eq(r.done_count, 1);
     rig_end_beside(&r.b);
+}
+
+/* A round of each maker beside one, which splices or does not. */
+static void play_rounds(const struct rig *first, size_t number, bool splices)
+{
+    round_of.number = number;
+    round_of.splices = splices;
+    rig_rounds(first, RIG_BOTH_WAYS, play_round);
+    round_of.splices = false;
 }
 
 void relay_rig_pairings(unsigned int a, unsigned int b, bool small_buffers,
@@ -89,8 +106,23 @@ void relay_rig_pairings(unsigned int a, unsigned int b, bool small_buffers,
     round_of.body = body;
     for (size_t i = 0; i < rig_maker_count(); i++) {
         if (rig_has_traits(i, b | RIG_BOTH_WAYS)) {
-            round_of.number = i;
-            rig_rounds(&first, RIG_BOTH_WAYS, play_round);
+            play_rounds(&first, i, false);
+        }
+        if (rig_has_traits(i, b | RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
+            play_rounds(&first, i, true);
+        }
+    }
+}
+
+void relay_rig_splicing(unsigned int a, unsigned int b,
+                        void (*body)(struct relayed *r))
+{
+    const struct rig first = {.needs = a | RIG_BOTH_WAYS | RIG_IS_PLAIN};
+
+    round_of.body = body;
+    for (size_t i = 0; i < rig_maker_count(); i++) {
+        if (rig_has_traits(i, b | RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
+            play_rounds(&first, i, true);
         }
     }
 }

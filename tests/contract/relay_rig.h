@@ -23,8 +23,12 @@ struct relayed {
 };
 
 /* Calls @body for each pairing of two makers of which the first has the traits
- * @a and the second @b. The body begins a relay and waits for its end. */
+ * @a and the second @b, and once more with relays that splice if the second is
+ * a plain socket. The body begins a relay and waits for its end. */
 void relay_rig_pairings(unsigned int a, unsigned int b, bool small_buffers,
+                        void (*body)(struct relayed *r));
+/* The same for plain sockets, with relays that splice alone. */
+void relay_rig_splicing(unsigned int a, unsigned int b,
                         void (*body)(struct relayed *r));
 /* Calls @body for two TCP sockets. */
 void relay_rig_run(void (*body)(struct relayed *r));

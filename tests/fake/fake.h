@@ -115,6 +115,9 @@ struct fake_stats {
     uint64_t fifo_full;
     uint64_t fifo_broken;
     uint64_t fifo_worked; /* reads and writes by workers */
+    /* From socket to socket, and splices that left bytes in the pipe. */
+    uint64_t spliced_bytes;
+    uint64_t splices_short;
     /* Datagrams of weir's sockets, */
     uint64_t datagrams_sent;
     uint64_t datagrams_received;

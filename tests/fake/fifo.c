@@ -196,19 +196,3 @@ bool fake_fifo_may_work(const struct fake_file *file, size_t len)
            (file->kind == FAKE_FIFO_READ ? fifo->len > 0
                                          : fake_fifo_room(fifo) >= len);
 }
-
-/* Operations here do not need one: see wr_splice. */
-int wr_sys_pipe_nonblock(int ret[2])
-{
-    return -EMFILE;
-}
-
-int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
-{
-    return -EBADF;
-}
-
-int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len)
-{
-    return -EBADF;
-}

@@ -228,6 +228,9 @@ void fake_file_close(struct fake_file *file)
     if (file->fifo) {
         fake_fifo_leave(file->fifo);
     }
+    if (file->stage) {
+        fake_stage_leave(file->stage);
+    }
     if (file->kind == FAKE_DATAGRAM) {
         fake_box_free(file->box);
     }

@@ -340,6 +340,7 @@ static uint32_t poll_events(const struct fake_file *file)
     case FAKE_SOCKET:
     case FAKE_CLOCK:
     case FAKE_TOKEN:
+    case FAKE_STAGE:
         break;
     }
     return POLLOUT | POLLHUP;

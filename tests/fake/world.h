@@ -11,6 +11,7 @@
  *     datagram.c  datagrams, and what tests ask of them (uring/sys.h, fake.h)
  *     peer.c   peers, and what tests ask of connections (fake.h)
  *     fifo.c   pipes                                 (fake.h)
+ *     stage.c  pipes of weir alone, and splices      (uring/sys.h)
  *     box.c    boxes and the network between them
  *     conn.c   pipes, ends, listeners
  *     world.c  seed, clock, descriptors, trace
@@ -40,7 +41,8 @@ enum fake_kind {
     FAKE_PIDFD,
     FAKE_TOKEN,
     FAKE_FIFO_READ, /* weir's end of a pipe, from which it reads */
-    FAKE_FIFO_WRITE
+    FAKE_FIFO_WRITE,
+    FAKE_STAGE /* an end of a pipe of which weir has both */
 };
 
 #define FAKE_SOCKOPT_MAX 24
@@ -59,6 +61,7 @@ struct fake_addr {
 struct fake_end;
 struct fake_box;
 struct fake_fifo;
+struct fake_stage;
 
 /* FAKE_PIDFD: a child that weir made. */
 struct fake_child {
@@ -81,11 +84,12 @@ struct fake_file {
     uint32_t op_count; /* operations in flight that name it */
     uint32_t send_count;
     uint32_t recv_count;
-    bool receives_by_calls; /* the last receive was a system call */
-    uint64_t fin_polls;     /* for room, which ended by a FIN alone */
-    struct fake_end *end;   /* FAKE_STREAM, and while connecting */
-    struct fake_box *box;   /* FAKE_DATAGRAM */
-    struct fake_fifo *fifo; /* FAKE_FIFO_READ and FAKE_FIFO_WRITE */
+    bool receives_by_calls;   /* the last receive was a system call */
+    uint64_t fin_polls;       /* for room, which ended by a FIN alone */
+    struct fake_end *end;     /* FAKE_STREAM, and while connecting */
+    struct fake_box *box;     /* FAKE_DATAGRAM */
+    struct fake_fifo *fifo;   /* FAKE_FIFO_READ and FAKE_FIFO_WRITE */
+    struct fake_stage *stage; /* FAKE_STAGE */
     bool connecting;
     bool reset_on_close; /* SO_LINGER with no time */
     bool reuse_port;
@@ -186,6 +190,11 @@ int32_t fake_fifo_put(struct fake_fifo *fifo, const struct iovec *iov,
                       uint32_t count);
 /* A worker's read or write of @len bytes need not wait. */
 bool fake_fifo_may_work(const struct fake_file *file, size_t len);
+
+/* ---- stage.c ---- */
+
+/* weir lets go of one of its two ends. */
+void fake_stage_leave(struct fake_stage *stage);
 
 /* ---- box.c ---- */
 

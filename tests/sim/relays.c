@@ -29,7 +29,8 @@
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)
 
-enum { RELAYS_MAX = 4, STEPS_MAX = 20000, PATIENCE = 400, PIECE_MAX = 20000 };
+enum { RELAYS_MAX = 4, STEPS_MAX = 20000, PATIENCE = 400 };
+enum { PIECE_MAX = 20000, SCALE_MAX = 20, SPLICE_PIECE = 256 << 10 };
 
 enum ending { END_FIN, END_CLOSE, END_RESET, END_NEVER };
 
@@ -58,6 +59,7 @@ struct run {
     bool has_limits;
     bool is_endless; /* by its peers or its rate: it has to be cancelled */
     bool taps;
+    bool splices;
     bool was_cancelled;
     int done_count;
 };
@@ -68,6 +70,7 @@ static struct {
     struct test_allocator memory;
     struct run runs[RELAYS_MAX];
     uint32_t count;
+    uint32_t scale; /* of the machine's queues, and of what peers write */
 } sim;
 
 /* What the runs came to, so that a test of nothing is seen. */
@@ -77,6 +80,8 @@ static struct {
     uint64_t cancelled;
     uint64_t limited;
     uint64_t bytes;
+    uint64_t spliced;
+    uint64_t splices_short;
 } total;
 
 static void dump_runs(void)
@@ -186,6 +191,8 @@ static void begin(struct run *run)
         run->is_endless = true;
     }
     run->taps = fake_chance(300);
+    run->splices = fake_chance(600);
+    options.splice = run->splices;
     options.tap = run->taps ? tap : NULL;
     options.tap_arg = run;
     require(weir_relay(run->ends[0].t, run->ends[1].t, &options, done, run,
@@ -204,7 +211,7 @@ static void plan_end(struct end *end, uint32_t id, uint64_t buffer_bytes)
     static const uint64_t sizes[] = {0, 1, 1000, 50000, 400000};
     const struct weir_factory factory = {create, end};
     *end = (struct end){.id = id};
-    end->planned = fake_random(sizes[fake_random(5)] + 1);
+    end->planned = fake_random(sizes[fake_random(5)] + 1) * sim.scale;
     end->ending = endings[fake_random(6)];
     end->is_slow = fake_chance(200);
     require(weir_adopt_connection(sim.loop, &factory,
@@ -228,11 +235,17 @@ static void peer_end(struct end *end)
     }
 }
 
+/* The most that a peer writes and reads at once. */
+static uint64_t piece_max(void)
+{
+    return (uint64_t)PIECE_MAX * sim.scale;
+}
+
 static void peer_write(struct end *end)
 {
-    static uint8_t bytes[PIECE_MAX];
+    static uint8_t bytes[PIECE_MAX * SCALE_MAX];
     const uint64_t left = end->planned - end->written;
-    const uint64_t most = left < PIECE_MAX ? left : PIECE_MAX;
+    const uint64_t most = left < piece_max() ? left : piece_max();
     const size_t len = left > 0 ? 1 + (size_t)fake_random(most) : 0;
 
     if (end->has_fin || end->has_broken) {
@@ -257,7 +270,7 @@ static void peer_write(struct end *end)
 
 static void peer_read(struct run *run, struct end *end)
 {
-    static uint8_t bytes[PIECE_MAX];
+    static uint8_t bytes[PIECE_MAX * SCALE_MAX];
     const struct end *other = &run->ends[end == &run->ends[0]];
 
     if (end->has_read_end || (end->ending == END_RESET && end->has_broken) ||
@@ -265,7 +278,7 @@ static void peer_read(struct run *run, struct end *end)
         return;
     }
     const ssize_t ret =
-        fake_peer_read(end->peer, bytes, 1 + (size_t)fake_random(PIECE_MAX));
+        fake_peer_read(end->peer, bytes, 1 + (size_t)fake_random(piece_max()));
     if (ret > 0) {
         check_bytes(other->id, end->read, bytes, (size_t)ret);
         end->read += (uint64_t)ret;
@@ -322,6 +335,7 @@ static void plan_machine(struct fake_options *machine)
 {
     static const uint32_t often[] = {0, 0, 20, 200};
     static const uint32_t sizes[] = {600, 5000, 65536};
+    static const uint32_t large[] = {200000, 300000, 1000000};
     fake_start(&(struct fake_options){.seed = ~sim.seed});
     *machine = (struct fake_options){.seed = sim.seed};
     for (int i = 0; i <= FAKE_NO_BUFFER; i++) {
@@ -329,8 +343,10 @@ static void plan_machine(struct fake_options *machine)
     }
     machine->permille[FAKE_CANCEL_RACE] = often[fake_random(4)];
     machine->permille[FAKE_VAIN_POLL] = often[fake_random(4)];
-    machine->send_size = sizes[fake_random(3)];
-    machine->recv_size = sizes[fake_random(3)];
+    sim.scale = fake_chance(100) ? SCALE_MAX : 1;
+    const uint32_t *of = sim.scale > 1 ? large : sizes;
+    machine->send_size = of[fake_random(3)];
+    machine->recv_size = of[fake_random(3)];
     fake_stop();
 }
 
@@ -356,15 +372,19 @@ static void start(void)
     }
 }
 
-/* Bytes that wait are bounded, copied ones and those under leases. */
+/* Bytes that wait are bounded, copied ones and those under leases. What is
+ * spliced and not taken comes besides. */
 static void check_bound(const struct run *run)
 {
+    const uint64_t rest = run->splices ? SPLICE_PIECE : 0;
+
     for (int i = 0; run->done_count == 0 && i < 2; i++) {
         const weir_transport *t = run->ends[i].t;
-        require(weir_transport_get_read_buffer_size(t) <= run->buffer_bytes,
+        require(weir_transport_get_read_buffer_size(t) <=
+                    run->buffer_bytes + rest,
                 "too much is held");
         require(weir_transport_get_write_buffer_size(t) <=
-                    2 * run->buffer_bytes,
+                    2 * run->buffer_bytes + rest,
                 "too much is queued");
     }
 }
@@ -409,7 +429,11 @@ static void check_run(struct run *run)
 {
     const struct weir_relay_record *record = &run->record;
     const uint64_t passed[2] = {record->a_bytes, record->b_bytes};
+    const uint64_t spliced = record->a_spliced_bytes + record->b_spliced_bytes;
 
+    require(spliced == 0 || (run->splices && !run->taps), "spliced unasked");
+    require(record->a_spliced_bytes <= record->a_bytes, "a's splices");
+    require(record->b_spliced_bytes <= record->b_bytes, "b's splices");
     read_the_rest(run);
     for (int i = 0; i < 2; i++) {
         const struct end *end = &run->ends[i];
@@ -432,6 +456,7 @@ static void check_run(struct run *run)
     total.cancelled += record->cause == WEIR_RELAY_CANCELED;
     total.limited += record->ended_by == WEIR_RELAY_LIMIT;
     total.bytes += record->a_bytes + record->b_bytes;
+    total.spliced += spliced;
 }
 
 static void play(uint64_t seed)
@@ -459,6 +484,7 @@ static void play(uint64_t seed)
         }
     }
     wr_assert(sim.memory.live_count == 0);
+    total.splices_short += fake_stats()->splices_short;
     fake_stop();
 }
 
@@ -485,5 +511,7 @@ UNIT(relays_sim, every_byte_comes_or_an_error_does)
         expect_gt(total.cancelled, count / 20);
         expect_gt(total.limited, count / 50);
         expect_gt(total.bytes, count * 10000);
+        expect_gt(total.spliced, total.bytes / 20);
+        expect_gt(total.splices_short, count / 100);
     }
 }

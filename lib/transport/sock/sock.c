@@ -310,7 +310,8 @@ static bool sock_has_taken_all(const weir_transport *t)
     .get_depth = sock_get_depth, .get_unoffered = wr_sock_get_unoffered,       \
     .get_handover = sock_get_handover, .has_taken_all = sock_has_taken_all,    \
     .set_read_limit = wr_sock_set_read_limit, .fed = sock_fed,                 \
-    .abandon = sock_abandon, .get_peername = wr_sock_get_peername,             \
+    .splice_to = wr_sock_splice_to, .abandon = sock_abandon,                   \
+    .get_peername = wr_sock_get_peername,                                      \
     .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \
     .free = sock_free, WR_OUTBOX_OPS, WR_CONNECTION_READ_OPS,                  \
     WR_CONNECTION_OPS

@@ -7,6 +7,19 @@
  */
 #include "sock_impl.h"
 
+#include <string.h>
+
+int wr_sock_make_into(struct wr_sock *s)
+{
+    wr_assert(!wr_life_is_over(&s->c.t));
+    if (!s->into) {
+        s->into = wr_alloc(&s->c.t.loop->counting, sizeof(*s->into));
+        wr_require(s->into, -ENOMEM);
+        memset(s->into, 0, sizeof(*s->into));
+    }
+    return 0;
+}
+
 /* Tells the protocol of the bytes in its lent memory, or gives the memory back.
  * A protocol that was bound meanwhile gets a copy of the bytes. */
 static void sock_deliver_into(struct wr_sock *s)

@@ -9,6 +9,7 @@
  *     sock_file.c     a file on its way to the kernel
  *     sock_send.c     the send queue on its way to the kernel
  *     sock_bulk.c     receiving much, one connection after the other
+ *     sock_splice.c   bulk that goes on to another socket without a copy
  *     sock_fds.c      descriptors that go along with bytes of a Unix socket
  *     sock_recv.c     the receive state machine
  *     sock_deliver.c  received bytes on their way to the protocol
@@ -38,11 +39,13 @@ enum wr_recv_state {
     WR_RECV_STATES,
 };
 
-/* Memory that a buffered protocol has lent for receiving. */
+/* Where received bytes go that do not go into buffers of the pool: memory that
+ * a buffered protocol has lent, or another socket. */
 struct wr_sock_into {
-    struct weir_protocol_binding binding; /* of the lender */
+    struct weir_protocol_binding binding; /* of the protocol that has asked */
     void *buf;                            /* NULL: none is lent */
     size_t len; /* received into buf; the protocol does not know yet */
+    struct wr_splicing *splicing; /* NULL: none was asked for */
 };
 
 /* The clock of a socket, and its looks at the kernel's queue. */
@@ -185,7 +188,19 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
 /* Receives, because the socket was due and is fed. */
 void wr_sock_bulk_receive(struct wr_sock *s);
 
+/* sock_splice.c */
+/* Moves bulk to the other socket, if a splicing was asked for and it is worth
+ * it: the bytes that were taken from the kernel, 0: receive them. Those that
+ * the other socket has not taken are in *ret_rest, in borrowed leases, to be
+ * delivered. *ret_has_more: other bytes wait; written if bytes were taken. */
+WEIR_MUST_USE uint32_t wr_sock_splice(struct wr_sock *s, weir_lease **ret_rest,
+                                      bool *ret_has_more);
+/* `splice_to` of the table. */
+int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
+
 /* sock_deliver.c */
+/* Makes `into`, unless there is one: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_sock_make_into(struct wr_sock *s);
 /* Delivers received bytes in a borrowed lease, and ends the borrow. */
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 /* Holds received bytes that were copied, in a lease with one reference; the

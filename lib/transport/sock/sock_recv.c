@@ -26,7 +26,6 @@
 #include "sock_impl.h"
 
 #include <poll.h>
-#include <string.h>
 
 enum flow {
     FLOW_OPEN,
@@ -172,14 +171,10 @@ static void sock_recv_arm_into(struct wr_sock *s)
 
     wr_assert(wr_delivery_is_free(&s->c.delivery));
     wr_assert(!wr_sock_has_lent(s)); /* a protocol lends one at a time */
-    if (!s->into) {
-        s->into = wr_alloc(&loop->counting, sizeof(*s->into));
-        if (!s->into) {
-            /* No event would try again. */
-            wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
-            return;
-        }
-        memset(s->into, 0, sizeof(*s->into));
+    if (wr_sock_make_into(s) < 0) {
+        /* No event would try again. */
+        wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
+        return;
     }
     const struct weir_protocol_binding from = s->c.t.binding;
     int err = wr_protocol_get_buffer(&s->c.t, 0, &buf, &size);
@@ -200,6 +195,7 @@ static void sock_recv_arm_into(struct wr_sock *s)
     s->into->binding = from;
     s->into->buf = buf;
     s->into->len = 0;
+    s->into->splicing = NULL; /* its protocol is not bound any more */
     sock_recv_note_armed(s, true);
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.fd, buf, size);
 }

@@ -1,0 +1,448 @@
+/*
+ * Relays that splice: bulk between two sockets inside the kernel.
+ *
+ * The peers are plain descriptors of TCP and Unix sockets in every pairing. The
+ * tests of relays.c and relay_begin.c run with splicing relays as well; here
+ * bulk is under way when something happens. The record tells that bytes were
+ * spliced, so that no test passes because none were.
+ */
+#include "tests/contract/relay_rig.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <weir/pair.h>
+#include <weir/protocol.h>
+
+enum { KIB = 1024, MIB = KIB * KIB };
+/* What a side that takes nothing lets the other side have here at most, besides
+ * the kernel's queues: the buffer, a piece that was spliced, and what small
+ * writes are allowed. */
+enum { BUFFER = 64 * KIB, HELD_MOST = 2 * BUFFER + 256 * KIB };
+
+static const struct weir_relay_options splices = {.size = sizeof(splices),
+                                                  .splice = true};
+
+static struct weir_relay_record look(const struct relayed *r)
+{
+    struct weir_relay_record record = {.size = sizeof(record)};
+    expect_eq(weir_relay_get_record(r->pending, &record), 0);
+    return record;
+}
+
+/* The peer sends what the kernel takes now, at most @len bytes. */
+static void offer(struct rig *from, uint64_t len)
+{
+    static uint8_t buf[64 * KIB];
+    ssize_t sent = 1;
+
+    for (; len > 0 && sent > 0; len -= sent > 0 ? (uint64_t)sent : 0) {
+        const size_t part = len < sizeof(buf) ? (size_t)len : sizeof(buf);
+        rig_pattern(buf, from->peer_sent, part);
+        sent = send(from->peer, buf, part, MSG_NOSIGNAL | MSG_DONTWAIT);
+        from->peer_sent += sent > 0 ? (uint64_t)sent : 0;
+    }
+}
+
+/* @len bytes go from one side's peer to the other's. As many as possible wait
+ * in the kernel before each turn. */
+static void pour(struct rig *from, struct rig *to, uint64_t len)
+{
+    const uint64_t end = from->peer_sent + len;
+    const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
+
+    while (to->peer_received < end) {
+        int there = 0;
+        expect_lt(rig_now_ns(), end_ns);
+        offer(from, end - from->peer_sent);
+        rig_turns(from, 3);
+        expect_eq(ioctl(to->peer, FIONREAD, &there), 0);
+        rig_peer_read(to, (uint64_t)there);
+    }
+}
+
+/* Bulk from one side's peer until more of it was spliced. */
+static void pour_until_spliced(struct relayed *r, bool is_a)
+{
+    struct rig *from = is_a ? r->a : &r->b;
+    struct rig *to = is_a ? &r->b : r->a;
+    const struct weir_relay_record before = look(r);
+    const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
+    struct weir_relay_record now;
+
+    do {
+        expect_lt(rig_now_ns(), end_ns);
+        pour(from, to, 4 * MIB);
+        now = look(r);
+    } while (is_a ? now.a_spliced_bytes == before.a_spliced_bytes
+                  : now.b_spliced_bytes == before.b_spliced_bytes);
+}
+
+static void move_until_spliced(struct relayed *r)
+{
+    pour_until_spliced(r, true);
+}
+
+/* ---- bytes ---- */
+
+static void move_both_ways(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    relay_rig_move(r->a, &r->b, 5, 5);
+    move_until_spliced(r);
+    pour_until_spliced(r, false);
+    move_until_spliced(r);
+    rig_peer_shutdown(r->a);
+    expect_eq(relay_rig_end_of(&r->b), 0);
+    pour_until_spliced(r, false);
+    rig_peer_shutdown(&r->b);
+    expect_eq(relay_rig_end_of(r->a), 0);
+    expect_eq(relay_rig_end(r), 0);
+
+    expect_eq(r->record.cause, WEIR_RELAY_EOF);
+    expect_eq(r->record.a_bytes, r->a->peer_sent);
+    expect_eq(r->record.b_bytes, r->b.peer_sent);
+    expect_gt(r->record.a_spliced_bytes, 0);
+    expect_lt(r->record.a_spliced_bytes, r->record.a_bytes);
+    expect_gt(r->record.b_spliced_bytes, 0);
+    expect_lt(r->record.b_spliced_bytes, r->record.b_bytes);
+}
+
+UNIT(relay_splice, bulk_and_ends_go_both_ways_between_any_two_sockets)
+{
+    relay_rig_splicing(0, 0, move_both_ways);
+}
+
+/* The statistics count spliced bytes as received and as sent. */
+static void count_bytes(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    const struct weir_loop_statistics statistics = rig_statistics(r->a);
+    expect_eq(statistics.received_bytes, r->a->peer_sent);
+    expect_eq(statistics.sent_bytes, r->a->peer_sent);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_splice, spliced_bytes_are_received_and_sent)
+{
+    relay_rig_run(count_bytes);
+}
+
+/* Messages that follow bulk are not kept back, and are no bulk. */
+static void talk(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    const uint64_t before = look(r).a_spliced_bytes;
+    for (int i = 0; i < 100; i++) {
+        relay_rig_move(r->a, &r->b, 100 + (uint64_t)i, KIB);
+        relay_rig_move(&r->b, r->a, 20 * KIB, 20 * KIB);
+    }
+    expect_eq(look(r).a_spliced_bytes, before);
+    expect_eq(look(r).b_spliced_bytes, 0);
+    move_until_spliced(r);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_splice, messages_after_bulk_are_copied_and_bulk_is_spliced_again)
+{
+    relay_rig_splicing(0, 0, talk);
+}
+
+/* A splice stops before an urgent byte, and that looks like the end. */
+static void send_urgent(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    for (int i = 0; i < 10; i++) {
+        offer(r->a, MIB);
+        expect_eq(send(r->a->peer, "!", 1, MSG_OOB), 1);
+        pour(r->a, &r->b, MIB);
+    }
+    rig_peer_shutdown(r->a);
+    expect_eq(relay_rig_end_of(&r->b), 0);
+    rig_peer_shutdown(&r->b);
+    expect_eq(relay_rig_end(r), 0);
+    expect_eq(r->record.a_bytes, r->a->peer_sent);
+}
+
+UNIT(relay_splice, urgent_bytes_in_bulk_are_skipped_and_end_nothing)
+{
+    relay_rig_run(send_urgent);
+}
+
+/* ---- ends ---- */
+
+static void reset_a(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    offer(r->a, 4 * MIB);
+    rig_peer_reset(r->a);
+    expect_eq(relay_rig_end_of(&r->b),
+              rig_can(&r->b, RIG_CAN_RESET) ? -ECONNRESET : 0);
+    expect_eq(relay_rig_end(r), -ECONNRESET);
+    expect_eq(r->record.ended_by, WEIR_RELAY_A);
+    expect_eq(r->record.cause, WEIR_RELAY_RESET);
+}
+
+UNIT(relay_splice, a_reset_behind_bulk_is_passed_on)
+{
+    relay_rig_splicing(RIG_CAN_RESET, 0, reset_a);
+}
+
+/* Bulk is under way to the side that breaks. */
+static void reset_b(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    offer(r->a, 4 * MIB);
+    rig_peer_reset(&r->b);
+    const int err = relay_rig_end_of(r->a);
+    expect(err == -ECONNRESET || err == -EPIPE ||
+           (err == 0 && !rig_can(r->a, RIG_CAN_RESET)));
+    expect_eq(relay_rig_end(r), -ECONNRESET);
+    expect_eq(r->record.ended_by, WEIR_RELAY_B);
+    expect_eq(r->record.cause, WEIR_RELAY_RESET);
+}
+
+UNIT(relay_splice, a_reset_of_the_side_that_takes_bulk_is_passed_back)
+{
+    relay_rig_splicing(0, RIG_CAN_RESET, reset_b);
+}
+
+static void cancel(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    offer(r->a, 4 * MIB);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+    expect_eq(relay_rig_end_of(&r->b),
+              rig_can(&r->b, RIG_CAN_RESET) ? -ECONNRESET : 0);
+}
+
+UNIT(relay_splice, a_cancellation_in_bulk_aborts_both_sides)
+{
+    relay_rig_splicing(0, 0, cancel);
+}
+
+/* The second side still sends what it was given when the first has ended, and
+ * its own bulk goes nowhere any more. */
+static void end_at_once(struct relayed *r)
+{
+    struct weir_relay_options options = splices;
+    options.close_at_first_end = true;
+
+    relay_rig_begin(r, &options);
+    move_until_spliced(r);
+    offer(r->a, 4 * MIB);
+    rig_peer_shutdown(r->a);
+    expect_eq(relay_rig_end_of(&r->b), 0);
+    expect_eq(r->b.peer_received, r->a->peer_sent);
+    expect_eq(relay_rig_end_of(r->a), 0);
+    expect_eq(relay_rig_end(r), 0);
+    expect_eq(r->record.a_bytes, r->a->peer_sent);
+}
+
+UNIT(relay_splice, what_was_spliced_is_sent_before_a_close)
+{
+    relay_rig_splicing(0, 0, end_at_once);
+}
+
+/* ---- a side that takes nothing ---- */
+
+static bool is_stuck(const struct relayed *r, uint64_t *bytes)
+{
+    const uint64_t now = look(r).a_bytes;
+    const bool is_same = now == *bytes;
+    *bytes = now;
+    return is_same;
+}
+
+/* Fills all queues of the way from A to B. */
+static void fill(struct relayed *r)
+{
+    uint64_t bytes = 0;
+
+    for (int idle = 0; idle < 5;) {
+        const uint64_t sent = r->a->peer_sent;
+        offer(r->a, MIB);
+        rig_turn_for(r->a, sent < r->a->peer_sent ? 0 : RIG_MS);
+        idle = is_stuck(r, &bytes) ? idle + 1 : 0;
+        expect_leq(weir_transport_get_write_buffer_size(r->b.t), HELD_MOST);
+        expect_leq(weir_transport_get_read_buffer_size(r->a->t), HELD_MOST);
+    }
+}
+
+static void stop_and_go_on(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    for (int i = 0; i < 3; i++) {
+        fill(r);
+        rig_peer_read(&r->b, r->a->peer_sent - r->b.peer_received);
+    }
+    rig_peer_shutdown(r->a);
+    expect_eq(relay_rig_end_of(&r->b), 0);
+    rig_peer_shutdown(&r->b);
+    expect_eq(relay_rig_end(r), 0);
+    expect_eq(r->record.a_bytes, r->a->peer_sent);
+}
+
+UNIT(relay_splice, a_side_that_takes_nothing_holds_the_other_and_goes_on)
+{
+    relay_rig_splicing(RIG_IS_NAMELESS, RIG_HAS_ADDRESSES, stop_and_go_on);
+    relay_rig_splicing(RIG_HAS_ADDRESSES, RIG_IS_NAMELESS, stop_and_go_on);
+}
+
+static void stall(struct relayed *r)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .write_stall_ns = 50 * RIG_MS};
+
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    fill(r);
+    expect_eq(weir_transport_set_timeouts(r->b.t, &limits), 0);
+    expect_eq(relay_rig_end(r), WEIR_EWRITESTALL);
+    expect_eq(r->record.ended_by, WEIR_RELAY_B);
+    expect_eq(r->record.cause, WEIR_RELAY_TIMEOUT);
+}
+
+UNIT(relay_splice, a_stall_of_the_side_that_takes_bulk_is_noticed)
+{
+    relay_rig_run(stall);
+}
+
+/* ---- where bytes are needed ---- */
+
+static uint64_t seen;
+
+static void see(void *arg, enum weir_relay_party from,
+                const struct weir_buf *buf)
+{
+    expect_eq(from, WEIR_RELAY_A);
+    seen += buf->len;
+}
+
+static void move_seen(struct relayed *r)
+{
+    struct weir_relay_options options = splices;
+    options.tap = see;
+
+    seen = 0;
+    relay_rig_begin(r, &options);
+    pour(r->a, &r->b, 16 * MIB);
+    expect_eq(seen, 16 * MIB);
+    expect_eq(look(r).a_spliced_bytes, 0);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_splice, a_tap_sees_all_bytes)
+{
+    relay_rig_run(move_seen);
+}
+
+/* The other way has no rate. */
+static void move_slowly(struct relayed *r)
+{
+    struct weir_relay_options options = splices;
+    options.b_rate_bytes = UINT64_C(1) << 30;
+
+    relay_rig_begin(r, &options);
+    pour(&r->b, r->a, 16 * MIB);
+    expect_eq(look(r).b_spliced_bytes, 0);
+    move_until_spliced(r);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_splice, a_way_with_a_rate_is_copied)
+{
+    relay_rig_run(move_slowly);
+}
+
+static void move_other(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    pour(r->a, &r->b, 4 * MIB);
+    pour(&r->b, r->a, 4 * MIB);
+    expect_eq(look(r).a_spliced_bytes, 0);
+    expect_eq(look(r).b_spliced_bytes, 0);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_splice, tls_and_memory_are_copied)
+{
+    relay_rig_pairings(RIG_IS_PLAIN | RIG_HAS_ADDRESSES, RIG_IS_MEMORY, false,
+                       move_other);
+    relay_rig_pairings(RIG_IS_TLS, RIG_IS_PLAIN | RIG_IS_NAMELESS, false,
+                       move_other);
+}
+
+/* ---- without descriptors ---- */
+
+static rlim_t limit_descriptors(rlim_t limit)
+{
+    struct rlimit value;
+
+    expect_eq(getrlimit(RLIMIT_NOFILE, &value), 0);
+    const rlim_t before = value.rlim_cur;
+    value.rlim_cur = limit;
+    expect_eq(setrlimit(RLIMIT_NOFILE, &value), 0);
+    return before;
+}
+
+static void move_without_pipe(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    const int next = fcntl(r->a->peer, F_DUPFD_CLOEXEC, 0);
+    close(next);
+    const rlim_t before = limit_descriptors((rlim_t)next + 1); /* one of two */
+    pour(r->a, &r->b, 16 * MIB);
+    expect_eq(look(r).a_spliced_bytes, 0);
+    limit_descriptors(before);
+    move_until_spliced(r);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_splice, without_descriptors_for_a_pipe_bytes_are_copied)
+{
+    relay_rig_run(move_without_pipe);
+}
+
+static int count_descriptors(int probe)
+{
+    int count = 0;
+    for (int fd = 0; fd <= probe; fd++) {
+        count += fcntl(fd, F_GETFD) >= 0;
+    }
+    return count;
+}
+
+static void give_back(struct relayed *r)
+{
+    relay_rig_begin(r, &splices);
+    const int before = count_descriptors(1000);
+    move_until_spliced(r);
+    expect_eq(count_descriptors(1000), before + 2);
+    weir_loop_trim(r->a->loop);
+    expect_eq(count_descriptors(1000), before);
+    move_until_spliced(r);
+    expect_eq(count_descriptors(1000), before + 2);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_splice, a_loop_has_one_pipe_and_gives_it_back)
+{
+    relay_rig_run(give_back);
+}
