@@ -49,6 +49,53 @@ def test_bytes_go_both_ways_and_each_end_is_passed_on():
               ("done", str(len(data)), str(len(data))), "the line of the log")
 
 
+def count_pipes(proxy):
+    """Descriptors of pipes, its standard streams not counted."""
+    folder = f"/proc/{proxy.process.pid}/fd"
+    count = 0
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            count += int(name) > 2 and "pipe:" in os.readlink(
+                os.path.join(folder, name))
+    return count
+
+
+def test_bulk_is_spliced_on_demand():
+    data = random.Random(SEED).randbytes(BIG)
+    for words, pipes in (["--splice"], 2), ([], 0):
+        with Server(drain) as server, Proxy(
+                "--listen", "tcp://127.0.0.1:0", *words, "--to",
+                target(server)) as proxy:
+            before = count_pipes(proxy)
+            with proxy.connect() as client:
+                end = time.monotonic() + WAIT_S if pipes else 0
+                client.sendall(data)
+                while (count_pipes(proxy) < before + pipes
+                       and time.monotonic() < end):
+                    client.sendall(data)
+                equal(count_pipes(proxy), before + pipes, "pipes")
+                client.shutdown(socket.SHUT_WR)
+                equal(client.recv(1), b"", "the end of stream")
+
+
+def test_what_is_spliced_comes_whole_and_ends():
+    data = random.Random(SEED).randbytes(BIG)
+    with Server(echo) as server, Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--splice", "--to",
+            target(server)) as proxy:
+        with proxy.connect() as client:
+            sender = threading.Thread(target=client.sendall, args=(data,))
+            sender.start()
+            equal(read_exactly(client, len(data)) == data, True, "the echo")
+            sender.join()
+            client.shutdown(socket.SHUT_WR)
+            equal(client.recv(1), b"", "the end of stream")
+        proxy.stop()
+        line, = proxy.lines()
+        equal((line["reason"], line["in_bytes"], line["out_bytes"]),
+              ("done", str(len(data)), str(len(data))), "the line of the log")
+
+
 def test_after_the_clients_end_ten_megabytes_come_the_other_way():
     data = random.Random(SEED).randbytes(BIG)
     asked = []
