@@ -15,6 +15,7 @@ enum load_exit {
     LOAD_NOTHING = 3,       /* not one request succeeded */
     LOAD_ERRORS = 4,        /* more errors than --max-errors allows */
     LOAD_INVALID = 5,       /* the run does not show what it should */
+    LOAD_SLO = 99,          /* --slo does not hold, or B is worse than A */
     LOAD_INTERRUPTED = 130, /* by a signal; what there was is printed */
 };
 

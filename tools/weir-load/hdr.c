@@ -39,6 +39,9 @@
  * little that zlib adds to what it cannot make smaller. */
 #define TEXT_SIZE_MAX (PLAIN_SIZE_MAX * 2)
 
+/* No run counts as much; several such can be added without wrapping. */
+#define COUNT_MAX (UINT64_C(1) << 53)
+
 static uint8_t *put_u32(uint8_t *at, uint32_t value)
 {
     for (int shift = 24; shift >= 0; shift -= 8) {
@@ -254,14 +257,13 @@ static int decode_counts(const uint8_t *at, const uint8_t *end,
         if (number <= 0) {
             index += number ? 0 - (uint64_t)number : 1;
         } else {
-            /* The sum of all must not wrap. */
-            if ((uint64_t)number > UINT32_MAX * UINT64_C(65536)) {
+            if ((uint64_t)number > COUNT_MAX || ret->count > COUNT_MAX) {
                 return -EINVAL;
             }
             count_bucket(ret, (uint32_t)index++, (uint64_t)number);
         }
     }
-    return index <= HISTOGRAM_SIZE ? 0 : -EINVAL;
+    return index <= HISTOGRAM_SIZE && ret->count <= COUNT_MAX ? 0 : -EINVAL;
 }
 
 static int decode_plain(const uint8_t *plain, size_t size,

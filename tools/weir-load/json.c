@@ -173,6 +173,13 @@ static json_t *connections_part(const struct result *result)
                      json_integer_of(result->never_answered));
 }
 
+/* null where the interval had no answer. */
+static json_t *latency_of_row(const struct result_row *row, uint64_t value_ns)
+{
+    return row->max_ns > 0 ? json_integer(json_integer_of(value_ns))
+                           : json_null();
+}
+
 static json_t *rows_part(const struct result *result)
 {
     json_t *list = json_array();
@@ -180,23 +187,22 @@ static json_t *rows_part(const struct result *result)
     for (size_t i = 0; i < result->row_count; i++) {
         const struct result_row *row = &result->rows[i];
         json_array_append_new(
-            list,
-            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-                      "s:I, s:I, s:I}",
-                      "begin_ns", json_integer_of(row->begin_ns), "end_ns",
-                      json_integer_of(row->end_ns), "offered",
-                      json_integer_of(row->offered), "ok",
-                      json_integer_of(row->ok), "failed",
-                      json_integer_of(row->failed), "timeout",
-                      json_integer_of(row->timeout), "dropped",
-                      json_integer_of(row->dropped), "p50",
-                      json_integer_of(row->p50_ns), "p99",
-                      json_integer_of(row->p99_ns), "max",
-                      json_integer_of(row->max_ns), "in_flight",
-                      json_integer_of(row->in_flight), "open",
-                      json_integer_of(row->open), "bytes_in",
-                      json_integer_of(row->received_bytes), "bytes_out",
-                      json_integer_of(row->sent_bytes)));
+            list, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
+                            "s:o, s:I, s:I, s:I, s:I}",
+                            "begin_ns", json_integer_of(row->begin_ns),
+                            "end_ns", json_integer_of(row->end_ns), "offered",
+                            json_integer_of(row->offered), "ok",
+                            json_integer_of(row->ok), "failed",
+                            json_integer_of(row->failed), "timeout",
+                            json_integer_of(row->timeout), "dropped",
+                            json_integer_of(row->dropped), "p50",
+                            latency_of_row(row, row->p50_ns), "p99",
+                            latency_of_row(row, row->p99_ns), "max",
+                            latency_of_row(row, row->max_ns), "in_flight",
+                            json_integer_of(row->in_flight), "open",
+                            json_integer_of(row->open), "bytes_in",
+                            json_integer_of(row->received_bytes), "bytes_out",
+                            json_integer_of(row->sent_bytes)));
     }
     return list;
 }

@@ -81,11 +81,30 @@ json_t *json_config(const struct run_options *options)
         json_integer_of(options->requests_per_conn_max));
 }
 
+/* Targets without the place where they are: two servers can be compared. */
+static json_t *shapes_part(const struct run_options *options)
+{
+    json_t *shapes = json_array();
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const char *text = options->targets[i].text;
+        const char *colon = strchr(text, ':');
+        size_t scheme_len = colon ? (size_t)(colon - text) : 0;
+        json_array_append_new(shapes, json_text(text, scheme_len));
+        if (colon && strncmp(colon, "://", 3) == 0) {
+            const char *path = colon + 3 + strcspn(colon + 3, "/?");
+            json_array_append_new(shapes, json_text(path, strlen(path)));
+        }
+    }
+    return shapes;
+}
+
 json_t *json_config_hash(const struct run_options *options)
 {
     json_t *config = json_config(options);
 
     json_object_del(config, "seed");
+    json_object_set_new(config, "targets", shapes_part(options));
     json_t *hash = config ? json_hash(config) : NULL;
     json_decref(config);
     return hash;

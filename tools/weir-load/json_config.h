@@ -14,7 +14,8 @@
 /* All that decides what is sent, and how it is judged. */
 json_t *json_config(const struct run_options *options);
 
-/* Of the same without the seed: equal when two runs did the same. */
+/* Of the same without the seed and the places of the targets: equal when two
+ * runs did the same, perhaps to two servers. */
 json_t *json_config_hash(const struct run_options *options);
 
 /* The command line, word by word. */

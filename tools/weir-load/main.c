@@ -4,9 +4,14 @@
  * This file only finds out which of its subcommands is meant; `run` is the
  * one that need not be written. See weir-load(1).
  */
+#include "ab.h"
+#include "compare.h"
+#include "draw.h"
 #include "exits.h"
 #include "run.h"
+#include "search.h"
 #include "serve.h"
+#include "sweep.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -23,19 +28,38 @@ const char console_name[] = "weir-load";
 static const char help[] =
     "Usage: weir-load [run] [FLAGS] TARGET...\n"
     "       weir-load serve [FLAGS] TARGET...\n"
+    "       weir-load search --slo EXPR [FLAGS] TARGET...\n"
+    "       weir-load sweep --rates LIST [FLAGS] TARGET...\n"
+    "       weir-load ab [FLAGS] A B\n"
+    "       weir-load compare [FLAGS] A.json... -- B.json...\n"
+    "       weir-load report -o PAGE.html RESULT.json...\n"
     "       weir-load --version [-v]\n"
     "\n"
     "TARGET is tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH "
     "or\n"
     "tls+unix:PATH.\n"
     "\n"
-    "run    load echo servers and report rate and latency (the default)\n"
-    "serve  be a server for that: echo, discard or chargen\n"
+    "run      load servers and report rate and latency (the default)\n"
+    "serve    be a server for that\n"
+    "search   find the largest rate at which objectives hold\n"
+    "sweep    a run at each of several loads\n"
+    "ab       compare two servers by interleaved runs\n"
+    "compare  compare saved results\n"
+    "report   draw saved results as a page of HTML\n"
     "\n"
     "Example: weir-load serve tcp://127.0.0.1:7000 &\n"
     "         weir-load -c 50 -d 10s tcp://127.0.0.1:7000\n"
     "\n"
-    "weir-load run --help and weir-load serve --help list the flags.\n";
+    "weir-load COMMAND --help lists the flags of a command.\n";
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv, int first);
+} commands[] = {
+    {"ab", ab_main},         {"compare", compare_main}, {"report", draw_main},
+    {"run", run_main},       {"search", search_main},   {"serve", serve_main},
+    {"sweep", sweep_main},
+};
 
 /* The library, the kernel, and what they do together. */
 static int print_details(void)
@@ -78,11 +102,10 @@ static int do_as_told(int argc, char **argv)
         fputs(help, stderr);
         return LOAD_USAGE;
     }
-    if (strcmp(word, "run") == 0) {
-        return run_main(argc, argv, 2);
-    }
-    if (strcmp(word, "serve") == 0) {
-        return serve_main(argc, argv, 2);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(word, commands[i].name) == 0) {
+            return commands[i].run(argc, argv, 2);
+        }
     }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
         fputs(help, stdout);

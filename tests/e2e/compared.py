@@ -1,0 +1,364 @@
+"""weir-load compare, ab, search, sweep and report.
+
+Results are made by short runs, whose figures do not matter, or are changed by
+hand where they do. That ab finds what it should, and search a server's
+capacity, is tried with WEIR_LONG=1.
+"""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import struct
+import tempfile
+import zlib
+
+from harness import (LONG, Outcome, Program, Serve, Skip, WAIT_S, WEIR_LOAD,
+                     command, equal, matches, one_line, run)
+import schema
+
+OK, INTERNAL, USAGE, NOTHING, INVALID, SLO, INTERRUPTED = 0, 1, 2, 3, 5, 99, 130
+
+
+def tool(*args, status=OK, **options):
+    """A command of weir-load that ends with this status; its outcome."""
+    outcome = command(WEIR_LOAD, *args, **options)
+    equal(outcome.status, status, f"{args}: it said {outcome.err!r}")
+    return outcome
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write(path, result):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    return path
+
+
+def results(folder, count):
+    """Results of short runs against one server, as files."""
+    names = [f"{folder}/run-{number}.json" for number in range(count)]
+    with Serve() as server:
+        for name in names:
+            tool("run", "-c", "2", "-n", "3000", "-q", f"--json={name}",
+                 "--timeout", "60s", server.url)
+    return names
+
+
+# ---- merging ----
+
+def test_parts_are_merged_without_loss():
+    with tempfile.TemporaryDirectory() as folder:
+        one, other = results(folder, 2)
+        tool("report", f"--json={folder}/both.json", f"{one},{other}")
+        a, b, both = read(one), read(other), read(f"{folder}/both.json")
+        schema.check(both)
+        for part in ("requests", "bytes", "connections"):
+            for name, value in both[part].items():
+                equal(value, a[part][name] + b[part][name], f"{part} {name}")
+        service = [part["latency"]["service"] for part in (a, b, both)]
+        for name in ("count", "sum"):
+            equal(service[2][name], service[0][name] + service[1][name], name)
+        equal(service[2]["max"], max(service[0]["max"], service[1]["max"]),
+              "max")
+        equal(len(both["parts"]), 2, "parts")
+        # A result is no different from itself merged with nothing.
+        tool("report", f"--json={folder}/same.json", one)
+        equal(read(f"{folder}/same.json"), a, "the same result")
+
+
+def test_files_that_are_no_results_are_refused():
+    with tempfile.TemporaryDirectory() as folder:
+        good, = results(folder, 1)
+        result = read(good)
+        latency = result["latency"]["service"]
+        for change, why in (
+                ({"schema": "weir-load/1"}, "its schema is weir-load/1"),
+                ({"requests": {"offered": -1}}, "requests, rates or duration"),
+                ({"intervals": [{}]}, "interval 0 is none"),
+                ({"latency": {**result["latency"], "service": None}},
+                 "the histogram of service is none"),
+                ({"latency": {**result["latency"], "service": {
+                    **latency, "count": latency["count"] + 1}}},
+                 "the histogram of service is none"),
+                ({"model": None}, "not a result of weir-load")):
+            bad = write(f"{folder}/bad.json", {**result, **change})
+            outcome = tool("compare", good, "--", bad, status=USAGE)
+            one_line(outcome.err, f"bad.json: {why}")
+        for text in ("", "{", "[]", "null", '{"schema": NaN}'):
+            with open(f"{folder}/bad.json", "w", encoding="utf-8") as file:
+                file.write(text)
+            one_line(tool("compare", good, "--", f"{folder}/bad.json",
+                          status=USAGE).err, "bad.json: ")
+        one_line(tool("compare", good, "--", f"{folder}/none.json",
+                      status=USAGE).err, "No such file")
+
+
+# ---- compare ----
+
+def slower(result, share):
+    """The same result with service times longer by a share: its counts go to
+    other buckets, which only a histogram of one value allows by hand."""
+    value = int(1_000_000 * (1 + share))
+    counts = b"".join(leb(number) for number in (-bucket(value), 1000))
+    header = struct.pack(">IIIIqqd", 0x1C849313, len(counts), 0, 3, 1,
+                         (1 << 42) - 1, 1.0)
+    packed = zlib.compress(header + counts)
+    text = base64.b64encode(struct.pack(">II", 0x1C849314, len(packed))
+                            + packed).decode()
+    service = {**result["latency"]["service"], "count": 1000, "min": value,
+               "max": value, "sum": 1000 * value, "overflows": 0, "hdr": text}
+    return {**result, "latency": {**result["latency"], "service": service}}
+
+
+def bucket(value):
+    shift = max(value.bit_length() - 11, 0)
+    return (value >> shift) + (shift << 10)
+
+
+def leb(value):
+    value = (value << 1) ^ (-1 if value < 0 else 0)
+    out = b""
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def test_compare_tells_slower_from_the_same():
+    with tempfile.TemporaryDirectory() as folder:
+        good, = results(folder, 1)
+        result = read(good)
+
+        def runs(name, shares):
+            return [write(f"{folder}/{name}{i}.json", slower(result, share))
+                    for i, share in enumerate(shares)]
+
+        old = runs("old", (0, 0.01, -0.01, 0.005))
+        same = runs("same", (0.01, 0, 0.005, -0.005))
+        worse = runs("worse", (0.10, 0.11, 0.09, 0.1))
+        outcome = tool("compare", *old, "--", *same)
+        matches(outcome.out, r"^Verdict +p50: no difference, from 4 and 4 runs")
+        outcome = tool("compare", *old, "--", *worse, status=SLO)
+        matches(outcome.out, r"^p50 +1\.00ms +1\.10ms +\+10\.\d% .* worse$")
+        outcome = tool("compare", *worse, "--", *old)
+        matches(outcome.out, r"^Verdict +p50: better")
+        outcome = tool("compare", *old, "--", *worse[:3], status=INVALID)
+        matches(outcome.out, r"^Verdict +p50: cannot tell")
+        outcome = tool("compare", "--margin", "20%", *old, "--", *worse)
+        matches(outcome.out, r"^Verdict +p50: no difference")
+        outcome = tool("compare", "--json", *old, "--", *worse, status=SLO)
+        told = json.loads(outcome.out)
+        equal((told["verdict"], told["runs"]), ("worse", [4, 4]), "as JSON")
+
+
+def test_compare_refuses_what_was_not_the_same_load():
+    with tempfile.TemporaryDirectory() as folder:
+        good, = results(folder, 1)
+        result = read(good)
+        other = write(f"{folder}/other.json",
+                      {**result, "config_hash": "0123456789abcdef"})
+        failed = write(f"{folder}/failed.json",
+                       {**result, "verdict": "FAILED", "exit_code": 4})
+        for bad, why in ((other, "other options"), (failed, "FAILED")):
+            one_line(tool("compare", good, "--", bad, status=USAGE).err, why)
+            tool("compare", "--force", good, "--", bad, status=INVALID)
+        for args in ([], [good], ["--", good], ["--zero", good, "--", good],
+                     ["--margin", "x", good, "--", good],
+                     ["--metric", "p5", good, "--", good]):
+            one_line(tool("compare", *args, status=USAGE).err, ".")
+
+
+# ---- ab ----
+
+def test_ab_compares_pairs_of_runs():
+    with Serve() as one, Serve() as other, \
+            tempfile.TemporaryDirectory() as folder:
+        outcome = command(WEIR_LOAD, "ab", "--runs", "6", "-n", "200", "-w",
+                          "0", "-c", "2", "--timeout", "60s", "--json",
+                          "--save", folder, one.url, other.url)
+        equal(outcome.status in (OK, SLO, INVALID), True, outcome.err)
+        told = json.loads(outcome.out)
+        equal((told["paired"], told["runs"]), (True, [6, 6]), "pairs")
+        names = sorted(os.listdir(folder))
+        equal(names, [f"{side}-{number:03}.json" for side in "ab"
+                      for number in range(1, 7)], "saved results")
+        for name in names:
+            result = read(f"{folder}/{name}")
+            equal(result["config"]["targets"],
+                  [one.url if name[0] == "a" else other.url], "targets")
+
+
+def test_ab_ends_when_a_run_fails():
+    with Serve() as one:
+        outcome = tool("ab", "--runs", "6", "-n", "10", one.url,
+                       "tcp://127.0.0.1:1", status=NOTHING)
+        matches(outcome.err, "a run of B, .*: FAILED")
+    for args in ([], ["tcp://127.0.0.1:1"], ["--runs", "5", "a", "b"],
+                 ["a", "b"], ["--save"]):
+        one_line(tool("ab", *args, status=USAGE).err, ".")
+
+
+def test_ab_shows_what_there_is_when_it_is_interrupted():
+    with Serve() as server:
+        with tempfile.TemporaryDirectory() as folder, \
+                Program(WEIR_LOAD, "ab", "-n", "50", "-w", "0", "--runs",
+                        "200", "--save", folder, server.url,
+                        server.url) as program:
+            while len(os.listdir(folder)) < 8:
+                if program.process.poll() is not None:
+                    raise AssertionError(program.finish())
+            program.signal(signal.SIGINT)
+            outcome = Outcome(*program.finish(WAIT_S))
+    equal(outcome.status, INTERRUPTED, "exit status")
+    matches(outcome.out, r"^Verdict .* pairs of runs")
+    one_line(outcome.err, r"interrupted after \d+ pairs")
+
+
+# ---- sweep ----
+
+def test_sweep_makes_a_run_for_each_load():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        outcome = tool("sweep", "--conns", "1,2..6/3", "-n", "50", "--slo",
+                       "p50<60s", "--timeout", "60s", "--save", folder,
+                       f"--json={folder}/all.json", server.url)
+        equal([line.split()[0] for line in outcome.out.splitlines()[1:]],
+              ["1", "2", "4", "6"], "connections")
+        equal([step["passed"] for step in read(f"{folder}/all.json")["steps"]],
+              [True] * 4, "all hold")
+        equal(read(f"{folder}/step-002.json")["config"]["connections"], 2,
+              "connections of the second")
+        tool("sweep", "--conns", "1,2", "-n", "50", "--slo", "p50<1ns",
+             server.url, status=SLO)
+        tool("sweep", "--conns", "1", "--zero", server.url, status=USAGE)
+    for args, why in ((["x"], "--rates or --conns"),
+                      (["--rates", "1,x", "t"], "at character 3"),
+                      (["--rates", "5..1/2", "t"], "at character 1"),
+                      (["--conns", "1"], "no target"),
+                      (["--conns", "1", "--slo", "p99", "t"],
+                       "'p99', at character 4")):
+        one_line(tool("sweep", *args, status=USAGE).err, why)
+
+
+def test_search_refuses_mistakes_in_words():
+    for args, why in ((["t"], "--slo must say"),
+                      (["--slo", "p99<<1", "t"], "at character 5"),
+                      (["--slo", "p99<1s"], "no target"),
+                      (["--slo", "p99<1s", "-R", "5", "t"], "-R: search"),
+                      (["--slo", "p99<1s", "--from", "0", "t"], "--from: '0'"),
+                      (["--slo", "p99<1s", "-d", "1h", "t"], "--duration"),
+                      (["--slo", "p99<1s", "zzz"],
+                       "'zzz' is not a target")):
+        one_line(tool("search", *args, status=USAGE).err, why)
+
+
+# ---- report ----
+
+def test_report_is_a_page_that_needs_nothing_else():
+    with tempfile.TemporaryDirectory() as folder:
+        names = results(folder, 3)
+        page = f"{folder}/page.html"
+        outcome = tool("report", "-o", page, "--title", "A <b> & C", *names)
+        equal(outcome.out, f"{page}\n", "standard output")
+        with open(page, encoding="utf-8") as file:
+            text = file.read()
+        for part in ("<script", "http://", "https://", "src=", "url(", "nan",
+                     "<b>"):
+            equal(part in text.replace("tcp://", ""), False, part)
+        matches(text, "<title>A &lt;b&gt; &amp; C</title>")
+        for title in ("Latency against rate", "Latency by percentile",
+                      "Rate over time", "Latency over time", "Environment"):
+            matches(text, f"<h2>{title}</h2>")
+        for label in ("percentile of requests", "requests per second",
+                      "answers per second", "latency",
+                      "time since measuring began, s"):
+            matches(text, f'class="label".*\\n?.*{label}</text>')
+        one_line(tool("report", *names, status=USAGE).err, "-o must say")
+        one_line(tool("report", "-o", page, status=USAGE).err, "no result")
+        one_line(tool("report", "-o", f"{folder}/no/x", names[0],
+                      status=INTERNAL).err, "No such file")
+
+
+def pixels(path):
+    """The rows of a PNG of 8 bits a sample without interlacing."""
+    with open(path, "rb") as file:
+        data = file.read()
+    width, height, depth, kind = struct.unpack(">IIBB", data[16:26])
+    equal(depth, 8, "bits of a sample")
+    step = {2: 3, 6: 4}[kind]
+    packed, at = b"", 8
+    while at < len(data):
+        size, name = struct.unpack(">I4s", data[at:at + 8])
+        packed += data[at + 8:at + 8 + size] if name == b"IDAT" else b""
+        at += size + 12
+    raw, row, rows = zlib.decompress(packed), bytearray(width * step), []
+    for y in range(height):
+        line = raw[y * (width * step + 1):(y + 1) * (width * step + 1)]
+        row = unfilter(line[0], line[1:], row, step)
+        rows.append(row)
+    return width, step, rows
+
+
+def unfilter(kind, line, above, step):
+    row = bytearray(line)
+    for i in range(len(row)):
+        left = row[i - step] if i >= step else 0
+        corner = above[i - step] if i >= step else 0
+        up = above[i]
+        if kind == 4:
+            guess = left + up - corner
+            add = min((left, up, corner), key=lambda x: abs(guess - x))
+        else:
+            add = (0, left, up, (left + up) // 2)[kind]
+        row[i] = (row[i] + add) & 0xFF
+    return row
+
+
+def test_a_browser_shows_the_plots():
+    browser = shutil.which("chromium")
+    if not browser:
+        raise Skip("no chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        names = results(folder, 2)
+        tool("report", "-o", f"{folder}/page.html", *names)
+        outcome = command(
+            browser, "--headless", "--no-sandbox", "--disable-gpu",
+            "--hide-scrollbars", "--window-size=1280,1400",
+            f"--user-data-dir={folder}/profile",
+            f"--screenshot={folder}/page.png", f"file://{folder}/page.html",
+            limit_s=4 * WAIT_S)
+        if not os.path.exists(f"{folder}/page.png"):
+            raise Skip(f"chromium does not start: {outcome.err[-200:]!r}")
+        width, step, rows = pixels(f"{folder}/page.png")
+    equal(width, 1280, "width")
+    # The lines of the plots have the first two colors of the page.
+    for color in ((0x25, 0x63, 0xEB), (0xDC, 0x26, 0x26)):
+        found = sum(bytes(color) == bytes(row[x:x + 3]) for row in rows
+                    for x in range(0, len(row), step))
+        equal(found > 300, True, f"{found} pixels of {color}")
+
+
+# ---- what takes minutes ----
+
+def test_ab_finds_ten_percent_and_nothing_where_there_is_nothing():
+    if not LONG:
+        raise Skip("takes half an hour: WEIR_LONG=1")
+    verdicts = {"same": [], "slower": []}
+    with Serve("--delay", "5ms") as one, Serve("--delay", "5ms") as same, \
+            Serve("--delay", "5500us") as slow:
+        for _ in range(20):
+            for name, other in (("same", same), ("slower", slow)):
+                outcome = command(WEIR_LOAD, "ab", "-c", "5", "-d", "500ms",
+                                  "-w", "50ms", "--json", one.url, other.url,
+                                  limit_s=20 * WAIT_S)
+                verdicts[name].append(json.loads(outcome.out)["verdict"])
+    print("#", verdicts)
+    equal(verdicts["same"].count("no difference") >= 17, True, "no difference")
+    equal(verdicts["slower"].count("worse") >= 19, True, "worse")
+
+
+run(globals())

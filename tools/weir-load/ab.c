@@ -1,0 +1,279 @@
+/*
+ * Which of a pair runs first is drawn by lot for each pair, since the second
+ * may find something warm or worn out. The lot is also what the statistics of
+ * pairs rest on (statistics.h).
+ *
+ * A signal ends the run under way; the pairs until then are compared.
+ */
+#include "ab.h"
+
+#include "child.h"
+#include "comparison.h"
+#include "tools/common/console.h"
+#include "tools/common/units.h"
+#include "tools/load/payload.h"
+
+#include "weir/error.h"
+#include "weir/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define PAIRS_DEFAULT 20U
+
+static const char help[] =
+    "Usage: weir-load ab [FLAGS] [FLAGS OF RUN] A B\n"
+    "\n"
+    "Loads the targets A and B in turn, in pairs of short runs, and says\n"
+    "whether B does better, worse or the same. Flags of `weir-load run` hold\n"
+    "for both; a run takes 1s after a warm-up of 200ms unless they say\n"
+    "otherwise.\n"
+    "\n"
+    "Example: weir-load ab -c 20 tcp://127.0.0.1:7000 tcp://127.0.0.1:7001\n"
+    "\n"
+    "      --runs N          pairs of runs, 6 to 200 (20)\n"
+    "      --margin P%       changes up to this are none (5%)\n"
+    "      --metric NAME     what decides: rate, p50, p90, p99, p99.9, mean "
+    "or\n"
+    "                        cpu-rate, the rate for a second of client CPU "
+    "(p50)\n"
+    "      --force           go on after runs that failed\n"
+    "      --save DIR        write each run's result into this directory\n"
+    "      --json[=FILE]     the comparison as JSON\n"
+    "      --seed N          of the order of each pair (random)\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "Exit codes: 0 no difference or better, 99 worse, 5 cannot tell; 2 usage,\n"
+    "3 or 4 a run failed, 130 interrupted.\n";
+
+struct ab {
+    struct comparison_options options;
+    bool wants_help;
+    uint64_t pairs;
+    uint64_t seed;
+    const char *save;
+    /* Flags of both; the targets stand behind them. */
+    struct words words;
+    const char *targets[2];
+    struct comparison comparison;
+    /* Of a run that failed. */
+    enum load_exit failure;
+};
+
+static bool read_help(void *options, const char *flag, const char *value)
+{
+    struct ab *self = options;
+
+    (void)flag;
+    (void)value;
+    self->wants_help = true;
+    return true;
+}
+
+static bool read_runs(void *options, const char *flag, const char *value)
+{
+    struct ab *self = options;
+
+    if (units_parse_count(value, &self->pairs) < 0 || self->pairs < 6 ||
+        self->pairs > STATISTICS_RUNS_MAX) {
+        say("--%s: '%s' is not a number from 6 to %u", flag, value,
+            STATISTICS_RUNS_MAX);
+        return false;
+    }
+    return true;
+}
+
+static bool read_seed(void *options, const char *flag, const char *value)
+{
+    struct ab *self = options;
+
+    if (units_parse_count(value, &self->seed) < 0) {
+        say("--%s: '%s' is not a number", flag, value);
+        return false;
+    }
+    return true;
+}
+
+static bool read_save(void *options, const char *flag, const char *value)
+{
+    struct ab *self = options;
+
+    (void)flag;
+    self->save = value;
+    return true;
+}
+
+/* The comparison's options are the first member. */
+static const struct words_flag flags[] = {
+    {"runs", 0, WORDS_VALUE, read_runs},
+    {"margin", 0, WORDS_VALUE, comparison_read_margin},
+    {"metric", 0, WORDS_VALUE, comparison_read_metric},
+    {"force", 0, WORDS_NO_VALUE, comparison_read_force},
+    {"save", 0, WORDS_VALUE, read_save},
+    {"json", 0, WORDS_MAY_VALUE, comparison_read_json},
+    {"seed", 0, WORDS_VALUE, read_seed},
+    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {NULL, 0, WORDS_NO_VALUE, NULL},
+};
+
+/* The words of both, in which the last is the target of a side. */
+static bool prepare(struct ab *self)
+{
+    struct words *words = &self->words;
+
+    if (words->count < 2 || words->list[words->count - 2][0] == '-' ||
+        words->list[words->count - 1][0] == '-') {
+        say("write two targets, A and B (see weir-load ab --help)");
+        return false;
+    }
+    self->targets[0] = words->list[words->count - 2];
+    self->targets[1] = words->list[words->count - 1];
+    self->comparison.names[0] = self->targets[0];
+    self->comparison.names[1] = self->targets[1];
+    self->comparison.is_paired = true;
+    words->count -= 2;
+    bool has_end = words_has_flag(words, "duration", 'd') ||
+                   words_has_flag(words, "requests", 'n');
+    if (!has_end &&
+        (!words_append(words, "-d") || !words_append(words, "1s"))) {
+        return false;
+    }
+    if (!words_has_flag(words, "warmup", 'w') &&
+        (!words_append(words, "-w") || !words_append(words, "200ms"))) {
+        return false;
+    }
+    return words_append(words, self->targets[0]);
+}
+
+/* Did the run show what it should? */
+static bool check(struct ab *self, size_t side, const struct saved *saved)
+{
+    if (saved->exit_code == LOAD_OK || saved->exit_code == LOAD_SLO ||
+        self->options.force) {
+        return true;
+    }
+    child_show_progress(" ");
+    const json_t *reason =
+        json_array_get(json_object_get(saved->object, "invalid_reasons"), 0);
+    say("a run of %c, %s: %s%s%s; --force goes on", "AB"[side],
+        self -> targets[side], saved -> verdict, reason ? ": " : "",
+        reason ? json_string_value(reason) : "");
+    self->failure = (enum load_exit)saved->exit_code;
+    return false;
+}
+
+/* 0 or a negative error, after a line unless it is -ECANCELED. */
+static int measure(weir_loop *loop, struct ab *self, size_t side)
+{
+    char why[SAVED_WHY_SIZE] = "";
+    char name[32];
+    struct saved saved;
+
+    self->words.list[self->words.count - 1] = self->targets[side];
+    int err = child_measure(loop, &self->words, &saved, why);
+    if (err < 0) {
+        if (err != -ECANCELED) {
+            child_show_progress(" ");
+            say("%s", why);
+        }
+        return err;
+    }
+    snprintf(name, sizeof(name), "%c-%03zu", "ab"[side],
+             self -> comparison.counts[side] + 1);
+    if (self->save) {
+        err = saved_write(&saved, self->save, name, why);
+    }
+    if (err < 0) {
+        say("--save: %s", why);
+    } else if (!check(self, side, &saved)) {
+        err = -EINVAL;
+    } else {
+        comparison_add(&self->comparison, side, &saved);
+    }
+    saved_fini(&saved);
+    return err;
+}
+
+static int measure_pairs(weir_loop *loop, void *arg)
+{
+    struct ab *self = arg;
+    uint64_t begin_ns = weir_loop_get_time(loop);
+    int err = 0;
+
+    for (uint64_t i = 0; i < self->pairs && err == 0; i++) {
+        size_t first = payload_mix(self->seed + i) & 1;
+        uint64_t passed_ns = weir_loop_get_time(loop) - begin_ns;
+        child_show_progress(
+            "pair %llu of %llu, about %.0f s left", (unsigned long long)i + 1,
+            (unsigned long long)self->pairs,
+            i ? (double)passed_ns / 1e9 / (double)i * (double)(self->pairs - i)
+              : 0);
+        err = measure(loop, self, first);
+        if (err == 0) {
+            err = measure(loop, self, 1 - first);
+        }
+    }
+    child_show_progress(" ");
+    return err;
+}
+
+/* Of a pair that was cut the half that there is tells nothing. */
+static void drop_half(struct comparison *comparison)
+{
+    size_t *counts = comparison->counts;
+    size_t fewer = counts[0] < counts[1] ? counts[0] : counts[1];
+
+    counts[0] = fewer;
+    counts[1] = fewer;
+}
+
+static int compare_pairs(struct ab *self)
+{
+    int err = weir_run(NULL, measure_pairs, self);
+
+    drop_half(&self->comparison);
+    if (err < 0 && err != -ECANCELED && err != -EINTR) {
+        return self->failure ? (int)self->failure : LOAD_USAGE;
+    }
+    enum load_exit exit_code = LOAD_OK;
+    if (self->comparison.counts[0] > 0) {
+        exit_code = comparison_finish(&self->comparison, &self->options);
+    }
+    if (err < 0) {
+        say("interrupted after %zu pairs", self->comparison.counts[0]);
+        return LOAD_INTERRUPTED;
+    }
+    return (int)exit_code;
+}
+
+static int ab(struct ab *self, int argc, char **argv, int first)
+{
+    comparison_default(&self->options);
+    self->pairs = PAIRS_DEFAULT;
+    if (getrandom(&self->seed, sizeof(self->seed), GRND_NONBLOCK) < 0) {
+        self->seed = 1;
+    }
+    if (!words_take(flags, self, argc, argv, first, &self->words)) {
+        return LOAD_USAGE;
+    }
+    if (self->wants_help) {
+        fputs(help, stdout);
+        return LOAD_OK;
+    }
+    return prepare(self) ? compare_pairs(self) : LOAD_USAGE;
+}
+
+int ab_main(int argc, char **argv, int first)
+{
+    struct ab *self = calloc(1, sizeof(*self));
+
+    if (!self) {
+        say("no memory");
+        return LOAD_INTERNAL;
+    }
+    int exit_code = ab(self, argc, argv, first);
+    free(self);
+    return exit_code;
+}

@@ -1,0 +1,167 @@
+/*
+ * Files are read one after the other and their figures kept; a result itself is
+ * not.
+ *
+ * Runs that did not do the same, or did not do it well, are not compared
+ * without --force.
+ */
+#include "compare.h"
+
+#include "comparison.h"
+#include "tools/common/console.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "Usage: weir-load compare [FLAGS] A.json... -- B.json...\n"
+    "\n"
+    "Compares runs that were saved with --json: did B do better than A, "
+    "worse,\n"
+    "or the same? Four runs of each are needed at least, since each run is "
+    "one\n"
+    "sample; ab makes pairs of runs, which tell more. Files with commas "
+    "between\n"
+    "them are parts of one run, and are merged.\n"
+    "\n"
+    "Example: weir-load compare old1.json old2.json old3.json old4.json -- \\\n"
+    "             new1.json new2.json new3.json new4.json\n"
+    "\n"
+    "      --margin P%       changes up to this are none (5%)\n"
+    "      --metric NAME     what decides: rate, p50, p90, p99, p99.9, mean "
+    "or\n"
+    "                        cpu-rate, the rate for a second of client CPU "
+    "(p50)\n"
+    "      --force           compare runs that did not do the same, or failed\n"
+    "      --json[=FILE]     the comparison as JSON\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "Exit codes: 0 no difference or better, 99 worse, 5 cannot tell, 2 "
+    "usage.\n";
+
+struct compare {
+    struct comparison_options options;
+    bool wants_help;
+    struct words words;
+    struct comparison comparison;
+    /* Of the first run. */
+    char config_hash[32];
+};
+
+static bool read_help(void *options, const char *flag, const char *value)
+{
+    struct compare *self = options;
+
+    (void)flag;
+    (void)value;
+    self->wants_help = true;
+    return true;
+}
+
+/* The options are the first member. */
+static const struct words_flag flags[] = {
+    {"margin", 0, WORDS_VALUE, comparison_read_margin},
+    {"metric", 0, WORDS_VALUE, comparison_read_metric},
+    {"force", 0, WORDS_NO_VALUE, comparison_read_force},
+    {"json", 0, WORDS_MAY_VALUE, comparison_read_json},
+    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {NULL, 0, WORDS_NO_VALUE, NULL},
+};
+
+/* May this run be compared with those before? */
+static bool check(struct compare *self, const struct saved *saved)
+{
+    if (self->config_hash[0] == '\0') {
+        snprintf(self->config_hash, sizeof(self->config_hash), "%s",
+                 saved->config_hash);
+    }
+    if (self->options.force) {
+        return true;
+    }
+    if (strcmp(self->config_hash, saved->config_hash) != 0) {
+        say("%s: a run with other options than the first; --force compares all "
+            "the same",
+            saved->name);
+        return false;
+    }
+    if (saved->exit_code != LOAD_OK && saved->exit_code != LOAD_SLO) {
+        say("%s: its verdict is %s; --force compares all the same", saved->name,
+            saved->verdict);
+        return false;
+    }
+    return true;
+}
+
+static bool add_file(struct compare *self, size_t side, const char *paths)
+{
+    char why[SAVED_WHY_SIZE];
+    struct saved saved;
+
+    if (self->comparison.counts[side] == STATISTICS_RUNS_MAX) {
+        say("more than %u runs", STATISTICS_RUNS_MAX);
+        return false;
+    }
+    if (saved_read(paths, &saved, why) < 0) {
+        say("%s", why);
+        return false;
+    }
+    bool can = check(self, &saved);
+    if (can) {
+        comparison_add(&self->comparison, side, &saved);
+    }
+    saved_fini(&saved);
+    return can;
+}
+
+static bool add_files(struct compare *self)
+{
+    size_t side = 0;
+
+    for (size_t i = 0; i < self->words.count; i++) {
+        const char *word = self->words.list[i];
+        if (strcmp(word, "--") == 0 && side == 0) {
+            side = 1;
+        } else if (word[0] == '-' && word[1] != '\0') {
+            say("unknown flag %s (see weir-load compare --help)", word);
+            return false;
+        } else if (!add_file(self, side, word)) {
+            return false;
+        } else if (self->comparison.counts[side] == 1) {
+            self->comparison.names[side] = word;
+        }
+    }
+    if (self->comparison.counts[0] == 0 || self->comparison.counts[1] == 0) {
+        say("write A.json... -- B.json... (see weir-load compare --help)");
+        return false;
+    }
+    return true;
+}
+
+static int compare(struct compare *self, int argc, char **argv, int first)
+{
+    comparison_default(&self->options);
+    if (!words_take(flags, self, argc, argv, first, &self->words)) {
+        return LOAD_USAGE;
+    }
+    if (self->wants_help) {
+        fputs(help, stdout);
+        return LOAD_OK;
+    }
+    return add_files(self)
+               ? (int)comparison_finish(&self->comparison, &self->options)
+               : LOAD_USAGE;
+}
+
+int compare_main(int argc, char **argv, int first)
+{
+    struct compare *self = calloc(1, sizeof(*self));
+    int exit_code = LOAD_INTERNAL;
+
+    if (!self) {
+        say("no memory");
+        return exit_code;
+    }
+    exit_code = compare(self, argc, argv, first);
+    free(self);
+    return exit_code;
+}

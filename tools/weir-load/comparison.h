@@ -1,0 +1,56 @@
+/*
+ * Two sets of runs, A and B, side by side: each figure with its change, the
+ * interval of that, and a verdict; one figure decides.
+ *
+ * It gets results and gives text or JSON; it makes no run.
+ */
+#ifndef WEIR_LOAD_COMPARISON_H
+#define WEIR_LOAD_COMPARISON_H
+
+#include "exits.h"
+#include "saved.h"
+#include "statistics.h"
+#include "words.h"
+
+#include <stdio.h>
+
+#define COMPARISON_FIGURES 7U
+
+struct comparison_options {
+    /* Changes up to this share are none. */
+    double margin;
+    /* The figure that decides. */
+    size_t metric;
+    bool force;
+    bool json;
+    /* NULL: standard output. */
+    const char *json_path;
+};
+
+struct comparison {
+    /* Run i of A was made beside run i of B. */
+    bool is_paired;
+    const char *names[2];
+    size_t counts[2];
+    /* By figure, side and run; 0 is not known. */
+    double values[COMPARISON_FIGURES][2][STATISTICS_RUNS_MAX];
+};
+
+/* What --margin, --metric, --force and --json say; also the defaults. */
+void comparison_default(struct comparison_options *ret);
+words_read_fn comparison_read_margin;
+words_read_fn comparison_read_metric;
+words_read_fn comparison_read_force;
+words_read_fn comparison_read_json;
+
+/* A run of a side (0 or 1), of which there are fewer than STATISTICS_RUNS_MAX.
+ */
+void comparison_add(struct comparison *comparison, size_t side,
+                    const struct saved *saved);
+
+/* Print, as text or as the options say. LOAD_OK when B is as good as A or
+ * better, LOAD_SLO when it is worse, LOAD_INVALID when that cannot be told. */
+enum load_exit comparison_finish(const struct comparison *comparison,
+                                 const struct comparison_options *options);
+
+#endif

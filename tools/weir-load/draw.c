@@ -1,0 +1,178 @@
+/*
+ * All results are in memory at once: a plot of several runs needs them all.
+ *
+ * With --json what was merged from its parts is written as a result, which all
+ * commands read.
+ */
+#include "draw.h"
+
+#include "exits.h"
+#include "json_file.h"
+#include "page.h"
+#include "tools/common/console.h"
+#include "words.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "Usage: weir-load report -o PAGE.html [FLAGS] RESULT.json...\n"
+    "\n"
+    "Draws results that were saved with --json as one page of HTML: latency "
+    "by\n"
+    "percentile, rate and latency over time, latency against rate, errors, "
+    "and\n"
+    "the environment. It needs no network and has no scripts. Files with\n"
+    "commas between them are parts of one run, and are merged.\n"
+    "\n"
+    "Example: weir-load report -o page.html run.json\n"
+    "\n"
+    "  -o, --output FILE     where the page goes\n"
+    "      --title TEXT      of the page (Load report)\n"
+    "      --json=FILE       write the one result, merged from its parts\n"
+    "  -h, --help            this text\n";
+
+struct draw {
+    bool wants_help;
+    const char *output;
+    const char *title;
+    const char *json_path;
+    struct words words;
+    size_t count;
+    struct saved *runs;
+};
+
+static bool read_help(void *options, const char *flag, const char *value)
+{
+    struct draw *self = options;
+
+    (void)flag;
+    (void)value;
+    self->wants_help = true;
+    return true;
+}
+
+static bool read_output(void *options, const char *flag, const char *value)
+{
+    struct draw *self = options;
+
+    (void)flag;
+    self->output = value;
+    return true;
+}
+
+static bool read_title(void *options, const char *flag, const char *value)
+{
+    struct draw *self = options;
+
+    (void)flag;
+    self->title = value;
+    return true;
+}
+
+static bool read_json(void *options, const char *flag, const char *value)
+{
+    struct draw *self = options;
+
+    (void)flag;
+    self->json_path = value;
+    return true;
+}
+
+static const struct words_flag flags[] = {
+    {"output", 'o', WORDS_VALUE, read_output},
+    {"title", 0, WORDS_VALUE, read_title},
+    {"json", 0, WORDS_VALUE, read_json},
+    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {NULL, 0, WORDS_NO_VALUE, NULL},
+};
+
+static bool check(const struct draw *self)
+{
+    for (size_t i = 0; i < self->words.count; i++) {
+        if (self->words.list[i][0] == '-') {
+            say("unknown flag %s (see weir-load report --help)",
+                self->words.list[i]);
+            return false;
+        }
+    }
+    if (!self->output && !self->json_path) {
+        say("-o must say where the page goes (see weir-load report --help)");
+        return false;
+    }
+    if (self->words.count == 0) {
+        say("no result (see weir-load report --help)");
+        return false;
+    }
+    if (self->json_path && self->words.count > 1) {
+        say("--json: write the parts of one run with commas between them");
+        return false;
+    }
+    return true;
+}
+
+static bool write_page(const struct draw *self)
+{
+    FILE *file = fopen(self->output, "we");
+
+    if (!file) {
+        say("-o: %s: %s", self->output, strerror(errno));
+        return false;
+    }
+    int err = page_write(self->runs, self->count, self->title, file);
+    if (fclose(file) != 0 && err == 0) {
+        err = -errno;
+    }
+    if (err < 0) {
+        say("-o: %s: %s", self->output, strerror(-err));
+        return false;
+    }
+    printf("%s\n", self->output);
+    return true;
+}
+
+static int draw(struct draw *self)
+{
+    char why[SAVED_WHY_SIZE];
+
+    self->runs = calloc(self->words.count, sizeof(*self->runs));
+    if (!self->runs) {
+        say("no memory");
+        return LOAD_INTERNAL;
+    }
+    for (size_t i = 0; i < self->words.count; i++) {
+        if (saved_read(self->words.list[i], &self->runs[i], why) < 0) {
+            say("%s", why);
+            return LOAD_USAGE;
+        }
+        self->count++;
+    }
+    if (self->json_path &&
+        !json_file_write(self->json_path, json_incref(self->runs[0].object))) {
+        return LOAD_INTERNAL;
+    }
+    return !self->output || write_page(self) ? LOAD_OK : LOAD_INTERNAL;
+}
+
+int draw_main(int argc, char **argv, int first)
+{
+    struct draw self = {.title = "Load report"};
+    int exit_code = LOAD_USAGE;
+
+    if (!words_take(flags, &self, argc, argv, first, &self.words)) {
+        return exit_code;
+    }
+    if (self.wants_help) {
+        fputs(help, stdout);
+        return LOAD_OK;
+    }
+    if (check(&self)) {
+        exit_code = draw(&self);
+    }
+    for (size_t i = 0; i < self.count; i++) {
+        saved_fini(&self.runs[i]);
+    }
+    free(self.runs);
+    return exit_code;
+}

@@ -1,0 +1,363 @@
+/*
+ * jansson takes the text apart and says what is missing; here the numbers are
+ * looked at, and histograms are unpacked. Nothing is believed of a file: it may
+ * come from anywhere.
+ */
+#include "saved.h"
+
+#include "json.h"
+#include "json_part.h"
+#include "saved_merge.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_SIZE_MAX ((size_t)64 << 20)
+#define ROWS_MAX      1000000U
+
+const char *const saved_times_names[SLO_TIMES_COUNT] = {
+    [SLO_RESPONSE] = "response", [SLO_SERVICE] = "service",
+    [SLO_CONNECT] = "connect",   [SLO_TLS] = "tls",
+    [SLO_TTFB] = "ttfb",         [SLO_LATE] = "send_lateness",
+};
+
+__attribute__((format(printf, 3, 4))) static int
+refuse(char *why, const char *name, const char *format, ...)
+{
+    char reason[SAVED_WHY_SIZE / 2];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(reason, sizeof(reason), format, args);
+    va_end(args);
+    snprintf(why, SAVED_WHY_SIZE, "%.120s: %s", name, reason);
+    return -EINVAL;
+}
+
+static int refuse_memory(char *why)
+{
+    snprintf(why, SAVED_WHY_SIZE, "no memory");
+    return -ENOMEM;
+}
+
+/* A count: an integer that is not below 0. */
+static bool read_count(const json_t *object, const char *name, uint64_t *ret)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (!json_is_integer(value) || json_integer_value(value) < 0) {
+        return false;
+    }
+    *ret = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static bool read_rate(const json_t *object, const char *name, double *ret)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (!json_is_number(value) || json_number_value(value) < 0) {
+        return false;
+    }
+    *ret = json_number_value(value);
+    return true;
+}
+
+/* A latency of an interval; null is 0. */
+static bool read_latency(const json_t *row, const char *name, uint64_t *ret)
+{
+    *ret = 0;
+    return json_is_null(json_object_get(row, name)) ||
+           read_count(row, name, ret);
+}
+
+static bool read_row(const json_t *row, struct saved_row *ret)
+{
+    return read_count(row, "begin_ns", &ret->begin_ns) &&
+           read_count(row, "end_ns", &ret->end_ns) &&
+           read_count(row, "offered", &ret->offered) &&
+           read_count(row, "ok", &ret->ok) &&
+           read_count(row, "failed", &ret->failed) &&
+           read_count(row, "timeout", &ret->timeout) &&
+           read_count(row, "dropped", &ret->dropped) &&
+           read_latency(row, "p50", &ret->p50_ns) &&
+           read_latency(row, "p99", &ret->p99_ns) &&
+           read_latency(row, "max", &ret->max_ns) &&
+           ret->begin_ns < ret->end_ns;
+}
+
+static int read_rows(struct saved *saved, char *why)
+{
+    const json_t *list = json_object_get(saved->object, "intervals");
+    size_t count = json_array_size(list);
+
+    if (!json_is_array(list) || count > ROWS_MAX) {
+        return refuse(why, saved->name, "'intervals' is no list of intervals");
+    }
+    saved->rows = calloc(count + 1, sizeof(*saved->rows));
+    if (!saved->rows) {
+        return refuse_memory(why);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!read_row(json_array_get(list, i), &saved->rows[i])) {
+            return refuse(why, saved->name, "interval %zu is none", i);
+        }
+    }
+    saved->row_count = count;
+    return 0;
+}
+
+static int read_times(struct saved *saved, char *why)
+{
+    const json_t *latency = json_object_get(saved->object, "latency");
+
+    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
+        const json_t *part = json_object_get(latency, saved_times_names[i]);
+        if (json_is_null(part) && i != SLO_SERVICE) {
+            continue;
+        }
+        saved->times[i] = malloc(sizeof(*saved->times[i]));
+        if (!saved->times[i]) {
+            return refuse_memory(why);
+        }
+        int err = json_histogram_read(part, saved->times[i]);
+        if (err < 0) {
+            return err == -ENOMEM
+                       ? refuse_memory(why)
+                       : refuse(why, saved->name, "the histogram of %s is none",
+                                saved_times_names[i]);
+        }
+    }
+    return 0;
+}
+
+static bool read_requests(struct saved *saved)
+{
+    const json_t *requests = json_object_get(saved->object, "requests");
+    const json_t *rate = json_object_get(saved->object, "rate");
+
+    saved->offered_rate = 0;
+    return read_count(requests, "offered", &saved->offered) &&
+           read_count(requests, "ok", &saved->ok) &&
+           read_count(requests, "failed", &saved->failed) &&
+           read_count(requests, "timeout", &saved->timeout) &&
+           read_count(requests, "dropped", &saved->dropped) &&
+           read_rate(rate, "achieved", &saved->achieved_rate) &&
+           (!saved->is_open ||
+            read_rate(rate, "offered", &saved->offered_rate));
+}
+
+/* From the object to what stands beside it. */
+static int read_object(struct saved *saved, char *why)
+{
+    const char *schema = NULL;
+    const char *kind = NULL;
+    json_error_t error;
+
+    if (json_unpack_ex(saved->object, &error, 0,
+                       "{s:s, s:s, s:s, s:i, s:{s:s}}", "schema", &schema,
+                       "config_hash", &saved->config_hash, "verdict",
+                       &saved->verdict, "exit_code", &saved->exit_code, "model",
+                       "kind", &kind) < 0) {
+        return refuse(why, saved->name, "not a result of weir-load (%s)",
+                      error.text);
+    }
+    if (strcmp(schema, JSON_SCHEMA) != 0) {
+        return refuse(why, saved->name, "its schema is %.40s and not %s",
+                      schema, JSON_SCHEMA);
+    }
+    saved->is_open = strcmp(kind, "open") == 0;
+    if (!read_count(saved->object, "duration_ns", &saved->duration_ns) ||
+        !read_requests(saved)) {
+        return refuse(why, saved->name,
+                      "requests, rates or duration_ns are "
+                      "not those of a result");
+    }
+    int err = read_times(saved, why);
+    return err < 0 ? err : read_rows(saved, why);
+}
+
+/* The object is taken. */
+static int fill(json_t *object, const char *name, struct saved *ret, char *why)
+{
+    struct saved saved = {.object = object, .name = strdup(name)};
+
+    int err = saved.name ? read_object(&saved, why) : refuse_memory(why);
+    if (err < 0) {
+        saved_fini(&saved);
+        return err;
+    }
+    *ret = saved;
+    return 0;
+}
+
+int saved_parse(const char *text, size_t len, const char *name,
+                struct saved *ret, char *why)
+{
+    json_error_t error;
+
+    json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    if (!object) {
+        return refuse(why, name, "line %d: %s", error.line, error.text);
+    }
+    return fill(object, name, ret, why);
+}
+
+static char *read_file(const char *path, size_t *ret_len, char *why)
+{
+    char *text = NULL;
+    size_t len = 0;
+    size_t size = 0;
+
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        refuse(why, path, "%s", strerror(errno));
+        return NULL;
+    }
+    while (!feof(file) && !ferror(file) && len < FILE_SIZE_MAX) {
+        if (len == size) {
+            size = size ? size * 2 : 65536;
+            char *more = realloc(text, size);
+            if (!more) {
+                break;
+            }
+            text = more;
+        }
+        len += fread(text + len, 1, size - len, file);
+    }
+    if (!feof(file)) {
+        refuse(why, path, "%s",
+               ferror(file)           ? "it cannot be read"
+               : len >= FILE_SIZE_MAX ? "it is larger than 64M"
+                                      : "no memory");
+        free(text);
+        text = NULL;
+    }
+    fclose(file);
+    *ret_len = len;
+    return text;
+}
+
+static int read_one(const char *path, struct saved *ret, char *why)
+{
+    size_t len = 0;
+
+    char *text = read_file(path, &len, why);
+    if (!text) {
+        return -EINVAL;
+    }
+    int err = saved_parse(text, len, path, ret, why);
+    free(text);
+    return err;
+}
+
+int saved_read(const char *paths, struct saved *ret, char *why)
+{
+    struct saved whole = {0};
+    struct saved part;
+    int err = 0;
+
+    char *list = strdup(paths);
+    if (!list) {
+        return refuse_memory(why);
+    }
+    char *rest = list;
+    for (char *path = strsep(&rest, ","); path && err == 0;
+         path = strsep(&rest, ",")) {
+        if (!whole.object) {
+            err = read_one(path, &whole, why);
+            continue;
+        }
+        err = read_one(path, &part, why);
+        if (err == 0) {
+            err = saved_merge(&whole, &part, why);
+            saved_fini(&part);
+        }
+    }
+    free(list);
+    if (err < 0) {
+        saved_fini(&whole);
+        return err;
+    }
+    *ret = whole;
+    return 0;
+}
+
+int saved_merge(struct saved *into, const struct saved *from, char *why)
+{
+    struct saved merged;
+    char name[SAVED_WHY_SIZE];
+
+    if (into->is_open != from->is_open) {
+        return refuse(why, from->name,
+                      "an open and a closed loop are no parts of one run");
+    }
+    json_t *object = saved_merge_objects(into, from);
+    if (!object) {
+        return refuse_memory(why);
+    }
+    snprintf(name, sizeof(name), "%.150s,%.150s", into->name, from->name);
+    int err = fill(object, name, &merged, why);
+    if (err < 0) {
+        return err;
+    }
+    saved_fini(into);
+    *into = merged;
+    return 0;
+}
+
+const struct histogram *saved_latency(const struct saved *saved)
+{
+    const struct histogram *response = saved->times[SLO_RESPONSE];
+
+    return response ? response : saved->times[SLO_SERVICE];
+}
+
+void saved_get_facts(const struct saved *saved, struct slo_facts *ret)
+{
+    *ret = (struct slo_facts){
+        .offered = saved->offered,
+        .errors = saved->failed + saved->timeout,
+        .timeouts = saved->timeout,
+        .dropped = saved->dropped,
+        .rate = saved->achieved_rate,
+        .offered_rate = saved->offered_rate,
+    };
+    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
+        ret->times[i] = saved->times[i];
+    }
+    ret->times[SLO_RESPONSE] = saved_latency(saved);
+}
+
+int saved_write(const struct saved *saved, const char *directory,
+                const char *name, char *why)
+{
+    char path[4096];
+
+    if (snprintf(path, sizeof(path), "%s/%s.json", directory, name) >=
+        (int)sizeof(path)) {
+        return refuse(why, directory, "the path is too long");
+    }
+    FILE *file = fopen(path, "we");
+    if (!file) {
+        return refuse(why, path, "%s", strerror(errno));
+    }
+    int err = json_write_object(json_incref(saved->object), true, file);
+    if (fclose(file) != 0 && err == 0) {
+        err = -errno;
+    }
+    return err < 0 ? refuse(why, path, "%s", strerror(-err)) : 0;
+}
+
+void saved_fini(struct saved *saved)
+{
+    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
+        free(saved->times[i]);
+    }
+    free(saved->rows);
+    free(saved->name);
+    json_decref(saved->object);
+    *saved = (struct saved){0};
+}

@@ -1,0 +1,89 @@
+/*
+ * A result that was saved as JSON (json.h), read again: to be compared, drawn,
+ * or merged with others.
+ *
+ * Parts of one run, made at the same time by several machines, are merged
+ * without loss: counts and rates are added, and latencies are those of the
+ * histograms together. The percentiles of an interval, of which no histogram
+ * is kept, are unknown then.
+ */
+#ifndef WEIR_LOAD_SAVED_H
+#define WEIR_LOAD_SAVED_H
+
+#include "slo.h"
+#include "tools/load/histogram.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SAVED_WHY_SIZE 320
+
+/* One interval. 0 stands for a latency that is not known. */
+struct saved_row {
+    uint64_t begin_ns;
+    uint64_t end_ns;
+    uint64_t offered;
+    uint64_t ok;
+    uint64_t failed;
+    uint64_t timeout;
+    uint64_t dropped;
+    uint64_t p50_ns;
+    uint64_t p99_ns;
+    uint64_t max_ns;
+};
+
+struct saved {
+    /* As it is called in reports. */
+    char *name;
+    /* All of it; texts of this struct are its. */
+    json_t *object;
+    const char *config_hash;
+    const char *verdict;
+    int exit_code;
+    bool is_open;
+    uint64_t duration_ns;
+    uint64_t offered;
+    uint64_t ok;
+    uint64_t failed;
+    uint64_t timeout;
+    uint64_t dropped;
+    /* A second; 0 in a closed loop. */
+    double offered_rate;
+    double achieved_rate;
+    /* NULL where such times were not taken; service times always were. */
+    struct histogram *times[SLO_TIMES_COUNT];
+    struct saved_row *rows;
+    size_t row_count;
+};
+
+/* As the schema calls them. */
+extern const char *const saved_times_names[SLO_TIMES_COUNT];
+
+/* Each returns 0 or a negative error with one line in why (SAVED_WHY_SIZE
+ * bytes); ret is written on success and ended with saved_fini(). */
+
+/* A text of len bytes. */
+int saved_parse(const char *text, size_t len, const char *name,
+                struct saved *ret, char *why);
+
+/* A file, or several with commas between them: they are merged. */
+int saved_read(const char *paths, struct saved *ret, char *why);
+
+/* Both together; from stays as it is. */
+int saved_merge(struct saved *into, const struct saved *from, char *why);
+
+/* The headline latency: response times, in a closed loop service times. */
+const struct histogram *saved_latency(const struct saved *saved);
+
+/* What objectives ask for; borrowed from saved. */
+void saved_get_facts(const struct saved *saved, struct slo_facts *ret);
+
+/* Write it to DIRECTORY/NAME.json; 0, or -EINVAL with a line in why. */
+int saved_write(const struct saved *saved, const char *directory,
+                const char *name, char *why);
+
+void saved_fini(struct saved *saved);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * The merged object begins as a copy of the first, so that what cannot be added
+ * (the configuration, the environment) is the first's; "parts" says of which
+ * results it was made.
+ *
+ * A verdict is as bad as the worst of both.
+ */
+#include "saved_merge.h"
+
+#include "json_part.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Objects of plain numbers, all of which are added. */
+static const char *const sums[] = {
+    "requests", "warmup", "status", "connections", "bytes", "datagrams",
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Numbers that a file makes up must not wrap. */
+static json_int_t add_integers(json_int_t a, json_int_t b)
+{
+    json_int_t sum = 0;
+
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+static json_t *add_values(const json_t *a, const json_t *b)
+{
+    if (json_is_integer(a) && json_is_integer(b)) {
+        return json_integer(
+            add_integers(json_integer_value(a), json_integer_value(b)));
+    }
+    if (json_is_number(a) && json_is_number(b)) {
+        double sum = json_number_value(a) + json_number_value(b);
+        return sum < 1e300 ? json_real(sum) : json_real(1e300);
+    }
+    return NULL;
+}
+
+/* Add each number of from to its like; what is not there is copied. */
+static void add_numbers(json_t *into, const json_t *from)
+{
+    const char *name = NULL;
+    json_t *value = NULL;
+
+    json_object_foreach((json_t *)from, name, value)
+    {
+        json_t *sum = add_values(json_object_get(into, name), value);
+        if (sum) {
+            json_object_set_new(into, name, sum);
+        } else if (!json_object_get(into, name)) {
+            json_object_set_new(into, name, json_deep_copy(value));
+        }
+    }
+}
+
+static void add_number(json_t *into, const json_t *from, const char *name)
+{
+    json_t *sum =
+        add_values(json_object_get(into, name), json_object_get(from, name));
+
+    if (sum) {
+        json_object_set_new(into, name, sum);
+    }
+}
+
+static void keep_greater(json_t *into, const json_t *from, const char *name)
+{
+    const json_t *value = json_object_get(from, name);
+
+    if (json_number_value(value) >
+        json_number_value(json_object_get(into, name))) {
+        json_object_set_new(into, name, json_deep_copy(value));
+    }
+}
+
+static bool is_same_error(const json_t *a, const json_t *b)
+{
+    return json_equal(json_object_get(a, "phase"),
+                      json_object_get(b, "phase")) &&
+           json_equal(json_object_get(a, "code"), json_object_get(b, "code")) &&
+           json_equal(json_object_get(a, "text"), json_object_get(b, "text"));
+}
+
+static json_t *find_error(const json_t *list, const json_t *error)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (is_same_error(json_array_get(list, i), error)) {
+            return json_array_get(list, i);
+        }
+    }
+    return NULL;
+}
+
+static void merge_errors(json_t *into, const json_t *from)
+{
+    json_t *list = json_object_get(into, "errors");
+    const json_t *others = json_object_get(from, "errors");
+
+    for (size_t i = 0; i < json_array_size(others); i++) {
+        json_t *other = json_array_get(others, i);
+        json_t *like = find_error(list, other);
+        if (like) {
+            add_number(like, other, "count");
+            add_number(like, other, "requests");
+        } else {
+            json_array_append_new(list, json_deep_copy(other));
+        }
+    }
+    add_number(into, from, "errors_of_other_kinds");
+}
+
+/* Intervals of the same number are those of the same time. */
+static void merge_rows(json_t *into, const json_t *from)
+{
+    static const char *const counts[] = {
+        "offered",   "ok",   "failed",   "timeout",   "dropped",
+        "in_flight", "open", "bytes_in", "bytes_out",
+    };
+    json_t *rows = json_object_get(into, "intervals");
+    const json_t *others = json_object_get(from, "intervals");
+
+    for (size_t i = 0; i < json_array_size(others); i++) {
+        json_t *other = json_array_get(others, i);
+        json_t *row = json_array_get(rows, i);
+        if (!row) {
+            json_array_append_new(rows, json_deep_copy(other));
+            continue;
+        }
+        for (size_t k = 0; k < COUNT_OF(counts); k++) {
+            add_number(row, other, counts[k]);
+        }
+        keep_greater(row, other, "end_ns");
+        keep_greater(row, other, "max");
+        json_object_set_new(row, "p50", json_null());
+        json_object_set_new(row, "p99", json_null());
+    }
+    add_number(into, from, "intervals_dropped");
+}
+
+static void append_copies(json_t *into, const json_t *from, const char *name)
+{
+    json_t *list = json_object_get(into, name);
+    const json_t *others = json_object_get(from, name);
+
+    for (size_t i = 0; i < json_array_size(others); i++) {
+        json_array_append_new(list, json_deep_copy(json_array_get(others, i)));
+    }
+}
+
+static void merge_client(json_t *into, const json_t *from)
+{
+    json_t *client = json_object_get(into, "client");
+    json_t *rate = json_object_get(into, "rate");
+    const json_t *other = json_object_get(from, "client");
+
+    append_copies(client, other, "threads");
+    add_numbers(client, other);
+    add_numbers(rate, json_object_get(from, "rate"));
+    double cpu_ns = json_number_value(json_object_get(client, "cpu_user_ns")) +
+                    json_number_value(json_object_get(client, "cpu_system_ns"));
+    double completed = json_number_value(json_object_get(rate, "completed"));
+    json_object_set_new(rate, "per_client_cpu_second",
+                        json_real(cpu_ns > 0 ? completed * 1e9 / cpu_ns : 0));
+}
+
+static void merge_verdict(json_t *into, const json_t *from)
+{
+    bool is_valid = json_is_true(json_object_get(into, "valid"));
+    static const char *const names[] = {"valid", "verdict", "exit_code"};
+
+    for (size_t i = 0; is_valid && i < COUNT_OF(names); i++) {
+        json_object_set_new(into, names[i],
+                            json_deep_copy(json_object_get(from, names[i])));
+    }
+    append_copies(into, from, "invalid_reasons");
+    append_copies(into, from, "warnings");
+}
+
+/* False without memory. */
+static bool merge_times(json_t *into, const struct saved *one,
+                        const struct saved *other)
+{
+    struct histogram *h = malloc(sizeof(*h));
+    json_t *latency = json_object_get(into, "latency");
+    bool done = h != NULL;
+
+    for (size_t i = 0; done && i < SLO_TIMES_COUNT; i++) {
+        if (!one->times[i] && !other->times[i]) {
+            continue;
+        }
+        histogram_clear(h);
+        if (one->times[i]) {
+            histogram_merge(h, one->times[i]);
+        }
+        if (other->times[i]) {
+            histogram_merge(h, other->times[i]);
+        }
+        done = json_object_set_new(latency, saved_times_names[i],
+                                   json_histogram(h)) == 0;
+    }
+    free(h);
+    return done;
+}
+
+/* Of a result that is none of several, or of its parts. */
+static void append_parts(json_t *list, const struct saved *saved)
+{
+    const json_t *parts = json_object_get(saved->object, "parts");
+    json_t *env = json_object_get(saved->object, "env");
+
+    if (json_is_array(parts)) {
+        for (size_t i = 0; i < json_array_size(parts); i++) {
+            json_array_append_new(list,
+                                  json_deep_copy(json_array_get(parts, i)));
+        }
+        return;
+    }
+    json_array_append_new(
+        list, json_pack("{s:s, s:O*, s:O*, s:s}", "file", saved->name, "host",
+                        json_object_get(env, "host"), "start",
+                        json_object_get(saved->object, "start"), "config_hash",
+                        saved->config_hash));
+}
+
+json_t *saved_merge_objects(const struct saved *one, const struct saved *other)
+{
+    json_t *into = json_deep_copy(one->object);
+    const json_t *from = other->object;
+    json_t *parts = json_array();
+
+    if (!into || !parts || !merge_times(into, one, other)) {
+        json_decref(into);
+        json_decref(parts);
+        return NULL;
+    }
+    append_parts(parts, one);
+    append_parts(parts, other);
+    json_object_set_new(into, "parts", parts);
+    for (size_t i = 0; i < COUNT_OF(sums); i++) {
+        add_numbers(json_object_get(into, sums[i]),
+                    json_object_get(from, sums[i]));
+    }
+    add_numbers(json_object_get(into, "tls"), json_object_get(from, "tls"));
+    add_number(into, from, "waited");
+    keep_greater(into, from, "duration_ns");
+    const json_t *stall = json_object_get(from, "stall");
+    if (json_number_value(json_object_get(stall, "longest_ns")) >
+        json_number_value(
+            json_object_get(json_object_get(into, "stall"), "longest_ns"))) {
+        json_object_set_new(into, "stall", json_deep_copy(stall));
+    }
+    merge_errors(into, from);
+    merge_rows(into, from);
+    merge_client(into, from);
+    merge_verdict(into, from);
+    return into;
+}

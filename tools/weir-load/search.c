@@ -1,0 +1,432 @@
+/*
+ * Doubling from below until a step fails, halving the ratio between the last
+ * rate that holds and the first that does not, and at last longer runs at what
+ * was found, which must all hold; else the search goes on below.
+ *
+ * A step that fails is made once more, and counts by its second run: on a
+ * machine that has other work any single run may meet a stall.
+ */
+#include "search.h"
+
+#include "exits.h"
+#include "json_file.h"
+#include "steps.h"
+#include "tools/common/console.h"
+#include "tools/common/units.h"
+
+#include "weir/error.h"
+#include "weir/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND         UINT64_C(1000000000)
+#define STEP_MAX_NS    (60 * SECOND)
+#define RATE_MAX       UINT64_C(1000000000)
+#define CONFIRM_TIMES  2U
+#define CONFIRM_LONGER 2U
+
+/* So many answers must lie beyond the highest percentile of the objectives. */
+#define BEYOND 50.0
+
+static const char help[] =
+    "Usage: weir-load search --slo EXPR [FLAGS] [FLAGS OF RUN] TARGET...\n"
+    "\n"
+    "Finds the largest rate at which the objectives hold, by runs at a\n"
+    "constant rate. Flags of `weir-load run` hold for each of them.\n"
+    "\n"
+    "Example: weir-load search --slo 'p99<50ms' -c 50 tcp://127.0.0.1:7000\n"
+    "\n"
+    "      --slo EXPR        objectives, as 'p99<5ms,errors<0.1%'\n"
+    "      --from RATE       begin here (half of what a closed loop reaches)\n"
+    "      --to RATE         do not ask for more\n"
+    "      --precision P%    end when the bounds are as close as this (2%)\n"
+    "  -d, --duration TIME   of a step, at least (3s); longer where the\n"
+    "                        percentiles of the objectives need more answers\n"
+    "      --save DIR        write each run's result into this directory\n"
+    "      --json[=FILE]     the outcome and all steps as JSON\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "Exit codes: 0 found, 99 the objectives hold at no rate, 2 usage,\n"
+    "130 interrupted.\n";
+
+struct search {
+    bool wants_help;
+    struct slo slo;
+    const char *expression;
+    uint64_t from;
+    uint64_t to;
+    double precision;
+    uint64_t duration_ns;
+    const char *save;
+    bool json;
+    const char *json_path;
+    struct words words;
+    struct steps steps;
+    /* The bounds: holds at low, not at high. 0: none yet. */
+    uint64_t low;
+    uint64_t high;
+    const struct step *failed;
+    bool confirmed;
+};
+
+static bool read_help(void *options, const char *flag, const char *value)
+{
+    struct search *self = options;
+
+    (void)flag;
+    (void)value;
+    self->wants_help = true;
+    return true;
+}
+
+static bool read_slo(void *options, const char *flag, const char *value)
+{
+    struct search *self = options;
+    struct slo_error error;
+
+    self->expression = value;
+    if (slo_parse(value, &self->slo, &error) < 0) {
+        say("--%s: '%.200s', at character %zu: %s", flag, value, error.position,
+            error.why);
+        return false;
+    }
+    return true;
+}
+
+static bool read_rate(const char *flag, const char *value, uint64_t *ret)
+{
+    if (units_parse_count(value, ret) < 0 || *ret == 0 || *ret > RATE_MAX) {
+        say("--%s: '%s' is not a rate such as 500 or 10k", flag, value);
+        return false;
+    }
+    return true;
+}
+
+static bool read_from(void *options, const char *flag, const char *value)
+{
+    struct search *self = options;
+
+    return read_rate(flag, value, &self->from);
+}
+
+static bool read_to(void *options, const char *flag, const char *value)
+{
+    struct search *self = options;
+
+    return read_rate(flag, value, &self->to);
+}
+
+static bool read_precision(void *options, const char *flag, const char *value)
+{
+    struct search *self = options;
+    uint64_t millionths = 0;
+
+    if (units_parse_percent(value, &millionths) < 0 || millionths < 1000 ||
+        millionths > 1000000) {
+        say("--%s: '%s' is not a share such as 2%%", flag, value);
+        return false;
+    }
+    self->precision = (double)millionths / 1e6;
+    return true;
+}
+
+static bool read_duration(void *options, const char *flag, const char *value)
+{
+    struct search *self = options;
+
+    if (units_parse_time(value, &self->duration_ns) < 0 ||
+        self->duration_ns < SECOND / 10 || self->duration_ns > STEP_MAX_NS) {
+        say("--%s: '%s' is not a time from 100ms to 60s", flag, value);
+        return false;
+    }
+    return true;
+}
+
+static bool read_save(void *options, const char *flag, const char *value)
+{
+    struct search *self = options;
+
+    (void)flag;
+    self->save = value;
+    return true;
+}
+
+static bool read_json(void *options, const char *flag, const char *value)
+{
+    struct search *self = options;
+
+    if (value && !*value) {
+        say("--%s: '' is not a file name", flag);
+        return false;
+    }
+    self->json = true;
+    self->json_path = value;
+    return true;
+}
+
+static const struct words_flag flags[] = {
+    {"slo", 0, WORDS_VALUE, read_slo},
+    {"from", 0, WORDS_VALUE, read_from},
+    {"to", 0, WORDS_VALUE, read_to},
+    {"precision", 0, WORDS_VALUE, read_precision},
+    {"duration", 'd', WORDS_VALUE, read_duration},
+    {"save", 0, WORDS_VALUE, read_save},
+    {"json", 0, WORDS_MAY_VALUE, read_json},
+    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {NULL, 0, WORDS_NO_VALUE, NULL},
+};
+
+static uint64_t step_duration_ns(const struct search *self, uint64_t rate)
+{
+    uint32_t share = slo_highest_share(&self->slo);
+    double beyond = 1 - (double)share / HISTOGRAM_WHOLE;
+    double needed_ns = share ? BEYOND / beyond / (double)rate * 1e9 : 0;
+
+    if (needed_ns > (double)STEP_MAX_NS) {
+        return STEP_MAX_NS;
+    }
+    return needed_ns > (double)self->duration_ns ? (uint64_t)needed_ns
+                                                 : self->duration_ns;
+}
+
+/* 1: it holds; 0: it does not, twice; or a negative error. */
+static int try_rate(struct search *self, uint64_t rate, uint64_t longer)
+{
+    const struct step *step = NULL;
+    int err = 0;
+
+    for (int i = 0; i < 2; i++) {
+        step = steps_measure(&self->steps, rate,
+                             step_duration_ns(self, rate) * longer, &err);
+        if (!step) {
+            return err;
+        }
+        if (step->passed) {
+            return 1;
+        }
+    }
+    self->failed = step;
+    return 0;
+}
+
+/* Where to begin: half of what a closed loop reaches. */
+static int probe(struct search *self)
+{
+    struct words words = self->words;
+    char why[SAVED_WHY_SIZE] = "";
+    struct saved saved;
+
+    if (self->from > 0) {
+        return 0;
+    }
+    if (!words_append(&words, "-d") || !words_append(&words, "1s")) {
+        return -EINVAL;
+    }
+    int err = child_measure(self->steps.loop, &words, &saved, why);
+    if (err < 0) {
+        if (err != -ECANCELED) {
+            say("%s", why);
+        }
+        return err;
+    }
+    self->from = (uint64_t)(saved.achieved_rate / 2);
+    self->from = self->from ? self->from : 1;
+    if (saved.ok == 0) {
+        say("%s: not one request succeeded",
+            self->words.list[self->words.count - 1]);
+        err = -EINVAL;
+    }
+    saved_fini(&saved);
+    return err;
+}
+
+/* The next rate, or 0 when the bounds are close enough. */
+static uint64_t next_rate(const struct search *self)
+{
+    if (self->low == 0 && self->high == 0) {
+        return self->to && self->from > self->to ? self->to : self->from;
+    }
+    if (self->high == 0) {
+        if (self->to && self->low >= self->to) {
+            return 0;
+        }
+        uint64_t rate = self->low * 2;
+        return self->to && rate > self->to ? self->to : rate;
+    }
+    if (self->low == 0) {
+        return self->high / 2;
+    }
+    double ratio = (double)self->high / (double)self->low;
+    uint64_t middle = self->low + (self->high - self->low) / 2;
+    /* In the middle by ratio while the bounds are far from each other. */
+    if (ratio > 1.5) {
+        middle = self->low + (self->high - self->low) * 2 / 5;
+    }
+    return ratio <= 1 + self->precision || middle == self->low ? 0 : middle;
+}
+
+static int narrow(struct search *self)
+{
+    for (uint64_t rate = next_rate(self); rate > 0; rate = next_rate(self)) {
+        int holds = try_rate(self, rate, 1);
+        if (holds < 0) {
+            return holds;
+        }
+        if (holds) {
+            self->low = rate;
+        } else {
+            self->high = rate;
+        }
+        if (rate >= RATE_MAX / 2) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
+/* Longer runs; 1: all hold. */
+static int confirm(struct search *self)
+{
+    for (unsigned i = 0; i < CONFIRM_TIMES; i++) {
+        int holds = try_rate(self, self->low, CONFIRM_LONGER);
+        if (holds <= 0) {
+            return holds;
+        }
+    }
+    self->confirmed = true;
+    return 1;
+}
+
+static int search_loop(weir_loop *loop, void *arg)
+{
+    struct search *self = arg;
+
+    self->steps.loop = loop;
+    int err = probe(self);
+    if (err < 0) {
+        return err;
+    }
+    steps_print_header(&self->steps);
+    err = narrow(self);
+    while (err == 0 && self->low > 0) {
+        err = confirm(self);
+        if (err != 0) {
+            break;
+        }
+        /* It held for a while, and not for longer: on below. */
+        self->high = self->low;
+        self->low = (uint64_t)((double)self->low / (1 + self->precision));
+        self->low = self->low < self->high ? self->low : self->low - 1;
+    }
+    return err < 0 ? err : 0;
+}
+
+static void print_outcome(const struct search *self)
+{
+    unsigned long long low = (unsigned long long)self->low;
+
+    if (!self->confirmed) {
+        printf("Capacity    not known; %s holds at %llu/s in a short run\n",
+               self->expression, low);
+        return;
+    }
+    printf("Capacity    %llu/s: %s holds there, also in %u runs of twice the "
+           "length",
+           low, self->expression, CONFIRM_TIMES);
+    if (self->high > 0 && self->failed) {
+        printf(",\n            and does not at %llu/s (%s)",
+               (unsigned long long)self->high, self->failed->why);
+    } else {
+        fputs(",\n            and more was not tried", stdout);
+    }
+    putchar('\n');
+}
+
+static bool write_json(const struct search *self)
+{
+    return json_file_write(
+        self->json_path,
+        json_pack(
+            "{s:s, s:s, s:o, s:o, s:b, s:o}", "schema", "weir-load-search/1",
+            "slo", self->expression, "capacity",
+            self->low ? json_integer((json_int_t)self->low) : json_null(),
+            "fails_at",
+            self->high ? json_integer((json_int_t)self->high) : json_null(),
+            "confirmed", self->confirmed, "steps", steps_json(&self->steps)));
+}
+
+static int run_search(struct search *self)
+{
+    int err = weir_run(NULL, search_loop, self);
+
+    if (err < 0 && err != -ECANCELED && err != -EINTR) {
+        return LOAD_USAGE;
+    }
+    if (self->steps.prints) {
+        if (self->low > 0) {
+            print_outcome(self);
+        } else {
+            printf("Capacity    none: %s holds at no rate that was tried\n",
+                   self->expression);
+        }
+    }
+    if (self->json && !write_json(self)) {
+        return LOAD_INTERNAL;
+    }
+    if (err < 0) {
+        say("interrupted after %zu steps", self->steps.count);
+        return LOAD_INTERRUPTED;
+    }
+    return self->low > 0 ? LOAD_OK : LOAD_SLO;
+}
+
+static bool prepare(struct search *self)
+{
+    if (!self->expression) {
+        say("--slo must say what shall hold (see weir-load search --help)");
+        return false;
+    }
+    if (words_has_flag(&self->words, "rate", 'R')) {
+        say("-R: search chooses the rates; --from says where it begins");
+        return false;
+    }
+    if (self->words.count == 0) {
+        say("no target (see weir-load search --help)");
+        return false;
+    }
+    self->steps.flag = "-R";
+    self->steps.words = &self->words;
+    self->steps.slo = &self->slo;
+    self->steps.save = self->save;
+    self->steps.prints = !self->json || self->json_path;
+    return true;
+}
+
+static int search(struct search *self, int argc, char **argv, int first)
+{
+    self->duration_ns = 3 * SECOND;
+    self->precision = 0.02;
+    if (!words_take(flags, self, argc, argv, first, &self->words)) {
+        return LOAD_USAGE;
+    }
+    if (self->wants_help) {
+        fputs(help, stdout);
+        return LOAD_OK;
+    }
+    return prepare(self) ? run_search(self) : LOAD_USAGE;
+}
+
+int search_main(int argc, char **argv, int first)
+{
+    struct search *self = calloc(1, sizeof(*self));
+
+    if (!self) {
+        say("no memory");
+        return LOAD_INTERNAL;
+    }
+    int exit_code = search(self, argc, argv, first);
+    free(self);
+    return exit_code;
+}

@@ -1,0 +1,62 @@
+/*
+ * Runs at different loads, one line each: the steps of search and the points of
+ * sweep.
+ *
+ * A step is a run of its own (child.h) with a flag for the load behind the
+ * words of all; objectives are judged from its result.
+ */
+#ifndef WEIR_LOAD_STEPS_H
+#define WEIR_LOAD_STEPS_H
+
+#include "child.h"
+#include "slo.h"
+#include "words.h"
+
+#include "weir/loop.h"
+
+#define STEPS_MAX      200U
+#define STEPS_WHY_SIZE 96U
+
+struct step {
+    /* Requests a second, or connections. */
+    uint64_t load;
+    uint64_t duration_ns;
+    double achieved_rate;
+    /* 0: too few values. */
+    uint64_t p50_ns;
+    uint64_t p99_ns;
+    uint64_t max_ns;
+    uint64_t offered;
+    uint64_t ok;
+    bool passed;
+    /* Why not. */
+    char why[STEPS_WHY_SIZE];
+};
+
+struct steps {
+    weir_loop *loop;
+    /* "-R" or "-c". */
+    const char *flag;
+    const struct words *words;
+    /* Without terms a valid run passes. */
+    const struct slo *slo;
+    /* Where results go, or NULL. */
+    const char *save;
+    /* Lines are printed. */
+    bool prints;
+    size_t count;
+    struct step list[STEPS_MAX];
+};
+
+/* The line above the steps. */
+void steps_print_header(const struct steps *steps);
+
+/* Make a step and print it: it, or NULL with *ret_err, after a line unless that
+ * is -ECANCELED. A duration of 0 is that of the words. */
+const struct step *steps_measure(struct steps *steps, uint64_t load,
+                                 uint64_t duration_ns, int *ret_err);
+
+/* All of them as JSON. */
+json_t *steps_json(const struct steps *steps);
+
+#endif

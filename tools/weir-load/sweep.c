@@ -1,0 +1,313 @@
+/*
+ * The list may be shuffled, so that a machine that grows slower while the runs
+ * go on is not taken for a server that does so with the load.
+ *
+ * A run that fails is a line of the table as any other.
+ */
+#include "sweep.h"
+
+#include "exits.h"
+#include "json_file.h"
+#include "steps.h"
+#include "tools/common/console.h"
+#include "tools/common/units.h"
+#include "tools/load/payload.h"
+
+#include "weir/error.h"
+#include "weir/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOADS_MAX 100U
+#define LOAD_MAX  UINT64_C(1000000000)
+
+static const char help[] =
+    "Usage: weir-load sweep --rates LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
+    "       weir-load sweep --conns LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
+    "\n"
+    "Makes a run at each rate, or with each number of connections. A list is\n"
+    "1k,2k,5k or 1k..10k/4: four numbers from 1k to 10k. Flags of\n"
+    "`weir-load run` hold for each run.\n"
+    "\n"
+    "Example: weir-load sweep --rates 1k..10k/10 -d 3s tcp://127.0.0.1:7000\n"
+    "\n"
+    "      --rates LIST      requests a second, in an open loop\n"
+    "      --conns LIST      connections\n"
+    "      --shuffle         in random order\n"
+    "      --slo EXPR        say of each run whether these objectives hold\n"
+    "      --save DIR        write each run's result into this directory, for\n"
+    "                        weir-load report\n"
+    "      --json[=FILE]     all runs as JSON\n"
+    "      --seed N          of the order (1)\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "Exit codes: 0 done, 99 the objectives did not hold in every run, 2 "
+    "usage,\n"
+    "130 interrupted.\n";
+
+struct sweep {
+    bool wants_help;
+    bool shuffles;
+    uint64_t seed;
+    struct slo slo;
+    const char *save;
+    bool json;
+    const char *json_path;
+    const char *flag;
+    size_t load_count;
+    uint64_t loads[LOADS_MAX];
+    struct words words;
+    struct steps steps;
+};
+
+static bool read_help(void *options, const char *flag, const char *value)
+{
+    struct sweep *self = options;
+
+    (void)flag;
+    (void)value;
+    self->wants_help = true;
+    return true;
+}
+
+static bool read_shuffle(void *options, const char *flag, const char *value)
+{
+    struct sweep *self = options;
+
+    (void)flag;
+    (void)value;
+    self->shuffles = true;
+    return true;
+}
+
+static bool read_seed(void *options, const char *flag, const char *value)
+{
+    struct sweep *self = options;
+
+    if (units_parse_count(value, &self->seed) < 0) {
+        say("--%s: '%s' is not a number", flag, value);
+        return false;
+    }
+    return true;
+}
+
+static bool read_slo(void *options, const char *flag, const char *value)
+{
+    struct sweep *self = options;
+    struct slo_error error;
+
+    if (slo_parse(value, &self->slo, &error) < 0) {
+        say("--%s: '%.200s', at character %zu: %s", flag, value, error.position,
+            error.why);
+        return false;
+    }
+    return true;
+}
+
+static bool read_save(void *options, const char *flag, const char *value)
+{
+    struct sweep *self = options;
+
+    (void)flag;
+    self->save = value;
+    return true;
+}
+
+static bool read_json(void *options, const char *flag, const char *value)
+{
+    struct sweep *self = options;
+
+    if (value && !*value) {
+        say("--%s: '' is not a file name", flag);
+        return false;
+    }
+    self->json = true;
+    self->json_path = value;
+    return true;
+}
+
+static bool add_load(struct sweep *self, uint64_t load)
+{
+    if (self->load_count == LOADS_MAX || load == 0 || load > LOAD_MAX) {
+        return false;
+    }
+    self->loads[self->load_count++] = load;
+    return true;
+}
+
+/* "LOW..HIGH/COUNT", whose dots are at an index. */
+static bool read_range(struct sweep *self, char *text, size_t dots)
+{
+    uint64_t low = 0;
+    uint64_t high = 0;
+    uint64_t count = 0;
+
+    char *slash = strchr(text + dots, '/');
+    if (!slash) {
+        return false;
+    }
+    text[dots] = '\0';
+    *slash = '\0';
+    if (units_parse_count(text, &low) < 0 ||
+        units_parse_count(text + dots + 2, &high) < 0 ||
+        units_parse_count(slash + 1, &count) < 0 || count < 2 ||
+        count > LOADS_MAX || low >= high || high > LOAD_MAX) {
+        return false;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        if (!add_load(self, low + (high - low) * i / (count - 1))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_item(struct sweep *self, char *text)
+{
+    const char *dots = strstr(text, "..");
+    uint64_t load = 0;
+
+    if (dots) {
+        return read_range(self, text, (size_t)(dots - text));
+    }
+    return units_parse_count(text, &load) == 0 && add_load(self, load);
+}
+
+static bool read_loads(void *options, const char *flag, const char *value)
+{
+    struct sweep *self = options;
+    char *list = strdup(value);
+    char *rest = list;
+    bool good = list != NULL;
+
+    self->flag = strcmp(flag, "rates") == 0 ? "-R" : "-c";
+    self->load_count = 0;
+    while (good && rest) {
+        char *item = strsep(&rest, ",");
+        good = read_item(self, item);
+        if (!good) {
+            say("--%s, at character %zu: a number, or LOW..HIGH/COUNT, is "
+                "wanted; %u at most",
+                flag, (size_t)(item - list) + 1, LOADS_MAX);
+        }
+    }
+    free(list);
+    return good;
+}
+
+static const struct words_flag flags[] = {
+    {"rates", 0, WORDS_VALUE, read_loads},
+    {"conns", 0, WORDS_VALUE, read_loads},
+    {"shuffle", 0, WORDS_NO_VALUE, read_shuffle},
+    {"slo", 0, WORDS_VALUE, read_slo},
+    {"save", 0, WORDS_VALUE, read_save},
+    {"json", 0, WORDS_MAY_VALUE, read_json},
+    {"seed", 0, WORDS_VALUE, read_seed},
+    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {NULL, 0, WORDS_NO_VALUE, NULL},
+};
+
+static void shuffle(struct sweep *self)
+{
+    for (size_t i = self->load_count; i > 1; i--) {
+        size_t other = payload_mix(self->seed + i) % i;
+        uint64_t load = self->loads[i - 1];
+        self->loads[i - 1] = self->loads[other];
+        self->loads[other] = load;
+    }
+}
+
+static int sweep_loop(weir_loop *loop, void *arg)
+{
+    struct sweep *self = arg;
+    int err = 0;
+
+    self->steps.loop = loop;
+    steps_print_header(&self->steps);
+    for (size_t i = 0; i < self->load_count && err == 0; i++) {
+        if (!steps_measure(&self->steps, self->loads[i], 0, &err)) {
+            return err;
+        }
+    }
+    return err;
+}
+
+static bool has_passed(const struct sweep *self)
+{
+    for (size_t i = 0; i < self->steps.count; i++) {
+        if (!self->steps.list[i].passed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int run_sweep(struct sweep *self)
+{
+    int err = weir_run(NULL, sweep_loop, self);
+
+    if (err < 0 && err != -ECANCELED && err != -EINTR) {
+        return LOAD_USAGE;
+    }
+    if (self->json &&
+        !json_file_write(self->json_path,
+                         json_pack("{s:s, s:o}", "schema", "weir-load-sweep/1",
+                                   "steps", steps_json(&self->steps)))) {
+        return LOAD_INTERNAL;
+    }
+    if (err < 0) {
+        say("interrupted after %zu runs", self->steps.count);
+        return LOAD_INTERRUPTED;
+    }
+    return self->slo.count == 0 || has_passed(self) ? LOAD_OK : LOAD_SLO;
+}
+
+static bool prepare(struct sweep *self)
+{
+    if (self->load_count == 0) {
+        say("--rates or --conns must say which loads (see weir-load sweep "
+            "--help)");
+        return false;
+    }
+    if (self->words.count == 0) {
+        say("no target (see weir-load sweep --help)");
+        return false;
+    }
+    if (self->shuffles) {
+        shuffle(self);
+    }
+    self->steps.flag = self->flag;
+    self->steps.words = &self->words;
+    self->steps.slo = &self->slo;
+    self->steps.save = self->save;
+    self->steps.prints = !self->json || self->json_path;
+    return true;
+}
+
+static int sweep(struct sweep *self, int argc, char **argv, int first)
+{
+    self->seed = 1;
+    if (!words_take(flags, self, argc, argv, first, &self->words)) {
+        return LOAD_USAGE;
+    }
+    if (self->wants_help) {
+        fputs(help, stdout);
+        return LOAD_OK;
+    }
+    return prepare(self) ? run_sweep(self) : LOAD_USAGE;
+}
+
+int sweep_main(int argc, char **argv, int first)
+{
+    struct sweep *self = calloc(1, sizeof(*self));
+
+    if (!self) {
+        say("no memory");
+        return LOAD_INTERNAL;
+    }
+    int exit_code = sweep(self, argc, argv, first);
+    free(self);
+    return exit_code;
+}
