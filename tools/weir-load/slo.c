@@ -16,6 +16,9 @@
 
 #define WHOLE_MILLIONTHS 1000000U
 
+/* A double from here on may be no uint64_t. */
+#define TIME_LIMIT 1.8e19
+
 struct cursor {
     const char *text;
     size_t at;
@@ -357,7 +360,10 @@ const char *slo_format(const struct slo_term *term,
         snprintf(buf, SLO_TEXT_SIZE, "not known");
     } else if (is_latency(term->figure)) {
         snprintf(buf, SLO_TEXT_SIZE, "%s",
-                 units_format_time((uint64_t)outcome->value, time));
+                 units_format_time(outcome->value < TIME_LIMIT
+                                       ? (uint64_t)outcome->value
+                                       : UINT64_MAX,
+                                   time));
     } else if (term->is_share) {
         snprintf(buf, SLO_TEXT_SIZE, "%.4g%%", outcome->value / 1e4);
     } else if (term->figure == SLO_RATE) {
