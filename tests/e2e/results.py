@@ -1,12 +1,24 @@
 """What weir-load writes about a run, read by programs that do not know it.
 
-The JSON by its schema. A run is short here and its figures do not matter; that
-they are right is tested in load.py.
+The JSON by its schema, histograms by HdrHistogram's own library for Java. A run
+is short here and its figures do not matter; that they are right is tested in
+load.py.
 """
 
-from harness import Skip, equal, load_json, run
+import csv
+import json
+import os
+import shutil
+import tempfile
+
+from harness import Skip, command, equal, load, load_json, matches, one_line, \
+    run
 from servers import Server, echo
 import schema
+
+JAR = "/usr/share/java/hdrhistogram.jar"
+READ_LOG = os.path.join(os.path.dirname(__file__), "ReadLog.java")
+OK, USAGE, SLO = 0, 2, 99
 
 
 def measure(*flags, status=0):
@@ -33,6 +45,93 @@ def test_the_schema_knows_a_result_from_another_thing():
         except schema.jsonschema.ValidationError:
             continue
         raise AssertionError(f"not refused: {change}")
+
+
+# ---- files for other tools ----
+
+def test_the_library_of_hdrhistogram_reads_log_and_table():
+    if not shutil.which("javac") or not os.path.exists(JAR):
+        raise Skip("no JDK, or no libhdrhistogram-java")
+    with tempfile.TemporaryDirectory() as folder:
+        _, result = measure("-d", "1s", "-w", "0", "-i", "200ms",
+                            "--hdr-log", f"{folder}/log",
+                            "--hgrm", f"{folder}/hgrm")
+        outcome = command("java", "-cp", JAR, READ_LOG, f"{folder}/log")
+        equal(outcome.status, OK, outcome.err)
+        with open(f"{folder}/hgrm", encoding="utf-8") as file:
+            table = file.read()
+    head, _, java = outcome.out.partition("       Value")
+    found = dict(line.split() for line in head.splitlines())
+    equal(int(found["intervals"]), len(result["intervals"]), "intervals")
+    # Answers that came while draining are in the table alone.
+    count = result["latency"]["service"]["count"]
+    equal(count - int(found["count"]) <= 2, True, f"{found} of {count}")
+    if count == int(found["count"]):
+        def rows(text):
+            return [line for line in text.splitlines() if line[:1] != "#"]
+        equal(rows(table), rows("       Value" + java), "the tables")
+    matches(table, r"^#\[Max     = +[0-9.]+, Total count    = +%d\]$" % count)
+
+
+def test_the_table_has_a_row_for_each_interval():
+    with tempfile.TemporaryDirectory() as folder:
+        _, result = measure("-d", "1s", "-w", "0", "-i", "200ms",
+                            f"--csv={folder}/rows")
+        with open(f"{folder}/rows", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    equal(len(rows), len(result["intervals"]), "rows")
+    for row, interval in zip(rows, result["intervals"]):
+        for name in ("begin_ns", "end_ns", "ok", "offered", "bytes_in"):
+            equal(int(row[name]), interval[name], name)
+        equal(int(row["p99_ns"]), interval["p99"] or 0, "p99")
+
+
+def test_a_stream_has_a_line_for_each_interval():
+    with Server(echo) as server:
+        outcome = load("--json-stream", "-c", "2", "-d", "1s", "-w", "0", "-i",
+                       "200ms", server.url)
+    equal(outcome.status, OK, outcome.err)
+    events = [json.loads(line) for line in outcome.out.splitlines()]
+    result = events[-1]["data"]
+    schema.check(result)
+    equal([event["event"] for event in events],
+          ["start"] + ["interval"] * len(result["intervals"]) + ["end"],
+          "events")
+    equal([event["data"] for event in events[1:-1]], result["intervals"],
+          "intervals")
+    equal(events[0]["data"]["config"], result["config"], "the configuration")
+
+
+# ---- objectives ----
+
+def test_objectives_decide_the_exit_code():
+    _, result = measure("-n", "3000", "--slo", "p99<60s,errors<=0,rate>1")
+    equal([part["pass"] for part in result["slo"]], [True] * 3, "pass")
+    outcome, result = measure("-n", "3000", "--slo", "p50<60s, p99<1ns",
+                              status=SLO)
+    one_line(outcome.err, r"--slo: p99<1ns does not hold: [0-9.]+\ws")
+    equal([part["pass"] for part in result["slo"]], [True, False], "pass")
+    outcome, result = measure("-n", "50", "--slo", "p99<60s", status=SLO)
+    one_line(outcome.err, "p99<60s does not hold: not known")
+    equal(result["slo"][0]["value"], None, "too few values")
+    with Server(echo) as server:
+        outcome = load("-n", "3000", "--slo", "p50<60s,max<1ns", server.url)
+    matches(outcome.out, r"^Objective +p50<60s  holds: [0-9.]+\ws$")
+    matches(outcome.out, r"^Objective +max<1ns  DOES NOT HOLD: [0-9.]+\ws$")
+    matches(outcome.out, r"^FAILED$")
+
+
+def test_mistakes_are_pointed_at():
+    for args, why in ((["--slo", "p99<5xs"],
+                       r"--slo: 'p99<5xs', at character 5: '5xs' is not a time"),
+                      (["--slo", ""], "at character 1"),
+                      (["--csv", "/nonexistent/x"], "--csv: /nonexistent/x"),
+                      (["--hgrm="], "--hgrm: '' is not a file name"),
+                      (["--hdr-log", "/nonexistent/x"], "--hdr-log: "),
+                      (["--json-stream", "--json"], "--json needs a file")):
+        outcome = load(*args, "tcp://127.0.0.1:9")
+        equal((outcome.status, outcome.out), (USAGE, ""), f"{args}")
+        one_line(outcome.err, why)
 
 
 run(globals())

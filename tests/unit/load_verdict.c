@@ -171,3 +171,16 @@ UNIT(load_verdict, failures_of_the_warm_up_are_mentioned)
     expect_eq(judge(), LOAD_OK);
     cr_assert_not_null(strstr(result.warnings.lines[0], "warm-up"));
 }
+
+UNIT(load_verdict, an_objective_that_does_not_hold_is_the_last_objection)
+{
+    struct slo_error error;
+
+    expect_eq(slo_parse("rate>=1k,errors<1", &options.slo, &error), 0);
+    expect_eq(judge(), LOAD_OK);
+    expect_eq(slo_parse("rate>1k", &options.slo, &error), 0);
+    expect_eq(judge(), LOAD_SLO);
+    expect_str_eq(verdict_word(&result), "FAILED");
+    result.open_at_begin = 1;
+    expect_eq(judge(), LOAD_INVALID);
+}

@@ -180,29 +180,46 @@ static json_t *latency_of_row(const struct result_row *row, uint64_t value_ns)
                            : json_null();
 }
 
+json_t *json_row(const struct result_row *row)
+{
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
+        "s:o, s:I, s:I, s:I, s:I}",
+        "begin_ns", json_integer_of(row->begin_ns), "end_ns",
+        json_integer_of(row->end_ns), "offered", json_integer_of(row->offered),
+        "ok", json_integer_of(row->ok), "failed", json_integer_of(row->failed),
+        "timeout", json_integer_of(row->timeout), "dropped",
+        json_integer_of(row->dropped), "p50", latency_of_row(row, row->p50_ns),
+        "p99", latency_of_row(row, row->p99_ns), "max",
+        latency_of_row(row, row->max_ns), "in_flight",
+        json_integer_of(row->in_flight), "open", json_integer_of(row->open),
+        "bytes_in", json_integer_of(row->received_bytes), "bytes_out",
+        json_integer_of(row->sent_bytes));
+}
+
 static json_t *rows_part(const struct result *result)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < result->row_count; i++) {
-        const struct result_row *row = &result->rows[i];
+        json_array_append_new(list, json_row(&result->rows[i]));
+    }
+    return list;
+}
+
+/* The objectives and how they came out. */
+static json_t *slo_part(const struct result *result)
+{
+    const struct slo *slo = &result->options->slo;
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < slo->count; i++) {
+        const struct slo_outcome *outcome = &result->slo[i];
         json_array_append_new(
-            list, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
-                            "s:o, s:I, s:I, s:I, s:I}",
-                            "begin_ns", json_integer_of(row->begin_ns),
-                            "end_ns", json_integer_of(row->end_ns), "offered",
-                            json_integer_of(row->offered), "ok",
-                            json_integer_of(row->ok), "failed",
-                            json_integer_of(row->failed), "timeout",
-                            json_integer_of(row->timeout), "dropped",
-                            json_integer_of(row->dropped), "p50",
-                            latency_of_row(row, row->p50_ns), "p99",
-                            latency_of_row(row, row->p99_ns), "max",
-                            latency_of_row(row, row->max_ns), "in_flight",
-                            json_integer_of(row->in_flight), "open",
-                            json_integer_of(row->open), "bytes_in",
-                            json_integer_of(row->received_bytes), "bytes_out",
-                            json_integer_of(row->sent_bytes)));
+            list,
+            json_pack("{s:s, s:o, s:b}", "expr", slo->terms[i].text, "value",
+                      outcome->known ? json_real(outcome->value) : json_null(),
+                      "pass", outcome->passed));
     }
     return list;
 }
@@ -265,8 +282,7 @@ static json_t *start_part(uint64_t wall_ns)
     return json_string(text);
 }
 
-/* What was run, and where. */
-static json_t *begin_part(const struct result *result)
+json_t *json_begin(const struct result *result)
 {
     const struct run_options *options = result->options;
 
@@ -281,11 +297,11 @@ static json_t *begin_part(const struct result *result)
 
 static json_t *verdict_part(const struct result *result)
 {
-    return json_pack("{s:b, s:s, s:i, s:o, s:o}", "valid",
+    return json_pack("{s:b, s:s, s:i, s:o, s:o, s:o}", "valid",
                      result->exit == LOAD_OK, "verdict", verdict_word(result),
                      "exit_code", (int)result->exit, "invalid_reasons",
                      remarks_part(&result->invalid), "warnings",
-                     remarks_part(&result->warnings));
+                     remarks_part(&result->warnings), "slo", slo_part(result));
 }
 
 /* What became of the requests. */
@@ -317,7 +333,7 @@ static json_t *flow_part(const struct result *result)
 
 json_t *json_result(const struct result *result)
 {
-    json_t *object = begin_part(result);
+    json_t *object = json_begin(result);
     json_t *parts[] = {verdict_part(result), counts_part(result),
                        flow_part(result)};
     bool failed = !object;
@@ -337,4 +353,11 @@ json_t *json_result(const struct result *result)
 int json_write(const struct result *result, FILE *out)
 {
     return json_write_object(json_result(result), true, out);
+}
+
+void json_write_event(const char *name, json_t *data, FILE *out)
+{
+    /* What cannot be written is seen when standard output is closed. */
+    (void)json_write_object(
+        json_pack("{s:s, s:o}", "event", name, "data", data), false, out);
 }

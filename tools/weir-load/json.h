@@ -18,6 +18,15 @@
 /* The whole object, or NULL without memory. */
 json_t *json_result(const struct result *result);
 
+/* What was run, and where. */
+json_t *json_begin(const struct result *result);
+
+/* One interval. */
+json_t *json_row(const struct result_row *row);
+
+/* One line of --json-stream; data is taken, and NULL without memory. */
+void json_write_event(const char *name, json_t *data, FILE *out);
+
 /* One object and a newline; 0, -ENOMEM or the error of writing. */
 int json_write(const struct result *result, FILE *out);
 

@@ -8,6 +8,7 @@
 #define WEIR_LOAD_OPTIONS_H
 
 #include "http_request.h"
+#include "slo.h"
 #include "tls.h"
 #include "tools/common/target.h"
 
@@ -39,6 +40,15 @@ enum run_model {
     RUN_MODEL_POISSON,
 };
 
+/* Files besides the report and the JSON; NULL: not written. */
+struct options_files {
+    const char *hgrm;
+    const char *hdr_log;
+    const char *csv;
+    /* A line of JSON for each interval on standard output. */
+    bool streams;
+};
+
 struct run_options {
     enum run_mode mode;
     enum run_model model;
@@ -66,6 +76,9 @@ struct run_options {
     bool json;
     /* NULL: standard output. */
     const char *json_path;
+    struct options_files files;
+    /* What must hold; without terms nothing. */
+    struct slo slo;
     uint64_t seed;
     bool quiet;
     bool verbose;

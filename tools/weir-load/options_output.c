@@ -14,13 +14,25 @@
 /* Rows of the result; a longer run gets longer intervals by default. */
 #define INTERVALS_MAX 3600U
 
+#define WHOLE_MILLIONTHS 1000000U
+
 enum {
     FLAG_JSON = OPTIONS_OUTPUT_FIRST,
+    FLAG_JSON_STREAM,
+    FLAG_HGRM,
+    FLAG_HDR_LOG,
+    FLAG_CSV,
+    FLAG_SLO,
 };
 
 static const struct option long_flags[] = {
     {"interval", required_argument, NULL, 'i'},
     {"json", optional_argument, NULL, FLAG_JSON},
+    {"json-stream", no_argument, NULL, FLAG_JSON_STREAM},
+    {"hgrm", required_argument, NULL, FLAG_HGRM},
+    {"hdr-log", required_argument, NULL, FLAG_HDR_LOG},
+    {"csv", required_argument, NULL, FLAG_CSV},
+    {"slo", required_argument, NULL, FLAG_SLO},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
@@ -32,8 +44,34 @@ static const char help[] =
     "  -i, --interval TIME      length of an interval of the report (1s)\n"
     "      --json[=FILE]        the result as JSON, to FILE or instead of the "
     "text\n"
+    "      --json-stream        a line of JSON for each interval, and the "
+    "result\n"
+    "      --hgrm FILE          latencies by percentile, as HdrHistogram "
+    "prints them\n"
+    "      --hdr-log FILE       a histogram for each interval, as its logs "
+    "have them\n"
+    "      --csv FILE           the intervals as a table\n"
+    "      --slo EXPR           what must hold, as 'p99<5ms,errors<0.1%'\n"
     "  -q, --quiet              no live lines, no text report\n"
     "  -v, --verbose            what the library and the kernel do\n";
+
+static bool read_slo(const char *value, struct run_options *options)
+{
+    struct slo_error error;
+
+    if (slo_parse(value, &options->slo, &error) < 0) {
+        say("--slo: '%.200s', at character %zu: %s", value, error.position,
+            error.why);
+        return false;
+    }
+    return true;
+}
+
+static bool read_path(const char *flag, const char *value, const char **ret)
+{
+    *ret = value;
+    return *value || options_refuse(flag, value, "a file name");
+}
 
 static bool read_flag(int flag, const char *value, struct run_options *options,
                       struct options_given *given)
@@ -44,6 +82,17 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         options->json_path = value;
         return !value || *value ||
                options_refuse("--json", value, "a file name");
+    case FLAG_JSON_STREAM:
+        options->files.streams = true;
+        return true;
+    case FLAG_HGRM:
+        return read_path("--hgrm", value, &options->files.hgrm);
+    case FLAG_HDR_LOG:
+        return read_path("--hdr-log", value, &options->files.hdr_log);
+    case FLAG_CSV:
+        return read_path("--csv", value, &options->files.csv);
+    case FLAG_SLO:
+        return read_slo(value, options);
     case 'q':
         options->quiet = true;
         return true;
@@ -57,10 +106,30 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
     }
 }
 
+/* Errors that an objective speaks of are its affair, unless --max-errors says
+ * how many there may be. */
+static void settle_errors(struct run_options *options)
+{
+    bool has_budget = options->max_errors > 0 || options->max_errors_is_share;
+
+    for (size_t i = 0; i < options->slo.count && !has_budget; i++) {
+        if (options->slo.terms[i].figure == SLO_ERRORS) {
+            options->max_errors = WHOLE_MILLIONTHS;
+            options->max_errors_is_share = true;
+        }
+    }
+}
+
 static bool settle(struct run_options *options,
                    const struct options_given *given)
 {
     uint64_t shortest = options->duration_ns / INTERVALS_MAX;
+
+    settle_errors(options);
+    if (options->json && !options->json_path && options->files.streams) {
+        say("--json-stream has the result too; --json needs a file name");
+        return false;
+    }
 
     if (!given->interval) {
         options->interval_ns = shortest > SECOND ? shortest : SECOND;

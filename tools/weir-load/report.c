@@ -225,6 +225,18 @@ static void print_transfer(const struct result *result, FILE *out)
             units_format_size(result->usage.max_rss_bytes, rss));
 }
 
+static void print_objectives(const struct result *result, FILE *out)
+{
+    const struct slo *slo = &result->options->slo;
+    char text[SLO_TEXT_SIZE];
+
+    for (size_t i = 0; i < slo->count; i++) {
+        fprintf(out, "Objective   %s  %s: %s\n", slo->terms[i].text,
+                result->slo[i].passed ? "holds" : "DOES NOT HOLD",
+                slo_format(&slo->terms[i], &result->slo[i], text));
+    }
+}
+
 void report_print(const struct result *result, FILE *out)
 {
     print_header(result, out);
@@ -240,6 +252,7 @@ void report_print(const struct result *result, FILE *out)
     if (result->completed > 0 && result->window_ns > 0) {
         print_transfer(result, out);
     }
+    print_objectives(result, out);
     for (size_t i = 0; i < result->warnings.count; i++) {
         fprintf(out, "Warning     %s\n", result->warnings.lines[i]);
     }
@@ -278,6 +291,20 @@ static const struct error_kind *find_reason(const struct result *result)
     return worst(errors);
 }
 
+/* The first one that does not hold. */
+static void complain_of_objective(const struct result *result)
+{
+    const struct slo *slo = &result->options->slo;
+    char text[SLO_TEXT_SIZE];
+    size_t first = 0;
+
+    while (first + 1 < slo->count && result->slo[first].passed) {
+        first++;
+    }
+    say("--slo: %s does not hold: %s", slo->terms[first].text,
+        slo_format(&slo->terms[first], &result->slo[first], text));
+}
+
 void report_complain(const struct result *result)
 {
     const struct error_kind *kind = find_reason(result);
@@ -291,6 +318,9 @@ void report_complain(const struct result *result)
         return;
     case LOAD_INVALID:
         say("the run is invalid: %s", result->invalid.lines[0]);
+        return;
+    case LOAD_SLO:
+        complain_of_objective(result);
         return;
     default:
         break;

@@ -147,6 +147,8 @@ struct result {
     struct result_row rows[RESULT_ROWS_MAX];
     size_t row_count;
     uint64_t rows_dropped;
+    /* How the objectives of --slo came out. */
+    struct slo_outcome slo[SLO_TERMS_MAX];
     /* The verdict. */
     struct remarks invalid;
     struct remarks warnings;

@@ -15,10 +15,8 @@
 #include "tools/common/console.h"
 
 #include "client.h"
-#include "json.h"
-#include "live.h"
 #include "names.h"
-#include "report.h"
+#include "outputs.h"
 #include "tools/common/limits.h"
 #include "verdict.h"
 
@@ -58,7 +56,7 @@ struct run {
     struct record interval;
     struct weir_handle interval_end;
     uint64_t interval_count;
-    bool live;
+    struct outputs outputs;
     /* How things stood when the window began. */
     uint64_t begin_ns;
     uint64_t begin_ok;
@@ -169,9 +167,9 @@ static void close_interval(struct run *run, uint64_t now_ns)
     }
     record_settle(&run->interval);
     fill_row(run, now_ns, &row);
-    if (run->live) {
-        live_print(&row, run->interval_count);
-    }
+    outputs_add_row(&run->outputs, result, &row,
+                    &(struct outputs_times){.response = &run->interval.response,
+                                            .service = &run->interval.service});
     run->interval_count++;
     if (row.ok > 0) {
         run->progress_ns = now_ns;
@@ -457,39 +455,10 @@ static int run_loop(struct run *run)
     return err;
 }
 
-static FILE *open_json(const struct run_options *options)
+static int report(struct outputs *outputs, struct result *result)
 {
-    if (!options->json || !options->json_path) {
-        return stdout;
-    }
-    FILE *file = fopen(options->json_path, "we");
-    if (!file) {
-        say("--json: %s: %s", options->json_path, strerror(errno));
-    }
-    return file;
-}
-
-static int report(const struct run_options *options, struct result *result,
-                  FILE *json)
-{
-    int err = 0;
-
     verdict_reach(result);
-    if (!options->quiet && (!options->json || options->json_path)) {
-        report_print(result, stdout);
-    }
-    if (options->json) {
-        err = json_write(result, json);
-    }
-    if (fflush(stdout) != 0 && err == 0) {
-        err = -errno;
-    }
-    report_complain(result);
-    if (err < 0) {
-        say("the result could not be written: %s", strerror(-err));
-        return LOAD_INTERNAL;
-    }
-    return (int)result->exit;
+    return (int)outputs_finish(outputs, result);
 }
 
 static int begin(struct run *run)
@@ -536,7 +505,7 @@ static void end(struct run *run)
 }
 
 /* Everything between the options and the exit code. */
-static int execute(struct run *run, FILE *json)
+static int execute(struct run *run)
 {
     if (begin(run) < 0) {
         return LOAD_USAGE;
@@ -546,7 +515,7 @@ static int execute(struct run *run, FILE *json)
     if (err < 0) {
         say("the run broke: %s (%s)", weir_strerror(err), weir_err_name(err));
     } else {
-        exit_code = report(run->options, run->result, json);
+        exit_code = report(&run->outputs, run->result);
     }
     end(run);
     return exit_code;
@@ -558,7 +527,6 @@ int run_main(int argc, char **argv, int first)
     struct run *run = calloc(1, sizeof(*run));
     struct result *result = calloc(1, sizeof(*result));
     int exit_code = LOAD_USAGE;
-    FILE *json = NULL;
 
     if (!run || !result) {
         say("no memory");
@@ -573,12 +541,10 @@ int run_main(int argc, char **argv, int first)
     if (!check_limits(&options)) {
         goto out;
     }
-    json = open_json(&options);
-    if (!json) {
+    *run = (struct run){.options = &options, .result = result};
+    if (!outputs_open(&run->outputs, &options)) {
         goto out;
     }
-    *run = (struct run){.options = &options, .result = result};
-    run->live = isatty(STDERR_FILENO) && !options.quiet;
     result->options = &options;
     record_init(&run->interval);
     result->model = options.model;
@@ -588,10 +554,9 @@ int run_main(int argc, char **argv, int first)
     histogram_clear(&result->lateness);
     histogram_clear(&result->connect);
     histogram_clear(&result->handshake);
-    exit_code = execute(run, json);
+    exit_code = execute(run);
 out:
-    if (json && json != stdout && fclose(json) != 0) {
-        say("--json: %s: %s", options.json_path, strerror(errno));
+    if (run && run->outputs.options && !outputs_close(&run->outputs)) {
         exit_code = LOAD_INTERNAL;
     }
     free(run);

@@ -127,8 +127,40 @@ static void find_warnings(struct result *result)
     }
 }
 
+/* True if all objectives hold. */
+static bool judge_objectives(struct result *result)
+{
+    const struct slo *slo = &result->options->slo;
+    const struct histogram *response = &result->response;
+    double window_ns = (double)result->window_ns;
+    const struct slo_facts facts = {
+        .times = {[SLO_RESPONSE] =
+                      response->count > 0 ? response : &result->service,
+                  [SLO_SERVICE] = &result->service,
+                  [SLO_CONNECT] = &result->connect,
+                  [SLO_TLS] = &result->handshake,
+                  [SLO_TTFB] = &result->ttfb,
+                  [SLO_LATE] = &result->lateness},
+        .offered = result->measured.scheduled,
+        .errors = verdict_error_count(result),
+        .timeouts = result->measured.timeout,
+        .dropped = result->measured.dropped,
+        .rate = window_ns > 0 ? (double)result->completed * 1e9 / window_ns : 0,
+        .offered_rate = result->offered_rate,
+    };
+    bool all_pass = true;
+
+    for (size_t i = 0; i < slo->count; i++) {
+        result->slo[i] = slo_judge(&slo->terms[i], &facts);
+        all_pass &= result->slo[i].passed;
+    }
+    return all_pass;
+}
+
 void verdict_reach(struct result *result)
 {
+    bool objectives_hold = judge_objectives(result);
+
     result->invalid.count = 0;
     result->warnings.count = 0;
     find_objections(result);
@@ -141,6 +173,8 @@ void verdict_reach(struct result *result)
         result->exit = LOAD_ERRORS;
     } else if (result->invalid.count > 0) {
         result->exit = LOAD_INVALID;
+    } else if (!objectives_hold) {
+        result->exit = LOAD_SLO;
     } else {
         result->exit = LOAD_OK;
     }

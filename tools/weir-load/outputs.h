@@ -1,0 +1,47 @@
+/*
+ * Where a run's results go besides the report: the live view, JSON, and files
+ * for other tools. They are opened before the run, so that a name that cannot
+ * be written is told before and not after.
+ */
+#ifndef WEIR_LOAD_OUTPUTS_H
+#define WEIR_LOAD_OUTPUTS_H
+
+#include "result.h"
+
+#include <stdio.h>
+
+struct outputs {
+    const struct run_options *options;
+    /* NULL where there is none; standard output for the result itself. */
+    FILE *json;
+    FILE *hgrm;
+    FILE *hdr_log;
+    FILE *csv;
+    /* Intervals are printed to the terminal. */
+    bool is_live;
+    uint64_t row_count;
+};
+
+/* Times of one interval; response is empty in a closed loop. */
+struct outputs_times {
+    const struct histogram *response;
+    const struct histogram *service;
+};
+
+/* False after a line that says which file cannot be opened. */
+bool outputs_open(struct outputs *outputs, const struct run_options *options);
+
+/* An interval has ended. */
+void outputs_add_row(struct outputs *outputs, const struct result *result,
+                     const struct result_row *row,
+                     const struct outputs_times *times);
+
+/* The run has ended and was judged: print the report and the rest. The exit
+ * code, which is worse than the result's when something was not written. */
+enum load_exit outputs_finish(struct outputs *outputs,
+                              const struct result *result);
+
+/* Close files; false after a line about one that could not be written. */
+bool outputs_close(struct outputs *outputs);
+
+#endif
