@@ -2,8 +2,7 @@
  * Blocks: the free lists behind block.h.
  *
  * A block's size in bytes, with its header, determines its class, so a block
- * stores no class: powers of two up to 64 KiB are classes; a larger block has
- * its exact size and is never kept.
+ * stores no class; a block above 64 KiB has its exact size and is never kept.
  */
 #include "block.h"
 
@@ -15,6 +14,9 @@ _Static_assert(WR_BLOCK_SMALL + sizeof(struct wr_block) ==
 _Static_assert(sizeof(struct wr_block) < (1u << WR_BLOCK_MIN_BITS),
                "the smallest block has room for data");
 
+/* The first class above those of powers of two. */
+#define BLOCK_CLASS_FINE (WR_BLOCK_FINE_BITS - WR_BLOCK_MIN_BITS + 1u)
+
 static size_t block_size(const struct wr_block *block)
 {
     return sizeof(*block) + block->capacity;
@@ -24,8 +26,22 @@ static size_t block_size(const struct wr_block *block)
  * WR_BLOCK_CLASSES or more if there is none. */
 static unsigned block_class_of(size_t size)
 {
-    unsigned bits = 64u - (unsigned)__builtin_clzll(size - 1);
-    return bits <= WR_BLOCK_MIN_BITS ? 0 : bits - WR_BLOCK_MIN_BITS;
+    const unsigned bits = 64u - (unsigned)__builtin_clzll(size - 1);
+    if (bits <= WR_BLOCK_FINE_BITS) {
+        return bits <= WR_BLOCK_MIN_BITS ? 0 : bits - WR_BLOCK_MIN_BITS;
+    }
+    const unsigned eighth = (unsigned)((size - 1) >> (bits - 4)) & 7u;
+    return BLOCK_CLASS_FINE + (bits - WR_BLOCK_FINE_BITS - 1) * 8u + eighth;
+}
+
+static size_t block_size_of(unsigned class)
+{
+    wr_assert(class < WR_BLOCK_CLASSES);
+    if (class < BLOCK_CLASS_FINE) {
+        return (size_t)1 << (class + WR_BLOCK_MIN_BITS);
+    }
+    const unsigned fine = class - BLOCK_CLASS_FINE;
+    return (size_t)(9u + fine % 8u) << (WR_BLOCK_FINE_BITS - 3 + fine / 8u);
 }
 
 static struct wr_block *block_new(struct wr_blocks *blocks, size_t size)
@@ -52,8 +68,7 @@ static void block_check_kept(const struct wr_blocks *blocks, unsigned class)
 void wr_blocks_check_invariants(const struct wr_blocks *blocks)
 {
     for (unsigned class = 0; class < WR_BLOCK_CLASSES; class ++) {
-        const size_t bytes = (size_t)blocks->kept_count[class]
-                             << (class + WR_BLOCK_MIN_BITS);
+        const size_t bytes = blocks->kept_count[class] * block_size_of(class);
         wr_assert(bytes <= WR_BLOCK_KEPT_BYTES);
         wr_assert(bytes == 0 || !blocks->keeps_none);
         wr_assert(!blocks->kept[class] == (bytes == 0));
@@ -86,7 +101,7 @@ struct wr_block *wr_block_take(struct wr_blocks *blocks, size_t min_capacity)
         blocks->kept[class] = block->next;
         blocks->kept_count[class]--;
     } else {
-        block = block_new(blocks, (size_t)1 << (class + WR_BLOCK_MIN_BITS));
+        block = block_new(blocks, block_size_of(class));
     }
     if (!block) {
         return NULL;

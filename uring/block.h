@@ -2,7 +2,9 @@
  * Blocks: bytes of a few sizes, kept for reuse.
  *
  * A block holds copied bytes, to be sent or to be read later. Sizes are powers
- * of two, and a bounded number of each is kept. The kernel reads blocks while a
+ * of two up to 16 KiB, then eight for each doubling, so that a TLS record or
+ * the queue of a peer that does not read takes at most an eighth more than it
+ * needs. A bounded number of each size is kept. The kernel reads blocks while a
  * send is in flight, so they come from wr_guard_alloc(), which puts them on
  * pages of their own in a guard build (guard.h).
  */
@@ -14,9 +16,12 @@
 
 #include <stdint.h>
 
-#define WR_BLOCK_MIN_BITS 8u  /* 256 bytes */
-#define WR_BLOCK_MAX_BITS 16u /* 64 KiB; larger blocks have exact sizes */
-#define WR_BLOCK_CLASSES  (WR_BLOCK_MAX_BITS - WR_BLOCK_MIN_BITS + 1u)
+#define WR_BLOCK_MIN_BITS  8u  /* 256 bytes */
+#define WR_BLOCK_MAX_BITS  16u /* 64 KiB; larger blocks have exact sizes */
+#define WR_BLOCK_FINE_BITS 14u /* above, there are eight sizes a doubling */
+#define WR_BLOCK_CLASSES                                                       \
+    (WR_BLOCK_FINE_BITS - WR_BLOCK_MIN_BITS + 1u +                             \
+     8u * (WR_BLOCK_MAX_BITS - WR_BLOCK_FINE_BITS))
 /* The most bytes of each class that are kept. */
 #define WR_BLOCK_KEPT_BYTES (1u << 20)
 
@@ -42,7 +47,8 @@ void wr_blocks_init(struct wr_blocks *blocks,
 void wr_blocks_check_invariants(const struct wr_blocks *blocks);
 
 /* A block for at least @min_capacity bytes, with used = 0 and next = NULL; NULL
- * without memory. Up to 64 KiB the allocation is a power of two. */
+ * without memory. Up to 64 KiB the allocation is one of the sizes, above it is
+ * exact. */
 WEIR_MUST_USE struct wr_block *wr_block_take(struct wr_blocks *blocks,
                                              size_t min_capacity);
 
