@@ -23,9 +23,25 @@ static void make_good(void)
     result.measured_began = true;
     result.window_ns = SECOND;
     result.open_at_begin = 2;
+    result.measured.scheduled = 1000;
     result.measured.sent = 1000;
     result.measured.ok = 1000;
     result.completed = 1000;
+    result.thread_count = 1;
+}
+
+/* The same of an open model: answers after 5 ms, sent on time. */
+static void make_good_schedule(void)
+{
+    result.model = RUN_MODEL_CONSTANT;
+    result.offered_rate = 1000;
+    options.warmup_ns = SECOND;
+    histogram_clear(&result.response);
+    histogram_clear(&result.lateness);
+    for (int i = 0; i < 1000; i++) {
+        histogram_record(&result.response, SECOND / 200);
+        histogram_record(&result.lateness, SECOND / 100000);
+    }
 }
 
 static enum load_exit judge(void)
@@ -101,6 +117,7 @@ UNIT(load_verdict, fewer_connections_than_asked_make_it_invalid)
 
 UNIT(load_verdict, a_ledger_that_does_not_add_up_makes_it_invalid)
 {
+    result.measured.scheduled = 1001;
     result.measured.sent = 1001;
 
     expect_eq(judge(), LOAD_INVALID);
@@ -109,6 +126,7 @@ UNIT(load_verdict, a_ledger_that_does_not_add_up_makes_it_invalid)
 
 UNIT(load_verdict, unanswered_requests_make_it_invalid)
 {
+    result.measured.scheduled = 1001;
     result.measured.sent = 1001;
     result.in_flight = 1;
 
@@ -126,6 +144,7 @@ UNIT(load_verdict, giving_up_makes_it_invalid)
 UNIT(load_verdict, an_interrupted_run_is_just_that)
 {
     result.interrupted = true;
+    result.measured.scheduled = 1004;
     result.measured.sent = 1004;
     result.in_flight = 4;
 
@@ -136,8 +155,8 @@ UNIT(load_verdict, an_interrupted_run_is_just_that)
 
 UNIT(load_verdict, a_busy_client_is_a_warning)
 {
-    result.usage.user_ns = SECOND / 2;
-    result.usage.system_ns = 31 * (SECOND / 100);
+    result.threads[0].user_ns = SECOND / 2;
+    result.threads[0].system_ns = 31 * (SECOND / 100);
 
     expect_eq(judge(), LOAD_OK);
     expect_eq(result.warnings.count, 1);
@@ -147,7 +166,7 @@ UNIT(load_verdict, a_busy_client_is_a_warning)
 UNIT(load_verdict, a_window_of_a_moment_says_nothing_about_the_client)
 {
     result.window_ns = SECOND / 20;
-    result.usage.user_ns = SECOND / 20;
+    result.threads[0].user_ns = SECOND / 20;
 
     judge();
 
@@ -183,4 +202,109 @@ UNIT(load_verdict, an_objective_that_does_not_hold_is_the_last_objection)
     expect_str_eq(verdict_word(&result), "FAILED");
     result.open_at_begin = 1;
     expect_eq(judge(), LOAD_INVALID);
+}
+
+UNIT(load_verdict, a_schedule_that_was_held_is_valid)
+{
+    make_good_schedule();
+
+    expect_eq(judge(), LOAD_OK);
+    expect_eq(result.warnings.count, 0);
+}
+
+UNIT(load_verdict, requests_that_were_neither_sent_nor_dropped_are_missed)
+{
+    result.measured.scheduled = 1001;
+
+    expect_eq(judge(), LOAD_INVALID);
+    cr_assert_not_null(strstr(result.invalid.lines[0], "scheduled"));
+}
+
+UNIT(load_verdict, too_few_answers_for_a_schedule_make_it_invalid)
+{
+    make_good_schedule();
+    result.completed = 990;
+    expect_eq(judge(), LOAD_OK);
+
+    result.completed = 989;
+    expect_eq(judge(), LOAD_INVALID);
+    cr_assert_not_null(strstr(result.invalid.lines[0], "98.9 %"));
+
+    /* Without a warm-up the window begins empty: six are on their way. */
+    options.warmup_ns = 0;
+    expect_eq(judge(), LOAD_OK);
+
+    result.model = RUN_MODEL_CLOSED;
+    result.completed = 500;
+    expect_eq(judge(), LOAD_OK);
+}
+
+UNIT(load_verdict, dropped_requests_count_against_the_schedule)
+{
+    make_good_schedule();
+    result.measured.scheduled = 1020;
+    result.measured.dropped = 20;
+
+    expect_eq(judge(), LOAD_INVALID);
+    cr_assert_not_null(strstr(result.invalid.lines[0], "never sent"));
+}
+
+UNIT(load_verdict, late_sending_makes_a_schedule_invalid)
+{
+    make_good_schedule();
+    for (int i = 0; i < 20; i++) {
+        histogram_record(&result.lateness, SECOND / 1999);
+    }
+    expect_eq(judge(), LOAD_INVALID);
+    cr_assert_not_null(strstr(result.invalid.lines[0], "too slow"));
+
+    result.waited = 20;
+    judge();
+    cr_assert_not_null(strstr(result.invalid.lines[0], "busy"));
+
+    /* A tenth of an answer's time, and what a timer may be late. */
+    make_good_schedule();
+    for (int i = 0; i < 20; i++) {
+        histogram_record(&result.lateness, SECOND / 2002);
+    }
+    expect_eq(judge(), LOAD_OK);
+    histogram_clear(&result.response);
+    histogram_record(&result.response, SECOND / 10000);
+    histogram_clear(&result.lateness);
+    histogram_record(&result.lateness, SECOND / 4001);
+    expect_eq(judge(), LOAD_OK);
+}
+
+UNIT(load_verdict, a_saturated_thread_makes_a_schedule_invalid)
+{
+    make_good_schedule();
+    result.thread_count = 2;
+    result.threads[1].user_ns = 96 * (SECOND / 100);
+
+    expect_eq(judge(), LOAD_INVALID);
+    cr_assert_not_null(strstr(result.invalid.lines[0], "saturated"));
+
+    result.model = RUN_MODEL_CLOSED;
+    expect_eq(judge(), LOAD_OK);
+    cr_assert_not_null(strstr(result.warnings.lines[0], "a thread"));
+}
+
+UNIT(load_verdict, a_closed_loop_owns_up_to_a_stall)
+{
+    histogram_clear(&result.service);
+    for (int i = 0; i < 1000; i++) {
+        histogram_record(&result.service, SECOND / 200);
+    }
+    result.stall_ns = SECOND / 2;
+    expect_eq(judge(), LOAD_OK);
+    cr_assert_not_null(strstr(result.warnings.lines[0], "500ms"));
+
+    result.stall_ns = SECOND / 21;
+    judge();
+    expect_eq(result.warnings.count, 0, "too short to speak of");
+
+    result.stall_ns = SECOND / 2;
+    result.model = RUN_MODEL_CONSTANT;
+    judge();
+    expect_eq(result.warnings.count, 0, "the response times show it");
 }

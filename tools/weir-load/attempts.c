@@ -133,13 +133,12 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         has_name ? target->address_count : 1, &connect, made, attempt, NULL);
 }
 
-int attempts_init(struct attempts *attempts, weir_loop *loop,
-                  const struct run_options *options, attempt_done_fn *done,
-                  void *done_arg)
+void attempts_init(struct attempts *attempts, const struct run_options *options,
+                   weir_tls_context *tls, attempt_done_fn *done, void *done_arg)
 {
     *attempts = (struct attempts){
-        .loop = loop,
         .options = options,
+        .tls = tls,
         .done = done,
         .done_arg = done_arg,
     };
@@ -147,8 +146,11 @@ int attempts_init(struct attempts *attempts, weir_loop *loop,
         attempts->all[i].attempts = attempts;
         put_back(&attempts->all[i]);
     }
-    return tls_make_context(&options->tls, false, options->targets,
-                            options->target_count, &attempts->tls);
+}
+
+void attempts_set_loop(struct attempts *attempts, weir_loop *loop)
+{
+    attempts->loop = loop;
 }
 
 int attempts_start(struct attempts *attempts, struct conn *conn,
@@ -162,9 +164,4 @@ int attempts_start(struct attempts *attempts, struct conn *conn,
         put_back(attempt);
     }
     return err;
-}
-
-void attempts_fini(struct attempts *attempts)
-{
-    tls_drop_context(attempts->tls);
 }

@@ -33,7 +33,7 @@ struct attempts {
     const struct run_options *options;
     attempt_done_fn *done;
     void *done_arg;
-    /* NULL where no target has TLS. */
+    /* Borrowed; NULL where no target has TLS. */
     weir_tls_context *tls;
     /* Share of a handshake that has come together to resume the next session.
      */
@@ -42,15 +42,16 @@ struct attempts {
     struct attempt all[ATTEMPTS_MAX];
 };
 
-/* 0, or a negative error of the TLS context, which has been told. */
-int attempts_init(struct attempts *attempts, weir_loop *loop,
-                  const struct run_options *options, attempt_done_fn *done,
-                  void *done_arg);
+/* The TLS context is borrowed; NULL where no target has TLS. */
+void attempts_init(struct attempts *attempts, const struct run_options *options,
+                   weir_tls_context *tls, attempt_done_fn *done,
+                   void *done_arg);
+
+/* The loop that all attempts are made on. */
+void attempts_set_loop(struct attempts *attempts, weir_loop *loop);
 
 /* Begin one of at most ATTEMPTS_MAX; 0 when done follows. */
 int attempts_start(struct attempts *attempts, struct conn *conn,
                    const struct target *target);
-
-void attempts_fini(struct attempts *attempts);
 
 #endif

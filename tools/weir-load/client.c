@@ -9,6 +9,7 @@
 #include "client.h"
 
 #include "exchange.h"
+#include "host.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -17,7 +18,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define MILLISECOND UINT64_C(1000000)
 
@@ -55,7 +55,7 @@ static bool is_hopeless(const struct client *client)
     const struct traffic *traffic = &client->traffic;
     uint64_t failures =
         client->connect_failed + client->lost + client->datagram_errors;
-    uint64_t conn_count = client->options->conn_count;
+    uint64_t conn_count = client->conn_count;
 
     if (traffic->measured.ok + traffic->warmup.ok > 0) {
         return false;
@@ -71,7 +71,7 @@ static void settle(struct client *client, struct conn *conn)
     }
     conn->settled = true;
     client->settled++;
-    if (client->settled == client->options->conn_count && client->opened > 0 &&
+    if (client->settled == client->conn_count && client->opened > 0 &&
         !client->stopping) {
         client->on_event(client->on_event_arg, CLIENT_SETTLED);
     }
@@ -79,11 +79,11 @@ static void settle(struct client *client, struct conn *conn)
 
 static void enqueue(struct client *client, const struct conn *conn)
 {
-    uint64_t conn_count = client->options->conn_count;
+    uint64_t conn_count = client->conn_count;
 
     client
         ->waiting[(client->waiting_head + client->waiting_count) % conn_count] =
-        conn->index;
+        (uint32_t)(conn - client->conns);
     client->waiting_count++;
 }
 
@@ -124,21 +124,6 @@ static void check_hope(struct client *client)
 
 /* ---- what connections tell ---- */
 
-static bool same_host(const struct weir_address *a,
-                      const struct weir_address *b)
-{
-    if (a->len == 0 || a->storage.any.sa_family != b->storage.any.sa_family) {
-        return false;
-    }
-    if (a->storage.any.sa_family == AF_INET) {
-        return a->storage.inet.sin_addr.s_addr ==
-               b->storage.inet.sin_addr.s_addr;
-    }
-    return a->storage.any.sa_family == AF_UNIX ||
-           memcmp(&a->storage.inet6.sin6_addr, &b->storage.inet6.sin6_addr,
-                  sizeof(struct in6_addr)) == 0;
-}
-
 static const struct target *find_target(const struct client *client,
                                         const struct conn *conn)
 {
@@ -160,6 +145,18 @@ static void note_connect(struct client *client, const struct conn *conn,
     histogram_record(client->connect_latency, time_ns);
 }
 
+/* A connection that stands takes part. */
+static void go_on(struct conn *conn, uint64_t now_ns)
+{
+    const struct traffic *traffic = conn->traffic;
+
+    if (traffic->pacing) {
+        pacing_offer(conn, now_ns);
+    } else if (traffic->sending) {
+        conn_fill(conn, now_ns);
+    }
+}
+
 static void on_opened(void *arg, struct conn *conn)
 {
     struct client *client = arg;
@@ -173,11 +170,9 @@ static void on_opened(void *arg, struct conn *conn)
     if (client->opened == 1) {
         weir_transport_get_sockname(conn->transport, &own);
         weir_transport_get_peername(conn->transport, &peer);
-        client->same_machine = same_host(&own, &peer);
+        client->same_machine = host_is_same(&own, &peer);
     }
-    if (client->traffic.sending) {
-        conn_fill(conn, now_ns);
-    }
+    go_on(conn, now_ns);
     settle(client, conn);
 }
 
@@ -318,13 +313,40 @@ static void make_connection(struct client *client, struct conn *conn)
     }
 }
 
+static void pace_cb(void *arg)
+{
+    make_connections(arg);
+}
+
+/* May a connection be made now? Otherwise they go on when the next one may. */
+static bool is_in_pace(struct client *client)
+{
+    double rate = client->options->conn_rate / client->share.thread_count;
+    uint64_t now_ns = conn_now_ns();
+
+    if (client->options->conn_rate <= 0) {
+        return true;
+    }
+    if (client->next_connect_ns > now_ns) {
+        weir_loop_cancel(client->loop, client->pace);
+        int err = weir_loop_call_at(client->loop, client->next_connect_ns,
+                                    pace_cb, client, &client->pace);
+        return err < 0;
+    }
+    /* A pause gives no right to a burst. */
+    if (client->next_connect_ns + (uint64_t)(1e9 / rate) < now_ns) {
+        client->next_connect_ns = now_ns;
+    }
+    client->next_connect_ns += (uint64_t)(1e9 / rate);
+    return true;
+}
+
 static void make_connections(struct client *client)
 {
     while (client->waiting_count > 0 && !client->stopping &&
-           client->connecting < ATTEMPTS_MAX) {
+           client->connecting < ATTEMPTS_MAX && is_in_pace(client)) {
         uint32_t index = client->waiting[client->waiting_head];
-        client->waiting_head =
-            (client->waiting_head + 1) % client->options->conn_count;
+        client->waiting_head = (client->waiting_head + 1) % client->conn_count;
         client->waiting_count--;
         make_connection(client, &client->conns[index]);
     }
@@ -341,7 +363,7 @@ static void watch_cb(void *arg)
     if (client->stopping) {
         return;
     }
-    for (uint64_t i = 0; i < client->options->conn_count; i++) {
+    for (uint64_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
         if (conn->state == CONN_OPEN && conn->outstanding > 0) {
             client->traffic.kind->expire(conn, now_ns, timeout_ns);
@@ -369,135 +391,51 @@ static uint32_t round_up_to_power(uint64_t value)
     return power;
 }
 
-/* No other run has it, of this program or with this seed. */
-static uint64_t make_nonce(void)
+int client_init(struct client *client, const struct client_share *share)
 {
-    uint64_t nonce = 0;
-
-    if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) < 0) {
-        nonce = conn_now_ns();
-    }
-    return nonce;
-}
-
-/* False: there is no memory. */
-static bool get_memory(struct client *client, uint32_t ring_size)
-{
-    const struct run_options *options = client->options;
-    const struct codec *codec = codec_find(options);
-    size_t conn_count = (size_t)options->conn_count;
-    size_t depth = (size_t)options->depth;
-
-    client->conns = calloc(conn_count, sizeof(*client->conns));
-    client->waiting = calloc(conn_count, sizeof(*client->waiting));
-    client->connect_latency = malloc(sizeof(*client->connect_latency));
-    client->handshake_latency = malloc(sizeof(*client->handshake_latency));
-    if (!client->conns || !client->waiting || !client->connect_latency ||
-        !client->handshake_latency) {
-        return false;
-    }
-    if (options->targets[0].is_datagram) {
-        client->slots = calloc(conn_count * depth, sizeof(*client->slots));
-        client->scratch = malloc(EXCHANGE_SIZE_MAX);
-        client->payload = malloc(sizeof(*client->payload));
-        return client->slots && client->scratch && client->payload;
-    }
-    client->flights = calloc(conn_count * ring_size, sizeof(*client->flights));
-    client->codec_states = calloc(conn_count, codec->state_size);
-    return client->flights && client->codec_states;
-}
-
-/* Answers of a connection, of which 0 is without an end. */
-static uint32_t find_quota(const struct run_options *options, uint32_t count)
-{
-    if (options->mode == RUN_MODE_CRR) {
-        return 1;
-    }
-    return count > 0 ? count : UINT32_MAX;
-}
-
-static void prepare_traffic(struct client *client, uint32_t ring_size)
-{
-    const struct run_options *options = client->options;
-    const bool is_datagram = options->targets[0].is_datagram;
-
-    client->traffic = (struct traffic){
-        .kind = is_datagram ? &exchange_kind : &conn_stream,
-        .options = options,
-        .codec = codec_find(options),
-        .codec_shared = client->codec_shared,
-        .number_stride = 1,
-        .scratch = client->scratch,
-        .nonce = make_nonce(),
-        .size_bytes = (size_t)options->size_bytes,
-        .depth = (uint32_t)options->depth,
-        .ring_mask = ring_size - 1,
-        .requests_per_conn = find_quota(options, options->requests_per_conn),
-        .requests_per_conn_max =
-            find_quota(options, options->requests_per_conn_max),
-        .judging = true,
-        .remaining = UINT64_MAX,
-        .payload = client->payload,
-        .events = &events,
-        .events_arg = client,
-    };
-}
-
-static void prepare_conns(struct client *client, uint32_t ring_size)
-{
-    const struct run_options *options = client->options;
-    const struct codec *codec = client->traffic.codec;
-
-    for (uint32_t i = 0; i < options->conn_count; i++) {
-        struct conn *conn = &client->conns[i];
-        *conn = (struct conn){.traffic = &client->traffic, .index = i};
-        if (options->targets[0].is_datagram) {
-            conn->track.slots = client->slots + (size_t)(i * options->depth);
-        } else {
-            conn->flights = client->flights + (size_t)i * ring_size;
-            conn->codec_state =
-                client->codec_states + (size_t)i * codec->state_size;
-        }
-        client->waiting[i] = i;
-    }
-    client->waiting_count = options->conn_count;
-}
-
-int client_init(struct client *client, weir_loop *loop,
-                const struct run_options *options)
-{
-    const struct codec_thread thread = {
-        .options = options, .index = 0, .count = 1};
+    const struct run_options *options = share->options;
+    const uint64_t first =
+        options->conn_count * share->thread_index / share->thread_count;
+    const uint64_t end =
+        options->conn_count * (share->thread_index + 1) / share->thread_count;
+    const struct codec_thread thread = {.options = options,
+                                        .index = share->thread_index,
+                                        .count = share->thread_count};
     uint32_t ring_size = round_up_to_power(options->depth);
 
-    *client = (struct client){.loop = loop, .options = options};
-    if (!get_memory(client, ring_size)) {
+    *client = (struct client){.options = options,
+                              .share = *share,
+                              .first_conn = first,
+                              .conn_count = end - first};
+    if (!client_get_memory(client, ring_size)) {
         say("no memory for %llu connections",
             (unsigned long long)options->conn_count);
         client_fini(client);
         return -ENOMEM;
     }
-    int err =
-        attempts_init(&client->attempts, loop, options, attempt_done, client);
-    if (err >= 0 && !options->targets[0].is_datagram) {
-        err = codec_find(options)->open(&thread, &client->codec_shared);
-    }
-    if (err < 0) {
-        client_fini(client);
-        return err;
+    attempts_init(&client->attempts, options, share->tls, attempt_done, client);
+    if (!options->targets[0].is_datagram) {
+        int err = codec_find(options)->open(&thread, &client->codec_shared);
+        if (err < 0) {
+            client_fini(client);
+            return err;
+        }
     }
     if (client->payload) {
         payload_init(client->payload, options->seed);
     }
     histogram_clear(client->connect_latency);
     histogram_clear(client->handshake_latency);
-    prepare_traffic(client, ring_size);
-    prepare_conns(client, ring_size);
+    client_prepare(client, ring_size, &events);
     return 0;
 }
 
-int client_start(struct client *client, client_event_fn *on_event, void *arg)
+int client_start(struct client *client, weir_loop *loop,
+                 client_event_fn *on_event, void *arg)
 {
+    client->loop = loop;
+    client->traffic.loop = loop;
+    attempts_set_loop(&client->attempts, loop);
     client->on_event = on_event;
     client->on_event_arg = arg;
     int err = weir_loop_call_soon(client->loop, watch_cb, client, NULL);
@@ -522,7 +460,7 @@ void client_send(struct client *client, bool measuring)
 
     client->traffic.measuring = measuring;
     client->traffic.sending = true;
-    for (uint64_t i = 0; i < client->options->conn_count; i++) {
+    for (uint64_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
         conn_mark_warmup(conn);
         if (conn->state == CONN_OPEN) {
@@ -531,12 +469,39 @@ void client_send(struct client *client, bool measuring)
     }
 }
 
+void client_send_scheduled(struct client *client, uint64_t begin_ns,
+                           uint64_t window_ns, uint64_t end_ns)
+{
+    const struct run_options *options = client->options;
+    struct pacing *pacing = client->pacing;
+    uint64_t now_ns = conn_now_ns();
+
+    client->traffic.sending = true;
+    if (options->max_in_flight > 0) {
+        pacing->in_flight_max = client_part(client, options->max_in_flight);
+    }
+    pacing->is_skipping = options->late_is_skipped;
+    pacing_start(pacing, client->loop, begin_ns, window_ns, end_ns);
+    for (uint64_t i = 0; i < client->conn_count; i++) {
+        pacing_offer(&client->conns[i], now_ns);
+    }
+}
+
+uint64_t client_part(const struct client *client, uint64_t whole)
+{
+    const uint64_t index = client->share.thread_index;
+    const uint64_t count = client->share.thread_count;
+
+    return whole / count + (index < whole % count);
+}
+
 void client_stop_sending(struct client *client)
 {
-    client->traffic.sending = false;
-    if (client->traffic.outstanding == 0) {
-        on_drained(client);
+    /* What the schedule still has is sent: it was due before. */
+    if (!client->traffic.pacing) {
+        client->traffic.sending = false;
     }
+    conn_tell_drained(&client->traffic);
 }
 
 uint64_t client_count_unanswered(const struct client *client,
@@ -545,7 +510,7 @@ uint64_t client_count_unanswered(const struct client *client,
     uint64_t count = 0;
 
     *ret_unseen = 0;
-    for (uint64_t i = 0; i < client->options->conn_count; i++) {
+    for (uint64_t i = 0; i < client->conn_count; i++) {
         const struct conn *conn = &client->conns[i];
         if (conn->was_tried && !conn->was_answered) {
             count++;
@@ -559,26 +524,15 @@ void client_stop(struct client *client)
 {
     client->stopping = true;
     client->traffic.sending = false;
+    /* What they bring from now on is not counted. */
+    for (uint64_t i = 0; i < client->conn_count; i++) {
+        if (client->conns[i].state == CONN_OPEN) {
+            client->conns[i].state = CONN_LEAVING;
+        }
+    }
+    if (client->traffic.pacing) {
+        pacing_stop(client->traffic.pacing, conn_now_ns());
+    }
     weir_loop_cancel(client->loop, client->watch);
-}
-
-void client_fini(struct client *client)
-{
-    for (uint64_t i = 0; client->conns && i < client->options->conn_count;
-         i++) {
-        tls_drop_session(client->conns[i].session);
-    }
-    free(client->conns);
-    free(client->flights);
-    free(client->codec_states);
-    if (client->codec_shared) {
-        codec_find(client->options)->close(client->codec_shared);
-    }
-    free(client->slots);
-    free(client->scratch);
-    free(client->waiting);
-    free(client->payload);
-    free(client->connect_latency);
-    free(client->handshake_latency);
-    attempts_fini(&client->attempts);
+    weir_loop_cancel(client->loop, client->pace);
 }

@@ -13,6 +13,7 @@
 #include "attempts.h"
 #include "conn.h"
 #include "options.h"
+#include "pacing.h"
 
 #include "weir/loop.h"
 
@@ -27,10 +28,25 @@ enum client_event {
 
 typedef void client_event_fn(void *arg, enum client_event event);
 
+/* A thread's part of a run. */
+struct client_share {
+    const struct run_options *options;
+    uint32_t thread_index;
+    uint32_t thread_count;
+    /* Borrowed; NULL where no target has TLS. */
+    weir_tls_context *tls;
+};
+
 struct client {
     struct traffic traffic;
     weir_loop *loop;
     const struct run_options *options;
+    struct client_share share;
+    /* Of the run's connections, these are this thread's. */
+    uint64_t first_conn;
+    uint64_t conn_count;
+    /* Used in open models. */
+    struct pacing *pacing;
     client_event_fn *on_event;
     void *on_event_arg;
     struct conn *conns;
@@ -60,6 +76,9 @@ struct client {
     struct tls_facts tls_facts;
     struct histogram *handshake_latency;
     struct weir_handle watch;
+    /* --conn-rate: when the next connection may be made, and its timer. */
+    uint64_t next_connect_ns;
+    struct weir_handle pace;
     /* No new connections; set at the end. */
     bool stopping;
     /* Both ends have the same address: they share this machine. */
@@ -68,16 +87,30 @@ struct client {
     uint32_t lines;
 };
 
-/* Get all memory that the run will need, and the TLS context; a negative error
- * has been told. */
-int client_init(struct client *client, weir_loop *loop,
-                const struct run_options *options);
+/* Get all memory that the thread will need; a negative error has been told. */
+int client_init(struct client *client, const struct client_share *share);
 
-/* Begin to connect; 0 or a negative error. */
-int client_start(struct client *client, client_event_fn *on_event, void *arg);
+/* All memory of a client whose share is known; false: there is none. */
+bool client_get_memory(struct client *client, uint32_t ring_size);
 
-/* All open connections send; new ones will. */
+/* The state in which a client with its memory begins. */
+void client_prepare(struct client *client, uint32_t ring_size,
+                    const struct conn_events *events);
+
+/* Begin to connect, on the loop's thread; 0 or a negative error. */
+int client_start(struct client *client, weir_loop *loop,
+                 client_event_fn *on_event, void *arg);
+
+/* Closed loop: all open connections send; new ones will. */
 void client_send(struct client *client, bool measuring);
+
+/* Open models: the schedule begins at begin_ns. Its requests are measured from
+ * window_ns on, and it ends at end_ns. */
+void client_send_scheduled(struct client *client, uint64_t begin_ns,
+                           uint64_t window_ns, uint64_t end_ns);
+
+/* This thread's part of a number that all threads share. */
+uint64_t client_part(const struct client *client, uint64_t whole);
 
 /* Forget what connecting took until now: in mode crr it is measured. */
 void client_begin_window(struct client *client);

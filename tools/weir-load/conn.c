@@ -98,9 +98,28 @@ int codec_write_ref(struct codec_out *out, const void *bytes, size_t len)
     return weir_transport_write_ref(out->transport, bytes, len, NULL, NULL);
 }
 
-/* How many requests may be sent now. Counts them as sent, and as warm-up where
- * they are. */
-static uint32_t begin_requests(struct conn *conn)
+static void count_sent(struct conn *conn, uint32_t count, uint64_t now_ns,
+                       bool is_measured)
+{
+    struct traffic *traffic = conn->traffic;
+
+    if (traffic->outstanding == 0) {
+        traffic->quiet_ns = now_ns;
+    }
+    conn->was_tried = true;
+    conn->outstanding += count;
+    traffic->outstanding += count;
+    if (is_measured) {
+        traffic->measured.sent += count;
+    } else {
+        traffic->warmup.sent += count;
+        conn->outstanding_warmup += count;
+    }
+}
+
+/* How many requests may be sent now, in a closed loop. Counts them as sent, and
+ * as warm-up where they are. */
+static uint32_t begin_requests(struct conn *conn, uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
     uint64_t count = traffic->depth - conn->outstanding;
@@ -112,22 +131,18 @@ static uint32_t begin_requests(struct conn *conn)
         conn_tell_drained(traffic);
         return 0;
     }
-    conn->was_tried = true;
-    conn->outstanding += (uint32_t)count;
-    traffic->outstanding += count;
     if (traffic->measuring) {
         traffic->measured.scheduled += count;
-        traffic->measured.sent += count;
         traffic->remaining -= count;
     } else {
         traffic->warmup.scheduled += count;
-        traffic->warmup.sent += count;
-        conn->outstanding_warmup += (uint32_t)count;
     }
+    count_sent(conn, (uint32_t)count, now_ns, traffic->measuring);
     return (uint32_t)count;
 }
 
-static void send_requests(struct conn *conn, uint32_t count, uint64_t now_ns)
+static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
+                          uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
     uint32_t first = conn->head + conn->outstanding - count;
@@ -139,7 +154,8 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t now_ns)
     };
 
     for (uint32_t i = 0; i < count; i++) {
-        conn->flights[(first + i) & traffic->ring_mask].sent_ns = now_ns;
+        conn->flights[(first + i) & traffic->ring_mask] =
+            (struct flight){meant_ns, now_ns};
     }
     traffic->next_number += count * traffic->number_stride;
     int err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
@@ -153,10 +169,54 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t now_ns)
 
 void conn_fill(struct conn *conn, uint64_t now_ns)
 {
-    uint32_t count = begin_requests(conn);
+    uint32_t count = begin_requests(conn, now_ns);
 
     if (count > 0) {
-        conn->traffic->kind->send(conn, count, now_ns);
+        conn->traffic->kind->send(conn, count, now_ns, now_ns);
+    }
+}
+
+bool conn_has_room(const struct conn *conn)
+{
+    return conn->state == CONN_OPEN && conn->traffic->sending &&
+           conn->outstanding < conn->traffic->depth &&
+           conn->outstanding < conn->quota;
+}
+
+void conn_send_meant(struct conn *conn, uint64_t meant_ns, uint64_t now_ns,
+                     bool is_measured)
+{
+    assert(conn_has_room(conn));
+    count_sent(conn, 1, now_ns, is_measured);
+    if (is_measured && conn->measured_from == UINT64_MAX) {
+        conn->measured_from = conn->track.next_number;
+    }
+    conn->traffic->kind->send(conn, 1, meant_ns, now_ns);
+}
+
+static void thought_cb(void *arg)
+{
+    struct conn *conn = arg;
+
+    if (conn->state == CONN_OPEN) {
+        conn_fill(conn, conn_now_ns());
+    }
+}
+
+void conn_think(struct conn *conn, uint64_t now_ns)
+{
+    struct traffic *traffic = conn->traffic;
+    uint64_t think_ns = traffic->options->think_ns;
+
+    if (think_ns == 0 || !traffic->sending || traffic->remaining == 0) {
+        conn_fill(conn, now_ns);
+        return;
+    }
+    weir_loop_cancel(traffic->loop, conn->thought);
+    int err = weir_loop_call_later(traffic->loop, think_ns, thought_cb, conn,
+                                   &conn->thought);
+    if (err < 0) {
+        conn_fill(conn, now_ns);
     }
 }
 
@@ -193,19 +253,29 @@ static void count_refusal(struct conn *conn, const struct codec_answer *answer)
     traffic->events->failed(traffic->events_arg, conn, first);
 }
 
+void conn_record_times(const struct conn *conn, const struct flight *flight,
+                       uint64_t now_ns, struct histogram *service)
+{
+    const struct traffic *traffic = conn->traffic;
+
+    histogram_record(service, now_ns - flight->sent_ns);
+    if (traffic->pacing) {
+        histogram_record(&traffic->record->response, now_ns - flight->meant_ns);
+    }
+}
+
 /* The times of the oldest request, which has its whole answer. */
-static void record_times(struct conn *conn, const struct flight *flight,
-                         uint64_t now_ns)
+static void record_answer(struct conn *conn, const struct flight *flight,
+                          uint64_t now_ns)
 {
     struct record *record = conn->traffic->record;
-    uint64_t service_ns = now_ns - flight->sent_ns;
 
     if (conn->first_byte_ns == 0) {
-        histogram_record(&record->whole, service_ns);
-    } else {
-        histogram_record(&record->service, service_ns);
-        histogram_record(&record->ttfb, conn->first_byte_ns - flight->sent_ns);
+        conn_record_times(conn, flight, now_ns, &record->whole);
+        return;
     }
+    conn_record_times(conn, flight, now_ns, &record->service);
+    histogram_record(&record->ttfb, conn->first_byte_ns - flight->sent_ns);
 }
 
 static void take_answer(struct conn *conn, const struct codec_answer *answer,
@@ -230,7 +300,7 @@ static void take_answer(struct conn *conn, const struct codec_answer *answer,
     if (answer->code == 0) {
         ledger->ok++;
         if (!is_warmup) {
-            record_times(conn, flight, now_ns);
+            record_answer(conn, flight, now_ns);
         }
     } else {
         ledger->failed++;
@@ -240,12 +310,23 @@ static void take_answer(struct conn *conn, const struct codec_answer *answer,
     conn->first_byte_ns = 0;
 }
 
-/* Requests that the server has said it will not take were never sent. */
+/* Requests that the server has said it will not take: in a closed loop they
+ * were never sent, and others take their place; a schedule has no second time
+ * for them. */
 static void take_back(struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
     uint64_t measured = conn->outstanding - conn->outstanding_warmup;
 
+    if (traffic->pacing) {
+        uint32_t requests = drop_outstanding(conn);
+        if (requests > 0) {
+            traffic->events->failed(
+                traffic->events_arg, conn,
+                conn_count_error(conn, PHASE_EOF, ERROR_EOF, requests));
+        }
+        return;
+    }
     traffic->warmup.sent -= conn->outstanding_warmup;
     traffic->warmup.scheduled -= conn->outstanding_warmup;
     traffic->measured.sent -= measured;
@@ -298,6 +379,7 @@ static bool read_answers(struct conn *conn, const struct weir_buf *buf,
             report_surplus(conn, len);
             return false;
         }
+        traffic_note_quiet(conn->traffic, now_ns);
         take_answer(conn, &answer, now_ns);
         if (answer.ends_connection) {
             take_back(conn);
@@ -325,7 +407,7 @@ static int data_received(void *user, weir_transport *t,
     if (conn->quota == 0) {
         finish(conn);
     } else {
-        conn_fill(conn, now_ns);
+        conn->traffic->ready(conn, now_ns);
     }
     return 0;
 }
@@ -375,9 +457,9 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     uint32_t late = 0;
 
     while (conn->state == CONN_OPEN && conn->outstanding > 0) {
-        uint64_t sent_ns =
-            conn->flights[conn->head & traffic->ring_mask].sent_ns;
-        if (now_ns < sent_ns || now_ns - sent_ns < timeout_ns) {
+        const struct flight *flight =
+            &conn->flights[conn->head & traffic->ring_mask];
+        if (now_ns < flight->sent_ns || now_ns - flight->sent_ns < timeout_ns) {
             break;
         }
         if (conn->outstanding_warmup > 0) {
@@ -385,7 +467,7 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
             traffic->warmup.timeout++;
         } else {
             /* Left out of the histogram, it would flatter the tail. */
-            histogram_record(&traffic->record->service, now_ns - sent_ns);
+            conn_record_times(conn, flight, now_ns, &traffic->record->service);
             traffic->measured.timeout++;
             conn->was_counted = true;
         }
@@ -473,6 +555,7 @@ void conn_lost(void *user, weir_transport *t, int err)
         traffic->events->failed(traffic->events_arg, conn, first);
     }
     const bool is_done = conn->state == CONN_CLOSING;
+    weir_loop_cancel(traffic->loop, conn->thought);
     conn->state = CONN_IDLE;
     conn->transport = NULL;
     if (is_done) {

@@ -38,7 +38,8 @@ struct conn_kind {
     /* Begin a connection: a fresh place in the payload stream. */
     void (*prepare)(struct conn *conn, const struct target *target);
     /* Send requests, which are counted as under way. */
-    void (*send)(struct conn *conn, uint32_t count, uint64_t now_ns);
+    void (*send)(struct conn *conn, uint32_t count, uint64_t meant_ns,
+                 uint64_t now_ns);
     /* Give up what has waited too long for its answer. */
     void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
 };
@@ -54,6 +55,11 @@ struct conn {
     uint32_t outstanding;
     /* How many of those, the oldest, belong to the warm-up. */
     uint32_t outstanding_warmup;
+    /* Open models: in the queue of those with room. */
+    bool is_offered;
+    struct conn *next_offered;
+    /* Closed loop: the end of --think. */
+    struct weir_handle thought;
     /* Answers that it may still have. */
     uint32_t quota;
     /* When the first byte of an answer came that is not complete; 0: there is
@@ -71,6 +77,7 @@ struct conn {
     /* UDP: the place in the payload stream where its datagrams begin. */
     uint32_t send_at;
     enum conn_state state;
+    /* Of all connections of the run. */
     uint32_t index;
     uint32_t generation;
     /* Failures since the last answer, which slow down connecting again. */
@@ -94,8 +101,22 @@ uint64_t conn_now_ns(void);
 /* The stream's way. The user pointer of the protocol is the struct conn. */
 extern const struct conn_kind conn_stream;
 
-/* Send until depth requests are under way, as far as the traffic allows. */
+/* Is it open, with fewer requests under way than it may have? */
+bool conn_has_room(const struct conn *conn);
+
+/* Send one request that was meant for a time; there is room for it. */
+void conn_send_meant(struct conn *conn, uint64_t meant_ns, uint64_t now_ns,
+                     bool is_measured);
+
+/* Closed loop: send until depth requests are under way, as far as the traffic
+ * allows. */
 void conn_fill(struct conn *conn, uint64_t now_ns);
+
+/* Closed loop, after an answer: the same, after --think. */
+void conn_think(struct conn *conn, uint64_t now_ns);
+
+/* Tell the owner when there is nothing more to send or to wait for. */
+void conn_tell_drained(struct traffic *traffic);
 
 /* From here on new requests count; those under way are warm-up. */
 void conn_mark_warmup(struct conn *conn);
@@ -112,8 +133,9 @@ void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
 struct error_kind *conn_count_error(struct conn *conn, enum error_phase phase,
                                     int code, uint32_t requests);
 
-/* Tell the owner when there is nothing more to send or to wait for. */
-void conn_tell_drained(struct traffic *traffic);
+/* The times of a request that has its answer, or is given up, at now_ns. */
+void conn_record_times(const struct conn *conn, const struct flight *flight,
+                       uint64_t now_ns, struct histogram *service);
 
 /* Begin a connection as far as both kinds are alike. */
 void conn_reset(struct conn *conn);

@@ -63,6 +63,35 @@ struct error_kind *errors_add(struct error_table *table, enum error_phase phase,
     return kind;
 }
 
+static struct error_kind *find_kind(struct error_table *table,
+                                    const struct error_kind *like)
+{
+    for (size_t i = 0; i < table->kind_count; i++) {
+        struct error_kind *kind = &table->kinds[i];
+        if (kind->phase == like->phase && kind->code == like->code) {
+            return kind;
+        }
+    }
+    return NULL;
+}
+
+void errors_merge(struct error_table *table, const struct error_table *from)
+{
+    table->other_count += from->other_count;
+    for (size_t i = 0; i < from->kind_count; i++) {
+        const struct error_kind *kind = &from->kinds[i];
+        struct error_kind *own = find_kind(table, kind);
+        if (own) {
+            own->count += kind->count;
+            own->requests += kind->requests;
+        } else if (table->kind_count < ERRORS_KINDS) {
+            table->kinds[table->kind_count++] = *kind;
+        } else {
+            table->other_count += kind->count;
+        }
+    }
+}
+
 uint64_t errors_in_phase(const struct error_table *table,
                          enum error_phase phase)
 {

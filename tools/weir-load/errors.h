@@ -54,6 +54,9 @@ struct error_table {
 struct error_kind *errors_add(struct error_table *table, enum error_phase phase,
                               int code, uint64_t requests);
 
+/* Add all events of another table. */
+void errors_merge(struct error_table *table, const struct error_table *from);
+
 /* Events of a phase. */
 uint64_t errors_in_phase(const struct error_table *table,
                          enum error_phase phase);

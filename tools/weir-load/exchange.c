@@ -73,13 +73,14 @@ static uint32_t place_of(const struct conn *conn, uint64_t number)
                              (size_t)(conn->traffic->size_bytes + 1));
 }
 
-static int send_one(struct conn *conn, uint64_t now_ns)
+static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
     struct head head = {0};
 
     head.slot = track_send(&conn->track, now_ns);
     assert(head.slot != TRACK_NONE);
+    conn->track.slots[head.slot].meant_ns = meant_ns;
     head.number = conn->track.slots[head.slot].number;
     head.tag = tag_of(conn, &head);
     memcpy(traffic->scratch, &head, sizeof(head));
@@ -91,10 +92,11 @@ static int send_one(struct conn *conn, uint64_t now_ns)
 }
 
 /* One that could not be sent is under way all the same, and will be lost. */
-static void send_requests(struct conn *conn, uint32_t count, uint64_t now_ns)
+static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
+                          uint64_t now_ns)
 {
     for (uint32_t i = 0; i < count; i++) {
-        int err = send_one(conn, now_ns);
+        int err = send_one(conn, meant_ns, now_ns);
         if (err < 0) {
             count_trouble(conn, PHASE_WRITE, err);
         }
@@ -137,19 +139,22 @@ static void take_first(struct conn *conn, const struct head *head,
     struct traffic *traffic = conn->traffic;
     uint64_t now_ns = conn_now_ns();
 
+    traffic_note_quiet(traffic, now_ns);
     struct ledger *ledger = end_request(conn, head->number);
     if (is_echo(conn, head, buf)) {
         ledger->ok++;
         conn->failures = 0;
         conn->was_answered = true;
         if (ledger == &traffic->measured) {
-            histogram_record(&traffic->record->whole, now_ns - sent_ns);
+            const struct flight flight = {
+                conn->track.slots[head->slot].meant_ns, sent_ns};
+            conn_record_times(conn, &flight, now_ns, &traffic->record->whole);
         }
     } else {
         ledger->failed++;
         report_wrong(conn, buf, 1);
     }
-    conn_fill(conn, now_ns);
+    traffic->ready(conn, now_ns);
 }
 
 static int datagram_received(void *user, weir_transport *t,
@@ -162,6 +167,9 @@ static int datagram_received(void *user, weir_transport *t,
     uint64_t sent_ns = 0;
 
     (void)t;
+    if (conn->state != CONN_OPEN) {
+        return 0;
+    }
     enum track_answer answer = TRACK_STRANGE;
     if (buf->len >= sizeof(head)) {
         memcpy(&head, buf->data, sizeof(head));
@@ -184,9 +192,13 @@ static int datagram_received(void *user, weir_transport *t,
 static void error_received(void *user, weir_transport *t, int err,
                            const struct weir_address *peer)
 {
+    const struct conn *conn = user;
+
     (void)t;
     (void)peer;
-    count_trouble(user, PHASE_TRANSFER, err);
+    if (conn->state == CONN_OPEN) {
+        count_trouble(user, PHASE_TRANSFER, err);
+    }
 }
 
 /* ---- life ---- */
@@ -197,15 +209,16 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     uint32_t lost = 0;
 
     for (;;) {
-        uint64_t sent_ns = track_oldest_ns(&conn->track);
-        if (now_ns < sent_ns || now_ns - sent_ns < timeout_ns) {
+        const struct flight flight = {track_oldest_meant_ns(&conn->track),
+                                      track_oldest_ns(&conn->track)};
+        if (now_ns < flight.sent_ns || now_ns - flight.sent_ns < timeout_ns) {
             break;
         }
         struct ledger *ledger = end_request(conn, track_lose(&conn->track));
         ledger->timeout++;
         if (ledger == &traffic->measured) {
             /* Left out of the histogram, it would flatter the tail. */
-            histogram_record(&traffic->record->service, now_ns - sent_ns);
+            conn_record_times(conn, &flight, now_ns, &traffic->record->service);
         }
         lost++;
     }
@@ -221,7 +234,7 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
                  conn->index, lost, conn->outstanding);
     }
     traffic->events->failed(traffic->events_arg, conn, first);
-    conn_fill(conn, now_ns);
+    traffic->ready(conn, now_ns);
 }
 
 static void prepare(struct conn *conn, const struct target *target)
@@ -235,7 +248,8 @@ static void prepare(struct conn *conn, const struct target *target)
     conn->nonce = payload_mix(traffic->nonce ^ payload_mix(conn->index)) +
                   conn->generation;
     track_init(&conn->track, conn->track.slots, traffic->depth);
-    conn->measured_from = traffic->measuring ? 1 : UINT64_MAX;
+    conn->measured_from =
+        traffic->measuring && !traffic->pacing ? 1 : UINT64_MAX;
 }
 
 static const struct weir_protocol protocol = {

@@ -84,12 +84,12 @@ void host_measure(struct host_usage *ret)
     unsigned long long waited = 0;
 
     *ret = (struct host_usage){0};
-    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+    if (getrusage(RUSAGE_THREAD, &usage) == 0) {
         ret->user_ns = nanoseconds(&usage.ru_utime);
         ret->system_ns = nanoseconds(&usage.ru_stime);
         ret->max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
     }
-    read_line("/proc/self/schedstat", line, sizeof(line));
+    read_line("/proc/thread-self/schedstat", line, sizeof(line));
     if (sscanf(line, "%llu %llu", &ran, &waited) == 2) {
         ret->run_queue_wait_ns = waited;
     }
@@ -108,4 +108,18 @@ uint64_t host_wall_ns(void)
 
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+bool host_is_same(const struct weir_address *a, const struct weir_address *b)
+{
+    if (a->len == 0 || a->storage.any.sa_family != b->storage.any.sa_family) {
+        return false;
+    }
+    if (a->storage.any.sa_family == AF_INET) {
+        return a->storage.inet.sin_addr.s_addr ==
+               b->storage.inet.sin_addr.s_addr;
+    }
+    return a->storage.any.sa_family == AF_UNIX ||
+           memcmp(&a->storage.inet6.sin6_addr, &b->storage.inet6.sin6_addr,
+                  sizeof(struct in6_addr)) == 0;
 }

@@ -6,6 +6,9 @@
 #ifndef WEIR_LOAD_HOST_H
 #define WEIR_LOAD_HOST_H
 
+#include "weir/address.h"
+
+#include <stdbool.h>
 #include <stdint.h>
 
 struct host {
@@ -18,12 +21,13 @@ struct host {
     long cpus_allowed;
 };
 
-/* Counters of the process, taken at the ends of the measured time. */
+/* Counters of a thread, taken at the ends of the measured time. */
 struct host_usage {
     uint64_t user_ns;
     uint64_t system_ns;
-    /* Ready to run, but waiting for a CPU; of the first thread. */
+    /* Ready to run, but waiting for a CPU. */
     uint64_t run_queue_wait_ns;
+    /* Of the process. */
     uint64_t max_rss_bytes;
 };
 
@@ -33,6 +37,9 @@ void host_measure(struct host_usage *ret);
 
 /* Leave of what was measured what has come since before. */
 void host_subtract(struct host_usage *usage, const struct host_usage *before);
+
+/* Are the two ends of a connection on one machine, by their addresses? */
+bool host_is_same(const struct weir_address *a, const struct weir_address *b);
 
 /* The wall clock: nanoseconds since 1970. */
 uint64_t host_wall_ns(void);

@@ -56,8 +56,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv, int first);
 } commands[] = {
-    {"ab", ab_main},         {"compare", compare_main}, {"report", draw_main},
-    {"run", run_main},       {"search", search_main},   {"serve", serve_main},
+    {"ab", ab_main},       {"compare", compare_main}, {"report", draw_main},
+    {"run", run_main},     {"search", search_main},   {"serve", serve_main},
     {"sweep", sweep_main},
 };
 

@@ -33,10 +33,8 @@ enum {
 
 /* One line for each group: in this order they are settled and listed. */
 static const struct options_group *const groups[] = {
-    &options_load,
-    &options_request,
-    &options_output,
-    &options_tls,
+    &options_load,   &options_request, &options_pace,
+    &options_output, &options_tls,
 };
 
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))
@@ -52,9 +50,9 @@ static const char help_head[] =
     "compared,\n"
     "and reports rate and latency. Closed loop: a connection sends its next "
     "request\n"
-    "when an answer is there. Over UDP lost, duplicate and reordered answers "
-    "are\n"
-    "counted.\n"
+    "when an answer is there. With -R a schedule says when: an open loop. Over "
+    "UDP\n"
+    "lost, duplicate and reordered answers are counted.\n"
     "\n"
     "Example: weir-load run -c 50 -d 10s http://127.0.0.1:8080/index.html\n"
     "\n";
@@ -249,6 +247,7 @@ enum options_result options_parse(int argc, char **argv, int first,
     *ret = (struct run_options){
         .conn_count = 10,
         .depth = 1,
+        .thread_count = 1,
         .size_bytes = 128,
         .timeout_ns = 5 * SECOND,
         .connect_timeout_ns = 5 * SECOND,

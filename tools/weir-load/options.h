@@ -8,6 +8,7 @@
 #define WEIR_LOAD_OPTIONS_H
 
 #include "http_request.h"
+#include "schedule.h"
 #include "slo.h"
 #include "tls.h"
 #include "tools/common/target.h"
@@ -17,6 +18,8 @@
 #include <stdint.h>
 
 #define OPTIONS_TARGETS_MAX 64
+#define OPTIONS_CPUS_MAX    256
+#define OPTIONS_THREADS_MAX 256
 
 /* What a connection is for. */
 enum run_mode {
@@ -52,6 +55,24 @@ struct options_files {
 struct run_options {
     enum run_mode mode;
     enum run_model model;
+    /* Open models: the stages of the run, the warm-up as the first. */
+    struct schedule_plan schedule;
+    /* Open models: requests a second, 0 with stages; requests that may be under
+     * way, 0: as many as the connections can have; and whether a request that
+     * finds no connection is dropped instead of waiting. */
+    double rate;
+    uint64_t max_in_flight;
+    bool late_is_skipped;
+    /* Closed loop: how long a connection waits before its next request. */
+    uint64_t think_ns;
+    /* Connections made in a second, of all threads; 0: no limit. */
+    double conn_rate;
+    /* When sending begins, ns since 1970; 0: when all connections stand. */
+    uint64_t start_at_ns;
+    uint64_t thread_count;
+    /* CPUs that the threads are bound to, in turn; none: they are not bound. */
+    int cpus[OPTIONS_CPUS_MAX];
+    size_t cpu_count;
     uint64_t conn_count;
     uint64_t depth;
     uint64_t size_bytes;

@@ -34,6 +34,9 @@ struct options_given {
     bool mode;
     /* A flag that only HTTP has. */
     bool http;
+    bool rate;
+    /* A flag that only an open model has; NULL: none. */
+    const char *open_flag;
 };
 
 struct options_group {
@@ -57,6 +60,8 @@ extern const struct options_group options_load;
 
 /* What is asked for, and what is expected. */
 extern const struct options_group options_request;
+/* When requests are sent, and by which threads. */
+extern const struct options_group options_pace;
 
 /* Results and what is said meanwhile. */
 extern const struct options_group options_output;

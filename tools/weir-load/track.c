@@ -100,6 +100,12 @@ uint64_t track_oldest_ns(const struct track *track)
                                        : track->slots[track->oldest].sent_ns;
 }
 
+uint64_t track_oldest_meant_ns(const struct track *track)
+{
+    return track->oldest == TRACK_NONE ? UINT64_MAX
+                                       : track->slots[track->oldest].meant_ns;
+}
+
 uint64_t track_lose(struct track *track)
 {
     uint32_t at = track->oldest;

@@ -21,6 +21,8 @@ struct track_slot {
     /* The last datagram that was sent in it; 0: none yet. */
     uint64_t number;
     uint64_t sent_ns;
+    /* By the schedule; it is the user who sets it. */
+    uint64_t meant_ns;
     /* The last number that was given up as lost, until its answer comes. */
     uint64_t lost;
     /* Neighbours in the list of those under way; next also links free ones. */
@@ -75,6 +77,9 @@ enum track_answer track_receive(struct track *track, uint32_t slot,
 
 /* When the oldest datagram under way was sent; UINT64_MAX: there is none. */
 uint64_t track_oldest_ns(const struct track *track);
+
+/* When it was meant to be sent; UINT64_MAX: there is none. */
+uint64_t track_oldest_meant_ns(const struct track *track);
 
 /* Give up the oldest, of which there is one, as lost. Returns its number. */
 uint64_t track_lose(struct track *track);

@@ -14,6 +14,7 @@
 #include "tools/load/payload.h"
 #include "track.h"
 
+#include "weir/loop.h"
 #include "weir/transport.h"
 
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 #define TRAFFIC_STATUS_COUNT 600U
 
 struct conn;
+struct pacing;
 
 /* What a connection tells its owner. */
 struct conn_events {
@@ -40,6 +42,8 @@ struct conn_events {
 
 /* A request under way. */
 struct flight {
+    /* By the schedule; in a closed loop the same as sent_ns. */
+    uint64_t meant_ns;
     uint64_t sent_ns;
 };
 
@@ -49,6 +53,12 @@ struct traffic {
     /* Streams: how requests are written and answers read. */
     const struct codec *codec;
     void *codec_shared;
+    /* A connection may have room for a request, or none is to follow: the load
+     * model goes on. */
+    void (*ready)(struct conn *conn, uint64_t now_ns);
+    /* The schedule; NULL in a closed loop. */
+    struct pacing *pacing;
+    weir_loop *loop;
     size_t size_bytes;
     uint32_t depth;
     uint32_t ring_mask;
@@ -62,10 +72,15 @@ struct traffic {
     bool measuring;
     /* Are errors expected to be held against the server; set by the run. */
     bool judging;
-    /* Requests that may still be sent. */
+    /* Measured requests that may still be sent. */
     uint64_t remaining;
     /* Requests under way, on all connections. */
     uint64_t outstanding;
+    /* Since when no answer came although requests were under way, and the
+     * longest such time of the window with its begin. */
+    uint64_t quiet_ns;
+    uint64_t stall_ns;
+    uint64_t stall_at_ns;
     /* The number of the next request, and how far the one after it is. */
     uint64_t next_number;
     uint64_t number_stride;
@@ -78,6 +93,8 @@ struct traffic {
     uint64_t nonce;
     struct ledger measured;
     struct ledger warmup;
+    /* Requests that were late because all connections were busy. */
+    uint64_t waited;
     /* Errors that concerned no request while judging. */
     uint64_t events_without_request;
     /* Answers by their status; 0 of all where the protocol has none. */
@@ -89,5 +106,17 @@ struct traffic {
     const struct conn_events *events;
     void *events_arg;
 };
+
+/* An answer is here, or the window ends: since the last one it was quiet. */
+static inline void traffic_note_quiet(struct traffic *traffic, uint64_t now_ns)
+{
+    uint64_t quiet_ns = now_ns - traffic->quiet_ns;
+
+    if (quiet_ns > traffic->stall_ns && traffic->judging) {
+        traffic->stall_ns = quiet_ns;
+        traffic->stall_at_ns = traffic->quiet_ns;
+    }
+    traffic->quiet_ns = now_ns;
+}
 
 #endif

@@ -12,6 +12,7 @@
  */
 #include "verdict.h"
 #include "exits.h"
+#include "tools/common/units.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,8 +20,25 @@
 /* Above this share of a CPU the client may be what is measured. */
 #define BUSY_SHARE 0.80
 
+/* An open model with a thread above this is not held. */
+#define SATURATED_SHARE 0.95
+
 /* In a shorter window these shares are a matter of chance. */
 #define JUDGED_WINDOW_NS UINT64_C(100000000)
+
+/* An open model is held when this share of its requests was answered in time.
+ */
+#define HELD_SHARE 0.99
+
+/* Later sending than this share of the median answer is not held; but below the
+ * floor no verdict is made of it: a timer alone may be as late. */
+#define LATE_SHARE    0.10
+#define LATE_FLOOR_NS UINT64_C(250000)
+
+/* A closed loop hides a stall that is so long, and so much longer than what
+ * its percentiles show. */
+#define STALL_MIN_NS UINT64_C(50000000)
+#define STALL_FACTOR 4U
 
 /* More waiting for a CPU than this share of the window is worth a warning. */
 #define WAIT_SHARE 0.01
@@ -53,6 +71,88 @@ static bool is_over_budget(const struct result *result)
     return (double)errors * 1e6 > (double)options->max_errors * attempts;
 }
 
+/* So many requests are on their way when a window without a warm-up ends, and
+ * none were when it began. */
+static double find_allowance(const struct result *result)
+{
+    double usual_ns =
+        (double)histogram_quantile(&result->response, HISTOGRAM_WHOLE / 10);
+
+    return result->options->warmup_ns > 0
+               ? 0
+               : 1 + result->offered_rate * usual_ns / 1e9;
+}
+
+static void judge_rate(struct result *result)
+{
+    const struct ledger *measured = &result->measured;
+    double scheduled = (double)measured->scheduled;
+    double answered =
+        (double)(result->completed + measured->failed + measured->timeout);
+
+    if (answered + find_allowance(result) >= HELD_SHARE * scheduled) {
+        return;
+    }
+    add(&result->invalid,
+        "%.1f %% of the scheduled requests were answered in time%s%s",
+        answered / scheduled * 100,
+        measured->dropped > 0 ? ", some never sent" : "",
+        result->waited > 0 ? "; all connections were busy, more (-c) may help"
+                           : "");
+}
+
+static void judge_lateness(struct result *result)
+{
+    const struct histogram *lateness = &result->lateness;
+    uint64_t late_ns = histogram_quantile(lateness, 99000);
+    uint64_t median_ns =
+        histogram_quantile(&result->response, HISTOGRAM_WHOLE / 2);
+    const bool had_to_wait = result->waited * 100 > lateness->count;
+    char late[UNITS_TEXT_SIZE];
+    char median[UNITS_TEXT_SIZE];
+
+    if (late_ns <= LATE_FLOOR_NS ||
+        (double)late_ns <= LATE_SHARE * (double)median_ns) {
+        return;
+    }
+    add(&result->invalid,
+        "one request in 100 was sent %s late or more, half are answered in %s; "
+        "%s",
+        units_format_time(late_ns, late), units_format_time(median_ns, median),
+        had_to_wait ? "connections were busy (-c)" : "the client was too slow");
+}
+
+/* The share of a CPU that the busiest thread used. */
+static double find_busiest(const struct result *result)
+{
+    uint64_t most_ns = 0;
+
+    for (size_t i = 0; i < result->thread_count; i++) {
+        const struct result_thread *thread = &result->threads[i];
+        uint64_t cpu_ns = thread->user_ns + thread->system_ns;
+        most_ns = cpu_ns > most_ns ? cpu_ns : most_ns;
+    }
+    return result->window_ns ? (double)most_ns / (double)result->window_ns : 0;
+}
+
+/* An open model: did its requests go out as they were meant to? */
+static void judge_schedule(struct result *result)
+{
+    double share = find_busiest(result);
+
+    if (result->model == RUN_MODEL_CLOSED || result->interrupted ||
+        result->measured.scheduled == 0) {
+        return;
+    }
+    judge_rate(result);
+    judge_lateness(result);
+    if (result->window_ns >= JUDGED_WINDOW_NS && share > SATURATED_SHARE) {
+        add(&result->invalid,
+            "a thread of the client used %.0f %% of its CPU, and was saturated",
+            share * 100);
+    }
+}
+
 static void find_objections(struct result *result)
 {
     const struct run_options *options = result->options;
@@ -61,6 +161,11 @@ static void find_objections(struct result *result)
     uint64_t known =
         measured->ok + measured->failed + measured->timeout + result->in_flight;
 
+    if (measured->scheduled != measured->sent + measured->dropped) {
+        add(invalid, "%llu requests scheduled, but %llu sent or dropped",
+            (unsigned long long)measured->scheduled,
+            (unsigned long long)(measured->sent + measured->dropped));
+    }
     if (measured->sent != known) {
         add(invalid, "%llu requests sent, but %llu accounted for",
             (unsigned long long)measured->sent, (unsigned long long)known);
@@ -87,20 +192,39 @@ static void find_objections(struct result *result)
     if (measured->ok > 0 && result->completed == 0) {
         add(invalid, "no answer arrived within the measured time");
     }
+    judge_schedule(result);
+}
+
+/* While a server answers nothing, a closed loop sends nothing: one long answer
+ * for each connection stands for all that would have been sent. */
+static void find_stall(struct result *result)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    if (result->model != RUN_MODEL_CLOSED || result->stall_ns < STALL_MIN_NS ||
+        result->stall_ns / STALL_FACTOR <
+            histogram_quantile(&result->service, 99000)) {
+        return;
+    }
+    add(&result->warnings,
+        "no answer came for %s; the percentiles of a closed loop hide such a "
+        "stall, -R RATE shows it",
+        units_format_time(result->stall_ns, text));
 }
 
 static void find_warnings(struct result *result)
 {
     struct remarks *warnings = &result->warnings;
     bool is_long = result->window_ns >= JUDGED_WINDOW_NS;
-    double share = verdict_cpu_share(result);
+    double share = find_busiest(result);
     double wait = result->window_ns ? (double)result->usage.run_queue_wait_ns /
                                           (double)result->window_ns
                                     : 0;
 
+    find_stall(result);
     if (is_long && share > BUSY_SHARE) {
-        add(warnings,
-            "the client used %.0f %% of a CPU and may be the bottleneck",
+        add(warnings, "%s used %.0f %% of a CPU and may be the bottleneck",
+            result->thread_count > 1 ? "a thread of the client" : "the client",
             share * 100);
     }
     if (is_long && wait > WAIT_SHARE) {

@@ -1,0 +1,197 @@
+"""weir-load run by a schedule, and what a closed loop shows of the same server.
+
+The server freezes for half a second in every two, and answers after 5 ms
+otherwise; what users feel of it is arithmetic. A machine that is busy with
+other things makes answers later than they are, so the comparison with it is
+made until a run agrees, for a minute; all else is exact.
+"""
+
+import time
+
+from harness import (WEIR_LOAD, Serve, Service, Skip, equal, load_json,
+                     matches, read_line, run)
+
+MS = 10 ** 6
+OK, ERRORS, INVALID = 0, 4, 5
+
+
+def paced(*args, statuses=(OK, INVALID)):
+    """A run with JSON whose ledger adds up."""
+    outcome, result = load_json(*args)
+    equal(outcome.status in statuses, True,
+          f"exit {outcome.status}; it said {outcome.err!r}")
+    ledger = result["requests"]
+    equal(ledger["offered"], ledger["ok"] + ledger["failed"]
+          + ledger["timeout"] + ledger["dropped"] + ledger["in_flight"],
+          "the sum of the ledger")
+    equal(ledger["sent"], ledger["offered"] - ledger["dropped"], "sent")
+    return outcome, result
+
+
+class Datagrams(Service):
+    """weir-load serve over UDP."""
+
+    def __init__(self):
+        super().__init__(WEIR_LOAD, "serve", "udp://127.0.0.1:0")
+        self.url = read_line(self.process.stdout).split()[-1]
+
+
+# ---- the frozen server ----
+
+def truth(share):
+    """The quantile of the time from the intended send to the answer, over all
+    times of a period. A request within the last 505 ms waits for its end."""
+    shortest, longest, period = 5 * MS, 505 * MS, 2000 * MS
+    best = 1 - (longest - shortest) / period
+    if share < best:
+        return shortest
+    return shortest + (share - best) * period
+
+
+def is_near(found, wanted):
+    return found is not None and abs(found - wanted) <= wanted / 20
+
+
+def test_an_open_loop_shows_what_users_feel():
+    wanted = {"50": truth(0.5), "90": truth(0.9), "99": truth(0.99)}
+    seen = []
+    was_quiet = False
+    with Serve("--delay", "5ms", "--freeze", "500ms/2s") as server:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            _, result = paced("-R", "500", "-c", "320", "-w", "2s", "-d", "4s",
+                              server.url)
+            equal(result["requests"]["offered"], 2000, "offered")
+            was_quiet |= not any("for a CPU" in warning
+                                 for warning in result["warnings"])
+            response = result["latency"]["response"]
+            found = response["percentiles"]
+            seen.append({name: found[name] for name in wanted}
+                        | {"max": response["max"]})
+            if all(is_near(found[name], wanted[name]) for name in wanted) and \
+                    is_near(response["max"], truth(1)):
+                return
+    if not was_quiet:
+        raise Skip("other programs kept the processors busy all the time")
+    raise AssertionError(f"{seen} instead of {wanted} and {truth(1)}")
+
+
+def test_a_closed_loop_owns_up_to_the_stall():
+    with Serve("--delay", "5ms", "--freeze", "500ms/2s") as server:
+        outcome, result = paced("-c", "2", "-w", "0", "-d", "4s", server.url)
+    equal(result["model"]["kind"], "closed", "model")
+    equal(result["latency"]["response"], None, "no intended time, no response")
+    equal(result["stall"]["longest_ns"] >= 490 * MS, True,
+          f"the stall: {result['stall']}")
+    warnings = "\n".join(result["warnings"])
+    matches(warnings, r"no answer came for .*; the percentiles of a closed")
+    equal(outcome.err, "", "standard error")
+
+
+# ---- schedules ----
+
+def test_a_constant_rate_offers_exactly_that():
+    with Serve() as server:
+        for args, offered in ((("-R", "200", "-d", "1s"), 200),
+                              (("-R", "0.2k/s", "-d", "1500ms"), 300),
+                              (("--qps", "400", "-t", "3", "-d", "1s"), 400),
+                              (("--stages", "500ms@200,500ms@200..400"), 250)):
+            _, result = paced("-c", "6", "-w", "100ms", *args, server.url)
+            equal(result["requests"]["offered"], offered, f"offered of {args}")
+            equal(result["requests"]["ok"], offered, f"ok of {args}")
+            equal(sum(row["offered"] for row in result["intervals"]), offered,
+                  f"offered in intervals of {args}")
+            equal(result["latency"]["response"]["count"], offered, "responses")
+            equal(result["latency"]["send_lateness"]["count"], offered, "sent")
+
+
+def test_a_count_ends_a_schedule():
+    with Serve() as server:
+        _, result = paced("-c", "5", "-t", "2", "-R", "1k", "-n", "333",
+                          "--arrival", "poisson", server.url)
+    equal(result["requests"]["ok"], 333, "ok")
+    equal(result["model"], {"kind": "open", "arrival": "poisson"}, "model")
+
+
+def test_datagrams_keep_a_schedule_too():
+    with Datagrams() as server:
+        _, result = paced("-c", "2", "-R", "300", "-w", "100ms", "-d", "1s",
+                          server.url, statuses=(OK, ERRORS, INVALID))
+    equal(result["requests"]["offered"], 300, "offered")
+    equal(result["latency"]["response"]["count"],
+          result["requests"]["ok"] + result["requests"]["timeout"], "responses")
+
+
+def test_one_connection_is_not_enough():
+    """One connection and 20 ms for each answer: 50/s and no more."""
+    with Serve("--delay", "20ms") as server:
+        outcome, result = paced("-c", "1", "-R", "200", "-w", "0", "-d", "1s",
+                                server.url, statuses=(INVALID,))
+        equal(result["waited"] > 0, True, "requests waited")
+        matches(outcome.err, r"connections were busy")
+        # Those that waited have waited in their response times.
+        equal(result["latency"]["response"]["max"]
+              > 10 * result["latency"]["service"]["percentiles"]["50"], True,
+              "the wait is in the response")
+        _, result = paced("-c", "1", "-R", "200", "-w", "0", "-d", "1s",
+                          "--late", "skip", server.url, statuses=(INVALID,))
+        equal(result["requests"]["dropped"] > 100, True, "dropped")
+        _, result = paced("-c", "8", "-R", "200", "-w", "0", "-d", "1s",
+                          "--late", "skip", "--max-inflight", "1", server.url,
+                          statuses=(INVALID,))
+        equal(result["requests"]["dropped"] > 100, True, "dropped by the limit")
+
+
+# ---- threads ----
+
+def test_threads_lose_nothing():
+    with Serve() as server:
+        for threads in ("1", "2", "4"):
+            _, result = paced("-c", "7", "-t", threads, "-n", "1001", "-p", "3",
+                              server.url, statuses=(OK,))
+            equal(result["requests"]["ok"], 1001, "ok")
+            equal(result["latency"]["service"]["count"], 1001, "latencies")
+            equal(result["bytes"], {"in": 1001 * 128, "out": 1001 * 128},
+                  "bytes")
+            client = result["client"]["threads"]
+            equal(len(client), int(threads), "threads")
+            equal(sum(part["connections"] for part in client), 7, "connections")
+            equal(sum(part["ok"] for part in client), 1001, "ok of threads")
+
+
+def test_a_thread_is_bound_where_it_is_told():
+    import os
+    cpu = min(os.sched_getaffinity(0))
+    with Serve() as server:
+        _, result = paced("-c", "2", "-t", "2", "--cpu", str(cpu), "-n", "100",
+                          server.url, statuses=(OK,))
+    equal([part["cpu"] for part in result["client"]["threads"]], [cpu, cpu],
+          "CPUs")
+
+
+# ---- the pace of a closed loop ----
+
+def test_thinking_takes_its_time():
+    with Serve() as server:
+        _, result = paced("-c", "1", "-n", "11", "--think", "20ms", server.url,
+                          statuses=(OK,))
+    equal(result["duration_ns"] >= 10 * 20 * MS, True, "ten pauses")
+
+
+def test_connections_are_made_at_their_rate():
+    with Serve() as server:
+        began = time.monotonic()
+        paced("-c", "21", "-n", "21", "--conn-rate", "100", server.url,
+              statuses=(OK,))
+        equal(time.monotonic() - began >= 0.2, True, "twenty gaps of 10 ms")
+
+
+def test_a_run_starts_when_it_is_told():
+    with Serve() as server:
+        start = time.time() + 1.5
+        paced("-c", "1", "-n", "1", "--start-at", f"{start:.3f}", server.url,
+              statuses=(OK,))
+        equal(time.time() >= start, True, "not before")
+
+
+run(globals())

@@ -1,0 +1,58 @@
+/*
+ * The memory of a thread's connections: all of it is there before the first of
+ * them is made, so that a run that begins does not end for want of it.
+ *
+ * Nothing in it depends on how many requests there will be.
+ */
+#include "client.h"
+
+#include "exchange.h"
+
+#include <stdlib.h>
+
+bool client_get_memory(struct client *client, uint32_t ring_size)
+{
+    const struct run_options *options = client->options;
+    const struct codec *codec = codec_find(options);
+    size_t conn_count = (size_t)client->conn_count;
+    size_t depth = (size_t)options->depth;
+
+    client->conns = calloc(conn_count, sizeof(*client->conns));
+    client->waiting = calloc(conn_count, sizeof(*client->waiting));
+    client->pacing = malloc(sizeof(*client->pacing));
+    client->connect_latency = malloc(sizeof(*client->connect_latency));
+    client->handshake_latency = malloc(sizeof(*client->handshake_latency));
+    if (!client->conns || !client->waiting || !client->pacing ||
+        !client->connect_latency || !client->handshake_latency) {
+        return false;
+    }
+    if (options->targets[0].is_datagram) {
+        client->slots = calloc(conn_count * depth, sizeof(*client->slots));
+        client->scratch = malloc(EXCHANGE_SIZE_MAX);
+        client->payload = malloc(sizeof(*client->payload));
+        return client->slots && client->scratch && client->payload;
+    }
+    client->flights = calloc(conn_count * ring_size, sizeof(*client->flights));
+    client->codec_states = calloc(conn_count, codec->state_size);
+    return client->flights && client->codec_states;
+}
+
+void client_fini(struct client *client)
+{
+    for (uint64_t i = 0; client->conns && i < client->conn_count; i++) {
+        tls_drop_session(client->conns[i].session);
+    }
+    free(client->conns);
+    free(client->flights);
+    free(client->codec_states);
+    if (client->codec_shared) {
+        codec_find(client->options)->close(client->codec_shared);
+    }
+    free(client->slots);
+    free(client->scratch);
+    free(client->waiting);
+    free(client->pacing);
+    free(client->payload);
+    free(client->connect_latency);
+    free(client->handshake_latency);
+}

@@ -1,0 +1,95 @@
+/*
+ * The beginnings of a thread's traffic and of its connections, as the options
+ * have them.
+ *
+ * All memory is there (client_memory.c), and nothing is connected.
+ */
+#include "client.h"
+
+#include "exchange.h"
+
+#include <sys/random.h>
+
+/* No other run has it, of this program or with this seed. */
+static uint64_t make_nonce(void)
+{
+    uint64_t nonce = 0;
+
+    if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) < 0) {
+        nonce = conn_now_ns();
+    }
+    return nonce;
+}
+
+/* Answers of a connection, of which 0 is without an end. */
+static uint32_t find_quota(const struct run_options *options, uint32_t count)
+{
+    if (options->mode == RUN_MODE_CRR) {
+        return 1;
+    }
+    return count > 0 ? count : UINT32_MAX;
+}
+
+static void prepare_traffic(struct client *client, uint32_t ring_size,
+                            const struct conn_events *events)
+{
+    const struct run_options *options = client->options;
+    const bool is_datagram = options->targets[0].is_datagram;
+    const bool is_open = options->model != RUN_MODEL_CLOSED;
+
+    client->traffic = (struct traffic){
+        .kind = is_datagram ? &exchange_kind : &conn_stream,
+        .options = options,
+        .codec = codec_find(options),
+        .codec_shared = client->codec_shared,
+        .next_number = client->share.thread_index,
+        .number_stride = client->share.thread_count,
+        .ready = is_open ? pacing_offer : conn_think,
+        .pacing = is_open ? client->pacing : NULL,
+        .scratch = client->scratch,
+        .nonce = make_nonce(),
+        .size_bytes = (size_t)options->size_bytes,
+        .depth = (uint32_t)options->depth,
+        .ring_mask = ring_size - 1,
+        .requests_per_conn = find_quota(options, options->requests_per_conn),
+        .requests_per_conn_max =
+            find_quota(options, options->requests_per_conn_max),
+        .judging = true,
+        .remaining = UINT64_MAX,
+        .payload = client->payload,
+        .events = events,
+        .events_arg = client,
+    };
+    if (is_open) {
+        pacing_init(client->pacing, &client->traffic, &options->schedule,
+                    client->share.thread_index, client->share.thread_count);
+    }
+}
+
+static void prepare_conns(struct client *client, uint32_t ring_size)
+{
+    const struct run_options *options = client->options;
+    const struct codec *codec = client->traffic.codec;
+
+    for (uint32_t i = 0; i < client->conn_count; i++) {
+        struct conn *conn = &client->conns[i];
+        *conn = (struct conn){.traffic = &client->traffic,
+                              .index = (uint32_t)client->first_conn + i};
+        if (options->targets[0].is_datagram) {
+            conn->track.slots = client->slots + (size_t)(i * options->depth);
+        } else {
+            conn->flights = client->flights + (size_t)i * ring_size;
+            conn->codec_state =
+                client->codec_states + (size_t)i * codec->state_size;
+        }
+        client->waiting[i] = i;
+    }
+    client->waiting_count = client->conn_count;
+}
+
+void client_prepare(struct client *client, uint32_t ring_size,
+                    const struct conn_events *events)
+{
+    prepare_traffic(client, ring_size, events);
+    prepare_conns(client, ring_size);
+}

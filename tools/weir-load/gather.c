@@ -1,0 +1,159 @@
+/*
+ * Sums, and the few values of which a sum makes no sense: the window is the
+ * longest one, and a stall of the server is one that all threads have seen, so
+ * it is at most as long as the shortest of their longest.
+ */
+#include "gather.h"
+
+#include <string.h>
+
+void gather_row(struct worker_row *sum, const struct worker_row *from)
+{
+    struct result_row *to = &sum->counts;
+    const struct result_row *row = &from->counts;
+
+    to->end_ns = row->end_ns > to->end_ns ? row->end_ns : to->end_ns;
+    to->offered += row->offered;
+    to->ok += row->ok;
+    to->failed += row->failed;
+    to->timeout += row->timeout;
+    to->dropped += row->dropped;
+    to->in_flight += row->in_flight;
+    to->open += row->open;
+    to->received_bytes += row->received_bytes;
+    to->sent_bytes += row->sent_bytes;
+    record_merge(&sum->record, &from->record);
+}
+
+void gather_quantiles(struct worker_row *sum)
+{
+    const struct histogram *times = sum->record.response.count > 0
+                                        ? &sum->record.response
+                                        : &sum->record.service;
+
+    sum->counts.p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2);
+    sum->counts.p99_ns = histogram_quantile(times, 99 * HISTOGRAM_WHOLE / 100);
+    sum->counts.max_ns = times->max;
+}
+
+void gather_times(struct result *result, const struct record *record)
+{
+    histogram_merge(&result->response, &record->response);
+    histogram_merge(&result->lateness, &record->lateness);
+    histogram_merge(&result->service, &record->service);
+    histogram_merge(&result->ttfb, &record->ttfb);
+}
+
+static void add_ledger(struct ledger *sum, const struct ledger *ledger)
+{
+    sum->scheduled += ledger->scheduled;
+    sum->sent += ledger->sent;
+    sum->ok += ledger->ok;
+    sum->failed += ledger->failed;
+    sum->timeout += ledger->timeout;
+    sum->dropped += ledger->dropped;
+}
+
+static void add_traffic(struct result *result, const struct worker *worker)
+{
+    const struct traffic *traffic = &worker->client.traffic;
+    const struct ledger *warmup = &traffic->warmup;
+    const uint64_t warmup_in_flight =
+        warmup->sent - warmup->ok - warmup->failed - warmup->timeout;
+
+    add_ledger(&result->measured, &traffic->measured);
+    add_ledger(&result->warmup, warmup);
+    result->warmup_in_flight += warmup_in_flight;
+    result->in_flight += traffic->outstanding - warmup_in_flight;
+    result->waited += traffic->waited;
+    result->events_without_request += traffic->events_without_request;
+    result->answers.late += traffic->measured_answers.late;
+    result->answers.duplicate += traffic->measured_answers.duplicate;
+    result->answers.reordered += traffic->measured_answers.reordered;
+    for (size_t i = 0; i < RESULT_STATUS_COUNT; i++) {
+        result->status[i] += traffic->status[i];
+    }
+    errors_merge(&result->errors, &traffic->errors);
+    if (result->thread_count == 0 || traffic->stall_ns < result->stall_ns) {
+        result->stall_ns = traffic->stall_ns;
+        result->stall_at_ns =
+            traffic->stall_at_ns > worker->plan.window_ns
+                ? traffic->stall_at_ns - worker->plan.window_ns
+                : 0;
+    }
+}
+
+static void add_connections(struct result *result, const struct client *client)
+{
+    uint64_t unseen = 0;
+
+    histogram_merge(&result->connect, client->connect_latency);
+    histogram_merge(&result->handshake, client->handshake_latency);
+    if (!result->tls.version[0]) {
+        memcpy(result->tls.version, client->tls_facts.version,
+               sizeof(result->tls.version));
+        memcpy(result->tls.cipher, client->tls_facts.cipher,
+               sizeof(result->tls.cipher));
+        memcpy(result->tls.alpn, client->tls_facts.alpn,
+               sizeof(result->tls.alpn));
+    }
+    result->tls.full += client->tls_facts.full;
+    result->tls.resumed += client->tls_facts.resumed;
+    result->tls.failed += client->tls_facts.failed;
+    result->opened += client->opened;
+    result->connect_failed += client->connect_failed;
+    result->lost += client->lost;
+    result->never_answered += client_count_unanswered(client, &unseen);
+    result->unseen_failures += unseen;
+    result->same_machine |= client->same_machine;
+}
+
+static void add_window(struct result *result, const struct worker *worker)
+{
+    const struct weir_loop_statistics *begin = &worker->begin_statistics;
+    const struct weir_loop_statistics *end = &worker->statistics;
+
+    result->window_ns = worker->window_ns > result->window_ns
+                            ? worker->window_ns
+                            : result->window_ns;
+    result->open_at_begin += worker->open_at_begin;
+    result->open_at_end += worker->open_at_end;
+    result->completed += worker->completed;
+    result->handshakes += worker->handshakes;
+    result->received_bytes += end->received_bytes - begin->received_bytes;
+    result->sent_bytes += end->sent_bytes - begin->sent_bytes;
+    result->turns += end->turns - begin->turns;
+    result->enters += end->enters - begin->enters;
+    result->overflows += end->overflows - begin->overflows;
+    result->starved += end->starved - begin->starved;
+    result->usage.user_ns += worker->usage.user_ns;
+    result->usage.system_ns += worker->usage.system_ns;
+    result->usage.run_queue_wait_ns += worker->usage.run_queue_wait_ns;
+    if (worker->usage.max_rss_bytes > result->usage.max_rss_bytes) {
+        result->usage.max_rss_bytes = worker->usage.max_rss_bytes;
+    }
+}
+
+void gather_worker(struct result *result, const struct worker *worker)
+{
+    add_traffic(result, worker);
+    add_connections(result, &worker->client);
+    add_window(result, worker);
+    gather_times(result, &worker->row->record);
+    result->threads[result->thread_count++] = (struct result_thread){
+        .cpu = worker->cpu,
+        .conn_count = worker->client.conn_count,
+        .ok = worker->completed,
+        .user_ns = worker->usage.user_ns,
+        .system_ns = worker->usage.system_ns,
+        .run_queue_wait_ns = worker->usage.run_queue_wait_ns,
+    };
+}
+
+void gather_finish(struct result *result)
+{
+    if (result->model != RUN_MODEL_CLOSED && result->window_ns > 0) {
+        result->offered_rate = (double)result->measured.scheduled * 1e9 /
+                               (double)result->window_ns;
+    }
+}

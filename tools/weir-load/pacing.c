@@ -1,0 +1,221 @@
+/*
+ * A timer of the loop wakes it at the next request's time. Timers of the kernel
+ * come some microseconds late; how late each request is, is measured.
+ *
+ * The clock is read for each request: of those that are sent together, the last
+ * is later than the first.
+ */
+#include "pacing.h"
+
+#include "tools/common/console.h"
+
+#include "weir/error.h"
+
+#include <assert.h>
+
+static void pump(struct pacing *pacing);
+
+/* Find when the request is meant that the schedule stands at. */
+static void look(struct pacing *pacing)
+{
+    struct traffic *traffic = pacing->traffic;
+    uint64_t next_ns = pacing->next.next_ns;
+
+    if (next_ns == SCHEDULE_OVER || traffic->remaining == 0 ||
+        next_ns >= pacing->end_ns - pacing->begin_ns) {
+        pacing->next_ns = UINT64_MAX;
+        traffic->remaining = 0;
+        return;
+    }
+    pacing->next_ns = pacing->begin_ns + next_ns;
+}
+
+static bool is_measured(const struct pacing *pacing)
+{
+    return pacing->next_ns >= pacing->window_ns;
+}
+
+/* The request that the schedule stands at is sent, or given up. */
+static void pass(struct pacing *pacing)
+{
+    struct traffic *traffic = pacing->traffic;
+    const bool measured = is_measured(pacing);
+
+    if (measured) {
+        traffic->measured.scheduled++;
+        traffic->remaining--;
+    } else {
+        traffic->warmup.scheduled++;
+    }
+    schedule_advance(&pacing->next);
+    look(pacing);
+}
+
+static void drop(struct pacing *pacing)
+{
+    struct traffic *traffic = pacing->traffic;
+
+    if (is_measured(pacing)) {
+        traffic->measured.dropped++;
+    } else {
+        traffic->warmup.dropped++;
+    }
+    pass(pacing);
+}
+
+/* ---- connections with room ---- */
+
+static void enqueue(struct pacing *pacing, struct conn *conn)
+{
+    if (conn->is_offered || !conn_has_room(conn)) {
+        return;
+    }
+    conn->is_offered = true;
+    conn->next_offered = NULL;
+    if (pacing->first) {
+        pacing->last->next_offered = conn;
+    } else {
+        pacing->first = conn;
+    }
+    pacing->last = conn;
+}
+
+/* NULL: none has room. One that was lost since it was offered has none. */
+static struct conn *dequeue(struct pacing *pacing)
+{
+    if (pacing->traffic->outstanding >= pacing->in_flight_max) {
+        return NULL;
+    }
+    while (pacing->first) {
+        struct conn *conn = pacing->first;
+        pacing->first = conn->next_offered;
+        conn->is_offered = false;
+        if (conn_has_room(conn)) {
+            return conn;
+        }
+    }
+    return NULL;
+}
+
+/* ---- sending ---- */
+
+static void timer_cb(void *arg)
+{
+    pump(arg);
+}
+
+static void arm(struct pacing *pacing)
+{
+    weir_loop_cancel(pacing->loop, pacing->timer);
+    if (pacing->next_ns == UINT64_MAX || pacing->is_blocked) {
+        return;
+    }
+    int err = weir_loop_call_at(pacing->loop, pacing->next_ns, timer_cb, pacing,
+                                &pacing->timer);
+    if (err < 0) {
+        say("the schedule cannot be kept: %s", weir_strerror(err));
+    }
+}
+
+/* Send the request that the schedule stands at. */
+static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
+{
+    struct traffic *traffic = pacing->traffic;
+    const uint64_t meant_ns = pacing->next_ns;
+    const bool measured = is_measured(pacing);
+
+    if (measured) {
+        histogram_record(&traffic->record->lateness, now_ns - meant_ns);
+        traffic->waited += pacing->is_blocked;
+    }
+    pass(pacing);
+    conn_send_meant(conn, meant_ns, now_ns, measured);
+    enqueue(pacing, conn);
+}
+
+/* Send all that is due, as far as connections have room. */
+static void pump(struct pacing *pacing)
+{
+    uint64_t now_ns = conn_now_ns();
+
+    while (pacing->next_ns <= now_ns) {
+        struct conn *conn = dequeue(pacing);
+        if (conn) {
+            send_over(pacing, conn, now_ns);
+        } else if (pacing->is_skipping) {
+            drop(pacing);
+        } else {
+            pacing->is_blocked = true;
+            break;
+        }
+        now_ns = conn_now_ns();
+    }
+    if (pacing->next_ns > now_ns) {
+        pacing->is_blocked = false;
+    }
+    arm(pacing);
+    conn_tell_drained(pacing->traffic);
+}
+
+void pacing_offer(struct conn *conn, uint64_t now_ns)
+{
+    struct pacing *pacing = conn->traffic->pacing;
+
+    enqueue(pacing, conn);
+    if (pacing->is_started && pacing->next_ns <= now_ns) {
+        pump(pacing);
+    }
+    conn_tell_drained(conn->traffic);
+}
+
+/* ---- life ---- */
+
+void pacing_init(struct pacing *pacing, struct traffic *traffic,
+                 const struct schedule_plan *plan, uint32_t thread_index,
+                 uint32_t thread_count)
+{
+    *pacing = (struct pacing){
+        .traffic = traffic, .in_flight_max = UINT64_MAX, .next_ns = UINT64_MAX};
+    schedule_init(&pacing->next, plan, thread_index, thread_count);
+    pacing->due = pacing->next;
+}
+
+void pacing_start(struct pacing *pacing, weir_loop *loop, uint64_t begin_ns,
+                  uint64_t window_ns, uint64_t end_ns)
+{
+    assert(!pacing->is_started);
+    assert(begin_ns <= window_ns);
+    pacing->loop = loop;
+    pacing->begin_ns = begin_ns;
+    pacing->window_ns = window_ns;
+    pacing->end_ns = end_ns;
+    pacing->is_started = true;
+    look(pacing);
+    arm(pacing);
+}
+
+uint64_t pacing_count_due(struct pacing *pacing, uint64_t now_ns)
+{
+    uint64_t count = 0;
+
+    now_ns = now_ns < pacing->end_ns ? now_ns : pacing->end_ns;
+    while (pacing->due.next_ns != SCHEDULE_OVER &&
+           pacing->begin_ns + pacing->due.next_ns < now_ns) {
+        schedule_advance(&pacing->due);
+        count++;
+    }
+    return count;
+}
+
+void pacing_stop(struct pacing *pacing, uint64_t now_ns)
+{
+    if (!pacing->is_started) {
+        return;
+    }
+    weir_loop_cancel(pacing->loop, pacing->timer);
+    while (pacing->next_ns <= now_ns) {
+        drop(pacing);
+    }
+    pacing->is_started = false;
+    pacing->next_ns = UINT64_MAX;
+}

@@ -1,0 +1,114 @@
+/*
+ * Each time is computed from the request's place in the whole schedule, never
+ * from the time before: errors do not add up. The numbers are doubles, which
+ * keep a nanosecond exactly for a hundred days.
+ *
+ * Within a stage that begins with rate a and changes by k a second, n requests
+ * are due after t with a t + k t^2 / 2 = n, so that
+ * t = 2 n / (a + sqrt(a^2 + 2 k n)), which is also right for k = 0.
+ */
+#include "schedule.h"
+
+#include "tools/load/payload.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define SECOND 1e9
+
+static double seconds_of(const struct schedule_stage *stage)
+{
+    return (double)stage->duration_ns / SECOND;
+}
+
+/* How many requests a stage has. */
+static double size_of(const struct schedule_stage *stage)
+{
+    if (stage->duration_ns == UINT64_MAX) {
+        return INFINITY;
+    }
+    return (stage->from + stage->to) / 2 * seconds_of(stage);
+}
+
+/* When, in seconds from a stage's begin, so many of its requests are due. */
+static double time_of(const struct schedule_stage *stage, double count)
+{
+    double slope = stage->duration_ns == UINT64_MAX
+                       ? 0
+                       : (stage->to - stage->from) / seconds_of(stage);
+    double square = stage->from * stage->from + 2 * slope * count;
+
+    if (count <= 0) {
+        return 0;
+    }
+    return 2 * count / (stage->from + sqrt(square > 0 ? square : 0));
+}
+
+/* In (0, 1], the next of the thread's own sequence. */
+static double roll(struct schedule *schedule)
+{
+    schedule->random += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t bits = payload_mix(schedule->random) >> 11;
+
+    return ((double)bits + 1) / 9007199254740992.0;
+}
+
+/* Find the time of the next request by its place. */
+static void place(struct schedule *schedule)
+{
+    const struct schedule_plan *plan = schedule->plan;
+
+    while (schedule->stage < plan->stage_count) {
+        const struct schedule_stage *stage = &plan->stages[schedule->stage];
+        double inside = schedule->count - schedule->stage_count;
+        double size = size_of(stage);
+        if (inside < size) {
+            schedule->next_ns =
+                schedule->stage_ns +
+                (uint64_t)(time_of(stage, inside) * SECOND + 0.5);
+            return;
+        }
+        schedule->stage_count += size;
+        schedule->stage_ns += stage->duration_ns;
+        schedule->stage++;
+    }
+    schedule->next_ns = SCHEDULE_OVER;
+}
+
+void schedule_init(struct schedule *schedule, const struct schedule_plan *plan,
+                   uint32_t thread_index, uint32_t thread_count)
+{
+    assert(thread_index < thread_count);
+    assert(plan->stage_count > 0);
+    *schedule = (struct schedule){
+        .plan = plan,
+        .stride = thread_count,
+        .count = thread_index,
+        .random = payload_mix(plan->seed) + payload_mix(thread_index + 1),
+    };
+    if (plan->is_poisson) {
+        schedule->count = -log(roll(schedule)) * schedule->stride;
+    }
+    place(schedule);
+}
+
+void schedule_advance(struct schedule *schedule)
+{
+    schedule->count += schedule->plan->is_poisson
+                           ? -log(roll(schedule)) * schedule->stride
+                           : schedule->stride;
+    place(schedule);
+}
+
+uint64_t schedule_duration(const struct schedule_plan *plan)
+{
+    uint64_t duration_ns = 0;
+
+    for (size_t i = 0; i < plan->stage_count; i++) {
+        if (plan->stages[i].duration_ns == UINT64_MAX) {
+            return UINT64_MAX;
+        }
+        duration_ns += plan->stages[i].duration_ns;
+    }
+    return duration_ns;
+}

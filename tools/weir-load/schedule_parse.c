@@ -1,0 +1,120 @@
+/*
+ * Stages and rates as they are written on the command line.
+ *
+ * An error is told with the text from its position on, so that it is found in
+ * a long row of stages.
+ */
+#include "schedule.h"
+
+#include "tools/common/units.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A stage as text has no more. */
+#define PART_SIZE 64
+
+/* A rate past this is a slip of the finger. */
+#define RATE_MAX 1e9
+
+static int refuse(char *why, const char *text, const char *at, const char *want)
+{
+    snprintf(why, SCHEDULE_WHY_SIZE, "at %zu, '%.40s': %s",
+             (size_t)(at - text) + 1, at, want);
+    return -EINVAL;
+}
+
+int schedule_parse_rate(const char *text, double *ret)
+{
+    char *end = NULL;
+    double rate = strtod(text, &end);
+
+    if (end == text) {
+        return -EINVAL;
+    }
+    if (*end == 'k') {
+        rate *= 1e3;
+        end++;
+    } else if (*end == 'M') {
+        rate *= 1e6;
+        end++;
+    }
+    end += strcmp(end, "/s") == 0 ? 2 : 0;
+    if (*end || !(rate >= 0 && rate <= RATE_MAX)) {
+        return -EINVAL;
+    }
+    *ret = rate;
+    return 0;
+}
+
+/* One stage: "30s@1k" or "30s@1k..2k", which is written over. */
+static int parse_stage(char *part, struct schedule_stage *ret,
+                       size_t *ret_error, const char **ret_want)
+{
+    char *at = strchr(part, '@');
+
+    *ret_error = 0;
+    *ret_want = "a stage is TIME@RATE or TIME@RATE..RATE";
+    if (!at) {
+        return -EINVAL;
+    }
+    *at++ = '\0';
+    if (units_parse_time(part, &ret->duration_ns) < 0 ||
+        ret->duration_ns == 0) {
+        *ret_want = "not a time such as 30s";
+        return -EINVAL;
+    }
+    char *to = strstr(at, "..");
+    if (to) {
+        *to = '\0';
+        to += 2;
+    }
+    *ret_want = "not a rate such as 1k";
+    *ret_error = (size_t)(at - part);
+    if (schedule_parse_rate(at, &ret->from) < 0) {
+        return -EINVAL;
+    }
+    ret->to = ret->from;
+    if (to && schedule_parse_rate(to, &ret->to) < 0) {
+        *ret_error = (size_t)(to - part);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int schedule_parse(const char *text, struct schedule_plan *ret, char *why)
+{
+    const char *at = text;
+    double most = 0;
+
+    ret->stage_count = 0;
+    for (;;) {
+        char part[PART_SIZE];
+        size_t len = strcspn(at, ",");
+        size_t error = 0;
+        const char *want = NULL;
+        if (ret->stage_count == SCHEDULE_STAGES_MAX) {
+            return refuse(why, text, at, "there are too many stages");
+        }
+        if (len >= sizeof(part)) {
+            return refuse(why, text, at, "this is too long for a stage");
+        }
+        memcpy(part, at, len);
+        part[len] = '\0';
+        struct schedule_stage *stage = &ret->stages[ret->stage_count];
+        if (parse_stage(part, stage, &error, &want) < 0) {
+            return refuse(why, text, at + error, want);
+        }
+        ret->stage_count++;
+        most = stage->from > most ? stage->from : most;
+        most = stage->to > most ? stage->to : most;
+        at += len;
+        if (*at == '\0') {
+            break;
+        }
+        at++;
+    }
+    return most > 0 ? 0 : refuse(why, text, text, "no stage has a rate");
+}
