@@ -268,6 +268,26 @@ UNIT(relay_splice_trace, a_reset_of_the_side_that_takes_bulk_is_told)
     expect_eq(test.record.ended_by, WEIR_RELAY_B);
 }
 
+/* The error is told once, to the splice. */
+UNIT(relay_splice_trace, an_error_that_a_splice_meets_is_kept)
+{
+    start();
+    pass(2 * MIB);
+    give(4 * MIB);
+    const uint64_t before = fake_stats()->spliced_bytes;
+    while (fake_stats()->spliced_bytes == before) {
+        expect_eq(weir_loop_run_once(test.loop), 0);
+    }
+    fake_set_fault(FAKE_DELAY, 1000); /* no completion comes first */
+    fake_peer_reset(test.peers[1]);
+    expect_eq(weir_loop_run_once(test.loop), 0);
+    fake_set_fault(FAKE_DELAY, 0);
+    clock_run_for(test.loop, S);
+    expect_eq(test.done_count, 1);
+    expect_eq(test.record.err, -ECONNRESET);
+    expect_eq(test.record.ended_by, WEIR_RELAY_B);
+}
+
 /* B has sent nothing but spliced bytes. They are with its peer before it is
  * closed. */
 UNIT(relay_splice_trace, a_close_waits_for_spliced_bytes)
