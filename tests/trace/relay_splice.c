@@ -247,7 +247,7 @@ UNIT(relay_splice_trace, a_side_without_room_is_not_spliced_to)
     pass(2 * MIB);
     const uint64_t before = fake_stats()->splices_short;
     for (int i = 0; i < 8; i++) { /* nothing is read */
-        give(fake_waiting_bytes(test.fds[0]) < MIB ? MIB : 0);
+        give(fake_waiting_bytes(test.fds[0]) < MIB ? 900 * KIB : 0);
         clock_run_for(test.loop, MS);
     }
     expect_leq(weir_transport_get_write_buffer_size(test.sides[1]), 128 * KIB);
