@@ -206,15 +206,15 @@ def proxy_command(settings, name, port, extra):
     """The command of a proxy, whose extra options name its backend."""
     if name in ("uring", "epoll"):
         return [program_path(settings, f"proxy_{name}"), *extra, str(port)]
-    service, _, tuned = name.partition("_")
-    chosen = ["--tuned"] if tuned else []
+    service, _, variant = name.partition("_")
+    chosen = [f"--{variant}"] if variant else []
     if service == "nginx":
         find_nginx()
         find_stream()
     elif service == "haproxy":
         find_haproxy()
     else:
-        chosen = ["--program", settings.weir_proxy]
+        chosen += ["--program", settings.weir_proxy]
     return [sys.executable, os.path.join(HERE, "serve_proxy.py"), "--service",
             service, *chosen, *extra, str(port)]
 

@@ -69,6 +69,7 @@ def weir_command(options, _folder):
     identity = [] if options.identity is None else ["--cert", options.identity]
     return [options.program, "--threads", "1",
             "--listen", f"{kind}://127.0.0.1:{options.port}", *identity,
+            *(["--splice"] if options.splice else []),
             "--to", f"tcp://127.0.0.1:{options.to}"]
 
 
@@ -108,6 +109,7 @@ def main():
     parser.add_argument("--to", required=True, type=int, metavar="PORT")
     parser.add_argument("--identity", metavar="PEM")
     parser.add_argument("--tuned", action="store_true")
+    parser.add_argument("--splice", action="store_true", help="of weir-proxy")
     parser.add_argument("port", type=int)
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="weir-bench-")
