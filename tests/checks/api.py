@@ -15,6 +15,9 @@ The functions of weir/tls*.h are libweir-tls's, where that is built, and all
 others libweir's. Of libweir's private names see libraries.py.
 
 Usage: api.py --source DIR --work DIR --library FILE [--tls FILE] --version V
+       [--make-site]
+The site of guide and reference is left in DIR/html; --make-site says where, and
+what to install without Doxygen.
 Exit status 77 (skipped) when Doxygen is absent and all else is right.
 """
 
@@ -25,6 +28,9 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "guide"))
+import site_of_guide as site  # noqa: E402
 
 DECLARATION = re.compile(
     r"(?P<doc>/\*\*(?:[^*]|\*(?!/))*\*/)?\s*"
@@ -84,14 +90,16 @@ def documented(xml):
     return names
 
 
-def doxygen(args, program):
-    template = args.source / "tests" / "Doxyfile.in"
-    text = template.read_text(encoding="utf-8")
-    for key, value in (("SOURCE", args.source), ("OUTPUT", args.work),
-                       ("VERSION", args.version)):
-        text = text.replace(f"@{key}@", str(value))
+def doxygen(args, program, functions):
     shutil.rmtree(args.work, ignore_errors=True)
     args.work.mkdir(parents=True)
+    template = args.source / "tests" / "Doxyfile.in"
+    text = template.read_text(encoding="utf-8")
+    values = {"SOURCE": args.source, "OUTPUT": args.work,
+              "VERSION": args.version,
+              **site.prepare(args.source, args.work, functions)}
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", str(value))
     config = args.work / "Doxyfile"
     config.write_text(text, encoding="utf-8")
     run = subprocess.run([program, config], stdout=subprocess.PIPE,
@@ -270,7 +278,12 @@ def main():
     parser.add_argument("--library", required=True)
     parser.add_argument("--tls")
     parser.add_argument("--version", required=True)
+    parser.add_argument("--make-site", action="store_true")
     args = parser.parse_args()
+    if args.make_site and not shutil.which("doxygen"):
+        print("the documentation is made by Doxygen, which is not here: install "
+              "the package doxygen, or run tools/deps --check", file=sys.stderr)
+        return 1
     args.source = args.source.resolve()
 
     found = declared(args.source / "include")
@@ -289,12 +302,14 @@ def main():
 
     program = shutil.which("doxygen")
     if program:
-        if not doxygen(args, program):
+        if not doxygen(args, program, names):
             errors += 1
         written = documented(args.work / "xml")
         errors += difference(names, written, "declared but not documented")
     if errors:
         return 1
+    if args.make_site:
+        print(args.work / "html" / "index.html")
     return 0 if program else 77
 
 
