@@ -1,0 +1,196 @@
+"""The commands that README.md, CONTRIBUTING.md and bench/README.md print.
+
+Each line is in one of two tables here: those that are run as they are written, in a
+folder that looks like a clone, and those that are not, with the reason. A line that is
+in neither is a fault, and so is one of a table that no text prints any more. Of all
+of them the program exists, and knows the flags that it is given.
+
+Usage: commands.py SOURCE BUILD
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+from blocks import Fault
+from shell import Shell
+
+SKIP = 77
+LIMIT_S = 900
+TEXTS = ("README.md", "CONTRIBUTING.md", "bench/README.md")
+BLOCK = re.compile(r"(?<=\n\n)((?: {4}.*\n)+)")
+HEADS = ("tools/", "tests/", "bench/", "build", "meson ", "ninja ", "cc ",
+         "CC=", "WEIR_", "weir-")
+FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]*")
+
+# In a folder without a build: what configures one.
+SETUPS = (
+    "meson setup build",
+    "meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false \\\n"
+    "    -Dc_args=-fno-sanitize-recover=all",
+    "CC=clang meson setup build-fuzz -Db_sanitize=address -Db_lundef=false \\\n"
+    "    -Dc_args=-fsanitize=fuzzer-no-link",
+    "meson setup build-tsan -Db_sanitize=thread -Db_lundef=false \\\n"
+    "    -Dtests=enabled -Dtools=disabled -Dbench=disabled",
+)
+# In a folder whose build is this one; what each prints, and how it is ended.
+RUNS = (
+    ("cc -o echo echo.c $(pkg-config --cflags --libs weir)", [], None),
+    ("tools/demo", ["..."], None),
+    ("build/tests/test-unit-sendq --filter='sendq/*'", ["..."], None),
+    ("weir-load serve tcp://127.0.0.1:7000 &",
+     ["serving echo on tcp://127.0.0.1:7000"], None),
+    ("weir-load run -c 50 -d 10s tcp://127.0.0.1:7000", ["..."], "kill $!"),
+    ("weir-proxy tls://:443 --cert site.pem "
+     "tcp://10.0.0.1:80,tcp://10.0.0.2:80",
+     ["...", "... serves tls://0.0.0.0:443", "... serves tls://[::]:443"],
+     "kill $!"),
+)
+INSTALLS = "installs packages; tests/ run where it has"
+THIS = "makes the build in which this test runs, or tests it"
+LONG = "takes longer than a test may"
+REASONS = {
+    "tools/check": LONG,
+    "tools/deps --check": INSTALLS,
+    "tools/deps --bench": INSTALLS,
+    "ninja -C build": THIS,
+    "meson test -C build": THIS,
+    "meson test -C build --suite unit": THIS,
+    "meson test -C build sendq": THIS,
+    "meson setup build --buildtype=release": "as that without the option",
+    "ninja -C build-fuzz tests/fuzz/fuzz-tls-engine tests/unit/ca.pem": LONG,
+    "WEIR_TLS_CERTIFICATES=build-fuzz/tests/unit \\\n"
+    "    build-fuzz/tests/fuzz/fuzz-tls-engine -max_total_time=60": LONG,
+    "tests/checks/repeat.py --busy 4 --jobs 4 --masks every build contract": LONG,
+    "tests/e2e/attack.py --seconds 60 build-asan/tools/weir-load \\\n"
+    "    build-asan/tools/example-*": LONG,
+    "tests/e2e/proxy_soak.py build/tools/weir-proxy": LONG,
+    "tests/kernels/boot.py --fetch 6.1 6.12 7.3": "needs the network and QEMU",
+    "tests/kernels/boot.py --fetch 6.1 -- pipe_tty signal unit-wake":
+        "needs the network and QEMU",
+    "bench/run --rows T1,T5": "wants the machine for itself",
+    "bench/counts": LONG,
+    "bench/counts --cases life --calls": LONG,
+}
+
+
+def read_commands(source):
+    """Every command of the texts: what follows "#" on its line is no part."""
+    found = []
+    for name in TEXTS:
+        text = (source / name).read_text(encoding="utf-8")
+        for block in BLOCK.findall(text):
+            if not block.strip().startswith(HEADS):
+                continue
+            lines = [re.sub(r" +# .*", "", line[4:]) for line in
+                     block.splitlines()]
+            found += re.sub(r"\\\n", "\\\\\0", "\n".join(lines)).split("\n")
+    return [command.replace("\0", "\n") for command in found]
+
+
+def check_known(source, build, command):
+    """Its program is there, and knows its flags."""
+    words = [word for word in command.split()
+             if not re.match(r"[A-Z_]+=", word) and word != "\\"]
+    path = source / words[0]
+    if words[0].startswith("build/"):
+        path = build / words[0].removeprefix("build/")
+    is_there = path.exists() or words[0].startswith("build-") or shutil.which(
+        words[0], path=f"{build / 'tools'}:{os.environ['PATH']}")
+    if not is_there:
+        raise Fault(f"$ {command}\nno such program")
+    if path.exists() and words[0].startswith(("tools/", "tests/", "bench/")):
+        text = path.read_text(encoding="utf-8")
+        for flag in FLAG.findall(command):
+            if flag not in text:
+                raise Fault(f"$ {command}\n{words[0]} knows no {flag}")
+
+
+def make_clone(source, folder, build):
+    """A folder that looks like a clone, with this build or without one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "tools").mkdir(parents=True)
+    for path in source.iterdir():
+        if path.name != "tools" and not path.name.startswith(("build", ".git")):
+            (folder / path.name).symlink_to(path)
+    for path in (source / "tools").iterdir():
+        (folder / "tools" / path.name).symlink_to(path)
+    if build:
+        (folder / "build").symlink_to(build)
+        (folder / "build-demo").symlink_to(build)
+
+
+def environment(source, build, folder):
+    """Where the programs and packages of this build are found."""
+    packages = folder / "packages"
+    packages.mkdir()
+    for path in (build / "meson-private").glob("weir*.pc"):
+        text = re.sub(r"^libdir=.*$", f"libdir={build}", path.read_text(
+            encoding="utf-8"), flags=re.M)
+        (packages / path.name).write_text(re.sub(
+            r"^includedir=.*$", f"includedir={source / 'include'}", text,
+            flags=re.M), encoding="utf-8")
+    return dict(os.environ, LC_ALL="C.UTF-8", PKG_CONFIG_PATH=str(packages),
+                LD_LIBRARY_PATH=str(build),
+                PATH=f"{build / 'tools'}:{os.environ['PATH']}")
+
+
+def run_setups(source, folder):
+    make_clone(source, folder, None)
+    for command in SETUPS:
+        if "clang" in command and not shutil.which("clang"):
+            continue
+        run = subprocess.run(["bash", "-c", command], cwd=folder, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             timeout=LIMIT_S, check=False)
+        if run.returncode != 0:
+            raise Fault(f"$ {command}\n{run.stdout}")
+
+
+def run_others(source, build, folder):
+    make_clone(source, folder, build)
+    readme = (source / "README.md").read_text(encoding="utf-8")
+    program = re.search(r"^```c\n(.*?)^```", readme, re.M | re.S)[1]
+    (folder / "echo.c").write_text(program, encoding="utf-8")
+    shell = Shell(folder, environment(source, build, folder))
+    try:
+        shell.run("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x "
+                  "-keyout key.pem -out site.pem 2>/dev/null; "
+                  "cat key.pem >>site.pem", [])
+        for command, wanted, end in RUNS:
+            # What serves goes to the background, as in another terminal.
+            serves = end and not command.startswith("weir-load")
+            shell.run(command + (" &" if serves else ""), wanted)
+            if end:
+                shell.run(end, ["..."])
+        shell.end()
+    finally:
+        shell.kill()
+
+
+def main():
+    source, build = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
+    commands = read_commands(source)
+    known = {*SETUPS, *REASONS, *(command for command, *_ in RUNS)}
+    try:
+        for command in sorted(set(commands) ^ known):
+            raise Fault(f"$ {command}\n" + ("no table has it" if command in
+                        commands else "no text prints it"))
+        for command in commands:
+            check_known(source, build, command)
+        if not (build / "tools" / "weir-proxy").exists():
+            print("skipped: built without weir-proxy", file=sys.stderr)
+            return SKIP
+        work = build / "check-commands"
+        run_setups(source, work / "bare")
+        run_others(source, build, work / "built")
+    except Fault as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    return 0
+
+
+sys.exit(main())
