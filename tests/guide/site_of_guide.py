@@ -27,6 +27,10 @@ def order(guide):
     there = {path.name for path in guide.glob("*.md")}
     for name in sorted(there - set(names)):
         raise SystemExit(f"include/guide/{name} is not in the index")
+    tested = (HERE / "meson.build").read_text(encoding="utf-8")
+    for name in names:
+        if f"'{pathlib.Path(name).stem}'," not in tested:
+            raise SystemExit(f"include/guide/{name} is tested nowhere")
     return names
 
 
