@@ -9,9 +9,11 @@
 #include "tests/contract/relay_rig.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <weir/inspect.h>
 #include <weir/pair.h>
 #include <weir/protocol.h>
 
@@ -62,6 +64,14 @@ static void pour(struct rig *from, struct rig *to, uint64_t len)
     }
 }
 
+/* Without large receive buffers there is no bulk, and nothing is spliced. */
+static bool has_bulk(const struct relayed *r)
+{
+    char text[4096];
+    weir_loop_get_features_text(r->a->loop, text, sizeof(text));
+    return strstr(text, "buf_inc          6.12  yes") != NULL;
+}
+
 /* Bulk from one side's peer until more of it was spliced. */
 static void pour_until_spliced(struct relayed *r, bool is_a)
 {
@@ -75,8 +85,9 @@ static void pour_until_spliced(struct relayed *r, bool is_a)
         expect_lt(rig_now_ns(), end_ns);
         pour(from, to, 4 * MIB);
         now = look(r);
-    } while (is_a ? now.a_spliced_bytes == before.a_spliced_bytes
-                  : now.b_spliced_bytes == before.b_spliced_bytes);
+    } while (has_bulk(r) &&
+             (is_a ? now.a_spliced_bytes == before.a_spliced_bytes
+                   : now.b_spliced_bytes == before.b_spliced_bytes));
 }
 
 static void move_until_spliced(struct relayed *r)
@@ -103,9 +114,9 @@ static void move_both_ways(struct relayed *r)
     expect_eq(r->record.cause, WEIR_RELAY_EOF);
     expect_eq(r->record.a_bytes, r->a->peer_sent);
     expect_eq(r->record.b_bytes, r->b.peer_sent);
-    expect_gt(r->record.a_spliced_bytes, 0);
+    expect_eq(r->record.a_spliced_bytes > 0, has_bulk(r));
     expect_lt(r->record.a_spliced_bytes, r->record.a_bytes);
-    expect_gt(r->record.b_spliced_bytes, 0);
+    expect_eq(r->record.b_spliced_bytes > 0, has_bulk(r));
     expect_lt(r->record.b_spliced_bytes, r->record.b_bytes);
 }
 
@@ -432,12 +443,13 @@ static void give_back(struct relayed *r)
 {
     relay_rig_begin(r, &splices);
     const int before = count_descriptors(1000);
+    const int ends = has_bulk(r) ? 2 : 0;
     move_until_spliced(r);
-    expect_eq(count_descriptors(1000), before + 2);
+    expect_eq(count_descriptors(1000), before + ends);
     weir_loop_trim(r->a->loop);
     expect_eq(count_descriptors(1000), before);
     move_until_spliced(r);
-    expect_eq(count_descriptors(1000), before + 2);
+    expect_eq(count_descriptors(1000), before + ends);
     weir_pending_cancel(r->pending);
     expect_eq(relay_rig_end(r), -ECANCELED);
 }
