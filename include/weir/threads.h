@@ -14,7 +14,11 @@
  *         weir_server *server;
  *         int err = weir_start_server(weir_thread_get_loop(thread), handle,
  *                                     NULL, 8080, &options, &server);
- *         return err < 0 ? err : weir_server_serve_forever(server);
+ *         if (err == 0) {
+ *             err = weir_server_serve_forever(server);
+ *             weir_server_free(server);
+ *         }
+ *         return err;
  *     }
  *
  *     int main(void)
