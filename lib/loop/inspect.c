@@ -135,6 +135,7 @@ static void inspect_read(const weir_loop *loop,
     inspect_read_ring(loop, ret);
     inspect_read_pool(loop, ret);
     ret->turns = loop->counts.turns;
+    ret->task_switches = loop->counts.task_switches;
     ret->connections = loop->member_counts[WR_STAGE_TRANSPORTS];
     ret->queued_bytes = loop->budget.queued_bytes;
     ret->received_bytes = loop->counts.received_bytes;

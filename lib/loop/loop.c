@@ -17,6 +17,7 @@
  * objects that are started earlier wait in the ready queue.
  */
 #include "loop_impl.h"
+#include "uring/tracepoint.h"
 #include "weir/embed.h"
 
 /* Bounds of one turn. */
@@ -279,6 +280,7 @@ int wr_loop_turn(weir_loop *loop)
     if (loop->wheel.armed_count > 0 && loop_may_expire(loop)) {
         wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
     }
+    WR_TRACEPOINT(turn, loop, count);
     wr_budget_begin_turn(&loop->budget);
     if (WR_UNLIKELY(wr_budget_has_due(&loop->budget))) {
         loop_receive(&loop->budget);

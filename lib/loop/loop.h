@@ -111,6 +111,7 @@ struct wr_module {
 /* Counts of the statistics that members increment directly. */
 struct wr_loop_counts {
     uint64_t turns;
+    uint64_t task_switches;
     uint64_t received_bytes;
     uint64_t sent_bytes;
     uint64_t copied_by_write;

@@ -14,6 +14,7 @@
 
 #include "lib/base/options.h"
 #include "uring/sys.h"
+#include "uring/tracepoint.h"
 
 #include <string.h>
 
@@ -24,7 +25,6 @@ struct wr_tasks {
     struct wr_stacks stacks;
     struct wr_list parked; /* struct wr_member */
     uint64_t spawned_count;
-    uint64_t switch_count;
 };
 
 static void task_give_stack_back(weir_task *task)
@@ -101,7 +101,6 @@ static void task_count_tasks(struct wr_module *module,
     wr_assert(memory->stacks.used_count <= memory->stacks.stack_count);
     ret->tasks = memory->loop->member_counts[WR_STAGE_TASKS];
     ret->tasks_spawned = memory->spawned_count;
-    ret->task_switches = memory->switch_count;
     ret->stacks = memory->stacks.stack_count;
     ret->stack_high_water_bytes = wr_stacks_high_water(&memory->stacks);
 }
@@ -340,7 +339,8 @@ static inline void task_enter(weir_task *task)
     weir_loop *loop = task->future.loop;
 
     wr_task_set_running(task);
-    loop->task_memory->switch_count++;
+    loop->counts.task_switches++;
+    WR_TRACEPOINT(task_switch, task, task->number);
     wr_loop_enter_task(loop, task);
     wr_fiber_enter(&task->fiber);
     wr_loop_leave_task(loop, task);

@@ -79,7 +79,7 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
     weir_transport *t = &c->t;
 
     wr_assert(bytes > 0 && t->state < WR_LIFE_LOST);
-    t->loop->counts.sent_bytes += bytes;
+    wr_transport_count_sent(t, bytes);
     if (c->clock) {
         wr_clock_note_sent(c->clock);
     }

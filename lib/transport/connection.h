@@ -249,7 +249,7 @@ static inline void wr_connection_time_changed(struct wr_connection *c)
 static inline void wr_connection_note_received(struct wr_connection *c,
                                                uint64_t bytes)
 {
-    c->t.loop->counts.received_bytes += bytes;
+    wr_transport_count_received(&c->t, bytes);
     if (WR_UNLIKELY(c->clock != NULL)) {
         wr_clock_note_received(c->clock);
     }

@@ -12,6 +12,7 @@
 
 #include "lib/base/sendq.h"
 #include "lib/loop/loop.h"
+#include "uring/tracepoint.h"
 #include "weir/error.h"
 #include "weir/sendfile.h"
 #include "weir/server.h"
@@ -320,6 +321,21 @@ WEIR_MUST_USE int wr_transport_take_write_error(weir_transport *t);
 
 /* True if no request is being served, as far as weir knows. */
 bool wr_transport_is_idle(weir_transport *t);
+
+/* Counts bytes that have arrived, and bytes that the kernel, or the transport
+ * below, has taken. */
+static inline void wr_transport_count_received(weir_transport *t,
+                                               uint64_t bytes)
+{
+    WR_TRACEPOINT(receive, t, bytes);
+    t->loop->counts.received_bytes += bytes;
+}
+
+static inline void wr_transport_count_sent(weir_transport *t, uint64_t bytes)
+{
+    WR_TRACEPOINT(send, t, bytes);
+    t->loop->counts.sent_bytes += bytes;
+}
 
 /* Tells the set, if any, that the connection may be idle. */
 static inline void wr_transport_note_idle(weir_transport *t)

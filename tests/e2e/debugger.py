@@ -7,13 +7,15 @@ for connections and for lines.
 
 import glob
 import os
+import re
 import resource
 import shutil
 import signal
 import socket
 import tempfile
 
-from harness import ExampleService, Skip, command, equal, example, matches, run
+from harness import (ExampleService, Program, Skip, command, equal, example,
+                     matches, read_line, run)
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       "../../tools/gdb/weir-gdb.py")
@@ -90,6 +92,37 @@ def test_a_core_shows_them_too():
         expect_tasks(ask_gdb(example("chat_server"), *core))
         for one in members:
             one.close()
+
+
+def tracepoints():
+    """Names of libweir's, by its notes."""
+    loaded = command("ldd", example("chat_server")).out
+    library = re.search(r"libweir\.so\.0 => (\S+)", loaded)[1]
+    notes = command("readelf", "-nW", library).out
+    return set(re.findall(r"Provider: weir\s+Name: (\w+)", notes))
+
+
+def test_a_tracepoint_tells_the_bytes_of_a_receive():
+    names = tracepoints()
+    if not names:
+        raise Skip("built without tracepoints")
+    equal(names, {"turn", "receive", "send", "task_switch"}, "the names")
+    with ExampleService("chat_server") as server, \
+            socket.create_connection(server.address) as client:
+        client.sendall(b"Ada\n")
+        with Program("gdb", "-nx", "-batch", "-iex",
+                     "set debuginfod enabled off", "-p",
+                     str(server.process.pid), "-ex",
+                     "break -probe-stap weir:receive", "-ex", "echo set\\n",
+                     "-ex", "continue", "-ex",
+                     'printf "%d bytes\\n", $_probe_arg1') as debugger:
+            line = ""
+            while line != "set\n":
+                line = read_line(debugger.process.stdout)
+            client.sendall(b"seven!\n")
+            status, out, _ = debugger.finish()
+        equal(status, 0, "exit status of gdb")
+        matches(out, r"^7 bytes$")
 
 
 run(globals())

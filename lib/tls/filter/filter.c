@@ -214,6 +214,7 @@ static bool filter_begin(struct wr_filter *f)
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
     f->handshake_took_ns =
         wr_sys_now() - f->handshake_began_ns + 1; /* never 0 */
+    WR_TRACEPOINT(handshake, &f->c.t, f->handshake_took_ns);
     wr_clock_changed(f->c.clock);
     if (is_known) {
         wr_filter_seal_later(&f->c); /* of writes before */

@@ -87,7 +87,7 @@ static void datagram_deliver_fill(struct wr_datagram *d,
     wr_assert(slot->refs == 1);
     datagram->size_bytes = message->msg_len;
     datagram->buf.len = wr_min_u64(message->msg_len, d->size_limit_bytes);
-    d->t.loop->counts.received_bytes += datagram->buf.len;
+    wr_transport_count_received(&d->t, datagram->buf.len);
     datagram->flags =
         header->msg_flags & MSG_TRUNC ? WEIR_DATAGRAM_TRUNCATED : 0;
     datagram->segment_bytes = 0;

@@ -61,7 +61,7 @@ static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
     /* A release callback may abort, and that empties the queue. */
     for (uint32_t i = 0; i < count && wr_datagram_is_alive(d); i++) {
         d->counts.sent++;
-        d->t.loop->counts.sent_bytes += wr_datagramq_first(&d->queue)->len;
+        wr_transport_count_sent(&d->t, wr_datagramq_first(&d->queue)->len);
         bytes += datagram_send_pop(d);
     }
     if (WR_UNLIKELY(earlier < 0)) {

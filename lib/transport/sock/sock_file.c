@@ -23,7 +23,7 @@ static int64_t sock_file_splice(weir_transport *t, struct wr_sendfile *file)
     }
     const int64_t res = wr_sendfile_splice(file, &loop->budget, s->c.fd);
     if (res > 0) {
-        loop->counts.sent_bytes += (uint64_t)res;
+        wr_transport_count_sent(t, (uint64_t)res);
         wr_sock_note_sent(s);
     }
     return res;

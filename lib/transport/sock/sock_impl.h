@@ -350,7 +350,7 @@ static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
         return false;
     }
     wr_budget_unqueue(&loop->budget, (uint32_t)res);
-    loop->counts.sent_bytes += (uint32_t)res;
+    wr_transport_count_sent(&s->c.t, (uint32_t)res);
     wr_sock_note_sent(s);
     return true;
 }

@@ -125,7 +125,7 @@ void wr_sock_send_fds_too(struct wr_sock *s)
 static void sock_send_took(struct wr_sock *s, uint32_t bytes)
 {
     wr_check(bytes <= s->c.outbox.queue.bytes);
-    s->c.t.loop->counts.sent_bytes += bytes;
+    wr_transport_count_sent(&s->c.t, bytes);
     wr_sock_note_sent(s);
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_fds_took(s, bytes); /* first: a release may send more */
@@ -254,7 +254,7 @@ static void sock_send_part_ended(struct wr_sock *s, int32_t res)
 {
     wr_assert(s->sends_file);
     if (res > 0) {
-        s->c.t.loop->counts.sent_bytes += (uint32_t)res;
+        wr_transport_count_sent(&s->c.t, (uint32_t)res);
         wr_sock_note_sent(s);
     }
     wr_sender_sent(s->c.outbox.sender, res);
