@@ -116,6 +116,9 @@ extern const struct codec codec_rr;
 /* HTTP/1.1. */
 extern const struct codec codec_http;
 
+/* --request, and answers as --expect has them. */
+extern const struct codec codec_script;
+
 /* The codec of a run; NULL: its mode has none. */
 const struct codec *codec_find(const struct run_options *options);
 

@@ -22,6 +22,7 @@ static const struct own_code own_codes[] = {
     {ERROR_SURPLUS, "SURPLUS", "more bytes came back than were asked for"},
     {ERROR_NO_ANSWER, "NO_ANSWER", "no answer within the time-out"},
     {ERROR_STATUS, "STATUS", "a status that is not expected"},
+    {ERROR_LENGTH, "LENGTH", "a length field that cannot be"},
     {ERROR_ANSWER, "ANSWER", "an answer that does not begin as expected"},
 };
 

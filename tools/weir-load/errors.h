@@ -32,6 +32,7 @@ enum {
     ERROR_NO_ANSWER = -5003, /* --timeout passed */
     ERROR_STATUS = -5004,    /* a status that is a failure */
     ERROR_ANSWER = -5005,    /* an answer that does not begin as it should */
+    ERROR_LENGTH = -5006,    /* a length field that cannot be */
 };
 
 struct error_kind {

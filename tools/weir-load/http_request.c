@@ -166,7 +166,6 @@ int http_parse_expected(const char *text, struct http_options *options,
     size_t at = 0;
 
     options->has_expected = true;
-    options->expected_text = text;
     for (;;) {
         if (!take_status(text + at, options)) {
             break;

@@ -33,7 +33,6 @@ struct http_options {
     bool is_chunked;
     /* Statuses that are no failure. */
     bool has_expected;
-    const char *expected_text;
     bool expected[HTTP_STATUS_END];
 };
 

@@ -47,7 +47,19 @@ static json_t *http_config_part(const struct run_options *options)
                      json_text_or_null(http->method), "path",
                      json_text_or_null(http->path), "headers", headers, "body",
                      json_text_or_null(http->body), "chunked", http->is_chunked,
-                     "expect", json_text_or_null(http->expected_text));
+                     "expect", json_text_or_null(options->expected));
+}
+
+/* What a script asks for; null in other modes. */
+static json_t *script_config_part(const struct run_options *options)
+{
+    if (options->mode != RUN_MODE_SCRIPT) {
+        return json_null();
+    }
+    return json_pack("{s:o, s:o, s:o}", "request",
+                     json_text_or_null(options->script.request), "expect",
+                     json_text_or_null(options->expected), "expect_begin",
+                     json_text_or_null(options->script.begin));
 }
 
 json_t *json_config(const struct run_options *options)
@@ -61,7 +73,7 @@ json_t *json_config(const struct run_options *options)
         "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
         "s:I, "
         "s:b, "
-        "s:I, s:o, s:[I, I]}",
+        "s:I, s:o, s:o, s:[I, I]}",
         "targets", targets, "mode", options_mode_name(options->mode), "tls",
         tls_config_part(options), "connections",
         json_integer_of(options->conn_count), "depth",
@@ -76,7 +88,8 @@ json_t *json_config(const struct run_options *options)
         json_integer_of(options->connect_timeout_ns), "max_errors",
         json_integer_of(options->max_errors), "max_errors_in_millionths",
         options->max_errors_is_share, "seed", json_integer_of(options->seed),
-        "http", http_config_part(options), "requests_per_conn",
+        "http", http_config_part(options), "script",
+        script_config_part(options), "requests_per_conn",
         json_integer_of(options->requests_per_conn),
         json_integer_of(options->requests_per_conn_max));
 }

@@ -9,6 +9,7 @@
 
 #include "http_request.h"
 #include "schedule.h"
+#include "script.h"
 #include "slo.h"
 #include "tls.h"
 #include "tools/common/target.h"
@@ -31,6 +32,8 @@ enum run_mode {
     RUN_MODE_RR,
     /* HTTP/1.1. */
     RUN_MODE_HTTP,
+    /* --request and --expect. */
+    RUN_MODE_SCRIPT,
 };
 
 /* What says when a request is sent. */
@@ -83,6 +86,9 @@ struct run_options {
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
     struct http_options http;
+    struct script_options script;
+    /* As given; statuses, or the rule of a script. NULL: none. */
+    const char *expected;
     /* 0: the run ends by its count. */
     uint64_t duration_ns;
     /* 0: the run ends by its duration. */

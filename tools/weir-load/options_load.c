@@ -31,10 +31,9 @@ enum {
 };
 
 static const char *const mode_names[] = {
-    [RUN_MODE_ECHO] = "echo",
-    [RUN_MODE_CRR] = "crr",
-    [RUN_MODE_RR] = "rr",
-    [RUN_MODE_HTTP] = "http",
+    [RUN_MODE_ECHO] = "echo",     [RUN_MODE_CRR] = "crr",
+    [RUN_MODE_RR] = "rr",         [RUN_MODE_HTTP] = "http",
+    [RUN_MODE_SCRIPT] = "script",
 };
 
 static const struct option long_flags[] = {
@@ -68,7 +67,7 @@ static const char help[] =
     "      --seed N             of the payload (random)\n"
     "      --mode MODE          echo; rr: answers of a fixed size, not "
     "compared;\n"
-    "                           http; crr:"
+    "                           http; script: with --request; crr:"
     "\n"
     "                           each connection connects, sends one request, "
     "gets its\n"
@@ -112,7 +111,7 @@ static bool read_mode(const char *value, enum run_mode *ret)
             return true;
         }
     }
-    return options_refuse("--mode", value, "echo, crr, rr or http");
+    return options_refuse("--mode", value, "echo, crr, rr, http or script");
 }
 
 static bool read_number(int flag, const char *value,
@@ -249,7 +248,7 @@ static bool settle_mode(struct run_options *options)
         }
         return false;
     }
-    if (options->mode == RUN_MODE_HTTP) {
+    if (options->mode == RUN_MODE_HTTP || options->mode == RUN_MODE_SCRIPT) {
         return true;
     }
     if (options->mode == RUN_MODE_RR) {

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A connection's answers are counted in 32 bits. */
@@ -22,6 +23,8 @@ enum {
     FLAG_PATH,
     FLAG_EXPECT,
     FLAG_REQUESTS_PER_CONN,
+    FLAG_REQUEST,
+    FLAG_EXPECT_BEGIN,
 };
 
 static const struct option long_flags[] = {
@@ -32,6 +35,8 @@ static const struct option long_flags[] = {
     {"path", required_argument, NULL, FLAG_PATH},
     {"expect", required_argument, NULL, FLAG_EXPECT},
     {"requests-per-conn", required_argument, NULL, FLAG_REQUESTS_PER_CONN},
+    {"request", required_argument, NULL, FLAG_REQUEST},
+    {"expect-begin", required_argument, NULL, FLAG_EXPECT_BEGIN},
     {NULL, 0, NULL, 0},
 };
 
@@ -51,7 +56,15 @@ static const char help[] =
     "(below "
     "400)\n"
     "Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT} and\n"
-    "{file:NAME} anew, in paths, headers and bodies of the command line.\n";
+    "{file:NAME} anew, in paths, headers and bodies of the command line.\n"
+    "\n"
+    "Other protocols (tcp://, tls://, unix:):\n"
+    "      --request TEXT       bytes, with \\r \\n \\t \\0 \\xHH; filled as "
+    "above\n"
+    "      --expect RULE        where the answer ends: delim:\\r\\n, "
+    "count:2:\\r\\n,\n"
+    "                           len:64, prefix:4be, prefix:2le@OFFSET+MORE\n"
+    "      --expect-begin TEXT  what every answer begins with\n";
 
 /* Is it right? Otherwise says why. */
 static bool check(const char *flag, const char *value,
@@ -80,7 +93,7 @@ static bool add_field(const char *value, struct http_options *http)
     return true;
 }
 
-static bool read_expected(const char *value, struct http_options *http)
+static bool settle_expected(const char *value, struct http_options *http)
 {
     size_t at = 0;
 
@@ -90,6 +103,36 @@ static bool read_expected(const char *value, struct http_options *http)
         return false;
     }
     return true;
+}
+
+/* Text with escapes, and then with places. */
+static int check_request(const char *value, char *why)
+{
+    struct template request;
+    char *bytes = malloc(strlen(value) + 1);
+    size_t at = 0;
+
+    if (!bytes) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+        return -ENOMEM;
+    }
+    const ssize_t len = script_unescape(value, bytes, &at);
+    int err = (int)(len > 0 ? 0 : len);
+    if (len < 0) {
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "at byte %zu, '%.24s': write \\r \\n \\t \\0 \\\\ or \\xHH",
+                 at + 1, value + at);
+    } else if (len == 0) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "it is empty");
+        err = -EINVAL;
+    } else {
+        err = template_parse(bytes, (size_t)len, &request, why);
+    }
+    if (err == 0) {
+        template_fini(&request);
+    }
+    free(bytes);
+    return err;
 }
 
 static bool read_requests_per_conn(const char *value,
@@ -124,7 +167,8 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
 {
     struct http_options *http = &options->http;
 
-    given->http |= flag != FLAG_REQUESTS_PER_CONN;
+    given->http |= flag == 'X' || flag == 'H' || flag == 'b' ||
+                   flag == FLAG_CHUNKED || flag == FLAG_PATH;
     switch (flag) {
     case 'X':
         http->method = value;
@@ -141,7 +185,14 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         http->path = value;
         return check("--path", value, http_check_path);
     case FLAG_EXPECT:
-        return read_expected(value, http);
+        options->expected = value;
+        return true;
+    case FLAG_REQUEST:
+        options->script.request = value;
+        return check("--request", value, check_request);
+    case FLAG_EXPECT_BEGIN:
+        options->script.begin = value;
+        return true;
     default:
         return read_requests_per_conn(value, options);
     }
@@ -175,14 +226,80 @@ static bool settle_urls(struct run_options *options,
     return true;
 }
 
-static bool settle(struct run_options *options,
-                   const struct options_given *given)
+/* What script.h makes of the flags. */
+static bool settle_script(struct run_options *options)
 {
+    struct script_options *script = &options->script;
+    char why[SCRIPT_WHY_SIZE];
+
+    if (!script->request || !options->expected) {
+        say("--mode script: it needs --request and --expect");
+        return false;
+    }
+    if (options->targets[0].is_datagram) {
+        say("--request: it is not for udp://");
+        return false;
+    }
+    if (script_parse_rule(options->expected, &script->rule, why) < 0) {
+        say("--expect: %s", why);
+        return false;
+    }
+    if (script->begin &&
+        script_parse_begin(script->begin, &script->rule, why) < 0) {
+        say("--expect-begin: %s", why);
+        return false;
+    }
+    return true;
+}
+
+/* --request chooses the mode, as a URL does; with crr it is one for each
+ * connection. */
+static bool settle_mode(struct run_options *options,
+                        const struct options_given *given)
+{
+    const bool is_script = options->script.request != NULL;
+
     if (!settle_urls(options, given)) {
         return false;
     }
+    if (is_script && options->mode == RUN_MODE_CRR) {
+        options->requests_per_conn = 1;
+        options->requests_per_conn_max = 1;
+        options->mode = RUN_MODE_SCRIPT;
+    } else if (is_script &&
+               (!given->mode || options->mode == RUN_MODE_SCRIPT) &&
+               options->mode != RUN_MODE_HTTP) {
+        options->mode = RUN_MODE_SCRIPT;
+    } else if (is_script) {
+        say("--request: it is not for mode %s",
+            options_mode_name(options->mode));
+        return false;
+    }
+    if (options->mode == RUN_MODE_SCRIPT) {
+        return settle_script(options);
+    }
+    if (options->script.begin) {
+        say("--expect-begin: it is for --request");
+        return false;
+    }
+    if (options->expected && options->mode == RUN_MODE_HTTP) {
+        return settle_expected(options->expected, &options->http);
+    }
+    if (options->expected) {
+        say("--expect: it is for HTTP and --request");
+        return false;
+    }
+    return true;
+}
+
+static bool settle(struct run_options *options,
+                   const struct options_given *given)
+{
+    if (!settle_mode(options, given)) {
+        return false;
+    }
     if (given->http && options->mode != RUN_MODE_HTTP) {
-        say("-X, -H, -b, --chunked, --path and --expect are for HTTP; write "
+        say("-X, -H, -b, --chunked and --path are for HTTP; write "
             "http://HOST:PORT or --mode http");
         return false;
     }
