@@ -8,10 +8,76 @@
 #include "tools/common/units.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define HEADER_EVERY 20
 
-void live_print(const struct result_row *row, uint64_t number)
+/* The bars of the histogram: each is higher than the one before by an eighth;
+ * without UTF-8 they are digits. */
+static const char *const blocks[] = {
+    " ",
+    "\xe2\x96\x81",
+    "\xe2\x96\x82",
+    "\xe2\x96\x83",
+    "\xe2\x96\x84",
+    "\xe2\x96\x85",
+    "\xe2\x96\x86",
+    "\xe2\x96\x87",
+    "\xe2\x96\x88",
+};
+static const char *const digits[] = {" ", "1", "2", "3", "4",
+                                     "5", "6", "7", "8"};
+
+/* Three columns for each power of ten, from 10 us to 10 s. */
+static const uint64_t edges[] = {
+    10000,      20000,      50000,      100000,      200000,
+    500000,     1000000,    2000000,    5000000,     10000000,
+    20000000,   50000000,   100000000,  200000000,   500000000,
+    1000000000, 2000000000, 5000000000, 10000000000,
+};
+
+#define COLUMN_COUNT (sizeof(edges) / sizeof(edges[0]) - 1)
+
+static bool has_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) {
+            return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
+        }
+    }
+    return false;
+}
+
+/* The first and the last column hold what lies beyond them, too. */
+static void print_histogram(const struct histogram *h)
+{
+    const char *const *bars = has_utf8() ? blocks : digits;
+    uint64_t counts[COLUMN_COUNT] = {0};
+    uint64_t most = 1;
+    size_t column = 0;
+
+    for (uint32_t i = 0; i < HISTOGRAM_SIZE; i++) {
+        while (column + 1 < COLUMN_COUNT &&
+               histogram_lowest(i) >= edges[column + 1]) {
+            column++;
+        }
+        counts[column] += h->counts[i];
+        most = counts[column] > most ? counts[column] : most;
+    }
+    fputc('|', stderr);
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        /* Whatever has been counted is seen. */
+        fputs(bars[(counts[i] * 8 + most - 1) / most], stderr);
+    }
+    fputs("|\n", stderr);
+}
+
+void live_print(const struct result_row *row, const struct histogram *h,
+                uint64_t number)
 {
     char p50[UNITS_TEXT_SIZE];
     char p99[UNITS_TEXT_SIZE];
@@ -22,10 +88,10 @@ void live_print(const struct result_row *row, uint64_t number)
 
     if (number % HEADER_EVERY == 0) {
         fputs("     t     rate/s     ok%      p50      p99      max  inflight "
-              " conns     MB/s\n",
+              " conns     MB/s  10us  1ms   100ms\n",
               stderr);
     }
-    fprintf(stderr, "%6s %10.0f %7.2f %8s %8s %8s %9llu %6llu %8.1f\n",
+    fprintf(stderr, "%6s %10.0f %7.2f %8s %8s %8s %9llu %6llu %8.1f ",
             units_format_time(row->end_ns, when),
             seconds > 0 ? (double)row->ok / seconds : 0,
             done ? 100.0 * (double)row->ok / (double)done : 0,
@@ -34,4 +100,5 @@ void live_print(const struct result_row *row, uint64_t number)
             units_format_time(row->max_ns, max),
             (unsigned long long)row->in_flight, (unsigned long long)row->open,
             seconds > 0 ? (double)row->received_bytes / seconds / 1e6 : 0);
+    print_histogram(h);
 }

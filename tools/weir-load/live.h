@@ -8,7 +8,9 @@
 
 #include "result.h"
 
-/* Print a row, with a header before the first and every twentieth. */
-void live_print(const struct result_row *row, uint64_t number);
+/* Print a row, with a header before the first and every twentieth; at its end
+ * stands how its latencies are distributed. */
+void live_print(const struct result_row *row, const struct histogram *h,
+                uint64_t number);
 
 #endif

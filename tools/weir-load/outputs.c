@@ -97,7 +97,9 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
     bool is_first = outputs->row_count == 0;
 
     if (outputs->is_live) {
-        live_print(row, outputs->row_count);
+        live_print(
+            row, times->response->count > 0 ? times->response : times->service,
+            outputs->row_count);
     }
     outputs->row_count++;
     if (outputs->hdr_log) {

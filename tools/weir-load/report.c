@@ -24,10 +24,32 @@ static const uint32_t columns[] = {50000, 90000, 99000, 99900, 99990};
 
 #define LLU(value) ((unsigned long long)(value))
 
+/* What said when a request was sent; it decides what latencies mean. */
+static void print_model(const struct result *result, FILE *out)
+{
+    if (result->model == RUN_MODEL_CLOSED) {
+        fputs("  closed loop", out);
+    } else {
+        fprintf(out, "  open %s %.1f/s",
+                result->model == RUN_MODEL_POISSON ? "poisson" : "constant",
+                result->offered_rate);
+    }
+}
+
+/* What a request carries; HTTP's are shown by the target. */
+static void print_payload(const struct run_options *options, FILE *out)
+{
+    char size[UNITS_TEXT_SIZE];
+
+    if (options->mode != RUN_MODE_HTTP) {
+        fprintf(out, ", %s %s", units_format_size(options->size_bytes, size),
+                options->mode == RUN_MODE_RR ? "sent" : "echoed");
+    }
+}
+
 static void print_header(const struct result *result, FILE *out)
 {
     const struct run_options *options = result->options;
-    char size[UNITS_TEXT_SIZE];
     char window[UNITS_TEXT_SIZE];
     char warmup[UNITS_TEXT_SIZE];
 
@@ -35,13 +57,12 @@ static void print_header(const struct result *result, FILE *out)
     if (options->target_count > 1) {
         fprintf(out, " and %zu more", options->target_count - 1);
     }
-    fprintf(out,
-            "  closed loop, %llu conns%s, depth %llu, %s %s, measured %s, "
-            "warm-up %s, seed %llu\n",
-            LLU(options->conn_count),
+    print_model(result, out);
+    fprintf(out, ", %llu conns%s, depth %llu", LLU(options->conn_count),
             options->mode == RUN_MODE_CRR ? " made anew for each request" : "",
-            LLU(options->depth), units_format_size(options->size_bytes, size),
-            options->mode == RUN_MODE_RR ? "sent" : "echoed",
+            LLU(options->depth));
+    print_payload(options, out);
+    fprintf(out, ", measured %s, warm-up %s, seed %llu\n",
             units_format_time(result->window_ns, window),
             units_format_time(options->warmup_ns, warmup), LLU(options->seed));
     if (result->same_machine) {
@@ -53,11 +74,17 @@ static void print_requests(const struct result *result, FILE *out)
 {
     const struct ledger *measured = &result->measured;
 
-    fprintf(out,
-            "Requests    sent %llu  ok %llu  failed %llu  timeout %llu  "
-            "in flight %llu\n",
+    fputs("Requests    ", out);
+    if (result->model != RUN_MODEL_CLOSED) {
+        fprintf(out, "offered %llu  ", LLU(measured->scheduled));
+    }
+    fprintf(out, "sent %llu  ok %llu  failed %llu  timeout %llu  ",
             LLU(measured->sent), LLU(measured->ok), LLU(measured->failed),
-            LLU(measured->timeout), LLU(result->in_flight));
+            LLU(measured->timeout));
+    if (result->model != RUN_MODEL_CLOSED) {
+        fprintf(out, "dropped %llu  ", LLU(measured->dropped));
+    }
+    fprintf(out, "in flight %llu\n", LLU(result->in_flight));
 }
 
 /* Over UDP, what became of the datagrams that the ledger does not show. */
@@ -80,12 +107,50 @@ static void print_datagrams(const struct result *result, FILE *out)
             LLU(answers->reordered));
 }
 
+/* Answers by status, where the protocol has such. */
+static void print_status(const struct result *result, FILE *out)
+{
+    const char *title = "Status      ";
+
+    for (unsigned i = 0; i < RESULT_STATUS_COUNT; i++) {
+        if (result->status[i] > 0) {
+            fprintf(out, "%s%u: %llu", title, i, LLU(result->status[i]));
+            title = "  ";
+        }
+    }
+    fputs(title[0] == 'S' ? "" : "\n", out);
+}
+
+/* In an open loop: was the rate that was meant offered, and in time? */
+static void print_offered(const struct result *result, double achieved,
+                          FILE *out)
+{
+    const struct histogram *late = &result->lateness;
+    char text[UNITS_TEXT_SIZE];
+
+    if (result->model == RUN_MODEL_CLOSED) {
+        return;
+    }
+    fprintf(out, "Offered     %.1f/s  achieved %.2f%%", result->offered_rate,
+            result->offered_rate > 0 ? achieved * 100 / result->offered_rate
+                                     : 0);
+    if (histogram_can_tell(late, 99000)) {
+        fprintf(out, "  sent late p99 %s",
+                units_format_time(histogram_quantile(late, 99000), text));
+    }
+    if (result->waited > 0) {
+        fprintf(out, "  waited for a connection %llu", LLU(result->waited));
+    }
+    fputc('\n', out);
+}
+
 static void print_rate(const struct result *result, FILE *out)
 {
     double seconds = (double)result->window_ns / 1e9;
     double cpu_seconds =
         (double)(result->usage.user_ns + result->usage.system_ns) / 1e9;
 
+    print_offered(result, (double)result->completed / seconds, out);
     fprintf(out, "Rate        %.1f/s", (double)result->completed / seconds);
     if (cpu_seconds > 0) {
         fprintf(out, "  (%.0f for each second of client CPU)",
@@ -120,10 +185,13 @@ static void print_spread(const struct result *result, FILE *out)
     uint64_t high = 0;
     char texts[4][UNITS_TEXT_SIZE];
 
-    if (!histogram_can_tell(&result->service, 99000)) {
+    const struct histogram *h =
+        result->response.count > 0 ? &result->response : &result->service;
+
+    if (!histogram_can_tell(h, 99000)) {
         return;
     }
-    histogram_interval(&result->service, 99000, &low, &high);
+    histogram_interval(h, 99000, &low, &high);
     fprintf(out, "p99 95%% CI  [%s, %s]", units_format_time(low, texts[0]),
             units_format_time(high, texts[1]));
     for (size_t i = 0; i < result->row_count; i++) {
@@ -143,7 +211,14 @@ static void print_latency(const struct result *result, FILE *out)
 {
     fprintf(out, "%-9s %8s %8s %8s %8s %8s %8s %8s\n", "", "p50", "p90", "p99",
             "p99.9", "p99.99", "max", "mean");
+    if (result->response.count > 0) {
+        print_latency_line("Response", &result->response, "from intended time",
+                           out);
+    }
     print_latency_line("Service", &result->service, "from actual send", out);
+    if (result->ttfb.count > 0 && result->options->mode == RUN_MODE_HTTP) {
+        print_latency_line("To 1st B", &result->ttfb, "from actual send", out);
+    }
     if (result->connect.count > 0) {
         print_latency_line("Connect", &result->connect, "", out);
     }
@@ -242,6 +317,7 @@ void report_print(const struct result *result, FILE *out)
     print_header(result, out);
     print_requests(result, out);
     print_datagrams(result, out);
+    print_status(result, out);
     if (result->completed > 0 && result->window_ns > 0) {
         print_rate(result, out);
         print_latency(result, out);
