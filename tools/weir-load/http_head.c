@@ -234,7 +234,8 @@ static int read_name(struct http_head_reader *reader, uint8_t byte)
     if (byte == ':' && reader->at > 0) {
         reader->field = HTTP_FIELD_OTHER;
         for (uint8_t i = 0; i < HTTP_FIELD_COUNT; i++) {
-            if ((reader->fitting >> i & 1U) && reader->at == fields[i].len) {
+            if (((unsigned)reader->fitting >> i & 1U) != 0 &&
+                reader->at == fields[i].len) {
                 reader->field = i;
             }
         }
