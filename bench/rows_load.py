@@ -1,0 +1,81 @@
+"""The row of weir-load: the CPU time that a request costs the client itself.
+
+nginx serves a small file from the page cache; weir-load and wrk load it in
+turn, each in a closed loop on one thread of a CPU of its own. All of a client's
+CPU time counts, from its start to its report, and all answers that it says it
+had; wrk keeps a histogram too, and neither checks more than the status.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+from compare import compare, is_chosen, rounds
+from harness import Failure, Server, _prepare
+
+BODY_BYTES = 612
+SECONDS = 4
+
+
+def _weir(settings, url, conns):
+    return [settings.weir_load, "-c", str(conns), "-d", f"{SECONDS}s", "-w",
+            "0", "--json", url]
+
+
+def _wrk(settings, url, conns):
+    return ["wrk", "-t", "1", "-c", str(conns), "-d", f"{SECONDS}s", url]
+
+
+def _count_weir(output):
+    result = json.loads(output)
+    if result["status"] != {"200": result["requests"]["ok"]}:
+        raise Failure(f"weir-load had other answers: {result['status']}")
+    return result["requests"]["ok"]
+
+
+def _count_wrk(output):
+    if "Non-2xx" in output or "Socket errors" in output:
+        raise Failure(f"wrk had errors: {output}")
+    return int(re.search(r"(\d+) requests in", output).group(1))
+
+
+CLIENTS = {"weir": (_weir, _count_weir), "wrk": (_wrk, _count_wrk)}
+
+
+def _measure(settings, name, folder, conns):
+    command, count = CLIENTS[name]
+    with Server(settings, "nginx", "echo", ["--folder", folder]) as server:
+        url = f"http://127.0.0.1:{server.port}/small"
+        with subprocess.Popen(command(settings, url, conns),
+                              stdout=subprocess.PIPE, text=True,
+                              preexec_fn=_prepare({settings.client_cpu})) \
+                as client:
+            output = client.stdout.read()
+            _, status, usage = os.wait4(client.pid, 0)
+            client.returncode = os.waitstatus_to_exitcode(status)
+    if client.returncode != 0:
+        raise Failure(f"{name} ended with {client.returncode}: {output}")
+    cpu_ns = (usage.ru_utime + usage.ru_stime) * 1e9
+    return {"cpu_ns": cpu_ns / count(output)}
+
+
+def row_t18(settings, progress):
+    """weir-load beside wrk, against nginx."""
+    if settings.subject != "weir":
+        raise Failure("only weir has a load tool")
+    if not shutil.which("wrk"):
+        raise Failure("wrk is not there")
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
+        folder = os.path.join(beside, "files")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "small"), "wb") as file:
+            file.write(b"x" * BODY_BYTES)
+        for conns in (50,):
+            case = f"{BODY_BYTES} B, {conns} connections"
+            if is_chosen(settings, case):
+                yield from compare("T18", case, rounds(
+                    settings, progress, f"T18 {case}", list(CLIENTS),
+                    lambda name, c=conns: _measure(settings, name, folder, c)),
+                    {"wrk": 0.83}, figure="us CPU/request", scale=1000)
