@@ -110,10 +110,13 @@ def main():
     parser.add_argument("--identity", metavar="PEM")
     parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--splice", action="store_true", help="of weir-proxy")
+    parser.add_argument("--under", default="", metavar="COMMAND",
+                        help="a tool that runs it, with its options")
     parser.add_argument("port", type=int)
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="weir-bench-")
-    command = COMMANDS[options.service](options, folder)
+    command = [*options.under.split(),
+               *COMMANDS[options.service](options, folder)]
     tell_when_it_serves(options.service, options.port,
                         lambda: shutil.rmtree(folder))
     os.execvp(command[0], command)
