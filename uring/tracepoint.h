@@ -19,6 +19,8 @@
 #ifndef WEIR_URING_TRACEPOINT_H
 #define WEIR_URING_TRACEPOINT_H
 
+#include <stdint.h> /* the values are uint64_t or smaller */
+
 #ifdef WR_TRACEPOINTS
 #include <sys/sdt.h>
 #define WR_TRACEPOINT(name, object, value)                                     \

@@ -393,6 +393,12 @@ static int init_workers(struct run *run)
     return 0;
 }
 
+/* A loop cannot be made, of the program or of a thread. */
+static void say_refused(int err)
+{
+    say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
+}
+
 static int begin(struct run *run)
 {
     struct run_options *options = run->options;
@@ -400,7 +406,7 @@ static int begin(struct run *run)
 
     int err = weir_loop_new(NULL, &run->loop);
     if (err < 0) {
-        say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
+        say_refused(err);
         return err;
     }
     weir_loop_get_features_text(run->loop, result->features,
@@ -424,8 +430,12 @@ static int execute(struct run *run)
     if (begin(run) < 0) {
         goto out;
     }
-    exit_code = LOAD_INTERNAL;
     int err = run_loop(run);
+    if (err < 0 && !run->threads) {
+        say_refused(err);
+        goto out;
+    }
+    exit_code = LOAD_INTERNAL;
     if (err < 0) {
         say("the run broke: %s (%s)", weir_strerror(err), weir_err_name(err));
         goto out;
