@@ -36,7 +36,7 @@ http {{
     scgi_temp_path {place}/scgi;
     server {{
         listen 127.0.0.1:{port};
-        root {place}/root;
+        root {place}/pages;
         location /made {{ return 201 "made\\n"; }}
     }}
 }}
@@ -65,10 +65,10 @@ def nginx(requests=1000000):
     if not path:
         raise Skip("nginx is not installed")
     with tempfile.TemporaryDirectory(prefix="weir-http-") as place:
-        os.mkdir(f"{place}/root")
-        with open(f"{place}/root/small", "wb") as file:
+        os.mkdir(f"{place}/pages")
+        with open(f"{place}/pages/small", "wb") as file:
             file.write(b"x" * 612)
-        with open(f"{place}/root/large", "wb") as file:
+        with open(f"{place}/pages/large", "wb") as file:
             file.write(b"y" * 300_000)
         os.chmod(place, 0o755)
         port = free_port()
