@@ -15,7 +15,7 @@ import socket
 import tempfile
 
 from harness import (ExampleService, Program, Skip, command, equal, example,
-                     matches, read_line, run)
+                     is_sanitized, matches, read_line, run)
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       "../../tools/gdb/weir-gdb.py")
@@ -25,6 +25,8 @@ def ask_gdb(*words):
     """What gdb prints for these words and our command."""
     if not shutil.which("gdb"):
         raise Skip("no gdb")
+    if is_sanitized(example("chat_server")):
+        raise Skip("sanitizers have stacks and cores of their own")
     outcome = command("gdb", "-nx", "-batch", "-iex",
                       "set debuginfod enabled off", *words, "-ex",
                       f"source {SCRIPT}", "-ex", "weir tasks")
@@ -81,6 +83,8 @@ def test_a_core_shows_them_too():
     with open("/proc/sys/kernel/core_pattern", encoding="ascii") as file:
         if file.read().strip() != "core":
             raise Skip("cores of this machine go elsewhere")
+    if is_sanitized(example("chat_server")):
+        raise Skip("sanitizers have stacks and cores of their own")
     with tempfile.TemporaryDirectory() as folder, ExampleService(
             "chat_server", cwd=folder, preexec_fn=allow_a_core) as server:
         members = two_members(server)

@@ -403,4 +403,5 @@ void worker_fini(struct worker *worker)
         free(row);
     }
     client_fini(&worker->client);
+    weir_remote_unref(worker->home);
 }
