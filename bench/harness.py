@@ -34,6 +34,11 @@ VARIANTS = {
 }
 
 
+# Of modes that rows add: the command of a contender, by settings, name, port
+# and what else its row gives.
+COMMANDS = {}
+
+
 class Failure(Exception):
     """A run that cannot be used: its text says why."""
 
@@ -45,6 +50,7 @@ class Settings:
         self.programs = os.path.join(options.build, "bench")
         self.weir_load = os.path.join(options.build, "tools", "weir-load")
         self.weir_proxy = os.path.join(options.build, "tools", "weir-proxy")
+        self.examples = os.path.join(options.build, "tools", "example-")
         self.server_cpu = options.server_cpu
         self.client_cpu = options.client_cpu
         self.rounds = options.rounds
@@ -178,6 +184,8 @@ class Server:
 def server_command(settings, name, mode, port, extra=(), own=False):
     """The command of a contender; plain echo of weir is weir-load's, unless
     its own program here is asked for, which has statistics."""
+    if mode in COMMANDS:
+        return COMMANDS[mode](settings, name, port, extra)
     if mode == "proxy":
         return proxy_command(settings, name, port, extra)
     if name == "uvloop":
@@ -230,7 +238,7 @@ def find_python():
     raise Failure("no Python here has uvloop")
 
 
-def _find_service(name):
+def find_service(name):
     """Where it is installed; not every PATH has the folders of root."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
     found = shutil.which(name, path=path)
@@ -241,12 +249,12 @@ def _find_service(name):
 
 @functools.lru_cache(maxsize=None)
 def find_nginx():
-    return _find_service("nginx")
+    return find_service("nginx")
 
 
 @functools.lru_cache(maxsize=None)
 def find_haproxy():
-    return _find_service("haproxy")
+    return find_service("haproxy")
 
 
 @functools.lru_cache(maxsize=None)

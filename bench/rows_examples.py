@@ -1,0 +1,90 @@
+"""The rows of servers that people recognise: the examples of tools/examples
+beside the services that they stand for, one process each.
+
+The clients are those that the services are measured with, on a CPU of their
+own. The figure is the server's CPU time for each request, from before the
+client's start to after its end. Nobody says that an example does all that the
+service does: it is what is left when a protocol is all there is.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+from compare import compare, contenders, is_chosen, rounds
+from harness import COMMANDS, HERE, Failure, Server, _prepare, find_service
+
+LIMIT_S = 60
+
+
+def _command(example, service):
+    """The function that COMMANDS has for a mode: weir's example or a service."""
+
+    def command(settings, name, port, extra):
+        if name == "weir":
+            return [settings.examples + example, str(port), *extra]
+        find_service(service)
+        return [sys.executable, os.path.join(HERE, "serve_service.py"),
+                "--service", name, *extra, str(port)]
+
+    return command
+
+
+def _cpu_ns(pid):
+    """The time that a process has had on processors, by its CPU clock."""
+    return time.clock_gettime_ns(~pid << 3 | 2)
+
+
+def _measure(settings, server, client, count_of):
+    """The server's CPU time for each of the requests that the client counts."""
+    before = _cpu_ns(server.pid)
+    done = subprocess.run(client, capture_output=True, text=True, check=False,
+                          timeout=LIMIT_S,
+                          preexec_fn=_prepare({settings.client_cpu}))
+    cpu_ns = _cpu_ns(server.pid) - before
+    if done.returncode != 0:
+        raise Failure(f"{client[0]} ended with {done.returncode}: "
+                      f"{done.stderr.strip()}")
+    return {"cpu_ns": cpu_ns / count_of(done.stdout)}
+
+
+def _find_client(name):
+    if not shutil.which(name):
+        raise Failure(f"{name} is not installed")
+    return name
+
+
+COMMANDS["redis"] = _command("redis_server", "redis-server")
+
+
+def row_redis(settings, progress):
+    """redis-benchmark's GET and SET, one by one and in pipelines of 16."""
+    client = _find_client("redis-benchmark")
+    names = contenders(settings, "redis", ["redis"])
+
+    def measure(name, verb, depth):
+        count = settings.time_ms * (40 if depth == 1 else 400)
+        with Server(settings, name, "redis") as server:
+            return _measure(
+                settings, server,
+                [client, "-p", str(server.port), "-n", str(count), "-c", "50",
+                 "-P", str(depth), "-r", "10000", "-d", "100", "-t", verb,
+                 "--csv"],
+                lambda output: _check_benchmark(output, verb) and count)
+
+    for verb in ("get", "set"):
+        for depth, target in ((1, 1.0), (16, 1.0)):
+            case = f"{verb.upper()} of 100 B, 50 connections x {depth}"
+            if is_chosen(settings, case):
+                yield from compare("redis", case, rounds(
+                    settings, progress, f"redis {case}", names,
+                    lambda name, v=verb, d=depth: measure(name, v, d)),
+                    {"redis": target}, figure="us CPU/request", scale=1000)
+
+
+def _check_benchmark(output, verb):
+    if not re.search(rf'^"{verb.upper()}","\d', output, re.M):
+        raise Failure(f"redis-benchmark says: {output.strip()}")
+    return True

@@ -1,0 +1,56 @@
+/*
+ * Numbers as redis reads them: as they would be printed, so neither "+1" nor
+ * "01", and nothing beyond 64 bits. A head is what stands before words: how
+ * many there are, or how long one is. Pure code.
+ */
+#ifndef WEIR_EXAMPLES_REDIS_NUMBERS_H
+#define WEIR_EXAMPLES_REDIS_NUMBERS_H
+
+#include "redis_words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define NUMBER_SIZE 24
+
+static inline struct redis_word print_number(char ret[NUMBER_SIZE],
+                                             int64_t number)
+{
+    int len = snprintf(ret, NUMBER_SIZE, "%" PRId64, number);
+    return (struct redis_word){ret, (size_t)len};
+}
+
+static inline bool is_number(struct redis_word word, int64_t *ret)
+{
+    char text[NUMBER_SIZE] = "";
+    char again[NUMBER_SIZE];
+    if (word.len >= sizeof(text)) {
+        return false;
+    }
+    memcpy(text, word.data, word.len);
+    *ret = strtoll(text, NULL, 10);
+    return print_number(again, *ret).len == word.len &&
+           memcmp(again, text, word.len) == 0;
+}
+
+/* The number of a head, "*3\r\n" or "$3\r\n", or -1. */
+static inline long read_head(const uint8_t *line, size_t len, long most)
+{
+    long number = 0;
+    if (len < 4 || line[len - 2] != '\r' || line[len - 1] != '\n') {
+        return -1;
+    }
+    for (size_t i = 1; i < len - 2; i++) {
+        int digit = line[i] - '0';
+        if (digit < 0 || digit > 9 || (number == 0 && i > 1)) {
+            return -1;
+        }
+        number = number * 10 + digit;
+        if (number > most) {
+            return -1;
+        }
+    }
+    return number;
+}
+
+#endif
