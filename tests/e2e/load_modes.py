@@ -1,28 +1,37 @@
-"""weir-load run in its other modes: rr, with answers of any content.
+"""weir-load run in its other modes: rr, stream, connect and idle.
 
-Each against a server that does what the mode is made for.
+Each against a server that does what the mode is made for, and against one that
+does not.
 """
 
-import time
+import threading
 
-from harness import equal, load_json, run
-from servers import Server, read_exactly
+from harness import Serve, equal, load, load_json, matches, run
+from servers import Server, answering, drain, echo, read_exactly
 
-OK = 0
+OK, NOTHING, ERRORS = 0, 3, 4
 
 
-def judged(*args):
-    """A run with JSON that must be valid."""
+def judged(*args, status=OK):
+    """A run with JSON that ends so."""
     outcome, result = load_json(*args)
-    equal((outcome.status, outcome.err), (OK, ""), "exit status and error")
+    equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
     return result
 
 
+def kinds(result):
+    return [(error["phase"], error["code"]) for error in result["errors"]]
+
+
+# ---- rr ----
+
 def test_answers_of_another_size_than_the_requests():
+    halves = threading.Event()
+
     def serve(connection, _number):
         while read_exactly(connection, 10):
             connection.sendall(b"x" * 30)
-            time.sleep(0.005)
+            halves.wait(0.005)  # so that most answers come in two pieces
             connection.sendall(b"y" * 70)
 
     with Server(serve) as server:
@@ -30,6 +39,159 @@ def test_answers_of_another_size_than_the_requests():
                         "10", "--recv", "100", server.url)
     equal(result["bytes"], {"in": 50 * 100, "out": 50 * 10}, "bytes")
     equal(result["requests"]["ok"], 50, "ok")
+
+
+def test_datagrams_of_another_size_than_the_requests():
+    sizes = set()
+
+    def answer(_number, data):
+        sizes.add(len(data))
+        return [b"x" * 7]
+
+    with answering(answer) as url:
+        result = judged("-c", "2", "-n", "50", "--mode", "rr", "--send", "3",
+                        "--recv", "7", url)
+        wrong = judged("-c", "1", "-n", "5", "--mode", "rr", "--send", "3",
+                       "--recv", "8", url, status=NOTHING)
+    equal(sizes, {3}, "sizes of requests")
+    equal(result["requests"]["ok"], 50, "ok")
+    equal(result["bytes"], {"in": 50 * 7, "out": 50 * 3}, "bytes")
+    equal(wrong["requests"]["failed"], 5, "failed")
+    equal(kinds(wrong), [("validate", "WRONG_SIZE")], "errors")
+
+
+def test_a_datagram_without_an_answer_is_lost_and_the_next_one_sent():
+    def answer(number, data):
+        return [] if number == 3 else [data]
+
+    with answering(answer) as url:
+        result = judged("-c", "1", "-n", "9", "--mode", "rr", "--timeout",
+                        "1s", url, status=ERRORS)
+    equal((result["requests"]["ok"], result["requests"]["timeout"]), (8, 1),
+          "answered and lost")
+
+
+# ---- stream ----
+
+def test_blocks_go_up():
+    seen = []
+
+    def count(connection, _number):
+        while data := connection.recv(65536):
+            seen.append(len(data))
+
+    with Server(count) as server:
+        result = judged("-c", "2", "-n", "40", "--mode", "stream", "--send",
+                        "10000", "-p", "3", server.url)
+    equal(result["requests"]["ok"], 40, "blocks")
+    equal(result["bytes"], {"in": 0, "out": 400000}, "bytes")
+    equal(0 < sum(seen) <= 400000, True, "bytes that the server has seen")
+    equal(result["config"]["direction"], "up", "direction")
+
+
+def test_blocks_come_down():
+    def give(connection, _number):
+        for _ in range(10):
+            connection.sendall(b"x" * 3000)
+        drain(connection, 0)
+
+    with Server(give) as server:
+        result = judged("-c", "1", "-n", "30", "--mode", "stream",
+                        "--direction", "down", "--send", "1000", server.url)
+    equal(result["requests"]["ok"], 30, "blocks")
+    equal(result["bytes"], {"in": 30000, "out": 0}, "bytes")
+
+
+def test_a_stream_that_ends_in_a_block_is_an_error():
+    def give(connection, _number):
+        connection.sendall(b"x" * 2500)
+
+    with Server(give) as server:
+        result = judged("-c", "1", "-n", "3", "--mode", "stream",
+                        "--direction", "down", "--send", "1000", server.url,
+                        status=ERRORS)
+    equal(("eof", "EOF") in kinds(result), True, f"errors {kinds(result)}")
+
+
+def test_blocks_go_both_ways():
+    with Server(echo) as server:
+        result = judged("-c", "2", "-n", "50", "--mode", "stream",
+                        "--direction", "both", server.url)
+    equal(result["requests"]["ok"], 50, "blocks")
+    equal(result["bytes"]["in"] >= 50 * 65536, True, "bytes down")
+    equal(result["bytes"]["out"] >= 50 * 65536, True, "bytes up")
+
+
+def test_a_server_that_takes_no_bytes_is_noticed():
+    leave = threading.Event()
+    with Server(lambda *_: leave.wait()) as server:
+        result = judged("-c", "1", "-n", "1000", "--mode", "stream",
+                        "--timeout", "1s", "--max-errors", "0", server.url,
+                        status=ERRORS)
+        leave.set()
+    equal(("timeout", "NO_ANSWER") in kinds(result), True,
+          f"errors {kinds(result)}")
+
+
+# ---- connect ----
+
+def test_connections_are_made_and_closed():
+    def greet(connection, _number):
+        connection.sendall(b"220 hello\r\n")
+        drain(connection, 0)
+
+    with Server(greet) as server:
+        result = judged("-c", "3", "-n", "60", "--mode", "connect", server.url)
+    equal(result["requests"]["ok"], 60, "ok")
+    equal(result["connections"]["opened"] >= 60, True, "opened")
+    equal(result["bytes"]["out"], 0, "bytes out")
+
+
+def test_the_time_of_a_connection_is_from_its_begin():
+    with Serve() as server:
+        result = judged("-c", "4", "-n", "200", "--mode", "connect",
+                        server.url)
+    service, connect = (result["latency"][name]
+                        for name in ("service", "connect"))
+    equal(service["max"] <= connect["max"], True, "no longer than connecting")
+    equal(service["min"] > 0, True, "no time at all")
+
+
+# ---- idle ----
+
+def test_idle_connections_stand_until_the_end():
+    with Serve("--stats", may_complain=True) as server:
+        result = judged("-c", "20", "-d", "1s", "--mode", "idle", server.url)
+        matches(server.stop(), r"^served_connections 20$")
+    equal(result["requests"]["ok"], 20, "ok")
+    equal(result["bytes"], {"in": 0, "out": 0}, "bytes")
+    equal(result["latency"]["service"]["min"] >= 999_000_000, True,
+          "as long as the window")
+
+
+def test_an_idle_connection_that_is_lost_is_an_error():
+    windows = threading.Event()
+
+    def leave(connection, number):
+        if number == 1:
+            windows.wait(0.5)
+        else:
+            drain(connection, number)
+
+    with Server(leave) as server:
+        result = judged("-c", "4", "-d", "2s", "--mode", "idle", server.url,
+                        status=ERRORS)
+    equal(result["requests"]["failed"], 1, "failed")
+    equal(result["connections"]["lost"], 1, "lost")
+
+
+def test_the_report_names_the_mode():
+    with Serve() as server:
+        outcome = load("-c", "1", "-d", "1s", "--mode", "idle", server.url)
+        matches(outcome.out, r"1 conns, depth 1, idle, measured")
+        outcome = load("-c", "1", "-n", "3", "--mode", "stream",
+                       "--direction", "both", server.url)
+        matches(outcome.out, r"blocks of 64 KiB, both, measured")
 
 
 run(globals())

@@ -107,6 +107,32 @@ class RefusingDatagrams:
         self.other.close()
 
 
+@contextlib.contextmanager
+def answering(answer):
+    """A server: answer(number, data) gives the datagrams that go back for the
+    one with this number, which begins at 1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+
+        def serve():
+            number = 0
+            while True:
+                data, peer = sock.recvfrom(65536)
+                if not data:
+                    return
+                number += 1
+                for part in answer(number, data):
+                    sock.sendto(part, peer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"udp://127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            sock.sendto(b"", sock.getsockname())
+            thread.join()
+
+
 class Refusing:
     """An address that nobody listens on, reserved for the block."""
 

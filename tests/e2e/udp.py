@@ -4,17 +4,15 @@ Some servers here lose, repeat and exchange datagrams, by count, so that the
 figures of run are known beforehand.
 """
 
-import contextlib
 import os
 import signal
 import socket
 import struct
 import tempfile
-import threading
 
 from harness import (WAIT_S, WEIR_LOAD, Service, Skip, command, command_apart,
                      equal, load, load_json, matches, one_line, read_line, run)
-from servers import RefusingDatagrams
+from servers import RefusingDatagrams, answering
 
 OK, USAGE, NOTHING, ERRORS = 0, 2, 3, 4
 
@@ -28,32 +26,6 @@ class Serving(Service):
     def __init__(self, *args):
         super().__init__(WEIR_LOAD, "serve", *args)
         self.urls = read_line(self.process.stdout).split()[3:]
-
-
-@contextlib.contextmanager
-def answering(answer):
-    """A server: answer(number, data) gives the datagrams that go back for the
-    one with this number, which begins at 1."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-
-        def serve():
-            number = 0
-            while True:
-                data, peer = sock.recvfrom(65536)
-                if not data:
-                    return
-                number += 1
-                for part in answer(number, data):
-                    sock.sendto(part, peer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"udp://127.0.0.1:{sock.getsockname()[1]}"
-        finally:
-            sock.sendto(b"", sock.getsockname())
-            thread.join()
 
 
 def counted(answer, status, *args):

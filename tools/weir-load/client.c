@@ -414,7 +414,7 @@ int client_init(struct client *client, const struct client_share *share)
         return -ENOMEM;
     }
     attempts_init(&client->attempts, options, share->tls, attempt_done, client);
-    if (!options->targets[0].is_datagram) {
+    if (!options->targets[0].is_datagram && codec_find(options)) {
         int err = codec_find(options)->open(&thread, &client->codec_shared);
         if (err < 0) {
             client_fini(client);
@@ -448,7 +448,7 @@ int client_start(struct client *client, weir_loop *loop,
 
 void client_begin_window(struct client *client)
 {
-    if (client->options->mode == RUN_MODE_CRR) {
+    if (options_is_churn(client->options)) {
         histogram_clear(client->connect_latency);
         histogram_clear(client->handshake_latency);
     }
@@ -493,6 +493,18 @@ uint64_t client_part(const struct client *client, uint64_t whole)
     const uint64_t count = client->share.thread_count;
 
     return whole / count + (index < whole % count);
+}
+
+void client_end_window(struct client *client)
+{
+    uint64_t now_ns = conn_now_ns();
+
+    if (client->options->mode != RUN_MODE_IDLE) {
+        return;
+    }
+    for (uint64_t i = 0; i < client->conn_count; i++) {
+        conn_end_hold(&client->conns[i], now_ns);
+    }
 }
 
 void client_stop_sending(struct client *client)

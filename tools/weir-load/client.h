@@ -115,6 +115,9 @@ uint64_t client_part(const struct client *client, uint64_t whole);
 /* Forget what connecting took until now: in mode crr it is measured. */
 void client_begin_window(struct client *client);
 
+/* The window's time is over: what was to stand so long has. */
+void client_end_window(struct client *client);
+
 /* No more requests; CLIENT_DRAINED follows, perhaps at once. */
 void client_stop_sending(struct client *client);
 

@@ -26,15 +26,23 @@ bool client_get_memory(struct client *client, uint32_t ring_size)
         !client->connect_latency || !client->handshake_latency) {
         return false;
     }
+    if (options->targets[0].is_datagram || options->mode == RUN_MODE_STREAM) {
+        client->payload = malloc(sizeof(*client->payload));
+        if (!client->payload) {
+            return false;
+        }
+    }
     if (options->targets[0].is_datagram) {
         client->slots = calloc(conn_count * depth, sizeof(*client->slots));
         client->scratch = malloc(EXCHANGE_SIZE_MAX);
-        client->payload = malloc(sizeof(*client->payload));
-        return client->slots && client->scratch && client->payload;
+        return client->slots && client->scratch;
     }
     client->flights = calloc(conn_count * ring_size, sizeof(*client->flights));
+    if (!client->flights || !codec) {
+        return client->flights != NULL;
+    }
     client->codec_states = calloc(conn_count, codec->state_size);
-    return client->flights && client->codec_states;
+    return client->codec_states != NULL;
 }
 
 void client_fini(struct client *client)

@@ -24,21 +24,34 @@ static uint64_t make_nonce(void)
 /* Answers of a connection, of which 0 is without an end. */
 static uint32_t find_quota(const struct run_options *options, uint32_t count)
 {
-    if (options->mode == RUN_MODE_CRR) {
+    if (options_is_churn(options)) {
         return 1;
     }
     return count > 0 ? count : UINT32_MAX;
+}
+
+static const struct conn_kind *find_kind(const struct run_options *options)
+{
+    switch (options->mode) {
+    case RUN_MODE_STREAM:
+        return &conn_flow;
+    case RUN_MODE_CONNECT:
+        return &conn_visit;
+    case RUN_MODE_IDLE:
+        return &conn_hold;
+    default:
+        return options->targets[0].is_datagram ? &exchange_kind : &conn_stream;
+    }
 }
 
 static void prepare_traffic(struct client *client, uint32_t ring_size,
                             const struct conn_events *events)
 {
     const struct run_options *options = client->options;
-    const bool is_datagram = options->targets[0].is_datagram;
     const bool is_open = options->model != RUN_MODEL_CLOSED;
 
     client->traffic = (struct traffic){
-        .kind = is_datagram ? &exchange_kind : &conn_stream,
+        .kind = find_kind(options),
         .options = options,
         .codec = codec_find(options),
         .codec_shared = client->codec_shared,
@@ -80,7 +93,8 @@ static void prepare_conns(struct client *client, uint32_t ring_size)
         } else {
             conn->flights = client->flights + (size_t)i * ring_size;
             conn->codec_state =
-                client->codec_states + (size_t)i * codec->state_size;
+                codec ? client->codec_states + (size_t)i * codec->state_size
+                      : NULL;
         }
         client->waiting[i] = i;
     }

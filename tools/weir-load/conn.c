@@ -1,7 +1,6 @@
 /*
- * The hot path is data_received: have the codec read answers, take their
- * requests from the ring, record, send as many requests again. It allocates
- * nothing.
+ * All that the kinds of connections have in common: what is under way, what is
+ * counted, and the closed loop.
  *
  * Time: the clock is read once for each receive. So the answers that one
  * receive brings together share a time stamp, which is when this program saw
@@ -27,8 +26,7 @@ uint64_t conn_now_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/* Everything under way is lost: counted, and none of it measured. */
-static uint32_t drop_outstanding(struct conn *conn)
+uint32_t conn_drop_outstanding(struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
     uint32_t dropped = conn->outstanding;
@@ -64,12 +62,11 @@ void conn_tell_drained(struct traffic *traffic)
     }
 }
 
-/* The connection is of no use any more. */
-static void give_up(struct conn *conn, enum error_phase phase, int code,
-                    const char *detail)
+void conn_give_up(struct conn *conn, enum error_phase phase, int code,
+                  const char *detail)
 {
     struct traffic *traffic = conn->traffic;
-    uint32_t requests = drop_outstanding(conn);
+    uint32_t requests = conn_drop_outstanding(conn);
 
     struct error_kind *first = conn_count_error(conn, phase, code, requests);
     if (first) {
@@ -81,22 +78,19 @@ static void give_up(struct conn *conn, enum error_phase phase, int code,
     conn_tell_drained(traffic);
 }
 
+void conn_end_early(struct conn *conn)
+{
+    char detail[ERRORS_DETAIL_SIZE];
+
+    snprintf(detail, sizeof(detail),
+             "connection %u after %llu bytes of answers, %u requests "
+             "outstanding",
+             conn->index, (unsigned long long)conn->received_bytes,
+             conn->outstanding);
+    conn_give_up(conn, PHASE_EOF, ERROR_EOF, detail);
+}
+
 /* ---- sending ---- */
-
-/* A codec writes to the connection itself. */
-struct codec_out {
-    weir_transport *transport;
-};
-
-int codec_write(struct codec_out *out, const void *bytes, size_t len)
-{
-    return weir_transport_write(out->transport, bytes, len);
-}
-
-int codec_write_ref(struct codec_out *out, const void *bytes, size_t len)
-{
-    return weir_transport_write_ref(out->transport, bytes, len, NULL, NULL);
-}
 
 static void count_sent(struct conn *conn, uint32_t count, uint64_t now_ns,
                        bool is_measured)
@@ -139,32 +133,6 @@ static uint32_t begin_requests(struct conn *conn, uint64_t now_ns)
     }
     count_sent(conn, (uint32_t)count, now_ns, traffic->measuring);
     return (uint32_t)count;
-}
-
-static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
-                          uint64_t now_ns)
-{
-    struct traffic *traffic = conn->traffic;
-    uint32_t first = conn->head + conn->outstanding - count;
-    struct codec_out out = {conn->transport};
-    const struct codec_batch batch = {
-        .count = count,
-        .number = traffic->next_number,
-        .stride = traffic->number_stride,
-    };
-
-    for (uint32_t i = 0; i < count; i++) {
-        conn->flights[(first + i) & traffic->ring_mask] =
-            (struct flight){meant_ns, now_ns};
-    }
-    traffic->next_number += count * traffic->number_stride;
-    int err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
-                                     &batch, &out);
-    if (err < 0) {
-        char detail[ERRORS_DETAIL_SIZE];
-        weir_transport_get_error_text(conn->transport, detail, sizeof(detail));
-        give_up(conn, PHASE_WRITE, err, detail);
-    }
 }
 
 void conn_fill(struct conn *conn, uint64_t now_ns)
@@ -229,17 +197,6 @@ void conn_mark_warmup(struct conn *conn)
 
 /* ---- receiving ---- */
 
-/* An answer with more bytes behind it than can belong to any is wrong. */
-static void report_surplus(struct conn *conn, size_t len)
-{
-    char detail[ERRORS_DETAIL_SIZE];
-
-    snprintf(detail, sizeof(detail),
-             "connection %u: %zu bytes more than were asked for", conn->index,
-             len);
-    give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
-}
-
 /* It was understood, and is not what was expected. */
 static void count_refusal(struct conn *conn, const struct codec_answer *answer)
 {
@@ -264,7 +221,6 @@ void conn_record_times(const struct conn *conn, const struct flight *flight,
     }
 }
 
-/* The times of the oldest request, which has its whole answer. */
 static void record_answer(struct conn *conn, const struct flight *flight,
                           uint64_t now_ns)
 {
@@ -278,8 +234,8 @@ static void record_answer(struct conn *conn, const struct flight *flight,
     histogram_record(&record->ttfb, conn->first_byte_ns - flight->sent_ns);
 }
 
-static void take_answer(struct conn *conn, const struct codec_answer *answer,
-                        uint64_t now_ns)
+void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
+                      uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
     const struct flight *flight =
@@ -310,148 +266,14 @@ static void take_answer(struct conn *conn, const struct codec_answer *answer,
     conn->first_byte_ns = 0;
 }
 
-/* Requests that the server has said it will not take: in a closed loop they
- * were never sent, and others take their place; a schedule has no second time
- * for them. */
-static void take_back(struct conn *conn)
-{
-    struct traffic *traffic = conn->traffic;
-    uint64_t measured = conn->outstanding - conn->outstanding_warmup;
-
-    if (traffic->pacing) {
-        uint32_t requests = drop_outstanding(conn);
-        if (requests > 0) {
-            traffic->events->failed(
-                traffic->events_arg, conn,
-                conn_count_error(conn, PHASE_EOF, ERROR_EOF, requests));
-        }
-        return;
-    }
-    traffic->warmup.sent -= conn->outstanding_warmup;
-    traffic->warmup.scheduled -= conn->outstanding_warmup;
-    traffic->measured.sent -= measured;
-    traffic->measured.scheduled -= measured;
-    traffic->remaining += measured;
-    traffic->outstanding -= conn->outstanding;
-    conn->outstanding = 0;
-    conn->outstanding_warmup = 0;
-}
-
-/* The connection has had its last answer. */
-static void finish(struct conn *conn)
+void conn_finish(struct conn *conn)
 {
     conn->state = CONN_CLOSING;
     weir_transport_close(conn->transport);
     conn_tell_drained(conn->traffic);
 }
 
-/* Has all of the bytes been read as answers? Otherwise the connection was given
- * up, or has ended. */
-static bool read_answers(struct conn *conn, const struct weir_buf *buf,
-                         uint64_t now_ns)
-{
-    const struct traffic *traffic = conn->traffic;
-    const uint8_t *bytes = buf->data;
-    size_t len = buf->len;
-    char detail[ERRORS_DETAIL_SIZE];
-
-    while (len > 0) {
-        struct codec_answer answer = {.detail = detail};
-        if (conn->outstanding == 0) {
-            report_surplus(conn, len);
-            return false;
-        }
-        ssize_t used = traffic->codec->consume(
-            traffic->codec_shared, conn->codec_state, bytes, len, &answer);
-        if (used < 0) {
-            give_up(conn, PHASE_VALIDATE, (int)used, detail);
-            return false;
-        }
-        bytes += used;
-        len -= (size_t)used;
-        if (!answer.is_complete) {
-            assert(len == 0);
-            conn->first_byte_ns =
-                conn->first_byte_ns ? conn->first_byte_ns : now_ns;
-            return true;
-        }
-        if (len > 0 && conn->outstanding == 1) {
-            report_surplus(conn, len);
-            return false;
-        }
-        traffic_note_quiet(conn->traffic, now_ns);
-        take_answer(conn, &answer, now_ns);
-        if (answer.ends_connection) {
-            take_back(conn);
-            finish(conn);
-            return false;
-        }
-    }
-    return true;
-}
-
-static int data_received(void *user, weir_transport *t,
-                         const struct weir_buf *buf)
-{
-    struct conn *conn = user;
-
-    (void)t;
-    if (conn->state != CONN_OPEN) {
-        return 0;
-    }
-    uint64_t now_ns = conn_now_ns();
-    conn->received_bytes += buf->len;
-    if (!read_answers(conn, buf, now_ns)) {
-        return 0;
-    }
-    if (conn->quota == 0) {
-        finish(conn);
-    } else {
-        conn->traffic->ready(conn, now_ns);
-    }
-    return 0;
-}
-
-/* Was the end of the stream the end of an answer? */
-static bool ends_answer(struct conn *conn)
-{
-    const struct traffic *traffic = conn->traffic;
-    char detail[ERRORS_DETAIL_SIZE];
-    struct codec_answer answer = {.detail = detail};
-
-    if (conn->outstanding == 0 || !traffic->codec->end ||
-        !traffic->codec->end(traffic->codec_shared, conn->codec_state,
-                             &answer)) {
-        return false;
-    }
-    take_answer(conn, &answer, conn_now_ns());
-    return true;
-}
-
-static int eof_received(void *user, weir_transport *t)
-{
-    struct conn *conn = user;
-    char detail[ERRORS_DETAIL_SIZE];
-
-    (void)t;
-    if (conn->state != CONN_OPEN) {
-        return 0;
-    }
-    if (ends_answer(conn)) {
-        take_back(conn);
-        finish(conn);
-        return 0;
-    }
-    snprintf(detail, sizeof(detail),
-             "connection %u after %llu bytes of answers, %u requests "
-             "outstanding",
-             conn->index, (unsigned long long)conn->received_bytes,
-             conn->outstanding);
-    give_up(conn, PHASE_EOF, ERROR_EOF, detail);
-    return 0;
-}
-
-static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
+void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct traffic *traffic = conn->traffic;
     uint32_t late = 0;
@@ -482,7 +304,7 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
                  "connection %u: %u requests unanswered, %u more were under "
                  "way",
                  conn->index, late, conn->outstanding);
-        give_up(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, detail);
+        conn_give_up(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, detail);
     }
 }
 
@@ -512,22 +334,9 @@ void conn_reset(struct conn *conn)
     conn->quota = choose_quota(conn);
     conn->first_byte_ns = 0;
     conn->received_bytes = 0;
+    conn->partial_bytes = 0;
     conn->state = CONN_CONNECTING;
     conn->connect_began_ns = conn_now_ns();
-}
-
-static void prepare(struct conn *conn, const struct target *target)
-{
-    const struct traffic *traffic = conn->traffic;
-    const struct codec_start start = {
-        .target = target,
-        .conn_index = conn->index,
-        .generation = conn->generation,
-    };
-
-    conn_reset(conn);
-    conn->head = 0;
-    traffic->codec->begin(traffic->codec_shared, conn->codec_state, &start);
 }
 
 void conn_made(void *user, weir_transport *t)
@@ -536,6 +345,7 @@ void conn_made(void *user, weir_transport *t)
 
     conn->transport = t;
     conn->state = CONN_OPEN;
+    conn->connected_ns = conn_now_ns();
     conn->traffic->events->opened(conn->traffic->events_arg, conn);
 }
 
@@ -545,7 +355,7 @@ void conn_lost(void *user, weir_transport *t, int err)
     struct traffic *traffic = conn->traffic;
 
     if (conn->state == CONN_OPEN && err < 0) {
-        uint32_t requests = drop_outstanding(conn);
+        uint32_t requests = conn_drop_outstanding(conn);
         struct error_kind *first =
             conn_count_error(conn, PHASE_TRANSFER, err, requests);
         if (first) {
@@ -578,19 +388,3 @@ void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
     }
     traffic->events->failed(traffic->events_arg, conn, first);
 }
-
-static const struct weir_protocol protocol = {
-    .size = sizeof(struct weir_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = conn_made,
-    .connection_lost = conn_lost,
-    .data_received = data_received,
-    .eof_received = eof_received,
-};
-
-const struct conn_kind conn_stream = {
-    .protocol = &protocol,
-    .prepare = prepare,
-    .send = send_requests,
-    .expire = expire,
-};

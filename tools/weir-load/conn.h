@@ -74,7 +74,8 @@ struct conn {
     /* UDP: which address of a name this connection is made to. */
     size_t address_index;
     uint64_t measured_from;
-    /* UDP: the place in the payload stream where its datagrams begin. */
+    /* UDP: the place in the payload stream where its datagrams begin; mode
+     * stream: of the next block. */
     uint32_t send_at;
     enum conn_state state;
     /* Of all connections of the run. */
@@ -93,13 +94,27 @@ struct conn {
     /* Has it been open or failed once; set by the client. */
     bool settled;
     uint64_t connect_began_ns;
+    /* When it stood, with TLS when the handshake was over. */
+    uint64_t connected_ns;
+    /* Mode stream: bytes of a block that is not all here. */
+    size_t partial_bytes;
 };
 
 /* CLOCK_MONOTONIC now. */
 uint64_t conn_now_ns(void);
 
-/* The stream's way. The user pointer of the protocol is the struct conn. */
+/* Requests and answers of a codec. The user pointer of the protocol is the
+ * struct conn, as it is in the others. */
 extern const struct conn_kind conn_stream;
+
+/* Mode connect: a request is that the connection stands, and it ends then. */
+extern const struct conn_kind conn_visit;
+
+/* Mode idle: a request is that the connection stands until the end. */
+extern const struct conn_kind conn_hold;
+
+/* Mode stream: a request is a block of bytes, up or down. */
+extern const struct conn_kind conn_flow;
 
 /* Is it open, with fewer requests under way than it may have? */
 bool conn_has_room(const struct conn *conn);
@@ -126,7 +141,30 @@ void conn_mark_warmup(struct conn *conn);
 void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
                        const char *detail);
 
+/* Mode idle: the time is over, and the connection stands. */
+void conn_end_hold(struct conn *conn, uint64_t now_ns);
+
 /* ---- for the kinds ---- */
+
+/* It is of no use any more: all under way is lost, and it is aborted. */
+void conn_give_up(struct conn *conn, enum error_phase phase, int code,
+                  const char *detail);
+
+/* The peer has ended the stream: a failure. */
+void conn_end_early(struct conn *conn);
+
+/* All under way is lost: counted as failed. Returns how many that were. */
+uint32_t conn_drop_outstanding(struct conn *conn);
+
+/* The oldest request has its whole answer. */
+void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
+                      uint64_t now_ns);
+
+/* The connection has had its last answer. */
+void conn_finish(struct conn *conn);
+
+/* conn_kind.expire where answers come in order. */
+void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
 
 /* Count an event that concerns so many requests. Returns its kind, for the
  * detail, when it is the first of its kind, else NULL. */

@@ -23,6 +23,8 @@ static const struct own_code own_codes[] = {
     {ERROR_NO_ANSWER, "NO_ANSWER", "no answer within the time-out"},
     {ERROR_STATUS, "STATUS", "a status that is not expected"},
     {ERROR_LENGTH, "LENGTH", "a length field that cannot be"},
+    {ERROR_WRONG_SIZE, "WRONG_SIZE",
+     "the datagram is not of the size of an answer"},
     {ERROR_ANSWER, "ANSWER", "an answer that does not begin as expected"},
 };
 

@@ -28,11 +28,12 @@ enum error_phase {
 enum {
     ERROR_EOF = -5000, /* end of stream with requests unanswered */
     ERROR_WRONG_ECHO = -5001,
-    ERROR_SURPLUS = -5002,   /* more bytes than were asked for */
-    ERROR_NO_ANSWER = -5003, /* --timeout passed */
-    ERROR_STATUS = -5004,    /* a status that is a failure */
-    ERROR_ANSWER = -5005,    /* an answer that does not begin as it should */
-    ERROR_LENGTH = -5006,    /* a length field that cannot be */
+    ERROR_SURPLUS = -5002,    /* more bytes than were asked for */
+    ERROR_NO_ANSWER = -5003,  /* --timeout passed */
+    ERROR_STATUS = -5004,     /* a status that is a failure */
+    ERROR_ANSWER = -5005,     /* an answer that does not begin as it should */
+    ERROR_LENGTH = -5006,     /* a length field that cannot be */
+    ERROR_WRONG_SIZE = -5007, /* a datagram of another size */
 };
 
 struct error_kind {

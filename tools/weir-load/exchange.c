@@ -3,6 +3,10 @@
  * library tells (ICMP) names no datagram; it is counted by its kind, and the
  * datagram that caused it is counted once, when its answer does not come.
  *
+ * In mode rr neither the request nor the answer has a head: one datagram is
+ * under way at a time, and the next one that comes, of --recv bytes, answers
+ * it.
+ *
  * The clock is read once for each answer: conn.c says what a latency is.
  */
 #include "exchange.h"
@@ -22,6 +26,12 @@ struct head {
 
 _Static_assert(sizeof(struct head) == EXCHANGE_HEAD_SIZE, "no padding");
 _Static_assert(PAYLOAD_REACH >= EXCHANGE_SIZE_MAX, "one piece for a datagram");
+
+/* Do datagrams say which one they are? */
+static bool has_heads(const struct traffic *traffic)
+{
+    return traffic->options->mode != RUN_MODE_RR;
+}
 
 /* Requests that end: out of those under way, into one place of a ledger. */
 static struct ledger *end_request(struct conn *conn, uint64_t number)
@@ -76,6 +86,7 @@ static uint32_t place_of(const struct conn *conn, uint64_t number)
 static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
+    const size_t head_size = has_heads(traffic) ? sizeof(struct head) : 0;
     struct head head = {0};
 
     head.slot = track_send(&conn->track, now_ns);
@@ -83,10 +94,10 @@ static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
     conn->track.slots[head.slot].meant_ns = meant_ns;
     head.number = conn->track.slots[head.slot].number;
     head.tag = tag_of(conn, &head);
-    memcpy(traffic->scratch, &head, sizeof(head));
-    memcpy(traffic->scratch + sizeof(head),
+    memcpy(traffic->scratch, &head, head_size);
+    memcpy(traffic->scratch + head_size,
            traffic->payload->bytes + place_of(conn, head.number),
-           traffic->size_bytes - sizeof(head));
+           traffic->size_bytes - head_size);
     return weir_transport_sendto(conn->transport, traffic->scratch,
                                  traffic->size_bytes, NULL);
 }
@@ -105,12 +116,15 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
 
 /* ---- receiving ---- */
 
-/* Is it, as a whole, what was sent under its number? */
-static bool is_echo(const struct conn *conn, const struct head *head,
-                    const struct weir_buf *buf)
+/* Is it, as a whole, what was asked for? */
+static bool is_right(const struct conn *conn, const struct head *head,
+                     const struct weir_buf *buf)
 {
     const struct traffic *traffic = conn->traffic;
 
+    if (!has_heads(traffic)) {
+        return buf->len == traffic->options->recv_bytes;
+    }
     return buf->len == traffic->size_bytes &&
            memcmp(buf->data + sizeof(*head),
                   traffic->payload->bytes + place_of(conn, head->number),
@@ -122,8 +136,9 @@ static void report_wrong(struct conn *conn, const struct weir_buf *buf,
 {
     struct traffic *traffic = conn->traffic;
 
-    struct error_kind *first =
-        conn_count_error(conn, PHASE_VALIDATE, ERROR_WRONG_ECHO, requests);
+    struct error_kind *first = conn_count_error(
+        conn, PHASE_VALIDATE,
+        has_heads(traffic) ? ERROR_WRONG_ECHO : ERROR_WRONG_SIZE, requests);
     if (first) {
         snprintf(first->detail, sizeof(first->detail),
                  "connection %u, a datagram of %zu bytes", conn->index,
@@ -141,7 +156,7 @@ static void take_first(struct conn *conn, const struct head *head,
 
     traffic_note_quiet(traffic, now_ns);
     struct ledger *ledger = end_request(conn, head->number);
-    if (is_echo(conn, head, buf)) {
+    if (is_right(conn, head, buf)) {
         ledger->ok++;
         conn->failures = 0;
         conn->was_answered = true;
@@ -155,6 +170,21 @@ static void take_first(struct conn *conn, const struct head *head,
         report_wrong(conn, buf, 1);
     }
     traffic->ready(conn, now_ns);
+}
+
+/* The head of the request that a datagram answers; false: there is none. */
+static bool read_head(const struct conn *conn, const struct weir_buf *buf,
+                      struct head *ret)
+{
+    if (!has_heads(conn->traffic)) {
+        *ret = (struct head){.number = conn->track.slots[0].number};
+        return ret->number > 0;
+    }
+    if (buf->len < sizeof(*ret)) {
+        return false;
+    }
+    memcpy(ret, buf->data, sizeof(*ret));
+    return ret->number > 0 && ret->tag == tag_of(conn, ret);
 }
 
 static int datagram_received(void *user, weir_transport *t,
@@ -171,10 +201,7 @@ static int datagram_received(void *user, weir_transport *t,
         return 0;
     }
     enum track_answer answer = TRACK_STRANGE;
-    if (buf->len >= sizeof(head)) {
-        memcpy(&head, buf->data, sizeof(head));
-    }
-    if (head.number > 0 && head.tag == tag_of(conn, &head)) {
+    if (read_head(conn, buf, &head)) {
         struct track_counts *counts = head.number >= conn->measured_from
                                           ? &traffic->measured_answers
                                           : &traffic->warmup_answers;
@@ -183,7 +210,7 @@ static int datagram_received(void *user, weir_transport *t,
     }
     if (answer == TRACK_FIRST) {
         take_first(conn, &head, buf, sent_ns);
-    } else if (answer == TRACK_STRANGE || !is_echo(conn, &head, buf)) {
+    } else if (answer == TRACK_STRANGE || !is_right(conn, &head, buf)) {
         report_wrong(conn, buf, 0);
     }
     return 0;

@@ -70,12 +70,17 @@ json_t *json_config(const struct run_options *options)
         json_array_append_new(targets, json_string(options->targets[i].text));
     }
     return json_pack(
-        "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "{s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, "
         "s:I, "
         "s:b, "
         "s:I, s:o, s:o, s:[I, I]}",
-        "targets", targets, "mode", options_mode_name(options->mode), "tls",
-        tls_config_part(options), "connections",
+        "targets", targets, "mode", options_mode_name(options->mode),
+        "direction",
+        json_text_or_null(options->mode == RUN_MODE_STREAM
+                              ? options_direction_name(options->direction)
+                              : NULL),
+        "tls", tls_config_part(options), "connections",
         json_integer_of(options->conn_count), "depth",
         json_integer_of(options->depth), "send_bytes",
         json_integer_of(options->size_bytes), "recv_bytes",

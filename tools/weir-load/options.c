@@ -34,7 +34,7 @@ enum {
 /* One line for each group: in this order they are settled and listed. */
 static const struct options_group *const groups[] = {
     &options_load,   &options_request, &options_pace,
-    &options_output, &options_tls,
+    &options_output, &options_mode,    &options_tls,
 };
 
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))

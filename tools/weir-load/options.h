@@ -34,6 +34,19 @@ enum run_mode {
     RUN_MODE_HTTP,
     /* --request and --expect. */
     RUN_MODE_SCRIPT,
+    /* Bytes without an end. */
+    RUN_MODE_STREAM,
+    /* Connect and close, and again. */
+    RUN_MODE_CONNECT,
+    /* Connect, and stay. */
+    RUN_MODE_IDLE,
+};
+
+/* Where the bytes of mode stream go. */
+enum run_direction {
+    RUN_UP,
+    RUN_DOWN,
+    RUN_BOTH,
 };
 
 /* What says when a request is sent. */
@@ -57,6 +70,7 @@ struct options_files {
 
 struct run_options {
     enum run_mode mode;
+    enum run_direction direction;
     enum run_model model;
     /* Open models: the stages of the run, the warm-up as the first. */
     struct schedule_plan schedule;
@@ -132,5 +146,14 @@ enum options_result options_parse(int argc, char **argv, int first,
 
 /* As --mode has it. */
 const char *options_mode_name(enum run_mode mode);
+
+/* As --direction has it. */
+const char *options_direction_name(enum run_direction direction);
+
+/* Is each connection made for one request, and closed after it? */
+static inline bool options_is_churn(const struct run_options *options)
+{
+    return options->mode == RUN_MODE_CRR || options->mode == RUN_MODE_CONNECT;
+}
 
 #endif

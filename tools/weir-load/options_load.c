@@ -1,6 +1,6 @@
 /*
  * The load itself: connections, how many requests, of which sizes, for how
- * long, and in which mode.
+ * long. What the modes ask of it stands in options_mode.c.
  *
  * Defaults depend on each other and on the targets; they are settled when all
  * is read.
@@ -27,13 +27,6 @@ enum {
     FLAG_CONNECT_TIMEOUT,
     FLAG_MAX_ERRORS,
     FLAG_SEED,
-    FLAG_MODE,
-};
-
-static const char *const mode_names[] = {
-    [RUN_MODE_ECHO] = "echo",     [RUN_MODE_CRR] = "crr",
-    [RUN_MODE_RR] = "rr",         [RUN_MODE_HTTP] = "http",
-    [RUN_MODE_SCRIPT] = "script",
 };
 
 static const struct option long_flags[] = {
@@ -48,7 +41,6 @@ static const struct option long_flags[] = {
     {"connect-timeout", required_argument, NULL, FLAG_CONNECT_TIMEOUT},
     {"max-errors", required_argument, NULL, FLAG_MAX_ERRORS},
     {"seed", required_argument, NULL, FLAG_SEED},
-    {"mode", required_argument, NULL, FLAG_MODE},
     {NULL, 0, NULL, 0},
 };
 
@@ -57,21 +49,15 @@ static const char help[] =
     "  -d, --duration TIME      how long to measure (10s; with -n: no limit)\n"
     "  -n, --requests COUNT     how many requests to measure\n"
     "  -p, --pipeline DEPTH     requests under way on each connection (1)\n"
-    "      --send SIZE          bytes of a request (128; UDP: at least 16)\n"
-    "      --recv SIZE          bytes of an answer in mode rr (as --send)\n"
+    "      --send SIZE          bytes of a request (128; echoes over UDP: at "
+    "least\n"
+    "                           16), or of a block in mode stream (64K)\n"
     "  -w, --warmup TIME        not measured, before the rest (1s; with -n: "
     "0)\n"
     "      --timeout TIME       for an answer (5s; UDP: 1s, then it is lost)\n"
     "      --connect-timeout T  for a connection (5s; not with UDP)\n"
     "      --max-errors N|P%    errors that are allowed (0)\n"
-    "      --seed N             of the payload (random)\n"
-    "      --mode MODE          echo; rr: answers of a fixed size, not "
-    "compared;\n"
-    "                           http; script: with --request; crr:"
-    "\n"
-    "                           each connection connects, sends one request, "
-    "gets its\n"
-    "                           answer and closes (both not with UDP)\n";
+    "      --seed N             of the payload (random)\n";
 
 static bool read_max_errors(const char *value, struct run_options *options)
 {
@@ -96,22 +82,6 @@ static bool read_seed(const char *value, uint64_t *ret)
         return options_refuse("--seed", value, "a number below 2^63");
     }
     return true;
-}
-
-const char *options_mode_name(enum run_mode mode)
-{
-    return mode_names[mode];
-}
-
-static bool read_mode(const char *value, enum run_mode *ret)
-{
-    for (size_t i = 0; i < sizeof(mode_names) / sizeof(mode_names[0]); i++) {
-        if (strcmp(value, mode_names[i]) == 0) {
-            *ret = (enum run_mode)i;
-            return true;
-        }
-    }
-    return options_refuse("--mode", value, "echo, crr, rr, http or script");
 }
 
 static bool read_number(int flag, const char *value,
@@ -142,6 +112,7 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
 {
     switch (flag) {
     case FLAG_SEND:
+        given->send_bytes = true;
         return options_read_size("--send", value, &options->size_bytes);
     case FLAG_RECV:
         return options_read_size("--recv", value, &options->recv_bytes);
@@ -157,9 +128,6 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         return read_max_errors(value, options);
     case FLAG_SEED:
         return read_seed(value, &options->seed);
-    case FLAG_MODE:
-        given->mode = true;
-        return read_mode(value, &options->mode);
     default:
         return read_number(flag, value, options, given);
     }
@@ -205,12 +173,6 @@ static bool settle_datagrams(struct run_options *options,
         say("--connect-timeout: over udp:// nothing is connected");
         return false;
     }
-    if (options->size_bytes < EXCHANGE_HEAD_SIZE ||
-        options->size_bytes > EXCHANGE_SIZE_MAX) {
-        say("--send: over udp:// a datagram has %u to %u bytes",
-            EXCHANGE_HEAD_SIZE, EXCHANGE_SIZE_MAX);
-        return false;
-    }
     if (options->conn_count * options->depth * sizeof(struct track_slot) >
         IN_FLIGHT_MAX) {
         say("-c times -p is more than %lluM datagrams under way",
@@ -224,50 +186,10 @@ static bool settle_datagrams(struct run_options *options,
     return true;
 }
 
-static bool settle_mode(struct run_options *options)
-{
-    if (options->mode != RUN_MODE_RR && options->recv_bytes > 0) {
-        say("--recv: it is for --mode rr alone");
-        return false;
-    }
-    if (options->mode != RUN_MODE_CRR && options->requests_per_conn == 0 &&
-        options->tls.resume_share > 0) {
-        say("--resume: connections are made again in --mode crr alone, and "
-            "with --requests-per-conn");
-        return false;
-    }
-    if (options->mode == RUN_MODE_ECHO) {
-        return true;
-    }
-    if (options->targets[0].is_datagram) {
-        if (options->mode == RUN_MODE_CRR) {
-            say("--mode: over udp:// nothing is connected");
-        } else {
-            say("--mode: %s is not for udp://",
-                options_mode_name(options->mode));
-        }
-        return false;
-    }
-    if (options->mode == RUN_MODE_HTTP || options->mode == RUN_MODE_SCRIPT) {
-        return true;
-    }
-    if (options->mode == RUN_MODE_RR) {
-        options->recv_bytes =
-            options->recv_bytes > 0 ? options->recv_bytes : options->size_bytes;
-        return true;
-    }
-    if (options->depth > 1) {
-        say("-p: in mode crr there is one request for each connection");
-        return false;
-    }
-    return true;
-}
-
 static bool settle(struct run_options *options,
                    const struct options_given *given)
 {
-    return settle_amounts(options, given) && settle_datagrams(options, given) &&
-           settle_mode(options);
+    return settle_amounts(options, given) && settle_datagrams(options, given);
 }
 
 const struct options_group options_load = {

@@ -21,6 +21,7 @@ enum {
     OPTIONS_SYSTEM_FIRST = 768,
     OPTIONS_REQUEST_FIRST = 1024,
     OPTIONS_OUTPUT_FIRST = 1280,
+    OPTIONS_MODE_FIRST = 1536,
 };
 
 /* What the command line said, so that defaults can depend on it. */
@@ -32,6 +33,8 @@ struct options_given {
     bool timeout;
     bool connect_timeout;
     bool mode;
+    bool direction;
+    bool send_bytes;
     /* A flag that only HTTP has. */
     bool http;
     bool rate;
@@ -57,6 +60,9 @@ struct options_group {
 
 /* Connections, load, requests' sizes and times. */
 extern const struct options_group options_load;
+
+/* --mode, and what goes with which. */
+extern const struct options_group options_mode;
 
 /* What is asked for, and what is expected. */
 extern const struct options_group options_request;

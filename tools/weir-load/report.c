@@ -41,9 +41,24 @@ static void print_payload(const struct run_options *options, FILE *out)
 {
     char size[UNITS_TEXT_SIZE];
 
-    if (options->mode != RUN_MODE_HTTP) {
-        fprintf(out, ", %s %s", units_format_size(options->size_bytes, size),
-                options->mode == RUN_MODE_RR ? "sent" : "echoed");
+    units_format_size(options->size_bytes, size);
+    switch (options->mode) {
+    case RUN_MODE_ECHO:
+    case RUN_MODE_CRR:
+        fprintf(out, ", %s echoed", size);
+        break;
+    case RUN_MODE_RR:
+        fprintf(out, ", %s sent", size);
+        break;
+    case RUN_MODE_STREAM:
+        fprintf(out, ", blocks of %s, %s", size,
+                options_direction_name(options->direction));
+        break;
+    case RUN_MODE_IDLE:
+        fputs(", idle", out);
+        break;
+    default:
+        break;
     }
 }
 
@@ -59,7 +74,7 @@ static void print_header(const struct result *result, FILE *out)
     }
     print_model(result, out);
     fprintf(out, ", %llu conns%s, depth %llu", LLU(options->conn_count),
-            options->mode == RUN_MODE_CRR ? " made anew for each request" : "",
+            options_is_churn(options) ? " made anew for each request" : "",
             LLU(options->depth));
     print_payload(options, out);
     fprintf(out, ", measured %s, warm-up %s, seed %llu\n",

@@ -174,8 +174,8 @@ static void find_objections(struct result *result)
         add(invalid, "measuring has not begun");
         return;
     }
-    /* In mode crr connections come and go. */
-    if (options->mode != RUN_MODE_CRR &&
+    /* Otherwise connections come and go. */
+    if (!options_is_churn(options) &&
         result->open_at_begin < options->conn_count) {
         add(invalid,
             "only %llu of %llu connections were open when measuring began",

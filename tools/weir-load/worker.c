@@ -207,6 +207,7 @@ static void drain_cb(void *arg)
     if (worker->phase != WORKER_MEASURE) {
         return;
     }
+    client_end_window(&worker->client);
     close_window(worker);
     worker->phase = WORKER_DRAIN;
     limit_ns = limit_ns < DRAIN_LIMIT_NS ? limit_ns : DRAIN_LIMIT_NS;

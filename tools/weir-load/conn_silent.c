@@ -1,0 +1,103 @@
+/*
+ * Connections without requests: in mode connect each is closed as soon as it
+ * stands, in mode idle each stands until the run ends.
+ *
+ * What the ledger calls a request is the connection: in mode connect from the
+ * begin of the attempt until it stands, with its handshake; in mode idle from
+ * the begin of the window, or from when it was made again. Nothing is written,
+ * and what the server sends is not looked at.
+ */
+#include "conn.h"
+
+static const struct codec_answer stands = {.is_complete = true};
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct conn *conn = user;
+
+    (void)t;
+    conn->received_bytes += buf->len;
+    return 0;
+}
+
+static int eof_received(void *user, weir_transport *t)
+{
+    struct conn *conn = user;
+
+    (void)t;
+    if (conn->state == CONN_OPEN) {
+        conn_end_early(conn);
+    }
+    return 0;
+}
+
+static void prepare(struct conn *conn, const struct target *target)
+{
+    (void)target;
+    conn_reset(conn);
+    conn->head = 0;
+}
+
+static struct flight *oldest_of(const struct conn *conn)
+{
+    return &conn->flights[conn->head & conn->traffic->ring_mask];
+}
+
+/* One connection is one request: there is no other. */
+static void visit(struct conn *conn, uint32_t count, uint64_t meant_ns,
+                  uint64_t now_ns)
+{
+    (void)count;
+    (void)meant_ns;
+    *oldest_of(conn) =
+        (struct flight){conn->connect_began_ns, conn->connect_began_ns};
+    traffic_note_quiet(conn->traffic, now_ns);
+    conn_take_answer(conn, &stands, conn->connected_ns);
+    conn_finish(conn);
+}
+
+static void hold(struct conn *conn, uint32_t count, uint64_t meant_ns,
+                 uint64_t now_ns)
+{
+    (void)count;
+    *oldest_of(conn) = (struct flight){meant_ns, now_ns};
+}
+
+/* Nothing is waited for. */
+static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
+{
+    (void)conn;
+    (void)now_ns;
+    (void)timeout_ns;
+}
+
+void conn_end_hold(struct conn *conn, uint64_t now_ns)
+{
+    if (conn->state == CONN_OPEN && conn->outstanding > 0) {
+        conn_take_answer(conn, &stands, now_ns);
+    }
+}
+
+static const struct weir_protocol protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = conn_made,
+    .connection_lost = conn_lost,
+    .data_received = data_received,
+    .eof_received = eof_received,
+};
+
+const struct conn_kind conn_visit = {
+    .protocol = &protocol,
+    .prepare = prepare,
+    .send = visit,
+    .expire = expire,
+};
+
+const struct conn_kind conn_hold = {
+    .protocol = &protocol,
+    .prepare = prepare,
+    .send = hold,
+    .expire = expire,
+};

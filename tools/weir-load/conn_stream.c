@@ -1,0 +1,228 @@
+/*
+ * Streams: requests are written and answers read by a codec.
+ *
+ * The hot path is data_received: have the codec read answers, take their
+ * requests from the ring, record, send as many requests again. It allocates
+ * nothing.
+ */
+#include "conn.h"
+
+#include "weir/error.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* ---- sending ---- */
+
+/* A codec writes to the connection itself. */
+struct codec_out {
+    weir_transport *transport;
+};
+
+int codec_write(struct codec_out *out, const void *bytes, size_t len)
+{
+    return weir_transport_write(out->transport, bytes, len);
+}
+
+int codec_write_ref(struct codec_out *out, const void *bytes, size_t len)
+{
+    return weir_transport_write_ref(out->transport, bytes, len, NULL, NULL);
+}
+
+static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
+                          uint64_t now_ns)
+{
+    struct traffic *traffic = conn->traffic;
+    uint32_t first = conn->head + conn->outstanding - count;
+    struct codec_out out = {conn->transport};
+    const struct codec_batch batch = {
+        .count = count,
+        .number = traffic->next_number,
+        .stride = traffic->number_stride,
+    };
+
+    for (uint32_t i = 0; i < count; i++) {
+        conn->flights[(first + i) & traffic->ring_mask] =
+            (struct flight){meant_ns, now_ns};
+    }
+    traffic->next_number += count * traffic->number_stride;
+    int err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
+                                     &batch, &out);
+    if (err < 0) {
+        char detail[ERRORS_DETAIL_SIZE];
+        weir_transport_get_error_text(conn->transport, detail, sizeof(detail));
+        conn_give_up(conn, PHASE_WRITE, err, detail);
+    }
+}
+
+/* ---- receiving ---- */
+
+/* An answer with more bytes behind it than can belong to any is wrong. */
+static void report_surplus(struct conn *conn, size_t len)
+{
+    char detail[ERRORS_DETAIL_SIZE];
+
+    snprintf(detail, sizeof(detail),
+             "connection %u: %zu bytes more than were asked for", conn->index,
+             len);
+    conn_give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
+}
+
+/* Requests that the server has said it will not take: in a closed loop they
+ * were never sent, and others take their place; a schedule has no second time
+ * for them. */
+static void take_back(struct conn *conn)
+{
+    struct traffic *traffic = conn->traffic;
+    uint64_t measured = conn->outstanding - conn->outstanding_warmup;
+
+    if (traffic->pacing) {
+        uint32_t requests = conn_drop_outstanding(conn);
+        if (requests > 0) {
+            traffic->events->failed(
+                traffic->events_arg, conn,
+                conn_count_error(conn, PHASE_EOF, ERROR_EOF, requests));
+        }
+        return;
+    }
+    traffic->warmup.sent -= conn->outstanding_warmup;
+    traffic->warmup.scheduled -= conn->outstanding_warmup;
+    traffic->measured.sent -= measured;
+    traffic->measured.scheduled -= measured;
+    traffic->remaining += measured;
+    traffic->outstanding -= conn->outstanding;
+    conn->outstanding = 0;
+    conn->outstanding_warmup = 0;
+}
+
+/* Has all of the bytes been read as answers? Otherwise the connection was given
+ * up, or has ended. */
+static bool read_answers(struct conn *conn, const struct weir_buf *buf,
+                         uint64_t now_ns)
+{
+    const struct traffic *traffic = conn->traffic;
+    const uint8_t *bytes = buf->data;
+    size_t len = buf->len;
+    char detail[ERRORS_DETAIL_SIZE];
+
+    while (len > 0) {
+        struct codec_answer answer = {.detail = detail};
+        if (conn->outstanding == 0) {
+            report_surplus(conn, len);
+            return false;
+        }
+        ssize_t used = traffic->codec->consume(
+            traffic->codec_shared, conn->codec_state, bytes, len, &answer);
+        if (used < 0) {
+            conn_give_up(conn, PHASE_VALIDATE, (int)used, detail);
+            return false;
+        }
+        bytes += used;
+        len -= (size_t)used;
+        if (!answer.is_complete) {
+            assert(len == 0);
+            conn->first_byte_ns =
+                conn->first_byte_ns ? conn->first_byte_ns : now_ns;
+            return true;
+        }
+        if (len > 0 && conn->outstanding == 1) {
+            report_surplus(conn, len);
+            return false;
+        }
+        traffic_note_quiet(conn->traffic, now_ns);
+        conn_take_answer(conn, &answer, now_ns);
+        if (answer.ends_connection) {
+            take_back(conn);
+            conn_finish(conn);
+            return false;
+        }
+    }
+    return true;
+}
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct conn *conn = user;
+
+    (void)t;
+    if (conn->state != CONN_OPEN) {
+        return 0;
+    }
+    uint64_t now_ns = conn_now_ns();
+    conn->received_bytes += buf->len;
+    if (!read_answers(conn, buf, now_ns)) {
+        return 0;
+    }
+    if (conn->quota == 0) {
+        conn_finish(conn);
+    } else {
+        conn->traffic->ready(conn, now_ns);
+    }
+    return 0;
+}
+
+/* Was the end of the stream the end of an answer? */
+static bool ends_answer(struct conn *conn)
+{
+    const struct traffic *traffic = conn->traffic;
+    char detail[ERRORS_DETAIL_SIZE];
+    struct codec_answer answer = {.detail = detail};
+
+    if (conn->outstanding == 0 || !traffic->codec->end ||
+        !traffic->codec->end(traffic->codec_shared, conn->codec_state,
+                             &answer)) {
+        return false;
+    }
+    conn_take_answer(conn, &answer, conn_now_ns());
+    return true;
+}
+
+static int eof_received(void *user, weir_transport *t)
+{
+    struct conn *conn = user;
+
+    (void)t;
+    if (conn->state != CONN_OPEN) {
+        return 0;
+    }
+    if (ends_answer(conn)) {
+        take_back(conn);
+        conn_finish(conn);
+        return 0;
+    }
+    conn_end_early(conn);
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void prepare(struct conn *conn, const struct target *target)
+{
+    const struct traffic *traffic = conn->traffic;
+    const struct codec_start start = {
+        .target = target,
+        .conn_index = conn->index,
+        .generation = conn->generation,
+    };
+
+    conn_reset(conn);
+    conn->head = 0;
+    traffic->codec->begin(traffic->codec_shared, conn->codec_state, &start);
+}
+
+static const struct weir_protocol protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = conn_made,
+    .connection_lost = conn_lost,
+    .data_received = data_received,
+    .eof_received = eof_received,
+};
+
+const struct conn_kind conn_stream = {
+    .protocol = &protocol,
+    .prepare = prepare,
+    .send = send_requests,
+    .expire = conn_expire,
+};
