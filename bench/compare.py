@@ -1,7 +1,7 @@
 """Measuring contenders in turn, and what comes of it: the lines of the table."""
 import statistics
 
-from harness import Failure, exists, median_ratio
+from harness import BEFORE, Failure, exists, median_ratio
 
 
 class Result:
@@ -61,8 +61,11 @@ def compare(row, case, reports, targets, key="cpu_ns", figure="ns CPU/msg",
 
 
 def contenders(settings, mode, names, subject=None):
-    """The subject and those of its peers that were built."""
+    """The subject and those of its peers that were built; where another build
+    is compared, that build's subject alone."""
     subject = settings.subject if subject is None else subject
+    if settings.before:
+        names = [BEFORE + subject]
     if not exists(settings, subject, mode):
         raise Failure(f"{subject} has no server for mode {mode}")
     there = [subject]

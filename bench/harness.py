@@ -4,6 +4,7 @@ A server is pinned to one CPU and the client to another. The figure is the
 server's CPU time for each message: the client reads the server's CPU clock at
 both ends of its window. Everything here is bounded in time and fails loudly.
 """
+import copy
 import functools
 import json
 import os
@@ -43,14 +44,16 @@ class Failure(Exception):
     """A run that cannot be used: its text says why."""
 
 
+# How a contender's name begins that is the subject of another build.
+BEFORE = "before_"
+
+
 class Settings:
     """What the command line decides for all rows."""
 
     def __init__(self, options):
-        self.programs = os.path.join(options.build, "bench")
-        self.weir_load = os.path.join(options.build, "tools", "weir-load")
-        self.weir_proxy = os.path.join(options.build, "tools", "weir-proxy")
-        self.examples = os.path.join(options.build, "tools", "example-")
+        self.use_build(options.build)
+        self.before = options.before
         self.server_cpu = options.server_cpu
         self.client_cpu = options.client_cpu
         self.rounds = options.rounds
@@ -60,6 +63,18 @@ class Settings:
         self.case = options.case
         self.left_out = []  # peers that were not built
         self.next_port = FIRST_PORT + os.getpid() % 1000 * 10
+
+    def use_build(self, folder):
+        self.programs = os.path.join(folder, "bench")
+        self.weir_load = os.path.join(folder, "tools", "weir-load")
+        self.weir_proxy = os.path.join(folder, "tools", "weir-proxy")
+        self.examples = os.path.join(folder, "tools", "example-")
+
+    def of_before(self):
+        """These, for the servers of the other build."""
+        settings = copy.copy(self)
+        settings.use_build(self.before)
+        return settings
 
 
 def _find_port(settings):
@@ -184,6 +199,9 @@ class Server:
 def server_command(settings, name, mode, port, extra=(), own=False):
     """The command of a contender; plain echo of weir is weir-load's, unless
     its own program here is asked for, which has statistics."""
+    if name.startswith(BEFORE):
+        return server_command(settings.of_before(), name.removeprefix(BEFORE),
+                              mode, port, extra, own)
     if mode in COMMANDS:
         return COMMANDS[mode](settings, name, port, extra)
     if mode == "proxy":
