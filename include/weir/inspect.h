@@ -154,7 +154,9 @@ weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out);
 /**
  * Write the state of the loop for an operator: a line for the loop and for each
  * of its objects. A connection's line has its addresses, states, operations in
- * flight, credit, held bytes, queue depth and first error.
+ * flight, credit, held bytes, queue depth and first error. All lines are
+ * written at once, so that no other writer comes between them on a stream
+ * without a buffer (stderr); only without memory are they written in pieces.
  *
  * @param loop  the loop; borrowed
  * @param out   destination; borrowed

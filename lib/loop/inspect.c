@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The fields of struct weir_loop_statistics, in their order. A count is one
@@ -246,14 +247,30 @@ static void inspect_dump_members(const struct wr_list *members, FILE *out)
     }
 }
 
-void weir_loop_dump(const weir_loop *loop, FILE *out)
+static void inspect_dump(const weir_loop *loop, FILE *out)
 {
-    if (wr_loop_check(loop) < 0) {
-        return;
-    }
     inspect_dump_loop(loop, out);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
         inspect_dump_members(&loop->members[stage], out);
+    }
+}
+
+/* Standard error has no buffer: a dump that is made there would come in pieces,
+ * between which other threads and processes write. */
+void weir_loop_dump(const weir_loop *loop, FILE *out)
+{
+    char *text = NULL;
+    size_t size = 0;
+
+    if (wr_loop_check(loop) < 0) {
+        return;
+    }
+    FILE *whole = open_memstream(&text, &size);
+    inspect_dump(loop, whole ? whole : out); /* in pieces, without memory */
+    if (whole) {
+        wr_ignore(fclose(whole) < 0); /* what there was memory for is written */
+        wr_ignore(fwrite(text, 1, text ? size : 0, out) < size);
+        free(text);
     }
 }
 

@@ -266,8 +266,6 @@ static void move_send_home(struct parcel *parcel)
  * the descriptor, and the peer gets a reset. */
 static void move_fail(struct parcel *parcel, int err)
 {
-    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-
     wr_assert(err < 0);
     parcel->err = err;
     if (move_set_state(parcel, PARCEL_TAKEN, PARCEL_FAILED) == PARCEL_TAKEN) {
@@ -275,8 +273,7 @@ static void move_fail(struct parcel *parcel, int err)
         return;
     }
     const int fd = parcel->luggage.fd;
-    wr_ignore(wr_sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset,
-                                sizeof(reset)) < 0);
+    wr_socket_reset_on_close(fd);
     if (parcel->luggage.family == AF_UNIX) {
         wr_socket_close_unix(fd);
     } else {

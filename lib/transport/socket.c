@@ -83,6 +83,15 @@ int wr_socket_check(int fd, struct weir_address *ret_peer)
     return family;
 }
 
+void wr_socket_reset_on_close(int fd)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    wr_assert(fd >= 0);
+    wr_ignore(wr_sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger,
+                                sizeof(linger)) < 0);
+}
+
 void wr_socket_close_unix(int fd)
 {
     wr_assert(fd >= 0);

@@ -34,6 +34,10 @@ static inline bool wr_socket_is_proto(int proto)
  * Returns the family. */
 WEIR_MUST_USE int wr_socket_check(int fd, struct weir_address *ret_peer);
 
+/* From here on the close of @fd, a stream socket, tells its peer a reset
+ * instead of an end of the stream, which would look like a complete stream.
+ * Unix sockets ignore it. */
+void wr_socket_reset_on_close(int fd);
 /* Closes a connected socket that becomes no transport; @fd may be -1. A Unix
  * socket is closed in a thread, because its peer may have sent descriptors. */
 void wr_socket_close(weir_loop *loop, int fd, int family);

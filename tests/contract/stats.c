@@ -163,20 +163,38 @@ UNIT(stats, metrics_that_cannot_be_written_say_why)
     expect_eq(weir_metrics_write(&statistics, stderr), WEIR_EOPTIONSIZE);
 }
 
-UNIT(stats, the_dump_has_a_line_for_each_thing_alive)
+/* A stream that gives each write(2) a message of its own. */
+static FILE *open_messages(int *ret_reader)
+{
+    int fds[2];
+
+    expect_ok(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds));
+    FILE *out = fdopen(fds[1], "w");
+    cr_assert_not_null(out);
+    setvbuf(out, NULL, _IONBF, 0); /* as standard error */
+    *ret_reader = fds[0];
+    return out;
+}
+
+UNIT(stats, the_dump_has_a_line_for_each_thing_alive_and_comes_in_one_write)
 {
     struct maker m;
-    char *text = NULL;
-    size_t size = 0;
+    char text[8192];
+    int reader;
     char port[32];
     int fd = maker_serve_one(&m);
     snprintf(port, sizeof(port), "127.0.0.1:%d", server_port(m.server));
     expect_ok(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 1, NULL,
                                      NULL, NULL, NULL));
 
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = open_messages(&reader);
     weir_loop_dump(m.loop, out);
     fclose(out);
+    const ssize_t len = read(reader, text, sizeof(text) - 1);
+    expect_gt(len, 0);
+    text[len] = '\0';
+    expect_eq(read(reader, text + len, 1), 0, "another write");
+    close(reader);
 
     const char *server = strstr(text, "server serving connections=1 ");
     cr_assert_not_null(server, "%s", text);
@@ -188,7 +206,6 @@ UNIT(stats, the_dump_has_a_line_for_each_thing_alive)
         lines += *at == '\n';
     }
     expect_eq(lines, 4, "loop, server, attempt, connection: %s", text);
-    free(text);
     close(fd);
     maker_close(&m);
 }

@@ -5,7 +5,9 @@
  *
  * The attempt is under way while it has a descriptor. Giving up stores a cause
  * and asks the kernel to cancel. The completion ends the attempt in any case; a
- * socket that was connected all the same is closed.
+ * socket that was connected all the same is closed by a reset: its peer, which
+ * may have accepted it, must not take an end of the stream for an empty one
+ * that is whole.
  *
  * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does
  * not report when there is room: the attempt keeps its socket, waits and tries
@@ -93,6 +95,9 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
         res = wr_sys_set_blocking(attempt->fd);
     }
     if (attempt->cause < 0) {
+        if (res >= 0) {
+            wr_socket_reset_on_close(attempt->fd);
+        }
         if (res >= 0 && is_unix) { /* its peer may have sent something */
             wr_socket_close(attempt->loop, attempt->fd, AF_UNIX);
             attempt->fd = -1;

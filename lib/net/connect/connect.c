@@ -266,6 +266,7 @@ static void connect_race_ended(struct wr_race *race, int err, int fd)
     if (err < 0) {
         connect_fail(connect, err);
     } else if (connect->cause < 0) { /* its resolver has given it up */
+        wr_socket_reset_on_close(fd);
         wr_socket_close(connect->loop, fd, race->winner_family);
         connect_fail(connect, connect->cause);
     } else {

@@ -135,16 +135,11 @@ static void sock_shut(struct wr_connection *c)
     wr_sock_shut(wr_sock_of(&c->t));
 }
 
-/* Makes the peer see a reset instead of an end of the stream, which would look
- * like a complete stream. Unix sockets ignore the option. */
 static void sock_reset_on_close(struct wr_sock *s)
 {
-    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
-
     wr_assert(s->c.fd >= 0);
     s->resets = true;
-    wr_ignore(wr_sys_setsockopt(s->c.fd, SOL_SOCKET, SO_LINGER, &linger,
-                                sizeof(linger)) < 0);
+    wr_socket_reset_on_close(s->c.fd);
 }
 
 static void sock_reset(struct wr_connection *c)
