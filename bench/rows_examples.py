@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 from compare import compare, contenders, is_chosen, rounds
@@ -56,6 +57,18 @@ def _find_client(name):
     return name
 
 
+def _files_command(settings, name, port, extra):
+    """A server of the folder that extra names."""
+    folder, = extra or ["."]
+    if name == "weir":
+        return [find_service("env"), "-C", folder, settings.examples + "http_file_server",
+                str(port)]
+    find_service("nginx")
+    return [sys.executable, os.path.join(HERE, "serve_nginx.py"), "--folder",
+            folder, str(port)]
+
+
+COMMANDS["files"] = _files_command
 COMMANDS["redis"] = _command("redis_server", "redis-server")
 
 
@@ -88,3 +101,38 @@ def _check_benchmark(output, verb):
     if not re.search(rf'^"{verb.upper()}","\d', output, re.M):
         raise Failure(f"redis-benchmark says: {output.strip()}")
     return True
+
+
+FILE_SIZES = ((612, "612 B"), (16384, "16 KiB"))
+
+
+def _count_wrk(output):
+    if "Non-2xx" in output or "Socket errors" in output:
+        raise Failure(f"wrk had errors: {output}")
+    return int(re.search(r"(\d+) requests in", output)[1])
+
+
+def row_files(settings, progress):
+    """wrk's GET of a small file, over connections that stay."""
+    client = _find_client("wrk")
+    names = contenders(settings, "files", ["nginx"])
+    seconds = max(1, round(settings.time_ms / 1000))
+
+    def measure(name, folder, size):
+        with Server(settings, name, "files", [folder]) as server:
+            return _measure(settings, server, [
+                client, "-t", "1", "-c", "50", "-d", f"{seconds}s",
+                f"http://127.0.0.1:{server.port}/{size}"], _count_wrk)
+
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
+        folder = os.path.join(beside, "files")
+        os.mkdir(folder)
+        for size, text in FILE_SIZES:
+            with open(os.path.join(folder, str(size)), "wb") as file:
+                file.write(os.urandom(size))
+            case = f"a file of {text}, 50 connections"
+            if is_chosen(settings, case):
+                yield from compare("files", case, rounds(
+                    settings, progress, f"files {case}", names,
+                    lambda name, n=size: measure(name, folder, n)),
+                    {"nginx": 1.0}, figure="us CPU/request", scale=1000)

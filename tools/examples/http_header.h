@@ -1,0 +1,63 @@
+/*
+ * A request, and the headers of it that this server knows. A length that is not
+ * one, a second host or a body is an answer's status; all else is let pass.
+ * Pure code.
+ */
+#ifndef WEIR_EXAMPLES_HTTP_HEADER_H
+#define WEIR_EXAMPLES_HTTP_HEADER_H
+
+#include "http_range.h"
+#include "http_target.h"
+
+struct http_request {
+    char path[HTTP_PATH];
+    struct http_range range;
+    bool is_head;
+    bool is_old; /* HTTP/1.0 */
+    bool keeps;
+    bool closes;
+    bool is_conditional;
+    uint32_t host_count;
+};
+
+/* Whether the connection does, for the next request. */
+static inline bool stays(const struct http_request *request)
+{
+    return request->keeps && !request->closes;
+}
+
+static inline void read_connection(struct text value, struct http_request *ret)
+{
+    struct text option;
+    while (take_before(&value, ',', &option)) {
+        ret->closes |= text_is(trim(option), "close");
+        ret->keeps |= text_is(trim(option), "keep-alive");
+    }
+    ret->closes |= text_is(trim(value), "close");
+    ret->keeps |= text_is(trim(value), "keep-alive");
+}
+
+static inline int parse_header(struct text line, struct http_request *ret)
+{
+    struct text name;
+    if (!take_name(&line, &name)) {
+        return 400;
+    }
+    if (text_is(name, "host")) {
+        return ++ret->host_count > 1 ? 400 : 0;
+    }
+    if (text_is(name, "content-length")) {
+        uint64_t length = read_number(line);
+        return length == 0 ? 0 : length == UINT64_MAX ? 400 : 413;
+    }
+    if (text_is(name, "connection")) {
+        read_connection(line, ret);
+    } else if (text_is(name, "range")) {
+        ret->range = read_range(line);
+    } else if (text_is(name, "if-range")) {
+        ret->is_conditional = true; /* on what nobody has told: all bytes */
+    }
+    return text_is(name, "transfer-encoding") ? 413 : 0;
+}
+
+#endif
