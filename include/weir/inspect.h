@@ -87,10 +87,15 @@ struct weir_loop_statistics {
     /** Lookups of names that asked the resolver, and might have been answered
      * so. */
     uint64_t name_misses;
+    /** Of queued_bytes those that are received bytes passed on without a copy;
+     * held_bytes has them, too. */
+    uint64_t queued_held_bytes;
 };
 
 /**
  * Read the statistics.
+ *
+ * It looks at each connection once, for queued_held_bytes.
  *
  * @param loop  the loop; borrowed
  * @param ret   filled in, up to its size
@@ -154,9 +159,10 @@ weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out);
 /**
  * Write the state of the loop for an operator: a line for the loop and for each
  * of its objects. A connection's line has its addresses, states, operations in
- * flight, credit, held bytes, queue depth and first error. All lines are
- * written at once, so that no other writer comes between them on a stream
- * without a buffer (stderr); only without memory are they written in pieces.
+ * flight, credit, held bytes, queue depth and first error, a relay's the state
+ * and the bytes of each direction and what it waits for. All lines are written
+ * at once, so that no other writer comes between them on a stream without a
+ * buffer (stderr); only without memory are they written in pieces.
  *
  * @param loop  the loop; borrowed
  * @param out   destination; borrowed

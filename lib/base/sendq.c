@@ -285,6 +285,20 @@ int wr_sendq_lease(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return 0;
 }
 
+uint64_t wr_sendq_held_bytes(const struct wr_sendq *q)
+{
+    uint64_t bytes = 0;
+
+    wr_sendq_check_invariants(q);
+    for (const struct wr_chunk *chunk = q->head; chunk; chunk = chunk->next) {
+        if (chunk->kind == WR_CHUNK_LEASE &&
+            chunk->lease->account != &chunk->lease->pool->own) {
+            bytes += chunk->len;
+        }
+    }
+    return bytes;
+}
+
 uint32_t wr_sendq_gather(const struct wr_sendq *q, struct iovec *iov,
                          uint32_t max_count, uint64_t max_bytes)
 {

@@ -108,6 +108,9 @@ WEIR_MUST_USE int wr_sendq_lease(struct wr_sendq *q,
                                  const struct wr_sendq_memory *memory,
                                  const struct weir_buf *buf);
 
+/* The bytes under leases, which are charged to those who received them. */
+uint64_t wr_sendq_held_bytes(const struct wr_sendq *q);
+
 /* Describes the first bytes, up to @max_bytes, in @iov; returns how many
  * vectors were used, at most @max_count. */
 WEIR_MUST_USE uint32_t wr_sendq_gather(const struct wr_sendq *q,

@@ -57,6 +57,7 @@ static const struct {
     VALUE(memory_bytes, "Bytes of memory allocated."),
     COUNT(name_hits, "Lookups of names that asked no resolver."),
     COUNT(name_misses, "Lookups of names that asked the resolver."),
+    VALUE(queued_held_bytes, "Queued bytes that are held, too."),
 #undef FIELD
 #undef VALUE
 #undef COUNT
@@ -124,6 +125,21 @@ static void inspect_count_modules(const weir_loop *loop,
     }
 }
 
+static void inspect_count_members(const weir_loop *loop,
+                                  struct weir_loop_statistics *ret)
+{
+    const struct wr_list *members = &loop->members[WR_STAGE_TRANSPORTS];
+
+    for (const struct wr_list *link = members->next; link != members;
+         link = link->next) {
+        const struct wr_member *member =
+            wr_container_of(link, const struct wr_member, link);
+        if (member->ops->count) {
+            member->ops->count(member, ret);
+        }
+    }
+}
+
 /* All zero if called on another thread. */
 static void inspect_read(const weir_loop *loop,
                          struct weir_loop_statistics *ret)
@@ -145,6 +161,7 @@ static void inspect_read(const weir_loop *loop,
     ret->copied_to_protocol = loop->counts.copied_to_protocol;
     ret->copied_by_view = loop->counts.copied_by_view;
     inspect_count_modules(loop, ret);
+    inspect_count_members(loop, ret);
     wr_assert(loop->wheel.armed_count > 0 ||
               !wr_timer_is_armed(&loop->trim_timer));
     ret->timers = loop->wheel.armed_count -
@@ -247,12 +264,25 @@ static void inspect_dump_members(const struct wr_list *members, FILE *out)
     }
 }
 
+static void inspect_dump_modules(const weir_loop *loop, FILE *out)
+{
+    for (const struct wr_list *link = loop->modules.next;
+         link != &loop->modules; link = link->next) {
+        const struct wr_module *module =
+            wr_container_of(link, const struct wr_module, link);
+        if (module->ops->dump) {
+            module->ops->dump(module, out);
+        }
+    }
+}
+
 static void inspect_dump(const weir_loop *loop, FILE *out)
 {
     inspect_dump_loop(loop, out);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
         inspect_dump_members(&loop->members[stage], out);
     }
+    inspect_dump_modules(loop, out);
 }
 
 /* Standard error has no buffer: a dump that is made there would come in pieces,

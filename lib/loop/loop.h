@@ -61,6 +61,9 @@ struct wr_member_ops {
     void (*abandon)(struct wr_member *member);
     /* Prints one line for weir_loop_dump() that begins with the kind. */
     void (*dump)(const struct wr_member *member, FILE *out);
+    /* Adds to the statistics; NULL: nothing. */
+    void (*count)(const struct wr_member *member,
+                  struct weir_loop_statistics *ret);
     /* Asserts the member's invariants. */
     void (*check)(const struct wr_member *member);
 };
@@ -94,6 +97,8 @@ struct wr_module_ops {
     uint64_t (*trim)(struct wr_module *module);
     /* Writes the module's counts into the statistics. */
     void (*count)(struct wr_module *module, struct weir_loop_statistics *ret);
+    /* Prints a line for weir_loop_dump() for each object that is no member. */
+    void (*dump)(const struct wr_module *module, FILE *out);
     /* Frees the module, when the loop's memory is freed. It has left the
      * list. */
     void (*close)(struct wr_module *module);

@@ -28,6 +28,7 @@ static void relay_free(struct wr_relay *relay)
         wr_way_drop_initial(&relay->ways[i]);
     }
     wr_ready_cancel(&relay->step);
+    wr_list_remove(&relay->link);
     wr_free(&loop->counting, relay, sizeof(*relay));
 }
 
@@ -165,6 +166,7 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
     relay->pending.loop = loop;
     relay->pending.give_up = relay_give_up;
     relay->loop = loop;
+    wr_list_init(&relay->link);
     for (int i = 0; i < 2; i++) {
         struct wr_way *way = &relay->ways[i];
         way->relay = relay;
@@ -210,6 +212,7 @@ static void relay_bind(struct wr_relay *relay)
         weir_transport_ref(way->from);
         weir_transport_set_busy(way->from, true);
     }
+    wr_relay_list(relay);
 }
 
 static int relay_check(weir_transport *const sides[2], bool has_ended[2])

@@ -76,6 +76,7 @@ enum wr_relay_state {
 struct wr_relay {
     weir_pending pending;
     weir_loop *loop;
+    struct wr_list link; /* in the loop's list */
     struct wr_way ways[2]; /* by weir_relay_party */
     uint64_t active_ns;    /* when a look has seen that bytes moved */
     uint64_t looked_ns;    /* the last look */
@@ -125,6 +126,11 @@ void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
 void wr_relay_fail(struct wr_way *way, int err);
 /* Notes that a way has ended; closes both sides if nothing is left to do. */
 void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
+
+/* ---- relay_list.c ---- */
+
+/* Adds the relay to the loop's list. */
+void wr_relay_list(struct wr_relay *relay);
 
 /* ---- relay_time.c ---- */
 

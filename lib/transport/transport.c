@@ -39,6 +39,7 @@ static const struct wr_member_ops transport_member_ops = {
     .stage = WR_STAGE_TRANSPORTS,
     .shutdown = transport_shutdown_alive,
     .abandon = transport_abandon_alive,
+    .count = wr_transport_count,
     .dump = transport_dump_alive};
 
 void wr_transport_init(weir_transport *t, weir_loop *loop,

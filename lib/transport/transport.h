@@ -213,6 +213,10 @@ struct weir_transport {
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
 
+/* transport_info.c: adds a transport's part to the loop's statistics. */
+void wr_transport_count(const struct wr_member *member,
+                        struct weir_loop_statistics *ret);
+
 /* place.c: @t, made on the open @below, replaces it for the loop, the set and
  * the serving task, and takes over the marks. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);

@@ -8,6 +8,7 @@
 #include "transport.h"
 
 #include "lib/base/options.h"
+#include "outbox.h"
 
 #include <string.h>
 
@@ -114,4 +115,16 @@ const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
     wr_ignore(snprintf(buf, size, "%s %s: %s%s%s", t->ops->name, peer, what,
                        t->error ? ": " : "", t->error ? info.text : "") < 0);
     return buf;
+}
+
+void wr_transport_count(const struct wr_member *member,
+                        struct weir_loop_statistics *ret)
+{
+    const weir_transport *t = wr_container_of(member, weir_transport, member);
+
+    wr_assert(t->loop);
+    if (t->ops->outbox) {
+        ret->queued_held_bytes += wr_sendq_held_bytes(&wr_outbox_of(t)->queue);
+    }
+    wr_assert(ret->queued_held_bytes <= ret->queued_bytes);
 }

@@ -5,6 +5,7 @@
  * stream.
  */
 #include "tests/contract/relay_rig.h"
+#include "tests/dump.h"
 
 #include <sys/socket.h>
 #include <weir/pair.h>
@@ -361,4 +362,44 @@ static void stall(struct relayed *r)
 UNIT(relay_begin, a_peer_that_does_not_read_holds_a_bounded_number_of_bytes)
 {
     relay_rig_pairings(RIG_IS_PLAIN, RIG_HAS_KERNEL, true, stall);
+}
+
+/* Sends to the relay until its buffer is full and all waits for B's peer. */
+static void fill(struct relayed *r, uint64_t *ret_twice)
+{
+    static uint8_t bytes[65536];
+
+    for (int idle = 0; idle < 20;) {
+        const ssize_t sent =
+            send(r->a->peer, bytes, sizeof(bytes), MSG_NOSIGNAL);
+        idle = sent > 0 ? 0 : idle + 1;
+        rig_turn_for(r->a, RIG_MS);
+        const struct weir_loop_statistics stats = rig_statistics(r->a);
+        expect_leq(stats.queued_held_bytes, stats.queued_bytes);
+        expect_leq(stats.queued_held_bytes, stats.held_bytes);
+        if (stats.queued_held_bytes > *ret_twice) {
+            *ret_twice = stats.queued_held_bytes;
+        }
+    }
+}
+
+UNIT_IN(relay_begin, the_loop_tells_what_waits_in_it, relay_rig_run,
+        struct relayed *r)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .buffer_bytes = 32768};
+    uint64_t twice = 0;
+
+    expect_eq(rig_statistics(r->a).queued_held_bytes, 0);
+    cr_expect(!dump_has(r->a->loop, "relay "));
+    relay_rig_begin(r, &options);
+    expect_dumped(r->a->loop, "relay open a=open a_bytes=0 b=open b_bytes=0\n");
+    fill(r, &twice);
+    expect(twice > 0);
+    cr_expect(!dump_has(r->a->loop, " a_bytes=0 "));
+    expect_dumped(r->a->loop, " b=open b_bytes=0\n");
+    weir_pending_cancel(r->pending);
+    relay_rig_end(r);
+    expect_eq(rig_statistics(r->a).queued_held_bytes, 0);
+    cr_expect(!dump_has(r->a->loop, "relay "));
 }

@@ -77,10 +77,14 @@ def slow_readers(proxy, server, context):
         server.wait_until_stalled(proxy)
         equal(min(server.sent) > 0, True, "each was sent to")
         slow = rss(proxy)
+        buffers = proxy.metric("buffer_bytes") / READERS
     wait_until(lambda: proxy.metric("connections_active") == 0)
     each = (slow - silent) / READERS
-    print(f"# RSS {silent >> 10} KiB, then {slow >> 10}: {each:.0f} bytes each")
+    print(f"# RSS {silent >> 10} KiB, then {slow >> 10}: {each:.0f} bytes each,"
+          f" {buffers:.0f} of them in buffers")
     assert each <= SLOW, f"{each} bytes for each"
+    # A byte that is passed on without a copy counts once.
+    assert 0 < buffers <= 128 << 10, f"{buffers} bytes in buffers for each"
 
 
 def test_what_many_slow_readers_cost_is_bounded():
@@ -157,6 +161,9 @@ def test_descriptors_that_are_taken_away_end_nothing():
             served = sum(is_served(client) for client in clients)
         wait_until(lambda: proxy.metric("connections_active") == 0)
         equal(proxy.metric("connections_total"), 51, "connections")
+        equal(proxy.metric("accept_errors_total"),
+              proxy.metric("accept_errors_total", errno="EMFILE"), "errors")
+        assert proxy.metric("accept_errors_total") > 0, "no error is counted"
         equal(proxy.metric("upstream_ejections_total"), 0, "ejections")
         equal(proxy.stop(), "", "more words")
         reasons = proxy.reasons()

@@ -6,6 +6,7 @@
  */
 #include "counts.h"
 
+#include <errno.h>
 #include <string.h>
 
 const uint32_t counts_bucket_ms[COUNTS_BUCKETS] = {
@@ -20,6 +21,21 @@ static size_t bucket_of(uint64_t ns)
         i++;
     }
     return i;
+}
+
+const char *const counts_error_names[COUNTS_ERRORS] = {
+    "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "other"};
+
+void counts_accept_error(struct counts *counts, int err)
+{
+    static const int errors[COUNTS_ERRORS - 1] = {-EMFILE, -ENFILE, -ENOBUFS,
+                                                  -ENOMEM};
+    size_t i = 0;
+
+    while (i < COUNTS_ERRORS - 1 && err != errors[i]) {
+        i++;
+    }
+    counts->accept_errors[i]++;
 }
 
 void counts_end(struct counts *counts, const struct record *record)

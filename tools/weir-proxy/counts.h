@@ -13,8 +13,13 @@
 #define COUNTS_BUCKETS 12
 extern const uint32_t counts_bucket_ms[COUNTS_BUCKETS];
 
+/* The errors of accepts that are told apart; the last is any other. */
+#define COUNTS_ERRORS 5
+extern const char *const counts_error_names[COUNTS_ERRORS];
+
 struct counts {
     uint64_t accepted;
+    uint64_t accept_errors[COUNTS_ERRORS];
     uint64_t active;
     uint64_t ended[END_REASONS];
     uint64_t in_bytes;
@@ -28,6 +33,8 @@ struct counts {
     uint64_t queue_ns;
 };
 
+/* Counts a failed accept, with a negative error. */
+void counts_accept_error(struct counts *counts, int err);
 /* Counts a connection that has ended. */
 void counts_end(struct counts *counts, const struct record *record);
 /* Adds the counts of another thread. */

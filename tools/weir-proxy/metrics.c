@@ -210,6 +210,20 @@ static void write_connections(const struct metrics *metrics, FILE *out)
     }
 }
 
+static void write_accept_errors(const struct metrics *metrics, FILE *out)
+{
+    family(out, "accept_errors_total", "counter",
+           "Times that connections could not be accepted or set up, by error; "
+           "a lack of descriptors or memory counts once until it is over.");
+    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+        for (int j = 0; j < COUNTS_ERRORS; j++) {
+            sample(out, "accept_errors_total", name_of(metrics, i), "errno",
+                   counts_error_names[j],
+                   metrics->services[i].accept_errors[j]);
+        }
+    }
+}
+
 static void write_bytes(const struct metrics *metrics, FILE *out)
 {
     family(out, "bytes_total", "counter",
@@ -347,9 +361,19 @@ static void write_all_targets(const struct metrics *metrics, FILE *out)
     }
 }
 
+/* A relay's bytes are held by the side that has received them until they are
+ * sent. */
+uint64_t metrics_buffer_bytes(const struct metrics *metrics)
+{
+    const struct weir_loop_statistics *loops = &metrics->loops;
+
+    return loops->held_bytes + loops->queued_bytes - loops->queued_held_bytes;
+}
+
 void metrics_write(const struct metrics *metrics, FILE *out)
 {
     write_connections(metrics, out);
+    write_accept_errors(metrics, out);
     write_bytes(metrics, out);
     write_handshakes(metrics, out);
     write_connects(metrics, out);
@@ -358,8 +382,7 @@ void metrics_write(const struct metrics *metrics, FILE *out)
     family(out, "buffer_bytes", "gauge",
            "Bytes that were received or wait to be sent, in all connections.");
     fprintf(out, "weir_proxy_buffer_bytes %llu\n",
-            (unsigned long long)(metrics->loops.held_bytes +
-                                 metrics->loops.queued_bytes));
+            (unsigned long long)metrics_buffer_bytes(metrics));
     family(out, "memory_bytes", "gauge", "Memory of the loops.");
     fprintf(out, "weir_proxy_memory_bytes %llu\n",
             (unsigned long long)metrics->loops.memory_bytes);

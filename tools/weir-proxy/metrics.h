@@ -44,6 +44,8 @@ void metrics_clear(struct metrics *metrics);
 void metrics_gather(void *metrics, weir_thread *thread);
 /* Adds the counts of workers that have ended, after the visit. */
 void metrics_add_ended(struct metrics *metrics);
+/* Bytes that were received or wait to be sent, each counted once. */
+uint64_t metrics_buffer_bytes(const struct metrics *metrics);
 void metrics_write(const struct metrics *metrics, FILE *out);
 
 #endif

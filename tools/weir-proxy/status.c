@@ -109,7 +109,7 @@ static void write_proxy(const struct metrics *metrics, FILE *out)
     word(out, proxy->workers[0].is_draining ? "drains" : "serves");
     number(out, metrics->loops.received_bytes);
     number(out, metrics->loops.sent_bytes);
-    number(out, metrics->loops.held_bytes + metrics->loops.queued_bytes);
+    number(out, metrics_buffer_bytes(metrics));
     number(out, metrics->loops.memory_bytes);
     fputc('\n', out);
 }

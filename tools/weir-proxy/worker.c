@@ -325,10 +325,16 @@ static void report(void *arg, weir_loop *loop,
     for (size_t i = 0; i < worker->proxy->config->service_count; i++) {
         struct service *service = &worker->services[i];
         for (size_t j = 0; j < service->door_count; j++) {
-            if (exception->server == service->doors[j].server &&
-                exception->transport && exception->err != -ENOMEM) {
+            if (!exception->server ||
+                exception->server != service->doors[j].server) {
+                continue;
+            }
+            if (exception->transport && exception->err != -ENOMEM) {
                 note_failed(&service->doors[j], exception->transport);
                 return;
+            }
+            if (!exception->transport) {
+                counts_accept_error(&service->counts, exception->err);
             }
         }
     }
