@@ -169,13 +169,15 @@ def test_nginx_with_tls_is_verified():
         pathlib.Path(place, "root", "big").write_bytes(data)
         got = os.path.join(place, "got")
         # nginx sends no close_notify after the end of a client.
-        for name, status, reason in (("a.test", 0, "target-cut"),
-                                     ("b.test", 56, "connect-tls")):
+        # curl calls a reset 7 that came before its connect had returned.
+        for name, statuses, reason in (("a.test", (0,), "target-cut"),
+                                       ("b.test", (7, 56), "connect-tls")):
             with Proxy("tcp://127.0.0.1:0", f"tls://127.0.0.1:{port}",
                        "--to-ca", certificates()["ca"], "--to-name",
                        name) as proxy:
                 outcome = curl(proxy, "http", "big", "-o", got)
-                equal(outcome.status, status, f"curl: {outcome.err}")
+                equal(outcome.status in statuses, True,
+                      f"{outcome.status} of {statuses}, curl: {outcome.err}")
                 add_up(proxy, (reason,))
         equal(pathlib.Path(got).read_bytes() == data, True, "the file")
 
