@@ -71,7 +71,8 @@ bool limits_check_ports(uint64_t conn_count_per_target)
         return true;
     }
     say("%llu connections to one target, but only %u ephemeral ports (%u to "
-        "%u); widen net.ipv4.ip_local_port_range or name more targets",
+        "%u); widen net.ipv4.ip_local_port_range, name more targets or more "
+        "addresses (--bind)",
         (unsigned long long)conn_count_per_target, high - low + 1, low, high);
     return false;
 }

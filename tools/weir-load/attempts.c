@@ -62,10 +62,22 @@ static uint64_t hard_limit_bytes(const struct run_options *options)
     return in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
 }
 
+/* Each own address has connections to each target. NULL: none was given. */
+static const struct weir_address *
+choose_local(const struct run_options *options, const struct conn *conn)
+{
+    if (options->local_count == 0) {
+        return NULL;
+    }
+    return &options->locals[conn->index / options->target_count %
+                            options->local_count];
+}
+
 static int start_endpoint(struct attempt *attempt, const struct target *target)
 {
     const struct attempts *attempts = attempt->attempts;
-    const bool has_name = target->address_count > 0; /* see names.h */
+    const struct target *place = options_place(attempts->options, target);
+    const bool has_name = place->address_count > 0; /* see names.h */
     struct conn *conn = attempt->conn;
     struct weir_factory factory = {create_protocol, conn};
     struct weir_datagram_options endpoint = {
@@ -73,8 +85,8 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
         .write_hard_limit_bytes = hard_limit_bytes(attempts->options)};
 
     return weir_create_datagram_endpoint_at(
-        attempts->loop, &factory, NULL,
-        has_name ? &target->addresses[conn->address_index] : &target->address,
+        attempts->loop, &factory, choose_local(attempts->options, conn),
+        has_name ? &place->addresses[conn->address_index] : &place->address,
         &endpoint, made, attempt, NULL);
 }
 
@@ -107,7 +119,8 @@ static int start_stream(struct attempt *attempt, const struct target *target)
 {
     struct attempts *attempts = attempt->attempts;
     const struct run_options *options = attempts->options;
-    const bool has_name = target->address_count > 0; /* see names.h */
+    const struct target *place = options_place(options, target);
+    const bool has_name = place->address_count > 0; /* see names.h */
     struct weir_factory factory = {create_protocol, attempt->conn};
     const struct weir_tls_settings tls = {
         .size = sizeof(tls),
@@ -121,6 +134,7 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         /* With TLS connecting and the handshake have a limit each. */
         .timeout_ns = target->is_tls ? 0 : options->connect_timeout_ns,
         .attempt_timeout_ns = options->connect_timeout_ns,
+        .local_address = choose_local(options, attempt->conn),
         .error_text = attempt->text,
         .error_text_size = sizeof(attempt->text),
         .tls = target->is_tls ? &tls : NULL,
@@ -128,9 +142,8 @@ static int start_stream(struct attempt *attempt, const struct target *target)
 
     connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
     return weir_create_connection_to(
-        attempts->loop, &factory,
-        has_name ? target->addresses : &target->address,
-        has_name ? target->address_count : 1, &connect, made, attempt, NULL);
+        attempts->loop, &factory, has_name ? place->addresses : &place->address,
+        has_name ? place->address_count : 1, &connect, made, attempt, NULL);
 }
 
 void attempts_init(struct attempts *attempts, const struct run_options *options,

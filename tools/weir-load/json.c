@@ -13,6 +13,7 @@
 
 #include "weir/base.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -269,6 +270,22 @@ static json_t *remarks_part(const struct remarks *remarks)
     return list;
 }
 
+static json_t *labels_part(const struct run_options *options)
+{
+    json_t *labels = json_object();
+
+    for (size_t i = 0; i < options->label_count; i++) {
+        const char *label = options->labels[i];
+        const char *value = strchr(label, '=') + 1;
+        char *name = strndup(label, (size_t)(value - label) - 1);
+        if (name) {
+            json_object_set_new(labels, name, json_text(value, strlen(value)));
+        }
+        free(name);
+    }
+    return labels;
+}
+
 static json_t *start_part(uint64_t wall_ns)
 {
     time_t seconds = (time_t)(wall_ns / 1000000000);
@@ -286,13 +303,14 @@ json_t *json_begin(const struct result *result)
 {
     const struct run_options *options = result->options;
 
-    return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "schema", JSON_SCHEMA,
-        "tool", "weir-load", "command", json_command(options), "config",
-        json_config(options), "config_hash", json_config_hash(options), "env",
-        env_part(result), "start", start_part(result->wall_begin_ns),
-        "duration_ns", json_integer_of(result->window_ns), "model",
-        model_part(result));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}",
+                     "schema", JSON_SCHEMA, "tool", "weir-load", "command",
+                     json_command(options), "config", json_config(options),
+                     "config_hash", json_config_hash(options), "env",
+                     env_part(result), "labels", labels_part(options), "start",
+                     start_part(result->wall_begin_ns), "duration_ns",
+                     json_integer_of(result->window_ns), "model",
+                     model_part(result));
 }
 
 static json_t *verdict_part(const struct result *result)

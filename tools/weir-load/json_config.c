@@ -62,6 +62,19 @@ static json_t *script_config_part(const struct run_options *options)
                      json_text_or_null(options->script.begin));
 }
 
+/* Own addresses. */
+static json_t *bind_part(const struct run_options *options)
+{
+    json_t *locals = json_array();
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; i < options->local_count; i++) {
+        weir_address_format(&options->locals[i], text, sizeof(text));
+        json_array_append_new(locals, json_string(text));
+    }
+    return locals;
+}
+
 json_t *json_config(const struct run_options *options)
 {
     json_t *targets = json_array();
@@ -70,13 +83,16 @@ json_t *json_config(const struct run_options *options)
         json_array_append_new(targets, json_string(options->targets[i].text));
     }
     return json_pack(
-        "{s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "{s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, s:I, s:I, "
         "s:I, "
         "s:I, "
         "s:b, "
         "s:I, s:o, s:o, s:[I, I]}",
-        "targets", targets, "mode", options_mode_name(options->mode),
-        "direction",
+        "targets", targets, "connect_to",
+        json_text_or_null(options->connect_to.text), "bind", bind_part(options),
+        "proxy_protocol", (int)options->proxy_version, "mode",
+        options_mode_name(options->mode), "direction",
         json_text_or_null(options->mode == RUN_MODE_STREAM
                               ? options_direction_name(options->direction)
                               : NULL),
@@ -122,6 +138,8 @@ json_t *json_config_hash(const struct run_options *options)
     json_t *config = json_config(options);
 
     json_object_del(config, "seed");
+    json_object_del(config, "connect_to");
+    json_object_del(config, "bind");
     json_object_set_new(config, "targets", shapes_part(options));
     json_t *hash = config ? json_hash(config) : NULL;
     json_decref(config);

@@ -33,7 +33,7 @@ enum {
 
 /* One line for each group: in this order they are settled and listed. */
 static const struct options_group *const groups[] = {
-    &options_load,   &options_request, &options_pace,
+    &options_load,   &options_connect, &options_request, &options_pace,
     &options_output, &options_mode,    &options_tls,
 };
 
@@ -251,6 +251,8 @@ enum options_result options_parse(int argc, char **argv, int first,
         .size_bytes = 128,
         .timeout_ns = 5 * SECOND,
         .connect_timeout_ns = 5 * SECOND,
+        .columns = {50000, 90000, 99000, 99900, 99990},
+        .column_count = 5,
         .argv = argv,
         .argc = argc,
     };

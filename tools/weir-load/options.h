@@ -14,6 +14,8 @@
 #include "tls.h"
 #include "tools/common/target.h"
 
+#include "weir/proxy_protocol.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +23,9 @@
 #define OPTIONS_TARGETS_MAX 64
 #define OPTIONS_CPUS_MAX    256
 #define OPTIONS_THREADS_MAX 256
+#define OPTIONS_LOCALS_MAX  256
+#define OPTIONS_LABELS_MAX  32
+#define OPTIONS_COLUMNS_MAX 8
 
 /* What a connection is for. */
 enum run_mode {
@@ -127,6 +132,19 @@ struct run_options {
     /* All are UDP, or none is. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
+    /* Where all connections go; without a text each goes to its target. */
+    struct target connect_to;
+    /* Own addresses, taken in turns; none: the kernel chooses. */
+    struct weir_address locals[OPTIONS_LOCALS_MAX];
+    size_t local_count;
+    /* The header that connections begin with; 0: none. */
+    enum weir_proxy_version proxy_version;
+    /* Percentiles of the report, as histogram.h has them. */
+    uint32_t columns[OPTIONS_COLUMNS_MAX];
+    size_t column_count;
+    /* "NAME=VALUE", for the result alone. */
+    const char *labels[OPTIONS_LABELS_MAX];
+    size_t label_count;
     /* The whole command line, for the result. */
     char **argv;
     int argc;
@@ -143,6 +161,13 @@ enum options_result {
 /* Read argv from index first on; ret is written when ready. */
 enum options_result options_parse(int argc, char **argv, int first,
                                   struct run_options *ret);
+
+/* Where the connections of a target go. */
+static inline const struct target *
+options_place(const struct run_options *options, const struct target *target)
+{
+    return options->connect_to.text ? &options->connect_to : target;
+}
 
 /* As --mode has it. */
 const char *options_mode_name(enum run_mode mode);

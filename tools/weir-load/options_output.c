@@ -9,6 +9,9 @@
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define SECOND UINT64_C(1000000000)
 
 /* Rows of the result; a longer run gets longer intervals by default. */
@@ -23,6 +26,8 @@ enum {
     FLAG_HDR_LOG,
     FLAG_CSV,
     FLAG_SLO,
+    FLAG_PERCENTILES,
+    FLAG_LABEL,
 };
 
 static const struct option long_flags[] = {
@@ -33,6 +38,8 @@ static const struct option long_flags[] = {
     {"hdr-log", required_argument, NULL, FLAG_HDR_LOG},
     {"csv", required_argument, NULL, FLAG_CSV},
     {"slo", required_argument, NULL, FLAG_SLO},
+    {"percentiles", required_argument, NULL, FLAG_PERCENTILES},
+    {"label", required_argument, NULL, FLAG_LABEL},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
@@ -52,6 +59,8 @@ static const char help[] =
     "have them\n"
     "      --csv FILE           the intervals as a table\n"
     "      --slo EXPR           what must hold, as 'p99<5ms,errors<0.1%'\n"
+    "      --percentiles LIST   of the report (50,90,99,99.9,99.99)\n"
+    "      --label NAME=VALUE   kept in the result; may be repeated\n"
     "  -q, --quiet              no live lines, no text report\n"
     "  -v, --verbose            what the library and the kernel do\n";
 
@@ -64,6 +73,65 @@ static bool read_slo(const char *value, struct run_options *options)
             error.why);
         return false;
     }
+    return true;
+}
+
+/* One percentile of a list, as histogram.h has it. */
+static bool parse_column(const char *text, size_t len, uint32_t *ret)
+{
+    char percent[16];
+    uint64_t millionths = 0;
+
+    if (len == 0 || len + 2 > sizeof(percent)) {
+        return false;
+    }
+    snprintf(percent, sizeof(percent), "%.*s%%", (int)len, text);
+    if (units_parse_percent(percent, &millionths) < 0 || millionths == 0 ||
+        millionths >= WHOLE_MILLIONTHS || millionths % 10 != 0) {
+        return false;
+    }
+    *ret = (uint32_t)(millionths / 10);
+    return true;
+}
+
+static bool read_columns(const char *value, struct run_options *options)
+{
+    const char *at = value;
+
+    options->column_count = 0;
+    for (;;) {
+        const size_t len = strcspn(at, ",");
+        if (options->column_count == OPTIONS_COLUMNS_MAX) {
+            say("--percentiles: more than %u", OPTIONS_COLUMNS_MAX);
+            return false;
+        }
+        if (!parse_column(at, len, &options->columns[options->column_count])) {
+            say("--percentiles: '%s', at character %zu: write percentiles "
+                "above 0, up to 99.999, as 50,99.9",
+                value, (size_t)(at - value) + 1);
+            return false;
+        }
+        options->column_count++;
+        if (at[len] == '\0') {
+            return true;
+        }
+        at += len + 1;
+    }
+}
+
+static bool read_label(const char *value, struct run_options *options)
+{
+    const size_t len = strcspn(value, "=");
+
+    if (len == 0 || value[len] == '\0') {
+        return options_refuse("--label", value, "NAME=VALUE");
+    }
+    if (options->label_count == OPTIONS_LABELS_MAX) {
+        say("--label: more than %u", OPTIONS_LABELS_MAX);
+        return false;
+    }
+    options->labels[options->label_count] = value;
+    options->label_count++;
     return true;
 }
 
@@ -91,6 +159,10 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         return read_path("--hdr-log", value, &options->files.hdr_log);
     case FLAG_CSV:
         return read_path("--csv", value, &options->files.csv);
+    case FLAG_PERCENTILES:
+        return read_columns(value, options);
+    case FLAG_LABEL:
+        return read_label(value, options);
     case FLAG_SLO:
         return read_slo(value, options);
     case 'q':

@@ -22,6 +22,7 @@ enum {
     OPTIONS_REQUEST_FIRST = 1024,
     OPTIONS_OUTPUT_FIRST = 1280,
     OPTIONS_MODE_FIRST = 1536,
+    OPTIONS_CONNECT_FIRST = 1792,
 };
 
 /* What the command line said, so that defaults can depend on it. */
@@ -63,6 +64,9 @@ extern const struct options_group options_load;
 
 /* --mode, and what goes with which. */
 extern const struct options_group options_mode;
+
+/* How connections are made. */
+extern const struct options_group options_connect;
 
 /* What is asked for, and what is expected. */
 extern const struct options_group options_request;

@@ -15,10 +15,6 @@
 
 #include "weir/base.h"
 
-static const uint32_t columns[] = {50000, 90000, 99000, 99900, 99990};
-
-#define COLUMN_COUNT (sizeof(columns) / sizeof(columns[0]))
-
 /* Fewer rows than these say nothing about steadiness. */
 #define SPREAD_ROWS_MIN 3U
 
@@ -174,16 +170,18 @@ static void print_rate(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
-static void print_latency_line(const char *name, const struct histogram *h,
+static void print_latency_line(const struct run_options *options,
+                               const char *name, const struct histogram *h,
                                const char *remark, FILE *out)
 {
     char text[UNITS_TEXT_SIZE];
 
     fprintf(out, "%-9s", name);
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+    for (size_t i = 0; i < options->column_count; i++) {
+        const uint32_t share = options->columns[i];
         const char *value =
-            histogram_can_tell(h, columns[i])
-                ? units_format_time(histogram_quantile(h, columns[i]), text)
+            histogram_can_tell(h, share)
+                ? units_format_time(histogram_quantile(h, share), text)
                 : "-";
         fprintf(out, " %8s", value);
     }
@@ -222,23 +220,39 @@ static void print_spread(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
+static void print_latency_title(const struct run_options *options, FILE *out)
+{
+    char name[16];
+
+    fprintf(out, "%-9s", "");
+    for (size_t i = 0; i < options->column_count; i++) {
+        snprintf(name, sizeof(name), "p%g", options->columns[i] / 1000.0);
+        fprintf(out, " %8s", name);
+    }
+    fprintf(out, " %8s %8s\n", "max", "mean");
+}
+
 static void print_latency(const struct result *result, FILE *out)
 {
-    fprintf(out, "%-9s %8s %8s %8s %8s %8s %8s %8s\n", "", "p50", "p90", "p99",
-            "p99.9", "p99.99", "max", "mean");
+    const struct run_options *options = result->options;
+
+    print_latency_title(options, out);
     if (result->response.count > 0) {
-        print_latency_line("Response", &result->response, "from intended time",
-                           out);
+        print_latency_line(options, "Response", &result->response,
+                           "from intended time", out);
     }
-    print_latency_line("Service", &result->service, "from actual send", out);
+    print_latency_line(options, "Service", &result->service, "from actual send",
+                       out);
     if (result->ttfb.count > 0 && result->options->mode == RUN_MODE_HTTP) {
-        print_latency_line("To 1st B", &result->ttfb, "from actual send", out);
+        print_latency_line(options, "To 1st B", &result->ttfb,
+                           "from actual send", out);
     }
     if (result->connect.count > 0) {
-        print_latency_line("Connect", &result->connect, "", out);
+        print_latency_line(options, "Connect", &result->connect, "", out);
     }
     if (result->handshake.count > 0) {
-        print_latency_line("Handshake", &result->handshake, "of TLS", out);
+        print_latency_line(options, "Handshake", &result->handshake, "of TLS",
+                           out);
     }
     print_spread(result, out);
 }

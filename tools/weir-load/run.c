@@ -295,17 +295,21 @@ static void on_signal(void *arg, int signum)
 
 static bool check_limits(const struct run_options *options)
 {
-    uint64_t per_target = (options->conn_count + options->target_count - 1) /
-                          options->target_count;
+    /* Of one own address and one place, between which ports are counted. */
+    const uint64_t pairs =
+        (options->connect_to.text ? 1 : options->target_count) *
+        (options->local_count > 0 ? options->local_count : 1);
 
     if (!limits_raise_fds(options->conn_count +
                           (options->thread_count - 1) * THREAD_FDS)) {
         return false;
     }
     for (size_t i = 0; i < options->target_count; i++) {
-        const struct weir_address *address = &options->targets[i].address;
+        const struct weir_address *address =
+            &options_place(options, &options->targets[i])->address;
         if (address->storage.any.sa_family != AF_UNIX) {
-            return limits_check_ports(per_target);
+            return limits_check_ports((options->conn_count + pairs - 1) /
+                                      pairs);
         }
     }
     return true;
@@ -419,7 +423,9 @@ static int begin(struct run *run)
     if (err < 0) {
         return err;
     }
-    return names_find(run->loop, options->targets, options->target_count);
+    return options->connect_to.text
+               ? names_find(run->loop, &options->connect_to, 1)
+               : names_find(run->loop, options->targets, options->target_count);
 }
 
 /* Everything between the options and the exit code. */
@@ -449,6 +455,7 @@ static int execute(struct run *run)
 out:
     fini_workers(run);
     names_forget(run->options->targets, run->options->target_count);
+    names_forget(&run->options->connect_to, 1);
     weir_loop_free(run->loop);
     return exit_code;
 }

@@ -1,0 +1,195 @@
+"""How weir-load run makes its connections: from which addresses, to another
+place than the target says, behind a PROXY header, over a path; and what it
+keeps of a run besides its figures.
+"""
+
+import socket
+import struct
+
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Service, equal, load,
+                     load_json, matches, one_line, place, read_line, run)
+from servers import Refusing, Server, read_exactly
+
+OK, USAGE, NOTHING = 0, 2, 3
+
+
+def judged(*args):
+    outcome, result = load_json(*args)
+    equal((outcome.status, outcome.err), (OK, ""), "exit status and error")
+    return result
+
+
+class Remembering:
+    """An echo server that keeps the address of each client, and what each has
+    sent before the first payload."""
+
+    def __init__(self, head_of=lambda connection: b""):
+        self.peers = []
+        self.heads = []
+        self.head_of = head_of
+        self.server = Server(self.serve)
+
+    def serve(self, connection, _number):
+        self.peers.append(connection.getpeername())
+        self.heads.append(self.head_of(connection))
+        while data := connection.recv(65536):
+            connection.sendall(data)
+
+    def __enter__(self):
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *args):
+        self.server.__exit__(*args)
+
+    @property
+    def url(self):
+        return self.server.url
+
+
+# ---- own addresses ----
+
+def test_connections_take_turns_on_own_addresses():
+    with Remembering() as server:
+        result = judged("-c", "6", "-n", "600", "--bind",
+                        "127.0.0.2,127.0.0.3", server.url)
+        hosts = sorted(host for host, _ in server.peers)
+    equal(hosts, ["127.0.0.2"] * 3 + ["127.0.0.3"] * 3, "own addresses")
+    equal(result["config"]["bind"], ["127.0.0.2:0", "127.0.0.3:0"], "config")
+
+
+def test_each_own_address_reaches_each_target():
+    with Remembering() as one, Remembering() as two:
+        judged("-c", "4", "-n", "400", "--bind", "127.0.0.2,127.0.0.3",
+               one.url, two.url)
+        for server in (one, two):
+            equal(sorted(host for host, _ in server.peers),
+                  ["127.0.0.2", "127.0.0.3"], "own addresses")
+
+
+def test_datagrams_come_from_own_addresses():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(WAIT_S)
+        with Program(WEIR_LOAD, "-c", "1", "-n", "1", "-q", "--timeout",
+                     f"{WAIT_S}s", "--bind", "127.0.0.4",
+                     f"udp://127.0.0.1:{sock.getsockname()[1]}") as program:
+            data, peer = sock.recvfrom(65536)
+            sock.sendto(data, peer)
+            equal(program.finish()[0], OK, "exit status")
+    equal(peer[0], "127.0.0.4", "own address")
+
+
+def test_an_address_that_is_not_ones_own_is_told():
+    with Serve() as server:
+        outcome = load("-c", "1", "-n", "1", "--bind", "192.0.2.1", server.url)
+    equal(outcome.status, NOTHING, "exit status")
+    one_line(outcome.err, r"\(EADDRNOTAVAIL\)")
+
+
+# ---- another place ----
+
+def test_another_place_is_connected_to_and_the_host_stays():
+    seen = []
+
+    def serve(connection, _number):
+        while True:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += read_exactly(connection, 1)
+            seen.append(head)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with Server(serve) as server:
+        result = judged("-c", "1", "-n", "3", "--connect-to",
+                        f"127.0.0.1:{server.port}",
+                        "http://nowhere.invalid/page")
+    equal(len(seen), 3, "requests")
+    matches(seen[0].decode(), r"^GET /page HTTP/1\.1\r\n")
+    matches(seen[0].decode(), r"Host: nowhere\.invalid\r\n")
+    equal(result["config"]["targets"], ["http://nowhere.invalid/page"],
+          "targets")
+
+
+def test_another_place_may_have_a_name():
+    with Serve() as server:
+        judged("-c", "2", "-n", "20", "--connect-to",
+               f"localhost:{server.port}", "tcp://192.0.2.1:9")
+
+
+def test_a_place_without_a_server_is_told():
+    with Refusing() as refusing:
+        outcome = load("-c", "1", "-n", "1", "--connect-to",
+                       f"127.0.0.1:{refusing.port}", "http://h/")
+    equal(outcome.status, NOTHING, "exit status")
+    one_line(outcome.err, r"\(ECONNREFUSED\)")
+
+
+def test_http_goes_over_a_path():
+    with place() as path:
+        with Service(WEIR_LOAD, "serve", "--mode", "http",
+                     f"unix:{path}") as server:
+            read_line(server.process.stdout)
+            for target in (["--mode", "http", "--path", "/?s=100",
+                            f"unix:{path}"],
+                           ["--connect-to", f"unix:{path}",
+                            "http://h/?s=100"]):
+                result = judged("-c", "2", "-n", "50", *target)
+                equal(result["status"], {"200": 50}, "status")
+
+
+# ---- PROXY headers ----
+
+def line_of(connection):
+    head = b""
+    while not head.endswith(b"\r\n"):
+        head += read_exactly(connection, 1)
+    return head
+
+
+def binary_of(connection):
+    head = read_exactly(connection, 16)
+    return head + read_exactly(connection, struct.unpack("!H", head[14:])[0])
+
+
+def test_a_line_names_both_ends():
+    with Remembering(line_of) as server:
+        judged("-c", "3", "-n", "30", "--proxy-protocol", "v1", server.url)
+        wanted = {f"PROXY TCP4 {host} 127.0.0.1 {port} {server.server.port}"
+                  "\r\n".encode() for host, port in server.peers}
+    equal(set(server.heads), wanted, "headers")
+    equal(len(server.heads), 3, "number of headers")
+
+
+def test_a_binary_header_names_both_ends():
+    with Remembering(binary_of) as server:
+        judged("-c", "2", "-n", "20", "--proxy-protocol", "v2", server.url)
+        wanted = {
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + socket.inet_aton(host)
+            + socket.inet_aton("127.0.0.1")
+            + struct.pack("!HH", port, server.server.port)
+            for host, port in server.peers}
+    equal(set(server.heads), wanted, "headers")
+
+
+# ---- what is kept ----
+
+def test_labels_are_kept():
+    with Serve() as server:
+        result = judged("-n", "10", "--label", "build=a1", "--label",
+                        "note=x=y", server.url)
+        plain = judged("-n", "10", server.url)
+    equal(result["labels"], {"build": "a1", "note": "x=y"}, "labels")
+    equal(plain["labels"], {}, "none")
+    equal(result["config_hash"], plain["config_hash"], "config hash")
+
+
+def test_the_report_has_the_percentiles_that_are_asked_for():
+    with Serve() as server:
+        outcome = load("-n", "2000", "--percentiles", "10,75,99.5",
+                       server.url)
+    matches(outcome.out, r"\n +p10 +p75 +p99\.5 +max +mean\n")
+    matches(outcome.out, r"\nService( +\S+){5}  from")
+
+
+run(globals())

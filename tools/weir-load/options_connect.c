@@ -1,0 +1,185 @@
+/*
+ * How connections are made: from which addresses, to another place than the
+ * target says, and what goes before the first request.
+ *
+ * The target stays what it is in the field Host, in SNI and in the report.
+ */
+#include "options_table.h"
+
+#include "tools/common/console.h"
+
+#include "weir/error.h"
+#include "weir/proxy_protocol.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FLAG_BIND = OPTIONS_CONNECT_FIRST,
+    FLAG_CONNECT_TO,
+    FLAG_PROXY_PROTOCOL,
+};
+
+static const struct option long_flags[] = {
+    {"bind", required_argument, NULL, FLAG_BIND},
+    {"connect-to", required_argument, NULL, FLAG_CONNECT_TO},
+    {"proxy-protocol", required_argument, NULL, FLAG_PROXY_PROTOCOL},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "      --bind ADDR[,ADDR]   own addresses, of which connections take "
+    "turns\n"
+    "      --connect-to PLACE   HOST:PORT or unix:PATH instead of the "
+    "targets'\n"
+    "      --proxy-protocol V   v1 or v2: each connection begins with this "
+    "header\n";
+
+/* One address of a list, which the text is a part of. */
+static int parse_local(const char *text, size_t len, struct weir_address *ret)
+{
+    char host[TARGET_HOST_SIZE];
+
+    if (len >= sizeof(host)) {
+        return WEIR_ENOTLITERAL;
+    }
+    memcpy(host, text, len);
+    host[len] = '\0';
+    return weir_address_parse(host, 0, ret);
+}
+
+static bool read_locals(const char *value, struct run_options *options)
+{
+    const char *at = value;
+
+    options->local_count = 0;
+    for (;;) {
+        const size_t len = strcspn(at, ",");
+        if (options->local_count == OPTIONS_LOCALS_MAX) {
+            say("--bind: more than %u addresses", OPTIONS_LOCALS_MAX);
+            return false;
+        }
+        int err = parse_local(at, len, &options->locals[options->local_count]);
+        if (err < 0) {
+            say("--bind: '%s', at character %zu: %s", value,
+                (size_t)(at - value) + 1, weir_strerror(err));
+            return false;
+        }
+        options->local_count++;
+        if (at[len] == '\0') {
+            return true;
+        }
+        at += len + 1;
+    }
+}
+
+/* What follows the scheme that the text begins with, where there is one. */
+static bool read_place(const char *value, struct target *ret)
+{
+    static char text[TARGET_HOST_SIZE + 32];
+    char why[TARGET_WHY_SIZE];
+
+    const char *scheme = strncmp(value, "unix:", 5) == 0 ? "" : "tcp://";
+    if (strstr(value, "://") || snprintf(text, sizeof(text), "%s%s", scheme,
+                                         value) >= (int)sizeof(text)) {
+        return options_refuse("--connect-to", value, "HOST:PORT or unix:PATH");
+    }
+    if (target_parse(text, false, ret, why) < 0) {
+        say("--connect-to: %s", why);
+        return false;
+    }
+    return true;
+}
+
+static bool read_proxy_version(const char *value, struct run_options *options)
+{
+    if (strcmp(value, "v1") == 0) {
+        options->proxy_version = WEIR_PROXY_V1;
+    } else if (strcmp(value, "v2") == 0) {
+        options->proxy_version = WEIR_PROXY_V2;
+    } else {
+        return options_refuse("--proxy-protocol", value, "v1 or v2");
+    }
+    return true;
+}
+
+static bool read_flag(int flag, const char *value, struct run_options *options,
+                      struct options_given *given)
+{
+    (void)given;
+    switch (flag) {
+    case FLAG_BIND:
+        return read_locals(value, options);
+    case FLAG_CONNECT_TO:
+        return read_place(value, &options->connect_to);
+    default:
+        return read_proxy_version(value, options);
+    }
+}
+
+static bool is_unix(const struct target *target)
+{
+    return target->address.storage.any.sa_family == AF_UNIX;
+}
+
+/* Own addresses and the place of a target must be of one family. */
+static bool settle_locals(const struct run_options *options,
+                          const struct target *target)
+{
+    const struct target *place = options_place(options, target);
+
+    if (options->local_count > 0 && is_unix(place)) {
+        say("--bind: %s has no addresses of its own", place->text);
+        return false;
+    }
+    for (size_t i = 0; i < options->local_count && place->address.len > 0;
+         i++) {
+        if (options->locals[i].storage.any.sa_family !=
+            place->address.storage.any.sa_family) {
+            say("--bind: address %zu is of another family than %s", i + 1,
+                place->text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool settle_target(const struct run_options *options,
+                          const struct target *target)
+{
+    if (options->proxy_version != 0 && target->is_datagram) {
+        say("--proxy-protocol: over udp:// nothing is connected");
+        return false;
+    }
+    if (options->proxy_version != 0 && target->is_tls) {
+        say("--proxy-protocol: %s has TLS, which begins at once", target->text);
+        return false;
+    }
+    if (options->connect_to.text && target->is_datagram &&
+        is_unix(&options->connect_to)) {
+        say("--connect-to: %s cannot be reached by a path", target->text);
+        return false;
+    }
+    return settle_locals(options, target);
+}
+
+static bool settle(struct run_options *options,
+                   const struct options_given *given)
+{
+    (void)given;
+    for (size_t i = 0; i < options->target_count; i++) {
+        if (!settle_target(options, &options->targets[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const struct options_group options_connect = {
+    .long_flags = long_flags,
+    .short_flags = "",
+    .read = read_flag,
+    .settle = settle,
+    .help = help,
+};
