@@ -69,6 +69,7 @@ def _files_command(settings, name, port, extra):
 
 
 COMMANDS["files"] = _files_command
+COMMANDS["socks"] = _command("socks5_server", "microsocks")
 COMMANDS["redis"] = _command("redis_server", "redis-server")
 
 
@@ -136,3 +137,45 @@ def row_files(settings, progress):
                     settings, progress, f"files {case}", names,
                     lambda name, n=size: measure(name, folder, n)),
                     {"nginx": 1.0}, figure="us CPU/request", scale=1000)
+
+
+def _curl(server, origin, conns, target, *flags):
+    """curl through the proxy, to a web server."""
+    return [_find_client("curl"), "-sSf", "--noproxy", "", "-Z",
+            "--parallel-max", str(conns), "--socks5",
+            f"127.0.0.1:{server.port}", "-o", os.devnull, *flags,
+            f"http://127.0.0.1:{origin.port}/{target}"]
+
+
+def row_socks(settings, progress):
+    """curl through a SOCKS5 proxy, to nginx: connections, and bytes."""
+    names = contenders(settings, "socks", ["microsocks"])
+    requests, files, mib = 1500, 16, 64
+
+    def measure(name, folder, client, count):
+        with Server(settings, "nginx", "echo", ["--folder", folder],
+                    cpus={settings.client_cpu}) as origin:
+            with Server(settings, name, "socks") as server:
+                return _measure(settings, server, client(server, origin),
+                                lambda _: count)
+
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
+        folder = os.path.join(beside, "files")
+        os.mkdir(folder)
+        for name, size in (("small", 612), ("large", mib << 20)):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(bytes(size))
+        for case, count, figure, client in (
+                ("connect, a request of 612 B, close", requests,
+                 "us CPU/connection", lambda server, origin: _curl(
+                     server, origin, 50, f"small?[1-{requests}]", "-H",
+                     "Connection: close")),
+                (f"{mib} MiB to 4 clients", files * mib, "us CPU/MiB",
+                 lambda server, origin: _curl(
+                     server, origin, 4, f"large?[1-{files}]"))):
+            if is_chosen(settings, case):
+                yield from compare("socks", case, rounds(
+                    settings, progress, f"socks {case}", names,
+                    lambda name, c=client, n=count: measure(
+                        name, folder, c, n)),
+                    {"microsocks": 1.0}, figure=figure, scale=1000)

@@ -2,7 +2,7 @@
 serves on a port of the loopback, as it is by default but for what COMMANDS says.
 
 It takes the place of this program. A child of this program says on standard
-output when it serves; what the service itself says there is dropped.
+output when it serves; what the service itself says is dropped.
 """
 import argparse
 import os
@@ -10,12 +10,17 @@ import os
 from harness import find_service, tell_when_it_serves
 
 
+def microsocks(port):
+    return [find_service("microsocks"), "-i", "127.0.0.1", "-p",
+            str(port)]
+
+
 def redis(port):
     return [find_service("redis-server"), "--port", str(port), "--bind",
             "127.0.0.1", "--save", "", "--appendonly", "no"]
 
 
-COMMANDS = {"redis": redis}
+COMMANDS = {"microsocks": microsocks, "redis": redis}
 
 
 def main():
@@ -25,7 +30,9 @@ def main():
     options = parser.parse_args()
     command = COMMANDS[options.service](options.port)
     tell_when_it_serves(options.service, options.port)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)  # nobody reads it: a full pipe would stop the service
     os.execvp(command[0], command)
 
 
