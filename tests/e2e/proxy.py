@@ -355,6 +355,21 @@ def test_the_drain_time_ends_what_does_not_end():
         equal(proxy.reasons(), ["drain"], "the log")
 
 
+def test_the_drain_time_ends_a_hundred_at_once():
+    """The last of them are closed after the task that waited for them."""
+    with Server(drain) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                        "--drain", "100ms") as proxy:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(proxy.connect())
+                       for _ in range(100)]
+            wait_until(lambda: proxy.metric("upstream_active") == 100)
+            proxy.signal(signal.SIGTERM)
+            for client in clients:
+                sees_a_reset(client)
+        equal(proxy.finish()[0], 0, "exit status")
+        equal(proxy.reasons(), 100 * ["drain"], "the log")
+
+
 # ---- counts ----
 
 def test_every_close_has_one_reason_and_the_counts_add_up():

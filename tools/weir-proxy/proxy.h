@@ -72,6 +72,14 @@ struct service {
     struct counts counts;
 };
 
+/* Servers that are being opened or closed. A stop with a deadline ends the task
+ * that waits for them, and they are told closed after it: at the loop's end. */
+struct waiting {
+    weir_event *event; /* NULL: no task waits any longer */
+    size_t count;
+    int err;
+};
+
 struct worker {
     struct proxy *proxy;
     weir_thread *thread;
@@ -82,6 +90,7 @@ struct worker {
     struct log log;
     struct admin *admin;     /* the first worker's; NULL: none */
     weir_server *successors; /* who asks for the sockets, likewise */
+    struct waiting waiting;
     bool is_draining;
     bool has_ended; /* told to the first worker, which sets it */
 };

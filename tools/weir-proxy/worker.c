@@ -116,20 +116,13 @@ static int make_services(struct worker *worker)
 
 /* ---- servers ---- */
 
-/* Servers that are being opened or closed, and the task that waits. */
-struct waiting {
-    weir_event *event;
-    size_t count;
-    int err;
-};
-
 static void one_less(struct waiting *waiting, int err)
 {
     if (err < 0 && waiting->err == 0) {
         waiting->err = err;
     }
     waiting->count--;
-    if (waiting->count == 0) {
+    if (waiting->count == 0 && waiting->event) {
         weir_event_set(waiting->event);
     }
 }
@@ -437,12 +430,12 @@ int worker_main(weir_thread *thread, void *arg)
     struct proxy *proxy = arg;
     struct worker *worker = &proxy->workers[weir_thread_get_index(thread)];
     const struct config *config = proxy->config;
-    struct waiting waiting = {.count = 0};
+    struct waiting *waiting = &worker->waiting;
 
     worker->proxy = proxy;
     worker->thread = thread;
     worker->loop = weir_thread_get_loop(thread);
-    int err = weir_event_new(worker->loop, &waiting.event);
+    int err = weir_event_new(worker->loop, &waiting->event);
     if (err == 0) {
         err = make_services(worker);
     }
@@ -455,17 +448,18 @@ int worker_main(weir_thread *thread, void *arg)
         }
     }
     if (err == 0) {
-        err = serve(worker, &waiting);
+        err = serve(worker, waiting);
         worker->is_draining = true;
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
             listeners_stop(proxy->listeners); /* all have taken theirs */
         }
-        close_doors(worker, &waiting);
+        close_doors(worker, waiting);
     }
     leave_in_order(worker);
     free_objects(worker);
-    weir_event_free(waiting.event);
+    weir_event_free(waiting->event);
+    waiting->event = NULL;
     return err;
 }
 
