@@ -402,6 +402,19 @@ def test_every_close_has_one_reason_and_the_counts_add_up():
         equal(len(proxy.lines()), 90, "lines of the log")
 
 
+def test_without_a_log_all_is_counted():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       log=False) as proxy:
+        for _ in range(3):
+            with proxy.connect() as client:
+                client.sendall(b"1234567")
+                equal(read_exactly(client, 7), b"1234567", "the echo")
+        wait_until(lambda: proxy.metric("connections_active") == 0)
+        equal(proxy.metric("close_total", reason="done"), 3, "ends in order")
+        equal(proxy.metric("close_total"), 3, "ends")
+        equal(proxy.metric("bytes_total"), 42, "bytes, both ways")
+
+
 def test_a_log_that_nobody_reads_stops_nothing():
     with Server(echo) as server, Program(
             PROXY, "--threads", "1", "--log", "-", "tcp://127.0.0.1:0",

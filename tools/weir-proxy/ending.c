@@ -98,11 +98,11 @@ static void describe_tls(const struct session *session, struct record *record)
     }
 }
 
-void session_describe(const struct session *session,
-                      const struct weir_relay_record *end, struct record *ret)
+/* What is known without a question to the transports. */
+static void sum_up(const struct session *session,
+                   const struct weir_relay_record *end, struct record *ret)
 {
     const struct service *service = session->door->service;
-    const struct weir_address *named = preface_client(session->preface);
 
     *ret = (struct record){
         .reason = session->reason,
@@ -114,20 +114,30 @@ void session_describe(const struct session *session,
             weir_loop_get_time(session_loop(session)) - session->start_ns,
         .tries = session->try_count,
     };
-    weir_transport_get_peername(session->client, &ret->client);
-    if (named) {
-        ret->client = *named;
-    }
-    describe_tls(session, ret);
     if (!end) {
         return;
     }
-    weir_transport_get_peername(session->target, &ret->target);
     ret->reason = reason_of(end, service->worker->is_draining);
     ret->in_bytes = end->a_bytes;
     ret->out_bytes = end->b_bytes;
     if (end->b_first_ns > 0) {
         ret->first_byte_ns = end->b_first_ns - session->start_ns;
+    }
+}
+
+void session_describe(const struct session *session,
+                      const struct weir_relay_record *end, struct record *ret)
+{
+    const struct weir_address *named = preface_client(session->preface);
+
+    sum_up(session, end, ret);
+    weir_transport_get_peername(session->client, &ret->client);
+    if (named) {
+        ret->client = *named;
+    }
+    describe_tls(session, ret);
+    if (end) {
+        weir_transport_get_peername(session->target, &ret->target);
     }
 }
 
@@ -150,10 +160,14 @@ void session_finish(struct session *session,
     struct service *service = session->door->service;
     struct record record;
 
-    session_describe(session, end, &record);
+    if (log_is_open(&service->worker->log)) {
+        session_describe(session, end, &record);
+        log_add(&service->worker->log, &record);
+    } else {
+        sum_up(session, end, &record);
+    }
     session_delist(&service->worker->sessions, session, LIST_ALL);
     counts_end(&service->counts, &record);
-    log_add(&service->worker->log, &record);
     places_leave(session);
     preface_free(session->preface);
     weir_transport_unref(session->client);

@@ -30,6 +30,10 @@ struct log {
 
 /* 0, or a negative errno. Without a path all calls do nothing. */
 int log_open(struct log *log, weir_loop *loop, const char *path, bool is_json);
+static inline bool log_is_open(const struct log *log)
+{
+    return log->path != NULL;
+}
 void log_add(struct log *log, const struct record *record);
 /* Writes what is there now. */
 void log_flush(struct log *log);
