@@ -12,7 +12,7 @@ import time
 from compare import (Result, better_of, compare, contenders, is_chosen,
                      rounds)
 from harness import Client, Failure, Server, run_alone, run_pair
-from rows_examples import row_files, row_redis, row_socks
+from rows_examples import row_files, row_names, row_redis, row_socks
 from rows_load import row_t18
 from rows_proxy import row_t16, row_t16_bulk, row_t16_close, row_t16_tls
 from rows_tls import row_t11, row_t11_data, row_t11_resumed
@@ -534,6 +534,7 @@ ROWS = {
     "T19": (row_t19, "a file by sendfile", 2, 0),
     "T19s": (row_t19_small, "small files by keep-alive", 2, 1),
     "files": (row_files, "an example beside nginx", 4, 0),
+    "names": (row_names, "an example beside dnsmasq", 2, 0),
     "redis": (row_redis, "an example beside redis", 8, 0),
     "socks": (row_socks, "an example beside microsocks", 4, 0),
     "tasks": (row_tasks, "switching and spawning tasks", 4, 0),

@@ -69,6 +69,17 @@ def _files_command(settings, name, port, extra):
 
 
 COMMANDS["files"] = _files_command
+def _names_command(settings, name, port, extra):
+    """A forwarder to the port that extra names, or a server of a name."""
+    if name == "weir":
+        return [settings.examples + "dns_forwarder", str(port), "127.0.0.1",
+                *extra]
+    find_service("dnsmasq")
+    return [sys.executable, os.path.join(HERE, "serve_service.py"),
+            "--service", name, *(f"--to={to}" for to in extra), str(port)]
+
+
+COMMANDS["names"] = _names_command
 COMMANDS["socks"] = _command("socks5_server", "microsocks")
 COMMANDS["redis"] = _command("redis_server", "redis-server")
 
@@ -179,3 +190,34 @@ def row_socks(settings, progress):
                     lambda name, c=client, n=count: measure(
                         name, folder, c, n)),
                     {"microsocks": 1.0}, figure=figure, scale=1000)
+
+
+def _count_answers(output):
+    answers = int(re.search(r"Queries completed:\s+(\d+)", output)[1])
+    if f"NOERROR {answers} (" not in output:
+        raise Failure(f"dnsperf had other answers: {output}")
+    return answers
+
+
+def row_names(settings, progress):
+    """dnsperf through a forwarder, to dnsmasq."""
+    client = _find_client("dnsperf")
+    names = contenders(settings, "names", ["dnsmasq"])
+    seconds = max(1, round(settings.time_ms / 1000))
+
+    def measure(name, questions):
+        with Server(settings, "dnsmasq", "names",
+                    cpus={settings.client_cpu}) as behind:
+            with Server(settings, name, "names", [str(behind.port)]) as server:
+                return _measure(settings, server, [
+                    client, "-s", "127.0.0.1", "-p", str(server.port), "-d",
+                    questions, "-l", str(seconds), "-c", "10", "-q", "100"],
+                    _count_answers)
+
+    with tempfile.NamedTemporaryFile("w", prefix="weir-bench-") as file:
+        file.writelines(f"a{i}.weir.test A\n" for i in range(1000))
+        file.flush()
+        yield from compare("names", "forwarding, 100 questions in flight", rounds(
+            settings, progress, "names", names,
+            lambda name: measure(name, file.name)),
+            {"dnsmasq": 1.0}, figure="us CPU/question", scale=1000)

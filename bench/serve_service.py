@@ -10,6 +10,16 @@ import os
 from harness import find_service, tell_when_it_serves
 
 
+def dnsmasq(port, to=None):
+    """Forwards without a cache, or has a name itself."""
+    source = ["--address=/weir.test/192.0.2.7"] if to is None else [
+        f"--server=127.0.0.1#{to}", "--cache-size=0", "--dns-forward-max=4096"]
+    return [find_service("dnsmasq"), "--keep-in-foreground", "--no-resolv",
+            "--conf-file=/dev/null", "--no-hosts", "--bind-interfaces",
+            "--listen-address=127.0.0.1", f"--port={port}", "--pid-file=",
+            "--user=", *source]
+
+
 def microsocks(port):
     return [find_service("microsocks"), "-i", "127.0.0.1", "-p",
             str(port)]
@@ -20,15 +30,17 @@ def redis(port):
             "127.0.0.1", "--save", "", "--appendonly", "no"]
 
 
-COMMANDS = {"microsocks": microsocks, "redis": redis}
+COMMANDS = {"dnsmasq": dnsmasq, "microsocks": microsocks, "redis": redis}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--service", required=True, choices=COMMANDS)
+    parser.add_argument("--to", metavar="PORT", help="what it forwards to")
     parser.add_argument("port", type=int)
     options = parser.parse_args()
-    command = COMMANDS[options.service](options.port)
+    more = {} if options.to is None else {"to": options.to}
+    command = COMMANDS[options.service](options.port, **more)
     tell_when_it_serves(options.service, options.port)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
