@@ -76,7 +76,7 @@ enum wr_relay_state {
 struct wr_relay {
     weir_pending pending;
     weir_loop *loop;
-    struct wr_list link; /* in the loop's list */
+    struct wr_list link;   /* in the loop's list */
     struct wr_way ways[2]; /* by weir_relay_party */
     uint64_t active_ns;    /* when a look has seen that bytes moved */
     uint64_t looked_ns;    /* the last look */
