@@ -155,6 +155,8 @@ def test_the_time_of_a_connection_is_from_its_begin():
                         server.url)
     service, connect = (result["latency"][name]
                         for name in ("service", "connect"))
+    equal(service["count"], 200, "connections")
+    equal(connect["count"] >= service["count"], True, "each is counted")
     equal(service["max"] <= connect["max"], True, "no longer than connecting")
     equal(service["min"] > 0, True, "no time at all")
 

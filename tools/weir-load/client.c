@@ -476,7 +476,7 @@ int client_start(struct client *client, weir_loop *loop,
 
 void client_begin_window(struct client *client)
 {
-    if (options_is_churn(client->options)) {
+    if (options_is_churn(client->options) && client->traffic.sending) {
         histogram_clear(client->connect_latency);
         histogram_clear(client->handshake_latency);
     }

@@ -112,7 +112,9 @@ void client_send_scheduled(struct client *client, uint64_t begin_ns,
 /* This thread's part of a number that all threads share. */
 uint64_t client_part(const struct client *client, uint64_t whole);
 
-/* Forget what connecting took until now: in mode crr it is measured. */
+/* In modes crr and connect, connecting is measured: what it took during the
+ * warm-up is forgotten. Without a warm-up the connections that stand carry the
+ * first requests of the window, and their times are kept. */
 void client_begin_window(struct client *client);
 
 /* The window's time is over: what was to stand so long has. */
