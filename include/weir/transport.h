@@ -241,7 +241,9 @@ WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
                                                   uint64_t limit_bytes);
 
 /**
- * Received bytes that are held: kept while paused, or under leases.
+ * Received bytes that are held: kept while paused, or under leases. Those of
+ * the transports below a TLS transport are counted too, and the limit of
+ * received bytes holds for each of the transports.
  *
  * @param t  the transport; borrowed
  * @return   bytes

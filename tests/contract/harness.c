@@ -332,7 +332,7 @@ static const struct pair_maker makers[] = {
      .open = rig_open_start_tls},
     {.name = "tls in tls",
      .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_CAN_RESET |
-               RIG_HAS_ADDRESSES | RIG_IS_TLS,
+               RIG_HAS_ADDRESSES | RIG_IS_TLS | RIG_IS_NESTED,
      .open = rig_open_tls_in_tls},
 #endif
     {.name = "memory",

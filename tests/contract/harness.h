@@ -66,6 +66,7 @@ enum {
     RIG_IS_PLAIN = 256,    /* none is */
     RIG_IS_MEMORY = 512, /* one is, in the rig's loop, and there is no socket */
     RIG_HAS_KERNEL = 1024, /* which keeps what was sent before a reset */
+    RIG_IS_NESTED = 2048,  /* TLS stands on TLS */
     RIG_BOTH_WAYS = RIG_RECEIVES | RIG_SENDS,
     RIG_CAN_BREAK = RIG_CAN_RESET | RIG_HAS_KERNEL, /* with bytes unread */
 };
