@@ -13,12 +13,9 @@
 #include "tools/common/units.h"
 #include "tools/load/payload.h"
 
-#include "weir/error.h"
 #include "weir/task.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #define PAIRS_DEFAULT 20U
@@ -50,27 +47,12 @@ static const char help[] =
 
 struct ab {
     struct comparison_options options;
-    bool wants_help;
     uint64_t pairs;
-    uint64_t seed;
-    const char *save;
-    /* Flags of both; the targets stand behind them. */
-    struct words words;
     const char *targets[2];
     struct comparison comparison;
     /* Of a run that failed. */
     enum load_exit failure;
 };
-
-static bool read_help(void *options, const char *flag, const char *value)
-{
-    struct ab *self = options;
-
-    (void)flag;
-    (void)value;
-    self->wants_help = true;
-    return true;
-}
 
 static bool read_runs(void *options, const char *flag, const char *value)
 {
@@ -85,43 +67,23 @@ static bool read_runs(void *options, const char *flag, const char *value)
     return true;
 }
 
-static bool read_seed(void *options, const char *flag, const char *value)
-{
-    struct ab *self = options;
-
-    if (units_parse_count(value, &self->seed) < 0) {
-        say("--%s: '%s' is not a number", flag, value);
-        return false;
-    }
-    return true;
-}
-
-static bool read_save(void *options, const char *flag, const char *value)
-{
-    struct ab *self = options;
-
-    (void)flag;
-    self->save = value;
-    return true;
-}
-
 /* The comparison's options are the first member. */
 static const struct words_flag flags[] = {
     {"runs", 0, WORDS_VALUE, read_runs},
     {"margin", 0, WORDS_VALUE, comparison_read_margin},
     {"metric", 0, WORDS_VALUE, comparison_read_metric},
     {"force", 0, WORDS_NO_VALUE, comparison_read_force},
-    {"save", 0, WORDS_VALUE, read_save},
-    {"json", 0, WORDS_MAY_VALUE, comparison_read_json},
-    {"seed", 0, WORDS_VALUE, read_seed},
-    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {"save", 0, WORDS_VALUE, command_read_save},
+    {"json", 0, WORDS_MAY_VALUE, command_read_json},
+    {"seed", 0, WORDS_VALUE, command_read_seed},
+    {"help", 'h', WORDS_NO_VALUE, command_read_help},
     {NULL, 0, WORDS_NO_VALUE, NULL},
 };
 
 /* The words of both, in which the last is the target of a side. */
 static bool prepare(struct ab *self)
 {
-    struct words *words = &self->words;
+    struct words *words = &self->options.command.words;
 
     if (words->count < 2 || words->list[words->count - 2][0] == '-' ||
         words->list[words->count - 1][0] == '-') {
@@ -167,12 +129,14 @@ static bool check(struct ab *self, size_t side, const struct saved *saved)
 /* 0 or a negative error, after a line unless it is -ECANCELED. */
 static int measure(weir_loop *loop, struct ab *self, size_t side)
 {
+    struct words *words = &self->options.command.words;
+    const char *save = self->options.command.save;
     char why[SAVED_WHY_SIZE] = "";
     char name[32];
     struct saved saved;
 
-    self->words.list[self->words.count - 1] = self->targets[side];
-    int err = child_measure(loop, &self->words, &saved, why);
+    words->list[words->count - 1] = self->targets[side];
+    int err = child_measure(loop, words, &saved, why);
     if (err < 0) {
         if (err != -ECANCELED) {
             child_show_progress(" ");
@@ -182,8 +146,8 @@ static int measure(weir_loop *loop, struct ab *self, size_t side)
     }
     snprintf(name, sizeof(name), "%c-%03zu", "ab"[side],
              self -> comparison.counts[side] + 1);
-    if (self->save) {
-        err = saved_write(&saved, self->save, name, why);
+    if (save) {
+        err = saved_write(&saved, save, name, why);
     }
     if (err < 0) {
         say("--save: %s", why);
@@ -203,7 +167,7 @@ static int measure_pairs(weir_loop *loop, void *arg)
     int err = 0;
 
     for (uint64_t i = 0; i < self->pairs && err == 0; i++) {
-        size_t first = payload_mix(self->seed + i) & 1;
+        size_t first = payload_mix(self->options.command.seed + i) & 1;
         uint64_t passed_ns = weir_loop_get_time(loop) - begin_ns;
         child_show_progress(
             "pair %llu of %llu, about %.0f s left", (unsigned long long)i + 1,
@@ -248,32 +212,34 @@ static int compare_pairs(struct ab *self)
     return (int)exit_code;
 }
 
-static int ab(struct ab *self, int argc, char **argv, int first)
+static void start(void *options)
 {
+    struct ab *self = options;
+    uint64_t *seed = &self->options.command.seed;
+
     comparison_default(&self->options);
     self->pairs = PAIRS_DEFAULT;
-    if (getrandom(&self->seed, sizeof(self->seed), GRND_NONBLOCK) < 0) {
-        self->seed = 1;
+    if (getrandom(seed, sizeof(*seed), GRND_NONBLOCK) < 0) {
+        *seed = 1;
     }
-    if (!words_take(flags, self, argc, argv, first, &self->words)) {
-        return LOAD_USAGE;
-    }
-    if (self->wants_help) {
-        fputs(help, stdout);
-        return LOAD_OK;
-    }
+}
+
+static int run(void *options)
+{
+    struct ab *self = options;
+
     return prepare(self) ? compare_pairs(self) : LOAD_USAGE;
 }
 
 int ab_main(int argc, char **argv, int first)
 {
-    struct ab *self = calloc(1, sizeof(*self));
+    static const struct command_kind kind = {
+        .help = help,
+        .flags = flags,
+        .size = sizeof(struct ab),
+        .start = start,
+        .run = run,
+    };
 
-    if (!self) {
-        say("no memory");
-        return LOAD_INTERNAL;
-    }
-    int exit_code = ab(self, argc, argv, first);
-    free(self);
-    return exit_code;
+    return command_main(&kind, argc, argv, first);
 }

@@ -10,7 +10,6 @@
 #include "comparison.h"
 #include "tools/common/console.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -41,30 +40,18 @@ static const char help[] =
 
 struct compare {
     struct comparison_options options;
-    bool wants_help;
-    struct words words;
     struct comparison comparison;
     /* Of the first run. */
     char config_hash[32];
 };
-
-static bool read_help(void *options, const char *flag, const char *value)
-{
-    struct compare *self = options;
-
-    (void)flag;
-    (void)value;
-    self->wants_help = true;
-    return true;
-}
 
 /* The options are the first member. */
 static const struct words_flag flags[] = {
     {"margin", 0, WORDS_VALUE, comparison_read_margin},
     {"metric", 0, WORDS_VALUE, comparison_read_metric},
     {"force", 0, WORDS_NO_VALUE, comparison_read_force},
-    {"json", 0, WORDS_MAY_VALUE, comparison_read_json},
-    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {"json", 0, WORDS_MAY_VALUE, command_read_json},
+    {"help", 'h', WORDS_NO_VALUE, command_read_help},
     {NULL, 0, WORDS_NO_VALUE, NULL},
 };
 
@@ -117,8 +104,8 @@ static bool add_files(struct compare *self)
 {
     size_t side = 0;
 
-    for (size_t i = 0; i < self->words.count; i++) {
-        const char *word = self->words.list[i];
+    for (size_t i = 0; i < self->options.command.words.count; i++) {
+        const char *word = self->options.command.words.list[i];
         if (strcmp(word, "--") == 0 && side == 0) {
             side = 1;
         } else if (word[0] == '-' && word[1] != '\0') {
@@ -137,16 +124,15 @@ static bool add_files(struct compare *self)
     return true;
 }
 
-static int compare(struct compare *self, int argc, char **argv, int first)
+static void start(void *options)
 {
-    comparison_default(&self->options);
-    if (!words_take(flags, self, argc, argv, first, &self->words)) {
-        return LOAD_USAGE;
-    }
-    if (self->wants_help) {
-        fputs(help, stdout);
-        return LOAD_OK;
-    }
+    comparison_default(options);
+}
+
+static int run(void *options)
+{
+    struct compare *self = options;
+
     return add_files(self)
                ? (int)comparison_finish(&self->comparison, &self->options)
                : LOAD_USAGE;
@@ -154,14 +140,13 @@ static int compare(struct compare *self, int argc, char **argv, int first)
 
 int compare_main(int argc, char **argv, int first)
 {
-    struct compare *self = calloc(1, sizeof(*self));
-    int exit_code = LOAD_INTERNAL;
+    static const struct command_kind kind = {
+        .help = help,
+        .flags = flags,
+        .size = sizeof(struct compare),
+        .start = start,
+        .run = run,
+    };
 
-    if (!self) {
-        say("no memory");
-        return exit_code;
-    }
-    exit_code = compare(self, argc, argv, first);
-    free(self);
-    return exit_code;
+    return command_main(&kind, argc, argv, first);
 }

@@ -45,10 +45,8 @@ struct row {
 
 void comparison_default(struct comparison_options *ret)
 {
-    *ret = (struct comparison_options){
-        .margin = MARGIN,
-        .metric = METRIC_DEFAULT,
-    };
+    ret->margin = MARGIN;
+    ret->metric = METRIC_DEFAULT;
 }
 
 bool comparison_read_margin(void *options, const char *flag, const char *value)
@@ -87,19 +85,6 @@ bool comparison_read_force(void *options, const char *flag, const char *value)
     (void)flag;
     (void)value;
     self->force = true;
-    return true;
-}
-
-bool comparison_read_json(void *options, const char *flag, const char *value)
-{
-    struct comparison_options *self = options;
-
-    if (value && !*value) {
-        say("--%s: '' is not a file name", flag);
-        return false;
-    }
-    self->json = true;
-    self->json_path = value;
     return true;
 }
 
@@ -306,11 +291,11 @@ enum load_exit comparison_finish(const struct comparison *comparison,
             return LOAD_INTERNAL;
         }
     }
-    if (!options->json || options->json_path) {
+    if (command_prints(&options->command)) {
         print_text(comparison, options, rows, stdout);
     }
-    if (options->json &&
-        !json_file_write(options->json_path,
+    if (options->command.json &&
+        !json_file_write(options->command.json_path,
                          make_json(comparison, options, rows))) {
         return LOAD_INTERNAL;
     }

@@ -7,24 +7,23 @@
 #ifndef WEIR_LOAD_COMPARISON_H
 #define WEIR_LOAD_COMPARISON_H
 
+#include "command.h"
 #include "exits.h"
 #include "saved.h"
 #include "statistics.h"
-#include "words.h"
 
 #include <stdio.h>
 
 #define COMPARISON_FIGURES 7U
 
+/* The options of ab and compare begin with these. */
 struct comparison_options {
+    struct command command;
     /* Changes up to this share are none. */
     double margin;
     /* The figure that decides. */
     size_t metric;
     bool force;
-    bool json;
-    /* NULL: standard output. */
-    const char *json_path;
 };
 
 struct comparison {
@@ -36,12 +35,11 @@ struct comparison {
     double values[COMPARISON_FIGURES][2][STATISTICS_RUNS_MAX];
 };
 
-/* What --margin, --metric, --force and --json say; also the defaults. */
+/* What --margin, --metric and --force say; also the defaults. */
 void comparison_default(struct comparison_options *ret);
 words_read_fn comparison_read_margin;
 words_read_fn comparison_read_metric;
 words_read_fn comparison_read_force;
-words_read_fn comparison_read_json;
 
 /* A run of a side (0 or 1), of which there are fewer than STATISTICS_RUNS_MAX.
  */

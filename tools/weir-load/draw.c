@@ -6,11 +6,11 @@
  */
 #include "draw.h"
 
+#include "command.h"
 #include "exits.h"
 #include "json_file.h"
 #include "page.h"
 #include "tools/common/console.h"
-#include "words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,24 +34,12 @@ static const char help[] =
     "  -h, --help            this text\n";
 
 struct draw {
-    bool wants_help;
+    struct command command;
     const char *output;
     const char *title;
-    const char *json_path;
-    struct words words;
     size_t count;
     struct saved *runs;
 };
-
-static bool read_help(void *options, const char *flag, const char *value)
-{
-    struct draw *self = options;
-
-    (void)flag;
-    (void)value;
-    self->wants_help = true;
-    return true;
-}
 
 static bool read_output(void *options, const char *flag, const char *value)
 {
@@ -71,41 +59,32 @@ static bool read_title(void *options, const char *flag, const char *value)
     return true;
 }
 
-static bool read_json(void *options, const char *flag, const char *value)
-{
-    struct draw *self = options;
-
-    (void)flag;
-    self->json_path = value;
-    return true;
-}
-
 static const struct words_flag flags[] = {
     {"output", 'o', WORDS_VALUE, read_output},
     {"title", 0, WORDS_VALUE, read_title},
-    {"json", 0, WORDS_VALUE, read_json},
-    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {"json", 0, WORDS_VALUE, command_read_json},
+    {"help", 'h', WORDS_NO_VALUE, command_read_help},
     {NULL, 0, WORDS_NO_VALUE, NULL},
 };
 
 static bool check(const struct draw *self)
 {
-    for (size_t i = 0; i < self->words.count; i++) {
-        if (self->words.list[i][0] == '-') {
+    for (size_t i = 0; i < self->command.words.count; i++) {
+        if (self->command.words.list[i][0] == '-') {
             say("unknown flag %s (see weir-load report --help)",
-                self->words.list[i]);
+                self->command.words.list[i]);
             return false;
         }
     }
-    if (!self->output && !self->json_path) {
+    if (!self->output && !self->command.json_path) {
         say("-o must say where the page goes (see weir-load report --help)");
         return false;
     }
-    if (self->words.count == 0) {
+    if (self->command.words.count == 0) {
         say("no result (see weir-load report --help)");
         return false;
     }
-    if (self->json_path && self->words.count > 1) {
+    if (self->command.json_path && self->command.words.count > 1) {
         say("--json: write the parts of one run with commas between them");
         return false;
     }
@@ -136,43 +115,54 @@ static int draw(struct draw *self)
 {
     char why[SAVED_WHY_SIZE];
 
-    self->runs = calloc(self->words.count, sizeof(*self->runs));
+    self->runs = calloc(self->command.words.count, sizeof(*self->runs));
     if (!self->runs) {
         say("no memory");
         return LOAD_INTERNAL;
     }
-    for (size_t i = 0; i < self->words.count; i++) {
-        if (saved_read(self->words.list[i], &self->runs[i], why) < 0) {
+    for (size_t i = 0; i < self->command.words.count; i++) {
+        if (saved_read(self->command.words.list[i], &self->runs[i], why) < 0) {
             say("%s", why);
             return LOAD_USAGE;
         }
         self->count++;
     }
-    if (self->json_path &&
-        !json_file_write(self->json_path, json_incref(self->runs[0].object))) {
+    if (self->command.json_path &&
+        !json_file_write(self->command.json_path,
+                         json_incref(self->runs[0].object))) {
         return LOAD_INTERNAL;
     }
     return !self->output || write_page(self) ? LOAD_OK : LOAD_INTERNAL;
 }
 
+static void start(void *options)
+{
+    struct draw *self = options;
+
+    self->title = "Load report";
+}
+
+static int run(void *options)
+{
+    struct draw *self = options;
+    int exit_code = check(self) ? draw(self) : LOAD_USAGE;
+
+    for (size_t i = 0; i < self->count; i++) {
+        saved_fini(&self->runs[i]);
+    }
+    free(self->runs);
+    return exit_code;
+}
+
 int draw_main(int argc, char **argv, int first)
 {
-    struct draw self = {.title = "Load report"};
-    int exit_code = LOAD_USAGE;
+    static const struct command_kind kind = {
+        .help = help,
+        .flags = flags,
+        .size = sizeof(struct draw),
+        .start = start,
+        .run = run,
+    };
 
-    if (!words_take(flags, &self, argc, argv, first, &self.words)) {
-        return exit_code;
-    }
-    if (self.wants_help) {
-        fputs(help, stdout);
-        return LOAD_OK;
-    }
-    if (check(&self)) {
-        exit_code = draw(&self);
-    }
-    for (size_t i = 0; i < self.count; i++) {
-        saved_fini(&self.runs[i]);
-    }
-    free(self.runs);
-    return exit_code;
+    return command_main(&kind, argc, argv, first);
 }

@@ -8,18 +8,16 @@
  */
 #include "search.h"
 
+#include "command.h"
 #include "exits.h"
 #include "json_file.h"
 #include "steps.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 
-#include "weir/error.h"
 #include "weir/task.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define SECOND         UINT64_C(1000000000)
 #define STEP_MAX_NS    (60 * SECOND)
@@ -52,17 +50,11 @@ static const char help[] =
     "130 interrupted.\n";
 
 struct search {
-    bool wants_help;
-    struct slo slo;
-    const char *expression;
+    struct command command;
     uint64_t from;
     uint64_t to;
     double precision;
     uint64_t duration_ns;
-    const char *save;
-    bool json;
-    const char *json_path;
-    struct words words;
     struct steps steps;
     /* The bounds: holds at low, not at high. 0: none yet. */
     uint64_t low;
@@ -70,30 +62,6 @@ struct search {
     const struct step *failed;
     bool confirmed;
 };
-
-static bool read_help(void *options, const char *flag, const char *value)
-{
-    struct search *self = options;
-
-    (void)flag;
-    (void)value;
-    self->wants_help = true;
-    return true;
-}
-
-static bool read_slo(void *options, const char *flag, const char *value)
-{
-    struct search *self = options;
-    struct slo_error error;
-
-    self->expression = value;
-    if (slo_parse(value, &self->slo, &error) < 0) {
-        say("--%s: '%.200s', at character %zu: %s", flag, value, error.position,
-            error.why);
-        return false;
-    }
-    return true;
-}
 
 static bool read_rate(const char *flag, const char *value, uint64_t *ret)
 {
@@ -144,43 +112,21 @@ static bool read_duration(void *options, const char *flag, const char *value)
     return true;
 }
 
-static bool read_save(void *options, const char *flag, const char *value)
-{
-    struct search *self = options;
-
-    (void)flag;
-    self->save = value;
-    return true;
-}
-
-static bool read_json(void *options, const char *flag, const char *value)
-{
-    struct search *self = options;
-
-    if (value && !*value) {
-        say("--%s: '' is not a file name", flag);
-        return false;
-    }
-    self->json = true;
-    self->json_path = value;
-    return true;
-}
-
 static const struct words_flag flags[] = {
-    {"slo", 0, WORDS_VALUE, read_slo},
+    {"slo", 0, WORDS_VALUE, command_read_slo},
     {"from", 0, WORDS_VALUE, read_from},
     {"to", 0, WORDS_VALUE, read_to},
     {"precision", 0, WORDS_VALUE, read_precision},
     {"duration", 'd', WORDS_VALUE, read_duration},
-    {"save", 0, WORDS_VALUE, read_save},
-    {"json", 0, WORDS_MAY_VALUE, read_json},
-    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {"save", 0, WORDS_VALUE, command_read_save},
+    {"json", 0, WORDS_MAY_VALUE, command_read_json},
+    {"help", 'h', WORDS_NO_VALUE, command_read_help},
     {NULL, 0, WORDS_NO_VALUE, NULL},
 };
 
 static uint64_t step_duration_ns(const struct search *self, uint64_t rate)
 {
-    uint32_t share = slo_highest_share(&self->slo);
+    uint32_t share = slo_highest_share(&self->command.slo);
     double beyond = 1 - (double)share / HISTOGRAM_WHOLE;
     double needed_ns = share ? BEYOND / beyond / (double)rate * 1e9 : 0;
 
@@ -214,7 +160,7 @@ static int try_rate(struct search *self, uint64_t rate, uint64_t longer)
 /* Where to begin: half of what a closed loop reaches. */
 static int probe(struct search *self)
 {
-    struct words words = self->words;
+    struct words words = self->command.words;
     char why[SAVED_WHY_SIZE] = "";
     struct saved saved;
 
@@ -235,7 +181,7 @@ static int probe(struct search *self)
     self->from = self->from ? self->from : 1;
     if (saved.ok == 0) {
         say("%s: not one request succeeded",
-            self->words.list[self->words.count - 1]);
+            self->command.words.list[self->command.words.count - 1]);
         err = -EINVAL;
     }
     saved_fini(&saved);
@@ -329,12 +275,12 @@ static void print_outcome(const struct search *self)
 
     if (!self->confirmed) {
         printf("Capacity    not known; %s holds at %llu/s in a short run\n",
-               self->expression, low);
+               self->command.slo_text, low);
         return;
     }
     printf("Capacity    %llu/s: %s holds there, also in %u runs of twice the "
            "length",
-           low, self->expression, CONFIRM_TIMES);
+           low, self->command.slo_text, CONFIRM_TIMES);
     if (self->high > 0 && self->failed) {
         printf(",\n            and does not at %llu/s (%s)",
                (unsigned long long)self->high, self->failed->why);
@@ -347,32 +293,32 @@ static void print_outcome(const struct search *self)
 static bool write_json(const struct search *self)
 {
     return json_file_write(
-        self->json_path,
+        self->command.json_path,
         json_pack(
             "{s:s, s:s, s:o, s:o, s:b, s:o}", "schema", "weir-load-search/1",
-            "slo", self->expression, "capacity",
+            "slo", self->command.slo_text, "capacity",
             self->low ? json_integer((json_int_t)self->low) : json_null(),
             "fails_at",
             self->high ? json_integer((json_int_t)self->high) : json_null(),
             "confirmed", self->confirmed, "steps", steps_json(&self->steps)));
 }
 
-static int run_search(struct search *self)
+static int make_runs(struct search *self)
 {
     int err = weir_run(NULL, search_loop, self);
 
     if (err < 0 && err != -ECANCELED && err != -EINTR) {
         return LOAD_USAGE;
     }
-    if (self->steps.prints) {
+    if (command_prints(&self->command)) {
         if (self->low > 0) {
             print_outcome(self);
         } else {
             printf("Capacity    none: %s holds at no rate that was tried\n",
-                   self->expression);
+                   self->command.slo_text);
         }
     }
-    if (self->json && !write_json(self)) {
+    if (self->command.json && !write_json(self)) {
         return LOAD_INTERNAL;
     }
     if (err < 0) {
@@ -384,49 +330,47 @@ static int run_search(struct search *self)
 
 static bool prepare(struct search *self)
 {
-    if (!self->expression) {
+    if (!self->command.slo_text) {
         say("--slo must say what shall hold (see weir-load search --help)");
         return false;
     }
-    if (words_has_flag(&self->words, "rate", 'R')) {
+    if (words_has_flag(&self->command.words, "rate", 'R')) {
         say("-R: search chooses the rates; --from says where it begins");
         return false;
     }
-    if (self->words.count == 0) {
+    if (self->command.words.count == 0) {
         say("no target (see weir-load search --help)");
         return false;
     }
     self->steps.flag = "-R";
-    self->steps.words = &self->words;
-    self->steps.slo = &self->slo;
-    self->steps.save = self->save;
-    self->steps.prints = !self->json || self->json_path;
+    self->steps.command = &self->command;
     return true;
 }
 
-static int search(struct search *self, int argc, char **argv, int first)
+static void start(void *options)
 {
+    struct search *self = options;
+
     self->duration_ns = 3 * SECOND;
     self->precision = 0.02;
-    if (!words_take(flags, self, argc, argv, first, &self->words)) {
-        return LOAD_USAGE;
-    }
-    if (self->wants_help) {
-        fputs(help, stdout);
-        return LOAD_OK;
-    }
-    return prepare(self) ? run_search(self) : LOAD_USAGE;
+}
+
+static int run(void *options)
+{
+    struct search *self = options;
+
+    return prepare(self) ? make_runs(self) : LOAD_USAGE;
 }
 
 int search_main(int argc, char **argv, int first)
 {
-    struct search *self = calloc(1, sizeof(*self));
+    static const struct command_kind kind = {
+        .help = help,
+        .flags = flags,
+        .size = sizeof(struct search),
+        .start = start,
+        .run = run,
+    };
 
-    if (!self) {
-        say("no memory");
-        return LOAD_INTERNAL;
-    }
-    int exit_code = search(self, argc, argv, first);
-    free(self);
-    return exit_code;
+    return command_main(&kind, argc, argv, first);
 }

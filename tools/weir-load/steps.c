@@ -24,7 +24,7 @@ struct step_words {
 static bool make_words(const struct steps *steps, uint64_t load,
                        uint64_t duration_ns, struct step_words *ret)
 {
-    ret->all = *steps->words;
+    ret->all = steps->command->words;
     snprintf(ret->load, sizeof(ret->load), "%llu", (unsigned long long)load);
     snprintf(ret->duration, sizeof(ret->duration), "%lluns",
              (unsigned long long)duration_ns);
@@ -63,7 +63,8 @@ static bool is_sound(const struct steps *steps, const struct saved *saved,
 
     if (saved->exit_code == LOAD_OK || saved->exit_code == LOAD_SLO ||
         was_only_late ||
-        (saved->exit_code == LOAD_ERRORS && mentions_errors(steps->slo))) {
+        (saved->exit_code == LOAD_ERRORS &&
+         mentions_errors(&steps->command->slo))) {
         return true;
     }
     if (reason && saved->exit_code == LOAD_INVALID) {
@@ -86,8 +87,8 @@ static bool judge(const struct steps *steps, const struct saved *saved,
         return false;
     }
     saved_get_facts(saved, &facts);
-    for (size_t i = 0; i < steps->slo->count; i++) {
-        const struct slo_term *term = &steps->slo->terms[i];
+    for (size_t i = 0; i < steps->command->slo.count; i++) {
+        const struct slo_term *term = &steps->command->slo.terms[i];
         struct slo_outcome outcome = slo_judge(term, &facts);
         if (!outcome.passed) {
             snprintf(why, STEPS_WHY_SIZE, "%.40s: %.40s", term->text,
@@ -120,7 +121,7 @@ static const char *format_time(uint64_t ns, char *buf)
 
 void steps_print_header(const struct steps *steps)
 {
-    if (steps->prints) {
+    if (command_prints(steps->command)) {
         printf("%10s %10s %7s %8s %8s %8s  \n",
                strcmp(steps->flag, "-R") == 0 ? "rate/s" : "conns", "achieved",
                "ok%", "p50", "p99", "max");
@@ -131,7 +132,7 @@ static void print_step(const struct steps *steps, const struct step *step)
 {
     char texts[3][UNITS_TEXT_SIZE];
 
-    if (!steps->prints) {
+    if (!command_prints(steps->command)) {
         return;
     }
     printf("%10llu %10.1f %7.2f %8s %8s %8s  %s\n",
@@ -140,7 +141,8 @@ static void print_step(const struct steps *steps, const struct step *step)
            format_time(step->p50_ns, texts[0]),
            format_time(step->p99_ns, texts[1]),
            format_time(step->max_ns, texts[2]),
-           step->passed ? steps->slo->count > 0 ? "holds" : "" : step->why);
+           step->passed ? steps->command->slo.count > 0 ? "holds" : ""
+                        : step->why);
     fflush(stdout);
 }
 
@@ -150,11 +152,11 @@ static int save(const struct steps *steps, const struct saved *saved)
     char why[SAVED_WHY_SIZE];
     char name[48];
 
-    if (!steps->save) {
+    if (!steps->command->save) {
         return 0;
     }
     snprintf(name, sizeof(name), "step-%03zu", steps->count + 1);
-    int err = saved_write(saved, steps->save, name, why);
+    int err = saved_write(saved, steps->command->save, name, why);
     if (err < 0) {
         say("--save: %s", why);
     }

@@ -9,8 +9,7 @@
 #define WEIR_LOAD_STEPS_H
 
 #include "child.h"
-#include "slo.h"
-#include "words.h"
+#include "command.h"
 
 #include "weir/loop.h"
 
@@ -37,13 +36,8 @@ struct steps {
     weir_loop *loop;
     /* "-R" or "-c". */
     const char *flag;
-    const struct words *words;
-    /* Without terms a valid run passes. */
-    const struct slo *slo;
-    /* Where results go, or NULL. */
-    const char *save;
-    /* Lines are printed. */
-    bool prints;
+    /* Whose words each run has; without objectives a valid run passes. */
+    const struct command *command;
     size_t count;
     struct step list[STEPS_MAX];
 };

@@ -6,6 +6,7 @@
  */
 #include "sweep.h"
 
+#include "command.h"
 #include "exits.h"
 #include "json_file.h"
 #include "steps.h"
@@ -13,7 +14,6 @@
 #include "tools/common/units.h"
 #include "tools/load/payload.h"
 
-#include "weir/error.h"
 #include "weir/task.h"
 
 #include <errno.h>
@@ -48,29 +48,12 @@ static const char help[] =
     "130 interrupted.\n";
 
 struct sweep {
-    bool wants_help;
+    struct command command;
     bool shuffles;
-    uint64_t seed;
-    struct slo slo;
-    const char *save;
-    bool json;
-    const char *json_path;
-    const char *flag;
     size_t load_count;
     uint64_t loads[LOADS_MAX];
-    struct words words;
     struct steps steps;
 };
-
-static bool read_help(void *options, const char *flag, const char *value)
-{
-    struct sweep *self = options;
-
-    (void)flag;
-    (void)value;
-    self->wants_help = true;
-    return true;
-}
 
 static bool read_shuffle(void *options, const char *flag, const char *value)
 {
@@ -79,52 +62,6 @@ static bool read_shuffle(void *options, const char *flag, const char *value)
     (void)flag;
     (void)value;
     self->shuffles = true;
-    return true;
-}
-
-static bool read_seed(void *options, const char *flag, const char *value)
-{
-    struct sweep *self = options;
-
-    if (units_parse_count(value, &self->seed) < 0) {
-        say("--%s: '%s' is not a number", flag, value);
-        return false;
-    }
-    return true;
-}
-
-static bool read_slo(void *options, const char *flag, const char *value)
-{
-    struct sweep *self = options;
-    struct slo_error error;
-
-    if (slo_parse(value, &self->slo, &error) < 0) {
-        say("--%s: '%.200s', at character %zu: %s", flag, value, error.position,
-            error.why);
-        return false;
-    }
-    return true;
-}
-
-static bool read_save(void *options, const char *flag, const char *value)
-{
-    struct sweep *self = options;
-
-    (void)flag;
-    self->save = value;
-    return true;
-}
-
-static bool read_json(void *options, const char *flag, const char *value)
-{
-    struct sweep *self = options;
-
-    if (value && !*value) {
-        say("--%s: '' is not a file name", flag);
-        return false;
-    }
-    self->json = true;
-    self->json_path = value;
     return true;
 }
 
@@ -182,7 +119,7 @@ static bool read_loads(void *options, const char *flag, const char *value)
     char *rest = list;
     bool good = list != NULL;
 
-    self->flag = strcmp(flag, "rates") == 0 ? "-R" : "-c";
+    self->steps.flag = strcmp(flag, "rates") == 0 ? "-R" : "-c";
     self->load_count = 0;
     while (good && rest) {
         char *item = strsep(&rest, ",");
@@ -201,18 +138,18 @@ static const struct words_flag flags[] = {
     {"rates", 0, WORDS_VALUE, read_loads},
     {"conns", 0, WORDS_VALUE, read_loads},
     {"shuffle", 0, WORDS_NO_VALUE, read_shuffle},
-    {"slo", 0, WORDS_VALUE, read_slo},
-    {"save", 0, WORDS_VALUE, read_save},
-    {"json", 0, WORDS_MAY_VALUE, read_json},
-    {"seed", 0, WORDS_VALUE, read_seed},
-    {"help", 'h', WORDS_NO_VALUE, read_help},
+    {"slo", 0, WORDS_VALUE, command_read_slo},
+    {"save", 0, WORDS_VALUE, command_read_save},
+    {"json", 0, WORDS_MAY_VALUE, command_read_json},
+    {"seed", 0, WORDS_VALUE, command_read_seed},
+    {"help", 'h', WORDS_NO_VALUE, command_read_help},
     {NULL, 0, WORDS_NO_VALUE, NULL},
 };
 
 static void shuffle(struct sweep *self)
 {
     for (size_t i = self->load_count; i > 1; i--) {
-        size_t other = payload_mix(self->seed + i) % i;
+        size_t other = payload_mix(self->command.seed + i) % i;
         uint64_t load = self->loads[i - 1];
         self->loads[i - 1] = self->loads[other];
         self->loads[other] = load;
@@ -244,15 +181,15 @@ static bool has_passed(const struct sweep *self)
     return true;
 }
 
-static int run_sweep(struct sweep *self)
+static int make_runs(struct sweep *self)
 {
     int err = weir_run(NULL, sweep_loop, self);
 
     if (err < 0 && err != -ECANCELED && err != -EINTR) {
         return LOAD_USAGE;
     }
-    if (self->json &&
-        !json_file_write(self->json_path,
+    if (self->command.json &&
+        !json_file_write(self->command.json_path,
                          json_pack("{s:s, s:o}", "schema", "weir-load-sweep/1",
                                    "steps", steps_json(&self->steps)))) {
         return LOAD_INTERNAL;
@@ -261,7 +198,8 @@ static int run_sweep(struct sweep *self)
         say("interrupted after %zu runs", self->steps.count);
         return LOAD_INTERRUPTED;
     }
-    return self->slo.count == 0 || has_passed(self) ? LOAD_OK : LOAD_SLO;
+    return self->command.slo.count == 0 || has_passed(self) ? LOAD_OK
+                                                            : LOAD_SLO;
 }
 
 static bool prepare(struct sweep *self)
@@ -271,43 +209,40 @@ static bool prepare(struct sweep *self)
             "--help)");
         return false;
     }
-    if (self->words.count == 0) {
+    if (self->command.words.count == 0) {
         say("no target (see weir-load sweep --help)");
         return false;
     }
     if (self->shuffles) {
         shuffle(self);
     }
-    self->steps.flag = self->flag;
-    self->steps.words = &self->words;
-    self->steps.slo = &self->slo;
-    self->steps.save = self->save;
-    self->steps.prints = !self->json || self->json_path;
+    self->steps.command = &self->command;
     return true;
 }
 
-static int sweep(struct sweep *self, int argc, char **argv, int first)
+static void start(void *options)
 {
-    self->seed = 1;
-    if (!words_take(flags, self, argc, argv, first, &self->words)) {
-        return LOAD_USAGE;
-    }
-    if (self->wants_help) {
-        fputs(help, stdout);
-        return LOAD_OK;
-    }
-    return prepare(self) ? run_sweep(self) : LOAD_USAGE;
+    struct sweep *self = options;
+
+    self->command.seed = 1;
+}
+
+static int run(void *options)
+{
+    struct sweep *self = options;
+
+    return prepare(self) ? make_runs(self) : LOAD_USAGE;
 }
 
 int sweep_main(int argc, char **argv, int first)
 {
-    struct sweep *self = calloc(1, sizeof(*self));
+    static const struct command_kind kind = {
+        .help = help,
+        .flags = flags,
+        .size = sizeof(struct sweep),
+        .start = start,
+        .run = run,
+    };
 
-    if (!self) {
-        say("no memory");
-        return LOAD_INTERNAL;
-    }
-    int exit_code = sweep(self, argc, argv, first);
-    free(self);
-    return exit_code;
+    return command_main(&kind, argc, argv, first);
 }
