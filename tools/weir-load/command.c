@@ -1,4 +1,7 @@
 /*
+ * Each command gives a table of its flags and a function that runs it; what
+ * stands between the program's main() and that function is the same for all.
+ *
  * The options are on the heap: the words and the results of a command are
  * larger than a stack should carry.
  */

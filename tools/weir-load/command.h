@@ -1,6 +1,7 @@
 /*
- * A command that makes several runs or reads their results: its words, the
- * flags that all such commands have, and its begin and end.
+ * A command that makes several runs or reads their results (ab, compare,
+ * report, search, sweep): the flags that more than one of them has, and the way
+ * from the command line to the exit code.
  */
 #ifndef WEIR_LOAD_COMMAND_H
 #define WEIR_LOAD_COMMAND_H
