@@ -39,6 +39,13 @@ enum wr_feature {
         WR_FEATURE_COUNT
 };
 
+/* How operations are carried out. Equal to enum weir_engine (loop.h). */
+enum wr_engine_kind {
+    WR_ENGINE_AUTO, /* not decided */
+    WR_ENGINE_URING,
+    WR_ENGINE_POLL, /* epoll, system calls and threads */
+};
+
 struct wr_features {
     uint32_t found;  /* bits of enum wr_feature that may be used */
     uint32_t masked; /* bits that the kernel has but the mask disables */
@@ -46,6 +53,8 @@ struct wr_features {
                       * see wr_features_reduce() */
     uint32_t sq_entries;
     uint32_t cq_entries;
+    enum wr_engine_kind engine;
+    int refusal; /* why the engine is not io_uring: a negative error, or 0 */
 };
 
 static inline bool wr_has(const struct wr_features *features,

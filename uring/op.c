@@ -518,6 +518,14 @@ static struct io_uring_sqe *op_prepare_close(struct wr_uring *uring, int fd)
     return sqe;
 }
 
+void wr_uring_forget(struct wr_uring *uring, int fd)
+{
+    wr_assert(fd >= 0);
+    if (uring->ring) {
+        wr_ring_forget(uring->ring, fd);
+    }
+}
+
 void wr_prep_close(struct wr_uring *uring, int fd)
 {
     struct io_uring_sqe *sqe = op_prepare_close(uring, fd);

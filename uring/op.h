@@ -187,6 +187,9 @@ void wr_prep_stat(struct wr_uring *uring, struct wr_op *op, int fd,
  * the file is released a moment after the completion. */
 void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd,
                         bool by_worker);
+/* A descriptor is about to be closed by other means, or to move to another
+ * loop; no operation is in flight for it. */
+void wr_uring_forget(struct wr_uring *uring, int fd);
 /* Closes a descriptor that no operation uses any more, without an owner; with
  * close() if the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);

@@ -258,12 +258,38 @@ static bool probe_pidfd_group(void)
     return err == 0 || err == -ESRCH;
 }
 
-static bool probe_passrights(const int fds[2])
+static bool probe_passrights(void)
 {
     const int off = 0;
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    const int err =
+        wr_sys_setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+    close(fd);
+    return err == 0;
+}
 
-    return wr_sys_setsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &off,
-                             sizeof(off)) == 0;
+/* Features that are none of io_uring's. */
+static uint32_t probe_find_of_machine(void)
+{
+    uint32_t found = probe_pipe();
+
+    wr_assert(found >> WR_FEATURE_COUNT == 0);
+    if (probe_guard_install()) {
+        found |= 1u << WR_FEATURE_GUARD_INSTALL;
+    }
+    if (probe_pidfd_info()) {
+        found |= 1u << WR_FEATURE_PIDFD_INFO;
+    }
+    if (probe_pidfd_group()) {
+        found |= 1u << WR_FEATURE_PIDFD_GROUP;
+    }
+    if (probe_passrights()) {
+        found |= 1u << WR_FEATURE_PASSRIGHTS;
+    }
+    return found;
 }
 
 static uint32_t probe_find_features(struct io_uring *uring)
@@ -289,25 +315,34 @@ static uint32_t probe_find_features(struct io_uring *uring)
         if (probe_send_vectorized(uring, fds)) {
             found |= 1u << WR_FEATURE_SEND_VECTORIZED;
         }
-        if (probe_passrights(fds)) {
-            found |= 1u << WR_FEATURE_PASSRIGHTS;
-        }
         close(fds[0]);
         close(fds[1]);
     }
     if (probe_resize(uring)) {
         found |= 1u << WR_FEATURE_RING_RESIZE;
     }
-    if (probe_guard_install()) {
-        found |= 1u << WR_FEATURE_GUARD_INSTALL;
-    }
-    if (probe_pidfd_info()) {
-        found |= 1u << WR_FEATURE_PIDFD_INFO;
-    }
-    if (probe_pidfd_group()) {
-        found |= 1u << WR_FEATURE_PIDFD_GROUP;
-    }
-    return found | probe_pipe();
+    return found | probe_find_of_machine();
+}
+
+/* Divides the features between those that may be used and those that the
+ * environment disables; it ignores unknown names. */
+static void probe_apply_mask(struct wr_features *ret, uint32_t found)
+{
+    const char *unknown;
+    const uint32_t mask =
+        wr_features_parse_mask(getenv("WEIR_FEATURES_MASK"), &unknown);
+
+    wr_assert(found >> WR_FEATURE_COUNT == 0);
+    ret->found = found & ~mask;
+    ret->masked = found & mask;
+}
+
+/* Worker threads of weir wait for pipes, as those of the kernel do. */
+void wr_probe_machine(struct wr_features *ret)
+{
+    probe_apply_mask(ret,
+                     probe_find_of_machine() | 1u << WR_FEATURE_ASYNC_RETRY);
+    wr_assert(!wr_has(ret, WR_FEATURE_BUF_INC));
 }
 
 int wr_probe_features(struct wr_features *ret)
@@ -319,14 +354,7 @@ int wr_probe_features(struct wr_features *ret)
     }
     err = probe_nop(&uring);
     if (err >= 0) {
-        /* Unknown names are ignored. */
-        const char *unknown;
-        const uint32_t mask =
-            wr_features_parse_mask(getenv("WEIR_FEATURES_MASK"), &unknown);
-        const uint32_t found = probe_find_features(&uring);
-        wr_assert(found >> WR_FEATURE_COUNT == 0);
-        ret->found = found & ~mask;
-        ret->masked = found & mask;
+        probe_apply_mask(ret, probe_find_features(&uring));
     }
     wr_race_release(&wr_race_mappings);
     io_uring_queue_exit(&uring);

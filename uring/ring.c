@@ -1,431 +1,149 @@
 /*
- * The ring on the running kernel: the first half of the seam (ring.h).
+ * Chooses the engine of a ring, and passes calls on to it.
  *
- * Any thread may open a ring, disabled, so that errors are known early; the
- * thread that runs the loop enables it and owns it from then on
- * (SINGLE_ISSUER). Only that thread runs task work, when it enters
- * (DEFER_TASKRUN). The features are probed with a small ring that tries each
- * one on a socket pair (probe.c).
- *
- * A temporary error of io_uring_enter() is no error here; any other error is
- * permanent and returned by all later calls.
+ * With "auto" the engine is io_uring where the kernel lets the process have it.
+ * Where it is refused, by whatever means, the engine is epoll, and the reason
+ * stays with the features, so that it can be told. Errors that are no refusal,
+ * as a lack of descriptors, are errors with either engine.
  */
 #include "ring.h"
 
 #include "../include/weir/error.h"
-#include "alloc.h"
 #include "check.h"
-#include "probe.h"
-#include "race.h"
-#include "sqe.h"
-#include "sys.h"
+#include "engine.h"
 
 #include <errno.h>
-#include <liburing.h>
-#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 
-#define SQ_ENTRIES_MIN  8u
-#define CQ_ENTRIES_MIN  64u
-#define CQ_ENTRIES_MAX  65536u
-#define SQ_FULL_RETRIES 1000
-#define BUF_GROUP       0
-#define IO_WORKERS_MAX  4u
-/* Sleeps of a millisecond while there is no memory for a ring and its buffers:
- * until smaller sizes are tried, and in total. Counted, not timed: on a busy
- * machine the kernel is late, too. */
-#define WAITS_FOR_SIZE 100u
-#define WAITS_FOR_ANY  1000u
-
-struct wr_ring {
-    struct io_uring uring;
-    const struct weir_allocator *allocator;
-    struct wr_features features;
-    struct wr_ring_stats stats;
-    struct io_uring_buf_ring *buf_ring;
-    uint32_t buf_ring_entries;
-    unsigned int enter_flags;
-    int buf_unseen; /* buffers added, not committed yet */
-    uint32_t waits; /* sleeps for memory so far */
-    int error;      /* sticky */
-    bool enabled;
-    bool overflowed;
-    struct io_uring_sqe discarded; /* gets all SQEs after an error */
-};
-
-_Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
-               "completions are copied as they are");
-
-static int ring_init_queue(struct io_uring *uring, uint32_t sq_entries,
-                           uint32_t cq_entries)
+static bool ring_is_refusal(int err)
 {
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
-                 IORING_SETUP_R_DISABLED,
-        .cq_entries = cq_entries,
+    return err == WEIR_ERINGSYSCTL || err == WEIR_ERINGSECCOMP ||
+           err == WEIR_ERINGABSENT || err == WEIR_ERINGOLD ||
+           err == WEIR_ERINGMEMLOCK;
+}
+
+/* The engine that the environment names, or a negative error. */
+static int ring_engine_of_environment(void)
+{
+    static const char *const names[] = {
+        [WR_ENGINE_AUTO] = "auto",
+        [WR_ENGINE_URING] = "uring",
+        [WR_ENGINE_POLL] = "poll",
     };
-
-    const int err = io_uring_queue_init_params(sq_entries, uring, &params);
-    wr_race_acquire(&wr_race_mappings);
-    return err;
-}
-
-static void ring_sleep_a_little(void)
-{
-    const struct timespec pause = {.tv_nsec = 1000000};
-    nanosleep(&pause, NULL);
-}
-
-/* Some kernels charge rings to RLIMIT_MEMLOCK until 5 to 15 ms after they were
- * closed or their process was killed, so a restarted program finds less memory
- * than there will be. False: another error, or the limit of sleeps is
- * reached. */
-static bool ring_wait_for_memory(int err, uint32_t *waits, uint32_t limit)
-{
-    if ((err != -ENOMEM && err != WEIR_ERINGMEMLOCK) || *waits >= limit) {
-        return false;
+    const char *name = getenv("WEIR_ENGINE");
+    if (!name || name[0] == '\0') {
+        return WR_ENGINE_AUTO;
     }
-    ring_sleep_a_little();
-    (*waits)++;
-    return true;
-}
-
-/* Opens the largest queues for which there is memory now. */
-static int ring_init_largest_queue(struct io_uring *uring,
-                                   const struct wr_ring_options *options)
-{
-    uint32_t sq_entries = options->sq_entries;
-    uint32_t cq_entries = options->cq_entries;
-
-    for (;;) {
-        int err = ring_init_queue(uring, sq_entries, cq_entries);
-        if (err != -ENOMEM) {
-            return err;
-        }
-        if (cq_entries > CQ_ENTRIES_MIN && cq_entries > sq_entries * 2) {
-            cq_entries /= 2;
-        } else if (sq_entries > SQ_ENTRIES_MIN) {
-            sq_entries /= 2;
-        } else {
-            return err;
+    for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return i;
         }
     }
+    return -EINVAL;
 }
 
-static int ring_init_queue_patiently(struct io_uring *uring,
-                                     const struct wr_ring_options *options,
-                                     uint32_t *waits)
+static int ring_open_poll(const struct wr_ring_options *options, int refusal,
+                          struct wr_ring **ret,
+                          struct wr_features *ret_features)
 {
-    int err;
-    do {
-        err = ring_init_queue(uring, options->sq_entries, options->cq_entries);
-    } while (ring_wait_for_memory(err, waits, WAITS_FOR_SIZE));
-    if (err != -ENOMEM) {
-        return err;
-    }
-    do {
-        err = ring_init_largest_queue(uring, options);
-    } while (ring_wait_for_memory(err, waits, WAITS_FOR_ANY));
-    return err;
+    wr_assert(refusal <= 0);
+    const int err = wr_engine_poll.open(options, ret, ret_features);
+    wr_require(err >= 0, err);
+    ret_features->engine = WR_ENGINE_POLL;
+    ret_features->refusal = refusal;
+    return 0;
 }
 
 int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
                  struct wr_features *ret_features)
 {
-    struct wr_features features = {0};
-    uint32_t waits = 0;
-    int err;
-    wr_assert((options->sq_entries & (options->sq_entries - 1)) == 0);
-    wr_assert((options->cq_entries & (options->cq_entries - 1)) == 0);
-    wr_assert(options->cq_entries > options->sq_entries);
-    do {
-        err = wr_probe_features(&features);
-    } while (ring_wait_for_memory(err, &waits, WAITS_FOR_ANY));
-    if (err < 0) {
-        return err;
-    }
+    int kind = (int)options->engine;
 
-    struct wr_ring *ring = wr_alloc(options->allocator, sizeof(*ring));
-    if (!ring) {
-        return -ENOMEM;
+    if (kind == WR_ENGINE_AUTO) {
+        kind = ring_engine_of_environment();
+        wr_require(kind >= 0, kind);
     }
-    memset(ring, 0, sizeof(*ring));
-    ring->allocator = options->allocator;
-    err = ring_init_queue_patiently(&ring->uring, options, &waits);
+    if (kind == WR_ENGINE_POLL) {
+        return ring_open_poll(options, 0, ret, ret_features);
+    }
+    const int err = wr_engine_kernel.open(options, ret, ret_features);
     if (err < 0) {
-        wr_free(options->allocator, ring, sizeof(*ring));
-        return wr_probe_explain(err);
+        const bool falls_back = kind == WR_ENGINE_AUTO && ring_is_refusal(err);
+        return falls_back ? ring_open_poll(options, err, ret, ret_features)
+                          : err;
     }
-
-    ring->waits = waits;
-    features.sq_entries = ring->uring.sq.ring_entries;
-    features.cq_entries = ring->uring.cq.ring_entries;
-    ring->features = features;
-    *ret_features = features;
-    *ret = ring;
+    ret_features->engine = WR_ENGINE_URING;
+    ret_features->refusal = 0;
+    wr_assert((*ret)->engine == &wr_engine_kernel);
     return 0;
 }
 
 int wr_ring_enable(struct wr_ring *ring)
 {
-    wr_assert(!ring->enabled);
-    int err = io_uring_enable_rings(&ring->uring);
-    if (err < 0) {
-        return err;
-    }
-    ring->enabled = true;
-
-    ring->enter_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-    if (wr_has(&ring->features, WR_FEATURE_NO_IOWAIT)) {
-        ring->enter_flags |= WR_ENTER_NO_IOWAIT;
-    }
-    /* Optional calls, which make the ring cheaper or safer. */
-    if (io_uring_register_ring_fd(&ring->uring) == 1) {
-        ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
-    }
-    unsigned int workers[2] = {IO_WORKERS_MAX, IO_WORKERS_MAX};
-    wr_ignore(io_uring_register_iowq_max_workers(&ring->uring, workers) < 0);
-    wr_ignore(io_uring_ring_dontfork(&ring->uring) < 0);
-    return 0;
+    return ring->engine->enable(ring);
 }
 
-/* Discards an SQE after an error; a close is done by system call. */
-static void ring_lose_entry(struct wr_ring *ring)
-{
-    wr_assert(ring->error);
-    if (ring->discarded.opcode == IORING_OP_CLOSE) {
-        wr_ignore(wr_sys_close(ring->discarded.fd) < 0);
-    }
-    ring->discarded.opcode = IORING_OP_NOP;
-}
-
-/* The kernel frees a closed ring some milliseconds later, and listeners would
- * stay bound until then; so all operations are cancelled first. */
 void wr_ring_close(struct wr_ring *ring)
 {
-    if (ring->error) {
-        ring_lose_entry(ring);
-    }
-    if (ring->enabled) {
-        struct io_uring_sync_cancel_reg cancel = {
-            .flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY,
-            .timeout = {.tv_sec = -1, .tv_nsec = -1},
-        };
-        wr_ignore(io_uring_register_sync_cancel(&ring->uring, &cancel) < 0);
-        wr_ignore(io_uring_get_events(&ring->uring) < 0);
-    }
-    wr_race_release(&wr_race_mappings);
-    if (ring->buf_ring) {
-        wr_ignore(io_uring_free_buf_ring(&ring->uring, ring->buf_ring,
-                                         ring->buf_ring_entries,
-                                         BUF_GROUP) < 0);
-    }
-    io_uring_queue_exit(&ring->uring);
-    wr_free(ring->allocator, ring, sizeof(*ring));
-}
-
-/* Stores an error as permanent, unless it is temporary. */
-static int ring_keep_error(struct wr_ring *ring, int ret)
-{
-    switch (ret) {
-    case 0:
-    case -EINTR:
-    case -ETIME:
-    case -EBUSY: /* reap completions first */
-        return 0;
-    case -EAGAIN: /* no memory for requests: give the kernel time */
-        ring_sleep_a_little();
-        return 0;
-    case -EBADR:
-        ring->error = WEIR_ERINGLOST;
-        return ring->error;
-    default:
-        ring->error = ret;
-        return ret;
-    }
-}
-
-/* Publishes the prepared SQEs to the kernel; returns their number. liburing has
- * filled the array of indices once, in order. */
-static unsigned int ring_publish(struct wr_ring *ring)
-{
-    struct io_uring_sq *sq = &ring->uring.sq;
-
-    sq->sqe_head = sq->sqe_tail;
-    io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
-    return sq->sqe_tail - *sq->khead;
-}
-
-/* One io_uring_enter(): submits prepared SQEs, runs task work and waits for
- * @want completions or the time-out. liburing's helpers cannot pass NO_IOWAIT.
- * Returns 0 or an error. */
-static int ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
-{
-    struct __kernel_timespec timeout = {
-        .tv_sec = (long long)(timeout_ns / 1000000000u),
-        .tv_nsec = (long long)(timeout_ns % 1000000000u),
-    };
-    struct io_uring_getevents_arg arg = {
-        .sigmask_sz = _NSIG / 8,
-        .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout,
-    };
-
-    const unsigned int count = ring_publish(ring);
-    int ret = io_uring_enter2((unsigned int)ring->uring.enter_ring_fd, count,
-                              want, ring->enter_flags, (sigset_t *)(void *)&arg,
-                              sizeof(arg));
-    ring->stats.enters++;
-    if (ret < 0) {
-        return ret;
-    }
-    wr_check((unsigned int)ret <= count);
-    ring->stats.submitted += (uint64_t)ret;
-    return 0;
-}
-
-static void ring_submit_full_queue(struct wr_ring *ring)
-{
-    ring->stats.sq_full++;
-    for (int i = 0; i < SQ_FULL_RETRIES && !ring->error; i++) {
-        wr_ignore(ring_keep_error(ring, ring_enter(ring, 0, 0)) < 0);
-        if (io_uring_sq_space_left(&ring->uring) > 0) {
-            return;
-        }
-    }
-    if (!ring->error) {
-        ring->error = -EAGAIN;
-    }
+    ring->engine->close(ring);
 }
 
 struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
 {
-    wr_assert(ring->enabled);
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-    if (WR_UNLIKELY(!sqe)) {
-        ring_submit_full_queue(ring);
-        sqe = io_uring_get_sqe(&ring->uring);
-    }
-    if (WR_UNLIKELY(!sqe)) {
-        ring_lose_entry(ring);
-        sqe = &ring->discarded;
-    }
-    memset(sqe, 0, sizeof(*sqe));
-    return sqe;
+    return ring->engine->sqe(ring);
 }
 
 uint32_t wr_ring_unsubmitted(const struct wr_ring *ring)
 {
-    return io_uring_sq_ready(&ring->uring);
+    return ring->engine->unsubmitted(ring);
 }
 
 struct io_uring_sqe *wr_ring_unsubmitted_at(struct wr_ring *ring,
                                             uint32_t index)
 {
-    const struct io_uring_sq *sq = &ring->uring.sq;
-
-    wr_assert(index < io_uring_sq_ready(&ring->uring));
-    return &sq->sqes[(*sq->khead + index) & sq->ring_mask];
+    wr_assert(index < wr_ring_unsubmitted(ring));
+    return ring->engine->unsubmitted_at(ring, index);
 }
 
 int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
 {
-    wr_assert(ring->enabled);
-    if (WR_UNLIKELY(ring->error)) {
-        return ring->error;
-    }
-    if (io_uring_cq_ready(&ring->uring) > 0) {
-        timeout_ns = 0;
-    }
-    int ret = ring_enter(ring, timeout_ns == 0 ? 0 : want, timeout_ns);
-    if (WR_UNLIKELY(io_uring_cq_has_overflow(&ring->uring)) &&
-        !ring->overflowed) {
-        ring->overflowed = true;
-        ring->stats.overflows++;
-    }
-    return ring_keep_error(ring, ret);
+    return ring->engine->enter(ring, want, timeout_ns);
 }
 
 uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
 {
-    uint32_t count = 0;
-    uint32_t head;
-    struct io_uring_cqe *cqe;
-    wr_assert(ring->enabled);
+    const uint32_t count = ring->engine->reap(ring, ret, max);
 
-    io_uring_for_each_cqe(&ring->uring, head, cqe)
-    {
-        if (count == max) {
-            break;
-        }
-        memcpy(&ret[count], cqe, sizeof(ret[0]));
-        count++;
-    }
-    io_uring_cq_advance(&ring->uring, count);
-    ring->stats.completions += count;
+    wr_assert(count <= max);
     return count;
 }
 
-/* liburing 2.9 leaves the old SQEs mapped, which keeps the ring in the kernel,
- * and its pages charged, for the life of the process. */
-static void ring_unmap_entries(void *entries, uint32_t count)
-{
-    if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
-        wr_ignore(munmap(entries, count * sizeof(struct io_uring_sqe)) != 0);
-    }
-}
-
-/* The kernel refuses to resize while overflowed CQEs are pending. */
 bool wr_ring_handle_overflow(struct wr_ring *ring)
 {
-    if (WR_LIKELY(!ring->overflowed) ||
-        io_uring_cq_has_overflow(&ring->uring)) {
-        return false;
-    }
-    ring->overflowed = false;
-    const uint32_t cq_entries = ring->uring.cq.ring_entries;
-    if (!wr_has(&ring->features, WR_FEATURE_RING_RESIZE) ||
-        cq_entries >= CQ_ENTRIES_MAX) {
-        return true;
-    }
-
-    ring_publish(ring); /* unpublished SQEs would be lost */
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-        .sq_entries = ring->uring.sq.ring_entries,
-        .cq_entries = cq_entries * 2,
-    };
-    void *old = ring->uring.sq.sqes;
-    wr_race_release(&wr_race_mappings);
-    /* On failure the queue stays small, which is only slower under bursts. */
-    if (io_uring_resize_rings(&ring->uring, &params) == 0) {
-        ring_unmap_entries(old, params.sq_entries);
-    }
-    wr_race_acquire(&wr_race_mappings);
-    return true;
+    return ring->engine->handle_overflow(ring);
 }
 
-int wr_ring_set_eventfd(struct wr_ring *ring, int fd)
+void wr_ring_forget(struct wr_ring *ring, int fd)
 {
     wr_assert(fd >= 0);
-    return io_uring_register_eventfd(&ring->uring, fd);
+    ring->engine->forget(ring, fd);
 }
 
-void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable)
+int wr_ring_open_signal(struct wr_ring *ring)
 {
-    const int err = io_uring_cq_eventfd_toggle(&ring->uring, enable);
-    wr_check(err == 0); /* every kernel with DEFER_TASKRUN supports it */
+    return ring->engine->open_signal(ring);
+}
+
+void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable)
+{
+    wr_assert(fd >= 0);
+    ring->engine->enable_signal(ring, fd, enable);
 }
 
 bool wr_ring_has_completions(const struct wr_ring *ring)
 {
-    const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
-
-    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
-           io_uring_cq_ready(&ring->uring) > 0;
+    return ring->engine->has_completions(ring);
 }
 
 bool wr_ring_has_work(const struct wr_ring *ring)
@@ -436,43 +154,21 @@ bool wr_ring_has_work(const struct wr_ring *ring)
 int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
                           bool incremental)
 {
-    wr_assert(!ring->buf_ring);
     wr_assert(entries > 0);
     wr_assert((entries & (entries - 1)) == 0);
-    const unsigned int flags =
-        incremental ? (unsigned int)IOU_PBUF_RING_INC : 0u;
-    int err = 0;
-    do {
-        ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
-                                                 BUF_GROUP, flags, &err);
-    } while (!ring->buf_ring &&
-             ring_wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
-    wr_race_acquire(&wr_race_mappings);
-    if (!ring->buf_ring) {
-        return wr_probe_explain(err);
-    }
-    ring->buf_ring_entries = entries;
-    return 0;
+    return ring->engine->setup_buffers(ring, entries, incremental);
 }
 
 void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
                             uint16_t buf_id)
 {
     wr_assert(len > 0);
-    wr_assert(ring->buf_unseen < (int)ring->buf_ring_entries);
-    io_uring_buf_ring_add(ring->buf_ring, data, len, buf_id,
-                          io_uring_buf_ring_mask(ring->buf_ring_entries),
-                          ring->buf_unseen);
-    ring->buf_unseen++;
+    ring->engine->provide_buffer(ring, data, len, buf_id);
 }
 
 void wr_ring_commit_buffers(struct wr_ring *ring)
 {
-    wr_assert(ring->buf_ring || ring->buf_unseen == 0);
-    if (ring->buf_unseen > 0) {
-        io_uring_buf_ring_advance(ring->buf_ring, ring->buf_unseen);
-        ring->buf_unseen = 0;
-    }
+    ring->engine->commit_buffers(ring);
 }
 
 const struct wr_ring_stats *wr_ring_stats(const struct wr_ring *ring)

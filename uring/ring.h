@@ -4,7 +4,8 @@
  * This header and sys.h are weir's seam. All use of the kernel passes through
  * them, so a test may link another implementation, with simulated peers and a
  * virtual clock, in place of ring.c and sys.c. The files above the seam do not
- * know which one they use.
+ * know which one they use. There are two engines (engine.h): io_uring, and one
+ * that carries out the same entries by epoll where io_uring is refused.
  *
  * A ring belongs to the thread that called wr_ring_enable(); no other thread
  * may call these functions.
@@ -31,13 +32,16 @@ struct wr_ring_options {
     const struct weir_allocator *allocator;
     uint32_t sq_entries; /* power of two */
     uint32_t cq_entries; /* power of two, more than sq_entries */
+    enum wr_engine_kind engine;
 };
 
 /* Opens a ring that is not bound to a thread yet, and probes the kernel's
- * features. Without memory it waits until the kernel has freed closed rings:
- * about 100 ms for the requested size, then up to about a second in total for
- * smaller sizes, halved down to 8 and 64 entries. Errors are WEIR_ERING...
- * codes if one is the cause. */
+ * features. WR_ENGINE_AUTO: as WEIR_ENGINE in the environment says, -EINVAL if
+ * it has another name than auto, uring and poll; else io_uring, or epoll if
+ * io_uring is refused, with the reason in *ret_features. Without memory it
+ * waits until the kernel has freed closed rings: about 100 ms for the requested
+ * size, then up to about a second in total for smaller sizes, halved down to 8
+ * and 64 entries. Errors are WEIR_ERING... codes if one is the cause. */
 WEIR_MUST_USE int wr_ring_open(const struct wr_ring_options *options,
                                struct wr_ring **ret,
                                struct wr_features *ret_features);
@@ -74,21 +78,26 @@ WEIR_MUST_USE uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret,
  * grows then if the kernel supports it. Called with the queue drained. */
 bool wr_ring_handle_overflow(struct wr_ring *ring);
 
-/* From now on the kernel signals this eventfd when the ring has work, unless
- * disabled. Polling the ring's own descriptor is no substitute: pending task
- * work (DEFER_TASKRUN) does not wake it. */
-WEIR_MUST_USE int wr_ring_set_eventfd(struct wr_ring *ring, int fd);
+/* This descriptor is about to be closed by other means than an operation, or to
+ * move to another ring; no operation is in flight for it. */
+void wr_ring_forget(struct wr_ring *ring, int fd);
 
-/* Disables or enables the eventfd; it is enabled at first. */
-void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable);
+/* Makes a descriptor that is readable when the ring has work, unless disabled;
+ * given. Polling io_uring's own descriptor is no substitute: pending task work
+ * (DEFER_TASKRUN) does not wake it. */
+WEIR_MUST_USE int wr_ring_open_signal(struct wr_ring *ring);
+
+/* Disables or enables the signal of this descriptor; it is enabled at first.
+ * Enabling takes back earlier signals. */
+void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable);
 
 /* True if completions are there, or task work that leads to some; one enter
  * runs a portion of it. */
 bool wr_ring_has_completions(const struct wr_ring *ring);
 
 /* True if an enter would not wait: SQEs are prepared, or
- * wr_ring_has_completions(). After enabling the eventfd and a system call, any
- * work that this does not see makes the eventfd readable. */
+ * wr_ring_has_completions(). After enabling the signal and a system call, any
+ * work that this does not see makes its descriptor readable. */
 bool wr_ring_has_work(const struct wr_ring *ring);
 
 /* Makes the ring of provided buffers, group 0, with @entries (a power of two).
@@ -102,7 +111,7 @@ void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
                             uint16_t buf_id);
 void wr_ring_commit_buffers(struct wr_ring *ring);
 
-/* Counts of a ring: calls of io_uring_enter(), submitted SQEs and others. */
+/* Counts of a ring: system calls that submit or wait, SQEs and others. */
 struct wr_ring_stats {
     uint64_t enters;
     uint64_t submitted;

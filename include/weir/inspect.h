@@ -23,7 +23,8 @@ struct weir_loop_statistics {
     size_t size;
     /** Turns of the loop. */
     uint64_t turns;
-    /** System calls that entered the ring. */
+    /** System calls that entered the ring, or submissions and waits of a loop
+     * over epoll. */
     uint64_t enters;
     /** Operations submitted to the kernel. */
     uint64_t submitted;
@@ -90,6 +91,8 @@ struct weir_loop_statistics {
     /** Of queued_bytes those that are received bytes passed on without a copy;
      * held_bytes has them, too. */
     uint64_t queued_held_bytes;
+    /** 1 if the loop's engine is epoll, else 0 (weir_loop_get_engine()). */
+    uint64_t poll_engines;
 };
 
 /**
@@ -157,12 +160,13 @@ WEIR_API WEIR_MUST_USE int
 weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out);
 
 /**
- * Write the state of the loop for an operator: a line for the loop and for each
- * of its objects. A connection's line has its addresses, states, operations in
- * flight, credit, held bytes, queue depth and first error, a relay's the state
- * and the bytes of each direction and what it waits for. All lines are written
- * at once, so that no other writer comes between them on a stream without a
- * buffer (stderr); only without memory are they written in pieces.
+ * Write the state of the loop for an operator: a line for the loop, with its
+ * engine, and for each of its objects. A connection's line has its addresses,
+ * states, operations in flight, credit, held bytes, queue depth and first
+ * error, a relay's the state and the bytes of each direction and what it waits
+ * for. All lines are written at once, so that no other writer comes between
+ * them on a stream without a buffer (stderr); only without memory are they
+ * written in pieces.
  *
  * @param loop  the loop; borrowed
  * @param out   destination; borrowed
@@ -197,8 +201,9 @@ WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
 WEIR_API const char *weir_task_get_wait(const weir_task *task);
 
 /**
- * Write the features of the running kernel, and weir's fallbacks for missing
- * ones: a line for each feature with its name, the first kernel that has it,
+ * Write the engine, with the reason why it is not io_uring, the features of the
+ * running kernel, and weir's fallbacks for missing ones: a line for the engine,
+ * and one for each feature with its name, the first kernel that has it,
  * and "yes", "no", "masked" (by WEIR_FEATURES_MASK) or "needs" and another
  * feature that is missing.
  *

@@ -36,6 +36,19 @@
 
 WEIR_BEGIN_DECLS
 
+/** How a loop carries out its operations. */
+enum weir_engine {
+    /** io_uring, or epoll if io_uring is refused, unless WEIR_ENGINE in the
+     * environment says "uring" or "poll". */
+    WEIR_ENGINE_AUTO,
+    /** io_uring; an error if it is refused. */
+    WEIR_ENGINE_URING,
+    /** epoll, system calls that do not wait, and up to four threads for those
+     * that may: opening, reading and writing files, for example. Slower, and
+     * what a thread has begun cannot be cancelled. */
+    WEIR_ENGINE_POLL
+};
+
 /** Options of weir_loop_new(); zero is the default everywhere. */
 struct weir_loop_options {
     /** sizeof(struct weir_loop_options). */
@@ -71,14 +84,18 @@ struct weir_loop_options {
      * Above its share pause_writing is called, and a connection whose peer does
      * not take more than its share is not received from. */
     uint64_t queued_limit_bytes;
+    /** The engine; default WEIR_ENGINE_AUTO. */
+    enum weir_engine engine;
 };
 
 /**
  * Make a loop.
  *
- * If io_uring is refused, the error tells the reason: WEIR_ERINGSYSCTL,
+ * If io_uring is refused, the loop is one over epoll, and
+ * weir_loop_get_engine() tells the reason: WEIR_ERINGSYSCTL,
  * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK; the
- * text of weir_strerror() has the remedy.
+ * text of weir_strerror() has the remedy. A program that asks for
+ * WEIR_ENGINE_URING gets the reason as an error instead.
  *
  * The kernel counts the pages of a closed ring for some milliseconds more. If
  * RLIMIT_MEMLOCK is so small that this matters, for example when a program is
@@ -90,7 +107,7 @@ struct weir_loop_options {
  * @param options  borrowed; NULL for all defaults
  * @param ret      the loop, given; end with weir_loop_free()
  * @return         0
- * @retval -EINVAL  an invalid value
+ * @retval -EINVAL  an invalid value, in WEIR_ENGINE too
  * @retval -E2BIG   a field that only a newer library knows is set
  * @retval -EMFILE  no descriptors left
  * @retval -ENOMEM  no memory
@@ -103,6 +120,19 @@ struct weir_loop_options {
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
+
+/**
+ * Tell the engine of a loop, and why it is not io_uring.
+ *
+ * @param loop        the loop; borrowed
+ * @param ret_reason  if not NULL, set to the error with which io_uring was
+ *                    refused (WEIR_ERINGSECCOMP and others, for
+ *                    weir_strerror()); 0: it was not asked for, or not refused
+ * @return            WEIR_ENGINE_URING or WEIR_ENGINE_POLL
+ * @thread any
+ */
+WEIR_API enum weir_engine weir_loop_get_engine(const weir_loop *loop,
+                                               int *ret_reason);
 
 /**
  * Run until weir_loop_stop(); asyncio's run_forever.

@@ -2,9 +2,9 @@
  * The descriptor that tells another event loop, the host, that this loop has
  * work.
  *
- * It is an eventfd that the kernel signals when a completion, or task work that
- * leads to a completion, comes to an idle ring. During a run this is off,
- * because a run sees its work itself, and the run's end resets the count.
+ * The ring makes it readable when a completion, or task work that leads to a
+ * completion, comes to an idle ring. During a run this is off, because a run
+ * sees its work itself, and the run's end takes earlier signals back.
  * wr_ring_has_work() finds work that came earlier, and weir_loop_get_deadline()
  * reports it to the host.
  */
@@ -39,7 +39,7 @@ void wr_host_begin_run(weir_loop *loop)
 {
     wr_assert(!wr_loop_is_running(loop));
     if (loop->host.fd >= 0) {
-        wr_ring_enable_eventfd(loop->uring.ring, false);
+        wr_ring_enable_signal(loop->uring.ring, loop->host.fd, false);
     }
 }
 
@@ -47,8 +47,7 @@ void wr_host_end_run(weir_loop *loop)
 {
     wr_assert(!wr_loop_is_running(loop));
     if (loop->host.fd >= 0 && !wr_loop_is_forked(loop)) {
-        wr_ring_enable_eventfd(loop->uring.ring, true);
-        wr_ignore(wr_sys_eventfd_drain(loop->host.fd) < 0);
+        wr_ring_enable_signal(loop->uring.ring, loop->host.fd, true);
     }
 }
 
@@ -60,14 +59,9 @@ int weir_loop_get_fd(weir_loop *loop)
         return loop->host.fd;
     }
     wr_assert(loop->uring.ring);
-    const int fd = wr_sys_eventfd_nonblock();
+    const int fd = wr_ring_open_signal(loop->uring.ring);
     wr_require(fd >= 0, fd);
-    int err = wr_ring_set_eventfd(loop->uring.ring, fd);
-    if (err < 0) {
-        wr_ignore(wr_sys_close(fd)); /* nothing was added to it */
-        return err;
-    }
-    wr_ring_enable_eventfd(loop->uring.ring, !wr_loop_is_running(loop));
+    wr_ring_enable_signal(loop->uring.ring, fd, !wr_loop_is_running(loop));
     loop->host.fd = fd;
     return fd;
 }

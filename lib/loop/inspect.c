@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/error.h>
 
 /* The fields of struct weir_loop_statistics, in their order. A count is one
  * since the loop was made, and only grows. */
@@ -58,6 +59,7 @@ static const struct {
     COUNT(name_hits, "Lookups of names that asked no resolver."),
     COUNT(name_misses, "Lookups of names that asked the resolver."),
     VALUE(queued_held_bytes, "Queued bytes that are held, too."),
+    VALUE(poll_engines, "Loops whose engine is epoll."),
 #undef FIELD
 #undef VALUE
 #undef COUNT
@@ -87,6 +89,7 @@ static void inspect_read_ring(const weir_loop *loop,
         return; /* closed; a handle pins the memory */
     }
     const struct wr_ring_stats *ring = wr_uring_stats(&loop->uring);
+    ret->poll_engines = loop->uring.features.engine == WR_ENGINE_POLL;
     ret->enters = ring->enters;
     ret->submitted = ring->submitted;
     ret->completions = ring->completions;
@@ -241,6 +244,23 @@ int weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out)
     return ferror(out) ? -EIO : 0;
 }
 
+/* The engine in a word, and why it is not io_uring: as snprintf(). */
+static size_t inspect_write_engine(const weir_loop *loop, char *buf,
+                                   size_t size)
+{
+    int reason;
+    const enum weir_engine engine = weir_loop_get_engine(loop, &reason);
+
+    wr_assert(engine == WEIR_ENGINE_POLL || reason == 0);
+    const int len = snprintf(
+        buf, size, "%s%s%s%s%s", engine == WEIR_ENGINE_POLL ? "poll" : "uring",
+        reason < 0 ? " instead of io_uring: " : "",
+        reason < 0 ? weir_err_name(reason) : "", reason < 0 ? ", " : "",
+        reason < 0 ? weir_strerror(reason) : "");
+    wr_assert(len > 0);
+    return (size_t)len;
+}
+
 static void inspect_dump_loop(const weir_loop *loop, FILE *out)
 {
     struct weir_loop_statistics statistics;
@@ -251,7 +271,9 @@ static void inspect_dump_loop(const weir_loop *loop, FILE *out)
         fprintf(out, " %s=%llu", inspect_fields[i].name,
                 (unsigned long long)inspect_field_of(&statistics, i));
     }
-    fputs("\n", out);
+    char engine[256];
+    inspect_write_engine(loop, engine, sizeof(engine));
+    fprintf(out, " engine=%s\n", engine);
 }
 
 static void inspect_dump_members(const struct wr_list *members, FILE *out)
@@ -307,5 +329,12 @@ void weir_loop_dump(const weir_loop *loop, FILE *out)
 size_t weir_loop_get_features_text(const weir_loop *loop, char *buf,
                                    size_t size)
 {
-    return wr_features_text(&loop->uring.features, buf, size);
+    char engine[256];
+    inspect_write_engine(loop, engine, sizeof(engine));
+    const int len = snprintf(buf, size, "%-16s %s\n", "engine", engine);
+    wr_assert(len > 0);
+    const size_t used = (size_t)len;
+    const size_t left = size > used ? size - used : 0;
+    return used + wr_features_text(&loop->uring.features,
+                                   left > 0 ? buf + used : NULL, left);
 }

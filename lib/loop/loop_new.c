@@ -18,6 +18,10 @@
 #define QUEUED_LIMIT_MIN     (1u << 20)
 #define POST_LIMIT_DEFAULT   65536u
 
+_Static_assert((int)WR_ENGINE_AUTO == (int)WEIR_ENGINE_AUTO, "the same values");
+_Static_assert((int)WR_ENGINE_URING == (int)WEIR_ENGINE_URING, "the same");
+_Static_assert((int)WR_ENGINE_POLL == (int)WEIR_ENGINE_POLL, "the same");
+
 static void *loop_new_counting_alloc(void *arg, size_t size)
 {
     weir_loop *loop = arg;
@@ -93,6 +97,7 @@ loop_new_open_engine(weir_loop *loop, const struct weir_loop_options *options)
         .allocator = &loop->counting,
         .sq_entries = sq_entries,
         .cq_entries = cq_entries < 2 * sq_entries ? 2 * sq_entries : cq_entries,
+        .engine = (enum wr_engine_kind)options->engine,
     };
     int err = wr_uring_open(&loop->uring, &ring_options);
     if (err < 0) {
@@ -150,6 +155,7 @@ int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
     wr_require(known.queued_limit_bytes == 0 ||
                    known.queued_limit_bytes >= QUEUED_LIMIT_MIN,
                -EINVAL);
+    wr_require((unsigned int)known.engine <= WEIR_ENGINE_POLL, -EINVAL);
     wr_require(wr_options_is_stack_size(known.stack_size_bytes), -EINVAL);
     const struct weir_allocator *allocator =
         known.allocator ? known.allocator : wr_default_allocator();
@@ -170,4 +176,16 @@ int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
     }
     *ret = loop;
     return 0;
+}
+
+enum weir_engine weir_loop_get_engine(const weir_loop *loop, int *ret_reason)
+{
+    const struct wr_features *features = &loop->uring.features;
+
+    wr_assert(features->engine != WR_ENGINE_AUTO);
+    wr_assert(features->refusal <= 0);
+    if (ret_reason) {
+        *ret_reason = features->refusal;
+    }
+    return (enum weir_engine)features->engine;
 }

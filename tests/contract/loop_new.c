@@ -44,6 +44,7 @@ UNIT(loop_new, values_that_make_no_sense_are_refused)
         {.size = sizeof(bad[0]), .cq_entries = UINT32_MAX},
         {.size = sizeof(bad[0]), .held_limit_bytes = (1u << 20) - 1},
         {.size = sizeof(bad[0]), .allocator = &empty},
+        {.size = sizeof(bad[0]), .engine = WEIR_ENGINE_POLL + 1},
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -68,6 +69,51 @@ UNIT(loop_new, sizes_of_queues_are_rounded_up)
         expect_eq(event_count, (int)i + 1);
         close_loop();
     }
+}
+
+/* ---- the engine ---- */
+
+static void expect_engine(enum weir_engine engine)
+{
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+    const char *name = engine == WEIR_ENGINE_POLL ? "poll" : "uring";
+    char text[2048];
+    char line[64];
+    int reason = 1;
+    expect_eq(weir_loop_get_engine(loop, NULL), engine);
+    expect_eq(weir_loop_get_engine(loop, &reason), engine);
+    expect_eq(reason, 0, "it was not refused");
+    expect_eq(weir_loop_get_statistics(loop, &statistics), 0);
+    expect_eq(statistics.poll_engines, engine == WEIR_ENGINE_POLL);
+    weir_loop_get_features_text(loop, text, sizeof(text));
+    snprintf(line, sizeof(line), "engine           %s\n", name);
+    cr_expect_eq(strstr(text, line), text, "%s", text);
+    soon(note_number, number(1));
+    one_turn();
+    close_loop();
+}
+
+UNIT(loop_new, a_loop_tells_its_engine)
+{
+    struct weir_loop_options options = {.size = sizeof(options)};
+    for (int i = WEIR_ENGINE_URING; i <= WEIR_ENGINE_POLL; i++) {
+        options.engine = (enum weir_engine)i;
+        expect_eq(try_new(&options), 0);
+        expect_engine(options.engine);
+    }
+}
+
+UNIT(loop_new, the_environment_names_the_engine_where_options_do_not)
+{
+    struct weir_loop_options options = {.size = sizeof(options)};
+    expect_eq(setenv("WEIR_ENGINE", "poll", 1), 0);
+    expect_eq(try_new(NULL), 0);
+    expect_engine(WEIR_ENGINE_POLL);
+    options.engine = WEIR_ENGINE_URING;
+    expect_eq(try_new(&options), 0);
+    expect_engine(WEIR_ENGINE_URING);
+    expect_eq(setenv("WEIR_ENGINE", "pole", 1), 0);
+    expect_eq(try_new(NULL), -EINVAL);
 }
 
 /* ---- without memory ---- */
@@ -167,7 +213,7 @@ UNIT(loop_new, the_mask_of_the_environment_takes_features_away)
     expect_lt(weir_loop_get_features_text(loop, text, sizeof(text)),
               sizeof(text));
     close_loop();
-    expect_eq(count_lines(text), WR_FEATURE_COUNT);
+    expect_eq(count_lines(text), WR_FEATURE_COUNT + 1, "and the engine");
     cr_assert_null(strstr(text, " masked "));
 
     expect_eq(setenv("WEIR_FEATURES_MASK", "all", 1), 0);
@@ -178,7 +224,7 @@ UNIT(loop_new, the_mask_of_the_environment_takes_features_away)
     one_turn();
     close_loop();
 
-    expect_eq(count_lines(masked), WR_FEATURE_COUNT);
+    expect_eq(count_lines(masked), WR_FEATURE_COUNT + 1);
     cr_assert_null(strstr(masked, " yes"));
     expect_eq(strstr(text, " yes") != NULL, strstr(masked, " masked ") != NULL);
     expect_eq(event_count, 1, "a loop without any feature works");

@@ -197,7 +197,8 @@ static int open_larger_than_limit(void)
 {
     const struct wr_ring_options options = {.allocator = wr_default_allocator(),
                                             .sq_entries = 4096,
-                                            .cq_entries = 8192};
+                                            .cq_entries = 8192,
+                                            .engine = WR_ENGINE_URING};
     become_somebody(128 * KIB);
     struct wr_ring *ring = NULL;
     struct wr_features features;
@@ -215,9 +216,11 @@ UNIT(memlock, a_ring_that_can_never_fit_is_made_smaller)
 
 static int open_without_any(void)
 {
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .engine = WEIR_ENGINE_URING};
     become_somebody(0);
     weir_loop *loop = NULL;
-    const int err = weir_loop_new(NULL, &loop);
+    const int err = weir_loop_new(&options, &loop);
     if (err == 0) {
         return weir_loop_free(loop) == 0 ? GOOD : IS_ODD;
     }
@@ -227,6 +230,26 @@ static int open_without_any(void)
 UNIT(memlock, without_any_a_loop_is_refused_in_the_end)
 {
     expect_eq(in_child(open_without_any), when_counted(WAS_REFUSED));
+}
+
+static int fall_back_without_any(void)
+{
+    weir_loop *loop = NULL;
+    int reason = 0;
+    become_somebody(0);
+    unsetenv("WEIR_ENGINE");
+    if (weir_loop_new(NULL, &loop) < 0) {
+        return IS_ODD;
+    }
+    const bool polls = weir_loop_get_engine(loop, &reason) == WEIR_ENGINE_POLL;
+    const bool tells = reason == (polls ? WEIR_ERINGMEMLOCK : 0);
+    return weir_loop_free(loop) == 0 && tells ? polls ? WAS_REFUSED : GOOD
+                                              : IS_ODD;
+}
+
+UNIT(memlock, without_any_epoll_takes_its_place)
+{
+    expect_eq(in_child(fall_back_without_any), when_counted(WAS_REFUSED));
 }
 
 /* ---- a mapping that is left keeps the ring it is of ---- */
@@ -256,8 +279,10 @@ UNIT(memlock, loops_that_have_gone_leave_no_mapping)
 UNIT(memlock, a_ring_whose_queue_grew_leaves_no_mapping)
 {
     enum { NOPS = 1000 };
-    const struct wr_ring_options options = {
-        .allocator = wr_default_allocator(), .sq_entries = 8, .cq_entries = 64};
+    const struct wr_ring_options options = {.allocator = wr_default_allocator(),
+                                            .sq_entries = 8,
+                                            .cq_entries = 64,
+                                            .engine = WR_ENGINE_URING};
     const int before = ring_mappings();
     struct wr_ring *ring = NULL;
     struct wr_features features;

@@ -465,6 +465,10 @@ static int find_ring(void)
 
 PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig)
 {
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .engine = WEIR_ENGINE_URING};
+    weir_loop *other = NULL;
+    expect_eq(weir_loop_new(&options, &other), 0);
     const int fds[2] = {mark_open(1), find_ring()};
     const int before = fds_count_open();
     expect(fds[1] >= 0);
@@ -474,6 +478,7 @@ PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig)
     rig_turn(rig);
     expect_eq(fds_count_open(), before);
     close(fds[0]);
+    expect_eq(weir_loop_free(other), 0);
 }
 
 /* Without privileges, and with few descriptors. */

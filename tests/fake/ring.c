@@ -115,6 +115,7 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
         ((1u << WR_FEATURE_COUNT) - 1u) & ~fake.options.missing;
     ret_features->sq_entries = ring->sq_entries;
     ret_features->cq_entries = ring->cq_entries;
+    ret_features->engine = WR_ENGINE_URING;
     fake.ring = ring;
     *ret = ring;
     return 0;
@@ -389,13 +390,20 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
     return count;
 }
 
+void wr_ring_forget(struct wr_ring *ring, int fd)
+{
+    if (fake_ring_names_fd(ring, fd)) {
+        fake_fail("descriptor %d leaves the ring before its entry", fd);
+    }
+}
+
 /* Nothing hosts a loop on the fake machine. */
-int wr_ring_set_eventfd(struct wr_ring *ring, int fd)
+int wr_ring_open_signal(struct wr_ring *ring)
 {
     return -EOPNOTSUPP;
 }
 
-void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable)
+void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable)
 {
 }
 

@@ -9,6 +9,7 @@
 
 #include "exchange.h"
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 #include "tools/common/units.h"
 
 #include <string.h>
@@ -27,6 +28,7 @@ enum {
     FLAG_CONNECT_TIMEOUT,
     FLAG_MAX_ERRORS,
     FLAG_SEED,
+    FLAG_ENGINE,
 };
 
 static const struct option long_flags[] = {
@@ -41,6 +43,7 @@ static const struct option long_flags[] = {
     {"connect-timeout", required_argument, NULL, FLAG_CONNECT_TIMEOUT},
     {"max-errors", required_argument, NULL, FLAG_MAX_ERRORS},
     {"seed", required_argument, NULL, FLAG_SEED},
+    {"engine", required_argument, NULL, FLAG_ENGINE},
     {NULL, 0, NULL, 0},
 };
 
@@ -57,7 +60,9 @@ static const char help[] =
     "      --timeout TIME       for an answer (5s; UDP: 1s, then it is lost)\n"
     "      --connect-timeout T  for a connection (5s; not with UDP)\n"
     "      --max-errors N|P%    errors that are allowed (0)\n"
-    "      --seed N             of the payload (random)\n";
+    "      --seed N             of the payload (random)\n"
+    "      --engine ENGINE      uring, poll (epoll), or auto: uring if it is "
+    "allowed\n";
 
 static bool read_max_errors(const char *value, struct run_options *options)
 {
@@ -128,6 +133,8 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         return read_max_errors(value, options);
     case FLAG_SEED:
         return read_seed(value, &options->seed);
+    case FLAG_ENGINE:
+        return engine_choose(value);
     default:
         return read_number(flag, value, options, given);
     }

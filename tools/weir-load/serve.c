@@ -15,6 +15,7 @@
 #include "serve_thread.h"
 #include "serve_threads.h"
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 #include "tools/common/limits.h"
 
 #include "weir/error.h"
@@ -204,6 +205,7 @@ static int serve_all(struct serve_options *options, weir_tls_context *tls)
         say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
         return LOAD_USAGE;
     }
+    engine_warn(loop);
     if (options->verbose) {
         char text[4096];
         weir_loop_get_features_text(loop, text, sizeof(text));

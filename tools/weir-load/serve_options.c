@@ -11,6 +11,7 @@
 #include "serve_paced.h"
 #include "serve_streams.h"
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 #include "tools/common/units.h"
 #include "url.h"
 
@@ -40,6 +41,7 @@ enum {
     FLAG_API = 256,
     FLAG_MODE,
     FLAG_STATS,
+    FLAG_ENGINE,
     FLAG_GRACE,
     FLAG_THREADS,
     FLAG_DELAY,
@@ -72,6 +74,7 @@ static const struct option long_flags[] = {
     {"api", required_argument, NULL, FLAG_API},
     {"mode", required_argument, NULL, FLAG_MODE},
     {"stats", no_argument, NULL, FLAG_STATS},
+    {"engine", required_argument, NULL, FLAG_ENGINE},
     {"grace", required_argument, NULL, FLAG_GRACE},
     {"threads", required_argument, NULL, FLAG_THREADS},
     {"delay", required_argument, NULL, FLAG_DELAY},
@@ -116,6 +119,8 @@ static const char help[] =
     "                      auto: one for each processor. All of them listen, "
     "but on\n"
     "                      a Unix path the first alone\n"
+    "      --engine ENGINE uring, poll (epoll), or auto: uring if it is "
+    "allowed\n"
     "      --stats         print statistics to standard error at the end\n"
     "      --send SIZE     bytes of a request in mode rr (128)\n"
     "      --recv SIZE     bytes of its answer, or of a body in mode http "
@@ -288,6 +293,8 @@ static bool read_flag(struct reading *reading, int flag, char **argv)
         return options->mode != NULL;
     case FLAG_THREADS:
         return read_threads(options);
+    case FLAG_ENGINE:
+        return engine_choose(optarg);
     case FLAG_STATS:
         options->stats = true;
         return true;

@@ -285,6 +285,7 @@ void config_free(struct config *config)
     free(config->admin);
     free(config->log_path);
     free(config->handover_path);
+    free(config->engine);
     *config = (struct config){.services = NULL};
 }
 

@@ -128,6 +128,7 @@ struct config {
     uint64_t conn_limit; /* 0: by descriptors */
     uint64_t drain_ns;
     char *handover_path;
+    char *engine; /* NULL: auto */
     bool is_verbose;
     struct config_service *services;
     size_t service_count;

@@ -9,6 +9,7 @@
 #include "listeners.h"
 #include "options.h"
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 #include "tools/common/limits.h"
 #include "top.h"
 #include "worker.h"
@@ -209,6 +210,8 @@ int main(int argc, char **argv)
             say("the configuration is good");
             contexts_free(contexts);
             code = EXIT_DONE;
+        } else if (config.engine && !engine_choose(config.engine)) {
+            contexts_free(contexts);
         } else {
             code = serve(&config, contexts);
         }

@@ -45,6 +45,8 @@ const struct word words[] = {
      "take the listening sockets of the proxy that serves this Unix socket, "
      "and serve it for the next one",
      .set = words_set_text, AT_PROGRAM(handover_path)},
+    {"engine", "ENGINE", "uring, poll (epoll), or auto: uring if it is allowed",
+     .set = words_set_text, AT_PROGRAM(engine)},
     {"verbose", NULL, "what the library and the kernel do",
      .set = words_set_flag, AT_PROGRAM(is_verbose)},
 

@@ -14,6 +14,7 @@
 #include "signals.h"
 #include "targets.h"
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 
 #include "weir/error.h"
 #include "weir/proxy_protocol.h"
@@ -338,6 +339,7 @@ static void say_features(const struct worker *worker)
 {
     char text[4096];
 
+    engine_warn(worker->loop);
     if (worker->proxy->config->is_verbose) {
         weir_loop_get_features_text(worker->loop, text, sizeof(text));
         fputs(text, stderr);

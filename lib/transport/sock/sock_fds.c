@@ -117,7 +117,10 @@ void wr_sock_fds_close_own(struct wr_sock *s)
     wr_assert(s->c.t.state == WR_LIFE_LOST);
     if (s->c.eof_seen) {
         wr_prep_close(&s->c.t.loop->uring, s->c.fd);
-    } else if (s->fds && wr_sys_inq(s->c.fd) != 0) {
+        return;
+    }
+    wr_uring_forget(&s->c.t.loop->uring, s->c.fd);
+    if (s->fds && wr_sys_inq(s->c.fd) != 0) {
         wr_closer_close(&s->fds->closer, &s->c.fd, 1);
     } else {
         wr_socket_close_unix(s->c.fd);

@@ -184,6 +184,7 @@ void wr_sock_leave(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->c.departure->is_away && !wr_sock_has_lent(s));
+    wr_uring_forget(&s->c.t.loop->uring, s->c.fd);
     s->c.fd = -1;
     if (s->into) {
         wr_free(&t->loop->counting, s->into, sizeof(*s->into));

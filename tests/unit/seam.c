@@ -1,0 +1,378 @@
+/*
+ * One suite for everything that may stand under the seam (uring/ring.h): the
+ * same entries in, the same completions out, from io_uring, from epoll and from
+ * the fake machine. The sockets are weir's at both ends, so that nothing but
+ * the seam is used. Sizes of bytes that a receive brings are not compared where
+ * the machines may differ: a receive with credit goes on, a single one ends.
+ */
+#include "tests/unit/seam_machine.h"
+
+#include "tests/unit.h"
+#include "uring/sys.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+
+enum { BUF_SIZE = 4096, BUF_COUNT = 4, RESULT_MAX = 64 };
+
+struct result {
+    const struct wr_op *op;
+    int32_t res;
+    uint32_t flags;
+};
+
+static struct wr_uring *uring;
+static struct result results[RESULT_MAX];
+static int result_count;
+static uint8_t bufs[BUF_COUNT][BUF_SIZE];
+static int ends[2]; /* of one connection: accepted, connected */
+
+static void note(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    cr_assert_lt(result_count, RESULT_MAX);
+    results[result_count++] = (struct result){op, res, flags};
+}
+
+/* One enter that waits for a completion at most so long, and all that came. */
+static void turn(uint64_t timeout_ns)
+{
+    result_count = 0;
+    expect_eq(wr_uring_enter(uring, 1, timeout_ns), 0);
+    wr_uring_dispatch(uring, UINT32_MAX);
+}
+
+/* Turns until the operation has ended; returns its last result. */
+static int32_t ended(const struct wr_op *op)
+{
+    int32_t res = INT32_MIN;
+    for (int turns = 0; op->in_flight; turns++) {
+        cr_assert_lt(turns, 1000, "the operation does not end");
+        turn(WEIR_SECONDS(60));
+        for (int i = 0; i < result_count; i++) {
+            res = results[i].op == op ? results[i].res : res;
+        }
+    }
+    return res;
+}
+
+static void provide(int count)
+{
+    const bool inc = wr_has(&uring->features, WR_FEATURE_BUF_INC);
+    expect_eq(wr_ring_setup_buffers(uring->ring, BUF_COUNT, inc), 0);
+    for (int i = 0; i < count; i++) {
+        wr_ring_provide_buffer(uring->ring, bufs[i], BUF_SIZE, (uint16_t)i);
+    }
+    wr_ring_commit_buffers(uring->ring);
+}
+
+static struct sockaddr_in listen_at(int *ret_fd)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(addr);
+    const int fd = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    expect_geq(fd, 0);
+    expect_eq(wr_sys_bind(fd, (struct sockaddr *)&addr, len), 0);
+    expect_eq(wr_sys_listen(fd, 8), 0);
+    expect_eq(wr_sys_getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    *ret_fd = fd;
+    return addr;
+}
+
+/* A connection, made by an accept that waits and a connect. */
+static void connect_ends(void)
+{
+    struct wr_op accepts;
+    struct wr_op connects;
+    int listener;
+    const struct sockaddr_in addr = listen_at(&listener);
+    wr_op_init(&accepts, note);
+    wr_op_init(&connects, note);
+    wr_prep_accept(uring, &accepts, listener, false);
+    turn(0);
+    cr_assert(accepts.in_flight);
+
+    ends[1] = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    wr_prep_connect(uring, &connects, ends[1], (const struct sockaddr *)&addr,
+                    sizeof(addr));
+    int32_t accepted = INT32_MIN;
+    int32_t connected = INT32_MIN;
+    for (int turns = 0; accepts.in_flight || connects.in_flight; turns++) {
+        cr_assert_lt(turns, 1000);
+        turn(WEIR_SECONDS(60));
+        for (int i = 0; i < result_count; i++) {
+            *(results[i].op == &accepts ? &accepted : &connected) =
+                results[i].res;
+        }
+    }
+    expect_eq(connected, 0);
+    expect_geq(accepted, 0);
+    ends[0] = accepted;
+    expect_eq(wr_sys_close(listener), 0);
+}
+
+static void close_ends(void)
+{
+    for (int i = 0; i < 2; i++) {
+        if (ends[i] >= 0) {
+            wr_prep_close(uring, ends[i]);
+        }
+    }
+    turn(0);
+    expect_eq(uring->ops_in_flight, 0);
+}
+
+static void with_connection(struct wr_uring *given,
+                            void (*body)(struct wr_op *op))
+{
+    struct wr_op op;
+    uring = given;
+    wr_op_init(&op, note);
+    connect_ends();
+    body(&op);
+    close_ends();
+}
+
+static void send_at(int end, const char *text)
+{
+    struct wr_op op;
+    wr_op_init(&op, note);
+    wr_prep_send(uring, &op, ends[end], text, strlen(text));
+    expect_eq(ended(&op), (int32_t)strlen(text));
+}
+
+static void prep_recv(struct wr_op *op, bool once)
+{
+    const struct wr_recv_limits limits = {
+        .credit = BUF_SIZE, .buf_size = BUF_SIZE, .once = once};
+    wr_prep_recv(uring, op, ends[0], &limits);
+}
+
+/* ---- receives ---- */
+
+static void receive_what_comes(struct wr_op *op)
+{
+    provide(BUF_COUNT);
+    prep_recv(op, true);
+    turn(0);
+    cr_assert(op->in_flight, "nothing is there");
+    expect_eq(result_count, 0);
+
+    send_at(1, "abc");
+
+    int32_t res = result_count > 0 && results[0].op == op ? results[0].res : 0;
+    res = op->in_flight ? ended(op) : res;
+    for (int i = 0; i < result_count && res == 0; i++) {
+        res = results[i].op == op ? results[i].res : 0;
+    }
+    expect_eq(res, 3);
+    expect_eq(memcmp(bufs[0], "abc", 3), 0);
+}
+
+static void receive_what_is_there(struct wr_op *op)
+{
+    provide(BUF_COUNT);
+    send_at(1, "abc");
+    prep_recv(op, true);
+    expect_eq(ended(op), 3);
+    const uint32_t flags = results[0].flags;
+    expect_eq(flags & WR_CQE_BUFFER, WR_CQE_BUFFER);
+    expect_eq(flags >> WR_CQE_BUFFER_SHIFT, 0);
+    expect_eq(memcmp(bufs[0], "abc", 3), 0);
+
+    send_at(1, "d");
+    prep_recv(op, true);
+    expect_eq(ended(op), 1);
+    const bool inc = wr_has(&uring->features, WR_FEATURE_BUF_INC);
+    expect_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, inc ? 0 : 1);
+    expect_eq(inc ? bufs[0][3] : bufs[1][0], 'd');
+}
+
+static void receive_without_buffers(struct wr_op *op)
+{
+    provide(0);
+    send_at(1, "abc");
+    prep_recv(op, true);
+    expect_eq(ended(op), -ENOBUFS);
+
+    wr_prep_recv_into(uring, op, ends[0], bufs[3], BUF_SIZE);
+    expect_eq(ended(op), 3, "the bytes are still there");
+}
+
+static void receive_the_end(struct wr_op *op)
+{
+    provide(BUF_COUNT);
+    prep_recv(op, false);
+    turn(0);
+    expect_eq(wr_sys_shutdown(ends[1], SHUT_WR), 0);
+    expect_eq(ended(op), 0);
+    expect_eq(results[result_count - 1].flags & WR_CQE_BUFFER, 0);
+    prep_recv(op, false);
+    expect_eq(ended(op), 0, "once more");
+}
+
+static void receive_bytes_and_the_end(struct wr_op *op)
+{
+    provide(BUF_COUNT);
+    send_at(1, "abc");
+    expect_eq(wr_sys_shutdown(ends[1], SHUT_WR), 0);
+    prep_recv(op, true);
+    expect_eq(ended(op), 3);
+    prep_recv(op, true);
+    expect_eq(ended(op), 0, "an end that was there before the receive");
+}
+
+#define SEAM(suite, name, body)                                                \
+    static void on_machine_##body(struct wr_uring *given)                      \
+    {                                                                          \
+        with_connection(given, body);                                          \
+    }                                                                          \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        seam_on_each_machine(on_machine_##body);                               \
+    }
+
+SEAM(seam, a_receive_waits_for_bytes, receive_what_comes)
+SEAM(seam, a_receive_takes_the_first_buffer, receive_what_is_there)
+SEAM(seam, a_receive_without_a_buffer_leaves_the_bytes, receive_without_buffers)
+SEAM(seam, the_end_of_the_stream_ends_each_receive, receive_the_end)
+SEAM(seam, bytes_come_before_the_end, receive_bytes_and_the_end)
+
+/* ---- polls ---- */
+
+static void poll_twice(struct wr_op *op)
+{
+    send_at(1, "abc");
+    for (int i = 0; i < 2; i++) {
+        wr_prep_poll(uring, op, ends[0], POLLIN, false);
+        expect_eq(ended(op) & POLLIN, POLLIN, "it is readable still");
+    }
+    wr_prep_poll(uring, op, ends[0], POLLOUT, false);
+    expect_eq(ended(op) & POLLOUT, POLLOUT);
+}
+
+static void poll_for_a_change(struct wr_op *op)
+{
+    wr_prep_poll(uring, op, ends[0], 0, true);
+    turn(0);
+    expect_eq(result_count, 0);
+    expect_eq(wr_sys_shutdown(ends[1], SHUT_WR), 0);
+    for (int turns = 0; result_count == 0; turns++) {
+        cr_assert_lt(turns, 1000);
+        turn(WEIR_SECONDS(60));
+    }
+    expect_eq(result_count, 1);
+    expect_eq(results[0].res & POLLRDHUP, POLLRDHUP);
+    expect_eq(results[0].flags, WR_CQE_MORE);
+    turn(0);
+    expect_eq(result_count, 0, "it is told once");
+    wr_op_cancel(uring, op);
+    expect_eq(ended(op), -ECANCELED);
+}
+
+SEAM(seam, a_poll_tells_what_holds_now, poll_twice)
+SEAM(seam, a_poll_of_many_shots_tells_changes_once, poll_for_a_change)
+
+/* ---- cancels, times, closes ---- */
+
+static void cancel_a_receive(struct wr_op *op)
+{
+    provide(BUF_COUNT);
+    prep_recv(op, true);
+    turn(0);
+    wr_op_cancel(uring, op);
+    expect_eq(ended(op), -ECANCELED);
+    expect_eq(results[0].flags & WR_CQE_BUFFER, 0);
+    expect_eq(result_count, 1, "the request itself tells nothing");
+
+    send_at(1, "abc");
+    prep_recv(op, true);
+    expect_eq(ended(op), 3, "no byte was lost");
+    expect_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 0, "nor a buffer");
+}
+
+static void cancel_too_late(struct wr_op *op)
+{
+    provide(BUF_COUNT);
+    send_at(1, "abc");
+    prep_recv(op, true);
+    expect_eq(wr_uring_enter(uring, 1, WEIR_SECONDS(60)), 0);
+    wr_op_cancel(uring, op);
+    expect_eq(ended(op), 3);
+}
+
+static void wait_for_time(struct wr_op *op)
+{
+    const struct wr_time wait = {.nanoseconds = 2000000};
+    const struct wr_time long_wait = {.seconds = 3600};
+    struct wr_op other;
+    const uint64_t before = wr_sys_now();
+    wr_op_init(&other, note);
+    wr_prep_timeout(uring, &other, &long_wait);
+    wr_prep_timeout(uring, op, &wait);
+    expect_eq(ended(op), -ETIME);
+    expect_geq(wr_sys_now() - before, 2000000);
+    cr_assert(other.in_flight);
+    wr_op_cancel(uring, &other);
+    expect_eq(ended(&other), -ECANCELED);
+}
+
+static void wait_in_vain(struct wr_op *op)
+{
+    const uint64_t before = wr_sys_now();
+    wr_prep_poll(uring, op, ends[0], POLLIN, false);
+    turn(1000000);
+    expect_eq(result_count, 0);
+    expect_geq(wr_sys_now() - before, 1000000);
+    wr_op_cancel(uring, op);
+    expect_eq(ended(op), -ECANCELED);
+}
+
+static void close_and_use_again(struct wr_op *op)
+{
+    const int fd = ends[0];
+    provide(BUF_COUNT);
+    send_at(1, "abc");
+    prep_recv(op, true);
+    expect_eq(ended(op), 3);
+    wr_prep_close(uring, fd);
+    turn(0);
+    expect_eq(result_count, 0, "a close tells nothing");
+    expect_eq(wr_sys_close(ends[1]), 0);
+    ends[1] = -1;
+
+    connect_ends();
+    prep_recv(op, true);
+    turn(0);
+    cr_assert(op->in_flight);
+    expect_eq(wr_sys_shutdown(ends[1], SHUT_WR), 0);
+    expect_eq(ended(op), 0, "the number is that of another socket");
+}
+
+static void submit_more_than_fit(struct wr_op *op)
+{
+    struct wr_op many[40];
+    for (int i = 0; i < 40; i++) {
+        wr_op_init(&many[i], note);
+        wr_prep_poll(uring, &many[i], ends[i & 1], POLLIN, false);
+    }
+    turn(0);
+    expect_gt(wr_uring_stats(uring)->sq_full, 0);
+    expect_eq(uring->ops_in_flight, 40);
+    for (int i = 0; i < 40; i++) {
+        wr_op_cancel(uring, &many[i]);
+    }
+    for (int i = 0; i < 40; i++) {
+        wr_ignore(ended(&many[i]) != 0);
+    }
+    cr_assert_not(op->in_flight);
+}
+
+SEAM(seam, a_cancelled_receive_takes_nothing, cancel_a_receive)
+SEAM(seam, a_cancel_that_comes_too_late_changes_nothing, cancel_too_late)
+SEAM(seam, times_end_in_their_order, wait_for_time)
+SEAM(seam, a_wait_ends_at_its_time, wait_in_vain)
+SEAM(seam, a_number_that_is_used_again_is_another_socket, close_and_use_again)
+SEAM(seam, entries_that_do_not_fit_are_submitted_early, submit_more_than_fit)

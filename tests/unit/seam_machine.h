@@ -1,0 +1,13 @@
+/*
+ * The machines that the tests of the seam run on: io_uring and epoll of the
+ * running kernel (seam_kernel.c), or the fake machine (tests/trace).
+ */
+#ifndef WEIR_TESTS_UNIT_SEAM_MACHINE_H
+#define WEIR_TESTS_UNIT_SEAM_MACHINE_H
+
+#include "uring/op.h"
+
+/* Calls @body with a ring that is enabled, on one machine after the other. */
+void seam_on_each_machine(void (*body)(struct wr_uring *uring));
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * The flag becomes WEIR_ENGINE in the environment, where the loops of every
+ * thread find it.
+ */
+#include "engine.h"
+
+#include "console.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+
+bool engine_choose(const char *name)
+{
+    if (strcmp(name, "auto") != 0 && strcmp(name, "uring") != 0 &&
+        strcmp(name, "poll") != 0) {
+        say("--engine: '%s' is not auto, uring or poll", name);
+        return false;
+    }
+    return setenv("WEIR_ENGINE", name, 1) == 0;
+}
+
+void engine_warn(const weir_loop *loop)
+{
+    int reason = 0;
+
+    if (weir_loop_get_engine(loop, &reason) == WEIR_ENGINE_POLL && reason < 0) {
+        say("epoll instead of io_uring: %s (%s)", weir_strerror(reason),
+            weir_err_name(reason));
+    }
+}

@@ -1,0 +1,18 @@
+/*
+ * The engine of a tool's loops: chosen by a flag, and told where it is not the
+ * one that a user would expect.
+ */
+#ifndef WEIR_COMMON_ENGINE_H
+#define WEIR_COMMON_ENGINE_H
+
+#include <stdbool.h>
+#include <weir/loop.h>
+
+/* The value of --engine, for all loops that are made from now on. False after
+ * one line that says what is wrong with it. */
+bool engine_choose(const char *name);
+
+/* One line, if io_uring was refused and epoll has taken its place. */
+void engine_warn(const weir_loop *loop);
+
+#endif

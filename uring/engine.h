@@ -1,0 +1,47 @@
+/*
+ * The engines behind the seam (ring.h), each a table of functions.
+ *
+ * ring.c chooses one when a ring is opened and passes every call on. A ring of
+ * an engine begins with struct wr_ring. The functions are those of ring.h,
+ * which has their promises.
+ */
+#ifndef WEIR_URING_ENGINE_H
+#define WEIR_URING_ENGINE_H
+
+#include "ring.h"
+
+struct wr_engine {
+    /* The features of the machine and of the engine are set in *ret_features,
+     * but for engine and refusal. */
+    int (*open)(const struct wr_ring_options *options, struct wr_ring **ret,
+                struct wr_features *ret_features);
+    int (*enable)(struct wr_ring *ring);
+    void (*close)(struct wr_ring *ring);
+    struct io_uring_sqe *(*sqe)(struct wr_ring *ring);
+    uint32_t (*unsubmitted)(const struct wr_ring *ring);
+    struct io_uring_sqe *(*unsubmitted_at)(struct wr_ring *ring,
+                                           uint32_t index);
+    int (*enter)(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns);
+    uint32_t (*reap)(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max);
+    bool (*handle_overflow)(struct wr_ring *ring);
+    void (*forget)(struct wr_ring *ring, int fd);
+    int (*open_signal)(struct wr_ring *ring);
+    void (*enable_signal)(struct wr_ring *ring, int fd, bool enable);
+    bool (*has_completions)(const struct wr_ring *ring);
+    int (*setup_buffers)(struct wr_ring *ring, uint32_t entries,
+                         bool incremental);
+    void (*provide_buffer)(struct wr_ring *ring, void *data, uint32_t len,
+                           uint16_t buf_id);
+    void (*commit_buffers)(struct wr_ring *ring);
+};
+
+struct wr_ring {
+    const struct wr_engine *engine;
+    const struct weir_allocator *allocator;
+    struct wr_ring_stats stats;
+};
+
+extern const struct wr_engine wr_engine_kernel; /* ring_kernel.c */
+extern const struct wr_engine wr_engine_poll;   /* poll/ring.c */
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * A ring of provided buffers in plain memory. The indices only grow; their
+ * difference counts, so that they may wrap.
+ */
+#include "buffers.h"
+
+#include "../alloc.h"
+#include "../check.h"
+#include "../sqe.h"
+
+#include <errno.h>
+
+int wr_ep_buffers_open(struct wr_ep_buffers *buffers,
+                       const struct weir_allocator *allocator, uint32_t entries)
+{
+    wr_assert(buffers->entries == 0);
+    buffers->ring = wr_alloc(allocator, entries * sizeof(*buffers->ring));
+    if (!buffers->ring) {
+        return -ENOMEM;
+    }
+    buffers->entries = entries;
+    return 0;
+}
+
+void wr_ep_buffers_close(struct wr_ep_buffers *buffers,
+                         const struct weir_allocator *allocator)
+{
+    wr_assert(!buffers->ring == (buffers->entries == 0));
+    if (buffers->ring) {
+        wr_free(allocator, buffers->ring,
+                buffers->entries * sizeof(*buffers->ring));
+    }
+}
+
+void wr_ep_buffers_add(struct wr_ep_buffers *buffers,
+                       const struct wr_ep_buffer *buffer)
+{
+    wr_assert(buffers->staged - buffers->head < buffers->entries);
+    buffers->ring[buffers->staged & (buffers->entries - 1)] = *buffer;
+    buffers->staged++;
+}
+
+void wr_ep_buffers_commit(struct wr_ep_buffers *buffers)
+{
+    wr_assert(buffers->staged - buffers->head <= buffers->entries);
+    buffers->tail = buffers->staged;
+}
+
+const struct wr_ep_buffer *
+wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
+{
+    wr_assert(buffers->tail - buffers->head <= buffers->entries);
+    return buffers->head == buffers->tail
+               ? NULL
+               : &buffers->ring[buffers->head & (buffers->entries - 1)];
+}
+
+uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers)
+{
+    const struct wr_ep_buffer *first = wr_ep_buffers_first(buffers);
+
+    wr_assert(first);
+    buffers->head++;
+    return IORING_CQE_F_BUFFER | (uint32_t)first->id << IORING_CQE_BUFFER_SHIFT;
+}

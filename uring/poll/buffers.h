@@ -1,0 +1,45 @@
+/*
+ * The provided buffers of the poll engine: a queue, the oldest first.
+ *
+ * A receive looks at the first one, and takes it out only when it has filled a
+ * part of it. Those that were added are seen by receives after a commit.
+ */
+#ifndef WEIR_URING_POLL_BUFFERS_H
+#define WEIR_URING_POLL_BUFFERS_H
+
+#include "../../include/weir/base.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wr_ep_buffer {
+    void *data;
+    uint32_t len;
+    uint16_t id;
+};
+
+struct wr_ep_buffers {
+    struct wr_ep_buffer *ring;
+    uint32_t entries; /* a power of two, or 0 */
+    uint32_t head;
+    uint32_t tail;   /* as receives see it */
+    uint32_t staged; /* with those that were not committed */
+};
+
+WEIR_MUST_USE int wr_ep_buffers_open(struct wr_ep_buffers *buffers,
+                                     const struct weir_allocator *allocator,
+                                     uint32_t entries);
+void wr_ep_buffers_close(struct wr_ep_buffers *buffers,
+                         const struct weir_allocator *allocator);
+
+void wr_ep_buffers_add(struct wr_ep_buffers *buffers,
+                       const struct wr_ep_buffer *buffer);
+void wr_ep_buffers_commit(struct wr_ep_buffers *buffers);
+
+/* The buffer that the next receive fills; NULL: there is none. */
+const struct wr_ep_buffer *
+wr_ep_buffers_first(const struct wr_ep_buffers *buffers);
+/* Takes it out; returns the flags of the receive's completion. */
+uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers);
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * The epoll set: what is in it, and what should be.
+ *
+ * The kernel forgets a descriptor when the last reference to its file is
+ * closed, so the set may have fewer descriptors than the watches say; then a
+ * change of one that is not there any more adds it again. If a file lives on
+ * elsewhere, the set may tell of a descriptor that was closed: the generation
+ * in the event is then an older one.
+ */
+#include "interest.h"
+
+#include "../alloc.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Events in vain after which a watch is edge-triggered: an error that stays,
+ * and that no operation takes, would wake each wait. */
+#define VAIN_MAX 8u
+
+void wr_ep_interest_close(struct wr_ep_interest *interest)
+{
+    for (uint32_t i = 0; i < interest->chunk_count; i++) {
+        wr_free(interest->allocator, interest->chunks[i],
+                WR_EP_CHUNK_WATCHES * sizeof(struct wr_ep_watch));
+    }
+    wr_free(interest->allocator, interest->chunks,
+            interest->chunk_count * sizeof(struct wr_ep_watch *));
+    wr_assert(interest->epfd >= 0);
+    close(interest->epfd);
+}
+
+/* ---- watches ---- */
+
+/* Makes room for more descriptors: twice as many, if that is enough. */
+static bool interest_grow(struct wr_ep_interest *interest, uint32_t index)
+{
+    const uint32_t old = interest->chunk_count;
+    const uint32_t count = (uint32_t)wr_max_u64(index + 1, 2 * (uint64_t)old);
+    const size_t word = sizeof(struct wr_ep_watch *);
+    wr_assert(count > old);
+    struct wr_ep_watch **chunks = wr_alloc(interest->allocator, count * word);
+
+    if (!chunks) {
+        return false;
+    }
+    memset(chunks, 0, count * word);
+    if (old > 0) {
+        memcpy(chunks, interest->chunks, old * word);
+    }
+    wr_free(interest->allocator, interest->chunks, old * word);
+    interest->chunks = chunks;
+    interest->chunk_count = count;
+    return true;
+}
+
+static bool interest_add_chunk(struct wr_ep_interest *interest, uint32_t index)
+{
+    const size_t size = WR_EP_CHUNK_WATCHES * sizeof(struct wr_ep_watch);
+
+    wr_assert(!interest->chunks[index]);
+    struct wr_ep_watch *chunk = wr_alloc(interest->allocator, size);
+    if (!chunk) {
+        return false;
+    }
+    memset(chunk, 0, size);
+    for (uint32_t i = 0; i < WR_EP_CHUNK_WATCHES; i++) {
+        wr_list_init(&chunk[i].ops);
+        wr_list_init(&chunk[i].changed);
+        chunk[i].fd = (int)(index * WR_EP_CHUNK_WATCHES + i);
+    }
+    interest->chunks[index] = chunk;
+    return true;
+}
+
+struct wr_ep_watch *wr_ep_watch_find(const struct wr_ep_interest *interest,
+                                     int fd)
+{
+    const uint32_t index = (uint32_t)fd / WR_EP_CHUNK_WATCHES;
+
+    wr_assert(fd >= 0);
+    if (index >= interest->chunk_count || !interest->chunks[index]) {
+        return NULL;
+    }
+    return &interest->chunks[index][(uint32_t)fd % WR_EP_CHUNK_WATCHES];
+}
+
+struct wr_ep_watch *wr_ep_watch_get(struct wr_ep_interest *interest, int fd)
+{
+    const uint32_t index = (uint32_t)fd / WR_EP_CHUNK_WATCHES;
+
+    wr_assert(fd >= 0);
+    if (index >= interest->chunk_count && !interest_grow(interest, index)) {
+        return NULL;
+    }
+    if (!interest->chunks[index] && !interest_add_chunk(interest, index)) {
+        return NULL;
+    }
+    return &interest->chunks[index][(uint32_t)fd % WR_EP_CHUNK_WATCHES];
+}
+
+static void interest_mark(struct wr_ep_interest *interest,
+                          struct wr_ep_watch *watch)
+{
+    wr_debug_assert(watch->fd >= 0);
+    if (!wr_list_is_linked(&watch->changed)) {
+        wr_list_push_back(&interest->changed, &watch->changed);
+    }
+}
+
+void wr_ep_watch_park(struct wr_ep_interest *interest,
+                      struct wr_ep_watch *watch, struct wr_ep_op *op)
+{
+    wr_assert(op->state == WR_EP_PARKED);
+    wr_list_push_back(&watch->ops, &op->link);
+    watch->is_fresh = true;
+    interest_mark(interest, watch);
+}
+
+void wr_ep_watch_leave(struct wr_ep_interest *interest,
+                       struct wr_ep_watch *watch, struct wr_ep_op *op)
+{
+    wr_assert(op->state == WR_EP_PARKED);
+    wr_assert(wr_list_is_linked(&op->link));
+    wr_list_remove(&op->link);
+    if (wr_list_is_empty(&watch->ops)) {
+        interest_mark(interest, watch);
+    }
+}
+
+void wr_ep_watch_note(struct wr_ep_interest *interest,
+                      struct wr_ep_watch *watch, bool has_ended,
+                      bool was_wanted)
+{
+    const bool by_edges = (watch->registered & (uint32_t)EPOLLET) != 0;
+
+    wr_assert(was_wanted || !has_ended);
+    watch->vain_count = has_ended ? 0 : watch->vain_count + 1;
+    if (!by_edges && (!was_wanted || watch->vain_count >= VAIN_MAX)) {
+        watch->is_overheard = true; /* the set is to tell less */
+        interest_mark(interest, watch);
+    }
+}
+
+/* ---- the set ---- */
+
+static int interest_control(const struct wr_ep_interest *interest,
+                            const struct wr_ep_watch *watch, int change,
+                            uint32_t events)
+{
+    struct epoll_event event = {
+        .events = events,
+        .data.u64 = (uint64_t)watch->generation << 32 | (uint32_t)watch->fd,
+    };
+
+    wr_assert(interest->epfd >= 0);
+    return epoll_ctl(interest->epfd, change, watch->fd, &event) < 0 ? -errno
+                                                                    : 0;
+}
+
+static void interest_remove(struct wr_ep_interest *interest,
+                            struct wr_ep_watch *watch)
+{
+    if (watch->registered != 0) {
+        watch->registered = 0;
+        /* The descriptor may have been closed. */
+        wr_ignore(interest_control(interest, watch, EPOLL_CTL_DEL, 0) < 0);
+    }
+    watch->vain_count = 0;
+    watch->is_own = false;
+    watch->is_drained = false;
+}
+
+void wr_ep_watch_forget(struct wr_ep_interest *interest,
+                        struct wr_ep_watch *watch)
+{
+    wr_assert(wr_list_is_empty(&watch->ops));
+    interest_remove(interest, watch);
+    wr_list_remove(&watch->changed);
+    watch->is_fresh = false;
+    watch->is_overheard = false;
+}
+
+/* The events that the operations of a watch wait for; with EPOLLET if the set
+ * would tell others all the time: an error or a hang-up cannot be left out. */
+static uint32_t interest_wanted(const struct wr_ep_watch *watch)
+{
+    const uint32_t unasked = (uint32_t)(EPOLLERR | EPOLLHUP);
+    uint32_t wanted = 0;
+    uint32_t told = 0;
+
+    for (const struct wr_list *link = watch->ops.next; link != &watch->ops;
+         link = link->next) {
+        const struct wr_ep_op *op =
+            wr_container_of(link, const struct wr_ep_op, link);
+        wr_debug_assert(op->state == WR_EP_PARKED);
+        wanted |= op->events & ~op->told;
+        told |= op->told;
+    }
+    if (wanted != 0 && (told & unasked || watch->vain_count >= VAIN_MAX)) {
+        wanted |= (uint32_t)EPOLLET;
+    }
+    return wanted;
+}
+
+/* Brings events of a watch to the set. */
+static int interest_register(struct wr_ep_interest *interest,
+                             struct wr_ep_watch *watch, uint32_t events)
+{
+    int err = -ENOENT;
+
+    wr_assert(events != 0);
+    if (watch->registered != 0) {
+        err = interest_control(interest, watch, EPOLL_CTL_MOD, events);
+    }
+    if (err == -ENOENT) {
+        watch->generation++;
+        err = interest_control(interest, watch, EPOLL_CTL_ADD, events);
+    }
+    watch->registered = err == 0 ? events : 0;
+    return err;
+}
+
+static int interest_update(struct wr_ep_interest *interest,
+                           struct wr_ep_watch *watch)
+{
+    const uint32_t wanted = interest_wanted(watch);
+    const uint32_t missing = wanted & ~watch->registered;
+    const uint32_t differing = wanted ^ watch->registered;
+
+    wr_assert(wanted != (uint32_t)EPOLLET);
+    if (wanted == 0) {
+        interest_remove(interest, watch);
+        return 0;
+    }
+    if (missing != 0 || (differing & (uint32_t)EPOLLET) ||
+        (watch->is_fresh && !watch->is_own) || watch->is_overheard) {
+        return interest_register(interest, watch, wanted);
+    }
+    return 0;
+}
+
+struct wr_ep_watch *wr_ep_interest_apply(struct wr_ep_interest *interest,
+                                         int *ret_err)
+{
+    struct wr_list *link;
+
+    while ((link = wr_list_pop_front(&interest->changed))) {
+        struct wr_ep_watch *watch =
+            wr_container_of(link, struct wr_ep_watch, changed);
+        const int err = interest_update(interest, watch);
+        watch->is_fresh = false;
+        watch->is_overheard = false;
+        if (err < 0) {
+            wr_assert(watch->registered == 0);
+            *ret_err = err;
+            return watch;
+        }
+    }
+    return NULL;
+}
+
+/* ---- opening ---- */
+
+int wr_ep_interest_open(struct wr_ep_interest *interest,
+                        const struct weir_allocator *allocator, int own_fd)
+{
+    memset(interest, 0, sizeof(*interest));
+    interest->allocator = allocator;
+    wr_list_init(&interest->changed);
+    interest->epfd = epoll_create1(EPOLL_CLOEXEC);
+    wr_require(interest->epfd >= 0, -errno);
+    struct wr_ep_watch *watch = wr_ep_watch_get(interest, own_fd);
+    const int err =
+        watch ? interest_register(interest, watch, EPOLLIN) : -ENOMEM;
+    if (err < 0) {
+        wr_ep_interest_close(interest);
+    }
+    return err;
+}
+
+/* ---- waiting ---- */
+
+/* epoll_pwait2() came with Linux 5.11, and filters may not know it. */
+static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
+{
+    const int max = (int)WR_EP_EVENTS_MAX;
+    const struct timespec timeout = {
+        .tv_sec = (time_t)(timeout_ns / 1000000000u),
+        .tv_nsec = (long)(timeout_ns % 1000000000u),
+    };
+    const bool is_exact = timeout_ns != 0 && timeout_ns != UINT64_MAX;
+
+    wr_assert(interest->epfd >= 0);
+#ifdef SYS_epoll_pwait2
+    if (is_exact && !interest->has_no_pwait2) {
+        const long ret =
+            syscall(SYS_epoll_pwait2, interest->epfd, interest->events, max,
+                    &timeout, NULL, (size_t)0);
+        if (ret >= 0 || (errno != ENOSYS && errno != EPERM)) {
+            return (int)ret;
+        }
+        interest->has_no_pwait2 = true;
+    }
+#endif
+    const uint64_t timeout_ms =
+        timeout_ns / 1000000u + (timeout_ns % 1000000u != 0);
+    const int wait_ms = timeout_ns == UINT64_MAX ? -1
+                        : timeout_ms > INT_MAX   ? INT_MAX
+                                                 : (int)timeout_ms;
+    return epoll_wait(interest->epfd, interest->events, max, wait_ms);
+}
+
+uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
+                             uint64_t timeout_ns)
+{
+    const int got = interest_call(interest, timeout_ns);
+
+    wr_check(got >= 0 || errno == EINTR);
+    wr_assert(got <= (int)WR_EP_EVENTS_MAX);
+    return got < 0 ? 0 : (uint32_t)got;
+}
+
+struct wr_ep_watch *wr_ep_interest_event(const struct wr_ep_interest *interest,
+                                         uint32_t index, uint32_t *ret_events)
+{
+    const struct epoll_event *event = &interest->events[index];
+    const uint64_t data = event->data.u64;
+    struct wr_ep_watch *watch = wr_ep_watch_find(interest, (int)(uint32_t)data);
+
+    wr_assert(watch);
+    *ret_events = event->events;
+    return watch->registered != 0 && watch->generation == (uint32_t)(data >> 32)
+               ? watch
+               : NULL;
+}

@@ -1,0 +1,96 @@
+/*
+ * Descriptors that operations wait for, and the epoll set.
+ *
+ * Each descriptor has a watch: the operations that wait for it, and the events
+ * that the set has of it. The set is level-triggered and is changed late, once
+ * before a wait: a receive that is armed again in the turn of its completion
+ * costs no system call. A watch that no operation waits for leaves the set
+ * before the next wait, because its descriptor may be closed, and its number
+ * used again, unseen. Within a turn the set is trusted for the stream sockets
+ * of weir only, whose closes are seen (wr_ring_forget()).
+ *
+ * Files without readiness (EPERM) are always ready.
+ */
+#ifndef WEIR_URING_POLL_INTEREST_H
+#define WEIR_URING_POLL_INTEREST_H
+
+#include "ops.h"
+
+#include <sys/epoll.h>
+
+#define WR_EP_CHUNK_WATCHES 64u
+/* Events of one wait. Those beyond it wait for their turn in the set, so that a
+ * descriptor which is always ready is not seen in every turn. */
+#define WR_EP_EVENTS_MAX 1024u
+
+struct wr_ep_watch {
+    struct wr_list ops;     /* parked here, the oldest first */
+    struct wr_list changed; /* in the list of watches to be looked at */
+    int fd;
+    uint32_t registered; /* events in the set, and EPOLLET; 0: not in it */
+    uint32_t generation; /* counts entries into the set */
+    uint32_t vain_count; /* events in a row that ended no operation */
+    bool is_own;         /* a stream socket of weir */
+    bool is_fresh;       /* an operation was parked since the last look */
+    bool is_overheard;   /* the set tells of events that are not wanted */
+    bool is_drained;     /* the last receive left nothing behind */
+};
+
+struct wr_ep_interest {
+    int epfd;
+    const struct weir_allocator *allocator;
+    struct wr_ep_watch **chunks; /* of descriptors in order */
+    uint32_t chunk_count;
+    struct wr_list changed;
+    bool has_no_pwait2;
+    struct epoll_event events[WR_EP_EVENTS_MAX]; /* of the last wait */
+};
+
+/* @own_fd: an eventfd of the ring, which stays in the set. */
+WEIR_MUST_USE int wr_ep_interest_open(struct wr_ep_interest *interest,
+                                      const struct weir_allocator *allocator,
+                                      int own_fd);
+void wr_ep_interest_close(struct wr_ep_interest *interest);
+
+/* The watch of a descriptor; NULL: no memory. It stays at its place. */
+WEIR_MUST_USE struct wr_ep_watch *
+wr_ep_watch_get(struct wr_ep_interest *interest, int fd);
+/* NULL: it was never watched. */
+struct wr_ep_watch *wr_ep_watch_find(const struct wr_ep_interest *interest,
+                                     int fd);
+
+/* Descriptors below this number may have a watch. */
+static inline uint32_t wr_ep_interest_fds(const struct wr_ep_interest *interest)
+{
+    return interest->chunk_count * WR_EP_CHUNK_WATCHES;
+}
+
+/* Parks an operation, whose events are set. */
+void wr_ep_watch_park(struct wr_ep_interest *interest,
+                      struct wr_ep_watch *watch, struct wr_ep_op *op);
+/* Takes one out. */
+void wr_ep_watch_leave(struct wr_ep_interest *interest,
+                       struct wr_ep_watch *watch, struct wr_ep_op *op);
+/* The descriptor is closed next, or leaves the ring. */
+void wr_ep_watch_forget(struct wr_ep_interest *interest,
+                        struct wr_ep_watch *watch);
+/* An event has come: did it end an operation, or concern one? */
+void wr_ep_watch_note(struct wr_ep_interest *interest,
+                      struct wr_ep_watch *watch, bool has_ended,
+                      bool was_wanted);
+
+/* The next watch whose events were brought to the set in vain: all of its
+ * operations must end or go elsewhere. *ret_err says why; -EPERM: the file is
+ * always ready. NULL: all watches are in the set. */
+WEIR_MUST_USE struct wr_ep_watch *
+wr_ep_interest_apply(struct wr_ep_interest *interest, int *ret_err);
+
+/* Waits for events; returns their number. */
+WEIR_MUST_USE uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
+                                           uint64_t timeout_ns);
+/* The watch and the events of event number @index; NULL: it is of a descriptor
+ * that has left the set. */
+struct wr_ep_watch *wr_ep_interest_event(const struct wr_ep_interest *interest,
+                                         uint32_t index, uint32_t *ret_events);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * Moves operations between their states: begins entries, wakes what is parked,
+ * collects from the workers, and cancels.
+ *
+ * Operations are complete in the order in which their calls succeed, which is
+ * the order of submission for those that need not wait, and then the order of
+ * readiness.
+ */
+#include "kind.h"
+#include "work.h"
+
+#include "../sys.h"
+
+#include <poll.h>
+
+/* ---- states ---- */
+
+static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
+{
+    struct wr_list *at = ring->timed.prev; /* the last one that is due before */
+
+    while (at != &ring->timed &&
+           wr_container_of(at, struct wr_ep_op, link)->due_ns > op->due_ns) {
+        at = at->prev;
+    }
+    wr_ep_ops_wait(&ring->ops, op, WR_EP_TIMED);
+    wr_assert(!wr_list_is_linked(&op->link));
+    wr_list_push_back(at->next, &op->link);
+}
+
+/* The operation, which is in no list, goes on with the result of a call. */
+static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
+                        int32_t res)
+{
+    switch (res) {
+    case WR_EP_PARKS:
+        wr_ep_ops_wait(&ring->ops, op, WR_EP_PARKED);
+        wr_ep_watch_park(&ring->interest, op->watch, op);
+        break;
+    case WR_EP_WORKS:
+        wr_ep_ops_wait(&ring->ops, op, WR_EP_WORKING);
+        wr_ep_workers_push(&ring->workers, op);
+        break;
+    case WR_EP_TIMES:
+        issue_time(ring, op);
+        break;
+    default:
+        wr_assert(res > WR_EP_TIMES);
+        wr_ep_ops_end(&ring->ops, op, res, op->flags);
+        break;
+    }
+}
+
+bool wr_ep_issue(struct wr_ep_ring *ring, const struct io_uring_sqe *sqe)
+{
+    const struct wr_ep_kind *kind = wr_ep_kind_of(sqe);
+    const int fd = wr_ep_awaited_fd(sqe);
+    struct wr_ep_watch *watch = NULL;
+
+    if (fd >= 0) {
+        watch = wr_ep_watch_get(&ring->interest, fd);
+        wr_require(watch, false);
+    }
+    struct wr_ep_op *op = wr_ep_ops_new(&ring->ops, sqe);
+    wr_require(op, false);
+    op->watch = watch;
+    const struct wr_ep_call call = {.ring = ring, .op = op};
+    issue_go_on(ring, op, kind->begin(&call));
+    return true;
+}
+
+/* ---- readiness ---- */
+
+/* Attempts a parked operation; true: it is parked no longer. */
+static bool issue_attempt(struct wr_ep_ring *ring, struct wr_ep_op *op,
+                          uint32_t events)
+{
+    const struct wr_ep_call call = {ring, op, events};
+
+    wr_assert(op->state == WR_EP_PARKED);
+    const int32_t res = wr_ep_kind_of(&op->sqe)->attempt(&call);
+    if (res == WR_EP_PARKS) {
+        return false;
+    }
+    wr_ep_watch_leave(&ring->interest, op->watch, op);
+    issue_go_on(ring, op, res);
+    return true;
+}
+
+/* Receives beyond the provided buffers wait until the loop has seen those that
+ * have taken them, and has given others: the set will tell of them again. */
+static bool issue_is_held_back(struct wr_ep_ring *ring,
+                               const struct wr_ep_watch *watch)
+{
+    const bool holds = watch->is_own && ring->ops.ended_count > 0 &&
+                       !wr_ep_buffers_first(&ring->buffers) &&
+                       !(watch->registered & (uint32_t)EPOLLET);
+
+    wr_assert(watch->registered != 0);
+    ring->has_more = ring->has_more || holds;
+    return holds;
+}
+
+void wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
+                uint32_t events)
+{
+    bool was_wanted = false;
+    bool has_ended = false;
+    struct wr_list *next;
+
+    if (WR_UNLIKELY(issue_is_held_back(ring, watch))) {
+        return;
+    }
+    for (struct wr_list *link = watch->ops.next; link != &watch->ops;
+         link = next) {
+        struct wr_ep_op *op = wr_container_of(link, struct wr_ep_op, link);
+        next = link->next;
+        if (events & (op->events | POLLERR | POLLHUP)) {
+            was_wanted = was_wanted || (events & ~op->told) != 0;
+            has_ended = issue_attempt(ring, op, events) || has_ended;
+        }
+    }
+    wr_assert(was_wanted || !has_ended);
+    wr_ep_watch_note(&ring->interest, watch, has_ended, was_wanted);
+}
+
+void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
+                             int err)
+{
+    struct wr_list *link;
+
+    wr_assert(err < 0);
+    while (!wr_list_is_empty(&watch->ops)) {
+        link = watch->ops.next;
+        struct wr_ep_op *op = wr_container_of(link, struct wr_ep_op, link);
+        const uint32_t ready = op->events & (uint32_t)(POLLIN | POLLOUT);
+        const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
+        wr_ep_watch_leave(&ring->interest, watch, op);
+        /* A poll tells of a file that is always ready; a call is made. */
+        issue_go_on(ring, op,
+                    err != -EPERM ? err
+                    : is_poll     ? (int32_t)ready
+                                  : WR_EP_WORKS);
+    }
+}
+
+void wr_ep_collect(struct wr_ep_ring *ring)
+{
+    struct wr_ep_op *op;
+
+    wr_ep_workers_hear(&ring->workers);
+    while ((op = wr_ep_workers_collect(&ring->workers))) {
+        wr_assert(!wr_list_is_linked(&op->link));
+        const bool again =
+            op->res == -EAGAIN && op->watch && wr_ep_waits_for_file(&op->sqe);
+        issue_go_on(ring, op, again ? WR_EP_PARKS : op->res);
+    }
+}
+
+/* ---- times ---- */
+
+uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns)
+{
+    if (wr_list_is_empty(&ring->timed)) {
+        return limit_ns;
+    }
+    const struct wr_ep_op *first =
+        wr_container_of(ring->timed.next, const struct wr_ep_op, link);
+    const uint64_t now_ns = wr_sys_now();
+    wr_assert(first->state == WR_EP_TIMED);
+    return first->due_ns <= now_ns
+               ? 0
+               : wr_min_u64(limit_ns, first->due_ns - now_ns);
+}
+
+void wr_ep_expire(struct wr_ep_ring *ring)
+{
+    while (!wr_list_is_empty(&ring->timed) && wr_ep_time_left(ring, 1) == 0) {
+        struct wr_list *link = wr_list_pop_front(&ring->timed);
+        wr_assert(link);
+        wr_ep_ops_end(&ring->ops, wr_container_of(link, struct wr_ep_op, link),
+                      -ETIME, 0);
+    }
+}
+
+/* ---- cancels ---- */
+
+bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op)
+{
+    switch (op->state) {
+    case WR_EP_PARKED:
+        wr_ep_watch_leave(&ring->interest, op->watch, op);
+        return true;
+    case WR_EP_TIMED:
+        wr_list_remove(&op->link);
+        return true;
+    case WR_EP_WORKING:
+        return wr_ep_workers_take_back(&ring->workers, op);
+    case WR_EP_NEW:
+    case WR_EP_ENDED:
+    case WR_EP_STATES:
+        break;
+    }
+    wr_assert(!"only operations that wait are found");
+    return false;
+}
+
+/* Ends all operations that are in a list in this way. */
+static void issue_cancel_list(struct wr_ep_ring *ring, struct wr_list *list)
+{
+    while (!wr_list_is_empty(list)) {
+        struct wr_ep_op *op =
+            wr_container_of(list->next, struct wr_ep_op, link);
+        const bool is_stopped = wr_ep_stop(ring, op);
+        wr_assert(is_stopped);
+        wr_ep_ops_end(&ring->ops, op, -ECANCELED, 0);
+    }
+}
+
+void wr_ep_cancel_all(struct wr_ep_ring *ring)
+{
+    issue_cancel_list(ring, &ring->timed);
+    for (uint32_t i = 0; i < wr_ep_interest_fds(&ring->interest); i++) {
+        struct wr_ep_watch *watch = wr_ep_watch_find(&ring->interest, (int)i);
+        if (watch) {
+            issue_cancel_list(ring, &watch->ops);
+        }
+    }
+    wr_assert(wr_list_is_empty(&ring->timed));
+}

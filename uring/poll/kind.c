@@ -1,0 +1,120 @@
+/*
+ * The table of kinds, and those that are a few lines: polls, times, cancels.
+ */
+#include "kind.h"
+
+#include "../sys.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+/* A poll may ask for these bits; others are flags of the set. */
+#define EVENTS_ASKED 0xffffu
+/* These wake every operation. */
+#define EVENTS_ALWAYS ((uint32_t)(POLLERR | POLLHUP))
+
+/* The set itself tells of the events that hold already. */
+static int32_t kind_begin_poll(const struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+    uint32_t events = sqe->poll32_events;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    events = events << 16 | events >> 16;
+#endif
+
+    wr_assert((sqe->len & ~IORING_POLL_ADD_MULTI) == 0);
+    call->op->events = (events & EVENTS_ASKED) | EVENTS_ALWAYS | POLLRDHUP;
+    return WR_EP_PARKS;
+}
+
+static int32_t kind_poll(const struct wr_ep_call *call)
+{
+    struct wr_ep_op *op = call->op;
+    const uint32_t events = call->events & op->events;
+
+    if ((events & ~op->told) == 0) {
+        return WR_EP_PARKS;
+    }
+    wr_assert(events <= INT32_MAX);
+    if (!(op->sqe.len & IORING_POLL_ADD_MULTI) ||
+        !wr_ep_ops_post(&call->ring->ops, op, (int32_t)events, 0)) {
+        return (int32_t)events;
+    }
+    op->told = events;
+    return WR_EP_PARKS;
+}
+
+static int32_t kind_begin_timeout(const struct wr_ep_call *call)
+{
+    const struct __kernel_timespec *wait =
+        (const void *)(uintptr_t)call->op->sqe.addr;
+
+    wr_assert(wait->tv_sec >= 0);
+    wr_assert(wait->tv_nsec < 1000000000);
+    call->op->due_ns =
+        wr_add_sat(wr_sys_now(), (uint64_t)wait->tv_sec * 1000000000u +
+                                     (uint64_t)wait->tv_nsec);
+    return WR_EP_TIMES;
+}
+
+static int32_t kind_cancel(const struct wr_ep_call *call)
+{
+    struct wr_ep_ring *ring = call->ring;
+    struct wr_ep_op *op = wr_ep_ops_find(&ring->ops, call->op->sqe.addr);
+
+    wr_assert(call->op->sqe.cancel_flags == 0);
+    if (!op) {
+        return -ENOENT;
+    }
+    if (!wr_ep_stop(ring, op)) {
+        return -EALREADY;
+    }
+    wr_ep_ops_end(&ring->ops, op, -ECANCELED, 0);
+    return 0;
+}
+
+static int32_t kind_nop(const struct wr_ep_call *call)
+{
+    wr_assert(call->op->state == WR_EP_NEW);
+    return 0;
+}
+
+static const struct wr_ep_kind kind_table[] = {
+    [IORING_OP_NOP] = {kind_nop, NULL},
+    [IORING_OP_RECV] = {wr_ep_begin_recv, wr_ep_recv},
+    [IORING_OP_SEND] = {wr_ep_send, NULL},
+    [IORING_OP_SENDMSG] = {wr_ep_sendmsg, NULL},
+    [IORING_OP_ACCEPT] = {wr_ep_begin_accept, wr_ep_accept},
+    [IORING_OP_CONNECT] = {wr_ep_begin_connect, wr_ep_connect},
+    [IORING_OP_POLL_ADD] = {kind_begin_poll, kind_poll},
+    [IORING_OP_READ] = {wr_ep_begin_move, wr_ep_move},
+    [IORING_OP_WRITE] = {wr_ep_begin_move, wr_ep_move},
+    [IORING_OP_SPLICE] = {wr_ep_begin_splice, wr_ep_by_worker},
+    [IORING_OP_OPENAT] = {wr_ep_by_worker, NULL},
+    [IORING_OP_OPENAT2] = {wr_ep_by_worker, NULL},
+    [IORING_OP_FSYNC] = {wr_ep_by_worker, NULL},
+    [IORING_OP_STATX] = {wr_ep_by_worker, NULL},
+    [IORING_OP_CLOSE] = {wr_ep_close, NULL},
+    [IORING_OP_TIMEOUT] = {kind_begin_timeout, NULL},
+    [IORING_OP_ASYNC_CANCEL] = {kind_cancel, NULL},
+};
+
+const struct wr_ep_kind *wr_ep_kind_of(const struct io_uring_sqe *sqe)
+{
+    wr_check(sqe->opcode < sizeof(kind_table) / sizeof(kind_table[0]));
+    wr_check(kind_table[sqe->opcode].begin);
+    return &kind_table[sqe->opcode];
+}
+
+int wr_ep_awaited_fd(const struct io_uring_sqe *sqe)
+{
+    if (!wr_ep_kind_of(sqe)->attempt) {
+        return -1;
+    }
+    wr_assert(sqe->fd >= 0);
+    if (sqe->opcode != IORING_OP_SPLICE) {
+        return sqe->fd;
+    }
+    const int flags = fcntl(sqe->splice_fd_in, F_GETFL);
+    return flags >= 0 && !(flags & O_NONBLOCK) ? sqe->splice_fd_in : sqe->fd;
+}

@@ -1,0 +1,78 @@
+/*
+ * The calls that carry out entries, a kind for each opcode.
+ *
+ *     begin --result--> ended
+ *       '--WR_EP_PARKS--> parked --ready, attempt--> ended, or parked again
+ *       '--WR_EP_WORKS--> with the workers -----------> ended, or parked
+ *       '--WR_EP_TIMES--> timed -----------------------> ended
+ *
+ * begin is called when the entry is submitted, attempt each time its descriptor
+ * is ready. Neither waits.
+ */
+#ifndef WEIR_URING_POLL_KIND_H
+#define WEIR_URING_POLL_KIND_H
+
+#include "poll_impl.h"
+
+#include <errno.h>
+#include <sys/types.h>
+
+/* Results that are none of the operation. */
+#define WR_EP_PARKS INT32_MIN       /* until one of its events */
+#define WR_EP_WORKS (INT32_MIN + 1) /* a worker makes the call */
+#define WR_EP_TIMES (INT32_MIN + 2) /* until its time */
+
+struct wr_ep_call {
+    struct wr_ep_ring *ring;
+    struct wr_ep_op *op;
+    uint32_t events; /* that have come, of an attempt */
+};
+
+typedef int32_t wr_ep_call_fn(const struct wr_ep_call *call);
+
+struct wr_ep_kind {
+    wr_ep_call_fn *begin;
+    wr_ep_call_fn *attempt; /* NULL: it is never parked */
+};
+
+/* Aborts if weir makes no such entries. */
+const struct wr_ep_kind *wr_ep_kind_of(const struct io_uring_sqe *sqe);
+
+/* The descriptor that an entry may wait for; -1: none. */
+int wr_ep_awaited_fd(const struct io_uring_sqe *sqe);
+
+/* The result of a system call. */
+static inline int32_t wr_ep_result(ssize_t ret)
+{
+    wr_debug_assert(ret >= -1);
+    wr_debug_assert(ret <= INT32_MAX);
+    return ret < 0 ? -errno : (int32_t)ret;
+}
+
+/* A result, or WR_EP_PARKS for "not now". */
+static inline int32_t wr_ep_unless_again(int32_t res)
+{
+    wr_debug_assert(res > WR_EP_TIMES);
+    return res == -EAGAIN || res == -EINTR ? WR_EP_PARKS : res;
+}
+
+/* ---- kind_socket.c ---- */
+
+wr_ep_call_fn wr_ep_begin_recv;
+wr_ep_call_fn wr_ep_recv;
+wr_ep_call_fn wr_ep_send;
+wr_ep_call_fn wr_ep_sendmsg;
+wr_ep_call_fn wr_ep_begin_accept;
+wr_ep_call_fn wr_ep_accept;
+wr_ep_call_fn wr_ep_begin_connect;
+wr_ep_call_fn wr_ep_connect;
+
+/* ---- kind_file.c ---- */
+
+wr_ep_call_fn wr_ep_begin_move;
+wr_ep_call_fn wr_ep_move;
+wr_ep_call_fn wr_ep_begin_splice;
+wr_ep_call_fn wr_ep_by_worker;
+wr_ep_call_fn wr_ep_close;
+
+#endif

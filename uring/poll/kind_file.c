@@ -1,0 +1,124 @@
+/*
+ * Reads, writes and closes of files, and what only workers do.
+ *
+ * A read at a place is made at once if the bytes are cached, else by a worker.
+ * At the file's own position (FIFOs, terminals, eventfds) the operation first
+ * waits until the file is ready.
+ */
+#include "kind.h"
+
+#include "../sys.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Bytes that are cached are read at once. */
+static int32_t kind_file_begin_place(const struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+
+    wr_assert(sqe->off != UINT64_MAX);
+    if (sqe->opcode == IORING_OP_READ && !(sqe->flags & IOSQE_ASYNC)) {
+        const int64_t got = wr_sys_read_cached(
+            sqe->fd, (void *)(uintptr_t)sqe->addr, sqe->len, sqe->off);
+        if (got != -EAGAIN && got != -EOPNOTSUPP && got != -EINTR) {
+            return (int32_t)got;
+        }
+    }
+    return WR_EP_WORKS;
+}
+
+/* A pipe has no places, and ignores them here as it does in a ring. */
+static bool kind_file_has_places(const struct io_uring_sqe *sqe)
+{
+    wr_assert(sqe->fd >= 0);
+    return sqe->off != UINT64_MAX &&
+           (lseek(sqe->fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE);
+}
+
+/* A file that is ready whenever a worker gets round to it: its file system may
+ * be asked for readiness, and not answer. */
+static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
+{
+    mode_t mode;
+
+    wr_assert(sqe->off == UINT64_MAX);
+    return sqe->flags & IOSQE_ASYNC && wr_sys_mode(sqe->fd, &mode) == 0 &&
+           (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode));
+}
+
+/* Those at the file's own position wait until it is ready. */
+int32_t wr_ep_begin_move(const struct wr_ep_call *call)
+{
+    struct io_uring_sqe *sqe = &call->op->sqe;
+
+    if (kind_file_has_places(sqe)) {
+        return kind_file_begin_place(call);
+    }
+    if (sqe->off != UINT64_MAX) {
+        sqe->off = UINT64_MAX;
+        sqe->flags |= IOSQE_ASYNC; /* other programs may read it, too */
+    }
+    if (kind_file_is_never_awaited(sqe)) {
+        return WR_EP_WORKS;
+    }
+    call->op->events = sqe->opcode == IORING_OP_READ ? POLLIN : POLLOUT;
+    return WR_EP_PARKS;
+}
+
+/* Ready: a file that only weir reads is read at once, others by a worker. */
+int32_t wr_ep_move(const struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+
+    wr_assert(sqe->off == UINT64_MAX);
+    if (sqe->opcode != IORING_OP_READ || sqe->flags & IOSQE_ASYNC) {
+        return WR_EP_WORKS;
+    }
+    return wr_ep_unless_again(
+        wr_ep_result(read(sqe->fd, (void *)(uintptr_t)sqe->addr, sqe->len)));
+}
+
+/* One end is a pipe of weir, which is ready; the other one is waited for. */
+int32_t wr_ep_begin_splice(const struct wr_ep_call *call)
+{
+    struct wr_ep_op *op = call->op;
+    const int flags = fcntl(op->sqe.splice_fd_in, F_GETFL);
+
+    wr_require(flags >= 0, -errno);
+    op->events = flags & O_NONBLOCK ? POLLOUT : POLLIN;
+    wr_assert(op->sqe.len > 0);
+    return WR_EP_PARKS;
+}
+
+int32_t wr_ep_by_worker(const struct wr_ep_call *call)
+{
+    wr_assert(call->op->state == WR_EP_NEW || call->op->state == WR_EP_PARKED);
+    return WR_EP_WORKS;
+}
+
+/* Files may flush when they are closed. */
+static bool kind_file_closes_slowly(const struct io_uring_sqe *sqe)
+{
+    mode_t mode;
+
+    wr_assert(sqe->opcode == IORING_OP_CLOSE);
+    return sqe->flags & IOSQE_ASYNC ||
+           (!(sqe->flags & IOSQE_CQE_SKIP_SUCCESS) &&
+            wr_sys_mode(sqe->fd, &mode) == 0 && S_ISREG(mode));
+}
+
+int32_t wr_ep_close(const struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+
+    struct wr_ep_watch *watch =
+        wr_ep_watch_find(&call->ring->interest, sqe->fd);
+
+    if (watch) {
+        wr_ep_watch_forget(&call->ring->interest, watch);
+    }
+    return kind_file_closes_slowly(sqe) ? WR_EP_WORKS : wr_sys_close(sqe->fd);
+}

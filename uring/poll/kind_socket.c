@@ -1,0 +1,139 @@
+/*
+ * Receives, sends, accepts and connects of the poll engine.
+ *
+ * Sockets of weir block, so each call says that it does not wait. accept4() and
+ * connect() have no flag for that: a listener stays non-blocking once weir has
+ * accepted from it, a socket is non-blocking while it is being connected.
+ */
+#include "kind.h"
+
+#include "../sys.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+/* Accepts of one event; a storm does not hold up the connections. */
+#define ACCEPTS_MAX 64u
+
+/* Receives into a provided buffer or the caller's memory. Fewer bytes than
+ * there was room for, or none: the socket is drained. */
+int32_t wr_ep_recv(const struct wr_ep_call *call)
+{
+    struct wr_ep_buffers *buffers = &call->ring->buffers;
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const bool selects = (sqe->flags & IOSQE_BUFFER_SELECT) != 0;
+    void *data = (void *)(uintptr_t)sqe->addr;
+    size_t len = sqe->len;
+
+    if (selects) {
+        const struct wr_ep_buffer *first = wr_ep_buffers_first(buffers);
+        wr_require(first, -ENOBUFS);
+        data = first->data;
+        len = len < first->len ? len : first->len;
+    }
+    wr_assert(len > 0);
+    const int32_t res = wr_ep_unless_again(
+        wr_ep_result(recv(sqe->fd, data, len, MSG_DONTWAIT)));
+    call->op->watch->is_drained = res < (int32_t)len;
+    call->op->flags = selects && res > 0 ? wr_ep_buffers_take(buffers) : 0;
+    return res;
+}
+
+int32_t wr_ep_begin_recv(const struct wr_ep_call *call)
+{
+    wr_assert(call->op->sqe.ioprio == 0); /* no multishot, no credit */
+    call->op->watch->is_own = true;
+    call->op->events = POLLIN | POLLRDHUP;
+    return call->op->watch->is_drained ? WR_EP_PARKS : wr_ep_recv(call);
+}
+
+int32_t wr_ep_send(const struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+    wr_assert(sqe->msg_flags & (uint32_t)MSG_DONTWAIT);
+
+    return wr_ep_result(send(sqe->fd, (const void *)(uintptr_t)sqe->addr,
+                             sqe->len, (int)sqe->msg_flags));
+}
+
+int32_t wr_ep_sendmsg(const struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+    wr_assert(sqe->msg_flags & (uint32_t)MSG_DONTWAIT);
+
+    return wr_ep_result(sendmsg(sqe->fd,
+                                (const struct msghdr *)(uintptr_t)sqe->addr,
+                                (int)sqe->msg_flags));
+}
+
+static int kind_socket_set_blocking(int fd, int flags, bool blocks)
+{
+    const int with = blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+
+    wr_assert(fd >= 0);
+    return fcntl(fd, F_SETFL, with) < 0 ? -errno : 0;
+}
+
+int32_t wr_ep_accept(const struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const bool multishot = (sqe->ioprio & IORING_ACCEPT_MULTISHOT) != 0;
+
+    wr_assert(call->op->watch);
+    for (uint32_t i = 0; i < ACCEPTS_MAX; i++) {
+        const int32_t res = wr_ep_unless_again(
+            wr_ep_result(accept4(sqe->fd, NULL, NULL, (int)sqe->accept_flags)));
+        if (res < 0 || !multishot ||
+            !wr_ep_ops_post(&call->ring->ops, call->op, res, 0)) {
+            return res;
+        }
+    }
+    return WR_EP_PARKS; /* the set tells of those that are left */
+}
+
+/* A listener stays non-blocking: an accept has no flag for it. */
+int32_t wr_ep_begin_accept(const struct wr_ep_call *call)
+{
+    const int fd = call->op->sqe.fd;
+
+    wr_assert(call->op->sqe.addr == 0);
+    const int flags = fcntl(fd, F_GETFL);
+    wr_require(flags >= 0, -errno);
+    if (!(flags & O_NONBLOCK)) {
+        const int err = kind_socket_set_blocking(fd, flags, false);
+        wr_require(err >= 0, err);
+    }
+    call->op->events = POLLIN;
+    return wr_ep_accept(call);
+}
+
+/* The socket is non-blocking while connect() is called, and not afterwards. */
+int32_t wr_ep_begin_connect(const struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const int flags = fcntl(sqe->fd, F_GETFL);
+    wr_require(flags >= 0, -errno);
+    const bool blocks = !(flags & O_NONBLOCK);
+
+    int err = blocks ? kind_socket_set_blocking(sqe->fd, flags, false) : 0;
+    wr_require(err >= 0, err);
+    const int32_t res =
+        wr_sys_connect(sqe->fd, (const struct sockaddr *)(uintptr_t)sqe->addr,
+                       (socklen_t)sqe->off);
+    err = blocks ? kind_socket_set_blocking(sqe->fd, flags, true) : 0;
+    wr_assert(err == 0);
+    call->op->events = POLLOUT;
+    return res == -EINPROGRESS ? WR_EP_PARKS : res;
+}
+
+int32_t wr_ep_connect(const struct wr_ep_call *call)
+{
+    int err = 0;
+    socklen_t len = sizeof(err);
+
+    wr_assert(call->events != 0);
+    const int ret =
+        wr_sys_getsockopt(call->op->sqe.fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    return ret < 0 ? ret : -err;
+}

@@ -1,0 +1,90 @@
+/*
+ * Submitted entries of the poll engine, and its queue of completions.
+ *
+ *     new --> waiting (for a descriptor, a time or a worker) --> ended --> free
+ *      '------------------------------------------------------'
+ *
+ * An entry becomes an operation, which keeps a copy of it. The operation itself
+ * is what waits in the queue of completions when it has ended, so that queue
+ * needs no memory of its own and cannot overflow. Operations that wait are
+ * found by their user_data, for cancel requests.
+ */
+#ifndef WEIR_URING_POLL_OPS_H
+#define WEIR_URING_POLL_OPS_H
+
+#include "../list.h"
+#include "../ring.h"
+#include "../slab.h"
+#include "../sqe.h"
+
+enum wr_ep_state {
+    WR_EP_NEW,
+    WR_EP_PARKED,  /* waits for a descriptor */
+    WR_EP_TIMED,   /* waits for its time */
+    WR_EP_WORKING, /* with the workers */
+    WR_EP_ENDED,   /* in the queue of completions */
+    WR_EP_STATES,
+};
+
+struct wr_ep_watch;
+
+struct wr_ep_op {
+    struct wr_list link;        /* in the list of its state */
+    struct wr_ep_op *same_hash; /* while it waits */
+    struct io_uring_sqe sqe;
+    struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
+    enum wr_ep_state state;
+    bool is_begun;   /* WORKING: a thread has it; set under their mutex */
+    uint32_t events; /* PARKED: any of these, an error or a hang-up wakes it */
+    uint32_t told;   /* multishot poll: the events of its last completion */
+    int32_t res;     /* ENDED, or set by a worker */
+    uint32_t flags;  /* ENDED */
+    uint64_t due_ns; /* TIMED */
+};
+
+struct wr_ep_ops {
+    struct wr_slab slab;
+    const struct weir_allocator *allocator;
+    struct wr_list ended; /* the oldest first */
+    uint32_t ended_count;
+    uint32_t waiting_count;
+    uint32_t bucket_bits;
+    struct wr_ep_op **buckets; /* those that wait, by user_data */
+};
+
+/* 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
+                                 const struct weir_allocator *allocator);
+/* Frees everything; all other operations have been ended. */
+void wr_ep_ops_fini(struct wr_ep_ops *ops);
+
+/* The only writer of an operation's state. */
+void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state);
+
+/* NULL: no memory. */
+WEIR_MUST_USE struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
+                                             const struct io_uring_sqe *sqe);
+
+/* The operation waits from now on, in this state; it can be found. */
+void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
+                    enum wr_ep_state state);
+
+/* One that waits, or NULL. */
+struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops,
+                                uint64_t user_data);
+
+/* Ends an operation, which is in no list: it is a completion now, or freed if
+ * its entry wants none. */
+void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
+                   uint32_t flags);
+
+/* A completion of a multishot operation that goes on. False: no memory. */
+WEIR_MUST_USE bool wr_ep_ops_post(struct wr_ep_ops *ops,
+                                  const struct wr_ep_op *op, int32_t res,
+                                  uint32_t flags);
+
+/* Moves up to @max completions out. */
+WEIR_MUST_USE uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret,
+                                      uint32_t max);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * The ring of the poll engine, for its own files.
+ */
+#ifndef WEIR_URING_POLL_POLL_IMPL_H
+#define WEIR_URING_POLL_POLL_IMPL_H
+
+#include "../engine.h"
+#include "buffers.h"
+#include "interest.h"
+#include "ops.h"
+#include "workers.h"
+
+struct wr_ep_ring {
+    struct wr_ring base;
+    struct io_uring_sqe *sq; /* prepared entries, the oldest at sq_head */
+    uint32_t sq_entries;
+    uint32_t sq_head;
+    uint32_t sq_tail;
+    struct wr_ep_ops ops;
+    struct wr_ep_interest interest;
+    struct wr_ep_buffers buffers;
+    struct wr_ep_workers workers;
+    struct wr_list timed; /* operations, the first due first */
+    int error;            /* sticky */
+    bool enabled;
+    bool has_skipped_wait; /* the last enter had completions and did not look */
+    bool has_more;         /* the last wait may have left events */
+    struct io_uring_sqe discarded; /* gets all SQEs after an error */
+};
+
+/* ---- issue.c ---- */
+
+/* Begins an entry. False: no memory; nothing was done. */
+WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
+                               const struct io_uring_sqe *sqe);
+
+/* An event has come for a watch. */
+void wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
+                uint32_t events);
+
+/* The set refused a watch: its operations go on without it, or end. */
+void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
+                             int err);
+
+/* The threads may have finished operations. */
+void wr_ep_collect(struct wr_ep_ring *ring);
+
+/* Ends the operations whose time has come. */
+void wr_ep_expire(struct wr_ep_ring *ring);
+/* How long until the next one, at most @limit_ns. */
+uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);
+
+/* Takes an operation out of what it waits for; false: a worker has begun it. */
+WEIR_MUST_USE bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op);
+/* Cancels everything that waits for a descriptor or a time. */
+void wr_ep_cancel_all(struct wr_ep_ring *ring);
+
+#endif

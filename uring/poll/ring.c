@@ -1,0 +1,364 @@
+/*
+ * The poll engine: a ring that epoll, system calls and a few threads carry out.
+ *
+ * Where io_uring is refused this takes its place under the seam (ring.h). The
+ * same entries go in and the same completions come out, with the least of
+ * io_uring's features: single receives into plain buffers, no credit in the
+ * kernel. So what stands above runs as on an old kernel.
+ *
+ * An enter begins the prepared entries; those that can be carried out now are
+ * complete. It brings what waits for descriptors to the epoll set, waits, and
+ * attempts what has become ready. If there are completions it does not wait,
+ * and the set is not even asked every other time, so that a batch of sends
+ * costs no system call besides.
+ */
+#include "poll_impl.h"
+
+#include "../alloc.h"
+#include "../probe.h"
+#include "../sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SQ_FULL_RETRIES 1000
+
+static struct wr_ep_ring *ring_of(struct wr_ring *base)
+{
+    wr_debug_assert(base->engine == &wr_engine_poll);
+    return wr_container_of(base, struct wr_ep_ring, base);
+}
+
+/* ---- opening and closing ---- */
+
+/* The eventfd of the workers has a watch like any other descriptor, and an
+ * operation of its own is not needed: wr_ep_collect() is called for it. */
+static int ring_open_parts(struct wr_ep_ring *ring, uint32_t sq_entries)
+{
+    const struct weir_allocator *allocator = ring->base.allocator;
+
+    ring->sq = wr_alloc(allocator, sq_entries * sizeof(*ring->sq));
+    wr_require(ring->sq, -ENOMEM);
+    ring->sq_entries = sq_entries;
+    int err = wr_ep_ops_init(&ring->ops, allocator);
+    if (err < 0) {
+        goto free_sq;
+    }
+    err = wr_ep_workers_open(&ring->workers);
+    if (err < 0) {
+        goto fini_ops;
+    }
+    err =
+        wr_ep_interest_open(&ring->interest, allocator, ring->workers.eventfd);
+    if (err < 0) {
+        goto close_workers;
+    }
+    wr_list_init(&ring->timed);
+    return 0;
+
+close_workers:
+    wr_ep_workers_close(&ring->workers, &ring->ops);
+fini_ops:
+    wr_ep_ops_fini(&ring->ops);
+free_sq:
+    wr_free(allocator, ring->sq, sq_entries * sizeof(*ring->sq));
+    return err;
+}
+
+static int poll_open(const struct wr_ring_options *options,
+                     struct wr_ring **ret, struct wr_features *ret_features)
+{
+    const struct weir_allocator *allocator = options->allocator;
+    wr_assert(options->sq_entries > 0);
+    struct wr_ep_ring *ring = wr_alloc(allocator, sizeof(*ring));
+
+    wr_require(ring, -ENOMEM);
+    memset(ring, 0, sizeof(*ring));
+    ring->base.engine = &wr_engine_poll;
+    ring->base.allocator = allocator;
+    const int err = ring_open_parts(ring, options->sq_entries);
+    if (err < 0) {
+        wr_free(allocator, ring, sizeof(*ring));
+        return err;
+    }
+    memset(ret_features, 0, sizeof(*ret_features));
+    wr_probe_machine(ret_features);
+    ret_features->sq_entries = options->sq_entries;
+    ret_features->cq_entries = options->cq_entries;
+    *ret = &ring->base;
+    return 0;
+}
+
+static int poll_enable(struct wr_ring *base)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+
+    wr_assert(!ring->enabled);
+    ring->enabled = true;
+    return 0;
+}
+
+/* Discards an SQE after an error; a close is done. */
+static void ring_lose_entry(struct wr_ep_ring *ring)
+{
+    wr_assert(ring->error);
+    if (ring->discarded.opcode == IORING_OP_CLOSE) {
+        wr_ignore(wr_sys_close(ring->discarded.fd) < 0);
+    }
+    ring->discarded.opcode = IORING_OP_NOP;
+}
+
+static void poll_close(struct wr_ring *base)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+    const struct weir_allocator *allocator = base->allocator;
+
+    if (ring->error) {
+        ring_lose_entry(ring);
+    }
+    wr_ep_cancel_all(ring);
+    wr_ep_workers_close(&ring->workers, &ring->ops);
+    wr_ep_interest_close(&ring->interest);
+    wr_ep_buffers_close(&ring->buffers, allocator);
+    wr_ep_ops_fini(&ring->ops);
+    wr_assert(ring->sq_entries > 0);
+    wr_free(allocator, ring->sq, ring->sq_entries * sizeof(*ring->sq));
+    wr_free(allocator, ring, sizeof(*ring));
+}
+
+/* ---- submission ---- */
+
+static uint32_t poll_unsubmitted(const struct wr_ring *base)
+{
+    const struct wr_ep_ring *ring =
+        wr_container_of(base, const struct wr_ep_ring, base);
+
+    wr_debug_assert(ring->sq_head <= ring->sq_tail);
+    return ring->sq_tail - ring->sq_head;
+}
+
+static struct io_uring_sqe *poll_unsubmitted_at(struct wr_ring *base,
+                                                uint32_t index)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+
+    wr_assert(ring->sq_head + index < ring->sq_tail);
+    return &ring->sq[ring->sq_head + index];
+}
+
+/* Begins prepared entries, as many as there is memory for. */
+static void ring_submit(struct wr_ep_ring *ring)
+{
+    while (ring->sq_head < ring->sq_tail) {
+        if (WR_UNLIKELY(!wr_ep_issue(ring, &ring->sq[ring->sq_head]))) {
+            return;
+        }
+        ring->sq_head++;
+        ring->base.stats.submitted++;
+    }
+    wr_assert(ring->sq_head == ring->sq_tail);
+    ring->sq_head = 0;
+    ring->sq_tail = 0;
+}
+
+static void ring_sleep_a_little(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    nanosleep(&pause, NULL);
+}
+
+static void ring_submit_full_queue(struct wr_ep_ring *ring)
+{
+    wr_assert(ring->sq_tail == ring->sq_entries);
+    ring->base.stats.sq_full++;
+    ring_submit(ring);
+    for (int i = 0; i < SQ_FULL_RETRIES && ring->sq_tail > 0; i++) {
+        ring_sleep_a_little();
+        ring_submit(ring);
+    }
+    if (ring->sq_tail > 0 && !ring->error) {
+        ring->error = -EAGAIN;
+    }
+}
+
+static struct io_uring_sqe *poll_sqe(struct wr_ring *base)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+    struct io_uring_sqe *sqe = &ring->discarded;
+
+    wr_assert(ring->enabled);
+    if (WR_UNLIKELY(ring->sq_tail == ring->sq_entries) && !ring->error) {
+        ring_submit_full_queue(ring);
+    }
+    if (WR_UNLIKELY(ring->error)) {
+        ring_lose_entry(ring);
+    } else {
+        sqe = &ring->sq[ring->sq_tail++];
+    }
+    memset(sqe, 0, sizeof(*sqe));
+    return sqe;
+}
+
+/* ---- waiting ---- */
+
+static void ring_apply_interest(struct wr_ep_ring *ring)
+{
+    struct wr_ep_watch *refused;
+    int err = 0;
+
+    while ((refused = wr_ep_interest_apply(&ring->interest, &err))) {
+        wr_assert(err < 0);
+        wr_ep_go_on_without_set(ring, refused, err);
+    }
+}
+
+static void ring_wait(struct wr_ep_ring *ring, uint64_t timeout_ns)
+{
+    const uint32_t count = wr_ep_interest_wait(&ring->interest, timeout_ns);
+
+    ring->has_more = count == WR_EP_EVENTS_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t events;
+        struct wr_ep_watch *watch =
+            wr_ep_interest_event(&ring->interest, i, &events);
+        if (watch && watch->fd == ring->workers.eventfd) {
+            wr_ep_collect(ring);
+        } else if (watch) {
+            wr_ep_wake(ring, watch, events);
+        }
+    }
+    wr_assert(count <= WR_EP_EVENTS_MAX);
+}
+
+static int poll_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+
+    wr_assert(ring->enabled);
+    if (WR_UNLIKELY(ring->error)) {
+        return ring->error;
+    }
+    ring->base.stats.enters++;
+    ring_submit(ring);
+    ring_apply_interest(ring);
+    if (WR_UNLIKELY(ring->sq_tail > 0)) {
+        ring_sleep_a_little(); /* no memory: neither work nor waiting */
+        return 0;
+    }
+    const bool has_completions = ring->ops.ended_count > 0;
+    if (want == 0 || (has_completions && !ring->has_skipped_wait)) {
+        ring->has_skipped_wait = true;
+        return 0;
+    }
+    ring->has_skipped_wait = false;
+    ring_wait(ring, has_completions ? 0 : wr_ep_time_left(ring, timeout_ns));
+    wr_ep_expire(ring);
+    return 0;
+}
+
+/* ---- completions ---- */
+
+static uint32_t poll_reap(struct wr_ring *base, struct wr_cqe *ret,
+                          uint32_t max)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+    const uint32_t count = wr_ep_ops_reap(&ring->ops, ret, max);
+
+    wr_assert(ring->enabled);
+    base->stats.completions += count;
+    return count;
+}
+
+/* The queue has no end. */
+static bool poll_handle_overflow(struct wr_ring *base)
+{
+    wr_assert(base->stats.overflows == 0);
+    return false;
+}
+
+static bool poll_has_completions(const struct wr_ring *base)
+{
+    const struct wr_ep_ring *ring =
+        wr_container_of(base, const struct wr_ep_ring, base);
+
+    wr_assert(ring->sq_entries > 0);
+    return ring->ops.ended_count > 0 || ring->has_more;
+}
+
+/* ---- descriptors ---- */
+
+static void poll_forget(struct wr_ring *base, int fd)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+    struct wr_ep_watch *watch = wr_ep_watch_find(&ring->interest, fd);
+
+    wr_assert(fd >= 0);
+    if (watch) {
+        wr_ep_watch_forget(&ring->interest, watch);
+    }
+}
+
+/* The epoll set itself can be waited for: it is readable as long as it has an
+ * event. */
+static int poll_open_signal(struct wr_ring *base)
+{
+    const int fd = fcntl(ring_of(base)->interest.epfd, F_DUPFD_CLOEXEC, 0);
+
+    wr_assert(fd != 0 || !ring_of(base)->error);
+    return fd < 0 ? -errno : fd;
+}
+
+static void poll_enable_signal(struct wr_ring *base, int fd, bool enable)
+{
+    wr_assert(fd >= 0);
+    wr_assert(base->engine == &wr_engine_poll);
+    (void)enable; /* the host does not wait during a run */
+}
+
+/* ---- provided buffers ---- */
+
+static int poll_setup_buffers(struct wr_ring *base, uint32_t entries,
+                              bool incremental)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+
+    wr_assert(!incremental);
+    return wr_ep_buffers_open(&ring->buffers, base->allocator, entries);
+}
+
+static void poll_provide_buffer(struct wr_ring *base, void *data, uint32_t len,
+                                uint16_t buf_id)
+{
+    const struct wr_ep_buffer buffer = {.data = data, .len = len, .id = buf_id};
+
+    wr_assert(data);
+    wr_ep_buffers_add(&ring_of(base)->buffers, &buffer);
+}
+
+static void poll_commit_buffers(struct wr_ring *base)
+{
+    wr_assert(base->engine == &wr_engine_poll);
+    wr_ep_buffers_commit(&ring_of(base)->buffers);
+}
+
+const struct wr_engine wr_engine_poll = {
+    .open = poll_open,
+    .enable = poll_enable,
+    .close = poll_close,
+    .sqe = poll_sqe,
+    .unsubmitted = poll_unsubmitted,
+    .unsubmitted_at = poll_unsubmitted_at,
+    .enter = poll_enter,
+    .reap = poll_reap,
+    .handle_overflow = poll_handle_overflow,
+    .forget = poll_forget,
+    .open_signal = poll_open_signal,
+    .enable_signal = poll_enable_signal,
+    .has_completions = poll_has_completions,
+    .setup_buffers = poll_setup_buffers,
+    .provide_buffer = poll_provide_buffer,
+    .commit_buffers = poll_commit_buffers,
+};

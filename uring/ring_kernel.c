@@ -1,0 +1,532 @@
+/*
+ * The engine of the running kernel: io_uring behind the seam (ring.h).
+ *
+ * Any thread may open a ring, disabled, so that errors are known early; the
+ * thread that runs the loop enables it and owns it from then on
+ * (SINGLE_ISSUER). Only that thread runs task work, when it enters
+ * (DEFER_TASKRUN). The features are probed with a small ring that tries each
+ * one on a socket pair (probe.c).
+ *
+ * A temporary error of io_uring_enter() is no error here; any other error is
+ * permanent and returned by all later calls.
+ */
+#include "engine.h"
+
+#include "../include/weir/error.h"
+#include "alloc.h"
+#include "check.h"
+#include "probe.h"
+#include "race.h"
+#include "sqe.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define SQ_ENTRIES_MIN  8u
+#define CQ_ENTRIES_MIN  64u
+#define CQ_ENTRIES_MAX  65536u
+#define SQ_FULL_RETRIES 1000
+#define BUF_GROUP       0
+#define IO_WORKERS_MAX  4u
+/* Sleeps of a millisecond while there is no memory for a ring and its buffers:
+ * until smaller sizes are tried, and in total. Counted, not timed: on a busy
+ * machine the kernel is late, too. */
+#define WAITS_FOR_SIZE 100u
+#define WAITS_FOR_ANY  1000u
+
+struct ring_kernel {
+    struct wr_ring base;
+    struct io_uring uring;
+    struct wr_features features;
+    struct io_uring_buf_ring *buf_ring;
+    uint32_t buf_ring_entries;
+    unsigned int enter_flags;
+    int buf_unseen; /* buffers added, not committed yet */
+    uint32_t waits; /* sleeps for memory so far */
+    int error;      /* sticky */
+    bool enabled;
+    bool overflowed;
+    struct io_uring_sqe discarded; /* gets all SQEs after an error */
+};
+
+static struct ring_kernel *ring_kernel_of(struct wr_ring *base)
+{
+    wr_debug_assert(base->engine == &wr_engine_kernel);
+    return wr_container_of(base, struct ring_kernel, base);
+}
+
+_Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
+               "completions are copied as they are");
+
+static int ring_init_queue(struct io_uring *uring, uint32_t sq_entries,
+                           uint32_t cq_entries)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+                 IORING_SETUP_R_DISABLED,
+        .cq_entries = cq_entries,
+    };
+
+    const int err = io_uring_queue_init_params(sq_entries, uring, &params);
+    wr_race_acquire(&wr_race_mappings);
+    return err;
+}
+
+static void ring_sleep_a_little(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Some kernels charge rings to RLIMIT_MEMLOCK until 5 to 15 ms after they were
+ * closed or their process was killed, so a restarted program finds less memory
+ * than there will be. False: another error, or the limit of sleeps is
+ * reached. */
+static bool ring_wait_for_memory(int err, uint32_t *waits, uint32_t limit)
+{
+    if ((err != -ENOMEM && err != WEIR_ERINGMEMLOCK) || *waits >= limit) {
+        return false;
+    }
+    ring_sleep_a_little();
+    (*waits)++;
+    return true;
+}
+
+/* Opens the largest queues for which there is memory now. */
+static int ring_init_largest_queue(struct io_uring *uring,
+                                   const struct wr_ring_options *options)
+{
+    uint32_t sq_entries = options->sq_entries;
+    uint32_t cq_entries = options->cq_entries;
+
+    for (;;) {
+        int err = ring_init_queue(uring, sq_entries, cq_entries);
+        if (err != -ENOMEM) {
+            return err;
+        }
+        if (cq_entries > CQ_ENTRIES_MIN && cq_entries > sq_entries * 2) {
+            cq_entries /= 2;
+        } else if (sq_entries > SQ_ENTRIES_MIN) {
+            sq_entries /= 2;
+        } else {
+            return err;
+        }
+    }
+}
+
+static int ring_init_queue_patiently(struct io_uring *uring,
+                                     const struct wr_ring_options *options,
+                                     uint32_t *waits)
+{
+    int err;
+    do {
+        err = ring_init_queue(uring, options->sq_entries, options->cq_entries);
+    } while (ring_wait_for_memory(err, waits, WAITS_FOR_SIZE));
+    if (err != -ENOMEM) {
+        return err;
+    }
+    do {
+        err = ring_init_largest_queue(uring, options);
+    } while (ring_wait_for_memory(err, waits, WAITS_FOR_ANY));
+    return err;
+}
+
+static int ring_kernel_open(const struct wr_ring_options *options,
+                            struct wr_ring **ret,
+                            struct wr_features *ret_features)
+{
+    struct wr_features features = {0};
+    uint32_t waits = 0;
+    int err;
+    wr_assert((options->sq_entries & (options->sq_entries - 1)) == 0);
+    wr_assert((options->cq_entries & (options->cq_entries - 1)) == 0);
+    wr_assert(options->cq_entries > options->sq_entries);
+    do {
+        err = wr_probe_features(&features);
+    } while (ring_wait_for_memory(err, &waits, WAITS_FOR_ANY));
+    if (err < 0) {
+        return err;
+    }
+
+    struct ring_kernel *ring = wr_alloc(options->allocator, sizeof(*ring));
+    if (!ring) {
+        return -ENOMEM;
+    }
+    memset(ring, 0, sizeof(*ring));
+    ring->base.engine = &wr_engine_kernel;
+    ring->base.allocator = options->allocator;
+    err = ring_init_queue_patiently(&ring->uring, options, &waits);
+    if (err < 0) {
+        wr_free(options->allocator, ring, sizeof(*ring));
+        return wr_probe_explain(err);
+    }
+
+    ring->waits = waits;
+    features.sq_entries = ring->uring.sq.ring_entries;
+    features.cq_entries = ring->uring.cq.ring_entries;
+    ring->features = features;
+    *ret_features = features;
+    *ret = &ring->base;
+    return 0;
+}
+
+static int ring_kernel_enable(struct wr_ring *base)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    wr_assert(!ring->enabled);
+    int err = io_uring_enable_rings(&ring->uring);
+    if (err < 0) {
+        return err;
+    }
+    ring->enabled = true;
+
+    ring->enter_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    if (wr_has(&ring->features, WR_FEATURE_NO_IOWAIT)) {
+        ring->enter_flags |= WR_ENTER_NO_IOWAIT;
+    }
+    /* Optional calls, which make the ring cheaper or safer. */
+    if (io_uring_register_ring_fd(&ring->uring) == 1) {
+        ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
+    }
+    unsigned int workers[2] = {IO_WORKERS_MAX, IO_WORKERS_MAX};
+    wr_ignore(io_uring_register_iowq_max_workers(&ring->uring, workers) < 0);
+    wr_ignore(io_uring_ring_dontfork(&ring->uring) < 0);
+    return 0;
+}
+
+/* Discards an SQE after an error; a close is done by system call. */
+static void ring_lose_entry(struct ring_kernel *ring)
+{
+    wr_assert(ring->error);
+    if (ring->discarded.opcode == IORING_OP_CLOSE) {
+        wr_ignore(wr_sys_close(ring->discarded.fd) < 0);
+    }
+    ring->discarded.opcode = IORING_OP_NOP;
+}
+
+/* The kernel frees a closed ring some milliseconds later, and listeners would
+ * stay bound until then; so all operations are cancelled first. */
+static void ring_kernel_close(struct wr_ring *base)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    if (ring->error) {
+        ring_lose_entry(ring);
+    }
+    if (ring->enabled) {
+        struct io_uring_sync_cancel_reg cancel = {
+            .flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY,
+            .timeout = {.tv_sec = -1, .tv_nsec = -1},
+        };
+        wr_ignore(io_uring_register_sync_cancel(&ring->uring, &cancel) < 0);
+        wr_ignore(io_uring_get_events(&ring->uring) < 0);
+    }
+    wr_race_release(&wr_race_mappings);
+    if (ring->buf_ring) {
+        wr_ignore(io_uring_free_buf_ring(&ring->uring, ring->buf_ring,
+                                         ring->buf_ring_entries,
+                                         BUF_GROUP) < 0);
+    }
+    io_uring_queue_exit(&ring->uring);
+    wr_free(ring->base.allocator, ring, sizeof(*ring));
+}
+
+/* Stores an error as permanent, unless it is temporary. */
+static int ring_keep_error(struct ring_kernel *ring, int ret)
+{
+    switch (ret) {
+    case 0:
+    case -EINTR:
+    case -ETIME:
+    case -EBUSY: /* reap completions first */
+        return 0;
+    case -EAGAIN: /* no memory for requests: give the kernel time */
+        ring_sleep_a_little();
+        return 0;
+    case -EBADR:
+        ring->error = WEIR_ERINGLOST;
+        return ring->error;
+    default:
+        ring->error = ret;
+        return ret;
+    }
+}
+
+/* Publishes the prepared SQEs to the kernel; returns their number. liburing has
+ * filled the array of indices once, in order. */
+static unsigned int ring_publish(struct ring_kernel *ring)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+
+    sq->sqe_head = sq->sqe_tail;
+    io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
+    return sq->sqe_tail - *sq->khead;
+}
+
+/* One io_uring_enter(): submits prepared SQEs, runs task work and waits for
+ * @want completions or the time-out. liburing's helpers cannot pass NO_IOWAIT.
+ * Returns 0 or an error. */
+static int ring_enter(struct ring_kernel *ring, uint32_t want,
+                      uint64_t timeout_ns)
+{
+    struct __kernel_timespec timeout = {
+        .tv_sec = (long long)(timeout_ns / 1000000000u),
+        .tv_nsec = (long long)(timeout_ns % 1000000000u),
+    };
+    struct io_uring_getevents_arg arg = {
+        .sigmask_sz = _NSIG / 8,
+        .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout,
+    };
+
+    const unsigned int count = ring_publish(ring);
+    int ret = io_uring_enter2((unsigned int)ring->uring.enter_ring_fd, count,
+                              want, ring->enter_flags, (sigset_t *)(void *)&arg,
+                              sizeof(arg));
+    ring->base.stats.enters++;
+    if (ret < 0) {
+        return ret;
+    }
+    wr_check((unsigned int)ret <= count);
+    ring->base.stats.submitted += (uint64_t)ret;
+    return 0;
+}
+
+static void ring_submit_full_queue(struct ring_kernel *ring)
+{
+    ring->base.stats.sq_full++;
+    for (int i = 0; i < SQ_FULL_RETRIES && !ring->error; i++) {
+        wr_ignore(ring_keep_error(ring, ring_enter(ring, 0, 0)) < 0);
+        if (io_uring_sq_space_left(&ring->uring) > 0) {
+            return;
+        }
+    }
+    if (!ring->error) {
+        ring->error = -EAGAIN;
+    }
+}
+
+static struct io_uring_sqe *ring_kernel_sqe(struct wr_ring *base)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    wr_assert(ring->enabled);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    if (WR_UNLIKELY(!sqe)) {
+        ring_submit_full_queue(ring);
+        sqe = io_uring_get_sqe(&ring->uring);
+    }
+    if (WR_UNLIKELY(!sqe)) {
+        ring_lose_entry(ring);
+        sqe = &ring->discarded;
+    }
+    memset(sqe, 0, sizeof(*sqe));
+    return sqe;
+}
+
+static uint32_t ring_kernel_unsubmitted(const struct wr_ring *base)
+{
+    const struct ring_kernel *ring =
+        wr_container_of(base, const struct ring_kernel, base);
+    return io_uring_sq_ready(&ring->uring);
+}
+
+static struct io_uring_sqe *ring_kernel_unsubmitted_at(struct wr_ring *base,
+                                                       uint32_t index)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    const struct io_uring_sq *sq = &ring->uring.sq;
+
+    wr_assert(index < io_uring_sq_ready(&ring->uring));
+    return &sq->sqes[(*sq->khead + index) & sq->ring_mask];
+}
+
+static int ring_kernel_enter(struct wr_ring *base, uint32_t want,
+                             uint64_t timeout_ns)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    wr_assert(ring->enabled);
+    if (WR_UNLIKELY(ring->error)) {
+        return ring->error;
+    }
+    if (io_uring_cq_ready(&ring->uring) > 0) {
+        timeout_ns = 0;
+    }
+    int ret = ring_enter(ring, timeout_ns == 0 ? 0 : want, timeout_ns);
+    if (WR_UNLIKELY(io_uring_cq_has_overflow(&ring->uring)) &&
+        !ring->overflowed) {
+        ring->overflowed = true;
+        ring->base.stats.overflows++;
+    }
+    return ring_keep_error(ring, ret);
+}
+
+static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
+                                 uint32_t max)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    uint32_t count = 0;
+    uint32_t head;
+    struct io_uring_cqe *cqe;
+    wr_assert(ring->enabled);
+
+    io_uring_for_each_cqe(&ring->uring, head, cqe)
+    {
+        if (count == max) {
+            break;
+        }
+        memcpy(&ret[count], cqe, sizeof(ret[0]));
+        count++;
+    }
+    io_uring_cq_advance(&ring->uring, count);
+    ring->base.stats.completions += count;
+    return count;
+}
+
+/* liburing 2.9 leaves the old SQEs mapped, which keeps the ring in the kernel,
+ * and its pages charged, for the life of the process. */
+static void ring_unmap_entries(void *entries, uint32_t count)
+{
+    if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
+        wr_ignore(munmap(entries, count * sizeof(struct io_uring_sqe)) != 0);
+    }
+}
+
+/* The kernel refuses to resize while overflowed CQEs are pending. */
+static bool ring_kernel_handle_overflow(struct wr_ring *base)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    if (WR_LIKELY(!ring->overflowed) ||
+        io_uring_cq_has_overflow(&ring->uring)) {
+        return false;
+    }
+    ring->overflowed = false;
+    const uint32_t cq_entries = ring->uring.cq.ring_entries;
+    if (!wr_has(&ring->features, WR_FEATURE_RING_RESIZE) ||
+        cq_entries >= CQ_ENTRIES_MAX) {
+        return true;
+    }
+
+    ring_publish(ring); /* unpublished SQEs would be lost */
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .sq_entries = ring->uring.sq.ring_entries,
+        .cq_entries = cq_entries * 2,
+    };
+    void *old = ring->uring.sq.sqes;
+    wr_race_release(&wr_race_mappings);
+    /* On failure the queue stays small, which is only slower under bursts. */
+    if (io_uring_resize_rings(&ring->uring, &params) == 0) {
+        ring_unmap_entries(old, params.sq_entries);
+    }
+    wr_race_acquire(&wr_race_mappings);
+    return true;
+}
+
+static int ring_kernel_open_signal(struct wr_ring *base)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    const int fd = wr_sys_eventfd_nonblock();
+    wr_require(fd >= 0, fd);
+    const int err = io_uring_register_eventfd(&ring->uring, fd);
+    if (err < 0) {
+        wr_ignore(wr_sys_close(fd)); /* nothing was added to it */
+        return err;
+    }
+    return fd;
+}
+
+static void ring_kernel_enable_signal(struct wr_ring *base, int fd, bool enable)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    const int err = io_uring_cq_eventfd_toggle(&ring->uring, enable);
+    wr_check(err == 0); /* every kernel with DEFER_TASKRUN supports it */
+    if (enable) {
+        wr_ignore(wr_sys_eventfd_drain(fd) < 0);
+    }
+}
+
+static bool ring_kernel_has_completions(const struct wr_ring *base)
+{
+    const struct ring_kernel *ring =
+        wr_container_of(base, const struct ring_kernel, base);
+    const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
+
+    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
+           io_uring_cq_ready(&ring->uring) > 0;
+}
+
+static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
+                                     bool incremental)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    wr_assert(!ring->buf_ring);
+    wr_assert(entries > 0);
+    wr_assert((entries & (entries - 1)) == 0);
+    const unsigned int flags =
+        incremental ? (unsigned int)IOU_PBUF_RING_INC : 0u;
+    int err = 0;
+    do {
+        ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
+                                                 BUF_GROUP, flags, &err);
+    } while (!ring->buf_ring &&
+             ring_wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
+    wr_race_acquire(&wr_race_mappings);
+    if (!ring->buf_ring) {
+        return wr_probe_explain(err);
+    }
+    ring->buf_ring_entries = entries;
+    return 0;
+}
+
+static void ring_kernel_provide_buffer(struct wr_ring *base, void *data,
+                                       uint32_t len, uint16_t buf_id)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    wr_assert(len > 0);
+    wr_assert(ring->buf_unseen < (int)ring->buf_ring_entries);
+    io_uring_buf_ring_add(ring->buf_ring, data, len, buf_id,
+                          io_uring_buf_ring_mask(ring->buf_ring_entries),
+                          ring->buf_unseen);
+    ring->buf_unseen++;
+}
+
+static void ring_kernel_commit_buffers(struct wr_ring *base)
+{
+    struct ring_kernel *ring = ring_kernel_of(base);
+    wr_assert(ring->buf_ring || ring->buf_unseen == 0);
+    if (ring->buf_unseen > 0) {
+        io_uring_buf_ring_advance(ring->buf_ring, ring->buf_unseen);
+        ring->buf_unseen = 0;
+    }
+}
+
+/* A request keeps its file, and needs no descriptor. */
+static void ring_kernel_forget(struct wr_ring *base, int fd)
+{
+    wr_assert(ring_kernel_of(base)->enabled);
+    wr_assert(fd >= 0);
+}
+
+const struct wr_engine wr_engine_kernel = {
+    .open = ring_kernel_open,
+    .enable = ring_kernel_enable,
+    .close = ring_kernel_close,
+    .sqe = ring_kernel_sqe,
+    .unsubmitted = ring_kernel_unsubmitted,
+    .unsubmitted_at = ring_kernel_unsubmitted_at,
+    .enter = ring_kernel_enter,
+    .reap = ring_kernel_reap,
+    .handle_overflow = ring_kernel_handle_overflow,
+    .forget = ring_kernel_forget,
+    .open_signal = ring_kernel_open_signal,
+    .enable_signal = ring_kernel_enable_signal,
+    .has_completions = ring_kernel_has_completions,
+    .setup_buffers = ring_kernel_setup_buffers,
+    .provide_buffer = ring_kernel_provide_buffer,
+    .commit_buffers = ring_kernel_commit_buffers,
+};
