@@ -63,8 +63,8 @@ static struct ring_kernel *ring_kernel_of(struct wr_ring *base)
 _Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
                "completions are copied as they are");
 
-static int ring_init_queue(struct io_uring *uring, uint32_t sq_entries,
-                           uint32_t cq_entries)
+static int ring_kernel_init_queue(struct io_uring *uring, uint32_t sq_entries,
+                                  uint32_t cq_entries)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -79,7 +79,7 @@ static int ring_init_queue(struct io_uring *uring, uint32_t sq_entries,
     return err;
 }
 
-static void ring_sleep_a_little(void)
+static void ring_kernel_sleep_a_little(void)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
     nanosleep(&pause, NULL);
@@ -89,25 +89,26 @@ static void ring_sleep_a_little(void)
  * closed or their process was killed, so a restarted program finds less memory
  * than there will be. False: another error, or the limit of sleeps is
  * reached. */
-static bool ring_wait_for_memory(int err, uint32_t *waits, uint32_t limit)
+static bool ring_kernel_wait_for_memory(int err, uint32_t *waits,
+                                        uint32_t limit)
 {
     if ((err != -ENOMEM && err != WEIR_ERINGMEMLOCK) || *waits >= limit) {
         return false;
     }
-    ring_sleep_a_little();
+    ring_kernel_sleep_a_little();
     (*waits)++;
     return true;
 }
 
 /* Opens the largest queues for which there is memory now. */
-static int ring_init_largest_queue(struct io_uring *uring,
-                                   const struct wr_ring_options *options)
+static int ring_kernel_init_largest_queue(struct io_uring *uring,
+                                          const struct wr_ring_options *options)
 {
     uint32_t sq_entries = options->sq_entries;
     uint32_t cq_entries = options->cq_entries;
 
     for (;;) {
-        int err = ring_init_queue(uring, sq_entries, cq_entries);
+        int err = ring_kernel_init_queue(uring, sq_entries, cq_entries);
         if (err != -ENOMEM) {
             return err;
         }
@@ -121,20 +122,22 @@ static int ring_init_largest_queue(struct io_uring *uring,
     }
 }
 
-static int ring_init_queue_patiently(struct io_uring *uring,
-                                     const struct wr_ring_options *options,
-                                     uint32_t *waits)
+static int
+ring_kernel_init_queue_patiently(struct io_uring *uring,
+                                 const struct wr_ring_options *options,
+                                 uint32_t *waits)
 {
     int err;
     do {
-        err = ring_init_queue(uring, options->sq_entries, options->cq_entries);
-    } while (ring_wait_for_memory(err, waits, WAITS_FOR_SIZE));
+        err = ring_kernel_init_queue(uring, options->sq_entries,
+                                     options->cq_entries);
+    } while (ring_kernel_wait_for_memory(err, waits, WAITS_FOR_SIZE));
     if (err != -ENOMEM) {
         return err;
     }
     do {
-        err = ring_init_largest_queue(uring, options);
-    } while (ring_wait_for_memory(err, waits, WAITS_FOR_ANY));
+        err = ring_kernel_init_largest_queue(uring, options);
+    } while (ring_kernel_wait_for_memory(err, waits, WAITS_FOR_ANY));
     return err;
 }
 
@@ -150,7 +153,7 @@ static int ring_kernel_open(const struct wr_ring_options *options,
     wr_assert(options->cq_entries > options->sq_entries);
     do {
         err = wr_probe_features(&features);
-    } while (ring_wait_for_memory(err, &waits, WAITS_FOR_ANY));
+    } while (ring_kernel_wait_for_memory(err, &waits, WAITS_FOR_ANY));
     if (err < 0) {
         return err;
     }
@@ -162,7 +165,7 @@ static int ring_kernel_open(const struct wr_ring_options *options,
     memset(ring, 0, sizeof(*ring));
     ring->base.engine = &wr_engine_kernel;
     ring->base.allocator = options->allocator;
-    err = ring_init_queue_patiently(&ring->uring, options, &waits);
+    err = ring_kernel_init_queue_patiently(&ring->uring, options, &waits);
     if (err < 0) {
         wr_free(options->allocator, ring, sizeof(*ring));
         return wr_probe_explain(err);
@@ -202,7 +205,7 @@ static int ring_kernel_enable(struct wr_ring *base)
 }
 
 /* Discards an SQE after an error; a close is done by system call. */
-static void ring_lose_entry(struct ring_kernel *ring)
+static void ring_kernel_lose_entry(struct ring_kernel *ring)
 {
     wr_assert(ring->error);
     if (ring->discarded.opcode == IORING_OP_CLOSE) {
@@ -217,7 +220,7 @@ static void ring_kernel_close(struct wr_ring *base)
 {
     struct ring_kernel *ring = ring_kernel_of(base);
     if (ring->error) {
-        ring_lose_entry(ring);
+        ring_kernel_lose_entry(ring);
     }
     if (ring->enabled) {
         struct io_uring_sync_cancel_reg cancel = {
@@ -238,7 +241,7 @@ static void ring_kernel_close(struct wr_ring *base)
 }
 
 /* Stores an error as permanent, unless it is temporary. */
-static int ring_keep_error(struct ring_kernel *ring, int ret)
+static int ring_kernel_keep_error(struct ring_kernel *ring, int ret)
 {
     switch (ret) {
     case 0:
@@ -247,7 +250,7 @@ static int ring_keep_error(struct ring_kernel *ring, int ret)
     case -EBUSY: /* reap completions first */
         return 0;
     case -EAGAIN: /* no memory for requests: give the kernel time */
-        ring_sleep_a_little();
+        ring_kernel_sleep_a_little();
         return 0;
     case -EBADR:
         ring->error = WEIR_ERINGLOST;
@@ -260,7 +263,7 @@ static int ring_keep_error(struct ring_kernel *ring, int ret)
 
 /* Publishes the prepared SQEs to the kernel; returns their number. liburing has
  * filled the array of indices once, in order. */
-static unsigned int ring_publish(struct ring_kernel *ring)
+static unsigned int ring_kernel_publish(struct ring_kernel *ring)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
 
@@ -272,8 +275,8 @@ static unsigned int ring_publish(struct ring_kernel *ring)
 /* One io_uring_enter(): submits prepared SQEs, runs task work and waits for
  * @want completions or the time-out. liburing's helpers cannot pass NO_IOWAIT.
  * Returns 0 or an error. */
-static int ring_enter(struct ring_kernel *ring, uint32_t want,
-                      uint64_t timeout_ns)
+static int ring_kernel_call(struct ring_kernel *ring, uint32_t want,
+                            uint64_t timeout_ns)
 {
     struct __kernel_timespec timeout = {
         .tv_sec = (long long)(timeout_ns / 1000000000u),
@@ -284,7 +287,7 @@ static int ring_enter(struct ring_kernel *ring, uint32_t want,
         .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout,
     };
 
-    const unsigned int count = ring_publish(ring);
+    const unsigned int count = ring_kernel_publish(ring);
     int ret = io_uring_enter2((unsigned int)ring->uring.enter_ring_fd, count,
                               want, ring->enter_flags, (sigset_t *)(void *)&arg,
                               sizeof(arg));
@@ -297,11 +300,12 @@ static int ring_enter(struct ring_kernel *ring, uint32_t want,
     return 0;
 }
 
-static void ring_submit_full_queue(struct ring_kernel *ring)
+static void ring_kernel_submit_full_queue(struct ring_kernel *ring)
 {
     ring->base.stats.sq_full++;
     for (int i = 0; i < SQ_FULL_RETRIES && !ring->error; i++) {
-        wr_ignore(ring_keep_error(ring, ring_enter(ring, 0, 0)) < 0);
+        wr_ignore(ring_kernel_keep_error(ring, ring_kernel_call(ring, 0, 0)) <
+                  0);
         if (io_uring_sq_space_left(&ring->uring) > 0) {
             return;
         }
@@ -317,11 +321,11 @@ static struct io_uring_sqe *ring_kernel_sqe(struct wr_ring *base)
     wr_assert(ring->enabled);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (WR_UNLIKELY(!sqe)) {
-        ring_submit_full_queue(ring);
+        ring_kernel_submit_full_queue(ring);
         sqe = io_uring_get_sqe(&ring->uring);
     }
     if (WR_UNLIKELY(!sqe)) {
-        ring_lose_entry(ring);
+        ring_kernel_lose_entry(ring);
         sqe = &ring->discarded;
     }
     memset(sqe, 0, sizeof(*sqe));
@@ -356,13 +360,13 @@ static int ring_kernel_enter(struct wr_ring *base, uint32_t want,
     if (io_uring_cq_ready(&ring->uring) > 0) {
         timeout_ns = 0;
     }
-    int ret = ring_enter(ring, timeout_ns == 0 ? 0 : want, timeout_ns);
+    int ret = ring_kernel_call(ring, timeout_ns == 0 ? 0 : want, timeout_ns);
     if (WR_UNLIKELY(io_uring_cq_has_overflow(&ring->uring)) &&
         !ring->overflowed) {
         ring->overflowed = true;
         ring->base.stats.overflows++;
     }
-    return ring_keep_error(ring, ret);
+    return ring_kernel_keep_error(ring, ret);
 }
 
 static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
@@ -389,7 +393,7 @@ static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
 
 /* liburing 2.9 leaves the old SQEs mapped, which keeps the ring in the kernel,
  * and its pages charged, for the life of the process. */
-static void ring_unmap_entries(void *entries, uint32_t count)
+static void ring_kernel_unmap_entries(void *entries, uint32_t count)
 {
     if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
         wr_ignore(munmap(entries, count * sizeof(struct io_uring_sqe)) != 0);
@@ -411,7 +415,7 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
         return true;
     }
 
-    ring_publish(ring); /* unpublished SQEs would be lost */
+    ring_kernel_publish(ring); /* unpublished SQEs would be lost */
     struct io_uring_params params = {
         .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
         .sq_entries = ring->uring.sq.ring_entries,
@@ -421,7 +425,7 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
     wr_race_release(&wr_race_mappings);
     /* On failure the queue stays small, which is only slower under bursts. */
     if (io_uring_resize_rings(&ring->uring, &params) == 0) {
-        ring_unmap_entries(old, params.sq_entries);
+        ring_kernel_unmap_entries(old, params.sq_entries);
     }
     wr_race_acquire(&wr_race_mappings);
     return true;
@@ -474,7 +478,7 @@ static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
         ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
                                                  BUF_GROUP, flags, &err);
     } while (!ring->buf_ring &&
-             ring_wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
+             ring_kernel_wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
     wr_race_acquire(&wr_race_mappings);
     if (!ring->buf_ring) {
         return wr_probe_explain(err);

@@ -1,5 +1,7 @@
 /*
  * The fake machine, for the tests of the seam.
+ *
+ * Once with all features, and once as old kernels are, and epoll.
  */
 #include "tests/fake/fake.h"
 #include "tests/unit.h"

@@ -1,5 +1,7 @@
 /*
  * The two engines of the running kernel, for the tests of the seam.
+ *
+ * io_uring is left out where it is refused.
  */
 #include "tests/unit.h"
 #include "tests/unit/seam_machine.h"

@@ -1,6 +1,8 @@
 /*
- * The machines that the tests of the seam run on: io_uring and epoll of the
- * running kernel (seam_kernel.c), or the fake machine (tests/trace).
+ * The machines that the tests of the seam run on.
+ *
+ * io_uring and epoll of the running kernel (seam_kernel.c), or the fake machine
+ * (tests/trace/seam_fake.c).
  */
 #ifndef WEIR_TESTS_UNIT_SEAM_MACHINE_H
 #define WEIR_TESTS_UNIT_SEAM_MACHINE_H

@@ -1,4 +1,6 @@
 /*
+ * How a tool chooses and tells the engine.
+ *
  * The flag becomes WEIR_ENGINE in the environment, where the loops of every
  * thread find it.
  */

@@ -1,6 +1,8 @@
 /*
- * The engine of a tool's loops: chosen by a flag, and told where it is not the
- * one that a user would expect.
+ * The engine of a tool's loops.
+ *
+ * It is chosen by a flag, and told where it is not the one that a user would
+ * expect.
  */
 #ifndef WEIR_COMMON_ENGINE_H
 #define WEIR_COMMON_ENGINE_H

@@ -1,6 +1,7 @@
 /*
- * A ring of provided buffers in plain memory. The indices only grow; their
- * difference counts, so that they may wrap.
+ * A ring of provided buffers in plain memory.
+ *
+ * The indices only grow; their differences count, so that they may wrap.
  */
 #include "buffers.h"
 

@@ -1,6 +1,6 @@
 /*
  * Moves operations between their states: begins entries, wakes what is parked,
- * collects from the workers, and cancels.
+ * and collects from the workers. cancel.c ends them early.
  *
  * Operations are complete in the order in which their calls succeed, which is
  * the order of submission for those that need not wait, and then the order of
@@ -181,50 +181,4 @@ void wr_ep_expire(struct wr_ep_ring *ring)
         wr_ep_ops_end(&ring->ops, wr_container_of(link, struct wr_ep_op, link),
                       -ETIME, 0);
     }
-}
-
-/* ---- cancels ---- */
-
-bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op)
-{
-    switch (op->state) {
-    case WR_EP_PARKED:
-        wr_ep_watch_leave(&ring->interest, op->watch, op);
-        return true;
-    case WR_EP_TIMED:
-        wr_list_remove(&op->link);
-        return true;
-    case WR_EP_WORKING:
-        return wr_ep_workers_take_back(&ring->workers, op);
-    case WR_EP_NEW:
-    case WR_EP_ENDED:
-    case WR_EP_STATES:
-        break;
-    }
-    wr_assert(!"only operations that wait are found");
-    return false;
-}
-
-/* Ends all operations that are in a list in this way. */
-static void issue_cancel_list(struct wr_ep_ring *ring, struct wr_list *list)
-{
-    while (!wr_list_is_empty(list)) {
-        struct wr_ep_op *op =
-            wr_container_of(list->next, struct wr_ep_op, link);
-        const bool is_stopped = wr_ep_stop(ring, op);
-        wr_assert(is_stopped);
-        wr_ep_ops_end(&ring->ops, op, -ECANCELED, 0);
-    }
-}
-
-void wr_ep_cancel_all(struct wr_ep_ring *ring)
-{
-    issue_cancel_list(ring, &ring->timed);
-    for (uint32_t i = 0; i < wr_ep_interest_fds(&ring->interest); i++) {
-        struct wr_ep_watch *watch = wr_ep_watch_find(&ring->interest, (int)i);
-        if (watch) {
-            issue_cancel_list(ring, &watch->ops);
-        }
-    }
-    wr_assert(wr_list_is_empty(&ring->timed));
 }

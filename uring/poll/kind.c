@@ -1,5 +1,7 @@
 /*
  * The table of kinds, and those that are a few lines: polls, times, cancels.
+ *
+ * Opcodes that are not in the table are not made by weir (uring/op.c).
  */
 #include "kind.h"
 

@@ -1,5 +1,8 @@
 /*
  * The ring of the poll engine, for its own files.
+ *
+ * Each part (ops.h, interest.h, buffers.h, workers.h) keeps its own state and
+ * does not know the others; the functions here move operations between them.
  */
 #ifndef WEIR_URING_POLL_POLL_IMPL_H
 #define WEIR_URING_POLL_POLL_IMPL_H
@@ -49,6 +52,8 @@ void wr_ep_collect(struct wr_ep_ring *ring);
 void wr_ep_expire(struct wr_ep_ring *ring);
 /* How long until the next one, at most @limit_ns. */
 uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);
+
+/* ---- cancel.c ---- */
 
 /* Takes an operation out of what it waits for; false: a worker has begun it. */
 WEIR_MUST_USE bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op);

@@ -68,7 +68,7 @@ free_sq:
     return err;
 }
 
-static int poll_open(const struct wr_ring_options *options,
+static int ring_open(const struct wr_ring_options *options,
                      struct wr_ring **ret, struct wr_features *ret_features)
 {
     const struct weir_allocator *allocator = options->allocator;
@@ -92,7 +92,7 @@ static int poll_open(const struct wr_ring_options *options,
     return 0;
 }
 
-static int poll_enable(struct wr_ring *base)
+static int ring_enable(struct wr_ring *base)
 {
     struct wr_ep_ring *ring = ring_of(base);
 
@@ -111,7 +111,7 @@ static void ring_lose_entry(struct wr_ep_ring *ring)
     ring->discarded.opcode = IORING_OP_NOP;
 }
 
-static void poll_close(struct wr_ring *base)
+static void ring_close(struct wr_ring *base)
 {
     struct wr_ep_ring *ring = ring_of(base);
     const struct weir_allocator *allocator = base->allocator;
@@ -131,7 +131,7 @@ static void poll_close(struct wr_ring *base)
 
 /* ---- submission ---- */
 
-static uint32_t poll_unsubmitted(const struct wr_ring *base)
+static uint32_t ring_unsubmitted(const struct wr_ring *base)
 {
     const struct wr_ep_ring *ring =
         wr_container_of(base, const struct wr_ep_ring, base);
@@ -140,7 +140,7 @@ static uint32_t poll_unsubmitted(const struct wr_ring *base)
     return ring->sq_tail - ring->sq_head;
 }
 
-static struct io_uring_sqe *poll_unsubmitted_at(struct wr_ring *base,
+static struct io_uring_sqe *ring_unsubmitted_at(struct wr_ring *base,
                                                 uint32_t index)
 {
     struct wr_ep_ring *ring = ring_of(base);
@@ -184,7 +184,7 @@ static void ring_submit_full_queue(struct wr_ep_ring *ring)
     }
 }
 
-static struct io_uring_sqe *poll_sqe(struct wr_ring *base)
+static struct io_uring_sqe *ring_sqe(struct wr_ring *base)
 {
     struct wr_ep_ring *ring = ring_of(base);
     struct io_uring_sqe *sqe = &ring->discarded;
@@ -233,7 +233,7 @@ static void ring_wait(struct wr_ep_ring *ring, uint64_t timeout_ns)
     wr_assert(count <= WR_EP_EVENTS_MAX);
 }
 
-static int poll_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
+static int ring_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
 {
     struct wr_ep_ring *ring = ring_of(base);
 
@@ -261,7 +261,7 @@ static int poll_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
 
 /* ---- completions ---- */
 
-static uint32_t poll_reap(struct wr_ring *base, struct wr_cqe *ret,
+static uint32_t ring_reap(struct wr_ring *base, struct wr_cqe *ret,
                           uint32_t max)
 {
     struct wr_ep_ring *ring = ring_of(base);
@@ -273,13 +273,13 @@ static uint32_t poll_reap(struct wr_ring *base, struct wr_cqe *ret,
 }
 
 /* The queue has no end. */
-static bool poll_handle_overflow(struct wr_ring *base)
+static bool ring_handle_overflow(struct wr_ring *base)
 {
     wr_assert(base->stats.overflows == 0);
     return false;
 }
 
-static bool poll_has_completions(const struct wr_ring *base)
+static bool ring_has_completions(const struct wr_ring *base)
 {
     const struct wr_ep_ring *ring =
         wr_container_of(base, const struct wr_ep_ring, base);
@@ -290,7 +290,7 @@ static bool poll_has_completions(const struct wr_ring *base)
 
 /* ---- descriptors ---- */
 
-static void poll_forget(struct wr_ring *base, int fd)
+static void ring_forget(struct wr_ring *base, int fd)
 {
     struct wr_ep_ring *ring = ring_of(base);
     struct wr_ep_watch *watch = wr_ep_watch_find(&ring->interest, fd);
@@ -303,7 +303,7 @@ static void poll_forget(struct wr_ring *base, int fd)
 
 /* The epoll set itself can be waited for: it is readable as long as it has an
  * event. */
-static int poll_open_signal(struct wr_ring *base)
+static int ring_open_signal(struct wr_ring *base)
 {
     const int fd = fcntl(ring_of(base)->interest.epfd, F_DUPFD_CLOEXEC, 0);
 
@@ -311,7 +311,7 @@ static int poll_open_signal(struct wr_ring *base)
     return fd < 0 ? -errno : fd;
 }
 
-static void poll_enable_signal(struct wr_ring *base, int fd, bool enable)
+static void ring_enable_signal(struct wr_ring *base, int fd, bool enable)
 {
     wr_assert(fd >= 0);
     wr_assert(base->engine == &wr_engine_poll);
@@ -320,7 +320,7 @@ static void poll_enable_signal(struct wr_ring *base, int fd, bool enable)
 
 /* ---- provided buffers ---- */
 
-static int poll_setup_buffers(struct wr_ring *base, uint32_t entries,
+static int ring_setup_buffers(struct wr_ring *base, uint32_t entries,
                               bool incremental)
 {
     struct wr_ep_ring *ring = ring_of(base);
@@ -329,7 +329,7 @@ static int poll_setup_buffers(struct wr_ring *base, uint32_t entries,
     return wr_ep_buffers_open(&ring->buffers, base->allocator, entries);
 }
 
-static void poll_provide_buffer(struct wr_ring *base, void *data, uint32_t len,
+static void ring_provide_buffer(struct wr_ring *base, void *data, uint32_t len,
                                 uint16_t buf_id)
 {
     const struct wr_ep_buffer buffer = {.data = data, .len = len, .id = buf_id};
@@ -338,27 +338,27 @@ static void poll_provide_buffer(struct wr_ring *base, void *data, uint32_t len,
     wr_ep_buffers_add(&ring_of(base)->buffers, &buffer);
 }
 
-static void poll_commit_buffers(struct wr_ring *base)
+static void ring_commit_buffers(struct wr_ring *base)
 {
     wr_assert(base->engine == &wr_engine_poll);
     wr_ep_buffers_commit(&ring_of(base)->buffers);
 }
 
 const struct wr_engine wr_engine_poll = {
-    .open = poll_open,
-    .enable = poll_enable,
-    .close = poll_close,
-    .sqe = poll_sqe,
-    .unsubmitted = poll_unsubmitted,
-    .unsubmitted_at = poll_unsubmitted_at,
-    .enter = poll_enter,
-    .reap = poll_reap,
-    .handle_overflow = poll_handle_overflow,
-    .forget = poll_forget,
-    .open_signal = poll_open_signal,
-    .enable_signal = poll_enable_signal,
-    .has_completions = poll_has_completions,
-    .setup_buffers = poll_setup_buffers,
-    .provide_buffer = poll_provide_buffer,
-    .commit_buffers = poll_commit_buffers,
+    .open = ring_open,
+    .enable = ring_enable,
+    .close = ring_close,
+    .sqe = ring_sqe,
+    .unsubmitted = ring_unsubmitted,
+    .unsubmitted_at = ring_unsubmitted_at,
+    .enter = ring_enter,
+    .reap = ring_reap,
+    .handle_overflow = ring_handle_overflow,
+    .forget = ring_forget,
+    .open_signal = ring_open_signal,
+    .enable_signal = ring_enable_signal,
+    .has_completions = ring_has_completions,
+    .setup_buffers = ring_setup_buffers,
+    .provide_buffer = ring_provide_buffer,
+    .commit_buffers = ring_commit_buffers,
 };

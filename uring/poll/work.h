@@ -1,5 +1,7 @@
 /*
  * The system calls of the poll engine that can block, for its threads.
+ *
+ * They know no ring: an entry is all that they see.
  */
 #ifndef WEIR_URING_POLL_WORK_H
 #define WEIR_URING_POLL_WORK_H
