@@ -7,6 +7,7 @@
  */
 #include "kind.h"
 
+#include "../closer.h"
 #include "../sys.h"
 
 #include <fcntl.h>
@@ -100,25 +101,40 @@ int32_t wr_ep_by_worker(const struct wr_ep_call *call)
 }
 
 /* Files may flush when they are closed. */
-static bool kind_file_closes_slowly(const struct io_uring_sqe *sqe)
+static bool kind_file_flushes(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
 
     wr_assert(sqe->opcode == IORING_OP_CLOSE);
-    return sqe->flags & IOSQE_ASYNC ||
-           (!(sqe->flags & IOSQE_CQE_SKIP_SUCCESS) &&
-            wr_sys_mode(sqe->fd, &mode) == 0 && S_ISREG(mode));
+    return !(sqe->flags & IOSQE_CQE_SKIP_SUCCESS) &&
+           wr_sys_mode(sqe->fd, &mode) == 0 && S_ISREG(mode);
+}
+
+/* The descriptor is closed at once, and the file released by other threads,
+ * since that may wait for a peer: a duplicate keeps it until then. */
+static int32_t kind_file_close_slowly(int fd)
+{
+    const int kept = wr_sys_dup_to_pass(fd);
+
+    wr_require(kept >= 0, WR_EP_WORKS);
+    wr_assert(kept != fd);
+    const int32_t res = wr_sys_close(fd);
+    wr_closer_close_alone(&kept, 1);
+    return res;
 }
 
 int32_t wr_ep_close(const struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = &call->op->sqe;
-
     struct wr_ep_watch *watch =
         wr_ep_watch_find(&call->ring->interest, sqe->fd);
 
+    wr_assert(sqe->fd >= 0);
     if (watch) {
         wr_ep_watch_forget(&call->ring->interest, watch);
     }
-    return kind_file_closes_slowly(sqe) ? WR_EP_WORKS : wr_sys_close(sqe->fd);
+    if (sqe->flags & IOSQE_ASYNC) {
+        return kind_file_close_slowly(sqe->fd);
+    }
+    return kind_file_flushes(sqe) ? WR_EP_WORKS : wr_sys_close(sqe->fd);
 }

@@ -34,7 +34,10 @@ struct wr_ep_op {
     struct io_uring_sqe sqe;
     struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
     enum wr_ep_state state;
-    bool is_begun;   /* WORKING: a thread has it; set under their mutex */
+    /* Under the workers' mutex, while it is WORKING: a thread has it, and was
+     * asked to end it. */
+    bool is_begun;
+    bool is_cancelled;
     uint32_t events; /* PARKED: any of these, an error or a hang-up wakes it */
     uint32_t told;   /* multishot poll: the events of its last completion */
     int32_t res;     /* ENDED, or set by a worker */

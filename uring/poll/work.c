@@ -1,5 +1,5 @@
 /*
- * What a thread does for an entry: one system call, as a rule.
+ * A thread makes one system call for an entry, as a rule.
  *
  * A FIFO or a terminal was ready when its operation came here, but another
  * process may take the bytes or the room first, and a blocking call would wait
@@ -15,11 +15,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -119,21 +117,8 @@ static int32_t work_splice(const struct io_uring_sqe *sqe)
     return ret;
 }
 
-static int32_t work_open(const struct io_uring_sqe *sqe)
-{
-    const char *path = (const char *)(uintptr_t)sqe->addr;
-
-    wr_assert(path);
-    if (sqe->opcode == IORING_OP_OPENAT) {
-        return work_result(
-            openat(sqe->fd, path, (int)sqe->open_flags, (mode_t)sqe->len));
-    }
-    return work_result(syscall(SYS_openat2, sqe->fd, path,
-                               (struct open_how *)(uintptr_t)sqe->off,
-                               (size_t)sqe->len));
-}
-
-int32_t wr_ep_work(const struct io_uring_sqe *sqe)
+int32_t wr_ep_work(const struct io_uring_sqe *sqe, wr_ep_rest_fn *rest,
+                   void *arg)
 {
     switch (sqe->opcode) {
     case IORING_OP_READ:
@@ -143,7 +128,7 @@ int32_t wr_ep_work(const struct io_uring_sqe *sqe)
         return work_splice(sqe);
     case IORING_OP_OPENAT:
     case IORING_OP_OPENAT2:
-        return work_open(sqe);
+        return wr_ep_work_open(sqe, rest, arg);
     case IORING_OP_FSYNC:
         return work_result(sqe->fsync_flags & IORING_FSYNC_DATASYNC
                                ? fdatasync(sqe->fd)

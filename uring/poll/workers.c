@@ -11,6 +11,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
+
+/* Between two looks at what has no event. */
+#define REST_NS 5000000u
 
 int wr_ep_workers_open(struct wr_ep_workers *workers)
 {
@@ -20,6 +24,13 @@ int wr_ep_workers_open(struct wr_ep_workers *workers)
     int err = pthread_mutex_init(&workers->mutex, NULL);
     wr_check(err == 0); /* it needs no memory */
     err = pthread_cond_init(&workers->has_work, NULL);
+    wr_check(err == 0);
+    pthread_condattr_t monotonic;
+    err = pthread_condattr_init(&monotonic);
+    wr_check(err == 0);
+    err = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    wr_check(err == 0);
+    err = pthread_cond_init(&workers->has_cancelled, &monotonic);
     wr_check(err == 0);
     wr_list_init(&workers->queued);
     wr_list_init(&workers->finished);
@@ -61,6 +72,41 @@ static void workers_finish(struct wr_ep_workers *workers, struct wr_ep_op *op)
     }
 }
 
+struct workers_job {
+    struct wr_ep_workers *workers;
+    struct wr_ep_op *op;
+};
+
+/* The thread of an operation rests; true: it is to end. */
+static bool workers_rest(void *arg)
+{
+    const struct workers_job *job = arg;
+    struct wr_ep_workers *workers = job->workers;
+    const uint64_t until_ns = wr_sys_now() + REST_NS;
+    const struct timespec until = {
+        .tv_sec = (time_t)(until_ns / 1000000000u),
+        .tv_nsec = (long)(until_ns % 1000000000u),
+    };
+
+    workers_lock(workers);
+    wr_assert(job->op->is_begun);
+    if (!job->op->is_cancelled && !workers->is_ending) {
+        wr_ignore(pthread_cond_timedwait(&workers->has_cancelled,
+                                         &workers->mutex, &until) != 0);
+    }
+    const bool ends = job->op->is_cancelled || workers->is_ending;
+    workers_unlock(workers);
+    return ends;
+}
+
+static void workers_work(struct wr_ep_workers *workers, struct wr_ep_op *op)
+{
+    struct workers_job job = {workers, op};
+
+    wr_assert(op->is_begun);
+    op->res = wr_ep_work(&op->sqe, workers_rest, &job);
+}
+
 static void *workers_run(void *arg)
 {
     struct wr_ep_workers *workers = arg;
@@ -70,7 +116,7 @@ static void *workers_run(void *arg)
         while (!wr_list_is_empty(&workers->queued)) {
             struct wr_ep_op *op = workers_take(workers);
             workers_unlock(workers);
-            op->res = wr_ep_work(&op->sqe);
+            workers_work(workers, op);
             workers_lock(workers);
             workers_finish(workers, op);
         }
@@ -107,12 +153,15 @@ void wr_ep_workers_push(struct wr_ep_workers *workers, struct wr_ep_op *op)
     wr_assert(op->state == WR_EP_WORKING);
     workers_lock(workers);
     op->is_begun = false;
+    op->is_cancelled = false;
     wr_list_push_back(&workers->queued, &op->link);
     const bool has_idle = workers->idle_count > 0;
     if (!has_idle && workers->thread_count < WR_EP_WORKERS_MAX &&
         !workers_add_thread(workers) && workers->thread_count == 0) {
         wr_ignore(workers_take(workers) != op); /* the only one */
-        op->res = wr_ep_work(&op->sqe);
+        workers_unlock(workers);
+        workers_work(workers, op);
+        workers_lock(workers);
         workers_finish(workers, op);
     }
     wr_ignore(pthread_cond_signal(&workers->has_work) != 0);
@@ -126,6 +175,9 @@ bool wr_ep_workers_take_back(struct wr_ep_workers *workers, struct wr_ep_op *op)
     wr_assert(op->state == WR_EP_WORKING);
     if (is_queued) {
         wr_list_remove(&op->link);
+    } else {
+        op->is_cancelled = true;
+        wr_ignore(pthread_cond_broadcast(&workers->has_cancelled) != 0);
     }
     workers_unlock(workers);
     return is_queued;
@@ -179,6 +231,7 @@ void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops)
     workers_drop_queued(workers, ops);
     workers->is_ending = true;
     wr_ignore(pthread_cond_broadcast(&workers->has_work) != 0);
+    wr_ignore(pthread_cond_broadcast(&workers->has_cancelled) != 0);
     workers_unlock(workers);
     for (uint32_t i = 0; i < workers->thread_count; i++) {
         wr_ignore(pthread_join(workers->threads[i], NULL) != 0);
@@ -187,6 +240,7 @@ void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops)
         wr_ep_ops_end(ops, op, op->res, 0);
     }
     wr_ignore(pthread_cond_destroy(&workers->has_work) != 0);
+    wr_ignore(pthread_cond_destroy(&workers->has_cancelled) != 0);
     wr_ignore(pthread_mutex_destroy(&workers->mutex) != 0);
     wr_ignore(wr_sys_close(workers->eventfd) < 0);
 }

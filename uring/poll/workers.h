@@ -6,7 +6,7 @@
  * Threads are made when operations wait and none is idle, at most
  * WR_EP_WORKERS_MAX, as many as io_uring has for a ring, and end with it. They
  * take no signals. A call that a thread has begun is not interrupted: a cancel
- * reaches only operations that are still queued.
+ * reaches only operations that are still queued, and opens of FIFOs.
  */
 #ifndef WEIR_URING_POLL_WORKERS_H
 #define WEIR_URING_POLL_WORKERS_H
@@ -20,6 +20,7 @@
 struct wr_ep_workers {
     pthread_mutex_t mutex; /* for all that follows, but the eventfd */
     pthread_cond_t has_work;
+    pthread_cond_t has_cancelled; /* one that rests is to end */
     struct wr_list queued;
     struct wr_list finished;
     uint32_t idle_count;
@@ -37,7 +38,8 @@ void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops);
 /* Hands an operation over; it is WORKING and in no list. Without a thread the
  * caller makes its call. */
 void wr_ep_workers_push(struct wr_ep_workers *workers, struct wr_ep_op *op);
-/* Takes a queued operation back; false: a thread has it. */
+/* Takes a queued operation back; false: a thread has it, and ends it if it
+ * can. */
 WEIR_MUST_USE bool wr_ep_workers_take_back(struct wr_ep_workers *workers,
                                            struct wr_ep_op *op);
 /* The next finished operation, WORKING and in no list, or NULL. */

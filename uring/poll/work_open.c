@@ -1,0 +1,138 @@
+/*
+ * Opening files for the poll engine.
+ *
+ * The open of a FIFO waits for its other end, perhaps for ever, and nothing can
+ * interrupt a thread without signals. So a FIFO is opened in non-blocking mode,
+ * and looked at now and then until the other end is there or the entry was
+ * cancelled. A reader without a writer finds the end of the stream (a tee of it
+ * moves nothing and is 0), a writer without a reader cannot open it (-ENXIO).
+ */
+#include "work.h"
+
+#include "../check.h"
+#include "../sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct open_how work_open_how(const struct io_uring_sqe *sqe)
+{
+    if (sqe->opcode == IORING_OP_OPENAT2) {
+        wr_assert(sqe->len == sizeof(struct open_how));
+        return *(const struct open_how *)(uintptr_t)sqe->off;
+    }
+    return (struct open_how){.flags = sqe->open_flags, .mode = sqe->len};
+}
+
+static int work_open_call(const struct io_uring_sqe *sqe,
+                          const struct open_how *how)
+{
+    const char *path = (const char *)(uintptr_t)sqe->addr;
+    long fd;
+
+    wr_assert(path);
+    if (sqe->opcode == IORING_OP_OPENAT) {
+        fd = openat(sqe->fd, path, (int)how->flags, (mode_t)how->mode);
+    } else {
+        fd = syscall(SYS_openat2, sqe->fd, path, how, sizeof(*how));
+    }
+    return fd < 0 ? -errno : (int)fd;
+}
+
+/* A handle of the FIFO that an entry would wait for, or -1. */
+static int work_open_find_fifo(const struct io_uring_sqe *sqe,
+                               const struct open_how *how)
+{
+    const uint64_t keeps = O_NOFOLLOW | O_CLOEXEC;
+    const struct open_how handle = {.flags = (how->flags & keeps) | O_PATH,
+                                    .resolve = how->resolve};
+    struct stat info;
+
+    if (how->flags & (O_NONBLOCK | O_PATH | O_DIRECTORY) ||
+        (how->flags & O_ACCMODE) == O_RDWR) {
+        return -1;
+    }
+    const int fd = work_open_call(sqe, &handle);
+    if (fd >= 0 && (fstat(fd, &info) < 0 || !S_ISFIFO(info.st_mode))) {
+        wr_ignore(wr_sys_close(fd) < 0);
+        return -1;
+    }
+    wr_assert(fd < 0 || S_ISFIFO(info.st_mode));
+    return fd;
+}
+
+/* True if bytes, a writer or the end of one are there. */
+static bool work_open_has_writer(int fd, int stage)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+
+    wr_assert(fd >= 0);
+    return poll(&look, 1, 0) != 0 ||
+           (tee(fd, stage, 1, SPLICE_F_NONBLOCK) < 0 && errno == EAGAIN);
+}
+
+static int work_open_await_writer(int fd, wr_ep_rest_fn *rest, void *arg)
+{
+    int stage[2];
+
+    int err = wr_sys_pipe_nonblock(stage);
+    wr_require(err >= 0, err);
+    while (err == 0 && !work_open_has_writer(fd, stage[1])) {
+        err = rest(arg) ? -EINTR : 0;
+    }
+    wr_ignore(wr_sys_close(stage[0]) < 0);
+    wr_ignore(wr_sys_close(stage[1]) < 0);
+    wr_assert(err <= 0);
+    return err;
+}
+
+/* Opens a FIFO by its handle, and waits for its other end. */
+static int work_open_fifo(int handle, const struct open_how *how,
+                          wr_ep_rest_fn *rest, void *arg)
+{
+    char path[sizeof("/proc/self/fd/") + 3 * sizeof(handle)];
+    const int flags = (int)how->flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW);
+    const int len = snprintf(path, sizeof(path), "/proc/self/fd/%d", handle);
+    int fd = -ENXIO;
+    int err = 0;
+
+    wr_assert(len > 0 && (size_t)len < sizeof(path));
+    while (fd == -ENXIO && err == 0) {
+        fd = open(path, flags | O_NONBLOCK);
+        fd = fd < 0 ? -errno : fd;
+        err = fd == -ENXIO && rest(arg) ? -EINTR : 0;
+    }
+    if (fd >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
+        err = work_open_await_writer(fd, rest, arg);
+    }
+    if (fd >= 0 && err == 0) {
+        err = wr_sys_set_blocking(fd);
+    }
+    if (fd >= 0 && err < 0) {
+        wr_ignore(wr_sys_close(fd) < 0);
+    }
+    return err < 0 ? err : fd;
+}
+
+int32_t wr_ep_work_open(const struct io_uring_sqe *sqe, wr_ep_rest_fn *rest,
+                        void *arg)
+{
+    const struct open_how how = work_open_how(sqe);
+    const int handle = work_open_find_fifo(sqe, &how);
+
+    if (handle < 0) {
+        return work_open_call(sqe, &how);
+    }
+    const int fd = how.flags & O_CREAT && how.flags & O_EXCL
+                       ? -EEXIST
+                       : work_open_fifo(handle, &how, rest, arg);
+    wr_assert(fd != handle);
+    wr_ignore(wr_sys_close(handle) < 0);
+    return fd;
+}
