@@ -1,7 +1,8 @@
 /*
  * The fake machine, for the tests of the seam.
  *
- * Once with all features, and once as old kernels are, and epoll.
+ * Once with all features, and once without those that the engine on epoll and
+ * old kernels lack.
  */
 #include "tests/fake/fake.h"
 #include "tests/unit.h"

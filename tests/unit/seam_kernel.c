@@ -1,7 +1,8 @@
 /*
  * The two engines of the running kernel, for the tests of the seam.
  *
- * io_uring is left out where it is refused.
+ * io_uring is left out where it is refused: the tests then hold epoll to the
+ * same completions as the fake machine.
  */
 #include "tests/unit.h"
 #include "tests/unit/seam_machine.h"

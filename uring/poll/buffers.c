@@ -1,7 +1,8 @@
 /*
  * A ring of provided buffers in plain memory.
  *
- * The indices only grow; their differences count, so that they may wrap.
+ * The indices only grow; their differences count, so that they may wrap. A
+ * buffer is not looked at here, only passed on.
  */
 #include "buffers.h"
 

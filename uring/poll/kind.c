@@ -1,7 +1,8 @@
 /*
  * The table of kinds, and those that are a few lines: polls, times, cancels.
  *
- * Opcodes that are not in the table are not made by weir (uring/op.c).
+ * Opcodes that are not in the table are not made by weir (uring/op.c); an entry
+ * with one ends the program.
  */
 #include "kind.h"
 

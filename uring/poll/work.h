@@ -1,7 +1,8 @@
 /*
  * The system calls of the poll engine that can block, for its threads.
  *
- * They know no ring: an entry is all that they see.
+ * They know no ring: an entry is all that they see, and a function that tells
+ * whether it was cancelled.
  */
 #ifndef WEIR_URING_POLL_WORK_H
 #define WEIR_URING_POLL_WORK_H
