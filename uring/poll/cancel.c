@@ -21,7 +21,7 @@ bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op)
     case WR_EP_STATES:
         break;
     }
-    wr_assert(!"only operations that wait are found");
+    wr_check(op->state == WR_EP_PARKED); /* only those that wait are found */
     return false;
 }
 
