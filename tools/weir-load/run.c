@@ -14,6 +14,7 @@
 #include "names.h"
 #include "outputs.h"
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 #include "tools/common/limits.h"
 #include "verdict.h"
 #include "worker.h"
@@ -413,6 +414,7 @@ static int begin(struct run *run)
         say_refused(err);
         return err;
     }
+    engine_warn(run->loop);
     weir_loop_get_features_text(run->loop, result->features,
                                 sizeof(result->features));
     if (options->verbose) {

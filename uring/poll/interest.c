@@ -239,7 +239,8 @@ static int interest_update(struct wr_ep_interest *interest,
         return 0;
     }
     if (missing != 0 || (differing & (uint32_t)EPOLLET) ||
-        (watch->is_fresh && !watch->is_own) || watch->is_overheard) {
+        (watch->is_fresh && (!watch->is_own || wanted & (uint32_t)EPOLLET)) ||
+        watch->is_overheard) {
         return interest_register(interest, watch, wanted);
     }
     return 0;
