@@ -15,7 +15,7 @@ import sys
 
 TEST = re.compile(
     r"^(?:UNIT|UNIT_ABORTS|UNIT_IN|UNIT_OF|TASK|MAKER|PAIRS|DATAGRAMS|NAMES|"
-    r"TLS_ENDS|STARTING|SEAM|CHILDREN|Test|ParameterizedTest|Theory)\s*\(", re.MULTILINE)
+    r"TLS_ENDS|STARTING|CHILDREN|Test|ParameterizedTest|Theory)\s*\(", re.MULTILINE)
 RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
 
 

@@ -5,6 +5,8 @@
  * the seam is used. Sizes of bytes that a receive brings are not compared where
  * the machines may differ: a receive with credit goes on, a single one ends.
  */
+#define UNIT_RUN   on_each_machine
+#define UNIT_TAKES struct wr_op *op
 #include "tests/unit/seam_machine.h"
 
 #include "tests/unit.h"
@@ -124,15 +126,22 @@ static void close_ends(void)
     expect_eq(uring->ops_in_flight, 0);
 }
 
-static void with_connection(struct wr_uring *given,
-                            void (*body)(struct wr_op *op))
+static void (*body_of_test)(struct wr_op *op);
+
+static void run_body(struct wr_uring *given)
 {
     struct wr_op op;
     uring = given;
     wr_op_init(&op, note);
     connect_ends();
-    body(&op);
+    body_of_test(&op);
     close_ends();
+}
+
+static void on_each_machine(void (*body)(struct wr_op *op))
+{
+    body_of_test = body;
+    seam_on_each_machine(run_body);
 }
 
 static void send_at(int end, const char *text)
@@ -152,7 +161,7 @@ static void prep_recv(struct wr_op *op, bool once)
 
 /* ---- receives ---- */
 
-static void receive_what_comes(struct wr_op *op)
+UNIT(seam, a_receive_waits_for_bytes)
 {
     provide(BUF_COUNT);
     prep_recv(op, true);
@@ -171,7 +180,7 @@ static void receive_what_comes(struct wr_op *op)
     expect_eq(memcmp(bufs[0], "abc", 3), 0);
 }
 
-static void receive_what_is_there(struct wr_op *op)
+UNIT(seam, a_receive_takes_the_first_buffer)
 {
     provide(BUF_COUNT);
     send_at(1, "abc");
@@ -190,7 +199,7 @@ static void receive_what_is_there(struct wr_op *op)
     expect_eq(inc ? bufs[0][3] : bufs[1][0], 'd');
 }
 
-static void receive_without_buffers(struct wr_op *op)
+UNIT(seam, a_receive_without_a_buffer_leaves_the_bytes)
 {
     provide(0);
     send_at(1, "abc");
@@ -201,7 +210,7 @@ static void receive_without_buffers(struct wr_op *op)
     expect_eq(ended(op), 3, "the bytes are still there");
 }
 
-static void receive_the_end(struct wr_op *op)
+UNIT(seam, the_end_of_the_stream_ends_each_receive)
 {
     provide(BUF_COUNT);
     prep_recv(op, false);
@@ -213,7 +222,7 @@ static void receive_the_end(struct wr_op *op)
     expect_eq(ended(op), 0, "once more");
 }
 
-static void receive_bytes_and_the_end(struct wr_op *op)
+UNIT(seam, bytes_come_before_the_end)
 {
     provide(BUF_COUNT);
     send_at(1, "abc");
@@ -224,25 +233,9 @@ static void receive_bytes_and_the_end(struct wr_op *op)
     expect_eq(ended(op), 0, "an end that was there before the receive");
 }
 
-#define SEAM(suite, name, body)                                                \
-    static void on_machine_##body(struct wr_uring *given)                      \
-    {                                                                          \
-        with_connection(given, body);                                          \
-    }                                                                          \
-    UNIT(suite, name)                                                          \
-    {                                                                          \
-        seam_on_each_machine(on_machine_##body);                               \
-    }
-
-SEAM(seam, a_receive_waits_for_bytes, receive_what_comes)
-SEAM(seam, a_receive_takes_the_first_buffer, receive_what_is_there)
-SEAM(seam, a_receive_without_a_buffer_leaves_the_bytes, receive_without_buffers)
-SEAM(seam, the_end_of_the_stream_ends_each_receive, receive_the_end)
-SEAM(seam, bytes_come_before_the_end, receive_bytes_and_the_end)
-
 /* ---- polls ---- */
 
-static void poll_twice(struct wr_op *op)
+UNIT(seam, a_poll_tells_what_holds_now)
 {
     send_at(1, "abc");
     for (int i = 0; i < 2; i++) {
@@ -253,7 +246,7 @@ static void poll_twice(struct wr_op *op)
     expect_eq(ended(op) & POLLOUT, POLLOUT);
 }
 
-static void poll_for_a_change(struct wr_op *op)
+UNIT(seam, a_poll_of_many_shots_tells_changes_once)
 {
     wr_prep_poll(uring, op, ends[0], 0, true);
     turn(0);
@@ -272,12 +265,9 @@ static void poll_for_a_change(struct wr_op *op)
     expect_eq(ended(op), -ECANCELED);
 }
 
-SEAM(seam, a_poll_tells_what_holds_now, poll_twice)
-SEAM(seam, a_poll_of_many_shots_tells_changes_once, poll_for_a_change)
-
 /* ---- cancels, times, closes ---- */
 
-static void cancel_a_receive(struct wr_op *op)
+UNIT(seam, a_cancelled_receive_takes_nothing)
 {
     provide(BUF_COUNT);
     prep_recv(op, true);
@@ -293,7 +283,7 @@ static void cancel_a_receive(struct wr_op *op)
     expect_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 0, "nor a buffer");
 }
 
-static void cancel_too_late(struct wr_op *op)
+UNIT(seam, a_cancel_that_comes_too_late_changes_nothing)
 {
     provide(BUF_COUNT);
     send_at(1, "abc");
@@ -303,7 +293,7 @@ static void cancel_too_late(struct wr_op *op)
     expect_eq(ended(op), 3);
 }
 
-static void wait_for_time(struct wr_op *op)
+UNIT(seam, times_end_in_their_order)
 {
     const struct wr_time wait = {.nanoseconds = 2000000};
     const struct wr_time long_wait = {.seconds = 3600};
@@ -319,7 +309,7 @@ static void wait_for_time(struct wr_op *op)
     expect_eq(ended(&other), -ECANCELED);
 }
 
-static void wait_in_vain(struct wr_op *op)
+UNIT(seam, a_wait_ends_at_its_time)
 {
     const uint64_t before = wr_sys_now();
     wr_prep_poll(uring, op, ends[0], POLLIN, false);
@@ -330,7 +320,7 @@ static void wait_in_vain(struct wr_op *op)
     expect_eq(ended(op), -ECANCELED);
 }
 
-static void close_and_use_again(struct wr_op *op)
+UNIT(seam, a_number_that_is_used_again_is_another_socket)
 {
     const int fd = ends[0];
     provide(BUF_COUNT);
@@ -351,7 +341,7 @@ static void close_and_use_again(struct wr_op *op)
     expect_eq(ended(op), 0, "the number is that of another socket");
 }
 
-static void submit_more_than_fit(struct wr_op *op)
+UNIT(seam, entries_that_do_not_fit_are_submitted_early)
 {
     struct wr_op many[40];
     for (int i = 0; i < 40; i++) {
@@ -369,10 +359,3 @@ static void submit_more_than_fit(struct wr_op *op)
     }
     cr_assert_not(op->in_flight);
 }
-
-SEAM(seam, a_cancelled_receive_takes_nothing, cancel_a_receive)
-SEAM(seam, a_cancel_that_comes_too_late_changes_nothing, cancel_too_late)
-SEAM(seam, times_end_in_their_order, wait_for_time)
-SEAM(seam, a_wait_ends_at_its_time, wait_in_vain)
-SEAM(seam, a_number_that_is_used_again_is_another_socket, close_and_use_again)
-SEAM(seam, entries_that_do_not_fit_are_submitted_early, submit_more_than_fit)

@@ -50,6 +50,15 @@ static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
            (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode));
 }
 
+/* A write that there is room for needs no other turn of the loop to leave. */
+static bool kind_file_has_room(const struct io_uring_sqe *sqe)
+{
+    struct pollfd look = {.fd = sqe->fd, .events = POLLOUT};
+
+    wr_assert(sqe->off == UINT64_MAX);
+    return sqe->opcode == IORING_OP_WRITE && poll(&look, 1, 0) > 0;
+}
+
 /* Those at the file's own position wait until it is ready. */
 int32_t wr_ep_begin_move(const struct wr_ep_call *call)
 {
@@ -62,11 +71,10 @@ int32_t wr_ep_begin_move(const struct wr_ep_call *call)
         sqe->off = UINT64_MAX;
         sqe->flags |= IOSQE_ASYNC; /* other programs may read it, too */
     }
-    if (kind_file_is_never_awaited(sqe)) {
-        return WR_EP_WORKS;
-    }
     call->op->events = sqe->opcode == IORING_OP_READ ? POLLIN : POLLOUT;
-    return WR_EP_PARKS;
+    return kind_file_is_never_awaited(sqe) || kind_file_has_room(sqe)
+               ? WR_EP_WORKS
+               : WR_EP_PARKS;
 }
 
 /* Ready: a file that only weir reads is read at once, others by a worker. */
