@@ -13,6 +13,9 @@ from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, Serve, command, equal,
                      matches, one_line, run)
 from seccomp import DOCKER, refuse
 
+# What takes place when nobody has asked for an engine.
+ENV.pop("WEIR_ENGINE", None)
+
 WARNING = r"^weir-load: epoll instead of io_uring: .*\(WEIR_ERINGSECCOMP\)"
 
 
