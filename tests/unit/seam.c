@@ -17,7 +17,7 @@
 #include <poll.h>
 #include <string.h>
 
-enum { BUF_SIZE = 4096, BUF_COUNT = 4, RESULT_MAX = 64 };
+enum { BUF_SIZE = 4096, BUF_COUNT = 4, RESULT_MAX = 256 };
 
 struct result {
     const struct wr_op *op;
@@ -77,7 +77,7 @@ static struct sockaddr_in listen_at(int *ret_fd)
     const int fd = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
     expect_geq(fd, 0);
     expect_eq(wr_sys_bind(fd, (struct sockaddr *)&addr, len), 0);
-    expect_eq(wr_sys_listen(fd, 8), 0);
+    expect_eq(wr_sys_listen(fd, 128), 0);
     expect_eq(wr_sys_getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     *ret_fd = fd;
     return addr;
@@ -263,6 +263,59 @@ UNIT(seam, a_poll_of_many_shots_tells_changes_once)
     expect_eq(result_count, 0, "it is told once");
     wr_op_cancel(uring, op);
     expect_eq(ended(op), -ECANCELED);
+}
+
+/* Connects @count sockets and accepts them. A full queue of completions ends
+ * the accept, and it is armed again. */
+static void accept_many(struct wr_op *accepts, int listener,
+                        const struct sockaddr_in *addr, int count)
+{
+    struct wr_op connects[100];
+    int fds[100];
+    int accepted = 0;
+    cr_assert_leq(count, 100);
+
+    for (int i = 0; i < count; i++) {
+        wr_op_init(&connects[i], note);
+        fds[i] = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+        wr_prep_connect(uring, &connects[i], fds[i],
+                        (const struct sockaddr *)addr, sizeof(*addr));
+    }
+    for (int idle = 0; accepted < count;) {
+        turn(WEIR_SECONDS(1));
+        idle += result_count == 0;
+        cr_assert_lt(idle, 60, "a connection is not accepted");
+        for (int i = 0; i < result_count; i++) {
+            if (results[i].op == accepts) {
+                expect_geq(results[i].res, 0);
+                expect_eq(wr_sys_close(results[i].res), 0);
+                accepted++;
+            }
+        }
+        if (!accepts->in_flight) {
+            wr_prep_accept(uring, accepts, listener, true);
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        cr_assert(!connects[i].in_flight);
+        expect_eq(wr_sys_close(fds[i]), 0);
+    }
+}
+
+UNIT(seam, an_accept_of_many_shots_leaves_no_connection_waiting)
+{
+    int listener;
+    const struct sockaddr_in addr = listen_at(&listener);
+    wr_prep_accept(uring, op, listener, true);
+
+    for (int i = 0; i < 12; i++) {
+        accept_many(op, listener, &addr, 1);
+    }
+    accept_many(op, listener, &addr, 100);
+
+    wr_op_cancel(uring, op);
+    expect_eq(ended(op), -ECANCELED);
+    wr_prep_close(uring, listener);
 }
 
 /* ---- cancels, times, closes ---- */

@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Events in vain after which a watch is edge-triggered: an error that stays,
- * and that no operation takes, would wake each wait. */
+/* Events without a completion after which a watch is edge-triggered: an error
+ * that stays, and that no operation takes, would wake each wait. */
 #define VAIN_MAX 8u
 
 void wr_ep_interest_close(struct wr_ep_interest *interest)
@@ -134,16 +134,18 @@ void wr_ep_watch_leave(struct wr_ep_interest *interest,
 }
 
 void wr_ep_watch_note(struct wr_ep_interest *interest,
-                      struct wr_ep_watch *watch, bool has_ended,
+                      struct wr_ep_watch *watch, bool was_useful,
                       bool was_wanted)
 {
     const bool by_edges = (watch->registered & (uint32_t)EPOLLET) != 0;
 
-    wr_assert(was_wanted || !has_ended);
-    watch->vain_count = has_ended ? 0 : watch->vain_count + 1;
+    wr_assert(was_wanted || !was_useful);
+    watch->vain_count = was_useful ? 0 : watch->vain_count + 1;
     if (!by_edges && (!was_wanted || watch->vain_count >= VAIN_MAX)) {
         watch->is_overheard = true; /* the set is to tell less */
         interest_mark(interest, watch);
+    } else if (by_edges && was_useful) {
+        interest_mark(interest, watch); /* there may be more of the same */
     }
 }
 

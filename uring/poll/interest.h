@@ -29,7 +29,7 @@ struct wr_ep_watch {
     int fd;
     uint32_t registered; /* events in the set, and EPOLLET; 0: not in it */
     uint32_t generation; /* counts entries into the set */
-    uint32_t vain_count; /* events in a row that ended no operation */
+    uint32_t vain_count; /* events in a row without a completion */
     bool is_own;         /* a stream socket of weir */
     bool is_fresh;       /* an operation was parked since the last look */
     bool is_overheard;   /* the set tells of events that are not wanted */
@@ -74,9 +74,9 @@ void wr_ep_watch_leave(struct wr_ep_interest *interest,
 /* The descriptor is closed next, or leaves the ring. */
 void wr_ep_watch_forget(struct wr_ep_interest *interest,
                         struct wr_ep_watch *watch);
-/* An event has come: did it end an operation, or concern one? */
+/* An event has come: has it brought a completion, or concerned an operation? */
 void wr_ep_watch_note(struct wr_ep_interest *interest,
-                      struct wr_ep_watch *watch, bool has_ended,
+                      struct wr_ep_watch *watch, bool was_useful,
                       bool was_wanted);
 
 /* The next watch whose events were brought to the set in vain: all of its

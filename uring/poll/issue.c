@@ -104,6 +104,7 @@ static bool issue_is_held_back(struct wr_ep_ring *ring,
 void wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
                 uint32_t events)
 {
+    const uint32_t ended_before = ring->ops.ended_count;
     bool was_wanted = false;
     bool has_ended = false;
     struct wr_list *next;
@@ -120,8 +121,9 @@ void wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
             has_ended = issue_attempt(ring, op, events) || has_ended;
         }
     }
-    wr_assert(was_wanted || !has_ended);
-    wr_ep_watch_note(&ring->interest, watch, has_ended, was_wanted);
+    /* An operation of many shots has not ended with its completions. */
+    const bool was_useful = has_ended || ring->ops.ended_count > ended_before;
+    wr_ep_watch_note(&ring->interest, watch, was_useful, was_wanted);
 }
 
 void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
