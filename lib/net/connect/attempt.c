@@ -95,9 +95,8 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
         res = wr_sys_set_blocking(attempt->fd);
     }
     if (attempt->cause < 0) {
-        if (res >= 0) {
-            wr_socket_reset_on_close(attempt->fd);
-        }
+        /* Also after a cancel: the peer may have accepted meanwhile. */
+        wr_socket_reset_on_close(attempt->fd);
         if (res >= 0 && is_unix) { /* its peer may have sent something */
             wr_socket_close(attempt->loop, attempt->fd, AF_UNIX);
             attempt->fd = -1;
