@@ -16,7 +16,7 @@ from harness import (ENV, WAIT_S, WEIR_LOAD, Program, Skip, equal, matches,
                      read_line, run)
 
 # The leak sanitizer traces, too, and there can be only one.
-TRACED = dict(ENV, ASAN_OPTIONS=ENV["ASAN_OPTIONS"] + ":detect_leaks=0")
+TRACED = dict(ENV, WEIR_ENGINE="uring", ASAN_OPTIONS=ENV["ASAN_OPTIONS"] + ":detect_leaks=0")
 SIZE = 2_000_000
 CHUNK = 50_000
 
