@@ -207,9 +207,12 @@ static void released(void *arg)
 static void client_made(void *user, weir_transport *t)
 {
     called(MADE);
+    if (in_child) {
+        return;
+    }
     add_spare_calls();
     must(weir_transport_write_ref(t, memory, BYTES / 2, released, NULL));
-    if (weir_transport_write(t, memory, BYTES / 2) < 0 && !in_child) {
+    if (weir_transport_write(t, memory, BYTES / 2) < 0) {
         abort();
     }
 }

@@ -113,6 +113,11 @@ static void begin_inside(struct mover *m)
     expect_eq(mover_begin(m), 0);
 }
 
+static bool was_told_of_end(const struct mover *m)
+{
+    return strstr(m->sides[HERE].events, "eof") != NULL;
+}
+
 UNIT_IN(move_back, an_end_that_came_meanwhile_is_told_here, mover_test,
         struct mover *m)
 {
@@ -123,7 +128,7 @@ UNIT_IN(move_back, an_end_that_came_meanwhile_is_told_here, mover_test,
     mover_send(m, 100);
     expect_eq(shutdown(m->peer, SHUT_WR), 0);
     mover_run(m, mover_is_done);
-    mover_turn(m, 20);
+    mover_run(m, was_told_of_end);
     mover_expect(m, HERE, "made data eof");
 }
 

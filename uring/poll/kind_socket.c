@@ -118,13 +118,15 @@ int32_t wr_ep_begin_connect(const struct wr_ep_call *call)
 
     int err = blocks ? kind_socket_set_blocking(sqe->fd, flags, false) : 0;
     wr_require(err >= 0, err);
-    const int32_t res =
-        wr_sys_connect(sqe->fd, (const struct sockaddr *)(uintptr_t)sqe->addr,
-                       (socklen_t)sqe->off);
+    const struct sockaddr *peer = (const void *)(uintptr_t)sqe->addr;
+    int32_t res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
+    if (res == -EINPROGRESS) { /* a peer on this machine has answered */
+        res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
+    }
     err = blocks ? kind_socket_set_blocking(sqe->fd, flags, true) : 0;
     wr_assert(err == 0);
     call->op->events = POLLOUT;
-    return res == -EINPROGRESS ? WR_EP_PARKS : res;
+    return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;
 }
 
 int32_t wr_ep_connect(const struct wr_ep_call *call)
