@@ -8,8 +8,8 @@ import os
 import re
 import tempfile
 
-from harness import PATIENT, WEIR_LOAD, Serve, Skip, command, command_apart, \
-    equal, matches, one_line
+from harness import (PATIENT, WEIR_LOAD, Serve, Skip, command, command_apart,
+                     equal, fails, matches, one_line)
 from harness import run as run_tests
 
 COMMANDS = ("run", "serve", "search", "sweep", "ab", "compare", "report")
@@ -37,9 +37,16 @@ BAD_RUN = (
     (["-n", "1s", TARGET], r"-n: '1s' is not a count"),
     (["-p", "0", TARGET], r"-p: 0 is out of range, 1 to 65536"),
     (["-p", "65537", TARGET], r"-p: 65537 is out of range"),
-    (["--send", "0", TARGET], r"--send: 0 is out of range"),
-    (["--send", "65M", TARGET], r"--send: 65M is out of range"),
-    (["--send", "uniform:1:2", TARGET], r"--send: '.*' is not a size"),
+    (["--send", "0", TARGET], r"--send: at 1, '0': out of range, 1 to"),
+    (["--send", "65M", TARGET], r"--send: at 1, '65M': out of range"),
+    (["--send", "normal:1:2", TARGET], r"--send: at 1, '.*': not a size"),
+    (["--send", "uniform:64:1x", TARGET], r"--send: at 12, '1x': not a size"),
+    (["--send", "pareto:9:-1:10", TARGET], r"--send: at 10, .* not a shape"),
+    (["--send", "mix:1:1,2", TARGET], r"--send: at 10, '': write mix:SIZE:"),
+    (["--mode", "stream", "--send", "exp:1k", TARGET], r"blocks .* one size"),
+    (["--mode", "rr", "--send", "uniform:1:9", TARGET],
+     r"--send: a request that says its sizes has at least 8 bytes"),
+    (["--mode", "rr", "--send", "exp:1k", UDP], r"always the same"),
     (["-p", "65536", "--send", "64M", TARGET], r"more than 1G"),
     (["-p", "65536", "-c", "10000", TARGET], r"more than 128M requests"),
     (["-w", "soon", TARGET], r"-w: 'soon' is not a time"),
@@ -214,8 +221,9 @@ BAD_SERVE = (
     (["--mode", "rr", "--api", "stream", TARGET], r"--api: stream has neither"),
     (["--mode", "rr", UDP], r"--mode: rr is not for udp://"),
     (["--delay", "1s", UDP], r"--delay, .* are not for udp://"),
-    (["--recv", "0", TARGET], r"--recv: 0 is out of range, 1 to 64M"),
-    (["--send", "x", TARGET], r"--send: 'x' is not a size"),
+    (["--recv", "0", TARGET], r"--recv: at 1, '0': out of range, 1 to 64M"),
+    (["--send", "x", TARGET], r"--send: at 1, 'x': not a size"),
+    (["--mode", "rr", "--recv", "exp:1k", TARGET], r"mode rr has one size"),
     (["tcp://local host:80"], r"'local host' is not a host name"),
     (["tcp://127.0.0.1:x"], r"port must be a number from 0"),
     (["--mode", "chargen", TARGET, UDP], r"--mode: chargen is not for udp://"),
@@ -269,9 +277,7 @@ def test_an_address_in_use_is_said():
 
 
 def test_no_arguments_at_all_are_a_mistake():
-    outcome = command(WEIR_LOAD)
-    equal((outcome.status, outcome.out), (2, ""), "the outcome")
-    matches(outcome.err, r"^Usage: weir-load")
+    fails(command(WEIR_LOAD), r"^Usage: weir-load", 2)
 
 
 def test_help_has_an_example_and_fits_a_terminal():
@@ -283,6 +289,12 @@ def test_help_has_an_example_and_fits_a_terminal():
             matches(outcome.out, r"^Example: weir-load ")
             for line in outcome.out.splitlines():
                 equal(len(line) <= 80, True, f"short: {line}")
+
+
+def test_help_names_every_exit_code():
+    text = " ".join(command(WEIR_LOAD, "run", "--help").out.split())
+    listed = re.findall(r"\b(\d+) ", text[text.index("Exit codes:"):])
+    equal(listed, ["0", "1", "2", "3", "4", "5", "99", "130"], "exit codes")
 
 
 def test_help_names_every_flag_that_is_tried_here():

@@ -113,6 +113,25 @@ def one_line(text, pattern):
     matches(text, pattern)
 
 
+def fails(outcome, pattern, status=1):
+    """It said why, with this in it, and wrote nothing else."""
+    equal((outcome.status, outcome.out), (status, ""),
+          f"the outcome, with {outcome.err!r}")
+    matches(outcome.err, pattern)
+
+
+def prints(outcome, text):
+    """It ended well, and wrote this and no word more."""
+    equal((outcome.status, outcome.out, outcome.err), (0, text, ""),
+          "the outcome")
+
+
+def need(program):
+    """Skips the test where there is no such program."""
+    if not shutil.which(program):
+        raise Skip(f"{program} is not installed")
+
+
 # ---- sockets ----
 
 def is_asleep(pid):

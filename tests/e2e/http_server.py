@@ -66,6 +66,18 @@ def test_heads_and_bodies():
             equal((answer.status, len(answer.read())), (200, 7), "POST")
 
 
+def test_bodies_of_drawn_sizes():
+    def sizes(path):
+        return [len(ask(server, "GET", path)[1]) for _ in range(40)]
+
+    with Serve(*HTTP, "--recv", "mix:5:1,50:1") as server:
+        equal(set(sizes("/")), {5, 50}, "bodies by --recv")
+        asked = sizes("/?s=uniform:10:19&r=201")
+        equal(set(asked) <= set(range(10, 20)), True, f"bodies {asked}")
+        equal(len(set(asked)) > 4, True, f"bodies {asked}")
+        equal(ask(server, "GET", "/?s=uniform:9:8")[0].status, 400, "a mistake")
+
+
 def talk(server, data, step=None):
     """All that comes back for bytes that are sent in pieces of step."""
     with socket.create_connection(server.address) as sock:

@@ -5,10 +5,12 @@ does not.
 """
 
 import json
+import socket
+import struct
 import threading
 
-from harness import (WEIR_LOAD, Program, Serve, equal, load, load_json, matches,
-                     read_line, run)
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, equal, load, load_json,
+                     matches, read_line, run)
 from servers import Server, answering, drain, echo, read_exactly
 
 OK, NOTHING, ERRORS = 0, 3, 4
@@ -71,6 +73,96 @@ def test_a_datagram_without_an_answer_is_lost_and_the_next_one_sent():
                         "1s", url, status=ERRORS)
     equal((result["requests"]["ok"], result["requests"]["timeout"]), (8, 1),
           "answered and lost")
+
+
+# ---- sizes that are drawn ----
+
+def test_echoes_of_drawn_sizes_come_back_whole():
+    with Server(echo) as server:
+        for sizes, least, most in (("uniform:64:1k", 64, 1024),
+                                   ("exp:1k", 1, 16 << 10),
+                                   ("mix:100:90,300K:10", 100, 300 << 10)):
+            result = judged("-c", "3", "-p", "4", "-n", "300", "--send", sizes,
+                            "--seed", "7", server.url)
+            equal(result["requests"]["ok"], 300, "ok")
+            equal(result["bytes"]["in"], result["bytes"]["out"], "bytes")
+            equal(300 * least < result["bytes"]["in"] < 300 * most, True,
+                  f"{result['bytes']} of {sizes}")
+            equal((result["config"]["send_sizes"],
+                   result["config"]["send_bytes"]), (sizes, most), "config")
+
+
+def test_a_wrong_byte_in_an_echo_of_a_drawn_size_is_seen():
+    def spoil(connection, _number):
+        while data := connection.recv(65536):
+            connection.sendall(data[:-1] + bytes([data[-1] ^ 1]))
+
+    with Server(spoil) as server:
+        result = judged("-c", "1", "-n", "3", "--send", "exp:1k", server.url,
+                        status=NOTHING)
+    equal(kinds(result), [("validate", "WRONG_ECHO")], "errors")
+
+
+def test_the_seed_decides_the_sizes():
+    def bytes_of(seed):
+        with Server(echo) as server:
+            return judged("-c", "1", "-n", "100", "--send", "exp:1k", "--seed",
+                          seed, server.url)["bytes"]["out"]
+
+    equal(bytes_of("7"), bytes_of("7"), "bytes of one seed")
+    equal(bytes_of("7") != bytes_of("8"), True, "bytes of another seed differ")
+
+
+def test_requests_of_mode_rr_say_the_sizes_that_are_drawn():
+    asked = []
+
+    def serve(connection, _number):
+        while head := read_exactly(connection, 8):
+            size, answer = struct.unpack(">II", head)
+            if size > 8 and not read_exactly(connection, size - 8):
+                return
+            asked.append((size, answer))
+            connection.sendall(b"x" * answer)
+
+    with Server(serve) as server:
+        result = judged("-c", "1", "-p", "3", "-n", "200", "--mode", "rr",
+                        "--send", "uniform:8:20", "--recv", "mix:5:1,50:1",
+                        server.url)
+    equal(result["bytes"], {"in": sum(answer for _, answer in asked),
+                            "out": sum(size for size, _ in asked)}, "bytes")
+    equal({size for size, _ in asked} <= set(range(8, 21)), True, "requests")
+    equal({answer for _, answer in asked}, {5, 50}, "answers")
+
+
+def test_mode_sized_answers_as_requests_say():
+    with Serve("--mode", "sized") as server:
+        result = judged("-c", "4", "-p", "8", "-n", "2000", "--mode", "rr",
+                        "--send", "exp:100", "--recv", "pareto:64:1.2:100K",
+                        server.url)
+        equal(result["requests"]["ok"], 2000, "ok")
+        with socket.create_connection(("127.0.0.1", server.port),
+                                      timeout=WAIT_S) as peer:
+            for part in (b"\0\0", b"\0\x0a\0\0\0\2zz\0\0\0\x08\0\0\0\3"):
+                peer.sendall(part)
+            equal(len(read_exactly(peer, 5)), 5, "two answers")
+            peer.sendall(struct.pack(">II", 7, 1))
+            try:
+                equal(peer.recv(1), b"", "after a size that cannot be")
+            except ConnectionResetError:
+                pass
+
+
+def test_datagrams_of_drawn_sizes():
+    sizes = set()
+
+    def answer(_number, data):
+        sizes.add(len(data))
+        return [data]
+
+    with answering(answer) as url:
+        result = judged("-c", "2", "-n", "200", "--send", "exp:100", url)
+    equal(result["requests"]["ok"], 200, "ok")
+    equal(min(sizes) >= 16 and len(sizes) > 20, True, f"sizes {sizes}")
 
 
 # ---- stream ----

@@ -159,9 +159,25 @@ def read_exactly(connection, count):
     while len(data) < count:
         part = connection.recv(count - len(data))
         if not part:
-            raise OSError("the client has gone")
+            raise OSError("the peer has gone")
         data += part
     return bytes(data)
+
+
+def echoes(sock, data=b"x"):
+    """The peer sends this back."""
+    sock.sendall(data)
+    assert read_exactly(sock, len(data)) == data, "no echo"
+
+
+def echoes_all(sock, data):
+    """The peer sends this back while it comes, and then its end after ours."""
+    sender = threading.Thread(target=sock.sendall, args=(data,))
+    sender.start()
+    assert read_exactly(sock, len(data)) == data, "not what was sent"
+    sender.join()
+    sock.shutdown(socket.SHUT_WR)
+    assert sock.recv(1) == b"", "more than was sent"
 
 
 def echo(connection, _number):

@@ -1,6 +1,6 @@
 /*
  * libFuzzer's entry to the expressions of weir-load's command line that say
- * what is asked for and expected: templates, rules of answers, statuses,
+ * what is asked for and expected: templates, rules of answers, statuses, sizes,
  * methods, headers, paths, URLs, freezes and request lines. The first byte
  * chooses which. What is read is used once; what is refused has a reason.
  *
@@ -11,6 +11,7 @@
 #include "tools/weir-load/script.h"
 #include "tools/weir-load/serve_http.h"
 #include "tools/weir-load/serve_pace.h"
+#include "tools/weir-load/sizes.h"
 #include "tools/weir-load/template.h"
 #include "tools/weir-load/url.h"
 
@@ -123,6 +124,16 @@ static void try_others(const char *text)
     }
     if (serve_http_parse_line(text, strlen(text), &wish) == 0) {
         check(wish.status >= 200 && wish.status < 600);
+    }
+    struct sizes sizes = {.least = 0};
+    why[0] = '\0';
+    check_why(sizes_parse(text, 1, &sizes, why), why);
+    if (sizes.most > 0) {
+        for (uint64_t i = 0; i < 64; i++) {
+            const uint64_t size = sizes_draw(&sizes, UINT64_MAX / 63 * i);
+            check(size >= sizes.least && size <= sizes.most);
+        }
+        check(sizes.least >= 1 && sizes.most <= SIZES_MAX);
     }
     why[0] = '\0';
     check_why(url_parse(text, false, &target, why), why);

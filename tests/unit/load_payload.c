@@ -119,3 +119,11 @@ UNIT(load_payload, the_period_is_prime)
         expect_neq(PAYLOAD_PERIOD % i, 0);
     }
 }
+
+UNIT(load_payload, a_connection_has_a_random_number_of_its_own)
+{
+    cr_assert(payload_chance(1, 2, 3) == payload_chance(1, 2, 3));
+    cr_assert(payload_chance(1, 2, 3) != payload_chance(2, 2, 3));
+    cr_assert(payload_chance(1, 2, 3) != payload_chance(1, 3, 3));
+    cr_assert(payload_chance(1, 2, 3) != payload_chance(1, 2, 4));
+}

@@ -12,7 +12,7 @@ static struct serve_http_wish wish;
 
 static int parse(const char *line)
 {
-    wish = (struct serve_http_wish){.size_bytes = 128, .status = 200};
+    wish = (struct serve_http_wish){.sizes = sizes_of(128), .status = 200};
     return serve_http_parse_line(line, strlen(line), &wish);
 }
 
@@ -20,7 +20,7 @@ static void expect_wish(const char *line, uint64_t size_bytes,
                         uint64_t delay_ns, uint16_t status)
 {
     expect_eq(parse(line), 0, "%s", line);
-    expect_eq(wish.size_bytes, size_bytes, "%s", line);
+    expect_eq(wish.sizes.most, size_bytes, "%s", line);
     expect_eq(wish.delay_ns, delay_ns, "%s", line);
     expect_eq(wish.status, status, "%s", line);
 }
@@ -80,6 +80,6 @@ UNIT(load_serve_http, what_is_no_request_is_refused)
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         expect_eq(parse(bad[i]), -EINVAL, "%s", bad[i]);
-        expect_eq(wish.size_bytes, 128, "a refusal wrote its result");
+        expect_eq(wish.sizes.most, 128, "a refusal wrote its result");
     }
 }

@@ -38,6 +38,12 @@ uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation)
     return (uint32_t)(value % PAYLOAD_PERIOD);
 }
 
+uint64_t payload_chance(uint64_t seed, uint32_t conn_index, uint32_t generation)
+{
+    return payload_mix(seed ^
+                       payload_mix((uint64_t)conn_index << 32 ^ generation));
+}
+
 size_t payload_match(const struct payload *payload, uint32_t position,
                      const uint8_t *data, size_t len)
 {

@@ -36,6 +36,11 @@ void payload_init(struct payload *payload, uint64_t seed);
  * made, so that answers of an earlier one are noticed. */
 uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation);
 
+/* A random number of a connection: with the number of a request added and mixed
+ * it is that request's. */
+uint64_t payload_chance(uint64_t seed, uint32_t conn_index,
+                        uint32_t generation);
+
 /* The position len bytes after another. */
 static inline uint32_t payload_after(uint32_t position, size_t len)
 {

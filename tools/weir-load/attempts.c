@@ -57,7 +57,7 @@ static int create_protocol(void *arg, weir_transport *t,
 static uint64_t hard_limit_bytes(const struct run_options *options)
 {
     uint64_t in_flight_bytes =
-        options->depth * (options->size_bytes + WEIR_DATAGRAM_COST);
+        options->depth * (options->send.most + WEIR_DATAGRAM_COST);
 
     return in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
 }

@@ -10,8 +10,8 @@
 
 struct echo {
     uint32_t conn_index;
-    /* Places in the payload stream. */
-    uint32_t send_at;
+    struct codec_place place;
+    /* The place in the payload stream where the next answer goes on. */
     uint32_t receive_at;
     /* Bytes of an answer that is not complete. */
     size_t partial_bytes;
@@ -20,15 +20,13 @@ struct echo {
 
 static void begin(void *shared, void *state, const struct codec_start *start)
 {
-    const struct codec_payload *payload = shared;
     struct echo *echo = state;
-    uint32_t place =
-        payload_start(payload->seed, start->conn_index, start->generation);
+    const struct codec_place place = codec_payload_begin(shared, start);
 
     *echo = (struct echo){
         .conn_index = start->conn_index,
-        .send_at = place,
-        .receive_at = place,
+        .place = place,
+        .receive_at = place.send_at,
     };
 }
 
@@ -37,7 +35,7 @@ static int append(void *shared, void *state, const struct codec_batch *batch,
 {
     struct echo *echo = state;
 
-    return codec_payload_append(shared, &echo->send_at, batch, out);
+    return codec_payload_append(shared, &echo->place, batch, out);
 }
 
 static void tell_wrong_byte(const struct codec_payload *payload,
@@ -59,7 +57,9 @@ static ssize_t consume(void *shared, void *state, const uint8_t *bytes,
 {
     const struct codec_payload *payload = shared;
     struct echo *echo = state;
-    size_t missing = payload->send_bytes - echo->partial_bytes;
+    const size_t size = codec_payload_send_size(payload, &echo->place,
+                                                echo->place.answered_count);
+    const size_t missing = size - echo->partial_bytes;
 
     len = len < missing ? len : missing;
     size_t good = payload_match(&payload->stream, echo->receive_at, bytes, len);
@@ -70,6 +70,7 @@ static ssize_t consume(void *shared, void *state, const uint8_t *bytes,
     echo->receive_at = payload_after(echo->receive_at, len);
     echo->received_bytes += len;
     answer->is_complete = len == missing;
+    echo->place.answered_count += answer->is_complete;
     echo->partial_bytes = len == missing ? 0 : echo->partial_bytes + len;
     return (ssize_t)len;
 }

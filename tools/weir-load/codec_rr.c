@@ -1,23 +1,22 @@
 /*
- * Requests and answers of fixed sizes, which need not be equal. The bytes of an
- * answer are counted and not looked at: which ones are right is the server's
- * affair.
+ * Requests and answers of sizes that need not be equal. The bytes of an answer
+ * are counted and not looked at: which ones are right is the server's affair.
+ *
+ * Where sizes are drawn, requests begin with a head that tells the server both.
  */
 #include "codec_payload.h"
 
 struct rr {
-    uint32_t send_at;
+    struct codec_place place;
     /* Bytes of an answer that is not complete. */
     size_t partial_bytes;
 };
 
 static void begin(void *shared, void *state, const struct codec_start *start)
 {
-    const struct codec_payload *payload = shared;
     struct rr *rr = state;
 
-    *rr = (struct rr){.send_at = payload_start(payload->seed, start->conn_index,
-                                               start->generation)};
+    *rr = (struct rr){.place = codec_payload_begin(shared, start)};
 }
 
 static int append(void *shared, void *state, const struct codec_batch *batch,
@@ -25,19 +24,21 @@ static int append(void *shared, void *state, const struct codec_batch *batch,
 {
     struct rr *rr = state;
 
-    return codec_payload_append(shared, &rr->send_at, batch, out);
+    return codec_payload_append(shared, &rr->place, batch, out);
 }
 
 static ssize_t consume(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer)
 {
-    const struct codec_payload *payload = shared;
     struct rr *rr = state;
-    size_t missing = payload->recv_bytes - rr->partial_bytes;
+    const size_t size =
+        codec_payload_recv_size(shared, &rr->place, rr->place.answered_count);
+    const size_t missing = size - rr->partial_bytes;
 
     (void)bytes;
     len = len < missing ? len : missing;
     answer->is_complete = len == missing;
+    rr->place.answered_count += answer->is_complete;
     rr->partial_bytes = len == missing ? 0 : rr->partial_bytes + len;
     return (ssize_t)len;
 }

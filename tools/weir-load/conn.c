@@ -78,16 +78,22 @@ void conn_give_up(struct conn *conn, enum error_phase phase, int code,
     conn_tell_drained(traffic);
 }
 
-void conn_end_early(struct conn *conn)
+int conn_ended(void *user, weir_transport *t)
 {
+    struct conn *conn = user;
     char detail[ERRORS_DETAIL_SIZE];
 
+    (void)t;
+    if (conn->state != CONN_OPEN) {
+        return 0;
+    }
     snprintf(detail, sizeof(detail),
              "connection %u after %llu bytes of answers, %u requests "
              "outstanding",
              conn->index, (unsigned long long)conn->received_bytes,
              conn->outstanding);
     conn_give_up(conn, PHASE_EOF, ERROR_EOF, detail);
+    return 0;
 }
 
 /* ---- sending ---- */
@@ -320,9 +326,8 @@ static uint32_t choose_quota(const struct conn *conn)
     if (span == 0) {
         return traffic->requests_per_conn;
     }
-    const uint64_t random = payload_mix(
-        traffic->options->seed ^
-        payload_mix((uint64_t)conn->index << 32 ^ conn->generation));
+    const uint64_t random =
+        payload_chance(traffic->options->seed, conn->index, conn->generation);
     return traffic->requests_per_conn + (uint32_t)(random % (span + 1));
 }
 

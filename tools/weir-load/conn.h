@@ -150,9 +150,6 @@ void conn_end_hold(struct conn *conn, uint64_t now_ns);
 void conn_give_up(struct conn *conn, enum error_phase phase, int code,
                   const char *detail);
 
-/* The peer has ended the stream: a failure. */
-void conn_end_early(struct conn *conn);
-
 /* All under way is lost: counted as failed. Returns how many that were. */
 uint32_t conn_drop_outstanding(struct conn *conn);
 
@@ -178,8 +175,11 @@ void conn_record_times(const struct conn *conn, const struct flight *flight,
 /* Begin a connection as far as both kinds are alike. */
 void conn_reset(struct conn *conn);
 
-/* connection_made and connection_lost of both protocols. */
+/* connection_made and connection_lost of all protocols. */
 void conn_made(void *user, weir_transport *t);
 void conn_lost(void *user, weir_transport *t, int err);
+
+/* eof_received of streams: a connection that is open ends too early. */
+int conn_ended(void *user, weir_transport *t);
 
 #endif

@@ -123,17 +123,6 @@ static int data_received(void *user, weir_transport *t,
     return 0;
 }
 
-static int eof_received(void *user, weir_transport *t)
-{
-    struct conn *conn = user;
-
-    (void)t;
-    if (conn->state == CONN_OPEN) {
-        conn_end_early(conn);
-    }
-    return 0;
-}
-
 static void made(void *user, weir_transport *t)
 {
     struct conn *conn = user;
@@ -161,7 +150,7 @@ static const struct weir_protocol protocol = {
     .connection_made = made,
     .connection_lost = conn_lost,
     .data_received = data_received,
-    .eof_received = eof_received,
+    .eof_received = conn_ended,
     .pause_writing = pause_writing,
     .resume_writing = resume_writing,
 };

@@ -21,17 +21,6 @@ static int data_received(void *user, weir_transport *t,
     return 0;
 }
 
-static int eof_received(void *user, weir_transport *t)
-{
-    struct conn *conn = user;
-
-    (void)t;
-    if (conn->state == CONN_OPEN) {
-        conn_end_early(conn);
-    }
-    return 0;
-}
-
 static void prepare(struct conn *conn, const struct target *target)
 {
     (void)target;
@@ -85,7 +74,7 @@ static const struct weir_protocol protocol = {
     .connection_made = conn_made,
     .connection_lost = conn_lost,
     .data_received = data_received,
-    .eof_received = eof_received,
+    .eof_received = conn_ended,
 };
 
 const struct conn_kind conn_visit = {

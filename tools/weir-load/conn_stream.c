@@ -182,17 +182,12 @@ static int eof_received(void *user, weir_transport *t)
 {
     struct conn *conn = user;
 
-    (void)t;
-    if (conn->state != CONN_OPEN) {
-        return 0;
-    }
-    if (ends_answer(conn)) {
+    if (conn->state == CONN_OPEN && ends_answer(conn)) {
         take_back(conn);
         conn_finish(conn);
         return 0;
     }
-    conn_end_early(conn);
-    return 0;
+    return conn_ended(user, t);
 }
 
 /* ---- life ---- */

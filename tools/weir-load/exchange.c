@@ -83,6 +83,20 @@ static uint32_t place_of(const struct conn *conn, uint64_t number)
                              (size_t)(conn->traffic->size_bytes + 1));
 }
 
+/* The size of a datagram. */
+static size_t size_of(const struct conn *conn, uint64_t number)
+{
+    const struct run_options *options = conn->traffic->options;
+
+    return sizes_is_fixed(&options->send)
+               ? (size_t)options->send.most
+               : (size_t)sizes_draw(
+                     &options->send,
+                     payload_mix(payload_chance(options->seed, conn->index,
+                                                conn->generation) +
+                                 number));
+}
+
 static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
@@ -94,12 +108,12 @@ static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
     conn->track.slots[head.slot].meant_ns = meant_ns;
     head.number = conn->track.slots[head.slot].number;
     head.tag = tag_of(conn, &head);
+    const size_t size = size_of(conn, head.number);
     memcpy(traffic->scratch, &head, head_size);
     memcpy(traffic->scratch + head_size,
            traffic->payload->bytes + place_of(conn, head.number),
-           traffic->size_bytes - head_size);
-    return weir_transport_sendto(conn->transport, traffic->scratch,
-                                 traffic->size_bytes, NULL);
+           size - head_size);
+    return weir_transport_sendto(conn->transport, traffic->scratch, size, NULL);
 }
 
 /* One that could not be sent is under way all the same, and will be lost. */
@@ -123,9 +137,9 @@ static bool is_right(const struct conn *conn, const struct head *head,
     const struct traffic *traffic = conn->traffic;
 
     if (!has_heads(traffic)) {
-        return buf->len == traffic->options->recv_bytes;
+        return buf->len == traffic->options->recv.most;
     }
-    return buf->len == traffic->size_bytes &&
+    return buf->len == size_of(conn, head->number) &&
            memcmp(buf->data + sizeof(*head),
                   traffic->payload->bytes + place_of(conn, head->number),
                   buf->len - sizeof(*head)) == 0;

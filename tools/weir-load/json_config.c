@@ -75,6 +75,12 @@ static json_t *bind_part(const struct run_options *options)
     return locals;
 }
 
+/* Sizes that are drawn; null where they are always the same. */
+static json_t *drawn_part(const struct sizes *sizes, const char *text)
+{
+    return json_text_or_null(sizes_is_fixed(sizes) ? NULL : text);
+}
+
 json_t *json_config(const struct run_options *options)
 {
     json_t *targets = json_array();
@@ -83,7 +89,8 @@ json_t *json_config(const struct run_options *options)
         json_array_append_new(targets, json_string(options->targets[i].text));
     }
     return json_pack(
-        "{s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "{s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, "
+        "s:I, s:I, "
         "s:I, s:I, s:I, "
         "s:I, "
         "s:I, "
@@ -99,8 +106,10 @@ json_t *json_config(const struct run_options *options)
         "tls", tls_config_part(options), "connections",
         json_integer_of(options->conn_count), "depth",
         json_integer_of(options->depth), "send_bytes",
-        json_integer_of(options->size_bytes), "recv_bytes",
-        json_integer_of(options->recv_bytes), "duration_ns",
+        json_integer_of(options->send.most), "recv_bytes",
+        json_integer_of(options->recv.most), "send_sizes",
+        drawn_part(&options->send, options->send_text), "recv_sizes",
+        drawn_part(&options->recv, options->recv_text), "duration_ns",
         json_integer_of(options->duration_ns), "requests",
         json_integer_of(options->request_count), "warmup_ns",
         json_integer_of(options->warmup_ns), "interval_ns",

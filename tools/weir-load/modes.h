@@ -9,6 +9,7 @@
 #define WEIR_LOAD_MODES_H
 
 #include "serve_pace.h"
+#include "sizes.h"
 
 #include "weir/protocol.h"
 
@@ -30,15 +31,18 @@
 /* What the command line says about a mode. */
 struct mode_settings {
     struct pace_options pace;
-    /* Mode rr: bytes of a request and of its answer. */
-    uint64_t request_bytes;
-    uint64_t answer_bytes;
+    /* Mode rr: of requests, all of one size. */
+    struct sizes request;
+    /* Of answers in mode rr, all of one size, and of bodies in mode http. */
+    struct sizes answer;
 };
 
 /* What connections of a server have in common. */
 struct mode_counts {
     const struct mode_settings *settings;
     struct pace pace;
+    /* Bodies until now: the place of the next one in the draw. */
+    uint64_t body_count;
     uint64_t opened;
     uint64_t open_now;
     uint64_t broken;

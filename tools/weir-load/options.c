@@ -20,8 +20,7 @@
 #define SECOND UINT64_C(1000000000)
 
 /* Values past these are slips of the finger. */
-#define SIZE_MAX_RUN (64U << 20)
-#define TIME_MAX     (7 * 24 * 3600 * SECOND)
+#define TIME_MAX (7 * 24 * 3600 * SECOND)
 
 /* All flags together. */
 #define FLAGS_MAX      128
@@ -66,8 +65,9 @@ static const char help_tail[] =
     "\n"
     "Exit codes: 0 valid, 1 internal error, 2 usage or a limit of this "
     "machine,\n"
-    "3 nothing succeeded, 4 more errors than allowed, 5 run invalid,\n"
-    "130 interrupted (what there was is printed).\n";
+    "3 nothing succeeded, 4 more errors than allowed, 5 run invalid, 99 an\n"
+    "objective (--slo) does not hold, 130 interrupted (what there was is "
+    "printed).\n";
 
 bool options_refuse(const char *flag, const char *value, const char *want)
 {
@@ -110,18 +110,14 @@ bool options_read_time(const char *flag, const char *value, uint64_t min,
     return true;
 }
 
-bool options_read_size(const char *flag, const char *value, uint64_t *ret)
+bool options_read_sizes(const char *flag, const char *value, struct sizes *ret)
 {
-    uint64_t bytes = 0;
+    char why[SIZES_WHY_SIZE];
 
-    if (units_parse_size(value, &bytes) < 0) {
-        return options_refuse(flag, value, "a size such as 128 or 64K");
-    }
-    if (bytes < 1 || bytes > SIZE_MAX_RUN) {
-        say("%s: %s is out of range, 1 to 64M", flag, value);
+    if (sizes_parse(value, 1, ret, why) < 0) {
+        say("%s: %s", flag, why);
         return false;
     }
-    *ret = bytes;
     return true;
 }
 
@@ -248,7 +244,7 @@ enum options_result options_parse(int argc, char **argv, int first,
         .conn_count = 10,
         .depth = 1,
         .thread_count = 1,
-        .size_bytes = 128,
+        .send = sizes_of(128),
         .timeout_ns = 5 * SECOND,
         .connect_timeout_ns = 5 * SECOND,
         .columns = {50000, 90000, 99000, 99900, 99990},

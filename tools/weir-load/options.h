@@ -10,6 +10,7 @@
 #include "http_request.h"
 #include "schedule.h"
 #include "script.h"
+#include "sizes.h"
 #include "slo.h"
 #include "tls.h"
 #include "tools/common/target.h"
@@ -97,9 +98,12 @@ struct run_options {
     size_t cpu_count;
     uint64_t conn_count;
     uint64_t depth;
-    uint64_t size_bytes;
-    /* Of an answer in mode rr. */
-    uint64_t recv_bytes;
+    /* Of requests; and of answers in mode rr, in others all zero. */
+    struct sizes send;
+    struct sizes recv;
+    /* As given; NULL: not given. */
+    const char *send_text;
+    const char *recv_text;
     /* A connection ends after so many answers, from the first to the second;
      * 0: it stays. */
     uint32_t requests_per_conn;
@@ -162,6 +166,9 @@ enum options_result {
 enum options_result options_parse(int argc, char **argv, int first,
                                   struct run_options *ret);
 
+/* Sizes from 1 to 64M, of either command; false: a line has said why. */
+bool options_read_sizes(const char *flag, const char *value, struct sizes *ret);
+
 /* Where the connections of a target go. */
 static inline const struct target *
 options_place(const struct run_options *options, const struct target *target)
@@ -174,6 +181,16 @@ const char *options_mode_name(enum run_mode mode);
 
 /* As --direction has it. */
 const char *options_direction_name(enum run_direction direction);
+
+/* In mode rr requests of drawn sizes begin with two numbers of 4 bytes, the
+ * most significant first: their own size, and that of the answer. */
+#define OPTIONS_HEAD_SIZE 8U
+
+static inline bool options_has_heads(const struct run_options *options)
+{
+    return options->mode == RUN_MODE_RR && !options->targets[0].is_datagram &&
+           !(sizes_is_fixed(&options->send) && sizes_is_fixed(&options->recv));
+}
 
 /* Is each connection made for one request, and closed after it? */
 static inline bool options_is_churn(const struct run_options *options)

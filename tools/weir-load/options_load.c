@@ -55,6 +55,9 @@ static const char help[] =
     "      --send SIZE          bytes of a request (128; echoes over UDP: at "
     "least\n"
     "                           16), or of a block in mode stream (64K)\n"
+    "      --recv SIZE          bytes of an answer in mode rr (as --send)\n"
+    "                           Sizes are drawn by uniform:64:1k, exp:1k,\n"
+    "                           pareto:100:1.2:1M or mix:100:90,10k:10\n"
     "  -w, --warmup TIME        not measured, before the rest (1s; with -n: "
     "0)\n"
     "      --timeout TIME       for an answer (5s; UDP: 1s, then it is lost)\n"
@@ -117,10 +120,11 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
 {
     switch (flag) {
     case FLAG_SEND:
-        given->send_bytes = true;
-        return options_read_size("--send", value, &options->size_bytes);
+        options->send_text = value;
+        return options_read_sizes("--send", value, &options->send);
     case FLAG_RECV:
-        return options_read_size("--recv", value, &options->recv_bytes);
+        options->recv_text = value;
+        return options_read_sizes("--recv", value, &options->recv);
     case FLAG_TIMEOUT:
         given->timeout = true;
         return options_read_time("--timeout", value, SECOND / 1000,
@@ -149,7 +153,7 @@ static bool settle_amounts(struct run_options *options,
     if (!given->warmup) {
         options->warmup_ns = given->requests ? 0 : SECOND;
     }
-    uint64_t in_flight = options->depth * options->size_bytes;
+    uint64_t in_flight = options->depth * options->send.most;
     if (in_flight > IN_FLIGHT_MAX) {
         say("-p times --send is more than 1G on each connection");
         return false;

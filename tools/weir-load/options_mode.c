@@ -19,7 +19,6 @@
 enum {
     FLAG_MODE = OPTIONS_MODE_FIRST,
     FLAG_DIRECTION,
-    FLAG_RECV,
 };
 
 struct mode {
@@ -54,7 +53,6 @@ static const char *const directions[] = {
 static const struct option long_flags[] = {
     {"mode", required_argument, NULL, FLAG_MODE},
     {"direction", required_argument, NULL, FLAG_DIRECTION},
-    {"recv", required_argument, NULL, FLAG_RECV},
     {NULL, 0, NULL, 0},
 };
 
@@ -70,8 +68,7 @@ static const char help[] =
     "                           idle: connections stand until the end\n"
     "                           http; script: with --request\n"
     "                           (over UDP: echo and rr)\n"
-    "      --direction HOW      of mode stream: up, down or both (up)\n"
-    "      --recv SIZE          bytes of an answer in mode rr (as --send)\n";
+    "      --direction HOW      of mode stream: up, down or both (up)\n";
 
 const char *options_mode_name(enum run_mode mode)
 {
@@ -110,16 +107,12 @@ static bool read_direction(const char *value, enum run_direction *ret)
 static bool read_flag(int flag, const char *value, struct run_options *options,
                       struct options_given *given)
 {
-    switch (flag) {
-    case FLAG_MODE:
+    if (flag == FLAG_MODE) {
         given->mode = true;
         return read_mode(value, &options->mode);
-    case FLAG_DIRECTION:
-        given->direction = true;
-        return read_direction(value, &options->direction);
-    default:
-        return options_read_size("--recv", value, &options->recv_bytes);
     }
+    given->direction = true;
+    return read_direction(value, &options->direction);
 }
 
 /* "FLAG: it is not for mode NAME"; returns false. */
@@ -149,13 +142,16 @@ static bool settle_without_requests(const struct run_options *options)
     return is_stream || options->depth == 1 || refuse_for(options, "-p");
 }
 
-static bool settle_stream(struct run_options *options,
-                          const struct options_given *given)
+static bool settle_stream(struct run_options *options)
 {
-    if (!given->send_bytes) {
-        options->size_bytes = BLOCK_DEFAULT;
+    if (!options->send_text) {
+        options->send = sizes_of(BLOCK_DEFAULT);
     }
-    if (options->size_bytes > BLOCK_MAX) {
+    if (!sizes_is_fixed(&options->send)) {
+        say("--send: blocks of mode stream have one size");
+        return false;
+    }
+    if (options->send.most > BLOCK_MAX) {
         say("--send: a block of mode stream has at most %uK", BLOCK_MAX >> 10);
         return false;
     }
@@ -176,8 +172,13 @@ static bool settle_idle(struct run_options *options,
     return true;
 }
 
+static bool has_fixed_sizes(const struct run_options *options)
+{
+    return sizes_is_fixed(&options->send) && sizes_is_fixed(&options->recv);
+}
+
 /* Sizes of datagrams, and what tells their answers. */
-static bool settle_datagrams(const struct run_options *options)
+static bool settle_datagrams(struct run_options *options)
 {
     const bool is_echo = options->mode == RUN_MODE_ECHO;
     const unsigned least = is_echo ? EXCHANGE_HEAD_SIZE : 1;
@@ -187,13 +188,16 @@ static bool settle_datagrams(const struct run_options *options)
             modes[options->mode].name);
         return false;
     }
-    if (options->size_bytes < least ||
-        options->size_bytes > EXCHANGE_SIZE_MAX) {
+    if (!sizes_clip(&options->send, least, EXCHANGE_SIZE_MAX)) {
         say("--send: over udp:// a datagram has %u to %u bytes", least,
             EXCHANGE_SIZE_MAX);
         return false;
     }
-    if (options->recv_bytes > EXCHANGE_SIZE_MAX) {
+    if (!is_echo && !has_fixed_sizes(options)) {
+        say("--send, --recv: over udp:// sizes of mode rr are always the same");
+        return false;
+    }
+    if (options->recv.most > EXCHANGE_SIZE_MAX) {
         say("--recv: over udp:// a datagram has at most %u bytes",
             EXCHANGE_SIZE_MAX);
         return false;
@@ -210,7 +214,7 @@ static bool settle_datagrams(const struct run_options *options)
 static bool settle_strangers(const struct run_options *options,
                              const struct options_given *given)
 {
-    if (options->mode != RUN_MODE_RR && options->recv_bytes > 0) {
+    if (options->mode != RUN_MODE_RR && options->recv_text) {
         say("--recv: it is for --mode rr alone");
         return false;
     }
@@ -237,10 +241,17 @@ static bool settle(struct run_options *options,
     if (!settle_strangers(options, given)) {
         return false;
     }
-    if (options->mode == RUN_MODE_RR && options->recv_bytes == 0) {
-        options->recv_bytes = options->size_bytes;
+    if (options->mode == RUN_MODE_RR && !options->recv_text) {
+        options->recv = options->send;
+        options->recv_text = options->send_text;
     }
     if (options->targets[0].is_datagram && !settle_datagrams(options)) {
+        return false;
+    }
+    if (options_has_heads(options) &&
+        !sizes_clip(&options->send, OPTIONS_HEAD_SIZE, SIZES_MAX)) {
+        say("--send: a request that says its sizes has at least %u bytes",
+            OPTIONS_HEAD_SIZE);
         return false;
     }
     if (!modes[options->mode].has_requests &&
@@ -249,7 +260,7 @@ static bool settle(struct run_options *options,
     }
     switch (options->mode) {
     case RUN_MODE_STREAM:
-        return settle_stream(options, given);
+        return settle_stream(options);
     case RUN_MODE_IDLE:
         return settle_idle(options, given);
     default:

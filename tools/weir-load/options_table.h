@@ -35,7 +35,6 @@ struct options_given {
     bool connect_timeout;
     bool mode;
     bool direction;
-    bool send_bytes;
     /* A flag that only HTTP has. */
     bool http;
     bool rate;
@@ -91,8 +90,5 @@ bool options_read_count(const char *flag, const char *value, uint64_t max,
 /* A time from min to a week, in nanoseconds. */
 bool options_read_time(const char *flag, const char *value, uint64_t min,
                        uint64_t *ret);
-
-/* A size from 1 to 64M, in bytes. */
-bool options_read_size(const char *flag, const char *value, uint64_t *ret);
 
 #endif

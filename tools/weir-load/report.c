@@ -35,9 +35,11 @@ static void print_model(const struct result *result, FILE *out)
 /* What a request carries; HTTP's are shown by the target. */
 static void print_payload(const struct run_options *options, FILE *out)
 {
-    char size[UNITS_TEXT_SIZE];
+    char buf[UNITS_TEXT_SIZE];
+    const char *size = sizes_is_fixed(&options->send)
+                           ? units_format_size(options->send.most, buf)
+                           : options->send_text;
 
-    units_format_size(options->size_bytes, size);
     switch (options->mode) {
     case RUN_MODE_ECHO:
     case RUN_MODE_CRR:

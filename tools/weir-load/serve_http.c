@@ -11,6 +11,7 @@
 #include "http_response.h"
 #include "serve_answers.h"
 #include "tools/common/units.h"
+#include "tools/load/payload.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,14 +21,11 @@
 /* The longest request line. */
 #define LINE_SIZE 2048U
 
-/* The largest body. */
-#define BODY_MAX (UINT64_C(64) << 20)
-
 /* The longest service time: an hour. */
 #define DELAY_MAX_NS (3600 * UINT64_C(1000000000))
 
 /* The longest value in a query. */
-#define VALUE_SIZE 32U
+#define VALUE_SIZE 64U
 
 struct http_peer {
     struct answers answers;
@@ -71,6 +69,7 @@ static bool read_status(const char *value, uint16_t *ret)
 static bool read_wish(const char *text, size_t len, struct serve_http_wish *ret)
 {
     char value[VALUE_SIZE];
+    char why[SIZES_WHY_SIZE];
     const char *equals = memchr(text, '=', len);
     const size_t name_len = equals ? (size_t)(equals - text) : len;
     const size_t value_len = equals ? len - name_len - 1 : 0;
@@ -89,8 +88,7 @@ static bool read_wish(const char *text, size_t len, struct serve_http_wish *ret)
     }
     switch (text[0]) {
     case 's':
-        return units_parse_size(value, &ret->size_bytes) == 0 &&
-               ret->size_bytes <= BODY_MAX;
+        return sizes_parse(value, 0, &ret->sizes, why) == 0;
     case 't':
         return read_delay(value, &ret->delay_ns);
     case 'r':
@@ -183,8 +181,9 @@ static int answer_bad_request(struct http_peer *peer)
 static int answer_request(struct http_peer *peer)
 {
     const struct serve_http_wish *wish = &peer->wish;
+    const uint64_t random = payload_mix(peer->answers.counts->body_count++);
     const struct answer answer = {
-        .size_bytes = wish->size_bytes,
+        .size_bytes = sizes_draw(&wish->sizes, random),
         .status = wish->status,
         .minor = wish->minor,
         .is_head_request = wish->is_head_request,
@@ -208,7 +207,7 @@ static int end_line(struct http_peer *peer)
         return 0;
     }
     peer->wish = (struct serve_http_wish){
-        .size_bytes = peer->answers.counts->settings->answer_bytes,
+        .sizes = peer->answers.counts->settings->answer,
         .status = 200,
     };
     len = len > 0 && peer->line[len - 1] == '\r' ? len - 1 : 0;

@@ -1,9 +1,10 @@
 /*
  * The server as an HTTP/1.1 server: what a request's query asks for.
  *
- * ?s=SIZE is the size of the body, t=TIME the service time (a plain number is
- * milliseconds), r=STATUS the status, and close=1 ends the connection behind
- * the answer, as haterm has them. Paths mean nothing.
+ * ?s=SIZE is the size of the body, or a distribution (sizes.h); t=TIME the
+ * service time (a plain number is milliseconds), r=STATUS the status, and
+ * close=1 ends the connection behind the answer, as haterm has them. Paths mean
+ * nothing.
  */
 #ifndef WEIR_LOAD_SERVE_HTTP_H
 #define WEIR_LOAD_SERVE_HTTP_H
@@ -16,7 +17,7 @@
 
 /* What a request asks for. */
 struct serve_http_wish {
-    uint64_t size_bytes;
+    struct sizes sizes;
     uint64_t delay_ns;
     uint16_t status;
     bool closes;

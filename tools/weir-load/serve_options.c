@@ -28,8 +28,7 @@
 #define RATE_MAX UINT64_C(1000000000)
 
 /* As run's --send; times are at most a week. */
-#define SIZE_MAX_BYTES (UINT64_C(64) << 20)
-#define TIME_MAX_NS    (7 * 24 * 3600 * UINT64_C(1000000000))
+#define TIME_MAX_NS (7 * 24 * 3600 * UINT64_C(1000000000))
 
 /* Unless --send and --recv say otherwise. */
 #define SIZE_BYTES 128U
@@ -106,8 +105,12 @@ static const char help[] =
     "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
     "\n"
     "      --mode MODE     echo (default) or discard; and not with UDP "
-    "chargen, rr or\n"
-    "                      http (default with http:// and https://)\n"
+    "chargen, rr,\n"
+    "                      sized (rr whose requests say their sizes: run "
+    "--mode rr\n"
+    "                      with sizes that are drawn) or http (default with "
+    "http://\n"
+    "                      and https://)\n"
     "      --api API       the interface of weir that serves: protocol "
     "(default)\n"
     "                      or stream, with a task for each connection (not "
@@ -124,11 +127,13 @@ static const char help[] =
     "      --stats         print statistics to standard error at the end\n"
     "      --send SIZE     bytes of a request in mode rr (128)\n"
     "      --recv SIZE     bytes of its answer, or of a body in mode http "
-    "(128)\n"
+    "(128);\n"
+    "                      bodies may be drawn, as exp:1k (see run --help)\n"
     "  -v, --verbose       what the library and the kernel do\n"
     "  -h, --help          this text\n"
     "\n"
-    "A server with known faults, in modes echo, rr and http (not with UDP):\n"
+    "A server with known faults, in modes echo, rr, sized and http (not with "
+    "UDP):\n"
     "      --delay TIME    from a request to its answer\n"
     "      --freeze T/P    send nothing in the last time T of each period P, "
     "as\n"
@@ -218,22 +223,6 @@ static bool read_rate(struct pace_options *pace)
     return true;
 }
 
-static bool read_size(const char *flag, uint64_t *ret)
-{
-    uint64_t size = 0;
-
-    if (units_parse_size(optarg, &size) < 0) {
-        say("%s: '%s' is not a size such as 128 or 64K", flag, optarg);
-        return false;
-    }
-    if (size == 0 || size > SIZE_MAX_BYTES) {
-        say("%s: %s is out of range, 1 to 64M", flag, optarg);
-        return false;
-    }
-    *ret = size;
-    return true;
-}
-
 static bool read_time(const char *flag, uint64_t *ret_ns)
 {
     if (units_parse_time(optarg, ret_ns) < 0 || *ret_ns > TIME_MAX_NS) {
@@ -260,9 +249,9 @@ static bool read_setting(struct mode_settings *settings, int flag)
     case FLAG_RATE:
         return read_rate(&settings->pace);
     case FLAG_SEND:
-        return read_size("--send", &settings->request_bytes);
+        return options_read_sizes("--send", optarg, &settings->request);
     default:
-        return read_size("--recv", &settings->answer_bytes);
+        return options_read_sizes("--recv", optarg, &settings->answer);
     }
 }
 
@@ -287,7 +276,7 @@ static bool read_flag(struct reading *reading, int flag, char **argv)
         options->mode = find_mode(optarg);
         reading->has_mode = true;
         if (!options->mode) {
-            say("--mode: '%s' is not echo, discard, chargen, rr or http",
+            say("--mode: '%s' is not echo, discard, chargen, rr, sized or http",
                 optarg);
         }
         return options->mode != NULL;
@@ -395,6 +384,14 @@ static bool settle_mode(struct reading *reading)
     const char *name = options->mode->name;
     const bool is_paced = pace_is_needed(pace) || !mode_find(name);
 
+    if (strcmp(name, "rr") == 0 &&
+        !(sizes_is_fixed(&options->settings.request) &&
+          sizes_is_fixed(&options->settings.answer))) {
+        say("--send, --recv: mode rr has one size of each; in mode sized "
+            "requests say theirs");
+        return false;
+    }
+
     if (!is_paced) {
         options->mode = reading->api->find(name);
         return true;
@@ -405,7 +402,7 @@ static bool settle_mode(struct reading *reading)
         return false;
     }
     if (reading->api != &apis[0]) {
-        say("--api: %s has neither modes rr and http nor --delay",
+        say("--api: %s has neither modes rr, sized and http nor --delay",
             reading->api->name);
         return false;
     }
@@ -428,8 +425,8 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
     struct reading reading = {
         .api = &apis[0],
         .options = {.mode = mode_find("echo"),
-                    .settings = {.request_bytes = SIZE_BYTES,
-                                 .answer_bytes = SIZE_BYTES},
+                    .settings = {.request = sizes_of(SIZE_BYTES),
+                                 .answer = sizes_of(SIZE_BYTES)},
                     .grace_ns = GRACE_NS,
                     .thread_count = 1},
     };

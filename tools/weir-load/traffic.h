@@ -59,6 +59,7 @@ struct traffic {
     /* The schedule; NULL in a closed loop. */
     struct pacing *pacing;
     weir_loop *loop;
+    /* Of the largest request. */
     size_t size_bytes;
     uint32_t depth;
     uint32_t ring_mask;

@@ -5,6 +5,15 @@
  * Space around all of these does not count, nor does the carriage return of
  * other systems. A line that begins with ';' or '#' is a comment, and so is the
  * rest of a line behind a space and ';', unless the value stands in quotes.
+ *
+ * libinih does not read it, because an error here names its line and what was
+ * expected. libinih tells its handler neither a line's number nor the begin of
+ * a section, and goes on after an error. It cuts names of sections at 49 bytes,
+ * refuses lines above the 200 bytes of its build without telling why, takes a
+ * line that begins with space for more of the value before, and ends a value in
+ * quotes at ' ;'. A function that passes it line after line could refuse all of
+ * this, but would have to know sections, quotes and comments: most of this
+ * file.
  */
 #include "file.h"
 

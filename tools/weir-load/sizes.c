@@ -1,0 +1,310 @@
+/*
+ * Each distribution is drawn by the inverse of its function. Exponential sizes
+ * end at 16 times their mean: one in nine million is larger.
+ *
+ * Words are read from the left, and a mistake is told with the rest of the text
+ * from its place on.
+ */
+#include "sizes.h"
+
+#include "tools/common/units.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A number as text has no more. */
+#define WORD_SIZE 32
+
+#define EXPONENTIAL_END 16U
+
+#define WEIGHT_MAX UINT64_C(1000000)
+#define SHAPE_MAX  100.0
+
+/* What is read, and where reading stands. */
+struct reading {
+    const char *text;
+    const char *at;
+    uint64_t least;
+    char *why;
+};
+
+static int refuse(const struct reading *reading, const char *at,
+                  const char *want)
+{
+    snprintf(reading->why, SIZES_WHY_SIZE, "at %zu, '%.40s': %s",
+             (size_t)(at - reading->text) + 1, at, want);
+    return -EINVAL;
+}
+
+/* The word up to one of these ends; false: it is too long. */
+static bool read_word(struct reading *reading, const char *ends,
+                      char word[WORD_SIZE])
+{
+    const size_t len = strcspn(reading->at, ends);
+
+    if (len >= WORD_SIZE) {
+        return false;
+    }
+    memcpy(word, reading->at, len);
+    word[len] = '\0';
+    reading->at += len;
+    return true;
+}
+
+static int read_size(struct reading *reading, const char *ends, uint64_t *ret)
+{
+    const char *begin = reading->at;
+    char word[WORD_SIZE];
+
+    if (!read_word(reading, ends, word) || units_parse_size(word, ret) < 0) {
+        return refuse(reading, begin, "not a size such as 128 or 64K");
+    }
+    if (*ret < reading->least || *ret > SIZES_MAX) {
+        char want[64];
+        snprintf(want, sizeof(want), "out of range, %llu to 64M",
+                 (unsigned long long)reading->least);
+        return refuse(reading, begin, want);
+    }
+    return 0;
+}
+
+/* The colon between two numbers. */
+static int read_colon(struct reading *reading, const char *want)
+{
+    if (*reading->at != ':') {
+        return refuse(reading, reading->at, want);
+    }
+    reading->at++;
+    return 0;
+}
+
+static int read_end(const struct reading *reading)
+{
+    return *reading->at == '\0'
+               ? 0
+               : refuse(reading, reading->at, "nothing follows here");
+}
+
+static int read_fixed(struct reading *reading, struct sizes *ret)
+{
+    ret->kind = SIZES_FIXED;
+    const int err = read_size(reading, "", &ret->most);
+    ret->least = ret->most;
+    return err;
+}
+
+/* Reads the largest size, which is not below the least one. */
+static int read_most(struct reading *reading, struct sizes *ret)
+{
+    const char *begin = reading->at;
+
+    int err = read_size(reading, ":", &ret->most);
+    if (err == 0 && ret->most < ret->least) {
+        err = refuse(reading, begin, "less than the least size");
+    }
+    return err;
+}
+
+/* "64:1k" */
+static int read_uniform(struct reading *reading, struct sizes *ret)
+{
+    static const char want[] = "write uniform:LEAST:MOST";
+
+    ret->kind = SIZES_UNIFORM;
+    int err = read_size(reading, ":", &ret->least);
+    if (err == 0) {
+        err = read_colon(reading, want);
+    }
+    if (err == 0) {
+        err = read_most(reading, ret);
+    }
+    return err < 0 ? err : read_end(reading);
+}
+
+/* "1k" */
+static int read_exponential(struct reading *reading, struct sizes *ret)
+{
+    uint64_t mean = 0;
+
+    const int err = read_size(reading, ":", &mean);
+    if (err < 0) {
+        return err;
+    }
+    ret->kind = SIZES_EXPONENTIAL;
+    ret->scale = (double)mean;
+    ret->least = reading->least;
+    ret->most =
+        mean * EXPONENTIAL_END < SIZES_MAX ? mean * EXPONENTIAL_END : SIZES_MAX;
+    return read_end(reading);
+}
+
+static int read_shape(struct reading *reading, double *ret)
+{
+    const char *begin = reading->at;
+    char word[WORD_SIZE];
+    char *end = word;
+
+    const bool is_read = read_word(reading, ":", word);
+    *ret = is_read && word[strspn(word, "0123456789.")] == '\0'
+               ? strtod(word, &end)
+               : 0;
+    if (end == word || *end || !(*ret > 0 && *ret <= SHAPE_MAX)) {
+        return refuse(reading, begin, "not a shape such as 1.2");
+    }
+    return 0;
+}
+
+/* "100:1.2:1M" */
+static int read_pareto(struct reading *reading, struct sizes *ret)
+{
+    static const char want[] = "write pareto:LEAST:SHAPE:MOST";
+
+    ret->kind = SIZES_PARETO;
+    int err = read_size(reading, ":", &ret->least);
+    ret->scale = (double)ret->least;
+    if (err == 0) {
+        err = read_colon(reading, want);
+    }
+    if (err == 0) {
+        err = read_shape(reading, &ret->shape);
+    }
+    if (err == 0) {
+        err = read_colon(reading, want);
+    }
+    if (err == 0) {
+        err = read_most(reading, ret);
+    }
+    if (err == 0 && ret->least == 0) {
+        err = refuse(reading, reading->text, "the least size is 0");
+    }
+    return err < 0 ? err : read_end(reading);
+}
+
+/* "100:90", up to a comma. */
+static int read_part(struct reading *reading, struct sizes *ret)
+{
+    struct sizes_part *part = &ret->parts[ret->part_count];
+    char word[WORD_SIZE];
+    uint64_t weight = 0;
+
+    int err = read_size(reading, ":,", &part->bytes);
+    if (err == 0) {
+        err = read_colon(reading, "write mix:SIZE:WEIGHT,SIZE:WEIGHT");
+    }
+    if (err < 0) {
+        return err;
+    }
+    const char *begin = reading->at;
+    if (!read_word(reading, ":,", word) ||
+        units_parse_count(word, &weight) < 0 || weight == 0 ||
+        weight > WEIGHT_MAX) {
+        return refuse(reading, begin, "not a weight, 1 to 1M");
+    }
+    part->up_to =
+        weight +
+        (ret->part_count > 0 ? ret->parts[ret->part_count - 1].up_to : 0);
+    ret->least = ret->part_count == 0 || part->bytes < ret->least ? part->bytes
+                                                                  : ret->least;
+    ret->most = part->bytes > ret->most ? part->bytes : ret->most;
+    ret->part_count++;
+    return 0;
+}
+
+/* "100:90,10k:10" */
+static int read_mix(struct reading *reading, struct sizes *ret)
+{
+    ret->kind = SIZES_MIX;
+    for (;;) {
+        if (ret->part_count == SIZES_PARTS_MAX) {
+            return refuse(reading, reading->at, "there are too many parts");
+        }
+        const int err = read_part(reading, ret);
+        if (err < 0) {
+            return err;
+        }
+        if (*reading->at != ',') {
+            return read_end(reading);
+        }
+        reading->at++;
+    }
+}
+
+int sizes_parse(const char *text, uint64_t least, struct sizes *ret, char *why)
+{
+    static const struct {
+        const char *prefix;
+        int (*read)(struct reading *reading, struct sizes *ret);
+    } kinds[] = {
+        {"uniform:", read_uniform}, {"exp:", read_exponential},
+        {"pareto:", read_pareto},   {"mix:", read_mix},
+        {"", read_fixed},
+    };
+    struct reading reading = {text, text, least, why};
+    struct sizes sizes = {0};
+    size_t i = 0;
+
+    while (strncmp(text, kinds[i].prefix, strlen(kinds[i].prefix)) != 0) {
+        i++;
+    }
+    reading.at += strlen(kinds[i].prefix);
+    const int err = kinds[i].read(&reading, &sizes);
+    if (err == 0) {
+        *ret = sizes;
+    }
+    return err;
+}
+
+struct sizes sizes_of(uint64_t bytes)
+{
+    return (struct sizes){.kind = SIZES_FIXED, .least = bytes, .most = bytes};
+}
+
+bool sizes_clip(struct sizes *sizes, uint64_t least, uint64_t most)
+{
+    if (sizes->kind == SIZES_EXPONENTIAL) {
+        sizes->least = sizes->least > least ? sizes->least : least;
+        sizes->most = sizes->most < most ? sizes->most : most;
+        sizes->most = sizes->most > least ? sizes->most : least;
+    }
+    return sizes->least >= least && sizes->most <= most;
+}
+
+static uint64_t draw_part(const struct sizes *sizes, uint64_t random)
+{
+    const struct sizes_part *part = sizes->parts;
+
+    random %= sizes->parts[sizes->part_count - 1].up_to;
+    while (random >= part->up_to) {
+        part++;
+    }
+    return part->bytes;
+}
+
+uint64_t sizes_draw(const struct sizes *sizes, uint64_t random)
+{
+    /* Above 0 and below 1. */
+    const double share = ((double)(random >> 12) + 0.5) / (double)(1ULL << 52);
+    double size = 0;
+
+    switch (sizes->kind) {
+    case SIZES_FIXED:
+        return sizes->most;
+    case SIZES_UNIFORM:
+        return sizes->least + random % (sizes->most - sizes->least + 1);
+    case SIZES_MIX:
+        return draw_part(sizes, random);
+    case SIZES_EXPONENTIAL:
+        size = round(-log(share) * sizes->scale);
+        break;
+    case SIZES_PARETO:
+        size = sizes->scale / pow(share, 1 / sizes->shape);
+        break;
+    }
+    if (size <= (double)sizes->least) {
+        return sizes->least;
+    }
+    return size < (double)sizes->most ? (uint64_t)size : sizes->most;
+}
