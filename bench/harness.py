@@ -34,6 +34,9 @@ VARIANTS = {
     "weir_copy": ("weir_stream", ["--echo", "copy"]),
 }
 
+# Contenders that are weir with an engine that is asked for.
+ENGINES = {"weir_poll": "poll", "weir_uring": "uring"}
+
 
 # Of modes that rows add: the command of a contender, by settings, name, port
 # and what else its row gives.
@@ -202,6 +205,9 @@ def server_command(settings, name, mode, port, extra=(), own=False):
     if name.startswith(BEFORE):
         return server_command(settings.of_before(), name.removeprefix(BEFORE),
                               mode, port, extra, own)
+    if name in ENGINES:
+        return [find_service("env"), f"WEIR_ENGINE={ENGINES[name]}",
+                *server_command(settings, "weir", mode, port, extra, own)]
     if mode in COMMANDS:
         return COMMANDS[mode](settings, name, port, extra)
     if mode == "proxy":

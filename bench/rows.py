@@ -9,9 +9,11 @@ import statistics
 import tempfile
 import time
 
+from bulk import EPOLL_NOTES, BULK_CASES, bulk_reports
 from compare import (Result, better_of, compare, contenders, is_chosen,
                      rounds)
 from harness import Client, Failure, Server, run_alone, run_pair
+from rows_engine import row_t20, row_t20_bulk, row_t20_close, row_t20_framed
 from rows_examples import row_files, row_names, row_redis, row_socks
 from rows_load import row_t18
 from rows_proxy import row_t16, row_t16_bulk, row_t16_close, row_t16_tls
@@ -87,33 +89,12 @@ def row_t4(settings, progress):
     ], mode="framed")
 
 
-BULK_CASES = [("64 KiB x 4, 20 conns", 65536, 4, 20),
-              ("256 KiB x 1, 20 conns", 262144, 1, 20),
-              ("1 MiB x 1, 4 conns", 1048576, 1, 4),
-              ("16 KiB x 1, 50 conns", 16384, 1, 50)]
-
-
-def _bulk_reports(settings, progress, row, names):
-    """(case, the reports by contender), for each case of bulk."""
-    for case, size, depth, conns in BULK_CASES:
-        if not is_chosen(settings, case):
-            continue
-        client = ["--size", size, "--depth", depth, "--conns", conns]
-        yield case, rounds(
-            settings, progress, f"{row} {case}", names,
-            lambda name, c=client: run_pair(settings, name, "echo", [], c))
-
-
-# What their common name does not say.
-EPOLL_NOTES = {"epoll": "1 MiB reads", "epoll_256k": "256 KiB reads"}
-
-
 def row_t5(settings, progress):
     """The target is compared with the better epoll loop of each case."""
     ratios = []
     names = contenders(settings, "echo", ["epoll", "epoll_256k", "uring"])
     peers = [name for name in EPOLL_NOTES if name != names[0]]
-    for case, reports in _bulk_reports(settings, progress, "T5", names):
+    for case, reports in bulk_reports(settings, progress, "T5", names):
         better = better_of(reports, peers)
         for result in compare("T5", case, reports, {better: 1.05}):
             result.note = EPOLL_NOTES.get(result.peer, "")
@@ -133,7 +114,7 @@ def row_t5_streams(settings, progress):
     if settings.subject != "weir":
         raise Failure("only weir has streams")
     names = ["weir_take", "weir_copy", "weir"]
-    for case, reports in _bulk_reports(settings, progress, "T5s", names):
+    for case, reports in bulk_reports(settings, progress, "T5s", names):
         for name, text, target in (("weir_take", "take, write_buf", 1.03),
                                    ("weir_copy", "read_view, write", None)):
             pair = {name: reports[name], "weir": reports["weir"]}
@@ -533,6 +514,10 @@ ROWS = {
     "T18": (row_t18, "weir-load beside wrk", 2, 0),
     "T19": (row_t19, "a file by sendfile", 2, 0),
     "T19s": (row_t19_small, "small files by keep-alive", 2, 1),
+    "T20": (row_t20, "weir on epoll: echo of 128 B", 10, 0),
+    "T20p": (row_t20_framed, "weir on epoll: many small writes in a turn", 10, 0),
+    "T20b": (row_t20_bulk, "weir on epoll: bulk echo", 24, 0),
+    "T20c": (row_t20_close, "weir on epoll: connect, one request, close", 10, 0),
     "files": (row_files, "an example beside nginx", 4, 0),
     "names": (row_names, "an example beside dnsmasq", 2, 0),
     "redis": (row_redis, "an example beside redis", 8, 0),

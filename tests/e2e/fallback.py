@@ -5,16 +5,21 @@ One line of warning names the reason; bytes, datagrams, processes and files are
 what they are with io_uring.
 """
 
+import contextlib
+import errno
 import os
 import subprocess
 import tempfile
 
-from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, Serve, command, equal,
-                     matches, one_line, run)
+from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, Serve, Service, Skip,
+                     command, command_apart, equal, matches, one_line,
+                     read_line, run)
 from seccomp import DOCKER, refuse
 
 # What takes place when nobody has asked for an engine.
 ENV.pop("WEIR_ENGINE", None)
+
+IO_URING_SETUP = 425
 
 WARNING = r"^weir-load: epoll instead of io_uring: .*\(WEIR_ERINGSECCOMP\)"
 
@@ -42,17 +47,89 @@ def test_a_server_of_streams_too():
     loaded("--api", "stream")
 
 
-def test_datagrams_are_exchanged():
-    with subprocess.Popen(
-            [WEIR_LOAD, "serve", "udp://127.0.0.1:0"], env=ENV, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **apart()) as server:
-        url = server.stdout.readline().split()[-1]
-        outcome = command(WEIR_LOAD, "run", "-c", "5", "-n", "500",
-                          "--timeout", "60s", url, **apart())
-        server.terminate()
-        one_line(server.communicate()[1], WARNING)
-    matches(outcome.out, r"\nVALID\n\Z")
+@contextlib.contextmanager
+def serving(*args):
+    """weir-load serve without io_uring; its address."""
+    with Service(WEIR_LOAD, "serve", *args, **apart()) as server:
+        server.may_complain = True
+        yield read_line(server.process.stdout).split()[-1]
+        one_line(server.stop(), WARNING)
+
+
+def exchanged(url, *args):
+    outcome = command(WEIR_LOAD, "run", *args, "--timeout", "60s", url,
+                      **apart())
     one_line(outcome.err, WARNING)
+    matches(outcome.out, r"\nVALID\n\Z")
+    equal(outcome.status, 0, "exit status")
+
+
+def test_datagrams_are_exchanged():
+    with serving("udp://127.0.0.1:0") as url:
+        exchanged(url, "-c", "5", "-n", "500")
+
+
+def test_tls_is_served():
+    folder = os.environ.get("WEIR_TLS_CERTIFICATES")
+    if folder is None:
+        raise Skip("no TLS, or no certificates")
+    with serving("--cert", os.path.join(folder, "ecdsa.pem"), "--key",
+                 os.path.join(folder, "ecdsa.key"),
+                 "tls://127.0.0.1:0") as url:
+        exchanged(url, "--ca", os.path.join(folder, "ca.pem"), "-c", "5",
+                  "-n", "500")
+
+
+def test_unix_sockets_are_served():
+    with tempfile.TemporaryDirectory() as folder:
+        with serving(f"unix:{folder}/socket") as url:
+            exchanged(url, "-c", "5", "-n", "500")
+
+
+def test_a_proxy_warns_once():
+    proxy = os.environ.get("WEIR_PROXY")
+    if proxy is None:
+        raise Skip("weir-proxy was not built")
+    with serving("tcp://127.0.0.1:0") as target, \
+            Service(proxy, "--threads", "2", "--listen", "tcp://127.0.0.1:0",
+                    "--to", target, **apart()) as between:
+        between.may_complain = True
+        said = []
+        while " serves " not in (said or [""])[-1]:
+            said.append(read_line(between.process.stderr))
+        exchanged(said[-1].split()[-1], "-c", "5", "-n", "500")
+        said += between.stop().splitlines()
+    warnings = [line for line in said if "epoll instead of io_uring" in line]
+    equal(len(warnings), 1, f"warnings in {said}")
+    matches(warnings[0], r"^weir-proxy: .*\(WEIR_ERINGSECCOMP\)")
+
+
+def test_each_way_of_a_refusal_is_told():
+    for error, name in ((errno.EPERM, "WEIR_ERINGSECCOMP"),
+                        (errno.ENOSYS, "WEIR_ERINGABSENT"),
+                        (errno.EINVAL, "WEIR_ERINGOLD")):
+        with Serve("--engine", "poll") as server:
+            outcome = command(WEIR_LOAD, "run", *PATIENT, "-c", "2", "-n",
+                              "100", server.url,
+                              preexec_fn=refuse({IO_URING_SETUP: error}))
+        matches(outcome.out, r"\nVALID\n\Z")
+        one_line(outcome.err, rf"epoll instead of io_uring: .*\({name}\)$")
+
+
+def test_the_sysctl_is_told():
+    sysctl = "/proc/sys/kernel/io_uring_disabled"
+    if os.geteuid() != 0 or not os.path.exists(sysctl):
+        raise Skip("only root may mount, and the kernel must have the sysctl")
+    with tempfile.NamedTemporaryFile("w") as file, \
+            Serve("--engine", "poll") as server:
+        file.write("2\n")
+        file.flush()
+        outcome = command_apart(
+            f'mount --bind {file.name} {sysctl} || exit 77; exec "$0" run '
+            f'-c 2 -n 100 --timeout 60s {server.url}', WEIR_LOAD,
+            preexec_fn=refuse({IO_URING_SETUP: errno.EPERM}))
+    matches(outcome.out, r"\nVALID\n\Z")
+    one_line(outcome.err, r"sysctl.*\(WEIR_ERINGSYSCTL\)$")
 
 
 def test_no_warning_where_epoll_was_asked_for():

@@ -50,8 +50,8 @@ FILES = ["/etc/" + name for name in (
 # 7.2 has guests of Linux 6.12 die of a double fault; 10.0 was tried.
 QEMU_MIN = 10
 QEMU_PACKAGE = "qemu-system-x86"
-SUITES = ("bookworm", "bookworm-updates", "bookworm-backports", "trixie",
-          "trixie-backports", "sid")
+SUITES = ("bullseye", "bookworm", "bookworm-updates", "bookworm-backports",
+          "trixie", "trixie-backports", "sid")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -247,7 +247,7 @@ class Archive:
 
     def add(self, path, name=None):
         """A file, with what its links mean, and the libraries it needs."""
-        if not os.path.exists(path):
+        if (name or path).strip("/") in self.names or not os.path.exists(path):
             return
         with open(path, "rb") as file:
             data = file.read()

@@ -263,10 +263,20 @@ UNIT(fiber, registers_survive_on_both_sides)
 
 #endif
 
-/* ---- rounding, of both units that compute ---- */
+/* ---- rounding ---- */
 
-#if defined(__x86_64__)
+#if defined(__aarch64__)
 
+static void set_upward(void)
+{
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    __asm__ volatile("msr fpcr, %0" ::"r"(fpcr | UINT64_C(1) << 22));
+}
+
+#elif defined(__x86_64__)
+
+/* Of both units that compute. */
 static void set_upward(void)
 {
     uint16_t x87;
@@ -276,6 +286,10 @@ static void set_upward(void)
     uint32_t mxcsr = (__builtin_ia32_stmxcsr() & ~0x6000u) | 0x4000u;
     __builtin_ia32_ldmxcsr(mxcsr);
 }
+
+#endif
+
+#if defined(__x86_64__) || defined(__aarch64__)
 
 struct rounding {
     struct wr_fiber fiber;

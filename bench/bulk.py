@@ -1,0 +1,23 @@
+"""Echoes of bulk, which several rows measure."""
+from compare import is_chosen, rounds
+from harness import run_pair
+
+BULK_CASES = [("64 KiB x 4, 20 conns", 65536, 4, 20),
+              ("256 KiB x 1, 20 conns", 262144, 1, 20),
+              ("1 MiB x 1, 4 conns", 1048576, 1, 4),
+              ("16 KiB x 1, 50 conns", 16384, 1, 50)]
+
+
+def bulk_reports(settings, progress, row, names):
+    """(case, the reports by contender), for each case of bulk."""
+    for case, size, depth, conns in BULK_CASES:
+        if not is_chosen(settings, case):
+            continue
+        client = ["--size", size, "--depth", depth, "--conns", conns]
+        yield case, rounds(
+            settings, progress, f"{row} {case}", names,
+            lambda name, c=client: run_pair(settings, name, "echo", [], c))
+
+
+# What their common name does not say.
+EPOLL_NOTES = {"epoll": "1 MiB reads", "epoll_256k": "256 KiB reads"}

@@ -1,0 +1,62 @@
+"""The rows of weir's engine on epoll, which takes the place of io_uring where that
+is refused: beside a bare epoll loop, a library on epoll, and what it replaces.
+
+Who falls back is to be no worse off than with epoll itself, and better off than
+with libuv.
+"""
+from bulk import EPOLL_NOTES, bulk_reports
+from compare import better_of, compare, contenders, is_chosen, rounds
+from harness import Failure, run_pair
+
+PEERS = ["epoll", "uv", "uring", "weir_uring"]
+TARGETS = {"epoll": 1.05, "uv": 0.75}
+CHURN = ["--mode", "churn", "--sources", 200, "--conns", 50]
+
+
+def _contenders(settings, mode, peers):
+    if settings.subject != "weir":
+        raise Failure("only weir has another engine")
+    return contenders(settings, mode, peers, "weir_poll")
+
+
+def _row(settings, progress, row, mode, cases):
+    """Cases are (case, the server's options, the client's)."""
+    names = _contenders(settings, mode, PEERS)
+    for case, server, client in cases:
+        if is_chosen(settings, case):
+            yield from compare(row, case, rounds(
+                settings, progress, f"{row} {case}", names,
+                lambda name, s=server, c=client: run_pair(
+                    settings, name, mode, s, c)), TARGETS)
+
+
+def row_t20(settings, progress):
+    yield from _row(settings, progress, "T20", "echo", [
+        (f"128 B, {conns} connections", [], ["--conns", conns])
+        for conns in (50, 1000)])
+
+
+def row_t20_framed(settings, progress):
+    yield from _row(settings, progress, "T20p", "framed", [
+        (f"{count} x {size} B, {count} writes", ["--frame", size],
+         ["--conns", 50, "--size", count * int(size)])
+        for count, size in ((16, "128"), (100, "16"))])
+
+
+def row_t20_bulk(settings, progress):
+    """The target is compared with the better epoll loop, as that of T5."""
+    names = _contenders(settings, "echo", ["epoll_256k", *PEERS])
+    for case, reports in bulk_reports(settings, progress, "T20b", names):
+        better = better_of(reports, list(EPOLL_NOTES))
+        for result in compare("T20b", case, reports,
+                              {better: TARGETS["epoll"], "uv": TARGETS["uv"]}):
+            result.note = EPOLL_NOTES.get(result.peer, "")
+            yield result
+
+
+def row_t20_close(settings, progress):
+    yield from _row(settings, progress, "T20c", "echo", [
+        ("connect-request-close, peer first", [], CHURN)])
+    yield from _row(settings, progress, "T20c", "close", [
+        ("connect-request-close, server first", [],
+         CHURN + ["--server-closes"])])

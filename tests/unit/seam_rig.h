@@ -1,0 +1,61 @@
+/*
+ * What the tests of the seam share: a ring, a connection on it, and the results
+ * of a turn. UNIT() runs a body on each machine (seam_machine.h), with the
+ * connection made and an idle operation.
+ */
+#ifndef WEIR_TESTS_UNIT_SEAM_RIG_H
+#define WEIR_TESTS_UNIT_SEAM_RIG_H
+
+#ifndef UNIT_RUN
+#define UNIT_RUN on_each_machine
+#endif
+#define UNIT_TAKES struct wr_op *op
+#include "tests/unit/seam_machine.h"
+
+#include "tests/unit.h"
+#include "uring/sys.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+
+enum { BUF_SIZE = 4096, BUF_COUNT = 4, RESULT_MAX = 256 };
+
+struct result {
+    const struct wr_op *op;
+    int32_t res;
+    uint32_t flags;
+};
+
+extern struct wr_uring *uring;
+extern struct result results[RESULT_MAX]; /* of the last turn */
+extern int result_count;
+extern uint8_t bufs[BUF_COUNT][BUF_SIZE];
+extern int ends[2]; /* of one connection: accepted, connected; -1: closed */
+
+void on_each_machine(void (*body)(struct wr_op *op));
+
+/* The function of operations. */
+void note(struct wr_op *op, int32_t res, uint32_t flags);
+
+/* One enter that waits for a completion at most so long, and all that came. */
+void turn(uint64_t timeout_ns);
+
+/* Turns until the operation has ended; returns its last result. */
+int32_t ended(const struct wr_op *op);
+
+/* Makes the ring of buffers, and adds the first @count. */
+void provide(int count);
+
+struct sockaddr_in listen_at(int *ret_fd);
+
+/* Makes a connection by an accept that waits, and a connect. */
+void connect_ends(void);
+
+void send_at(int end, const char *text);
+
+/* Of the accepted end, into a provided buffer. */
+void prep_recv(struct wr_op *op, bool once);
+
+#endif
