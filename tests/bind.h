@@ -1,5 +1,6 @@
 /*
- * Factories of tests that bind each connection to the same protocol.
+ * Tables of callbacks, and factories of tests that bind each connection to the
+ * same protocol.
  *
  * What a factory answers is kept for the whole test, because makers call it
  * from the loop, when the function that asked has long returned.
@@ -10,6 +11,12 @@
 #include "expect.h"
 
 #include <weir/protocol.h>
+
+/* A table of callbacks: CALLBACKS(echo, STREAM, .data_received = write_back);
+ */
+#define CALLBACKS(name, its_kind, ...)                                         \
+    const struct weir_protocol name = {                                        \
+        .size = sizeof(name), .kind = WEIR_PROTOCOL_##its_kind, __VA_ARGS__}
 
 enum { BIND_MAX = 8192 };
 

@@ -66,9 +66,7 @@ MAKER(adopt, a_unix_socket_becomes_a_transport, m)
     unix_pair(fds);
 
     adopt(m, fds[0]);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_eq(m->peername.len, sizeof(sa_family_t), "it has no name");
     expect_eq(m->peername.storage.any.sa_family, AF_UNIX);
     expect_eq(m->sockname.len, sizeof(sa_family_t));
@@ -120,16 +118,14 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one, m)
 {
     int fds[2];
     unix_pair(fds);
-    close(fds[0]);
-    close(fds[1]);
+    close_ends(fds);
     const int bad[] = {-1, INT32_MAX, fds[0]};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct weir_server_options listen = {.size = sizeof(listen)};
         expect_eq(weir_adopt_connection(m->loop, &m->factory, bad[i], NULL,
                                         maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d", bad[i]);
-        expect_eq(weir_adopt_server(m->loop, &m->factory, bad[i], &listen,
+        expect_eq(weir_adopt_server(m->loop, &m->factory, bad[i], NULL,
                                     maker_server_done, m, &m->server),
                   -EBADF, "descriptor %d", bad[i]);
     }
@@ -167,8 +163,7 @@ MAKER(adopt, r63__cancelling_and_a_failing_factory_close_the_socket, m)
     char byte;
     unix_pair(fds);
     weir_pending_cancel(adopt(m, fds[0]));
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -ECANCELED);
+    maker_expect_done(m, -ECANCELED);
     expect_eq(peer_read(fds[1], &byte, 1), 0);
     close(fds[1]);
 
@@ -176,8 +171,7 @@ MAKER(adopt, r63__cancelling_and_a_failing_factory_close_the_socket, m)
     m->done = 0;
     m->factory_result = -EACCES;
     adopt(m, fds[0]);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -EACCES);
+    maker_expect_done(m, -EACCES);
     maker_run_for(m, 1 * MS);
     expect_eq(peer_read(fds[1], &byte, 1), 0);
     close(fds[1]);

@@ -26,7 +26,7 @@ static void flood_a_protocol(enum conduct conduct, bool is_tcp)
     expect(stats.memory_bytes <= memory + (1u << 20) + POSTED_BYTES);
     crowd.members[1].conduct = CONDUCT_READS;
     weir_transport_resume_reading(crowd.members[1].t);
-    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    RUN_UNTIL(crowd.loop, crowd_all_delivered());
     crowd_turn();
     expect_eq(crowd_statistics().held_bytes, 0);
     crowd_end();
@@ -64,7 +64,7 @@ UNIT(budgets, a_flood_that_is_read_does_not_starve_others)
         crowd_expect_served(served);
     }
 
-    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    RUN_UNTIL(crowd.loop, crowd_all_delivered());
     crowd_end();
 }
 
@@ -90,7 +90,7 @@ static void pause_a_thousand(bool is_tcp)
         crowd.members[i].conduct = CONDUCT_READS;
         weir_transport_resume_reading(crowd.members[i].t);
     }
-    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    RUN_UNTIL(crowd.loop, crowd_all_delivered());
     crowd_end();
 }
 
@@ -122,8 +122,7 @@ UNIT(budgets, all_connections_together_hold_no_more_than_the_loops_limit)
     expect(stats.pool_bytes <= limit + POSTED_BYTES);
     expect(stats.held_bytes >= crowd_sum(received_by));
     expect(crowd_sum(received_by) < crowd_sum(sent_by));
-    run_loop_until(crowd.loop, crowd_all_delivered,
-                   NULL); /* nothing was dropped */
+    RUN_UNTIL(crowd.loop, crowd_all_delivered()); /* nothing was dropped */
     crowd_end();
 }
 
@@ -139,7 +138,7 @@ UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
     for (int i = 0; i < 100; i++) { /* from now on all share the credit */
         expect(crowd_push(&crowd.members[i], 1));
     }
-    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    RUN_UNTIL(crowd.loop, crowd_all_delivered());
 
     for (int i = 0; i < 100; i++) {
         crowd.members[i].conduct = CONDUCT_PAUSES;
@@ -151,7 +150,7 @@ UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
     crowd_end();
 }
 
-static bool all_lost(void *arg)
+static bool all_lost(void)
 {
     for (int i = 0; i < crowd.count; i++) {
         if (!crowd.members[i].lost) {
@@ -170,7 +169,7 @@ UNIT(budgets, connections_that_have_gone_take_no_share)
         expect_eq(weir_transport_abort(member->t), 0);
         close(member->peer);
     }
-    run_loop_until(crowd.loop, all_lost, NULL);
+    RUN_UNTIL(crowd.loop, all_lost());
     crowd.count = 0;
     crowd.made_count = 0;
     memset(crowd.members, 0, sizeof(crowd.members));
@@ -186,16 +185,11 @@ UNIT(budgets, connections_that_have_gone_take_no_share)
     crowd_end();
 }
 
-static bool is_broken(void *arg)
-{
-    return weir_transport_get_error(((struct crowd_member *)arg)->t) < 0;
-}
-
 /* The others take what is given back until it is its turn. */
-static bool is_lost(void *arg)
+static bool is_lost(const struct crowd_member *member)
 {
     crowd_give_leases_back();
-    return ((struct crowd_member *)arg)->lost;
+    return member->lost;
 }
 
 /* No receive is armed for lack of room, and still its end is noticed. */
@@ -227,13 +221,13 @@ static void break_a_starved_connection(bool paused)
     expect_ok(setsockopt(starved->peer, SOL_SOCKET, SO_LINGER, &linger,
                          sizeof(linger)));
     close(starved->peer);
-    run_loop_until(crowd.loop, is_broken, starved);
+    RUN_UNTIL(crowd.loop, weir_transport_get_error(starved->t) < 0);
     if (paused) {
         crowd_turn();
         expect(!starved->lost); /* its bytes wait in the kernel */
         weir_transport_resume_reading(starved->t);
     }
-    run_loop_until(crowd.loop, is_lost, starved);
+    RUN_UNTIL(crowd.loop, is_lost(starved));
 
     expect_eq(weir_transport_get_error(starved->t), -ECONNRESET);
     expect(starved->received > before); /* data first */
@@ -264,12 +258,12 @@ UNIT(budgets, an_exhausted_pool_is_no_error_and_ends)
         expect(!crowd.members[i].lost);
     }
 
-    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    RUN_UNTIL(crowd.loop, crowd_all_delivered());
 
     for (int i = 0; i < 200; i++) {
         expect(crowd_push(&crowd.members[i], 1000));
     }
-    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    RUN_UNTIL(crowd.loop, crowd_all_delivered());
     crowd_end();
 }
 

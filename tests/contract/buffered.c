@@ -36,8 +36,7 @@ UNIT(buffered, bytes_are_copied_into_the_memory_offered)
 {
     struct rig rig = make_rig(false);
     while (rig_next(&rig)) {
-        rig_peer_send(&rig, 500000);
-        rig_wait_received(&rig, 500000);
+        rig_receive(&rig, 500000);
 
         expect_eq(rig_statistics(&rig).copied_to_protocol, 500000);
         expect(buffered.hint_max > 0);
@@ -50,8 +49,7 @@ UNIT(buffered, little_memory_is_offered_as_often_as_needed)
     struct rig rig = make_rig(false);
     rig.hooks.connection_made = begin_small;
     while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000);
-        rig_wait_received(&rig, 1000);
+        rig_receive(&rig, 1000);
 
         expect(buffered.updated_count >= 143);
         expect_eq(rig.received, 1000);
@@ -64,8 +62,7 @@ UNIT(buffered, bytes_are_received_in_place_under_the_promise)
     while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         expect_eq(buffered.get_count, 1);
         expect_eq(buffered.hint_max, 0);
-        rig_peer_send(&rig, 500000);
-        rig_wait_received(&rig, 500000);
+        rig_receive(&rig, 500000);
 
         expect_eq(rig_statistics(&rig).copied_to_protocol, 0);
         expect_eq(rig_statistics(&rig).received_bytes, 500000);
@@ -123,21 +120,9 @@ UNIT(buffered, the_promised_memory_comes_back_after_a_reset)
     struct rig rig = make_rig(true);
     while (rig_next_that(&rig, RIG_CAN_RESET | RIG_IS_PLAIN)) {
         rig_peer_reset(&rig);
-        rig_wait_lost(&rig);
-
-        expect_eq(rig.lost_err, -ECONNRESET);
+        rig_expect_lost(&rig, -ECONNRESET);
         expect_eq(buffered.released_count, 1);
     }
-}
-
-static bool has_come(void *arg)
-{
-    return rig_statistics(arg).received_bytes >= 100;
-}
-
-static bool is_broken(void *arg)
-{
-    return weir_transport_get_error(((struct rig *)arg)->t) < 0;
 }
 
 static void reset_while_paused(bool promises)
@@ -146,9 +131,9 @@ static void reset_while_paused(bool promises)
     while (rig_next_that(&rig, RIG_CAN_BREAK)) {
         expect_eq(weir_transport_pause_reading(rig.t), 0);
         rig_peer_send(&rig, 100);
-        rig_wait(&rig, has_come);
+        RUN_UNTIL(rig.loop, rig_statistics(&rig).received_bytes >= 100);
         rig_peer_reset(&rig);
-        rig_wait(&rig, is_broken);
+        RUN_UNTIL(rig.loop, weir_transport_get_error(rig.t) < 0);
         rig_turns(&rig, 3);
         expect_eq(rig.lost_count, 0);
 
@@ -298,18 +283,13 @@ UNIT(buffered, a_get_buffer_that_closes_gets_its_memory_back)
     }
 }
 
-static bool has_asked(void *arg)
-{
-    return buffered.get_count > 0;
-}
-
 UNIT(buffered, a_get_buffer_that_pauses_gets_its_memory_back)
 {
     struct rig rig = make_rig(true);
     protocol.get_buffer = get_and_pause;
     while (rig_next(&rig)) {
         rig_peer_send(&rig, 100);
-        rig_wait(&rig, has_asked);
+        RUN_UNTIL(rig.loop, buffered.get_count > 0);
         rig_turn_for(&rig, 5 * RIG_MS);
 
         expect_eq(buffered.get_count, 1);

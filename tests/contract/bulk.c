@@ -231,9 +231,8 @@ static int close_once(struct rig *rig, const struct weir_buf *buf)
         expect_eq(rig->count, 0);
         rig->count++;
         rig->bytes = rig->received;
-        expect_eq(rig->step == 1 ? weir_transport_close(rig->t)
-                                 : weir_transport_abort(rig->t),
-                  0);
+        expect_ok(rig->step == 1 ? weir_transport_close(rig->t)
+                                 : weir_transport_abort(rig->t));
     }
     return 0;
 }
@@ -270,7 +269,7 @@ PAIRS(bulk, abort_inside_the_first_of_several_calls_drops_the_rest, rig,
 
 static struct weir_protocol targets[3]; /* plain, copying, keeps its memory */
 
-static void bind_to(struct rig *rig, uint64_t which)
+static void bind_round_to(struct rig *rig, uint64_t which)
 {
     const struct weir_protocol_binding binding = {&targets[which], rig};
     expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
@@ -283,7 +282,7 @@ static int switch_once(struct rig *rig, const struct weir_buf *buf)
                &targets[rig->step - 1]);
     if (rig->step > 0 && rig->count == 0) {
         rig->count++;
-        bind_to(rig, (uint64_t)rig->step - 1);
+        bind_round_to(rig, (uint64_t)rig->step - 1);
     }
     return 0;
 }
@@ -335,9 +334,9 @@ static int switch_at_random(struct rig *rig, const struct weir_buf *buf)
 {
     if (unit_random_below(&dice, 12) == 0) {
         buffered.size = 1 + unit_random_below(&dice, sizeof(buffered.memory));
-        bind_to(rig, unit_random_below(&dice, 3));
+        bind_round_to(rig, unit_random_below(&dice, 3));
     } else if (unit_random_below(&dice, 4) == 0) {
-        bind_to(rig, 0);
+        bind_round_to(rig, 0);
     }
     return 0;
 }

@@ -117,11 +117,7 @@ static int note_data(void *user, weir_transport *t, const struct weir_buf *buf)
 UNIT_IN(callback, callbacks_of_a_completion_run_in_the_same_turn, unit_alone,
         void)
 {
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .data_received = note_data,
-    };
+    static CALLBACKS(protocol, STREAM, .data_received = note_data);
     open_loop(NULL);
     const int peer = adopt_pair(&protocol, number(1));
     expect_eq(write(peer, "x", 1), 1);
@@ -146,11 +142,7 @@ static void again(void *arg)
 UNIT_IN(callback, callbacks_that_add_themselves_starve_neither_timers_nor_peers,
         unit_alone, void)
 {
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .data_received = note_data,
-    };
+    static CALLBACKS(protocol, STREAM, .data_received = note_data);
     int count = 0;
     open_loop(NULL);
     soon(again, &count);
@@ -499,8 +491,7 @@ UNIT_IN(callback, callbacks_pending_when_the_loop_ends_are_dropped, unit_alone,
 UNIT_IN(callback, callbacks_pending_are_dropped_also_when_connections_end_too,
         unit_alone, void)
 {
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind = WEIR_PROTOCOL_STREAM};
+    static CALLBACKS(protocol, STREAM);
     open_loop(NULL);
     const int peer = adopt_pair(&protocol, NULL);
     one_turn();

@@ -10,8 +10,7 @@
 
 static void expect_aborted(struct rig *rig, int err, const char *callback)
 {
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, err);
+    rig_expect_lost(rig, err);
     expect_eq(weir_transport_get_error(rig->t), err);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
     rig_turns(rig, 3);
@@ -178,11 +177,6 @@ static void note_done(void *arg, int err, weir_transport *t)
     attempt->err = err;
 }
 
-static bool is_done(void *arg)
-{
-    return ((struct attempt *)arg)->done;
-}
-
 /* The error that done is told; the peer must see the descriptor closed. */
 static int try_factory(struct attempt *attempt)
 {
@@ -194,7 +188,7 @@ static int try_factory(struct attempt *attempt)
     expect_eq(weir_loop_new(NULL, &loop), 0);
     expect_ok(weir_adopt_connection(loop, &factory, fds[1], NULL, note_done,
                                     attempt, NULL));
-    run_loop_until(loop, is_done, attempt);
+    RUN_UNTIL(loop, attempt->done);
     expect_eq(recv(fds[0], &byte, 1, 0), 0);
     expect_eq(weir_loop_free(loop), 0);
     close(fds[0]);

@@ -15,6 +15,7 @@
  */
 #include "tests/contract/calls_act.h"
 #include "tests/dump.h"
+#include "tests/statistics.h"
 
 #include <signal.h>
 
@@ -422,7 +423,6 @@ static void calm_down(void)
 {
     bool over = false;
     struct weir_handle fuse;
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
 
     world.calm = true;
     end_all_peers();
@@ -439,7 +439,7 @@ static void calm_down(void)
     }
     check(!over);
     weir_loop_cancel(world.loop, fuse);
-    expect_eq(weir_loop_get_statistics(world.loop, &stats), 0);
+    const struct weir_loop_statistics stats = statistics_of(world.loop);
     check(stats.connections == 0);
     check(stats.leases == 0);
     check(stats.held_bytes == 0);

@@ -124,12 +124,8 @@ static void lost(void *user, weir_transport *t, int err)
     lost_count++;
 }
 
-static const struct weir_protocol protocol = {
-    .size = sizeof(protocol),
-    .kind = WEIR_PROTOCOL_SUBPROCESS,
-    .connection_made = made,
-    .connection_lost = lost,
-};
+static CALLBACKS(protocol, SUBPROCESS, .connection_made = made,
+                 .connection_lost = lost);
 
 static void done(void *arg, int err, weir_transport *t)
 {

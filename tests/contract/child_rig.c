@@ -100,17 +100,11 @@ static void lost(void *user, weir_transport *t, int err)
     weir_loop_stop(loop);
 }
 
-const struct weir_protocol child_protocol = {
-    .size = sizeof(child_protocol),
-    .kind = WEIR_PROTOCOL_SUBPROCESS,
-    .connection_made = made,
-    .connection_lost = lost,
-    .pause_writing = paused,
-    .resume_writing = resumed,
-    .pipe_data_received = pipe_data_received,
-    .pipe_connection_lost = pipe_connection_lost,
-    .process_exited = process_exited,
-};
+CALLBACKS(child_protocol, SUBPROCESS, .connection_made = made,
+          .connection_lost = lost, .pause_writing = paused,
+          .resume_writing = resumed, .pipe_data_received = pipe_data_received,
+          .pipe_connection_lost = pipe_connection_lost,
+          .process_exited = process_exited);
 
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)

@@ -61,13 +61,9 @@ static void side_lost(void *user, weir_transport *t, int err)
     side->lost_err = err;
 }
 
-static const struct weir_protocol side_protocol = {
-    .size = sizeof(side_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = side_made,
-    .data_received = side_received,
-    .fds_received = side_fds,
-    .connection_lost = side_lost};
+static CALLBACKS(side_protocol, STREAM, .connection_made = side_made,
+                 .data_received = side_received, .fds_received = side_fds,
+                 .connection_lost = side_lost);
 
 /* Protocols of a program that asks for descriptors only so that weir closes
  * them. */
@@ -84,21 +80,6 @@ static int side_create(void *arg, weir_transport *t,
     return 0;
 }
 
-static bool side_is_made(void *arg)
-{
-    return ((struct side *)arg)->t != NULL;
-}
-
-static bool side_is_lost(void *arg)
-{
-    return ((struct side *)arg)->lost > 0;
-}
-
-static bool side_has_received(void *arg)
-{
-    return ((struct side *)arg)->received > 0;
-}
-
 static void side_open(struct side *side,
                       const struct weir_connection_options *connection)
 {
@@ -111,13 +92,13 @@ static void side_open(struct side *side,
     *side = (struct side){.peer = ends[1]};
     expect_ok(weir_adopt_connection(loop, &factory, ends[0], &options, NULL,
                                     NULL, NULL));
-    run_loop_until(loop, side_is_made, side);
+    RUN_UNTIL(loop, side->t != NULL);
 }
 
 static void side_close(struct side *side)
 {
     weir_transport_abort(side->t);
-    run_loop_until(loop, side_is_lost, side);
+    RUN_UNTIL(loop, side->lost > 0);
     weir_transport_unref(side->t);
     close(side->peer);
 }
@@ -219,7 +200,7 @@ UNIT(close_fds, those_whose_closes_wait_do_not_hold_up_the_loop)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     expect_echo(&sides[1]);
 
@@ -234,8 +215,7 @@ static bool has_urgent_bytes(void)
     int ends[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     const bool has = send(ends[0], "!", 1, MSG_OOB) == 1;
-    close(ends[0]);
-    close(ends[1]);
+    close_ends(ends);
     return has;
 }
 
@@ -246,7 +226,7 @@ UNIT(close_fds, those_beside_an_urgent_byte_do_not_hold_up_the_loop)
         return;
     }
     side_send_slow_as(&sides[0], MSG_OOB, &slow);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     expect_echo(&sides[1]);
 
@@ -259,7 +239,7 @@ UNIT(close_fds, their_connection_rests_until_they_are_closed)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     cr_assert_eq(send(sides[0].peer, "x", 1, MSG_NOSIGNAL), 1);
     turns(20);
@@ -287,7 +267,7 @@ UNIT(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop)
     for (int i = MARKS - 1; i < WEIR_FDS_MAX; i++) {
         close(fds[i]);
     }
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     expect_echo(&sides[1]);
 
     slow_let_end(&slow);
@@ -300,12 +280,12 @@ UNIT(close_fds, those_of_another_connection_are_closed_meanwhile)
     int ends[2];
     passed_pipe(ends);
     side_send_slow(&sides[0], &slow);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     const int fds[] = {ends[1], ends[1]};
     cr_assert_eq(side_send(&sides[1], fds, 2), 1);
     close(ends[1]);
-    run_loop_until(loop, side_has_received, &sides[1]);
+    RUN_UNTIL(loop, sides[1].received > 0);
 
     struct pollfd closed = {.fd = ends[0]};
     while (poll(&closed, 1, 1) == 0) {
@@ -320,9 +300,9 @@ UNIT(close_fds, those_of_one_connection_wait_in_one_thread)
     struct slow first;
     struct slow second;
     side_send_slow(&sides[0], &first); /* as many as there are threads */
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     side_send_slow(&sides[1], &second);
-    run_loop_until(loop, side_has_received, &sides[1]);
+    RUN_UNTIL(loop, sides[1].received > 0);
 
     slow_let_end(&second);
     slow_let_end(&first);
@@ -336,7 +316,7 @@ UNIT(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
     side_send_slow(&sides[0], &slow);
 
     weir_transport_abort(sides[0].t);
-    run_loop_until(loop, side_is_lost, &sides[0]);
+    RUN_UNTIL(loop, sides[0].lost > 0);
     expect_echo(&sides[1]);
 
     cr_assert_eq(sides[0].taken, 0);
@@ -353,7 +333,7 @@ UNIT_IN(close_fds, a_protocol_that_takes_none_is_not_held_up, unit_alone, void)
     side_open(&sides[0], &options);
     side_open(&sides[1], &options);
     side_send_slow(&sides[0], &slow);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     expect_echo(&sides[1]);
 
@@ -373,7 +353,7 @@ UNIT(close_fds, a_socket_with_nothing_in_it_is_closed_while_all_threads_wait)
             side_open(&sides[1 + i], &options);
         }
         side_send_slow(&sides[1 + i], &slow[i]);
-        run_loop_until(loop, side_has_received, &sides[1 + i]);
+        RUN_UNTIL(loop, sides[1 + i].received > 0);
     }
 
     weir_transport_abort(sides[0].t);
@@ -394,11 +374,11 @@ UNIT(close_fds, a_connection_that_rests_can_be_aborted)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     turns(5);
 
     weir_transport_abort(sides[0].t);
-    run_loop_until(loop, side_is_lost, &sides[0]);
+    RUN_UNTIL(loop, sides[0].lost > 0);
     expect_echo(&sides[1]);
 
     slow_let_end(&slow);
@@ -411,12 +391,12 @@ static void expect_timed_out(struct side *side,
 {
     struct slow slow;
     side_send_slow(side, &slow);
-    run_loop_until(loop, side_has_received, side);
+    RUN_UNTIL(loop, side->received > 0);
     turns(5);
     cr_assert_eq(send(side->peer, "x", 1, MSG_NOSIGNAL), 1);
     cr_assert_eq(weir_transport_set_timeouts(side->t, timeouts), 0);
 
-    run_loop_until(loop, side_is_lost, side);
+    RUN_UNTIL(loop, side->lost > 0);
 
     cr_assert_eq(side->lost_err, err);
     cr_assert_eq(side->received, 1);
@@ -437,13 +417,13 @@ UNIT(close_fds, a_peer_that_ends_is_told_once_all_are_closed)
 {
     struct slow slow;
     side_send_slow(&sides[0], &slow);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     cr_assert_eq(send(sides[0].peer, "x", 1, MSG_NOSIGNAL), 1);
     shutdown(sides[0].peer, SHUT_WR);
     turns(20);
 
     slow_let_end(&slow);
-    run_loop_until(loop, side_is_lost, &sides[0]);
+    RUN_UNTIL(loop, sides[0].lost > 0);
 
     cr_assert_eq(sides[0].received, 2);
     cr_assert_eq(sides[0].lost_err, 0);
@@ -485,7 +465,7 @@ UNIT_IN(close_fds, the_end_of_the_loop_does_not_wait, unit_alone, void)
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
     side_open(&sides[0], &options);
     side_send_slow(&sides[0], &received);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     side_send_slow(&sides[0], &left); /* stays in the socket */
     turns(5);
     weir_transport_unref(sides[0].t);
@@ -511,7 +491,7 @@ UNIT_IN(close_fds, the_end_of_the_loop_meets_the_end_of_a_close, unit_alone,
         cr_assert_eq(side_send(&sides[0], fds, 3), 1);
         cr_assert_eq(side_send(&sides[0], fds, 3), 1);
         close(mark);
-        run_loop_until(loop, side_has_received, &sides[0]);
+        RUN_UNTIL(loop, sides[0].received > 0);
         turns(i % 4);
         weir_transport_unref(sides[0].t);
         cr_assert_eq(weir_loop_free(loop), 1);
@@ -529,7 +509,7 @@ static void drop_one_and_go_on(struct side *side)
     side_open(side, &options);
     cr_assert_eq(side_send(side, fds, 2), 1);
     close(mark);
-    run_loop_until(loop, side_has_received, side);
+    RUN_UNTIL(loop, side->received > 0);
     expect_echo(side); /* of the first byte */
     expect_echo(side);
     side_close(side);
@@ -543,11 +523,10 @@ UNIT_IN(close_fds, a_child_has_threads_of_its_own, unit_alone, void)
 #endif
     const struct weir_connection_options options = {.fd_limit = 1};
     struct slow slow;
-    int status;
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
     side_open(&sides[0], &options);
     side_send_slow(&sides[0], &slow);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     weir_loop *const parents = loop;
     drop_one_and_go_on(&sides[1]); /* leaves a thread without work */
 
@@ -557,8 +536,7 @@ UNIT_IN(close_fds, a_child_has_threads_of_its_own, unit_alone, void)
         drop_one_and_go_on(&sides[1]);
         _exit(0);
     }
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    expect_eq(end_of(child), 0);
 
     loop = parents;
     expect_echo(&sides[0]);

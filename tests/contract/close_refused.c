@@ -22,10 +22,7 @@ static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
     return weir_transport_write(t, buf->data, buf->len);
 }
 
-static const struct weir_protocol echo_protocol = {.size =
-                                                       sizeof(echo_protocol),
-                                                   .kind = WEIR_PROTOCOL_STREAM,
-                                                   .data_received = echo};
+static CALLBACKS(echo_protocol, STREAM, .data_received = echo);
 
 /* The program refuses connections, and has refused some. */
 static bool refuses;

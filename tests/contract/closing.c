@@ -30,9 +30,7 @@ UNIT(closing, r24__a_send_that_fails_is_told_by_connection_lost)
         expect_eq(rig_write(&rig, 1000), 0);
         expect_eq(rig.lost_count, 0);
 
-        rig_wait_lost(&rig);
-
-        expect_eq(rig.lost_err, -EPIPE);
+        rig_expect_lost(&rig, -EPIPE);
         expect_eq(rig_pending(&rig), 0);
         expect_eq(rig.exception_count, 0);
     }
@@ -55,8 +53,7 @@ static void expect_all(struct rig *rig)
 {
     expect_eq(rig_peer_read_end(rig), 0);
     expect_eq(rig->peer_received, rig->written);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
@@ -95,9 +92,7 @@ PAIRS(closing, a_peer_that_breaks_off_before_it_has_all_is_told, rig,
     rig_turn_for(rig, 5 * RIG_MS);
     rig_peer_reset(rig);
 
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, -ECONNRESET);
+    rig_expect_lost(rig, -ECONNRESET);
 }
 
 UNIT(closing, r25__unless_the_close_lingers)

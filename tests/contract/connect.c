@@ -204,9 +204,7 @@ MAKER(connect, a_refused_connection_makes_no_protocol, m)
 {
     struct weir_address address = refusing_address();
     start(m, &address, NULL);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -ECONNREFUSED);
+    maker_expect_done(m, -ECONNREFUSED);
     expect_str_eq(m->log, "D");
 }
 
@@ -219,9 +217,7 @@ MAKER(connect, an_own_address_that_is_not_here_is_an_error, m)
     options.local_address = &local;
 
     start(m, &address, &options);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -EADDRNOTAVAIL);
+    maker_expect_done(m, -EADDRNOTAVAIL);
     close(listener);
 }
 
@@ -257,9 +253,7 @@ MAKER(connect, without_descriptors_the_attempt_fails_with_EMFILE, m)
     expect_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
 
     start(m, &address, NULL);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -EMFILE);
+    maker_expect_done(m, -EMFILE);
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
@@ -274,9 +268,7 @@ MAKER(connect, the_time_out_ends_an_attempt_that_hangs, m)
     const uint64_t before_ns = weir_loop_get_time(m->loop);
 
     start(m, &silence.address, &options);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -ETIMEDOUT);
+    maker_expect_done(m, -ETIMEDOUT);
     expect_str_eq(m->log, "D");
     const uint64_t took_ns = weir_loop_get_time(m->loop) - before_ns;
     expect_geq(took_ns, 50 * MS);
@@ -288,14 +280,13 @@ MAKER(connect, the_time_out_ends_an_attempt_that_hangs, m)
 MAKER(connect, a_time_out_that_is_not_reached_leaves_nothing_behind, m)
 {
     struct weir_address address;
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
     int listener = peer_listen(1, &address);
     struct weir_connect_options options = {.size = sizeof(options)};
     options.timeout_ns = 1000 * MS;
 
     start(m, &address, &options);
     maker_run(m, maker_is_done);
-    expect_eq(weir_loop_get_statistics(m->loop, &statistics), 0);
+    const struct weir_loop_statistics statistics = statistics_of(m->loop);
     maker_run_for(m, 1100 * MS);
 
     expect_eq(m->done_err, 0);
@@ -314,9 +305,7 @@ MAKER(connect, cancel_ends_an_attempt_that_hangs, m)
     weir_pending_cancel(connect);
     weir_pending_cancel(connect);
     expect_eq(m->done, 0, "never from inside the call");
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -ECANCELED);
+    maker_expect_done(m, -ECANCELED);
     expect_str_eq(m->log, "D");
     silence_close(&silence);
     maker_close(m);
@@ -329,9 +318,7 @@ MAKER(connect, cancel_before_the_loop_runs_connects_nowhere, m)
     int listener = peer_listen(1, &address);
 
     weir_pending_cancel(start(m, &address, NULL));
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -ECANCELED);
+    maker_expect_done(m, -ECANCELED);
     expect_eq(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
     expect_eq(accept(listener, NULL, NULL), -1);
     close(listener);
@@ -360,8 +347,7 @@ MAKER(connect, cancelling_at_any_moment_gives_one_answer_and_a_reset, m)
             expect_eq(weir_loop_run(m->loop), 0);
             weir_pending_cancel(connect);
         }
-        maker_run(m, maker_is_done);
-        expect_eq(m->done_err, i % 3 == 2 ? 0 : -ECANCELED);
+        maker_expect_done(m, i % 3 == 2 ? 0 : -ECANCELED);
         canceled += m->done_err != 0;
         if (m->t) {
             expect_eq(weir_transport_abort(m->t), 0);

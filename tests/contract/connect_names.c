@@ -10,7 +10,7 @@
 
 /* A socket that is bound to the loopback of a family, or -1 where another
  * process has the port; 0: any. */
-static int bind_to(int family, uint16_t port, uint16_t *ret_port)
+static int bind_port(int family, uint16_t port, uint16_t *ret_port)
 {
     struct weir_address address = {.len = 0};
     expect_ok(weir_address_parse(family == AF_INET6 ? "::1" : "127.0.0.1", port,
@@ -34,8 +34,8 @@ static uint16_t bind_both(int *ret_inet, int *ret_inet6)
 {
     uint16_t port = 0;
     for (;;) {
-        *ret_inet = bind_to(AF_INET, 0, &port);
-        *ret_inet6 = bind_to(AF_INET6, port, &port);
+        *ret_inet = bind_port(AF_INET, 0, &port);
+        *ret_inet6 = bind_port(AF_INET6, port, &port);
         if (*ret_inet6 >= 0) {
             return port;
         }
@@ -47,7 +47,7 @@ static uint16_t bind_both(int *ret_inet, int *ret_inet6)
 static uint16_t listen_on_inet(int *ret_fd)
 {
     uint16_t port = 0;
-    *ret_fd = bind_to(AF_INET, 0, &port);
+    *ret_fd = bind_port(AF_INET, 0, &port);
     expect_eq(listen(*ret_fd, 128), 0);
     return port;
 }
@@ -129,8 +129,7 @@ NAMES(connect_names, the_other_family_is_used_where_one_alone_listens, n)
             run_call(&call);
             expect_eq(call.err, 0, "%s", weir_strerror(call.err));
             expect_eq(call.family, families[j]);
-            close(fds[0]);
-            close(fds[1]);
+            close_ends(fds);
         }
     }
 }

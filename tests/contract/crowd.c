@@ -5,8 +5,6 @@
  * sockets, driven while the loop turns.
  */
 #include "tests/contract/crowd.h"
-#include "tests/bind.h"
-#include "tests/statistics.h"
 
 struct crowd crowd;
 
@@ -62,13 +60,9 @@ static int data_received(void *user, weir_transport *t,
     return 0;
 }
 
-static const struct weir_protocol crowd_protocol = {
-    .size = sizeof(crowd_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = connection_made,
-    .connection_lost = connection_lost,
-    .data_received = data_received,
-};
+static CALLBACKS(crowd_protocol, STREAM, .connection_made = connection_made,
+                 .connection_lost = connection_lost,
+                 .data_received = data_received);
 
 /* ---- the crowd ---- */
 
@@ -115,17 +109,7 @@ static void make_pair(bool is_tcp, int ret[2])
     if (!is_tcp) {
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
     } else {
-        uint16_t port;
-        struct sockaddr_storage addr;
-        socklen_t len = sizeof(addr);
-        int fd = listen_tcp(&port, SMALL_BUFFER);
-        expect_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-        ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        expect(ret[0] >= 0);
-        expect_eq(connect(ret[0], (struct sockaddr *)&addr, len), 0);
-        ret[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-        expect(ret[1] >= 0);
-        close(fd);
+        tcp_pair(ret, 0, SMALL_BUFFER);
     }
     set_socket_option(ret[0], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
     set_nonblocking(ret[0]);
@@ -145,14 +129,9 @@ struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
     return member;
 }
 
-static bool all_made(void *arg)
-{
-    return crowd.made_count == crowd.count;
-}
-
 void crowd_wait_made(void)
 {
-    run_loop_until(crowd.loop, all_made, NULL);
+    RUN_UNTIL(crowd.loop, crowd.made_count == crowd.count);
 }
 
 bool crowd_push(struct crowd_member *member, uint64_t most)
@@ -239,7 +218,7 @@ void crowd_give_leases_back(void)
     crowd.lease_count = 0;
 }
 
-bool crowd_all_delivered(void *arg)
+bool crowd_all_delivered(void)
 {
     crowd_give_leases_back();
     return crowd_sum(received_by) == crowd_sum(sent_by);

@@ -74,7 +74,8 @@ uint64_t crowd_sum(uint64_t (*of)(const struct crowd_member *member));
 uint64_t sent_by(const struct crowd_member *member);
 uint64_t received_by(const struct crowd_member *member);
 void crowd_give_leases_back(void);
-bool crowd_all_delivered(void *arg);
+/* Gives all leases back; true when the protocols have what was sent. */
+bool crowd_all_delivered(void);
 void crowd_end(void);
 
 #endif

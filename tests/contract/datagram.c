@@ -122,7 +122,6 @@ DATAGRAMS(datagram, bytes_are_counted_for_the_loop_as_for_streams, rig,
           .connected = true, .options.size_limit_bytes = 1000)
 {
     static const char text[3000];
-    struct weir_loop_statistics now = {.size = sizeof(now)};
 
     dg_peer_send(rig, text, 700);
     dg_peer_send(rig, "", 0);
@@ -130,7 +129,7 @@ DATAGRAMS(datagram, bytes_are_counted_for_the_loop_as_for_streams, rig,
     dg_wait_received(rig, 3);
     expect_eq(dg_send(rig, text, 50), 0);
     dg_peer_recv(rig, (char[64]){0}, 64);
-    expect_eq(weir_loop_get_statistics(rig->loop, &now), 0);
+    const struct weir_loop_statistics now = statistics_of(rig->loop);
 
     /* Those that were cut off did not arrive. */
     expect_eq(now.received_bytes, 700 + 1000);
@@ -307,11 +306,6 @@ DATAGRAMS(datagram, kept_bytes_stay_while_others_arrive, rig,
     expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
 }
 
-static bool holds_much(void *arg)
-{
-    return weir_transport_get_read_buffer_size(((struct dg *)arg)->t) >= 4096;
-}
-
 DATAGRAMS(datagram, keeping_too_much_stops_receiving_until_it_is_given, rig,
           .options = {.read_limit_bytes = 8192},
           .hooks = {.datagram_received = keep})
@@ -322,7 +316,7 @@ DATAGRAMS(datagram, keeping_too_much_stops_receiving_until_it_is_given, rig,
         dg_peer_send(rig, bytes, sizeof(bytes));
         dg_turns(rig, 3);
     }
-    dg_wait(rig, holds_much);
+    RUN_UNTIL(rig->loop, weir_transport_get_read_buffer_size(rig->t) >= 4096);
     dg_turn_for(rig, 5 * DG_MS);
     const int held = rig->count;
     expect_lt(held, 8);
@@ -455,8 +449,7 @@ DATAGRAMS(datagram, complaint_76__a_callback_that_fails_aborts, rig,
 
 DATAGRAMS(datagram, a_protocol_without_callbacks_takes_everything, rig, 0)
 {
-    static const struct weir_protocol empty = {.size = sizeof(empty),
-                                               .kind = WEIR_PROTOCOL_DATAGRAM};
+    static CALLBACKS(empty, DATAGRAM);
     const struct weir_protocol_binding binding = {&empty, NULL};
     const struct weir_protocol_binding own =
         weir_transport_get_protocol(rig->t);
@@ -474,8 +467,7 @@ DATAGRAMS(datagram, a_protocol_without_callbacks_takes_everything, rig, 0)
 
 DATAGRAMS(datagram, calls_of_streams_are_refused, rig, 0)
 {
-    static const struct weir_protocol stream = {.size = sizeof(stream),
-                                                .kind = WEIR_PROTOCOL_STREAM};
+    static CALLBACKS(stream, STREAM);
     const struct weir_protocol_binding binding = {&stream, NULL};
     const struct iovec piece = {.iov_base = (void *)(uintptr_t) "x",
                                 .iov_len = 1};

@@ -3,7 +3,6 @@
  * is queued behind the datagram that they belong to; and the ends that there
  * are.
  */
-#include "tests/bind.h"
 #include "tests/contract/datagram_rig.h"
 #include "tests/contract/fail_calls.h"
 
@@ -89,12 +88,11 @@ DATAGRAMS(datagram_errors, one_too_long_for_the_way_is_told_and_the_rest_goes,
     } else {
         const int no_fragments = IP_PMTUDISC_PROBE;
         const int fd = weir_transport_get_socket(rig->t);
-        expect_eq(rig->family == AF_INET
+        expect_ok(rig->family == AF_INET
                       ? setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER,
                                    &no_fragments, sizeof(no_fragments))
                       : setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
-                                   &no_fragments, sizeof(no_fragments)),
-                  0);
+                                   &no_fragments, sizeof(no_fragments)));
     }
     expect_geq(dg_send(rig, "a", 1), 0);
     const size_t len = rig->family == AF_UNIX ? sizeof(bytes) : 65507;
@@ -170,10 +168,9 @@ static bool keep_errors(const struct dg *rig)
     if (rig->family == AF_UNIX) {
         return false;
     }
-    expect_eq(rig->family == AF_INET
+    expect_ok(rig->family == AF_INET
                   ? setsockopt(fd, SOL_IP, IP_RECVERR, &one, sizeof(one))
-                  : setsockopt(fd, SOL_IPV6, IPV6_RECVERR, &one, sizeof(one)),
-              0);
+                  : setsockopt(fd, SOL_IPV6, IPV6_RECVERR, &one, sizeof(one)));
     return true;
 }
 
@@ -275,12 +272,6 @@ static void send_again(struct dg *rig, int err)
     expect_geq(dg_send(rig, "x", 1), 0);
 }
 
-static bool is_soon(void *arg)
-{
-    struct dg *rig = arg;
-    return rig->count > 0 && rig->error_count > 3;
-}
-
 static void set_count(void *arg)
 {
     ((struct dg *)arg)->count++;
@@ -293,7 +284,7 @@ DATAGRAMS(datagram_errors, a_storm_of_them_leaves_the_loop_its_turns, rig,
     send_again(rig, 0);
     expect_ok(
         weir_loop_call_later(rig->loop, 20 * DG_MS, set_count, rig, NULL));
-    dg_wait(rig, is_soon);
+    RUN_UNTIL(rig->loop, rig->count > 0 && rig->error_count > 3);
 
     expect_eq(rig->lost_count, 0);
     rig->hooks.error_received = NULL;
@@ -458,18 +449,11 @@ static void note_made(void *user, weir_transport *t)
     expect_eq(weir_transport_pause_reading(t), 0);
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_DATAGRAM,
-                                              .connection_made = note_made};
+static CALLBACKS(protocol, DATAGRAM, .connection_made = note_made);
 
 static void stop_loop(void *arg)
 {
     weir_loop_stop(arg);
-}
-
-static bool has_transport(void *arg)
-{
-    return *(weir_transport **)arg != NULL;
 }
 
 static void run_for(weir_loop *loop, uint64_t time_ns)
@@ -484,14 +468,11 @@ static void run_for(weir_loop *loop, uint64_t time_ns)
 UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
 {
     static const char bytes[1000];
-    struct weir_loop_statistics before = {.size = sizeof(before)};
-    struct weir_loop_statistics after = {.size = sizeof(after)};
     struct weir_address closed;
     struct weir_address silent;
     weir_transport *t = NULL;
     weir_loop *loop;
     const struct weir_factory factory = bind_to(&protocol, &t);
-    struct weir_datagram_options options = {.size = sizeof(options)};
     const int one = 1;
     const int few = 1;
     enter_silent_network();
@@ -501,9 +482,9 @@ UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
     expect_eq(weir_address_parse("127.0.0.1", 9, &closed), 0);
     expect_eq(weir_address_parse("10.9.9.2", 9, &silent), 0);
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_adopt_datagram_endpoint(loop, &factory, sock, &options, NULL,
+    expect_ok(weir_adopt_datagram_endpoint(loop, &factory, sock, NULL, NULL,
                                            NULL, NULL));
-    expect_eq(weir_loop_run_until(loop, has_transport, &t), 0);
+    RUN_UNTIL(loop, t != NULL);
 
     expect_eq(weir_transport_sendto(t, "x", 1, &closed), 0);
     run_for(loop, 5 * DG_MS);
@@ -512,9 +493,9 @@ UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
     }
     run_for(loop, 5 * DG_MS);
     expect_gt(weir_transport_get_write_buffer_size(t), 0);
-    expect_eq(weir_loop_get_statistics(loop, &before), 0);
+    const struct weir_loop_statistics before = statistics_of(loop);
     run_for(loop, 100 * DG_MS);
-    expect_eq(weir_loop_get_statistics(loop, &after), 0);
+    const struct weir_loop_statistics after = statistics_of(loop);
 
     expect_lt(after.completions - before.completions, 20);
     expect_eq(weir_loop_free(loop), 1);

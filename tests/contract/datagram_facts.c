@@ -18,11 +18,11 @@ static bool is_unix(const struct dg *rig)
 
 static void set_peer_option(struct dg *rig, int name4, int name6, int value)
 {
-    expect_eq(
+    expect_ok(
         rig->family == AF_INET
             ? setsockopt(rig->peer, IPPROTO_IP, name4, &value, sizeof(value))
-            : setsockopt(rig->peer, IPPROTO_IPV6, name6, &value, sizeof(value)),
-        0);
+            : setsockopt(rig->peer, IPPROTO_IPV6, name6, &value,
+                         sizeof(value)));
 }
 
 DATAGRAMS(datagram_facts, none_come_unasked, rig, 0)
@@ -291,11 +291,10 @@ static bool join_and_hear(struct dg *rig, const struct weir_address *source)
                                  &group));
     expect_eq(weir_transport_join_group(rig->t, &group, source, lo), 0);
     const struct ip_mreqn by = {.imr_ifindex = (int)lo};
-    expect_eq(is_v4 ? setsockopt(rig->peer, IPPROTO_IP, IP_MULTICAST_IF, &by,
+    expect_ok(is_v4 ? setsockopt(rig->peer, IPPROTO_IP, IP_MULTICAST_IF, &by,
                                  sizeof(by))
                     : setsockopt(rig->peer, IPPROTO_IPV6, IPV6_MULTICAST_IF,
-                                 &lo, sizeof(lo)),
-              0);
+                                 &lo, sizeof(lo)));
     const ssize_t sent =
         sendto(rig->peer, "to all", 6, 0, &group.storage.any, group.len);
     cr_assert(sent == 6 || errno == ENETUNREACH);

@@ -6,7 +6,6 @@
  * datagram_facts.c.
  */
 #define UNIT_RUN(body) with_sides(0, body)
-#include "tests/bind.h"
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"
 
@@ -51,27 +50,9 @@ static void side_lost(void *user, weir_transport *t, int err)
     side->lost++;
 }
 
-static const struct weir_protocol side_protocol = {
-    .size = sizeof(side_protocol),
-    .kind = WEIR_PROTOCOL_DATAGRAM,
-    .connection_made = side_made,
-    .datagram_received = side_received,
-    .connection_lost = side_lost};
-
-static bool side_is_made(void *arg)
-{
-    return ((struct side *)arg)->t != NULL;
-}
-
-static bool side_is_lost(void *arg)
-{
-    return ((struct side *)arg)->lost > 0;
-}
-
-static bool side_has_received(void *arg)
-{
-    return ((struct side *)arg)->received > 0;
-}
+static CALLBACKS(side_protocol, DATAGRAM, .connection_made = side_made,
+                 .datagram_received = side_received,
+                 .connection_lost = side_lost);
 
 /* Returns the end for weir, which no endpoint has yet. */
 static int side_open_socket(struct side *side)
@@ -90,13 +71,13 @@ static void side_open(struct side *side, uint32_t ancillary)
                                                   .ancillary = ancillary};
     expect_ok(weir_adopt_datagram_endpoint(
         loop, &factory, side_open_socket(side), &options, NULL, NULL, NULL));
-    run_loop_until(loop, side_is_made, side);
+    RUN_UNTIL(loop, side->t != NULL);
 }
 
 static void side_abort(struct side *side)
 {
     weir_transport_abort(side->t);
-    run_loop_until(loop, side_is_lost, side);
+    RUN_UNTIL(loop, side->lost > 0);
 }
 
 static void side_close(struct side *side)
@@ -206,7 +187,7 @@ static void with_sides(uint32_t facts, void (*body)(void))
 UNIT(datagram_fds, those_whose_closes_wait_do_not_hold_up_the_loop)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     expect_echo(&sides[1]);
 
@@ -217,7 +198,7 @@ UNIT_OF(datagram_fds, those_beside_facts_do_not_hold_up_the_loop, with_sides,
         WEIR_ANCILLARY_TIMESTAMP, void)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     expect_echo(&sides[1]);
 
@@ -246,7 +227,7 @@ UNIT_OF(datagram_fds, as_many_as_a_datagram_carries_have_room, with_sides,
 {
     ask_for_everything(&sides[0]);
     const int slow = side_send_slow(&sides[0], 1, WEIR_FDS_MAX - 1);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     expect_echo(&sides[1]);
 
@@ -257,7 +238,7 @@ UNIT_OF(datagram_fds, as_many_as_a_datagram_carries_have_room, with_sides,
 UNIT(datagram_fds, their_endpoint_rests_until_they_are_closed)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     cr_assert_eq(send(sides[0].peer, "x", 1, MSG_NOSIGNAL), 1);
     turns(20);
@@ -274,7 +255,7 @@ UNIT(datagram_fds, their_endpoint_rests_until_they_are_closed)
 UNIT(datagram_fds, a_pause_while_it_rests_is_minded)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     cr_assert_eq(send(sides[0].peer, "x", 1, MSG_NOSIGNAL), 1);
     turns(5);
     weir_transport_pause_reading(sides[0].t);
@@ -306,7 +287,7 @@ UNIT(datagram_fds, no_more_than_one_datagrams_wait_to_be_closed)
     for (int i = 0; i < IN_FLIGHT; i++) {
         cr_assert_eq(side_send_many(&sides[0], mark), 1);
     }
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
 
     for (int i = 0; i < 20; i++) {
         turns(1);
@@ -344,7 +325,7 @@ UNIT(datagram_fds, a_flood_fills_no_table)
 UNIT(datagram_fds, an_endpoint_that_rests_can_be_aborted)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     turns(5);
 
     side_abort(&sides[0]);
@@ -357,11 +338,11 @@ UNIT(datagram_fds, an_endpoint_that_rests_can_be_aborted)
 UNIT(datagram_fds, an_endpoint_that_rests_can_be_closed)
 {
     const int slow = side_send_slow(&sides[0], 1, 1);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     turns(5);
 
     weir_transport_close(sides[0].t);
-    run_loop_until(loop, side_is_lost, &sides[0]);
+    RUN_UNTIL(loop, sides[0].lost > 0);
     expect_echo(&sides[1]);
 
     slow_let_end(slow);
@@ -415,7 +396,7 @@ UNIT_IN(datagram_fds, the_end_of_the_loop_does_not_wait, unit_alone, void)
     open_loop();
     side_open(&sides[0], 0);
     const int received = side_send_slow(&sides[0], 1, 1);
-    run_loop_until(loop, side_has_received, &sides[0]);
+    RUN_UNTIL(loop, sides[0].received > 0);
     const int left = side_send_slow(&sides[0], 1, 1); /* stays in the socket */
     turns(5);
     weir_transport_unref(sides[0].t);
@@ -440,7 +421,7 @@ UNIT_IN(datagram_fds, the_end_of_the_loop_meets_the_end_of_a_close, unit_alone,
         cr_assert_eq(side_send(&sides[0], 1, fds, 3), 1);
         cr_assert_eq(side_send(&sides[0], 1, fds, 3), 1);
         close(mark);
-        run_loop_until(loop, side_has_received, &sides[0]);
+        RUN_UNTIL(loop, sides[0].received > 0);
         turns(i % 4);
         weir_transport_unref(sides[0].t);
         cr_assert_eq(weir_loop_free(loop), 1);
@@ -461,11 +442,6 @@ static void note_done(void *arg, int err, weir_transport *t)
     *(int *)arg = err;
 }
 
-static bool is_done(void *arg)
-{
-    return *(int *)arg != 1;
-}
-
 /* Offers a socket in which some lie, and expects the error of the call, or of
  * done; the loop goes on. */
 static void offer_slow(uint16_t local_port, bool cancels, int expected)
@@ -483,7 +459,7 @@ static void offer_slow(uint16_t local_port, bool cancels, int expected)
         if (cancels) {
             weir_pending_cancel(maker);
         }
-        run_loop_until(loop, is_done, &done);
+        RUN_UNTIL(loop, done != 1);
         err = done;
     }
     cr_assert_eq(err, expected);

@@ -36,12 +36,8 @@ static void second_lost(void *user, weir_transport *t, int err)
     second.t = NULL;
 }
 
-static const struct weir_protocol second_protocol = {
-    .size = sizeof(second_protocol),
-    .kind = WEIR_PROTOCOL_DATAGRAM,
-    .connection_made = second_made,
-    .connection_lost = second_lost,
-};
+static CALLBACKS(second_protocol, DATAGRAM, .connection_made = second_made,
+                 .connection_lost = second_lost);
 
 static int second_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
@@ -97,7 +93,7 @@ static void wait_done(void)
     }
 }
 
-static bool second_has_received(void *arg)
+static bool second_has_received(void)
 {
     struct weir_datagram_counts counts = {.size = sizeof(counts)};
     expect_eq(weir_transport_get_datagram_counts(second.t, &counts), 0);
@@ -178,7 +174,7 @@ DATAGRAMS(datagram_maker, a_port_alone_is_one_of_both_families, rig, 0)
     } while (second.done_err == -EADDRINUSE);
     expect_eq(second.done_err, 0);
     expect_eq(sendto(rig->peer, "x", 1, 0, &fresh.storage.any, fresh.len), 1);
-    dg_wait(rig, second_has_received);
+    RUN_UNTIL(rig->loop, second_has_received());
     end_second();
 }
 

@@ -13,8 +13,7 @@ struct start {
     int err;
 };
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_DATAGRAM};
+static CALLBACKS(protocol, DATAGRAM);
 
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
@@ -55,14 +54,9 @@ static int adopt(struct names *n, struct start *start, int fd,
                                         started, start, NULL);
 }
 
-static bool is_done(void *arg)
-{
-    return ((struct start *)arg)->done > 0;
-}
-
 static int finish(struct names *n, struct start *start)
 {
-    expect_eq(weir_loop_run_until(n->loop, is_done, start), 0);
+    RUN_UNTIL(n->loop, start->done > 0);
     expect_eq(start->done, 1);
     return start->err;
 }

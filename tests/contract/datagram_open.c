@@ -42,12 +42,9 @@ static int counter_received(void *user, weir_transport *t,
     return 0;
 }
 
-static const struct weir_protocol counter_protocol = {
-    .size = sizeof(counter_protocol),
-    .kind = WEIR_PROTOCOL_DATAGRAM,
-    .connection_made = counter_made,
-    .connection_lost = counter_lost,
-    .datagram_received = counter_received};
+static CALLBACKS(counter_protocol, DATAGRAM, .connection_made = counter_made,
+                 .connection_lost = counter_lost,
+                 .datagram_received = counter_received);
 
 UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
         task_run, weir_loop *loop)

@@ -6,7 +6,6 @@
  * that nothing comes before connection_made or after connection_lost.
  */
 #include "tests/contract/datagram_rig.h"
-#include "tests/bind.h"
 
 #include <arpa/inet.h>
 #include <sched.h>
@@ -142,16 +141,11 @@ static void error_received(void *user, weir_transport *t, int err,
     rig->depth--;
 }
 
-const struct weir_protocol dg_protocol = {
-    .size = sizeof(dg_protocol),
-    .kind = WEIR_PROTOCOL_DATAGRAM,
-    .connection_made = connection_made,
-    .connection_lost = connection_lost,
-    .pause_writing = pause_writing,
-    .resume_writing = resume_writing,
-    .datagram_received = datagram_received,
-    .error_received = error_received,
-};
+CALLBACKS(dg_protocol, DATAGRAM, .connection_made = connection_made,
+          .connection_lost = connection_lost, .pause_writing = pause_writing,
+          .resume_writing = resume_writing,
+          .datagram_received = datagram_received,
+          .error_received = error_received);
 
 static void note_done(void *arg, int err, weir_transport *t)
 {
@@ -286,12 +280,6 @@ int dg_adopt(struct dg *rig, int fd,
                                         note_done, rig, NULL);
 }
 
-static bool is_made(void *arg)
-{
-    const struct dg *rig = arg;
-    return rig->done_count > 0;
-}
-
 static void open_subject(struct dg *rig)
 {
     struct weir_datagram_options options = dg_options(rig);
@@ -312,7 +300,7 @@ static void open_subject(struct dg *rig)
     }
     expect_ok(dg_make_at(rig, &own, rig->connected ? &rig->peer_address : NULL,
                          &options));
-    dg_wait(rig, is_made);
+    RUN_UNTIL(rig->loop, rig->done_count > 0);
     expect_eq(rig->done_err, 0, "%s", weir_strerror(rig->done_err));
     expect_eq(rig->done_t, rig->t);
     weir_transport_get_sockname(rig->t, &rig->address);
@@ -398,71 +386,19 @@ void dg_rounds(const struct dg *rig, void (*round)(struct dg *rig))
 
 /* ---- the loop ---- */
 
-struct guard {
-    weir_predicate_fn *condition;
-    struct dg *rig;
-    bool expired;
-};
-
-static void expire(void *arg)
-{
-    ((struct guard *)arg)->expired = true;
-}
-
-static bool holds(void *arg)
-{
-    const struct guard *guard = arg;
-    return guard->expired || guard->condition(guard->rig);
-}
-
-void dg_wait(struct dg *rig, weir_predicate_fn *condition)
-{
-    struct guard guard = {.condition = condition, .rig = rig};
-    struct weir_handle handle;
-    expect_ok(weir_loop_call_later(rig->loop, DG_WAIT_S * DG_S, expire, &guard,
-                                   &handle));
-    expect_eq(weir_loop_run_until(rig->loop, holds, &guard), 0);
-    if (guard.expired) {
-        weir_loop_dump(rig->loop, stderr);
-    }
-    cr_assert_not(guard.expired, "%s: waited in vain; events: %s", dg_name(),
-                  rig->events);
-    weir_loop_cancel(rig->loop, handle);
-}
-
-static bool has_received(void *arg)
-{
-    const struct dg *rig = arg;
-    return rig->received >= rig->wanted;
-}
-
 void dg_wait_received(struct dg *rig, uint64_t count)
 {
-    rig->wanted = count;
-    dg_wait(rig, has_received);
-}
-
-static bool has_errors(void *arg)
-{
-    const struct dg *rig = arg;
-    return (uint64_t)rig->error_count >= rig->wanted;
+    RUN_UNTIL(rig->loop, rig->received >= count);
 }
 
 void dg_wait_errors(struct dg *rig, int count)
 {
-    rig->wanted = (uint64_t)count;
-    dg_wait(rig, has_errors);
-}
-
-static bool is_lost(void *arg)
-{
-    const struct dg *rig = arg;
-    return rig->lost_count > 0;
+    RUN_UNTIL(rig->loop, rig->error_count >= count);
 }
 
 void dg_wait_lost(struct dg *rig)
 {
-    dg_wait(rig, is_lost);
+    RUN_UNTIL(rig->loop, rig->lost_count > 0);
 }
 
 void dg_turns(struct dg *rig, int count)

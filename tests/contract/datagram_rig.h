@@ -15,7 +15,10 @@
 #ifndef WEIR_TESTS_CONTRACT_DATAGRAM_RIG_H
 #define WEIR_TESTS_CONTRACT_DATAGRAM_RIG_H
 
+#include "tests/bind.h"
+#include "tests/statistics.h"
 #include "tests/unit.h"
+#include "tests/until.h"
 
 #include <weir.h>
 
@@ -92,7 +95,6 @@ struct dg {
     int exception_err;
     uint64_t received;       /* calls of datagram_received */
     uint64_t received_bytes; /* in them */
-    uint64_t wanted;         /* by the wait that runs */
     uint32_t next_number;    /* of a numbered datagram */
     struct dg_received last;
     int step;   /* for the test */
@@ -126,7 +128,6 @@ void dg_rounds(const struct dg *rig, void (*round)(struct dg *rig));
 
 /* ---- the loop ---- */
 
-void dg_wait(struct dg *rig, weir_predicate_fn *condition);
 void dg_wait_received(struct dg *rig, uint64_t count);
 void dg_wait_errors(struct dg *rig, int count);
 void dg_wait_lost(struct dg *rig);

@@ -102,7 +102,6 @@ DATAGRAMS(datagram_send, a_lease_is_sent_without_a_copy, rig,
 {
     static uint8_t bytes[30000];
     static uint8_t got[30000];
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
     memset(bytes, 'w', sizeof(bytes));
 
     for (int i = 0; i < 3; i++) {
@@ -111,7 +110,7 @@ DATAGRAMS(datagram_send, a_lease_is_sent_without_a_copy, rig,
         expect_eq(memcmp(bytes, got, sizeof(bytes)), 0);
     }
 
-    expect_eq(weir_loop_get_statistics(rig->loop, &statistics), 0);
+    const struct weir_loop_statistics statistics = statistics_of(rig->loop);
     expect_eq(statistics.copied_by_write, 0);
     expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
 }
@@ -307,8 +306,6 @@ static int pass_on(struct dg *rig, const struct weir_datagram *datagram)
 DATAGRAMS(datagram_send, few_bytes_that_wait_pin_no_buffer, rig,
           .connected = true, .hooks = {.datagram_received = pass_on})
 {
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
-
     if (rig->family != AF_UNIX) {
         return; /* there is always room */
     }
@@ -319,7 +316,7 @@ DATAGRAMS(datagram_send, few_bytes_that_wait_pin_no_buffer, rig,
     dg_turns(rig, 2);
 
     expect_gt(weir_transport_get_write_buffer_size(rig->t), 0);
-    expect_eq(weir_loop_get_statistics(rig->loop, &statistics), 0);
+    const struct weir_loop_statistics statistics = statistics_of(rig->loop);
     expect_eq(statistics.leases, 0);
 }
 
@@ -409,8 +406,7 @@ DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused, rig, 0)
 {
     struct weir_datagram_counts counts = {.size = sizeof(counts)};
     int fds[2];
-    const struct weir_protocol stream = {.size = sizeof(stream),
-                                         .kind = WEIR_PROTOCOL_STREAM};
+    CALLBACKS(stream, STREAM);
     (void)counts;
     (void)stream;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
@@ -479,9 +475,8 @@ static int open_other(struct dg *rig, struct weir_address *ret)
     return fd;
 }
 
-static bool other_has_one(void *arg)
+static bool other_has_one(const struct dg *rig)
 {
-    const struct dg *rig = arg;
     char byte;
     return recv(rig->step, &byte, 1, MSG_DONTWAIT) == 1;
 }
@@ -497,7 +492,7 @@ DATAGRAMS(datagram_send, a_peer_that_does_not_read_holds_up_others_no_longer,
     const uint32_t count = fill_up(rig);
     expect_geq(weir_transport_sendto(rig->t, "x", 1, &other), 0);
 
-    dg_wait(rig, other_has_one);
+    RUN_UNTIL(rig->loop, other_has_one(rig));
 
     expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
     expect_eq(rig->error, -ETIMEDOUT);

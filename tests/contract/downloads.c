@@ -127,13 +127,8 @@ static void note_lost(void *user, weir_transport *t, int err)
     download->lost_err = err;
 }
 
-static const struct weir_protocol protocol = {
-    .size = sizeof(protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = note_made,
-    .connection_lost = note_lost,
-    .data_received = take_wish,
-};
+static CALLBACKS(protocol, STREAM, .connection_made = note_made,
+                 .connection_lost = note_lost, .data_received = take_wish);
 
 static int serve_one(void *arg, weir_transport *t,
                      struct weir_protocol_binding *ret)
@@ -271,8 +266,7 @@ static void check_one(const struct download *download)
 {
     expect_eq(download->done_count, 1);
     expect_eq(download->lost_count, 1);
-    expect_eq(memcmp(&download->asked, &download->wish, sizeof(struct wish)),
-              0);
+    expect_ok(memcmp(&download->asked, &download->wish, sizeof(struct wish)));
     expect(download->sent >= download->got);
     switch (download->conduct) {
     case CONDUCT_READS:
@@ -301,10 +295,8 @@ static void check_one(const struct download *download)
 
 static void check_nothing_left(void)
 {
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
     turn();
-    expect_eq(weir_loop_get_statistics(downloads.loop, &stats), 0);
+    const struct weir_loop_statistics stats = statistics_of(downloads.loop);
     expect_eq(stats.connections, 0);
     expect_eq(stats.queued_bytes, 0);
     expect_eq(stats.held_bytes, 0);

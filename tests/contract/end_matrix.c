@@ -12,8 +12,7 @@
 
 static void expect_lost(struct rig *rig, enum weir_end end)
 {
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(weir_transport_get_end(rig->t), end);
     rig_turns(rig, 3);
     expect_eq(rig->lost_count, 1);
@@ -29,8 +28,7 @@ PAIRS(end_matrix, open_and_empty__write_eof_ends_the_writing_side_alone, rig,
     expect_eq(weir_transport_write_eof(rig->t), 0);
 
     expect_eq(rig_peer_read_end(rig), 0);
-    rig_peer_send(rig, 5000);
-    rig_wait_received(rig, 5000);
+    rig_receive(rig, 5000);
 
     expect_events(rig, "made data");
     expect(!weir_transport_is_closing(rig->t));
@@ -191,9 +189,8 @@ PAIRS(end_matrix, after_an_error__close_drops_what_was_kept, rig,
 
     expect_eq(weir_transport_close(rig->t), 0);
 
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, -ECONNRESET);
     expect_events(rig, "made lost");
-    expect_eq(rig->lost_err, -ECONNRESET);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
 }
 
@@ -327,8 +324,7 @@ PAIRS(end_matrix, closing_and_pending__a_write_that_is_refused_resets, rig,
     expect_eq(rig_peer_read_end(rig),
               rig_can(rig, RIG_CAN_RESET) ? -ECONNRESET : 0);
 
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, -ENOBUFS);
+    rig_expect_lost(rig, -ENOBUFS);
 }
 
 PAIRS(end_matrix, closing_and_pending__a_write_that_is_refused_is_told, rig,
@@ -340,8 +336,7 @@ PAIRS(end_matrix, closing_and_pending__a_write_that_is_refused_is_told, rig,
 
     expect(rig_peer_read_end(rig) <= 0);
 
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, -ENOBUFS);
+    rig_expect_lost(rig, -ENOBUFS);
     /* A reset takes back what the peer has not read. */
     expect(rig->peer_received == rig->written || rig_can(rig, RIG_CAN_RESET));
 }
@@ -364,8 +359,7 @@ PAIRS(end_matrix, closing_after_write_eof__resume_writing_may_not_write, rig,
 
     expect_eq(rig->step, 1);
     expect_eq(rig->peer_received, rig->written);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
 }
 
 PAIRS(end_matrix, after_an_error__abort_drops_what_was_kept, rig,
@@ -375,9 +369,8 @@ PAIRS(end_matrix, after_an_error__abort_drops_what_was_kept, rig,
 
     expect_eq(weir_transport_abort(rig->t), 0);
 
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, -ECONNRESET);
     expect_events(rig, "made lost");
-    expect_eq(rig->lost_err, -ECONNRESET);
 }
 
 PAIRS(end_matrix, after_the_loss__abort_does_nothing, rig,

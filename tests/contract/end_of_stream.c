@@ -50,8 +50,7 @@ PAIRS(end_of_stream, r8__a_positive_result_keeps_the_writing_side, rig,
 
     expect_eq(rig->lost_count, 0);
     expect_eq(weir_transport_close(rig->t), 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
@@ -69,8 +68,7 @@ PAIRS(end_of_stream, r8__what_eof_received_writes_is_sent_before_the_close, rig,
     expect_eq(rig_peer_read_end(rig), 0);
 
     expect_eq(rig->peer_received, 1000);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
 }
 
 static int abort_at_eof(struct rig *rig)
@@ -83,10 +81,9 @@ PAIRS(end_of_stream, r8__eof_received_may_abort, rig, .needs = RIG_RECEIVES,
       .hooks = {.eof_received = abort_at_eof})
 {
     rig_peer_shutdown(rig);
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, 0);
 
     expect_events(rig, "made eof lost");
-    expect_eq(rig->lost_err, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
@@ -131,18 +128,13 @@ static void set_true(void *arg)
     *(bool *)arg = true;
 }
 
-static bool is_true(void *arg)
-{
-    return *(bool *)arg;
-}
-
 /* Runs, waiting in the kernel, and counts the turns. */
 static uint64_t turns_in(struct rig *rig, uint64_t time_ns)
 {
     bool over = false;
     const uint64_t before = rig_statistics(rig).turns;
     expect_ok(weir_loop_call_later(rig->loop, time_ns, set_true, &over, NULL));
-    run_loop_until(rig->loop, is_true, &over);
+    RUN_UNTIL(rig->loop, over);
     return rig_statistics(rig).turns - before;
 }
 
@@ -171,8 +163,7 @@ PAIRS(end_of_stream, r11__with_both_sides_ended_it_still_waits_for_close, rig,
     expect(turns < 20);
     expect_events(rig, "made eof");
     expect_eq(weir_transport_close(rig->t), 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
 }
 
 PAIRS(end_of_stream, r12c__an_eof_while_paused_waits_for_resume, rig,
@@ -215,10 +206,9 @@ PAIRS(end_of_stream, r12c__a_reset_while_paused_is_noticed, rig,
     rig_turns(rig, 3);
     rig_peer_reset(rig);
 
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, -ECONNRESET);
 
     expect_events(rig, "made lost");
-    expect_eq(rig->lost_err, -ECONNRESET);
 }
 
 static void pause_it(struct rig *rig)
@@ -232,10 +222,9 @@ PAIRS(end_of_stream, r12c__a_reset_is_noticed_when_nothing_was_ever_read, rig,
 {
     rig_peer_reset(rig);
 
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, -ECONNRESET);
 
     expect_events(rig, "made lost");
-    expect_eq(rig->lost_err, -ECONNRESET);
 }
 
 PAIRS(end_of_stream, r12c__a_reset_is_noticed_after_the_end_of_stream, rig,

@@ -79,12 +79,8 @@ static int receive_slowly(void *user, weir_transport *t,
 
 UNIT(exception, a_slow_protocol_callback_is_reported_by_name)
 {
-    static const struct weir_protocol slow = {
-        .size = sizeof(slow),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .connection_made = keep_connection,
-        .data_received = receive_slowly,
-    };
+    static CALLBACKS(slow, STREAM, .connection_made = keep_connection,
+                     .data_received = receive_slowly);
     open_loop_with_limit(1 * MS);
     const int peer = adopt_pair(&slow, NULL);
     expect_eq(write(peer, "x", 1), 1);

@@ -150,7 +150,6 @@ UNIT_OF(executor_errors, another_thread_gets_EPERM, run_with, 1, void)
 UNIT_OF(executor_errors, a_forked_child_gets_ECHILD, run_with, 1, void)
 {
     const struct weir_executor_options options = {.size = sizeof(options)};
-    int status = -1;
     struct job job;
     start_held(&job, 1);
     pid_t child = fork();
@@ -163,8 +162,7 @@ UNIT_OF(executor_errors, a_forked_child_gets_ECHILD, run_with, 1, void)
                           weir_loop_free(loop) == -ECHILD;
         _exit(good ? 0 : 1);
     }
-    expect_eq(waitpid(child, &status, 0), child);
-    expect_eq(status, 0);
+    expect_eq(end_of(child), 0);
     let_go(&job);
     expect_result(&job);
 }

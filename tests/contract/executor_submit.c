@@ -22,7 +22,7 @@ static weir_future *submit_held(struct job *job, int number)
 }
 
 /* Waits until @end is done, and gives it back: its result. */
-static int end_of(weir_future *end)
+static int result_of(weir_future *end)
 {
     int result = 12345;
     expect_eq(weir_future_await(end, &result), 0);
@@ -44,9 +44,9 @@ UNIT_OF(executor_submit, the_callback_and_the_future_are_told_the_result,
     struct job jobs[2];
     weir_future *first = submit(&jobs[0], quick_job, 7);
     weir_future *second = submit(&jobs[1], quick_job, -EIO);
-    expect_eq(end_of(first), 7);
+    expect_eq(result_of(first), 7);
     expect_told(&jobs[0], 7);
-    expect_eq(end_of(second), -EIO);
+    expect_eq(result_of(second), -EIO);
     expect_told(&jobs[1], -EIO);
     cr_assert_not(pthread_equal(jobs[0].ran_on, pthread_self()));
 }
@@ -102,7 +102,7 @@ UNIT_OF(executor_submit, jobs_are_gathered_as_other_futures_are, run_with, 2,
     expect_eq(weir_gather(loop, WEIR_GATHER_ALL, ends, 2, &all), 0);
     weir_future_unref(ends[0]);
     weir_future_unref(ends[1]);
-    expect_eq(end_of(all), 0);
+    expect_eq(result_of(all), 0);
     expect_told(&jobs[0], 0);
     expect_told(&jobs[1], 1);
 }
@@ -113,7 +113,7 @@ UNIT_OF(executor_submit, the_program_cannot_give_the_result_itself, run_with, 1,
     struct job job;
     weir_future *end = submit(&job, quick_job, 1);
     expect_eq(weir_future_set_result(end, 5), -EINVAL);
-    expect_eq(end_of(end), 1);
+    expect_eq(result_of(end), 1);
 }
 
 /* ---- cancelling ---- */
@@ -131,11 +131,11 @@ UNIT_OF(executor_submit, a_job_that_is_cancelled_before_it_starts_never_runs,
     cr_assert(weir_future_cancel(second), "it is not done yet");
     let_go(&jobs[0]);
 
-    expect_eq(end_of(third), 6);
-    expect_eq(end_of(second), -ECANCELED);
+    expect_eq(result_of(third), 6);
+    expect_eq(result_of(second), -ECANCELED);
     expect_told(&jobs[1], -ECANCELED);
     expect_eq(jobs[1].order, 0, "it ran");
-    expect_eq(end_of(held), 4);
+    expect_eq(result_of(held), 4);
 }
 
 static int await_end(weir_loop *l, void *arg)
@@ -180,7 +180,7 @@ UNIT_OF(executor_submit, a_wait_that_shields_ends_with_its_time_limit, run_with,
 
     expect_eq(job.abandoned_count, 0);
     let_go(&job);
-    expect_eq(end_of(end), 4);
+    expect_eq(result_of(end), 4);
 }
 
 /* ---- the end ---- */
@@ -198,7 +198,7 @@ UNIT_OF(executor_submit, the_shutdown_waits_for_jobs_and_takes_no_more,
 
     for (int i = 0; i < 2; i++) {
         expect_told(&jobs[i], i);
-        expect_eq(end_of(ends[i]), i);
+        expect_eq(result_of(ends[i]), i);
     }
     init_job(&last, quick_job, 2);
     expect_eq(
@@ -344,8 +344,8 @@ static int submit_too_many(weir_loop *l, void *arg)
     expect_eq(weir_executor_submit(l, quick_job, &jobs[2], NULL, NULL),
               -ENOBUFS);
     let_go(&jobs[0]);
-    expect_eq(end_of(held), 0);
-    expect_eq(end_of(second), 1);
+    expect_eq(result_of(held), 0);
+    expect_eq(result_of(second), 1);
     return 0;
 }
 
@@ -366,7 +366,7 @@ static void submit_once(void *arg)
     expect_eq(err, walk_end(&counter) ? -ENOMEM : 0);
     expect_eq(err == 0, end != NULL);
     if (err == 0) {
-        expect_eq(end_of(end), 3);
+        expect_eq(result_of(end), 3);
     }
 }
 

@@ -7,6 +7,7 @@
 #define UNIT_RUN   with_loop
 #define UNIT_TAKES weir_loop *loop
 #include "tests/contract/slow_close.h"
+#include "tests/ends.h"
 #include "tests/task.h"
 #include "tests/unit/random.h"
 
@@ -156,8 +157,7 @@ static void open_pipe(void)
 
 static void close_pipe(void)
 {
-    close(pipe_fds[0]);
-    close(pipe_fds[1]);
+    close_ends(pipe_fds);
 }
 
 UNIT(file, a_call_that_waits_holds_up_no_other_task_and_is_cancelled)

@@ -7,7 +7,6 @@
  * that the bytes are the pattern.
  */
 #include "tests/contract/harness.h"
-#include "tests/statistics.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -130,16 +129,10 @@ static int eof_received(void *user, weir_transport *t)
     return result;
 }
 
-const struct weir_protocol rig_protocol = {
-    .size = sizeof(rig_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = connection_made,
-    .connection_lost = connection_lost,
-    .pause_writing = pause_writing,
-    .resume_writing = resume_writing,
-    .data_received = data_received,
-    .eof_received = eof_received,
-};
+CALLBACKS(rig_protocol, STREAM, .connection_made = connection_made,
+          .connection_lost = connection_lost, .pause_writing = pause_writing,
+          .resume_writing = resume_writing, .data_received = data_received,
+          .eof_received = eof_received);
 
 static void exception_hook(void *arg, weir_loop *loop,
                            const struct weir_exception *exception)
@@ -248,14 +241,9 @@ void rig_server_done(void *arg, int err, weir_server *server)
     rig->count = 1;
 }
 
-static bool has_count(void *arg)
-{
-    return ((struct rig *)arg)->count > 0;
-}
-
 void rig_wait_server(struct rig *rig)
 {
-    rig_wait(rig, has_count);
+    RUN_UNTIL(rig->loop, rig->count > 0);
     rig->count = 0;
 }
 
@@ -362,11 +350,6 @@ enum { MAKER_COUNT = sizeof(makers) / sizeof(makers[0]) };
 
 /* ---- rounds ---- */
 
-static bool is_made(void *arg)
-{
-    return ((struct rig *)arg)->made_count > 0;
-}
-
 static struct unit_fds open_before; /* before the round */
 
 /* Makes the pair in the rig's loop. */
@@ -374,7 +357,7 @@ static void open_maker(struct rig *rig)
 {
     rig->maker->open(rig);
     set_nonblocking(rig->peer);
-    rig_wait(rig, is_made);
+    RUN_UNTIL(rig->loop, rig->made_count > 0);
     if (rig->server) {
         weir_server_close(rig->server);
         rig_turns(rig, 3); /* its accepts are cancelled */

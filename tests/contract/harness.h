@@ -20,7 +20,11 @@
 #ifndef WEIR_TESTS_CONTRACT_HARNESS_H
 #define WEIR_TESTS_CONTRACT_HARNESS_H
 
+#include "tests/bind.h"
+#include "tests/ends.h"
+#include "tests/statistics.h"
 #include "tests/unit.h"
+#include "tests/until.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -240,11 +244,9 @@ void rig_record(struct rig *rig, const char *event);
 
 /* ---- the loop ---- */
 
-/* Runs until @condition holds; fails the test when that takes 30 s. */
-void run_loop_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
-
-void rig_wait(struct rig *rig, weir_predicate_fn *condition);
 void rig_wait_lost(struct rig *rig);
+/* The same, and it is lost with this error, or 0. */
+void rig_expect_lost(struct rig *rig, int err);
 void rig_wait_event(struct rig *rig, const char *event);
 void rig_wait_received(struct rig *rig, uint64_t bytes);
 /* One turn without waiting, and several. */
@@ -276,6 +278,8 @@ void rig_wait_sent(struct rig *rig);
 /* ---- the peer; loop turns run while it has to wait ---- */
 
 void rig_peer_send(struct rig *rig, size_t len);
+/* The same, and the subject receives all that was sent. */
+void rig_receive(struct rig *rig, size_t len);
 /* Waits until @bytes are there for the peer to read. */
 void rig_peer_await(struct rig *rig, int bytes);
 /* Waits until the kernel has brought all that the peer has sent to a plain
@@ -297,6 +301,9 @@ void rig_peer_reset(struct rig *rig);
 
 /* A listening TCP socket on a free port of 127.0.0.1. */
 int listen_tcp(uint16_t *ret_port, int receive_buffer);
+/* Two connected TCP sockets: the first has connected, the second was accepted.
+ * The sizes are those of their receive buffers; 0 for the kernel's. */
+void tcp_pair(int ret[2], int connected_buffer, int accepted_buffer);
 void set_socket_option(int fd, int level, int name, int value);
 void set_nonblocking(int fd);
 /* True while segments that a TCP socket has sent are not with its peer. The

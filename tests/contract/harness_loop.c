@@ -9,92 +9,36 @@
 #include <poll.h>
 #include <time.h>
 
-struct guard {
-    weir_predicate_fn *condition;
-    void *arg;
-    bool expired;
-};
-
-static void expire(void *arg)
-{
-    struct guard *guard = arg;
-    guard->expired = true;
-}
-
-static bool holds(void *arg)
-{
-    const struct guard *guard = arg;
-    return guard->expired || guard->condition(guard->arg);
-}
-
-void run_loop_until(weir_loop *loop, weir_predicate_fn *condition, void *arg)
-{
-    struct guard guard = {.condition = condition, .arg = arg};
-    struct weir_handle handle;
-
-    expect_eq(weir_loop_call_later(loop, RIG_WAIT_NS, expire, &guard, &handle),
-              0);
-    expect_eq(weir_loop_run_until(loop, holds, &guard), 0);
-    if (guard.expired) {
-        weir_loop_dump(loop, stderr);
-    }
-    expect(!guard.expired);
-    weir_loop_cancel(loop, handle);
-}
-
-void rig_wait(struct rig *rig, weir_predicate_fn *condition)
-{
-    run_loop_until(rig->loop, condition, rig);
-}
-
-static bool is_lost(void *arg)
-{
-    return ((struct rig *)arg)->lost_count > 0;
-}
-
 void rig_wait_lost(struct rig *rig)
 {
-    rig_wait(rig, is_lost);
+    RUN_UNTIL(rig->loop, rig->lost_count > 0);
 }
 
-struct wanted {
-    const struct rig *rig;
-    const char *event;
-    uint64_t bytes;
-};
-
-static bool has_event(void *arg)
+void rig_expect_lost(struct rig *rig, int err)
 {
-    const struct wanted *wanted = arg;
-    return strstr(wanted->rig->events, wanted->event) != NULL;
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, err);
 }
 
 void rig_wait_event(struct rig *rig, const char *event)
 {
-    struct wanted wanted = {.rig = rig, .event = event};
-    run_loop_until(rig->loop, has_event, &wanted);
-}
-
-static bool has_received(void *arg)
-{
-    const struct wanted *wanted = arg;
-    return wanted->rig->received >= wanted->bytes;
+    RUN_UNTIL(rig->loop, strstr(rig->events, event) != NULL);
 }
 
 void rig_wait_received(struct rig *rig, uint64_t bytes)
 {
-    struct wanted wanted = {.rig = rig, .bytes = bytes};
-    run_loop_until(rig->loop, has_received, &wanted);
+    RUN_UNTIL(rig->loop, rig->received >= bytes);
 }
 
-static bool has_sent(void *arg)
+void rig_receive(struct rig *rig, size_t len)
 {
-    return rig_pending(arg) == 0;
+    rig_peer_send(rig, len);
+    rig_wait_received(rig, rig->peer_sent);
 }
 
 void rig_wait_sent(struct rig *rig)
 {
-    rig_wait(rig, has_sent);
+    RUN_UNTIL(rig->loop, rig_pending(rig) == 0);
 }
 
 void rig_turn(struct rig *rig)
@@ -128,7 +72,5 @@ void rig_turn_for(struct rig *rig, uint64_t time_ns)
 
 struct weir_loop_statistics rig_statistics(const struct rig *rig)
 {
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-    expect_eq(weir_loop_get_statistics(rig->loop, &stats), 0);
-    return stats;
+    return statistics_of(rig->loop);
 }

@@ -19,11 +19,6 @@ static void bridge_over(void *arg)
     ((struct bridge *)arg)->is_over = true;
 }
 
-static bool bridge_is_over(void *arg)
-{
-    return ((struct rig *)arg)->bridge->is_over;
-}
-
 uint64_t rig_alive(const struct rig *rig)
 {
     return rig_can(rig, RIG_IS_MEMORY) ? 3 : 1;
@@ -60,7 +55,7 @@ void rig_close_pair(struct rig *rig)
         return;
     }
     if (rig->loop) {
-        rig_wait(rig, bridge_is_over);
+        RUN_UNTIL(rig->loop, rig->bridge->is_over);
     }
     weir_transport_unref(bridge->end.t);
     weir_transport_unref(bridge->socket.t);

@@ -83,16 +83,10 @@ static void relay_resume(void *user, weir_transport *t)
     }
 }
 
-static const struct weir_protocol relay_protocol = {
-    .size = sizeof(relay_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = relay_made,
-    .connection_lost = relay_lost,
-    .data_received = relay_received,
-    .eof_received = relay_ended,
-    .pause_writing = relay_pause,
-    .resume_writing = relay_resume,
-};
+static CALLBACKS(relay_protocol, STREAM, .connection_made = relay_made,
+                 .connection_lost = relay_lost, .data_received = relay_received,
+                 .eof_received = relay_ended, .pause_writing = relay_pause,
+                 .resume_writing = relay_resume);
 
 int relay_side_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
@@ -111,18 +105,17 @@ void relay_sides_init(struct relay_side *a, struct relay_side *b,
 
 /* ---- sockets ---- */
 
-/* A connected pair of TCP sockets: so the peer can reset. */
-static void open_pair(int ret[2], bool small_buffers)
+void tcp_pair(int ret[2], int connected_buffer, int accepted_buffer)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     uint16_t port;
-    int fd = listen_tcp(&port, small_buffers ? SMALL_BUFFER : 0);
+    int fd = listen_tcp(&port, accepted_buffer);
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(ret[0] >= 0);
-    if (small_buffers) {
-        set_socket_option(ret[0], SOL_SOCKET, SO_RCVBUF, SMALL_BUFFER);
+    if (connected_buffer) {
+        set_socket_option(ret[0], SOL_SOCKET, SO_RCVBUF, connected_buffer);
     }
     expect_eq(connect(ret[0], (struct sockaddr *)&address, sizeof(address)), 0);
     ret[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
@@ -133,7 +126,8 @@ static void open_pair(int ret[2], bool small_buffers)
 void rig_open_peer(struct rig *rig, int ret[2])
 {
     if (rig_can(rig, RIG_CAN_RESET)) {
-        open_pair(ret, rig->small_buffers);
+        const int buffer = rig->small_buffers ? SMALL_BUFFER : 0;
+        tcp_pair(ret, buffer, buffer);
     } else {
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
     }

@@ -7,7 +7,6 @@
  * handshake is done it hands the new transport to the protocol that the test
  * chose, which takes it as one that was just made.
  */
-#include "tests/bind.h"
 #include "tests/contract/harness.h"
 
 #include <weir/start_tls.h>
@@ -60,12 +59,8 @@ static int upgrade_received(void *user, weir_transport *t,
     return 0;
 }
 
-static const struct weir_protocol upgrade_protocol = {
-    .size = sizeof(upgrade_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = upgrade_made,
-    .data_received = upgrade_received,
-};
+static CALLBACKS(upgrade_protocol, STREAM, .connection_made = upgrade_made,
+                 .data_received = upgrade_received);
 
 struct weir_factory rig_upgrade_factory(struct rig_upgrade *upgrade)
 {

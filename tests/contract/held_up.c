@@ -4,19 +4,11 @@
  * The kernel posts the completions of some twenty peers in one enter; those of
  * the others wait when the timers expire. Each peer has sent a byte in time.
  */
-#include "tests/bind.h"
-#include "tests/unit.h"
+#include "tests/contract/maker.h"
 
-#include <weir.h>
-
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <time.h>
-
-#define MS UINT64_C(1000000)
 
 enum { COUNT = 50, LIMIT_MS = 50, HELD_MS = 120 };
 
@@ -60,32 +52,12 @@ static void lost(void *user, weir_transport *t, int err)
     lost_count++;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .data_received = received,
-                                              .connection_lost = lost};
+static CALLBACKS(protocol, STREAM, .connection_made = made,
+                 .data_received = received, .connection_lost = lost);
 
 /* ---- kinds: a descriptor for weir and one for its peer ---- */
 
 typedef void pair_fn(int ret[2]);
-
-static void pair_tcp(int ret[2])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(address);
-    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    expect_eq(bind(listener, (struct sockaddr *)&address, len), 0);
-    expect_eq(listen(listener, 1), 0);
-    expect_eq(getsockname(listener, (struct sockaddr *)&address, &len), 0);
-    ret[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    expect_eq(connect(ret[1], (struct sockaddr *)&address, len), 0);
-    ret[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    expect_geq(ret[0], 0);
-    close(listener);
-}
 
 static void pair_unix(int ret[2])
 {
@@ -104,11 +76,11 @@ static void open_link(struct link *link, pair_fn *pair)
 
     pair(fds);
     link->peer = fds[1];
-    expect_eq(pair == pair_pipe ? weir_connect_read_pipe(loop, &factory, fds[0],
-                                                         NULL, NULL, NULL, NULL)
-                                : weir_adopt_connection(loop, &factory, fds[0],
-                                                        NULL, NULL, NULL, NULL),
-              0);
+    expect_ok(pair == pair_pipe
+                  ? weir_connect_read_pipe(loop, &factory, fds[0], NULL, NULL,
+                                           NULL, NULL)
+                  : weir_adopt_connection(loop, &factory, fds[0], NULL, NULL,
+                                          NULL, NULL));
 }
 
 /* ---- the callback ---- */
@@ -143,21 +115,6 @@ static void hold_up(void *arg)
     }
 }
 
-static bool are_made(void *arg)
-{
-    return made_count == COUNT;
-}
-
-static bool have_ended(void *arg)
-{
-    return ended_count == COUNT;
-}
-
-static bool are_lost(void *arg)
-{
-    return lost_count == COUNT;
-}
-
 static void expect_fair(pair_fn *pair, struct weir_timeouts wanted)
 {
     limits = wanted;
@@ -166,10 +123,10 @@ static void expect_fair(pair_fn *pair, struct weir_timeouts wanted)
     for (int i = 0; i < COUNT; i++) {
         open_link(&links[i], pair);
     }
-    expect_eq(weir_loop_run_until(loop, are_made, NULL), 0);
+    RUN_UNTIL(loop, made_count == COUNT);
 
     expect_eq(weir_loop_call_soon(loop, hold_up, NULL, NULL), 0);
-    expect_eq(weir_loop_run_until(loop, have_ended, NULL), 0);
+    RUN_UNTIL(loop, ended_count == COUNT);
 
     for (int i = 0; i < COUNT; i++) {
         expect_eq(links[i].lost_err, 0, "peer %d: %s", i,
@@ -177,7 +134,7 @@ static void expect_fair(pair_fn *pair, struct weir_timeouts wanted)
         expect_eq(links[i].received, 1);
     }
     /* They send no more: the limit holds. */
-    expect_eq(weir_loop_run_until(loop, are_lost, NULL), 0);
+    RUN_UNTIL(loop, lost_count == COUNT);
     expect_eq(weir_loop_free(loop), 0);
     for (int i = 0; i < COUNT; i++) {
         close(links[i].peer);
@@ -188,12 +145,12 @@ static void expect_fair(pair_fn *pair, struct weir_timeouts wanted)
 
 UNIT(held_up, tcp_peers_that_sent_in_time_keep_the_read_limit)
 {
-    expect_fair(pair_tcp, LIMITS(.read_ns = LIMIT_MS * MS));
+    expect_fair(peer_tcp_pair, LIMITS(.read_ns = LIMIT_MS * MS));
 }
 
 UNIT(held_up, tcp_peers_that_sent_in_time_are_not_idle)
 {
-    expect_fair(pair_tcp, LIMITS(.idle_ns = LIMIT_MS * MS));
+    expect_fair(peer_tcp_pair, LIMITS(.idle_ns = LIMIT_MS * MS));
 }
 
 UNIT(held_up, unix_peers_that_sent_in_time_keep_the_read_limit)

@@ -83,27 +83,6 @@ static void host_round(struct host *host)
     }
 }
 
-static bool has_echoed(const struct host *host)
-{
-    return host->guest.echoed == host->guest.wanted;
-}
-
-static bool is_done(const struct host *host)
-{
-    return host->done;
-}
-
-static void host_run(struct host *host, bool (*until)(const struct host *))
-{
-    const uint64_t end_ns = clock_ns() + HOST_LIMIT_MS * MS;
-
-    while (!until(host)) {
-        expect_lt(clock_ns(), end_ns, "%d of %d echoed", host->guest.echoed,
-                  host->guest.wanted);
-        host_round(host);
-    }
-}
-
 static void set_done(void *arg)
 {
     ((struct host *)arg)->done = true;
@@ -114,7 +93,7 @@ UNIT(host_epoll, every_byte_is_echoed_and_no_turn_is_spun)
     host->guest.wanted = ROUNDS;
     guest_send(&host->guest);
 
-    host_run(host, has_echoed);
+    TURN_UNTIL(host_round(host), host->guest.echoed == host->guest.wanted);
 
     expect_eq(host->guest.echoed, ROUNDS);
     /* A byte is received in one turn and its send completes in the next. */
@@ -154,7 +133,7 @@ UNIT(host_epoll, a_host_that_sleeps_is_woken_by_every_byte_and_by_nothing_else)
                       sizeof(host->guest.address)));
     expect_eq(pthread_create(&thread, NULL, talk_to_a_sleeper, &client), 0);
 
-    host_run(host, is_done);
+    TURN_UNTIL(host_round(host), host->done);
 
     expect_eq(pthread_join(thread, NULL), 0);
     expect_eq(client.echoed, ROUNDS);
@@ -169,7 +148,7 @@ UNIT(host_epoll, an_idle_guest_costs_no_turn)
     struct epoll_event event;
     host->guest.wanted = 1;
     guest_send(&host->guest);
-    host_run(host, has_echoed);
+    TURN_UNTIL(host_round(host), host->guest.echoed == host->guest.wanted);
     while (guest_wait_ms() == 0 ||
            host_wait(host, &event, 20) > 0) { /* what is left */
         guest_turn(&host->guest);
@@ -195,7 +174,7 @@ UNIT(host_epoll, timers_fire_by_the_deadline)
     }
     later(32 * MS, set_done, host);
 
-    host_run(host, is_done);
+    TURN_UNTIL(host_round(host), host->done);
 
     expect_eq(fired, 10);
     expect_geq(clock_ns() - start_ns, 32 * MS);
@@ -234,7 +213,7 @@ UNIT(host_epoll, a_task_that_is_spawned_between_turns_runs)
     expect_eq(weir_task_spawn(loop, sleep_and_tell, host, NULL, &task), 0);
     expect_eq(guest_wait_ms(), 0);
 
-    host_run(host, is_done);
+    TURN_UNTIL(host_round(host), host->done);
 
     weir_task_detach(task);
 }
@@ -251,7 +230,7 @@ UNIT(host_epoll, a_post_of_another_thread_wakes_the_host)
     pthread_t thread;
     expect_eq(pthread_create(&thread, NULL, post_to_a_sleeper, host), 0);
 
-    host_run(host, is_done);
+    TURN_UNTIL(host_round(host), host->done);
 
     expect_eq(pthread_join(thread, NULL), 0);
     expect_leq(host->guest.turns, 30);
@@ -271,7 +250,7 @@ UNIT(host_epoll, a_signal_wakes_the_host)
     }
     expect_eq(raise(SIGUSR1), 0);
 
-    host_run(host, is_done);
+    TURN_UNTIL(host_round(host), host->done);
 }
 
 static void read_pipe(void *arg)
@@ -312,8 +291,7 @@ UNIT_IN(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed,
         }
 
         expect_leq(host.guest.turns, 20);
-        close(fds[0]);
-        close(fds[1]);
+        close_ends(fds);
         host_close(&host);
     }
 }
@@ -366,7 +344,7 @@ UNIT(host_epoll, a_guest_may_run_by_itself_between)
     later(5 * MS, stop_loop, NULL);
     run_until_stopped();
 
-    host_run(host, has_echoed);
+    TURN_UNTIL(host_round(host), host->guest.echoed == host->guest.wanted);
 }
 
 UNIT_IN(host_epoll, a_new_loop_is_due_at_once_and_has_one_descriptor,

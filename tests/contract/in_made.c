@@ -4,7 +4,6 @@
  * are of one loop. One of them acts in its connection_made; start_tls is
  * answered by the other end in its own.
  */
-#include "tests/bind.h"
 #include "tests/contract/maker.h"
 #include "tests/contract/starting_rig.h"
 
@@ -61,11 +60,10 @@ static void end_shaken(void *arg, int err, weir_transport *t)
 
 static void start_tls(struct end *end)
 {
-    const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t = NULL;
     expect_ok(weir_transport_start_tls(
-        end->t, end->is_server ? &server_tls : &client_tls, &options,
-        end_shaken, end, &t));
+        end->t, end->is_server ? &server_tls : &client_tls, NULL, end_shaken,
+        end, &t));
     weir_transport_ref(t);
     weir_transport_unref(end->t);
     end->t = t;
@@ -208,13 +206,8 @@ static void end_lost(void *user, weir_transport *t, int err)
     end->t = NULL;
 }
 
-static const struct weir_protocol end_protocol = {
-    .size = sizeof(end_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = end_made,
-    .data_received = end_received,
-    .connection_lost = end_lost,
-};
+static CALLBACKS(end_protocol, STREAM, .connection_made = end_made,
+                 .data_received = end_received, .connection_lost = end_lost);
 
 static void client_done(void *arg, int err, weir_transport *t)
 {
@@ -231,16 +224,14 @@ static void row_serve(const struct kind *kind, const char *path)
     struct weir_server_options options = {.size = sizeof(options)};
 
     options.tls = kind->has_tls ? &server_tls : NULL;
-    expect_eq(kind->over_unix
+    expect_ok(kind->over_unix
                   ? weir_create_unix_server(maker->loop, &factory, path,
                                             &options, maker_server_done, maker,
                                             &maker->server)
                   : weir_create_server(maker->loop, &factory, "127.0.0.1", 0,
                                        &options, maker_server_done, maker,
-                                       &maker->server),
-              0);
-    maker_run(maker, maker_is_done);
-    expect_eq(maker->done_err, 0);
+                                       &maker->server));
+    maker_expect_done(maker, 0);
 }
 
 static void row_connect(const struct kind *kind, const char *path)
@@ -262,19 +253,8 @@ static void row_connect(const struct kind *kind, const char *path)
                                      &options, client_done, NULL, &connecting));
 }
 
-static bool row_is_connected(const struct maker *m)
-{
-    return client.made + server.made == 2 &&
-           (!act->starts || client.shaken + server.shaken == 2) && connect_done;
-}
-
-static bool row_is_talked(const struct maker *m)
-{
-    return client.received > 0 && server.received > 0;
-}
-
 /* An end whose handshake was cut off was never made. */
-static bool row_is_lost(const struct maker *m)
+static bool row_is_lost(void)
 {
     return connect_done && client.lost == client.made &&
            server.lost == server.made && client.made + server.made > 0;
@@ -288,7 +268,7 @@ static void row_end(void)
     if (server.t) {
         weir_transport_abort(server.t);
     }
-    maker_run(maker, row_is_lost);
+    RUN_UNTIL(maker->loop, row_is_lost());
     if (maker->server) {
         weir_server_close(maker->server);
     }
@@ -307,16 +287,19 @@ static void row_run(const struct kind *kind, const char *label)
     row_serve(kind, path);
     row_connect(kind, path);
     if (act->outcome == BOTH_TALK) {
-        maker_run(maker, row_is_connected);
+        RUN_UNTIL(maker->loop,
+                  client.made + server.made == 2 &&
+                      (!act->starts || client.shaken + server.shaken == 2) &&
+                      connect_done);
         expect_eq(connect_err, 0, "%s", label);
         expect_eq(client.shaken_err, 0, "%s", label);
         expect_eq(server.shaken_err, 0, "%s", label);
         expect_eq(weir_transport_write(client.t, "to", 2), 0);
         expect_eq(weir_transport_write(server.t, "fro", 3), 0);
-        maker_run(maker, row_is_talked);
+        RUN_UNTIL(maker->loop, client.received > 0 && server.received > 0);
         row_end();
     }
-    maker_run(maker, row_is_lost);
+    RUN_UNTIL(maker->loop, row_is_lost());
     expect_leq(client.made, 1, "%s", label);
     expect_leq(server.made, 1, "%s", label);
 }

@@ -5,7 +5,6 @@
  * what is told at the end, and what still works after it.
  */
 #define PAIRS_NEED RIG_RECEIVES
-#include "tests/bind.h"
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
 
@@ -21,9 +20,7 @@ PAIRS(life_cycle, r1__connection_made_comes_before_data, rig,
       .hooks = {.connection_made = send_hello})
 {
     expect_events(rig, "made");
-    rig_peer_send(rig, 5);
-
-    rig_wait_received(rig, 5);
+    rig_receive(rig, 5);
 
     expect_events(rig, "made data");
     expect_eq(rig->count, 1);
@@ -35,11 +32,6 @@ static void note_done(void *arg, int err, weir_transport *t)
     expect_eq(err, 0);
     expect(t == rig->t);
     rig_record(rig, "done");
-}
-
-static bool is_done(void *arg)
-{
-    return strstr(((struct rig *)arg)->events, "done") != NULL;
 }
 
 UNIT(life_cycle, r1__the_maker_is_done_after_connection_made_and_never_at_once)
@@ -54,7 +46,7 @@ UNIT(life_cycle, r1__the_maker_is_done_after_connection_made_and_never_at_once)
     expect_ok(weir_adopt_connection(rig.loop, &factory, fds[1], NULL, note_done,
                                     &rig, NULL));
     expect_events(&rig, "");
-    run_loop_until(rig.loop, is_done, &rig);
+    RUN_UNTIL(rig.loop, strstr(rig.events, "done") != NULL);
     rig_wait_received(&rig, 1);
 
     expect_events(&rig, "made done data");
@@ -125,10 +117,9 @@ static void abort_now(struct rig *rig)
 PAIRS(life_cycle, r3__abort_in_connection_made_loses_from_the_loop, rig,
       .hooks = {.connection_made = abort_now})
 {
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, 0);
 
     expect_events(rig, "made lost");
-    expect_eq(rig->lost_err, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
@@ -159,9 +150,7 @@ PAIRS(life_cycle, r4__the_socket_is_open_inside_connection_lost_and_not_after,
 PAIRS(life_cycle, r5__close_is_told_as_no_error, rig)
 {
     weir_transport_close(rig->t);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(weir_transport_get_error(rig->t), 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
@@ -169,9 +158,7 @@ PAIRS(life_cycle, r5__close_is_told_as_no_error, rig)
 PAIRS(life_cycle, r5__abort_is_told_as_no_error, rig)
 {
     weir_transport_abort(rig->t);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(weir_transport_get_error(rig->t), 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
@@ -179,10 +166,9 @@ PAIRS(life_cycle, r5__abort_is_told_as_no_error, rig)
 PAIRS(life_cycle, r5__end_of_stream_is_told_as_no_error, rig)
 {
     rig_peer_shutdown(rig);
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, 0);
 
     expect_events(rig, "made eof lost");
-    expect_eq(rig->lost_err, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
 }
 
@@ -191,10 +177,9 @@ PAIRS(life_cycle, r5__a_reset_is_told_as_its_error, rig,
 {
     char text[256];
     rig_peer_reset(rig);
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, -ECONNRESET);
 
     expect_events(rig, "made lost");
-    expect_eq(rig->lost_err, -ECONNRESET);
     expect_eq(weir_transport_get_error(rig->t), -ECONNRESET);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
     weir_transport_get_error_text(rig->t, text, sizeof(text));
@@ -292,26 +277,19 @@ PAIRS(life_cycle, the_first_cause_of_the_end_is_kept, rig)
 /* All that the peer has sent since then was received from it. */
 static uint64_t received_before;
 
-static bool has_received_all(void *arg)
-{
-    const struct rig *rig = arg;
-    return rig_statistics(rig).received_bytes >= received_before + 1000;
-}
-
 UNIT(life_cycle, a_connection_without_callbacks_lives_and_ends)
 {
-    static const struct weir_protocol bare = {.size = sizeof(bare),
-                                              .kind = WEIR_PROTOCOL_STREAM};
+    static CALLBACKS(bare, STREAM);
     struct rig rig = {.eof_result = 1};
     while (rig_next(&rig)) {
         const struct weir_protocol_binding to_bare = {&bare, &rig};
         const struct weir_protocol_binding back = {&rig_protocol, &rig};
-        rig_peer_send(&rig, 1);
-        rig_wait_received(&rig, 1); /* and what TLS sends before it */
+        rig_receive(&rig, 1); /* and what TLS sends before it */
         received_before = rig_statistics(&rig).received_bytes;
         expect_eq(weir_transport_set_protocol(rig.t, &to_bare, NULL, 0), 0);
         rig_peer_send(&rig, 1000);
-        rig_wait(&rig, has_received_all);
+        RUN_UNTIL(rig.loop, rig_statistics(&rig).received_bytes >=
+                                received_before + 1000);
         expect_eq(rig_write(&rig, 1000), 0);
         rig_peer_read(&rig, 1000);
         expect_eq(weir_transport_set_protocol(rig.t, &back, NULL, 0), 0);

@@ -396,9 +396,8 @@ static void keep_error(void *arg, int err, const struct weir_address *addresses,
 static int look_up(weir_loop *loop, const char *host)
 {
     int result = 1;
-    const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     int err =
-        weir_lookup_start(loop, host, 80, &options, keep_error, &result, NULL);
+        weir_lookup_start(loop, host, 80, NULL, keep_error, &result, NULL);
     for (int i = 0; i < 4 && err == 0; i++) {
         weir_loop_stop(loop);
         expect_eq(weir_loop_run(loop), 0);

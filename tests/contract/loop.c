@@ -195,11 +195,7 @@ UNIT(loop, time_is_the_monotonic_clock_read_once_a_turn)
 
 /* ---- bytes queued for sending ---- */
 
-static const struct weir_protocol keeping = {
-    .size = sizeof(keeping),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = keep_connection,
-};
+static CALLBACKS(keeping, STREAM, .connection_made = keep_connection);
 
 /* Callbacks take what is not constant. */
 static void *text(const char *constant)
@@ -232,11 +228,7 @@ static int ping_again(void *user, weir_transport *t, const struct weir_buf *buf)
 
 UNIT(loop, a_loop_that_was_busy_and_falls_silent_wakes_for_its_timer)
 {
-    static const struct weir_protocol pings = {
-        .size = sizeof(pings),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .data_received = ping_again,
-    };
+    static CALLBACKS(pings, STREAM, .data_received = ping_again);
     struct pinging p = {.left = 0};
     open_loop(NULL);
     p.peer = adopt_pair(&pings, &p);
@@ -340,11 +332,7 @@ static void lose(void *user, weir_transport *t, int err)
 
 UNIT(loop, free_says_how_many_were_alive_and_delivers_their_losses)
 {
-    static const struct weir_protocol losing = {
-        .size = sizeof(losing),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .connection_lost = lose,
-    };
+    static CALLBACKS(losing, STREAM, .connection_lost = lose);
     int peers[3];
     char byte;
     open_loop(NULL);
@@ -380,11 +368,7 @@ static int keep_lease(void *user, weir_transport *t, const struct weir_buf *buf)
 
 UNIT(loop, handles_and_leases_outlive_the_loop)
 {
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .data_received = keep_lease,
-    };
+    static CALLBACKS(protocol, STREAM, .data_received = keep_lease);
     struct test_allocator allocator;
     struct weir_buf buf;
     open_loop_from(&allocator);
@@ -430,11 +414,7 @@ static int runner_received(void *user, weir_transport *t,
     return weir_transport_write(t, buf->data, buf->len);
 }
 
-static const struct weir_protocol runner_protocol = {
-    .size = sizeof(runner_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .data_received = runner_received,
-};
+static CALLBACKS(runner_protocol, STREAM, .data_received = runner_received);
 
 static bool runner_is_done(void *arg)
 {

@@ -6,6 +6,7 @@
  * of option structs are looked at in tests/streams/options.c.
  */
 #include "tests/contract/loop_rig.h"
+#include "tests/statistics.h"
 #include "uring/feature.h"
 
 #include <sys/resource.h>
@@ -75,7 +76,6 @@ UNIT(loop_new, sizes_of_queues_are_rounded_up)
 
 static void expect_engine(enum weir_engine engine)
 {
-    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
     const char *name = engine == WEIR_ENGINE_POLL ? "poll" : "uring";
     char text[2048];
     char line[64];
@@ -83,7 +83,7 @@ static void expect_engine(enum weir_engine engine)
     expect_eq(weir_loop_get_engine(loop, NULL), engine);
     expect_eq(weir_loop_get_engine(loop, &reason), engine);
     expect_eq(reason, 0, "it was not refused");
-    expect_eq(weir_loop_get_statistics(loop, &statistics), 0);
+    const struct weir_loop_statistics statistics = statistics_of(loop);
     expect_eq(statistics.poll_engines, engine == WEIR_ENGINE_POLL);
     weir_loop_get_features_text(loop, text, sizeof(text));
     snprintf(line, sizeof(line), "engine           %s\n", name);

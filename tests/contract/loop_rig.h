@@ -9,6 +9,8 @@
 #define WEIR_TESTS_CONTRACT_LOOP_RIG_H
 
 #include "tests/bind.h"
+#include "tests/ends.h"
+#include "tests/until.h"
 #include "tests/walk.h"
 
 #include <weir.h>

@@ -44,13 +44,9 @@ static int maker_received(void *user, weir_transport *t,
     return m->echo ? weir_transport_write(t, buf->data, buf->len) : 0;
 }
 
-static const struct weir_protocol maker_protocol = {
-    .size = sizeof(maker_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = maker_made,
-    .connection_lost = maker_lost,
-    .data_received = maker_received,
-};
+static CALLBACKS(maker_protocol, STREAM, .connection_made = maker_made,
+                 .connection_lost = maker_lost,
+                 .data_received = maker_received);
 
 static int maker_create(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
@@ -132,73 +128,44 @@ void maker_time_out(void *arg)
 /* The least that maker_run_for() runs. */
 enum { MAKER_TURNS = 10 };
 
-struct maker_wait {
-    struct maker *m;
-    maker_condition *condition;
-};
-
-static bool maker_holds(void *arg)
+/* Runs until a timer says that the time is over. */
+static void maker_run_out(struct maker *m, uint64_t time_ns)
 {
-    const struct maker_wait *wait = (const struct maker_wait *)arg;
-    return wait->m->timed_out || (wait->condition && wait->condition(wait->m));
-}
-
-/* Runs until @condition holds or @timeout_ns is over; says which. */
-static bool maker_try(struct maker *m, maker_condition *condition,
-                      uint64_t timeout_ns)
-{
-    struct maker_wait wait = {m, condition};
-    struct weir_handle handle;
     m->timed_out = false;
-    expect_ok(
-        weir_loop_call_later(m->loop, timeout_ns, maker_time_out, m, &handle));
-    cr_assert_eq(weir_loop_run_until(m->loop, maker_holds, &wait), 0);
-    weir_loop_cancel(m->loop, handle);
-    return !m->timed_out;
+    expect_ok(weir_loop_call_later(m->loop, time_ns, maker_time_out, m, NULL));
+    RUN_UNTIL(m->loop, m->timed_out);
 }
 
 void maker_run(struct maker *m, maker_condition *condition)
 {
-    bool in_time = maker_try(m, condition, MAKER_FAILSAFE_S * 1000 * MS);
-    cr_assert(in_time, "nothing came in time; so far: %s", m->log);
+    RUN_UNTIL(m->loop, condition(m));
 }
 
 void maker_run_for(struct maker *m, uint64_t time_ns)
 {
     for (int i = 0; i < MAKER_TURNS; i++) {
-        cr_assert_not(maker_try(m, NULL, time_ns / MAKER_TURNS));
+        maker_run_out(m, time_ns / MAKER_TURNS);
     }
 }
 
 uint64_t maker_count_turns(struct maker *m, uint64_t time_ns)
 {
-    struct weir_loop_statistics before = {.size = sizeof(before)};
-    struct weir_loop_statistics after = {.size = sizeof(after)};
-    expect_eq(weir_loop_get_statistics(m->loop, &before), 0);
-    cr_assert_not(maker_try(m, NULL, time_ns));
-    expect_eq(weir_loop_get_statistics(m->loop, &after), 0);
-    return after.turns - before.turns;
+    const uint64_t before = statistics_of(m->loop).turns;
+    maker_run_out(m, time_ns);
+    return statistics_of(m->loop).turns - before;
 }
 
 void maker_run_until_timer(struct maker *m)
 {
-    struct weir_loop_statistics now = {.size = sizeof(now)};
     do {
         weir_loop_stop(m->loop);
         cr_assert_eq(weir_loop_run(m->loop), 0);
-        expect_eq(weir_loop_get_statistics(m->loop, &now), 0);
-    } while (now.timers == 0);
-}
-
-static bool maker_has_made(const struct maker *m)
-{
-    return m->made >= m->wanted;
+    } while (statistics_of(m->loop).timers == 0);
 }
 
 void maker_run_until_made(struct maker *m, int count)
 {
-    m->wanted = count;
-    maker_run(m, maker_has_made);
+    RUN_UNTIL(m->loop, m->made >= count);
 }
 
 bool maker_is_done(const struct maker *m)
@@ -226,6 +193,18 @@ bool maker_is_empty(const struct maker *m)
     return m->made > 0 && m->lost == m->made;
 }
 
+void maker_expect_done(struct maker *m, int err)
+{
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, err);
+}
+
+void maker_expect_lost(struct maker *m, int err)
+{
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, err);
+}
+
 void maker_test(void (*body)(struct maker *m))
 {
     struct maker m;
@@ -236,13 +215,18 @@ void maker_test(void (*body)(struct maker *m))
 
 /* ---- making ---- */
 
+void maker_begin_server(struct maker *m, const char *host, uint16_t port,
+                        const struct weir_server_options *options)
+{
+    expect_ok(weir_create_server(m->loop, &m->factory, host, port, options,
+                                 maker_server_done, m, &m->server));
+}
+
 void maker_serve(struct maker *m, const char *host,
                  const struct weir_server_options *options)
 {
-    expect_ok(weir_create_server(m->loop, &m->factory, host, 0, options,
-                                 maker_server_done, m, &m->server));
-    maker_run(m, maker_is_done);
-    cr_assert_eq(m->done_err, 0, "%s", weir_strerror(m->done_err));
+    maker_begin_server(m, host, 0, options);
+    maker_expect_done(m, 0);
 }
 
 /* ---- the other end ---- */

@@ -10,7 +10,11 @@
 #ifndef WEIR_TESTS_CONTRACT_MAKER_H
 #define WEIR_TESTS_CONTRACT_MAKER_H
 
+#include "tests/bind.h"
+#include "tests/ends.h"
+#include "tests/statistics.h"
 #include "tests/unit.h"
+#include "tests/until.h"
 
 #include <weir.h>
 
@@ -91,6 +95,9 @@ bool maker_is_made(const struct maker *m);
 bool maker_is_lost(const struct maker *m);
 bool maker_is_closed(const struct maker *m);
 bool maker_is_empty(const struct maker *m);
+/* Run until done was called, or a connection is lost, with this error or 0. */
+void maker_expect_done(struct maker *m, int err);
+void maker_expect_lost(struct maker *m, int err);
 
 /* ---- making ---- */
 
@@ -98,7 +105,10 @@ bool maker_is_empty(const struct maker *m);
 void maker_server_done(void *arg, int err, weir_server *server);
 void maker_connect_done(void *arg, int err, weir_transport *t);
 
-/* Starts a server and waits until it listens. */
+/* Begins to make a server, and makes one and waits until it listens; NULL for
+ * @options: the defaults. */
+void maker_begin_server(struct maker *m, const char *host, uint16_t port,
+                        const struct weir_server_options *options);
 void maker_serve(struct maker *m, const char *host,
                  const struct weir_server_options *options);
 

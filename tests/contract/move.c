@@ -23,7 +23,7 @@ UNIT_IN(move, the_connection_goes_on_with_another_protocol_on_the_other_loop,
     mover_expect(m, HERE, "made data moved");
     mover_expect(m, THERE, "made data");
     weir_transport_close(mover_t(m));
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     expect_eq(m->sides[THERE].lost_err, 0);
     expect_eq(mover_read_end(m), 0);
 }
@@ -84,7 +84,7 @@ UNIT_IN(move, bytes_that_arrive_meanwhile_go_along, mover_test, struct mover *m)
     mover_turn(m, 5);
     mover_send(m, 5000);
     m->sides[THERE].stands = false;
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
 
     mover_receive(m, 1);
     mover_expect(m, HERE, "made moved");
@@ -99,7 +99,9 @@ UNIT_IN(move, bytes_that_were_not_sent_go_along_although_the_peer_does_not_read,
 
     mover_move(m);
 
-    expect_eq(weir_transport_get_write_buffer_size(mover_t(m)), waiting);
+    /* The kernel may have taken more meanwhile: a window grows late. */
+    expect_leq(weir_transport_get_write_buffer_size(mover_t(m)), waiting);
+    expect_gt(weir_transport_get_write_buffer_size(mover_t(m)), 0);
     mover_expect(m, HERE, "made pause moved");
     mover_expect(m, THERE, "made pause");
     mover_write(m, 10);
@@ -121,9 +123,8 @@ UNIT_IN(move, memory_of_a_write_is_released_when_the_connection_has_left,
     mover_clog(m);
     rig_pattern(bytes, m->written, sizeof(bytes));
     m->written += sizeof(bytes);
-    expect_eq(weir_transport_write_ref(mover_t(m), bytes, sizeof(bytes),
-                                       count_release, &released),
-              0);
+    expect_ok(weir_transport_write_ref(mover_t(m), bytes, sizeof(bytes),
+                                       count_release, &released));
 
     mover_move(m);
 
@@ -147,7 +148,7 @@ UNIT_IN(move, it_may_begin_inside_data_received, mover_test, struct mover *m)
     m->in_data = move_it;
     mover_receive(m, 200000);
 
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
     expect_eq(m->done_err, 0);
     mover_expect(m, HERE, "made data moved");
     mover_talk(m);
@@ -171,7 +172,7 @@ UNIT_IN(move, a_half_closed_connection_stays_so_and_its_protocol_is_told,
     mover_write(m, 5000);
     mover_read(m, 5000);
     weir_transport_close(mover_t(m));
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     expect_eq(mover_read_end(m), 0);
 }
 
@@ -185,7 +186,7 @@ UNIT_IN(move, an_end_that_comes_meanwhile_is_told_after_the_bytes, mover_test,
     expect_eq(shutdown(m->peer, SHUT_WR), 0);
     mover_turn(m, 20);
     m->sides[THERE].stands = false;
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
 
     mover_turn(m, 20);
     mover_expect(m, HERE, "made moved");
@@ -227,9 +228,9 @@ UNIT_IN(move, a_peer_that_ends_during_a_move_is_noticed_on_the_other_loop,
     close(m->peer);
     m->peer = -1;
     m->sides[THERE].stands = false;
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
 
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     mover_expect(m, HERE, "made moved");
     mover_expect(m, THERE, "made eof lost");
 }
@@ -254,7 +255,7 @@ UNIT_IN(move, marks_limits_and_timeouts_go_along, mover_test, struct mover *m)
     expect_eq(weir_transport_write(mover_t(m), (uint8_t[1001]){0}, 1001),
               -ENOBUFS);
     expect_eq(weir_transport_take_write_error(mover_t(m)), -ENOBUFS);
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     expect_eq(m->sides[THERE].lost_err, WEIR_EIDLE);
 }
 
@@ -283,9 +284,8 @@ static weir_server *make_server(weir_loop *loop, uint64_t limit)
     const struct weir_factory factory = {refuse_all, NULL};
     weir_server *server;
     int done = 0;
-    expect_eq(weir_create_server(loop, &factory, NULL, 0, &options, server_done,
-                                 &done, &server),
-              0);
+    expect_ok(weir_create_server(loop, &factory, NULL, 0, &options, server_done,
+                                 &done, &server));
     while (!done) {
         expect_geq(weir_loop_run_once(loop), 0);
     }
@@ -310,7 +310,7 @@ UNIT_IN(move, a_server_of_the_other_loop_counts_and_ends_it, mover_test,
     expect_eq(m->factory_err, 0);
     expect_eq(weir_server_get_connection_count(server), 1);
     expect_eq(weir_server_stop(server, UINT64_MAX, NULL, NULL), 0);
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     expect_eq(weir_server_get_connection_count(server), 0);
     weir_server_free(server);
 }
@@ -359,7 +359,7 @@ UNIT_IN(move, a_protocol_without_connection_moved_stays, mover_test,
     older.connection_moved = NULL;
     expect_eq(mover_begin(m), -EOPNOTSUPP);
     weir_transport_abort(mover_t(m));
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
 }
 
 UNIT_IN(move, a_pair_in_memory_stays, mover_test, struct mover *m)
@@ -385,7 +385,7 @@ UNIT_IN(move, a_connection_that_ends_stays, mover_test, struct mover *m)
 {
     weir_transport_close(mover_t(m));
     expect_eq(mover_begin(m), -ESHUTDOWN);
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     expect_eq(mover_begin(m), -ESHUTDOWN);
 }
 

@@ -18,7 +18,7 @@ static void offer(struct mover *m)
 
 static void expect_back(struct mover *m, int err)
 {
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
     expect_eq(m->done_err, err);
     expect_eq(m->at, HERE);
     mover_talk(m);
@@ -40,8 +40,7 @@ UNIT_IN(move_back, the_error_of_the_factory_brings_it_back, mover_test,
 UNIT_IN(move_back, a_protocol_that_does_not_fit_brings_it_back, mover_test,
         struct mover *m)
 {
-    static const struct weir_protocol none = {.size = sizeof(none),
-                                              .kind = WEIR_PROTOCOL_DATAGRAM};
+    static CALLBACKS(none, DATAGRAM);
     m->protocol = &none;
     mover_fail(m, -EINVAL);
     expect_back(m, -EINVAL);
@@ -74,7 +73,7 @@ UNIT_IN(move_back, what_waits_in_both_directions_comes_back_too, mover_test,
     expect_eq(m->received, 0);
     mover_free_loop(m, THERE);
 
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
 
     mover_receive(m, 10);
     mover_read(m, m->written - m->peer_received);
@@ -113,11 +112,6 @@ static void begin_inside(struct mover *m)
     expect_eq(mover_begin(m), 0);
 }
 
-static bool was_told_of_end(const struct mover *m)
-{
-    return strstr(m->sides[HERE].events, "eof") != NULL;
-}
-
 UNIT_IN(move_back, an_end_that_came_meanwhile_is_told_here, mover_test,
         struct mover *m)
 {
@@ -127,8 +121,8 @@ UNIT_IN(move_back, an_end_that_came_meanwhile_is_told_here, mover_test,
     m->in_data = begin_inside;
     mover_send(m, 100);
     expect_eq(shutdown(m->peer, SHUT_WR), 0);
-    mover_run(m, mover_is_done);
-    mover_run(m, was_told_of_end);
+    MOVER_UNTIL(m, mover_is_done(m));
+    MOVER_UNTIL(m, strstr(m->sides[HERE].events, "eof") != NULL);
     mover_expect(m, HERE, "made data eof");
 }
 
@@ -158,7 +152,7 @@ UNIT_IN(move_back, reading_that_is_paused_or_resumed_meanwhile_stays_so,
     offer(m);
     expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
     weir_pending_cancel(m->pending);
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
     mover_send(m, 100);
     mover_turn(m, 20);
     expect_eq(m->received, 0);
@@ -166,7 +160,7 @@ UNIT_IN(move_back, reading_that_is_paused_or_resumed_meanwhile_stays_so,
     offer(m);
     expect_eq(weir_transport_resume_reading(mover_t(m)), 0);
     weir_pending_cancel(m->pending);
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
     mover_receive(m, 1);
 }
 
@@ -181,8 +175,8 @@ UNIT_IN(move_back, a_close_holds_and_sends_what_was_written, mover_test,
 
     expect_eq(mover_read_end(m), 0);
     expect_eq(m->peer_received, m->written);
-    mover_run(m, mover_is_lost);
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_lost(m));
+    MOVER_UNTIL(m, mover_is_done(m));
     expect_eq(m->done_err, -ECANCELED);
     expect_eq(m->sides[HERE].lost_err, 0);
 }
@@ -191,7 +185,7 @@ UNIT_IN(move_back, an_abort_holds, mover_test, struct mover *m)
 {
     offer(m);
     expect_eq(weir_transport_abort(mover_t(m)), 0);
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
 
     expect_eq(m->done_err, -ECANCELED);
     mover_expect(m, HERE, "made lost");
@@ -206,9 +200,9 @@ UNIT_IN(move_back, a_close_or_an_abort_before_it_is_offered_holds, mover_test,
 {
     expect_eq(mover_begin(m), 0);
     expect_eq(weir_transport_close(mover_t(m)), 0);
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
     expect_eq(m->done_err, -ECANCELED);
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     mover_expect(m, HERE, "made lost");
 }
 
@@ -220,13 +214,12 @@ UNIT_IN(move_back, a_reset_during_the_move_is_told_where_the_connection_is,
         return; /* it has none */
     }
     offer(m);
-    expect_eq(
-        setsockopt(m->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)),
-        0);
+    expect_ok(
+        setsockopt(m->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
     close(m->peer);
     m->peer = -1;
     weir_pending_cancel(m->pending);
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     expect_eq(m->sides[HERE].lost_err, -ECONNRESET);
     mover_expect(m, HERE, "made lost");
 }
@@ -306,7 +299,7 @@ UNIT_IN(move_back, a_close_that_comes_too_late_holds_if_it_comes_back,
     m->in_factory = close_here;
     m->factory_err = -EPROTO;
     mover_fail(m, -EPROTO);
-    mover_run(m, mover_is_lost);
+    MOVER_UNTIL(m, mover_is_lost(m));
     mover_expect(m, HERE, "made lost");
     expect_eq(mover_read_end(m), 0);
 }
@@ -358,8 +351,7 @@ UNIT_IN(move_back, a_forked_child_moves_nothing, mover_test, struct mover *m)
     if (child == 0) {
         _exit(mover_begin(m) == -ECHILD ? 0 : 1);
     }
-    int status;
-    expect_eq(waitpid(child, &status, 0), child);
-    expect_eq(status, 0);
+
+    expect_eq(end_of(child), 0);
     mover_talk(m);
 }

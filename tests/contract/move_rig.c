@@ -84,17 +84,10 @@ static int mover_eof(void *user, weir_transport *t)
     return side->mover->eof_result;
 }
 
-const struct weir_protocol mover_protocol = {
-    .size = sizeof(mover_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = mover_made,
-    .connection_lost = mover_lost,
-    .connection_moved = mover_moved,
-    .pause_writing = mover_pause,
-    .resume_writing = mover_resume,
-    .data_received = mover_data,
-    .eof_received = mover_eof,
-};
+CALLBACKS(mover_protocol, STREAM, .connection_made = mover_made,
+          .connection_lost = mover_lost, .connection_moved = mover_moved,
+          .pause_writing = mover_pause, .resume_writing = mover_resume,
+          .data_received = mover_data, .eof_received = mover_eof);
 
 static int mover_create(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
@@ -123,25 +116,15 @@ void mover_turn(struct mover *m, int count)
     }
 }
 
-void mover_run(struct mover *m, mover_condition *condition)
+void mover_step(struct mover *m)
 {
-    const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
-    while (!condition(m)) {
-        mover_turn(m, 1);
-        sched_yield();
-        cr_assert(rig_now_ns() < end_ns, "hangs: '%s' and '%s'",
-                  m->sides[HERE].events, m->sides[THERE].events);
-    }
+    mover_turn(m, 1);
+    sched_yield();
 }
 
 bool mover_is_done(const struct mover *m)
 {
     return m->done_count > 0;
-}
-
-static bool mover_is_made(const struct mover *m)
-{
-    return m->sides[HERE].t != NULL;
 }
 
 bool mover_is_lost(const struct mover *m)
@@ -195,7 +178,7 @@ static void mover_end(struct mover *m, int err)
 {
     expect_eq(mover_begin(m), 0);
     expect_eq(m->done_count, 0, "never from inside the call");
-    mover_run(m, mover_is_done);
+    MOVER_UNTIL(m, mover_is_done(m));
     expect_eq(m->done_err, err);
     expect_eq(m->done_count, 1);
 }
@@ -251,15 +234,10 @@ void mover_send(struct mover *m, size_t len)
     }
 }
 
-static bool mover_has_all(const struct mover *m)
-{
-    return m->received == m->peer_sent;
-}
-
 void mover_receive(struct mover *m, uint64_t len)
 {
     mover_send(m, len);
-    mover_run(m, mover_has_all);
+    MOVER_UNTIL(m, m->received == m->peer_sent);
 }
 
 /* Reads once: 0 at the end, or -errno; -EAGAIN after a turn of the loops. */
@@ -336,10 +314,9 @@ static void mover_open(struct mover *m)
     const struct weir_factory factory = {mover_create, &m->sides[HERE]};
     set_nonblocking(fds[1]);
     m->peer = fds[1];
-    expect_eq(weir_adopt_connection(m->sides[HERE].loop, &factory, fds[0], NULL,
-                                    NULL, NULL, NULL),
-              0);
-    mover_run(m, mover_is_made);
+    expect_ok(weir_adopt_connection(m->sides[HERE].loop, &factory, fds[0], NULL,
+                                    NULL, NULL, NULL));
+    MOVER_UNTIL(m, m->sides[HERE].t != NULL);
 }
 
 static void mover_close(struct mover *m)

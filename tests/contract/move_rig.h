@@ -51,8 +51,6 @@ struct mover {
     void *arg; /* the test's */
 };
 
-typedef bool mover_condition(const struct mover *m);
-
 /* Tests with the body's @m, over TCP and then over a Unix socket. */
 void mover_test(void (*body)(struct mover *m));
 
@@ -68,8 +66,9 @@ int mover_begin(struct mover *m);
 void mover_move(struct mover *m);
 void mover_fail(struct mover *m, int err);
 
-/* Turns the loops that do not stand until it holds. */
-void mover_run(struct mover *m, mover_condition *condition);
+/* A turn of the loops that do not stand, and until a condition holds. */
+void mover_step(struct mover *m);
+#define MOVER_UNTIL(m, condition) TURN_UNTIL(mover_step(m), condition)
 void mover_turn(struct mover *m, int count);
 bool mover_is_done(const struct mover *m);
 bool mover_is_lost(const struct mover *m);

@@ -107,9 +107,8 @@ static void storm_move(struct session *session, weir_transport *t)
     const int err = weir_thread_call_soon(session->to, storm_note_post,
                                           &storm.posted_count, NULL);
     expect(err == 0 || err == -ESHUTDOWN);
-    expect_eq(weir_transport_move(t, weir_thread_get_remote(session->to),
-                                  &factory, storm_done, NULL, &pending),
-              0);
+    expect_ok(weir_transport_move(t, weir_thread_get_remote(session->to),
+                                  &factory, storm_done, NULL, &pending));
     if (is_fickle) {
         weir_pending_cancel(pending);
     }
@@ -125,14 +124,9 @@ static int storm_echo(void *user, weir_transport *t, const struct weir_buf *buf)
     return err;
 }
 
-static const struct weir_protocol storm_protocol = {
-    .size = sizeof(storm_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = storm_made,
-    .connection_lost = storm_lost,
-    .connection_moved = storm_moved,
-    .data_received = storm_echo,
-};
+static CALLBACKS(storm_protocol, STREAM, .connection_made = storm_made,
+                 .connection_lost = storm_lost, .connection_moved = storm_moved,
+                 .data_received = storm_echo);
 
 static int storm_arrive(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
@@ -185,11 +179,9 @@ static int storm_serve(weir_thread *thread, void *arg)
     const struct weir_factory factory = {storm_accept, NULL};
     weir_server *server;
     (void)arg;
-    expect_eq(weir_create_server(weir_thread_get_loop(thread), &factory,
-                                 index > 0 ? NULL : "127.0.0.1", 0, &options,
-                                 storm_listens, index > 0 ? NULL : thread,
-                                 &server),
-              0);
+    expect_ok(weir_create_server(
+        weir_thread_get_loop(thread), &factory, index > 0 ? NULL : "127.0.0.1",
+        0, &options, storm_listens, index > 0 ? NULL : thread, &server));
     storm.servers[index] = server;
     const int err = weir_server_serve_forever(server);
     storm.servers[index] = NULL;
@@ -272,8 +264,8 @@ static void storm_round(void)
     }
     for (int i = 0; i < CLIENTS; i++) {
         clients[i] = (struct client){.seed = storm.seed + 1000 + (uint64_t)i};
-        expect_eq(pthread_create(&clients[i].id, NULL, client_run, &clients[i]),
-                  0);
+        expect_ok(
+            pthread_create(&clients[i].id, NULL, client_run, &clients[i]));
     }
     for (int i = 0; i < STOP_AFTER; i++) {
         wait_for(&storm.messages);

@@ -173,8 +173,7 @@ NAMES(names_memory, a_task_that_asks_is_told_and_leaves_nothing, n)
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind = WEIR_PROTOCOL_STREAM};
+    static CALLBACKS(protocol, STREAM);
     *ret = (struct weir_protocol_binding){&protocol, arg};
     return 0;
 }
@@ -222,8 +221,7 @@ NAMES(names_memory, a_connection_by_name_says_so_and_leaves_nothing, n)
 static int create_datagrams(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret)
 {
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol), .kind = WEIR_PROTOCOL_DATAGRAM};
+    static CALLBACKS(protocol, DATAGRAM);
     *ret = (struct weir_protocol_binding){&protocol, arg};
     return 0;
 }

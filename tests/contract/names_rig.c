@@ -91,11 +91,9 @@ void names_run_for(struct names *n, uint64_t time_ns)
 
 uint64_t names_count_turns(struct names *n, uint64_t time_ns)
 {
-    struct weir_loop_statistics before = {.size = sizeof(before)};
-    struct weir_loop_statistics after = {.size = sizeof(after)};
-    expect_eq(weir_loop_get_statistics(n->loop, &before), 0);
+    const struct weir_loop_statistics before = statistics_of(n->loop);
     names_pass(n, time_ns);
-    expect_eq(weir_loop_get_statistics(n->loop, &after), 0);
+    const struct weir_loop_statistics after = statistics_of(n->loop);
     return after.turns - before.turns;
 }
 

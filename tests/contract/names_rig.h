@@ -8,7 +8,10 @@
 #ifndef WEIR_TESTS_CONTRACT_NAMES_RIG_H
 #define WEIR_TESTS_CONTRACT_NAMES_RIG_H
 
+#include "tests/bind.h"
 #include "tests/contract/dns_server.h"
+#include "tests/ends.h"
+#include "tests/until.h"
 
 #include <weir.h>
 

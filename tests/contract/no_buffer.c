@@ -3,9 +3,7 @@
  * them: they try again from time to time, not in every turn, and lose no byte.
  * There is none because the loop's allocator gives no memory for a while.
  */
-#include "tests/bind.h"
 #include "tests/contract/harness.h"
-#include "tests/statistics.h"
 #include "tests/walk.h"
 
 #include <fcntl.h>
@@ -29,11 +27,6 @@ static void set_flag(void *arg)
     *(bool *)arg = true;
 }
 
-static bool is_set(void *arg)
-{
-    return *(bool *)arg;
-}
-
 /* Sends bytes to a transport that gets no memory, makes as many turns
  * as the loop wants, and lets it have memory. */
 static void send_without(weir_loop *loop, int peer, const uint64_t *received)
@@ -47,7 +40,7 @@ static void send_without(weir_loop *loop, int peer, const uint64_t *received)
     memory.size_limit = 0;
     rig_pattern(bytes, 0, SENT);
     expect_eq(write(peer, bytes, SENT), SENT);
-    expect_eq(weir_loop_run_until(loop, is_set, &is_over), 0);
+    RUN_UNTIL(loop, is_over);
 
     expect_eq(*received, 0);
     expect_geq(statistics_of(loop).starved, 1);
@@ -66,10 +59,9 @@ static void open_pipe(struct rig *rig, bool is_socket)
 
     *rig = (struct rig){
         .protocol = &rig_protocol, .maker = &maker, .loop = make_loop()};
-    expect_eq(is_socket
+    expect_ok(is_socket
                   ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)
-                  : pipe2(ends, O_CLOEXEC),
-              0);
+                  : pipe2(ends, O_CLOEXEC));
     rig->peer = ends[1];
     expect_ok(weir_connect_read_pipe(rig->loop, &factory, ends[0], NULL, NULL,
                                      NULL, NULL));
@@ -85,8 +77,7 @@ static void read_without(bool is_socket)
     rig_wait_received(&rig, SENT);
 
     rig_peer_close(&rig);
-    rig_wait_lost(&rig);
-    expect_eq(rig.lost_err, 0);
+    rig_expect_lost(&rig, 0);
     weir_transport_unref(rig.t);
     expect_leq(weir_loop_free(rig.loop), 1);
 }
@@ -133,16 +124,8 @@ static int endpoint_received(void *user, weir_transport *t,
     return 0;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_DATAGRAM,
-                                              .connection_made = endpoint_made,
-                                              .datagram_received =
-                                                  endpoint_received};
-
-static bool endpoint_has_received(void *arg)
-{
-    return ((const struct endpoint *)arg)->received > 0;
-}
+static CALLBACKS(protocol, DATAGRAM, .connection_made = endpoint_made,
+                 .datagram_received = endpoint_received);
 
 UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
 {
@@ -160,7 +143,7 @@ UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
     }
 
     send_without(loop, ends[1], &endpoint.received);
-    run_loop_until(loop, endpoint_has_received, &endpoint);
+    RUN_UNTIL(loop, endpoint.received > 0);
 
     expect_eq(endpoint.received, SENT);
     weir_transport_close(endpoint.t);

@@ -75,16 +75,14 @@ static uint64_t count_failures(struct maker *m, int (*make)(struct maker *m))
 
 static int make_server(struct maker *m)
 {
-    struct weir_server_options options = {.size = sizeof(options)};
-    return weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+    return weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, NULL,
                               maker_server_done, m, &m->server);
 }
 
 static int make_connection(struct maker *m)
 {
-    struct weir_connect_options options = {.size = sizeof(options)};
     return weir_create_connection(m->loop, &m->factory, "127.0.0.1",
-                                  server_port(m->server), &options,
+                                  server_port(m->server), NULL,
                                   maker_connect_done, m, NULL);
 }
 
@@ -93,23 +91,19 @@ UNIT(no_memory, the_makers_say_so_and_leave_nothing)
     maker_run_for(m, 1 * MS);
 
     expect_geq(count_failures(m, make_server), 3);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     m->done = 0;
     expect_geq(count_failures(m, make_connection), 1);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
 }
 
 UNIT(no_memory, r63__a_socket_is_closed_all_the_same)
 {
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    struct weir_connect_options options = {.size = sizeof(options)};
 
     fail_in(1);
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, pair[0], &options,
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, pair[0], NULL,
                                     maker_connect_done, m, NULL),
               -ENOMEM);
 
@@ -157,10 +151,9 @@ UNIT(no_memory, a_connection_that_was_made_is_closed_and_told)
     char byte;
     struct weir_address address;
     int listener = peer_listen(1, &address);
-    struct weir_connect_options options = {.size = sizeof(options)};
     maker_run_for(m, 1 * MS); /* the first run makes receive buffers */
     expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
-                                     address_port(&address), &options,
+                                     address_port(&address), NULL,
                                      maker_connect_done, m, NULL));
 
     fail_in(1); /* nothing else needs memory before the transport */
@@ -224,8 +217,7 @@ UNIT(no_memory, a_connection_beyond_the_limit_cannot_wait)
     expect_eq(m->report_err, -ENOMEM);
     expect_eq(m->made, 1);
     expect_eq(peer_read(fds[1], &byte, 1), 0);
-    close(fds[0]);
-    close(fds[1]);
+    close_ends(fds);
 }
 
 static void ignore_signal(void *arg, int signum)

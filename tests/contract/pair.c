@@ -33,11 +33,7 @@ static int count_line(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-static const struct weir_protocol counter = {
-    .size = sizeof(counter),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .data_received = count_line,
-};
+static CALLBACKS(counter, STREAM, .data_received = count_line);
 
 /* ---- its peer ---- */
 
@@ -102,16 +98,10 @@ static void end_resumes(void *user, weir_transport *t)
     note(user, "resume");
 }
 
-static const struct weir_protocol peer = {
-    .size = sizeof(peer),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = end_made,
-    .connection_lost = end_lost,
-    .data_received = end_received,
-    .eof_received = end_ended,
-    .pause_writing = end_pauses,
-    .resume_writing = end_resumes,
-};
+static CALLBACKS(peer, STREAM, .connection_made = end_made,
+                 .connection_lost = end_lost, .data_received = end_received,
+                 .eof_received = end_ended, .pause_writing = end_pauses,
+                 .resume_writing = end_resumes);
 
 /* ---- a loop and two ends ---- */
 
@@ -144,7 +134,7 @@ static void close_pair(void)
     expect_eq(weir_loop_free(loop), 0);
 }
 
-static bool both_are_lost(void *arg)
+static bool both_are_lost(void)
 {
     return strstr(ends[0].notes, "lost") && strstr(ends[1].notes, "lost");
 }
@@ -201,7 +191,7 @@ UNIT(pair, one_that_is_closed_before_it_is_made_is_made_and_lost)
     open_pair(NULL);
     expect_eq(weir_transport_close(pair[0]), 0);
 
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_str_eq(ends[0].notes, "made lost");
     expect_str_eq(ends[1].notes, "made eof lost");
@@ -243,7 +233,7 @@ UNIT(pair, a_close_waits_until_the_other_end_has_all)
     expect_str_eq(ends[0].notes, "made");
 
     weir_transport_resume_reading(pair[1]);
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_str_eq(ends[1].text, "all");
     expect_eq(ends[0].lost_err, 0);
@@ -260,7 +250,7 @@ UNIT(pair, a_limit_for_closing_ends_the_wait_and_resets_the_other_end)
     expect_eq(weir_transport_write(pair[0], "all", 3), 0);
     expect_eq(weir_transport_close(pair[0]), 0);
 
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_eq(ends[0].lost_err, WEIR_ECLOSETIMEOUT);
     expect_eq(ends[1].lost_err, -ECONNRESET);
@@ -277,7 +267,7 @@ UNIT(pair, two_ends_that_close_with_bytes_for_each_other_come_to_an_end)
     expect_eq(weir_transport_close(pair[0]), 0);
     expect_eq(weir_transport_close(pair[1]), 0);
 
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_eq(ends[0].lost_err, 0);
     expect_eq(ends[1].lost_err, 0);
@@ -292,7 +282,7 @@ UNIT(pair, an_abort_is_a_reset_for_the_other_end_and_sends_nothing)
     expect_eq(weir_transport_write(pair[0], "none", 4), 0);
     expect_eq(weir_transport_abort(pair[0]), 0);
 
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_eq(ends[0].lost_err, 0);
     expect_eq(ends[1].lost_err, -ECONNRESET);
@@ -312,7 +302,7 @@ UNIT(pair, bytes_that_are_written_to_nobody_break_the_connection)
     expect_str_eq(ends[1].notes, "made eof");
 
     expect_eq(weir_transport_write(pair[1], "late", 4), 0);
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_eq(ends[1].lost_err, -EPIPE);
     close_pair();
@@ -327,7 +317,7 @@ UNIT(pair, an_abort_after_the_end_of_the_stream_is_a_reset_too)
     run_turns();
     expect_eq(weir_transport_abort(pair[0]), 0);
 
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_eq(ends[1].lost_err, -ECONNRESET);
     expect_str_eq(ends[1].notes, "made eof lost");
@@ -371,12 +361,6 @@ UNIT(pair, nothing_but_a_pause_comes_before_connection_made)
     weir_transport_unref(ends[1].t);
 }
 
-static bool both_have_all(void *arg)
-{
-    const size_t *bytes = arg;
-    return ends[0].received == *bytes && ends[1].received == *bytes;
-}
-
 UNIT(pair, two_ends_with_more_than_their_share_for_each_other_both_go_on)
 {
     size_t bytes = 12u << 20;
@@ -387,7 +371,7 @@ UNIT(pair, two_ends_with_more_than_their_share_for_each_other_both_go_on)
     expect_eq(weir_transport_write(pair[0], data, bytes), 0);
     expect_eq(weir_transport_write(pair[1], data, bytes), 0);
 
-    run_loop_until(loop, both_have_all, &bytes);
+    RUN_UNTIL(loop, ends[0].received == bytes && ends[1].received == bytes);
 
     free(data);
     expect_eq(weir_loop_free(loop), 2);
@@ -400,7 +384,7 @@ UNIT(pair, an_end_that_is_lost_takes_a_late_write_eof_and_may_be_freed)
     open_pair(NULL);
     run_turns();
     expect_eq(weir_transport_abort(pair[0]), 0);
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_eq(weir_transport_write_eof(ends[0].t), 0);
     weir_transport_unref(ends[0].t);
@@ -440,7 +424,7 @@ UNIT(pair, a_file_that_the_other_end_never_took_was_not_sent)
     expect_eq(sent.calls, 0);
     expect_eq(weir_transport_abort(pair[1]), 0);
 
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_eq(sent.calls, 1);
     expect_eq(sent.err, -ECONNRESET);
@@ -470,7 +454,7 @@ UNIT(pair, a_loop_that_is_held_up_blames_no_end)
     expect_eq(weir_loop_call_soon(loop, hold_the_loop_up, NULL, &handle), 0);
     hold_the_loop_up(NULL);
 
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, both_are_lost());
 
     expect_eq(ends[0].lost_err, 0);
     expect_str_eq(ends[1].text, "all");

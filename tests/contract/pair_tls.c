@@ -42,13 +42,8 @@ static void end_lost(void *user, weir_transport *t, int err)
     end->lost_err = err;
 }
 
-static const struct weir_protocol protocol = {
-    .size = sizeof(protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = end_made,
-    .connection_lost = end_lost,
-    .data_received = end_received,
-};
+static CALLBACKS(protocol, STREAM, .connection_made = end_made,
+                 .connection_lost = end_lost, .data_received = end_received);
 
 static void end_done(void *arg, int err, weir_transport *t)
 {
@@ -60,35 +55,13 @@ static void end_done(void *arg, int err, weir_transport *t)
     }
 }
 
-static bool both_are_made(void *arg)
-{
-    return ends[0].is_made && ends[1].is_made;
-}
-
-static bool both_are_done(void *arg)
-{
-    return ends[0].is_done && ends[1].is_done;
-}
-
-static bool both_are_lost(void *arg)
-{
-    return ends[0].is_lost && ends[1].is_lost;
-}
-
-static bool has_text(void *arg)
-{
-    return ((struct tls_end *)arg)->text[0] != 0;
-}
-
 static int start(int i, weir_transport *t)
 {
     const struct weir_tls_settings tls = {.size = sizeof(tls),
                                           .context = contexts[i],
                                           .server_hostname =
                                               i == 0 ? "localhost" : NULL};
-    const struct weir_start_tls_options options = {.size = sizeof(options)};
-    return weir_transport_start_tls(t, &tls, &options, end_done, &ends[i],
-                                    NULL);
+    return weir_transport_start_tls(t, &tls, NULL, end_done, &ends[i], NULL);
 }
 
 static void open_ends(void)
@@ -104,17 +77,17 @@ static void open_ends(void)
     }
     expect_eq(weir_transport_pair(loop, bindings, NULL, pair), 0);
     expect_eq(start(0, pair[0]), -EBUSY);
-    run_loop_until(loop, both_are_made, NULL);
+    RUN_UNTIL(loop, ends[0].is_made && ends[1].is_made);
     expect_eq(start(0, pair[0]), 0);
     expect_eq(start(1, pair[1]), 0);
-    run_loop_until(loop, both_are_done, NULL);
+    RUN_UNTIL(loop, ends[0].is_done && ends[1].is_done);
     for (int i = 0; i < 2; i++) {
         expect_eq(ends[i].done_err, 0);
         expect(ends[i].t != NULL);
     }
 }
 
-static void close_ends(uint64_t alive)
+static void end_pair(uint64_t alive)
 {
     expect_eq(weir_loop_free(loop), alive);
     for (int i = 0; i < 2; i++) {
@@ -127,18 +100,18 @@ UNIT(pair_tls, both_ends_talk_and_a_close_is_clean_for_both)
 {
     open_ends();
     expect_eq(weir_transport_write(ends[0].t, "hello", 5), 0);
-    run_loop_until(loop, has_text, &ends[1]);
+    RUN_UNTIL(loop, ends[1].text[0] != 0);
     expect_str_eq(ends[1].text, "hello");
     expect_eq(weir_transport_write(ends[1].t, "good bye", 8), 0);
-    run_loop_until(loop, has_text, &ends[0]);
+    RUN_UNTIL(loop, ends[0].text[0] != 0);
     expect_str_eq(ends[0].text, "good bye");
 
     expect_eq(weir_transport_close(ends[0].t), 0);
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, ends[0].is_lost && ends[1].is_lost);
 
     expect_eq(ends[0].lost_err, 0);
     expect_eq(ends[1].lost_err, 0);
-    close_ends(0);
+    end_pair(0);
 }
 
 UNIT(pair_tls, an_abort_is_an_error_of_the_other_end)
@@ -146,11 +119,11 @@ UNIT(pair_tls, an_abort_is_an_error_of_the_other_end)
     open_ends();
     expect_eq(weir_transport_abort(ends[1].t), 0);
 
-    run_loop_until(loop, both_are_lost, NULL);
+    RUN_UNTIL(loop, ends[0].is_lost && ends[1].is_lost);
 
     expect_eq(ends[1].lost_err, 0);
     expect_eq(ends[0].lost_err, -ECONNRESET);
-    close_ends(0);
+    end_pair(0);
 }
 
 UNIT(pair_tls, the_end_of_the_loop_ends_both)
@@ -158,7 +131,7 @@ UNIT(pair_tls, the_end_of_the_loop_ends_both)
     open_ends();
     expect_eq(weir_transport_write(ends[0].t, "hello", 5), 0);
 
-    close_ends(2);
+    end_pair(2);
 
     expect(ends[0].is_lost && ends[1].is_lost);
 }

@@ -95,8 +95,7 @@ MAKER(pipe_kinds, an_error_of_the_factory_closes_and_is_told, m)
     m->factory_result = -EPROTO;
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
     expect_eq(read_pipe(m, fds[0]), 0);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -EPROTO);
+    maker_expect_done(m, -EPROTO);
     expect_eq(m->made, 0);
     maker_run_for(m, 0);
     cr_assert(!is_open(fds[0]));
@@ -121,12 +120,10 @@ MAKER(pipe_kinds, an_abort_in_the_factory_changes_nothing, m)
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
     expect_ok(weir_connect_read_pipe(m->loop, &factory, fds[0], NULL,
                                      maker_connect_done, m, NULL));
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_eq(m->made, 1);
     close(fds[1]);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
 }
 
 MAKER(pipe_kinds, a_connection_can_be_given_up, m)
@@ -138,8 +135,7 @@ MAKER(pipe_kinds, a_connection_can_be_given_up, m)
     expect_ok(weir_connect_read_pipe(m->loop, &m->factory, fds[0], NULL,
                                      maker_connect_done, m, &connect));
     weir_pending_cancel(connect);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -ECANCELED);
+    maker_expect_done(m, -ECANCELED);
     expect_eq(m->made, 0);
     cr_assert(!is_open(fds[0]));
     close(fds[1]);
@@ -152,21 +148,14 @@ MAKER(pipe_kinds, r1__done_comes_after_connection_made_and_from_the_loop, m)
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
     expect_eq(read_pipe(m, fds[0]), 0);
     expect_eq(m->made, 0);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_eq(m->made, 1);
     cr_assert(m->done_t == m->t);
     close(fds[1]);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
 }
 
 /* ---- the flags of a shared file ---- */
-
-static bool has_sent(const struct maker *m)
-{
-    return weir_transport_get_write_buffer_size(m->t) == 0;
-}
 
 /* One end of a file whose flags a second descriptor looks at. */
 static void expect_same_flags(struct maker *m, int fd, int peer, bool reads)
@@ -187,7 +176,7 @@ static void expect_same_flags(struct maker *m, int fd, int peer, bool reads)
         maker_run(m, maker_has_received);
     } else {
         expect_eq(weir_transport_write(m->t, "abc\n", 4), 0);
-        maker_run(m, has_sent);
+        RUN_UNTIL(m->loop, weir_transport_get_write_buffer_size(m->t) == 0);
     }
     if (!reads) {
         expect_geq(read(peer, bytes, sizeof(bytes)), 4);
@@ -246,8 +235,7 @@ MAKER(pipe_kinds, the_null_device_is_at_its_end_and_takes_everything, m)
     static char bytes[200000];
 
     expect_eq(read_pipe(m, open("/dev/null", O_RDONLY | O_CLOEXEC)), 0);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     expect_eq(m->received, 0);
 
     m->lost = 0;
@@ -258,8 +246,7 @@ MAKER(pipe_kinds, the_null_device_is_at_its_end_and_takes_everything, m)
         expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
     }
     expect_eq(weir_transport_close(m->t), 0);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
 }
 
 MAKER(pipe_kinds, a_full_device_is_told, m)
@@ -267,33 +254,23 @@ MAKER(pipe_kinds, a_full_device_is_told, m)
     expect_eq(write_pipe(m, open("/dev/full", O_WRONLY | O_CLOEXEC)), 0);
     maker_run(m, maker_is_done);
     expect_eq(weir_transport_write(m->t, "abc", 3), 0);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, -ENOSPC);
-}
-
-static bool has_flooded(const struct maker *m)
-{
-    return m->received > 64u << 20;
+    maker_expect_lost(m, -ENOSPC);
 }
 
 /* Each turn may bring a credit at most, and other work goes on. */
 MAKER(pipe_kinds, a_device_that_floods_leaves_others_their_turns, m)
 {
-    struct weir_loop_statistics before = {.size = sizeof(before)};
-    struct weir_loop_statistics after = {.size = sizeof(after)};
-
     expect_eq(read_pipe(m, open("/dev/zero", O_RDONLY | O_CLOEXEC)), 0);
     maker_run(m, maker_is_made);
-    expect_eq(weir_loop_get_statistics(m->loop, &before), 0);
+    const struct weir_loop_statistics before = statistics_of(m->loop);
     const uint64_t received = m->received;
-    maker_run(m, has_flooded);
-    expect_eq(weir_loop_get_statistics(m->loop, &after), 0);
+    RUN_UNTIL(m->loop, m->received > 64u << 20);
+    const struct weir_loop_statistics after = statistics_of(m->loop);
 
     cr_assert((m->received - received) / (after.turns - before.turns) <=
               1u << 20);
     weir_transport_close(m->t);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
 }
 
 MAKER(pipe_kinds, complaint_82__regular_files_are_read_and_written, m)
@@ -308,15 +285,13 @@ MAKER(pipe_kinds, complaint_82__regular_files_are_read_and_written, m)
     memset(bytes, 'x', sizeof(bytes));
     expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
     expect_eq(weir_transport_close(m->t), 0);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
 
     m->lost = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     cr_assert(lseek(fd, 1000, SEEK_SET) == 1000); /* read from where it is */
     expect_eq(read_pipe(m, fd), 0);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     expect_eq(m->received, sizeof(bytes) - 1000);
     unlink(path);
 }
@@ -375,8 +350,7 @@ MAKER(pipe_kinds, packets_are_read_one_behind_the_other, m)
     expect_eq(write(fds[1], "defg", 4), 4);
     close(fds[1]);
     expect_eq(read_pipe(m, fds[0]), 0);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     expect_eq(m->received, 7);
 }
 
@@ -396,14 +370,13 @@ MAKER(pipe_kinds, a_write_that_the_stage_refuses_is_told, m)
     const int stage_write = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, stage + 1);
     close(stage_write);
     expect_eq(weir_transport_write(m->t, "abc", 3), 0);
-    maker_run(m, has_sent);
+    RUN_UNTIL(m->loop, weir_transport_get_write_buffer_size(m->t) == 0);
 
     const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     expect_eq(dup3(full, stage_write, O_CLOEXEC), stage_write);
     close(full);
     expect_eq(weir_transport_write(m->t, "abc", 3), 0);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, -ENOSPC);
+    maker_expect_lost(m, -ENOSPC);
     close(fds[0]);
 }
 
@@ -422,8 +395,7 @@ MAKER(pipe_kinds, without_descriptors_for_the_stage_the_end_says_so, m)
     cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     expect_eq(read_pipe(m, fds[0]), 0);
     expect_eq(write(fds[1], "abc", 3), 3);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, -EMFILE);
+    maker_expect_lost(m, -EMFILE);
     limit.rlim_cur = before;
     cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     close(fds[1]);
@@ -447,8 +419,7 @@ MAKER(pipe_kinds, no_other_descriptor_is_needed, m)
     limit.rlim_cur = 0;
     cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     expect_eq(read_pipe(m, fds[0]), 0);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_eq(write(fds[1], "abc", 3), 3);
     close(fds[1]);
     maker_run(m, maker_is_lost);

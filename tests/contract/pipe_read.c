@@ -13,13 +13,11 @@
 
 PAIRS(pipe_read, the_writers_end_is_the_end_of_the_connection, rig)
 {
-    rig_peer_send(rig, 5);
-    rig_wait_received(rig, 5);
+    rig_receive(rig, 5);
     rig_peer_close(rig);
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, 0);
 
     expect_events(rig, "made data eof lost");
-    expect_eq(rig->lost_err, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
 }
 
@@ -39,9 +37,7 @@ PAIRS(pipe_read, complaint_76__an_error_of_eof_received_is_the_end, rig,
       .eof_result = -EPROTO)
 {
     rig_peer_close(rig);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, -EPROTO);
+    rig_expect_lost(rig, -EPROTO);
     expect_eq(rig->exception_count, 1);
 }
 
@@ -54,17 +50,14 @@ PAIRS(pipe_read, complaint_76__an_error_of_data_received_aborts, rig,
       .hooks = {.data_received = refuse_data})
 {
     rig_peer_send(rig, 5);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, -EPROTO);
+    rig_expect_lost(rig, -EPROTO);
     expect_eq(rig->exception_count, 1);
     expect_events(rig, "made data lost");
 }
 
 PAIRS(pipe_read, a_megabyte_arrives_in_order, rig)
 {
-    rig_peer_send(rig, 1 << 20);
-    rig_wait_received(rig, 1 << 20);
+    rig_receive(rig, 1 << 20);
     rig_peer_close(rig);
     rig_wait_lost(rig);
     expect_eq(rig->received, 1 << 20);
@@ -102,8 +95,7 @@ static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
 PAIRS(pipe_read, a_pause_in_data_received_holds_until_reading_is_resumed, rig,
       .hooks = {.data_received = pause_after_data})
 {
-    rig_peer_send(rig, 10);
-    rig_wait_received(rig, 10);
+    rig_receive(rig, 10);
     rig_peer_send(rig, 10);
     rig_turn_for(rig, 20 * RIG_MS);
     expect_eq(rig->received, 10);
@@ -119,10 +111,9 @@ PAIRS(pipe_read, close_leaves_what_was_not_read_and_comes_from_the_loop, rig)
     expect_eq(rig->lost_count, 0);
     expect(weir_transport_is_closing(rig->t));
     rig_peer_send(rig, 10);
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, 0);
 
     expect_events(rig, "made lost");
-    expect_eq(rig->lost_err, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
@@ -131,8 +122,7 @@ PAIRS(pipe_read, abort_ends_a_read_that_waits, rig)
     rig_turns(rig, 3);
     expect_eq(weir_transport_abort(rig->t), 0);
     expect_eq(rig->lost_count, 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
@@ -245,8 +235,7 @@ PAIRS(pipe_read, a_pipe_that_brings_nothing_ends_by_the_read_time_out, rig,
       .hooks = {.connection_made = note_time},
       .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
 {
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
+    rig_expect_lost(rig, WEIR_EREADTIMEOUT);
     expect(weir_loop_get_time(rig->loop) - rig->bytes >= 20 * RIG_MS);
 }
 
@@ -257,15 +246,13 @@ PAIRS(pipe_read, the_read_time_out_does_not_run_while_paused, rig,
     rig_turn_for(rig, 60 * RIG_MS);
     expect_eq(rig->lost_count, 0);
     expect_eq(weir_transport_resume_reading(rig->t), 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
+    rig_expect_lost(rig, WEIR_EREADTIMEOUT);
 }
 
 PAIRS(pipe_read, an_idle_pipe_ends_by_the_idle_time_out, rig,
       .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
 {
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, WEIR_EIDLE);
+    rig_expect_lost(rig, WEIR_EIDLE);
 }
 
 /* ---- protocols that bring memory ---- */
@@ -298,14 +285,9 @@ static void lost(void *user, weir_transport *t, int err)
     rig_protocol.connection_lost(user, t, err);
 }
 
-static const struct weir_protocol buffered = {
-    .size = sizeof(buffered),
-    .kind = WEIR_PROTOCOL_BUFFERED,
-    .connection_made = made,
-    .connection_lost = lost,
-    .get_buffer = get_buffer,
-    .buffer_updated = buffer_updated,
-};
+static CALLBACKS(buffered, BUFFERED, .connection_made = made,
+                 .connection_lost = lost, .get_buffer = get_buffer,
+                 .buffer_updated = buffer_updated);
 
 /* True where worker threads of the kernel read, and bytes are copied. */
 static bool is_read_by_worker(const struct rig *rig)
@@ -322,20 +304,17 @@ static bool is_read_by_worker(const struct rig *rig)
 PAIRS(pipe_read, a_buffered_protocol_is_read_into_without_a_copy, rig,
       .protocol = &buffered)
 {
-    rig_peer_send(rig, 300000);
-    rig_wait_received(rig, 300000);
+    rig_receive(rig, 300000);
     const struct weir_loop_statistics stats = rig_statistics(rig);
     expect_eq(stats.copied_to_protocol, is_read_by_worker(rig) ? 300000 : 0);
     expect_eq(stats.copied_by_compaction, is_read_by_worker(rig) ? 300000 : 0);
     rig_peer_close(rig);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
 }
 
 PAIRS(pipe_read, a_plain_protocol_is_shown_bytes_without_a_copy, rig)
 {
-    rig_peer_send(rig, 300000);
-    rig_wait_received(rig, 300000);
+    rig_receive(rig, 300000);
     const struct weir_loop_statistics stats = rig_statistics(rig);
     expect_eq(stats.copied_by_compaction, is_read_by_worker(rig) ? 300000 : 0);
 }
@@ -359,12 +338,8 @@ static void far_gone(void *user, weir_transport *t, int err)
 static int create_far(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
-    static const struct weir_protocol protocol = {
-        .size = sizeof(protocol),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .connection_made = far_made,
-        .connection_lost = far_gone,
-    };
+    static CALLBACKS(protocol, STREAM, .connection_made = far_made,
+                     .connection_lost = far_gone);
     ret->protocol = &protocol;
     return 0;
 }
@@ -372,16 +347,6 @@ static int create_far(void *arg, weir_transport *t,
 static int pass_on(struct rig *rig, const struct weir_buf *buf)
 {
     return weir_transport_write_buf(far_end, buf);
-}
-
-static bool is_far_made(void *arg)
-{
-    return far_end != NULL;
-}
-
-static bool is_far_lost(void *arg)
-{
-    return far_lost > 0;
 }
 
 PAIRS(pipe_read, bytes_are_passed_on_to_another_pipe_without_a_copy, rig,
@@ -397,7 +362,7 @@ PAIRS(pipe_read, bytes_are_passed_on_to_another_pipe_without_a_copy, rig,
     expect_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
     expect_ok(weir_connect_write_pipe(rig->loop, &factory, fds[1], NULL, NULL,
                                       NULL, NULL));
-    rig_wait(rig, is_far_made);
+    RUN_UNTIL(rig->loop, far_end != NULL);
     while (total < 1 << 20) {
         if (rig->peer_sent < 1 << 20) {
             rig_peer_send(rig, 4096);
@@ -411,7 +376,7 @@ PAIRS(pipe_read, bytes_are_passed_on_to_another_pipe_without_a_copy, rig,
     }
     expect_eq(rig_statistics(rig).copied_by_write, 0);
     expect_eq(weir_transport_close(far_end), 0);
-    rig_wait(rig, is_far_lost);
+    RUN_UNTIL(rig->loop, far_lost > 0);
     weir_transport_unref(far_end);
     close(fds[0]);
 }

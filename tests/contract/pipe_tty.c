@@ -26,21 +26,14 @@ static void open_terminal(int *ret_master, int *ret_slave, bool raw)
 static void make(struct maker *m, int fd, bool reads)
 {
     m->done = 0;
-    expect_eq(reads ? weir_connect_read_pipe(m->loop, &m->factory, fd, NULL,
+    expect_ok(reads ? weir_connect_read_pipe(m->loop, &m->factory, fd, NULL,
                                              maker_connect_done, m, NULL)
                     : weir_connect_write_pipe(m->loop, &m->factory, fd, NULL,
-                                              maker_connect_done, m, NULL),
-              0);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, 0);
+                                              maker_connect_done, m, NULL));
+    maker_expect_done(m, 0);
 }
 
 static uint64_t wanted;
-
-static bool has_wanted(const struct maker *m)
-{
-    return m->received >= wanted;
-}
 
 MAKER(pipe_tty, lines_are_read_and_the_end_of_input_is_the_end, m)
 {
@@ -54,10 +47,9 @@ MAKER(pipe_tty, lines_are_read_and_the_end_of_input_is_the_end, m)
     expect_eq(m->received, 0); /* the line is not complete */
     expect_eq(write(master, "d\n", 2), 2);
     wanted = 5;
-    maker_run(m, has_wanted);
+    RUN_UNTIL(m->loop, m->received >= wanted);
     expect_eq(write(master, "\004", 1), 1);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     expect_eq(m->received, 5);
     close(master);
 }
@@ -73,7 +65,7 @@ MAKER(pipe_tty, complaint_77__the_flags_of_a_terminal_stay_as_they_are, m)
     make(m, slave, true);
     expect_eq(write(master, "abc", 3), 3);
     wanted = 3;
-    maker_run(m, has_wanted);
+    RUN_UNTIL(m->loop, m->received >= wanted);
     expect_eq(fcntl(other, F_GETFL), before);
     expect_eq(before & O_NONBLOCK, 0);
     weir_transport_close(m->t);
@@ -108,8 +100,7 @@ MAKER(pipe_tty, bytes_that_another_reader_takes_hold_up_nothing, m)
         maker_run_for(m, 0);
     }
     weir_transport_close(m->t);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     close(other);
     close(master);
 }
@@ -128,8 +119,7 @@ MAKER(pipe_tty, a_write_that_the_terminal_stops_is_ended_by_an_abort, m)
     expect_gt(weir_transport_get_write_buffer_size(m->t), 0);
     expect_eq(m->lost, 0);
     weir_transport_abort(m->t);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     close(master);
 }
 
@@ -157,8 +147,7 @@ MAKER(pipe_tty, what_is_written_arrives_in_order, m)
         maker_run_for(m, 0);
     }
     weir_transport_close(m->t);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     close(master);
 }
 
@@ -172,8 +161,7 @@ MAKER(pipe_tty, a_write_that_fits_arrives_and_a_close_waits_for_it, m)
     make(m, slave, false);
     expect_eq(weir_transport_write(m->t, "abc", 3), 0);
     weir_transport_close(m->t);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     expect_eq(read(master, got, sizeof(got)), 3);
     expect_eq(memcmp(got, "abc", 3), 0);
     close(master);
@@ -191,8 +179,7 @@ MAKER(pipe_tty, a_terminal_that_was_opened_to_append_is_written_to, m)
     make(m, slave, false);
     expect_eq(weir_transport_write(m->t, "abc", 3), 0);
     weir_transport_close(m->t);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     expect_eq(read(master, got, sizeof(got)), 3);
     expect_eq(memcmp(got, "abc", 3), 0);
     close(master);
@@ -214,8 +201,7 @@ MAKER(pipe_tty, a_hang_up_ends_both_directions, m)
     open_terminal(&master, &slave, true);
     make(m, slave, false);
     close(master);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
 }
 
 /* The master of a pseudo-terminal is told by the kernel with an error that no
@@ -249,8 +235,7 @@ MAKER(pipe_tty, a_loop_can_be_freed_while_reads_and_writes_wait, m)
     expect_eq(weir_loop_free(m->loop), 2);
     expect_eq(m->lost, 2);
     maker_open(m);
-    close(masters[0]);
-    close(masters[1]);
+    close_ends(masters);
 }
 
 /* ---- files ---- */
@@ -331,8 +316,7 @@ MAKER(pipe_tty, a_file_arrives_whole_and_another_as_far_as_it_is_counted, m)
     cr_assert(memcmp(got + file.sent, "end", 3) == 0);
 
     weir_transport_close(m->t);
-    maker_run(m, maker_is_lost);
-    expect_eq(m->lost_err, 0);
+    maker_expect_lost(m, 0);
     close(master);
     close(fd);
 }

@@ -26,9 +26,8 @@ PAIRS(pipe_write, close_writes_everything_first, rig, .small_buffers = true)
     expect_eq(rig_write(rig, 1), -ESHUTDOWN);
     expect_eq(rig_peer_read_end(rig), 0);
     expect_eq(rig->peer_received, 300000);
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, 0);
     expect_events(rig, "made pause resume lost");
-    expect_eq(rig->lost_err, 0);
 }
 
 PAIRS(pipe_write, write_eof_is_close, rig, .small_buffers = true)
@@ -40,8 +39,7 @@ PAIRS(pipe_write, write_eof_is_close, rig, .small_buffers = true)
     expect_eq(rig_write(rig, 1), -ESHUTDOWN);
     expect_eq(rig_peer_read_end(rig), 0);
     expect_eq(rig->peer_received, 50000);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
@@ -50,8 +48,7 @@ PAIRS(pipe_write, abort_drops_what_waits, rig, .small_buffers = true)
     rig_clog(rig);
     expect_eq(weir_transport_abort(rig->t), 0);
     expect_eq(rig->lost_count, 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(rig_peer_read_end(rig), 0);
     expect(rig->peer_received < rig->written);
 }
@@ -72,11 +69,6 @@ static void tick(void *arg)
     }
 }
 
-static bool has_ticked(void *arg)
-{
-    return ticks == TICKS;
-}
-
 /* The turn that writes is the timer's. Pipes are left out: where a worker of
  * the kernel writes them its completion is another one. */
 PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig)
@@ -88,7 +80,7 @@ PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig)
     ticks = 0;
     const uint64_t before = rig_statistics(rig).turns;
     expect_eq(weir_loop_call_later(rig->loop, RIG_MS, tick, rig, NULL), 0);
-    rig_wait(rig, has_ticked);
+    RUN_UNTIL(rig->loop, ticks == TICKS);
 
     expect_lt(rig_statistics(rig).turns - before, TICKS * 3 / 2);
 }
@@ -96,10 +88,9 @@ PAIRS(pipe_write, a_write_with_room_takes_no_turn_of_its_own, rig)
 PAIRS(pipe_write, a_reader_that_goes_is_noticed_while_nothing_is_written, rig)
 {
     rig_peer_close(rig);
-    rig_wait_lost(rig);
+    rig_expect_lost(rig, 0);
 
     expect_events(rig, "made lost");
-    expect_eq(rig->lost_err, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
     expect_eq(rig_write(rig, 1), -EPIPE);
 }
@@ -109,9 +100,7 @@ PAIRS(pipe_write, complaint_14__a_reader_that_goes_while_bytes_wait_is_an_error,
 {
     rig_clog(rig);
     rig_peer_close(rig);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, -EPIPE);
+    rig_expect_lost(rig, -EPIPE);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
     expect_eq(rig_write(rig, 1), -EPIPE);
 }
@@ -145,8 +134,7 @@ PAIRS(pipe_write, a_reader_that_goes_while_a_close_writes_is_an_error, rig,
     expect_eq(weir_transport_close(rig->t), 0);
     rig_turns(rig, 3);
     rig_peer_close(rig);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, -EPIPE);
+    rig_expect_lost(rig, -EPIPE);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
@@ -221,8 +209,7 @@ PAIRS(pipe_write, the_hard_limit_refuses_and_close_tells, rig,
     expect_eq(rig_write(rig, 100001), -ENOBUFS);
     expect_eq(rig_write(rig, 1), -ENOBUFS);
     expect_eq(weir_transport_close(rig->t), -ENOBUFS);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, -ENOBUFS);
+    rig_expect_lost(rig, -ENOBUFS);
     expect_eq(rig->exception_count, 1);
 }
 
@@ -253,8 +240,7 @@ PAIRS(pipe_write, a_reader_that_takes_nothing_is_a_stall, rig,
       .connection = {.timeouts = {.write_stall_ns = 30 * RIG_MS}})
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, WEIR_EWRITESTALL);
+    rig_expect_lost(rig, WEIR_EWRITESTALL);
 }
 
 PAIRS(pipe_write, a_reader_that_goes_on_taking_is_none, rig,
@@ -280,13 +266,11 @@ PAIRS(pipe_write, a_close_that_cannot_write_everything_ends_by_its_time_out,
 {
     rig_clog(rig);
     expect_eq(weir_transport_close(rig->t), 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, WEIR_ECLOSETIMEOUT);
+    rig_expect_lost(rig, WEIR_ECLOSETIMEOUT);
 }
 
 PAIRS(pipe_write, an_idle_pipe_ends_by_the_idle_time_out, rig,
       .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
 {
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, WEIR_EIDLE);
+    rig_expect_lost(rig, WEIR_EIDLE);
 }

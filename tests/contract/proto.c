@@ -32,11 +32,6 @@ static int listen_as(int proto, struct weir_address *ret)
     return fd;
 }
 
-static bool has_received(const struct maker *m)
-{
-    return m->received >= 5;
-}
-
 /* Bytes go to the transport, and back. */
 static void expect_echo(struct maker *m, int peer)
 {
@@ -44,7 +39,7 @@ static void expect_echo(struct maker *m, int peer)
 
     m->echo = true;
     expect_eq(send(peer, "hello", 5, MSG_NOSIGNAL), 5);
-    maker_run(m, has_received);
+    RUN_UNTIL(m->loop, m->received >= 5);
     maker_run_for(m, MS);
     expect_eq(recv(peer, answer, 5, MSG_WAITALL), 5);
     expect_str_eq(answer, "hello");
@@ -91,8 +86,7 @@ static int connect_as(struct maker *m, int client, int server)
     expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      address_port(&address), &options,
                                      maker_connect_done, m, NULL));
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     int peer = accept(listener, NULL, NULL);
     expect_geq(peer, 0);
     peer_set_timeout(peer);
@@ -162,8 +156,7 @@ MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_server, m)
     options.proto = IPPROTO_MPTCP;
     switch_mptcp_off();
 
-    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server));
+    maker_begin_server(m, "127.0.0.1", 0, &options);
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, -ENOPROTOOPT, "%s", weir_strerror(m->done_err));
@@ -261,9 +254,7 @@ MAKER(proto, a_Unix_address_beside_others_is_left_out, m)
     options.proto = IPPROTO_TCP;
     expect_ok(weir_create_connection_to(m->loop, &m->factory, addresses, 2,
                                         &options, maker_connect_done, m, NULL));
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_eq(m->peername.storage.any.sa_family, AF_INET);
     close(listener);
 }

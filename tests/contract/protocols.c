@@ -13,7 +13,7 @@
 static struct weir_protocol copying;   /* buffered */
 static struct weir_protocol promising; /* buffered, keeps its memory */
 
-static void bind_to(struct rig *rig, const struct weir_protocol *protocol)
+static void switch_to(struct rig *rig, const struct weir_protocol *protocol)
 {
     const struct weir_protocol_binding binding = {protocol, rig};
     expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
@@ -35,14 +35,13 @@ static void switch_between(const struct weir_protocol *from,
 {
     struct rig rig = {.hooks = {.connection_made = begin}, .protocol = from};
     while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000);
-        rig_wait_received(&rig, 1000);
+        rig_receive(&rig, 1000);
 
-        bind_to(&rig, to);
+        switch_to(&rig, to);
         rig_peer_send(&rig, 100000);
         rig_wait_received(&rig, 101000);
 
-        bind_to(&rig, from);
+        switch_to(&rig, from);
         rig_peer_send(&rig, 1000);
         rig_wait_received(&rig, 102000);
         rig_peer_shutdown(&rig);
@@ -85,13 +84,13 @@ static int switch_at_random(struct rig *rig, const struct weir_buf *buf)
 {
     switch (unit_random_below(&random_state, 6)) {
     case 0:
-        bind_to(rig, &rig_protocol);
+        switch_to(rig, &rig_protocol);
         break;
     case 1:
-        bind_to(rig, &copying);
+        switch_to(rig, &copying);
         break;
     case 2:
-        bind_to(rig, &promising);
+        switch_to(rig, &promising);
         break;
     case 3:
         expect_eq(weir_transport_pause_reading(rig->t), 0);
@@ -120,7 +119,7 @@ UNIT(protocols, r28__no_byte_is_lost_by_switching_inside_callbacks)
         }
 
         expect_eq(rig.received, total);
-        bind_to(&rig, &rig_protocol);
+        switch_to(&rig, &rig_protocol);
         weir_transport_abort(rig.t);
         rig_wait_lost(&rig);
         expect(!buffered.out);
@@ -178,23 +177,17 @@ static int second_eof(void *user, weir_transport *t)
     return 0;
 }
 
-static const struct weir_protocol second_protocol = {
-    .size = sizeof(second_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = second_made,
-    .connection_lost = second_lost,
-    .resume_writing = second_resume,
-    .data_received = second_data,
-    .eof_received = second_eof,
-};
+static CALLBACKS(second_protocol, STREAM, .connection_made = second_made,
+                 .connection_lost = second_lost,
+                 .resume_writing = second_resume, .data_received = second_data,
+                 .eof_received = second_eof);
 
 PAIRS(protocols, r28__all_further_callbacks_go_to_the_new_protocol, rig,
       .needs = RIG_BOTH_WAYS, .small_buffers = true)
 {
     struct second second = {.rig = rig};
     const struct weir_protocol_binding binding = {&second_protocol, &second};
-    rig_peer_send(rig, 10);
-    rig_wait_received(rig, 10);
+    rig_receive(rig, 10);
     rig_clog(rig); /* the old protocol is told to pause */
 
     expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
@@ -230,11 +223,6 @@ static int hand_over(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-static bool has_all(void *arg)
-{
-    return to_second.received == ((struct rig *)arg)->bytes;
-}
-
 PAIRS(protocols, r28__initial_buffers_come_first_and_from_the_loop, rig,
       .hooks = {.data_received = hand_over})
 {
@@ -242,7 +230,7 @@ PAIRS(protocols, r28__initial_buffers_come_first_and_from_the_loop, rig,
     to_second.received = 0;
     rig_peer_send(rig, 300000);
 
-    rig_wait(rig, has_all);
+    RUN_UNTIL(rig->loop, to_second.received == rig->bytes);
 
     expect_events(rig, "made data");
     expect(strcmp(to_second.events, "data ") == 0);
@@ -281,7 +269,7 @@ PAIRS(protocols, r28__initial_buffers_wait_while_paused, rig,
     expect(weir_transport_get_read_buffer_size(rig->t) >= 997);
 
     expect_eq(weir_transport_resume_reading(rig->t), 0);
-    rig_wait(rig, has_all);
+    RUN_UNTIL(rig->loop, to_second.received == rig->bytes);
 }
 
 static struct weir_buf kept;
@@ -309,7 +297,7 @@ UNIT(protocols, r28__initial_buffers_come_before_bytes_kept_while_paused)
         expect_eq(weir_transport_set_protocol(rig.t, &binding, &kept, 1), 0);
         weir_lease_unref(kept.lease);
         expect_eq(weir_transport_resume_reading(rig.t), 0);
-        rig_wait(&rig, has_all);
+        RUN_UNTIL(rig.loop, to_second.received == rig.bytes);
 
         expect_events(&rig, "made data");
         rig_turn(&rig);
@@ -332,9 +320,7 @@ PAIRS(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol, rig,
       .hooks = {.connection_made = begin})
 {
     rig->hooks.data_received = hand_over_to_buffered;
-    rig_peer_send(rig, 100000);
-
-    rig_wait_received(rig, 100000);
+    rig_receive(rig, 100000);
 
     expect(buffered.updated_count > 0);
 }
@@ -362,17 +348,12 @@ static int keep_then_hand_over(struct rig *rig, const struct weir_buf *buf)
     if (buf->lease) {
         keep_and_pause(rig, buf);
         reset_buffered(rig, 4);
-        bind_to(rig, &copying);
+        switch_to(rig, &copying);
         return 0;
     }
     expect_eq(buf->len, 4);
     expect_eq(weir_transport_set_protocol(rig->t, &binding, &kept, 1), 0);
     return 0;
-}
-
-static bool has_noted(void *arg)
-{
-    return noted.len >= 26;
 }
 
 UNIT(protocols, r28__initial_buffers_come_before_what_was_not_copied)
@@ -384,12 +365,11 @@ UNIT(protocols, r28__initial_buffers_come_before_what_was_not_copied)
     while (rig_next(&rig)) {
         uint8_t wanted[26];
         noted.len = 0;
-        rig_peer_send(&rig, 10);
-        rig_wait_received(&rig, 10);
+        rig_receive(&rig, 10);
         rig_peer_send(&rig, 20);
         rig_turn_for(&rig, 5 * RIG_MS);
         expect_eq(weir_transport_resume_reading(rig.t), 0);
-        rig_wait(&rig, has_noted);
+        RUN_UNTIL(rig.loop, noted.len >= 26);
 
         rig_pattern(wanted, 0, 10);
         rig_pattern(wanted + 10, 14, 16);
@@ -465,7 +445,7 @@ PAIRS(protocols, a_stream_takes_no_table_of_another_kind, rig)
         expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0),
                   fits ? 0 : -EINVAL);
     }
-    bind_to(rig, &rig_protocol);
+    switch_to(rig, &rig_protocol);
 }
 
 PAIRS(protocols, a_table_needs_the_entries_of_its_kind_alone, rig)
@@ -478,8 +458,7 @@ PAIRS(protocols, a_table_needs_the_entries_of_its_kind_alone, rig)
     expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), -EINVAL);
     protocol.size = least;
     expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
-    rig_peer_send(rig, 1000);
-    rig_wait_received(rig, 1000);
+    rig_receive(rig, 1000);
 
-    bind_to(rig, &rig_protocol);
+    switch_to(rig, &rig_protocol);
 }

@@ -77,9 +77,7 @@ PAIRS(reading, r27__pause_and_resume_may_be_repeated, rig,
     resume_it(rig);
     expect(weir_transport_is_reading(rig->t));
 
-    rig_peer_send(rig, 100);
-
-    rig_wait_received(rig, 100);
+    rig_receive(rig, 100);
 }
 
 static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
@@ -91,8 +89,7 @@ static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
 PAIRS(reading, r27__pausing_inside_data_received_stops_the_next, rig,
       .needs = RIG_RECEIVES, .hooks = {.data_received = pause_after_data})
 {
-    rig_peer_send(rig, 10);
-    rig_wait_received(rig, 10);
+    rig_receive(rig, 10);
     rig_peer_send(rig, 60000);
     rig_turn_for(rig, 10 * RIG_MS);
     expect_eq(rig->received, 10);
@@ -124,17 +121,12 @@ PAIRS(reading, bytes_kept_while_paused_are_counted_and_bounded, rig,
     expect_eq(held_bytes(rig), 0);
 }
 
-static bool holds_some(void *arg)
-{
-    return held_bytes(arg) > 0;
-}
-
 PAIRS(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {
     pause_it(rig);
     rig_peer_send(rig, 1000);
-    rig_wait(rig, holds_some);
+    RUN_UNTIL(rig->loop, held_bytes(rig) > 0);
     expect_eq(held_bytes(rig), 1000);
 
     for (int i = 0; i < 5; i++) {
@@ -147,11 +139,6 @@ PAIRS(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel, rig,
     rig_wait_received(rig, 6000);
 }
 
-static bool holds_all(void *arg)
-{
-    return held_bytes(arg) >= 3000; /* and what TLS adds */
-}
-
 PAIRS(reading, bytes_kept_while_paused_are_dropped_by_close, rig,
       .small_buffers = true)
 {
@@ -159,7 +146,7 @@ PAIRS(reading, bytes_kept_while_paused_are_dropped_by_close, rig,
     pause_it(rig);
     rig_peer_send(rig, 3000);
     if (!rig_can(rig, RIG_IS_MEMORY)) { /* the other end keeps them */
-        rig_wait(rig, holds_all);
+        RUN_UNTIL(rig->loop, held_bytes(rig) >= 3000);
     }
 
     expect_eq(weir_transport_close(rig->t), 0);
@@ -241,8 +228,7 @@ static void give_leases_back(void)
 PAIRS(reading, a_kept_lease_keeps_its_bytes_while_others_come, rig,
       .needs = RIG_RECEIVES, .hooks = {.data_received = keep_lease})
 {
-    rig_peer_send(rig, 1000);
-    rig_wait_received(rig, 1000);
+    rig_receive(rig, 1000);
     const int first = kept.count;
     rig->hooks.data_received = NULL;
     for (int i = 0; i < 40; i++) {
@@ -342,8 +328,7 @@ static int measure(struct rig *rig, const struct weir_buf *buf)
 PAIRS(reading, r30__data_comes_in_pieces_of_bounded_size, rig,
       .needs = RIG_RECEIVES, .hooks = {.data_received = measure})
 {
-    rig_peer_send(rig, 3000000);
-    rig_wait_received(rig, 3000000);
+    rig_receive(rig, 3000000);
 
     expect_eq(rig->bytes, 3000000);
     if (rig_can(rig, RIG_IS_PLAIN)) {
@@ -354,8 +339,7 @@ PAIRS(reading, r30__data_comes_in_pieces_of_bounded_size, rig,
 PAIRS(reading, data_of_a_plain_protocol_is_not_copied, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN)
 {
-    rig_peer_send(rig, 1000000);
-    rig_wait_received(rig, 1000000);
+    rig_receive(rig, 1000000);
 
     const struct weir_loop_statistics stats = rig_statistics(rig);
     expect_eq(stats.copied_by_write, 0);

@@ -87,11 +87,6 @@ static void close_got(void)
     .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .protocol = &taking,                 \
     .connection = {.fd_limit = (most)}
 
-static bool has_fds(void *arg)
-{
-    return got.calls > 0;
-}
-
 PAIRS(recv_fds, a_descriptor_arrives_and_works, rig, TAKING(4), .eof_result = 0)
 {
     int ends[2];
@@ -430,9 +425,7 @@ PAIRS(recv_fds, a_callback_that_fails_aborts_with_its_error, rig, TAKING(8),
     got.result = -EPROTO;
 
     expect_eq(peer_send_fds(rig, 3, &fd, 1), 3);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, -EPROTO);
+    rig_expect_lost(rig, -EPROTO);
     expect_eq(rig->exception_count, 1);
     expect_str_eq(rig->exception_callback, "fds_received");
     expect_events(rig, "made fds lost");
@@ -505,7 +498,7 @@ PAIRS(recv_fds, urgent_bytes_are_bytes_of_the_stream, rig, TAKING(8),
     rig_wait_received(rig, rig->peer_sent);
     expect_lt(rig_statistics(rig).completions - before, 5 * URGENT);
     expect_eq(peer_send_fds(rig, 3, &fd, 1), 3);
-    rig_wait(rig, has_fds);
+    RUN_UNTIL(rig->loop, got.calls > 0);
     close(fd);
     close_got();
 }
@@ -587,6 +580,5 @@ PAIRS(recv_fds, more_than_a_message_carries_cannot_be_asked_for, rig,
 PAIRS(recv_fds, other_sockets_are_as_they_were, rig,
       .connection = {.fd_limit = 3})
 {
-    rig_peer_send(rig, 100000);
-    rig_wait_received(rig, 100000);
+    rig_receive(rig, 100000);
 }

@@ -158,8 +158,7 @@ static int keep_first(struct rig *rig, const struct weir_buf *buf)
 PAIRS(references, a_lease_outlives_connection_handle_and_loop, rig,
       .hooks = {.data_received = keep_first})
 {
-    rig_peer_send(rig, 100);
-    rig_wait_received(rig, 100);
+    rig_receive(rig, 100);
     if (rig->server) {
         weir_server_free(rig->server);
     }
@@ -176,8 +175,7 @@ PAIRS(references, a_lease_outlives_connection_handle_and_loop, rig,
 PAIRS(references, a_lease_may_be_given_back_after_the_loss, rig,
       .hooks = {.data_received = keep_first})
 {
-    rig_peer_send(rig, 100);
-    rig_wait_received(rig, 100);
+    rig_receive(rig, 100);
     weir_transport_abort(rig->t);
     rig_wait_lost(rig);
     rig_turns(rig, 3);
@@ -248,8 +246,7 @@ PAIRS(references, another_thread_gets_eperm_and_changes_nothing, rig,
     expect_eq(pthread_join(thread, NULL), 0);
 
     expect_eq(rig->count, 1); /* released before the return */
-    rig_peer_send(rig, 100);
-    rig_wait_received(rig, 100);
+    rig_receive(rig, 100);
     expect_eq(rig_write(rig, 100), 0);
     rig_peer_read(rig, 100);
     expect_events(rig, "made data");
@@ -258,17 +255,13 @@ PAIRS(references, another_thread_gets_eperm_and_changes_nothing, rig,
 PAIRS(references, r67__a_forked_child_gets_echild_and_changes_nothing, rig,
       .needs = RIG_BOTH_WAYS)
 {
-    int status;
     const pid_t pid = fork();
     if (pid == 0) {
         _exit(first_not_refused(rig, -ECHILD));
     }
-    expect_eq(waitpid(pid, &status, 0), pid);
-    expect(WIFEXITED(status));
-    expect_eq(WEXITSTATUS(status), 0);
+    expect_eq(end_of(pid), 0);
 
-    rig_peer_send(rig, 100);
-    rig_wait_received(rig, 100);
+    rig_receive(rig, 100);
     expect_eq(rig_write(rig, 100), 0);
     rig_peer_read(rig, 100);
     expect_events(rig, "made data");

@@ -276,8 +276,7 @@ UNIT_IN(relay_begin, an_ended_side_is_refused, relay_rig_run, struct relayed *r)
 PAIRS(relay_begin, pipes_and_what_was_not_made_are_refused, rig,
       .needs = RIG_IS_PIPE)
 {
-    static const struct weir_protocol none = {.size = sizeof(none),
-                                              .kind = WEIR_PROTOCOL_STREAM};
+    static CALLBACKS(none, STREAM);
     weir_transport *ends[2];
     const struct weir_protocol_binding quiet[2] = {{&none, NULL},
                                                    {&none, NULL}};

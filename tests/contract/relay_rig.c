@@ -49,14 +49,9 @@ void relay_rig_begin(struct relayed *r,
     expect(r->pending != NULL);
 }
 
-static bool is_done(void *arg)
-{
-    return ((struct relayed *)arg)->done_count > 0;
-}
-
 int relay_rig_end(struct relayed *r)
 {
-    run_loop_until(r->a->loop, is_done, r);
+    RUN_UNTIL(r->a->loop, r->done_count > 0);
     return r->done_err;
 }
 

@@ -58,12 +58,9 @@ static void end_lost(void *user, weir_transport *t, int err)
 static int end_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind = WEIR_PROTOCOL_STREAM,
-                                                  .connection_made = end_made,
-                                                  .data_received = end_received,
-                                                  .eof_received = end_ended,
-                                                  .connection_lost = end_lost};
+    static CALLBACKS(protocol, STREAM, .connection_made = end_made,
+                     .data_received = end_received, .eof_received = end_ended,
+                     .connection_lost = end_lost);
     (void)t;
     *ret = (struct weir_protocol_binding){&protocol, arg};
     return 0;
@@ -82,16 +79,9 @@ static void adopt(struct rig *rig, struct tls_end *end, int fd,
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = &tls};
     memset(end, 0, sizeof(*end));
-    expect_eq(weir_adopt_connection(rig->loop, &factory, fd, &options, NULL,
-                                    NULL, NULL),
-              0);
+    expect_ok(weir_adopt_connection(rig->loop, &factory, fd, &options, NULL,
+                                    NULL, NULL));
     weir_tls_context_unref(tls.context);
-}
-
-static bool both_are_made(void *arg)
-{
-    (void)arg;
-    return near.t && far.t;
 }
 
 static void relay_done(void *arg, int err, const struct weir_relay_record *ret)
@@ -111,19 +101,13 @@ static void begin(struct rig *rig, bool ignores_eof)
     is_done = false;
     adopt(rig, &near, fds[0], ignores_eof);
     adopt(rig, &far, fds[1], false);
-    rig_wait(rig, both_are_made);
+    RUN_UNTIL(rig->loop, near.t && far.t);
     expect_eq(weir_relay(near.t, rig->t, NULL, relay_done, rig, NULL), 0);
-}
-
-static bool all_are_over(void *arg)
-{
-    (void)arg;
-    return is_done && far.is_lost;
 }
 
 static void end(struct rig *rig)
 {
-    rig_wait(rig, all_are_over);
+    RUN_UNTIL(rig->loop, is_done && far.is_lost);
     weir_transport_unref(near.t);
     weir_transport_unref(far.t);
 }
@@ -134,12 +118,6 @@ static void far_sends(struct rig *rig, size_t len)
     rig_pattern(bytes, 0, len);
     expect_eq(weir_transport_write(far.t, bytes, len), 0);
     rig_peer_read(rig, len);
-}
-
-static bool far_has_ended(void *arg)
-{
-    (void)arg;
-    return far.has_ended;
 }
 
 /* The far end's socket has no more to send, and TLS does not know. */
@@ -168,7 +146,7 @@ PAIRS(relay_tls, a_cut_is_an_end_where_the_settings_say_so, rig)
     cut();
     expect_eq(rig_peer_read_end(rig), 0);
     rig_peer_shutdown(rig);
-    rig_wait(rig, far_has_ended);
+    RUN_UNTIL(rig->loop, far.has_ended);
     weir_transport_close(far.t);
     end(rig);
     expect_eq(record.err, 0);
@@ -186,7 +164,7 @@ PAIRS(relay_tls, a_close_notify_is_an_end_and_an_end_a_close_notify, rig,
     rig_peer_send(rig, 1 << 20);
     expect(!far.has_ended);
     rig_peer_shutdown(rig);
-    rig_wait(rig, far_has_ended);
+    RUN_UNTIL(rig->loop, far.has_ended);
     expect_eq(far.received, 1 << 20);
     expect(!far.is_lost);
     weir_transport_close(far.t);

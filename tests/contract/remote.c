@@ -53,11 +53,6 @@ static void *post_all(void *arg)
     return NULL;
 }
 
-static bool all_arrived(const struct maker *m)
-{
-    return arrived == THREADS * POSTS;
-}
-
 MAKER(remote, posts_of_many_threads_arrive_once_and_in_order, m)
 {
     static struct poster posters[THREADS];
@@ -69,7 +64,7 @@ MAKER(remote, posts_of_many_threads_arrive_once_and_in_order, m)
         expect_ok(
             pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
     }
-    maker_run(m, all_arrived);
+    RUN_UNTIL(m->loop, arrived == THREADS * POSTS);
     for (int i = 0; i < THREADS; i++) {
         expect_eq(pthread_join(posters[i].thread, NULL), 0);
         expect_eq(posters[i].err, 0);
@@ -97,11 +92,6 @@ static void *post_later(void *arg)
 
 static const struct poster *late;
 
-static bool is_late_one_there(const struct maker *m)
-{
-    return late->next > 0;
-}
-
 UNIT(remote, a_post_wakes_a_loop_that_waits)
 {
     struct maker m;
@@ -114,7 +104,7 @@ UNIT(remote, a_post_wakes_a_loop_that_waits)
     maker_run_for(&m, 1 * MS);
     expect_eq(pthread_create(&poster->thread, NULL, post_later, poster), 0);
 
-    maker_run(&m, is_late_one_there); /* fails if only the failsafe wakes it */
+    RUN_UNTIL(m.loop, late->next > 0); /* fails if only the failsafe wakes it */
     expect_eq(pthread_join(poster->thread, &was_early), 0);
     cr_assert_null(was_early);
 
@@ -206,23 +196,18 @@ static void own_open(struct maker *m)
     own.remote = weir_loop_get_remote(m->loop);
 }
 
-static bool own_has_six(const struct maker *m)
-{
-    return own.count == 6;
-}
-
 /* asyncio's test_call_soon_threadsafe_same_thread. */
 MAKER(remote, posts_of_the_own_thread_run_in_one_order_with_call_soon, m)
 {
     own_open(m);
     own_call_all(NULL); /* before the first run */
-    maker_run(m, own_has_six);
+    RUN_UNTIL(m->loop, own.count == 6);
     expect_str_eq(own.order, "abcdef");
 
     memset(own.order, 0, sizeof(own.order));
     own.count = 0;
     expect_eq(weir_loop_call_soon(m->loop, own_call_all, NULL, NULL), 0);
-    maker_run(m, own_has_six);
+    RUN_UNTIL(m->loop, own.count == 6);
     expect_str_eq(own.order, "abcdef");
     weir_remote_unref(own.remote);
 }
@@ -287,7 +272,6 @@ static void expect_all(struct maker *m, int err)
     struct weir_handle handle;
     int pair[2];
     weir_server *server = NULL;
-    struct weir_connect_options options = {.size = sizeof(options)};
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 
     expect_eq(weir_loop_run(m->loop), err);
@@ -299,7 +283,7 @@ static void expect_all(struct maker *m, int err)
     expect_eq(weir_create_connection(m->loop, &m->factory, "::1", 1, NULL, NULL,
                                      NULL, NULL),
               err);
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, pair[0], &options,
+    expect_eq(weir_adopt_connection(m->loop, &m->factory, pair[0], NULL,
                                     maker_connect_done, m, NULL),
               err);
     cr_assert(wait_closed(pair[0]), "R63: taken all the same");
@@ -367,10 +351,7 @@ UNIT(remote, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
                     memcmp(&before, &m, sizeof(m)) == 0;
         _exit(good ? 0 : 1);
     }
-    expect_eq(waitpid(child, &status, 0), child);
-
-    cr_assert(WIFEXITED(status));
-    expect_eq(WEXITSTATUS(status), 0);
+    expect_eq(end_of(child), 0);
     expect_alive(&m, fd);
     close(fd);
     maker_close(&m);

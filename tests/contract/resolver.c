@@ -4,7 +4,6 @@
  * The recorder is such a resolver: it writes down what it is asked and told,
  * and answers at once, later, or not.
  */
-#include "tests/bind.h"
 #include "tests/contract/names_rig.h"
 
 #include <sys/wait.h>
@@ -215,9 +214,8 @@ NAMES(resolver, a_forked_child_cancels_nothing, n)
         weir_pending_cancel(n->lookup);
         _exit(strcmp(recorder.log, "start any.example 0 ") != 0);
     }
-    int status = -1;
-    expect_eq(waitpid(child, &status, 0), child);
-    expect_eq(status, 0, "the resolver was told in the child");
+
+    expect_eq(end_of(child), 0, "the resolver was told in the child");
     weir_pending_cancel(n->lookup);
     names_run_for(n, MS);
     expect_eq(n->result, -ECANCELED);
@@ -384,8 +382,7 @@ NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel, n)
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM};
+static CALLBACKS(protocol, STREAM);
 
 /* The one family is connected while the other is asked for: the resolver is
  * told to forget that when the connection is as good as made. */
@@ -395,7 +392,6 @@ NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten,
     const struct weir_factory factory = bind_to(&protocol, NULL);
     struct weir_address address;
     int err = 1;
-    const struct weir_connect_options options = {.size = sizeof(options)};
     weir_server *server = NULL;
 
     expect_ok(weir_create_server(n->loop, &factory, "127.0.0.1", 0, NULL, NULL,
@@ -406,9 +402,9 @@ NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten,
     cr_assert_geq(weir_server_get_socket(server, 0, &address), 0);
     use_recorder(n);
     recorder.in_cancel = cancel_connect;
-    expect_ok(weir_create_connection(
-        n->loop, &factory, "any.example", ntohs(address.storage.inet.sin_port),
-        &options, note_connect, &err, &connecting));
+    expect_ok(weir_create_connection(n->loop, &factory, "any.example",
+                                     ntohs(address.storage.inet.sin_port), NULL,
+                                     note_connect, &err, &connecting));
     wait_until_asked(n);
     expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, &address, 1), 0);
     while (err == 1) {
@@ -558,10 +554,9 @@ static void trim_in_done(void *arg, int err,
 
 NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended, n)
 {
-    const struct weir_getaddrinfo_options options = {.size = sizeof(options)};
     n->waiting = 1;
-    expect_ok(weir_lookup_start(n->loop, "a4.example", 80, &options,
-                                trim_in_done, n, NULL));
+    expect_ok(weir_lookup_start(n->loop, "a4.example", 80, NULL, trim_in_done,
+                                n, NULL));
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     names_run_for(n, 2 * MS);
     names_lookup(n, "a4.example", NULL);

@@ -54,12 +54,8 @@ static int line_received(void *user, weir_transport *t,
     return weir_transport_write(t, buf->data, buf->len);
 }
 
-static const struct weir_protocol line_protocol = {
-    .size = sizeof(line_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = line_made,
-    .data_received = line_received,
-};
+static CALLBACKS(line_protocol, STREAM, .connection_made = line_made,
+                 .data_received = line_received);
 
 static void open_lines(const struct weir_loop_options *options, int count)
 {

@@ -6,16 +6,6 @@
  */
 #include "tests/contract/rows.h"
 
-bool has_error(void *arg)
-{
-    return weir_transport_get_error(((struct rig *)arg)->t) != 0;
-}
-
-bool holds_bytes(void *arg)
-{
-    return weir_transport_get_read_buffer_size(((struct rig *)arg)->t) > 0;
-}
-
 void enter_pending(struct rig *rig)
 {
     rig_clog(rig);
@@ -43,9 +33,9 @@ void enter_broken(struct rig *rig)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     rig_peer_send(rig, 100);
-    rig_wait(rig, holds_bytes);
+    RUN_UNTIL(rig->loop, weir_transport_get_read_buffer_size(rig->t) > 0);
     rig_peer_reset(rig);
-    rig_wait(rig, has_error);
+    RUN_UNTIL(rig->loop, weir_transport_get_error(rig->t) != 0);
     expect_eq(rig->lost_count, 0);
     expect_eq(weir_transport_get_error(rig->t), -ECONNRESET);
 }

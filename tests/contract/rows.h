@@ -10,10 +10,6 @@
 
 #include "tests/contract/harness.h"
 
-bool has_error(void *arg);
-/* The subject has received what its protocol was not shown. */
-bool holds_bytes(void *arg);
-
 /* Bytes wait, a send is in flight, the peer does not read. */
 void enter_pending(struct rig *rig);
 void enter_after_write_eof(struct rig *rig);

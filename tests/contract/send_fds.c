@@ -191,11 +191,6 @@ static void file_done(void *arg, weir_transport *t, int err, uint64_t sent)
     rig->bytes += sent;
 }
 
-static bool has_sent_file(void *arg)
-{
-    return ((struct rig *)arg)->bytes > 0;
-}
-
 PAIRS(send_fds, they_go_before_a_file_and_behind_it, rig)
 {
     enum { FILE_BYTES = 70000 };
@@ -217,14 +212,13 @@ PAIRS(send_fds, they_go_before_a_file_and_behind_it, rig)
     expect_eq(message.count, 1);
     expect_eq(mark_close(message.fds[0]), 5);
     rig_peer_read(rig, FILE_BYTES);
-    rig_wait(rig, has_sent_file);
+    RUN_UNTIL(rig->loop, rig->bytes > 0);
     expect_eq(rig_send_fds(rig, 10, &fds[1], 1), 0);
     peer_receive(rig, 10, &message);
 
     expect_eq(message.count, 1);
     expect_eq(mark_close(message.fds[0]), 6);
-    close(fds[0]);
-    close(fds[1]);
+    close_ends(fds);
     fclose(file);
 }
 
@@ -276,8 +270,7 @@ PAIRS(send_fds, a_close_sends_those_that_wait, rig, .small_buffers = true)
 
     expect_eq(mark_close(message.fds[0]), 4);
     expect_eq(rig_peer_read_end(rig), 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
 }
 
 PAIRS(send_fds, an_abort_closes_those_that_wait, rig, .small_buffers = true)
@@ -506,9 +499,7 @@ PAIRS(send_fds, too_many_on_their_way_break_the_connection, rig)
         rig_turns(rig, 2);
     }
     close(ends[1]);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, -ETOOMANYREFS);
+    rig_expect_lost(rig, -ETOOMANYREFS);
     rig_peer_close(rig);
     expect_pipe_closed(rig, ends[0]);
 }

@@ -3,7 +3,6 @@
  * for them, or for the bytes that they go with: the call is refused whole, and
  * neither a descriptor nor the connection is harmed.
  */
-#include "tests/bind.h"
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"
 
@@ -24,15 +23,7 @@ static void note_made(void *user, weir_transport *t)
     *(weir_transport **)user = t;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = note_made};
-
-static bool scene_is_open(void *arg)
-{
-    const struct scene *scene = arg;
-    return scene->t != NULL;
-}
+static CALLBACKS(protocol, STREAM, .connection_made = note_made);
 
 static void scene_open(struct scene *scene)
 {
@@ -47,7 +38,7 @@ static void scene_open(struct scene *scene)
     expect_eq(weir_loop_new(&loop_options, &scene->loop), 0);
     expect_ok(weir_adopt_connection(scene->loop, &factory, ends[0], NULL, NULL,
                                     NULL, NULL));
-    run_loop_until(scene->loop, scene_is_open, scene);
+    RUN_UNTIL(scene->loop, scene->t != NULL);
 }
 
 static void scene_close(struct scene *scene)
@@ -107,12 +98,6 @@ static void send_late(void *arg, weir_transport *t, int err, uint64_t sent)
     late->is_done = true;
 }
 
-static bool late_is_done(void *arg)
-{
-    const struct late_send *late = arg;
-    return late->is_done;
-}
-
 static void cancel_once(void *arg)
 {
     struct late_send *late = arg;
@@ -121,7 +106,7 @@ static void cancel_once(void *arg)
     expect_ok(
         weir_transport_sendfile(t, late->file, 0, 1 << 20, send_late, late));
     expect_eq(weir_transport_cancel_sendfile(t), 0);
-    run_loop_until(late->scene.loop, late_is_done, late);
+    RUN_UNTIL(late->scene.loop, late->is_done);
     expect_leq(weir_transport_take_write_error(t), 0);
 }
 

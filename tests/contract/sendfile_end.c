@@ -4,7 +4,6 @@
  * connection_lost, and the count is exact.
  */
 #define PAIRS_NEED RIG_SENDS
-#include "tests/bind.h"
 #include "tests/contract/sending_rig.h"
 #include "tests/dump.h"
 #include "tests/unit/random.h"
@@ -413,11 +412,6 @@ static void note_made(void *arg, int err, weir_transport *t)
     made_t = weir_transport_ref(t);
 }
 
-static bool is_made(void *arg)
-{
-    return made_t != NULL;
-}
-
 static void send_without_memory(void *arg)
 {
     sending = (struct sending){.calls = 0};
@@ -425,7 +419,7 @@ static void send_without_memory(void *arg)
     const int err = weir_transport_sendfile(made_t, made_fd, 0, WEIR_TO_END,
                                             note_result, NULL);
     if (err == 0) {
-        run_loop_until(arg, sending_is_done, NULL);
+        RUN_UNTIL(arg, sending.calls > 0);
     }
     const int expected = walk_end(&memory) ? -ENOMEM : 0;
     expect_eq(err < 0 ? err : sending.err, expected);
@@ -438,8 +432,7 @@ static void send_without_memory(void *arg)
  * parts are read into. */
 UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
 {
-    static const struct weir_protocol silent = {.size = sizeof(silent),
-                                                .kind = WEIR_PROTOCOL_STREAM};
+    static CALLBACKS(silent, STREAM);
     const struct weir_factory factory = bind_to(&silent, NULL);
     int pair[2];
     allocator_init(&memory);
@@ -447,7 +440,7 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
     weir_loop *loop = allocator_make_loop(&memory);
     expect_ok(weir_adopt_connection(loop, &factory, pair[0], NULL, note_made,
                                     NULL, NULL));
-    run_loop_until(loop, is_made, NULL);
+    RUN_UNTIL(loop, made_t != NULL);
     made_fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC); /* is read */
 
     walk_allocations(&memory, send_without_memory, loop);

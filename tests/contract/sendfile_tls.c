@@ -24,11 +24,6 @@ static void note_result(void *arg, weir_transport *t, int err, uint64_t sent)
     result->sent = sent;
 }
 
-static bool has_result(void *arg)
-{
-    return ((struct result *)arg)->calls > 0;
-}
-
 static void begin(struct side *side, int fd, struct result *result)
 {
     *result = (struct result){.calls = 0};
@@ -41,7 +36,7 @@ static void begin(struct side *side, int fd, struct result *result)
 static void expect_whole(struct starting *s, struct side *to,
                          struct result *result)
 {
-    run_loop_until(s->loop, has_result, result);
+    RUN_UNTIL(s->loop, result->calls > 0);
     expect_eq(result->err, 0);
     expect_eq(result->sent, SIZE);
     starting_wait_received(to, SIZE);

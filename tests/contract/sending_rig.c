@@ -83,14 +83,9 @@ int send_own_file(struct rig *rig, uint64_t size)
     return rig->file;
 }
 
-bool sending_is_done(void *arg)
-{
-    return sending.calls > 0;
-}
-
 void wait_done(struct rig *rig)
 {
-    run_loop_until(rig->loop, sending_is_done, NULL);
+    RUN_UNTIL(rig->loop, sending.calls > 0);
 }
 
 void read_until_done(struct rig *rig)
@@ -98,7 +93,7 @@ void read_until_done(struct rig *rig)
     static uint8_t buf[262144];
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
 
-    while (!sending_is_done(NULL)) {
+    while (sending.calls == 0) {
         const ssize_t got = read(rig->peer, buf, sizeof(buf));
         if (got > 0) {
             expect(rig_is_pattern(buf, rig->peer_received, (size_t)got));
@@ -116,6 +111,5 @@ void expect_usable(struct rig *rig)
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(rig_peer_read_end(rig), 0);
     expect_eq(rig->peer_received, rig->written);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
 }

@@ -38,8 +38,6 @@ void begin_sending(struct rig *rig, int fd, uint64_t count);
 /* The same with all of an own_file(). */
 int send_own_file(struct rig *rig, uint64_t size);
 
-bool sending_is_done(void *arg);
-
 /* Until done is called, while the peer does not read. */
 void wait_done(struct rig *rig);
 

@@ -9,15 +9,10 @@
 
 MAKER(server, done_comes_from_the_loop_and_never_from_the_call, m)
 {
-    struct weir_server_options options = {.size = sizeof(options)};
-
-    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server));
+    maker_begin_server(m, "127.0.0.1", 0, NULL);
     expect_eq(m->done, 0);
     cr_assert_not(weir_server_is_serving(m->server));
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_eq(m->done, 1);
     cr_assert(weir_server_is_serving(m->server));
     expect_eq(weir_server_get_loop(m->server), m->loop);
@@ -108,13 +103,8 @@ MAKER(server, family_narrows_no_host_to_one_socket, m)
 
 MAKER(server, an_address_of_another_machine_is_an_error, m)
 {
-    struct weir_server_options options = {.size = sizeof(options)};
-
-    expect_ok(weir_create_server(m->loop, &m->factory, "192.0.2.1", 0, &options,
-                                 maker_server_done, m, &m->server));
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -EADDRNOTAVAIL);
+    maker_begin_server(m, "192.0.2.1", 0, NULL);
+    maker_expect_done(m, -EADDRNOTAVAIL);
     expect_eq(weir_server_get_socket_count(m->server), 0);
     expect_eq(weir_server_start_serving(m->server), -ESHUTDOWN);
 }
@@ -135,15 +125,10 @@ MAKER(server, a_taken_port_is_an_error_after_200_ms, m)
 {
     struct weir_address taken;
     int other = peer_listen(1, &taken);
-    struct weir_server_options options = {.size = sizeof(options)};
     const uint64_t before_ns = weir_loop_get_time(m->loop);
 
-    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
-                                 address_port(&taken), &options,
-                                 maker_server_done, m, &m->server));
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -EADDRINUSE);
+    maker_begin_server(m, "127.0.0.1", address_port(&taken), NULL);
+    maker_expect_done(m, -EADDRINUSE);
     const uint64_t took_ns = weir_loop_get_time(m->loop) - before_ns;
     expect_geq(took_ns, 190 * MS);
     close(other);
@@ -153,17 +138,12 @@ MAKER(server, a_port_that_becomes_free_meanwhile_is_taken, m)
 {
     struct weir_address taken;
     int other = peer_listen(1, &taken);
-    struct weir_server_options options = {.size = sizeof(options)};
 
-    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
-                                 address_port(&taken), &options,
-                                 maker_server_done, m, &m->server));
+    maker_begin_server(m, "127.0.0.1", address_port(&taken), NULL);
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
     close(other);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_eq(server_port(m->server), address_port(&taken));
 }
 
@@ -178,9 +158,7 @@ MAKER(server, reuse_port_lets_two_servers_listen_on_one_port, m)
     expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1",
                                  server_port(m->server), &options,
                                  maker_server_done, m, &second));
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     weir_server_free(second);
 }
 
@@ -251,8 +229,7 @@ MAKER(server, start_serving_before_the_loop_runs_is_remembered, m)
 {
     struct weir_server_options options = {.size = sizeof(options)};
     options.no_start_serving = true;
-    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server));
+    maker_begin_server(m, "127.0.0.1", 0, &options);
 
     expect_eq(weir_server_start_serving(m->server), 0);
     maker_run(m, maker_is_done);
@@ -488,8 +465,7 @@ MAKER(server, adopts_a_unix_listener, m)
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
     expect_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
     m->server = adopt(m, listener);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
 
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     expect_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);

@@ -112,9 +112,8 @@ MAKER(server_adopt, a_connection_that_has_broken_is_no_connection, m)
     char byte;
     serve_adopted(m, NULL);
     peer_tcp_pair(fds);
-    expect_eq(
-        setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)),
-        0);
+    expect_ok(
+        setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
     close(fds[1]);
     expect_eq(peer_read(fds[0], &byte, 1), -ECONNRESET);
     expect_refused(m, fds[0], -ENOTCONN);
@@ -161,9 +160,8 @@ static void adopt_without_memory(void *arg)
     maker_open(&m);
     expect_eq(weir_loop_free(m.loop), 0);
     expect_eq(weir_loop_new(&loop_options, &m.loop), 0);
-    expect_eq(weir_create_server(m.loop, &m.factory, NULL, 0, &options,
-                                 maker_server_done, &m, &m.server),
-              0);
+    expect_ok(weir_create_server(m.loop, &m.factory, NULL, 0, &options,
+                                 maker_server_done, &m, &m.server));
     peer_tcp_pair(fds);
 
     walk_begin(memory);
@@ -209,9 +207,7 @@ MAKER(server_adopt, one_that_comes_before_the_start_waits_for_it, m)
 {
     struct weir_server_options options = {
         .size = sizeof(options), .no_sockets = true, .no_start_serving = true};
-    expect_eq(weir_create_server(m->loop, &m->factory, NULL, 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    maker_begin_server(m, NULL, 0, &options);
     int starting = adopt(m);
     maker_run(m, maker_is_done);
     int bound = adopt(m);
@@ -230,13 +226,9 @@ MAKER(server_adopt, one_that_comes_before_the_start_waits_for_it, m)
 MAKER(server_adopt, a_start_that_fails_closes_what_waits_for_it, m)
 {
     char byte;
-    struct weir_server_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_server(m->loop, &m->factory, "192.0.2.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    maker_begin_server(m, "192.0.2.1", 0, NULL);
     int fd = adopt(m);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -EADDRNOTAVAIL);
+    maker_expect_done(m, -EADDRNOTAVAIL);
     expect_eq(maker_read(m, fd, &byte, 1), 0);
     expect_str_eq(m->log, "D");
     close(fd);
@@ -283,8 +275,7 @@ MAKER(server_adopt, a_stop_ends_it_and_waits_for_it, m)
     maker_run(m, maker_is_made);
     weir_transport_set_busy(m->t, true);
 
-    expect_eq(weir_server_stop(m->server, UINT64_MAX, maker_server_closed, m),
-              0);
+    expect_ok(weir_server_stop(m->server, UINT64_MAX, maker_server_closed, m));
     maker_run_for(m, 5 * MS);
     expect_eq(m->closed, 0, "it is busy");
     expect_echo(m, fd);
@@ -336,9 +327,8 @@ static void serve_giving(struct maker *m, struct given *given,
                                                 .accepted = keep_given,
                                                 .accepted_arg = given};
     *given = (struct given){.m = m};
-    expect_eq(weir_create_server(m->loop, factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server),
-              0);
+    expect_ok(weir_create_server(m->loop, factory, "127.0.0.1", 0, &options,
+                                 maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
 }
 

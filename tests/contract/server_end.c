@@ -4,7 +4,6 @@
  * is told, in which order, how often.
  */
 #include "tests/contract/maker.h"
-#include "tests/statistics.h"
 
 #define PATIENCE_MS 50000
 
@@ -56,9 +55,7 @@ MAKER(server_end, close_stops_listening_and_leaves_connections, m)
 
 MAKER(server_end, close_before_done_cancels_the_start, m)
 {
-    struct weir_server_options options = {.size = sizeof(options)};
-    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server));
+    maker_begin_server(m, "127.0.0.1", 0, NULL);
 
     weir_server_close(m->server);
     expect_eq(m->done, 0);
@@ -85,11 +82,9 @@ UNIT(server_end, a_server_can_be_freed_in_its_done_callback)
         maker_run_for(&m, 1 * MS);
         const uint64_t idle_ops = statistics_of(m.loop).ops_in_flight;
         m.in_done = free_server;
-        struct weir_server_options options = {.size = sizeof(options)};
-        expect_ok(weir_create_server(m.loop, &m.factory, hosts[i], 0, &options,
+        expect_ok(weir_create_server(m.loop, &m.factory, hosts[i], 0, NULL,
                                      maker_server_done, &m, &m.server));
-        maker_run(&m, maker_is_done);
-        expect_eq(m.done_err, errors[i]);
+        maker_expect_done(&m, errors[i]);
         cr_assert_null(m.server);
 
         maker_run_for(&m, 5 * MS);
@@ -501,15 +496,12 @@ MAKER(server_end, the_end_of_the_loop_ends_the_server_and_its_connections, m)
     expect_eq(weir_server_on_closed(m->server, maker_server_closed, m),
               -ESHUTDOWN);
     m->loop = NULL;
-    close(fds[0]);
-    close(fds[1]);
+    close_ends(fds);
 }
 
 MAKER(server_end, the_end_of_a_loop_that_never_ran_tells_done, m)
 {
-    struct weir_server_options options = {.size = sizeof(options)};
-    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server));
+    maker_begin_server(m, "127.0.0.1", 0, NULL);
 
     expect_eq(maker_close(m), 0);
 
@@ -533,9 +525,7 @@ static void create_another(struct maker *m)
 MAKER(server_end, nothing_new_is_made_while_the_loop_ends, m)
 {
     m->in_done = create_another;
-    struct weir_server_options options = {.size = sizeof(options)};
-    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server));
+    maker_begin_server(m, "127.0.0.1", 0, NULL);
 
     maker_close(m);
 

@@ -4,7 +4,6 @@
  * meanwhile. And a server one of whose addresses is taken.
  */
 #include "tests/contract/maker.h"
-#include "tests/statistics.h"
 
 #include <sys/resource.h>
 
@@ -174,18 +173,13 @@ static void wait_for_tries(struct maker *m, uint64_t count)
     }
 }
 
-static bool has_reported(const struct maker *m)
-{
-    return m->reports > 0;
-}
-
 UNIT(server_limits, EMFILE_is_reported_once_and_the_loop_sleeps)
 {
     struct maker m;
     int fds[CLIENTS];
     struct rlimit before = starve(&m, fds);
 
-    maker_run(&m, has_reported);
+    RUN_UNTIL(m.loop, m.reports > 0);
     maker_run_for(&m, 50 * MS);
     expect_gt(m.made, 0);
     expect_lt(m.made, CLIENTS);
@@ -211,7 +205,7 @@ UNIT(server_limits, EMFILE_drops_no_client)
     struct maker m;
     int fds[CLIENTS];
     struct rlimit before = starve(&m, fds);
-    maker_run(&m, has_reported);
+    RUN_UNTIL(m.loop, m.reports > 0);
     expect_lt(m.made, CLIENTS);
 
     /* Those that were served leave and make room for the others. */
@@ -240,7 +234,7 @@ UNIT(server_limits, EMFILE_does_not_outlast_a_close)
     struct maker m;
     int fds[CLIENTS];
     struct rlimit before = starve(&m, fds);
-    maker_run(&m, has_reported);
+    RUN_UNTIL(m.loop, m.reports > 0);
 
     expect_eq(weir_server_stop(m.server, 0, maker_server_closed, &m), 0);
     maker_run(&m, maker_is_closed);

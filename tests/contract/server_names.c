@@ -37,14 +37,9 @@ static void create(struct names *n, struct start *start, const char *host,
                                  start, &start->server));
 }
 
-static bool is_done(void *arg)
-{
-    return ((struct start *)arg)->done > 0;
-}
-
 static void run(struct names *n, struct start *start)
 {
-    expect_eq(weir_loop_run_until(n->loop, is_done, start), 0);
+    RUN_UNTIL(n->loop, start->done > 0);
     expect_eq(start->done, 1);
 }
 

@@ -471,11 +471,10 @@ MAKER(signal, one_that_a_thread_without_a_loop_gets_wakes_the_loop, m)
 /* ---- children ---- */
 
 /* The signal that ended it, or 0. */
-static int end_of(pid_t child)
+static int signal_of(pid_t child)
 {
-    int status = -1;
     expect_gt(child, 0);
-    expect_eq(waitpid(child, &status, 0), child);
+    const int status = end_of(child);
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
@@ -491,7 +490,7 @@ MAKER(signal, a_forked_child_has_the_actions_from_before, m)
         _exit(0);
     }
 
-    expect_eq(end_of(child), SIGUSR1);
+    expect_eq(signal_of(child), SIGUSR1);
     take_signals(m);
     expect_eq(saw.count, 0, "its signals are its own");
 }
@@ -505,7 +504,7 @@ MAKER(signal, a_child_that_shares_the_memory_is_ended_as_by_default, m)
         _exit(0);
     }
 
-    expect_eq(end_of(child), SIGUSR1);
+    expect_eq(signal_of(child), SIGUSR1);
     expect_eq(raise(SIGUSR1), 0);
     take_signals(m);
     expect_eq(saw.count, 1, "its own, and not the child's");
@@ -520,5 +519,5 @@ MAKER(signal, a_program_that_is_executed_starts_with_the_default, m)
         _exit(1);
     }
 
-    expect_eq(end_of(child), SIGUSR1);
+    expect_eq(signal_of(child), SIGUSR1);
 }

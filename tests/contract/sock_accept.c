@@ -163,6 +163,5 @@ UNIT(sock_accept, a_loop_is_freed_while_tasks_wait_in_each_call)
     close(client);
     close(idle);
     close(listener);
-    close(ends[0]);
-    close(ends[1]);
+    close_ends(ends);
 }

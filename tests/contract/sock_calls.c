@@ -160,8 +160,7 @@ TASK(sock_calls, datagrams_tell_where_they_came_from)
     expect_eq(weir_sock_connect(loop, fds[0], &addresses[1]), 0);
     expect_eq(weir_sock_sendto(loop, fds[0], "x", 1, NULL), 1);
     expect_eq(weir_sock_recv(loop, fds[1], bytes, 8), 1);
-    close(fds[0]);
-    close(fds[1]);
+    close_ends(fds);
 }
 
 /* ---- refusals ---- */
@@ -181,15 +180,12 @@ TASK(sock_calls, what_makes_no_sense_is_refused)
     expect_eq(weir_sock_connect(loop, ends[0], NULL), -EINVAL);
     expect_eq(weir_sock_connect(loop, ends[0], &none), -EINVAL);
     expect_eq(weir_sock_sendto(loop, ends[0], "x", 1, &none), -EINVAL);
-    close(pipes[0]);
-    close(pipes[1]);
+    close_ends(pipes);
 }
 
 TASK(sock_calls, r62__the_descriptor_of_a_transport_is_refused)
 {
-    const struct weir_protocol silent = {.size = sizeof(silent),
-                                         .kind = WEIR_PROTOCOL_STREAM,
-                                         .connection_made = keep_connection};
+    CALLBACKS(silent, STREAM, .connection_made = keep_connection);
     char byte;
     const int peer = adopt_pair(&silent, NULL);
     settle();

@@ -24,8 +24,7 @@ static void run_round(void *body)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     expect_eq(weir_loop_run_task(loop, call_body, body, NULL), 0);
     close_loop();
-    close(ends[0]);
-    close(ends[1]);
+    close_ends(ends);
 }
 
 void rig_run_body(void (*body)(void))

@@ -245,8 +245,7 @@ UNIT(sock_sendfile, a_loop_is_freed_while_a_file_is_being_sent)
     expect_eq(filings[1].result, -ECANCELED);
     expect_eq(filings[1].offset, 0);
     close(file);
-    close(ends[0]);
-    close(ends[1]);
+    close_ends(ends);
 }
 
 /* ---- errors ---- */
@@ -308,15 +307,12 @@ TASK(sock_sendfile, what_cannot_be_sent_is_refused)
     expect_nothing_more();
     close(file);
     close(pipes[1]);
-    close(packets[0]);
-    close(packets[1]);
+    close_ends(packets);
 }
 
 TASK(sock_sendfile, r62__the_descriptor_of_a_transport_is_refused)
 {
-    const struct weir_protocol silent = {.size = sizeof(silent),
-                                         .kind = WEIR_PROTOCOL_STREAM,
-                                         .connection_made = keep_connection};
+    CALLBACKS(silent, STREAM, .connection_made = keep_connection);
     uint64_t offset = 0;
     const int file = large_file(100);
     const int peer = adopt_pair(&silent, NULL);

@@ -271,15 +271,12 @@ static int try_without_processes(void)
 
 UNIT(spawn, too_many_processes_are_EAGAIN)
 {
-    int status = -1;
     const pid_t pid = fork();
 
     if (pid == 0) {
         _exit(try_without_processes());
     }
-    cr_assert_eq(waitpid(pid, &status, 0), pid);
-    cr_assert(WIFEXITED(status));
-    expect_eq(WEXITSTATUS(status), 0);
+    expect_eq(end_of(pid), 0);
 }
 
 /* ---- what the child is given ---- */
@@ -453,8 +450,7 @@ static void *leak(void *arg)
     while (!atomic_load(&is_over)) {
         int fds[2];
         if (pipe(fds) == 0) {
-            close(fds[0]);
-            close(fds[1]);
+            close_ends(fds);
         }
     }
     return NULL;
@@ -548,15 +544,12 @@ static int swap_descriptors(void)
 
 UNIT(spawn, works_in_a_program_without_standard_descriptors)
 {
-    int status = -1;
     const pid_t pid = fork();
 
     if (pid == 0) {
         _exit(swap_descriptors());
     }
-    cr_assert_eq(waitpid(pid, &status, 0), pid);
-    cr_assert(WIFEXITED(status));
-    expect_eq(WEXITSTATUS(status), 0);
+    expect_eq(end_of(pid), 0);
 }
 
 CHILDREN(spawn, r67__the_child_has_no_ring, child)

@@ -20,13 +20,12 @@ static void expect_failure(const struct side *side, int err)
 
 STARTING(start_tls_end, arguments_that_make_no_sense_are_refused, s)
 {
-    const struct weir_start_tls_options none = {.size = sizeof(none)};
     struct weir_tls_settings *tls = &s->client_tls;
     weir_transport *t = s->client.t;
 
     expect_eq(weir_transport_start_tls(t, tls, NULL, NULL, NULL, NULL),
               -EINVAL);
-    expect_eq(weir_transport_start_tls(t, tls, &none, NULL, NULL, NULL),
+    expect_eq(weir_transport_start_tls(t, tls, NULL, NULL, NULL, NULL),
               -EINVAL);
     tls->server_hostname = NULL;
     expect_eq(starting_try(&s->client, NULL, 0), -EINVAL);
@@ -59,11 +58,6 @@ static void file_is_sent(void *arg, weir_transport *t, int err, uint64_t bytes)
     *(bool *)arg = true;
 }
 
-static bool is_set(void *arg)
-{
-    return *(bool *)arg;
-}
-
 STARTING(start_tls_end, there_is_none_while_a_file_is_sent, s)
 {
     bool is_sent = false;
@@ -72,7 +66,7 @@ STARTING(start_tls_end, there_is_none_while_a_file_is_sent, s)
     expect_ok(weir_transport_sendfile(s->client.t, fd, 0, 100, file_is_sent,
                                       &is_sent));
     expect_eq(starting_try(&s->client, NULL, 0), -EBUSY);
-    run_loop_until(s->loop, is_set, &is_sent);
+    RUN_UNTIL(s->loop, is_sent);
     close(fd);
 
     starting_wait_received(&s->server, 100);
@@ -83,16 +77,10 @@ STARTING(start_tls_end, there_is_none_while_a_file_is_sent, s)
 static int make_binding(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
 {
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind = WEIR_PROTOCOL_STREAM};
+    static CALLBACKS(protocol, STREAM);
     *(weir_transport **)arg = weir_transport_ref(t);
     ret->protocol = &protocol;
     return 0;
-}
-
-static bool is_there(void *arg)
-{
-    return *(weir_transport **)arg != NULL;
 }
 
 STARTING(start_tls_end, pipes_have_no_tls, s)
@@ -104,7 +92,7 @@ STARTING(start_tls_end, pipes_have_no_tls, s)
     expect_eq(pipe2(fds, O_CLOEXEC), 0);
     expect_ok(weir_connect_read_pipe(s->loop, &factory, fds[0], NULL, NULL,
                                      NULL, NULL));
-    run_loop_until(s->loop, is_there, &pipe_side);
+    RUN_UNTIL(s->loop, pipe_side != NULL);
     starting_turns(s, 2);
     weir_transport *kept = s->client.t;
     s->client.t = pipe_side;
@@ -255,11 +243,8 @@ static void crowd_lost(void *user, weir_transport *t, int err)
 static int crowd_create(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret)
 {
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind = WEIR_PROTOCOL_STREAM,
-                                                  .connection_made = crowd_made,
-                                                  .connection_lost =
-                                                      crowd_lost};
+    static CALLBACKS(protocol, STREAM, .connection_made = crowd_made,
+                     .connection_lost = crowd_lost);
 
     *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
     return 0;
@@ -272,16 +257,6 @@ static void crowd_done(void *arg, int err, weir_transport *t)
     crowd->time_out_count += err == WEIR_ETLSTIMEOUT;
 }
 
-static bool crowd_is_made(void *arg)
-{
-    return ((struct crowd *)arg)->made_count == CROWD;
-}
-
-static bool crowd_is_lost(void *arg)
-{
-    return ((struct crowd *)arg)->lost_count == CROWD;
-}
-
 UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
 {
     struct crowd crowd = {.made_count = 0};
@@ -292,7 +267,6 @@ UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
                                                .server_hostname = "localhost",
                                                .handshake_timeout_ns =
                                                    2 * RIG_MS};
-    const struct weir_start_tls_options options = {.size = sizeof(options)};
     int peers[CROWD];
 
     expect_eq(weir_loop_new(NULL, &crowd.loop), 0);
@@ -300,17 +274,16 @@ UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
         int fds[2];
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         peers[i] = fds[1];
-        const struct weir_connect_options connect = {.size = sizeof(connect)};
-        expect_ok(weir_adopt_connection(crowd.loop, &factory, fds[0], &connect,
+        expect_ok(weir_adopt_connection(crowd.loop, &factory, fds[0], NULL,
                                         NULL, NULL, NULL));
     }
-    run_loop_until(crowd.loop, crowd_is_made, &crowd);
+    RUN_UNTIL(crowd.loop, crowd.made_count == CROWD);
     for (int i = 0; i < CROWD; i++) {
-        expect_ok(weir_transport_start_tls(crowd.made[i], &settings, &options,
+        expect_ok(weir_transport_start_tls(crowd.made[i], &settings, NULL,
                                            crowd_done, &crowd, NULL));
     }
 
-    run_loop_until(crowd.loop, crowd_is_lost, &crowd);
+    RUN_UNTIL(crowd.loop, crowd.lost_count == CROWD);
 
     expect_eq(crowd.time_out_count, CROWD);
     expect_eq(weir_loop_free(crowd.loop), 0);

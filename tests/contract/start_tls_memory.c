@@ -68,24 +68,16 @@ static bool has_settled(const struct side *side)
     return side->is_lost || (side->done_count > 0 && side->done_err == 0);
 }
 
-static bool have_settled(void *arg)
+static bool have_settled(const struct starting *s)
 {
-    const struct starting *s = arg;
     return has_settled(&s->client) && has_settled(&s->server);
 }
 
-static bool have_talked(void *arg)
+static bool have_talked(const struct starting *s)
 {
-    const struct starting *s = arg;
     return s->client.is_lost || s->server.is_lost ||
            (s->client.received_len >= strlen("saysthat") &&
             s->server.received_len >= strlen("early asks."));
-}
-
-static bool are_lost(void *arg)
-{
-    const struct starting *s = arg;
-    return s->client.is_lost && s->server.is_lost;
 }
 
 /* True when it was told of an error, of memory or of what the other did. */
@@ -120,10 +112,10 @@ static void talk(struct starting *s)
     int err = write_text(&s->server, "says");
     err = err < 0 ? err : write_text(&s->client, "asks.");
     err = err < 0 ? err : write_text(&s->server, "that");
-    run_loop_until(s->loop, err < 0 ? have_settled : have_talked, s);
+    RUN_UNTIL(s->loop, err < 0 ? have_settled(s) : have_talked(s));
     end_side(&s->client);
     end_side(&s->server);
-    run_loop_until(s->loop, are_lost, s);
+    RUN_UNTIL(s->loop, s->client.is_lost && s->server.is_lost);
     const bool client_is_told = is_told(&s->client);
     const bool server_is_told = is_told(&s->server);
     if (!client_is_told && !server_is_told && err == 0) {
@@ -138,11 +130,11 @@ static void upgrade_and_talk(struct starting *s)
     upgrade_once_more(&s->client, NULL, 0);
     const int err = write_text(&s->client, "early ");
     upgrade_once_more(&s->server, NULL, 0);
-    run_loop_until(s->loop, have_settled, s);
+    RUN_UNTIL(s->loop, have_settled(s));
     if (err < 0) {
         weir_transport_abort(s->client.t);
         weir_transport_abort(s->server.t);
-        run_loop_until(s->loop, are_lost, s);
+        RUN_UNTIL(s->loop, s->client.is_lost && s->server.is_lost);
         return;
     }
     talk(s);
@@ -183,7 +175,7 @@ static void upgrade_late(struct starting *s, const struct variant *variant)
         upgrade_once_more(&s->server, NULL, 0);
     }
     expect_eq(weir_transport_resume_reading(s->server.t), 0);
-    run_loop_until(s->loop, have_settled, s);
+    RUN_UNTIL(s->loop, have_settled(s));
     talk(s);
 }
 

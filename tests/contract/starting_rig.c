@@ -5,7 +5,6 @@
  * is the one of now.
  */
 #include "tests/contract/starting_rig.h"
-#include "tests/bind.h"
 
 #include "lib/tls/context/context_impl.h"
 
@@ -85,54 +84,32 @@ static void side_resume(void *user, weir_transport *t)
     starting_note(side, "resume");
 }
 
-static const struct weir_protocol side_protocol = {
-    .size = sizeof(side_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = side_made,
-    .connection_lost = side_lost,
-    .data_received = side_received,
-    .eof_received = side_ended,
-    .pause_writing = side_pause,
-    .resume_writing = side_resume,
-};
+static CALLBACKS(side_protocol, STREAM, .connection_made = side_made,
+                 .connection_lost = side_lost, .data_received = side_received,
+                 .eof_received = side_ended, .pause_writing = side_pause,
+                 .resume_writing = side_resume);
 
 /* ---- opening ---- */
 
 static void open_fds(bool over_unix, int ret[2])
 {
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    uint16_t port;
     if (over_unix) {
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
-        return;
+    } else {
+        tcp_pair(ret, 0, 0);
     }
-    int fd = listen_tcp(&port, 0);
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    expect(ret[0] >= 0);
-    expect_eq(connect(ret[0], (struct sockaddr *)&address, sizeof(address)), 0);
-    ret[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-    expect(ret[1] >= 0);
-    close(fd);
-}
-
-static bool is_made(void *arg)
-{
-    return ((struct side *)arg)->t != NULL;
 }
 
 static void open_side(struct starting *s, struct side *side, int fd)
 {
     const struct weir_factory factory = bind_to(&side_protocol, side);
-    const struct weir_connect_options options = {.size = sizeof(options)};
     side->rig = s;
     side->is_server = side == &s->server;
     side->received = malloc(STARTING_ROOM);
     expect(side->received != NULL);
-    expect_ok(weir_adopt_connection(s->loop, &factory, fd, &options, NULL, NULL,
-                                    NULL));
-    run_loop_until(s->loop, is_made, side);
+    expect_ok(
+        weir_adopt_connection(s->loop, &factory, fd, NULL, NULL, NULL, NULL));
+    RUN_UNTIL(s->loop, side->t != NULL);
 }
 
 static void open_any(struct starting *s, bool over_unix)
@@ -290,55 +267,26 @@ bool starting_has(const struct side *side, const char *text)
 
 /* ---- waiting ---- */
 
-static bool is_done(void *arg)
-{
-    return ((struct side *)arg)->done_count > 0;
-}
-
-static bool is_lost(void *arg)
-{
-    return ((struct side *)arg)->is_lost;
-}
-
-static bool has_received(void *arg)
-{
-    struct side *side = arg;
-    return side->received_len >= side->rig->wanted;
-}
-
 void starting_wait_done(struct side *side)
 {
-    run_loop_until(side->rig->loop, is_done, side);
+    RUN_UNTIL(side->rig->loop, side->done_count > 0);
     expect_eq(side->done_count, 1);
 }
 
 void starting_wait_lost(struct side *side)
 {
-    run_loop_until(side->rig->loop, is_lost, side);
+    RUN_UNTIL(side->rig->loop, side->is_lost);
 }
 
 void starting_wait_received(struct side *side, size_t len)
 {
-    side->rig->wanted = len;
-    run_loop_until(side->rig->loop, has_received, side);
+    RUN_UNTIL(side->rig->loop, side->received_len >= len);
     expect_eq(side->received_len, len);
-}
-
-struct wanted_note {
-    const struct side *side;
-    const char *what;
-};
-
-static bool has_note(void *arg)
-{
-    const struct wanted_note *wanted = arg;
-    return strstr(wanted->side->notes, wanted->what) != NULL;
 }
 
 void starting_wait_note(struct side *side, const char *what)
 {
-    struct wanted_note wanted = {.side = side, .what = what};
-    run_loop_until(side->rig->loop, has_note, &wanted);
+    RUN_UNTIL(side->rig->loop, strstr(side->notes, what) != NULL);
 }
 
 /* Over a Unix socket what was sent is with the other side at once. */

@@ -55,7 +55,7 @@ struct starting {
     weir_tls_context *server_context;
     struct weir_tls_settings client_tls;
     struct weir_tls_settings server_tls;
-    size_t wanted; /* by starting_wait_received() */
+    size_t wanted; /* for the test */
 };
 
 /* Makes both sides, or with @lone one of them and the peer. */

@@ -4,12 +4,6 @@
  * moment is the business of the suites that make it move.
  */
 #include "tests/contract/maker.h"
-#include "tests/statistics.h"
-
-static bool has_echoed(const struct maker *m)
-{
-    return m->received == 1000 && statistics_of(m->loop).sent_bytes == 1000;
-}
 
 MAKER(stats, a_struct_without_its_size_is_refused, m)
 {
@@ -26,7 +20,8 @@ UNIT(stats, bytes_and_connections_are_counted)
     int fd = maker_serve_one(&m);
 
     expect_eq(send(fd, text, sizeof(text), 0), sizeof(text));
-    maker_run(&m, has_echoed);
+    RUN_UNTIL(m.loop,
+              m.received == 1000 && statistics_of(m.loop).sent_bytes == 1000);
 
     struct weir_loop_statistics now = statistics_of(m.loop);
     expect_eq(now.connections, 1);

@@ -9,7 +9,6 @@
  */
 #include "tests/contract/harness.h"
 #include "tests/marks.h"
-#include "tests/statistics.h"
 #include "tests/unit/random.h"
 
 #include <arpa/inet.h>
@@ -187,15 +186,10 @@ static void resume_writing(void *user, weir_transport *t)
     behave(conn);
 }
 
-static const struct weir_protocol storm_protocol = {
-    .size = sizeof(storm_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = connection_made,
-    .connection_lost = connection_lost,
-    .resume_writing = resume_writing,
-    .data_received = data_received,
-    .eof_received = eof_received,
-};
+static CALLBACKS(storm_protocol, STREAM, .connection_made = connection_made,
+                 .connection_lost = connection_lost,
+                 .resume_writing = resume_writing,
+                 .data_received = data_received, .eof_received = eof_received);
 
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
@@ -221,12 +215,11 @@ static void attempt_done(void *arg, int err, weir_transport *t)
 static void start_weir_client(struct storm *storm)
 {
     const struct weir_factory factory = {.create = create, .arg = storm};
-    const struct weir_connect_options options = {.size = sizeof(options)};
     const uint16_t port = ntohs(storm->addr.storage.inet.sin_port);
     weir_pending *connect;
 
     expect_ok(weir_create_connection(storm->loop, &factory, "127.0.0.1", port,
-                                     &options, attempt_done, storm, &connect));
+                                     NULL, attempt_done, storm, &connect));
     storm->attempts++;
     if (chance(storm, 20) == 0) {
         weir_pending_cancel(connect);
@@ -314,21 +307,9 @@ static void server_done(void *arg, int err, weir_server *server)
     storm->listening = true;
 }
 
-static bool is_listening(void *arg)
-{
-    return ((struct storm *)arg)->listening;
-}
-
-static bool is_calm(void *arg)
-{
-    const struct storm *storm = arg;
-    return storm->made == storm->lost && storm->attempts == 0;
-}
-
 static void start(struct storm *storm)
 {
     const struct weir_factory factory = {.create = create, .arg = storm};
-    const struct weir_server_options options = {.size = sizeof(options)};
 
     const struct unit_random random = storm->random;
     memset(storm, 0, sizeof(*storm));
@@ -337,9 +318,9 @@ static void start(struct storm *storm)
         storm->plain[i].fd = -1;
     }
     expect_eq(weir_loop_new(NULL, &storm->loop), 0);
-    expect_ok(weir_create_server(storm->loop, &factory, "127.0.0.1", 0,
-                                 &options, server_done, storm, &storm->server));
-    run_loop_until(storm->loop, is_listening, storm);
+    expect_ok(weir_create_server(storm->loop, &factory, "127.0.0.1", 0, NULL,
+                                 server_done, storm, &storm->server));
+    RUN_UNTIL(storm->loop, storm->listening);
     expect(weir_server_get_socket(storm->server, 0, &storm->addr) >= 0);
 }
 
@@ -373,11 +354,11 @@ static void rage(struct storm *storm, uint64_t count)
         }
         turn(storm);
     }
-    run_loop_until(storm->loop, is_calm, storm);
+    RUN_UNTIL(storm->loop, storm->made == storm->lost && storm->attempts == 0);
     for (int i = 0; i < 5; i++) { /* accepts of clients that are gone */
         turn(storm);
     }
-    run_loop_until(storm->loop, is_calm, storm);
+    RUN_UNTIL(storm->loop, storm->made == storm->lost && storm->attempts == 0);
 }
 
 static void expect_nothing_left(const struct storm *storm, uint64_t ops)

@@ -6,7 +6,6 @@
  */
 #include "tests/contract/stream_side.h"
 #include "tests/marks.h"
-#include "tests/statistics.h"
 
 #include <poll.h>
 
@@ -139,11 +138,6 @@ static int relay(void *arg, weir_reader *reader, weir_writer *writer)
     return err < 0 ? err : weir_writer_write_eof(far_side->writer);
 }
 
-static bool is_made(void *arg)
-{
-    return ((struct rig *)arg)->made_count > 0;
-}
-
 /* A second connection of the same kind, on the same loop. */
 static void open_far(struct rig *far, const struct rig *rig)
 {
@@ -155,7 +149,7 @@ static void open_far(struct rig *far, const struct rig *rig)
     side_handler = NULL;
     far->maker->open(far);
     set_nonblocking(far->peer);
-    rig_wait(far, is_made);
+    RUN_UNTIL(far->loop, far->made_count > 0);
     far_side = side_of(far);
 }
 

@@ -85,15 +85,9 @@ static int side_eof(void *user, weir_transport *t)
     return side->stream.protocol->eof_received(side->stream.user, t);
 }
 
-const struct weir_protocol side_protocol = {
-    .size = sizeof(side_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = side_made,
-    .connection_lost = side_lost,
-    .resume_writing = side_resume,
-    .data_received = side_received,
-    .eof_received = side_eof,
-};
+CALLBACKS(side_protocol, STREAM, .connection_made = side_made,
+          .connection_lost = side_lost, .resume_writing = side_resume,
+          .data_received = side_received, .eof_received = side_eof);
 
 bool side_next(struct rig *rig, weir_client_connected_fn *handler)
 {
@@ -110,13 +104,8 @@ bool side_next(struct rig *rig, weir_client_connected_fn *handler)
     return rig_next(rig);
 }
 
-static bool side_is_done(void *arg)
-{
-    return side_of((const struct rig *)arg)->is_done;
-}
-
 int side_wait(struct rig *rig)
 {
-    rig_wait(rig, side_is_done);
+    RUN_UNTIL(rig->loop, side_of(rig)->is_done);
     return side_of(rig)->result;
 }

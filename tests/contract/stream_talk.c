@@ -35,8 +35,7 @@ UNIT(stream_talk, an_echo_gives_every_byte_back_and_closes_at_the_end)
         rig_peer_shutdown(&rig);
         expect_eq(rig_peer_read_end(&rig), 0);
         expect_eq(side_wait(&rig), 0);
-        rig_wait_lost(&rig);
-        expect_eq(rig.lost_err, 0);
+        rig_expect_lost(&rig, 0);
         expect_eq(weir_transport_get_end(rig.t), WEIR_END_CLOSED);
     }
 }

@@ -4,7 +4,6 @@
  *
  * How they end is in subprocess_end.c.
  */
-#include "tests/bind.h"
 #include "tests/contract/child_rig.h"
 #include "tests/dump.h"
 
@@ -226,8 +225,7 @@ CHILDREN(subprocess, a_factory_that_fails_ends_the_child, child)
     child_expect_none();
 }
 
-static const struct weir_protocol stream = {.size = sizeof(stream),
-                                            .kind = WEIR_PROTOCOL_STREAM};
+static CALLBACKS(stream, STREAM);
 
 CHILDREN(subprocess, a_protocol_of_another_kind_is_refused, child)
 {

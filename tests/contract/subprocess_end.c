@@ -296,8 +296,7 @@ static pid_t trace(pid_t pid)
         _exit(0);
     }
     expect_eq(read(ends[0], &is_tracing, 1), 1);
-    close(ends[0]);
-    close(ends[1]);
+    close_ends(ends);
     return is_tracing ? tracer : 0;
 }
 

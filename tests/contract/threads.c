@@ -88,8 +88,7 @@ UNIT(threads, main_tasks_find_the_handle_of_the_call)
                                                  .thread_count = THREADS};
     for (int round = 0; round < 50; round++) {
         handle = NULL;
-        expect_eq(weir_threads_start(&options, look_at_handle, NULL, &handle),
-                  0);
+        expect_ok(weir_threads_start(&options, look_at_handle, NULL, &handle));
         expect_eq(weir_threads_join(handle), 0);
     }
 }
@@ -315,9 +314,8 @@ UNIT(threads, one_that_ends_well_leaves_the_others_running)
                                                  .thread_count = THREADS};
     served = (struct served){.failing = 0, .result = 7};
     open_served();
-    expect_eq(
-        weir_threads_start(&options, serve_until_cancelled, &served, &threads),
-        0);
+    expect_ok(
+        weir_threads_start(&options, serve_until_cancelled, &served, &threads));
     for (int i = 0; i < THREADS; i++) {
         wait_for(&served.runs);
     }
@@ -381,9 +379,8 @@ UNIT(threads, a_further_stop_does_not_cancel_again)
     weir_threads_stop(threads, FAILSAFE_S * 1000 * MS);
     for (int i = 0; i < 2;
          i++) { /* a task runs in the turn after its wake-up */
-        expect_eq(weir_threads_visit(threads, loop, turn_over, NULL,
-                                     turned_over, NULL),
-                  0);
+        expect_ok(weir_threads_visit(threads, loop, turn_over, NULL,
+                                     turned_over, NULL));
         expect_eq(weir_loop_run(loop), 0);
     }
     for (int i = 0; i < THREADS; i++) {
@@ -446,14 +443,12 @@ static int use_in_child(weir_threads *threads)
 UNIT(threads, a_forked_child_reaches_none_of_them)
 {
     weir_threads *threads = start_serving(NULL, 0);
-    int status = 1;
     const pid_t child = fork();
     expect_geq(child, 0);
     if (child == 0) {
         _exit(use_in_child(threads));
     }
-    expect_eq(waitpid(child, &status, 0), child);
-    expect_eq(status, 0);
+    expect_eq(end_of(child), 0);
     for (int i = 0; i < THREADS; i++) {
         expect_eq(served.cancelled_count[i], 0);
     }

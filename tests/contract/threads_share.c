@@ -22,9 +22,8 @@ UNIT(threads_share, a_call_runs_on_the_thread_that_it_is_for)
     weir_threads *threads = start_serving(NULL, 0);
     expect_eq(sem_init(&called, 0, 0), 0);
     for (uint32_t i = 0; i < THREADS; i++) {
-        expect_eq(weir_thread_call_soon(weir_threads_get_thread(threads, i),
-                                        note_thread, NULL, NULL),
-                  0);
+        expect_ok(weir_thread_call_soon(weir_threads_get_thread(threads, i),
+                                        note_thread, NULL, NULL));
         wait_for(&called);
         cr_assert(pthread_equal(called_on, served.ids[i]));
     }
@@ -94,9 +93,8 @@ UNIT(threads_share, a_visit_that_comes_to_a_loop_that_is_gone_is_told)
     struct tour tour = {.result = 1};
     open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
-    expect_eq(weir_threads_visit(threads, loop, visit_one, &tour,
-                                 told_elsewhere, &tour),
-              0);
+    expect_ok(weir_threads_visit(threads, loop, visit_one, &tour,
+                                 told_elsewhere, &tour));
     expect_eq(weir_loop_free(loop), 0);
     end_serving(threads);
     expect_eq(tour.result, -ECANCELED);
@@ -118,9 +116,8 @@ UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
     open_loop(NULL);
     served = (struct served){.failing = -1};
     open_served();
-    expect_eq(weir_threads_start(&options, visit_when_one_has_ended, &served,
-                                 &threads),
-              0);
+    expect_ok(weir_threads_start(&options, visit_when_one_has_ended, &served,
+                                 &threads));
     wait_for(&served.runs);
     wait_for(&served.runs);
     wait_for_end(weir_threads_get_thread(threads, 1));
@@ -158,9 +155,8 @@ static int storm_main(weir_thread *thread, void *arg)
 {
     weir_loop *own = weir_thread_get_loop(thread);
     for (int i = 0; i < 8; i++) {
-        expect_eq(weir_threads_visit(weir_thread_get_threads(thread), own,
-                                     storm_visit, NULL, storm_told, arg),
-                  0);
+        expect_ok(weir_threads_visit(weir_thread_get_threads(thread), own,
+                                     storm_visit, NULL, storm_told, arg));
         expect_eq(weir_yield(own), 0);
     }
     return 0;
@@ -218,8 +214,7 @@ UNIT(threads_share, statistics_are_the_sum_over_all_loops)
     struct weir_loop_statistics sum = {.size = sizeof(sum)};
     open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
-    expect_eq(weir_threads_get_statistics(threads, loop, &sum, visited, &tour),
-              0);
+    expect_ok(weir_threads_get_statistics(threads, loop, &sum, visited, &tour));
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(tour.result, THREADS);
     expect_eq(sum.size, sizeof(sum));
@@ -277,9 +272,8 @@ static void read_version(void *arg, weir_thread *thread)
 static void expect_all_read(weir_threads *threads, uint32_t number)
 {
     struct tour tour = {.result = 1};
-    expect_eq(
-        weir_threads_visit(threads, loop, read_version, &tour, visited, &tour),
-        0);
+    expect_ok(
+        weir_threads_visit(threads, loop, read_version, &tour, visited, &tour));
     expect_eq(weir_loop_run(loop), 0);
     for (int i = 0; i < THREADS; i++) {
         expect_eq(tour.order[i], number);
@@ -300,9 +294,8 @@ UNIT(threads_share, a_new_configuration_replaces_the_old_one_everywhere)
     expect_all_read(threads, 1);
     expect_eq(released(&versions[0]), 0);
     for (int i = 1; i < 3; i++) {
-        expect_eq(weir_threads_set_config(threads, &versions[i],
-                                          release_version, &versions[i]),
-                  0);
+        expect_ok(weir_threads_set_config(threads, &versions[i],
+                                          release_version, &versions[i]));
         expect_all_read(threads, (uint32_t)i + 1);
         expect_eq(released(&versions[i - 1]), 1);
         expect_eq(released(&versions[i]), 0);
@@ -352,9 +345,8 @@ UNIT(threads_share, a_reference_keeps_a_configuration_that_was_replaced)
     open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
-    expect_eq(weir_threads_set_config(threads, &versions[1], release_version,
-                                      &versions[1]),
-              0);
+    expect_ok(weir_threads_set_config(threads, &versions[1], release_version,
+                                      &versions[1]));
     expect_all_read(threads, 2);
     expect_eq(released(&versions[0]), 0);
     visit_all(threads, unhold_version, &versions[0]);
@@ -424,14 +416,12 @@ UNIT(threads_share, a_configuration_is_released_though_a_thread_has_ended)
                                                  .thread_count = THREADS};
     served = (struct served){.failing = 1};
     open_served();
-    expect_eq(
-        weir_threads_start(&options, serve_until_cancelled, &served, &threads),
-        0);
+    expect_ok(
+        weir_threads_start(&options, serve_until_cancelled, &served, &threads));
     wait_for_end(weir_threads_get_thread(threads, 1));
     for (int i = 0; i < 2; i++) {
-        expect_eq(weir_threads_set_config(threads, &versions[i],
-                                          release_version, &versions[i]),
-                  0);
+        expect_ok(weir_threads_set_config(threads, &versions[i],
+                                          release_version, &versions[i]));
     }
     end_serving(threads);
     expect_eq(versions[0].released_count, 1);
@@ -456,14 +446,12 @@ UNIT(threads_share, a_configuration_that_does_not_arrive_is_released)
                                                  .thread_count = THREADS};
     expect_eq(sem_init(&may_end, 0, 0), 0);
     open_served();
-    expect_eq(weir_threads_start(&options, end_when_told, &served, &threads),
-              0);
+    expect_ok(weir_threads_start(&options, end_when_told, &served, &threads));
     for (int i = 0; i < THREADS; i++) {
         wait_for(&served.runs);
     }
-    expect_eq(
-        weir_threads_set_config(threads, &version, release_version, &version),
-        0);
+    expect_ok(
+        weir_threads_set_config(threads, &version, release_version, &version));
     for (int i = 0; i < THREADS; i++) {
         expect_eq(sem_post(&may_end), 0);
     }
@@ -496,9 +484,8 @@ static void *set_versions(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         struct version *version = &setter->versions[i];
         next_mark();
-        expect_eq(weir_threads_set_config(setter->threads, version,
-                                          release_version, version),
-                  0);
+        expect_ok(weir_threads_set_config(setter->threads, version,
+                                          release_version, version));
         next_mark();
     }
     return NULL;

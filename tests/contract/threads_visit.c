@@ -4,6 +4,7 @@
  * statistics, and that it was slow.
  */
 #include "tests/contract/threads_rig.h"
+#include "tests/statistics.h"
 
 struct tour {
     sem_t *visited; /* posted on each thread; may be NULL */
@@ -53,10 +54,8 @@ UNIT(threads_visit, the_end_of_the_threads_is_no_end_of_a_visit)
     struct weir_loop_statistics sum = {.size = sizeof(sum)};
     open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
-    expect_eq(weir_threads_visit(threads, loop, visit_one, &tour, told, &tour),
-              0);
-    expect_eq(weir_threads_get_statistics(threads, loop, &sum, told, &second),
-              0);
+    expect_ok(weir_threads_visit(threads, loop, visit_one, &tour, told, &tour));
+    expect_ok(weir_threads_get_statistics(threads, loop, &sum, told, &second));
     end_threads(threads);
     while (!tour.is_told || !second.is_told) {
         expect_eq(weir_loop_run(loop), 0);
@@ -79,9 +78,8 @@ static void let_second_end(void *arg, weir_thread *thread)
 {
     visit_one(arg, thread);
     if (weir_thread_get_index(thread) == 0) {
-        expect_eq(weir_loop_call_soon(weir_thread_get_loop(thread), let_end,
-                                      NULL, NULL),
-                  0);
+        expect_ok(weir_loop_call_soon(weir_thread_get_loop(thread), let_end,
+                                      NULL, NULL));
     }
 }
 
@@ -109,9 +107,8 @@ UNIT(threads_visit, a_thread_that_ends_before_its_visit_is_not_counted)
     for (int i = 0; i < THREADS; i++) {
         wait_for(&served.runs);
     }
-    expect_eq(
-        weir_threads_visit(threads, loop, let_second_end, &tour, told, &tour),
-        0);
+    expect_ok(
+        weir_threads_visit(threads, loop, let_second_end, &tour, told, &tour));
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(tour.result, THREADS - 1);
     expect_eq(tour.count, THREADS - 1);
@@ -151,9 +148,8 @@ UNIT(threads_visit, a_loop_of_another_thread_cannot_ask)
     weir_threads *threads = start_serving(NULL, 0);
     asking.threads = threads;
     asking.foreign = loop;
-    expect_eq(weir_thread_call_soon(weir_threads_get_thread(threads, 0),
-                                    ask_on_another_loop, &asking, NULL),
-              0);
+    expect_ok(weir_thread_call_soon(weir_threads_get_thread(threads, 0),
+                                    ask_on_another_loop, &asking, NULL));
     wait_for(&may_end);
     expect_eq(asking.visit_err, -EPERM);
     expect_eq(asking.sum_err, -EPERM);
@@ -170,9 +166,8 @@ UNIT(threads_visit, statistics_that_nobody_waits_for_are_not_written)
     struct weir_loop_statistics sum = {.size = sizeof(sum), .turns = 7};
     open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
-    expect_eq(
-        weir_threads_get_statistics(threads, loop, &sum, told_elsewhere, &tour),
-        0);
+    expect_ok(weir_threads_get_statistics(threads, loop, &sum, told_elsewhere,
+                                          &tour));
     expect_eq(weir_loop_free(loop), 0);
     end_threads(threads);
     expect_eq(tour.result, -ECANCELED);
@@ -182,8 +177,8 @@ UNIT(threads_visit, statistics_that_nobody_waits_for_are_not_written)
 static void look_at_stack(void *arg, weir_thread *thread)
 {
     struct tour *tour = arg;
-    struct weir_loop_statistics one = {.size = sizeof(one)};
-    expect_eq(weir_loop_get_statistics(weir_thread_get_loop(thread), &one), 0);
+    const struct weir_loop_statistics one =
+        statistics_of(weir_thread_get_loop(thread));
     tour->high = one.stack_high_water_bytes > tour->high
                      ? one.stack_high_water_bytes
                      : tour->high;
@@ -195,9 +190,8 @@ UNIT(threads_visit, the_mark_of_stacks_is_the_highest_and_not_the_sum)
     struct weir_loop_statistics sum = {.size = sizeof(sum)};
     open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
-    expect_eq(
-        weir_threads_visit(threads, loop, look_at_stack, &tour, told, &tour),
-        0);
+    expect_ok(
+        weir_threads_visit(threads, loop, look_at_stack, &tour, told, &tour));
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(weir_threads_get_statistics(threads, loop, &sum, told, &tour), 0);
     expect_eq(weir_loop_run(loop), 0);
@@ -237,8 +231,7 @@ UNIT(threads_visit, a_slow_visit_is_reported_by_its_name)
                                                  .loop = &loop_options};
     open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
-    expect_eq(weir_threads_visit(threads, loop, be_slow, &tour, told, &tour),
-              0);
+    expect_ok(weir_threads_visit(threads, loop, be_slow, &tour, told, &tour));
     expect_eq(weir_loop_run(loop), 0);
     end_threads(threads);
     expect_str_eq(slow_name, "visit");

@@ -67,9 +67,7 @@ PAIRS(time_outs, limits_come_from_the_makers_options, rig,
                      .timeouts = {.size = sizeof(struct weir_timeouts),
                                   .read_ns = 200 * RIG_MS}})
 {
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
+    rig_expect_lost(rig, WEIR_EREADTIMEOUT);
 }
 
 /* ---- read ---- */
@@ -227,8 +225,7 @@ static void close_in_a_busy_loop(struct rig *rig)
 {
     set(rig, (struct weir_timeouts){.close_ns = 2 * RIG_MS});
     expect_eq(weir_loop_call_soon(rig->loop, close_and_hold_up, rig, NULL), 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
@@ -278,9 +275,7 @@ PAIRS(time_outs, a_close_in_time_is_no_error, rig, .needs = RIG_SENDS,
     enter_closing_pending(rig);
 
     expect_eq(rig_peer_read_end(rig), 0);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(rig->peer_received, rig->written);
 }
 
@@ -294,8 +289,7 @@ PAIRS(time_outs, the_other_limits_rest_while_closing, rig, .needs = RIG_SENDS,
     expect_eq(rig->lost_count, 0);
 
     expect_eq(rig_peer_read_end(rig), 0);
-    rig_wait_lost(rig);
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
 }
 
 /* ---- linger ---- */
@@ -313,9 +307,7 @@ PAIRS(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing, rig,
     expect_eq(rig->lost_count, 0);
 
     rig_peer_shutdown(rig);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
     expect_eq(rig->received, 0);
     expect_events(rig, "made lost");
 }
@@ -353,9 +345,7 @@ PAIRS(time_outs, lingering_is_ended_by_abort, rig,
     expect_eq(rig_write(rig, 1), -ESHUTDOWN);
 
     expect_eq(weir_transport_abort(rig->t), 0);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, 0);
+    rig_expect_lost(rig, 0);
 }
 
 PAIRS(time_outs, lingering_is_bounded_by_the_close_limit, rig,

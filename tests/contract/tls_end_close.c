@@ -120,17 +120,12 @@ TLS_ENDS(tls_end_close, discards_what_the_peer_sends_while_bytes_are_queued,
     expect_eq(end->received, 0);
 }
 
-static bool has_ended(struct tls_end *end)
-{
-    return strstr(end->events, "eof") != NULL;
-}
-
 TLS_ENDS(tls_end_close, is_told_of_a_reset_behind_the_peers_close_notify, end,
          .stays_open = true, .small_buffers = true)
 {
     tls_peer_close_notify(end);
     send_garbage(end);
-    tls_end_wait(end, has_ended);
+    TLS_END_UNTIL(end, strstr(end->events, "eof") != NULL);
     tls_end_clog(end);
     close_it(end);
     send_garbage(end);
@@ -145,17 +140,13 @@ TLS_ENDS(tls_end_close, is_told_of_a_reset_behind_the_peers_close_notify, end,
 
 /* ---- while the close waits for the peer ---- */
 
-static bool has_close_notify(struct tls_end *end)
-{
-    return end->peer.side.engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE;
-}
-
 /* All is sent, the close_notify too. */
 static void close_and_wait(struct tls_end *end)
 {
     tls_end_write(end, 1000);
     close_it(end);
-    tls_end_wait(end, has_close_notify);
+    TLS_END_UNTIL(end,
+                  end->peer.side.engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE);
     tls_end_turn_for(end, 10 * RIG_MS);
     expect_end_events(end, "made");
     expect_eq(end->peer.plain, 1000);
@@ -243,13 +234,12 @@ TLS_ENDS(tls_end_close, that_waits_has_no_limits_of_idleness, end, WAITS)
     const struct weir_timeouts limits = {.size = sizeof(limits),
                                          .idle_ns = 3600 * RIG_S,
                                          .read_ns = 3600 * RIG_S};
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
     close_and_wait(end);
 
     expect_eq(weir_transport_set_timeouts(end->t, &limits), 0);
     tls_end_turns(end, 3);
 
-    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
+    const struct weir_loop_statistics stats = statistics_of(end->loop);
     expect_eq(stats.timers, 1); /* that of the wait */
     tls_peer_close_notify(end);
     expect_closed(end, 0);
@@ -294,7 +284,8 @@ TLS_ENDS(tls_end_close, r36__writes_behind_it_are_refused, end, WAITS)
 {
     close_it(end);
     expect_eq(weir_transport_write(end->t, "x", 1), -ESHUTDOWN);
-    tls_end_wait(end, has_close_notify);
+    TLS_END_UNTIL(end,
+                  end->peer.side.engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE);
     expect_eq(weir_transport_write(end->t, "x", 1), -ESHUTDOWN);
     tls_peer_close_notify(end);
     expect_closed(end, 0);
@@ -307,7 +298,8 @@ TLS_ENDS(tls_end_close, r37__a_second_one_changes_nothing, end, WAITS)
     struct weir_extra_info info = {.size = sizeof(info)};
     close_it(end);
     close_it(end);
-    tls_end_wait(end, has_close_notify);
+    TLS_END_UNTIL(end,
+                  end->peer.side.engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE);
     close_it(end);
     expect_eq(weir_transport_get_extra_info(end->t, "cipher", &info), 0);
 
@@ -323,7 +315,8 @@ TLS_ENDS(tls_end_close, complaint_38__reading_goes_on_after_write_eof, end, 0)
 {
     tls_end_write(end, 1000);
     expect_eq(weir_transport_write_eof(end->t), 0);
-    tls_end_wait(end, has_close_notify);
+    TLS_END_UNTIL(end,
+                  end->peer.side.engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE);
     expect_eq(end->peer.plain, 1000);
     tls_peer_write(end, 50000);
     tls_peer_close_notify(end);

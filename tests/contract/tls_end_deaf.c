@@ -45,12 +45,6 @@ static int ask_for_keys(struct tls_end *end)
     return err;
 }
 
-/* Updates that come together have one answer. */
-static bool has_come(struct tls_end *end)
-{
-    return end->received == end->sent || strstr(end->events, "lost");
-}
-
 TLS_ENDS(tls_end_deaf, answers_to_key_updates_do_not_pile_up, end,
          .small_buffers = true)
 {
@@ -61,7 +55,8 @@ TLS_ENDS(tls_end_deaf, answers_to_key_updates_do_not_pile_up, end,
     clog_sealed(end);
     for (int i = 0; i < ANSWERS && !strstr(end->events, "lost"); i++) {
         expect_eq(ask_for_keys(end), 0);
-        tls_end_wait(end, has_come);
+        TLS_END_UNTIL(end, end->received == end->sent ||
+                               strstr(end->events, "lost"));
     }
     tls_end_wait_lost(end);
     expect_eq(end->lost_err, WEIR_ETLSFLOOD);
@@ -81,7 +76,8 @@ TLS_ENDS(tls_end_deaf, answers_to_key_updates_that_are_taken_may_be_any_number,
     }
     for (int i = 0; i < ANSWERS; i++) {
         expect_eq(ask_for_keys(end), 0);
-        tls_end_wait(end, has_come);
+        TLS_END_UNTIL(end, end->received == end->sent ||
+                               strstr(end->events, "lost"));
     }
     expect_end_events(end, "made data");
 }

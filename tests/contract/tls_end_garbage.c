@@ -4,7 +4,6 @@
  * harms no other connection.
  */
 #include "tests/contract/tls_end_rig.h"
-#include "tests/statistics.h"
 
 static const uint8_t request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /* A record that says that it has a byte more than any may have. */
@@ -118,7 +117,7 @@ static struct {
     size_t len;
 } told;
 
-static bool is_told(struct tls_end *end)
+static bool is_told(const struct tls_end *end)
 {
     ssize_t len;
 
@@ -139,7 +138,7 @@ TLS_ENDS(tls_end_garbage, complaint_40__a_refusal_tells_the_peer, end,
     expect_failed(end, WEIR_ETLSPROTOCOL);
 
     told.len = 0; /* a client has sent its hello before */
-    tls_end_wait(end, is_told);
+    TLS_END_UNTIL(end, is_told(end));
 
     expect_geq(told.len, 7);
     expect_eq(told.bytes[told.len - 7], 21);
@@ -224,16 +223,13 @@ TLS_ENDS(tls_end_garbage, r40__what_was_altered_breaks_the_connection, end, 0)
 
 /* ---- what comes with the last message of the handshake ---- */
 
-static bool has_shaken(struct tls_end *end)
-{
-    return end->peer.side.engine.state == WR_TLS_ENGINE_OPEN;
-}
-
 TLS_ENDS(tls_end_garbage, r31__data_may_come_with_the_end_of_the_handshake, end,
          .no_handshake = true)
 {
     tls_peer_begin(end);
-    tls_end_wait(end, has_shaken); /* its last message is on the way */
+    TLS_END_UNTIL(end,
+                  end->peer.side.engine.state ==
+                      WR_TLS_ENGINE_OPEN); /* its last message is on the way */
     tls_peer_write(end, 30000);
     tls_peer_close_notify(end);
     tls_peer_shutdown(end);

@@ -4,8 +4,6 @@
  * a round ends by looking at what is left. The peer is in tls_end_peer.c.
  */
 #include "tests/contract/tls_end_rig.h"
-#include "tests/bind.h"
-#include "tests/statistics.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -72,14 +70,9 @@ static int end_eof(void *user, weir_transport *t)
     return end->stays_open;
 }
 
-static const struct weir_protocol end_protocol = {
-    .size = sizeof(end_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = end_made,
-    .connection_lost = end_lost,
-    .data_received = end_data,
-    .eof_received = end_eof,
-};
+static CALLBACKS(end_protocol, STREAM, .connection_made = end_made,
+                 .connection_lost = end_lost, .data_received = end_data,
+                 .eof_received = end_eof);
 
 static void end_done(void *arg, int err, weir_transport *t)
 {
@@ -136,70 +129,38 @@ void tls_end_turns(struct tls_end *end, int count)
     }
 }
 
+void tls_end_step(struct tls_end *end)
+{
+    tls_end_turn(end);
+    poll(NULL, 0, 1);
+}
+
 void tls_end_turn_for(struct tls_end *end, uint64_t time_ns)
 {
     const uint64_t until_ns = rig_now_ns() + time_ns;
     for (int i = 0; i < RIG_TURNS_MIN || rig_now_ns() < until_ns; i++) {
-        tls_end_turn(end);
-        poll(NULL, 0, 1);
+        tls_end_step(end);
     }
-}
-
-void tls_end_wait(struct tls_end *end, bool (*condition)(struct tls_end *end))
-{
-    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
-    while (!condition(end)) {
-        if (rig_now_ns() > until_ns) {
-            weir_loop_dump(end->loop, stderr);
-        }
-        cr_assert_lt(rig_now_ns(), until_ns, "%s: events are '%s'", end_name,
-                     end->events);
-        tls_end_turn(end);
-        poll(NULL, 0, 1);
-    }
-}
-
-static bool end_is_lost(struct tls_end *end)
-{
-    return strstr(end->events, "lost") != NULL;
 }
 
 void tls_end_wait_lost(struct tls_end *end)
 {
-    tls_end_wait(end, end_is_lost);
-}
-
-static bool end_is_done(struct tls_end *end)
-{
-    return end->done_count > 0;
+    TLS_END_UNTIL(end, strstr(end->events, "lost") != NULL);
 }
 
 void tls_end_wait_done(struct tls_end *end)
 {
-    tls_end_wait(end, end_is_done);
-}
-
-static uint64_t end_wanted;
-
-static bool end_has_received(struct tls_end *end)
-{
-    return end->received >= end_wanted;
+    TLS_END_UNTIL(end, end->done_count > 0);
 }
 
 void tls_end_wait_received(struct tls_end *end, uint64_t bytes)
 {
-    end_wanted = bytes;
-    tls_end_wait(end, end_has_received);
-}
-
-static bool end_peer_has_ended(struct tls_end *end)
-{
-    return end->peer.end <= 0;
+    TLS_END_UNTIL(end, end->received >= bytes);
 }
 
 void tls_end_wait_peer_end(struct tls_end *end)
 {
-    tls_end_wait(end, end_peer_has_ended);
+    TLS_END_UNTIL(end, end->peer.end <= 0);
 }
 
 /* ---- rounds ---- */
@@ -207,23 +168,10 @@ void tls_end_wait_peer_end(struct tls_end *end)
 /* Two connected TCP sockets: [0] is the peer's. */
 static void end_connect(const struct tls_end *end, int ret[2])
 {
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    uint16_t port;
-    const int small = end->small_buffers ? SMALL_BUFFER : 0;
-    const int fd = listen_tcp(&port, 0);
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (small) {
-        set_socket_option(ret[0], SOL_SOCKET, SO_RCVBUF, small);
+    tcp_pair(ret, end->small_buffers ? SMALL_BUFFER : 0, 0);
+    if (end->small_buffers) {
+        set_socket_option(ret[1], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
     }
-    expect_eq(connect(ret[0], (struct sockaddr *)&address, sizeof(address)), 0);
-    ret[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-    expect_geq(ret[1], 0);
-    if (small) {
-        set_socket_option(ret[1], SOL_SOCKET, SO_SNDBUF, small);
-    }
-    close(fd);
     /* A reset drops what Nagle's algorithm has kept back. */
     set_socket_option(ret[0], IPPROTO_TCP, TCP_NODELAY, 1);
     set_nonblocking(ret[0]);
@@ -257,18 +205,6 @@ static void end_adopt(struct tls_end *end, int fd)
     weir_tls_context_unref(settings.context);
 }
 
-static bool end_is_open(struct tls_end *end)
-{
-    return end->t && !end->is_starting &&
-           end->peer.side.engine.state == WR_TLS_ENGINE_OPEN;
-}
-
-static bool end_can_start(struct tls_end *end)
-{
-    return end->t && (end->way == TLS_END_STARTED ||
-                      end->peer.outer.engine.state == WR_TLS_ENGINE_OPEN);
-}
-
 static void end_started(void *arg, int err, weir_transport *t)
 {
     struct tls_end *end = arg;
@@ -281,10 +217,9 @@ static void end_started(void *arg, int err, weir_transport *t)
 static void end_start(struct tls_end *end)
 {
     const struct weir_tls_settings settings = end_settings(end);
-    const struct weir_start_tls_options options = {.size = sizeof(options)};
     weir_transport *t;
     end->is_starting = true;
-    expect_ok(weir_transport_start_tls(end->t, &settings, &options, end_started,
+    expect_ok(weir_transport_start_tls(end->t, &settings, NULL, end_started,
                                        end, &t));
     weir_tls_context_unref(settings.context);
     weir_transport_ref(t);
@@ -319,35 +254,31 @@ static void end_begin(struct tls_end *end)
         tls_peer_begin_outer(end);
     }
     if (end->way != TLS_END_MADE) {
-        tls_end_wait(end, end_can_start);
+        TLS_END_UNTIL(end, end->t && (end->way == TLS_END_STARTED ||
+                                      end->peer.outer.engine.state ==
+                                          WR_TLS_ENGINE_OPEN));
         end_start(end);
     }
     if (!end->no_handshake) {
         tls_peer_begin(end);
-        tls_end_wait(end, end_is_open);
+        TLS_END_UNTIL(end,
+                      end->t && !end->is_starting &&
+                          end->peer.side.engine.state == WR_TLS_ENGINE_OPEN);
         tls_end_turns(end, 2); /* tickets are there */
     }
 }
 
-/* A transport below may outlive TLS: it waits until the peer has the alert. */
-static bool end_has_no_connection(struct tls_end *end)
-{
-    struct weir_loop_statistics stats = statistics_of(end->loop);
-    return stats.connections == 0;
-}
-
 static void end_end(struct tls_end *end)
 {
-    struct weir_loop_statistics stats = {.size = sizeof(stats)};
-
-    if (end->t && !end_is_lost(end)) {
+    if (end->t && !strstr(end->events, "lost")) {
         expect_eq(weir_transport_abort(end->t), 0);
         tls_end_wait_lost(end);
     }
     weir_transport_unref(end->t);
-    tls_end_wait(end, end_has_no_connection);
+    /* A transport below outlives TLS until the peer has the alert. */
+    TLS_END_UNTIL(end, statistics_of(end->loop).connections == 0);
     tls_end_turns(end, 3);
-    expect_eq(weir_loop_get_statistics(end->loop, &stats), 0);
+    const struct weir_loop_statistics stats = statistics_of(end->loop);
     expect_eq(stats.connections, 0);
     expect_eq(stats.queued_bytes, 0);
     expect_eq(stats.leases, 0);

@@ -117,8 +117,9 @@ void tls_end_turns(struct tls_end *end, int count);
 /* Turns for a while, and at least RIG_TURNS_MIN times: for what must not
  * happen. */
 void tls_end_turn_for(struct tls_end *end, uint64_t time_ns);
-/* Turns until @condition holds; fails the test when that takes 30 s. */
-void tls_end_wait(struct tls_end *end, bool (*condition)(struct tls_end *end));
+/* A turn, and time for a busy kernel. */
+void tls_end_step(struct tls_end *end);
+#define TLS_END_UNTIL(end, condition) TURN_UNTIL(tls_end_step(end), condition)
 void tls_end_wait_lost(struct tls_end *end);
 void tls_end_wait_done(struct tls_end *end);
 void tls_end_wait_received(struct tls_end *end, uint64_t bytes);

@@ -5,7 +5,6 @@
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
-#include "tests/statistics.h"
 
 /* ---- the server ---- */
 
@@ -57,20 +56,11 @@ static void serve(struct maker *m, uint64_t handshake_timeout_ns)
     serve_as(m, NULL, handshake_timeout_ns);
 }
 
-static bool has_clients(const struct maker *m)
-{
-    return weir_server_get_connection_count(m->server) == seen.wanted;
-}
-
 static void wait_clients(struct maker *m, uint64_t count)
 {
     seen.wanted = count;
-    maker_run(m, has_clients);
-}
-
-static bool has_reports(const struct maker *m)
-{
-    return (uint64_t)m->reports >= seen.wanted;
+    RUN_UNTIL(m->loop,
+              weir_server_get_connection_count(m->server) == seen.wanted);
 }
 
 static uint16_t own_port(int fd)
@@ -168,7 +158,7 @@ MAKER(tls_end_server, complaint_41__each_failed_handshake_is_reported, m)
         seen.wanted = (uint64_t)i + 1;
         const int fd = send_probe(m, &probes[i]);
 
-        maker_run(m, has_reports);
+        RUN_UNTIL(m->loop, (uint64_t)m->reports >= seen.wanted);
         wait_clients(m, 0);
 
         expect_eq(m->report_err, probes[i].err, "%s: %s", probes[i].name,
@@ -189,7 +179,7 @@ MAKER(tls_end_server, a_stalled_handshake_is_ended_and_reported, m)
     expect_eq(send(fd, "\x16\x03\x01", 3, MSG_NOSIGNAL), 3);
 
     seen.wanted = 1;
-    maker_run(m, has_reports);
+    RUN_UNTIL(m->loop, (uint64_t)m->reports >= seen.wanted);
     wait_clients(m, 0);
 
     expect_eq(m->report_err, WEIR_ETLSTIMEOUT);
@@ -208,7 +198,7 @@ static void send_probes(struct maker *m, int count, int batch)
             fds[i] = send_probe(m, &probes[(sent + i) % PROBE_COUNT]);
         }
         seen.wanted = (uint64_t)m->reports + (uint64_t)batch;
-        maker_run(m, has_reports);
+        RUN_UNTIL(m->loop, (uint64_t)m->reports >= seen.wanted);
         wait_clients(m, 0);
         for (int i = 0; i < batch; i++) {
             close(fds[i]);
@@ -257,7 +247,7 @@ MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served, m)
     for (int i = 0; i < 5; i++) {
         const int fd = send_probe(m, &probes[i]);
         seen.wanted = (uint64_t)m->reports + 1;
-        maker_run(m, has_reports);
+        RUN_UNTIL(m->loop, (uint64_t)m->reports >= seen.wanted);
         wait_clients(m, 1);
         close(fd);
         expect_eq(weir_transport_write(m->done_t, "data", 4), 0);
@@ -297,11 +287,6 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
 
 /* ---- ends of the server while clients are in their handshake ---- */
 
-static bool is_closed(const struct maker *m)
-{
-    return m->closed > 0;
-}
-
 enum { CLIENT_COUNT = 3 };
 
 /* Clients that have begun a handshake, and one that said nothing. */
@@ -323,7 +308,7 @@ static void let_in(struct maker *m, int ret[CLIENT_COUNT])
 /* The server has ended them, which is no fault of theirs. */
 static void expect_ended(struct maker *m, const int fds[CLIENT_COUNT])
 {
-    maker_run(m, is_closed);
+    RUN_UNTIL(m->loop, m->closed > 0);
 
     expect_eq(weir_server_get_connection_count(m->server), 0);
     expect_eq(m->reports, 0);

@@ -71,11 +71,6 @@ TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, end, .all_ways = true)
 
 enum { MUCH = 4 << 20 };
 
-static bool is_closing(struct tls_end *end)
-{
-    return weir_transport_is_closing(end->t);
-}
-
 static void expect_all_and_broken(struct tls_end *end)
 {
     end->peer.is_deaf = false;
@@ -92,7 +87,7 @@ TLS_ENDS(tls_ends, a_cut_is_told_after_all_that_was_written_is_sent, end,
     tls_end_write(end, MUCH);
     tls_peer_write(end, 40000);
     tls_peer_shutdown(end);
-    tls_end_wait(end, is_closing);
+    TLS_END_UNTIL(end, weir_transport_is_closing(end->t));
 
     expect_eq(weir_transport_write(end->t, "", 1), -ESHUTDOWN);
     expect_all_and_broken(end);
@@ -109,17 +104,12 @@ TLS_ENDS(tls_ends, a_cut_of_all_is_told_after_all_that_was_written_is_sent, end,
     expect_all_and_broken(end);
 }
 
-static bool peer_has_all(struct tls_end *end)
-{
-    return end->peer.plain == end->written;
-}
-
 /* When the cut is seen depends on the network: nothing may wait any more. */
 TLS_ENDS(tls_ends, a_cut_is_answered_by_a_close_notify_when_all_is_sent, end,
          .all_ways = true, .small_buffers = true)
 {
     tls_end_write(end, MUCH);
-    tls_end_wait(end, peer_has_all);
+    TLS_END_UNTIL(end, end->peer.plain == end->written);
     tls_peer_write(end, 40000);
     tls_peer_cut(end);
 
@@ -147,7 +137,7 @@ TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, end,
     tls_end_write(end, MUCH);
     tls_peer_write(end, 40000);
     tls_peer_cut(end);
-    tls_end_wait(end, is_closing);
+    TLS_END_UNTIL(end, weir_transport_is_closing(end->t));
     tls_peer_reset(end);
 
     expect_broken(end, WEIR_ETLSTRUNCATED);
@@ -293,11 +283,6 @@ TLS_ENDS(tls_ends, an_abort_drops_bytes_that_were_sealed_in_its_turn, end, 0)
 
 /* ---- a file that was sent ---- */
 
-static bool is_file_done(struct tls_end *end)
-{
-    return dump_has(end->loop, "file=done");
-}
-
 static void count_file(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     struct tls_end *end = arg;
@@ -316,7 +301,7 @@ TLS_ENDS(tls_ends, a_reset_may_come_before_the_program_knows_of_its_file, end,
     const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     end->peer.is_deaf = true;
     expect_eq(weir_transport_sendfile(end->t, fd, 0, 1000, count_file, end), 0);
-    tls_end_wait(end, is_file_done);
+    TLS_END_UNTIL(end, dump_has(end->loop, "file=done"));
     expect_eq(end->count, 0);
 
     tls_peer_reset(end);

@@ -50,11 +50,7 @@ static int client_received(void *user, weir_transport *t,
     return 0;
 }
 
-static const struct weir_protocol client_protocol = {
-    .size = sizeof(client_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .data_received = client_received,
-};
+static CALLBACKS(client_protocol, STREAM, .data_received = client_received);
 
 static int client_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
@@ -85,12 +81,11 @@ static void client_start(struct client *client, struct maker *m, int fd)
                                            .tls = &settings};
     settings.server_hostname = "localhost";
     *client = (struct client){.m = m};
-    expect_eq(fd >= 0 ? weir_adopt_connection(m->loop, &factory, fd, &options,
+    expect_ok(fd >= 0 ? weir_adopt_connection(m->loop, &factory, fd, &options,
                                               client_done, client, NULL)
                       : weir_create_connection(m->loop, &factory, "127.0.0.1",
                                                server_port(m->server), &options,
-                                               client_done, client, NULL),
-              0);
+                                               client_done, client, NULL));
     weir_tls_context_unref(context);
 }
 
@@ -171,17 +166,12 @@ MAKER(tls_server, new_connections_get_new_settings_and_old_ones_go_on, m)
     maker_run(m, maker_is_empty);
 }
 
-static bool is_accepted(const struct maker *m)
-{
-    return weir_server_get_connection_count(m->server) == 1;
-}
-
 MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings, m)
 {
     struct client client;
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
     int fd = peer_connect(m);
-    maker_run(m, is_accepted);
+    RUN_UNTIL(m->loop, weir_server_get_connection_count(m->server) == 1);
 
     expect_eq(replace_context(m, "rsa.pem", "rsa.key"), 0);
     client_start(&client, m, fd);
@@ -198,7 +188,7 @@ MAKER(tls_server, a_handshake_under_way_is_not_ended_by_a_stop, m)
     struct client client;
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
     int fd = peer_connect(m);
-    maker_run(m, is_accepted);
+    RUN_UNTIL(m->loop, weir_server_get_connection_count(m->server) == 1);
 
     expect_eq(weir_server_stop(m->server, UINT64_MAX, NULL, NULL), 0);
     maker_run_for(m, MS);
@@ -349,8 +339,7 @@ MAKER(tls_server, settings_that_are_refused_leave_the_old_ones, m)
 
 MAKER(tls_server, a_server_without_tls_stays_without, m)
 {
-    const struct weir_server_options options = {.size = sizeof(options)};
-    maker_serve(m, "127.0.0.1", &options);
+    maker_serve(m, "127.0.0.1", NULL);
 
     expect_eq(replace_context(m, "rsa.pem", "rsa.key"), -EINVAL);
 }

@@ -160,8 +160,7 @@ UNIT(unix_socket, a_path_may_be_relative_and_as_long_as_the_address)
     path[107] = 'p';
     path[108] = '\0';
     expect_eq(serve(m, path), -ENAMETOOLONG);
-    const struct weir_connect_options options = {.size = sizeof(options)};
-    expect_eq(weir_create_unix_connection(m->loop, &m->factory, path, &options,
+    expect_eq(weir_create_unix_connection(m->loop, &m->factory, path, NULL,
                                           maker_connect_done, m, NULL),
               -ENAMETOOLONG);
     expect_eq(chdir("/"), 0);
@@ -261,18 +260,14 @@ UNIT(unix_socket, what_is_no_socket_is_in_use_and_stays)
 
 UNIT(unix_socket, a_path_that_becomes_free_meanwhile_is_taken)
 {
-    const struct weir_server_options options = {.size = sizeof(options)};
     int fd = place_bind(place, SOCK_STREAM, 4);
-    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path,
-                                      &options, maker_server_done, m,
-                                      &m->server));
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
+                                      maker_server_done, m, &m->server));
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
 
     close(fd); /* its file stays */
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_served(m, place);
 }
 
@@ -311,22 +306,18 @@ UNIT(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
 
 UNIT(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it)
 {
-    const struct weir_server_options options = {.size = sizeof(options)};
     place_litter(place);
     int lock = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cr_assert_eq(flock(lock, LOCK_EX), 0);
     expect_in_use(m, place);
     m->done = 0;
-    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path,
-                                      &options, maker_server_done, m,
-                                      &m->server));
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
+                                      maker_server_done, m, &m->server));
     maker_run_until_timer(m);
     expect_eq(m->done, 0);
 
     close(lock);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_served(m, place);
 }
 
@@ -369,8 +360,7 @@ static int count_winners(const struct place *place)
     for (int i = 0; i < RIVALS; i++) {
         pids[i] = start_rival(place, go, told, stop);
     }
-    close(go[0]);
-    close(go[1]);
+    close_ends(go);
     for (int i = 0; i < RIVALS; i++) {
         cr_assert_eq(read(told[0], &byte, 1), 1);
         winners += byte == 'y';
@@ -378,15 +368,13 @@ static int count_winners(const struct place *place)
     int fd = place_connect(place);
     expect_geq(fd, 0, "the winner is reached");
     close(fd);
-    close(stop[0]);
-    close(stop[1]);
+    close_ends(stop);
     for (int i = 0; i < RIVALS; i++) {
         int status;
         cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
         cr_assert(WIFEXITED(status) && WEXITSTATUS(status) < 2);
     }
-    close(told[0]);
-    close(told[1]);
+    close_ends(told);
     return winners;
 }
 
@@ -454,16 +442,13 @@ UNIT(unix_socket, the_file_of_a_socket_that_was_handed_in_is_removed_too)
 
 UNIT(unix_socket, a_start_that_fails_later_leaves_no_file)
 {
-    struct weir_server_options options = {.size = sizeof(options)};
     struct weir_address all[2] = {place_address(place)};
     int taken = peer_listen(1, &all[1]);
     m->done = 0;
-    expect_ok(weir_create_server_on(m->loop, &m->factory, all, 2, &options,
+    expect_ok(weir_create_server_on(m->loop, &m->factory, all, 2, NULL,
                                     maker_server_done, m, &m->server));
 
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, -EADDRINUSE);
+    maker_expect_done(m, -EADDRINUSE);
     cr_assert(!place_exists(place));
     close(taken);
 }

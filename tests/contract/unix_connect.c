@@ -29,9 +29,7 @@ UNIT(unix_connect, a_connection_to_a_path_is_made)
     int listener = place_bind(place, SOCK_STREAM, 4);
 
     start(m, place->path, 0);
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     expect_str_eq(m->log, "FMD");
     cr_assert(weir_address_is_equal(&m->peername, &address));
     cr_assert_not(fcntl(weir_transport_get_socket(m->t), F_GETFL) & O_NONBLOCK);
@@ -46,17 +44,14 @@ UNIT(unix_connect, a_connection_to_a_path_is_made)
 UNIT(unix_connect, a_connection_that_cannot_be_made_says_why)
 {
     start(m, place->path, 0);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -ENOENT);
+    maker_expect_done(m, -ENOENT);
     place_litter(place);
     start(m, place->path, 0);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -ECONNREFUSED);
+    maker_expect_done(m, -ECONNREFUSED);
     unlink(place->path);
     int fd = place_bind(place, SOCK_DGRAM, -1);
     start(m, place->path, 0);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -EPROTOTYPE);
+    maker_expect_done(m, -EPROTOTYPE);
     close(fd);
     unlink(place->path);
     close(open(place->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
@@ -97,9 +92,7 @@ UNIT(unix_connect, a_full_queue_is_waited_for_without_spinning)
     expect_eq(m->done, 0);
 
     close(accept(full.listener, NULL, NULL));
-    maker_run(m, maker_is_done);
-
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     int fd = accept(full.listener, NULL, NULL);
     expect_geq(fd, 0);
     close(fd);
@@ -110,8 +103,7 @@ UNIT(unix_connect, the_time_out_ends_a_wait_for_a_full_queue)
 {
     const struct full full = full_open(place);
     start(m, place->path, 20 * MS);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -ETIMEDOUT);
+    maker_expect_done(m, -ETIMEDOUT);
     expect_str_eq(m->log, "D");
     full_close(&full, place);
 }
@@ -123,8 +115,7 @@ UNIT(unix_connect, cancel_ends_a_wait_for_a_full_queue)
     maker_run_for(m, 5 * MS);
     weir_pending_cancel(connect);
     weir_pending_cancel(connect);
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, -ECANCELED);
+    maker_expect_done(m, -ECANCELED);
     expect_eq(m->done, 1);
     full_close(&full, place);
 }
@@ -137,8 +128,7 @@ UNIT(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer)
         maker_run_for(m, (unsigned int)i * MS / 4);
         expect_eq(m->done, 0);
         weir_pending_cancel(connect);
-        maker_run(m, maker_is_done);
-        expect_eq(m->done_err, -ECANCELED);
+        maker_expect_done(m, -ECANCELED);
     }
     full_close(&full, place);
 }
@@ -169,11 +159,10 @@ UNIT(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue)
 
 UNIT(unix_connect, a_pair_is_adopted_as_a_unix_socket)
 {
-    struct weir_connect_options options = {.size = sizeof(options)};
     int ends[2];
     char text[256];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, ends[0], &options,
+    expect_ok(weir_adopt_connection(m->loop, &m->factory, ends[0], NULL,
                                     maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     weir_transport_get_error_text(m->t, text, sizeof(text));
@@ -210,8 +199,7 @@ static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
     expect_ok(weir_adopt_server(m->loop, &m->factory,
                                 fcntl(listener, F_DUPFD_CLOEXEC, 0), &options,
                                 maker_server_done, m, &m->server));
-    maker_run(m, maker_is_done);
-    expect_eq(m->done_err, 0);
+    maker_expect_done(m, 0);
     weir_server_free(m->server);
     m->server = NULL;
     maker_run_for(m, MS);
@@ -245,8 +233,7 @@ UNIT(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
         maker_run(m, maker_is_done);
         expect_eq(passes_fds(ends[0]), (int)fd_limit);
     }
-    close(ends[0]);
-    close(ends[1]);
+    close_ends(ends);
     cr_assert(!place_exists(place));
 }
 
@@ -305,9 +292,8 @@ UNIT(unix_connect, a_tcp_connection_has_no_credentials)
     struct weir_extra_info info = {.size = sizeof(info)};
     struct weir_address address;
     int listener = peer_listen(1, &address);
-    struct weir_connect_options options = {.size = sizeof(options)};
-    expect_ok(weir_create_connection_to(m->loop, &m->factory, &address, 1,
-                                        &options, maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_to(m->loop, &m->factory, &address, 1, NULL,
+                                        maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
 
     expect_eq(weir_transport_get_peercred(m->t, &cred), -EOPNOTSUPP);

@@ -78,9 +78,8 @@ static void note_end(void *arg, int err,
 
 static void ask(struct world *world)
 {
-    expect_eq(weir_upstreams_connect(world->set, &world->m.factory, NULL,
-                                     note_end, world, NULL),
-              0);
+    expect_ok(weir_upstreams_connect(world->set, &world->m.factory, NULL,
+                                     note_end, world, NULL));
 }
 
 static void run_until_done(struct world *world)
@@ -131,9 +130,8 @@ UNIT(upstream_sockets, the_own_address_of_the_options_is_kept)
     add_port(&world, "127.0.0.1", 1);
     add_port(&world, "127.0.0.1", address_port(&address));
     options.connect.local_address = &own;
-    expect_eq(weir_upstreams_connect(world.set, &world.m.factory, &options,
-                                     note_end, &world, NULL),
-              0);
+    expect_ok(weir_upstreams_connect(world.set, &world.m.factory, &options,
+                                     note_end, &world, NULL));
     memset(&own, 0, sizeof(own));
     run_until_done(&world);
     expect_eq(world.told.err, 0);
@@ -216,15 +214,10 @@ UNIT(upstream_sockets, a_limit_holds_until_a_slot_is_ended)
 
 /* ---- checks ---- */
 
-static bool has_changed(const struct maker *m)
-{
-    return ((const struct world *)m)->change_count > 0;
-}
-
 static void run_until_changed(struct world *world)
 {
     world->change_count = 0;
-    maker_run(&world->m, has_changed);
+    RUN_UNTIL(world->m.loop, world->change_count > 0);
 }
 
 static int answer_received(void *user, weir_transport *t,
@@ -234,10 +227,7 @@ static int answer_received(void *user, weir_transport *t,
     return weir_transport_write(t, user, strlen((const char *)user));
 }
 
-static const struct weir_protocol answering = {.size = sizeof(answering),
-                                               .kind = WEIR_PROTOCOL_STREAM,
-                                               .data_received =
-                                                   answer_received};
+static CALLBACKS(answering, STREAM, .data_received = answer_received);
 
 /* A server that answers all that it receives with the text. */
 static int answer_create(void *arg, weir_transport *t,
@@ -246,11 +236,6 @@ static int answer_create(void *arg, weir_transport *t,
     (void)t;
     *ret = (struct weir_protocol_binding){&answering, *(char **)arg};
     return 0;
-}
-
-static bool server_is_done(const struct maker *m)
-{
-    return m->done > 0;
 }
 
 static void check_server(const struct weir_upstream_check *check,
@@ -262,10 +247,9 @@ static void check_server(const struct weir_upstream_check *check,
                                                    .check = check};
     const struct weir_factory factory = {answer_create, &text};
     world_open(&world, &options);
-    expect_eq(weir_create_server(world.m.loop, &factory, "127.0.0.1", 0, NULL,
-                                 maker_server_done, &world.m, &world.m.server),
-              0);
-    maker_run(&world.m, server_is_done);
+    expect_ok(weir_create_server(world.m.loop, &factory, "127.0.0.1", 0, NULL,
+                                 maker_server_done, &world.m, &world.m.server));
+    RUN_UNTIL(world.m.loop, world.m.done > 0);
     add_port(&world, "127.0.0.1", server_port(world.m.server));
     run_until_changed(&world);
     expect_eq(world.state, WEIR_UPSTREAM_UP, "starts_down is set");

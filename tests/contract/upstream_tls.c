@@ -110,30 +110,18 @@ static int add(const char *name)
     return weir_upstreams_add(set, &options, NULL);
 }
 
-static bool has_state(const struct maker *unused)
-{
-    (void)unused;
-    return state != 0;
-}
-
-static bool has_ended(const struct maker *unused)
-{
-    (void)unused;
-    return end_count > 0;
-}
-
 static void connect_now(void)
 {
     expect_eq(
         weir_upstreams_connect(set, &m.factory, NULL, note_end, NULL, NULL), 0);
-    maker_run(&m, has_ended);
+    RUN_UNTIL(m.loop, end_count > 0);
 }
 
 UNIT(upstream_tls, a_good_handshake_is_up_and_serves_connections)
 {
     start(WEIR_CHECK_TLS, true);
     expect_eq(add("localhost"), 0);
-    maker_run(&m, has_state);
+    RUN_UNTIL(m.loop, state != 0);
     expect_eq(state, WEIR_UPSTREAM_UP);
     connect_now();
     expect_eq(end_err, 0);
@@ -144,7 +132,7 @@ UNIT(upstream_tls, a_certificate_for_another_name_is_down)
 {
     start(WEIR_CHECK_TLS, true);
     expect_eq(add("other.example"), 0);
-    maker_run(&m, has_state);
+    RUN_UNTIL(m.loop, state != 0);
     expect_eq(state, WEIR_UPSTREAM_DOWN);
     expect_eq(state_err, WEIR_ETLSHOSTNAME);
     connect_now();
@@ -161,7 +149,7 @@ UNIT(upstream_tls, new_settings_are_those_of_the_next_connections)
     start(WEIR_CHECK_TCP, true);
     settings.context = client_context;
     expect_eq(add("localhost"), 0);
-    maker_run(&m, has_state);
+    RUN_UNTIL(m.loop, state != 0);
     upstream = weir_upstreams_get_upstream(set, 0);
     expect_eq(weir_upstream_set_tls(upstream, &settings), 0);
     connect_now();
@@ -182,7 +170,7 @@ UNIT(upstream_tls, a_check_by_tcp_makes_no_handshake)
 {
     start(WEIR_CHECK_TCP, false);
     expect_eq(add("localhost"), 0);
-    maker_run(&m, has_state);
+    RUN_UNTIL(m.loop, state != 0);
     expect_eq(state, WEIR_UPSTREAM_UP);
     finish();
 }

@@ -3,7 +3,6 @@
  * those that come later, and numbers that are used again. Without memory
  * nothing is watched.
  */
-#include "tests/bind.h"
 #include "tests/contract/harness.h"
 #include "tests/walk.h"
 
@@ -23,8 +22,7 @@ PAIRS(watch_owned, r62__the_descriptor_of_a_transport_is_refused, rig,
 
     expect_eq(weir_loop_add_reader(rig->loop, fd, count_call, &calls), -EBUSY);
     expect_eq(weir_loop_add_writer(rig->loop, fd, count_call, &calls), -EBUSY);
-    rig_peer_send(rig, 100);
-    rig_wait_received(rig, 100);
+    rig_receive(rig, 100);
 
     expect_eq(calls, 0);
     expect_ok(weir_loop_add_reader(rig->loop, rig->peer, count_call, &calls));
@@ -52,8 +50,7 @@ PAIRS(watch_owned, r62__a_number_is_free_again_when_the_connection_is_lost, rig,
     close(fd);
 }
 
-static const struct weir_protocol silent = {.size = sizeof(silent),
-                                            .kind = WEIR_PROTOCOL_STREAM};
+static CALLBACKS(silent, STREAM);
 
 /* Adopts one end of a pair; returns the other. */
 static int adopt_end(weir_loop *loop, int *ret_owned)
@@ -129,8 +126,7 @@ static void add_without(void *arg)
 
     expect_geq(calls, 1);
     expect_eq(weir_loop_free(loop), 1);
-    close(pair[0]);
-    close(pair[1]);
+    close_ends(pair);
     close(peer);
 }
 

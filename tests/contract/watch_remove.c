@@ -51,8 +51,7 @@ UNIT(watch_remove, a_reader_that_another_one_removes_is_not_called_any_more)
     expect_eq(first.calls == 0, second.calls > 0, "one of them removed both");
     expect_geq(first.calls + second.calls, 5);
     weir_loop_remove_reader(loop, others[0]);
-    close(others[0]);
-    close(others[1]);
+    close_ends(others);
 }
 
 UNIT(watch_remove, a_reader_that_removes_itself_is_called_once)
@@ -163,8 +162,7 @@ UNIT_IN(watch_remove, a_loop_that_is_being_freed_takes_no_more, unit_alone,
 
     expect_eq(watcher.calls, -ESHUTDOWN);
     close(peer);
-    close(ends[0]);
-    close(ends[1]);
+    close_ends(ends);
 }
 
 /* ---- descriptors that are closed while they are watched ---- */
@@ -276,6 +274,5 @@ UNIT_IN(watch_remove, a_loop_is_freed_whatever_is_watched, unit_alone, void)
     expect_eq(waiting.calls, 0);
     expect_eq(busy.calls, calls);
     expect_eq(added.calls, 0);
-    close(others[0]);
-    close(others[1]);
+    close_ends(others);
 }

@@ -70,8 +70,7 @@ void open_watching(void)
 void close_watching(void)
 {
     close_loop();
-    close(ends[0]);
-    close(ends[1]);
+    close_ends(ends);
 }
 
 void with_watching(void (*body)(void))

@@ -307,9 +307,7 @@ PAIRS(write_flow, an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end,
     expect_eq(rig_write(rig, 21), -ENOBUFS);
 
     rig_peer_shutdown(rig);
-    rig_wait_lost(rig);
-
-    expect_eq(rig->lost_err, -ENOBUFS);
+    rig_expect_lost(rig, -ENOBUFS);
     expect_eq(rig->exception_count, 1);
     expect_eq(weir_transport_get_end(t), WEIR_END_BROKEN);
     weir_transport_unref(t);

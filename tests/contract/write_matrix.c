@@ -116,8 +116,7 @@ static void closing_and_pending(writer *write_some)
         expect_eq(rig_pending(&rig), before);
         expect_eq(rig_peer_read_end(&rig), 0);
         expect_eq(rig.peer_received, rig.written);
-        rig_wait_lost(&rig);
-        expect_eq(rig.lost_err, 0);
+        rig_expect_lost(&rig, 0);
     }
 }
 

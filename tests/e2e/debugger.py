@@ -9,13 +9,12 @@ import glob
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import tempfile
 
 from harness import (ExampleService, Program, Skip, command, equal, example,
-                     is_sanitized, matches, read_line, run)
+                     is_sanitized, matches, need, read_line, run)
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       "../../tools/gdb/weir-gdb.py")
@@ -23,8 +22,7 @@ SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 def ask_gdb(*words):
     """What gdb prints for these words and our command."""
-    if not shutil.which("gdb"):
-        raise Skip("no gdb")
+    need("gdb")
     if is_sanitized(example("chat_server")):
         raise Skip("sanitizers have stacks and cores of their own")
     outcome = command("gdb", "-nx", "-batch", "-iex",

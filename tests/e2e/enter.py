@@ -7,13 +7,12 @@ of that may lose, repeat or reorder a byte, or end the server.
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 
 from harness import (ENV, WAIT_S, WEIR_LOAD, Program, Skip, equal, matches,
-                     read_line, run)
+                     need, read_line, run)
 
 # The leak sanitizer traces, too, and there can be only one.
 TRACED = dict(ENV, WEIR_ENGINE="uring", ASAN_OPTIONS=ENV["ASAN_OPTIONS"] + ":detect_leaks=0")
@@ -23,8 +22,7 @@ CHUNK = 50_000
 
 def may_trace():
     """strace is there and allowed to trace and to inject."""
-    if not shutil.which("strace"):
-        raise Skip("no strace here")
+    need("strace")
     trial = subprocess.run(
         ["strace", "-qq", "-f", "-o", os.devnull, "-e", "trace=close",
          "-e", "inject=close:error=EINTR:when=9999", "true"],

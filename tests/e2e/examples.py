@@ -3,11 +3,10 @@
 
 import os
 import socket
-import threading
 
-from harness import (ENV, EXAMPLES, Program, command, equal, example, matches,
-                     read_line, run)
-from servers import Refusing, Server, echo
+from harness import (ENV, EXAMPLES, Program, command, equal, example, fails,
+                     matches, prints, read_line, run)
+from servers import Refusing, Server, echo, echoes_all
 
 
 def test_the_echo_server_answers_a_stranger():
@@ -17,17 +16,7 @@ def test_the_echo_server_answers_a_stranger():
         port = int(line.rsplit(":", 1)[1])
         with socket.create_connection(("127.0.0.1", port)) as sock:
             data = os.urandom(1_000_000)
-            sender = threading.Thread(target=sock.sendall, args=(data,))
-            sender.start()
-            received = b""
-            while len(received) < len(data):
-                part = sock.recv(1 << 20)
-                assert part, "the end came early"
-                received += part
-            sender.join()
-            equal(received == data, True, "the echo is what was sent")
-            sock.shutdown(socket.SHUT_WR)
-            equal(sock.recv(1), b"", "the end of stream")
+            echoes_all(sock, data)
 
 
 def test_the_echo_client_shows_the_answer():
@@ -48,41 +37,32 @@ def test_the_two_talk_to_each_other():
 def test_the_echo_client_says_why_it_cannot():
     with Refusing() as server:
         outcome = command(example("tcp_echo_client"), str(server.port))
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"refused")
+    fails(outcome, r"refused")
 
 
 def test_the_echo_server_says_why_it_cannot():
     with Program(example("tcp_echo_server"), "0") as program:
         port = read_line(program.process.stdout).strip().rsplit(":", 1)[1]
         outcome = command(example("tcp_echo_server"), port)
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"in use")
+    fails(outcome, r"in use")
 
 
 def test_an_open_socket_is_registered():
-    outcome = command(example("register_socket"))
-    equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    equal(outcome.out, "received: abc\n", "standard output")
+    prints(command(example("register_socket")), "received: abc\n")
 
 
 def test_a_descriptor_is_watched():
-    outcome = command(example("register_socket_reader"))
-    equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    equal(outcome.out, "received: abc\n", "standard output")
+    prints(command(example("register_socket_reader")), "received: abc\n")
 
 
 def test_a_childs_output_comes_to_a_protocol():
-    outcome = command(example("subprocess_output"))
-    equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    equal(outcome.out, "from 1: 1970-01-01\nexit status 0\n",
-          "standard output")
+    prints(command(example("subprocess_output")),
+           "from 1: 1970-01-01\nexit status 0\n")
 
 
 def test_a_program_that_is_not_there_is_told():
     outcome = command(example("subprocess_output"), env=dict(ENV, PATH="/nowhere"))
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"No such file")
+    fails(outcome, r"No such file")
 
 
 def test_examples_are_short():

@@ -6,15 +6,13 @@ import contextlib
 import os
 import random
 import re
-import shutil
 import socket
 import struct
 import threading
 
 import rude
 from dns import Dnsmasq
-from harness import (WAIT_S, ExampleService, Skip, command, equal, matches,
-                     run)
+from harness import WAIT_S, ExampleService, command, equal, matches, need, run
 from servers import RefusingDatagrams
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
@@ -167,8 +165,7 @@ def test_nonsense_harms_nobody():
 
 
 def test_dig_finds_what_dnsmasq_knows():
-    if not shutil.which("dig"):
-        raise Skip("dig is not installed")
+    need("dig")
     with Dnsmasq("--address=/weir.test/192.0.2.7",
                  "--txt-record=long.test," + ",".join(["x" * 250] * 4)
                  ) as names, forwarder(names.port) as server:

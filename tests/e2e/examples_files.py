@@ -4,12 +4,11 @@
 import contextlib
 import os
 import random
-import shutil
 import socket
 import tempfile
 import threading
 
-from harness import ExampleService, Skip, command, equal, matches, run
+from harness import ExampleService, command, equal, matches, need, run
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
 print(f"# WEIR_TEST_SEED={SEED}")
@@ -87,8 +86,7 @@ def test_what_is_no_file_is_refused():
 
 
 def test_curl_gets_what_was_stored():
-    if not shutil.which("curl"):
-        raise Skip("curl is not installed")
+    need("curl")
     with serving() as (server, _):
         host, port = server.address
         outcome = command("curl", "-sS", "--http1.0", "--noproxy", "*", "-w",

@@ -5,13 +5,12 @@ rude clients.
 import contextlib
 import os
 import random
-import shutil
 import socket
 import struct
 import threading
 
 import rude
-from harness import WAIT_S, ExampleService, Skip, command, equal, run
+from harness import WAIT_S, ExampleService, Skip, command, equal, need, run
 from servers import Refusing, Server, echo, read_exactly, reset
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
@@ -163,8 +162,7 @@ def test_nonsense_harms_nobody():
 
 
 def test_curl_gets_through():
-    if not shutil.which("curl"):
-        raise Skip("curl is not installed")
+    need("curl")
 
     def serve(connection, _):
         connection.recv(65536)

@@ -7,15 +7,15 @@ import http.server
 import os
 import random
 import select
-import shutil
 import signal
 import socket
 import threading
 import time
 
-from harness import (WAIT_S, ExampleService, Program, Skip, command, equal,
-                     example, fill, matches, read_line, run, status_bytes)
-from servers import Refusing, Server, drain, echo, read_exactly
+from harness import (WAIT_S, ExampleService, Program, command, equal, example,
+                     fails, fill, matches, need, prints, read_line, run,
+                     status_bytes)
+from servers import Refusing, Server, drain, echo, echoes_all, read_exactly
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
 print(f"# WEIR_TEST_SEED={SEED}")
@@ -70,17 +70,11 @@ def test_the_echo_server_gives_back_every_byte():
     data = random.Random(SEED).randbytes(5_000_000)
     with Serving("tcp_echo_server_streams") as server:
         with socket.create_connection(server.address) as sock:
-            sender = threading.Thread(target=sock.sendall, args=(data,))
-            sender.start()
-            equal(read_exactly(sock, len(data)) == data, True, "the echo")
-            sender.join()
-            sock.shutdown(socket.SHUT_WR)
-            equal(sock.recv(1), b"", "the end of stream")
+            echoes_all(sock, data)
 
 
 def test_the_echo_server_answers_nc_after_its_half_close():
-    if not shutil.which("nc"):
-        raise Skip("nc is not installed")
+    need("nc")
     data = random.Random(SEED).randbytes(1_000_000)
     with Serving("tcp_echo_server_streams") as server:
         with Program("nc", "-N", "127.0.0.1", str(server.address[1]),
@@ -111,23 +105,20 @@ def test_the_echo_server_serves_forty_clients_of_asyncio_at_once():
 def test_the_echo_client_shows_the_answer():
     with Server(echo) as server:
         outcome = command(example("tcp_echo_client_streams"), str(server.port))
-    equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    equal(outcome.out, "received: Hello World!\n", "standard output")
+    prints(outcome, "received: Hello World!\n")
 
 
 def test_the_two_talk_to_each_other():
     with Serving("tcp_echo_server_streams") as server:
         outcome = command(example("tcp_echo_client_streams"),
                           str(server.address[1]))
-    equal((outcome.status, outcome.out, outcome.err),
-          (0, "received: Hello World!\n", ""), "the outcome")
+    prints(outcome, "received: Hello World!\n")
 
 
 def test_the_echo_client_says_why_it_cannot():
     with Refusing() as server:
         outcome = command(example("tcp_echo_client_streams"), str(server.port))
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"refused")
+    fails(outcome, r"refused")
 
 
 def test_the_echo_client_notices_an_early_end():
@@ -136,24 +127,20 @@ def test_the_echo_client_notices_an_early_end():
 
     with Server(half) as server:
         outcome = command(example("tcp_echo_client_streams"), str(server.port))
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"ended before")
+    fails(outcome, r"ended before")
 
 
 def test_servers_say_why_they_cannot():
     for name in SERVERS:
         with Serving(name) as server:
             outcome = command(example(name), str(server.address[1]))
-        equal((outcome.status, outcome.out), (1, ""), f"the outcome of {name}")
-        matches(outcome.err, r"in use")
+        fails(outcome, r"in use")
 
 
 # ---- an open socket ----
 
 def test_an_open_socket_is_registered():
-    outcome = command(example("register_socket_streams"))
-    equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    equal(outcome.out, "received: abc\n", "standard output")
+    prints(command(example("register_socket_streams")), "received: abc\n")
 
 
 # ---- HTTP ----
@@ -199,8 +186,7 @@ def test_headers_are_those_that_the_server_sends():
 
 
 def compare_with_curl(host):
-    if not shutil.which("curl"):
-        raise Skip("curl is not installed")
+    need("curl")
     with pages() as port:
         outcome = command(example("http_headers"), host, port, "/page")
         curl = command("curl", "-sI", "--http1.0", "--noproxy", "*",
@@ -217,9 +203,8 @@ def test_headers_of_a_host_by_name():
 
 
 def test_headers_need_a_host():
-    outcome = command(example("http_headers"), "127.1", "80", "/")
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"Not a host name")
+    fails(command(example("http_headers"), "127.1", "80", "/"),
+          r"Not a host name")
 
 
 def test_headers_that_are_cut_are_an_error():
@@ -246,8 +231,7 @@ def test_a_header_without_end_is_an_error():
 def test_a_server_that_says_nothing_is_left_after_ten_seconds():
     begin = time.monotonic()
     outcome = headers_of(drain)
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"timed out")
+    fails(outcome, r"timed out")
     assert time.monotonic() - begin > 9.9, "that was early"
 
 
@@ -298,8 +282,7 @@ def test_members_hear_each_other_and_not_themselves():
 
 
 def test_nc_is_a_member():
-    if not shutil.which("nc"):
-        raise Skip("nc is not installed")
+    need("nc")
     with Serving("chat_server") as server:
         (ann,) = join(server, "ann")
         with ann, Program("nc", "127.0.0.1", str(server.address[1]),
@@ -396,8 +379,7 @@ def test_requests_that_come_together_are_answered_in_order():
 
 
 def test_nc_can_ask():
-    if not shutil.which("nc"):
-        raise Skip("nc is not installed")
+    need("nc")
     with Serving("kv_server") as server:
         with Program("nc", "-N", "127.0.0.1", str(server.address[1]),
                      stdin=-1) as program:

@@ -12,7 +12,7 @@ import ssl
 import threading
 
 from harness import (ExampleService, command, command_apart, equal, example,
-                     matches, run)
+                     fails, matches, prints, run)
 from servers import Server, read_exactly
 from tls_ends import (AUTHORITY, KEYS, VERSIONS, chain, converse, curl,
                       gnutls_cli, key, openssl_version, python_client,
@@ -24,8 +24,7 @@ from tls_ends import (AUTHORITY, KEYS, VERSIONS, chain, converse, curl,
 def test_starttls_goes_on_with_tls():
     outcome = command(example("starttls"), chain("good"), key("good"),
                       chain(AUTHORITY), f"@starttls-{os.getpid()}")
-    equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    equal(outcome.out, "plain: 220 go ahead\nTLS: 250 sealed\n", "the output")
+    prints(outcome, "plain: 220 go ahead\nTLS: 250 sealed\n")
 
 
 def test_starttls_says_that_it_does_not_trust_the_server():
@@ -111,8 +110,7 @@ def test_the_authorities_of_the_system_are_trusted_by_default():
 def test_an_authority_that_the_system_does_not_know_is_not_trusted():
     with pages("good") as port:
         outcome = ask(port, "-s")
-        equal((outcome.status, outcome.out), (1, ""), "the outcome")
-        matches(outcome.err, "no trusted issuer")
+        fails(outcome, "no trusted issuer")
 
 
 def test_a_server_that_is_not_the_one_asked_for_is_not_asked():
@@ -123,16 +121,14 @@ def test_a_server_that_is_not_the_one_asked_for_is_not_asked():
                       ("wrong-issuer", "no trusted issuer")):
         with pages(name) as port:
             outcome = ask(port)
-        equal((outcome.status, outcome.out), (1, ""), "the outcome")
-        matches(outcome.err, why)
+        fails(outcome, why)
 
 
 def test_https_to_a_server_of_http_says_why_it_cannot():
     with Server(lambda connection, _: connection.recv(4096)
                 and connection.sendall(b"HTTP/1.0 400 Bad\r\n\r\n")) as server:
         outcome = ask(str(server.port))
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, "TLS")
+    fails(outcome, "TLS")
 
 
 def test_headers_that_are_cut_are_an_error():
@@ -152,8 +148,7 @@ def test_headers_that_are_cut_are_an_error():
 
 def test_authorities_that_cannot_be_read_are_an_error():
     outcome = http_headers("-a", "/nowhere.pem", "localhost", "1", "/")
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, "/nowhere.pem: No such file")
+    fails(outcome, "/nowhere.pem: No such file")
 
 
 # ---- echo ----
@@ -244,8 +239,7 @@ def test_the_two_talk_to_each_other():
         with serving(name) as server:
             outcome = command(example("tls_echo_client_streams"), "localhost",
                               str(server.port), chain(AUTHORITY))
-        equal((outcome.status, outcome.out, outcome.err),
-              (0, "received by TLSv1.3: Hello World!\n", ""), "the outcome")
+        prints(outcome, "received by TLSv1.3: Hello World!\n")
 
 
 def test_the_echo_client_shows_the_answer():
@@ -261,24 +255,20 @@ def test_the_echo_client_shows_the_answer():
         with Server(echo) as server:
             outcome = command(example("tls_echo_client_streams"), "localhost",
                               str(server.port), chain(AUTHORITY))
-        equal((outcome.status, outcome.out, outcome.err),
-              (0, f"received by TLSv{version}: Hello World!\n", ""),
-              "the outcome")
+        prints(outcome, f"received by TLSv{version}: Hello World!\n")
 
 
 def test_the_echo_client_does_not_talk_to_a_stranger():
     with serving("wrong-issuer") as server:
         outcome = command(example("tls_echo_client_streams"), "localhost",
                           str(server.port), chain(AUTHORITY))
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, "no trusted issuer")
+    fails(outcome, "no trusted issuer")
 
 
 def test_a_certificate_and_a_key_that_do_not_fit_are_an_error():
     outcome = command(example("tls_echo_server_streams"), chain("good"),
                       key("expired"), "0")
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, "not that of the certificate")
+    fails(outcome, "not that of the certificate")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ port that refuses.
 
 import asyncio
 import os
-import shutil
 import socket
 import subprocess
 
-from harness import (WAIT_S, Program, Skip, command, equal, example, matches,
-                     read_line, run)
+from harness import (WAIT_S, Program, command, equal, example, fails, matches,
+                     need, prints, read_line, run)
 from servers import RefusingDatagrams
 
 
@@ -98,8 +97,7 @@ def test_the_server_answers_many_clients_and_empty_datagrams():
 
 def test_the_client_shows_what_asyncio_answers():
     outcome = asyncio.run(serve_client())
-    equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    equal(outcome.out, "received: Hello World!\n", "standard output")
+    prints(outcome, "received: Hello World!\n")
 
 
 def test_the_two_talk_to_each_other():
@@ -112,20 +110,17 @@ def test_the_two_talk_to_each_other():
 def test_the_client_says_that_it_was_refused():
     with RefusingDatagrams() as server:
         outcome = command(example("udp_echo_client"), str(server.port))
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"refused")
+    fails(outcome, r"refused")
 
 
 def test_the_server_says_why_it_cannot():
     with Program(example("udp_echo_server"), "0") as program:
         outcome = command(example("udp_echo_server"), str(port_of(program)))
-    equal((outcome.status, outcome.out), (1, ""), "the outcome")
-    matches(outcome.err, r"in use")
+    fails(outcome, r"in use")
 
 
 def test_the_server_answers_socat():
-    if not shutil.which("socat"):
-        raise Skip("socat is not installed")
+    need("socat")
     with Program(example("udp_echo_server"), "0") as program:
         port = port_of(program)
         with Program("socat", "-", f"UDP:127.0.0.1:{port}",

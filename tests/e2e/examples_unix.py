@@ -6,14 +6,13 @@ Every test has a directory of its own, in which it must leave nothing.
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import threading
 
-from harness import (ENV, WAIT_S, Program, Service, Skip, command, equal,
-                     example, matches, place, read_line, run)
+from harness import (ENV, WAIT_S, Program, Service, command, equal, example,
+                     fails, matches, need, place, prints, read_line, run)
+from servers import echoes_all
 
 
 class Serving(Service):
@@ -28,9 +27,8 @@ class Serving(Service):
 
 
 def talk(path):
-    outcome = command(example("unix_echo_client"), path)
-    equal((outcome.status, outcome.err), (0, ""), "the client's outcome")
-    equal(outcome.out, "received: Hello World!\n", "what it shows")
+    prints(command(example("unix_echo_client"), path),
+           "received: Hello World!\n")
 
 
 def test_the_two_talk_to_each_other():
@@ -61,22 +59,11 @@ def test_a_megabyte_comes_back():
     with place() as path, Serving(path):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(path)
-            sender = threading.Thread(target=sock.sendall, args=(data,))
-            sender.start()
-            received = b""
-            while len(received) < len(data):
-                part = sock.recv(1 << 20)
-                assert part, "the end came early"
-                received += part
-            sender.join()
-            equal(received == data, True, "the echo is what was sent")
-            sock.shutdown(socket.SHUT_WR)
-            equal(sock.recv(1), b"", "the end of stream")
+            echoes_all(sock, data)
 
 
 def socat(*args):
-    if not shutil.which("socat"):
-        raise Skip("there is no socat")
+    need("socat")
     return ("socat", *args)
 
 
@@ -154,17 +141,13 @@ def test_a_server_that_was_killed_is_succeeded():
 
 def test_a_server_that_lives_is_not_succeeded():
     with place() as path, Serving(path):
-        outcome = command(example("unix_echo_server"), path)
-        equal((outcome.status, outcome.out), (1, ""), "the outcome")
-        matches(outcome.err, r"in use")
+        fails(command(example("unix_echo_server"), path), r"in use")
         talk(path)
 
 
 def test_the_client_says_why_it_cannot():
     with place() as path:
-        outcome = command(example("unix_echo_client"), path)
-        equal((outcome.status, outcome.out), (1, ""), "the outcome")
-        matches(outcome.err, r"No such file")
+        fails(command(example("unix_echo_client"), path), r"No such file")
 
 
 run(globals())

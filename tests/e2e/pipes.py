@@ -6,13 +6,12 @@ import asyncio
 import fcntl
 import os
 import pty
-import shutil
 import subprocess
 import tempfile
 import termios
 import tty
 
-from harness import EXAMPLES, WAIT_S, Program, Skip, equal, run
+from harness import EXAMPLES, WAIT_S, Program, equal, need, run
 
 NUMBER = "number_lines"
 LINES = "".join(f"line {i}\n" for i in range(50_000)).encode()
@@ -67,8 +66,7 @@ def test_a_reader_that_goes_is_an_error_and_no_signal():
 
 
 def test_with_both_ends_on_one_socket_of_socat():
-    if not shutil.which("socat"):
-        raise Skip("socat is not installed")
+    need("socat")
     outcome = subprocess.run(
         ["socat", "-t", str(WAIT_S), "-", f"EXEC:{example()}"],
         input=LINES, timeout=2 * WAIT_S, capture_output=True, check=False)

@@ -13,11 +13,12 @@ import socket
 import threading
 import time
 
-from harness import (WAIT_S, Program, Skip, command, equal, is_sanitized,
-                     matches, run, status_bytes)
+from harness import (WAIT_S, Program, Skip, command, equal, fails,
+                     is_sanitized, matches, run, status_bytes)
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, target
-from servers import Refusing, Server, drain, echo, read_exactly, reset
+from servers import (Refusing, Server, drain, echo, echoes, echoes_all,
+                     read_exactly, reset)
 
 SEED = 20
 BIG = 10_000_000
@@ -37,12 +38,7 @@ def test_bytes_go_both_ways_and_each_end_is_passed_on():
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
                                        target(server)) as proxy:
         with proxy.connect() as client:
-            sender = threading.Thread(target=client.sendall, args=(data,))
-            sender.start()
-            equal(read_exactly(client, len(data)) == data, True, "the echo")
-            sender.join()
-            client.shutdown(socket.SHUT_WR)
-            equal(client.recv(1), b"", "the end of stream")
+            echoes_all(client, data)
         proxy.stop()
         line, = proxy.lines()
         equal((line["reason"], line["in_bytes"], line["out_bytes"]),
@@ -87,12 +83,7 @@ def test_what_is_spliced_comes_whole_and_ends():
             "--listen", "tcp://127.0.0.1:0", "--splice", "--to",
             target(server)) as proxy:
         with proxy.connect() as client:
-            sender = threading.Thread(target=client.sendall, args=(data,))
-            sender.start()
-            equal(read_exactly(client, len(data)) == data, True, "the echo")
-            sender.join()
-            client.shutdown(socket.SHUT_WR)
-            equal(client.recv(1), b"", "the end of stream")
+            echoes_all(client, data)
         proxy.stop()
         line, = proxy.lines()
         equal((line["reason"], line["in_bytes"], line["out_bytes"]),
@@ -131,8 +122,7 @@ def test_a_reset_of_the_target_resets_the_client():
     with Server(answer_and_reset) as server, Proxy(
             "tcp://127.0.0.1:0", target(server)) as proxy:
         expect_reset(proxy, b"x")
-        proxy.stop()
-        equal(proxy.reasons(), ["target-reset"], "the log")
+        proxy.stop_by(["target-reset"])
 
 
 def test_a_reset_of_the_client_resets_the_target():
@@ -154,8 +144,7 @@ def test_a_reset_of_the_client_resets_the_target():
         reset(client)
         equal(came.wait(WAIT_S), True, "the target saw an end")
         equal(seen, ["reset"], "what the target saw")
-        proxy.stop()
-        equal(proxy.reasons(), ["client-reset"], "the log")
+        proxy.stop_by(["client-reset"])
 
 
 def test_a_reader_that_stops_costs_no_memory():
@@ -199,8 +188,7 @@ def test_a_target_that_refuses_is_passed_over_and_bytes_stay_whole():
                 client.sendall(data)
                 client.shutdown(socket.SHUT_WR)
                 equal(read_exactly(client, len(data)) == data, True, "the echo")
-        proxy.stop()
-        equal(proxy.reasons(), ["done"] * 4, "the log")
+        proxy.stop_by(["done"] * 4)
         equal({line["tries"] for line in proxy.lines()}, {"1", "2"},
               "targets that were tried")
 
@@ -209,8 +197,7 @@ def test_without_a_target_the_client_is_reset_at_once():
     with Refusing() as refusing, Proxy("tcp://127.0.0.1:0",
                                        target(refusing)) as proxy:
         expect_reset(proxy, b"x")
-        proxy.stop()
-        equal(proxy.reasons(), ["connect-refused"], "the log")
+        proxy.stop_by(["connect-refused"])
 
 
 def test_round_robin_follows_the_weights():
@@ -248,8 +235,7 @@ def test_a_target_that_resets_before_its_first_byte_is_ejected():
         equal(speak(proxy, 4), (0, 0), "errors and ejections")
         server.serve = lambda connection, _number: reset(connection)
         equal(speak(proxy, 2), (2, 1), "errors and ejections")
-        proxy.stop()
-        equal(proxy.reasons(), ["target-reset"] * 6, "the log")
+        proxy.stop_by(["target-reset"] * 6)
 
 
 def test_a_backup_is_used_when_all_others_are_down():
@@ -258,8 +244,7 @@ def test_a_backup_is_used_when_all_others_are_down():
             target(server), "--backup", "--eject", "1") as proxy:
         for _ in range(3):
             with proxy.connect() as client:
-                client.sendall(b"x")
-                equal(client.recv(1), b"x", "the echo")
+                echoes(client)
 
 
 def test_a_target_that_fails_its_checks_is_not_used():
@@ -270,8 +255,7 @@ def test_a_target_that_fails_its_checks_is_not_used():
         server.stop_listening()
         wait_until(lambda: proxy.metric("upstream_up") == 0)
         expect_reset(proxy)
-        proxy.stop()
-        equal(proxy.reasons(), ["no-target"], "the log")
+        proxy.stop_by(["no-target"])
 
 
 # ---- time-outs ----
@@ -280,8 +264,7 @@ def test_a_connection_without_bytes_is_reset_after_the_idle_time():
     with Server(drain) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                         "--idle-timeout", "50ms") as proxy:
         expect_reset(proxy)
-        proxy.stop()
-        equal(proxy.reasons(), ["idle"], "the log")
+        proxy.stop_by(["idle"])
 
 
 def test_a_half_closed_connection_has_a_time_of_its_own():
@@ -297,8 +280,7 @@ def test_a_half_closed_connection_has_a_time_of_its_own():
         with proxy.connect() as client:
             client.shutdown(socket.SHUT_WR)
             sees_a_reset(client)
-        proxy.stop()
-        equal(proxy.reasons(), ["half-closed"], "the log")
+        proxy.stop_by(["half-closed"])
 
 
 # ---- the end ----
@@ -428,13 +410,11 @@ def test_a_log_that_nobody_reads_stops_nothing():
         for _ in range(1500):  # a pipe holds some 700 lines
             with socket.create_connection(("127.0.0.1", int(port)),
                                           timeout=WAIT_S) as client:
-                client.sendall(b"x")
-                equal(client.recv(1), b"x", "the echo")
+                echoes(client)
         program.process.stdout.close()
         with socket.create_connection(("127.0.0.1", int(port)),
                                       timeout=WAIT_S) as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
         program.signal(signal.SIGTERM)
         equal(program.process.wait(2 * WAIT_S), 0, "exit status")
 
@@ -492,8 +472,7 @@ def test_a_file_says_the_same_as_flags():
         path = config_file(first.folder.name, CONFIG.format(to=target(server)))
         equal(command(PROXY, "-t", "--config", path).status, 0, "-t")
         with Proxy("--config", path) as proxy, proxy.connect() as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
 
 
 def test_files_of_other_systems_quotes_and_long_names_are_read():
@@ -536,8 +515,7 @@ def test_a_wrong_file_is_told_with_its_line():
                 ("threads = 1\0\n", r":1: a byte of the line is 0")):
             path = config_file(folder, text)
             outcome = command(PROXY, "-t", "--config", path)
-            equal((outcome.status, outcome.out), (2, ""), f"of {text!r}")
-            matches(outcome.err, wanted)
+            fails(outcome, wanted, 2)
             equal(outcome.err.count("\n"), 1, f"lines in {outcome.err!r}")
 
 
@@ -556,9 +534,7 @@ def test_wrong_flags_are_told():
             (("--listen",), r"--listen needs a value"),
             (("tcp://:1", "tcp://a:1", "--trust", "10.0.0.0/8"),
              r"trust needs accept-proxy")):
-        outcome = command(PROXY, *flags)
-        equal((outcome.status, outcome.out), (2, ""), f"of {flags}")
-        matches(outcome.err, wanted)
+        fails(command(PROXY, *flags), wanted, 2)
 
 
 def test_flags_may_stand_before_the_addresses():

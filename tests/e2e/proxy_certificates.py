@@ -5,11 +5,10 @@ authority and what it has signed are made once for each program.
 
 import contextlib
 import os
-import shutil
 import ssl
 import tempfile
 
-from harness import Skip, command, equal
+from harness import command, equal, need
 from servers import Server
 
 folder = tempfile.TemporaryDirectory()
@@ -18,8 +17,7 @@ folder = tempfile.TemporaryDirectory()
 def make_certificate(name, cn, issuer=None):
     """A key and a certificate for a name, in one file; by an authority of the
     folder, or signed by itself."""
-    if not shutil.which("openssl"):
-        raise Skip("openssl is not installed")
+    need("openssl")
     base = os.path.join(folder.name, name)
     flags = ["-CA", f"{folder.name}/{issuer}.pem",
              "-CAkey", f"{folder.name}/{issuer}.pem"] if issuer else []

@@ -16,7 +16,7 @@ from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Skip, command, equal,
 from proxy_certificates import certificates
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy
-from servers import Server, echo, free_port
+from servers import Server, echo, echoes, free_port
 
 
 def plain(server):
@@ -49,8 +49,7 @@ class Churn:
             try:
                 with socket.create_connection(("127.0.0.1", self.port),
                                               timeout=WAIT_S) as client:
-                    client.sendall(b"x")
-                    equal(client.recv(1), b"x", "the echo")
+                    echoes(client)
                     self.done += 1
             except (OSError, AssertionError) as error:
                 self.failed.append(error)
@@ -165,8 +164,7 @@ def test_a_file_in_the_place_of_the_handover_stays():
             file.write("precious")
         with Proxy("tcp://127.0.0.1:0", plain(server), "--handover",
                    path) as proxy, proxy.connect() as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
         with open(path, encoding="ascii") as file:
             equal(file.read(), "precious", "the file")
 
@@ -194,8 +192,7 @@ def serves(program):
         pass
     with socket.create_connection(("127.0.0.1", int(found[1])),
                                   timeout=WAIT_S) as client:
-        client.sendall(b"x")
-        equal(client.recv(1), b"x", "the echo")
+        echoes(client)
     program.signal(signal.SIGTERM)
     equal(program.finish()[0], 0, "exit status")
 
@@ -232,8 +229,7 @@ def test_signals_after_its_loops_end_nothing():
         os.set_blocking(writer, False)
         with socket.create_connection(("127.0.0.1", int(found[1])),
                                       timeout=WAIT_S) as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
             with contextlib.suppress(BlockingIOError):
                 while os.write(writer, bytes(4096)):
                     pass
@@ -270,8 +266,7 @@ def test_files_of_unix_sockets_go_with_the_last_proxy():
         equal(sorted(os.listdir(folder)), ["handover", "served"], "the files")
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(f"{folder}/served")
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo by the second")
+            echoes(client)
         with second:
             pass
         equal(os.listdir(folder), [], "the files after the end")
@@ -297,21 +292,18 @@ except ConnectionError:
         equal(outcome.out in ("refused\n", "(b'', [])\n"), True,
               f"what a stranger gets: {outcome.out} {outcome.err}")
         with proxy.connect() as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
 
 
 def test_signals_while_it_drains_end_nothing():
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
                                        threads=4) as proxy:
         with proxy.connect() as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
             proxy.signal(signal.SIGTERM)
             for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2) * 3:
                 proxy.signal(signum)
-                client.sendall(b"y")
-                equal(client.recv(1), b"y", "the echo")
+                echoes(client, b"y")
         equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
 
 
@@ -326,8 +318,7 @@ def test_a_successor_that_goes_again_leaves_the_proxy_serving():
             line = read_line(proxy.process.stderr)
             equal("serves on" in line, True, line)
             with proxy.connect() as client:
-                client.sendall(b"x")
-                equal(client.recv(1), b"x", "the echo")
+                echoes(client)
 
 
 # What systemd does between its fork and its exec: a listener as descriptor 3.
@@ -355,8 +346,7 @@ def test_sockets_of_a_service_manager_are_served():
             for _ in range(20):
                 with socket.create_connection(("127.0.0.1", port),
                                               timeout=WAIT_S) as client:
-                    client.sendall(b"x")
-                    equal(client.recv(1), b"x", "the echo")
+                    echoes(client)
             program.signal(signal.SIGTERM)
             equal(program.finish()[0], 0, "exit status")
 

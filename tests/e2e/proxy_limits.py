@@ -14,7 +14,7 @@ from harness import (WAIT_S, Program, equal, is_asleep, is_sanitized, run,
                      status_bytes)
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, target
-from servers import Server, drain, echo, read_exactly, reset
+from servers import Server, echo, echoes, read_exactly, reset
 
 SEED = 20
 
@@ -78,8 +78,7 @@ def test_who_resets_in_the_queue_gives_its_place_up():
             reset(client)
             wait_until(lambda: proxy.metric("queue_length") == 0)
         first.shutdown(socket.SHUT_WR)
-        proxy.stop()
-        equal(proxy.reasons(), ["client-gone"] * 3 + ["done"], "the log")
+        proxy.stop_by(["client-gone"] * 3 + ["done"])
 
 
 def test_who_ends_in_the_queue_is_served_all_the_same():
@@ -177,8 +176,7 @@ def test_a_service_lets_clients_wait_above_its_limit():
                 clients.remove(ready[0])
                 ready[0].close()
                 wait_until(lambda: proxy.metric("close_total") == 31 - left)
-            proxy.stop()
-            equal(proxy.reasons(), ["done"] * 30, "the log")
+            proxy.stop_by(["done"] * 30)
 
 
 def test_who_waits_for_a_place_is_reset_at_the_end():
@@ -218,8 +216,7 @@ def test_without_descriptors_it_waits_and_serves_on():
             client.close()
         with contextlib.closing(socket.create_connection(
                 ("127.0.0.1", int(port)), timeout=WAIT_S)) as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
 
 
 run(globals())

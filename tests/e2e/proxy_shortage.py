@@ -14,7 +14,7 @@ from harness import (WAIT_S, Skip, equal, is_asleep, is_sanitized, matches,
 from proxy_certificates import certificates, client_context, plain
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy
-from servers import Server, drain, echo
+from servers import Server, drain, echo, echoes
 
 READERS = 200
 # Of a slow reader, in the proxy: what waits for it, --buffer, and the rest of the
@@ -178,8 +178,7 @@ def is_served(client):
     if not client:
         return False
     try:
-        client.sendall(b"3")
-        equal(client.recv(1), b"3", "the echo of who had to wait")
+        echoes(client, b"3")
         return True
     except (ConnectionResetError, BrokenPipeError):
         return False

@@ -21,8 +21,6 @@ import collections
 import os
 import pathlib
 import random
-import re
-import resource
 import shutil
 import signal
 import socket

@@ -16,7 +16,7 @@ from proxy_certificates import (Secured, certificates, client_context, folder,
                                 make_certificate, plain, secure, subject)
 from proxy_wait import wait_until
 from proxying import Proxy
-from servers import Server, drain, echo, read_exactly, reset
+from servers import Server, drain, echo, echoes, read_exactly, reset
 
 
 def tls_proxy(server, *flags, **options):
@@ -47,16 +47,14 @@ def test_tls_is_begun_and_the_target_is_verified():
         ca = certificates()["ca"]
         with Proxy("tcp://127.0.0.1:0", to, "--to-ca", ca, "--to-name",
                    "a.test") as proxy, proxy.connect() as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
         for flags in (("--to-ca", ca, "--to-name", "b.test"),
                       ("--to-name", "a.test")):
             with Proxy("tcp://127.0.0.1:0", to, *flags) as proxy:
                 with contextlib.suppress(ConnectionResetError):
                     with proxy.connect() as client:
                         equal(client.recv(1), "a reset", "what is seen")
-                proxy.stop()
-                equal(proxy.reasons(), ["connect-tls"], "the log")
+                proxy.stop_by(["connect-tls"])
 
 
 def test_a_header_goes_before_the_tls_of_a_target():
@@ -87,8 +85,7 @@ def test_a_header_goes_before_the_tls_of_a_target():
                 with proxy.connect() as client:
                     equal(client.recv(1), "a reset", "what is seen")
             equal(proxy.metric("upstream_errors_total"), 1, "errors")
-            proxy.stop()
-            equal(proxy.reasons(), ["connect-tls"], "the log")
+            proxy.stop_by(["connect-tls"])
 
 
 def test_a_client_that_goes_during_the_tls_behind_a_header_is_gone():
@@ -99,8 +96,7 @@ def test_a_client_that_goes_during_the_tls_behind_a_header_is_gone():
         wait_until(lambda: proxy.metric("upstream_active") == 1)
         reset(client)
         wait_until(lambda: proxy.metric("upstream_active") == 0)
-        proxy.stop()
-        equal(proxy.reasons(), ["client-gone"], "the log")
+        proxy.stop_by(["client-gone"])
 
 
 def test_a_client_needs_a_certificate_where_it_is_asked_for():
@@ -110,8 +106,7 @@ def test_a_client_needs_a_certificate_where_it_is_asked_for():
         context = client_context()
         context.load_cert_chain(certificates()["client"])
         with secure(proxy, context=context) as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
         with contextlib.suppress(ssl.SSLError, OSError):
             with secure(proxy) as client:
                 equal(client.recv(1), "an alert", "without a certificate")
@@ -127,8 +122,7 @@ def test_a_session_is_resumed():
             session = client.session
         with context.wrap_socket(proxy.connect(), session=session,
                                  server_hostname="proxy.test") as client:
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
             equal(client.session_reused, True, "the session")
         wait_until(lambda: proxy.metric("tls_handshakes_total",
                                         result="resumed") == 1)
@@ -213,8 +207,7 @@ def test_what_is_no_hello_is_refused():
                 with proxy.connect() as client:
                     client.sendall(data)
                     equal(client.recv(1), "a reset", "what the client sees")
-        proxy.stop()
-        equal(proxy.reasons(), ["hello"] * 3, "the log")
+        proxy.stop_by(["hello"] * 3)
 
 
 def test_a_hello_that_does_not_come_is_waited_for_in_vain():
@@ -225,8 +218,7 @@ def test_a_hello_that_does_not_come_is_waited_for_in_vain():
             client.sendall(b"\x16\x03\x01")
             with contextlib.suppress(ConnectionResetError):
                 equal(client.recv(1), "a reset", "what the client sees")
-        proxy.stop()
-        equal(proxy.reasons(), ["hello"], "the log")
+        proxy.stop_by(["hello"])
 
 
 def test_a_name_without_a_route_is_refused():
@@ -236,8 +228,7 @@ def test_a_name_without_a_route_is_refused():
         with contextlib.suppress(OSError):
             with secure(proxy, "b.test"):
                 assert False, "a handshake"
-        proxy.stop()
-        equal(proxy.reasons(), ["no-route"], "the log")
+        proxy.stop_by(["no-route"])
 
 
 # ---- cuts ----
@@ -262,8 +253,7 @@ def test_a_client_that_is_cut_off_is_no_end_for_the_target():
     with Watching() as server, tls_proxy(server) as proxy:
         for ends_well in (True, False):
             client = secure(proxy, context=client_context())
-            client.sendall(b"x")
-            equal(client.recv(1), b"x", "the echo")
+            echoes(client)
             if ends_well:
                 client.unwrap().close()
             else:
@@ -273,8 +263,7 @@ def test_a_client_that_is_cut_off_is_no_end_for_the_target():
                 client.close()
         wait_until(lambda: len(server.ends) == 2)
         equal(server.ends, ["end", "reset"], "what the target saw")
-        proxy.stop()
-        equal(proxy.reasons(), ["done", "client-cut"], "the log")
+        proxy.stop_by(["done", "client-cut"])
 
 
 def test_a_target_that_resets_is_no_end_for_a_client_of_tls():
@@ -293,8 +282,7 @@ def test_a_target_that_resets_is_no_end_for_a_client_of_tls():
                 assert False, "a clean end"
             except (ssl.SSLEOFError, ConnectionResetError):
                 pass
-        proxy.stop()
-        equal(proxy.reasons(), ["target-reset"], "the log")
+        proxy.stop_by(["target-reset"])
 
 
 def test_a_target_of_tls_that_is_cut_off_is_no_end_for_the_client():
@@ -316,8 +304,7 @@ def test_a_target_of_tls_that_is_cut_off_is_no_end_for_the_client():
                 assert False, "a clean end"
             except ConnectionResetError:
                 pass
-        proxy.stop()
-        equal(proxy.reasons(), ["target-cut"], "the log")
+        proxy.stop_by(["target-cut"])
 
 
 # ---- renewal ----
@@ -392,8 +379,7 @@ def test_a_renewal_under_load_fails_no_connection():
         while not stop.is_set():
             try:
                 with secure(proxy, context=context) as client:
-                    client.sendall(b"x")
-                    equal(client.recv(1), b"x", "the echo")
+                    echoes(client)
             except (OSError, AssertionError) as error:
                 failed.append(error)
 

@@ -71,6 +71,11 @@ class Proxy(Program):
         equal((status, out), (code, ""), f"the end, with the words {err!r}")
         return err
 
+    def stop_by(self, reasons):
+        """Stop it; the log has these reasons, in their order."""
+        self.stop()
+        equal(self.reasons(), reasons, "the log")
+
     def lines(self, name="log"):
         """The log's lines, each as a dictionary; complete after stop()."""
         with open(os.path.join(self.folder.name, name),

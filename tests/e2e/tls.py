@@ -11,7 +11,7 @@ import ssl
 import subprocess
 
 from harness import equal, matches, run
-from servers import read_exactly
+from servers import echoes, read_exactly
 from tls_ends import (BULK, EXPORT, KEYS, RESUME, VERSIONS, WeirServer,
                       ask_http, chain, converse, curl, end_well, exported,
                       gnutls_cli, key, nginx, openssl_version, pass_on,
@@ -233,8 +233,7 @@ def test_python_resumes_its_session():
             for resumed in (0, 1, 1):
                 with python_client(weir.port, context,
                                    session=session) as client:
-                    client.sendall(b"x")
-                    equal(client.recv(1), b"x", "the echo")
+                    echoes(client)
                     session = client.session
                     equal(client.session_reused, resumed == 1, "resumed")
                     client.unwrap()
@@ -250,8 +249,7 @@ def test_without_tickets_nothing_is_resumed():
             for _ in range(2):
                 with python_client(weir.port, context,
                                    session=session) as client:
-                    client.sendall(b"x")
-                    equal(client.recv(1), b"x", "the echo")
+                    echoes(client)
                     session = client.session
                     client.unwrap()
                 weir.hear_open(version, resumed=0)

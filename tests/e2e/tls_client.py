@@ -6,12 +6,11 @@ Usage: tls_client.py TLS_PEER SCRIPT
 import asyncio
 import contextlib
 import os
-import socket
 import ssl
 import threading
 from unittest import mock
 
-from harness import ENV, WAIT_S, Skip, equal, matches, run
+from harness import ENV, WAIT_S, equal, matches, run
 from servers import Server
 from tls_ends import (AUTHORITY, BULK, EXPORT, KEY_UPDATE, KEYS, VERSIONS, chain,
                       converse, crawling_to, exported, gnutls_serv, key, nginx,

@@ -4,12 +4,12 @@ changes of keys, half-closes, cuts, slow peers, certificates of clients.
 Usage: tls_flow.py TLS_PEER SCRIPT
 """
 
-import contextlib
 import os
 import socket
 import ssl
 import subprocess
 
+from servers import echoes
 from harness import WAIT_S, equal, run
 from tls_ends import (AUTHORITY, KEY_UPDATE, VERSIONS, WeirServer, ask_http,
                       chain, converse, crawling_to, curl, end_well, gnutls_cli,
@@ -177,8 +177,7 @@ def test_a_cut_is_told_from_an_end():
     for version in VERSIONS:
         with WeirServer("echo") as weir:
             with python_client(weir.port, python_context(version)) as client:
-                client.sendall(b"x")
-                equal(client.recv(1), b"x", "the echo")
+                echoes(client)
             # Closed without a close_notify: the kernel's end of stream.
             weir.hear_open(version)
             weir.hear(r"^end WEIR_ETLSTRUNCATED: ")

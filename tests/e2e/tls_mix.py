@@ -10,7 +10,8 @@ Usage: tls_mix.py TLS_PEER SCRIPT
 
 import itertools
 
-from harness import equal, run
+from servers import echoes
+from harness import run
 from tls_ends import (AUTHORITY, RESUME, VERSIONS, WeirServer, chain, converse,
                       crawling_to, end_well, gnutls_cli, key, openssl_version,
                       python_client, python_context, s_client, scratch, text_of)
@@ -96,8 +97,7 @@ def test_python_resumes_its_session_in_each_mix():
                 for resumed in (0, 1, 1):
                     with python_client(weir.port, context,
                                        session=session) as client:
-                        client.sendall(b"x")
-                        equal(client.recv(1), b"x", "the echo")
+                        echoes(client)
                         session = client.session
                         client.unwrap()
                     mix.hear(weir, version, resumed)

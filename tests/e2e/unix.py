@@ -6,10 +6,10 @@ Every test has a directory of its own, in which nothing may be left.
 import json
 import os
 import socket
-import threading
 
 from harness import (PATIENT, SERVE_FLAGS, WEIR_LOAD, Service, command, equal,
                      matches, one_line, place, read_line, run)
+from servers import echoes_all
 
 
 class Serving(Service):
@@ -62,15 +62,7 @@ def test_a_stranger_is_answered():
     with place() as path, Serving(f"unix:{path}"):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(path)
-            sender = threading.Thread(target=sock.sendall, args=(data,))
-            sender.start()
-            received = bytearray()
-            while len(received) < len(data):
-                part = sock.recv(1 << 20)
-                assert part, "the end came early"
-                received += part
-            sender.join()
-            equal(bytes(received) == data, True, "the echo is what was sent")
+            echoes_all(sock, data)
 
 
 def test_a_path_in_use_is_told_and_stays():

@@ -86,7 +86,7 @@ static void count_fin_poll(struct sim_conn *conn, int err)
     const uint64_t polls = fake_fin_polls(weir_transport_get_socket(conn->t));
 
     if (err == -ECANCELED && conn->file.waited && polls > conn->fin_polls) {
-        sim.result.files_fin_polls++;
+        sim.result.counts[SIM_FILES_FIN_POLLS]++;
         conn->fin_polls = polls;
     }
 }
@@ -94,15 +94,15 @@ static void count_fin_poll(struct sim_conn *conn, int err)
 static void count_end(const struct sim_conn *conn, int err, uint64_t sent)
 {
     bool is_whole = err == 0 && sent == conn->file.count;
-    sim.result.files_whole += is_whole;
-    sim.result.files_ended += err == 0 && !is_whole;
-    sim.result.files_cancelled += err == -ECANCELED && sent > 0;
-    sim.result.files_failed += err == -EIO && !is_lost(conn);
-    sim.result.files_lost += err < 0 && is_lost(conn);
-    sim.result.files_torn += conn->close_asked && !conn->abort_asked &&
-                             err < 0 &&
-                             err == weir_transport_get_error(conn->t);
-    sim.result.files_closing +=
+    sim.result.counts[SIM_FILES_WHOLE] += is_whole;
+    sim.result.counts[SIM_FILES_ENDED] += err == 0 && !is_whole;
+    sim.result.counts[SIM_FILES_CANCELLED] += err == -ECANCELED && sent > 0;
+    sim.result.counts[SIM_FILES_FAILED] += err == -EIO && !is_lost(conn);
+    sim.result.counts[SIM_FILES_LOST] += err < 0 && is_lost(conn);
+    sim.result.counts[SIM_FILES_TORN] +=
+        conn->close_asked && !conn->abort_asked && err < 0 &&
+        err == weir_transport_get_error(conn->t);
+    sim.result.counts[SIM_FILES_CLOSING] +=
         is_whole && sent > 0 && (conn->close_asked || conn->write_ended);
 }
 

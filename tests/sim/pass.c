@@ -137,7 +137,7 @@ int sim_pass_write(struct sim_conn *conn, const uint8_t *data, size_t len)
     if (is_of_bytes || !(is_of_fds(err, has_room) || lacks_memory(err))) {
         return err;
     }
-    sim.result.fds_refused++;
+    sim.result.counts[SIM_FDS_REFUSED]++;
     check_forgotten(conn, err);
     return weir_transport_write(conn->t, data, len);
 }
@@ -159,18 +159,19 @@ void sim_pass_arrived(struct sim_conn *conn, size_t len, const uint64_t *tokens,
                   (unsigned long long)(pass ? pass->at : 0));
     }
     conn->passed_out.head += is_here;
-    sim.result.fds_arrived += is_here;
+    sim.result.counts[SIM_FDS_ARRIVED] += is_here;
 }
 
 void sim_pass_lost(const struct sim_conn *conn)
 {
-    sim.result.fds_rested += conn->has_rested;
-    sim.result.fds_broken += conn->has_rested_broken;
-    sim.result.fds_closing += conn->has_rested_closing;
+    sim.result.counts[SIM_FDS_RESTED] += conn->has_rested;
+    sim.result.counts[SIM_FDS_BROKEN] += conn->has_rested_broken;
+    sim.result.counts[SIM_FDS_CLOSING] += conn->has_rested_closing;
     uint64_t taken = fake_taken_bytes(weir_transport_get_socket(conn->t));
     const struct sim_passes *passes = &conn->passed_out;
     for (uint32_t i = passes->head; i != passes->tail; i++) {
-        sim.result.fds_dropped += passes->queue[i % SIM_PASS_ROOM].at >= taken;
+        sim.result.counts[SIM_FDS_DROPPED] +=
+            passes->queue[i % SIM_PASS_ROOM].at >= taken;
     }
 }
 
@@ -227,7 +228,7 @@ static void skip_to(struct sim_conn *conn, uint64_t token)
     struct sim_pass *pass = front(&conn->passed_in);
     while (conn->skips_fds && pass && pass->first < token) {
         conn->passed_in.head++;
-        sim.result.fds_closed++;
+        sim.result.counts[SIM_FDS_CLOSED]++;
         pass = front(&conn->passed_in);
     }
 }
@@ -253,8 +254,8 @@ void sim_pass_received(struct sim_conn *conn, const int *fds, size_t count,
     check_rest(conn, pass);
     take_fds(conn, pass, fds, count);
     conn->passed_in.head++;
-    sim.result.fds_received++;
-    sim.result.fds_lost += lost;
+    sim.result.counts[SIM_FDS_RECEIVED]++;
+    sim.result.counts[SIM_FDS_LOST] += lost;
 }
 
 void sim_pass_shown(struct sim_conn *conn)
@@ -266,7 +267,7 @@ void sim_pass_shown(struct sim_conn *conn)
                       conn->id, (unsigned long long)pass->at);
         }
         conn->passed_in.head++;
-        sim.result.fds_closed++;
+        sim.result.counts[SIM_FDS_CLOSED]++;
         pass = front(&conn->passed_in);
     }
 }

@@ -510,11 +510,11 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     sim.result.call_receives_short = stats.call_receives_short;
     sim.result.call_receives_empty = stats.call_receives_empty;
     sim.result.call_receives_left = stats.call_receives_left;
-    sim.result.files_cut_short = stats.sendfiles_short;
-    sim.result.files_without_room = stats.sendfiles_full;
+    sim.result.counts[SIM_FILES_CUT_SHORT] = stats.sendfiles_short;
+    sim.result.counts[SIM_FILES_WITHOUT_ROOM] = stats.sendfiles_full;
     note_datagrams(&stats);
-    sim.result.files_read = stats.disk_reads;
-    sim.result.fds_waited = stats.closes_waited;
+    sim.result.counts[SIM_FILES_READ] = stats.disk_reads;
+    sim.result.counts[SIM_FDS_WAITED] = stats.closes_waited;
     sim.result.allocations = sim.alloc.calls;
     sim.result.failed = sim.alloc.failed;
     sim.result.connections = sim.made_count;

@@ -29,8 +29,8 @@ struct sim_options {
     bool trace;
 };
 
-/* Paths of datagram endpoints and pipes; simulation.c has how often they are
- * taken. */
+/* Paths of datagram endpoints, pipes, files and descriptors; simulation.c has
+ * how often they are taken. */
 enum sim_count {
     SIM_DATAGRAMS_SHOWN,
     SIM_DATAGRAMS_TRUNCATED,
@@ -64,6 +64,30 @@ enum sim_count {
     SIM_PIPE_PEER_GONE,   /* writes without a reader */
     SIM_PIPE_WORKERS,     /* reads and writes by a worker */
     SIM_DATAGRAM_CANCELS, /* of an endpoint that was being made */
+    /* Files: each ended in one of the first five ways. */
+    SIM_FILES_WHOLE,     /* as many bytes as were asked for */
+    SIM_FILES_ENDED,     /* the file had fewer */
+    SIM_FILES_CANCELLED, /* after some bytes, and not yet all */
+    SIM_FILES_FAILED,    /* the file could not be read */
+    SIM_FILES_LOST,      /* with their connection */
+    SIM_FILES_CLOSING,   /* whole ones, before an end of the writing */
+    SIM_FILES_TORN,      /* which broke a connection that was closing */
+    SIM_FILES_BUSY,      /* writes that were refused meanwhile */
+    SIM_FILES_FIN_POLLS, /* cancelled: a FIN ended the wait for room */
+    SIM_FILES_CUT_SHORT, /* calls that took a part; see fake_stats */
+    SIM_FILES_WITHOUT_ROOM,
+    SIM_FILES_READ, /* parts, into memory */
+    /* Batches of descriptors. */
+    SIM_FDS_ARRIVED,  /* at the peer */
+    SIM_FDS_DROPPED,  /* accepted, and waiting when the end came */
+    SIM_FDS_REFUSED,  /* although bytes would have been accepted */
+    SIM_FDS_RECEIVED, /* by weir's side */
+    SIM_FDS_LOST,     /* some of these came without all descriptors */
+    SIM_FDS_CLOSED,   /* that nothing was to receive */
+    SIM_FDS_WAITED,   /* closes that waited, of single ones */
+    SIM_FDS_RESTED,   /* connections that rested for these, */
+    SIM_FDS_BROKEN,   /* after they had broken, */
+    SIM_FDS_CLOSING,  /* and while they closed */
     SIM_COUNTS
 };
 
@@ -81,30 +105,6 @@ struct sim_result {
     uint64_t call_receives_empty;
     uint64_t call_receives_left;
     uint64_t put_off; /* turns that ended with a send for the next one */
-    /* Files: each ended in one of the first five ways. */
-    uint64_t files_whole;     /* as many bytes as were asked for */
-    uint64_t files_ended;     /* the file had fewer */
-    uint64_t files_cancelled; /* after some bytes, and not yet all */
-    uint64_t files_failed;    /* the file could not be read */
-    uint64_t files_lost;      /* with their connection */
-    uint64_t files_closing;   /* whole ones, before an end of the writing */
-    uint64_t files_torn;      /* which broke a connection that was closing */
-    uint64_t files_busy;      /* writes that were refused meanwhile */
-    uint64_t files_fin_polls; /* cancelled: a FIN ended the wait for room */
-    uint64_t files_cut_short; /* calls that took a part; see fake_stats */
-    uint64_t files_without_room;
-    uint64_t files_read; /* parts, into memory */
-    /* Batches of descriptors. */
-    uint64_t fds_arrived;  /* at the peer */
-    uint64_t fds_dropped;  /* accepted, and waiting when the end came */
-    uint64_t fds_refused;  /* although bytes would have been accepted */
-    uint64_t fds_received; /* by weir's side */
-    uint64_t fds_lost;     /* some of these came without all descriptors */
-    uint64_t fds_closed;   /* that nothing was to receive */
-    uint64_t fds_waited;   /* closes that waited, of single ones */
-    uint64_t fds_rested;   /* connections that rested for these, */
-    uint64_t fds_broken;   /* after they had broken, */
-    uint64_t fds_closing;  /* and while they closed */
 };
 
 /* Runs one schedule from start to end. */

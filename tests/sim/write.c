@@ -125,7 +125,7 @@ static void check_answer(const struct sim_conn *conn, int err, size_t len,
     if (err >= 0 && conn->file.fd != 0) {
         fake_fail("connection %u: a write beside a file", conn->id);
     }
-    sim.result.files_busy += err == -EBUSY;
+    sim.result.counts[SIM_FILES_BUSY] += err == -EBUSY;
 }
 
 static int write_bytes(struct sim_conn *conn, const uint8_t *data, size_t len,

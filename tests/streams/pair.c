@@ -90,6 +90,12 @@ void pair_peer_write(struct pair *p, const char *text)
     cr_assert_eq(fake_peer_write(p->peer, text, (size_t)len), len);
 }
 
+void pair_peer_says(struct pair *p, const char *text)
+{
+    pair_peer_write(p, text);
+    nap();
+}
+
 void pair_expect_read(struct pair *p, const char *text)
 {
     char buf[64];

@@ -41,6 +41,8 @@ size_t pair_peer_read(struct pair *p, size_t len);
 /* The peer reads everything that comes, until nothing does any more. */
 void pair_peer_read_all(struct pair *p);
 void pair_peer_write(struct pair *p, const char *text);
+/* The same, and a nap. */
+void pair_peer_says(struct pair *p, const char *text);
 
 /* A read gives this text now. */
 void pair_expect_read(struct pair *p, const char *text);

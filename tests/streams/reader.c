@@ -39,8 +39,7 @@ UNIT(reader, every_call_waits_for_what_it_needs)
         cr_assert_not(call.is_done);
 
         feed("abc");
-        feed("\n");
-        turn_over();
+        feed_now("\n");
 
         cr_assert(call.is_done, "call %d", how);
         const bool some = how == READ || how == READ_VIEW || how == TAKE;
@@ -55,10 +54,8 @@ UNIT(reader, every_call_waits_for_what_it_needs)
 UNIT(reader, readexactly_takes_no_less_and_no_more)
 {
     call_start(&call, EXACTLY, 6);
-    feed("ab");
-    turn_over();
-    feed("cd");
-    turn_over();
+    feed_now("ab");
+    feed_now("cd");
     cr_assert_not(call.is_done);
 
     feed("efgh");
@@ -71,8 +68,7 @@ UNIT(reader, readexactly_takes_no_less_and_no_more)
 UNIT(reader, fill_waits_without_consuming)
 {
     call_start(&call, FILL, 5);
-    feed("abc");
-    turn_over();
+    feed_now("abc");
     cr_assert_not(call.is_done);
     feed("defg");
 
@@ -89,10 +85,8 @@ UNIT_OF(reader, read_to_end_gives_all_of_it_in_one_piece, with_reader, 4, void)
 {
     struct weir_buf buf;
     call_start(&call, TO_END, 10);
-    feed("abc");
-    turn_over();
-    feed("defg");
-    turn_over();
+    feed_now("abc");
+    feed_now("defg");
     cr_assert_not(call.is_done);
     weir_reader_feed_eof(reader);
 
@@ -107,8 +101,7 @@ UNIT_OF(reader, read_to_end_fails_as_soon_as_there_is_too_much, with_reader,
         100, void)
 {
     call_start(&call, TO_END, 5);
-    feed("abcde");
-    turn_over();
+    feed_now("abcde");
     cr_assert_not(call.is_done);
 
     feed("f"); /* no end is needed to know */
@@ -230,8 +223,7 @@ UNIT_OF(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere,
         with_reader, 100000, void)
 {
     struct weir_buf view;
-    feed("abcdef");
-    turn_over();
+    feed_now("abcdef");
     expect_eq(weir_reader_read_view(reader, 3, &view), 3);
     expect_eq(weir_reader_get_buffer_size(reader), 3);
 
@@ -343,8 +335,7 @@ UNIT_IN(reader,
 static int takes_and_keeps(weir_loop *on, void *arg)
 {
     struct weir_buf *bufs = (struct weir_buf *)arg;
-    feed("abcdef");
-    turn_over();
+    feed_now("abcdef");
     expect_eq(weir_reader_take(reader, 2, &bufs[0]), 2);
     expect_eq(weir_reader_take(reader, 10, &bufs[1]), 4);
     return 0;

@@ -100,6 +100,12 @@ void feed(const char *text)
     cr_assert_eq(weir_reader_feed_data(reader, text, strlen(text)), 0);
 }
 
+void feed_now(const char *text)
+{
+    feed(text);
+    turn_over();
+}
+
 void expect(enum how how, size_t len, const char *text)
 {
     static struct reader_call call;

@@ -49,6 +49,8 @@ void call_start(struct reader_call *call, enum how how, size_t len);
 /* Its result, once it has returned. */
 ssize_t call_end(struct reader_call *call);
 void feed(const char *text);
+/* The same with turn_over(). */
+void feed_now(const char *text);
 
 /* The call, made now, gives this text. */
 void expect(enum how how, size_t len, const char *text);

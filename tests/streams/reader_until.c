@@ -28,8 +28,7 @@ UNIT(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0)
     expect(LINE_VIEW, 0, "\n");
     expect(LINE_VIEW, 0, "two\n");
     call_start(&call, LINE_VIEW, 0);
-    feed("ee");
-    turn_over();
+    feed_now("ee");
     cr_assert_not(call.is_done);
     feed("\nfour");
     expect_eq(call_end(&call), 6);

@@ -54,8 +54,7 @@ TASK(relay_streams, unread_bytes_of_both_go_first)
     char line[8];
     open_both();
     pair_peer_write(&a, "line\nof a ");
-    pair_peer_write(&b, "of b ");
-    nap();
+    pair_peer_says(&b, "of b ");
     expect_eq(weir_reader_readline(a.reader, line, sizeof(line)), 5);
     expect_eq(weir_writer_write(b.writer, "hello ", 6), 0);
     weir_task *task = rig_spawn(relay_both, NULL);
@@ -171,8 +170,7 @@ TASK(relay_streams, a_full_reader_waits_for_a_full_writer)
     cr_assert_not(weir_transport_is_reading(a.t));
     expect_leq(weir_transport_get_read_buffer_size(a.t), held);
     expect_leq(weir_transport_get_write_buffer_size(b.t), queued);
-    weir_task_cancel(task);
-    expect_eq(rig_join(task), -ECANCELED);
+    expect_eq(rig_cancel(task), -ECANCELED);
     close_both();
 }
 
@@ -212,8 +210,7 @@ TASK(relay_streams, the_streams_have_no_connection)
     expect_eq(weir_writer_write(a.writer, "stray", 5), -ENOTCONN);
     expect_eq(weir_reader_read(b.reader, &byte, 1), 0);
     expect_eq(weir_writer_relay(a.writer, b.writer, NULL, NULL), -ENOTCONN);
-    weir_task_cancel(task);
-    expect_eq(rig_join(task), -ECANCELED);
+    expect_eq(rig_cancel(task), -ECANCELED);
     expect_eq(record.cause, WEIR_RELAY_CANCELED);
     close_both();
 }
@@ -233,8 +230,7 @@ TASK(relay_streams, a_refusal_changes_nothing)
                                              .buffer_bytes = 4095};
     struct weir_relay_record sizeless = {.size = 0};
     open_both();
-    pair_peer_write(&a, "some");
-    nap();
+    pair_peer_says(&a, "some");
     expect_eq(weir_writer_relay(a.writer, a.writer, NULL, NULL), -EINVAL);
     expect_eq(weir_writer_relay(a.writer, b.writer, &options, NULL), -EINVAL);
     expect_eq(weir_writer_relay(a.writer, b.writer, &small, NULL), -EINVAL);

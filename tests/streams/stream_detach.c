@@ -61,8 +61,7 @@ TASK(stream_detach, unread_bytes_are_delivered_before_later_ones)
     struct pair p;
     char line[8];
     open_pair(&p);
-    pair_peer_write(&p, "line\nunread ");
-    nap();
+    pair_peer_says(&p, "line\nunread ");
     expect_eq(weir_reader_readline(p.reader, line, sizeof(line)), 5);
     expect_eq(weir_stream_detach(p.writer, &binding), 0);
     expect_eq(next.len, 0, "not from inside the call");
@@ -143,8 +142,7 @@ TASK(stream_detach, a_refusal_loses_no_byte)
     struct weir_protocol_binding wrong = binding;
     struct pair p;
     open_pair(&p);
-    pair_peer_write(&p, "unread");
-    nap();
+    pair_peer_says(&p, "unread");
     wrong.protocol = NULL;
     expect_eq(weir_stream_detach(p.writer, &wrong), -EINVAL);
     pair_expect_read(&p, "unread");
@@ -160,8 +158,7 @@ TASK(stream_detach, a_reader_that_had_paused_the_connection_resumes_it)
     expect_ok(weir_adopt_stream(loop, fake_connected_fd(&p.peer), &options,
                                 &p.reader, &p.writer));
     p.t = weir_writer_get_transport(p.writer);
-    pair_peer_write(&p, "more than twice the limit");
-    nap();
+    pair_peer_says(&p, "more than twice the limit");
     cr_assert_not(weir_transport_is_reading(p.t));
     expect_eq(weir_stream_detach(p.writer, &binding), 0);
     weir_writer_unref(p.writer);
@@ -231,8 +228,7 @@ TASK(stream_detach, a_handler_may_give_its_connection_away_and_return)
     expect_eq(weir_stream_protocol_new(loop, &options, &own, NULL), 0);
     expect_eq(adopt(&p, &own), 0);
     nap();
-    pair_peer_write(&p, "upgrade\nthe rest");
-    nap();
+    pair_peer_says(&p, "upgrade\nthe rest");
     expect_eq(seen.calls, 1);
     expect_next("the rest");
     cr_assert_not(fake_peer_is_alone(p.peer), "the handler closed nothing");

@@ -15,12 +15,10 @@ static void end_by_hand(void (*end)(weir_reader *reader), int result)
     pair_open(&p);
     weir_loop_set_exception_handler(loop, hook, NULL);
     memset(&seen, 0, sizeof(seen));
-    pair_peer_write(&p, "before");
-    nap();
+    pair_peer_says(&p, "before");
 
     end(p.reader);
-    pair_peer_write(&p, "after");
-    nap();
+    pair_peer_says(&p, "after");
     expect_eq(weir_transport_get_error(p.t), 0);
     expect_eq(seen.reports, 0);
     pair_expect_read(&p, "before");
@@ -127,8 +125,7 @@ TASK(stream_protocol, a_stream_takes_a_transport_over_with_what_was_read_ahead)
     struct pair *p = &greeter.p;
     expect_eq(adopt(p, &binding), 0);
     nap();
-    pair_peer_write(p, "HELLOread ahead");
-    nap();
+    pair_peer_says(p, "HELLOread ahead");
     p->reader = weir_writer_get_reader(p->writer);
     p->t = weir_writer_get_transport(p->writer);
     pair_expect_read(p, "read ahead");
@@ -247,8 +244,7 @@ TASK(stream_protocol, the_limit_is_the_readers)
                                           .limit_bytes = 10};
     struct pair p;
     serve(&p, small_limit, &options);
-    pair_peer_write(&p, "more than ten\n");
-    nap();
+    pair_peer_says(&p, "more than ten\n");
     expect_eq(seen.read_result, WEIR_ELIMIT);
     expect_over(&p);
 }
@@ -268,8 +264,7 @@ UNIT_IN(stream_protocol, a_second_reader_is_told_that_there_is_one, pair_test,
     call_start(&second, p, read_one);
     nap();
     expect_eq(call_end(&second), -EBUSY);
-    pair_peer_write(p, "x");
-    nap();
+    pair_peer_says(p, "x");
     expect_eq(call_end(&first), 1);
 }
 

@@ -119,8 +119,7 @@ TASK(stream_server, a_second_cancellation_ends_the_wait_for_clients)
     nap();
     cr_assert_not(forever.is_done, "a client still takes its bytes");
     expect_eq(weir_server_get_connection_count(server), 1);
-    weir_task_cancel(task);
-    expect_eq(rig_join(task), -ECANCELED);
+    expect_eq(rig_cancel(task), -ECANCELED);
     expect_eq(weir_server_get_connection_count(server), 1);
     weir_server_free(server);
     fake_peer_close(peer);
@@ -147,8 +146,7 @@ TASK(stream_server, serve_forever_when_cancelled_cancels_who_still_serves)
     fake_peer_shutdown(peer);
     nap();
     expect_eq(subscribed, 0, "no handler has asked for its end");
-    weir_task_cancel(task);
-    expect_eq(rig_join(task), -ECANCELED);
+    expect_eq(rig_cancel(task), -ECANCELED);
     expect_eq(subscribed, -ECANCELED);
     weir_server_free(server);
     fake_peer_close(peer);

@@ -257,8 +257,7 @@ static uint64_t time_to_end(const struct weir_start_server_options *options)
     weir_task *task = rig_spawn(serve_for_ever, server);
     nap();
     const uint64_t begin_ns = weir_loop_get_time(loop);
-    weir_task_cancel(task);
-    expect_eq(rig_join(task), -ECANCELED);
+    expect_eq(rig_cancel(task), -ECANCELED);
     const uint64_t took_ns = weir_loop_get_time(loop) - begin_ns;
     expect_eq(weir_server_get_connection_count(server), 0);
     weir_server_free(server);

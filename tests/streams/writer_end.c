@@ -182,8 +182,7 @@ UNIT(writer_end, close_sends_what_waits_and_ends_reads_at_once)
 UNIT(writer_end, buffered_bytes_can_be_read_after_close)
 {
     char byte;
-    pair_peer_write(p, "before");
-    nap();
+    pair_peer_says(p, "before");
     weir_writer_close(p->writer);
     expect_eq(weir_writer_wait_closed(p->writer), 0);
     pair_expect_read(p, "before");
@@ -407,8 +406,7 @@ TASK(writer_end, a_connection_that_was_handed_on_is_not_closed)
     struct writer_call flush;
     struct pair p;
     pair_open(&p);
-    pair_peer_write(&p, "greeting");
-    nap();
+    pair_peer_says(&p, "greeting");
     pair_expect_read(&p, "greeting");
     expect_eq(pair_write(&p, MIB), 0);
     call_start(&flush, &p, weir_writer_flush);
@@ -423,8 +421,7 @@ TASK(writer_end, a_connection_that_was_handed_on_is_not_closed)
     weir_writer_close(p.writer);
     weir_writer_abort(p.writer);
     weir_writer_unref(p.writer);
-    pair_peer_write(&p, "the rest");
-    nap();
+    pair_peer_says(&p, "the rest");
     pair_peer_read_all(&p); /* no call says that all was sent */
     expect_eq(p.peer_read, MIB);
     expect_eq(count, 8);

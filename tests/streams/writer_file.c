@@ -234,8 +234,7 @@ static void interfere(struct unit_random *dice, struct sender *sender)
 
 TASK(writer_file, a_cancellation_at_any_moment_loses_no_byte)
 {
-    struct unit_random dice;
-    unit_random_seed(&dice);
+    struct unit_random dice = unit_random_new();
 
     for (int round = 0; round < 400; round++) {
         struct sender sender;

@@ -77,8 +77,7 @@ TASK(barrier, cancelled_leaves_and_the_others_wait_on)
     cr_assert(weir_task_cancel(first.task));
     expect_eq(weir_barrier_get_waiting_count(barrier), 1,
               "a cancelled task is not counted any more");
-    expect_eq(finish(&first), -ECANCELED);
-    expect_eq(first.next, 0);
+    expect_end(&first, -ECANCELED, 0);
     cr_assert_not(second.is_back, "the other tasks still wait");
     start_first(wait_here, barrier);
 
@@ -111,8 +110,7 @@ TASK(barrier, cancelled_after_the_round_keeps_its_place)
     expect_eq(weir_barrier_wait(barrier), 1);
     cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&first), 0);
-    expect_eq(first.next, -ECANCELED);
+    expect_end(&first, 0, -ECANCELED);
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
     weir_barrier_free(barrier);
 }

@@ -36,11 +36,9 @@ TASK(condition, notified_wakes_as_many_as_asked_first_come_first_served)
 
     expect_eq(notify(0), 0);
     expect_eq(notify(1), 1);
-    settle();
-    expect_str_eq(notes, "a");
+    expect_settled("a");
     expect_eq(notify(2), 2);
-    settle();
-    expect_str_eq(notes, "abc");
+    expect_settled("abc");
     expect_eq(notify(SIZE_MAX), 1);
 
     for (int i = 0; i < 4; i++) {
@@ -119,8 +117,7 @@ TASK(condition, cancelled_twice_before_it_runs_is_told_once)
     cr_assert(weir_task_cancel(first.task));
     expect_eq(weir_lock_release(lock), 0);
     cr_assert(weir_task_cancel(first.task)); /* it has not run yet */
-    expect_eq(finish(&first), -ECANCELED);
-    expect_eq(first.next, 0);
+    expect_end(&first, -ECANCELED, 0);
     end();
 }
 
@@ -129,8 +126,7 @@ TASK(condition, freed_does_not_hide_a_cancellation)
     make(loop);
     start_first(wait_once, condition);
     weir_condition_free(condition);
-    cr_assert(weir_task_cancel(first.task));
-    expect_eq(finish(&first), -ECANCELED, "the wait ends with its condition");
+    expect_eq(cancel(&first), -ECANCELED, "the wait ends with its condition");
     expect_eq(first.next, -ECANCELED,
               "the task's own cancellation is told next");
     weir_lock_free(lock);
@@ -168,8 +164,7 @@ TASK(condition, cancelled_when_it_has_notification_and_lock_keeps_both)
     expect_eq(notify(1), 1);
     cr_assert(weir_task_cancel(first.task)); /* it has the lock by now */
 
-    expect_eq(finish(&first), 0);
-    expect_eq(first.next, -ECANCELED);
+    expect_end(&first, 0, -ECANCELED);
     settle();
     cr_assert_not(second.is_back,
                   "the notification was used by the first task");
@@ -212,8 +207,7 @@ TASK(condition, timed_out_in_line_waits_for_the_lock)
     cr_assert_not(first.is_back, "the wait for the lock has no time limit");
     expect_eq(weir_lock_release(lock), 0);
 
-    expect_eq(finish(&first), -ETIMEDOUT);
-    expect_eq(first.next, 0);
+    expect_end(&first, -ETIMEDOUT, 0);
     end();
 }
 

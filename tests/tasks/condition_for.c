@@ -75,8 +75,7 @@ TASK(condition_for, the_wait_goes_on_until_the_predicate_holds)
 
     cr_assert(first.is_back);
     expect_eq(asked, 4);
-    expect_eq(finish(&first), 0);
-    expect_eq(first.next, 0);
+    expect_end(&first, 0, 0);
     end();
 }
 

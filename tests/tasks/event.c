@@ -84,8 +84,7 @@ TASK(event, cancelled_after_it_is_set_cancels_the_next_call)
     weir_event_set(event);
     cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&first), 0);
-    expect_eq(first.next, -ECANCELED);
+    expect_end(&first, 0, -ECANCELED);
     weir_event_free(event);
 }
 

@@ -31,6 +31,12 @@ static void drop(weir_future **futures, int count)
     }
 }
 
+static void drop_group(weir_future *group, weir_future **futures, int count)
+{
+    weir_future_unref(group);
+    drop(futures, count);
+}
+
 static void give(weir_future *future, int result)
 {
     expect_eq(weir_future_set_result(future, result), 0);
@@ -40,6 +46,12 @@ static bool is_done(const weir_future *future)
 {
     settle();
     return weir_future_is_done(future);
+}
+
+static void expect_done(const weir_future *group, int result)
+{
+    cr_assert(is_done(group));
+    expect_eq(result_of(group), result);
 }
 
 /* ---- kinds ---- */
@@ -54,10 +66,8 @@ TASK(gather, all_is_done_with_0_when_all_are)
     give(futures[0], 9);
     cr_assert_not(is_done(group));
     give(futures[1], 7);
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), 0);
-    weir_future_unref(group);
-    drop(futures, 3);
+    expect_done(group, 0);
+    drop_group(group, futures, 3);
 }
 
 TASK(gather, all_keeps_the_first_error_and_lets_the_others_go_on)
@@ -71,10 +81,8 @@ TASK(gather, all_keeps_the_first_error_and_lets_the_others_go_on)
     cr_assert_not(weir_future_is_done(futures[0]));
     give(futures[0], -EIO);
     give(futures[1], 7);
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), -EPIPE, "the first error");
-    weir_future_unref(group);
-    drop(futures, 3);
+    expect_done(group, -EPIPE); /* the first error */
+    drop_group(group, futures, 3);
 }
 
 TASK(gather, all_or_none_cancels_the_others_and_waits_for_them)
@@ -89,10 +97,8 @@ TASK(gather, all_or_none_cancels_the_others_and_waits_for_them)
     expect_eq(slow.asked, 1);
     expect_eq(result_of(futures[0]), -ECANCELED);
     give(futures[1], -EIO);
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), -EPIPE);
-    weir_future_unref(group);
-    drop(futures, 3);
+    expect_done(group, -EPIPE);
+    drop_group(group, futures, 3);
 }
 
 TASK(gather, all_or_none_is_0_when_none_fails)
@@ -103,10 +109,8 @@ TASK(gather, all_or_none_is_0_when_none_fails)
     weir_future *group = gather(WEIR_GATHER_ALL_OR_NONE, futures, 2);
     give(futures[1], 5);
     give(futures[0], 5);
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), 0);
-    weir_future_unref(group);
-    drop(futures, 2);
+    expect_done(group, 0);
+    drop_group(group, futures, 2);
 }
 
 TASK(gather, any_is_the_index_of_the_first_that_succeeds)
@@ -124,10 +128,8 @@ TASK(gather, any_is_the_index_of_the_first_that_succeeds)
     expect_eq(result_of(futures[2]), -ECANCELED);
     expect_eq(slow.asked, 1);
     give(futures[1], 200);
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), 3, "the index of the first");
-    weir_future_unref(group);
-    drop(futures, 4);
+    expect_done(group, 3); /* the index of the first */
+    drop_group(group, futures, 4);
 }
 
 TASK(gather, any_is_the_last_error_when_all_fail)
@@ -139,10 +141,8 @@ TASK(gather, any_is_the_last_error_when_all_fail)
     give(futures[2], -EPIPE);
     give(futures[0], -EIO);
     give(futures[1], -ENOSPC);
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), -ENOSPC);
-    weir_future_unref(group);
-    drop(futures, 3);
+    expect_done(group, -ENOSPC);
+    drop_group(group, futures, 3);
 }
 
 TASK(gather, of_nothing_is_done)
@@ -172,8 +172,7 @@ TASK(gather, counts_futures_that_are_done_already)
     expect_eq(result_of(any), 1);
     expect_eq(result_of(futures[2]), -ECANCELED);
     weir_future_unref(all);
-    weir_future_unref(any);
-    drop(futures, 4);
+    drop_group(any, futures, 4);
 }
 
 TASK(gather, takes_the_same_future_several_times)
@@ -185,10 +184,8 @@ TASK(gather, takes_the_same_future_several_times)
     cr_assert(weir_future_cancel(group));
     expect_eq(slow.asked, 1, "cancelled once");
     give(slow.future, 3);
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), -ECANCELED);
-    weir_future_unref(group);
-    drop(twice, 2);
+    expect_done(group, -ECANCELED);
+    drop_group(group, twice, 2);
 
     slow.asked = 0;
     twice[0] = pending();
@@ -199,8 +196,7 @@ TASK(gather, takes_the_same_future_several_times)
     expect_eq(slow.asked, 1);
     give(slow.future, 1);
     cr_assert(is_done(group));
-    weir_future_unref(group);
-    drop(twice, 2);
+    drop_group(group, twice, 2);
 }
 
 /* ---- cancelling ---- */
@@ -225,8 +221,7 @@ TASK(gather, that_is_cancelled_cancels_all_and_ends_with_the_last)
     expect_eq(waiter.err, -ECANCELED);
     expect_eq(result_of(group), -ECANCELED, "the group ends as cancelled");
     cr_assert_not(weir_future_cancel(group));
-    weir_future_unref(group);
-    drop(futures, 2);
+    drop_group(group, futures, 2);
 }
 
 TASK(gather, that_is_settled_keeps_its_result_when_it_is_cancelled)
@@ -238,10 +233,8 @@ TASK(gather, that_is_settled_keeps_its_result_when_it_is_cancelled)
     give(futures[1], 1);
     cr_assert(weir_future_cancel(group));
     give(futures[0], 1);
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), 1);
-    weir_future_unref(group);
-    drop(futures, 2);
+    expect_done(group, 1);
+    drop_group(group, futures, 2);
 }
 
 TASK(gather, without_references_is_cancelled_and_ends_by_itself)
@@ -257,8 +250,7 @@ TASK(gather, without_references_is_cancelled_and_ends_by_itself)
     settle();
     expect_str_eq(notes, "", "one future is pending");
     give(slow.future, 0);
-    settle();
-    expect_str_eq(notes, "g!");
+    expect_settled("g!");
 }
 
 TASK(gather, holds_its_futures)
@@ -363,10 +355,8 @@ TASK(gather, whose_futures_have_ended_cannot_be_cancelled)
     cr_assert_not(weir_future_is_done(group),
                   "the group ends from the ready queue");
     cr_assert_not(weir_future_cancel(group), "nothing is left to cancel");
-    cr_assert(is_done(group));
-    expect_eq(result_of(group), 0);
-    weir_future_unref(group);
-    drop(futures, 2);
+    expect_done(group, 0);
+    drop_group(group, futures, 2);
 }
 
 TASK(gather, and_wait_refuse_what_makes_no_sense)

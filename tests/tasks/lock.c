@@ -95,8 +95,7 @@ TASK(lock, cancelled_before_it_is_had_goes_to_the_next)
     cr_assert(weir_task_cancel(first.task));
     expect_eq(weir_lock_release(lock), 0);
 
-    expect_eq(finish(&first), -ECANCELED);
-    expect_eq(first.next, 0);
+    expect_end(&first, -ECANCELED, 0);
     expect_eq(finish(&second), 0);
     cr_assert_not(weir_lock_is_locked(lock));
     weir_lock_free(lock);

@@ -84,14 +84,12 @@ TASK(queue, serves_putters_first_come_first_served)
     expect_eq(put(2), -EAGAIN);
     start(&putters[0], "a", put_item, &items[2]);
     start(&putters[1], "b", put_item, &items[3]);
-    settle();
-    expect_str_eq(notes, "");
+    expect_settled("");
 
     expect_eq(get(queue), 0);
     expect_eq(weir_queue_get_size(queue), 2, "the first putter's item is in");
     expect_eq(put(4), -EAGAIN, "a later call is not served before");
-    settle();
-    expect_str_eq(notes, "a");
+    expect_settled("a");
     for (int i = 1; i < 4; i++) {
         expect_eq(get_nowait(queue), i);
     }
@@ -112,8 +110,7 @@ TASK(queue, cancelled_get_takes_nothing)
     cr_assert(weir_task_cancel(first.task));
     expect_eq(put(0), 0);
 
-    expect_eq(finish(&first), -ECANCELED);
-    expect_eq(first.next, 0);
+    expect_end(&first, -ECANCELED, 0);
     expect_eq(finish(&second), 0);
     weir_queue_free(queue);
 }
@@ -126,8 +123,7 @@ TASK(queue, cancelled_after_it_was_given_something_keeps_it)
     expect_eq(put(5), 0);
     cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&first), 5);
-    expect_eq(first.next, -ECANCELED);
+    expect_end(&first, 5, -ECANCELED);
     weir_queue_free(queue);
 }
 
@@ -142,8 +138,7 @@ TASK(queue, cancelled_put_puts_nothing)
     cr_assert(weir_task_cancel(first.task));
     expect_eq(get(queue), 0);
 
-    expect_eq(finish(&first), -ECANCELED);
-    expect_eq(first.next, 0);
+    expect_end(&first, -ECANCELED, 0);
     expect_eq(finish(&second), 0);
     expect_eq(get(queue), 2);
     expect_eq(get_nowait(queue), -EAGAIN, "nothing was put");
@@ -159,8 +154,7 @@ TASK(queue, cancelled_after_it_has_put_something_has_put_it)
     expect_eq(get(queue), 0);
     cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&first), 0);
-    expect_eq(first.next, -ECANCELED);
+    expect_end(&first, 0, -ECANCELED);
     expect_eq(get(queue), 1);
     weir_queue_free(queue);
 }
@@ -241,8 +235,7 @@ TASK(queue, cancelled_join_leaves_the_others)
     start_both(join, queue);
     expect_eq(cancel(&first), -ECANCELED);
     expect_eq(weir_queue_task_done(queue), 0);
-    cr_assert(weir_task_cancel(second.task));
-    expect_eq(finish(&second), 0);
+    expect_eq(cancel(&second), 0);
     expect_eq(second.next, -ECANCELED);
     weir_queue_free(queue);
 }

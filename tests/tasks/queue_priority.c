@@ -101,8 +101,7 @@ static void put_any(struct entry *entry, struct unit_random *random, int number)
 TASK(queue_priority, any_program_of_puts_and_gets_keeps_the_order)
 {
     static struct entry entries[MODEL_SIZE];
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     memset(entries, 0, sizeof(entries));
     expect_ok(weir_priority_queue_new(loop, MODEL_SIZE, order_of_entries, NULL,
                                       &queue));

@@ -40,6 +40,12 @@ void note(const char *text)
     strcat(notes, text);
 }
 
+void expect_settled(const char *expected)
+{
+    settle();
+    expect_str_eq(notes, expected);
+}
+
 weir_task *rig_spawn(weir_task_fn *fn, void *arg)
 {
     weir_task *task = NULL;
@@ -52,6 +58,12 @@ int rig_join(weir_task *task)
     int result = 1;
     cr_assert_eq(weir_task_join(task, &result), 0);
     return result;
+}
+
+int rig_cancel(weir_task *task)
+{
+    cr_assert(weir_task_cancel(task));
+    return rig_join(task);
 }
 
 struct weir_loop_statistics rig_statistics(void)

@@ -47,6 +47,8 @@ void settle(void);
 extern char notes[256];
 
 void note(const char *text);
+/* The other tasks come to where they wait; the notes are this then. */
+void expect_settled(const char *expected);
 
 /* A test's body as a main task, for rig_main(): @arg points to it. */
 int rig_call(weir_loop *on, void *arg);
@@ -58,6 +60,8 @@ weir_task *rig_spawn(weir_task_fn *fn, void *arg);
 
 /* Waits for a task that must not fail; its result. */
 int rig_join(weir_task *task);
+/* Cancels a task and waits for it; its result. */
+int rig_cancel(weir_task *task);
 struct weir_loop_statistics rig_statistics(void);
 
 #endif

@@ -43,12 +43,10 @@ TASK(semaphore, gives_what_there_is_and_then_first_come_first_served)
     expect_str_eq(notes, "");
 
     expect_eq(weir_semaphore_release(semaphore), 0);
-    settle();
-    expect_str_eq(notes, "a");
+    expect_settled("a");
     expect_eq(weir_semaphore_release(semaphore), 0);
     expect_eq(weir_semaphore_release(semaphore), 0);
-    settle();
-    expect_str_eq(notes, "abc");
+    expect_settled("abc");
 
     for (int i = 0; i < 3; i++) {
         expect_eq(finish(&workers[i]), 0);
@@ -142,8 +140,7 @@ TASK(semaphore, cancelled_before_it_is_had_goes_to_the_next)
     cr_assert(weir_task_cancel(first.task));
     expect_eq(weir_semaphore_release(semaphore), 0);
 
-    expect_eq(finish(&first), -ECANCELED);
-    expect_eq(first.next, 0);
+    expect_end(&first, -ECANCELED, 0);
     expect_eq(finish(&second), 0);
     expect_eq(weir_semaphore_get_value(semaphore), 0);
     weir_semaphore_free(semaphore);
@@ -157,8 +154,7 @@ TASK(semaphore, cancelled_after_it_is_had_stays_had_and_cancels_the_next_call)
     expect_eq(weir_semaphore_release(semaphore), 0);
     cr_assert(weir_task_cancel(first.task));
 
-    expect_eq(finish(&first), 0);
-    expect_eq(first.next, -ECANCELED);
+    expect_end(&first, 0, -ECANCELED);
     expect_eq(weir_semaphore_get_value(semaphore), 0, "the value was taken");
     weir_semaphore_free(semaphore);
 }

@@ -69,6 +69,12 @@ int finish(struct worker *worker)
     return rig_join(worker->task);
 }
 
+void expect_end(struct worker *worker, int result, int next)
+{
+    expect_eq(finish(worker), result);
+    expect_eq(worker->next, next);
+}
+
 int cancel(struct worker *worker)
 {
     cr_assert(weir_task_cancel(worker->task));

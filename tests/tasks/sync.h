@@ -42,6 +42,9 @@ void start_limited(struct worker *worker, uint64_t limit_ns, sync_call *call,
 /* The result of its call. */
 int finish(struct worker *worker);
 
+/* It has returned this, and its next suspending call that. */
+void expect_end(struct worker *worker, int result, int next);
+
 /* Cancels and waits: the result of its call. */
 int cancel(struct worker *worker);
 

@@ -54,3 +54,9 @@ void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
     weir_tls_context_unref(client_context);
     weir_tls_context_unref(server_context);
 }
+
+void tls_contexts_unref(weir_tls_context *a, weir_tls_context *b)
+{
+    weir_tls_context_unref(a);
+    weir_tls_context_unref(b);
+}

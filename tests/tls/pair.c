@@ -70,3 +70,9 @@ void tls_pair_expect(const struct tls_pair *pair, int client, int server)
         expect_eq(server_engine->state, WR_TLS_ENGINE_OPEN);
     }
 }
+
+void tls_pair_end(struct tls_pair *pair, int client, int server)
+{
+    tls_pair_expect(pair, client, server);
+    tls_pair_disconnect(pair);
+}

@@ -37,6 +37,7 @@ struct weir_tls_options tls_options(bool is_server);
 weir_tls_context *tls_context(const struct weir_tls_options *options);
 /* One of tls_options() with this version only: 12, 13, or 0 for any. */
 weir_tls_context *tls_context_of(bool is_server, int version);
+void tls_contexts_unref(weir_tls_context *a, weir_tls_context *b);
 
 /* ---- a side ---- */
 
@@ -118,6 +119,8 @@ void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
                    const struct weir_tls_options *server,
                    const struct wr_tls_peer_options *how);
 void tls_pair_disconnect(struct tls_pair *pair);
+/* tls_pair_expect() before it. */
+void tls_pair_end(struct tls_pair *pair, int client, int server);
 
 /* Moves the wire of @from to @to in pieces of @piece; 0: all at once. */
 void tls_pair_move(struct tls_side *from, struct tls_side *to, size_t piece);

@@ -4,30 +4,14 @@
  * the fake machine's, on which a wait without an end and without anything to
  * wait for is a failure.
  */
-#include "adopt.h"
+#include "subject.h"
 #include "tests/statistics.h"
-
-#include <errno.h>
-
-#define MS UINT64_C(1000000)
 
 enum { RANDOM_TIMERS = 40 };
 
-static weir_loop *loop;
-static weir_transport *transport;
-static struct fake_peer *peer;
 static uint64_t busy_until_ns;
 static uint64_t fired_ns;
 static uint64_t random_seed;
-
-static void made(void *user, weir_transport *t)
-{
-    transport = t;
-}
-
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made};
 
 static uint64_t since_start(void)
 {
@@ -84,9 +68,7 @@ static void stop_at(uint64_t when_ns)
 static void start(const struct fake_options *options)
 {
     fired_ns = 0;
-    fake_start(options);
-    expect_eq(weir_loop_new(NULL, &loop), 0);
-    adopt(loop, &protocol, NULL, NULL, &peer);
+    subject_open(options, NULL, &noting, NULL);
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     cr_assert_not_null(transport);
@@ -95,9 +77,7 @@ static void start(const struct fake_options *options)
 static void stop(void)
 {
     busy_until_ns = 0;
-    expect_geq(weir_loop_free(loop), 0);
-    fake_peer_close(peer);
-    fake_stop();
+    subject_stop(1);
 }
 
 UNIT(alarm, a_busy_loop_waits_for_a_timer_by_one_operation)

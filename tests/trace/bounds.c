@@ -64,8 +64,7 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
 {
     static const uint64_t spans[] = {100 * US, 100000 * US, HOUR, 1000 * HOUR};
     static struct alarm alarms[4000];
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     start();
     count_goal = 4000;
     for (int i = 0; i < count_goal; i++) {

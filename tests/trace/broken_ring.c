@@ -6,14 +6,12 @@
  * error, every later run says the same, and freeing the loop still delivers
  * the losses and gives everything back.
  */
-#include "tests/bind.h"
-#include "tests/fake/fake.h"
+#include "adopt.h"
 #include "tests/walk.h"
 #include "uring/sys.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <weir.h>
 
 static struct test_allocator allocator;
 static weir_loop *loop;
@@ -49,17 +47,26 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
 static void open_loop(void)
 {
     allocator_init(&allocator);
-    const struct weir_factory factory = bind_to(&protocol, NULL);
     fake_start(&(struct fake_options){.seed = 1});
     loop = allocator_make_loop(&allocator);
     for (int i = 0; i < 3; i++) {
-        expect_ok(weir_adopt_connection(loop, &factory,
-                                        fake_connected_fd(&peers[i]), NULL,
-                                        NULL, NULL, NULL));
+        adopt(loop, &protocol, NULL, NULL, &peers[i]);
     }
     weir_loop_stop(loop);
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(made_count, 3);
+}
+
+/* Nothing is left: descriptors, memory, or a connection without its loss. */
+static void expect_nothing_left(void)
+{
+    expect_eq(lost_count, 3);
+    for (int i = 0; i < 3; i++) {
+        cr_assert(fake_peer_is_alone(peers[i]), "%d is left open", i);
+        fake_peer_close(peers[i]);
+    }
+    fake_stop();
+    allocator_check(&allocator);
 }
 
 static void note_released(void *arg)
@@ -77,10 +84,7 @@ UNIT(broken_ring, ends_the_run_with_its_error_for_good)
     cr_assert_not(weir_loop_is_running(loop));
 
     expect_eq(weir_loop_free(loop), 3);
-    for (int i = 0; i < 3; i++) {
-        fake_peer_close(peers[i]);
-    }
-    fake_stop();
+    expect_nothing_left();
 }
 
 UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
@@ -95,15 +99,8 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
     expect_eq(weir_loop_run(loop), -EBADFD);
 
     expect_eq(weir_loop_free(loop), 3);
-
-    expect_eq(lost_count, 3);
+    expect_nothing_left();
     expect_eq(released_count, 1, "memory that is never released");
-    for (int i = 0; i < 3; i++) {
-        cr_assert(fake_peer_is_alone(peers[i]), "left open");
-        fake_peer_close(peers[i]);
-    }
-    fake_stop();
-    allocator_check(&allocator);
 }
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
@@ -136,17 +133,10 @@ UNIT(broken_ring, ends_the_read_of_a_file_before_its_socket_is_lost)
     fake_break_ring(WEIR_ERINGLOST);
     expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
 
-    expect_eq(weir_loop_free(loop), 3);
-
-    expect_eq(told_count, 1);
-    expect_eq(lost_count, 3);
-    for (int i = 0; i < 3; i++) {
-        cr_assert(fake_peer_is_alone(peers[i]), "left open");
-        fake_peer_close(peers[i]);
-    }
     expect_eq(wr_sys_close(fd), 0);
-    fake_stop();
-    allocator_check(&allocator);
+    expect_eq(weir_loop_free(loop), 3);
+    expect_nothing_left();
+    expect_eq(told_count, 1);
 }
 
 UNIT(broken_ring, closes_what_it_was_about_to_close)
@@ -158,13 +148,7 @@ UNIT(broken_ring, closes_what_it_was_about_to_close)
     expect_eq(lost_count, 1);
 
     expect_eq(weir_loop_free(loop), 2);
-
-    for (int i = 0; i < 3; i++) {
-        cr_assert(fake_peer_is_alone(peers[i]), "%d is left open", i);
-        fake_peer_close(peers[i]);
-    }
-    fake_stop();
-    allocator_check(&allocator);
+    expect_nothing_left();
 }
 
 static void note_signal(void *arg, int signum)
@@ -190,12 +174,6 @@ UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
     expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
 
     expect_geq(weir_loop_free(loop), 3);
-
-    expect_eq(lost_count, 3);
     weir_server_free(server);
-    for (int i = 0; i < 3; i++) {
-        fake_peer_close(peers[i]);
-    }
-    fake_stop();
-    allocator_check(&allocator);
+    expect_nothing_left();
 }

@@ -137,6 +137,13 @@ static void make_bulk(struct conn *c)
     fake_text_clear();
 }
 
+/* The first of @count moves bulk. */
+static void start_bulk(int count)
+{
+    start(count);
+    make_bulk(&conns[0]);
+}
+
 static void expect_trace(const char *expected)
 {
     expect_str_eq(fake_text(), expected, "this happened:\n%s", fake_text());
@@ -203,8 +210,7 @@ UNIT(bulk, half_of_what_a_connection_may_hold_is_a_sign)
 
 UNIT(bulk, a_receive_that_was_full_is_followed_by_one_without_a_poll)
 {
-    start(1);
-    make_bulk(&conns[0]);
+    start_bulk(1);
     weir_transport_set_read_buffer_limit(conns[0].t, 64 * KIB);
     peer_writes(&conns[0], 128 * KIB);
     run_for(MS);
@@ -228,8 +234,7 @@ UNIT(bulk, a_receive_that_was_full_is_followed_by_one_without_a_poll)
 
 UNIT(bulk, some_small_receives_in_a_row_lead_back_to_an_armed_one)
 {
-    start(1);
-    make_bulk(&conns[0]);
+    start_bulk(1);
     for (int i = 0; i < 7; i++) {
         peer_writes(&conns[0], 100);
         run_for(MS);
@@ -255,8 +260,7 @@ UNIT(bulk, some_small_receives_in_a_row_lead_back_to_an_armed_one)
 
 UNIT(bulk, each_answer_leaves_before_the_next_one_receives)
 {
-    start(2);
-    make_bulk(&conns[0]);
+    start_bulk(2);
     make_bulk(&conns[1]);
     peer_writes(&conns[0], 250 * KIB);
     peer_writes(&conns[1], 250 * KIB);
@@ -285,8 +289,7 @@ UNIT(bulk, each_answer_leaves_before_the_next_one_receives)
 
 UNIT(bulk, who_moves_little_is_served_between_two_that_move_bulk)
 {
-    start(3);
-    make_bulk(&conns[0]);
+    start_bulk(3);
     make_bulk(&conns[1]);
     peer_writes(&conns[0], 700 * KIB);
     peer_writes(&conns[1], 700 * KIB);
@@ -381,8 +384,7 @@ static void pause_the_second(struct conn *c, const struct weir_buf *buf)
 
 UNIT(bulk, one_that_pauses_while_it_is_due_does_not_receive)
 {
-    start(2);
-    make_bulk(&conns[0]);
+    start_bulk(2);
     make_bulk(&conns[1]);
     peer_writes(&conns[0], 256 * KIB);
     peer_writes(&conns[1], 256 * KIB);
@@ -412,8 +414,7 @@ static void close_it(struct conn *c, const struct weir_buf *buf)
 static void receive_several(void (*then)(struct conn *,
                                          const struct weir_buf *))
 {
-    start(1);
-    make_bulk(&conns[0]);
+    start_bulk(1);
     for (int i = 0; i < 4; i++) { /* the credit grows */
         peer_writes(&conns[0], MIB);
         run_for(MS);
@@ -445,8 +446,7 @@ UNIT(bulk, bytes_after_a_close_are_dropped)
 
 UNIT(bulk, the_end_of_the_stream_comes_after_the_last_byte)
 {
-    start(1);
-    make_bulk(&conns[0]);
+    start_bulk(1);
     peer_writes(&conns[0], 300 * KIB);
     fake_peer_shutdown(conns[0].peer);
     run_for(MS);
@@ -474,8 +474,7 @@ UNIT(bulk, without_credit_it_waits_and_costs_no_turns)
 {
     struct weir_loop_statistics before = {.size = sizeof(before)};
     struct weir_loop_statistics after = {.size = sizeof(after)};
-    start(1);
-    make_bulk(&conns[0]);
+    start_bulk(1);
     conns[0].then = keep_all;
     for (int i = 0; i < 3; i++) {
         peer_writes(&conns[0], 400 * KIB);
@@ -576,8 +575,7 @@ UNIT(bulk, time_before_a_postponed_send_is_not_the_peers)
 
 UNIT(bulk, a_poll_that_was_wrong_leads_back_to_an_armed_receive)
 {
-    start(1);
-    make_bulk(&conns[0]);
+    start_bulk(1);
     fake_set_fault(FAKE_VAIN_POLL, 1000);
     peer_writes(&conns[0], 100 * KIB);
     run_for(MS);

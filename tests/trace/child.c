@@ -159,6 +159,12 @@ static void closing(void (*body)(void))
     close_loop();
 }
 
+static void end_child(int code)
+{
+    fake_child_end(pid, code);
+    expect_eq(weir_loop_run(loop), 0);
+}
+
 UNIT(child, r54__the_grace_between_SIGTERM_and_SIGKILL_is_five_seconds)
 {
     open_child();
@@ -193,8 +199,7 @@ UNIT(child, is_reaped_when_it_has_ended_and_not_when_a_poll_says_so)
         turn();
         expect_eq(exited_count, 0);
     }
-    fake_child_end(pid, 0);
-    expect_eq(weir_loop_run(loop), 0);
+    end_child(0);
     expect_eq(exited_count, 1);
     expect_eq(returncode(), 0);
 }
@@ -203,8 +208,7 @@ UNIT(child, r56__the_status_of_a_stolen_child_is_known_since_6_15)
 {
     open_child();
     fake_child_steal(pid);
-    fake_child_end(pid, 42);
-    expect_eq(weir_loop_run(loop), 0);
+    end_child(42);
     expect_eq(returncode(), 42);
 }
 
@@ -217,8 +221,7 @@ UNIT(child, r56__the_status_of_a_stolen_child_was_not_known_before)
     expect_eq(spawn_child(), 0);
     turn();
     fake_child_steal(pid);
-    fake_child_end(pid, 42);
-    expect_eq(weir_loop_run(loop), 0);
+    end_child(42);
     expect_eq(exited_count, 1);
     expect_eq(weir_transport_get_returncode(transport, &code), WEIR_ENOSTATUS);
     expect_eq(code, 77);
@@ -350,8 +353,7 @@ UNIT(child, that_cannot_be_reaped_yet_is_looked_at_later)
 {
     open_resting_child();
     const uint64_t before_ns = fake_now();
-    fake_child_end(pid, 5);
-    expect_eq(weir_loop_run(loop), 0);
+    end_child(5);
     expect_gt(fake_now() - before_ns, S / 100);
     expect_lt(fake_now() - before_ns, S / 10);
     expect_eq(returncode(), 5);
@@ -409,8 +411,7 @@ UNIT(child, without_memory_is_not_made_and_leaves_nothing)
     /* The transport and the paths. */
     expect_eq(walk_allocations(&allocator, spawn_without, NULL), 2);
     turn();
-    fake_child_end(pid, 0);
-    expect_eq(weir_loop_run(loop), 0);
+    end_child(0);
 }
 
 /* ---- groups ---- */
@@ -426,8 +427,7 @@ UNIT(child, that_leads_a_group_keeps_its_pidfd_until_it_is_given_up)
         weir_subprocess_exec(loop, &factory, argv, &options, done, NULL, NULL));
     turn();
     const uint32_t fds = fake_fd_count();
-    fake_child_end(pid, 0);
-    expect_eq(weir_loop_run(loop), 0);
+    end_child(0);
     expect_eq(lost_count, 1);
     expect_eq(fake_fd_count(), fds);
     expect_eq(weir_transport_terminate(transport), -ESRCH);
@@ -442,8 +442,7 @@ UNIT(child, that_leads_none_has_no_pidfd_after_its_end)
 {
     open_child();
     const uint32_t fds = fake_fd_count();
-    fake_child_end(pid, 0);
-    expect_eq(weir_loop_run(loop), 0);
+    end_child(0);
     expect_eq(fake_fd_count(), fds - 1);
     expect_eq(weir_transport_killpg(transport, SIGUSR1), -ESRCH);
 }

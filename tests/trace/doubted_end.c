@@ -5,81 +5,13 @@
  * its completion comes later than the receive's, the receive brings 0 as it
  * does at an end of the stream.
  */
-#include "adopt.h"
-#include "clock.h"
+#include "subject.h"
 #include "uring/sys.h"
 
-#include <errno.h>
-
-#define MS   UINT64_C(1000000)
 #define MUCH (256u << 10)
 
-static weir_loop *loop;
-static weir_transport *transport;
-static struct fake_peer *peer;
-static bool keeps_open; /* at the end of the stream */
 static bool closes;     /* after the write */
 static bool is_written; /* and has not left */
-static int eof_count;
-static int lost_count;
-static int lost_err;
-static uint8_t lent[4096];
-
-static void made(void *user, weir_transport *t)
-{
-    transport = t;
-}
-
-static int received(void *user, weir_transport *t, const struct weir_buf *buf)
-{
-    return 0;
-}
-
-static int ended(void *user, weir_transport *t)
-{
-    eof_count++;
-    return keeps_open;
-}
-
-static void lost(void *user, weir_transport *t, int err)
-{
-    lost_count++;
-    lost_err = err;
-}
-
-static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
-                size_t *ret_size)
-{
-    *ret_buf = lent;
-    *ret_size = sizeof(lent);
-    return 0;
-}
-
-static int filled(void *user, weir_transport *t, size_t len)
-{
-    return 0;
-}
-
-static void returned(void *user, void *buf)
-{
-    expect_eq(buf, (void *)lent);
-}
-
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .data_received = received,
-                                              .eof_received = ended,
-                                              .connection_lost = lost};
-
-static const struct weir_protocol lender = {.size = sizeof(lender),
-                                            .kind = WEIR_PROTOCOL_BUFFERED,
-                                            .connection_made = made,
-                                            .eof_received = ended,
-                                            .connection_lost = lost,
-                                            .get_buffer = lend,
-                                            .buffer_updated = filled,
-                                            .release_buffer = returned};
 
 /* Before an enter: the receive brings 0 in it, and the send its error later. */
 static void reset_the_send(void *arg)
@@ -92,19 +24,8 @@ static void reset_the_send(void *arg)
 
 static void start(const struct weir_protocol *with)
 {
-    eof_count = lost_count = lost_err = 0;
-    keeps_open = closes = is_written = false;
-    fake_start(&(struct fake_options){.seed = 1, .entered = reset_the_send});
-    expect_eq(weir_loop_new(NULL, &loop), 0);
-    adopt(loop, with, NULL, NULL, &peer);
-    clock_run_for(loop, MS);
-}
-
-static void stop(int alive)
-{
-    expect_eq(weir_loop_free(loop), alive);
-    fake_peer_close(peer);
-    fake_stop();
+    subject_start(&(struct fake_options){.seed = 1, .entered = reset_the_send},
+                  NULL, with, NULL);
 }
 
 static void write_now(void *arg)
@@ -129,46 +50,40 @@ static void expect_reset(void)
 {
     clock_run_for(loop, MS);
     expect_eq(eof_count, 0);
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, -ECONNRESET);
+    expect_lost(-ECONNRESET);
 }
 
 UNIT(doubted_end, a_reset_that_a_send_was_told_is_no_end_of_stream)
 {
-    start(&protocol);
+    start(&noting);
     write_into_a_reset(5);
     expect_reset();
-    stop(0);
+    subject_stop(0);
 }
 
 UNIT(doubted_end, nor_when_the_send_has_several_pieces)
 {
-    start(&protocol);
+    start(&noting);
     write_into_a_reset(MUCH);
     expect_reset();
-    stop(0);
+    subject_stop(0);
 }
 
 UNIT(doubted_end, nor_in_memory_that_a_protocol_has_lent)
 {
-    start(&lender);
+    start(&lending);
     write_into_a_reset(5);
     expect_reset();
-    stop(0);
+    subject_stop(0);
 }
 
 UNIT(doubted_end, nor_while_a_close_sends)
 {
-    start(&protocol);
+    start(&noting);
     closes = true;
     write_into_a_reset(5);
     expect_reset();
-    stop(0);
-}
-
-static void fill(void *arg, void *buf, uint64_t offset, size_t len)
-{
-    memset(buf, 'f', len);
+    subject_stop(0);
 }
 
 /* A turn that has something to run does not wait. */
@@ -186,8 +101,8 @@ static void file_ended(void *arg, weir_transport *t, int err, uint64_t sent)
  * cancelled, which is too late for it. */
 UNIT(doubted_end, nor_when_the_send_is_that_of_a_cancelled_file)
 {
-    start(&protocol);
-    const int file = fake_disk_open(MUCH, fill, NULL);
+    start(&noting);
+    const int file = fake_disk_open(MUCH, fill_file, NULL);
     fake_set_fault(FAKE_COLD, 1000);
     expect_ok(
         weir_transport_sendfile(transport, file, 0, MUCH, file_ended, NULL));
@@ -204,14 +119,14 @@ UNIT(doubted_end, nor_when_the_send_is_that_of_a_cancelled_file)
     expect_eq(weir_transport_cancel_sendfile(transport), 0);
     expect_reset();
     expect_eq(wr_sys_close(file), 0);
-    stop(0);
+    subject_stop(0);
 }
 
 /* The send that it waits for goes well. */
 UNIT(doubted_end, an_end_during_a_send_is_told_when_the_send_has_ended)
 {
     static const uint8_t bytes[MUCH];
-    start(&protocol);
+    start(&noting);
     keeps_open = true;
     fake_set_fault(FAKE_DELAY, 500);
     for (int i = 0; i < 100 && eof_count == 0; i++) {
@@ -227,5 +142,5 @@ UNIT(doubted_end, an_end_during_a_send_is_told_when_the_send_has_ended)
     expect_eq(lost_count, 0);
     expect_eq(weir_transport_get_error(transport), 0);
     expect_eq(weir_transport_write(transport, bytes, 100), 0);
-    stop(1);
+    subject_stop(1);
 }

@@ -37,8 +37,7 @@ UNIT(fake, receives_fill_one_buffer_after_the_other)
     rig_begin(&(struct fake_options){.seed = 1}, 2);
     rig_prep_recv(100000);
     expect_eq(fake_peer_write(rig.peer, "abc", 3), 3);
-    rig_turn(1, UINT64_MAX);
-    expect_eq(result_count, 1);
+    expect_eq(rig_turn(1, UINT64_MAX), 1);
     expect_eq(results[0].flags, WR_CQE_BUFFER | WR_CQE_MORE | WR_CQE_BUF_MORE);
     expect_eq(memcmp(rig.bufs[0], "abc", 3), 0);
 
@@ -111,8 +110,7 @@ UNIT(fake, reset_is_told_once_and_then_reads_as_an_end)
     int32_t expected[] = {3, -ECONNRESET, 0};
     for (int i = 0; i < 3; i++) {
         wr_prep_recv_into(&rig.uring, &rig.op, rig.fd, buf, sizeof(buf));
-        rig_turn(1, UINT64_MAX);
-        expect_eq(result_count, 1);
+        expect_eq(rig_turn(1, UINT64_MAX), 1);
         expect_eq(results[0].res, expected[i]);
     }
     rig_prep_send("x", 1);
@@ -161,8 +159,7 @@ UNIT(fake, enter_stops_after_twenty_items_of_work_and_says_so)
     rig_turn(1, UINT64_MAX);
 
     expect_eq(result_count, 20);
-    rig_turn(0, 0);
-    expect_eq(result_count, 4);
+    expect_eq(rig_turn(0, 0), 4);
     for (int i = 0; i < COUNT; i++) {
         wr_sys_close(fds[i]);
         fake_peer_close(peers[i]);
@@ -199,8 +196,7 @@ UNIT(fake, send_reads_the_memory_when_it_completes)
     rig_begin(&(struct fake_options){.permille = {[FAKE_DELAY] = 1000}}, 0);
 
     rig_prep_send(out, 3);
-    rig_turn(0, 0);
-    expect_eq(result_count, 0);
+    expect_eq(rig_turn(0, 0), 0);
     memcpy(out, "new", 3);
     rig_turn(1, UINT64_MAX);
 

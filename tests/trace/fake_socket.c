@@ -81,8 +81,7 @@ UNIT(fake, connect_is_answered_refused_or_left_to_wait)
     fake_listener_set(listener, FAKE_SILENT, 0);
     wr_prep_connect(&rig.uring, &op, fd, (struct sockaddr *)&addr,
                     sizeof(addr));
-    rig_turn(1, 1000000);
-    expect_eq(result_count, 0);
+    expect_eq(rig_turn(1, 1000000), 0);
     wr_op_cancel(&rig.uring, &op);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].res, -ECANCELED);
@@ -121,8 +120,7 @@ UNIT(fake, poll_notices_a_peer_that_goes)
     rig_begin(&(struct fake_options){.seed = 1}, 0);
     wr_prep_poll(&rig.uring, &rig.op, rig.fd, POLLRDHUP, true);
     write_all(rig.peer, 1);
-    rig_turn(1, 1000);
-    expect_eq(result_count, 0);
+    expect_eq(rig_turn(1, 1000), 0);
 
     fake_peer_reset(rig.peer);
     rig_turn(1, UINT64_MAX);
@@ -140,8 +138,7 @@ UNIT(fake, an_eventfd_is_read_when_it_has_something)
     int event = wr_sys_eventfd();
     wr_op_init(&op, note);
     wr_prep_read(&rig.uring, &op, event, &count, sizeof(count));
-    rig_turn(1, 1000);
-    expect_eq(result_count, 0);
+    expect_eq(rig_turn(1, 1000), 0);
 
     expect_eq(wr_sys_eventfd_write(event), 0);
     expect_eq(wr_sys_eventfd_write(event), 0);

@@ -4,61 +4,27 @@
  * The peer has bytes for a protocol that has no memory for more, and the ring
  * has read a part of the file, all of it in one turn.
  */
-#include "tests/bind.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
+#include "subject.h"
 #include "uring/sys.h"
-#include "weir/error.h"
-#include "weir/loop.h"
-#include "weir/sendfile.h"
-#include "weir/server.h"
-
-#include <errno.h>
 
 #define FILE_BYTES 1000u
 
-struct breaking {
-    weir_loop *loop;
-    int file;
-    int file_err;
-    int lost_err;
-    int refusal; /* of get_buffer, the second time; 0: it gives nothing */
-    uint32_t lent_count;
-    char memory[8];
-    bool is_told;
-    bool is_lost;
-};
-
-static void fill(void *arg, void *buf, uint64_t offset, size_t len)
-{
-    memset(buf, 'f', len);
-}
-
-static void told(void *arg, weir_transport *t, int err, uint64_t sent)
-{
-    struct breaking *breaking = arg;
-    expect_eq(sent, 0);
-    breaking->file_err = err;
-    breaking->is_told = true;
-}
+static int file;
+static int refusal; /* of get_buffer, the second time; 0: it gives nothing */
+static uint32_t lent_count;
 
 static void made(void *user, weir_transport *t)
 {
-    struct breaking *breaking = user;
-    expect_ok(weir_transport_sendfile(t, breaking->file, 0, FILE_BYTES, told,
-                                      breaking));
+    expect_ok(weir_transport_sendfile(t, file, 0, FILE_BYTES, note_told, NULL));
 }
 
 static int get_buffer(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size)
 {
-    struct breaking *breaking = user;
-    if (breaking->lent_count++ > 0) {
-        return breaking->refusal;
+    if (lent_count++ > 0) {
+        return refusal;
     }
-    *ret_buf = breaking->memory;
-    *ret_size = sizeof(breaking->memory);
-    return 0;
+    return lend(user, t, hint, ret_buf, ret_size);
 }
 
 static int updated(void *user, weir_transport *t, size_t len)
@@ -67,17 +33,11 @@ static int updated(void *user, weir_transport *t, size_t len)
     return 0;
 }
 
-static void release(void *user, void *buf)
-{
-    expect_eq(buf == ((struct breaking *)user)->memory, true);
-}
-
 static void lost(void *user, weir_transport *t, int err)
 {
-    struct breaking *breaking = user;
-    expect_eq(breaking->is_told, true);
-    breaking->lost_err = err;
-    breaking->is_lost = true;
+    expect_eq(told_count, 1);
+    expect_eq(told_sent, 0);
+    note_lost(user, t, err);
 }
 
 static const struct weir_protocol protocol = {.size = sizeof(protocol),
@@ -85,40 +45,31 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .connection_made = made,
                                               .get_buffer = get_buffer,
                                               .buffer_updated = updated,
-                                              .release_buffer = release,
+                                              .release_buffer = take_back,
                                               .connection_lost = lost};
 
 static bool is_lost(void *arg)
 {
-    return ((struct breaking *)arg)->is_lost;
+    return lost_count > 0;
 }
 
 /* None of it was sent: an end of the stream would pass for an empty file. */
-static void expect_reset(int refusal, int err)
+static void expect_reset(int second, int err)
 {
-    struct breaking breaking = {.refusal = refusal};
-    struct fake_peer *peer;
     char byte;
-    fake_start(&(struct fake_options){.seed = 1});
+    refusal = second;
+    subject_open(&(struct fake_options){.seed = 1}, NULL, &protocol, NULL);
     fake_set_fault(FAKE_COLD, 1000); /* the ring reads it */
-    breaking.file = fake_disk_open(FILE_BYTES, fill, NULL);
-    const int fd = fake_connected_fd(&peer);
+    file = fake_disk_open(FILE_BYTES, fill_file, NULL);
     expect_eq(fake_peer_write(peer, "x", 1), 1);
-    expect_eq(weir_loop_new(NULL, &breaking.loop), 0);
-    const struct weir_factory factory = bind_to(&protocol, &breaking);
-    const struct weir_connect_options options = {.size = sizeof(options)};
 
-    expect_ok(weir_adopt_connection(breaking.loop, &factory, fd, &options, NULL,
-                                    NULL, NULL));
-    expect_eq(weir_loop_run_until(breaking.loop, is_lost, &breaking), 0);
+    expect_eq(weir_loop_run_until(loop, is_lost, NULL), 0);
 
-    expect_eq(breaking.file_err, err);
-    expect_eq(breaking.lost_err, err);
-    expect_eq(weir_loop_free(breaking.loop), 0);
+    expect_eq(told_err, err);
+    expect_eq(lost_err, err);
     expect_eq(fake_peer_read(peer, &byte, 1), -ECONNRESET);
-    fake_peer_close(peer);
-    wr_sys_close(breaking.file);
-    fake_stop();
+    wr_sys_close(file);
+    subject_stop(0);
 }
 
 UNIT(file_loss, of_a_part_that_was_read_resets_the_connection)

@@ -6,14 +6,10 @@
  * send within their limit while the loop stands still, and their bytes wait in
  * the kernel when the limit is over.
  */
+#include "adopt.h"
 #include "clock.h"
-#include "tests/bind.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
 #include "uring/check.h"
 #include "uring/feature.h"
-
-#include <weir.h>
 
 #define MS UINT64_C(1000000)
 
@@ -89,12 +85,9 @@ typedef void open_fn(struct link *link, const struct weir_timeouts *limits);
 
 static void open_socket(struct link *link, const struct weir_timeouts *limits)
 {
-    const struct weir_factory factory = bind_to(&protocol, link);
     struct weir_connect_options options = {.size = sizeof(options)};
     options.connection.timeouts = *limits;
-    expect_ok(weir_adopt_connection(loop, &factory,
-                                    fake_connected_fd(&link->peer), &options,
-                                    NULL, NULL, NULL));
+    adopt(loop, &protocol, link, &options, &link->peer);
 }
 
 static void open_pipe(struct link *link, const struct weir_timeouts *limits)

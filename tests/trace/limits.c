@@ -4,112 +4,23 @@
  * Bytes before a reset, the read time-out, the read limit and the write stall:
  * which of them waits, and how long.
  */
-#include "adopt.h"
-#include "clock.h"
-
-#include <errno.h>
-
-#define MS UINT64_C(1000000)
+#include "subject.h"
 
 enum { PIECE = 4096, LIMIT = 8192 };
 
-static weir_loop *loop;
-static weir_transport *transport;
-static struct fake_peer *peer;
-static weir_lease *kept[64];
-static int kept_count;
-static bool keeps;
-static bool pauses;
 static uint32_t recv_size; /* of the machine; 0: its default */
-static uint64_t received_bytes;
-static int lost_count;
-static int lost_err;
-static uint64_t lost_ns;
-
-static void made(void *user, weir_transport *t)
-{
-    transport = t;
-    if (pauses) {
-        weir_transport_pause_reading(t);
-    }
-}
-
-static int received(void *user, weir_transport *t, const struct weir_buf *buf)
-{
-    received_bytes += buf->len;
-    if (keeps) {
-        struct weir_buf piece = *buf;
-        expect_eq(weir_buf_keep(&piece), 0);
-        kept[kept_count++] = piece.lease;
-    }
-    return 0;
-}
-
-static void lost(void *user, weir_transport *t, int err)
-{
-    lost_count++;
-    lost_err = err;
-    lost_ns = fake_now();
-}
-
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .data_received = received,
-                                              .connection_lost = lost};
-
-static uint8_t lent[PIECE];
 static bool lends;
-
-static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
-                size_t *ret_size)
-{
-    *ret_buf = lent;
-    *ret_size = sizeof(lent);
-    return 0;
-}
-
-static int filled(void *user, weir_transport *t, size_t len)
-{
-    received_bytes += len;
-    return 0;
-}
-
-static void returned(void *user, void *buf)
-{
-    expect_eq(buf, (void *)lent);
-}
-
-static const struct weir_protocol lender = {.size = sizeof(lender),
-                                            .kind = WEIR_PROTOCOL_BUFFERED,
-                                            .connection_made = made,
-                                            .connection_lost = lost,
-                                            .get_buffer = lend,
-                                            .buffer_updated = filled,
-                                            .release_buffer = returned};
 
 static void start(const struct weir_connection_options *stream)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
     const struct weir_loop_options least = {.size = sizeof(least),
                                             .queued_limit_bytes = 1u << 20};
-    fake_start(&(struct fake_options){.seed = 1, .recv_size = recv_size});
-    expect_eq(weir_loop_new(&least, &loop), 0);
     if (stream) {
         options.connection = *stream;
     }
-    adopt(loop, lends ? &lender : &protocol, NULL, &options, &peer);
-    clock_run_for(loop, MS);
-}
-
-static void stop(int alive)
-{
-    while (kept_count > 0) {
-        weir_lease_unref(kept[--kept_count]);
-    }
-    expect_eq(weir_loop_free(loop), alive);
-    fake_peer_close(peer);
-    fake_stop();
+    subject_start(&(struct fake_options){.seed = 1, .recv_size = recv_size},
+                  &least, lends ? &lending : &noting, &options);
 }
 
 static void peer_writes(size_t len)
@@ -131,9 +42,8 @@ UNIT(limits, bytes_before_a_reset_are_delivered_when_reading_goes_on)
     clock_run_for(loop, MS);
 
     expect_eq(received_bytes, 1000);
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, -ECONNRESET);
-    stop(0);
+    expect_lost(-ECONNRESET);
+    subject_stop(0);
 }
 
 UNIT(limits, a_reset_with_nothing_before_it_is_told_while_paused)
@@ -144,9 +54,8 @@ UNIT(limits, a_reset_with_nothing_before_it_is_told_while_paused)
 
     clock_run_for(loop, MS);
 
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, -ECONNRESET);
-    stop(0);
+    expect_lost(-ECONNRESET);
+    subject_stop(0);
 }
 
 UNIT(limits, the_read_time_out_rests_while_our_own_limit_keeps_us_from_reading)
@@ -166,9 +75,7 @@ UNIT(limits, the_read_time_out_rests_while_our_own_limit_keeps_us_from_reading)
     clock_run_for(loop, 1000 * MS);
     expect_eq(lost_count, 0, "the peer is blamed for our limit");
 
-    while (kept_count > 0) {
-        weir_lease_unref(kept[--kept_count]);
-    }
+    subject_forget();
     keeps = false;
     clock_run_for(loop, 100 * MS);
     expect_eq(received_bytes, 4 * PIECE);
@@ -176,7 +83,7 @@ UNIT(limits, the_read_time_out_rests_while_our_own_limit_keeps_us_from_reading)
     clock_run_for(loop, 200 * MS);
     expect_eq(lost_count, 1, "it runs again when we read again");
     expect_eq(lost_err, WEIR_EREADTIMEOUT);
-    stop(0);
+    subject_stop(0);
 }
 
 UNIT(limits, the_read_time_out_runs_again_after_the_peer_has_read)
@@ -202,9 +109,8 @@ UNIT(limits, the_read_time_out_runs_again_after_the_peer_has_read)
     expect_eq(lost_count, 0);
     clock_run_for(loop, 200 * MS);
 
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, WEIR_EREADTIMEOUT);
-    stop(0);
+    expect_lost(WEIR_EREADTIMEOUT);
+    subject_stop(0);
 }
 
 UNIT(limits, a_lowered_read_limit_binds_the_receive_that_is_armed)
@@ -221,7 +127,7 @@ UNIT(limits, a_lowered_read_limit_binds_the_receive_that_is_armed)
     }
 
     expect_leq(weir_transport_get_read_buffer_size(transport), LIMIT);
-    stop(1);
+    subject_stop(1);
 }
 
 UNIT(limits, small_pieces_that_come_while_paused_cost_about_their_bytes)
@@ -245,7 +151,7 @@ UNIT(limits, small_pieces_that_come_while_paused_cost_about_their_bytes)
     clock_run_for(loop, MS);
     expect_eq(received_bytes, 1 + BYTES);
     expect_eq(weir_transport_get_read_buffer_size(transport), 0);
-    stop(1);
+    subject_stop(1);
 }
 
 UNIT(limits, a_write_stall_is_told_when_its_time_is_over)
@@ -260,11 +166,10 @@ UNIT(limits, a_write_stall_is_told_when_its_time_is_over)
 
     clock_run_for(loop, 2000 * MS);
 
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, WEIR_EWRITESTALL);
+    expect_lost(WEIR_EWRITESTALL);
     expect_geq(lost_ns - from_ns, 800 * MS);
     expect_leq(lost_ns - from_ns, 910 * MS);
-    stop(0);
+    subject_stop(0);
 }
 
 /* A byte that @move moves when 60 of 100 ms are over starts them anew. */
@@ -280,11 +185,10 @@ static void expect_put_off(void (*move)(void))
     move();
     clock_run_for(loop, 200 * MS);
 
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, WEIR_EIDLE);
+    expect_lost(WEIR_EIDLE);
     expect_geq(lost_ns - since_ns, 100 * MS);
     expect_leq(lost_ns - since_ns, 101 * MS);
-    stop(0);
+    subject_stop(0);
 }
 
 UNIT_IN(limits, bytes_that_come_put_idleness_off, expect_put_off, void)
@@ -316,7 +220,7 @@ UNIT(limits, the_longest_time_outs_do_not_come_in_a_hundred_years)
     expect_eq(received_bytes, 10);
     expect_gt(weir_transport_get_write_buffer_size(transport), 0);
     expect_eq(lost_count, 0);
-    stop(1);
+    subject_stop(1);
 }
 
 UNIT(limits, an_abort_is_a_reset_and_a_close_is_an_end)
@@ -326,11 +230,11 @@ UNIT(limits, an_abort_is_a_reset_and_a_close_is_an_end)
     expect_eq(weir_transport_abort(transport), 0);
     clock_run_for(loop, MS);
     expect_eq(fake_peer_read(peer, &byte, 1), -ECONNRESET);
-    stop(0);
+    subject_stop(0);
 
     start(NULL);
     expect_eq(weir_transport_close(transport), 0);
     clock_run_for(loop, MS);
     expect_eq(fake_peer_read(peer, &byte, 1), 0);
-    stop(0);
+    subject_stop(0);
 }

@@ -6,54 +6,11 @@
  */
 #define UNIT_RUN with_subject
 
-#include "adopt.h"
-#include "clock.h"
+#include "subject.h"
 
-#include <errno.h>
-
-#define MS UINT64_C(1000000)
-#define S  UINT64_C(1000000000)
+#define S UINT64_C(1000000000)
 
 enum { ROOM = 4096, MUCH = 3 * ROOM };
-
-static weir_loop *loop;
-static weir_transport *transport;
-static struct fake_peer *peer;
-static int lost_count;
-static int lost_err;
-static uint64_t lost_ns;
-
-static void made(void *user, weir_transport *t)
-{
-    transport = t;
-}
-
-static void lost(void *user, weir_transport *t, int err)
-{
-    lost_count++;
-    lost_err = err;
-    lost_ns = fake_now();
-}
-
-static int keep(void *user, weir_transport *t)
-{
-    return 1;
-}
-
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .eof_received = keep,
-                                              .connection_lost = lost};
-
-static void start(void)
-{
-    lost_count = lost_err = 0;
-    fake_start(&(struct fake_options){.seed = 1, .recv_size = ROOM});
-    expect_eq(weir_loop_new(NULL, &loop), 0);
-    adopt(loop, &protocol, NULL, NULL, &peer);
-    clock_run_for(loop, MS);
-}
 
 static void write_and_close(size_t len)
 {
@@ -77,19 +34,18 @@ static void expect_end(int err)
     expect_eq(fake_peer_read(peer, &byte, 1), err);
 }
 
-static void expect_lost(int err)
+static void start(void)
 {
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, err);
+    keeps_open = true;
+    subject_start(&(struct fake_options){.seed = 1, .recv_size = ROOM}, NULL,
+                  &noting, NULL);
 }
 
 static void with_subject(void (*body)(void))
 {
     start();
     body();
-    expect_eq(weir_loop_free(loop), 0);
-    fake_peer_close(peer);
-    fake_stop();
+    subject_stop(0);
 }
 
 UNIT(linger, nothing_is_asked_where_nothing_was_written)

@@ -95,13 +95,11 @@ UNIT(pool, receives_of_all_connections_share_a_buffer)
     expect_eq(pool.posted_count, GOAL_INC);
     expect_eq(first->demand.account.held_bytes, 400);
     expect_eq(second->demand.account.held_bytes, 200);
-    check_pool();
 }
 
 UNIT_IN(pool, a_plain_buffer_is_used_up_by_one_receive, with_plain_pool, void)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
 
     receive(conn, 100);
 
@@ -126,8 +124,7 @@ static void use_up_buffer(struct pool_conn *conn)
 
 UNIT(pool, a_used_up_buffer_is_free_with_its_last_lease_and_not_before)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
 
     use_up_buffer(conn);
 
@@ -142,8 +139,7 @@ UNIT(pool, a_used_up_buffer_is_free_with_its_last_lease_and_not_before)
 
 UNIT(pool, the_buffer_that_was_given_back_last_is_posted_first)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     use_up_buffer(conn);
     wr_pool_post(&pool); /* one more than the goal is made */
     give_back(0);
@@ -175,8 +171,7 @@ UNIT_IN(pool, an_end_of_stream_with_a_buffer_charges_nothing, with_plain_pool,
 UNIT_IN(pool, bytes_without_memory_for_a_lease_are_lost_but_not_their_buffer,
         with_plain_pool, void)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     peer_writes(conn, 100);
     arm(conn, CREDIT_PLENTY);
     expect_eq(wr_uring_enter(&uring, 1, 1), 0);
@@ -196,8 +191,7 @@ UNIT_IN(pool, leases_that_are_held_run_it_dry_and_their_return_fills_it,
         unit_alone, void)
 {
     pool_start(&inc, MIB);
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(64 * MIB);
+    struct pool_conn *conn = post_and_add(64 * MIB);
     while (wr_pool_has_posted(&pool)) {
         receive(conn, 32u << 10);
         wr_pool_post(&pool);
@@ -281,8 +275,7 @@ static void keep_last_byte(struct pool_conn *conn, weir_lease *lease)
 
 UNIT(pool, bytes_that_are_not_kept_are_not_charged_and_cost_no_lease)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     in_borrow = keep_none;
     receive(conn, 100);
     const uint64_t calls = allocator.calls;
@@ -298,13 +291,11 @@ UNIT(pool, bytes_that_are_not_kept_are_not_charged_and_cost_no_lease)
     expect_eq(wr_pool_leases_out(&pool), 0);
     expect_eq(conn->released_count, 0);
     expect_eq(pool.buf_count, GOAL_INC);
-    check_pool();
 }
 
 UNIT(pool, bytes_kept_beyond_the_callback_are_charged)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     in_borrow = keep_all;
 
     receive(conn, 100);
@@ -319,13 +310,11 @@ UNIT(pool, bytes_kept_beyond_the_callback_are_charged)
     check_lease(&gots[1]);
     give_all_back();
     expect_eq(conn->released_count, 2);
-    check_pool();
 }
 
 UNIT(pool, a_part_that_is_kept_is_charged_for_itself_alone)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     in_borrow = keep_last_byte;
 
     receive(conn, 1000);
@@ -333,14 +322,12 @@ UNIT(pool, a_part_that_is_kept_is_charged_for_itself_alone)
     expect_eq(conn->demand.account.held_bytes, 1);
     check_lease(&gots[0]);
     give_all_back();
-    check_pool();
 }
 
 UNIT_IN(pool, a_borrow_that_uses_up_a_buffer_frees_it_at_its_end,
         with_plain_pool, void)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     in_borrow = keep_all;
     receive(conn, 10);
     cr_assert_null(pool.free_list, "freed under who keeps it");
@@ -355,8 +342,7 @@ UNIT_IN(pool, a_borrow_that_uses_up_a_buffer_frees_it_at_its_end,
 UNIT_IN(pool, a_borrow_without_memory_loses_the_bytes_but_not_their_buffer,
         with_plain_pool, void)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     in_borrow = keep_all;
     peer_writes(conn, 100);
     arm(conn, CREDIT_PLENTY);
@@ -387,8 +373,7 @@ static weir_lease *pin_buffer(struct pool_conn *conn, size_t len)
 
 UNIT(pool, a_small_remainder_is_moved_out_and_its_buffer_is_free)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     weir_lease *lease = pin_buffer(conn, WR_COMPACT_BELOW - 1);
     const uint8_t *before = lease->data;
 
@@ -405,8 +390,7 @@ UNIT(pool, a_small_remainder_is_moved_out_and_its_buffer_is_free)
 
 UNIT(pool, large_or_shared_bytes_or_those_without_memory_stay_where_they_are)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     weir_lease *lease = pin_buffer(conn, 100);
     const uint8_t *before = lease->data;
 
@@ -424,7 +408,6 @@ UNIT(pool, large_or_shared_bytes_or_those_without_memory_stay_where_they_are)
 
     expect_eq(gots[1].lease->data, before);
     expect_eq(pool.copied_bytes, 0);
-    check_pool();
 }
 
 UNIT(pool, a_slice_pins_the_buffer_until_it_is_moved_out)
@@ -442,7 +425,6 @@ UNIT(pool, a_slice_pins_the_buffer_until_it_is_moved_out)
 
     cr_assert_not_null(pool.free_list);
     check_lease(&gots[0]);
-    check_pool();
 }
 
 /* ---- everything at once ---- */
@@ -510,8 +492,7 @@ static void play(struct unit_random *random, struct fake_options *options)
 UNIT_IN(pool, random_holders_find_their_bytes_and_stay_in_the_budget,
         unit_alone, void)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
 
     for (int i = 0; i < 20; i++) {
         struct fake_options options = {

@@ -51,8 +51,7 @@ UNIT(pool_packed, small_pieces_cost_their_bytes_and_keep_their_order)
 {
     struct unit_random random = {.state = 7};
     uint64_t bytes = 0;
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
 
     for (int i = 0; i < 1000; i++) {
         const size_t len = 1 + unit_random_below(&random, 400);
@@ -70,8 +69,7 @@ UNIT(pool_packed, small_pieces_cost_their_bytes_and_keep_their_order)
 
 UNIT(pool_packed, large_pieces_stay_and_small_ones_between_them_do_not_join)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
 
     for (int i = 0; i < 3; i++) {
         receive_to_list(conn, 100);
@@ -86,8 +84,7 @@ UNIT(pool_packed, large_pieces_stay_and_small_ones_between_them_do_not_join)
 
 UNIT(pool_packed, nothing_goes_behind_bytes_that_others_refer_to)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     receive_to_list(conn, 10);
     weir_lease *first = gots[0].lease;
     wr_lease_ref(first);
@@ -102,8 +99,7 @@ UNIT(pool_packed, nothing_goes_behind_bytes_that_others_refer_to)
 
 UNIT(pool_packed, pieces_that_others_refer_to_or_pay_for_stay_apart)
 {
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(MIB);
+    struct pool_conn *conn = post_and_add(MIB);
     receive_to_list(conn, 10);
 
     receive(conn, 10);
@@ -116,5 +112,4 @@ UNIT(pool_packed, pieces_that_others_refer_to_or_pay_for_stay_apart)
     cr_assert_not(pack_last());
 
     expect_eq(gots[0].lease->len, 10);
-    check_pool();
 }

@@ -42,8 +42,7 @@ static void keep_of_every_buffer(void (*keep)(struct pool_conn *, weir_lease *),
 {
     pool_start(&inc, limit_bytes);
     const uint32_t pinnable = (uint32_t)pool.pinnable;
-    wr_pool_post(&pool);
-    struct pool_conn *conn = add_conn(64 * MIB);
+    struct pool_conn *conn = post_and_add(64 * MIB);
     for (uint32_t i = 0; i < 10 * pool.buf_max; i++) {
         in_borrow = keep;
         receive(conn, WR_COMPACT_BELOW);

@@ -54,6 +54,12 @@ static void with_large_pool(void (*body)(void))
     pool_stop();
 }
 
+static void receive_much(struct pool_conn *conn, size_t len)
+{
+    write_much(conn, len);
+    expect_eq(receive_now(conn, MIB), len);
+}
+
 UNIT(pool_recv, fills_as_many_buffers_as_bytes_are_there)
 {
     struct pool_conn *conn = add_conn(64 * MIB);
@@ -67,7 +73,6 @@ UNIT(pool_recv, fills_as_many_buffers_as_bytes_are_there)
     expect_eq(conn->demand.account.held_bytes, MIB / 4 + 1000);
     expect_eq(pool.buf_count, 4, "two of them are free again");
     give_all_back();
-    check_pool();
 }
 
 UNIT(pool_recv, takes_no_more_than_it_may)
@@ -80,7 +85,6 @@ UNIT(pool_recv, takes_no_more_than_it_may)
     expect_eq(receive_now(conn, 4 * MIB), MIB / 2 - 5000);
 
     give_all_back();
-    check_pool();
 }
 
 UNIT(pool_recv, fills_the_same_buffer_again_when_it_was_given_back)
@@ -89,8 +93,7 @@ UNIT(pool_recv, fills_the_same_buffer_again_when_it_was_given_back)
     const uint8_t *data = NULL;
 
     for (int i = 0; i < 10; i++) {
-        write_much(conn, 100000);
-        expect_eq(receive_now(conn, MIB), 100000);
+        receive_much(conn, 100000);
         data = data ? data : gots[0].lease->data;
         expect_eq(gots[0].lease->data, data);
         give_all_back();
@@ -104,8 +107,7 @@ UNIT(pool_recv, small_receives_share_a_buffer)
     struct pool_conn *conn = add_conn(64 * MIB);
 
     for (uint32_t i = 0; i < 40; i++) {
-        write_much(conn, 300);
-        expect_eq(receive_now(conn, MIB), 300);
+        receive_much(conn, 300);
         expect_eq(gots[i].lease->data, gots[0].lease->data + 300u * i);
     }
 
@@ -117,7 +119,6 @@ UNIT(pool_recv, small_receives_share_a_buffer)
     expect_eq(receive_now(conn, MIB), 300);
     expect_eq(gots[0].lease->data, start, "it begins anew");
     give_all_back();
-    check_pool();
 }
 
 UNIT(pool_recv, a_receive_goes_on_in_the_next_buffer)
@@ -125,8 +126,7 @@ UNIT(pool_recv, a_receive_goes_on_in_the_next_buffer)
     struct pool_conn *conn = add_conn(64 * MIB);
 
     for (int i = 0; i < 10; i++) {
-        write_much(conn, 100000);
-        expect_eq(receive_now(conn, MIB), 100000);
+        receive_much(conn, 100000);
     }
 
     /* 262 144 bytes take two and a part: 2 * 100000, 62144 and 37856, ... */
@@ -134,30 +134,25 @@ UNIT(pool_recv, a_receive_goes_on_in_the_next_buffer)
     expect_eq(gots[2].lease->len, MIB / 4 - 200000);
     expect_eq(gots[3].lease->data, gots[3].lease->buf->data);
     give_all_back();
-    check_pool();
 }
 
 UNIT(pool_recv, a_buffer_with_little_room_is_not_filled_further)
 {
     struct pool_conn *conn = add_conn(64 * MIB);
-    write_much(conn, MIB / 4 - (16 << 10) + 1);
-    expect_eq(receive_now(conn, MIB), MIB / 4 - (16 << 10) + 1);
+    receive_much(conn, MIB / 4 - (16 << 10) + 1);
     cr_assert_null(pool.open);
 
-    write_much(conn, 20);
-    expect_eq(receive_now(conn, MIB), 20);
+    receive_much(conn, 20);
 
     expect_eq(got_count, 2);
     cr_assert_neq(gots[0].lease->buf, gots[1].lease->buf);
     give_all_back();
-    check_pool();
 }
 
 UNIT(pool_recv, an_open_buffer_is_trimmed_when_nothing_is_in_it)
 {
     struct pool_conn *conn = add_conn(64 * MIB);
-    write_much(conn, 300);
-    expect_eq(receive_now(conn, MIB), 300);
+    receive_much(conn, 300);
 
     wr_pool_trim(&pool);
     cr_assert_not_null(pool.open);
@@ -165,7 +160,6 @@ UNIT(pool_recv, an_open_buffer_is_trimmed_when_nothing_is_in_it)
     wr_pool_trim(&pool);
 
     cr_assert_null(pool.open);
-    check_pool();
 }
 
 UNIT(pool_recv, an_open_buffer_is_posted_when_there_is_no_other)
@@ -197,7 +191,6 @@ UNIT_IN(pool_recv, plain_buffers_are_small_and_so_are_its_leases, unit_alone,
     expect_eq(got_count, 16);
     expect_eq(gots[15].lease->len, WR_POOL_PLAIN_SIZE);
     give_all_back();
-    check_pool();
     pool_stop();
 }
 
@@ -212,7 +205,6 @@ UNIT(pool_recv, nothing_stays_taken_when_nothing_comes)
     fake_peer_reset(conn->peer);
     expect_lt(receive_now(conn, MIB), 1);
     expect_eq(wr_pool_leases_out(&pool), 0);
-    check_pool();
 }
 
 UNIT(pool_recv, without_memory_it_fills_what_there_is)
@@ -230,7 +222,6 @@ UNIT(pool_recv, without_memory_it_fills_what_there_is)
     allocator.fail_at = allocator.calls + 2;
     expect_eq(receive_now(conn, MIB), MIB / 4, "the buffer was made before");
     give_all_back();
-    check_pool();
 }
 
 UNIT_IN(pool_recv, buffers_that_are_posted_are_not_taken, unit_alone, void)
@@ -249,6 +240,5 @@ UNIT_IN(pool_recv, buffers_that_are_posted_are_not_taken, unit_alone, void)
     expect_eq(pool.posted_count + (uint32_t)got_count, pool.buf_max);
     cr_assert(wr_pool_has_posted(&pool));
     give_all_back();
-    check_pool();
     pool_stop();
 }

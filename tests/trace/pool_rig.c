@@ -161,11 +161,18 @@ void give_back(int index)
     gots[index] = gots[--got_count];
 }
 
+struct pool_conn *post_and_add(uint64_t limit_bytes)
+{
+    wr_pool_post(&pool);
+    return add_conn(limit_bytes);
+}
+
 void give_all_back(void)
 {
     while (got_count > 0) {
         give_back(got_count - 1);
     }
+    check_pool();
 }
 
 void check_pool(void)
@@ -190,6 +197,7 @@ void check_pool(void)
 
 void pool_stop(void)
 {
+    check_pool();
     allocator.fail_at = 0;
     for (int i = 0; i < conn_count; i++) {
         wr_op_cancel(&uring, &conns[i].op);
@@ -202,7 +210,6 @@ void pool_stop(void)
         fake_peer_close(conns[i].peer);
     }
     give_all_back();
-    check_pool();
     wr_uring_close(&uring);
     cr_assert(wr_pool_fini(&pool));
     wr_blocks_fini(&blocks);

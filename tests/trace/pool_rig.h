@@ -59,6 +59,8 @@ extern void (*in_borrow)(struct pool_conn *conn, weir_lease *lease);
 void check_lease(const struct got *got);
 void pool_start(const struct fake_options *options, uint64_t limit_bytes);
 struct pool_conn *add_conn(uint64_t limit_bytes);
+/* The same when the buffers are posted. */
+struct pool_conn *post_and_add(uint64_t limit_bytes);
 
 /* As much of @len bytes as the pipe takes. */
 void peer_writes(struct pool_conn *conn, size_t len);

@@ -129,8 +129,7 @@ UNIT(pool_slots, without_memory_there_are_none)
 UNIT_IN(pool_slots, kept_bytes_are_never_written_over, unit_alone, void)
 {
     static const uint32_t strides[] = {256, 2304, 4352, 8448, 16384};
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     for (int round = 0; round < 2; round++) {
         pool_start(round == 0 ? &inc : &plain, 8 * MIB);
         struct pool_conn *conn = add_conn(64 * MIB);

@@ -7,11 +7,9 @@
  * in flight on a socket that is spliced.
  */
 #define UNIT_RUN ending
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
 #include "tests/walk.h"
-
-#include <weir.h>
 
 #include <errno.h>
 #include <string.h>
@@ -51,17 +49,10 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol first = {.size = sizeof(first),
-                                               .kind = WEIR_PROTOCOL_STREAM,
-                                               .connection_made = made,
-                                               .data_received = received};
-    ret->protocol = &first;
-    ret->user = arg;
-    return 0;
-}
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made,
+                                              .data_received = received};
 
 static void done(void *arg, int err, const struct weir_relay_record *record)
 {
@@ -81,11 +72,8 @@ static void open_sides(uint32_t send_size)
     test.done_count = 0;
     expect_eq(weir_loop_new(&options, &test.loop), 0);
     for (int i = 0; i < 2; i++) {
-        const struct weir_factory factory = {create, &test.sides[i]};
-        test.fds[i] = fake_connected_fd(&test.peers[i]);
-        expect_eq(weir_adopt_connection(test.loop, &factory, test.fds[i], NULL,
-                                        NULL, NULL, NULL),
-                  0);
+        test.fds[i] =
+            adopt(test.loop, &protocol, &test.sides[i], NULL, &test.peers[i]);
     }
     clock_run_for(test.loop, MS);
 }

@@ -6,11 +6,8 @@
  * bytes that have arrived after a given time.
  */
 #define UNIT_RUN ending
+#include "adopt.h"
 #include "clock.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
-
-#include <weir.h>
 
 #include <errno.h>
 
@@ -34,17 +31,9 @@ static void made(void *user, weir_transport *t)
     *(weir_transport **)user = t;
 }
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol first = {.size = sizeof(first),
-                                               .kind = WEIR_PROTOCOL_STREAM,
-                                               .connection_made = made};
-    (void)t;
-    ret->protocol = &first;
-    ret->user = arg;
-    return 0;
-}
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made};
 
 static void done(void *arg, int err, const struct weir_relay_record *ret)
 {
@@ -61,12 +50,8 @@ static void open_sides(void)
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
     done_count = 0;
     for (int i = 0; i < 2; i++) {
-        const struct weir_factory factory = {create, &sides[i]};
         peer_read[i] = 0;
-        expect_eq(weir_adopt_connection(loop, &factory,
-                                        fake_connected_fd(&peers[i]), NULL,
-                                        NULL, NULL, NULL),
-                  0);
+        adopt(loop, &protocol, &sides[i], NULL, &peers[i]);
     }
     clock_run_for(loop, MS);
 }

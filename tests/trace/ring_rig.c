@@ -38,11 +38,12 @@ void rig_provide(uint32_t count)
     wr_ring_commit_buffers(rig.uring.ring);
 }
 
-void rig_turn(uint32_t want, uint64_t timeout_ns)
+uint32_t rig_turn(uint32_t want, uint64_t timeout_ns)
 {
     result_count = 0;
     cr_assert_eq(wr_uring_enter(&rig.uring, want, timeout_ns), 0);
     wr_uring_dispatch(&rig.uring, UINT32_MAX);
+    return result_count;
 }
 
 void rig_stop(void)

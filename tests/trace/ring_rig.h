@@ -40,8 +40,8 @@ void note(struct wr_op *op, int32_t res, uint32_t flags);
 void rig_start(const struct fake_options *options);
 void rig_provide(uint32_t count);
 
-/* One enter, waiting for up to @want completions, and all that came. */
-void rig_turn(uint32_t want, uint64_t timeout_ns);
+/* One enter, waiting for up to @want completions; how many came. */
+uint32_t rig_turn(uint32_t want, uint64_t timeout_ns);
 void rig_stop(void);
 
 /* With a connected socket, and so many buffers. */

@@ -339,8 +339,7 @@ static void play(struct unit_random *dice, int fd)
 
 UNIT(sender, whatever_happens_the_bytes_and_the_count_are_right)
 {
-    struct unit_random dice;
-    unit_random_seed(&dice);
+    struct unit_random dice = unit_random_new();
     open_all(&(struct fake_options){.seed = unit_random_below(&dice, 1u << 30),
                                     .permille = {[FAKE_SHORT_RECV] = 300,
                                                  [FAKE_DELAY] = 300,

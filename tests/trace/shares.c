@@ -3,34 +3,13 @@
  * while its own bytes, or those of others, are not got rid of, and that it goes
  * on as soon as they are.
  */
-#include "clock.h"
 #include "lib/loop/loop.h"
-#include "tests/fake/fake.h"
-#include "tests/unit.h"
+#include "subject.h"
 
-#include <weir.h>
-
-#define MS  UINT64_C(1000000)
 #define KIB UINT64_C(1024)
 
-static weir_loop *loop;
-static weir_transport *transport;
-static struct fake_peer *peer;
-static weir_lease *kept[16];
-static int kept_count;
 static weir_writer *writer;
 static ssize_t read_bytes;
-static uint64_t received_bytes;
-
-static void made(void *user, weir_transport *t)
-{
-    transport = t;
-}
-
-static void lost(void *user, weir_transport *t, int err)
-{
-    transport = NULL;
-}
 
 static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 {
@@ -40,60 +19,9 @@ static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static const struct weir_protocol echoes = {.size = sizeof(echoes),
                                             .kind = WEIR_PROTOCOL_STREAM,
-                                            .connection_made = made,
+                                            .connection_made = note_made,
                                             .data_received = echo,
-                                            .connection_lost = lost};
-
-static int keep(void *user, weir_transport *t, const struct weir_buf *buf)
-{
-    struct weir_buf piece = *buf;
-
-    received_bytes += buf->len;
-    expect_eq(weir_buf_keep(&piece), 0);
-    kept[kept_count++] = piece.lease;
-    return 0;
-}
-
-static const struct weir_protocol keeps = {.size = sizeof(keeps),
-                                           .kind = WEIR_PROTOCOL_STREAM,
-                                           .connection_made = made,
-                                           .data_received = keep,
-                                           .connection_lost = lost};
-
-static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
-                size_t *ret_size)
-{
-    static uint8_t memory[4 * KIB];
-
-    *ret_buf = memory;
-    *ret_size = sizeof(memory);
-    return 0;
-}
-
-static int updated(void *user, weir_transport *t, size_t len)
-{
-    received_bytes += len;
-    return 0;
-}
-
-static void take_back(void *user, void *buf)
-{
-}
-
-static const struct weir_protocol lends = {.size = sizeof(lends),
-                                           .kind = WEIR_PROTOCOL_BUFFERED,
-                                           .connection_made = made,
-                                           .get_buffer = lend,
-                                           .buffer_updated = updated,
-                                           .release_buffer = take_back,
-                                           .connection_lost = lost};
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    ret->protocol = arg;
-    return 0;
-}
+                                            .connection_lost = note_lost};
 
 static int create_stream(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
@@ -102,16 +30,21 @@ static int create_stream(void *arg, weir_transport *t,
     return weir_stream_protocol_new(loop, NULL, ret, &writer);
 }
 
-/* Without @protocol the connection is a stream. */
+static const struct fake_options machine = {.seed = 1};
+
 static void start(const struct weir_protocol *protocol,
                   const struct weir_loop_options *limits)
 {
-    const struct weir_factory factory = {.create =
-                                             protocol ? create : create_stream,
-                                         .arg = (void *)(uintptr_t)protocol};
+    subject_start(&machine, limits, protocol, NULL);
+}
 
-    fake_start(&(struct fake_options){.seed = 1});
-    expect_eq(weir_loop_new(limits, &loop), 0);
+/* The connection is a stream. */
+static void start_stream(void)
+{
+    const struct weir_factory factory = {.create = create_stream};
+
+    fake_start(&machine);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
     expect_ok(weir_adopt_connection(loop, &factory, fake_connected_fd(&peer),
                                     NULL, NULL, NULL, NULL));
     clock_run_for(loop, MS);
@@ -119,14 +52,7 @@ static void start(const struct weir_protocol *protocol,
 
 static void stop(void)
 {
-    const int alive = transport ? 1 : 0;
-
-    while (kept_count > 0) {
-        weir_lease_unref(kept[--kept_count]);
-    }
-    expect_eq(weir_loop_free(loop), alive);
-    fake_peer_close(peer);
-    fake_stop();
+    subject_stop(lost_count == 0);
 }
 
 /* The peer writes as much as the connection takes. */
@@ -194,7 +120,8 @@ UNIT(shares, a_connection_is_fed_when_bytes_that_a_reader_kept_go)
 {
     static const uint8_t much[700 * KIB];
     weir_reader *reader;
-    start(&keeps,
+    keeps = true;
+    start(&noting,
           &(struct weir_loop_options){.size = sizeof(struct weir_loop_options),
                                       .held_limit_bytes = 1024 * KIB});
     expect_eq(weir_reader_new(loop, 1024 * KIB, &reader), 0);
@@ -212,8 +139,9 @@ UNIT(shares, a_connection_is_fed_when_bytes_that_a_reader_kept_go)
 
 UNIT(shares, a_protocol_with_memory_of_its_own_needs_no_credit)
 {
-    const struct weir_protocol_binding next = {.protocol = &lends};
-    start(&keeps, NULL);
+    const struct weir_protocol_binding next = {.protocol = &lending};
+    keeps = true;
+    start(&noting, NULL);
     expect_eq(weir_transport_set_read_buffer_limit(transport, 16 * KIB), 0);
     peer_writes_pieces(10, 4 * KIB);
     expect_leq(received_bytes, 16 * KIB);
@@ -238,7 +166,7 @@ static int read_much(weir_loop *on, void *arg)
 
 UNIT(shares, a_task_is_woken_when_the_limit_falls_below_what_its_reader_holds)
 {
-    start(NULL, NULL);
+    start_stream();
     expect_eq(weir_task_spawn(loop, read_much, NULL, NULL, NULL), 0);
     peer_writes_pieces(8, 5000);
 
@@ -252,25 +180,15 @@ UNIT(shares, a_task_is_woken_when_the_limit_falls_below_what_its_reader_holds)
     stop();
 }
 
-static int make_other(void *arg, weir_transport *t,
-                      struct weir_protocol_binding *ret)
-{
-    *(weir_transport **)arg = t;
-    ret->protocol = &keeps;
-    return 0;
-}
-
 UNIT(shares, the_limit_of_one_connection_does_not_wake_the_readers_of_others)
 {
-    weir_transport *other = NULL;
     struct fake_peer *other_peer;
-    const struct weir_factory factory = {make_other, &other};
-    start(NULL, NULL);
+    start_stream();
     weir_transport *of_reader = transport;
-    expect_ok(weir_adopt_connection(loop, &factory,
-                                    fake_connected_fd(&other_peer), NULL, NULL,
-                                    NULL, NULL));
+    keeps = true;
+    adopt(loop, &noting, NULL, NULL, &other_peer);
     clock_run_for(loop, MS);
+    weir_transport *other = transport;
     transport = of_reader;
     expect_eq(weir_task_spawn(loop, read_much, NULL, NULL, NULL), 0);
     peer_writes_pieces(2, 5000);

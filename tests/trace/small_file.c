@@ -6,19 +6,12 @@
  * protocol has no memory for more bytes, or cancels the file. Or the send
  * itself releases what was written before the file, and that callback ends it.
  */
-#include "adopt.h"
-#include "clock.h"
+#include "subject.h"
 #include "uring/sys.h"
 
-#include <errno.h>
-
-#define MS         UINT64_C(1000000)
 #define FILE_BYTES 4000u
 #define FIT_BYTES  100u /* of it */
 
-static weir_loop *loop;
-static weir_transport *transport;
-static struct fake_peer *peer;
 static int sock;
 static int file;
 static bool cancels;
@@ -26,38 +19,16 @@ static bool is_broken; /* get_buffer has no memory any more */
 /* The head is written by reference, and its release does this. */
 static int (*at_release)(weir_transport *t);
 static size_t head_bytes;
-static int told_count;
-static int told_err;
-static uint64_t told_sent;
-static int lost_count;
-static int lost_err;
-static char lent[8];
+static char little[8];
 
-static void fill(void *arg, void *buf, uint64_t offset, size_t len)
-{
-    memset(buf, 'f', len);
-}
-
-static void made(void *user, weir_transport *t)
-{
-    transport = t;
-}
-
-static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
-                size_t *ret_size)
+static int lend_little(void *user, weir_transport *t, size_t hint,
+                       void **ret_buf, size_t *ret_size)
 {
     if (!is_broken) {
-        *ret_buf = lent;
-        *ret_size = sizeof(lent);
+        *ret_buf = little;
+        *ret_size = sizeof(little);
     }
     return 0;
-}
-
-static void told(void *arg, weir_transport *t, int err, uint64_t sent)
-{
-    told_count++;
-    told_err = err;
-    told_sent = sent;
 }
 
 static void write_bytes(size_t len)
@@ -82,13 +53,13 @@ static void send_file(void)
     } else if (head_bytes > 0) {
         write_bytes(head_bytes);
     }
-    expect_ok(
-        weir_transport_sendfile(transport, file, 0, FILE_BYTES, told, NULL));
+    expect_ok(weir_transport_sendfile(transport, file, 0, FILE_BYTES, note_told,
+                                      NULL));
 }
 
 static int filled(void *user, weir_transport *t, size_t len)
 {
-    if (len == sizeof(lent)) {
+    if (len == sizeof(little)) {
         send_file();
     } else if (cancels) {
         expect_eq(weir_transport_cancel_sendfile(t), 0);
@@ -100,49 +71,43 @@ static int filled(void *user, weir_transport *t, size_t len)
 
 static void returned(void *user, void *buf)
 {
-    expect_eq(buf, (void *)lent);
+    expect_eq(buf, (void *)little);
 }
 
 static void lost(void *user, weir_transport *t, int err)
 {
     expect_eq(told_count, 1);
-    lost_count++;
-    lost_err = err;
+    note_lost(user, t, err);
 }
 
 static const struct weir_protocol lender = {.size = sizeof(lender),
                                             .kind = WEIR_PROTOCOL_BUFFERED,
-                                            .connection_made = made,
+                                            .connection_made = note_made,
                                             .connection_lost = lost,
-                                            .get_buffer = lend,
+                                            .get_buffer = lend_little,
                                             .buffer_updated = filled,
                                             .release_buffer = returned};
 
 static void start(bool is_cancelled, int (*release)(weir_transport *t))
 {
-    told_count = told_err = lost_count = lost_err = 0;
     cancels = is_cancelled;
     at_release = release;
     is_broken = false;
-    fake_start(&(struct fake_options){.seed = 1});
-    file = fake_disk_open(FILE_BYTES, fill, NULL);
-    expect_eq(weir_loop_new(NULL, &loop), 0);
-    sock = adopt(loop, &lender, NULL, NULL, &peer);
-    clock_run_for(loop, MS);
+    sock =
+        subject_start(&(struct fake_options){.seed = 1}, NULL, &lender, NULL);
+    file = fake_disk_open(FILE_BYTES, fill_file, NULL);
 }
 
 static void stop(int alive)
 {
-    expect_eq(weir_loop_free(loop), alive);
-    fake_peer_close(peer);
     wr_sys_close(file);
-    fake_stop();
+    subject_stop(alive);
 }
 
 /* A head and the file, for which the kernel has @room bytes. */
 static void send_into(size_t room, size_t head)
 {
-    static const char bytes[sizeof(lent) + 1];
+    static const char bytes[sizeof(little) + 1];
     write_bytes(fake_room_bytes(sock) - room);
     clock_run_for(loop, MS);
     expect_eq(fake_room_bytes(sock), room);
@@ -170,10 +135,8 @@ UNIT(small_file, what_a_send_took_before_the_loss_was_sent)
     start(false, NULL);
     send_into(FIT_BYTES + 10, 10);
 
-    expect_eq(told_err, WEIR_ENOBUFFER);
-    expect_eq(told_sent, FIT_BYTES);
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, WEIR_ENOBUFFER);
+    expect_told(WEIR_ENOBUFFER, FIT_BYTES);
+    expect_lost(WEIR_ENOBUFFER);
     stop(0);
 }
 
@@ -182,8 +145,7 @@ UNIT(small_file, is_sent_if_a_send_took_all_of_it_before_the_loss)
     start(false, NULL);
     send_into(FILE_BYTES + 10, 10);
 
-    expect_eq(told_err, 0);
-    expect_eq(told_sent, FILE_BYTES);
+    expect_told(0, FILE_BYTES);
     expect_eq(lost_err, WEIR_ENOBUFFER);
     stop(0);
 }
@@ -193,8 +155,7 @@ UNIT(small_file, that_found_no_room_leaves_nothing_when_it_is_cancelled)
 {
     start(true, NULL);
     send_into(0, 0);
-    expect_eq(told_err, -ECANCELED);
-    expect_eq(told_sent, 0);
+    expect_told(-ECANCELED, 0);
 
     write_bytes(10);
     expect_peer_reads(fake_taken_bytes(sock) + 10);
@@ -207,8 +168,7 @@ UNIT(small_file, that_found_no_room_leaves_the_head_when_it_is_cancelled)
 {
     start(true, NULL);
     send_into(0, 10);
-    expect_eq(told_err, -ECANCELED);
-    expect_eq(told_sent, 0);
+    expect_told(-ECANCELED, 0);
 
     expect_peer_reads(fake_taken_bytes(sock) + 10);
 
@@ -221,8 +181,7 @@ UNIT(small_file, may_be_cancelled_by_the_release_of_what_was_before_it)
 {
     start(false, weir_transport_cancel_sendfile);
     send_into(20000 + FIT_BYTES, 20000);
-    expect_eq(told_err, -ECANCELED);
-    expect_eq(told_sent, FIT_BYTES);
+    expect_told(-ECANCELED, FIT_BYTES);
 
     write_bytes(10);
     expect_peer_reads(fake_taken_bytes(sock) + 10);
@@ -236,9 +195,7 @@ UNIT(small_file, that_is_cancelled_counts_once_if_the_release_aborts)
     start(true, weir_transport_abort);
     send_into(20000 + FIT_BYTES, 20000);
 
-    expect_eq(told_err, -ECANCELED);
-    expect_eq(told_sent, FIT_BYTES);
-    expect_eq(lost_count, 1);
-    expect_eq(lost_err, 0);
+    expect_told(-ECANCELED, FIT_BYTES);
+    expect_lost(0);
     stop(0);
 }

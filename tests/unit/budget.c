@@ -311,8 +311,7 @@ static void check_newcomer(void)
 
 UNIT(budget, a_crowd_that_takes_what_it_can_leaves_enough_for_a_newcomer)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     memset(players, 0, sizeof(players));
     for (int i = 0; i < CROWD; i++) {
         wr_demand_init(&players[i].demand, MIB, NULL);

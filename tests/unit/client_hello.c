@@ -443,8 +443,7 @@ UNIT_IN(client_hello, calls_are_checked, unit_alone, void)
 
 UNIT(client_hello, no_bytes_make_it_look_elsewhere)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     for (int i = 0; i < 100000; i++) {
         const size_t sizes[] = {1 + unit_random_below(&random, 400), 60};
         hello_read_hex(i % 2 ? hello_tls13 : hello_tls12);

@@ -133,6 +133,13 @@ static void at_ms(uint64_t ms)
     wr_ignore(wr_wheel_expire(&loop.wheel, loop.now_ns, UINT32_MAX) > 0);
 }
 
+/* No limit is over then. */
+static void none_by_ms(uint64_t ms)
+{
+    at_ms(ms);
+    expect_eq(expired_count, 0);
+}
+
 static void limit(struct weir_timeouts limits)
 {
     limits.size = sizeof(limits);
@@ -173,8 +180,7 @@ UNIT(clock, the_limit_that_is_over_first_ends_the_connection)
                                  .read_ns = 200 * MS_NS,
                                  .write_stall_ns = 100 * MS_NS});
 
-    at_ms(150); /* nothing is to be sent */
-    expect_eq(expired_count, 0);
+    none_by_ms(150); /* nothing is to be sent */
     at_ms(250);
 
     expect_ended_by(WEIR_EREADTIMEOUT, "receive");
@@ -188,11 +194,9 @@ UNIT(clock, bytes_only_note_the_time)
     at_ms(60);
     wr_clock_note_received(timed);
     expect_eq(timed->timer.when_ns, armed_ns);
-    at_ms(120); /* the timer fires, and sleeps on */
-    expect_eq(expired_count, 0);
+    none_by_ms(120); /* the timer fires, and sleeps on */
     wr_clock_note_sent(timed);
-    at_ms(190);
-    expect_eq(expired_count, 0);
+    none_by_ms(190);
     at_ms(230);
 
     expect_ended_by(WEIR_EIDLE, "connection");
@@ -203,8 +207,7 @@ UNIT(clock, a_stall_counts_while_bytes_wait_and_not_while_a_file_is_read)
     stands.is_sending = stands.awaits_file = true;
     limit((struct weir_timeouts){.write_stall_ns = 100 * MS_NS});
 
-    at_ms(150);
-    expect_eq(expired_count, 0);
+    none_by_ms(150);
     stands.awaits_file = false;
     at_ms(300);
 
@@ -219,8 +222,7 @@ UNIT(clock, the_limit_of_a_close_begins_with_it)
     at_ms(500);
     stands.is_open = false;
     wr_clock_close(timed);
-    at_ms(590);
-    expect_eq(expired_count, 0);
+    none_by_ms(590);
     at_ms(610);
 
     expect_ended_by(WEIR_ECLOSETIMEOUT, "close");
@@ -265,11 +267,9 @@ UNIT(clock, bytes_that_wait_in_the_kernel_count_as_received)
     limit((struct weir_timeouts){.read_ns = 100 * MS_NS});
 
     has_unread = true;
-    at_ms(150);
-    expect_eq(expired_count, 0);
+    none_by_ms(150);
     has_unread = false;
-    at_ms(240);
-    expect_eq(expired_count, 0);
+    none_by_ms(240);
     at_ms(260);
 
     expect_ended_by(WEIR_EREADTIMEOUT, "receive");
@@ -281,8 +281,7 @@ UNIT(clock, a_connection_whose_own_bytes_wait_may_be_idle_beside_unread_ones)
     has_unread = true;
     limit((struct weir_timeouts){.idle_ns = 100 * MS_NS});
 
-    at_ms(150);
-    expect_eq(expired_count, 0);
+    none_by_ms(150);
     depth_bytes = 1;
     at_ms(300);
 
@@ -295,8 +294,7 @@ UNIT(clock, a_peer_that_took_all_while_the_loop_was_held_up_has_not_stalled)
     limit((struct weir_timeouts){.write_stall_ns = 100 * MS_NS});
 
     has_taken_all = true;
-    at_ms(110);
-    expect_eq(expired_count, 0);
+    none_by_ms(110);
     has_taken_all = false;
     at_ms(220);
 
@@ -326,12 +324,10 @@ UNIT(clock, a_close_whose_bytes_were_taken_meanwhile_gets_its_limit_anew)
     wr_clock_close(timed);
 
     has_taken_all = true;
-    at_ms(150); /* the loop was held up for 50 */
-    expect_eq(expired_count, 0);
+    none_by_ms(150); /* the loop was held up for 50 */
     expect_eq(timed->closing_ns, START_NS + 150 * MS_NS);
     has_taken_all = false;
-    at_ms(240);
-    expect_eq(expired_count, 0);
+    none_by_ms(240);
     at_ms(260);
 
     expect_ended_by(WEIR_ECLOSETIMEOUT, "close");
@@ -344,8 +340,7 @@ UNIT(clock, a_close_that_waits_for_its_step_alone_gets_its_limit_anew)
     wr_clock_close(timed);
     wr_ready_push(&loop.ready, &transport.step);
 
-    at_ms(150);
-    expect_eq(expired_count, 0);
+    none_by_ms(150);
     depth_bytes = 1; /* the peer is waited for */
     at_ms(260);
 
@@ -359,13 +354,11 @@ UNIT(clock, two_limits_that_are_over_and_unfair_begin_anew_together)
                                  .write_stall_ns = 120 * MS_NS});
 
     has_unread = has_taken_all = true;
-    at_ms(200);
-    expect_eq(expired_count, 0);
+    none_by_ms(200);
     expect_eq(timed->received_ns, START_NS + 200 * MS_NS);
     expect_eq(timed->sent_ns, START_NS + 200 * MS_NS);
     has_unread = has_taken_all = false;
-    at_ms(290);
-    expect_eq(expired_count, 0);
+    none_by_ms(290);
     at_ms(310);
 
     expect_ended_by(WEIR_EREADTIMEOUT, "receive");

@@ -270,8 +270,7 @@ static struct model random_model(struct unit_random *random)
 
 UNIT(datagramq, is_as_its_model_at_random)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     setup();
 
     for (int step = 0; step < 20000; step++) {

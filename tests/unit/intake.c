@@ -106,6 +106,14 @@ static void with_intake(void (*body)(void))
     body();
 }
 
+/* It comes to the step that loses a connection. */
+static void lose(void)
+{
+    wr_life_doom(t);
+    wr_life_set_state(t, WR_LIFE_ENDING);
+    wr_life_lose(t);
+}
+
 /* ---- credit ---- */
 
 UNIT(intake, credit_is_given_and_nothing_is_waited_for)
@@ -247,9 +255,7 @@ UNIT(intake, a_larger_limit_ends_the_wait_for_credit)
 
 UNIT(intake, a_limit_may_be_set_when_the_connection_is_lost)
 {
-    wr_life_doom(t);
-    wr_life_set_state(t, WR_LIFE_ENDING);
-    wr_life_lose(t);
+    lose();
     wr_ready_cancel(&t->step);
 
     wr_intake_set_limit(t, MIB);
@@ -261,9 +267,7 @@ UNIT(intake, a_limit_may_be_set_when_the_connection_is_lost)
 UNIT(intake, the_last_lease_of_a_lost_connection_lets_its_kind_free_it)
 {
     hold(100);
-    wr_life_doom(t);
-    wr_life_set_state(t, WR_LIFE_ENDING);
-    wr_life_lose(t);
+    lose();
     weir_transport_unref(t);
     expect_eq(freed_count, 0);
 
@@ -348,8 +352,6 @@ UNIT_ABORTS(intake, none_rests_twice_at_a_time, "!wr_timer_is_armed(rest)")
 UNIT_ABORTS(intake, none_that_is_lost_seeks_credit, "t->state != WR_LIFE_LOST")
 {
     setup();
-    wr_life_doom(t);
-    wr_life_set_state(t, WR_LIFE_ENDING);
-    wr_life_lose(t);
+    lose();
     wr_intake_seek_credit(t);
 }

@@ -89,6 +89,14 @@ static void begin(const struct wr_transport_ops *ops)
     wr_loop_add_member(&loop, &t->member);
 }
 
+/* It comes to the step that loses a connection. */
+static void lose(void)
+{
+    wr_life_doom(t);
+    wr_life_set_state(t, WR_LIFE_ENDING);
+    wr_life_lose(t);
+}
+
 /* ---- what a step does ---- */
 
 UNIT(life, the_program_may_write_from_the_birth_to_the_close)
@@ -189,10 +197,7 @@ UNIT(life, the_loop_counts_it_and_forgets_it_when_it_leaves)
     struct wr_connection_set_ops set_ops = {.forget = forget};
     struct wr_connection_set set = {.ops = &set_ops};
     t->set = &set;
-    wr_life_doom(t);
-    wr_life_set_state(t, WR_LIFE_ENDING);
-
-    wr_life_lose(t);
+    lose();
     cr_assert(t->demand.account.notify_released);
     expect_eq(forget_count, 0);
     wr_life_leave(t);
@@ -211,9 +216,7 @@ UNIT(life, one_whose_place_was_taken_leaves_no_list)
     begin(&stream_ops);
     wr_loop_remove_member(&loop, &t->member);
     t->is_below = true;
-    wr_life_doom(t);
-    wr_life_set_state(t, WR_LIFE_ENDING);
-    wr_life_lose(t);
+    lose();
 
     wr_life_leave(t);
 
@@ -226,9 +229,7 @@ UNIT(life, it_is_freed_when_neither_a_reference_nor_a_lease_is_left)
     begin(&stream_ops);
     weir_transport_ref(t);
     t->demand.account.lease_count = 1;
-    wr_life_doom(t);
-    wr_life_set_state(t, WR_LIFE_ENDING);
-    wr_life_lose(t);
+    lose();
     wr_life_leave(t);
     weir_transport_unref(t);
     expect_eq(freed_count, 0);
@@ -255,9 +256,7 @@ UNIT_ABORTS(life, none_that_is_lost_comes_back,
             "allowed[state] >> t->state & 1u")
 {
     begin(&stream_ops);
-    wr_life_doom(t);
-    wr_life_set_state(t, WR_LIFE_ENDING);
-    wr_life_lose(t);
+    lose();
     wr_life_set_state(t, WR_LIFE_OPEN);
 }
 

@@ -76,8 +76,7 @@ UNIT(load_pace, a_freeze_stops_the_queue_of_a_rate)
 
 UNIT(load_pace, answers_stay_in_order_and_out_of_freezes)
 {
-    struct unit_random chance;
-    unit_random_seed(&chance);
+    struct unit_random chance = unit_random_new();
     for (int run = 0; run < 200; run++) {
         const uint64_t period_ns = 1 + unit_random_below(&chance, 1000);
         struct pace_options options = {

@@ -168,9 +168,8 @@ static enum track_answer model_receive(uint64_t number)
 
 UNIT(load_track, random_answers_and_losses_agree_with_a_model)
 {
-    struct unit_random random;
+    struct unit_random random = unit_random_new();
     uint64_t seen[TRACK_STRANGE] = {0};
-    unit_random_seed(&random);
     begin();
     uint64_t count = 0;
 

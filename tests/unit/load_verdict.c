@@ -50,6 +50,12 @@ static enum load_exit judge(void)
     return result.exit;
 }
 
+static void expect_invalid(const char *why)
+{
+    expect_eq(judge(), LOAD_INVALID);
+    cr_assert_not_null(strstr(result.invalid.lines[0], why));
+}
+
 static void with_good(void (*body)(void))
 {
     make_good();
@@ -111,8 +117,7 @@ UNIT(load_verdict, fewer_connections_than_asked_make_it_invalid)
 {
     result.open_at_begin = 1;
 
-    expect_eq(judge(), LOAD_INVALID);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "1 of 2"));
+    expect_invalid("1 of 2");
 }
 
 UNIT(load_verdict, a_ledger_that_does_not_add_up_makes_it_invalid)
@@ -120,8 +125,7 @@ UNIT(load_verdict, a_ledger_that_does_not_add_up_makes_it_invalid)
     result.measured.scheduled = 1001;
     result.measured.sent = 1001;
 
-    expect_eq(judge(), LOAD_INVALID);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "accounted"));
+    expect_invalid("accounted");
 }
 
 UNIT(load_verdict, unanswered_requests_make_it_invalid)
@@ -130,8 +134,7 @@ UNIT(load_verdict, unanswered_requests_make_it_invalid)
     result.measured.sent = 1001;
     result.in_flight = 1;
 
-    expect_eq(judge(), LOAD_INVALID);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "unanswered"));
+    expect_invalid("unanswered");
 }
 
 UNIT(load_verdict, giving_up_makes_it_invalid)
@@ -216,8 +219,7 @@ UNIT(load_verdict, requests_that_were_neither_sent_nor_dropped_are_missed)
 {
     result.measured.scheduled = 1001;
 
-    expect_eq(judge(), LOAD_INVALID);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "scheduled"));
+    expect_invalid("scheduled");
 }
 
 UNIT(load_verdict, too_few_answers_for_a_schedule_make_it_invalid)
@@ -227,8 +229,7 @@ UNIT(load_verdict, too_few_answers_for_a_schedule_make_it_invalid)
     expect_eq(judge(), LOAD_OK);
 
     result.completed = 989;
-    expect_eq(judge(), LOAD_INVALID);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "98.9 %"));
+    expect_invalid("98.9 %");
 
     /* Without a warm-up the window begins empty: six are on their way. */
     options.warmup_ns = 0;
@@ -245,8 +246,7 @@ UNIT(load_verdict, dropped_requests_count_against_the_schedule)
     result.measured.scheduled = 1020;
     result.measured.dropped = 20;
 
-    expect_eq(judge(), LOAD_INVALID);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "never sent"));
+    expect_invalid("never sent");
 }
 
 UNIT(load_verdict, late_sending_makes_a_schedule_invalid)
@@ -255,8 +255,7 @@ UNIT(load_verdict, late_sending_makes_a_schedule_invalid)
     for (int i = 0; i < 20; i++) {
         histogram_record(&result.lateness, SECOND / 1999);
     }
-    expect_eq(judge(), LOAD_INVALID);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "too slow"));
+    expect_invalid("too slow");
 
     result.waited = 20;
     judge();
@@ -281,8 +280,7 @@ UNIT(load_verdict, a_saturated_thread_makes_a_schedule_invalid)
     result.thread_count = 2;
     result.threads[1].user_ns = 96 * (SECOND / 100);
 
-    expect_eq(judge(), LOAD_INVALID);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "saturated"));
+    expect_invalid("saturated");
 
     result.model = RUN_MODEL_CLOSED;
     expect_eq(judge(), LOAD_OK);

@@ -191,8 +191,7 @@ static bool network_bit(const uint8_t *bytes, size_t bit)
 
 UNIT(network, every_prefix_is_compared_bit_by_bit)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     for (unsigned i = 0; i < 100000; i++) {
         network = (struct weir_network){.family = AF_INET6};
         network.prefix_bits = (uint8_t)unit_random_below(&random, 129);

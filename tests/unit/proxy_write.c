@@ -328,8 +328,7 @@ static void write_choose(struct unit_random *random)
 
 UNIT(proxy_write, every_header_reads_back_as_it_was_written)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     for (int i = 0; i < 20000; i++) {
         struct weir_proxy_header again = {.size = sizeof(again)};
         write_choose(&random);

@@ -27,6 +27,13 @@ static inline uint64_t unit_random_seed(struct unit_random *self)
     return seed;
 }
 
+static inline struct unit_random unit_random_new(void)
+{
+    struct unit_random random;
+    unit_random_seed(&random);
+    return random;
+}
+
 static inline uint64_t unit_random_next(struct unit_random *self)
 {
     self->state += UINT64_C(0x9e3779b97f4a7c15);

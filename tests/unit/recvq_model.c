@@ -76,8 +76,7 @@ static void random_call(struct unit_random *random, bool may_fail)
 
 UNIT(recvq, long_random_sequences_keep_the_stream)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
 
     for (int round = 0; round < 30; round++) {
         setup();
@@ -91,8 +90,7 @@ UNIT(recvq, long_random_sequences_keep_the_stream)
 
 UNIT(recvq, a_call_that_finds_no_memory_changes_nothing)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
 
     for (int round = 0; round < 200; round++) {
         setup();
@@ -217,8 +215,7 @@ static void search_once(struct unit_random *random,
 
 UNIT(recvq, finds_what_a_search_at_every_place_finds)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
 
     for (int round = 0; round < 4000; round++) {
         const struct search_case given = {
@@ -234,8 +231,7 @@ UNIT(recvq, finds_what_a_search_at_every_place_finds)
 
 UNIT(recvq, finds_long_separators_across_many_pieces)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
 
     for (int round = 0; round < 150; round++) {
         const struct search_case given = {

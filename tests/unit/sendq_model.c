@@ -81,8 +81,7 @@ static void random_call(struct unit_random *random)
 
 UNIT(sendq, long_random_sequences_keep_the_stream)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
 
     for (int round = 0; round < 20; round++) {
         setup();

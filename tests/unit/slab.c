@@ -157,9 +157,8 @@ UNIT(slab, random_takes_and_gives_never_share_memory)
 {
     enum { COUNT = 300, SIZE = 72 };
     static uint64_t *objects[COUNT];
-    struct unit_random rng;
+    struct unit_random rng = unit_random_new();
     uint64_t used = 0;
-    unit_random_seed(&rng);
     memset(objects, 0, sizeof(objects));
     setup_slab(SIZE);
     for (int step = 0; step < 20000; step++) {

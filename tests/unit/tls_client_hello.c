@@ -34,8 +34,7 @@ static void client_begin(struct weir_tls_options *options, const char *name)
     memcpy(sent, wr_tls_engine_output_of(block), sent_len);
     wr_block_give(&pair.account.blocks, block);
     tls_pair_disconnect(&pair);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
 }
 
 static struct weir_client_hello client_parsed(void)

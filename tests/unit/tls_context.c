@@ -40,8 +40,7 @@ UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
     weir_tls_context *client = tls_context_of(false, 0);
 
     cr_assert_eq(weir_tls_context_ref(server), server);
-    weir_tls_context_unref(server);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(server, server);
     weir_tls_context_unref(client);
     weir_tls_context_unref(NULL);
 }
@@ -131,8 +130,7 @@ static void context_connect_to(const char *name, bool no_check, int client,
     const struct wr_tls_peer_options how = {.server_hostname = name,
                                             .no_hostname_check = no_check};
     tls_pair_join(&pair, NULL, NULL, &how);
-    tls_pair_expect(&pair, client, server);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, client, server);
 }
 
 UNIT(tls_context, a_client_verifies_the_name_of_the_server)
@@ -172,13 +170,11 @@ UNIT(tls_context, a_client_trusts_the_authorities_it_was_given_alone)
     client.no_system_authorities = true;
 
     tls_pair_join(&pair, &client, NULL, &how);
-    tls_pair_expect(&pair, WEIR_ETLSISSUER, WEIR_ETLSALERT);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, WEIR_ETLSISSUER, WEIR_ETLSALERT);
 
     client.no_verify = true;
     tls_pair_join(&pair, &client, NULL, &how);
-    tls_pair_expect(&pair, 0, 0);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, 0, 0);
 }
 
 UNIT(tls_context, the_certificates_of_a_server_are_kept)
@@ -210,13 +206,11 @@ UNIT(tls_context, a_server_verifies_its_clients_where_it_is_told_to)
     server.authorities.file = tls_file("ca.pem");
     server.client_auth = WEIR_TLS_CLIENT_AUTH_OPTIONAL;
     tls_pair_join(&pair, &client, &server, &how);
-    tls_pair_expect(&pair, 0, 0);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, 0, 0);
 
     server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     tls_pair_join(&pair, &client, &server, &how);
-    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNOCERT);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, WEIR_ETLSALERT, WEIR_ETLSNOCERT);
 
     client.certificate.file = tls_file("ecdsa.pem");
     client.key.file = tls_file("ecdsa.key");
@@ -252,8 +246,7 @@ UNIT(tls_context, versions_and_protocols_are_those_in_common)
     server.min_version = WEIR_TLS_1_3;
     client.max_version = WEIR_TLS_1_2;
     tls_pair_join(&pair, &client, &server, &how);
-    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSVERSION);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, WEIR_ETLSALERT, WEIR_ETLSVERSION);
 }
 
 static void context_expect_alpn(const char *own, const char *offered,
@@ -307,8 +300,7 @@ UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
 
         client.alpn = NULL;
         tls_pair_join(&pair, &client, &server, &how);
-        tls_pair_expect(&pair, 0, 0);
-        tls_pair_disconnect(&pair);
+        tls_pair_end(&pair, 0, 0);
     }
 }
 
@@ -364,8 +356,7 @@ UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
     context_expect_copy(client, session);
 
     wolfSSL_SESSION_free(session);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
     weir_tls_context_unref(other);
 }
 
@@ -405,8 +396,7 @@ static void context_ask_for(const struct weir_tls_options *server,
                                   ? tls_file("ca.pem")
                                   : tls_file("tls-matrix/trusted.pem");
     tls_pair_join(&pair, &client, server, &how);
-    tls_pair_expect(&pair, client_err, server_err);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, client_err, server_err);
 }
 
 UNIT(tls_context, a_server_chooses_its_certificate_by_the_name)
@@ -450,8 +440,7 @@ UNIT(tls_context, a_name_that_no_certificate_is_for_gets_the_first_or_an_alert)
         client.max_version = (enum weir_tls_version)version;
         server.refuse_unknown_names = false;
         tls_pair_join(&pair, &client, &server, &how);
-        tls_pair_expect(&pair, 0, 0);
-        tls_pair_disconnect(&pair);
+        tls_pair_end(&pair, 0, 0);
 
         server.refuse_unknown_names = true;
         tls_pair_join(&pair, &client, &server, &how);
@@ -463,12 +452,10 @@ UNIT(tls_context, a_name_that_no_certificate_is_for_gets_the_first_or_an_alert)
 
         how.server_hostname = longest;
         tls_pair_join(&pair, &client, &server, &how);
-        tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
-        tls_pair_disconnect(&pair);
+        tls_pair_end(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
 
         tls_pair_join(&pair, &client, &server, &nameless);
-        tls_pair_expect(&pair, 0, 0);
-        tls_pair_disconnect(&pair);
+        tls_pair_end(&pair, 0, 0);
     }
 }
 
@@ -508,8 +495,7 @@ static void context_expect_asked(const char *given, const char *asked)
     const char *name = wr_tls_engine_get_sni(&asking.server.engine);
     expect_str_eq(name ? name : "none", asked ? asked : "none");
     tls_pair_disconnect(&asking);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
 }
 
 UNIT(tls_context, a_client_asks_for_names_without_the_last_dot)

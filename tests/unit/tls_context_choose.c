@@ -144,8 +144,7 @@ static weir_tls_context *choose_twice(weir_tls_context *first,
     tls_pair_expect(&pair, 0, 0);
     expect_eq(program.count, 2);
     program.answer = NULL;
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
     return server; /* the pair keeps it */
 }
 
@@ -255,8 +254,7 @@ UNIT(tls_choose, a_name_that_is_too_long_is_refused_unseen)
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
     expect_eq(program.count, 0);
     tls_pair_disconnect(&pair);
-    weir_tls_context_unref(server);
-    weir_tls_context_unref(client);
+    tls_contexts_unref(server, client);
 }
 
 UNIT(tls_choose, a_client_whose_session_is_resumed_can_be_refused)
@@ -280,12 +278,10 @@ UNIT(tls_choose, a_client_whose_session_is_resumed_can_be_refused)
 
     program.err = WEIR_ETLSNONAME;
     tls_pair_connect(&pair, client, server, &how);
-    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
     program.err = 0;
     wolfSSL_SESSION_free(how.session);
-    weir_tls_context_unref(server);
-    weir_tls_context_unref(client);
+    tls_contexts_unref(server, client);
 }
 
 /* A ClientHello of TLS 1.2 that ends behind its lists, with the suites
@@ -322,8 +318,7 @@ static size_t choose_meet_bare(uint8_t *ret, size_t size)
         wr_block_give(&pair.account.blocks, block);
         block = next;
     }
-    weir_tls_context_unref(server);
-    weir_tls_context_unref(client);
+    tls_contexts_unref(server, client);
     return len;
 }
 

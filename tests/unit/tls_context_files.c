@@ -86,8 +86,7 @@ static void files_connect(const struct weir_tls_options *client_options,
                           int client_err, int server_err)
 {
     tls_pair_join(&pair, client_options, NULL, NULL);
-    tls_pair_expect(&pair, client_err, server_err);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, client_err, server_err);
 }
 
 /* ---- folders ---- */
@@ -180,8 +179,7 @@ UNIT(tls_files, an_authority_with_the_serial_number_0_is_trusted)
     server.certificate.file = tls_file("tls-matrix/zero-serial.pem");
     server.key.file = tls_file("tls-matrix/zero-serial.key");
     tls_pair_join(&pair, &client, &server, NULL);
-    tls_pair_expect(&pair, 0, 0);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, 0, 0);
     files_remove();
 }
 
@@ -195,8 +193,7 @@ static void files_show(const struct weir_tls_options *client, const char *name,
     server.certificate.file = tls_file("tls-matrix/%s.pem", name);
     server.key.file = tls_file("tls-matrix/%s.key", name);
     tls_pair_join(&pair, client, &server, NULL);
-    tls_pair_expect(&pair, err, err < 0 ? WEIR_ETLSALERT : 0);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, err, err < 0 ? WEIR_ETLSALERT : 0);
 }
 
 UNIT(tls_files, authorities_of_a_folder_sign_lists_of_revocations)

@@ -158,8 +158,7 @@ static void hello_refuse(const char *data, size_t size, uint8_t alert)
     expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSPROTOCOL);
     expect_eq(pair.server.engine.alert_sent, alert);
     tls_pair_disconnect(&pair);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
 }
 
 UNIT(tls_context_hello, one_that_says_it_is_too_long_is_refused_at_once)

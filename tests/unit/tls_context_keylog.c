@@ -43,8 +43,7 @@ static void keylog_connect(enum weir_tls_version version, bool early)
     cr_assert(!early || wr_tls_engine_expect_early(&pair.server.engine));
     wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
     tls_pair_exchange(&pair, 0);
-    tls_pair_expect(&pair, 0, 0);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, 0, 0);
     weir_tls_context_unref(client_context);
     weir_tls_context_unref(server_context);
 }

@@ -142,8 +142,7 @@ static void mix_run(const struct mix *mix)
                   i > 0 && !mix->has_auth, "%s: %d", mix->label, i);
     }
     wolfSSL_SESSION_free(session);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
 }
 
 static void mix_run_all(size_t piece)

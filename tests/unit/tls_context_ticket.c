@@ -71,8 +71,7 @@ static void ticket_expect(const struct weir_tls_options *from,
     expect_eq(ticket_connect(client, second, &session), passes);
 
     wolfSSL_SESSION_free(session);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(first);
+    tls_contexts_unref(client, first);
     weir_tls_context_unref(second);
 }
 
@@ -87,8 +86,7 @@ static void ticket_resume_in(enum weir_tls_version version)
     cr_assert(ticket_connect(client, server, &session));
 
     wolfSSL_SESSION_free(session);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
 }
 
 UNIT(tls_context_ticket, a_server_resumes_its_own_sessions)
@@ -170,8 +168,7 @@ static bool ticket_passes(enum weir_tls_version version, const char *first,
     tls_pair_disconnect(&pair);
 
     wolfSSL_SESSION_free(session);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
     return passes;
 }
 
@@ -206,8 +203,7 @@ static bool ticket_arrives(enum weir_tls_version version, bool no_tickets,
     tls_pair_expect(&pair, 0, 0);
     const bool arrives = pair.client.engine.has_session;
     tls_pair_disconnect(&pair);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
     return arrives;
 }
 
@@ -361,8 +357,7 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
                             TICKET_RECORD_HEADER)); /* a whole body */
     cr_assert(!ticket_shows(client, server, outer, size, cut));
     wolfSSL_SESSION_free(session);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
 }
 
 /* The client's share in the secret, or there is none, is what keeps old traffic
@@ -385,6 +380,5 @@ UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
     cr_assert(!wr_tls_engine_was_resumed(&pair.server.engine));
     tls_pair_disconnect(&pair);
     wolfSSL_SESSION_free(session);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
 }

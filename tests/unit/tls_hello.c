@@ -219,8 +219,7 @@ static void hello_expect_within(struct wr_tls_hello_part part,
 /* In memory of its own size, so that the address sanitizer sees the ends. */
 UNIT(tls_hello, no_bytes_make_it_look_elsewhere)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     for (int i = 0; i < 200000; i++) {
         cr_assert(HELLO_READ(
             "\0\x10\0\5\0\3\2h2" HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION));

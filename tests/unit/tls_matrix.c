@@ -285,8 +285,7 @@ static bool matrix_judge(const struct matrix_row *row, bool to_client,
         matrix_is_told(
             row, to_client ? &pair.server.engine : &pair.client.engine, err);
     tls_pair_disconnect(&pair);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
     return is_right;
 }
 
@@ -350,8 +349,7 @@ UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
         weir_tls_context *whole = matrix_show(&server_options, "good-chain");
         weir_tls_context *orphan = matrix_show(&server_options, "orphan");
         tls_pair_connect(&pair, client, whole, &how);
-        tls_pair_expect(&pair, 0, 0);
-        tls_pair_disconnect(&pair);
+        tls_pair_end(&pair, 0, 0);
         tls_pair_connect(&pair, client, orphan, &how);
         expect_eq(wr_tls_engine_get_error(&pair.client.engine),
                   WEIR_ETLSISSUER);
@@ -384,8 +382,7 @@ UNIT(tls_matrix, a_revoked_client_of_a_limited_issuer_is_refused)
         expect_eq(wr_tls_engine_get_error(&pair.server.engine), clients[i].err,
                   "%s", wr_tls_engine_get_error_text(&pair.server.engine));
         tls_pair_disconnect(&pair);
-        weir_tls_context_unref(client);
-        weir_tls_context_unref(server);
+        tls_contexts_unref(client, server);
     }
 }
 
@@ -401,8 +398,7 @@ UNIT(tls_matrix, an_issuer_without_a_list_is_refused_where_there_are_lists)
     weir_tls_context *listed = matrix_show(&server_options, "good");
     weir_tls_context *other = matrix_show(&server_options, "other-authority");
     tls_pair_connect(&pair, client, listed, &how);
-    tls_pair_expect(&pair, 0, 0);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, 0, 0);
     tls_pair_connect(&pair, client, other, &how);
     expect_eq(wr_tls_engine_get_error(&pair.client.engine), WEIR_ETLSNOCRL,
               "%s", wr_tls_engine_get_error_text(&pair.client.engine));

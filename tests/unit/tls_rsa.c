@@ -38,8 +38,7 @@ static void rsa_connect(const struct weir_tls_options *client_options,
                         const struct weir_tls_options *server_options)
 {
     tls_pair_join(&pair, client_options, server_options, NULL);
-    tls_pair_expect(&pair, 0, 0);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, 0, 0);
 }
 
 UNIT(tls_rsa, servers_and_clients_sign_by_keys_of_each_size)
@@ -85,13 +84,11 @@ UNIT(tls_rsa, a_connection_signs_when_its_context_has_no_other_reference)
     weir_tls_context *server = tls_context(&options);
 
     tls_pair_open(&pair, client, server, &how);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_contexts_unref(client, server);
     cr_assert_eq(wr_tls_engine_handshake(&pair.client.engine), -EAGAIN);
     tls_pair_exchange(&pair, 0);
 
-    tls_pair_expect(&pair, 0, 0);
-    tls_pair_disconnect(&pair);
+    tls_pair_end(&pair, 0, 0);
 }
 
 /* Asked a second time, wolfSSL would take it, as others sign. */

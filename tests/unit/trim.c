@@ -96,8 +96,7 @@ UNIT(trim, of_a_slab_without_memory_for_it_does_nothing)
 
 UNIT(trim, of_a_slab_leaves_objects_in_use_alone_at_random)
 {
-    struct unit_random random;
-    unit_random_seed(&random);
+    struct unit_random random = unit_random_new();
     start();
 
     for (int round = 0; round < ROUNDS; round++) {

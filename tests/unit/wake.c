@@ -25,6 +25,12 @@ static void setup(void)
     expect_eq(wr_wake_open(&allocator.hooks, LIMIT, &wake), 0);
 }
 
+static void finish(void)
+{
+    wr_wake_unref(wake);
+    allocator_check(&allocator);
+}
+
 /* How often the eventfd was written since it was read last. */
 static uint64_t wake_ups(void)
 {
@@ -88,8 +94,7 @@ UNIT(wake, posts_are_taken_all_at_once_oldest_first)
     expect_eq(ran[1], 2);
     expect_eq(ran[2], 3);
     cr_assert_not(wr_wake_take(wake));
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 UNIT(wake, many_posts_wake_once_until_they_are_taken)
@@ -122,8 +127,7 @@ UNIT(wake, closing_gives_what_was_never_taken_and_refuses_the_rest)
     cr_assert_not(wr_wake_take(wake));
     expect_eq(close_and_run(), 0);
     expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 UNIT(wake, outlives_its_owner_and_the_allocator_struct)
@@ -137,8 +141,7 @@ UNIT(wake, outlives_its_owner_and_the_allocator_struct)
     wr_wake_unref(wake);
 
     expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 UNIT(wake, posting_without_memory_changes_nothing)
@@ -149,8 +152,7 @@ UNIT(wake, posting_without_memory_changes_nothing)
     expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ENOMEM);
 
     expect_eq(take_and_run(), 1);
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 UNIT(wake, opening_without_memory_leaves_nothing)
@@ -194,8 +196,7 @@ UNIT(wake, an_item_takes_no_memory_and_keeps_its_place)
     expect_eq(ran[0], 1);
     expect_eq(ran[1], 2);
     expect_eq(ran[2], 3);
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 static struct wr_wake_item again;
@@ -224,8 +225,7 @@ UNIT(wake, an_item_may_be_posted_again_when_it_runs)
         expect_eq(ran_count, i);
     }
     cr_assert_not(wr_wake_take(wake));
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
@@ -241,8 +241,7 @@ UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
     cr_assert_null(wr_wake_pop(wake));
     wr_wake_free_item(wake, left); /* leaves it alone */
     expect_eq(wr_wake_post_item(wake, &item), -ESHUTDOWN);
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 /* ---- the limit ---- */
@@ -261,8 +260,7 @@ UNIT(wake, as_many_posts_wait_as_the_limit_says)
         expect_eq(run_taken(), LIMIT);
         ran_count = 0;
     }
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 UNIT(wake, only_items_that_are_counted_need_room)
@@ -280,8 +278,7 @@ UNIT(wake, only_items_that_are_counted_need_room)
     wr_wake_close(wake);
     expect_eq(wr_wake_post_item(wake, &counted), -ESHUTDOWN);
     expect_eq(wr_wake_post_item(wake, &free_one), -ESHUTDOWN);
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 UNIT(wake, a_full_mailbox_that_is_closed_says_that_it_is_closed)
@@ -341,8 +338,7 @@ UNIT(wake, posts_taken_later_come_after_posts_taken_before)
     }
     post(5);
     expect_eq(take_and_run(), 1, "after everything was popped");
-    wr_wake_unref(wake);
-    allocator_check(&allocator);
+    finish();
 }
 
 UNIT_ABORTS(wake, the_last_reference_with_posts_inside_is_a_bug,
