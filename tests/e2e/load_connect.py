@@ -3,11 +3,14 @@ place than the target says, behind a PROXY header, over a path; and what it
 keeps of a run besides its figures.
 """
 
+import ctypes
+import os
 import socket
 import struct
+import threading
 
-from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Service, equal, load,
-                     load_json, matches, one_line, place, read_line, run)
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Service, Skip, equal,
+                     load, load_json, matches, one_line, place, read_line, run)
 from servers import Refusing, Server, read_exactly
 
 OK, USAGE, NOTHING = 0, 2, 3
@@ -136,6 +139,93 @@ def test_http_goes_over_a_path():
                             "http://h/?s=100"]):
                 result = judged("-c", "2", "-n", "50", *target)
                 equal(result["status"], {"200": 50}, "status")
+
+
+# ---- families and sockets ----
+
+def test_a_name_is_reached_by_the_family_that_is_asked_for():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as probe:
+        port = probe.getsockname()[1]
+    with Service(WEIR_LOAD, "serve", f"tcp://[::1]:{port}") as server:
+        read_line(server.process.stdout)
+        url = f"tcp://localhost:{port}"
+        result = judged("-c", "2", "-n", "20", "-6", url)
+        equal(result["config"]["family"], 6, "family")
+        outcome = load("-c", "1", "-n", "1", "-4", url)
+    equal(outcome.status, NOTHING, "exit status with -4")
+    one_line(outcome.err, r"\(ECONNREFUSED\)")
+
+
+def sockets_of(pid, kind):
+    """Copies of a process's sockets of a type that are connected."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        fd = libc.syscall(438, pidfd, int(number), 0)  # pidfd_getfd
+        if fd < 0:
+            raise Skip(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
+        try:
+            sock = socket.socket(fileno=fd)
+        except OSError:
+            os.close(fd)
+            continue
+        with sock:
+            if sock.family == socket.AF_INET and sock.type == kind:
+                yield sock
+    os.close(pidfd)
+
+
+def test_options_of_sockets_are_set():
+    asked = threading.Event()
+
+    def serve(connection, _number):
+        read_exactly(connection, 128)
+        asked.set()
+        connection.recv(1)
+
+    options = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 0),
+               (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+               (socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * 20 << 10),
+               (socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * 10 << 10),
+               (socket.IPPROTO_IP, socket.IP_TOS, 0xb8),
+               (socket.SOL_SOCKET, 46, 0))  # SO_BUSY_POLL
+    with Server(serve) as server, Program(
+            WEIR_LOAD, "-q", "-c", "1", "-d", "1h", "--timeout", "1h",
+            "--nodelay", "off", "--keepalive", "--sndbuf", "20K", "--rcvbuf",
+            "10K", "--tos", "0xb8", server.url) as program:
+        equal(asked.wait(WAIT_S), True, "a request")
+        found = [tuple(sock.getsockopt(level, name)
+                       for level, name, _ in options)
+                 for sock in sockets_of(program.process.pid,
+                                        socket.SOCK_STREAM)]
+    equal(found, [tuple(value for _, _, value in options)], "options")
+
+
+def test_options_of_sockets_of_datagrams_are_set():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(WAIT_S)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        with Program(WEIR_LOAD, "-q", "-c", "1", "-d", "1h", "--tos", "8",
+                     "--rcvbuf", "10K",
+                     f"udp://127.0.0.1:{sock.getsockname()[1]}") as program:
+            _, facts, _, _ = sock.recvmsg(65536, 100)
+            sizes = [one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+                     for one in sockets_of(program.process.pid,
+                                           socket.SOCK_DGRAM)]
+    equal(facts, [(socket.IPPROTO_IP, socket.IP_TOS, b"\x08")], "facts")
+    equal(sizes, [2 * 10 << 10], "receive buffers")
+
+
+def test_a_buffer_that_the_kernel_does_not_allow_is_told_before_the_run():
+    with open("/proc/sys/net/core/wmem_max", encoding="ascii") as file:
+        most = int(file.read())
+    if most >= 1 << 29:
+        raise Skip("the kernel allows all sizes")
+    outcome = load("-n", "1", "--sndbuf", str(most + 1), "tcp://127.0.0.1:9")
+    equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+    one_line(outcome.err, rf"--sndbuf: the kernel allows {most} bytes; raise "
+                          r"net\.core\.wmem_max")
 
 
 # ---- PROXY headers ----

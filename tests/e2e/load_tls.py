@@ -131,6 +131,20 @@ def test_without_tls_there_are_no_handshakes():
     equal("Handshake" in outcome.out or "TLS" in outcome.out, False, "TLS")
 
 
+def test_a_suite_is_chosen_by_either_end():
+    for version, suite in (
+            ("1.3", "TLS_CHACHA20_POLY1305_SHA256"),
+            ("1.2", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")):
+        for here, there in ((("--ciphers", suite), ()),
+                            ((), ("--ciphers", suite))):
+            with Serving(*ECDSA, "--tls-max", version, *there) as server:
+                result, _ = loaded("-c", "1", "-n", "10", *TRUST, *here,
+                                   server.url)
+            equal(result["tls"]["cipher"], suite, f"suite of {version}")
+            equal(result["config"]["tls"]["ciphers"],
+                  suite if here else None, "config")
+
+
 def test_bulk_of_each_size():
     with Serving(*ECDSA) as server:
         for size, depth, count in (("1", 100, 5000), ("16K", 5, 500),

@@ -138,7 +138,9 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         .error_text = attempt->text,
         .error_text_size = sizeof(attempt->text),
         .tls = target->is_tls ? &tls : NULL,
-        .connection = {.size = sizeof(connect.connection)}};
+        .connection = {.size = sizeof(connect.connection),
+                       .no_nodelay = options->sockets.has_nagle,
+                       .keep_alive = options->sockets.keeps_alive}};
 
     connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
     return weir_create_connection_to(

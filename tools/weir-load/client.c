@@ -10,6 +10,7 @@
 
 #include "exchange.h"
 #include "host.h"
+#include "opening.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -18,7 +19,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #define MILLISECOND UINT64_C(1000000)
 
@@ -146,30 +146,6 @@ static void note_connect(struct client *client, const struct conn *conn,
     histogram_record(client->connect_latency, time_ns);
 }
 
-/* The header says what is true: whose connection it is, and to where. */
-static bool write_proxy_header(struct client *client, struct conn *conn)
-{
-    struct weir_proxy_header header = {
-        .size = sizeof(header),
-        .version = client->options->proxy_version,
-    };
-    char bytes[WEIR_PROXY_V1_SIZE_MAX + 16 + sizeof(struct sockaddr_un) * 2];
-
-    if (header.version == 0) {
-        return true;
-    }
-    weir_transport_get_sockname(conn->transport, &header.source);
-    weir_transport_get_peername(conn->transport, &header.destination);
-    int len = weir_proxy_header_write(&header, bytes, sizeof(bytes));
-    if (len >= 0) {
-        len = weir_transport_write(conn->transport, bytes, (size_t)len);
-    }
-    if (len < 0) {
-        conn_give_up(conn, PHASE_WRITE, len, "the PROXY header");
-    }
-    return len >= 0;
-}
-
 /* A connection that stands takes part. */
 static void go_on(struct conn *conn, uint64_t now_ns)
 {
@@ -197,7 +173,7 @@ static void on_opened(void *arg, struct conn *conn)
         weir_transport_get_peername(conn->transport, &peer);
         client->same_machine = host_is_same(&own, &peer);
     }
-    if (write_proxy_header(client, conn)) {
+    if (opening_prepare(conn)) {
         go_on(conn, now_ns);
     }
     settle(client, conn);

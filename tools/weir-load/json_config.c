@@ -18,14 +18,15 @@ static json_t *tls_config_part(const struct run_options *options)
     if (!tls_is_meant(options->targets, options->target_count)) {
         return json_null();
     }
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f}",
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f}",
                      "insecure", flags->options.no_verify, "ca",
                      json_text_or_null(flags->options.authorities.file), "crl",
                      json_text_or_null(flags->options.revocations.file),
                      "certificate",
                      json_text_or_null(flags->identities[0].certificate.file),
                      "sni", json_text_or_null(flags->sni), "alpn",
-                     json_text_or_null(flags->options.alpn), "min",
+                     json_text_or_null(flags->options.alpn), "ciphers",
+                     json_text_or_null(flags->options.ciphers), "min",
                      tls_version_name(flags->options.min_version), "max",
                      tls_version_name(flags->options.max_version), "resume",
                      (double)flags->resume_share / TLS_RESUME_ALL);
@@ -62,6 +63,12 @@ static json_t *script_config_part(const struct run_options *options)
                      json_text_or_null(options->script.begin));
 }
 
+/* null: 0, which stands for what is not given. */
+static json_t *json_count_or_null(uint64_t count)
+{
+    return count == 0 ? json_null() : json_integer((json_int_t)count);
+}
+
 /* Own addresses. */
 static json_t *bind_part(const struct run_options *options)
 {
@@ -81,6 +88,20 @@ static json_t *drawn_part(const struct sizes *sizes, const char *text)
     return json_text_or_null(sizes_is_fixed(sizes) ? NULL : text);
 }
 
+/* What is said of sockets; null where it is the system's. */
+static json_t *sockets_part(const struct run_options *options)
+{
+    const struct socket_flags *flags = &options->sockets;
+
+    return json_pack(
+        "{s:b, s:b, s:o, s:o, s:o, s:o}", "nodelay", !flags->has_nagle,
+        "keepalive", flags->keeps_alive, "sndbuf_bytes",
+        json_count_or_null(flags->send_buffer_bytes), "rcvbuf_bytes",
+        json_count_or_null(flags->receive_buffer_bytes), "tos",
+        flags->tos < 0 ? json_null() : json_integer(flags->tos), "busy_poll_ns",
+        json_count_or_null(flags->busy_poll_us * UINT64_C(1000)));
+}
+
 json_t *json_config(const struct run_options *options)
 {
     json_t *targets = json_array();
@@ -89,7 +110,8 @@ json_t *json_config(const struct run_options *options)
         json_array_append_new(targets, json_string(options->targets[i].text));
     }
     return json_pack(
-        "{s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, "
+        "{s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:I, "
+        "s:o, s:o, "
         "s:I, s:I, "
         "s:I, s:I, s:I, "
         "s:I, "
@@ -98,8 +120,12 @@ json_t *json_config(const struct run_options *options)
         "s:I, s:o, s:o, s:[I, I]}",
         "targets", targets, "connect_to",
         json_text_or_null(options->connect_to.text), "bind", bind_part(options),
-        "proxy_protocol", (int)options->proxy_version, "mode",
-        options_mode_name(options->mode), "direction",
+        "family",
+        options->family == 0 ? json_null()
+                             : json_integer(options->family == AF_INET ? 4 : 6),
+        "sockets", sockets_part(options), "proxy_protocol",
+        (int)options->proxy_version, "mode", options_mode_name(options->mode),
+        "direction",
         json_text_or_null(options->mode == RUN_MODE_STREAM
                               ? options_direction_name(options->direction)
                               : NULL),

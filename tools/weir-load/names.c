@@ -54,7 +54,8 @@ static bool is_over(void *search)
     return ((struct search *)search)->waiting == 0;
 }
 
-int names_find(weir_loop *loop, struct target *targets, size_t count)
+int names_find(weir_loop *loop, struct target *targets, size_t count,
+               int family)
 {
     struct search search = {.waiting = 0};
     struct request *requests = calloc(count, sizeof(*requests));
@@ -67,8 +68,8 @@ int names_find(weir_loop *loop, struct target *targets, size_t count)
         if (targets[i].address.len > 0) {
             continue;
         }
-        const struct weir_getaddrinfo_options options = {.size =
-                                                             sizeof(options)};
+        const struct weir_getaddrinfo_options options = {
+            .size = sizeof(options), .family = family};
         int err = weir_lookup_start(loop, targets[i].host, targets[i].port,
                                     &options, found, &requests[i], NULL);
         if (err < 0) {

@@ -12,8 +12,9 @@
 #include "weir/loop.h"
 
 /* Finds the addresses of all targets that have none yet, on a loop that does
- * not run. Says why when it fails. */
-int names_find(weir_loop *loop, struct target *targets, size_t count);
+ * not run; of one family, or with 0 of both. Says why when it fails. */
+int names_find(weir_loop *loop, struct target *targets, size_t count,
+               int family);
 
 /* Frees them. */
 void names_forget(struct target *targets, size_t count);

@@ -33,7 +33,7 @@ enum {
 /* One line for each group: in this order they are settled and listed. */
 static const struct options_group *const groups[] = {
     &options_load,   &options_connect, &options_request, &options_pace,
-    &options_output, &options_mode,    &options_tls,
+    &options_output, &options_mode,    &options_tls,     &options_socket,
 };
 
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))
@@ -245,6 +245,7 @@ enum options_result options_parse(int argc, char **argv, int first,
         .depth = 1,
         .thread_count = 1,
         .send = sizes_of(128),
+        .sockets = {.tos = -1},
         .timeout_ns = 5 * SECOND,
         .connect_timeout_ns = 5 * SECOND,
         .columns = {50000, 90000, 99000, 99900, 99990},

@@ -12,6 +12,7 @@
 #include "script.h"
 #include "sizes.h"
 #include "slo.h"
+#include "sockets.h"
 #include "tls.h"
 #include "tools/common/target.h"
 
@@ -141,6 +142,9 @@ struct run_options {
     /* Own addresses, taken in turns; none: the kernel chooses. */
     struct weir_address locals[OPTIONS_LOCALS_MAX];
     size_t local_count;
+    /* AF_INET or AF_INET6, of all addresses; 0: both. */
+    int family;
+    struct socket_flags sockets;
     /* The header that connections begin with; 0: none. */
     enum weir_proxy_version proxy_version;
     /* Percentiles of the report, as histogram.h has them. */

@@ -25,10 +25,14 @@ static const struct option long_flags[] = {
     {"bind", required_argument, NULL, FLAG_BIND},
     {"connect-to", required_argument, NULL, FLAG_CONNECT_TO},
     {"proxy-protocol", required_argument, NULL, FLAG_PROXY_PROTOCOL},
+    {"ipv4", no_argument, NULL, '4'},
+    {"ipv6", no_argument, NULL, '6'},
     {NULL, 0, NULL, 0},
 };
 
 static const char help[] =
+    "  -4, --ipv4               IPv4 addresses of names alone\n"
+    "  -6, --ipv6               IPv6 addresses of names alone\n"
     "      --bind ADDR[,ADDR]   own addresses, of which connections take "
     "turns\n"
     "      --connect-to PLACE   HOST:PORT or unix:PATH instead of the "
@@ -104,6 +108,16 @@ static bool read_proxy_version(const char *value, struct run_options *options)
     return true;
 }
 
+static bool read_family(int family, struct run_options *options)
+{
+    if (options->family != 0 && options->family != family) {
+        say("-4, -6: one of them leaves no address to the other");
+        return false;
+    }
+    options->family = family;
+    return true;
+}
+
 static bool read_flag(int flag, const char *value, struct run_options *options,
                       struct options_given *given)
 {
@@ -111,6 +125,10 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
     switch (flag) {
     case FLAG_BIND:
         return read_locals(value, options);
+    case '4':
+        return read_family(AF_INET, options);
+    case '6':
+        return read_family(AF_INET6, options);
     case FLAG_CONNECT_TO:
         return read_place(value, &options->connect_to);
     default:
@@ -121,6 +139,19 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
 static bool is_unix(const struct target *target)
 {
     return target->address.storage.any.sa_family == AF_UNIX;
+}
+
+/* "FLAG: WHAT is no address of its family"; -4 or -6. */
+static bool settle_family(int family, const struct weir_address *address,
+                          const char *what)
+{
+    if (family == 0 || address->len == 0 ||
+        address->storage.any.sa_family == family) {
+        return true;
+    }
+    say("%s: %s is no IPv%c address", family == AF_INET ? "-4" : "-6", what,
+        family == AF_INET ? '4' : '6');
+    return false;
 }
 
 /* Own addresses and the place of a target must be of one family. */
@@ -161,13 +192,22 @@ static bool settle_target(const struct run_options *options,
         say("--connect-to: %s cannot be reached by a path", target->text);
         return false;
     }
-    return settle_locals(options, target);
+    const struct target *place = options_place(options, target);
+    return settle_family(options->family, &place->address, place->text) &&
+           settle_locals(options, target);
 }
 
 static bool settle(struct run_options *options,
                    const struct options_given *given)
 {
     (void)given;
+    for (size_t i = 0; i < options->local_count; i++) {
+        char text[WEIR_ADDRESS_TEXT_SIZE];
+        weir_address_format(&options->locals[i], text, sizeof(text));
+        if (!settle_family(options->family, &options->locals[i], text)) {
+            return false;
+        }
+    }
     for (size_t i = 0; i < options->target_count; i++) {
         if (!settle_target(options, &options->targets[i])) {
             return false;
@@ -178,7 +218,7 @@ static bool settle(struct run_options *options,
 
 const struct options_group options_connect = {
     .long_flags = long_flags,
-    .short_flags = "",
+    .short_flags = "46",
     .read = read_flag,
     .settle = settle,
     .help = help,

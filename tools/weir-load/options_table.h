@@ -23,6 +23,7 @@ enum {
     OPTIONS_OUTPUT_FIRST = 1280,
     OPTIONS_MODE_FIRST = 1536,
     OPTIONS_CONNECT_FIRST = 1792,
+    OPTIONS_SOCKET_FIRST = 2048,
 };
 
 /* What the command line said, so that defaults can depend on it. */
@@ -69,6 +70,10 @@ extern const struct options_group options_connect;
 
 /* What is asked for, and what is expected. */
 extern const struct options_group options_request;
+
+/* Options of sockets. */
+extern const struct options_group options_socket;
+
 /* When requests are sent, and by which threads. */
 extern const struct options_group options_pace;
 

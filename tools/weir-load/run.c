@@ -425,9 +425,10 @@ static int begin(struct run *run)
     if (err < 0) {
         return err;
     }
-    return options->connect_to.text
-               ? names_find(run->loop, &options->connect_to, 1)
-               : names_find(run->loop, options->targets, options->target_count);
+    const bool is_elsewhere = options->connect_to.text != NULL;
+    return names_find(
+        run->loop, is_elsewhere ? &options->connect_to : options->targets,
+        is_elsewhere ? 1 : options->target_count, options->family);
 }
 
 /* Everything between the options and the exit code. */

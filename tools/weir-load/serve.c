@@ -159,7 +159,7 @@ static bool add_target(struct serve_options *options,
 static bool add_addresses(weir_loop *loop, struct serve_options *options,
                           struct target *name)
 {
-    bool added = names_find(loop, name, 1) >= 0;
+    bool added = names_find(loop, name, 1, 0) >= 0;
 
     for (size_t i = 0; i < name->address_count && added; i++) {
         struct target target = {

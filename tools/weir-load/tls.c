@@ -26,6 +26,7 @@ static const char *const flag_names[] = {
     [TLS_FLAG_CA - TLS_FLAG_FIRST] = "--ca",
     [TLS_FLAG_CRL - TLS_FLAG_FIRST] = "--crl",
     [TLS_FLAG_ALPN - TLS_FLAG_FIRST] = "--alpn",
+    [TLS_FLAG_CIPHERS - TLS_FLAG_FIRST] = "--ciphers",
     [TLS_FLAG_MIN - TLS_FLAG_FIRST] = "--tls-min",
     [TLS_FLAG_MAX - TLS_FLAG_FIRST] = "--tls-max",
     [TLS_FLAG_INSECURE - TLS_FLAG_FIRST] = "--insecure",
@@ -169,6 +170,9 @@ bool tls_read_flag(struct tls_flags *flags, int flag, const char *value)
         return true;
     case TLS_FLAG_ALPN:
         flags->options.alpn = value;
+        return true;
+    case TLS_FLAG_CIPHERS:
+        flags->options.ciphers = value;
         return true;
     case TLS_FLAG_SNI:
         flags->sni = value;

@@ -30,6 +30,7 @@ enum {
     TLS_FLAG_CA,
     TLS_FLAG_CRL,
     TLS_FLAG_ALPN,
+    TLS_FLAG_CIPHERS,
     TLS_FLAG_MIN,
     TLS_FLAG_MAX,
     TLS_FLAG_INSECURE,
@@ -45,6 +46,7 @@ enum {
         {"ca", required_argument, NULL, TLS_FLAG_CA},                          \
         {"crl", required_argument, NULL, TLS_FLAG_CRL},                        \
         {"alpn", required_argument, NULL, TLS_FLAG_ALPN},                      \
+        {"ciphers", required_argument, NULL, TLS_FLAG_CIPHERS},                \
         {"tls-min", required_argument, NULL, TLS_FLAG_MIN},                    \
     {                                                                          \
         "tls-max", required_argument, NULL, TLS_FLAG_MAX                       \

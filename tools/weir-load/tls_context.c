@@ -18,7 +18,7 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
 {
     struct weir_tls_options options = flags->options;
     const struct weir_tls_identity *others[TLS_IDENTITIES_MAX];
-    char text[256];
+    char text[640]; /* a list of all suites */
 
     *ret = NULL;
     if (!tls_is_meant(targets, count)) {

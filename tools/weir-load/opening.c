@@ -1,0 +1,56 @@
+/*
+ * The socket is reached through the transport, below TLS where there is TLS.
+ *
+ * What is refused here was accepted before the run (options_socket.c): it is an
+ * error of its connection, with the flag's name.
+ */
+#include "opening.h"
+
+#include "weir/proxy_protocol.h"
+
+#include <stdio.h>
+#include <sys/un.h>
+
+static bool set_socket(struct conn *conn)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+    char why[SOCKETS_WHY_SIZE] = "its socket";
+
+    int err = weir_transport_get_extra_info(conn->transport, "socket", &info);
+    if (err >= 0) {
+        err = sockets_set(&conn->traffic->options->sockets, info.fd, why);
+    }
+    if (err < 0) {
+        conn_give_up(conn, PHASE_CONNECT, err, why);
+    }
+    return err >= 0;
+}
+
+/* The header says what is true: whose connection it is, and to where. */
+static bool write_proxy_header(struct conn *conn)
+{
+    struct weir_proxy_header header = {
+        .size = sizeof(header),
+        .version = conn->traffic->options->proxy_version,
+    };
+    char bytes[WEIR_PROXY_V1_SIZE_MAX + 16 + sizeof(struct sockaddr_un) * 2];
+
+    if (header.version == 0) {
+        return true;
+    }
+    weir_transport_get_sockname(conn->transport, &header.source);
+    weir_transport_get_peername(conn->transport, &header.destination);
+    int len = weir_proxy_header_write(&header, bytes, sizeof(bytes));
+    if (len >= 0) {
+        len = weir_transport_write(conn->transport, bytes, (size_t)len);
+    }
+    if (len < 0) {
+        conn_give_up(conn, PHASE_WRITE, len, "the PROXY header");
+    }
+    return len >= 0;
+}
+
+bool opening_prepare(struct conn *conn)
+{
+    return set_socket(conn) && write_proxy_header(conn);
+}

@@ -1,0 +1,106 @@
+/*
+ * A buffer that the system's limit makes smaller is an error here: the run
+ * would measure something else than was asked for. The kernel doubles what it
+ * is told, for its own bookkeeping.
+ */
+#include "sockets.h"
+
+#include "tools/common/console.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int refuse(const char *flag, int err, const char *fix, char *why)
+{
+    snprintf(why, SOCKETS_WHY_SIZE, "%s: %s%s", flag, strerror(err), fix);
+    return -err;
+}
+
+static int set_buffer(int fd, int name, uint32_t size_bytes, char *why)
+{
+    const bool is_send = name == SO_SNDBUF;
+    const int wanted = (int)size_bytes;
+    int found = 0;
+    socklen_t len = sizeof(found);
+
+    if (size_bytes == 0) {
+        return 0;
+    }
+    if (setsockopt(fd, SOL_SOCKET, name, &wanted, sizeof(wanted)) < 0 ||
+        getsockopt(fd, SOL_SOCKET, name, &found, &len) < 0) {
+        return refuse(is_send ? "--sndbuf" : "--rcvbuf", errno, "", why);
+    }
+    if (found / 2 < wanted) {
+        snprintf(why, SOCKETS_WHY_SIZE,
+                 "--%s: the kernel allows %d bytes; raise net.core.%s",
+                 is_send ? "sndbuf" : "rcvbuf", found / 2,
+                 is_send ? "wmem_max" : "rmem_max");
+        return -ENOBUFS;
+    }
+    return 0;
+}
+
+static int set_tos(int fd, int tos, char *why)
+{
+    int family = AF_INET;
+    socklen_t len = sizeof(family);
+
+    if (tos < 0) {
+        return 0;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0 ||
+        setsockopt(fd, family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                   family == AF_INET6 ? IPV6_TCLASS : IP_TOS, &tos,
+                   sizeof(tos)) < 0) {
+        return refuse("--tos", errno, "", why);
+    }
+    return 0;
+}
+
+int sockets_set(const struct socket_flags *flags, int fd, char *why)
+{
+    const int busy_poll_us = (int)flags->busy_poll_us;
+
+    int err = set_buffer(fd, SO_SNDBUF, flags->send_buffer_bytes, why);
+    if (err == 0) {
+        err = set_buffer(fd, SO_RCVBUF, flags->receive_buffer_bytes, why);
+    }
+    if (err == 0) {
+        err = set_tos(fd, flags->tos, why);
+    }
+    if (err == 0 && busy_poll_us > 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &busy_poll_us,
+                   sizeof(busy_poll_us)) < 0) {
+        err = refuse("--busy-poll", errno,
+                     errno == EPERM ? "; more than net.core.busy_read needs "
+                                      "CAP_NET_ADMIN"
+                                    : "",
+                     why);
+    }
+    return err;
+}
+
+bool sockets_try(const struct socket_flags *flags, const struct target *target)
+{
+    const sa_family_t family = target->address.len > 0
+                                   ? target->address.storage.any.sa_family
+                                   : AF_INET;
+    char why[SOCKETS_WHY_SIZE];
+
+    const int fd = socket(
+        family, (target->is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
+        0);
+    if (fd < 0) {
+        return true; /* connecting will say it */
+    }
+    const int err = sockets_set(flags, fd, why);
+    close(fd);
+    if (err < 0) {
+        say("%s", why);
+    }
+    return err == 0;
+}
