@@ -15,6 +15,7 @@
 #include "weir/error.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -76,6 +77,17 @@ void conn_give_up(struct conn *conn, enum error_phase phase, int code,
     traffic->events->failed(traffic->events_arg, conn, first);
     weir_transport_abort(conn->transport);
     conn_tell_drained(traffic);
+}
+
+void conn_write_refused(struct conn *conn, int err)
+{
+    char detail[ERRORS_DETAIL_SIZE];
+
+    if (err == -EPIPE) {
+        return;
+    }
+    weir_transport_get_error_text(conn->transport, detail, sizeof(detail));
+    conn_give_up(conn, PHASE_WRITE, err, detail);
 }
 
 int conn_ended(void *user, weir_transport *t)

@@ -150,6 +150,10 @@ void conn_end_hold(struct conn *conn, uint64_t now_ns);
 void conn_give_up(struct conn *conn, enum error_phase phase, int code,
                   const char *detail);
 
+/* A write was refused: the connection is given up, unless it is broken (-EPIPE)
+ * and its loss will tell the cause. */
+void conn_write_refused(struct conn *conn, int err);
+
 /* All under way is lost: counted as failed. Returns how many that were. */
 uint32_t conn_drop_outstanding(struct conn *conn);
 

@@ -23,7 +23,7 @@ static bool goes_down(const struct conn *conn)
     return conn->traffic->options->direction != RUN_UP;
 }
 
-/* Write a block; false: the connection was given up. */
+/* Write a block; false: the connection was given up, or will be lost. */
 static bool write_block(struct conn *conn)
 {
     const struct traffic *traffic = conn->traffic;
@@ -33,9 +33,7 @@ static bool write_block(struct conn *conn)
                                        traffic->payload->bytes + conn->send_at,
                                        len, NULL, NULL);
     if (err < 0) {
-        char detail[ERRORS_DETAIL_SIZE];
-        weir_transport_get_error_text(conn->transport, detail, sizeof(detail));
-        conn_give_up(conn, PHASE_WRITE, err, detail);
+        conn_write_refused(conn, err);
         return false;
     }
     conn->send_at = payload_after(conn->send_at, len);

@@ -49,9 +49,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
     int err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
                                      &batch, &out);
     if (err < 0) {
-        char detail[ERRORS_DETAIL_SIZE];
-        weir_transport_get_error_text(conn->transport, detail, sizeof(detail));
-        conn_give_up(conn, PHASE_WRITE, err, detail);
+        conn_write_refused(conn, err);
     }
 }
 
