@@ -7,6 +7,7 @@ import ctypes
 import os
 import socket
 import struct
+import tempfile
 import threading
 
 from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Service, Skip, equal,
@@ -88,6 +89,59 @@ def test_an_address_that_is_not_ones_own_is_told():
         outcome = load("-c", "1", "-n", "1", "--bind", "192.0.2.1", server.url)
     equal(outcome.status, NOTHING, "exit status")
     one_line(outcome.err, r"\(EADDRNOTAVAIL\)")
+
+
+# ---- shares of targets ----
+
+def test_connections_are_shared_by_the_weights_of_targets():
+    with Remembering() as one, Remembering() as two:
+        result = judged("-c", "4", "-t", "2", "-n", "400", "--weights", "3,1",
+                        "--bind", "127.0.0.2,127.0.0.3", one.url, two.url)
+        hosts = [sorted(host for host, _ in server.peers)
+                 for server in (one, two)]
+    equal(hosts, [["127.0.0.2", "127.0.0.2", "127.0.0.3"], ["127.0.0.2"]],
+          "own addresses of each target")
+    equal(result["config"]["weights"], "3,1", "config")
+
+
+# ---- a run that is only planned ----
+
+def test_a_dry_run_tells_the_plan_and_sends_nothing():
+    with Remembering() as server, tempfile.TemporaryDirectory() as folder:
+        kept = f"{folder}/kept"
+        with open(kept, "w", encoding="ascii") as file:
+            file.write("old")
+        outcome = load("--dry-run", "-c", "12", "-t", "2", "-R", "5k",
+                       "--weights", "2,1", f"--json={kept}", "--csv",
+                       f"{folder}/new", server.url,
+                       f"tcp://localhost:{server.server.port}")
+        equal((outcome.status, outcome.err), (OK, ""), "the outcome")
+        equal((os.listdir(folder), open(kept, encoding="ascii").read()),
+              (["kept"], "old"), "files")
+        equal(server.peers, [], "connections")
+    for pattern in (r"dry run: nothing was sent$",
+                    r"^Model +open constant 5000\.0/s, mode echo, 12 conns, "
+                    r"depth 1, 2 threads$",
+                    rf"^Target +{server.url}, 8 conns to 127\.0\.0\.1:\d+$",
+                    r"^Target +tcp://localhost:\d+, 4 conns to .*127\.0\.0\.1:",
+                    r"^Limits +84 of \d+ descriptors, 8 of \d+ ports",
+                    rf"^Output +--json {kept}$"):
+        matches(outcome.out, pattern)
+    equal(load("--dry-run", "-q", server.url).out, "", "output with -q")
+
+
+def test_a_dry_run_tells_what_would_end_the_run():
+    for arguments, says in (
+            (["tcp://nowhere.invalid:9"], r"\(WEIR_EDNSNOTFOUND\)"),
+            (["--csv", "/nonexistent/x", "tcp://127.0.0.1:9"],
+             r"--csv: /nonexistent/x: No such file"),
+            (["-b", "@/nonexistent/x", "http://127.0.0.1:9"], r"-b: /nonexis"),
+            (["--ca", "/nonexistent/x", "tls://127.0.0.1:9"], r"\(ENOENT\)")):
+        if "tls" in arguments[-1] and "WEIR_TLS_CERTIFICATES" not in os.environ:
+            continue  # perhaps there is no TLS at all
+        outcome = load("--dry-run", *arguments)
+        equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+        one_line(outcome.err, says)
 
 
 # ---- another place ----

@@ -1,8 +1,8 @@
 /*
  * libFuzzer's entry to the expressions of weir-load's command line that say
  * what is asked for and expected: templates, rules of answers, statuses, sizes,
- * methods, headers, paths, URLs, freezes and request lines. The first byte
- * chooses which. What is read is used once; what is refused has a reason.
+ * methods, headers, paths, URLs, weights, freezes and request lines. The first
+ * byte chooses which. What is read is used once; what is refused has a reason.
  *
  *     ninja tests/fuzz/fuzz-expressions
  *     tests/fuzz/fuzz-expressions CORPUS
@@ -13,6 +13,7 @@
 #include "tools/weir-load/serve_pace.h"
 #include "tools/weir-load/sizes.h"
 #include "tools/weir-load/template.h"
+#include "tools/weir-load/turns.h"
 #include "tools/weir-load/url.h"
 
 #include <errno.h>
@@ -107,6 +108,22 @@ static void try_rule(const char *text)
     script_is_good(&rule, &reader);
 }
 
+static void try_weights(const char *text)
+{
+    static struct turns turns;
+    char why[TURNS_WHY_SIZE] = "";
+    uint64_t count = 0;
+
+    const int err = turns_parse(text, 3, &turns, why);
+    check_why(err, why);
+    for (size_t i = 0; err == 0 && i < 3; i++) {
+        check(turns.weights[i] > 0);
+        check(turns_count(&turns, turns.place_count, i) == turns.weights[i]);
+        count += turns.weights[i];
+    }
+    check(err < 0 || count == turns.place_count);
+}
+
 static void try_others(const char *text)
 {
     struct http_options options = {.method = NULL};
@@ -144,8 +161,8 @@ static void try_others(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const tries[])(const char *text) = {try_template, try_request,
-                                                      try_rule, try_others};
+    static void (*const tries[])(const char *text) = {
+        try_template, try_request, try_rule, try_weights, try_others};
 
     if (size < 1) {
         return 0;
@@ -154,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
     if (!names_file(text)) {
-        tries[data[0] % 4](text);
+        tries[data[0] % 5](text);
     }
     free(text);
     return 0;

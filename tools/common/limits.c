@@ -56,18 +56,40 @@ void limits_raise_fds_to_hard(void)
     }
 }
 
+uint64_t limits_get_fds(void)
+{
+    struct rlimit limit = {0};
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
+/* The first and the last ephemeral port; false: they are not known. */
+static bool read_ports(unsigned *ret_low, unsigned *ret_high)
+{
+    FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+
+    if (!file) {
+        return false;
+    }
+    const int fields = fscanf(file, "%u %u", ret_low, ret_high);
+    fclose(file);
+    return fields == 2 && *ret_high >= *ret_low;
+}
+
+uint64_t limits_get_ports(void)
+{
+    unsigned low = 0;
+    unsigned high = 0;
+
+    return read_ports(&low, &high) ? high - low + 1 : 0;
+}
+
 bool limits_check_ports(uint64_t conn_count_per_target)
 {
     unsigned low = 0;
     unsigned high = 0;
 
-    FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-    if (!file) {
-        return true;
-    }
-    int fields = fscanf(file, "%u %u", &low, &high);
-    fclose(file);
-    if (fields != 2 || high < low || conn_count_per_target <= high - low + 1) {
+    if (!read_ports(&low, &high) || conn_count_per_target <= high - low + 1) {
         return true;
     }
     say("%llu connections to one target, but only %u ephemeral ports (%u to "

@@ -19,6 +19,12 @@ bool limits_raise_fds(uint64_t conn_count);
 /* Raise the soft limit as far as it goes, for a server. */
 void limits_raise_fds_to_hard(void);
 
+/* The soft limit of descriptors. */
+uint64_t limits_get_fds(void);
+
+/* How many ports the kernel has for outgoing connections; 0: not known. */
+uint64_t limits_get_ports(void);
+
 /* Are there ports for so many connections to one address? False after one
  * line that says how many there are. */
 bool limits_check_ports(uint64_t conn_count_per_target);

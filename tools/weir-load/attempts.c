@@ -69,7 +69,7 @@ choose_local(const struct run_options *options, const struct conn *conn)
     if (options->local_count == 0) {
         return NULL;
     }
-    return &options->locals[conn->index / options->target_count %
+    return &options->locals[turns_rank(&options->turns, conn->index) %
                             options->local_count];
 }
 

@@ -128,9 +128,7 @@ static void check_hope(struct client *client)
 static const struct target *find_target(const struct client *client,
                                         const struct conn *conn)
 {
-    const struct run_options *options = client->options;
-
-    return &options->targets[conn->index % options->target_count];
+    return options_target(client->options, conn->index);
 }
 
 /* Connecting is what came before the handshake. */

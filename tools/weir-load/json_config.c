@@ -110,7 +110,8 @@ json_t *json_config(const struct run_options *options)
         json_array_append_new(targets, json_string(options->targets[i].text));
     }
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:I, "
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:I, s:I, s:I, "
+        "s:I, "
         "s:o, s:o, "
         "s:I, s:I, "
         "s:I, s:I, s:I, "
@@ -118,9 +119,9 @@ json_t *json_config(const struct run_options *options)
         "s:I, "
         "s:b, "
         "s:I, s:o, s:o, s:[I, I]}",
-        "targets", targets, "connect_to",
-        json_text_or_null(options->connect_to.text), "bind", bind_part(options),
-        "family",
+        "targets", targets, "weights", json_text_or_null(options->weights),
+        "connect_to", json_text_or_null(options->connect_to.text), "bind",
+        bind_part(options), "family",
         options->family == 0 ? json_null()
                              : json_integer(options->family == AF_INET ? 4 : 6),
         "sockets", sockets_part(options), "proxy_protocol",

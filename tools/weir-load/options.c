@@ -127,8 +127,8 @@ static bool read_targets(int argc, char **argv, struct run_options *options)
         say("no target; write " TARGET_FORMS " (see weir-load run --help)");
         return false;
     }
-    if (argc - optind > OPTIONS_TARGETS_MAX) {
-        say("more than %d targets", OPTIONS_TARGETS_MAX);
+    if (argc - optind > (int)OPTIONS_TARGETS_MAX) {
+        say("more than %u targets", OPTIONS_TARGETS_MAX);
         return false;
     }
     for (int i = optind; i < argc; i++) {

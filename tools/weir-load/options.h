@@ -15,6 +15,7 @@
 #include "sockets.h"
 #include "tls.h"
 #include "tools/common/target.h"
+#include "turns.h"
 
 #include "weir/proxy_protocol.h"
 
@@ -22,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OPTIONS_TARGETS_MAX 64
+#define OPTIONS_TARGETS_MAX TURNS_TARGETS_MAX
 #define OPTIONS_CPUS_MAX    256
 #define OPTIONS_THREADS_MAX 256
 #define OPTIONS_LOCALS_MAX  256
@@ -132,11 +133,16 @@ struct run_options {
     struct slo slo;
     uint64_t seed;
     bool quiet;
+    /* Everything is checked and told, and nothing is sent. */
+    bool is_dry;
     bool verbose;
     struct tls_flags tls;
     /* All are UDP, or none is. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
+    /* Which connections are whose; as --weights has it, or NULL. */
+    struct turns turns;
+    const char *weights;
     /* Where all connections go; without a text each goes to its target. */
     struct target connect_to;
     /* Own addresses, taken in turns; none: the kernel chooses. */
@@ -178,6 +184,13 @@ static inline const struct target *
 options_place(const struct run_options *options, const struct target *target)
 {
     return options->connect_to.text ? &options->connect_to : target;
+}
+
+/* The target of a connection. */
+static inline const struct target *
+options_target(const struct run_options *options, uint64_t conn_index)
+{
+    return &options->targets[turns_target(&options->turns, conn_index)];
 }
 
 /* As --mode has it. */

@@ -19,18 +19,22 @@ enum {
     FLAG_BIND = OPTIONS_CONNECT_FIRST,
     FLAG_CONNECT_TO,
     FLAG_PROXY_PROTOCOL,
+    FLAG_WEIGHTS,
 };
 
 static const struct option long_flags[] = {
     {"bind", required_argument, NULL, FLAG_BIND},
     {"connect-to", required_argument, NULL, FLAG_CONNECT_TO},
     {"proxy-protocol", required_argument, NULL, FLAG_PROXY_PROTOCOL},
+    {"weights", required_argument, NULL, FLAG_WEIGHTS},
     {"ipv4", no_argument, NULL, '4'},
     {"ipv6", no_argument, NULL, '6'},
     {NULL, 0, NULL, 0},
 };
 
 static const char help[] =
+    "      --weights LIST       shares of the targets in the connections, as "
+    "9,1\n"
     "  -4, --ipv4               IPv4 addresses of names alone\n"
     "  -6, --ipv6               IPv6 addresses of names alone\n"
     "      --bind ADDR[,ADDR]   own addresses, of which connections take "
@@ -129,6 +133,9 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         return read_family(AF_INET, options);
     case '6':
         return read_family(AF_INET6, options);
+    case FLAG_WEIGHTS:
+        options->weights = value;
+        return true;
     case FLAG_CONNECT_TO:
         return read_place(value, &options->connect_to);
     default:
@@ -197,10 +204,39 @@ static bool settle_target(const struct run_options *options,
            settle_locals(options, target);
 }
 
+/* Each target has as many connections as another, or as its weight says. */
+static bool settle_turns(struct run_options *options)
+{
+    char why[TURNS_WHY_SIZE];
+
+    if (!options->weights) {
+        turns_init(&options->turns, options->target_count);
+        return true;
+    }
+    if (turns_parse(options->weights, options->target_count, &options->turns,
+                    why) < 0) {
+        say("--weights: %s", why);
+        return false;
+    }
+    for (size_t i = 0; i < options->target_count; i++) {
+        if (turns_count(&options->turns, options->conn_count, i) == 0) {
+            say("--weights: of %llu connections none is left for %s; give more "
+                "(-c)",
+                (unsigned long long)options->conn_count,
+                options->targets[i].text);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool settle(struct run_options *options,
                    const struct options_given *given)
 {
     (void)given;
+    if (!settle_turns(options)) {
+        return false;
+    }
     for (size_t i = 0; i < options->local_count; i++) {
         char text[WEIR_ADDRESS_TEXT_SIZE];
         weir_address_format(&options->locals[i], text, sizeof(text));

@@ -28,6 +28,7 @@ enum {
     FLAG_SLO,
     FLAG_PERCENTILES,
     FLAG_LABEL,
+    FLAG_DRY_RUN,
 };
 
 static const struct option long_flags[] = {
@@ -40,6 +41,7 @@ static const struct option long_flags[] = {
     {"slo", required_argument, NULL, FLAG_SLO},
     {"percentiles", required_argument, NULL, FLAG_PERCENTILES},
     {"label", required_argument, NULL, FLAG_LABEL},
+    {"dry-run", no_argument, NULL, FLAG_DRY_RUN},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
@@ -61,6 +63,8 @@ static const char help[] =
     "      --slo EXPR           what must hold, as 'p99<5ms,errors<0.1%'\n"
     "      --percentiles LIST   of the report (50,90,99,99.9,99.99)\n"
     "      --label NAME=VALUE   kept in the result; may be repeated\n"
+    "      --dry-run            check all, print what would be done, send "
+    "nothing\n"
     "  -q, --quiet              no live lines, no text report\n"
     "  -v, --verbose            what the library and the kernel do\n";
 
@@ -165,6 +169,9 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         return read_label(value, options);
     case FLAG_SLO:
         return read_slo(value, options);
+    case FLAG_DRY_RUN:
+        options->is_dry = true;
+        return true;
     case 'q':
         options->quiet = true;
         return true;

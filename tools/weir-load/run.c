@@ -13,9 +13,9 @@
 #include "gather.h"
 #include "names.h"
 #include "outputs.h"
+#include "plan.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
-#include "tools/common/limits.h"
 #include "verdict.h"
 #include "worker.h"
 
@@ -31,9 +31,6 @@
 
 /* Threads are told of the begin so long before. */
 #define LEAD_NS (SECOND / 1000)
-
-/* Descriptors of a further thread: its ring, and others of its loop. */
-#define THREAD_FDS 8U
 
 /* A run without a duration ends when nothing has succeeded for so long. */
 #define GIVE_UP_NS (10 * SECOND)
@@ -294,28 +291,6 @@ static void on_signal(void *arg, int signum)
 
 /* ---- from start to report ---- */
 
-static bool check_limits(const struct run_options *options)
-{
-    /* Of one own address and one place, between which ports are counted. */
-    const uint64_t pairs =
-        (options->connect_to.text ? 1 : options->target_count) *
-        (options->local_count > 0 ? options->local_count : 1);
-
-    if (!limits_raise_fds(options->conn_count +
-                          (options->thread_count - 1) * THREAD_FDS)) {
-        return false;
-    }
-    for (size_t i = 0; i < options->target_count; i++) {
-        const struct weir_address *address =
-            &options_place(options, &options->targets[i])->address;
-        if (address->storage.any.sa_family != AF_UNIX) {
-            return limits_check_ports((options->conn_count + pairs - 1) /
-                                      pairs);
-        }
-    }
-    return true;
-}
-
 /* The threads run until each of them is over. */
 static int run_threads(struct run *run)
 {
@@ -439,6 +414,13 @@ static int execute(struct run *run)
     if (begin(run) < 0) {
         goto out;
     }
+    if (run->options->is_dry) {
+        if (!run->options->quiet) {
+            plan_print(run->options, stdout);
+        }
+        exit_code = LOAD_OK;
+        goto out;
+    }
     int err = run_loop(run);
     if (err < 0 && !run->threads) {
         say_refused(err);
@@ -479,7 +461,9 @@ int run_main(int argc, char **argv, int first)
         exit_code = parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
         goto out;
     }
-    if (!check_limits(&options) || !outputs_open(&run.outputs, &options)) {
+    if (!plan_check(&options) ||
+        !(options.is_dry ? plan_check_files(&options)
+                         : outputs_open(&run.outputs, &options))) {
         goto out;
     }
     result->options = &options;

@@ -1,0 +1,194 @@
+/*
+ * Ports are those between one own address and one place; they are counted for
+ * the target that has the most connections.
+ *
+ * Files are looked at without opening them: a run that is not made must not
+ * empty the result of the one before.
+ */
+#include "plan.h"
+
+#include "tools/common/console.h"
+#include "tools/common/limits.h"
+#include "tools/common/units.h"
+
+#include "weir/base.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Descriptors of a further thread: its ring, and others of its loop. */
+#define THREAD_FDS 8U
+
+#define LLU(value) ((unsigned long long)(value))
+
+/* ---- limits ---- */
+
+static uint64_t count_fds(const struct run_options *options)
+{
+    return options->conn_count + (options->thread_count - 1) * THREAD_FDS;
+}
+
+/* 0: no target has ports. */
+static uint64_t count_ports(const struct run_options *options)
+{
+    const size_t locals = options->local_count > 0 ? options->local_count : 1;
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const struct target *place =
+            options_place(options, &options->targets[i]);
+        uint64_t count =
+            options->connect_to.text
+                ? options->conn_count
+                : turns_count(&options->turns, options->conn_count, i);
+        if (place->address.storage.any.sa_family != AF_UNIX && count > most) {
+            most = count;
+        }
+    }
+    return (most + locals - 1) / locals;
+}
+
+bool plan_check(const struct run_options *options)
+{
+    return limits_raise_fds(count_fds(options)) &&
+           limits_check_ports(count_ports(options));
+}
+
+/* ---- files ---- */
+
+struct output {
+    const char *flag;
+    const char *path;
+};
+
+#define OUTPUT_COUNT 4
+
+static void list_outputs(const struct run_options *options,
+                         struct output ret[OUTPUT_COUNT])
+{
+    ret[0] = (struct output){"--json", options->json_path};
+    ret[1] = (struct output){"--hgrm", options->files.hgrm};
+    ret[2] = (struct output){"--hdr-log", options->files.hdr_log};
+    ret[3] = (struct output){"--csv", options->files.csv};
+}
+
+/* A file that is there, or else the folder that it would be made in. */
+static int check_file(const char *path)
+{
+    char *folder = NULL;
+
+    if (access(path, F_OK) == 0) {
+        return access(path, W_OK) == 0 ? 0 : -errno;
+    }
+    const char *slash = strrchr(path, '/');
+    if (!slash) {
+        return access(".", W_OK | X_OK) == 0 ? 0 : -errno;
+    }
+    folder = strndup(path, (size_t)(slash - path) + 1);
+    const int err = folder && access(folder, W_OK | X_OK) == 0 ? 0 : -errno;
+    free(folder);
+    return err;
+}
+
+bool plan_check_files(const struct run_options *options)
+{
+    struct output outputs[OUTPUT_COUNT];
+
+    list_outputs(options, outputs);
+    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+        const int err = outputs[i].path ? check_file(outputs[i].path) : 0;
+        if (err < 0) {
+            say("%s: %s: %s", outputs[i].flag, outputs[i].path, strerror(-err));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- printing ---- */
+
+static void print_load(const struct run_options *options, FILE *out)
+{
+    if (options->model == RUN_MODEL_CLOSED) {
+        fputs("Model       closed loop", out);
+    } else if (options->rate > 0) {
+        fprintf(out, "Model       open %s %.1f/s",
+                options->model == RUN_MODEL_POISSON ? "poisson" : "constant",
+                options->rate);
+    } else {
+        fputs("Model       open, rates by stages", out);
+    }
+    fprintf(out, ", mode %s, %llu conns, depth %llu, %llu threads\n",
+            options_mode_name(options->mode), LLU(options->conn_count),
+            LLU(options->depth), LLU(options->thread_count));
+}
+
+static void print_times(const struct run_options *options, FILE *out)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    fprintf(out, "Time        warm-up %s",
+            units_format_time(options->warmup_ns, text));
+    if (options->duration_ns > 0) {
+        fprintf(out, ", measured %s",
+                units_format_time(options->duration_ns, text));
+    }
+    if (options->request_count > 0) {
+        fprintf(out, ", measured %llu requests", LLU(options->request_count));
+    }
+    fprintf(out, ", time-out %s, seed %llu\n",
+            units_format_time(options->timeout_ns, text), LLU(options->seed));
+}
+
+static void print_target(const struct run_options *options, size_t index,
+                         FILE *out)
+{
+    const struct target *target = &options->targets[index];
+    const struct target *place = options_place(options, target);
+    const bool has_name = place->address_count > 0;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    fprintf(out, "Target      %s, %llu conns to", target->text,
+            LLU(turns_count(&options->turns, options->conn_count, index)));
+    for (size_t i = 0; i < (has_name ? place->address_count : 1); i++) {
+        weir_address_format(has_name ? &place->addresses[i] : &place->address,
+                            text, sizeof(text));
+        fprintf(out, "%s %s", i > 0 ? "," : "", text);
+    }
+    fputc('\n', out);
+}
+
+static void print_limits(const struct run_options *options, FILE *out)
+{
+    const uint64_t ports = count_ports(options);
+
+    fprintf(out, "Limits      %llu of %llu descriptors",
+            LLU(count_fds(options) + LIMITS_OWN_FDS), LLU(limits_get_fds()));
+    if (ports > 0) {
+        fprintf(out, ", %llu of %llu ports to one address", LLU(ports),
+                LLU(limits_get_ports()));
+    }
+    fputc('\n', out);
+}
+
+void plan_print(const struct run_options *options, FILE *out)
+{
+    struct output outputs[OUTPUT_COUNT];
+
+    fprintf(out, "weir-load %s  dry run: nothing was sent\n", weir_version());
+    print_load(options, out);
+    print_times(options, out);
+    for (size_t i = 0; i < options->target_count; i++) {
+        print_target(options, i, out);
+    }
+    print_limits(options, out);
+    list_outputs(options, outputs);
+    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+        if (outputs[i].path) {
+            fprintf(out, "Output      %s %s\n", outputs[i].flag,
+                    outputs[i].path);
+        }
+    }
+}
