@@ -380,7 +380,7 @@ MAKER(server, echoes_to_many_clients_at_once, m)
 {
     enum { CLIENTS = 50 };
     int fds[CLIENTS];
-    char text[16];
+    char text[24];
     m->echo = true;
     maker_serve(m, "127.0.0.1", NULL);
     for (int i = 0; i < CLIENTS; i++) {
@@ -395,7 +395,7 @@ MAKER(server, echoes_to_many_clients_at_once, m)
 
     expect_eq(weir_server_get_connection_count(m->server), CLIENTS);
     for (int i = 0; i < CLIENTS; i++) {
-        char echo[16];
+        char echo[sizeof(text)];
         snprintf(text, sizeof(text), "client %d", i);
         expect_eq(maker_read(m, fds[i], echo, sizeof(echo)), sizeof(echo));
         expect_str_eq(echo, text);
