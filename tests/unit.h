@@ -165,7 +165,18 @@ static inline void unit_alone(void (*body)(void))
     }                                                                          \
     static void suite##__##name##_body(__VA_ARGS__)
 
+/* The function that runs the bodies of TASK() in a file, within the task. */
+#ifndef TASK_RUN
+#define TASK_RUN unit_alone
+#endif
+
 /* A test whose body is a task; its rig has the function, and `loop`. */
-#define TASK(suite, name) UNIT_IN(suite, name, rig_run_body, void)
+#define TASK(suite, name)                                                      \
+    static void suite##__##name##_in_task(void);                               \
+    UNIT_IN(suite, name, rig_run_body, void)                                   \
+    {                                                                          \
+        TASK_RUN(suite##__##name##_in_task);                                   \
+    }                                                                          \
+    static void suite##__##name##_in_task(void)
 
 #endif

@@ -10,13 +10,6 @@
 #include "tests/contract/loop_rig.h"
 #include "tests/unit/random.h"
 
-static void with_loop(void (*body)(void))
-{
-    open_loop(NULL);
-    body();
-    close_loop();
-}
-
 /* ---- call_soon ---- */
 
 UNIT(callback, call_soon_never_calls_at_once)

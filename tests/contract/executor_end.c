@@ -167,11 +167,10 @@ static int unused_body(weir_loop *l, void *arg)
     return 0;
 }
 
-UNIT(executor_end, an_executor_that_was_never_used_is_shut_down_at_once)
+UNIT_IN(executor_end, an_executor_that_was_never_used_is_shut_down_at_once,
+        with_loop, void)
 {
-    open_loop(NULL);
     run_body(unused_body, NULL);
-    close_loop();
 }
 
 /* ---- freeing the loop ---- */

@@ -110,18 +110,16 @@ static int no_function_body(weir_loop *l, void *arg)
     return 0;
 }
 
-UNIT(executor_errors, only_tasks_run_jobs_and_only_functions)
+UNIT_IN(executor_errors, only_tasks_run_jobs_and_only_functions, with_loop,
+        void)
 {
     struct job job;
     init_job(&job, quick_job, 1);
-    open_loop(NULL);
     expect_eq(run_job(loop, &job), WEIR_ENOTTASK);
     expect_eq(weir_loop_shutdown_executor(loop, 0), WEIR_ENOTTASK);
     expect_eq(job.abandoned_count, 0);
 
     run_body(no_function_body, NULL);
-
-    close_loop();
 }
 
 static int misusing_job(void *arg)

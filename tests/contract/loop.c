@@ -5,13 +5,13 @@
  * what runs on it, exception.c its hook, remote.c other threads and processes,
  * ring.c what happens when the kernel's queues are too small.
  */
+#define UNIT_RUN with_loop
 #include "tests/contract/loop_rig.h"
 
 /* ---- run and stop ---- */
 
 UNIT(loop, stop_before_run_makes_exactly_one_turn_without_waiting)
 {
-    open_loop(NULL);
     soon(note_number, number(1));
     later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
     const uint64_t before = turns();
@@ -22,7 +22,6 @@ UNIT(loop, stop_before_run_makes_exactly_one_turn_without_waiting)
 
     expect_eq(turns(), before + 1);
     expect_eq(event_count, 1);
-    close_loop();
 }
 
 static void stop_and_add(void *arg)
@@ -33,7 +32,6 @@ static void stop_and_add(void *arg)
 
 UNIT(loop, stop_lets_the_turn_end_and_what_it_added_waits)
 {
-    open_loop(NULL);
     soon(stop_and_add, number(3));
     soon(note_number, number(1));
     soon(note_number, number(2));
@@ -44,24 +42,20 @@ UNIT(loop, stop_lets_the_turn_end_and_what_it_added_waits)
     one_turn();
     expect_eq(event_count, 3);
     expect_eq(events[2].number, 3);
-    close_loop();
 }
 
 UNIT(loop, runs_again_after_a_stop)
 {
-    open_loop(NULL);
     for (int i = 0; i < 3; i++) {
         soon(note_number, number(i));
         later(1 * MS, stop_loop, NULL);
         run_until_stopped(); /* would end early if a stop were left over */
         expect_eq(event_count, i + 1);
     }
-    close_loop();
 }
 
 UNIT(loop, a_waiting_loop_makes_few_turns)
 {
-    open_loop(NULL);
     one_turn();
     const struct weir_loop_statistics before = statistics();
     later(60 * MS, stop_loop, NULL);
@@ -70,7 +64,6 @@ UNIT(loop, a_waiting_loop_makes_few_turns)
 
     expect_leq(statistics().turns - before.turns, 4, "it spins");
     expect_leq(statistics().enters - before.enters, 6, "it spins");
-    close_loop();
 }
 
 static int conditions_asked;
@@ -104,7 +97,6 @@ static void call_again(void *arg)
 
 UNIT(loop, run_until_asks_before_the_first_and_after_each_turn)
 {
-    open_loop(NULL);
     expect_eq(weir_loop_run_until(loop, is_always, NULL), 0);
     expect_eq(turns(), 0, "it held before the first turn");
     soon(call_again, NULL);
@@ -113,13 +105,11 @@ UNIT(loop, run_until_asks_before_the_first_and_after_each_turn)
 
     expect_eq(conditions_asked, 3);
     expect_eq(turns(), 2);
-    close_loop();
 }
 
 UNIT(loop, run_until_says_when_a_stop_came_first)
 {
     bool holds = true;
-    open_loop(NULL);
     soon(stop_loop, NULL);
     expect_eq(weir_loop_run_until(loop, is_never, NULL), -ECANCELED);
     weir_loop_stop(loop);
@@ -130,15 +120,11 @@ UNIT(loop, run_until_says_when_a_stop_came_first)
 
     later(1 * MS, stop_loop, NULL);
     run_until_stopped(); /* no stop was left over */
-    close_loop();
 }
 
 UNIT(loop, run_until_needs_a_condition)
 {
-    open_loop(NULL);
-
     expect_eq(weir_loop_run_until(loop, NULL, NULL), -EINVAL);
-    close_loop();
 }
 
 static void use_inside(void *arg)
@@ -153,7 +139,6 @@ static void use_inside(void *arg)
 
 UNIT(loop, neither_runs_nor_ends_inside_itself)
 {
-    open_loop(NULL);
     cr_assert_not(weir_loop_is_running(loop));
     soon(use_inside, NULL);
 
@@ -161,7 +146,6 @@ UNIT(loop, neither_runs_nor_ends_inside_itself)
 
     cr_assert_not(weir_loop_is_running(loop));
     expect_eq(event_count, 1);
-    close_loop();
 }
 
 /* ---- time ---- */
@@ -180,7 +164,6 @@ static void watch_time(void *arg)
 UNIT(loop, time_is_the_monotonic_clock_read_once_a_turn)
 {
     uint64_t seen_ns = 0;
-    open_loop(NULL);
 
     for (int i = 0; i < 3; i++) {
         soon(watch_time, &seen_ns);
@@ -190,7 +173,6 @@ UNIT(loop, time_is_the_monotonic_clock_read_once_a_turn)
     const uint64_t outside_ns = weir_loop_get_time(loop);
     expect_geq(outside_ns, seen_ns + 1 * MS, "outside a run it goes on");
     expect_leq(outside_ns, clock_ns());
-    close_loop();
 }
 
 /* ---- bytes queued for sending ---- */
@@ -226,7 +208,8 @@ static int ping_again(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(loop, a_loop_that_was_busy_and_falls_silent_wakes_for_its_timer)
+UNIT_IN(loop, a_loop_that_was_busy_and_falls_silent_wakes_for_its_timer,
+        unit_alone, void)
 {
     static CALLBACKS(pings, STREAM, .data_received = ping_again);
     struct pinging p = {.left = 0};
@@ -254,7 +237,8 @@ static ssize_t receive_now(int fd, char *buf, size_t size)
     return recv(fd, buf, size, MSG_DONTWAIT);
 }
 
-UNIT(loop, bytes_written_in_the_last_turn_are_sent_before_run_returns)
+UNIT_IN(loop, bytes_written_in_the_last_turn_are_sent_before_run_returns,
+        unit_alone, void)
 {
     char buf[16];
     open_loop(NULL);
@@ -283,7 +267,8 @@ static bool write_in_condition(void *arg)
     return true;
 }
 
-UNIT(loop, bytes_that_the_condition_wrote_are_sent_before_run_until_returns)
+UNIT_IN(loop, bytes_that_the_condition_wrote_are_sent_before_run_until_returns,
+        unit_alone, void)
 {
     char buf[16];
     open_loop(NULL);
@@ -299,12 +284,12 @@ UNIT(loop, bytes_that_the_condition_wrote_are_sent_before_run_until_returns)
 
 /* ---- the end ---- */
 
-UNIT(loop, free_ignores_null)
+UNIT_IN(loop, free_ignores_null, unit_alone, void)
 {
     expect_eq(weir_loop_free(NULL), 0);
 }
 
-UNIT(loop, a_loop_that_never_ran_can_be_freed)
+UNIT_IN(loop, a_loop_that_never_ran_can_be_freed, unit_alone, void)
 {
     struct test_allocator allocator;
     open_loop_from(&allocator);
@@ -330,7 +315,8 @@ static void lose(void *user, weir_transport *t, int err)
     expect_eq(weir_loop_free(loop), -EBUSY);
 }
 
-UNIT(loop, free_says_how_many_were_alive_and_delivers_their_losses)
+UNIT_IN(loop, free_says_how_many_were_alive_and_delivers_their_losses,
+        unit_alone, void)
 {
     static CALLBACKS(losing, STREAM, .connection_lost = lose);
     int peers[3];
@@ -366,7 +352,7 @@ static int keep_lease(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(loop, handles_and_leases_outlive_the_loop)
+UNIT_IN(loop, handles_and_leases_outlive_the_loop, unit_alone, void)
 {
     static CALLBACKS(protocol, STREAM, .data_received = keep_lease);
     struct test_allocator allocator;
@@ -449,7 +435,8 @@ static void drive_runners(struct runner *runners)
     }
 }
 
-UNIT(loop, two_loops_run_in_two_threads_that_did_not_make_them)
+UNIT_IN(loop, two_loops_run_in_two_threads_that_did_not_make_them, unit_alone,
+        void)
 {
     static struct runner runners[2];
     void *failed;

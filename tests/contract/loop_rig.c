@@ -73,6 +73,13 @@ void close_loop(void)
     loop = NULL;
 }
 
+void with_loop(void (*body)(void))
+{
+    open_loop(NULL);
+    body();
+    close_loop();
+}
+
 void one_turn(void)
 {
     weir_loop_stop(loop);

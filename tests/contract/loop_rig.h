@@ -44,6 +44,8 @@ void open_loop(const struct weir_loop_options *options);
 /* With a new allocator. */
 void open_loop_from(struct test_allocator *memory);
 void close_loop(void);
+/* Runs the body between open_loop(NULL) and close_loop(). */
+void with_loop(void (*body)(void));
 
 /* One turn that waits for nothing. */
 void one_turn(void);

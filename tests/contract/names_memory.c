@@ -170,15 +170,7 @@ NAMES(names_memory, a_task_that_asks_is_told_and_leaves_nothing, n)
 
 /* ---- connections and servers ---- */
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    static CALLBACKS(protocol, STREAM);
-    *ret = (struct weir_protocol_binding){&protocol, arg};
-    return 0;
-}
-
-static const struct weir_factory factory = {create, NULL};
+static CALLBACKS(protocol, STREAM);
 
 static void note_connection(void *unused, int err, weir_transport *t)
 {
@@ -192,6 +184,7 @@ static void note_connection(void *unused, int err, weir_transport *t)
 
 static int try_connect(struct names *n, const char *host)
 {
+    const struct weir_factory factory = bind_to(&protocol, NULL);
     return wait_for_end(n, weir_create_connection(n->loop, &factory, host,
                                                   peer_port, NULL,
                                                   note_connection, NULL, NULL));
@@ -218,17 +211,10 @@ NAMES(names_memory, a_connection_by_name_says_so_and_leaves_nothing, n)
     close(listener);
 }
 
-static int create_datagrams(void *arg, weir_transport *t,
-                            struct weir_protocol_binding *ret)
-{
-    static CALLBACKS(protocol, DATAGRAM);
-    *ret = (struct weir_protocol_binding){&protocol, arg};
-    return 0;
-}
-
 static int try_endpoint(struct names *n, const char *host)
 {
-    const struct weir_factory datagrams = {create_datagrams, NULL};
+    static CALLBACKS(endpoint, DATAGRAM);
+    const struct weir_factory datagrams = bind_to(&endpoint, NULL);
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .local_host = "localhost",
                                                   .remote_host = host,
@@ -253,6 +239,7 @@ static void note_server(void *unused, int err, weir_server *server)
 
 static int try_server(struct names *n, const char *host)
 {
+    const struct weir_factory factory = bind_to(&protocol, NULL);
     static const char *const more[] = {"localhost", "127.0.0.2"};
     const struct weir_server_options options = {
         .size = sizeof(options), .hosts = more, .host_count = 2};

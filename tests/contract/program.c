@@ -159,12 +159,11 @@ static int raise_many(weir_loop *l, void *arg)
     return 7;
 }
 
-UNIT(program, signals_may_come_while_runs_begin_and_end)
+UNIT_IN(program, signals_may_come_while_runs_begin_and_end, with_loop, void)
 {
     pthread_t threads[RUNNERS];
     int result = 0;
     expect_eq(sem_init(&storm_over, 0, 0), 0);
-    open_loop(NULL);
     for (int i = 0; i < RUNNERS; i++) {
         expect_eq(pthread_create(&threads[i], NULL, run_and_end, NULL), 0);
     }
@@ -173,7 +172,6 @@ UNIT(program, signals_may_come_while_runs_begin_and_end)
     for (int i = 0; i < RUNNERS; i++) {
         expect_eq(pthread_join(threads[i], NULL), 0);
     }
-    close_loop();
 }
 
 static int raise_here(weir_loop *l, void *arg)
@@ -249,11 +247,10 @@ static int execute_child(weir_loop *l, void *arg)
     return 0;
 }
 
-UNIT(program, a_program_that_a_task_executes_starts_with_the_default)
+UNIT_IN(program, a_program_that_a_task_executes_starts_with_the_default,
+        with_loop, void)
 {
-    open_loop(NULL);
     run_body(execute_child, NULL);
-    close_loop();
 }
 
 static int raise_and_wait(weir_loop *l, void *arg)
@@ -275,11 +272,9 @@ static int run_in_child(weir_loop *l, void *arg)
     return 0;
 }
 
-UNIT(program, a_forked_child_may_run_a_loop_of_its_own)
+UNIT_IN(program, a_forked_child_may_run_a_loop_of_its_own, with_loop, void)
 {
-    open_loop(NULL);
     run_body(run_in_child, NULL);
-    close_loop();
 }
 
 /* ---- children made while signals come ---- */
@@ -334,13 +329,11 @@ static int raise_until_over(weir_loop *l, void *arg)
     return 0;
 }
 
-UNIT(program, a_thread_may_fork_while_another_gets_signals)
+UNIT_IN(program, a_thread_may_fork_while_another_gets_signals, with_loop, void)
 {
     expect_eq(sem_init(&allocating_over, 0, 0), 0);
     expect_eq(sem_init(&raising_over, 0, 0), 0);
-    open_loop(NULL);
     run_body(raise_until_over, NULL);
-    close_loop();
 }
 
 static int remove_in_child(weir_loop *l, void *arg)

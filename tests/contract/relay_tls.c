@@ -55,22 +55,15 @@ static void end_lost(void *user, weir_transport *t, int err)
     end->lost_err = err;
 }
 
-static int end_create(void *arg, weir_transport *t,
-                      struct weir_protocol_binding *ret)
-{
-    static CALLBACKS(protocol, STREAM, .connection_made = end_made,
-                     .data_received = end_received, .eof_received = end_ended,
-                     .connection_lost = end_lost);
-    (void)t;
-    *ret = (struct weir_protocol_binding){&protocol, arg};
-    return 0;
-}
+static CALLBACKS(end_protocol, STREAM, .connection_made = end_made,
+                 .data_received = end_received, .eof_received = end_ended,
+                 .connection_lost = end_lost);
 
 static void adopt(struct rig *rig, struct tls_end *end, int fd,
                   bool ignores_eof)
 {
     const bool is_server = end == &near;
-    const struct weir_factory factory = {end_create, end};
+    const struct weir_factory factory = bind_to(&end_protocol, end);
     const struct weir_tls_settings tls = {
         .size = sizeof(tls),
         .context = tls_context_of(is_server, 13),

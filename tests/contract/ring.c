@@ -267,9 +267,8 @@ static bool is_interrupted_and_due(void *arg)
     return signal_count >= 20 && event_count == 1 && turns() > 3;
 }
 
-UNIT(ring, an_interrupted_wait_is_no_error_and_ends_on_time)
+UNIT_IN(ring, an_interrupted_wait_is_no_error_and_ends_on_time, with_loop, void)
 {
-    open_loop(NULL);
     const uint64_t start_ns = weir_loop_get_time(loop);
     later(100 * MS, note_number, number(1));
     later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
@@ -279,7 +278,6 @@ UNIT(ring, an_interrupted_wait_is_no_error_and_ends_on_time)
 
     stop_signals();
     expect_geq(weir_loop_get_time(loop), start_ns + 100 * MS);
-    close_loop();
 }
 
 /* The thread of the loop. */

@@ -30,24 +30,10 @@ static bool is_over(void *arg)
     return seen_count == *(int *)arg;
 }
 
-/* A loop, and no thing seen. */
-static void open(void)
-{
-    seen_count = 0;
-    open_loop(NULL);
-}
-
-static void with_loop(void (*body)(void))
-{
-    open();
-    body();
-    close_loop();
-}
-
 UNIT_IN(running, there_is_none_outside_a_run, unit_alone, void)
 {
     expect_eq(weir_get_running_loop(), NULL);
-    open();
+    open_loop(NULL);
     expect_eq(weir_get_running_loop(), NULL);
     soon(expect_in_loop, NULL);
     one_turn();
@@ -197,7 +183,7 @@ static void lost(void *user, weir_transport *t, int err)
 UNIT_IN(running, what_ends_with_a_loop_is_in_it, unit_alone, void)
 {
     static CALLBACKS(protocol, STREAM, .connection_lost = lost);
-    open();
+    open_loop(NULL);
     const struct weir_protocol_binding bindings[2] = {{&protocol, loop},
                                                       {&protocol, loop}};
     expect_eq(weir_transport_pair(loop, bindings, NULL, NULL), 0);

@@ -124,7 +124,7 @@ static int find_itself(weir_thread *thread, void *arg)
     return 0;
 }
 
-UNIT(threads, a_loop_knows_its_thread)
+UNIT_IN(threads, a_loop_knows_its_thread, with_loop, void)
 {
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .thread_count = 1};
@@ -132,9 +132,7 @@ UNIT(threads, a_loop_knows_its_thread)
     expect_eq(weir_threads_run(&options, find_itself, &found_count), 0);
     expect_eq(found_count, 1);
 
-    open_loop(NULL);
     cr_assert_null(weir_loop_get_thread(loop));
-    close_loop();
 }
 
 static void release_config(void *arg)
@@ -370,9 +368,8 @@ static void turned_over(void *arg, int result)
     weir_loop_stop(loop);
 }
 
-UNIT(threads, a_further_stop_does_not_cancel_again)
+UNIT_IN(threads, a_further_stop_does_not_cancel_again, with_loop, void)
 {
-    open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 1);
     weir_threads_stop(threads, UINT64_MAX);
     wait_until_cancelled();
@@ -388,7 +385,6 @@ UNIT(threads, a_further_stop_does_not_cancel_again)
     }
     weir_threads_stop(threads, 0);
     expect_eq(weir_threads_join(threads), -ETIMEDOUT);
-    close_loop();
 }
 
 static int fail_when_cancelled(weir_thread *thread, void *arg)

@@ -3,6 +3,7 @@
  * thread, the sum of their statistics, and a configuration that is replaced
  * while they read it.
  */
+#define UNIT_RUN with_loop
 #include "tests/contract/threads_rig.h"
 
 /* ---- calls ---- */
@@ -17,7 +18,8 @@ static void note_thread(void *arg)
     expect_eq(sem_post(&called), 0);
 }
 
-UNIT(threads_share, a_call_runs_on_the_thread_that_it_is_for)
+UNIT_IN(threads_share, a_call_runs_on_the_thread_that_it_is_for, unit_alone,
+        void)
 {
     weir_threads *threads = start_serving(NULL, 0);
     expect_eq(sem_init(&called, 0, 0), 0);
@@ -62,7 +64,6 @@ static void told_elsewhere(void *arg, int result)
 UNIT(threads_share, a_visit_goes_to_each_thread_and_comes_back)
 {
     struct tour tour = {.result = 1};
-    open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
     expect_eq(
         weir_threads_visit(threads, loop, visit_one, &tour, visited, &tour), 0);
@@ -72,23 +73,21 @@ UNIT(threads_share, a_visit_goes_to_each_thread_and_comes_back)
         expect_eq(tour.order[i], i);
     }
     end_serving(threads);
-    close_loop();
 }
 
 UNIT(threads_share, a_visit_without_a_function_is_refused)
 {
     struct tour tour = {.result = 1};
-    open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
     expect_eq(weir_threads_visit(threads, loop, NULL, &tour, visited, &tour),
               -EINVAL);
     expect_eq(tour.result, 1);
     end_serving(threads);
-    close_loop();
 }
 
 /* A loop that is freed before the visit is back hears of it once. */
-UNIT(threads_share, a_visit_that_comes_to_a_loop_that_is_gone_is_told)
+UNIT_IN(threads_share, a_visit_that_comes_to_a_loop_that_is_gone_is_told,
+        unit_alone, void)
 {
     struct tour tour = {.result = 1};
     open_loop(NULL);
@@ -113,7 +112,6 @@ UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
     weir_threads *threads;
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .thread_count = THREADS};
-    open_loop(NULL);
     served = (struct served){.failing = -1};
     open_served();
     expect_ok(weir_threads_start(&options, visit_when_one_has_ended, &served,
@@ -128,7 +126,6 @@ UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
     expect_eq(tour.order[0], 0);
     expect_eq(tour.order[1], 2);
     end_serving(threads);
-    close_loop();
 }
 
 /* Visits that begin on all threads while the threads end one after the other.
@@ -162,7 +159,8 @@ static int storm_main(weir_thread *thread, void *arg)
     return 0;
 }
 
-UNIT(threads_share, each_of_many_visits_is_told_once_though_threads_end)
+UNIT_IN(threads_share, each_of_many_visits_is_told_once_though_threads_end,
+        unit_alone, void)
 {
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .thread_count = THREADS};
@@ -201,9 +199,7 @@ UNIT(threads_share, a_visit_without_memory_has_not_begun)
 {
     struct test_allocator memory;
     allocator_init(&memory);
-    open_loop(NULL);
     expect_eq(walk_allocations(&memory, visit_without_memory, &memory), 2);
-    close_loop();
 }
 
 /* ---- statistics ---- */
@@ -212,7 +208,6 @@ UNIT(threads_share, statistics_are_the_sum_over_all_loops)
 {
     struct tour tour = {.result = 1};
     struct weir_loop_statistics sum = {.size = sizeof(sum)};
-    open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
     expect_ok(weir_threads_get_statistics(threads, loop, &sum, visited, &tour));
     expect_eq(weir_loop_run(loop), 0);
@@ -228,7 +223,6 @@ UNIT(threads_share, statistics_are_the_sum_over_all_loops)
     expect_eq(weir_threads_get_statistics(threads, loop, &sum, visited, &tour),
               WEIR_EOPTIONSIZE);
     end_serving(threads);
-    close_loop();
 }
 
 /* ---- the configuration ---- */
@@ -289,7 +283,6 @@ UNIT(threads_share, a_new_configuration_replaces_the_old_one_everywhere)
                                                  .config_release =
                                                      release_version,
                                                  .config_arg = &versions[0]};
-    open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
     expect_all_read(threads, 1);
     expect_eq(released(&versions[0]), 0);
@@ -304,7 +297,6 @@ UNIT(threads_share, a_new_configuration_replaces_the_old_one_everywhere)
     expect_all_read(threads, 0);
     expect_eq(released(&versions[2]), 1);
     end_serving(threads);
-    close_loop();
 }
 
 static weir_threads_config *held_config;
@@ -342,7 +334,6 @@ UNIT(threads_share, a_reference_keeps_a_configuration_that_was_replaced)
                                                  .config_release =
                                                      release_version,
                                                  .config_arg = &versions[0]};
-    open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
     expect_ok(weir_threads_set_config(threads, &versions[1], release_version,
@@ -353,7 +344,6 @@ UNIT(threads_share, a_reference_keeps_a_configuration_that_was_replaced)
     expect_eq(released(&versions[0]), 1);
     end_serving(threads);
     expect_eq(released(&versions[1]), 1);
-    close_loop();
 }
 
 UNIT(threads_share, references_end_with_their_thread)
@@ -364,17 +354,16 @@ UNIT(threads_share, references_end_with_their_thread)
                                                  .config_release =
                                                      release_version,
                                                  .config_arg = &version};
-    open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
     end_serving(threads);
     expect_eq(released(&version), 1);
-    close_loop();
 }
 
 static sem_t may_end;
 
-UNIT(threads_share, another_thread_sees_neither_configuration_nor_loop)
+UNIT_IN(threads_share, another_thread_sees_neither_configuration_nor_loop,
+        unit_alone, void)
 {
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .config = &may_end};
@@ -394,7 +383,6 @@ UNIT(threads_share, a_reference_is_given_back_on_its_own_thread_alone)
                                                  .config_release =
                                                      release_version,
                                                  .config_arg = &version};
-    open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
     weir_threads_config_unref(held_config);
@@ -405,10 +393,10 @@ UNIT(threads_share, a_reference_is_given_back_on_its_own_thread_alone)
     visit_all(threads, unhold_version, &version);
     expect_eq(released(&version), 1);
     end_serving(threads);
-    close_loop();
 }
 
-UNIT(threads_share, a_configuration_is_released_though_a_thread_has_ended)
+UNIT_IN(threads_share, a_configuration_is_released_though_a_thread_has_ended,
+        unit_alone, void)
 {
     struct version versions[2] = {make_version(1), make_version(2)};
     weir_threads *threads;
@@ -438,7 +426,8 @@ static int end_when_told(weir_thread *thread, void *arg)
 }
 
 /* The threads are inside their main tasks, and end before they look. */
-UNIT(threads_share, a_configuration_that_does_not_arrive_is_released)
+UNIT_IN(threads_share, a_configuration_that_does_not_arrive_is_released,
+        unit_alone, void)
 {
     struct version version = make_version(1);
     weir_threads *threads;
@@ -507,7 +496,6 @@ static void start_setters(struct setter *setters, weir_threads *threads)
 UNIT(threads_share, all_threads_see_configurations_in_one_order)
 {
     static struct setter setters[SETTERS];
-    open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
     start_setters(setters, threads);
     for (int round = 0; round < ROUNDS; round++) {
@@ -528,5 +516,4 @@ UNIT(threads_share, all_threads_see_configurations_in_one_order)
         expect_eq(setters[i / ROUNDS].versions[i % ROUNDS].released_count, 1);
     }
     pthread_barrier_destroy(&round_mark);
-    close_loop();
 }

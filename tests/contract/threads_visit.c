@@ -3,6 +3,7 @@
  * meanwhile, and a loop asks that may not. And what a visit tells: the sums of
  * statistics, and that it was slow.
  */
+#define UNIT_RUN with_loop
 #include "tests/contract/threads_rig.h"
 #include "tests/statistics.h"
 
@@ -52,7 +53,6 @@ UNIT(threads_visit, the_end_of_the_threads_is_no_end_of_a_visit)
     struct tour tour = {.count = 0};
     struct tour second = {.count = 0};
     struct weir_loop_statistics sum = {.size = sizeof(sum)};
-    open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
     expect_ok(weir_threads_visit(threads, loop, visit_one, &tour, told, &tour));
     expect_ok(weir_threads_get_statistics(threads, loop, &sum, told, &second));
@@ -62,7 +62,6 @@ UNIT(threads_visit, the_end_of_the_threads_is_no_end_of_a_visit)
     }
     expect_eq(tour.result, tour.count);
     cr_assert(second.result >= 0 && second.result <= THREADS);
-    close_loop();
 }
 
 static sem_t may_end;
@@ -99,7 +98,6 @@ UNIT(threads_visit, a_thread_that_ends_before_its_visit_is_not_counted)
     weir_threads *threads;
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .thread_count = THREADS};
-    open_loop(NULL);
     served = (struct served){.failing = -1};
     expect_eq(sem_init(&served.runs, 0, 0), 0);
     expect_eq(sem_init(&may_end, 0, 0), 0);
@@ -113,7 +111,6 @@ UNIT(threads_visit, a_thread_that_ends_before_its_visit_is_not_counted)
     expect_eq(tour.result, THREADS - 1);
     expect_eq(tour.count, THREADS - 1);
     end_threads(threads);
-    close_loop();
 }
 
 /* ---- what is refused ---- */
@@ -142,7 +139,6 @@ UNIT(threads_visit, a_loop_of_another_thread_cannot_ask)
 {
     struct asking asking = {.sum = {.size = sizeof(asking.sum)},
                             .has_thread = true};
-    open_loop(NULL);
     one_turn(); /* from its first turn on the loop is this thread's */
     expect_eq(sem_init(&may_end, 0, 0), 0);
     weir_threads *threads = start_serving(NULL, 0);
@@ -155,12 +151,12 @@ UNIT(threads_visit, a_loop_of_another_thread_cannot_ask)
     expect_eq(asking.sum_err, -EPERM);
     cr_assert_not(asking.has_thread);
     end_threads(threads);
-    close_loop();
 }
 
 /* ---- what is told ---- */
 
-UNIT(threads_visit, statistics_that_nobody_waits_for_are_not_written)
+UNIT_IN(threads_visit, statistics_that_nobody_waits_for_are_not_written,
+        unit_alone, void)
 {
     struct tour tour = {.count = 0};
     struct weir_loop_statistics sum = {.size = sizeof(sum), .turns = 7};
@@ -188,7 +184,6 @@ UNIT(threads_visit, the_mark_of_stacks_is_the_highest_and_not_the_sum)
 {
     struct tour tour = {.count = 0};
     struct weir_loop_statistics sum = {.size = sizeof(sum)};
-    open_loop(NULL);
     weir_threads *threads = start_serving(NULL, 0);
     expect_ok(
         weir_threads_visit(threads, loop, look_at_stack, &tour, told, &tour));
@@ -198,7 +193,6 @@ UNIT(threads_visit, the_mark_of_stacks_is_the_highest_and_not_the_sum)
     expect_gt(tour.high, 0);
     expect_eq(sum.stack_high_water_bytes, tour.high);
     end_threads(threads);
-    close_loop();
 }
 
 static char slow_name[16];
@@ -229,11 +223,9 @@ UNIT(threads_visit, a_slow_visit_is_reported_by_its_name)
                                                    .slow_callback_ns = MS};
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .loop = &loop_options};
-    open_loop(NULL);
     weir_threads *threads = start_serving(&options, 0);
     expect_ok(weir_threads_visit(threads, loop, be_slow, &tour, told, &tour));
     expect_eq(weir_loop_run(loop), 0);
     end_threads(threads);
     expect_str_eq(slow_name, "visit");
-    close_loop();
 }

@@ -52,14 +52,6 @@ static int client_received(void *user, weir_transport *t,
 
 static CALLBACKS(client_protocol, STREAM, .data_received = client_received);
 
-static int client_create(void *arg, weir_transport *t,
-                         struct weir_protocol_binding *ret)
-{
-    *ret = (struct weir_protocol_binding){.protocol = &client_protocol,
-                                          .user = arg};
-    return 0;
-}
-
 static void client_done(void *arg, int err, weir_transport *t)
 {
     struct client *client = (struct client *)arg;
@@ -73,8 +65,7 @@ static void client_done(void *arg, int err, weir_transport *t)
 /* Connects to the server, or begins TLS on a connected socket. */
 static void client_start(struct client *client, struct maker *m, int fd)
 {
-    const struct weir_factory factory = {.create = client_create,
-                                         .arg = client};
+    const struct weir_factory factory = bind_to(&client_protocol, client);
     weir_tls_context *context = tls_context_of(false, 0);
     struct weir_tls_settings settings = settings_of(context);
     struct weir_connect_options options = {.size = sizeof(options),

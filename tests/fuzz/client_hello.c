@@ -5,19 +5,14 @@
  *     ninja tests/fuzz/fuzz-client-hello
  *     tests/fuzz/fuzz-client-hello CORPUS
  */
+#include "tests/fuzz/check.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/client_hello.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 /* The bytes of a hello that was read: 0 or an error else. */
 static int parse(const uint8_t *data, size_t size, size_t scratch_size)

@@ -8,6 +8,7 @@
  *     tests/fuzz/fuzz-http-response CORPUS
  */
 #include "tools/weir-load/http_response.h"
+#include "tests/fuzz/check.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,13 +26,6 @@ struct seen {
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static void take(struct seen *seen, const struct http_response *response)
 {

@@ -5,6 +5,8 @@
  *     ninja tests/fuzz/fuzz-proxy-header
  *     tests/fuzz/fuzz-proxy-header CORPUS
  */
+#include "tests/fuzz/check.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <weir/proxy_protocol.h>
@@ -15,13 +17,6 @@ static const struct weir_proxy_options long_headers = {
     .size = sizeof(long_headers),
     .header_limit_bytes = WEIR_PROXY_V2_SIZE_MAX,
 };
-
-static void check(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static void look_at_tlvs(const struct weir_proxy_header *header)
 {

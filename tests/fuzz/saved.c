@@ -5,6 +5,7 @@
  *     ninja tests/fuzz/fuzz-saved
  *     tests/fuzz/fuzz-saved CORPUS
  */
+#include "tests/fuzz/check.h"
 #include "tools/weir-load/page.h"
 
 #include <stdlib.h>
@@ -13,13 +14,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 const char console_name[] = "fuzz-saved";
-
-static void check(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -6,18 +6,12 @@
  *     tests/fuzz/fuzz-slo CORPUS
  */
 #include "tools/weir-load/slo.h"
+#include "tests/fuzz/check.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static void judge(const struct slo *slo)
 {

@@ -5,6 +5,7 @@
  * out of the receive pool when they keep the transport from receiving, or when
  * others starve. Every byte is compared.
  */
+#define TASK_RUN close_after
 #include "tests/streams/reader_pair.h"
 #include "tests/task.h"
 
@@ -65,7 +66,6 @@ TASK(reader_budget, waiting_for_much_with_a_small_budget_works_in_every_call)
 
     free(buf);
     expect_eq(rig_join(task), 0);
-    pair_close(&p);
 }
 
 TASK(reader_budget, asking_for_much_costs_nothing_until_it_comes)
@@ -85,7 +85,6 @@ TASK(reader_budget, asking_for_much_costs_nothing_until_it_comes)
     expect_eq(weir_reader_readexactly_view(p.reader, (size_t)1 << 30, &view),
               WEIR_EINCOMPLETE);
     expect_eq(weir_reader_get_buffer_size(p.reader), 100);
-    pair_close(&p);
 }
 
 #define CROWD     64
@@ -229,7 +228,6 @@ TASK(reader_budget, a_callback_that_peeks_keeps_no_others_waiting)
 
     check_pattern(view.data, len, 0);
     expect_eq(rig_join(task), 0);
-    pair_close(&p);
 }
 
 /* ---- bytes that no task waits for ---- */
@@ -246,5 +244,4 @@ TASK(reader_budget, bytes_that_a_failed_read_left_do_not_stay_in_the_pool)
 
     expect_eq(weir_transport_get_read_buffer_size(p.t), 0, "it was moved");
     pair_expect_read(&p, "too long");
-    pair_close(&p);
 }

@@ -21,6 +21,12 @@ void open_limited(struct pair *pair, uint64_t limit, uint64_t budget)
     cr_assert_eq(weir_transport_set_read_buffer_limit(pair->t, budget), 0);
 }
 
+void close_after(void (*body)(void))
+{
+    body();
+    pair_close(&p);
+}
+
 int send_all(weir_loop *on, void *arg)
 {
     static uint8_t bytes[64 * KIB];

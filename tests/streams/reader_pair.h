@@ -11,6 +11,8 @@
 
 extern struct pair p;
 
+/* Runs the body, which opens `p`, and closes it. */
+void close_after(void (*body)(void));
 void open_limited(struct pair *pair, uint64_t limit, uint64_t budget);
 
 /* The peer writes bytes of the pattern, in pieces, as fast as they go. */

@@ -3,6 +3,7 @@
  * when it reads again, what is copied and what is not, and that no reader ever
  * waits for its own bytes, however small the budget (reader_budget.c).
  */
+#define TASK_RUN close_after
 #include "tests/streams/reader_pair.h"
 
 /* ---- back-pressure ---- */
@@ -21,7 +22,6 @@ TASK(reader_pressure, r27__reading_pauses_above_two_limits_and_resumes_at_one)
     cr_assert_not(weir_transport_is_reading(p.t), "more than one limit");
     expect_eq(weir_reader_read(p.reader, buf, 1), 1);
     cr_assert(weir_transport_is_reading(p.t));
-    pair_close(&p);
 }
 
 TASK(reader_pressure, complaint_27__a_reader_that_has_to_wait_resumes_reading)
@@ -37,7 +37,6 @@ TASK(reader_pressure, complaint_27__a_reader_that_has_to_wait_resumes_reading)
 
     expect_eq(rig_join(task), 0);
     cr_assert(weir_transport_is_reading(p.t));
-    pair_close(&p);
 }
 
 TASK(reader_pressure, reading_pauses_again_when_the_one_who_waited_has_gone)
@@ -54,7 +53,6 @@ TASK(reader_pressure, reading_pauses_again_when_the_one_who_waited_has_gone)
 
     cr_assert_not(weir_transport_is_reading(p.t), "no task waits any more");
     expect_eq(weir_reader_get_buffer_size(p.reader), 26);
-    pair_close(&p);
 }
 
 TASK(reader_pressure, complaint_28__a_flood_is_kept_within_limits_and_a_receive)
@@ -68,7 +66,6 @@ TASK(reader_pressure, complaint_28__a_flood_is_kept_within_limits_and_a_receive)
     expect_gt(kept, 128 * KIB);
     expect_leq(kept, 128 * KIB + MIB, "two limits and one receive");
     expect_eq(rig_cancel(task), -ECANCELED);
-    pair_close(&p);
 }
 
 /* ---- memory ---- */
@@ -93,7 +90,6 @@ TASK(reader_pressure, complaint_24__many_single_bytes_cost_about_their_bytes)
               "nothing is charged for them");
     expect_eq(weir_reader_readexactly_view(p.reader, count, &view),
               (ssize_t)count);
-    pair_close(&p);
 }
 
 static int finds_no_memory(weir_loop *on, void *arg)
@@ -151,7 +147,6 @@ TASK(reader_pressure, complaint_24__views_of_what_came_together_copy_nothing)
         expect_eq(weir_reader_readline_view(p.reader, &view), 9);
     }
     expect_eq(copied_bytes(), 0);
-    pair_close(&p);
 }
 
 TASK(reader_pressure, complaint_24__a_relay_by_take_copies_tiny_tails_only)
@@ -180,7 +175,6 @@ TASK(reader_pressure, complaint_24__a_relay_by_take_copies_tiny_tails_only)
     expect_leq(copied_bytes(), 4 * MIB / 1000);
     expect_eq(rig_join(task), 0);
     pair_close(&to);
-    pair_close(&p);
 }
 
 TASK(reader_pressure, a_taken_lease_counts_until_it_is_given_back)
@@ -195,7 +189,6 @@ TASK(reader_pressure, a_taken_lease_counts_until_it_is_given_back)
     weir_lease_unref(buf.lease);
 
     expect_eq(weir_transport_get_read_buffer_size(p.t), 0);
-    pair_close(&p);
 }
 
 /* ---- errors ---- */
@@ -211,7 +204,6 @@ TASK(reader_pressure, complaint_21__what_came_before_a_reset_is_read_first)
     for (int i = 0; i < 3; i++) {
         expect_eq(weir_reader_read(p.reader, buf, 64), -ECONNRESET);
     }
-    pair_close(&p);
 }
 
 TASK(reader_pressure, a_reader_has_one_transport_at_a_time)
@@ -224,7 +216,6 @@ TASK(reader_pressure, a_reader_has_one_transport_at_a_time)
     expect_eq(weir_reader_set_transport(p.reader, NULL), 0);
     expect_eq(weir_reader_set_transport(p.reader, p.t), 0);
     pair_close(&other);
-    pair_close(&p);
 }
 
 TASK(reader_pressure,
@@ -248,7 +239,6 @@ TASK(reader_pressure,
     expect_eq(weir_reader_peek(p.reader, 0, &view), 30);
     expect_eq(weir_sleep(loop, 20 * MS), 0);
     expect_eq(weir_reader_read_view(p.reader, 30, &view), 30);
-    pair_close(&p);
 }
 
 TASK(reader_pressure, complaint_24__a_small_rest_that_stays_is_packed)
@@ -261,7 +251,6 @@ TASK(reader_pressure, complaint_24__a_small_rest_that_stays_is_packed)
     expect_geq(rig_statistics().kept_bytes, 100);
     expect_eq(weir_transport_get_read_buffer_size(p.t), 0);
     expect_eq(weir_reader_get_buffer_size(p.reader), 100);
-    pair_close(&p);
 }
 
 TASK(reader_pressure, bytes_that_were_peeked_at_stay_where_they_are)
@@ -279,7 +268,6 @@ TASK(reader_pressure, bytes_that_were_peeked_at_stay_where_they_are)
     expect_eq(weir_reader_peek(p.reader, 10, &again), 90);
     expect_eq(again.data, first.data, "the bytes were not moved");
     expect_eq(weir_reader_consume(p.reader, 300), 0);
-    pair_close(&p);
 }
 
 TASK(reader_pressure, bytes_that_were_waited_for_and_not_read_are_packed_too)
@@ -291,7 +279,6 @@ TASK(reader_pressure, bytes_that_were_waited_for_and_not_read_are_packed_too)
     expect_eq(weir_sleep(loop, 50 * MS), 0);
     expect_eq(weir_transport_get_read_buffer_size(p.t), 0);
     expect_eq(weir_reader_get_buffer_size(p.reader), 1);
-    pair_close(&p);
 }
 
 TASK(reader_pressure, complaint_24__a_rest_that_is_being_read_is_not_packed)
@@ -306,5 +293,4 @@ TASK(reader_pressure, complaint_24__a_rest_that_is_being_read_is_not_packed)
     }
     expect_eq(weir_sleep(loop, 30 * MS), 0);
     expect_eq(rig_statistics().copied_by_compaction, 50);
-    pair_close(&p);
 }

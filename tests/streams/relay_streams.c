@@ -4,6 +4,7 @@
  * Bytes that the readers have, and ends that they were told of, go along; what
  * the writers have written is sent first.
  */
+#define TASK_RUN with_both
 #include "pair.h"
 #include "tests/tasks/moments_rig.h"
 
@@ -49,10 +50,16 @@ static void expect_got(struct pair *p, const char *text, ssize_t then)
     expect_eq(fake_peer_read(p->peer, got, sizeof(got)), then);
 }
 
+static void with_both(void (*body)(void))
+{
+    open_both();
+    body();
+    close_both();
+}
+
 TASK(relay_streams, unread_bytes_of_both_go_first)
 {
     char line[8];
-    open_both();
     pair_peer_write(&a, "line\nof a ");
     pair_peer_says(&b, "of b ");
     expect_eq(weir_reader_readline(a.reader, line, sizeof(line)), 5);
@@ -70,12 +77,10 @@ TASK(relay_streams, unread_bytes_of_both_go_first)
     expect_eq(record.a_bytes, 10);
     expect_eq(record.b_bytes, 9);
     expect_eq(record.cause, WEIR_RELAY_EOF);
-    close_both();
 }
 
 TASK(relay_streams, an_end_that_the_reader_was_told_of_is_passed_on)
 {
-    open_both();
     pair_peer_write(&a, "all");
     fake_peer_shutdown(a.peer);
     nap();
@@ -86,17 +91,14 @@ TASK(relay_streams, an_end_that_the_reader_was_told_of_is_passed_on)
     expect_got(&a, "answer", 0);
     expect_eq(rig_join(task), 0);
     expect_eq(record.ended_by, WEIR_RELAY_A);
-    close_both();
 }
 
 TASK(relay_streams, both_may_have_ended_before)
 {
-    open_both();
     fake_peer_shutdown(a.peer);
     fake_peer_shutdown(b.peer);
     nap();
     expect_eq(weir_writer_relay(a.writer, b.writer, NULL, NULL), 0);
-    close_both();
 }
 
 static void end_both_at_once(const char *text_of_b)
@@ -114,7 +116,8 @@ static void end_both_at_once(const char *text_of_b)
     close_both();
 }
 
-TASK(relay_streams, both_may_have_ended_where_one_end_is_enough)
+UNIT_IN(relay_streams, both_may_have_ended_where_one_end_is_enough,
+        rig_run_body, void)
 {
     end_both_at_once("");
     end_both_at_once("dropped");
@@ -140,7 +143,6 @@ static uint64_t fill_reader(struct pair *p)
 
 TASK(relay_streams, a_full_reader_goes_on)
 {
-    open_both();
     const uint64_t given = fill_reader(&a);
     weir_task *task = rig_spawn(relay_both, NULL);
     fake_peer_shutdown(a.peer);
@@ -152,14 +154,12 @@ TASK(relay_streams, a_full_reader_goes_on)
     fake_peer_shutdown(b.peer);
     expect_eq(rig_join(task), 0);
     expect_eq(record.a_bytes, given);
-    close_both();
 }
 
 /* The unread bytes of one side wait until the other side has room for them, and
  * no more are read meanwhile. */
 TASK(relay_streams, a_full_reader_waits_for_a_full_writer)
 {
-    open_both();
     expect_eq(pair_write(&b, MIB), 0);
     fill_reader(&a);
     const uint64_t held = weir_transport_get_read_buffer_size(a.t);
@@ -171,26 +171,22 @@ TASK(relay_streams, a_full_reader_waits_for_a_full_writer)
     expect_leq(weir_transport_get_read_buffer_size(a.t), held);
     expect_leq(weir_transport_get_write_buffer_size(b.t), queued);
     expect_eq(rig_cancel(task), -ECANCELED);
-    close_both();
 }
 
 TASK(relay_streams, a_full_reader_stays_paused_after_a_refusal)
 {
     const struct weir_relay_options small = {.size = sizeof(small),
                                              .buffer_bytes = 4095};
-    open_both();
     fill_reader(&a);
     expect_eq(weir_writer_relay(a.writer, b.writer, &small, NULL), -EINVAL);
     nap();
     cr_assert_not(weir_transport_is_reading(a.t));
     weir_writer_abort(a.writer);
     weir_writer_abort(b.writer);
-    close_both();
 }
 
 TASK(relay_streams, a_reset_is_the_tasks_error)
 {
-    open_both();
     weir_task *task = rig_spawn(relay_both, NULL);
     nap();
     fake_peer_reset(b.peer);
@@ -198,13 +194,11 @@ TASK(relay_streams, a_reset_is_the_tasks_error)
     expect_eq(record.ended_by, WEIR_RELAY_B);
     char byte;
     expect_eq(fake_peer_read(a.peer, &byte, 1), -ECONNRESET);
-    close_both();
 }
 
 TASK(relay_streams, the_streams_have_no_connection)
 {
     char byte;
-    open_both();
     weir_task *task = rig_spawn(relay_both, NULL);
     nap();
     expect_eq(weir_writer_write(a.writer, "stray", 5), -ENOTCONN);
@@ -212,7 +206,6 @@ TASK(relay_streams, the_streams_have_no_connection)
     expect_eq(weir_writer_relay(a.writer, b.writer, NULL, NULL), -ENOTCONN);
     expect_eq(rig_cancel(task), -ECANCELED);
     expect_eq(record.cause, WEIR_RELAY_CANCELED);
-    close_both();
 }
 
 static int read_one(weir_loop *on, void *arg)
@@ -229,7 +222,6 @@ TASK(relay_streams, a_refusal_changes_nothing)
     const struct weir_relay_options small = {.size = sizeof(small),
                                              .buffer_bytes = 4095};
     struct weir_relay_record sizeless = {.size = 0};
-    open_both();
     pair_peer_says(&a, "some");
     expect_eq(weir_writer_relay(a.writer, a.writer, NULL, NULL), -EINVAL);
     expect_eq(weir_writer_relay(a.writer, b.writer, &options, NULL), -EINVAL);
@@ -248,7 +240,6 @@ TASK(relay_streams, a_refusal_changes_nothing)
     expect_eq(memcmp(bytes, "some", 4), 0);
     weir_writer_close(a.writer);
     nap();
-    close_both();
 }
 
 /* ---- interruptions ---- */
@@ -271,7 +262,7 @@ static void unmake(void)
     close_both();
 }
 
-TASK(relay_streams, it_is_interrupted_at_every_moment)
+UNIT_IN(relay_streams, it_is_interrupted_at_every_moment, rig_run_body, void)
 {
     static const struct row rows[] = {
         {"weir_writer_relay", open_both, call, give, unmake}};

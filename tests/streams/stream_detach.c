@@ -5,6 +5,7 @@
  * lost or told twice.
  */
 #include "handler.h"
+#include "tests/bind.h"
 
 static struct {
     char bytes[64];
@@ -27,11 +28,8 @@ static void next_lost(void *user, weir_transport *t, int err)
     next.lost_err = err;
 }
 
-static const struct weir_protocol next_protocol = {
-    .size = sizeof(next_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .data_received = next_data,
-    .connection_lost = next_lost};
+static CALLBACKS(next_protocol, STREAM, .data_received = next_data,
+                 .connection_lost = next_lost);
 static const struct weir_protocol_binding binding = {&next_protocol, NULL};
 
 static void open_pair(struct pair *p)

@@ -5,6 +5,7 @@
  * everything is given back.
  */
 #include "handler.h"
+#include "tests/bind.h"
 
 /* ---- life of the protocol ---- */
 
@@ -116,10 +117,7 @@ static int greeting_received(void *user, weir_transport *t,
 
 TASK(stream_protocol, a_stream_takes_a_transport_over_with_what_was_read_ahead)
 {
-    static const struct weir_protocol table = {.size = sizeof(table),
-                                               .kind = WEIR_PROTOCOL_STREAM,
-                                               .data_received =
-                                                   greeting_received};
+    static CALLBACKS(table, STREAM, .data_received = greeting_received);
     struct greeter greeter = {.p = {.peer = NULL}};
     struct weir_protocol_binding binding = {&table, &greeter};
     struct pair *p = &greeter.p;
@@ -169,14 +167,10 @@ static int wrapper_received(void *user, weir_transport *t,
 
 TASK(stream_protocol, a_protocol_can_be_built_around_it)
 {
-    static const struct weir_protocol table = {
-        .size = sizeof(table),
-        .kind = WEIR_PROTOCOL_STREAM,
-        .connection_made = wrapper_made,
-        .connection_lost = wrapper_lost,
-        .resume_writing = wrapper_resume,
-        .data_received = wrapper_received,
-    };
+    static CALLBACKS(table, STREAM, .connection_made = wrapper_made,
+                     .connection_lost = wrapper_lost,
+                     .resume_writing = wrapper_resume,
+                     .data_received = wrapper_received);
     struct wrapper wrapper = {.received = 0};
     struct weir_protocol_binding binding = {&table, &wrapper};
     struct pair *p = &wrapper.p;

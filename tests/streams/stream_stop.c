@@ -205,9 +205,7 @@ static void note_made(void *user, weir_transport *t)
     made = t;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = note_made};
+static CALLBACKS(protocol, STREAM, .connection_made = note_made);
 
 TASK(stream_stop, a_protocol_says_whether_it_is_busy)
 {
@@ -274,8 +272,7 @@ TASK(stream_stop, a_peer_that_does_not_read_keeps_serve_forever_30_s_at_most)
     expect_eq(time_to_end(&options) / S, 3);
 }
 
-static const struct weir_protocol silent_protocol = {
-    .size = sizeof(silent_protocol), .kind = WEIR_PROTOCOL_STREAM};
+static CALLBACKS(silent_protocol, STREAM);
 
 /* Gives its connection to another protocol, after some work. */
 static int give_away(void *arg, weir_reader *reader, weir_writer *writer)

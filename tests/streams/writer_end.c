@@ -9,6 +9,7 @@
 #define UNIT_TAKES struct pair *p
 #include "lib/transport/transport.h"
 #include "pair.h"
+#include "tests/bind.h"
 
 /* Waits of all three kinds, on a stream whose peer does not read. */
 struct waits {
@@ -398,9 +399,7 @@ static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
 
 TASK(writer_end, a_connection_that_was_handed_on_is_not_closed)
 {
-    static const struct weir_protocol counter = {.size = sizeof(counter),
-                                                 .kind = WEIR_PROTOCOL_STREAM,
-                                                 .data_received = note_bytes};
+    static CALLBACKS(counter, STREAM, .data_received = note_bytes);
     uint64_t count = 0;
     const struct weir_protocol_binding binding = {&counter, &count};
     struct writer_call flush;

@@ -4,6 +4,7 @@
  * A round takes as many as the barrier does, those who were cancelled not
  * counted, and each has a place of its own in it.
  */
+#define TASK_RUN free_after
 #include "sync.h"
 
 #include <limits.h>
@@ -19,6 +20,12 @@ static void make(weir_loop *on, uint32_t parties)
 {
     expect_eq(weir_barrier_new(on, parties, &barrier), 0);
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
+}
+
+static void free_after(void (*body)(void))
+{
+    body();
+    weir_barrier_free(barrier);
 }
 
 TASK(barrier, lets_all_go_on_when_the_last_one_comes_round_after_round)
@@ -40,7 +47,6 @@ TASK(barrier, lets_all_go_on_when_the_last_one_comes_round_after_round)
         expect_eq(finish(&workers[1]), 1);
     }
     expect_str_eq(notes, "ababab");
-    weir_barrier_free(barrier);
 }
 
 TASK(barrier, begins_the_next_round_before_the_old_one_has_run)
@@ -57,7 +63,6 @@ TASK(barrier, begins_the_next_round_before_the_old_one_has_run)
     expect_eq(weir_barrier_wait(barrier), 0);
     expect_eq(finish(&late), 1);
     expect_eq(finish(&early), 0);
-    weir_barrier_free(barrier);
 }
 
 TASK(barrier, of_one_never_waits)
@@ -65,7 +70,6 @@ TASK(barrier, of_one_never_waits)
     make(loop, 1);
     expect_eq(weir_barrier_wait(barrier), 0);
     expect_eq(weir_barrier_wait(barrier), 0);
-    weir_barrier_free(barrier);
 }
 
 TASK(barrier, cancelled_leaves_and_the_others_wait_on)
@@ -84,7 +88,6 @@ TASK(barrier, cancelled_leaves_and_the_others_wait_on)
     expect_eq(weir_barrier_wait(barrier), 2);
     expect_eq(finish(&second), 0, "the places are 0 to 2 without a gap");
     expect_eq(finish(&first), 1);
-    weir_barrier_free(barrier);
 }
 
 TASK(barrier, does_not_count_on_who_was_cancelled_but_has_not_run)
@@ -99,7 +102,6 @@ TASK(barrier, does_not_count_on_who_was_cancelled_but_has_not_run)
     int64_t result = weir_barrier_wait(barrier);
     expect_eq(weir_timeout_end(&limit, result), -ETIMEDOUT);
     expect_eq(finish(&first), -ECANCELED);
-    weir_barrier_free(barrier);
 }
 
 TASK(barrier, cancelled_after_the_round_keeps_its_place)
@@ -112,7 +114,6 @@ TASK(barrier, cancelled_after_the_round_keeps_its_place)
 
     expect_end(&first, 0, -ECANCELED);
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
-    weir_barrier_free(barrier);
 }
 
 TASK(barrier, waited_at_too_long_times_out)
@@ -120,7 +121,6 @@ TASK(barrier, waited_at_too_long_times_out)
     make(loop, 2);
     must_time_out(wait_here, barrier);
     expect_eq(weir_barrier_get_waiting_count(barrier), 0);
-    weir_barrier_free(barrier);
 }
 
 TASK(barrier, reset_is_as_new_and_who_waits_is_told)
@@ -138,7 +138,6 @@ TASK(barrier, reset_is_as_new_and_who_waits_is_told)
     expect_eq(weir_barrier_wait(barrier), 2, "a place of the new round");
     expect_eq(finish(&workers[0]), 0);
     expect_eq(finish(&workers[1]), 1);
-    weir_barrier_free(barrier);
 }
 
 TASK(barrier, aborted_is_broken_until_it_is_reset)
@@ -158,10 +157,9 @@ TASK(barrier, aborted_is_broken_until_it_is_reset)
     cr_assert_not(first.is_back);
     expect_eq(weir_barrier_wait(barrier), 1);
     expect_eq(finish(&first), 0);
-    weir_barrier_free(barrier);
 }
 
-TASK(barrier, freed_wakes_who_waits)
+UNIT_IN(barrier, freed_wakes_who_waits, rig_run_body, void)
 {
     make(loop, 3);
     start_both(wait_here, barrier);
@@ -183,7 +181,8 @@ static int wait_until_it_fails(void *object)
     return place;
 }
 
-TASK(barrier, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
+UNIT_IN(barrier, freed_inside_a_call_that_lets_others_run_is_not_touched_again,
+        rig_run_body, void)
 {
     make(loop, 1);
     start(&first, "a", wait_until_it_fails, barrier);
@@ -236,7 +235,6 @@ TASK(barrier, in_the_wrong_place_is_an_error)
     expect_eq(weir_barrier_get_waiting_count(barrier), 1);
     expect_eq(in_callback(abort_barrier, barrier), 0);
     expect_eq(finish(&first), WEIR_EBROKEN);
-    weir_barrier_free(barrier);
 }
 
 static struct worker left;

@@ -4,6 +4,7 @@
  * Whatever a wait returns, the lock is the task's again; and a notification is
  * not lost with a cancelled task.
  */
+#define TASK_RUN with_condition
 #include "condition_rig.h"
 
 static int wait_unlocked(void *object)
@@ -25,10 +26,16 @@ static int notify_one(void *object)
     return (int)weir_condition_notify(object, 1);
 }
 
+static void with_condition(void (*body)(void))
+{
+    make(loop);
+    body();
+    end();
+}
+
 TASK(condition, notified_wakes_as_many_as_asked_first_come_first_served)
 {
     struct worker workers[4];
-    make(loop);
     expect_eq(notify(SIZE_MAX), 0);
     start_each(workers, 4, wait_once, condition);
     cr_assert_not(weir_lock_is_locked(lock), "the wait releases the lock");
@@ -45,7 +52,6 @@ TASK(condition, notified_wakes_as_many_as_asked_first_come_first_served)
         expect_eq(finish(&workers[i]), 0);
     }
     expect_str_eq(notes, "abcd");
-    end();
 }
 
 static int take_and_note(void *object)
@@ -59,7 +65,6 @@ TASK(condition, notified_stands_in_line_for_the_lock_like_all_others)
     struct worker waiter;
     struct worker before;
     struct worker after;
-    make(loop);
     start(&waiter, "w", wait_once, condition);
     settle();
     expect_eq(weir_lock_acquire(lock), 0);
@@ -76,12 +81,10 @@ TASK(condition, notified_stands_in_line_for_the_lock_like_all_others)
     expect_eq(finish(&waiter), 0);
     expect_eq(finish(&before), 0);
     expect_str_eq(notes, "bwa");
-    end();
 }
 
 TASK(condition, cancelled_has_the_lock_all_the_same)
 {
-    make(loop);
     start_both(wait_once, condition);
     expect_eq(weir_lock_acquire(lock), 0);
 
@@ -96,12 +99,10 @@ TASK(condition, cancelled_has_the_lock_all_the_same)
     expect_eq(finish(&first), -ECANCELED);
     expect_eq(first.next, 0, "the cancellation is told once");
     expect_eq(finish(&second), 0, "the notification goes to the second task");
-    end();
 }
 
 TASK(condition, cancelled_twice_before_it_runs_is_told_once)
 {
-    make(loop);
     start_both(wait_once, condition);
     cr_assert(weir_task_cancel(first.task)); /* has the lock at once */
     cr_assert(weir_task_cancel(first.task));
@@ -118,10 +119,9 @@ TASK(condition, cancelled_twice_before_it_runs_is_told_once)
     expect_eq(weir_lock_release(lock), 0);
     cr_assert(weir_task_cancel(first.task)); /* it has not run yet */
     expect_end(&first, -ECANCELED, 0);
-    end();
 }
 
-TASK(condition, freed_does_not_hide_a_cancellation)
+UNIT_IN(condition, freed_does_not_hide_a_cancellation, rig_run_body, void)
 {
     make(loop);
     start_first(wait_once, condition);
@@ -135,7 +135,6 @@ TASK(condition, freed_does_not_hide_a_cancellation)
 TASK(condition, cancelled_after_a_notification_passes_it_on)
 {
     struct worker third;
-    make(loop);
     start(&first, "a", wait_once, condition);
     start(&second, "b", wait_once, condition);
     start(&third, "c", wait_once, condition);
@@ -153,12 +152,10 @@ TASK(condition, cancelled_after_a_notification_passes_it_on)
     settle();
     cr_assert_not(third.is_back, "the notification is passed once");
     expect_eq(cancel(&third), -ECANCELED);
-    end();
 }
 
 TASK(condition, cancelled_when_it_has_notification_and_lock_keeps_both)
 {
-    make(loop);
     start_both(wait_once, condition);
 
     expect_eq(notify(1), 1);
@@ -169,7 +166,6 @@ TASK(condition, cancelled_when_it_has_notification_and_lock_keeps_both)
     cr_assert_not(second.is_back,
                   "the notification was used by the first task");
     expect_eq(cancel(&second), -ECANCELED);
-    end();
 }
 
 static int cancel_early(void *object)
@@ -183,22 +179,17 @@ static int cancel_early(void *object)
 
 TASK(condition, of_a_task_that_was_cancelled_keeps_the_lock)
 {
-    make(loop);
     start(&first, "a", cancel_early, condition);
     expect_eq(finish(&first), -ECANCELED);
-    end();
 }
 
 TASK(condition, waited_for_too_long_times_out_with_the_lock)
 {
-    make(loop);
     must_time_out(wait_once, condition);
-    end();
 }
 
 TASK(condition, timed_out_in_line_waits_for_the_lock)
 {
-    make(loop);
     start_limited(&first, 5 * MS, wait_once, condition);
     settle();
     expect_eq(weir_lock_acquire(lock), 0);
@@ -208,10 +199,9 @@ TASK(condition, timed_out_in_line_waits_for_the_lock)
     expect_eq(weir_lock_release(lock), 0);
 
     expect_end(&first, -ETIMEDOUT, 0);
-    end();
 }
 
-TASK(condition, freed_wakes_who_waits_with_the_lock)
+UNIT_IN(condition, freed_wakes_who_waits_with_the_lock, rig_run_body, void)
 {
     make(loop);
     start_both(wait_once, condition);
@@ -226,7 +216,8 @@ TASK(condition, freed_wakes_who_waits_with_the_lock)
     weir_condition_free(NULL);
 }
 
-TASK(condition, freed_with_its_lock_wakes_who_waits_without_it)
+UNIT_IN(condition, freed_with_its_lock_wakes_who_waits_without_it, rig_run_body,
+        void)
 {
     make(loop);
     start_both(wait_and_lose, condition);
@@ -240,7 +231,8 @@ TASK(condition, freed_with_its_lock_wakes_who_waits_without_it)
     expect_eq(finish(&second), -ECANCELED);
 }
 
-TASK(condition, whose_lock_was_freed_first_cannot_be_notified)
+UNIT_IN(condition, whose_lock_was_freed_first_cannot_be_notified, rig_run_body,
+        void)
 {
     make(loop);
     start_first(wait_and_lose, condition);
@@ -257,7 +249,6 @@ TASK(condition, whose_lock_was_freed_first_cannot_be_notified)
 
 TASK(condition, notified_without_the_lock_is_an_error)
 {
-    make(loop);
     start_first(wait_once, condition);
 
     expect_eq(weir_condition_notify(condition, 1), -EPERM);
@@ -269,7 +260,6 @@ TASK(condition, notified_without_the_lock_is_an_error)
 
     expect_eq(notify(1), 1);
     expect_eq(finish(&first), 0);
-    end();
 }
 
 static int free_condition(void *object)
@@ -286,7 +276,6 @@ static int new_condition(void *object)
 
 TASK(condition, in_the_wrong_place_is_an_error)
 {
-    make(loop);
     expect_eq(weir_condition_new(lock, NULL), -EINVAL);
     expect_eq(weir_condition_wait(condition), -EPERM,
               "the task does not have the lock");
@@ -302,5 +291,4 @@ TASK(condition, in_the_wrong_place_is_an_error)
     expect_eq(in_callback(notify_one, condition), 1);
     expect_eq(weir_lock_release(lock), 0);
     expect_eq(finish(&first), 0);
-    end();
 }

@@ -4,6 +4,7 @@
  * The predicate is a number that has to reach a goal. It counts how often it is
  * asked, and looks whether the lock is taken each time.
  */
+#define TASK_RUN end_after
 #include "condition_rig.h"
 
 static int level;
@@ -50,6 +51,12 @@ static void raise_level(int by)
     settle();
 }
 
+static void end_after(void (*body)(void))
+{
+    body();
+    end();
+}
+
 TASK(condition_for, a_predicate_that_holds_is_not_waited_for)
 {
     open(0);
@@ -57,7 +64,6 @@ TASK(condition_for, a_predicate_that_holds_is_not_waited_for)
     expect_eq(wait_for_level(condition), 0);
     expect_eq(rig_statistics().task_switches, switches);
     expect_eq(asked, 1);
-    end();
 }
 
 TASK(condition_for, the_wait_goes_on_until_the_predicate_holds)
@@ -76,7 +82,6 @@ TASK(condition_for, the_wait_goes_on_until_the_predicate_holds)
     cr_assert(first.is_back);
     expect_eq(asked, 4);
     expect_end(&first, 0, 0);
-    end();
 }
 
 TASK(condition_for, a_cancelled_wait_has_the_lock_and_asks_no_more)
@@ -88,7 +93,6 @@ TASK(condition_for, a_cancelled_wait_has_the_lock_and_asks_no_more)
 
     expect_eq(first.next, 0, "it is told once");
     expect_eq(asked, 1);
-    end();
 }
 
 static int wait_cancelled(void *object)
@@ -105,17 +109,15 @@ TASK(condition_for, a_task_that_was_cancelled_before_does_not_ask)
     open(0);
     expect_eq(wait_cancelled(condition), -ECANCELED);
     expect_eq(asked, 0);
-    end();
 }
 
 TASK(condition_for, a_wait_that_takes_too_long_times_out_with_the_lock)
 {
     open(1);
     must_time_out(wait_for_level, condition);
-    end();
 }
 
-TASK(condition_for, the_freed_condition_ends_the_wait)
+UNIT_IN(condition_for, the_freed_condition_ends_the_wait, rig_run_body, void)
 {
     struct worker waits;
     struct worker notified;
@@ -183,5 +185,4 @@ TASK(condition_for, in_the_wrong_place_it_is_an_error)
     expect_eq(in_callback(wait_unlocked, condition), WEIR_ENOTTASK);
     expect_eq(elsewhere(wait_unlocked, condition), -EPERM);
     expect_eq(asked, 0);
-    end();
 }

@@ -4,6 +4,7 @@
  * Setting wakes all tasks that wait then and no later one; a wait that fails
  * has a reason, and one that was answered stays so.
  */
+#define TASK_RUN with_event
 #include "sync.h"
 
 static weir_event *event;
@@ -13,10 +14,16 @@ static int wait_event(void *object)
     return weir_event_wait(object);
 }
 
+static void with_event(void (*body)(void))
+{
+    expect_eq(weir_event_new(loop, &event), 0);
+    body();
+    weir_event_free(event);
+}
+
 TASK(event, set_wakes_all_who_wait_in_their_order)
 {
     struct worker workers[3];
-    expect_eq(weir_event_new(loop, &event), 0);
     cr_assert_not(weir_event_is_set(event));
     start_each(workers, 3, wait_event, event);
     expect_str_eq(notes, "");
@@ -30,23 +37,19 @@ TASK(event, set_wakes_all_who_wait_in_their_order)
     for (int i = 0; i < 3; i++) {
         expect_eq(finish(&workers[i]), 0);
     }
-    weir_event_free(event);
 }
 
 TASK(event, that_is_set_is_not_waited_for)
 {
-    expect_eq(weir_event_new(loop, &event), 0);
     weir_event_set(event);
     weir_event_set(event);
     const uint64_t turns = rig_statistics().turns;
     expect_eq(weir_event_wait(event), 0);
     expect_eq(rig_statistics().turns, turns, "without suspending");
-    weir_event_free(event);
 }
 
 TASK(event, cleared_after_set_lets_the_woken_go_on_and_stops_the_next)
 {
-    expect_eq(weir_event_new(loop, &event), 0);
     start_first(wait_event, event);
 
     weir_event_set(event);
@@ -59,12 +62,10 @@ TASK(event, cleared_after_set_lets_the_woken_go_on_and_stops_the_next)
     expect_eq(finish(&first), 0);
     weir_event_set(event);
     expect_eq(finish(&second), 0);
-    weir_event_free(event);
 }
 
 TASK(event, cancelled_before_it_is_set_returns_that)
 {
-    expect_eq(weir_event_new(loop, &event), 0);
     start_both(wait_event, event);
 
     cr_assert(weir_task_cancel(first.task));
@@ -73,29 +74,24 @@ TASK(event, cancelled_before_it_is_set_returns_that)
     expect_eq(finish(&first), -ECANCELED);
     expect_eq(first.next, 0, "it is delivered once");
     expect_eq(finish(&second), 0);
-    weir_event_free(event);
 }
 
 TASK(event, cancelled_after_it_is_set_cancels_the_next_call)
 {
-    expect_eq(weir_event_new(loop, &event), 0);
     start_first(wait_event, event);
 
     weir_event_set(event);
     cr_assert(weir_task_cancel(first.task));
 
     expect_end(&first, 0, -ECANCELED);
-    weir_event_free(event);
 }
 
 TASK(event, waited_for_too_long_times_out)
 {
-    expect_eq(weir_event_new(loop, &event), 0);
     must_time_out(wait_event, event);
-    weir_event_free(event);
 }
 
-TASK(event, freed_wakes_who_waits)
+UNIT_IN(event, freed_wakes_who_waits, rig_run_body, void)
 {
     expect_eq(weir_event_new(loop, &event), 0);
     start_both(wait_event, event);
@@ -121,7 +117,8 @@ static int wait_until_it_fails(void *object)
 }
 
 /* Now and then the worker lets others run, from within a call. */
-TASK(event, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
+UNIT_IN(event, freed_inside_a_call_that_lets_others_run_is_not_touched_again,
+        rig_run_body, void)
 {
     expect_eq(weir_event_new(loop, &event), 0);
     weir_event_set(event);
@@ -162,7 +159,6 @@ static int new_event(void *object)
 TASK(event, in_the_wrong_place_is_an_error)
 {
     expect_eq(weir_event_new(loop, NULL), -EINVAL);
-    expect_eq(weir_event_new(loop, &event), 0);
     expect_eq(in_callback(wait_event, event), WEIR_ENOTTASK);
     expect_eq(elsewhere(wait_event, event), -EPERM);
     expect_eq(elsewhere(new_event, loop), -EPERM);
@@ -174,16 +170,13 @@ TASK(event, in_the_wrong_place_is_an_error)
     cr_assert(weir_event_is_set(event));
     expect_eq(elsewhere(free_event, event), 0);
     expect_eq(weir_event_wait(event), 0);
-    weir_event_free(event);
 }
 
 TASK(event, can_be_set_in_a_callback)
 {
-    expect_eq(weir_event_new(loop, &event), 0);
     start_first(wait_event, event);
     expect_eq(in_callback(set_event, event), 0);
     expect_eq(finish(&first), 0);
-    weir_event_free(event);
 }
 
 static struct worker left;

@@ -4,6 +4,7 @@
  * One owner at a time, in the order of asking, whoever is cancelled, too late
  * or gone; and only the owner gives the lock back.
  */
+#define TASK_RUN with_lock
 #include "sync.h"
 
 static weir_lock *lock;
@@ -34,10 +35,16 @@ static int release(void *object)
     return weir_lock_release(object);
 }
 
+static void with_lock(void (*body)(void))
+{
+    expect_eq(weir_lock_new(loop, &lock), 0);
+    body();
+    weir_lock_free(lock);
+}
+
 TASK(lock, is_had_by_one_at_a_time_first_come_first_served)
 {
     struct worker workers[3];
-    expect_eq(weir_lock_new(loop, &lock), 0);
     cr_assert_not(weir_lock_is_locked(lock));
     expect_eq(weir_lock_acquire(lock), 0);
     cr_assert(weir_lock_is_locked(lock));
@@ -51,12 +58,10 @@ TASK(lock, is_had_by_one_at_a_time_first_come_first_served)
 
     expect_str_eq(notes, "abc");
     cr_assert_not(weir_lock_is_locked(lock));
-    weir_lock_free(lock);
 }
 
 TASK(lock, released_belongs_to_the_next_in_line_and_to_no_other)
 {
-    expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire_nowait(lock), 0);
     start_first(acquire_and_release, lock);
 
@@ -68,12 +73,10 @@ TASK(lock, released_belongs_to_the_next_in_line_and_to_no_other)
     expect_str_eq(notes, "a", "only after the waiter");
     expect_eq(weir_lock_release(lock), 0);
     expect_eq(finish(&first), 0);
-    weir_lock_free(lock);
 }
 
 TASK(lock, is_released_only_by_who_has_it_and_not_taken_twice)
 {
-    expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_release(lock), -EPERM, "the lock is not locked");
     expect_eq(weir_lock_acquire(lock), 0);
     expect_eq(weir_lock_acquire(lock), -EDEADLK);
@@ -83,12 +86,10 @@ TASK(lock, is_released_only_by_who_has_it_and_not_taken_twice)
     cr_assert(weir_lock_is_locked(lock));
     expect_eq(weir_lock_release(lock), 0);
     expect_eq(weir_lock_release(lock), -EPERM, "the lock was released before");
-    weir_lock_free(lock);
 }
 
 TASK(lock, cancelled_before_it_is_had_goes_to_the_next)
 {
-    expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire(lock), 0);
     start_both(acquire_and_release, lock);
 
@@ -98,7 +99,6 @@ TASK(lock, cancelled_before_it_is_had_goes_to_the_next)
     expect_end(&first, -ECANCELED, 0);
     expect_eq(finish(&second), 0);
     cr_assert_not(weir_lock_is_locked(lock));
-    weir_lock_free(lock);
 }
 
 static int acquire_and_keep(void *object)
@@ -118,7 +118,6 @@ static int release_later(void *object)
 
 TASK(lock, cancelled_after_it_is_had_stays_had_and_cancels_the_next_call)
 {
-    expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire(lock), 0);
     start_first(release_later, lock);
 
@@ -127,20 +126,17 @@ TASK(lock, cancelled_after_it_is_had_stays_had_and_cancels_the_next_call)
 
     expect_eq(finish(&first), 0);
     cr_assert_not(weir_lock_is_locked(lock));
-    weir_lock_free(lock);
 }
 
 TASK(lock, waited_for_too_long_times_out)
 {
-    expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire(lock), 0);
     must_time_out(acquire, lock);
     expect_eq(weir_lock_release(lock), 0);
     cr_assert_not(weir_lock_is_locked(lock), "a cancelled task is not in line");
-    weir_lock_free(lock);
 }
 
-TASK(lock, freed_wakes_who_waits)
+UNIT_IN(lock, freed_wakes_who_waits, rig_run_body, void)
 {
     expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(weir_lock_acquire(lock), 0);
@@ -166,7 +162,8 @@ static int acquire_until_it_fails(void *object)
     return err;
 }
 
-TASK(lock, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
+UNIT_IN(lock, freed_inside_a_call_that_lets_others_run_is_not_touched_again,
+        rig_run_body, void)
 {
     expect_eq(weir_lock_new(loop, &lock), 0);
     start(&first, "a", acquire_until_it_fails, lock);
@@ -181,7 +178,6 @@ TASK(lock, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
 /* A task in the place in memory of one that ended with the lock. */
 TASK(lock, of_a_task_that_ended_is_not_the_next_tasks)
 {
-    expect_eq(weir_lock_new(loop, &lock), 0);
     start(&first, "a", acquire_and_keep, lock);
     expect_eq(finish(&first), 0);
     cr_assert(weir_lock_is_locked(lock));
@@ -191,7 +187,6 @@ TASK(lock, of_a_task_that_ended_is_not_the_next_tasks)
     start(&second, "c", try_acquire, lock);
     expect_eq(finish(&second), -EBUSY);
     must_time_out(acquire, lock);
-    weir_lock_free(lock);
 }
 
 static int free_lock(void *object)
@@ -209,7 +204,6 @@ static int new_lock(void *object)
 TASK(lock, in_the_wrong_place_is_an_error)
 {
     expect_eq(weir_lock_new(loop, NULL), -EINVAL);
-    expect_eq(weir_lock_new(loop, &lock), 0);
     expect_eq(in_callback(acquire, lock), WEIR_ENOTTASK);
     expect_eq(in_callback(try_acquire, lock), WEIR_ENOTTASK);
     expect_eq(in_callback(release, lock), -EPERM);
@@ -222,7 +216,6 @@ TASK(lock, in_the_wrong_place_is_an_error)
     expect_eq(elsewhere(free_lock, lock), 0);
     cr_assert(weir_lock_is_locked(lock));
     expect_eq(weir_lock_release(lock), 0);
-    weir_lock_free(lock);
 }
 
 static struct worker left[2];

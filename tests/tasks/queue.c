@@ -4,6 +4,7 @@
  * Order, fairness on both sides, and that an item is in one place whoever is
  * cancelled. How queues end is in queue_end.c.
  */
+#define TASK_RUN free_after
 #include "queue_rig.h"
 
 /* ---- order ---- */
@@ -23,7 +24,6 @@ TASK(queue, gives_the_first_first)
         expect_eq(get(queue), 3);
         expect_eq(get_nowait(queue), -EAGAIN);
     }
-    weir_queue_free(queue);
 }
 
 TASK(queue, gives_the_last_first_if_told_so)
@@ -36,7 +36,6 @@ TASK(queue, gives_the_last_first_if_told_so)
     expect_eq(get(queue), 2, "the item of the waiting putter comes last");
     expect_eq(get(queue), 0);
     expect_eq(finish(&first), 0);
-    weir_queue_free(queue);
 }
 
 TASK(queue, takes_a_null_pointer_like_any_other)
@@ -46,7 +45,6 @@ TASK(queue, takes_a_null_pointer_like_any_other)
     expect_eq(weir_queue_put(queue, NULL), 0);
     expect_eq(weir_queue_get(queue, &item), 0);
     cr_assert_null(item);
-    weir_queue_free(queue);
 }
 
 /* ---- waiting ---- */
@@ -72,7 +70,6 @@ TASK(queue, serves_getters_first_come_first_served)
     }
     expect_str_eq(notes, "abc");
     expect_eq(get(queue), 3);
-    weir_queue_free(queue);
 }
 
 TASK(queue, serves_putters_first_come_first_served)
@@ -97,7 +94,6 @@ TASK(queue, serves_putters_first_come_first_served)
     expect_eq(finish(&putters[0]), 0);
     expect_eq(finish(&putters[1]), 0);
     expect_str_eq(notes, "ab");
-    weir_queue_free(queue);
 }
 
 /* ---- cancelling ---- */
@@ -112,7 +108,6 @@ TASK(queue, cancelled_get_takes_nothing)
 
     expect_end(&first, -ECANCELED, 0);
     expect_eq(finish(&second), 0);
-    weir_queue_free(queue);
 }
 
 TASK(queue, cancelled_after_it_was_given_something_keeps_it)
@@ -124,7 +119,6 @@ TASK(queue, cancelled_after_it_was_given_something_keeps_it)
     cr_assert(weir_task_cancel(first.task));
 
     expect_end(&first, 5, -ECANCELED);
-    weir_queue_free(queue);
 }
 
 TASK(queue, cancelled_put_puts_nothing)
@@ -142,7 +136,6 @@ TASK(queue, cancelled_put_puts_nothing)
     expect_eq(finish(&second), 0);
     expect_eq(get(queue), 2);
     expect_eq(get_nowait(queue), -EAGAIN, "nothing was put");
-    weir_queue_free(queue);
 }
 
 TASK(queue, cancelled_after_it_has_put_something_has_put_it)
@@ -156,7 +149,6 @@ TASK(queue, cancelled_after_it_has_put_something_has_put_it)
 
     expect_end(&first, 0, -ECANCELED);
     expect_eq(get(queue), 1);
-    weir_queue_free(queue);
 }
 
 TASK(queue, waited_for_too_long_times_out)
@@ -169,7 +161,6 @@ TASK(queue, waited_for_too_long_times_out)
     must_time_out(join, queue);
     expect_eq(get(queue), 0);
     expect_eq(weir_queue_get_size(queue), 0, "no putter is left");
-    weir_queue_free(queue);
 }
 
 /* ---- join ---- */
@@ -199,7 +190,6 @@ TASK(queue, join_waits_until_all_that_was_put_is_dealt_with)
     expect_eq(get(queue), 2);
     expect_eq(weir_queue_task_done(queue), 0);
     expect_eq(weir_queue_task_done(queue), -ERANGE);
-    weir_queue_free(queue);
 }
 
 TASK(queue, join_counts_what_went_from_hand_to_hand)
@@ -225,7 +215,6 @@ TASK(queue, join_counts_what_went_from_hand_to_hand)
     expect_eq(finish(&getter), 0);
     expect_eq(finish(&putter), 0);
     expect_eq(finish(&joiner), 0);
-    weir_queue_free(queue);
 }
 
 TASK(queue, cancelled_join_leaves_the_others)
@@ -237,5 +226,4 @@ TASK(queue, cancelled_join_leaves_the_others)
     expect_eq(weir_queue_task_done(queue), 0);
     expect_eq(cancel(&second), 0);
     expect_eq(second.next, -ECANCELED);
-    weir_queue_free(queue);
 }

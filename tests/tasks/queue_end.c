@@ -4,6 +4,7 @@
  * Shutting down in both ways, draining and freeing tell each waiting task, and
  * no item is lost.
  */
+#define TASK_RUN free_after
 #include "queue_rig.h"
 
 /* ---- shutdown ---- */
@@ -38,7 +39,6 @@ TASK(queue_end, shut_down_takes_nothing_in_and_gives_out_what_is_there)
     expect_eq(weir_queue_task_done(queue), 0);
     expect_eq(weir_queue_task_done(queue), 0);
     expect_eq(finish(&joiner), 0);
-    weir_queue_free(queue);
 }
 
 TASK(queue_end, shut_down_tells_getters_when_it_is_empty)
@@ -55,7 +55,6 @@ TASK(queue_end, shut_down_tells_getters_when_it_is_empty)
     expect_eq(finish(&first), 0, "the getter had its item");
     expect_eq(finish(&getters[0]), WEIR_EQUEUESHUTDOWN);
     expect_eq(finish(&getters[1]), WEIR_EQUEUESHUTDOWN);
-    weir_queue_free(queue);
 }
 
 TASK(queue_end, shut_down_at_once_gives_nothing_out_but_by_drain)
@@ -81,7 +80,6 @@ TASK(queue_end, shut_down_at_once_gives_nothing_out_but_by_drain)
     }
     expect_eq(drain(queue), -ENOENT);
     expect_eq(weir_queue_task_done(queue), -ERANGE);
-    weir_queue_free(queue);
 }
 
 TASK(queue_end, shut_down_at_once_ends_joins)
@@ -100,7 +98,6 @@ TASK(queue_end, shut_down_at_once_ends_joins)
     expect_eq(drain(queue), 1);
     expect_eq(drain(queue), 0);
     expect_eq(drain(queue), -ENOENT);
-    weir_queue_free(queue);
 }
 
 TASK(queue_end, shut_down_twice_may_become_immediate)
@@ -120,7 +117,6 @@ TASK(queue_end, shut_down_twice_may_become_immediate)
     expect_eq(get(queue), WEIR_EQUEUESHUTDOWN);
     expect_eq(drain(queue), 1);
     expect_eq(drain(queue), 2);
-    weir_queue_free(queue);
 }
 
 TASK(queue_end, drained_counts_as_dealt_with)
@@ -131,12 +127,11 @@ TASK(queue_end, drained_counts_as_dealt_with)
     weir_queue_shutdown(queue);
     expect_eq(drain(queue), 0);
     expect_eq(finish(&first), 0);
-    weir_queue_free(queue);
 }
 
 /* ---- freeing ---- */
 
-TASK(queue_end, freed_wakes_who_waits)
+UNIT_IN(queue_end, freed_wakes_who_waits, rig_run_body, void)
 {
     struct worker getter;
     struct worker given;
@@ -180,7 +175,9 @@ static int pass_until_it_fails(void *object)
     return err;
 }
 
-TASK(queue_end, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
+UNIT_IN(queue_end,
+        freed_inside_a_call_that_lets_others_run_is_not_touched_again,
+        rig_run_body, void)
 {
     for (int i = 0; i < 4; i++) {
         make(loop, 1, WEIR_QUEUE_FIFO);
@@ -236,7 +233,6 @@ TASK(queue_end, on_another_thread_is_an_error)
     weir_queue_shutdown_immediate(queue);
     expect_eq(elsewhere(drain, queue), -ENOENT);
     expect_eq(weir_queue_get_size(queue), 2);
-    weir_queue_free(queue);
 }
 
 TASK(queue_end, is_used_without_waiting_in_callbacks)
@@ -251,7 +247,6 @@ TASK(queue_end, is_used_without_waiting_in_callbacks)
     expect_eq(in_callback(put_item_nowait, &items[2]), 0);
     expect_eq(in_callback(put_item_nowait, &items[3]), -EAGAIN);
     expect_eq(in_callback(get_nowait, queue), 2);
-    weir_queue_free(queue);
 }
 
 TASK(queue_end, without_room_or_order_is_not_made)
@@ -267,7 +262,6 @@ TASK(queue_end, without_room_or_order_is_not_made)
     make(loop, 1, WEIR_QUEUE_FIFO);
     expect_eq(weir_queue_get(queue, NULL), -EINVAL);
     expect_eq(weir_queue_get_nowait(queue, NULL), -EINVAL);
-    weir_queue_free(queue);
 }
 
 static struct worker left[3];

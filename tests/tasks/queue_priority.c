@@ -4,6 +4,7 @@
  * The values of the rig's items are their priorities. What they share with
  * other queues is tried once more, as the heap has a part in it.
  */
+#define TASK_RUN free_after
 #include "queue_rig.h"
 #include "tests/unit/random.h"
 
@@ -37,7 +38,6 @@ TASK(queue_priority, gives_the_least_first)
         expect_eq(items[get(queue)], value);
     }
     expect_eq(get_nowait(queue), -EAGAIN);
-    weir_queue_free(queue);
 }
 
 TASK(queue_priority, gives_equal_items_in_the_order_of_putting)
@@ -55,7 +55,6 @@ TASK(queue_priority, gives_equal_items_in_the_order_of_putting)
         expect_eq(get(queue), order[i]);
     }
     expect_eq(get(queue), 2);
-    weir_queue_free(queue);
 }
 
 enum { MODEL_SIZE = 40, MODEL_STEPS = 20000 };
@@ -117,7 +116,6 @@ TASK(queue_priority, any_program_of_puts_and_gets_keeps_the_order)
             least->is_in = false;
         }
     }
-    weir_queue_free(queue);
 }
 
 TASK(queue_priority, serves_getters_and_putters_first_come_first_served)
@@ -141,7 +139,6 @@ TASK(queue_priority, serves_getters_and_putters_first_come_first_served)
     expect_eq(finish(&putters[0]), 0);
     expect_eq(finish(&putters[1]), 0);
     expect_str_eq(notes, "abcd");
-    weir_queue_free(queue);
 }
 
 TASK(queue_priority, a_cancelled_or_timed_out_call_loses_nothing)
@@ -155,7 +152,6 @@ TASK(queue_priority, a_cancelled_or_timed_out_call_loses_nothing)
     expect_eq(get(queue), 1);
     expect_eq(get(queue), 0);
     expect_eq(get_nowait(queue), -EAGAIN, "nothing was put");
-    weir_queue_free(queue);
 }
 
 TASK(queue_priority, is_joined_shut_down_and_drained_as_any_other)
@@ -175,7 +171,6 @@ TASK(queue_priority, is_joined_shut_down_and_drained_as_any_other)
     expect_eq(drain(queue), 2);
     expect_eq(drain(queue), 0);
     expect_eq(drain(queue), -ENOENT);
-    weir_queue_free(queue);
 }
 
 UNIT(queue_priority, may_be_drained_and_freed_after_its_loop)
@@ -198,7 +193,7 @@ static int new_priority_queue(void *object)
     return weir_priority_queue_new(object, 1, order_of_numbers, NULL, &result);
 }
 
-TASK(queue_priority, that_makes_no_sense_is_not_made)
+UNIT_IN(queue_priority, that_makes_no_sense_is_not_made, rig_run_body, void)
 {
     weir_queue *none = NULL;
     expect_eq(weir_priority_queue_new(loop, 0, order_of_numbers, NULL, &none),

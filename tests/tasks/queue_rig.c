@@ -15,6 +15,12 @@ void make(weir_loop *on, size_t maxsize, enum weir_queue_order order)
     cr_assert_eq(weir_queue_get_size(queue), 0);
 }
 
+void free_after(void (*body)(void))
+{
+    body();
+    weir_queue_free(queue);
+}
+
 /* Results of these calls are item numbers. */
 static int number_of(const void *item)
 {

@@ -12,6 +12,8 @@
 extern weir_queue *queue;
 extern int items[8];
 
+/* Runs the body, which makes the queue, and frees the queue. */
+void free_after(void (*body)(void));
 void make(weir_loop *on, size_t maxsize, enum weir_queue_order order);
 int get(void *object);
 int get_nowait(void *object);

@@ -4,6 +4,7 @@
  * What is given back goes to the first in line; no permit is lost or made,
  * whoever is cancelled or too late.
  */
+#define TASK_RUN free_after
 #include "sync.h"
 
 static weir_semaphore *semaphore;
@@ -31,6 +32,12 @@ static void make(weir_loop *on, uint64_t value, bool bounded)
     expect_eq(weir_semaphore_get_value(semaphore), value);
 }
 
+static void free_after(void (*body)(void))
+{
+    body();
+    weir_semaphore_free(semaphore);
+}
+
 TASK(semaphore, gives_what_there_is_and_then_first_come_first_served)
 {
     struct worker workers[3];
@@ -52,7 +59,6 @@ TASK(semaphore, gives_what_there_is_and_then_first_come_first_served)
         expect_eq(finish(&workers[i]), 0);
     }
     expect_eq(weir_semaphore_get_value(semaphore), 0);
-    weir_semaphore_free(semaphore);
 }
 
 TASK(semaphore, released_belongs_to_the_next_in_line_and_to_no_other)
@@ -65,7 +71,6 @@ TASK(semaphore, released_belongs_to_the_next_in_line_and_to_no_other)
     expect_eq(weir_semaphore_acquire_nowait(semaphore), -EBUSY);
 
     expect_eq(finish(&first), 0);
-    weir_semaphore_free(semaphore);
 }
 
 /* Two releases for two that wait; the first of them asks again. */
@@ -87,7 +92,8 @@ static int take_and_note(weir_loop *on, void *arg)
     return 0;
 }
 
-TASK(semaphore, is_taken_in_the_order_in_which_it_was_asked_for)
+UNIT_IN(semaphore, is_taken_in_the_order_in_which_it_was_asked_for,
+        rig_run_body, void)
 {
     char one[] = "1";
     char three[] = "3";
@@ -129,7 +135,6 @@ TASK(semaphore, that_is_bounded_is_not_released_above_its_first_value)
 
     make(loop, UINT64_MAX, false);
     expect_eq(weir_semaphore_release(semaphore), -ERANGE);
-    weir_semaphore_free(semaphore);
 }
 
 TASK(semaphore, cancelled_before_it_is_had_goes_to_the_next)
@@ -143,7 +148,6 @@ TASK(semaphore, cancelled_before_it_is_had_goes_to_the_next)
     expect_end(&first, -ECANCELED, 0);
     expect_eq(finish(&second), 0);
     expect_eq(weir_semaphore_get_value(semaphore), 0);
-    weir_semaphore_free(semaphore);
 }
 
 TASK(semaphore, cancelled_after_it_is_had_stays_had_and_cancels_the_next_call)
@@ -156,7 +160,6 @@ TASK(semaphore, cancelled_after_it_is_had_stays_had_and_cancels_the_next_call)
 
     expect_end(&first, 0, -ECANCELED);
     expect_eq(weir_semaphore_get_value(semaphore), 0, "the value was taken");
-    weir_semaphore_free(semaphore);
 }
 
 TASK(semaphore, waited_for_too_long_times_out_and_nothing_is_lost)
@@ -165,10 +168,9 @@ TASK(semaphore, waited_for_too_long_times_out_and_nothing_is_lost)
     must_time_out(acquire, semaphore);
     expect_eq(weir_semaphore_release(semaphore), 0);
     expect_eq(weir_semaphore_get_value(semaphore), 1);
-    weir_semaphore_free(semaphore);
 }
 
-TASK(semaphore, freed_wakes_who_waits)
+UNIT_IN(semaphore, freed_wakes_who_waits, rig_run_body, void)
 {
     make(loop, 0, true);
     start_both(acquire, semaphore);
@@ -190,7 +192,9 @@ static int acquire_until_it_fails(void *object)
     return err;
 }
 
-TASK(semaphore, freed_inside_a_call_that_lets_others_run_is_not_touched_again)
+UNIT_IN(semaphore,
+        freed_inside_a_call_that_lets_others_run_is_not_touched_again,
+        rig_run_body, void)
 {
     make(loop, UINT64_MAX, false);
     start(&first, "a", acquire_until_it_fails, semaphore);
@@ -229,7 +233,6 @@ TASK(semaphore, is_used_without_waiting_in_callbacks_and_nowhere_else)
     expect_eq(elsewhere(release, semaphore), -EPERM);
     expect_eq(elsewhere(free_semaphore, semaphore), 0);
     expect_eq(weir_semaphore_get_value(semaphore), 0);
-    weir_semaphore_free(semaphore);
 }
 
 static struct worker left;

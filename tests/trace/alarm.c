@@ -4,6 +4,7 @@
  * the fake machine's, on which a wait without an end and without anything to
  * wait for is a failure.
  */
+#define UNIT_RUN with_subject
 #include "subject.h"
 #include "tests/statistics.h"
 
@@ -80,9 +81,15 @@ static void stop(void)
     subject_stop(1);
 }
 
-UNIT(alarm, a_busy_loop_waits_for_a_timer_by_one_operation)
+static void with_subject(void (*body)(void))
 {
     start(&(struct fake_options){.seed = 1});
+    body();
+    stop();
+}
+
+UNIT(alarm, a_busy_loop_waits_for_a_timer_by_one_operation)
+{
     const uint64_t ops = statistics_of(loop).ops_in_flight;
     stay_busy_for(5000 * MS);
     later(4000 * MS, note_time_and_stop);
@@ -95,12 +102,10 @@ UNIT(alarm, a_busy_loop_waits_for_a_timer_by_one_operation)
     expect_eq(fired_ns / MS, 4000);
     expect_eq(fake_stats()->timeouts, 1);
     expect_eq(fake_stats()->cancels, 0);
-    stop();
 }
 
 UNIT(alarm, a_quiet_loop_needs_none)
 {
-    start(&(struct fake_options){.seed = 1});
     for (uint64_t i = 1; i <= 100; i++) {
         later(i * 50 * MS, i < 100 ? note_time : note_time_and_stop);
     }
@@ -109,12 +114,10 @@ UNIT(alarm, a_quiet_loop_needs_none)
 
     expect_eq(fired_ns / MS, 5000);
     expect_eq(fake_stats()->timeouts, 0);
-    stop();
 }
 
 UNIT(alarm, it_is_moved_to_an_earlier_deadline)
 {
-    start(&(struct fake_options){.seed = 1});
     stay_busy_for(3000 * MS);
     later(60000 * MS, note_time);
     stop_at(1000 * MS);
@@ -127,12 +130,10 @@ UNIT(alarm, it_is_moved_to_an_earlier_deadline)
     expect_eq(weir_loop_run(loop), 0);
 
     expect_eq(fired_ns / MS, 2000);
-    stop();
 }
 
 UNIT(alarm, a_deadline_that_moves_on_leaves_it_as_it_is)
 {
-    start(&(struct fake_options){.seed = 1});
     stay_busy_for(1000 * MS);
     struct weir_handle handle = later(2000 * MS, note_time_and_stop);
     stop_at(900 * MS);
@@ -146,12 +147,10 @@ UNIT(alarm, a_deadline_that_moves_on_leaves_it_as_it_is)
     expect_eq(fake_stats()->timeouts, 1);
     expect_leq(statistics_of(loop).turns - turns, 3,
                "the alarm, the timer, the stop");
-    stop();
 }
 
 UNIT(alarm, outlives_a_run_and_serves_the_next)
 {
-    start(&(struct fake_options){.seed = 1});
     stay_busy_for(100 * MS);
     later(1000 * MS, note_time_and_stop);
     stop_at(200 * MS);
@@ -161,10 +160,9 @@ UNIT(alarm, outlives_a_run_and_serves_the_next)
 
     expect_eq(fired_ns / MS, 1000);
     expect_eq(fake_stats()->timeouts, 1);
-    stop();
 }
 
-UNIT(alarm, the_end_of_the_loop_does_not_wait_for_it)
+UNIT_IN(alarm, the_end_of_the_loop_does_not_wait_for_it, unit_alone, void)
 {
     start(&(struct fake_options){.seed = 1});
     stay_busy_for(100 * MS);
@@ -179,7 +177,6 @@ UNIT(alarm, the_end_of_the_loop_does_not_wait_for_it)
 
 UNIT(alarm, ends_with_a_ring_that_breaks)
 {
-    start(&(struct fake_options){.seed = 1});
     stay_busy_for(100 * MS);
     later(60000 * MS, note_time);
     stop_at(50 * MS);
@@ -187,11 +184,10 @@ UNIT(alarm, ends_with_a_ring_that_breaks)
     fake_break_ring(-EBADFD);
 
     expect_eq(weir_loop_run(loop), -EBADFD);
-
-    stop();
 }
 
-UNIT(alarm, without_memory_for_it_the_enters_wait_by_themselves)
+UNIT_IN(alarm, without_memory_for_it_the_enters_wait_by_themselves, unit_alone,
+        void)
 {
     struct fake_options options = {.seed = 1};
     options.permille[FAKE_NO_TIMEOUT] = 1000;
@@ -230,7 +226,7 @@ static void add_timer(uint64_t *ret_deadline_ns)
                                 ret_deadline_ns, &handle));
 }
 
-UNIT(alarm, no_timer_is_missed_whatever_happens_to_it)
+UNIT_IN(alarm, no_timer_is_missed_whatever_happens_to_it, unit_alone, void)
 {
     uint64_t alarms = 0;
 

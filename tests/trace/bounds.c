@@ -5,6 +5,7 @@
  * does at most can be said exactly where time passes only while the loop
  * waits. tests/contract/callback.c has the order of things on a real kernel.
  */
+#define UNIT_RUN with_loop
 #include "tests/fake/fake.h"
 #include "tests/statistics.h"
 #include "tests/unit/random.h"
@@ -25,15 +26,12 @@ static weir_loop *loop;
 static int count;
 static int count_goal;
 
-static void start(void)
+static void with_loop(void (*body)(void))
 {
     fake_start(&(struct fake_options){.seed = 1});
     expect_eq(weir_loop_new(NULL, &loop), 0);
     count = 0;
-}
-
-static void stop(void)
-{
+    body();
     expect_eq(weir_loop_free(loop), 0);
     fake_stop();
 }
@@ -65,7 +63,6 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
     static const uint64_t spans[] = {100 * US, 100000 * US, HOUR, 1000 * HOUR};
     static struct alarm alarms[4000];
     struct unit_random random = unit_random_new();
-    start();
     count_goal = 4000;
     for (int i = 0; i < count_goal; i++) {
         alarms[i].when_ns =
@@ -80,25 +77,21 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
         expect_geq(alarms[i].rang_ns, alarms[i].when_ns);
         expect_lt(alarms[i].rang_ns - alarms[i].when_ns, TICK_NS);
     }
-    stop();
 }
 
 UNIT(bounds, a_single_timer_far_away_costs_no_turns_on_the_way)
 {
-    start();
     expect_ok(weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL));
 
     expect_eq(weir_loop_run(loop), 0);
 
     expect_geq(fake_now(), FAKE_START_NS + 10000 * HOUR);
     expect_leq(statistics_of(loop).turns, 3);
-    stop();
 }
 
 UNIT(bounds, a_turn_enters_the_kernel_once)
 {
     struct alarm alarm;
-    start();
     const uint64_t before = fake_stats()->enters;
     for (uint64_t i = 1; i <= 100; i++) {
         expect_ok(weir_loop_call_later(loop, i * 1000 * US,
@@ -112,7 +105,6 @@ UNIT(bounds, a_turn_enters_the_kernel_once)
     expect_eq(statistics_of(loop).turns, 100);
     /* And once more, for what the last turn has written. */
     expect_eq(fake_stats()->enters - before, statistics_of(loop).turns + 1);
-    stop();
 }
 
 /* ---- bounds ---- */
@@ -133,7 +125,6 @@ static void count_turns(void *arg)
 
 UNIT(bounds, many_timers_that_are_due_take_several_turns)
 {
-    start();
     count_goal = 3 * TIMERS_MAX;
     for (int i = 0; i < count_goal; i++) {
         expect_ok(weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL));
@@ -143,12 +134,10 @@ UNIT(bounds, many_timers_that_are_due_take_several_turns)
 
     expect_eq(count, count_goal);
     expect_eq(last_turn - first_turn, 2);
-    stop();
 }
 
 UNIT(bounds, many_ready_callbacks_take_several_turns)
 {
-    start();
     count_goal = 3 * READY_MAX;
     for (int i = 0; i < count_goal; i++) {
         expect_eq(weir_loop_call_soon(loop, count_turns, NULL, NULL), 0);
@@ -158,12 +147,10 @@ UNIT(bounds, many_ready_callbacks_take_several_turns)
 
     expect_eq(count, count_goal);
     expect_eq(last_turn - first_turn, 2);
-    stop();
 }
 
 UNIT(bounds, many_posts_take_several_turns)
 {
-    start();
     count_goal = 3 * READY_MAX;
     for (int i = 0; i < count_goal; i++) {
         expect_ok(
@@ -174,7 +161,6 @@ UNIT(bounds, many_posts_take_several_turns)
 
     expect_eq(count, count_goal);
     expect_eq(last_turn - first_turn, 2);
-    stop();
 }
 
 static int count_at_alarm;
@@ -192,7 +178,6 @@ static void start_alarm(void *arg)
 
 UNIT(bounds, a_full_mailbox_holds_a_timer_up_by_the_posts_of_one_turn)
 {
-    start();
     count_goal = POST_LIMIT;
     expect_eq(weir_loop_call_soon_threadsafe(loop, start_alarm, NULL, NULL), 0);
     for (int i = 1; i < count_goal; i++) {
@@ -206,14 +191,12 @@ UNIT(bounds, a_full_mailbox_holds_a_timer_up_by_the_posts_of_one_turn)
 
     expect_eq(count, count_goal);
     expect_eq(count_at_alarm, READY_MAX);
-    stop();
 }
 
 /* A callback that is ready comes in the turn after the first of the timers,
  * however many more of those are due. */
 UNIT(bounds, timers_that_are_due_do_not_keep_callbacks_waiting)
 {
-    start();
     count_goal = 3 * TIMERS_MAX;
     for (int i = 0; i < count_goal; i++) {
         expect_eq(weir_loop_call_at(loop, 0, count_turns, NULL, NULL), 0);
@@ -224,5 +207,4 @@ UNIT(bounds, timers_that_are_due_do_not_keep_callbacks_waiting)
 
     expect_eq(count, TIMERS_MAX);
     expect_eq(statistics_of(loop).turns, 1);
-    stop();
 }

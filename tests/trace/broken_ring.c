@@ -7,6 +7,7 @@
  * the losses and gives everything back.
  */
 #include "adopt.h"
+#include "tests/bind.h"
 #include "tests/walk.h"
 #include "uring/sys.h"
 
@@ -39,10 +40,8 @@ static void lost(void *user, weir_transport *t, int err)
     lost_err = err;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .connection_lost = lost};
+static CALLBACKS(protocol, STREAM, .connection_made = made,
+                 .connection_lost = lost);
 
 static void open_loop(void)
 {

@@ -6,6 +6,7 @@
 #define UNIT_RUN stopping
 #include "adopt.h"
 #include "clock.h"
+#include "tests/bind.h"
 #include "tests/marks.h"
 #include "uring/feature.h"
 
@@ -65,12 +66,9 @@ static void lost(void *user, weir_transport *t, int err)
     c->is_lost = true;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .data_received = data_received,
-                                              .eof_received = eof_received,
-                                              .connection_lost = lost};
+static CALLBACKS(protocol, STREAM, .connection_made = made,
+                 .data_received = data_received, .eof_received = eof_received,
+                 .connection_lost = lost);
 
 static void run_for(uint64_t time_ns)
 {

@@ -5,6 +5,7 @@
  */
 #include "adopt.h"
 #include "clock.h"
+#include "tests/bind.h"
 
 #define MS  UINT64_C(1000000)
 #define KIB 1024u
@@ -38,10 +39,8 @@ static int data_received(void *user, weir_transport *t,
     return 0;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .data_received = data_received};
+static CALLBACKS(protocol, STREAM, .connection_made = made,
+                 .data_received = data_received);
 
 static void peer_writes(struct conn *c, size_t len)
 {

@@ -4,6 +4,7 @@
  * ring that breaks.
  */
 #define UNIT_RUN closing
+#include "tests/bind.h"
 #include "tests/fake/fake.h"
 #include "tests/statistics.h"
 #include "tests/walk.h"
@@ -41,13 +42,8 @@ static void lost(void *user, weir_transport *t, int err)
     weir_loop_stop(loop);
 }
 
-static const struct weir_protocol protocol = {
-    .size = sizeof(protocol),
-    .kind = WEIR_PROTOCOL_SUBPROCESS,
-    .connection_made = made,
-    .connection_lost = lost,
-    .process_exited = exited,
-};
+static CALLBACKS(protocol, SUBPROCESS, .connection_made = made,
+                 .connection_lost = lost, .process_exited = exited);
 
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)

@@ -5,6 +5,7 @@
  * has read a part of the file, all of it in one turn.
  */
 #include "subject.h"
+#include "tests/bind.h"
 #include "uring/sys.h"
 
 #define FILE_BYTES 1000u
@@ -40,13 +41,9 @@ static void lost(void *user, weir_transport *t, int err)
     note_lost(user, t, err);
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_BUFFERED,
-                                              .connection_made = made,
-                                              .get_buffer = get_buffer,
-                                              .buffer_updated = updated,
-                                              .release_buffer = take_back,
-                                              .connection_lost = lost};
+static CALLBACKS(protocol, BUFFERED, .connection_made = made,
+                 .get_buffer = get_buffer, .buffer_updated = updated,
+                 .release_buffer = take_back, .connection_lost = lost);
 
 static bool is_lost(void *arg)
 {

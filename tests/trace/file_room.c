@@ -6,6 +6,7 @@
  * must not make the loop look up much.
  */
 #include "subject.h"
+#include "tests/bind.h"
 #include "uring/sys.h"
 
 #define FILE_BYTES (4u << 20)
@@ -18,11 +19,7 @@ static void made(void *user, weir_transport *t)
         weir_transport_sendfile(t, file, 0, WEIR_TO_END, note_told, NULL));
 }
 
-static const struct weir_protocol protocol = {
-    .size = sizeof(protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = made,
-};
+static CALLBACKS(protocol, STREAM, .connection_made = made);
 
 /* The peer reads @step bytes at a time, until there are no more. */
 static void read_all(size_t step)

@@ -8,6 +8,7 @@
  */
 #include "adopt.h"
 #include "clock.h"
+#include "tests/bind.h"
 #include "uring/check.h"
 #include "uring/feature.h"
 
@@ -53,11 +54,8 @@ static void lost(void *user, weir_transport *t, int err)
     link->lost_ns = fake_now();
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .data_received = received,
-                                              .connection_lost = lost};
+static CALLBACKS(protocol, STREAM, .connection_made = made,
+                 .data_received = received, .connection_lost = lost);
 
 static void start(const struct fake_options *machine)
 {
@@ -231,11 +229,8 @@ static int keep(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-static const struct weir_protocol keeper = {.size = sizeof(keeper),
-                                            .kind = WEIR_PROTOCOL_STREAM,
-                                            .connection_made = made,
-                                            .data_received = keep,
-                                            .connection_lost = lost};
+static CALLBACKS(keeper, STREAM, .connection_made = made, .data_received = keep,
+                 .connection_lost = lost);
 
 UNIT(held_up, bytes_that_our_own_limit_leaves_in_the_kernel_are_no_idleness)
 {

@@ -9,6 +9,7 @@
 #define UNIT_RUN ending
 #include "adopt.h"
 #include "clock.h"
+#include "tests/bind.h"
 #include "tests/walk.h"
 
 #include <errno.h>
@@ -49,10 +50,8 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .data_received = received};
+static CALLBACKS(protocol, STREAM, .connection_made = made,
+                 .data_received = received);
 
 static void done(void *arg, int err, const struct weir_relay_record *record)
 {

@@ -8,6 +8,7 @@
 #define UNIT_RUN ending
 #include "adopt.h"
 #include "clock.h"
+#include "tests/bind.h"
 
 #include <errno.h>
 
@@ -31,9 +32,7 @@ static void made(void *user, weir_transport *t)
     *(weir_transport **)user = t;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made};
+static CALLBACKS(protocol, STREAM, .connection_made = made);
 
 static void done(void *arg, int err, const struct weir_relay_record *ret)
 {

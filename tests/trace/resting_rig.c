@@ -56,13 +56,9 @@ static void lost(void *user, weir_transport *t, int err)
     rig.lost_ns = fake_now();
 }
 
-const struct weir_protocol resting_protocol = {.size = sizeof(resting_protocol),
-                                               .kind = WEIR_PROTOCOL_STREAM,
-                                               .connection_made = made,
-                                               .data_received = data,
-                                               .fds_received = fds,
-                                               .eof_received = ended,
-                                               .connection_lost = lost};
+CALLBACKS(resting_protocol, STREAM, .connection_made = made,
+          .data_received = data, .fds_received = fds, .eof_received = ended,
+          .connection_lost = lost);
 
 void rig_open(void)
 {

@@ -5,6 +5,7 @@
  */
 #include "lib/loop/loop.h"
 #include "subject.h"
+#include "tests/bind.h"
 
 #define KIB UINT64_C(1024)
 
@@ -17,11 +18,8 @@ static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
     return weir_transport_write(t, buf->data, buf->len);
 }
 
-static const struct weir_protocol echoes = {.size = sizeof(echoes),
-                                            .kind = WEIR_PROTOCOL_STREAM,
-                                            .connection_made = note_made,
-                                            .data_received = echo,
-                                            .connection_lost = note_lost};
+static CALLBACKS(echoes, STREAM, .connection_made = note_made,
+                 .data_received = echo, .connection_lost = note_lost);
 
 static int create_stream(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)

@@ -7,6 +7,7 @@
  * itself releases what was written before the file, and that callback ends it.
  */
 #include "subject.h"
+#include "tests/bind.h"
 #include "uring/sys.h"
 
 #define FILE_BYTES 4000u
@@ -80,13 +81,9 @@ static void lost(void *user, weir_transport *t, int err)
     note_lost(user, t, err);
 }
 
-static const struct weir_protocol lender = {.size = sizeof(lender),
-                                            .kind = WEIR_PROTOCOL_BUFFERED,
-                                            .connection_made = note_made,
-                                            .connection_lost = lost,
-                                            .get_buffer = lend_little,
-                                            .buffer_updated = filled,
-                                            .release_buffer = returned};
+static CALLBACKS(lender, BUFFERED, .connection_made = note_made,
+                 .connection_lost = lost, .get_buffer = lend_little,
+                 .buffer_updated = filled, .release_buffer = returned);
 
 static void start(bool is_cancelled, int (*release)(weir_transport *t))
 {

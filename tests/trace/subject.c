@@ -5,6 +5,7 @@
  * There is one, so that the record is what the test's variables are.
  */
 #include "subject.h"
+#include "tests/bind.h"
 
 weir_loop *loop;
 weir_transport *transport;
@@ -88,21 +89,14 @@ void note_told(void *arg, weir_transport *t, int err, uint64_t sent)
     told_sent = sent;
 }
 
-const struct weir_protocol noting = {.size = sizeof(noting),
-                                     .kind = WEIR_PROTOCOL_STREAM,
-                                     .connection_made = note_made,
-                                     .data_received = note_data,
-                                     .eof_received = note_eof,
-                                     .connection_lost = note_lost};
+CALLBACKS(noting, STREAM, .connection_made = note_made,
+          .data_received = note_data, .eof_received = note_eof,
+          .connection_lost = note_lost);
 
-const struct weir_protocol lending = {.size = sizeof(lending),
-                                      .kind = WEIR_PROTOCOL_BUFFERED,
-                                      .connection_made = note_made,
-                                      .eof_received = note_eof,
-                                      .connection_lost = note_lost,
-                                      .get_buffer = lend,
-                                      .buffer_updated = note_filled,
-                                      .release_buffer = take_back};
+CALLBACKS(lending, BUFFERED, .connection_made = note_made,
+          .eof_received = note_eof, .connection_lost = note_lost,
+          .get_buffer = lend, .buffer_updated = note_filled,
+          .release_buffer = take_back);
 
 int subject_open(const struct fake_options *machine,
                  const struct weir_loop_options *limits,

@@ -51,15 +51,9 @@ static void wire_lost(void *user, weir_transport *t, int err)
     wire->lost_ns = fake_now();
 }
 
-static const struct weir_protocol wire_protocol = {
-    .size = sizeof(wire_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = wire_made,
-    .connection_lost = wire_lost,
-    .pause_writing = wire_pause,
-    .resume_writing = wire_resume,
-    .data_received = wire_received,
-};
+static CALLBACKS(wire_protocol, STREAM, .connection_made = wire_made,
+                 .connection_lost = wire_lost, .pause_writing = wire_pause,
+                 .resume_writing = wire_resume, .data_received = wire_received);
 
 static void wire_done(void *arg, int err, weir_transport *t)
 {

@@ -4,6 +4,7 @@
  * fake machine's.
  */
 #include "adopt.h"
+#include "tests/bind.h"
 #include "tests/statistics.h"
 
 #define S UINT64_C(1000000000)
@@ -20,9 +21,7 @@ static void made(void *user, weir_transport *t)
     transports[made_count++] = t;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made};
+static CALLBACKS(protocol, STREAM, .connection_made = made);
 
 static bool is_over(void *arg)
 {

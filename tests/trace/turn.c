@@ -9,6 +9,7 @@
 #define UNIT_RUN with_loop
 
 #include "adopt.h"
+#include "tests/bind.h"
 #include "tests/statistics.h"
 #include "uring/pool.h"
 
@@ -101,15 +102,11 @@ static int eof_received(void *user, weir_transport *t)
     return 0;
 }
 
-static const struct weir_protocol protocol = {
-    .size = sizeof(protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = connection_made,
-    .connection_lost = connection_lost,
-    .pause_writing = pause_writing,
-    .resume_writing = resume_writing,
-    .data_received = data_received,
-    .eof_received = eof_received};
+static CALLBACKS(protocol, STREAM, .connection_made = connection_made,
+                 .connection_lost = connection_lost,
+                 .pause_writing = pause_writing,
+                 .resume_writing = resume_writing,
+                 .data_received = data_received, .eof_received = eof_received);
 
 static bool is_made(void *arg)
 {

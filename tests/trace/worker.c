@@ -6,6 +6,7 @@
  * its buffer ends the connection with WEIR_EBADBUFFER. Neither shows to others.
  */
 #include "adopt.h"
+#include "tests/bind.h"
 #include "uring/feature.h"
 #include "uring/op.h"
 
@@ -51,11 +52,8 @@ static void lost(void *user, weir_transport *t, int err)
     conn->lost_err = err;
 }
 
-static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                              .kind = WEIR_PROTOCOL_STREAM,
-                                              .connection_made = made,
-                                              .data_received = received,
-                                              .connection_lost = lost};
+static CALLBACKS(protocol, STREAM, .connection_made = made,
+                 .data_received = received, .connection_lost = lost);
 
 static void turns(int count)
 {

@@ -7,6 +7,7 @@
  * pthread_create() and wr_sys_close() come here. Runs under ThreadSanitizer,
  * too.
  */
+#define UNIT_RUN with_wake
 #include "uring/closer.h"
 
 #include "tests/unit.h"
@@ -192,17 +193,25 @@ static void expect_caller_closes_without(unsigned allocs)
     finish();
 }
 
-UNIT(closer, without_memory_for_the_descriptors_the_caller_closes)
+static void with_wake(void (*body)(void))
+{
+    setup();
+    body();
+    finish();
+}
+
+UNIT_IN(closer, without_memory_for_the_descriptors_the_caller_closes,
+        unit_alone, void)
 {
     expect_caller_closes_without(1);
 }
 
-UNIT(closer, without_memory_for_itself_the_caller_closes)
+UNIT_IN(closer, without_memory_for_itself_the_caller_closes, unit_alone, void)
 {
     expect_caller_closes_without(2);
 }
 
-UNIT(closer, without_any_memory_the_caller_closes)
+UNIT_IN(closer, without_any_memory_the_caller_closes, unit_alone, void)
 {
     expect_caller_closes_without(3);
 }
@@ -210,7 +219,6 @@ UNIT(closer, without_any_memory_the_caller_closes)
 UNIT(closer, without_memory_the_caller_closes_while_older_ones_wait)
 {
     struct wr_closer *closer = NULL;
-    setup();
     close_some_slowly(&closer);
     failing_allocs = 1;
     close_some(&closer);
@@ -223,21 +231,18 @@ UNIT(closer, without_memory_the_caller_closes_while_older_ones_wait)
     cr_assert(!is_busy(closer));
     expect_closed(COUNT, 1);
     wr_closer_detach(&closer);
-    finish();
 }
 
 UNIT(closer, without_memory_the_caller_closes_what_has_no_owner)
 {
     const int fd = eventfd(0, EFD_CLOEXEC);
     const int other = eventfd(0, EFD_CLOEXEC);
-    setup();
     failing_allocs = 3;
     wr_closer_close_alone(&fd, 1);
     failing_allocs = 3;
     wr_closer_close_empty(other);
 
     expect_closed(2, 0);
-    finish();
 }
 
 /* ---- without threads ---- */
@@ -247,7 +252,6 @@ UNIT(closer, without_a_thread_the_caller_closes)
 {
     enum { TIMES = 20 };
     struct wr_closer *closer = NULL;
-    setup();
     for (int i = 1; i <= TIMES; i++) {
         failing_threads = 3; /* the second try is for a larger stack */
         close_some(&closer);
@@ -260,27 +264,23 @@ UNIT(closer, without_a_thread_the_caller_closes)
     wait_until_threads_have_closed(COUNT);
     expect_closed(TIMES * COUNT, COUNT);
     wr_closer_detach(&closer);
-    finish();
 }
 
 UNIT(closer, a_thread_may_need_a_larger_stack)
 {
     struct wr_closer *closer = NULL;
-    setup();
     failing_threads = 1;
     close_some(&closer);
     wait_until_threads_have_closed(COUNT);
 
     expect_closed(0, COUNT);
     wr_closer_detach(&closer);
-    finish();
 }
 
 UNIT(closer, without_another_thread_they_wait_for_the_one_there_is)
 {
     struct wr_closer *slow = NULL;
     struct wr_closer *closer = NULL;
-    setup();
     close_some_slowly(&slow);
     failing_threads = 3;
     close_some(&closer);
@@ -294,19 +294,16 @@ UNIT(closer, without_another_thread_they_wait_for_the_one_there_is)
     expect_closed(0, 1 + COUNT);
     wr_closer_detach(&slow);
     wr_closer_detach(&closer);
-    finish();
 }
 
 UNIT(closer, without_a_thread_the_caller_closes_what_has_no_owner)
 {
     const int fd = eventfd(0, EFD_CLOEXEC);
     const int other = eventfd(0, EFD_CLOEXEC);
-    setup();
     failing_threads = 3;
     wr_closer_close_alone(&fd, 1);
     failing_threads = 3;
     wr_closer_close_empty(other);
 
     expect_closed(2, 0);
-    finish();
 }

@@ -3,6 +3,7 @@
  * named and dropped at random, memory that fails, and release callbacks that
  * push again.
  */
+#define UNIT_RUN with_queue
 #include "lib/base/datagramq.h"
 
 #include "tests/unit/random.h"
@@ -37,23 +38,6 @@ static uint8_t memory[LEN_MAX + 256];
 static void nothing_released(struct wr_account *released)
 {
     cr_assert_eq(released, &account);
-}
-
-static void setup(void)
-{
-    allocator_init(&allocator);
-    wr_blocks_init(&blocks, &allocator.hooks);
-    memset(&pool, 0, sizeof(pool));
-    pool.blocks = &blocks;
-    wr_slab_init(&pool.leases, &allocator.hooks, sizeof(weir_lease));
-    account = (struct wr_account){.released = nothing_released};
-    wr_datagramq_init(&queue);
-    model_first = 0;
-    model_count = 0;
-    refs_out = 0;
-    for (size_t i = 0; i < sizeof(memory); i++) {
-        memory[i] = (uint8_t)i;
-    }
 }
 
 static void release(void *arg)
@@ -158,8 +142,22 @@ static void check(void)
     expect_eq(wr_datagramq_is_empty(&queue), model_count == 0);
 }
 
-static void teardown(void)
+static void with_queue(void (*body)(void))
 {
+    allocator_init(&allocator);
+    wr_blocks_init(&blocks, &allocator.hooks);
+    memset(&pool, 0, sizeof(pool));
+    pool.blocks = &blocks;
+    wr_slab_init(&pool.leases, &allocator.hooks, sizeof(weir_lease));
+    account = (struct wr_account){.released = nothing_released};
+    wr_datagramq_init(&queue);
+    model_first = 0;
+    model_count = 0;
+    refs_out = 0;
+    for (size_t i = 0; i < sizeof(memory); i++) {
+        memory[i] = (uint8_t)i;
+    }
+    body();
     allocator.fail_at = 0;
     while (model_count > 0) {
         pop();
@@ -174,17 +172,13 @@ static void teardown(void)
 
 UNIT(datagramq, an_empty_queue_holds_no_memory)
 {
-    setup();
-
     check();
     expect_eq(allocator.calls, 0);
-    teardown();
 }
 
 UNIT(datagramq, small_ones_share_a_block)
 {
     const struct model small = {.len = 64, .port = 9};
-    setup();
 
     for (int i = 0; i < 64; i++) {
         expect_eq(push(&small), 0);
@@ -192,27 +186,23 @@ UNIT(datagramq, small_ones_share_a_block)
 
     expect_eq(allocator.calls, 1);
     check();
-    teardown();
 }
 
 UNIT(datagramq, an_empty_one_is_a_datagram)
 {
     const struct model empty = {.len = 0, .port = 9};
-    setup();
 
     expect_eq(push(&empty), 0);
     expect_eq(push(&empty), 0);
     check();
     pop();
     check();
-    teardown();
 }
 
 UNIT(datagramq, without_memory_nothing_is_queued)
 {
     const struct model large = {.len = 60000, .port = 9};
     const struct model ref = {.len = 60000, .kind = WR_OUTGOING_REF};
-    setup();
 
     allocator.fail_at = allocator.calls + 1;
     expect_eq(push(&large), -ENOMEM);
@@ -224,7 +214,6 @@ UNIT(datagramq, without_memory_nothing_is_queued)
     allocator.fail_at = allocator.calls + 1;
     expect_eq(push(&large), -ENOMEM);
     check();
-    teardown();
 }
 
 static void push_again(void *arg)
@@ -243,14 +232,12 @@ UNIT(datagramq, a_release_callback_may_push)
         .release = push_again,
         .release_arg = (void *)(uintptr_t)&small,
     };
-    setup();
 
     expect_eq(wr_datagramq_push(&queue, &blocks, &parts), 0);
     expect_eq(wr_datagramq_pop(&queue, &blocks), 1 + WEIR_DATAGRAM_COST);
 
     expect_eq(model_count, 1);
     check();
-    teardown();
 }
 
 static struct model random_model(struct unit_random *random)
@@ -271,7 +258,6 @@ static struct model random_model(struct unit_random *random)
 UNIT(datagramq, is_as_its_model_at_random)
 {
     struct unit_random random = unit_random_new();
-    setup();
 
     for (int step = 0; step < 20000; step++) {
         const bool grows = step / 400 % 2 == 0;
@@ -286,6 +272,4 @@ UNIT(datagramq, is_as_its_model_at_random)
             check();
         }
     }
-
-    teardown();
 }

@@ -4,6 +4,7 @@
  * The registers that survive a call are filled with values which belong to one
  * fiber, on both sides of a switch, and compared afterwards.
  */
+#define UNIT_RUN with_stacks
 #include "lib/task/fiber.h"
 #include "tests/death.h"
 
@@ -19,8 +20,10 @@ static void begin(void)
     wr_stacks_init(&stacks, &allocator.hooks);
 }
 
-static void end(void)
+static void with_stacks(void (*body)(void))
 {
+    begin();
+    body();
     wr_stacks_fini(&stacks);
     allocator_check(&allocator);
 }
@@ -61,7 +64,6 @@ static void count_to_goal(void *arg)
 UNIT(fiber, runs_between_enter_and_leave)
 {
     struct counting one = {.goal = 3};
-    begin();
     make(&one.fiber, count_to_goal, &one);
     expect_eq(one.count, 0);
     for (unsigned i = 1; i <= 3; i++) {
@@ -72,22 +74,18 @@ UNIT(fiber, runs_between_enter_and_leave)
     wr_fiber_enter(&one.fiber);
     cr_assert(one.is_done);
     drop(&one.fiber);
-    end();
 }
 
 UNIT(fiber, one_that_never_ran_can_be_dropped)
 {
     struct counting one = {.goal = 3};
-    begin();
     make(&one.fiber, count_to_goal, &one);
     drop(&one.fiber);
     expect_eq(one.count, 0);
-    end();
 }
 
 UNIT(fiber, a_stack_serves_one_after_another)
 {
-    begin();
     for (unsigned i = 0; i < 1000; i++) {
         struct counting one = {.goal = i % 5};
         make(&one.fiber, count_to_goal, &one);
@@ -98,7 +96,6 @@ UNIT(fiber, a_stack_serves_one_after_another)
         drop(&one.fiber);
     }
     expect_eq(stacks.stack_count, 1);
-    end();
 }
 
 /* ---- locals ---- */
@@ -147,7 +144,6 @@ UNIT(fiber, locals_of_many_survive_when_they_take_turns)
 {
     enum { COUNT = 500 };
     static struct adding all[COUNT];
-    begin();
     for (unsigned i = 0; i < COUNT; i++) {
         all[i].seed = i;
         make(&all[i].fiber, add, &all[i]);
@@ -167,7 +163,6 @@ UNIT(fiber, locals_of_many_survive_when_they_take_turns)
         expect_eq(all[i].sum, expected_sum(i, i % 20), "fiber %u", i);
         drop(&all[i].fiber);
     }
-    end();
 }
 
 /* ---- alignment ---- */
@@ -192,7 +187,6 @@ UNIT(fiber, its_stack_is_aligned)
 {
     enum { COUNT = 40 };
     static struct aligned all[COUNT];
-    begin();
     for (unsigned i = 0; i < COUNT; i++) {
         make(&all[i].fiber, look_at_address, &all[i]);
         wr_fiber_enter(&all[i].fiber);
@@ -201,7 +195,6 @@ UNIT(fiber, its_stack_is_aligned)
     for (unsigned i = 0; i < COUNT; i++) {
         drop(&all[i].fiber);
     }
-    end();
 }
 
 /* ---- registers ---- */
@@ -242,7 +235,6 @@ UNIT(fiber, registers_survive_on_both_sides)
 {
     struct registers first = {.value = 0x1111111100000000};
     struct registers second = {.value = 0x2222222200000000};
-    begin();
     make(&first.fiber, run_registers, &first);
     make(&second.fiber, run_registers, &second);
     for (uint64_t i = 0; i < 4; i++) {
@@ -258,7 +250,6 @@ UNIT(fiber, registers_survive_on_both_sides)
     }
     drop(&first.fiber);
     drop(&second.fiber);
-    end();
 }
 
 #endif
@@ -327,7 +318,6 @@ static void round_upward(void *arg)
 UNIT(fiber, rounding_belongs_to_the_fiber)
 {
     struct rounding one = {.was_upward = true};
-    begin();
     make(&one.fiber, round_upward, &one);
     for (int i = 0; i < 2; i++) {
         wr_fiber_enter(&one.fiber);
@@ -338,7 +328,6 @@ UNIT(fiber, rounding_belongs_to_the_fiber)
     cr_assert(one.is_upward[0]);
     cr_assert(one.is_upward[1]);
     drop(&one.fiber);
-    end();
 }
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "lib/transport/outbox.h"
 
+#include "tests/bind.h"
 #include "tests/death.h"
 #include "tests/walk.h"
 
@@ -66,12 +67,8 @@ static void resume_writing(void *user, weir_transport *of)
     }
 }
 
-static const struct weir_protocol protocol = {
-    .size = sizeof(protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .pause_writing = pause_writing,
-    .resume_writing = resume_writing,
-};
+static CALLBACKS(protocol, STREAM, .pause_writing = pause_writing,
+                 .resume_writing = resume_writing);
 
 static void setup(void)
 {

@@ -3,6 +3,7 @@
  * grows, and one that cannot. That a descriptor of a transport is refused where
  * the program may watch its own is in contract/watch_owned.c.
  */
+#define UNIT_RUN with_owned
 #include "lib/loop/owned.h"
 
 #include "tests/walk.h"
@@ -12,14 +13,11 @@
 static struct test_allocator memory;
 static struct wr_owned owned;
 
-static void setup(void)
+static void with_owned(void (*body)(void))
 {
     allocator_init(&memory);
     owned = (struct wr_owned){.words = NULL};
-}
-
-static void teardown(void)
-{
+    body();
     wr_owned_free(&owned, &memory.hooks);
     allocator_check(&memory);
 }
@@ -32,7 +30,6 @@ static void add(int fd)
 
 UNIT(owned, a_number_is_had_from_its_adding_to_its_removal)
 {
-    setup();
     cr_assert(!wr_owned_has(&owned, 64));
 
     add(64);
@@ -43,12 +40,10 @@ UNIT(owned, a_number_is_had_from_its_adding_to_its_removal)
 
     wr_owned_remove(&owned, 64);
     cr_assert(!wr_owned_has(&owned, 64));
-    teardown();
 }
 
 UNIT(owned, room_for_a_large_number_keeps_the_others)
 {
-    setup();
     add(0);
     add(255);
 
@@ -59,12 +54,10 @@ UNIT(owned, room_for_a_large_number_keeps_the_others)
     cr_assert(wr_owned_has(&owned, 1 << 20));
     cr_assert(!wr_owned_has(&owned, 256));
     cr_assert(!wr_owned_has(&owned, INT32_MAX));
-    teardown();
 }
 
 UNIT(owned, without_memory_for_more_room_nothing_has_changed)
 {
-    setup();
     add(7);
     memory.fail_at = memory.calls + 1;
 
@@ -73,5 +66,4 @@ UNIT(owned, without_memory_for_more_room_nothing_has_changed)
     memory.fail_at = 0;
     cr_assert(wr_owned_has(&owned, 7));
     cr_assert(!wr_owned_has(&owned, 100000));
-    teardown();
 }

@@ -4,6 +4,7 @@
  * Leases are looked at as counts: who is charged, who keeps whom, and what is
  * left in the end. tests/trace/pool.c has the buffers that the kernel fills.
  */
+#define UNIT_RUN with_pool
 #include "uring/lease.h"
 
 #include "tests/death.h"
@@ -43,11 +44,17 @@ static void teardown(void)
     allocator_check(&allocator);
 }
 
+static void with_pool(void (*body)(void))
+{
+    setup();
+    body();
+    teardown();
+}
+
 /* ---- leases ---- */
 
 UNIT(pool, a_copy_is_charged_until_its_last_reference_goes)
 {
-    setup();
     weir_lease *lease = wr_lease_copy(&pool, &account, "weir", 4);
     expect_eq(memcmp(lease->data, "weir", 4), 0);
     expect_eq(lease->len, 4);
@@ -62,18 +69,15 @@ UNIT(pool, a_copy_is_charged_until_its_last_reference_goes)
     wr_lease_unref(lease);
 
     expect_eq(released_count, 1);
-    teardown();
 }
 
 UNIT(pool, an_account_that_did_not_ask_is_not_told)
 {
-    setup();
     account.notify_released = false;
 
     wr_lease_unref(wr_lease_copy(&pool, &account, "weir", 4));
 
     expect_eq(released_count, 0);
-    teardown();
 }
 
 /* A lease of the pool's own where @arg is something. */
@@ -96,7 +100,8 @@ static void lease_without(void *arg)
     teardown();
 }
 
-UNIT(pool, a_copy_without_memory_is_nothing_wherever_it_fails)
+UNIT_IN(pool, a_copy_without_memory_is_nothing_wherever_it_fails, unit_alone,
+        void)
 {
     /* The block, then the lease. */
     expect_eq(walk_allocations(&allocator, lease_without, NULL), 2);
@@ -104,7 +109,6 @@ UNIT(pool, a_copy_without_memory_is_nothing_wherever_it_fails)
 
 UNIT(pool, a_slice_keeps_the_whole_and_is_not_charged_again)
 {
-    setup();
     weir_lease *whole = wr_lease_copy(&pool, &account, "abcdef", 6);
 
     weir_lease *slice = wr_lease_slice(whole, whole->data + 2, 3);
@@ -119,12 +123,10 @@ UNIT(pool, a_slice_keeps_the_whole_and_is_not_charged_again)
     wr_lease_unref(slice);
     expect_eq(released_count, 1);
     expect_eq(wr_pool_leases_out(&pool), 0);
-    teardown();
 }
 
 UNIT(pool, a_slice_of_a_slice_is_a_slice_of_the_whole)
 {
-    setup();
     weir_lease *whole = wr_lease_copy(&pool, &account, "abcdef", 6);
     wr_lease_ref(whole);
     weir_lease *outer = wr_lease_slice(whole, whole->data + 1, 4);
@@ -141,11 +143,10 @@ UNIT(pool, a_slice_of_a_slice_is_a_slice_of_the_whole)
 
     expect_eq(released_count, 1);
     expect_eq(wr_pool_leases_out(&pool), 0);
-    teardown();
 }
 
 /* Three references end in every order; the charge goes with the last. */
-UNIT(pool, references_may_end_in_any_order)
+UNIT_IN(pool, references_may_end_in_any_order, unit_alone, void)
 {
     static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
                                      {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -174,7 +175,6 @@ UNIT(pool, a_slice_without_memory_leaves_the_reference_to_the_caller)
 {
     weir_lease *leases[1000];
     int count = 0;
-    setup();
     do {
         leases[count++] = wr_lease_copy(&pool, &account, "ab", 2);
     } while (pool.leases.used_count < pool.leases.total_count);
@@ -186,7 +186,6 @@ UNIT(pool, a_slice_without_memory_leaves_the_reference_to_the_caller)
     while (count > 0) {
         wr_lease_unref(leases[--count]);
     }
-    teardown();
 }
 
 static int own_ended_count;
@@ -199,7 +198,6 @@ static void own_released(struct wr_account *of)
 
 UNIT(pool, a_lease_of_the_pools_own_is_not_charged)
 {
-    setup();
     weir_lease *lease = wr_lease_own(&pool, 1000);
     expect_geq(lease->len, 1000);
     expect_eq(lease->data, lease->block->data);
@@ -215,12 +213,10 @@ UNIT(pool, a_lease_of_the_pools_own_is_not_charged)
 
     expect_eq(pool.own.lease_count, 0);
     expect_eq(pool.own.held_bytes, 0);
-    teardown();
 }
 
 UNIT(pool, the_end_of_its_own_leases_is_told_when_that_is_asked_for)
 {
-    setup();
     own_ended_count = 0;
     pool.own.released = own_released;
     wr_lease_unref(wr_lease_own(&pool, 1));
@@ -230,17 +226,16 @@ UNIT(pool, the_end_of_its_own_leases_is_told_when_that_is_asked_for)
     wr_lease_unref(wr_lease_own(&pool, 1));
 
     expect_eq(own_ended_count, 1);
-    teardown();
 }
 
-UNIT(pool, an_own_lease_without_memory_is_nothing_wherever_it_fails)
+UNIT_IN(pool, an_own_lease_without_memory_is_nothing_wherever_it_fails,
+        unit_alone, void)
 {
     expect_eq(walk_allocations(&allocator, lease_without, &pool), 2);
 }
 
 UNIT(pool, compacting_what_pins_no_buffer_does_nothing)
 {
-    setup();
     weir_lease *lease = wr_lease_copy(&pool, &account, "abc", 3);
     const uint8_t *data = lease->data;
     wr_lease_ref(lease);
@@ -254,7 +249,6 @@ UNIT(pool, compacting_what_pins_no_buffer_does_nothing)
     expect_eq(pool.copied_bytes, 3);
     wr_lease_unref(lease);
     wr_lease_unref(slice);
-    teardown();
 }
 
 UNIT_ABORTS(pool, giving_back_what_was_given_back_aborts, "lease->refs > 0")

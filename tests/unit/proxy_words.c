@@ -3,6 +3,7 @@
  * target gets, which values are refused and why, and which configurations are
  * no whole. Flags and files use the same functions.
  */
+#define UNIT_RUN with_config
 #include "tests/unit.h"
 #include "tools/weir-proxy/words.h"
 
@@ -24,21 +25,17 @@ static void refuses(const char *name, const char *value, const char *reason)
                        why);
 }
 
-static void begin(void)
+static void with_config(void (*body)(void))
 {
     config_init(&config);
     says("listen", "tcp://127.0.0.1:1");
     says("to", "tcp://127.0.0.1:2,tcp://127.0.0.1:3");
-}
-
-static void end(void)
-{
+    body();
     config_free(&config);
 }
 
 UNIT(proxy_words, a_word_is_about_what_was_begun_last)
 {
-    begin();
     says("weight", "7");
     says("balance", "leastconn");
     says("idle-timeout", "3s");
@@ -51,12 +48,10 @@ UNIT(proxy_words, a_word_is_about_what_was_begun_last)
     expect_eq(service->idle_timeout_ns, 3000000000);
     cr_assert(config_check(&config, why), "%s", why);
     cr_assert_str_eq(service->name, "tcp://127.0.0.1:1");
-    end();
 }
 
 UNIT(proxy_words, texts_of_checks_have_escapes)
 {
-    begin();
     says("check-send", "PING\\r\\n\\\\\\x7fA\\xfF\\t");
     cr_assert_str_eq(config_route(&config)->check_send, "PING\r\n\\\x7f"
                                                         "A\xff\t");
@@ -64,12 +59,10 @@ UNIT(proxy_words, texts_of_checks_have_escapes)
     refuses("check-expect", "\\", "is no escape");
     refuses("check-expect", "\\x00", "is no escape");
     refuses("check-expect", "\\x1", "is no escape");
-    end();
 }
 
 UNIT(proxy_words, an_address_behind_a_target_begins_the_next_service)
 {
-    begin();
     says("listen", "tcp://127.0.0.1:4");
     says("listen", "unix:/run/a");
     says("to", "unix:/run/b");
@@ -77,7 +70,6 @@ UNIT(proxy_words, an_address_behind_a_target_begins_the_next_service)
     expect_eq(config.services[0].listen_count, 1);
     expect_eq(config.services[1].listen_count, 2);
     cr_assert(config_check(&config, why), "%s", why);
-    end();
 }
 
 UNIT(proxy_words, a_route_has_targets_and_settings_of_its_own)
@@ -102,7 +94,6 @@ UNIT(proxy_words, a_route_has_targets_and_settings_of_its_own)
     expect_eq(service->routes[1].balance, BALANCE_ROUNDROBIN);
     cr_assert_str_eq(service->keys.texts[0], "a.pem");
     cr_assert_str_eq(service->keys.texts[1], "b.key");
-    end();
 }
 
 UNIT(proxy_words, a_first_route_without_targets_is_none)
@@ -114,7 +105,6 @@ UNIT(proxy_words, a_first_route_without_targets_is_none)
     says("to", "tcp://127.0.0.1:2");
     cr_assert(config_check(&config, why), "%s", why);
     expect_eq(config_service(&config)->route_count, 1);
-    end();
 }
 
 UNIT(proxy_words, words_before_the_first_route_are_for_all_routes)
@@ -137,12 +127,10 @@ UNIT(proxy_words, words_before_the_first_route_are_for_all_routes)
     cr_assert(service->routes[1].passes_tls);
     cr_assert_str_eq(service->routes[0].check_path, "/a");
     cr_assert_str_eq(service->routes[1].check_path, "/a");
-    end();
 }
 
 UNIT(proxy_words, queues_and_checks_have_forms_of_their_own)
 {
-    begin();
     says("queue", "500:2s");
     says("check", "2500ms");
     const struct config_route *route = config_route(&config);
@@ -155,7 +143,6 @@ UNIT(proxy_words, queues_and_checks_have_forms_of_their_own)
     says("queue", "7");
     expect_eq(route->queue_limit, 7);
     expect_eq(route->queue_timeout_ns, 2000000000);
-    end();
 }
 
 UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
@@ -196,11 +183,9 @@ UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
         {"nothing-like-it", "1", "there is no word 'nothing-like-it'"},
     };
 
-    begin();
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         refuses(wrong[i].name, wrong[i].value, wrong[i].reason);
     }
-    end();
 }
 
 UNIT(proxy_words, words_before_what_they_are_about_are_refused)
@@ -213,7 +198,6 @@ UNIT(proxy_words, words_before_what_they_are_about_are_refused)
     says("listen", "tls://127.0.0.1:1");
     refuses("weight", "1", "comes after the 'to'");
     refuses("key", "a", "comes after the cert");
-    end();
 }
 
 /* The words of a configuration, name and value in turn, and why it is no
@@ -227,13 +211,14 @@ static void is_incomplete(const char *const *words_said, const char *reason)
     why[0] = '\0';
     cr_assert_not(config_check(&config, why), "'%s'", reason);
     cr_assert_not_null(strstr(why, reason), "said: %s", why);
-    end();
+    config_free(&config);
 }
 
 #define INCOMPLETE(reason, ...)                                                \
     is_incomplete((const char *const[]){__VA_ARGS__, NULL}, reason)
 
-UNIT(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks)
+UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
+        unit_alone, void)
 {
     INCOMPLETE("nothing to do", "threads", "2");
     INCOMPLETE("has no target", "listen", "tcp://127.0.0.1:1");

@@ -5,6 +5,7 @@
  *
  * Each test has a folder of its own, which it removes.
  */
+#define UNIT_RUN with_folder
 #include "tests/tls/rig.h"
 
 #include <errno.h>
@@ -28,12 +29,6 @@ static const char *files_in(const char *name)
     return path;
 }
 
-static void files_make(void)
-{
-    snprintf(folder, sizeof(folder), "/tmp/weir-tls-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-}
-
 static void files_write(const char *name, const char *text)
 {
     FILE *file = fopen(files_in(name), "we");
@@ -49,8 +44,11 @@ static void files_link(const char *target, const char *name)
     cr_assert_eq(symlink(path, files_in(name)), 0);
 }
 
-static void files_remove(void)
+static void with_folder(void (*body)(void))
 {
+    snprintf(folder, sizeof(folder), "/tmp/weir-tls-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    body();
     for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
         if (unlink(files_in(entries[i])) < 0) {
             rmdir(files_in(entries[i]));
@@ -94,7 +92,6 @@ static void files_connect(const struct weir_tls_options *client_options,
 UNIT(tls_files, the_authorities_of_a_folder_are_trusted)
 {
     const struct weir_tls_options client = files_client();
-    files_make();
     files_link(tls_file("tls-matrix/trusted.pem"), "authority.pem");
     files_write("README", "These are authorities.\n");
     cr_assert_eq(mkdir(files_in("subfolder"), 0700), 0);
@@ -103,24 +100,20 @@ UNIT(tls_files, the_authorities_of_a_folder_are_trusted)
     files_link(tls_file("ca.pem"), "0a1b2c3d.0");
 
     files_connect(&client, 0, 0);
-    files_remove();
 }
 
 UNIT(tls_files, a_folder_may_stand_beside_a_file)
 {
     struct weir_tls_options client = files_client();
-    files_make();
     files_link(tls_file("tls-matrix/trusted.pem"), "authority.pem");
     client.authorities.file = tls_file("ca.pem");
 
     files_connect(&client, 0, 0);
-    files_remove();
 }
 
 UNIT(tls_files, a_folder_without_an_authority_is_refused)
 {
     struct weir_tls_options client = files_client();
-    files_make();
     files_refuse(&client, WEIR_ETLSFILE, folder);
     files_write("README", "There is none.\n");
     files_link(tls_file("ca.pem"), ".hidden.pem");
@@ -131,13 +124,11 @@ UNIT(tls_files, a_folder_without_an_authority_is_refused)
     files_refuse(&client, -ENOENT, "/tmp/weir-no-such-folder");
     client.authority_folder = tls_file("ca.pem");
     files_refuse(&client, -ENOTDIR, "ca.pem");
-    files_remove();
 }
 
 UNIT(tls_files, a_certificate_in_a_folder_that_is_none_is_named)
 {
     const struct weir_tls_options client = files_client();
-    files_make();
     files_link(tls_file("ca.pem"), "authority.pem");
     files_write("broken.pem", "-----BEGIN CERTIFICATE-----\n"
                               "bm90aGluZw==\n"
@@ -147,7 +138,6 @@ UNIT(tls_files, a_certificate_in_a_folder_that_is_none_is_named)
     unlink(files_in("broken.pem"));
     files_write("broken.pem", "");
     files_refuse(&client, WEIR_ETLSFILE, files_in("broken.pem"));
-    files_remove();
 }
 
 UNIT(tls_files, a_server_takes_the_authorities_of_its_clients_from_a_folder)
@@ -156,14 +146,12 @@ UNIT(tls_files, a_server_takes_the_authorities_of_its_clients_from_a_folder)
     weir_tls_context *context = NULL;
     server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     files_refuse(&server, -EINVAL, "authorities");
-    files_make();
     files_link(tls_file("ca.pem"), "authority.pem");
     server.authority_folder = folder;
 
     expect_eq(weir_tls_context_new(&server, &context, NULL, 0), 0);
 
     weir_tls_context_unref(context);
-    files_remove();
 }
 
 /* Debian's list of authorities has nine of the serial number 0. A folder that
@@ -172,7 +160,6 @@ UNIT(tls_files, an_authority_with_the_serial_number_0_is_trusted)
 {
     struct weir_tls_options client = files_client();
     struct weir_tls_options server = tls_options(true);
-    files_make();
     files_link(tls_file("tls-matrix/zero.pem"), "authority.pem");
     files_link(tls_file("tls-matrix/zero.pem"), "0a1b2c3d.0");
     files_link(tls_file("tls-matrix/trusted.pem"), "trusted.pem");
@@ -180,7 +167,6 @@ UNIT(tls_files, an_authority_with_the_serial_number_0_is_trusted)
     server.key.file = tls_file("tls-matrix/zero-serial.key");
     tls_pair_join(&pair, &client, &server, NULL);
     tls_pair_end(&pair, 0, 0);
-    files_remove();
 }
 
 /* ---- lists of revocations ---- */
@@ -199,7 +185,6 @@ static void files_show(const struct weir_tls_options *client, const char *name,
 UNIT(tls_files, authorities_of_a_folder_sign_lists_of_revocations)
 {
     struct weir_tls_options client = files_client();
-    files_make();
     files_link(tls_file("tls-matrix/trusted.pem"), "authority.pem");
     files_link(tls_file("ca.pem"), "0a1b2c3d.0");
     files_show(&client, "revoked", 0);
@@ -210,24 +195,21 @@ UNIT(tls_files, authorities_of_a_folder_sign_lists_of_revocations)
     files_show(&client, "revoked", WEIR_ETLSREVOKED);
     files_show(&client, "revoked-issuer", WEIR_ETLSREVOKED);
     files_connect(&client, WEIR_ETLSNOCRL, WEIR_ETLSALERT);
-    files_remove();
 }
 
 /* It may be that of an issuer which the peer will show. */
 UNIT(tls_files, a_list_of_an_issuer_that_is_not_trusted_is_taken)
 {
     struct weir_tls_options client = files_client();
-    files_make();
     files_link(tls_file("ca.pem"), "authority.pem");
     client.revocations.file = tls_file("tls-matrix/authority.crl");
 
     files_connect(&client, WEIR_ETLSNOCRL, WEIR_ETLSALERT);
-    files_remove();
 }
 
 /* ---- errors ---- */
 
-UNIT(tls_files, an_error_names_the_file_and_the_reason)
+UNIT_IN(tls_files, an_error_names_the_file_and_the_reason, unit_alone, void)
 {
     struct weir_tls_options server = tls_options(true);
     server.certificate.file = "/tmp/weir-no-such.pem";
@@ -247,7 +229,8 @@ UNIT(tls_files, an_error_names_the_file_and_the_reason)
     files_refuse(&server, WEIR_ETLSFILE, "key: /dev/null: ");
 }
 
-UNIT(tls_files, an_error_of_a_certificate_by_name_names_its_file)
+UNIT_IN(tls_files, an_error_of_a_certificate_by_name_names_its_file, unit_alone,
+        void)
 {
     struct weir_tls_identity identity = {
         .size = sizeof(identity),
@@ -267,7 +250,7 @@ UNIT(tls_files, an_error_of_a_certificate_by_name_names_its_file)
     expect_eq(weir_tls_context_new(&server, &context, NULL, 0), -EINVAL);
 }
 
-UNIT(tls_files, an_encrypted_key_is_told_apart)
+UNIT_IN(tls_files, an_encrypted_key_is_told_apart, unit_alone, void)
 {
     static const char key[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
                               "MIGbMFcGCSqGSIb3DQEFDTBK\n"

@@ -13,16 +13,8 @@ enum { CHOICES = 10000, PEERS_MAX = 8 };
 
 static struct wr_candidate_upstream peers[PEERS_MAX];
 static size_t peer_count;
-static struct wr_random dice;
+static struct wr_random dice = {.state = 7};
 static uint32_t counts[PEERS_MAX];
-
-static void start(void)
-{
-    memset(peers, 0, sizeof(peers));
-    memset(counts, 0, sizeof(counts));
-    peer_count = 0;
-    dice.state = 7;
-}
 
 static struct wr_candidate_upstream *add(uint32_t weight)
 {
@@ -66,7 +58,6 @@ static void expect_about(uint32_t count, uint32_t expected, uint32_t within)
 UNIT(upstream_choose, round_robin_is_exact_and_mixes_the_weights)
 {
     char order[8] = "";
-    start();
     add(5);
     add(1);
     add(1);
@@ -84,7 +75,6 @@ UNIT(upstream_choose, round_robin_is_exact_and_mixes_the_weights)
 
 UNIT(upstream_choose, round_robin_leaves_out_the_full_and_the_excluded)
 {
-    start();
     add(1)->is_full = true;
     add(1)->is_excluded = true;
     add(3);
@@ -101,7 +91,6 @@ UNIT(upstream_choose, round_robin_leaves_out_the_full_and_the_excluded)
 
 UNIT(upstream_choose, the_fewest_connections_for_the_weight_win)
 {
-    start();
     add(1)->active = 10;
     add(4)->active = 30; /* 7.5 for each of the weight */
     add(2)->active = 16;
@@ -112,7 +101,6 @@ UNIT(upstream_choose, the_fewest_connections_for_the_weight_win)
 
 UNIT(upstream_choose, equally_busy_ones_take_turns_by_weight)
 {
-    start();
     add(1);
     add(3);
     add(1)->active = 1;
@@ -126,7 +114,6 @@ UNIT(upstream_choose, equally_busy_ones_take_turns_by_weight)
 
 UNIT(upstream_choose, least_connections_fill_by_weight)
 {
-    start();
     add(1);
     add(2);
     add(5);
@@ -143,7 +130,6 @@ UNIT(upstream_choose, least_connections_fill_by_weight)
 
 UNIT(upstream_choose, of_two_draws_the_less_busy_one_is_taken)
 {
-    start();
     add(1)->active = 9;
     add(1)->active = 1;
     for (int i = 0; i < 100; i++) {
@@ -160,7 +146,6 @@ UNIT(upstream_choose, of_two_draws_the_less_busy_one_is_taken)
 
 UNIT(upstream_choose, draws_go_by_weight)
 {
-    start();
     for (uint32_t i = 0; i < 4; i++) {
         add(i == 0 ? 3 : 1);
     }
@@ -177,7 +162,6 @@ UNIT(upstream_choose, draws_go_by_weight)
 UNIT(upstream_choose, a_seed_repeats_all_draws)
 {
     int first[64];
-    start();
     for (uint32_t i = 0; i < 5; i++) {
         add(1 + i);
     }
@@ -194,7 +178,6 @@ UNIT(upstream_choose, a_seed_repeats_all_draws)
 
 UNIT(upstream_choose, keys_spread_by_weight)
 {
-    start();
     add(1);
     add(2);
     add(3);
@@ -211,7 +194,6 @@ UNIT(upstream_choose, a_new_upstream_takes_its_share_of_keys_and_moves_no_other)
 {
     static int before[CHOICES];
     uint32_t moved = 0;
-    start();
     for (int i = 0; i < 7; i++) {
         add(1);
     }
@@ -232,7 +214,6 @@ UNIT(upstream_choose, a_new_upstream_takes_its_share_of_keys_and_moves_no_other)
 UNIT(upstream_choose, keys_of_one_that_is_gone_spread_and_no_other_moves)
 {
     static int before[CHOICES];
-    start();
     for (int i = 0; i < 5; i++) {
         add(1);
     }
@@ -262,7 +243,6 @@ UNIT(upstream_choose, the_hash_is_the_same_everywhere)
 {
     static const char expected[] = "320131";
     char got[sizeof(expected)] = "";
-    start();
     for (int i = 0; i < 4; i++) {
         add((uint32_t)i + 1);
     }
@@ -279,7 +259,6 @@ UNIT(upstream_choose, the_hash_is_the_same_everywhere)
 
 UNIT(upstream_choose, backups_and_ejected_ones_come_last)
 {
-    start();
     add(1)->tier = WR_TIER_EJECTED_BACKUP;
     add(1)->tier = WR_TIER_EJECTED;
     add(1)->tier = WR_TIER_BACKUP;
@@ -296,7 +275,6 @@ UNIT(upstream_choose, backups_and_ejected_ones_come_last)
 
 UNIT(upstream_choose, a_full_primary_is_waited_for_and_no_backup_taken)
 {
-    start();
     add(1)->is_full = true;
     add(1)->tier = WR_TIER_BACKUP;
     for (int balance = 0; balance <= WEIR_BALANCE_HASH; balance++) {
@@ -308,7 +286,6 @@ UNIT(upstream_choose, a_full_primary_is_waited_for_and_no_backup_taken)
 
 UNIT(upstream_choose, no_candidates_are_none)
 {
-    start();
     expect_eq(choose(WEIR_BALANCE_ROUND_ROBIN, 0), -2);
     add(1)->is_excluded = true;
     expect_eq(choose(WEIR_BALANCE_RANDOM_TWO, 0), -2);
@@ -317,7 +294,6 @@ UNIT(upstream_choose, no_candidates_are_none)
 UNIT_ABORTS(upstream_choose, a_candidate_without_weight_is_a_fault,
             "candidates[i].tier == WR_TIER_NONE || candidates[i].weight > 0")
 {
-    start();
     add(0);
     choose(WEIR_BALANCE_ROUND_ROBIN, 0);
 }
@@ -346,7 +322,6 @@ UNIT(upstream_choose, a_slow_start_grows_evenly_to_the_whole_weight)
 
 UNIT(upstream_choose, a_half_warm_upstream_gets_half_of_its_share)
 {
-    start();
     add(1);
     add(1)->weight = wr_weight_warm(1, 500, 1000);
     for (int i = 0; i < 9000; i++) {

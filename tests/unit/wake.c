@@ -25,8 +25,10 @@ static void setup(void)
     expect_eq(wr_wake_open(&allocator.hooks, LIMIT, &wake), 0);
 }
 
-static void finish(void)
+static void with_wake(void (*body)(void))
 {
+    setup();
+    body();
     wr_wake_unref(wake);
     allocator_check(&allocator);
 }
@@ -81,9 +83,8 @@ static int close_and_run(void)
     return run_taken();
 }
 
-UNIT(wake, posts_are_taken_all_at_once_oldest_first)
+UNIT_IN(wake, posts_are_taken_all_at_once_oldest_first, with_wake, void)
 {
-    setup();
     cr_assert_not(wr_wake_take(wake));
     post(1);
     post(2);
@@ -94,7 +95,6 @@ UNIT(wake, posts_are_taken_all_at_once_oldest_first)
     expect_eq(ran[1], 2);
     expect_eq(ran[2], 3);
     cr_assert_not(wr_wake_take(wake));
-    finish();
 }
 
 UNIT(wake, many_posts_wake_once_until_they_are_taken)
@@ -114,9 +114,9 @@ UNIT(wake, many_posts_wake_once_until_they_are_taken)
     wr_wake_unref(wake);
 }
 
-UNIT(wake, closing_gives_what_was_never_taken_and_refuses_the_rest)
+UNIT_IN(wake, closing_gives_what_was_never_taken_and_refuses_the_rest,
+        with_wake, void)
 {
-    setup();
     post(1);
     post(2);
 
@@ -127,7 +127,6 @@ UNIT(wake, closing_gives_what_was_never_taken_and_refuses_the_rest)
     cr_assert_not(wr_wake_take(wake));
     expect_eq(close_and_run(), 0);
     expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
-    finish();
 }
 
 UNIT(wake, outlives_its_owner_and_the_allocator_struct)
@@ -141,18 +140,17 @@ UNIT(wake, outlives_its_owner_and_the_allocator_struct)
     wr_wake_unref(wake);
 
     expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
-    finish();
+    wr_wake_unref(wake);
+    allocator_check(&allocator);
 }
 
-UNIT(wake, posting_without_memory_changes_nothing)
+UNIT_IN(wake, posting_without_memory_changes_nothing, with_wake, void)
 {
-    setup();
     post(1);
     allocator.fail_at = allocator.calls + 1;
     expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ENOMEM);
 
     expect_eq(take_and_run(), 1);
-    finish();
 }
 
 UNIT(wake, opening_without_memory_leaves_nothing)
@@ -180,10 +178,9 @@ UNIT(wake, opening_without_descriptors_leaves_nothing)
 
 /* ---- items that their poster keeps ---- */
 
-UNIT(wake, an_item_takes_no_memory_and_keeps_its_place)
+UNIT_IN(wake, an_item_takes_no_memory_and_keeps_its_place, with_wake, void)
 {
     struct wr_wake_item item = {.run = note_run, .arg = (void *)(intptr_t)2};
-    setup();
     post(1);
     const uint64_t calls = allocator.calls;
     expect_eq(wr_wake_post_item(wake, &item), 0);
@@ -196,7 +193,6 @@ UNIT(wake, an_item_takes_no_memory_and_keeps_its_place)
     expect_eq(ran[0], 1);
     expect_eq(ran[1], 2);
     expect_eq(ran[2], 3);
-    finish();
 }
 
 static struct wr_wake_item again;
@@ -209,9 +205,8 @@ static void post_again(void *arg)
     }
 }
 
-UNIT(wake, an_item_may_be_posted_again_when_it_runs)
+UNIT_IN(wake, an_item_may_be_posted_again_when_it_runs, with_wake, void)
 {
-    setup();
     again = (struct wr_wake_item){.run = post_again};
     expect_eq(wr_wake_post_item(wake, &again), 0);
 
@@ -225,13 +220,12 @@ UNIT(wake, an_item_may_be_posted_again_when_it_runs)
         expect_eq(ran_count, i);
     }
     cr_assert_not(wr_wake_take(wake));
-    finish();
 }
 
-UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
+UNIT_IN(wake, an_item_is_given_back_by_closing_and_refused_after_it, with_wake,
+        void)
 {
     struct wr_wake_item item = {.run = note_run, .arg = (void *)(intptr_t)1};
-    setup();
     expect_eq(wr_wake_post_item(wake, &item), 0);
 
     wr_wake_close(wake);
@@ -241,14 +235,12 @@ UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
     cr_assert_null(wr_wake_pop(wake));
     wr_wake_free_item(wake, left); /* leaves it alone */
     expect_eq(wr_wake_post_item(wake, &item), -ESHUTDOWN);
-    finish();
 }
 
 /* ---- the limit ---- */
 
-UNIT(wake, as_many_posts_wait_as_the_limit_says)
+UNIT_IN(wake, as_many_posts_wait_as_the_limit_says, with_wake, void)
 {
-    setup();
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < LIMIT; i++) {
             post(i);
@@ -260,14 +252,12 @@ UNIT(wake, as_many_posts_wait_as_the_limit_says)
         expect_eq(run_taken(), LIMIT);
         ran_count = 0;
     }
-    finish();
 }
 
-UNIT(wake, only_items_that_are_counted_need_room)
+UNIT_IN(wake, only_items_that_are_counted_need_room, with_wake, void)
 {
     struct wr_wake_item counted = {.run = note_run, .is_counted = true};
     struct wr_wake_item free_one = {.run = note_run};
-    setup();
     for (int i = 0; i < LIMIT - 1; i++) {
         post(i);
     }
@@ -278,7 +268,6 @@ UNIT(wake, only_items_that_are_counted_need_room)
     wr_wake_close(wake);
     expect_eq(wr_wake_post_item(wake, &counted), -ESHUTDOWN);
     expect_eq(wr_wake_post_item(wake, &free_one), -ESHUTDOWN);
-    finish();
 }
 
 UNIT(wake, a_full_mailbox_that_is_closed_says_that_it_is_closed)
@@ -324,9 +313,8 @@ UNIT_ABORTS(wake, posting_an_item_that_is_taken_and_not_run_yet_is_a_bug,
     wr_ignore(wr_wake_post_item(wake, &item) == 0);
 }
 
-UNIT(wake, posts_taken_later_come_after_posts_taken_before)
+UNIT_IN(wake, posts_taken_later_come_after_posts_taken_before, with_wake, void)
 {
-    setup();
     for (int i = 1; i <= 4; i += 2) {
         post(i);
         post(i + 1);
@@ -338,7 +326,6 @@ UNIT(wake, posts_taken_later_come_after_posts_taken_before)
     }
     post(5);
     expect_eq(take_and_run(), 1, "after everything was popped");
-    finish();
 }
 
 UNIT_ABORTS(wake, the_last_reference_with_posts_inside_is_a_bug,
