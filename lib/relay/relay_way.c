@@ -113,14 +113,16 @@ void wr_way_resume_back(void *user, weir_transport *t)
 
 /* ---- the end ---- */
 
-/* Passes the end on. */
+/* Passes the end on. If the other way has ended, too, the close of both sides
+ * passes it on, behind what is queued. */
 static void relay_way_end(struct wr_way *way)
 {
     struct wr_relay *relay = way->relay;
+    const bool is_last = way->back->state == WR_WAY_ENDED;
 
     wr_assert(!way->initial);
     wr_way_set_state(way, WR_WAY_ENDED);
-    const int err = weir_transport_write_eof(way->to);
+    const int err = is_last ? 0 : weir_transport_write_eof(way->to);
     if (err < 0) {
         wr_relay_fail(way->back, err);
         return;

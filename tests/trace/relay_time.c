@@ -11,6 +11,7 @@
 #include "tests/bind.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)
@@ -19,6 +20,7 @@
 #define MIB (1024u * KIB)
 
 static weir_loop *loop;
+static bool traces;
 static weir_transport *sides[2];
 static struct fake_peer *peers[2];
 static uint64_t peer_read[2];
@@ -45,7 +47,7 @@ static void done(void *arg, int err, const struct weir_relay_record *ret)
 
 static void open_sides(void)
 {
-    fake_start(&(struct fake_options){.seed = 1});
+    fake_start(&(struct fake_options){.seed = 1, .trace = traces});
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
     done_count = 0;
     for (int i = 0; i < 2; i++) {
@@ -209,6 +211,32 @@ UNIT(relay_time, a_lifetime_ends_a_busy_relay)
     expect_end(WEIR_RELAY_LIFETIME, -ETIMEDOUT);
     expect_geq(record.end_ns - record.start_ns, 10 * S);
     expect_leq(record.end_ns - record.start_ns, 10 * S + MS);
+}
+
+/* A shutdown goes before the close of no side that has ended. */
+UNIT(relay_time, the_close_passes_the_last_end_on_behind_the_bytes)
+{
+    traces = true;
+    start(NULL);
+    peer_send(0, 10);
+    fake_peer_shutdown(peers[0]);
+    clock_run_for(loop, MS);
+    expect_eq(peer_take(1), 0);
+    expect_eq(done_count, 0);
+    cr_assert_not_null(strstr(fake_text(), "shutdown fd="));
+    fake_text_clear();
+
+    peer_send(1, 64 * KIB);
+    fake_peer_shutdown(peers[1]);
+    clock_run_for(loop, MS);
+    expect_eq(peer_take(0), 0);
+
+    expect_eq(peer_read[1], 10);
+    expect_eq(peer_read[0], 64 * KIB);
+    expect_eq(done_count, 1);
+    expect_eq(record.cause, WEIR_RELAY_EOF);
+    cr_assert_null(strstr(fake_text(), "shutdown fd="), "this happened:\n%s",
+                   fake_text());
 }
 
 /* A message that passes arms no timer: there is one for both directions. */
