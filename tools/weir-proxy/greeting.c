@@ -71,6 +71,5 @@ int session_greet(struct session *session, const weir_upstream *upstream)
     err = weir_transport_start_tls(session->target, &settings, NULL,
                                    target_secured, session, &session->target);
     session->is_securing = err == 0;
-    weir_transport_resume_reading(session->client); /* to see its end */
     return err;
 }

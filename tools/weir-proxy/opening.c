@@ -71,7 +71,7 @@ static void open_tls(struct session *session)
     weir_transport_unref(session->client);
     session->client = weir_transport_ref(upgraded);
     weir_transport_set_busy(upgraded, true);
-    preface_drop_rest(session->preface);
+    session->preface = preface_drop_rest(session->preface);
 }
 
 /* @server_name is NULL if the client has no TLS, or named no server. */

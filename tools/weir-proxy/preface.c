@@ -131,14 +131,17 @@ struct weir_buf preface_rest(const struct preface *preface)
                : (struct weir_buf){.len = 0};
 }
 
-void preface_drop_rest(struct preface *preface)
+struct preface *preface_drop_rest(struct preface *preface)
 {
-    if (preface) {
-        free(preface->data);
-        preface->data = NULL;
-        preface->len = 0;
-        preface->room = 0;
+    if (!preface || (!preface->ends && !preface->server_name)) {
+        preface_free(preface);
+        return NULL;
     }
+    free(preface->data);
+    preface->data = NULL;
+    preface->len = 0;
+    preface->room = 0;
+    return preface;
 }
 
 const struct weir_address *preface_client(const struct preface *preface)

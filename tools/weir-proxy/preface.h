@@ -39,8 +39,9 @@ int preface_read_hello(struct preface *preface);
 
 /* The bytes that were not taken away; of len 0: none. */
 struct weir_buf preface_rest(const struct preface *preface);
-/* They were passed on. */
-void preface_drop_rest(struct preface *preface);
+/* They were passed on. Returns what the preface told, or NULL: nothing, and it
+ * is freed. */
+struct preface *preface_drop_rest(struct preface *preface);
 
 /* The client that the header names; NULL: none, or there is no preface. */
 const struct weir_address *preface_client(const struct preface *preface);

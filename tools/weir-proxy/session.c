@@ -13,9 +13,6 @@
 
 #include <errno.h>
 
-/* A client whose target is not there by then is read. */
-#define READ_ON_NS UINT64_C(50000000)
-
 static void relayed(void *arg, int err, const struct weir_relay_record *end)
 {
     struct session *session = arg;
@@ -43,7 +40,7 @@ int session_relay(struct session *session)
     const int err = weir_relay(session->client, session->target, &options,
                                relayed, session, &session->pending);
 
-    preface_drop_rest(session->preface);
+    session->preface = preface_drop_rest(session->preface);
     return err;
 }
 
@@ -66,7 +63,6 @@ static void connected(void *arg, int err,
 {
     struct session *session = arg;
 
-    weir_loop_cancel(session_loop(session), session->timer);
     session->pending = NULL;
     session->try_count = (uint16_t)result->try_count;
     session->queue_ns = result->queue_ns;
@@ -95,17 +91,10 @@ static int create_target(void *arg, weir_transport *t,
     return 0;
 }
 
-/* No target yet: the client is read, so that its end is seen. */
-static void read_on(void *arg)
-{
-    const struct session *session = arg;
-
-    weir_transport_resume_reading(session->client);
-}
-
 void session_connect(struct session *session, const char *server_name)
 {
     static const struct weir_factory factory = {create_target, NULL};
+    const struct config_service *config = session->door->service->config;
     const struct config_route *route = session->route->config;
     const struct route_key key = route_key(session, server_name);
     const struct weir_upstreams_connect_options options = {
@@ -113,22 +102,17 @@ void session_connect(struct session *session, const char *server_name)
         .key = key.bytes,
         .key_size = key.size,
         .tries = (uint32_t)route->tries,
-        .connect = {
-            .size = sizeof(options.connect),
-            .timeout_ns = route->connect_timeout_ns,
-            .connection = {
-                .size = sizeof(options.connect.connection),
-                .timeouts = {
-                    .size = sizeof(options.connect.connection.timeouts),
-                    .write_stall_ns =
-                        session->door->service->config->stall_timeout_ns,
-                }}}};
+        .connect = {.size = sizeof(options.connect),
+                    .timeout_ns = route->connect_timeout_ns,
+                    .connection = {
+                        .size = sizeof(options.connect.connection),
+                        .read_limit_bytes = config->buffer_bytes,
+                        .timeouts = {
+                            .size = sizeof(options.connect.connection.timeouts),
+                            .write_stall_ns = config->stall_timeout_ns,
+                        }}}};
 
-    /* Its first bytes wait for the relay, unless that is long in coming. */
-    weir_transport_pause_reading(session->client);
-    if (weir_loop_call_later(session_loop(session), READ_ON_NS, read_on,
-                             session, &session->timer) < 0 ||
-        weir_upstreams_connect(session->route->upstreams, &factory, &options,
+    if (weir_upstreams_connect(session->route->upstreams, &factory, &options,
                                connected, session, &session->pending) < 0) {
         session_refuse(session, END_INTERNAL);
     }

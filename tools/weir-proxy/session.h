@@ -41,7 +41,7 @@ struct session {
     weir_pending *pending;    /* the connect or the relay */
     weir_upstream_slot *slot; /* while there is a target */
     struct preface *preface;  /* NULL: nothing was read */
-    struct weir_handle timer; /* of the preface, or of the connect */
+    struct weir_handle timer; /* of the preface */
     bool is_client_lost;
     bool is_counted;            /* among all of the program */
     bool has_place;             /* among those of its address */

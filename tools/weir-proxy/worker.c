@@ -183,6 +183,7 @@ static int open_door(struct door *door, int fd, struct waiting *waiting)
         .no_cleanup_socket = true,
         .connection = {
             .size = sizeof(options.connection),
+            .read_limit_bytes = service->config->buffer_bytes,
             .timeouts = {.size = sizeof(options.connection.timeouts),
                          .write_stall_ns = service->config->stall_timeout_ns}}};
 
