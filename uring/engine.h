@@ -33,6 +33,7 @@ struct wr_engine {
     void (*provide_buffer)(struct wr_ring *ring, void *data, uint32_t len,
                            uint16_t buf_id);
     void (*commit_buffers)(struct wr_ring *ring);
+    uint64_t (*trim)(struct wr_ring *ring);
 };
 
 struct wr_ring {

@@ -171,6 +171,11 @@ void wr_ring_commit_buffers(struct wr_ring *ring)
     ring->engine->commit_buffers(ring);
 }
 
+uint64_t wr_ring_trim(struct wr_ring *ring)
+{
+    return ring->engine->trim(ring);
+}
+
 const struct wr_ring_stats *wr_ring_stats(const struct wr_ring *ring)
 {
     return &ring->stats;

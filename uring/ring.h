@@ -111,6 +111,10 @@ void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
                             uint16_t buf_id);
 void wr_ring_commit_buffers(struct wr_ring *ring);
 
+/* Frees memory that idle operations have left; returns the bytes that the
+ * allocator got back. */
+uint64_t wr_ring_trim(struct wr_ring *ring);
+
 /* Counts of a ring: system calls that submit or wait, SQEs and others. */
 struct wr_ring_stats {
     uint64_t enters;

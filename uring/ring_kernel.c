@@ -516,6 +516,13 @@ static void ring_kernel_forget(struct wr_ring *base, int fd)
     wr_assert(fd >= 0);
 }
 
+/* Operations have their memory in the kernel. */
+static uint64_t ring_kernel_trim(struct wr_ring *base)
+{
+    wr_assert(base->engine == &wr_engine_kernel);
+    return 0;
+}
+
 const struct wr_engine wr_engine_kernel = {
     .open = ring_kernel_open,
     .enable = ring_kernel_enable,
@@ -533,4 +540,5 @@ const struct wr_engine wr_engine_kernel = {
     .setup_buffers = ring_kernel_setup_buffers,
     .provide_buffer = ring_kernel_provide_buffer,
     .commit_buffers = ring_kernel_commit_buffers,
+    .trim = ring_kernel_trim,
 };

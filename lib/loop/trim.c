@@ -41,6 +41,7 @@ static uint64_t trim_memory(weir_loop *loop)
     const uint64_t memory_bytes = loop->memory_bytes;
     uint64_t bytes = wr_pool_trim(&loop->pool);
 
+    bytes += wr_ring_trim(loop->uring.ring);
     bytes += wr_slab_trim(&loop->socks);
     bytes += wr_slab_trim(&loop->chunks);
     bytes += wr_blocks_trim(&loop->blocks);

@@ -261,3 +261,25 @@ UNIT(seam, entries_that_do_not_fit_are_submitted_early)
     }
     cr_assert_not(op->in_flight);
 }
+
+UNIT(seam, memory_of_many_operations_goes_back)
+{
+    const bool has_own = uring->features.engine == WR_ENGINE_POLL;
+    struct wr_op many[140];
+    for (int i = 0; i < 140; i++) {
+        wr_op_init(&many[i], note);
+        wr_prep_poll(uring, &many[i], ends[i & 1], POLLIN, false);
+    }
+    turn(0);
+    expect_eq(wr_ring_trim(uring->ring), 0, "all are in flight");
+    for (int i = 0; i < 140; i++) {
+        wr_op_cancel(uring, &many[i]);
+    }
+    for (int i = 0; i < 140; i++) {
+        wr_ignore(ended(&many[i]) != 0);
+    }
+    expect_eq(wr_ring_trim(uring->ring) > 2048, has_own);
+    expect_eq(wr_ring_trim(uring->ring), 0, "it has gone back");
+    wr_prep_poll(uring, op, ends[0], POLLOUT, false);
+    expect_eq(ended(op) & POLLOUT, POLLOUT);
+}

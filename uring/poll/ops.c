@@ -100,18 +100,18 @@ struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
     return op;
 }
 
-static void ops_grow(struct wr_ep_ops *ops)
+static void ops_resize(struct wr_ep_ops *ops, uint32_t bits)
 {
     const uint32_t old_bits = ops->bucket_bits;
     struct wr_ep_op **old = ops->buckets;
-    struct wr_ep_op **buckets = ops_new_buckets(ops, old_bits + 1);
+    struct wr_ep_op **buckets = ops_new_buckets(ops, bits);
 
-    wr_assert(ops->waiting_count >> old_bits > 0);
+    wr_assert(bits != old_bits);
     if (!buckets) {
         return;
     }
     ops->buckets = buckets;
-    ops->bucket_bits = old_bits + 1;
+    ops->bucket_bits = bits;
     for (size_t i = 0; i < (size_t)1 << old_bits; i++) {
         for (struct wr_ep_op *op = old[i]; op;) {
             struct wr_ep_op *next = op->same_hash;
@@ -138,8 +138,24 @@ void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
     *bucket = op;
     ops->waiting_count++;
     if (WR_UNLIKELY(ops->waiting_count >> ops->bucket_bits > 1)) {
-        ops_grow(ops);
+        ops_resize(ops, ops->bucket_bits + 1);
     }
+}
+
+uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
+{
+    const size_t old_bytes = ops_bucket_bytes(ops->bucket_bits);
+    uint32_t bits = BUCKET_BITS_FIRST;
+
+    while (ops->waiting_count >> bits > 0) {
+        bits++;
+    }
+    if (bits < ops->bucket_bits) {
+        ops_resize(ops, bits);
+    }
+    wr_assert(ops_bucket_bytes(ops->bucket_bits) <= old_bytes);
+    return wr_slab_trim(&ops->slab) + old_bytes -
+           ops_bucket_bytes(ops->bucket_bits);
 }
 
 struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops, uint64_t user_data)

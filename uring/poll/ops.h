@@ -33,17 +33,19 @@ struct wr_ep_op {
     struct wr_ep_op *same_hash; /* while it waits */
     struct io_uring_sqe sqe;
     struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
-    enum wr_ep_state state;
-    /* Under the workers' mutex, while it is WORKING: a thread has it, and was
-     * asked to end it. */
-    bool is_begun;
-    bool is_cancelled;
+    uint64_t due_ns;           /* TIMED */
     uint32_t events; /* PARKED: any of these, an error or a hang-up wakes it */
     uint32_t told;   /* multishot poll: the events of its last completion */
     int32_t res;     /* ENDED, or set by a worker */
     uint32_t flags;  /* ENDED */
-    uint64_t due_ns; /* TIMED */
+    enum wr_ep_state state : 8;
+    /* Under the workers' mutex, while it is WORKING: a thread has it, and was
+     * asked to end it. */
+    bool is_begun;
+    bool is_cancelled;
 };
+
+_Static_assert(sizeof(struct wr_ep_op) <= 128, "two lines of the cache");
 
 struct wr_ep_ops {
     struct wr_slab slab;
@@ -60,6 +62,9 @@ WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
                                  const struct weir_allocator *allocator);
 /* Frees everything; all other operations have been ended. */
 void wr_ep_ops_fini(struct wr_ep_ops *ops);
+
+/* Frees what ended operations have left; returns the bytes. */
+uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops);
 
 /* The only writer of an operation's state. */
 void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state);

@@ -344,6 +344,13 @@ static void ring_commit_buffers(struct wr_ring *base)
     wr_ep_buffers_commit(&ring_of(base)->buffers);
 }
 
+static uint64_t ring_trim(struct wr_ring *base)
+{
+    struct wr_ep_ring *ring = ring_of(base);
+
+    return wr_ep_ops_trim(&ring->ops);
+}
+
 const struct wr_engine wr_engine_poll = {
     .open = ring_open,
     .enable = ring_enable,
@@ -361,4 +368,5 @@ const struct wr_engine wr_engine_poll = {
     .setup_buffers = ring_setup_buffers,
     .provide_buffer = ring_provide_buffer,
     .commit_buffers = ring_commit_buffers,
+    .trim = ring_trim,
 };
