@@ -82,6 +82,75 @@ UNIT(seam, bytes_come_before_the_end)
     expect_eq(ended(op), 0, "an end that was there before the receive");
 }
 
+/* Gives the buffer of a completion back. */
+static void give_back(const struct result *result)
+{
+    const uint32_t id = result->flags >> WR_CQE_BUFFER_SHIFT;
+
+    if (result->flags & WR_CQE_BUFFER && !(result->flags & WR_CQE_BUF_MORE)) {
+        wr_ring_provide_buffer(uring->ring, bufs[id], BUF_SIZE, (uint16_t)id);
+        wr_ring_commit_buffers(uring->ring);
+    }
+}
+
+enum { CONNECTIONS = 6 };
+
+/* Receives into two buffers until each connection has had its bytes. */
+static void receive_all(struct wr_op *receives, int (*pairs)[2])
+{
+    int left = CONNECTIONS;
+
+    for (int turns = 0; left > 0; turns++) {
+        cr_assert_lt(turns, 1000, "bytes do not come");
+        turn(WEIR_SECONDS(60));
+        for (int i = 0; i < result_count; i++) {
+            const ptrdiff_t at = results[i].op - receives;
+            if (at < 0 || at >= CONNECTIONS) {
+                continue; /* a send */
+            }
+            give_back(&results[i]);
+            if (results[i].res == -ENOBUFS) {
+                expect_neq(uring->features.engine, WR_ENGINE_POLL,
+                           "it waits for a buffer");
+                ends[0] = pairs[at][0];
+                prep_recv(&receives[at], true);
+            } else {
+                expect_eq(results[i].res, 3);
+                left--;
+            }
+        }
+    }
+}
+
+UNIT(seam, more_connections_than_buffers_get_their_bytes)
+{
+    struct wr_op receives[CONNECTIONS];
+    struct wr_op sends[CONNECTIONS];
+    int pairs[CONNECTIONS][2];
+    provide(2);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        if (i > 0) {
+            connect_ends();
+        }
+        memcpy(pairs[i], ends, sizeof(ends));
+        wr_op_init(&receives[i], note);
+        wr_op_init(&sends[i], note);
+        prep_recv(&receives[i], true);
+    }
+    turn(0);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        wr_prep_send(uring, &sends[i], pairs[i][1], "abc", 3);
+    }
+    receive_all(receives, pairs);
+    for (int i = 1; i < CONNECTIONS; i++) {
+        cr_assert(!receives[i].in_flight);
+        wr_prep_close(uring, pairs[i][0]);
+        wr_prep_close(uring, pairs[i][1]);
+    }
+    memcpy(ends, pairs[0], sizeof(ends));
+    cr_assert(!op->in_flight);
+}
+
 /* ---- polls ---- */
 
 UNIT(seam, a_poll_tells_what_holds_now)

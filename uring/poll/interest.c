@@ -326,7 +326,9 @@ uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
 
     wr_check(got >= 0 || errno == EINTR);
     wr_assert(got <= (int)WR_EP_EVENTS_MAX);
-    return got < 0 ? 0 : (uint32_t)got;
+    interest->event_next = 0;
+    interest->event_count = got < 0 ? 0 : (uint32_t)got;
+    return interest->event_count;
 }
 
 struct wr_ep_watch *wr_ep_interest_event(const struct wr_ep_interest *interest,

@@ -43,6 +43,8 @@ struct wr_ep_interest {
     uint32_t chunk_count;
     struct wr_list changed;
     bool has_no_pwait2;
+    uint32_t event_next; /* those before it are done with */
+    uint32_t event_count;
     struct epoll_event events[WR_EP_EVENTS_MAX]; /* of the last wait */
 };
 
@@ -85,12 +87,18 @@ void wr_ep_watch_note(struct wr_ep_interest *interest,
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_interest_apply(struct wr_ep_interest *interest, int *ret_err);
 
-/* Waits for events; returns their number. */
+/* Waits for events; all earlier ones are done with. Returns their number. */
 WEIR_MUST_USE uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
                                            uint64_t timeout_ns);
 /* The watch and the events of event number @index; NULL: it is of a descriptor
  * that has left the set. */
 struct wr_ep_watch *wr_ep_interest_event(const struct wr_ep_interest *interest,
                                          uint32_t index, uint32_t *ret_events);
+/* Events that are not done with. */
+static inline bool
+wr_ep_interest_has_events(const struct wr_ep_interest *interest)
+{
+    return interest->event_next < interest->event_count;
+}
 
 #endif

@@ -87,21 +87,15 @@ static bool issue_attempt(struct wr_ep_ring *ring, struct wr_ep_op *op,
     return true;
 }
 
-/* Receives beyond the provided buffers wait until the loop has seen those that
- * have taken them, and has given others: the set will tell of them again. */
-static bool issue_is_held_back(struct wr_ep_ring *ring,
+static bool issue_is_held_back(const struct wr_ep_ring *ring,
                                const struct wr_ep_watch *watch)
 {
-    const bool holds = watch->is_own && ring->ops.ended_count > 0 &&
-                       !wr_ep_buffers_first(&ring->buffers) &&
-                       !(watch->registered & (uint32_t)EPOLLET);
-
     wr_assert(watch->registered != 0);
-    ring->has_more = ring->has_more || holds;
-    return holds;
+    return watch->is_own && ring->ops.ended_count > 0 &&
+           (ring->receives_left == 0 || !wr_ep_buffers_first(&ring->buffers));
 }
 
-void wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
+bool wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
                 uint32_t events)
 {
     const uint32_t ended_before = ring->ops.ended_count;
@@ -110,8 +104,9 @@ void wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
     struct wr_list *next;
 
     if (WR_UNLIKELY(issue_is_held_back(ring, watch))) {
-        return;
+        return false;
     }
+    ring->receives_left -= watch->is_own && ring->receives_left > 0;
     for (struct wr_list *link = watch->ops.next; link != &watch->ops;
          link = next) {
         struct wr_ep_op *op = wr_container_of(link, struct wr_ep_op, link);
@@ -124,6 +119,7 @@ void wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
     /* An operation of many shots has not ended with its completions. */
     const bool was_useful = has_ended || ring->ops.ended_count > ended_before;
     wr_ep_watch_note(&ring->interest, watch, was_useful, was_wanted);
+    return true;
 }
 
 void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,

@@ -23,8 +23,9 @@ struct wr_ep_ring {
     struct wr_ep_interest interest;
     struct wr_ep_buffers buffers;
     struct wr_ep_workers workers;
-    struct wr_list timed; /* operations, the first due first */
-    int error;            /* sticky */
+    struct wr_list timed;   /* operations, the first due first */
+    uint32_t receives_left; /* of this enter */
+    int error;              /* sticky */
     bool enabled;
     bool has_skipped_wait; /* the last enter had completions and did not look */
     bool has_more;         /* the last wait may have left events */
@@ -37,9 +38,12 @@ struct wr_ep_ring {
 WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
                                const struct io_uring_sqe *sqe);
 
-/* An event has come for a watch. */
-void wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
-                uint32_t events);
+/* An event has come for a watch. False: its receive waits until the loop has
+ * seen those before it, because the provided buffers are used up, or because
+ * many connections have received: their bytes are sent on while they are in
+ * the cache. */
+WEIR_MUST_USE bool wr_ep_wake(struct wr_ep_ring *ring,
+                              struct wr_ep_watch *watch, uint32_t events);
 
 /* The set refused a watch: its operations go on without it, or end. */
 void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,

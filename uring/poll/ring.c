@@ -25,6 +25,8 @@
 #include <unistd.h>
 
 #define SQ_FULL_RETRIES 1000
+/* Events of connections that an enter handles. */
+#define RECEIVES_MAX 64u
 
 static struct wr_ep_ring *ring_of(struct wr_ring *base)
 {
@@ -215,22 +217,58 @@ static void ring_apply_interest(struct wr_ep_ring *ring)
     }
 }
 
+/* False: the event is to be kept. */
+static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
+{
+    uint32_t events;
+    struct wr_ep_watch *watch =
+        wr_ep_interest_event(&ring->interest, index, &events);
+
+    if (watch && watch->fd == ring->workers.eventfd) {
+        wr_ep_collect(ring);
+        return true;
+    }
+    return !watch || wr_ep_wake(ring, watch, events);
+}
+
+/* Events that are kept belong to stream sockets of weir; others may be true no
+ * longer in the next turn, and are handled in any case. */
+static void ring_keep_events(struct wr_ep_ring *ring)
+{
+    struct wr_ep_interest *interest = &ring->interest;
+    uint32_t kept = 0;
+
+    for (uint32_t i = interest->event_next; i < interest->event_count; i++) {
+        if (!ring_handle_event(ring, i)) {
+            interest->events[kept++] = interest->events[i];
+        }
+    }
+    wr_assert(kept <= interest->event_count);
+    interest->event_next = 0;
+    interest->event_count = kept;
+}
+
+/* Handles events until one is to be kept. */
+static void ring_handle_events(struct wr_ep_ring *ring)
+{
+    struct wr_ep_interest *interest = &ring->interest;
+
+    wr_assert(interest->event_count <= WR_EP_EVENTS_MAX);
+    while (wr_ep_interest_has_events(interest) &&
+           ring_handle_event(ring, interest->event_next)) {
+        interest->event_next++;
+    }
+}
+
 static void ring_wait(struct wr_ep_ring *ring, uint64_t timeout_ns)
 {
     const uint32_t count = wr_ep_interest_wait(&ring->interest, timeout_ns);
 
     ring->has_more = count == WR_EP_EVENTS_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t events;
-        struct wr_ep_watch *watch =
-            wr_ep_interest_event(&ring->interest, i, &events);
-        if (watch && watch->fd == ring->workers.eventfd) {
-            wr_ep_collect(ring);
-        } else if (watch) {
-            wr_ep_wake(ring, watch, events);
-        }
+    ring_handle_events(ring);
+    if (wr_ep_interest_has_events(&ring->interest)) {
+        ring_keep_events(ring);
     }
-    wr_assert(count <= WR_EP_EVENTS_MAX);
 }
 
 static int ring_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
@@ -242,10 +280,16 @@ static int ring_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
         return ring->error;
     }
     ring->base.stats.enters++;
+    ring->receives_left = RECEIVES_MAX;
     ring_submit(ring);
     ring_apply_interest(ring);
     if (WR_UNLIKELY(ring->sq_tail > 0)) {
         ring_sleep_a_little(); /* no memory: neither work nor waiting */
+        return 0;
+    }
+    if (want > 0 && wr_ep_interest_has_events(&ring->interest)) {
+        ring_handle_events(ring);
+        wr_ep_expire(ring);
         return 0;
     }
     const bool has_completions = ring->ops.ended_count > 0;
@@ -285,7 +329,8 @@ static bool ring_has_completions(const struct wr_ring *base)
         wr_container_of(base, const struct wr_ep_ring, base);
 
     wr_assert(ring->sq_entries > 0);
-    return ring->ops.ended_count > 0 || ring->has_more;
+    return ring->ops.ended_count > 0 || ring->has_more ||
+           wr_ep_interest_has_events(&ring->interest);
 }
 
 /* ---- descriptors ---- */
