@@ -28,11 +28,11 @@ def apart():
     return {"preexec_fn": refuse(DOCKER)}
 
 
-def loaded(*args, **options):
+def loaded(*served, args=()):
     """A load on a server, both without io_uring, which ends VALID."""
-    with Serve(*args, may_complain=True, **apart()) as server:
+    with Serve(*served, may_complain=True, **apart()) as server:
         outcome = command(WEIR_LOAD, "run", *PATIENT, "-c", "20", "-n", "2000",
-                          server.url, **apart(), **options)
+                          *args, server.url, **apart())
         one_line(server.stop(), WARNING)
     matches(outcome.out, r"\nVALID\n\Z")
     equal(outcome.status, 0, "exit status")
@@ -45,6 +45,16 @@ def test_a_load_is_valid_with_one_warning():
 
 def test_a_server_of_streams_too():
     loaded("--api", "stream")
+
+
+def test_what_the_demo_runs_warns_once():
+    with tempfile.TemporaryDirectory() as folder:
+        saved = os.path.join(folder, "demo.json")
+        loaded(args=["-i", "200ms", f"--json={saved}"])
+        page = os.path.join(folder, "demo.html")
+        outcome = command(WEIR_LOAD, "report", "-o", page, saved, **apart())
+        equal((outcome.status, outcome.err, os.path.exists(page)),
+              (0, "", True), "the report")
 
 
 @contextlib.contextmanager
