@@ -129,6 +129,7 @@ BAD_RUN = (
     (["--connect-to", "h", TARGET], r"--connect-to: .*has no port"),
     (["--connect-to", "udp://h:1", TARGET], r"is not HOST:PORT or unix:PATH"),
     (["--connect-to", "unix:/x", UDP], r"cannot be reached by a path"),
+    (["--unix", "", TARGET], r"--connect-to: 'unix:' has no path"),
     (["--proxy-protocol", "v3", TARGET], r"'v3' is not v1 or v2"),
     (["--proxy-protocol", "v1", UDP], r"--proxy-protocol: over udp://"),
     (["--proxy-protocol", "v1", TLS], r"has TLS, which begins at once"),
@@ -401,6 +402,17 @@ def test_too_many_connections_for_the_ports_are_said():
                             flags=("-n",))
     equal((outcome.status, outcome.out), (2, ""), "the outcome")
     one_line(outcome.err, r"11 connections .* only 10 ephemeral ports")
+
+
+def test_flags_of_other_tools_are_understood():
+    with Serve("--mode", "http") as server:
+        outcome = command(WEIR_LOAD, *PATIENT, "--json", "-n", "5", "-t", "1",
+                          "--latency", "--disable-keepalive", "--data", "x",
+                          server.url.replace("tcp:", "http:"))
+    equal(outcome.status, 0, outcome.err)
+    config = outcome.json()["config"]
+    equal((config["http"]["body"], config["requests_per_conn"]),
+          ("x", [1, 1]), "config")
 
 
 def test_long_flags_do_what_the_short_ones_do():

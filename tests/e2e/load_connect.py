@@ -132,7 +132,7 @@ def test_a_dry_run_tells_the_plan_and_sends_nothing():
 
 def test_a_dry_run_tells_what_would_end_the_run():
     for arguments, says in (
-            (["tcp://nowhere.invalid:9"], r"\(WEIR_EDNSNOTFOUND\)"),
+            (["tcp://nowhere.invalid:9"], r"\(WEIR_EDNS\w+\)"),
             (["--csv", "/nonexistent/x", "tcp://127.0.0.1:9"],
              r"--csv: /nonexistent/x: No such file"),
             (["-b", "@/nonexistent/x", "http://127.0.0.1:9"], r"-b: /nonexis"),
@@ -190,7 +190,9 @@ def test_http_goes_over_a_path():
             for target in (["--mode", "http", "--path", "/?s=100",
                             f"unix:{path}"],
                            ["--connect-to", f"unix:{path}",
-                            "http://h/?s=100"]):
+                            "http://h/?s=100"],
+                           ["--unix", path, "http://h/?s=100"],
+                           ["--unix-socket", path, "http://h/?s=100"]):
                 result = judged("-c", "2", "-n", "50", *target)
                 equal(result["status"], {"200": 50}, "status")
 

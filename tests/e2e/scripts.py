@@ -1,16 +1,20 @@
 """weir-load with requests and answers of protocols that it does not know:
-redis, whose own counts must agree, and servers with length fields.
+redis and memcached, whose own counts must agree, and servers with length
+fields; and requests of several kinds, of HTTP too.
 """
 
 import contextlib
 import re
+import socket
 import struct
 import subprocess
 import tempfile
+import time
+from collections import Counter
 
 from dns import find
-from harness import (WAIT_S, Program, Skip, equal, load, load_json, matches,
-                     one_line, read_line, run)
+from harness import (WAIT_S, Program, Serve, Skip, equal, load, load_json,
+                     matches, one_line, read_line, run)
 from servers import Server, read_exactly
 
 NOTHING = 3
@@ -135,6 +139,148 @@ def test_surplus_bytes_are_an_error():
                        "delim:\\n", server.url)
         equal(outcome.status, NOTHING, "exit status")
         matches(outcome.err, r"SURPLUS|more bytes came back")
+
+
+# ---- memcached ----
+
+@contextlib.contextmanager
+def memcached():
+    """The program at a Unix path: its target, and a number of its counts."""
+    program = find("memcached")
+    if not program:
+        raise Skip("memcached is not installed")
+    with tempfile.TemporaryDirectory(prefix="weir-memcached-") as place:
+        path = f"{place}/s"
+        with Program(program, "-u", "root", "-s", path) as server, \
+                socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT_S)
+            deadline = time.monotonic() + WAIT_S
+            while client.connect_ex(path) != 0:
+                equal(server.process.poll(), None, "exit status of memcached")
+                assert time.monotonic() < deadline, "it does not listen"
+                time.sleep(0.01)
+            lines = client.makefile("rwb")
+
+            def count(name):
+                lines.write(b"stats\r\n")
+                lines.flush()
+                stats = b"".join(iter(lines.readline, b"END\r\n")).decode()
+                return int(re.search(rf"STAT {name} (\d+)", stats)[1])
+
+            yield f"unix:{path}", count
+            server.signal(15)
+            server.finish()
+
+
+SET = "set key{rand:1:9} 0 0 5\\r\\nhello\\r\\n"
+GET = "get key{rand:1:9}\\r\\n"
+
+
+@contextlib.contextmanager
+def mix(*lines):
+    with tempfile.NamedTemporaryFile("w", suffix=".mix") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        yield file.name
+
+
+def test_memcached_counts_what_weir_load_counts():
+    with memcached() as (target, count):
+        judged("-c", "3", "-p", "8", "-n", "2000", "--request", SET, "--expect",
+               "delim:\\r\\n", "--expect-begin", "STORED", target)
+        equal(count("cmd_set"), 2000, "sets")
+        result = judged("-c", "3", "-p", "8", "-n", "3000", "--request", GET,
+                        "--expect", "delim:END\\r\\n", "--expect-begin",
+                        "VALUE key", target)
+        equal((count("cmd_get"), count("get_hits")), (3000, 3000), "gets")
+        equal(result["bytes"]["in"], 3000 * len("VALUE key1 0 5..hello..END.."),
+              "bytes of answers")
+        missed = judged("-c", "1", "-n", "5", "--request", "get none\\r\\n",
+                        "--expect", "delim:END\\r\\n", "--expect-begin",
+                        "VALUE", target, status=NOTHING)
+        equal([error["code"] for error in missed["errors"]], ["ANSWER"], "miss")
+
+
+def test_memcached_is_asked_and_told_by_weights():
+    lines = (f"9 delim:END\\r\\n {GET}",
+             f"1 delim:\\r\\n begin:STORED {SET}")
+    with memcached() as (target, count), mix("# a cache", "", *lines) as path:
+        for seed in ("1", "2"):
+            result = judged("-c", "4", "-p", "16", "-t", "2", "-n", "5000",
+                            "--seed", seed, "--mix", path, target)
+            equal(result["requests"]["ok"], 5000, "ok")
+        equal(result["config"]["mix"], list(lines), "config")
+        equal(count("cmd_get") + count("cmd_set"), 10000, "all")
+        # Nine parts in ten, and six deviations of that.
+        equal(8820 < count("cmd_get") < 9180, True, f"{count('cmd_get')} gets")
+
+
+# ---- requests of several kinds ----
+
+def test_http_requests_are_mixed_by_weights():
+    seen = Counter()
+
+    def serve(connection, _number):
+        file = connection.makefile("rb")
+        while line := file.readline():
+            length = 0
+            while (field := file.readline()) != b"\r\n":
+                if field.startswith(b"Content-Length: "):
+                    length = int(field.split()[1])
+            word, path, _ = line.decode().split()
+            body = re.sub(rb"\d+", b"N", file.read(length)).decode()
+            seen[word, re.sub(r"\d+", "N", path), body] += 1
+            status = "201 Created" if word == "POST" else "200 OK"
+            connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 3\r\n\r\n"
+                               f"{'' if word == 'HEAD' else 'abc'}".encode())
+
+    with Server(serve) as one, Server(serve) as two, mix(
+            "/plain", "3 GET /items/{rand:1:1000}", "2 HEAD /head",
+            '2\tPOST /items {"id": {seq}}', "2 PUT /empty") as path:
+        result = judged("-c", "4", "-p", "5", "-n", "4000", "--mix", path,
+                        one.url.replace("tcp", "http"),
+                        two.url.replace("tcp", "http"))
+        crr = judged("-c", "2", "-n", "100", "--mode", "crr", "--mix", path,
+                     one.url.replace("tcp", "http"))
+    equal(crr["requests"]["ok"], 100, "ok of crr")
+    posts = result["status"]["201"] + crr["status"]["201"]
+    wanted = {("GET", "/plain", ""): 1, ("GET", "/items/N", ""): 3,
+              ("HEAD", "/head", ""): 2, ("POST", "/items", '{"id": N}'): 2,
+              ("PUT", "/empty", ""): 2}
+    equal(set(seen), set(wanted), "kinds")
+    equal(posts <= seen["POST", "/items", '{"id": N}'], True, "posts")
+    for kind, weight in wanted.items():
+        equal(abs(seen[kind] - 410 * weight) < 200, True, f"{kind} of {seen}")
+
+
+def test_one_seed_sends_one_mix():
+    def bytes_of(seed, path):
+        with Serve("--mode", "http") as server:
+            return judged("-c", "1", "-n", "200", "--seed", seed, "--mix",
+                          path, server.url.replace("tcp", "http"))["bytes"]
+
+    with mix("/?s=10", "/?s=1000") as path:
+        equal(bytes_of("7", path), bytes_of("7", path), "bytes of one seed")
+        equal(bytes_of("7", path) != bytes_of("8", path), True,
+              "bytes of another seed differ")
+
+
+def test_a_mix_that_is_wrong_is_told_with_its_line():
+    url = "http://127.0.0.1:9"
+    with mix("GET /", "# here", "2 GET x") as path:
+        outcome = load("--mix", path, url)
+        equal((outcome.status, outcome.out), (2, ""), "the outcome")
+        one_line(outcome.err, rf"--mix: {path}: line 3: a path begins with /")
+        for arguments, says in (
+                ((path, url + "/x"), r"it has the paths; write .*:9/$"),
+                ((path, "-X", "GET", url), r"--mix: it stands for -X, -b,"),
+                ((path, "udp://127.0.0.1:9"), r"--mix: it is not for udp://"),
+                ((path, "--mode", "rr", "tcp://127.0.0.1:9"),
+                 r"--mix: it is not for mode rr"),
+                (("/nonexistent/x", url), r"/nonexistent/x: No such file")):
+            outcome = load("--mix", *arguments)
+            equal((outcome.status, outcome.out), (2, ""), "the outcome")
+            one_line(outcome.err, says)
 
 
 def test_the_result_has_the_script():

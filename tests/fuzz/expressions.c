@@ -1,13 +1,15 @@
 /*
  * libFuzzer's entry to the expressions of weir-load's command line that say
  * what is asked for and expected: templates, rules of answers, statuses, sizes,
- * methods, headers, paths, URLs, weights, freezes and request lines. The first
- * byte chooses which. What is read is used once; what is refused has a reason.
+ * methods, headers, paths, URLs, weights, mixes, freezes and request lines. The
+ * first byte chooses which. What is read is used once; what is refused has a
+ * reason.
  *
  *     ninja tests/fuzz/fuzz-expressions
  *     tests/fuzz/fuzz-expressions CORPUS
  */
 #include "tools/weir-load/http_request.h"
+#include "tools/weir-load/mix.h"
 #include "tools/weir-load/script.h"
 #include "tools/weir-load/serve_http.h"
 #include "tools/weir-load/serve_pace.h"
@@ -124,6 +126,23 @@ static void try_weights(const char *text)
     check(err < 0 || count == turns.place_count);
 }
 
+static void try_mix(const char *text)
+{
+    static struct mix mix;
+
+    for (int is_http = 0; is_http < 2 && !strchr(text, '@'); is_http++) {
+        char why[MIX_WHY_SIZE] = "";
+        const int err = mix_parse(text, strlen(text), is_http == 1, &mix, why);
+        check_why(err, why);
+        if (err == 0) {
+            check(mix_choose(&mix, 0) == 0);
+            check(mix_choose(&mix, mix.kinds[mix.kind_count - 1].end - 1) ==
+                  mix.kind_count - 1);
+            mix_fini(&mix);
+        }
+    }
+}
+
 static void try_others(const char *text)
 {
     struct http_options options = {.method = NULL};
@@ -162,7 +181,7 @@ static void try_others(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const tries[])(const char *text) = {
-        try_template, try_request, try_rule, try_weights, try_others};
+        try_template, try_request, try_rule, try_weights, try_mix, try_others};
 
     if (size < 1) {
         return 0;
@@ -171,7 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
     if (!names_file(text)) {
-        tries[data[0] % 5](text);
+        tries[data[0] % 6](text);
     }
     free(text);
     return 0;

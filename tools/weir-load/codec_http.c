@@ -1,6 +1,7 @@
 /*
  * HTTP/1.1 as a codec: requests are those of http_request.h, one for each
- * target, and answers are read by http_response.h.
+ * target, or with --mix one of each kind, and answers are read by
+ * http_response.h.
  *
  * An answer is a failure if its status is not expected; unless the command line
  * says which are, those below 400 are. The kept head is shared by the
@@ -11,6 +12,7 @@
 #include "http_request.h"
 #include "http_response.h"
 #include "tools/common/console.h"
+#include "tools/load/payload.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,14 +27,21 @@ struct shared {
     struct http_kept kept;
     /* One that is not always the same is put together here. */
     char *scratch;
+    /* The kinds of the first target, then those of the next. */
     size_t request_count;
-    struct http_request requests[OPTIONS_TARGETS_MAX];
+    struct http_request *requests;
 };
 
 struct http_conn {
     struct http_response response;
+    /* The first kind of the connection's target. */
     const struct http_request *request;
     uint32_t conn_index;
+    /* With --mix: what its kinds are drawn from, and requests and answers until
+     * now. */
+    uint64_t random;
+    uint64_t sent_count;
+    uint64_t answered_count;
 };
 
 /* ---- what connections share ---- */
@@ -44,6 +53,7 @@ static void codec_http_close(void *arg)
     for (size_t i = 0; i < shared->request_count; i++) {
         http_request_fini(&shared->requests[i]);
     }
+    free(shared->requests);
     free(shared->scratch);
     free(shared);
 }
@@ -66,16 +76,23 @@ static void print_host(const struct target *target, char *text, size_t size)
              is_inet6 ? "]" : "", port);
 }
 
-static int add_request(struct shared *shared, const struct target *target)
+/* Without a kind what the flags say. */
+static int add_request(struct shared *shared, const struct target *target,
+                       const struct mix_kind *kind)
 {
-    const struct http_options *http = &shared->options->http;
+    struct http_options http = shared->options->http;
     char host[TARGET_HOST_SIZE + 16];
     char why[TEMPLATE_WHY_SIZE];
-    const char *path = target->path ? target->path : http->path;
+    const char *path = target->path ? target->path : http.path;
 
+    if (kind) {
+        http.method = kind->method;
+        http.body = kind->body;
+        path = kind->path;
+    }
     print_host(target, host, sizeof(host));
     const int err = http_request_init(&shared->requests[shared->request_count],
-                                      http, host, path ? path : "/",
+                                      &http, host, path ? path : "/",
                                       (size_t)shared->options->depth, why);
     if (err < 0) {
         say("%s: %s", target->text, why);
@@ -88,10 +105,19 @@ static int add_request(struct shared *shared, const struct target *target)
 static int add_requests(struct shared *shared)
 {
     const struct run_options *options = shared->options;
+    const struct mix *mix = options->mix;
+    const size_t kind_count = mix ? mix->kind_count : 1;
     size_t size_max = 0;
 
-    for (size_t i = 0; i < options->target_count; i++) {
-        const int err = add_request(shared, &options->targets[i]);
+    shared->requests =
+        calloc(options->target_count * kind_count, sizeof(*shared->requests));
+    if (!shared->requests) {
+        say("no memory for requests");
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < options->target_count * kind_count; i++) {
+        const int err = add_request(shared, &options->targets[i / kind_count],
+                                    mix ? &mix->kinds[i % kind_count] : NULL);
         if (err < 0) {
             return err;
         }
@@ -129,14 +155,34 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
 
 /* ---- a connection ---- */
 
+/* The connection's request with a number. */
+static const struct http_request *find_request(const struct shared *shared,
+                                               const struct http_conn *conn,
+                                               uint64_t number)
+{
+    const struct mix *mix = shared->options->mix;
+
+    return mix ? &conn->request[mix_choose(mix,
+                                           payload_mix(conn->random + number))]
+               : conn->request;
+}
+
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
     const struct shared *shared = arg;
+    const struct run_options *options = shared->options;
     struct http_conn *conn = state;
+    const size_t target = (size_t)(start->target - options->targets);
 
-    conn->request = &shared->requests[start->target - shared->options->targets];
+    conn->request =
+        &shared->requests[options->mix ? target * options->mix->kind_count
+                                       : target];
     conn->conn_index = start->conn_index;
-    http_response_init(&conn->response, conn->request->is_head);
+    conn->random =
+        payload_chance(options->seed, start->conn_index, start->generation);
+    conn->sent_count = 0;
+    conn->answered_count = 0;
+    http_response_init(&conn->response, find_request(shared, conn, 0)->is_head);
 }
 
 static int append_same(const struct http_request *request, uint32_t count,
@@ -157,20 +203,26 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
                   struct codec_out *out)
 {
     const struct shared *shared = arg;
-    const struct http_conn *conn = state;
+    struct http_conn *conn = state;
     int err = 0;
 
-    if (conn->request->bytes) {
+    if (conn->request->bytes && !shared->options->mix) {
         return append_same(conn->request, batch->count, out);
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
+        const struct http_request *request =
+            find_request(shared, conn, conn->sent_count++);
+        if (request->bytes) {
+            err = codec_write_ref(out, request->bytes, request->len);
+            continue;
+        }
         const struct template_values values = {
             .seq = batch->number + i * batch->stride,
             .conn = conn->conn_index,
             .seed = shared->options->seed,
         };
         const size_t len =
-            http_request_render(conn->request, &values, shared->scratch);
+            http_request_render(request, &values, shared->scratch);
         err = codec_write(out, shared->scratch, len);
     }
     return err;
@@ -214,6 +266,11 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
                                ERRORS_DETAIL_SIZE);
     } else if (conn->response.state == HTTP_COMPLETE) {
         judge(shared, conn, answer);
+        if (shared->options->mix) {
+            conn->answered_count++;
+            conn->response.is_head_request =
+                find_request(shared, conn, conn->answered_count)->is_head;
+        }
     }
     return used;
 }

@@ -1,6 +1,7 @@
 /*
  * Any protocol in which one request has one answer, as a codec: the request is
  * a template (template.h), and a rule says where its answer ends (script.h).
+ * With --mix there are several of both.
  *
  * A request that is always the same lies in memory several times in a row, so
  * that a batch is one write without a copy.
@@ -8,9 +9,9 @@
 #include "codec.h"
 
 #include "http_response.h"
-#include "script.h"
-#include "template.h"
+#include "script_request.h"
 #include "tools/common/console.h"
+#include "tools/load/payload.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,9 +21,10 @@
 /* Copies in a row are at most so many bytes. */
 #define COPIES_BYTES (64U << 10)
 
-struct shared {
-    const struct run_options *options;
-    struct template request;
+struct request {
+    struct template template;
+    /* Where its answer ends. */
+    const struct script_rule *rule;
     /* One that is not always the same is put together here; else the copies. */
     char *bytes;
     size_t len;
@@ -30,11 +32,23 @@ struct shared {
     bool is_fixed;
 };
 
+struct shared {
+    const struct run_options *options;
+    /* One; with --mix one of each kind. */
+    struct request *requests;
+    size_t request_count;
+};
+
 struct script_conn {
     struct script_reader reader;
     uint32_t conn_index;
     /* The answer before is complete; the reader still shows it. */
     bool is_over;
+    /* With --mix: what its kinds are drawn from, and requests and answers until
+     * now. */
+    uint64_t random;
+    uint64_t sent_count;
+    uint64_t answered_count;
 };
 
 /* ---- what connections share ---- */
@@ -43,45 +57,58 @@ static void codec_script_close(void *arg)
 {
     struct shared *shared = arg;
 
-    template_fini(&shared->request);
-    free(shared->bytes);
+    for (size_t i = 0; i < shared->request_count; i++) {
+        template_fini(&shared->requests[i].template);
+        free(shared->requests[i].bytes);
+    }
+    free(shared->requests);
     free(shared);
 }
 
-static int make_request(struct shared *shared, char *why)
-{
-    const char *text = shared->options->script.request;
-    char *bytes = malloc(strlen(text) + 1);
-    size_t at = 0;
-
-    if (!bytes) {
-        return -ENOMEM;
-    }
-    const ssize_t len = script_unescape(text, bytes, &at);
-    const int err =
-        len < 0 ? (int)len
-                : template_parse(bytes, (size_t)len, &shared->request, why);
-    free(bytes);
-    return err;
-}
-
 /* The request as often as a batch may need it, where it is always the same. */
-static int make_copies(struct shared *shared)
+static int make_copies(struct request *request, uint64_t depth)
 {
     const struct template_values values = {0};
-    const size_t size = shared->request.size_max;
+    const size_t size = request->template.size_max;
     const size_t fitting = COPIES_BYTES / size > 0 ? COPIES_BYTES / size : 1;
-    const uint64_t depth = shared->options->depth;
 
-    shared->is_fixed = template_is_fixed(&shared->request);
-    shared->len = size;
-    shared->copies = (uint32_t)(depth < fitting ? depth : fitting);
-    shared->bytes = malloc(size * shared->copies);
-    if (!shared->bytes) {
+    request->is_fixed = template_is_fixed(&request->template);
+    request->len = size;
+    request->copies = (uint32_t)(depth < fitting ? depth : fitting);
+    request->bytes = malloc(size * request->copies);
+    if (!request->bytes) {
         return -ENOMEM;
     }
-    for (uint32_t i = 0; i < shared->copies && shared->is_fixed; i++) {
-        template_render(&shared->request, &values, shared->bytes + i * size);
+    for (uint32_t i = 0; i < request->copies && request->is_fixed; i++) {
+        template_render(&request->template, &values, request->bytes + i * size);
+    }
+    return 0;
+}
+
+static int make_requests(struct shared *shared, char *why)
+{
+    const struct run_options *options = shared->options;
+    const struct mix *mix = options->mix;
+    const size_t count = mix ? mix->kind_count : 1;
+
+    shared->requests = calloc(count, sizeof(*shared->requests));
+    if (!shared->requests) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct request *request = &shared->requests[i];
+        int err = script_request_parse(mix ? mix->kinds[i].request
+                                           : options->script.request,
+                                       &request->template, why);
+        if (err < 0) {
+            return err;
+        }
+        shared->request_count++;
+        request->rule = mix ? &mix->kinds[i].rule : &options->script.rule;
+        err = make_copies(request, mix ? 1 : options->depth);
+        if (err < 0) {
+            return err;
+        }
     }
     return 0;
 }
@@ -97,10 +124,7 @@ static int codec_script_open(const struct codec_thread *thread,
         return -ENOMEM;
     }
     shared->options = thread->options;
-    int err = make_request(shared, why);
-    if (err == 0) {
-        err = make_copies(shared);
-    }
+    int err = make_requests(shared, why);
     if (err < 0) {
         say("--request: %s", why);
         codec_script_close(shared);
@@ -114,19 +138,35 @@ static int codec_script_open(const struct codec_thread *thread,
 
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
-    (void)arg;
-    *(struct script_conn *)state =
-        (struct script_conn){.conn_index = start->conn_index};
+    const struct shared *shared = arg;
+
+    *(struct script_conn *)state = (struct script_conn){
+        .conn_index = start->conn_index,
+        .random = payload_chance(shared->options->seed, start->conn_index,
+                                 start->generation),
+    };
 }
 
-static int append_same(const struct shared *shared, uint32_t count,
+/* The connection's request with a number. */
+static const struct request *find_request(const struct shared *shared,
+                                          const struct script_conn *conn,
+                                          uint64_t number)
+{
+    const struct mix *mix = shared->options->mix;
+
+    return &shared->requests[mix ? mix_choose(
+                                       mix, payload_mix(conn->random + number))
+                                 : 0];
+}
+
+static int append_same(const struct request *request, uint32_t count,
                        struct codec_out *out)
 {
     int err = 0;
 
     while (count > 0 && err == 0) {
-        const uint32_t part = count < shared->copies ? count : shared->copies;
-        err = codec_write_ref(out, shared->bytes, part * shared->len);
+        const uint32_t part = count < request->copies ? count : request->copies;
+        err = codec_write_ref(out, request->bytes, part * request->len);
         count -= part;
     }
     return err;
@@ -136,21 +176,28 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
                   struct codec_out *out)
 {
     const struct shared *shared = arg;
-    const struct script_conn *conn = state;
+    struct script_conn *conn = state;
     int err = 0;
 
-    if (shared->is_fixed) {
-        return append_same(shared, batch->count, out);
+    if (shared->request_count == 1 && shared->requests[0].is_fixed) {
+        conn->sent_count += batch->count;
+        return append_same(&shared->requests[0], batch->count, out);
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
+        const struct request *request =
+            find_request(shared, conn, conn->sent_count++);
+        if (request->is_fixed) {
+            err = append_same(request, 1, out);
+            continue;
+        }
         const struct template_values values = {
             .seq = batch->number + i * batch->stride,
             .conn = conn->conn_index,
             .seed = shared->options->seed,
         };
         const size_t len =
-            template_render(&shared->request, &values, shared->bytes);
-        err = codec_write(out, shared->bytes, len);
+            template_render(&request->template, &values, request->bytes);
+        err = codec_write(out, request->bytes, len);
     }
     return err;
 }
@@ -171,8 +218,9 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
                        struct codec_answer *answer)
 {
     const struct shared *shared = arg;
-    const struct script_rule *rule = &shared->options->script.rule;
     struct script_conn *conn = state;
+    const struct script_rule *rule =
+        find_request(shared, conn, conn->answered_count)->rule;
 
     if (conn->is_over) {
         conn->reader = (struct script_reader){.size_bytes = 0};
@@ -185,6 +233,7 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
         return ERROR_LENGTH;
     }
     conn->is_over = answer->is_complete;
+    conn->answered_count += answer->is_complete;
     if (answer->is_complete && !script_is_good(rule, &conn->reader)) {
         answer->code = ERROR_ANSWER;
         tell(conn, "it begins with", answer);

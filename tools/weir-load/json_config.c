@@ -63,6 +63,20 @@ static json_t *script_config_part(const struct run_options *options)
                      json_text_or_null(options->script.begin));
 }
 
+/* The lines of --mix. */
+static json_t *mix_part(const struct mix *mix)
+{
+    if (!mix) {
+        return json_null();
+    }
+    json_t *lines = json_array();
+    for (size_t i = 0; i < mix->kind_count; i++) {
+        const char *line = mix->kinds[i].line;
+        json_array_append_new(lines, json_text(line, strlen(line)));
+    }
+    return lines;
+}
+
 /* null: 0, which stands for what is not given. */
 static json_t *json_count_or_null(uint64_t count)
 {
@@ -118,7 +132,7 @@ json_t *json_config(const struct run_options *options)
         "s:I, "
         "s:I, "
         "s:b, "
-        "s:I, s:o, s:o, s:[I, I]}",
+        "s:I, s:o, s:o, s:o, s:[I, I]}",
         "targets", targets, "weights", json_text_or_null(options->weights),
         "connect_to", json_text_or_null(options->connect_to.text), "bind",
         bind_part(options), "family",
@@ -145,8 +159,8 @@ json_t *json_config(const struct run_options *options)
         json_integer_of(options->connect_timeout_ns), "max_errors",
         json_integer_of(options->max_errors), "max_errors_in_millionths",
         options->max_errors_is_share, "seed", json_integer_of(options->seed),
-        "http", http_config_part(options), "script",
-        script_config_part(options), "requests_per_conn",
+        "mix", mix_part(options->mix), "http", http_config_part(options),
+        "script", script_config_part(options), "requests_per_conn",
         json_integer_of(options->requests_per_conn),
         json_integer_of(options->requests_per_conn_max));
 }

@@ -8,6 +8,7 @@
 #define WEIR_LOAD_OPTIONS_H
 
 #include "http_request.h"
+#include "mix.h"
 #include "schedule.h"
 #include "script.h"
 #include "sizes.h"
@@ -112,6 +113,8 @@ struct run_options {
     uint32_t requests_per_conn_max;
     struct http_options http;
     struct script_options script;
+    /* Several kinds of requests, of HTTP or of a script; NULL: one. */
+    struct mix *mix;
     /* As given; statuses, or the rule of a script. NULL: none. */
     const char *expected;
     /* 0: the run ends by its count. */

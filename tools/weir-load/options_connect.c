@@ -20,12 +20,15 @@ enum {
     FLAG_CONNECT_TO,
     FLAG_PROXY_PROTOCOL,
     FLAG_WEIGHTS,
+    FLAG_UNIX,
 };
 
 static const struct option long_flags[] = {
     {"bind", required_argument, NULL, FLAG_BIND},
     {"connect-to", required_argument, NULL, FLAG_CONNECT_TO},
     {"proxy-protocol", required_argument, NULL, FLAG_PROXY_PROTOCOL},
+    {"unix", required_argument, NULL, FLAG_UNIX},
+    {"unix-socket", required_argument, NULL, FLAG_UNIX},
     {"weights", required_argument, NULL, FLAG_WEIGHTS},
     {"ipv4", no_argument, NULL, '4'},
     {"ipv6", no_argument, NULL, '6'},
@@ -41,6 +44,7 @@ static const char help[] =
     "turns\n"
     "      --connect-to PLACE   HOST:PORT or unix:PATH instead of the "
     "targets'\n"
+    "      --unix PATH          the same as --connect-to unix:PATH\n"
     "      --proxy-protocol V   v1 or v2: each connection begins with this "
     "header\n";
 
@@ -82,13 +86,13 @@ static bool read_locals(const char *value, struct run_options *options)
     }
 }
 
-/* What follows the scheme that the text begins with, where there is one. */
-static bool read_place(const char *value, struct target *ret)
+/* What follows a scheme, which stands before it. */
+static bool read_place(const char *scheme, const char *value,
+                       struct target *ret)
 {
     static char text[TARGET_HOST_SIZE + 32];
     char why[TARGET_WHY_SIZE];
 
-    const char *scheme = strncmp(value, "unix:", 5) == 0 ? "" : "tcp://";
     if (strstr(value, "://") || snprintf(text, sizeof(text), "%s%s", scheme,
                                          value) >= (int)sizeof(text)) {
         return options_refuse("--connect-to", value, "HOST:PORT or unix:PATH");
@@ -136,8 +140,11 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
     case FLAG_WEIGHTS:
         options->weights = value;
         return true;
+    case FLAG_UNIX:
+        return read_place("unix:", value, &options->connect_to);
     case FLAG_CONNECT_TO:
-        return read_place(value, &options->connect_to);
+        return read_place(strncmp(value, "unix:", 5) == 0 ? "" : "tcp://",
+                          value, &options->connect_to);
     default:
         return read_proxy_version(value, options);
     }

@@ -29,6 +29,7 @@ enum {
     FLAG_PERCENTILES,
     FLAG_LABEL,
     FLAG_DRY_RUN,
+    FLAG_LATENCY,
 };
 
 static const struct option long_flags[] = {
@@ -41,6 +42,8 @@ static const struct option long_flags[] = {
     {"slo", required_argument, NULL, FLAG_SLO},
     {"percentiles", required_argument, NULL, FLAG_PERCENTILES},
     {"label", required_argument, NULL, FLAG_LABEL},
+    /* wrk's; latencies are always shown. */
+    {"latency", no_argument, NULL, FLAG_LATENCY},
     {"dry-run", no_argument, NULL, FLAG_DRY_RUN},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
@@ -169,6 +172,8 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         return read_label(value, options);
     case FLAG_SLO:
         return read_slo(value, options);
+    case FLAG_LATENCY:
+        return true;
     case FLAG_DRY_RUN:
         options->is_dry = true;
         return true;

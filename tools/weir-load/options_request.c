@@ -7,6 +7,7 @@
  */
 #include "options_table.h"
 
+#include "script_request.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 
@@ -25,18 +26,23 @@ enum {
     FLAG_REQUESTS_PER_CONN,
     FLAG_REQUEST,
     FLAG_EXPECT_BEGIN,
+    FLAG_MIX,
+    FLAG_DISABLE_KEEPALIVE,
 };
 
 static const struct option long_flags[] = {
     {"method", required_argument, NULL, 'X'},
     {"header", required_argument, NULL, 'H'},
     {"body", required_argument, NULL, 'b'},
+    {"data", required_argument, NULL, 'b'},
+    {"disable-keepalive", no_argument, NULL, FLAG_DISABLE_KEEPALIVE},
     {"chunked", no_argument, NULL, FLAG_CHUNKED},
     {"path", required_argument, NULL, FLAG_PATH},
     {"expect", required_argument, NULL, FLAG_EXPECT},
     {"requests-per-conn", required_argument, NULL, FLAG_REQUESTS_PER_CONN},
     {"request", required_argument, NULL, FLAG_REQUEST},
     {"expect-begin", required_argument, NULL, FLAG_EXPECT_BEGIN},
+    {"mix", required_argument, NULL, FLAG_MIX},
     {NULL, 0, NULL, 0},
 };
 
@@ -64,7 +70,13 @@ static const char help[] =
     "      --expect RULE        where the answer ends: delim:\\r\\n, "
     "count:2:\\r\\n,\n"
     "                           len:64, prefix:4be, prefix:2le@OFFSET+MORE\n"
-    "      --expect-begin TEXT  what every answer begins with\n";
+    "      --expect-begin TEXT  what every answer begins with\n"
+    "\n"
+    "      --mix FILE           requests with weights, one a line: 90 GET "
+    "/PATH "
+    "BODY;\n"
+    "                           other protocols: 90 RULE begin:TEXT "
+    "REQUEST\n";
 
 /* Is it right? Otherwise says why. */
 static bool check(const char *flag, const char *value,
@@ -103,36 +115,6 @@ static bool settle_expected(const char *value, struct http_options *http)
         return false;
     }
     return true;
-}
-
-/* Text with escapes, and then with places. */
-static int check_request(const char *value, char *why)
-{
-    struct template request;
-    char *bytes = malloc(strlen(value) + 1);
-    size_t at = 0;
-
-    if (!bytes) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
-        return -ENOMEM;
-    }
-    const ssize_t len = script_unescape(value, bytes, &at);
-    int err = (int)(len > 0 ? 0 : len);
-    if (len < 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE,
-                 "at byte %zu, '%.24s': write \\r \\n \\t \\0 \\\\ or \\xHH",
-                 at + 1, value + at);
-    } else if (len == 0) {
-        snprintf(why, TEMPLATE_WHY_SIZE, "it is empty");
-        err = -EINVAL;
-    } else {
-        err = template_parse(bytes, (size_t)len, &request, why);
-    }
-    if (err == 0) {
-        template_fini(&request);
-    }
-    free(bytes);
-    return err;
 }
 
 static bool read_requests_per_conn(const char *value,
@@ -189,7 +171,12 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         return true;
     case FLAG_REQUEST:
         options->script.request = value;
-        return check("--request", value, check_request);
+        return check("--request", value, script_request_check);
+    case FLAG_DISABLE_KEEPALIVE:
+        return read_requests_per_conn("1", options);
+    case FLAG_MIX:
+        given->mix = value;
+        return true;
     case FLAG_EXPECT_BEGIN:
         options->script.begin = value;
         return true;
@@ -232,12 +219,11 @@ static bool settle_script(struct run_options *options)
     struct script_options *script = &options->script;
     char why[SCRIPT_WHY_SIZE];
 
+    if (options->mix) {
+        return true;
+    }
     if (!script->request || !options->expected) {
         say("--mode script: it needs --request and --expect");
-        return false;
-    }
-    if (options->targets[0].is_datagram) {
-        say("--request: it is not for udp://");
         return false;
     }
     if (script_parse_rule(options->expected, &script->rule, why) < 0) {
@@ -252,14 +238,52 @@ static bool settle_script(struct run_options *options)
     return true;
 }
 
+/* The file says what is asked for, so nothing else does. */
+static bool settle_mix(struct run_options *options,
+                       const struct options_given *given)
+{
+    static struct mix mix;
+    const bool is_http = options->mode == RUN_MODE_HTTP;
+    const struct http_options *http = &options->http;
+    char why[MIX_WHY_SIZE];
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const char *path = options->targets[i].path;
+        if (path && strcmp(path, "/") != 0) {
+            say("--mix: it has the paths; write %.*s/",
+                (int)(path - options->targets[i].text),
+                options->targets[i].text);
+            return false;
+        }
+    }
+    if (http->method || http->body || http->path || options->script.request ||
+        options->script.begin || (options->expected && !is_http)) {
+        say("--mix: it stands for -X, -b, --path, --request and its --expect");
+        return false;
+    }
+    if (mix_read(given->mix, is_http, &mix, why) < 0) {
+        say("--mix: %s: %s", given->mix, why);
+        return false;
+    }
+    options->mix = &mix;
+    return true;
+}
+
 /* --request chooses the mode, as a URL does; with crr it is one for each
  * connection. */
 static bool settle_mode(struct run_options *options,
                         const struct options_given *given)
 {
-    const bool is_script = options->script.request != NULL;
+    const bool is_script = options->script.request != NULL ||
+                           (given->mix && options->mode != RUN_MODE_HTTP &&
+                            !options->targets[0].is_http);
+    const char *flag = given->mix ? "--mix" : "--request";
 
     if (!settle_urls(options, given)) {
+        return false;
+    }
+    if (is_script && options->targets[0].is_datagram) {
+        say("%s: it is not for udp://", flag);
         return false;
     }
     if (is_script && options->mode == RUN_MODE_CRR) {
@@ -271,8 +295,11 @@ static bool settle_mode(struct run_options *options,
                options->mode != RUN_MODE_HTTP) {
         options->mode = RUN_MODE_SCRIPT;
     } else if (is_script) {
-        say("--request: it is not for mode %s",
+        say("%s: it is not for mode %s", flag,
             options_mode_name(options->mode));
+        return false;
+    }
+    if (given->mix && !settle_mix(options, given)) {
         return false;
     }
     if (options->mode == RUN_MODE_SCRIPT) {
@@ -303,7 +330,7 @@ static bool settle(struct run_options *options,
             "http://HOST:PORT or --mode http");
         return false;
     }
-    if (options->http.is_chunked && !options->http.body) {
+    if (options->http.is_chunked && !options->http.body && !options->mix) {
         say("--chunked: there is no body; see -b");
         return false;
     }

@@ -39,6 +39,8 @@ struct options_given {
     /* A flag that only HTTP has. */
     bool http;
     bool rate;
+    /* --mix; NULL: none. */
+    const char *mix;
     /* A flag that only an open model has; NULL: none. */
     const char *open_flag;
 };

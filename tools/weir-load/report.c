@@ -56,6 +56,9 @@ static void print_payload(const struct run_options *options, FILE *out)
         fputs(", idle", out);
         break;
     default:
+        if (options->mix) {
+            fprintf(out, ", a mix of %zu requests", options->mix->kind_count);
+        }
         break;
     }
 }

@@ -1,0 +1,116 @@
+/*
+ * Requests of several kinds: what a line is read as, how often each kind is
+ * chosen, and mistakes with the number of their line.
+ *
+ * Files are not read here, but for bodies that are none.
+ */
+#include "tools/weir-load/mix.c"
+
+#include "tests/unit.h"
+
+static struct mix mix;
+static char why[MIX_WHY_SIZE];
+
+static void with_nothing_left(void (*body)(void))
+{
+    body();
+    mix_fini(&mix);
+}
+
+static int parse(const char *text, bool is_http)
+{
+    return mix_parse(text, strlen(text), is_http, &mix, why);
+}
+
+static void refuses(const char *text, bool is_http, const char *reason)
+{
+    expect_lt(parse(text, is_http), 0, "%s", text);
+    expect_str_eq(why, reason);
+    expect_eq(mix.kind_count, 0);
+}
+
+UNIT_IN(load_mix, http_has_a_method_a_path_and_perhaps_a_body,
+        with_nothing_left, void)
+{
+    expect_eq(
+        parse("# all\n\n  3 GET /a?b={seq}\r\n/c\n2k\tPUT\t/d  {\"x\"} y \n"
+              "POST /e",
+              true),
+        0, "%s", why);
+
+    expect_eq(mix.kind_count, 4);
+    expect_str_eq(mix.kinds[0].line, "3 GET /a?b={seq}");
+    expect_str_eq(mix.kinds[0].path, "/a?b={seq}");
+    expect_eq(mix.kinds[0].body, NULL);
+    expect_str_eq(mix.kinds[1].method, "GET");
+    expect_str_eq(mix.kinds[1].path, "/c");
+    expect_str_eq(mix.kinds[2].method, "PUT");
+    expect_str_eq(mix.kinds[2].body, "{\"x\"} y ");
+    expect_str_eq(mix.kinds[3].method, "POST");
+    expect_eq(mix.kinds[3].end, 2005);
+}
+
+UNIT_IN(load_mix, others_have_a_rule_a_beginning_and_a_request,
+        with_nothing_left, void)
+{
+    expect_eq(
+        parse("9 delim:\\r\\n begin:+\\x20 a b\\r\\n\nlen:4 begin", false), 0,
+        "%s", why);
+
+    expect_eq(mix.kinds[0].rule.delimiter_len, 2);
+    expect_eq(mix.kinds[0].rule.begin_len, 2);
+    expect_str_eq(mix.kinds[0].request, "a b\\r\\n");
+    expect_eq(mix.kinds[1].rule.size_bytes, 4);
+    expect_eq(mix.kinds[1].rule.begin_len, 0);
+    expect_str_eq(mix.kinds[1].request, "begin");
+    expect_eq(mix.kinds[1].end, 10);
+}
+
+UNIT_IN(load_mix, each_kind_is_chosen_as_often_as_its_weight_says,
+        with_nothing_left, void)
+{
+    uint64_t counts[3] = {0};
+
+    expect_eq(parse("2 /a\n/b\n5 /c", true), 0);
+    for (uint64_t random = 0; random < 800; random++) {
+        counts[mix_choose(&mix, random)]++;
+    }
+
+    expect_eq(counts[0], 200);
+    expect_eq(counts[1], 100);
+    expect_eq(counts[2], 500);
+    expect_eq(mix_choose(&mix, UINT64_MAX - UINT64_MAX % 8 - 1), 2);
+}
+
+UNIT(load_mix, mistakes_are_told_with_their_line)
+{
+    refuses("", true, "there is no request in it");
+    refuses("# x\n \n", true, "there is no request in it");
+    refuses("/\n0 /", true, "line 2: a weight is a number from 1 to 1G");
+    refuses("9x /", true, "line 1: a weight is a number from 1 to 1G");
+    refuses("1001M /", true, "line 1: a weight is a number from 1 to 1G");
+    refuses("7", true, "line 1: a method is one word such as GET");
+    refuses("GET", true, "line 1: a path begins with /");
+    refuses("\n\nG(T /", true, "line 3: a method is one word such as GET");
+    refuses("GET /\x01", true, "line 1: it has a blank or a control character");
+    refuses("/ @/nonexistent/x", true,
+            "line 1: /nonexistent/x: No such file or directory");
+    refuses("len:4", false, "line 1: it is empty");
+    refuses("len:4 begin: x", false,
+            "line 1: '': at byte 1: bytes are missing");
+    refuses("len:4 a\\q", false,
+            "line 1: at byte 2, '\\q': write \\r \\n \\t \\0 \\\\ or \\xHH");
+}
+
+UNIT(load_mix, more_kinds_than_there_is_room_for_are_refused)
+{
+    char text[3 * (MIX_KINDS_MAX + 1) + 1] = "";
+
+    for (unsigned i = 0; i <= MIX_KINDS_MAX; i++) {
+        strcat(text, "/\n");
+    }
+
+    expect_eq(parse(text, true), -E2BIG);
+    expect_str_eq(why, "line 257: more than 256 requests");
+    expect_eq(mix_parse("/\0", 2, true, &mix, why), -EINVAL);
+}
