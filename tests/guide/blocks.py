@@ -6,8 +6,7 @@ A page is Markdown. Its fences say what a block is:
   ("/* echo.c: ..."); otherwise a fragment, which stands word for word in a file
   that the page names before it, or in a file of the page;
 - `text`: what the program before it prints;
-- `console`: commands behind "$ ", each with what it prints;
-- `sh`: commands that no test runs; commands.py says of each why.
+- `console`: commands behind "$ ", each with what it prints.
 
 Other fences, and blocks without a word, are read by people alone.
 """
@@ -17,7 +16,7 @@ import re
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"(?:/\*|//) ([\w-]+\.(?:c|h|cpp|hpp|py))\b")
 PATH = re.compile(r"`((?:include|uring|lib|tests|tools|bench)/[\w./-]*)`")
-KNOWN = {"", "c", "cpp", "text", "console", "sh", "ini"}
+KNOWN = {"", "c", "cpp", "text", "console", "ini"}
 
 
 class Fault(Exception):

@@ -5,7 +5,12 @@ folder that looks like a clone, and those that are not, with the reason. A line 
 in neither is a fault, and so is one of a table that no text prints any more. Of all
 of them the program exists, and knows the flags that it is given.
 
+The second table's are run by hand, in hours: all, or those that have a WORD in them,
+in the order of the texts, in a clone of the last commit that is made if it is not
+there, with the seconds of each.
+
 Usage: commands.py SOURCE BUILD
+       commands.py --in CLONE SOURCE [WORD...]
 """
 
 import os
@@ -14,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 from blocks import Fault
 from shell import Shell
@@ -23,11 +29,12 @@ LIMIT_S = 900
 TEXTS = ("README.md", "CONTRIBUTING.md", "bench/README.md")
 BLOCK = re.compile(r"(?<=\n\n)((?: {4}.*\n)+)")
 HEADS = ("tools/", "tests/", "bench/", "build", "meson ", "ninja ", "cc ",
-         "CC=", "WEIR_", "weir-")
+         "CC=", "WEIR_", "weir-", "./")
 FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]*")
 
 # In a folder without a build: what configures one.
 SETUPS = (
+    "meson setup build --buildtype=release",
     "meson setup build",
     "meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false \\\n"
     "    -Dc_args=-fno-sanitize-recover=all",
@@ -36,9 +43,15 @@ SETUPS = (
     "meson setup build-tsan -Db_sanitize=thread -Db_lundef=false \\\n"
     "    -Dtests=enabled -Dtools=disabled -Dbench=disabled",
 )
+# Ends a server on port 8888 that has given back a line, and closed well.
+TALK = """until { exec 3<>/dev/tcp/127.0.0.1/8888; } 2>/dev/null; do
+    kill -0 $! && sleep 0.1 || break
+done
+echo hello >&3 && read -r line <&3 && [ "$line" = hello ] && kill $! && wait $!"""
 # In a folder whose build is this one; what each prints, and how it is ended.
 RUNS = (
     ("cc -o echo echo.c $(pkg-config --cflags --libs weir)", [], None),
+    ("./echo", [], TALK),
     ("tools/demo", ["..."], None),
     ("build/tests/test-unit-sendq --filter='sendq/*'", ["..."], None),
     ("weir-load serve tcp://127.0.0.1:7000 &",
@@ -50,17 +63,20 @@ RUNS = (
      "kill $!"),
 )
 INSTALLS = "installs packages; tests/ run where it has"
+NEWCOMER = "tests/guide/newcomer.py runs it, in a bare root"
 THIS = "makes the build in which this test runs, or tests it"
 LONG = "takes longer than a test may"
 REASONS = {
     "tools/check": LONG,
+    "tools/deps --build": NEWCOMER,
+    "meson install -C build": NEWCOMER,
+    "ldconfig": NEWCOMER,
     "tools/deps --check": INSTALLS,
     "tools/deps --bench": INSTALLS,
     "ninja -C build": THIS,
     "meson test -C build": THIS,
     "meson test -C build --suite unit": THIS,
     "meson test -C build sendq": THIS,
-    "meson setup build --buildtype=release": "as that without the option",
     "ninja -C build-fuzz tests/fuzz/fuzz-tls-engine tests/unit/ca.pem": LONG,
     "WEIR_TLS_CERTIFICATES=build-fuzz/tests/unit \\\n"
     "    build-fuzz/tests/fuzz/fuzz-tls-engine -max_total_time=60": LONG,
@@ -68,6 +84,8 @@ REASONS = {
     "tests/e2e/attack.py --seconds 60 build-asan/tools/weir-load \\\n"
     "    build-asan/tools/example-*": LONG,
     "tests/e2e/proxy_soak.py build/tools/weir-proxy": LONG,
+    "tests/guide/newcomer.py": LONG,
+    "tools/package --root bookworm": LONG,
     "tests/kernels/boot.py --fetch 6.1 6.12 7.3": "needs the network and QEMU",
     "tests/kernels/boot.py --fetch 6.1 -- pipe_tty signal unit-wake":
         "needs the network and QEMU",
@@ -98,8 +116,9 @@ def check_known(source, build, command):
     path = source / words[0]
     if words[0].startswith("build/"):
         path = build / words[0].removeprefix("build/")
-    is_there = path.exists() or words[0].startswith("build-") or shutil.which(
-        words[0], path=f"{build / 'tools'}:{os.environ['PATH']}")
+    is_there = path.exists() or words[0].startswith(("build-", "./")) or (
+        shutil.which(words[0], path=f"{build / 'tools'}:{os.environ['PATH']}"
+                     ":/usr/sbin:/sbin"))
     if not is_there:
         raise Fault(f"$ {command}\nno such program")
     if path.exists() and words[0].startswith(("tools/", "tests/", "bench/")):
@@ -171,7 +190,29 @@ def run_others(source, build, folder):
         shell.kill()
 
 
+def run_in(folder, source, words):
+    """Each command that no test runs, as somebody types it, in a clone."""
+    if not folder.exists():
+        subprocess.run(["git", "clone", "-q", source, folder], check=True)
+    for command in read_commands(source):
+        if command not in (*SETUPS, *REASONS) or words and not any(
+                word in command for word in words):
+            continue
+        began = time.monotonic()
+        code = subprocess.run(["bash", "-c", command], cwd=folder,
+                              check=False).returncode
+        print(f"{time.monotonic() - began:7.1f} s  {command}", flush=True)
+        if code != 0:
+            raise Fault(f"$ {command}\nstatus {code}")
+
+
 def main():
+    if sys.argv[1] == "--in":
+        try:
+            run_in(*map(pathlib.Path, sys.argv[2:4]), sys.argv[4:])
+        except Fault as fault:
+            sys.exit(str(fault))
+        return 0
     source, build = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
     commands = read_commands(source)
     known = {*SETUPS, *REASONS, *(command for command, *_ in RUNS)}
