@@ -3,11 +3,12 @@
 The programs are README.md's echo server, so that the example is compiled too,
 one that sleeps for a moment, and the example of a server with TLS. They are
 built against an installed copy through pkg-config, with shared and with static
-libraries, and as a meson project with weir as its subproject. Of an installed
-copy the first one has to load, the second one to run with libweir alone, and the
-third one to serve a client that knows nothing of weir.
+libraries, and as a meson project with weir as its subproject: its folder, or a
+tarball that `meson dist` makes of the last commit, through a wrap file. Of an
+installed copy the first one has to load, the second one to run with libweir alone,
+and the third one to serve a client that knows nothing of weir.
 
-Usage: consumer.py installed|subproject SOURCE WORK BUILD
+Usage: consumer.py installed|subproject|wrap SOURCE WORK BUILD
 The certificates of the server are in the folder WEIR_TLS_CERTIFICATES; without
 it the server is built and not run.
 """
@@ -29,6 +30,13 @@ tls = dependency('weir-tls', fallback: 'weir', required: false)
 if tls.found()
   executable('secure', 'tls_echo_server_streams.c', dependencies: tls)
 endif
+"""
+
+# The same through a wrap file alone: nothing here names the folder.
+WRAPPED = """project('wrapped', 'c')
+foreach name : %s
+  executable('alone-' + name, 'alone.c', dependencies: dependency(name))
+endforeach
 """
 
 # What needs no more than libweir.
@@ -262,11 +270,41 @@ def subproject(source, work, _build):
         raise SystemExit("as a subproject weir adds tests:\n" + tests)
 
 
+def wrap(source, work, build):
+    """What is not of weir in the tarball's folder is what tools/deps leaves there;
+    the tarball is also a project of its own."""
+    if not (source / ".git").exists():
+        sys.exit(77)
+    shutil.rmtree(work)
+    files = work / "subprojects" / "packagefiles"
+    files.mkdir(parents=True)
+    call("meson", "dist", "-C", build, "--no-tests", "--allow-dirty",
+         "--formats", "xztar")
+    tarball, = (build / "meson-dist").glob("weir-*.tar.xz")
+    shutil.copy(tarball, files)
+    write(work / "subprojects" / "weir.wrap",
+          call(source / "tools" / "package", "--wrap", tarball))
+    names = [path.stem for path in (build / "meson-private").glob("weir*.pc")]
+    write(work / "meson.build", WRAPPED % names)
+    write(work / "alone.c", ALONE)
+    call("meson", "subprojects", "download", cwd=work)
+    tree, = (work / "subprojects").glob("weir-*/")
+    (tree / ".deps").symlink_to(source / ".deps")
+    env = dict(os.environ, PKG_CONFIG_PATH="")
+    setup = ("meson", "setup", "--default-library=static", "--buildtype=debug")
+    call(*setup, work / "build", work, env=env)
+    for name in names:
+        call("ninja", "-C", work / "build", f"alone-{name}")
+        call(work / "build" / f"alone-{name}")
+    call(*setup, work / "tree", tree, env=env)
+    call("ninja", "-C", work / "tree", "tools/weir-load")
+
+
 def main():
     how, *paths = sys.argv[1:]
     source, work, build = (pathlib.Path(path).resolve() for path in paths)
     work.mkdir(parents=True, exist_ok=True)
-    {"installed": installed, "subproject": subproject}[how](
+    {"installed": installed, "subproject": subproject, "wrap": wrap}[how](
         source, work, build)
 
 
