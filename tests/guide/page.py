@@ -13,6 +13,7 @@ The flags are added to each call of the compilers, for a build with a sanitizer.
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -86,13 +87,16 @@ class Page:
             (folder / path.name).write_text(text, encoding="utf-8")
 
     def wrap(self, name, real):
-        """The compiler by its name, with the flags of this build besides."""
+        """The compiler by its name, with the flags of this build besides.
+
+        One that looks for itself, as ccache does, must not find this."""
         words = [shutil.which(word) or word for word in real.split()]
         if not shutil.which(words[0]):
             return
         kind = C_FLAGS if name == "cc" else "-Wall -Wextra -Werror"
         path = self.folder / "bin" / name
-        path.write_text(f'#!/bin/sh\nexec {" ".join(words)} {kind} '
+        path.write_text(f'#!/bin/sh\nPATH={shlex.quote(os.environ["PATH"])}\n'
+                        f'exec {" ".join(words)} {kind} '
                         f'{" ".join(self.flags)} "$@"\n', encoding="utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
