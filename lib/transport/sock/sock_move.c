@@ -136,6 +136,8 @@ int wr_sock_pack(weir_transport *t, struct wr_luggage *luggage)
     wr_assert(wr_sock_is_settled_to_move(t) && t->error == 0);
     wr_require(wr_sock_take_back_lent(s), -ENOMEM);
     wr_require(t->state == WR_LIFE_MOVING, -ECANCELED); /* by the callback */
+    /* The other loop may close the descriptor at once. */
+    wr_uring_forget(&t->loop->uring, s->c.fd);
     sock_move_pack_facts(s, luggage);
     return sock_move_pack_bytes(s, luggage);
 }
@@ -184,7 +186,6 @@ void wr_sock_leave(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->c.departure->is_away && !wr_sock_has_lent(s));
-    wr_uring_forget(&s->c.t.loop->uring, s->c.fd);
     s->c.fd = -1;
     if (s->into) {
         wr_free(&t->loop->counting, s->into, sizeof(*s->into));
