@@ -19,11 +19,6 @@
 /* Flag of io_uring_enter(): do not count as iowait (Linux 6.15). */
 #define WR_ENTER_NO_IOWAIT (1u << 7)
 
-/* For statx(): all except the birth time; musl lacks the name. */
-#ifndef STATX_BASIC_STATS
-#define STATX_BASIC_STATS 0x7ffu
-#endif
-
 /* Sets the total bytes of a multishot receive (Linux 6.17), in the field that
  * other operations call file_index. */
 static inline void wr_sqe_set_optlen(struct io_uring_sqe *sqe, uint32_t len)

@@ -19,6 +19,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/* musl has it from 1.2.5 on. */
+#ifndef STATX_TYPE
+#include <linux/stat.h>
+#endif
 /* The C library's headers are older than Linux 6.13. */
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -147,6 +151,10 @@ int wr_sys_is_readable(int fd);
 int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len);
 
 /* ---- sys_cache.c ---- */
+
+/* statx(), which musl has from 1.2.5 on. */
+int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
+                 struct statx *ret);
 
 /* Type, mode, size and link count of a file from the cache: the server of a
  * network file system, which may not answer, is not asked. */

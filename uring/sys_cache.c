@@ -89,13 +89,19 @@ static int64_t sys_cache_look(int file, uint64_t offset, size_t len,
     return ret <= before ? (ret < 0 ? ret : 0) : ret - before;
 }
 
+int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
+                 struct statx *ret)
+{
+    return syscall(SYS_statx, fd, path, flags, what, ret) < 0 ? -errno : 0;
+}
+
 int wr_sys_stat_known(int fd, struct statx *ret)
 {
     const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     const unsigned int what =
         STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_NLINK;
 
-    return statx(fd, "", flags, what, ret) < 0 ? -errno : 0;
+    return wr_sys_statx(fd, "", flags, what, ret);
 }
 
 int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)

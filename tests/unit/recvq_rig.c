@@ -118,7 +118,7 @@ void check(void)
 
 static uint8_t *next_bytes(size_t len)
 {
-    uint8_t *bytes = malloc(len);
+    uint8_t *bytes = calloc(1, len);
     cr_assert_not_null(bytes);
     for (size_t i = 0; i < len; i++) {
         bytes[i] = byte_at(arrived + i);

@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -41,14 +41,15 @@ bool wr_ep_waits_for_file(const struct io_uring_sqe *sqe)
 static bool work_may_reopen(int fd)
 {
     struct stat info;
-    unsigned int number;
+    char
+        name[sizeof("/dev/pts/") + 3 * sizeof(fd)]; /* of a terminal's master */
 
     wr_assert(fd >= 0);
     if (fstat(fd, &info) < 0) {
         return false;
     }
     return S_ISFIFO(info.st_mode) || (S_ISCHR(info.st_mode) && isatty(fd) &&
-                                      ioctl(fd, TIOCGPTN, &number) < 0);
+                                      ptsname_r(fd, name, sizeof(name)) != 0);
 }
 
 /* A non-blocking descriptor of the same file; negative: there is none. */
@@ -134,9 +135,9 @@ int32_t wr_ep_work(const struct io_uring_sqe *sqe, wr_ep_rest_fn *rest,
                                ? fdatasync(sqe->fd)
                                : fsync(sqe->fd));
     case IORING_OP_STATX:
-        return work_result(statx(sqe->fd, (const char *)(uintptr_t)sqe->addr,
-                                 (int)sqe->statx_flags, sqe->len,
-                                 (struct statx *)(uintptr_t)sqe->off));
+        return wr_sys_statx(sqe->fd, (const char *)(uintptr_t)sqe->addr,
+                            (int)sqe->statx_flags, sqe->len,
+                            (struct statx *)(uintptr_t)sqe->off);
     case IORING_OP_CLOSE:
         return wr_sys_close(sqe->fd);
     default:

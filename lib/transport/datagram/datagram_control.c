@@ -192,7 +192,7 @@ static size_t datagram_control_put(uint8_t *control, size_t len, int level,
     memset(cmsg, 0, CMSG_SPACE(data_len));
     cmsg->cmsg_level = level;
     cmsg->cmsg_type = type;
-    cmsg->cmsg_len = CMSG_LEN(data_len);
+    cmsg->cmsg_len = (socklen_t)CMSG_LEN(data_len);
     memcpy(CMSG_DATA(cmsg), data, data_len);
     return len + CMSG_SPACE(data_len);
 }

@@ -159,7 +159,7 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
         }
         sock_fds_of(batch)[batch->count++] = fd;
     }
-    sock_fds_control(batch)->cmsg_len = control_len;
+    sock_fds_control(batch)->cmsg_len = (socklen_t)control_len;
     sock_fds_control(batch)->cmsg_level = SOL_SOCKET;
     sock_fds_control(batch)->cmsg_type = SCM_RIGHTS;
     *ret = batch;
