@@ -4,6 +4,7 @@ Criterion without a usable /proc runs no test and still exits with 0, and a
 program that dies early prints a short plan. So the tests are counted in the
 source file, and fewer results than tests is a failure. Tests whose names are
 given after the program run alone, as Criterion's patterns (suite/name).
+WEIR_TEST_WRAPPER is the emulator, with its arguments, of another processor.
 
 Usage: run_criterion.py SOURCE PROGRAM [PATTERN]
 """
@@ -27,7 +28,8 @@ def main():
         print(f"Bail out! {source} holds no test")
         return 1
 
-    command = [program, "--tap", "-j1"]
+    command = os.environ.get("WEIR_TEST_WRAPPER", "").split() + \
+        [program, "--tap", "-j1"]
     if pattern:
         command.append("--filter=" + pattern[0])
         expected = 1

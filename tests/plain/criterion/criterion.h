@@ -1,8 +1,9 @@
 /*
- * As much of Criterion as the tests with threads use, for ThreadSanitizer.
+ * As much of Criterion as the tests use, where there is none.
  *
  * Criterion keeps its results in memory at an address that ThreadSanitizer has
- * for itself, and does not start. Here each test is a forked child, one after
+ * for itself, and does not start; for other processors and C libraries it would
+ * have to be built first. Here each test is a forked child, one after
  * the other, whose exit status is its result; the output is TAP. The names are
  * Criterion's, so that a test is written once. A failed cr_expect ends the test
  * as a failed cr_assert does.
@@ -67,6 +68,19 @@ plain_fail(const char *file, int line, const char *what, const char *format,
     plain_check(ptr, #ptr " is not NULL", __VA_ARGS__)
 #define cr_assert_eq(a, b, ...)                                                \
     plain_check((a) == (b), #a " == " #b, __VA_ARGS__)
+#define cr_assert_neq(a, b, ...)                                               \
+    plain_check((a) != (b), #a " != " #b, __VA_ARGS__)
+#define cr_assert_float_eq(a, b, epsilon, ...)                                 \
+    plain_check((a) - (b) <= (epsilon) && (b) - (a) <= (epsilon),              \
+                #a " == " #b, __VA_ARGS__)
+#define cr_assert_str_eq(a, b, ...)                                            \
+    plain_check(strcmp(a, b) == 0, #a " == " #b, __VA_ARGS__)
+#define cr_assert_str_neq(a, b, ...)                                           \
+    plain_check(strcmp(a, b) != 0, #a " != " #b, __VA_ARGS__)
+#define cr_assert_str_empty(text, ...)                                         \
+    plain_check(*(text) == '\0', #text " is empty", __VA_ARGS__)
+#define cr_assert_arr_eq(a, b, size, ...)                                      \
+    plain_check(memcmp(a, b, size) == 0, #a " == " #b, __VA_ARGS__)
 #define cr_assert_gt(a, b, ...) plain_check((a) > (b), #a " > " #b, __VA_ARGS__)
 #define cr_assert_lt(a, b, ...) plain_check((a) < (b), #a " < " #b, __VA_ARGS__)
 #define cr_assert_geq(a, b, ...)                                               \
@@ -82,8 +96,11 @@ plain_fail(const char *file, int line, const char *what, const char *format,
         fflush(NULL);                                                          \
         _exit(PLAIN_SKIPPED);                                                  \
     } while (0)
-#define cr_expect_eq  cr_assert_eq
-#define cr_expect_not cr_assert_not
+#define cr_expect          cr_assert
+#define cr_expect_eq       cr_assert_eq
+#define cr_expect_not      cr_assert_not
+#define cr_expect_null     cr_assert_null
+#define cr_expect_not_null cr_assert_not_null
 
 #define Test(test_suite, test_name, ...)                                       \
     static void plain_##test_suite##_##test_name(void);                        \

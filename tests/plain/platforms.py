@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Builds weir for other processors and another C library, and runs its suites.
+
+A PLATFORM is aarch64, aarch64-ucontext, riscv64, musl or emulated. The libraries
+that weir needs are built by the platform's compiler into .deps/ (`tools/deps --for`),
+weir and its tests into build-check/, without c-ares and the tools. Criterion is
+replaced by criterion/criterion.h. Programs of another processor run under qemu-user,
+which has no io_uring, so that the engine is epoll.
+
+A row tells of each platform and engine: programs, tests passed, failed and skipped;
+then the failed ones are named. `emulated` is musl's build under qemu-user for x86-64:
+what fails there, and on musl does not, fails because of the emulator, and LACKS is
+what it does not do. Tests that stand there count as skipped where it is used. Exit
+status 77 where a compiler or an emulator is missing.
+
+  tests/plain/platforms.py aarch64 musl
+  tests/plain/platforms.py --suites unit tasks -- riscv64
+  tests/plain/platforms.py --programs overflow stack -- aarch64
+"""
+
+import argparse
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+SUITES = ["unit", "trace", "sim", "streams", "tasks", "contract"]
+# Of the simulation fewer seeds: an emulated processor takes ten times longer.
+FEWER = {"WEIR_SIM_COUNT": "400", "WEIR_SIM_SWEEPS": "1"}
+OPTIONS = ["-Dtests=enabled", "-Dtools=disabled", "-Dbench=disabled",
+           "-Ddocs=disabled", "-Ddns=disabled", "-Dtls=enabled",
+           "-Drsa=wolfssl", "--buildtype=release", "-Dwerror=true"]
+
+
+class Platform(NamedTuple):
+    target: str
+    needs: dict  # command: Debian's package
+    emulator: str = ""
+    options: tuple = ()
+    build: str = ""  # the platform whose build it is
+    engines: tuple = ("poll",)
+
+
+def cross(processor, *options):
+    target = processor + "-linux-gnu"
+    emulator = f"qemu-{processor}-static"
+    return Platform(target, {target + "-gcc": "gcc-" + target,
+                             emulator: "qemu-user-static"},
+                    f"{emulator} -L /usr/{target}", options)
+
+
+PLATFORMS = {
+    "aarch64": cross("aarch64"),
+    "aarch64-ucontext": cross("aarch64", "-Dfiber=ucontext"),
+    "riscv64": cross("riscv64"),
+    "musl": Platform("x86_64-linux-musl", {"musl-gcc": "musl-tools"},
+                     engines=("auto", "poll")),
+    "emulated": Platform("x86_64-linux-musl",
+                         {"musl-gcc": "musl-tools",
+                          "qemu-x86_64-static": "qemu-user-static"},
+                         "qemu-x86_64-static", build="musl"),
+}
+# Tests that fail under qemu-user for what it does not do.
+LACKS = {
+    # madvise() with MADV_GUARD_INSTALL does nothing, and succeeds; pages and
+    # mappings are those of the emulator, which has some of its own.
+    "stack/writing_below_it_faults": "guards",
+    "stack/a_guard_outlives_the_return_of_the_pages": "guards",
+    "stack/trimming_leaves_what_is_in_use": "guards",
+    "stack/a_storm_gives_its_pages_back": "pages",
+    "stack/trimming_gives_back_all_that_is_free": "pages",
+    "stack/all_addresses_go_back": "pages",
+    "stack/without_addresses_nothing_is_left": "pages",
+    "stack/without_guard_install_the_number_of_mappings_is_the_limit": "pages",
+    # A fault of a thread whose alternate stack another thread's end took away.
+    "overflow_loops/a_thread_that_ends_takes_nothing_from_the_others": "threads",
+}
+
+
+def build(name):
+    """Libraries, weir and its tests. Returns the folder."""
+    platform = PLATFORMS[name]
+    name = platform.build or name
+    folder = os.path.join(TOP, "build-check", name)
+    subprocess.run([os.path.join(TOP, "tools", "deps"), "--for",
+                    platform.target], check=True)
+    if not os.path.exists(os.path.join(folder, "build.ninja")):
+        file = os.path.join(TOP, "tests", "plain", "cross",
+                            platform.target + ".ini")
+        subprocess.run(["meson", "setup", folder, TOP, "--cross-file", file,
+                        *OPTIONS, *platform.options],
+                       check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def names_of(folder, suite, wanted):
+    """The programs of a suite; of those wanted, if any are named."""
+    text = subprocess.run(["meson", "introspect", folder, "--tests"],
+                          stdout=subprocess.PIPE, check=True).stdout
+    return [test["name"] for test in json.loads(text)
+            if "weir:" + suite in test["suite"] and
+            (not wanted or test["name"] in wanted)]
+
+
+def run(folder, suite, names, env, jobs):
+    """Builds and runs programs. Returns the lines of meson's log."""
+    targets = [f"tests/test-{suite}-{name}" for name in names]
+    if subprocess.run(["ninja", "-C", folder, "--quiet", *targets],
+                      check=False).returncode != 0:
+        raise SystemExit(f"{suite} could not be built in {folder}")
+    subprocess.run(["meson", "test", "-C", folder, "--no-rebuild", "-q",
+                    "--suite", suite, "--num-processes", str(jobs),
+                    "--logbase", suite, *names],
+                   env=env, stdout=subprocess.DEVNULL, check=False)
+    path = os.path.join(folder, "meson-logs", suite + ".json")
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+class Count:
+    """Of the tests of a platform with an engine."""
+
+    def __init__(self, is_emulated):
+        self.is_emulated = is_emulated
+        self.programs = self.passed = self.failed = self.skipped = 0
+        self.told = []
+
+    def add(self, suite, row):
+        name = row["name"].split(" / ")[-1]
+        self.programs += 1
+        bad = 0
+        for line in row.get("stdout", "").splitlines():
+            found = re.match(r"(not )?ok \d+ - (\S+)(.*)", line)
+            if not found:
+                continue
+            is_lack = self.is_emulated and any(
+                fnmatch.fnmatch(found[2], pattern) for pattern in LACKS)
+            if "# SKIP" in found[3] or (found[1] and is_lack):
+                self.skipped += 1
+            elif found[1]:
+                self.told.append(f"  {suite}-{name}: {found[2]}")
+                bad += 1
+            else:
+                self.passed += 1
+        self.failed += bad
+        if row["result"] not in ("OK", "SKIP", "EXPECTEDFAIL") and not bad and \
+                "not ok" not in row.get("stdout", ""):
+            self.failed += 1
+            self.told.append(f"  {suite}-{name}: {row['result']}")
+
+
+def report(name, options):
+    """Builds, runs and prints. Returns whether all passed."""
+    platform = PLATFORMS[name]
+    folder = build(name)
+    is_well = True
+    for engine in platform.engines:
+        count = Count(platform.emulator)
+        env = dict(os.environ, WEIR_ENGINE=engine,
+                   WEIR_TEST_WRAPPER=platform.emulator, **FEWER)
+        for suite in options.suites:
+            names = names_of(folder, suite, options.programs)
+            if names:
+                for row in run(folder, suite, names, env, options.jobs):
+                    count.add(suite, row)
+        print(f"| {name} | {engine} | {count.programs} | {count.passed} | "
+              f"{count.failed} | {count.skipped} |")
+        print("\n".join(count.told), flush=True)
+        is_well &= count.failed == 0
+    return is_well
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("platforms", nargs="+", choices=sorted(PLATFORMS))
+    parser.add_argument("--suites", nargs="+", choices=SUITES, default=SUITES)
+    parser.add_argument("--programs", nargs="+", default=[],
+                        help="these alone, by the names of `meson test`")
+    parser.add_argument("--jobs", type=int, default=2,
+                        help="programs at the same time (2)")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    is_well = True
+    for name in options.platforms:
+        for command, package in PLATFORMS[name].needs.items():
+            if not shutil.which(command):
+                print(f"skipped: {command} is missing (package {package})")
+                return 77
+        is_well &= report(name, options)
+    return 0 if is_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
