@@ -330,7 +330,7 @@ class Boot:
         self.process = subprocess.Popen(
             qemu + ["-machine", "q35", "-accel", "tcg,thread=single",
                     "-icount", "shift=1,sleep=off", "-cpu", "max",
-                    "-smp", "2", "-m", str(options.memory), "-nodefaults",
+                    "-smp", str(options.cpus), "-m", str(options.memory), "-nodefaults",
                     "-display", "none", "-serial", "stdio", "-no-reboot",
                     "-kernel", image, "-initrd", disk, "-append",
                     "console=ttyS0 panic=-1 quiet random.trust_cpu=on "
@@ -471,6 +471,8 @@ def parse():
                         help="of the machine, for a program (300)")
     parser.add_argument("--real-seconds", type=int, default=900,
                         help="of the clock on the wall, for a program (900)")
+    parser.add_argument("--cpus", type=int, default=2,
+                        help="of the machine, done in turn by one thread (2)")
     parser.add_argument("--memory", type=int, default=2048,
                         help="of the machine, in MiB (2048)")
     parser.add_argument("--log", help="a file for all that was printed")
