@@ -41,7 +41,7 @@ STORE = os.path.join(TOP, ".deps", "kernels")
 # Those that use what differs from kernel to kernel, and end soon.
 PROGRAMS = ("loop_new ring signal fork host_epoll pipe_tty pipe_kinds "
             "pipe_read pipe_write process write_flow memlock").split()
-COMMANDS = ("bash cat dd env false grep head id kill ls mkdir mktemp printf pwd "
+COMMANDS = ("bash cat dd env false grep head id kill ls mkdir mktemp printf ps pwd "
             "readlink rm seq setsid sh sleep stty tail tee test touch tr true "
             "wc yes").split()
 FILES = ["/etc/" + name for name in (

@@ -100,11 +100,12 @@ def build(name):
 
 
 def names_of(folder, suite, wanted):
-    """The programs of a suite; of those wanted, if any are named."""
+    """The programs of a suite; of those wanted, if any are named. A test by Python
+    is none."""
     text = subprocess.run(["meson", "introspect", folder, "--tests"],
                           stdout=subprocess.PIPE, check=True).stdout
     return [test["name"] for test in json.loads(text)
-            if "weir:" + suite in test["suite"] and
+            if test["cmd"][-1].endswith(f"tests/test-{suite}-{test['name']}") and
             (not wanted or test["name"] in wanted)]
 
 
