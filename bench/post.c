@@ -19,13 +19,37 @@
 static struct post_message messages[POST_WINDOW];
 static _Atomic uint64_t received_count;
 static pthread_t thread;
+static bool has_thread;
+static uint64_t posted_count; /* the poster's */
 static uint64_t start_cpu_ns;
 static uint64_t start_ns;
 static void (*post_message)(struct post_message *message);
 
+void post_begin(void)
+{
+    start_cpu_ns = bench_process_cpu_ns();
+    start_ns = bench_now_ns();
+}
+
+bool post_some(void (*post)(struct post_message *message))
+{
+    for (; posted_count < POST_COUNT; posted_count++) {
+        struct post_message *message = &messages[posted_count % POST_WINDOW];
+
+        if (posted_count -
+                atomic_load_explicit(&received_count, memory_order_acquire) >=
+            POST_WINDOW) {
+            return true;
+        }
+        message->number = posted_count;
+        post(message);
+    }
+    return false;
+}
+
 static void *run_poster(void *arg)
 {
-    const struct timespec pause = {.tv_nsec = 20000};
+    const struct timespec pause = {.tv_nsec = POST_PAUSE_NS};
     cpu_set_t cpus;
 
     (void)arg;
@@ -33,17 +57,8 @@ static void *run_poster(void *arg)
     CPU_ZERO(&cpus);
     CPU_SET(1, &cpus);
     (void)pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
-    for (uint64_t i = 0; i < POST_COUNT; i++) {
-        struct post_message *message = &messages[i % POST_WINDOW];
-
-        while (
-            i - atomic_load_explicit(&received_count, memory_order_acquire) >=
-            POST_WINDOW) {
-            /* Spinning would be counted as the cost of posting. */
-            nanosleep(&pause, NULL);
-        }
-        message->number = i;
-        post_message(message);
+    while (post_some(post_message)) {
+        nanosleep(&pause, NULL);
     }
     return NULL;
 }
@@ -51,8 +66,8 @@ static void *run_poster(void *arg)
 void post_start(void (*post)(struct post_message *message))
 {
     post_message = post;
-    start_cpu_ns = bench_process_cpu_ns();
-    start_ns = bench_now_ns();
+    post_begin();
+    has_thread = true;
     if (pthread_create(&thread, NULL, run_poster, NULL) != 0) {
         bench_die_err("pthread_create", -1);
     }
@@ -72,7 +87,9 @@ bool post_received(const struct post_message *message)
 
 void post_report(const char *name)
 {
-    pthread_join(thread, NULL);
+    if (has_thread) {
+        pthread_join(thread, NULL);
+    }
     printf("{\"name\": \"%s\", \"messages\": %u, \"cpu_ns\": %.1f, "
            "\"wall_ns\": %.1f}\n",
            name, POST_COUNT,

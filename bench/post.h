@@ -15,6 +15,9 @@
 
 #define POST_COUNT  4000000
 #define POST_WINDOW 1024 /* messages on the way at most */
+/* A poster that is too far ahead sleeps: spinning would be counted as the cost
+ * of posting. */
+#define POST_PAUSE_NS 20000
 
 struct post_message {
     uint64_t number;
@@ -23,6 +26,11 @@ struct post_message {
 
 /* Start the posting thread; post must hand the message to the loop. */
 void post_start(void (*post)(struct post_message *message));
+
+/* Without that thread: start the account; post until the window is full, which
+ * is true, or until all are posted. */
+void post_begin(void);
+bool post_some(void (*post)(struct post_message *message));
 
 /* In the loop's thread, for each message; false after the last one. */
 bool post_received(const struct post_message *message);

@@ -384,6 +384,10 @@ def row_t14(settings, progress):
         settings, progress, "T14",
         {"weir": "post_weir", "eventfd": "post_eventfd"},
         [("cpu_ns", "posts under load")], {"eventfd": 0.5})
+    yield from _alone_row(
+        settings, progress, "T14",
+        {"weir": "post_threads", "eventfd": "post_eventfd"},
+        [("cpu_ns", "posts between loops of weir_threads")], {"eventfd": 0.5})
 
 
 def row_t15(settings, progress):
@@ -504,7 +508,7 @@ ROWS = {
     "T11d": (row_t11_data, "TLS 1.3: small answers, bulk", 8, 1),
     "T12": (row_t12, "echo of datagrams, single and in trains", 12, 0),
     "T13": (row_t13, "a million timers", 2, 0),
-    "T14": (row_t14, "posts from another thread", 2, 0),
+    "T14": (row_t14, "posts from another thread", 4, 0),
     "T15": (row_t15, "lines by streams", 10, 0),
     "T16": (row_t16, "a proxy: request and response", 20, 0),
     "T16b": (row_t16_bulk, "a proxy: bulk", 18, 1),
