@@ -42,7 +42,7 @@ struct parcel {
     struct wr_wake *to;
     struct wr_wake *home;
     struct weir_factory factory;
-    struct wr_luggage luggage;
+    struct wr_sock_content content;
     struct move *move; /* the old loop's; NULL: it has ended */
     int err;           /* in state FAILED */
 };
@@ -50,7 +50,7 @@ struct parcel {
 struct move {
     struct weir_pending pending;
     struct wr_member member; /* of the old loop, until done */
-    struct wr_departure departure;
+    struct wr_leaving leaving;
     struct wr_ready told;
     weir_transport *t;              /* with a reference */
     struct parcel *parcel;          /* NULL: it is not ours any more */
@@ -66,10 +66,10 @@ static pthread_mutex_t move_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void move_free_parcel(struct parcel *parcel)
 {
-    const struct weir_allocator allocator = parcel->luggage.allocator;
+    const struct weir_allocator allocator = parcel->content.allocator;
 
     wr_assert(!parcel->item.is_posted);
-    wr_luggage_free(&parcel->luggage);
+    wr_sock_content_free(&parcel->content);
     wr_wake_unref(parcel->to);
     wr_wake_unref(parcel->home);
     wr_free(&allocator, parcel, sizeof(*parcel));
@@ -159,7 +159,7 @@ static enum parcel_state move_recall_parcel(struct move *move)
 static bool move_give_up(struct move *move, int err)
 {
     wr_assert(move->t->state == WR_LIFE_MOVING);
-    if (move->departure.is_away) {
+    if (move->leaving.is_away) {
         const enum parcel_state state = move_recall_parcel(move);
         if (state == PARCEL_TAKEN || state == PARCEL_MADE) {
             return false;
@@ -169,10 +169,10 @@ static bool move_give_up(struct move *move, int err)
     return true;
 }
 
-static bool move_recall(struct wr_departure *departure,
+static bool move_recall(struct wr_leaving *leaving,
                         int (*wish)(weir_transport *t))
 {
-    struct move *move = wr_container_of(departure, struct move, departure);
+    struct move *move = wr_container_of(leaving, struct move, leaving);
 
     wr_assert(wish);
     if (move_give_up(move, -ECANCELED)) {
@@ -225,7 +225,7 @@ static void move_came_home(void *arg)
         move_free_parcel(parcel);
         return;
     }
-    wr_assert(move->parcel == parcel && move->departure.is_away);
+    wr_assert(move->parcel == parcel && move->leaving.is_away);
     if (parcel->state == PARCEL_MADE) {
         move_leave(move, 0);
         return;
@@ -272,9 +272,9 @@ static void move_fail(struct parcel *parcel, int err)
         move_send_home(parcel);
         return;
     }
-    const int fd = parcel->luggage.fd;
+    const int fd = parcel->content.fd;
     wr_socket_reset_on_close(fd);
-    if (parcel->luggage.family == AF_UNIX) {
+    if (parcel->content.family == AF_UNIX) {
         wr_socket_close_unix(fd);
     } else {
         wr_socket_refuse(fd);
@@ -299,20 +299,20 @@ static void move_arrived(void *arg)
 {
     struct parcel *parcel = arg;
     weir_loop *loop = wr_loop_find(parcel->to);
-    struct wr_arrival arrival;
+    struct wr_remade remade;
 
     if (!move_take(parcel)) {
         return;
     }
     const int err =
-        wr_sock_arrive(loop, &parcel->luggage, &parcel->factory, &arrival);
+        wr_sock_remake(loop, &parcel->content, &parcel->factory, &remade);
     if (err < 0) {
         move_fail(parcel, err);
         return;
     }
     const bool has_home =
         move_set_state(parcel, PARCEL_TAKEN, PARCEL_MADE) == PARCEL_TAKEN;
-    wr_sock_begin_anew(&arrival, &parcel->luggage);
+    wr_sock_begin_anew(&remade, &parcel->content);
     if (has_home) {
         move_send_home(parcel);
     } else {
@@ -347,9 +347,9 @@ static void move_offer(struct move *move)
     wr_wake_unref(to);
 }
 
-static void move_settled(struct wr_departure *departure)
+static void move_settled(struct wr_leaving *leaving)
 {
-    struct move *move = wr_container_of(departure, struct move, departure);
+    struct move *move = wr_container_of(leaving, struct move, leaving);
 
     if (move->t->error < 0) {
         move_come_back(move, move->t->error);
@@ -358,7 +358,7 @@ static void move_settled(struct wr_departure *departure)
     if (!wr_sock_is_settled_to_move(move->t)) {
         return;
     }
-    const int err = wr_sock_pack(move->t, &move->parcel->luggage);
+    const int err = wr_sock_pack(move->t, &move->parcel->content);
     if (err == 0) {
         move_offer(move);
     } else if (move->t->state == WR_LIFE_MOVING) {
@@ -371,7 +371,7 @@ static void move_dump(const struct wr_member *member, FILE *out)
     const struct move *move =
         wr_container_of(member, const struct move, member);
 
-    fprintf(out, "move away=%d fd=%d\n", move->departure.is_away,
+    fprintf(out, "move away=%d fd=%d\n", move->leaving.is_away,
             move->t->ops->get_socket(move->t));
 }
 
@@ -385,7 +385,7 @@ static struct parcel *move_make_parcel(weir_loop *loop, struct wr_wake *to,
         *parcel = (struct parcel){.to = to,
                                   .home = loop->wake,
                                   .factory = *factory,
-                                  .luggage.allocator = *loop->allocator};
+                                  .content.allocator = *loop->allocator};
         wr_wake_ref(to);
         wr_wake_ref(loop->wake);
     }
@@ -397,8 +397,8 @@ static struct move *move_make(weir_transport *t, struct wr_wake *to,
 {
     static const struct wr_member_ops member_ops = {
         .stage = WR_STAGE_MAKERS, .shutdown = move_shutdown, .dump = move_dump};
-    static const struct wr_departure_ops departure_ops = {
-        .settled = move_settled, .recall = move_recall};
+    static const struct wr_leaving_ops leaving_ops = {.settled = move_settled,
+                                                      .recall = move_recall};
     weir_loop *loop = t->loop;
     struct move *move = wr_alloc(&loop->counting, sizeof(*move));
     struct parcel *parcel = move ? move_make_parcel(loop, to, factory) : NULL;
@@ -411,7 +411,7 @@ static struct move *move_make(weir_transport *t, struct wr_wake *to,
         return NULL;
     }
     *move = (struct move){.pending = {.loop = loop, .give_up = move_cancel},
-                          .departure.ops = &departure_ops,
+                          .leaving.ops = &leaving_ops,
                           .t = weir_transport_ref(t),
                           .parcel = parcel};
     parcel->move = move;
@@ -438,7 +438,7 @@ int weir_transport_move(weir_transport *t, weir_remote *to,
     wr_require(move, -ENOMEM);
     move->done = done;
     move->done_arg = done_arg;
-    wr_sock_depart(t, &move->departure);
+    wr_sock_begin_leaving(t, &move->leaving);
     if (ret) {
         *ret = &move->pending;
     }

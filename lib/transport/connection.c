@@ -222,7 +222,7 @@ void wr_connection_advance(struct wr_connection *c)
             connection_lose(c);
             return;
         case WR_CONNECTION_HAND_OVER:
-            c->departure->ops->settled(c->departure);
+            c->leaving->ops->settled(c->leaving);
             return;
         }
     }

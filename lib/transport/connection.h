@@ -23,22 +23,21 @@
 #include "life.h"
 #include "outbox.h"
 
-struct wr_departure;
+struct wr_leaving;
 
-struct wr_departure_ops {
+struct wr_leaving_ops {
     /* Nothing of the connection is in flight any more, or nothing but what
-     * pushes the step. May end the departure. */
-    void (*settled)(struct wr_departure *departure);
+     * pushes the step. May end the move. */
+    void (*settled)(struct wr_leaving *leaving);
     /* The program closes or aborts the connection, or it is doomed: ends the
-     * departure. False: the connection is the other loop's, or will come back,
+     * leaving. False: the connection is the other loop's, or will come back,
      * and @wish is done then. */
-    bool (*recall)(struct wr_departure *departure,
-                   int (*wish)(weir_transport *t));
+    bool (*recall)(struct wr_leaving *leaving, int (*wish)(weir_transport *t));
 };
 
 /* A connection's way to another loop; embedded in the maker of the move. */
-struct wr_departure {
-    const struct wr_departure_ops *ops;
+struct wr_leaving {
+    const struct wr_leaving_ops *ops;
     bool is_away;   /* another thread has the descriptor */
     bool has_ended; /* write_eof was called before */
 };
@@ -46,10 +45,10 @@ struct wr_departure {
 struct wr_connection {
     weir_transport t;
     struct wr_outbox outbox;
-    struct wr_delivery delivery;    /* shut from state CLOSING on */
-    struct wr_clock *clock;         /* made with the first limit; or NULL */
-    struct wr_departure *departure; /* in state MOVING; or NULL */
-    bool is_made;                   /* set before connection_made */
+    struct wr_delivery delivery; /* shut from state CLOSING on */
+    struct wr_clock *clock;      /* made with the first limit; or NULL */
+    struct wr_leaving *leaving;  /* in state MOVING; or NULL */
+    bool is_made;                /* set before connection_made */
     bool end_sent; /* set when everything is sent and no byte follows */
     bool eof_seen; /* set when the device has received the end */
     int fd;        /* for a device that has one; -1: closed, after the loss */
@@ -263,14 +262,14 @@ extern const struct wr_clock_ops wr_connection_clock_ops;
 
 /* Leaves state OPEN for MOVING: the protocol is not called, and no operation is
  * begun. The device cancels its operations, and pushes the step. */
-void wr_connection_depart(struct wr_connection *c,
-                          struct wr_departure *departure);
+void wr_connection_begin_leaving(struct wr_connection *c,
+                                 struct wr_leaving *leaving);
 /* Back to state OPEN; nothing has changed but time. The device continues. */
 void wr_connection_come_back(struct wr_connection *c);
 /* Another loop has the descriptor: the connection leaves this loop. The device
  * has given it up and has nothing in flight. */
 void wr_connection_leave(struct wr_connection *c);
-/* True if a moving connection is back in state OPEN; see wr_departure_ops. */
+/* True if a moving connection is back in state OPEN; see wr_leaving_ops. */
 WEIR_MUST_USE bool wr_connection_recall(struct wr_connection *c,
                                         int (*wish)(weir_transport *t));
 /* `doom` of a table: the connection has failed, perhaps while it moves. */
@@ -284,7 +283,7 @@ enum wr_connection_next {
     WR_CONNECTION_LINGER,     /* everything is sent: linger if needed */
     WR_CONNECTION_END,        /* cancel the operations in flight */
     WR_CONNECTION_LOSE,       /* nothing is in flight: call connection_lost */
-    WR_CONNECTION_HAND_OVER,  /* nothing is in flight: the departure goes on */
+    WR_CONNECTION_HAND_OVER,  /* nothing is in flight: the move goes on */
 };
 
 /* Decides the next step from the connection's and the device's facts; pure. */

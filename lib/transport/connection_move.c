@@ -11,15 +11,15 @@
  */
 #include "connection.h"
 
-void wr_connection_depart(struct wr_connection *c,
-                          struct wr_departure *departure)
+void wr_connection_begin_leaving(struct wr_connection *c,
+                                 struct wr_leaving *leaving)
 {
-    wr_assert(c->t.error == 0 && c->is_made && !c->departure);
-    wr_assert(!c->outbox.sender && !departure->is_away);
-    departure->has_ended = wr_outbox_has_ended(&c->outbox);
-    c->departure = departure;
+    wr_assert(c->t.error == 0 && c->is_made && !c->leaving);
+    wr_assert(!c->outbox.sender && !leaving->is_away);
+    leaving->has_ended = wr_outbox_has_ended(&c->outbox);
+    c->leaving = leaving;
     wr_life_set_state(&c->t, WR_LIFE_MOVING);
-    wr_outbox_depart(&c->outbox);
+    wr_outbox_begin_leaving(&c->outbox);
     wr_delivery_set_away(&c->delivery, true);
     if (c->clock) {
         wr_clock_stop(c->clock);
@@ -30,10 +30,10 @@ void wr_connection_depart(struct wr_connection *c,
 /* The limits begin again, because the peer is not to blame for the move. */
 void wr_connection_come_back(struct wr_connection *c)
 {
-    wr_assert(!c->departure->is_away);
-    wr_outbox_come_back(&c->outbox, c->departure->has_ended);
+    wr_assert(!c->leaving->is_away);
+    wr_outbox_come_back(&c->outbox, c->leaving->has_ended);
     wr_delivery_set_away(&c->delivery, false);
-    c->departure = NULL;
+    c->leaving = NULL;
     wr_life_set_state(&c->t, WR_LIFE_OPEN);
     if (c->clock) {
         wr_clock_note_received(c->clock);
@@ -47,8 +47,8 @@ void wr_connection_leave(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
 
-    wr_assert(c->departure && c->fd < 0);
-    c->departure = NULL;
+    wr_assert(c->leaving && c->fd < 0);
+    c->leaving = NULL;
     wr_transport_set_end(t, WEIR_END_MOVED);
     wr_life_set_state(t, WR_LIFE_DOOMED);
     wr_life_set_state(t, WR_LIFE_ENDING);
@@ -65,8 +65,8 @@ void wr_connection_leave(struct wr_connection *c)
 bool wr_connection_recall(struct wr_connection *c,
                           int (*wish)(weir_transport *t))
 {
-    wr_assert((c->departure != NULL) == (c->t.state == WR_LIFE_MOVING));
-    return c->departure && c->departure->ops->recall(c->departure, wish);
+    wr_assert((c->leaving != NULL) == (c->t.state == WR_LIFE_MOVING));
+    return c->leaving && c->leaving->ops->recall(c->leaving, wish);
 }
 
 void wr_connection_fail(weir_transport *t)
@@ -74,7 +74,7 @@ void wr_connection_fail(weir_transport *t)
     struct wr_connection *c = wr_connection_of(t);
 
     wr_assert(t->state != WR_LIFE_NEW);
-    if (!c->departure || wr_connection_recall(c, weir_transport_abort)) {
+    if (!c->leaving || wr_connection_recall(c, weir_transport_abort)) {
         wr_life_doom(t);
     }
 }

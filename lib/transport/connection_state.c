@@ -62,8 +62,8 @@ static bool connection_state_is_in_flight(const struct wr_connection *c)
 /* Another thread, or an operation, may use memory of the connection. */
 static bool connection_state_is_leaving(const struct wr_connection *c)
 {
-    wr_assert(c->t.state == WR_LIFE_MOVING && c->departure);
-    return c->departure->is_away || c->t.ops->device->is_in_flight(c);
+    wr_assert(c->t.state == WR_LIFE_MOVING && c->leaving);
+    return c->leaving->is_away || c->t.ops->device->is_in_flight(c);
 }
 
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
@@ -122,7 +122,7 @@ void wr_connection_check_invariants(const struct wr_connection *c)
     wr_debug_check(wr_outbox_check_invariants(&c->outbox));
     wr_delivery_check_invariants(&c->delivery);
     wr_assert(wr_delivery_is_shut(&c->delivery) == (t->state > WR_LIFE_OPEN));
-    wr_debug_assert((c->departure != NULL) == (t->state == WR_LIFE_MOVING));
+    wr_debug_assert((c->leaving != NULL) == (t->state == WR_LIFE_MOVING));
     wr_debug_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
     wr_debug_assert(!c->end_sent || !wr_outbox_has_unsent(&c->outbox));
     wr_debug_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));

@@ -51,7 +51,7 @@ void wr_outbox_close(struct wr_outbox *o)
     }
 }
 
-void wr_outbox_depart(struct wr_outbox *o)
+void wr_outbox_begin_leaving(struct wr_outbox *o)
 {
     wr_assert(!o->sender && !o->in_resume);
     outbox_set_state(o, WR_OUTBOX_MOVING);

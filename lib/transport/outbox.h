@@ -82,7 +82,7 @@ void wr_outbox_open(struct wr_outbox *o);
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
 /* The connection leaves the loop: from OPEN or ENDED. */
-void wr_outbox_depart(struct wr_outbox *o);
+void wr_outbox_begin_leaving(struct wr_outbox *o);
 /* It has come back, and the stream @has_ended before. */
 void wr_outbox_come_back(struct wr_outbox *o, bool has_ended);
 /* The peer accepts no more bytes; the connection is not over. */

@@ -100,7 +100,7 @@ static struct weir_lease lease;
 static uint8_t byte;
 static struct wr_sock_into into;
 static struct wr_sender file;
-static struct wr_departure departure;
+static struct wr_leaving leaving;
 static struct wr_sock sock;
 static const struct wr_device device = {
     .holds_queue = wr_sock_holds_queue,
@@ -134,8 +134,8 @@ static void arrange(enum wr_life_state state, unsigned facts)
                             (state > WR_LIFE_OPEN ? WR_DELIVERY_SHUT : 0);
     sock.c.outbox.sender = facts & FILED ? &file : NULL;
     sock.into = facts & LENT ? &into : NULL;
-    departure.is_away = facts & AWAY;
-    sock.c.departure = state == WR_LIFE_MOVING ? &departure : NULL;
+    leaving.is_away = facts & AWAY;
+    sock.c.leaving = state == WR_LIFE_MOVING ? &leaving : NULL;
 }
 
 UNIT(connection_state, the_next_step_follows_from_the_facts)

@@ -16,9 +16,9 @@ struct wr_sock_options {
     int family;                    /* of the socket; 0: an IP family */
 };
 
-/* The luggage of a connection on its way to another loop: the descriptor, the
+/* The content of a connection on its way to another loop: the descriptor, the
  * bytes, and all facts that the kernel does not know. Plain memory. */
-struct wr_luggage {
+struct wr_sock_content {
     struct weir_allocator allocator; /* of the bytes */
     int fd;
     int family;
@@ -45,25 +45,26 @@ struct wr_luggage {
     bool fin_seen : 1;
 };
 
-/* A connection that was made from luggage and has not begun. */
-struct wr_arrival {
+/* A connection that was made from a content and has not begun. */
+struct wr_remade {
     struct wr_sock *sock;
     struct wr_sendq unsent;
     weir_lease *unread; /* a list */
 };
 
-struct wr_departure;
+struct wr_leaving;
 
 /* sock_move.c: leaving a loop, and arriving on another. */
 
 /* 0 if @t is an open socket that can move now, or the error. */
 WEIR_MUST_USE int wr_sock_check_move(const weir_transport *t);
-/* Cancels what is in flight. @departure is told when nothing is. */
-void wr_sock_depart(weir_transport *t, struct wr_departure *departure);
+/* Cancels what is in flight. @leaving is told when nothing is. */
+void wr_sock_begin_leaving(weir_transport *t, struct wr_leaving *leaving);
 /* True when nothing is in flight, and no descriptors are being closed. */
 WEIR_MUST_USE bool wr_sock_is_settled_to_move(const weir_transport *t);
 /* Copies what the connection takes along: 0 or -ENOMEM. Callbacks may run. */
-WEIR_MUST_USE int wr_sock_pack(weir_transport *t, struct wr_luggage *luggage);
+WEIR_MUST_USE int wr_sock_pack(weir_transport *t,
+                               struct wr_sock_content *content);
 /* The descriptor is on its way, and not the loop's. */
 void wr_sock_send_off(weir_transport *t);
 /* The connection is the loop's again, with all that it had; it may have been
@@ -71,17 +72,17 @@ void wr_sock_send_off(weir_transport *t);
 void wr_sock_come_back(weir_transport *t);
 /* The connection is another loop's: calls connection_moved. */
 void wr_sock_leave(weir_transport *t);
-void wr_luggage_free(struct wr_luggage *luggage);
+void wr_sock_content_free(struct wr_sock_content *content);
 
 /* Makes a connection, and asks the factory for its protocol: 0, -ENOMEM,
- * -EINVAL or the factory's error. The luggage stays the caller's. */
-WEIR_MUST_USE int wr_sock_arrive(weir_loop *loop,
-                                 const struct wr_luggage *luggage,
+ * -EINVAL or the factory's error. The content stays the caller's. */
+WEIR_MUST_USE int wr_sock_remake(weir_loop *loop,
+                                 const struct wr_sock_content *content,
                                  const struct weir_factory *factory,
-                                 struct wr_arrival *ret);
+                                 struct wr_remade *ret);
 /* The descriptor is the loop's: calls connection_made, and goes on. */
-void wr_sock_begin_anew(struct wr_arrival *arrival,
-                        const struct wr_luggage *luggage);
+void wr_sock_begin_anew(struct wr_remade *remade,
+                        const struct wr_sock_content *content);
 
 /* Makes a transport from a connected descriptor, asks the factory for its
  * protocol, calls connection_made and starts reading. Takes @fd, even on

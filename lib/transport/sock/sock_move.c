@@ -2,8 +2,8 @@
  * Stream sockets: leaving a loop, and arriving on another.
  *
  * All memory of a connection belongs to its loop, so the connection takes
- * copies along (struct wr_luggage) and a new one is made of them. The old one
- * keeps everything until the new one is made; if that fails it goes on.
+ * copies along (struct wr_sock_content) and a new one is made of them. The old
+ * one keeps everything until the new one is made; if that fails it goes on.
  *
  * A send never waits in the kernel (sock_send.c) and a receive is cancelled, so
  * a connection can leave in one of the next turns, whatever its peer does.
@@ -36,11 +36,11 @@ int wr_sock_check_move(const weir_transport *t)
     return 0;
 }
 
-void wr_sock_depart(weir_transport *t, struct wr_departure *departure)
+void wr_sock_begin_leaving(weir_transport *t, struct wr_leaving *leaving)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_connection_depart(&s->c, departure);
+    wr_connection_begin_leaving(&s->c, leaving);
     wr_list_remove(&s->turn_end.link);
     wr_sock_update_recv(&s->c); /* cancels, or leaves a queue */
     wr_op_cancel(&t->loop->uring, &s->poll_op);
@@ -71,20 +71,20 @@ static uint64_t sock_move_count_held(const struct wr_delivery *d)
 
 /* Copies all bytes that the connection has: 0 or -ENOMEM. */
 static int sock_move_pack_bytes(const struct wr_sock *s,
-                                struct wr_luggage *luggage)
+                                struct wr_sock_content *content)
 {
     const uint64_t unread = sock_move_count_held(&s->c.delivery);
     const uint64_t unsent = s->c.outbox.queue.bytes;
 
-    wr_assert(!luggage->bytes);
+    wr_assert(!content->bytes);
     if (unread + unsent == 0) {
         return 0;
     }
-    uint8_t *at = wr_alloc(&luggage->allocator, unread + unsent);
+    uint8_t *at = wr_alloc(&content->allocator, unread + unsent);
     wr_require(at, -ENOMEM);
-    luggage->bytes = at;
-    luggage->unread_bytes = unread;
-    luggage->unsent_bytes = unsent;
+    content->bytes = at;
+    content->unread_bytes = unread;
+    content->unsent_bytes = unsent;
     for (const weir_lease *lease = s->c.delivery.held_head; lease;
          lease = lease->next) {
         memcpy(at, lease->data, lease->len);
@@ -95,41 +95,41 @@ static int sock_move_pack_bytes(const struct wr_sock *s,
         memcpy(at, chunk->data, chunk->len);
         at += chunk->len;
     }
-    wr_assert(at == luggage->bytes + unread + unsent);
+    wr_assert(at == content->bytes + unread + unsent);
     return 0;
 }
 
 static void sock_move_pack_facts(const struct wr_sock *s,
-                                 struct wr_luggage *luggage)
+                                 struct wr_sock_content *content)
 {
     const weir_transport *t = &s->c.t;
 
-    luggage->fd = s->c.fd;
-    luggage->family = t->ops->send_fds ? AF_UNIX : 0;
-    luggage->high_bytes = t->high_bytes;
-    luggage->low_bytes = t->low_bytes;
-    luggage->hard_limit_bytes = t->hard_limit_bytes;
-    luggage->read_limit_bytes = t->demand.account.limit_bytes;
-    luggage->fd_limit = s->fd_limit;
-    luggage->takes_fds = s->takes_fds;
-    luggage->is_busy = t->is_busy;
-    luggage->eof_seen = s->c.eof_seen;
-    luggage->has_ended = s->c.departure->has_ended;
-    luggage->end_sent = s->c.end_sent;
-    luggage->has_received = s->has_received;
-    luggage->has_sent = s->has_sent;
-    luggage->has_waited = s->has_waited;
-    luggage->fin_seen = s->fin_seen;
+    content->fd = s->c.fd;
+    content->family = t->ops->send_fds ? AF_UNIX : 0;
+    content->high_bytes = t->high_bytes;
+    content->low_bytes = t->low_bytes;
+    content->hard_limit_bytes = t->hard_limit_bytes;
+    content->read_limit_bytes = t->demand.account.limit_bytes;
+    content->fd_limit = s->fd_limit;
+    content->takes_fds = s->takes_fds;
+    content->is_busy = t->is_busy;
+    content->eof_seen = s->c.eof_seen;
+    content->has_ended = s->c.leaving->has_ended;
+    content->end_sent = s->c.end_sent;
+    content->has_received = s->has_received;
+    content->has_sent = s->has_sent;
+    content->has_waited = s->has_waited;
+    content->fin_seen = s->fin_seen;
     wr_assert(s->write_shut == s->c.end_sent);
     if (s->c.clock) {
-        luggage->has_limits = true;
-        luggage->limits = s->c.clock->limits;
-        luggage->received_ns = s->c.clock->received_ns;
-        luggage->sent_ns = s->c.clock->sent_ns;
+        content->has_limits = true;
+        content->limits = s->c.clock->limits;
+        content->received_ns = s->c.clock->received_ns;
+        content->sent_ns = s->c.clock->sent_ns;
     }
 }
 
-int wr_sock_pack(weir_transport *t, struct wr_luggage *luggage)
+int wr_sock_pack(weir_transport *t, struct wr_sock_content *content)
 {
     struct wr_sock *s = wr_sock_of(t);
 
@@ -138,18 +138,18 @@ int wr_sock_pack(weir_transport *t, struct wr_luggage *luggage)
     wr_require(t->state == WR_LIFE_MOVING, -ECANCELED); /* by the callback */
     /* The other loop may close the descriptor at once. */
     wr_uring_forget(&t->loop->uring, s->c.fd);
-    sock_move_pack_facts(s, luggage);
-    return sock_move_pack_bytes(s, luggage);
+    sock_move_pack_facts(s, content);
+    return sock_move_pack_bytes(s, content);
 }
 
-void wr_luggage_free(struct wr_luggage *luggage)
+void wr_sock_content_free(struct wr_sock_content *content)
 {
-    wr_assert(luggage->bytes ||
-              luggage->unread_bytes + luggage->unsent_bytes == 0);
-    if (luggage->bytes) {
-        wr_free(&luggage->allocator, luggage->bytes,
-                luggage->unread_bytes + luggage->unsent_bytes);
-        luggage->bytes = NULL;
+    wr_assert(content->bytes ||
+              content->unread_bytes + content->unsent_bytes == 0);
+    if (content->bytes) {
+        wr_free(&content->allocator, content->bytes,
+                content->unread_bytes + content->unsent_bytes);
+        content->bytes = NULL;
     }
 }
 
@@ -159,10 +159,10 @@ void wr_sock_send_off(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(wr_sock_is_settled_to_move(t) && !s->c.departure->is_away);
+    wr_assert(wr_sock_is_settled_to_move(t) && !s->c.leaving->is_away);
     wr_sock_remember_names(s);
     wr_owned_remove(&t->loop->owned, s->c.fd);
-    s->c.departure->is_away = true;
+    s->c.leaving->is_away = true;
 }
 
 void wr_sock_come_back(weir_transport *t)
@@ -170,9 +170,9 @@ void wr_sock_come_back(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(t->state == WR_LIFE_MOVING);
-    if (s->c.departure->is_away) {
+    if (s->c.leaving->is_away) {
         wr_owned_add(&t->loop->owned, s->c.fd);
-        s->c.departure->is_away = false;
+        s->c.leaving->is_away = false;
     }
     wr_connection_come_back(&s->c);
     if (t->error == 0 && !wr_sendq_is_empty(&s->c.outbox.queue)) {
@@ -185,7 +185,7 @@ void wr_sock_leave(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->c.departure->is_away && !wr_sock_has_lent(s));
+    wr_assert(s->c.leaving->is_away && !wr_sock_has_lent(s));
     s->c.fd = -1;
     if (s->into) {
         wr_free(&t->loop->counting, s->into, sizeof(*s->into));
@@ -209,78 +209,78 @@ static void sock_move_drop_unread(weir_lease *lease)
 }
 
 /* Copies the bytes into memory of the loop: 0 or -ENOMEM. */
-static int sock_move_unpack_bytes(struct wr_arrival *arrival,
-                                  const struct wr_luggage *luggage)
+static int sock_move_unpack_bytes(struct wr_remade *remade,
+                                  const struct wr_sock_content *content)
 {
-    weir_loop *loop = arrival->sock->c.t.loop;
-    weir_lease **end = &arrival->unread;
+    weir_loop *loop = remade->sock->c.t.loop;
+    weir_lease **end = &remade->unread;
     size_t piece;
 
-    for (size_t at = 0; at < luggage->unread_bytes; at += piece) {
-        piece = wr_min_u64(luggage->unread_bytes - at, PIECE_BYTES);
-        *end = wr_lease_copy(&loop->pool, &arrival->sock->c.t.demand.account,
-                             luggage->bytes + at, piece);
+    for (size_t at = 0; at < content->unread_bytes; at += piece) {
+        piece = wr_min_u64(content->unread_bytes - at, PIECE_BYTES);
+        *end = wr_lease_copy(&loop->pool, &remade->sock->c.t.demand.account,
+                             content->bytes + at, piece);
         wr_require(*end, -ENOMEM);
         (*end)->next = NULL;
         end = &(*end)->next;
     }
-    if (luggage->unsent_bytes == 0) {
+    if (content->unsent_bytes == 0) {
         return 0;
     }
-    wr_assert(wr_sendq_is_empty(&arrival->unsent));
+    wr_assert(wr_sendq_is_empty(&remade->unsent));
     const struct iovec unsent = {.iov_base =
-                                     luggage->bytes + luggage->unread_bytes,
-                                 .iov_len = luggage->unsent_bytes};
-    return wr_sendq_copy(&arrival->unsent, &loop->send_memory, &unsent, 1,
+                                     content->bytes + content->unread_bytes,
+                                 .iov_len = content->unsent_bytes};
+    return wr_sendq_copy(&remade->unsent, &loop->send_memory, &unsent, 1,
                          unsent.iov_len);
 }
 
 static int sock_move_unpack_limits(struct wr_sock *s,
-                                   const struct wr_luggage *luggage)
+                                   const struct wr_sock_content *content)
 {
-    wr_transport_set_limits(&s->c.t, luggage->read_limit_bytes,
-                            luggage->hard_limit_bytes);
-    wr_transport_set_marks(&s->c.t, luggage->high_bytes, luggage->low_bytes);
-    if (!luggage->has_limits) {
+    wr_transport_set_limits(&s->c.t, content->read_limit_bytes,
+                            content->hard_limit_bytes);
+    wr_transport_set_marks(&s->c.t, content->high_bytes, content->low_bytes);
+    if (!content->has_limits) {
         return 0;
     }
     const int err = wr_connection_make_clock(&s->c);
     wr_require(err == 0, err);
-    s->c.clock->limits = luggage->limits;
-    s->c.clock->received_ns = luggage->received_ns;
-    s->c.clock->sent_ns = luggage->sent_ns;
+    s->c.clock->limits = content->limits;
+    s->c.clock->received_ns = content->received_ns;
+    s->c.clock->sent_ns = content->sent_ns;
     return 0;
 }
 
 static void sock_move_unpack_facts(struct wr_sock *s,
-                                   const struct wr_luggage *luggage)
+                                   const struct wr_sock_content *content)
 {
     wr_assert(s->c.t.state == WR_LIFE_NEW);
-    s->fd_limit = luggage->fd_limit;
-    s->takes_fds = luggage->takes_fds;
-    s->moves_bulk = luggage->takes_fds;
-    s->c.t.is_busy = luggage->is_busy;
-    s->has_received = luggage->has_received;
-    s->has_waited = luggage->has_waited;
-    s->fin_seen = luggage->fin_seen;
-    if (luggage->has_sent) {
+    s->fd_limit = content->fd_limit;
+    s->takes_fds = content->takes_fds;
+    s->moves_bulk = content->takes_fds;
+    s->c.t.is_busy = content->is_busy;
+    s->has_received = content->has_received;
+    s->has_waited = content->has_waited;
+    s->fin_seen = content->fin_seen;
+    if (content->has_sent) {
         wr_sock_send_go_on_from(s);
     }
 }
 
-int wr_sock_arrive(weir_loop *loop, const struct wr_luggage *luggage,
-                   const struct weir_factory *factory, struct wr_arrival *ret)
+int wr_sock_remake(weir_loop *loop, const struct wr_sock_content *content,
+                   const struct weir_factory *factory, struct wr_remade *ret)
 {
-    const struct wr_sock_options options = {.family = luggage->family};
-    struct wr_sock *s = wr_sock_make(loop, luggage->fd, &options);
+    const struct wr_sock_options options = {.family = content->family};
+    struct wr_sock *s = wr_sock_make(loop, content->fd, &options);
 
     wr_require(s, -ENOMEM);
-    *ret = (struct wr_arrival){.sock = s};
+    *ret = (struct wr_remade){.sock = s};
     wr_sendq_init(&ret->unsent);
-    sock_move_unpack_facts(s, luggage);
-    int err = sock_move_unpack_limits(s, luggage);
+    sock_move_unpack_facts(s, content);
+    int err = sock_move_unpack_limits(s, content);
     if (err == 0) {
-        err = sock_move_unpack_bytes(ret, luggage);
+        err = sock_move_unpack_bytes(ret, content);
     }
     if (err == 0) {
         err = wr_protocol_find(&s->c.t, factory);
@@ -295,11 +295,11 @@ int wr_sock_arrive(weir_loop *loop, const struct wr_luggage *luggage,
 }
 
 /* The connection has what the old one had. Nothing here can fail. */
-static void sock_move_take_over(struct wr_arrival *arrival,
-                                const struct wr_luggage *luggage)
+static void sock_move_take_over(struct wr_remade *remade,
+                                const struct wr_sock_content *content)
 {
-    struct wr_sock *s = arrival->sock;
-    weir_lease *lease = arrival->unread;
+    struct wr_sock *s = remade->sock;
+    weir_lease *lease = remade->unread;
 
     wr_assert(s->c.t.state == WR_LIFE_OPEN && !s->c.is_made);
     while (lease) {
@@ -307,28 +307,28 @@ static void sock_move_take_over(struct wr_arrival *arrival,
         wr_delivery_hold(&s->c.delivery, lease);
         lease = next;
     }
-    s->c.outbox.queue = arrival->unsent;
+    s->c.outbox.queue = remade->unsent;
     wr_budget_queue(&s->c.t.loop->budget, s->c.outbox.queue.bytes);
-    s->c.eof_seen = luggage->eof_seen;
-    if (luggage->eof_seen) {
+    s->c.eof_seen = content->eof_seen;
+    if (content->eof_seen) {
         wr_delivery_end(&s->c.delivery); /* its protocol is told anew */
     }
-    if (luggage->has_ended) {
+    if (content->has_ended) {
         wr_outbox_end(&s->c.outbox);
     }
-    s->c.end_sent = luggage->end_sent;
-    s->write_shut = luggage->end_sent;
+    s->c.end_sent = content->end_sent;
+    s->write_shut = content->end_sent;
 }
 
-void wr_sock_begin_anew(struct wr_arrival *arrival,
-                        const struct wr_luggage *luggage)
+void wr_sock_begin_anew(struct wr_remade *remade,
+                        const struct wr_sock_content *content)
 {
-    struct wr_sock *s = arrival->sock;
+    struct wr_sock *s = remade->sock;
     weir_transport *t = &s->c.t;
 
     wr_owned_add(&t->loop->owned, s->c.fd);
     wr_connection_begin(&s->c);
-    sock_move_take_over(arrival, luggage);
+    sock_move_take_over(remade, content);
     wr_connection_push(&s->c); /* receives, after connection_made */
     if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         wr_sock_make_dirty(s);

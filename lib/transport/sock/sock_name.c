@@ -83,8 +83,8 @@ int wr_sock_get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(!s->c.departure || t->state == WR_LIFE_MOVING);
-    return s->c.fd >= 0 && !s->c.departure ? s->c.fd : -EBADF;
+    wr_assert(!s->c.leaving || t->state == WR_LIFE_MOVING);
+    return s->c.fd >= 0 && !s->c.leaving ? s->c.fd : -EBADF;
 }
 
 int wr_unix_get_extra_info(const weir_transport *t, const char *name,
