@@ -388,10 +388,12 @@ def run_pair(settings, name, mode, server_extra, client_arguments):
 
 
 def run_alone(settings, program):
-    """A program that measures itself and prints one JSON object."""
+    """A program that measures itself and prints one JSON object; it may have two
+    threads."""
+    cpus = {settings.server_cpu, settings.client_cpu}
     result = subprocess.run(
         [program_path(settings, program)], capture_output=True, timeout=120,
-        check=False, preexec_fn=_prepare(settings.server_cpu))
+        check=False, preexec_fn=_prepare(cpus))
     if result.returncode != 0:
         raise Failure(f"{program}: {result.stderr.decode().strip()}")
     return json.loads(result.stdout)
