@@ -13,7 +13,8 @@
 #include <errno.h>
 
 int wr_ep_buffers_open(struct wr_ep_buffers *buffers,
-                       const struct weir_allocator *allocator, uint32_t entries)
+                       const struct weir_allocator *allocator, uint32_t entries,
+                       bool incremental)
 {
     wr_assert(buffers->entries == 0);
     buffers->ring = wr_alloc(allocator, entries * sizeof(*buffers->ring));
@@ -21,6 +22,7 @@ int wr_ep_buffers_open(struct wr_ep_buffers *buffers,
         return -ENOMEM;
     }
     buffers->entries = entries;
+    buffers->incremental = incremental;
     return 0;
 }
 
@@ -57,11 +59,20 @@ wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
                : &buffers->ring[buffers->head & (buffers->entries - 1)];
 }
 
-uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers)
+uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers, uint32_t len)
 {
-    const struct wr_ep_buffer *first = wr_ep_buffers_first(buffers);
+    struct wr_ep_buffer *first =
+        &buffers->ring[buffers->head & (buffers->entries - 1)];
+    const uint32_t flags = IORING_CQE_F_BUFFER | (uint32_t)first->id
+                                                     << IORING_CQE_BUFFER_SHIFT;
 
-    wr_assert(first);
+    wr_assert(wr_ep_buffers_first(buffers) == first);
+    wr_assert(len > 0 && len <= first->len);
+    if (buffers->incremental && len < first->len) {
+        first->data += len;
+        first->len -= len;
+        return flags | IORING_CQE_F_BUF_MORE;
+    }
     buffers->head++;
-    return IORING_CQE_F_BUFFER | (uint32_t)first->id << IORING_CQE_BUFFER_SHIFT;
+    return flags;
 }

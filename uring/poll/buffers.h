@@ -1,8 +1,9 @@
 /*
  * The provided buffers of the poll engine: a queue, the oldest first.
  *
- * A receive looks at the first one, and takes it out only when it has filled a
- * part of it. Those that were added are seen by receives after a commit.
+ * A receive looks at the first one. When it has filled a part of it, it takes
+ * the buffer out, or that part alone if buffers are incremental and more is
+ * left. Those that were added are seen by receives after a commit.
  */
 #ifndef WEIR_URING_POLL_BUFFERS_H
 #define WEIR_URING_POLL_BUFFERS_H
@@ -13,7 +14,7 @@
 #include <stdint.h>
 
 struct wr_ep_buffer {
-    void *data;
+    uint8_t *data;
     uint32_t len;
     uint16_t id;
 };
@@ -24,11 +25,12 @@ struct wr_ep_buffers {
     uint32_t head;
     uint32_t tail;   /* as receives see it */
     uint32_t staged; /* with those that were not committed */
+    bool incremental;
 };
 
 WEIR_MUST_USE int wr_ep_buffers_open(struct wr_ep_buffers *buffers,
                                      const struct weir_allocator *allocator,
-                                     uint32_t entries);
+                                     uint32_t entries, bool incremental);
 void wr_ep_buffers_close(struct wr_ep_buffers *buffers,
                          const struct weir_allocator *allocator);
 
@@ -39,7 +41,8 @@ void wr_ep_buffers_commit(struct wr_ep_buffers *buffers);
 /* The buffer that the next receive fills; NULL: there is none. */
 const struct wr_ep_buffer *
 wr_ep_buffers_first(const struct wr_ep_buffers *buffers);
-/* Takes it out; returns the flags of the receive's completion. */
-uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers);
+/* The receive has filled @len bytes of it; returns the flags of the receive's
+ * completion. */
+uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers, uint32_t len);
 
 #endif

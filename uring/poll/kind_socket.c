@@ -36,7 +36,8 @@ int32_t wr_ep_recv(const struct wr_ep_call *call)
     const int32_t res = wr_ep_unless_again(
         wr_ep_result(recv(sqe->fd, data, len, MSG_DONTWAIT)));
     call->op->watch->is_drained = res < (int32_t)len;
-    call->op->flags = selects && res > 0 ? wr_ep_buffers_take(buffers) : 0;
+    call->op->flags =
+        selects && res > 0 ? wr_ep_buffers_take(buffers, (uint32_t)res) : 0;
     return res;
 }
 

@@ -2,9 +2,11 @@
  * The poll engine: a ring that epoll, system calls and a few threads carry out.
  *
  * Where io_uring is refused this takes its place under the seam (ring.h). The
- * same entries go in and the same completions come out, with the least of
- * io_uring's features: single receives into plain buffers, no credit in the
- * kernel. So what stands above runs as on an old kernel.
+ * same entries go in and the same completions come out, with few of io_uring's
+ * features: single receives, no credit in the kernel. So what stands above runs
+ * as on an old kernel, but for buffers: they are incremental, because a receive
+ * of bulk fills what it gets, and 16 KiB a system call would cost thrice as
+ * much.
  *
  * An enter begins the prepared entries; those that can be carried out now are
  * complete. It brings what waits for descriptors to the epoll set, waits, and
@@ -370,8 +372,8 @@ static int ring_setup_buffers(struct wr_ring *base, uint32_t entries,
 {
     struct wr_ep_ring *ring = ring_of(base);
 
-    wr_assert(!incremental);
-    return wr_ep_buffers_open(&ring->buffers, base->allocator, entries);
+    return wr_ep_buffers_open(&ring->buffers, base->allocator, entries,
+                              incremental);
 }
 
 static void ring_provide_buffer(struct wr_ring *base, void *data, uint32_t len,
