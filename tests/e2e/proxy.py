@@ -59,8 +59,7 @@ def count_pipes(proxy):
 def test_bulk_is_spliced_on_demand():
     data = random.Random(SEED).randbytes(BIG)
     # Without large receive buffers there is no bulk, and nothing is spliced.
-    some = 0 if (os.environ.get("WEIR_FEATURES_MASK") == "all"
-                 or os.environ.get("WEIR_ENGINE") == "poll") else 2
+    some = 0 if os.environ.get("WEIR_FEATURES_MASK") == "all" else 2
     for words, pipes in (["--splice"], some), ([], 0):
         with Server(drain) as server, Proxy(
                 "--listen", "tcp://127.0.0.1:0", *words, "--to",
