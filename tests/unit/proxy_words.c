@@ -25,6 +25,13 @@ static void refuses(const char *name, const char *value, const char *reason)
                        why);
 }
 
+static void with_empty(void (*body)(void))
+{
+    config_init(&config);
+    body();
+    config_free(&config);
+}
+
 static void with_config(void (*body)(void))
 {
     config_init(&config);
@@ -72,9 +79,9 @@ UNIT(proxy_words, an_address_behind_a_target_begins_the_next_service)
     cr_assert(config_check(&config, why), "%s", why);
 }
 
-UNIT(proxy_words, a_route_has_targets_and_settings_of_its_own)
+UNIT_IN(proxy_words, a_route_has_targets_and_settings_of_its_own, with_empty,
+        void)
 {
-    config_init(&config);
     says("listen", "tls://127.0.0.1:1");
     says("cert", "a.pem");
     says("cert", "b.pem");
@@ -96,9 +103,8 @@ UNIT(proxy_words, a_route_has_targets_and_settings_of_its_own)
     cr_assert_str_eq(service->keys.texts[1], "b.key");
 }
 
-UNIT(proxy_words, a_first_route_without_targets_is_none)
+UNIT_IN(proxy_words, a_first_route_without_targets_is_none, with_empty, void)
 {
-    config_init(&config);
     says("listen", "tls://127.0.0.1:1");
     says("route", "a.example");
     says("passthrough", "on");
@@ -107,9 +113,9 @@ UNIT(proxy_words, a_first_route_without_targets_is_none)
     expect_eq(config_service(&config)->route_count, 1);
 }
 
-UNIT(proxy_words, words_before_the_first_route_are_for_all_routes)
+UNIT_IN(proxy_words, words_before_the_first_route_are_for_all_routes,
+        with_empty, void)
 {
-    config_init(&config);
     says("listen", "tls://127.0.0.1:1");
     says("passthrough", "");
     says("send-proxy", "v2");
@@ -188,9 +194,9 @@ UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
     }
 }
 
-UNIT(proxy_words, words_before_what_they_are_about_are_refused)
+UNIT_IN(proxy_words, words_before_what_they_are_about_are_refused, with_empty,
+        void)
 {
-    config_init(&config);
     refuses("to", "tcp://127.0.0.1:1", "comes after the 'listen'");
     refuses("weight", "1", "comes after the 'to'");
     refuses("cert", "a", "comes after the 'listen'");
