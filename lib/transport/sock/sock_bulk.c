@@ -16,8 +16,8 @@
  * the end of the turn, before the next connection receives.
  *
  * A receive that took all that the credit allowed has probably left bytes in
- * the kernel, so the next one is tried without a poll. A poll follows if it
- * finds none.
+ * the kernel. If it has, the next one is made without a poll. The kernel is
+ * asked first (SIOCINQ), which costs a tenth of a receive that finds none.
  *
  * A connection begins to move bulk when a receive ends with more bytes than a
  * plain buffer holds, so there is no bulk without large buffers. It stops when
@@ -49,13 +49,13 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Counts small receives; a receive that used its whole credit is not small. */
-static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool is_full)
+/* Counts small receives; one that has left bytes in the kernel is not small. */
+static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 {
     wr_assert(s->moves_bulk);
     wr_budget_received_due(&s->c.t.loop->budget, bytes);
-    s->expects_bytes = is_full;
-    if (bytes >= BULK_SMALL || is_full) {
+    s->expects_bytes = has_more;
+    if (bytes >= BULK_SMALL || has_more) {
         s->small_receives = 0;
     } else if (++s->small_receives == SMALL_RECEIVES_MAX) {
         s->moves_bulk = false;
@@ -195,7 +195,8 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         sock_bulk_receive_with_fds(s, credit);
         return;
     }
-    if (WR_UNLIKELY(s->into != NULL) && sock_bulk_splice(s)) {
+    if (WR_UNLIKELY(s->into != NULL) && wr_sock_may_splice(s, credit) &&
+        sock_bulk_splice(s)) {
         return;
     }
     const int32_t res = wr_pool_recv(&loop->pool, &s->c.t.demand.account,
@@ -214,6 +215,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         wr_sock_recv_other(s, res, 0);
         return;
     }
-    sock_bulk_count(s, (uint32_t)res, (uint32_t)res == credit);
+    sock_bulk_count(s, (uint32_t)res,
+                    (uint32_t)res == credit && wr_sys_inq(s->c.fd) > 0);
     sock_bulk_deliver(s, lease);
 }

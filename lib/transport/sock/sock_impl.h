@@ -68,18 +68,18 @@ struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
-    uint8_t fd_limit;       /* descriptors for the protocol at a time */
-    bool has_received : 1;  /* set by the first bytes */
-    bool armed_once : 1;    /* the receive ends with the first bytes */
-    bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */
-    bool polls_bytes : 1;   /* the operation of recv_op is a poll */
-    bool expects_bytes : 1; /* moves bulk, and received all that it asked for */
-    bool eof_doubted : 1;   /* set with eof_seen, until the send has ended */
-    bool recv_failed : 1;   /* set by the receive that returned an error */
-    bool has_sent : 1;      /* set before the first bytes are sent */
-    bool write_shut : 1;    /* set when SHUT_WR was called */
-    bool sends_file : 1;    /* set while there is a sender */
-    bool sends_fds : 1;     /* set while descriptors wait to be sent */
+    uint8_t fd_limit;        /* descriptors for the protocol at a time */
+    bool has_received : 1;   /* set by the first bytes */
+    bool armed_once : 1;     /* the receive ends with the first bytes */
+    bool moves_bulk : 1;     /* receives bulk; see sock_bulk.c */
+    bool polls_bytes : 1;    /* the operation of recv_op is a poll */
+    bool expects_bytes : 1;  /* moves bulk, and the last receive left some */
+    bool eof_doubted : 1;    /* set with eof_seen, until the send has ended */
+    bool recv_failed : 1;    /* set by the receive that returned an error */
+    bool has_sent : 1;       /* set before the first bytes are sent */
+    bool write_shut : 1;     /* set when SHUT_WR was called */
+    bool sends_file : 1;     /* set while there is a sender */
+    bool sends_fds : 1;      /* set while descriptors wait to be sent */
     bool polls_for_room : 1; /* the operation of send_op is a poll */
     bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
     bool hup_seen : 1;       /* set when the watch need not be armed again */
@@ -189,10 +189,14 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
 void wr_sock_bulk_receive(struct wr_sock *s);
 
 /* sock_splice.c */
-/* Moves bulk to the other socket, if a splicing was asked for and it is worth
- * it: the bytes that were taken from the kernel, 0: receive them. Those that
- * the other socket has not taken are in *ret_rest, in borrowed leases, to be
- * delivered. *ret_has_more: other bytes wait; written if bytes were taken. */
+/* True if a splicing was asked for, bytes may pass the protocol by now, and so
+ * many may wait that it is worth a look: the last receive has left some, the
+ * last bytes were spliced, or @credit alone is as large. */
+bool wr_sock_may_splice(const struct wr_sock *s, uint32_t credit);
+/* Moves bulk to the other socket, if it may be spliced and enough waits: the
+ * bytes that were taken from the kernel, 0: receive them. Those that the other
+ * socket has not taken are in *ret_rest, in borrowed leases, to be delivered.
+ * *ret_has_more: other bytes wait; written if bytes were taken. */
 WEIR_MUST_USE uint32_t wr_sock_splice(struct wr_sock *s, weir_lease **ret_rest,
                                       bool *ret_has_more);
 /* `splice_to` of the table. */

@@ -2,8 +2,9 @@
  * Stream sockets: bulk that goes on to another socket without a copy.
  *
  * A socket that moves bulk receives when it is fed (sock_bulk.c). If its
- * protocol has asked for a splicing and many bytes wait in the kernel, it
- * splices them, piece by piece, into a pipe and from there to the other socket:
+ * protocol has asked for a splicing, a receive has left bytes in the kernel and
+ * many wait there, it splices them, piece by piece, into a pipe and from there
+ * to the other socket:
  *
  *     receive queue --> pipe of the loop --> the other's send queue
  *                                \--> receive buffers --> protocol
@@ -302,17 +303,24 @@ static uint32_t sock_splice_move(struct wr_sock *s,
     return done;
 }
 
+bool wr_sock_may_splice(const struct wr_sock *s, uint32_t credit)
+{
+    const struct wr_splicing *splicing = s->into->splicing;
+
+    return splicing && splicing->state != WR_SPLICING_REFUSED &&
+           (splicing->state == WR_SPLICING_MOVING || s->expects_bytes ||
+            credit >= DEEP_BYTES) &&
+           sock_splice_may_leave(s) &&
+           sock_splice_may_arrive(wr_sock_of(splicing->to));
+}
+
 uint32_t wr_sock_splice(struct wr_sock *s, weir_lease **ret_rest,
                         bool *ret_has_more)
 {
     struct wr_splicing *splicing = s->into->splicing;
 
+    wr_assert(splicing && splicing->state != WR_SPLICING_REFUSED);
     *ret_rest = NULL;
-    if (!splicing || splicing->state == WR_SPLICING_REFUSED ||
-        !sock_splice_may_leave(s) ||
-        !sock_splice_may_arrive(wr_sock_of(splicing->to))) {
-        return 0;
-    }
     const int inq = wr_sys_inq(s->c.fd);
     const uint32_t waiting = inq > 0 ? (uint32_t)inq : 0;
     const uint32_t count = sock_splice_count(splicing, waiting);
