@@ -13,7 +13,7 @@ from rows_tls import make_body, make_identity
 
 SERVICES = ["haproxy", "nginx"]
 TUNED = "haproxy_tuned"
-SPLICE = "weir_splice"
+COPYING = "weir_copying"
 FLOOR = ["epoll", "uring"]
 CHURN = ["--mode", "churn", "--sources", 200, "--conns", 50]
 SHAKE = ["--mode", "handshakes", "--sources", 200, "--conns", 50]
@@ -31,7 +31,7 @@ class Case:
         self.mode = rest.get("mode", "echo")  # of the backend
         self.size = rest.get("size")  # of the backend's file, if it has one
         self.is_tls = rest.get("is_tls", False)  # between client and proxy
-        self.splices = rest.get("splices", False)  # by an option, as well
+        self.is_bulk = rest.get("is_bulk", False)  # without splice, as well
         self.figure = rest.get("figure", "us CPU/msg")
 
 
@@ -67,8 +67,8 @@ def _run_case(settings, progress, row, case):
     peers = list(dict.fromkeys([*SERVICES, *case.beside]))
     names = contenders(settings, "proxy",
                        peers if case.is_tls else [*peers, *FLOOR])
-    if case.splices:
-        names.append(SPLICE)
+    if case.is_bulk:
+        names.append(COPYING)
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
         prepared = _prepare(folder, case)
         return rounds(settings, progress, f"{row} {case.name}", names,
@@ -82,13 +82,6 @@ def _row(settings, progress, row, cases):
         if not is_chosen(settings, case.name):
             continue
         reports = _run_case(settings, progress, row, case)
-        by_splice = reports.pop(SPLICE, None)
-        if by_splice:
-            pair = {SPLICE: by_splice, "weir_proxy": reports["weir"],
-                    **{name: reports[name] for name in case.beside
-                       if name in reports}}
-            yield from compare(row, f"{case.name}, --splice", pair, {},
-                               figure=case.figure, scale=1000)
         better = better_of(reports, case.beside)
         for result in compare(row, case.name, reports, {better: case.target},
                               figure=case.figure, scale=1000):
@@ -109,12 +102,12 @@ def row_t16_bulk(settings, progress):
     mib = 1 << 20
     yield from _row(settings, progress, "T16b", [
         Case("64 KiB, 50 connections", ["--size", 65536, "--conns", 50], 1.00,
-             beside=[TUNED], splices=True),
+             beside=[TUNED], is_bulk=True),
         Case("1 MiB, 4 connections", ["--size", mib, "--conns", 4], 1.00,
-             beside=[TUNED], splices=True),
+             beside=[TUNED], is_bulk=True),
         Case("1 MiB one way, 4 connections", ["--mode", "file", "--conns", 4],
              1.00, beside=[TUNED], size=mib, figure="us CPU/MiB",
-             splices=True)])
+             is_bulk=True)])
 
 
 def row_t16_close(settings, progress):

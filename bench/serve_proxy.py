@@ -69,7 +69,7 @@ def weir_command(options, _folder):
     identity = [] if options.identity is None else ["--cert", options.identity]
     return [options.program, "--threads", "1",
             "--listen", f"{kind}://127.0.0.1:{options.port}", *identity,
-            *(["--splice"] if options.splice else []),
+            *(["--no-splice"] if options.copying else []),
             "--to", f"tcp://127.0.0.1:{options.to}"]
 
 
@@ -109,7 +109,8 @@ def main():
     parser.add_argument("--to", required=True, type=int, metavar="PORT")
     parser.add_argument("--identity", metavar="PEM")
     parser.add_argument("--tuned", action="store_true")
-    parser.add_argument("--splice", action="store_true", help="of weir-proxy")
+    parser.add_argument("--copying", action="store_true",
+                        help="weir-proxy is not to splice")
     parser.add_argument("--under", default="", metavar="COMMAND",
                         help="a tool that runs it, with its options")
     parser.add_argument("port", type=int)

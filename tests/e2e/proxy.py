@@ -56,11 +56,11 @@ def count_pipes(proxy):
     return count
 
 
-def test_bulk_is_spliced_on_demand():
+def test_bulk_is_spliced_unless_it_is_not_to_be():
     data = random.Random(SEED).randbytes(BIG)
     # Without large receive buffers there is no bulk, and nothing is spliced.
     some = 0 if os.environ.get("WEIR_FEATURES_MASK") == "all" else 2
-    for words, pipes in (["--splice"], some), ([], 0):
+    for words, pipes in ([], some), (["--no-splice"], 0):
         with Server(drain) as server, Proxy(
                 "--listen", "tcp://127.0.0.1:0", *words, "--to",
                 target(server)) as proxy:
@@ -79,7 +79,7 @@ def test_bulk_is_spliced_on_demand():
 def test_what_is_spliced_comes_whole_and_ends():
     data = random.Random(SEED).randbytes(BIG)
     with Server(echo) as server, Proxy(
-            "--listen", "tcp://127.0.0.1:0", "--splice", "--to",
+            "--listen", "tcp://127.0.0.1:0", "--to",
             target(server)) as proxy:
         with proxy.connect() as client:
             echoes_all(client, data)

@@ -106,7 +106,7 @@ class World:
         self.backend_port = int(read_line(self.backend.process.stdout))
         to = f"tcp://127.0.0.1:{self.backend_port}"
         self.proxy = Proxy(
-            "--listen", "tcp://127.0.0.1:0", "--splice", "--to", to,
+            "--listen", "tcp://127.0.0.1:0", "--to", to,
             "--eject", "0",
             "--listen", "tls://127.0.0.1:0", "--cert", self.pem, "--to", to,
             "--eject", "0", threads=2)

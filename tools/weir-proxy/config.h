@@ -113,7 +113,7 @@ struct config_service {
     uint64_t stall_timeout_ns;
     uint64_t lifetime_ns;
     uint64_t buffer_bytes;
-    bool splices;
+    bool copies_bulk; /* where it could be spliced */
     uint64_t rate_in_bytes;
     uint64_t rate_out_bytes;
     struct config_route *routes; /* at least one */

@@ -35,7 +35,7 @@ int session_relay(struct session *session)
         .b_rate_bytes = config->rate_out_bytes,
         .a_initial = &rest,
         .a_initial_count = rest.len > 0,
-        .splice = config->splices,
+        .splice = !config->copies_bulk,
     };
     const int err = weir_relay(session->client, session->target, &options,
                                relayed, session, &session->pending);

@@ -90,10 +90,9 @@ const struct word words[] = {
     {"buffer", "SIZE", "bytes that may wait in each direction (64K)",
      .least = 4096, .most = UINT64_C(1) << 30, .set = words_set_size,
      AT_SERVICE(buffer_bytes)},
-    {"splice", NULL,
-     "move bulk inside the kernel, where both sides are plain sockets; for "
-     "messages of a MiB",
-     .set = words_set_flag, AT_SERVICE(splices)},
+    {"no-splice", NULL,
+     "do not move bulk inside the kernel where both sides are plain sockets",
+     .set = words_set_flag, AT_SERVICE(copies_bulk)},
     {"rate-in", "SIZE", "bytes a second from a client (no limit)",
      .most = UINT64_C(1) << 40, .set = words_set_size,
      AT_SERVICE(rate_in_bytes)},
