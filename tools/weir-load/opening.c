@@ -16,6 +16,10 @@ static bool set_socket(struct conn *conn)
     struct weir_extra_info info = {.size = sizeof(info)};
     char why[SOCKETS_WHY_SIZE] = "its socket";
 
+    if (!sockets_has_any(&conn->traffic->options->sockets)) {
+        return true;
+    }
+
     int err = weir_transport_get_extra_info(conn->transport, "socket", &info);
     if (err >= 0) {
         err = sockets_set(&conn->traffic->options->sockets, info.fd, why);

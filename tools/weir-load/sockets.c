@@ -84,6 +84,12 @@ int sockets_set(const struct socket_flags *flags, int fd, char *why)
     return err;
 }
 
+bool sockets_has_any(const struct socket_flags *flags)
+{
+    return flags->send_buffer_bytes > 0 || flags->receive_buffer_bytes > 0 ||
+           flags->tos >= 0 || flags->busy_poll_us > 0;
+}
+
 bool sockets_try(const struct socket_flags *flags, const struct target *target)
 {
     const sa_family_t family = target->address.len > 0

@@ -39,6 +39,9 @@ struct socket_flags {
  * (weir_connection_options). 0, or a negative error with one line in why. */
 int sockets_set(const struct socket_flags *flags, int fd, char *why);
 
+/* Is there one that sockets_set() sets? */
+bool sockets_has_any(const struct socket_flags *flags);
+
 /* Would sockets of the target's family and kind take them? Says why not. */
 bool sockets_try(const struct socket_flags *flags, const struct target *target);
 
