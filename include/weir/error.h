@@ -82,6 +82,9 @@ enum weir_error {
     WEIR_ETLSCIPHERS = -4405,
     /** wolfSSL failed with another error; see the error text. */
     WEIR_ETLSENGINE = -4406,
+    /** The name of a group of the key exchange is unknown, or groups cannot be
+     * chosen. */
+    WEIR_ETLSGROUPS = -4407,
 
     /** A certificate of the peer has expired. */
     WEIR_ETLSEXPIRED = -4420,
@@ -125,7 +128,8 @@ enum weir_error {
     WEIR_ETLSTIMEOUT = -4444,
     /** No common TLS version. */
     WEIR_ETLSVERSION = -4445,
-    /** No common cipher suite, group or signature algorithm. */
+    /** No common cipher suite or signature algorithm; with TLS 1.2 also no
+     * common group. */
     WEIR_ETLSCIPHER = -4446,
     /** No common application protocol (ALPN). */
     WEIR_ETLSALPN = -4447,
@@ -135,6 +139,8 @@ enum weir_error {
     WEIR_ETLSNONAME = -4449,
     /** This side's private key could not sign. */
     WEIR_ETLSSIGN = -4450,
+    /** No common group of the key exchange, such as X25519 or P-256. */
+    WEIR_ETLSGROUP = -4451,
 
     /** There is no such name (NXDOMAIN). */
     WEIR_EDNSNOTFOUND = -4500,

@@ -229,6 +229,19 @@ struct weir_tls_options {
      * certificates that are not valid now, are skipped; at least one must be
      * valid. Later changes of the folder have no effect. */
     const char *authority_folder;
+    /** Groups of the key exchange, separated by colons, the preferred first;
+     * NULL: all of these, which are the only ones, in this order: X25519,
+     * P-256, P-384, P-521 (unless wolfSSL was built without it). Other names,
+     * like secp256r1 or prime256v1, are refused: WEIR_ETLSGROUPS, with these
+     * names in the error text.
+     *
+     * A client sends its key share for the first group; a server that wants
+     * another one asks again, which costs a round trip. Without a common group
+     * the handshake fails: on a server with WEIR_ETLSGROUP, on a client by an
+     * alert, handshake_failure as a rule. With TLS 1.2 a client's list limits
+     * the curves of the server's certificate, too. A server with a list needs
+     * TLS 1.3 as its lowest version, else: WEIR_ETLSGROUPS. */
+    const char *groups;
 };
 
 /**
@@ -258,6 +271,8 @@ struct weir_tls_options {
  * @retval WEIR_ETLSMISMATCH  the key does not match the certificate
  * @retval WEIR_ETLSCIPHERS  a name in ciphers is unknown, or no suite there is
  * for an allowed version
+ * @retval WEIR_ETLSGROUPS  a name in groups is unknown, or a server with groups
+ * accepts TLS 1.2
  */
 WEIR_API WEIR_MUST_USE int
 weir_tls_context_new(const struct weir_tls_options *options,

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import ssl
+import subprocess
 import tempfile
 
 from harness import (SERVE_FLAGS, WEIR_LOAD, Program, Service, equal, load,
@@ -143,6 +144,30 @@ def test_a_suite_is_chosen_by_either_end():
             equal(result["tls"]["cipher"], suite, f"suite of {version}")
             equal(result["config"]["tls"]["ciphers"],
                   suite if here else None, "config")
+
+
+def test_a_group_is_chosen_by_either_end():
+    only = ("--tls-min", "1.3", "--groups", "P-384")
+    with Serving(*ECDSA, *only) as server:
+        result, _ = loaded("-c", "1", "-n", "10", *TRUST, "--groups",
+                           "X25519:P-384", server.url)
+        equal(result["config"]["tls"]["groups"], "X25519:P-384", "config")
+        fails(*TRUST, "--groups", "X25519:P-256", server.url, phase="tls",
+              code="WEIR_ETLSALERT")
+        process = subprocess.run(
+            ["openssl", "s_client", "-connect",
+             "%s:%d" % server.address, "-groups", "X25519:P-384"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=60, check=False)
+        matches(process.stdout, r"Server Temp Key: .*384")
+    for word, flags, pattern in (
+            ("run", ("--groups", "secp384r1"),
+             r'"secp384r1" is none of X25519:P-256:P-384'),
+            ("serve", (*ECDSA, "--groups", "P-384"), "TLS 1.3")):
+        with Program(WEIR_LOAD, word, *flags, "tls://127.0.0.1:1") as program:
+            status, out, err = program.finish()
+        equal((status, out), (2, ""), f"the outcome of {word}")
+        one_line(err, rf"TLS: groups: .*{pattern}.*\(WEIR_ETLSGROUPS\)")
 
 
 def test_bulk_of_each_size():

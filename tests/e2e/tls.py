@@ -495,7 +495,7 @@ def test_no_group_in_common_is_refused():
     with WeirServer("echo") as weir:
         with s_client(weir.port, "-tls1_3", "-groups", "X448") as client:
             equal(client.finish()[0], 1, "exit status of openssl")
-        weir.hear(r"^failed WEIR_ETLSCIPHER: ")
+        weir.hear(r"^failed WEIR_ETLSGROUP: ")
 
 
 def test_messages_for_old_middleboxes_come_or_not():

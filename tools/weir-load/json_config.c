@@ -18,7 +18,7 @@ static json_t *tls_config_part(const struct run_options *options)
     if (!tls_is_meant(options->targets, options->target_count)) {
         return json_null();
     }
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f}",
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f}",
                      "insecure", flags->options.no_verify, "ca",
                      json_text_or_null(flags->options.authorities.file), "crl",
                      json_text_or_null(flags->options.revocations.file),
@@ -26,7 +26,8 @@ static json_t *tls_config_part(const struct run_options *options)
                      json_text_or_null(flags->identities[0].certificate.file),
                      "sni", json_text_or_null(flags->sni), "alpn",
                      json_text_or_null(flags->options.alpn), "ciphers",
-                     json_text_or_null(flags->options.ciphers), "min",
+                     json_text_or_null(flags->options.ciphers), "groups",
+                     json_text_or_null(flags->options.groups), "min",
                      tls_version_name(flags->options.min_version), "max",
                      tls_version_name(flags->options.max_version), "resume",
                      (double)flags->resume_share / TLS_RESUME_ALL);

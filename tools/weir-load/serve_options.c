@@ -151,6 +151,7 @@ static const char help[] =
     "      --client-auth W optional or required (with --ca: required)\n"
     "      --alpn LIST     application protocols, as h2,http/1.1\n"
     "      --ciphers LIST  suites by IANA names with colons between them\n"
+    "      --groups LIST   groups of the key exchange, as X25519:P-256 (all)\n"
     "      --tls-min VERSION  lowest version, 1.2 or 1.3 (1.2)\n"
     "      --tls-max VERSION  highest version (1.3)\n"
     "      --tickets on|off   may clients resume sessions (on)\n"

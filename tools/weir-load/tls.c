@@ -34,6 +34,7 @@ static const char *const flag_names[] = {
     [TLS_FLAG_CLIENT_AUTH - TLS_FLAG_FIRST] = "--client-auth",
     [TLS_FLAG_TICKETS - TLS_FLAG_FIRST] = "--tickets",
     [TLS_FLAG_RESUME - TLS_FLAG_FIRST] = "--resume",
+    [TLS_FLAG_GROUPS - TLS_FLAG_FIRST] = "--groups",
 };
 
 /* ---- one flag ---- */
@@ -173,6 +174,9 @@ bool tls_read_flag(struct tls_flags *flags, int flag, const char *value)
         return true;
     case TLS_FLAG_CIPHERS:
         flags->options.ciphers = value;
+        return true;
+    case TLS_FLAG_GROUPS:
+        flags->options.groups = value;
         return true;
     case TLS_FLAG_SNI:
         flags->sni = value;

@@ -38,6 +38,7 @@ enum {
     TLS_FLAG_CLIENT_AUTH,
     TLS_FLAG_TICKETS,
     TLS_FLAG_RESUME,
+    TLS_FLAG_GROUPS,
 };
 
 #define TLS_LONG_FLAGS                                                         \
@@ -47,6 +48,7 @@ enum {
         {"crl", required_argument, NULL, TLS_FLAG_CRL},                        \
         {"alpn", required_argument, NULL, TLS_FLAG_ALPN},                      \
         {"ciphers", required_argument, NULL, TLS_FLAG_CIPHERS},                \
+        {"groups", required_argument, NULL, TLS_FLAG_GROUPS},                  \
         {"tls-min", required_argument, NULL, TLS_FLAG_MIN},                    \
     {                                                                          \
         "tls-max", required_argument, NULL, TLS_FLAG_MAX                       \

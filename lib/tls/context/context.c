@@ -116,6 +116,33 @@ static int context_check_suites(struct weir_tls_options *options,
     return WEIR_ETLSCIPHERS;
 }
 
+/* With TLS 1.2 wolfSSL takes a client's group, whatever a server's list has. */
+static int context_check_groups(const struct weir_tls_options *options,
+                                struct wr_tls_context_text *text)
+{
+    char all[WR_TLS_GROUPS_SIZE];
+    const char *unknown = NULL;
+    int len = 0;
+
+    if (!options->groups) {
+        return 0;
+    }
+    if (wr_tls_suites_check_groups(options->groups, &unknown, &len) < 0) {
+        wr_tls_suites_name_groups(all, sizeof(all));
+        wr_ignore(snprintf(text->line, sizeof(text->line),
+                           "groups: \"%.*s\" is none of %s", len, unknown,
+                           all) < 0);
+        return WEIR_ETLSGROUPS;
+    }
+    if (options->server && options->min_version != WEIR_TLS_1_3) {
+        wr_ignore(snprintf(text->line, sizeof(text->line),
+                           "groups: a server needs TLS 1.3 as the lowest "
+                           "version for them") < 0);
+        return WEIR_ETLSGROUPS;
+    }
+    return 0;
+}
+
 static WOLFSSL_METHOD *context_method(const struct weir_tls_options *options)
 {
     if (options->min_version == WEIR_TLS_1_3) {
@@ -151,7 +178,8 @@ static int context_set_suites(weir_tls_context *context,
                               const struct weir_tls_options *options)
 {
     const int err = wr_tls_suites_use(context->ctx, options->ciphers);
-    return err == 0 ? wr_tls_suites_use_groups(context->ctx) : err;
+    return err == 0 ? wr_tls_suites_use_groups(context->ctx, options->groups)
+                    : err;
 }
 
 static int context_set_rules(weir_tls_context *context,
@@ -265,6 +293,9 @@ int wr_tls_context_new(const struct weir_tls_options *options,
     }
     if (err == 0) {
         err = context_check_suites(&known, &text);
+    }
+    if (err == 0) {
+        err = context_check_groups(&known, &text);
     }
     if (err == 0) {
         err = wr_tls_memory_start_library();

@@ -10,6 +10,7 @@
 #include <weir/error.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <wolfssl/options.h>
 
@@ -39,6 +40,23 @@
 
 #define SUITES_RSA_BITS 2048
 #define SUITES_ECC_BITS 256
+
+struct suites_group {
+    const char *name;
+    int number; /* wolfSSL's, which is IANA's */
+};
+
+/* All groups, the preferred first. */
+static const struct suites_group suites_groups[] = {
+    {"X25519", WOLFSSL_ECC_X25519},
+    {"P-256", WOLFSSL_ECC_SECP256R1},
+    {"P-384", WOLFSSL_ECC_SECP384R1},
+#if defined(HAVE_ECC521) || defined(HAVE_ALL_CURVES)
+    {"P-521", WOLFSSL_ECC_SECP521R1},
+#endif
+};
+
+#define SUITES_GROUP_COUNT (sizeof(suites_groups) / sizeof(*suites_groups))
 
 static bool suites_knows(const char *name, size_t len)
 {
@@ -145,23 +163,83 @@ int wr_tls_suites_select(const char *list, bool is_rsa, char *ret, size_t size)
     }
 }
 
-int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx)
+/* ---- groups ---- */
+
+static const struct suites_group *suites_find_group(const char *name,
+                                                    size_t len)
 {
-    static const int groups[] = {
-        WOLFSSL_ECC_X25519,
-        WOLFSSL_ECC_SECP256R1,
-        WOLFSSL_ECC_SECP384R1,
-#if defined(HAVE_ECC521) || defined(HAVE_ALL_CURVES)
-        WOLFSSL_ECC_SECP521R1,
-#endif
-    };
-    int list[sizeof(groups) / sizeof(*groups)];
+    wr_assert(name != NULL);
+    for (size_t i = 0; i < SUITES_GROUP_COUNT; i++) {
+        if (strlen(suites_groups[i].name) == len &&
+            memcmp(suites_groups[i].name, name, len) == 0) {
+            return &suites_groups[i];
+        }
+    }
+    return NULL;
+}
+
+void wr_tls_suites_name_groups(char *ret, size_t size)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < SUITES_GROUP_COUNT && used < size; i++) {
+        used += (size_t)snprintf(ret + used, size - used, "%s%s",
+                                 i == 0 ? "" : ":", suites_groups[i].name);
+    }
+}
+
+int wr_tls_suites_check_groups(const char *list, const char **ret_unknown,
+                               int *ret_len)
+{
+    const char *at = list;
+
+    wr_assert(list && ret_unknown && ret_len);
+    for (;;) {
+        const size_t len = strcspn(at, ":");
+        if (!suites_find_group(at, len)) {
+            *ret_unknown = at;
+            *ret_len = (int)wr_min_u64(len, 64);
+            return WEIR_ETLSGROUPS;
+        }
+        if (at[len] == '\0') {
+            return 0;
+        }
+        at += len + 1;
+    }
+}
+
+/* A list may name a group again, which changes nothing. */
+static int suites_number_groups(const char *list, int *ret)
+{
+    const char *at = list;
+    unsigned seen = 0;
+    int count = 0;
+
+    for (;;) {
+        const size_t len = strcspn(at, ":");
+        const struct suites_group *group = suites_find_group(at, len);
+        wr_assert(group != NULL);
+        const unsigned bit = 1u << (group - suites_groups);
+        if (!(seen & bit)) {
+            ret[count++] = group->number;
+        }
+        seen |= bit;
+        if (at[len] == '\0') {
+            return count;
+        }
+        at += len + 1;
+    }
+}
+
+int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx, const char *list)
+{
+    char all[WR_TLS_GROUPS_SIZE];
+    int numbers[SUITES_GROUP_COUNT];
 
     wr_assert(ctx != NULL);
-    memcpy(list, groups, sizeof(list));
-    return wolfSSL_CTX_set_groups(ctx, list,
-                                  (int)(sizeof(list) / sizeof(*list))) ==
-                   WOLFSSL_SUCCESS
+    wr_tls_suites_name_groups(all, sizeof(all));
+    const int count = suites_number_groups(list ? list : all, numbers);
+    return wolfSSL_CTX_set_groups(ctx, numbers, count) == WOLFSSL_SUCCESS
                ? 0
                : WEIR_ETLSENGINE;
 }

@@ -35,8 +35,22 @@ WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
 /* Bytes of the default list, and a NUL. */
 #define WR_TLS_SUITES_SIZE 384u
 
-/* Sets the key exchange groups: 0 or WEIR_ETLSENGINE. */
-WEIR_MUST_USE int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx);
+/* Bytes of the names of all groups, and a NUL. */
+#define WR_TLS_GROUPS_SIZE 32u
+
+/* Writes the names of all groups to @ret, separated by colons. */
+void wr_tls_suites_name_groups(char *ret, size_t size);
+
+/* Checks @list, names of groups separated by colons: 0, or WEIR_ETLSGROUPS with
+ * the first unknown name, of *ret_len bytes, at *ret_unknown. */
+WEIR_MUST_USE int wr_tls_suites_check_groups(const char *list,
+                                             const char **ret_unknown,
+                                             int *ret_len);
+
+/* Sets a checked list of key exchange groups; NULL: all of them. 0 or
+ * WEIR_ETLSENGINE. */
+WEIR_MUST_USE int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx,
+                                           const char *list);
 
 /* Sets the minimum key sizes, for own and peers' keys: 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_suites_set_strength(struct WOLFSSL_CTX *ctx);

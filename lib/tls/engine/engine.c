@@ -120,7 +120,7 @@ static int engine_fail_by(struct wr_tls_engine *engine, int number)
     if (engine->is_server && number == BAD_KEY_SHARE_DATA) {
         engine->number =
             0; /* no common group; wolfSSL's text fits clients only */
-        return engine_fail(engine, WEIR_ETLSCIPHER);
+        return engine_fail(engine, WEIR_ETLSGROUP);
     }
     if (engine->idle_records > 0 && !wr_tls_engine_has_tls_header(engine)) {
         return engine_fail(engine, WEIR_ETLSPROTOCOL);

@@ -1,0 +1,138 @@
+/*
+ * The groups of a context: their names set them, for a client and for a server,
+ * and are the only names that are known.
+ *
+ * The certificates are those of tls_certificates.sh. That of the server has an
+ * RSA key, because with TLS 1.2 a client's groups limit the curves of
+ * certificates, too.
+ */
+#include "lib/tls/context/suites.h"
+#include "tests/tls/rig.h"
+
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+static const char *const groups[] = {"X25519", "P-256", "P-384"};
+/* As wolfSSL names them. */
+static const char *const curves[] = {"X25519", "SECP256R1", "SECP384R1"};
+enum { GROUPS = sizeof(groups) / sizeof(*groups) };
+
+static struct tls_pair pair;
+
+/* Joins a client and a server with these lists, by one version. */
+static void groups_join(const char *of_client, const char *of_server,
+                        enum weir_tls_version version)
+{
+    const struct weir_tls_options client = {
+        .size = sizeof(client),
+        .authorities = {.file = tls_file("ca.pem")},
+        .min_version = version,
+        .max_version = version,
+        .groups = of_client,
+    };
+    const struct weir_tls_options server = {
+        .size = sizeof(server),
+        .server = true,
+        .certificate = {.file = tls_file("rsa.pem")},
+        .key = {.file = tls_file("rsa.key")},
+        .min_version = version,
+        .groups = of_server,
+    };
+
+    tls_pair_join(&pair, &client, &server, NULL);
+}
+
+/* Both sides have agreed on @curve. */
+static void groups_expect(const char *curve)
+{
+    tls_pair_expect(&pair, 0, 0);
+    expect_str_eq(wolfSSL_get_curve_name(pair.client.engine.ssl), curve);
+    expect_str_eq(wolfSSL_get_curve_name(pair.server.engine.ssl), curve);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_context_groups, either_side_chooses_one_by_its_name)
+{
+    for (int i = 0; i < GROUPS; i++) {
+        groups_join(groups[i], NULL, WEIR_TLS_1_2);
+        groups_expect(curves[i]);
+
+        groups_join(groups[i], NULL, WEIR_TLS_1_3);
+        groups_expect(curves[i]);
+
+        groups_join(NULL, groups[i], WEIR_TLS_1_3);
+        groups_expect(curves[i]);
+    }
+}
+
+UNIT(tls_context_groups, a_clients_first_one_is_the_one_of_its_share)
+{
+    groups_join("P-384:X25519", NULL, WEIR_TLS_1_3);
+
+    groups_expect("SECP384R1");
+}
+
+UNIT(tls_context_groups, what_only_a_later_name_has_in_common_is_found)
+{
+    groups_join("X25519:P-384", "P-256:P-384", WEIR_TLS_1_3);
+
+    groups_expect("SECP384R1");
+}
+
+UNIT(tls_context_groups, a_name_that_stands_there_twice_counts_once)
+{
+    groups_join("P-256:P-256:P-256:P-256:P-384:P-256", "P-384", WEIR_TLS_1_3);
+
+    groups_expect("SECP384R1");
+}
+
+UNIT(tls_context_groups, without_one_in_common_the_server_says_so)
+{
+    groups_join("X25519:P-256", "P-384", WEIR_TLS_1_3);
+
+    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSGROUP);
+    expect_str_eq(wr_tls_engine_get_error_text(&pair.server.engine),
+                  "No group of the key exchange in common");
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_context_groups, a_server_of_1_2_cannot_choose_them)
+{
+    struct weir_tls_options options = tls_options(true);
+    weir_tls_context *context = NULL;
+    char error_text[512];
+
+    options.groups = "P-384";
+    expect_eq(weir_tls_context_new(&options, &context, error_text,
+                                   sizeof(error_text)),
+              WEIR_ETLSGROUPS);
+    cr_assert_not_null(strstr(error_text, "TLS 1.3"), "%s", error_text);
+}
+
+UNIT(tls_context_groups, another_name_is_refused_and_the_error_lists_all)
+{
+    static const char *const bad[] = {
+        "",           ":X25519",      "X25519:",   "X25519::P-256",
+        "x25519",     "P-25",         "P-2566",    "secp256r1",
+        "prime256v1", "X25519,P-256", "X448",      "ffdhe2048",
+        "ALL",        "X25519 ",      "SECP256R1", "P-256:*",
+    };
+    char error_text[512];
+    char all[WR_TLS_GROUPS_SIZE];
+
+    wr_tls_suites_name_groups(all, sizeof(all));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        const struct weir_tls_options options = {.size = sizeof(options),
+                                                 .groups = bad[i]};
+        weir_tls_context *context = NULL;
+
+        expect_eq(weir_tls_context_new(&options, &context, error_text,
+                                       sizeof(error_text)),
+                  WEIR_ETLSGROUPS, "%s", bad[i]);
+        cr_assert_null(context);
+        cr_assert_not_null(strstr(error_text, all), "%s", error_text);
+    }
+    cr_assert_not_null(strstr(error_text, "groups: \"*\" is none of X25519:"),
+                       "%s", error_text);
+}
