@@ -22,8 +22,10 @@
  * If those to choose from are all at their connection_limit, a request waits in
  * a queue, first come, first served.
  *
- * A program with several loops has a set on each: connections are counted, and
- * upstreams are judged, by each set for itself.
+ * A program with several loops has a set on each, and each set judges its
+ * upstreams by itself. Limits of connections and of the queue hold for each set
+ * alone, or, where sets have the same weir_upstream_limits, for all of them
+ * together.
  *
  * Times are those of the loop's clock, and everything random comes from a
  * generator with a seed, so that a test can repeat what a set does.
@@ -49,6 +51,9 @@ typedef struct weir_upstream weir_upstream;
 
 /** One connection's place at an upstream. */
 typedef struct weir_upstream_slot weir_upstream_slot;
+
+/** Limits that several sets keep together, on whatever loops. */
+typedef struct weir_upstream_limits weir_upstream_limits;
 
 /** How an upstream is chosen. */
 enum weir_balance {
@@ -170,7 +175,8 @@ struct weir_upstreams_options {
     size_t size;
     /** How an upstream is chosen. */
     enum weir_balance balance;
-    /** Requests that may wait for a slot; 0: none, -ENOBUFS at once. */
+    /** Requests that may wait for a slot, of all sets with the same limits; 0:
+     * none, -ENOBUFS at once. */
     uint32_t queue_limit;
     /** How long a request waits for a slot, in nanoseconds; default 5 s,
      * UINT64_MAX: without limit. */
@@ -201,7 +207,52 @@ struct weir_upstreams_options {
     weir_upstream_changed_fn *changed;
     /** Its first argument. */
     void *changed_arg;
+    /** Limits that this set keeps together with others; borrowed, the set keeps
+     * them alive. NULL: its own. */
+    weir_upstream_limits *limits;
 };
+
+/**
+ * Make limits for several sets to keep together.
+ *
+ * Pass them to weir_upstreams_new() for each set. Upstreams of the same name,
+ * in whichever of the sets, then count as one: no set exceeds the
+ * connection_limit of its own upstream, with the slots of all of them counted.
+ * Slots of a set that was freed count until they end, so that a new set may
+ * replace it. Only upstreams that have a limit take part. Requests that wait
+ * are counted together for the queue_limit of each set.
+ *
+ * A slot that ends on one loop calls the loop on which the longest waiting
+ * request waits that could use the place. The order between loops is that of
+ * weir_upstreams_connect(), but for places that become free at about the same
+ * time, which several loops take side by side. Within a set it is that of its
+ * queue. A request that comes while others wait takes no place that is theirs.
+ * A request that is given up, a set that is freed and a loop that ends leave
+ * their turn to the next. A loop that does not run, and has requests that wait,
+ * keeps its turn: one free place.
+ *
+ * Calls of other loops need no memory, and are not counted by a loop's
+ * post_limit.
+ *
+ * @param allocator  for what the sets share, thread-safe, copied; NULL: malloc
+ * @param ret        the limits, given; end with weir_upstream_limits_free()
+ * @return           0
+ * @retval -ENOMEM   no memory
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int
+weir_upstream_limits_new(const struct weir_allocator *allocator,
+                         weir_upstream_limits **ret);
+
+/**
+ * Give limits up: no more sets are made with them.
+ *
+ * The sets that have them keep them alive.
+ *
+ * @param limits  taken; NULL is ignored
+ * @thread any
+ */
+WEIR_API void weir_upstream_limits_free(weir_upstream_limits *limits);
 
 /**
  * Make a set without upstreams.
@@ -242,15 +293,16 @@ struct weir_upstream_options {
     /** The port of host, in host byte order. */
     uint16_t port;
     /** Limit of the connections that have a slot, those that are being made
-     * among them; 0: none. */
+     * among them; 0: none. Upstreams of one name, in one set or in sets with
+     * the same limits, are one target for it. */
     uint32_t connection_limit;
     /** An address of any family, copied. */
     const struct weir_address *address;
     /** A Unix address as weir_address_parse_unix() reads it, copied. */
     const char *path;
     /** The name of the upstream, copied: it is what WEIR_BALANCE_HASH
-     * remembers an upstream by. Default: host and port, or the address as
-     * text. */
+     * remembers an upstream by, and what slots are counted by. Default: host
+     * and port, or the address as text. */
     const char *name;
     /** TLS on connections, copied; NULL: none. */
     const struct weir_tls_settings *tls;
@@ -550,7 +602,8 @@ weir_upstream_slot_get_upstream(const weir_upstream_slot *slot);
  * End a slot: its connection is over.
  *
  * Call it once for each connection, in connection_lost for example. The first
- * request of the queue gets the place. A slot may be ended after its set was
+ * request of the queue gets the place, or that of another set with the same
+ * limits. A slot may be ended after its set was
  * freed, and after the loop was.
  *
  * @param slot    taken; NULL is ignored

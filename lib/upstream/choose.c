@@ -79,8 +79,8 @@ static bool choose_is_known(const struct wr_candidate_upstream *candidate)
     return candidate->tier != WR_TIER_NONE && !candidate->is_excluded;
 }
 
-static enum wr_tier
-choose_find_tier(const struct wr_candidate_upstream *candidates, size_t count)
+enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
+                                 size_t count)
 {
     enum wr_tier tier = WR_TIER_NONE;
 
@@ -246,7 +246,7 @@ enum wr_choice wr_choose(enum weir_balance balance,
                          uint64_t key, struct wr_random *random,
                          size_t *ret_index)
 {
-    const enum wr_tier tier = choose_find_tier(candidates, count);
+    const enum wr_tier tier = wr_choose_find_tier(candidates, count);
     if (tier == WR_TIER_NONE) {
         return WR_CHOICE_NONE;
     }

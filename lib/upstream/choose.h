@@ -50,6 +50,10 @@ uint64_t wr_random_below(struct wr_random *random, uint64_t limit);
 /* A hash of bytes, the same on all machines. */
 uint64_t wr_hash_bytes(const void *data, size_t size);
 
+/* The tier that is chosen from; WR_TIER_NONE: no candidate can be used. */
+enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
+                                 size_t count);
+
 enum wr_choice {
     WR_CHOICE_MADE,
     WR_CHOICE_FULL, /* those of the tier have no room */

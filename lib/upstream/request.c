@@ -12,7 +12,7 @@
  *
  * A request that finds others in the queue goes behind them. One that has
  * failed at one upstream, and finds no place at another, goes before them: it
- * came earlier than they did.
+ * came earlier than they did. Between sets the tickets decide (limits.h).
  */
 #include "request.h"
 
@@ -129,16 +129,18 @@ static void request_leave_queue(struct wr_request *request)
     wr_assert(set->queued_count > 0);
     wr_list_remove(&request->queue_link);
     set->queued_count--;
+    wr_limits_leave_queue(set->call->limits);
     request->result.queue_ns += request_now(request) - request->queued_ns;
 }
 
-/* Waits for a place. -ENOBUFS: too many do. */
+/* Waits for a place, which the ready item of the set looks for. -ENOBUFS: too
+ * many do. */
 static int request_enter_queue(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
     const uint64_t now_ns = request_now(request);
 
-    if (set->queued_count >= set->options.queue_limit) {
+    if (!wr_limits_enter_queue(set->call->limits, set->options.queue_limit)) {
         set->totals.queue_full++;
         return -ENOBUFS;
     }
@@ -152,6 +154,7 @@ static int request_enter_queue(struct wr_request *request)
     set->totals.queued++;
     request->queued_ns = now_ns;
     request_arm(request, wr_add_sat(now_ns, set->options.queue_timeout_ns));
+    wr_upstreams_wake(set);
     request_check_invariants(request);
     return 0;
 }
@@ -169,15 +172,38 @@ static bool request_excludes(const struct wr_request *request, uint64_t id)
     return false;
 }
 
+/* Under the mutex of the limits: its set waits for the upstreams that the
+ * request would take. */
+static void request_wait(const struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+    const struct wr_candidate_upstream *candidates = set->candidates;
+    const enum wr_tier tier = wr_choose_find_tier(candidates, set->count);
+
+    wr_assert(request->state == REQUEST_QUEUED);
+    for (size_t i = 0; i < set->count; i++) {
+        if (candidates[i].tier == tier && !candidates[i].is_excluded) {
+            wr_limits_share_wait(&set->upstreams[i]->share, request->ticket,
+                                 set->round);
+        }
+    }
+}
+
+/* Chooses an upstream, and takes a place there, or waits for one. */
 static enum wr_choice request_choose(struct wr_request *request,
                                      weir_upstream **ret)
 {
     weir_upstreams *set = request->set;
+    weir_upstream_limits *limits = set->call->limits;
     size_t index;
 
+    wr_limits_lock(limits);
+    if (request->ticket == 0) {
+        request->ticket = ++limits->last_ticket;
+    }
     for (size_t i = 0; i < set->count; i++) {
         weir_upstream *upstream = set->upstreams[i];
-        wr_upstream_describe(upstream, &set->candidates[i]);
+        wr_upstream_describe(upstream, request->ticket, &set->candidates[i]);
         set->candidates[i].is_excluded =
             request_excludes(request, upstream->id);
     }
@@ -187,7 +213,11 @@ static enum wr_choice request_choose(struct wr_request *request,
     if (choice == WR_CHOICE_MADE) {
         wr_assert(index < set->count);
         *ret = set->upstreams[index];
+        wr_limits_share_take(&(*ret)->share);
+    } else if (choice == WR_CHOICE_FULL && request->state == REQUEST_QUEUED) {
+        request_wait(request);
     }
+    wr_limits_unlock(limits);
     return choice;
 }
 
@@ -337,8 +367,6 @@ static void request_run(struct wr_ready *ready)
     }
     if (wr_list_is_empty(&request->set->queue) || request->try_count > 0) {
         choice = request_go_on(request);
-    } else { /* it may use a place that those before it have excluded */
-        wr_upstreams_wake(request->set);
     }
     if (choice == WR_CHOICE_FULL) {
         err = request_enter_queue(request);
@@ -350,7 +378,8 @@ static void request_run(struct wr_ready *ready)
     }
 }
 
-void wr_requests_serve(weir_upstreams *set)
+/* Gives requests of the queue the places that they may take. */
+static void request_serve_queue(weir_upstreams *set)
 {
     struct wr_list *link = set->queue.next;
 
@@ -370,6 +399,20 @@ void wr_requests_serve(weir_upstreams *set)
     }
 }
 
+void wr_requests_serve(weir_upstreams *set)
+{
+    weir_upstream_limits *limits = set->call->limits;
+
+    set->round++;
+    request_serve_queue(set);
+    wr_assert(set->round > 0);
+    wr_limits_lock(limits);
+    for (size_t i = 0; i < set->count; i++) {
+        wr_limits_share_settle(&set->upstreams[i]->share, set->round);
+    }
+    wr_limits_unlock(limits);
+}
+
 /* ---- giving up ---- */
 
 static void request_give_up(struct wr_request *request, int cause)
@@ -383,6 +426,7 @@ static void request_give_up(struct wr_request *request, int cause)
     if (request->state == REQUEST_QUEUED) {
         request_leave_queue(request);
         request_push_ready(request);
+        wr_upstreams_wake(request->set); /* it waits for fewer, perhaps */
     } else if (request->state == REQUEST_CONNECTING) {
         weir_pending_cancel(request->connecting);
     }

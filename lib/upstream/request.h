@@ -38,6 +38,7 @@ struct wr_request {
     struct weir_connect_options connect;
     struct weir_address local;
     uint64_t key;
+    uint64_t ticket;    /* its number among those of all sets; 0: none yet */
     uint64_t end_ns;    /* of the whole request; UINT64_MAX: no limit */
     uint64_t queued_ns; /* when it was queued */
     uint64_t begun_ns;  /* when the last try began */

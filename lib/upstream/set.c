@@ -3,7 +3,7 @@
  *
  * The ready item does what may not be done inside a call: it serves the queue,
  * and tells the program of states that have changed. It is pushed by whatever
- * frees a place or changes a state.
+ * frees a place, here or on another loop, or changes a state.
  */
 #include "lib/base/options.h"
 #include "upstream.h"
@@ -249,6 +249,7 @@ static void set_init(weir_upstreams *set,
     wr_assert(set->count == 0);
     *options = *known;
     options->check = NULL;
+    options->limits = NULL; /* its call knows them */
     options->queue_timeout_ns =
         set_or(options->queue_timeout_ns, QUEUE_TIMEOUT_NS);
     options->fail_limit = (uint32_t)set_or(options->fail_limit, FAIL_LIMIT);
@@ -274,7 +275,7 @@ int weir_upstreams_new(weir_loop *loop,
     err = set_check_options(&known);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    err = wr_upstreams_make(loop, &set);
+    err = wr_upstreams_make(loop, known.limits, &set);
     wr_require(err >= 0, err);
     set_init(set, &known);
     if (known.check) {

@@ -12,7 +12,32 @@
 
 #define ROOM_FIRST 8u
 
-int wr_upstreams_make(weir_loop *loop, weir_upstreams **ret)
+/* A place that the set waits for is free. */
+static void set_look(void *owner)
+{
+    wr_upstreams_wake(owner);
+}
+
+/* Joins the limits of several sets, or makes the set's own. */
+static int set_join(weir_upstreams *set, weir_upstream_limits *limits)
+{
+    weir_upstream_limits *own = NULL;
+
+    wr_assert(!set->call);
+    if (!limits) {
+        const int err = wr_limits_make(&set->loop->counting, &own);
+        wr_require(err >= 0, err);
+    }
+    const int err = wr_limits_call_make(limits ? limits : own, set->loop->wake,
+                                        set_look, set, &set->call);
+    if (own) {
+        wr_limits_unref(own); /* the call refers to it */
+    }
+    return err;
+}
+
+int wr_upstreams_make(weir_loop *loop, weir_upstream_limits *limits,
+                      weir_upstreams **ret)
 {
     weir_upstreams *set = wr_alloc(&loop->counting, sizeof(*set));
 
@@ -20,6 +45,11 @@ int wr_upstreams_make(weir_loop *loop, weir_upstreams **ret)
     wr_assert(!wr_loop_is_closing(loop));
     memset(set, 0, sizeof(*set));
     set->loop = loop;
+    const int err = set_join(set, limits);
+    if (err < 0) {
+        wr_free(&loop->counting, set, sizeof(*set));
+        return err;
+    }
     set->ref_count = 1;
     wr_list_init(&set->requests);
     wr_list_init(&set->queue);
@@ -40,6 +70,7 @@ void wr_upstreams_unref(weir_upstreams *set)
     wr_assert(set->count == 0);
     wr_assert(!wr_list_is_linked(&set->member.link));
     wr_ready_cancel(&set->ready);
+    wr_limits_call_end(set->call);
     wr_check_fini(&set->check, &loop->counting);
     wr_free(&loop->counting, set->upstreams,
             set->capacity * sizeof(*set->upstreams));

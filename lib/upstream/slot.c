@@ -29,8 +29,6 @@ void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot)
 void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream)
 {
     wr_assert(!slot->upstream);
-    wr_assert(upstream->connection_limit == 0 ||
-              upstream->active_count < upstream->connection_limit);
     wr_upstream_ref(upstream);
     upstream->active_count++;
     upstream->counts.chosen++;
@@ -45,6 +43,7 @@ void wr_slot_leave(weir_upstream_slot *slot)
     wr_assert(upstream->active_count > 0);
     upstream->active_count--;
     slot->upstream = NULL;
+    wr_limits_share_give(&upstream->share);
     wr_upstreams_wake(upstream->set);
     wr_upstream_unref(upstream);
 }

@@ -75,13 +75,12 @@ uint32_t wr_upstream_get_weight(weir_upstream *upstream)
     return wr_weight_warm(upstream->weight, elapsed_ns, slow_ns);
 }
 
-void wr_upstream_describe(weir_upstream *upstream,
+void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate)
 {
     candidate->tier = upstream_get_tier(upstream);
     candidate->active = upstream->active_count;
-    candidate->is_full = upstream->connection_limit > 0 &&
-                         upstream->active_count >= upstream->connection_limit;
+    candidate->is_full = wr_limits_share_is_full(&upstream->share, ticket);
     candidate->weight =
         candidate->tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream);
     wr_assert(candidate->tier == WR_TIER_NONE || candidate->weight > 0);
@@ -265,7 +264,6 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     upstream->ref_count = 1;
     upstream->name = upstream->text;
     upstream->weight = options->weight > 0 ? options->weight : 1;
-    upstream->connection_limit = options->connection_limit;
     upstream->is_backup = options->is_backup;
     upstream->user = options->user;
     wr_timer_init(&upstream->eject_timer, upstream_eject_expired);
@@ -306,8 +304,15 @@ int wr_upstream_make(weir_upstreams *set,
     wr_require(upstream, -ENOMEM);
     memset(upstream, 0, size);
     upstream->size = size;
-    const int err = upstream_init(upstream, set, options, name);
+    int err = wr_limits_share_open(&upstream->share, set->call, name,
+                                   options->connection_limit);
     if (err < 0) {
+        wr_free(allocator, upstream, size);
+        return err;
+    }
+    err = upstream_init(upstream, set, options, name);
+    if (err < 0) {
+        wr_limits_share_close(&upstream->share);
         wr_free(allocator, upstream, size);
         return err;
     }
@@ -331,6 +336,7 @@ void wr_upstream_unref(weir_upstream *upstream)
     wr_assert(wr_probe_is_idle(&upstream->probe));
     wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
     wr_target_fini(&upstream->target);
+    wr_limits_share_close(&upstream->share);
     wr_free(&set->loop->counting, upstream, upstream->size);
     wr_upstreams_unref(set);
 }
@@ -358,4 +364,5 @@ void wr_upstream_stop(weir_upstream *upstream)
     wr_timer_cancel(&loop->wheel, &upstream->eject_timer);
     wr_target_stop(&upstream->target);
     wr_probe_give_up(&upstream->probe);
+    wr_limits_share_leave(&upstream->share);
 }

@@ -9,7 +9,7 @@
  *     slot.c          a connection's place at an upstream
  *     upstream.c      one upstream: state, failures, checks
  *     set_life.c      the memory of a set, and when it is over
- *     probe.c, target.c, check.c, health.c, choose.c
+ *     limits.c, probe.c, target.c, check.c, health.c, choose.c
  *
  * Upstreams and sets are counted references: a set is kept by its handle, its
  * upstreams and its requests, an upstream by its set, its slots, its check, and
@@ -24,6 +24,7 @@
 
 #include "choose.h"
 #include "health.h"
+#include "limits.h"
 #include "probe.h"
 
 struct wr_upstreams_totals {
@@ -44,6 +45,8 @@ struct weir_upstreams {
     struct wr_random random;
     bool is_closed; /* by the program or the loop: nothing new begins */
     bool is_freed;  /* by the program: nothing is told */
+    struct wr_limits_call *call; /* how others call it; knows the limits */
+    uint64_t round;              /* times that the queue was served */
     uint64_t last_id;
 
     /* Upstreams that were not removed; two arrays with the same indices. */
@@ -79,8 +82,8 @@ struct weir_upstream {
     bool is_backup;
     bool is_warming; /* in its slow start */
     uint32_t weight;
-    uint32_t connection_limit;
-    uint32_t active_count; /* slots */
+    uint32_t active_count;        /* slots */
+    struct wr_limits_share share; /* of the places at its target */
     void *user;
     uint64_t warm_since_ns; /* the slow start began, if is_warming */
     struct wr_target target;
@@ -101,8 +104,11 @@ struct weir_upstream {
 
 /* ---- set_life.c ---- */
 
-/* Makes a set that holds one reference; 0 or -ENOMEM. */
-WEIR_MUST_USE int wr_upstreams_make(weir_loop *loop, weir_upstreams **ret);
+/* Makes a set that holds one reference, and counts places by @limits; NULL: by
+ * its own. 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_upstreams_make(weir_loop *loop,
+                                    weir_upstream_limits *limits,
+                                    weir_upstreams **ret);
 static inline void wr_upstreams_ref(weir_upstreams *set)
 {
     wr_assert(set->ref_count > 0);
@@ -147,8 +153,9 @@ enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream);
 /* The weight, with its slow start. */
 uint32_t wr_upstream_get_weight(weir_upstream *upstream);
 
-/* Writes what a choice has to know. */
-void wr_upstream_describe(weir_upstream *upstream,
+/* Under the mutex of the limits: writes what the choice of a request with this
+ * ticket has to know. */
+void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate);
 
 /* A connection has succeeded or failed. */
@@ -166,6 +173,7 @@ struct weir_upstream_slot {
 weir_upstream_slot *wr_slot_make(weir_upstreams *set);
 /* Frees a slot without an upstream. */
 void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot);
+/* The upstream was chosen, and the place is taken at its target. */
 void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream);
 /* Gives the place back, and with it the reference to the upstream. */
 void wr_slot_leave(weir_upstream_slot *slot);

@@ -90,7 +90,7 @@ upstream_call_make_info(const weir_upstream *upstream, size_t size)
         .weight = upstream->weight,
         .warm_permille = upstream_call_get_warmth(upstream),
         .active_count = upstream->active_count,
-        .connection_limit = upstream->connection_limit,
+        .connection_limit = upstream->share.limit,
         .address_count = (uint32_t)upstream->target.address_count,
         .is_backup = upstream->is_backup,
         .is_being_checked = !wr_probe_is_idle(&upstream->probe),

@@ -1,0 +1,126 @@
+/*
+ * The places at targets, and who waits for one: what sets of several loops have
+ * in common.
+ *
+ * A target is all upstreams of one name; it counts the places that are taken.
+ * Nothing is ever reserved: a place is taken or free, and whoever waits for it
+ * is written down at the target with a ticket, the number of its oldest
+ * request. A request is refused a place while older ones of other sets wait for
+ * as many as are free. So the oldest goes first, and a waiter that gives up, or
+ * a loop that ends, leaves nothing behind but a free place.
+ *
+ * Whatever makes a place free, or takes a waiter away, calls the sets whose
+ * turn has come, by a post that needs no memory. A call says no more than
+ * "look": the set asks again under the mutex.
+ */
+#ifndef WEIR_LIB_UPSTREAM_LIMITS_H
+#define WEIR_LIB_UPSTREAM_LIMITS_H
+
+#include "uring/alloc.h"
+#include "uring/check.h"
+#include "uring/list.h"
+#include "uring/wake.h"
+#include "weir/upstream.h"
+
+#include <pthread.h>
+
+/* All upstreams of one name. */
+struct wr_limits_target {
+    struct wr_list link;
+    uint32_t share_count; /* upstreams; the last one frees it */
+    uint32_t taken;
+    struct wr_list waiting; /* struct wr_limits_share, by ticket */
+    size_t size;            /* of all this */
+    char name[];
+};
+
+/* How a set is called, in memory of its own: a post may outlive the set. */
+struct wr_limits_call {
+    weir_upstream_limits *limits;
+    struct wr_wake *wake;      /* a reference to its loop's mailbox */
+    struct wr_wake_item item;  /* in the mailbox while is_posted */
+    bool is_posted;            /* under the mutex */
+    void (*look)(void *owner); /* the set is called, on its loop */
+    void *owner;               /* the loop's; NULL: the set is gone */
+};
+
+/* What an upstream has of its target. */
+struct wr_limits_share {
+    struct wr_limits_call *call;     /* of its set */
+    struct wr_limits_target *target; /* NULL: without limit */
+    uint32_t limit;
+    /* Under the mutex. */
+    struct wr_list link; /* in target->waiting while its set waits for it */
+    uint64_t ticket;     /* of its set's oldest request that does */
+    uint64_t round;      /* of its set, when that was written */
+};
+
+struct weir_upstream_limits {
+    struct weir_allocator allocator;
+    pthread_mutex_t mutex;
+    /* Under the mutex, as all fields of the targets. */
+    uint32_t ref_count; /* the program and the calls */
+    uint32_t queued_count;
+    uint64_t last_ticket;
+    struct wr_list targets;
+};
+
+/* Makes one with one reference: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_limits_make(const struct weir_allocator *allocator,
+                                 weir_upstream_limits **ret);
+void wr_limits_unref(weir_upstream_limits *limits);
+
+/* These fail only if the mutex is not initialised. */
+static inline void wr_limits_lock(weir_upstream_limits *limits)
+{
+    const int err = pthread_mutex_lock(&limits->mutex);
+    wr_check(err == 0);
+}
+
+static inline void wr_limits_unlock(weir_upstream_limits *limits)
+{
+    const int err = pthread_mutex_unlock(&limits->mutex);
+    wr_check(err == 0);
+}
+
+/* ---- sets ---- */
+
+/* Makes the call of a set, which refers to @limits and @wake: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_limits_call_make(weir_upstream_limits *limits,
+                                      struct wr_wake *wake,
+                                      void (*look)(void *owner), void *owner,
+                                      struct wr_limits_call **ret);
+/* The set is gone, and all its shares are closed. */
+void wr_limits_call_end(struct wr_limits_call *call);
+
+/* Counts a request that waits, of whatever target. False: @queue_limit do. */
+WEIR_MUST_USE bool wr_limits_enter_queue(weir_upstream_limits *limits,
+                                         uint32_t queue_limit);
+void wr_limits_leave_queue(weir_upstream_limits *limits);
+
+/* ---- upstreams ---- */
+
+/* Joins the target of a name: 0 or -ENOMEM. Without a limit there is none. */
+WEIR_MUST_USE int wr_limits_share_open(struct wr_limits_share *share,
+                                       struct wr_limits_call *call,
+                                       const char *name, uint32_t limit);
+void wr_limits_share_close(struct wr_limits_share *share);
+
+/* The set does not wait for it any more: not at all, or, under the mutex, if
+ * that was not written down in this round. Others may be called. */
+void wr_limits_share_leave(struct wr_limits_share *share);
+void wr_limits_share_settle(struct wr_limits_share *share, uint64_t round);
+
+/* Under the mutex: true if a request with this ticket gets no place. */
+WEIR_MUST_USE bool wr_limits_share_is_full(const struct wr_limits_share *share,
+                                           uint64_t ticket);
+/* Under the mutex, where it is not full. */
+void wr_limits_share_take(struct wr_limits_share *share);
+/* Under the mutex: a request waits for a place. */
+void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
+                          uint64_t round);
+/* Gives a place back, and calls those of other sets whose turn it is: the own
+ * set looks by itself. */
+void wr_limits_share_give(struct wr_limits_share *share);
+
+#endif
