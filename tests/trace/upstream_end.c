@@ -246,20 +246,22 @@ static void count_done(void *arg, int err,
     }
 }
 
-static int use_set(weir_loop *loop, weir_upstreams **ret)
+static int use_set(weir_loop *loop, weir_upstream_limits *limits,
+                   weir_upstreams **ret)
 {
     const struct weir_upstream_check plan = {.size = sizeof(plan),
                                              .interval_ns = 10 * MS,
                                              .send = "x",
                                              .send_size = 1};
     const struct weir_upstreams_options options = {
-        .size = sizeof(options), .seed = 1, .check = &plan};
+        .size = sizeof(options), .seed = 1, .check = &plan, .limits = limits};
     int err = weir_upstreams_new(loop, &options, ret);
     for (uint16_t i = 0; i < 9 && err == 0; i++) {
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
             .host = i == 8 ? "localhost" : "192.0.2.1",
-            .port = 80};
+            .port = 80,
+            .connection_limit = i % 2};
         err = weir_upstreams_add(*ret, &upstream, NULL);
     }
     if (err == 0) {
@@ -274,9 +276,11 @@ static void stop(void *arg)
     weir_loop_stop((weir_loop *)arg);
 }
 
+/* With limits of its own, or where there is an argument, with others'. */
 static void use_without_memory(void *arg)
 {
-    (void)arg;
+    weir_upstream_limits *limits = NULL;
+    int err = 0;
     const struct fake_options machine = {.seed = 1};
     fake_start(&machine);
     weir_loop *loop = allocator_make_loop(&memory);
@@ -286,7 +290,13 @@ static void use_without_memory(void *arg)
     done_count = 0;
     expect_eq(weir_loop_call_later(loop, 50 * MS, stop, loop, NULL), 0);
     walk_begin(&memory);
-    const int err = use_set(loop, &set);
+    if (arg) {
+        err = weir_upstream_limits_new(&memory.hooks, &limits);
+    }
+    if (err == 0) {
+        err = use_set(loop, limits, &set);
+    }
+    weir_upstream_limits_free(limits);
     expect_eq(weir_loop_run(loop), 0);
     const bool has_failed = walk_end(&memory);
     expect_eq(done_count, err == 0 ? 1 : 0);
@@ -303,4 +313,5 @@ UNIT(upstream_end, memory_may_be_missing_at_every_place)
     ups_open(NULL, 0); /* for its factory */
     ups_close();
     expect_geq(walk_allocations(&memory, use_without_memory, NULL), 10);
+    expect_geq(walk_allocations(&memory, use_without_memory, m), 10);
 }

@@ -1,0 +1,223 @@
+/*
+ * Limits of a target that the sets of three loops keep together, in a storm:
+ * requests come in bursts, wait, are served and cancelled, one loop frees its
+ * set and makes another, and one ends while its requests wait. The limit holds
+ * all the time, each request is told once, and those that are left are all
+ * served. WEIR_TEST_SEED repeats the choices, as far as threads do. Run under
+ * the address and the thread sanitizer.
+ */
+#include "tests/contract/maker.h"
+#include "tests/unit/random.h"
+
+#include <stdatomic.h>
+
+enum { LOOPS = 3, BURSTS = 25, BURST = 8, LIMIT = 3 };
+
+struct loop_side;
+
+struct ask {
+    struct loop_side *side;
+    weir_pending *pending; /* NULL: told */
+    weir_upstream_slot *slot;
+};
+
+/* Of one loop, its thread's alone. */
+struct loop_side {
+    weir_loop *loop;
+    weir_upstreams *set;
+    weir_event *all; /* all requests were told, and their slots ended */
+    struct unit_random dice;
+    struct ask asks[BURSTS * BURST];
+    int asked_count;
+    int told_count;
+    int served_count;
+    int slot_count;
+    bool is_leaving; /* the loop ends, with requests that wait */
+};
+
+static struct {
+    uint64_t seed;
+    weir_upstream_limits *limits;
+    struct weir_address address;
+    struct loop_side sides[LOOPS];
+    atomic_int taken; /* by connections that stand */
+    atomic_int most;
+} storm;
+
+static uint64_t roll(struct loop_side *side, uint64_t below)
+{
+    return unit_random_below(&side->dice, below);
+}
+
+static int storm_create(void *arg, weir_transport *t,
+                        struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                                  .kind = WEIR_PROTOCOL_STREAM};
+    (void)arg;
+    (void)t;
+    ret->protocol = &protocol;
+    return 0;
+}
+
+/* ---- requests ---- */
+
+static void note_taken(void)
+{
+    const int taken = atomic_fetch_add(&storm.taken, 1) + 1;
+    int most = atomic_load(&storm.most);
+    cr_assert_leq(taken, LIMIT);
+    while (taken > most &&
+           !atomic_compare_exchange_weak(&storm.most, &most, taken)) {
+    }
+}
+
+static void check_all(struct loop_side *side)
+{
+    if (side->told_count == side->asked_count && side->slot_count == 0 &&
+        side->all) {
+        weir_event_set(side->all);
+    }
+}
+
+static void end_slot(void *arg)
+{
+    struct ask *ask = arg;
+    if (ask->slot) {
+        atomic_fetch_sub(&storm.taken, 1);
+        weir_upstream_slot_end(ask->slot, 0);
+        ask->slot = NULL;
+        ask->side->slot_count--;
+        check_all(ask->side);
+    }
+}
+
+static void cancel(void *arg)
+{
+    const struct ask *ask = arg;
+    if (ask->pending) {
+        weir_pending_cancel(ask->pending);
+    }
+}
+
+/* At the loop's end: timers that would end slots do not run any more. */
+static void leave(struct loop_side *side)
+{
+    for (int i = 0; i < side->asked_count; i++) {
+        end_slot(&side->asks[i]);
+    }
+    weir_upstreams_free(side->set);
+    side->set = NULL;
+}
+
+static void note_end(void *arg, int err,
+                     const struct weir_upstreams_result *result)
+{
+    struct ask *ask = arg;
+    struct loop_side *side = ask->side;
+    cr_assert_not_null(ask->pending, "told once");
+    ask->pending = NULL;
+    side->told_count++;
+    if (err == 0) {
+        note_taken();
+        side->served_count++;
+        side->slot_count++;
+        ask->slot = result->slot;
+        weir_transport_abort(result->transport);
+        expect_eq(weir_loop_call_later(side->loop, roll(side, MS), end_slot,
+                                       ask, NULL),
+                  0);
+    } else {
+        expect_eq(err, -ECANCELED);
+    }
+    check_all(side);
+    if (side->is_leaving && side->told_count == side->asked_count) {
+        leave(side);
+    }
+}
+
+static void ask_for_one(struct loop_side *side)
+{
+    const struct weir_factory factory = {storm_create, NULL};
+    struct ask *ask = &side->asks[side->asked_count];
+    ask->side = side;
+    expect_eq(weir_upstreams_connect(side->set, &factory, NULL, note_end, ask,
+                                     &ask->pending),
+              0);
+    side->asked_count++;
+    if (roll(side, 8) == 0) {
+        expect_eq(weir_loop_call_later(side->loop, roll(side, 5 * MS), cancel,
+                                       ask, NULL),
+                  0);
+    }
+}
+
+/* ---- loops ---- */
+
+static void make_set(struct loop_side *side)
+{
+    const struct weir_upstreams_options options = {
+        .size = sizeof(options),
+        .queue_limit = LOOPS * BURSTS * BURST,
+        .queue_timeout_ns = UINT64_MAX,
+        .limits = storm.limits};
+    const struct weir_upstream_options upstream = {.size = sizeof(upstream),
+                                                   .address = &storm.address,
+                                                   .connection_limit = LIMIT};
+    expect_eq(weir_upstreams_new(side->loop, &options, &side->set), 0);
+    expect_eq(weir_upstreams_add(side->set, &upstream, NULL), 0);
+}
+
+static int run_side(weir_thread *thread, void *arg)
+{
+    const uint32_t index = weir_thread_get_index(thread);
+    struct loop_side *side = &storm.sides[index];
+    (void)arg;
+    side->loop = weir_thread_get_loop(thread);
+    side->dice.state = storm.seed + index;
+    make_set(side);
+    for (int i = 0; i < BURSTS; i++) {
+        for (int j = 0; j < BURST; j++) {
+            ask_for_one(side);
+        }
+        if (index == 2 && i == BURSTS / 2) {
+            side->is_leaving = true;
+            return 0;
+        }
+        if (index == 1 && i == BURSTS / 2) {
+            weir_upstreams_free(side->set);
+            make_set(side);
+        }
+        expect_eq(weir_sleep(side->loop, roll(side, 4 * MS)), 0);
+    }
+    expect_eq(weir_event_new(side->loop, &side->all), 0);
+    check_all(side);
+    expect_eq(weir_event_wait(side->all), 0);
+    weir_event_free(side->all);
+    side->all = NULL;
+    weir_upstreams_free(side->set);
+    side->set = NULL;
+    return 0;
+}
+
+UNIT(upstream_threads, a_limit_holds_over_loops_and_all_are_served)
+{
+    const struct weir_threads_options options = {
+        .size = sizeof(options), .thread_count = LOOPS, .no_signals = true};
+    struct unit_random random;
+    memset(&storm, 0, sizeof(storm));
+    storm.seed = unit_random_seed(&random);
+    const int listener = peer_listen(LOOPS * BURSTS * BURST, &storm.address);
+    expect_eq(weir_upstream_limits_new(NULL, &storm.limits), 0);
+    expect_eq(weir_threads_run(&options, run_side, NULL), 0);
+    weir_upstream_limits_free(storm.limits);
+    for (int i = 0; i < LOOPS; i++) {
+        const struct loop_side *side = &storm.sides[i];
+        expect_eq(side->set, NULL);
+        expect_eq(side->told_count, side->asked_count);
+    }
+    expect_gt(storm.sides[0].served_count, BURSTS * BURST / 2);
+    expect_eq(atomic_load(&storm.taken), 0);
+    expect_eq(atomic_load(&storm.most), LIMIT);
+    close(listener);
+}
