@@ -22,34 +22,79 @@ SEED = 20
 # ---- a target ----
 
 def test_a_full_target_makes_clients_wait_in_a_queue_of_its_length():
-    with Server(echo) as server, Proxy(
-            "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
-            f"1:{WAIT_S}s") as proxy:
-        first = proxy.connect()
-        first.sendall(b"1")
-        equal(first.recv(1), b"1", "the first")
-        second = proxy.connect()
-        second.sendall(b"2")
-        wait_until(lambda: proxy.metric("queue_length") == 1)
-        expect_reset(proxy)
-        first.close()
-        equal(second.recv(1), b"2", "the second, when the first has ended")
-        second.close()
-        proxy.stop()
-        equal(sorted(proxy.reasons()), ["done", "done", "queue-full"],
-              "the log")
+    for threads in (1, 2, 3):
+        with Server(echo) as server, Proxy(
+                "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
+                f"1:{WAIT_S}s", threads=threads) as proxy:
+            first = proxy.connect()
+            first.sendall(b"1")
+            equal(first.recv(1), b"1", "the first")
+            second = proxy.connect()
+            second.sendall(b"2")
+            wait_until(lambda: proxy.metric("queue_length") == 1)
+            for _ in range(5):  # on whichever thread
+                expect_reset(proxy)
+            first.close()
+            equal(second.recv(1), b"2", "the second, when the first has ended")
+            second.close()
+            proxy.stop()
+            equal(sorted(proxy.reasons()),
+                  ["done", "done"] + ["queue-full"] * 5, "the log")
 
 
 def test_the_time_in_the_queue_is_bounded():
-    with Server(echo) as server, Proxy(
-            "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
-            "5:50ms") as proxy:
-        with proxy.connect() as first:
-            first.sendall(b"1")
-            equal(first.recv(1), b"1", "the first")
-            expect_reset(proxy)
-        proxy.stop()
-        equal(sorted(proxy.reasons()), ["done", "queue-timeout"], "the log")
+    for threads in (1, 3):
+        with Server(echo) as server, Proxy(
+                "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
+                "5:50ms", threads=threads) as proxy:
+            with proxy.connect() as first:
+                first.sendall(b"1")
+                equal(first.recv(1), b"1", "the first")
+                for _ in range(4):
+                    expect_reset(proxy)
+            proxy.stop()
+            equal(sorted(proxy.reasons()), ["done"] + ["queue-timeout"] * 4,
+                  "the log")
+
+
+class Counted:
+    """An echo that knows how many connections it has had at once."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.now = 0
+        self.most = 0
+
+    def __call__(self, connection, number):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        echo(connection, number)
+        with self.lock:  # before the proxy sees the end
+            self.now -= 1
+
+
+def test_the_limit_of_a_target_holds_over_all_threads():
+    count = Counted()
+    with Server(count) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--limit", "3", "--queue",
+            f"40:{WAIT_S}s", threads=2) as proxy:
+        clients = [proxy.connect() for _ in range(40)]
+        for client in clients:
+            client.sendall(b"x")
+        for left in range(40, 0, -1):
+            ready = []
+            wait_until(lambda: ready.extend(
+                select.select(clients, [], [], 0.1)[0]) or
+                       len(set(ready)) >= min(left, 3))
+            equal(proxy.metric("upstream_active"), min(left, 3),
+                  "connections to the target")
+            equal(ready[0].recv(1), b"x", "the echo")
+            clients.remove(ready[0])
+            ready[0].close()
+            wait_until(lambda: proxy.metric("close_total") == 41 - left)
+        proxy.stop_by(["done"] * 40)
+    equal(count.most, 3, "the most at once")
 
 
 # ---- who leaves the queue ----

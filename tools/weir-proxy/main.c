@@ -8,6 +8,7 @@
 #include "handover.h"
 #include "listeners.h"
 #include "options.h"
+#include "targets.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/limits.h"
@@ -129,7 +130,8 @@ static int make_workers(struct proxy *proxy)
     proxy->workers = calloc(proxy->worker_count, sizeof(*proxy->workers));
     proxy->address_places =
         calloc(listeners->count, sizeof(*proxy->address_places));
-    if (!proxy->workers || !proxy->address_places) {
+    if (!proxy->workers || !proxy->address_places ||
+        targets_make_limits(proxy) < 0) {
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
@@ -148,6 +150,7 @@ static void free_workers(struct proxy *proxy)
 {
     free(proxy->workers);
     free(proxy->address_places);
+    targets_free_limits(proxy);
 }
 
 static int serve(const struct config *config, struct contexts *contexts)

@@ -8,8 +8,9 @@
  *              the log
  *
  * Workers share nothing but the proxy, whose places alone they change while
- * they run (places.h), and the TLS contexts, which are replaced as a whole
- * (contexts.h). Whatever concerns all workers is a visit of the threads.
+ * they run (places.h), the library's limits of targets, and the TLS contexts,
+ * which are replaced as a whole (contexts.h). Whatever concerns all workers is
+ * a visit of the threads.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
@@ -102,6 +103,7 @@ struct proxy {
     uint32_t worker_count;
     struct places places;          /* of all services */
     struct places *address_places; /* of each listener's address, in order */
+    weir_upstream_limits **route_limits; /* of each route, in order; or NULL */
     uint64_t fd_limit;    /* connections that descriptors are enough for */
     uint32_t ready_count; /* the first worker's, as the next two */
     uint32_t ended_count;

@@ -1,9 +1,9 @@
 /*
  * Making the set of targets of a route from the configuration.
  *
- * Every worker has sets of its own, with checks of its own: limits are divided
- * among the workers. The first worker alone tells of changes, as all look at
- * the same targets.
+ * Every worker has sets of its own, with checks of its own; limits hold for the
+ * sets of a route together. The first worker alone tells of changes, as all
+ * look at the same targets.
  */
 #include "targets.h"
 
@@ -14,7 +14,84 @@
 #include "weir/error.h"
 #include "weir/tls_connection.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* ---- limits ---- */
+
+static bool has_limit(const struct config_route *config)
+{
+    for (size_t i = 0; i < config->target_count; i++) {
+        if (config->targets[i].limit > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t count_routes(const struct config *config)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        count += config->services[i].route_count;
+    }
+    return count;
+}
+
+/* Those of a route; NULL: it has none. */
+static weir_upstream_limits *limits_of(const struct proxy *proxy,
+                                       const struct config_route *route)
+{
+    weir_upstream_limits *const *limits = proxy->route_limits;
+
+    for (size_t i = 0; i < proxy->config->service_count; i++) {
+        const struct config_service *service = &proxy->config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            if (&service->routes[j] == route) {
+                return *limits;
+            }
+            limits++;
+        }
+    }
+    return NULL;
+}
+
+int targets_make_limits(struct proxy *proxy)
+{
+    const struct config *config = proxy->config;
+    int err = 0;
+
+    proxy->route_limits =
+        calloc(count_routes(config), sizeof(*proxy->route_limits));
+    if (!proxy->route_limits) {
+        return -ENOMEM;
+    }
+    weir_upstream_limits **limits = proxy->route_limits;
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count && err == 0; j++) {
+            if (has_limit(&service->routes[j])) {
+                err = weir_upstream_limits_new(NULL, limits);
+            }
+            limits++;
+        }
+    }
+    return err;
+}
+
+void targets_free_limits(struct proxy *proxy)
+{
+    const size_t count = proxy->route_limits ? count_routes(proxy->config) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        weir_upstream_limits_free(proxy->route_limits[i]);
+    }
+    free(proxy->route_limits);
+}
+
+/* ---- sets ---- */
 
 static enum weir_balance balance_of(const struct config_route *config)
 {
@@ -112,8 +189,7 @@ static bool has_tls_at_once(const struct config_route *config,
     return target->at.is_tls && config->send_header == HEADER_NONE;
 }
 
-static int add_target(const struct proxy *proxy, struct route *route,
-                      const struct config_target *target,
+static int add_target(struct route *route, const struct config_target *target,
                       weir_tls_context *context)
 {
     const struct weir_tls_settings tls = tls_of(route->config, target, context);
@@ -126,7 +202,7 @@ static int add_target(const struct proxy *proxy, struct route *route,
         .tls = has_tls_at_once(route->config, target) ? &tls : NULL,
         .user = (void *)target,
         .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
-        .connection_limit = (uint32_t)share_of(target->limit, proxy),
+        .connection_limit = (uint32_t)target->limit,
         .is_backup = target->is_backup,
     };
     weir_upstream *added;
@@ -147,7 +223,7 @@ int targets_make(struct worker *worker, struct route *route,
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
         .balance = balance_of(config),
-        .queue_limit = (uint32_t)share_of(config->queue_limit, worker->proxy),
+        .queue_limit = (uint32_t)config->queue_limit,
         .queue_timeout_ns = config->queue_timeout_ns,
         .fail_limit = config->eject_failures > 0
                           ? (uint32_t)config->eject_failures
@@ -158,12 +234,13 @@ int targets_make(struct worker *worker, struct route *route,
         .check = &check,
         .changed = tell_change,
         .changed_arg = worker,
+        .limits = limits_of(worker->proxy, config),
     };
 
     route->config = config;
     int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
     for (size_t i = 0; i < config->target_count && err == 0; i++) {
-        err = add_target(worker->proxy, route, &config->targets[i], context);
+        err = add_target(route, &config->targets[i], context);
     }
     return err;
 }

@@ -12,6 +12,12 @@
 #include "weir/tls.h"
 #include "weir/tls_connection.h"
 
+/* Makes what the threads' sets of each route have in common, before them: 0 or
+ * -ENOMEM. */
+int targets_make_limits(struct proxy *proxy);
+/* After them. */
+void targets_free_limits(struct proxy *proxy);
+
 /* Makes the set of @route; @context is for targets with TLS, or NULL. 0, or a
  * negative error after a line that names the target. */
 int targets_make(struct worker *worker, struct route *route,

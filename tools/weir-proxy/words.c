@@ -114,7 +114,7 @@ const struct word words[] = {
     {"tries", "N", "targets that are tried for a connection (3)", .least = 1,
      .most = 16, .set = words_set_count, AT_ROUTE(tries)},
     {"queue", "N[:TIME]",
-     "connections that may wait for a target, divided among the threads, and "
+     "connections that may wait for a target, of all threads together, and "
      "how long (0:5s)",
      .scope = SCOPE_ROUTE, .set = words_say_queue},
     {"abort-on-close", NULL,
@@ -164,8 +164,7 @@ const struct word words[] = {
      .scope = SCOPE_TARGET, .set = words_say_to},
     {"weight", "N", "share of the connections, 0 to 256 (1)", .most = 256,
      .set = words_set_count, AT_TARGET(weight)},
-    {"limit", "N",
-     "connections to the target at once, divided among the threads",
+    {"limit", "N", "connections to the target at once, of all threads together",
      .most = UINT32_MAX, .set = words_set_count, AT_TARGET(limit)},
     {"backup", NULL, "used only when no other target can be",
      .set = words_set_flag, AT_TARGET(is_backup)},
