@@ -281,22 +281,33 @@ static void lease_leave_buf(weir_lease *lease)
     lease->buf = NULL;
 }
 
-void wr_lease_compact(weir_lease *lease)
+void wr_lease_move_out(weir_lease *lease, const uint8_t *data, uint32_t len)
 {
     wr_debug_check(wr_lease_check_invariants(lease));
-    if (!lease_must_move(lease)) {
+    wr_assert(len > 0);
+    wr_assert(data >= lease->data && data + len <= lease->data + lease->len);
+    if (lease->refs > 1 || !lease->buf) {
         return;
     }
-    struct wr_block *block = wr_block_take(lease->pool->blocks, lease->len);
+    struct wr_block *block = wr_block_take(lease->pool->blocks, len);
     if (!block) {
         return;
     }
-    memcpy(block->data, lease->data, lease->len);
-    lease->pool->copied_bytes += lease->len;
+    memcpy(block->data, data, len);
+    lease->pool->copied_bytes += len;
     lease_leave_buf(lease);
     lease->data = block->data;
+    lease->len = len;
     lease->block = block;
     lease_charge_block(lease, lease->account);
+}
+
+void wr_lease_compact(weir_lease *lease)
+{
+    wr_debug_check(wr_lease_check_invariants(lease));
+    if (lease_must_move(lease)) {
+        wr_lease_move_out(lease, lease->data, lease->len);
+    }
 }
 
 static void lease_give(weir_lease *lease)

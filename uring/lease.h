@@ -74,6 +74,20 @@ WEIR_MUST_USE weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
  * the caller refers. Does nothing to other leases. */
 void wr_lease_trim(weir_lease *lease, uint32_t len);
 
+/* True if the lease pins a receive buffer for only @len bytes, less than half
+ * of it, or buffers are short. */
+static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)
+{
+    const struct wr_pool *pool = lease->pool;
+
+    return lease->buf && (len < pool->buf_size / 2 || wr_pool_is_short(pool));
+}
+
+/* Moves the @len bytes at @data out of their receive buffer into a block; the
+ * lease's other bytes are given back. Does nothing if others refer to the
+ * lease, if it pins no buffer, or without memory. */
+void wr_lease_move_out(weir_lease *lease, const uint8_t *data, uint32_t len);
+
 /* Moves bytes out of their receive buffer into a block: few bytes always, many
  * if the pool is short. Does nothing if others refer to the lease, if it pins
  * no buffer, or without memory. */

@@ -172,8 +172,9 @@ WEIR_API int weir_transport_write_ref(weir_transport *t, const void *data,
  *
  * Holds a reference to the lease while the bytes wait. They are charged to the
  * connection that received them until they are sent, so a relay stops reading
- * if its far end does not read. Fewer than 256 bytes are copied, and any bytes
- * while receive buffers are short; see buffer.h.
+ * if its far end does not read. Copied are fewer than 256 bytes, bytes that
+ * wait because the far end takes nothing and that take less than half of their
+ * receive buffer, and any bytes while receive buffers are short; see buffer.h.
  *
  * @param t    the transport; borrowed
  * @param buf  received bytes or a part, with their lease; borrowed

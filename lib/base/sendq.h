@@ -23,6 +23,9 @@
 #include <string.h>
 #include <sys/uio.h>
 
+/* The chunks that wr_sendq_move_out() looks at: more than received bytes within
+ * the usual limits have. */
+#define WR_SENDQ_MOVED 1024u
 /* The limit of bytes per send is at least this. */
 #define WR_SEND_BYTES_MIN (256u << 10)
 
@@ -107,6 +110,11 @@ WEIR_MUST_USE int wr_sendq_ref(struct wr_sendq *q,
 WEIR_MUST_USE int wr_sendq_lease(struct wr_sendq *q,
                                  const struct wr_sendq_memory *memory,
                                  const struct weir_buf *buf);
+
+/* Moves leases of which wr_lease_wastes() is true out of their receive buffers,
+ * among the first WR_SENDQ_MOVED chunks; no byte is in flight. A lease stays if
+ * others refer to it, or without memory. */
+void wr_sendq_move_out(struct wr_sendq *q);
 
 /* The bytes under leases, which are charged to those who received them. */
 uint64_t wr_sendq_held_bytes(const struct wr_sendq *q);

@@ -197,10 +197,26 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
+/* Queues a lease over a copy, which is charged as the bytes would be. */
+static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
+                              const struct weir_buf *buf)
+{
+    const weir_lease *lease = buf->lease;
+    weir_lease *copy =
+        wr_lease_copy(lease->pool, lease->account, buf->data, buf->len);
+
+    wr_require(copy, -ENOMEM);
+    const struct weir_buf apart = {
+        .data = copy->data, .len = buf->len, .lease = copy};
+    const int err = wr_sendq_lease(queue, &t->loop->send_memory, &apart);
+    wr_lease_unref(copy);
+    return err;
+}
+
 /* Queues a lease. Few bytes are copied, because a chunk for them takes more
  * memory, and the peer decides how many such pieces there are. All bytes are
  * copied if receive buffers are short, because the lease would pin one. */
-static int outbox_queue_lease(weir_transport *t, struct wr_sendq *queue,
+static int outbox_queue_lease(weir_transport *t, struct wr_outbox *o,
                               const struct weir_buf *buf)
 {
     const struct wr_sendq_memory *memory = &t->loop->send_memory;
@@ -209,11 +225,15 @@ static int outbox_queue_lease(weir_transport *t, struct wr_sendq *queue,
                                 .iov_len = buf->len};
 
     wr_assert(buf->lease->refs > 0);
+    if (WR_UNLIKELY(o->is_stalled) && buf->len >= WR_LEASE_LEAST &&
+        wr_lease_wastes(buf->lease, buf->len)) {
+        return outbox_queue_apart(t, &o->queue, buf);
+    }
     if (buf->len >= WR_LEASE_LEAST &&
         !(wr_pool_is_short(pool) && buf->lease->buf)) {
-        return wr_sendq_lease(queue, memory, buf);
+        return wr_sendq_lease(&o->queue, memory, buf);
     }
-    const int err = wr_sendq_copy(queue, memory, &piece, 1, buf->len);
+    const int err = wr_sendq_copy(&o->queue, memory, &piece, 1, buf->len);
     pool->copied_bytes += err == 0 ? buf->len : 0;
     return err;
 }
@@ -226,7 +246,7 @@ int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf)
     if (err < 0 || buf->len == 0) {
         return err;
     }
-    err = outbox_queue_lease(t, &o->queue, buf);
+    err = outbox_queue_lease(t, o, buf);
     if (err < 0) {
         return outbox_refuse(t, err);
     }
@@ -306,6 +326,15 @@ void wr_outbox_abandon(weir_transport *t)
 }
 
 /* ---- what leaves ---- */
+
+void wr_outbox_stall(weir_transport *t)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+
+    wr_assert(!o->is_stalled);
+    o->is_stalled = true;
+    wr_sendq_move_out(&o->queue);
+}
 
 void wr_outbox_consume(weir_transport *t, uint64_t bytes)
 {

@@ -43,6 +43,7 @@ struct wr_outbox {
     struct wr_sender *sender;       /* of a file; no write is accepted */
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
     bool in_resume;                 /* set around resume_writing */
+    bool is_stalled; /* set from wr_outbox_stall() to wr_outbox_go_on() */
 };
 
 /* The owner's functions, constant for each kind. */
@@ -151,6 +152,17 @@ static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->passed_bytes);
     o->passed_bytes -= bytes;
+}
+
+/* The peer takes nothing for now, and no byte is in flight. What waits, and
+ * what is queued meanwhile, leaves the receive buffers: the peer decides for
+ * how long, and a few bytes would pin a large buffer. */
+void wr_outbox_stall(weir_transport *t);
+/* The peer may take bytes again. */
+static inline void wr_outbox_go_on(struct wr_outbox *o)
+{
+    wr_assert(o->is_stalled);
+    o->is_stalled = false;
 }
 
 /* Removes the first @bytes. Release callbacks may write, close and abort. */

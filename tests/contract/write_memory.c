@@ -6,6 +6,7 @@
  * written keeps its bytes until they are sent, and costs no copy.
  */
 #include "tests/contract/rows.h"
+#include "uring/lease.h"
 
 static void count_release(void *arg)
 {
@@ -231,8 +232,15 @@ PAIRS(write_memory, a_part_of_a_lease_may_be_written, rig,
     expect_eq(recv(rig->peer, bytes, 1, 0), -1);
 }
 
+/* Counts the bytes of pieces that are too small to be queued under a lease. */
+static int echo_and_count_small(struct rig *rig, const struct weir_buf *buf)
+{
+    rig->bytes += buf->len < WR_LEASE_LEAST ? buf->len : 0;
+    return echo(rig, buf);
+}
+
 PAIRS(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, rig,
-      .hooks = {.data_received = echo}, .small_buffers = true,
+      .hooks = {.data_received = echo_and_count_small}, .small_buffers = true,
       .connection = {.size = sizeof(struct weir_connection_options),
                      .read_limit_bytes = 100000})
 {
@@ -258,7 +266,8 @@ PAIRS(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, rig,
         1U + rig_can(rig, RIG_IS_TLS) + rig_can(rig, RIG_IS_NESTED);
     expect_leq(weir_transport_get_read_buffer_size(rig->t),
                transports * 100000);
-    expect_leq(rig_pending(rig), 100000 + sealed);
+    /* The limit is for leases: small pieces are copied and not charged. */
+    expect_leq(rig_pending(rig), 100000 + rig->bytes + sealed);
     expect(rig->received < rig->peer_sent);
 
     rig_peer_read(rig, rig->peer_sent);

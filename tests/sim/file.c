@@ -251,7 +251,7 @@ static void cancel(struct sim_conn *conn)
     fake_trace("connection %u: cancel of its file", conn->id);
     if (conn->file.fd != 0 && conn->file.cancelled_ns == 0) {
         conn->file.cancelled_ns = fake_now();
-        conn->file.waited = s->polls_for_room && !s->fin_seen;
+        conn->file.waited = s->c.outbox.is_stalled && !s->fin_seen;
         if (fake_chance(300)) {
             end_peer(conn);
         }

@@ -276,8 +276,11 @@ static void filter_write_seal_end(struct wr_filter *f)
 void wr_filter_seal(struct wr_filter *f)
 {
     wr_connection_debug_check(&f->c);
-    while (filter_write_may_seal(f) && !wr_sendq_is_empty(&f->c.outbox.queue) &&
-           filter_write_has_room(f)) {
+    while (filter_write_may_seal(f) && !wr_sendq_is_empty(&f->c.outbox.queue)) {
+        if (!filter_write_has_room(f)) {
+            wr_sendq_move_out(&f->c.outbox.queue);
+            break;
+        }
         filter_write_seal_record(f);
     }
     if (f->has_engine && !wr_life_is_over(&f->c.t)) {

@@ -50,6 +50,7 @@ static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
     wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
     wr_pipe_set_io(p, WR_PIPE_POLLING);
+    wr_outbox_stall(&p->c.t);
     wr_prep_poll(&p->c.t.loop->uring, &p->op, p->c.fd, POLLOUT,
                  p->sees_changes);
 }
@@ -148,6 +149,7 @@ static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
         return false;
     }
     wr_pipe_set_io(p, WR_PIPE_IDLE);
+    wr_outbox_go_on(&p->c.outbox);
     if (is_over || wr_life_is_over(&p->c.t) || p->c.t.error) {
         return true;
     }

@@ -166,7 +166,7 @@ void wr_sock_received_eof(struct wr_sock *s)
     if (!sock_deliver_may_end(s) || s->c.t.error) {
         return;
     }
-    if (s->send_op.in_flight && !s->polls_for_room) {
+    if (s->send_op.in_flight && !s->c.outbox.is_stalled) {
         s->eof_doubted = true;
         return;
     }

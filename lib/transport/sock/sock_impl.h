@@ -68,28 +68,27 @@ struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
-    uint8_t fd_limit;        /* descriptors for the protocol at a time */
-    bool has_received : 1;   /* set by the first bytes */
-    bool armed_once : 1;     /* the receive ends with the first bytes */
-    bool moves_bulk : 1;     /* receives bulk; see sock_bulk.c */
-    bool polls_bytes : 1;    /* the operation of recv_op is a poll */
-    bool expects_bytes : 1;  /* moves bulk, and the last receive left some */
-    bool eof_doubted : 1;    /* set with eof_seen, until the send has ended */
-    bool recv_failed : 1;    /* set by the receive that returned an error */
-    bool has_sent : 1;       /* set before the first bytes are sent */
-    bool write_shut : 1;     /* set when SHUT_WR was called */
-    bool sends_file : 1;     /* set while there is a sender */
-    bool sends_fds : 1;      /* set while descriptors wait to be sent */
-    bool polls_for_room : 1; /* the operation of send_op is a poll */
-    bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
-    bool hup_seen : 1;       /* set when the watch need not be armed again */
-    bool fin_seen : 1;       /* set by a poll for room that a FIN ended */
-    bool has_waited : 1;     /* set when a send waits for room */
-    bool resets : 1;         /* set when the peer shall see a reset */
-    bool takes_fds : 1;      /* set by the maker: descriptors may arrive */
-    bool rests : 1;          /* set while descriptors are being closed */
+    uint8_t fd_limit;       /* descriptors for the protocol at a time */
+    bool has_received : 1;  /* set by the first bytes */
+    bool armed_once : 1;    /* the receive ends with the first bytes */
+    bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */
+    bool polls_bytes : 1;   /* the operation of recv_op is a poll */
+    bool expects_bytes : 1; /* moves bulk, and the last receive left some */
+    bool eof_doubted : 1;   /* set with eof_seen, until the send has ended */
+    bool recv_failed : 1;   /* set by the receive that returned an error */
+    bool has_sent : 1;      /* set before the first bytes are sent */
+    bool write_shut : 1;    /* set when SHUT_WR was called */
+    bool sends_file : 1;    /* set while there is a sender */
+    bool sends_fds : 1;     /* set while descriptors wait to be sent */
+    bool sent_short : 1;    /* set when a send or poll ends; see stuck_bytes */
+    bool hup_seen : 1;      /* set when the watch need not be armed again */
+    bool fin_seen : 1;      /* set by a poll for room that a FIN ended */
+    bool has_waited : 1;    /* set when a send waits for room */
+    bool resets : 1;        /* set when the peer shall see a reset */
+    bool takes_fds : 1;     /* set by the maker: descriptors may arrive */
+    bool rests : 1;         /* set while descriptors are being closed */
 
-    struct wr_op send_op; /* the send, or the poll for room */
+    struct wr_op send_op; /* the send; the poll for room while it is stalled */
     struct wr_turn_end turn_end;
 
     struct wr_op recv_op;
@@ -348,7 +347,7 @@ static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
 
     wr_debug_assert(s->c.t.state <= WR_LIFE_CLOSING && s->c.t.error == 0);
     if (WR_UNLIKELY(res <= 0 || s->c.t.notify_depth >= 0 || s->sends_file ||
-                    s->sends_fds || s->polls_for_room || s->sent_short ||
+                    s->sends_fds || s->sent_short ||
                     !wr_sendq_consume_all(&s->c.outbox.queue,
                                           &loop->send_memory, (uint32_t)res))) {
         return false;

@@ -44,7 +44,7 @@ void wr_sock_begin_leaving(weir_transport *t, struct wr_leaving *leaving)
     wr_list_remove(&s->turn_end.link);
     wr_sock_update_recv(&s->c); /* cancels, or leaves a queue */
     wr_op_cancel(&t->loop->uring, &s->poll_op);
-    if (s->polls_for_room) {
+    if (s->c.outbox.is_stalled) {
         wr_op_cancel(&t->loop->uring, &s->send_op);
     }
     wr_connection_check_invariants(&s->c);

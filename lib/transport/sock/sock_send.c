@@ -65,7 +65,7 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
     const struct wr_chunk *head = s->c.outbox.queue.head;
 
     wr_debug_assert(!s->send_op.in_flight);
-    wr_debug_assert(!s->polls_for_room);
+    wr_debug_assert(!s->c.outbox.is_stalled);
     if (WR_UNLIKELY(s->c.t.error || s->c.t.state >= WR_LIFE_LINGERING)) {
         return;
     }
@@ -145,7 +145,7 @@ void wr_sock_send_wait_for_room(struct wr_sock *s)
     wr_assert(!wr_list_is_linked(&s->turn_end.link));
     wr_assert(!wr_life_is_over(&s->c.t));
     wr_assert(wr_outbox_has_unsent(&s->c.outbox));
-    s->polls_for_room = true;
+    wr_outbox_stall(&s->c.t);
     s->has_waited = true;
     wr_prep_poll(&s->c.t.loop->uring, &s->send_op, s->c.fd, POLLOUT,
                  s->fin_seen);
@@ -205,7 +205,7 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
         }
         return false;
     }
-    s->polls_for_room = false;
+    wr_outbox_go_on(&s->c.outbox);
     if (is_over || wr_life_is_over(&s->c.t) || s->c.t.error ||
         s->c.t.state == WR_LIFE_MOVING ||
         (s->sends_file && s->c.outbox.sender->state == WR_SENDER_STOPPING)) {
@@ -231,7 +231,7 @@ static void sock_send_turn_of_file(struct wr_sock *s)
 static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
     wr_assert(!s->send_op.in_flight);
-    wr_assert(!s->polls_for_room);
+    wr_assert(!s->c.outbox.is_stalled);
     if (s->c.t.error) {
         wr_connection_drop_queue(&s->c);
     } else if (wr_life_is_over(&s->c.t) || s->c.t.state == WR_LIFE_MOVING) {
@@ -292,7 +292,7 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
 
 bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
 {
-    if (s->polls_for_room) {
+    if (s->c.outbox.is_stalled) {
         if (!sock_send_has_waited(s, res)) {
             return false;
         }

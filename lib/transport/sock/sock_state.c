@@ -10,7 +10,7 @@ bool wr_sock_holds_queue(const struct wr_connection *c)
 {
     const struct wr_sock *s = wr_sock_of(&c->t);
 
-    wr_debug_assert(!s->polls_for_room || s->send_op.in_flight);
+    wr_debug_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
     return s->send_op.in_flight;
 }
 
@@ -93,7 +93,7 @@ static void sock_state_check_send(const struct wr_sock *s)
     const bool is_empty = wr_sendq_is_empty(&s->c.outbox.queue);
 
     wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file);
-    wr_assert(!s->polls_for_room || s->send_op.in_flight);
+    wr_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
     wr_assert(!s->write_shut || s->c.end_sent);
     wr_debug_assert(s->c.outbox.passed_bytes == 0);
     wr_debug_assert(!s->c.outbox.in_resume || !s->send_op.in_flight);
@@ -117,7 +117,7 @@ static void sock_state_check_file(const struct wr_sock *s)
     wr_assert(!file->read_op.in_flight || !s->send_op.in_flight);
     if (file->state == WR_SENDER_SENDING) {
         wr_assert(s->send_op.in_flight);
-        wr_assert(!s->polls_for_room);
+        wr_assert(!s->c.outbox.is_stalled);
     }
     if (file->state == WR_SENDER_STOPPING) {
         /* Or the queue's send has ended, and its bytes are being released. */
@@ -184,7 +184,7 @@ static const char *sock_state_send_name(const struct wr_sock *s)
     if (!s->send_op.in_flight) {
         return "idle";
     }
-    return s->polls_for_room ? "waiting" : "sending";
+    return s->c.outbox.is_stalled ? "waiting" : "sending";
 }
 
 /* Writes what is needed to find out why a connection hangs: the states of
