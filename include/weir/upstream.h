@@ -23,9 +23,8 @@
  * a queue, first come, first served.
  *
  * A program with several loops has a set on each, and each set judges its
- * upstreams by itself. Limits of connections and of the queue hold for each set
- * alone, or, where sets have the same weir_upstream_limits, for all of them
- * together.
+ * upstreams by itself. Limits hold for each set alone, or for all sets with the
+ * same weir_upstream_limits together.
  *
  * Times are those of the loop's clock, and everything random comes from a
  * generator with a seed, so that a test can repeat what a set does.
@@ -207,32 +206,20 @@ struct weir_upstreams_options {
     weir_upstream_changed_fn *changed;
     /** Its first argument. */
     void *changed_arg;
-    /** Limits that this set keeps together with others; borrowed, the set keeps
-     * them alive. NULL: its own. */
+    /** Limits that sets keep together; borrowed, kept alive. NULL: its own. */
     weir_upstream_limits *limits;
 };
 
 /**
  * Make limits for several sets to keep together.
  *
- * Pass them to weir_upstreams_new() for each set. Upstreams of the same name,
- * in whichever of the sets, then count as one: no set exceeds the
- * connection_limit of its own upstream, with the slots of all of them counted.
- * Slots of a set that was freed count until they end, so that a new set may
- * replace it. Only upstreams that have a limit take part. Requests that wait
- * are counted together for the queue_limit of each set.
- *
- * A slot that ends on one loop calls the loop on which the longest waiting
- * request waits that could use the place. The order between loops is that of
- * weir_upstreams_connect(), but for places that become free at about the same
- * time, which several loops take side by side. Within a set it is that of its
- * queue. A request that comes while others wait takes no place that is theirs.
- * A request that is given up, a set that is freed and a loop that ends leave
- * their turn to the next. A loop that does not run, and has requests that wait,
- * keeps its turn: one free place.
- *
- * Calls of other loops need no memory, and are not counted by a loop's
- * post_limit.
+ * Upstreams of one name, in all sets that were made with them, count as one for
+ * their connection_limit; slots of a freed set count until they end. Requests
+ * that wait are counted together for the queue_limit of each set. A slot that
+ * ends wakes the loop of the longest waiting request that could use the place;
+ * places that become free together are taken side by side. A request takes no
+ * place that is an older one's. What is given up or ended leaves its turn to
+ * the next; a loop that does not run keeps its turn, one free place.
  *
  * @param allocator  for what the sets share, thread-safe, copied; NULL: malloc
  * @param ret        the limits, given; end with weir_upstream_limits_free()
@@ -245,10 +232,7 @@ weir_upstream_limits_new(const struct weir_allocator *allocator,
                          weir_upstream_limits **ret);
 
 /**
- * Give limits up: no more sets are made with them.
- *
- * The sets that have them keep them alive.
- *
+ * Give limits up; the sets that have them keep them alive.
  * @param limits  taken; NULL is ignored
  * @thread any
  */
@@ -293,8 +277,7 @@ struct weir_upstream_options {
     /** The port of host, in host byte order. */
     uint16_t port;
     /** Limit of the connections that have a slot, those that are being made
-     * among them; 0: none. Upstreams of one name, in one set or in sets with
-     * the same limits, are one target for it. */
+     * among them; 0: none. Upstreams of one name are one for it. */
     uint32_t connection_limit;
     /** An address of any family, copied. */
     const struct weir_address *address;
@@ -603,8 +586,7 @@ weir_upstream_slot_get_upstream(const weir_upstream_slot *slot);
  *
  * Call it once for each connection, in connection_lost for example. The first
  * request of the queue gets the place, or that of another set with the same
- * limits. A slot may be ended after its set was
- * freed, and after the loop was.
+ * limits. A slot may be ended after its set was freed, and after the loop was.
  *
  * @param slot    taken; NULL is ignored
  * @param result  0: the upstream has served well; a negative error: it has

@@ -44,7 +44,7 @@ struct wr_limits_call {
     void *owner;               /* the loop's; NULL: the set is gone */
 };
 
-/* What an upstream has of its target. */
+/* An upstream's part in its target. */
 struct wr_limits_share {
     struct wr_limits_call *call;     /* of its set */
     struct wr_limits_target *target; /* NULL: without limit */

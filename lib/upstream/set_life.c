@@ -13,13 +13,13 @@
 #define ROOM_FIRST 8u
 
 /* A place that the set waits for is free. */
-static void set_look(void *owner)
+static void set_life_look(void *owner)
 {
     wr_upstreams_wake(owner);
 }
 
 /* Joins the limits of several sets, or makes the set's own. */
-static int set_join(weir_upstreams *set, weir_upstream_limits *limits)
+static int set_life_join(weir_upstreams *set, weir_upstream_limits *limits)
 {
     weir_upstream_limits *own = NULL;
 
@@ -29,7 +29,7 @@ static int set_join(weir_upstreams *set, weir_upstream_limits *limits)
         wr_require(err >= 0, err);
     }
     const int err = wr_limits_call_make(limits ? limits : own, set->loop->wake,
-                                        set_look, set, &set->call);
+                                        set_life_look, set, &set->call);
     if (own) {
         wr_limits_unref(own); /* the call refers to it */
     }
@@ -45,7 +45,7 @@ int wr_upstreams_make(weir_loop *loop, weir_upstream_limits *limits,
     wr_assert(!wr_loop_is_closing(loop));
     memset(set, 0, sizeof(*set));
     set->loop = loop;
-    const int err = set_join(set, limits);
+    const int err = set_life_join(set, limits);
     if (err < 0) {
         wr_free(&loop->counting, set, sizeof(*set));
         return err;

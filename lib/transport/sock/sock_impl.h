@@ -188,9 +188,9 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
 void wr_sock_bulk_receive(struct wr_sock *s);
 
 /* sock_splice.c */
-/* True if a splicing was asked for, bytes may pass the protocol by now, and so
- * many may wait that it is worth a look: the last receive has left some, the
- * last bytes were spliced, or @credit alone is as large. */
+/* True if the protocol has asked for a splicing that is possible now, and many
+ * bytes may wait: the last receive has left some, the last bytes were spliced,
+ * or @credit is as large. */
 bool wr_sock_may_splice(const struct wr_sock *s, uint32_t credit);
 /* Moves bulk to the other socket, if it may be spliced and enough waits: the
  * bytes that were taken from the kernel, 0: receive them. Those that the other
