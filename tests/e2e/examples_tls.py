@@ -1,6 +1,6 @@
 """The examples with TLS do what they say, against programs of strangers.
 
-Usage: examples_tls.py TLS_PEER SCRIPT EXAMPLE...
+Usage: examples_tls.py TLS_PEER FOLDER EXAMPLE...
 """
 
 import contextlib

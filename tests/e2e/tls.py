@@ -1,6 +1,6 @@
 """weir as the server of TLS connections, with strangers as its clients.
 
-Usage: tls.py TLS_PEER SCRIPT
+Usage: tls.py TLS_PEER FOLDER
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """weir as the client of TLS connections, with strangers as its servers.
 
-Usage: tls_client.py TLS_PEER SCRIPT
+Usage: tls_client.py TLS_PEER FOLDER
 """
 
 import asyncio

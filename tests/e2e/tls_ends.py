@@ -1,16 +1,14 @@
 """Both ends of TLS connections: weir's (tls_peer.c) and those of strangers.
 
-Certificates are made by openssl once for each script, by the script of the
-unit tests; what is wrong with one is in its name. Strangers that are not
-installed make their tests skip.
+FOLDER has the certificates that tests/unit/tls_matrix.sh makes at the build;
+what is wrong with one is in its name. Strangers that are not installed make
+their tests skip.
 """
 
-import atexit
 import contextlib
 import http.client
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -23,7 +21,7 @@ from harness import Program, Skip, command, equal, matches, read_line
 from servers import Server, free_port
 
 TLS_PEER = os.path.abspath(sys.argv[1]) if sys.argv[1:] else ""
-SCRIPT = os.path.abspath(sys.argv[2]) if sys.argv[2:] else ""
+FOLDER = os.path.abspath(sys.argv[2]) if sys.argv[2:] else ""
 BULK = 64 << 20
 VERSIONS = ("1.2", "1.3")
 KEYS = ("good", "good-rsa", "good-ed25519")  # "good" has a P-256 key
@@ -38,28 +36,12 @@ def need(name):
 
 # ---- certificates ----
 
-class Files:
-    """The folder of certificates; made at its first use."""
-
-    folder = None
-
-    @classmethod
-    def get(cls, name):
-        if not cls.folder:
-            need("openssl")
-            place = tempfile.mkdtemp(prefix="weir-tls-")
-            atexit.register(shutil.rmtree, place, ignore_errors=True)
-            subprocess.run(["sh", SCRIPT, f"{place}/made"], check=True)
-            cls.folder = f"{place}/made"
-        return f"{cls.folder}/{name}"
-
-
 def chain(name):
-    return Files.get(f"{name}.pem")
+    return os.path.join(FOLDER, f"{name}.pem")
 
 
 def key(name):
-    return Files.get(f"{name}.key")
+    return os.path.join(FOLDER, f"{name}.key")
 
 
 AUTHORITY = "trusted"

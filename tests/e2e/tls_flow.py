@@ -1,7 +1,7 @@
 """TLS connections that weir serves, while data flows and at their ends:
 changes of keys, half-closes, cuts, slow peers, certificates of clients.
 
-Usage: tls_flow.py TLS_PEER SCRIPT
+Usage: tls_flow.py TLS_PEER FOLDER
 """
 
 import os

@@ -5,7 +5,7 @@ chosen by name is one server; OpenSSL, Python and GnuTLS connect to it in both
 versions, with a first hello that is refused, too, and resume their sessions,
 or, where they have certificates, show them again.
 
-Usage: tls_mix.py TLS_PEER SCRIPT
+Usage: tls_mix.py TLS_PEER FOLDER
 """
 
 import itertools

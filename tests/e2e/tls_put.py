@@ -1,6 +1,6 @@
 """A client that writes and closes at once, with strangers as its servers.
 
-Usage: tls_put.py TLS_PEER SCRIPT
+Usage: tls_put.py TLS_PEER FOLDER
 """
 
 import queue
