@@ -129,6 +129,7 @@ static void request_leave_queue(struct wr_request *request)
     wr_assert(set->queued_count > 0);
     wr_list_remove(&request->queue_link);
     set->queued_count--;
+    set->excluding_count -= request->id_count > 0;
     wr_limits_leave_queue(set->call->limits);
     request->result.queue_ns += request_now(request) - request->queued_ns;
 }
@@ -151,6 +152,7 @@ static int request_enter_queue(struct wr_request *request)
         wr_list_push_back(&set->queue, &request->queue_link);
     }
     set->queued_count++;
+    set->excluding_count += request->id_count > 0;
     set->totals.queued++;
     request->queued_ns = now_ns;
     request_arm(request, wr_add_sat(now_ns, set->options.queue_timeout_ns));
@@ -378,24 +380,32 @@ static void request_run(struct wr_ready *ready)
     }
 }
 
-/* Gives requests of the queue the places that they may take. */
+/* Gives requests of the queue the places that they may take. Where one that
+ * excludes no upstream is not served, no other like it is; those that exclude
+ * some may yet have a place at a backup. */
 static void request_serve_queue(weir_upstreams *set)
 {
     struct wr_list *link = set->queue.next;
+    uint32_t left_count = set->excluding_count;
+    bool is_full = false; /* for requests that exclude none */
 
     wr_assert(!wr_list_is_empty(&set->queue) || set->queued_count == 0);
-    while (link != &set->queue) {
+    while (link != &set->queue && (!is_full || left_count > 0)) {
         struct wr_request *request =
             wr_container_of(link, struct wr_request, queue_link);
+        const bool excludes = request->id_count > 0;
         link = link->next;
+        left_count -= excludes;
+        if (is_full && !excludes) {
+            continue;
+        }
         const enum wr_choice choice = request_go_on(request);
         if (choice == WR_CHOICE_NONE) {
             request_leave_queue(request);
             request->cause = request_get_error(request);
             request_push_ready(request);
-        } else if (choice == WR_CHOICE_FULL && request->id_count == 0) {
-            return; /* nor has any other a place */
         }
+        is_full = is_full || (choice == WR_CHOICE_FULL && !excludes);
     }
 }
 
@@ -426,7 +436,7 @@ static void request_give_up(struct wr_request *request, int cause)
     if (request->state == REQUEST_QUEUED) {
         request_leave_queue(request);
         request_push_ready(request);
-        wr_upstreams_wake(request->set); /* it waits for fewer, perhaps */
+        wr_upstreams_wake(request->set); /* to leave its turn to others */
     } else if (request->state == REQUEST_CONNECTING) {
         weir_pending_cancel(request->connecting);
     }

@@ -58,6 +58,7 @@ struct weir_upstreams {
     struct wr_list requests; /* struct wr_request: all */
     struct wr_list queue;    /* struct wr_request: those that wait for a slot */
     uint32_t queued_count;
+    uint32_t excluding_count; /* of these: requests that exclude upstreams */
     uint32_t connecting_count;
     uint32_t probe_count; /* checks under way */
     struct wr_upstreams_totals totals;

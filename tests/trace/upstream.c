@@ -448,6 +448,31 @@ UNIT(upstream, a_place_that_is_given_back_goes_to_none_that_came_later)
     ups_leave(&ups.ends[2], 0);
 }
 
+UNIT(upstream, one_that_excludes_the_full_ones_need_not_wait_behind_others)
+{
+    struct weir_upstreams_connect_options options = ask_options();
+    const struct weir_upstream_options backup = {.size = sizeof(backup),
+                                                 .is_backup = true};
+    open_set(9, 0);
+    ups_add_limited(1);
+    ups_add(&backup);
+    struct ups_end *first = ups_connect();
+    expect_eq(first->name, 'a');
+    ups_ask(NULL);
+    maker_run_for(&ups.m, 10 * MS);
+    options.excluded = &ups.all[0];
+    options.excluded_count = 1;
+    ups_ask(&options);
+    ups_run_until(2);
+    expect_eq(ups.ends[1].name, 'b');
+    expect_eq(ups_set_info().queued_count, 1);
+    ups_leave(&ups.ends[1], 0);
+    ups_leave(first, 0);
+    ups_run_until(3);
+    expect_eq(ups.ends[2].name, 'a');
+    ups_leave(&ups.ends[2], 0);
+}
+
 UNIT(upstream, one_that_excludes_the_free_ones_does_not_hold_up_others)
 {
     struct weir_upstreams_connect_options options = ask_options();

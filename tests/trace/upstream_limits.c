@@ -9,6 +9,10 @@
 
 enum { SETS = 3, ENDS = 32, QUEUE_LIMIT = 4 };
 
+/* Options of the next sets, where a test wants others. */
+static uint32_t queue_limit = QUEUE_LIMIT;
+static uint32_t fail_limit; /* 0: the default */
+
 static struct maker m;
 static weir_upstream_limits *limits;
 static weir_upstreams *sets[SETS]; /* NULL: freed */
@@ -29,7 +33,8 @@ static weir_upstreams *make_set(void)
 {
     const struct weir_upstreams_options options = {.size = sizeof(options),
                                                    .seed = 1,
-                                                   .queue_limit = QUEUE_LIMIT,
+                                                   .queue_limit = queue_limit,
+                                                   .fail_limit = fail_limit,
                                                    .queue_timeout_ns = 500 * MS,
                                                    .limits = limits};
     weir_upstreams *set = NULL;
@@ -379,25 +384,34 @@ UNIT(upstream_limits, a_set_waits_for_those_that_it_may_choose)
 
 UNIT(upstream_limits, an_upstream_that_is_ejected_leaves_its_turn)
 {
+    fail_limit = 1;
     open_sets(1);
     add(sets[1], 'b', 1);
     ask_now(1, "A");
     ask_now(1, "B");
     ask_now(1, "C");
     ask_now(2, "D");
-    expect_ends("AB");
-    for (int i = 0; i < 5; i++) { /* as many as eject it */
-        weir_upstream_slot_end(ends[0].slot, -EPIPE);
-        ends[0].slot = NULL;
-        run();
-        if (ends[end_count - 1].label == 'D') {
-            break;
-        }
-        ends[0].slot = ends[end_count - 1].slot;
-        ends[end_count - 1].slot = NULL;
-        ask_now(1, "C");
-    }
-    expect_eq(ends[end_count - 1].label, 'D');
+    weir_upstream_slot_end(ends[0].slot, -EPIPE);
+    ends[0].slot = NULL;
+    run();
+    expect_ends("ABD");
+}
+
+/* The third set has no queue, and would be refused behind another. */
+UNIT(upstream_limits, a_request_that_gave_up_is_before_no_other)
+{
+    open_sets(1);
+    ask_now(0, "A");
+    weir_pending *second = ask_now(1, "B");
+    weir_pending_cancel(second);
+    run();
+    queue_limit = 0;
+    weir_upstreams_free(sets[2]);
+    sets[2] = make_set();
+    add(sets[2], 'a', 1);
+    leave('A');
+    ask_now(2, "C");
+    expect_ends("AB-C");
 }
 
 UNIT(upstream_limits, a_weight_of_0_leaves_the_turn)
