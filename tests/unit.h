@@ -1,11 +1,10 @@
 /*
- * The macro that every Criterion test of weir is written with.
+ * The macro that every test of weir in C is written with.
  *
  * UNIT runs the body and then checks for leaks: descriptors that were not open
  * before, and under AddressSanitizer memory without a pointer to it. Both
- * checks stand in the test itself, because Criterion takes no notice of a
- * failure in a .fini function and LeakSanitizer's own report at exit does not
- * fail a test. Tests that must end in abort() are those of death.h.
+ * checks stand in the test itself, so that what fails names the test. Tests
+ * that must end in abort() are those of death.h.
  */
 #ifndef WEIR_TESTS_UNIT_H
 #define WEIR_TESTS_UNIT_H

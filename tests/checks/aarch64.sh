@@ -2,8 +2,7 @@
 # The tests of fibers on aarch64, under an emulator of its programs.
 #
 # What depends on the machine is switch.S and the frame that fiber.c makes for
-# it. Once by assembly, once by ucontext, without Criterion, which a cross
-# compiler does not have (tests/plain/). Functions that nothing calls are left out,
+# it. Once by assembly, once by ucontext. Functions that nothing calls are left out,
 # or the rest of the library would have to be there. Exit status
 # 77, skipped, where the Debian packages gcc-aarch64-linux-gnu,
 # libc6-dev-arm64-cross and qemu-user-static are missing.

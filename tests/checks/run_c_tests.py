@@ -1,12 +1,11 @@
-"""Run one Criterion program and do not believe it too easily.
+"""Run one program of tests in C and do not believe it too easily.
 
-Criterion without a usable /proc runs no test and still exits with 0, and a
-program that dies early prints a short plan. So the tests are counted in the
-source file, and fewer results than tests is a failure. Tests whose names are
-given after the program run alone, as Criterion's patterns (suite/name).
+A program that ends early prints fewer results than it has tests. So the tests
+are counted in the source file, and fewer results than tests is a failure. Of
+a PATTERN (suite/name, as the shell's) one test at least has to run.
 WEIR_TEST_WRAPPER is the emulator, with its arguments, of another processor.
 
-Usage: run_criterion.py SOURCE PROGRAM [PATTERN]
+Usage: run_c_tests.py SOURCE PROGRAM [PATTERN]
 """
 
 import os
@@ -29,7 +28,7 @@ def main():
         return 1
 
     command = os.environ.get("WEIR_TEST_WRAPPER", "").split() + \
-        [program, "--tap", "-j1"]
+        [program]
     if pattern:
         command.append("--filter=" + pattern[0])
         expected = 1

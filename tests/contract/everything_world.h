@@ -21,8 +21,7 @@ enum {
     DEPTH_MAX = 3,
 };
 
-/* An assertion that says which round it was. Most stand in tasks, from whose
- * stacks Criterion's own cannot jump. */
+/* An assertion that says which round it was. */
 #define check(cond)                                                            \
     do {                                                                       \
         if (!(cond)) {                                                         \

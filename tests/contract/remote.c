@@ -1,7 +1,7 @@
 /*
  * Other threads and other processes: the mailbox, and what happens to those
  * who use a loop that is not theirs. Threads post for real; the forked child
- * leaves with _exit(), so that nothing of Criterion runs in it.
+ * leaves with _exit(), so that nothing of the test runs in it.
  */
 #include "tests/contract/asleep.h"
 #include "tests/contract/maker.h"

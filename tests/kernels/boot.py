@@ -284,9 +284,8 @@ def make_disk(path, init, programs, options):
     for program in programs:
         archive.add(program)
         words = [program]
-        if os.path.basename(program).startswith("test-"):
-            words += ["--tap", "-j1"] + \
-                (["--filter=" + options.filter] if options.filter else [])
+        if options.filter and os.path.basename(program).startswith("test-"):
+            words.append("--filter=" + options.filter)
         lines.append(" ".join(words))
     archive.entry("programs", stat.S_IFREG | 0o644,
                   ("\n".join(lines) + "\n").encode())
@@ -465,7 +464,7 @@ def parse():
                         help="get kernels and QEMU from Debian's mirror")
     parser.add_argument("--build", default=os.path.join(TOP, "build"),
                         help="the built tree (build)")
-    parser.add_argument("--filter", help="Criterion's pattern of tests")
+    parser.add_argument("--filter", help="pattern of the tests that run (suite/name)")
     parser.add_argument("--mask", help="WEIR_FEATURES_MASK of the programs")
     parser.add_argument("--seconds", type=int, default=300,
                         help="of the machine, for a program (300)")

@@ -23,7 +23,7 @@ extern int report_fd;
 /* A task's function that calls itself until its stack is used up. */
 int overrun(weir_loop *on, void *arg);
 
-/* Runs @body in a child without handlers of Criterion or a sanitizer. */
+/* Runs @body in a child without handlers of a sanitizer. */
 struct ending in_child(void (*body)(void));
 
 #endif

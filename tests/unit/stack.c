@@ -99,7 +99,7 @@ static int signal_of_write(uint8_t *address)
     pid_t child = fork();
     expect_geq(child, 0);
     if (child == 0) {
-        /* Not the handler of a sanitizer, nor Criterion's. */
+        /* Not the handler of a sanitizer. */
         signal(SIGSEGV, SIG_DFL);
         signal(SIGBUS, SIG_DFL);
         *(volatile uint8_t *)address = 1;
