@@ -84,6 +84,7 @@ BAD_RUN = (
     (["--request", "", TARGET], r"--request: it is empty"),
     (["--request", "a\\q", TARGET], r"--request: at byte 2, '\\q': write"),
     (["--request", "a{sec}", TARGET], r"--request: at byte 2, '\{sec\}'"),
+    (["--request", "{file:/dev/null}", TARGET], r"--request: it is empty"),
     (["--request", "a", "--expect", "200", TARGET],
      r"--expect: '200': at byte 1: write delim:"),
     (["--request", "a", "--expect", "delim:\\q", TARGET],

@@ -33,6 +33,11 @@ int script_request_parse(const char *text, struct template *ret, char *why)
     } else {
         snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
         err = template_parse(bytes, (size_t)len, ret, why);
+        if (err == 0 && ret->size_max == 0) { /* of an empty file alone */
+            template_fini(ret);
+            snprintf(why, TEMPLATE_WHY_SIZE, "it is empty");
+            err = -EINVAL;
+        }
     }
     free(bytes);
     return err;
