@@ -55,6 +55,8 @@ UNIT(load_template, places_become_what_they_name)
     expect_str_eq(render("{{seq}}", 5, 1), "{5}");
     expect_str_eq(render("{\"id\":{seq}}", 5, 1), "{\"id\":5}");
     expect_str_eq(render("{rand:3:3}", 5, 1), "3");
+    expect_str_eq(render("{\"a\":{re:x{3}(y){2}}}", 5, 1), "{\"a\":xxxyy}");
+    expect_str_eq(render("{re:\\{\\}}{seq}", 5, 1), "{}5");
 }
 
 UNIT(load_template, random_numbers_are_in_their_range_and_reach_its_ends)
@@ -84,6 +86,11 @@ UNIT(load_template, values_depend_on_the_seed_and_the_number_alone)
     snprintf(first, sizeof(first), "%s",
              render("{letters:20}{letters:20}", 3, 1));
     cr_assert_neq(memcmp(first, first + 20, 20), 0);
+    snprintf(first, sizeof(first), "%s", render("{re:[a-z]{20}}", 3, 1));
+    expect_eq(strspn(first, "abcdefghijklmnopqrstuvwxyz"), 20);
+    expect_str_eq(render("{re:[a-z]{20}}", 3, 1), first);
+    cr_assert_neq(strcmp(render("{re:[a-z]{20}}", 4, 1), first), 0);
+    cr_assert_neq(strcmp(render("{re:[a-z]{20}}", 3, 2), first), 0);
 }
 
 UNIT(load_template, it_is_fixed_without_places)
@@ -94,6 +101,10 @@ UNIT(load_template, it_is_fixed_without_places)
     template_fini(&template);
     expect_eq(template_parse("a{seq}b", 7, &template, why), 0);
     cr_assert_not(template_is_fixed(&template));
+    template_fini(&template);
+    expect_eq(template_parse("a{re:b?}", 8, &template, why), 0);
+    cr_assert_not(template_is_fixed(&template));
+    expect_eq(template.size_max, 2);
     template_fini(&template);
     expect_eq(template_take("{seq}", 5, &template), 0);
     cr_assert(template_is_fixed(&template));
@@ -117,6 +128,10 @@ UNIT(load_template, mistakes_are_told_with_their_place)
     refuses("{letters:0}", "at byte 1");
     refuses("{letters:65537}", "at byte 1");
     refuses("{letters:x}", "at byte 1");
+    refuses("{re}", "{re:PATTERN}");
+    refuses("{re:}", "at byte 5, '}': what it closes has no bytes");
+    refuses("ab{re:c(d}", "at byte 10, '}': a ) is missing");
+    refuses("{re:[a-z]{8}", "at byte 13, ''");
     refuses("{file:}", "at byte 1");
     refuses("{file:/nonexistent/x}", "/nonexistent/x: No such file");
     refuses("{file:/}", "Is a directory");
@@ -128,6 +143,10 @@ UNIT(load_template, too_much_is_refused)
 
     for (size_t i = 0; i < 1025; i++) {
         memcpy(text + i * 15, "{letters:65536}", 15);
+    }
+    expect_eq(template_parse(text, 1025 * 15, &template, why), -EINVAL);
+    for (size_t i = 0; i < 1025; i++) {
+        memcpy(text + i * 15, "{re:aa{65535}}_", 15);
     }
     expect_eq(template_parse(text, 1025 * 15, &template, why), -EINVAL);
 }
@@ -161,7 +180,8 @@ void *__wrap_realloc(void *memory, size_t size)
 
 UNIT(load_template, without_memory_it_fails_and_leaves_nothing)
 {
-    static const char text[] = "a{seq}b{file:/dev/null}{rand:1:2}c{letters:3}";
+    static const char text[] =
+        "a{seq}b{file:/dev/null}{rand:1:2}c{re:a}{letters:3}";
     int err = -ENOMEM;
 
     for (fail_at = 1; err == -ENOMEM; fail_at++) {

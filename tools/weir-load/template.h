@@ -1,7 +1,8 @@
 /*
  * Text with places that each request fills anew: {seq} the request's number,
  * {conn} its connection's, {rand:LOW:HIGH} a number, {letters:COUNT} random
- * letters, and {file:PATH}, the bytes of a file, which is read once.
+ * letters, {re:PATTERN} what matches a pattern (pattern.h), and {file:PATH},
+ * the bytes of a file, which is read once.
  *
  * A brace that is not followed by a lower-case word and ':' or '}' stands for
  * itself, so that JSON needs no escapes. Which values a request gets depends on
@@ -9,6 +10,8 @@
  */
 #ifndef WEIR_LOAD_TEMPLATE_H
 #define WEIR_LOAD_TEMPLATE_H
+
+#include "pattern.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +30,7 @@ enum template_kind {
     TEMPLATE_CONN,
     TEMPLATE_RAND,
     TEMPLATE_LETTERS,
+    TEMPLATE_PATTERN,
 };
 
 struct template_part {
@@ -38,6 +42,8 @@ struct template_part {
      */
     uint64_t low;
     uint64_t high;
+    /* TEMPLATE_PATTERN. */
+    struct pattern pattern;
 };
 
 struct template
