@@ -250,6 +250,8 @@ def test_https_is_verified_and_counted():
                         f"{url}/small")
         equal(result["status"], {"200": 60}, "statuses")
         equal(result["tls"]["full"], 3, "handshakes")
+        judged("-c", "2", "-n", "20", "--ca", f"{FOLDER}/ca.pem", "--expect",
+               "re:^x{612}$", f"{url}/small")
         outcome = load("-n", "5", f"{url}/small")
         equal(outcome.status, NOTHING, "an unknown authority")
         one_line(outcome.err, r"WEIR_ETLSISSUER")
@@ -320,6 +322,162 @@ def refused(answer, code, pattern, closes=True):
     one_line(outcome.err, pattern)
     equal(code in [error["code"] for error in result["errors"]], True,
           f"{code} in {result['errors']}")
+
+
+FRAMINGS = (
+    lambda body: (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                  % (len(body), body)),
+    lambda body: (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  + b"".join(b"%x;a=b\r\n%s\r\n" % (len(part), part)
+                             for part in (body[:3], body[3:]) if part)
+                  + b"0\r\n\r\n"),
+    lambda body: b"HTTP/1.1 200 OK\r\n\r\n" + body,
+)
+
+
+def test_bodies_of_every_framing_are_compared():
+    body = b"hello\n" * 20_000
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(body)
+        file.flush()
+        for number, framing in enumerate(FRAMINGS):
+            for wanted in (f"file:{file.name}", "len:120000",
+                           "re:^(hello\n){2}.*hello\n$"):
+                with Answering(framing(body), closes=number == 2) as server:
+                    result = judged("-c", "2", "-n", "20", "-p",
+                                    "1" if number == 2 else "2",
+                                    "--expect", wanted, server.url)
+                equal(result["requests"]["ok"], 20, f"ok of {wanted}")
+                equal(result["config"]["http"]["expect_body"], wanted, "config")
+
+
+def wrong_body(wanted, answer, pattern, *flags, code="ANSWER", closes=False):
+    with Answering(answer, closes=closes) as server:
+        outcome, result = load_json("-c", "1", "-n", "9", *flags, "--expect",
+                                    wanted, server.url)
+    equal(outcome.status, NOTHING, f"exit status; it said {outcome.err!r}")
+    one_line(outcome.err, code + r".*" + pattern)
+    equal([(error["phase"], error["code"], error["count"])
+           for error in result["errors"]], [("validate", code, 9)], "errors")
+    equal(result["status"], {"200": 9}, "statuses")
+    if not closes:
+        equal(result["connections"]["opened"], 1, "the connection goes on")
+
+
+def test_a_body_that_is_not_as_expected_is_a_failure_and_its_bytes_are_shown():
+    for number, framing in enumerate(FRAMINGS):
+        closes = number == 2
+        answer = framing(b"hello\n")
+        wrong_body("text:hallo\\n", answer,
+                   r"byte 2 of the body is wrong; it begins with 'hello\\n'",
+                   closes=closes)
+        wrong_body("text:hello", answer, r"a body of 6 bytes, not 5; it begins",
+                   closes=closes)
+        wrong_body("len:1k", answer, r"a body of 6 bytes, not 1024; it begins",
+                   closes=closes)
+        wrong_body("re:^hello$", answer,
+                   r"a body of 6 bytes does not match; it begins with 'hello",
+                   closes=closes)
+        wrong_body("re:.", framing(b"x" * 1_048_577), r"a body of 1048577 byte",
+                   code="BODY_SIZE", closes=closes)
+    wrong_body("text:x", FRAMINGS[0](b""), r"a body of 0 bytes, not 1", "-p", "4")
+
+
+def test_what_has_no_body_has_an_empty_one_and_heads_are_not_looked_at():
+    empty = b"HTTP/1.1 204 None\r\n\r\n"
+    same = b"HTTP/1.1 304 Same\r\nContent-Length: 5\r\n\r\n"
+    for answer in (empty, same):
+        with Answering(answer) as server:
+            judged("-c", "1", "-n", "9", "-p", "3", "--expect", "len:0",
+                   server.url)
+            outcome = load("-c", "1", "-n", "9", "--expect", "len:5", server.url)
+            equal(outcome.status, NOTHING, "a body that does not come")
+            one_line(outcome.err, r"ANSWER.*a body of 0 bytes, not 5")
+
+    def serve(connection, _number):
+        while head := read_head(connection):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+                               + (b"" if head.startswith(b"HEAD") else b"hello"))
+
+    with Server(serve) as server, tempfile.NamedTemporaryFile("w") as file:
+        file.write("HEAD /\nGET /\n")
+        file.flush()
+        judged("-c", "2", "-n", "200", "-p", "5", "--mix", file.name,
+               "--expect", "text:hello", f"http://127.0.0.1:{server.port}")
+
+
+def test_a_status_is_judged_before_its_body():
+    with nginx() as server:
+        result = judged("-c", "2", "-n", "40", "-p", "4", "--expect", "2xx",
+                        "--expect", "re:^x{612}$", "--max-errors", "39",
+                        f"{server.url}/small", f"{server.url}/missing")
+        equal([(error["code"], error["count"]) for error in result["errors"]],
+              [("STATUS", result["status"]["404"])], "errors")
+        result = judged("-c", "2", "-n", "40", "--expect", "text:made\\n",
+                        "--expect", "201,200", "--max-errors", "39",
+                        f"{server.url}/made", f"{server.url}/small")
+        equal([(error["code"], error["count"]) for error in result["errors"]],
+              [("ANSWER", result["status"]["200"])], "errors")
+        judged("-c", "2", "-n", "40", "-p", "3", "--expect", "len:300000",
+               f"{server.url}/large")
+
+
+@contextlib.contextmanager
+def echoing(spoil=0):
+    """Bodies come back as they came, in chunks where they came so; every
+    spoil-th one with another last byte."""
+    count = 0
+
+    def serve(connection, _number):
+        nonlocal count
+        file = connection.makefile("rb")
+        while head := b"".join(iter(file.readline, b"\r\n")):
+            body = b""
+            if b"chunked" in head:
+                while size := int(file.readline(), 16):
+                    body += file.read(size)
+                    file.readline()
+                file.readline()
+            elif length := re.search(rb"Content-Length: (\d+)", head):
+                body = file.read(int(length[1]))
+            count += 1
+            if spoil and count % spoil == 0:
+                body = body[:-1] + b"!"
+            connection.sendall(FRAMINGS[b"chunked" in head](body))
+
+    with Server(serve) as server:
+        yield f"http://127.0.0.1:{server.port}/"
+
+
+def test_bodies_that_come_back_are_compared_with_their_requests():
+    with echoing() as url, tempfile.NamedTemporaryFile() as file:
+        file.write(os.urandom(70_000))
+        file.flush()
+        for body in ("fixed", "", f"@{file.name}", '{"id": {seq}, "c": {conn}}',
+                     "{re:[a-z]{1,9}}", "{letters:40000}"):
+            for flags in ((), ("--chunked",), ("-H", "X: {seq}"),
+                          ("--requests-per-conn", "3:9")):
+                result = judged("-c", "3", "-p", "4", "-n", "60", *flags, "-b",
+                                body, "--expect", "echo", url)
+                equal(result["requests"]["ok"], 60, f"ok of {body} {flags}")
+        with tempfile.NamedTemporaryFile("w") as lines:
+            lines.write("/none\nPOST /fixed x\n3 POST /made {seq}-{re:a*}\n")
+            lines.flush()
+            result = judged("-c", "3", "-p", "4", "-n", "400", "--mix",
+                            lines.name, "--expect", "echo", url)
+            equal(result["requests"]["ok"], 400, "ok of a mix")
+
+
+def test_a_body_that_does_not_come_back_is_a_failure():
+    for body in ("fixed", "{letters:9}", "{seq}."):
+        with echoing(spoil=5) as url:
+            result = judged("-c", "1", "-p", "3", "-n", "50", "--max-errors",
+                            "10", "-b", body, "--expect", "echo", url)
+        equal((result["requests"]["ok"], result["requests"]["failed"]),
+              (40, 10), "ok and failed")
+        equal(result["errors"][0]["code"], "ANSWER", "code")
+        matches(result["errors"][0]["first"],
+                r"byte \d+ of the body is wrong; it begins with '.*!'")
 
 
 def test_an_answer_that_is_not_understood_shows_its_first_bytes():
@@ -458,7 +616,8 @@ def test_the_result_has_what_was_asked_for():
     config = result["config"]
     equal(config["mode"], "http", "mode")
     equal(config["http"], {"method": "POST", "path": None, "headers": ["A: b"],
-                           "body": "text", "chunked": False, "expect": None},
+                           "body": "text", "chunked": False, "expect": None,
+                           "expect_body": None},
           "what was asked for")
     equal(json.dumps(result["status"]), '{"200": 1}', "statuses")
 

@@ -216,6 +216,44 @@ UNIT(load_http_response, an_answer_ends_where_its_head_says_however_it_is_cut)
     }
 }
 
+/* Bodies of the answers of a connection, one behind the other. */
+static char bodies[64];
+static size_t bodies_len;
+
+static void take_body(void *arg, const uint8_t *data, size_t len)
+{
+    expect_eq(arg, bodies);
+    expect_gt(len, 0);
+    expect_leq(bodies_len + len, sizeof(bodies));
+    memcpy(bodies + bodies_len, data, len);
+    bodies_len += len;
+}
+
+UNIT(load_http_response, bodies_are_passed_on_however_they_are_cut)
+{
+    static const char text[] =
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" CHUNKED
+        "3;x=y\r\n, w\r\n4\r\norld\r\n0\r\nT: x\r\n\r\n"
+        "HTTP/1.1 204 None\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n!"
+        "HTTP/1.1 200 OK\r\n\r\n and the end";
+
+    for (size_t first = 1; first < sizeof(text); first++) {
+        http_kept_init(&kept);
+        http_response_init(&response, false);
+        response.take_body = take_body;
+        response.take_arg = bodies;
+        bodies_len = 0;
+        size_t used = 0;
+        while (used < sizeof(text) - 1) {
+            used += (size_t)read_cut(text + used, sizeof(text) - 1 - used,
+                                     first, 1 + first % 3);
+        }
+        expect_eq(bodies_len, 25);
+        expect_eq(memcmp(bodies, "hello, world! and the end", 25), 0);
+    }
+}
+
 UNIT(load_http_response, a_head_that_was_read_before_changes_nothing)
 {
     const size_t count = sizeof(goods) / sizeof(goods[0]);

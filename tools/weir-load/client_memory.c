@@ -41,7 +41,7 @@ bool client_get_memory(struct client *client, uint32_t ring_size)
     if (!client->flights || !codec) {
         return client->flights != NULL;
     }
-    client->codec_states = calloc(conn_count, codec->state_size);
+    client->codec_states = calloc(conn_count, codec_state_size(codec, options));
     return client->codec_states != NULL;
 }
 
@@ -52,10 +52,10 @@ void client_fini(struct client *client)
     }
     free(client->conns);
     free(client->flights);
-    free(client->codec_states);
     if (client->codec_shared) {
         codec_find(client->options)->close(client->codec_shared);
     }
+    free(client->codec_states);
     free(client->slots);
     free(client->scratch);
     free(client->waiting);

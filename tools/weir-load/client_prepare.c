@@ -83,6 +83,7 @@ static void prepare_conns(struct client *client, uint32_t ring_size)
 {
     const struct run_options *options = client->options;
     const struct codec *codec = client->traffic.codec;
+    const size_t state_size = codec ? codec_state_size(codec, options) : 0;
 
     for (uint32_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
@@ -93,8 +94,7 @@ static void prepare_conns(struct client *client, uint32_t ring_size)
         } else {
             conn->flights = client->flights + (size_t)i * ring_size;
             conn->codec_state =
-                codec ? client->codec_states + (size_t)i * codec->state_size
-                      : NULL;
+                codec ? client->codec_states + (size_t)i * state_size : NULL;
         }
         client->waiting[i] = i;
     }

@@ -81,10 +81,14 @@ struct codec {
     const char *name;
     /* Bytes of a connection's state. */
     size_t state_size;
+    /* Bytes of it besides, a multiple of 8, that the run decides about. NULL:
+     * none. */
+    size_t (*more_size)(const struct run_options *options);
     /* Make what the connections of a thread share. 0, or a negative error that
      * has been told on standard error. */
     int (*open)(const struct codec_thread *thread, void **ret_shared);
-    /* Free it, when the loop and all that was written are gone. */
+    /* Free it, when the loop and all that was written are gone; states are
+     * still there. */
     void (*close)(void *shared);
     /* A new connection, with the state of the one before. */
     void (*begin)(void *shared, void *state, const struct codec_start *start);
@@ -121,5 +125,9 @@ extern const struct codec codec_script;
 
 /* The codec of a run; NULL: its mode has none. */
 const struct codec *codec_find(const struct run_options *options);
+
+/* Bytes of a connection's state in a run. */
+size_t codec_state_size(const struct codec *codec,
+                        const struct run_options *options);
 
 #endif

@@ -4,7 +4,8 @@
  * http_response.h.
  *
  * An answer is a failure if its status is not expected; unless the command line
- * says which are, those below 400 are. The kept head is shared by the
+ * says which are, those below 400 are. One with a good status is a failure if
+ * its body is not what is wanted (wanted.h). The kept head is shared by the
  * connections of the thread, whose targets mostly answer alike.
  */
 #include "codec.h"
@@ -13,6 +14,7 @@
 #include "http_response.h"
 #include "tools/common/console.h"
 #include "tools/load/payload.h"
+#include "wanted.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,9 +24,19 @@
 /* Without --expect a status from here on is a failure. */
 #define FAILURE_STATUS 400U
 
+struct http_conn;
+
 struct shared {
     const struct run_options *options;
     struct http_kept kept;
+    struct wanted wanted;
+    /* All that there were, whose readers may keep memory. */
+    struct http_conn *first_conn;
+    /* The body of the request with a number, put together again to be compared
+     * with its answer. */
+    char *echo;
+    size_t echo_len;
+    uint64_t echo_number;
     /* One that is not always the same is put together here. */
     char *scratch;
     /* The kinds of the first target, then those of the next. */
@@ -42,6 +54,13 @@ struct http_conn {
     uint64_t random;
     uint64_t sent_count;
     uint64_t answered_count;
+    /* NULL: it was never begun. */
+    struct shared *shared;
+    struct http_conn *next;
+    struct wanted_reader reader;
+    /* With WANTED_ECHO, by places of sent_count in a ring of --pipeline: the
+     * numbers of the requests under way. */
+    uint64_t numbers[];
 };
 
 /* ---- what connections share ---- */
@@ -53,7 +72,12 @@ static void codec_http_close(void *arg)
     for (size_t i = 0; i < shared->request_count; i++) {
         http_request_fini(&shared->requests[i]);
     }
+    for (struct http_conn *conn = shared->first_conn; conn; conn = conn->next) {
+        wanted_drop(&conn->reader);
+    }
+    wanted_fini(&shared->wanted);
     free(shared->requests);
+    free(shared->echo);
     free(shared->scratch);
     free(shared);
 }
@@ -127,11 +151,26 @@ static int add_requests(struct shared *shared)
         }
     }
     shared->scratch = malloc(size_max);
-    if (!shared->scratch) {
+    shared->echo = shared->wanted.kind == WANTED_ECHO ? malloc(size_max) : NULL;
+    if (!shared->scratch ||
+        (shared->wanted.kind == WANTED_ECHO && !shared->echo)) {
         say("no memory for a request");
         return -ENOMEM;
     }
     return 0;
+}
+
+static int add_wanted(struct shared *shared)
+{
+    const char *text = shared->options->http.wanted;
+    char why[WANTED_WHY_SIZE];
+
+    shared->echo_number = UINT64_MAX;
+    const int err = text ? wanted_parse(text, &shared->wanted, why) : 0;
+    if (err < 0) {
+        say("--expect: %s", why);
+    }
+    return err;
 }
 
 static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
@@ -144,7 +183,10 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
     }
     shared->options = thread->options;
     http_kept_init(&shared->kept);
-    const int err = add_requests(shared);
+    int err = add_wanted(shared);
+    if (err == 0) {
+        err = add_requests(shared);
+    }
     if (err < 0) {
         codec_http_close(shared);
         return err;
@@ -167,9 +209,44 @@ static const struct http_request *find_request(const struct shared *shared,
                : conn->request;
 }
 
+/* For WANTED_ECHO, the body of the request whose answer comes. */
+static struct wanted_bytes get_echo(struct shared *shared,
+                                    const struct http_conn *conn)
+{
+    if (shared->wanted.kind != WANTED_ECHO) {
+        return (struct wanted_bytes){NULL, 0};
+    }
+    const struct http_request *request =
+        find_request(shared, conn, conn->answered_count);
+    const struct template_values values = {
+        .seq = conn->numbers[conn->answered_count % shared->options->depth],
+        .conn = conn->conn_index,
+        .seed = shared->options->seed,
+    };
+
+    if (template_is_fixed(&request->body)) {
+        return (struct wanted_bytes){request->body.bytes, request->body.len};
+    }
+    if (shared->echo_number != values.seq) {
+        shared->echo_number = values.seq;
+        shared->echo_len =
+            template_render(&request->body, &values, shared->echo);
+    }
+    return (struct wanted_bytes){shared->echo, shared->echo_len};
+}
+
+static void take_body(void *arg, const uint8_t *data, size_t len)
+{
+    struct http_conn *conn = arg;
+    struct shared *shared = conn->shared;
+
+    wanted_read(&shared->wanted, &conn->reader, get_echo(shared, conn), data,
+                len);
+}
+
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
-    const struct shared *shared = arg;
+    struct shared *shared = arg;
     const struct run_options *options = shared->options;
     struct http_conn *conn = state;
     const size_t target = (size_t)(start->target - options->targets);
@@ -183,6 +260,16 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     conn->sent_count = 0;
     conn->answered_count = 0;
     http_response_init(&conn->response, find_request(shared, conn, 0)->is_head);
+    if (!conn->shared) {
+        conn->shared = shared;
+        conn->next = shared->first_conn;
+        shared->first_conn = conn;
+    }
+    wanted_begin(&conn->reader);
+    if (shared->wanted.kind != WANTED_ANY) {
+        conn->response.take_body = take_body;
+        conn->response.take_arg = conn;
+    }
 }
 
 static int append_same(const struct http_request *request, uint32_t count,
@@ -211,7 +298,12 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
         const struct http_request *request =
-            find_request(shared, conn, conn->sent_count++);
+            find_request(shared, conn, conn->sent_count);
+        if (shared->wanted.kind == WANTED_ECHO) {
+            conn->numbers[conn->sent_count % shared->options->depth] =
+                batch->number + i * batch->stride;
+        }
+        conn->sent_count++;
         if (request->bytes) {
             err = codec_write_ref(out, request->bytes, request->len);
             continue;
@@ -236,7 +328,19 @@ static bool is_expected(const struct shared *shared, uint16_t status)
                               : status < FAILURE_STATUS;
 }
 
-static void judge(const struct shared *shared, const struct http_conn *conn,
+/* An answer to HEAD is not looked at; what has no body otherwise has an empty
+ * one. */
+static int judge_body(struct shared *shared, struct http_conn *conn,
+                      char *detail)
+{
+    return conn->response.is_head_request
+               ? 0
+               : wanted_judge(&shared->wanted, &conn->reader,
+                              get_echo(shared, conn), detail,
+                              ERRORS_DETAIL_SIZE);
+}
+
+static void judge(struct shared *shared, struct http_conn *conn,
                   struct codec_answer *answer)
 {
     const uint16_t status = http_response_status(&conn->response);
@@ -250,7 +354,10 @@ static void judge(const struct shared *shared, const struct http_conn *conn,
         snprintf(answer->detail, ERRORS_DETAIL_SIZE,
                  "status %u, a body of %llu bytes", status,
                  (unsigned long long)conn->response.body_bytes);
+    } else if (shared->wanted.kind != WANTED_ANY) {
+        answer->code = judge_body(shared, conn, answer->detail);
     }
+    wanted_begin(&conn->reader);
 }
 
 static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
@@ -266,18 +373,18 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
                                ERRORS_DETAIL_SIZE);
     } else if (conn->response.state == HTTP_COMPLETE) {
         judge(shared, conn, answer);
-        if (shared->options->mix) {
-            conn->answered_count++;
-            conn->response.is_head_request =
-                find_request(shared, conn, conn->answered_count)->is_head;
-        }
+        conn->answered_count++;
+        conn->response.is_head_request =
+            find_request(shared, conn, conn->answered_count)->is_head;
+    } else {
+        wanted_keep(&conn->reader);
     }
     return used;
 }
 
 static bool end(void *arg, void *state, struct codec_answer *answer)
 {
-    const struct shared *shared = arg;
+    struct shared *shared = arg;
     struct http_conn *conn = state;
 
     if (http_response_end(&conn->response) < 0) {
@@ -287,9 +394,19 @@ static bool end(void *arg, void *state, struct codec_answer *answer)
     return true;
 }
 
+static size_t more_size(const struct run_options *options)
+{
+    const char *wanted = options->http.wanted;
+
+    return wanted && strcmp(wanted, "echo") == 0
+               ? (size_t)options->depth * sizeof(uint64_t)
+               : 0;
+}
+
 const struct codec codec_http = {
     .name = "http",
     .state_size = sizeof(struct http_conn),
+    .more_size = more_size,
     .open = codec_http_open,
     .close = codec_http_close,
     .begin = begin,

@@ -18,3 +18,10 @@ const struct codec *codec_find(const struct run_options *options)
 
     return (size_t)options->mode < count ? codecs[options->mode] : NULL;
 }
+
+size_t codec_state_size(const struct codec *codec,
+                        const struct run_options *options)
+{
+    return codec->state_size +
+           (codec->more_size ? codec->more_size(options) : 0);
+}

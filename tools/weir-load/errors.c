@@ -25,7 +25,8 @@ static const struct own_code own_codes[] = {
     {ERROR_LENGTH, "LENGTH", "a length field that cannot be"},
     {ERROR_WRONG_SIZE, "WRONG_SIZE",
      "the datagram is not of the size of an answer"},
-    {ERROR_ANSWER, "ANSWER", "an answer that does not begin as expected"},
+    {ERROR_ANSWER, "ANSWER", "an answer that is not as expected"},
+    {ERROR_BODY_SIZE, "BODY_SIZE", "a body too large for --expect re:"},
 };
 
 static const char *const phase_names[] = {

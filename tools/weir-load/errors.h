@@ -31,9 +31,10 @@ enum {
     ERROR_SURPLUS = -5002,    /* more bytes than were asked for */
     ERROR_NO_ANSWER = -5003,  /* --timeout passed */
     ERROR_STATUS = -5004,     /* a status that is a failure */
-    ERROR_ANSWER = -5005,     /* an answer that does not begin as it should */
+    ERROR_ANSWER = -5005,     /* an answer that is not as it should be */
     ERROR_LENGTH = -5006,     /* a length field that cannot be */
     ERROR_WRONG_SIZE = -5007, /* a datagram of another size */
+    ERROR_BODY_SIZE = -5008,  /* a body that cannot be looked at as a whole */
 };
 
 struct error_kind {

@@ -34,6 +34,8 @@ struct http_options {
     /* Statuses that are no failure. */
     bool has_expected;
     bool expected[HTTP_STATUS_END];
+    /* As given, what bodies have to be (wanted.h); NULL: anything. */
+    const char *wanted;
 };
 
 struct http_request {

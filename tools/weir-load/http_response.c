@@ -126,18 +126,27 @@ static ssize_t fail_body(struct http_response *response, const uint8_t *data,
     return fail(response, HTTP_E_CHUNK);
 }
 
+static void pass_body(struct http_response *response, const uint8_t *data,
+                      size_t len)
+{
+    response->body_bytes += len;
+    if (response->take_body) {
+        response->take_body(response->take_arg, data, len);
+    }
+}
+
 /* Counted bytes: of a body with a length, or of a chunk. */
-static size_t skip(struct http_response *response, size_t len,
-                   enum http_state next)
+static size_t read_counted(struct http_response *response, const uint8_t *data,
+                           size_t len, enum http_state next)
 {
     const size_t part =
         len < response->left_bytes ? len : (size_t)response->left_bytes;
 
     response->left_bytes -= part;
-    response->body_bytes += part;
     if (response->left_bytes == 0) {
         response->state = next;
     }
+    pass_body(response, data, part);
     return part;
 }
 
@@ -238,11 +247,11 @@ static ssize_t read_body(struct http_response *response, const uint8_t *data,
 {
     switch (response->state) {
     case HTTP_LENGTH:
-        return (ssize_t)skip(response, len, HTTP_COMPLETE);
+        return (ssize_t)read_counted(response, data, len, HTTP_COMPLETE);
     case HTTP_CHUNK_DATA:
-        return (ssize_t)skip(response, len, HTTP_CHUNK_CR);
+        return (ssize_t)read_counted(response, data, len, HTTP_CHUNK_CR);
     case HTTP_UNTIL_END:
-        response->body_bytes += len;
+        pass_body(response, data, len);
         return (ssize_t)len;
     case HTTP_TRAILERS:
         return read_trailers(response, data, len);

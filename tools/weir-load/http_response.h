@@ -67,6 +67,10 @@ struct http_response {
     uint64_t size_bytes;
     uint64_t body_bytes;
     struct http_head_reader reader;
+    /* Called with each piece of a body, without the framing; NULL: none is
+     * looked at. Set after http_response_init(). */
+    void (*take_body)(void *arg, const uint8_t *data, size_t len);
+    void *take_arg;
     /* The first bytes of the answer, or those at an error in its body. */
     uint8_t shown[HTTP_SHOWN_MAX];
 };

@@ -45,11 +45,12 @@ static json_t *http_config_part(const struct run_options *options)
     for (size_t i = 0; i < http->field_count; i++) {
         json_array_append_new(headers, json_text_or_null(http->fields[i]));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "method",
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "method",
                      json_text_or_null(http->method), "path",
                      json_text_or_null(http->path), "headers", headers, "body",
                      json_text_or_null(http->body), "chunked", http->is_chunked,
-                     "expect", json_text_or_null(options->expected));
+                     "expect", json_text_or_null(options->expected),
+                     "expect_body", json_text_or_null(http->wanted));
 }
 
 /* What a script asks for; null in other modes. */

@@ -115,7 +115,8 @@ struct run_options {
     struct script_options script;
     /* Several kinds of requests, of HTTP or of a script; NULL: one. */
     struct mix *mix;
-    /* As given; statuses, or the rule of a script. NULL: none. */
+    /* As given; statuses, or the rule of a script. NULL: none. What bodies of
+     * HTTP have to be is http.wanted. */
     const char *expected;
     /* 0: the run ends by its count. */
     uint64_t duration_ns;

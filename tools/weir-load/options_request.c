@@ -10,6 +10,7 @@
 #include "script_request.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
+#include "wanted.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -61,6 +62,10 @@ static const char help[] =
     "      --expect STATUS      which are no failures, as 200 or 2xx,304 "
     "(below "
     "400)\n"
+    "      --expect BODY        what bodies are: text:TEXT, file:NAME, "
+    "len:SIZE, echo\n"
+    "                           (that of the request), re:REGEX; besides a "
+    "status\n"
     "Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT},\n"
     "{re:[a-z]{8}} and {file:NAME} anew, in paths, headers and bodies of the\n"
     "command line.\n"
@@ -110,9 +115,37 @@ static bool settle_expected(const char *value, struct http_options *http)
 {
     size_t at = 0;
 
-    if (http_parse_expected(value, http, &at) < 0) {
-        say("--expect: '%s': no status at byte %zu; write 200 or 2xx,304",
+    if (value && http_parse_expected(value, http, &at) < 0) {
+        say("--expect: '%s': no status at byte %zu; write 200 or 2xx,304, or "
+            "for a body text:, file:, len:, re: or echo",
             value, at + 1);
+        return false;
+    }
+    return true;
+}
+
+/* What bodies have to be. */
+static bool settle_wanted(const struct run_options *options)
+{
+    const struct http_options *http = &options->http;
+    char why[WANTED_WHY_SIZE];
+    struct wanted wanted;
+
+    if (!http->wanted) {
+        return true;
+    }
+    if (wanted_parse(http->wanted, &wanted, why) < 0) {
+        say("--expect: %s", why);
+        return false;
+    }
+    const bool is_echo = wanted.kind == WANTED_ECHO;
+    wanted_fini(&wanted);
+    if (is_echo && !http->body && !options->mix) {
+        say("--expect echo: there is no body; see -b");
+        return false;
+    }
+    if (http->method && strcmp(http->method, "HEAD") == 0) {
+        say("--expect: answers to HEAD have no bodies");
         return false;
     }
     return true;
@@ -168,7 +201,7 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         http->path = value;
         return check("--path", value, http_check_path);
     case FLAG_EXPECT:
-        options->expected = value;
+        *(wanted_is_meant(value) ? &http->wanted : &options->expected) = value;
         return true;
     case FLAG_REQUEST:
         options->script.request = value;
@@ -223,6 +256,14 @@ static bool settle_script(struct run_options *options)
     if (options->mix) {
         return true;
     }
+    if (options->expected && options->http.wanted) {
+        say("--expect: one rule says where an answer ends");
+        return false;
+    }
+    if (options->http.wanted) { /* len:SIZE, or a mistake */
+        options->expected = options->http.wanted;
+        options->http.wanted = NULL;
+    }
     if (!script->request || !options->expected) {
         say("--mode script: it needs --request and --expect");
         return false;
@@ -258,7 +299,8 @@ static bool settle_mix(struct run_options *options,
         }
     }
     if (http->method || http->body || http->path || options->script.request ||
-        options->script.begin || (options->expected && !is_http)) {
+        options->script.begin ||
+        ((options->expected || http->wanted) && !is_http)) {
         say("--mix: it stands for -X, -b, --path, --request and its --expect");
         return false;
     }
@@ -310,10 +352,11 @@ static bool settle_mode(struct run_options *options,
         say("--expect-begin: it is for --request");
         return false;
     }
-    if (options->expected && options->mode == RUN_MODE_HTTP) {
-        return settle_expected(options->expected, &options->http);
+    if (options->mode == RUN_MODE_HTTP) {
+        return settle_expected(options->expected, &options->http) &&
+               settle_wanted(options);
     }
-    if (options->expected) {
+    if (options->expected || options->http.wanted) {
         say("--expect: it is for HTTP and --request");
         return false;
     }
