@@ -6,6 +6,7 @@ capacity, is tried with WEIR_LONG=1.
 """
 
 import base64
+import collections
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import zlib
 
 from harness import (LONG, Outcome, Program, Serve, Skip, WAIT_S, WEIR_LOAD,
                      command, equal, matches, one_line, run)
+from hdr import decode_hdr
 import schema
 
 OK, INTERNAL, USAGE, NOTHING, INVALID, SLO, INTERRUPTED = 0, 1, 2, 3, 5, 99, 130
@@ -66,9 +68,68 @@ def test_parts_are_merged_without_loss():
         equal(service[2]["max"], max(service[0]["max"], service[1]["max"]),
               "max")
         equal(len(both["parts"]), 2, "parts")
+        for rows in zip(*(part["intervals"] for part in (a, b, both))):
+            one_row, other_row, sum_row = (counts_of(row) for row in rows)
+            equal(sum_row, one_row + other_row, "latencies of an interval")
+            equal(rows[2]["p50"] <= rows[2]["p99"] <= rows[2]["max"], True,
+                  f"percentiles of {rows[2]}")
         # A result is no different from itself merged with nothing.
         tool("report", f"--json={folder}/same.json", one)
         equal(read(f"{folder}/same.json"), a, "the same result")
+
+
+def counts_of(row):
+    """How many latencies of an interval have which value, by its bucket."""
+    return collections.Counter(decode_hdr(row["hdr"]) if row["hdr"] else {})
+
+
+def test_intervals_have_all_latencies():
+    with tempfile.TemporaryDirectory() as folder:
+        name, = results(folder, 1)
+        result = read(name)
+        schema.check(result)
+        rows = [counts_of(row) for row in result["intervals"]]
+        service = result["latency"]["service"]
+        equal(sum(sum(row.values()) for row in rows), service["count"],
+              "latencies of all intervals")
+        last = max(max(row) for row in rows if row)
+        equal(last, bucket(service["max"]) | 31, "the bucket of the slowest")
+        equal({index % 32 for row in rows for index in row}, {31}, "buckets")
+        equal([row["errors"] for row in result["intervals"]],
+              [{}] * len(rows), "errors of intervals")
+
+
+def test_errors_of_intervals_are_merged_by_kind():
+    """What a part does not tell, the merged result does not."""
+    with tempfile.TemporaryDirectory() as folder:
+        name, = results(folder, 1)
+        result = read(name)
+
+        def with_row(name, *without, **members):
+            row = {**result["intervals"][0], **members}
+            for member in without:
+                del row[member]
+            return write(f"{folder}/{name}", {**result, "intervals": [row]})
+
+        def merged(*names):
+            tool("report", f"--json={folder}/both.json", ",".join(names))
+            both = read(f"{folder}/both.json")
+            schema.check(both)
+            return both["intervals"][0]
+
+        one = with_row("one", errors={"eof EOF": 2})
+        other = with_row("other", errors={"eof EOF": 3, "tls EIO": 1})
+        silent = with_row("silent", hdr=None, p50=None, p99=None, max=None)
+        old = with_row("old", "hdr", "errors")
+        row = merged(one, other)
+        equal(row["errors"], {"eof EOF": 5, "tls EIO": 1}, "errors")
+        row = merged(silent, one)
+        equal(row["hdr"], read(one)["intervals"][0]["hdr"], "of one alone")
+        equal(merged(silent, silent)["hdr"], None, "of none")
+        for names in ((one, old), (old, one), (old, old)):
+            row = merged(*names)
+            equal(("hdr" in row, "errors" in row, row["p99"]),
+                  (False, False, None), f"merged {names}")
 
 
 def test_files_that_are_no_results_are_refused():
@@ -76,10 +137,17 @@ def test_files_that_are_no_results_are_refused():
         good, = results(folder, 1)
         result = read(good)
         latency = result["latency"]["service"]
+        row = result["intervals"][0]
         for change, why in (
                 ({"schema": "weir-load/1"}, "its schema is weir-load/1"),
                 ({"requests": {"offered": -1}}, "requests, rates or duration"),
                 ({"intervals": [{}]}, "interval 0 is none"),
+                ({"intervals": [row, {**row, "hdr": row["hdr"][:-4]}]},
+                 "interval 1 is none"),
+                ({"intervals": [{**row, "hdr": 5}]}, "interval 0 is none"),
+                ({"intervals": [{**row, "errors": []}]}, "interval 0 is none"),
+                ({"intervals": [{**row, "errors": {"eof EOF": -1}}]},
+                 "interval 0 is none"),
                 ({"latency": {**result["latency"], "service": None}},
                  "the histogram of service is none"),
                 ({"latency": {**result["latency"], "service": {

@@ -58,6 +58,9 @@ def check_result(result, status):
           + result["requests"]["timeout"], "latencies")
     equal(sum(row["ok"] for row in result["intervals"]),
           result["rate"]["completed"], "answers in intervals")
+    errors = sum(sum(row["errors"].values()) for row in result["intervals"])
+    equal(errors <= sum(error["count"] for error in result["errors"])
+          + result["errors_of_other_kinds"], True, f"{errors} in intervals")
 
 
 def judged(*args, status, **options):
@@ -341,6 +344,8 @@ def test_a_reset_in_the_middle_costs_and_the_run_goes_on():
         equal(result["requests"]["failed"], 1, "failed")
         equal(result["connections"]["lost"], 1, "lost")
         equal(result["connections"]["opened"], 2, "opened")
+        equal([row["errors"] for row in result["intervals"] if row["errors"]],
+              [{"transfer ECONNRESET": 1}], "errors of intervals")
     for budget in ("1", "0.1%"):
         with Server(reset_the_first) as server:
             judged("-c", "1", "-n", "1000", "--max-errors", budget, server.url,

@@ -145,3 +145,66 @@ UNIT(load_hdr, other_digits_and_wild_numbers_are_refused)
     pack(plain, make_plain(plain, 3, 7) - 1);
     expect_eq(hdr_decode(text, &other), -EINVAL);
 }
+
+/* ---- coarse texts ---- */
+
+UNIT(load_hdr, a_coarse_text_keeps_each_value_to_3_percent_and_not_smaller)
+{
+    static const uint64_t values[] = {0,    1,     31,      32,       999,
+                                      1024, 50000, 1234567, 987654321};
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        histogram_clear(&h);
+        histogram_record(&h, values[i]);
+        char *coarse = hdr_encode_coarse(&h);
+        expect_eq(hdr_decode(coarse, &other), 0);
+        free(coarse);
+
+        expect_eq(other.count, 1);
+        expect_geq(other.max, values[i]);
+        expect_leq(other.max - values[i],
+                   values[i] < 1024 ? 31 : values[i] / 32);
+    }
+}
+
+UNIT(load_hdr, coarse_texts_are_merged_without_loss)
+{
+    static struct histogram both;
+    static struct histogram sum;
+
+    char *one = hdr_encode_coarse(&h);
+    histogram_clear(&both);
+    histogram_merge(&both, &h);
+    expect_eq(hdr_decode(one, &sum), 0);
+    fill(3000);
+    char *second = hdr_encode_coarse(&h);
+    histogram_merge(&both, &h);
+    expect_eq(hdr_decode(second, &other), 0);
+    histogram_merge(&sum, &other);
+
+    char *whole = hdr_encode_coarse(&both);
+    char *merged = hdr_encode(&sum);
+    expect_str_eq(merged, whole);
+    free(one);
+    free(second);
+    free(whole);
+    free(merged);
+}
+
+UNIT(load_hdr, no_coarse_text_is_longer_than_its_limit)
+{
+    struct unit_random random;
+
+    unit_random_seed(&random);
+    histogram_clear(&h);
+    for (uint32_t i = 0; i < HISTOGRAM_SIZE; i += 32) {
+        h.counts[i] = COUNT_MAX - (unit_random_next(&random) >> 12);
+    }
+    h.count = 1;
+    h.max = UINT64_MAX;
+    char *coarse = hdr_encode_coarse(&h);
+
+    expect_lt(strlen(coarse), HDR_COARSE_SIZE);
+    expect_gt(strlen(coarse), HDR_COARSE_SIZE * 3 / 4);
+    free(coarse);
+}

@@ -96,6 +96,50 @@ void errors_merge(struct error_table *table, const struct error_table *from)
     }
 }
 
+/* A table's kinds keep their places, so that seen has them in the same ones. */
+void errors_since(const struct error_table *table, struct error_counts *seen,
+                  struct error_counts *ret)
+{
+    ret->kind_count = 0;
+    ret->other_count = table->other_count - seen->other_count;
+    seen->other_count = table->other_count;
+    for (size_t i = 0; i < table->kind_count; i++) {
+        const struct error_kind *kind = &table->kinds[i];
+        uint64_t before = i < seen->kind_count ? seen->kinds[i].count : 0;
+        if (kind->count > before) {
+            ret->kinds[ret->kind_count++] = (struct error_count){
+                kind->phase, kind->code, kind->count - before};
+        }
+        seen->kinds[i].count = kind->count;
+    }
+    seen->kind_count = table->kind_count;
+}
+
+static void add_count(struct error_counts *sum, const struct error_count *like)
+{
+    for (size_t i = 0; i < sum->kind_count; i++) {
+        struct error_count *own = &sum->kinds[i];
+        if (own->phase == like->phase && own->code == like->code) {
+            own->count += like->count;
+            return;
+        }
+    }
+    if (sum->kind_count < ERRORS_KINDS) {
+        sum->kinds[sum->kind_count++] = *like;
+    } else {
+        sum->other_count += like->count;
+    }
+}
+
+void errors_add_counts(struct error_counts *sum,
+                       const struct error_counts *from)
+{
+    sum->other_count += from->other_count;
+    for (size_t i = 0; i < from->kind_count; i++) {
+        add_count(sum, &from->kinds[i]);
+    }
+}
+
 uint64_t errors_in_phase(const struct error_table *table,
                          enum error_phase phase)
 {

@@ -52,6 +52,19 @@ struct error_table {
     struct error_kind kinds[ERRORS_KINDS];
 };
 
+/* How many events of each kind there were in an interval. */
+struct error_count {
+    enum error_phase phase;
+    int code;
+    uint64_t count;
+};
+
+struct error_counts {
+    size_t kind_count;
+    uint64_t other_count;
+    struct error_count kinds[ERRORS_KINDS];
+};
+
 /* Count an event. Returns its kind, for the detail, when it is the first of
  * its kind, else NULL. */
 struct error_kind *errors_add(struct error_table *table, enum error_phase phase,
@@ -59,6 +72,15 @@ struct error_kind *errors_add(struct error_table *table, enum error_phase phase,
 
 /* Add all events of another table. */
 void errors_merge(struct error_table *table, const struct error_table *from);
+
+/* The events of a table that were not among those seen before; they are now.
+ * Kinds without any are left out. */
+void errors_since(const struct error_table *table, struct error_counts *seen,
+                  struct error_counts *ret);
+
+/* Add the events of another thread in the same interval. */
+void errors_add_counts(struct error_counts *sum,
+                       const struct error_counts *from);
 
 /* Events of a phase. */
 uint64_t errors_in_phase(const struct error_table *table,

@@ -5,6 +5,8 @@
  */
 #include "gather.h"
 
+#include "hdr.h"
+
 #include <string.h>
 
 void gather_row(struct worker_row *sum, const struct worker_row *from)
@@ -22,18 +24,32 @@ void gather_row(struct worker_row *sum, const struct worker_row *from)
     to->open += row->open;
     to->received_bytes += row->received_bytes;
     to->sent_bytes += row->sent_bytes;
+    errors_add_counts(&to->errors, &row->errors);
     record_merge(&sum->record, &from->record);
+}
+
+static const struct histogram *times_of(const struct worker_row *row)
+{
+    return row->record.response.count > 0 ? &row->record.response
+                                          : &row->record.service;
 }
 
 void gather_quantiles(struct worker_row *sum)
 {
-    const struct histogram *times = sum->record.response.count > 0
-                                        ? &sum->record.response
-                                        : &sum->record.service;
+    const struct histogram *times = times_of(sum);
 
     sum->counts.p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2);
     sum->counts.p99_ns = histogram_quantile(times, 99 * HISTOGRAM_WHOLE / 100);
     sum->counts.max_ns = times->max;
+}
+
+void gather_histogram(struct worker_row *sum)
+{
+    const struct histogram *times = times_of(sum);
+
+    if (times->count > 0) {
+        sum->counts.hdr = hdr_encode_coarse(times);
+    }
 }
 
 void gather_times(struct result *result, const struct record *record)

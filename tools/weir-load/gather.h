@@ -14,6 +14,9 @@
 void gather_row(struct worker_row *sum, const struct worker_row *from);
 void gather_quantiles(struct worker_row *sum);
 
+/* Keep its times as a text, which is given to its counts. */
+void gather_histogram(struct worker_row *sum);
+
 /* Add the times of an interval to those of the run. */
 void gather_times(struct result *result, const struct record *record);
 

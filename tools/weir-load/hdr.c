@@ -29,6 +29,13 @@
 #define PLAIN_HEADER_SIZE      40U
 #define COMPRESSED_HEADER_SIZE 8U
 
+/* Buckets that are one of a coarse text. */
+#define COARSE_WIDTH (1U << (HISTOGRAM_STEP_BITS - HDR_COARSE_BITS))
+
+_Static_assert(HISTOGRAM_SIZE % COARSE_WIDTH == 0,
+               "all buckets must be in one of the wide ones");
+_Static_assert(COARSE_WIDTH - 1 <= 64, "a zero before a count has one byte");
+
 /* A number of 64 bits in groups of seven. */
 #define NUMBER_SIZE_MAX 10U
 
@@ -68,29 +75,37 @@ static uint8_t *put_number(uint8_t *at, int64_t value)
     return at;
 }
 
-static uint8_t *put_counts(uint8_t *at, const struct histogram *h)
+/* Buckets are put together, width at a time, in the last one of them. */
+static uint8_t *put_counts(uint8_t *at, const struct histogram *h,
+                           uint32_t width)
 {
     uint32_t end = h->count ? histogram_index(h->max) + 1 : 0;
     int64_t zeros = 0;
 
-    for (uint32_t i = 0; i < end; i++) {
-        if (h->counts[i] == 0) {
-            zeros++;
+    for (uint32_t i = 0; i < end; i += width) {
+        uint64_t count = 0;
+        for (uint32_t k = 0; k < width; k++) {
+            count += h->counts[i + k];
+        }
+        if (count == 0) {
+            zeros += width;
             continue;
         }
+        zeros += width - 1;
         if (zeros > 0) {
             at = put_number(at, -zeros);
             zeros = 0;
         }
-        at = put_number(at, (int64_t)h->counts[i]);
+        at = put_number(at, (int64_t)count);
     }
     return at;
 }
 
 /* The plain form; its size is returned. */
-static size_t encode_plain(const struct histogram *h, uint8_t *buf)
+static size_t encode_plain(const struct histogram *h, uint32_t width,
+                           uint8_t *buf)
 {
-    uint8_t *end = put_counts(buf + PLAIN_HEADER_SIZE, h);
+    uint8_t *end = put_counts(buf + PLAIN_HEADER_SIZE, h, width);
     size_t size = (size_t)(end - buf);
 
     uint8_t *at = put_u32(buf, COOKIE_PLAIN);
@@ -127,7 +142,7 @@ static char *encode_base64(const uint8_t *data, size_t size)
     return text;
 }
 
-char *hdr_encode(const struct histogram *h)
+static char *encode(const struct histogram *h, uint32_t width)
 {
     uLongf packed_size = compressBound((uLong)PLAIN_SIZE_MAX);
     uint8_t *plain = malloc(PLAIN_SIZE_MAX);
@@ -137,7 +152,7 @@ char *hdr_encode(const struct histogram *h)
     if (!plain || !packed) {
         goto out;
     }
-    size_t size = encode_plain(h, plain);
+    size_t size = encode_plain(h, width, plain);
     if (compress(packed + COMPRESSED_HEADER_SIZE, &packed_size, plain,
                  (uLong)size) != Z_OK) {
         goto out;
@@ -148,6 +163,16 @@ out:
     free(plain);
     free(packed);
     return text;
+}
+
+char *hdr_encode(const struct histogram *h)
+{
+    return encode(h, 1);
+}
+
+char *hdr_encode_coarse(const struct histogram *h)
+{
+    return encode(h, COARSE_WIDTH);
 }
 
 static uint32_t get_u32(const uint8_t *at)

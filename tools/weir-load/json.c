@@ -7,6 +7,7 @@
 #include "json.h"
 #include "exits.h"
 
+#include "hdr.h"
 #include "json_config.h"
 #include "json_part.h"
 #include "verdict.h"
@@ -16,6 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* A result is what people archive, and must stay a file that is read again.
+ * Nearly all of a large one are its rows: each has its numbers, its errors and
+ * its histogram. What is beside them has six histograms of all buckets. */
+#define ROW_SIZE_MAX    (HDR_COARSE_SIZE + (ERRORS_KINDS + 1U) * 80U + 1000U)
+#define RESULT_SIZE_MAX (RESULT_ROWS_MAX * ROW_SIZE_MAX + 0x600000U)
+_Static_assert(RESULT_SIZE_MAX <= JSON_SIZE_MAX,
+               "what a run writes must be read again");
 
 /* Lines of a text as an array. */
 static json_t *lines_part(const char *text)
@@ -181,18 +190,46 @@ static json_t *latency_of_row(const struct result_row *row, uint64_t value_ns)
                            : json_null();
 }
 
+/* Without memory for it, it is not there; null says that no answer was. */
+static json_t *hdr_of_row(const struct result_row *row)
+{
+    return row->hdr          ? json_string(row->hdr)
+           : row->max_ns > 0 ? NULL
+                             : json_null();
+}
+
+static json_t *errors_of_row(const struct error_counts *errors)
+{
+    json_t *counts = json_object();
+    char name[80];
+
+    for (size_t i = 0; i < errors->kind_count; i++) {
+        const struct error_count *kind = &errors->kinds[i];
+        snprintf(name, sizeof(name), "%s %s", error_phase_name(kind->phase),
+                 error_code_name(kind->code));
+        json_object_set_new(counts, name,
+                            json_integer(json_integer_of(kind->count)));
+    }
+    if (errors->other_count > 0) {
+        json_object_set_new(counts, "other kinds",
+                            json_integer(json_integer_of(errors->other_count)));
+    }
+    return counts;
+}
+
 json_t *json_row(const struct result_row *row)
 {
     return json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
-        "s:o, s:I, s:I, s:I, s:I}",
+        "s:o, s:o*, s:o, s:I, s:I, s:I, s:I}",
         "begin_ns", json_integer_of(row->begin_ns), "end_ns",
         json_integer_of(row->end_ns), "offered", json_integer_of(row->offered),
         "ok", json_integer_of(row->ok), "failed", json_integer_of(row->failed),
         "timeout", json_integer_of(row->timeout), "dropped",
         json_integer_of(row->dropped), "p50", latency_of_row(row, row->p50_ns),
         "p99", latency_of_row(row, row->p99_ns), "max",
-        latency_of_row(row, row->max_ns), "in_flight",
+        latency_of_row(row, row->max_ns), "hdr", hdr_of_row(row), "errors",
+        errors_of_row(&row->errors), "in_flight",
         json_integer_of(row->in_flight), "open", json_integer_of(row->open),
         "bytes_in", json_integer_of(row->received_bytes), "bytes_out",
         json_integer_of(row->sent_bytes));

@@ -46,6 +46,11 @@ struct result_row {
     uint64_t p50_ns;
     uint64_t p99_ns;
     uint64_t max_ns;
+    /* All of them, in a text of hdr_encode_coarse(); NULL without an answer, or
+     * where nothing asks for it. */
+    char *hdr;
+    /* Those that were counted in it. */
+    struct error_counts errors;
     /* When it ended. */
     uint64_t in_flight;
     uint64_t open;

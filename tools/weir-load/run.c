@@ -143,6 +143,9 @@ static void take_row(struct run *run, struct worker_row *sum)
         return;
     }
     gather_quantiles(sum);
+    if (run->options->json || run->options->files.streams) {
+        gather_histogram(sum);
+    }
     run->row_end_ns = row->end_ns;
     outputs_add_row(&run->outputs, result, row,
                     &(struct outputs_times){.response = &sum->record.response,
@@ -154,6 +157,7 @@ static void take_row(struct run *run, struct worker_row *sum)
         result->rows[result->row_count++] = *row;
     } else {
         result->rows_dropped++;
+        free(row->hdr);
     }
     gather_times(result, &sum->record);
 }
@@ -445,6 +449,14 @@ out:
     return exit_code;
 }
 
+static void free_result(struct result *result)
+{
+    for (size_t i = 0; i < result->row_count; i++) {
+        free(result->rows[i].hdr);
+    }
+    free(result);
+}
+
 int run_main(int argc, char **argv, int first)
 {
     static struct run_options options;
@@ -479,6 +491,6 @@ out:
     if (run.outputs.options && !outputs_close(&run.outputs)) {
         exit_code = LOAD_INTERNAL;
     }
-    free(result);
+    free_result(result);
     return exit_code;
 }

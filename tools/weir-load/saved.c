@@ -5,6 +5,7 @@
  */
 #include "saved.h"
 
+#include "hdr.h"
 #include "json.h"
 #include "json_part.h"
 #include "saved_merge.h"
@@ -14,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_SIZE_MAX ((size_t)64 << 20)
-#define ROWS_MAX      1000000U
+#define ROWS_MAX 1000000U
 
 const char *const saved_times_names[SLO_TIMES_COUNT] = {
     [SLO_RESPONSE] = "response", [SLO_SERVICE] = "service",
@@ -73,7 +73,7 @@ static bool read_latency(const json_t *row, const char *name, uint64_t *ret)
            read_count(row, name, ret);
 }
 
-static bool read_row(const json_t *row, struct saved_row *ret)
+static bool read_numbers(const json_t *row, struct saved_row *ret)
 {
     return read_count(row, "begin_ns", &ret->begin_ns) &&
            read_count(row, "end_ns", &ret->end_ns) &&
@@ -88,6 +88,39 @@ static bool read_row(const json_t *row, struct saved_row *ret)
            ret->begin_ns < ret->end_ns;
 }
 
+static bool read_errors(const json_t *row, struct saved_row *ret)
+{
+    const char *kind = NULL;
+    json_t *count = NULL;
+
+    ret->errors = json_object_get(row, "errors");
+    if (ret->errors && !json_is_object(ret->errors)) {
+        return false;
+    }
+    json_object_foreach((json_t *)ret->errors, kind, count)
+    {
+        if (!json_is_integer(count) || json_integer_value(count) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The histogram is looked at now, so that a plot finds none that is broken. */
+static int read_row(const json_t *row, struct histogram *scratch,
+                    struct saved_row *ret)
+{
+    ret->hdr = json_object_get(row, "hdr");
+    if (!read_numbers(row, ret) || !read_errors(row, ret)) {
+        return -EINVAL;
+    }
+    if (!ret->hdr || json_is_null(ret->hdr)) {
+        return 0;
+    }
+    const char *text = json_string_value(ret->hdr);
+    return text ? hdr_decode(text, scratch) : -EINVAL;
+}
+
 static int read_rows(struct saved *saved, char *why)
 {
     const json_t *list = json_object_get(saved->object, "intervals");
@@ -97,16 +130,19 @@ static int read_rows(struct saved *saved, char *why)
         return refuse(why, saved->name, "'intervals' is no list of intervals");
     }
     saved->rows = calloc(count + 1, sizeof(*saved->rows));
-    if (!saved->rows) {
-        return refuse_memory(why);
+    struct histogram *scratch = malloc(sizeof(*scratch));
+    int err = saved->rows && scratch ? 0 : -ENOMEM;
+    for (size_t i = 0; err == 0 && i < count; i++) {
+        err = read_row(json_array_get(list, i), scratch, &saved->rows[i]);
+        saved->row_count += err == 0;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!read_row(json_array_get(list, i), &saved->rows[i])) {
-            return refuse(why, saved->name, "interval %zu is none", i);
-        }
+    free(scratch);
+    if (err == 0) {
+        return 0;
     }
-    saved->row_count = count;
-    return 0;
+    return err == -ENOMEM ? refuse_memory(why)
+                          : refuse(why, saved->name, "interval %zu is none",
+                                   saved->row_count);
 }
 
 static int read_times(struct saved *saved, char *why)
@@ -216,7 +252,7 @@ static char *read_file(const char *path, size_t *ret_len, char *why)
         refuse(why, path, "%s", strerror(errno));
         return NULL;
     }
-    while (!feof(file) && !ferror(file) && len < FILE_SIZE_MAX) {
+    while (!feof(file) && !ferror(file) && len < JSON_SIZE_MAX) {
         if (len == size) {
             size = size ? size * 2 : 65536;
             char *more = realloc(text, size);
@@ -230,7 +266,7 @@ static char *read_file(const char *path, size_t *ret_len, char *why)
     if (!feof(file)) {
         refuse(why, path, "%s",
                ferror(file)           ? "it cannot be read"
-               : len >= FILE_SIZE_MAX ? "it is larger than 64M"
+               : len >= JSON_SIZE_MAX ? "it is larger than 64M"
                                       : "no memory");
         free(text);
         text = NULL;

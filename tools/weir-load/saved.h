@@ -4,8 +4,9 @@
  *
  * Parts of one run, made at the same time by several machines, are merged
  * without loss: counts and rates are added, and latencies are those of the
- * histograms together. The percentiles of an interval, of which no histogram
- * is kept, are unknown then.
+ * histograms together. Those of an interval are kept to 3 % (hdr.h), and so are
+ * its percentiles then. An interval without its histogram, as earlier versions
+ * wrote them, has none after it was merged.
  */
 #ifndef WEIR_LOAD_SAVED_H
 #define WEIR_LOAD_SAVED_H
@@ -32,6 +33,12 @@ struct saved_row {
     uint64_t p50_ns;
     uint64_t p99_ns;
     uint64_t max_ns;
+    /* The text of its histogram, which hdr_decode() reads; null where no answer
+     * came, and NULL where the file has none. */
+    const json_t *hdr;
+    /* How many errors there were by the names of their kinds; NULL where the
+     * file does not tell. */
+    const json_t *errors;
 };
 
 struct saved {

@@ -7,6 +7,7 @@
  */
 #include "saved_merge.h"
 
+#include "hdr.h"
 #include "json_part.h"
 
 #include <stdlib.h>
@@ -113,8 +114,63 @@ static void merge_errors(json_t *into, const json_t *from)
     add_number(into, from, "errors_of_other_kinds");
 }
 
-/* Intervals of the same number are those of the same time. */
-static void merge_rows(json_t *into, const json_t *from)
+/* False where one of them does not tell what the other does, so that the sum
+ * would be that of one alone. */
+static bool keep_common(json_t *row, const json_t *other, const char *name)
+{
+    if (json_object_get(row, name) && json_object_get(other, name)) {
+        return true;
+    }
+    json_object_del(row, name);
+    return false;
+}
+
+/* Percentiles are not above the greatest value, of which the row is sure. */
+static void set_percentile(json_t *row, const char *name,
+                           const struct histogram *h, uint32_t share)
+{
+    json_int_t value = json_integer_of(histogram_quantile(h, share));
+    json_int_t max = json_integer_value(json_object_get(row, "max"));
+
+    json_object_set_new(row, name, json_integer(value < max ? value : max));
+}
+
+/* h and more are room for two histograms. False without memory. */
+static bool merge_row_times(json_t *row, const json_t *other,
+                            struct histogram *h, struct histogram *more)
+{
+    json_object_set_new(row, "p50", json_null());
+    json_object_set_new(row, "p99", json_null());
+    if (!keep_common(row, other, "hdr")) {
+        return true;
+    }
+    const char *own = json_string_value(json_object_get(row, "hdr"));
+    const char *text = json_string_value(json_object_get(other, "hdr"));
+    histogram_clear(h);
+    if (own && hdr_decode(own, h) < 0) {
+        return false;
+    }
+    if (text) {
+        if (hdr_decode(text, more) < 0) {
+            return false;
+        }
+        histogram_merge(h, more);
+    }
+    if (h->count == 0) {
+        return true;
+    }
+    set_percentile(row, "p50", h, HISTOGRAM_WHOLE / 2);
+    set_percentile(row, "p99", h, 99 * HISTOGRAM_WHOLE / 100);
+    char *merged = hdr_encode(h);
+    bool done =
+        merged && json_object_set_new(row, "hdr", json_string(merged)) == 0;
+    free(merged);
+    return done;
+}
+
+/* Intervals of the same number are those of the same time. False without
+ * memory. */
+static bool merge_rows(json_t *into, const json_t *from)
 {
     static const char *const counts[] = {
         "offered",   "ok",   "failed",   "timeout",   "dropped",
@@ -122,8 +178,10 @@ static void merge_rows(json_t *into, const json_t *from)
     };
     json_t *rows = json_object_get(into, "intervals");
     const json_t *others = json_object_get(from, "intervals");
+    struct histogram *times = malloc(2 * sizeof(*times));
+    bool done = times != NULL;
 
-    for (size_t i = 0; i < json_array_size(others); i++) {
+    for (size_t i = 0; done && i < json_array_size(others); i++) {
         json_t *other = json_array_get(others, i);
         json_t *row = json_array_get(rows, i);
         if (!row) {
@@ -135,10 +193,15 @@ static void merge_rows(json_t *into, const json_t *from)
         }
         keep_greater(row, other, "end_ns");
         keep_greater(row, other, "max");
-        json_object_set_new(row, "p50", json_null());
-        json_object_set_new(row, "p99", json_null());
+        if (keep_common(row, other, "errors")) {
+            add_numbers(json_object_get(row, "errors"),
+                        json_object_get(other, "errors"));
+        }
+        done = merge_row_times(row, other, &times[0], &times[1]);
     }
+    free(times);
     add_number(into, from, "intervals_dropped");
+    return done;
 }
 
 static void append_copies(json_t *into, const json_t *from, const char *name)
@@ -232,7 +295,8 @@ json_t *saved_merge_objects(const struct saved *one, const struct saved *other)
     const json_t *from = other->object;
     json_t *parts = json_array();
 
-    if (!into || !parts || !merge_times(into, one, other)) {
+    if (!into || !parts || !merge_times(into, one, other) ||
+        !merge_rows(into, from)) {
         json_decref(into);
         json_decref(parts);
         return NULL;
@@ -254,7 +318,6 @@ json_t *saved_merge_objects(const struct saved *one, const struct saved *other)
         json_object_set_new(into, "stall", json_deep_copy(stall));
     }
     merge_errors(into, from);
-    merge_rows(into, from);
     merge_client(into, from);
     merge_verdict(into, from);
     return into;

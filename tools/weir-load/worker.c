@@ -114,6 +114,7 @@ static void fill_row(struct worker *worker, uint64_t now_ns,
             statistics.received_bytes - worker->row_statistics.received_bytes,
         .sent_bytes = statistics.sent_bytes - worker->row_statistics.sent_bytes,
     };
+    errors_since(&traffic->errors, &worker->row_errors, &ret->errors);
     worker->row_ledger = *measured;
     worker->row_ok = total_ok(worker);
     worker->row_sent = total_sent(worker);
@@ -234,6 +235,8 @@ static void measure_cb(void *arg)
     worker->row_ok = worker->begin_ok;
     worker->row_sent = total_sent(worker);
     worker->begin_handshakes = count_handshakes(worker);
+    struct error_counts earlier;
+    errors_since(&traffic->errors, &worker->row_errors, &earlier);
     client_begin_window(client);
     traffic->judging = true;
     traffic->quiet_ns = conn_now_ns();

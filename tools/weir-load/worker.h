@@ -80,6 +80,7 @@ struct worker {
     struct worker_row *row;
     /* How things stood when the window and the interval began. */
     struct ledger row_ledger;
+    struct error_counts row_errors;
     uint64_t row_ok;
     uint64_t row_sent;
     struct weir_loop_statistics row_statistics;
