@@ -9,10 +9,12 @@ import base64
 import collections
 import json
 import os
+import re
 import shutil
 import signal
 import struct
 import tempfile
+from xml.etree import ElementTree
 import zlib
 
 from harness import (LONG, Outcome, Program, Serve, Skip, WAIT_S, WEIR_LOAD,
@@ -168,16 +170,21 @@ def test_files_that_are_no_results_are_refused():
 
 # ---- compare ----
 
+def hdr_text(*numbers):
+    """The text of a histogram: counts, and less than 0 that many zeros."""
+    counts = b"".join(leb(number) for number in numbers)
+    header = struct.pack(">IIIIqqd", 0x1C849313, len(counts), 0, 3, 1,
+                         (1 << 42) - 1, 1.0)
+    packed = zlib.compress(header + counts)
+    return base64.b64encode(struct.pack(">II", 0x1C849314, len(packed))
+                            + packed).decode()
+
+
 def slower(result, share):
     """The same result with service times longer by a share: its counts go to
     other buckets, which only a histogram of one value allows by hand."""
     value = int(1_000_000 * (1 + share))
-    counts = b"".join(leb(number) for number in (-bucket(value), 1000))
-    header = struct.pack(">IIIIqqd", 0x1C849313, len(counts), 0, 3, 1,
-                         (1 << 42) - 1, 1.0)
-    packed = zlib.compress(header + counts)
-    text = base64.b64encode(struct.pack(">II", 0x1C849314, len(packed))
-                            + packed).decode()
+    text = hdr_text(-bucket(value), 1000)
     service = {**result["latency"]["service"], "count": 1000, "min": value,
                "max": value, "sum": 1000 * value, "overflows": 0, "hdr": text}
     return {**result, "latency": {**result["latency"], "service": service}}
@@ -339,7 +346,9 @@ def test_report_is_a_page_that_needs_nothing_else():
             equal(part in text.replace("tcp://", ""), False, part)
         matches(text, "<title>A &lt;b&gt; &amp; C</title>")
         for title in ("Latency against rate", "Latency by percentile",
-                      "Rate over time", "Latency over time", "Environment"):
+                      "Rate over time", "Latency over time", "Environment",
+                      "Heat map of latencies: run-0.json",
+                      "Errors over time: run-2.json"):
             matches(text, f"<h2>{title}</h2>")
         for label in ("percentile of requests", "requests per second",
                       "answers per second", "latency",
@@ -386,28 +395,172 @@ def unfilter(kind, line, above, step):
     return row
 
 
+def svg_files(folder):
+    """What stands in the files of a folder, by their names; each is
+    well-formed and needs nothing else."""
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        with open(f"{folder}/{name}", encoding="utf-8") as file:
+            text = file.read()
+        equal(text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<svg '),
+              True, f"{name} begins as {text[:60]!r}")
+        root = ElementTree.fromstring(text)
+        equal(root.tag, "{http://www.w3.org/2000/svg}svg", name)
+        size = [int(root.get(side)) for side in ("width", "height")]
+        equal(root.get("viewBox"), f"0 0 {size[0]} {size[1]}", name)
+        for part in ("href", "url(", "@import", "<script", "nan"):
+            equal(part in text, False, f"{part} in {name}")
+        found[name.removesuffix(".svg")] = text
+    return found
+
+
+def with_errors(name, path):
+    """The same result as if errors had come in its intervals, three of one
+    kind in each, and two of another in the last; and a thousand answers after
+    50 us and one after 1 ms."""
+    result = read(name)
+    fast, slow = bucket(50_000), bucket(1_000_000)
+    for row in result["intervals"]:
+        row["errors"] = {"transfer ECONNRESET": 3}
+        row["hdr"] = hdr_text(-fast, 1000, fast + 1 - slow, 1)
+    row["errors"]["validate <STATUS>"] = 2
+    row["dropped"] = 1
+    return write(path, result)
+
+
+def test_svg_files_stand_alone():
+    with tempfile.TemporaryDirectory() as folder:
+        name, = results(folder, 1)
+        bad = with_errors(name, f"{folder}/bad &\x01\udcff.json")
+        os.mkdir(f"{folder}/plots")
+        outcome = tool("report", "--svg", f"{folder}/plots", bad)
+        plots = svg_files(f"{folder}/plots")
+        equal(sorted(plots),
+              ["errors-over-time", "latency-by-percentile", "latency-map",
+               "latency-over-time", "rate-over-time"], "files")
+        equal(sorted(outcome.out.splitlines()),
+              [f"{folder}/plots/{plot}.svg" for plot in sorted(plots)], "told")
+        count = 3 * len(read(name)["intervals"])
+        for label in (f"transfer ECONNRESET ({count})", "Errors over time",
+                      "validate &lt;STATUS&gt; (2)", "errors per second",
+                      "dropped, never sent (1)",
+                      "time since measuring began, s"):
+            matches(plots["errors-over-time"], f">{re.escape(label)}</text>")
+        for label in ("Heat map of latencies", "Answers in a cell:", "latency",
+                      "time since measuring began, s"):
+            matches(plots["latency-map"], f">{label}</text>")
+        for color in (0, 7):
+            matches(plots["latency-map"], f'<path class="cell h{color}" d="M')
+        for color in range(1, 7):
+            matches(plots["latency-map"], f'<path class="cell h{color}" d=""')
+        # Several runs: each has its own map, and all plots are in one file.
+        outcome = tool("report", "--svg", f"{folder}/plots/all.svg", bad, name)
+        equal(outcome.out, f"{folder}/plots/all.svg\n", "told")
+        text = svg_files(f"{folder}/plots")["all"]
+        for title in ("Heat map of latencies: bad &amp;\\?\\?.json",
+                      "Heat map of latencies: run-0.json",
+                      "Errors over time: bad", "Errors over time: run-0",
+                      "No interval has an error", "Latency against rate"):
+            matches(text, f">{title}")
+        tool("report", "--svg", f"{folder}/plots", name, name)
+        equal({"latency-map-1", "latency-map-2", "errors-over-time-2"}
+              <= set(svg_files(f"{folder}/plots")), True, "a file for each run")
+
+
+def test_svg_says_where_it_cannot_write():
+    with tempfile.TemporaryDirectory() as folder:
+        name, = results(folder, 1)
+        os.makedirs(f"{folder}/plots/latency-map.svg")
+        os.symlink("/dev/full", f"{folder}/full.svg")
+        for path, why in (
+                ("none", "none is no directory that is there, and no file's"),
+                ("none/", "none/ is no directory that is there"),
+                ("none/x.svg", "none/x.svg: No such file or directory"),
+                ("full.svg", "full.svg: No space left on device"),
+                ("plots", "plots/latency-map.svg: Is a directory")):
+            outcome = tool("report", "--svg", f"{folder}/{path}", name,
+                           status=INTERNAL)
+            one_line(outcome.err, f"--svg: {folder}/{why}")
+        one_line(tool("report", "--svg", status=USAGE).err, "--svg")
+
+
+def test_report_says_what_old_results_do_not_tell():
+    with tempfile.TemporaryDirectory() as folder:
+        name, = results(folder, 1)
+        result = read(name)
+        for row in result["intervals"]:
+            del row["hdr"], row["errors"]
+            row["failed"], row["timeout"] = 2, 1
+        old = write(f"{folder}/old.json", result)
+        silent = read(name)
+        for row in silent["intervals"]:
+            row["hdr"] = None
+        silent = write(f"{folder}/silent.json", silent)
+        new = read(name)
+        new["intervals"] += [{**result["intervals"][0], "errors": {}}]
+        some = write(f"{folder}/some.json", new)
+        for names, wanted in (
+                ([old], "the intervals of this result have no histograms"),
+                ([old], "does not tell the kinds of errors"),
+                ([old], ">requests per second</text>"),
+                ([old], r">timed out \(\d+\)</text>"),
+                ([f"{old},{name}"], "or a part of it, was written by an earl"),
+                ([silent], "Left out: no interval has an answer"),
+                ([name], "No interval has an error or a dropped request"),
+                ([some], r"Of \d+ intervals 1 have no histogram")):
+            tool("report", "-o", f"{folder}/page.html", *names)
+            with open(f"{folder}/page.html", encoding="utf-8") as file:
+                matches(file.read(), wanted)
+
+
+def screenshot(browser, folder, path):
+    """The pixels of a page or picture in a window that is 1280 wide."""
+    if os.path.exists(f"{folder}/shot.png"):
+        os.unlink(f"{folder}/shot.png")
+    outcome = command(
+        browser, "--headless", "--no-sandbox", "--disable-gpu",
+        "--hide-scrollbars", "--window-size=1280,2600",
+        f"--user-data-dir={folder}/profile",
+        f"--screenshot={folder}/shot.png", f"file://{path}",
+        limit_s=4 * WAIT_S)
+    if not os.path.exists(f"{folder}/shot.png"):
+        raise Skip(f"chromium does not start: {outcome.err[-200:]!r}")
+    width, step, rows = pixels(f"{folder}/shot.png")
+    equal(width, 1280, "width")
+    return collections.Counter(bytes(row[x:x + 3]) for row in rows
+                               for x in range(0, len(row), step))
+
+
+def expect_colors(found, *colors):
+    for color in colors:
+        count = found[bytes.fromhex(color)]
+        equal(count > 300, True, f"{count} pixels of {color}")
+
+
 def test_a_browser_shows_the_plots():
     browser = shutil.which("chromium")
     if not browser:
         raise Skip("no chromium")
+    blue, red, green = "2563eb", "dc2626", "059669"
+    few, most = "fde725", "440154"
     with tempfile.TemporaryDirectory() as folder:
         names = results(folder, 2)
         tool("report", "-o", f"{folder}/page.html", *names)
-        outcome = command(
-            browser, "--headless", "--no-sandbox", "--disable-gpu",
-            "--hide-scrollbars", "--window-size=1280,1400",
-            f"--user-data-dir={folder}/profile",
-            f"--screenshot={folder}/page.png", f"file://{folder}/page.html",
-            limit_s=4 * WAIT_S)
-        if not os.path.exists(f"{folder}/page.png"):
-            raise Skip(f"chromium does not start: {outcome.err[-200:]!r}")
-        width, step, rows = pixels(f"{folder}/page.png")
-    equal(width, 1280, "width")
-    # The lines of the plots have the first two colors of the page.
-    for color in ((0x25, 0x63, 0xEB), (0xDC, 0x26, 0x26)):
-        found = sum(bytes(color) == bytes(row[x:x + 3]) for row in rows
-                    for x in range(0, len(row), step))
-        equal(found > 300, True, f"{found} pixels of {color}")
+        # The lines of the plots have the first two colors of the page.
+        expect_colors(screenshot(browser, folder, f"{folder}/page.html"),
+                      blue, red)
+        os.mkdir(f"{folder}/plots")
+        bad = with_errors(names[0], f"{folder}/bad.json")
+        tool("report", "-o", f"{folder}/page.html", "--svg",
+             f"{folder}/plots", bad)
+        expect_colors(screenshot(browser, folder, f"{folder}/page.html"),
+                      blue, red, green, few, most)
+        shown = screenshot(browser, folder, f"{folder}/plots/latency-map.svg")
+        expect_colors(shown, few, most)
+        equal(shown[bytes.fromhex(blue)], 0, "another plot")
+        shown = screenshot(browser, folder,
+                           f"{folder}/plots/errors-over-time.svg")
+        expect_colors(shown, blue, red, green)
 
 
 # ---- what takes minutes ----

@@ -8,7 +8,9 @@
 #include <math.h>
 #include <stdio.h>
 
+/* Ticks of a linear axis, about: of a long one, one for each 180 pixels. */
 #define LINEAR_TICKS 6
+#define TICK_ROOM    180
 
 void axis_begin(struct axis *axis)
 {
@@ -42,12 +44,16 @@ static double round_up(double value)
 
 static void settle_linear(struct axis *axis)
 {
+    double most = fabs(axis->to - axis->from) / TICK_ROOM;
+
+    most = most > AXIS_TICKS_MAX - 2 ? AXIS_TICKS_MAX - 2 : most;
+    most = most < LINEAR_TICKS ? LINEAR_TICKS : most;
     axis->low = 0;
     axis->high = axis->high > 0 ? axis->high : 1;
-    double step = round_up(axis->high / LINEAR_TICKS);
+    double step = round_up(axis->high / most);
     axis->high = axis->unit == AXIS_SECONDS ? axis->high
                                             : ceil(axis->high / step) * step;
-    for (int i = 0; i <= 2 * LINEAR_TICKS; i++) {
+    for (int i = 0; i <= most + 1; i++) {
         add_tick(axis, step * i);
     }
 }

@@ -49,7 +49,7 @@ void axis_begin(struct axis *axis);
 /* The axis must reach this value. */
 void axis_hold(struct axis *axis, double value);
 
-/* Choose ends and ticks. */
+/* Choose ends and ticks; the positions are set. */
 void axis_settle(struct axis *axis);
 
 double axis_place(const struct axis *axis, double value);

@@ -7,6 +7,7 @@
 #include "draw.h"
 
 #include "command.h"
+#include "draw_svg.h"
 #include "exits.h"
 #include "json_file.h"
 #include "page.h"
@@ -21,15 +22,20 @@ static const char help[] =
     "\n"
     "Draws results that were saved with --json as one page of HTML: latency "
     "by\n"
-    "percentile, rate and latency over time, latency against rate, errors, "
+    "percentile and against rate; rate, latency, a heat map of all latencies\n"
+    "and errors by kind over time; and the environment. It needs no network "
     "and\n"
-    "the environment. It needs no network and has no scripts. Files with\n"
-    "commas between them are parts of one run, and are merged.\n"
+    "has no scripts. Files with commas between them are parts of one run, "
+    "and\n"
+    "are merged.\n"
     "\n"
     "Example: weir-load report -o page.html run.json\n"
     "\n"
     "  -o, --output FILE     where the page goes\n"
     "      --title TEXT      of the page (Load report)\n"
+    "      --svg FILE|DIR    write the plots alone: to FILE.svg, or to a file "
+    "each\n"
+    "                        in a directory\n"
     "      --json=FILE       write the one result, merged from its parts\n"
     "  -h, --help            this text\n";
 
@@ -37,6 +43,7 @@ struct draw {
     struct command command;
     const char *output;
     const char *title;
+    const char *svg;
     size_t count;
     struct saved *runs;
 };
@@ -59,9 +66,19 @@ static bool read_title(void *options, const char *flag, const char *value)
     return true;
 }
 
+static bool read_svg(void *options, const char *flag, const char *value)
+{
+    struct draw *self = options;
+
+    (void)flag;
+    self->svg = value;
+    return true;
+}
+
 static const struct words_flag flags[] = {
     {"output", 'o', WORDS_VALUE, read_output},
     {"title", 0, WORDS_VALUE, read_title},
+    {"svg", 0, WORDS_VALUE, read_svg},
     {"json", 0, WORDS_VALUE, command_read_json},
     {"help", 'h', WORDS_NO_VALUE, command_read_help},
     {NULL, 0, WORDS_NO_VALUE, NULL},
@@ -76,7 +93,7 @@ static bool check(const struct draw *self)
             return false;
         }
     }
-    if (!self->output && !self->command.json_path) {
+    if (!self->output && !self->svg && !self->command.json_path) {
         say("-o must say where the page goes (see weir-load report --help)");
         return false;
     }
@@ -132,7 +149,12 @@ static int draw(struct draw *self)
                          json_incref(self->runs[0].object))) {
         return LOAD_INTERNAL;
     }
-    return !self->output || write_page(self) ? LOAD_OK : LOAD_INTERNAL;
+    if (self->output && !write_page(self)) {
+        return LOAD_INTERNAL;
+    }
+    return !self->svg || draw_svg(self->runs, self->count, self->svg)
+               ? LOAD_OK
+               : LOAD_INTERNAL;
 }
 
 static void start(void *options)

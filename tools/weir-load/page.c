@@ -7,8 +7,8 @@
  */
 #include "page.h"
 
-#include "page_plots.h"
-#include "plot.h"
+#include "markup.h"
+#include "plots.h"
 #include "tools/common/units.h"
 
 #include "weir/base.h"
@@ -25,16 +25,7 @@ static const char style[] =
     "padding:16px 20px;margin:16px 0}"
     ".remark,.sub{color:#52606d;margin:0 0 6px}"
     ".frame{overflow-x:auto}"
-    "svg{display:block;font:12px system-ui,sans-serif}"
-    "svg text{fill:#52606d}svg .label{font-size:13px;fill:#1f2933}"
-    ".grid{stroke:#e4e7eb;fill:none}.axis{stroke:#7b8794;fill:none}"
-    ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
-    ".line.dashed{stroke-dasharray:6 5}"
-    ".legend{margin:0 0 8px;line-height:1.9}.legend span{margin-right:18px;"
-    "white-space:nowrap}"
-    ".legend i{display:inline-block;width:22px;height:0;border-top:3px solid;"
-    "vertical-align:middle;margin-right:6px}"
-    ".legend i.dashed{border-top-style:dashed}"
+    "svg{display:block}"
     "table{border-collapse:collapse;white-space:nowrap}"
     "th,td{padding:4px 14px 4px 0;text-align:right;border-bottom:1px solid "
     "#e4e7eb}th{font-weight:600}"
@@ -44,27 +35,17 @@ static const char style[] =
     ".good{color:#05734d;font-weight:600}.bad{color:#b42318;font-weight:600}"
     "code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}";
 
-static const char *const colors[] = {
-    "#2563eb", "#dc2626", "#059669", "#d97706",
-    "#7c3aed", "#0891b2", "#be185d", "#4d7c0f",
-};
-
 static void write_begin(const char *title, FILE *out)
 {
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
           "<meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
           out);
-    plot_write_text(title, out);
+    markup_write(title, out);
     fprintf(out, "</title>\n<style>\n%s\n", style);
-    for (size_t i = 0; i < sizeof(colors) / sizeof(colors[0]); i++) {
-        fprintf(out,
-                ".line.c%zu{stroke:%s}circle.c%zu,rect.c%zu{fill:%s}"
-                "i.c%zu{border-color:%s}\n",
-                i, colors[i], i, i, colors[i], i, colors[i]);
-    }
+    plot_write_style(out);
     fputs("</style>\n</head>\n<body>\n<main>\n<h1>", out);
-    plot_write_text(title, out);
+    markup_write(title, out);
     fprintf(out, "</h1>\n<p class=\"sub\">weir-load %s</p>\n", weir_version());
 }
 
@@ -85,7 +66,7 @@ static void write_summary_row(const struct saved *run, FILE *out)
     char text[UNITS_TEXT_SIZE];
 
     fputs("<tr><td>", out);
-    plot_write_text(run->name, out);
+    markup_write(run->name, out);
     fprintf(out, "</td><td>%s</td>", run->is_open ? "open" : "closed");
     if (run->is_open) {
         fprintf(out, "<td>%.1f</td>", run->offered_rate);
@@ -102,7 +83,7 @@ static void write_summary_row(const struct saved *run, FILE *out)
     fprintf(out, "<td>%s</td><td class=\"%s\">",
             h->count ? units_format_time(h->max, text) : "&#8211;",
             is_good ? "good" : "bad");
-    plot_write_text(run->verdict, out);
+    markup_write(run->verdict, out);
     fputs("</td></tr>\n", out);
 }
 
@@ -126,10 +107,10 @@ static void write_summary(const struct saved *runs, size_t count, FILE *out)
             json_object_get(runs[i].object, "invalid_reasons");
         for (size_t k = 0; k < json_array_size(reasons); k++) {
             fputs("<p class=\"bad\">", out);
-            plot_write_text(runs[i].name, out);
+            markup_write(runs[i].name, out);
             fputs(": ", out);
             const char *text = json_string_value(json_array_get(reasons, k));
-            plot_write_text(text ? text : "", out);
+            markup_write(text ? text : "", out);
             fputs("</p>\n", out);
         }
     }
@@ -140,7 +121,7 @@ static void write_summary(const struct saved *runs, size_t count, FILE *out)
 static void write_value(const json_t *value, FILE *out)
 {
     if (json_is_string(value)) {
-        plot_write_text(json_string_value(value), out);
+        markup_write(json_string_value(value), out);
     } else if (json_is_integer(value)) {
         fprintf(out, "%lld", (long long)json_integer_value(value));
     } else if (json_is_boolean(value)) {
@@ -166,7 +147,7 @@ static void write_errors(const struct saved *runs, size_t count, FILE *out)
                 is_begun = true;
             }
             fputs("<tr><td>", out);
-            plot_write_text(runs[i].name, out);
+            markup_write(runs[i].name, out);
             for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
                 fputs("</td><td>", out);
                 write_value(
@@ -187,8 +168,8 @@ static void write_command(const struct saved *run, FILE *out)
     fputs("<tr><td>command</td><td><code>", out);
     for (size_t i = 0; i < json_array_size(words); i++) {
         const char *word = json_string_value(json_array_get(words, i));
-        plot_write_text(i ? " " : "", out);
-        plot_write_text(word ? word : "", out);
+        markup_write(i ? " " : "", out);
+        markup_write(word ? word : "", out);
     }
     fputs("</code></td></tr>\n", out);
 }
@@ -204,7 +185,7 @@ static void write_environment(const struct saved *runs, size_t count, FILE *out)
     for (size_t i = 0; i < count; i++) {
         const json_t *env = json_object_get(runs[i].object, "env");
         fputs("<table class=\"text\"><tr><th>", out);
-        plot_write_text(runs[i].name, out);
+        markup_write(runs[i].name, out);
         fputs("</th><th></th></tr>\n<tr><td>start</td><td>", out);
         write_value(json_object_get(runs[i].object, "start"), out);
         fputs("</td></tr>\n", out);
@@ -219,12 +200,41 @@ static void write_environment(const struct saved *runs, size_t count, FILE *out)
     fputs("</section>\n", out);
 }
 
+static int write_plot(void *arg, const char *name, const struct plot *plot)
+{
+    FILE *out = arg;
+
+    (void)name;
+    fputs("<section>\n<h2>", out);
+    markup_write(plot->title, out);
+    fputs("</h2>\n", out);
+    if (plot->remark[0]) {
+        fputs("<p class=\"remark\">", out);
+        markup_write(plot->remark, out);
+        fputs("</p>\n", out);
+    }
+    if (plot_is_drawn(plot)) {
+        fprintf(out,
+                "<div class=\"frame\"><svg role=\"img\" width=\"%u\" "
+                "height=\"%u\" viewBox=\"0 0 %u %u\"><title>",
+                plot->width, plot->height, plot->width, plot->height);
+        markup_write(plot->title, out);
+        fputs("</title>\n", out);
+        plot_draw(plot, out);
+        fputs("</svg></div>\n", out);
+    }
+    fputs("</section>\n", out);
+    return 0;
+}
+
 int page_write(const struct saved *runs, size_t count, const char *title,
                FILE *out)
 {
+    const struct plots_sink sink = {.take = write_plot, .arg = out};
+
     write_begin(title, out);
     write_summary(runs, count, out);
-    int err = page_write_plots(runs, count, out);
+    int err = plots_make(runs, count, &sink);
     write_errors(runs, count, out);
     write_environment(runs, count, out);
     fputs("</main>\n</body>\n</html>\n", out);

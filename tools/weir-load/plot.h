@@ -1,22 +1,28 @@
 /*
- * A plot as SVG inside a page of HTML: title, axes with units, lines or bars,
- * and a legend. It needs neither scripts nor anything from elsewhere.
+ * A plot as SVG: axes with units, lines, bars or a heat map, and a legend. It
+ * needs neither scripts nor anything from elsewhere, and stands in a page of
+ * HTML (page.h) or in a file of its own (svg.h), which write its title and its
+ * remark.
  *
- * A wide plot scrolls in its frame; the page does not.
+ * One without series and without a heat map is its title and its remark alone.
  */
 #ifndef WEIR_LOAD_PLOT_H
 #define WEIR_LOAD_PLOT_H
 
 #include "axis.h"
+#include "heat.h"
 
 #include <stdio.h>
 
 #define PLOT_SERIES_MAX 32U
+#define PLOT_TEXT_SIZE  400U
+#define PLOT_WIDTH      1120U
 
 enum plot_shape {
     PLOT_LINE,
     PLOT_DASHES,
     PLOT_DOTS,
+    /* Each stands on those of the series before, which have the same x. */
     PLOT_BARS,
 };
 
@@ -29,18 +35,25 @@ struct plot_series {
     /* A y that is not above 0 is not known, and a gap; in bars it is none. */
     double *x;
     double *y;
+    /* Where a bar begins. */
+    double *base;
 };
 
 struct plot {
-    const char *title;
-    /* A sentence under the title, or NULL. */
-    const char *remark;
+    char title[PLOT_TEXT_SIZE];
+    /* A sentence under the title; may be empty. */
+    char remark[PLOT_TEXT_SIZE];
+    /* What the legend begins with, or NULL. */
+    const char *legend;
     struct axis x;
     struct axis y;
-    /* 0: as wide as the page. */
+    /* 0: as wide as the page. plot_settle() sets both. */
     unsigned width;
+    unsigned height;
     size_t series_count;
     struct plot_series series[PLOT_SERIES_MAX];
+    /* Or NULL; the plot's. */
+    struct heat *heat;
 };
 
 /* A series with room for this many points, or NULL without memory or room. */
@@ -48,10 +61,18 @@ struct plot_series *plot_add(struct plot *plot, const char *name, size_t size);
 
 void plot_add_point(struct plot_series *series, double x, double y);
 
-/* Write it, and free its series. */
-void plot_write(struct plot *plot, FILE *out);
+/* Is there something to draw? */
+bool plot_is_drawn(const struct plot *plot);
 
-/* A text with what HTML means otherwise written as entities. */
-void plot_write_text(const char *text, FILE *out);
+/* When it has all its points: choose the ends of its axes, and its size. */
+void plot_settle(struct plot *plot);
+
+/* Draw it in a rectangle of its size, at 0. */
+void plot_draw(const struct plot *plot, FILE *out);
+
+/* The style that drawings need, as CSS. */
+void plot_write_style(FILE *out);
+
+void plot_fini(struct plot *plot);
 
 #endif

@@ -1,0 +1,110 @@
+/*
+ * A file is opened when all that goes into it has been drawn, so that no plot
+ * that cannot be made leaves half a file.
+ *
+ * A directory is not made: one that is not there is more often a mistake.
+ */
+#include "draw_svg.h"
+
+#include "plots.h"
+#include "svg.h"
+#include "tools/common/console.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int write_file(struct svg *svg, const char *path)
+{
+    FILE *file = fopen(path, "we");
+
+    if (!file) {
+        say("--svg: %s: %s", path, strerror(errno));
+        return -EINVAL;
+    }
+    int err = svg_write(svg, file);
+    if (fclose(file) != 0 && err == 0) {
+        err = -errno;
+    }
+    if (err < 0) {
+        say("--svg: %s: %s", path, strerror(-err));
+        return -EINVAL;
+    }
+    printf("%s\n", path);
+    return 0;
+}
+
+/* A plot as DIRECTORY/NAME.svg. */
+static int write_plot(void *arg, const char *name, const struct plot *plot)
+{
+    const char *directory = arg;
+    char path[4096];
+    struct svg svg;
+
+    if (snprintf(path, sizeof(path), "%s/%s.svg", directory, name) >=
+        (int)sizeof(path)) {
+        say("--svg: the path is too long");
+        return -EINVAL;
+    }
+    if (svg_init(&svg) < 0) {
+        return -ENOMEM;
+    }
+    svg_add(&svg, plot);
+    int err = write_file(&svg, path);
+    svg_fini(&svg);
+    return err;
+}
+
+static int add_plot(void *arg, const char *name, const struct plot *plot)
+{
+    (void)name;
+    svg_add(arg, plot);
+    return 0;
+}
+
+static int write_all(const struct saved *runs, size_t count, const char *path)
+{
+    struct svg svg;
+    const struct plots_sink sink = {.take = add_plot, .arg = &svg};
+
+    int err = svg_init(&svg);
+    if (err == 0) {
+        err = plots_make(runs, count, &sink);
+    }
+    if (err == 0) {
+        err = write_file(&svg, path);
+    }
+    svg_fini(&svg);
+    return err;
+}
+
+static bool ends_in_svg(const char *path)
+{
+    size_t len = strlen(path);
+
+    return len > 4 && strcmp(path + len - 4, ".svg") == 0;
+}
+
+bool draw_svg(const struct saved *runs, size_t count, const char *path)
+{
+    struct stat status;
+    int err = 0;
+
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+        const struct plots_sink sink = {.take = write_plot,
+                                        .arg = (void *)path};
+        err = plots_make(runs, count, &sink);
+    } else if (ends_in_svg(path)) {
+        err = write_all(runs, count, path);
+    } else {
+        say("--svg: %s is no directory that is there, and no file's name: it "
+            "does not end in .svg",
+            path);
+        return false;
+    }
+    if (err == -ENOMEM) {
+        say("--svg: no memory");
+    }
+    return err == 0;
+}
