@@ -197,7 +197,8 @@ static bool probe_resize(struct io_uring *uring)
 }
 
 /* Guarded stacks are not an io_uring feature, but are probed and masked like
- * one. */
+ * one. qemu-user takes every advice and follows few: only a guard refuses that
+ * its page is populated. */
 static bool probe_guard_install(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -206,7 +207,8 @@ static bool probe_guard_install(void)
     if (start == MAP_FAILED) {
         return false;
     }
-    const bool result = madvise(start, page, MADV_GUARD_INSTALL) == 0;
+    const bool result = madvise(start, page, MADV_GUARD_INSTALL) == 0 &&
+                        madvise(start, page, MADV_POPULATE_READ) < 0;
     wr_ignore(munmap(start, page) != 0);
     return result;
 }

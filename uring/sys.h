@@ -23,6 +23,10 @@
 #ifndef STATX_TYPE
 #include <linux/stat.h>
 #endif
+/* musl lacks the name. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 /* The C library's headers are older than Linux 6.13. */
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
