@@ -1,5 +1,8 @@
 /*
- * What is found of the machine where a system call does not do what it says.
+ * Probing the features of the machine.
+ *
+ * A system call that succeeds and does nothing must not make a feature: the
+ * linker puts an madvise() of this file before that of the C library.
  */
 #include "uring/probe.h"
 
