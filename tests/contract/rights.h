@@ -12,8 +12,11 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-/* As sendmsg(), to which @flags go too. */
+/* As sendmsg(), to which @flags go too: musl's takes no WEIR_FDS_MAX
+ * descriptors. */
 static inline ssize_t rights_send(int to, const void *data, size_t len,
                                   const int *fds, size_t count, int flags)
 {
@@ -23,13 +26,14 @@ static inline ssize_t rights_send(int to, const void *data, size_t len,
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
                          .msg_control = control,
-                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+                         .msg_controllen =
+                             (socklen_t)CMSG_SPACE(count * sizeof(int))};
     struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(count * sizeof(int));
+    head->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
     memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-    return sendmsg(to, &msg, MSG_NOSIGNAL | flags);
+    return syscall(SYS_sendmsg, to, &msg, MSG_NOSIGNAL | flags);
 }
 
 #endif

@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Accepts of one event; a storm does not hold up the connections. */
 #define ACCEPTS_MAX 64u
@@ -58,14 +60,16 @@ int32_t wr_ep_send(const struct wr_ep_call *call)
                              sqe->len, (int)sqe->msg_flags));
 }
 
+/* musl's sendmsg() refuses control data of more than 1024 bytes, which
+ * descriptors can be; as with a ring, there are zeros where musl has padding.
+ */
 int32_t wr_ep_sendmsg(const struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = &call->op->sqe;
     wr_assert(sqe->msg_flags & (uint32_t)MSG_DONTWAIT);
 
-    return wr_ep_result(sendmsg(sqe->fd,
-                                (const struct msghdr *)(uintptr_t)sqe->addr,
-                                (int)sqe->msg_flags));
+    return wr_ep_result(
+        syscall(SYS_sendmsg, sqe->fd, sqe->addr, sqe->msg_flags));
 }
 
 static int kind_socket_set_blocking(int fd, int flags, bool blocks)

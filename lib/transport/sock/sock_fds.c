@@ -159,9 +159,11 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
         }
         sock_fds_of(batch)[batch->count++] = fd;
     }
-    sock_fds_control(batch)->cmsg_len = (socklen_t)control_len;
-    sock_fds_control(batch)->cmsg_level = SOL_SOCKET;
-    sock_fds_control(batch)->cmsg_type = SCM_RIGHTS;
+    /* As a whole: musl has padding where the kernel has half of cmsg_len. */
+    *sock_fds_control(batch) =
+        (struct cmsghdr){.cmsg_len = (socklen_t)control_len,
+                         .cmsg_level = SOL_SOCKET,
+                         .cmsg_type = SCM_RIGHTS};
     *ret = batch;
     return 0;
 }
