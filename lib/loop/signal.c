@@ -173,9 +173,10 @@ static void signal_arrived(int signum)
         signal_unlock();
     } else {
         /* A child of vfork() shares the memory; the signal is not for its
-         * parent's loops. */
+         * parent's loops, nor for its parent, which musl's raise() sends it. It
+         * is delivered when this returns. */
         signal_give_back(signum);
-        raise(signum); /* delivered when this returns */
+        kill(getpid(), signum);
     }
     errno = before;
 }
