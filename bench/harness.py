@@ -128,6 +128,8 @@ class Server:
         if under and self.command[0] == sys.executable:
             # A program that becomes the server: it passes the tool on.
             self.command.insert(-1, f"--under={' '.join(under)}")
+        elif name in ENGINES:
+            self.command[2:2] = under  # what env(1) becomes, not env itself
         else:
             self.command = [*under, *self.command]
         self.is_under_tool = bool(under)
