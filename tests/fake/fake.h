@@ -7,7 +7,9 @@
  * them; time stands still except while the loop waits in wr_ring_enter(). A
  * test starts a machine, makes a loop on it, and plays the peers: from the
  * `entered` hook (before every enter), from the `idle` hook (the loop would
- * sleep), or at a given time with fake_at().
+ * sleep), or at a given time with fake_at(). Where a loop or WEIR_ENGINE asks
+ * for it the ring is as that of the engine on epoll: it lacks the same
+ * features.
  *
  * Everything is decided by the seed, so a run can be repeated. The machine is
  * strict: an operation on a descriptor that is closed, a second send on a

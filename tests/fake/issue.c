@@ -54,7 +54,7 @@ static int32_t start_send(struct fake_op *op)
         op->control = msg->msg_control;
         op->control_len = msg->msg_controllen;
     } else if (sqe->ioprio & WR_SEND_VECTORIZED) {
-        if (!fake_has(WR_FEATURE_SEND_VECTORIZED)) {
+        if (!fake_ring_has(op->ring, WR_FEATURE_SEND_VECTORIZED)) {
             return -EINVAL;
         }
         copy_iov(op, addr, sqe->len);
@@ -88,10 +88,11 @@ static int32_t start_recv(struct fake_op *op)
         return -EINVAL;
     }
     if (op->multishot && (op->credited || sqe->len != 0) &&
-        !fake_has(WR_FEATURE_RECV_CREDIT)) {
+        !fake_ring_has(op->ring, WR_FEATURE_RECV_CREDIT)) {
         return -EINVAL;
     }
-    if (select && !op->multishot && op->ring->incremental) {
+    if (select && !op->multishot && op->ring->incremental &&
+        !fake_ring_polls(op->ring)) {
         fake_fail("a single receive on a ring of incremental buffers");
     }
     if (!select && fake.options.poison) {

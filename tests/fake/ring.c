@@ -15,6 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Features of io_uring, which the engine on epoll lacks; see
+ * wr_probe_machine(). */
+#define RING_FEATURES                                                          \
+    (1u << WR_FEATURE_RING_RESIZE | 1u << WR_FEATURE_NO_IOWAIT |               \
+     1u << WR_FEATURE_RECV_CREDIT | 1u << WR_FEATURE_SEND_VECTORIZED)
+
 /* Deferred work that one run does: IO_LOCAL_TW_DEFAULT_MAX of Linux 6.13. */
 #define WORK_MAX 20u
 /* A completion that is held back comes after a few ticks of this length. */
@@ -27,11 +33,28 @@
 
 bool fake_ring_has_room(const struct wr_ring *ring)
 {
-    return ring->backlog_len == 0 && ring->cq_len < ring->cq_entries;
+    return fake_ring_polls(ring) ||
+           (ring->backlog_len == 0 && ring->cq_len < ring->cq_entries);
+}
+
+static void cq_double(struct wr_ring *ring)
+{
+    struct wr_cqe *cq = calloc(2u * ring->cq_entries, sizeof(*cq));
+    wr_assert(cq);
+    for (uint32_t i = 0; i < ring->cq_len; i++) {
+        cq[i] = ring->cq[(ring->cq_head + i) % ring->cq_entries];
+    }
+    free(ring->cq);
+    ring->cq = cq;
+    ring->cq_entries *= 2;
+    ring->cq_head = 0;
 }
 
 static void cq_push(struct wr_ring *ring, const struct wr_cqe *cqe)
 {
+    if (ring->cq_len == ring->cq_entries) {
+        cq_double(ring); /* on epoll; others keep it in the backlog */
+    }
     ring->cq[(ring->cq_head + ring->cq_len) % ring->cq_entries] = *cqe;
     ring->cq_len++;
 }
@@ -78,9 +101,19 @@ static void flush_backlog(struct wr_ring *ring)
 
 /* ---- opening ---- */
 
-bool fake_has(enum wr_feature feature)
+/* As ring.c chooses it; nothing refuses io_uring here. */
+static enum wr_engine_kind choose_engine(enum wr_engine_kind asked)
 {
-    return !(fake.options.missing >> feature & 1u);
+    const char *name = getenv("WEIR_ENGINE");
+    if (asked != WR_ENGINE_AUTO) {
+        return asked;
+    }
+    return name && strcmp(name, "poll") == 0 ? WR_ENGINE_POLL : WR_ENGINE_URING;
+}
+
+bool fake_ring_has(const struct wr_ring *ring, enum wr_feature feature)
+{
+    return wr_has(&ring->features, feature);
 }
 
 static uint32_t clamp_entries(uint32_t asked, uint32_t max)
@@ -110,12 +143,13 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
     wr_assert(ring->sq);
     wr_assert(ring->cq);
     wr_list_init(&ring->ops);
-    memset(ret_features, 0, sizeof(*ret_features));
-    ret_features->found =
-        ((1u << WR_FEATURE_COUNT) - 1u) & ~fake.options.missing;
-    ret_features->sq_entries = ring->sq_entries;
-    ret_features->cq_entries = ring->cq_entries;
-    ret_features->engine = WR_ENGINE_URING;
+    ring->features.engine = choose_engine(options->engine);
+    ring->features.found = ((1u << WR_FEATURE_COUNT) - 1u) &
+                           ~fake.options.missing &
+                           ~(fake_ring_polls(ring) ? RING_FEATURES : 0);
+    ring->features.sq_entries = ring->sq_entries;
+    ring->features.cq_entries = ring->cq_entries;
+    *ret_features = ring->features;
     fake.ring = ring;
     *ret = ring;
     return 0;
@@ -426,12 +460,9 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
 {
     bool overflowed = ring->overflowed;
     ring->overflowed = false;
-    if (overflowed && fake_has(WR_FEATURE_RING_RESIZE) && ring->cq_len == 0 &&
-        ring->backlog_len == 0) {
-        ring->cq_entries *= 2;
-        ring->cq_head = 0;
-        ring->cq = realloc(ring->cq, ring->cq_entries * sizeof(*ring->cq));
-        wr_assert(ring->cq);
+    if (overflowed && fake_ring_has(ring, WR_FEATURE_RING_RESIZE) &&
+        ring->cq_len == 0 && ring->backlog_len == 0) {
+        cq_double(ring);
     }
     return overflowed;
 }
@@ -441,7 +472,7 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
 int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
                           bool incremental)
 {
-    if (incremental && !fake_has(WR_FEATURE_BUF_INC)) {
+    if (incremental && !fake_ring_has(ring, WR_FEATURE_BUF_INC)) {
         return -EINVAL;
     }
     if (fake.options.buffers_error < 0) {

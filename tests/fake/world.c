@@ -28,7 +28,8 @@ void fake_fail(const char *fmt, ...)
 {
     va_list args;
     fprintf(
-        stderr, "fake machine, seed %llu, variant %llu, %llu ns: ",
+        stderr, "fake machine%s, seed %llu, variant %llu, %llu ns: ",
+        fake.ring && fake_ring_polls(fake.ring) ? " on epoll" : "",
         (unsigned long long)fake.options.seed,
         (unsigned long long)fake.options.variant,
         (unsigned long long)(fake.running ? fake.now_ns - FAKE_START_NS : 0));

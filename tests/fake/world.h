@@ -419,6 +419,7 @@ struct fake_backlog;
 
 struct wr_ring {
     const struct weir_allocator *allocator;
+    struct wr_features features;
     struct io_uring_sqe *sq;
     uint32_t sq_entries;
     uint32_t sq_len;
@@ -445,6 +446,12 @@ struct wr_ring {
     struct wr_ring_stats stats;
 };
 
+/* True where the ring is that of the engine on epoll. */
+static inline bool fake_ring_polls(const struct wr_ring *ring)
+{
+    return ring->features.engine == WR_ENGINE_POLL;
+}
+
 /* False when the queue is full: the completion is kept, but a multishot
  * operation ends. */
 bool fake_ring_has_room(const struct wr_ring *ring);
@@ -454,7 +461,7 @@ void fake_ring_post(struct wr_ring *ring, const struct fake_op *op, int32_t res,
 struct fake_slot *fake_ring_slot(struct wr_ring *ring);
 /* Takes @len bytes of it; returns the flags of the completion. */
 uint32_t fake_ring_slot_use(struct wr_ring *ring, uint32_t len);
-bool fake_has(enum wr_feature feature);
+bool fake_ring_has(const struct wr_ring *ring, enum wr_feature feature);
 /* True while an entry that names @fd waits to be submitted. */
 bool fake_ring_names_fd(const struct wr_ring *ring, int fd);
 

@@ -5,6 +5,7 @@
  * on until no failure is reached any more; once with that one allocation
  * failing alone and once with all later ones. Every promise of the simulation
  * holds as before: an error may be reported, nothing may be lost or leaked.
+ * Half of the seeds have the features of the engine on epoll.
  *
  * WEIR_SIM_SWEEPS is how many seeds are swept (20; 3 under sanitizers).
  */
@@ -22,8 +23,11 @@
 
 static void sweep(uint64_t seed, bool fail_after)
 {
-    struct sim_options options = {
-        .seed = seed, .fail_after = fail_after, .bulk = seed % 3 == 0};
+    struct sim_options options = {.seed = seed,
+                                  .fail_after = fail_after,
+                                  .bulk = seed % 3 == 0,
+                                  .engine = seed % 4 >= 2 ? WEIR_ENGINE_POLL
+                                                          : WEIR_ENGINE_AUTO};
     struct sim_result result = {.failed = 1};
     while (result.failed > 0 && options.fail_at < STEPS_MAX) {
         options.fail_at++;

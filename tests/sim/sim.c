@@ -340,7 +340,8 @@ static bool start_loop(void)
 {
     struct weir_loop_options options = {.size = sizeof(options),
                                         .allocator = &sim.alloc.hooks,
-                                        .held_limit_bytes = sim.held_limit};
+                                        .held_limit_bytes = sim.held_limit,
+                                        .engine = sim.options.engine};
     weir_loop *loop;
     int err = weir_loop_new(&options, &loop);
     if (err < 0) {

@@ -27,6 +27,7 @@ struct sim_options {
     bool fail_after;  /* and so do all later ones */
     bool bulk;        /* connections that move much, whatever the seed says */
     bool trace;
+    enum weir_engine engine; /* that the machine stands for */
 };
 
 /* Paths of datagram endpoints, pipes, files and descriptors; simulation.c has

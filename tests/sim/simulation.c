@@ -6,6 +6,8 @@
  * one alone, with a trace that is printed when it fails; WEIR_SIM_FAIL_AT
  * makes its n-th allocation fail, as allocation.c does (what a failure prints
  * as the variant); every third seed there moves bulk, as with WEIR_SIM_BULK=1.
+ * Two of the eight shares of the seeds are played with the features of the
+ * engine on epoll, and every seed is with WEIR_ENGINE=poll.
  */
 #include "tests/sim/sim.h"
 #include "tests/unit.h"
@@ -97,9 +99,10 @@ static void check_total(const struct sim_result *total, uint64_t count)
 }
 
 /* One share of the seeds; a single seed belongs to the first. */
-static void run_share(uint64_t share)
+static void run_share(uint64_t share, enum weir_engine engine)
 {
-    struct sim_options options = {.seed = number_from("WEIR_SIM_SEED", 0)};
+    struct sim_options options = {.seed = number_from("WEIR_SIM_SEED", 0),
+                                  .engine = engine};
     struct sim_result total = {0};
     struct sim_result one;
     if (options.seed != 0) {
@@ -125,40 +128,40 @@ static void run_share(uint64_t share)
 
 UNIT(simulation, keeps_every_promise_share_1)
 {
-    run_share(0);
+    run_share(0, WEIR_ENGINE_AUTO);
 }
 
 UNIT(simulation, keeps_every_promise_share_2)
 {
-    run_share(1);
+    run_share(1, WEIR_ENGINE_AUTO);
 }
 
 UNIT(simulation, keeps_every_promise_share_3)
 {
-    run_share(2);
+    run_share(2, WEIR_ENGINE_AUTO);
 }
 
 UNIT(simulation, keeps_every_promise_share_4)
 {
-    run_share(3);
+    run_share(3, WEIR_ENGINE_AUTO);
 }
 
 UNIT(simulation, keeps_every_promise_share_5)
 {
-    run_share(4);
+    run_share(4, WEIR_ENGINE_AUTO);
 }
 
 UNIT(simulation, keeps_every_promise_share_6)
 {
-    run_share(5);
+    run_share(5, WEIR_ENGINE_AUTO);
 }
 
-UNIT(simulation, keeps_every_promise_share_7)
+UNIT(simulation, keeps_every_promise_on_epoll_share_7)
 {
-    run_share(6);
+    run_share(6, WEIR_ENGINE_POLL);
 }
 
-UNIT(simulation, keeps_every_promise_share_8)
+UNIT(simulation, keeps_every_promise_on_epoll_share_8)
 {
-    run_share(7);
+    run_share(7, WEIR_ENGINE_POLL);
 }

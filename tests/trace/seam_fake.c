@@ -1,25 +1,39 @@
 /*
  * The fake machine, for the tests of the seam.
  *
- * Once with all features, and once without those that the engine on epoll and
- * old kernels lack.
+ * Once with all features, once without those that old kernels lack, and once as
+ * the engine on epoll.
  */
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 #include "tests/unit/seam_machine.h"
 #include "uring/alloc.h"
 
+const bool seam_is_kernel = false;
+
 void seam_on_each_machine(void (*body)(struct wr_uring *uring))
 {
-    const struct wr_ring_options options = {
-        .allocator = wr_default_allocator(), .sq_entries = 8, .cq_entries = 64};
     const uint32_t plain = 1u << WR_FEATURE_BUF_INC;
-    const uint32_t lacks[] = {0, plain | 1u << WR_FEATURE_RECV_CREDIT};
+    const struct {
+        uint32_t missing;
+        enum wr_engine_kind engine;
+    } machines[] = {
+        {0, WR_ENGINE_URING},
+        {plain | 1u << WR_FEATURE_RECV_CREDIT, WR_ENGINE_URING},
+        {0, WR_ENGINE_POLL},
+    };
 
-    for (size_t i = 0; i < sizeof(lacks) / sizeof(lacks[0]); i++) {
+    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
+        const struct wr_ring_options options = {.allocator =
+                                                    wr_default_allocator(),
+                                                .sq_entries = 8,
+                                                .cq_entries = 64,
+                                                .engine = machines[i].engine};
         struct wr_uring uring;
-        fake_start(&(struct fake_options){.seed = 1, .missing = lacks[i]});
+        fake_start(
+            &(struct fake_options){.seed = 1, .missing = machines[i].missing});
         expect_eq(wr_uring_open(&uring, &options), 0);
+        expect_eq(uring.features.engine, machines[i].engine);
         expect_eq(wr_ring_enable(uring.ring), 0);
         body(&uring);
         wr_uring_close(&uring);

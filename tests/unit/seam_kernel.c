@@ -9,6 +9,8 @@
 #include "uring/alloc.h"
 #include "weir/error.h"
 
+const bool seam_is_kernel = true;
+
 static bool is_refused(int err)
 {
     return err == WEIR_ERINGSYSCTL || err == WEIR_ERINGSECCOMP ||

@@ -9,6 +9,9 @@
 
 #include "uring/op.h"
 
+/* False for the fake machine, whose ring keeps no memory. */
+extern const bool seam_is_kernel;
+
 /* Calls @body with a ring that is enabled, on one machine after the other. */
 void seam_on_each_machine(void (*body)(struct wr_uring *uring));
 
