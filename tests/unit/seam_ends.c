@@ -241,3 +241,31 @@ UNIT(seam_ends, completions_stay_until_they_are_taken)
     op->in_flight = false; /* as wr_uring_dispatch() has it */
     uring->ops_in_flight--;
 }
+
+/* More of them than any machine has room for at first. */
+UNIT(seam_ends, completions_keep_their_order)
+{
+    enum { SENDS = 200, TAKEN = 10 };
+    struct wr_op sends[SENDS];
+    int taken = 0;
+    result_count = 0;
+    for (int i = 0; i < SENDS; i++) {
+        wr_op_init(&sends[i], note);
+        wr_prep_send(uring, &sends[i], ends[1], "x", 1);
+        expect_eq(wr_uring_enter(uring, 0, 0), 0);
+        if (i % 50 == 49) {
+            expect_eq(wr_uring_dispatch(uring, TAKEN), TAKEN);
+            taken += TAKEN;
+        }
+    }
+    expect_eq(result_count, taken);
+    for (int turns = 0; result_count < SENDS; turns++) {
+        cr_assert_lt(turns, 1000);
+        expect_eq(wr_uring_enter(uring, 1, WEIR_SECONDS(60)), 0);
+        wr_uring_dispatch(uring, UINT32_MAX);
+    }
+    for (int i = 0; i < SENDS; i++) {
+        cr_assert(results[i].op == &sends[i], "%d", i);
+        expect_eq(results[i].res, 1);
+    }
+}

@@ -50,15 +50,6 @@ void wr_ep_buffers_commit(struct wr_ep_buffers *buffers)
     buffers->tail = buffers->staged;
 }
 
-const struct wr_ep_buffer *
-wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
-{
-    wr_assert(buffers->tail - buffers->head <= buffers->entries);
-    return buffers->head == buffers->tail
-               ? NULL
-               : &buffers->ring[buffers->head & (buffers->entries - 1)];
-}
-
 uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers, uint32_t len)
 {
     struct wr_ep_buffer *first =

@@ -9,6 +9,7 @@
 #define WEIR_URING_POLL_BUFFERS_H
 
 #include "../../include/weir/base.h"
+#include "../check.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,8 +40,15 @@ void wr_ep_buffers_add(struct wr_ep_buffers *buffers,
 void wr_ep_buffers_commit(struct wr_ep_buffers *buffers);
 
 /* The buffer that the next receive fills; NULL: there is none. */
-const struct wr_ep_buffer *
-wr_ep_buffers_first(const struct wr_ep_buffers *buffers);
+static inline const struct wr_ep_buffer *
+wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
+{
+    wr_assert(buffers->tail - buffers->head <= buffers->entries);
+    return buffers->head == buffers->tail
+               ? NULL
+               : &buffers->ring[buffers->head & (buffers->entries - 1)];
+}
+
 /* The receive has filled @len bytes of it; returns the flags of the receive's
  * completion. */
 uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers, uint32_t len);

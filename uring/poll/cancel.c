@@ -17,7 +17,6 @@ bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op)
     case WR_EP_WORKING:
         return wr_ep_workers_take_back(&ring->workers, op);
     case WR_EP_NEW:
-    case WR_EP_ENDED:
     case WR_EP_STATES:
         break;
     }

@@ -28,9 +28,10 @@ static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
     wr_list_push_back(at->next, &op->link);
 }
 
-/* The operation, which is in no list, goes on with the result of a call. */
+/* The operation, which is in no list, goes on with the result of a call.
+ * @flags: of its completion. */
 static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
-                        int32_t res)
+                        int32_t res, uint32_t flags)
 {
     switch (res) {
     case WR_EP_PARKS:
@@ -46,44 +47,65 @@ static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
         break;
     default:
         wr_assert(res > WR_EP_TIMES);
-        wr_ep_ops_end(&ring->ops, op, res, op->flags);
+        wr_ep_ops_end(&ring->ops, op, res, flags);
         break;
     }
 }
 
-bool wr_ep_issue(struct wr_ep_ring *ring, const struct io_uring_sqe *sqe)
+/* An entry that waits becomes an operation. */
+static void issue_wait(struct wr_ep_ring *ring, const struct wr_ep_call *call,
+                       int32_t res)
+{
+    struct wr_ep_op *op = wr_ep_ops_new(&ring->ops, call->sqe);
+
+    wr_assert(res <= WR_EP_TIMES);
+    op->watch = call->watch;
+    op->events = call->events;
+    op->due_ns = call->due_ns;
+    issue_go_on(ring, op, res, 0);
+}
+
+bool wr_ep_issue(struct wr_ep_ring *ring, struct io_uring_sqe *sqe)
 {
     const struct wr_ep_kind *kind = wr_ep_kind_of(sqe);
-    const int fd = wr_ep_awaited_fd(sqe);
-    struct wr_ep_watch *watch = NULL;
+    struct wr_ep_call call = {.ring = ring, .sqe = sqe};
 
-    if (fd >= 0) {
-        watch = wr_ep_watch_get(&ring->interest, fd);
-        wr_require(watch, false);
+    if (kind->attempt) {
+        const int fd = sqe->opcode == IORING_OP_SPLICE
+                           ? wr_ep_awaited_fd_of_splice(sqe)
+                           : sqe->fd;
+        call.watch = wr_ep_watch_get(&ring->interest, fd);
+        wr_require(call.watch, false);
     }
-    struct wr_ep_op *op = wr_ep_ops_new(&ring->ops, sqe);
-    wr_require(op, false);
-    op->watch = watch;
-    const struct wr_ep_call call = {.ring = ring, .op = op};
-    issue_go_on(ring, op, kind->begin(&call));
+    wr_require(wr_ep_ops_reserve(&ring->ops), false);
+    const int32_t res = kind->begin(&call);
+    if (res > WR_EP_TIMES) {
+        wr_ep_ops_complete(&ring->ops, sqe, res, call.flags);
+    } else {
+        issue_wait(ring, &call, res);
+    }
     return true;
 }
 
 /* ---- readiness ---- */
 
 /* Attempts a parked operation; true: it is parked no longer. */
-static bool issue_attempt(struct wr_ep_ring *ring, struct wr_ep_op *op,
-                          uint32_t events)
+static bool issue_attempt(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
+                          struct wr_ep_op *op, uint32_t events)
 {
-    const struct wr_ep_call call = {ring, op, events};
+    struct wr_ep_call call = {.ring = ring,
+                              .sqe = &op->sqe,
+                              .watch = watch,
+                              .op = op,
+                              .came = events};
 
     wr_assert(op->state == WR_EP_PARKED);
     const int32_t res = wr_ep_kind_of(&op->sqe)->attempt(&call);
     if (res == WR_EP_PARKS) {
         return false;
     }
-    wr_ep_watch_leave(&ring->interest, op->watch, op);
-    issue_go_on(ring, op, res);
+    wr_ep_watch_leave(&ring->interest, watch, op);
+    issue_go_on(ring, op, res, call.flags);
     return true;
 }
 
@@ -113,7 +135,7 @@ bool wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         next = link->next;
         if (events & (op->events | POLLERR | POLLHUP)) {
             was_wanted = was_wanted || (events & ~op->told) != 0;
-            has_ended = issue_attempt(ring, op, events) || has_ended;
+            has_ended = issue_attempt(ring, watch, op, events) || has_ended;
         }
     }
     /* An operation of many shots has not ended with its completions. */
@@ -138,7 +160,8 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         issue_go_on(ring, op,
                     err != -EPERM ? err
                     : is_poll     ? (int32_t)ready
-                                  : WR_EP_WORKS);
+                                  : WR_EP_WORKS,
+                    0);
     }
 }
 
@@ -151,7 +174,7 @@ void wr_ep_collect(struct wr_ep_ring *ring)
         wr_assert(!wr_list_is_linked(&op->link));
         const bool again =
             op->res == -EAGAIN && op->watch && wr_ep_waits_for_file(&op->sqe);
-        issue_go_on(ring, op, again ? WR_EP_PARKS : op->res);
+        issue_go_on(ring, op, again ? WR_EP_PARKS : op->res, 0);
     }
 }
 

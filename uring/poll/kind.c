@@ -17,55 +17,55 @@
 #define EVENTS_ALWAYS ((uint32_t)(POLLERR | POLLHUP))
 
 /* The set itself tells of the events that hold already. */
-static int32_t kind_begin_poll(const struct wr_ep_call *call)
+static int32_t kind_begin_poll(struct wr_ep_call *call)
 {
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
     uint32_t events = sqe->poll32_events;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     events = events << 16 | events >> 16;
 #endif
 
     wr_assert((sqe->len & ~IORING_POLL_ADD_MULTI) == 0);
-    call->op->events = (events & EVENTS_ASKED) | EVENTS_ALWAYS | POLLRDHUP;
+    call->events = (events & EVENTS_ASKED) | EVENTS_ALWAYS | POLLRDHUP;
     return WR_EP_PARKS;
 }
 
-static int32_t kind_poll(const struct wr_ep_call *call)
+static int32_t kind_poll(struct wr_ep_call *call)
 {
     struct wr_ep_op *op = call->op;
-    const uint32_t events = call->events & op->events;
+    const uint32_t events = call->came & op->events;
 
     if ((events & ~op->told) == 0) {
         return WR_EP_PARKS;
     }
     wr_assert(events <= INT32_MAX);
     if (!(op->sqe.len & IORING_POLL_ADD_MULTI) ||
-        !wr_ep_ops_post(&call->ring->ops, op, (int32_t)events, 0)) {
+        !wr_ep_ops_post(&call->ring->ops, &op->sqe, (int32_t)events)) {
         return (int32_t)events;
     }
     op->told = events;
     return WR_EP_PARKS;
 }
 
-static int32_t kind_begin_timeout(const struct wr_ep_call *call)
+static int32_t kind_begin_timeout(struct wr_ep_call *call)
 {
     const struct __kernel_timespec *wait =
-        (const void *)(uintptr_t)call->op->sqe.addr;
+        (const void *)(uintptr_t)call->sqe->addr;
 
     wr_assert(wait->tv_sec >= 0);
     wr_assert(wait->tv_nsec < 1000000000);
-    call->op->due_ns =
+    call->due_ns =
         wr_add_sat(wr_sys_now(), (uint64_t)wait->tv_sec * 1000000000u +
                                      (uint64_t)wait->tv_nsec);
     return WR_EP_TIMES;
 }
 
-static int32_t kind_cancel(const struct wr_ep_call *call)
+static int32_t kind_cancel(struct wr_ep_call *call)
 {
     struct wr_ep_ring *ring = call->ring;
-    struct wr_ep_op *op = wr_ep_ops_find(&ring->ops, call->op->sqe.addr);
+    struct wr_ep_op *op = wr_ep_ops_find(&ring->ops, call->sqe->addr);
 
-    wr_assert(call->op->sqe.cancel_flags == 0);
+    wr_assert(call->sqe->cancel_flags == 0);
     if (!op) {
         return -ENOENT;
     }
@@ -76,13 +76,13 @@ static int32_t kind_cancel(const struct wr_ep_call *call)
     return 0;
 }
 
-static int32_t kind_nop(const struct wr_ep_call *call)
+static int32_t kind_nop(struct wr_ep_call *call)
 {
-    wr_assert(call->op->state == WR_EP_NEW);
+    wr_assert(!call->op);
     return 0;
 }
 
-static const struct wr_ep_kind kind_table[] = {
+const struct wr_ep_kind wr_ep_kinds[WR_EP_KINDS] = {
     [IORING_OP_NOP] = {kind_nop, NULL},
     [IORING_OP_RECV] = {wr_ep_begin_recv, wr_ep_recv},
     [IORING_OP_SEND] = {wr_ep_send, NULL},
@@ -102,22 +102,9 @@ static const struct wr_ep_kind kind_table[] = {
     [IORING_OP_ASYNC_CANCEL] = {kind_cancel, NULL},
 };
 
-const struct wr_ep_kind *wr_ep_kind_of(const struct io_uring_sqe *sqe)
+int wr_ep_awaited_fd_of_splice(const struct io_uring_sqe *sqe)
 {
-    wr_check(sqe->opcode < sizeof(kind_table) / sizeof(kind_table[0]));
-    wr_check(kind_table[sqe->opcode].begin);
-    return &kind_table[sqe->opcode];
-}
-
-int wr_ep_awaited_fd(const struct io_uring_sqe *sqe)
-{
-    if (!wr_ep_kind_of(sqe)->attempt) {
-        return -1;
-    }
-    wr_assert(sqe->fd >= 0);
-    if (sqe->opcode != IORING_OP_SPLICE) {
-        return sqe->fd;
-    }
+    wr_assert(sqe->opcode == IORING_OP_SPLICE);
     const int flags = fcntl(sqe->splice_fd_in, F_GETFL);
     return flags >= 0 && !(flags & O_NONBLOCK) ? sqe->splice_fd_in : sqe->fd;
 }

@@ -24,22 +24,37 @@
 
 struct wr_ep_call {
     struct wr_ep_ring *ring;
-    struct wr_ep_op *op;
-    uint32_t events; /* that have come, of an attempt */
+    struct io_uring_sqe *sqe;
+    struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
+    struct wr_ep_op *op;       /* of an attempt; NULL: the entry begins */
+    uint32_t came;             /* events, of an attempt */
+    /* Set by the call, besides its result. */
+    uint32_t flags;  /* of the completion */
+    uint32_t events; /* that it waits for, if it begins */
+    uint64_t due_ns; /* WR_EP_TIMES */
 };
 
-typedef int32_t wr_ep_call_fn(const struct wr_ep_call *call);
+typedef int32_t wr_ep_call_fn(struct wr_ep_call *call);
 
 struct wr_ep_kind {
     wr_ep_call_fn *begin;
     wr_ep_call_fn *attempt; /* NULL: it is never parked */
 };
 
-/* Aborts if weir makes no such entries. */
-const struct wr_ep_kind *wr_ep_kind_of(const struct io_uring_sqe *sqe);
+#define WR_EP_KINDS (IORING_OP_SPLICE + 1)
+extern const struct wr_ep_kind wr_ep_kinds[WR_EP_KINDS];
 
-/* The descriptor that an entry may wait for; -1: none. */
-int wr_ep_awaited_fd(const struct io_uring_sqe *sqe);
+/* Aborts if weir makes no such entries. */
+static inline const struct wr_ep_kind *
+wr_ep_kind_of(const struct io_uring_sqe *sqe)
+{
+    wr_check(sqe->opcode < WR_EP_KINDS);
+    wr_check(wr_ep_kinds[sqe->opcode].begin);
+    return &wr_ep_kinds[sqe->opcode];
+}
+
+/* The descriptor that a splice waits for. */
+int wr_ep_awaited_fd_of_splice(const struct io_uring_sqe *sqe);
 
 /* The result of a system call. */
 static inline int32_t wr_ep_result(ssize_t ret)

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 /* Bytes that are cached are read at once. */
-static int32_t kind_file_begin_place(const struct wr_ep_call *call)
+static int32_t kind_file_begin_place(struct wr_ep_call *call)
 {
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
 
     wr_assert(sqe->off != UINT64_MAX);
     if (sqe->opcode == IORING_OP_READ && !(sqe->flags & IOSQE_ASYNC)) {
@@ -60,9 +60,9 @@ static bool kind_file_has_room(const struct io_uring_sqe *sqe)
 }
 
 /* Those at the file's own position wait until it is ready. */
-int32_t wr_ep_begin_move(const struct wr_ep_call *call)
+int32_t wr_ep_begin_move(struct wr_ep_call *call)
 {
-    struct io_uring_sqe *sqe = &call->op->sqe;
+    struct io_uring_sqe *sqe = call->sqe;
 
     if (kind_file_has_places(sqe)) {
         return kind_file_begin_place(call);
@@ -71,16 +71,16 @@ int32_t wr_ep_begin_move(const struct wr_ep_call *call)
         sqe->off = UINT64_MAX;
         sqe->flags |= IOSQE_ASYNC; /* other programs may read it, too */
     }
-    call->op->events = sqe->opcode == IORING_OP_READ ? POLLIN : POLLOUT;
+    call->events = sqe->opcode == IORING_OP_READ ? POLLIN : POLLOUT;
     return kind_file_is_never_awaited(sqe) || kind_file_has_room(sqe)
                ? WR_EP_WORKS
                : WR_EP_PARKS;
 }
 
 /* Ready: a file that only weir reads is read at once, others by a worker. */
-int32_t wr_ep_move(const struct wr_ep_call *call)
+int32_t wr_ep_move(struct wr_ep_call *call)
 {
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
 
     wr_assert(sqe->off == UINT64_MAX);
     if (sqe->opcode != IORING_OP_READ || sqe->flags & IOSQE_ASYNC) {
@@ -91,20 +91,19 @@ int32_t wr_ep_move(const struct wr_ep_call *call)
 }
 
 /* One end is a pipe of weir, which is ready; the other one is waited for. */
-int32_t wr_ep_begin_splice(const struct wr_ep_call *call)
+int32_t wr_ep_begin_splice(struct wr_ep_call *call)
 {
-    struct wr_ep_op *op = call->op;
-    const int flags = fcntl(op->sqe.splice_fd_in, F_GETFL);
+    const int flags = fcntl(call->sqe->splice_fd_in, F_GETFL);
 
     wr_require(flags >= 0, -errno);
-    op->events = flags & O_NONBLOCK ? POLLOUT : POLLIN;
-    wr_assert(op->sqe.len > 0);
+    call->events = flags & O_NONBLOCK ? POLLOUT : POLLIN;
+    wr_assert(call->sqe->len > 0);
     return WR_EP_PARKS;
 }
 
-int32_t wr_ep_by_worker(const struct wr_ep_call *call)
+int32_t wr_ep_by_worker(struct wr_ep_call *call)
 {
-    wr_assert(call->op->state == WR_EP_NEW || call->op->state == WR_EP_PARKED);
+    wr_assert(!call->op || call->op->state == WR_EP_PARKED);
     return WR_EP_WORKS;
 }
 
@@ -131,9 +130,9 @@ static int32_t kind_file_close_slowly(int fd)
     return res;
 }
 
-int32_t wr_ep_close(const struct wr_ep_call *call)
+int32_t wr_ep_close(struct wr_ep_call *call)
 {
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
     struct wr_ep_watch *watch =
         wr_ep_watch_find(&call->ring->interest, sqe->fd);
 

@@ -20,10 +20,10 @@
 
 /* Receives into a provided buffer or the caller's memory. Fewer bytes than
  * there was room for, or none: the socket is drained. */
-int32_t wr_ep_recv(const struct wr_ep_call *call)
+int32_t wr_ep_recv(struct wr_ep_call *call)
 {
     struct wr_ep_buffers *buffers = &call->ring->buffers;
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
     const bool selects = (sqe->flags & IOSQE_BUFFER_SELECT) != 0;
     void *data = (void *)(uintptr_t)sqe->addr;
     size_t len = sqe->len;
@@ -37,23 +37,23 @@ int32_t wr_ep_recv(const struct wr_ep_call *call)
     wr_assert(len > 0);
     const int32_t res = wr_ep_unless_again(
         wr_ep_result(recv(sqe->fd, data, len, MSG_DONTWAIT)));
-    call->op->watch->is_drained = res < (int32_t)len;
-    call->op->flags =
+    call->watch->is_drained = res < (int32_t)len;
+    call->flags =
         selects && res > 0 ? wr_ep_buffers_take(buffers, (uint32_t)res) : 0;
     return res;
 }
 
-int32_t wr_ep_begin_recv(const struct wr_ep_call *call)
+int32_t wr_ep_begin_recv(struct wr_ep_call *call)
 {
-    wr_assert(call->op->sqe.ioprio == 0); /* no multishot, no credit */
-    call->op->watch->is_own = true;
-    call->op->events = POLLIN | POLLRDHUP;
-    return call->op->watch->is_drained ? WR_EP_PARKS : wr_ep_recv(call);
+    wr_assert(call->sqe->ioprio == 0); /* no multishot, no credit */
+    call->watch->is_own = true;
+    call->events = POLLIN | POLLRDHUP;
+    return call->watch->is_drained ? WR_EP_PARKS : wr_ep_recv(call);
 }
 
-int32_t wr_ep_send(const struct wr_ep_call *call)
+int32_t wr_ep_send(struct wr_ep_call *call)
 {
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
     wr_assert(sqe->msg_flags & (uint32_t)MSG_DONTWAIT);
 
     return wr_ep_result(send(sqe->fd, (const void *)(uintptr_t)sqe->addr,
@@ -63,9 +63,9 @@ int32_t wr_ep_send(const struct wr_ep_call *call)
 /* musl's sendmsg() refuses control data of more than 1024 bytes, which
  * descriptors can be; as with a ring, there are zeros where musl has padding.
  */
-int32_t wr_ep_sendmsg(const struct wr_ep_call *call)
+int32_t wr_ep_sendmsg(struct wr_ep_call *call)
 {
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
     wr_assert(sqe->msg_flags & (uint32_t)MSG_DONTWAIT);
 
     return wr_ep_result(
@@ -80,17 +80,17 @@ static int kind_socket_set_blocking(int fd, int flags, bool blocks)
     return fcntl(fd, F_SETFL, with) < 0 ? -errno : 0;
 }
 
-int32_t wr_ep_accept(const struct wr_ep_call *call)
+int32_t wr_ep_accept(struct wr_ep_call *call)
 {
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
     const bool multishot = (sqe->ioprio & IORING_ACCEPT_MULTISHOT) != 0;
 
-    wr_assert(call->op->watch);
+    wr_assert(call->watch);
     for (uint32_t i = 0; i < ACCEPTS_MAX; i++) {
         const int32_t res = wr_ep_unless_again(
             wr_ep_result(accept4(sqe->fd, NULL, NULL, (int)sqe->accept_flags)));
         if (res < 0 || !multishot ||
-            !wr_ep_ops_post(&call->ring->ops, call->op, res, 0)) {
+            !wr_ep_ops_post(&call->ring->ops, sqe, res)) {
             return res;
         }
     }
@@ -98,25 +98,25 @@ int32_t wr_ep_accept(const struct wr_ep_call *call)
 }
 
 /* A listener stays non-blocking: an accept has no flag for it. */
-int32_t wr_ep_begin_accept(const struct wr_ep_call *call)
+int32_t wr_ep_begin_accept(struct wr_ep_call *call)
 {
-    const int fd = call->op->sqe.fd;
+    const int fd = call->sqe->fd;
 
-    wr_assert(call->op->sqe.addr == 0);
+    wr_assert(call->sqe->addr == 0);
     const int flags = fcntl(fd, F_GETFL);
     wr_require(flags >= 0, -errno);
     if (!(flags & O_NONBLOCK)) {
         const int err = kind_socket_set_blocking(fd, flags, false);
         wr_require(err >= 0, err);
     }
-    call->op->events = POLLIN;
+    call->events = POLLIN;
     return wr_ep_accept(call);
 }
 
 /* The socket is non-blocking while connect() is called, and not afterwards. */
-int32_t wr_ep_begin_connect(const struct wr_ep_call *call)
+int32_t wr_ep_begin_connect(struct wr_ep_call *call)
 {
-    const struct io_uring_sqe *sqe = &call->op->sqe;
+    const struct io_uring_sqe *sqe = call->sqe;
     const int flags = fcntl(sqe->fd, F_GETFL);
     wr_require(flags >= 0, -errno);
     const bool blocks = !(flags & O_NONBLOCK);
@@ -130,17 +130,17 @@ int32_t wr_ep_begin_connect(const struct wr_ep_call *call)
     }
     err = blocks ? kind_socket_set_blocking(sqe->fd, flags, true) : 0;
     wr_assert(err == 0);
-    call->op->events = POLLOUT;
+    call->events = POLLOUT;
     return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;
 }
 
-int32_t wr_ep_connect(const struct wr_ep_call *call)
+int32_t wr_ep_connect(struct wr_ep_call *call)
 {
     int err = 0;
     socklen_t len = sizeof(err);
 
-    wr_assert(call->events != 0);
+    wr_assert(call->came != 0);
     const int ret =
-        wr_sys_getsockopt(call->op->sqe.fd, SOL_SOCKET, SO_ERROR, &err, &len);
+        wr_sys_getsockopt(call->sqe->fd, SOL_SOCKET, SO_ERROR, &err, &len);
     return ret < 0 ? ret : -err;
 }

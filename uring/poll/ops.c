@@ -2,7 +2,8 @@
  * Operations of the poll engine: memory, search by user_data, completions.
  *
  * The index is a table of chains that doubles when it is full; without memory
- * it stays as it is, and only gets slower.
+ * it stays as it is, and only gets slower. The queue of completions doubles
+ * before an entry begins, which waits for memory if there is none.
  */
 #include "ops.h"
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #define BUCKET_BITS_FIRST 6u
+#define ENDED_SIZE_FIRST  64u
 
 static struct wr_ep_op **ops_bucket(const struct wr_ep_ops *ops,
                                     uint64_t user_data)
@@ -39,48 +41,105 @@ static struct wr_ep_op **ops_new_buckets(const struct wr_ep_ops *ops,
     return buckets;
 }
 
+/* ---- the queue of completions ---- */
+
+static size_t ops_ended_bytes(uint32_t size)
+{
+    return size * sizeof(struct wr_cqe);
+}
+
+/* How many there may be when all operations have ended. */
+static uint64_t ops_ended_max(const struct wr_ep_ops *ops)
+{
+    return ops->ended_count + ops->slab.used_count;
+}
+
+/* False: no memory, and the queue is as it was. */
+static bool ops_resize_ended(struct wr_ep_ops *ops, uint32_t size)
+{
+    struct wr_cqe *ended = wr_alloc(ops->allocator, ops_ended_bytes(size));
+
+    wr_assert(ops_ended_max(ops) <= size);
+    if (!ended) {
+        return false;
+    }
+    for (uint32_t i = 0; i < ops->ended_count; i++) {
+        ended[i] = ops->ended[(ops->ended_head + i) & (ops->ended_size - 1)];
+    }
+    if (ops->ended) {
+        wr_free(ops->allocator, ops->ended, ops_ended_bytes(ops->ended_size));
+    }
+    ops->ended = ended;
+    ops->ended_size = size;
+    ops->ended_head = 0;
+    return true;
+}
+
+/* Room for @count completions besides those of the operations. */
+static inline bool ops_reserve_ended(struct wr_ep_ops *ops, uint32_t count)
+{
+    return WR_LIKELY(ops_ended_max(ops) + count <= ops->ended_size) ||
+           ops_resize_ended(ops, 2 * ops->ended_size);
+}
+
+static inline void ops_push(struct wr_ep_ops *ops,
+                            const struct io_uring_sqe *sqe, int32_t res,
+                            uint32_t flags)
+{
+    const uint32_t tail = ops->ended_head + ops->ended_count;
+
+    wr_assert(ops->ended_count < ops->ended_size);
+    ops->ended[tail & (ops->ended_size - 1)] = (struct wr_cqe){
+        .user_data = sqe->user_data, .res = res, .flags = flags};
+    ops->ended_count++;
+}
+
+/* ---- opening and closing ---- */
+
 int wr_ep_ops_init(struct wr_ep_ops *ops,
                    const struct weir_allocator *allocator)
 {
     memset(ops, 0, sizeof(*ops));
     ops->allocator = allocator;
     wr_slab_init(&ops->slab, allocator, sizeof(struct wr_ep_op));
-    wr_list_init(&ops->ended);
     ops->buckets = ops_new_buckets(ops, BUCKET_BITS_FIRST);
     if (!ops->buckets) {
         return -ENOMEM;
     }
     ops->bucket_bits = BUCKET_BITS_FIRST;
+    if (!ops_resize_ended(ops, ENDED_SIZE_FIRST)) {
+        wr_free(allocator, ops->buckets, ops_bucket_bytes(BUCKET_BITS_FIRST));
+        return -ENOMEM;
+    }
     return 0;
 }
 
 void wr_ep_ops_fini(struct wr_ep_ops *ops)
 {
-    struct wr_list *link;
-
     wr_assert(ops->waiting_count == 0);
-    while ((link = wr_list_pop_front(&ops->ended))) {
-        wr_slab_give(&ops->slab, wr_container_of(link, struct wr_ep_op, link));
-    }
     wr_slab_fini(&ops->slab);
-    if (ops->buckets) {
-        wr_free(ops->allocator, ops->buckets,
-                ops_bucket_bytes(ops->bucket_bits));
-    }
+    wr_free(ops->allocator, ops->ended, ops_ended_bytes(ops->ended_size));
+    wr_free(ops->allocator, ops->buckets, ops_bucket_bytes(ops->bucket_bits));
 }
+
+/* ---- operations ---- */
 
 void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state)
 {
     static const uint32_t allowed[WR_EP_STATES] = {
-        [WR_EP_NEW] = 1u << WR_EP_PARKED | 1u << WR_EP_TIMED |
-                      1u << WR_EP_WORKING | 1u << WR_EP_ENDED,
-        [WR_EP_PARKED] = 1u << WR_EP_WORKING | 1u << WR_EP_ENDED,
-        [WR_EP_TIMED] = 1u << WR_EP_ENDED,
-        [WR_EP_WORKING] = 1u << WR_EP_PARKED | 1u << WR_EP_ENDED,
+        [WR_EP_NEW] =
+            1u << WR_EP_PARKED | 1u << WR_EP_TIMED | 1u << WR_EP_WORKING,
+        [WR_EP_PARKED] = 1u << WR_EP_WORKING,
+        [WR_EP_WORKING] = 1u << WR_EP_PARKED,
     };
 
     wr_assert(allowed[op->state] >> state & 1u);
     op->state = state;
+}
+
+bool wr_ep_ops_grow(struct wr_ep_ops *ops)
+{
+    return wr_slab_reserve(&ops->slab, 1) && ops_reserve_ended(ops, 1);
 }
 
 struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
@@ -88,15 +147,13 @@ struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
 {
     struct wr_ep_op *op = wr_slab_take_raw(&ops->slab);
 
-    if (op) {
-        wr_list_init(&op->link);
-        op->sqe = *sqe;
-        op->state = WR_EP_NEW;
-        op->is_begun = false;
-        op->events = 0;
-        op->told = 0;
-        op->flags = 0;
-    }
+    wr_assert(op);
+    wr_assert(ops_ended_max(ops) <= ops->ended_size);
+    wr_list_init(&op->link);
+    op->sqe = *sqe;
+    op->state = WR_EP_NEW;
+    op->is_begun = false;
+    op->told = 0;
     return op;
 }
 
@@ -127,7 +184,7 @@ static void ops_resize(struct wr_ep_ops *ops, uint32_t bits)
 void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
                     enum wr_ep_state state)
 {
-    wr_assert(state != WR_EP_ENDED);
+    wr_assert(state != WR_EP_NEW);
     const bool is_new = op->state == WR_EP_NEW;
     wr_ep_op_set_state(op, state);
     if (!is_new) {
@@ -142,10 +199,17 @@ void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
     }
 }
 
+static size_t ops_table_bytes(const struct wr_ep_ops *ops)
+{
+    return ops_bucket_bytes(ops->bucket_bits) +
+           ops_ended_bytes(ops->ended_size);
+}
+
 uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
 {
-    const size_t old_bytes = ops_bucket_bytes(ops->bucket_bits);
+    const size_t old_bytes = ops_table_bytes(ops);
     uint32_t bits = BUCKET_BITS_FIRST;
+    uint32_t size = ENDED_SIZE_FIRST;
 
     while (ops->waiting_count >> bits > 0) {
         bits++;
@@ -153,9 +217,14 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
     if (bits < ops->bucket_bits) {
         ops_resize(ops, bits);
     }
-    wr_assert(ops_bucket_bytes(ops->bucket_bits) <= old_bytes);
-    return wr_slab_trim(&ops->slab) + old_bytes -
-           ops_bucket_bytes(ops->bucket_bits);
+    while (size < ops_ended_max(ops)) {
+        size *= 2;
+    }
+    if (size < ops->ended_size) {
+        wr_ignore(!ops_resize_ended(ops, size)); /* it stays as it is */
+    }
+    wr_assert(ops_table_bytes(ops) <= old_bytes);
+    return wr_slab_trim(&ops->slab) + old_bytes - ops_table_bytes(ops);
 }
 
 struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops, uint64_t user_data)
@@ -165,7 +234,7 @@ struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops, uint64_t user_data)
     while (op && op->sqe.user_data != user_data) {
         op = op->same_hash;
     }
-    wr_assert(!op || op->state != WR_EP_ENDED);
+    wr_assert(!op || op->state != WR_EP_NEW);
     return op;
 }
 
@@ -182,52 +251,47 @@ static void ops_unindex(struct wr_ep_ops *ops, struct wr_ep_op *op)
     ops->waiting_count--;
 }
 
+void wr_ep_ops_complete(struct wr_ep_ops *ops, const struct io_uring_sqe *sqe,
+                        int32_t res, uint32_t flags)
+{
+    wr_assert(ops_ended_max(ops) < ops->ended_size);
+    if (res < 0 || !(sqe->flags & IOSQE_CQE_SKIP_SUCCESS)) {
+        ops_push(ops, sqe, res, flags);
+    }
+}
+
 void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
                    uint32_t flags)
 {
     wr_assert(!wr_list_is_linked(&op->link));
-    if (op->state != WR_EP_NEW) {
-        ops_unindex(ops, op);
+    wr_assert(op->state != WR_EP_NEW);
+    ops_unindex(ops, op);
+    if (res < 0 || !(op->sqe.flags & IOSQE_CQE_SKIP_SUCCESS)) {
+        ops_push(ops, &op->sqe, res, flags);
     }
-    wr_ep_op_set_state(op, WR_EP_ENDED);
-    if (res >= 0 && op->sqe.flags & IOSQE_CQE_SKIP_SUCCESS) {
-        wr_slab_give(&ops->slab, op);
-        return;
-    }
-    op->res = res;
-    op->flags = flags;
-    wr_list_push_back(&ops->ended, &op->link);
-    ops->ended_count++;
+    wr_slab_give(&ops->slab, op);
 }
 
-bool wr_ep_ops_post(struct wr_ep_ops *ops, const struct wr_ep_op *op,
-                    int32_t res, uint32_t flags)
+bool wr_ep_ops_post(struct wr_ep_ops *ops, const struct io_uring_sqe *sqe,
+                    int32_t res)
 {
-    struct wr_ep_op *shot = wr_ep_ops_new(ops, &op->sqe);
-
-    wr_assert(op->state == WR_EP_NEW || op->state == WR_EP_PARKED);
-    if (!shot) {
+    if (!ops_reserve_ended(ops, 2)) { /* the other one is the last of @sqe */
         return false;
     }
-    wr_ep_ops_end(ops, shot, res, flags | IORING_CQE_F_MORE);
+    ops_push(ops, sqe, res, IORING_CQE_F_MORE);
     return true;
 }
 
 uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret, uint32_t max)
 {
-    uint32_t count = 0;
+    const uint32_t count = ops->ended_count < max ? ops->ended_count : max;
 
-    while (count < max && ops->ended_count > 0) {
-        struct wr_list *link = wr_list_pop_front(&ops->ended);
-        wr_assert(link);
-        struct wr_ep_op *op = wr_container_of(link, struct wr_ep_op, link);
-        ret[count++] = (struct wr_cqe){
-            .user_data = op->sqe.user_data,
-            .res = op->res,
-            .flags = op->flags,
-        };
-        ops->ended_count--;
-        wr_slab_give(&ops->slab, op);
+    for (uint32_t i = 0; i < count; i++) {
+        ret[i] = ops->ended[(ops->ended_head + i) & (ops->ended_size - 1)];
     }
+    ops->ended_count -= count;
+    /* An empty queue begins anew, in memory that is in the cache. */
+    ops->ended_head = ops->ended_count > 0 ? ops->ended_head + count : 0;
+    wr_assert(ops_ended_max(ops) <= ops->ended_size);
     return count;
 }

@@ -1,13 +1,13 @@
 /*
  * Submitted entries of the poll engine, and its queue of completions.
  *
- *     new --> waiting (for a descriptor, a time or a worker) --> ended --> free
- *      '------------------------------------------------------'
+ *     entry --waits for a descriptor, a time or a worker--> operation
+ *       '------------------> completion <---------------------'
  *
- * An entry becomes an operation, which keeps a copy of it. The operation itself
- * is what waits in the queue of completions when it has ended, so that queue
- * needs no memory of its own and cannot overflow. Operations that wait are
- * found by their user_data, for cancel requests.
+ * An entry that can be carried out at once becomes a completion, another one an
+ * operation, which keeps a copy of it. The queue of completions has room for
+ * all that operations will have, so it cannot overflow. Operations are found by
+ * their user_data, for cancel requests.
  */
 #ifndef WEIR_URING_POLL_OPS_H
 #define WEIR_URING_POLL_OPS_H
@@ -22,22 +22,20 @@ enum wr_ep_state {
     WR_EP_PARKED,  /* waits for a descriptor */
     WR_EP_TIMED,   /* waits for its time */
     WR_EP_WORKING, /* with the workers */
-    WR_EP_ENDED,   /* in the queue of completions */
     WR_EP_STATES,
 };
 
 struct wr_ep_watch;
 
 struct wr_ep_op {
-    struct wr_list link;        /* in the list of its state */
-    struct wr_ep_op *same_hash; /* while it waits */
+    struct wr_list link; /* in the list of its state */
+    struct wr_ep_op *same_hash;
     struct io_uring_sqe sqe;
     struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
     uint64_t due_ns;           /* TIMED */
     uint32_t events; /* PARKED: any of these, an error or a hang-up wakes it */
     uint32_t told;   /* multishot poll: the events of its last completion */
-    int32_t res;     /* ENDED, or set by a worker */
-    uint32_t flags;  /* ENDED */
+    int32_t res;     /* set by a worker */
     enum wr_ep_state state : 8;
     /* Under the workers' mutex, while it is WORKING: a thread has it, and was
      * asked to end it. */
@@ -50,28 +48,43 @@ _Static_assert(sizeof(struct wr_ep_op) <= 128, "two lines of the cache");
 struct wr_ep_ops {
     struct wr_slab slab;
     const struct weir_allocator *allocator;
-    struct wr_list ended; /* the oldest first */
+    struct wr_cqe *ended; /* completions, the oldest at ended_head */
+    uint32_t ended_size;  /* a power of two */
+    uint32_t ended_head;
     uint32_t ended_count;
-    uint32_t waiting_count;
+    uint32_t waiting_count; /* operations in the buckets */
     uint32_t bucket_bits;
-    struct wr_ep_op **buckets; /* those that wait, by user_data */
+    struct wr_ep_op **buckets; /* operations by user_data */
 };
 
 /* 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
                                  const struct weir_allocator *allocator);
-/* Frees everything; all other operations have been ended. */
+/* Frees everything; all operations have ended. */
 void wr_ep_ops_fini(struct wr_ep_ops *ops);
 
-/* Frees what ended operations have left; returns the bytes. */
+/* Frees what operations and completions have left; returns the bytes. */
 uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops);
 
 /* The only writer of an operation's state. */
 void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state);
 
-/* NULL: no memory. */
-WEIR_MUST_USE struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
-                                             const struct io_uring_sqe *sqe);
+/* The part of wr_ep_ops_reserve() that allocates. */
+WEIR_MUST_USE bool wr_ep_ops_grow(struct wr_ep_ops *ops);
+
+/* Makes room for one operation and its completion. False: no memory. */
+WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
+{
+    const bool has_room =
+        ops->slab.free_list &&
+        ops->ended_count + ops->slab.used_count < ops->ended_size;
+
+    return WR_LIKELY(has_room) || wr_ep_ops_grow(ops);
+}
+
+/* An operation, for which there is room. */
+struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
+                               const struct io_uring_sqe *sqe);
 
 /* The operation waits from now on, in this state; it can be found. */
 void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
@@ -81,15 +94,18 @@ void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
 struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops,
                                 uint64_t user_data);
 
-/* Ends an operation, which is in no list: it is a completion now, or freed if
- * its entry wants none. */
+/* The completion of an entry, for which there is room; none if the entry wants
+ * none. */
+void wr_ep_ops_complete(struct wr_ep_ops *ops, const struct io_uring_sqe *sqe,
+                        int32_t res, uint32_t flags);
+
+/* Ends and frees an operation, which is in no list. */
 void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
                    uint32_t flags);
 
-/* A completion of a multishot operation that goes on. False: no memory. */
+/* A completion of a multishot entry that goes on. False: no memory. */
 WEIR_MUST_USE bool wr_ep_ops_post(struct wr_ep_ops *ops,
-                                  const struct wr_ep_op *op, int32_t res,
-                                  uint32_t flags);
+                                  const struct io_uring_sqe *sqe, int32_t res);
 
 /* Moves up to @max completions out. */
 WEIR_MUST_USE uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret,

@@ -36,7 +36,7 @@ struct wr_ep_ring {
 
 /* Begins an entry. False: no memory; nothing was done. */
 WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
-                               const struct io_uring_sqe *sqe);
+                               struct io_uring_sqe *sqe);
 
 /* An event has come for a watch. False: its receive waits until the loop has
  * seen those before it, because the provided buffers are used up, or because
