@@ -78,30 +78,16 @@ static bool interest_add_chunk(struct wr_ep_interest *interest, uint32_t index)
     return true;
 }
 
-struct wr_ep_watch *wr_ep_watch_find(const struct wr_ep_interest *interest,
-                                     int fd)
+struct wr_ep_watch *wr_ep_watch_add(struct wr_ep_interest *interest, int fd)
 {
     const uint32_t index = (uint32_t)fd / WR_EP_CHUNK_WATCHES;
 
-    wr_assert(fd >= 0);
-    if (index >= interest->chunk_count || !interest->chunks[index]) {
-        return NULL;
-    }
-    return &interest->chunks[index][(uint32_t)fd % WR_EP_CHUNK_WATCHES];
-}
-
-struct wr_ep_watch *wr_ep_watch_get(struct wr_ep_interest *interest, int fd)
-{
-    const uint32_t index = (uint32_t)fd / WR_EP_CHUNK_WATCHES;
-
-    wr_assert(fd >= 0);
+    wr_assert(!wr_ep_watch_find(interest, fd));
     if (index >= interest->chunk_count && !interest_grow(interest, index)) {
         return NULL;
     }
-    if (!interest->chunks[index] && !interest_add_chunk(interest, index)) {
-        return NULL;
-    }
-    return &interest->chunks[index][(uint32_t)fd % WR_EP_CHUNK_WATCHES];
+    return interest_add_chunk(interest, index) ? wr_ep_watch_find(interest, fd)
+                                               : NULL;
 }
 
 static void interest_mark(struct wr_ep_interest *interest,
@@ -113,11 +99,30 @@ static void interest_mark(struct wr_ep_interest *interest,
     }
 }
 
+/* True if the set tells all that the only operation of a watch waits for, so
+ * that interest_update() would change nothing. */
+static bool interest_has_all(const struct wr_ep_watch *watch,
+                             const struct wr_ep_op *op)
+{
+    const uint32_t missing = op->events & ~watch->registered;
+
+    wr_debug_assert(op->told == 0);
+    return watch->is_own && missing == 0 &&
+           !(watch->registered & (uint32_t)EPOLLET) &&
+           watch->vain_count < VAIN_MAX && !watch->is_overheard;
+}
+
 void wr_ep_watch_park(struct wr_ep_interest *interest,
                       struct wr_ep_watch *watch, struct wr_ep_op *op)
 {
+    const bool is_only = wr_list_is_empty(&watch->ops);
+
     wr_assert(op->state == WR_EP_PARKED);
     wr_list_push_back(&watch->ops, &op->link);
+    if (is_only && interest_has_all(watch, op)) {
+        wr_list_remove(&watch->changed);
+        return;
+    }
     watch->is_fresh = true;
     interest_mark(interest, watch);
 }

@@ -54,12 +54,31 @@ WEIR_MUST_USE int wr_ep_interest_open(struct wr_ep_interest *interest,
                                       int own_fd);
 void wr_ep_interest_close(struct wr_ep_interest *interest);
 
-/* The watch of a descriptor; NULL: no memory. It stays at its place. */
+/* The watch of a descriptor, at its place for good; NULL: it was never watched.
+ */
+static inline struct wr_ep_watch *
+wr_ep_watch_find(const struct wr_ep_interest *interest, int fd)
+{
+    const uint32_t index = (uint32_t)fd / WR_EP_CHUNK_WATCHES;
+
+    wr_assert(fd >= 0);
+    if (index >= interest->chunk_count || !interest->chunks[index]) {
+        return NULL;
+    }
+    return &interest->chunks[index][(uint32_t)fd % WR_EP_CHUNK_WATCHES];
+}
+
+/* Makes one where there is none. NULL: no memory. */
 WEIR_MUST_USE struct wr_ep_watch *
-wr_ep_watch_get(struct wr_ep_interest *interest, int fd);
-/* NULL: it was never watched. */
-struct wr_ep_watch *wr_ep_watch_find(const struct wr_ep_interest *interest,
-                                     int fd);
+wr_ep_watch_add(struct wr_ep_interest *interest, int fd);
+
+static inline struct wr_ep_watch *
+wr_ep_watch_get(struct wr_ep_interest *interest, int fd)
+{
+    struct wr_ep_watch *watch = wr_ep_watch_find(interest, fd);
+
+    return WR_LIKELY(watch) ? watch : wr_ep_watch_add(interest, fd);
+}
 
 /* Descriptors below this number may have a watch. */
 static inline uint32_t wr_ep_interest_fds(const struct wr_ep_interest *interest)
