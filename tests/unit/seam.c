@@ -254,6 +254,32 @@ UNIT(seam, a_cancelled_receive_takes_nothing)
     expect_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 0, "nor a buffer");
 }
 
+/* Operations that wait for one descriptor, another one and a time. */
+UNIT(seam, a_cancel_ends_the_operation_that_it_names)
+{
+    enum { WAITS = 5 };
+    const struct wr_time long_wait = {.seconds = 3600};
+    struct wr_op waits[WAITS];
+    for (int i = 0; i < WAITS; i++) {
+        wr_op_init(&waits[i], note);
+    }
+    wr_prep_timeout(uring, &waits[3], &long_wait);
+    for (int i = 0; i < 3; i++) {
+        wr_prep_poll(uring, &waits[i], ends[0], POLLIN, i == 2);
+    }
+    wr_prep_poll(uring, &waits[4], ends[1], POLLIN, false);
+    turn(0);
+
+    static const int order[WAITS] = {1, 3, 0, 4, 2};
+    for (int i = 0; i < WAITS; i++) {
+        wr_op_cancel(uring, &waits[order[i]]);
+        turn(WEIR_SECONDS(60));
+        expect_eq(result_count, 1, "%d", i);
+        cr_assert(results[0].op == &waits[order[i]], "%d", i);
+        expect_eq(results[0].res, -ECANCELED);
+    }
+}
+
 UNIT(seam, a_cancel_that_comes_too_late_changes_nothing)
 {
     provide(BUF_COUNT);
