@@ -422,64 +422,6 @@ def test_a_status_is_judged_before_its_body():
                f"{server.url}/large")
 
 
-@contextlib.contextmanager
-def echoing(spoil=0):
-    """Bodies come back as they came, in chunks where they came so; every
-    spoil-th one with another last byte."""
-    count = 0
-
-    def serve(connection, _number):
-        nonlocal count
-        file = connection.makefile("rb")
-        while head := b"".join(iter(file.readline, b"\r\n")):
-            body = b""
-            if b"chunked" in head:
-                while size := int(file.readline(), 16):
-                    body += file.read(size)
-                    file.readline()
-                file.readline()
-            elif length := re.search(rb"Content-Length: (\d+)", head):
-                body = file.read(int(length[1]))
-            count += 1
-            if spoil and count % spoil == 0:
-                body = body[:-1] + b"!"
-            connection.sendall(FRAMINGS[b"chunked" in head](body))
-
-    with Server(serve) as server:
-        yield f"http://127.0.0.1:{server.port}/"
-
-
-def test_bodies_that_come_back_are_compared_with_their_requests():
-    with echoing() as url, tempfile.NamedTemporaryFile() as file:
-        file.write(os.urandom(70_000))
-        file.flush()
-        for body in ("fixed", "", f"@{file.name}", '{"id": {seq}, "c": {conn}}',
-                     "{re:[a-z]{1,9}}", "{letters:40000}"):
-            for flags in ((), ("--chunked",), ("-H", "X: {seq}"),
-                          ("--requests-per-conn", "3:9")):
-                result = judged("-c", "3", "-p", "4", "-n", "60", *flags, "-b",
-                                body, "--expect", "echo", url)
-                equal(result["requests"]["ok"], 60, f"ok of {body} {flags}")
-        with tempfile.NamedTemporaryFile("w") as lines:
-            lines.write("/none\nPOST /fixed x\n3 POST /made {seq}-{re:a*}\n")
-            lines.flush()
-            result = judged("-c", "3", "-p", "4", "-n", "400", "--mix",
-                            lines.name, "--expect", "echo", url)
-            equal(result["requests"]["ok"], 400, "ok of a mix")
-
-
-def test_a_body_that_does_not_come_back_is_a_failure():
-    for body in ("fixed", "{letters:9}", "{seq}."):
-        with echoing(spoil=5) as url:
-            result = judged("-c", "1", "-p", "3", "-n", "50", "--max-errors",
-                            "10", "-b", body, "--expect", "echo", url)
-        equal((result["requests"]["ok"], result["requests"]["failed"]),
-              (40, 10), "ok and failed")
-        equal(result["errors"][0]["code"], "ANSWER", "code")
-        matches(result["errors"][0]["first"],
-                r"byte \d+ of the body is wrong; it begins with '.*!'")
-
-
 def test_an_answer_that_is_not_understood_shows_its_first_bytes():
     refused(b"SSH-2.0-OpenSSH_9.2\r\n", "HTTP_STATUS_LINE",
             r"begins with 'SSH-2\.0-OpenSSH_9\.2\\r\\n'")
