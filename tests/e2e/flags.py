@@ -211,6 +211,10 @@ BAD_RUN = (
     (["--ca", "", TLS], r"--ca: it is empty"),
     (["--ciphers", "", TLS], r"--ciphers: it is empty"),
     (["--ciphers", "x", TARGET], r"--ciphers: no target has TLS"),
+    (["--groups", "", TLS], r"--groups: it is empty"),
+    (["--groups", "x", TARGET], r"--groups: no target has TLS"),
+    (["--groups", "X25519:p256", TLS],
+     r"\"p256\" is none of X25519:P-256:P-384.*\(WEIR_ETLSGROUPS\)"),
     (["--ciphers", "AES128-SHA", TLS],
      r"\"AES128-SHA\" is none of .*:TLS_ECDHE_RSA_.*\(WEIR_ETLSCIPHERS\)"),
     (["--tls-min", "1.1", TLS], r"--tls-min: '1\.1' is not 1\.2 or 1\.3"),
@@ -279,6 +283,9 @@ BAD_SERVE = (
     (["--cert", "x", "--crl", "y", TLS], r"--crl: --ca must say"),
     (["--client-auth", "no", TLS], r"'no' is not optional or required"),
     (["--tickets", "yes", TLS], r"--tickets: 'yes' is not on or off"),
+    (["--groups", "P-384", TARGET], r"--groups: no target has TLS"),
+    (["--groups", "P-384", "--cert", "x", TLS],
+     r"TLS: groups: .*TLS 1\.3.*\(WEIR_ETLSGROUPS\)"),
     (["--sni", "x", TLS], r"unknown flag --sni"),
 )
 

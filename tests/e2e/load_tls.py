@@ -14,7 +14,9 @@ import tempfile
 
 from harness import (SERVE_FLAGS, WEIR_LOAD, Program, Service, equal, load,
                      load_json, matches, one_line, read_line, run)
-from servers import Refusing, Server, drain, echo, read_exactly, reset
+from servers import (Refusing, Server, drain, echo, free_port, read_exactly,
+                     reset)
+from tls_ends import wait_for_port
 
 OK, NOTHING, ERRORS = 0, 3, 4
 
@@ -168,6 +170,23 @@ def test_a_group_is_chosen_by_either_end():
             status, out, err = program.finish()
         equal((status, out), (2, ""), f"the outcome of {word}")
         one_line(err, rf"TLS: groups: .*{pattern}.*\(WEIR_ETLSGROUPS\)")
+
+
+def test_a_stranger_with_one_group_is_reached_with_it():
+    port = free_port()
+    page = ("-c", "1", "-n", "10", "--expect", "200", *TRUST,
+            f"https://127.0.0.1:{port}/")
+    with Program("openssl", "s_server", "-accept", f"127.0.0.1:{port}",
+                 "-cert", path("rsa.pem"), "-key", path("rsa.key"), "-www",
+                 "-quiet", "-groups", "P-384",
+                 stdin=subprocess.DEVNULL) as server:
+        wait_for_port(port, server)
+        for flags in ((), ("--tls-max", "1.2"), ("--groups", "X25519:P-384"),
+                      ("--groups", "P-384")):
+            result, err = loaded(*flags, *page)
+            equal((result["requests"]["ok"], err), (10, ""), f"with {flags}")
+        fails("--groups", "X25519:P-256", page[-1], *TRUST, phase="tls",
+              code="WEIR_ETLSALERT", says="handshake_failure")
 
 
 def test_bulk_of_each_size():
