@@ -278,6 +278,19 @@ def test_ab_ends_when_a_run_fails():
         one_line(tool("ab", *args, status=USAGE).err, ".")
 
 
+def test_ab_forces_its_runs():
+    flags = ("-n", "10", "-w", "0", "--server-cpu",
+             str(min(os.sched_getaffinity(0))))
+    with Serve() as server:
+        ab = (WEIR_LOAD, "ab", "--runs", "6", *flags, server.url, server.url)
+        outcome = command(*ab)
+        equal((outcome.status, outcome.out), (USAGE, ""), "without --force")
+        matches(outcome.err, r"--server-cpu: CPU \d+ is one of the client's")
+        outcome = command(*ab, "--force")
+        equal(outcome.status in (OK, SLO, INVALID), True, outcome.err)
+        matches(outcome.out, r"^Verdict .* pairs of runs")
+
+
 def test_ab_shows_what_there_is_when_it_is_interrupted():
     with Serve() as server:
         with tempfile.TemporaryDirectory() as folder, \

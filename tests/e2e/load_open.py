@@ -6,10 +6,11 @@ other things makes answers later than they are, so the comparison with it is
 made until a run agrees, for a minute; all else is exact.
 """
 
+import os
 import time
 
-from harness import (WEIR_LOAD, Serve, Service, Skip, equal, load_json,
-                     matches, read_line, run)
+from harness import (WEIR_LOAD, Serve, Service, Skip, equal, fails, load,
+                     load_json, matches, read_line, run)
 
 MS = 10 ** 6
 OK, ERRORS, INVALID = 0, 4, 5
@@ -160,13 +161,42 @@ def test_threads_lose_nothing():
 
 
 def test_a_thread_is_bound_where_it_is_told():
-    import os
     cpu = min(os.sched_getaffinity(0))
     with Serve() as server:
         _, result = paced("-c", "2", "-t", "2", "--cpu", str(cpu), "-n", "100",
                           server.url, statuses=(OK,))
     equal([part["cpu"] for part in result["client"]["threads"]], [cpu, cpu],
           "CPUs")
+    env = result["env"]
+    equal((env["client_cpus"], env["server_cpus"]), ([cpu], None), "CPUs")
+
+
+def test_a_client_on_the_servers_cpus_is_refused_or_told():
+    mine = min(os.sched_getaffinity(0))
+    other = 1 + max(os.sched_getaffinity(0))
+    forced = ("--server-cpu", f"{other},{mine}", "--force")
+    with Serve() as server:
+        end = ("-c", "1", "-n", "10", server.url)
+        for flags in (("--cpu", str(mine)), ()):
+            outcome = load("--server-cpu", f"{other},{mine}", *flags, *end)
+            fails(outcome, rf"^weir-load: --server-cpu: CPU {mine} is one of "
+                           r"the client's.*; --force goes on$", 2)
+        outcome, result = load_json(*forced, *end)
+        equal((outcome.status, result["env"]["server_cpus"]), (OK, [other, mine]),
+              "the outcome with --force")
+        equal(result["env"]["client_cpus"], sorted(os.sched_getaffinity(0)),
+              "CPUs of the client")
+        equal(result["warnings"],
+              ["client and server shared CPUs, as --force allows"], "warnings")
+        text = load("--server-cpu", f"{other}-{other + 2}", "--cpu",
+                    f"{mine},{mine}", *end)
+        equal((text.status, text.err), (OK, ""), "the outcome with others")
+        matches(text.out, rf"^Client and server share this machine: CPUs {mine},"
+                          rf"{mine} of the client, {other}-{other + 2} of the "
+                          r"server\.$")
+        plan = load("--dry-run", "--server-cpu", str(other), "--cpu", str(mine),
+                    *end)
+        matches(plan.out, rf"^CPUs +{mine} of the client, {other} of the server$")
 
 
 # ---- the pace of a closed loop ----

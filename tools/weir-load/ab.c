@@ -36,7 +36,7 @@ static const char help[] =
     "or\n"
     "                        cpu-rate, the rate for a second of client CPU "
     "(p50)\n"
-    "      --force           go on after runs that failed\n"
+    "      --force           go on after runs that failed; runs have it, too\n"
     "      --save DIR        write each run's result into this directory\n"
     "      --json[=FILE]     the comparison as JSON\n"
     "      --seed N          of the order of each pair (random)\n"
@@ -104,6 +104,9 @@ static bool prepare(struct ab *self)
     }
     if (!words_has_flag(words, "warmup", 'w') &&
         (!words_append(words, "-w") || !words_append(words, "200ms"))) {
+        return false;
+    }
+    if (self->options.force && !words_append(words, "--force")) {
         return false;
     }
     return words_append(words, self->targets[0]);

@@ -39,17 +39,30 @@ static json_t *lines_part(const char *text)
     return lines;
 }
 
+/* null: --server-cpu was not given. */
+static json_t *cpus_part(const struct cpus *cpus)
+{
+    json_t *list = cpus->count > 0 ? json_array() : json_null();
+
+    for (size_t i = 0; i < cpus->count; i++) {
+        json_array_append_new(list, json_integer(cpus->list[i]));
+    }
+    return list;
+}
+
 static json_t *env_part(const struct result *result)
 {
     const struct host *host = &result->host;
 
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:o}", "weir",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:b, s:o}", "weir",
         weir_version(), "host", host->name, "kernel", host->kernel, "machine",
         host->machine, "cpu_model", host->cpu_model, "governor", host->governor,
         "cpus", (json_int_t)host->cpu_count, "cpus_allowed",
-        (json_int_t)host->cpus_allowed, "same_machine", result->same_machine,
-        "io_uring", lines_part(result->features));
+        (json_int_t)host->cpus_allowed, "client_cpus",
+        cpus_part(&result->options->client_cpus), "server_cpus",
+        cpus_part(&result->options->server_cpus), "same_machine",
+        result->same_machine, "io_uring", lines_part(result->features));
 }
 
 static json_t *ledger_part(const struct ledger *ledger, uint64_t in_flight)

@@ -7,6 +7,7 @@
 #ifndef WEIR_LOAD_OPTIONS_H
 #define WEIR_LOAD_OPTIONS_H
 
+#include "cpus.h"
 #include "http_request.h"
 #include "mix.h"
 #include "schedule.h"
@@ -25,7 +26,6 @@
 #include <stdint.h>
 
 #define OPTIONS_TARGETS_MAX TURNS_TARGETS_MAX
-#define OPTIONS_CPUS_MAX    256
 #define OPTIONS_THREADS_MAX 256
 #define OPTIONS_LOCALS_MAX  256
 #define OPTIONS_LABELS_MAX  32
@@ -97,8 +97,14 @@ struct run_options {
     uint64_t start_at_ns;
     uint64_t thread_count;
     /* CPUs that the threads are bound to, in turn; none: they are not bound. */
-    int cpus[OPTIONS_CPUS_MAX];
-    size_t cpu_count;
+    struct cpus cpus;
+    /* Those of this machine that the server has; none: it was not said. */
+    struct cpus server_cpus;
+    /* CPUs that the threads may run on. */
+    struct cpus client_cpus;
+    /* Some are the server's, too, which --force allows. */
+    bool shares_cpus;
+    bool is_forced;
     uint64_t conn_count;
     uint64_t depth;
     /* Of requests; and of answers in mode rr, in others all zero. */

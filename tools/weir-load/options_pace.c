@@ -12,7 +12,6 @@
 #include "tools/common/units.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +30,8 @@ enum {
     FLAG_THINK,
     FLAG_START_AT,
     FLAG_CPU,
+    FLAG_SERVER_CPU,
+    FLAG_FORCE,
 };
 
 static const struct option long_flags[] = {
@@ -46,6 +47,8 @@ static const struct option long_flags[] = {
     {"start-at", required_argument, NULL, FLAG_START_AT},
     {"threads", required_argument, NULL, 't'},
     {"cpu", required_argument, NULL, FLAG_CPU},
+    {"server-cpu", required_argument, NULL, FLAG_SERVER_CPU},
+    {"force", no_argument, NULL, FLAG_FORCE},
     {NULL, 0, NULL, 0},
 };
 
@@ -68,7 +71,12 @@ static const char help[] =
     "      --start-at TIME      when sending begins: seconds since 1970, or\n"
     "                           2026-01-31T12:00:00Z\n"
     "  -t, --threads N          each has a part of the connections (1)\n"
-    "      --cpu LIST           CPUs that threads are bound to, as 2-3,6\n";
+    "      --cpu LIST           CPUs that threads are bound to, as 2-3,6\n"
+    "      --server-cpu LIST    CPUs of this machine that the server has: "
+    "those "
+    "of\n"
+    "                           the client must be others\n"
+    "      --force              go on although they are not\n";
 
 static bool read_rate(const char *flag, const char *value, double *ret)
 {
@@ -126,39 +134,30 @@ static bool read_start(const char *value, uint64_t *ret_ns)
     return true;
 }
 
-/* "2", "2-3" or "0,2-3". */
-static bool read_cpus(const char *value, struct run_options *options)
+/* Has the client no CPU of the server's, or may it? */
+static bool settle_cpus(struct run_options *options)
 {
-    const char *at = value;
+    struct cpus *client = &options->client_cpus;
 
-    options->cpu_count = 0;
-    for (;;) {
-        char *end = NULL;
-        long first = strtol(at, &end, 10);
-        long last = first;
-        if (end == at || first < 0) {
-            break;
-        }
-        if (*end == '-') {
-            at = end + 1;
-            last = strtol(at, &end, 10);
-        }
-        if (end == at || last < first || last >= CPU_SETSIZE) {
-            break;
-        }
-        for (; first <= last && options->cpu_count < OPTIONS_CPUS_MAX;
-             first++) {
-            options->cpus[options->cpu_count++] = (int)first;
-        }
-        if (*end == '\0') {
-            return true;
-        }
-        if (*end != ',') {
-            break;
-        }
-        at = end + 1;
+    *client = options->cpus;
+    if (client->count == 0) {
+        cpus_of_process(client);
     }
-    return options_refuse("--cpu", value, "a list of CPUs such as 0,2-3");
+    const int shared = cpus_find_common(client, &options->server_cpus);
+    options->shares_cpus = shared >= 0;
+    if (!options->shares_cpus || options->is_forced) {
+        return true;
+    }
+    say("--server-cpu: CPU %d is one of the client's%s; --force goes on",
+        shared,
+        options->cpus.count > 0 ? "" : ", which --cpu can bind to others");
+    return false;
+}
+
+static bool read_cpus(const char *flag, const char *value, struct cpus *ret)
+{
+    return cpus_parse(value, ret) ||
+           options_refuse(flag, value, "a list of CPUs such as 0,2-3");
 }
 
 static bool read_system(int flag, const char *value,
@@ -169,7 +168,12 @@ static bool read_system(int flag, const char *value,
         return options_read_count("-t", value, OPTIONS_THREADS_MAX,
                                   &options->thread_count);
     case FLAG_CPU:
-        return read_cpus(value, options);
+        return read_cpus("--cpu", value, &options->cpus);
+    case FLAG_SERVER_CPU:
+        return read_cpus("--server-cpu", value, &options->server_cpus);
+    case FLAG_FORCE:
+        options->is_forced = true;
+        return true;
     case FLAG_START_AT:
         return read_start(value, &options->start_at_ns);
     case FLAG_CONN_RATE:
@@ -258,6 +262,9 @@ static bool settle(struct run_options *options,
         say("-t: %llu threads for %llu connections",
             (unsigned long long)options->thread_count,
             (unsigned long long)options->conn_count);
+        return false;
+    }
+    if (!settle_cpus(options)) {
         return false;
     }
     if (!given->rate && options->schedule.stage_count == 0) {

@@ -142,6 +142,19 @@ static void print_times(const struct run_options *options, FILE *out)
             units_format_time(options->timeout_ns, text), LLU(options->seed));
 }
 
+static void print_cpus(const struct run_options *options, FILE *out)
+{
+    fputs("CPUs        ", out);
+    cpus_print(&options->client_cpus, out);
+    fputs(" of the client", out);
+    if (options->server_cpus.count > 0) {
+        fputs(", ", out);
+        cpus_print(&options->server_cpus, out);
+        fputs(" of the server", out);
+    }
+    fputc('\n', out);
+}
+
 static void print_target(const struct run_options *options, size_t index,
                          FILE *out)
 {
@@ -180,6 +193,7 @@ void plan_print(const struct run_options *options, FILE *out)
     fprintf(out, "weir-load %s  dry run: nothing was sent\n", weir_version());
     print_load(options, out);
     print_times(options, out);
+    print_cpus(options, out);
     for (size_t i = 0; i < options->target_count; i++) {
         print_target(options, i, out);
     }

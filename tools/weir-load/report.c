@@ -63,6 +63,22 @@ static void print_payload(const struct run_options *options, FILE *out)
     }
 }
 
+/* Where both ends are on this machine: which CPUs the one and the other has. */
+static void print_cpus(const struct result *result, FILE *out)
+{
+    const struct run_options *options = result->options;
+
+    if (options->server_cpus.count > 0) {
+        fputs("Client and server share this machine: CPUs ", out);
+        cpus_print(&options->client_cpus, out);
+        fputs(" of the client, ", out);
+        cpus_print(&options->server_cpus, out);
+        fputs(" of the server.\n", out);
+    } else if (result->same_machine) {
+        fputs("Client and server share this machine and its CPUs.\n", out);
+    }
+}
+
 static void print_header(const struct result *result, FILE *out)
 {
     const struct run_options *options = result->options;
@@ -81,9 +97,7 @@ static void print_header(const struct result *result, FILE *out)
     fprintf(out, ", measured %s, warm-up %s, seed %llu\n",
             units_format_time(result->window_ns, window),
             units_format_time(options->warmup_ns, warmup), LLU(options->seed));
-    if (result->same_machine) {
-        fputs("Client and server share this machine and its CPUs.\n", out);
-    }
+    print_cpus(result, out);
 }
 
 static void print_requests(const struct result *result, FILE *out)

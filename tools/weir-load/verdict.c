@@ -222,6 +222,9 @@ static void find_warnings(struct result *result)
                                     : 0;
 
     find_stall(result);
+    if (result->options->shares_cpus) {
+        add(warnings, "client and server shared CPUs, as --force allows");
+    }
     if (is_long && share > BUSY_SHARE) {
         add(warnings, "%s used %.0f %% of a CPU and may be the bottleneck",
             result->thread_count > 1 ? "a thread of the client" : "the client",

@@ -351,10 +351,10 @@ static void bind_to_cpu(struct worker *worker, uint32_t index)
     cpu_set_t cpus;
 
     worker->cpu = -1;
-    if (options->cpu_count == 0) {
+    if (options->cpus.count == 0) {
         return;
     }
-    const int cpu = options->cpus[index % options->cpu_count];
+    const int cpu = options->cpus.list[index % options->cpus.count];
     CPU_ZERO(&cpus);
     CPU_SET((size_t)cpu, &cpus);
     if (sched_setaffinity(0, sizeof(cpus), &cpus) == 0) {
