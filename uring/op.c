@@ -273,7 +273,6 @@ void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
                   const void *buf, size_t len)
 {
-    wr_debug_assert(len > 0);
     struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SEND, fd);
 
     sqe->addr = (uintptr_t)buf;

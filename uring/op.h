@@ -118,7 +118,7 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
                        void *buf, size_t len);
 /* Sends as much as the kernel has room for, or completes with -EAGAIN; never
- * waits for room. */
+ * waits for room. Nothing (@len 0) is for the SYN of a fast open alone. */
 void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
                   const void *buf, size_t len);
 /* Sends 1 to WR_IOV_MAX vectors. @iov is borrowed; its memory must stay until

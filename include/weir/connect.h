@@ -103,6 +103,21 @@ struct weir_connect_options {
      * reset since Linux 7.1 (and stable kernels of 2026); before, the peer may
      * see an end of stream. */
     int proto;
+    /** TCP Fast Open (RFC 7413): the first bytes go with the SYN, a round trip
+     * earlier. It takes one address to connect to (of a name or a list with
+     * more, none is tried so), a server that has been connected to before with
+     * this option and has given a cookie, and net.ipv4.tcp_fastopen with 1 in
+     * it; otherwise, and for Unix sockets, the connection is made as without
+     * it. Then done comes at once, and tells nothing of the server. The SYN
+     * leaves at the end of that turn, with the bytes that were written until
+     * then (TLS writes at once), or alone. An error of connecting, such as
+     * -ECONNREFUSED, or -ETIMEDOUT of the kernel, ends the connection as other
+     * errors do; of the time limits only those of TLS and of the connection
+     * hold (write_stall_ns). The server may get the bytes of a SYN twice:
+     * repeating them must do no harm. Whether they went with the SYN is
+     * TCPI_OPT_SYN_DATA in tcpi_options of TCP_INFO. It must be false with
+     * IPPROTO_MPTCP, and if a socket is adopted. */
+    bool fast_open;
     /** Settings of the connection. */
     struct weir_connection_options connection;
 };
@@ -136,8 +151,8 @@ struct weir_connect_options {
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      no factory, no host, an address of another family than
  *                      was asked for, an own address that is none, another
- *                      protocol than TCP and MPTCP, or a handle
- *                      without done
+ *                      protocol than TCP and MPTCP, fast_open by MPTCP, or a
+ *                      handle without done
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory
  */
@@ -182,7 +197,7 @@ weir_create_connection_to(weir_loop *loop, const struct weir_factory *factory,
  * @param fd        a connected IPv4, IPv6 or Unix socket; taken, whatever is
  *                  returned
  * @param options   borrowed; NULL for all defaults. There are no attempts; an
- *                  own address and a proto are refused
+ *                  own address, a proto and fast_open are refused
  * @param done      as in weir_create_connection()
  * @param done_arg  its first argument
  * @param ret       as in weir_create_connection()

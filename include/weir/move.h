@@ -89,8 +89,9 @@ typedef void weir_move_done_fn(void *arg, int err);
  * @return          0 when it has begun; after an error nothing has changed
  * @retval -EINVAL      no factory, or @p to is the transport's own loop
  * @retval -EOPNOTSUPP  no stream socket, or a protocol without connection_moved
- * @retval -EBUSY       before connection_made, while it moves already, and
- * while a file or descriptors are being sent
+ * @retval -EBUSY       before connection_made, while it moves already, while a
+ *                      file or descriptors are being sent, and before the peer
+ *                      has answered a connection by fast_open (connect.h)
  * @retval -ESHUTDOWN   the transport is closing, broken or lost
  * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing; or
  *                      no memory for the move

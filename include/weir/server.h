@@ -72,6 +72,13 @@ struct weir_server_options {
     /** Accept a TCP connection when its first bytes are there, or after this
      * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0: at once. */
     uint64_t defer_accept_ns;
+    /** TCP Fast Open (RFC 7413): connections whose first bytes came with the
+     * SYN, and that may wait for the end of their handshake, at most; 0: none.
+     * They are served at once. The kernel asks for net.ipv4.tcp_fastopen with 2
+     * in it, without which connections are as ever, and caps the number by
+     * the backlog. The bytes of a SYN may come twice: serving them twice must
+     * do no harm. */
+    uint32_t fast_open_limit;
     /** Permissions of a Unix socket's file, for example 0660, regardless of the
      * umask; 0: the permissions that the umask leaves. */
     uint32_t socket_mode;

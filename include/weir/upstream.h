@@ -508,7 +508,7 @@ struct weir_upstreams_connect_options {
     weir_upstream *const *excluded;
     /** Number of excluded ones. */
     size_t excluded_count;
-    /** Options of each try. Its tls must be NULL: an upstream has its own. Its
+    /** Options of each try, without fast_open and tls, which upstreams have.
      * timeout_ns is 10 s by default, UINT64_MAX: without limit. */
     struct weir_connect_options connect;
 };
@@ -560,8 +560,8 @@ typedef void weir_upstreams_done_fn(void *arg, int err,
  * @param done_arg  its first argument
  * @param ret       a handle for weir_pending_cancel(); may be NULL
  * @return          0 when the request has begun; @p done tells how it ends
- * @retval -EINVAL  no factory or done, TLS in the options of the connect, more
- *                  than 16 excluded upstreams, or more than 16 tries
+ * @retval -EINVAL  no factory or done, tls or fast_open in options.connect,
+ *                  more than 16 excluded upstreams, or more than 16 tries
  * @retval -E2BIG   options of a newer library with an unknown field set
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory

@@ -20,7 +20,7 @@ void wr_connection_view(const weir_transport *t, struct wr_clock_view *ret)
     ret->is_open = t->state == WR_LIFE_OPEN;
     ret->is_reading =
         t->ops->is_reading && wr_connection_is_reading(t) && !t->held_back;
-    ret->is_sending = !is_empty || file;
+    ret->is_sending = wr_outbox_has_unsent(&c->outbox);
     /* Also in state DONE: a read may have ended the file. */
     ret->awaits_file =
         is_empty && file &&

@@ -44,6 +44,7 @@ struct wr_outbox {
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
     bool in_resume;                 /* set around resume_writing */
     bool is_stalled; /* set from wr_outbox_stall() to wr_outbox_go_on() */
+    bool is_opening; /* set by the owner until the first send has connected */
 };
 
 /* The owner's functions, constant for each kind. */
@@ -117,10 +118,10 @@ static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
     return o->queue.bytes + o->passed_bytes;
 }
 
-/* True if bytes or a file wait to be sent. */
+/* True if bytes or a file wait to be sent, or the SYN that connects. */
 static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
 {
-    return !wr_sendq_is_empty(&o->queue) || o->sender;
+    return !wr_sendq_is_empty(&o->queue) || o->sender || o->is_opening;
 }
 
 /* True if @len more bytes may be written behind @depth: the common case. */

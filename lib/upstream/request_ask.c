@@ -29,6 +29,7 @@ request_ask_check(const weir_upstreams *set, const struct weir_factory *factory,
     wr_require(options->excluded || options->excluded_count == 0, -EINVAL);
     wr_require(options->key || options->key_size == 0, -EINVAL);
     wr_require(!options->connect.tls, -EINVAL);
+    wr_require(!options->connect.fast_open, -EINVAL); /* no try would fail */
     wr_require(!local || wr_address_is_valid(local), -EINVAL);
     return 0;
 }

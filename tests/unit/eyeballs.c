@@ -130,6 +130,20 @@ UNIT(eyeballs, families_take_turns_as_asyncio_has_it)
     }
 }
 
+UNIT(eyeballs, a_candidate_is_single_when_no_other_can_come)
+{
+    init(0, 0, false);
+    wr_eyeballs_await(&eyeballs, AF_INET6);
+    expect_eq(wr_eyeballs_is_single(&eyeballs), false);
+    add("4");
+    expect_eq(wr_eyeballs_is_single(&eyeballs), false, "IPv6 may come");
+
+    wr_eyeballs_close(&eyeballs, AF_INET6);
+    expect_eq(wr_eyeballs_is_single(&eyeballs), true);
+    add("4");
+    expect_eq(wr_eyeballs_is_single(&eyeballs), false);
+}
+
 UNIT(eyeballs, the_order_may_be_kept)
 {
     init(0, 0, true);

@@ -19,6 +19,7 @@
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
 
+#include <netinet/tcp.h>
 #include <string.h>
 
 #define RETRY_FIRST_NS (1u * 1000000u)
@@ -179,6 +180,7 @@ static int attempt_open(const weir_loop *loop, int family,
                         const struct wr_attempt_options *options)
 {
     const struct weir_address *local = options->local;
+    const int on = 1;
 
     wr_assert(local->len == 0 || local->storage.any.sa_family == family);
     wr_assert(options->proto == 0 || family != AF_UNIX);
@@ -186,6 +188,11 @@ static int attempt_open(const weir_loop *loop, int family,
     int fd = wr_sys_socket(family, type, options->proto);
     if (fd < 0) {
         return fd;
+    }
+    if (options->fast_open && family != AF_UNIX) {
+        /* -EOPNOTSUPP: the sysctl forbids it, and the attempt does without. */
+        wr_ignore(wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on,
+                                    sizeof(on)) < 0);
     }
     int err = wr_sock_configure(loop, fd, family, options->connection);
     if (err >= 0) {

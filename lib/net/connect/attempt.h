@@ -29,7 +29,8 @@ struct wr_attempt_options {
     const struct weir_address *local; /* len 0: any */
     uint16_t local_port;              /* where local is any; 0: any */
     int proto;                        /* IPPROTO_...; 0: that of the family */
-    uint64_t timeout_ns;              /* 0: none */
+    bool fast_open;      /* succeeds at once where the kernel has a cookie */
+    uint64_t timeout_ns; /* 0: none */
     const struct weir_connection_options *connection;
 };
 

@@ -13,8 +13,7 @@
  * done; attempts that lost may keep the memory for some time longer.
  *
  * The program, the time-out and the end of the loop can give a connection up.
- * Each stores its cause, and the race ends as usual. done gets the first cause
- * as its error; a connection that was made all the same is closed.
+ * done gets the first cause; a connection that was made all the same is closed.
  */
 #include "connect.h"
 
@@ -179,14 +178,17 @@ static void connect_fail(struct wr_connect *connect, int err)
     connect_finish(connect, err, NULL);
 }
 
+static struct wr_sock_options connect_options(const struct wr_connect *c)
+{
+    return (struct wr_sock_options){&c->connection, NULL, c->family,
+                                    c->race.options.attempt.fast_open};
+}
+
 /* Makes the transport; takes @fd. */
 static int connect_open(struct wr_connect *connect, int fd,
                         weir_transport **ret)
 {
-    const struct wr_sock_options options = {
-        .family = connect->family,
-        .connection = &connect->connection,
-    };
+    const struct wr_sock_options options = connect_options(connect);
 
     if (connect->is_pipe) {
         return wr_pipe_open(connect->loop, fd, connect->direction,
@@ -223,10 +225,7 @@ static void connect_shaken(void *arg, int err, weir_transport *t)
 /* Begins the handshake; takes @fd. */
 static void connect_shake(struct wr_connect *connect, int fd)
 {
-    const struct wr_sock_options options = {
-        .family = connect->family,
-        .connection = &connect->connection,
-    };
+    const struct wr_sock_options options = connect_options(connect);
     const struct wr_secure_opener opener = {
         .factory = connect->factory, .opened = connect_shaken, .arg = connect};
 
@@ -407,16 +406,17 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
                          const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;
-    const uint64_t timeout_ns = options->timeout_ns;
     const struct wr_race_options race = {
         /* The limit of the whole attempt includes the lookup. */
-        .lookup_timeout_ns = timeout_ns > 0 ? UINT64_MAX : LOOKUP_TIMEOUT_NS,
+        .lookup_timeout_ns =
+            options->timeout_ns > 0 ? UINT64_MAX : LOOKUP_TIMEOUT_NS,
         .eyeballs = {.delay_ns = options->happy_eyeballs_delay_ns,
                      .interleave = options->interleave,
                      .keeps_order = options->no_interleave},
         .attempt = {.local = &connect->local,
                     .local_port = options->local_port,
                     .proto = options->proto,
+                    .fast_open = options->fast_open,
                     .timeout_ns = options->attempt_timeout_ns,
                     .connection = &connect->connection},
     };
@@ -426,7 +426,7 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     connect->factory = *factory;
     connect->done = call->done;
     connect->done_arg = call->done_arg;
-    connect->timeout_ns = timeout_ns;
+    connect->timeout_ns = options->timeout_ns;
     connect->error_text = options->error_text;
     connect->error_text_size = options->error_text_size;
     connect->is_adopted = call->is_adopting;

@@ -110,6 +110,9 @@ int wr_connect_plan_check(const struct wr_connect_call *call,
     wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
     wr_require(options->proto == 0 || !call->is_adopting, -EINVAL);
+    wr_require(!options->fast_open ||
+                   (!call->is_adopting && options->proto != IPPROTO_MPTCP),
+               -EINVAL);
     return 0;
 }
 

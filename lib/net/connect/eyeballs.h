@@ -81,6 +81,12 @@ void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
 /* The family is not looked up any more. */
 void wr_eyeballs_close(struct wr_eyeballs *eyeballs, int family);
 
+/* True if there is one candidate, and no other can come. */
+static inline bool wr_eyeballs_is_single(const struct wr_eyeballs *eyeballs)
+{
+    return eyeballs->count == 1 && eyeballs->awaited == 0;
+}
+
 /* The next thing to do at @now_ns: a candidate to try (*ret_index), or to wait
  * until *ret_when_ns (UINT64_MAX: for events alone). */
 enum wr_eyeballs_step wr_eyeballs_next(struct wr_eyeballs *eyeballs,

@@ -113,14 +113,18 @@ static void race_try(struct wr_race *race, size_t index)
 {
     const uint64_t now_ns = race->loop->now_ns;
     struct wr_runner *runner = race_add_runner(race);
+    struct wr_attempt_options options = race->options.attempt;
     int err = -ENOMEM;
+
+    /* Such an attempt would win, whatever the others find out. */
+    options.fast_open &= wr_eyeballs_is_single(&race->eyeballs);
 
     wr_eyeballs_try(&race->eyeballs, index, now_ns);
     if (runner) {
         wr_attempt_init(&runner->attempt, race->loop, race_runner_ended);
         err = wr_attempt_start(&runner->attempt,
                                &race->eyeballs.candidates[index].address,
-                               &race->options.attempt);
+                               &options);
         if (err >= 0) {
             runner->race = race;
             runner->index = index;

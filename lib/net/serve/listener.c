@@ -120,18 +120,34 @@ static int listener_set_bind_options(int fd, int family,
     return err;
 }
 
+/* Sets what decides when a connection is accepted. */
+static int listener_set_tcp_options(int fd,
+                                    const struct wr_listen_options *options)
+{
+    int err = 0;
+
+    if (options->defer_accept_ns > 0) {
+        const int seconds = (int)wr_min_u64(
+            (options->defer_accept_ns - 1) / WEIR_SECONDS(1) + 1, INT32_MAX);
+        err = wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+                                sizeof(seconds));
+    }
+    if (err >= 0 && options->fast_open_limit > 0) {
+        const int limit = (int)wr_min_u64(options->fast_open_limit, INT32_MAX);
+        err = wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &limit,
+                                sizeof(limit));
+    }
+    return err;
+}
+
 /* Sets the options that accepted sockets inherit; asks for the own address. */
 static int listener_configure(struct wr_listener *listener, int fd,
                               const struct wr_listen_options *options)
 {
     int err = wr_sock_configure(listener->loop, fd, listener->family,
                                 options->connection);
-    if (err >= 0 && options->defer_accept_ns > 0 &&
-        listener->family != AF_UNIX) {
-        const int seconds = (int)wr_min_u64(
-            (options->defer_accept_ns - 1) / WEIR_SECONDS(1) + 1, INT32_MAX);
-        err = wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
-                                sizeof(seconds));
+    if (err >= 0 && listener->family != AF_UNIX) {
+        err = listener_set_tcp_options(fd, options);
     }
     if (err < 0) {
         return err;

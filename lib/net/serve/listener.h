@@ -59,8 +59,9 @@ struct wr_listen_options {
     bool reuse_address;
     bool reuse_port;
     uint64_t defer_accept_ns;
-    uint32_t socket_mode; /* of a Unix socket's file; 0: by the umask */
-    bool keeps_file;      /* does not remove it */
+    uint32_t fast_open_limit; /* 0: no fast open */
+    uint32_t socket_mode;     /* of a Unix socket's file; 0: by the umask */
+    bool keeps_file;          /* does not remove it */
     const struct weir_connection_options *connection; /* borrowed */
 };
 

@@ -213,6 +213,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->options.reuse_port = options->reuse_port;
     set->options.proto = options->proto;
     set->options.defer_accept_ns = options->defer_accept_ns;
+    set->options.fast_open_limit = options->fast_open_limit;
     set->options.socket_mode = options->socket_mode;
     set->options.keeps_file = options->no_cleanup_socket;
     wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);

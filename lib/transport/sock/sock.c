@@ -295,7 +295,7 @@ static bool sock_has_taken_all(const weir_transport *t)
     const struct wr_sock *s = wr_sock_of(t);
 
     return !wr_life_is_over(&s->c.t) && wr_outbox_has_unsent(&s->c.outbox) &&
-           wr_sys_outq(s->c.fd) == 0;
+           !s->opens && wr_sys_outq(s->c.fd) == 0;
 }
 
 /* Fields of the tables of all stream sockets. */
@@ -357,6 +357,9 @@ void wr_sock_begin(struct wr_sock *s)
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
     wr_owned_add(&s->c.t.loop->owned, s->c.fd);
     wr_connection_begin(&s->c);
+    if (WR_UNLIKELY(s->opens)) { /* whatever is written until then */
+        wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
+    }
     wr_connection_tell_made(&s->c);
     if (s->c.t.state == WR_LIFE_OPEN) {
         wr_sock_update_recv(&s->c);

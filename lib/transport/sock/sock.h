@@ -14,6 +14,7 @@ struct wr_sock_options {
         *connection;               /* borrowed; NULL: defaults */
     struct wr_connection_set *set; /* of the server; NULL: none */
     int family;                    /* of the socket; 0: an IP family */
+    bool may_open; /* its first send may have to connect it (fast open) */
 };
 
 /* The content of a connection on its way to another loop: the descriptor, the

@@ -87,6 +87,7 @@ struct wr_sock {
     bool resets : 1;        /* set when the peer shall see a reset */
     bool takes_fds : 1;     /* set by the maker: descriptors may arrive */
     bool rests : 1;         /* set while descriptors are being closed */
+    bool opens : 1;         /* set by the maker, until the peer has answered */
 
     struct wr_op send_op; /* the send; the poll for room while it is stalled */
     struct wr_turn_end turn_end;
@@ -148,6 +149,13 @@ void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting);
 void wr_sock_send_wait_for_room(struct wr_sock *s);
 /* Handles a failed send; @err may break the connection. */
 void wr_sock_send_failed(struct wr_sock *s, int err);
+
+/* sock_opening.c */
+/* The first send will connect the NEW socket. */
+void wr_sock_opening_begin(struct wr_sock *s);
+/* The poll for the answer to the SYN has ended with these @events: 0, or the
+ * error of connecting. */
+WEIR_MUST_USE int wr_sock_opening_ended(struct wr_sock *s, uint32_t events);
 
 /* sock_file.c */
 extern const struct wr_sender_ops wr_sock_sender_ops;

@@ -51,6 +51,17 @@ static void sock_open_take_fds(struct wr_sock *s, uint32_t fd_limit)
     wr_ignore(sock_open_set_option(s->c.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
 }
 
+/* True if connecting has succeeded without a packet; see sock_opening.c. */
+static bool sock_open_is_pending(int fd)
+{
+    uint8_t state = 0; /* the first field of struct tcp_info */
+    socklen_t len = sizeof(state);
+
+    _Static_assert(offsetof(struct tcp_info, tcpi_state) == 0, "is first");
+    return wr_sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) >= 0 &&
+           state == TCP_SYN_SENT;
+}
+
 int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
                  const struct wr_sock_options *options, weir_transport **ret)
 {
@@ -73,6 +84,9 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
         wr_connection_discard(&s->c);
         wr_socket_close(loop, fd, options->family);
         return err;
+    }
+    if (WR_UNLIKELY(options->may_open) && sock_open_is_pending(fd)) {
+        wr_sock_opening_begin(s);
     }
     wr_sock_begin(s);
     *ret = &s->c.t;

@@ -206,6 +206,12 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
         return false;
     }
     wr_outbox_go_on(&s->c.outbox);
+    if (WR_UNLIKELY(s->opens) && res > 0) {
+        const int err = wr_sock_opening_ended(s, (uint32_t)res);
+        if (err < 0) {
+            wr_sock_send_failed(s, err);
+        }
+    }
     if (is_over || wr_life_is_over(&s->c.t) || s->c.t.error ||
         s->c.t.state == WR_LIFE_MOVING ||
         (s->sends_file && s->c.outbox.sender->state == WR_SENDER_STOPPING)) {
@@ -227,6 +233,19 @@ static void sock_send_turn_of_file(struct wr_sock *s)
     }
 }
 
+/* Waits for the answer to the SYN, or sends it in the next turn, because the
+ * send was interrupted. */
+static void sock_send_go_on_opening(struct wr_sock *s)
+{
+    wr_assert(s->opens && s->c.t.error == 0);
+    if (s->has_sent) {
+        wr_list_remove(&s->turn_end.link); /* it may be written to already */
+        wr_sock_send_wait_for_room(s);
+    } else {
+        wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
+    }
+}
+
 /* Sends the remaining queue, waits for room, or shuts the writing side down. */
 static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
@@ -236,6 +255,8 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
         wr_connection_drop_queue(&s->c);
     } else if (wr_life_is_over(&s->c.t) || s->c.t.state == WR_LIFE_MOVING) {
         return;
+    } else if (WR_UNLIKELY(s->opens)) {
+        sock_send_go_on_opening(s);
     } else if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         if (res == -EAGAIN) {
             wr_sock_send_wait_for_room(s);
@@ -290,20 +311,39 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
     }
 }
 
+/* The end of the send that opens the socket: the number of its bytes, or an
+ * error; -EINTR after a SYN without bytes. There were none, or the cookie has
+ * gone meanwhile (-EINPROGRESS), and they are to be sent again. */
+static int32_t sock_send_opened(struct wr_sock *s, int32_t res)
+{
+    const bool is_alone = res == 0 || res == -EINPROGRESS;
+
+    wr_assert(s->opens && !s->send_op.in_flight);
+    if ((res > 0 || is_alone) && !wr_life_is_over(&s->c.t)) {
+        wr_sock_send_go_on_from(s);
+    }
+    return is_alone ? -EINTR : res;
+}
+
 bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
 {
+    const bool opens = s->opens;
+
     if (s->c.outbox.is_stalled) {
         if (!sock_send_has_waited(s, res)) {
             return false;
         }
         res = res < 0 ? res : -EINTR; /* a poll sends nothing: send again */
+    } else if (WR_UNLIKELY(opens)) {
+        res = sock_send_opened(s, res);
     }
     wr_assert(!s->send_op.in_flight);
-    if (WR_UNLIKELY(wr_sendq_is_empty(&s->c.outbox.queue))) {
+    if (WR_UNLIKELY(wr_sendq_is_empty(&s->c.outbox.queue)) && !opens) {
         sock_send_part_ended(s, res);
         return true;
     }
-    s->sent_short = s->c.outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
+    s->sent_short =
+        s->opens || s->c.outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
     const bool was_over = wr_life_is_over(&s->c.t);
     if (!was_over) {
         if (res >= 0) {

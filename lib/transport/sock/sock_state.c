@@ -92,7 +92,9 @@ static void sock_state_check_send(const struct wr_sock *s)
 {
     const bool is_empty = wr_sendq_is_empty(&s->c.outbox.queue);
 
-    wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file);
+    wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file || s->opens);
+    wr_debug_assert(s->opens == s->c.outbox.is_opening);
+    wr_debug_assert(!s->opens || s->sent_short);
     wr_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
     wr_assert(!s->write_shut || s->c.end_sent);
     wr_debug_assert(s->c.outbox.passed_bytes == 0);
@@ -158,7 +160,8 @@ void wr_sock_check_progress(const struct wr_connection *c)
               !wr_delivery_has_held(&c->delivery) || wr_sock_has_lent(s));
     if (c->t.error == 0 && !wr_life_is_over(&c->t) &&
         c->t.state != WR_LIFE_MOVING) {
-        wr_assert(wr_sendq_is_empty(&c->outbox.queue) || is_moving);
+        wr_assert(!wr_outbox_has_unsent(&c->outbox) || s->sends_file ||
+                  is_moving);
         wr_assert(!s->sends_file || is_moving ||
                   c->outbox.sender->state != WR_SENDER_NEXT);
     }
@@ -183,6 +186,9 @@ static const char *sock_state_send_name(const struct wr_sock *s)
 {
     if (!s->send_op.in_flight) {
         return "idle";
+    }
+    if (s->opens) {
+        return "opening"; /* until the peer has answered the SYN */
     }
     return s->c.outbox.is_stalled ? "waiting" : "sending";
 }
