@@ -12,8 +12,9 @@ import ssl
 import subprocess
 import tempfile
 
-from harness import (SERVE_FLAGS, WEIR_LOAD, Program, Service, equal, load,
-                     load_json, matches, one_line, read_line, run)
+from harness import (PATIENT, SERVE_FLAGS, WEIR_LOAD, Program, Service,
+                     command_apart, equal, load, load_json, matches, one_line,
+                     read_line, run)
 from servers import (Refusing, Server, drain, echo, free_port, read_exactly,
                      reset)
 from tls_ends import wait_for_port
@@ -304,6 +305,55 @@ def test_a_server_without_tickets_is_told():
         result = crr(server.url, *TRUST, "--resume", "ticket")
     equal(result["tls"]["resumed"], 0, "resumed")
     matches("\n".join(result["warnings"]), r"^no session was resumed")
+
+
+# ---- TCP Fast Open ----
+
+# A server and a client in a network of their own, in which it is allowed: the
+# sysctl belongs to the namespace.
+FAST_OPEN = """
+ip link set lo up && echo $1 >/proc/sys/net/ipv4/tcp_fastopen || exit 77
+mkfifo "$2/line" || exit 77
+"$0" serve $3 $5 >"$2/line" &
+read -r line <"$2/line"
+"$0" run --json -c 1 -n 20 --mode crr --fast-open $4 $5
+status=$?
+kill $! && wait $! || exit 1
+exit $status
+"""
+
+
+def fast_open(url, sysctl="3", serve="--fast-open", client=""):
+    with tempfile.TemporaryDirectory() as folder:
+        return command_apart(FAST_OPEN, WEIR_LOAD, sysctl, folder, serve,
+                             client, url, flags=("-n",))
+
+
+def test_the_first_bytes_of_all_but_the_first_connection_go_with_the_syn():
+    for engine in ("uring", "poll"):
+        for scheme in ("tcp", "tls"):
+            is_tls = scheme == "tls"
+            outcome = fast_open(
+                f"{scheme}://127.0.0.1:7000",
+                serve=f"--fast-open {' '.join(ECDSA) if is_tls else ''}",
+                client=" ".join(("--engine", engine, *PATIENT,
+                                 *(TRUST if is_tls else ()))))
+            equal((outcome.status, outcome.err), (OK, ""), "the outcome")
+            result = outcome.json()
+            equal((result["requests"]["ok"], result["connections"]["fast_open"],
+                   result["config"]["sockets"]["fast_open"]), (20, 19, True),
+                  f"of {engine} and {scheme}")
+
+
+def test_a_run_without_fast_open_is_told():
+    outcome = fast_open("tcp://127.0.0.1:7000", serve="")
+    equal((outcome.status, outcome.json()["connections"]["fast_open"]), (OK, 0),
+          "the outcome")
+    matches("\n".join(outcome.json()["warnings"]),
+            r"^no connection sent bytes with its SYN")
+    outcome = fast_open("tcp://127.0.0.1:7000", sysctl="2")
+    equal((outcome.status, outcome.out), (2, ""), "where it is not allowed")
+    one_line(outcome.err, r"--fast-open: .*; net\.ipv4\.tcp_fastopen must have 1")
 
 
 # ---- what is agreed on ----

@@ -138,6 +138,7 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         .error_text = attempt->text,
         .error_text_size = sizeof(attempt->text),
         .tls = target->is_tls ? &tls : NULL,
+        .fast_open = options->sockets.fast_open,
         .connection = {.size = sizeof(connect.connection),
                        .no_nodelay = options->sockets.has_nagle,
                        .keep_alive = options->sockets.keeps_alive}};

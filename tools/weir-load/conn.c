@@ -12,6 +12,8 @@
  */
 #include "conn.h"
 
+#include "opening.h"
+
 #include "weir/error.h"
 
 #include <assert.h>
@@ -268,6 +270,9 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
     traffic->outstanding--;
     conn->failures = 0;
     conn->was_answered = true;
+    if (traffic->options->sockets.fast_open && !conn->knows_syn) {
+        opening_look_at_syn(conn);
+    }
     if (answer->status < TRAFFIC_STATUS_COUNT && !is_warmup) {
         traffic->status[answer->status]++;
     }
@@ -349,6 +354,7 @@ void conn_reset(struct conn *conn)
     conn->outstanding = 0;
     conn->outstanding_warmup = 0;
     conn->quota = choose_quota(conn);
+    conn->knows_syn = false;
     conn->first_byte_ns = 0;
     conn->received_bytes = 0;
     conn->partial_bytes = 0;

@@ -88,6 +88,8 @@ struct conn {
     bool was_tried;
     bool was_answered;
     bool was_counted;
+    /* --fast-open: how this connection was opened is known. */
+    bool knows_syn;
     /* TLS: of an earlier connection, to be resumed; NULL: there is none. Set by
      * the client. */
     weir_tls_session *session;

@@ -1,6 +1,9 @@
 /*
  * A list is as long as its text makes it, so it is read into memory of its own
  * and copied when all of it was understood.
+ *
+ * A list that names more CPUs than a machine can have is none: half of it would
+ * hide what the client and the server have in common.
  */
 #include "cpus.h"
 

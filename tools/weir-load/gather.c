@@ -117,6 +117,7 @@ static void add_connections(struct result *result, const struct client *client)
     result->tls.resumed += client->tls_facts.resumed;
     result->tls.failed += client->tls_facts.failed;
     result->opened += client->opened;
+    result->fast_opened += client->traffic.fast_opened;
     result->connect_failed += client->connect_failed;
     result->lost += client->lost;
     result->never_answered += client_count_unanswered(client, &unseen);

@@ -110,10 +110,10 @@ static json_t *sockets_part(const struct run_options *options)
     const struct socket_flags *flags = &options->sockets;
 
     return json_pack(
-        "{s:b, s:b, s:o, s:o, s:o, s:o}", "nodelay", !flags->has_nagle,
-        "keepalive", flags->keeps_alive, "sndbuf_bytes",
-        json_count_or_null(flags->send_buffer_bytes), "rcvbuf_bytes",
-        json_count_or_null(flags->receive_buffer_bytes), "tos",
+        "{s:b, s:b, s:b, s:o, s:o, s:o, s:o}", "nodelay", !flags->has_nagle,
+        "keepalive", flags->keeps_alive, "fast_open", flags->fast_open,
+        "sndbuf_bytes", json_count_or_null(flags->send_buffer_bytes),
+        "rcvbuf_bytes", json_count_or_null(flags->receive_buffer_bytes), "tos",
         flags->tos < 0 ? json_null() : json_integer(flags->tos), "busy_poll_ns",
         json_count_or_null(flags->busy_poll_us * UINT64_C(1000)));
 }

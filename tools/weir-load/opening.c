@@ -8,7 +8,10 @@
 
 #include "weir/proxy_protocol.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 static bool set_socket(struct conn *conn)
@@ -52,6 +55,20 @@ static bool write_proxy_header(struct conn *conn)
         conn_give_up(conn, PHASE_WRITE, len, "the PROXY header");
     }
     return len >= 0;
+}
+
+void opening_look_at_syn(struct conn *conn)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+    struct tcp_info tcp = {0};
+    socklen_t len = sizeof(tcp);
+
+    conn->knows_syn = true;
+    if (weir_transport_get_extra_info(conn->transport, "socket", &info) >= 0 &&
+        getsockopt(info.fd, IPPROTO_TCP, TCP_INFO, &tcp, &len) == 0 &&
+        (tcp.tcpi_options & TCPI_OPT_SYN_DATA)) {
+        conn->traffic->fast_opened++;
+    }
 }
 
 bool opening_prepare(struct conn *conn)

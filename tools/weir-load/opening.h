@@ -12,4 +12,8 @@
 /* false: the connection was given up. */
 bool opening_prepare(struct conn *conn);
 
+/* --fast-open, with the first answer: counts the connection if its first bytes
+ * went with the SYN. */
+void opening_look_at_syn(struct conn *conn);
+
 #endif

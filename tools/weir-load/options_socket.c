@@ -21,6 +21,7 @@
 enum {
     FLAG_NODELAY = OPTIONS_SOCKET_FIRST,
     FLAG_KEEPALIVE,
+    FLAG_FAST_OPEN,
     FLAG_SNDBUF,
     FLAG_RCVBUF,
     FLAG_TOS,
@@ -30,6 +31,7 @@ enum {
 static const struct option long_flags[] = {
     {"nodelay", required_argument, NULL, FLAG_NODELAY},
     {"keepalive", no_argument, NULL, FLAG_KEEPALIVE},
+    {"fast-open", no_argument, NULL, FLAG_FAST_OPEN},
     {"sndbuf", required_argument, NULL, FLAG_SNDBUF},
     {"rcvbuf", required_argument, NULL, FLAG_RCVBUF},
     {"tos", required_argument, NULL, FLAG_TOS},
@@ -42,6 +44,8 @@ static const char help[] =
     "Sockets:\n"
     "      --nodelay on|off     TCP_NODELAY (on)\n"
     "      --keepalive          SO_KEEPALIVE\n"
+    "      --fast-open          TCP Fast Open: the first bytes go with the SYN "
+    "(off)\n"
     "      --sndbuf SIZE        send buffer (the system's)\n"
     "      --rcvbuf SIZE        receive buffer (the system's)\n"
     "      --tos N              type of service or traffic class, 0 to 255 or "
@@ -106,6 +110,10 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         flags->tcp_flag = "--keepalive";
         flags->keeps_alive = true;
         return true;
+    case FLAG_FAST_OPEN:
+        flags->tcp_flag = "--fast-open";
+        flags->fast_open = true;
+        return true;
     case FLAG_SNDBUF:
         return read_buffer("--sndbuf", value, &flags->send_buffer_bytes);
     case FLAG_RCVBUF:
@@ -133,10 +141,32 @@ static bool settle_target(const struct socket_flags *flags,
     return sockets_try(flags, place);
 }
 
+/* Fast open is for connections on which the client speaks, and is answered. */
+static bool settle_fast_open(const struct run_options *options)
+{
+    bool has_plain = false;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        has_plain |= !options->targets[i].is_tls;
+    }
+    if (options->sockets.fast_open &&
+        (options->mode == RUN_MODE_STREAM || options->mode == RUN_MODE_IDLE ||
+         (options->mode == RUN_MODE_CONNECT && has_plain))) {
+        say("--fast-open: in mode %s %s", options_mode_name(options->mode),
+            options->mode == RUN_MODE_CONNECT ? "nothing is sent but by TLS"
+                                              : "there is no first request");
+        return false;
+    }
+    return true;
+}
+
 static bool settle(struct run_options *options,
                    const struct options_given *given)
 {
     (void)given;
+    if (!settle_fast_open(options)) {
+        return false;
+    }
     for (size_t i = 0; i < options->target_count; i++) {
         const struct target *target = &options->targets[i];
         if (!settle_target(&options->sockets, options_place(options, target),

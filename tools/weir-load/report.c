@@ -304,6 +304,9 @@ static void print_connections(const struct result *result, FILE *out)
             LLU(result->options->conn_count), LLU(result->opened),
             LLU(result->connect_failed), LLU(result->lost),
             LLU(result->open_at_end));
+    if (result->options->sockets.fast_open) {
+        fprintf(out, "  fast open %llu", LLU(result->fast_opened));
+    }
     if (result->never_answered > 0) {
         fprintf(out, "  never answered %llu", LLU(result->never_answered));
     }

@@ -129,6 +129,8 @@ struct result {
     uint64_t open_at_begin;
     uint64_t open_at_end;
     uint64_t opened;
+    /* Of these, whose first bytes went with the SYN. */
+    uint64_t fast_opened;
     uint64_t connect_failed;
     uint64_t lost;
     /* Without one answer in the whole run, the warm-up included. */

@@ -43,6 +43,7 @@ enum {
     FLAG_ENGINE,
     FLAG_GRACE,
     FLAG_THREADS,
+    FLAG_FAST_OPEN,
     FLAG_DELAY,
     FLAG_FREEZE,
     FLAG_RATE,
@@ -76,6 +77,7 @@ static const struct option long_flags[] = {
     {"engine", required_argument, NULL, FLAG_ENGINE},
     {"grace", required_argument, NULL, FLAG_GRACE},
     {"threads", required_argument, NULL, FLAG_THREADS},
+    {"fast-open", no_argument, NULL, FLAG_FAST_OPEN},
     {"delay", required_argument, NULL, FLAG_DELAY},
     {"freeze", required_argument, NULL, FLAG_FREEZE},
     {"limit-rate", required_argument, NULL, FLAG_RATE},
@@ -122,6 +124,8 @@ static const char help[] =
     "                      auto: one for each processor. All of them listen, "
     "but on\n"
     "                      a Unix path the first alone\n"
+    "      --fast-open     TCP Fast Open: take bytes that come with a SYN "
+    "(off)\n"
     "      --engine ENGINE uring, poll (epoll), or auto: uring if it is "
     "allowed\n"
     "      --stats         print statistics to standard error at the end\n"
@@ -286,6 +290,9 @@ static bool read_flag(struct reading *reading, int flag, char **argv)
         return read_threads(options);
     case FLAG_ENGINE:
         return engine_choose(optarg);
+    case FLAG_FAST_OPEN:
+        options->fast_open = true;
+        return true;
     case FLAG_STATS:
         options->stats = true;
         return true;
@@ -377,6 +384,23 @@ static bool check_datagrams(const struct reading *reading)
     return true;
 }
 
+/* A SYN is of TCP. */
+static bool check_fast_open(const struct serve_options *options)
+{
+    bool has_tcp = false;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const struct target *target = &options->targets[i];
+        has_tcp |= !target->is_datagram &&
+                   target->address.storage.any.sa_family != AF_UNIX;
+    }
+    if (options->fast_open && !has_tcp) {
+        say("--fast-open: no target has TCP");
+        return false;
+    }
+    return true;
+}
+
 /* The mode as it is served: by the interface that was asked for, or with its
  * faults. */
 static bool settle_mode(struct reading *reading)
@@ -450,7 +474,7 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
         }
     }
     if (!read_targets(options, argc, argv) || !settle_urls(&reading) ||
-        !check_datagrams(&reading) ||
+        !check_datagrams(&reading) || !check_fast_open(options) ||
         !tls_check_serve(&options->tls, options->targets,
                          options->target_count) ||
         !settle_mode(&reading)) {

@@ -25,6 +25,8 @@ struct serve_options {
     uint64_t grace_ns;
     /* Loops that serve, each on a thread of its own; at least 1. */
     uint32_t thread_count;
+    /* Takes bytes that come with a SYN. */
+    bool fast_open;
     bool stats;
     bool verbose;
     struct tls_flags tls;

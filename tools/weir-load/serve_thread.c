@@ -22,6 +22,9 @@
 /* Lines about trouble, a second; the rest is counted. */
 #define TROUBLE_LINES 5U
 
+/* As many as the library's backlog, which caps it. */
+#define FAST_OPEN_LIMIT 4096U
+
 /* ---- what is told ---- */
 
 void serve_thread_add(const struct serve_thread *thread,
@@ -213,7 +216,8 @@ static int create_server(struct serve_thread *thread, size_t i)
     struct weir_server_options options = {
         .size = sizeof(options),
         .tls = target->is_tls ? &tls : NULL,
-        .reuse_port = thread->options->thread_count > 1};
+        .reuse_port = thread->options->thread_count > 1,
+        .fast_open_limit = thread->options->fast_open ? FAST_OPEN_LIMIT : 0};
 
     if (target->address_count > 0) { /* where another thread listens */
         return weir_create_server_on(thread->loop, &factory, target->addresses,

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -95,6 +96,7 @@ bool sockets_try(const struct socket_flags *flags, const struct target *target)
     const sa_family_t family = target->address.len > 0
                                    ? target->address.storage.any.sa_family
                                    : AF_INET;
+    const int on = 1;
     char why[SOCKETS_WHY_SIZE];
 
     const int fd = socket(
@@ -103,7 +105,13 @@ bool sockets_try(const struct socket_flags *flags, const struct target *target)
     if (fd < 0) {
         return true; /* connecting will say it */
     }
-    const int err = sockets_set(flags, fd, why);
+    int err = sockets_set(flags, fd, why);
+    if (err == 0 && flags->fast_open &&
+        setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on)) <
+            0) {
+        err = refuse("--fast-open", errno,
+                     "; net.ipv4.tcp_fastopen must have 1 in it", why);
+    }
     close(fd);
     if (err < 0) {
         say("%s", why);

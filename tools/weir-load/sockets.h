@@ -26,6 +26,8 @@ struct socket_flags {
     bool has_nagle;
     /* SO_KEEPALIVE. */
     bool keeps_alive;
+    /* The first bytes of a connection go with its SYN. */
+    bool fast_open;
     /* Bytes; 0: the system's. */
     uint32_t send_buffer_bytes;
     uint32_t receive_buffer_bytes;

@@ -96,6 +96,8 @@ struct traffic {
     struct ledger warmup;
     /* Requests that were late because all connections were busy. */
     uint64_t waited;
+    /* --fast-open: connections whose first bytes went with the SYN. */
+    uint64_t fast_opened;
     /* Errors that concerned no request while judging. */
     uint64_t events_without_request;
     /* Answers by their status; 0 of all where the protocol has none. */

@@ -248,6 +248,10 @@ static void find_warnings(struct result *result)
     if (result->options->tls.resume_share > 0 && result->tls.resumed == 0) {
         add(warnings, "no session was resumed; the server takes none");
     }
+    if (result->options->sockets.fast_open && result->fast_opened == 0) {
+        add(warnings, "no connection sent bytes with its SYN; the server may "
+                      "have no fast open, or the path");
+    }
     if (result->service.overflows > 0) {
         add(warnings, "%llu latencies were beyond the histogram's range",
             (unsigned long long)result->service.overflows);
