@@ -81,6 +81,18 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_connection_advance(&s->c);
 }
 
+/* What has waited for the end of a send goes on. */
+static void sock_send_settle(struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->eof_doubted)) {
+        wr_sock_confirm_eof(s);
+    }
+    if (WR_UNLIKELY(s->c.t.demand.state == WR_DEMAND_STUCK)) {
+        wr_intake_leave(&s->c.t); /* credit may have waited for the send */
+    }
+    sock_settle(s);
+}
+
 /* The slow half of a send's end: the queue is not empty, or something waits for
  * the end of the send. */
 static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
@@ -90,13 +102,7 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                           s->c.t.error == 0 && wr_sock_send_took_all(s, res);
 
     if (took_all || wr_sock_send_ended(s, res)) {
-        if (WR_UNLIKELY(s->eof_doubted)) {
-            wr_sock_confirm_eof(s);
-        }
-        if (WR_UNLIKELY(s->c.t.demand.state == WR_DEMAND_STUCK)) {
-            wr_intake_leave(&s->c.t); /* credit may have waited for the send */
-        }
-        sock_settle(s);
+        sock_send_settle(s);
     }
 }
 
@@ -118,6 +124,23 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_debug_assert(wr_outbox_has_unsent(&s->c.outbox));
     if (WR_UNLIKELY(!sock_may_send_on(s) || !wr_sock_send_took_all(s, res))) {
         sock_send_went(s, res);
+    }
+}
+
+/* In place of sock_send_completed() until the peer has answered the SYN. */
+static void sock_opening_completed(struct wr_op *op, int32_t res,
+                                   uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
+    (void)flags;
+
+    wr_assert(s->opens);
+    const bool is_end = wr_sock_send_ended_opening(s, res);
+    if (!s->opens) {
+        op->complete = sock_send_completed;
+    }
+    if (is_end) {
+        sock_send_settle(s);
     }
 }
 
@@ -358,6 +381,7 @@ void wr_sock_begin(struct wr_sock *s)
     wr_owned_add(&s->c.t.loop->owned, s->c.fd);
     wr_connection_begin(&s->c);
     if (WR_UNLIKELY(s->opens)) { /* whatever is written until then */
+        s->send_op.complete = sock_opening_completed;
         wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
     }
     wr_connection_tell_made(&s->c);

@@ -255,8 +255,6 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
         wr_connection_drop_queue(&s->c);
     } else if (wr_life_is_over(&s->c.t) || s->c.t.state == WR_LIFE_MOVING) {
         return;
-    } else if (WR_UNLIKELY(s->opens)) {
-        sock_send_go_on_opening(s);
     } else if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         if (res == -EAGAIN) {
             wr_sock_send_wait_for_room(s);
@@ -311,6 +309,21 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
     }
 }
 
+/* The queue's part in the end of a send. True: the socket was over, and the
+ * bytes are still in the queue. */
+static bool sock_send_account(struct wr_sock *s, int32_t res)
+{
+    if (wr_life_is_over(&s->c.t)) {
+        return true;
+    }
+    if (res >= 0) {
+        sock_send_took(s, (uint32_t)res);
+    } else {
+        wr_sock_send_failed(s, res);
+    }
+    return false;
+}
+
 /* The end of the send that opens the socket: the number of its bytes, or an
  * error; -EINTR after a SYN without bytes. There were none, or the cookie has
  * gone meanwhile (-EINPROGRESS), and they are to be sent again. */
@@ -325,33 +338,44 @@ static int32_t sock_send_opened(struct wr_sock *s, int32_t res)
     return is_alone ? -EINTR : res;
 }
 
+bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
+{
+    if (!s->c.outbox.is_stalled) {
+        res = sock_send_opened(s, res);
+    } else if (!sock_send_has_waited(s, res)) {
+        return false;
+    } else {
+        res = res < 0 ? res : -EINTR;
+    }
+    s->sent_short = s->opens || !wr_sendq_is_empty(&s->c.outbox.queue);
+    const bool was_over = sock_send_account(s, res);
+    if (s->sends_file) {
+        sock_send_ended_before_file(s, was_over && res > 0 ? (uint32_t)res : 0);
+    }
+    if (s->opens && s->c.t.error == 0 && !wr_life_is_over(&s->c.t)) {
+        sock_send_go_on_opening(s);
+    } else {
+        sock_send_go_on(s, res);
+    }
+    return true;
+}
+
 bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
 {
-    const bool opens = s->opens;
-
+    wr_debug_assert(!s->opens);
     if (s->c.outbox.is_stalled) {
         if (!sock_send_has_waited(s, res)) {
             return false;
         }
         res = res < 0 ? res : -EINTR; /* a poll sends nothing: send again */
-    } else if (WR_UNLIKELY(opens)) {
-        res = sock_send_opened(s, res);
     }
     wr_assert(!s->send_op.in_flight);
-    if (WR_UNLIKELY(wr_sendq_is_empty(&s->c.outbox.queue)) && !opens) {
+    if (WR_UNLIKELY(wr_sendq_is_empty(&s->c.outbox.queue))) {
         sock_send_part_ended(s, res);
         return true;
     }
-    s->sent_short =
-        s->opens || s->c.outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
-    const bool was_over = wr_life_is_over(&s->c.t);
-    if (!was_over) {
-        if (res >= 0) {
-            sock_send_took(s, (uint32_t)res);
-        } else {
-            wr_sock_send_failed(s, res);
-        }
-    }
+    s->sent_short = s->c.outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
+    const bool was_over = sock_send_account(s, res);
     if (WR_UNLIKELY(s->sends_file)) {
         sock_send_ended_before_file(s, was_over && res > 0 ? (uint32_t)res : 0);
     }
