@@ -81,7 +81,7 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_connection_advance(&s->c);
 }
 
-/* What has waited for the end of a send goes on. */
+/* Goes on with what had to wait for the end of a send. */
 static void sock_send_settle(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->eof_doubted)) {

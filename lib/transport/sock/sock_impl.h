@@ -133,8 +133,8 @@ extern const struct wr_outbox_ops wr_sock_outbox_ops;
 void wr_sock_send_init(struct wr_sock *s);
 /* The slow half of a send's or poll's end; false: the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
-/* The same of a socket that opens: its first send has ended, or the poll for
- * the answer to the SYN. */
+/* While the socket opens: its first send has ended, or the poll for the answer
+ * to the SYN. */
 WEIR_MUST_USE bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
 /* Switches to sends that carry descriptors, because some wait. */
