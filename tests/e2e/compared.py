@@ -20,6 +20,7 @@ import zlib
 from harness import (LONG, Outcome, Program, Serve, Skip, WAIT_S, WEIR_LOAD,
                      command, equal, matches, one_line, run)
 from hdr import decode_hdr
+from png import pixels
 import schema
 
 OK, INTERNAL, USAGE, NOTHING, INVALID, SLO, INTERRUPTED = 0, 1, 2, 3, 5, 99, 130
@@ -373,41 +374,6 @@ def test_report_is_a_page_that_needs_nothing_else():
                       status=INTERNAL).err, "No such file")
 
 
-def pixels(path):
-    """The rows of a PNG of 8 bits a sample without interlacing."""
-    with open(path, "rb") as file:
-        data = file.read()
-    width, height, depth, kind = struct.unpack(">IIBB", data[16:26])
-    equal(depth, 8, "bits of a sample")
-    step = {2: 3, 6: 4}[kind]
-    packed, at = b"", 8
-    while at < len(data):
-        size, name = struct.unpack(">I4s", data[at:at + 8])
-        packed += data[at + 8:at + 8 + size] if name == b"IDAT" else b""
-        at += size + 12
-    raw, row, rows = zlib.decompress(packed), bytearray(width * step), []
-    for y in range(height):
-        line = raw[y * (width * step + 1):(y + 1) * (width * step + 1)]
-        row = unfilter(line[0], line[1:], row, step)
-        rows.append(row)
-    return width, step, rows
-
-
-def unfilter(kind, line, above, step):
-    row = bytearray(line)
-    for i in range(len(row)):
-        left = row[i - step] if i >= step else 0
-        corner = above[i - step] if i >= step else 0
-        up = above[i]
-        if kind == 4:
-            guess = left + up - corner
-            add = min((left, up, corner), key=lambda x: abs(guess - x))
-        else:
-            add = (0, left, up, (left + up) // 2)[kind]
-        row[i] = (row[i] + add) & 0xFF
-    return row
-
-
 def svg_files(folder):
     """What stands in the files of a folder, by their names; each is
     well-formed and needs nothing else."""
@@ -526,13 +492,13 @@ def test_report_says_what_old_results_do_not_tell():
                 matches(file.read(), wanted)
 
 
-def screenshot(browser, folder, path):
+def screenshot(browser, folder, path, height=700):
     """The pixels of a page or picture in a window that is 1280 wide."""
     if os.path.exists(f"{folder}/shot.png"):
         os.unlink(f"{folder}/shot.png")
     outcome = command(
         browser, "--headless", "--no-sandbox", "--disable-gpu",
-        "--hide-scrollbars", "--window-size=1280,2600",
+        "--hide-scrollbars", f"--window-size=1280,{height}",
         f"--user-data-dir={folder}/profile",
         f"--screenshot={folder}/shot.png", f"file://{path}",
         limit_s=4 * WAIT_S)
@@ -540,8 +506,11 @@ def screenshot(browser, folder, path):
         raise Skip(f"chromium does not start: {outcome.err[-200:]!r}")
     width, step, rows = pixels(f"{folder}/shot.png")
     equal(width, 1280, "width")
-    return collections.Counter(bytes(row[x:x + 3]) for row in rows
-                               for x in range(0, len(row), step))
+    colors = collections.Counter()
+    for row, times in collections.Counter(rows).items():
+        for x in range(0, len(row), step):
+            colors[row[x:x + 3]] += times
+    return colors
 
 
 def expect_colors(found, *colors):
@@ -560,13 +529,13 @@ def test_a_browser_shows_the_plots():
         names = results(folder, 2)
         tool("report", "-o", f"{folder}/page.html", *names)
         # The lines of the plots have the first two colors of the page.
-        expect_colors(screenshot(browser, folder, f"{folder}/page.html"),
+        expect_colors(screenshot(browser, folder, f"{folder}/page.html", 2600),
                       blue, red)
         os.mkdir(f"{folder}/plots")
         bad = with_errors(names[0], f"{folder}/bad.json")
         tool("report", "-o", f"{folder}/page.html", "--svg",
              f"{folder}/plots", bad)
-        expect_colors(screenshot(browser, folder, f"{folder}/page.html"),
+        expect_colors(screenshot(browser, folder, f"{folder}/page.html", 2600),
                       blue, red, green, few, most)
         shown = screenshot(browser, folder, f"{folder}/plots/latency-map.svg")
         expect_colors(shown, few, most)
