@@ -230,6 +230,10 @@ void wanted_read(const struct wanted *self, struct wanted_reader *reader,
 
 /* ---- judging ---- */
 
+/* What re_search() returns; it is regexec() for bytes without a zero behind
+ * them (glibc). */
+#define FOUND_NO_MEMORY (-2)
+
 /* Behind what was said, what the body begins with. */
 static void tell_beginning(const struct wanted_reader *reader, char *detail,
                            size_t size)
@@ -280,23 +284,24 @@ static int judge_match(const struct wanted *self,
 {
     const char *body =
         reader->piece ? (const char *)reader->piece : reader->kept;
-    regmatch_t whole = {.rm_so = 0, .rm_eo = (regoff_t)reader->size_bytes};
+    const regoff_t len = (regoff_t)reader->size_bytes;
+    regoff_t at = FOUND_NO_MEMORY;
 
     if (reader->size_bytes > WANTED_KEPT_MAX) {
         snprintf(detail, size, "a body of %llu bytes; re: looks at up to %u",
                  (unsigned long long)reader->size_bytes, WANTED_KEPT_MAX);
         return ERROR_BODY_SIZE;
     }
-    const int err =
-        reader->has_no_memory
-            ? REG_ESPACE
-            : regexec(&self->regex, body ? body : "", 1, &whole, REG_STARTEND);
-    if (err == REG_ESPACE) {
+    if (!reader->has_no_memory) {
+        at = re_search((regex_t *)&self->regex, body ? body : "", len, 0, len,
+                       NULL);
+    }
+    if (at == FOUND_NO_MEMORY) {
         snprintf(detail, size, "no memory for a body of %llu bytes",
                  (unsigned long long)reader->size_bytes);
         return ERROR_BODY_SIZE;
     }
-    if (err != 0) {
+    if (at < 0) {
         snprintf(detail, size, "a body of %llu bytes does not match",
                  (unsigned long long)reader->size_bytes);
         return ERROR_ANSWER;
