@@ -418,9 +418,10 @@ static void note_address(void *text, int err,
 UNIT(upstream_names, are_looked_up_when_it_is_time)
 {
     char text[WEIR_ADDRESS_TEXT_SIZE] = "";
-    struct weir_resolver shared = resolver;
+    static struct weir_resolver shared; /* until the loop is closed */
     struct weir_upstream_options named = {
         .size = sizeof(named), .host = "db.example", .port = 80};
+    shared = resolver;
     shared.is_shared = true;
     open_named();
     maker_run_for(&ups.m, 1 * MS);
