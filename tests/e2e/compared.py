@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 import zlib
 
 from harness import (LONG, Outcome, Program, Serve, Skip, WAIT_S, WEIR_LOAD,
-                     command, equal, matches, one_line, run)
+                     command, equal, extend_limit, matches, one_line, run)
 from hdr import decode_hdr
 from png import pixels
 import schema
@@ -550,6 +550,7 @@ def test_a_browser_shows_the_plots():
 def test_ab_finds_ten_percent_and_nothing_where_there_is_nothing():
     if not LONG:
         raise Skip("takes half an hour: WEIR_LONG=1")
+    extend_limit(2 * 3600)
     verdicts = {"same": [], "slower": []}
     with Serve("--delay", "5ms") as one, Serve("--delay", "5ms") as same, \
             Serve("--delay", "5500us") as slow:

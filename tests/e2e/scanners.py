@@ -8,12 +8,11 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 
 from harness import (LIMIT_S, LONG, WEIR_LOAD, Service, Skip, command, equal,
-                     matches, read_line, run)
+                     extend_limit, matches, need, read_line, run)
 
 FOLDER = os.environ["WEIR_TLS_CERTIFICATES"]
 KEYS = ("ecdsa", "rsa")
@@ -71,7 +70,7 @@ def test_testssl_finds_nothing():
     if not LONG:
         raise Skip("takes minutes; WEIR_LONG=1 runs it")
     need("testssl")
-    signal.setitimer(signal.ITIMER_REAL, 450)
+    extend_limit(450)
     for name in KEYS:
         with Serving(name) as server, tempfile.TemporaryDirectory() as folder:
             found = findings(server.port, folder)
