@@ -456,6 +456,29 @@ MAKER(server, adopts_a_listening_socket_with_the_clients_in_its_queue, m)
                "a non-blocking listener does not spin");
 }
 
+/* Setting it on each accepted socket would be a system call too many. */
+MAKER(server, leaves_options_that_a_listening_socket_has_to_be_inherited, m)
+{
+    struct weir_address address;
+    int listener = peer_listen(10, &address);
+    int on = 1;
+    int off = 0;
+    expect_eq(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)),
+              0);
+    m->server = adopt(m, listener);
+    maker_run(m, maker_is_done);
+    expect_eq(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off)),
+              0);
+
+    int fd = peer_connect_to(&address);
+    maker_run(m, maker_is_made);
+
+    expect_eq(
+        get_option(weir_transport_get_socket(m->t), IPPROTO_TCP, TCP_NODELAY),
+        0, "as the listener says now");
+    close(fd);
+}
+
 MAKER(server, adopts_a_unix_listener, m)
 {
     m->echo = true;

@@ -201,8 +201,11 @@ int wr_listener_adopt(struct wr_listener *listener, int fd,
     wr_assert(listener->fd < 0);
     int family = wr_socket_get_option(fd, SO_DOMAIN);
     int listening = wr_socket_get_option(fd, SO_ACCEPTCONN);
+    const bool has_options =
+        wr_sock_is_configured(fd, family, options->connection);
     listener->family = family;
     listener->was_listening = listening > 0;
+    listener->was_bare = listening > 0 && !has_options;
     return listener_finish_open(listener, fd, family < 0 ? family : 0, options);
 }
 

@@ -45,6 +45,7 @@ struct wr_listener {
     uint32_t armed_count; /* accepts in the kernel */
     bool is_closing;      /* the last accept closes it */
     bool was_listening;   /* when it was adopted */
+    bool was_bare;        /* and its queue may lack the options */
     bool has_file;        /* it removes the file of its Unix socket */
     dev_t file_dev;       /* which file that is */
     ino_t file_ino;

@@ -152,7 +152,7 @@ static void server_accept_park(weir_server *server,
                                const struct wr_listener *listener, int fd)
 {
     const int err =
-        wr_server_park(server, fd, listener->family, listener->was_listening);
+        wr_server_park(server, fd, listener->family, listener->was_bare);
 
     wr_assert(server->state == SERVER_SERVING);
     if (err < 0) {
@@ -183,9 +183,9 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     if (server->accepted) {
         server_accept_give(server, fd);
     } else if (server->client_count < server->connection_limit) {
-        /* It may be older than the settings of a listener that was adopted. */
+        /* It may be older than the options of a listener that was adopted. */
         server_accept_open_client(server, fd, listener->family,
-                                  listener->was_listening);
+                                  listener->was_bare);
     } else {
         server_accept_park(server, listener, fd);
     }
@@ -207,7 +207,7 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
         !wr_loop_is_closing(server->loop) &&
         server->client_count < server->connection_limit) {
         server_accept_open_client(server, fd, listener->family,
-                                  listener->was_listening);
+                                  listener->was_bare);
     } else {
         wr_socket_close(server->loop, fd, listener->family);
     }

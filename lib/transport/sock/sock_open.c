@@ -39,6 +39,24 @@ int wr_sock_configure(const weir_loop *loop, int fd, int family,
     return err;
 }
 
+bool wr_sock_is_configured(int fd, int family,
+                           const struct weir_connection_options *connection)
+{
+    int nodelay = 0;
+    socklen_t len = sizeof(nodelay);
+
+    if (family != AF_INET && family != AF_INET6) {
+        return false;
+    }
+    if (connection && (connection->no_nodelay || connection->keep_alive ||
+                       connection->notsent_lowat_bytes)) {
+        return false;
+    }
+    return wr_sys_getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len) >=
+               0 &&
+           nodelay;
+}
+
 /* Puts urgent bytes in line. Otherwise a receive would skip the urgent byte,
  * and the kernel would close its descriptors on the receiving thread. Without
  * urgent bytes in the kernel the option has no effect. */
