@@ -5,6 +5,7 @@
  * Nothing here is on a path that is measured, apart from the clocks and the
  * random numbers, which all sides of a comparison use alike.
  */
+#define _GNU_SOURCE
 #include "bench/bench.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +77,7 @@ static void print_help(const char *program, const char *about)
            "  --to PORT      the backend of a proxy, on 127.0.0.1\n"
            "  --trains       datagrams: with GRO and GSO\n"
            "  --block        bare recvmmsg: wait in it, without epoll\n"
+           "  --threads N    bare liburing: on the first N CPUs (1: any CPU)\n"
            "  --help         this text\n"
            "\nServes on 127.0.0.1 until it is killed.\n",
            program, about);
@@ -101,6 +104,9 @@ static void parse_special(struct bench_options *o, int option)
         return;
     case 'b':
         o->blocks = true;
+        return;
+    case 'n':
+        o->threads = bench_parse_number(optarg, 1, BENCH_THREADS_MAX);
         return;
     case 'o':
         o->backend_port = (uint16_t)bench_parse_number(optarg, 1, 65535);
@@ -146,6 +152,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"to", required_argument, NULL, 'o'},
         {"trains", no_argument, NULL, 'g'},
         {"block", no_argument, NULL, 'b'},
+        {"threads", required_argument, NULL, 'n'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -153,6 +160,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         .frame_size = 128,
         .message_size = 1024,
         .recv_size = MAX_RECV,
+        .threads = 1,
     };
     int option;
 
@@ -240,21 +248,23 @@ static int listen_unix(uint16_t port, int flags)
     return fd;
 }
 
-static int listen_inet(uint16_t port, int flags)
+static int listen_inet(const struct bench_options *options, int flags)
 {
     struct sockaddr_in addr = {
         .sin_family = AF_INET,
-        .sin_port = htons(port),
+        .sin_port = htons(options->port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     int one = 1;
+    int shared = options->threads > 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 
     if (fd < 0) {
         bench_die("socket");
     }
-    /* Accepted sockets inherit both, so no server pays for them. */
+    /* Accepted sockets inherit them, so no server pays for them. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, sizeof(shared)) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0) {
         bench_die("setsockopt");
     }
@@ -267,7 +277,7 @@ static int listen_inet(uint16_t port, int flags)
 int bench_listen(const struct bench_options *options, int flags)
 {
     int fd = options->is_unix ? listen_unix(options->port, flags)
-                              : listen_inet(options->port, flags);
+                              : listen_inet(options, flags);
 
     if (listen(fd, BACKLOG) < 0) {
         bench_die("listen");
@@ -312,6 +322,15 @@ void bench_serving(const struct bench_options *options)
 void bench_serving_udp(const struct bench_options *options)
 {
     say_serving("udp://127.0.0.1:", options->port);
+}
+
+void bench_pin(uint32_t cpu)
+{
+    cpu_set_t cpus;
+
+    CPU_ZERO(&cpus);
+    CPU_SET(cpu, &cpus);
+    (void)sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
 void bench_raise_file_limit(void)

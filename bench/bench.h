@@ -20,6 +20,7 @@
 
 #define BENCH_NORETURN      __attribute__((noreturn))
 #define BENCH_FORMAT(f, a)  __attribute__((format(printf, f, a)))
+#define BENCH_THREADS_MAX   64u
 #define BENCH_ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 
 enum bench_mode {
@@ -52,6 +53,7 @@ struct bench_options {
     bool has_tickets;      /* TLS: sessions can be resumed */
     bool has_trains;       /* datagrams: GRO and GSO */
     bool blocks;           /* bare recvmmsg: without epoll */
+    uint32_t threads;      /* bare liburing: one ring and one listener each */
 };
 
 /* Parse a server's command line; prints help or an error and ends if asked. */
@@ -83,6 +85,9 @@ int bench_bind_udp(const struct bench_options *options, int flags);
  * on. */
 void bench_serving(const struct bench_options *options);
 void bench_serving_udp(const struct bench_options *options);
+
+/* Bind the calling thread to one CPU, if there is such a CPU. */
+void bench_pin(uint32_t cpu);
 
 /* Raise the limit of open files to the hard limit. */
 void bench_raise_file_limit(void);

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,7 @@ struct server {
     struct bench_options options;
     struct io_uring ring;
     int listen_fd;
+    uint32_t cpu; /* of a thread */
     struct pool pool;
     struct list conns;
     struct list dirty; /* have something to send at the end of the turn */
@@ -430,17 +432,58 @@ static void serve(struct server *s)
     }
 }
 
-int main(int argc, char **argv)
+/* A server of its own on one CPU: ring, buffers and connections are this
+ * thread's alone. */
+static void *serve_thread(void *arg)
 {
-    struct server *s = bench_alloc(sizeof(*s));
+    struct server *s = arg;
 
-    s->options = bench_parse(argc, argv, "A server on bare liburing.");
-    s->message = bench_alloc(s->options.message_size);
-    s->listen_fd = bench_listen(&s->options, 0);
+    bench_pin(s->cpu);
     ring_start(&s->ring, CQ_ENTRIES);
     pool_init(&s->pool, &s->ring);
     arm_accept(s);
-    bench_serving(&s->options);
+    serve(s);
+    return NULL;
+}
+
+static struct server *make_server(const struct bench_options *options)
+{
+    struct server *s = bench_alloc(sizeof(*s));
+
+    s->options = *options;
+    s->message = bench_alloc(options->message_size);
+    s->listen_fd = bench_listen(options, 0);
+    return s;
+}
+
+/* One server more for each CPU but the first. */
+static void start_threads(const struct bench_options *options)
+{
+    for (uint32_t cpu = 1; cpu < options->threads; cpu++) {
+        struct server *s = make_server(options);
+        pthread_t thread;
+
+        s->cpu = cpu;
+        if (pthread_create(&thread, NULL, serve_thread, s) != 0) {
+            bench_die_err("pthread_create", -1);
+        }
+    }
+    if (options->threads > 1) {
+        bench_pin(0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct bench_options options =
+        bench_parse(argc, argv, "A server on bare liburing.");
+    struct server *s = make_server(&options);
+
+    start_threads(&options);
+    ring_start(&s->ring, CQ_ENTRIES);
+    pool_init(&s->pool, &s->ring);
+    arm_accept(s);
+    bench_serving(&options);
     serve(s);
     return 0;
 }

@@ -5,13 +5,11 @@
  * The figure is CPU time of both threads for each message, because a cheap
  * wake-up for one side may be a dear one for the other.
  */
-#define _GNU_SOURCE
 #include "bench/post.h"
 
 #include "bench/bench.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -50,13 +48,9 @@ bool post_some(void (*post)(struct post_message *message))
 static void *run_poster(void *arg)
 {
     const struct timespec pause = {.tv_nsec = POST_PAUSE_NS};
-    cpu_set_t cpus;
 
     (void)arg;
-    /* The loop has CPU 0; where there is only one, they share it. */
-    CPU_ZERO(&cpus);
-    CPU_SET(1, &cpus);
-    (void)pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+    bench_pin(1);
     while (post_some(post_message)) {
         nanosleep(&pause, NULL);
     }
@@ -68,6 +62,8 @@ void post_start(void (*post)(struct post_message *message))
     post_message = post;
     post_begin();
     has_thread = true;
+    /* Where there is only one CPU, they share it. */
+    bench_pin(0);
     if (pthread_create(&thread, NULL, run_poster, NULL) != 0) {
         bench_die_err("pthread_create", -1);
     }

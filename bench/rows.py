@@ -401,26 +401,33 @@ def row_t15(settings, progress):
 
 
 def row_t17(settings, progress):
-    """Two loops on both CPUs, the clients beside one of them, beside a loop."""
+    """Two loops on both CPUs, the clients beside one of them, beside a loop;
+    and the same of bare rings, whose ratio is the floor."""
     if settings.subject != "weir":
         raise Failure("only weir-load has loops on threads here")
 
-    def measure(name, conns):
-        loops = 2 if name == "weir" else 1
+    def measure(server_name, loops, conns):
         cpus = {settings.server_cpu, settings.client_cpu}
-        with Server(settings, "weir", "echo", ["--threads", str(loops)],
+        with Server(settings, server_name, "echo", ["--threads", str(loops)],
                     cpus=cpus if loops == 2 else None) as server:
             report = Client(server, ["--size", 128, "--conns",
                                      conns]).finish()
         report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
         return report
 
+    contender = {"weir": ("weir", 2), "one loop": ("weir", 1),
+                 "two rings": ("uring", 2), "one ring": ("uring", 1)}
     for conns in (50, 1000):
         case = f"128 B, {conns} connections"
-        if is_chosen(settings, case):
-            yield from compare("T17", case, rounds(
-                settings, progress, f"T17 {case}", ["weir", "one loop"],
-                lambda name, c=conns: measure(name, c)), {"one loop": 1.10})
+        if not is_chosen(settings, case):
+            continue
+        reports = rounds(settings, progress, f"T17 {case}", list(contender),
+                         lambda name, c=conns: measure(*contender[name], c))
+        for pair, what, target in (
+                (("weir", "one loop"), case, {"one loop": 1.10}),
+                (("two rings", "one ring"), f"{case}, bare liburing", {})):
+            yield from compare("T17", what,
+                               {name: reports[name] for name in pair}, target)
 
 
 FILE_BYTES = 64 * 1024 * 1024
@@ -514,7 +521,7 @@ ROWS = {
     "T16b": (row_t16_bulk, "a proxy: bulk", 18, 1),
     "T16c": (row_t16_close, "a proxy: connect, one request, close", 10, 0),
     "T16t": (row_t16_tls, "a proxy that ends TLS", 12, 1),
-    "T17": (row_t17, "two loops on two threads", 4, 0),
+    "T17": (row_t17, "two loops on two threads", 8, 0),
     "T18": (row_t18, "weir-load beside wrk", 2, 0),
     "T19": (row_t19, "a file by sendfile", 2, 0),
     "T19s": (row_t19_small, "small files by keep-alive", 2, 1),
