@@ -53,8 +53,7 @@ void wr_features_reduce(struct wr_features *features)
 
     wr_assert((features->found & features->masked) == 0);
     wr_assert((features->found & features->unused) == 0);
-    if (features->engine != WR_ENGINE_POLL &&
-        !wr_has(features, WR_FEATURE_RECV_CREDIT)) {
+    if (!wr_has(features, WR_FEATURE_RECV_CREDIT)) {
         features->unused |= features->found & inc;
         features->found &= ~inc;
     }

@@ -63,10 +63,10 @@ static inline bool wr_has(const struct wr_features *features,
     return features->found >> feature & 1u;
 }
 
-/* Disables features whose dependencies are missing. Incremental buffers of the
- * kernel need RECV_CREDIT: without it receives are one-shot, and a one-shot
- * receive in a worker thread consumes as much of an incremental buffer as it
- * requested, not as much as arrived (Linux 6.18). */
+/* Disables features whose dependencies are missing. Incremental buffers need
+ * RECV_CREDIT: without it receives are one-shot, and a one-shot receive in a
+ * worker thread consumes as much of an incremental buffer as it requested, not
+ * as much as arrived (Linux 6.18). */
 void wr_features_reduce(struct wr_features *features);
 
 /* The bits named in WEIR_FEATURES_MASK; *ret_unknown is the first unknown name,

@@ -340,13 +340,12 @@ static void probe_apply_mask(struct wr_features *ret, uint32_t found)
 }
 
 /* Worker threads of weir wait for pipes, as those of the kernel do. A receive
- * consumes the part of a buffer that it fills. */
+ * counts its bytes, and consumes the part of a buffer that it fills. */
 void wr_probe_machine(struct wr_features *ret)
 {
-    probe_apply_mask(ret, probe_find_of_machine() |
-                              1u << WR_FEATURE_ASYNC_RETRY |
-                              1u << WR_FEATURE_BUF_INC);
-    wr_assert(!wr_has(ret, WR_FEATURE_RECV_CREDIT));
+    probe_apply_mask(
+        ret, probe_find_of_machine() | 1u << WR_FEATURE_ASYNC_RETRY |
+                 1u << WR_FEATURE_BUF_INC | 1u << WR_FEATURE_RECV_CREDIT);
 }
 
 int wr_probe_features(struct wr_features *ret)

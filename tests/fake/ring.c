@@ -19,7 +19,7 @@
  * wr_probe_machine(). */
 #define RING_FEATURES                                                          \
     (1u << WR_FEATURE_RING_RESIZE | 1u << WR_FEATURE_NO_IOWAIT |               \
-     1u << WR_FEATURE_RECV_CREDIT | 1u << WR_FEATURE_SEND_VECTORIZED)
+     1u << WR_FEATURE_SEND_VECTORIZED)
 
 /* Deferred work that one run does: IO_LOCAL_TW_DEFAULT_MAX of Linux 6.13. */
 #define WORK_MAX 20u

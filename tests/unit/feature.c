@@ -92,14 +92,6 @@ UNIT(feature, incremental_buffers_are_not_used_without_credit)
     cr_assert(wr_has(&features, WR_FEATURE_RING_RESIZE));
 }
 
-UNIT(feature, buffers_of_the_poll_engine_are_incremental_without_credit)
-{
-    struct wr_features features = {.found = bit(WR_FEATURE_BUF_INC),
-                                   .engine = WR_ENGINE_POLL};
-    wr_features_reduce(&features);
-    cr_assert(wr_has(&features, WR_FEATURE_BUF_INC));
-}
-
 UNIT(feature, the_text_says_what_a_feature_needs_that_is_not_used)
 {
     struct wr_features features = {.found = bit(WR_FEATURE_BUF_INC)};

@@ -48,6 +48,48 @@ UNIT(seam, a_receive_takes_the_first_buffer)
     expect_eq(inc ? bufs[0][3] : bufs[1][0], 'd');
 }
 
+static uint32_t shot_count;
+static int32_t shot_bytes;
+
+static void count_shot(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    expect_eq((flags & WR_CQE_MORE) != 0, op->in_flight);
+    shot_count++;
+    shot_bytes += res;
+}
+
+/* Where there is no credit it ends with the first bytes. */
+UNIT(seam, a_receive_stays_until_its_credit_is_used_up)
+{
+    const bool stays = wr_has(&uring->features, WR_FEATURE_RECV_CREDIT);
+    const int32_t credit = BUF_SIZE / 2; /* one step less than asked for */
+    char text[BUF_SIZE / 4 + 1];
+    memset(text, 'x', sizeof(text));
+    text[BUF_SIZE / 4] = '\0';
+    shot_count = 0;
+    shot_bytes = 0;
+    provide(BUF_COUNT);
+    struct wr_op shots;
+    wr_op_init(&shots, count_shot);
+    send_at(1, text); /* is there before the receive */
+    prep_recv(&shots, false);
+    turn(0);
+    for (int turns = 0; shot_count == 0; turns++) {
+        cr_assert_lt(turns, 1000, "bytes do not come");
+        turn(WEIR_SECONDS(60));
+    }
+    expect_eq(shots.in_flight, stays);
+    if (!stays) {
+        return;
+    }
+    send_at(1, "abc");
+    send_at(1, text + 3);
+    wr_ignore(ended(&shots) == 0); /* it has counted its own */
+    expect_eq(shot_bytes, credit);
+    expect_geq(shot_count, 2);
+    expect_eq(memcmp(bufs[0] + BUF_SIZE / 4, "abcx", 4), 0);
+}
+
 UNIT(seam, a_receive_without_a_buffer_leaves_the_bytes)
 {
     provide(0);

@@ -40,7 +40,7 @@ static int32_t kind_poll(struct wr_ep_call *call)
     }
     wr_assert(events <= INT32_MAX);
     if (!(op->sqe.len & IORING_POLL_ADD_MULTI) ||
-        !wr_ep_ops_post(&call->ring->ops, &op->sqe, (int32_t)events)) {
+        !wr_ep_ops_post(&call->ring->ops, &op->sqe, (int32_t)events, 0)) {
         return (int32_t)events;
     }
     op->told = events;

@@ -18,6 +18,21 @@
 /* Accepts of one event; a storm does not hold up the connections. */
 #define ACCEPTS_MAX 64u
 
+/* A receive of many shots has got bytes. True: it has credit left and goes on,
+ * and its completion is posted. */
+static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
+{
+    const uint32_t credit = wr_sqe_optlen(call->sqe);
+
+    wr_assert(got > 0);
+    if (!(call->sqe->ioprio & IORING_RECV_MULTISHOT) || got >= credit) {
+        return false;
+    }
+    wr_sqe_set_optlen(call->sqe, credit - got);
+    return wr_ep_ops_post(&call->ring->ops, call->sqe, (int32_t)got,
+                          call->flags);
+}
+
 /* Receives into a provided buffer or the caller's memory. Fewer bytes than
  * there was room for, or none: the socket is drained. */
 int32_t wr_ep_recv(struct wr_ep_call *call)
@@ -38,14 +53,16 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
     const int32_t res = wr_ep_unless_again(
         wr_ep_result(recv(sqe->fd, data, len, MSG_DONTWAIT)));
     call->watch->is_drained = res < (int32_t)len;
-    call->flags =
-        selects && res > 0 ? wr_ep_buffers_take(buffers, (uint32_t)res) : 0;
-    return res;
+    if (res <= 0 || !selects) {
+        call->flags = 0;
+        return res;
+    }
+    call->flags = wr_ep_buffers_take(buffers, (uint32_t)res);
+    return kind_socket_goes_on(call, (uint32_t)res) ? WR_EP_PARKS : res;
 }
 
 int32_t wr_ep_begin_recv(struct wr_ep_call *call)
 {
-    wr_assert(call->sqe->ioprio == 0); /* no multishot, no credit */
     call->watch->is_own = true;
     call->events = POLLIN | POLLRDHUP;
     return call->watch->is_drained ? WR_EP_PARKS : wr_ep_recv(call);
@@ -90,7 +107,7 @@ int32_t wr_ep_accept(struct wr_ep_call *call)
         const int32_t res = wr_ep_unless_again(
             wr_ep_result(accept4(sqe->fd, NULL, NULL, (int)sqe->accept_flags)));
         if (res < 0 || !multishot ||
-            !wr_ep_ops_post(&call->ring->ops, sqe, res)) {
+            !wr_ep_ops_post(&call->ring->ops, sqe, res, 0)) {
             return res;
         }
     }

@@ -273,12 +273,12 @@ void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
 }
 
 bool wr_ep_ops_post(struct wr_ep_ops *ops, const struct io_uring_sqe *sqe,
-                    int32_t res)
+                    int32_t res, uint32_t flags)
 {
     if (!ops_reserve_ended(ops, 2)) { /* the other one is the last of @sqe */
         return false;
     }
-    ops_push(ops, sqe, res, IORING_CQE_F_MORE);
+    ops_push(ops, sqe, res, flags | IORING_CQE_F_MORE);
     return true;
 }
 

@@ -105,7 +105,8 @@ void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
 
 /* A completion of a multishot entry that goes on. False: no memory. */
 WEIR_MUST_USE bool wr_ep_ops_post(struct wr_ep_ops *ops,
-                                  const struct io_uring_sqe *sqe, int32_t res);
+                                  const struct io_uring_sqe *sqe, int32_t res,
+                                  uint32_t flags);
 
 /* Moves up to @max completions out. */
 WEIR_MUST_USE uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret,
