@@ -114,6 +114,15 @@ def test_a_count_ends_a_schedule():
     equal(result["model"], {"kind": "open", "arrival": "poisson"}, "model")
 
 
+def test_a_thread_without_a_request_ends_with_the_others():
+    with Serve() as server:
+        _, result = paced("-c", "2", "-t", "2", "-R", "20", "-n", "1",
+                          server.url)
+    equal(result["requests"]["ok"], 1, "ok")
+    equal("ended early" in " ".join(result["invalid_reasons"]), False,
+          "it ends by itself")
+
+
 def test_datagrams_keep_a_schedule_too():
     with Datagrams() as server:
         _, result = paced("-c", "2", "-R", "300", "-w", "100ms", "-d", "1s",

@@ -250,6 +250,7 @@ static void measure_cb(void *arg)
     if (traffic->pacing) {
         pacing_count_due(traffic->pacing, plan->window_ns);
         traffic->measuring = true;
+        conn_tell_drained(traffic); /* perhaps this thread has no request */
         return;
     }
     if (worker->options->request_count > 0) {
