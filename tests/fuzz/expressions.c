@@ -1,15 +1,16 @@
 /*
  * libFuzzer's entry to the expressions of weir-load's command line that say
  * what is asked for and expected: templates, rules of answers, statuses, sizes,
- * methods, headers, paths, URLs, weights, mixes, freezes and request lines. The
- * first byte chooses which. What is read is used once; what is refused has a
- * reason.
+ * methods, headers, paths, URLs, weights, mixes, replays, freezes and request
+ * lines. The first byte chooses which. What is read is used once; what is
+ * refused has a reason.
  *
  *     ninja tests/fuzz/fuzz-expressions
  *     tests/fuzz/fuzz-expressions CORPUS
  */
 #include "tools/weir-load/http_request.h"
 #include "tools/weir-load/mix.h"
+#include "tools/weir-load/replay.h"
 #include "tools/weir-load/script.h"
 #include "tools/weir-load/serve_http.h"
 #include "tools/weir-load/serve_pace.h"
@@ -19,6 +20,7 @@
 #include "tools/weir-load/url.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,9 +138,45 @@ static void try_mix(const char *text)
         check_why(err, why);
         if (err == 0) {
             check(mix_choose(&mix, 0) == 0);
-            check(mix_choose(&mix, mix.kinds[mix.kind_count - 1].end - 1) ==
+            check(mix_choose(&mix, mix.ends[mix.kind_count - 1] - 1) ==
                   mix.kind_count - 1);
             mix_fini(&mix);
+        }
+    }
+}
+
+static void check_replay(const struct replay *replay)
+{
+    uint64_t pause_ns = 0;
+    uint64_t before_ns = 0;
+
+    check(replay->kind_count > 0 && replay->kind_count <= replay->count);
+    for (size_t i = 0; i < replay->count; i++) {
+        const uint64_t gap_ns = replay->times_ns[i] - before_ns;
+        check(replay->times_ns[i] >= before_ns);
+        check(replay->kind_indices[i] < replay->kind_count);
+        pause_ns = gap_ns > pause_ns ? gap_ns : pause_ns;
+        before_ns = replay->times_ns[i];
+    }
+    check(pause_ns == replay->pause_ns);
+    check(before_ns <= UINT64_C(1000000000) * REPLAY_SECONDS_MAX);
+}
+
+static void try_replay(const char *text)
+{
+    for (int is_http = 0; is_http < 2 && !strchr(text, '@'); is_http++) {
+        char why[REPLAY_WHY_SIZE] = "";
+        struct replay replay;
+        FILE *file = fmemopen((void *)text, strlen(text), "r");
+        if (!file) {
+            return; /* of nothing */
+        }
+        const int err = replay_parse(file, is_http == 1, 1, &replay, why);
+        check_why(err, why);
+        fclose(file);
+        if (err == 0) {
+            check_replay(&replay);
+            replay_fini(&replay);
         }
     }
 }
@@ -181,7 +219,8 @@ static void try_others(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const tries[])(const char *text) = {
-        try_template, try_request, try_rule, try_weights, try_mix, try_others};
+        try_template, try_request, try_rule,  try_weights,
+        try_mix,      try_others,  try_replay};
 
     if (size < 1) {
         return 0;
@@ -190,7 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
     if (!names_file(text)) {
-        tries[data[0] % 6](text);
+        tries[data[0] % 7](text);
     }
     free(text);
     return 0;

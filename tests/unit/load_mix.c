@@ -47,7 +47,7 @@ UNIT_IN(load_mix, http_has_a_method_a_path_and_perhaps_a_body,
     expect_str_eq(mix.kinds[2].method, "PUT");
     expect_str_eq(mix.kinds[2].body, "{\"x\"} y ");
     expect_str_eq(mix.kinds[3].method, "POST");
-    expect_eq(mix.kinds[3].end, 2005);
+    expect_eq(mix.ends[3], 2005);
 }
 
 UNIT_IN(load_mix, others_have_a_rule_a_beginning_and_a_request,
@@ -57,13 +57,13 @@ UNIT_IN(load_mix, others_have_a_rule_a_beginning_and_a_request,
         parse("9 delim:\\r\\n begin:+\\x20 a b\\r\\n\nlen:4 begin", false), 0,
         "%s", why);
 
-    expect_eq(mix.kinds[0].rule.delimiter_len, 2);
-    expect_eq(mix.kinds[0].rule.begin_len, 2);
+    expect_eq(mix.kinds[0].rule->delimiter_len, 2);
+    expect_eq(mix.kinds[0].rule->begin_len, 2);
     expect_str_eq(mix.kinds[0].request, "a b\\r\\n");
-    expect_eq(mix.kinds[1].rule.size_bytes, 4);
-    expect_eq(mix.kinds[1].rule.begin_len, 0);
+    expect_eq(mix.kinds[1].rule->size_bytes, 4);
+    expect_eq(mix.kinds[1].rule->begin_len, 0);
     expect_str_eq(mix.kinds[1].request, "begin");
-    expect_eq(mix.kinds[1].end, 10);
+    expect_eq(mix.ends[1], 10);
 }
 
 UNIT_IN(load_mix, each_kind_is_chosen_as_often_as_its_weight_says,

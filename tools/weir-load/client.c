@@ -401,8 +401,7 @@ int client_init(struct client *client, const struct client_share *share)
     const uint64_t end =
         options->conn_count * (share->thread_index + 1) / share->thread_count;
     const struct codec_thread thread = {.options = options,
-                                        .index = share->thread_index,
-                                        .count = share->thread_count};
+                                        .first = share->first_shared};
     uint32_t ring_size = round_up_to_power(options->depth);
 
     *client = (struct client){.options = options,

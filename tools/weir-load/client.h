@@ -35,6 +35,8 @@ struct client_share {
     uint32_t thread_count;
     /* Borrowed; NULL where no target has TLS. */
     weir_tls_context *tls;
+    /* What the codec of the first thread shares; NULL for that one itself. */
+    const void *first_shared;
 };
 
 struct client {

@@ -27,8 +27,8 @@
 /* What a thread's share of a run is, for codec.open. */
 struct codec_thread {
     const struct run_options *options;
-    uint32_t index;
-    uint32_t count;
+    /* What the first thread shares; NULL for that one itself. */
+    const void *first;
 };
 
 /* A connection that begins. */
@@ -84,8 +84,9 @@ struct codec {
     /* Bytes of it besides, a multiple of 8, that the run decides about. NULL:
      * none. */
     size_t (*more_size)(const struct run_options *options);
-    /* Make what the connections of a thread share. 0, or a negative error that
-     * has been told on standard error. */
+    /* Make what the connections of a thread share. What never changes may be
+     * borrowed from the first thread, which is closed last. 0, or a negative
+     * error that has been told on standard error. */
     int (*open)(const struct codec_thread *thread, void **ret_shared);
     /* Free it, when the loop and all that was written are gone; states are
      * still there. */

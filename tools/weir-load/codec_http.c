@@ -1,7 +1,7 @@
 /*
  * HTTP/1.1 as a codec: requests are those of http_request.h, one for each
- * target, or with --mix one of each kind, and answers are read by
- * http_response.h.
+ * target, or with --mix and --replay one of each kind, and answers are read by
+ * http_response.h. All threads use the requests of the first.
  *
  * An answer is a failure if its status is not expected; unless the command line
  * says which are, those below 400 are. One with a good status is a failure if
@@ -39,9 +39,16 @@ struct shared {
     uint64_t echo_number;
     /* One that is not always the same is put together here. */
     char *scratch;
-    /* The kinds of the first target, then those of the next. */
+    /* Requests are not all of one kind. */
+    bool is_varied;
+    /* Connections keep the numbers of the requests under way: with a replay,
+     * and for WANTED_ECHO. */
+    bool keeps_numbers;
+    /* The first thread's: the kinds of the first target, then those of the
+     * next. */
     size_t request_count;
     struct http_request *requests;
+    bool owns_requests;
 };
 
 struct http_conn {
@@ -49,16 +56,16 @@ struct http_conn {
     /* The first kind of the connection's target. */
     const struct http_request *request;
     uint32_t conn_index;
-    /* With --mix: what its kinds are drawn from, and requests and answers until
-     * now. */
+    /* With --mix: what its kinds are drawn from. */
     uint64_t random;
+    /* Requests and answers until now, where they are varied or have numbers. */
     uint64_t sent_count;
     uint64_t answered_count;
     /* NULL: it was never begun. */
     struct shared *shared;
     struct http_conn *next;
     struct wanted_reader reader;
-    /* With WANTED_ECHO, by places of sent_count in a ring of --pipeline: the
+    /* Where they are kept, by places of sent_count in a ring of --pipeline: the
      * numbers of the requests under way. */
     uint64_t numbers[];
 };
@@ -69,14 +76,17 @@ static void codec_http_close(void *arg)
 {
     struct shared *shared = arg;
 
-    for (size_t i = 0; i < shared->request_count; i++) {
+    for (size_t i = 0; shared->owns_requests && i < shared->request_count;
+         i++) {
         http_request_fini(&shared->requests[i]);
     }
     for (struct http_conn *conn = shared->first_conn; conn; conn = conn->next) {
         wanted_drop(&conn->reader);
     }
     wanted_fini(&shared->wanted);
-    free(shared->requests);
+    if (shared->owns_requests) {
+        free(shared->requests);
+    }
     free(shared->echo);
     free(shared->scratch);
     free(shared);
@@ -102,7 +112,7 @@ static void print_host(const struct target *target, char *text, size_t size)
 
 /* Without a kind what the flags say. */
 static int add_request(struct shared *shared, const struct target *target,
-                       const struct mix_kind *kind)
+                       const struct request_kind *kind)
 {
     struct http_options http = shared->options->http;
     char host[TARGET_HOST_SIZE + 16];
@@ -115,49 +125,72 @@ static int add_request(struct shared *shared, const struct target *target,
         path = kind->path;
     }
     print_host(target, host, sizeof(host));
-    const int err = http_request_init(&shared->requests[shared->request_count],
-                                      &http, host, path ? path : "/",
-                                      (size_t)shared->options->depth, why);
+    struct http_request *request = &shared->requests[shared->request_count];
+    const int err =
+        http_request_init(request, &http, host, path ? path : "/",
+                          kind ? 1 : (size_t)shared->options->depth, why);
     if (err < 0) {
         say("%s: %s", target->text, why);
         return err;
+    }
+    if (request->bytes) {
+        template_fini(&request->head); /* the copies have it */
     }
     shared->request_count++;
     return 0;
 }
 
-static int add_requests(struct shared *shared)
+static int make_requests(struct shared *shared)
 {
     const struct run_options *options = shared->options;
-    const struct mix *mix = options->mix;
-    const size_t kind_count = mix ? mix->kind_count : 1;
-    size_t size_max = 0;
+    const size_t kind_count = options->kinds ? options->kind_count : 1;
+    const size_t count = options->target_count * kind_count;
 
-    shared->requests =
-        calloc(options->target_count * kind_count, sizeof(*shared->requests));
+    shared->owns_requests = true;
+    shared->requests = calloc(count, sizeof(*shared->requests));
     if (!shared->requests) {
         say("no memory for requests");
         return -ENOMEM;
     }
-    for (size_t i = 0; i < options->target_count * kind_count; i++) {
-        const int err = add_request(shared, &options->targets[i / kind_count],
-                                    mix ? &mix->kinds[i % kind_count] : NULL);
+    for (size_t i = 0; i < count; i++) {
+        const int err = add_request(
+            shared, &options->targets[i / kind_count],
+            options->kinds ? &options->kinds[i % kind_count] : NULL);
         if (err < 0) {
             return err;
         }
-        const struct http_request *request = &shared->requests[i];
-        if (request->size_max > size_max) {
-            size_max = request->size_max;
-        }
+    }
+    return 0;
+}
+
+/* Room to put a request together, and the body of one for its echo. */
+static int get_room(struct shared *shared)
+{
+    const bool is_echo = shared->wanted.kind == WANTED_ECHO;
+    size_t size_max = 0;
+
+    for (size_t i = 0; i < shared->request_count; i++) {
+        const size_t size = shared->requests[i].size_max;
+        size_max = size > size_max ? size : size_max;
     }
     shared->scratch = malloc(size_max);
-    shared->echo = shared->wanted.kind == WANTED_ECHO ? malloc(size_max) : NULL;
-    if (!shared->scratch ||
-        (shared->wanted.kind == WANTED_ECHO && !shared->echo)) {
+    shared->echo = is_echo ? malloc(size_max) : NULL;
+    if (!shared->scratch || (is_echo && !shared->echo)) {
         say("no memory for a request");
         return -ENOMEM;
     }
     return 0;
+}
+
+static int add_requests(struct shared *shared, const struct shared *first)
+{
+    if (!first) {
+        const int err = make_requests(shared);
+        return err < 0 ? err : get_room(shared);
+    }
+    shared->requests = first->requests;
+    shared->request_count = first->request_count;
+    return get_room(shared);
 }
 
 static int add_wanted(struct shared *shared)
@@ -184,8 +217,11 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
     shared->options = thread->options;
     http_kept_init(&shared->kept);
     int err = add_wanted(shared);
+    shared->is_varied = thread->options->kinds != NULL;
+    shared->keeps_numbers =
+        thread->options->replay || shared->wanted.kind == WANTED_ECHO;
     if (err == 0) {
-        err = add_requests(shared);
+        err = add_requests(shared, thread->first);
     }
     if (err < 0) {
         codec_http_close(shared);
@@ -197,16 +233,51 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
 
 /* ---- a connection ---- */
 
-/* The connection's request with a number. */
+/* The number in the run of a request under way, by its number on its
+ * connection. */
+static uint64_t get_number(const struct shared *shared,
+                           const struct http_conn *conn, uint64_t place)
+{
+    return conn->numbers[place % shared->options->depth];
+}
+
+/* The connection's request with a number; one of a replay is under way. */
 static const struct http_request *find_request(const struct shared *shared,
                                                const struct http_conn *conn,
-                                               uint64_t number)
+                                               uint64_t place)
 {
-    const struct mix *mix = shared->options->mix;
+    const struct run_options *options = shared->options;
 
-    return mix ? &conn->request[mix_choose(mix,
-                                           payload_mix(conn->random + number))]
-               : conn->request;
+    if (!shared->is_varied) {
+        return conn->request;
+    }
+    return &conn->request[options->replay
+                              ? options->replay->kind_indices[get_number(
+                                    shared, conn, place)]
+                              : mix_choose(options->mix,
+                                           payload_mix(conn->random + place))];
+}
+
+/* Of the request that is written next; with none under way its answer comes
+ * next. */
+static void keep_number(const struct shared *shared, struct http_conn *conn,
+                        uint64_t number)
+{
+    conn->numbers[conn->sent_count % shared->options->depth] = number;
+    if (conn->sent_count == conn->answered_count) {
+        conn->response.is_head_request =
+            find_request(shared, conn, conn->sent_count)->is_head;
+    }
+}
+
+/* The next answer is that of the oldest request under way; of a replay it is
+ * not known which one that is before it is sent. */
+static void await_answer(const struct shared *shared, struct http_conn *conn)
+{
+    if (!shared->options->replay || conn->answered_count < conn->sent_count) {
+        conn->response.is_head_request =
+            find_request(shared, conn, conn->answered_count)->is_head;
+    }
 }
 
 /* For WANTED_ECHO, the body of the request whose answer comes. */
@@ -219,7 +290,7 @@ static struct wanted_bytes get_echo(struct shared *shared,
     const struct http_request *request =
         find_request(shared, conn, conn->answered_count);
     const struct template_values values = {
-        .seq = conn->numbers[conn->answered_count % shared->options->depth],
+        .seq = get_number(shared, conn, conn->answered_count),
         .conn = conn->conn_index,
         .seed = shared->options->seed,
     };
@@ -252,14 +323,14 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     const size_t target = (size_t)(start->target - options->targets);
 
     conn->request =
-        &shared->requests[options->mix ? target * options->mix->kind_count
-                                       : target];
+        &shared->requests[target * (options->kinds ? options->kind_count : 1)];
     conn->conn_index = start->conn_index;
     conn->random =
         payload_chance(options->seed, start->conn_index, start->generation);
     conn->sent_count = 0;
     conn->answered_count = 0;
-    http_response_init(&conn->response, find_request(shared, conn, 0)->is_head);
+    http_response_init(&conn->response, false);
+    await_answer(shared, conn);
     if (!conn->shared) {
         conn->shared = shared;
         conn->next = shared->first_conn;
@@ -293,23 +364,23 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     struct http_conn *conn = state;
     int err = 0;
 
-    if (conn->request->bytes && !shared->options->mix) {
+    if (conn->request->bytes && !shared->is_varied) {
         return append_same(conn->request, batch->count, out);
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
+        const uint64_t number = batch->number + i * batch->stride;
+        if (shared->keeps_numbers) {
+            keep_number(shared, conn, number);
+        }
         const struct http_request *request =
             find_request(shared, conn, conn->sent_count);
-        if (shared->wanted.kind == WANTED_ECHO) {
-            conn->numbers[conn->sent_count % shared->options->depth] =
-                batch->number + i * batch->stride;
-        }
         conn->sent_count++;
         if (request->bytes) {
             err = codec_write_ref(out, request->bytes, request->len);
             continue;
         }
         const struct template_values values = {
-            .seq = batch->number + i * batch->stride,
+            .seq = number,
             .conn = conn->conn_index,
             .seed = shared->options->seed,
         };
@@ -374,8 +445,9 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     } else if (conn->response.state == HTTP_COMPLETE) {
         judge(shared, conn, answer);
         conn->answered_count++;
-        conn->response.is_head_request =
-            find_request(shared, conn, conn->answered_count)->is_head;
+        if (shared->is_varied) {
+            await_answer(shared, conn);
+        }
     } else {
         wanted_keep(&conn->reader);
     }
@@ -398,7 +470,7 @@ static size_t more_size(const struct run_options *options)
 {
     const char *wanted = options->http.wanted;
 
-    return wanted && strcmp(wanted, "echo") == 0
+    return options->replay || (wanted && strcmp(wanted, "echo") == 0)
                ? (size_t)options->depth * sizeof(uint64_t)
                : 0;
 }

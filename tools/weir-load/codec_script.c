@@ -1,7 +1,8 @@
 /*
  * Any protocol in which one request has one answer, as a codec: the request is
  * a template (template.h), and a rule says where its answer ends (script.h).
- * With --mix there are several of both.
+ * With --mix and --replay there are several of both. All threads use those of
+ * the first.
  *
  * A request that is always the same lies in memory several times in a row, so
  * that a batch is one write without a copy.
@@ -22,21 +23,24 @@
 #define COPIES_BYTES (64U << 10)
 
 struct request {
+    /* Of one that is not always the same. */
     struct template template;
     /* Where its answer ends. */
     const struct script_rule *rule;
-    /* One that is not always the same is put together here; else the copies. */
+    /* The copies of one that is; else NULL. */
     char *bytes;
     size_t len;
     uint32_t copies;
-    bool is_fixed;
 };
 
 struct shared {
     const struct run_options *options;
-    /* One; with --mix one of each kind. */
+    /* The first thread's: one, or one of each kind. */
     struct request *requests;
     size_t request_count;
+    bool owns_requests;
+    /* One that is not always the same is put together here. */
+    char *scratch;
 };
 
 struct script_conn {
@@ -44,11 +48,14 @@ struct script_conn {
     uint32_t conn_index;
     /* The answer before is complete; the reader still shows it. */
     bool is_over;
-    /* With --mix: what its kinds are drawn from, and requests and answers until
-     * now. */
+    /* With --mix: what its kinds are drawn from. */
     uint64_t random;
+    /* Requests and answers until now. */
     uint64_t sent_count;
     uint64_t answered_count;
+    /* With --replay, by places of sent_count in a ring of --pipeline: the
+     * numbers of the requests under way. */
+    uint64_t numbers[];
 };
 
 /* ---- what connections share ---- */
@@ -57,11 +64,15 @@ static void codec_script_close(void *arg)
 {
     struct shared *shared = arg;
 
-    for (size_t i = 0; i < shared->request_count; i++) {
+    for (size_t i = 0; shared->owns_requests && i < shared->request_count;
+         i++) {
         template_fini(&shared->requests[i].template);
         free(shared->requests[i].bytes);
     }
-    free(shared->requests);
+    if (shared->owns_requests) {
+        free(shared->requests);
+    }
+    free(shared->scratch);
     free(shared);
 }
 
@@ -72,45 +83,77 @@ static int make_copies(struct request *request, uint64_t depth)
     const size_t size = request->template.size_max;
     const size_t fitting = COPIES_BYTES / size > 0 ? COPIES_BYTES / size : 1;
 
-    request->is_fixed = template_is_fixed(&request->template);
+    if (!template_is_fixed(&request->template)) {
+        return 0;
+    }
     request->len = size;
     request->copies = (uint32_t)(depth < fitting ? depth : fitting);
     request->bytes = malloc(size * request->copies);
     if (!request->bytes) {
         return -ENOMEM;
     }
-    for (uint32_t i = 0; i < request->copies && request->is_fixed; i++) {
+    for (uint32_t i = 0; i < request->copies; i++) {
         template_render(&request->template, &values, request->bytes + i * size);
     }
+    template_fini(&request->template);
     return 0;
+}
+
+static int make_request(struct shared *shared, const struct request_kind *kind,
+                        char *why)
+{
+    const struct run_options *options = shared->options;
+    struct request *request = &shared->requests[shared->request_count];
+
+    int err =
+        script_request_parse(kind ? kind->request : options->script.request,
+                             &request->template, why);
+    if (err < 0) {
+        return err;
+    }
+    shared->request_count++;
+    request->rule = kind ? kind->rule : &options->script.rule;
+    return make_copies(request, kind ? 1 : options->depth);
 }
 
 static int make_requests(struct shared *shared, char *why)
 {
     const struct run_options *options = shared->options;
-    const struct mix *mix = options->mix;
-    const size_t count = mix ? mix->kind_count : 1;
+    const size_t count = options->kinds ? options->kind_count : 1;
+    int err = 0;
 
+    shared->owns_requests = true;
     shared->requests = calloc(count, sizeof(*shared->requests));
     if (!shared->requests) {
         return -ENOMEM;
     }
-    for (size_t i = 0; i < count; i++) {
-        struct request *request = &shared->requests[i];
-        int err = script_request_parse(mix ? mix->kinds[i].request
-                                           : options->script.request,
-                                       &request->template, why);
-        if (err < 0) {
-            return err;
-        }
-        shared->request_count++;
-        request->rule = mix ? &mix->kinds[i].rule : &options->script.rule;
-        err = make_copies(request, mix ? 1 : options->depth);
+    for (size_t i = 0; i < count && err == 0; i++) {
+        err = make_request(shared, options->kinds ? &options->kinds[i] : NULL,
+                           why);
+    }
+    return err;
+}
+
+static int add_requests(struct shared *shared, const struct shared *first,
+                        char *why)
+{
+    size_t size_max = 1;
+
+    if (first) {
+        shared->requests = first->requests;
+        shared->request_count = first->request_count;
+    } else {
+        const int err = make_requests(shared, why);
         if (err < 0) {
             return err;
         }
     }
-    return 0;
+    for (size_t i = 0; i < shared->request_count; i++) {
+        const size_t size = shared->requests[i].template.size_max;
+        size_max = size > size_max ? size : size_max;
+    }
+    shared->scratch = malloc(size_max);
+    return shared->scratch ? 0 : -ENOMEM;
 }
 
 static int codec_script_open(const struct codec_thread *thread,
@@ -124,7 +167,7 @@ static int codec_script_open(const struct codec_thread *thread,
         return -ENOMEM;
     }
     shared->options = thread->options;
-    int err = make_requests(shared, why);
+    int err = add_requests(shared, thread->first, why);
     if (err < 0) {
         say("--request: %s", why);
         codec_script_close(shared);
@@ -147,16 +190,22 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* The connection's request with a number. */
+/* The connection's request with a number; one of a replay is under way. */
 static const struct request *find_request(const struct shared *shared,
                                           const struct script_conn *conn,
-                                          uint64_t number)
+                                          uint64_t place)
 {
-    const struct mix *mix = shared->options->mix;
+    const struct run_options *options = shared->options;
 
-    return &shared->requests[mix ? mix_choose(
-                                       mix, payload_mix(conn->random + number))
-                                 : 0];
+    if (!options->kinds) {
+        return &shared->requests[0];
+    }
+    return &shared
+                ->requests[options->replay
+                               ? options->replay->kind_indices
+                                     [conn->numbers[place % options->depth]]
+                               : mix_choose(options->mix,
+                                            payload_mix(conn->random + place))];
 }
 
 static int append_same(const struct request *request, uint32_t count,
@@ -179,25 +228,29 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     struct script_conn *conn = state;
     int err = 0;
 
-    if (shared->request_count == 1 && shared->requests[0].is_fixed) {
+    if (shared->request_count == 1 && shared->requests[0].bytes) {
         conn->sent_count += batch->count;
         return append_same(&shared->requests[0], batch->count, out);
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
+        const uint64_t number = batch->number + i * batch->stride;
+        if (shared->options->replay) {
+            conn->numbers[conn->sent_count % shared->options->depth] = number;
+        }
         const struct request *request =
             find_request(shared, conn, conn->sent_count++);
-        if (request->is_fixed) {
+        if (request->bytes) {
             err = append_same(request, 1, out);
             continue;
         }
         const struct template_values values = {
-            .seq = batch->number + i * batch->stride,
+            .seq = number,
             .conn = conn->conn_index,
             .seed = shared->options->seed,
         };
         const size_t len =
-            template_render(&request->template, &values, request->bytes);
-        err = codec_write(out, request->bytes, len);
+            template_render(&request->template, &values, shared->scratch);
+        err = codec_write(out, shared->scratch, len);
     }
     return err;
 }
@@ -241,9 +294,15 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return used;
 }
 
+static size_t more_size(const struct run_options *options)
+{
+    return options->replay ? (size_t)options->depth * sizeof(uint64_t) : 0;
+}
+
 const struct codec codec_script = {
     .name = "script",
     .state_size = sizeof(struct script_conn),
+    .more_size = more_size,
     .open = codec_script_open,
     .close = codec_script_close,
     .begin = begin,

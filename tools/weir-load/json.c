@@ -130,13 +130,10 @@ static json_t *rate_part(const struct result *result)
 
 static json_t *model_part(const struct result *result)
 {
-    bool is_open = result->model != RUN_MODEL_CLOSED;
+    const char *arrival = options_arrival_name(result->model);
 
-    return json_pack(
-        "{s:s, s:o}", "kind", is_open ? "open" : "closed", "arrival",
-        is_open ? json_string(result->model == RUN_MODEL_POISSON ? "poisson"
-                                                                 : "constant")
-                : json_null());
+    return json_pack("{s:s, s:o}", "kind", arrival ? "open" : "closed",
+                     "arrival", json_text_or_null(arrival));
 }
 
 static json_t *latency_part(const struct result *result)

@@ -8,6 +8,7 @@
 #include "json_part.h"
 #include "weir/base.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* null where no target has TLS. */
@@ -79,6 +80,23 @@ static json_t *mix_part(const struct mix *mix)
     return lines;
 }
 
+/* What there is to know of a file that may be large. */
+static json_t *replay_part(const struct replay *replay)
+{
+    char hash[20];
+
+    if (!replay) {
+        return json_null();
+    }
+    snprintf(hash, sizeof(hash), "%016llx",
+             (unsigned long long)replay_hash(replay));
+    return json_pack("{s:I, s:I, s:I, s:f, s:s}", "requests",
+                     json_integer_of(replay->count), "different",
+                     json_integer_of(replay->kind_count), "last_ns",
+                     json_integer_of(replay->times_ns[replay->count - 1]),
+                     "speed", replay->speed, "hash", hash);
+}
+
 /* null: 0, which stands for what is not given. */
 static json_t *json_count_or_null(uint64_t count)
 {
@@ -134,7 +152,7 @@ json_t *json_config(const struct run_options *options)
         "s:I, "
         "s:I, "
         "s:b, "
-        "s:I, s:o, s:o, s:o, s:[I, I]}",
+        "s:I, s:o, s:o, s:o, s:o, s:[I, I]}",
         "targets", targets, "weights", json_text_or_null(options->weights),
         "connect_to", json_text_or_null(options->connect_to.text), "bind",
         bind_part(options), "family",
@@ -161,8 +179,9 @@ json_t *json_config(const struct run_options *options)
         json_integer_of(options->connect_timeout_ns), "max_errors",
         json_integer_of(options->max_errors), "max_errors_in_millionths",
         options->max_errors_is_share, "seed", json_integer_of(options->seed),
-        "mix", mix_part(options->mix), "http", http_config_part(options),
-        "script", script_config_part(options), "requests_per_conn",
+        "mix", mix_part(options->mix), "replay", replay_part(options->replay),
+        "http", http_config_part(options), "script",
+        script_config_part(options), "requests_per_conn",
         json_integer_of(options->requests_per_conn),
         json_integer_of(options->requests_per_conn_max));
 }

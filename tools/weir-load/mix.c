@@ -1,14 +1,11 @@
 /*
- * A line is cut into words where it lies: each kind owns a copy of its line for
- * that, besides the line itself.
- *
- * Every word is checked as the flag for it would be; what is wrong is told with
- * the number of the line.
+ * Lines are counted as they are read: what is wrong with one is told with its
+ * number. A kind is found by a search among the sums of the weights, of which
+ * it has the part that ends with its own.
  */
 #include "mix.h"
 
-#include "http_request.h"
-#include "script_request.h"
+#include "template.h"
 #include "tools/common/units.h"
 
 #include <errno.h>
@@ -18,21 +15,6 @@
 
 #define WEIGHT_MAX UINT64_C(1000000000)
 
-static const char begin_word[] = "begin:";
-
-/* Cut off the first word; what follows the blanks behind it is left. */
-static char *take_word(char **text)
-{
-    char *word = *text;
-
-    *text += strcspn(word, " \t");
-    if (**text) {
-        *(*text)++ = '\0';
-        *text += strspn(*text, " \t");
-    }
-    return word;
-}
-
 /* The weight that a line may begin with; 0: it is wrong. */
 static uint64_t take_weight(char **text)
 {
@@ -41,78 +23,36 @@ static uint64_t take_weight(char **text)
     if (**text < '0' || **text > '9') {
         return weight;
     }
-    const char *word = take_word(text);
+    const char *word = request_kind_take_word(text);
     return units_parse_count(word, &weight) == 0 && weight <= WEIGHT_MAX
                ? weight
                : 0;
-}
-
-static int take_http(char *text, struct mix_kind *kind, char *why)
-{
-    kind->method = text[0] == '/' ? "GET" : take_word(&text);
-    kind->path = take_word(&text);
-    kind->body = *text ? text : NULL;
-    int err = http_check_method(kind->method, why);
-    if (err == 0) {
-        err = http_check_path(kind->path, why);
-    }
-    if (err == 0 && kind->body) {
-        err = http_check_body(kind->body, why);
-    }
-    return err;
-}
-
-static int take_script(char *text, struct mix_kind *kind, char *why)
-{
-    const char *rule = take_word(&text);
-    const bool has_begin =
-        strncmp(text, begin_word, sizeof(begin_word) - 1) == 0;
-    const char *begin =
-        has_begin ? take_word(&text) + sizeof(begin_word) - 1 : NULL;
-
-    kind->request = text;
-    int err = script_parse_rule(rule, &kind->rule, why);
-    if (err == 0 && begin) {
-        err = script_parse_begin(begin, &kind->rule, why);
-    }
-    if (err == 0) {
-        err = script_request_check(text, why);
-    }
-    return err;
 }
 
 /* A line that is neither empty nor a comment. */
 static int add_line(struct mix *mix, const char *line, size_t len, bool is_http,
                     char *why)
 {
-    struct mix_kind *kind = &mix->kinds[mix->kind_count];
+    const size_t index = mix->kind_count;
 
-    if (mix->kind_count == MIX_KINDS_MAX) {
+    if (index == MIX_KINDS_MAX) {
         snprintf(why, TEMPLATE_WHY_SIZE, "more than %u requests",
                  MIX_KINDS_MAX);
         return -E2BIG;
     }
-    char *copies = malloc(2 * (len + 1));
-    if (!copies) {
+    char *words = request_kind_keep(&mix->kinds[index], line, len);
+    if (!words) {
         snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
         return -ENOMEM;
     }
-    *kind = (struct mix_kind){.line = copies};
     mix->kind_count++;
-    char *words = copies + len + 1;
-    memcpy(copies, line, len);
-    copies[len] = '\0';
-    memcpy(words, copies, len + 1);
     const uint64_t weight = take_weight(&words);
     if (weight == 0) {
         snprintf(why, TEMPLATE_WHY_SIZE, "a weight is a number from 1 to 1G");
         return -EINVAL;
     }
-    kind->end =
-        (mix->kind_count > 1 ? mix->kinds[mix->kind_count - 2].end : 0) +
-        weight;
-    return is_http ? take_http(words, kind, why)
-                   : take_script(words, kind, why);
+    mix->ends[index] = (index > 0 ? mix->ends[index - 1] : 0) + weight;
+    return request_kind_read(&mix->kinds[index], words, is_http, why);
 }
 
 static size_t skip_blanks(const char *text, size_t from, size_t end)
@@ -151,7 +91,6 @@ int mix_parse(const char *text, size_t len, bool is_http, struct mix *ret,
     unsigned number = 0;
     int err = -EINVAL;
 
-    _Static_assert(SCRIPT_WHY_SIZE <= TEMPLATE_WHY_SIZE, "one room for both");
     ret->kind_count = 0;
     if (memchr(text, '\0', len)) {
         snprintf(why, MIX_WHY_SIZE, "it has a byte of zero; write \\0");
@@ -187,14 +126,14 @@ int mix_read(const char *path, bool is_http, struct mix *ret, char *why)
 
 size_t mix_choose(const struct mix *mix, uint64_t random)
 {
-    const uint64_t sum = mix->kinds[mix->kind_count - 1].end;
+    const uint64_t sum = mix->ends[mix->kind_count - 1];
     const uint64_t at = random % sum;
     size_t low = 0;
     size_t high = mix->kind_count - 1;
 
     while (low < high) {
         const size_t middle = (low + high) / 2;
-        if (at < mix->kinds[middle].end) {
+        if (at < mix->ends[middle]) {
             high = middle;
         } else {
             low = middle + 1;
@@ -206,7 +145,7 @@ size_t mix_choose(const struct mix *mix, uint64_t random)
 void mix_fini(struct mix *mix)
 {
     for (size_t i = 0; i < mix->kind_count; i++) {
-        free(mix->kinds[i].line);
+        request_kind_fini(&mix->kinds[i]);
     }
     mix->kind_count = 0;
 }

@@ -1,23 +1,23 @@
 /*
  * Requests of several kinds with weights, as a file has them (--mix): a line
- * for each kind.
+ * for each kind, with its weight and what request_kind.h reads.
  *
- *     # weight, then for HTTP a method, a path and perhaps a body
+ *     # HTTP
  *     90 GET /items/{rand:1:1000}
  *     10 POST /items {"id": {seq}}
  *
- *     # weight, then where the answer ends, what it begins with, the request
+ *     # other protocols
  *     9 delim:END\r\n get key{rand:1:1000}\r\n
  *     1 delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
  *
- * A line without a weight has weight 1, and with a path alone it is a GET.
- * Which kind a request is follows from its place on its connection, so that the
- * reader of the answers finds it again.
+ * A line without a weight has weight 1. Which kind a request is follows from
+ * its place on its connection, so that the reader of the answers finds it
+ * again.
  */
 #ifndef WEIR_LOAD_MIX_H
 #define WEIR_LOAD_MIX_H
 
-#include "script.h"
+#include "request_kind.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,23 +28,11 @@
 /* Room for every reason that mix_parse() gives. */
 #define MIX_WHY_SIZE 320
 
-struct mix_kind {
-    /* The line as it was written. */
-    char *line;
-    /* Sum of the weights up to this one. */
-    uint64_t end;
-    /* HTTP; the body may be NULL. */
-    const char *method;
-    const char *path;
-    const char *body;
-    /* Others: with escapes. */
-    const char *request;
-    struct script_rule rule;
-};
-
 struct mix {
     size_t kind_count;
-    struct mix_kind kinds[MIX_KINDS_MAX];
+    struct request_kind kinds[MIX_KINDS_MAX];
+    /* Sums of the weights up to each kind. */
+    uint64_t ends[MIX_KINDS_MAX];
 };
 
 /* Read the text of a file. 0, or a negative error with one line in why, and

@@ -10,6 +10,7 @@
 #include "cpus.h"
 #include "http_request.h"
 #include "mix.h"
+#include "replay.h"
 #include "schedule.h"
 #include "script.h"
 #include "sizes.h"
@@ -66,6 +67,8 @@ enum run_model {
     RUN_MODEL_CONSTANT,
     /* A schedule of exponential gaps. */
     RUN_MODEL_POISSON,
+    /* The times of a file. */
+    RUN_MODEL_REPLAY,
 };
 
 /* Files besides the report and the JSON; NULL: not written. */
@@ -119,8 +122,12 @@ struct run_options {
     uint32_t requests_per_conn_max;
     struct http_options http;
     struct script_options script;
-    /* Several kinds of requests, of HTTP or of a script; NULL: one. */
+    /* Several kinds of requests, of HTTP or of a script; NULL: one. They are
+     * those of a mix or of a replay, of which the other one is NULL. */
+    const struct request_kind *kinds;
+    size_t kind_count;
     struct mix *mix;
+    struct replay *replay;
     /* As given; statuses, or the rule of a script. NULL: none. What bodies of
      * HTTP have to be is http.wanted. */
     const char *expected;
@@ -205,6 +212,10 @@ options_target(const struct run_options *options, uint64_t conn_index)
 
 /* As --mode has it. */
 const char *options_mode_name(enum run_mode mode);
+
+/* How requests come in an open model, as the result has it; NULL: in a closed
+ * loop. */
+const char *options_arrival_name(enum run_model model);
 
 /* As --direction has it. */
 const char *options_direction_name(enum run_direction direction);

@@ -147,11 +147,13 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
 static bool settle_amounts(struct run_options *options,
                            const struct options_given *given)
 {
-    if (!given->requests && !given->duration) {
+    const bool is_counted = given->requests || given->replay;
+
+    if (!is_counted && !given->duration) {
         options->duration_ns = 10 * SECOND;
     }
     if (!given->warmup) {
-        options->warmup_ns = given->requests ? 0 : SECOND;
+        options->warmup_ns = is_counted ? 0 : SECOND;
     }
     uint64_t in_flight = options->depth * options->send.most;
     if (in_flight > IN_FLIGHT_MAX) {

@@ -207,7 +207,10 @@ static void settle_errors(struct run_options *options)
 static bool settle(struct run_options *options,
                    const struct options_given *given)
 {
-    uint64_t shortest = options->duration_ns / INTERVALS_MAX;
+    const struct replay *replay = options->replay;
+    const uint64_t length_ns =
+        replay ? replay->times_ns[replay->count - 1] : options->duration_ns;
+    const uint64_t shortest = length_ns / INTERVALS_MAX;
 
     settle_errors(options);
     if (options->json && !options->json_path && options->files.streams) {
@@ -219,8 +222,9 @@ static bool settle(struct run_options *options,
         options->interval_ns = shortest > SECOND ? shortest : SECOND;
     } else if (options->interval_ns < shortest) {
         char text[UNITS_TEXT_SIZE];
-        say("-i: too short for this -d, at least %s (%u intervals)",
-            units_format_time(shortest, text), INTERVALS_MAX);
+        say("-i: too short for this %s, at least %s (%u intervals)",
+            replay ? "--replay" : "-d", units_format_time(shortest, text),
+            INTERVALS_MAX);
         return false;
     }
     return true;

@@ -78,6 +78,17 @@ static const char help[] =
     "                           the client must be others\n"
     "      --force              go on although they are not\n";
 
+const char *options_arrival_name(enum run_model model)
+{
+    static const char *const names[] = {
+        [RUN_MODEL_CONSTANT] = "constant",
+        [RUN_MODEL_POISSON] = "poisson",
+        [RUN_MODEL_REPLAY] = "replay",
+    };
+
+    return names[model];
+}
+
 static bool read_rate(const char *flag, const char *value, double *ret)
 {
     double rate = 0;
@@ -194,9 +205,11 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
         given->rate = true;
         return read_rate("-R", value, &options->rate);
     case FLAG_STAGES:
+        given->stages = true;
         return read_stages(value, options);
     case FLAG_ARRIVAL:
         given->open_flag = "--arrival";
+        given->arrival = true;
         return read_choice("--arrival", value, arrivals,
                            &options->schedule.is_poisson);
     case FLAG_LATE:
@@ -255,6 +268,15 @@ static bool settle_stages(struct run_options *options,
     return true;
 }
 
+/* The schedule is that of the file. */
+static void settle_replay(struct run_options *options)
+{
+    options->model = RUN_MODEL_REPLAY;
+    options->request_count = options->replay->count;
+    options->schedule.times_ns = options->replay->times_ns;
+    options->schedule.time_count = options->replay->count;
+}
+
 static bool settle(struct run_options *options,
                    const struct options_given *given)
 {
@@ -267,9 +289,10 @@ static bool settle(struct run_options *options,
     if (!settle_cpus(options)) {
         return false;
     }
-    if (!given->rate && options->schedule.stage_count == 0) {
+    if (!given->rate && !given->stages && !given->replay) {
         if (given->open_flag) {
-            say("%s: there is no rate to keep; give -R or --stages",
+            say("%s: there is no schedule to keep; give -R, --stages or "
+                "--replay",
                 given->open_flag);
         } else if (options->think_ns > 0 && options->depth > 1) {
             say("--think: with -p answers come while it thinks");
@@ -279,8 +302,12 @@ static bool settle(struct run_options *options,
         return false;
     }
     if (options->think_ns > 0) {
-        say("--think: with a rate the schedule says when requests are sent");
+        say("--think: the schedule says when requests are sent");
         return false;
+    }
+    if (given->replay) {
+        settle_replay(options);
+        return true;
     }
     options->model =
         options->schedule.is_poisson ? RUN_MODEL_POISSON : RUN_MODEL_CONSTANT;

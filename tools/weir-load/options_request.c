@@ -28,6 +28,8 @@ enum {
     FLAG_REQUEST,
     FLAG_EXPECT_BEGIN,
     FLAG_MIX,
+    FLAG_REPLAY,
+    FLAG_REPLAY_SPEED,
     FLAG_DISABLE_KEEPALIVE,
 };
 
@@ -44,6 +46,8 @@ static const struct option long_flags[] = {
     {"request", required_argument, NULL, FLAG_REQUEST},
     {"expect-begin", required_argument, NULL, FLAG_EXPECT_BEGIN},
     {"mix", required_argument, NULL, FLAG_MIX},
+    {"replay", required_argument, NULL, FLAG_REPLAY},
+    {"replay-speed", required_argument, NULL, FLAG_REPLAY_SPEED},
     {NULL, 0, NULL, 0},
 };
 
@@ -82,7 +86,11 @@ static const char help[] =
     "/PATH "
     "BODY;\n"
     "                           other protocols: 90 RULE begin:TEXT "
-    "REQUEST\n";
+    "REQUEST\n"
+    "      --replay FILE        open loop: such lines with times for weights, "
+    "in\n"
+    "                           seconds from the begin: 12.25 GET /PATH BODY\n"
+    "      --replay-speed X     times are divided by X (1)\n";
 
 /* Is it right? Otherwise says why. */
 static bool check(const char *flag, const char *value,
@@ -140,7 +148,7 @@ static bool settle_wanted(const struct run_options *options)
     }
     const bool is_echo = wanted.kind == WANTED_ECHO;
     wanted_fini(&wanted);
-    if (is_echo && !http->body && !options->mix) {
+    if (is_echo && !http->body && !options->kinds) {
         say("--expect echo: there is no body; see -b");
         return false;
     }
@@ -178,6 +186,20 @@ static bool read_requests_per_conn(const char *value,
     return true;
 }
 
+static bool read_replay_speed(const char *value, double *ret)
+{
+    char *end = NULL;
+    const double speed = strtod(value, &end);
+
+    if (end == value || *end || !(speed >= REPLAY_SPEED_LEAST) ||
+        !(speed <= REPLAY_SPEED_MOST)) {
+        return options_refuse("--replay-speed", value,
+                              "a number from 0.001 to 1000");
+    }
+    *ret = speed;
+    return true;
+}
+
 static bool read_flag(int flag, const char *value, struct run_options *options,
                       struct options_given *given)
 {
@@ -211,6 +233,11 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
     case FLAG_MIX:
         given->mix = value;
         return true;
+    case FLAG_REPLAY:
+        given->replay = value;
+        return true;
+    case FLAG_REPLAY_SPEED:
+        return read_replay_speed(value, &given->replay_speed);
     case FLAG_EXPECT_BEGIN:
         options->script.begin = value;
         return true;
@@ -253,7 +280,7 @@ static bool settle_script(struct run_options *options)
     struct script_options *script = &options->script;
     char why[SCRIPT_WHY_SIZE];
 
-    if (options->mix) {
+    if (options->kinds) {
         return true;
     }
     if (options->expected && options->http.wanted) {
@@ -280,19 +307,79 @@ static bool settle_script(struct run_options *options)
     return true;
 }
 
-/* The file says what is asked for, so nothing else does. */
-static bool settle_mix(struct run_options *options,
-                       const struct options_given *given)
+/* What a replay does without: its file says what they would. */
+static bool refuse_beside_replay(const struct options_given *given)
+{
+    const struct {
+        bool is_given;
+        const char *flag;
+        const char *reason;
+    } others[] = {
+        {given->rate, "-R", "has the times"},
+        {given->stages, "--stages", "has the times"},
+        {given->arrival, "--arrival", "has the times"},
+        {given->mix != NULL, "--mix", "has the requests"},
+        {given->requests, "-n", "sends all of its file"},
+        {given->duration, "-d", "ends with its last answer"},
+        {given->warmup, "-w", "measures all of its file"},
+    };
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (others[i].is_given) {
+            say("%s: --replay %s", others[i].flag, others[i].reason);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_mix(const char *path, struct run_options *options)
 {
     static struct mix mix;
-    const bool is_http = options->mode == RUN_MODE_HTTP;
-    const struct http_options *http = &options->http;
     char why[MIX_WHY_SIZE];
 
+    if (mix_read(path, options->mode == RUN_MODE_HTTP, &mix, why) < 0) {
+        say("--mix: %s: %s", path, why);
+        return false;
+    }
+    options->mix = &mix;
+    options->kinds = mix.kinds;
+    options->kind_count = mix.kind_count;
+    return true;
+}
+
+static bool read_replay(const char *path, double speed,
+                        struct run_options *options)
+{
+    static struct replay replay;
+    char why[REPLAY_WHY_SIZE];
+
+    if (replay_read(path, options->mode == RUN_MODE_HTTP, speed > 0 ? speed : 1,
+                    &replay, why) < 0) {
+        say("--replay: %s: %s", path, why);
+        return false;
+    }
+    options->replay = &replay;
+    options->kinds = replay.kinds;
+    options->kind_count = replay.kind_count;
+    return true;
+}
+
+/* The file says what is asked for, so nothing else does. */
+static bool settle_file(struct run_options *options,
+                        const struct options_given *given)
+{
+    const bool is_http = options->mode == RUN_MODE_HTTP;
+    const struct http_options *http = &options->http;
+    const char *flag = given->replay ? "--replay" : "--mix";
+
+    if (given->replay && !refuse_beside_replay(given)) {
+        return false;
+    }
     for (size_t i = 0; i < options->target_count; i++) {
         const char *path = options->targets[i].path;
         if (path && strcmp(path, "/") != 0) {
-            say("--mix: it has the paths; write %.*s/",
+            say("%s: it has the paths; write %.*s/", flag,
                 (int)(path - options->targets[i].text),
                 options->targets[i].text);
             return false;
@@ -301,15 +388,13 @@ static bool settle_mix(struct run_options *options,
     if (http->method || http->body || http->path || options->script.request ||
         options->script.begin ||
         ((options->expected || http->wanted) && !is_http)) {
-        say("--mix: it stands for -X, -b, --path, --request and its --expect");
+        say("%s: it stands for -X, -b, --path, --request and its --expect",
+            flag);
         return false;
     }
-    if (mix_read(given->mix, is_http, &mix, why) < 0) {
-        say("--mix: %s: %s", given->mix, why);
-        return false;
-    }
-    options->mix = &mix;
-    return true;
+    return given->replay
+               ? read_replay(given->replay, given->replay_speed, options)
+               : read_mix(given->mix, options);
 }
 
 /* --request chooses the mode, as a URL does; with crr it is one for each
@@ -317,10 +402,13 @@ static bool settle_mix(struct run_options *options,
 static bool settle_mode(struct run_options *options,
                         const struct options_given *given)
 {
+    const bool has_file = given->mix || given->replay;
     const bool is_script = options->script.request != NULL ||
-                           (given->mix && options->mode != RUN_MODE_HTTP &&
+                           (has_file && options->mode != RUN_MODE_HTTP &&
                             !options->targets[0].is_http);
-    const char *flag = given->mix ? "--mix" : "--request";
+    const char *flag = given->replay ? "--replay"
+                       : given->mix  ? "--mix"
+                                     : "--request";
 
     if (!settle_urls(options, given)) {
         return false;
@@ -342,7 +430,11 @@ static bool settle_mode(struct run_options *options,
             options_mode_name(options->mode));
         return false;
     }
-    if (given->mix && !settle_mix(options, given)) {
+    if (has_file && !settle_file(options, given)) {
+        return false;
+    }
+    if (given->replay_speed > 0 && !given->replay) {
+        say("--replay-speed: there is no --replay");
         return false;
     }
     if (options->mode == RUN_MODE_SCRIPT) {
@@ -374,7 +466,7 @@ static bool settle(struct run_options *options,
             "http://HOST:PORT or --mode http");
         return false;
     }
-    if (options->http.is_chunked && !options->http.body && !options->mix) {
+    if (options->http.is_chunked && !options->http.body && !options->kinds) {
         say("--chunked: there is no body; see -b");
         return false;
     }

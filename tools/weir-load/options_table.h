@@ -39,8 +39,13 @@ struct options_given {
     /* A flag that only HTTP has. */
     bool http;
     bool rate;
-    /* --mix; NULL: none. */
+    bool arrival;
+    bool stages;
+    /* --mix and --replay; NULL: none. */
     const char *mix;
+    const char *replay;
+    /* 0: it was not given. */
+    double replay_speed;
     /* A flag that only an open model has; NULL: none. */
     const char *open_flag;
 };

@@ -51,10 +51,12 @@ static void pass(struct pacing *pacing)
     look(pacing);
 }
 
+/* Its number, which is its place in the schedule, goes with it. */
 static void drop(struct pacing *pacing)
 {
     struct traffic *traffic = pacing->traffic;
 
+    traffic->next_number += traffic->number_stride;
     if (is_measured(pacing)) {
         traffic->measured.dropped++;
     } else {

@@ -63,11 +63,15 @@ static void write_summary_row(const struct saved *run, FILE *out)
 {
     const struct histogram *h = saved_latency(run);
     bool is_good = strcmp(run->verdict, "VALID") == 0;
+    const char *arrival = json_string_value(
+        json_object_get(json_object_get(run->object, "model"), "arrival"));
     char text[UNITS_TEXT_SIZE];
 
     fputs("<tr><td>", out);
     markup_write(run->name, out);
-    fprintf(out, "</td><td>%s</td>", run->is_open ? "open" : "closed");
+    fprintf(out, "</td><td>%s ", run->is_open ? "open" : "closed");
+    markup_write(arrival ? arrival : "", out);
+    fputs("</td>", out);
     if (run->is_open) {
         fprintf(out, "<td>%.1f</td>", run->offered_rate);
     } else {

@@ -26,8 +26,7 @@ static void print_model(const struct result *result, FILE *out)
     if (result->model == RUN_MODEL_CLOSED) {
         fputs("  closed loop", out);
     } else {
-        fprintf(out, "  open %s %.1f/s",
-                result->model == RUN_MODEL_POISSON ? "poisson" : "constant",
+        fprintf(out, "  open %s %.1f/s", options_arrival_name(result->model),
                 result->offered_rate);
     }
 }

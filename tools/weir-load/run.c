@@ -127,6 +127,7 @@ static bool is_stuck(const struct run *run)
     uint64_t limit_ns = 2 * run->options->timeout_ns;
 
     limit_ns = limit_ns > GIVE_UP_NS ? limit_ns : GIVE_UP_NS;
+    limit_ns += run->options->replay ? run->options->replay->pause_ns : 0;
     return run->options->duration_ns == 0 &&
            run->row_end_ns - run->progress_ns > limit_ns;
 }
@@ -334,9 +335,11 @@ static int run_loop(struct run *run)
 
 static void fini_workers(struct run *run)
 {
-    for (uint64_t i = 0; run->workers && i < run->options->thread_count; i++) {
-        if (run->workers[i].options) {
-            worker_fini(&run->workers[i]);
+    /* The first one has what the others borrow. */
+    for (uint64_t i = run->workers ? run->options->thread_count : 0; i > 0;
+         i--) {
+        if (run->workers[i - 1].options) {
+            worker_fini(&run->workers[i - 1]);
         }
     }
     free(run->workers);
@@ -365,6 +368,7 @@ static int init_workers(struct run *run)
             .thread_index = i,
             .thread_count = (uint32_t)options->thread_count,
             .tls = run->tls,
+            .first_shared = run->workers[0].client.codec_shared,
         };
         worker->ops = &ops;
         worker->owner = run;

@@ -1,0 +1,337 @@
+/*
+ * A line is read twice: its time, and then the request behind it, which is
+ * looked up among those before by its text and compiled only where it is new.
+ *
+ * Times are read as whole nanoseconds, so that those of a record are exact.
+ */
+#include "replay.h"
+
+#include "template.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND UINT64_C(1000000000)
+
+/* The first places of the table in which kinds are looked up, a power of 2. */
+#define TABLE_SIZE 64U
+
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+
+struct reader {
+    struct replay *replay;
+    bool is_http;
+    /* By the hash of a text: 1 more than the index of its kind; 0: none. At
+     * most half of the places are taken. */
+    uint32_t *table;
+    size_t table_size;
+    char *why;
+};
+
+/* FNV-1a. */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
+{
+    const uint8_t *at = bytes;
+
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+static int refuse_memory(char *why)
+{
+    snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+    return -ENOMEM;
+}
+
+/* Room for one more of an array that has count: it doubles when that is a power
+ * of 2. NULL: there is no memory, and the array is as it was. */
+static void *make_room(void *array, size_t count, size_t size)
+{
+    const size_t room = count > 0 ? 2 * count : 1;
+
+    return count & (count - 1) ? array : realloc(array, room * size);
+}
+
+/* ---- a line ---- */
+
+/* Seconds with a fraction, of which digits past the ninth are left out. Returns
+ * how many characters they have, or 0. */
+static size_t read_seconds(const char *text, uint64_t *ret_ns)
+{
+    uint64_t time_ns = 0;
+    uint64_t unit_ns = SECOND;
+    size_t at = 0;
+
+    for (; text[at] >= '0' && text[at] <= '9'; at++) {
+        if (time_ns <= REPLAY_SECONDS_MAX * SECOND) {
+            time_ns = time_ns * 10 + (uint64_t)(text[at] - '0') * SECOND;
+        }
+    }
+    if (at == 0) {
+        return 0;
+    }
+    if (text[at] == '.') {
+        at++;
+        for (; text[at] >= '0' && text[at] <= '9'; at++) {
+            unit_ns /= 10;
+            time_ns += (uint64_t)(text[at] - '0') * unit_ns;
+        }
+    }
+    *ret_ns = time_ns;
+    return text[at] == '\0' || text[at] == ' ' || text[at] == '\t' ? at : 0;
+}
+
+/* The time of a line, and where its request begins. */
+static int take_time(const struct reader *reader, const char *line,
+                     uint64_t *ret_ns, const char **ret_request)
+{
+    const struct replay *replay = reader->replay;
+    const int word_len = (int)strcspn(line, " \t");
+    uint64_t time_ns = 0;
+    const size_t len = read_seconds(line, &time_ns);
+
+    if (len == 0) {
+        snprintf(reader->why, TEMPLATE_WHY_SIZE,
+                 "'%.*s' is not a time; write seconds from the begin, as 0.25",
+                 word_len < 24 ? word_len : 24, line);
+        return -EINVAL;
+    }
+    if (time_ns > REPLAY_SECONDS_MAX * SECOND) {
+        snprintf(reader->why, TEMPLATE_WHY_SIZE,
+                 "a time is at most %u seconds from the begin, a week",
+                 REPLAY_SECONDS_MAX);
+        return -EINVAL;
+    }
+    time_ns = (uint64_t)((double)time_ns / replay->speed + 0.5);
+    if (replay->count > 0 && time_ns < replay->times_ns[replay->count - 1]) {
+        snprintf(reader->why, TEMPLATE_WHY_SIZE,
+                 "%.*s is before the time above; times ascend",
+                 word_len < 24 ? word_len : 24, line);
+        return -EINVAL;
+    }
+    *ret_ns = time_ns;
+    *ret_request = line + len + strspn(line + len, " \t");
+    return 0;
+}
+
+static int add_kind(const struct reader *reader, const char *text, size_t len)
+{
+    struct replay *replay = reader->replay;
+
+    if (replay->kind_count == REPLAY_KINDS_MAX) {
+        snprintf(reader->why, TEMPLATE_WHY_SIZE,
+                 "more than %u different requests", REPLAY_KINDS_MAX);
+        return -E2BIG;
+    }
+    struct request_kind *kinds =
+        make_room(replay->kinds, replay->kind_count, sizeof(*kinds));
+    if (!kinds) {
+        return refuse_memory(reader->why);
+    }
+    replay->kinds = kinds;
+    struct request_kind *kind = &kinds[replay->kind_count];
+    char *words = request_kind_keep(kind, text, len);
+    if (!words) {
+        return refuse_memory(reader->why);
+    }
+    replay->kind_count++;
+    return request_kind_read(kind, words, reader->is_http, reader->why);
+}
+
+/* The place of a text in the table: that of its kind, or a free one. */
+static uint32_t *find_place(const struct reader *reader, const char *text)
+{
+    const size_t mask = reader->table_size - 1;
+    size_t at = hash_bytes(HASH_BEGIN, text, strlen(text)) & mask;
+
+    while (reader->table[at] > 0 &&
+           strcmp(reader->replay->kinds[reader->table[at] - 1].line, text) !=
+               0) {
+        at = (at + 1) & mask;
+    }
+    return &reader->table[at];
+}
+
+static int grow_table(struct reader *reader)
+{
+    const struct replay *replay = reader->replay;
+    const size_t size =
+        reader->table_size > 0 ? 2 * reader->table_size : TABLE_SIZE;
+    uint32_t *table = calloc(size, sizeof(*table));
+
+    if (!table) {
+        return refuse_memory(reader->why);
+    }
+    free(reader->table);
+    reader->table = table;
+    reader->table_size = size;
+    for (uint32_t i = 0; i < replay->kind_count; i++) {
+        *find_place(reader, replay->kinds[i].line) = i + 1;
+    }
+    return 0;
+}
+
+/* The kind with a text, which is made where there is none. */
+static int find_kind(struct reader *reader, const char *text, uint32_t *ret)
+{
+    const struct replay *replay = reader->replay;
+
+    if (2 * replay->kind_count >= reader->table_size) {
+        const int err = grow_table(reader);
+        if (err < 0) {
+            return err;
+        }
+    }
+    uint32_t *place = find_place(reader, text);
+    if (*place == 0) {
+        const int err = add_kind(reader, text, strlen(text));
+        if (err < 0) {
+            return err;
+        }
+        *place = (uint32_t)replay->kind_count;
+    }
+    *ret = *place - 1;
+    return 0;
+}
+
+/* A line that is neither empty nor a comment. */
+static int add_line(struct reader *reader, const char *line)
+{
+    struct replay *replay = reader->replay;
+    const char *request = NULL;
+    uint64_t time_ns = 0;
+    uint32_t kind = 0;
+
+    if (replay->count == REPLAY_LINES_MAX) {
+        snprintf(reader->why, TEMPLATE_WHY_SIZE, "more than %u requests",
+                 REPLAY_LINES_MAX);
+        return -E2BIG;
+    }
+    int err = take_time(reader, line, &time_ns, &request);
+    if (err == 0) {
+        err = find_kind(reader, request, &kind);
+    }
+    if (err < 0) {
+        return err;
+    }
+    uint64_t *times_ns =
+        make_room(replay->times_ns, replay->count, sizeof(*times_ns));
+    replay->times_ns = times_ns ? times_ns : replay->times_ns;
+    uint32_t *indices =
+        make_room(replay->kind_indices, replay->count, sizeof(*indices));
+    replay->kind_indices = indices ? indices : replay->kind_indices;
+    if (!times_ns || !indices) {
+        return refuse_memory(reader->why);
+    }
+    const uint64_t pause_ns =
+        time_ns - (replay->count > 0 ? times_ns[replay->count - 1] : 0);
+    replay->pause_ns =
+        pause_ns > replay->pause_ns ? pause_ns : replay->pause_ns;
+    times_ns[replay->count] = time_ns;
+    indices[replay->count] = kind;
+    replay->count++;
+    return 0;
+}
+
+/* ---- the file ---- */
+
+/* All lines; the number of the last one is written. */
+static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t len = 0;
+    int err = 0;
+
+    errno = 0;
+    while (err == 0 && (len = getline(&line, &room, file)) >= 0) {
+        (*ret_number)++;
+        if (memchr(line, '\0', (size_t)len)) {
+            snprintf(reader->why, TEMPLATE_WHY_SIZE,
+                     "it has a byte of zero; write \\0");
+            err = -EINVAL;
+            break;
+        }
+        len -= len > 0 && line[len - 1] == '\n';
+        len -= len > 0 && line[len - 1] == '\r';
+        line[len] = '\0';
+        const char *begin = line + strspn(line, " \t");
+        if (*begin != '\0' && *begin != '#') {
+            err = add_line(reader, begin);
+        }
+    }
+    if (err == 0 && !feof(file)) {
+        err = errno > 0 ? -errno : -EIO;
+        snprintf(reader->why, TEMPLATE_WHY_SIZE, "%s", strerror(-err));
+    }
+    free(line);
+    return err;
+}
+
+int replay_parse(FILE *file, bool is_http, double speed, struct replay *ret,
+                 char *why)
+{
+    char line_why[TEMPLATE_WHY_SIZE] = "";
+    uint64_t number = 0;
+    struct reader reader = {.replay = ret, .is_http = is_http, .why = line_why};
+
+    *ret = (struct replay){.speed = speed};
+    int err = add_lines(&reader, file, &number);
+    free(reader.table);
+    if (err < 0 && number == 0) {
+        snprintf(why, REPLAY_WHY_SIZE, "%s", line_why);
+    } else if (err < 0) {
+        snprintf(why, REPLAY_WHY_SIZE, "line %llu: %s",
+                 (unsigned long long)number, line_why);
+    } else if (ret->count == 0) {
+        snprintf(why, REPLAY_WHY_SIZE, "there is no request in it");
+        err = -EINVAL;
+    }
+    if (err < 0) {
+        replay_fini(ret);
+    }
+    return err;
+}
+
+int replay_read(const char *path, bool is_http, double speed,
+                struct replay *ret, char *why)
+{
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        const int err = -errno;
+        snprintf(why, REPLAY_WHY_SIZE, "%s", strerror(-err));
+        return err;
+    }
+    const int err = replay_parse(file, is_http, speed, ret, why);
+    fclose(file);
+    return err;
+}
+
+uint64_t replay_hash(const struct replay *replay)
+{
+    uint64_t hash = hash_bytes(HASH_BEGIN, replay->times_ns,
+                               replay->count * sizeof(*replay->times_ns));
+
+    hash = hash_bytes(hash, replay->kind_indices,
+                      replay->count * sizeof(*replay->kind_indices));
+    for (size_t i = 0; i < replay->kind_count; i++) {
+        const char *line = replay->kinds[i].line;
+        hash = hash_bytes(hash, line, strlen(line) + 1);
+    }
+    return hash;
+}
+
+void replay_fini(struct replay *replay)
+{
+    for (size_t i = 0; i < replay->kind_count; i++) {
+        request_kind_fini(&replay->kinds[i]);
+    }
+    free(replay->kinds);
+    free(replay->times_ns);
+    free(replay->kind_indices);
+    *replay = (struct replay){.count = 0};
+}
