@@ -94,6 +94,8 @@ UNIT(load_script, a_length_field_ends_an_answer)
 UNIT(load_script, a_length_that_cannot_be_is_an_error)
 {
     ENDS_AT("prefix:4be@1-4", "Z\0\0\0\003I", -EMSGSIZE);
+    ENDS_AT("prefix:4be", "\x40\0\0\1", -EMSGSIZE);
+    ENDS_AT("prefix:4be", "\x40\0\0\0", 0);
     ENDS_AT("prefix:4be", "\x7f\xff\xff\xff", -EMSGSIZE);
     ENDS_AT("prefix:8le", "\0\0\0\0\0\0\0\x80", -EMSGSIZE);
 }
