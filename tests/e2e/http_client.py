@@ -193,10 +193,14 @@ def test_bodies_are_sent_by_length_and_in_chunks():
 
 def test_a_status_that_is_not_expected_is_a_failure():
     with nginx() as server:
-        result = judged("-c", "2", "-n", "20", "--max-errors", "10",
+        result = judged("-c", "2", "-n", "20", "--max-errors", "19",
                         f"{server.url}/small", f"{server.url}/missing")
-        equal((result["requests"]["ok"], result["requests"]["failed"]),
-              (10, 10), "ok and failed")
+        # Each connection has sent one at least; how the others are shared is
+        # a matter of who is faster.
+        counts = result["requests"]["ok"], result["requests"]["failed"]
+        equal((sum(counts), min(counts) > 0), (20, True), f"{counts}")
+        equal(counts, (result["status"]["200"], result["status"]["404"]),
+              "ok and failed")
         equal(result["errors"][0]["code"], "STATUS", "code")
         matches(result["errors"][0]["first"], r"status 404, a body of \d+")
         outcome = load("-n", "5", "--expect", "500", f"{server.url}/small")
