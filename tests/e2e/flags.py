@@ -90,6 +90,7 @@ BAD_RUN = (
     (["--request", "a\\q", TARGET], r"--request: at byte 2, '\\q': write"),
     (["--request", "a{sec}", TARGET], r"--request: at byte 2, '\{sec\}'"),
     (["--request", "{file:/dev/null}", TARGET], r"--request: it is empty"),
+    (["--request", "{re:a?}{re:b*}", TARGET], r"--request: it may be empty$"),
     (["--request", "a{re:b{2}", TARGET], r"--request: at byte 10, '': a \}"),
     (["--request", "a", "--expect", "200", TARGET],
      r"--expect: '200': at byte 1: write delim:"),

@@ -35,12 +35,15 @@ static const char *write_one(uint64_t random)
 static void becomes(const char *text, const char *const *wanted)
 {
     bool seen[16] = {false};
+    bool has_empty = false;
     size_t count = 0;
 
     while (wanted[count]) {
+        has_empty |= wanted[count][0] == '\0';
         count++;
     }
     parse(text);
+    expect_eq(pattern.may_be_empty, has_empty, "%s", text);
     for (uint64_t i = 0; i < 400; i++) {
         const char *one = write_one(payload_mix(i));
         size_t at = 0;
@@ -88,6 +91,11 @@ UNIT(load_pattern, it_becomes_all_that_it_describes_and_nothing_else)
     BECOMES("(a|b){2}}", "aa", "ab", "ba", "bb");
     BECOMES("((a|b)?c){0,1}}", "", "c", "ac", "bc");
     BECOMES("(|a|)}", "", "a");
+    BECOMES("(|a)(b|)}", "", "a", "b", "ab");
+    BECOMES("(|a)b}", "b", "ab");
+    BECOMES("a(|b)?}", "a", "ab");
+    BECOMES("(a|b?)|c}", "", "a", "b", "c");
+    BECOMES("(a|b)c?d?}", "a", "b", "ac", "bc", "ad", "bd", "acd", "bcd");
     BECOMES("(x{2}){0,2}}", "", "xx", "xxxx");
     BECOMES("\xc3\xa9(\xc3\xa9){2}}", "\xc3\xa9\xc3\xa9\xc3\xa9");
     BECOMES("\"{1}]/-}", "\"]/-");

@@ -165,6 +165,29 @@ UNIT(load_template, a_file_is_read_once_and_is_not_looked_into)
     unlink(path);
 }
 
+UNIT(load_template, it_is_known_whether_it_may_become_nothing)
+{
+    static const char *const filled[] = {
+        "a",           "{seq}",  "{conn}",        "{rand:0:9}",
+        "{letters:1}", "{re:a}", "{re:a?}{re:b}", "{re:a?}b{re:c?}"};
+    static const char *const empty[] = {"", "{re:a?}", "{re:a*}{re:(b|)}",
+                                        "{file:/dev/null}",
+                                        "{file:/dev/null}{re:a?}"};
+
+    for (size_t i = 0; i < sizeof(filled) / sizeof(filled[0]); i++) {
+        expect_eq(template_parse(filled[i], strlen(filled[i]), &template, why),
+                  0, "%s", why);
+        expect_eq(template_may_be_empty(&template), false, "%s", filled[i]);
+        template_fini(&template);
+    }
+    for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+        expect_eq(template_parse(empty[i], strlen(empty[i]), &template, why), 0,
+                  "%s", why);
+        expect_eq(template_may_be_empty(&template), true, "%s", empty[i]);
+        template_fini(&template);
+    }
+}
+
 /* The allocation that fails; 0: none. */
 static size_t fail_at;
 static size_t calls;

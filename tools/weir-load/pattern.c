@@ -50,6 +50,10 @@ struct group {
     /* The most bytes of the alternatives until now, and of the present one. */
     uint64_t size_max;
     uint64_t size;
+    /* One of the alternatives until now may be empty; the present one may not.
+     */
+    bool may_be_empty;
+    bool has_bytes;
 };
 
 struct reader {
@@ -67,6 +71,8 @@ struct reader {
      * nothing. */
     size_t item;
     uint64_t item_size;
+    /* The alternative had bytes before it. */
+    bool had_bytes;
 };
 
 /* ---- operations ---- */
@@ -95,17 +101,27 @@ static struct group *get_group(struct reader *reader)
     return &reader->groups[reader->depth - 1];
 }
 
+static int add_size(struct reader *reader, uint64_t size)
+{
+    struct group *group = get_group(reader);
+
+    group->size += size;
+    return group->size > PATTERN_SIZE_MAX
+               ? refuse(reader, "it may become more than 65536 bytes")
+               : 0;
+}
+
 /* What a quantifier may follow. */
-static int add_item(struct reader *reader, size_t op, uint64_t size)
+static int add_item(struct reader *reader, size_t op, uint64_t size,
+                    bool has_bytes)
 {
     struct group *group = get_group(reader);
 
     reader->item = op;
     reader->item_size = size;
-    group->size += size;
-    return group->size > PATTERN_SIZE_MAX
-               ? refuse(reader, "it may become more than 65536 bytes")
-               : 0;
+    reader->had_bytes = group->has_bytes;
+    group->has_bytes |= has_bytes;
+    return add_size(reader, size);
 }
 
 /* One of some bytes, at least one. */
@@ -126,7 +142,7 @@ static int add_draw(struct reader *reader, const char *bytes, size_t count)
     memcpy(grown + pattern->len, bytes, count);
     pattern->len += count;
     const int err = add_op(pattern, &op);
-    return err < 0 ? err : add_item(reader, pattern->op_count - 1, 1);
+    return err < 0 ? err : add_item(reader, pattern->op_count - 1, 1, true);
 }
 
 /* ---- classes ---- */
@@ -309,7 +325,11 @@ static int read_quantifier(struct reader *reader)
     struct pattern_op *op = &reader->pattern.ops[reader->item];
     op->low = low;
     op->high = high;
-    return add_item(reader, 0, reader->item_size * (high - 1));
+    if (low == 0) {
+        get_group(reader)->has_bytes = reader->had_bytes;
+    }
+    reader->item = 0;
+    return add_size(reader, reader->item_size * (high - 1));
 }
 
 /* ---- groups ---- */
@@ -339,6 +359,8 @@ static int end_alternative(struct reader *reader)
         group->size_max = group->size;
     }
     group->size = 0;
+    group->may_be_empty |= !group->has_bytes;
+    group->has_bytes = false;
     reader->item = 0;
     return add_op(&reader->pattern, &jump);
 }
@@ -374,6 +396,7 @@ static int read_end_of_group(struct reader *reader)
     const struct group group = *get_group(reader);
     const uint64_t size =
         group.size > group.size_max ? group.size : group.size_max;
+    const bool may_be_empty = group.may_be_empty || !group.has_bytes;
 
     if (size == 0) {
         return refuse(reader, "what it closes has no bytes");
@@ -388,10 +411,11 @@ static int read_end_of_group(struct reader *reader)
     reader->depth--;
     if (reader->depth == 0) {
         reader->pattern.size_max = (size_t)size;
+        reader->pattern.may_be_empty = may_be_empty;
         return 0;
     }
     reader->at++;
-    return add_item(reader, group.repeat, size);
+    return add_item(reader, group.repeat, size, !may_be_empty);
 }
 
 static int read_alternative(struct reader *reader)

@@ -17,6 +17,7 @@
 #ifndef WEIR_LOAD_PATTERN_H
 #define WEIR_LOAD_PATTERN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,8 +41,9 @@ struct pattern {
     /* The bytes that operations draw from. */
     char *bytes;
     size_t len;
-    /* The most bytes that it becomes, at least 1. */
+    /* The most bytes that it becomes, at least 1; perhaps it becomes none. */
     size_t size_max;
+    bool may_be_empty;
 };
 
 /* Read a pattern up to the brace that closes what it stands in. 0 and how many

@@ -33,9 +33,11 @@ int script_request_parse(const char *text, struct template *ret, char *why)
     } else {
         snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
         err = template_parse(bytes, (size_t)len, ret, why);
-        if (err == 0 && ret->size_max == 0) { /* of an empty file alone */
+        if (err == 0 && template_may_be_empty(ret)) {
+            /* Of an empty file alone, or of patterns. */
+            snprintf(why, TEMPLATE_WHY_SIZE, "it %s empty",
+                     ret->size_max == 0 ? "is" : "may be");
             template_fini(ret);
-            snprintf(why, TEMPLATE_WHY_SIZE, "it is empty");
             err = -EINVAL;
         }
     }

@@ -396,6 +396,17 @@ int template_take(const char *bytes, size_t len, struct template *ret)
     return 0;
 }
 
+bool template_may_be_empty(const struct template *self)
+{
+    for (size_t i = 0; i < self->part_count; i++) {
+        const struct template_part *part = &self->parts[i];
+        if (part->kind != TEMPLATE_PATTERN || !part->pattern.may_be_empty) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool template_is_fixed(const struct template *self)
 {
     for (size_t i = 0; i < self->part_count; i++) {

@@ -72,6 +72,9 @@ int template_parse(const char *text, size_t len, struct template *ret,
 /* Bytes that stand for themselves, braces or not. 0, -ENOMEM or -EINVAL. */
 int template_take(const char *bytes, size_t len, struct template *ret);
 
+/* May it become nothing, for one request or for all? */
+bool template_may_be_empty(const struct template *self);
+
 /* Is it the same for all requests? */
 bool template_is_fixed(const struct template *self);
 
