@@ -390,6 +390,8 @@ def variables(options):
               "PATH": "/bin:/usr/bin"}
     if options.mask:
         result["WEIR_FEATURES_MASK"] = options.mask
+    if options.engine:
+        result["WEIR_ENGINE"] = options.engine
     return result
 
 
@@ -466,6 +468,8 @@ def parse():
                         help="the built tree (build)")
     parser.add_argument("--filter", help="pattern of the tests that run (suite/name)")
     parser.add_argument("--mask", help="WEIR_FEATURES_MASK of the programs")
+    parser.add_argument("--engine", choices=("auto", "uring", "poll"),
+                        help="WEIR_ENGINE of the programs")
     parser.add_argument("--seconds", type=int, default=300,
                         help="of the machine, for a program (300)")
     parser.add_argument("--real-seconds", type=int, default=900,
