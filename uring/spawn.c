@@ -20,6 +20,7 @@
 
 #include "check.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -40,9 +41,10 @@
 #define SPAWN_PIDFD_GET_INFO _IOWR(0xff, 11, struct spawn_info)
 #define SPAWN_SIGNAL_GROUP   4u /* PIDFD_SIGNAL_PROCESS_GROUP */
 
-#define SPAWN_STACK_SIZE  (32u << 10)
-#define SPAWN_SIGNALS     64
-#define SPAWN_SIGSET_SIZE sizeof(uint64_t) /* the kernel's sets */
+#define SPAWN_STACK_SIZE   (32u << 10)
+#define SPAWN_ENTRIES_SIZE 1024
+#define SPAWN_SIGNALS      64
+#define SPAWN_SIGSET_SIZE  sizeof(uint64_t) /* the kernel's sets */
 
 /* The first bytes of the kernel's struct pidfd_info. */
 struct spawn_info {
@@ -53,6 +55,7 @@ struct spawn_info {
 };
 
 _Static_assert(sizeof(struct spawn_info) == 64, "PIDFD_INFO_SIZE_VER0");
+_Static_assert(offsetof(struct dirent, d_name) == 19, "linux_dirent64");
 
 /* Shared by parent and child while they share memory. */
 struct spawn_shared {
@@ -97,12 +100,51 @@ IN_CHILD static void spawn_reset_signals(void)
     }
 }
 
+/* Makes a descriptor close-on-exec that /proc lists by its number. */
+IN_CHILD static void spawn_mark_listed(const char *name)
+{
+    int fd = 0;
+
+    for (; *name >= '0' && *name <= '9'; name++) {
+        fd = fd * 10 + (*name - '0');
+    }
+    if (fd >= WR_STDIO_COUNT) { /* not "." and ".." */
+        wr_ignore(syscall(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC) < 0);
+    }
+}
+
+/* For Linux before 5.11, and filters that do not know close_range(). */
+IN_CHILD static int spawn_mark_by_proc(void)
+{
+    _Alignas(struct dirent) char entries[SPAWN_ENTRIES_SIZE];
+    long len;
+    const long dir = syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
+                             O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir < 0) {
+        return errno;
+    }
+    while ((len = syscall(SYS_getdents64, dir, entries, sizeof(entries))) > 0) {
+        for (long at = 0; at < len;) {
+            const struct dirent *entry = (const void *)(entries + at);
+            spawn_mark_listed(entry->d_name);
+            at += entry->d_reclen;
+        }
+    }
+    const int err = len < 0 ? errno : 0;
+    syscall(SYS_close, dir);
+    return err;
+}
+
 /* Makes all descriptors from 3 on except pass_fds close-on-exec. */
 IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
 {
     if (syscall(SYS_close_range, WR_STDIO_COUNT, ~0u, CLOSE_RANGE_CLOEXEC) <
         0) {
-        return errno;
+        const int err = spawn_mark_by_proc();
+        if (err) {
+            return err;
+        }
     }
     for (size_t i = 0; i < spawn->pass_fd_count; i++) {
         if (syscall(SYS_fcntl, spawn->pass_fds[i], F_SETFD, 0) < 0) {
