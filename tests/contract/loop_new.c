@@ -6,6 +6,7 @@
  * of option structs are looked at in tests/streams/options.c.
  */
 #include "tests/contract/loop_rig.h"
+#include "tests/contract/need_uring.h"
 #include "tests/statistics.h"
 #include "uring/feature.h"
 
@@ -95,6 +96,7 @@ static void expect_engine(enum weir_engine engine)
 
 UNIT(loop_new, a_loop_tells_its_engine)
 {
+    need_uring();
     struct weir_loop_options options = {.size = sizeof(options)};
     for (int i = WEIR_ENGINE_URING; i <= WEIR_ENGINE_POLL; i++) {
         options.engine = (enum weir_engine)i;
@@ -105,6 +107,7 @@ UNIT(loop_new, a_loop_tells_its_engine)
 
 UNIT(loop_new, the_environment_names_the_engine_where_options_do_not)
 {
+    need_uring();
     struct weir_loop_options options = {.size = sizeof(options)};
     expect_eq(setenv("WEIR_ENGINE", "poll", 1), 0);
     expect_eq(try_new(NULL), 0);

@@ -5,6 +5,7 @@
  * What a user may lock is counted for the user, not for the process, so each
  * case runs in a child process as a user of its own. Only root can become one.
  */
+#include "tests/contract/need_uring.h"
 #include "tests/unit.h"
 #include "uring/guard.h"
 #include "uring/ring.h"
@@ -211,6 +212,7 @@ static int open_larger_than_limit(void)
 
 UNIT(memlock, a_ring_that_can_never_fit_is_made_smaller)
 {
+    need_uring();
     expect_eq(in_child(open_larger_than_limit), when_counted(WAS_SMALLER));
 }
 
@@ -229,6 +231,7 @@ static int open_without_any(void)
 
 UNIT(memlock, without_any_a_loop_is_refused_in_the_end)
 {
+    need_uring();
     expect_eq(in_child(open_without_any), when_counted(WAS_REFUSED));
 }
 
@@ -249,6 +252,7 @@ static int fall_back_without_any(void)
 
 UNIT(memlock, without_any_epoll_takes_its_place)
 {
+    need_uring();
     expect_eq(in_child(fall_back_without_any), when_counted(WAS_REFUSED));
 }
 
@@ -278,6 +282,7 @@ UNIT(memlock, loops_that_have_gone_leave_no_mapping)
 
 UNIT(memlock, a_ring_whose_queue_grew_leaves_no_mapping)
 {
+    need_uring();
     enum { NOPS = 1000 };
     const struct wr_ring_options options = {.allocator = wr_default_allocator(),
                                             .sq_entries = 8,

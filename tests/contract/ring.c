@@ -7,6 +7,7 @@
  */
 #include "tests/contract/asleep.h"
 #include "tests/contract/loop_rig.h"
+#include "tests/contract/need_uring.h"
 
 #include <signal.h>
 #include <sys/time.h>
@@ -199,6 +200,7 @@ static const struct weir_loop_options tiny = {.size = sizeof(tiny),
 
 UNIT(ring, an_overflow_loses_doubles_and_reorders_nothing)
 {
+    need_uring();
     open_lines(&tiny, 200);
 
     echo_rounds(10);
@@ -211,6 +213,7 @@ UNIT(ring, an_overflow_loses_doubles_and_reorders_nothing)
  * and what arrived meanwhile follows. */
 UNIT(ring, receives_that_an_overflow_ended_go_on)
 {
+    need_uring();
     enum { ROUNDS = 40 };
     open_lines(&tiny, 60);
     received_goal = UINT64_C(60) * ROUNDS * CHUNK;
