@@ -5,6 +5,7 @@
  */
 #include "uring/sys.h"
 
+#include "tests/contract/fail_calls.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <weir/address.h>
@@ -194,6 +196,30 @@ UNIT(sys, the_peer_of_a_pair_has_a_family_and_no_name)
     expect_eq(peer.storage.any.sa_family, AF_UNIX);
     close(ends[0]);
     close(ends[1]);
+}
+
+UNIT(sys, a_peer_is_named_where_the_kernel_lacks_the_option)
+{
+    const int families[] = {AF_INET, AF_INET6};
+    int ends[2];
+    int listeners[2];
+    int servers[2];
+
+    for (int i = 0; i < 2; i++) {
+        ends[i] = connect_pair(families[i], &listeners[i], &servers[i]);
+    }
+    fail_calls(SYS_getsockopt, ENOPROTOOPT);
+    for (int i = 0; i < 2; i++) {
+        struct weir_address peer = {.len = sizeof(peer.storage)};
+        struct weir_address own = {.len = sizeof(own.storage)};
+        expect_ok(wr_sys_getsockname(servers[i], &own.storage.any, &own.len));
+        expect_ok(
+            wr_sys_getpeername_ever(ends[i], &peer.storage.any, &peer.len));
+        cr_assert(weir_address_is_equal(&peer, &own));
+        close(ends[i]);
+        close(servers[i]);
+        close(listeners[i]);
+    }
 }
 
 UNIT(sys, a_receive_fills_several_pieces_and_never_waits)
