@@ -28,11 +28,13 @@ _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
                    CMSG_SPACE(WR_PASSED_MAX * sizeof(int)),
                "the kernel must close none");
 
-/* The call has no effect on a ring and fails for other files. */
+/* The call has no effect on a ring and fails for other files, and for all where
+ * io_uring is refused. A ring may not be enabled yet, or its thread have gone.
+ */
 static bool sys_fds_is_ring(int fd)
 {
     return syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
-           (errno != EOPNOTSUPP && errno != EBADF);
+           errno == EBADFD || errno == EOWNERDEAD;
 }
 
 int wr_sys_dup_to_pass(int fd)

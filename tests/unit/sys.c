@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -219,6 +220,28 @@ UNIT(sys, a_peer_is_named_where_the_kernel_lacks_the_option)
         close(ends[i]);
         close(servers[i]);
         close(listeners[i]);
+    }
+}
+
+UNIT(sys, a_ring_that_is_not_enabled_is_not_passed_on_either)
+{
+    struct io_uring ring;
+    if (io_uring_queue_init(1, &ring, IORING_SETUP_R_DISABLED) == -ENOSYS) {
+        cr_skip_test("there is no io_uring here");
+    }
+    expect_eq(wr_sys_dup_to_pass(ring.ring_fd), -EINVAL);
+    io_uring_queue_exit(&ring);
+}
+
+/* By filters, of containers for example, or for lack of it. */
+UNIT(sys, descriptors_are_passed_on_where_io_uring_is_refused)
+{
+    const uint32_t errors[] = {EPERM, EACCES, ENOSYS};
+    for (int i = 0; i < 3; i++) {
+        fail_calls(SYS_io_uring_enter, errors[i]);
+        const int copy = wr_sys_dup_to_pass(STDIN_FILENO);
+        expect_gt(copy, STDERR_FILENO);
+        close(copy);
     }
 }
 
