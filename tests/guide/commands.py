@@ -86,7 +86,7 @@ REASONS = {
     "tests/e2e/proxy_soak.py build/tools/weir-proxy": LONG,
     "tests/guide/newcomer.py": LONG,
     "tools/package --root bookworm": LONG,
-    "tests/kernels/boot.py --fetch 6.1 6.12 7.3": "needs the network and QEMU",
+    "tests/kernels/boot.py --fetch 5.10 6.1 6.12 7.3": "needs the network and QEMU",
     "tests/kernels/boot.py --fetch 6.1 -- pipe_tty signal unit-wake":
         "needs the network and QEMU",
     "tests/plain/platforms.py aarch64 aarch64-ucontext riscv64 musl":

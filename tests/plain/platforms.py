@@ -92,14 +92,18 @@ LACKS = {
     "seam_files/a_file_is_made_written_and_read": "calls",
     "seam_files/an_open_that_cannot_be_says_why": "calls",
     "seam_files/an_operation_of_a_wrong_kind_of_descriptor_fails": "calls",
+    "send_fds/they_go_before_a_file_and_behind_it": "calls",
     "sys_cache/tells_how_many_bytes_are_ready": "calls",
     "sys_cache/reads_what_is_there_and_waits_for_nothing": "calls",
     # SO_PEERNAME is -EOPNOTSUPP, and an unknown type of socket not -EINVAL.
-    "sys/sockets_connect_tell_their_names_and_count_what_is_queued": "options",
     "sys/a_peer_is_named_after_its_reset_but_not_after_ours": "options",
-    "sys/the_peer_of_a_unix_socket_is_named_when_it_has_gone": "options",
-    "sys/the_peer_of_a_pair_has_a_family_and_no_name": "options",
     "sys/errors_are_negative_numbers": "options",
+    # Filters of system calls are refused.
+    "sys/a_peer_is_named_where_the_kernel_lacks_the_option": "filters",
+    "sys/descriptors_are_passed_on_where_io_uring_is_refused": "filters",
+    # clone() with CLONE_PIDFD is -EINVAL, so that no child is started.
+    "spawn/*": "children",
+    "process/*": "children",
     # madvise() with MADV_WIPEONFORK does nothing, too.
     "task_unseen/child_that_returns_into_the_loop_ends": "fork",
     # A fault of a thread whose alternate stack another thread's end took away.
