@@ -547,6 +547,17 @@ def test_a_browser_shows_the_plots():
 
 # ---- what takes minutes ----
 
+def test_search_finds_the_capacity_of_a_server_with_a_limit():
+    if not LONG:
+        raise Skip("takes two minutes: WEIR_LONG=1")
+    with Serve("--mode", "rr", "--limit-rate", "2000") as server:
+        outcome = tool("search", "--slo", "p99<50ms", "-c", "20", "-d", "2s",
+                       "--mode", "rr", "--json", server.url, limit_s=200)
+    found = json.loads(outcome.out)
+    equal(1940 <= found["capacity"] <= 2060, True, f"the capacity: {found}")
+    equal(found["confirmed"], True, "confirmed")
+
+
 def test_ab_finds_ten_percent_and_nothing_where_there_is_nothing():
     if not LONG:
         raise Skip("takes half an hour: WEIR_LONG=1")
