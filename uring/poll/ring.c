@@ -3,9 +3,9 @@
  *
  * Where io_uring is refused this takes its place under the seam (ring.h). The
  * same entries go in and the same completions come out. A receive stays until
- * its credit is used up, into incremental buffers, as on Linux 6.17: one that is
- * made anew for each message would cost a tenth of the message's instructions,
- * and 16 KiB a system call thrice the time of bulk.
+ * its credit is used up, into incremental buffers, as on Linux 6.17: made anew
+ * for each message it would take half of an echo's instructions, and 16 KiB a
+ * system call would take bulk three times as long.
  *
  * An enter begins the prepared entries; those that can be carried out now are
  * complete. It brings what waits for descriptors to the epoll set, waits, and
