@@ -27,6 +27,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -141,9 +142,9 @@ IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
 {
     if (syscall(SYS_close_range, WR_STDIO_COUNT, ~0u, CLOSE_RANGE_CLOEXEC) <
         0) {
-        const int err = spawn_mark_by_proc();
-        if (err) {
-            return err;
+        const int err = errno;
+        if (spawn_mark_by_proc() != 0) {
+            return err; /* not ENOENT, which is that of the program */
         }
     }
     for (size_t i = 0; i < spawn->pass_fd_count; i++) {

@@ -60,8 +60,9 @@ int wr_sys_listen(int fd, int backlog);
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 /* The peer's address, for a TCP socket also after a reset, when
- * wr_sys_getpeername() returns -ENOTCONN, but not after wr_sys_disconnect().
- * *len must have room for an IPv6 address. */
+ * wr_sys_getpeername() returns -ENOTCONN, but not after wr_sys_disconnect(),
+ * nor where there is no SO_PEERNAME. *len must have room for an IPv6 address.
+ */
 int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len);

@@ -174,7 +174,8 @@ weir_create_server_on(weir_loop *loop, const struct weir_factory *factory,
  * @param loop      the loop; borrowed
  * @param factory   makes the protocol of each connection; copied
  * @param fd        a bound stream socket, which may listen already; taken,
- *                  whatever is returned
+ *                  whatever is returned. If it listens and has TCP_NODELAY,
+ *                  the connections in its queue are taken to have it too.
  * @param options   borrowed, without hosts; NULL for all defaults
  * @param done      as in weir_create_server()
  * @param done_arg  its first argument

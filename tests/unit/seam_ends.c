@@ -102,6 +102,62 @@ UNIT(seam_ends, a_send_after_the_own_end_is_broken)
     expect_eq(ended(op), -EPIPE);
 }
 
+static int32_t received_bytes;
+
+static void count_bytes(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    expect_eq((flags & WR_CQE_MORE) != 0, op->in_flight);
+    expect_geq(res, 0);
+    received_bytes += res;
+}
+
+/* Waits until a poll that stays has told that both directions have ended. */
+static void await_hangup(const struct wr_op *op)
+{
+    bool is_told = false;
+    for (int turns = 0; !is_told; turns++) {
+        cr_assert_lt(turns, 1000, "the poll tells nothing");
+        turn(WEIR_SECONDS(60));
+        for (int i = 0; i < result_count; i++) {
+            is_told |= results[i].op == op && results[i].res & POLLHUP;
+        }
+    }
+}
+
+/* Over epoll the set tells edges then, for it would tell the hang-up for ever;
+ * an edge comes once, and the receive leaves bytes behind. */
+UNIT(seam_ends, a_receive_that_stays_reads_on_after_a_hangup_was_told)
+{
+    static const uint8_t block[BUF_SIZE];
+    const struct wr_recv_limits limits = {.credit = 8 * BUF_SIZE,
+                                          .buf_size = BUF_SIZE};
+    struct wr_op sends;
+    struct wr_op receives;
+    wr_op_init(&sends, note);
+    wr_op_init(&receives, count_bytes);
+    provide(BUF_COUNT);
+    wr_prep_poll(uring, op, ends[0], 0, true);
+    for (int i = 0; i < 3; i++) {
+        wr_prep_send(uring, &sends, ends[1], block, BUF_SIZE);
+        expect_eq(ended(&sends), BUF_SIZE);
+    }
+    expect_eq(wr_sys_shutdown(ends[0], SHUT_WR), 0);
+    expect_eq(wr_sys_shutdown(ends[1], SHUT_WR), 0);
+    await_hangup(op);
+
+    received_bytes = 0;
+    for (int receive = 0; received_bytes < 3 * BUF_SIZE; receive++) {
+        cr_assert_lt(receive, 3);
+        wr_prep_recv(uring, &receives, ends[0], &limits);
+        for (int turns = 0; receives.in_flight; turns++) {
+            cr_assert_lt(turns, 30, "it reads no further");
+            turn(WEIR_SECONDS(2));
+        }
+    }
+    wr_op_cancel(uring, op);
+    expect_eq(ended(op), -ECANCELED);
+}
+
 /* ---- resets ---- */
 
 UNIT(seam_ends, a_reset_is_told_to_a_receive_once)

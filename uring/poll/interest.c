@@ -150,7 +150,8 @@ void wr_ep_watch_note(struct wr_ep_interest *interest,
         watch->is_overheard = true; /* the set is to tell less */
         interest_mark(interest, watch);
     } else if (by_edges && was_useful) {
-        interest_mark(interest, watch); /* there may be more of the same */
+        watch->is_fresh = true; /* there may be more of the same */
+        interest_mark(interest, watch);
     }
 }
 

@@ -19,7 +19,8 @@
 #define ACCEPTS_MAX 64u
 
 /* A receive of many shots has got bytes. True: it has credit left and goes on,
- * and its completion is posted. */
+ * and its completion is posted. False: it ends with them, because no credit is
+ * left, or no memory for one completion more. */
 static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
 {
     const uint32_t credit = wr_sqe_optlen(call->sqe);

@@ -3,9 +3,9 @@
  *
  * Where io_uring is refused this takes its place under the seam (ring.h). The
  * same entries go in and the same completions come out. A receive stays until
- * its credit is used up, into incremental buffers, as on Linux 6.17: made anew
- * for each message it would take half of an echo's instructions, and 16 KiB a
- * system call would take bulk three times as long.
+ * its credit is used up, into incremental buffers, as on Linux 6.17: without
+ * that an echo takes nearly twice the instructions, and bulk three times as
+ * long, by receives of 16 KiB.
  *
  * An enter begins the prepared entries; those that can be carried out now are
  * complete. It brings what waits for descriptors to the epoll set, waits, and
