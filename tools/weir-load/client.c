@@ -411,14 +411,12 @@ int client_init(struct client *client, const struct client_share *share)
     if (!client_get_memory(client, ring_size)) {
         say("no memory for %llu connections",
             (unsigned long long)options->conn_count);
-        client_fini(client);
         return -ENOMEM;
     }
     attempts_init(&client->attempts, options, share->tls, attempt_done, client);
     if (!options->targets[0].is_datagram && codec_find(options)) {
         int err = codec_find(options)->open(&thread, &client->codec_shared);
         if (err < 0) {
-            client_fini(client);
             return err;
         }
     }

@@ -89,7 +89,8 @@ struct client {
     uint32_t lines;
 };
 
-/* Get all memory that the thread will need; a negative error has been told. */
+/* Get all memory that the thread will need; a negative error has been told, and
+ * client_fini() is called as well. */
 int client_init(struct client *client, const struct client_share *share);
 
 /* All memory of a client whose share is known; false: there is none. */
