@@ -354,10 +354,13 @@ def test_a_mix_that_is_wrong_is_told_with_its_line():
 def test_a_request_that_is_gone_when_the_run_begins_is_told():
     """It is read to be checked, and once more; a pipe has its bytes once."""
     target = "tcp://127.0.0.1:9"
-    for arguments in (("--request", "{file:/dev/stdin}", "--expect", "len:1"),):
-        outcome = load(*arguments, target, input=b"x")
-        equal((outcome.status, outcome.out), (2, ""), "the outcome")
-        one_line(outcome.err, rf"{arguments[0]}: it is empty$")
+    request = "{file:/dev/stdin}"
+    with mix(f"len:1 {request}") as weighed, mix(f"0 len:1 {request}") as timed:
+        for arguments in (("--request", request, "--expect", "len:1"),
+                          ("--mix", weighed), ("--replay", timed)):
+            outcome = load(*arguments, target, input=b"x")
+            equal((outcome.status, outcome.out), (2, ""), "the outcome")
+            one_line(outcome.err, rf"{arguments[0]}: it is empty$")
 
 
 def test_the_result_has_the_script():

@@ -163,13 +163,13 @@ static int codec_script_open(const struct codec_thread *thread,
     char why[TEMPLATE_WHY_SIZE] = "no memory";
 
     if (!shared) {
-        say("no memory for the request");
+        say("no memory for requests");
         return -ENOMEM;
     }
     shared->options = thread->options;
     int err = add_requests(shared, thread->first, why);
     if (err < 0) {
-        say("--request: %s", why);
+        say("%s: %s", options_requests_flag(shared->options), why);
         codec_script_close(shared);
         return err;
     }

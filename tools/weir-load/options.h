@@ -236,4 +236,11 @@ static inline bool options_is_churn(const struct run_options *options)
     return options->mode == RUN_MODE_CRR || options->mode == RUN_MODE_CONNECT;
 }
 
+/* Where the requests of a script come from. */
+static inline const char *
+options_requests_flag(const struct run_options *options)
+{
+    return options->replay ? "--replay" : options->mix ? "--mix" : "--request";
+}
+
 #endif
