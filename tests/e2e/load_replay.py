@@ -207,11 +207,12 @@ def test_a_long_pause_is_no_reason_to_give_up():
 
 
 def test_the_page_says_what_sent_the_requests():
-    with Noting() as server, replay("0 /a") as path, \
+    with Noting() as server, replay("0 /a", "0 /a") as path, \
             tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/result.json"
         text = load("-c", "1", "--replay", path, f"--json={file}", server.url)
-        matches(text.out, r"^weir-load .* open replay \d")
+        matches(text.out, r"^weir-load .* open replay \d.*, depth 1, "
+                          r"a replay of 2 requests, measured ")
         outcome = command(WEIR_LOAD, "report", "-o", f"{folder}/page", file)
         equal((outcome.status, outcome.err), (OK, ""), "the outcome")
         with open(f"{folder}/page", encoding="utf-8") as page:
