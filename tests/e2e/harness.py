@@ -178,6 +178,20 @@ def fill(server, sock, data_at):
     return sent
 
 
+def read_request(file):
+    """A request of HTTP whose fields have their usual spelling, from a file of
+    bytes: method, path and body. None where the stream ends before."""
+    line = file.readline()
+    length = 0
+    while (field := file.readline()) != b"\r\n":
+        if not field:
+            return None
+        if field.startswith(b"Content-Length: "):
+            length = int(field.split()[1])
+    method, path, _ = line.decode().split()
+    return method, path, file.read(length).decode()
+
+
 # ---- what is there ----
 
 def example(name):

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 from harness import (WEIR_LOAD, Serve, command, equal, load, load_json,
-                     matches, one_line, run)
+                     matches, one_line, read_request, run)
 from servers import Server
 import schema
 
@@ -46,13 +46,8 @@ class Noting(Server):
 
     def talk(self, connection, _number):
         file = connection.makefile("rb")
-        while line := file.readline():
-            length = 0
-            while (field := file.readline()) != b"\r\n":
-                if field.startswith(b"Content-Length: "):
-                    length = int(field.split()[1])
-            word, path, _ = line.decode().split()
-            body = file.read(length).decode()
+        while request := read_request(file):
+            word, path, body = request
             self.seen.append((time.monotonic() - self.began, word, path, body))
             last = path in self.ends
             text = body or path

@@ -14,7 +14,7 @@ from collections import Counter
 
 from dns import find
 from harness import (WAIT_S, Program, Serve, Skip, equal, load, load_json,
-                     matches, one_line, read_line, run)
+                     matches, one_line, read_line, read_request, run)
 from servers import Server, read_exactly
 
 NOTHING = 3
@@ -290,14 +290,9 @@ def test_http_requests_are_mixed_by_weights():
 
     def serve(connection, _number):
         file = connection.makefile("rb")
-        while line := file.readline():
-            length = 0
-            while (field := file.readline()) != b"\r\n":
-                if field.startswith(b"Content-Length: "):
-                    length = int(field.split()[1])
-            word, path, _ = line.decode().split()
-            body = re.sub(rb"\d+", b"N", file.read(length)).decode()
-            seen[word, re.sub(r"\d+", "N", path), body] += 1
+        while request := read_request(file):
+            word, path, body = (re.sub(r"\d+", "N", part) for part in request)
+            seen[word, path, body] += 1
             status = "201 Created" if word == "POST" else "200 OK"
             connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 3\r\n\r\n"
                                f"{'' if word == 'HEAD' else 'abc'}".encode())
