@@ -318,22 +318,30 @@ mkfifo "$2/line" || exit 77
 read -r line <"$2/line"
 "$0" run --json -c 1 -n 20 --mode crr --fast-open $4 $5
 status=$?
+grep ^TcpExt: /proc/net/netstat >"$2/counters"
 kill $! && wait $! || exit 1
 exit $status
 """
 
 
 def fast_open(url, sysctl="3", serve="--fast-open", client=""):
+    """The outcome, and the connections of which bytes went with the SYN, as the
+    kernel counts them: on the client's side, and on the server's."""
     with tempfile.TemporaryDirectory() as folder:
-        return command_apart(FAST_OPEN, WEIR_LOAD, sysctl, folder, serve,
-                             client, url, flags=("-n",))
+        outcome = command_apart(FAST_OPEN, WEIR_LOAD, sysctl, folder, serve,
+                                client, url, flags=("-n",))
+        with open(f"{folder}/counters", encoding="ascii") as file:
+            names, values = (line.split() for line in file)
+    counters = dict(zip(names, values))
+    return outcome, [int(counters[name]) for name in
+                     ("TCPFastOpenActive", "TCPFastOpenPassive")]
 
 
 def test_the_first_bytes_of_all_but_the_first_connection_go_with_the_syn():
     for engine in ("uring", "poll"):
         for scheme in ("tcp", "tls"):
             is_tls = scheme == "tls"
-            outcome = fast_open(
+            outcome, counters = fast_open(
                 f"{scheme}://127.0.0.1:7000",
                 serve=f"--fast-open {' '.join(ECDSA) if is_tls else ''}",
                 client=" ".join(("--engine", engine, *PATIENT,
@@ -343,15 +351,17 @@ def test_the_first_bytes_of_all_but_the_first_connection_go_with_the_syn():
             equal((result["requests"]["ok"], result["connections"]["fast_open"],
                    result["config"]["sockets"]["fast_open"]), (20, 19, True),
                   f"of {engine} and {scheme}")
+            equal(counters, [19, 19], "the kernel's counts")
 
 
 def test_a_run_without_fast_open_is_told():
-    outcome = fast_open("tcp://127.0.0.1:7000", serve="")
+    outcome, counters = fast_open("tcp://127.0.0.1:7000", serve="")
     equal((outcome.status, outcome.json()["connections"]["fast_open"]), (OK, 0),
           "the outcome")
+    equal(counters, [0, 0], "the kernel's counts")
     matches("\n".join(outcome.json()["warnings"]),
             r"^no connection sent bytes with its SYN")
-    outcome = fast_open("tcp://127.0.0.1:7000", sysctl="2")
+    outcome, _ = fast_open("tcp://127.0.0.1:7000", sysctl="2")
     equal((outcome.status, outcome.out), (2, ""), "where it is not allowed")
     one_line(outcome.err, r"--fast-open: .*; net\.ipv4\.tcp_fastopen must have 1")
 
