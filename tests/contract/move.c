@@ -389,6 +389,24 @@ UNIT_IN(move, a_connection_that_ends_stays, mover_test, struct mover *m)
     expect_eq(mover_begin(m), -ESHUTDOWN);
 }
 
+static void move_back(struct mover *m, weir_transport *t)
+{
+    const struct weir_factory factory = {refuse_all, NULL};
+    m->arg = t;
+    expect_eq(weir_transport_move(t, m->sides[HERE].remote, &factory, NULL,
+                                  NULL, NULL),
+              -EBUSY);
+}
+
+UNIT_IN(move, a_connection_that_has_not_been_made_stays, mover_test,
+        struct mover *m)
+{
+    m->in_factory = move_back;
+    mover_move(m);
+    expect(m->arg == mover_t(m));
+    mover_talk(m);
+}
+
 UNIT_IN(move, a_write_that_was_refused_is_told_first, mover_test,
         struct mover *m)
 {

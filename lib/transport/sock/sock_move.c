@@ -23,12 +23,13 @@
 
 int wr_sock_check_move(const weir_transport *t)
 {
-    wr_require(wr_sock_is_kind(t) && wr_protocol_may_move(t), -EOPNOTSUPP);
+    wr_require(wr_sock_is_kind(t), -EOPNOTSUPP);
     const struct wr_sock *s = wr_sock_of(t);
     wr_assert(!t->is_below && !t->is_part);
     wr_require(t->state != WR_LIFE_NEW && t->state != WR_LIFE_MOVING &&
                    s->c.is_made,
                -EBUSY);
+    wr_require(wr_protocol_may_move(t), -EOPNOTSUPP);
     wr_require(t->state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
     wr_require(t->write_error == 0, t->write_error);
     wr_require(!s->sends_file && !s->sends_fds && !s->opens && !t->handler &&
