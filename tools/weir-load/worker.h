@@ -104,8 +104,8 @@ struct worker {
     bool is_over;
 };
 
-/* Get all memory; a negative error has been told, and worker_fini() is called as
- * well. */
+/* Get all memory; a negative error has been told, and worker_fini() is called
+ * as well. */
 int worker_init(struct worker *worker, const struct client_share *share);
 
 /* The main task of the thread, of which arg is the array of workers. */
