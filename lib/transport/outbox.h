@@ -44,7 +44,7 @@ struct wr_outbox {
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
     bool in_resume;                 /* set around resume_writing */
     bool is_stalled; /* set from wr_outbox_stall() to wr_outbox_go_on() */
-    bool is_opening; /* set by the owner until the first send has connected */
+    bool is_opening; /* set by the owner, until the peer has answered */
 };
 
 /* The owner's functions, constant for each kind. */

@@ -134,9 +134,9 @@ static void sock_opening_completed(struct wr_op *op, int32_t res,
     struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
     (void)flags;
 
-    wr_assert(s->opens);
+    wr_assert(s->c.outbox.is_opening);
     const bool is_end = wr_sock_send_ended_opening(s, res);
-    if (!s->opens) {
+    if (!s->c.outbox.is_opening) {
         op->complete = sock_send_completed;
     }
     if (is_end) {
@@ -318,7 +318,7 @@ static bool sock_has_taken_all(const weir_transport *t)
     const struct wr_sock *s = wr_sock_of(t);
 
     return !wr_life_is_over(&s->c.t) && wr_outbox_has_unsent(&s->c.outbox) &&
-           !s->opens && wr_sys_outq(s->c.fd) == 0;
+           !s->c.outbox.is_opening && wr_sys_outq(s->c.fd) == 0;
 }
 
 /* Fields of the tables of all stream sockets. */
@@ -380,7 +380,7 @@ void wr_sock_begin(struct wr_sock *s)
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
     wr_owned_add(&s->c.t.loop->owned, s->c.fd);
     wr_connection_begin(&s->c);
-    if (WR_UNLIKELY(s->opens)) { /* whatever is written until then */
+    if (WR_UNLIKELY(s->c.outbox.is_opening)) { /* whatever is written */
         s->send_op.complete = sock_opening_completed;
         wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
     }

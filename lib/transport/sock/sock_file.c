@@ -76,7 +76,7 @@ static bool sock_file_withdraw(weir_transport *t)
         return false;
     }
     wr_sock_send_no_more_of_file(s, queue->bytes);
-    if (wr_sendq_is_empty(queue) && !s->opens) {
+    if (wr_sendq_is_empty(queue) && !s->c.outbox.is_opening) {
         wr_list_remove(&s->turn_end.link); /* nothing to send */
     }
     return true;
@@ -100,7 +100,7 @@ void wr_sock_file_begins(weir_transport *t)
     s->sends_file = true;
     wr_sock_note_sent(s); /* the stall time-out begins */
     wr_connection_time_changed(&s->c);
-    if (!s->send_op.in_flight && !s->opens) {
+    if (!s->send_op.in_flight && !s->c.outbox.is_opening) {
         wr_sock_send_file_later(s);
     }
 }

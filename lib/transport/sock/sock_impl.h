@@ -87,7 +87,6 @@ struct wr_sock {
     bool resets : 1;        /* set when the peer shall see a reset */
     bool takes_fds : 1;     /* set by the maker: descriptors may arrive */
     bool rests : 1;         /* set while descriptors are being closed */
-    bool opens : 1;         /* set by the maker, until the peer has answered */
 
     struct wr_op send_op; /* the send; the poll for room while it is stalled */
     struct wr_turn_end turn_end;

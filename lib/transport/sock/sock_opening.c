@@ -23,7 +23,7 @@ static void sock_opening_send(struct wr_turn_end *turn_end)
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
     const struct wr_chunk *head = s->c.outbox.queue.head;
 
-    wr_assert(s->opens && !s->has_sent);
+    wr_assert(s->c.outbox.is_opening && !s->has_sent);
     wr_assert(!s->send_op.in_flight);
     if (s->c.t.error || s->c.t.state >= WR_LIFE_LINGERING) {
         return;
@@ -37,7 +37,6 @@ static void sock_opening_send(struct wr_turn_end *turn_end)
 void wr_sock_opening_begin(struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_NEW);
-    s->opens = true;
     s->sent_short = true; /* no send may end on the fast path */
     s->c.outbox.is_opening = true;
     s->turn_end.run = sock_opening_send;
@@ -48,8 +47,7 @@ int wr_sock_opening_ended(struct wr_sock *s, uint32_t events)
     int err = 0;
     socklen_t len = sizeof(err);
 
-    wr_assert(s->opens && s->has_sent && events != 0);
-    s->opens = false;
+    wr_assert(s->c.outbox.is_opening && s->has_sent && events != 0);
     s->c.outbox.is_opening = false;
     if (!(events & (POLLERR | POLLHUP)) || wr_life_is_over(&s->c.t) ||
         s->c.t.error) {

@@ -206,7 +206,7 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
         return false;
     }
     wr_outbox_go_on(&s->c.outbox);
-    if (WR_UNLIKELY(s->opens) && res > 0) {
+    if (WR_UNLIKELY(s->c.outbox.is_opening) && res > 0) {
         const int err = wr_sock_opening_ended(s, (uint32_t)res);
         if (err < 0) {
             wr_sock_send_failed(s, err);
@@ -237,7 +237,7 @@ static void sock_send_turn_of_file(struct wr_sock *s)
  * send was interrupted. */
 static void sock_send_go_on_opening(struct wr_sock *s)
 {
-    wr_assert(s->opens && s->c.t.error == 0);
+    wr_assert(s->c.outbox.is_opening && s->c.t.error == 0);
     if (s->has_sent) {
         wr_list_remove(&s->turn_end.link); /* it may be written to already */
         wr_sock_send_wait_for_room(s);
@@ -331,7 +331,7 @@ static int32_t sock_send_opened(struct wr_sock *s, int32_t res)
 {
     const bool is_alone = res == 0 || res == -EINPROGRESS;
 
-    wr_assert(s->opens && !s->send_op.in_flight);
+    wr_assert(s->c.outbox.is_opening && !s->send_op.in_flight);
     if ((res > 0 || is_alone) && !wr_life_is_over(&s->c.t)) {
         wr_sock_send_go_on_from(s);
     }
@@ -347,12 +347,14 @@ bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
     } else {
         res = res < 0 ? res : -EINTR;
     }
-    s->sent_short = s->opens || !wr_sendq_is_empty(&s->c.outbox.queue);
+    s->sent_short =
+        s->c.outbox.is_opening || !wr_sendq_is_empty(&s->c.outbox.queue);
     const bool was_over = sock_send_account(s, res);
     if (s->sends_file) {
         sock_send_ended_before_file(s, was_over && res > 0 ? (uint32_t)res : 0);
     }
-    if (s->opens && s->c.t.error == 0 && !wr_life_is_over(&s->c.t)) {
+    if (s->c.outbox.is_opening && s->c.t.error == 0 &&
+        !wr_life_is_over(&s->c.t)) {
         sock_send_go_on_opening(s);
     } else {
         sock_send_go_on(s, res);
@@ -362,7 +364,7 @@ bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
 
 bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
 {
-    wr_debug_assert(!s->opens);
+    wr_debug_assert(!s->c.outbox.is_opening);
     if (s->c.outbox.is_stalled) {
         if (!sock_send_has_waited(s, res)) {
             return false;

@@ -92,9 +92,9 @@ static void sock_state_check_send(const struct wr_sock *s)
 {
     const bool is_empty = wr_sendq_is_empty(&s->c.outbox.queue);
 
-    wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file || s->opens);
-    wr_debug_assert(s->opens == s->c.outbox.is_opening);
-    wr_debug_assert(!s->opens || s->sent_short);
+    wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file ||
+              s->c.outbox.is_opening);
+    wr_debug_assert(!s->c.outbox.is_opening || s->sent_short);
     wr_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
     wr_assert(!s->write_shut || s->c.end_sent);
     wr_debug_assert(s->c.outbox.passed_bytes == 0);
@@ -187,7 +187,7 @@ static const char *sock_state_send_name(const struct wr_sock *s)
     if (!s->send_op.in_flight) {
         return "idle";
     }
-    if (s->opens) {
+    if (s->c.outbox.is_opening) {
         return "opening"; /* until the peer has answered the SYN */
     }
     return s->c.outbox.is_stalled ? "waiting" : "sending";
