@@ -29,13 +29,6 @@ static void stop_note_error(weir_threads *threads, int err)
     }
 }
 
-void wr_threads_open_shared(weir_threads *threads)
-{
-    wr_assert(threads->count > 0);
-    threads->state = WR_THREADS_STARTING;
-    threads->stop_ns = UINT64_MAX;
-}
-
 /* ---- the start ---- */
 
 void wr_threads_note_made(weir_threads *threads, int err)

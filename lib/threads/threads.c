@@ -113,6 +113,8 @@ static int threads_make(const struct weir_threads_options *known,
     threads->allocator = *allocator;
     threads->loop_options = loop_options;
     threads->count = count;
+    threads->state = WR_THREADS_STARTING;
+    threads->stop_ns = UINT64_MAX;
     threads->handles_signals = !known->no_signals;
     threads->grace_ns = known->grace_ns > 0 ? known->grace_ns : UINT64_MAX;
     err = threads_init_waiting(threads);
@@ -123,7 +125,6 @@ static int threads_make(const struct weir_threads_options *known,
     for (uint32_t i = 0; i < count; i++) {
         wr_thread_init(&threads->threads[i], threads, i);
     }
-    wr_threads_open_shared(threads);
     *ret = threads;
     return 0;
 }
@@ -174,14 +175,6 @@ static int threads_start(weir_threads *threads, weir_threads **ret)
     return err;
 }
 
-static int threads_check(const struct weir_threads_options *known,
-                         weir_thread_fn *fn)
-{
-    wr_require(fn, -EINVAL);
-    wr_require(known->thread_count <= THREADS_MAX, -EINVAL);
-    return 0;
-}
-
 int weir_threads_start(const struct weir_threads_options *options,
                        weir_thread_fn *fn, void *arg, weir_threads **ret)
 {
@@ -189,8 +182,8 @@ int weir_threads_start(const struct weir_threads_options *options,
     weir_threads *threads = NULL;
 
     int err = wr_options_read(&known, sizeof(known), options);
-    if (err >= 0) {
-        err = threads_check(&known, fn);
+    if (err >= 0 && (!fn || known.thread_count > THREADS_MAX)) {
+        err = -EINVAL;
     }
     if (err >= 0) {
         err = threads_make(&known, &threads);

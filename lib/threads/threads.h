@@ -49,8 +49,8 @@ struct weir_thread {
     struct wr_wake_item stop_item; /* in the mailbox while is_stop_posted */
     bool is_stop_posted;           /* shared */
 
-    weir_threads_config
-        *config;            /* what it reads now; never NULL while it runs */
+    /* What it reads now; never NULL while it runs. */
+    weir_threads_config *config;
     struct wr_list configs; /* weir_threads_config: those that it refers to */
 };
 
@@ -66,11 +66,12 @@ struct weir_threads {
     pthread_cond_t changed; /* of made_count, or of state */
 
     /* Shared. */
-    enum wr_threads_state state : 8; /* set by threads_set_state() alone */
+    enum wr_threads_state state : 8; /* set by stop_set_state() alone */
     uint32_t made_count;             /* threads with a loop, or with an error */
     int err;                         /* the first error */
     bool is_stopping;
-    uint64_t stop_ns; /* when the time of the stop is over, by wr_sys_now() */
+    uint64_t stop_ns; /* when the time of the stop is over, by wr_sys_now();
+                       * UINT64_MAX: never */
 
     weir_thread threads[];
 };
@@ -95,8 +96,6 @@ void wr_thread_init(weir_thread *thread, weir_threads *threads, uint32_t index);
 void *wr_thread_body(void *arg);
 
 /* stop.c */
-/* Begins: no thread is started yet. */
-void wr_threads_open_shared(weir_threads *threads);
 /* On a thread: it has made its loop (0), or could not. */
 void wr_threads_note_made(weir_threads *threads, int err);
 /* On a thread: waits until all have made their loops. False: one could not. */
