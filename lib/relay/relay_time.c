@@ -69,6 +69,12 @@ static void relay_time_consider(struct relay_deadline *first, uint64_t since_ns,
     }
 }
 
+static bool relay_time_is_half_closed(const struct wr_relay *relay)
+{
+    return relay->ways[0].state == WR_WAY_ENDED ||
+           relay->ways[1].state == WR_WAY_ENDED;
+}
+
 static struct relay_deadline relay_time_next(const struct wr_relay *relay)
 {
     struct relay_deadline first = {.when_ns = UINT64_MAX};
@@ -80,8 +86,7 @@ static struct relay_deadline relay_time_next(const struct wr_relay *relay)
     relay_time_consider(
         &first, relay->active_ns, relay->idle_ns,
         &(struct relay_deadline){.cause = WEIR_RELAY_IDLE, .err = WEIR_EIDLE});
-    if (relay->ways[0].state == WR_WAY_ENDED ||
-        relay->ways[1].state == WR_WAY_ENDED) {
+    if (relay_time_is_half_closed(relay)) {
         relay_time_consider(
             &first, relay->active_ns, relay->half_closed_ns,
             &(struct relay_deadline){.cause = WEIR_RELAY_HALF_CLOSED,
@@ -93,15 +98,15 @@ static struct relay_deadline relay_time_next(const struct wr_relay *relay)
 /* The limit to idleness in force; 0: none. */
 static uint64_t relay_time_idle(const struct wr_relay *relay)
 {
-    const bool has_ended = relay->ways[0].state == WR_WAY_ENDED ||
-                           relay->ways[1].state == WR_WAY_ENDED;
-    const uint64_t half_closed_ns = has_ended ? relay->half_closed_ns : 0;
+    const uint64_t half_closed_ns =
+        relay_time_is_half_closed(relay) ? relay->half_closed_ns : 0;
 
     wr_assert(relay->state < WR_RELAY_BROKEN);
-    if (relay->idle_ns == 0 || half_closed_ns == 0) {
-        return relay->idle_ns | half_closed_ns;
+    if (relay->idle_ns == 0) {
+        return half_closed_ns;
     }
-    return wr_min_u64(relay->idle_ns, half_closed_ns);
+    return half_closed_ns == 0 ? relay->idle_ns
+                               : wr_min_u64(relay->idle_ns, half_closed_ns);
 }
 
 /* Grows with each byte that comes, and with each that leaves. */
