@@ -14,7 +14,7 @@ import tempfile
 from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, Serve, Service, Skip,
                      command, command_apart, equal, matches, one_line,
                      read_line, run)
-from seccomp import DOCKER, refuse
+from seccomp import DOCKER, OLD, refuse
 
 # What takes place when nobody has asked for an engine.
 ENV.pop("WEIR_ENGINE", None)
@@ -164,9 +164,14 @@ def test_the_features_tell_the_engine():
 
 
 def test_processes_are_run():
-    outcome = command(EXAMPLES["subprocess_output"], **apart())
-    equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    matches(outcome.out, r"\d\d")
+    """By a protocol and by streams, under an older filter too."""
+    for errors in (DOCKER, OLD):
+        for name, says in (("subprocess_output", r"^exit status 0$"),
+                           ("subprocess_output_streams",
+                            r"^\[echo hello\] exit 0\nhello$")):
+            outcome = command(EXAMPLES[name], preexec_fn=refuse(errors))
+            equal((outcome.status, outcome.err), (0, ""), f"of {name}")
+            matches(outcome.out, says)
 
 
 def test_files_are_read_and_sent():

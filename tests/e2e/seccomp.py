@@ -9,6 +9,7 @@ from harness import Skip
 
 IO_URING = (425, 426, 427)  # setup, enter, register
 CLONE3 = 435
+CLOSE_RANGE = 436
 
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_SECCOMP = 22
@@ -18,6 +19,9 @@ SECCOMP_RET_ERRNO = 0x00050000
 
 # The default profiles of Docker (since 25) and containerd.
 DOCKER = {CLONE3: errno.ENOSYS} | {number: errno.EPERM for number in IO_URING}
+
+# A filter that is older than all of these calls.
+OLD = {number: errno.ENOSYS for number in (CLONE3, CLOSE_RANGE, *IO_URING)}
 
 
 class SockFprog(ctypes.Structure):
