@@ -329,14 +329,15 @@ class Boot:
         self.process = subprocess.Popen(
             qemu + ["-machine", "q35", "-accel", "tcg,thread=single",
                     "-icount", "shift=1,sleep=off", "-cpu", "max",
-                    "-smp", str(options.cpus), "-m", str(options.memory), "-nodefaults",
-                    "-display", "none", "-serial", "stdio", "-no-reboot",
+                    "-smp", str(options.cpus), "-m", str(options.memory),
+                    "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
                     "-kernel", image, "-initrd", disk, "-append",
                     "console=ttyS0 panic=-1 quiet random.trust_cpu=on "
                     "mitigations=off rdinit=/init " + environment],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=env)
         self.release = ""
+        self.log = options.log
         self.results = {}  # program: (verdict, text)
         self.last_end = time.monotonic()
         self.lines = []
@@ -376,10 +377,13 @@ class Boot:
         self.last_end = time.monotonic() if words[1:2] != ["hung"] and \
             line.startswith("== ") else self.last_end
 
-
     def end(self, result):
         self.results[self.program] = result
         report(self.program, *result)
+        if self.log:
+            with open(self.log, "a", encoding="utf-8") as file:
+                file.write(f"== {self.release} {self.program} {result[0]}\n" +
+                           "\n".join(result[1]) + "\n")
         self.program = None
 
 
@@ -408,10 +412,9 @@ def judge(status, lines):
 
 
 def run_kernel(kernel, programs, tools, options):
-    """Boots as often as programs hang. Returns (name, results)."""
+    """Boots as often as programs hang. Returns the results."""
     apt, (qemu, libraries), init = tools
     results = {}
-    release = kernel
     with tempfile.TemporaryDirectory() as folder:
         image = find_image(kernel, apt, os.path.join(folder, "kernel"))
         disk = os.path.join(folder, "disk")
@@ -420,13 +423,13 @@ def run_kernel(kernel, programs, tools, options):
             make_disk(disk, init, left, options)
             boot = Boot(qemu, libraries, image, disk, options)
             boot.watch(options.real_seconds)
-            release = boot.release or release
             if not boot.results:
                 print("\n".join(boot.lines[-40:]))
-                raise RanNothing(f"the kernel {release} ran no program")
+                raise RanNothing(f"the kernel {boot.release or kernel} ran no "
+                                 "program")
             results.update(boot.results)
             left = [program for program in left if program not in results]
-    return release, results
+    return results
 
 
 # ---- the report ----
@@ -437,9 +440,11 @@ def show(name):
 
 def report(program, verdict, lines):
     """One row, as soon as the program has ended."""
-    ended = sum(1 for line in lines if re.match(r"(not )?ok\b", line))
-    good = sum(1 for line in lines if re.match(r"ok\b", line))
-    print(f"  {show(program):24} {verdict:8} {good} of {ended} tests")
+    skipped = sum(1 for line in lines if re.match(r"ok\b.*# SKIP", line))
+    ended = sum(1 for line in lines if re.match(r"(not )?ok\b", line)) - skipped
+    bad = sum(1 for line in lines if re.match(r"not ok\b", line))
+    print(f"  {show(program):24} {verdict:8} {ended - bad} of {ended} tests" +
+          (f", {skipped} skipped" if skipped else ""))
     if verdict in ("failed", "hung"):
         for line in failing(lines):
             print("      " + line)
@@ -504,7 +509,7 @@ def main():
             return 0
         for kernel in options.kernels:
             try:
-                release, results = run_kernel(kernel, programs, tools, options)
+                results = run_kernel(kernel, programs, tools, options)
             except Missing as missing:
                 print(f"Linux {kernel}\n  skipped: {missing}")
                 continue
@@ -514,11 +519,6 @@ def main():
                 continue
             bad += sum(1 for verdict, _ in results.values()
                        if verdict in ("failed", "hung"))
-            if options.log:
-                with open(options.log, "a", encoding="utf-8") as file:
-                    for program, (verdict, lines) in results.items():
-                        file.write(f"== {release} {program} {verdict}\n" +
-                                   "\n".join(lines) + "\n")
     return 1 if bad else 0
 
 
