@@ -196,6 +196,33 @@ UNIT(seam_ends, a_poll_tells_a_reset)
 
 /* ---- connects and accepts ---- */
 
+/* Whoever learns that first receives find nothing still gets what is there. */
+UNIT(seam_ends, each_new_connection_gets_its_bytes_late_or_early)
+{
+    enum { LATE = 40, EARLY = 40 };
+    for (int i = 0; i < LATE + EARLY; i++) {
+        if (i > 0) {
+            wr_prep_close(uring, ends[0]);
+            wr_prep_close(uring, ends[1]);
+            turn(0);
+            connect_ends();
+        }
+        uint8_t got[4] = "";
+        if (i >= LATE) {
+            send_at(1, "abcd");
+        }
+        wr_prep_recv_into(uring, op, ends[0], got, sizeof(got));
+        if (i < LATE) {
+            turn(0);
+            cr_assert(op->in_flight);
+            struct iovec piece = {(char[]){"abcd"}, 4};
+            expect_eq(wr_sys_send(ends[1], &piece, 1), 4);
+        }
+        expect_eq(ended(op), 4);
+        expect_eq(memcmp(got, "abcd", 4), 0);
+    }
+}
+
 UNIT(seam_ends, a_connect_without_a_listener_is_refused)
 {
     int listener;

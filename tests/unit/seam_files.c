@@ -1,6 +1,7 @@
 /*
- * Files, pipes and the signal of a ring, on both engines of the kernel. The
- * fake machine has no files: the own tests of files run on the kernel, too.
+ * Files, pipes, the signal of a ring, and sockets whose files outlive their
+ * close, on both engines of the kernel. The fake machine has no files: the own
+ * tests of files run on the kernel, too.
  * Each test has a folder of its own.
  */
 #define UNIT_RUN in_folder
@@ -209,6 +210,13 @@ UNIT(seam_files, an_open_of_a_fifo_waits_for_its_other_end)
 
 /* ---- the signal ---- */
 
+/* Without a turn. */
+static void send_now(const char *text)
+{
+    struct iovec piece = {(char *)(uintptr_t)text, strlen(text)};
+    expect_eq(wr_sys_send(ends[1], &piece, 1), (int)strlen(text));
+}
+
 static int is_readable(int fd, int wait_ms)
 {
     struct pollfd look = {.fd = fd, .events = POLLIN};
@@ -218,16 +226,14 @@ static int is_readable(int fd, int wait_ms)
 UNIT(seam_files, the_signal_tells_of_work)
 {
     provide(BUF_COUNT);
-    const int fd = wr_ring_open_signal(uring->ring);
-    expect_geq(fd, 0);
     prep_recv(op, true);
     turn(0);
+    const int fd = wr_ring_open_signal(uring->ring);
+    expect_geq(fd, 0);
     wr_ring_enable_signal(uring->ring, fd, true);
-    turn(0);
     expect_eq(is_readable(fd, 0), 0, "there is no work");
 
-    struct iovec piece = {(char[]){"abc"}, 3};
-    expect_eq(wr_sys_send(ends[1], &piece, 1), 3);
+    send_now("abc");
     expect_eq(is_readable(fd, 60000), 1);
 
     wr_ring_enable_signal(uring->ring, fd, false);
@@ -235,6 +241,84 @@ UNIT(seam_files, the_signal_tells_of_work)
     wr_ring_enable_signal(uring->ring, fd, true);
     turn(0);
     expect_eq(is_readable(fd, 0), 0, "the work is done");
+    wr_prep_close_any(uring, fd);
+    turn(WEIR_SECONDS(60));
+}
+
+/* ---- files that outlive their close ---- */
+
+/* Closes the accepted end after a receive has waited for it; somebody else has
+ * its file and keeps it. Returns that descriptor. */
+static int close_kept_end(void)
+{
+    struct wr_op receive;
+    wr_op_init(&receive, note);
+    provide(BUF_COUNT);
+    prep_recv(&receive, true);
+    turn(0);
+    send_now("abc");
+    expect_eq(ended(&receive), 3);
+    const int kept = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
+    expect_geq(kept, 0);
+    wr_prep_close(uring, ends[0]);
+    ends[0] = -1;
+    turn(0);
+    return kept;
+}
+
+UNIT(seam_files, a_file_that_outlives_its_close_wakes_no_wait)
+{
+    struct wr_op other;
+    char got = 0;
+    const int kept = close_kept_end();
+    wr_op_init(&other, note);
+    wr_prep_recv_into(uring, &other, ends[1], &got, 1);
+    turn(0);
+    send_now("for nobody");
+    for (int i = 0; i < 4; i++) {
+        turn(0);
+    }
+
+    /* A wait may end early, but not all the time. */
+    const uint64_t limit_ns = 20000000;
+    const uint64_t start_ns = wr_sys_now();
+    for (int waits = 0; wr_sys_now() - start_ns < limit_ns; waits++) {
+        cr_assert_lt(waits, 20, "each wait is woken");
+        turn(limit_ns);
+    }
+    cr_assert(other.in_flight);
+    expect_eq(write(kept, "x", 1), 1);
+    expect_eq(ended(&other), 1, "who waited before goes on waiting");
+    expect_eq(close(kept), 0);
+}
+
+UNIT(seam_files, a_file_comes_back_under_its_number)
+{
+    struct wr_op receive;
+    const int number = ends[0];
+    const int kept = close_kept_end();
+    expect_eq(dup2(kept, number), number);
+    expect_eq(close(kept), 0);
+    ends[0] = number;
+    wr_op_init(&receive, note);
+    prep_recv(&receive, true);
+    turn(0);
+    send_now("again");
+    expect_eq(ended(&receive), 5);
+}
+
+UNIT(seam_files, the_signal_does_not_tell_of_a_file_that_was_closed)
+{
+    const int kept = close_kept_end();
+    const int fd = wr_ring_open_signal(uring->ring);
+    expect_geq(fd, 0);
+    send_now("for nobody");
+    wr_ring_enable_signal(uring->ring, fd, true);
+    turn(0);
+    expect_eq(is_readable(fd, 0), 0);
+
+    wr_ring_enable_signal(uring->ring, fd, false);
+    expect_eq(close(kept), 0);
     wr_prep_close_any(uring, fd);
     turn(WEIR_SECONDS(60));
 }

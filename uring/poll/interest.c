@@ -4,14 +4,15 @@
  * The kernel forgets a descriptor when the last reference to its file is
  * closed, so the set may have fewer descriptors than the watches say; then a
  * change of one that is not there any more adds it again. If a file lives on
- * elsewhere, the set may tell of a descriptor that was closed: the generation
- * in the event is then an older one.
+ * elsewhere, the set may tell of a descriptor that was closed: its watch is not
+ * registered, or the generation in the event is an older one.
  */
 #include "interest.h"
 
 #include "../alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -194,6 +195,15 @@ void wr_ep_watch_forget(struct wr_ep_interest *interest,
     watch->is_overheard = false;
 }
 
+void wr_ep_watch_close(struct wr_ep_interest *interest,
+                       struct wr_ep_watch *watch)
+{
+    if (!interest->removes) {
+        watch->registered = 0; /* as after the close */
+    }
+    wr_ep_watch_forget(interest, watch);
+}
+
 /* The events that the operations of a watch wait for; with EPOLLET if the set
  * would tell others all the time: an error or a hang-up cannot be left out. */
 static uint32_t interest_wanted(const struct wr_ep_watch *watch)
@@ -230,6 +240,9 @@ static int interest_register(struct wr_ep_interest *interest,
         watch->generation++;
         err = interest_control(interest, watch, EPOLL_CTL_ADD, events);
     }
+    if (err == -EEXIST) { /* a file that was closed here, and has come back */
+        err = interest_control(interest, watch, EPOLL_CTL_MOD, events);
+    }
     watch->registered = err == 0 ? events : 0;
     return err;
 }
@@ -254,11 +267,67 @@ static int interest_update(struct wr_ep_interest *interest,
     return 0;
 }
 
+/* A set with the eventfd of the ring in it, or an error. */
+static int interest_open_set(int own_fd)
+{
+    struct epoll_event event = {.events = EPOLLIN,
+                                .data.u64 = (uint32_t)own_fd};
+    const int epfd = epoll_create1(EPOLL_CLOEXEC);
+
+    wr_assert(own_fd >= 0);
+    if (epfd >= 0 && epoll_ctl(epfd, EPOLL_CTL_ADD, own_fd, &event) < 0) {
+        const int err = -errno;
+        close(epfd);
+        return err;
+    }
+    return epfd >= 0 ? epfd : -errno;
+}
+
+/* Begins a new set, without files that were closed here; the watches come to it
+ * before the next wait. An error leaves the old one. */
+static int interest_renew(struct wr_ep_interest *interest)
+{
+    const int epfd = interest_open_set(interest->own_fd);
+
+    wr_assert(interest->removes);
+    wr_assert(interest->has_leftover);
+    wr_require(epfd >= 0, epfd);
+    close(interest->epfd);
+    interest->epfd = epfd;
+    interest->has_leftover = false;
+    for (uint32_t fd = 0; fd < wr_ep_interest_fds(interest); fd++) {
+        struct wr_ep_watch *watch = wr_ep_watch_find(interest, (int)fd);
+        if (watch && watch->registered != 0 && watch->fd != interest->own_fd) {
+            watch->registered = 0;
+            interest_mark(interest, watch);
+        }
+    }
+    return 0;
+}
+
+int wr_ep_interest_share(struct wr_ep_interest *interest)
+{
+    if (!interest->removes) { /* no other set can be made any more */
+        interest->removes = true;
+        interest->has_leftover = true;
+    }
+    if (interest->has_leftover) {
+        const int err = interest_renew(interest);
+        wr_require(err >= 0, err);
+    }
+    const int fd = fcntl(interest->epfd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
 struct wr_ep_watch *wr_ep_interest_apply(struct wr_ep_interest *interest,
                                          int *ret_err)
 {
     struct wr_list *link;
 
+    interest->is_new = false;
+    if (WR_UNLIKELY(interest->has_leftover)) {
+        wr_ignore(interest_renew(interest) < 0); /* else before the next wait */
+    }
     while ((link = wr_list_pop_front(&interest->changed))) {
         struct wr_ep_watch *watch =
             wr_container_of(link, struct wr_ep_watch, changed);
@@ -281,16 +350,17 @@ int wr_ep_interest_open(struct wr_ep_interest *interest,
 {
     memset(interest, 0, sizeof(*interest));
     interest->allocator = allocator;
+    interest->own_fd = own_fd;
     wr_list_init(&interest->changed);
-    interest->epfd = epoll_create1(EPOLL_CLOEXEC);
-    wr_require(interest->epfd >= 0, -errno);
-    struct wr_ep_watch *watch = wr_ep_watch_get(interest, own_fd);
-    const int err =
-        watch ? interest_register(interest, watch, EPOLLIN) : -ENOMEM;
-    if (err < 0) {
+    interest->epfd = interest_open_set(own_fd);
+    wr_require(interest->epfd >= 0, interest->epfd);
+    struct wr_ep_watch *own = wr_ep_watch_get(interest, own_fd);
+    if (!own) {
         wr_ep_interest_close(interest);
+        return -ENOMEM;
     }
-    return err;
+    own->registered = EPOLLIN;
+    return 0;
 }
 
 /* ---- waiting ---- */
@@ -334,10 +404,11 @@ uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
     wr_assert(got <= (int)WR_EP_EVENTS_MAX);
     interest->event_next = 0;
     interest->event_count = got < 0 ? 0 : (uint32_t)got;
+    interest->is_new = true;
     return interest->event_count;
 }
 
-struct wr_ep_watch *wr_ep_interest_event(const struct wr_ep_interest *interest,
+struct wr_ep_watch *wr_ep_interest_event(struct wr_ep_interest *interest,
                                          uint32_t index, uint32_t *ret_events)
 {
     const struct epoll_event *event = &interest->events[index];
@@ -346,7 +417,13 @@ struct wr_ep_watch *wr_ep_interest_event(const struct wr_ep_interest *interest,
 
     wr_assert(watch);
     *ret_events = event->events;
-    return watch->registered != 0 && watch->generation == (uint32_t)(data >> 32)
-               ? watch
-               : NULL;
+    if (WR_LIKELY(watch->registered != 0 &&
+                  watch->generation == (uint32_t)(data >> 32))) {
+        return watch;
+    }
+    if (interest->is_new && !interest->removes) {
+        interest->removes = true;
+        interest->has_leftover = true;
+    }
+    return NULL;
 }

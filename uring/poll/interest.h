@@ -7,7 +7,12 @@
  * costs no system call. A watch that no operation waits for leaves the set
  * before the next wait, because its descriptor may be closed, and its number
  * used again, unseen. Within a turn the set is trusted for the stream sockets
- * of weir only, whose closes are seen (wr_ring_forget()).
+ * of weir only, whose closes are seen (wr_ep_watch_close()).
+ *
+ * A close takes a descriptor out of the set by itself, unless somebody else has
+ * its file, a forked child for example: then the set goes on to tell of it, and
+ * nothing but another set would forget it. So once an event of such a file has
+ * come, the set is made anew, and descriptors leave it before they are closed.
  *
  * Files without readiness (EPERM) are always ready.
  */
@@ -39,11 +44,15 @@ struct wr_ep_watch {
 
 struct wr_ep_interest {
     int epfd;
+    int own_fd; /* the eventfd of the ring */
     const struct weir_allocator *allocator;
     struct wr_ep_watch **chunks; /* of descriptors in order */
     uint32_t chunk_count;
     struct wr_list changed;
     bool has_no_pwait2;
+    bool removes;        /* descriptors leave the set before they are closed */
+    bool has_leftover;   /* the set may tell of files that were closed here */
+    bool is_new;         /* no watch has changed since the events came */
     uint32_t event_next; /* those before it are done with */
     uint32_t event_count;
     struct epoll_event events[WR_EP_EVENTS_MAX]; /* of the last wait */
@@ -87,15 +96,22 @@ static inline uint32_t wr_ep_interest_fds(const struct wr_ep_interest *interest)
     return interest->chunk_count * WR_EP_CHUNK_WATCHES;
 }
 
+/* Another descriptor of the set, for those who wait for it; or an error. The
+ * watches may have to be applied again. */
+WEIR_MUST_USE int wr_ep_interest_share(struct wr_ep_interest *interest);
+
 /* Parks an operation, whose events are set. */
 void wr_ep_watch_park(struct wr_ep_interest *interest,
                       struct wr_ep_watch *watch, struct wr_ep_op *op);
 /* Takes one out. */
 void wr_ep_watch_leave(struct wr_ep_interest *interest,
                        struct wr_ep_watch *watch, struct wr_ep_op *op);
-/* The descriptor is closed next, or leaves the ring. */
+/* The descriptor leaves the ring, or is closed by others. */
 void wr_ep_watch_forget(struct wr_ep_interest *interest,
                         struct wr_ep_watch *watch);
+/* The descriptor is closed next. */
+void wr_ep_watch_close(struct wr_ep_interest *interest,
+                       struct wr_ep_watch *watch);
 /* An event has come: has it brought a completion, or concerned an operation? */
 void wr_ep_watch_note(struct wr_ep_interest *interest,
                       struct wr_ep_watch *watch, bool was_useful,
@@ -112,7 +128,7 @@ WEIR_MUST_USE uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
                                            uint64_t timeout_ns);
 /* The watch and the events of event number @index; NULL: it is of a descriptor
  * that has left the set. */
-struct wr_ep_watch *wr_ep_interest_event(const struct wr_ep_interest *interest,
+struct wr_ep_watch *wr_ep_interest_event(struct wr_ep_interest *interest,
                                          uint32_t index, uint32_t *ret_events);
 /* Events that are not done with. */
 static inline bool

@@ -133,15 +133,19 @@ static int32_t kind_file_close_slowly(int fd)
 int32_t wr_ep_close(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
-    struct wr_ep_watch *watch =
-        wr_ep_watch_find(&call->ring->interest, sqe->fd);
+    struct wr_ep_interest *interest = &call->ring->interest;
+    struct wr_ep_watch *watch = wr_ep_watch_find(interest, sqe->fd);
+    const bool is_slow = (sqe->flags & IOSQE_ASYNC) != 0;
+    const bool is_here = !is_slow && !kind_file_flushes(sqe);
 
     wr_assert(sqe->fd >= 0);
-    if (watch) {
-        wr_ep_watch_forget(&call->ring->interest, watch);
+    if (watch && is_here) {
+        wr_ep_watch_close(interest, watch);
+    } else if (watch) {
+        wr_ep_watch_forget(interest, watch); /* its file stays for a while */
     }
-    if (sqe->flags & IOSQE_ASYNC) {
+    if (is_slow) {
         return kind_file_close_slowly(sqe->fd);
     }
-    return kind_file_flushes(sqe) ? WR_EP_WORKS : wr_sys_close(sqe->fd);
+    return is_here ? wr_sys_close(sqe->fd) : WR_EP_WORKS;
 }

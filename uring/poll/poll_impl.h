@@ -25,6 +25,7 @@ struct wr_ep_ring {
     struct wr_ep_workers workers;
     struct wr_list timed;   /* operations, the first due first */
     uint32_t receives_left; /* of this enter */
+    uint32_t vain_firsts;   /* first receives in a row that found nothing */
     int error;              /* sticky */
     bool enabled;
     bool has_skipped_wait; /* the last enter had completions and did not look */

@@ -20,7 +20,6 @@
 #include "../sys.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -351,10 +350,14 @@ static void ring_forget(struct wr_ring *base, int fd)
  * event. */
 static int ring_open_signal(struct wr_ring *base)
 {
-    const int fd = fcntl(ring_of(base)->interest.epfd, F_DUPFD_CLOEXEC, 0);
+    struct wr_ep_ring *ring = ring_of(base);
+    const int fd = wr_ep_interest_share(&ring->interest);
 
-    wr_assert(fd != 0 || !ring_of(base)->error);
-    return fd < 0 ? -errno : fd;
+    wr_assert(fd != 0 || !ring->error);
+    if (fd >= 0) {
+        ring_apply_interest(ring); /* the host may wait before the next enter */
+    }
+    return fd;
 }
 
 static void ring_enable_signal(struct wr_ring *base, int fd, bool enable)
