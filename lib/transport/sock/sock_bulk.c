@@ -17,7 +17,9 @@
  *
  * A receive that took all that the credit allowed has probably left bytes in
  * the kernel. If it has, the next one is made without a poll. The kernel is
- * asked first (SIOCINQ), which costs a tenth of a receive that finds none.
+ * asked first (SIOCINQ), which costs a tenth of a receive that finds none, and
+ * after a "no" it is not asked for some receives: messages may be just as long
+ * as the credit.
  *
  * A connection begins to move bulk when a receive ends with more bytes than a
  * plain buffer holds, so there is no bulk without large buffers. It stops when
@@ -33,6 +35,8 @@
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
+/* Full receives that are followed by a poll after the kernel had no more. */
+#define UNASKED_COUNT 15u
 /* Bytes that are received at once if no buffer is free. */
 #define FEW_BYTES 4096u
 /* Bytes that a descriptor counts of the turn's budget. */
@@ -60,6 +64,20 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
     } else if (++s->small_receives == SMALL_RECEIVES_MAX) {
         s->moves_bulk = false;
     }
+}
+
+/* True if the kernel has bytes after a receive that took the whole credit. A
+ * wrong "no" costs a poll, which ends at once. */
+static bool sock_bulk_has_more(struct wr_sock *s)
+{
+    wr_assert(s->moves_bulk);
+    if (s->unasked > 0) {
+        s->unasked--;
+        return false;
+    }
+    const bool has_more = wr_sys_inq(s->c.fd) > 0;
+    s->unasked = has_more ? 0 : UNASKED_COUNT;
+    return has_more;
 }
 
 /* Stops moving bulk, because no bytes came; an armed receive with its own
@@ -216,6 +234,6 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         return;
     }
     sock_bulk_count(s, (uint32_t)res,
-                    (uint32_t)res == credit && wr_sys_inq(s->c.fd) > 0);
+                    (uint32_t)res == credit && sock_bulk_has_more(s));
     sock_bulk_deliver(s, lease);
 }
