@@ -1,6 +1,8 @@
 /*
- * Making a child where two steps of one kind fail: which of the errors is told.
- * And where system calls are missing that there is another way for.
+ * Making a child where steps fail, by filters of system calls.
+ *
+ * Two steps of one kind fail: which of the errors is told. System calls are
+ * missing that there is another way for: the child is made all the same.
  */
 #include "tests/contract/child_rig.h"
 #include "tests/contract/fail_calls.h"
