@@ -289,7 +289,7 @@ static int interest_renew(struct wr_ep_interest *interest)
 {
     const int epfd = interest_open_set(interest->own_fd);
 
-    wr_assert(interest->removes);
+    wr_assert(interest->removes && !interest->is_shared);
     wr_assert(interest->has_leftover);
     wr_require(epfd >= 0, epfd);
     close(interest->epfd);
@@ -307,13 +307,12 @@ static int interest_renew(struct wr_ep_interest *interest)
 
 int wr_ep_interest_share(struct wr_ep_interest *interest)
 {
-    if (!interest->removes) { /* no other set can be made any more */
+    if (!interest->is_shared) {
         interest->removes = true;
         interest->has_leftover = true;
-    }
-    if (interest->has_leftover) {
         const int err = interest_renew(interest);
         wr_require(err >= 0, err);
+        interest->is_shared = true;
     }
     const int fd = fcntl(interest->epfd, F_DUPFD_CLOEXEC, 0);
     return fd < 0 ? -errno : fd;
@@ -421,7 +420,7 @@ struct wr_ep_watch *wr_ep_interest_event(struct wr_ep_interest *interest,
                   watch->generation == (uint32_t)(data >> 32))) {
         return watch;
     }
-    if (interest->is_new && !interest->removes) {
+    if (interest->is_new && !interest->is_shared) {
         interest->removes = true;
         interest->has_leftover = true;
     }

@@ -51,6 +51,7 @@ struct wr_ep_interest {
     struct wr_list changed;
     bool has_no_pwait2;
     bool removes;        /* descriptors leave the set before they are closed */
+    bool is_shared;      /* others wait for the set: it stays, and removes */
     bool has_leftover;   /* the set may tell of files that were closed here */
     bool is_new;         /* no watch has changed since the events came */
     uint32_t event_next; /* those before it are done with */
