@@ -58,6 +58,7 @@ static void cares_socket_release(struct cares_socket *socket)
         return;
     }
     cares_socket_check_invariants(socket);
+    wr_uring_forget(&socket->cares->loop->uring, socket->fd);
     wr_ignore(wr_sys_close(socket->fd)); /* nothing can be lost */
     wr_list_remove(&socket->link);
     wr_guard_free(&socket->cares->loop->counting, socket, sizeof(*socket));

@@ -80,6 +80,7 @@ static void child_close(struct wr_child *child)
 {
     wr_assert(!child->op.in_flight);
     if (child->pidfd >= 0) {
+        wr_uring_forget(&child->loop->uring, child->pidfd);
         wr_ignore(wr_sys_close(child->pidfd)); /* nothing was written to it */
         child->pidfd = -1;
     }

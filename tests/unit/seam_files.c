@@ -247,55 +247,82 @@ UNIT(seam_files, the_signal_tells_of_work)
 
 /* ---- files that outlive their close ---- */
 
-/* Closes the accepted end after a receive has waited for it; somebody else has
- * its file and keeps it. Returns that descriptor. */
-static int close_kept_end(void)
+/* Somebody else has the file of the accepted end, for which a receive has
+ * waited. Returns that descriptor. */
+static int keep_received_end(void)
 {
     struct wr_op receive;
     wr_op_init(&receive, note);
-    provide(BUF_COUNT);
     prep_recv(&receive, true);
     turn(0);
     send_now("abc");
     expect_eq(ended(&receive), 3);
     const int kept = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
     expect_geq(kept, 0);
+    return kept;
+}
+
+/* Closes the accepted end, whose file lives on. */
+static int close_kept_end(void)
+{
+    const int kept = keep_received_end();
     wr_prep_close(uring, ends[0]);
     ends[0] = -1;
     turn(0);
     return kept;
 }
 
-UNIT(seam_files, a_file_that_outlives_its_close_wakes_no_wait)
+/* Some turns later waits last; each may end early, but not all the time. */
+static void expect_no_spin(void)
 {
-    struct wr_op other;
-    char got = 0;
-    const int kept = close_kept_end();
-    wr_op_init(&other, note);
-    wr_prep_recv_into(uring, &other, ends[1], &got, 1);
-    turn(0);
-    send_now("for nobody");
+    const uint64_t limit_ns = 20000000;
     for (int i = 0; i < 4; i++) {
         turn(0);
     }
-
-    /* A wait may end early, but not all the time. */
-    const uint64_t limit_ns = 20000000;
     const uint64_t start_ns = wr_sys_now();
     for (int waits = 0; wr_sys_now() - start_ns < limit_ns; waits++) {
         cr_assert_lt(waits, 20, "each wait is woken");
         turn(limit_ns);
     }
+}
+
+UNIT(seam_files, a_file_that_outlives_its_close_wakes_no_wait)
+{
+    struct wr_op other;
+    char got = 0;
+    provide(BUF_COUNT);
+    const int kept = close_kept_end();
+    wr_op_init(&other, note);
+    wr_prep_recv_into(uring, &other, ends[1], &got, 1);
+    turn(0);
+    send_now("for nobody");
+    expect_no_spin();
     cr_assert(other.in_flight);
     expect_eq(write(kept, "x", 1), 1);
     expect_eq(ended(&other), 1, "who waited before goes on waiting");
     expect_eq(close(kept), 0);
 }
 
+UNIT(seam_files, files_closed_by_a_plain_call_wake_no_wait_either)
+{
+    provide(BUF_COUNT);
+    for (int i = 0; i < 2; i++) {
+        const int kept = keep_received_end();
+        expect_eq(wr_sys_close(ends[0]), 0);
+        turn(0);
+        send_now("for nobody");
+        expect_no_spin();
+        expect_eq(close(kept), 0);
+        expect_eq(wr_sys_close(ends[1]), 0);
+        connect_ends();
+    }
+}
+
 UNIT(seam_files, a_file_comes_back_under_its_number)
 {
     struct wr_op receive;
     const int number = ends[0];
+    provide(BUF_COUNT);
     const int kept = close_kept_end();
     expect_eq(dup2(kept, number), number);
     expect_eq(close(kept), 0);
@@ -309,6 +336,7 @@ UNIT(seam_files, a_file_comes_back_under_its_number)
 
 UNIT(seam_files, the_signal_does_not_tell_of_a_file_that_was_closed)
 {
+    provide(BUF_COUNT);
     const int kept = close_kept_end();
     const int fd = wr_ring_open_signal(uring->ring);
     expect_geq(fd, 0);
@@ -321,4 +349,30 @@ UNIT(seam_files, the_signal_does_not_tell_of_a_file_that_was_closed)
     expect_eq(close(kept), 0);
     wr_prep_close_any(uring, fd);
     turn(WEIR_SECONDS(60));
+}
+
+/* The set has the number with the events that the receive waits for, but of a
+ * file that is closed. */
+UNIT(seam_files, a_socket_takes_the_number_of_a_file_that_was_watched)
+{
+    struct wr_op receive;
+    int fds[2];
+    open_pipe(fds);
+    provide(BUF_COUNT);
+    wr_prep_poll(uring, op, fds[0], POLLIN, false);
+    turn(0);
+    expect_eq(write(fds[1], "x", 1), 1);
+    expect_eq(ended(op) & POLLIN, POLLIN);
+    expect_eq(dup2(ends[0], fds[0]), fds[0]); /* the pipe is closed */
+    expect_eq(close(ends[0]), 0);
+    ends[0] = fds[0];
+    wr_op_init(&receive, note);
+    prep_recv(&receive, true);
+    turn(0);
+    send_now("abc");
+    for (int turns = 0; receive.in_flight; turns++) {
+        cr_assert_lt(turns, 30, "the set does not tell of its bytes");
+        turn(WEIR_SECONDS(2));
+    }
+    expect_eq(close(fds[1]), 0);
 }

@@ -289,8 +289,7 @@ static int interest_renew(struct wr_ep_interest *interest)
 {
     const int epfd = interest_open_set(interest->own_fd);
 
-    wr_assert(interest->removes && !interest->is_shared);
-    wr_assert(interest->has_leftover);
+    wr_assert(!interest->is_shared);
     wr_require(epfd >= 0, epfd);
     close(interest->epfd);
     interest->epfd = epfd;
@@ -307,15 +306,13 @@ static int interest_renew(struct wr_ep_interest *interest)
 
 int wr_ep_interest_share(struct wr_ep_interest *interest)
 {
-    if (!interest->is_shared) {
-        interest->removes = true;
-        interest->has_leftover = true;
-        const int err = interest_renew(interest);
-        wr_require(err >= 0, err);
-        interest->is_shared = true;
-    }
+    const int err = interest->is_shared ? 0 : interest_renew(interest);
+    wr_require(err >= 0, err);
     const int fd = fcntl(interest->epfd, F_DUPFD_CLOEXEC, 0);
-    return fd < 0 ? -errno : fd;
+    wr_require(fd >= 0, -errno);
+    interest->is_shared = true;
+    interest->removes = true;
+    return fd;
 }
 
 struct wr_ep_watch *wr_ep_interest_apply(struct wr_ep_interest *interest,
@@ -325,7 +322,7 @@ struct wr_ep_watch *wr_ep_interest_apply(struct wr_ep_interest *interest,
 
     interest->is_new = false;
     if (WR_UNLIKELY(interest->has_leftover)) {
-        wr_ignore(interest_renew(interest) < 0); /* else before the next wait */
+        wr_ignore(interest_renew(interest) < 0); /* else in the next enter */
     }
     while ((link = wr_list_pop_front(&interest->changed))) {
         struct wr_ep_watch *watch =

@@ -11,8 +11,10 @@
  *
  * A close takes a descriptor out of the set by itself, unless somebody else has
  * its file, a forked child for example: then the set goes on to tell of it, and
- * nothing but another set would forget it. So once an event of such a file has
- * come, the set is made anew, and descriptors leave it before they are closed.
+ * nothing but another set would forget it. So when an event of such a file has
+ * come, the set is made anew, and from then on descriptors leave it before they
+ * are closed. A set that others wait for stays, and is left from the beginning.
+ * While no descriptor is free for another set, waits end at once.
  *
  * Files without readiness (EPERM) are always ready.
  */
@@ -38,8 +40,10 @@ struct wr_ep_watch {
     bool is_own;         /* a stream socket of weir */
     bool is_fresh;       /* since the last look an operation was parked, or
                           * has got something by an edge and goes on */
-    bool is_overheard;   /* the set tells of events that are not wanted */
-    bool is_drained;     /* the last receive left nothing behind */
+    bool is_overheard;   /* the set tells of events that are not wanted, or of
+                          * another file */
+    bool is_drained;     /* the last receive left nothing behind, or none is
+                          * tried before the set tells of bytes */
 };
 
 struct wr_ep_interest {
@@ -51,7 +55,7 @@ struct wr_ep_interest {
     struct wr_list changed;
     bool has_no_pwait2;
     bool removes;        /* descriptors leave the set before they are closed */
-    bool is_shared;      /* others wait for the set: it stays, and removes */
+    bool is_shared;      /* others wait for the set, so that it stays */
     bool has_leftover;   /* the set may tell of files that were closed here */
     bool is_new;         /* no watch has changed since the events came */
     uint32_t event_next; /* those before it are done with */

@@ -17,8 +17,8 @@
 
 /* Accepts of one event; a storm does not hold up the connections. */
 #define ACCEPTS_MAX 64u
-/* First receives in a row that found nothing, after which the next ones wait
- * for the set, and how many do before one is tried again. */
+/* After so many first receives in a row that found nothing, the next ones wait
+ * for the set, but for each so manyth, which is tried. */
 #define VAIN_FIRSTS_MAX   8u
 #define VAIN_FIRSTS_APART 16u
 
@@ -66,23 +66,26 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
     return kind_socket_goes_on(call, (uint32_t)res) ? WR_EP_PARKS : res;
 }
 
-/* The first receive of a connection. Where requests tend to come with their
- * connections it is tried at once; where they come later a call would be in
- * vain, and the set tells of them. */
+/* The first receive of a connection, or the first after a pause. Where bytes
+ * tend to be there it is tried at once; where they come later a call would be
+ * in vain, and the set tells of them. What the set has under this number may be
+ * a file of before, which was closed in this turn. */
 static int32_t kind_socket_recv_first(struct wr_ep_call *call)
 {
     struct wr_ep_ring *ring = call->ring;
 
     wr_assert(!call->watch->is_own);
     call->watch->is_own = true;
-    if (ring->vain_firsts >= VAIN_FIRSTS_MAX &&
-        ring->vain_firsts++ % VAIN_FIRSTS_APART != 0) {
+    call->watch->is_overheard = call->watch->registered != 0;
+    const uint32_t vain = ring->vain_firsts++;
+    if (vain >= VAIN_FIRSTS_MAX && vain % VAIN_FIRSTS_APART != 0) {
         call->watch->is_drained = true;
         return WR_EP_PARKS;
     }
     const int32_t res = wr_ep_recv(call);
-    const bool is_vain = res == WR_EP_PARKS && call->flags == 0;
-    ring->vain_firsts = is_vain ? ring->vain_firsts + 1 : 0;
+    if (res != WR_EP_PARKS || call->flags != 0) {
+        ring->vain_firsts = 0;
+    }
     return res;
 }
 

@@ -53,6 +53,7 @@ static void listener_close_descriptor(struct wr_listener *listener)
     wr_assert(listener->is_closing);
     wr_assert(listener->armed_count == 0);
     /* Nothing was written to it, so an error of the close does not matter. */
+    wr_uring_forget(&listener->loop->uring, listener->fd);
     wr_ignore(wr_sys_close(listener->fd));
     listener->fd = -1;
     listener->is_closing = false;

@@ -67,11 +67,12 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 }
 
 /* True if the kernel has bytes after a receive that took the whole credit. A
- * wrong "no" costs a poll, which ends at once. */
-static bool sock_bulk_has_more(struct wr_sock *s)
+ * wrong "no" costs a poll, which ends at once; of few bytes it would count as a
+ * small receive. */
+static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
 {
     wr_assert(s->moves_bulk);
-    if (s->unasked > 0) {
+    if (s->unasked > 0 && credit >= BULK_SMALL) {
         s->unasked--;
         return false;
     }
@@ -234,6 +235,6 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         return;
     }
     sock_bulk_count(s, (uint32_t)res,
-                    (uint32_t)res == credit && sock_bulk_has_more(s));
+                    (uint32_t)res == credit && sock_bulk_has_more(s, credit));
     sock_bulk_deliver(s, lease);
 }

@@ -284,6 +284,7 @@ static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
          (uint64_t)res >= s->c.t.demand.account.limit_bytes / 2)) {
         s->moves_bulk = true;
         s->small_receives = 0;
+        s->unasked = 0;
     }
 }
 
