@@ -49,7 +49,7 @@ struct weir_thread {
     struct wr_wake_item stop_item; /* in the mailbox while is_stop_posted */
     bool is_stop_posted;           /* shared */
 
-    /* What it reads now; never NULL while it runs. */
+    /* It reads this now; never NULL while it runs. */
     weir_threads_config *config;
     struct wr_list configs; /* weir_threads_config: those that it refers to */
 };

@@ -9,12 +9,13 @@
  * used again, unseen. Within a turn the set is trusted for the stream sockets
  * of weir only, whose closes are seen (wr_ep_watch_close()).
  *
- * A close takes a descriptor out of the set by itself, unless somebody else has
- * its file, a forked child for example: then the set goes on to tell of it, and
- * nothing but another set would forget it. So when an event of such a file has
- * come, the set is made anew, and from then on descriptors leave it before they
- * are closed. A set that others wait for stays, and is left from the beginning.
- * While no descriptor is free for another set, waits end at once.
+ * A close takes a descriptor out of the set by itself, unless another process
+ * or descriptor has its file: then the set goes on to tell of it, and nothing
+ * but another set would forget it. So when an event of such a file is seen, the
+ * set is made anew, and from then on descriptors leave it before they are
+ * closed. A set that a host waits for cannot be made anew: descriptors leave it
+ * before they are closed from the beginning. While the process has no
+ * descriptor free for another set, waits end at once.
  *
  * Files without readiness (EPERM) are always ready.
  */

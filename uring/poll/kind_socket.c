@@ -17,8 +17,8 @@
 
 /* Accepts of one event; a storm does not hold up the connections. */
 #define ACCEPTS_MAX 64u
-/* After so many first receives in a row that found nothing, the next ones wait
- * for the set, but for each so manyth, which is tried. */
+/* After this number of first receives in a row that found nothing, one of the
+ * second number is tried, and the others wait for the set. */
 #define VAIN_FIRSTS_MAX   8u
 #define VAIN_FIRSTS_APART 16u
 
