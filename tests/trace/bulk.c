@@ -228,6 +228,24 @@ UNIT(bulk, a_receive_that_left_bytes_is_followed_by_one_without_a_poll)
     cr_assert(text_has("submit poll")); /* it still moves bulk */
 }
 
+/* The kernel is asked after the first message and after the seventeenth. */
+UNIT(bulk, after_a_no_the_kernel_is_not_asked_for_fifteen_full_receives)
+{
+    start_bulk(1);
+    weir_transport_set_read_buffer_limit(conns[0].t, 64 * KIB);
+    const uint64_t looks = fake_stats()->looks;
+    for (uint64_t i = 1; i <= 17; i++) {
+        peer_writes(&conns[0], 64 * KIB);
+        run_for(MS);
+        expect_eq(conns[0].received, (i + 1) * 64 * KIB);
+    }
+    expect_eq(fake_stats()->looks - looks, 2);
+
+    peer_writes(&conns[0], 128 * KIB);
+    run_for(MS);
+    expect_eq(conns[0].received, 20 * 64 * KIB, "bytes behind a no are told");
+}
+
 UNIT(bulk, some_small_receives_in_a_row_lead_back_to_an_armed_one)
 {
     start_bulk(1);
