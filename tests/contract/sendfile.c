@@ -81,7 +81,7 @@ PAIRS(sendfile, an_empty_file_sends_nothing, rig)
 
 PAIRS(sendfile, a_large_file_arrives_whole, rig)
 {
-    const uint64_t size = 64u << 20;
+    const uint64_t size = 16u << 20;
     const uint64_t before = rig_statistics(rig).sent_bytes;
 
     send_own_file(rig, size);
