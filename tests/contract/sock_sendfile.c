@@ -337,7 +337,8 @@ UNIT(sock_sendfile, only_tasks_may_call)
 
 /* ---- without memory ---- */
 
-/* A second call goes on behind the first. */
+/* A second call goes on behind the first, which may have sent a part of the file
+ * before it had no memory: a file that is not in the cache comes in pieces. */
 static void send_without(void)
 {
     static char got[FEW];
@@ -349,9 +350,10 @@ static void send_without(void)
     const int64_t result =
         weir_sock_sendfile(loop, ends[0], file, &offset, WEIR_TO_END);
     if (walk_end(&memory)) {
+        const uint64_t sent = offset;
         expect_eq(result, -ENOMEM);
         expect_eq(weir_sock_sendfile(loop, ends[0], file, &offset, WEIR_TO_END),
-                  FEW);
+                  FEW - sent);
     }
     expect_eq(offset, FEW);
     expect_eq(recv(ends[1], got, FEW, MSG_WAITALL), FEW);
