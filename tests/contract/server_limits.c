@@ -60,6 +60,41 @@ MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel, m)
     close(second);
 }
 
+/* While there is room for all that the kernel's queue can hold, one accept lets
+ * all clients in; near the limit it has to end. */
+MAKER(server_limits,
+      a_server_that_fills_up_leaves_the_last_clients_to_the_kernel, m)
+{
+    enum { LIMIT = 12, WAITING = 2, ROUNDS = 3 };
+    struct weir_server_options options = {.size = sizeof(options)};
+    options.connection_limit = LIMIT;
+    options.backlog = 4;
+    maker_serve(m, "127.0.0.1", &options);
+    for (int round = 0, made = 0; round < ROUNDS; round++) {
+        int fds[LIMIT + WAITING];
+        for (int i = 0; i < LIMIT; i++) {
+            fds[i] = peer_connect(m);
+            maker_run_until_made(m, ++made);
+        }
+        for (int i = LIMIT; i < LIMIT + WAITING; i++) {
+            fds[i] = peer_connect(m);
+        }
+        while (queue_of(m->server) < WAITING) {
+            maker_run_for(m, MS);
+        }
+        maker_run_for(m, 5 * MS);
+        expect_eq(m->made, made);
+        expect_eq(queue_of(m->server), WAITING);
+        expect_eq(weir_server_get_connection_count(m->server), LIMIT);
+        for (int i = 0; i < LIMIT + WAITING; i++) {
+            close(fds[i]);
+        }
+        made += WAITING;
+        maker_run_until_made(m, made);
+        maker_run(m, maker_is_empty);
+    }
+}
+
 MAKER(server_limits, connection_limit_holds_across_several_sockets, m)
 {
     enum { HOSTS = 3 };
