@@ -21,15 +21,11 @@
 
 static void relay_free(struct wr_relay *relay)
 {
-    weir_loop *loop = relay->loop;
-
-    wr_assert(!wr_timer_is_armed(&relay->timer));
     for (int i = 0; i < 2; i++) {
         wr_way_drop_initial(&relay->ways[i]);
     }
     wr_ready_cancel(&relay->step);
-    wr_list_remove(&relay->link);
-    wr_free(&loop->counting, relay, sizeof(*relay));
+    wr_relay_give(relay);
 }
 
 /* The record of a relay that goes on, or has just ended. */
@@ -112,8 +108,10 @@ static void relay_step(struct wr_ready *ready)
     struct wr_relay *relay = wr_container_of(ready, struct wr_relay, step);
 
     wr_relay_check_invariants(relay);
-    wr_way_pass_initial(&relay->ways[0]);
-    wr_way_pass_initial(&relay->ways[1]);
+    for (int i = 0; i < 2; i++) {
+        wr_way_pass_initial(&relay->ways[i]);
+        wr_way_splice_if_due(&relay->ways[i]);
+    }
 }
 
 static int relay_check_options(struct weir_relay_options *options)
@@ -157,16 +155,13 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
                                    const struct weir_relay_options *options)
 {
     weir_loop *loop = sides[0]->loop;
-    struct wr_relay *relay = wr_alloc(&loop->counting, sizeof(*relay));
+    struct wr_relay *relay = wr_relay_take(loop);
 
     if (!relay) {
         return NULL;
     }
-    memset(relay, 0, sizeof(*relay));
     relay->pending.loop = loop;
     relay->pending.give_up = relay_give_up;
-    relay->loop = loop;
-    wr_list_init(&relay->link);
     for (int i = 0; i < 2; i++) {
         struct wr_way *way = &relay->ways[i];
         way->relay = relay;
@@ -174,6 +169,7 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
         way->to = sides[!i];
         way->back = &relay->ways[!i];
         way->party = i == 0 ? WEIR_RELAY_A : WEIR_RELAY_B;
+        way->may_splice = options->splice;
     }
     wr_ready_init(&relay->step, relay_step);
     wr_relay_time_init(relay, options);
@@ -212,7 +208,6 @@ static void relay_bind(struct wr_relay *relay)
         weir_transport_ref(way->from);
         weir_transport_set_busy(way->from, true);
     }
-    wr_relay_list(relay);
 }
 
 static int relay_check(weir_transport *const sides[2], bool has_ended[2])
@@ -256,10 +251,6 @@ int weir_relay(weir_transport *a, weir_transport *b,
     relay->done = done;
     relay->done_arg = done_arg;
     relay_bind(relay);
-    if (known.splice) {
-        wr_way_begin_splicing(&relay->ways[0]);
-        wr_way_begin_splicing(&relay->ways[1]);
-    }
     wr_way_begin(&relay->ways[0], known.buffer_bytes, has_ended[0]);
     wr_way_begin(&relay->ways[1], known.buffer_bytes, has_ended[1]);
     wr_relay_time_begin(relay);

@@ -61,8 +61,9 @@ struct wr_way {
     struct wr_rate rate;
     enum weir_relay_party party; /* the side that it comes from */
     enum wr_way_state state;
-    uint8_t holds; /* sum of wr_way_hold */
-    bool is_lost;  /* set by connection_lost of `from` */
+    uint8_t holds;   /* sum of wr_way_hold */
+    bool is_lost;    /* set by connection_lost of `from` */
+    bool may_splice; /* and has not moved enough to ask for it */
 };
 
 enum wr_relay_state {
@@ -129,8 +130,10 @@ void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
 
 /* ---- relay_list.c ---- */
 
-/* Adds the relay to the loop's list. */
-void wr_relay_list(struct wr_relay *relay);
+/* Zeroed memory of a relay, which is in the loop's list; NULL without memory.
+ */
+WEIR_MUST_USE struct wr_relay *wr_relay_take(weir_loop *loop);
+void wr_relay_give(struct wr_relay *relay);
 
 /* ---- relay_time.c ---- */
 
@@ -151,8 +154,8 @@ WEIR_MUST_USE int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs,
 /* Begins: bounds the queue of `to` and what `from` may hold. @has_ended: the
  * end of `from` was received before. */
 void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
-/* Lets bulk pass by, if the two transports can and the way needs not see it. */
-void wr_way_begin_splicing(struct wr_way *way);
+/* Lets bulk pass by, if the way has moved much and the two transports can. */
+void wr_way_splice_if_due(struct wr_way *way);
 /* Passes initial bytes on, as long as nothing else holds the way. */
 void wr_way_pass_initial(struct wr_way *way);
 /* The entries of the protocol's table. */

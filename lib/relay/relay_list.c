@@ -1,8 +1,8 @@
 /*
- * The relays of a loop: a list, for weir_loop_dump().
+ * The relays of a loop: their memory, and a list for weir_loop_dump().
  *
  * The loop waits for a relay's transports at its end, and so for the relay: it
- * is no member itself. A relay without memory for the list is not in the dump.
+ * is no member itself.
  */
 #include "relay.h"
 
@@ -11,6 +11,7 @@
 struct relay_list {
     struct wr_module module;
     weir_loop *loop;
+    struct wr_slab memory; /* struct wr_relay */
     struct wr_list relays; /* of wr_relay.link */
 };
 
@@ -68,34 +69,72 @@ static void relay_list_check(const struct wr_module *module)
     }
 }
 
+static uint64_t relay_list_trim(struct wr_module *module)
+{
+    return wr_slab_trim(
+        &wr_container_of(module, struct relay_list, module)->memory);
+}
+
 static void relay_list_close(struct wr_module *module)
 {
     struct relay_list *list =
         wr_container_of(module, struct relay_list, module);
 
     wr_assert(wr_list_is_empty(&list->relays));
+    wr_slab_fini(&list->memory);
     wr_free(&list->loop->counting, list, sizeof(*list));
 }
 
-void wr_relay_list(struct wr_relay *relay)
-{
-    static const struct wr_module_ops ops = {.close = relay_list_close,
-                                             .dump = relay_list_dump,
-                                             .check = relay_list_check};
-    weir_loop *loop = relay->loop;
-    struct wr_module *module = wr_loop_find_module(loop, &ops);
-    struct relay_list *list =
-        module ? wr_container_of(module, struct relay_list, module) : NULL;
+static const struct wr_module_ops relay_list_ops = {
+    .trim = relay_list_trim,
+    .close = relay_list_close,
+    .dump = relay_list_dump,
+    .check = relay_list_check,
+};
 
-    wr_assert(!wr_list_is_linked(&relay->link));
-    if (!list) {
-        list = wr_alloc(&loop->counting, sizeof(*list));
-        if (!list) {
-            return;
-        }
-        list->loop = loop;
+/* The list of a loop; NULL: there is none. */
+static struct relay_list *relay_list_find(const weir_loop *loop)
+{
+    struct wr_module *module = wr_loop_find_module(loop, &relay_list_ops);
+
+    return module ? wr_container_of(module, struct relay_list, module) : NULL;
+}
+
+/* A new list; NULL without memory. */
+static struct relay_list *relay_list_make(weir_loop *loop)
+{
+    struct relay_list *list = wr_alloc(&loop->counting, sizeof(*list));
+
+    if (list) {
+        *list = (struct relay_list){.loop = loop};
+        wr_slab_init(&list->memory, &loop->counting, sizeof(struct wr_relay));
         wr_list_init(&list->relays);
-        wr_loop_add_module(loop, &list->module, &ops);
+        wr_loop_add_module(loop, &list->module, &relay_list_ops);
     }
-    wr_list_push_back(&list->relays, &relay->link);
+    return list;
+}
+
+struct wr_relay *wr_relay_take(weir_loop *loop)
+{
+    struct relay_list *list = relay_list_find(loop);
+
+    if (!list) {
+        list = relay_list_make(loop);
+    }
+    struct wr_relay *relay = list ? wr_slab_take(&list->memory) : NULL;
+    if (relay) {
+        relay->loop = loop;
+        wr_list_init(&relay->link);
+        wr_list_push_back(&list->relays, &relay->link);
+    }
+    return relay;
+}
+
+void wr_relay_give(struct wr_relay *relay)
+{
+    struct relay_list *list = relay_list_find(relay->loop);
+
+    wr_assert(list && !wr_timer_is_armed(&relay->timer));
+    wr_list_remove(&relay->link);
+    wr_slab_give(&list->memory, relay);
 }

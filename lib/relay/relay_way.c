@@ -9,6 +9,9 @@
  */
 #include "relay.h"
 
+/* Bytes from which on a way is worth the memory of a splicing. */
+#define SPLICE_FROM_BYTES (64u << 10)
+
 /* ---- bytes ---- */
 
 /* The write was refused. If the other side is ending by itself, its
@@ -69,6 +72,9 @@ static inline void relay_way_pass(struct wr_way *way,
         way->first_ns = relay->loop->now_ns;
     }
     way->bytes += buf->len;
+    if (WR_UNLIKELY(way->bytes >= SPLICE_FROM_BYTES && way->may_splice)) {
+        wr_ready_push(&relay->loop->ready, &relay->step);
+    }
     if (WR_UNLIKELY(way->rate.bytes != 0)) {
         wr_way_spend(way, buf->len);
     }
@@ -212,11 +218,16 @@ static void relay_way_spliced(struct wr_splicing *splicing, uint64_t bytes)
     way->spliced_bytes += bytes;
 }
 
-void wr_way_begin_splicing(struct wr_way *way)
+void wr_way_splice_if_due(struct wr_way *way)
 {
     const struct wr_transport_ops *ops = way->from->ops;
 
-    wr_assert(way->state == WR_WAY_OPEN);
+    if (!way->may_splice || way->bytes < SPLICE_FROM_BYTES ||
+        way->state != WR_WAY_OPEN || way->from->state != WR_LIFE_OPEN ||
+        way->to->state != WR_LIFE_OPEN) {
+        return;
+    }
+    way->may_splice = false;
     way->splicing.to = way->to;
     way->splicing.moved = relay_way_spliced;
     if (ops->splice_to && !way->relay->tap && way->rate.bytes == 0) {
