@@ -170,6 +170,7 @@ void session_finish(struct session *session,
     counts_end(&service->counts, &record);
     places_leave(session);
     preface_free(session->preface);
+    weir_lease_unref(session->kept.lease);
     weir_transport_unref(session->client);
     free(session);
 }

@@ -193,6 +193,25 @@ static void client_made(void *user, weir_transport *t)
     }
 }
 
+/* Keeps the first bytes where they were received, if they are for the target.
+ * 0, or a negative error. */
+static int keep(struct session *session, const struct weir_buf *buf)
+{
+    if (session->route && !session->preface && !session->kept.lease) {
+        struct weir_buf kept = *buf;
+        if (weir_buf_keep(&kept) == 0) {
+            session->kept = kept;
+            return 0;
+        }
+    }
+    if (!session->preface) {
+        session->preface = preface_new();
+    }
+    return session->preface
+               ? preface_feed(session->preface, buf->data, buf->len)
+               : -ENOMEM;
+}
+
 /* Bytes belong to the preface, or are kept until there is a target: a client
  * is read while it waits, as its reset would not be seen otherwise. */
 static int client_data(void *user, weir_transport *t,
@@ -201,15 +220,11 @@ static int client_data(void *user, weir_transport *t,
     struct session *session = user;
     const bool waits = session->route || session->is_waiting;
 
-    if (!session->preface) {
-        session->preface = preface_new();
-    }
-    if (!session->preface ||
-        preface_feed(session->preface, buf->data, buf->len) < 0) {
+    if (keep(session, buf) < 0) {
         session_refuse(session, END_INTERNAL);
     } else if (!waits) {
         preface_read(session);
-    } else if (preface_rest(session->preface).len >=
+    } else if (session->kept.len + preface_rest(session->preface).len >=
                session->door->service->config->buffer_bytes) {
         weir_transport_pause_reading(t);
     }

@@ -24,7 +24,8 @@ static void relayed(void *arg, int err, const struct weir_relay_record *end)
 int session_relay(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
-    const struct weir_buf rest = preface_rest(session->preface);
+    const struct weir_buf first[] = {session->kept,
+                                     preface_rest(session->preface)};
     const struct weir_relay_options options = {
         .size = sizeof(options),
         .buffer_bytes = config->buffer_bytes,
@@ -33,13 +34,15 @@ int session_relay(struct session *session)
         .lifetime_ns = config->lifetime_ns,
         .a_rate_bytes = config->rate_in_bytes,
         .b_rate_bytes = config->rate_out_bytes,
-        .a_initial = &rest,
-        .a_initial_count = rest.len > 0,
+        .a_initial = first,
+        .a_initial_count = 2,
         .splice = !config->copies_bulk,
     };
     const int err = weir_relay(session->client, session->target, &options,
                                relayed, session, &session->pending);
 
+    weir_lease_unref(session->kept.lease);
+    session->kept = (struct weir_buf){.len = 0};
     session->preface = preface_drop_rest(session->preface);
     return err;
 }
