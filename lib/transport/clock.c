@@ -141,7 +141,8 @@ static void clock_arm(struct wr_clock *clock, uint64_t when_ns)
     when_ns = wr_min_u64(when_ns, clock_next_look_ns(clock));
     if (when_ns == UINT64_MAX) {
         wr_timer_cancel(wheel, &clock->timer);
-    } else {
+    } else if (!wr_timer_is_armed(&clock->timer) ||
+               when_ns < clock->timer.when_ns) {
         wr_timer_arm(wheel, &clock->timer, when_ns);
     }
 }
@@ -170,6 +171,7 @@ void wr_clock_init(struct wr_clock *clock, weir_transport *t,
 {
     wr_assert(ops->view && ops->expired);
     wr_assert(!ops->next_look_ns == !ops->look);
+    _Static_assert(sizeof(*clock) <= WR_CLOCK_SIZE, "fits");
     *clock = (struct wr_clock){.t = t, .ops = ops};
     wr_timer_init(&clock->timer, clock_fired);
 }

@@ -1,9 +1,10 @@
 /*
  * The time limits of a connection.
  *
- * A connection has one timer. Traffic only notes the time. When the timer
- * fires, it finds the limit that expires next, and either ends the connection
- * or is armed again. So a busy connection needs no timer operation per message.
+ * A connection has one timer. Traffic only notes the time, and a limit that has
+ * moved to a later time leaves the timer as it is. When the timer fires, it
+ * finds the limit that expires next, and either ends the connection or is armed
+ * again. So a busy connection needs no timer operation per message.
  *
  * The kind of transport gives a view of the connection, which decides the
  * limits in force, and may check the kernel's queues. An expired limit is
@@ -18,6 +19,8 @@
 
 /* A limit that is found expired by this much or more: the loop was late. */
 #define WR_DEADLINE_LATE_NS 1000000u
+/* Looks at the kernel's queue for each write-stall limit. */
+#define WR_STALL_LOOKS 8u
 
 struct wr_deadline {
     uint64_t when_ns;  /* UINT64_MAX: there is none */
@@ -59,13 +62,17 @@ struct wr_clock_ops {
     /* The limit has expired: ends the connection. */
     void (*expired)(weir_transport *t, const struct wr_deadline *over);
     /* The time of the next ->look at the kernel's queues; UINT64_MAX: never.
-     * ->look returns true if a wait for the peer is over and the connection can
-     * end. Both may be NULL. */
+     * While bytes are being sent it is not before a WR_STALL_LOOKS-th of the
+     * write-stall limit has passed. ->look returns true if a wait for the peer
+     * is over and the connection can end. Both may be NULL. */
     uint64_t (*next_look_ns)(const weir_transport *t);
     bool (*look)(weir_transport *t);
 };
 
-/* Embedded in its owner. Times are as of weir_loop_get_time(). */
+/* The size of all clocks, whose kind may add its own fields. */
+#define WR_CLOCK_SIZE 160u
+
+/* The first field of a kind's clock. Times are as of weir_loop_get_time(). */
 struct wr_clock {
     struct wr_timer timer;
     weir_transport *t;
@@ -91,7 +98,8 @@ wr_timeouts_are_set(const struct weir_timeouts *timeouts)
 void wr_clock_set_limits(struct wr_clock *clock,
                          const struct weir_timeouts *limits);
 
-/* Arms the timer again, because a fact of the view has changed. */
+/* Arms the timer earlier, or cancels it, if that is needed because a fact of
+ * the view has changed. */
 void wr_clock_changed(struct wr_clock *clock);
 
 /* Begins the close time-out. */
@@ -111,6 +119,19 @@ static inline void wr_clock_note_received(struct wr_clock *clock)
 static inline void wr_clock_note_sent(struct wr_clock *clock)
 {
     clock->sent_ns = weir_loop_get_time(clock->t->loop);
+}
+
+/* The first bytes of a queue wait to be sent: the write-stall limit begins. No
+ * other limit comes nearer by that. */
+static inline void wr_clock_begin_sending(struct wr_clock *clock)
+{
+    wr_clock_note_sent(clock);
+    if (clock->limits.write_stall_ns != 0 &&
+        (!wr_timer_is_armed(&clock->timer) ||
+         clock->timer.when_ns - clock->sent_ns >
+             clock->limits.write_stall_ns / WR_STALL_LOOKS)) {
+        wr_clock_changed(clock);
+    }
 }
 
 #endif

@@ -401,8 +401,7 @@ static void connection_queued(weir_transport *t, size_t len)
 
     wr_assert(len > 0);
     if (c->clock && c->outbox.queue.bytes == len) {
-        wr_clock_note_sent(c->clock); /* the time-out begins */
-        wr_clock_changed(c->clock);
+        wr_clock_begin_sending(c->clock);
     }
     connection_device(c)->send(c);
 }

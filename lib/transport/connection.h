@@ -56,8 +56,7 @@ struct wr_connection {
 
 /* An entry may be NULL where a comment says what happens then. */
 struct wr_device {
-    size_t size;       /* of the struct that begins with the connection */
-    size_t clock_size; /* of the struct that begins with its clock */
+    size_t size; /* of the struct that begins with the connection */
     /* wr_connection_clock_ops, or the device's own. */
     const struct wr_clock_ops *clock;
     /* Bytes move one way: the end of the stream is the end of the connection,

@@ -7,8 +7,6 @@
  */
 #include "connection.h"
 
-#include <string.h>
-
 void wr_connection_view(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_connection *c = wr_connection_of(t);
@@ -32,18 +30,18 @@ const struct wr_clock_ops wr_connection_clock_ops = {.view = wr_connection_view,
 
 int wr_connection_make_clock(struct wr_connection *c)
 {
-    const struct wr_device *device = c->t.ops->device;
     weir_loop *loop = c->t.loop;
 
     wr_assert(!wr_life_is_over(&c->t));
     if (c->clock) {
         return 0;
     }
-    wr_assert(device->clock_size >= sizeof(*c->clock));
-    c->clock = wr_alloc(&loop->counting, device->clock_size);
+    if (loop->clocks.object_size == 0) {
+        wr_slab_init(&loop->clocks, &loop->counting, WR_CLOCK_SIZE);
+    }
+    c->clock = wr_slab_take(&loop->clocks);
     wr_require(c->clock, -ENOMEM);
-    memset(c->clock, 0, device->clock_size);
-    wr_clock_init(c->clock, &c->t, device->clock);
+    wr_clock_init(c->clock, &c->t, c->t.ops->device->clock);
     if (c->t.state > WR_LIFE_OPEN) {
         c->clock->closing_ns = weir_loop_get_time(loop);
     }
@@ -56,7 +54,7 @@ void wr_connection_free_clock(struct wr_connection *c)
     if (c->clock) {
         wr_assert(c->clock->t == &c->t);
         wr_clock_stop(c->clock);
-        wr_free(&c->t.loop->counting, c->clock, c->t.ops->device->clock_size);
+        wr_slab_give(&c->t.loop->clocks, c->clock);
         c->clock = NULL;
     }
 }

@@ -404,7 +404,6 @@ static bool filter_is_in_flight(const struct wr_connection *c)
 
 static const struct wr_device filter_device = {
     .size = sizeof(struct wr_filter),
-    .clock_size = sizeof(struct wr_clock),
     .clock = &wr_filter_clock_ops,
     .deliver = filter_deliver,
     .receive = wr_filter_settle_read,

@@ -190,7 +190,6 @@ static bool memory_has_taken_all(const weir_transport *t)
 
 static const struct wr_device memory_device = {
     .size = sizeof(struct wr_memory),
-    .clock_size = sizeof(struct wr_clock),
     .clock = &wr_connection_clock_ops,
     .receive = memory_receive,
     .send = memory_send,

@@ -96,7 +96,6 @@ static void pipe_close(struct wr_connection *c)
 
 static const struct wr_device pipe_device = {
     .size = sizeof(struct wr_pipe),
-    .clock_size = sizeof(struct wr_clock),
     .clock = &wr_connection_clock_ops,
     .is_one_way = true,
     .receive = pipe_receive,

@@ -251,9 +251,10 @@ static bool sock_has_arrived(const struct wr_connection *c)
     return !s->rests && (wr_sock_has_kept(s) || wr_sys_inq(s->c.fd) > 0);
 }
 
+_Static_assert(sizeof(struct wr_sock_clock) <= WR_CLOCK_SIZE, "fits");
+
 static const struct wr_device sock_device = {
     .size = sizeof(struct wr_sock),
-    .clock_size = sizeof(struct wr_sock_clock),
     .clock = &wr_sock_clock_ops,
     .deliver = wr_sock_deliver_held,
     .receive = wr_sock_update_recv,

@@ -28,8 +28,8 @@ static inline void sock_write_note(struct wr_sock *s, size_t len)
 {
     wr_debug_assert(len > 0 && len <= s->c.outbox.queue.bytes);
     if (WR_UNLIKELY(s->c.clock != NULL) && s->c.outbox.queue.bytes == len) {
-        wr_sock_note_sent(s); /* the stall time-out begins */
-        wr_connection_time_changed(&s->c);
+        wr_sock_clock_of(s)->looked_bytes = 0;
+        wr_clock_begin_sending(s->c.clock);
     }
     wr_sock_make_dirty(s);
 }
