@@ -337,8 +337,9 @@ UNIT(sock_sendfile, only_tasks_may_call)
 
 /* ---- without memory ---- */
 
-/* A second call goes on behind the first, which may have sent a part of the file
- * before it had no memory: a file that is not in the cache comes in pieces. */
+/* A second call goes on behind the first, which may have sent a part of the
+ * file before it had no memory: a file that is not in the cache comes in
+ * pieces. */
 static void send_without(void)
 {
     static char got[FEW];

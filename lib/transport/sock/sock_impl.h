@@ -54,6 +54,7 @@ struct wr_sock_clock {
     uint64_t linger_ns;    /* when lingering began; 0: not lingering */
     uint64_t looked_ns;    /* time of the last look at the kernel's queue */
     uint64_t look_wait_ns; /* lingering: time from looked_ns to the next look */
+    uint64_t watch_ns;     /* when a poll begins to watch the peer; 0: never */
     int looked_bytes;      /* in the queue then, and one; 0: not looked yet */
 };
 
@@ -295,6 +296,15 @@ static inline void wr_sock_make_dirty(struct wr_sock *s)
     wr_debug_assert(s->c.t.state < WR_LIFE_DOOMED);
     if (!s->send_op.in_flight) {
         wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
+    }
+}
+
+/* Lets a poll notice that the peer hangs up. It stays armed when reading
+ * resumes: no submission at each pause. */
+static inline void wr_sock_watch(struct wr_sock *s)
+{
+    if (!s->poll_op.in_flight && !s->hup_seen) {
+        wr_prep_poll(&s->c.t.loop->uring, &s->poll_op, s->c.fd, 0, true);
     }
 }
 

@@ -19,7 +19,6 @@
 
 #define LOOK_FIRST_NS UINT64_C(2000000)
 #define LOOK_LAST_NS  UINT64_C(1000000000)
-#define STALL_LOOKS   8u /* per write-stall limit */
 /* The wait ends if nothing was acknowledged for this time. */
 #define STALL_NS UINT64_C(30000000000)
 /* The longest wait if the program has set no limit: a peer that acknowledges
@@ -122,15 +121,28 @@ static void sock_linger_note_look(struct wr_sock_clock *clock, int unacked)
     }
 }
 
+/* When a poll is to watch the peer of an open socket. */
+static uint64_t sock_linger_watch_ns(const struct wr_sock *s)
+{
+    const uint64_t when_ns = wr_sock_clock_of(s)->watch_ns;
+
+    return when_ns == 0 || s->c.t.state != WR_LIFE_OPEN ? UINT64_MAX : when_ns;
+}
+
 /* Looks at the kernel's queue; true if lingering is over, because a close
  * destroys no byte any more. */
 static bool sock_linger_look(weir_transport *t)
 {
-    const struct wr_sock *s = wr_sock_of(t);
+    struct wr_sock *s = wr_sock_of(t);
     struct wr_sock_clock *clock = wr_sock_clock_of(s);
 
     wr_connection_check_invariants(&s->c);
     wr_assert(!wr_life_is_over(t));
+    if (sock_linger_watch_ns(s) <= t->loop->now_ns) {
+        clock->watch_ns = 0;
+        wr_sock_watch(s);
+        return false; /* another look follows if it is due */
+    }
     if (t->state != WR_LIFE_LINGERING) {
         sock_linger_note_look(clock, wr_sys_outq(s->c.fd));
         return false;
@@ -193,12 +205,14 @@ static uint64_t sock_linger_next_look_ns(const weir_transport *t)
                    ? UINT64_MAX
                    : wr_add_sat(clock->looked_ns, clock->look_wait_ns);
     }
+    const uint64_t watch_ns = sock_linger_watch_ns(s);
     if (limits->write_stall_ns == 0 || wr_life_is_over(t) ||
         !wr_outbox_has_unsent(&s->c.outbox)) {
-        return UINT64_MAX;
+        return watch_ns;
     }
-    return wr_add_sat(wr_max_u64(clock->clock.sent_ns, clock->looked_ns),
-                      limits->write_stall_ns / STALL_LOOKS + 1);
+    return wr_min_u64(
+        watch_ns, wr_add_sat(wr_max_u64(clock->clock.sent_ns, clock->looked_ns),
+                             limits->write_stall_ns / WR_STALL_LOOKS + 1));
 }
 
 static void sock_linger_expired(weir_transport *t,

@@ -17,7 +17,8 @@
  * are both, and the older bytes wait until the memory is given back. Paused: an
  * armed receive stays until bytes arrive; then they are kept and the receive is
  * cancelled; its last completion may bring more bytes, and none is lost. Watch:
- * a poll notices a peer that hangs up while nothing is received. Queued: an
+ * a poll notices a peer that hangs up while nothing is received; after an end
+ * of stream it waits for some time, as most connections end soon. Queued: an
  * idle socket is in a queue of the budget (intake.h), for credit, a buffer or
  * its turn. Leave: leaves the queue, and the table is applied again.
  *
@@ -26,6 +27,12 @@
 #include "sock_impl.h"
 
 #include <poll.h>
+
+/* The loop counts ends of stream up to this, and back for each close by the
+ * program that finds a receive in flight. */
+#define PEERS_ENDED_MOST 16u
+/* From the peer's end of stream until a poll watches it. */
+#define WATCH_AFTER_NS UINT64_C(20000000)
 
 enum flow {
     FLOW_OPEN,
@@ -42,6 +49,7 @@ enum action {
     ACTION_NONE,
     ACTION_ARM,
     ACTION_WATCH,
+    ACTION_WATCH_LATER,
     ACTION_CANCEL,
     ACTION_LEAVE,
 };
@@ -53,7 +61,7 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
     [WR_RECV_IDLE] = {[FLOW_OPEN] = ACTION_ARM,
                       [FLOW_PAUSED] = ACTION_WATCH,
                       [FLOW_KEPT] = ACTION_WATCH,
-                      [FLOW_EOF] = ACTION_WATCH},
+                      [FLOW_EOF] = ACTION_WATCH_LATER},
     [WR_RECV_ARMED] = {[FLOW_LENT] = ACTION_CANCEL,
                        [FLOW_KEPT] = ACTION_CANCEL,
                        [FLOW_CLOSING] = ACTION_CANCEL},
@@ -77,7 +85,7 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 
 static enum flow sock_recv_flow_of(const struct wr_sock *s)
 {
-    wr_assert(s->c.t.state != WR_LIFE_NEW);
+    wr_debug_assert(s->c.t.state != WR_LIFE_NEW);
     wr_assert(s->c.t.state != WR_LIFE_LOST);
     if (WR_UNLIKELY(s->c.t.error != 0 && wr_sock_has_read_all(s))) {
         return FLOW_CLOSING;
@@ -116,11 +124,20 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
     return (enum action)sock_recv_actions[row][sock_recv_flow_of(s)];
 }
 
-/* The poll stays armed when reading resumes: no submission at each pause. */
-static void sock_recv_watch(struct wr_sock *s)
+/* The clock begins to watch; without memory for it, this does. */
+static void sock_recv_watch_later(struct wr_sock *s)
 {
-    if (!s->poll_op.in_flight && !s->hup_seen) {
-        wr_prep_poll(&s->c.t.loop->uring, &s->poll_op, s->c.fd, 0, true);
+    if (s->poll_op.in_flight || s->hup_seen) {
+        return;
+    }
+    if (wr_connection_make_clock(&s->c) < 0) {
+        wr_sock_watch(s);
+        return;
+    }
+    struct wr_sock_clock *clock = wr_sock_clock_of(s);
+    if (clock->watch_ns == 0) {
+        clock->watch_ns = wr_add_sat(s->c.t.loop->now_ns, WATCH_AFTER_NS);
+        wr_clock_changed(s->c.clock);
     }
 }
 
@@ -128,7 +145,7 @@ static void sock_recv_watch(struct wr_sock *s)
 static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
 {
     wr_assert(s->c.t.held_back && s->recv_state == WR_RECV_IDLE);
-    sock_recv_watch(s);
+    wr_sock_watch(s);
     if (WR_UNLIKELY(s->c.t.error) &&
         wr_connection_next_step(&s->c) == WR_CONNECTION_DROP_QUEUE) {
         wr_connection_push(&s->c); /* the step asks again */
@@ -200,6 +217,27 @@ static void sock_recv_arm_into(struct wr_sock *s)
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.fd, buf, size);
 }
 
+/* A receive that stays has to be cancelled when the program closes, and one
+ * that ends with the first bytes has to be followed by another. So the first
+ * receive stays where peers tend to end their connections before the program
+ * does. */
+static inline bool sock_recv_first_stays(const weir_loop *loop)
+{
+    wr_debug_assert(loop->peers_ended <= PEERS_ENDED_MOST);
+    return loop->peers_ended > PEERS_ENDED_MOST / 2;
+}
+
+/* One of the two sides has ended first. */
+static void sock_recv_note_first(weir_loop *loop, bool is_peer)
+{
+    wr_assert(loop->peers_ended <= PEERS_ENDED_MOST);
+    if (is_peer && loop->peers_ended < PEERS_ENDED_MOST) {
+        loop->peers_ended++;
+    } else if (!is_peer && loop->peers_ended > 0) {
+        loop->peers_ended--;
+    }
+}
+
 static inline uint32_t sock_recv_ask(struct wr_sock *s)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
@@ -219,7 +257,7 @@ uint32_t wr_sock_recv_ask(struct wr_sock *s)
 static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
 {
     if (s->takes_fds && wr_sock_fds_rest(s)) {
-        sock_recv_watch(s);
+        wr_sock_watch(s);
         return;
     }
     s->c.t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
@@ -276,7 +314,8 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
-        .once = !s->has_received || s->c.t.error != 0 || s->hup_seen,
+        .once = (!s->has_received && !sock_recv_first_stays(s->c.t.loop)) ||
+                s->c.t.error != 0 || s->hup_seen,
     };
     sock_recv_note_armed(s, limits.once || !wr_has(&s->c.t.loop->uring.features,
                                                    WR_FEATURE_RECV_CREDIT));
@@ -305,7 +344,10 @@ void wr_sock_update_recv(struct wr_connection *c)
         sock_recv_arm(s);
         break;
     case ACTION_WATCH:
-        sock_recv_watch(s);
+        wr_sock_watch(s);
+        break;
+    case ACTION_WATCH_LATER:
+        sock_recv_watch_later(s);
         break;
     case ACTION_CANCEL:
         sock_recv_cancel(s);
@@ -321,6 +363,9 @@ void wr_sock_recv_stop(struct wr_connection *c)
     wr_debug_assert(c->t.state > WR_LIFE_OPEN);
     if (wr_sock_of(&c->t)->recv_state != WR_RECV_IDLE ||
         wr_intake_is_queued(&c->t)) {
+        if (c->t.state == WR_LIFE_CLOSING) {
+            sock_recv_note_first(c->t.loop, false);
+        }
         wr_sock_update_recv(c);
     }
 }
@@ -371,6 +416,9 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
     } else if (res > 0) {
         wr_sock_received_into(s, (size_t)res);
     } else if (res == 0) {
+        if (s->c.t.state == WR_LIFE_OPEN) {
+            sock_recv_note_first(s->c.t.loop, true);
+        }
         wr_sock_received_eof(s);
     } else {
         wr_sock_recv_failed(s, res);
