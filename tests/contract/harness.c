@@ -172,7 +172,7 @@ void set_nonblocking(int fd)
 
 bool rig_is_under_way(int fd)
 {
-    struct tcp_info info;
+    struct tcp_info info = {0}; /* qemu-user fills the state alone */
     socklen_t len = sizeof(info);
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) {
         expect_eq(errno, EOPNOTSUPP);

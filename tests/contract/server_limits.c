@@ -34,7 +34,7 @@ MAKER(server_limits, connection_limit_is_kept_and_no_client_is_dropped, m)
 /* Connections that the kernel keeps until they are accepted. */
 static unsigned queue_of(weir_server *server)
 {
-    struct tcp_info info;
+    struct tcp_info info = {0};
     socklen_t len = sizeof(info);
     int fd = weir_server_get_socket(server, 0, NULL);
     expect_eq(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);

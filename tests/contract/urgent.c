@@ -79,7 +79,7 @@ static void hear_all(struct peer *peer, rest_fn *rest, void *arg)
  * few are under way at a time, and each has a segment to itself. */
 static void let_urgent_arrive(const struct peer *peer, rest_fn *rest, void *arg)
 {
-    struct tcp_info info;
+    struct tcp_info info = {0};
     socklen_t len = sizeof(info);
     for (int i = 0;; i++) {
         expect_eq(getsockopt(peer->fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
