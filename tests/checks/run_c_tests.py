@@ -3,7 +3,8 @@
 A program that ends early prints fewer results than it has tests. So the tests
 are counted in the source file, and fewer results than tests is a failure. Of
 a PATTERN (suite/name, as the shell's) one test at least has to run.
-WEIR_TEST_WRAPPER is the emulator, with its arguments, of another processor.
+WEIR_TEST_WRAPPER is the emulator, with its arguments, of another processor;
+WEIR_TEST_SKIP is patterns of tests that are told as skipped and not run.
 
 Usage: run_c_tests.py SOURCE PROGRAM [PATTERN]
 """
@@ -29,6 +30,8 @@ def main():
 
     command = os.environ.get("WEIR_TEST_WRAPPER", "").split() + \
         [program]
+    command += ["--skip=" + skipped
+                for skipped in os.environ.get("WEIR_TEST_SKIP", "").split()]
     if pattern:
         command.append("--filter=" + pattern[0])
         expected = 1

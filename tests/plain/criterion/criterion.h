@@ -149,27 +149,40 @@ static inline bool plain_passes(const struct plain_test *test,
     return *ret_skipped || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* All tests, or those whose SUITE/NAME fits the pattern of the shell after
- * --filter=, of which there must be one. Rigs, which have none, include this
- * too; of several that are weak the program's own, linked first, counts. */
+/* Whether a pattern of the shell after @option fits a test. */
+static inline bool plain_is_named(int argc, char **argv, const char *option,
+                                  const char *path)
+{
+    const size_t len = strlen(option);
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], option, len) == 0 &&
+            fnmatch(argv[i] + len, path, 0) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All tests, or those whose SUITE/NAME fits a pattern after --filter=, of which
+ * there must be one; those that fit one after --skip= are told and not run.
+ * Rigs, which have none, include this too; of several that are weak the
+ * program's own, linked first, counts. */
 __attribute__((weak)) int main(int argc, char **argv)
 {
-    const char *filter = "*";
+    bool has_filter = false;
     int number = 0;
     int failed_count = 0;
     for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--filter=", 9) == 0) {
-            filter = argv[i] + 9;
-        }
+        has_filter |= strncmp(argv[i], "--filter=", 9) == 0;
     }
     for (const struct plain_test *test = plain_tests; test; test = test->next) {
         char path[256];
         snprintf(path, sizeof(path), "%s/%s", test->suite, test->name);
-        if (fnmatch(filter, path, 0) != 0) {
+        if (has_filter && !plain_is_named(argc, argv, "--filter=", path)) {
             continue;
         }
-        bool is_skipped;
-        const bool passes = plain_passes(test, &is_skipped);
+        bool is_skipped = plain_is_named(argc, argv, "--skip=", path);
+        const bool passes = is_skipped || plain_passes(test, &is_skipped);
         failed_count += !passes;
         printf("%sok %d - %s%s\n", passes ? "" : "not ", ++number, path,
                is_skipped ? " # SKIP" : "");
