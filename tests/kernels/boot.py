@@ -32,7 +32,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -339,17 +338,18 @@ class Boot:
         self.release = ""
         self.log = options.log
         self.results = {}  # program: (verdict, text)
-        self.last_end = time.monotonic()
+        self.seconds = self.left = options.real_seconds
         self.lines = []
         self.program = None
 
-    def watch(self, seconds):
-        """Until the machine stops, or has told of no end for that long."""
+    def watch(self):
+        """Until the machine stops, or has told of no end for that long. It counts
+        the seconds itself: those in which it was stopped are none."""
         reader = threading.Thread(target=self.read)
         reader.start()
-        while reader.is_alive() and \
-                time.monotonic() - self.last_end < seconds:
+        while reader.is_alive() and self.left > 0:
             reader.join(1)
+            self.left -= 1
         self.process.kill()
         self.process.wait()
         reader.join()
@@ -374,8 +374,8 @@ class Boot:
             self.lines.append(line)
         elif words[1] == "end":
             self.end(judge(int(words[3]), self.lines))
-        self.last_end = time.monotonic() if words[1:2] != ["hung"] and \
-            line.startswith("== ") else self.last_end
+        if line.startswith("== ") and words[1:2] != ["hung"]:
+            self.left = self.seconds
 
     def end(self, result):
         self.results[self.program] = result
@@ -422,7 +422,7 @@ def run_kernel(kernel, programs, tools, options):
         while left:
             make_disk(disk, init, left, options)
             boot = Boot(qemu, libraries, image, disk, options)
-            boot.watch(options.real_seconds)
+            boot.watch()
             if not boot.results:
                 print("\n".join(boot.lines[-40:]))
                 raise RanNothing(f"the kernel {boot.release or kernel} ran no "
