@@ -111,7 +111,8 @@ int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)
     const long got =
         syscall(SYS_preadv2, file, &iov, 1UL, (off_t)offset, 0L, RWF_NOWAIT);
 
-    return got < 0 ? -errno : got;
+    /* Linux has the call since 4.6, emulators of other processors have not. */
+    return got >= 0 ? got : errno == ENOSYS ? -EOPNOTSUPP : -errno;
 }
 
 bool wr_sys_needs_worker(int fd)
