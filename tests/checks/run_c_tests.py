@@ -11,6 +11,7 @@ Usage: run_c_tests.py SOURCE PROGRAM [PATTERN]
 
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -35,6 +36,8 @@ def main():
     if pattern:
         command.append("--filter=" + pattern[0])
         expected = 1
+    # A shell has what it starts in the background ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     env = dict(os.environ)
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
     env.setdefault("TSAN_OPTIONS", "halt_on_error=1")
