@@ -130,6 +130,7 @@ LACKS = {
     "child_memory/*process*": "children",
     # madvise() with MADV_WIPEONFORK does nothing, too.
     "task_unseen/child_that_returns_into_the_loop_ends": "fork",
+    "threads/a_forked_child_reaches_none_of_them": "fork",
     "move_back/a_forked_child_moves_nothing": "fork",
     "fork/in_any_callback_ends_a_child_*": "fork",
     "post_end/a_forked_child_cannot_post_to_its_parents_loop": "fork",
