@@ -55,11 +55,16 @@ static int datagram_error_take(struct wr_datagram *d, struct weir_address *peer)
     /* A Unix socket has no error queue; the call would return a datagram. */
     const uint32_t most = d->family == AF_UNIX ? 0 : WR_SLOTS_MAX;
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
+    uint8_t byte;
+    /* qemu-user takes a message without room for one as received. */
+    struct iovec iov = {.iov_base = &byte, .iov_len = sizeof(byte)};
 
     wr_assert(d->fd >= 0);
     for (uint32_t i = 0; i < most; i++) {
         struct msghdr header = {.msg_name = &peer->storage,
                                 .msg_namelen = sizeof(peer->storage),
+                                .msg_iov = &iov,
+                                .msg_iovlen = 1,
                                 .msg_control = control,
                                 .msg_controllen = sizeof(control)};
         if (wr_sys_recv_error(d->fd, &header) < 0) {
