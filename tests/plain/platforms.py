@@ -108,17 +108,20 @@ LACKS = {
     "server/backlog_is_as_asked_for_and_4096_by_default": "options",
     "stream_start_tls/a_close_that_is_aborted_has_not_sent_what_was_sealed":
         "options",
-    # SO_TIMESTAMPNS, SO_RXQ_OVFL and MCAST_JOIN_GROUP are -ENOPROTOOPT.
+    # SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_RXQ_OVFL and MCAST_JOIN_GROUP are
+    # -ENOPROTOOPT.
     "datagram/those_of_every_length_arrive_with_ancillary_data": "options",
     "datagram_facts/complaint_66__those_asked_for_come_with_each": "options",
     "datagram_facts/they_stay_with_one_that_is_kept_by_a_pause": "options",
     "datagram_facts/descriptors_that_come_along_are_closed": "options",
+    "datagram_errors/a_time_stamp_that_the_kernel_keeps_is_none": "options",
     "datagram_fds/those_beside_facts_do_not_hold_up_the_loop": "options",
     "datagram_fds/as_many_as_a_datagram_carries_have_room": "options",
     "datagram_facts/a_group_is_joined_and_left": "options",
     "datagram_facts/what_is_sent_to_a_group_arrives": "options",
     "datagram_facts/a_source_can_be_chosen": "options",
     # Filters of system calls are refused.
+    "datagram_errors/a_kernel_without_memory_is_not_asked_*": "filters",
     "sock_sendfile/a_file_is_read_where_the_cache_cannot_be_asked": "filters",
     "sys/a_peer_is_named_where_the_kernel_lacks_the_option": "filters",
     "sys/descriptors_are_passed_on_where_io_uring_is_refused": "filters",
@@ -130,6 +133,7 @@ LACKS = {
     "child_memory/*process*": "children",
     # madvise() with MADV_WIPEONFORK does nothing, too.
     "task_unseen/child_that_returns_into_the_loop_ends": "fork",
+    "running/a_forked_child_is_in_none_but_its_own": "fork",
     "threads/a_forked_child_reaches_none_of_them": "fork",
     "move_back/a_forked_child_moves_nothing": "fork",
     "fork/in_any_callback_ends_a_child_*": "fork",
@@ -139,7 +143,7 @@ LACKS = {
 }
 # Tests that do not end there, or keep their program from its end.
 HANGS = {
-    # The children of these two do not end.
+    # The children of these do not end.
     "executor_errors/a_forked_child_gets_ECHILD": "fork",
     "remote/r67__a_forked_child_gets_ECHILD_and_changes_nothing": "fork",
     "references/r67__a_forked_child_gets_echild_and_changes_nothing": "fork",
