@@ -92,6 +92,7 @@ LACKS = {
     "stack/without_guard_install_the_number_of_mappings_is_the_limit": "pages",
     # preadv2(), pwritev2(), cachestat() and openat2() are -ENOSYS.
     "file_openat/*": "calls",
+    "hung_files/a_file_is_opened_by_a_worker": "calls",
     "seam_files/a_file_is_made_written_and_read": "calls",
     "seam_files/an_open_that_cannot_be_says_why": "calls",
     "seam_files/an_operation_of_a_wrong_kind_of_descriptor_fails": "calls",
