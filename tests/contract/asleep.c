@@ -7,9 +7,11 @@
  */
 #include "tests/contract/asleep.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,10 +35,34 @@ static char state_of(pid_t thread)
     return name_end && name_end[1] == ' ' ? name_end[2] : 0;
 }
 
+static bool do_others_sleep(void)
+{
+    const struct dirent *entry;
+    bool all = true;
+    DIR *threads = opendir("/proc/self/task");
+
+    while (threads && (entry = readdir(threads))) {
+        const pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
+        const char state = state_of(thread);
+        all = all &&
+              (thread == 0 || thread == gettid() || state == 'S' || state == 0);
+    }
+    if (threads) {
+        closedir(threads);
+    }
+    return all;
+}
+
+static bool is_late(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec - start->tv_sec >= ASLEEP_LIMIT_S;
+}
+
 bool wait_until_asleep(pid_t thread)
 {
     struct timespec start;
-    struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
         const char state = state_of(thread);
@@ -44,7 +70,19 @@ bool wait_until_asleep(pid_t thread)
             return state == 'S';
         }
         sched_yield();
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    } while (now.tv_sec - start.tv_sec < ASLEEP_LIMIT_S);
+    } while (!is_late(&start));
+    return false;
+}
+
+bool wait_until_others_sleep(void)
+{
+    struct timespec start;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        if (do_others_sleep()) {
+            return true;
+        }
+        sched_yield();
+    } while (!is_late(&start));
     return false;
 }

@@ -14,5 +14,9 @@
 /* Returns once the thread, named by its gettid(), waits for something other
  * than a processor; false when it has ended or did not wait within a minute. */
 bool wait_until_asleep(pid_t thread);
+/* Returns once all other threads of the process wait; false: not within a
+ * minute. A child that is forked then finds no lock that one of them had, those
+ * of a sanitizer among them. */
+bool wait_until_others_sleep(void);
 
 #endif

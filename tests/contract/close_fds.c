@@ -4,6 +4,7 @@
  * connection without such closes. Whether the others arrive is in recv_fds.c.
  */
 #define UNIT_RUN with_sides
+#include "tests/contract/asleep.h"
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"
 
@@ -529,6 +530,7 @@ UNIT_IN(close_fds, a_child_has_threads_of_its_own, unit_alone, void)
     RUN_UNTIL(loop, sides[0].received > 0);
     weir_loop *const parents = loop;
     drop_one_and_go_on(&sides[1]); /* leaves a thread without work */
+    cr_assert(wait_until_others_sleep());
 
     const pid_t child = fork();
     if (child == 0) {
