@@ -13,5 +13,8 @@
 /* From now on the system call with this number fails in the calling thread, and
  * in those that it makes. */
 void fail_calls(uint32_t number, uint32_t error);
+/* Only if argument number @index, from 0 on, is this small number. */
+void fail_calls_of(uint32_t number, uint32_t index, uint32_t value,
+                   uint32_t error);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * Files, pipes, the signal of a ring, and sockets whose files outlive their
- * close, on both engines of the kernel. The fake machine has no files: the own
- * tests of files run on the kernel, too.
+ * Files, pipes and the signal of a ring, on both engines of the kernel. The
+ * fake machine has no files: the own tests of files run on the kernel, too.
  * Each test has a folder of its own.
  */
 #define UNIT_RUN in_folder
@@ -210,19 +209,6 @@ UNIT(seam_files, an_open_of_a_fifo_waits_for_its_other_end)
 
 /* ---- the signal ---- */
 
-/* Without a turn. */
-static void send_now(const char *text)
-{
-    struct iovec piece = {(char *)(uintptr_t)text, strlen(text)};
-    expect_eq(wr_sys_send(ends[1], &piece, 1), (int)strlen(text));
-}
-
-static int is_readable(int fd, int wait_ms)
-{
-    struct pollfd look = {.fd = fd, .events = POLLIN};
-    return poll(&look, 1, wait_ms);
-}
-
 UNIT(seam_files, the_signal_tells_of_work)
 {
     provide(BUF_COUNT);
@@ -243,136 +229,4 @@ UNIT(seam_files, the_signal_tells_of_work)
     expect_eq(is_readable(fd, 0), 0, "the work is done");
     wr_prep_close_any(uring, fd);
     turn(WEIR_SECONDS(60));
-}
-
-/* ---- files that outlive their close ---- */
-
-/* Somebody else has the file of the accepted end, for which a receive has
- * waited. Returns that descriptor. */
-static int keep_received_end(void)
-{
-    struct wr_op receive;
-    wr_op_init(&receive, note);
-    prep_recv(&receive, true);
-    turn(0);
-    send_now("abc");
-    expect_eq(ended(&receive), 3);
-    const int kept = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
-    expect_geq(kept, 0);
-    return kept;
-}
-
-/* Closes the accepted end, whose file lives on. */
-static int close_kept_end(void)
-{
-    const int kept = keep_received_end();
-    wr_prep_close(uring, ends[0]);
-    ends[0] = -1;
-    turn(0);
-    return kept;
-}
-
-/* Some turns later waits last; each may end early, but not all the time. */
-static void expect_no_spin(void)
-{
-    const uint64_t limit_ns = 20000000;
-    for (int i = 0; i < 4; i++) {
-        turn(0);
-    }
-    const uint64_t start_ns = wr_sys_now();
-    for (int waits = 0; wr_sys_now() - start_ns < limit_ns; waits++) {
-        cr_assert_lt(waits, 20, "each wait is woken");
-        turn(limit_ns);
-    }
-}
-
-UNIT(seam_files, a_file_that_outlives_its_close_wakes_no_wait)
-{
-    struct wr_op other;
-    char got = 0;
-    provide(BUF_COUNT);
-    const int kept = close_kept_end();
-    wr_op_init(&other, note);
-    wr_prep_recv_into(uring, &other, ends[1], &got, 1);
-    turn(0);
-    send_now("for nobody");
-    expect_no_spin();
-    cr_assert(other.in_flight);
-    expect_eq(write(kept, "x", 1), 1);
-    expect_eq(ended(&other), 1, "who waited before goes on waiting");
-    expect_eq(close(kept), 0);
-}
-
-UNIT(seam_files, files_closed_by_a_plain_call_wake_no_wait_either)
-{
-    provide(BUF_COUNT);
-    for (int i = 0; i < 2; i++) {
-        const int kept = keep_received_end();
-        expect_eq(wr_sys_close(ends[0]), 0);
-        turn(0);
-        send_now("for nobody");
-        expect_no_spin();
-        expect_eq(close(kept), 0);
-        expect_eq(wr_sys_close(ends[1]), 0);
-        connect_ends();
-    }
-}
-
-UNIT(seam_files, a_file_comes_back_under_its_number)
-{
-    struct wr_op receive;
-    const int number = ends[0];
-    provide(BUF_COUNT);
-    const int kept = close_kept_end();
-    expect_eq(dup2(kept, number), number);
-    expect_eq(close(kept), 0);
-    ends[0] = number;
-    wr_op_init(&receive, note);
-    prep_recv(&receive, true);
-    turn(0);
-    send_now("again");
-    expect_eq(ended(&receive), 5);
-}
-
-UNIT(seam_files, the_signal_does_not_tell_of_a_file_that_was_closed)
-{
-    provide(BUF_COUNT);
-    const int kept = close_kept_end();
-    const int fd = wr_ring_open_signal(uring->ring);
-    expect_geq(fd, 0);
-    send_now("for nobody");
-    wr_ring_enable_signal(uring->ring, fd, true);
-    turn(0);
-    expect_eq(is_readable(fd, 0), 0);
-
-    wr_ring_enable_signal(uring->ring, fd, false);
-    expect_eq(close(kept), 0);
-    wr_prep_close_any(uring, fd);
-    turn(WEIR_SECONDS(60));
-}
-
-/* The set has the number with the events that the receive waits for, but of a
- * file that is closed. */
-UNIT(seam_files, a_socket_takes_the_number_of_a_file_that_was_watched)
-{
-    struct wr_op receive;
-    int fds[2];
-    open_pipe(fds);
-    provide(BUF_COUNT);
-    wr_prep_poll(uring, op, fds[0], POLLIN, false);
-    turn(0);
-    expect_eq(write(fds[1], "x", 1), 1);
-    expect_eq(ended(op) & POLLIN, POLLIN);
-    expect_eq(dup2(ends[0], fds[0]), fds[0]); /* the pipe is closed */
-    expect_eq(close(ends[0]), 0);
-    ends[0] = fds[0];
-    wr_op_init(&receive, note);
-    prep_recv(&receive, true);
-    turn(0);
-    send_now("abc");
-    for (int turns = 0; receive.in_flight; turns++) {
-        cr_assert_lt(turns, 30, "the set does not tell of its bytes");
-        turn(WEIR_SECONDS(2));
-    }
-    expect_eq(close(fds[1]), 0);
 }

@@ -131,6 +131,18 @@ void send_at(int end, const char *text)
     expect_eq(ended(&op), (int32_t)strlen(text));
 }
 
+void send_now(const char *text)
+{
+    struct iovec piece = {(char *)(uintptr_t)text, strlen(text)};
+    expect_eq(wr_sys_send(ends[1], &piece, 1), (int)strlen(text));
+}
+
+int is_readable(int fd, int wait_ms)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+    return poll(&look, 1, wait_ms);
+}
+
 void prep_recv(struct wr_op *op, bool once)
 {
     const struct wr_recv_limits limits = {

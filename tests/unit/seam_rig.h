@@ -54,6 +54,11 @@ struct sockaddr_in listen_at(int *ret_fd);
 void connect_ends(void);
 
 void send_at(int end, const char *text);
+/* From the connected end, without a turn. */
+void send_now(const char *text);
+
+/* 1: it is, within this time. */
+int is_readable(int fd, int wait_ms);
 
 /* Of the accepted end, into a provided buffer. */
 void prep_recv(struct wr_op *op, bool once);

@@ -23,6 +23,8 @@
 /* Events without a completion after which a watch is edge-triggered: an error
  * that stays, and that no operation takes, would wake each wait. */
 #define VAIN_MAX 8u
+/* How long a wait rests before it asks a set that would end it at once. */
+#define REST_NS 1000000u
 
 void wr_ep_interest_close(struct wr_ep_interest *interest)
 {
@@ -284,7 +286,8 @@ static int interest_open_set(int own_fd)
 }
 
 /* Begins a new set, without files that were closed here; the watches come to it
- * before the next wait. An error leaves the old one. */
+ * before the next wait. An error leaves the old one: the process has no
+ * descriptor left, or the machine no file or memory. */
 static int interest_renew(struct wr_ep_interest *interest)
 {
     const int epfd = interest_open_set(interest->own_fd);
@@ -391,11 +394,25 @@ static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
     return epoll_wait(interest->epfd, interest->events, max, wait_ms);
 }
 
+/* No other set could be made: what this one tells of a closed file would end
+ * each wait at once. */
+static void interest_rest(uint64_t limit_ns)
+{
+    const struct timespec rest = {.tv_nsec =
+                                      (long)wr_min_u64(limit_ns, REST_NS)};
+
+    wr_assert(rest.tv_nsec < 1000000000);
+    nanosleep(&rest, NULL);
+}
+
 uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
                              uint64_t timeout_ns)
 {
+    if (WR_UNLIKELY(interest->has_leftover)) {
+        interest_rest(timeout_ns);
+        interest->has_leftover = false; /* until it is told of again */
+    }
     const int got = interest_call(interest, timeout_ns);
-
     wr_check(got >= 0 || errno == EINTR);
     wr_assert(got <= (int)WR_EP_EVENTS_MAX);
     interest->event_next = 0;

@@ -14,8 +14,10 @@
  * but another set would forget it. So when an event of such a file is seen, the
  * set is made anew, and from then on descriptors leave it before they are
  * closed. A set that a host waits for cannot be made anew: descriptors leave it
- * before they are closed from the beginning. While the process has no
- * descriptor free for another set, waits end at once.
+ * before they are closed from the beginning. While no other set can be made,
+ * for want of a descriptor or of memory, the old one stays and is asked once in
+ * a millisecond. What another set refuses ends with the error, as it does where
+ * an operation begins.
  *
  * Files without readiness (EPERM) are always ready.
  */
