@@ -7,6 +7,7 @@
 #define UNIT_TAKES struct host *host
 #include "tests/contract/asleep.h"
 #include "tests/contract/host_rig.h"
+#include "tests/contract/quiet.h"
 
 #include <signal.h>
 #include <sys/epoll.h>
@@ -157,6 +158,49 @@ UNIT(host_epoll, an_idle_guest_costs_no_turn)
 
     expect_eq(guest_wait_ms(), -1);
     expect_eq(host_wait(host, &event, 30), 0);
+}
+
+/* Its only accept has ended in this turn. */
+static int close_server(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    weir_server_close(*(weir_server **)arg);
+    return 0;
+}
+
+static int serve_one(weir_loop *on, void *arg)
+{
+    const struct weir_start_server_options options = {
+        .size = sizeof(options), .server.connection_limit = 1, .arg = arg};
+    return weir_start_server(on, close_server, "127.0.0.1", 0, &options, arg);
+}
+
+static int connect_to(const struct weir_address *address)
+{
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    expect_ok(connect(fd, &address->storage.any, address->len));
+    return fd;
+}
+
+UNIT(host_epoll, a_listener_that_lives_on_does_not_wake_the_host)
+{
+    weir_server *server;
+    struct weir_address address;
+    int served;
+    expect_eq(weir_loop_run_task(loop, serve_one, &server, &served), 0);
+    expect_eq(served, 0);
+    const int kept = keep_file_of(weir_server_get_socket(server, 0, &address));
+    guest_turn(&host->guest); /* it accepts */
+    guest_turn(&host->guest);
+    const int first = connect_to(&address);
+    TURN_UNTIL(host_round(host), weir_server_get_socket_count(server) == 0);
+
+    const int late = connect_to(&address);
+
+    expect_guest_rests(loop);
+    close(first);
+    close(late);
+    close(kept);
+    weir_server_free(server);
 }
 
 /* The host looks neither at timers nor at the time. */

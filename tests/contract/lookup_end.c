@@ -4,6 +4,7 @@
  * server still sends finds nothing.
  */
 #include "tests/contract/names_rig.h"
+#include "tests/contract/quiet.h"
 
 #include <sys/wait.h>
 
@@ -297,4 +298,40 @@ NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin, n)
     weir_pending_cancel(kept);
     names_run_for(n, MS);
     expect_eq(n->waiting, 0);
+}
+
+/* The socket of the resolver that is connected to the name server. */
+static int find_question_socket(struct sockaddr_storage *ret, socklen_t *len)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+    struct sockaddr_storage peer;
+    socklen_t peer_len = sizeof(peer);
+    int fd = 0;
+    while (fd < NAMES_FDS_MAX &&
+           (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
+            type != SOCK_DGRAM ||
+            getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0)) {
+        fd++;
+    }
+    expect_lt(fd, NAMES_FDS_MAX);
+    expect_eq(getsockname(fd, (struct sockaddr *)ret, len), 0);
+    return fd;
+}
+
+NAMES(lookup_end, a_socket_that_lives_on_does_not_wake_a_host, n)
+{
+    struct sockaddr_storage here;
+    socklen_t len = sizeof(here);
+    expect_geq(weir_loop_get_fd(n->loop), 0);
+    expect_eq(names_start(n, "a4-late4-late6.example", NULL), 0);
+    names_run_until_asked(n, "A a4-late4-late6.example");
+    const int kept = keep_file_of(find_question_socket(&here, &len));
+    expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
+    names_run_for(n, 2 * MS);
+    expect_eq(
+        sendto(n->server.udp, "late", 4, 0, (struct sockaddr *)&here, len), 4);
+
+    expect_guest_rests(n->loop);
+    close(kept);
 }

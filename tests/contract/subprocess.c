@@ -5,6 +5,7 @@
  * How they end is in subprocess_end.c.
  */
 #include "tests/contract/child_rig.h"
+#include "tests/contract/quiet.h"
 #include "tests/dump.h"
 
 #include <sys/wait.h>
@@ -340,4 +341,39 @@ CHILDREN(subprocess, has_no_pipes_for_its_factory, child)
                                    child, &child->handle));
     child_wait(child);
     cr_assert_eq(strncmp(child->notes, "made", 4), 0);
+}
+
+/* The descriptor of the only child that there is. */
+static int find_pidfd(void)
+{
+    int found = -1;
+    for (int fd = 0; fd < 256; fd++) {
+        char path[64];
+        char target[64] = "";
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof(target) - 1) > 0 &&
+            strstr(target, "pidfd")) {
+            expect_eq(found, -1);
+            found = fd;
+        }
+    }
+    expect_geq(found, 0);
+    return found;
+}
+
+/* It is readable for ever once the child has ended. */
+CHILDREN(subprocess, a_pidfd_that_lives_on_does_not_wake_a_host, child)
+{
+    expect_geq(weir_loop_get_fd(loop), 0);
+    child_shell(child, "exec 1>&-; exec 2>&-; read x", NULL);
+    while (child->pipe_err[1] == 1 || child->pipe_err[2] == 1) {
+        one_turn();
+    }
+    const int kept = keep_file_of(find_pidfd());
+    expect_eq(weir_transport_close(child_pipe(child, 0)), 0);
+    child_wait(child);
+    child_forget(child);
+
+    expect_guest_rests(loop);
+    close(kept);
 }
