@@ -43,25 +43,6 @@ static int close_kept_end(void)
     return kept;
 }
 
-/* Some turns later waits last; each may end early, but not all the time. */
-static void expect_waits(int most)
-{
-    const uint64_t limit_ns = 20000000;
-    for (int i = 0; i < 4; i++) {
-        turn(0);
-    }
-    const uint64_t start_ns = wr_sys_now();
-    for (int waits = 0; wr_sys_now() - start_ns < limit_ns; waits++) {
-        cr_assert_lt(waits, most, "each wait is woken");
-        turn(limit_ns);
-    }
-}
-
-static void expect_no_spin(void)
-{
-    expect_waits(20);
-}
-
 UNIT(seam_closed, a_file_that_outlives_its_close_wakes_no_wait)
 {
     struct wr_op other;

@@ -158,6 +158,22 @@ UNIT(seam_ends, a_receive_that_stays_reads_on_after_a_hangup_was_told)
     expect_eq(ended(op), -ECANCELED);
 }
 
+/* A socket that was received from may be told of once more. */
+UNIT(seam_ends, bytes_that_no_receive_waits_for_wake_no_wait_for_long)
+{
+    provide(BUF_COUNT);
+    for (int i = 0; i < 3; i++) {
+        prep_recv(op, true);
+        if (i == 0) { /* later there are bytes already */
+            turn(0);
+            send_now("abc");
+        }
+        expect_eq(ended(op), 3);
+        send_now("abc");
+        expect_no_spin();
+    }
+}
+
 /* ---- resets ---- */
 
 UNIT(seam_ends, a_reset_is_told_to_a_receive_once)

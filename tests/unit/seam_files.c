@@ -230,3 +230,22 @@ UNIT(seam_files, the_signal_tells_of_work)
     wr_prep_close_any(uring, fd);
     turn(WEIR_SECONDS(60));
 }
+
+UNIT(seam_files, the_signal_does_not_tell_of_bytes_that_no_receive_waits_for)
+{
+    provide(BUF_COUNT);
+    const int fd = wr_ring_open_signal(uring->ring);
+    expect_geq(fd, 0);
+    prep_recv(op, true);
+    turn(0);
+    send_now("abc");
+    expect_eq(ended(op), 3);
+    wr_ring_enable_signal(uring->ring, fd, true);
+    turn(0);
+    send_now("abc");
+    expect_eq(is_readable(fd, 0), 0);
+
+    wr_ring_enable_signal(uring->ring, fd, false);
+    wr_prep_close_any(uring, fd);
+    turn(WEIR_SECONDS(60));
+}

@@ -149,3 +149,21 @@ void prep_recv(struct wr_op *op, bool once)
         .credit = BUF_SIZE, .buf_size = BUF_SIZE, .once = once};
     wr_prep_recv(uring, op, ends[0], &limits);
 }
+
+void expect_waits(int most)
+{
+    const uint64_t limit_ns = 20000000;
+    for (int i = 0; i < 4; i++) {
+        turn(0);
+    }
+    const uint64_t start_ns = wr_sys_now();
+    for (int waits = 0; wr_sys_now() - start_ns < limit_ns; waits++) {
+        cr_assert_lt(waits, most, "each wait is woken");
+        turn(limit_ns);
+    }
+}
+
+void expect_no_spin(void)
+{
+    expect_waits(20);
+}

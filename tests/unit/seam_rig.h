@@ -60,6 +60,11 @@ void send_now(const char *text);
 /* 1: it is, within this time. */
 int is_readable(int fd, int wait_ms);
 
+/* Some turns later waits last: each may end early, but no more than @most in 20
+ * milliseconds. */
+void expect_waits(int most);
+void expect_no_spin(void);
+
 /* Of the accepted end, into a provided buffer. */
 void prep_recv(struct wr_op *op, bool once);
 

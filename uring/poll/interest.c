@@ -249,6 +249,16 @@ static int interest_register(struct wr_ep_interest *interest,
     return err;
 }
 
+/* True if the watch may be in the set without an operation. The descriptor of a
+ * host would tell of it. */
+static bool interest_may_stay(const struct wr_ep_interest *interest,
+                              const struct wr_ep_watch *watch)
+{
+    wr_debug_assert(watch->fd != interest->own_fd);
+    return wr_list_is_empty(&watch->ops) && watch->is_own &&
+           !watch->is_overheard && !interest->is_shared;
+}
+
 static int interest_update(struct wr_ep_interest *interest,
                            struct wr_ep_watch *watch)
 {
@@ -258,7 +268,9 @@ static int interest_update(struct wr_ep_interest *interest,
 
     wr_assert(wanted != (uint32_t)EPOLLET);
     if (wanted == 0) {
-        interest_remove(interest, watch);
+        if (!interest_may_stay(interest, watch)) {
+            interest_remove(interest, watch);
+        }
         return 0;
     }
     if (missing != 0 || (differing & (uint32_t)EPOLLET) ||

@@ -6,8 +6,9 @@
  * before a wait: a receive that is armed again in the turn of its completion
  * costs no system call. A watch that no operation waits for leaves the set
  * before the next wait, because its descriptor may be closed, and its number
- * used again, unseen. Within a turn the set is trusted for the stream sockets
- * of weir only, whose closes are seen (wr_ep_watch_close()).
+ * used again, unseen. The stream sockets of weir, whose closes are seen
+ * (wr_ep_watch_close()), stay until the set tells of them in vain: most of them
+ * are received from again, or closed.
  *
  * A close takes a descriptor out of the set by itself, unless another process
  * or descriptor has its file: then the set goes on to tell of it, and nothing

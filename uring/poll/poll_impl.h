@@ -20,7 +20,6 @@ struct wr_ep_ring {
     uint32_t sq_head;
     uint32_t sq_tail;
     struct wr_ep_ops ops;
-    struct wr_ep_interest interest;
     struct wr_ep_buffers buffers;
     struct wr_ep_workers workers;
     struct wr_list timed;   /* operations, the first due first */
@@ -30,7 +29,8 @@ struct wr_ep_ring {
     bool enabled;
     bool has_skipped_wait; /* the last enter had completions and did not look */
     bool has_more;         /* the last wait may have left events */
-    struct io_uring_sqe discarded; /* gets all SQEs after an error */
+    struct io_uring_sqe discarded;  /* gets all SQEs after an error */
+    struct wr_ep_interest interest; /* with pages of events at its end */
 };
 
 /* ---- issue.c ---- */

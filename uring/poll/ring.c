@@ -104,7 +104,8 @@ static int ring_enable(struct wr_ring *base)
 }
 
 /* Discards an SQE after an error; a close is done. */
-static void ring_lose_entry(struct wr_ep_ring *ring)
+static __attribute__((noinline, cold)) void
+ring_lose_entry(struct wr_ep_ring *ring)
 {
     wr_assert(ring->error);
     if (ring->discarded.opcode == IORING_OP_CLOSE) {
@@ -172,7 +173,8 @@ static void ring_sleep_a_little(void)
     nanosleep(&pause, NULL);
 }
 
-static void ring_submit_full_queue(struct wr_ep_ring *ring)
+static __attribute__((noinline, cold)) void
+ring_submit_full_queue(struct wr_ep_ring *ring)
 {
     wr_assert(ring->sq_tail == ring->sq_entries);
     ring->base.stats.sq_full++;
