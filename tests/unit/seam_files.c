@@ -94,6 +94,20 @@ UNIT(seam_files, an_operation_of_a_wrong_kind_of_descriptor_fails)
     expect_eq(unlinkat(folder_fd, "file", 0), 0);
 }
 
+UNIT(seam_files, an_accept_of_what_does_not_listen_fails)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+    static const int errors[] = {-EINVAL, -EOPNOTSUPP};
+    for (int i = 0; i < 2; i++) {
+        const int fd = wr_sys_socket(AF_INET, types[i], 0);
+        wr_prep_accept(uring, op, fd, i > 0);
+        turn(WEIR_SECONDS(2));
+        cr_assert_not(op->in_flight);
+        expect_eq(results[0].res, errors[i]);
+        expect_eq(close(fd), 0);
+    }
+}
+
 /* ---- pipes ---- */
 
 /* A pipe of other programs, whose ends block. */

@@ -17,6 +17,10 @@
 
 /* Accepts of one event; a storm does not hold up the connections. */
 #define ACCEPTS_MAX 64u
+/* An accept that finds nothing makes a socket and frees it, which takes as long
+ * as sixteen looks (3.2 us, 0.2 us; Linux 6.18). After this number of accepts
+ * the storm is not looked at any more. */
+#define ACCEPT_LOOKS_MAX 8u
 /* After this number of first receives in a row that found nothing, one of the
  * second number is tried, and the others wait for the set. */
 #define VAIN_FIRSTS_MAX   8u
@@ -127,6 +131,15 @@ static int kind_socket_set_blocking(int fd, int flags, bool blocks)
     return fcntl(fd, F_SETFL, with) < 0 ? -errno : 0;
 }
 
+/* True if an accept will not be in vain. */
+static bool kind_socket_has_connection(int fd)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+
+    wr_assert(fd >= 0);
+    return poll(&look, 1, 0) != 0;
+}
+
 int32_t wr_ep_accept(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -134,6 +147,10 @@ int32_t wr_ep_accept(struct wr_ep_call *call)
 
     wr_assert(call->watch);
     for (uint32_t i = 0; i < ACCEPTS_MAX; i++) {
+        if (i > 0 && i <= ACCEPT_LOOKS_MAX &&
+            !kind_socket_has_connection(sqe->fd)) {
+            break;
+        }
         const int32_t res = wr_ep_unless_again(
             wr_ep_result(accept4(sqe->fd, NULL, NULL, (int)sqe->accept_flags)));
         if (res < 0 || !multishot ||
@@ -142,6 +159,18 @@ int32_t wr_ep_accept(struct wr_ep_call *call)
         }
     }
     return WR_EP_PARKS; /* the set tells of those that are left */
+}
+
+/* False: an accept fails, and says why. */
+static bool kind_socket_listens(int fd)
+{
+    int listens = 0;
+    socklen_t len = sizeof(listens);
+
+    wr_assert(fd >= 0);
+    wr_ignore(wr_sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) <
+              0);
+    return listens != 0;
 }
 
 /* A listener stays non-blocking: an accept has no flag for it. */
@@ -157,7 +186,10 @@ int32_t wr_ep_begin_accept(struct wr_ep_call *call)
         wr_require(err >= 0, err);
     }
     call->events = POLLIN;
-    return wr_ep_accept(call);
+    if (kind_socket_has_connection(fd) || !kind_socket_listens(fd)) {
+        return wr_ep_accept(call);
+    }
+    return WR_EP_PARKS;
 }
 
 /* The socket is non-blocking while connect() is called, and not afterwards. */
