@@ -126,6 +126,8 @@ LACKS = {
     "sock_sendfile/a_file_is_read_where_the_cache_cannot_be_asked": "filters",
     "sys/a_peer_is_named_where_the_kernel_lacks_the_option": "filters",
     "sys/descriptors_are_passed_on_where_io_uring_is_refused": "filters",
+    "seam_closed/what_the_next_set_has_no_room_for_ends": "filters",
+    "seam_closed/waits_rest_while_there_is_no_memory_for_another_set": "filters",
     # clone() with CLONE_PIDFD is -EINVAL, so that no child is started.
     "spawn/*": "children",
     "spawn_errors/*": "children",
