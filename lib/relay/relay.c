@@ -170,6 +170,7 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
         way->back = &relay->ways[!i];
         way->party = i == 0 ? WEIR_RELAY_A : WEIR_RELAY_B;
         way->may_splice = options->splice;
+        way->is_tapped = options->tap != NULL;
     }
     wr_ready_init(&relay->step, relay_step);
     wr_relay_time_init(relay, options);

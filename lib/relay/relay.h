@@ -47,23 +47,26 @@ struct wr_rate {
     uint64_t wake_ns; /* while it holds the way */
 };
 
+/* Its first line of the cache has all that a message needs. */
 struct wr_way {
     struct wr_relay *relay;
     weir_transport *from;
     weir_transport *to;
     struct wr_way *back;
-    uint64_t bytes;              /* passed on */
-    uint64_t spliced_bytes;      /* of them, past the program's memory */
-    struct wr_splicing splicing; /* of a way that needs not see its bytes */
-    uint64_t first_ns;
-    weir_lease *initial; /* not passed on, oldest first */
-    weir_lease *initial_tail;
-    struct wr_rate rate;
-    enum weir_relay_party party; /* the side that it comes from */
-    enum wr_way_state state;
-    uint8_t holds;   /* sum of wr_way_hold */
-    bool is_lost;    /* set by connection_lost of `from` */
+    uint64_t bytes; /* passed on */
+    enum wr_way_state state : 8;
+    enum weir_relay_party party : 8; /* the side that it comes from */
+    uint8_t holds;                   /* sum of wr_way_hold */
+    bool is_lost;                    /* set by connection_lost of `from` */
+    bool is_tapped;
+    bool has_rate;
     bool may_splice; /* and has not moved enough to ask for it */
+    uint64_t first_ns;
+    uint64_t spliced_bytes;      /* of `bytes`, past the program's memory */
+    struct wr_splicing splicing; /* of a way that needs not see its bytes */
+    weir_lease *initial;         /* not passed on, oldest first */
+    weir_lease *initial_tail;
+    struct wr_rate rate; /* if it has one */
 };
 
 enum wr_relay_state {

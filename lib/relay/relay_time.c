@@ -224,6 +224,7 @@ void wr_relay_time_init(struct wr_relay *relay,
     for (int i = 0; i < 2; i++) {
         struct wr_rate *rate = &relay->ways[i].rate;
         rate->bytes = rates[i];
+        relay->ways[i].has_rate = rate->bytes > 0;
         if (rate->bytes > 0) {
             rate->left = relay_time_burst(rate);
         }

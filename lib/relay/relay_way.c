@@ -58,9 +58,7 @@ static inline int relay_way_write(struct wr_way *way,
 static inline void relay_way_pass(struct wr_way *way,
                                   const struct weir_buf *buf)
 {
-    struct wr_relay *relay = way->relay;
-
-    if (WR_UNLIKELY(relay->tap != NULL) && !relay_way_tap(way, buf)) {
+    if (WR_UNLIKELY(way->is_tapped) && !relay_way_tap(way, buf)) {
         return;
     }
     const int err = relay_way_write(way, buf);
@@ -69,13 +67,13 @@ static inline void relay_way_pass(struct wr_way *way,
         return;
     }
     if (WR_UNLIKELY(way->bytes == 0)) {
-        way->first_ns = relay->loop->now_ns;
+        way->first_ns = way->relay->loop->now_ns;
     }
     way->bytes += buf->len;
     if (WR_UNLIKELY(way->bytes >= SPLICE_FROM_BYTES && way->may_splice)) {
-        wr_ready_push(&relay->loop->ready, &relay->step);
+        wr_ready_push(&way->relay->loop->ready, &way->relay->step);
     }
-    if (WR_UNLIKELY(way->rate.bytes != 0)) {
+    if (WR_UNLIKELY(way->has_rate)) {
         wr_way_spend(way, buf->len);
     }
 }
@@ -230,7 +228,7 @@ void wr_way_splice_if_due(struct wr_way *way)
     way->may_splice = false;
     way->splicing.to = way->to;
     way->splicing.moved = relay_way_spliced;
-    if (ops->splice_to && !way->relay->tap && way->rate.bytes == 0) {
+    if (ops->splice_to && !way->is_tapped && !way->has_rate) {
         /* Without it the bytes are delivered. */
         wr_ignore(ops->splice_to(way->from, &way->splicing) < 0);
     }
