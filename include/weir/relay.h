@@ -191,7 +191,8 @@ struct weir_relay_options {
     /** Move bulk inside the kernel, by splice(2), between two TCP or Unix
      * sockets, in a direction without a rate and if there is no tap. It costs
      * less where much waits to be received, as for messages of a MiB, and
-     * nothing is moved so where less than 128 KiB waits. The loop has one pipe
+     * nothing is moved so where less than 128 KiB waits, or before 64 KiB have
+     * passed in that direction. The loop has one pipe
      * for all its relays; where it cannot be made, bytes are copied. If the
      * kernel takes fewer bytes than it had room for, up to 256 KiB more than
      * buffer_bytes may wait. Unix sockets that receive descriptors

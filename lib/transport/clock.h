@@ -62,9 +62,9 @@ struct wr_clock_ops {
     /* The limit has expired: ends the connection. */
     void (*expired)(weir_transport *t, const struct wr_deadline *over);
     /* The time of the next ->look at the kernel's queues; UINT64_MAX: never.
-     * While bytes are being sent it is not before a WR_STALL_LOOKS-th of the
-     * write-stall limit has passed. ->look returns true if a wait for the peer
-     * is over and the connection can end. Both may be NULL. */
+     * When bytes begin to be sent it comes no nearer than a WR_STALL_LOOKS-th
+     * of the write-stall limit. ->look returns true if a wait for the peer is
+     * over and the connection can end. Both may be NULL. */
     uint64_t (*next_look_ns)(const weir_transport *t);
     bool (*look)(weir_transport *t);
 };

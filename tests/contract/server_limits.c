@@ -95,6 +95,46 @@ MAKER(server_limits,
     }
 }
 
+/* The queues of several sockets count together. */
+MAKER(server_limits, a_burst_on_several_sockets_stays_within_the_limit, m)
+{
+    enum { HOSTS = 3, EACH = 3, LIMIT = 14, BEFORE = 4 };
+    const char *hosts[HOSTS] = {"127.0.0.1", "127.0.0.2", "127.0.0.3"};
+    int fds[BEFORE + HOSTS * EACH + HOSTS * EACH];
+    struct weir_server_options options = {.size = sizeof(options)};
+    int count = 0;
+    options.hosts = hosts;
+    options.host_count = HOSTS;
+    options.connection_limit = LIMIT;
+    options.backlog = 2;
+    maker_serve(m, NULL, &options);
+    for (int i = 0; i < BEFORE; i++) {
+        struct weir_address address =
+            peer_address(hosts[0], server_port(m->server));
+        fds[count++] = peer_connect_to(&address);
+        maker_run_until_made(m, count);
+    }
+    for (int i = 0; i < HOSTS * EACH; i++) {
+        struct weir_address address =
+            peer_address(hosts[i % HOSTS], server_port(m->server));
+        fds[count++] = peer_connect_to(&address);
+    }
+    maker_run_until_made(m, count);
+    expect_eq(weir_server_get_connection_count(m->server), count);
+    for (int i = 0; i < HOSTS * 2; i++) {
+        struct weir_address address =
+            peer_address(hosts[i % HOSTS], server_port(m->server));
+        fds[count++] = peer_connect_to(&address);
+    }
+    maker_run_for(m, 5 * MS);
+    expect_eq(weir_server_get_connection_count(m->server), LIMIT);
+    for (int i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+    maker_run_until_made(m, count);
+    maker_run(m, maker_is_empty);
+}
+
 MAKER(server_limits, connection_limit_holds_across_several_sockets, m)
 {
     enum { HOSTS = 3 };

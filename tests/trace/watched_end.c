@@ -76,6 +76,39 @@ UNIT(watched_end, limits_are_kept_beside_it)
     subject_stop(0);
 }
 
+/* A loop that was late: the limit of a send, the look at the kernel's queue and
+ * the poll are due in one turn. The peer has taken bytes meanwhile. */
+UNIT(watched_end, it_takes_no_look_at_a_stalled_queue_away)
+{
+    static uint8_t bytes[1 << 20];
+    const struct weir_connection_options connection = {
+        .size = sizeof(connection),
+        .timeouts = {.size = sizeof(connection.timeouts),
+                     .write_stall_ns = 100 * MS}};
+
+    start(&connection);
+    expect_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
+    clock_run_for(loop, 2 * MS);
+    expect_geq(fake_peer_read(peer, bytes, 1000), 1000);
+    fake_spend(120 * MS);
+    clock_run_for(loop, MS);
+    expect_eq(weir_transport_get_error(transport), 0);
+    clock_run_for(loop, 300 * MS);
+    expect_lost(WEIR_EWRITESTALL);
+    subject_stop(0);
+}
+
+UNIT(watched_end, a_close_before_it_tells_of_a_reset)
+{
+    start(NULL);
+    fake_peer_reset(peer);
+    clock_run_for(loop, MS);
+    expect_eq(weir_transport_close(transport), 0);
+    clock_run_for(loop, MS);
+    expect_lost(-EPIPE);
+    subject_stop(0);
+}
+
 UNIT(watched_end, a_close_before_it_has_nothing_to_cancel)
 {
     start(NULL);

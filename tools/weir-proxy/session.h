@@ -40,8 +40,8 @@ struct session {
     weir_transport *target;   /* while it is relayed */
     weir_pending *pending;    /* the connect or the relay */
     weir_upstream_slot *slot; /* while there is a target */
-    struct preface *preface;  /* NULL: nothing was read */
-    struct weir_buf kept;     /* the client's first bytes; lease NULL: none */
+    struct preface *preface; /* NULL: none was read, and no bytes were copied */
+    struct weir_buf kept;    /* the client's first bytes; lease NULL: none */
     struct weir_handle timer; /* of the preface */
     bool is_client_lost;
     bool is_counted;            /* among all of the program */

@@ -33,7 +33,7 @@ static uint64_t server_accept_room_for_clients(const weir_server *server)
                                             : 0;
 }
 
-/* True if there is room for all that the kernel's queue can hold. */
+/* True if there is room for all that the kernel's queues can hold. */
 static bool server_accept_is_ample(const weir_server *server)
 {
     return server->client_count + server->parked_count < server->ample_count;
@@ -255,6 +255,8 @@ static void server_accept_listener_failed(struct wr_listener *listener, int err)
     }
     const bool is_news = !server->lacks_resources;
     server->lacks_resources = true;
+    /* No multishot accept goes on meanwhile, on any of the sockets. */
+    wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);
     if (!wr_timer_is_armed(&server->retry)) {
         wr_timer_arm(&server->loop->wheel, &server->retry,
                      wr_add_sat(server->loop->now_ns, ACCEPT_WAIT_NS));
@@ -292,6 +294,9 @@ static void server_accept_adopt(struct wr_connection_set *set,
     wr_assert(server->client_count < server->connection_limit);
     wr_list_push_back(&server->clients, &t->set_link);
     server->client_count++;
+    if (server->client_count + server->parked_count == server->ample_count) {
+        wr_server_arm(server); /* a multishot accept has to end */
+    }
 }
 
 int weir_server_take_connection(weir_server *server, weir_transport *t)

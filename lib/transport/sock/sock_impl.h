@@ -54,8 +54,8 @@ struct wr_sock_clock {
     uint64_t linger_ns;    /* when lingering began; 0: not lingering */
     uint64_t looked_ns;    /* time of the last look at the kernel's queue */
     uint64_t look_wait_ns; /* lingering: time from looked_ns to the next look */
-    uint64_t watch_ns;     /* when a poll begins to watch the peer; 0: never */
-    int looked_bytes;      /* in the queue then, and one; 0: not looked yet */
+    uint64_t watch_ns; /* when a poll is to watch the peer; 0: not to come */
+    int looked_bytes;  /* in the queue then, and one; 0: not looked yet */
 };
 
 /* Addresses, kept because the kernel forgets them at the end. */

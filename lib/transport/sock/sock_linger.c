@@ -1,6 +1,7 @@
 /*
  * Stream sockets: lingering until the peer has all written bytes, and the
- * clock, which looks at the kernel's queues.
+ * clock, which looks at the kernel's queues, and lets a poll begin to watch a
+ * peer that has ended some time ago.
  *
  * The kernel sends a reset if a socket is closed with unread bytes, or if bytes
  * arrive after the close; a reset drops all bytes that the peer's kernel has
@@ -129,7 +130,31 @@ static uint64_t sock_linger_watch_ns(const struct wr_sock *s)
     return when_ns == 0 || s->c.t.state != WR_LIFE_OPEN ? UINT64_MAX : when_ns;
 }
 
-/* Looks at the kernel's queue; true if lingering is over, because a close
+/* A send is complete when the kernel has the bytes, and the peer may still take
+ * bytes from the kernel's queue. So the queue is looked at several times per
+ * limit. The first look has no earlier value and counts as progress, so a stall
+ * is reported at most one interval late. */
+static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
+{
+    const struct wr_sock_clock *clock = wr_sock_clock_of(s);
+    const struct weir_timeouts *limits = &clock->clock.limits;
+
+    wr_assert(clock->looked_bytes >= 0);
+    if (s->c.t.state == WR_LIFE_LINGERING) {
+        return limits->linger_ns > 0
+                   ? UINT64_MAX
+                   : wr_add_sat(clock->looked_ns, clock->look_wait_ns);
+    }
+    if (limits->write_stall_ns == 0 || wr_life_is_over(&s->c.t) ||
+        !wr_outbox_has_unsent(&s->c.outbox)) {
+        return UINT64_MAX;
+    }
+    return wr_add_sat(wr_max_u64(clock->clock.sent_ns, clock->looked_ns),
+                      limits->write_stall_ns / WR_STALL_LOOKS + 1);
+}
+
+/* Begins to watch, and looks at the kernel's queue, if the time for each has
+ * come; true if lingering is over, because a close
  * destroys no byte any more. */
 static bool sock_linger_look(weir_transport *t)
 {
@@ -141,7 +166,9 @@ static bool sock_linger_look(weir_transport *t)
     if (sock_linger_watch_ns(s) <= t->loop->now_ns) {
         clock->watch_ns = 0;
         wr_sock_watch(s);
-        return false; /* another look follows if it is due */
+    }
+    if (sock_linger_queue_look_ns(s) > t->loop->now_ns) {
+        return false;
     }
     if (t->state != WR_LIFE_LINGERING) {
         sock_linger_note_look(clock, wr_sys_outq(s->c.fd));
@@ -189,30 +216,11 @@ static void sock_linger_view(const weir_transport *t, struct wr_clock_view *ret)
     }
 }
 
-/* A send is complete when the kernel has the bytes, and the peer may still take
- * bytes from the kernel's queue. So the queue is looked at several times per
- * limit. The first look has no earlier value and counts as progress, so a stall
- * is reported at most one interval late. */
 static uint64_t sock_linger_next_look_ns(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
-    const struct wr_sock_clock *clock = wr_sock_clock_of(s);
-    const struct weir_timeouts *limits = &clock->clock.limits;
 
-    wr_assert(clock->looked_bytes >= 0);
-    if (t->state == WR_LIFE_LINGERING) {
-        return limits->linger_ns > 0
-                   ? UINT64_MAX
-                   : wr_add_sat(clock->looked_ns, clock->look_wait_ns);
-    }
-    const uint64_t watch_ns = sock_linger_watch_ns(s);
-    if (limits->write_stall_ns == 0 || wr_life_is_over(t) ||
-        !wr_outbox_has_unsent(&s->c.outbox)) {
-        return watch_ns;
-    }
-    return wr_min_u64(
-        watch_ns, wr_add_sat(wr_max_u64(clock->clock.sent_ns, clock->looked_ns),
-                             limits->write_stall_ns / WR_STALL_LOOKS + 1));
+    return wr_min_u64(sock_linger_watch_ns(s), sock_linger_queue_look_ns(s));
 }
 
 static void sock_linger_expired(weir_transport *t,

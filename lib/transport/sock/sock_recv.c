@@ -227,7 +227,9 @@ static inline bool sock_recv_first_stays(const weir_loop *loop)
     return loop->peers_ended > PEERS_ENDED_MOST / 2;
 }
 
-/* One of the two sides has ended first. */
+/* The peer has ended an open connection, or the program has closed one and has
+ * to cancel or to leave what receives. Aborts, and closes without a receive in
+ * flight, say nothing of which kind of first receive is the cheaper one. */
 static void sock_recv_note_first(weir_loop *loop, bool is_peer)
 {
     wr_assert(loop->peers_ended <= PEERS_ENDED_MOST);
@@ -358,6 +360,28 @@ void wr_sock_update_recv(struct wr_connection *c)
     }
 }
 
+/* The socket's pending error in the kernel; 0: none. */
+static int sock_recv_socket_error(const struct wr_sock *s)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    int err = wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_ERROR, &value, &len);
+    wr_check(value >= 0);
+    return err < 0 ? err : -value;
+}
+
+/* The program closes a socket whose peer has ended, before a poll has begun to
+ * watch the peer: a reset behind the end is known to the kernel alone. */
+static void sock_recv_ask_for_reset(struct wr_sock *s)
+{
+    const int err = s->c.t.error == 0 ? sock_recv_socket_error(s) : 0;
+
+    wr_assert(s->c.eof_seen);
+    if (err < 0) {
+        wr_transport_set_error(&s->c.t, err, "connection");
+    }
+}
+
 void wr_sock_recv_stop(struct wr_connection *c)
 {
     wr_debug_assert(c->t.state > WR_LIFE_OPEN);
@@ -367,6 +391,9 @@ void wr_sock_recv_stop(struct wr_connection *c)
             sock_recv_note_first(c->t.loop, false);
         }
         wr_sock_update_recv(c);
+    } else if (c->t.state == WR_LIFE_CLOSING && c->eof_seen && c->clock &&
+               wr_sock_clock_of(wr_sock_of(&c->t))->watch_ns != 0) {
+        sock_recv_ask_for_reset(wr_sock_of(&c->t));
     }
 }
 
@@ -429,16 +456,6 @@ void wr_sock_recv_ended(struct wr_sock *s)
 {
     wr_assert(!s->recv_op.in_flight);
     sock_recv_set_state(s, WR_RECV_IDLE);
-}
-
-/* The socket's pending error in the kernel; 0: none. */
-static int sock_recv_socket_error(const struct wr_sock *s)
-{
-    int value = 0;
-    socklen_t len = sizeof(value);
-    int err = wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_ERROR, &value, &len);
-    wr_check(value >= 0);
-    return err < 0 ? err : -value;
 }
 
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
