@@ -183,7 +183,8 @@ int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,
                             uint64_t size, bool *is_told);
 
 /* Reads bytes of a file from the page cache. Returns the bytes, 0 at the end,
- * -EAGAIN if they are not cached, or an error. */
+ * -EAGAIN if they are not cached, -EOPNOTSUPP if that cannot be told, or an
+ * error. */
 int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset);
 
 /* Makes an eventfd with count 0; adds one to its count, on any thread. */
