@@ -2,8 +2,9 @@
  * Connections: the clock and the time limits.
  *
  * The clock is made when the first limit is set, or when a device needs it,
- * because most connections have none. A device may have a clock of its own kind, whose struct begins with the
- * clock and whose view adds facts of the device.
+ * because most connections have none. A device may have a clock of its own
+ * kind, whose struct begins with the clock and whose view adds facts of the
+ * device.
  */
 #include "connection.h"
 
