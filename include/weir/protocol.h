@@ -74,7 +74,8 @@ struct weir_protocol {
      * The peer has ended its stream. The result 0 closes the transport when all
      * writes are sent, a positive result keeps the writing side open, a
      * negative result aborts the connection with this error. Called at most
-     * once.
+     * once. While the writing side is open, connection_lost tells of a reset,
+     * up to 20 ms after it in the first 20 ms.
      */
     int (*eof_received)(void *user, weir_transport *t);
 

@@ -10,6 +10,7 @@
 #include "tests/contract/starting_rig.h"
 
 #include <sys/socket.h>
+#include <weir/inspect.h>
 #include <weir/relay.h>
 
 struct tls_end {
@@ -117,6 +118,23 @@ static void far_sends(struct rig *rig, size_t len)
 static void cut(void)
 {
     expect_eq(shutdown(weir_transport_get_socket(far.t), SHUT_WR), 0);
+}
+
+/* 64 KiB that are sealed would leave as a large segment and a tiny one. */
+PAIRS(relay_tls, fewer_bytes_are_received_at_a_time_than_a_segment_holds, rig)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    begin(rig, false);
+    weir_loop_dump(rig->loop, out);
+    fclose(out);
+    expect(strstr(text, "credit=61440 ") != NULL);
+    free(text);
+    weir_transport_close(far.t);
+    rig_peer_shutdown(rig);
+    end(rig);
 }
 
 PAIRS(relay_tls, a_cut_is_a_reset_for_the_plain_side, rig)
