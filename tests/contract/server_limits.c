@@ -60,8 +60,6 @@ MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel, m)
     close(second);
 }
 
-/* While there is room for all that the kernel's queue can hold, one accept lets
- * all clients in; near the limit it has to end. */
 MAKER(server_limits,
       a_server_that_fills_up_leaves_the_last_clients_to_the_kernel, m)
 {

@@ -60,27 +60,3 @@ STARTING(start_tls_bulk, r21__the_depth_counts_what_the_outer_one_has_sealed, s)
     expect_eq(weir_transport_get_write_buffer_size(s->client.t), 0);
     starting_end(s);
 }
-
-STARTING(start_tls_bulk, r21__a_higher_mark_has_more_sealed_at_once, s)
-{
-    const int small = 16384;
-    const struct weir_water_marks marks = {.high_bytes = 2 * BULK,
-                                           .low_bytes = WEIR_DEFAULT};
-    starting_upgrade_both(s);
-    expect_eq(weir_transport_pause_reading(s->server.t), 0);
-    set_socket_option(weir_transport_get_socket(s->client.t), SOL_SOCKET,
-                      SO_SNDBUF, small);
-    set_socket_option(weir_transport_get_socket(s->server.t), SOL_SOCKET,
-                      SO_RCVBUF, small);
-    expect_eq(weir_transport_set_write_buffer_limits(s->client.t, marks), 0);
-    for (int i = 0; i < 3; i++) {
-        expect_eq(weir_transport_write(s->client.t, bulk, BULK), 0);
-    }
-    starting_turns(s, 3);
-
-    expect_gt(weir_transport_get_write_buffer_size(s->client.plain), BULK);
-
-    expect_eq(weir_transport_resume_reading(s->server.t), 0);
-    starting_wait_received(&s->server, 3 * BULK);
-    starting_end(s);
-}

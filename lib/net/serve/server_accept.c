@@ -3,10 +3,9 @@
  *
  * If accepts fail for lack of descriptors or memory, the server reports it once
  * and retries every 100 ms with one accept for each socket; clients wait in the
- * kernel's queue meanwhile. Near its connection limit, which is as soon as the
- * kernel's queue could have more connections than there is room for, a server
- * arms only as many accepts as there is room for, but at least one on each
- * socket; a connection above the limit is parked, not lost.
+ * kernel's queue meanwhile. Near its connection limit a server arms only as
+ * many accepts as there is room for, but at least one on each socket; a
+ * connection above the limit is parked, not lost.
  */
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
@@ -33,23 +32,18 @@ static uint64_t server_accept_room_for_clients(const weir_server *server)
                                             : 0;
 }
 
-/* True if there is room for all that the kernel's queues can hold. */
-static bool server_accept_is_ample(const weir_server *server)
-{
-    return server->client_count + server->parked_count < server->ample_count;
-}
-
 void wr_server_arm(weir_server *server)
 {
     const uint64_t room = server_accept_room_for_clients(server);
 
-    if (server->state != SERVER_SERVING || wr_timer_is_armed(&server->retry)) {
+    if (server->state != SERVER_SERVING || room == 0 ||
+        wr_timer_is_armed(&server->retry)) {
         return;
     }
     uint32_t goal = WR_ACCEPT_OPS;
     if (server->lacks_resources) {
         goal = 1;
-    } else if (server_accept_is_ample(server)) {
+    } else if (server->connection_limit == UINT64_MAX) {
         goal = WR_ACCEPT_ALL;
     }
     wr_listener_set_arm(&server->listeners, goal, room);
@@ -195,7 +189,7 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     } else {
         server_accept_park(server, listener, fd);
     }
-    if (listener->armed_count == 0 || !server_accept_is_ample(server)) {
+    if (listener->armed_count == 0 || server->connection_limit != UINT64_MAX) {
         wr_server_arm(server); /* otherwise the multishot accept continues */
     }
     wr_debug_check(wr_server_check_invariants(server));
@@ -219,14 +213,12 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
     }
 }
 
-/* True of errors of a connection that was not made, or of no connection, and of
- * the end of a multishot accept near the limit. */
+/* True of errors of a connection that was not made, or of no connection. */
 static bool server_accept_is_harmless(int err)
 {
     static const int harmless[] = {
-        ECONNABORTED, EINTR,     EAGAIN,    EPROTO,
-        ENETDOWN,     EHOSTDOWN, ENONET,    EHOSTUNREACH,
-        ENETUNREACH,  ETIMEDOUT, ECANCELED,
+        ECONNABORTED, EINTR,  EAGAIN,       EPROTO,      ENETDOWN,
+        EHOSTDOWN,    ENONET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
     };
     for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
         if (err == -harmless[i]) {
@@ -255,8 +247,6 @@ static void server_accept_listener_failed(struct wr_listener *listener, int err)
     }
     const bool is_news = !server->lacks_resources;
     server->lacks_resources = true;
-    /* No multishot accept goes on meanwhile, on any of the sockets. */
-    wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);
     if (!wr_timer_is_armed(&server->retry)) {
         wr_timer_arm(&server->loop->wheel, &server->retry,
                      wr_add_sat(server->loop->now_ns, ACCEPT_WAIT_NS));
@@ -294,9 +284,6 @@ static void server_accept_adopt(struct wr_connection_set *set,
     wr_assert(server->client_count < server->connection_limit);
     wr_list_push_back(&server->clients, &t->set_link);
     server->client_count++;
-    if (server->client_count + server->parked_count == server->ample_count) {
-        wr_server_arm(server); /* a multishot accept has to end */
-    }
 }
 
 int weir_server_take_connection(weir_server *server, weir_transport *t)
@@ -343,7 +330,7 @@ static void server_accept_forget(struct wr_connection_set *set,
     if (server->parked_count > 0 || wr_server_is_quiet(server)) {
         wr_server_push_work(server);
     }
-    if (!server_accept_is_ample(server)) {
+    if (server->connection_limit != UINT64_MAX) {
         wr_server_arm(server); /* there is room for one more */
     }
 }

@@ -2,13 +2,13 @@
  * TLS filters: from written bytes to the transport below.
  *
  * Writes go to the queue. Before the turn ends the queue is sealed (encrypted
- * into records) as long as below's depth is not above its high mark, or the
- * program's, up to what below sends at once; the rest waits as plaintext. The
- * program's marks and limits count plaintext: the plaintext that waits, and the
- * plaintext in records that below has not sent. TLS overhead and TLS's own
- * messages do not count. Writes of one turn share a record. The first records
- * of a transfer fit into one segment each, so that the peer can open a record
- * as soon as its segment is there; later records have the full size.
+ * into records) as long as below's depth is not above its high mark; the rest
+ * waits as plaintext. The program's marks and limits count plaintext: the
+ * plaintext that waits, and the plaintext in records that below has not sent.
+ * TLS overhead and TLS's own messages do not count. Writes of one turn share a
+ * record. The first records of a transfer fit into one segment each, so that
+ * the peer can open a record as soon as its segment is there; later records
+ * have the full size.
  */
 #include "filter_impl.h"
 
@@ -180,12 +180,9 @@ static bool filter_write_may_seal(const struct wr_filter *f)
 
 static bool filter_write_has_room(const struct wr_filter *f)
 {
-    const uint64_t own =
-        wr_min_u64(wr_transport_high(&f->c.t), WR_SEND_BYTES_MIN);
-
     return wr_filter_below_depth(f) +
                wr_tls_engine_get_output_bytes(&f->engine) <=
-           wr_max_u64(own, wr_transport_high(f->below));
+           wr_transport_high(f->below);
 }
 
 static size_t filter_write_record_size(struct wr_filter *f)

@@ -86,7 +86,7 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 static enum flow sock_recv_flow_of(const struct wr_sock *s)
 {
     wr_debug_assert(s->c.t.state != WR_LIFE_NEW);
-    wr_assert(s->c.t.state != WR_LIFE_LOST);
+    wr_debug_assert(s->c.t.state != WR_LIFE_LOST);
     if (WR_UNLIKELY(s->c.t.error != 0 && wr_sock_has_read_all(s))) {
         return FLOW_CLOSING;
     }
@@ -382,18 +382,23 @@ static void sock_recv_ask_for_reset(struct wr_sock *s)
     }
 }
 
+/* True if something is to be cancelled or left. */
+static inline bool sock_recv_is_busy(const struct wr_sock *s)
+{
+    return s->recv_state != WR_RECV_IDLE || wr_intake_is_queued(&s->c.t);
+}
+
 void wr_sock_recv_stop(struct wr_connection *c)
 {
-    wr_debug_assert(c->t.state > WR_LIFE_OPEN);
-    if (wr_sock_of(&c->t)->recv_state != WR_RECV_IDLE ||
-        wr_intake_is_queued(&c->t)) {
-        if (c->t.state == WR_LIFE_CLOSING) {
-            sock_recv_note_first(c->t.loop, false);
-        }
+    struct wr_sock *s = wr_sock_of(&c->t);
+
+    wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
+    if (sock_recv_is_busy(s)) {
+        sock_recv_note_first(c->t.loop, false);
         wr_sock_update_recv(c);
-    } else if (c->t.state == WR_LIFE_CLOSING && c->eof_seen && c->clock &&
-               wr_sock_clock_of(wr_sock_of(&c->t))->watch_ns != 0) {
-        sock_recv_ask_for_reset(wr_sock_of(&c->t));
+    } else if (WR_UNLIKELY(c->eof_seen) && c->clock &&
+               wr_sock_clock_of(s)->watch_ns != 0) {
+        sock_recv_ask_for_reset(s);
     }
 }
 
@@ -495,7 +500,9 @@ bool wr_sock_recv_may_fill(const struct wr_sock *s)
 void wr_sock_end_recv(struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_ENDING);
-    wr_sock_recv_stop(&s->c);
+    if (sock_recv_is_busy(s)) {
+        wr_sock_update_recv(&s->c);
+    }
     wr_assert(s->recv_state != WR_RECV_ARMED);
     wr_debug_assert(!wr_intake_is_queued(&s->c.t));
     wr_op_cancel(&s->c.t.loop->uring, &s->poll_op);
