@@ -295,9 +295,9 @@ def make_disk(path, init, programs, options):
             archive.add(found, "/usr/bin/" + command)
     for file in FILES:
         archive.add(file)
-    for file in glob.glob(os.path.join(options.build, "tests/unit/*.pem")) + \
-            glob.glob(os.path.join(options.build, "tests/unit/*.key")):
-        archive.add(file)
+    for files in ("*.pem", "*.key", "tls-matrix/*.pem"):
+        for file in glob.glob(os.path.join(options.build, "tests/unit", files)):
+            archive.add(file)
     archive.entry(TOP, stat.S_IFDIR | 0o755)
     archive.close()
 
