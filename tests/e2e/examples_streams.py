@@ -15,7 +15,8 @@ import time
 from harness import (WAIT_S, ExampleService, Program, command, equal, example,
                      fails, fill, matches, need, prints, read_line, run,
                      status_bytes)
-from servers import Refusing, Server, drain, echo, echoes_all, read_exactly
+from servers import (Refusing, Server, drain, echo, echoes_all, read_exactly,
+                     serving)
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
 print(f"# WEIR_TEST_SEED={SEED}")
@@ -162,12 +163,9 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def pages():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server, \
+            serving(server):
         yield str(server.server_address[1])
-        server.shutdown()
-        thread.join()
 
 
 def headers_of(handler):

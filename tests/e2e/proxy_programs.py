@@ -13,14 +13,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 
 from harness import (WAIT_S, Program, Skip, command, equal, matches, prints,
                      read_line, run)
 from proxy_certificates import certificates, plain
 from proxy_wait import wait_until
 from proxying import Proxy
-from servers import Server, echo, free_port, reset
+from servers import Server, echo, free_port, reset, serving
 from tls_ends import need, nginx, wait_for_port
 
 SEED = 20
@@ -130,21 +129,18 @@ class Digesting(http.server.BaseHTTPRequestHandler):
 
 def test_curl_posts_what_comes_whole():
     data = random.Random(SEED).randbytes(BIG)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Digesting) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(data)
-            file.flush()
-            for scheme, flags, proxy in both_proxies(server.server_port):
-                with proxy:
-                    outcome = curl(proxy, scheme, "", "--data-binary",
-                                   f"@{file.name}", *flags)
-                    equal((outcome.status, outcome.out, outcome.err),
-                          (0, hashlib.sha256(data).hexdigest(), ""), "curl")
-                    add_up(proxy)
-        server.shutdown()
-        thread.join()
+    with http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), Digesting) as server, serving(server), \
+            tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        for scheme, flags, proxy in both_proxies(server.server_port):
+            with proxy:
+                outcome = curl(proxy, scheme, "", "--data-binary",
+                               f"@{file.name}", *flags)
+                equal((outcome.status, outcome.out, outcome.err),
+                      (0, hashlib.sha256(data).hexdigest(), ""), "curl")
+                add_up(proxy)
 
 
 def test_nginx_reads_the_header_that_tells_who_the_client_is():

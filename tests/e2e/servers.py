@@ -65,6 +65,18 @@ class Server:
             connection.close()
 
 
+@contextlib.contextmanager
+def serving(server):
+    """Runs a server of Python's in a thread, which ends whatever happens."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
 reservations = []  # sockets that live as long as this process
 
 

@@ -295,7 +295,7 @@ def make_disk(path, init, programs, options):
             archive.add(found, "/usr/bin/" + command)
     for file in FILES:
         archive.add(file)
-    for files in ("*.pem", "*.key", "tls-matrix/*.pem"):
+    for files in ("*.pem", "*.key", "tls-matrix/*.pem", "tls-matrix/*.key"):
         for file in glob.glob(os.path.join(options.build, "tests/unit", files)):
             archive.add(file)
     archive.entry(TOP, stat.S_IFDIR | 0o755)
