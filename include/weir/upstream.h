@@ -8,9 +8,8 @@
  * tries another one if this fails. With the transport the program is given a
  * slot, which counts the connection, and ends it with the connection's result.
  *
- * Which upstreams are chosen from:
- * - an upstream without weight, one that is drained and one that was removed
- *   are never chosen;
+ * Which ones are chosen from:
+ * - those without weight, drained or removed are never chosen;
  * - an upstream is down while its checks fail (struct weir_upstream_check);
  * - an upstream is ejected for a time after several failures in a row: of
  *   connecting, or reported by weir_upstream_slot_end();
@@ -124,11 +123,10 @@ struct weir_upstream_check {
     /** Checks in a row that must fail before an upstream that is up is down;
      * default 3. */
     uint32_t fall;
-    /** A new upstream is not used before its first check has ended, which
-     * decides alone. By default it counts as up. */
+    /** A new one is down until its first check, which decides alone; by default
+     * it is up. */
     bool starts_down;
-    /** WEIR_CHECK_TEXT: the bytes are anywhere in the answer, not at its
-     * beginning. */
+    /** WEIR_CHECK_TEXT: the bytes may be anywhere in the answer. */
     bool expect_anywhere;
     /** WEIR_CHECK_TEXT: bytes to send, copied; NULL: none. */
     const void *send;
@@ -500,10 +498,13 @@ struct weir_upstreams_connect_options {
     size_t key_size;
     /** Upstreams that are tried at most; default 3. */
     uint32_t tries;
-    /** Give up after this time, in nanoseconds, with the time in the queue:
-     * -ETIMEDOUT; 0: without limit. The limit of one try is the timeout_ns of
-     * connect. */
+    /** Give up after this time, in nanoseconds, with all waits: -ETIMEDOUT; 0:
+     * without limit. The limit of one try is the timeout_ns of connect. */
     uint64_t timeout_ns;
+    /** How long to wait, in nanoseconds, for descriptors, memory or ports that
+     * this machine lacks; all upstreams are tried again every 100 ms. 0: the
+     * lack is an error at once. */
+    uint64_t shortage_timeout_ns;
     /** Upstreams that are not chosen, at most 16; borrowed. */
     weir_upstream *const *excluded;
     /** Number of excluded ones. */
@@ -526,7 +527,7 @@ struct weir_upstreams_result {
     /** The slot of the connection, given: weir_upstream_slot_end(); NULL after
      * an error. */
     weir_upstream_slot *slot;
-    /** Upstreams that were tried. */
+    /** Tries that were made. */
     uint32_t try_count;
     /** How long the request has waited in the queue, in nanoseconds. */
     uint64_t queue_ns;
@@ -548,10 +549,9 @@ typedef void weir_upstreams_done_fn(void *arg, int err,
 /**
  * Choose an upstream and connect to it.
  *
- * If an upstream cannot be reached, another one is tried that was not tried
- * yet, until the factory has been called: an error of the factory is the
- * request's, and does not count against the upstream. Nor does an error that
- * this machine is to blame for, as a want of memory or of descriptors.
+ * If an upstream cannot be reached, a new one is tried, until the factory has
+ * been called: an error of the factory is the request's, and does not count
+ * against the upstream. Nor does a lack of memory, descriptors or ports here.
  *
  * @param set       the set; borrowed
  * @param factory   called once the connection stands; copied

@@ -7,16 +7,23 @@
  *       |     \              |     v
  *       '-- given up ------- QUEUED
  *
+ *     READY --this machine lacked something--> SHORT --after a time--> READY
+ *
  * The ready item tells the program of errors; a connection that was made is
  * told at once, from the loop too.
  *
  * A request that finds others in the queue goes behind them. One that has
  * failed at one upstream, and finds no place at another, goes before them: it
  * came earlier than they did. Between sets the tickets decide (limits.h).
+ *
+ * A round is the tries of a request at different upstreams. A request that was
+ * SHORT begins another round.
  */
 #include "request.h"
 
 #include "uring/alloc.h"
+
+#define SHORT_WAIT_NS (100u * 1000000u)
 
 static void request_check_invariants(const struct wr_request *request)
 {
@@ -27,14 +34,18 @@ static void request_check_invariants(const struct wr_request *request)
     wr_assert((request->state == REQUEST_CONNECTING) ==
               (request->connecting != NULL));
     wr_assert(request->state != REQUEST_CONNECTING || request->slot->upstream);
-    wr_assert(request->try_count <= request->tries);
+    wr_assert(request->round_count <= request->tries);
+    wr_assert(request->id_count ==
+              request->excluded_count + request->round_count);
     wr_assert(request->cause <= 0);
 }
 
 static const bool request_edges[REQUEST_STATES][REQUEST_STATES] = {
     [REQUEST_READY] = {[REQUEST_QUEUED] = true,
                        [REQUEST_CONNECTING] = true,
+                       [REQUEST_SHORT] = true,
                        [REQUEST_ENDED] = true},
+    [REQUEST_SHORT] = {[REQUEST_READY] = true},
     [REQUEST_QUEUED] = {[REQUEST_READY] = true, [REQUEST_CONNECTING] = true},
     [REQUEST_CONNECTING] = {[REQUEST_READY] = true, [REQUEST_ENDED] = true},
 };
@@ -52,7 +63,7 @@ static uint64_t request_now(const struct wr_request *request)
     return weir_loop_get_time(request->set->loop);
 }
 
-/* The timer ends the wait in the queue, or the request. */
+/* The timer ends a wait, or the request. */
 static void request_arm(struct wr_request *request, uint64_t when_ns)
 {
     struct wr_wheel *wheel = &request->set->loop->wheel;
@@ -240,8 +251,9 @@ static int request_create(void *arg, weir_transport *t,
 static void request_note_try(struct wr_request *request,
                              weir_upstream *upstream)
 {
-    wr_assert(request->try_count < request->tries);
+    wr_assert(request->round_count < request->tries);
     wr_assert(request->id_count < WR_TRIES_MAX + WR_EXCLUDED_MAX);
+    request->round_count++;
     request->try_count++;
     request->ids[request->id_count++] = upstream->id;
     request->begun_ns = request_now(request);
@@ -277,11 +289,11 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     request_check_invariants(request);
 }
 
-/* True for errors that this machine is to blame for. */
-static bool request_is_own_error(int err)
+/* True for errors of a machine that lacks something, maybe for a short time. */
+static bool request_is_shortage(int err)
 {
     return err == -ENOMEM || err == -EMFILE || err == -ENFILE ||
-           err == -ENOBUFS || err == -EADDRNOTAVAIL || err == -ECANCELED;
+           err == -ENOBUFS || err == -EADDRNOTAVAIL;
 }
 
 /* The time of a request that is given up by its own limit is an upstream's
@@ -291,7 +303,7 @@ static void request_note_failure(struct wr_request *request, int err)
     const int why = request->cause < 0 ? request->cause : err;
 
     wr_assert(request->slot->upstream != NULL);
-    if (!request_is_own_error(why)) {
+    if (!request_is_shortage(why) && why != -ECANCELED) {
         wr_upstream_note_failure(request->slot->upstream, WR_FAILURE_CONNECT,
                                  why);
     }
@@ -331,7 +343,7 @@ static void request_connected(void *arg, int err, weir_transport *t)
 static enum wr_choice request_go_on(struct wr_request *request)
 {
     weir_upstream *upstream;
-    const enum wr_choice choice = request->try_count < request->tries
+    const enum wr_choice choice = request->round_count < request->tries
                                       ? request_choose(request, &upstream)
                                       : WR_CHOICE_NONE;
 
@@ -355,6 +367,38 @@ static int request_get_error(struct wr_request *request)
     return request->err < 0 ? request->err : -EHOSTDOWN;
 }
 
+/* Waits for what this machine lacks, if it does and there is time for it. */
+static bool request_wait_if_short(struct wr_request *request)
+{
+    const uint64_t now_ns = request_now(request);
+
+    if (request->shortage_timeout_ns == 0 ||
+        !request_is_shortage(request->err)) {
+        return false;
+    }
+    if (request->short_until_ns == 0) {
+        request->short_until_ns =
+            wr_add_sat(now_ns, request->shortage_timeout_ns);
+    }
+    if (now_ns >= request->short_until_ns) {
+        return false;
+    }
+    request_set_state(request, REQUEST_SHORT);
+    request_arm(request, wr_min_u64(request->short_until_ns,
+                                    wr_add_sat(now_ns, SHORT_WAIT_NS)));
+    return true;
+}
+
+/* Begins another round. */
+static void request_try_again(struct wr_request *request)
+{
+    wr_assert(request->state == REQUEST_SHORT);
+    request->round_count = 0;
+    request->id_count = request->excluded_count;
+    request->err = 0;
+    request_push_ready(request);
+}
+
 static void request_run(struct wr_ready *ready)
 {
     struct wr_request *request =
@@ -372,7 +416,7 @@ static void request_run(struct wr_ready *ready)
     }
     if (choice == WR_CHOICE_FULL) {
         err = request_enter_queue(request);
-    } else if (choice == WR_CHOICE_NONE) {
+    } else if (choice == WR_CHOICE_NONE && !request_wait_if_short(request)) {
         err = request_get_error(request);
     }
     if (err < 0) {
@@ -402,7 +446,9 @@ static void request_serve_queue(weir_upstreams *set)
         const enum wr_choice choice = request_go_on(request);
         if (choice == WR_CHOICE_NONE) {
             request_leave_queue(request);
-            request->cause = request_get_error(request);
+            if (!request_is_shortage(request->err)) {
+                request->cause = request_get_error(request);
+            }
             request_push_ready(request);
         }
         is_full = is_full || (choice == WR_CHOICE_FULL && !excludes);
@@ -439,6 +485,8 @@ static void request_give_up(struct wr_request *request, int cause)
         wr_upstreams_wake(request->set); /* to leave its turn to others */
     } else if (request->state == REQUEST_CONNECTING) {
         weir_pending_cancel(request->connecting);
+    } else if (request->state == REQUEST_SHORT) {
+        request_push_ready(request);
     }
 }
 
@@ -463,8 +511,12 @@ static void request_timer_expired(struct wr_timer *timer)
     struct wr_request *request =
         wr_container_of(timer, struct wr_request, timer);
 
-    wr_assert(request->state == REQUEST_QUEUED ||
-              request->state == REQUEST_CONNECTING);
+    wr_assert(request->state != REQUEST_READY);
+    if (request->state == REQUEST_SHORT &&
+        request_now(request) < request->end_ns) {
+        request_try_again(request);
+        return;
+    }
     if (request->state == REQUEST_QUEUED) {
         request->set->totals.queue_timeout++;
     }

@@ -134,6 +134,96 @@ UNIT(upstream, a_lack_of_descriptors_is_not_the_upstreams)
     expect_eq(ups_info(0).state, WEIR_UPSTREAM_UP);
 }
 
+/* ---- waiting for what this machine lacks ---- */
+
+static void free_descriptors(void *arg)
+{
+    (void)arg;
+    fake_set_fault(FAKE_NO_FD, 0);
+}
+
+/* Asks while there are no descriptors, to wait for them half a second. */
+static weir_pending *ask_without_descriptors(uint64_t timeout_ns)
+{
+    struct weir_upstreams_connect_options options = ask_options();
+    options.shortage_timeout_ns = 500 * MS;
+    options.timeout_ns = timeout_ns;
+    fake_set_fault(FAKE_NO_FD, 1000);
+    return ups_ask(&options);
+}
+
+UNIT(upstream, a_request_waits_for_descriptors)
+{
+    open_set(0, 2);
+    ask_without_descriptors(0);
+    fake_at(fake_now() + 250 * MS, free_descriptors, NULL);
+    ups_run_until(1);
+    expect_eq(ups.ends[0].err, 0);
+    expect_eq(ups_ms(), 301, "it tries every 100 ms");
+    expect_eq(ups.ends[0].try_count, 7, "both upstreams three times");
+    expect_eq(ups_info(0).connect_error_count, 0);
+    expect_eq(ups_info(1).connect_error_count, 0);
+    ups_leave(&ups.ends[0], 0);
+}
+
+UNIT(upstream, a_request_waits_no_longer_than_it_is_told)
+{
+    open_set(0, 1);
+    ask_without_descriptors(0);
+    ups_run_until(1);
+    free_descriptors(NULL);
+    expect_eq(ups.ends[0].err, -EMFILE);
+    expect_eq(ups_ms(), 500);
+    expect_eq(ups_info(0).active_count, 0);
+}
+
+UNIT(upstream, the_whole_time_ends_a_wait_for_descriptors)
+{
+    open_set(0, 1);
+    ask_without_descriptors(130 * MS);
+    ups_run_until(1);
+    free_descriptors(NULL);
+    expect_eq(ups.ends[0].err, -ETIMEDOUT);
+    expect_eq(ups_ms(), 130);
+}
+
+UNIT(upstream, a_wait_for_descriptors_can_be_cancelled)
+{
+    open_set(0, 1);
+    weir_pending *pending = ask_without_descriptors(0);
+    maker_run_for(&ups.m, 50 * MS);
+    expect_eq(ups.end_count, 0);
+    weir_pending_cancel(pending);
+    ups_run_until(1);
+    free_descriptors(NULL);
+    expect_eq(ups.ends[0].err, -ECANCELED);
+}
+
+UNIT(upstream, a_freed_set_ends_a_wait_for_descriptors)
+{
+    open_set(0, 1);
+    ask_without_descriptors(0);
+    maker_run_for(&ups.m, 50 * MS);
+    weir_upstreams_free(ups.set);
+    ups.set = NULL;
+    ups_run_until(1);
+    free_descriptors(NULL);
+    expect_eq(ups.ends[0].err, -ECANCELED);
+}
+
+/* A refusal of the upstream that was tried last is nothing to wait for. */
+UNIT(upstream, a_refusal_after_a_shortage_is_told_at_once)
+{
+    open_set(0, 1);
+    ups_answer(0, FAKE_REFUSE);
+    ask_without_descriptors(0);
+    fake_at(fake_now() + 50 * MS, free_descriptors, NULL);
+    ups_run_until(1);
+    expect_eq(ups.ends[0].err, -ECONNREFUSED);
+    expect_eq(ups_ms(), 101);
+    expect_eq(ups_info(0).connect_error_count, 1);
+}
+
 /* ---- who can be chosen ---- */
 
 UNIT(upstream, backups_serve_where_no_other_is_up)

@@ -108,6 +108,7 @@ static void ask_for_one(struct ask *ask)
     options.key_size = sizeof(key);
     options.tries = roll(4);
     options.timeout_ns = roll(2) * (1 + roll(40)) * MS;
+    options.shortage_timeout_ns = roll(2) * (1 + roll(200)) * MS;
     options.connect.timeout_ns = (1 + roll(20)) * MS;
     if (peers[excluded] && roll(3) == 0) {
         options.excluded = &peers[excluded];
@@ -144,7 +145,7 @@ static void check_limits(void)
 static void take_step(void)
 {
     const uint32_t index = roll(PEERS);
-    switch (roll(8)) {
+    switch (roll(9)) {
     case 0:
         add_peer(index);
         break;
@@ -160,6 +161,9 @@ static void take_step(void)
         break;
     case 4:
         maker_run_for(&m, roll(15) * MS / 2);
+        break;
+    case 5:
+        fake_set_fault(FAKE_NO_FD, roll(3) == 0 ? 500 : 0);
         break;
     default:
         ask_for_one(&asks[roll(REQUESTS)]);
@@ -209,11 +213,12 @@ static void open_storm(uint64_t seed)
 static void close_storm(void)
 {
     const uint32_t way = roll(3);
+    fake_set_fault(FAKE_NO_FD, 0);
     if (way == 0) {
         weir_upstreams_free(set);
     }
     if (way < 2) {
-        maker_run_for(&m, 200 * MS);
+        maker_run_for(&m, 400 * MS);
         expect_eq(told_count, asked_count, "all requests have their ends");
     }
     if (way == 1) {
