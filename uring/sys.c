@@ -20,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -323,6 +324,14 @@ int wr_sys_inq(int fd)
     int ret = sys_result(ioctl(fd, SIOCINQ, &bytes));
     wr_check(bytes >= 0);
     return ret < 0 ? ret : bytes;
+}
+
+uint64_t wr_sys_get_nofile(void)
+{
+    struct rlimit limit;
+    int err = sys_result(getrlimit(RLIMIT_NOFILE, &limit));
+    wr_check(err == 0);
+    return limit.rlim_cur;
 }
 
 int wr_sys_is_readable(int fd)

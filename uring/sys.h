@@ -146,6 +146,10 @@ int wr_sys_outq(int fd);
  * a pipe's writing end too. */
 int wr_sys_inq(int fd);
 
+/* The present limit of the process's descriptors, which it and others may
+ * change (RLIMIT_NOFILE). */
+uint64_t wr_sys_get_nofile(void);
+
 /* 1 if a receive would not wait: there are bytes, the end or an error. 0 if
  * nothing is there, or a negative error. */
 int wr_sys_is_readable(int fd);

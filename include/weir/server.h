@@ -84,7 +84,9 @@ struct weir_server_options {
     uint32_t socket_mode;
     /** Keep a Unix socket's file when the server is closed. */
     bool no_cleanup_socket;
-    /** Connections at once, at most; 0: as many as there are descriptors. */
+    /** Connections at once, at most; 0: as many as there are descriptors.
+     * Others wait, in the kernel's queue or, accepted while the server filled
+     * up, unread. */
     uint64_t connection_limit;
     /** The time that weir_server_serve_forever(), when cancelled, gives to
      * connections that are not idle; default 30 s, UINT64_MAX: no limit. */

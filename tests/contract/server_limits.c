@@ -133,6 +133,47 @@ MAKER(server_limits, a_burst_on_several_sockets_stays_within_the_limit, m)
     maker_run(m, maker_is_empty);
 }
 
+/* A multishot accept keeps the limit of descriptors that it was armed with. */
+MAKER(server_limits, a_lowered_limit_of_descriptors_is_followed, m)
+{
+    enum { CLIENTS = 20, SPARE = 4, LIMIT = 100 };
+    int fds[CLIENTS];
+    struct rlimit before;
+    struct weir_server_options options = {.size = sizeof(options)};
+    options.connection_limit = LIMIT;
+    options.backlog = CLIENTS;
+    maker_serve(m, "127.0.0.1", &options);
+    const struct weir_address address =
+        peer_address("127.0.0.1", server_port(m->server));
+    int first = peer_connect(m);
+    maker_run(m, maker_is_made);
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        expect_leq(0, fds[i]);
+    }
+    expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit lower = {.rlim_cur =
+                                     (rlim_t)fds[CLIENTS - 1] + 1 + SPARE,
+                                 .rlim_max = before.rlim_max};
+    expect_eq(setrlimit(RLIMIT_NOFILE, &lower), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        expect_eq(connect(fds[i], &address.storage.any, address.len), 0);
+        maker_run_for(m, MS);
+    }
+    maker_run_for(m, 20 * MS);
+    /* The first one was accepted by the old limit. */
+    expect_leq(m->made, 1 + SPARE + 1);
+    expect_leq(CLIENTS - SPARE - 1, queue_of(m->server));
+
+    expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    maker_run_until_made(m, 1 + CLIENTS);
+    close(first);
+    for (int i = 0; i < CLIENTS; i++) {
+        close(fds[i]);
+    }
+    maker_run(m, maker_is_empty);
+}
+
 MAKER(server_limits, connection_limit_holds_across_several_sockets, m)
 {
     enum { HOSTS = 3 };

@@ -465,6 +465,12 @@ int wr_sys_inq(int fd)
     return (int)fake_end_readable(file->end);
 }
 
+uint64_t wr_sys_get_nofile(void)
+{
+    const uint32_t limit = fake.options.fd_limit;
+    return limit > 0 ? limit : UINT64_MAX;
+}
+
 /* Of sockets of datagrams. */
 int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {

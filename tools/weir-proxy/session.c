@@ -105,6 +105,7 @@ void session_connect(struct session *session, const char *server_name)
         .key = key.bytes,
         .key_size = key.size,
         .tries = (uint32_t)route->tries,
+        .shortage_timeout_ns = route->connect_timeout_ns,
         .connect = {.size = sizeof(options.connect),
                     .timeout_ns = route->connect_timeout_ns,
                     .connection = {

@@ -236,16 +236,19 @@ void wr_listener_arm(struct wr_listener *listener, uint32_t goal)
 {
     wr_assert(listener->fd >= 0);
     wr_assert(!listener->is_closing);
-    wr_assert(goal > 0);
     const bool multishot = goal == WR_ACCEPT_ALL;
     if (multishot) {
         goal = 1;
     }
-    for (uint32_t i = 0; i < WR_ACCEPT_OPS && listener->armed_count < goal;
-         i++) {
-        struct wr_op *op = &listener->accepts[i].op;
-        if (!op->in_flight) {
-            wr_prep_accept(&listener->loop->uring, op, listener->fd, multishot);
+    for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
+        struct wr_accept *accept = &listener->accepts[i];
+        if (accept->op.in_flight && accept->is_multishot && !multishot) {
+            accept->is_multishot = false;
+            wr_op_cancel(&listener->loop->uring, &accept->op);
+        } else if (!accept->op.in_flight && listener->armed_count < goal) {
+            accept->is_multishot = multishot;
+            wr_prep_accept(&listener->loop->uring, &accept->op, listener->fd,
+                           multishot);
             listener->armed_count++;
         }
     }

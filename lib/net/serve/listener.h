@@ -12,7 +12,7 @@
 #include "lib/loop/loop.h"
 
 #define WR_ACCEPT_OPS 16u
-/* A goal without limit: one multishot accept. */
+/* A goal for whoever has ample room: one multishot accept. */
 #define WR_ACCEPT_ALL UINT32_MAX
 
 struct wr_listener;
@@ -25,7 +25,8 @@ struct wr_listener_ops {
     /* A connection that the kernel accepted before wr_listener_close() has
      * cancelled the accept; the owner takes @fd. */
     void (*accepted_late)(struct wr_listener *listener, int fd);
-    /* An accept failed with @err, and the listener is open. */
+    /* An accept failed with @err, and the listener is open. -ECANCELED: it was
+     * a multishot one, and wr_listener_arm() has cancelled it. */
     void (*failed)(struct wr_listener *listener, int err);
     /* The descriptor is closed, some time after wr_listener_close(). */
     void (*closed)(struct wr_listener *listener);
@@ -34,6 +35,7 @@ struct wr_listener_ops {
 struct wr_accept {
     struct wr_op op;
     struct wr_listener *listener;
+    bool is_multishot; /* and goes on */
 };
 
 struct wr_listener {
@@ -91,7 +93,8 @@ WEIR_MUST_USE int wr_listener_listen(struct wr_listener *listener, int backlog);
 void wr_listener_unlisten(struct wr_listener *listener);
 
 /* Arms accepts until there are @goal, at most WR_ACCEPT_OPS, or a multishot
- * one. Cancels none. */
+ * one; this one is cancelled when there is another goal, and may accept until
+ * it has ended. One-shot accepts are left to end by connections. */
 void wr_listener_arm(struct wr_listener *listener, uint32_t goal);
 
 /* Ends the accepts, and removes a Unix socket's file. True: the descriptor is

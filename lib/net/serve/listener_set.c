@@ -411,11 +411,14 @@ void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
         struct wr_listener *listener = &set->all[i];
         const uint32_t before = listener->armed_count;
         uint64_t more = room > armed ? room - armed : 0;
-        if (before == 0 && more == 0) {
+        if (before == 0 && more == 0 && room > 0) {
             more = 1; /* its clients must not wait for other listeners */
         }
         const uint64_t want = wr_min_u64(goal, share);
-        wr_listener_arm(listener, (uint32_t)wr_min_u64(want, before + more));
+        wr_listener_arm(listener,
+                        goal == WR_ACCEPT_ALL
+                            ? goal
+                            : (uint32_t)wr_min_u64(want, before + more));
         armed += listener->armed_count - before;
     }
 }

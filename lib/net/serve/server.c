@@ -73,6 +73,13 @@ static void server_tell(weir_server *server, struct wr_list *watches)
 
 static void server_start_serving(weir_server *server)
 {
+    /* A queue can have one connection more than its backlog. */
+    const uint64_t queued = ((uint64_t)server->listeners.options.backlog + 1) *
+                            server->listeners.count;
+
+    server->ample_count =
+        server->connection_limit - wr_min_u64(server->connection_limit, queued);
+    server->nofile = wr_sys_get_nofile();
     wr_server_set_state(server, SERVER_SERVING);
     wr_server_arm(server);
     if (server->parked_count > 0) { /* adopted before */

@@ -3,9 +3,10 @@
  *
  * If accepts fail for lack of descriptors or memory, the server reports it once
  * and retries every 100 ms with one accept for each socket; clients wait in the
- * kernel's queue meanwhile. Near its connection limit a server arms only as
- * many accepts as there is room for, but at least one on each socket; a
- * connection above the limit is parked, not lost.
+ * kernel's queue meanwhile. Near its connection limit, which is as soon as the
+ * kernel's queue could have more connections than there is room for, a server
+ * arms only as many accepts as there is room for, but at least one on each
+ * socket; a connection above the limit is parked, not lost.
  */
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
@@ -32,18 +33,24 @@ static uint64_t server_accept_room_for_clients(const weir_server *server)
                                             : 0;
 }
 
+/* True if there is no room for all that the kernel's queues can hold. */
+static bool server_accept_is_near_limit(const weir_server *server)
+{
+    return server->connection_limit != UINT64_MAX &&
+           server->client_count + server->parked_count >= server->ample_count;
+}
+
 void wr_server_arm(weir_server *server)
 {
     const uint64_t room = server_accept_room_for_clients(server);
 
-    if (server->state != SERVER_SERVING || room == 0 ||
-        wr_timer_is_armed(&server->retry)) {
+    if (server->state != SERVER_SERVING || wr_timer_is_armed(&server->retry)) {
         return;
     }
     uint32_t goal = WR_ACCEPT_OPS;
     if (server->lacks_resources) {
         goal = 1;
-    } else if (server->connection_limit == UINT64_MAX) {
+    } else if (!server_accept_is_near_limit(server)) {
         goal = WR_ACCEPT_ALL;
     }
     wr_listener_set_arm(&server->listeners, goal, room);
@@ -173,6 +180,19 @@ static void server_accept_give(weir_server *server, int fd)
     server->pins--;
 }
 
+/* A multishot accept keeps the limit of descriptors that it was armed with
+ * (Linux 6.18). Where that has changed, it ends, and its end arms another. */
+static void server_accept_follow_nofile(weir_server *server)
+{
+    const uint64_t nofile = wr_sys_get_nofile();
+
+    if (WR_UNLIKELY(nofile != server->nofile) &&
+        server->state == SERVER_SERVING) {
+        server->nofile = nofile;
+        wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);
+    }
+}
+
 static void server_accept_listener_accepted(struct wr_listener *listener,
                                             int fd)
 {
@@ -189,8 +209,10 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     } else {
         server_accept_park(server, listener, fd);
     }
-    if (listener->armed_count == 0 || server->connection_limit != UINT64_MAX) {
+    if (listener->armed_count == 0 || server_accept_is_near_limit(server)) {
         wr_server_arm(server); /* otherwise the multishot accept continues */
+    } else if (server->connection_limit != UINT64_MAX) {
+        server_accept_follow_nofile(server);
     }
     wr_debug_check(wr_server_check_invariants(server));
 }
@@ -213,12 +235,14 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
     }
 }
 
-/* True of errors of a connection that was not made, or of no connection. */
+/* True of errors of a connection that was not made, or of no connection, and of
+ * the end of a multishot accept near the limit. */
 static bool server_accept_is_harmless(int err)
 {
     static const int harmless[] = {
-        ECONNABORTED, EINTR,  EAGAIN,       EPROTO,      ENETDOWN,
-        EHOSTDOWN,    ENONET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
+        ECONNABORTED, EINTR,     EAGAIN,    EPROTO,
+        ENETDOWN,     EHOSTDOWN, ENONET,    EHOSTUNREACH,
+        ENETUNREACH,  ETIMEDOUT, ECANCELED,
     };
     for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
         if (err == -harmless[i]) {
@@ -247,6 +271,8 @@ static void server_accept_listener_failed(struct wr_listener *listener, int err)
     }
     const bool is_news = !server->lacks_resources;
     server->lacks_resources = true;
+    /* No multishot accept goes on meanwhile, on any of the sockets. */
+    wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);
     if (!wr_timer_is_armed(&server->retry)) {
         wr_timer_arm(&server->loop->wheel, &server->retry,
                      wr_add_sat(server->loop->now_ns, ACCEPT_WAIT_NS));
@@ -284,6 +310,9 @@ static void server_accept_adopt(struct wr_connection_set *set,
     wr_assert(server->client_count < server->connection_limit);
     wr_list_push_back(&server->clients, &t->set_link);
     server->client_count++;
+    if (server->client_count + server->parked_count == server->ample_count) {
+        wr_server_arm(server); /* a multishot accept has to end */
+    }
 }
 
 int weir_server_take_connection(weir_server *server, weir_transport *t)
@@ -330,7 +359,7 @@ static void server_accept_forget(struct wr_connection_set *set,
     if (server->parked_count > 0 || wr_server_is_quiet(server)) {
         wr_server_push_work(server);
     }
-    if (server->connection_limit != UINT64_MAX) {
+    if (server_accept_is_near_limit(server)) {
         wr_server_arm(server); /* there is room for one more */
     }
 }
