@@ -234,31 +234,35 @@ void wr_way_splice_if_due(struct wr_way *way)
     }
 }
 
-/* `from` may hold all that may wait, and a sixteenth less where `to` is TLS:
- * sealed bytes are longer, and a segment of the kernel holds less than 64 KiB.
- * 64 KiB that are sealed and sent at once would be a large segment and a tiny
- * one, which cost a tenth more (Linux 6.18). */
-static uint64_t relay_way_read_limit(const struct wr_way *way,
-                                     uint64_t buffer_bytes)
+/* Bounds the bytes that may wait. `from` may hold all of them, and a sixteenth
+ * less where `to` is TLS: sealed bytes are longer, and a segment of the kernel
+ * holds less than 64 KiB. 64 KiB that are sealed and sent at once would be a
+ * large segment and a tiny one, which cost a tenth more (Linux 6.18). Nor are
+ * sealed bytes charged to `from` any more: while half of the bound waits
+ * sealed, no more is received. */
+static void relay_way_set_limits(struct wr_way *way, uint64_t buffer_bytes)
 {
     const bool is_sealed = way->to->ops->get_below != NULL;
+    struct weir_water_marks marks = {.high_bytes = (int64_t)buffer_bytes,
+                                     .low_bytes = WEIR_DEFAULT};
+    uint64_t read_bytes = buffer_bytes;
 
     wr_assert(buffer_bytes >= WR_CREDIT_MIN);
-    return is_sealed
-               ? wr_max_u64(buffer_bytes - buffer_bytes / 16, WR_CREDIT_MIN)
-               : buffer_bytes;
+    if (is_sealed) {
+        marks.high_bytes /= 2;
+        read_bytes =
+            wr_max_u64(buffer_bytes - buffer_bytes / 16, WR_CREDIT_MIN);
+    }
+    weir_transport_set_read_buffer_limit(way->from, read_bytes);
+    weir_transport_set_write_hard_limit(way->to, UINT64_MAX);
+    weir_transport_set_write_buffer_limits(way->to, marks); /* may hold it */
 }
 
 void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended)
 {
-    const struct weir_water_marks marks = {.high_bytes = (int64_t)buffer_bytes,
-                                           .low_bytes = WEIR_DEFAULT};
     struct wr_relay *relay = way->relay;
 
     wr_assert(way->state == WR_WAY_OPEN && way->holds == 0);
-    weir_transport_set_read_buffer_limit(
-        way->from, relay_way_read_limit(way, buffer_bytes));
-    weir_transport_set_write_hard_limit(way->to, UINT64_MAX);
     if (way->initial || has_ended) {
         wr_way_hold(way, WR_WAY_INITIAL);
         wr_ready_push(&relay->loop->ready, &relay->step);
@@ -269,7 +273,7 @@ void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended)
     if (way->to->writing_paused) {
         wr_way_hold(way, WR_WAY_FULL);
     }
-    weir_transport_set_write_buffer_limits(way->to, marks); /* may hold it */
+    relay_way_set_limits(way, buffer_bytes);
     if (way->holds == 0) {
         weir_transport_resume_reading(way->from); /* its protocol had paused */
     }

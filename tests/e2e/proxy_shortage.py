@@ -17,10 +17,9 @@ from proxying import PROXY, Proxy
 from servers import Server, drain, echo, echoes
 
 READERS = 200
-# Of a slow reader, in the proxy: what waits for it, --buffer at most, and its part
-# of the buffers that receive for all. By TLS, as much again is sealed.
+# Of a slow reader, in the proxy: what waits for it, sealed or not, --buffer at
+# most, and its part of the buffers that receive for all.
 SLOW = (64 + 32) << 10
-SLOW_TLS = (128 + 32) << 10
 # Connections without a byte, of 3.3 KiB each. A proxy has two descriptors for
 # each, and so has this program, which is client and target: where the limit of
 # descriptors is 20 000, they are some fewer.
@@ -89,10 +88,9 @@ def slow_readers(proxy, server, context):
     each = (slow - silent) / READERS
     print(f"# RSS {silent >> 10} KiB, then {slow >> 10}: {each:.0f} bytes each,"
           f" {buffers:.0f} of them in buffers")
-    most = SLOW_TLS if context else SLOW
-    assert each <= most, f"{each} bytes for each"
+    assert each <= SLOW, f"{each} bytes for each"
     # A byte that is passed on without a copy counts once.
-    assert 0 < buffers <= most, f"{buffers} bytes in buffers for each"
+    assert 0 < buffers <= SLOW, f"{buffers} bytes in buffers for each"
 
 
 def test_what_many_slow_readers_cost_is_bounded():
