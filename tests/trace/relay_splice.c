@@ -309,7 +309,8 @@ UNIT(relay_splice_trace, without_descriptors_bytes_are_copied)
     fake_set_fd_limit(fake_fd_count() + 1);
     expect_eq(pass(2 * MIB), 0);
     fake_set_fd_limit(0);
-    expect_eq(pass(MIB), MIB);
+    /* The first bytes are copied, as those before them were. */
+    expect_eq(pass(MIB), MIB - 64 * KIB);
     weir_pending_cancel(test.pending);
 }
 

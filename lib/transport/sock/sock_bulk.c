@@ -17,9 +17,10 @@
  *
  * A receive that took all that the credit allowed has probably left bytes in
  * the kernel. If it has, the next one is made without a poll. The kernel is
- * asked first (SIOCINQ), which costs a tenth of a receive that finds none, and
- * after a "no" it is not asked for some receives: messages may be just as long
- * as the credit.
+ * asked first (SIOCINQ), which costs a tenth of a receive that finds none.
+ * After a "no" it is not asked for some receives: messages may be just as long
+ * as the credit. Nor is it after several times "yes" in a row, until that was
+ * wrong.
  *
  * A connection begins to move bulk when a receive ends with more bytes than a
  * plain buffer holds, so there is no bulk without large buffers. It stops when
@@ -35,8 +36,10 @@
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
-/* Full receives that are followed by a poll after the kernel had no more. */
+/* Full receives after which the kernel is not asked, but has what it had. */
 #define UNASKED_COUNT 15u
+/* Answers in a row that make a "yes" as good as a "no". */
+#define SURE_COUNT 3u
 /* Bytes that are received at once if no buffer is free. */
 #define FEW_BYTES 4096u
 /* Bytes that a descriptor counts of the turn's budget. */
@@ -68,16 +71,18 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 
 /* True if the kernel has bytes after a receive that took the whole credit. A
  * wrong "no" costs a poll, which ends at once; of few bytes it would count as a
- * small receive. */
+ * small receive. A wrong "yes" costs a receive in vain. */
 static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
 {
     wr_assert(s->moves_bulk);
     if (s->unasked > 0 && credit >= BULK_SMALL) {
         s->unasked--;
-        return false;
+        return s->yes_count == SURE_COUNT;
     }
     const bool has_more = wr_sys_inq(s->c.fd) > 0;
-    s->unasked = has_more ? 0 : UNASKED_COUNT;
+    s->yes_count =
+        has_more ? (uint8_t)wr_min_u64(s->yes_count + 1u, SURE_COUNT) : 0;
+    s->unasked = has_more && s->yes_count < SURE_COUNT ? 0 : UNASKED_COUNT;
     return has_more;
 }
 
@@ -224,6 +229,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
 
     s->expects_bytes = false;
     if (res == -EAGAIN && !was_polled) {
+        s->yes_count = s->unasked = 0;
         return; /* nothing more has arrived: poll again */
     }
     if (res == -ENOBUFS || res == -EAGAIN) {
