@@ -347,6 +347,16 @@ static void say_features(const struct worker *worker)
     }
 }
 
+/* Without one worker the others do not serve: all are stopped, and this one is
+ * cancelled as they are. */
+static void stop_all(struct worker *worker)
+{
+    weir_threads_stop(weir_thread_get_threads(worker->thread),
+                      worker->proxy->config->drain_ns);
+    while (weir_sleep(worker->loop, UINT64_MAX / 2) == 0) {
+    }
+}
+
 static int serve(struct worker *worker, struct waiting *waiting)
 {
     const bool is_first = weir_thread_get_index(worker->thread) == 0;
@@ -428,17 +438,12 @@ static void leave_in_order(struct worker *worker)
     proxy->all_ended = NULL;
 }
 
-int worker_main(weir_thread *thread, void *arg)
+/* What a worker needs before it serves. */
+static int prepare(struct worker *worker)
 {
-    struct proxy *proxy = arg;
-    struct worker *worker = &proxy->workers[weir_thread_get_index(thread)];
-    const struct config *config = proxy->config;
-    struct waiting *waiting = &worker->waiting;
+    const struct config *config = worker->proxy->config;
+    int err = weir_event_new(worker->loop, &worker->waiting.event);
 
-    worker->proxy = proxy;
-    worker->thread = thread;
-    worker->loop = weir_thread_get_loop(thread);
-    int err = weir_event_new(worker->loop, &waiting->event);
     if (err == 0) {
         err = make_services(worker);
     }
@@ -450,19 +455,37 @@ int worker_main(weir_thread *thread, void *arg)
             say("%s: %s", config->log_path, weir_strerror(err));
         }
     }
-    if (err == 0) {
-        err = serve(worker, waiting);
+    return err;
+}
+
+int worker_main(weir_thread *thread, void *arg)
+{
+    struct proxy *proxy = arg;
+    struct worker *worker = &proxy->workers[weir_thread_get_index(thread)];
+
+    worker->proxy = proxy;
+    worker->thread = thread;
+    worker->loop = weir_thread_get_loop(thread);
+    int err = prepare(worker);
+    const bool is_prepared = err == 0;
+    if (is_prepared) {
+        err = serve(worker, &worker->waiting);
+    }
+    if (err != -ECANCELED) {
+        stop_all(worker);
+    }
+    if (is_prepared) {
         worker->is_draining = true;
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
             listeners_stop(proxy->listeners); /* all have taken theirs */
         }
-        close_doors(worker, waiting);
+        close_doors(worker, &worker->waiting);
     }
     leave_in_order(worker);
     free_objects(worker);
-    weir_event_free(waiting->event);
-    waiting->event = NULL;
+    weir_event_free(worker->waiting.event);
+    worker->waiting.event = NULL;
     return err;
 }
 
