@@ -2,10 +2,15 @@
 many requests, words that nobody reads.
 """
 
+import os
+import re
 import socket
+import tempfile
 import threading
 
-from harness import WAIT_S, Program, command, equal, matches, read_line, run
+from harness import (WAIT_S, Program, command, equal, fails, matches, read_line,
+                     run)
+from proxy_certificates import certificates
 from proxying import PROXY, Proxy
 from servers import Server, echo, free_port
 
@@ -35,6 +40,45 @@ def test_two_proxies_do_not_share_an_operators_address():
             outcome = command(PROXY, *flags)
             equal(outcome.status, 1, "exit status")
             matches(outcome.err, "admin .*: Address already in use")
+
+
+SERVED = """\
+[db]
+listen = tls://127.0.0.1:0
+cert = {cert}
+to = tcp://127.0.0.1:1
+"""
+
+
+def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
+    good = SERVED.format(cert=certificates()["proxy"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "proxy.ini")
+        for text, wanted in (
+                ("", r": there is nothing to do"),
+                ("threads = 2\n[a]\nlisten = tcp://:1\n", r":2: .*no target"),
+                (good + "[web]\nto = tcp://a:1\n", r":5: 'web' listens no"),
+                (good + "to = tcp://127.0.0.1:1\n", r":5: .*a target twice"),
+                (good + "check = text\n", r":1: check text needs"),
+                (good + "route = a.test\npassthrough = on\n\n"
+                        "to = tls://a:1\n", r":8: .*passthrough goes to"),
+                (good + "route = a.test\nto = tcp://a:1\nroute = A.test\n"
+                        "to = tcp://b:1\n", r":7: two routes are for 'A"),
+                (good + "[db2]\nname = db\nlisten = tcp://:0\n"
+                        "to = tcp://a:1\n", r":5: two services are named"),
+                (SERVED.format(cert="/none"),
+                 r":1: db: certificate: /none: No such file"),
+                (good + "to = tls://a:1\nto-ca = /none\n",
+                 r":1: db: authorities: /none: No such file"),
+                (good.replace("[db]", "engine = fast\n[db]"),
+                 r":1: engine: 'fast' is not auto"),
+                (good.replace("[db]", "admin = 1.2.3:4\n[db]"),
+                 r":1: admin: '1.2.3:4' is not an address")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            outcome = command(PROXY, "-t", "--config", path)
+            fails(outcome, re.escape(path) + wanted, 2)
+            equal(outcome.err.count("\n"), 1, f"lines in {outcome.err!r}")
 
 
 # ---- the page ----

@@ -215,17 +215,6 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
     return answer_path(admin, &asker, path, strcspn(path, " ?\r\n"));
 }
 
-int admin_read_address(const char *text, struct weir_address *ret)
-{
-    char local[64];
-
-    if (strspn(text, "0123456789") == strlen(text)) {
-        snprintf(local, sizeof(local), "127.0.0.1:%.32s", text);
-        text = local;
-    }
-    return weir_address_parse_with_port(text, ret);
-}
-
 static int listen_at(struct admin *admin, const char *text)
 {
     const struct weir_start_server_options options = {
@@ -241,7 +230,7 @@ static int listen_at(struct admin *admin, const char *text)
                 .timeouts = {.size = sizeof(options.server.connection.timeouts),
                              .close_ns = REQUEST_NS}}}};
     struct weir_address address;
-    const int err = admin_read_address(text, &address);
+    const int err = config_read_admin(text, &address);
 
     return err < 0 ? err
                    : weir_start_server_on(admin->worker->loop, serve, &address,

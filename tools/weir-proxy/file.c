@@ -142,8 +142,10 @@ bool file_read(struct config *config, const char *path, char *why)
     ssize_t len;
 
     errno = file ? 0 : errno;
+    config->file = path;
     while (is_good && (len = getline(&line, &room, file)) >= 0) {
         reading.line++;
+        config->line = reading.line;
         is_good = strlen(line) == (size_t)len
                       ? read_line(&reading, line)
                       : fail(&reading, "a byte of the line is 0");
@@ -154,6 +156,7 @@ bool file_read(struct config *config, const char *path, char *why)
     if (!file || (!is_good && ferror(file))) {
         snprintf(why, CONFIG_WHY_SIZE, "%.300s: %s", path, strerror(errno));
     }
+    config->line = 0;
     free(line);
     if (file) {
         fclose(file);
