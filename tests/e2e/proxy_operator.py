@@ -2,8 +2,10 @@
 many requests, words that nobody reads.
 """
 
+import contextlib
 import os
 import re
+import signal
 import socket
 import tempfile
 import threading
@@ -12,7 +14,7 @@ from harness import (WAIT_S, Program, command, equal, fails, matches, read_line,
                      run)
 from proxy_certificates import certificates
 from proxying import PROXY, Proxy
-from servers import Server, echo, free_port
+from servers import Server, echo, echoes, free_port
 
 
 def plain(server):
@@ -124,6 +126,47 @@ def test_a_head_is_answered_without_a_body_and_other_methods_are_refused():
         head, _ = ask(proxy, "POST", "/metrics")
         equal(head.split()[1], b"405", "the answer to a POST")
         matches(head.decode(), "Allow: GET, HEAD")
+
+
+# ---- words that nobody reads ----
+
+def fill(writer):
+    os.set_blocking(writer, False)
+    for size in (4096, 1):
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writer, bytes(size)):
+                pass
+    os.set_blocking(writer, True)
+
+
+def test_words_that_nobody_reads_stop_nothing_and_their_loss_is_told():
+    reader, writer = os.pipe()
+    with Server(echo) as server, open(reader, "rb", 0) as said, Program(
+            PROXY, "--threads", "1", "tcp://127.0.0.1:0", plain(server),
+            stderr=writer) as program:
+        while not (found := re.search(r" serves \S+:(\d+)$",
+                                      read_line(said))):
+            pass
+        fill(writer)
+        os.close(writer)
+
+        def is_served():
+            with socket.create_connection(("127.0.0.1", int(found[1])),
+                                          timeout=WAIT_S) as client:
+                echoes(client)
+
+        for signum in (signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP):
+            program.signal(signum)
+            for _ in range(3):
+                is_served()
+        os.set_blocking(reader, False)
+        while said.read(65536):
+            pass
+        os.set_blocking(reader, True)
+        program.signal(signal.SIGHUP)
+        matches(read_line(said), r"^weir-proxy: \d+ lines before this were")
+        matches(read_line(said), r"certificates were read again")
+        is_served()
 
 
 run(globals())

@@ -102,7 +102,10 @@ static int run(struct proxy *proxy, struct contexts *contexts)
         .config_release = contexts_free,
         .config_arg = contexts,
     };
+
+    console_set_patient(false); /* they serve, whoever listens */
     const int err = weir_threads_run(&options, worker_main, proxy);
+    console_set_patient(true);
 
     ignore(SIGINT); /* what is left takes no time, and is to be done */
     ignore(SIGTERM);

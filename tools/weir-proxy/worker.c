@@ -312,6 +312,23 @@ static void note_failed(struct door *door, weir_transport *client)
     log_add(&service->worker->log, &record);
 }
 
+static void print_exception(weir_loop *loop,
+                            const struct weir_exception *exception)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (out) {
+        weir_print_exception(out, loop, exception);
+        fclose(out);
+        console_write(text, len);
+        free(text);
+    } else {
+        weir_print_exception(NULL, loop, exception);
+    }
+}
+
 static void report(void *arg, weir_loop *loop,
                    const struct weir_exception *exception)
 {
@@ -333,7 +350,7 @@ static void report(void *arg, weir_loop *loop,
             }
         }
     }
-    weir_print_exception(NULL, loop, exception);
+    print_exception(loop, exception);
 }
 
 static void say_features(const struct worker *worker)
@@ -516,9 +533,17 @@ void worker_reopen_log(void *arg, weir_thread *thread)
 
 void worker_dump(void *arg, weir_thread *thread)
 {
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
     (void)arg;
-    weir_loop_dump(weir_thread_get_loop(thread), stderr);
-    fflush(stderr);
+    if (out) {
+        weir_loop_dump(weir_thread_get_loop(thread), out);
+        fclose(out);
+        console_write(text, len);
+        free(text);
+    }
 }
 
 void worker_renew_tls(void *arg, weir_thread *thread)
