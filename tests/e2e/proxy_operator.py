@@ -83,6 +83,20 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
             equal(outcome.err.count("\n"), 1, f"lines in {outcome.err!r}")
 
 
+# ---- ends ----
+
+def test_signals_at_any_time_of_its_end_leave_it_in_order():
+    with Server(echo) as server:
+        for _ in range(20):
+            with Program(PROXY, "--threads", "4", "tcp://127.0.0.1:0",
+                         plain(server)) as program:
+                while " serves " not in read_line(program.process.stderr):
+                    pass
+                while program.process.poll() is None:
+                    program.signal(signal.SIGTERM)
+                equal(program.process.returncode, 0, "exit status")
+
+
 # ---- the page ----
 
 def ask(proxy, method, path):

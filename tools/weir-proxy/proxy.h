@@ -93,7 +93,8 @@ struct worker {
     weir_server *successors; /* who asks for the sockets, likewise */
     struct waiting waiting;
     bool is_draining;
-    bool has_ended; /* told to the first worker, which sets it */
+    bool is_stopping; /* by a signal, of the first worker */
+    bool has_ended;   /* told to the first worker, which sets it */
 };
 
 struct proxy {
