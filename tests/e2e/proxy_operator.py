@@ -58,6 +58,10 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
         path = os.path.join(folder, "proxy.ini")
         for text, wanted in (
                 ("", r": there is nothing to do"),
+                ("[ ]\nlisten = tcp://:1\n", r":1: a section is '\[NAME\]'"),
+                ("\ufeffthreads = x\n", r":1: threads: 'x' is not a number"),
+                ("[a]\nlisten = tcp://:1\nto = tcp://10.0.0.256:1\n",
+                 r":3: '10.0.0.256' is not a host name"),
                 ("threads = 2\n[a]\nlisten = tcp://:1\n", r":2: .*no target"),
                 (good + "[web]\nto = tcp://a:1\n", r":5: 'web' listens no"),
                 (good + "to = tcp://127.0.0.1:1\n", r":5: .*a target twice"),
@@ -81,6 +85,14 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
             outcome = command(PROXY, "-t", "--config", path)
             fails(outcome, re.escape(path) + wanted, 2)
             equal(outcome.err.count("\n"), 1, f"lines in {outcome.err!r}")
+
+
+def test_descriptors_that_no_manager_has_passed_are_told():
+    with Server(echo) as server:
+        outcome = command("sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=x exec "$@"',
+                          "sh", PROXY, "tcp://127.0.0.1:0", plain(server))
+        equal(outcome.status, 1, "exit status")
+        matches(outcome.err, "the sockets of LISTEN_FDS: Invalid argument")
 
 
 # ---- ends ----

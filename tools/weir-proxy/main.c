@@ -83,6 +83,9 @@ static int take_passed(struct listeners *listeners)
         }
     }
     free(passed);
+    if (count < 0) {
+        say("the sockets of LISTEN_FDS: %s", weir_strerror(count));
+    }
     return count < 0 ? count : 0;
 }
 
