@@ -115,6 +115,25 @@ def test_a_client_needs_a_certificate_where_it_is_asked_for():
         equal(proxy.metric("tls_handshakes_total", result="full"), 1, "full")
 
 
+def test_a_handshake_that_fails_is_logged_with_its_time_and_name():
+    with Server(echo) as server, tls_proxy(
+            server, "--handshake-timeout", "50ms") as proxy:
+        with proxy.connect() as client:
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(100):
+                    pass
+        with contextlib.suppress(ssl.SSLError, OSError):
+            secure(proxy, context=ssl.create_default_context())
+        wait_until(lambda: proxy.metric("close_total") == 2)
+        proxy.stop()
+        lines = proxy.lines()
+        equal([(line["reason"], line["server_name"]) for line in lines],
+              [("handshake", "-"), ("handshake", "proxy.test")], "the log")
+        for line in lines:
+            equal(line["tls_ms"], line["total_ms"], "its times")
+        assert float(lines[0]["total_ms"]) >= 50, lines
+
+
 def test_a_session_is_resumed():
     with Server(echo) as server, tls_proxy(server) as proxy:
         context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)

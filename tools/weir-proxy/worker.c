@@ -303,8 +303,17 @@ static void note_failed(struct door *door, weir_transport *client)
     struct record record = {.reason = END_HANDSHAKE,
                             .time_ns = record_now(),
                             .service = service->config->name};
+    struct weir_extra_info info = {.size = sizeof(info)};
 
     weir_transport_get_peername(client, &record.client);
+    if (weir_transport_get_extra_info(client, "tls_handshake", &info) == 0) {
+        record.tls_ns = info.time_ns;
+        record.total_ns = info.time_ns;
+        record.time_ns -= info.time_ns; /* it was accepted then */
+    }
+    if (weir_transport_get_extra_info(client, "server_name", &info) == 0) {
+        record.server_name = info.text;
+    }
     service->counts.accepted++;
     service->counts.active++;
     service->counts.failed_handshakes++;
