@@ -302,6 +302,20 @@ static void say_addresses(const struct proxy *proxy)
     }
 }
 
+/* Before the predecessor is told: a service manager that sees it end without
+ * knowing this one takes the service for ended. */
+static void tell_manager(const struct proxy *proxy)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "MAINPID=%ld\nREADY=1", (long)getpid());
+    const int err =
+        weir_systemd_notify(false, proxy->predecessor >= 0 ? text : "READY=1");
+    if (err < 0) {
+        say("systemd was not told: %s", weir_strerror(err));
+    }
+}
+
 /* The first worker, when all listen. Without a place for a successor the proxy
  * serves all the same. */
 static int finish_start(weir_loop *loop, void *arg)
@@ -309,13 +323,10 @@ static int finish_start(weir_loop *loop, void *arg)
     struct proxy *proxy = arg;
 
     (void)loop;
+    tell_manager(proxy);
     const int waited = wait_for_successor(&proxy->workers[0]);
     say_addresses(proxy);
     tell_predecessor(proxy);
-    const int err = weir_systemd_notify(false, "READY=1");
-    if (err < 0) {
-        say("systemd was not told: %s", weir_strerror(err));
-    }
     return waited;
 }
 
