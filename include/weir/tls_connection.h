@@ -38,7 +38,8 @@
  * - "server_name": on servers, the name that the client asked for;
  * - "peercert": the peer's certificate (tls_certificate.h);
  * - "tls_resumed": 1 if a session was resumed;
- * - "tls_handshake": the duration of the handshake;
+ * - "tls_handshake": the duration of the handshake, which is that until now
+ *   before it is done, or after it has failed;
  * - "tls_error": the reason of a failure, also in
  *   weir_transport_get_error_text().
  *

@@ -62,7 +62,7 @@ BAD_RUN = (
     (["-q=1", TARGET], r"unknown flag"),
     (["localhost:80"], r"'localhost:80' is not a target"),
     (["tcp://local host:80"], r"'local host' is not a host name"),
-    (["tcp://127.1:80"], r"Not a host name \(WEIR_EDNSBADNAME\)"),
+    (["tcp://127.1:80"], r"'127.1' is not a host name"),
     (["tcp://127.0.0.1"], r"has no port"),
     (["tcp://127.0.0.1:0"], r"port must be a number from 1"),
     (["tcp://127.0.0.1:99999"], r"port must be a number"),

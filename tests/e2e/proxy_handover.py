@@ -11,8 +11,8 @@ import sys
 import tempfile
 import threading
 
-from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Skip, command, equal,
-                     load, matches, read_line, run)
+from harness import (ENV, WAIT_S, WEIR_LOAD, Program, Serve, Skip, command,
+                     equal, load, matches, read_line, run)
 from proxy_certificates import certificates
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy
@@ -319,6 +319,60 @@ def test_a_successor_that_goes_again_leaves_the_proxy_serving():
             equal("serves on" in line, True, line)
             with proxy.connect() as client:
                 echoes(client)
+
+
+def test_a_proxy_is_replaced_again_and_again_by_an_abstract_name():
+    name = f"@weir-proxy-again-{os.getpid()}"
+    with Server(echo) as server:
+        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+                 "--handover", name)
+        current = Proxy(*flags, admin=False, threads=2)
+        for _ in range(3):
+            following = Proxy(*flags, admin=False, threads=2)
+            equal(current.finish(2 * WAIT_S)[0], 0, "exit status")
+            current.__exit__(None)
+            current = following
+            with current.connect() as client:
+                echoes(client)
+        current.__exit__(None)
+
+
+def test_a_second_successor_is_refused_while_the_first_starts():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        path = os.path.join(folder, "handover")
+        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+                 "--handover", path)
+        with Proxy(*flags) as proxy, socket.socket(socket.AF_UNIX) as first:
+            first.connect(path)
+            first.recv(1)
+            outcome = command(PROXY, *flags)
+            equal(outcome.status, 1, f"exit status, with {outcome.err}")
+            matches(outcome.err, "in use")
+            matches(read_line(proxy.process.stderr),
+                    "another process asked while a successor starts")
+            first.close()
+            matches(read_line(proxy.process.stderr), "serves on")
+            following = Proxy(*flags)
+            equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
+            following.__exit__(None)
+
+
+def test_a_service_manager_is_told_of_the_successor_before_the_end():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(f"{folder}/notify")
+        notify.settimeout(WAIT_S)
+        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+                 "--handover", f"{folder}/handover")
+        env = dict(ENV, NOTIFY_SOCKET=f"{folder}/notify")
+        first = Proxy(*flags, admin=False, env=env)
+        second = Proxy(*flags, admin=False, env=env)
+        equal([notify.recv(100) for _ in range(2)],
+              [b"READY=1", b"MAINPID=%d\nREADY=1" % second.process.pid],
+              "what systemd is told")
+        equal(first.finish(2 * WAIT_S)[0], 0, "exit status")
+        first.__exit__(None)
+        second.__exit__(None)
 
 
 # What systemd does between its fork and its exec: a listener as descriptor 3.

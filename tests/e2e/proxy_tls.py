@@ -115,6 +115,25 @@ def test_a_client_needs_a_certificate_where_it_is_asked_for():
         equal(proxy.metric("tls_handshakes_total", result="full"), 1, "full")
 
 
+def test_a_handshake_that_fails_is_logged_with_its_time_and_name():
+    with Server(echo) as server, tls_proxy(
+            server, "--handshake-timeout", "50ms") as proxy:
+        with proxy.connect() as client:
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(100):
+                    pass
+        with contextlib.suppress(ssl.SSLError, OSError):
+            secure(proxy, context=ssl.create_default_context())
+        wait_until(lambda: proxy.metric("close_total") == 2)
+        proxy.stop()
+        lines = proxy.lines()
+        equal([(line["reason"], line["server_name"]) for line in lines],
+              [("handshake", "-"), ("handshake", "proxy.test")], "the log")
+        for line in lines:
+            equal(line["tls_ms"], line["total_ms"], "its times")
+        assert float(lines[0]["total_ms"]) > 0, lines
+
+
 def test_a_session_is_resumed():
     with Server(echo) as server, tls_proxy(server) as proxy:
         context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
@@ -161,13 +180,13 @@ def test_one_port_passes_some_names_through_and_opens_others():
 class Splitting:
     """Sends what TLS writes byte by byte."""
 
-    def __init__(self, proxy, name, size=1):
+    def __init__(self, proxy, name, size=1, context=None):
         self.sock = proxy.connect()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.size = size
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = client_context().wrap_bio(self.incoming, self.outgoing,
-                                             server_hostname=name)
+        self.tls = (context or client_context()).wrap_bio(
+            self.incoming, self.outgoing, server_hostname=name)
 
     def flush(self):
         data = self.outgoing.read()
@@ -305,6 +324,19 @@ def test_a_target_of_tls_that_is_cut_off_is_no_end_for_the_client():
             except ConnectionResetError:
                 pass
         proxy.stop_by(["target-cut"])
+
+
+def test_a_client_that_leaves_while_its_target_is_connected_to_is_gone():
+    context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
+    with Server(echo) as server, tls_proxy(server) as proxy:
+        for _ in range(300):  # some leave in the same turn
+            client = Splitting(proxy, "proxy.test", 65536, context)
+            client.call(client.tls.do_handshake)
+            client.call(client.tls.write, b"hello")
+            client.sock.close()
+        wait_until(lambda: proxy.metric("close_total") == 300)
+        equal(proxy.metric("close_total", reason="internal"), 0,
+              "that are called the proxy's own fault")
 
 
 # ---- renewal ----

@@ -111,9 +111,10 @@ def test_top_tells_why_it_has_no_answer():
 
     with Server(say_something_else) as server, Refusing() as refusing:
         for address, why in ((f"127.0.0.1:{server.port}", r"Bad message"),
-                             (f"127.0.0.1:{refusing.port}", r"refused"),
-                             ("nothing", r"^weir-proxy: nothing: ")):
+                             (f"127.0.0.1:{refusing.port}", r"refused")):
             fails(command(PROXY, "--top", address), why)
+    fails(command(PROXY, "--top", "nothing"),
+          r"^weir-proxy: --top: admin: 'nothing' is not an address", 2)
     outcome = command(PROXY, "--top")
     equal(outcome.status, 2, "exit status without an address")
 

@@ -23,13 +23,13 @@ class Proxy(Program):
     """weir-proxy with these flags. It gets SIGTERM at the end of the block and
     must end with 0, unless it was ended by then."""
 
-    def __init__(self, *flags, threads=1, admin=True, log=True):
+    def __init__(self, *flags, threads=1, admin=True, log=True, **options):
         self.folder = tempfile.TemporaryDirectory()
         self.log_path = os.path.join(self.folder.name, "log")
         more = ["--admin", "127.0.0.1:0"] if admin else []
         more += ["--log", self.log_path] if log else []
         super().__init__(PROXY, "--threads", str(threads), "--drain",
-                         f"{WAIT_S}s", *more, *flags)
+                         f"{WAIT_S}s", *more, *flags, **options)
         self.ports = []
         self.admin = None
         self.said = []

@@ -88,6 +88,12 @@ UNIT(load_target, a_name_is_told_from_nonsense)
     expect_eq(target.address.len, 0, "it is looked up later");
     refuses("tcp://local host:80", false, "not a host name");
     refuses("tcp://b/d:80", true, "not a host name");
+    refuses("tcp://10.0.0.256:80", false, "not a host name");
+    refuses("tcp://127.1:80", false, "not a host name");
+    refuses("tcp://a..b:80", false, "not a host name");
+    refuses("tcp://.a:80", false, "not a host name");
+    refuses("tcp://.:80", false, "not a host name");
+    expect_eq(target_parse("tcp://1a.2-b.example.:80", false, &target, why), 0);
 }
 
 UNIT(load_target, ports_are_numbers_up_to_65535)

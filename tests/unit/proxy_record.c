@@ -85,6 +85,25 @@ UNIT(proxy_record, bytes_of_a_peer_break_no_line)
     cr_assert_not_null(strstr(line, "\"a?b??c????\"}\n"), "%s", line);
 }
 
+UNIT(proxy_record, names_with_spaces_are_one_field_each)
+{
+    static const char path[] = "\0me 192.0.2.9:1 db x\ny";
+    struct record record = make_record();
+    record.service = "d b";
+    expect_eq(weir_address_parse_unix("/run/a b", &record.target), 0);
+    record.client = record.target;
+    record.client.len =
+        offsetof(struct sockaddr_un, sun_path) + sizeof(path) - 1;
+    memcpy(record.client.storage.local.sun_path, path, sizeof(path) - 1);
+    write_line(&record, record_write_text);
+    cr_assert_not_null(strstr(line, "Z unix:@me?192.0.2.9:1?db?x?x0ay d?b "
+                                    "unix:/run/a?b 1.500 "),
+                       "%s", line);
+    write_line(&record, record_write_json);
+    cr_assert_not_null(strstr(line, "\"unix:@me?192.0.2.9:1?db?x?x0ay\""), "%s",
+                       line);
+}
+
 UNIT(proxy_record, the_longest_texts_are_cut_and_the_line_ends)
 {
     static char name[4096];

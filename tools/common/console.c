@@ -2,30 +2,110 @@
  * One way to speak to the person at the terminal: a line at a time, written
  * whole, so that lines of several processes do not mix.
  *
- * It does not know levels or colours.
+ * It does not know levels or colours. Threads speak one after the other, by the
+ * lock of stderr, which also guards what is kept here.
  */
 #include "console.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+/* For a reader who is only slow, but not again until it has read. */
+#define PATIENCE_MS 100
+
+static bool is_impatient;
+static unsigned long lost_count; /* lines that were not written */
+
+/* What a pipe that is ready takes at once. False: it is not ready, and waiting
+ * for long is not wanted; or it cannot be written to. */
+static bool write_piece(const char *text, size_t len)
+{
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t n;
+
+    if (is_impatient &&
+        (poll(&ready, 1, lost_count > 0 ? 0 : PATIENCE_MS) != 1 ||
+         !(ready.revents & POLLOUT))) {
+        return false;
+    }
+    do {
+        n = write(STDERR_FILENO, text, len);
+    } while (n < 0 && errno == EINTR);
+    return n >= 0;
+}
+
+/* The next whole lines that are one piece, or what is left of a longer one. */
+static size_t piece_of(const char *text, size_t len)
+{
+    size_t piece = len < PIPE_BUF ? len : PIPE_BUF;
+
+    if (piece < len) {
+        const char *end = memrchr(text, '\n', piece);
+        piece = end ? (size_t)(end - text) + 1 : piece;
+    }
+    return piece;
+}
+
+static void tell_lost(void)
+{
+    char line[128];
+    const int len =
+        snprintf(line, sizeof(line), "%s: %lu lines before this were lost\n",
+                 console_name, lost_count);
+
+    if (write_piece(line, (size_t)len)) {
+        lost_count = 0;
+    }
+}
+
+void console_write(const char *text, size_t len)
+{
+    flockfile(stderr);
+    if (lost_count > 0) {
+        tell_lost();
+    }
+    for (size_t done = 0; done < len;) {
+        const size_t piece = piece_of(text + done, len - done);
+        if (lost_count > 0 || !write_piece(text + done, piece)) {
+            for (; done < len; done++) {
+                lost_count += text[done] == '\n';
+            }
+            break;
+        }
+        done += piece;
+    }
+    funlockfile(stderr);
+}
+
+void console_set_patient(bool is_patient)
+{
+    flockfile(stderr);
+    is_impatient = !is_patient;
+    if (is_patient && lost_count > 0) {
+        tell_lost();
+    }
+    funlockfile(stderr);
+}
+
 void say(const char *format, ...)
 {
-    char line[512];
+    char text[512];
+    char line[640];
     va_list args;
 
     va_start(args, format);
-    int len = vsnprintf(line, sizeof(line), format, args);
+    int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    if (len < 0) {
-        return;
+    if (len >= 0) {
+        len = snprintf(line, sizeof(line), "%.80s: %s\n", console_name, text);
+        console_write(line, (size_t)len);
     }
-    fprintf(stderr, "%s: %s\n", console_name, line);
-    fflush(stderr);
 }
 
 void console_begin(void)

@@ -7,6 +7,9 @@
 #ifndef WEIR_COMMON_CONSOLE_H
 #define WEIR_COMMON_CONSOLE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* The name of the program, which its main.c defines. */
 extern const char console_name[];
 
@@ -15,6 +18,15 @@ extern const char console_name[];
 
 /* One line on standard error, the name and ": " before it. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Lines of a text on standard error, which need not be one piece. */
+void console_write(const char *text, size_t len);
+
+/* Whether what is said waits for as long as it takes to write it: it does,
+ * until this is told. A program that serves must not stand still for a pipe
+ * that nobody reads, or for a terminal that was stopped; lines that do not fit
+ * are counted, and the count is said as soon as there is room. */
+void console_set_patient(bool is_patient);
 
 /* Before all else: where standard input, output or error is missing, its number
  * would be given to a descriptor of the program's own, which is written to.

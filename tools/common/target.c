@@ -123,6 +123,24 @@ static int split(const char *text, const char *rest, struct target *target,
     return 0;
 }
 
+/* Labels with dots between them, one of which may be at the end. A name whose
+ * last label is a number is a mistaken address. */
+static bool is_host_name(const char *text)
+{
+    size_t len = strlen(text);
+    size_t label = 0;
+
+    if (strspn(text, NAME_CHARS) != len || strstr(text, "..")) {
+        return false;
+    }
+    len -= len > 1 && text[len - 1] == '.';
+    while (label < len && text[len - 1 - label] != '.') {
+        label++;
+    }
+    const char *last = text + len - label;
+    return text[0] != '.' && strspn(last, "0123456789") < label;
+}
+
 static int parse_host(struct target *target, bool listening, char *why)
 {
     if (listening && strcmp(target->host, "*") == 0) {
@@ -134,8 +152,7 @@ static int parse_host(struct target *target, bool listening, char *why)
     }
     int err = weir_address_parse(target->host, target->port, &target->address);
     if (err == WEIR_ENOTLITERAL) {
-        const size_t len = strspn(target->host, NAME_CHARS);
-        return target->host[len] == '\0'
+        return is_host_name(target->host)
                    ? 0 /* it is looked up later */
                    : refuse(why, "'%.100s' is not a host name", target->host);
     }

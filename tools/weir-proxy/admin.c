@@ -4,8 +4,8 @@
  *
  * A request that is late or too long is not answered, and who is slow to take
  * an answer is cut off, so that nobody holds a connection for longer than two
- * times REQUEST_NS. One scrape is answered at a time: the visit of the threads
- * writes to metrics that are kept for it.
+ * times REQUEST_NS. One scrape is answered after the other: the visit of the
+ * threads writes to metrics that are kept for it.
  */
 #include "admin.h"
 
@@ -25,8 +25,14 @@
 #define REQUEST_NS   UINT64_C(5000000000)
 #define PROTOCOL_END "\r\n\r\n"
 
-static int answer(weir_writer *writer, const char *status, const char *type,
-                  const char *body, size_t len)
+/* Who has asked. A HEAD gets the head of the answer alone. */
+struct asker {
+    weir_writer *writer;
+    bool wants_body;
+};
+
+static int answer(const struct asker *asker, const char *status,
+                  const char *type, const char *body, size_t len)
 {
     char head[256];
     const int head_len =
@@ -34,15 +40,17 @@ static int answer(weir_writer *writer, const char *status, const char *type,
                  "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
                  "Connection: close\r\n\r\n",
                  status, type, len);
-    const int err = weir_writer_write(writer, head, (size_t)head_len);
+    const int err = weir_writer_write(asker->writer, head, (size_t)head_len);
 
-    return err < 0 ? err : weir_writer_write(writer, body, len);
+    return err < 0 || !asker->wants_body
+               ? err
+               : weir_writer_write(asker->writer, body, len);
 }
 
-static int answer_text(weir_writer *writer, const char *status,
+static int answer_text(const struct asker *asker, const char *status,
                        const char *text)
 {
-    return answer(writer, status, "text/plain; charset=utf-8", text,
+    return answer(asker, status, "text/plain; charset=utf-8", text,
                   strlen(text));
 }
 
@@ -54,10 +62,10 @@ struct admin {
     struct worker *worker;
     weir_server *server;
     weir_event *event; /* set when the visit has ended; NULL: at the end */
+    weir_lock *lock;   /* who has it may visit; NULL: at the end */
     struct metrics metrics;
     struct status status;
     bool is_visiting; /* a visit has not come back */
-    bool is_answering;
 };
 
 static void gathered(void *arg, int result)
@@ -102,7 +110,8 @@ static int gather(struct admin *admin, weir_thread_visit_fn *visit, void *arg)
                                            gathered, admin));
 }
 
-static int write_page(struct admin *admin, bool is_status, weir_writer *writer)
+static int write_page(struct admin *admin, bool is_status,
+                      const struct asker *asker)
 {
     char *text = NULL;
     size_t len = 0;
@@ -118,7 +127,7 @@ static int write_page(struct admin *admin, bool is_status, weir_writer *writer)
     }
     int err = fclose(out) == 0 ? 0 : -ENOMEM;
     if (err == 0) {
-        err = answer(writer, "200 OK",
+        err = answer(asker, "200 OK",
                      is_status ? "text/plain; charset=utf-8"
                                : "text/plain; version=0.0.4",
                      text, len);
@@ -127,44 +136,56 @@ static int write_page(struct admin *admin, bool is_status, weir_writer *writer)
     return err;
 }
 
-static int answer_page(struct admin *admin, bool is_status, weir_writer *writer)
+/* With the lock. The task before may have gone while its visit goes on. */
+static int make_page(struct admin *admin, bool is_status,
+                     const struct asker *asker)
 {
-    if (admin->is_visiting || admin->is_answering) {
-        return answer_text(writer, "503 Service Unavailable",
-                           "another request is being answered\n");
+    int err = admin->is_visiting ? weir_event_wait(admin->event) : 0;
+
+    if (err < 0) {
+        return err;
     }
-    admin->is_answering = true;
     admin->status.count = 0;
-    int err = is_status ? gather(admin, status_gather, &admin->status)
-                        : gather(admin, metrics_gather, &admin->metrics);
-    if (err == 0) {
-        err = write_page(admin, is_status, writer);
+    err = is_status ? gather(admin, status_gather, &admin->status)
+                    : gather(admin, metrics_gather, &admin->metrics);
+    return err < 0 ? err : write_page(admin, is_status, asker);
+}
+
+static int answer_page(struct admin *admin, bool is_status,
+                       const struct asker *asker)
+{
+    int err = weir_lock_acquire(admin->lock);
+
+    if (err < 0) {
+        return err;
     }
-    admin->is_answering = false;
+    err = make_page(admin, is_status, asker);
+    if (admin->lock) {
+        weir_lock_release(admin->lock);
+    }
     return err;
 }
 
 /* ---- requests ---- */
 
-static int answer_path(struct admin *admin, weir_writer *writer,
+static int answer_path(struct admin *admin, const struct asker *asker,
                        const char *path, size_t len)
 {
     if (len == 8 && memcmp(path, "/metrics", len) == 0) {
-        return answer_page(admin, false, writer);
+        return answer_page(admin, false, asker);
     }
     if (len == 7 && memcmp(path, "/status", len) == 0) {
-        return answer_page(admin, true, writer);
+        return answer_page(admin, true, asker);
     }
     if (len == 8 && memcmp(path, "/healthz", len) == 0) {
-        return answer_text(writer, "200 OK", "ok\n");
+        return answer_text(asker, "200 OK", "ok\n");
     }
     if (len == 7 && memcmp(path, "/readyz", len) == 0) {
         return admin->worker->is_draining
-                   ? answer_text(writer, "503 Service Unavailable",
-                                 "draining\n")
-                   : answer_text(writer, "200 OK", "ok\n");
+                   ? answer_text(asker, "503 Service Unavailable", "draining\n")
+                   : answer_text(asker, "200 OK", "ok\n");
     }
-    return answer_text(writer, "404 Not Found",
+    return answer_text(asker, "404 Not Found",
                        "there are /metrics, /status, /healthz and /readyz\n");
 }
 
@@ -184,22 +205,14 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
         return 0; /* no request, or none that can be answered */
     }
     request[len] = '\0';
-    if (strncmp(request, "GET ", 4) != 0) {
-        return answer_text(writer, "405 Method Not Allowed", "GET alone\n");
+    const bool is_head = strncmp(request, "HEAD ", 5) == 0;
+    const struct asker asker = {writer, !is_head};
+    if (!is_head && strncmp(request, "GET ", 4) != 0) {
+        return answer_text(&asker, "405 Method Not Allowed\r\nAllow: GET, HEAD",
+                           "GET and HEAD alone\n");
     }
-    const char *path = request + 4;
-    return answer_path(admin, writer, path, strcspn(path, " ?\r\n"));
-}
-
-int admin_read_address(const char *text, struct weir_address *ret)
-{
-    char local[64];
-
-    if (strspn(text, "0123456789") == strlen(text)) {
-        snprintf(local, sizeof(local), "127.0.0.1:%.32s", text);
-        text = local;
-    }
-    return weir_address_parse_with_port(text, ret);
+    const char *path = request + (is_head ? 5 : 4);
+    return answer_path(admin, &asker, path, strcspn(path, " ?\r\n"));
 }
 
 static int listen_at(struct admin *admin, const char *text)
@@ -210,13 +223,14 @@ static int listen_at(struct admin *admin, const char *text)
         .server = {
             .size = sizeof(options.server),
             .connection_limit = 64,
-            .reuse_port = true, /* a successor has the same */
+            /* A successor has the same; nobody else may. */
+            .reuse_port = admin->worker->proxy->config->handover_path != NULL,
             .connection = {
                 .size = sizeof(options.server.connection),
                 .timeouts = {.size = sizeof(options.server.connection.timeouts),
                              .close_ns = REQUEST_NS}}}};
     struct weir_address address;
-    const int err = admin_read_address(text, &address);
+    const int err = config_read_admin(text, &address);
 
     return err < 0 ? err
                    : weir_start_server_on(admin->worker->loop, serve, &address,
@@ -244,6 +258,9 @@ int admin_begin(struct worker *worker)
         err = weir_event_new(worker->loop, &admin->event);
     }
     if (err == 0) {
+        err = weir_lock_new(worker->loop, &admin->lock);
+    }
+    if (err == 0) {
         err = listen_at(admin, text);
     }
     if (err < 0) {
@@ -268,8 +285,10 @@ void admin_end(struct admin *admin)
     if (admin) {
         weir_server_free(admin->server);
         weir_event_free(admin->event);
+        weir_lock_free(admin->lock);
         admin->server = NULL;
         admin->event = NULL;
+        admin->lock = NULL;
     }
 }
 

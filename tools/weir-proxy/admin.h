@@ -10,10 +10,6 @@
 
 #include "proxy.h"
 
-/* Reads "HOST:PORT", or "PORT" on this machine alone. 0, or an error of
- * weir_address_parse_with_port(). */
-int admin_read_address(const char *text, struct weir_address *ret);
-
 /* Listens, if the configuration has an address. 0 or a negative error. */
 int admin_begin(struct worker *worker);
 /* A successor serves the page from now on. */

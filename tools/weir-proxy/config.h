@@ -55,6 +55,7 @@ struct config_texts {
 
 /* Where connections go to: --to. */
 struct config_target {
+    unsigned line;    /* of the file; 0: it is a flag's */
     struct target at; /* at.text is owned */
     uint64_t weight;
     uint64_t limit; /* connections at once; 0: no limit */
@@ -63,6 +64,7 @@ struct config_target {
 
 /* Targets of which one is chosen, for the server names that it is for. */
 struct config_route {
+    unsigned line;     /* of the file; 0: it is a flag's */
     char *server_name; /* NULL: all names; "*.NAME": all below */
     bool passes_tls;   /* the client's TLS goes through unopened */
     enum config_balance balance;
@@ -95,6 +97,7 @@ struct config_route {
 
 /* Addresses that are listened on, and the routes of what is accepted there. */
 struct config_service {
+    unsigned line; /* of the file; 0: it is a flag's */
     char *name;
     struct target *listens; /* their texts are owned */
     size_t listen_count;
@@ -121,6 +124,8 @@ struct config_service {
 };
 
 struct config {
+    const char *file; /* that was read last, borrowed; NULL: none */
+    unsigned line;    /* that is read, or looked at; 0: no line of a file */
     uint64_t thread_count; /* 0: one for each processor */
     char *admin;           /* where /metrics is served; NULL: nowhere */
     char *log_path;        /* "-": standard output; NULL: no log */
@@ -142,6 +147,8 @@ void config_free(struct config *config);
 bool config_begin_service(struct config *config, const char *name);
 /* Begins a route of the last service. */
 bool config_begin_route(struct config *config, const char *server_name);
+/* Removes the first route of several. */
+void config_drop_first_route(struct config_service *service);
 /* Adds a target to the last route. False, with a line in @why. */
 bool config_add_target(struct config *config, const char *text, char *why);
 /* Adds an address to the last service. False, with a line in @why. */
@@ -155,7 +162,17 @@ struct config_route *config_route(struct config *config);
 struct config_target *config_target(struct config *config);
 
 /* Looks at the whole, when all words are there, and removes routes without
- * targets. False, with a line in @why. */
+ * targets. False, with a line in @why, and config.line where it is about. */
 bool config_check(struct config *config, char *why);
+
+/* Room for a place. */
+#define CONFIG_PLACE_SIZE 256
+/* Writes "FILE:LINE: ", as far as both are known, and returns it. */
+const char *config_place(const struct config *config, unsigned line,
+                         char *ret_text);
+
+/* Reads the address of the operator's page: "HOST:PORT", or "PORT" on this
+ * machine alone. 0, or an error of weir_address_parse_with_port(). */
+int config_read_admin(const char *text, struct weir_address *ret);
 
 #endif

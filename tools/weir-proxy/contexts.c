@@ -23,11 +23,23 @@ struct contexts {
     struct service_contexts services[];
 };
 
-static bool fail(const char *name, const char *text, int err, char *why)
+/* What is made, and of whose words. */
+struct making {
+    const struct config *config;
+    const struct config_service *service;
+    char *why;
+};
+
+/* Says why, and where in the file the words are. */
+static bool fail(const struct making *making, unsigned line, const char *text,
+                 int err)
 {
-    snprintf(why, CONFIG_WHY_SIZE, "%.100s: %.300s (%s)", name,
-             text[0] ? text : weir_strerror(err), weir_err_name(err));
-    return false;
+    char place[CONFIG_PLACE_SIZE];
+
+    return refuse(making->why, "%s%.80s: %.200s (%s)",
+                  config_place(making->config, line, place),
+                  making->service->name, text[0] ? text : weir_strerror(err),
+                  weir_err_name(err));
 }
 
 /* The names with commas between them, to be freed; NULL: none. */
@@ -64,15 +76,15 @@ make_identities(const struct config_service *service)
     return made;
 }
 
-static bool make_server(const struct config_service *service,
-                        weir_tls_context **ret, char *why)
+static bool make_server(const struct making *making, weir_tls_context **ret)
 {
+    const struct config_service *service = making->service;
     const struct weir_tls_identity *pointers[64];
     const size_t others = service->certs.count - 1;
     char text[256] = "";
 
     if (others > sizeof(pointers) / sizeof(pointers[0])) {
-        return fail(service->name, "more than 65 certificates", -E2BIG, why);
+        return fail(making, service->line, "more than 65 certificates", -E2BIG);
     }
     struct weir_tls_identity *identities = make_identities(service);
     char *alpn = join(&service->alpn);
@@ -98,7 +110,7 @@ static bool make_server(const struct config_service *service,
                   : weir_tls_context_new(&options, ret, text, sizeof(text));
     free(identities);
     free(alpn);
-    return err >= 0 || fail(service->name, text, err, why);
+    return err >= 0 || fail(making, service->line, text, err);
 }
 
 static bool has_tls_target(const struct config_route *route)
@@ -111,9 +123,9 @@ static bool has_tls_target(const struct config_route *route)
     return route->check == CHECK_TLS;
 }
 
-static bool make_client(const struct config_service *service,
+static bool make_client(const struct making *making,
                         const struct config_route *route,
-                        weir_tls_context **ret, char *why)
+                        weir_tls_context **ret)
 {
     char text[256] = "";
     const struct weir_tls_options options = {
@@ -125,7 +137,7 @@ static bool make_client(const struct config_service *service,
     };
 
     const int err = weir_tls_context_new(&options, ret, text, sizeof(text));
-    return err >= 0 || fail(service->name, text, err, why);
+    return err >= 0 || fail(making, route->line, text, err);
 }
 
 /* Does anything of the service need certificates of its own? */
@@ -134,21 +146,23 @@ static bool opens_tls(const struct config_service *service)
     return service->certs.count > 0;
 }
 
-static bool make_service(const struct config_service *service,
-                         struct service_contexts *ret, char *why)
+static bool make_service(const struct making *making,
+                         struct service_contexts *ret)
 {
-    if (opens_tls(service) && !make_server(service, &ret->clients, why)) {
+    const struct config_service *service = making->service;
+
+    if (opens_tls(service) && !make_server(making, &ret->clients)) {
         return false;
     }
     ret->routes = calloc(service->route_count, sizeof(*ret->routes));
     if (!ret->routes) {
-        return fail(service->name, "", -ENOMEM, why);
+        return fail(making, service->line, "", -ENOMEM);
     }
     ret->route_count = service->route_count;
     for (size_t i = 0; i < service->route_count; i++) {
         const struct config_route *route = &service->routes[i];
         if (has_tls_target(route) &&
-            !make_client(service, route, &ret->routes[i], why)) {
+            !make_client(making, route, &ret->routes[i])) {
             return false;
         }
     }
@@ -166,7 +180,8 @@ struct contexts *contexts_make(const struct config *config, char *why)
     }
     made->service_count = config->service_count;
     for (size_t i = 0; i < config->service_count; i++) {
-        if (!make_service(&config->services[i], &made->services[i], why)) {
+        const struct making making = {config, &config->services[i], why};
+        if (!make_service(&making, &made->services[i])) {
             contexts_free(made);
             return NULL;
         }

@@ -86,6 +86,9 @@ static bool begin_section(struct reading *reading, char *text)
     }
     *end = '\0';
     const char *name = trim(text + 1);
+    if (name[0] == '\0') {
+        return fail(reading, "a section is '[NAME]'");
+    }
     for (size_t i = 0; i < config->service_count; i++) {
         if (config->services[i].name &&
             strcmp(config->services[i].name, name) == 0) {
@@ -114,7 +117,10 @@ static bool say_word(struct reading *reading, const char *name,
 
 static bool read_line(struct reading *reading, char *line)
 {
-    char *text = trim(line);
+    static const char mark[] = "\xef\xbb\xbf"; /* with which editors begin */
+    const bool is_marked =
+        reading->line == 1 && strncmp(line, mark, strlen(mark)) == 0;
+    char *text = trim(is_marked ? line + strlen(mark) : line);
     char *equals = strchr(text, '=');
 
     if (text[0] == '\0' || text[0] == ';' || text[0] == '#') {
@@ -142,8 +148,10 @@ bool file_read(struct config *config, const char *path, char *why)
     ssize_t len;
 
     errno = file ? 0 : errno;
+    config->file = path;
     while (is_good && (len = getline(&line, &room, file)) >= 0) {
         reading.line++;
+        config->line = reading.line;
         is_good = strlen(line) == (size_t)len
                       ? read_line(&reading, line)
                       : fail(&reading, "a byte of the line is 0");
@@ -154,6 +162,7 @@ bool file_read(struct config *config, const char *path, char *why)
     if (!file || (!is_good && ferror(file))) {
         snprintf(why, CONFIG_WHY_SIZE, "%.300s: %s", path, strerror(errno));
     }
+    config->line = 0;
     free(line);
     if (file) {
         fclose(file);

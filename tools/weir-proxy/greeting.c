@@ -14,6 +14,16 @@
 
 #include <errno.h>
 
+enum end_reason session_reason_of_refusal(const struct session *session)
+{
+    if (weir_transport_is_closing(session->client)) {
+        return END_CLIENT_GONE;
+    }
+    return session->target && weir_transport_is_closing(session->target)
+               ? END_TARGET_RESET
+               : END_INTERNAL;
+}
+
 /* Tells the target who the client is. */
 static int send_header(const struct session *session)
 {
@@ -48,9 +58,12 @@ static void target_secured(void *arg, int err, weir_transport *t)
     (void)t;
     session->is_securing = false;
     if (!session->is_client_lost) {
-        session->reason = err < 0 ? END_TARGET_TLS : END_INTERNAL;
         if (err == 0 && session_relay(session) == 0) {
             return;
+        }
+        session->reason = END_TARGET_TLS;
+        if (err == 0) {
+            session->reason = session_reason_of_refusal(session);
         }
     }
     session_give_up(session,

@@ -1,7 +1,9 @@
 /*
  * The new proxy asks with plain system calls, as it has no loop yet; the old
  * one answers with a task on its first loop. Descriptors go in pieces of one
- * byte each with as many as a message takes; a last byte ends them.
+ * byte each with as many as a message takes; a last byte ends them. One
+ * successor is answered at a time: two that got the same sockets would both
+ * serve, and only one of them could be replaced.
  */
 #include "handover.h"
 
@@ -28,6 +30,10 @@
 #define LAST        '.'
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
+
+/* For the running proxy to give an abstract name back. */
+#define NAME_TRIES 100
+#define NAME_NS    UINT64_C(10000000)
 
 /* ---- the new one ---- */
 
@@ -124,21 +130,6 @@ int handover_take(const struct config *config, struct listeners *listeners)
     return peer;
 }
 
-static void tell_predecessor(struct proxy *proxy)
-{
-    const char byte = READY;
-
-    if (proxy->predecessor < 0) {
-        return;
-    }
-    if (send(proxy->predecessor, &byte, 1, MSG_NOSIGNAL) != 1) {
-        say("handover: the old proxy did not hear that this one serves");
-    }
-    listeners_own_paths(proxy->listeners);
-    close(proxy->predecessor);
-    proxy->predecessor = -1;
-}
-
 /* ---- the old one ---- */
 
 static int send_some(weir_writer *writer, char byte, const int *fds,
@@ -159,20 +150,30 @@ static int send_some(weir_writer *writer, char byte, const int *fds,
     return 0;
 }
 
-/* Gives all sockets to a successor, and ends when it serves. */
-static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
+/* May this process have the sockets? */
+static bool may_succeed(const struct worker *worker, const weir_writer *writer)
 {
-    struct worker *worker = arg;
-    const struct listeners *listeners = worker->proxy->listeners;
-    const char last = LAST;
     struct weir_extra_info info = {.size = sizeof(info)};
-    char answer = 0;
-    int err = weir_writer_get_extra_info(writer, "peercred", &info);
 
-    if (err == 0 && !is_trusted(info.peercred.uid)) {
+    if (weir_writer_get_extra_info(writer, "peercred", &info) < 0 ||
+        !is_trusted(info.peercred.uid)) {
         say("handover: a process of another user asked for the sockets");
-        err = -EPERM;
+        return false;
     }
+    if (worker->has_successor) {
+        say("handover: another process asked while a successor starts");
+    }
+    return !worker->has_successor;
+}
+
+/* 0 when the successor serves. */
+static int give_sockets(const struct listeners *listeners, weir_reader *reader,
+                        weir_writer *writer)
+{
+    const char last = LAST;
+    char answer = 0;
+    int err = 0;
+
     for (size_t i = 0; i < listeners->count && err == 0; i++) {
         const struct listener *one = &listeners->all[i];
         err = send_some(writer, one->is_own_path ? OWN : MORE, one->fds,
@@ -181,17 +182,36 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
     if (err == 0) {
         err = weir_writer_write(writer, &last, 1);
     }
-    if (err == 0 && weir_reader_readexactly(reader, &answer, 1) == 1 &&
-        answer == READY) {
-        say("another proxy serves; this one ends with its connections");
-        admin_stop_listening(worker->admin);
-        listeners_keep_paths(worker->proxy->listeners);
-        weir_threads_stop(weir_thread_get_threads(worker->thread),
-                          worker->proxy->config->drain_ns);
-    } else {
-        say("a successor has gone again; this proxy serves on");
+    if (err == 0 &&
+        (weir_reader_readexactly(reader, &answer, 1) != 1 || answer != READY)) {
+        err = -ECONNRESET;
     }
     return err;
+}
+
+/* Gives all sockets to a successor, and ends when it serves. */
+static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct worker *worker = arg;
+
+    if (!may_succeed(worker, writer)) {
+        return 0;
+    }
+    worker->has_successor = true;
+    if (give_sockets(worker->proxy->listeners, reader, writer) < 0) {
+        worker->has_successor = false;
+        say("a successor has gone again; this proxy serves on");
+        return 0;
+    }
+    say("another proxy serves; this one ends with its connections");
+    if (worker->successors) {
+        weir_server_close(worker->successors); /* its name is the other's now */
+    }
+    admin_stop_listening(worker->admin);
+    listeners_keep_paths(worker->proxy->listeners);
+    weir_threads_stop(weir_thread_get_threads(worker->thread),
+                      worker->proxy->config->drain_ns);
+    return 0;
 }
 
 /* The path of a predecessor, which has given its sockets, is free for this
@@ -207,21 +227,55 @@ static void free_path(const struct proxy *proxy, const char *path)
     }
 }
 
-static int wait_for_successor(struct worker *worker)
+static int wait_at(struct worker *worker, const char *path)
 {
-    const char *path = worker->proxy->config->handover_path;
     const struct weir_start_server_options options = {
         .size = sizeof(options),
         .arg = worker,
         .server = {.size = sizeof(options.server),
                    .socket_mode = 0600}}; /* the file goes with it */
 
+    return weir_start_unix_server(worker->loop, hand_over, path, &options,
+                                  &worker->successors);
+}
+
+static void tell_predecessor(struct proxy *proxy)
+{
+    const char byte = READY;
+
+    if (proxy->predecessor < 0) {
+        return;
+    }
+    if (send(proxy->predecessor, &byte, 1, MSG_NOSIGNAL) != 1) {
+        say("handover: the old proxy did not hear that this one serves");
+    }
+    listeners_own_paths(proxy->listeners);
+    close(proxy->predecessor);
+    proxy->predecessor = -1;
+}
+
+/* A path is taken before the predecessor ends, so that there is always somebody
+ * behind it. An abstract name has to be given back first. */
+static int wait_for_successor(struct worker *worker)
+{
+    struct proxy *proxy = worker->proxy;
+    const char *path = proxy->config->handover_path;
+
     if (!path) {
         return 0;
     }
-    free_path(worker->proxy, path);
-    const int err = weir_start_unix_server(worker->loop, hand_over, path,
-                                           &options, &worker->successors);
+    int tries = path[0] == '@' && proxy->predecessor >= 0 ? NAME_TRIES : 1;
+    if (tries > 1) {
+        tell_predecessor(proxy);
+    }
+    free_path(proxy, path);
+    int err = wait_at(worker, path);
+    while (err == -EADDRINUSE && --tries > 0) {
+        err = weir_sleep(worker->loop, NAME_NS);
+        if (err == 0) {
+            err = wait_at(worker, path);
+        }
+    }
     if (err < 0) {
         say("handover: %s: %s", path, weir_strerror(err));
     }
@@ -248,6 +302,20 @@ static void say_addresses(const struct proxy *proxy)
     }
 }
 
+/* Before the predecessor is told: a service manager that sees it end without
+ * knowing this one takes the service for ended. */
+static void tell_manager(const struct proxy *proxy)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "MAINPID=%ld\nREADY=1", (long)getpid());
+    const int err =
+        weir_systemd_notify(false, proxy->predecessor >= 0 ? text : "READY=1");
+    if (err < 0) {
+        say("systemd was not told: %s", weir_strerror(err));
+    }
+}
+
 /* The first worker, when all listen. Without a place for a successor the proxy
  * serves all the same. */
 static int finish_start(weir_loop *loop, void *arg)
@@ -255,13 +323,10 @@ static int finish_start(weir_loop *loop, void *arg)
     struct proxy *proxy = arg;
 
     (void)loop;
+    tell_manager(proxy);
     const int waited = wait_for_successor(&proxy->workers[0]);
     say_addresses(proxy);
     tell_predecessor(proxy);
-    const int err = weir_systemd_notify(false, "READY=1");
-    if (err < 0) {
-        say("systemd was not told: %s", weir_strerror(err));
-    }
     return waited;
 }
 

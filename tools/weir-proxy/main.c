@@ -8,6 +8,7 @@
 #include "handover.h"
 #include "listeners.h"
 #include "options.h"
+#include "signals.h"
 #include "targets.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -82,6 +83,9 @@ static int take_passed(struct listeners *listeners)
         }
     }
     free(passed);
+    if (count < 0) {
+        say("the sockets of LISTEN_FDS: %s", weir_strerror(count));
+    }
     return count < 0 ? count : 0;
 }
 
@@ -97,22 +101,24 @@ static int run(struct proxy *proxy, struct contexts *contexts)
     const struct weir_threads_options options = {
         .size = sizeof(options),
         .thread_count = proxy->worker_count,
+        .no_signals = true, /* signals.h */
         .grace_ns = config->drain_ns,
         .config = contexts,
         .config_release = contexts_free,
         .config_arg = contexts,
     };
-    const int err = weir_threads_run(&options, worker_main, proxy);
 
-    ignore(SIGINT); /* what is left takes no time, and is to be done */
-    ignore(SIGTERM);
+    signals_prepare();
+    console_set_patient(false); /* they serve, whoever listens */
+    const int err = weir_threads_run(&options, worker_main, proxy);
+    console_set_patient(true);
+
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
         worker_free(&proxy->workers[i]);
     }
     switch (err) {
     case 0:
         return EXIT_DONE;
-    case -EINTR:
     case -ETIMEDOUT:
         say("connections were cut off");
         return EXIT_DONE;

@@ -65,7 +65,7 @@ static void open_tls(struct session *session)
 
     if (weir_transport_start_tls(session->client, &settings, &options, secured,
                                  session, &upgraded) < 0) {
-        session_refuse(session, END_INTERNAL);
+        session_refuse(session, session_reason_of_refusal(session));
         return;
     }
     weir_transport_unref(session->client);

@@ -89,8 +89,7 @@ static bool begin_service_for(const struct word *word, struct config *config)
     return has_owner || config_begin_service(config, NULL);
 }
 
-static bool read_flag(struct cursor *cursor, char *flag,
-                      struct options *options, struct config *config)
+static bool read_flag(struct cursor *cursor, char *flag, struct config *config)
 {
     char why[CONFIG_WHY_SIZE];
     char name[64];
@@ -111,7 +110,6 @@ static bool read_flag(struct cursor *cursor, char *flag,
     }
     bool is_read;
     if (is_config) {
-        options->file = value;
         is_read = file_read(config, value, why);
     } else {
         is_read = words_say(config, name, value ? value : "", why);
@@ -143,6 +141,7 @@ static bool read_top(struct cursor *cursor, char *flag, struct options *options,
 static bool check(const struct options *options, struct config *config)
 {
     char why[CONFIG_WHY_SIZE];
+    char place[CONFIG_PLACE_SIZE];
 
     if (options->is_top) {
         if (!config->admin) {
@@ -151,8 +150,7 @@ static bool check(const struct options *options, struct config *config)
         return config->admin != NULL;
     }
     if (!config_check(config, why)) {
-        say("%s%s%s", options->file ? options->file : "",
-            options->file ? ": " : "", why);
+        say("%s%s", config_place(config, config->line, place), why);
         return false;
     }
     return true;
@@ -177,7 +175,7 @@ enum options_result options_parse(int argc, char **argv, struct options *ret,
 {
     struct cursor cursor = {.argc = argc, .argv = argv, .next = 1};
 
-    *ret = (struct options){.file = NULL};
+    *ret = (struct options){.is_top = false};
     config_init(ret_config);
     while (cursor.next < argc) {
         char *text = argv[cursor.next++];
@@ -196,7 +194,7 @@ enum options_result options_parse(int argc, char **argv, struct options *ret,
                    strncmp(text, "--top=", 6) == 0) {
             is_read = read_top(&cursor, text + 2, ret, ret_config);
         } else if (strncmp(text, "--", 2) == 0) {
-            is_read = read_flag(&cursor, text + 2, ret, ret_config);
+            is_read = read_flag(&cursor, text + 2, ret_config);
         } else if (text[0] == '-') {
             say("unknown flag %s (see weir-proxy --help)", text);
             is_read = false;

@@ -16,9 +16,8 @@ enum options_result {
 };
 
 struct options {
-    const char *file; /* the configuration was read from it; or NULL */
-    bool tests_only;  /* -t: look at the configuration, and end */
-    bool is_top;      /* --top: show what the proxy at admin does */
+    bool tests_only; /* -t: look at the configuration, and end */
+    bool is_top;     /* --top: show what the proxy at admin does */
 };
 
 enum options_result options_parse(int argc, char **argv, struct options *ret,

@@ -91,9 +91,11 @@ struct worker {
     struct log log;
     struct admin *admin;     /* the first worker's; NULL: none */
     weir_server *successors; /* who asks for the sockets, likewise */
+    bool has_successor;      /* one of them was given the sockets */
     struct waiting waiting;
     bool is_draining;
-    bool has_ended; /* told to the first worker, which sets it */
+    bool is_stopping; /* by a signal, of the first worker */
+    bool has_ended;   /* told to the first worker, which sets it */
 };
 
 struct proxy {

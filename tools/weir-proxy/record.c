@@ -1,8 +1,7 @@
 /*
  * The two forms of a log line have the same fields in the same order. Bytes of
- * peers stand in one field alone, the server's name, which the parsers of TLS
- * have let through only if it is a host name; it is written with care all the
- * same.
+ * peers stand in the server's name and in addresses of Unix sockets; no name,
+ * be it a peer's or of the configuration, ends its field.
  */
 #include "record.h"
 
@@ -98,24 +97,32 @@ static double milliseconds(uint64_t ns)
 /* Bytes that are not plain letters become '?'. */
 static void add_name(struct line *line, const char *name)
 {
-    for (; *name; name++) {
-        const unsigned char c = (unsigned char)*name;
-        add(line, "%c", c > ' ' && c < 127 && c != '"' && c != '\\' ? c : '?');
+    for (; *name && line->len < RECORD_TEXT_SIZE - 1; name++) {
+        const char c = *name;
+        line->buf[line->len++] =
+            c > ' ' && c < 127 && c != '"' && c != '\\' ? c : '?';
     }
+}
+
+static void add_address(struct line *line, const struct weir_address *address)
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    add_name(line, weir_address_format(address, text, sizeof(text)));
 }
 
 /* ---- the two forms ---- */
 
 static void add_text(struct line *line, const struct record *record)
 {
-    char client[WEIR_ADDRESS_TEXT_SIZE];
-    char target[WEIR_ADDRESS_TEXT_SIZE];
-
     add_time(line, record->time_ns);
-    add(line, " %s %s %s %.3f %.3f %.3f %.3f %.3f %llu %llu %u %s %s ",
-        weir_address_format(&record->client, client, sizeof(client)),
-        record->service,
-        weir_address_format(&record->target, target, sizeof(target)),
+    add(line, " ");
+    add_address(line, &record->client);
+    add(line, " ");
+    add_name(line, record->service);
+    add(line, " ");
+    add_address(line, &record->target);
+    add(line, " %.3f %.3f %.3f %.3f %.3f %llu %llu %u %s %s ",
         milliseconds(record->queue_ns), milliseconds(record->connect_ns),
         milliseconds(record->tls_ns), milliseconds(record->first_byte_ns),
         milliseconds(record->total_ns), (unsigned long long)record->in_bytes,
@@ -129,19 +136,14 @@ static void add_text(struct line *line, const struct record *record)
 
 static void add_json(struct line *line, const struct record *record)
 {
-    char client[WEIR_ADDRESS_TEXT_SIZE];
-    char target[WEIR_ADDRESS_TEXT_SIZE];
-
     add(line, "{\"time\":\"");
     add_time(line, record->time_ns);
     add(line, "\",\"client\":\"");
-    add_name(line,
-             weir_address_format(&record->client, client, sizeof(client)));
+    add_address(line, &record->client);
     add(line, "\",\"service\":\"");
     add_name(line, record->service);
     add(line, "\",\"target\":\"");
-    add_name(line,
-             weir_address_format(&record->target, target, sizeof(target)));
+    add_address(line, &record->target);
     add(line,
         "\",\"queue_ms\":%.3f,\"connect_ms\":%.3f,\"tls_ms\":%.3f,"
         "\"first_byte_ms\":%.3f,\"total_ms\":%.3f,\"in_bytes\":%llu,"

@@ -76,7 +76,7 @@ static void connected(void *arg, int err,
         if (session_greet(session, result->upstream) == 0) {
             return;
         }
-        session->reason = END_INTERNAL;
+        session->reason = session_reason_of_refusal(session);
     } else if (err < 0 && !session->is_client_lost) {
         session->reason = session_reason_of_connect(err, result->try_count);
     }

@@ -101,6 +101,9 @@ void session_give_up(struct session *session, int verdict);
 /* Sends what goes before the client's bytes, and goes on with session_relay().
  * 0, or a negative error. */
 int session_greet(struct session *session, const weir_upstream *upstream);
+/* Why a call was refused that goes on with the session's transports: one of
+ * them may have ended, and its loss is told next; or there is no memory. */
+enum end_reason session_reason_of_refusal(const struct session *session);
 
 /* ---- ending.c ---- */
 

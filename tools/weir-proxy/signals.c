@@ -1,5 +1,9 @@
 /*
- * Signals that become visits of all threads.
+ * Signals that become visits or stops of all threads.
+ *
+ * The threads could take SIGINT and SIGTERM themselves. They would give back
+ * the default action at the end, and a signal then would end the program before
+ * its log is written and its files are removed.
  *
  * Certificates are read by the first worker, and are in force everywhere or,
  * after an error, nowhere.
@@ -60,12 +64,45 @@ static void dump(void *arg, int signum)
     visit(arg, worker_dump);
 }
 
+static void stop(void *arg, int signum)
+{
+    struct worker *worker = arg;
+
+    (void)signum;
+    weir_threads_stop(weir_thread_get_threads(worker->thread),
+                      worker->is_stopping ? 0
+                                          : worker->proxy->config->drain_ns);
+    worker->is_stopping = true;
+}
+
+/* ---- while no loop handles them ---- */
+
+static volatile sig_atomic_t has_begun;
+
+static void arrived(int signum)
+{
+    if (!has_begun) {
+        signal(signum, SIG_DFL);
+        raise(signum);
+    }
+}
+
+void signals_prepare(void)
+{
+    signal(SIGINT, arrived);
+    signal(SIGTERM, arrived);
+}
+
 int signals_begin(struct worker *worker)
 {
     static const struct {
         int signum;
         weir_signal_fn *cb;
-    } handlers[] = {{SIGHUP, renew}, {SIGUSR1, reopen}, {SIGUSR2, dump}};
+    } handlers[] = {{SIGHUP, renew},
+                    {SIGUSR1, reopen},
+                    {SIGUSR2, dump},
+                    {SIGINT, stop},
+                    {SIGTERM, stop}};
     int err = 0;
 
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
@@ -74,5 +111,6 @@ int signals_begin(struct worker *worker)
                                                      handlers[i].signum,
                                                      handlers[i].cb, worker);
     }
+    has_begun = err == 0;
     return err;
 }

@@ -8,7 +8,7 @@
  */
 #include "top.h"
 
-#include "admin.h"
+#include "config.h"
 #include "status.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
@@ -388,7 +388,7 @@ static int serve(weir_loop *loop, void *arg)
 bool top_run(const char *where)
 {
     struct top *top = calloc(1, sizeof(*top));
-    int err = top ? admin_read_address(where, &top->address) : -ENOMEM;
+    int err = top ? config_read_admin(where, &top->address) : -ENOMEM;
 
     if (err == 0) {
         top->where = where;

@@ -14,6 +14,7 @@
 
 static const char *const balances[] = {"roundrobin", "leastconn", "random",
                                        "source",     "sni",       NULL};
+static const char *const engines[] = {"auto", "uring", "poll", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 
@@ -34,7 +35,7 @@ const struct word words[] = {
      .set = words_set_count, AT_PROGRAM(conn_limit)},
     {"admin", "HOST:PORT",
      "serve /metrics, /status, /healthz and /readyz there",
-     .set = words_set_text, AT_PROGRAM(admin)},
+     .set = words_say_admin, AT_PROGRAM(admin)},
     {"log", "FILE", "a line for each connection; - is standard output",
      .set = words_set_text, AT_PROGRAM(log_path)},
     {"log-format", "FORMAT", "text or json (text)", .scope = SCOPE_PROGRAM,
@@ -44,9 +45,9 @@ const struct word words[] = {
     {"handover", "PATH",
      "take the listening sockets of the proxy that serves this Unix socket, "
      "and serve it for the next one",
-     .set = words_set_text, AT_PROGRAM(handover_path)},
+     .set = words_say_handover, AT_PROGRAM(handover_path)},
     {"engine", "ENGINE", "uring, poll (epoll), or auto: uring if it is allowed",
-     .set = words_set_text, AT_PROGRAM(engine)},
+     .set = words_set_chosen_text, .choices = engines, AT_PROGRAM(engine)},
     {"verbose", NULL, "what the library and the kernel do",
      .set = words_set_flag, AT_PROGRAM(is_verbose)},
 
@@ -146,7 +147,7 @@ const struct word words[] = {
     {"check-expect", "TEXT", "in the answer to a text check, likewise",
      .set = words_set_escaped, AT_ROUTE(check_expect)},
     {"check-path", "PATH", "that an http check asks for (/)",
-     .set = words_set_text, AT_ROUTE(check_path)},
+     .set = words_set_path, AT_ROUTE(check_path)},
     {"to-ca", "FILE", "authorities of the targets' certificates (the system's)",
      .set = words_set_text, AT_ROUTE(to_ca)},
     {"to-name", "NAME", "of the targets' certificates (the target's host)",

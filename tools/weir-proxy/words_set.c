@@ -194,9 +194,14 @@ static bool set_number(struct config *config, const struct word *word,
     if (err < 0) {
         return refuse(why, "%s: '%s' is not %s", word->name, value, expected);
     }
-    if (number < word->least || (word->most > 0 && number > word->most)) {
-        return refuse(why, "%s: '%s' is too %s", word->name, value,
-                      number < word->least ? "small" : "large");
+    if (number < word->least) {
+        return refuse(why, "%s: '%s' is too small; at least %llu%s", word->name,
+                      value, (unsigned long long)word->least,
+                      parse == units_parse_time ? "ns" : "");
+    }
+    if (word->most > 0 && number > word->most) {
+        return refuse(why, "%s: '%s' is too large; at most %llu", word->name,
+                      value, (unsigned long long)word->most);
     }
     *field = number;
     return true;
@@ -223,26 +228,57 @@ bool words_set_time(struct config *config, const struct word *word,
                       "a time such as 500ms or 10s");
 }
 
-bool words_set_choice(struct config *config, const struct word *word,
-                      const char *value, char *why)
+/* Which of a word's choices the value is; negative, with the reason: none. */
+static int find_choice(const struct word *word, const char *value, char *why)
 {
-    int *field = field_of(config, word, why);
     char all[128] = "";
 
-    if (!field) {
-        return false;
-    }
     for (int i = 0; word->choices[i]; i++) {
         if (strcmp(word->choices[i], value) == 0) {
-            *field = i;
-            return true;
+            return i;
         }
         const size_t len = strlen(all);
         const char *comma = word->choices[i + 1] ? ", " : " or ";
         snprintf(all + len, sizeof(all) - len, "%s%s", i > 0 ? comma : "",
                  word->choices[i]);
     }
-    return refuse(why, "%s: '%s' is not %s", word->name, value, all);
+    refuse(why, "%s: '%s' is not %s", word->name, value, all);
+    return -1;
+}
+
+bool words_set_choice(struct config *config, const struct word *word,
+                      const char *value, char *why)
+{
+    int *field = field_of(config, word, why);
+    const int choice = field ? find_choice(word, value, why) : -1;
+
+    if (choice >= 0) {
+        *field = choice;
+    }
+    return choice >= 0;
+}
+
+bool words_set_chosen_text(struct config *config, const struct word *word,
+                           const char *value, char *why)
+{
+    return find_choice(word, value, why) >= 0 &&
+           words_set_text(config, word, value, why);
+}
+
+/* Of a request by HTTP. */
+bool words_set_path(struct config *config, const struct word *word,
+                    const char *value, char *why)
+{
+    for (const char *c = value; *c; c++) {
+        if (*c <= ' ' || *c == 127) {
+            value = "";
+        }
+    }
+    if (value[0] != '/') {
+        return refuse(why, "%s is a path such as /health, without spaces",
+                      word->name);
+    }
+    return words_set_text(config, word, value, why);
 }
 
 /* ---- words that begin something ---- */
@@ -262,6 +298,17 @@ bool words_say_listen(struct config *config, const struct word *word,
     return config_add_listen(config, value, why);
 }
 
+/* Could a client ask for it? */
+static bool is_server_name(const char *text)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    const size_t len = strlen(text);
+
+    return len > 0 && len <= 253 && strspn(text, chars) == len &&
+           text[0] != '.' && text[len - 1] != '.' && !strstr(text, "..");
+}
+
 bool words_say_route(struct config *config, const struct word *word,
                      const char *value, char *why)
 {
@@ -269,8 +316,10 @@ bool words_say_route(struct config *config, const struct word *word,
         return refuse(why, "%s comes after the 'listen' that it is about",
                       word->name);
     }
-    if (value[0] == '\0') {
-        return refuse(why, "%s needs a server name, *.NAME or *", word->name);
+    if (strcmp(value, "*") != 0 &&
+        !is_server_name(strncmp(value, "*.", 2) == 0 ? value + 2 : value)) {
+        return refuse(why, "%s: '%s' is not a server name, *.NAME or *",
+                      word->name, value);
     }
     return config_begin_route(config, value) || refuse(why, no_memory);
 }
@@ -374,6 +423,34 @@ bool words_say_threads(struct config *config, const struct word *word,
     return true;
 }
 
+bool words_say_admin(struct config *config, const struct word *word,
+                     const char *value, char *why)
+{
+    struct weir_address address;
+
+    if (config_read_admin(value, &address) < 0) {
+        return refuse(why,
+                      "admin: '%s' is not an address such as 127.0.0.1:9100, "
+                      "or a port",
+                      value);
+    }
+    return words_set_text(config, word, value, why);
+}
+
+bool words_say_handover(struct config *config, const struct word *word,
+                        const char *value, char *why)
+{
+    struct weir_address address;
+
+    if (weir_address_parse_unix(value, &address) < 0) {
+        return refuse(why,
+                      "handover: '%.40s...' is too long for the path of a "
+                      "Unix socket",
+                      value);
+    }
+    return words_set_text(config, word, value, why);
+}
+
 /* A certificate, whose key is in its file unless `key` follows. */
 bool words_say_cert(struct config *config, const struct word *word,
                     const char *value, char *why)
@@ -396,6 +473,9 @@ bool words_say_key(struct config *config, const struct word *word,
     }
     if (service->keys.count == 0) {
         return refuse(why, "key comes after the cert that it is for");
+    }
+    if (value[0] == '\0') {
+        return refuse(why, "%s needs a value", word->name);
     }
     char *copy = strdup(value);
     if (!copy) {

@@ -22,6 +22,8 @@ word_set_fn words_set_count;
 word_set_fn words_set_size;
 word_set_fn words_set_time;
 word_set_fn words_set_choice;
+word_set_fn words_set_chosen_text;
+word_set_fn words_set_path;
 
 /* Words that do more. */
 word_set_fn words_say_listen;
@@ -30,6 +32,8 @@ word_set_fn words_say_to;
 word_set_fn words_say_queue;
 word_set_fn words_say_check;
 word_set_fn words_say_threads;
+word_set_fn words_say_admin;
+word_set_fn words_say_handover;
 word_set_fn words_say_cert;
 word_set_fn words_say_key;
 word_set_fn words_say_trust;

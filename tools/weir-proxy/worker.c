@@ -303,13 +303,39 @@ static void note_failed(struct door *door, weir_transport *client)
     struct record record = {.reason = END_HANDSHAKE,
                             .time_ns = record_now(),
                             .service = service->config->name};
+    struct weir_extra_info info = {.size = sizeof(info)};
 
     weir_transport_get_peername(client, &record.client);
+    if (weir_transport_get_extra_info(client, "tls_handshake", &info) == 0) {
+        record.tls_ns = info.time_ns;
+        record.total_ns = info.time_ns;
+        record.time_ns -= info.time_ns; /* it was accepted then */
+    }
+    if (weir_transport_get_extra_info(client, "server_name", &info) == 0) {
+        record.server_name = info.text;
+    }
     service->counts.accepted++;
     service->counts.active++;
     service->counts.failed_handshakes++;
     counts_end(&service->counts, &record);
     log_add(&service->worker->log, &record);
+}
+
+static void print_exception(weir_loop *loop,
+                            const struct weir_exception *exception)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (out) {
+        weir_print_exception(out, loop, exception);
+        fclose(out);
+        console_write(text, len);
+        free(text);
+    } else {
+        weir_print_exception(NULL, loop, exception);
+    }
 }
 
 static void report(void *arg, weir_loop *loop,
@@ -333,7 +359,7 @@ static void report(void *arg, weir_loop *loop,
             }
         }
     }
-    weir_print_exception(NULL, loop, exception);
+    print_exception(loop, exception);
 }
 
 static void say_features(const struct worker *worker)
@@ -344,6 +370,16 @@ static void say_features(const struct worker *worker)
     if (worker->proxy->config->is_verbose) {
         weir_loop_get_features_text(worker->loop, text, sizeof(text));
         fputs(text, stderr);
+    }
+}
+
+/* Without one worker the others do not serve: all are stopped, and this one is
+ * cancelled as they are. */
+static void stop_all(struct worker *worker)
+{
+    weir_threads_stop(weir_thread_get_threads(worker->thread),
+                      worker->proxy->config->drain_ns);
+    while (weir_sleep(worker->loop, UINT64_MAX / 2) == 0) {
     }
 }
 
@@ -428,17 +464,12 @@ static void leave_in_order(struct worker *worker)
     proxy->all_ended = NULL;
 }
 
-int worker_main(weir_thread *thread, void *arg)
+/* What a worker needs before it serves. */
+static int prepare(struct worker *worker)
 {
-    struct proxy *proxy = arg;
-    struct worker *worker = &proxy->workers[weir_thread_get_index(thread)];
-    const struct config *config = proxy->config;
-    struct waiting *waiting = &worker->waiting;
+    const struct config *config = worker->proxy->config;
+    int err = weir_event_new(worker->loop, &worker->waiting.event);
 
-    worker->proxy = proxy;
-    worker->thread = thread;
-    worker->loop = weir_thread_get_loop(thread);
-    int err = weir_event_new(worker->loop, &waiting->event);
     if (err == 0) {
         err = make_services(worker);
     }
@@ -450,19 +481,37 @@ int worker_main(weir_thread *thread, void *arg)
             say("%s: %s", config->log_path, weir_strerror(err));
         }
     }
-    if (err == 0) {
-        err = serve(worker, waiting);
+    return err;
+}
+
+int worker_main(weir_thread *thread, void *arg)
+{
+    struct proxy *proxy = arg;
+    struct worker *worker = &proxy->workers[weir_thread_get_index(thread)];
+
+    worker->proxy = proxy;
+    worker->thread = thread;
+    worker->loop = weir_thread_get_loop(thread);
+    int err = prepare(worker);
+    const bool is_prepared = err == 0;
+    if (is_prepared) {
+        err = serve(worker, &worker->waiting);
+    }
+    if (err != -ECANCELED) {
+        stop_all(worker);
+    }
+    if (is_prepared) {
         worker->is_draining = true;
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
             listeners_stop(proxy->listeners); /* all have taken theirs */
         }
-        close_doors(worker, waiting);
+        close_doors(worker, &worker->waiting);
     }
     leave_in_order(worker);
     free_objects(worker);
-    weir_event_free(waiting->event);
-    waiting->event = NULL;
+    weir_event_free(worker->waiting.event);
+    worker->waiting.event = NULL;
     return err;
 }
 
@@ -493,9 +542,17 @@ void worker_reopen_log(void *arg, weir_thread *thread)
 
 void worker_dump(void *arg, weir_thread *thread)
 {
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
     (void)arg;
-    weir_loop_dump(weir_thread_get_loop(thread), stderr);
-    fflush(stderr);
+    if (out) {
+        weir_loop_dump(weir_thread_get_loop(thread), out);
+        fclose(out);
+        console_write(text, len);
+        free(text);
+    }
 }
 
 void worker_renew_tls(void *arg, weir_thread *thread)

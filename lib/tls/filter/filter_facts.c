@@ -58,8 +58,10 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
         return 0;
     }
     if (strcmp(name, "tls_handshake") == 0) {
-        ret->time_ns = f->handshake_took_ns;
-        return f->handshake_took_ns > 0 ? 0 : -ENOENT;
+        ret->time_ns = f->handshake_took_ns > 0
+                           ? f->handshake_took_ns
+                           : wr_sys_now() - f->handshake_began_ns + 1;
+        return 0;
     }
     if (strcmp(name, "peercert") == 0) {
         ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->len);

@@ -1,0 +1,198 @@
+"""weir-proxy and who operates it: starts that fail, the operator's page under
+many requests, words that nobody reads.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import tempfile
+import threading
+
+from harness import (WAIT_S, Program, command, equal, fails, matches, read_line,
+                     run)
+from proxy_certificates import certificates
+from proxying import PROXY, Proxy
+from servers import Server, echo, echoes, free_port
+
+
+def plain(server):
+    return f"tcp://127.0.0.1:{server.port}"
+
+
+# ---- starts that fail ----
+
+def test_an_operators_address_in_use_ends_it_on_all_threads():
+    with Server(echo) as server:
+        for threads in ("1", "3"):
+            outcome = command(PROXY, "--threads", threads, "tcp://127.0.0.1:0",
+                              plain(server), "--admin", str(server.port))
+            equal(outcome.status, 1, "exit status")
+            matches(outcome.err, "admin .*: Address already in use")
+
+
+def test_two_proxies_do_not_share_an_operators_address():
+    with Server(echo) as server:
+        flags = ("tcp://127.0.0.1:0", plain(server), "--admin",
+                 str(free_port()))
+        with Program(PROXY, *flags) as first:
+            while " serves " not in read_line(first.process.stderr):
+                pass
+            outcome = command(PROXY, *flags)
+            equal(outcome.status, 1, "exit status")
+            matches(outcome.err, "admin .*: Address already in use")
+
+
+SERVED = """\
+[db]
+listen = tls://127.0.0.1:0
+cert = {cert}
+to = tcp://127.0.0.1:1
+"""
+
+
+def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
+    good = SERVED.format(cert=certificates()["proxy"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "proxy.ini")
+        for text, wanted in (
+                ("", r": there is nothing to do"),
+                ("[ ]\nlisten = tcp://:1\n", r":1: a section is '\[NAME\]'"),
+                ("\ufeffthreads = x\n", r":1: threads: 'x' is not a number"),
+                ("[a]\nlisten = tcp://:1\nto = tcp://10.0.0.256:1\n",
+                 r":3: '10.0.0.256' is not a host name"),
+                ("threads = 2\n[a]\nlisten = tcp://:1\n", r":2: .*no target"),
+                (good + "[web]\nto = tcp://a:1\n", r":5: 'web' listens no"),
+                (good + "to = tcp://127.0.0.1:1\n", r":5: .*a target twice"),
+                (good + "check = text\n", r":1: check text needs"),
+                (good + "route = a.test\npassthrough = on\n\n"
+                        "to = tls://a:1\n", r":8: .*passthrough goes to"),
+                (good + "route = a.test\nto = tcp://a:1\nroute = A.test\n"
+                        "to = tcp://b:1\n", r":7: two routes are for 'A"),
+                (good + "[db2]\nname = db\nlisten = tcp://:0\n"
+                        "to = tcp://a:1\n", r":5: two services are named"),
+                (SERVED.format(cert="/none"),
+                 r":1: db: certificate: /none: No such file"),
+                (good + "to = tls://a:1\nto-ca = /none\n",
+                 r":1: db: authorities: /none: No such file"),
+                (good.replace("[db]", "engine = fast\n[db]"),
+                 r":1: engine: 'fast' is not auto"),
+                (good.replace("[db]", "admin = 1.2.3:4\n[db]"),
+                 r":1: admin: '1.2.3:4' is not an address")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            outcome = command(PROXY, "-t", "--config", path)
+            fails(outcome, re.escape(path) + wanted, 2)
+            equal(outcome.err.count("\n"), 1, f"lines in {outcome.err!r}")
+
+
+def test_descriptors_that_no_manager_has_passed_are_told():
+    with Server(echo) as server:
+        outcome = command("sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=x exec "$@"',
+                          "sh", PROXY, "tcp://127.0.0.1:0", plain(server))
+        equal(outcome.status, 1, "exit status")
+        matches(outcome.err, "the sockets of LISTEN_FDS: Invalid argument")
+
+
+# ---- ends ----
+
+def test_signals_at_any_time_of_its_end_leave_it_in_order():
+    with Server(echo) as server:
+        for _ in range(20):
+            with Program(PROXY, "--threads", "4", "tcp://127.0.0.1:0",
+                         plain(server)) as program:
+                while " serves " not in read_line(program.process.stderr):
+                    pass
+                while program.process.poll() is None:
+                    program.signal(signal.SIGTERM)
+                equal(program.process.returncode, 0, "exit status")
+
+
+# ---- the page ----
+
+def ask(proxy, method, path):
+    """Head and body of the answer, as bytes."""
+    host, port = proxy.admin.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=WAIT_S) as client:
+        client.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = b""
+        while part := client.recv(65536):
+            answer += part
+    head, body = answer.split(b"\r\n\r\n", 1)
+    return head, body
+
+
+def test_who_asks_at_one_time_waits_and_is_answered():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       threads=2) as proxy:
+        told = []
+
+        def scrape(path):
+            told.extend(ask(proxy, "GET", path)[0].split()[1]
+                        for _ in range(20))
+
+        threads = [threading.Thread(target=scrape, args=(path,))
+                   for path in ["/metrics", "/status"] * 4]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        equal(told, [b"200"] * 160, "statuses")
+
+
+def test_a_head_is_answered_without_a_body_and_other_methods_are_refused():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
+                                       plain(server)) as proxy:
+        for path, status in (("/healthz", b"200"), ("/metrics", b"200"),
+                             ("/x", b"404")):
+            head, body = ask(proxy, "HEAD", path)
+            equal((head.split()[1], body), (status, b""), path)
+            matches(head.decode(), "Content-Length: [1-9]")
+        head, _ = ask(proxy, "POST", "/metrics")
+        equal(head.split()[1], b"405", "the answer to a POST")
+        matches(head.decode(), "Allow: GET, HEAD")
+
+
+# ---- words that nobody reads ----
+
+def fill(writer):
+    os.set_blocking(writer, False)
+    for size in (4096, 1):
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writer, bytes(size)):
+                pass
+    os.set_blocking(writer, True)
+
+
+def test_words_that_nobody_reads_stop_nothing_and_their_loss_is_told():
+    reader, writer = os.pipe()
+    with Server(echo) as server, open(reader, "rb", 0) as said, Program(
+            PROXY, "--threads", "1", "tcp://127.0.0.1:0", plain(server),
+            stderr=writer) as program:
+        while not (found := re.search(r" serves \S+:(\d+)$",
+                                      read_line(said))):
+            pass
+        fill(writer)
+        os.close(writer)
+
+        def is_served():
+            with socket.create_connection(("127.0.0.1", int(found[1])),
+                                          timeout=WAIT_S) as client:
+                echoes(client)
+
+        for signum in (signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP):
+            program.signal(signum)
+            for _ in range(3):
+                is_served()
+        os.set_blocking(reader, False)
+        while said.read(65536):
+            pass
+        os.set_blocking(reader, True)
+        program.signal(signal.SIGHUP)
+        matches(read_line(said), r"^weir-proxy: \d+ lines before this were")
+        matches(read_line(said), r"certificates were read again")
+        is_served()
+
+
+run(globals())

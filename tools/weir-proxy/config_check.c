@@ -1,0 +1,309 @@
+/*
+ * Looking at a configuration as a whole, when all of its words are there.
+ *
+ * Before something is looked at, its line becomes that of the configuration, so
+ * that whatever is refused has its place.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool has_tls(const struct config_service *service)
+{
+    for (size_t i = 0; i < service->listen_count; i++) {
+        if (service->listens[i].is_tls) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool opens_tls(const struct config_service *service)
+{
+    for (size_t i = 0; i < service->route_count; i++) {
+        if (!service->routes[i].passes_tls) {
+            return has_tls(service);
+        }
+    }
+    return false;
+}
+
+static bool check_target(const struct config_target *target,
+                         const struct config_route *route, char *why)
+{
+    if (target->weight > 256) {
+        return refuse(why, "weight: %llu is more than 256",
+                      (unsigned long long)target->weight);
+    }
+    if (route->passes_tls && target->at.is_tls) {
+        return refuse(why,
+                      "'%s': a route with passthrough goes to tcp:// or "
+                      "unix:, as the client's TLS is not opened",
+                      target->at.text);
+    }
+    if (target->at.is_tls && target->at.host[0] == '\0' && !route->to_name &&
+        !route->to_insecure) {
+        return refuse(why, "'%s': say by to-name whose certificate it has",
+                      target->at.text);
+    }
+    return true;
+}
+
+static bool has_tls_target(const struct config_route *route)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        if (route->targets[i].at.is_tls) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_route(const struct config_service *service,
+                        const struct config_route *route, unsigned *line,
+                        char *why)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        *line = route->targets[i].line;
+        if (!check_target(&route->targets[i], route, why)) {
+            return false;
+        }
+    }
+    *line = route->line;
+    if ((route->server_name || route->passes_tls ||
+         route->balance == BALANCE_SNI) &&
+        !has_tls(service)) {
+        return refuse(why, "%s needs a 'listen' with tls://",
+                      route->server_name  ? "route"
+                      : route->passes_tls ? "passthrough"
+                                          : "balance sni");
+    }
+    if (has_tls_target(route) && route->send_header != HEADER_NONE &&
+        route->check > CHECK_TCP) {
+        return refuse(why, "with send-proxy targets of TLS are checked by tcp "
+                           "alone, as checks send no header");
+    }
+    if (route->check == CHECK_TEXT && !route->check_send &&
+        !route->check_expect) {
+        return refuse(why, "check text needs check-send or check-expect");
+    }
+    if (!has_tls_target(route) &&
+        (route->to_ca || route->to_name || route->to_cert || route->to_key ||
+         route->to_insecure || route->check == CHECK_TLS)) {
+        return refuse(why, "%s needs a target with tls://",
+                      route->check == CHECK_TLS ? "check tls" : "to-...");
+    }
+    return true;
+}
+
+/* The first route may have no target where others have; it is removed then. */
+static bool drop_empty_route(struct config_service *service, unsigned *line,
+                             char *why)
+{
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        *line = route->line;
+        if (route->target_count == 0 && (i > 0 || service->route_count == 1)) {
+            return refuse(why, "'%s' has no target; say where to with 'to'",
+                          route->server_name ? route->server_name
+                                             : service->listens[0].text);
+        }
+    }
+    if (service->routes[0].target_count == 0) {
+        config_drop_first_route(service);
+    }
+    return true;
+}
+
+/* Are two routes for the same server name? */
+static bool is_equal(const char *a, const char *b)
+{
+    return a == b || (a && b && strcasecmp(a, b) == 0);
+}
+
+/* Two spellings of one address are equal. */
+static bool is_same(const struct target *a, const struct target *b)
+{
+    return a->address.len > 0 || b->address.len > 0
+               ? weir_address_is_equal(&a->address, &b->address)
+               : a->port == b->port && strcasecmp(a->host, b->host) == 0;
+}
+
+static bool has_target_twice(const struct config_route *route, unsigned *line,
+                             char *why)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (route->targets[i].at.is_tls == route->targets[j].at.is_tls &&
+                is_same(&route->targets[i].at, &route->targets[j].at)) {
+                *line = route->targets[i].line;
+                refuse(why, "'%s' is a target twice",
+                       route->targets[i].at.text);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Metrics tell routes and targets apart by their names. */
+static bool check_names(const struct config_service *service, unsigned *line,
+                        char *why)
+{
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        *line = route->line;
+        for (size_t j = 0; j < i; j++) {
+            if (is_equal(service->routes[j].server_name, route->server_name)) {
+                return refuse(why, "two routes are for '%s'",
+                              route->server_name ? route->server_name : "*");
+            }
+        }
+        if (has_target_twice(route, line, why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool listens_by_tls_alone(const struct config_service *service)
+{
+    for (size_t i = 0; i < service->listen_count; i++) {
+        if (!service->listens[i].is_tls) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_tls(const struct config_service *service, char *why)
+{
+    if (opens_tls(service) && service->certs.count == 0) {
+        return refuse(why, "'%s' needs a certificate: 'cert'",
+                      service->listens[0].text);
+    }
+    if (!has_tls(service) && service->certs.count > 0) {
+        return refuse(why, "cert needs a 'listen' with tls://");
+    }
+    if (service->needs_client_cert && !service->client_ca) {
+        return refuse(why, "require-client-cert needs client-ca");
+    }
+    if (service->client_ca &&
+        (!listens_by_tls_alone(service) || service->certs.count == 0)) {
+        return refuse(why, "client-ca needs tls:// at every 'listen', and a "
+                           "certificate");
+    }
+    if (service->alpn.count > 0 && service->certs.count == 0) {
+        return refuse(why, "alpn needs a certificate");
+    }
+    return true;
+}
+
+static bool check_service(struct config_service *service, unsigned *line,
+                          char *why)
+{
+    *line = service->line;
+    if (service->listen_count == 0) {
+        return refuse(why, "'%s' listens nowhere; say where with 'listen'",
+                      service->name ? service->name : "the service");
+    }
+    if (!drop_empty_route(service, line, why) ||
+        !check_names(service, line, why)) {
+        return false;
+    }
+    *line = service->line;
+    if (!check_tls(service, why)) {
+        return false;
+    }
+    for (size_t i = 0; i < service->route_count; i++) {
+        if (!check_route(service, &service->routes[i], line, why)) {
+            return false;
+        }
+    }
+    *line = service->line;
+    if (service->buffer_bytes < 4096) {
+        return refuse(why, "buffer: at least 4096 bytes");
+    }
+    if (service->trusted.count > 0 && service->accept_header == HEADER_NONE) {
+        return refuse(why, "trust needs accept-proxy");
+    }
+    return true;
+}
+
+/* Is the address one that a service listens on, among its first @count? Port 0
+ * is another one each time. */
+static bool is_taken(const struct target *at,
+                     const struct config_service *service, size_t count)
+{
+    const bool has_port_0 =
+        at->port == 0 &&
+        (at->address.len == 0 || at->address.storage.any.sa_family != AF_UNIX);
+
+    for (size_t i = 0; i < count && !has_port_0; i++) {
+        if (is_same(at, &service->listens[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No address is listened on twice. */
+static bool check_listens(const struct config *config, size_t service,
+                          char *why)
+{
+    const struct config_service *own = &config->services[service];
+
+    for (size_t i = 0; i < own->listen_count; i++) {
+        bool taken = is_taken(&own->listens[i], own, i);
+        for (size_t j = 0; j < service && !taken; j++) {
+            taken = is_taken(&own->listens[i], &config->services[j],
+                             config->services[j].listen_count);
+        }
+        if (taken) {
+            return refuse(why, "'%s' is listened on twice",
+                          own->listens[i].text);
+        }
+    }
+    return true;
+}
+
+/* Names of services tell them apart in the log and the metrics. */
+static bool name_services(struct config *config, char *why)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        struct config_service *service = &config->services[i];
+        config->line = service->line;
+        if (!check_listens(config, i, why)) {
+            return false;
+        }
+        if (!service->name) {
+            service->name = strdup(service->listens[0].text);
+        }
+        if (!service->name) {
+            return refuse(why, "no memory");
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(config->services[j].name, service->name) == 0) {
+                return refuse(why, "two services are named '%.100s'",
+                              service->name);
+            }
+        }
+    }
+    return true;
+}
+
+bool config_check(struct config *config, char *why)
+{
+    config->line = 0;
+    if (config->service_count == 0) {
+        return refuse(why, "there is nothing to do; say 'listen' and 'to'");
+    }
+    for (size_t i = 0; i < config->service_count; i++) {
+        if (!check_service(&config->services[i], &config->line, why)) {
+            return false;
+        }
+    }
+    return name_services(config, why);
+}
