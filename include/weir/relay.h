@@ -41,6 +41,10 @@
  * **Time-outs** of the two transports stay in force. For weir_server_stop()
  * both transports are busy until the end of the relay.
  *
+ * All calls may return -EPERM (not the loop's thread) and -ECHILD (a child
+ * process after fork()), and the one of streams WEIR_ENOTTASK (task.h); this is
+ * not repeated below.
+ *
  * @thread loop
  * @suspends no
  */

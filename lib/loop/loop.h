@@ -183,7 +183,8 @@ struct weir_loop {
     struct wr_blocks blocks;
     struct wr_slab socks;               /* struct wr_sock */
     struct wr_slab clocks;              /* of WR_CLOCK_SIZE bytes */
-    uint8_t peers_ended;                /* a measure; see sock_recv.c */
+    bool first_stays;                   /* of receives; see sock_recv.c */
+    uint8_t first_doubts;               /* about that */
     struct wr_slab chunks;              /* struct wr_chunk */
     struct wr_sendq_memory send_memory; /* blocks and chunks */
     struct wr_wheel wheel;

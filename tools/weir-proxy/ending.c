@@ -43,6 +43,19 @@ static enum end_reason reason_of(const struct weir_relay_record *end,
     }
 }
 
+/* weir's own codes stand in groups of a hundred (weir/error.h). */
+static enum end_reason reason_of_group(int err)
+{
+    switch (err / 100) {
+    case WEIR_ETLSFILE / 100:
+        return END_TARGET_TLS;
+    case WEIR_EDNSNOTFOUND / 100:
+        return END_LOOKUP;
+    default:
+        return END_CONNECT;
+    }
+}
+
 /* Of the last target that was tried. */
 static enum end_reason reason_of_try(int err)
 {
@@ -50,31 +63,32 @@ static enum end_reason reason_of_try(int err)
     case -ECONNREFUSED:
     case -ENOENT: /* no such Unix socket */
         return END_REFUSED;
-    case -ETIMEDOUT:
-        return END_TIMEOUT;
     case -EHOSTUNREACH:
-    case -EHOSTDOWN:
     case -ENETUNREACH:
     case -ENETDOWN:
         return END_UNREACHABLE;
     default:
-        return err <= WEIR_ETLSFILE && err > WEIR_EDNSNOTFOUND ? END_TARGET_TLS
-               : err <= WEIR_EDNSNOTFOUND && err >= WEIR_EDNSBADNAME
-                   ? END_LOOKUP
-                   : END_CONNECT;
+        return reason_of_group(err);
     }
 }
 
-enum end_reason session_reason_of_connect(int err, uint32_t try_count)
+/* A target may have been tried before the queue. */
+enum end_reason session_reason_of_connect(const struct session *session,
+                                          int err)
 {
-    if (err == -ENOBUFS) {
+    const struct config_route *route = session->route->config;
+
+    switch (err) {
+    case -ENOBUFS:
         return END_QUEUE_FULL;
+    case -ETIMEDOUT:
+        return session->queue_ns >= route->queue_timeout_ns ? END_QUEUE_TIMEOUT
+                                                            : END_TIMEOUT;
+    case -EHOSTDOWN:
+        return session->try_count == 0 ? END_NO_TARGET : END_UNREACHABLE;
+    default:
+        return reason_of_try(err);
     }
-    if (try_count == 0 && err == -EHOSTDOWN) {
-        return END_NO_TARGET;
-    }
-    return try_count == 0 && err == -ETIMEDOUT ? END_QUEUE_TIMEOUT
-                                               : reason_of_try(err);
 }
 
 /* What the client's TLS tells. */

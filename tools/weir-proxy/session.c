@@ -78,7 +78,7 @@ static void connected(void *arg, int err,
         }
         session->reason = session_reason_of_refusal(session);
     } else if (err < 0 && !session->is_client_lost) {
-        session->reason = session_reason_of_connect(err, result->try_count);
+        session->reason = session_reason_of_connect(session, err);
     }
     session_give_up(session, -ECANCELED);
 }

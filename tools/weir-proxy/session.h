@@ -114,8 +114,10 @@ void session_refuse(struct session *session, enum end_reason reason);
  * relayed. */
 void session_finish(struct session *session,
                     const struct weir_relay_record *end);
-/* Why a connect has failed that has tried so many targets. */
-enum end_reason session_reason_of_connect(int err, uint32_t try_count);
+/* Why its connect has failed, with the tries and the time in the queue that the
+ * session has noted. */
+enum end_reason session_reason_of_connect(const struct session *session,
+                                          int err);
 /* The error that speaks against the target of a relay, 0 if the relay speaks
  * for it, or -ECANCELED. */
 int session_verdict(int err, const struct weir_relay_record *end);

@@ -28,9 +28,11 @@
 
 #include <poll.h>
 
-/* The loop counts ends of stream up to this, and back for each close by the
- * program that finds a receive in flight. */
-#define PEERS_ENDED_MOST 16u
+/* The doubts by which a loop changes the kind of its first receives, from one
+ * that stays and from one that ends; see sock_recv_note_first(). A doubt about
+ * one that stays is the less certain one. */
+#define DOUBTS_OF_STAYING 16u
+#define DOUBTS_OF_ENDING  4u
 /* From the peer's end of stream until a poll watches it. */
 #define WATCH_AFTER_NS UINT64_C(20000000)
 
@@ -217,26 +219,31 @@ static void sock_recv_arm_into(struct wr_sock *s)
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.fd, buf, size);
 }
 
-/* A receive that stays has to be cancelled when the program closes, and one
- * that ends with the first bytes has to be followed by another. So the first
- * receive stays where peers tend to end their connections before the program
- * does. */
-static inline bool sock_recv_first_stays(const weir_loop *loop)
+/* A first receive that stays has to be cancelled when the program closes at the
+ * first bytes, and one that ends with them has to be followed by another where
+ * the connection goes on. A loop has one kind. A connection that it does not
+ * suit is a doubt, and one that it suits takes a doubt away, so that kinds of
+ * connections that take turns change nothing.
+ *
+ * One that ends does not suit where a second receive is armed, and suits where
+ * the program closes before that. One that stays suits where the peer ends. A
+ * close by the program counts against it, though a later one than at the first
+ * bytes would have had a receive to cancel in any case: it is not known when
+ * the bytes came, and the loop finds out by a few receives that end. */
+static void sock_recv_note_first(weir_loop *loop, bool suits)
 {
-    wr_debug_assert(loop->peers_ended <= PEERS_ENDED_MOST);
-    return loop->peers_ended > PEERS_ENDED_MOST / 2;
-}
+    const unsigned int most =
+        loop->first_stays ? DOUBTS_OF_STAYING : DOUBTS_OF_ENDING;
 
-/* The peer has ended an open connection, or the program has closed one and has
- * to cancel or to leave what receives. Aborts, and closes without a receive in
- * flight, say nothing of which kind of first receive is the cheaper one. */
-static void sock_recv_note_first(weir_loop *loop, bool is_peer)
-{
-    wr_assert(loop->peers_ended <= PEERS_ENDED_MOST);
-    if (is_peer && loop->peers_ended < PEERS_ENDED_MOST) {
-        loop->peers_ended++;
-    } else if (!is_peer && loop->peers_ended > 0) {
-        loop->peers_ended--;
+    wr_assert(loop->first_doubts < most);
+    if (!suits) {
+        loop->first_doubts++;
+    } else if (loop->first_doubts > 0) {
+        loop->first_doubts--;
+    }
+    if (loop->first_doubts == most) {
+        loop->first_stays = !loop->first_stays;
+        loop->first_doubts = 0;
     }
 }
 
@@ -316,9 +323,12 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
-        .once = (!s->has_received && !sock_recv_first_stays(s->c.t.loop)) ||
+        .once = (!s->has_received && !s->c.t.loop->first_stays) ||
                 s->c.t.error != 0 || s->hup_seen,
     };
+    if (s->has_received && s->armed_once && !s->c.t.loop->first_stays) {
+        sock_recv_note_first(s->c.t.loop, false);
+    }
     sock_recv_note_armed(s, limits.once || !wr_has(&s->c.t.loop->uring.features,
                                                    WR_FEATURE_RECV_CREDIT));
     wr_prep_recv(&s->c.t.loop->uring, &s->recv_op, s->c.fd, &limits);
@@ -394,11 +404,17 @@ void wr_sock_recv_stop(struct wr_connection *c)
 
     wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
     if (sock_recv_is_busy(s)) {
-        sock_recv_note_first(c->t.loop, false);
+        if (s->has_received && c->t.loop->first_stays) {
+            sock_recv_note_first(c->t.loop, false);
+        }
         wr_sock_update_recv(c);
-    } else if (WR_UNLIKELY(c->eof_seen) && c->clock &&
-               wr_sock_clock_of(s)->watch_ns != 0) {
-        sock_recv_ask_for_reset(s);
+    } else if (WR_UNLIKELY(c->eof_seen)) {
+        if (c->clock && wr_sock_clock_of(s)->watch_ns != 0) {
+            sock_recv_ask_for_reset(s);
+        }
+    } else if (WR_UNLIKELY(c->t.loop->first_doubts > 0) && s->has_received &&
+               !c->t.loop->first_stays) {
+        sock_recv_note_first(c->t.loop, true);
     }
 }
 
@@ -448,7 +464,8 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
     } else if (res > 0) {
         wr_sock_received_into(s, (size_t)res);
     } else if (res == 0) {
-        if (s->c.t.state == WR_LIFE_OPEN) {
+        if (s->c.t.state == WR_LIFE_OPEN && s->has_received &&
+            s->c.t.loop->first_stays) {
             sock_recv_note_first(s->c.t.loop, true);
         }
         wr_sock_received_eof(s);

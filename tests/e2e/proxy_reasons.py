@@ -1,0 +1,139 @@
+"""The reason of each end, in a line of weir-proxy's log: those that a client or
+a target has to be led to. The others stand beside what they are about, in the
+proxy_*.py of this folder.
+"""
+
+import contextlib
+import socket
+import ssl
+import threading
+
+from harness import WAIT_S, equal, run
+from proxy_certificates import certificates, secure
+from proxy_wait import wait_until
+from proxying import Proxy, expect_reset, target
+from servers import Refusing, Server, drain, echo
+
+
+def ends(proxy, reason, tries=1, data=b""):
+    """A client is reset, with this reason, behind this number of tries."""
+    expect_reset(proxy, data)
+    proxy.stop()
+    equal([(line["reason"], line["tries"]) for line in proxy.lines()],
+          [(reason, str(tries))], "the log")
+
+
+# ---- connecting ----
+
+def test_a_name_that_is_unknown_is_a_lookup():
+    """Names of this kind are never asked for (RFC 7686)."""
+    with Proxy("tcp://127.0.0.1:0", "tcp://nothing.onion:1") as proxy:
+        ends(proxy, "connect-lookup")
+
+
+def test_a_target_without_an_answer_is_a_time_out():
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0),
+                                                          backlog=0))
+        stack.enter_context(socket.create_connection(silent.getsockname()))
+        to = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with Proxy("tcp://127.0.0.1:0", to, "--connect-timeout",
+                   "50ms") as proxy:
+            ends(proxy, "connect-timeout")
+
+
+def test_a_target_without_a_route_is_unreachable():
+    """No connection goes to an address of broadcasts."""
+    with Proxy("tcp://127.0.0.1:0", "tcp://127.255.255.255:1") as proxy:
+        ends(proxy, "connect-unreachable")
+
+
+def test_a_unix_socket_that_is_not_there_is_a_refusal():
+    with Proxy("tcp://127.0.0.1:0", "unix:/nothing/is/here") as proxy:
+        ends(proxy, "connect-refused")
+
+
+def test_another_error_of_a_connect_is_just_that():
+    """A link-local address needs a scope."""
+    with Proxy("tcp://127.0.0.1:0", "tcp://[fe80::1]:1") as proxy:
+        ends(proxy, "connect")
+
+
+def test_a_queue_behind_a_target_that_refused_has_reasons_of_its_own():
+    for queue, reason in (("0", "queue-full"), ("5:100ms", "queue-timeout")):
+        with Server(echo) as server, Refusing() as refusing, Proxy(
+                "--listen", "tcp://127.0.0.1:0", "--to", target(refusing),
+                "--to", target(server), "--limit", "1", "--tries", "2",
+                "--eject", "0", "--queue", queue) as proxy:
+            with proxy.connect() as first:
+                first.sendall(b"1")
+                equal(first.recv(1), b"1", "the first")
+                expect_reset(proxy)
+            proxy.stop()
+            equal([(line["reason"], line["tries"]) for line in proxy.lines()
+                   if line["reason"] != "done"], [(reason, "1")],
+                  f"the log with --queue {queue}")
+
+
+# ---- the client's TLS ----
+
+def test_what_is_no_handshake_is_refused():
+    with Server(echo) as server, Proxy(
+            "tls://127.0.0.1:0", target(server), "--cert",
+            certificates()["proxy"]) as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(100):  # an alert
+                    pass
+        proxy.stop_by(["handshake"])
+
+
+def test_a_handshake_that_fails_behind_a_hello_that_was_read_is_refused():
+    stranger = ssl.create_default_context()  # it trusts no authority of ours
+    with Server(echo) as server, Proxy(
+            "--listen", "tls://127.0.0.1:0", "--cert",
+            certificates()["proxy"], "--to", target(server), "--route",
+            "a.test", "--passthrough", "--to", target(server)) as proxy:
+        with contextlib.suppress(ssl.SSLCertVerificationError):
+            secure(proxy, context=stranger)
+            raise AssertionError("a handshake")
+        proxy.stop_by(["handshake"])
+
+
+# ---- the limits of a relay ----
+
+def floods(sock):
+    """Until the other side has enough."""
+    with contextlib.suppress(OSError):
+        while True:
+            sock.sendall(bytes(1 << 20))
+
+
+def test_a_client_that_takes_nothing_is_stalled():
+    with Server(lambda connection, _number: floods(connection)) as server, \
+            Proxy("tcp://127.0.0.1:0", target(server), "--stall-timeout",
+                  "100ms") as proxy:
+        with proxy.connect():
+            wait_until(lambda: proxy.metric("close_total") == 1)
+        proxy.stop_by(["client-stall"])
+
+
+def test_a_target_that_takes_nothing_is_stalled():
+    done = threading.Event()
+    with Server(lambda *_: done.wait(WAIT_S)) as server, \
+            Proxy("tcp://127.0.0.1:0", target(server), "--stall-timeout",
+                  "100ms") as proxy:
+        with proxy.connect() as client:
+            floods(client)
+        done.set()
+        proxy.stop_by(["target-stall"])
+
+
+def test_a_connection_that_is_too_old_is_ended():
+    with Server(drain) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                        "--lifetime", "100ms") as proxy:
+        ends(proxy, "lifetime", data=b"x")
+
+
+run(globals())
