@@ -246,27 +246,6 @@ UNIT(bulk, after_a_no_the_kernel_is_not_asked_for_fifteen_full_receives)
     expect_eq(conns[0].received, 20 * 64 * KIB, "bytes behind a no are told");
 }
 
-/* The kernel is asked after the first three, after the nineteenth, and after
- * the first of the next message, as the twentieth had left nothing. */
-UNIT(bulk, after_three_times_yes_the_kernel_is_not_asked_until_that_was_wrong)
-{
-    start_bulk(1);
-    weir_transport_set_read_buffer_limit(conns[0].t, 64 * KIB);
-    const uint64_t looks = fake_stats()->looks;
-    for (int i = 0; i < 20; i++) {
-        peer_writes(&conns[0], 64 * KIB);
-    }
-    run_for(MS);
-    expect_eq(conns[0].received, 21 * 64 * KIB);
-    expect_eq(fake_stats()->looks - looks, 4);
-    cr_assert(text_has("recv fd=1001 vectors=1 = -11"), "in vain");
-
-    peer_writes(&conns[0], 64 * KIB);
-    run_for(MS);
-    expect_eq(conns[0].received, 22 * 64 * KIB);
-    expect_eq(fake_stats()->looks - looks, 5);
-}
-
 UNIT(bulk, some_small_receives_in_a_row_lead_back_to_an_armed_one)
 {
     start_bulk(1);

@@ -1,7 +1,7 @@
 /*
  * Connections that move bulk and the budget of the loop, on the fake machine:
- * their place in the queue of those that are due, and what counts against their
- * window.
+ * their place in the queue of those that are due, what counts against their
+ * window, and how often the kernel is asked for more.
  */
 #include "adopt.h"
 #include "clock.h"
@@ -135,5 +135,27 @@ UNIT(bulk_budget, a_poll_without_credit_counts_against_the_window)
                        fake_text());
     cr_assert_null(strstr(fake_text(), " = 1048576\n"),
                    "its window has doubled");
+    stop();
+}
+
+/* It is asked after the first three of twenty full receives, and after fifteen
+ * more. The last one is followed by a receive that finds nothing. */
+UNIT(bulk_budget,
+     after_three_times_yes_the_kernel_is_not_asked_until_it_is_wrong)
+{
+    start();
+    weir_transport_set_read_buffer_limit(conns[0].t, 64 * KIB);
+    const uint64_t looks = fake_stats()->looks;
+    for (int i = 0; i < 20; i++) {
+        peer_writes(&conns[0], 64 * KIB);
+    }
+    clock_run_for(loop, MS);
+    expect_eq(conns[0].received, 21 * 64 * KIB);
+    expect_eq(fake_stats()->looks - looks, 4);
+
+    peer_writes(&conns[0], 64 * KIB);
+    clock_run_for(loop, MS);
+    expect_eq(conns[0].received, 22 * 64 * KIB);
+    expect_eq(fake_stats()->looks - looks, 5);
     stop();
 }

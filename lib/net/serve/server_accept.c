@@ -40,6 +40,12 @@ static bool server_accept_is_near_limit(const weir_server *server)
            server->client_count + server->parked_count >= server->ample_count;
 }
 
+/* Ends all multishot accepts; their ends arm what there is room for then. */
+static void server_accept_end_multishot(weir_server *server)
+{
+    wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);
+}
+
 void wr_server_arm(weir_server *server)
 {
     const uint64_t room = server_accept_room_for_clients(server);
@@ -180,16 +186,21 @@ static void server_accept_give(weir_server *server, int fd)
     server->pins--;
 }
 
-/* A multishot accept keeps the limit of descriptors that it was armed with
- * (Linux 6.18). Where that has changed, it ends, and its end arms another. */
-static void server_accept_follow_nofile(weir_server *server)
+/* After a connection to a server with a limit. A multishot accept keeps the
+ * limit of descriptors that it was armed with (Linux 6.18): where that has
+ * changed, it ends, and its end arms another. */
+static void server_accept_follow_limits(weir_server *server,
+                                        const struct wr_listener *listener)
 {
+    if (listener->armed_count == 0 || server_accept_is_near_limit(server)) {
+        wr_server_arm(server);
+        return;
+    }
     const uint64_t nofile = wr_sys_get_nofile();
-
     if (WR_UNLIKELY(nofile != server->nofile) &&
         server->state == SERVER_SERVING) {
         server->nofile = nofile;
-        wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);
+        server_accept_end_multishot(server);
     }
 }
 
@@ -209,10 +220,10 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     } else {
         server_accept_park(server, listener, fd);
     }
-    if (listener->armed_count == 0 || server_accept_is_near_limit(server)) {
+    if (server->connection_limit != UINT64_MAX) {
+        server_accept_follow_limits(server, listener);
+    } else if (listener->armed_count == 0) {
         wr_server_arm(server); /* otherwise the multishot accept continues */
-    } else if (server->connection_limit != UINT64_MAX) {
-        server_accept_follow_nofile(server);
     }
     wr_debug_check(wr_server_check_invariants(server));
 }
@@ -271,8 +282,7 @@ static void server_accept_listener_failed(struct wr_listener *listener, int err)
     }
     const bool is_news = !server->lacks_resources;
     server->lacks_resources = true;
-    /* No multishot accept goes on meanwhile, on any of the sockets. */
-    wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);
+    server_accept_end_multishot(server); /* on the other sockets */
     if (!wr_timer_is_armed(&server->retry)) {
         wr_timer_arm(&server->loop->wheel, &server->retry,
                      wr_add_sat(server->loop->now_ns, ACCEPT_WAIT_NS));
@@ -310,9 +320,6 @@ static void server_accept_adopt(struct wr_connection_set *set,
     wr_assert(server->client_count < server->connection_limit);
     wr_list_push_back(&server->clients, &t->set_link);
     server->client_count++;
-    if (server->client_count + server->parked_count == server->ample_count) {
-        wr_server_arm(server); /* a multishot accept has to end */
-    }
 }
 
 int weir_server_take_connection(weir_server *server, weir_transport *t)
@@ -326,6 +333,11 @@ int weir_server_take_connection(weir_server *server, weir_transport *t)
     wr_require(server->state == SERVER_SERVING, -ESHUTDOWN);
     wr_require(server->client_count < server->connection_limit, -EBUSY);
     t->set = &server->set;
+    /* It counts when it begins. */
+    if (server->client_count + server->parked_count + 1 >=
+        server->ample_count) {
+        server_accept_end_multishot(server);
+    }
     return 0;
 }
 

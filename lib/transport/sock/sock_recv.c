@@ -296,6 +296,21 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
     }
 }
 
+/* True of a first receive that ends with its bytes; one that follows such a
+ * one tells of it. */
+static inline bool sock_recv_ends_first(const struct wr_sock *s)
+{
+    weir_loop *loop = s->c.t.loop;
+
+    if (loop->first_stays) {
+        return false;
+    }
+    if (s->has_received && s->armed_once) {
+        sock_recv_note_first(loop, false);
+    }
+    return !s->has_received;
+}
+
 static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
 {
     const struct wr_pool *pool = &s->c.t.loop->pool;
@@ -323,12 +338,8 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
-        .once = (!s->has_received && !s->c.t.loop->first_stays) ||
-                s->c.t.error != 0 || s->hup_seen,
+        .once = sock_recv_ends_first(s) || s->c.t.error != 0 || s->hup_seen,
     };
-    if (s->has_received && s->armed_once && !s->c.t.loop->first_stays) {
-        sock_recv_note_first(s->c.t.loop, false);
-    }
     sock_recv_note_armed(s, limits.once || !wr_has(&s->c.t.loop->uring.features,
                                                    WR_FEATURE_RECV_CREDIT));
     wr_prep_recv(&s->c.t.loop->uring, &s->recv_op, s->c.fd, &limits);
@@ -398,23 +409,33 @@ static inline bool sock_recv_is_busy(const struct wr_sock *s)
     return s->recv_state != WR_RECV_IDLE || wr_intake_is_queued(&s->c.t);
 }
 
+/* Out of line, as a close at once has nothing to stop. */
+static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
+{
+    weir_loop *loop = s->c.t.loop;
+
+    if (sock_recv_is_busy(s)) {
+        if (s->has_received && loop->first_stays) {
+            sock_recv_note_first(loop, false);
+        }
+        wr_sock_update_recv(&s->c);
+    } else if (s->c.eof_seen) {
+        if (s->c.clock && wr_sock_clock_of(s)->watch_ns != 0) {
+            sock_recv_ask_for_reset(s);
+        }
+    } else if (!loop->first_stays && s->has_received) {
+        sock_recv_note_first(loop, true);
+    }
+}
+
 void wr_sock_recv_stop(struct wr_connection *c)
 {
     struct wr_sock *s = wr_sock_of(&c->t);
 
     wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
-    if (sock_recv_is_busy(s)) {
-        if (s->has_received && c->t.loop->first_stays) {
-            sock_recv_note_first(c->t.loop, false);
-        }
-        wr_sock_update_recv(c);
-    } else if (WR_UNLIKELY(c->eof_seen)) {
-        if (c->clock && wr_sock_clock_of(s)->watch_ns != 0) {
-            sock_recv_ask_for_reset(s);
-        }
-    } else if (WR_UNLIKELY(c->t.loop->first_doubts > 0) && s->has_received &&
-               !c->t.loop->first_stays) {
-        sock_recv_note_first(c->t.loop, true);
+    if (sock_recv_is_busy(s) || c->eof_seen ||
+        WR_UNLIKELY(c->t.loop->first_doubts > 0)) {
+        sock_recv_stop_slowly(s);
     }
 }
 
