@@ -40,7 +40,7 @@ static bool server_accept_is_near_limit(const weir_server *server)
            server->client_count + server->parked_count >= server->ample_count;
 }
 
-/* Ends all multishot accepts; their ends arm what there is room for then. */
+/* Ends all multishot accepts. Each end arms others, if there is room. */
 static void server_accept_end_multishot(weir_server *server)
 {
     wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);

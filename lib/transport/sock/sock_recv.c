@@ -227,9 +227,8 @@ static void sock_recv_arm_into(struct wr_sock *s)
  *
  * One that ends does not suit where a second receive is armed, and suits where
  * the program closes before that. One that stays suits where the peer ends. A
- * close by the program counts against it, though a later one than at the first
- * bytes would have had a receive to cancel in any case: it is not known when
- * the bytes came, and the loop finds out by a few receives that end. */
+ * close by the program counts against it, though a later one would have had a
+ * receive to cancel in any case: a few receives that end will tell. */
 static void sock_recv_note_first(weir_loop *loop, bool suits)
 {
     const unsigned int most =
@@ -296,17 +295,15 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
     }
 }
 
-/* True of a first receive that ends with its bytes; one that follows such a
- * one tells of it. */
+/* True of a first receive that ends. The next one tells that it did not suit.
+ */
 static inline bool sock_recv_ends_first(const struct wr_sock *s)
 {
-    weir_loop *loop = s->c.t.loop;
-
-    if (loop->first_stays) {
+    if (s->c.t.loop->first_stays) {
         return false;
     }
     if (s->has_received && s->armed_once) {
-        sock_recv_note_first(loop, false);
+        sock_recv_note_first(s->c.t.loop, false);
     }
     return !s->has_received;
 }
@@ -412,19 +409,16 @@ static inline bool sock_recv_is_busy(const struct wr_sock *s)
 /* Out of line, as a close at once has nothing to stop. */
 static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
 {
-    weir_loop *loop = s->c.t.loop;
+    const bool is_busy = sock_recv_is_busy(s);
 
-    if (sock_recv_is_busy(s)) {
-        if (s->has_received && loop->first_stays) {
-            sock_recv_note_first(loop, false);
-        }
+    if (s->has_received && !s->c.eof_seen &&
+        s->c.t.loop->first_stays == is_busy) {
+        sock_recv_note_first(s->c.t.loop, !is_busy);
+    }
+    if (is_busy) {
         wr_sock_update_recv(&s->c);
-    } else if (s->c.eof_seen) {
-        if (s->c.clock && wr_sock_clock_of(s)->watch_ns != 0) {
-            sock_recv_ask_for_reset(s);
-        }
-    } else if (!loop->first_stays && s->has_received) {
-        sock_recv_note_first(loop, true);
+    } else if (s->c.clock && wr_sock_clock_of(s)->watch_ns != 0) {
+        sock_recv_ask_for_reset(s);
     }
 }
 
