@@ -23,7 +23,8 @@
  * **Back-pressure.** Each direction is bounded: while more than `buffer_bytes`
  * wait to be sent to one side, the other side is not read. For this the relay
  * sets the write buffer limits of both transports, and the read buffer limits
- * to the same number of bytes.
+ * to the same number of bytes; to fewer where bytes are sealed for TLS, which
+ * wait for it sealed and unsealed.
  *
  * **The end of one direction.** If a side ends its stream, the end is passed on
  * after all its bytes (weir_transport_write_eof(); with TLS a close_notify),

@@ -501,9 +501,9 @@ struct weir_upstreams_connect_options {
     /** Give up after this time, in nanoseconds, with all waits: -ETIMEDOUT; 0:
      * without limit. The limit of one try is the timeout_ns of connect. */
     uint64_t timeout_ns;
-    /** How long to wait, in nanoseconds, for descriptors, memory or ports that
-     * this machine lacks; all upstreams are tried again every 100 ms. 0: the
-     * lack is an error at once. */
+    /** How long to wait, in nanoseconds, for descriptors or memory that this
+     * machine lacks, from the first lack on. It tries again after 100 ms, then
+     * after up to a second. 0: the lack is an error at once. */
     uint64_t shortage_timeout_ns;
     /** Upstreams that are not chosen, at most 16; borrowed. */
     weir_upstream *const *excluded;
@@ -527,7 +527,7 @@ struct weir_upstreams_result {
     /** The slot of the connection, given: weir_upstream_slot_end(); NULL after
      * an error. */
     weir_upstream_slot *slot;
-    /** Tries that were made. */
+    /** Upstreams that were tried. */
     uint32_t try_count;
     /** How long the request has waited in the queue, in nanoseconds. */
     uint64_t queue_ns;

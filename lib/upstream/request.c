@@ -7,7 +7,7 @@
  *       |     \              |     v
  *       '-- given up ------- QUEUED
  *
- *     READY --this machine lacked something--> SHORT --after a time--> READY
+ *     READY --the last try lacked something--> SHORT --after a time--> READY
  *
  * The ready item tells the program of errors; a connection that was made is
  * told at once, from the loop too.
@@ -16,14 +16,15 @@
  * failed at one upstream, and finds no place at another, goes before them: it
  * came earlier than they did. Between sets the tickets decide (limits.h).
  *
- * A round is the tries of a request at different upstreams. A request that was
- * SHORT begins another round.
+ * A try that this machine lacks something for does not count, if it may wait.
  */
 #include "request.h"
 
 #include "uring/alloc.h"
 
-#define SHORT_WAIT_NS (100u * 1000000u)
+/* Until a try that lacked something is made again: at first, and at most. */
+#define SHORT_WAIT_FIRST_NS UINT64_C(100000000)
+#define SHORT_WAIT_MOST_NS  UINT64_C(1000000000)
 
 static void request_check_invariants(const struct wr_request *request)
 {
@@ -34,9 +35,7 @@ static void request_check_invariants(const struct wr_request *request)
     wr_assert((request->state == REQUEST_CONNECTING) ==
               (request->connecting != NULL));
     wr_assert(request->state != REQUEST_CONNECTING || request->slot->upstream);
-    wr_assert(request->round_count <= request->tries);
-    wr_assert(request->id_count ==
-              request->excluded_count + request->round_count);
+    wr_assert(request->try_count <= request->tries);
     wr_assert(request->cause <= 0);
 }
 
@@ -251,9 +250,8 @@ static int request_create(void *arg, weir_transport *t,
 static void request_note_try(struct wr_request *request,
                              weir_upstream *upstream)
 {
-    wr_assert(request->round_count < request->tries);
+    wr_assert(request->try_count < request->tries);
     wr_assert(request->id_count < WR_TRIES_MAX + WR_EXCLUDED_MAX);
-    request->round_count++;
     request->try_count++;
     request->ids[request->id_count++] = upstream->id;
     request->begun_ns = request_now(request);
@@ -289,11 +287,18 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     request_check_invariants(request);
 }
 
-/* True for errors of a machine that lacks something, maybe for a short time. */
+/* True where this machine lacks something, maybe for a short time. */
 static bool request_is_shortage(int err)
 {
     return err == -ENOMEM || err == -EMFILE || err == -ENFILE ||
-           err == -ENOBUFS || err == -EADDRNOTAVAIL;
+           err == -ENOBUFS;
+}
+
+/* True for errors that this machine is to blame for. */
+static bool request_is_own_error(int err)
+{
+    return request_is_shortage(err) || err == -EADDRNOTAVAIL ||
+           err == -ECANCELED;
 }
 
 /* The time of a request that is given up by its own limit is an upstream's
@@ -303,7 +308,7 @@ static void request_note_failure(struct wr_request *request, int err)
     const int why = request->cause < 0 ? request->cause : err;
 
     wr_assert(request->slot->upstream != NULL);
-    if (!request_is_shortage(why) && why != -ECANCELED) {
+    if (!request_is_own_error(why)) {
         wr_upstream_note_failure(request->slot->upstream, WR_FAILURE_CONNECT,
                                  why);
     }
@@ -343,7 +348,7 @@ static void request_connected(void *arg, int err, weir_transport *t)
 static enum wr_choice request_go_on(struct wr_request *request)
 {
     weir_upstream *upstream;
-    const enum wr_choice choice = request->round_count < request->tries
+    const enum wr_choice choice = request->try_count < request->tries
                                       ? request_choose(request, &upstream)
                                       : WR_CHOICE_NONE;
 
@@ -367,36 +372,29 @@ static int request_get_error(struct wr_request *request)
     return request->err < 0 ? request->err : -EHOSTDOWN;
 }
 
-/* Waits for what this machine lacks, if it does and there is time for it. */
+/* Waits if the last try lacked something, and there is time. */
 static bool request_wait_if_short(struct wr_request *request)
 {
     const uint64_t now_ns = request_now(request);
+    const bool is_short = request_is_shortage(request->err);
 
-    if (request->shortage_timeout_ns == 0 ||
-        !request_is_shortage(request->err)) {
-        return false;
-    }
-    if (request->short_until_ns == 0) {
+    if (is_short && request->short_until_ns == 0) {
         request->short_until_ns =
             wr_add_sat(now_ns, request->shortage_timeout_ns);
+        request->short_wait_ns = SHORT_WAIT_FIRST_NS;
     }
-    if (now_ns >= request->short_until_ns) {
+    if (!is_short || now_ns >= request->short_until_ns) {
         return false;
     }
+    wr_assert(request->try_count > 0 && request->id_count > 0);
+    request->try_count--;
+    request->id_count--;
     request_set_state(request, REQUEST_SHORT);
-    request_arm(request, wr_min_u64(request->short_until_ns,
-                                    wr_add_sat(now_ns, SHORT_WAIT_NS)));
+    const uint64_t next_ns = wr_add_sat(now_ns, request->short_wait_ns);
+    request_arm(request, wr_min_u64(request->short_until_ns, next_ns));
+    request->short_wait_ns =
+        wr_min_u64(2 * request->short_wait_ns, SHORT_WAIT_MOST_NS);
     return true;
-}
-
-/* Begins another round. */
-static void request_try_again(struct wr_request *request)
-{
-    wr_assert(request->state == REQUEST_SHORT);
-    request->round_count = 0;
-    request->id_count = request->excluded_count;
-    request->err = 0;
-    request_push_ready(request);
 }
 
 static void request_run(struct wr_ready *ready)
@@ -411,12 +409,15 @@ static void request_run(struct wr_ready *ready)
         request_finish(request, request->cause, NULL);
         return;
     }
+    if (request_wait_if_short(request)) {
+        return;
+    }
     if (wr_list_is_empty(&request->set->queue) || request->try_count > 0) {
         choice = request_go_on(request);
     }
     if (choice == WR_CHOICE_FULL) {
         err = request_enter_queue(request);
-    } else if (choice == WR_CHOICE_NONE && !request_wait_if_short(request)) {
+    } else if (choice == WR_CHOICE_NONE) {
         err = request_get_error(request);
     }
     if (err < 0) {
@@ -446,9 +447,7 @@ static void request_serve_queue(weir_upstreams *set)
         const enum wr_choice choice = request_go_on(request);
         if (choice == WR_CHOICE_NONE) {
             request_leave_queue(request);
-            if (!request_is_shortage(request->err)) {
-                request->cause = request_get_error(request);
-            }
+            request->cause = request_get_error(request);
             request_push_ready(request);
         }
         is_full = is_full || (choice == WR_CHOICE_FULL && !excludes);
@@ -483,10 +482,10 @@ static void request_give_up(struct wr_request *request, int cause)
         request_leave_queue(request);
         request_push_ready(request);
         wr_upstreams_wake(request->set); /* to leave its turn to others */
-    } else if (request->state == REQUEST_CONNECTING) {
-        weir_pending_cancel(request->connecting);
     } else if (request->state == REQUEST_SHORT) {
         request_push_ready(request);
+    } else if (request->state == REQUEST_CONNECTING) {
+        weir_pending_cancel(request->connecting);
     }
 }
 
@@ -514,7 +513,8 @@ static void request_timer_expired(struct wr_timer *timer)
     wr_assert(request->state != REQUEST_READY);
     if (request->state == REQUEST_SHORT &&
         request_now(request) < request->end_ns) {
-        request_try_again(request);
+        request->err = 0;
+        request_push_ready(request);
         return;
     }
     if (request->state == REQUEST_QUEUED) {

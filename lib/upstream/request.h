@@ -45,12 +45,11 @@ struct wr_request {
     uint64_t begun_ns;  /* when the last try began */
     uint64_t shortage_timeout_ns;
     uint64_t short_until_ns; /* 0: it has lacked nothing yet */
-    uint32_t tries;          /* of a round, at most */
-    uint32_t round_count;    /* tries of the round that a shortage has ended */
-    uint32_t try_count;      /* of all rounds */
+    uint64_t short_wait_ns;  /* until the next try */
+    uint32_t tries;
+    uint32_t try_count;
     uint64_t ids[WR_TRIES_MAX + WR_EXCLUDED_MAX]; /* upstreams not to choose */
     size_t id_count;
-    size_t excluded_count;    /* of ids, by the program */
     weir_upstream *last;      /* the upstream of the last try, a reference */
     weir_upstream_slot *slot; /* its own until it is given */
     weir_pending *connecting; /* NULL: no try is under way */

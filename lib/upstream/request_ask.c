@@ -58,7 +58,6 @@ request_ask_fill(struct wr_request *request,
         request->ids[i] = options->excluded[i]->id;
     }
     request->id_count = options->excluded_count;
-    request->excluded_count = options->excluded_count;
     request->shortage_timeout_ns = options->shortage_timeout_ns;
 }
 

@@ -148,47 +148,6 @@ MAKER(server_limits, a_burst_on_several_sockets_takes_one_too_many_on_each, m)
     maker_run(m, maker_is_empty);
 }
 
-/* A multishot accept keeps the limit of descriptors that it was armed with. */
-MAKER(server_limits, a_lowered_limit_of_descriptors_is_followed, m)
-{
-    enum { CLIENTS = 20, SPARE = 4, LIMIT = 100 };
-    int fds[CLIENTS];
-    struct rlimit before;
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.connection_limit = LIMIT;
-    options.backlog = CLIENTS;
-    maker_serve(m, "127.0.0.1", &options);
-    const struct weir_address address =
-        peer_address("127.0.0.1", server_port(m->server));
-    int first = peer_connect(m);
-    maker_run(m, maker_is_made);
-    for (int i = 0; i < CLIENTS; i++) {
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        expect_leq(0, fds[i]);
-    }
-    expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-    const struct rlimit lower = {.rlim_cur =
-                                     (rlim_t)fds[CLIENTS - 1] + 1 + SPARE,
-                                 .rlim_max = before.rlim_max};
-    expect_eq(setrlimit(RLIMIT_NOFILE, &lower), 0);
-    for (int i = 0; i < CLIENTS; i++) {
-        expect_eq(connect(fds[i], &address.storage.any, address.len), 0);
-        maker_run_for(m, MS);
-    }
-    maker_run_for(m, 20 * MS);
-    /* The first one was accepted by the old limit. */
-    expect_leq(m->made, 1 + SPARE + 1);
-    expect_leq(CLIENTS - SPARE - 1, queue_of(m->server));
-
-    expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
-    maker_run_until_made(m, 1 + CLIENTS);
-    close(first);
-    for (int i = 0; i < CLIENTS; i++) {
-        close(fds[i]);
-    }
-    maker_run(m, maker_is_empty);
-}
-
 MAKER(server_limits, connection_limit_holds_across_several_sockets, m)
 {
     enum { HOSTS = 3 };
@@ -386,6 +345,86 @@ static int bind_beside(const char *host, uint16_t port)
     expect_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
     return fd;
+}
+
+/* Connects sockets that were made before, one after the other. */
+static void connect_each(struct maker *m, const int *fds, int count)
+{
+    const struct weir_address address =
+        peer_address("127.0.0.1", server_port(m->server));
+    for (int i = 0; i < count; i++) {
+        expect_eq(connect(fds[i], &address.storage.any, address.len), 0);
+        maker_run_for(m, MS);
+    }
+    maker_run_for(m, 20 * MS);
+}
+
+/* Makes sockets, and leaves so many descriptors besides. */
+static struct rlimit leave(int *ret_fds, int count, int spare)
+{
+    for (int i = 0; i < count; i++) {
+        ret_fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        expect_leq(0, ret_fds[i]);
+    }
+    return set_fd_limit((rlim_t)next_fd() + (rlim_t)spare);
+}
+
+static void end_clients(struct maker *m, const int *fds, int count)
+{
+    for (int i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+    maker_run(m, maker_is_empty);
+}
+
+/* A multishot accept keeps the limit of descriptors that it was armed with. The
+ * second time, the limit is as low as it was before. */
+MAKER(server_limits, a_lowered_limit_of_descriptors_is_followed, m)
+{
+    enum { ALL = 20, FEW = 5, LEFT = 3 };
+    int fds[ALL];
+    struct weir_server_options options = {.size = sizeof(options)};
+    options.connection_limit = 100;
+    options.backlog = ALL;
+    maker_serve(m, "127.0.0.1", &options);
+    const struct rlimit before = leave(fds, ALL, LEFT);
+    connect_each(m, fds, FEW);
+    /* The first one may have been accepted by the old limit. */
+    expect_leq(m->made, LEFT + 1);
+    const struct rlimit low = set_fd_limit(before.rlim_cur - 1);
+    maker_run_until_made(m, FEW);
+
+    set_fd_limit(low.rlim_cur);
+    connect_each(m, fds + FEW, ALL - FEW);
+    expect_leq(m->made, FEW + 1);
+    expect_leq(ALL - FEW - 1, queue_of(m->server));
+    set_fd_limit(before.rlim_cur);
+    maker_run_until_made(m, ALL);
+    end_clients(m, fds, ALL);
+}
+
+/* Of several accepts that wait, the kernel wakes one: after it has failed,
+ * another one has to look. */
+MAKER(server_limits, an_only_client_is_accepted_after_EMFILE, m)
+{
+    int fd;
+    struct weir_server_options options = {.size = sizeof(options)};
+    options.connection_limit = 10;
+    /* An accept that waits keeps the limit of then. */
+    const struct rlimit before = set_fd_limit((rlim_t)next_fd() + 3);
+    maker_serve(m, "127.0.0.1", &options);
+    maker_run_for(m, 5 * MS);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int last = dup(fd);
+    expect_leq(0, last);
+    expect_eq(dup(fd), -1);
+    connect_each(m, &fd, 1);
+    expect_eq(m->made, 0);
+    expect_eq(queue_of(m->server), 1);
+    close(last);
+    maker_run_until_made(m, 1);
+    set_fd_limit(before.rlim_cur);
+    end_clients(m, &fd, 1);
 }
 
 MAKER(server_limits, start_serving_that_fails_on_one_address_listens_on_none, m)

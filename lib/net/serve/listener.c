@@ -30,6 +30,7 @@ void wr_listener_check_invariants(const struct wr_listener *listener)
         wr_assert(listener->armed_count > 0);
         wr_assert(!listener->has_file);
     }
+    wr_assert(!listener->multishot || listener->multishot->op.in_flight);
     wr_debug_assert(wr_listener_count_accepts(listener) ==
                     listener->armed_count);
 }
@@ -82,6 +83,9 @@ static void listener_accept_completed(struct wr_op *op, int32_t res,
     if (!(flags & WR_CQE_MORE)) {
         wr_assert(!op->in_flight);
         listener->armed_count--;
+        if (listener->multishot == accept) {
+            listener->multishot = NULL;
+        }
     }
     if (listener->is_closing) {
         listener_drain(listener, res);
@@ -232,25 +236,55 @@ void wr_listener_unlisten(struct wr_listener *listener)
     wr_ignore(wr_sys_bind(listener->fd, &address->storage.any, address->len));
 }
 
-void wr_listener_arm(struct wr_listener *listener, uint32_t goal)
+/* An accept that is not in flight; NULL: all are. */
+static struct wr_accept *listener_find_free(struct wr_listener *listener)
 {
     wr_assert(listener->fd >= 0);
     wr_assert(!listener->is_closing);
-    const bool multishot = goal == WR_ACCEPT_ALL;
-    if (multishot) {
-        goal = 1;
-    }
     for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
-        struct wr_accept *accept = &listener->accepts[i];
-        if (accept->op.in_flight && accept->is_multishot && !multishot) {
-            accept->is_multishot = false;
-            wr_op_cancel(&listener->loop->uring, &accept->op);
-        } else if (!accept->op.in_flight && listener->armed_count < goal) {
-            accept->is_multishot = multishot;
-            wr_prep_accept(&listener->loop->uring, &accept->op, listener->fd,
-                           multishot);
-            listener->armed_count++;
+        if (!listener->accepts[i].op.in_flight) {
+            return &listener->accepts[i];
         }
+    }
+    return NULL;
+}
+
+static void listener_prepare(struct wr_listener *listener,
+                             struct wr_accept *accept, bool is_multishot)
+{
+    wr_prep_accept(&listener->loop->uring, &accept->op, listener->fd,
+                   is_multishot);
+    listener->armed_count++;
+}
+
+void wr_listener_arm(struct wr_listener *listener, uint32_t goal)
+{
+    struct wr_accept *accept;
+
+    while (listener->armed_count < goal &&
+           (accept = listener_find_free(listener)) != NULL) {
+        listener_prepare(listener, accept, false);
+    }
+}
+
+void wr_listener_arm_multishot(struct wr_listener *listener)
+{
+    struct wr_accept *accept = listener_find_free(listener);
+
+    if (accept && !listener->multishot) {
+        listener->nofile = wr_sys_get_nofile();
+        listener->multishot = accept;
+        listener_prepare(listener, accept, true);
+    }
+}
+
+void wr_listener_end_multishot(struct wr_listener *listener)
+{
+    struct wr_accept *accept = listener->multishot;
+
+    if (accept) {
+        listener->multishot = NULL;
+        wr_op_cancel(&listener->loop->uring, &accept->op);
     }
 }
 
@@ -273,6 +307,7 @@ bool wr_listener_close(struct wr_listener *listener)
         return false;
     }
     listener->is_closing = true;
+    listener->multishot = NULL; /* it goes on no more */
     wr_listener_file_remove(listener);
     for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
         wr_op_cancel(&listener->loop->uring, &listener->accepts[i].op);

@@ -12,8 +12,8 @@
 #include "lib/loop/loop.h"
 
 #define WR_ACCEPT_OPS 16u
-/* A goal for whoever has ample room: one multishot accept. */
-#define WR_ACCEPT_ALL UINT32_MAX
+/* A goal: one more than there are. A new accept looks at the queue at once. */
+#define WR_ACCEPT_ANOTHER 0u
 
 struct wr_listener;
 
@@ -26,7 +26,7 @@ struct wr_listener_ops {
      * cancelled the accept; the owner takes @fd. */
     void (*accepted_late)(struct wr_listener *listener, int fd);
     /* An accept failed with @err, and the listener is open. -ECANCELED: it was
-     * a multishot one, and wr_listener_arm() has cancelled it. */
+     * a multishot one that wr_listener_end_multishot() has ended. */
     void (*failed)(struct wr_listener *listener, int err);
     /* The descriptor is closed, some time after wr_listener_close(). */
     void (*closed)(struct wr_listener *listener);
@@ -35,21 +35,22 @@ struct wr_listener_ops {
 struct wr_accept {
     struct wr_op op;
     struct wr_listener *listener;
-    bool is_multishot; /* and goes on */
 };
 
 struct wr_listener {
     const struct wr_listener_ops *ops;
     weir_loop *loop;
     void *owner;
-    int fd;               /* -1: closed */
-    int family;           /* AF_INET, AF_INET6 or AF_UNIX */
-    uint32_t armed_count; /* accepts in the kernel */
-    bool is_closing;      /* the last accept closes it */
-    bool was_listening;   /* when it was adopted */
-    bool was_bare;        /* and its queue may lack the options */
-    bool has_file;        /* it removes the file of its Unix socket */
-    dev_t file_dev;       /* which file that is */
+    int fd;                      /* -1: closed */
+    int family;                  /* AF_INET, AF_INET6 or AF_UNIX */
+    uint32_t armed_count;        /* accepts in the kernel */
+    struct wr_accept *multishot; /* the one that goes on; NULL: none does */
+    uint64_t nofile;             /* RLIMIT_NOFILE that it was armed with */
+    bool is_closing;             /* the last accept closes it */
+    bool was_listening;          /* when it was adopted */
+    bool was_bare;               /* and its queue may lack the options */
+    bool has_file;               /* it removes the file of its Unix socket */
+    dev_t file_dev;              /* which file that is */
     ino_t file_ino;
     struct weir_address address; /* what it is bound to */
     struct wr_accept accepts[WR_ACCEPT_OPS];
@@ -92,10 +93,16 @@ WEIR_MUST_USE int wr_listener_listen(struct wr_listener *listener, int backlog);
  * when it was adopted, continue to listen. */
 void wr_listener_unlisten(struct wr_listener *listener);
 
-/* Arms accepts until there are @goal, at most WR_ACCEPT_OPS, or a multishot
- * one; this one is cancelled when there is another goal, and may accept until
- * it has ended. One-shot accepts are left to end by connections. */
+/* Arms one-shot accepts until there are @goal, at most WR_ACCEPT_OPS. */
 void wr_listener_arm(struct wr_listener *listener, uint32_t goal);
+
+/* Arms a multishot accept, if none goes on, beside one-shot ones that are left
+ * to end by connections. It keeps the limit of descriptors that it was armed
+ * with (Linux 6.18). */
+void wr_listener_arm_multishot(struct wr_listener *listener);
+
+/* Cancels the multishot accept, which may accept until it has ended. */
+void wr_listener_end_multishot(struct wr_listener *listener);
 
 /* Ends the accepts, and removes a Unix socket's file. True: the descriptor is
  * closed. False: ops->closed follows. A connection that arrives meanwhile is

@@ -403,7 +403,7 @@ void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
                          uint64_t room)
 {
     wr_assert(wr_listener_set_is_open(set));
-    wr_assert(goal > 0);
+    wr_assert(room > 0);
     const uint64_t share = wr_max_u64(room / wr_max_u64(set->count, 1), 1);
     uint64_t armed = wr_listener_set_get_armed(set);
 
@@ -411,14 +411,27 @@ void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
         struct wr_listener *listener = &set->all[i];
         const uint32_t before = listener->armed_count;
         uint64_t more = room > armed ? room - armed : 0;
-        if (before == 0 && more == 0 && room > 0) {
+        if (before == 0 && more == 0) {
             more = 1; /* its clients must not wait for other listeners */
         }
-        const uint64_t want = wr_min_u64(goal, share);
-        wr_listener_arm(listener,
-                        goal == WR_ACCEPT_ALL
-                            ? goal
-                            : (uint32_t)wr_min_u64(want, before + more));
+        const uint64_t want =
+            goal == WR_ACCEPT_ANOTHER ? before + 1 : wr_min_u64(goal, share);
+        wr_listener_arm(listener, (uint32_t)wr_min_u64(want, before + more));
         armed += listener->armed_count - before;
+    }
+}
+
+void wr_listener_set_arm_multishot(struct wr_listener_set *set)
+{
+    wr_assert(wr_listener_set_is_open(set));
+    for (size_t i = 0; i < set->count; i++) {
+        wr_listener_arm_multishot(&set->all[i]);
+    }
+}
+
+void wr_listener_set_end_multishot(struct wr_listener_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        wr_listener_end_multishot(&set->all[i]);
     }
 }

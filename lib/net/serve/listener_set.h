@@ -81,10 +81,15 @@ bool wr_listener_set_is_closed(const struct wr_listener_set *set);
 /* The number of accepts in the kernel. */
 uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set);
 
-/* Arms up to @goal accepts on each listener, and no more than @room on all
- * listeners together, but at least one on each if there is room; or, with
- * WR_ACCEPT_ALL, a multishot one on each, which another goal cancels. */
+/* Arms up to @goal one-shot accepts on each listener, and no more than @room on
+ * all listeners together, but at least one on each. */
 void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
                          uint64_t room);
+
+/* Arms a multishot accept on each listener. */
+void wr_listener_set_arm_multishot(struct wr_listener_set *set);
+
+/* Ends all multishot accepts. */
+void wr_listener_set_end_multishot(struct wr_listener_set *set);
 
 #endif

@@ -79,7 +79,6 @@ static void server_start_serving(weir_server *server)
 
     server->ample_count =
         server->connection_limit - wr_min_u64(server->connection_limit, queued);
-    server->nofile = wr_sys_get_nofile();
     wr_server_set_state(server, SERVER_SERVING);
     wr_server_arm(server);
     if (server->parked_count > 0) { /* adopted before */

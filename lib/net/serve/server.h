@@ -58,7 +58,6 @@ struct weir_server {
     uint64_t bind_until_ns;       /* 0 before the first attempt */
     uint64_t connection_limit;    /* UINT64_MAX: none */
     uint64_t ample_count;         /* below it a multishot accept may stay */
-    uint64_t nofile;              /* RLIMIT_NOFILE that it was armed with */
     uint64_t grace_ns;            /* of weir_server_serve_forever() */
     struct wr_list clients;       /* weir_transport.set_link */
     uint64_t client_count;        /* length of clients */

@@ -40,12 +40,6 @@ static bool server_accept_is_near_limit(const weir_server *server)
            server->client_count + server->parked_count >= server->ample_count;
 }
 
-/* Ends all multishot accepts. Each end arms others, if there is room. */
-static void server_accept_end_multishot(weir_server *server)
-{
-    wr_listener_set_arm(&server->listeners, WR_ACCEPT_OPS, 0);
-}
-
 void wr_server_arm(weir_server *server)
 {
     const uint64_t room = server_accept_room_for_clients(server);
@@ -53,13 +47,17 @@ void wr_server_arm(weir_server *server)
     if (server->state != SERVER_SERVING || wr_timer_is_armed(&server->retry)) {
         return;
     }
-    uint32_t goal = WR_ACCEPT_OPS;
-    if (server->lacks_resources) {
-        goal = 1;
-    } else if (!server_accept_is_near_limit(server)) {
-        goal = WR_ACCEPT_ALL;
+    if (!server->lacks_resources && !server_accept_is_near_limit(server)) {
+        wr_listener_set_arm_multishot(&server->listeners);
+        return;
     }
-    wr_listener_set_arm(&server->listeners, goal, room);
+    wr_listener_set_end_multishot(&server->listeners);
+    if (room > 0) {
+        /* The kernel may have woken the accept that failed, and no other. */
+        wr_listener_set_arm(
+            &server->listeners,
+            server->lacks_resources ? WR_ACCEPT_ANOTHER : WR_ACCEPT_OPS, room);
+    }
 }
 
 /* The server is stopping: an idle connection has had its answers. */
@@ -186,21 +184,16 @@ static void server_accept_give(weir_server *server, int fd)
     server->pins--;
 }
 
-/* After a connection to a server with a limit. A multishot accept keeps the
- * limit of descriptors that it was armed with (Linux 6.18): where that has
- * changed, it ends, and its end arms another. */
+/* After a connection to a server with a limit, while its multishot accept goes
+ * on. One that was armed with another limit of descriptors ends, and its end
+ * arms a new one. */
 static void server_accept_follow_limits(weir_server *server,
-                                        const struct wr_listener *listener)
+                                        struct wr_listener *listener)
 {
-    if (listener->armed_count == 0 || server_accept_is_near_limit(server)) {
+    if (server_accept_is_near_limit(server)) {
         wr_server_arm(server);
-        return;
-    }
-    const uint64_t nofile = wr_sys_get_nofile();
-    if (WR_UNLIKELY(nofile != server->nofile) &&
-        server->state == SERVER_SERVING) {
-        server->nofile = nofile;
-        server_accept_end_multishot(server);
+    } else if (wr_sys_get_nofile() != listener->nofile) {
+        wr_listener_end_multishot(listener);
     }
 }
 
@@ -220,10 +213,10 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     } else {
         server_accept_park(server, listener, fd);
     }
-    if (server->connection_limit != UINT64_MAX) {
-        server_accept_follow_limits(server, listener);
-    } else if (listener->armed_count == 0) {
+    if (!listener->multishot) {
         wr_server_arm(server); /* otherwise the multishot accept continues */
+    } else if (server->connection_limit != UINT64_MAX) {
+        server_accept_follow_limits(server, listener);
     }
     wr_debug_check(wr_server_check_invariants(server));
 }
@@ -282,7 +275,7 @@ static void server_accept_listener_failed(struct wr_listener *listener, int err)
     }
     const bool is_news = !server->lacks_resources;
     server->lacks_resources = true;
-    server_accept_end_multishot(server); /* on the other sockets */
+    wr_listener_set_end_multishot(&server->listeners);
     if (!wr_timer_is_armed(&server->retry)) {
         wr_timer_arm(&server->loop->wheel, &server->retry,
                      wr_add_sat(server->loop->now_ns, ACCEPT_WAIT_NS));
@@ -336,7 +329,7 @@ int weir_server_take_connection(weir_server *server, weir_transport *t)
     /* It counts when it begins. */
     if (server->client_count + server->parked_count + 1 >=
         server->ample_count) {
-        server_accept_end_multishot(server);
+        wr_listener_set_end_multishot(&server->listeners);
     }
     return 0;
 }

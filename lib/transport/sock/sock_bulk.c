@@ -19,8 +19,8 @@
  * the kernel. If it has, the next one is made without a poll. The kernel is
  * asked first (SIOCINQ), which costs a tenth of a receive that finds none.
  * After a "no" it is not asked for some receives: messages may be just as long
- * as the credit. Nor is it after several times "yes" in a row, until that was
- * wrong.
+ * as the credit. Nor is it after several times "yes" in a row; a receive that
+ * finds nothing ends that.
  *
  * A connection begins to move bulk when a receive ends with more bytes than a
  * plain buffer holds, so there is no bulk without large buffers. It stops when
@@ -36,7 +36,7 @@
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
-/* Full receives after which the kernel is not asked, but has what it had. */
+/* Full receives after which the last answer is taken for the next one. */
 #define UNASKED_COUNT 15u
 /* Answers in a row that make a "yes" as good as a "no". */
 #define SURE_COUNT 3u

@@ -70,7 +70,7 @@ struct wr_sock {
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;            /* in a row, while it moves bulk */
     uint8_t unasked;        /* full receives until the kernel is asked again */
-    uint8_t yes_count;      /* answers in a row that it had more, if few */
+    uint8_t yes_count;      /* answers in a row that it had more; at most 3 */
     uint8_t fd_limit;       /* descriptors for the protocol at a time */
     bool has_received : 1;  /* set by the first bytes */
     bool armed_once : 1;    /* the receive ends with the first bytes */

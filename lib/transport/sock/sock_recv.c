@@ -295,8 +295,7 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
     }
 }
 
-/* True of a first receive that ends. The next one tells that it did not suit.
- */
+/* True of a first receive that ends. The next one tells if it did not suit. */
 static inline bool sock_recv_ends_first(const struct wr_sock *s)
 {
     if (s->c.t.loop->first_stays) {
