@@ -37,7 +37,7 @@ UNIT(upstream_short, a_request_waits_for_descriptors)
 {
     open_set(0, 2);
     ask_without_descriptors(0);
-    fake_at(fake_now() + 250 * MS, free_descriptors, NULL);
+    fake_at(fake_now() + 150 * MS, free_descriptors, NULL);
     ups_run_until(1);
     expect_eq(ups.ends[0].err, 0);
     expect_eq(ups_ms(), 301, "it tries after 100 and 200 ms");

@@ -12,8 +12,6 @@
 #include "lib/loop/loop.h"
 
 #define WR_ACCEPT_OPS 16u
-/* A goal: one more than there are. A new accept looks at the queue at once. */
-#define WR_ACCEPT_ANOTHER 0u
 
 struct wr_listener;
 

@@ -81,6 +81,10 @@ bool wr_listener_set_is_closed(const struct wr_listener_set *set);
 /* The number of accepts in the kernel. */
 uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set);
 
+/* A goal of wr_listener_set_arm(): one accept more than there are. A new one
+ * looks at the kernel's queue at once. */
+#define WR_ACCEPT_ANOTHER 0u
+
 /* Arms up to @goal one-shot accepts on each listener, and no more than @room on
  * all listeners together, but at least one on each. */
 void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
