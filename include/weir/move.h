@@ -61,7 +61,8 @@ typedef void weir_move_done_fn(void *arg, int err);
  * loop. There @p factory is called, then connection_made, then the protocol
  * gets all bytes that the old one has not seen, and eof_received if the peer
  * has ended its stream, also if the old protocol knew. It may write at once;
- * pause_writing follows connection_made if too much waits to be sent.
+ * pause_writing follows connection_made if too much waits to be sent. The call
+ * may be made in every callback of the protocol from connection_made on.
  *
  * When the other loop has the connection, connection_moved is called here, and
  * then @p done with 0. The old transport has ended (WEIR_END_MOVED); its
@@ -87,7 +88,7 @@ typedef void weir_move_done_fn(void *arg, int err);
  * @param done_arg  its first argument
  * @param ret       gives the move up (pending.h); may be NULL
  * @return          0 when it has begun; after an error nothing has changed
- * @retval -EINVAL      no factory, or @p to is the transport's own loop
+ * @retval -EINVAL      no factory, or @p to is NULL or the transport's own loop
  * @retval -EOPNOTSUPP  no stream socket, or a protocol without connection_moved
  * @retval -EBUSY       before connection_made, while it moves already, while a
  *                      file or descriptors are being sent, and before the peer

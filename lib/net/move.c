@@ -430,7 +430,8 @@ int weir_transport_move(weir_transport *t, weir_remote *to,
     int err = wr_transport_enter(t);
 
     wr_require(err >= 0, err);
-    wr_require(factory && factory->create && wake != t->loop->wake, -EINVAL);
+    wr_require(wake && wake != t->loop->wake, -EINVAL);
+    wr_require(factory && factory->create, -EINVAL);
     err = wr_sock_check_move(t);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_closing(t->loop), -ESHUTDOWN);

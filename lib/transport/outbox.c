@@ -53,7 +53,7 @@ void wr_outbox_close(struct wr_outbox *o)
 
 void wr_outbox_begin_leaving(struct wr_outbox *o)
 {
-    wr_assert(!o->sender && !o->in_resume);
+    wr_assert(!o->sender);
     outbox_set_state(o, WR_OUTBOX_MOVING);
 }
 

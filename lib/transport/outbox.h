@@ -169,7 +169,7 @@ static inline void wr_outbox_go_on(struct wr_outbox *o)
 /* Removes the first @bytes. Release callbacks may write, close and abort. */
 void wr_outbox_consume(weir_transport *t, uint64_t bytes);
 /* Calls resume_writing if the depth has fallen enough. The protocol may write,
- * close and abort. */
+ * close, abort and move. */
 void wr_outbox_notify(weir_transport *t);
 /* Drops the queue of a connection that has ended or is broken. */
 void wr_outbox_drop(weir_transport *t);

@@ -76,6 +76,20 @@ UNIT_IN(move, bytes_that_were_not_shown_go_along, mover_test, struct mover *m)
     mover_expect(m, HERE, "made moved");
 }
 
+UNIT_IN(move, more_bytes_than_the_limit_of_received_bytes_go_along, mover_test,
+        struct mover *m)
+{
+    expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
+    mover_send(m, 8192);
+    MOVER_UNTIL(m, weir_transport_get_read_buffer_size(mover_t(m)) >= 8192);
+    expect_eq(weir_transport_set_read_buffer_limit(mover_t(m), 4096), 0);
+
+    mover_move(m);
+
+    MOVER_UNTIL(m, m->received == m->peer_sent);
+    mover_talk(m);
+}
+
 UNIT_IN(move, bytes_that_arrive_meanwhile_go_along, mover_test, struct mover *m)
 {
     m->sides[THERE].stands = true;
@@ -151,6 +165,75 @@ UNIT_IN(move, it_may_begin_inside_data_received, mover_test, struct mover *m)
     MOVER_UNTIL(m, mover_is_done(m));
     expect_eq(m->done_err, 0);
     mover_expect(m, HERE, "made data moved");
+    mover_talk(m);
+}
+
+static void move_once(void *user, weir_transport *t)
+{
+    struct mover_side *side = user;
+    struct mover *m = side->mover;
+
+    if (m->done_count == 0 && !m->pending) {
+        expect(t == mover_t(m));
+        expect_eq(mover_begin(m), 0);
+        expect_eq(weir_transport_write(t, "x", 1), -EBUSY);
+    }
+}
+
+static void bind_to_side(struct mover *m, const struct weir_protocol *protocol)
+{
+    const struct weir_protocol_binding binding = {protocol, &m->sides[m->at]};
+    expect_eq(weir_transport_set_protocol(mover_t(m), &binding, NULL, 0), 0);
+}
+
+/* Everything is sent at the low mark 0: the connection is idle. */
+UNIT_IN(move, it_may_begin_inside_resume_writing, mover_test, struct mover *m)
+{
+    struct weir_protocol once = mover_protocol;
+    once.resume_writing = move_once;
+    bind_to_side(m, &once);
+    const struct weir_water_marks none = {.high_bytes = 0, .low_bytes = 0};
+    expect_eq(weir_transport_set_write_buffer_limits(mover_t(m), none), 0);
+    mover_write(m, 5000);
+
+    MOVER_UNTIL(m, mover_is_done(m));
+
+    expect_eq(m->done_err, 0);
+    mover_expect(m, HERE, "made pause moved");
+    mover_talk(m);
+}
+
+UNIT_IN(move, it_may_begin_inside_resume_writing_while_bytes_wait, mover_test,
+        struct mover *m)
+{
+    struct weir_protocol once = mover_protocol;
+    once.resume_writing = move_once;
+    bind_to_side(m, &once);
+    mover_clog(m);
+    const struct weir_water_marks most = {.high_bytes = 1 << 20,
+                                          .low_bytes = 900000};
+    expect_eq(weir_transport_set_write_buffer_limits(mover_t(m), most), 0);
+    do {
+        expect_neq(mover_read_some(m), 0);
+    } while (!mover_is_done(m));
+
+    expect_eq(m->done_err, 0);
+    mover_read(m, m->written - m->peer_received);
+    mover_talk(m);
+}
+
+UNIT_IN(move, it_may_begin_inside_pause_writing, mover_test, struct mover *m)
+{
+    struct weir_protocol once = mover_protocol;
+    once.pause_writing = move_once;
+    bind_to_side(m, &once);
+    const struct weir_water_marks none = {.high_bytes = 0, .low_bytes = 0};
+    expect_eq(weir_transport_set_write_buffer_limits(mover_t(m), none), 0);
+    mover_write(m, 5000);
+
+    MOVER_UNTIL(m, mover_is_done(m));
+
+    expect_eq(m->done_err, 0);
     mover_talk(m);
 }
 
@@ -331,7 +414,7 @@ UNIT_IN(move, a_server_that_is_full_or_closed_takes_none_and_it_comes_back,
 
 /* ---- what cannot move ---- */
 
-UNIT_IN(move, a_move_needs_another_loop_and_a_factory, mover_test,
+UNIT_IN(move, a_move_needs_a_factory_and_another_loop, mover_test,
         struct mover *m)
 {
     const struct weir_factory none = {NULL, NULL};
@@ -343,6 +426,8 @@ UNIT_IN(move, a_move_needs_another_loop_and_a_factory, mover_test,
               -EINVAL);
     expect_eq(weir_transport_move(mover_t(m), m->sides[HERE].remote, &factory,
                                   NULL, NULL, NULL),
+              -EINVAL);
+    expect_eq(weir_transport_move(mover_t(m), NULL, &factory, NULL, NULL, NULL),
               -EINVAL);
     mover_talk(m);
 }

@@ -240,8 +240,7 @@ void mover_receive(struct mover *m, uint64_t len)
     MOVER_UNTIL(m, m->received == m->peer_sent);
 }
 
-/* Reads once: 0 at the end, or -errno; -EAGAIN after a turn of the loops. */
-static ssize_t mover_read_some(struct mover *m)
+ssize_t mover_read_some(struct mover *m)
 {
     static uint8_t bytes[1 << 16];
     const ssize_t len = recv(m->peer, bytes, sizeof(bytes), 0);

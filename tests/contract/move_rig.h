@@ -81,6 +81,8 @@ void mover_clog(struct mover *m);
 void mover_send(struct mover *m, size_t len);
 void mover_receive(struct mover *m, uint64_t len);
 void mover_read(struct mover *m, uint64_t len);
+/* Reads once: 0 at the end, or -errno; -EAGAIN after a turn of the loops. */
+ssize_t mover_read_some(struct mover *m);
 /* Bytes pass both ways. */
 void mover_talk(struct mover *m);
 /* Reads as the peer until the end, 0 or -errno. */
