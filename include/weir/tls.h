@@ -296,6 +296,34 @@ WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
  */
 WEIR_API void weir_tls_context_unref(weir_tls_context *context);
 
+/** The TLS library that libweir-tls uses. */
+struct weir_tls_library {
+    /** sizeof(struct weir_tls_library). */
+    size_t size;
+    /** Its name: "wolfSSL". */
+    const char *name;
+    /** The version that runs, as the library itself tells it: "5.7.2". */
+    const char *version;
+    /** The version of the source package from which the library inside
+     * libweir-tls was built, with the distribution's revision, which tells
+     * fixes apart that the version does not show: "5.7.2-0.1+deb13u2". NULL:
+     * the library is the system's, and the system's packages know it. */
+    const char *source;
+};
+
+/**
+ * Get the name and the version of the TLS library inside.
+ *
+ * With these a program can say which fixes it has; SECURITY.md, in weir's
+ * source, lists them. The texts live as long as the process.
+ *
+ * @param ret  filled in, up to its size; borrowed
+ * @return     0
+ * @retval -EINVAL           @p ret is NULL
+ * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ */
+WEIR_API int weir_tls_get_library(struct weir_tls_library *ret);
+
 WEIR_END_DECLS
 
 #endif

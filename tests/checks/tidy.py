@@ -14,8 +14,8 @@ import re
 import sys
 
 TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
-       "CONTRIBUTING.md", "CHANGELOG.md", "include", "uring", "lib", "tools",
-       "tests", "bench"}
+       "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "include", "uring",
+       "lib", "tools", "tests", "bench"}
 
 RING_FOLDERS = ("uring", "tests", "bench")
 RING_HEADERS = re.compile(r"liburing|linux/io_uring")

@@ -45,6 +45,27 @@ UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
     weir_tls_context_unref(NULL);
 }
 
+UNIT(tls_context, the_library_inside_is_named_with_its_source)
+{
+    struct weir_tls_library library = {0};
+
+    expect_eq(weir_tls_get_library(NULL), -EINVAL);
+    expect_eq(weir_tls_get_library(&library), WEIR_EOPTIONSIZE);
+    library.size = sizeof(library);
+    expect_eq(weir_tls_get_library(&library), 0);
+
+    cr_assert_str_eq(library.name, "wolfSSL");
+    cr_assert_str_eq(library.version, LIBWOLFSSL_VERSION_STRING);
+#ifdef WR_TLS_OWN_WOLFSSL
+    const size_t len = strlen(library.version);
+    cr_assert_not_null(library.source, "tools/deps makes .deps/*.source");
+    cr_assert_eq(strncmp(library.source, library.version, len), 0, "%s",
+                 library.source);
+#else
+    cr_assert_null(library.source);
+#endif
+}
+
 UNIT(tls_context, options_out_of_range_are_refused)
 {
     struct weir_tls_options options = tls_options(false);

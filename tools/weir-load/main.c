@@ -13,6 +13,7 @@
 #include "serve.h"
 #include "sweep.h"
 #include "tools/common/console.h"
+#include "tools/common/version.h"
 
 #include "weir/error.h"
 #include "weir/inspect.h"
@@ -112,7 +113,7 @@ static int do_as_told(int argc, char **argv)
         return LOAD_OK;
     }
     if (has_word(argc, argv, "--version", "--version")) {
-        printf("weir-load %s\n", WEIR_VERSION);
+        print_version("weir-load");
         return has_word(argc, argv, "-v", "--verbose") ? print_details()
                                                        : LOAD_OK;
     }

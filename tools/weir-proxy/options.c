@@ -7,6 +7,7 @@
 
 #include "file.h"
 #include "tools/common/console.h"
+#include "tools/common/version.h"
 #include "words.h"
 
 #include <stdio.h>
@@ -55,7 +56,8 @@ static void print_help(void)
           "      --top [[HOST:]PORT]   show what the proxy with this --admin "
           "does\n"
           "  -h, --help                this text\n"
-          "      --version             the version\n",
+          "      --version             the version, and that of the TLS "
+          "library\n",
           stdout);
 }
 
@@ -184,7 +186,7 @@ enum options_result options_parse(int argc, char **argv, struct options *ret,
             return OPTIONS_DONE;
         }
         if (strcmp(text, "--version") == 0) {
-            printf("weir-proxy %s\n", WEIR_VERSION);
+            print_version("weir-proxy");
             return OPTIONS_DONE;
         }
         bool is_read = true;

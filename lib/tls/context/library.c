@@ -1,0 +1,38 @@
+/*
+ * Facts about the TLS library that libweir-tls uses.
+ *
+ * A program, an operator and a scanner of packages ask this to learn whether a
+ * fix has reached them. The version is the one that runs, asked of the library
+ * itself. The source is known where tools/deps has built the library from a
+ * source package: the build passes its version, with the distribution's
+ * revision, by which fixes are told apart that upstream's version does not
+ * show.
+ */
+#include "lib/base/options.h"
+
+#include "uring/check.h"
+
+#include <weir/tls.h>
+
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+#ifndef WR_TLS_SOURCE
+#define WR_TLS_SOURCE NULL
+#endif
+
+int weir_tls_get_library(struct weir_tls_library *ret)
+{
+    const int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    const struct weir_tls_library known = {
+        .size = ret->size,
+        .name = "wolfSSL",
+        .version = wolfSSL_lib_version(),
+        .source = WR_TLS_SOURCE,
+    };
+    wr_assert(known.version);
+    wr_answer_write(ret, &known, sizeof(known));
+    return 0;
+}
