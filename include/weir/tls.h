@@ -15,12 +15,13 @@
  * followed by two labels or more.
  *
  * A peer may send its certificates in any order, with unrelated ones among
- * them: weir searches for a path to an authority. Every certificate of the path
- * must satisfy these rules. The constraints of each issuer, also of the
- * authority, apply to all certificates below it: names (DNS, IP, mail and
- * directory names; constrained names of other kinds are refused) and the length
- * of the path. At most 10 certificates of a peer are read (9 if wolfSSL was
- * built with its default limit).
+ * them: weir searches for a path to an authority, and verifies each signature
+ * of the path itself, by an algorithm of the same kind as the issuer's key.
+ * Every certificate of the path must satisfy these rules. The constraints of
+ * each issuer, also of the authority, apply to all certificates below it: names
+ * (DNS, IP, mail and directory names; constrained names of other kinds are
+ * refused) and the length of the path. At most 10 certificates of a peer are
+ * read (9 if wolfSSL was built with its default limit).
  *
  * TLS is a separate library, libweir-tls (`pkg-config weir-tls`), which is
  * built if wolfSSL is installed. libweir calls it through functions in the
@@ -137,7 +138,9 @@ struct weir_tls_options {
     /** Authorities that are trusted to issue the peers' certificates. At most
      * 10 certificates of a peer are read, and at most 16 signatures are
      * verified in the search for a path; this leaves some for issuers with the
-     * same name. A peer that needs more is refused: WEIR_ETLSPATHLEN. */
+     * same name. Keys that take longer count more: 8 signatures by P-384, 5 by
+     * P-521 or by RSA with an exponent above 17 bits. A peer that needs more is
+     * refused: WEIR_ETLSPATHLEN. */
     struct weir_tls_pem authorities;
     /** Certificate revocation lists (CRL), PEM. If they are given, every
      * certificate of a path below the authority is checked against the lists of

@@ -46,8 +46,4 @@ struct wr_x509_path {
  * the path that got furthest. */
 WEIR_MUST_USE bool wr_x509_path_find(struct wr_x509_path *path);
 
-/* True if the certificates were sent as one unambiguous path that keeps the
- * rules; it becomes the path. The caller has verified the links. */
-WEIR_MUST_USE bool wr_x509_path_is_plain(struct wr_x509_path *path);
-
 #endif

@@ -59,6 +59,10 @@ static const struct matrix_row matrix_rows[] = {
     {.name = "good-cross-sha1"},
     {.name = "good-path-length"},
     {.name = "good-short"},
+    {.name = "good-odd-last"},
+    {.name = "good-odd-first"},
+    {.name = "good-weak-beside"},
+    {.name = "good-leaf-beside"},
     {.name = "long-8"},
     {.name = "long-9", .flags = MATRIX_OF_RECIPE},
     {"long-10", NULL, WEIR_ETLSPATHLEN, "more than 10", MATRIX_OF_RECIPE},
@@ -236,15 +240,59 @@ static bool matrix_compare(const struct matrix_row *row,
     return is_right;
 }
 
-/* Whether the one who showed it has an alert, where it was refused. Servers
- * with RSA keys are left out: by TLS 1.2 a context that was made for a key on a
- * curve has no suites for them. */
+/* The alert for a verdict; -1: none. */
+static int matrix_alert_of(const struct matrix_row *row, int err)
+{
+    switch (err) {
+    case 0:
+        return -1;
+    case WEIR_ETLSEXPIRED:
+    case WEIR_ETLSNOTYET:
+        return 45; /* certificate_expired */
+    case WEIR_ETLSISSUER:
+    case WEIR_ETLSSELFSIGNED:
+        return 48; /* unknown_ca */
+    case WEIR_ETLSPATHLEN:
+        return strcmp(row->name, "long-10") == 0 ? 42 : 48;
+    default:
+        return 42; /* bad_certificate */
+    }
+}
+
+/* Servers with RSA keys fail by themselves where TLS 1.2 is spoken: a context
+ * that was made for a key on a curve has no suites for them. */
+static bool matrix_hears_nothing(const struct matrix_row *row,
+                                 const struct wr_tls_engine *shown)
+{
+    return shown->is_server && strstr(row->name, "-rsa");
+}
+
+/* Whether the judge has sent the verdict's alert, and the other one has it. */
+static bool matrix_compare_alert(const struct matrix_row *row,
+                                 const struct wr_tls_engine *judge,
+                                 const struct wr_tls_engine *shown, int err)
+{
+    const int expected = matrix_alert_of(row, err);
+    const int sent = wr_tls_engine_get_alert_sent(judge);
+    const int received = wr_tls_engine_get_alert_received(shown);
+    const bool is_right =
+        sent == expected &&
+        (received == expected || matrix_hears_nothing(row, shown));
+    if (!is_right) {
+        fprintf(stderr, "%s, shown to a %s: alert %d, which is %d there\n",
+                row->name, judge->is_server ? "server" : "client", sent,
+                received);
+    }
+    return is_right;
+}
+
+/* Whether the one who showed it has an alert, where it was refused. */
 static bool matrix_is_told(const struct matrix_row *row,
                            const struct wr_tls_engine *shown, int err)
 {
     const int found = wr_tls_engine_get_error(shown);
     const bool is_right = found == (err < 0 ? WEIR_ETLSALERT : 0) ||
-                          (shown->is_server && strstr(row->name, "-rsa"));
+                          matrix_hears_nothing(row, shown);
     if (!is_right) {
         fprintf(stderr, "%s, shown by a %s: it has %s: %s\n", row->name,
                 shown->is_server ? "server" : "client", weir_err_name(found),
@@ -279,11 +327,13 @@ static bool matrix_judge(const struct matrix_row *row, bool to_client,
 
     tls_pair_connect(&pair, client, server, &how);
 
-    const bool is_right =
-        matrix_compare(
-            row, to_client ? &pair.client.engine : &pair.server.engine, err) &&
-        matrix_is_told(
-            row, to_client ? &pair.server.engine : &pair.client.engine, err);
+    const struct wr_tls_engine *judge =
+        to_client ? &pair.client.engine : &pair.server.engine;
+    const struct wr_tls_engine *shown =
+        to_client ? &pair.server.engine : &pair.client.engine;
+    const bool is_right = matrix_compare(row, judge, err) &&
+                          matrix_compare_alert(row, judge, shown, err) &&
+                          matrix_is_told(row, shown, err);
     tls_pair_disconnect(&pair);
     tls_contexts_unref(client, server);
     return is_right;

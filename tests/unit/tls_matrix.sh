@@ -467,6 +467,40 @@ leaf for-mail "$leaf$signs${host}extendedKeyUsage=emailProtection\n"
 leaf no-signature "$leaf$both${host}keyUsage=critical,keyEncipherment\n"
 leaf unknown-critical "$plain${host}1.2.3.4=critical,DER:0500\n"
 
+# An issuer of nobody here that has a critical extension which is not known.
+leaf odd "${authority}1.2.3.4=critical,DER:0500\n"
+key=good-chain
+send good-odd-last good-chain.crt good-chain.middle.crt odd.crt
+send good-odd-first good-chain.crt odd.crt good-chain.middle.crt
+send good-weak-beside good-chain.crt issuer-weak.middle.crt \
+    good-chain.middle.crt
+send good-leaf-beside good-chain.crt issuer-without-usage.middle.crt \
+    good-chain.middle.crt
+
+# ---- an authority of each kind of key, for tls_forged.c ----
+
+# kind NAME KEY-OPTIONS...: an authority, a leaf of it, an issuer and its leaf,
+# and its list
+kind() {
+    of=$1
+    shift
+    issuer "$of" "basicConstraints=critical,CA:true" "$@"
+    cp "$of.pem" "$of.crt"
+    for part in leaf middle below; do
+        # shellcheck disable=SC2086
+        request "$of.$part" $p256
+    done
+    sign "$of" "$of.leaf" "$plain$host"
+    sign "$of" "$of.middle" "$authority"
+    sign "$of.middle" "$of.below" "$plain$host"
+    openssl ca -config ca.cnf -cert "$of.crt" -keyfile "$of.key" \
+        -gencrl -out "$of.crl"
+}
+kind kind-p256 ec -pkeyopt ec_paramgen_curve:P-256
+kind kind-p384 ec -pkeyopt ec_paramgen_curve:P-384
+kind kind-p521 ec -pkeyopt ec_paramgen_curve:P-521
+kind kind-rsa rsa:2048
+
 # ---- revocation ----
 
 leaf revoked "$plain$host"

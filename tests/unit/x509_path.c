@@ -207,18 +207,6 @@ UNIT(x509_path, an_anchor_that_another_one_revoked_is_refused)
     expect_path("0");
 }
 
-UNIT(x509_path, a_plain_path_is_held_against_the_lists)
-{
-    path_open("ab br", "rr");
-    cr_assert(wr_x509_path_is_plain(&path));
-    answers[0][1] = WEIR_ETLSREVOKED;
-    cr_assert_not(wr_x509_path_is_plain(&path));
-    answers[0][1] = WEIR_ETLSNOCRL;
-    cr_assert_not(wr_x509_path_is_plain(&path));
-    path.revoked = NULL;
-    cr_assert(wr_x509_path_is_plain(&path));
-}
-
 UNIT(x509_path, an_anchor_with_a_weak_key_is_refused)
 {
     path_open("ar", "rr");
@@ -299,39 +287,4 @@ UNIT(x509_path, a_weak_signature_by_an_anchor_of_the_same_name_is_refused)
     path_open("bb", "bb");
     sent[0].signature = WR_X509_WEAK_HASH;
     expect_none(WEIR_ETLSWEAK, 0);
-}
-
-UNIT(x509_path, is_plain_without_a_choice)
-{
-    path_open("ab bc cr", "rr");
-    cr_assert(wr_x509_path_is_plain(&path));
-    expect_eq(path.length, 3);
-    path_open("ab br rr", "rr");
-    anchors[0] = sent[2];
-    cr_assert(wr_x509_path_is_plain(&path));
-    expect_eq(path.length, 2);
-    const char *const others[] = {"ab cr bc", "ab br br", "ab br ab",
-                                  "ab br xy", "ab bb br", "ab",
-                                  "ab br rr"};
-    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-        path_open(others[i], "rr");
-        cr_assert_not(wr_x509_path_is_plain(&path), "%s", others[i]);
-    }
-    path_open("ar", "rr rr");
-    cr_assert_not(wr_x509_path_is_plain(&path));
-    path_open("ab br", "rr bb"); /* which b has signed a is not known */
-    cr_assert_not(wr_x509_path_is_plain(&path));
-    path_open("ab bc cr", "rr cc");
-    cr_assert_not(wr_x509_path_is_plain(&path));
-    expect_eq(path.links, 0);
-}
-
-UNIT(x509_path, is_not_plain_where_a_rule_is_broken)
-{
-    path_open("ab br", "rr");
-    sent[1].usage = 0;
-    cr_assert_not(wr_x509_path_is_plain(&path));
-    path_open("ab br", "rr");
-    anchors[0].path_len = 0;
-    cr_assert_not(wr_x509_path_is_plain(&path));
 }

@@ -160,16 +160,13 @@ static WOLFSSL_METHOD *context_method(const struct weir_tls_options *options)
 static void context_set_verification(weir_tls_context *context,
                                      const struct weir_tls_options *options)
 {
-    int mode = WOLFSSL_VERIFY_PEER;
-
+    context->verify_mode =
+        context->verifies ? WOLFSSL_VERIFY_PEER : WOLFSSL_VERIFY_NONE;
     if (options->client_auth == WEIR_TLS_CLIENT_AUTH_REQUIRED) {
-        mode |= WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+        context->verify_mode |= WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     }
-    if (context->verifies) {
-        wolfSSL_CTX_set_verify(context->ctx, mode, wr_tls_context_verify);
-    } else {
-        wolfSSL_CTX_set_verify(context->ctx, WOLFSSL_VERIFY_NONE, NULL);
-    }
+    wolfSSL_CTX_set_verify(context->ctx, context->verify_mode,
+                           context->verifies ? wr_tls_context_verify : NULL);
 }
 
 /* Without a list wolfSSL would allocate one for the context during the first

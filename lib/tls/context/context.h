@@ -76,10 +76,4 @@ bool wr_tls_context_asks(const weir_tls_context *context);
 WEIR_MUST_USE int wr_tls_context_choose_without_extensions(
     weir_tls_context *context, struct WOLFSSL *ssl, uint8_t *ret_alert);
 
-/* Called around each handshake step. wolfSSL caches a peer's intermediates in
- * the shared context while it verifies a chain; they are unloaded when no
- * thread runs a step. */
-void wr_tls_context_begin_step(weir_tls_context *context);
-void wr_tls_context_end_step(weir_tls_context *context);
-
 #endif

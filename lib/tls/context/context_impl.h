@@ -40,15 +40,11 @@ struct weir_tls_context {
     const struct wr_secure_ops *ops; /* first: see lib/transport/secure.h */
     WOLFSSL_CTX *ctx;
     struct wr_tls_rsa_key *rsa_key; /* the key of @ctx; NULL: wolfSSL signs */
-    /* Guards the next five fields and the ticket keys; the rest is constant. */
+    /* Guards the references and the ticket keys; the rest is constant. */
     pthread_mutex_t mutex;
     uint32_t references;
-    uint32_t steps;         /* handshake steps that threads run now */
-    uint64_t verifications; /* number of verifications so far */
-    /* The verification for which wolfSSL added issuers to @ctx; 0: none. */
-    uint64_t adder;
-    bool has_adders;            /* more than one */
-    struct wr_x509_trust trust; /* the authorities that @ctx has */
+    int verify_mode;            /* wolfSSL's */
+    struct wr_x509_trust trust; /* the authorities; @ctx has none */
     struct wr_tls_revocation revocation;
     const char *why; /* reason why the text being read is refused, or NULL */
     bool is_server;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 /* The most bytes of a text. */
@@ -143,47 +144,41 @@ static int context_load_key(weir_tls_context *context, const uint8_t *data,
                                                       : WEIR_ETLSNOKEY;
 }
 
-/* Trusts the certificates of a text. Returns how many could be read, or
- * -ENOMEM. */
-static int context_load_anchors(struct wr_x509_trust *trust,
-                                const uint8_t *text, size_t size)
+/* Whether a certificate is valid now: 0 or a WEIR_ETLS code. */
+static int context_load_check_dates(struct wr_der der, int64_t now)
 {
-    struct wr_der rest = {.data = text, .size = size};
-    struct wr_der der;
-    int count = 0;
-    int ret = 0;
+    struct wr_x509 x509;
 
-    wr_assert(text != NULL);
-    while ((ret = wr_tls_pem_next(&rest, "CERTIFICATE", &der)) > 0) {
-        const int added = der.data ? wr_x509_trust_add(trust, der) : 0;
-        if (added < 0) {
-            return added;
-        }
-        count += added;
+    wr_assert(now > 0);
+    if (wr_x509_read(&x509, der.data, der.size) < 0) {
+        return WEIR_ETLSFILE;
     }
-    return ret < 0 ? ret : count;
+    return now < x509.not_before  ? WEIR_ETLSNOTYET
+           : now > x509.not_after ? WEIR_ETLSEXPIRED
+                                  : 0;
 }
 
 int wr_tls_context_use_authorities(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
-    const int count = context_load_anchors(&context->trust, data, (size_t)size);
-    if (count < 0) {
-        return count;
+    const int64_t now = (int64_t)time(NULL);
+    struct wr_der rest = {.data = data, .size = (size_t)size};
+    struct wr_der der;
+    int err = WEIR_ETLSFILE;
+    int ret = 0;
+
+    wr_assert(context->verifies && size > 0);
+    while ((ret = wr_tls_pem_next(&rest, "CERTIFICATE", &der)) > 0) {
+        const int found =
+            der.data ? context_load_check_dates(der, now) : WEIR_ETLSFILE;
+        const int added =
+            der.data ? wr_x509_trust_add(&context->trust, der) : 0;
+        if (added < 0) {
+            return added;
+        }
+        err = err == 0 || found == WEIR_ETLSFILE ? err : found;
     }
-    switch (wolfSSL_CTX_load_verify_buffer(context->ctx, data, size,
-                                           WOLFSSL_FILETYPE_PEM)) {
-    case WOLFSSL_SUCCESS:
-        return 0;
-    case ASN_AFTER_DATE_E:
-        return WEIR_ETLSEXPIRED;
-    case ASN_BEFORE_DATE_E:
-        return WEIR_ETLSNOTYET;
-    default:
-        /* wolfSSL reads fewer kinds of certificates than weir, whose own path
-         * search uses the others. */
-        return count > 0 ? 0 : WEIR_ETLSFILE;
-    }
+    return ret < 0 ? ret : err;
 }
 
 static int context_load_identity(weir_tls_context *context,

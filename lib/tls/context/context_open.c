@@ -81,6 +81,7 @@ static int context_open_common(weir_tls_context *context,
 {
     verdict->peer_is_client = context->is_server;
     verdict->context = context;
+    verdict->ssl = ssl;
     wolfSSL_SetCertCbCtx(ssl, verdict);
     wr_tls_context_set_rsa(ssl, context->rsa_key);
     return wr_tls_context_log_keys(context, ssl);

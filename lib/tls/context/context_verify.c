@@ -1,27 +1,25 @@
 /*
  * The verification of a peer's certificates by a context.
  *
- * wolfSSL verifies the certificates as they were sent, from the last one to the
- * leaf, and calls back for each, good or bad. If it finds no fault and they
- * form one path, its signature checks count and weir's rules are added.
- * Otherwise weir searches for a path (verify.h) and verifies each link itself
- * (signature.h), and that result decides. Revocation lists are always checked
- * by weir.
+ * weir alone decides. wolfSSL has no authorities; it reads the certificates as
+ * they were sent, from the last one to the leaf, and calls back for each. With
+ * the first call weir searches for a path (verify.h) and verifies each link
+ * itself (signature.h), and that result stands. wolfSSL's own complaint, that
+ * it knows no signer, is overruled.
  *
- * wolfSSL adds an issuer's certificate to its context, which threads share,
- * once the callback has accepted it, even if it is not on the path and no
- * authority has signed it. These certificates are unloaded when no thread runs
- * a handshake step. A verification by wolfSSL counts only if no other peer can
- * have added an issuer in the meantime.
+ * While the calls for the other certificates of an accepted peer come, wolfSSL
+ * verifies nothing: else it would add each issuer to the context, which threads
+ * share, and verify signatures with those keys once more. With the call for the
+ * leaf, the last one, the mode is the context's again.
  */
 #include "context_impl.h"
 #include "error.h"
-#include "memory.h"
 #include "verify.h"
 
 #include <weir/error.h>
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
@@ -29,71 +27,6 @@
 #if !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(WOLFSSL_VERIFY_CB_ALL_CERTS)
 #error "this wolfSSL does not show good certificates to the verify callback"
 #endif
-#ifdef WOLFSSL_ALT_CERT_CHAINS
-#error "this wolfSSL calls issuers good that it has not verified"
-#endif
-
-/* ---- issuers that wolfSSL adds ---- */
-
-void wr_tls_context_begin_step(weir_tls_context *context)
-{
-    if (!context->verifies) {
-        return;
-    }
-    pthread_mutex_lock(&context->mutex);
-    context->steps++;
-    pthread_mutex_unlock(&context->mutex);
-}
-
-/* wolfSSL keeps pointers to issuers during a step, so none may be freed while
- * any thread runs a step. */
-void wr_tls_context_end_step(weir_tls_context *context)
-{
-    if (!context->verifies) {
-        return;
-    }
-    pthread_mutex_lock(&context->mutex);
-    wr_assert(context->steps > 0);
-    context->steps--;
-    if (context->steps == 0 && context->adder != 0) {
-        context->adder = 0;
-        context->has_adders = false;
-        int ok = wolfSSL_CertManagerUnloadIntermediateCerts(
-            wolfSSL_CTX_GetCertManager(context->ctx));
-        wr_assert(ok == WOLFSSL_SUCCESS);
-    }
-    pthread_mutex_unlock(&context->mutex);
-}
-
-/* wolfSSL is about to add an issuer, which must not be charged to the
- * connection, as another thread may free it. */
-static void context_verify_expect_issuer(struct wr_tls_verdict *verdict)
-{
-    weir_tls_context *context = verdict->context;
-
-    pthread_mutex_lock(&context->mutex);
-    wr_assert(context->steps > 0);
-    if (context->adder == 0) {
-        context->adder = verdict->verification;
-    }
-    context->has_adders |= context->adder != verdict->verification;
-    pthread_mutex_unlock(&context->mutex);
-    wr_tls_memory_leave((struct wr_tls_memory_scope){.memory = NULL});
-}
-
-/* True if wolfSSL knew only authorities and issuers of this peer. */
-static bool context_verify_is_alone(const struct wr_tls_verdict *verdict)
-{
-    weir_tls_context *context = verdict->context;
-
-    pthread_mutex_lock(&context->mutex);
-    wr_assert(context->steps > 0);
-    const bool is_alone =
-        !context->has_adders &&
-        (context->adder == 0 || context->adder == verdict->verification);
-    pthread_mutex_unlock(&context->mutex);
-    return is_alone;
-}
 
 /* ---- the verification ---- */
 
@@ -101,8 +34,6 @@ static bool context_verify_is_alone(const struct wr_tls_verdict *verdict)
 static bool context_verify_begin(struct wr_tls_verdict *verdict,
                                  const WOLFSSL_X509_STORE_CTX *store)
 {
-    weir_tls_context *context = verdict->context;
-
     if (store->totalCerts > (int)WR_X509_CHAIN_MAX) {
         wr_tls_verdict_fail(verdict, WEIR_ETLSPATHLEN,
                             "The peer sent more than %u certificates",
@@ -123,9 +54,6 @@ static bool context_verify_begin(struct wr_tls_verdict *verdict,
             return false;
         }
     }
-    pthread_mutex_lock(&context->mutex);
-    verdict->verification = ++context->verifications;
-    pthread_mutex_unlock(&context->mutex);
     return true;
 }
 
@@ -137,9 +65,6 @@ static bool context_verify_is_usable(struct wr_tls_verdict *verdict, int error)
         0,
         ASN_NO_SIGNER_E,
         ASN_SELF_SIGNED_E,
-        ASN_SIG_CONFIRM_E,
-        ASN_NAME_INVALID_E,
-        ASN_PATHLEN_INV_E,
         ASN_PATHLEN_SIZE_E,
     };
 
@@ -189,10 +114,27 @@ context_verify_revoked(void *user, const struct wr_x509 *child,
                                  (int64_t)time(NULL));
 }
 
-/* The first fault decides at once, so that the peer gets wolfSSL's alert for
- * it; without a fault the leaf, which comes last, decides. */
-static bool context_verify_one(struct wr_tls_verdict *verdict, uint32_t depth,
-                               int error)
+/* The alert that tells the peer why its certificates are refused. */
+static uint8_t context_verify_alert(int err)
+{
+    wr_assert(err < 0);
+    switch (err) {
+    case WEIR_ETLSEXPIRED:
+    case WEIR_ETLSNOTYET:
+        return certificate_expired;
+    case WEIR_ETLSISSUER:
+    case WEIR_ETLSSELFSIGNED:
+    case WEIR_ETLSPATHLEN:
+        return unknown_ca;
+    default:
+        return bad_certificate;
+    }
+}
+
+/* Decides about the peer once; the cause and the alert of a refusal are noted
+ * in the verdict. */
+static bool context_verify_judge(struct wr_tls_verdict *verdict,
+                                 const WOLFSSL_X509_STORE_CTX *store)
 {
     weir_tls_context *context = verdict->context;
     const struct wr_tls_policy policy = {
@@ -206,43 +148,52 @@ static bool context_verify_one(struct wr_tls_verdict *verdict, uint32_t depth,
         .user = context,
     };
 
-    wr_assert(verdict->verification > 0);
-    if (error == 0 && depth > 0 &&
-        wr_tls_verify_issuer(&policy, verdict, depth)) {
-        return true;
+    wr_assert(!verdict->is_judged && !verdict->is_accepted);
+    verdict->is_judged = true;
+    if (!context_verify_begin(verdict, store)) {
+        verdict->alert = bad_certificate;
+        return false;
     }
-    verdict->is_accepted =
-        (error == 0 && depth == 0 && context_verify_is_alone(verdict) &&
-         wr_tls_verify_plain(&policy, verdict)) ||
-        wr_tls_verify_search(&policy, verdict);
-    return verdict->is_accepted;
+    if (!wr_tls_verify_search(&policy, verdict)) {
+        verdict->alert = context_verify_alert(verdict->err);
+        return false;
+    }
+    verdict->is_accepted = true;
+    return true;
+}
+
+/* True if wolfSSL speaks of the leaf that was accepted. */
+static bool context_verify_is_judged(const struct wr_tls_verdict *verdict,
+                                     const WOLFSSL_X509_STORE_CTX *store)
+{
+    const struct wr_tls_certificate *leaf = verdict->chain;
+
+    return verdict->is_accepted && leaf->size == store->certs->length &&
+           memcmp(leaf->der, store->certs->buffer, leaf->size) == 0;
 }
 
 int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
 {
     struct wr_tls_verdict *verdict = store->userCtx;
-    const int depth = store->error_depth;
+    const weir_tls_context *context = verdict->context;
     const int error = is_good ? 0 : store->error;
 
     wr_assert(is_good || store->error != 0);
-    wr_tls_memory_leave((struct wr_tls_memory_scope){
-        .memory = verdict->memory,
-        .mode = WR_TLS_MEMORY_PLAIN,
-    });
     if (store->totalCerts == 0) {
         return is_good; /* a client without a certificate */
     }
-    if (verdict->verification == 0 && !context_verify_begin(verdict, store)) {
+    if (!verdict->is_judged && !context_verify_judge(verdict, store)) {
         return 0;
     }
-    wr_assert(depth >= 0 && depth < store->totalCerts);
-    if (!verdict->is_accepted &&
-        !context_verify_one(verdict, (uint32_t)depth, error)) {
+    if (!context_verify_is_judged(verdict, store)) {
+        wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
+                            "The peer sent certificates twice");
         return 0;
     }
-    if (depth > 0) {
-        context_verify_expect_issuer(verdict);
-        return 1;
-    }
-    return context_verify_is_usable(verdict, error);
+    wr_assert(store->error_depth >= 0);
+    const bool is_last = store->error_depth == 0;
+    wolfSSL_set_verify(verdict->ssl,
+                       is_last ? context->verify_mode : WOLFSSL_VERIFY_NONE,
+                       wr_tls_context_verify);
+    return !is_last || context_verify_is_usable(verdict, error);
 }

@@ -16,8 +16,6 @@
 
 #include <weir/base.h>
 
-struct wr_tls_memory;
-
 struct wr_tls_certificate {
     uint8_t *der;
     size_t size;
@@ -31,16 +29,17 @@ struct wr_tls_verdict {
     uint32_t chain_count;
     char *hostname; /* the name in a server's certificate; NULL: any */
     bool peer_is_client;
-    bool is_accepted; /* the peer's certificates are good */
+    bool is_judged;   /* the peer's certificates were verified, once */
+    bool is_accepted; /* they are good */
     bool has_chosen;  /* a certificate was chosen for this client */
     bool knows_asked_name;
     /* Digest of the name that a client with a TLS 1.2 ticket asks for; the
      * engine reads the name before wolfSSL reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
-    uint64_t verification;        /* its number in the context; 0: not begun */
-    weir_tls_context *context;    /* for the verification; borrowed */
-    weir_tls_context *chosen;     /* by the program, a reference; or NULL */
-    struct wr_tls_memory *memory; /* charged for the connection */
+    uint8_t alert;             /* tells the peer why; 0: wolfSSL chooses */
+    weir_tls_context *context; /* for the verification; borrowed */
+    struct WOLFSSL *ssl;       /* that verifies by it; borrowed */
+    weir_tls_context *chosen;  /* by the program, a reference; or NULL */
 };
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,

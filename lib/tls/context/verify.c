@@ -80,34 +80,6 @@ static struct wr_x509_path verify_begin(const struct wr_tls_policy *policy,
     };
 }
 
-bool wr_tls_verify_plain(const struct wr_tls_policy *policy,
-                         struct wr_tls_verdict *verdict)
-{
-    struct wr_x509 sent[WR_X509_CHAIN_MAX];
-
-    if (!verify_read(verdict, sent)) {
-        return false;
-    }
-    struct wr_x509_path path = verify_begin(policy, verdict, sent);
-    if (!wr_x509_path_is_plain(&path) || !verify_is_for_host(policy, sent)) {
-        return false;
-    }
-    wr_tls_verdict_select(verdict, path.steps, path.length);
-    return true;
-}
-
-bool wr_tls_verify_issuer(const struct wr_tls_policy *policy,
-                          const struct wr_tls_verdict *verdict, uint32_t index)
-{
-    struct wr_x509 x509;
-    struct wr_x509_reason reason;
-
-    wr_assert(index < verdict->chain_count);
-    const struct wr_tls_certificate *from = &verdict->chain[index];
-    return wr_x509_read(&x509, from->der, from->size) == 0 &&
-           wr_x509_rules_check(&policy->rules, &x509, false, &reason);
-}
-
 bool wr_tls_verify_search(const struct wr_tls_policy *policy,
                           struct wr_tls_verdict *verdict)
 {

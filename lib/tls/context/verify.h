@@ -18,16 +18,6 @@ struct wr_tls_policy {
     void *user;               /* for both */
 };
 
-/* True if the verdict's chain, whose links wolfSSL has verified, is one path
- * that satisfies the policy. False is inconclusive: search for a path. */
-WEIR_MUST_USE bool wr_tls_verify_plain(const struct wr_tls_policy *policy,
-                                       struct wr_tls_verdict *verdict);
-
-/* True if certificate @index of the verdict's chain may be an issuer's. */
-WEIR_MUST_USE bool wr_tls_verify_issuer(const struct wr_tls_policy *policy,
-                                        const struct wr_tls_verdict *verdict,
-                                        uint32_t index);
-
 /* Searches for a path from the first certificate of the verdict's chain, the
  * leaf. True: found, and the chain is that path from now on. False: the cause
  * is noted in the verdict. */

@@ -216,6 +216,9 @@ static void engine_attach(struct wr_tls_engine *engine)
         /* The arrays hold the exporter's secret and the parts of a ticket. */
         wolfSSL_KeepArrays(engine->ssl);
     }
+    if (wr_tls_context_verifies(engine->context)) {
+        wr_tls_engine_hear_secrets(engine);
+    }
     if (!engine->is_server) {
         wr_ignore(wolfSSL_set_SessionTicket_cb(engine->ssl, engine_note_session,
                                                engine) !=
@@ -238,7 +241,6 @@ int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
         .ignores_eof = options->ignores_eof,
     };
     wr_tls_verdict_init(&engine->verdict, memory->allocator);
-    engine->verdict.memory = memory;
     struct wr_tls_memory_scope before =
         wr_tls_memory_enter(memory, WR_TLS_MEMORY_PLAIN);
     int err =
@@ -265,6 +267,7 @@ void wr_tls_engine_fini(struct wr_tls_engine *engine)
     wr_tls_engine_drop_output(engine);
     wr_tls_engine_drop_hello(engine);
     wr_tls_engine_drop_early(engine);
+    wr_tls_engine_drop_secret(engine);
     wr_tls_verdict_fini(&engine->verdict);
     weir_tls_context_unref(engine->context);
     engine->context = NULL;
@@ -303,6 +306,7 @@ void wr_tls_engine_drop_input(struct wr_tls_engine *engine)
     engine->input_left = 0;
     wr_tls_engine_drop_hello(engine);
     wr_tls_engine_drop_early(engine);
+    wr_tls_engine_drop_secret(engine);
 }
 
 void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
@@ -329,11 +333,9 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
         return engine->err;
     }
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    wr_tls_context_begin_step(engine->context);
     struct wr_tls_memory_scope before = engine_enter(engine);
     int ret = engine->is_server ? wolfSSL_accept(engine->ssl)
                                 : wolfSSL_connect(engine->ssl);
-    wr_tls_context_end_step(engine->context);
     if (ret == WOLFSSL_SUCCESS && !engine_has_chosen(engine)) {
         ret = engine_fail(engine, WEIR_ETLSNONAME);
     } else if (ret == WOLFSSL_SUCCESS) {

@@ -70,6 +70,7 @@ struct wr_tls_engine {
     uint32_t hello_given; /* bytes of the block given to wolfSSL */
     /* Server: while early data may come; see engine_early.c. */
     struct wr_block *early;
+    struct wr_block *secret; /* for an alert; see engine_secret.c */
     bool is_server : 1;
     bool can_export : 1;
     bool

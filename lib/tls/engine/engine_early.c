@@ -15,9 +15,6 @@
 #include "lib/tls/context/context.h"
 
 #include <string.h>
-#include <wolfssl/wolfcrypt/aes.h>
-#include <wolfssl/wolfcrypt/chacha20_poly1305.h>
-#include <wolfssl/wolfcrypt/kdf.h>
 
 #ifdef HAVE_SECRET_CALLBACK
 
@@ -31,25 +28,12 @@ enum {
     ENGINE_EARLY_HANDSHAKE = 22,
     ENGINE_EARLY_DATA = 23,
     ENGINE_EARLY_HEADER = 5,
-    ENGINE_EARLY_TAG = 16,
-    ENGINE_EARLY_EXTRA = ENGINE_EARLY_TAG + 1, /* and the sealed type */
+    ENGINE_EARLY_EXTRA = WR_TLS_ENGINE_TAG + 1, /* and the sealed type */
     ENGINE_EARLY_LEAST = 16,
-    ENGINE_EARLY_KEY = 32, /* at most */
-    ENGINE_EARLY_IV = 12,
-    ENGINE_EARLY_AES_128 = 0x1301, /* suites */
-    ENGINE_EARLY_CHACHA = 0x1303,
 };
 
-/* Lies in a block as long as early data may come. */
-struct engine_early {
-    uint32_t left; /* bytes that may still be skipped */
-    int suite;     /* 0: no keys yet */
-    uint32_t key_size;
-    uint8_t key[ENGINE_EARLY_KEY]; /* client handshake key */
-    uint8_t iv[ENGINE_EARLY_IV];
-};
-
-static struct engine_early *engine_early_of(const struct wr_tls_engine *engine)
+static struct wr_tls_engine_early *
+engine_early_of(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->early != NULL);
     return (void *)engine->early->data;
@@ -58,112 +42,29 @@ static struct engine_early *engine_early_of(const struct wr_tls_engine *engine)
 void wr_tls_engine_drop_early(struct wr_tls_engine *engine)
 {
     if (engine->early) {
-        explicit_bzero(engine->early->data, sizeof(struct engine_early));
+        explicit_bzero(engine->early->data, sizeof(struct wr_tls_engine_early));
         wr_block_give(engine->memory->blocks, engine->early);
         engine->early = NULL;
     }
-}
-
-/* ---- keys ---- */
-
-static int engine_early_expand(const uint8_t *secret, int size,
-                               const char *label, uint8_t *ret,
-                               uint32_t ret_size)
-{
-    static const uint8_t protocol[] = "tls13 ";
-    const int digest = size == WC_SHA384_DIGEST_SIZE ? WC_SHA384 : WC_SHA256;
-
-    if (size != WC_SHA256_DIGEST_SIZE && digest != WC_SHA384) {
-        return BAD_FUNC_ARG;
-    }
-    return wc_Tls13_HKDF_Expand_Label(
-        ret, ret_size, secret, (word32)size, protocol, sizeof(protocol) - 1,
-        (const uint8_t *)label, (word32)strlen(label), NULL, 0, digest);
-}
-
-/* RFC 8446, 7.3. */
-static int engine_early_derive(struct engine_early *early, int suite,
-                               const uint8_t *secret, int size)
-{
-    if (suite < ENGINE_EARLY_AES_128 || suite > ENGINE_EARLY_CHACHA) {
-        return BAD_STATE_E;
-    }
-    early->suite = suite;
-    early->key_size =
-        suite == ENGINE_EARLY_AES_128 ? AES_128_KEY_SIZE : ENGINE_EARLY_KEY;
-    const int err =
-        engine_early_expand(secret, size, "key", early->key, early->key_size);
-    return err ? err
-               : engine_early_expand(secret, size, "iv", early->iv,
-                                     ENGINE_EARLY_IV);
-}
-
-/* wolfSSL calls this for each secret. */
-static int engine_early_note_secret(WOLFSSL *ssl, int id,
-                                    const unsigned char *secret, int size,
-                                    void *arg)
-{
-    const struct wr_tls_engine *engine = arg;
-    int err = 0;
-
-    wr_assert(ssl == engine->ssl);
-    if (id == CLIENT_HANDSHAKE_TRAFFIC_SECRET && engine->early) {
-        err = engine_early_derive(engine_early_of(engine),
-                                  wolfSSL_get_current_cipher_suite(ssl), secret,
-                                  size);
-    }
-    wr_tls_context_log_secret(engine->context, ssl, id, secret, size);
-    return err;
 }
 
 bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
 {
     wr_assert(engine->is_server && !engine->early);
     engine->offers_early = false;
-    engine->early =
-        wr_block_take(engine->memory->blocks, sizeof(struct engine_early));
+    engine->early = wr_block_take(engine->memory->blocks,
+                                  sizeof(struct wr_tls_engine_early));
     if (!engine->early) {
         engine->no_memory = true;
         return false;
     }
-    *engine_early_of(engine) = (struct engine_early){.left = ENGINE_EARLY_MAX};
-    wr_ignore(wolfSSL_set_tls13_secret_cb(engine->ssl, engine_early_note_secret,
-                                          engine) !=
-              WOLFSSL_SUCCESS); /* fails only for NULL */
+    *engine_early_of(engine) =
+        (struct wr_tls_engine_early){.left = ENGINE_EARLY_MAX};
+    wr_tls_engine_hear_secrets(engine);
     return true;
 }
 
 /* ---- a record ---- */
-
-/* Returns wolfCrypt's result: 0 if the keys open the record as the first one of
- * its side; the plaintext is at @ret then. */
-static int engine_early_open(const struct engine_early *early,
-                             const uint8_t *record, uint8_t *ret)
-{
-    const size_t size = wr_tls_engine_body_size(record) - ENGINE_EARLY_TAG;
-    const uint8_t *body = record + ENGINE_EARLY_HEADER;
-    Aes aes;
-
-    wr_assert(early->suite != 0 && size > 0);
-    if (early->suite == ENGINE_EARLY_CHACHA) {
-        return wc_ChaCha20Poly1305_Decrypt(early->key, early->iv, record,
-                                           ENGINE_EARLY_HEADER, body,
-                                           (word32)size, body + size, ret);
-    }
-    int err = wc_AesInit(&aes, NULL, INVALID_DEVID);
-    if (err != 0) {
-        return err;
-    }
-    err = wc_AesGcmSetKey(&aes, early->key, early->key_size);
-    if (err == 0) {
-        err = wc_AesGcmDecrypt(&aes, ret, body, (word32)size, early->iv,
-                               ENGINE_EARLY_IV, body + size, ENGINE_EARLY_TAG,
-                               record, ENGINE_EARLY_HEADER);
-    }
-    wc_AesFree(&aes);
-    explicit_bzero(&aes, sizeof(aes));
-    return err;
-}
 
 /* True if wolfSSL shall get the record: it waits for the record, or refuses it
  * itself. An error other than a wrong tag does not tell whether the keys fit;
@@ -171,13 +72,13 @@ static int engine_early_open(const struct engine_early *early,
 static bool engine_early_is_over(struct wr_tls_engine *engine,
                                  const uint8_t *record)
 {
-    const struct engine_early *early = engine_early_of(engine);
+    const struct wr_tls_engine_early *early = engine_early_of(engine);
     const size_t size = wr_tls_engine_body_size(record);
 
     if (size > WR_TLS_ENGINE_BODY_MAX) {
         return true;
     }
-    if (early->suite == 0 || size < ENGINE_EARLY_EXTRA) {
+    if (early->keys.suite == 0 || size < ENGINE_EARLY_EXTRA) {
         return false;
     }
     struct wr_block *block = wr_block_take(engine->memory->blocks, size);
@@ -185,7 +86,7 @@ static bool engine_early_is_over(struct wr_tls_engine *engine,
         engine->no_memory = true;
         return false;
     }
-    const int err = engine_early_open(early, record, block->data);
+    const int err = wr_tls_engine_open_first(&early->keys, record, block->data);
     const bool is_foreign = err == AES_GCM_AUTH_E || err == MAC_CMP_FAILED_E;
     if (!is_foreign) {
         explicit_bzero(block->data, size); /* it has plaintext */
@@ -208,7 +109,7 @@ static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 static enum wr_tls_engine_first
 engine_early_decide(struct wr_tls_engine *engine)
 {
-    struct engine_early *early = engine_early_of(engine);
+    struct wr_tls_engine_early *early = engine_early_of(engine);
     uint8_t *record = engine->hello->data + ENGINE_EARLY_HEADER;
     const size_t size = wr_max_u64(wr_tls_engine_body_size(record),
                                    ENGINE_EARLY_EXTRA + ENGINE_EARLY_LEAST) -
@@ -221,7 +122,7 @@ engine_early_decide(struct wr_tls_engine *engine)
         return WR_TLS_ENGINE_FIRST_FAILED;
     }
     if (size > early->left) {
-        if (early->suite != 0) {
+        if (early->keys.suite != 0) {
             record[0] = ENGINE_EARLY_HANDSHAKE;
             record[4] |= 1; /* the body is not empty */
         }

@@ -2,11 +2,12 @@
  * Declarations shared by the engine's files. engine.c has the life and the
  * steps, engine_record.c wolfSSL's two I/O callbacks, engine_hello.c reads the
  * peer's first message, engine_early.c skips early data behind it,
- * engine_facts.c has the getters.
+ * engine_secret.c opens and seals records by TLS 1.3's secrets, engine_facts.c
+ * has the getters.
  *
  * Calls go one way: engine.c calls the others, engine_record.c calls
- * engine_hello.c and engine_early.c, and engine_early.c uses engine_hello.c's
- * block.
+ * engine_hello.c, engine_early.c and engine_secret.c, and engine_early.c uses
+ * engine_hello.c's block and engine_secret.c.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
 #define WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
@@ -23,11 +24,28 @@
  * for suites that weir does not have, and wolfSSL allows as much for both. */
 #define WR_TLS_ENGINE_BODY_MAX ((1u << 14) + 256u)
 
+/* The bytes of the tag of a sealed record. */
+#define WR_TLS_ENGINE_TAG 16u
+
 /* The size of a record's body, from its header. */
 static inline size_t wr_tls_engine_body_size(const uint8_t *header)
 {
     return (size_t)header[3] << 8 | header[4];
 }
+
+/* The keys of one direction. */
+struct wr_tls_engine_keys {
+    int suite; /* 0: no keys yet */
+    uint32_t key_size;
+    uint8_t key[32];
+    uint8_t iv[12];
+};
+
+/* Lies in the block of the engine as long as early data may come. */
+struct wr_tls_engine_early {
+    uint32_t left;                  /* bytes that may still be skipped */
+    struct wr_tls_engine_keys keys; /* the client's, of the handshake */
+};
 
 /* ---- engine_record.c ---- */
 
@@ -88,5 +106,24 @@ enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 
 /* Ends the wait for early data, if there is one. */
 void wr_tls_engine_drop_early(struct wr_tls_engine *engine);
+
+/* ---- engine_secret.c ---- */
+
+/* The engine hears of secrets from now on: for early data, and, where its
+ * context verifies, for the alert about the peer's certificates. */
+void wr_tls_engine_hear_secrets(struct wr_tls_engine *engine);
+
+/* Frees the secret for an alert, if there is one. */
+void wr_tls_engine_drop_secret(struct wr_tls_engine *engine);
+
+/* Returns wolfCrypt's result: 0 if the keys open the record as the first one of
+ * its side; the plaintext is at @ret then. */
+int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
+                             const uint8_t *record, uint8_t *ret);
+
+/* wolfSSL sends this record after the peer's certificates were refused. If it
+ * is an alert it becomes the verdict's. */
+void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
+                                 size_t size);
 
 #endif

@@ -293,6 +293,7 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_OPEN);
     wr_tls_engine_drop_early(engine); /* its keys are not needed any more */
+    wr_tls_engine_drop_secret(engine);
     engine->was_open = true;
     engine->idle_records = 0;
     engine->plain_bytes = 0;
@@ -403,6 +404,9 @@ int wr_tls_engine_send(WOLFSSL *ssl, char *buf, int size, void *arg)
     }
     if (engine->no_memory) {
         return WOLFSSL_CBIO_ERR_GENERAL; /* an earlier record is missing */
+    }
+    if (WR_UNLIKELY(engine->verdict.alert)) {
+        wr_tls_engine_replace_alert(engine, (uint8_t *)buf, count);
     }
     if (count >= ENGINE_RECORD_COPY_BELOW &&
         wr_tls_memory_claim(engine->memory, buf)) {

@@ -1,0 +1,285 @@
+/*
+ * Forged certificates and lists (tls_forge.h) are refused by weir itself.
+ *
+ * Here wolfSSL finds every certificate good: the verify callback that weir sets
+ * is called with no error, whatever wolfSSL says. So nothing that a fixed
+ * wolfSSL refuses by itself helps.
+ */
+#include "lib/tls/context/context_impl.h"
+#include "lib/tls/context/pem.h"
+#include "lib/x509/certificate.h"
+#include "tests/tls/rig.h"
+#include "tests/unit/tls_forge.h"
+
+#define FORGED_TEXT_MAX (16u << 10)
+
+static struct tls_pair pair;
+
+/* ---- a wolfSSL that finds all certificates good ---- */
+
+static VerifyCallback forged_callback;
+
+void __real_wolfSSL_CTX_set_verify(WOLFSSL_CTX *ctx, int mode,
+                                   VerifyCallback callback);
+void __wrap_wolfSSL_CTX_set_verify(WOLFSSL_CTX *ctx, int mode,
+                                   VerifyCallback callback);
+void __real_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback);
+void __wrap_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback);
+
+static int forged_find_good(int is_good, WOLFSSL_X509_STORE_CTX *store)
+{
+    store->error = 0;
+    return forged_callback(1, store);
+}
+
+void __wrap_wolfSSL_CTX_set_verify(WOLFSSL_CTX *ctx, int mode,
+                                   VerifyCallback callback)
+{
+    if (callback) {
+        forged_callback = callback;
+    }
+    __real_wolfSSL_CTX_set_verify(ctx, mode,
+                                  callback ? forged_find_good : NULL);
+}
+
+void __wrap_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback)
+{
+    cr_assert(callback == forged_callback);
+    __real_wolfSSL_set_verify(ssl, mode, forged_find_good);
+}
+
+/* ---- files ---- */
+
+/* The first block of a file; its bytes are malloc()'s. */
+static struct wr_der forged_load(const char *path, const char *label)
+{
+    static uint8_t text[FORGED_TEXT_MAX];
+    struct wr_der der;
+    const size_t size = tls_file_read(path, text, sizeof(text));
+    struct wr_der rest = {.data = text, .size = size};
+    cr_assert_eq(wr_tls_pem_next(&rest, label, &der), 1);
+    return der;
+}
+
+static struct wr_der forged_certificate(const char *authority, const char *part)
+{
+    return forged_load(tls_file("tls-matrix/%s%s.crt", authority, part),
+                       "CERTIFICATE");
+}
+
+static void forged_drop(struct wr_der der)
+{
+    free((void *)(uintptr_t)der.data);
+}
+
+/* The key of an authority, in @der. */
+static struct wr_der forged_key_of(struct wr_der der)
+{
+    struct wr_x509 x509;
+    cr_assert_eq(wr_x509_read(&x509, der.data, der.size), 0);
+    return x509.key_info;
+}
+
+/* ---- what is forged ---- */
+
+static const struct tls_forge_algorithm forged_algorithms[] = {
+    {"Ed25519", 5, {0x06, 3, 0x2b, 0x65, 112}},
+    {"Ed448", 5, {0x06, 3, 0x2b, 0x65, 113}},
+    {"ECDSA", 10, {0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02}},
+    {"RSA",
+     13,
+     {0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0}},
+};
+
+/* Which algorithms are of another kind than an authority's key. */
+static const struct forged_row {
+    const char *authority;
+    size_t algorithms[3];
+} forged_rows[] = {
+    {"kind-p256", {0, 1, 3}},
+    {"kind-p384", {0, 1, 3}},
+    {"kind-p521", {0, 1, 3}},
+    {"kind-rsa", {0, 1, 2}},
+};
+
+#define FORGED_ROWS (sizeof(forged_rows) / sizeof(*forged_rows))
+
+/* How a row is shown. */
+struct forged_way {
+    bool is_middle; /* the issuer is forged, not the leaf */
+    bool to_client;
+    enum weir_tls_version version;
+};
+
+/* Writes the chain that is shown; @algorithm NULL: nothing is forged. */
+static size_t forged_write(const char *authority, bool is_middle,
+                           const struct tls_forge_algorithm *algorithm,
+                           char *text)
+{
+    const struct wr_der root = forged_certificate(authority, "");
+    const struct wr_der good =
+        forged_certificate(authority, is_middle ? ".middle" : ".leaf");
+    struct wr_der top = good;
+    size_t size = 0;
+    if (algorithm) {
+        top = tls_forge(good, algorithm, forged_key_of(root));
+        forged_drop(good);
+    }
+    if (is_middle) {
+        const struct wr_der leaf = forged_certificate(authority, ".below");
+        size = tls_forge_pem(leaf, "CERTIFICATE", text, size, FORGED_TEXT_MAX);
+        forged_drop(leaf);
+    }
+    size = tls_forge_pem(top, "CERTIFICATE", text, size, FORGED_TEXT_MAX);
+    forged_drop(top);
+    forged_drop(root);
+    return size;
+}
+
+/* Shows a chain, and returns the judge's error. */
+static int forged_show(const char *authority, const char *text, size_t size,
+                       const struct forged_way *way)
+{
+    const struct weir_tls_pem roots = {
+        .file = tls_file("tls-matrix/%s.pem", authority)};
+    const struct weir_tls_pem shown = {.data = (const void *)text,
+                                       .size = size};
+    const struct weir_tls_pem key = {
+        .file = tls_file("tls-matrix/%s.%s.key", authority,
+                         way->is_middle ? "below" : "leaf")};
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
+    client.max_version = way->version;
+    if (way->to_client) {
+        client.authorities = roots;
+        server.certificate = shown;
+        server.key = key;
+    } else {
+        client.certificate = shown;
+        client.key = key;
+        server.authorities = roots;
+        server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    }
+    tls_pair_join(&pair, &client, &server, NULL);
+    const struct wr_tls_engine *judge =
+        way->to_client ? &pair.client.engine : &pair.server.engine;
+    const int err = wr_tls_engine_get_error(judge);
+    if (err < 0) {
+        expect_eq(wr_tls_engine_get_alert_sent(judge), 42, "%s",
+                  wr_tls_engine_get_error_text(judge));
+    }
+    tls_pair_disconnect(&pair);
+    return err;
+}
+
+/* Shows every forged chain in one way, and the good one that it is made of. */
+static void forged_refuse_all(const struct forged_way *way)
+{
+    static char text[FORGED_TEXT_MAX];
+    for (size_t i = 0; i < FORGED_ROWS; i++) {
+        const struct forged_row *row = &forged_rows[i];
+        size_t size = forged_write(row->authority, way->is_middle, NULL, text);
+        expect_eq(forged_show(row->authority, text, size, way), 0);
+        for (size_t j = 0; j < 3; j++) {
+            const struct tls_forge_algorithm *algorithm =
+                &forged_algorithms[row->algorithms[j]];
+            size =
+                forged_write(row->authority, way->is_middle, algorithm, text);
+            const int err = forged_show(row->authority, text, size, way);
+            cr_assert(err == WEIR_ETLSBADCERT || err == WEIR_ETLSWEAK,
+                      "%s by %s: %s", row->authority, algorithm->name,
+                      weir_err_name(err));
+        }
+    }
+}
+
+UNIT(tls_forged, a_client_refuses_a_leaf_of_another_algorithm_than_its_issuers)
+{
+    forged_refuse_all(
+        &(struct forged_way){.to_client = true, .version = WEIR_TLS_1_3});
+    forged_refuse_all(
+        &(struct forged_way){.to_client = true, .version = WEIR_TLS_1_2});
+}
+
+UNIT(tls_forged, a_server_refuses_a_leaf_of_another_algorithm_than_its_issuers)
+{
+    forged_refuse_all(&(struct forged_way){.version = WEIR_TLS_1_3});
+    forged_refuse_all(&(struct forged_way){.version = WEIR_TLS_1_2});
+}
+
+UNIT(tls_forged, a_client_refuses_an_issuer_of_another_algorithm)
+{
+    forged_refuse_all(&(struct forged_way){
+        .is_middle = true, .to_client = true, .version = WEIR_TLS_1_3});
+    forged_refuse_all(&(struct forged_way){
+        .is_middle = true, .to_client = true, .version = WEIR_TLS_1_2});
+}
+
+UNIT(tls_forged, a_server_refuses_an_issuer_of_another_algorithm)
+{
+    forged_refuse_all(
+        &(struct forged_way){.is_middle = true, .version = WEIR_TLS_1_3});
+    forged_refuse_all(
+        &(struct forged_way){.is_middle = true, .version = WEIR_TLS_1_2});
+}
+
+/* So that the rows above are what they are to be. */
+UNIT(tls_forged, a_signature_by_a_curve_is_good_where_nothing_is_hashed)
+{
+    for (size_t i = 0; i < FORGED_ROWS; i++) {
+        const char *authority = forged_rows[i].authority;
+        const struct wr_der root = forged_certificate(authority, "");
+        const struct wr_der good = forged_certificate(authority, ".leaf");
+        const struct wr_der forged =
+            tls_forge(good, &forged_algorithms[0], forged_key_of(root));
+        const bool is_rsa = strcmp(authority, "kind-rsa") == 0;
+        expect_eq(tls_forge_is_over_nothing(forged, forged_key_of(root)),
+                  !is_rsa);
+        cr_assert_not(tls_forge_is_over_nothing(good, forged_key_of(root)));
+        forged_drop(root);
+        forged_drop(good);
+        forged_drop(forged);
+    }
+}
+
+/* ---- lists ---- */
+
+static void forged_refuse_list(const char *authority, struct wr_der der,
+                               int expected)
+{
+    static char text[FORGED_TEXT_MAX];
+    char why[512] = "";
+    weir_tls_context *context = NULL;
+    struct weir_tls_options options = tls_options(false);
+    options.authorities.file = tls_file("tls-matrix/%s.pem", authority);
+    options.revocations.data = (const void *)text;
+    options.revocations.size =
+        tls_forge_pem(der, "X509 CRL", text, 0, sizeof(text));
+    const int err = weir_tls_context_new(&options, &context, why, sizeof(why));
+    expect_eq(err, expected, "%s", why);
+    if (err == 0) {
+        weir_tls_context_unref(context);
+    } else {
+        cr_assert(strstr(why, "signed"), "%s", why);
+    }
+}
+
+UNIT(tls_forged, a_list_of_another_algorithm_than_its_issuers_is_refused)
+{
+    for (size_t i = 0; i < FORGED_ROWS; i++) {
+        const struct forged_row *row = &forged_rows[i];
+        const struct wr_der root = forged_certificate(row->authority, "");
+        const struct wr_der good = forged_load(
+            tls_file("tls-matrix/%s.crl", row->authority), "X509 CRL");
+        forged_refuse_list(row->authority, good, 0);
+        for (size_t j = 0; j < 3; j++) {
+            const struct wr_der forged =
+                tls_forge(good, &forged_algorithms[row->algorithms[j]],
+                          forged_key_of(root));
+            forged_refuse_list(row->authority, forged, WEIR_ETLSFILE);
+            forged_drop(forged);
+        }
+        forged_drop(root);
+        forged_drop(good);
+    }
+}
