@@ -14,8 +14,10 @@
 
 #include <errno.h>
 
-/* The most links that are verified for one peer. */
-#define PATH_LINKS_MAX 16u
+/* The verified links of one peer may cost this. A link by a key of P-256 costs
+ * 1, by P-384 2, by P-521 3 (strength.h). So a peer can have 16 links verified,
+ * or 5 by P-521, and no choice of keys and names makes it more. */
+#define PATH_COST_MAX 16u
 
 /* How far the best failed path got. */
 enum {
@@ -159,17 +161,21 @@ static bool path_verify_link(struct wr_x509_path *path,
 {
     const struct wr_x509 *child = path_at(path, path->length - 1);
 
-    wr_assert(path->links <= PATH_LINKS_MAX && issuer->der.data);
+    const uint32_t cost = 1 + issuer->key.extra_cost;
+
+    wr_assert(path->links <= path->cost);
+    wr_assert(path->cost <= PATH_COST_MAX && issuer->der.data);
     if (wr_der_is_equal(&child->der, &issuer->der)) {
         return true; /* it is the anchor itself */
     }
-    if (path->links == PATH_LINKS_MAX) {
+    if (path->cost + cost > PATH_COST_MAX) {
         path_note(path, PATH_STOPPED, child,
                   (struct wr_x509_reason){WEIR_ETLSPATHLEN,
                                           "has too many issuers of one name"});
         return false;
     }
     path->links++;
+    path->cost += cost;
     const struct wr_x509_reason reason = path->link(path->user, child, issuer);
     if (reason.err < 0) {
         path_note(path, reason.err == -ENOMEM ? PATH_STOPPED : rank, child,
@@ -335,6 +341,7 @@ bool wr_x509_path_find(struct wr_x509_path *path)
     wr_assert(path->sent[0].der.data && path->link);
     path->rank = PATH_NOTHING;
     path->links = 0;
+    path->cost = 0;
     path->length = 1;
     path->steps[0] = 0;
     if (!wr_x509_rules_check(&path->rules, path->sent, true, &path->reason)) {

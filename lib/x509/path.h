@@ -40,6 +40,7 @@ struct wr_x509_path {
     const struct wr_x509 *wrong;  /* the certificate of the reason */
     uint32_t rank;                /* how far the best failed path got */
     uint32_t links;               /* number of verified links */
+    uint32_t cost;                /* what they cost; see path.c */
 };
 
 /* Searches for a path and verifies its links. False: none; ->reason is that of

@@ -11,8 +11,16 @@
 #define RSA_BITS_MOST          4096u
 #define RSA_EXPONENT_BITS      2u
 #define RSA_EXPONENT_BITS_MOST 64u
+#define RSA_EXPONENT_BITS_FAST 17u
 
 #define STRENGTH_PSS_TRAILER 1u /* the only value */
+
+/* A verification by P-384 takes some two times as long as one by P-256, and by
+ * P-521 some five times. The latter counts three, so that a path of five such
+ * keys can be verified, as does RSA with a longer exponent than 65537. */
+#define STRENGTH_EXTRA_P384 1u
+#define STRENGTH_EXTRA_P521 2u
+#define STRENGTH_EXTRA_RSA  2u
 
 /* Object identifiers; the last byte is left off if a family shares the rest. */
 static const uint8_t strength_oid_pkcs1[] = {0x2a, 0x86, 0x48, 0x86,
@@ -243,12 +251,15 @@ static bool strength_rate_rsa(struct wr_der key,
                             exponent_bits <= RSA_EXPONENT_BITS_MOST
                         ? WR_X509_STRONG
                         : WR_X509_WEAK_RSA;
+    ret->extra_cost =
+        exponent_bits > RSA_EXPONENT_BITS_FAST ? STRENGTH_EXTRA_RSA : 0;
     return true;
 }
 
 /* Accepts P-256, P-384 and P-521. @params: the bytes behind an EC key's
  * identifier. */
-static enum wr_x509_strength strength_rate_curve(struct wr_der params)
+static enum wr_x509_strength strength_rate_curve(struct wr_der params,
+                                                 uint32_t *ret_extra_cost)
 {
     struct wr_der oid;
     uint8_t last = 0;
@@ -260,10 +271,12 @@ static enum wr_x509_strength strength_rate_curve(struct wr_der params)
     if (WR_DER_IS_OF(&oid, strength_oid_x962_curve, &last)) {
         return last == 7 ? WR_X509_STRONG : WR_X509_WEAK_CURVE;
     }
-    return WR_DER_IS_OF(&oid, strength_oid_secg_curve, &last) &&
-                   (last == 34 || last == 35)
-               ? WR_X509_STRONG
-               : WR_X509_WEAK_CURVE;
+    if (!WR_DER_IS_OF(&oid, strength_oid_secg_curve, &last) ||
+        (last != 34 && last != 35)) {
+        return WR_X509_WEAK_CURVE;
+    }
+    *ret_extra_cost = last == 34 ? STRENGTH_EXTRA_P384 : STRENGTH_EXTRA_P521;
+    return WR_X509_STRONG;
 }
 
 /* True if the object identifier is an RSA key's; *ret_is_pss_alone: the key
@@ -315,17 +328,21 @@ bool wr_x509_strength_of_key(struct wr_der info,
     bool is_pss_alone = false;
     uint8_t last = 0;
 
-    *ret = (struct wr_x509_key_strength){.strength = WR_X509_WEAK_ALGORITHM};
+    *ret = (struct wr_x509_key_strength){.strength = WR_X509_WEAK_ALGORITHM,
+                                         .kind = WR_X509_KEY_OTHER};
     wr_assert(info.data != NULL);
     if (!strength_read_key(info, &oid, &params, &key)) {
         return false;
     }
     if (strength_is_rsa(&oid, &is_pss_alone)) {
+        ret->kind = WR_X509_KEY_RSA;
         return strength_rate_rsa(key, ret);
     }
     if (WR_DER_IS_OF(&oid, strength_oid_ec_key, &last) && last == 1) {
-        ret->strength = strength_rate_curve(params);
+        ret->kind = WR_X509_KEY_CURVE;
+        ret->strength = strength_rate_curve(params, &ret->extra_cost);
     } else if (WR_DER_IS_OF(&oid, strength_oid_edwards, &last) && last == 112) {
+        ret->kind = WR_X509_KEY_EDWARDS;
         ret->strength = WR_X509_STRONG;
     }
     return true;

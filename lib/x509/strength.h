@@ -30,6 +30,7 @@ enum wr_x509_key_kind {
     WR_X509_KEY_RSA,
     WR_X509_KEY_CURVE,
     WR_X509_KEY_EDWARDS,
+    WR_X509_KEY_OTHER, /* unknown here: it verifies nothing */
 };
 
 /* A strong signature. */
@@ -43,7 +44,10 @@ struct wr_x509_signature_kind {
 
 struct wr_x509_key_strength {
     enum wr_x509_strength strength;
+    enum wr_x509_key_kind kind;
     uint32_t rsa_bits; /* 0: another key */
+    /* How much more than P-256 or RSA a verification takes, in units of one. */
+    uint32_t extra_cost;
 };
 
 struct wr_x509_rsa_numbers {

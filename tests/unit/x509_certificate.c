@@ -294,32 +294,42 @@ UNIT(x509_certificate, keys_are_rated)
     const struct {
         struct part key;
         enum wr_x509_strength strength;
+        enum wr_x509_key_kind kind;
+        uint32_t extra_cost;
     } rows[] = {
-        {rsa_key(256, "\1\1\1"), WR_X509_STRONG},
-        {rsa_key(384, "\3"), WR_X509_STRONG},
-        {rsa_key(255, "\1\1\1"), WR_X509_WEAK_RSA},
-        {rsa_key(128, "\1\1\1"), WR_X509_WEAK_RSA},
-        {rsa_key(256, "\1"), WR_X509_WEAK_RSA},
-        {rsa_key(512, "\1\1\1\1\1\1\1\1"), WR_X509_STRONG},
-        {rsa_key(256, "\1\1\1\1\1\1\1\1\1"), WR_X509_WEAK_RSA},
-        {rsa_key(513, "\1\1\1"), WR_X509_WEAK_RSA},
-        {curve_key(P256), WR_X509_STRONG},
-        {curve_key(BYTES("\x2b\x81\4\0\x22")), WR_X509_STRONG},
-        {curve_key(BYTES("\x2b\x81\4\0\x21")), WR_X509_WEAK_CURVE},
-        {curve_key(BYTES("\x2a\x86\x48\xce\x3d\3\1\1")), WR_X509_WEAK_CURVE},
+        {rsa_key(256, "\1\1\1"), WR_X509_STRONG, WR_X509_KEY_RSA, 0},
+        {rsa_key(384, "\3"), WR_X509_STRONG, WR_X509_KEY_RSA, 0},
+        {rsa_key(255, "\1\1\1"), WR_X509_WEAK_RSA, WR_X509_KEY_RSA, 0},
+        {rsa_key(128, "\1\1\1"), WR_X509_WEAK_RSA, WR_X509_KEY_RSA, 0},
+        {rsa_key(256, "\1"), WR_X509_WEAK_RSA, WR_X509_KEY_RSA, 0},
+        {rsa_key(512, "\1\1\1\1\1\1\1\1"), WR_X509_STRONG, WR_X509_KEY_RSA, 2},
+        {rsa_key(256, "\1\1\1\1\1\1\1\1\1"), WR_X509_WEAK_RSA, WR_X509_KEY_RSA,
+         2},
+        {rsa_key(513, "\1\1\1"), WR_X509_WEAK_RSA, WR_X509_KEY_RSA, 0},
+        {curve_key(P256), WR_X509_STRONG, WR_X509_KEY_CURVE, 0},
+        {curve_key(BYTES("\x2b\x81\4\0\x22")), WR_X509_STRONG,
+         WR_X509_KEY_CURVE, 1},
+        {curve_key(BYTES("\x2b\x81\4\0\x23")), WR_X509_STRONG,
+         WR_X509_KEY_CURVE, 2},
+        {curve_key(BYTES("\x2b\x81\4\0\x21")), WR_X509_WEAK_CURVE,
+         WR_X509_KEY_CURVE, 0},
+        {curve_key(BYTES("\x2a\x86\x48\xce\x3d\3\1\1")), WR_X509_WEAK_CURVE,
+         WR_X509_KEY_CURVE, 0},
         {SEQUENCE(SEQUENCE(BYTES("\6\3\x2b\x65\x70")), BYTES("\3\2\0\1")),
-         WR_X509_STRONG},
+         WR_X509_STRONG, WR_X509_KEY_EDWARDS, 0},
         {SEQUENCE(SEQUENCE(BYTES("\6\3\x2b\x65\x71")), BYTES("\3\2\0\1")),
-         WR_X509_WEAK_ALGORITHM},
+         WR_X509_WEAK_ALGORITHM, WR_X509_KEY_OTHER, 0},
         {SEQUENCE(SEQUENCE(BYTES("\6\7\x2a\x86\x48\xce\x38\4\1")),
                   BYTES("\3\2\0\1")),
-         WR_X509_WEAK_ALGORITHM},
+         WR_X509_WEAK_ALGORITHM, WR_X509_KEY_OTHER, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct parts parts = good_parts();
         parts.key = rows[i].key;
         expect_eq(read_parts(&parts, &x509), 0, "row %zu", i);
         expect_eq(x509.key.strength, rows[i].strength, "row %zu", i);
+        expect_eq(x509.key.kind, rows[i].kind, "row %zu", i);
+        expect_eq(x509.key.extra_cost, rows[i].extra_cost, "row %zu", i);
     }
 }
 

@@ -179,6 +179,33 @@ UNIT(x509_path, ends_however_many_have_one_name)
     expect_eq(path.links, 16);
 }
 
+/* The key of each issuer takes three times the usual work, or two times. */
+UNIT(x509_path, verifies_fewer_links_by_keys_that_take_longer)
+{
+    static const uint32_t links[] = {16, 8, 5};
+    for (uint32_t extra = 0; extra < 3; extra++) {
+        path_open("aa aa aa aa aa aa aa aa aa aa", "");
+        for (uint32_t i = 0; i < path.sent_count; i++) {
+            sent[i].key.extra_cost = extra;
+        }
+        cr_assert_not(wr_x509_path_find(&path));
+        expect_eq(path.reason.err, WEIR_ETLSPATHLEN);
+        expect_eq(path.links, links[extra]);
+
+        for (uint32_t i = 1; i < path.sent_count; i++) {
+            answers[0][i] = WEIR_ETLSBADCERT; /* nobody has signed the leaf */
+        }
+        cr_assert_not(wr_x509_path_find(&path));
+        expect_eq(path.links, links[extra] < 9 ? links[extra] : 9);
+    }
+    path_open("ab bc cd de er", "rr");
+    for (uint32_t i = 0; i < path.sent_count; i++) {
+        sent[i].key.extra_cost = 2;
+    }
+    anchors[0].key.extra_cost = 2;
+    expect_path("01234");
+}
+
 UNIT(x509_path, says_how_far_it_came)
 {
     path_open("ab bc", "rr");

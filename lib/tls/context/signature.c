@@ -1,7 +1,11 @@
 /*
  * The verification of signatures: RSA with PKCS #1 1.5 and PSS, ECDSA, Ed25519,
  * with SHA-256, SHA-384 and SHA-512. The signature's object identifier names
- * the algorithm; the key must be of the same kind.
+ * the algorithm.
+ *
+ * The key must be of the same kind, and this is compared first. A verifier that
+ * takes the hash by the algorithm and the arithmetic by the key may verify an
+ * ECDSA signature over no hash at all, which can be made without the key.
  */
 #include "signature.h"
 
@@ -219,11 +223,15 @@ int wr_tls_signature_verify(const struct wr_x509_signed *sign,
                             struct wr_der key_info)
 {
     struct wr_x509_signature_kind kind;
+    struct wr_x509_key_strength key;
     int number = NOT_COMPILED_IN;
 
     wr_assert(sign->body.data && key_info.data);
     if (!wr_x509_strength_find_signature(sign->algorithm, &kind)) {
         return -EOPNOTSUPP;
+    }
+    if (!wr_x509_strength_of_key(key_info, &key) || key.kind != kind.key) {
+        return -EBADMSG;
     }
     switch (kind.key) {
     case WR_X509_KEY_RSA:
@@ -237,6 +245,8 @@ int wr_tls_signature_verify(const struct wr_x509_signed *sign,
 #ifdef HAVE_ED25519
         number = signature_verify_ed25519(sign, key_info);
 #endif
+        break;
+    case WR_X509_KEY_OTHER: /* of no signature */
         break;
     }
     return number == 0                 ? 0
