@@ -61,7 +61,6 @@ int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
         wr_uring_close(uring);
         return err;
     }
-    wr_features_reduce(&uring->features);
     wr_uring_check_invariants(uring);
     return 0;
 }

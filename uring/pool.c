@@ -98,13 +98,6 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     if (!pool->bufs) {
         return -ENOMEM;
     }
-    int err = wr_ring_setup_buffers(uring->ring, WR_POOL_RING_ENTRIES, inc);
-    if (err < 0) {
-        wr_free(uring->allocator, pool->bufs,
-                pool->buf_max * sizeof(*pool->bufs));
-        pool->bufs = NULL;
-        return err;
-    }
     wr_assert(pool->buf_max <= UINT16_MAX); /* ids have 16 bits */
     wr_pool_check_invariants(pool);
     return 0;

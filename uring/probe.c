@@ -1,10 +1,11 @@
 /*
  * Features are probed by using them.
  *
- * A seccomp profile may allow io_uring_setup() and refuse io_uring_enter(), and
- * a kernel may accept a flag and ignore it. So a small ring submits a nop, then
- * receives with a credit and sends a vector over a socket pair, and the results
- * are compared. This takes some 200 microseconds and leaves nothing behind.
+ * A seccomp profile may allow io_uring_setup() and refuse io_uring_enter() or
+ * io_uring_register(), and a kernel may accept a flag and ignore it. So a small
+ * ring is enabled, submits a nop, has buffers and a signal, then receives with
+ * a credit and sends a vector over a socket pair, and the results are compared.
+ * This takes some 200 microseconds and leaves nothing behind.
  */
 #include "probe.h"
 
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,6 +46,47 @@ static int probe_read_sysctl(void)
     return len == 1 ? digit - '0' : -1;
 }
 
+/* True for the user namespace that the machine began with, which maps all
+ * users, or if it is not known. */
+static bool probe_is_outermost(void)
+{
+    static const char all[] = "0 0 4294967295";
+    char text[64] = "";
+    char *word = text;
+    size_t at = 0;
+    const int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return true;
+    }
+    const ssize_t len = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    for (; len > 0 && *word; word += strspn(word, " \n")) {
+        const size_t letters = strcspn(word, " \n");
+        if (at + letters >= sizeof(all) ||
+            memcmp(all + at, word, letters) != 0) {
+            return false;
+        }
+        at += letters + 1;
+        word += letters;
+    }
+    return len <= 0 || at == sizeof(all);
+}
+
+/* True if RLIMIT_MEMLOCK holds for rings of this process: not for one that has
+ * the capability in the outermost user namespace. The root of a container
+ * without one of the machine's users is limited. */
+static bool probe_is_limited(void)
+{
+    struct __user_cap_header_struct header = {.version =
+                                                  _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    if (syscall(SYS_capget, &header, data) < 0) {
+        return geteuid() != 0;
+    }
+    return !(data[0].effective >> CAP_IPC_LOCK & 1u) || !probe_is_outermost();
+}
+
 int wr_probe_explain(int err)
 {
     switch (err) {
@@ -54,8 +97,8 @@ int wr_probe_explain(int err)
         return probe_read_sysctl() > 0 ? WEIR_ERINGSYSCTL : WEIR_ERINGSECCOMP;
     case -EINVAL:
         return WEIR_ERINGOLD;
-    case -ENOMEM: /* root's rings have no limit */
-        return geteuid() == 0 ? -ENOMEM : WEIR_ERINGMEMLOCK;
+    case -ENOMEM:
+        return probe_is_limited() ? WEIR_ERINGMEMLOCK : -ENOMEM;
     default:
         return err;
     }
@@ -65,7 +108,8 @@ static int probe_open_ring(struct io_uring *uring)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_R_DISABLED,
     };
 
     const int err = io_uring_queue_init_params(PROBE_ENTRIES, uring, &params);
@@ -110,12 +154,12 @@ static int probe_nop(struct io_uring *uring)
 
 /* A buffer ring with one buffer of PROBE_BYTES at @data; NULL: an empty
  * ring. */
-static struct io_uring_buf_ring *
-probe_add_buffers(struct io_uring *uring, unsigned int flags, void *data)
+static struct io_uring_buf_ring *probe_add_buffers(struct io_uring *uring,
+                                                   unsigned int flags,
+                                                   void *data, int *ret_err)
 {
-    int err = 0;
     struct io_uring_buf_ring *bufs =
-        io_uring_setup_buf_ring(uring, 1, PROBE_GROUP, flags, &err);
+        io_uring_setup_buf_ring(uring, 1, PROBE_GROUP, flags, ret_err);
     wr_race_acquire(&wr_race_mappings);
     if (bufs && data) {
         io_uring_buf_ring_add(bufs, data, PROBE_BYTES, 0,
@@ -132,21 +176,52 @@ static int probe_free_buffers(struct io_uring *uring,
     return io_uring_free_buf_ring(uring, bufs, 1, PROBE_GROUP);
 }
 
-static bool probe_buf_inc(struct io_uring *uring)
+/* Makes and frees a ring of buffers; 0 or why that is refused. */
+static int probe_buffers(struct io_uring *uring, unsigned int flags)
 {
+    int err = 0;
     struct io_uring_buf_ring *bufs =
-        probe_add_buffers(uring, IOU_PBUF_RING_INC, NULL);
-    if (!bufs) {
-        return false;
+        probe_add_buffers(uring, flags, NULL, &err);
+
+    return bufs ? probe_free_buffers(uring, bufs) : err;
+}
+
+/* The signal of wr_ring_open_signal(). A lack of descriptors is left to the
+ * call that needs one. */
+static int probe_signal(struct io_uring *uring)
+{
+    const int fd = wr_sys_eventfd_nonblock();
+    if (fd < 0) {
+        return 0;
     }
-    return probe_free_buffers(uring, bufs) == 0;
+    const int err = io_uring_register_eventfd(uring, fd);
+    close(fd);
+    return err < 0 ? err : io_uring_unregister_eventfd(uring);
+}
+
+/* All that weir cannot do without; 0 or why one of it is refused. */
+static int probe_needs(struct io_uring *uring)
+{
+    int err = io_uring_enable_rings(uring);
+
+    if (err >= 0) {
+        err = probe_nop(uring);
+    }
+    if (err >= 0) {
+        err = probe_buffers(uring, 0);
+    }
+    if (err >= 0) {
+        err = probe_signal(uring);
+    }
+    return err;
 }
 
 /* Kernels before 6.17 refuse a multishot receive with a length. */
 static bool probe_recv_credit(struct io_uring *uring, const int fds[2])
 {
     char data[PROBE_BYTES] = {0};
-    struct io_uring_buf_ring *bufs = probe_add_buffers(uring, 0, data);
+    int err = 0;
+    struct io_uring_buf_ring *bufs = probe_add_buffers(uring, 0, data, &err);
     if (!bufs) {
         return false;
     }
@@ -299,7 +374,7 @@ static uint32_t probe_find_features(struct io_uring *uring)
     uint32_t found = 0;
     int fds[2];
 
-    if (probe_buf_inc(uring)) {
+    if (probe_buffers(uring, IOU_PBUF_RING_INC) == 0) {
         found |= 1u << WR_FEATURE_BUF_INC;
     }
     if (uring->features & WR_FEAT_NO_IOWAIT) {
@@ -355,7 +430,7 @@ int wr_probe_features(struct wr_features *ret)
     if (err < 0) {
         return wr_probe_explain(err);
     }
-    err = probe_nop(&uring);
+    err = probe_needs(&uring);
     if (err >= 0) {
         probe_apply_mask(ret, probe_find_features(&uring));
     }

@@ -1,10 +1,12 @@
 /*
  * Chooses the engine of a ring, and passes calls on to it.
  *
- * With "auto" the engine is io_uring where the kernel lets the process have it.
- * Where it is refused, by whatever means, the engine is epoll, and the reason
- * stays with the features, so that it can be told. Errors that are no refusal,
- * as a lack of descriptors, are errors with either engine.
+ * With "auto" the engine is io_uring where the kernel lets the process have it:
+ * the ring, its provided buffers and all calls that a loop makes later. Where
+ * one of these is refused, by whatever means, what was made is undone and the
+ * engine is epoll; the reason stays with the features, so that it can be told.
+ * Errors that are no refusal, as a lack of descriptors, are errors with either
+ * engine.
  */
 #include "ring.h"
 
@@ -16,11 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The lack of what epoll needs as well is none, and neither is a wrong value;
+ * filters answer with any error that their maker likes. */
 static bool ring_is_refusal(int err)
 {
-    return err == WEIR_ERINGSYSCTL || err == WEIR_ERINGSECCOMP ||
-           err == WEIR_ERINGABSENT || err == WEIR_ERINGOLD ||
-           err == WEIR_ERINGMEMLOCK;
+    wr_assert(err < 0);
+    return err != -ENOMEM && err != -EMFILE && err != -ENFILE;
 }
 
 /* The engine that the environment names, or a negative error. */
@@ -43,12 +46,40 @@ static int ring_engine_of_environment(void)
     return -EINVAL;
 }
 
+/* Opens a ring of this engine with all that a loop needs of it. After an error
+ * nothing is left. */
+static int ring_open_whole(const struct wr_engine *engine,
+                           const struct wr_ring_options *options,
+                           struct wr_ring **ret,
+                           struct wr_features *ret_features)
+{
+    const uint32_t entries = options->buf_entries;
+    struct wr_ring *ring = NULL;
+
+    wr_assert((entries & (entries - 1)) == 0);
+    int err = engine->open(options, &ring, ret_features);
+    wr_require(err >= 0, err);
+    wr_assert(ring->engine == engine);
+    wr_features_reduce(ret_features);
+    if (entries > 0) {
+        err = engine->setup_buffers(ring, entries,
+                                    wr_has(ret_features, WR_FEATURE_BUF_INC));
+    }
+    if (err < 0) {
+        engine->close(ring);
+        return err;
+    }
+    *ret = ring;
+    return 0;
+}
+
 static int ring_open_poll(const struct wr_ring_options *options, int refusal,
                           struct wr_ring **ret,
                           struct wr_features *ret_features)
 {
     wr_assert(refusal <= 0);
-    const int err = wr_engine_poll.open(options, ret, ret_features);
+    const int err =
+        ring_open_whole(&wr_engine_poll, options, ret, ret_features);
     wr_require(err >= 0, err);
     ret_features->engine = WR_ENGINE_POLL;
     ret_features->refusal = refusal;
@@ -67,7 +98,8 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
     if (kind == WR_ENGINE_POLL) {
         return ring_open_poll(options, 0, ret, ret_features);
     }
-    const int err = wr_engine_kernel.open(options, ret, ret_features);
+    const int err =
+        ring_open_whole(&wr_engine_kernel, options, ret, ret_features);
     if (err < 0) {
         const bool falls_back = kind == WR_ENGINE_AUTO && ring_is_refusal(err);
         return falls_back ? ring_open_poll(options, err, ret, ret_features)
@@ -75,7 +107,6 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
     }
     ret_features->engine = WR_ENGINE_URING;
     ret_features->refusal = 0;
-    wr_assert((*ret)->engine == &wr_engine_kernel);
     return 0;
 }
 
@@ -149,14 +180,6 @@ bool wr_ring_has_completions(const struct wr_ring *ring)
 bool wr_ring_has_work(const struct wr_ring *ring)
 {
     return wr_ring_has_completions(ring) || wr_ring_unsubmitted(ring) > 0;
-}
-
-int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
-                          bool incremental)
-{
-    wr_assert(entries > 0);
-    wr_assert((entries & (entries - 1)) == 0);
-    return ring->engine->setup_buffers(ring, entries, incremental);
 }
 
 void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,

@@ -32,16 +32,22 @@ struct wr_ring_options {
     const struct weir_allocator *allocator;
     uint32_t sq_entries; /* power of two */
     uint32_t cq_entries; /* power of two, more than sq_entries */
+    /* Entries of the ring of provided buffers, group 0: a power of two, or 0
+     * for none. With WR_FEATURE_BUF_INC a receive consumes only the part of a
+     * buffer that it fills. */
+    uint32_t buf_entries;
     enum wr_engine_kind engine;
 };
 
-/* Opens a ring that is not bound to a thread yet, and probes the kernel's
- * features. WR_ENGINE_AUTO: as WEIR_ENGINE in the environment says, -EINVAL if
- * it has another name than auto, uring and poll; else io_uring, or epoll if
- * io_uring is refused, with the reason in *ret_features. Without memory it
- * waits until the kernel has freed closed rings: about 100 ms for the requested
- * size, then up to about a second in total for smaller sizes, halved down to 8
- * and 64 entries. Errors are WEIR_ERING... codes if one is the cause. */
+/* Opens a ring that is not bound to a thread yet, with its provided buffers,
+ * and probes the kernel's features; those without their dependencies are
+ * disabled (wr_features_reduce()). WR_ENGINE_AUTO: as WEIR_ENGINE in the
+ * environment says, -EINVAL if it has another name than auto, uring and poll;
+ * else io_uring, or epoll if any part of io_uring is refused, with the reason
+ * in *ret_features. Without memory it waits until the kernel has freed closed
+ * rings: about 100 ms for the requested size, then up to about a second in
+ * total for smaller sizes, halved down to 8 and 64 entries. Errors are
+ * WEIR_ERING... codes if one is the cause. */
 WEIR_MUST_USE int wr_ring_open(const struct wr_ring_options *options,
                                struct wr_ring **ret,
                                struct wr_features *ret_features);
@@ -99,12 +105,6 @@ bool wr_ring_has_completions(const struct wr_ring *ring);
  * wr_ring_has_completions(). After enabling the signal and a system call, any
  * work that this does not see makes its descriptor readable. */
 bool wr_ring_has_work(const struct wr_ring *ring);
-
-/* Makes the ring of provided buffers, group 0, with @entries (a power of two).
- * @incremental: a receive consumes only the part that it fills; needs
- * WR_FEATURE_BUF_INC. */
-WEIR_MUST_USE int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
-                                        bool incremental);
 
 /* Adds a buffer, which the kernel sees after wr_ring_commit_buffers(). */
 void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,

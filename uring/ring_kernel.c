@@ -15,6 +15,7 @@
 #include "../include/weir/error.h"
 #include "alloc.h"
 #include "check.h"
+#include "locked.h"
 #include "probe.h"
 #include "race.h"
 #include "sqe.h"
@@ -25,7 +26,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define SQ_ENTRIES_MIN  8u
 #define CQ_ENTRIES_MIN  64u
@@ -33,11 +33,6 @@
 #define SQ_FULL_RETRIES 1000
 #define BUF_GROUP       0
 #define IO_WORKERS_MAX  4u
-/* Sleeps of a millisecond while there is no memory for a ring and its buffers:
- * until smaller sizes are tried, and in total. Counted, not timed: on a busy
- * machine the kernel is late, too. */
-#define WAITS_FOR_SIZE 100u
-#define WAITS_FOR_ANY  1000u
 
 struct ring_kernel {
     struct wr_ring base;
@@ -79,27 +74,6 @@ static int ring_kernel_init_queue(struct io_uring *uring, uint32_t sq_entries,
     return err;
 }
 
-static void ring_kernel_sleep_a_little(void)
-{
-    const struct timespec pause = {.tv_nsec = 1000000};
-    nanosleep(&pause, NULL);
-}
-
-/* Some kernels charge rings to RLIMIT_MEMLOCK until 5 to 15 ms after they were
- * closed or their process was killed, so a restarted program finds less memory
- * than there will be. False: another error, or the limit of sleeps is
- * reached. */
-static bool ring_kernel_wait_for_memory(int err, uint32_t *waits,
-                                        uint32_t limit)
-{
-    if ((err != -ENOMEM && err != WEIR_ERINGMEMLOCK) || *waits >= limit) {
-        return false;
-    }
-    ring_kernel_sleep_a_little();
-    (*waits)++;
-    return true;
-}
-
 /* Opens the largest queues for which there is memory now. */
 static int ring_kernel_init_largest_queue(struct io_uring *uring,
                                           const struct wr_ring_options *options)
@@ -131,13 +105,13 @@ ring_kernel_init_queue_patiently(struct io_uring *uring,
     do {
         err = ring_kernel_init_queue(uring, options->sq_entries,
                                      options->cq_entries);
-    } while (ring_kernel_wait_for_memory(err, waits, WAITS_FOR_SIZE));
+    } while (wr_locked_wait(err, waits, WR_LOCKED_WAITS_FOR_SIZE));
     if (err != -ENOMEM) {
         return err;
     }
     do {
         err = ring_kernel_init_largest_queue(uring, options);
-    } while (ring_kernel_wait_for_memory(err, waits, WAITS_FOR_ANY));
+    } while (wr_locked_wait(err, waits, WR_LOCKED_WAITS));
     return err;
 }
 
@@ -153,7 +127,7 @@ static int ring_kernel_open(const struct wr_ring_options *options,
     wr_assert(options->cq_entries > options->sq_entries);
     do {
         err = wr_probe_features(&features);
-    } while (ring_kernel_wait_for_memory(err, &waits, WAITS_FOR_ANY));
+    } while (wr_locked_wait(err, &waits, WR_LOCKED_WAITS));
     if (err < 0) {
         return err;
     }
@@ -235,6 +209,7 @@ static void ring_kernel_close(struct wr_ring *base)
         wr_ignore(io_uring_free_buf_ring(&ring->uring, ring->buf_ring,
                                          ring->buf_ring_entries,
                                          BUF_GROUP) < 0);
+        wr_locked_given_back();
     }
     io_uring_queue_exit(&ring->uring);
     wr_free(ring->base.allocator, ring, sizeof(*ring));
@@ -250,7 +225,7 @@ static int ring_kernel_keep_error(struct ring_kernel *ring, int ret)
     case -EBUSY: /* reap completions first */
         return 0;
     case -EAGAIN: /* no memory for requests: give the kernel time */
-        ring_kernel_sleep_a_little();
+        wr_sys_sleep_a_little();
         return 0;
     case -EBADR:
         ring->error = WEIR_ERINGLOST;
@@ -478,7 +453,7 @@ static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
         ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
                                                  BUF_GROUP, flags, &err);
     } while (!ring->buf_ring &&
-             ring_kernel_wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
+             wr_locked_wait(err, &ring->waits, WR_LOCKED_WAITS));
     wr_race_acquire(&wr_race_mappings);
     if (!ring->buf_ring) {
         return wr_probe_explain(err);

@@ -40,6 +40,12 @@ uint64_t wr_sys_now(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+void wr_sys_sleep_a_little(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    wr_ignore(nanosleep(&pause, NULL) < 0);
+}
+
 int wr_sys_socket(int family, int type, int protocol)
 {
     return sys_result(socket(family, type | SOCK_CLOEXEC, protocol));

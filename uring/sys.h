@@ -50,6 +50,9 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t wr_sys_now(void);
 
+/* Sleeps for a millisecond, in a ring without memory. */
+void wr_sys_sleep_a_little(void);
+
 /* Makes a socket, blocking (io_uring polls it) unless @type has SOCK_NONBLOCK;
  * makes a descriptor blocking; makes it close-on-exec. */
 int wr_sys_socket(int family, int type, int protocol);

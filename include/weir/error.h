@@ -48,7 +48,8 @@ enum weir_error {
     WEIR_ERINGABSENT = -4202,
     /** The kernel's io_uring is older than weir needs (Linux 6.1). */
     WEIR_ERINGOLD = -4203,
-    /** RLIMIT_MEMLOCK is too small even for the smallest ring. */
+    /** RLIMIT_MEMLOCK is too small even for the smallest ring and its buffers.
+     */
     WEIR_ERINGMEMLOCK = -4204,
     /** Completions were lost for lack of memory; the ring is unusable. */
     WEIR_ERINGLOST = -4205,

@@ -91,18 +91,20 @@ struct weir_loop_options {
 /**
  * Make a loop.
  *
- * If io_uring is refused, the loop is one over epoll, and
- * weir_loop_get_engine() tells the reason: WEIR_ERINGSYSCTL,
- * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK; the
- * text of weir_strerror() has the remedy. A program that asks for
- * WEIR_ENGINE_URING gets the reason as an error instead.
+ * If io_uring is refused, or one of the calls and buffers that a loop needs of
+ * it, the loop is one over epoll, and weir_loop_get_engine() tells the reason:
+ * WEIR_ERINGSYSCTL, WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or
+ * WEIR_ERINGMEMLOCK, rarely another error of the kernel; the text of
+ * weir_strerror() has the remedy. Each loop of a program is tried by itself. A
+ * program that asks for WEIR_ENGINE_URING gets the reason as an error instead.
  *
  * The kernel counts the pages of a closed ring for some milliseconds more. If
  * RLIMIT_MEMLOCK is so small that this matters, for example when a program is
  * restarted, the call waits for the pages: 100 ms for the requested entries,
  * then up to a second in all for as many entries as possible, and longer on a
  * busy machine. It blocks the calling thread meanwhile: if locked memory is so
- * short, make a second loop before another loop runs on the thread.
+ * short, make a second loop before another loop runs on the thread. A loop that
+ * is made after one that waited in vain does not wait.
  *
  * @param options  borrowed; NULL for all defaults
  * @param ret      the loop, given; end with weir_loop_free()

@@ -97,6 +97,7 @@ loop_new_open_engine(weir_loop *loop, const struct weir_loop_options *options)
         .allocator = &loop->counting,
         .sq_entries = sq_entries,
         .cq_entries = cq_entries < 2 * sq_entries ? 2 * sq_entries : cq_entries,
+        .buf_entries = WR_POOL_RING_ENTRIES,
         .engine = (enum wr_engine_kind)options->engine,
     };
     int err = wr_uring_open(&loop->uring, &ring_options);

@@ -62,6 +62,11 @@ static int yield_once(weir_loop *loop, void *arg)
     return weir_yield(loop);
 }
 
+static void stop_loop(void *arg)
+{
+    weir_loop_stop(arg);
+}
+
 /* ---- one after another ---- */
 
 static int run_loops_in_a_row(void)
@@ -254,6 +259,59 @@ UNIT(memlock, without_any_epoll_takes_its_place)
 {
     need_uring();
     expect_eq(in_child(fall_back_without_any), when_counted(WAS_REFUSED));
+}
+
+/* How much may be locked by those that make several loops: no ring fits, rings
+ * fit and their buffers do not, or all of a few loops. */
+static const rlim_t some_kib[] = {8, 24, 96};
+static rlim_t locked_kib;
+
+enum { SEVERAL = 12 };
+
+/* True if the loop runs, and says that memory is why it has epoll, if it has
+ * it. */
+static bool runs_and_tells(weir_loop *loop)
+{
+    int reason = 0;
+    const bool polls = weir_loop_get_engine(loop, &reason) == WEIR_ENGINE_POLL;
+
+    return reason == (polls ? WEIR_ERINGMEMLOCK : 0) &&
+           weir_loop_call_soon(loop, stop_loop, loop, NULL) == 0 &&
+           weir_loop_run(loop) == 0;
+}
+
+static int make_several_loops(void)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .sq_entries = 8, .cq_entries = 64};
+    weir_loop *loops[SEVERAL];
+    become_somebody(locked_kib * KIB);
+    unsetenv("WEIR_ENGINE");
+    for (int i = 0; i < SEVERAL; i++) {
+        const int err = weir_loop_new(&options, &loops[i]);
+        if (err < 0) {
+            fprintf(stderr, "loop %d: %s\n", i, weir_strerror(err));
+            return WAS_REFUSED;
+        }
+        if (!runs_and_tells(loops[i])) {
+            return IS_ODD;
+        }
+    }
+    for (int i = 0; i < SEVERAL; i++) {
+        if (weir_loop_free(loops[i]) != 0) {
+            return IS_ODD;
+        }
+    }
+    return GOOD;
+}
+
+UNIT(memlock, each_loop_that_does_not_fit_falls_back)
+{
+    for (size_t i = 0; i < sizeof(some_kib) / sizeof(some_kib[0]); i++) {
+        locked_kib = some_kib[i];
+        expect_eq(in_child(make_several_loops), GOOD, "with %d KiB",
+                  (int)locked_kib);
+    }
 }
 
 /* ---- a mapping that is left keeps the ring it is of ---- */

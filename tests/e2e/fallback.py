@@ -8,18 +8,20 @@ what they are with io_uring.
 import contextlib
 import errno
 import os
+import resource
+import shutil
 import subprocess
 import tempfile
 
 from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, Serve, Service, Skip,
                      command, command_apart, equal, matches, one_line,
                      read_line, run)
-from seccomp import DOCKER, OLD, refuse
+from seccomp import DOCKER, IO_URING, OLD, refuse
 
 # What takes place when nobody has asked for an engine.
 ENV.pop("WEIR_ENGINE", None)
 
-IO_URING_SETUP = 425
+IO_URING_SETUP = IO_URING[0]
 
 WARNING = r"^weir-load: epoll instead of io_uring: .*\(WEIR_ERINGSECCOMP\)"
 
@@ -124,6 +126,58 @@ def test_each_way_of_a_refusal_is_told():
                               preexec_fn=refuse({IO_URING_SETUP: error}))
         matches(outcome.out, r"\nVALID\n\Z")
         one_line(outcome.err, rf"epoll instead of io_uring: .*\({name}\)$")
+
+
+def test_each_call_that_is_refused_is_told():
+    """Also by a filter whose maker likes another error."""
+    for number in IO_URING:
+        for error, name in ((errno.EPERM, "WEIR_ERINGSECCOMP"),
+                            (errno.ENOSYS, "WEIR_ERINGABSENT"),
+                            (errno.EUCLEAN, "EUCLEAN")):
+            with Serve("--engine", "poll") as server:
+                outcome = command(WEIR_LOAD, "run", *PATIENT, "-c", "2", "-n",
+                                  "100", server.url,
+                                  preexec_fn=refuse({number: error}))
+            matches(outcome.out, r"\nVALID\n\Z")
+            one_line(outcome.err, rf"epoll instead of io_uring: .*\({name}\)$")
+
+
+def with_little_locked(kib):
+    """For preexec_fn: a user of its own who may lock so much."""
+
+    def become():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (kib * 1024,) * 2)
+        os.setgroups([])
+        os.setgid(100000 + os.getpid())
+        os.setuid(100000 + os.getpid())
+
+    return become
+
+
+def test_a_proxy_whose_second_ring_does_not_fit_serves_by_epoll():
+    if os.geteuid() != 0 or "WEIR_PROXY" not in os.environ:
+        raise Skip("only root may become another user, and weir-proxy is needed")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        proxy = shutil.copy(os.environ["WEIR_PROXY"], folder)
+        for kib in (8, 64):
+            proxied_by_epoll(proxy, with_little_locked(kib))
+
+
+def proxied_by_epoll(proxy, become):
+    with serving("tcp://127.0.0.1:0") as target, \
+            Service(proxy, "--threads", "8", "--listen", "tcp://127.0.0.1:0",
+                    "--to", target, preexec_fn=become, cwd="/") as between:
+        between.may_complain = True
+        said = []
+        while " serves " not in (said or [""])[-1]:
+            said.append(read_line(between.process.stderr))
+        exchanged(said[-1].split()[-1], "-c", "16", "-n", "500")
+        said += between.stop().splitlines()
+    warnings = [line for line in said if "epoll instead of io_uring" in line]
+    if warnings:  # else this kernel does not count rings
+        equal(len(warnings), 1, f"warnings in {said}")
+        matches(warnings[0], r"\(WEIR_ERINGMEMLOCK\)")
 
 
 def test_the_sysctl_is_told():

@@ -63,11 +63,10 @@ struct fake_options {
     uint32_t datagram_max; /* longer ones: -EMSGSIZE; 0: as UDP has it */
     uint32_t sq_max;       /* entries of the rings at most, 0: as asked for */
     uint32_t cq_max;
-    int open_error;    /* of wr_ring_open(); 0: it works */
-    int buffers_error; /* of wr_ring_setup_buffers() */
-    bool fresh_fds;    /* a number is never used again */
-    bool poison;       /* posted and armed memory is overwritten first */
-    bool trace;        /* write what happens as text, see fake_text() */
+    int open_error; /* of wr_ring_open(); 0: it works */
+    bool fresh_fds; /* a number is never used again */
+    bool poison;    /* posted and armed memory is overwritten first */
+    bool trace;     /* write what happens as text, see fake_text() */
     void (*entered)(void *arg);
     bool (*idle)(void *arg); /* true: did something, look again */
     void *arg;

@@ -121,6 +121,15 @@ static uint32_t clamp_entries(uint32_t asked, uint32_t max)
     return max != 0 && asked > max ? max : asked;
 }
 
+static void setup_buffers(struct wr_ring *ring, uint32_t entries)
+{
+    ring->incremental = fake_ring_has(ring, WR_FEATURE_BUF_INC);
+    wr_assert((entries & (entries - 1)) == 0);
+    ring->slots = calloc(entries, sizeof(*ring->slots));
+    wr_assert(ring->slots);
+    ring->slot_count = entries;
+}
+
 int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
                  struct wr_features *ret_features)
 {
@@ -149,6 +158,10 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
                            ~(fake_ring_polls(ring) ? RING_FEATURES : 0);
     ring->features.sq_entries = ring->sq_entries;
     ring->features.cq_entries = ring->cq_entries;
+    wr_features_reduce(&ring->features);
+    if (options->buf_entries > 0) {
+        setup_buffers(ring, options->buf_entries);
+    }
     *ret_features = ring->features;
     fake.ring = ring;
     *ret = ring;
@@ -468,24 +481,6 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
 }
 
 /* ---- provided buffers ---- */
-
-int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
-                          bool incremental)
-{
-    if (incremental && !fake_ring_has(ring, WR_FEATURE_BUF_INC)) {
-        return -EINVAL;
-    }
-    if (fake.options.buffers_error < 0) {
-        return fake.options.buffers_error;
-    }
-    ring->incremental = incremental;
-    wr_assert(!ring->slots);
-    wr_assert((entries & (entries - 1)) == 0);
-    ring->slots = calloc(entries, sizeof(*ring->slots));
-    wr_assert(ring->slots);
-    ring->slot_count = entries;
-    return 0;
-}
 
 void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
                             uint16_t buf_id)

@@ -88,8 +88,10 @@ static void account_released(struct wr_account *account)
 void pool_start(const struct fake_options *options, uint64_t limit_bytes)
 {
     allocator_init(&allocator);
-    const struct wr_ring_options ring = {
-        .allocator = &allocator.hooks, .sq_entries = 64, .cq_entries = 256};
+    const struct wr_ring_options ring = {.allocator = &allocator.hooks,
+                                         .sq_entries = 64,
+                                         .cq_entries = 256,
+                                         .buf_entries = WR_POOL_RING_ENTRIES};
     fake_start(options);
     wr_blocks_init(&blocks, &allocator.hooks);
     cr_assert_eq(wr_uring_open(&uring, &ring), 0);

@@ -18,16 +18,16 @@ void note(struct wr_op *op, int32_t res, uint32_t flags)
 
 void rig_start(const struct fake_options *options)
 {
-    struct wr_ring_options ring = {
-        .allocator = wr_default_allocator(), .sq_entries = 8, .cq_entries = 32};
+    struct wr_ring_options ring = {.allocator = wr_default_allocator(),
+                                   .sq_entries = 8,
+                                   .cq_entries = 32,
+                                   .buf_entries = 8};
     result_count = 0;
     rig.fd = -1;
     rig.peer = NULL;
     fake_start(options);
     cr_assert_eq(wr_uring_open(&rig.uring, &ring), 0);
     cr_assert_eq(wr_ring_enable(rig.uring.ring), 0);
-    expect_ok(wr_ring_setup_buffers(
-        rig.uring.ring, 8, wr_has(&rig.uring.features, WR_FEATURE_BUF_INC)));
 }
 
 void rig_provide(uint32_t count)

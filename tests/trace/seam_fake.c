@@ -28,6 +28,7 @@ void seam_on_each_machine(void (*body)(struct wr_uring *uring))
                                                     wr_default_allocator(),
                                                 .sq_entries = 8,
                                                 .cq_entries = 64,
+                                                .buf_entries = SEAM_BUFS,
                                                 .engine = machines[i].engine};
         struct wr_uring uring;
         fake_start(

@@ -23,6 +23,7 @@ static void run_on(enum wr_engine_kind engine,
     const struct wr_ring_options options = {.allocator = wr_default_allocator(),
                                             .sq_entries = 8,
                                             .cq_entries = 64,
+                                            .buf_entries = SEAM_BUFS,
                                             .engine = engine};
     struct wr_uring uring;
     const int err = wr_uring_open(&uring, &options);

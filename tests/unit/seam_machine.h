@@ -9,6 +9,9 @@
 
 #include "uring/op.h"
 
+/* Provided buffers of each ring at most. */
+#define SEAM_BUFS 4
+
 /* False for the fake machine, whose ring keeps no memory. */
 extern const bool seam_is_kernel;
 

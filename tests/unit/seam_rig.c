@@ -40,9 +40,7 @@ int32_t ended(const struct wr_op *op)
 
 void provide(int count)
 {
-    const bool inc = wr_has(&uring->features, WR_FEATURE_BUF_INC);
     memset(bufs, 0, sizeof(bufs)); /* of the engine before */
-    expect_eq(wr_ring_setup_buffers(uring->ring, BUF_COUNT, inc), 0);
     for (int i = 0; i < count; i++) {
         wr_ring_provide_buffer(uring->ring, bufs[i], BUF_SIZE, (uint16_t)i);
     }

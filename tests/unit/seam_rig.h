@@ -20,7 +20,7 @@
 #include <poll.h>
 #include <string.h>
 
-enum { BUF_SIZE = 4096, BUF_COUNT = 4, RESULT_MAX = 256 };
+enum { BUF_SIZE = 4096, BUF_COUNT = SEAM_BUFS, RESULT_MAX = 256 };
 
 struct result {
     const struct wr_op *op;

@@ -8,6 +8,7 @@
 
 #include "console.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
@@ -24,9 +25,11 @@ bool engine_choose(const char *name)
 
 void engine_warn(const weir_loop *loop)
 {
+    static atomic_flag has_warned = ATOMIC_FLAG_INIT;
     int reason = 0;
 
-    if (weir_loop_get_engine(loop, &reason) == WEIR_ENGINE_POLL && reason < 0) {
+    if (weir_loop_get_engine(loop, &reason) == WEIR_ENGINE_POLL && reason < 0 &&
+        !atomic_flag_test_and_set(&has_warned)) {
         say("epoll instead of io_uring: %s (%s)", weir_strerror(reason),
             weir_err_name(reason));
     }

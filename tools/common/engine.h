@@ -14,7 +14,9 @@
  * one line that says what is wrong with it. */
 bool engine_choose(const char *name);
 
-/* One line, if io_uring was refused and epoll has taken its place. */
+/* One line, if io_uring was refused and epoll has taken its place. Called by
+ * each thread for its loop, as any of them may be the first that does not get
+ * io_uring; the line is printed once. */
 void engine_warn(const weir_loop *loop);
 
 #endif

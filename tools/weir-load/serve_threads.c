@@ -16,6 +16,7 @@
 #include "serve_tell.h"
 #include "serve_thread.h"
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 
 #include "weir/error.h"
 #include "weir/task.h"
@@ -160,6 +161,7 @@ static int serve_on_thread(weir_thread *thread, void *arg)
     struct worker *worker = &group->workers[weir_thread_get_index(thread)];
 
     worker->serve.loop = weir_thread_get_loop(thread);
+    engine_warn(worker->serve.loop);
     weir_loop_set_exception_handler(worker->serve.loop, serve_thread_report,
                                     &worker->serve);
     tell_main(worker, main_heard_begun);

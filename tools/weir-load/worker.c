@@ -9,6 +9,7 @@
 #include "worker.h"
 
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 
 #include "weir/error.h"
 #include "weir/task.h"
@@ -387,6 +388,7 @@ int worker_run(weir_thread *thread, void *arg)
 
     worker->thread = thread;
     worker->loop = weir_thread_get_loop(thread);
+    engine_warn(worker->loop);
     weir_loop_set_exception_handler(worker->loop, on_exception, worker);
     bind_to_cpu(worker, index);
     /* The schedule is kept to the microsecond, not to the usual fifty. */

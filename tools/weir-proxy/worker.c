@@ -366,7 +366,6 @@ static void say_features(const struct worker *worker)
 {
     char text[4096];
 
-    engine_warn(worker->loop);
     if (worker->proxy->config->is_verbose) {
         weir_loop_get_features_text(worker->loop, text, sizeof(text));
         fputs(text, stderr);
@@ -388,6 +387,9 @@ static int serve(struct worker *worker, struct waiting *waiting)
     const bool is_first = weir_thread_get_index(worker->thread) == 0;
     int err = open_doors(worker, waiting);
 
+    if (err == 0) {
+        engine_warn(worker->loop);
+    }
     if (err == 0 && is_first) {
         say_features(worker);
         err = signals_begin(worker);

@@ -21,7 +21,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SQ_FULL_RETRIES 1000
@@ -167,12 +166,6 @@ static void ring_submit(struct wr_ep_ring *ring)
     ring->sq_tail = 0;
 }
 
-static void ring_sleep_a_little(void)
-{
-    const struct timespec pause = {.tv_nsec = 1000000};
-    nanosleep(&pause, NULL);
-}
-
 static __attribute__((noinline, cold)) void
 ring_submit_full_queue(struct wr_ep_ring *ring)
 {
@@ -180,7 +173,7 @@ ring_submit_full_queue(struct wr_ep_ring *ring)
     ring->base.stats.sq_full++;
     ring_submit(ring);
     for (int i = 0; i < SQ_FULL_RETRIES && ring->sq_tail > 0; i++) {
-        ring_sleep_a_little();
+        wr_sys_sleep_a_little();
         ring_submit(ring);
     }
     if (ring->sq_tail > 0 && !ring->error) {
@@ -286,7 +279,7 @@ static int ring_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
     ring_submit(ring);
     ring_apply_interest(ring);
     if (WR_UNLIKELY(ring->sq_tail > 0)) {
-        ring_sleep_a_little(); /* no memory: neither work nor waiting */
+        wr_sys_sleep_a_little(); /* no memory: neither work nor waiting */
         return 0;
     }
     if (want > 0 && wr_ep_interest_has_events(&ring->interest)) {
