@@ -13,7 +13,7 @@
 #ifndef WEIR_TESTS_EXPECT_H
 #define WEIR_TESTS_EXPECT_H
 
-#include <criterion/criterion.h>
+#include "runner/runner.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

@@ -24,7 +24,7 @@ cd "$source"
 for how in WR_FIBER_AUTO WR_FIBER_UCONTEXT; do
     aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static \
         -ffunction-sections -Wl,--gc-sections -Wno-unused-parameter \
-        -D_GNU_SOURCE= -D$how=1 -isystem tests/plain -I. -Iinclude \
+        -D_GNU_SOURCE= -D$how=1 -I. -Iinclude \
         -o "$program" tests/unit/fiber.c tests/walk.c lib/task/fiber.c \
         lib/task/stack.c lib/task/switch.S uring/alloc.c uring/check.c \
         uring/guard.c

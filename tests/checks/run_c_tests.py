@@ -4,9 +4,12 @@ A program that ends early prints fewer results than it has tests. So the tests
 are counted in the source file, and fewer results than tests is a failure. Of
 a PATTERN (suite/name, as the shell's) one test at least has to run.
 WEIR_TEST_WRAPPER is the emulator, with its arguments, of another processor;
-WEIR_TEST_SKIP is patterns of tests that are told as skipped and not run.
+WEIR_TEST_SKIP is patterns of tests that are told as skipped and not run: both are
+for the runner of tests/runner. With --criterion the program has Criterion, which
+writes its results into a file at its end, and calls a test that a pattern leaves
+out skipped: these are not shown, and what the tests print goes to standard error.
 
-Usage: run_c_tests.py SOURCE PROGRAM [PATTERN]
+Usage: run_c_tests.py [--criterion] SOURCE PROGRAM [PATTERN]
 """
 
 import os
@@ -14,43 +17,79 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 TEST = re.compile(
     r"^(?:UNIT|UNIT_ABORTS|UNIT_IN|UNIT_OF|TASK|MAKER|PAIRS|DATAGRAMS|NAMES|"
     r"TLS_ENDS|STARTING|CHILDREN|Test|ParameterizedTest|Theory)\s*\(", re.MULTILINE)
 RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
+# A result of Criterion, without a number and with the time that the test took.
+NAMED = re.compile(r"^(not ok|ok) - (\w+)::(\w+) *(?:\([\d.]+s\))?(.*)$")
+LEFT_OUT = "# SKIP test was skipped"
+
+
+def run_own(command, patterns, skipped, env):
+    """Runs a program that prints its results. Returns them and the status."""
+    command = os.environ.get("WEIR_TEST_WRAPPER", "").split() + command
+    command += ["--skip=" + pattern for pattern in skipped]
+    command += ["--filter=" + pattern for pattern in patterns]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env,
+                         errors="replace", check=False)
+    return run.stdout, run.returncode
+
+
+def run_criterion(command, patterns, env):
+    """The same of a program with Criterion. Names are as filters have them."""
+    with tempfile.NamedTemporaryFile("r", suffix=".tap", errors="replace",
+                                     encoding="utf-8") as report:
+        run = subprocess.run(
+            command + ["-j1", "--tap=" + report.name] +
+            ["--filter=" + pattern for pattern in patterns],
+            stdout=sys.stderr.fileno(), env=env, check=False)
+        lines, number = [], 0
+        for line in report.read().splitlines():
+            found = NAMED.match(line)
+            if patterns and line.endswith(LEFT_OUT) or line.startswith("1.."):
+                continue
+            if found:
+                number += 1
+                line = (f"{found[1]} {number} - {found[2]}/{found[3]} "
+                        f"{found[4].strip()}").rstrip()
+            lines.append(line)
+        lines.append(f"1..{number}")
+    return "\n".join(lines) + "\n", run.returncode
 
 
 def main():
-    source, program, *pattern = sys.argv[1:]
+    arguments = sys.argv[1:]
+    has_criterion = arguments[0] == "--criterion"
+    source, program, *patterns = arguments[has_criterion:]
     with open(source, encoding="utf-8") as file:
         expected = len(TEST.findall(file.read()))
     if expected == 0:
         print(f"Bail out! {source} holds no test")
         return 1
-
-    command = os.environ.get("WEIR_TEST_WRAPPER", "").split() + \
-        [program]
-    command += ["--skip=" + skipped
-                for skipped in os.environ.get("WEIR_TEST_SKIP", "").split()]
-    if pattern:
-        command.append("--filter=" + pattern[0])
+    if patterns:
         expected = 1
+
     # A shell has what it starts in the background ignore SIGINT.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     env = dict(os.environ)
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
     env.setdefault("TSAN_OPTIONS", "halt_on_error=1")
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env,
-                         errors="replace", check=False)
-    print(run.stdout, end="")
-    results = RESULT.findall(run.stdout)
+    if has_criterion:
+        said, status = run_criterion([program], patterns, env)
+    else:
+        skipped = os.environ.get("WEIR_TEST_SKIP", "").split()
+        said, status = run_own([program], patterns, skipped, env)
+    print(said, end="")
+    results = RESULT.findall(said)
     if len(results) < expected:
         print(f"Bail out! {len(results)} of {expected} tests ran, "
-              f"exit status {run.returncode}")
+              f"exit status {status}")
         return 1
-    if run.returncode != 0 and "not " not in results:
-        print(f"Bail out! all passed, but exit status {run.returncode}")
+    if status != 0 and "not " not in results:
+        print(f"Bail out! all passed, but exit status {status}")
         return 1
     return 0
 

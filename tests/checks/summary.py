@@ -70,7 +70,9 @@ def said(text):
 
 def details(entry, count):
     """What tells the most of @count failed tests of a program."""
-    lines = said(entry.get("stdout")) + said(entry.get("stderr"))
+    # A program with Criterion prints what its tests say, seeds too, to stderr.
+    lines = said(entry.get("stdout")) + [
+        line for line in (entry.get("stderr") or "").splitlines() if line]
     room = DETAILS * min(count, DETAILED)
     for number, line in enumerate(lines):
         if REPORT.search(line):

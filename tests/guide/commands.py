@@ -89,9 +89,9 @@ REASONS = {
     "tests/kernels/boot.py --fetch 5.10 6.1 6.12 7.3": "needs the network and QEMU",
     "tests/kernels/boot.py --fetch 6.1 -- pipe_tty signal unit-wake":
         "needs the network and QEMU",
-    "tests/plain/platforms.py aarch64 aarch64-ucontext riscv64 musl":
+    "tests/platforms/platforms.py aarch64 aarch64-ucontext riscv64 musl":
         "needs cross compilers",
-    "tests/plain/platforms.py --suites unit tasks -- musl":
+    "tests/platforms/platforms.py --suites unit tasks -- musl":
         "needs cross compilers",
     "bench/run --rows T1,T5": "wants the machine for itself",
     "bench/counts": LONG,

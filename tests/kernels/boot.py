@@ -283,8 +283,10 @@ def make_disk(path, init, programs, options):
     for program in programs:
         archive.add(program)
         words = [program]
-        if options.filter and os.path.basename(program).startswith("test-"):
-            words.append("--filter=" + options.filter)
+        if os.path.basename(program).startswith("test-"):
+            words += ["-j1", "--tap"]  # for Criterion
+            if options.filter:
+                words.append("--filter=" + options.filter)
         lines.append(" ".join(words))
     archive.entry("programs", stat.S_IFREG | 0o644,
                   ("\n".join(lines) + "\n").encode())

@@ -14,9 +14,9 @@ what it does not do. Tests that stand there count as skipped where it is used, a
 those of HANGS are not started. Exit status 77 where a compiler or an emulator is
 missing.
 
-  tests/plain/platforms.py aarch64 musl
-  tests/plain/platforms.py --suites unit tasks -- riscv64
-  tests/plain/platforms.py --programs overflow stack -- aarch64
+  tests/platforms/platforms.py aarch64 musl
+  tests/platforms/platforms.py --suites unit tasks -- riscv64
+  tests/platforms/platforms.py --programs overflow stack -- aarch64
 """
 
 import argparse
@@ -167,7 +167,7 @@ def build(name):
     subprocess.run([os.path.join(TOP, "tools", "deps"), "--for",
                     platform.target], check=True)
     if not os.path.exists(os.path.join(folder, "build.ninja")):
-        file = os.path.join(TOP, "tests", "plain", "cross",
+        file = os.path.join(TOP, "tests", "platforms", "cross",
                             platform.target + ".ini")
         subprocess.run(["meson", "setup", folder, TOP, "--cross-file", file,
                         *OPTIONS, *platform.options],
