@@ -53,7 +53,7 @@ WEIR_MUST_USE int wr_ring_open(const struct wr_ring_options *options,
                                struct wr_features *ret_features);
 
 /* Binds the ring to the calling thread. No other thread may use it from now on.
- * Called once, before all other calls. */
+ * Called once, before all other calls but wr_ring_open_signal(). */
 WEIR_MUST_USE int wr_ring_enable(struct wr_ring *ring);
 
 /* Cancels all operations in the kernel, waits for them, and frees the ring. */
@@ -88,12 +88,13 @@ bool wr_ring_handle_overflow(struct wr_ring *ring);
  * move to another ring; no operation is in flight for it. */
 void wr_ring_forget(struct wr_ring *ring, int fd);
 
-/* Makes a descriptor that is readable when the ring has work, unless disabled;
- * given. Polling io_uring's own descriptor is no substitute: pending task work
- * (DEFER_TASKRUN) does not wake it. */
+/* Makes a descriptor that is readable when the ring has work, for a thread that
+ * waits elsewhere; given. May be called before wr_ring_enable(), and should be:
+ * io_uring then tells at once. A ring that is enabled keeps its operations, and
+ * the kernel may tell of them some 20 ms later. */
 WEIR_MUST_USE int wr_ring_open_signal(struct wr_ring *ring);
 
-/* Disables or enables the signal of this descriptor; it is enabled at first.
+/* Disables or enables the signal of this descriptor; it is disabled at first.
  * Enabling takes back earlier signals. */
 void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable);
 

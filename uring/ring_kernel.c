@@ -4,13 +4,13 @@
  * Any thread may open a ring, disabled, so that errors are known early; the
  * thread that runs the loop enables it and owns it from then on
  * (SINGLE_ISSUER). Only that thread runs task work, when it enters
- * (DEFER_TASKRUN). The features are probed with a small ring that tries each
- * one on a socket pair (probe.c).
+ * (DEFER_TASKRUN; else ring_host.c). The features are probed with a small ring
+ * that tries each one on a socket pair (probe.c).
  *
  * A temporary error of io_uring_enter() is no error here; any other error is
  * permanent and returned by all later calls.
  */
-#include "engine.h"
+#include "ring_kernel.h"
 
 #include "../include/weir/error.h"
 #include "alloc.h"
@@ -18,11 +18,11 @@
 #include "locked.h"
 #include "probe.h"
 #include "race.h"
+#include "ring_host.h"
 #include "sqe.h"
 #include "sys.h"
 
 #include <errno.h>
-#include <liburing.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,48 +31,10 @@
 #define CQ_ENTRIES_MIN  64u
 #define CQ_ENTRIES_MAX  65536u
 #define SQ_FULL_RETRIES 1000
-#define BUF_GROUP       0
 #define IO_WORKERS_MAX  4u
-
-struct ring_kernel {
-    struct wr_ring base;
-    struct io_uring uring;
-    struct wr_features features;
-    struct io_uring_buf_ring *buf_ring;
-    uint32_t buf_ring_entries;
-    unsigned int enter_flags;
-    int buf_unseen; /* buffers added, not committed yet */
-    uint32_t waits; /* sleeps for memory so far */
-    int error;      /* sticky */
-    bool enabled;
-    bool overflowed;
-    struct io_uring_sqe discarded; /* gets all SQEs after an error */
-};
-
-static struct ring_kernel *ring_kernel_of(struct wr_ring *base)
-{
-    wr_debug_assert(base->engine == &wr_engine_kernel);
-    return wr_container_of(base, struct ring_kernel, base);
-}
 
 _Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
                "completions are copied as they are");
-
-static int ring_kernel_init_queue(struct io_uring *uring, uint32_t sq_entries,
-                                  uint32_t cq_entries)
-{
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
-                 IORING_SETUP_R_DISABLED,
-        .cq_entries = cq_entries,
-    };
-
-    const int err = io_uring_queue_init_params(sq_entries, uring, &params);
-    wr_race_acquire(&wr_race_mappings);
-    return err;
-}
 
 /* Opens the largest queues for which there is memory now. */
 static int ring_kernel_init_largest_queue(struct io_uring *uring,
@@ -82,7 +44,8 @@ static int ring_kernel_init_largest_queue(struct io_uring *uring,
     uint32_t cq_entries = options->cq_entries;
 
     for (;;) {
-        int err = ring_kernel_init_queue(uring, sq_entries, cq_entries);
+        int err = wr_ring_kernel_init(uring, sq_entries, cq_entries,
+                                      IORING_SETUP_DEFER_TASKRUN);
         if (err != -ENOMEM) {
             return err;
         }
@@ -103,8 +66,9 @@ ring_kernel_init_queue_patiently(struct io_uring *uring,
 {
     int err;
     do {
-        err = ring_kernel_init_queue(uring, options->sq_entries,
-                                     options->cq_entries);
+        err =
+            wr_ring_kernel_init(uring, options->sq_entries, options->cq_entries,
+                                IORING_SETUP_DEFER_TASKRUN);
     } while (wr_locked_wait(err, waits, WR_LOCKED_WAITS_FOR_SIZE));
     if (err != -ENOMEM) {
         return err;
@@ -132,7 +96,7 @@ static int ring_kernel_open(const struct wr_ring_options *options,
         return err;
     }
 
-    struct ring_kernel *ring = wr_alloc(options->allocator, sizeof(*ring));
+    struct wr_ring_kernel *ring = wr_alloc(options->allocator, sizeof(*ring));
     if (!ring) {
         return -ENOMEM;
     }
@@ -156,7 +120,7 @@ static int ring_kernel_open(const struct wr_ring_options *options,
 
 static int ring_kernel_enable(struct wr_ring *base)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     wr_assert(!ring->enabled);
     int err = io_uring_enable_rings(&ring->uring);
     if (err < 0) {
@@ -179,7 +143,7 @@ static int ring_kernel_enable(struct wr_ring *base)
 }
 
 /* Discards an SQE after an error; a close is done by system call. */
-static void ring_kernel_lose_entry(struct ring_kernel *ring)
+static void ring_kernel_lose_entry(struct wr_ring_kernel *ring)
 {
     wr_assert(ring->error);
     if (ring->discarded.opcode == IORING_OP_CLOSE) {
@@ -192,7 +156,7 @@ static void ring_kernel_lose_entry(struct ring_kernel *ring)
  * stay bound until then; so all operations are cancelled first. */
 static void ring_kernel_close(struct wr_ring *base)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     if (ring->error) {
         ring_kernel_lose_entry(ring);
     }
@@ -208,7 +172,7 @@ static void ring_kernel_close(struct wr_ring *base)
     if (ring->buf_ring) {
         wr_ignore(io_uring_free_buf_ring(&ring->uring, ring->buf_ring,
                                          ring->buf_ring_entries,
-                                         BUF_GROUP) < 0);
+                                         WR_RING_BUF_GROUP) < 0);
         wr_locked_given_back();
     }
     io_uring_queue_exit(&ring->uring);
@@ -216,7 +180,7 @@ static void ring_kernel_close(struct wr_ring *base)
 }
 
 /* Stores an error as permanent, unless it is temporary. */
-static int ring_kernel_keep_error(struct ring_kernel *ring, int ret)
+static int ring_kernel_keep_error(struct wr_ring_kernel *ring, int ret)
 {
     switch (ret) {
     case 0:
@@ -238,7 +202,7 @@ static int ring_kernel_keep_error(struct ring_kernel *ring, int ret)
 
 /* Publishes the prepared SQEs to the kernel; returns their number. liburing has
  * filled the array of indices once, in order. */
-static unsigned int ring_kernel_publish(struct ring_kernel *ring)
+static unsigned int ring_kernel_publish(struct wr_ring_kernel *ring)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
 
@@ -250,7 +214,7 @@ static unsigned int ring_kernel_publish(struct ring_kernel *ring)
 /* One io_uring_enter(): submits prepared SQEs, runs task work and waits for
  * @want completions or the time-out. liburing's helpers cannot pass NO_IOWAIT.
  * Returns 0 or an error. */
-static int ring_kernel_call(struct ring_kernel *ring, uint32_t want,
+static int ring_kernel_call(struct wr_ring_kernel *ring, uint32_t want,
                             uint64_t timeout_ns)
 {
     struct __kernel_timespec timeout = {
@@ -275,7 +239,7 @@ static int ring_kernel_call(struct ring_kernel *ring, uint32_t want,
     return 0;
 }
 
-static void ring_kernel_submit_full_queue(struct ring_kernel *ring)
+static void ring_kernel_submit_full_queue(struct wr_ring_kernel *ring)
 {
     ring->base.stats.sq_full++;
     for (int i = 0; i < SQ_FULL_RETRIES && !ring->error; i++) {
@@ -292,7 +256,7 @@ static void ring_kernel_submit_full_queue(struct ring_kernel *ring)
 
 static struct io_uring_sqe *ring_kernel_sqe(struct wr_ring *base)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     wr_assert(ring->enabled);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (WR_UNLIKELY(!sqe)) {
@@ -309,15 +273,15 @@ static struct io_uring_sqe *ring_kernel_sqe(struct wr_ring *base)
 
 static uint32_t ring_kernel_unsubmitted(const struct wr_ring *base)
 {
-    const struct ring_kernel *ring =
-        wr_container_of(base, const struct ring_kernel, base);
+    const struct wr_ring_kernel *ring =
+        wr_container_of(base, const struct wr_ring_kernel, base);
     return io_uring_sq_ready(&ring->uring);
 }
 
 static struct io_uring_sqe *ring_kernel_unsubmitted_at(struct wr_ring *base,
                                                        uint32_t index)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     const struct io_uring_sq *sq = &ring->uring.sq;
 
     wr_assert(index < io_uring_sq_ready(&ring->uring));
@@ -327,7 +291,7 @@ static struct io_uring_sqe *ring_kernel_unsubmitted_at(struct wr_ring *base,
 static int ring_kernel_enter(struct wr_ring *base, uint32_t want,
                              uint64_t timeout_ns)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     wr_assert(ring->enabled);
     if (WR_UNLIKELY(ring->error)) {
         return ring->error;
@@ -347,7 +311,7 @@ static int ring_kernel_enter(struct wr_ring *base, uint32_t want,
 static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
                                  uint32_t max)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     uint32_t count = 0;
     uint32_t head;
     struct io_uring_cqe *cqe;
@@ -378,7 +342,7 @@ static void ring_kernel_unmap_entries(void *entries, uint32_t count)
 /* The kernel refuses to resize while overflowed CQEs are pending. */
 static bool ring_kernel_handle_overflow(struct wr_ring *base)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     if (WR_LIKELY(!ring->overflowed) ||
         io_uring_cq_has_overflow(&ring->uring)) {
         return false;
@@ -406,43 +370,20 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
     return true;
 }
 
-static int ring_kernel_open_signal(struct wr_ring *base)
-{
-    struct ring_kernel *ring = ring_kernel_of(base);
-    const int fd = wr_sys_eventfd_nonblock();
-    wr_require(fd >= 0, fd);
-    const int err = io_uring_register_eventfd(&ring->uring, fd);
-    if (err < 0) {
-        wr_ignore(wr_sys_close(fd)); /* nothing was added to it */
-        return err;
-    }
-    return fd;
-}
-
-static void ring_kernel_enable_signal(struct wr_ring *base, int fd, bool enable)
-{
-    struct ring_kernel *ring = ring_kernel_of(base);
-    const int err = io_uring_cq_eventfd_toggle(&ring->uring, enable);
-    wr_check(err == 0); /* every kernel with DEFER_TASKRUN supports it */
-    if (enable) {
-        wr_ignore(wr_sys_eventfd_drain(fd) < 0);
-    }
-}
-
 static bool ring_kernel_has_completions(const struct wr_ring *base)
 {
-    const struct ring_kernel *ring =
-        wr_container_of(base, const struct ring_kernel, base);
+    const struct wr_ring_kernel *ring =
+        wr_container_of(base, const struct wr_ring_kernel, base);
     const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
 
     return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
-           io_uring_cq_ready(&ring->uring) > 0;
+           ring->is_untold || io_uring_cq_ready(&ring->uring) > 0;
 }
 
 static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
                                      bool incremental)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     wr_assert(!ring->buf_ring);
     wr_assert(entries > 0);
     wr_assert((entries & (entries - 1)) == 0);
@@ -450,8 +391,8 @@ static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
         incremental ? (unsigned int)IOU_PBUF_RING_INC : 0u;
     int err = 0;
     do {
-        ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
-                                                 BUF_GROUP, flags, &err);
+        ring->buf_ring = io_uring_setup_buf_ring(
+            &ring->uring, entries, WR_RING_BUF_GROUP, flags, &err);
     } while (!ring->buf_ring &&
              wr_locked_wait(err, &ring->waits, WR_LOCKED_WAITS));
     wr_race_acquire(&wr_race_mappings);
@@ -459,13 +400,14 @@ static int ring_kernel_setup_buffers(struct wr_ring *base, uint32_t entries,
         return wr_probe_explain(err);
     }
     ring->buf_ring_entries = entries;
+    ring->buf_flags = flags;
     return 0;
 }
 
 static void ring_kernel_provide_buffer(struct wr_ring *base, void *data,
                                        uint32_t len, uint16_t buf_id)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     wr_assert(len > 0);
     wr_assert(ring->buf_unseen < (int)ring->buf_ring_entries);
     io_uring_buf_ring_add(ring->buf_ring, data, len, buf_id,
@@ -476,7 +418,7 @@ static void ring_kernel_provide_buffer(struct wr_ring *base, void *data,
 
 static void ring_kernel_commit_buffers(struct wr_ring *base)
 {
-    struct ring_kernel *ring = ring_kernel_of(base);
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
     wr_assert(ring->buf_ring || ring->buf_unseen == 0);
     if (ring->buf_unseen > 0) {
         io_uring_buf_ring_advance(ring->buf_ring, ring->buf_unseen);
@@ -487,7 +429,7 @@ static void ring_kernel_commit_buffers(struct wr_ring *base)
 /* A request keeps its file, and needs no descriptor. */
 static void ring_kernel_forget(struct wr_ring *base, int fd)
 {
-    wr_assert(ring_kernel_of(base)->enabled);
+    wr_assert(wr_ring_kernel_of(base)->enabled);
     wr_assert(fd >= 0);
 }
 
@@ -509,8 +451,8 @@ const struct wr_engine wr_engine_kernel = {
     .reap = ring_kernel_reap,
     .handle_overflow = ring_kernel_handle_overflow,
     .forget = ring_kernel_forget,
-    .open_signal = ring_kernel_open_signal,
-    .enable_signal = ring_kernel_enable_signal,
+    .open_signal = wr_ring_host_open,
+    .enable_signal = wr_ring_host_enable,
     .has_completions = ring_kernel_has_completions,
     .setup_buffers = ring_kernel_setup_buffers,
     .provide_buffer = ring_kernel_provide_buffer,

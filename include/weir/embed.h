@@ -40,11 +40,19 @@
  * for the host's type, like UINT64_MAX, to the longest wait: an extra turn is
  * harmless.
  *
- * A completion in the ring may interrupt the host's wait as a signal does:
- * epoll_wait(), poll() and similar calls may return -1 with EINTR at any time,
- * without storing an event. The host then asks for the deadline and waits
- * again. Both descriptor and deadline are needed: after a turn that left work
- * the deadline shows it, but the descriptor may not.
+ * A completion may interrupt the host's wait as a signal does: epoll_wait(),
+ * poll() and similar calls may return -1 with EINTR at any time, without
+ * storing an event. The host then asks for the deadline and waits again. Both
+ * descriptor and deadline are needed: after a turn that left work the deadline
+ * shows it, but the descriptor may not.
+ *
+ * Ask for the descriptor before the loop's first run. Whatever the loop waits
+ * for then ends the host's wait at once, each time, and with one turn: bytes,
+ * posts of other threads, jobs that have ended, signals, children, files, and
+ * descriptors that the loop watches, of every kind. A loop that has run before
+ * it had a host wakes its host each time as well, but io_uring may do so some
+ * 20 ms late, or twice, and a turn costs three system calls more. With epoll
+ * (WEIR_ENGINE_POLL) it makes no difference.
  *
  * Tasks, streams, time-outs, signal handlers and posts from other threads work
  * as in weir_loop_run(). For the opposite, another library's descriptors on
@@ -63,16 +71,18 @@ WEIR_BEGIN_DECLS
 /**
  * Get the descriptor that is readable when the loop has work.
  *
- * The first call makes it; from then on each weir_loop_run_once() costs one
- * more system call, turns in weir_loop_run() nothing. It stays the same until
- * weir_loop_free() closes it. Only wait for it: its bytes, and how often it
- * becomes readable, mean nothing.
+ * The first call makes it, best before the first run (see above); turns in
+ * weir_loop_run() do not become slower by it. It stays the same until
+ * weir_loop_free() closes it. Wait for it to be readable, level-triggered, as
+ * poll() does and epoll without EPOLLET, and for nothing else. Its bytes mean
+ * nothing and are not to be read.
  *
  * @param loop  the loop; borrowed
  * @return      the descriptor, borrowed until the loop is freed, or a negative
- *              error
+ *              error, after which the loop is as it was
  * @retval -EMFILE     no descriptors left
  * @retval -ENOMEM     no memory
+ * @retval WEIR_ERINGMEMLOCK  RLIMIT_MEMLOCK has no room for another ring
  * @retval -EPERM      the loop belongs to another thread
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop is being freed

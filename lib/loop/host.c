@@ -2,11 +2,11 @@
  * The descriptor that tells another event loop, the host, that this loop has
  * work.
  *
- * The ring makes it readable when a completion, or task work that leads to a
- * completion, comes to an idle ring. During a run this is off, because a run
- * sees its work itself, and the run's end takes earlier signals back.
- * wr_ring_has_work() finds work that came earlier, and weir_loop_get_deadline()
- * reports it to the host.
+ * The ring makes it readable when it has work for its thread. Where the ring
+ * tells by a signal, this is off during a run, because a run sees its work
+ * itself, and the run's end takes earlier signals back. wr_ring_has_work()
+ * finds work that came earlier, and weir_loop_get_deadline() reports it to the
+ * host.
  */
 #include "loop_impl.h"
 #include "weir/embed.h"

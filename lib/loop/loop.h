@@ -146,7 +146,7 @@ struct wr_alarm {
 /* The descriptor for a hosting event loop; see host.c. */
 struct wr_host {
     struct wr_module module;
-    int fd; /* an eventfd; -1: not asked for yet */
+    int fd; /* what the host waits for; -1: not asked for yet */
 };
 
 /*

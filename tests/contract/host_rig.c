@@ -38,6 +38,7 @@ void guest_open(struct guest *guest)
     int served;
 
     open_loop(NULL);
+    expect_geq(weir_loop_get_fd(loop), 0); /* before its first run */
     expect_eq(weir_loop_run_task(loop, serve, guest, &served), 0);
     expect_eq(served, 0);
     expect_geq(weir_server_get_socket(guest->server, 0, &address), 0);

@@ -1,0 +1,520 @@
+/*
+ * A host that waits is woken: by whatever its guest waits for, each time anew,
+ * and with one turn of the guest.
+ *
+ * Another thread causes the event once the host's thread waits in the kernel.
+ * Each cause comes ROUNDS times in each kind of host, and in a guest that had a
+ * host before its first run, or only after it.
+ */
+#include "tests/contract/asleep.h"
+#include "tests/contract/host_kinds.h"
+
+#include <weir/move.h>
+
+#include <fcntl.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+
+enum { ROUNDS = 20 };
+
+struct cause;
+
+struct waking {
+    const struct cause *cause;
+    bool has_run; /* before it had a host */
+    struct any_host host;
+    pid_t tid; /* of the host */
+    sem_t go;  /* the host is about to wait */
+    int effects;
+    int fds[2]; /* the cause's; the guest watches the first */
+    pid_t child;
+    sem_t job;
+    char path[64];
+    weir_remote *remote; /* of the guest */
+    weir_loop *other;    /* it gives connections to the guest */
+};
+
+struct cause {
+    const char *name;
+    int more; /* turns that an event takes besides the first */
+    void (*begin)(struct waking *w);
+    void (*act)(struct waking *w); /* on another thread */
+    void (*end)(struct waking *w);
+};
+
+static void effect(void *arg)
+{
+    ((struct waking *)arg)->effects++;
+}
+
+static void nothing(struct waking *w)
+{
+}
+
+static void close_both(struct waking *w)
+{
+    expect_eq(weir_loop_remove_reader(loop, w->fds[0]), true);
+    close(w->fds[0]);
+    if (w->fds[1] != w->fds[0]) {
+        close(w->fds[1]);
+    }
+}
+
+/* ---- calls of other threads ---- */
+
+static void post(struct waking *w)
+{
+    expect_ok(weir_loop_call_soon_threadsafe(loop, effect, w, NULL));
+}
+
+static int job(void *arg)
+{
+    while (sem_wait(&((struct waking *)arg)->job) < 0) {
+    }
+    return 0;
+}
+
+static void job_done(void *arg, int result)
+{
+    struct waking *w = arg;
+
+    expect_eq(result, 0);
+    w->effects++;
+    if (w->effects <= ROUNDS) {
+        expect_ok(weir_executor_submit(loop, job, w, job_done, NULL));
+    }
+}
+
+static void job_begin(struct waking *w)
+{
+    expect_ok(sem_init(&w->job, 0, 0));
+    expect_ok(weir_executor_submit(loop, job, w, job_done, NULL));
+}
+
+static void job_act(struct waking *w)
+{
+    expect_ok(sem_post(&w->job));
+}
+
+static void job_end(struct waking *w)
+{
+    expect_ok(sem_post(&w->job));
+    TURN_UNTIL(any_host_round(&w->host), w->effects > ROUNDS);
+    any_host_rest(&w->host);
+    sem_destroy(&w->job);
+}
+
+static void take_signal(void *arg, int signum)
+{
+    expect_eq(signum, SIGUSR1);
+    effect(arg);
+}
+
+static void signal_begin(struct waking *w)
+{
+    expect_ok(weir_loop_add_signal_handler(loop, SIGUSR1, take_signal, w));
+}
+
+static void signal_act(struct waking *w)
+{
+    expect_eq(pthread_kill(pthread_self(), SIGUSR1), 0);
+}
+
+static void set_future(void *arg)
+{
+    expect_ok(weir_future_set_result(arg, 7));
+}
+
+static int await_future(weir_loop *on, void *arg)
+{
+    struct waking *w = arg;
+    weir_future *future;
+    int result;
+
+    expect_ok(weir_future_new(on, NULL, NULL, &future));
+    expect_ok(weir_loop_call_soon_threadsafe(on, set_future, future, NULL));
+    const int err = weir_future_await(future, &result);
+    weir_future_unref(future);
+    w->effects++;
+    return err;
+}
+
+static void spawn_awaiting(void *arg)
+{
+    expect_ok(weir_task_spawn(loop, await_future, arg, NULL, NULL));
+}
+
+static void future_act(struct waking *w)
+{
+    expect_ok(weir_loop_call_soon_threadsafe(loop, spawn_awaiting, w, NULL));
+}
+
+/* ---- descriptors of the program ---- */
+
+static void take_bytes(void *arg)
+{
+    struct waking *w = arg;
+    char bytes[4096];
+
+    expect_gt(read(w->fds[0], bytes, sizeof(bytes)), 0);
+    w->effects++;
+}
+
+static void watch_first(struct waking *w, weir_callback_fn *cb)
+{
+    expect_geq(w->fds[0], 0);
+    expect_ok(weir_loop_add_reader(loop, w->fds[0], cb, w));
+}
+
+static void write_count(struct waking *w)
+{
+    const uint64_t one = 1;
+    expect_eq(write(w->fds[1], &one, sizeof(one)), sizeof(one));
+}
+
+static void eventfd_begin(struct waking *w)
+{
+    w->fds[0] = w->fds[1] = eventfd(0, EFD_CLOEXEC);
+    watch_first(w, take_bytes);
+}
+
+static void timerfd_begin(struct waking *w)
+{
+    w->fds[0] = w->fds[1] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    watch_first(w, take_bytes);
+}
+
+static void timerfd_act(struct waking *w)
+{
+    const struct itimerspec soon = {.it_value.tv_nsec = 100000};
+    expect_ok(timerfd_settime(w->fds[1], 0, &soon, NULL));
+}
+
+static void signalfd_begin(struct waking *w)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    expect_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    w->fds[0] = w->fds[1] = signalfd(-1, &set, SFD_CLOEXEC);
+    watch_first(w, take_bytes);
+}
+
+static void signalfd_act(struct waking *w)
+{
+    expect_ok(kill(getpid(), SIGUSR2));
+}
+
+static void pipe_begin(struct waking *w)
+{
+    expect_ok(pipe2(w->fds, O_CLOEXEC));
+    watch_first(w, take_bytes);
+}
+
+static void socket_begin(struct waking *w)
+{
+    expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, w->fds));
+    watch_first(w, take_bytes);
+}
+
+static void inotify_begin(struct waking *w)
+{
+    snprintf(w->path, sizeof(w->path), "/tmp/weir-host-wake-XXXXXX");
+    w->fds[1] = mkstemp(w->path);
+    expect_geq(w->fds[1], 0);
+    w->fds[0] = inotify_init1(IN_CLOEXEC);
+    expect_geq(inotify_add_watch(w->fds[0], w->path, IN_MODIFY), 0);
+    watch_first(w, take_bytes);
+}
+
+static void inotify_end(struct waking *w)
+{
+    close_both(w);
+    unlink(w->path);
+}
+
+static void take_inner(void *arg)
+{
+    struct waking *w = arg;
+    uint64_t count;
+
+    expect_eq(read(w->fds[1], &count, sizeof(count)), sizeof(count));
+    w->effects++;
+}
+
+static void epollfd_begin(struct waking *w)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    w->fds[0] = epoll_create1(EPOLL_CLOEXEC);
+    w->fds[1] = eventfd(0, EFD_CLOEXEC);
+    expect_ok(epoll_ctl(w->fds[0], EPOLL_CTL_ADD, w->fds[1], &event));
+    watch_first(w, take_inner);
+}
+
+static void fill(int fd)
+{
+    const uint64_t most = UINT64_MAX - 1;
+    expect_eq(write(fd, &most, sizeof(most)), sizeof(most));
+}
+
+static void fill_again(void *arg)
+{
+    struct waking *w = arg;
+
+    fill(w->fds[0]);
+    w->effects++;
+}
+
+static void room_begin(struct waking *w)
+{
+    w->fds[0] = w->fds[1] = eventfd(0, EFD_CLOEXEC);
+    fill(w->fds[0]);
+    expect_ok(weir_loop_add_writer(loop, w->fds[0], fill_again, w));
+}
+
+static void room_act(struct waking *w)
+{
+    uint64_t count;
+    expect_eq(read(w->fds[0], &count, sizeof(count)), sizeof(count));
+}
+
+static void room_end(struct waking *w)
+{
+    expect_eq(weir_loop_remove_writer(loop, w->fds[0]), true);
+    close(w->fds[0]);
+}
+
+/* A child that ends when it is told; its pidfd is watched. */
+static void child_begin(struct waking *w);
+
+static void child_ended(void *arg)
+{
+    struct waking *w = arg;
+
+    expect_eq(waitpid(w->child, NULL, 0), w->child);
+    close_both(w);
+    w->effects++;
+    child_begin(w);
+}
+
+static void child_begin(struct waking *w)
+{
+    int ends[2];
+    char byte;
+
+    expect_ok(pipe2(ends, O_CLOEXEC));
+    w->child = fork();
+    if (w->child == 0) {
+        close(ends[1]);
+        _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(ends[0]);
+    w->fds[1] = ends[1];
+    w->fds[0] = (int)syscall(SYS_pidfd_open, w->child, 0);
+    watch_first(w, child_ended);
+}
+
+static void child_act(struct waking *w)
+{
+    /* The number stays open for close_both(). */
+    const int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    expect_eq(dup3(none, w->fds[1], O_CLOEXEC), w->fds[1]);
+    close(none);
+}
+
+static void child_end(struct waking *w)
+{
+    child_act(w);
+    expect_eq(waitpid(w->child, NULL, 0), w->child);
+    close_both(w);
+}
+
+/* ---- a connection that another loop gives away ---- */
+
+static void moved_in(void *user, weir_transport *t)
+{
+    effect(user);
+    weir_transport_abort(t);
+}
+
+static CALLBACKS(moved_protocol, STREAM, .connection_made = moved_in);
+
+static void is_moved(void *arg, int err)
+{
+    expect_eq(err, 0);
+    weir_loop_stop(arg);
+}
+
+/* On the other loop's thread. */
+static void move_away(void *user, weir_transport *t)
+{
+    struct waking *w = user;
+    const struct weir_factory factory = bind_to(&moved_protocol, w);
+
+    expect_ok(
+        weir_transport_move(t, w->remote, &factory, is_moved, w->other, NULL));
+}
+
+static void moved_out(void *user, weir_transport *t)
+{
+}
+
+static CALLBACKS(other_protocol, STREAM, .connection_made = move_away,
+                 .connection_moved = moved_out);
+
+static void move_begin(struct waking *w)
+{
+    w->remote = weir_loop_get_remote(loop);
+}
+
+static void move_act(struct waking *w)
+{
+    const struct weir_factory factory = bind_to(&other_protocol, w);
+    int fds[2];
+
+    expect_ok(weir_loop_new(NULL, &w->other));
+    expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+    expect_ok(weir_adopt_connection(w->other, &factory, fds[0], NULL, NULL,
+                                    NULL, NULL));
+    expect_ok(weir_loop_run(w->other));
+    expect_eq(weir_loop_free(w->other), 0);
+    close(fds[1]);
+}
+
+static void move_end(struct waking *w)
+{
+    weir_remote_unref(w->remote);
+}
+
+/* ---- the tests ---- */
+
+static const struct cause causes[] = {
+    {"post", 0, nothing, post, nothing},
+    {"job", 0, job_begin, job_act, job_end},
+    {"signal", 0, signal_begin, signal_act, nothing},
+    {"future", 3, nothing, future_act, nothing},
+    {"eventfd", 0, eventfd_begin, write_count, close_both},
+    {"timerfd", 0, timerfd_begin, timerfd_act, close_both},
+    {"signalfd", 0, signalfd_begin, signalfd_act, close_both},
+    {"pipe", 0, pipe_begin, write_count, close_both},
+    {"socket", 0, socket_begin, write_count, close_both},
+    {"inotify", 0, inotify_begin, write_count, inotify_end},
+    {"epoll", 0, epollfd_begin, write_count, close_both},
+    {"room", 0, room_begin, room_act, room_end},
+    {"pidfd", 0, child_begin, child_act, child_end},
+    {"move", 1, move_begin, move_act, move_end},
+};
+
+static void *act_at_sleepers(void *arg)
+{
+    struct waking *w = arg;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        while (sem_wait(&w->go) < 0) {
+        }
+        cr_assert(wait_until_asleep(w->tid));
+        w->cause->act(w);
+    }
+    return NULL;
+}
+
+/* The kernel may tell of a guest that has run before once more, and late. */
+static uint64_t more_turns_of(const struct waking *w)
+{
+    return (uint64_t)(w->cause->more + w->has_run) * ROUNDS;
+}
+
+static void wake_each_time(struct waking *w)
+{
+    pthread_t thread;
+    uint64_t more = 0; /* turns besides the one of each event */
+
+    any_host_rest(&w->host);
+    expect_eq(pthread_create(&thread, NULL, act_at_sleepers, w), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        const uint64_t before = w->host.guest.turns;
+        expect_ok(sem_post(&w->go));
+        TURN_UNTIL(any_host_round(&w->host), w->effects > i);
+        more += w->host.guest.turns - before - 1;
+        expect_eq(w->effects, i + 1);
+        more += any_host_rest(&w->host);
+    }
+    expect_eq(pthread_join(thread, NULL), 0);
+    expect_leq(more, more_turns_of(w), "%s in %s", w->cause->name,
+               w->host.kind->name);
+}
+
+static void wake_by(const struct cause *cause, const struct host_kind *kind,
+                    bool has_run)
+{
+    static struct waking w; /* a thread may be late to use it */
+
+    w = (struct waking){.cause = cause, .has_run = has_run, .tid = gettid()};
+    expect_ok(sem_init(&w.go, 0, 0));
+    open_loop(NULL);
+    if (has_run) {
+        one_turn();
+    }
+    any_host_open(&w.host, kind);
+    cause->begin(&w);
+    wake_each_time(&w);
+    cause->end(&w);
+    any_host_close(&w.host);
+    close_loop();
+    sem_destroy(&w.go);
+}
+
+static void wake_by_all(const char *kind_name, bool has_run)
+{
+    const size_t count = sizeof(causes) / sizeof(causes[0]);
+
+    for (const struct host_kind *kind = host_kinds; kind->name; kind++) {
+        if (strcmp(kind->name, kind_name) != 0) {
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            wake_by(&causes[i], kind, has_run);
+        }
+        return;
+    }
+    cr_skip_test("%s was not found when weir was built", kind_name);
+}
+
+UNIT(host_wake, each_event_ends_the_wait_of_epoll)
+{
+    wake_by_all("epoll", false);
+}
+
+UNIT(host_wake, each_event_ends_the_wait_of_poll)
+{
+    wake_by_all("poll", false);
+}
+
+UNIT(host_wake, each_event_ends_the_wait_of_libuv)
+{
+    wake_by_all("libuv", false);
+}
+
+UNIT(host_wake, each_event_ends_the_wait_of_glib)
+{
+    wake_by_all("GLib", false);
+}
+
+UNIT(host_wake, a_guest_that_has_run_before_wakes_its_host_each_time)
+{
+    wake_by_all("poll", true);
+}
+
+UNIT(host_wake, a_guest_that_has_run_before_wakes_an_epoll_host_each_time)
+{
+    wake_by_all("epoll", true);
+}

@@ -1,0 +1,107 @@
+/*
+ * io_uring inside another event loop, the host: what the host waits for.
+ *
+ * With DEFER_TASKRUN the kernel leaves a completion undone until the ring's
+ * thread enters the ring, and tells of it by an eventfd that is registered with
+ * the ring. That is no good to a thread that waits elsewhere. Inside the write
+ * to another eventfd, as a mailbox is, the kernel tells only after an RCU
+ * period, some 10 to 20 ms; from Linux 6.13 on it does so once and then never
+ * again. Linux 6.12.117 and 7.3 wait for that period whatever has happened, and
+ * the former, too, only once. The ring's own descriptor is no substitute there.
+ *
+ * So a ring whose host is known before the ring is enabled is made anew without
+ * DEFER_TASKRUN: the kernel then finishes completions for a thread that waits
+ * anywhere, and the ring's own descriptor is readable as long as there are
+ * some, at once, in every kernel since 6.1.
+ *
+ * A ring that is enabled already has operations in the kernel, and stays as it
+ * is. It is told by an eventfd that is registered anew after each run, as the
+ * kernel tells once of each registration.
+ */
+#include "ring_host.h"
+
+#include "probe.h"
+#include "race.h"
+#include "ring_kernel.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static void ring_host_free(struct io_uring *uring,
+                           struct io_uring_buf_ring *buf_ring, uint32_t entries)
+{
+    wr_race_release(&wr_race_mappings);
+    if (buf_ring) {
+        wr_ignore(io_uring_free_buf_ring(uring, buf_ring, entries,
+                                         WR_RING_BUF_GROUP) < 0);
+    }
+    io_uring_queue_exit(uring);
+}
+
+/* Puts another ring of the same size in the place of one that was not used. */
+static int ring_host_make_anew(struct wr_ring_kernel *ring)
+{
+    const uint32_t entries = ring->buf_ring_entries;
+    struct io_uring uring;
+    struct io_uring_buf_ring *buf_ring = NULL;
+
+    wr_assert(!ring->enabled);
+    wr_assert(!ring->is_hosted);
+    wr_assert(ring->buf_unseen == 0);
+    int err = wr_ring_kernel_init(&uring, ring->features.sq_entries,
+                                  ring->features.cq_entries,
+                                  IORING_SETUP_COOP_TASKRUN);
+    if (err < 0) {
+        return wr_probe_explain(err);
+    }
+    if (ring->buf_ring) {
+        buf_ring = io_uring_setup_buf_ring(&uring, entries, WR_RING_BUF_GROUP,
+                                           ring->buf_flags, &err);
+        wr_race_acquire(&wr_race_mappings);
+        if (!buf_ring) {
+            ring_host_free(&uring, NULL, 0);
+            return wr_probe_explain(err);
+        }
+    }
+    ring_host_free(&ring->uring, ring->buf_ring, entries);
+    ring->uring = uring;
+    ring->buf_ring = buf_ring;
+    ring->is_hosted = true;
+    /* The kernel resizes only rings with DEFER_TASKRUN. */
+    ring->features.found &= ~(1u << WR_FEATURE_RING_RESIZE);
+    return 0;
+}
+
+int wr_ring_host_open(struct wr_ring *base)
+{
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+
+    if (!ring->enabled && !ring->is_hosted) {
+        const int err = ring_host_make_anew(ring);
+        wr_require(err >= 0, err);
+    }
+    if (!ring->is_hosted) {
+        return wr_sys_eventfd_nonblock();
+    }
+    const int fd = fcntl(ring->uring.ring_fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+void wr_ring_host_enable(struct wr_ring *base, int fd, bool enable)
+{
+    struct wr_ring_kernel *ring = wr_ring_kernel_of(base);
+
+    if (ring->is_hosted) {
+        return; /* the host does not wait during a run */
+    }
+    ring->is_untold = false;
+    if (!enable) {
+        wr_ignore(io_uring_unregister_eventfd(&ring->uring) < 0);
+        return;
+    }
+    wr_ignore(wr_sys_eventfd_drain(fd) < 0);
+    const int err = io_uring_register_eventfd(&ring->uring, fd);
+    wr_check(err == 0 || err == -ENOMEM);
+    ring->is_untold = err < 0; /* until the next run */
+}
