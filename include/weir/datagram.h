@@ -199,7 +199,9 @@ struct weir_datagram_options {
     /** Which facts come with each datagram: sum of weir_ancillary_bits. */
     uint32_t ancillary;
     /** Longer datagrams are truncated; default and limit are
-     * WEIR_DATAGRAM_SIZE_MAX. */
+     * WEIR_DATAGRAM_SIZE_MAX. A train may be longer, as the limit is that of
+     * each datagram in it; one of longer datagrams comes as single datagrams,
+     * each truncated. */
     uint32_t size_limit_bytes;
     /** SO_RCVBUF in bytes; 0 leaves the system's value. */
     uint32_t receive_buffer_bytes;

@@ -231,6 +231,148 @@ DATAGRAMS(datagram_facts, trains_arrive_joined_if_asked_for, rig,
     expect_eq(rig->last.len, 10);
 }
 
+/* ---- trains and the limit of a datagram ---- */
+
+enum { TRAIN = 10, TRAIN_SEGMENT = 1200, TRAIN_LAST = 300 };
+enum { TRAIN_BYTES = (TRAIN - 1) * TRAIN_SEGMENT + TRAIN_LAST };
+
+static uint8_t train_byte(size_t offset)
+{
+    return (uint8_t)(offset * 31 + offset / 251);
+}
+
+/* The peer sends datagrams of @segment bytes, @len in all, the last one
+ * shorter, which the loopback leaves joined. */
+static void send_train(struct dg *rig, size_t len, int segment)
+{
+    static uint8_t bytes[60000];
+
+    expect_leq(len, sizeof(bytes));
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = train_byte(i);
+    }
+    expect_ok(setsockopt(rig->peer, IPPROTO_UDP, 103 /* UDP_SEGMENT */,
+                         &segment, sizeof(segment)));
+    dg_peer_send(rig, bytes, len);
+}
+
+/* Each byte is at its place in the train; rig->count has the bytes that were
+ * sent so far. */
+static int follow_train(struct dg *rig, const struct weir_datagram *datagram)
+{
+    for (size_t i = 0; i < datagram->buf.len; i++) {
+        expect_eq(datagram->buf.data[i], train_byte((size_t)rig->count + i));
+    }
+    rig->count += (int)datagram->size_bytes;
+    rig->step += (datagram->flags & WEIR_DATAGRAM_TRUNCATED) != 0;
+    return 0;
+}
+
+static void expect_train(struct dg *rig, size_t len, int segment, int truncated,
+                         size_t shown)
+{
+    rig->count = 0;
+    rig->step = 0;
+    rig->received_bytes = 0;
+    send_train(rig, len, segment);
+    RUN_UNTIL(rig->loop, rig->count == (int)len);
+    expect_eq(rig->step, truncated);
+    expect_eq(rig->received_bytes, shown);
+}
+
+DATAGRAMS(datagram_facts, a_train_may_be_longer_than_the_limit_of_a_datagram,
+          rig, .options = {.join_segments = true, .size_limit_bytes = 2000},
+          .hooks.datagram_received = follow_train)
+{
+    static const int segments[] = {1, 64, 500, 1200, 1999, 2000};
+
+    if (is_unix(rig)) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+        const size_t whole = (size_t)segments[i] * 20;
+        const size_t cut = whole - (size_t)segments[i] / 2;
+        expect_train(rig, whole, segments[i], 0, whole);
+        expect_train(rig, cut, segments[i], 0, cut);
+    }
+}
+
+DATAGRAMS(datagram_facts, long_datagrams_of_a_train_are_truncated_one_by_one,
+          rig, .options = {.join_segments = true, .size_limit_bytes = 1000},
+          .hooks.datagram_received = follow_train)
+{
+    if (is_unix(rig)) {
+        return;
+    }
+    expect_train(rig, TRAIN_BYTES, TRAIN_SEGMENT, TRAIN - 1,
+                 (TRAIN - 1) * 1000 + TRAIN_LAST);
+
+    expect_eq(rig->received, TRAIN);
+    expect_eq(rig->last.segment_bytes, 0);
+    expect_eq(rig->last.len, TRAIN_LAST);
+    expect_eq(rig->last.flags, 0);
+}
+
+DATAGRAMS(datagram_facts, one_that_came_alone_is_truncated_beside_trains, rig,
+          .options = {.join_segments = true, .size_limit_bytes = 1000},
+          .hooks.datagram_received = follow_train)
+{
+    if (is_unix(rig)) {
+        return;
+    }
+    expect_train(rig, 5000, 0, 1, 1000);
+    expect_eq(rig->last.size_bytes, 5000);
+    expect_train(rig, 1000, 0, 0, 1000);
+    expect_train(rig, 3000, 600, 0, 3000);
+}
+
+static int pause_at_third(struct dg *rig, const struct weir_datagram *datagram)
+{
+    if (rig->received == 3) {
+        expect_ok(weir_transport_pause_reading(rig->t));
+    }
+    return follow_train(rig, datagram);
+}
+
+DATAGRAMS(datagram_facts, a_pause_keeps_the_rest_of_a_train_that_is_truncated,
+          rig, .options = {.join_segments = true, .size_limit_bytes = 1000},
+          .hooks.datagram_received = pause_at_third)
+{
+    if (is_unix(rig)) {
+        return;
+    }
+    send_train(rig, TRAIN_BYTES, TRAIN_SEGMENT);
+    dg_wait_received(rig, 3);
+    dg_turns(rig, 3);
+    expect_eq(rig->received, 3);
+
+    expect_ok(weir_transport_resume_reading(rig->t));
+    dg_wait_received(rig, TRAIN);
+
+    expect_eq(rig->count, TRAIN_BYTES);
+}
+
+static int abort_at_third(struct dg *rig, const struct weir_datagram *datagram)
+{
+    if (rig->received == 3) {
+        weir_transport_abort(rig->t);
+    }
+    return 0;
+}
+
+DATAGRAMS(datagram_facts, an_abort_drops_the_rest_of_a_train_that_is_truncated,
+          rig, .options = {.join_segments = true, .size_limit_bytes = 1000},
+          .hooks.datagram_received = abort_at_third)
+{
+    if (is_unix(rig)) {
+        return;
+    }
+    send_train(rig, TRAIN_BYTES, TRAIN_SEGMENT);
+    RUN_UNTIL(rig->loop, rig->lost_count > 0);
+
+    expect_eq(rig->received, 3);
+}
+
 /* ---- groups and broadcasts ---- */
 
 DATAGRAMS(datagram_facts, a_group_is_joined_and_left, rig, .step = 0)

@@ -7,6 +7,9 @@
  * pauses reading inside a batch, the remaining datagrams are kept, head and
  * bytes together, and delivered when it resumes. After a close they are
  * dropped.
+ *
+ * A train is shown as it came. If its datagrams are longer than the transport's
+ * limit, they are shown one by one, each truncated by itself.
  */
 #include "datagram_impl.h"
 
@@ -86,7 +89,7 @@ static void datagram_deliver_fill(struct wr_datagram *d,
     wr_assert(slot->len >= d->head_bytes);
     wr_assert(slot->refs == 1);
     datagram->size_bytes = message->msg_len;
-    datagram->buf.len = wr_min_u64(message->msg_len, d->size_limit_bytes);
+    datagram->buf.len = wr_min_u64(message->msg_len, d->room_bytes);
     wr_transport_count_received(&d->t, datagram->buf.len);
     datagram->flags =
         header->msg_flags & MSG_TRUNC ? WEIR_DATAGRAM_TRUNCATED : 0;
@@ -113,6 +116,69 @@ static bool datagram_deliver_is_end(const struct wr_datagram *d,
     return d->family != AF_UNIX && message->msg_hdr.msg_namelen == 0;
 }
 
+/* Shows or keeps the datagram or the train in @lease. */
+static void datagram_deliver_whole(struct wr_datagram *d, weir_lease *lease)
+{
+    if (d->paused || d->kept_head) {
+        datagram_deliver_keep(d, lease);
+    } else {
+        datagram_deliver_show(d, lease);
+    }
+}
+
+/* The length of a message's longest datagram. */
+static size_t datagram_deliver_longest(const weir_lease *lease)
+{
+    const struct weir_datagram *datagram =
+        &datagram_deliver_head(lease)->datagram;
+    const size_t segment = datagram->segment_bytes;
+
+    return segment > 0 && segment < datagram->buf.len ? segment
+                                                      : datagram->buf.len;
+}
+
+/* Copies @len bytes at @offset of message @i, a datagram of its own, into a new
+ * lease, as far as the limit goes; NULL without memory. */
+static weir_lease *datagram_deliver_cut(struct wr_datagram *d, uint32_t i,
+                                        const weir_lease *message,
+                                        size_t offset, size_t len)
+{
+    uint8_t *area = wr_datagram_overflow(d->shared, i);
+    struct weir_datagram *datagram =
+        &((struct wr_datagram_head *)(void *)area)->datagram;
+    const size_t shown = (size_t)wr_min_u64(len, d->size_limit_bytes);
+
+    wr_assert(d->head_bytes + offset + len <= message->len);
+    memcpy(area, message->data, d->head_bytes);
+    memcpy(area + d->head_bytes, message->data + d->head_bytes + offset, shown);
+    datagram->size_bytes = len;
+    datagram->buf.len = shown;
+    datagram->flags = shown < len ? WEIR_DATAGRAM_TRUNCATED : 0;
+    datagram->segment_bytes = 0;
+    return wr_lease_copy(&d->t.loop->pool, &d->t.demand.account, area,
+                         d->head_bytes + shown);
+}
+
+/* Delivers the datagrams of message @i one by one. */
+static void datagram_deliver_apart(struct wr_datagram *d, uint32_t i,
+                                   const weir_lease *message)
+{
+    const size_t len = message->len - d->head_bytes;
+    const size_t most = datagram_deliver_longest(message);
+
+    wr_assert(most > d->size_limit_bytes);
+    for (size_t at = 0; at < len && d->t.state == WR_LIFE_OPEN; at += most) {
+        weir_lease *lease = datagram_deliver_cut(
+            d, i, message, at, (size_t)wr_min_u64(most, len - at));
+        if (lease) {
+            datagram_deliver_whole(d, lease);
+            weir_lease_unref(lease);
+        } else {
+            d->counts.dropped_here++;
+        }
+    }
+}
+
 static void datagram_deliver_one(struct wr_datagram *d, uint32_t i,
                                  weir_lease *lease)
 {
@@ -126,10 +192,12 @@ static void datagram_deliver_one(struct wr_datagram *d, uint32_t i,
             return;
         }
     }
-    if (d->paused || d->kept_head) {
-        datagram_deliver_keep(d, copy ? copy : lease);
+    weir_lease *message = copy ? copy : lease;
+    if (WR_UNLIKELY(message->len > d->head_bytes + d->size_limit_bytes) &&
+        datagram_deliver_longest(message) > d->size_limit_bytes) {
+        datagram_deliver_apart(d, i, message);
     } else {
-        datagram_deliver_show(d, copy ? copy : lease);
+        datagram_deliver_whole(d, message);
     }
     weir_lease_unref(copy);
 }

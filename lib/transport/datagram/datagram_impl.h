@@ -112,10 +112,11 @@ struct wr_datagram {
     uint64_t peer_wait_ns;       /* UINT64_MAX: no limit */
     struct wr_turn_end turn_end;
     struct wr_datagramq queue;
-    uint32_t size_limit_bytes;
-    uint32_t head_bytes;   /* before the datagram in a slot */
-    uint32_t slot_bytes;   /* with the head */
-    weir_lease *kept_head; /* received while reading was paused */
+    uint32_t size_limit_bytes; /* of a datagram */
+    uint32_t room_bytes;       /* of a message: a datagram or a train */
+    uint32_t head_bytes;       /* before the datagram in a slot */
+    uint32_t slot_bytes;       /* with the head */
+    weir_lease *kept_head;     /* received while reading was paused */
     weir_lease *kept_tail;
     struct wr_closer *closer; /* for peers' descriptors; or NULL */
     struct weir_datagram_counts counts;
@@ -183,7 +184,7 @@ void wr_datagram_resume_reading(weir_transport *t);
 
 /* datagram_deliver.c */
 /* Delivers @count received messages, in @lease and the following slots; returns
- * the length of the longest datagram. */
+ * the length of the longest message. */
 uint64_t wr_datagram_deliver(struct wr_datagram *d, weir_lease *lease,
                              uint32_t count);
 /* Delivers kept datagrams until the protocol takes no more. */

@@ -44,7 +44,7 @@ static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
     while (data < len && data < most) {
         data *= 2;
     }
-    data = wr_min_u64(wr_min_u64(data, most), d->size_limit_bytes);
+    data = wr_min_u64(wr_min_u64(data, most), d->room_bytes);
     d->slot_bytes = (uint32_t)(d->head_bytes + data + WR_SLOT_ALIGN - 1) &
                     ~(WR_SLOT_ALIGN - 1u);
     d->small_batches = 0;
@@ -72,7 +72,9 @@ void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments)
                             : WR_DATAGRAM_HEAD_BYTES(struct weir_datagram);
 
     wr_assert(d->t.state == WR_LIFE_NEW);
-    wr_assert(head + d->size_limit_bytes <= WR_OVERFLOW_AREA);
+    d->room_bytes =
+        joins_segments ? WEIR_DATAGRAM_SIZE_MAX : d->size_limit_bytes;
+    wr_assert(head + d->room_bytes <= WR_OVERFLOW_AREA);
     d->head_bytes = (uint32_t)head;
     d->batch = (uint8_t)wr_min_u64(BATCH_MIN, datagram_recv_batch_max(d));
     wr_timer_init(&d->rest_timer, datagram_recv_rested);
@@ -133,11 +135,10 @@ static void datagram_recv_name_slots(struct wr_datagram *d)
 {
     struct wr_datagram_shared *shared = d->shared;
     const uint32_t room = d->slot_bytes - d->head_bytes;
-    const uint32_t in_slot =
-        room < d->size_limit_bytes ? room : d->size_limit_bytes;
-    const uint32_t beyond = d->size_limit_bytes - in_slot;
+    const uint32_t in_slot = room < d->room_bytes ? room : d->room_bytes;
+    const uint32_t beyond = d->room_bytes - in_slot;
 
-    wr_assert(in_slot <= d->size_limit_bytes);
+    wr_assert(in_slot <= d->room_bytes);
     wr_assert(shared->slots.count > 0);
     for (uint32_t i = 0; i < shared->slots.count; i++) {
         uint8_t *slot = shared->slots.data[i];
@@ -218,7 +219,7 @@ static void datagram_recv_adapt(struct wr_datagram *d, uint32_t count,
     const uint32_t room = d->slot_bytes - d->head_bytes;
 
     wr_assert(count > 0);
-    wr_assert(longest <= d->size_limit_bytes);
+    wr_assert(longest <= d->room_bytes);
     if (count == d->shared->slots.count) {
         d->batch =
             (uint8_t)wr_min_u64(2u * d->batch, datagram_recv_batch_max(d));
@@ -249,7 +250,8 @@ static void datagram_recv_took(struct wr_datagram *d, weir_lease *lease,
     uint64_t bytes = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        bytes += d->shared->slots.lens[i] - d->head_bytes + TURN_COST;
+        bytes +=
+            wr_min_u64(d->shared->in[i].msg_len, d->room_bytes) + TURN_COST;
     }
     wr_budget_received_due(&d->t.loop->budget, (uint32_t)bytes);
     const uint64_t longest = wr_datagram_deliver(d, lease, count);
