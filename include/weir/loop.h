@@ -221,11 +221,11 @@ WEIR_API int weir_loop_free(weir_loop *loop);
  * Give idle memory back to the system.
  *
  * Frees unused receive buffers, blocks, objects and stacks. The loop itself
- * does this some seconds after a connection was lost; this call is for a
- * program that knows that a busy time is over. With the default allocator it
- * also calls malloc_trim() if a megabyte or more was freed. The loop itself
- * does not, because malloc_trim() looks through all free memory of the process,
- * which takes milliseconds in a large process.
+ * does this some seconds after a connection was lost or one of many tasks has
+ * ended; this call is for a program that knows that a busy time is over. With
+ * the default allocator it also calls malloc_trim() if a megabyte or more was
+ * freed. The loop itself does not, because malloc_trim() looks through all free
+ * memory of the process, which takes milliseconds in a large process.
  *
  * @param loop  the loop; borrowed
  * @return      0

@@ -53,7 +53,16 @@
  * guard, 256 KiB of addresses that cannot be used. Limits on addresses
  * (RLIMIT_AS, RLIMIT_DATA, a vm.overcommit_memory of 2) count stack and guard:
  * 512 KiB for a task of the default size; beyond them a spawn fails with
- * -ENOMEM. An access to the guard ends the process with SIGSEGV, and
+ * -ENOMEM. After mlockall(MCL_FUTURE) a stack is memory at once, not page by
+ * page, and stack and guard count as locked memory: a thousand tasks lock 512
+ * MiB, where a process without CAP_IPC_LOCK has RLIMIT_MEMLOCK. Lock what needs
+ * it by mlock() instead, or choose small stacks.
+ *
+ * Of the stacks of tasks that have ended, a loop keeps 64 MiB of touched pages
+ * for its next tasks, until some seconds after the last of a burst has ended,
+ * or weir_loop_trim().
+ *
+ * An access to the guard ends the process with SIGSEGV, and
  * weir_loop_report_stack_overflow() names the task. The guard catches:
  * - Deep recursion, and frames that are smaller than the guard: always.
  * - A larger frame (a local array of megabytes, alloca, a variable-length

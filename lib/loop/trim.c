@@ -2,13 +2,13 @@
  * Trimming: idle memory is given back to the system.
  *
  * A loop keeps used receive buffers, blocks, objects and stacks when they are
- * free. Some seconds after a connection was lost it gives them back;
- * weir_loop_trim() does so at once. They are made again when needed, page by
- * page.
+ * free. Some seconds after a connection was lost, or after the end of one of
+ * many tasks, it gives them back; weir_loop_trim() does so at once. They are
+ * made again when needed, page by page.
  *
- * Only a loss arms the timer, so that an idle loop is not woken repeatedly.
- * After a loss while the timer is armed, it is armed once more when it expires,
- * as memory used until the loss becomes idle later.
+ * Only such an end arms the timer, so that an idle loop is not woken
+ * repeatedly. After an end while the timer is armed, it is armed once more when
+ * it expires, as memory used until then becomes idle later.
  */
 #include "loop_impl.h"
 

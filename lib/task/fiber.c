@@ -4,8 +4,8 @@
  * Four parts: announcing a switch to sanitizers and valgrind, switching stacks
  * on this machine, switching the exceptions of C++, and the portable functions.
  *
- * A fiber that has not run yet is a frame at the top of its stack: switch.S
- * returns from that frame into fiber_start().
+ * A fiber that begins is a frame at the top of its stack: switch.S returns from
+ * that frame into fiber_start().
  */
 #include "fiber.h"
 
@@ -158,10 +158,11 @@ static _Noreturn void fiber_start(struct wr_fiber *fiber)
 #define COLOURS     16u
 #define COLOUR_STEP 64u
 
+/* By the place of the stack's record: those of neighbours lie side by side. */
 static size_t fiber_colour(const struct wr_stack *stack)
 {
-    const size_t stride = WR_STACK_GUARD + stack->size;
-    return (uintptr_t)stack->base / stride % COLOURS * COLOUR_STEP;
+    _Static_assert(sizeof(*stack) > 32, "neighbours differ");
+    return (uintptr_t)stack / 32 % COLOURS * COLOUR_STEP;
 }
 
 /* Reserves @size bytes at the top of the stack, which is empty. Valgrind
@@ -242,16 +243,15 @@ struct fiber_frame {
 
 _Static_assert(sizeof(struct fiber_frame) == 80, "switch.S pops 64 bytes");
 
-static struct fiber_frame fiber_first_frame(struct wr_fiber *fiber)
+static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
 {
-    struct fiber_frame frame = {
+    *frame = (struct fiber_frame){
         .mxcsr = __builtin_ia32_stmxcsr(),
         .r13 = fiber_start,
         .r12 = fiber,
         .return_to = wr_fiber_entry,
     };
-    __asm__("fnstcw %0" : "=m"(frame.x87_control));
-    return frame;
+    __asm__("fnstcw %0" : "=m"(frame->x87_control));
 }
 
 #else
@@ -269,15 +269,17 @@ struct fiber_frame {
 
 _Static_assert(sizeof(struct fiber_frame) == 192, "switch.S pops 176 bytes");
 
-static struct fiber_frame fiber_first_frame(struct wr_fiber *fiber)
+static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
 {
-    struct fiber_frame frame = {
+    uint64_t fpcr;
+
+    __asm__("mrs %0, fpcr" : "=r"(fpcr));
+    *frame = (struct fiber_frame){
         .x19 = fiber,
         .x20 = fiber_start,
         .x30 = wr_fiber_entry,
+        .fpcr = fpcr,
     };
-    __asm__("mrs %0, fpcr" : "=r"(frame.fpcr));
-    return frame;
 }
 
 #endif
@@ -286,7 +288,7 @@ static void fiber_make(struct wr_fiber *fiber)
 {
     struct fiber_frame *frame =
         fiber_place_at_top(fiber->stack, sizeof(*frame));
-    *frame = fiber_first_frame(fiber);
+    fiber_fill_frame(frame, fiber);
     fiber->sp = frame;
 }
 
@@ -336,6 +338,11 @@ void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack,
     wr_debug_assert(!stack->next); /* it is not in a list of free stacks */
     *fiber = (struct wr_fiber){.stack = stack, .run = run, .arg = arg};
     fiber_tool_init(fiber);
+}
+
+void wr_fiber_begin(struct wr_fiber *fiber)
+{
+    wr_assert(!fiber->sp);
     fiber_make(fiber);
 }
 

@@ -35,7 +35,8 @@ struct wr_fiber_exceptions {
 };
 
 struct wr_fiber {
-    void *sp; /* stack pointer of the suspended side; NULL: ended */
+    void *sp; /* stack pointer of the suspended side; NULL: has not begun, or
+               * has ended */
     struct wr_stack *stack;
     void (*run)(void *arg);
     void *arg;
@@ -45,11 +46,15 @@ struct wr_fiber {
 #endif
 };
 
-/* The first wr_fiber_enter() calls @run(@arg) on the stack. @run never returns:
- * it ends with wr_fiber_exit(). @run starts with the caller's rounding mode and
- * floating point exceptions. */
+/* The function does not touch the stack, because its page would be out of the
+ * cache again when the last of many fibers is made. */
 void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack,
                    void (*run)(void *arg), void *arg);
+
+/* The next wr_fiber_enter() calls @run(@arg) on the stack. @run never returns:
+ * it ends with wr_fiber_exit(). It starts with the caller's rounding mode and
+ * floating point exceptions. */
+void wr_fiber_begin(struct wr_fiber *fiber);
 
 /* On the loop's stack: continues the fiber; returns when the fiber leaves. */
 void wr_fiber_enter(struct wr_fiber *fiber);

@@ -83,6 +83,7 @@ void wr_stacks_check_invariants(const struct wr_stacks *stacks)
     wr_assert(stacks->mappings || stacks->stack_count == 0);
     wr_assert(stacks->mappings || !stacks->measure_next);
     wr_assert(stacks->high_water_bytes <= WR_STACK_MAX);
+    wr_assert(stacks->warm_bytes <= WR_STACK_WARM_BYTES);
 }
 
 /* ---- how deep they were used ---- */
@@ -326,10 +327,9 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
 
     wr_debug_assert((wr_stacks_check_invariants(stacks), true));
     wr_debug_assert(class_index < WR_STACK_CLASSES);
-    wr_debug_assert((class->warm_count == 0) == !class->warm);
     if (class->warm) {
         *ret = stack_pop(&class->warm);
-        class->warm_count--;
+        stacks->warm_bytes -= (*ret)->charged_bytes;
     } else if (class->cold) {
         *ret = stack_pop(&class->cold);
     } else {
@@ -342,22 +342,6 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
     return 0;
 }
 
-/* True if a stack that is given back may keep its pages. */
-static bool stack_may_stay_warm(struct wr_stacks *stacks,
-                                const struct wr_stack *stack)
-{
-    const uint32_t count = stacks->classes[stack->class_index].warm_count;
-    const uint64_t fitting =
-        WR_STACK_WARM_BYTES / WR_STACK_MIN >> stack->class_index;
-
-    if (count < wr_min_u64(fitting, WR_STACK_WARM)) {
-        return true;
-    }
-    /* Measuring a large stack takes longer than faulting its pages in again. */
-    return count < WR_STACK_WARM && stack->size <= WR_STACK_DEFAULT &&
-           stack_depth_of(stacks, stack) <= WR_STACK_WARM_TOUCHED;
-}
-
 /* Measures the stack and gives its pages back to the system. */
 static void stack_cool(struct wr_stacks *stacks, struct wr_stack *stack)
 {
@@ -366,21 +350,47 @@ static void stack_cool(struct wr_stacks *stacks, struct wr_stack *stack)
     stack_push(&stacks->classes[stack->class_index].cold, stack);
 }
 
-void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
+static inline void stack_keep(struct wr_stacks *stacks, struct wr_stack *stack,
+                              uint32_t bytes)
+{
+    stack->charged_bytes = bytes;
+    stacks->warm_bytes += bytes;
+    stack_push(&stacks->classes[stack->class_index].warm, stack);
+}
+
+/* Keeps the stack as it is if what it has touched, by estimate, is within the
+ * budget. */
+static __attribute__((noinline)) void
+stack_keep_within_budget(struct wr_stacks *stacks, struct wr_stack *stack)
 {
     struct wr_stack_class *class = &stacks->classes[stack->class_index];
 
+    if (class->unmeasured == 0) {
+        class->touched_bytes = (uint32_t)stack_depth_of(stacks, stack);
+        class->unmeasured = WR_STACK_SAMPLE;
+    }
+    class->unmeasured--;
+    if (stacks->warm_bytes + class->touched_bytes > WR_STACK_WARM_BYTES) {
+        stack_cool(stacks, stack);
+        return;
+    }
+    stack_keep(stacks, stack, class->touched_bytes);
+}
+
+bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
+{
     wr_debug_assert((wr_stacks_check_invariants(stacks), true));
     wr_debug_assert(stack->size == (size_t)WR_STACK_MIN << stack->class_index);
     wr_assert(!stack->next);
     wr_assert(stacks->used_count > 0);
     stacks->used_count--;
-    if (stack_may_stay_warm(stacks, stack)) {
-        stack_push(&class->warm, stack);
-        class->warm_count++;
-        return;
+    if (WR_LIKELY(stacks->warm_bytes + stack->size <=
+                  WR_STACK_UNMEASURED_BYTES)) {
+        stack_keep(stacks, stack, (uint32_t)stack->size);
+        return false;
     }
-    stack_cool(stacks, stack);
+    stack_keep_within_budget(stacks, stack);
+    return true;
 }
 
 /* ---- giving memory back ---- */
@@ -393,6 +403,15 @@ static void stack_free_mapping(struct wr_stacks *stacks,
     }
     stack_unmap(mapping->start, stack_mapped_size(mapping));
     wr_free(stacks->allocator, mapping, stack_record_size(mapping->capacity));
+}
+
+/* Counts the stacks of a list as free in their mappings. */
+static void stack_count_free(struct wr_stack *list)
+{
+    for (struct wr_stack *at = list; at; at = at->next) {
+        at->mapping->free_count++;
+        wr_assert(at->mapping->free_count <= at->mapping->made_count);
+    }
 }
 
 /* Removes the stacks of unneeded mappings from the list. */
@@ -408,19 +427,17 @@ static void stack_drop_unneeded(struct wr_stack **list)
     }
 }
 
-/* Makes all warm stacks cold, and counts the free stacks of each mapping. */
-static void stack_cool_class(struct wr_stacks *stacks,
+/* Forgets the free stacks of unneeded mappings, and makes the others cold. */
+static void stack_trim_class(struct wr_stacks *stacks,
                              struct wr_stack_class *class)
 {
+    stack_drop_unneeded(&class->warm);
+    stack_drop_unneeded(&class->cold);
     while (class->warm) {
-        wr_assert(class->warm_count > 0);
         stack_cool(stacks, stack_pop(&class->warm));
-        class->warm_count--;
     }
-    wr_assert(class->warm_count == 0);
-    for (struct wr_stack *at = class->cold; at; at = at->next) {
-        at->mapping->free_count++;
-        wr_assert(at->mapping->free_count <= at->mapping->made_count);
+    if (class->fresh && stack_is_unneeded(class->fresh)) {
+        class->fresh = NULL;
     }
 }
 
@@ -431,13 +448,13 @@ void wr_stacks_trim(struct wr_stacks *stacks)
         at->free_count = 0;
     }
     for (uint32_t i = 0; i < WR_STACK_CLASSES; i++) {
-        struct wr_stack_class *class = &stacks->classes[i];
-        stack_cool_class(stacks, class);
-        stack_drop_unneeded(&class->cold);
-        if (class->fresh && stack_is_unneeded(class->fresh)) {
-            class->fresh = NULL;
-        }
+        stack_count_free(stacks->classes[i].warm);
+        stack_count_free(stacks->classes[i].cold);
     }
+    for (uint32_t i = 0; i < WR_STACK_CLASSES; i++) {
+        stack_trim_class(stacks, &stacks->classes[i]);
+    }
+    stacks->warm_bytes = 0;
     stacks->measure_next = NULL;
     struct wr_stack_mapping **link = &stacks->mappings;
     while (*link) {
@@ -446,6 +463,7 @@ void wr_stacks_trim(struct wr_stacks *stacks)
             *link = mapping->next;
             wr_assert(stacks->stack_count >= mapping->made_count);
             stacks->stack_count -= mapping->made_count;
+            stack_measure_mapping(stacks, mapping);
             stack_free_mapping(stacks, mapping);
         } else {
             link = &mapping->next;

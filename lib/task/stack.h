@@ -7,9 +7,13 @@
  * Stacks of one size are cut from large mappings. The guard below a stack is
  * made by MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, else by
  * mprotect, which costs two mappings a stack and is limited by
- * vm.max_map_count. The stack that was given back last is taken first. Beyond a
- * limit, free stacks give their pages back to the system. A mapping stays until
- * the loop's end, or until wr_stacks_trim() finds none of its stacks in use.
+ * vm.max_map_count. The stack that was given back last is taken first.
+ *
+ * Free stacks keep their pages, so that a burst of tasks that ends and comes
+ * again makes no system call for each, until all of a loop together have
+ * touched WR_STACK_WARM_BYTES. Then a stack that is given back gives its pages
+ * to the system. wr_stacks_trim() does so for all, and unmaps the mappings none
+ * of whose stacks is in use; the others stay until the loop's end.
  *
  * A stack costs its touched pages and the kernel's page tables for its
  * addresses: 2 bytes per KiB, guard included, or 1 KiB for a stack of the
@@ -27,14 +31,14 @@
 #define WR_STACK_GUARD (256u << 10)
 /* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
 #define WR_STACK_CLASSES 17u
-/* At most WR_STACK_WARM free stacks of each class keep their pages, because
- * faulting them in takes 4 us per stack, too much in a burst of a thousand
- * requests. The first WR_STACK_WARM_BYTES of addresses keep all touched pages.
- * Beyond that, a stack keeps its pages only if it has touched no more than
- * WR_STACK_WARM_TOUCHED bytes. */
-#define WR_STACK_WARM         1024u
-#define WR_STACK_WARM_BYTES   (64u << 20)
-#define WR_STACK_WARM_TOUCHED (64u << 10)
+/* The most bytes that free stacks keep, of a loop and by estimate. */
+#define WR_STACK_WARM_BYTES (64u << 20)
+/* Free stacks of this size together are charged by their size. Beyond, one of
+ * WR_STACK_SAMPLE stacks of a class is measured when it is given back, at 0.6
+ * us, and those that follow are charged as much as it has touched. A prime
+ * number, so that every stack of a repeating order is measured in time. */
+#define WR_STACK_UNMEASURED_BYTES (16u << 20)
+#define WR_STACK_SAMPLE           17u
 /* Stacks that one call of wr_stacks_high_water() measures, at 0.6 us each; it
  * finishes the last mapping. */
 #define WR_STACK_MEASURED 4096u
@@ -48,14 +52,16 @@ struct wr_stack {
     size_t size;
     uint32_t class_index;
     uint32_t valgrind_id;
+    uint32_t charged_bytes; /* of warm_bytes; while it is warm */
 };
 
 /* The free stacks of one size. */
 struct wr_stack_class {
-    struct wr_stack *warm; /* have their pages */
-    struct wr_stack *cold; /* gave their pages back */
-    uint32_t warm_count;
+    struct wr_stack *warm;          /* have their pages */
+    struct wr_stack *cold;          /* gave their pages back */
     struct wr_stack_mapping *fresh; /* has room for stacks not made yet */
+    uint32_t touched_bytes;         /* by the stack that was measured last */
+    uint32_t unmeasured;            /* stacks that it still stands for */
 };
 
 struct wr_stacks {
@@ -65,6 +71,7 @@ struct wr_stacks {
     size_t page_size;
     uint64_t stack_count;      /* in use and free */
     uint64_t used_count;       /* taken and not given back */
+    uint64_t warm_bytes;       /* charged for the warm stacks */
     uint64_t high_water_bytes; /* of the stacks that were measured */
     struct wr_stack_mapping *measure_next; /* NULL: the first */
     bool no_guard_install; /* this kernel has no MADV_GUARD_INSTALL */
@@ -80,8 +87,9 @@ void wr_stacks_init(struct wr_stacks *stacks,
 WEIR_MUST_USE int wr_stack_take(struct wr_stacks *stacks, size_t size,
                                 struct wr_stack **ret);
 
-/* Gives back a stack that no fiber uses any more. */
-void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
+/* Gives back a stack that no fiber uses any more. Returns true if
+ * free stacks keep enough bytes for a trim in some seconds. */
+bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
 
 /* Gives the pages of free stacks back to the system, and unmaps mappings
  * without a stack in use. */

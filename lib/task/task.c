@@ -27,12 +27,16 @@ struct wr_tasks {
     uint64_t spawned_count;
 };
 
-static void task_give_stack_back(weir_task *task)
+/* The result of wr_stack_give(). */
+static inline bool task_give_stack_back(weir_task *task)
 {
-    wr_debug_assert(task->fiber.stack);
+    struct wr_stacks *stacks = &task->future.loop->task_memory->stacks;
+    struct wr_stack *stack = task->fiber.stack;
+
+    wr_debug_assert(stack);
     wr_fiber_fini(&task->fiber);
-    wr_stack_give(&task->future.loop->task_memory->stacks, task->fiber.stack);
     task->fiber.stack = NULL;
+    return wr_stack_give(stacks, stack);
 }
 
 static void task_close_tasks(struct wr_module *module)
@@ -50,7 +54,7 @@ static void task_close_tasks(struct wr_module *module)
         weir_task *task = wr_container_of(member, weir_task, member);
         wr_assert(task->state == WR_TASK_PARKED);
         WR_UNPOISON(task->fiber.stack->base, task->fiber.stack->size);
-        task_give_stack_back(task);
+        wr_ignore(task_give_stack_back(task)); /* no trim follows */
         wr_slab_give(&memory->tasks, task);
     }
     wr_stacks_fini(&memory->stacks);
@@ -327,7 +331,9 @@ static __attribute__((noinline)) void task_end(weir_task *task)
     }
     wr_task_set_state(task, WR_TASK_DONE);
     wr_loop_remove_member(loop, &task->member);
-    task_give_stack_back(task);
+    if (WR_UNLIKELY(task_give_stack_back(task))) {
+        wr_loop_trim_later(loop);
+    }
     if (WR_UNLIKELY(task->wake_result < 0)) {
         task_report_unseen(task);
     }
@@ -390,6 +396,16 @@ static void task_copy_name(weir_task *task, const char *name)
     task->name[len] = '\0';
 }
 
+/* The task is entered for the first time. */
+static void task_run_first(struct wr_ready *ready)
+{
+    weir_task *task = wr_container_of(ready, weir_task, ready);
+
+    wr_fiber_begin(&task->fiber);
+    ready->run = task_run;
+    task_run(ready);
+}
+
 WEIR_MUST_USE static int task_make(weir_loop *loop, size_t stack_size,
                                    weir_task **ret)
 {
@@ -442,7 +458,7 @@ int weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
     task_copy_name(task, known.name);
     wr_member_init(&task->member, &wr_task_member_ops);
     wr_loop_add_member(loop, &task->member);
-    wr_ready_init(&task->ready, task_run);
+    wr_ready_init(&task->ready, task_run_first);
     wr_task_init_wait(task);
     wr_task_debug_check(task);
     if (ret) {

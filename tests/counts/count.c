@@ -12,14 +12,37 @@
 #include "tests/allocator.h"
 
 #include <inttypes.h>
+#include <sys/mman.h>
 
 static const struct count_case *const cases[] = {
-    &count_protocol, &count_life,  &count_life_closes, &count_stream,
-    &count_lines,    &count_yield, &count_spawn,       &count_relay,
+    &count_protocol, &count_life,  &count_life_closes,
+    &count_stream,   &count_lines, &count_yield,
+    &count_spawn,    &count_burst, &count_relay,
 #ifdef COUNT_HAS_TLS
     &count_tls,
 #endif
 };
+
+/* System calls about pages of stacks; the linker puts these functions before
+ * those of the C library. */
+static uint64_t page_calls;
+
+int __real_mincore(void *start, size_t size, unsigned char *ret);
+int __wrap_mincore(void *start, size_t size, unsigned char *ret);
+int __real_madvise(void *start, size_t size, int advice);
+int __wrap_madvise(void *start, size_t size, int advice);
+
+int __wrap_mincore(void *start, size_t size, unsigned char *ret)
+{
+    page_calls++;
+    return __real_mincore(start, size, ret);
+}
+
+int __wrap_madvise(void *start, size_t size, int advice)
+{
+    page_calls++;
+    return __real_madvise(start, size, advice);
+}
 
 void count_require(bool holds, const char *what)
 {
@@ -77,6 +100,7 @@ static void report(const struct count *c, const struct test_allocator *alloc)
     print("enters", now.enters);
     print("turns", now.turns);
     print("switches", now.task_switches);
+    print("page_calls", page_calls);
     printf("\"messages\": %" PRIu64 "}\n", c->done);
 }
 

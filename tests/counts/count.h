@@ -66,6 +66,7 @@ extern const struct count_case count_lines;
 extern const struct count_case count_tls;
 extern const struct count_case count_yield;
 extern const struct count_case count_spawn;
+extern const struct count_case count_burst;
 
 /* Ends the program when it does not hold. */
 void count_require(bool holds, const char *what);

@@ -11,6 +11,7 @@
 #include "tests/walk.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <weir/error.h>
@@ -218,20 +219,32 @@ UNIT(stack, writing_below_it_faults_without_guard_install)
     check_guards();
 }
 
+/* Large stacks that take the whole budget of those that are free. */
+enum { FILLERS = WR_STACK_WARM_BYTES / (16u << 20) };
+
+static void take_fillers(struct wr_stack **ret)
+{
+    for (unsigned i = 0; i < FILLERS; i++) {
+        ret[i] = take(16u << 20);
+        use(ret[i], ret[i]->size);
+    }
+}
+
 UNIT(stack, a_guard_outlives_the_return_of_the_pages)
 {
-    static struct wr_stack *taken[WR_STACK_WARM + 1];
-    for (unsigned i = 0; i <= WR_STACK_WARM; i++) {
-        taken[i] = take(WR_STACK_MIN);
-    }
-    give_all(taken, WR_STACK_WARM + 1);
-    expect_eq(stacks.classes[0].cold, taken[WR_STACK_WARM]);
-    uint8_t *base = taken[WR_STACK_WARM]->base;
+    struct wr_stack *fillers[FILLERS];
+    struct wr_stack *stack = take(WR_STACK_MIN);
+    use(stack, 1);
+    take_fillers(fillers);
+    give_all(fillers, FILLERS);
+    give(stack);
+    expect_eq(stacks.classes[0].cold, stack);
+    uint8_t *base = stack->base;
     expect_eq(signal_of_write(base), 0);
     expect_eq(signal_of_write(base - 1), SIGSEGV);
 }
 
-UNIT(stack, a_storm_gives_its_pages_back)
+UNIT(stack, a_storm_keeps_no_more_than_its_budget)
 {
     enum { COUNT = 20000, DEPTH = 8 << 10 };
     static struct wr_stack *taken[COUNT];
@@ -244,8 +257,7 @@ UNIT(stack, a_storm_gives_its_pages_back)
     expect_geq(resident(), before + (size_t)COUNT * DEPTH);
     give_all(taken, COUNT);
 
-    expect_lt(resident(), before + (size_t)(COUNT * DEPTH / 10));
-    expect_eq(stacks.classes[taken[0]->class_index].warm_count, WR_STACK_WARM);
+    expect_lt(resident(), before + WR_STACK_WARM_BYTES + (4u << 20));
     expect_eq(stacks.stack_count, COUNT);
     /* Those without pages are taken when no other is left. */
     for (unsigned i = 0; i < COUNT; i++) {
@@ -253,47 +265,6 @@ UNIT(stack, a_storm_gives_its_pages_back)
     }
     expect_eq(stacks.stack_count, COUNT);
     give_all(taken, COUNT);
-}
-
-UNIT(stack, large_ones_that_are_free_keep_a_limited_number_of_bytes)
-{
-    enum { LARGE = 32 << 20, COUNT = 4 };
-    struct wr_stack *taken[COUNT];
-    for (unsigned i = 0; i < COUNT; i++) {
-        taken[i] = take(LARGE);
-        use(taken[i], 1);
-    }
-    give_all(taken, COUNT);
-    expect_eq(stacks.classes[taken[0]->class_index].warm_count,
-              WR_STACK_WARM_BYTES / LARGE);
-    struct wr_stack *largest = take(WR_STACK_MAX);
-    use(largest, 1);
-    give(largest);
-    expect_eq(stacks.classes[largest->class_index].cold, largest);
-}
-
-UNIT(stack, beyond_the_first_those_that_touched_much_give_their_pages_back)
-{
-    enum {
-        SURE = WR_STACK_WARM_BYTES / WR_STACK_DEFAULT,
-        COUNT = SURE + 20,
-        LITTLE = WR_STACK_WARM_TOUCHED,
-        MUCH = LITTLE + 1,
-    };
-    static struct wr_stack *taken[COUNT];
-    for (unsigned i = 0; i < COUNT; i++) {
-        taken[i] = take(WR_STACK_DEFAULT);
-        use(taken[i], i % 2 == 0 ? LITTLE : MUCH);
-    }
-    struct wr_stack_class *class = &stacks.classes[taken[0]->class_index];
-    give_all(taken, SURE);
-    expect_eq(class->warm_count, SURE);
-    cr_assert_null(class->cold);
-    for (unsigned i = SURE; i < COUNT; i++) {
-        give(taken[i]);
-        expect_eq(class->warm_count, SURE + (i - SURE) / 2 + 1);
-    }
-    expect_eq(class->cold, taken[COUNT - 1]);
 }
 
 /* ---- giving memory back ---- */
@@ -343,7 +314,7 @@ UNIT(stack, trimming_leaves_what_is_in_use)
         wr_stacks_trim(&stacks);
         expect_geq(stacks.stack_count, 1);
         expect_leq(stacks.stack_count, COUNT / 2, "others were not freed");
-        expect_eq(stacks.classes[0].warm_count, 0);
+        cr_assert_null(stacks.classes[0].warm);
         const uint8_t *base = taken[KEPT]->base;
         expect_eq(base[0], KEPT);
         expect_eq(memcmp(base, base + 1, taken[KEPT]->size - 1), 0);
@@ -401,13 +372,21 @@ UNIT(stack, the_deepest_use_is_known_in_pages)
 
 UNIT(stack, the_deepest_use_outlives_the_pages)
 {
-    static struct wr_stack *taken[WR_STACK_WARM + 1];
-    for (unsigned i = 0; i <= WR_STACK_WARM; i++) {
-        taken[i] = take(WR_STACK_DEFAULT);
-    }
-    use(taken[WR_STACK_WARM], 20000);
-    give_all(taken, WR_STACK_WARM + 1);
+    struct wr_stack *stack = take(WR_STACK_DEFAULT);
+    use(stack, 20000);
+    give(stack);
+    wr_stacks_trim(&stacks);
+    expect_eq(stacks.stack_count, 0);
     expect_eq(wr_stacks_high_water(&stacks), 20480);
+    /* And those of a stack whose mapping is in use. */
+    struct wr_stack *other = take(WR_STACK_DEFAULT);
+    stack = take(WR_STACK_DEFAULT);
+    use(stack, 30000);
+    give(stack);
+    wr_stacks_trim(&stacks);
+    expect_eq(stacks.stack_count, 2);
+    expect_eq(wr_stacks_high_water(&stacks), 32768);
+    give(other);
 }
 
 UNIT(stack, the_deepest_of_many_is_found)
@@ -445,6 +424,46 @@ UNIT(stack, of_very_many_each_call_measures_the_next_ones)
     expect_eq(wr_stacks_high_water(&stacks), 2 * page);
     expect_eq(wr_stacks_high_water(&stacks), 3 * page);
     give_all(taken, COUNT);
+}
+
+/* The number of this line of /proc/self/status, in KiB. */
+static size_t status_kib(const char *name)
+{
+    char line[128];
+    size_t kib = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        if (strncmp(line, name, strlen(name)) == 0) {
+            kib = strtoul(line + strlen(name), NULL, 10);
+        }
+    }
+    fclose(file);
+    return kib;
+}
+
+/* What weir/task.h says of mlockall(). */
+UNIT(stack, locked_memory_is_that_of_stack_and_guard)
+{
+    enum { COUNT = 32, EACH_KIB = (WR_STACK_DEFAULT + WR_STACK_GUARD) >> 10 };
+    struct wr_stack *taken[COUNT];
+    skip_under_sanitizer();
+    if (mlockall(MCL_FUTURE) < 0) {
+        cr_skip_test("this process may not lock memory");
+    }
+    const size_t before = status_kib("VmLck:");
+    const size_t resident_before = status_kib("VmRSS:");
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take(WR_STACK_DEFAULT);
+        use(taken[i], 1);
+    }
+    expect_geq(status_kib("VmLck:"), before + (size_t)COUNT * EACH_KIB);
+    expect_geq(status_kib("VmRSS:"), resident_before + COUNT * EACH_KIB * 3 / 8,
+               "half are guards");
+    give_all(taken, COUNT);
+    wr_stacks_trim(&stacks);
+    expect_lt(status_kib("VmLck:"), before + 1024);
+    munlockall();
 }
 
 UNIT_IN(stack, all_addresses_go_back, unit_alone, void)
