@@ -31,13 +31,17 @@
  * and the other direction continues. If both directions have ended, both
  * transports are closed, and what they have to send is sent.
  *
- * **Errors stay errors.** If a side is reset, breaks or times out, the other
- * side is aborted, so that its peer gets a reset and does not take a part for
- * the whole; weir_transport_abort() says which peers see an end of stream
- * instead. A TLS connection that was cut off, without a close_notify, is an
- * error (WEIR_ETLSTRUNCATED), except if its settings ignore this
- * (tls_connection.h). The relay's own limits and a cancellation abort both
- * sides.
+ * **Errors stay errors.** If a side is reset or breaks, the other side gets all
+ * bytes that came before the error, as on one connection. It is aborted when
+ * its peer's kernel has acknowledged them, so that its peer gets a reset and
+ * does not take a part for the whole; weir_transport_abort() says which peers
+ * see an end of stream instead. The relay waits as long as bytes are
+ * acknowledged, but no longer without an acknowledgement than the side's
+ * write_stall_ns, or 30 s if there is none. Bytes for the side that broke are
+ * dropped meanwhile. A TLS connection that was cut off, without a close_notify,
+ * is an error (WEIR_ETLSTRUNCATED), except if its settings or the relay's
+ * ignore this. The relay's own limits, the time-outs of the two transports and
+ * a cancellation abort both sides at once.
  *
  * **Time-outs** of the two transports stay in force. For weir_server_stop()
  * both transports are busy until the end of the relay.
@@ -98,8 +102,8 @@ enum weir_relay_cause {
 struct weir_relay_record {
     /** sizeof(struct weir_relay_record); the library sets it for done. */
     size_t size;
-    /** Bytes of A that were passed on to B. After an error fewer may have
-     * been sent. */
+    /** Bytes of A that were passed on to B. After an error of B or a limit
+     * fewer may have been sent. */
     uint64_t a_bytes;
     /** Bytes of B that were passed on to A. */
     uint64_t b_bytes;
@@ -203,6 +207,11 @@ struct weir_relay_options {
      * buffer_bytes may wait. Unix sockets that receive descriptors
      * (weir_connection_options) are read as without this. */
     bool splice;
+    /** Take the end of a side's TLS without a close_notify for an end of its
+     * stream, as ignore_unexpected_eof of struct weir_tls_settings
+     * (tls_connection.h), whose warning holds here, too. It is in force for
+     * both sides from the begin of the relay on. */
+    bool ignore_unexpected_eof;
 };
 
 /**

@@ -344,8 +344,10 @@ WEIR_API int weir_transport_close(weir_transport *t);
  * Drop the waiting bytes and end the connection; idempotent, also after close.
  *
  * The peer gets a reset (SO_LINGER with no time), so that it does not take the
- * received bytes for the whole. The peer of a Unix socket gets an end of
- * stream, and a peer by Multipath TCP may get one (weir_connect_options). If
+ * received bytes for the whole. The peer of a Unix socket gets all sent bytes
+ * and an end of stream, or a reset if it has sent bytes that were not read
+ * here; the kernel knows no other. A peer by Multipath TCP may get an end of
+ * stream (weir_connect_options). If
  * another descriptor of the same socket is open, the reset is sent when the
  * last descriptor is closed, or at once if a send was in flight.
  * weir_loop_free() aborts in the same way. An end by a time-out, a failed

@@ -2,7 +2,9 @@
  * Relays: their life, from taking over two transports to the record.
  *
  * The relay is over when both transports are lost, and only then: relay_state.c
- * closes or aborts them, and the losses come here, at the loop's end too.
+ * closes or aborts them, and the losses come here, at the loop's end too. The
+ * loss of a side that has broken comes behind its last bytes, and the other
+ * side is aborted when it has sent these.
  */
 #include "relay.h"
 
@@ -64,6 +66,30 @@ static void relay_finish(struct wr_relay *relay)
 
 /* ---- the protocol of both transports ---- */
 
+/* The first error of a side, before its last bytes are delivered. They may wait
+ * until the other side has room. */
+static void relay_broke(void *user, weir_transport *t, int err,
+                        const struct weir_address *peer)
+{
+    struct wr_way *way = user;
+    (void)peer;
+
+    wr_assert(way->from == t && err < 0);
+    wr_ready_push(&way->relay->loop->ready, &way->relay->step);
+}
+
+/* One side is lost and the other one is not. */
+static void relay_go_on_draining(struct wr_relay *relay,
+                                 const struct wr_way *lost)
+{
+    wr_assert(lost->is_lost && !lost->back->is_lost);
+    if (lost == relay->drain.way) {
+        wr_relay_drain_look(relay);
+    } else { /* it has sent what it had, or cannot */
+        wr_relay_break_by(relay->drain.way, relay->record.err);
+    }
+}
+
 static void relay_lost(void *user, weir_transport *t, int err)
 {
     struct wr_way *way = user;
@@ -80,6 +106,8 @@ static void relay_lost(void *user, weir_transport *t, int err)
     }
     if (way->back->is_lost) {
         relay_finish(relay);
+    } else if (relay->state == WR_RELAY_DRAINING) {
+        relay_go_on_draining(relay, way);
     }
 }
 
@@ -91,6 +119,7 @@ static const struct weir_protocol relay_protocol = {
     .resume_writing = wr_way_resume_back,
     .data_received = wr_way_received,
     .eof_received = wr_way_received_end,
+    .error_received = relay_broke,
 };
 
 /* ---- making ---- */
@@ -103,11 +132,24 @@ static void relay_give_up(weir_pending *pending)
     wr_relay_break(relay, WEIR_RELAY_PROGRAM, WEIR_RELAY_CANCELED, -ECANCELED);
 }
 
+static void relay_look_for_error(struct wr_way *way)
+{
+    const int err = way->is_lost ? 0 : weir_transport_get_error(way->from);
+
+    wr_assert(err <= 0);
+    if (err < 0) {
+        wr_relay_fail(way, err);
+    }
+}
+
 static void relay_step(struct wr_ready *ready)
 {
     struct wr_relay *relay = wr_container_of(ready, struct wr_relay, step);
 
     wr_relay_check_invariants(relay);
+    for (int i = 0; i < 2; i++) {
+        relay_look_for_error(&relay->ways[i]);
+    }
     for (int i = 0; i < 2; i++) {
         wr_way_pass_initial(&relay->ways[i]);
         wr_way_splice_if_due(&relay->ways[i]);
@@ -196,7 +238,8 @@ static int relay_keep_initial(struct wr_relay *relay,
 
 /* Becomes the protocol of both; without initial bytes this cannot fail on a
  * transport that was checked. */
-static void relay_bind(struct wr_relay *relay)
+static void relay_bind(struct wr_relay *relay,
+                       const struct weir_relay_options *options)
 {
     for (int i = 0; i < 2; i++) {
         struct wr_way *way = &relay->ways[i];
@@ -206,6 +249,11 @@ static void relay_bind(struct wr_relay *relay)
             weir_transport_set_protocol(way->from, &binding, NULL, 0);
         wr_assert(err == 0);
         (void)err;
+        way->from->tells_error = true;
+        if (options->ignore_unexpected_eof &&
+            way->from->ops->ignore_unexpected_eof) {
+            way->from->ops->ignore_unexpected_eof(way->from);
+        }
         weir_transport_ref(way->from);
         weir_transport_set_busy(way->from, true);
     }
@@ -251,7 +299,7 @@ int weir_relay(weir_transport *a, weir_transport *b,
     }
     relay->done = done;
     relay->done_arg = done_arg;
-    relay_bind(relay);
+    relay_bind(relay, &known);
     wr_way_begin(&relay->ways[0], known.buffer_bytes, has_ended[0]);
     wr_way_begin(&relay->ways[1], known.buffer_bytes, has_ended[1]);
     wr_relay_time_begin(relay);

@@ -2,7 +2,8 @@
  * The inside of a relay: two transports, and a way for each direction.
  *
  *     relay  OPEN --both ways ended--> CLOSING --both lost--> OVER
- *               \________________________\__ BROKEN ____________/
+ *               \__________ DRAINING ______/               /
+ *                \_____________\________________ BROKEN __/
  *
  *     way    OPEN --> ENDING --> ENDED
  *               \________\__________\__ BROKEN
@@ -13,7 +14,12 @@
  *
  * A way is read unless something holds it: the other transport has no room, the
  * way has used up its rate, or bytes of the old protocol go first. Only
- * wr_way_hold() and wr_way_release() pause and resume a transport.
+ * wr_way_hold() and wr_way_release() pause and resume a transport, and
+ * relay_drain.c when bytes are only read to be dropped.
+ *
+ * An error of one side does not overtake the bytes of that side: the relay
+ * drains (relay_drain.c) before it is broken. A limit and the program break it
+ * at once.
  */
 #ifndef WEIR_LIB_RELAY_RELAY_H
 #define WEIR_LIB_RELAY_RELAY_H
@@ -71,10 +77,20 @@ struct wr_way {
 
 enum wr_relay_state {
     WR_RELAY_OPEN,
-    WR_RELAY_CLOSING, /* both transports send what is left */
-    WR_RELAY_BROKEN,  /* both were aborted */
-    WR_RELAY_OVER,    /* both are lost: done is called */
+    WR_RELAY_DRAINING, /* one has broken, the other sends what is left */
+    WR_RELAY_CLOSING,  /* both transports send what is left */
+    WR_RELAY_BROKEN,   /* both were aborted */
+    WR_RELAY_OVER,     /* both are lost: done is called */
     WR_RELAY_STATES,
+};
+
+/* A relay that drains: what the peer of the intact side has taken. */
+struct wr_drain {
+    struct wr_way *way;   /* from the side that has broken */
+    uint64_t taken_bytes; /* at the last progress; modulo 2^64 */
+    uint64_t taken_ns;    /* the time of it */
+    uint64_t looked_ns;
+    uint64_t wait_ns; /* from that look to the next one */
 };
 
 struct wr_relay {
@@ -89,7 +105,8 @@ struct wr_relay {
     uint64_t half_closed_ns;
     uint64_t lifetime_ns;
     struct wr_timer timer;
-    struct wr_ready step; /* passes initial bytes on */
+    struct wr_ready step; /* passes initial bytes on, and looks for errors */
+    struct wr_drain drain;
     weir_relay_tap_fn *tap;
     void *tap_arg;
     weir_relay_done_fn *done; /* or NULL */
@@ -123,13 +140,33 @@ void wr_way_release(struct wr_way *way, enum wr_way_hold reason);
 weir_lease *wr_way_pop_initial(struct wr_way *way);
 void wr_way_drop_initial(struct wr_way *way);
 
+/* Nothing is passed on any more. */
+void wr_way_break(struct wr_way *way);
 /* Aborts both sides; no effect if they were. */
 void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
                     enum weir_relay_cause cause, int err);
-/* wr_relay_break() for an error of the transport that @way comes from. */
-void wr_relay_fail(struct wr_way *way, int err);
+/* wr_relay_break() by an error of the side of @way. */
+void wr_relay_break_by(struct wr_way *way, int err);
+/* True of the errors by which a transport's own limits in time end it. */
+bool wr_relay_is_limit(int err);
+/* Keeps the error of a side as the cause of the end, unless there is one. */
+void wr_relay_note_error(struct wr_relay *relay, enum weir_relay_party party,
+                         int err);
+/* The kept error has a cause of its own, which takes its place. */
+void wr_relay_correct_error(struct wr_relay *relay, int err);
 /* Notes that a way has ended; closes both sides if nothing is left to do. */
 void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
+
+/* ---- relay_drain.c ---- */
+
+/* The transport that @way comes from has an error: drains the relay; breaks it
+ * if that is a limit, or the other side has broken before. */
+void wr_relay_fail(struct wr_way *way, int err);
+/* Looks at what the intact side has sent, and breaks the relay if that is all,
+ * or nothing was taken for too long. */
+void wr_relay_drain_look(struct wr_relay *relay);
+/* The time of the next look; UINT64_MAX: none. */
+uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay);
 
 /* ---- relay_list.c ---- */
 

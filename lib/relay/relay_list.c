@@ -37,9 +37,8 @@ static void relay_list_dump_way(const struct wr_way *way, FILE *out)
 static void relay_list_dump(const struct wr_module *module, FILE *out)
 {
     static const char *const states[WR_RELAY_STATES] = {
-        [WR_RELAY_OPEN] = "open",
-        [WR_RELAY_CLOSING] = "closing",
-        [WR_RELAY_BROKEN] = "broken",
+        [WR_RELAY_OPEN] = "open",       [WR_RELAY_DRAINING] = "draining",
+        [WR_RELAY_CLOSING] = "closing", [WR_RELAY_BROKEN] = "broken",
         [WR_RELAY_OVER] = "over",
     };
     const struct relay_list *list =

@@ -1,9 +1,9 @@
 /*
  * The states of relays and of their ways, and what ends them.
  *
- * Whatever ends a relay closes or aborts both transports, and their losses
- * follow from the loop. The first cause is kept, but an error is kept instead
- * of an end of stream. Nothing here moves bytes.
+ * Whatever ends a relay closes or aborts both transports, at once or when it
+ * has drained, and their losses follow from the loop. The first cause is kept,
+ * but an error is kept instead of an end of stream. Nothing here moves bytes.
  */
 #include "relay.h"
 
@@ -37,6 +37,9 @@ void wr_relay_check_invariants(const struct wr_relay *relay)
     wr_debug_assert(relay->state != WR_RELAY_BROKEN ||
                     relay->ways[1].state == WR_WAY_BROKEN);
     wr_debug_assert(relay->state != WR_RELAY_BROKEN || relay->record.err < 0);
+    wr_debug_assert(relay->state != WR_RELAY_DRAINING || relay->record.err < 0);
+    wr_debug_assert(relay->state != WR_RELAY_DRAINING ||
+                    relay->drain.way->back->state == WR_WAY_BROKEN);
 }
 
 /* ---- states ---- */
@@ -59,9 +62,12 @@ void wr_relay_set_state(struct wr_relay *relay, enum wr_relay_state state)
 {
     /* By state: a bit for each state that it may be entered from. */
     static const uint8_t allowed[WR_RELAY_STATES] = {
+        [WR_RELAY_DRAINING] = 1u << WR_RELAY_OPEN | 1u << WR_RELAY_CLOSING,
         [WR_RELAY_CLOSING] = 1u << WR_RELAY_OPEN,
-        [WR_RELAY_BROKEN] = 1u << WR_RELAY_OPEN | 1u << WR_RELAY_CLOSING,
-        [WR_RELAY_OVER] = 1u << WR_RELAY_CLOSING | 1u << WR_RELAY_BROKEN,
+        [WR_RELAY_BROKEN] = 1u << WR_RELAY_OPEN | 1u << WR_RELAY_DRAINING |
+                            1u << WR_RELAY_CLOSING,
+        [WR_RELAY_OVER] = 1u << WR_RELAY_DRAINING | 1u << WR_RELAY_CLOSING |
+                          1u << WR_RELAY_BROKEN,
     };
     wr_assert(state < WR_RELAY_STATES);
     wr_assert(allowed[state] >> relay->state & 1u);
@@ -149,7 +155,28 @@ static enum weir_relay_cause relay_state_find_cause(int err)
     }
 }
 
-static void relay_state_break_way(struct wr_way *way)
+bool wr_relay_is_limit(int err)
+{
+    wr_assert(err < 0);
+    return err != -ETIMEDOUT &&
+           relay_state_find_cause(err) == WEIR_RELAY_TIMEOUT;
+}
+
+void wr_relay_note_error(struct wr_relay *relay, enum weir_relay_party party,
+                         int err)
+{
+    wr_assert(err < 0 && relay->state < WR_RELAY_BROKEN);
+    relay_state_note_cause(relay, party, relay_state_find_cause(err), err);
+}
+
+void wr_relay_correct_error(struct wr_relay *relay, int err)
+{
+    wr_assert(relay->has_cause && relay->record.err < 0);
+    relay->record.cause = relay_state_find_cause(err);
+    relay->record.err = err;
+}
+
+void wr_way_break(struct wr_way *way)
 {
     if (way->state != WR_WAY_BROKEN) {
         wr_way_set_state(way, WR_WAY_BROKEN);
@@ -169,12 +196,12 @@ void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
     wr_relay_set_state(relay, WR_RELAY_BROKEN);
     wr_timer_cancel(&relay->loop->wheel, &relay->timer);
     for (int i = 0; i < 2; i++) {
-        relay_state_break_way(&relay->ways[i]);
+        wr_way_break(&relay->ways[i]);
         weir_transport_abort(relay->ways[i].from);
     }
 }
 
-void wr_relay_fail(struct wr_way *way, int err)
+void wr_relay_break_by(struct wr_way *way, int err)
 {
     wr_relay_break(way->relay, way->party, relay_state_find_cause(err), err);
 }
@@ -182,9 +209,12 @@ void wr_relay_fail(struct wr_way *way, int err)
 void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
 {
     wr_assert(way->state == WR_WAY_ENDED);
-    wr_assert(relay->state == WR_RELAY_OPEN);
+    wr_assert(relay->state <= WR_RELAY_DRAINING);
     relay->active_ns = weir_loop_get_time(relay->loop);
     relay_state_note_cause(relay, way->party, WEIR_RELAY_EOF, 0);
+    if (relay->state == WR_RELAY_DRAINING) {
+        return; /* the error comes behind this end */
+    }
     if (way->back->state == WR_WAY_ENDED || relay->closes_at_once) {
         wr_relay_set_state(relay, WR_RELAY_CLOSING);
         for (int i = 0; i < 2; i++) { /* an error is that of its loss */

@@ -152,6 +152,7 @@ static void relay_time_arm(struct wr_relay *relay)
         when_ns = wr_min_u64(when_ns,
                              wr_add_sat(relay->looked_ns, idle_ns / LOOKS + 1));
     }
+    when_ns = wr_min_u64(when_ns, wr_relay_drain_next_ns(relay));
     for (int i = 0; i < 2; i++) {
         const struct wr_way *way = &relay->ways[i];
         if (way->holds & WR_WAY_RATE) {
@@ -208,6 +209,9 @@ static void relay_time_fired(struct wr_timer *timer)
     }
     relay_time_wake(&relay->ways[0]);
     relay_time_wake(&relay->ways[1]);
+    if (wr_relay_drain_next_ns(relay) <= relay->loop->now_ns) {
+        wr_relay_drain_look(relay); /* may break it */
+    }
     relay_time_arm(relay);
 }
 

@@ -28,7 +28,7 @@ static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
     } else if (err == -EPIPE || err == -ESHUTDOWN) {
         wr_way_set_state(way, WR_WAY_BROKEN);
     } else {
-        wr_relay_fail(way->back, err);
+        wr_relay_break_by(way->back, err);
     }
 }
 
@@ -128,7 +128,7 @@ static void relay_way_end(struct wr_way *way)
     wr_way_set_state(way, WR_WAY_ENDED);
     const int err = is_last ? 0 : weir_transport_write_eof(way->to);
     if (err < 0) {
-        wr_relay_fail(way->back, err);
+        wr_relay_break_by(way->back, err);
         return;
     }
     wr_relay_way_ended(relay, way);
@@ -182,7 +182,7 @@ int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
 void wr_way_pass_initial(struct wr_way *way)
 {
     wr_way_check_invariants(way);
-    if (way->relay->state != WR_RELAY_OPEN) {
+    if (way->relay->state >= WR_RELAY_CLOSING) {
         return; /* both sides were closed at the end of the other way */
     }
     while (way->initial && way->holds == WR_WAY_INITIAL &&

@@ -122,6 +122,10 @@ struct wr_transport_ops {
     bool (*has_unread)(const weir_transport *t);
     /* True if bytes wait although the peer has emptied the kernel's buffer. */
     bool (*has_taken_all)(const weir_transport *t);
+    /* Bytes that the kernel has taken and the peer's kernel has not
+     * acknowledged, of a stream that may go on; a FIN counts as one. NULL: a
+     * byte that was taken has arrived. */
+    uint64_t (*get_unacknowledged)(const weir_transport *t);
     /* The marks were changed: pauses writing if the depth is too high. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t limit_bytes);
@@ -132,6 +136,9 @@ struct wr_transport_ops {
      * protocol stays bound: 0; or an error, and all bytes are delivered. NULL:
      * they always are. See splicing.h. */
     int (*splice_to)(weir_transport *t, struct wr_splicing *splicing);
+    /* An end of the stream below without TLS's own end is an end from now on.
+     * NULL: the kind is no TLS. */
+    void (*ignore_unexpected_eof)(weir_transport *t);
     int (*set_timeouts)(weir_transport *t,
                         const struct weir_timeouts *timeouts);
     int (*set_protocol)(weir_transport *t,
@@ -193,6 +200,9 @@ struct weir_transport {
     bool is_part;        /* set by the maker: part of a subprocess, which must
                           * stay its protocol */
     bool is_below;       /* set when another transport has replaced it */
+    bool tells_error;    /* set by weir's own protocols: error_received is
+                          * called with the first error, before the last bytes
+                          * and connection_lost */
     bool held_back;      /* set when there was no credit or buffer, cleared by
                           * wr_intake_goes_on() */
     /* At this depth or less, a paused protocol or `flushed` is called. -1:

@@ -88,7 +88,8 @@ static void relay_done(void *arg, int err, const struct weir_relay_record *ret)
 }
 
 /* Relays the TLS connection, as the first side, and the subject. */
-static void begin(struct rig *rig, bool ignores_eof)
+static void begin_as(struct rig *rig, bool ignores_eof,
+                     const struct weir_relay_options *options)
 {
     int fds[2];
     rig_open_peer(rig, fds);
@@ -96,7 +97,12 @@ static void begin(struct rig *rig, bool ignores_eof)
     adopt(rig, &near, fds[0], ignores_eof);
     adopt(rig, &far, fds[1], false);
     RUN_UNTIL(rig->loop, near.t && far.t);
-    expect_eq(weir_relay(near.t, rig->t, NULL, relay_done, rig, NULL), 0);
+    expect_eq(weir_relay(near.t, rig->t, options, relay_done, rig, NULL), 0);
+}
+
+static void begin(struct rig *rig, bool ignores_eof)
+{
+    begin_as(rig, ignores_eof, NULL);
 }
 
 static void end(struct rig *rig)
@@ -155,9 +161,8 @@ PAIRS(relay_tls, a_cut_is_a_reset_for_the_plain_side, rig)
     expect_eq(record.cause, WEIR_RELAY_ERROR);
 }
 
-PAIRS(relay_tls, a_cut_is_an_end_where_the_settings_say_so, rig)
+static void cut_and_end(struct rig *rig)
 {
-    begin(rig, true);
     far_sends(rig, 1000);
     cut();
     expect_eq(rig_peer_read_end(rig), 0);
@@ -168,6 +173,20 @@ PAIRS(relay_tls, a_cut_is_an_end_where_the_settings_say_so, rig)
     expect_eq(record.err, 0);
     expect_eq(record.ended_by, WEIR_RELAY_A);
     expect_eq(record.cause, WEIR_RELAY_EOF);
+}
+
+PAIRS(relay_tls, a_cut_is_an_end_where_the_settings_say_so, rig)
+{
+    begin(rig, true);
+    cut_and_end(rig);
+}
+
+PAIRS(relay_tls, a_cut_is_an_end_where_the_relay_says_so, rig)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .ignore_unexpected_eof = true};
+    begin_as(rig, false, &options);
+    cut_and_end(rig);
 }
 
 PAIRS(relay_tls, a_close_notify_is_an_end_and_an_end_a_close_notify, rig,

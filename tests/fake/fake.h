@@ -270,6 +270,8 @@ ssize_t fake_peer_read_tokens(struct fake_peer *peer, void *buf, size_t len,
 /* As read(2) and write(2) without blocking: -EAGAIN, 0 at the end ... */
 ssize_t fake_peer_read(struct fake_peer *peer, void *buf, size_t len);
 ssize_t fake_peer_write(struct fake_peer *peer, const void *buf, size_t len);
+/* Bytes that it has written and that a reset would keep from arriving. */
+size_t fake_peer_unacked(const struct fake_peer *peer);
 /* Bytes that a read would give. */
 size_t fake_peer_readable(const struct fake_peer *peer);
 /* Urgent bytes, which no receive asks for: each wakes what waits in vain. */

@@ -130,6 +130,11 @@ void fake_peer_shutdown(struct fake_peer *peer)
     wr_ignore(fake_end_shutdown(end_of(peer), SHUT_WR)); /* dead: no matter */
 }
 
+size_t fake_peer_unacked(const struct fake_peer *peer)
+{
+    return fake_end_unacked((const struct fake_end *)(const void *)peer);
+}
+
 void fake_peer_reset(struct fake_peer *peer)
 {
     fake_end_reset(end_of(peer));

@@ -7,7 +7,8 @@
  * relays, by the tap too. What a peer reads is what the other peer has written
  * up to there; an end of the stream comes after all of it and only if the other
  * peer has ended; and done comes once, and tells of an error if a byte is
- * missing.
+ * missing. What has arrived from a peer before it resets comes to the other
+ * one, too, before the reset.
  *
  * WEIR_SIM_COUNT is how many seeds are run (5 000; 500 under sanitizers),
  * WEIR_SIM_FIRST the first of them, WEIR_SIM_SEED one alone. Every fourth seed
@@ -41,7 +42,8 @@ struct end {
     uint32_t id;
     uint64_t planned; /* bytes that it writes */
     uint64_t written;
-    uint64_t seen; /* by the tap */
+    uint64_t arrived; /* of `written`, when it reset the connection */
+    uint64_t seen;    /* by the tap */
     uint64_t read;
     enum ending ending;
     bool is_slow;
@@ -78,6 +80,7 @@ static struct {
 static struct {
     uint64_t clean;
     uint64_t reset;
+    uint64_t drained; /* all bytes came before the reset, and there were some */
     uint64_t cancelled;
     uint64_t limited;
     uint64_t bytes;
@@ -228,6 +231,7 @@ static void peer_end(struct end *end)
     if (end->ending == END_FIN) {
         fake_peer_shutdown(end->peer);
     } else if (end->ending == END_RESET) {
+        end->arrived = end->written - fake_peer_unacked(end->peer);
         fake_peer_reset(end->peer);
     } else if (end->ending == END_CLOSE) {
         end->has_broken = !end->has_read_end; /* if bytes are unread, or come */
@@ -427,6 +431,32 @@ static void read_the_rest(struct run *run)
     }
 }
 
+/* True if the relay was ended by a reset of this peer and the other peer was
+ * intact until then. */
+static bool has_reset(const struct run *run, int i)
+{
+    const struct end *end = &run->ends[i];
+    const struct end *other = &run->ends[!i];
+
+    return end->ending == END_RESET && end->has_broken &&
+           run->record.ended_by == (enum weir_relay_party)i &&
+           run->record.cause == WEIR_RELAY_RESET && !run->has_limits &&
+           !run->closes_at_once && !run->was_cancelled && other->peer &&
+           !other->has_broken;
+}
+
+static void check_reset(const struct run *run, int i)
+{
+    const struct end *other = &run->ends[!i];
+
+    if (!has_reset(run, i)) {
+        return;
+    }
+    require(other->read == run->ends[i].arrived, "a reset has overtaken bytes");
+    require(other->read_err == -ECONNRESET, "no reset after a reset");
+    total.drained += other->read > 0;
+}
+
 static void check_run(struct run *run)
 {
     const struct weir_relay_record *record = &run->record;
@@ -449,6 +479,8 @@ static void check_run(struct run *run)
             require(end->read_err == 0, "a reset after a clean relay");
         }
     }
+    check_reset(run, 0);
+    check_reset(run, 1);
     require(run->was_cancelled || record->err != -ECANCELED,
             "cancelled by nobody");
     require(run->has_limits || record->ended_by != WEIR_RELAY_LIMIT,
@@ -510,6 +542,7 @@ UNIT(relays_sim, every_byte_comes_or_an_error_does)
     if (count >= 100) {
         expect_gt(total.clean, count / 20);
         expect_gt(total.reset, count / 20);
+        expect_gt(total.drained, count / 50);
         expect_gt(total.cancelled, count / 20);
         expect_gt(total.limited, count / 50);
         expect_gt(total.bytes, count * 10000);

@@ -117,6 +117,7 @@ struct config_service {
     uint64_t lifetime_ns;
     uint64_t buffer_bytes;
     bool copies_bulk; /* where it could be spliced */
+    bool ignores_eof; /* of TLS, without a close_notify */
     uint64_t rate_in_bytes;
     uint64_t rate_out_bytes;
     struct config_route *routes; /* at least one */

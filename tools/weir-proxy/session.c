@@ -37,6 +37,7 @@ int session_relay(struct session *session)
         .a_initial = first,
         .a_initial_count = 2,
         .splice = !config->copies_bulk,
+        .ignore_unexpected_eof = config->ignores_eof,
     };
     const int err = weir_relay(session->client, session->target, &options,
                                relayed, session, &session->pending);

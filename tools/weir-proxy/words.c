@@ -94,6 +94,10 @@ const struct word words[] = {
     {"no-splice", NULL,
      "do not move bulk inside the kernel where both sides are plain sockets",
      .set = words_set_flag, AT_SERVICE(copies_bulk)},
+    {"ignore-unexpected-eof", NULL,
+     "take the end of a TLS connection without a close_notify for an end of "
+     "the stream",
+     .set = words_set_flag, AT_SERVICE(ignores_eof)},
     {"rate-in", "SIZE", "bytes a second from a client (no limit)",
      .most = UINT64_C(1) << 40, .set = words_set_size,
      AT_SERVICE(rate_in_bytes)},

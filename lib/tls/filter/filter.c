@@ -391,6 +391,17 @@ static int filter_set_protocol(weir_transport *t,
     return wr_intake_set_protocol(t, binding, initial, count);
 }
 
+/* A filter below that is cut off may have lost bytes of this one. */
+static void filter_ignore_unexpected_eof(weir_transport *t)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_assert(f->has_engine);
+    if (!f->is_upper || !wr_filter_of(f->below)->is_cut) {
+        f->engine.ignores_eof = true;
+    }
+}
+
 static bool filter_holds_queue(const struct wr_connection *c)
 {
     wr_assert(c->t.state > WR_LIFE_NEW);
@@ -441,7 +452,9 @@ static const struct wr_transport_ops filter_ops = {
     .get_below = wr_filter_get_below,
     .get_handover = wr_connection_get_handover,
     .has_taken_all = wr_filter_has_taken_all,
+    .get_unacknowledged = wr_filter_get_unacknowledged,
     .set_read_limit = wr_filter_set_read_limit,
+    .ignore_unexpected_eof = filter_ignore_unexpected_eof,
     .set_timeouts = wr_filter_set_timeouts,
     .set_protocol = filter_set_protocol,
     .close = filter_close,

@@ -40,6 +40,16 @@ bool wr_filter_has_taken_all(const weir_transport *t)
     return !f->below_lost && f->below->ops->has_taken_all(f->below);
 }
 
+uint64_t wr_filter_get_unacknowledged(const weir_transport *t)
+{
+    const weir_transport *below = wr_filter_of(t)->below;
+
+    wr_assert(below);
+    return below->ops->get_unacknowledged
+               ? below->ops->get_unacknowledged(below)
+               : 0;
+}
+
 void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes)
 {
     struct wr_filter *f = wr_filter_of(t);

@@ -133,6 +133,7 @@ const weir_transport *wr_filter_get_below(const weir_transport *t);
 struct weir_depth wr_filter_get_depth(const weir_transport *t);
 const struct wr_sendq *wr_filter_get_unoffered(const weir_transport *t);
 bool wr_filter_has_taken_all(const weir_transport *t);
+uint64_t wr_filter_get_unacknowledged(const weir_transport *t);
 void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes);
 
 /* filter_read.c */

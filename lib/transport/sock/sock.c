@@ -328,6 +328,7 @@ static bool sock_has_taken_all(const weir_transport *t)
     .write = wr_sock_write, .write_eof = wr_connection_write_eof,              \
     .get_depth = sock_get_depth, .get_unoffered = wr_sock_get_unoffered,       \
     .get_handover = sock_get_handover, .has_taken_all = sock_has_taken_all,    \
+    .get_unacknowledged = wr_sock_get_unacknowledged,                          \
     .set_read_limit = wr_sock_set_read_limit, .fed = sock_fed,                 \
     .splice_to = wr_sock_splice_to, .abandon = sock_abandon,                   \
     .get_peername = wr_sock_get_peername,                                      \

@@ -249,6 +249,8 @@ bool wr_sock_linger(struct wr_connection *c);
 void wr_sock_shut(struct wr_sock *s);
 /* True if the peer may not have all sent bytes. */
 WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
+/* `get_unacknowledged` of the table. */
+uint64_t wr_sock_get_unacknowledged(const weir_transport *t);
 
 /* sock_state.c */
 bool wr_sock_holds_queue(const struct wr_connection *c);

@@ -48,6 +48,11 @@ static uint32_t sock_linger_unacked(const struct wr_sock *s)
     return unacked > 0 ? (uint32_t)unacked : 0;
 }
 
+uint64_t wr_sock_get_unacknowledged(const weir_transport *t)
+{
+    return wr_life_is_over(t) ? 0 : sock_linger_unacked(wr_sock_of(t));
+}
+
 /* True if closing the descriptor might destroy bytes, or a linger time is set.
  * Usually a receive was armed, and has taken all bytes. */
 static bool sock_linger_is_due(const struct wr_sock *s)

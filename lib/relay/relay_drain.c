@@ -1,0 +1,166 @@
+/*
+ * Draining: a relay of which one side has broken.
+ *
+ * What the broken side has sent before its error is passed on, as long as its
+ * transport delivers bytes; then the other side gets time to take them. When
+ * nothing is queued there and its peer's kernel has acknowledged everything,
+ * that side is aborted: its peer sees all bytes, and then a reset. Bytes of the
+ * other direction have no place to go any more. They are read and dropped, so
+ * that a peer that writes before it reads comes to read.
+ *
+ * No event reports an acknowledgement, so the relay's timer looks, as often as
+ * the progress up to now makes likely. The wait is over without progress for
+ * the side's write-stall limit, or for a time of its own.
+ */
+#include "relay.h"
+
+#define LOOK_FIRST_NS WEIR_MILLISECONDS(2)
+#define LOOK_LAST_NS  WEIR_SECONDS(1)
+/* The wait ends if nothing was acknowledged for this time, and the program has
+ * set no limit. */
+#define STALL_NS WEIR_SECONDS(30)
+
+/* Bytes that the other side's peer may not have. */
+static uint64_t relay_drain_left(const struct wr_relay *relay)
+{
+    const weir_transport *to = relay->drain.way->to;
+    const uint64_t queued = weir_transport_get_write_buffer_size(to);
+
+    wr_assert(relay->state == WR_RELAY_DRAINING);
+    return to->ops->get_unacknowledged
+               ? queued + to->ops->get_unacknowledged(to)
+               : queued;
+}
+
+/* True if no more bytes of the broken side will be passed on. */
+static bool relay_drain_has_passed_all(const struct wr_way *way)
+{
+    return way->is_lost && !(way->initial && wr_way_is_live(way));
+}
+
+static uint64_t relay_drain_stall_ns(const weir_transport *to)
+{
+    struct wr_handover handover;
+
+    wr_assert(to->ops->get_handover);
+    to->ops->get_handover(to, &handover);
+    return handover.timeouts.write_stall_ns > 0
+               ? handover.timeouts.write_stall_ns
+               : STALL_NS;
+}
+
+/* How long the rest will probably take, after @moved bytes in @passed_ns. */
+static uint64_t relay_drain_rest_ns(uint64_t passed_ns, uint64_t moved,
+                                    uint64_t left)
+{
+    wr_assert(moved > 0);
+    if (passed_ns == 0 || left / moved >= LOOK_LAST_NS / passed_ns) {
+        return passed_ns == 0 ? LOOK_FIRST_NS : LOOK_LAST_NS;
+    }
+    return wr_max_u64(passed_ns * left / moved, LOOK_FIRST_NS);
+}
+
+/* Notes what is left, and when to look again. */
+static void relay_drain_note(struct wr_relay *relay, uint64_t left)
+{
+    struct wr_drain *drain = &relay->drain;
+    const uint64_t now_ns = weir_loop_get_time(relay->loop);
+    const uint64_t taken = drain->way->bytes - left; /* modulo 2^64 */
+    const uint64_t moved = taken - drain->taken_bytes;
+
+    wr_assert(now_ns >= drain->looked_ns);
+    if (moved == 0) {
+        drain->wait_ns = wr_min_u64(drain->wait_ns * 2, LOOK_LAST_NS);
+    } else {
+        drain->wait_ns =
+            relay_drain_rest_ns(now_ns - drain->looked_ns, moved, left);
+        drain->taken_bytes = taken;
+        drain->taken_ns = now_ns;
+        relay->active_ns = now_ns;
+    }
+    drain->looked_ns = now_ns;
+}
+
+uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay)
+{
+    const struct wr_drain *drain = &relay->drain;
+
+    if (relay->state != WR_RELAY_DRAINING) {
+        return UINT64_MAX;
+    }
+    const uint64_t stall_ns = relay_drain_stall_ns(drain->way->to);
+    return wr_min_u64(wr_add_sat(drain->looked_ns, drain->wait_ns),
+                      wr_add_sat(drain->taken_ns, stall_ns));
+}
+
+/* The relay's timer fires at the next look, or before. */
+static void relay_drain_arm(struct wr_relay *relay)
+{
+    const uint64_t when_ns = wr_relay_drain_next_ns(relay);
+
+    wr_assert(relay->state == WR_RELAY_DRAINING);
+    if (!wr_timer_is_armed(&relay->timer) || when_ns < relay->timer.when_ns) {
+        wr_timer_arm(&relay->loop->wheel, &relay->timer, when_ns);
+    }
+}
+
+void wr_relay_drain_look(struct wr_relay *relay)
+{
+    const struct wr_drain *drain = &relay->drain;
+    const uint64_t left = relay_drain_left(relay);
+
+    wr_assert(!drain->way->back->is_lost);
+    relay_drain_note(relay, left);
+    const uint64_t idle_ns = drain->looked_ns - drain->taken_ns;
+    if ((left == 0 && relay_drain_has_passed_all(drain->way)) ||
+        idle_ns >= relay_drain_stall_ns(drain->way->to)) {
+        wr_relay_break_by(drain->way, relay->record.err);
+    } else {
+        relay_drain_arm(relay);
+    }
+}
+
+static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
+{
+    struct wr_way *back = way->back;
+    const uint64_t now_ns = weir_loop_get_time(relay->loop);
+
+    wr_assert(!back->is_lost);
+    wr_relay_set_state(relay, WR_RELAY_DRAINING);
+    relay->drain = (struct wr_drain){.way = way,
+                                     .taken_ns = now_ns,
+                                     .looked_ns = now_ns,
+                                     .wait_ns = LOOK_FIRST_NS};
+    relay->drain.taken_bytes = way->bytes - relay_drain_left(relay);
+    wr_way_break(back);
+    weir_transport_resume_reading(back->from); /* its bytes are dropped */
+    relay_drain_arm(relay);
+}
+
+/* True if an error of the side of @way lets the other side send on. If both
+ * sides are closing, each ends within its own limits. */
+static bool relay_drain_may_begin(const struct wr_way *way, int err)
+{
+    const enum wr_relay_state state = way->relay->state;
+
+    wr_assert(err < 0);
+    return !way->back->is_lost &&
+           (state == WR_RELAY_CLOSING ||
+            (state == WR_RELAY_OPEN && !wr_relay_is_limit(err)));
+}
+
+/* The error of a side is known before its last bytes, which may contain the
+ * cause of the error: a TLS alert. */
+void wr_relay_fail(struct wr_way *way, int err)
+{
+    struct wr_relay *relay = way->relay;
+
+    if (relay->state == WR_RELAY_DRAINING && relay->drain.way == way) {
+        wr_relay_correct_error(relay, err);
+    } else if (relay_drain_may_begin(way, err)) {
+        wr_relay_note_error(relay, way->party, err);
+        relay_drain_begin(relay, way);
+    } else {
+        wr_relay_break_by(way, err);
+    }
+}

@@ -1,0 +1,160 @@
+"""weir-proxy between a target that ends badly and a client that reads slowly:
+the client gets all bytes that were acknowledged to the target, and then an end
+that is no end of the stream.
+"""
+
+import array
+import fcntl
+import random
+import socket
+import termios
+import threading
+
+from harness import WAIT_S, equal, run
+from proxy_certificates import (Secured, certificates, client_context, plain)
+from proxy_wait import wait_until
+from proxying import Proxy
+from servers import Server, read_exactly, reset
+
+DATA = random.Random(5).randbytes(3_000_000)
+# What the client has not read when the target ends.
+LATE = 200_000
+LATE_UNIX = 100_000  # its queue is small
+END = "an end of the stream"
+RESET = ("ConnectionResetError", "SSLEOFError")  # Python's ssl tells either
+
+
+def unacknowledged(sock):
+    """Bytes that the peer's kernel has not acknowledged (SIOCOUTQ)."""
+    count = array.array("i", [0])
+    fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, count)
+    return count[0]
+
+
+def cut(sock):
+    """End TLS without a close_notify."""
+    sock.shutdown(socket.SHUT_WR)
+    sock.close()
+
+
+class Ending:
+    """What a target does for a connection: it sends everything, waits until
+    that is acknowledged, and ends badly."""
+
+    def __init__(self, end):
+        self.end = end
+        self.has_ended = threading.Event()
+
+    def __call__(self, sock, _number):
+        sock.sendall(DATA)
+        wait_until(lambda: unacknowledged(sock) == 0)
+        self.end(sock)
+        self.has_ended.set()
+
+
+def read_late(client, ending, late):
+    """All bytes, and how the stream ends: the name of an error, or END."""
+    data = read_exactly(client, len(DATA) - late)
+    assert ending.has_ended.wait(WAIT_S), "the target has not ended"
+    try:
+        while more := client.recv(4096):
+            data += more
+    except OSError as error:
+        return data, type(error).__name__
+    return data, END
+
+
+def expect(client, ending, end, late=LATE):
+    data, found = read_late(client, ending, late)
+    equal(len(data), len(DATA), "bytes that have come")
+    equal(data == DATA, True, "they are the target's")
+    assert found in end, f"the end behind them: {found!r}"
+
+
+def narrow(client):
+    """A client whose kernel takes few bytes, so that others wait in the
+    proxy."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    return client
+
+
+def to_plain(*flags):
+    ending = Ending(reset)
+    with Server(ending) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                         *flags) as proxy:
+        with narrow(proxy.connect()) as client:
+            expect(client, ending, RESET)
+        proxy.stop_by(["target-reset"])
+
+
+def test_a_reset_comes_behind_all_bytes_that_were_spliced():
+    to_plain()
+
+
+def test_a_reset_comes_behind_all_bytes_that_were_copied():
+    to_plain("--no-splice")
+
+
+def test_a_reset_comes_behind_all_bytes_for_a_client_with_tls():
+    ending = Ending(reset)
+    with Server(ending) as server, Proxy(
+            "tls://127.0.0.1:0", plain(server), "--cert",
+            certificates()["proxy"]) as proxy:
+        with client_context().wrap_socket(
+                narrow(proxy.connect()), server_hostname="proxy.test",
+                suppress_ragged_eofs=False) as client:
+            expect(client, ending, RESET)
+        proxy.stop_by(["target-reset"])
+
+
+def to_tls(end, reason, *flags):
+    ending = Ending(cut)
+    with Secured(ending, "a") as server, Proxy(
+            "tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}", "--to-ca",
+            certificates()["ca"], "--to-name", "a.test", *flags) as proxy:
+        with narrow(proxy.connect()) as client:
+            expect(client, ending, end)
+        proxy.stop_by([reason])
+
+
+def test_an_end_without_a_close_notify_is_a_reset_behind_all_bytes():
+    to_tls(RESET, "target-cut")
+
+
+def test_an_end_without_a_close_notify_is_an_end_where_the_flag_says_so():
+    to_tls((END,), "done", "--ignore-unexpected-eof")
+
+
+def test_a_client_at_a_unix_socket_sees_an_end_behind_all_bytes():
+    ending = Ending(reset)
+    with Server(ending) as server, Proxy(
+            "unix:@weir-e2e-proxy-ends", plain(server)) as proxy:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT_S)
+            client.connect("\0weir-e2e-proxy-ends")
+            expect(client, ending, (END,), LATE_UNIX)
+        proxy.stop_by(["target-reset"])
+
+
+def test_a_request_that_nobody_reads_does_not_keep_the_answer_away():
+    """The target answers before it has read the request, and closes: the kernel
+    makes that a reset. The client writes all before it reads."""
+    answer = b"413 Too Large\n" * 10_000
+
+    def refuse(sock, _number):
+        sock.recv(1)
+        sock.sendall(answer)
+        wait_until(lambda: unacknowledged(sock) == 0)
+        sock.close()
+
+    with Server(refuse) as server, Proxy("tcp://127.0.0.1:0",
+                                         plain(server)) as proxy:
+        with proxy.connect() as client:
+            try:
+                client.sendall(bytes(20_000_000))
+            except OSError:
+                pass  # the reset was seen, and the answer is there
+            equal(read_exactly(client, len(answer)), answer, "the answer")
+
+
+run(globals())
