@@ -5,17 +5,14 @@
  * Vectors are copied to scratch memory, which the kernel has read when the
  * submission returns; so callers may have them on the stack.
  */
-#include "op.h"
+#include "op_impl.h"
 
 #include "../include/weir/error.h"
 #include "guard.h"
-#include "sqe.h"
 #include "sys.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <liburing.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
@@ -23,8 +20,11 @@
 #define IOV_SCRATCH 1024u
 #define MSG_SCRATCH 256u
 #define DRAIN_BATCH 64u
-/* The user_data of counted closes; no operation has this address. */
-#define CLOSE_TAG 1u
+/* After a lack of threads no operation waits for one during this time. */
+#define LACK_NS UINT64_C(1000000000)
+/* The user_data of counted closes is this bit and the descriptor: no operation
+ * has such an address. */
+#define CLOSE_TAG (1ull << 63)
 
 _Static_assert(WR_CQE_BUFFER == IORING_CQE_F_BUFFER, "kernel ABI");
 _Static_assert(WR_CQE_MORE == IORING_CQE_F_MORE, "kernel ABI");
@@ -126,21 +126,35 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
     return err;
 }
 
-/* The completion of a cancel or a close. */
+void wr_op_note_lack(struct wr_uring *uring)
+{
+    uring->lacks_until_ns = wr_sys_now() + LACK_NS;
+    if (uring->lacks_worker) {
+        uring->lacks_worker(uring);
+    }
+}
+
+/* The completion of a cancel or a close. No close is cancelled, so one that
+ * ended so has found no worker thread: the descriptor is open. */
 static void op_dispatch_ownerless(struct wr_uring *uring,
                                   const struct wr_cqe *cqe)
 {
-    if (cqe->user_data == CLOSE_TAG) {
-        wr_assert(uring->closes_in_flight > 0);
-        uring->closes_in_flight--;
-        uring->ops_in_flight--;
+    if (cqe->user_data == 0) {
+        return;
+    }
+    wr_assert(uring->closes_in_flight > 0);
+    uring->closes_in_flight--;
+    uring->ops_in_flight--;
+    if (WR_UNLIKELY(cqe->res == -ECANCELED)) {
+        wr_ignore(wr_sys_close((int)(cqe->user_data & INT32_MAX)) < 0);
+        wr_op_note_lack(uring);
     }
 }
 
 static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
 {
     struct wr_op *op = (struct wr_op *)(uintptr_t)cqe->user_data;
-    if (cqe->user_data <= CLOSE_TAG) {
+    if ((int64_t)cqe->user_data <= 0) { /* 0, or with CLOSE_TAG */
         op_dispatch_ownerless(uring, cqe);
         return;
     }
@@ -175,38 +189,13 @@ uint32_t wr_uring_dispatch(struct wr_uring *uring, uint32_t max)
     return total;
 }
 
-/* Prepares an SQE without a descriptor. */
-static inline struct io_uring_sqe *
-op_prepare_alone(struct wr_uring *uring, struct wr_op *op, uint8_t opcode)
-{
-    wr_assert(!op->in_flight);
-    wr_debug_assert(op->complete);
-    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
-
-    op->in_flight = true;
-    uring->ops_in_flight++;
-    sqe->opcode = opcode;
-    sqe->fd = -1;
-    sqe->user_data = (uintptr_t)op;
-    return sqe;
-}
-
-static struct io_uring_sqe *op_prepare(struct wr_uring *uring, struct wr_op *op,
-                                       uint8_t opcode, int fd)
-{
-    wr_assert(fd >= 0);
-    struct io_uring_sqe *sqe = op_prepare_alone(uring, op, opcode);
-
-    sqe->fd = fd;
-    return sqe;
-}
-
 void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
 {
     wr_assert(!uring->ring);
     if (op->in_flight) {
         wr_assert(uring->ops_in_flight > 0);
         op->in_flight = false;
+        op->is_cancelled = true;
         uring->ops_in_flight--;
         op->complete(op, -ECANCELED, 0);
     }
@@ -219,6 +208,7 @@ void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
         return;
     }
     wr_assert(uring->ops_in_flight > 0);
+    op->is_cancelled = true;
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
     sqe->opcode = IORING_OP_ASYNC_CANCEL;
     sqe->fd = -1;
@@ -233,7 +223,7 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
     const uint32_t buf_size = limits->buf_size;
     wr_assert(credit > 1);
     wr_assert(buf_size > 0);
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_RECV, fd);
+    struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_RECV, fd);
 
     /* Never POLL_FIRST: a multishot receive that starts with a poll reads the
      * data, finds no more, and waits for an edge; a reset that came before the
@@ -263,7 +253,7 @@ void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
 {
     wr_assert(buf);
     wr_assert(len > 0);
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_RECV, fd);
+    struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_RECV, fd);
 
     sqe->addr = (uintptr_t)buf;
     sqe->len = len > INT32_MAX ? INT32_MAX : (uint32_t)len;
@@ -272,7 +262,7 @@ void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
                   const void *buf, size_t len)
 {
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SEND, fd);
+    struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_SEND, fd);
 
     sqe->addr = (uintptr_t)buf;
     sqe->len = len > INT32_MAX ? INT32_MAX : (uint32_t)len;
@@ -306,7 +296,7 @@ void wr_prep_sendmsg(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct msghdr *msg)
 {
     wr_assert(msg->msg_iovlen > 0);
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SENDMSG, fd);
+    struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_SENDMSG, fd);
 
     sqe->addr = (uintptr_t)msg;
     sqe->len = 1;
@@ -330,7 +320,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
     memcpy(copy, iov, iov_count * sizeof(*iov));
 
     if (wr_has(&uring->features, WR_FEATURE_SEND_VECTORIZED)) {
-        struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SEND, fd);
+        struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_SEND, fd);
         sqe->addr = (uintptr_t)copy;
         sqe->len = iov_count;
         sqe->ioprio = WR_SEND_VECTORIZED;
@@ -345,7 +335,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot)
 {
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_ACCEPT, fd);
+    struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_ACCEPT, fd);
 
     sqe->ioprio = multishot ? IORING_ACCEPT_MULTISHOT : 0;
     sqe->accept_flags = SOCK_CLOEXEC;
@@ -355,7 +345,7 @@ void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct sockaddr *addr, socklen_t addr_len)
 {
     wr_assert(addr_len >= sizeof(addr->sa_family));
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_CONNECT, fd);
+    struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_CONNECT, fd);
 
     sqe->addr = (uintptr_t)addr;
     sqe->off = addr_len;
@@ -364,7 +354,7 @@ void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
                   uint32_t events, bool multishot)
 {
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_POLL_ADD, fd);
+    struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_POLL_ADD, fd);
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     events = events << 16 | events >> 16; /* the kernel's ABI */
@@ -376,118 +366,10 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
     sqe->poll32_events = events;
 }
 
-static struct io_uring_sqe *op_prepare_file(struct wr_uring *uring,
-                                            struct wr_op *op, uint8_t opcode,
-                                            int fd, const void *buf, size_t len)
-{
-    wr_assert(len > 0);
-    wr_assert(len <= UINT32_MAX);
-    struct io_uring_sqe *sqe = op_prepare(uring, op, opcode, fd);
-
-    sqe->addr = (uintptr_t)buf;
-    sqe->len = (uint32_t)len;
-    sqe->off = UINT64_MAX; /* the file's own position, if it has one */
-    return sqe;
-}
-
 void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len)
 {
-    wr_ignore(!op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len));
-}
-
-static void op_prepare_place(struct io_uring_sqe *sqe, int fd, uint64_t offset)
-{
-    sqe->off = offset;
-    sqe->flags = wr_sys_needs_worker(fd) ? IOSQE_ASYNC : 0;
-}
-
-void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
-                     void *buf, size_t len, uint64_t offset)
-{
-    op_prepare_place(op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len),
-                     fd, offset);
-}
-
-void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,
-                      const void *buf, size_t len, uint64_t offset)
-{
-    op_prepare_place(op_prepare_file(uring, op, IORING_OP_WRITE, fd, buf, len),
-                     fd, offset);
-}
-
-void wr_prep_open(struct wr_uring *uring, struct wr_op *op, int folder,
-                  const char *path, const struct open_how *how)
-{
-    const bool is_limited = how->resolve != 0;
-    wr_assert(path);
-    struct io_uring_sqe *sqe = op_prepare_alone(
-        uring, op, is_limited ? IORING_OP_OPENAT2 : IORING_OP_OPENAT);
-
-    sqe->fd = folder;
-    sqe->flags = IOSQE_ASYNC;
-    sqe->addr = (uintptr_t)path;
-    if (is_limited) {
-        sqe->len = sizeof(*how);
-        sqe->off = (uintptr_t)how;
-    } else {
-        sqe->len = (uint32_t)how->mode;
-        sqe->open_flags = (uint32_t)how->flags;
-    }
-}
-
-void wr_prep_fsync(struct wr_uring *uring, struct wr_op *op, int fd,
-                   bool data_only)
-{
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_FSYNC, fd);
-
-    sqe->fsync_flags = data_only ? IORING_FSYNC_DATASYNC : 0;
-}
-
-void wr_prep_stat(struct wr_uring *uring, struct wr_op *op, int fd,
-                  struct statx *ret)
-{
-    wr_assert(ret);
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_STATX, fd);
-
-    sqe->addr = (uintptr_t) "";
-    sqe->len = STATX_BASIC_STATS;
-    sqe->off = (uintptr_t)ret;
-    sqe->statx_flags = AT_EMPTY_PATH;
-}
-
-void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd,
-                        bool by_worker)
-{
-    op_prepare(uring, op, IORING_OP_CLOSE, fd)->flags =
-        by_worker ? IOSQE_ASYNC : 0;
-}
-
-void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
-                          void *buf, size_t len)
-{
-    op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len)->flags =
-        IOSQE_ASYNC;
-}
-
-void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
-                           const void *buf, size_t len)
-{
-    op_prepare_file(uring, op, IORING_OP_WRITE, fd, buf, len)->flags =
-        IOSQE_ASYNC;
-}
-
-void wr_prep_splice(struct wr_uring *uring, struct wr_op *op, int from, int to,
-                    uint32_t len)
-{
-    wr_assert(from >= 0);
-    wr_assert(len > 0);
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SPLICE, to);
-
-    sqe->splice_fd_in = from;
-    sqe->splice_off_in = UINT64_MAX; /* both at their own positions */
-    sqe->off = UINT64_MAX;
-    sqe->len = len;
+    wr_ignore(!wr_op_prepare_move(uring, op, IORING_OP_READ, fd, buf, len));
 }
 
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
@@ -495,7 +377,8 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
 {
     wr_assert(wait->seconds >= 0);
     wr_assert(wait->nanoseconds >= 0);
-    struct io_uring_sqe *sqe = op_prepare_alone(uring, op, IORING_OP_TIMEOUT);
+    struct io_uring_sqe *sqe =
+        wr_op_prepare_alone(uring, op, IORING_OP_TIMEOUT);
 
     sqe->addr = (uintptr_t)wait;
     sqe->len = 1; /* one timespec; off 0: no count of completions */
@@ -538,7 +421,7 @@ void wr_prep_close_any(struct wr_uring *uring, int fd)
     struct io_uring_sqe *sqe = op_prepare_close(uring, fd);
 
     if (sqe) {
-        sqe->user_data = CLOSE_TAG;
+        sqe->user_data = CLOSE_TAG | (unsigned)fd;
         uring->closes_in_flight++;
         uring->ops_in_flight++;
     }

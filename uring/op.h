@@ -12,6 +12,9 @@
  *
  * Completions of cancel requests and closes (user_data 0) and of counted closes
  * have no owner.
+ *
+ * A result of -ECANCELED has two causes, which wr_op_was_cancelled() tells
+ * apart: weir's own cancel request, and an engine that could not go on.
  */
 #ifndef WEIR_URING_OP_H
 #define WEIR_URING_OP_H
@@ -19,6 +22,7 @@
 #include "check.h"
 #include "ring.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -41,7 +45,20 @@ typedef void wr_op_complete_fn(struct wr_op *op, int32_t res, uint32_t flags);
 
 struct wr_op {
     wr_op_complete_fn *complete;
-    bool in_flight; /* set by prepare, cleared by the last completion */
+    bool in_flight;    /* set by prepare, cleared by the last completion */
+    bool is_cancelled; /* set by a cancel, cleared by prepare */
+};
+
+/* An operation that a worker thread may have to carry out. If none can be made
+ * (a limit of processes or threads), the engine ends the operation with
+ * -ECANCELED before it has begun. Its owner has not cancelled it then, so it is
+ * carried out on the loop's thread, from the copy of its entry: see
+ * wr_work_here(). The owner sees only that result. */
+struct wr_file_op {
+    struct wr_op base;
+    wr_op_complete_fn *complete; /* the owner's, while it is in flight */
+    struct wr_uring *uring;
+    uint64_t entry[8]; /* a struct io_uring_sqe */
 };
 
 /* The engine: a ring, its features, and the count of operations in flight. */
@@ -56,6 +73,10 @@ struct wr_uring {
     uint32_t iov_used;
     uint32_t msg_used;
     struct wr_ring_stats last_stats; /* of a closed ring */
+    /* Called when there was no worker thread for an operation, which will be
+     * carried out on the loop's thread; NULL: not told. */
+    void (*lacks_worker)(struct wr_uring *uring);
+    uint64_t lacks_until_ns; /* when the next one asks for a thread again */
 };
 
 /* A time in the layout of struct __kernel_timespec. */
@@ -91,6 +112,35 @@ static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
 {
     op->complete = complete;
     op->in_flight = false;
+    op->is_cancelled = false;
+}
+
+/* True if @res, the operation's result, is the answer to wr_op_cancel() or to
+ * wr_op_abandon(): nothing was done. Only this function decides whether a
+ * cancellation was asked for. An engine ends an operation with -ECANCELED also
+ * of its own accord (wr_prep_recv(), struct wr_file_op), and signals end waits
+ * of worker threads with -EINTR. */
+WEIR_MUST_USE static inline bool wr_op_was_cancelled(const struct wr_op *op,
+                                                     int32_t res)
+{
+    return op->is_cancelled && (res == -ECANCELED || res == -EINTR);
+}
+
+/* The result for an owner that knows -ECANCELED as its own cancellation alone:
+ * -EAGAIN if an engine ended the operation, for lack of a worker thread. */
+WEIR_MUST_USE static inline int32_t wr_op_own_result(const struct wr_op *op,
+                                                     int32_t res)
+{
+    return WR_UNLIKELY(res == -ECANCELED) && !wr_op_was_cancelled(op, res)
+               ? -EAGAIN
+               : res;
+}
+
+/* True for results after which an operation that is still wanted is prepared
+ * again: nothing was done, whoever has ended it. */
+WEIR_MUST_USE static inline bool wr_res_is_transient(int64_t res)
+{
+    return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
 }
 
 /* Completes an operation with -ECANCELED after its ring broke and was closed.
@@ -151,41 +201,41 @@ void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
  * call. If another process took the bytes or the room in that moment, the
  * counter has passed 0 and the retries never end: the thread stays in the
  * kernel, out of reach of SIGKILL. See wr_prep_splice(). */
-void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
+void wr_prep_read_waiting(struct wr_uring *uring, struct wr_file_op *op, int fd,
                           void *buf, size_t len);
-void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
-                           const void *buf, size_t len);
+void wr_prep_write_waiting(struct wr_uring *uring, struct wr_file_op *op,
+                           int fd, const void *buf, size_t len);
 /* Moves bytes between two files, one of them a pipe, in a kernel worker thread,
  * which never polls. If cancelled during the wait, it completes with the bytes
  * moved, -EINTR or -ECANCELED. */
-void wr_prep_splice(struct wr_uring *uring, struct wr_op *op, int from, int to,
-                    uint32_t len);
+void wr_prep_splice(struct wr_uring *uring, struct wr_file_op *op, int from,
+                    int to, uint32_t len);
 /* Completes with -ETIME @wait after its submission. @wait must stay until the
  * operation ends. */
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
                      const struct wr_time *wait);
 /* Reads or writes once at @offset of a file, in a kernel worker thread if
  * wr_sys_needs_worker(). */
-void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
+void wr_prep_read_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
                      void *buf, size_t len, uint64_t offset);
-void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,
+void wr_prep_write_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
                       const void *buf, size_t len, uint64_t offset);
 /* Opens a file in a kernel worker thread; the result is its descriptor. A
  * relative @path begins at @folder. @path and @how must stay until the
  * operation ends. (An attempt on the loop's thread would use only cached names,
  * but would still ask a network file system or FUSE for the file, and wait.) */
 struct open_how;
-void wr_prep_open(struct wr_uring *uring, struct wr_op *op, int folder,
+void wr_prep_open(struct wr_uring *uring, struct wr_file_op *op, int folder,
                   const char *path, const struct open_how *how);
-void wr_prep_fsync(struct wr_uring *uring, struct wr_op *op, int fd,
+void wr_prep_fsync(struct wr_uring *uring, struct wr_file_op *op, int fd,
                    bool data_only);
 /* Reads size, times, type and permissions of an open file. */
 struct statx;
-void wr_prep_stat(struct wr_uring *uring, struct wr_op *op, int fd,
+void wr_prep_stat(struct wr_uring *uring, struct wr_file_op *op, int fd,
                   struct statx *ret);
 /* wr_prep_close() with an owner. @by_worker: a kernel worker thread closes it;
  * the file is released a moment after the completion. */
-void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd,
+void wr_prep_close_file(struct wr_uring *uring, struct wr_file_op *op, int fd,
                         bool by_worker);
 /* A descriptor is about to be closed by other means, or to move to another
  * loop; no operation is in flight for it. */

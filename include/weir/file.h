@@ -15,7 +15,14 @@
  * interrupted call asks the kernel to cancel the operation and returns when it
  * has ended. A disk operation in progress cannot be cancelled: then the call
  * returns its result, and the next suspending call returns -ECANCELED.
- * -ECANCELED means that nothing was done.
+ * -ECANCELED means that nothing was done. A file system's own -ECANCELED is
+ * -EIO.
+ *
+ * **No thread.** Where the kernel may make no thread for the process
+ * (RLIMIT_NPROC, TasksMax, pids.max), the loop's thread makes these calls
+ * itself, and waits for the file system. Only the open of a FIFO without its
+ * other end is -EAGAIN then. weir_loop_set_exception_handler()'s hook is told
+ * once, and a thread is tried again each second.
  *
  * Files are plain descriptors, which other system calls can use too.
  * weir_sendfile() sends a file on a transport.
@@ -44,6 +51,8 @@ WEIR_BEGIN_DECLS
  * @param flags  as for open(2); O_CLOEXEC is always added
  * @param mode   permissions of a new file
  * @return       a descriptor, given; or a negative error
+ * @retval -EAGAIN  a FIFO has no other end, and no thread can be made to wait
+ *                  for it; the same from weir_file_openat()
  */
 WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
                                           int flags, mode_t mode);

@@ -14,11 +14,12 @@
  * name, terminals, regular files, and all pipes before Linux 6.4, worker
  * threads of the kernel read and write. Before Linux 6.3 these threads need two
  * more descriptors for each pipe; if the process has none left, the connection
- * is lost with -EMFILE. One option of a Unix socket is changed, for every
- * process that shares the socket: its peer can no longer send descriptors
- * (SO_PASSRIGHTS, since Linux 6.16), because closing them could hold up the
- * loop. The last close of a serial line holds the loop up until the written
- * bytes have left, for 30 s at most (its closing_wait).
+ * is lost with -EMFILE. Where no thread can be made, the loop's thread reads
+ * and writes what needs no wait, as file.h says. One option of a Unix socket is
+ * changed, for every process that shares the socket: its peer can no longer
+ * send descriptors (SO_PASSRIGHTS, since Linux 6.16), because closing them
+ * could hold up the loop. The last close of a serial line holds the loop up
+ * until the written bytes have left, for 30 s at most (its closing_wait).
  *
  * **The end.** At the end of a read pipe eof_received is called, and
  * connection_lost follows; there is no other direction to keep open. When all

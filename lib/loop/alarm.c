@@ -27,7 +27,6 @@ static void alarm_check_invariants(const struct wr_module *module)
         wr_container_of(module, const struct wr_alarm, module);
 
     wr_assert(alarm->op.in_flight == (alarm->when_ns != UINT64_MAX));
-    wr_assert(alarm->op.in_flight || !alarm->is_cancelled);
     wr_assert(alarm->early_count <= ALARM_EARLY_MAX);
 }
 
@@ -41,7 +40,6 @@ static void alarm_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_assert(alarm->when_ns != UINT64_MAX);
     wr_check(res < 0);
     alarm->when_ns = UINT64_MAX;
-    alarm->is_cancelled = false;
 }
 
 static void alarm_arm(weir_loop *loop, uint64_t when_ns, uint64_t wait_ns)
@@ -49,7 +47,6 @@ static void alarm_arm(weir_loop *loop, uint64_t when_ns, uint64_t wait_ns)
     struct wr_alarm *alarm = &loop->alarm;
 
     wr_assert(alarm->when_ns == UINT64_MAX);
-    wr_assert(!alarm->is_cancelled);
     alarm->early_count = 0;
     alarm->when_ns = when_ns;
     alarm->wait = (struct wr_time){
@@ -63,8 +60,7 @@ static void alarm_cancel(weir_loop *loop)
 {
     struct wr_alarm *alarm = &loop->alarm;
 
-    if (alarm->op.in_flight && !alarm->is_cancelled) {
-        alarm->is_cancelled = true;
+    if (alarm->op.in_flight && !alarm->op.is_cancelled) {
         wr_op_cancel(&loop->uring, &alarm->op);
     }
 }

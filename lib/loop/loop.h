@@ -138,7 +138,6 @@ struct wr_alarm {
     struct wr_op op;
     struct wr_time wait;       /* the kernel reads it at the submit */
     uint64_t when_ns;          /* UINT64_MAX: not in flight */
-    bool is_cancelled;         /* set by a cancel, cleared by the completion */
     uint32_t early_count;      /* waits in a row that ended early */
     uint64_t last_deadline_ns; /* deadline of the last such wait */
 };
@@ -233,6 +232,7 @@ struct weir_loop {
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
     void *exception_arg;
+    bool has_told_lack; /* the hook knows that there was no worker thread */
 
     struct wr_loop_counts counts;
     struct weir_allocator counting; /* counts memory_bytes */

@@ -86,6 +86,22 @@ static void loop_new_init_members(weir_loop *loop,
     wr_host_open(loop);
 }
 
+/* Tells the exception hook once. */
+static void loop_new_lacks_worker(struct wr_uring *uring)
+{
+    weir_loop *loop = wr_container_of(uring, weir_loop, uring);
+    const struct weir_exception exception = {
+        .message = "no thread could be made to wait for files (a limit of "
+                   "processes): the loop waits for them",
+        .err = -EAGAIN,
+    };
+
+    if (loop->exception_hook && !loop->has_told_lack) {
+        loop->has_told_lack = true;
+        wr_loop_report(loop, &exception);
+    }
+}
+
 WEIR_MUST_USE static int
 loop_new_open_engine(weir_loop *loop, const struct weir_loop_options *options)
 {
@@ -104,6 +120,7 @@ loop_new_open_engine(weir_loop *loop, const struct weir_loop_options *options)
     if (err < 0) {
         return err;
     }
+    loop->uring.lacks_worker = loop_new_lacks_worker;
     const uint64_t held_limit_bytes = options->held_limit_bytes
                                           ? options->held_limit_bytes
                                           : HELD_LIMIT_DEFAULT;

@@ -121,7 +121,7 @@ static void cares_socket_polled(struct wr_op *op, int32_t res, uint32_t flags)
     }
     if (socket->is_closing) {
         cares_socket_release(socket);
-    } else if (res >= 0 || res == -ECANCELED) {
+    } else if (res >= 0 || wr_res_is_transient(res)) {
         cares_socket_arm(socket);
     }
 }

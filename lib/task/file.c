@@ -18,7 +18,7 @@
 struct file_call {
     struct wr_waiter waiter;
     struct wr_member member;
-    struct wr_op op;
+    struct wr_file_op op;
     weir_loop *loop;
     int32_t res;
 };
@@ -31,13 +31,13 @@ static struct file_call *file_of(struct wr_member *member)
 static void file_shutdown(struct wr_member *member)
 {
     struct file_call *call = file_of(member);
-    wr_op_cancel(&call->loop->uring, &call->op);
+    wr_op_cancel(&call->loop->uring, &call->op.base);
 }
 
 static void file_abandon(struct wr_member *member)
 {
     struct file_call *call = file_of(member);
-    wr_op_abandon(&call->loop->uring, &call->op);
+    wr_op_abandon(&call->loop->uring, &call->op.base);
 }
 
 static void file_dump(const struct wr_member *member, FILE *out)
@@ -54,7 +54,7 @@ static const struct wr_member_ops file_member_ops = {.stage = WR_STAGE_MAKERS,
 /* A close is not cancelled: the descriptor would stay open. */
 static void file_keep_closing(struct wr_member *member)
 {
-    wr_assert(file_of(member)->op.in_flight);
+    wr_assert(file_of(member)->op.base.in_flight);
 }
 
 static const struct wr_member_ops file_close_ops = {.stage = WR_STAGE_MAKERS,
@@ -65,12 +65,12 @@ static const struct wr_member_ops file_close_ops = {.stage = WR_STAGE_MAKERS,
 
 static void file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
-    struct file_call *call = wr_container_of(op, struct file_call, op);
+    struct file_call *call = wr_container_of(op, struct file_call, op.base);
     if (res == -WR_ERESTARTSYS) { /* from opening a FIFO */
         res = -EINTR;
     }
     const bool tells =
-        call->waiter.was_interrupted && (res == -ECANCELED || res == -EINTR);
+        call->waiter.was_interrupted && wr_op_was_cancelled(op, res);
 
     wr_assert(!op->in_flight);
     wr_assert(!(flags & WR_CQE_MORE));
@@ -82,7 +82,7 @@ static void file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 static void file_interrupt(struct wr_waiter *waiter)
 {
     struct file_call *call = wr_container_of(waiter, struct file_call, waiter);
-    wr_op_cancel(&call->loop->uring, &call->op);
+    wr_op_cancel(&call->loop->uring, &call->op.base);
 }
 
 /* Begins a call: after 0 the caller prepares the operation. */
@@ -96,17 +96,17 @@ static int file_enter(struct file_call *call, weir_loop *loop)
     }
     *call = (struct file_call){.waiter.kind = &kind, .loop = loop};
     wr_member_init(&call->member, &file_member_ops);
-    wr_op_init(&call->op, file_completed);
+    wr_op_init(&call->op.base, file_completed);
     return 0;
 }
 
 /* Waits for the prepared operation; returns its result. */
 static int file_wait(struct file_call *call)
 {
-    wr_assert(call->op.in_flight);
+    wr_assert(call->op.base.in_flight);
     wr_loop_add_member(call->loop, &call->member);
     const int err = wr_task_wait(call->loop, &call->waiter, NULL);
-    wr_assert(!call->op.in_flight);
+    wr_assert(!call->op.base.in_flight);
     return err < 0 ? err : call->res;
 }
 
@@ -249,7 +249,7 @@ int weir_file_close(weir_loop *loop, int fd)
     }
     wr_require(fd >= 0, -EBADF);
     wr_member_init(&call.member, &file_close_ops);
-    wr_op_init(&call.op, file_completed);
+    wr_op_init(&call.op.base, file_completed);
     wr_prep_close_file(&loop->uring, &call.op, fd, file_closes_slowly(fd));
     return file_wait(&call);
 }

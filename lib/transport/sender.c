@@ -34,12 +34,6 @@ const char *wr_sender_state_name(const struct wr_sender *f)
     return f ? names[f->state] : "none";
 }
 
-/* True for errors after which the call is tried again. */
-static bool sender_is_transient(int64_t res)
-{
-    return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
-}
-
 /* ---- the end ---- */
 
 uint64_t wr_sender_take_back(struct wr_sender *f, uint64_t waiting)
@@ -60,7 +54,7 @@ static void sender_finish(struct wr_sender *f, int err)
 {
     const bool is_whole = f->file.left == 0 && !f->has_lost_queue;
 
-    wr_assert(!f->read_op.in_flight && !f->chunk);
+    wr_assert(!f->read_op.base.in_flight && !f->chunk);
     if (f->has_lost_queue) {
         wr_ignore(wr_sender_take_back(f, f->queue->bytes) > 0);
     }
@@ -80,7 +74,7 @@ static void sender_ready(struct wr_ready *ready)
     const uint64_t sent = f->sent_bytes;
 
     wr_assert(f->state == WR_SENDER_DONE);
-    wr_assert(!f->chunk && !f->read_op.in_flight);
+    wr_assert(!f->chunk && !f->read_op.base.in_flight);
     wr_assert(!wr_ready_is_pending(ready));
     ops->ended(t, err);
     wr_free(&t->loop->counting, f, sizeof(*f));
@@ -125,7 +119,7 @@ static struct wr_chunk *sender_take_chunk(struct wr_sender *f)
 {
     struct wr_chunk *chunk = f->chunk;
 
-    wr_assert(chunk && !f->read_op.in_flight);
+    wr_assert(chunk && !f->read_op.base.in_flight);
     wr_budget_unqueue(&f->t->loop->budget, wr_chunk_block(chunk)->capacity);
     f->chunk = NULL;
     return chunk;
@@ -174,7 +168,7 @@ static void sender_send(struct wr_sender *f, size_t len)
 
 static void sender_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
-    struct wr_sender *f = wr_container_of(op, struct wr_sender, read_op);
+    struct wr_sender *f = wr_container_of(op, struct wr_sender, read_op.base);
     (void)flags;
 
     wr_assert(f->state == WR_SENDER_READING || f->state == WR_SENDER_STOPPING);
@@ -185,7 +179,7 @@ static void sender_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sender_drop_chunk(f);
     if (f->state == WR_SENDER_STOPPING) {
         sender_finish(f, f->err);
-    } else if (sender_is_transient(res)) {
+    } else if (wr_res_is_transient(res)) {
         sender_set_state(f, WR_SENDER_NEXT);
         if (sender_may_read(f)) { /* once in each turn */
             sender_read(f);
@@ -230,7 +224,7 @@ static void sender_went(struct wr_sender *f, int64_t res)
 {
     weir_transport *t = f->t;
 
-    if (res < 0 && !sender_is_transient(res)) {
+    if (res < 0 && !wr_res_is_transient(res)) {
         f->ops->went(t, WR_SENDER_BREAKS, (int)res);
     } else if (f->state == WR_SENDER_NEXT) {
         const bool is_full = res == -EAGAIN || (res > 0 && f->file.is_full);
@@ -258,7 +252,7 @@ static void sender_splice(struct wr_sender *f)
 
 void wr_sender_sent(struct wr_sender *f, int32_t res)
 {
-    wr_assert(f->ops->send && !f->read_op.in_flight);
+    wr_assert(f->ops->send && !f->read_op.base.in_flight);
     if (f->chunk) {
         sender_drop_chunk(f);
         if (res > 0) {
@@ -297,7 +291,7 @@ struct wr_sender *wr_sender_new(weir_transport *t,
     wr_assert(ops->part_bytes <= WR_SENDFILE_READ);
     wr_assert(ops->part_bytes >= WR_SENDFILE_SMALL);
     *f = (struct wr_sender){.t = t, .ops = ops, .queue = queue, .file = *file};
-    wr_op_init(&f->read_op, sender_read_completed);
+    wr_op_init(&f->read_op.base, sender_read_completed);
     wr_ready_init(&f->ready, sender_ready);
     return f;
 }
@@ -328,7 +322,7 @@ static void sender_stop(struct wr_sender *f, int err)
     f->err = err;
     if (f->state == WR_SENDER_READING) {
         sender_set_state(f, WR_SENDER_STOPPING);
-        wr_op_cancel(&f->t->loop->uring, &f->read_op);
+        wr_op_cancel(&f->t->loop->uring, &f->read_op.base);
     } else if (f->ops->withdraw && !f->ops->withdraw(f->t)) {
         sender_set_state(f, WR_SENDER_STOPPING);
     } else {
@@ -359,12 +353,12 @@ void wr_sender_break(struct wr_sender *f)
 void wr_sender_abandon(struct wr_sender *f)
 {
     wr_sender_break(f);
-    wr_op_abandon(&f->t->loop->uring, &f->read_op);
+    wr_op_abandon(&f->t->loop->uring, &f->read_op.base);
 }
 
 void wr_sender_check_invariants(const struct wr_sender *f)
 {
-    const bool is_reading = f->read_op.in_flight;
+    const bool is_reading = f->read_op.base.in_flight;
 
     wr_assert(f->state < WR_SENDER_STATES);
     wr_assert(f->state != WR_SENDER_READING || is_reading);

@@ -81,7 +81,7 @@ struct wr_sender {
     uint64_t queued_bytes;      /* of sent_bytes, that passed the queue */
     size_t last_bytes;          /* in the last part */
     struct wr_chunk *chunk;     /* the part being read or sent */
-    struct wr_op read_op;
+    struct wr_file_op read_op;
     struct wr_ready ready;
 };
 

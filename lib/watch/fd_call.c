@@ -55,7 +55,7 @@ void wr_fd_call_end(struct wr_fd_call *call)
 {
     const bool is_first = fd_call_is_first(call);
 
-    wr_assert(!call->op.in_flight);
+    wr_assert(!call->op.base.in_flight);
     wr_list_remove(&call->link);
     if (is_first && !wr_list_is_empty(call->queue)) {
         fd_call_wake(
@@ -92,7 +92,7 @@ int wr_fd_call_wait(struct wr_fd_call *call)
 
 static void fd_call_cancel(struct wr_fd_call *call)
 {
-    wr_op_cancel(&call->loop->uring, &call->op);
+    wr_op_cancel(&call->loop->uring, &call->op.base);
 }
 
 static void fd_call_interrupt(struct wr_waiter *waiter)
@@ -111,7 +111,7 @@ static void fd_call_abandon(struct wr_member *member)
     struct wr_fd_call *call =
         wr_container_of(member, struct wr_fd_call, member);
 
-    wr_op_abandon(&call->loop->uring, &call->op);
+    wr_op_abandon(&call->loop->uring, &call->op.base);
 }
 
 static void fd_call_dump(const struct wr_member *member, FILE *out)
@@ -127,7 +127,7 @@ static void fd_call_check(const struct wr_member *member)
     const struct wr_fd_call *call =
         wr_container_of(member, const struct wr_fd_call, member);
 
-    wr_assert(call->op.in_flight);
+    wr_assert(call->op.base.in_flight);
     wr_assert(fd_call_is_first(call));
 }
 
@@ -141,19 +141,19 @@ static const struct wr_member_ops fd_call_member_ops = {
 
 static void fd_call_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
-    struct wr_fd_call *call = wr_container_of(op, struct wr_fd_call, op);
+    struct wr_fd_call *call = wr_container_of(op, struct wr_fd_call, op.base);
     (void)flags; /* always the last completion */
 
     wr_assert(!op->in_flight);
     wr_loop_remove_member(call->loop, &call->member);
-    fd_call_wake(call, res);
+    fd_call_wake(call, wr_op_own_result(op, res));
 }
 
 void wr_fd_call_init_op(struct wr_fd_call *call, const char *what)
 {
-    wr_assert(!call->op.in_flight);
+    wr_assert(!call->op.base.in_flight);
     call->what = what;
-    wr_op_init(&call->op, fd_call_completed);
+    wr_op_init(&call->op.base, fd_call_completed);
 }
 
 int wr_fd_call_operate(struct wr_fd_call *call)
@@ -161,7 +161,7 @@ int wr_fd_call_operate(struct wr_fd_call *call)
     static const struct wr_wait_kind kind = {.name = "socket",
                                              .interrupt = fd_call_interrupt};
     wr_assert(fd_call_is_first(call));
-    wr_assert(call->op.in_flight);
+    wr_assert(call->op.base.in_flight);
     wr_member_init(&call->member, &fd_call_member_ops);
     wr_loop_add_member(call->loop, &call->member);
     call->waiter.kind = &kind;

@@ -20,7 +20,7 @@ struct wr_fd_call {
     struct wr_list *queue;
     struct wr_waiter waiter;
     struct wr_member member; /* while the operation is in flight */
-    struct wr_op op;
+    struct wr_file_op op;
     weir_loop *loop;
     int fd;
     enum wr_direction direction;

@@ -167,7 +167,8 @@ int weir_sock_connect(weir_loop *loop, int fd, const struct weir_address *to)
     int err = wr_fd_call_begin(&call, loop, fd, WR_WRITING);
     wr_require(err == 0, err);
     wr_fd_call_init_op(&call, "connect");
-    wr_prep_connect(&loop->uring, &call.op, fd, &copy.storage.any, copy.len);
+    wr_prep_connect(&loop->uring, &call.op.base, fd, &copy.storage.any,
+                    copy.len);
     err = wr_fd_call_operate(&call);
     if (err == -EINPROGRESS) {
         err = fd_calls_await_connected(&call);
@@ -184,7 +185,7 @@ int weir_sock_accept(weir_loop *loop, int fd, struct weir_address *ret_peer)
     wr_require(err == 0, err);
     do {
         wr_fd_call_init_op(&call, "accept");
-        wr_prep_accept(&loop->uring, &call.op, fd, false);
+        wr_prep_accept(&loop->uring, &call.op.base, fd, false);
         result = wr_fd_call_operate(&call);
         err = result == -EAGAIN ? wr_fd_call_wait(&call) : 0;
     } while (result == -EAGAIN && err == 0);

@@ -49,6 +49,7 @@ enum fake_fault {
     FAKE_DUPLICATE,    /* delivers it twice, */
     FAKE_DETOUR,       /* or later than others that were sent after it */
     FAKE_SLOW_CLOSE,   /* that of a descriptor that a peer has sent waits */
+    FAKE_NO_WORKER,    /* no thread can be made for an operation of a file */
     FAKE_FAULT_COUNT
 };
 
@@ -116,6 +117,11 @@ struct fake_stats {
     uint64_t fifo_full;
     uint64_t fifo_broken;
     uint64_t fifo_worked; /* reads and writes by workers */
+    /* Operations that ended because there was no worker, and those of them that
+     * were cancelled too. */
+    uint64_t workers_lacking;
+    uint64_t workers_lacking_cancelled;
+    uint64_t worked_here; /* calls on the loop's thread in their place */
     /* From socket to socket, and splices that left bytes in the pipe. */
     uint64_t spliced_bytes;
     uint64_t splices_short;

@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define POISON_LEN 65536u
+/* The longest time until an operation that lacks a worker ends. */
+#define LACK_NS UINT64_C(50000000)
 
 /* For entries that nothing waits for. */
 static void end_at_once(struct wr_ring *ring, const struct io_uring_sqe *sqe,
@@ -180,6 +182,11 @@ static int32_t start_op(struct fake_op *op)
         if (sqe->opcode == IORING_OP_WRITE && kind != FAKE_FIFO_WRITE) {
             fake_fail("a write on descriptor %d", sqe->fd);
         }
+        op->lacks_worker = (kind == FAKE_DISK || op->file->fifo) &&
+                           fake_chance(fake.options.permille[FAKE_NO_WORKER]);
+        if (op->lacks_worker) { /* the kernel tries some times */
+            op->ready_ns = fake.now_ns + fake_random(LACK_NS);
+        }
         return kind >= FAKE_EVENTFD ? 0 : -EINVAL;
     }
 }
@@ -287,6 +294,12 @@ static bool issue_at_once(struct wr_ring *ring, const struct io_uring_sqe *sqe)
         issue_cancel(ring, sqe);
         return true;
     case IORING_OP_CLOSE:
+        if (!(sqe->flags & IOSQE_CQE_SKIP_SUCCESS) &&
+            fake_chance(fake.options.permille[FAKE_NO_WORKER])) {
+            fake.stats.workers_lacking++;
+            end_at_once(ring, sqe, -ECANCELED);
+            return true;
+        }
         fake.stats.closes++;
         fake_trace("submit close fd=%d", sqe->fd);
         fake_file_close(fake_file_get(sqe->fd, "close"));

@@ -12,7 +12,9 @@
  * times. Then a multishot receive ends with -ECANCELED; a single one goes on in
  * a worker thread, where it blocks: it takes its buffer beforehand, and a
  * cancel gives -EINTR. Sends do not wait, here as in weir, and polls cannot be
- * exhausted. The engine on epoll tries as often as it is woken.
+ * exhausted. The engine on epoll tries as often as it is woken. Where no thread
+ * can be made for a file's operation, it ends with -ECANCELED before it has
+ * begun.
  */
 #include "tests/fake/world.h"
 
@@ -474,6 +476,9 @@ static void recv_in_worker(struct fake_op *op, bool ends)
 static bool can_progress(const struct fake_op *op)
 {
     const struct fake_file *file = op->file;
+    if (op->lacks_worker) {
+        return op->ready_ns <= fake.now_ns;
+    }
     if (is_of_fifo(op)) {
         return fake_fifo_may_work(file, op->sqe.len);
     }
@@ -498,6 +503,14 @@ bool fake_op_is_ready(const struct fake_op *op)
     return op->cancelled || op->exhausted || can_progress(op);
 }
 
+/* Also for one that was cancelled meanwhile. */
+static void end_without_worker(struct fake_op *op)
+{
+    fake.stats.workers_lacking++;
+    fake.stats.workers_lacking_cancelled += op->cancelled;
+    fake_op_end(op, -ECANCELED, 0);
+}
+
 static void run_in_worker(struct fake_op *op)
 {
     const bool misses_cancel =
@@ -510,6 +523,10 @@ void fake_op_run(struct fake_op *op)
     op->judged = false;
     if (!fake_op_is_ready(op)) {
         return; /* another one took the connection */
+    }
+    if (op->lacks_worker) {
+        end_without_worker(op);
+        return;
     }
     if (op->exhausted && !op->cancelled && !can_progress(op)) {
         enter_worker(op);

@@ -353,8 +353,7 @@ static uint64_t next_change(const struct wr_ring *ring)
         const struct fake_op *op = wr_container_of(link, struct fake_op, link);
         if (fake_op_is_ready(op)) {
             next = wr_min_u64(next, fake.now_ns + TICK_NS);
-        } else if (op->sqe.opcode == IORING_OP_CONNECT ||
-                   op->sqe.opcode == IORING_OP_TIMEOUT) {
+        } else if (op->ready_ns > fake.now_ns) {
             next = wr_min_u64(next, op->ready_ns);
         }
     }

@@ -367,7 +367,8 @@ struct fake_op {
     const void *control; /* read at completion too */
     size_t control_len;
     struct fake_addr addr; /* connect: to whom */
-    uint64_t ready_ns;     /* connect: when it is answered; timeout: its end */
+    uint64_t ready_ns;     /* connect: when it is answered; timeout: its end;
+                            * one that lacks a worker: its end */
     int answer;            /* connect: result */
     uint32_t told;         /* multishot poll: events told last */
     uint32_t credit;       /* multishot receive: bytes left, 0: no limit */
@@ -380,6 +381,7 @@ struct fake_op {
     bool cancelled;        /* ends with -ECANCELED when it is its turn */
     bool exhausted;        /* woken too often: goes to a worker, or ends */
     bool in_worker;        /* waits there, as a blocking call does */
+    bool lacks_worker;     /* ends with -ECANCELED: no thread can be made */
     bool multishot;
     bool credited;
 };

@@ -54,6 +54,7 @@ static void plan_machine(const struct sim_options *options,
     plan_faults(&machine);
     /* More often than others: few connections have descriptors. */
     machine.permille[FAKE_SLOW_CLOSE] = 300 * (uint32_t)(options->seed / 8 % 4);
+    machine.permille[FAKE_NO_WORKER] = 300 * (uint32_t)(options->seed % 3);
     machine.entered = entered;
     machine.idle = idle;
     machine.trace = options->trace;

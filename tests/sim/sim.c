@@ -516,6 +516,9 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     note_datagrams(&stats);
     sim.result.counts[SIM_FILES_READ] = stats.disk_reads;
     sim.result.counts[SIM_FDS_WAITED] = stats.closes_waited;
+    sim.result.counts[SIM_WORKERS_LACKING] = stats.workers_lacking;
+    sim.result.counts[SIM_WORKERS_CANCELS] = stats.workers_lacking_cancelled;
+    sim.result.counts[SIM_WORKED_HERE] = stats.worked_here;
     sim.result.allocations = sim.alloc.calls;
     sim.result.failed = sim.alloc.failed;
     sim.result.connections = sim.made_count;

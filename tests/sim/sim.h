@@ -64,6 +64,9 @@ enum sim_count {
     SIM_PIPE_FULL,        /* writes without room */
     SIM_PIPE_PEER_GONE,   /* writes without a reader */
     SIM_PIPE_WORKERS,     /* reads and writes by a worker */
+    SIM_WORKERS_LACKING,  /* operations for which there was no worker, */
+    SIM_WORKERS_CANCELS,  /* of these such as were cancelled too, */
+    SIM_WORKED_HERE,      /* and calls in the place of the others */
     SIM_DATAGRAM_CANCELS, /* of an endpoint that was being made */
     /* Files: each ended in one of the first five ways. */
     SIM_FILES_WHOLE,     /* as many bytes as were asked for */

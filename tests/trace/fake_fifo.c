@@ -93,21 +93,21 @@ UNIT(fake, gives_the_bytes_of_a_writer_that_has_gone_before_the_end)
 
 UNIT(fake, lets_a_worker_wait_for_bytes_of_a_pipe_that_has_a_name)
 {
-    struct wr_op op;
+    struct wr_file_op op;
     rig_start(&(struct fake_options){.seed = 1});
     struct fake_fifo *fifo = fake_fifo_open(true, true, PAGE, &rig.fd);
-    wr_op_init(&op, note);
+    wr_op_init(&op.base, note);
     expect_eq(read_len(rig.fd, 10), -EOPNOTSUPP);
 
     wr_prep_read_waiting(&rig.uring, &op, rig.fd, bytes, 10);
     rig_turn(0, 0);
-    expect_eq(op.in_flight, true);
+    expect_eq(op.base.in_flight, true);
     expect_eq(fake_fifo_write(fifo, "abc", 3), 3);
     rig_turn(1, UINT64_MAX);
     expect_eq(results[0].res, 3);
     wr_prep_read_waiting(&rig.uring, &op, rig.fd, bytes, 10);
     rig_turn(0, 0);
-    wr_op_cancel(&rig.uring, &op);
+    wr_op_cancel(&rig.uring, &op.base);
     rig_turn(1, UINT64_MAX);
 
     expect_eq(results[0].res, -EINTR);

@@ -31,13 +31,13 @@ static int32_t opened(struct wr_op *op, const char *path, uint64_t flags,
     const struct open_how how = {.flags = flags | O_CLOEXEC,
                                  .mode = flags & O_CREAT ? 0600 : 0,
                                  .resolve = resolve};
-    wr_prep_open(uring, op, folder_fd, path, &how);
+    wr_prep_open(uring, of_file(op), folder_fd, path, &how);
     return ended(op);
 }
 
 static int32_t closed(struct wr_op *op, int fd, bool by_worker)
 {
-    wr_prep_close_file(uring, op, fd, by_worker);
+    wr_prep_close_file(uring, of_file(op), fd, by_worker);
     return ended(op);
 }
 
@@ -47,22 +47,22 @@ UNIT(seam_files, a_file_is_made_written_and_read)
     struct statx info = {.stx_size = 99};
     const int fd = opened(op, "file", O_RDWR | O_CREAT | O_EXCL, 0);
     cr_assert_geq(fd, 0);
-    wr_prep_write_at(uring, op, fd, "abcdef", 6, 0);
+    wr_prep_write_at(uring, of_file(op), fd, "abcdef", 6, 0);
     expect_eq(ended(op), 6);
-    wr_prep_write_at(uring, op, fd, "XY", 2, 2);
+    wr_prep_write_at(uring, of_file(op), fd, "XY", 2, 2);
     expect_eq(ended(op), 2);
-    wr_prep_fsync(uring, op, fd, false);
+    wr_prep_fsync(uring, of_file(op), fd, false);
     expect_eq(ended(op), 0);
-    wr_prep_fsync(uring, op, fd, true);
+    wr_prep_fsync(uring, of_file(op), fd, true);
     expect_eq(ended(op), 0);
-    wr_prep_stat(uring, op, fd, &info);
+    wr_prep_stat(uring, of_file(op), fd, &info);
     expect_eq(ended(op), 0);
     expect_eq(info.stx_size, 6);
 
-    wr_prep_read_at(uring, op, fd, buf, sizeof(buf), 1);
+    wr_prep_read_at(uring, of_file(op), fd, buf, sizeof(buf), 1);
     expect_eq(ended(op), 5);
     expect_eq(memcmp(buf, "bXYef", 5), 0);
-    wr_prep_read_at(uring, op, fd, buf, sizeof(buf), 6);
+    wr_prep_read_at(uring, of_file(op), fd, buf, sizeof(buf), 6);
     expect_eq(ended(op), 0, "the end");
 
     expect_eq(closed(op, fd, false), 0);
@@ -86,9 +86,9 @@ UNIT(seam_files, an_operation_of_a_wrong_kind_of_descriptor_fails)
     char byte;
     const int fd = opened(op, "file", O_WRONLY | O_CREAT, 0);
     cr_assert_geq(fd, 0);
-    wr_prep_read_at(uring, op, fd, &byte, 1, 0);
+    wr_prep_read_at(uring, of_file(op), fd, &byte, 1, 0);
     expect_eq(ended(op), -EBADF);
-    wr_prep_fsync(uring, op, ends[0], false);
+    wr_prep_fsync(uring, of_file(op), ends[0], false);
     expect_eq(ended(op), -EINVAL);
     expect_eq(closed(op, fd, false), 0);
     expect_eq(unlinkat(folder_fd, "file", 0), 0);
@@ -137,19 +137,19 @@ UNIT(seam_files, a_read_of_a_pipe_waits_and_tells_the_end)
     char buf[16] = "";
     int fds[2];
     open_pipe(fds);
-    wr_prep_read_waiting(uring, op, fds[0], buf, sizeof(buf));
+    wr_prep_read_waiting(uring, of_file(op), fds[0], buf, sizeof(buf));
     turn(0);
     cr_assert(op->in_flight);
     expect_eq(write(fds[1], "abc", 3), 3);
     expect_eq(ended(op), 3);
     expect_eq(memcmp(buf, "abc", 3), 0);
 
-    wr_prep_read_waiting(uring, op, fds[0], buf, sizeof(buf));
+    wr_prep_read_waiting(uring, of_file(op), fds[0], buf, sizeof(buf));
     turn(0);
     wr_op_cancel(uring, op);
     cr_assert(is_cancelled(ended(op)));
 
-    wr_prep_read_waiting(uring, op, fds[0], buf, sizeof(buf));
+    wr_prep_read_waiting(uring, of_file(op), fds[0], buf, sizeof(buf));
     turn(0);
     expect_eq(close(fds[1]), 0);
     expect_eq(ended(op), 0, "the end");
@@ -162,9 +162,9 @@ UNIT(seam_files, a_write_to_a_pipe_waits_for_room)
     static char block[1 << 16];
     int fds[2];
     open_pipe(fds);
-    wr_prep_write_waiting(uring, op, fds[1], block, sizeof(block));
+    wr_prep_write_waiting(uring, of_file(op), fds[1], block, sizeof(block));
     expect_eq(ended(op), (int32_t)sizeof(block));
-    wr_prep_write_waiting(uring, op, fds[1], "abc", 3);
+    wr_prep_write_waiting(uring, of_file(op), fds[1], "abc", 3);
     turn(0);
     cr_assert(op->in_flight, "the pipe is full");
     expect_eq(read(fds[0], block, sizeof(block)), (ssize_t)sizeof(block));
@@ -183,16 +183,16 @@ UNIT(seam_files, bytes_and_the_end_are_spliced)
     open_pipe(fds);
     expect_eq(wr_sys_pipe_nonblock(stage), 0);
     expect_eq(write(fds[1], "abcdef", 6), 6);
-    wr_prep_splice(uring, op, fds[0], stage[1], 4);
+    wr_prep_splice(uring, of_file(op), fds[0], stage[1], 4);
     expect_eq(ended(op), 4);
 
-    wr_prep_splice(uring, op, stage[0], fds[1], 4);
+    wr_prep_splice(uring, of_file(op), stage[0], fds[1], 4);
     expect_eq(ended(op), 4);
     expect_eq(read(fds[0], buf, sizeof(buf)), 6);
     expect_eq(memcmp(buf, "efabcd", 6), 0);
 
     expect_eq(close(fds[1]), 0);
-    wr_prep_splice(uring, op, fds[0], stage[1], 16);
+    wr_prep_splice(uring, of_file(op), fds[0], stage[1], 16);
     expect_eq(ended(op), 0, "the end");
     fds[1] = dup(fds[0]);
     close_pipe(stage);
@@ -203,13 +203,13 @@ UNIT(seam_files, an_open_of_a_fifo_waits_for_its_other_end)
 {
     const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC};
     expect_eq(mkfifoat(folder_fd, "fifo", 0600), 0);
-    wr_prep_open(uring, op, folder_fd, "fifo", &how);
+    wr_prep_open(uring, of_file(op), folder_fd, "fifo", &how);
     turn(1000000);
     cr_assert(op->in_flight);
     wr_op_cancel(uring, op);
     cr_assert(is_cancelled(ended(op)), "a cancel ends the wait");
 
-    wr_prep_open(uring, op, folder_fd, "fifo", &how);
+    wr_prep_open(uring, of_file(op), folder_fd, "fifo", &how);
     turn(1000000);
     cr_assert(op->in_flight);
     const int writer = openat(folder_fd, "fifo", O_RDWR | O_CLOEXEC);

@@ -107,11 +107,11 @@ static void (*body_of_test)(struct wr_op *op);
 
 static void run_body(struct wr_uring *given)
 {
-    struct wr_op op;
+    struct wr_file_op op;
     uring = given;
-    wr_op_init(&op, note);
+    wr_op_init(&op.base, note);
     connect_ends();
-    body_of_test(&op);
+    body_of_test(&op.base);
     close_ends();
 }
 

@@ -36,6 +36,12 @@ extern int ends[2]; /* of one connection: accepted, connected; -1: closed */
 
 void on_each_machine(void (*body)(struct wr_op *op));
 
+/* The operation of a body, for a file. */
+static inline struct wr_file_op *of_file(struct wr_op *op)
+{
+    return wr_container_of(op, struct wr_file_op, base);
+}
+
 /* The function of operations. */
 void note(struct wr_op *op, int32_t res, uint32_t flags);
 

@@ -6,8 +6,8 @@
  * the order of submission for those that need not wait, and then the order of
  * readiness.
  */
+#include "../work.h"
 #include "kind.h"
-#include "work.h"
 
 #include "../sys.h"
 
@@ -173,7 +173,7 @@ void wr_ep_collect(struct wr_ep_ring *ring)
     while ((op = wr_ep_workers_collect(&ring->workers))) {
         wr_assert(!wr_list_is_linked(&op->link));
         const bool again =
-            op->res == -EAGAIN && op->watch && wr_ep_waits_for_file(&op->sqe);
+            op->res == -EAGAIN && op->watch && wr_work_waits(&op->sqe);
         issue_go_on(ring, op, again ? WR_EP_PARKS : op->res, 0);
     }
 }

@@ -9,6 +9,7 @@
 
 #include "../closer.h"
 #include "../sys.h"
+#include "../work.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -29,14 +30,6 @@ static int32_t kind_file_begin_place(struct wr_ep_call *call)
         }
     }
     return WR_EP_WORKS;
-}
-
-/* A pipe has no places, and ignores them here as it does in a ring. */
-static bool kind_file_has_places(const struct io_uring_sqe *sqe)
-{
-    wr_assert(sqe->fd >= 0);
-    return sqe->off != UINT64_MAX &&
-           (lseek(sqe->fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE);
 }
 
 /* A file that is ready whenever a worker gets round to it: its file system may
@@ -64,7 +57,7 @@ int32_t wr_ep_begin_move(struct wr_ep_call *call)
 {
     struct io_uring_sqe *sqe = call->sqe;
 
-    if (kind_file_has_places(sqe)) {
+    if (wr_work_has_places(sqe)) {
         return kind_file_begin_place(call);
     }
     if (sqe->off != UINT64_MAX) {

@@ -6,7 +6,7 @@
 #include "workers.h"
 
 #include "../sys.h"
-#include "work.h"
+#include "../work.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -77,8 +77,8 @@ struct workers_job {
     struct wr_ep_op *op;
 };
 
-/* The thread of an operation rests; true: it is to end. */
-static bool workers_rest(void *arg)
+/* The thread of an operation rests. */
+static int workers_rest(void *arg)
 {
     const struct workers_job *job = arg;
     struct wr_ep_workers *workers = job->workers;
@@ -96,7 +96,7 @@ static bool workers_rest(void *arg)
     }
     const bool ends = job->op->is_cancelled || workers->is_ending;
     workers_unlock(workers);
-    return ends;
+    return ends ? -EINTR : 0;
 }
 
 static void workers_work(struct wr_ep_workers *workers, struct wr_ep_op *op)
@@ -104,7 +104,7 @@ static void workers_work(struct wr_ep_workers *workers, struct wr_ep_op *op)
     struct workers_job job = {workers, op};
 
     wr_assert(op->is_begun);
-    op->res = wr_ep_work(&op->sqe, workers_rest, &job);
+    op->res = wr_work(&op->sqe, workers_rest, &job);
 }
 
 static void *workers_run(void *arg)
@@ -159,9 +159,7 @@ void wr_ep_workers_push(struct wr_ep_workers *workers, struct wr_ep_op *op)
     if (!has_idle && workers->thread_count < WR_EP_WORKERS_MAX &&
         !workers_add_thread(workers) && workers->thread_count == 0) {
         wr_ignore(workers_take(workers) != op); /* the only one */
-        workers_unlock(workers);
-        workers_work(workers, op);
-        workers_lock(workers);
+        op->res = -ECANCELED;
         workers_finish(workers, op);
     }
     wr_ignore(pthread_cond_signal(&workers->has_work) != 0);

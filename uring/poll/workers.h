@@ -35,8 +35,9 @@ WEIR_MUST_USE int wr_ep_workers_open(struct wr_ep_workers *workers);
  * queued operations are cancelled. All end. */
 void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops);
 
-/* Hands an operation over; it is WORKING and in no list. Without a thread the
- * caller makes its call. */
+/* Hands an operation over; it is WORKING and in no list. If there is no thread
+ * and none can be made, it ends with -ECANCELED, as in a ring of io_uring: the
+ * owner makes its call (struct wr_file_op). */
 void wr_ep_workers_push(struct wr_ep_workers *workers, struct wr_ep_op *op);
 /* Takes a queued operation back; false: a thread has it, and ends it if it
  * can. */

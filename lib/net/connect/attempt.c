@@ -92,6 +92,7 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_assert(wr_attempt_is_under_way(attempt));
     wr_check(!op->in_flight); /* a connect completes once */
     wr_check(!(flags & WR_CQE_MORE));
+    res = wr_op_own_result(op, res);
     if (res >= 0 && is_unix) {
         res = wr_sys_set_blocking(attempt->fd);
     }

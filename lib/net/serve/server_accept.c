@@ -244,10 +244,12 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
 static bool server_accept_is_harmless(int err)
 {
     static const int harmless[] = {
-        ECONNABORTED, EINTR,     EAGAIN,    EPROTO,
-        ENETDOWN,     EHOSTDOWN, ENONET,    EHOSTUNREACH,
-        ENETUNREACH,  ETIMEDOUT, ECANCELED,
+        ECONNABORTED, EPROTO,       ENETDOWN,    EHOSTDOWN,
+        ENONET,       EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
     };
+    if (wr_res_is_transient(err)) {
+        return true;
+    }
     for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
         if (err == -harmless[i]) {
             return true;

@@ -14,7 +14,7 @@
 
 static void pipe_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
-    struct wr_pipe *p = wr_container_of(op, struct wr_pipe, op);
+    struct wr_pipe *p = wr_container_of(op, struct wr_pipe, op.base);
 
     /* Each operation completes once, except an edge-triggered poll. */
     wr_check(!(flags & WR_CQE_MORE) || p->sees_changes);
@@ -60,7 +60,7 @@ static void pipe_stop(struct wr_connection *c)
     wr_assert(c->t.state == WR_LIFE_ENDING);
     wr_timer_cancel(&c->t.loop->wheel, &p->rest_timer);
     wr_list_remove(&p->turn_end.link);
-    wr_op_cancel(uring, &p->op);
+    wr_op_cancel(uring, &p->op.base);
     wr_op_cancel(uring, &p->watch_op);
 }
 
@@ -69,7 +69,7 @@ static bool pipe_is_in_flight(const struct wr_connection *c)
     const struct wr_pipe *p = wr_pipe_of(c);
 
     wr_assert(p->c.fd >= 0);
-    return p->op.in_flight || p->watch_op.in_flight;
+    return p->op.base.in_flight || p->watch_op.in_flight;
 }
 
 /* A worker thread may have taken the bytes and complete later. */
@@ -125,7 +125,7 @@ static void pipe_abandon(weir_transport *t)
     struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));
 
     wr_outbox_abandon(t);
-    wr_op_abandon(&t->loop->uring, &p->op);
+    wr_op_abandon(&t->loop->uring, &p->op.base);
     wr_op_abandon(&t->loop->uring, &p->watch_op);
 }
 
@@ -207,7 +207,7 @@ void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction)
     wr_assert(p->c.t.state == WR_LIFE_NEW);
     p->c.fd = fd;
     p->direction = direction;
-    wr_op_init(&p->op, pipe_completed);
+    wr_op_init(&p->op.base, pipe_completed);
     wr_op_init(&p->watch_op, pipe_watch_completed);
     wr_splice_init(&p->splice);
     wr_pipe_read_init(p);

@@ -58,7 +58,7 @@ struct wr_pipe {
     bool sees_changes : 1;    /* polls are edge-triggered */
     bool is_file : 1;         /* a regular file; set by the maker */
 
-    struct wr_op op;         /* the poll, or a worker's read or write */
+    struct wr_file_op op;    /* the poll, or a worker's read or write */
     struct wr_splice splice; /* for a worker's read or write */
 
     /* For a read pipe. */

@@ -42,7 +42,7 @@ static void pipe_read_arm(struct wr_pipe *p)
         return;
     }
     wr_pipe_set_io(p, WR_PIPE_POLLING);
-    wr_prep_poll(&p->c.t.loop->uring, &p->op, p->c.fd, POLLIN, false);
+    wr_prep_poll(&p->c.t.loop->uring, &p->op.base, p->c.fd, POLLIN, false);
 }
 
 void wr_pipe_update_read(struct wr_pipe *p)
@@ -68,17 +68,11 @@ static void pipe_read_rested(struct wr_timer *timer)
 static void pipe_read_failed(struct wr_pipe *p, int err)
 {
     wr_assert(err < 0);
-    switch (err) {
-    case -EAGAIN:
-    case -EINTR:
-    case -ECANCELED:
-        break; /* wr_pipe_update_read() decides */
-    case -ENOBUFS:
+    if (err == -ENOBUFS) {
         wr_intake_lack_buffer(&p->c.t, &p->rest_timer);
-        break;
-    default:
+    } else if (!wr_res_is_transient(err)) {
         wr_transport_set_error(&p->c.t, err, "read");
-    }
+    } /* else wr_pipe_update_read() decides */
 }
 
 /* Counts bytes that were read. */
@@ -227,7 +221,7 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
 {
     const bool has_worked = p->io == WR_PIPE_WORKING;
 
-    wr_assert(!p->op.in_flight);
+    wr_assert(!p->op.base.in_flight);
     wr_pipe_set_io(p, WR_PIPE_IDLE);
     if (p->c.t.state == WR_LIFE_OPEN) {
         if (has_worked) {

@@ -23,7 +23,7 @@ static void pipe_state_check_read(const struct wr_pipe *p)
     wr_assert(!p->watch_op.in_flight);
     wr_assert(!p->c.outbox.sender);
     wr_assert(wr_sendq_is_empty(&p->c.outbox.queue));
-    wr_assert(!p->c.eof_seen || !p->op.in_flight);
+    wr_assert(!p->c.eof_seen || !p->op.base.in_flight);
     wr_assert(p->io != WR_PIPE_WORKING || p->scratch);
 }
 
@@ -33,8 +33,8 @@ static void pipe_state_check_write(const struct wr_pipe *p)
               !p->c.t.held_back);
     wr_assert(!wr_delivery_has_held(&p->c.delivery) && !p->scratch);
     wr_assert(p->c.t.demand.account.lease_count == 0);
-    wr_assert(!p->op.in_flight || !wr_sendq_is_empty(&p->c.outbox.queue));
-    wr_assert(!wr_list_is_linked(&p->turn_end.link) || !p->op.in_flight);
+    wr_assert(!p->op.base.in_flight || !wr_sendq_is_empty(&p->c.outbox.queue));
+    wr_assert(!wr_list_is_linked(&p->turn_end.link) || !p->op.base.in_flight);
 }
 
 void wr_pipe_check_invariants(const struct wr_connection *c)
@@ -42,9 +42,9 @@ void wr_pipe_check_invariants(const struct wr_connection *c)
     const struct wr_pipe *p = wr_pipe_of(c);
 
     wr_assert(p->io < WR_PIPE_IOS);
-    wr_assert(p->op.in_flight == (p->io != WR_PIPE_IDLE));
+    wr_assert(p->op.base.in_flight == (p->io != WR_PIPE_IDLE));
     wr_assert(p->io != WR_PIPE_WORKING || p->way == WR_PIPE_BY_WORKER);
-    wr_assert(!p->op.in_flight || !wr_intake_is_queued(&c->t));
+    wr_assert(!p->op.base.in_flight || !wr_intake_is_queued(&c->t));
     wr_assert(p->c.fd >= 0 || c->t.state == WR_LIFE_LOST);
     if (p->direction == WR_PIPE_READ) {
         pipe_state_check_read(p);
@@ -59,10 +59,10 @@ void wr_pipe_check_progress(const struct wr_connection *c)
     const struct wr_pipe *p = wr_pipe_of(c);
 
     if (p->direction == WR_PIPE_READ) {
-        wr_assert(!wr_connection_wants(c) || p->op.in_flight ||
+        wr_assert(!wr_connection_wants(c) || p->op.base.in_flight ||
                   wr_timer_is_armed(&p->rest_timer) || wr_intake_waits(&c->t));
     } else if (c->t.error == 0 && !wr_life_is_over(&c->t)) {
-        wr_assert(wr_sendq_is_empty(&c->outbox.queue) || p->op.in_flight ||
+        wr_assert(wr_sendq_is_empty(&c->outbox.queue) || p->op.base.in_flight ||
                   wr_list_is_linked(&p->turn_end.link));
     }
 }

@@ -51,7 +51,7 @@ static void pipe_write_wait_for_room(struct wr_pipe *p)
     wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
     wr_pipe_set_io(p, WR_PIPE_POLLING);
     wr_outbox_stall(&p->c.t);
-    wr_prep_poll(&p->c.t.loop->uring, &p->op, p->c.fd, POLLOUT,
+    wr_prep_poll(&p->c.t.loop->uring, &p->op.base, p->c.fd, POLLOUT,
                  p->sees_changes);
 }
 
@@ -71,8 +71,7 @@ static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
     wr_assert(p->io == WR_PIPE_IDLE);
     if (res > 0) {
         wr_connection_sent(&p->c, (uint32_t)res);
-    } else if (res < 0 && res != -EAGAIN && res != -EINTR &&
-               res != -ECANCELED) {
+    } else if (res < 0 && !wr_res_is_transient(res)) {
         pipe_write_failed(p, res);
     }
     if (wr_life_is_over(&p->c.t) || p->c.t.error ||
@@ -141,10 +140,10 @@ static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
     const bool is_over =
         res < 0 || ((uint32_t)res & (POLLOUT | POLLERR | POLLHUP)) != 0;
 
-    if (p->op.in_flight) {
+    if (p->op.base.in_flight) {
         wr_assert(p->sees_changes);
         if (is_over) {
-            wr_op_cancel(&p->c.t.loop->uring, &p->op);
+            wr_op_cancel(&p->c.t.loop->uring, &p->op.base);
         }
         return false;
     }
@@ -164,7 +163,7 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
     const bool is_over = wr_life_is_over(&p->c.t) || p->c.t.error;
 
     if (has_worked) {
-        wr_assert(!p->op.in_flight);
+        wr_assert(!p->op.base.in_flight);
         wr_pipe_set_io(p, WR_PIPE_IDLE);
         res = wr_splice_write_completed(&p->splice, res);
         if (res > 0 && is_over) { /* sendfile must count these bytes */
@@ -177,7 +176,7 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
         wr_connection_push(&p->c);
     } else if (has_worked) {
         pipe_write_ended(p, res, false);
-    } else if (res < 0 && res != -EINTR && res != -ECANCELED) {
+    } else if (res < 0 && !wr_res_is_transient(res)) {
         pipe_write_failed(p, res);
     } else {
         wr_pipe_write_later(p);

@@ -61,7 +61,7 @@ static int32_t splice_result(struct wr_splice *splice, int32_t res)
 }
 
 int wr_splice_prep_read(struct wr_splice *splice, struct wr_uring *uring,
-                        struct wr_op *op, int fd, void *buf, uint32_t len)
+                        struct wr_file_op *op, int fd, void *buf, uint32_t len)
 {
     const int splices = splice_open(splice, uring);
 
@@ -101,7 +101,7 @@ int32_t wr_splice_read_completed(struct wr_splice *splice, void *buf,
 }
 
 int wr_splice_prep_write(struct wr_splice *splice, struct wr_uring *uring,
-                         struct wr_op *op, int fd, const void *buf,
+                         struct wr_file_op *op, int fd, const void *buf,
                          uint32_t len)
 {
     const int splices = splice_open(splice, uring);

@@ -26,8 +26,9 @@ void wr_splice_close(struct wr_splice *splice);
 /* Prepares a read of at most @len bytes into @buf, which must stay until the
  * operation ends; or an error, and nothing was prepared. */
 WEIR_MUST_USE int wr_splice_prep_read(struct wr_splice *splice,
-                                      struct wr_uring *uring, struct wr_op *op,
-                                      int fd, void *buf, uint32_t len);
+                                      struct wr_uring *uring,
+                                      struct wr_file_op *op, int fd, void *buf,
+                                      uint32_t len);
 /* Called with the result of the operation. Returns the bytes in @buf, 0 at the
  * end, or an error; -EAGAIN: poll, and read again. */
 int32_t wr_splice_read_completed(struct wr_splice *splice, void *buf,
@@ -36,8 +37,9 @@ int32_t wr_splice_read_completed(struct wr_splice *splice, void *buf,
 /* Prepares a write of at most WR_SPLICE_BYTES, by the same rules. */
 #define WR_SPLICE_BYTES (4u << 10)
 WEIR_MUST_USE int wr_splice_prep_write(struct wr_splice *splice,
-                                       struct wr_uring *uring, struct wr_op *op,
-                                       int fd, const void *buf, uint32_t len);
+                                       struct wr_uring *uring,
+                                       struct wr_file_op *op, int fd,
+                                       const void *buf, uint32_t len);
 int32_t wr_splice_write_completed(struct wr_splice *splice, int32_t res);
 
 #endif

@@ -436,6 +436,9 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
     wr_check(!s->recv_op.in_flight); /* a failed operation has ended */
+    if (wr_res_is_transient(err)) {
+        return; /* the table decides */
+    }
     switch (err) {
     case -ENOBUFS:
         s->c.t.loop->budget.starved_count++;
@@ -443,10 +446,6 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
             sock_recv_starve(s);
         }
         break;
-    case -ECANCELED:
-    case -EINTR:
-    case -EAGAIN:
-        break; /* the table decides */
     default:
         s->recv_failed = true;
         if (s->c.t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {

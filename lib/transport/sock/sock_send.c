@@ -155,7 +155,7 @@ void wr_sock_send_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
     wr_assert(!wr_life_is_over(&s->c.t));
-    if (err == -EINTR || err == -EAGAIN || err == -ECANCELED) {
+    if (wr_res_is_transient(err)) {
         return;
     }
     wr_transport_set_error(&s->c.t, err, "send");
@@ -299,7 +299,7 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
     struct wr_sender *file = s->c.outbox.sender;
     const bool stops = file->state == WR_SENDER_STOPPING;
 
-    wr_assert(!file->read_op.in_flight);
+    wr_assert(!file->read_op.base.in_flight);
     wr_check(took <= s->c.outbox.queue.bytes);
     if (stops || (wr_life_is_over(&s->c.t) && file->state != WR_SENDER_DONE)) {
         wr_sock_send_no_more_of_file(s, s->c.outbox.queue.bytes - took);

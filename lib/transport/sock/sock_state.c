@@ -110,13 +110,14 @@ static void sock_state_check_send(const struct wr_sock *s)
 static void sock_state_check_file(const struct wr_sock *s)
 {
     const struct wr_sender *file = s->c.outbox.sender;
-    const bool is_in_flight = file->read_op.in_flight || s->send_op.in_flight;
+    const bool is_in_flight =
+        file->read_op.base.in_flight || s->send_op.in_flight;
 
     wr_assert(file->t == &s->c.t);
     wr_assert(!file->chunk || is_in_flight);
-    wr_assert(!file->read_op.in_flight ||
+    wr_assert(!file->read_op.base.in_flight ||
               wr_sendq_is_empty(&s->c.outbox.queue));
-    wr_assert(!file->read_op.in_flight || !s->send_op.in_flight);
+    wr_assert(!file->read_op.base.in_flight || !s->send_op.in_flight);
     if (file->state == WR_SENDER_SENDING) {
         wr_assert(s->send_op.in_flight);
         wr_assert(!s->c.outbox.is_stalled);

@@ -1,16 +1,16 @@
 /*
- * Opening files for the poll engine.
+ * Opening files for wr_work().
  *
  * The open of a FIFO waits for its other end, perhaps for ever, and nothing can
  * interrupt a thread without signals. So a FIFO is opened in non-blocking mode,
- * and looked at now and then until the other end is there or the entry was
- * cancelled. A reader without a writer finds the end of the stream (a tee of it
+ * and looked at now and then until the other end is there or the wait is to
+ * end. A reader without a writer finds the end of the stream (a tee of it
  * moves nothing and is 0), a writer without a reader cannot open it (-ENXIO).
  */
 #include "work.h"
 
-#include "../check.h"
-#include "../sys.h"
+#include "check.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -77,14 +77,14 @@ static bool work_open_has_writer(int fd, int stage)
            (tee(fd, stage, 1, SPLICE_F_NONBLOCK) < 0 && errno == EAGAIN);
 }
 
-static int work_open_await_writer(int fd, wr_ep_rest_fn *rest, void *arg)
+static int work_open_await_writer(int fd, wr_rest_fn *rest, void *arg)
 {
     int stage[2];
 
     int err = wr_sys_pipe_nonblock(stage);
     wr_require(err >= 0, err);
     while (err == 0 && !work_open_has_writer(fd, stage[1])) {
-        err = rest(arg) ? -EINTR : 0;
+        err = rest(arg);
     }
     wr_ignore(wr_sys_close(stage[0]) < 0);
     wr_ignore(wr_sys_close(stage[1]) < 0);
@@ -94,7 +94,7 @@ static int work_open_await_writer(int fd, wr_ep_rest_fn *rest, void *arg)
 
 /* Opens a FIFO by its handle, and waits for its other end. */
 static int work_open_fifo(int handle, const struct open_how *how,
-                          wr_ep_rest_fn *rest, void *arg)
+                          wr_rest_fn *rest, void *arg)
 {
     char path[sizeof("/proc/self/fd/") + 3 * sizeof(handle)];
     const int flags = (int)how->flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW);
@@ -106,7 +106,7 @@ static int work_open_fifo(int handle, const struct open_how *how,
     while (fd == -ENXIO && err == 0) {
         fd = open(path, flags | O_NONBLOCK);
         fd = fd < 0 ? -errno : fd;
-        err = fd == -ENXIO && rest(arg) ? -EINTR : 0;
+        err = fd == -ENXIO ? rest(arg) : 0;
     }
     if (fd >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
         err = work_open_await_writer(fd, rest, arg);
@@ -120,8 +120,8 @@ static int work_open_fifo(int handle, const struct open_how *how,
     return err < 0 ? err : fd;
 }
 
-int32_t wr_ep_work_open(const struct io_uring_sqe *sqe, wr_ep_rest_fn *rest,
-                        void *arg)
+int32_t wr_work_open(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
+                     void *arg)
 {
     const struct open_how how = work_open_how(sqe);
     const int handle = work_open_find_fifo(sqe, &how);

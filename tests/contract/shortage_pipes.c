@@ -1,0 +1,145 @@
+/*
+ * Rows of no_thread.c: bytes through pipes of all kinds.
+ *
+ * Each row makes both ends, of which weir has one and the test the other, and
+ * looks at every byte. What is written is more than there is room for, so that
+ * writes find no room as well.
+ */
+#include "tests/contract/shortage_pipes.h"
+#include "tests/contract/shortage_rig.h"
+
+#include <fcntl.h>
+#include <pty.h>
+#include <sys/stat.h>
+#include <termios.h>
+
+/* Two ends of which the first one is weir's. @to_write: it is written to. */
+typedef void make_pipe_fn(bool to_write, int ret[2]);
+
+static void make_anonymous(bool to_write, int ret[2])
+{
+    int ends[2];
+    expect_eq(pipe2(ends, O_CLOEXEC), 0);
+    ret[0] = ends[to_write ? 1 : 0];
+    ret[1] = ends[to_write ? 0 : 1];
+}
+
+static void make_fifo(bool to_write, int ret[2])
+{
+    expect_eq(mkfifo(shortage_path("fifo"), 0600), 0);
+    ret[1] = open(shortage_path("fifo"), O_RDWR | O_CLOEXEC);
+    ret[0] = open(shortage_path("fifo"),
+                  (to_write ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    cr_assert_geq(ret[0], 0);
+    expect_eq(unlink(shortage_path("fifo")), 0);
+}
+
+/* Whose permissions keep the process from opening it again. */
+static void make_shut_fifo(bool to_write, int ret[2])
+{
+    make_fifo(to_write, ret);
+    expect_eq(fchmod(ret[0], 0), 0);
+}
+
+static void make_terminal(int ret[2], bool is_master)
+{
+    int ends[2];
+    struct termios termios;
+    expect_eq(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
+    expect_eq(tcgetattr(ends[1], &termios), 0);
+    cfmakeraw(&termios);
+    expect_eq(tcsetattr(ends[1], TCSANOW, &termios), 0);
+    ret[0] = ends[is_master ? 0 : 1];
+    ret[1] = ends[is_master ? 1 : 0];
+}
+
+static void make_slave(bool to_write, int ret[2])
+{
+    make_terminal(ret, false);
+}
+
+static void make_master(bool to_write, int ret[2])
+{
+    make_terminal(ret, true);
+}
+
+static void make_regular(bool to_write, int ret[2])
+{
+    ret[1] = open(shortage_path("file"), O_RDWR | O_CREAT, 0600);
+    ret[0] = open(shortage_path("file"),
+                  (to_write ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    cr_assert_geq(ret[0], 0);
+    expect_eq(unlink(shortage_path("file")), 0);
+}
+
+static void make_appended(bool to_write, int ret[2])
+{
+    make_regular(to_write, ret);
+    expect_eq(fcntl(ret[0], F_SETFL, O_APPEND), 0);
+}
+
+/* Writes at the other end, and reads here what comes, to the end. */
+static int read_from(weir_loop *loop, make_pipe_fn *make)
+{
+    char bytes[16] = "";
+    int ends[2];
+    weir_reader *reader;
+    weir_writer *writer;
+    make(false, ends);
+    expect_eq(weir_open_read_pipe(loop, ends[0], NULL, &reader, &writer), 0);
+    expect_eq(weir_sleep(loop, 0), 0);
+    expect_eq(write(ends[1], "abcdef", 6), 6);
+    const ssize_t got = weir_reader_readexactly(reader, bytes, 6);
+    weir_writer_unref(writer);
+    expect_eq(close(ends[1]), 0);
+    return got == 6 && memcmp(bytes, "abcdef", 6) == 0 ? 0
+           : got < 0                                   ? (int)got
+                                                       : -1;
+}
+
+/* More bytes than there is room for, in a task's calls at the other end. */
+static int write_to(weir_loop *loop, make_pipe_fn *make, size_t len)
+{
+    static char bytes[200000];
+    static char seen[sizeof(bytes)];
+    int ends[2];
+    weir_writer *writer;
+    size_t got = 0;
+    make(true, ends);
+    expect_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    memset(bytes, 'y', len);
+    bytes[len - 1] = 'z';
+    expect_eq(weir_open_write_pipe(loop, ends[0], NULL, &writer), 0);
+    expect_eq(weir_writer_write(writer, bytes, len), 0);
+    while (got < len) {
+        const ssize_t part = read(ends[1], seen + got, len - got);
+        got += part > 0 ? (size_t)part : 0;
+        expect_eq(part > 0 ? 0 : weir_sleep(loop, 1000000), 0);
+        expect_eq(weir_transport_get_error(weir_writer_get_transport(writer)),
+                  0);
+    }
+    expect_eq(memcmp(bytes, seen, len), 0);
+    weir_writer_close(writer);
+    const int ret = weir_writer_wait_closed(writer);
+    weir_writer_unref(writer);
+    expect_eq(close(ends[1]), 0);
+    return ret;
+}
+
+#define PIPE_ROWS(kind, size)                                                  \
+    int shortage_read_##kind(weir_loop *loop)                                  \
+    {                                                                          \
+        return read_from(loop, make_##kind);                                   \
+    }                                                                          \
+    int shortage_write_##kind(weir_loop *loop)                                 \
+    {                                                                          \
+        return write_to(loop, make_##kind, size);                              \
+    }
+
+PIPE_ROWS(anonymous, 200000)
+PIPE_ROWS(fifo, 200000)
+PIPE_ROWS(shut_fifo, 200000)
+PIPE_ROWS(slave, 10000)
+PIPE_ROWS(master, 10000)
+PIPE_ROWS(regular, 200000)
+PIPE_ROWS(appended, 200000)

@@ -1,0 +1,29 @@
+/*
+ * Rows of no_thread.c: some bytes are read from, or many are written to, a
+ * pipe, a FIFO, a terminal and its master, a file, and one that is opened to
+ * append; and a FIFO whose permissions keep the process from opening it again.
+ * Each is 0, or an error.
+ */
+#ifndef WEIR_TESTS_CONTRACT_SHORTAGE_PIPES_H
+#define WEIR_TESTS_CONTRACT_SHORTAGE_PIPES_H
+
+#include <weir.h>
+
+int shortage_read_kind(weir_loop *loop);
+int shortage_write_kind(weir_loop *loop);
+int shortage_read_anonymous(weir_loop *loop);
+int shortage_write_anonymous(weir_loop *loop);
+int shortage_read_fifo(weir_loop *loop);
+int shortage_write_fifo(weir_loop *loop);
+int shortage_read_shut_fifo(weir_loop *loop);
+int shortage_write_shut_fifo(weir_loop *loop);
+int shortage_read_slave(weir_loop *loop);
+int shortage_write_slave(weir_loop *loop);
+int shortage_read_master(weir_loop *loop);
+int shortage_write_master(weir_loop *loop);
+int shortage_read_regular(weir_loop *loop);
+int shortage_write_regular(weir_loop *loop);
+int shortage_read_appended(weir_loop *loop);
+int shortage_write_appended(weir_loop *loop);
+
+#endif

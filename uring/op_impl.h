@@ -1,0 +1,59 @@
+/*
+ * The preparing of entries, for the files of struct wr_op.
+ *
+ * An entry is zeroed when it is taken from the ring. These functions fill in
+ * what all operations need, and count the operation as in flight; the caller
+ * fills in the rest.
+ */
+#ifndef WEIR_URING_OP_IMPL_H
+#define WEIR_URING_OP_IMPL_H
+
+#include "op.h"
+#include "sqe.h"
+
+/* Notes that there was no worker thread for an operation, and tells of it. */
+void wr_op_note_lack(struct wr_uring *uring);
+
+/* Prepares an SQE without a descriptor. */
+static inline struct io_uring_sqe *
+wr_op_prepare_alone(struct wr_uring *uring, struct wr_op *op, uint8_t opcode)
+{
+    wr_assert(!op->in_flight);
+    wr_debug_assert(op->complete);
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
+
+    op->in_flight = true;
+    op->is_cancelled = false;
+    uring->ops_in_flight++;
+    sqe->opcode = opcode;
+    sqe->fd = -1;
+    sqe->user_data = (uintptr_t)op;
+    return sqe;
+}
+
+static inline struct io_uring_sqe *
+wr_op_prepare(struct wr_uring *uring, struct wr_op *op, uint8_t opcode, int fd)
+{
+    wr_assert(fd >= 0);
+    struct io_uring_sqe *sqe = wr_op_prepare_alone(uring, op, opcode);
+
+    sqe->fd = fd;
+    return sqe;
+}
+
+/* Prepares a read or a write of up to 4 GiB at the file's own position. */
+static inline struct io_uring_sqe *
+wr_op_prepare_move(struct wr_uring *uring, struct wr_op *op, uint8_t opcode,
+                   int fd, const void *buf, size_t len)
+{
+    wr_assert(len > 0);
+    wr_assert(len <= UINT32_MAX);
+    struct io_uring_sqe *sqe = wr_op_prepare(uring, op, opcode, fd);
+
+    sqe->addr = (uintptr_t)buf;
+    sqe->len = (uint32_t)len;
+    sqe->off = UINT64_MAX; /* the file's own position, if it has one */
+    return sqe;
+}
+
+#endif

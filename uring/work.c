@@ -1,0 +1,250 @@
+/*
+ * An entry is one system call, as a rule.
+ *
+ * A FIFO or a terminal was ready when its operation came here, but another
+ * process may take the bytes or the room first, and a blocking call would wait
+ * for more, out of reach of a cancel. So the file is opened once more, for this
+ * one call, in non-blocking mode: the mode belongs to the open file, which
+ * other processes share, and is not changed there. Where this is refused the
+ * call is made on the descriptor itself, and may wait. The loop's thread looks
+ * first, and moves as much as needs no wait.
+ */
+#include "work.h"
+
+#include "check.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+static int32_t work_result(long ret)
+{
+    wr_debug_assert(ret >= -1);
+    return ret < 0 ? -errno : (int32_t)ret;
+}
+
+static bool work_moves(const struct io_uring_sqe *sqe)
+{
+    return sqe->opcode == IORING_OP_READ || sqe->opcode == IORING_OP_WRITE;
+}
+
+bool wr_work_waits(const struct io_uring_sqe *sqe)
+{
+    wr_assert(!work_moves(sqe) || sqe->len > 0);
+    return (work_moves(sqe) && sqe->off == UINT64_MAX) ||
+           sqe->opcode == IORING_OP_SPLICE;
+}
+
+bool wr_work_has_places(const struct io_uring_sqe *sqe)
+{
+    wr_assert(work_moves(sqe));
+    return sqe->off != UINT64_MAX &&
+           (lseek(sqe->fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE);
+}
+
+/* ---- the file of an entry ---- */
+
+/* True if bytes leave the file. One end of a splice is a non-blocking pipe of
+ * weir, the other one the file. */
+static bool work_reads(const struct io_uring_sqe *sqe)
+{
+    wr_assert(work_moves(sqe) || sqe->opcode == IORING_OP_SPLICE);
+    if (sqe->opcode != IORING_OP_SPLICE) {
+        return sqe->opcode == IORING_OP_READ;
+    }
+    const int flags = fcntl(sqe->splice_fd_in, F_GETFL);
+    return flags >= 0 && !(flags & O_NONBLOCK);
+}
+
+static int work_file(const struct io_uring_sqe *sqe)
+{
+    return sqe->opcode == IORING_OP_SPLICE && work_reads(sqe)
+               ? sqe->splice_fd_in
+               : sqe->fd;
+}
+
+/* A file that can be opened once more: a FIFO, or a terminal that is no master,
+ * whose opening would make another one. */
+static bool work_may_reopen(int fd)
+{
+    struct stat info;
+    char
+        name[sizeof("/dev/pts/") + 3 * sizeof(fd)]; /* of a terminal's master */
+
+    wr_assert(fd >= 0);
+    if (fstat(fd, &info) < 0) {
+        return false;
+    }
+    return S_ISFIFO(info.st_mode) || (S_ISCHR(info.st_mode) && isatty(fd) &&
+                                      ptsname_r(fd, name, sizeof(name)) != 0);
+}
+
+/* A non-blocking descriptor of the same file; negative: there is none. */
+static int work_reopen(int fd)
+{
+    char path[sizeof("/proc/self/fd/") + 3 * sizeof(fd)];
+    const int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || !work_may_reopen(fd)) {
+        return -EINVAL;
+    }
+    const int len = snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    wr_assert(len > 0 && (size_t)len < sizeof(path));
+    return work_result(
+        open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
+/* ---- moving bytes ---- */
+
+/* A read, write or splice, with this descriptor of the file. */
+static int32_t work_move_on(const struct io_uring_sqe *sqe, int fd)
+{
+    void *buf = (void *)(uintptr_t)sqe->addr;
+    const bool reads = work_reads(sqe);
+
+    wr_assert(fd >= 0);
+    if (sqe->opcode == IORING_OP_SPLICE) {
+        wr_assert(sqe->splice_off_in == UINT64_MAX);
+        return work_result(splice(reads ? fd : sqe->splice_fd_in, NULL,
+                                  reads ? sqe->fd : fd, NULL, sqe->len, 0));
+    }
+    if (sqe->off != UINT64_MAX) {
+        return work_result(reads ? pread(fd, buf, sqe->len, (off_t)sqe->off)
+                                 : pwrite(fd, buf, sqe->len, (off_t)sqe->off));
+    }
+    return work_result(reads ? read(fd, buf, sqe->len)
+                             : write(fd, buf, sqe->len));
+}
+
+/* Moves bytes with a descriptor of its own, which it closes; -EINVAL: there is
+ * none, and nothing was moved. *@ret has the result. */
+static int work_move_apart(const struct io_uring_sqe *sqe, int32_t *ret)
+{
+    const int own = work_reopen(work_file(sqe));
+
+    wr_require(own >= 0, -EINVAL);
+    *ret = work_move_on(sqe, own);
+    wr_ignore(wr_sys_close(own) < 0);
+    return 0;
+}
+
+static int32_t work_move(const struct io_uring_sqe *sqe)
+{
+    int32_t ret;
+
+    return wr_work_waits(sqe) && work_move_apart(sqe, &ret) == 0
+               ? ret
+               : work_move_on(sqe, work_file(sqe));
+}
+
+/* How many bytes can certainly be moved as soon as the file is ready, on a
+ * descriptor that blocks. A page that a FIFO has room for is taken whole, a
+ * device that has room takes a byte. Other files are always ready. */
+static uint32_t work_step(const struct io_uring_sqe *sqe)
+{
+    struct stat info;
+
+    if (work_reads(sqe) || fstat(work_file(sqe), &info) < 0) {
+        return sqe->len;
+    }
+    if (S_ISFIFO(info.st_mode)) {
+        return sqe->len < PIPE_BUF ? sqe->len : PIPE_BUF;
+    }
+    return S_ISCHR(info.st_mode) ? 1 : sqe->len;
+}
+
+static bool work_is_ready(const struct io_uring_sqe *sqe)
+{
+    struct pollfd look = {.fd = work_file(sqe),
+                          .events = work_reads(sqe) ? POLLIN : POLLOUT};
+
+    return poll(&look, 1, 0) != 0; /* an error is ready, too */
+}
+
+/* Moves bytes in steps that do not wait. */
+static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
+{
+    struct io_uring_sqe step = *sqe;
+    uint32_t done = 0;
+
+    step.len = work_step(sqe);
+    wr_assert(step.len > 0 && step.len <= sqe->len);
+    do {
+        const int32_t res = work_is_ready(&step)
+                                ? work_move_on(&step, work_file(&step))
+                                : -EAGAIN;
+        if (res <= 0) {
+            return done > 0 ? (int32_t)done : res;
+        }
+        done += (uint32_t)res;
+        step.addr += work_moves(&step) ? (uint32_t)res : 0;
+    } while (step.len < sqe->len && done + step.len <= sqe->len);
+    return (int32_t)done;
+}
+
+/* ---- entries ---- */
+
+static int32_t work_call(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
+                         void *arg)
+{
+    switch (sqe->opcode) {
+    case IORING_OP_READ:
+    case IORING_OP_WRITE:
+    case IORING_OP_SPLICE:
+        return work_move(sqe);
+    case IORING_OP_OPENAT:
+    case IORING_OP_OPENAT2:
+        return wr_work_open(sqe, rest, arg);
+    case IORING_OP_FSYNC:
+        return work_result(sqe->fsync_flags & IORING_FSYNC_DATASYNC
+                               ? fdatasync(sqe->fd)
+                               : fsync(sqe->fd));
+    case IORING_OP_STATX:
+        return wr_sys_statx(sqe->fd, (const char *)(uintptr_t)sqe->addr,
+                            (int)sqe->statx_flags, sqe->len,
+                            (struct statx *)(uintptr_t)sqe->off);
+    case IORING_OP_CLOSE:
+        return wr_sys_close(sqe->fd);
+    default:
+        wr_check(sqe->opcode == IORING_OP_CLOSE); /* weir makes no others */
+        return -EINVAL;
+    }
+}
+
+int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest, void *arg)
+{
+    const int32_t res = work_call(sqe, rest, arg);
+
+    return res == -ECANCELED ? -EIO : res;
+}
+
+/* The loop's thread does not rest. */
+static int work_never_rests(void *arg)
+{
+    wr_assert(!arg);
+    return -EAGAIN;
+}
+
+int32_t wr_work_here(const struct io_uring_sqe *sqe)
+{
+    struct io_uring_sqe call = *sqe;
+    int32_t ret;
+
+    if (work_moves(sqe) && !wr_work_has_places(sqe)) {
+        call.off = UINT64_MAX; /* as in a ring */
+    }
+    if (!wr_work_waits(&call)) {
+        return wr_work(&call, work_never_rests, NULL);
+    }
+    if (work_move_apart(&call, &ret) < 0) {
+        ret = work_move_stepwise(&call);
+    }
+    return ret == -ECANCELED ? -EIO : ret;
+}
