@@ -114,6 +114,9 @@ WEIR_API WEIR_MUST_USE ssize_t weir_file_read(weir_loop *loop, int fd,
  * @param offset  the place of the first byte
  * @return        bytes written, fewer than @p len if the device is full or the
  *                call was interrupted; or a negative error
+ * @retval -EFBIG   the file may not grow beyond @p offset. If RLIMIT_FSIZE
+ *                  says so the kernel may also raise SIGXFSZ, which ends the
+ *                  process by default: ignore it, as for pwrite(2)
  * @retval -EINVAL  an offset above INT64_MAX
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_file_write(weir_loop *loop, int fd,

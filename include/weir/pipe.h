@@ -25,7 +25,7 @@
  * connection_lost follows; there is no other direction to keep open. When all
  * readers of a write pipe have closed it, the connection is lost, even if
  * nothing is being written: with -EPIPE if bytes were waiting, otherwise with 0
- * and WEIR_END_EOF. No write raises SIGPIPE.
+ * and WEIR_END_EOF. No write raises SIGPIPE or SIGXFSZ.
  * A terminal that hangs up ends both directions; the kernel gives the master of
  * a pseudo-terminal -EIO.
  *

@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <weir.h>
 
@@ -71,6 +73,74 @@ UNIT(file, bytes_are_read_back_from_where_they_were_written)
     expect_eq(lseek(fd, 0, SEEK_CUR), 0);
     expect_eq(weir_file_close(loop, fd), 0);
     expect_eq(fcntl(fd, F_GETFD), -1);
+}
+
+enum { LIMIT = 4096 };
+
+/* Runs @body while files may have LIMIT bytes; what a write raises for it is
+ * what @action says. */
+static void with_limit(weir_loop *loop, void (*action)(int),
+                       void (*body)(weir_loop *loop))
+{
+    struct rlimit before;
+    struct rlimit limit;
+    expect_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = LIMIT;
+    void (*old)(int) = signal(SIGXFSZ, action);
+    expect_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+
+    body(loop);
+
+    expect_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, old);
+}
+
+static void write_beyond(weir_loop *loop, int flags)
+{
+    static _Alignas(LIMIT) uint8_t data[2 * LIMIT];
+    const int fd =
+        weir_file_open(loop, path, O_RDWR | O_CREAT | O_TRUNC | flags, 0640);
+    if (fd == -EINVAL) {
+        return; /* a file system without O_DIRECT */
+    }
+    expect_geq(fd, 0);
+
+    expect_eq(weir_file_write(loop, fd, data, sizeof(data), 0), LIMIT);
+    expect_eq(weir_file_write(loop, fd, data, LIMIT, LIMIT), -EFBIG);
+    expect_eq(weir_file_write(loop, fd, data, LIMIT, 0), LIMIT);
+    expect_eq(weir_file_close(loop, fd), 0);
+}
+
+static void write_file_beyond(weir_loop *loop)
+{
+    write_beyond(loop, 0);
+    write_beyond(loop, O_DIRECT);
+}
+
+UNIT(file,
+     a_write_beyond_the_limit_of_sizes_is_an_error_if_its_signal_is_ignored)
+{
+    with_limit(loop, SIG_IGN, write_file_beyond);
+}
+
+static void write_pipe_beyond(weir_loop *loop)
+{
+    static uint8_t data[2 * LIMIT];
+    weir_writer *writer;
+    const int fd = weir_file_open(loop, path, O_WRONLY | O_CREAT, 0640);
+    expect_geq(fd, 0);
+
+    expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
+    expect_eq(weir_writer_write(writer, data, sizeof(data)), 0);
+    weir_writer_close(writer);
+    expect_eq(weir_writer_wait_closed(writer), -EFBIG);
+    weir_writer_unref(writer);
+}
+
+UNIT(file, a_pipe_to_a_file_ends_at_the_limit_of_sizes_and_raises_no_signal)
+{
+    with_limit(loop, SIG_DFL, write_pipe_beyond);
 }
 
 UNIT(file, its_status_is_what_the_kernel_says)

@@ -6,6 +6,7 @@ nothing on standard output.
 
 import os
 import re
+import resource
 import tempfile
 
 from harness import (PATIENT, WEIR_LOAD, Serve, Skip, command, command_apart,
@@ -409,6 +410,30 @@ def test_a_result_that_cannot_be_written_is_no_success():
                           server.url)
         equal(outcome.status, 1, "exit status")
         one_line(outcome.err, r"could not be written")
+
+
+def limit_files():
+    """For preexec_fn: no file may have a byte."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+def test_a_file_that_may_not_grow_is_named_with_the_reason():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        for flag in ("--json", "--hgrm", "--hdr-log", "--csv"):
+            outcome = command(WEIR_LOAD, *PATIENT, "-n", "10",
+                              f"{flag}={path}", server.url,
+                              preexec_fn=limit_files)
+            equal(outcome.status, 1, f"exit status with {flag}")
+            one_line(outcome.err, re.escape(path) + ".*: File too large$")
+        good = command(WEIR_LOAD, *PATIENT, "-n", "10", "--json=" + path,
+                       server.url)
+        equal(good.status, 0, "exit status without the limit")
+        page = os.path.join(folder, "page.html")
+        outcome = command(WEIR_LOAD, "report", path, "-o", page,
+                          preexec_fn=limit_files)
+        equal(outcome.status, 1, "exit status of report")
+        one_line(outcome.err, re.escape(page) + ".*: File too large$")
 
 
 def test_help_and_version_that_cannot_be_written_are_no_success():

@@ -31,7 +31,7 @@ void console_set_patient(bool is_patient);
 /* Before all else: where standard input, output or error is missing, its number
  * would be given to a descriptor of the program's own, which is written to.
  * What takes the place can be neither read nor written as the missing one would
- * be.
+ * be. A write to a file that has grown to RLIMIT_FSIZE fails, and ends nothing.
  */
 void console_begin(void);
 

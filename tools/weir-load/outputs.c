@@ -25,27 +25,43 @@ static const char csv_header[] =
 #define LLU(value) ((unsigned long long)(value))
 
 /* A file that was asked for; true where none was. */
-static bool open_file(const char *flag, const char *path, FILE **ret)
+static bool open_file(const char *flag, const char *path, struct output *ret)
 {
     if (!path) {
         return true;
     }
-    *ret = fopen(path, "we");
-    if (!*ret) {
+    ret->file = fopen(path, "we");
+    if (!ret->file) {
         say("%s: %s: %s", flag, path, strerror(errno));
     }
-    return *ret != NULL;
+    return ret->file != NULL;
 }
 
-static bool close_file(const char *flag, const char *path, FILE **file)
+/* Writes out what a stream has buffered, and notes its first error. */
+static void write_out(struct output *output)
 {
-    bool failed = *file && (ferror(*file) | (fclose(*file) != 0)) != 0;
-
-    if (failed) {
-        say("%s: %s could not be written", flag, path);
+    if ((fflush(output->file) != 0 || ferror(output->file)) &&
+        output->err == 0) {
+        output->err = errno != 0 ? errno : EIO;
     }
-    *file = NULL;
-    return !failed;
+}
+
+static bool close_file(const char *flag, const char *path,
+                       struct output *output)
+{
+    if (!output->file) {
+        return true;
+    }
+    write_out(output);
+    if (fclose(output->file) != 0 && output->err == 0) {
+        output->err = errno;
+    }
+    output->file = NULL;
+    if (output->err != 0) {
+        say("%s: %s could not be written: %s", flag, path,
+            strerror(output->err));
+    }
+    return output->err == 0;
 }
 
 bool outputs_open(struct outputs *outputs, const struct run_options *options)
@@ -102,15 +118,17 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
             outputs->row_count);
     }
     outputs->row_count++;
-    if (outputs->hdr_log) {
+    if (outputs->hdr_log.file) {
         if (is_first) {
-            hlog_write_header(result->wall_begin_ns, outputs->hdr_log);
+            hlog_write_header(result->wall_begin_ns, outputs->hdr_log.file);
         }
-        write_log_row(row, times, outputs->hdr_log);
+        write_log_row(row, times, outputs->hdr_log.file);
+        write_out(&outputs->hdr_log);
     }
-    if (outputs->csv) {
-        fputs(is_first ? csv_header : "", outputs->csv);
-        write_csv_row(row, outputs->csv);
+    if (outputs->csv.file) {
+        fputs(is_first ? csv_header : "", outputs->csv.file);
+        write_csv_row(row, outputs->csv.file);
+        write_out(&outputs->csv);
     }
     if (outputs->options->files.streams) {
         if (is_first) {
@@ -135,7 +153,8 @@ static int write_result(const struct outputs *outputs,
         json_write_event("end", json_result(result), stdout);
     }
     int err = options->json
-                  ? json_write(result, outputs->json ? outputs->json : stdout)
+                  ? json_write(result,
+                               outputs->json.file ? outputs->json.file : stdout)
                   : 0;
     return fflush(stdout) != 0 && err == 0 ? -errno : err;
 }
@@ -146,18 +165,22 @@ enum load_exit outputs_finish(struct outputs *outputs,
     enum load_exit exit_code = result->exit;
 
     int err = write_result(outputs, result);
-    if (outputs->hgrm) {
+    if (outputs->hgrm.file) {
         hgrm_write(result->response.count > 0 ? &result->response
                                               : &result->service,
-                   outputs->hgrm);
+                   outputs->hgrm.file);
+        write_out(&outputs->hgrm);
     }
     if (err < 0) {
-        say("the result could not be written: %s", strerror(-err));
+        say("%s: the result could not be written: %s",
+            outputs->json.file ? outputs->options->json_path
+                               : "standard output",
+            strerror(-err));
         exit_code = LOAD_INTERNAL;
         /* It is told only once. */
-        if (outputs->json) {
-            (void)fclose(outputs->json);
-            outputs->json = NULL;
+        if (outputs->json.file) {
+            (void)fclose(outputs->json.file);
+            outputs->json.file = NULL;
         }
     }
     report_complain(result);

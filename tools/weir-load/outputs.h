@@ -10,13 +10,18 @@
 
 #include <stdio.h>
 
+/* A file that was asked for. */
+struct output {
+    FILE *file; /* NULL: there is none */
+    int err;    /* the first error of a write, as errno; or 0 */
+};
+
 struct outputs {
     const struct run_options *options;
-    /* NULL where there is none; standard output for the result itself. */
-    FILE *json;
-    FILE *hgrm;
-    FILE *hdr_log;
-    FILE *csv;
+    struct output json; /* without: standard output for the result itself */
+    struct output hgrm;
+    struct output hdr_log;
+    struct output csv;
     /* Intervals are printed to the terminal. */
     bool is_live;
     uint64_t row_count;
