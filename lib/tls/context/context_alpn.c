@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <wolfssl/error-ssl.h>
 
 /* True if the client's list has the name. In the list each name follows its
  * length. A malformed list ends at its first fault. */
@@ -80,22 +79,4 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     const char *name = context_alpn_find(context->alpn, data, size, &len);
     wr_assert(name && len > 0);
     return wr_tls_context_use_protocols(ssl, name, len);
-}
-
-int wr_tls_context_check_protocols(const weir_tls_context *context,
-                                   WOLFSSL *ssl)
-{
-    char *offered = NULL;
-    unsigned short size = 0;
-
-    wr_assert(context->is_server);
-    if (!context->alpn) {
-        return 0;
-    }
-    const int ret = wolfSSL_ALPN_GetPeerProtocol(ssl, &offered, &size);
-    wr_ignore(wolfSSL_ALPN_FreePeerProtocol(ssl, &offered) != WOLFSSL_SUCCESS);
-    if (ret == WOLFSSL_SUCCESS || ret == BUFFER_ERROR) {
-        return 0; /* BUFFER_ERROR: the client sent no list */
-    }
-    return ret == MEMORY_ERROR ? -ENOMEM : WEIR_ETLSPROTOCOL;
 }

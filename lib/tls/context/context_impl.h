@@ -136,11 +136,6 @@ WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
 WEIR_MUST_USE int wr_tls_context_use_protocols(WOLFSSL *ssl, const char *list,
                                                size_t len);
 
-/* Server: 0 if wolfSSL can search the client's list of protocols;
- * WEIR_ETLSPROTOCOL if a name is longer than the list. */
-WEIR_MUST_USE int
-wr_tls_context_check_protocols(const weir_tls_context *context, WOLFSSL *ssl);
-
 /* ---- context_names.c ---- */
 
 /* Reads a server's certificates. */

@@ -292,9 +292,6 @@ static int context_names_choose(const weir_tls_context *context,
             context, verdict->chosen ? verdict->chosen : context, host, ssl);
     }
     verdict->has_chosen = true;
-    if (err == 0) {
-        err = wr_tls_context_check_protocols(context, ssl);
-    }
     if (err < 0) {
         wr_tls_verdict_fail(verdict, err, "%s", weir_strerror(err));
     }

@@ -239,6 +239,7 @@ int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
         .awaits_hello =
             wr_tls_context_is_server(context) || options->can_export,
         .ignores_eof = options->ignores_eof,
+        .facts = {.is_server = wr_tls_context_is_server(context)},
     };
     wr_tls_verdict_init(&engine->verdict, memory->allocator);
     struct wr_tls_memory_scope before =
@@ -268,6 +269,7 @@ void wr_tls_engine_fini(struct wr_tls_engine *engine)
     wr_tls_engine_drop_hello(engine);
     wr_tls_engine_drop_early(engine);
     wr_tls_engine_drop_secret(engine);
+    wr_tls_engine_drop_message(engine);
     wr_tls_verdict_fini(&engine->verdict);
     weir_tls_context_unref(engine->context);
     engine->context = NULL;
@@ -307,6 +309,7 @@ void wr_tls_engine_drop_input(struct wr_tls_engine *engine)
     wr_tls_engine_drop_hello(engine);
     wr_tls_engine_drop_early(engine);
     wr_tls_engine_drop_secret(engine);
+    wr_tls_engine_drop_message(engine);
 }
 
 void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)

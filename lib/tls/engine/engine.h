@@ -24,6 +24,7 @@
 #include "lib/tls/context/context.h"
 #include "lib/tls/context/memory.h"
 #include "lib/tls/context/verdict.h"
+#include "message.h"
 #include "uring/block.h"
 
 #include <weir/base.h>
@@ -71,6 +72,11 @@ struct wr_tls_engine {
     /* Server: while early data may come; see engine_early.c. */
     struct wr_block *early;
     struct wr_block *secret; /* for an alert; see engine_secret.c */
+    /* The peer's unsealed messages; see engine_message.c. */
+    struct wr_block *message; /* one that comes in parts */
+    uint32_t message_skip;    /* bytes of one that is not checked */
+    uint8_t message_alert;    /* why one is refused; 0: none is */
+    struct wr_tls_message_facts facts;
     bool is_server : 1;
     bool can_export : 1;
     bool
@@ -87,6 +93,7 @@ struct wr_tls_engine {
     bool owes_change : 1;         /* owes a change_cipher_spec */
     bool offers_early : 1;        /* server: the hello announces early data */
     bool has_extended_secret : 1; /* by the hello (RFC 7627) */
+    bool is_sealed : 1;           /* the peer's messages are sealed (TLS 1.2) */
 };
 
 /* Makes the engine of a connection, with a reference to @context. wolfSSL's

@@ -2,12 +2,12 @@
  * Declarations shared by the engine's files. engine.c has the life and the
  * steps, engine_record.c wolfSSL's two I/O callbacks, engine_hello.c reads the
  * peer's first message, engine_early.c skips early data behind it,
- * engine_secret.c opens and seals records by TLS 1.3's secrets, engine_facts.c
- * has the getters.
+ * engine_message.c checks the unsealed messages, engine_secret.c opens and
+ * seals records by TLS 1.3's secrets, engine_facts.c has the getters.
  *
  * Calls go one way: engine.c calls the others, engine_record.c calls
- * engine_hello.c, engine_early.c and engine_secret.c, and engine_early.c uses
- * engine_hello.c's block and engine_secret.c.
+ * engine_hello.c, engine_early.c, engine_message.c and engine_secret.c, and
+ * engine_early.c uses engine_hello.c's block and engine_secret.c.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
 #define WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
@@ -106,6 +106,17 @@ enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 
 /* Ends the wait for early data, if there is one. */
 void wr_tls_engine_drop_early(struct wr_tls_engine *engine);
+
+/* ---- engine_message.c ---- */
+
+/* Checks bytes of a record's body that wolfSSL is about to get. False: they are
+ * refused, for which the caller sends ->message_alert, and the verdict says
+ * why; or there is no memory. */
+bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
+                              size_t size);
+
+/* Frees the message that comes in parts. */
+void wr_tls_engine_drop_message(struct wr_tls_engine *engine);
 
 /* ---- engine_secret.c ---- */
 

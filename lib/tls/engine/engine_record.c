@@ -130,7 +130,7 @@ static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
 {
     char alert[] = {21, 3, 3, 0, 2, alert_fatal, (char)code};
 
-    wr_assert(engine->is_server && engine->alert_sent < 0);
+    wr_assert(!engine->was_open && engine->alert_sent < 0);
     wr_ignore(wr_tls_engine_send(engine->ssl, alert, sizeof(alert), engine) <
               0); /* without memory no alert is sent */
     engine->alert_sent = code;
@@ -209,6 +209,21 @@ static int engine_record_look(struct wr_tls_engine *engine)
     }
 }
 
+/* Checks bytes that wolfSSL is about to get, if they are of a body. False: they
+ * are refused, and the peer is told. */
+static bool engine_record_check(struct wr_tls_engine *engine,
+                                const uint8_t *data, size_t size)
+{
+    if (size == 0 || engine->record_left == 0 ||
+        wr_tls_engine_check_body(engine, data, size)) {
+        return true;
+    }
+    if (engine->message_alert > 0 && engine->alert_sent < 0) {
+        engine_record_alert(engine, engine->message_alert);
+    }
+    return false;
+}
+
 /* Gives wolfSSL collected bytes. */
 static int engine_record_give_hello(struct wr_tls_engine *engine, char *buf,
                                     int size)
@@ -219,6 +234,9 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, char *buf,
         wr_min_u64((unsigned)size, block->used - engine->hello_given);
 
     wr_assert(count > 0);
+    if (!engine_record_check(engine, data, count)) {
+        return WOLFSSL_CBIO_ERR_GENERAL;
+    }
     memcpy(buf, data, count);
     engine_record_count(engine, (uint8_t *)buf, count);
     engine->hello_given += (uint32_t)count;
@@ -241,7 +259,13 @@ engine_record_recv_first(struct wr_tls_engine *engine, char *buf, int size)
             return ret;
         }
     }
-    return engine->hello ? engine_record_give_hello(engine, buf, size) : 0;
+    if (engine->hello) {
+        return engine_record_give_hello(engine, buf, size);
+    }
+    const size_t count = wr_min_u64((unsigned)size, engine->input_left);
+    return engine_record_check(engine, engine->input, count)
+               ? 0
+               : WOLFSSL_CBIO_ERR_GENERAL;
 }
 
 int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
@@ -294,6 +318,7 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     wr_assert(engine->state == WR_TLS_ENGINE_OPEN);
     wr_tls_engine_drop_early(engine); /* its keys are not needed any more */
     wr_tls_engine_drop_secret(engine);
+    wr_tls_engine_drop_message(engine);
     engine->was_open = true;
     engine->idle_records = 0;
     engine->plain_bytes = 0;

@@ -1,0 +1,192 @@
+/*
+ * The peer's unsealed messages of the handshake, on their way to wolfSSL.
+ *
+ * Bytes of bodies of records come here before wolfSSL gets them. A message that
+ * is checked (message.h) and that a record has as a whole, as nearly always, is
+ * checked in place; the parts of another one are collected in a block. Of a
+ * message that is refused wolfSSL gets nothing more.
+ *
+ * With TLS 1.2 a change_cipher_spec ends this: what follows is sealed. Then the
+ * client's signature, which wolfSSL has verified, must have been by an
+ * algorithm for the key of its certificate. With TLS 1.3 sealed records have
+ * another type.
+ */
+#include "engine_impl.h"
+#include "lib/x509/certificate.h"
+#include "message.h"
+
+#include <weir/error.h>
+
+#include <string.h>
+
+/* The longest message that is checked. */
+#define ENGINE_MESSAGE_MAX (WR_TLS_MESSAGE_HEADER + (16u << 10))
+
+enum {
+    ENGINE_MESSAGE_CHANGE = 20, /* types of records */
+    ENGINE_MESSAGE_HANDSHAKE = 22,
+};
+
+void wr_tls_engine_drop_message(struct wr_tls_engine *engine)
+{
+    if (engine->message) {
+        wr_block_give(engine->memory->blocks, engine->message);
+        engine->message = NULL;
+    }
+}
+
+/* ---- refusals ---- */
+
+static bool engine_message_refuse(struct wr_tls_engine *engine, uint8_t alert,
+                                  const char *text)
+{
+    wr_assert(alert > 0);
+    wr_tls_engine_drop_message(engine);
+    wr_tls_verdict_fail(&engine->verdict, WEIR_ETLSPROTOCOL, "%s", text);
+    engine->message_alert = alert;
+    return false;
+}
+
+static bool engine_message_check(struct wr_tls_engine *engine,
+                                 const uint8_t *data, size_t size)
+{
+    const struct wr_tls_message_fault fault =
+        wr_tls_message_check(&engine->facts, data, size);
+
+    return fault.alert == 0 ||
+           engine_message_refuse(engine, fault.alert, fault.text);
+}
+
+/* True unless the client has signed by an algorithm for another kind of key
+ * than its certificate's. */
+static bool engine_message_check_scheme(struct wr_tls_engine *engine)
+{
+    const struct wr_tls_verdict *verdict = &engine->verdict;
+    struct wr_x509 leaf;
+
+    if (engine->facts.scheme == 0 || verdict->chain_count == 0 ||
+        wr_x509_read(&leaf, verdict->chain[0].der, verdict->chain[0].size) <
+            0) {
+        return true;
+    }
+    return leaf.key.kind == wr_tls_message_key_of(engine->facts.scheme) ||
+           engine_message_refuse(engine, illegal_parameter,
+                                 "The client signed by an algorithm for "
+                                 "another kind of key than its own");
+}
+
+/* ---- messages in parts ---- */
+
+/* Makes room for @size bytes in the block. */
+static bool engine_message_reserve(struct wr_tls_engine *engine, size_t size)
+{
+    struct wr_block *old = engine->message;
+
+    if (old && size <= old->capacity) {
+        return true;
+    }
+    struct wr_block *block =
+        wr_block_take(engine->memory->blocks,
+                      old ? wr_max_u64(size, 2 * (size_t)old->capacity) : size);
+    if (!block) {
+        engine->no_memory = true;
+        return false;
+    }
+    block->used = 0;
+    if (old) {
+        memcpy(block->data, old->data, old->used);
+        block->used = old->used;
+    }
+    wr_tls_engine_drop_message(engine);
+    engine->message = block;
+    return true;
+}
+
+/* How many bytes the message in the block has, as far as that is known. */
+static size_t engine_message_wants(const struct wr_tls_engine *engine)
+{
+    const struct wr_block *block = engine->message;
+    return block && block->used >= WR_TLS_MESSAGE_HEADER
+               ? wr_tls_message_size(block->data)
+               : WR_TLS_MESSAGE_HEADER;
+}
+
+/* Adds bytes to the block, of one message at most. Returns how many were taken;
+ * 0: the message is refused, or there is no memory. */
+static size_t engine_message_collect(struct wr_tls_engine *engine,
+                                     const uint8_t *data, size_t size)
+{
+    const size_t used = engine->message ? engine->message->used : 0;
+    const size_t count = wr_min_u64(size, engine_message_wants(engine) - used);
+
+    wr_assert(count > 0);
+    if (!engine_message_reserve(engine, used + count)) {
+        return 0;
+    }
+    memcpy(engine->message->data + used, data, count);
+    engine->message->used += (uint32_t)count;
+    if (engine->message->used < WR_TLS_MESSAGE_HEADER) {
+        return count;
+    }
+    const uint8_t *message = engine->message->data;
+    const size_t whole = wr_tls_message_size(message);
+    if (!wr_tls_message_is_checked(&engine->facts, message[0])) {
+        engine->message_skip = (uint32_t)(whole - WR_TLS_MESSAGE_HEADER);
+        wr_tls_engine_drop_message(engine);
+    } else if (whole > ENGINE_MESSAGE_MAX) {
+        return engine_message_refuse(engine, decode_error,
+                                     "A message of the peer is too long");
+    } else if (engine->message->used == whole) {
+        const bool is_good = engine_message_check(engine, message, whole);
+        wr_tls_engine_drop_message(engine);
+        return is_good ? count : 0;
+    }
+    return count;
+}
+
+/* Takes bytes of one message. Returns how many; 0: as above. */
+static size_t engine_message_take(struct wr_tls_engine *engine,
+                                  const uint8_t *data, size_t size)
+{
+    wr_assert(size > 0);
+    if (engine->message_skip > 0) {
+        const size_t count = wr_min_u64(size, engine->message_skip);
+        engine->message_skip -= (uint32_t)count;
+        return count;
+    }
+    if (!engine->message && size >= WR_TLS_MESSAGE_HEADER &&
+        wr_tls_message_size(data) <= size) {
+        const size_t whole = wr_tls_message_size(data);
+        return !wr_tls_message_is_checked(&engine->facts, data[0]) ||
+                       engine_message_check(engine, data, whole)
+                   ? whole
+                   : 0;
+    }
+    return engine_message_collect(engine, data, size);
+}
+
+bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
+                              size_t size)
+{
+    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
+    wr_assert(engine->record_left > 0);
+    if (engine->is_sealed) {
+        return true;
+    }
+    if (engine->header[0] == ENGINE_MESSAGE_CHANGE &&
+        wolfSSL_GetVersion(engine->ssl) != WOLFSSL_TLSV1_3) {
+        engine->is_sealed = true;
+        return engine_message_check_scheme(engine);
+    }
+    if (engine->header[0] != ENGINE_MESSAGE_HANDSHAKE) {
+        return true;
+    }
+    for (size_t at = 0; at < size;) {
+        const size_t count = engine_message_take(engine, data + at, size - at);
+        if (count == 0) {
+            return false;
+        }
+        at += count;
+    }
+    return true;
+}

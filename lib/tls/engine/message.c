@@ -1,0 +1,421 @@
+/*
+ * The messages, as RFC 8446 (4.1.2, 4.1.3, 4.2) and RFC 8422 (5.4, 5.7) write
+ * them.
+ *
+ * A message is read up to the part that is checked; the rest is left to
+ * wolfSSL. A form that cannot be read is refused, so that nothing passes which
+ * wolfSSL would read in another way.
+ */
+#include "message.h"
+
+#include "point.h"
+#include "uring/check.h"
+
+#include <string.h>
+
+enum {
+    MESSAGE_UNEXPECTED = 10, /* alerts */
+    MESSAGE_ILLEGAL = 47,
+    MESSAGE_MALFORMED = 50,
+    MESSAGE_MISSING = 109,
+
+    MESSAGE_RANDOM = 32,       /* bytes */
+    MESSAGE_BINDER_LEAST = 32, /* of a pre-shared key; RFC 8446, 4.2.11 */
+
+    MESSAGE_PROTOCOLS = 16, /* extensions */
+    MESSAGE_SHARED_KEY = 41,
+    MESSAGE_VERSION = 43,
+    MESSAGE_SHARES = 51,
+    MESSAGE_KNOWN = 64, /* those below it may be known */
+
+    MESSAGE_NAMED_CURVE = 3, /* a type of curves */
+};
+
+static const uint16_t message_tls13 = 0x0304;
+
+/* The extensions of a hello. */
+struct message_extensions {
+    uint64_t seen; /* a bit for each below MESSAGE_KNOWN */
+    struct wr_der shares;
+    uint16_t version; /* of a server's hello; 0: none is named */
+};
+
+static const struct wr_tls_message_fault message_good = {0, NULL};
+static const struct wr_tls_message_fault message_malformed = {
+    MESSAGE_MALFORMED, "A message of the peer is malformed"};
+static const struct wr_tls_message_fault message_no_point = {
+    MESSAGE_ILLEGAL, "The peer's key share is not one of its group"};
+
+/* ---- reading ---- */
+
+static bool message_take(struct wr_der *from, size_t size, struct wr_der *ret)
+{
+    wr_assert(ret != from);
+    if (from->size < size) {
+        return false;
+    }
+    *ret = (struct wr_der){.data = from->data, .size = size};
+    from->data += size;
+    from->size -= size;
+    return true;
+}
+
+/* Takes a number of one or two bytes. */
+static bool message_take_number(struct wr_der *from, size_t size, uint16_t *ret)
+{
+    struct wr_der bytes;
+
+    wr_assert(size == 1 || size == 2);
+    if (!message_take(from, size, &bytes)) {
+        return false;
+    }
+    *ret = bytes.data[0];
+    if (size == 2) {
+        *ret = (uint16_t)(bytes.data[0] << 8 | bytes.data[1]);
+    }
+    return true;
+}
+
+/* Takes bytes behind their length, which has one or two bytes. */
+static bool message_take_vector(struct wr_der *from, size_t size,
+                                struct wr_der *ret)
+{
+    uint16_t len;
+
+    return message_take_number(from, size, &len) &&
+           message_take(from, len, ret);
+}
+
+/* True if these are vectors with a length of one byte, each of @least bytes or
+ * more, and at least one. */
+static bool message_is_list(struct wr_der list, size_t least)
+{
+    struct wr_der one;
+
+    if (list.size == 0) {
+        return false;
+    }
+    while (list.size > 0) {
+        if (!message_take_vector(&list, 1, &one) || one.size < least) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- extensions ---- */
+
+/* A list of names of protocols (RFC 7301, 3.1). */
+static bool message_is_protocols(struct wr_der body)
+{
+    struct wr_der list;
+
+    return message_take_vector(&body, 2, &list) && body.size == 0 &&
+           message_is_list(list, 1);
+}
+
+static bool message_is_shared_key(struct wr_der body)
+{
+    struct wr_der identities;
+    struct wr_der binders;
+
+    return message_take_vector(&body, 2, &identities) &&
+           message_take_vector(&body, 2, &binders) && body.size == 0 &&
+           message_is_list(binders, MESSAGE_BINDER_LEAST);
+}
+
+/* Reads one extension. */
+static struct wr_tls_message_fault
+message_read_extension(uint16_t type, struct wr_der body, bool is_server,
+                       struct message_extensions *ret)
+{
+    wr_assert(body.data != NULL);
+    if (type < MESSAGE_KNOWN) {
+        if (ret->seen >> type & 1u) {
+            return (struct wr_tls_message_fault){
+                MESSAGE_ILLEGAL, "The peer sent an extension twice"};
+        }
+        ret->seen |= (uint64_t)1 << type;
+    }
+    bool is_good = true;
+    switch (type) {
+    case MESSAGE_PROTOCOLS:
+        is_good = message_is_protocols(body);
+        break;
+    case MESSAGE_SHARED_KEY:
+        is_good = !is_server || message_is_shared_key(body);
+        break;
+    case MESSAGE_VERSION:
+        is_good = is_server || (message_take_number(&body, 2, &ret->version) &&
+                                body.size == 0);
+        break;
+    case MESSAGE_SHARES:
+        ret->shares = body;
+        break;
+    default:
+        break;
+    }
+    return is_good ? message_good : message_malformed;
+}
+
+static struct wr_tls_message_fault
+message_read_extensions(struct wr_der from, bool is_server,
+                        struct message_extensions *ret)
+{
+    struct wr_tls_message_fault fault = message_good;
+
+    while (from.size > 0 && fault.alert == 0) {
+        struct wr_der body;
+        uint16_t type;
+        if (!message_take_number(&from, 2, &type) ||
+            !message_take_vector(&from, 2, &body)) {
+            return message_malformed;
+        }
+        fault = message_read_extension(type, body, is_server, ret);
+    }
+    return fault;
+}
+
+/* ---- shares ---- */
+
+/* Takes a group and a share of it. */
+static bool message_take_share(struct wr_der *from, uint16_t *ret_group,
+                               struct wr_der *ret)
+{
+    return message_take_number(from, 2, ret_group) &&
+           message_take_vector(from, 2, ret) && ret->size > 0;
+}
+
+/* A client's shares, of each group one. A second one is refused here for the
+ * groups that are known, so that there is little to compute. */
+static struct wr_tls_message_fault message_check_shares(struct wr_der body)
+{
+    struct wr_der list;
+    uint32_t seen = 0;
+
+    if (!message_take_vector(&body, 2, &list) || body.size > 0) {
+        return message_malformed;
+    }
+    while (list.size > 0) {
+        struct wr_der share;
+        uint16_t group;
+        if (!message_take_share(&list, &group, &share)) {
+            return message_malformed;
+        }
+        const uint32_t bit = group < 32 ? 1u << group : 0;
+        if ((seen & bit) ||
+            !wr_tls_point_is_good(group, share.data, share.size)) {
+            return message_no_point;
+        }
+        seen |= bit;
+    }
+    return message_good;
+}
+
+static struct wr_tls_message_fault message_check_share(struct wr_der body)
+{
+    struct wr_der share;
+    uint16_t group;
+
+    if (!message_take_share(&body, &group, &share) || body.size > 0) {
+        return message_malformed;
+    }
+    return wr_tls_point_is_good(group, share.data, share.size)
+               ? message_good
+               : message_no_point;
+}
+
+/* ---- messages ---- */
+
+/* Takes what stands before the extensions of a hello, then these. */
+static bool message_take_hello(struct wr_der body, bool is_server,
+                               struct wr_der *ret_random, struct wr_der *ret)
+{
+    struct wr_der part;
+    uint16_t number;
+
+    *ret = (struct wr_der){.data = body.data, .size = 0};
+    if (!message_take_number(&body, 2, &number) ||
+        !message_take(&body, MESSAGE_RANDOM, ret_random) ||
+        !message_take_vector(&body, 1, &part)) {
+        return false;
+    }
+    const bool is_taken = is_server ? message_take_vector(&body, 2, &part) &&
+                                          message_take_vector(&body, 1, &part)
+                                    : message_take(&body, 2 + 1, &part);
+    return is_taken && (body.size == 0 ||
+                        (message_take_vector(&body, 2, ret) && body.size == 0));
+}
+
+static struct wr_tls_message_fault message_check_client(struct wr_der body)
+{
+    struct message_extensions extensions = {.seen = 0};
+    struct wr_der random;
+    struct wr_der list;
+
+    if (!message_take_hello(body, true, &random, &list)) {
+        return message_malformed;
+    }
+    const struct wr_tls_message_fault fault =
+        message_read_extensions(list, true, &extensions);
+    return fault.alert || !extensions.shares.data
+               ? fault
+               : message_check_shares(extensions.shares);
+}
+
+/* A HelloRetryRequest is a hello with this number (RFC 8446, 4.1.3). */
+static bool message_asks_again(struct wr_der random)
+{
+    static const uint8_t number[MESSAGE_RANDOM] = {
+        0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
+        0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
+        0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+
+    wr_assert(random.size == sizeof(number));
+    return memcmp(random.data, number, sizeof(number)) == 0;
+}
+
+/* weir's clients resume sessions with a new exchange of keys alone, so that the
+ * hello of TLS 1.3 has a share. */
+static struct wr_tls_message_fault
+message_check_server(struct wr_tls_message_facts *facts, struct wr_der body)
+{
+    struct message_extensions extensions = {.seen = 0};
+    struct wr_der random;
+    struct wr_der list;
+
+    if (!message_take_hello(body, false, &random, &list)) {
+        return message_malformed;
+    }
+    const struct wr_tls_message_fault fault =
+        message_read_extensions(list, false, &extensions);
+    if (fault.alert) {
+        return fault;
+    }
+    if (message_asks_again(random)) {
+        const bool is_second = facts->was_asked_again;
+        facts->was_asked_again = true;
+        return is_second ? (struct wr_tls_message_fault){MESSAGE_UNEXPECTED,
+                                                         "The server asked "
+                                                         "for another hello "
+                                                         "twice"}
+                         : message_good;
+    }
+    if (extensions.version != message_tls13) {
+        return message_good;
+    }
+    return extensions.shares.data
+               ? message_check_share(extensions.shares)
+               : (struct wr_tls_message_fault){MESSAGE_MISSING,
+                                               "The server sent no key share"};
+}
+
+static struct wr_tls_message_fault message_check_server_key(struct wr_der body)
+{
+    struct wr_der point;
+    uint16_t type;
+    uint16_t group;
+
+    if (!message_take_number(&body, 1, &type) || type != MESSAGE_NAMED_CURVE ||
+        !message_take_number(&body, 2, &group) ||
+        !message_take_vector(&body, 1, &point)) {
+        return message_malformed;
+    }
+    return wr_tls_point_is_good(group, point.data, point.size)
+               ? message_good
+               : message_no_point;
+}
+
+/* The size says which group it is: that of the server, else wolfSSL refuses
+ * it. */
+static struct wr_tls_message_fault message_check_client_key(struct wr_der body)
+{
+    struct wr_der point;
+
+    if (!message_take_vector(&body, 1, &point) || body.size > 0) {
+        return message_malformed;
+    }
+    return wr_tls_point_is_good(wr_tls_point_group_of(point.size), point.data,
+                                point.size)
+               ? message_good
+               : message_no_point;
+}
+
+/* Notes the scheme; wr_tls_message_key_of() says which key it is for. */
+static struct wr_tls_message_fault
+message_check_verify(struct wr_tls_message_facts *facts, struct wr_der body)
+{
+    if (!message_take_number(&body, 2, &facts->scheme)) {
+        return message_malformed;
+    }
+    return wr_tls_message_key_of(facts->scheme) != WR_X509_KEY_OTHER
+               ? message_good
+               : (struct wr_tls_message_fault){
+                     MESSAGE_ILLEGAL, "The client signed by an algorithm that "
+                                      "is not accepted"};
+}
+
+enum wr_x509_key_kind wr_tls_message_key_of(uint16_t scheme)
+{
+    const uint8_t first = (uint8_t)(scheme >> 8);
+    const uint8_t second = (uint8_t)scheme;
+
+    if (first >= 4 && first <= 6) { /* SHA-256, SHA-384, SHA-512 */
+        return second == 1   ? WR_X509_KEY_RSA
+               : second == 3 ? WR_X509_KEY_CURVE
+                             : WR_X509_KEY_OTHER;
+    }
+    if (first != 8) {
+        return WR_X509_KEY_OTHER;
+    }
+    return second == 7 ? WR_X509_KEY_EDWARDS
+           : (second >= 4 && second <= 6) || (second >= 9 && second <= 11)
+               ? WR_X509_KEY_RSA /* RSASSA-PSS */
+               : WR_X509_KEY_OTHER;
+}
+
+bool wr_tls_message_is_checked(const struct wr_tls_message_facts *facts,
+                               uint8_t type)
+{
+    switch (type) {
+    case WR_TLS_MESSAGE_CLIENT_HELLO:
+    case WR_TLS_MESSAGE_CLIENT_KEY:
+    case WR_TLS_MESSAGE_VERIFY:
+        return facts->is_server;
+    case WR_TLS_MESSAGE_SERVER_HELLO:
+    case WR_TLS_MESSAGE_SERVER_KEY:
+        return !facts->is_server;
+    default:
+        return false;
+    }
+}
+
+size_t wr_tls_message_size(const uint8_t *header)
+{
+    return WR_TLS_MESSAGE_HEADER +
+           ((size_t)header[1] << 16 | (size_t)header[2] << 8 | header[3]);
+}
+
+struct wr_tls_message_fault
+wr_tls_message_check(struct wr_tls_message_facts *facts, const uint8_t *data,
+                     size_t size)
+{
+    const struct wr_der body = {.data = data + WR_TLS_MESSAGE_HEADER,
+                                .size = size - WR_TLS_MESSAGE_HEADER};
+
+    wr_assert(size >= WR_TLS_MESSAGE_HEADER);
+    wr_assert(size == wr_tls_message_size(data));
+    wr_assert(wr_tls_message_is_checked(facts, data[0]));
+    switch (data[0]) {
+    case WR_TLS_MESSAGE_CLIENT_HELLO:
+        return message_check_client(body);
+    case WR_TLS_MESSAGE_SERVER_HELLO:
+        return message_check_server(facts, body);
+    case WR_TLS_MESSAGE_SERVER_KEY:
+        return message_check_server_key(body);
+    case WR_TLS_MESSAGE_CLIENT_KEY:
+        return message_check_client_key(body);
+    default:
+        return message_check_verify(facts, body);
+    }
+}

@@ -1,0 +1,56 @@
+/*
+ * The check of the handshake's unsealed messages by weir: of the shares of the
+ * key exchange (point.h), of the algorithm of a client's signature in TLS 1.2,
+ * and of forms that wolfSSL accepts, or refuses without an alert. Pure.
+ *
+ * A message that passes here is not thereby right; wolfSSL reads all of it.
+ */
+#ifndef WEIR_LIB_TLS_ENGINE_MESSAGE_H
+#define WEIR_LIB_TLS_ENGINE_MESSAGE_H
+
+#include "lib/x509/strength.h"
+
+#include "weir/base.h"
+
+/* Types of messages. */
+enum {
+    WR_TLS_MESSAGE_CLIENT_HELLO = 1,
+    WR_TLS_MESSAGE_SERVER_HELLO = 2,
+    WR_TLS_MESSAGE_SERVER_KEY = 12,
+    WR_TLS_MESSAGE_VERIFY = 15,
+    WR_TLS_MESSAGE_CLIENT_KEY = 16,
+
+    WR_TLS_MESSAGE_HEADER = 4, /* bytes: the type, and a length of 3 */
+};
+
+/* Facts from earlier messages of the peer. */
+struct wr_tls_message_facts {
+    bool is_server;       /* the reader is; set by the user */
+    bool was_asked_again; /* client: a HelloRetryRequest came */
+    uint16_t scheme;      /* server: of a CertificateVerify; 0: none came */
+};
+
+/* Why a message is refused. */
+struct wr_tls_message_fault {
+    uint8_t alert;    /* for the peer; 0: it is not refused */
+    const char *text; /* a sentence */
+};
+
+/* True if messages of this type are checked. */
+bool wr_tls_message_is_checked(const struct wr_tls_message_facts *facts,
+                               uint8_t type);
+
+/* The size of a message with its header, from the header. */
+size_t wr_tls_message_size(const uint8_t *header);
+
+/* Checks a whole message, with its header, of a type that is checked. */
+WEIR_MUST_USE struct wr_tls_message_fault
+wr_tls_message_check(struct wr_tls_message_facts *facts, const uint8_t *data,
+                     size_t size);
+
+/* The kind of key that signs by a scheme (SignatureScheme of RFC 8446, and
+ * SignatureAndHashAlgorithm of RFC 5246) over SHA-256 or a longer hash;
+ * WR_X509_KEY_OTHER: none. */
+enum wr_x509_key_kind wr_tls_message_key_of(uint16_t scheme);
+
+#endif

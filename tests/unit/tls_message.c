@@ -1,0 +1,292 @@
+/*
+ * The check of unsealed messages, of which these are made by hand: hellos with
+ * one extension, and messages of a key exchange that are too short by any
+ * number of bytes.
+ */
+#include "lib/tls/engine/message.h"
+#include "lib/tls/engine/point.h"
+#include "tests/unit.h"
+
+enum {
+    ALERT_UNEXPECTED = 10,
+    ALERT_ILLEGAL = 47,
+    ALERT_MALFORMED = 50,
+    ALERT_MISSING = 109,
+
+    TYPE_ALPN = 16,
+    TYPE_PSK = 41,
+    TYPE_VERSION = 43,
+    TYPE_SHARES = 51,
+    TYPE_UNKNOWN = 0x1234,
+
+    MESSAGE_MAX = 1 << 10,
+};
+
+struct message {
+    uint8_t data[MESSAGE_MAX];
+    size_t size;
+};
+
+/* The number of a hello that asks for another one. */
+static const uint8_t again[32] = {
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
+    0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
+    0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+
+static void put(struct message *to, const void *data, size_t size)
+{
+    cr_assert(size <= sizeof(to->data) - to->size);
+    memcpy(to->data + to->size, data, size);
+    to->size += size;
+}
+
+static void put_number(struct message *to, size_t number, size_t size)
+{
+    for (size_t i = size; i-- > 0;) {
+        const uint8_t byte = (uint8_t)(number >> (8 * i));
+        put(to, &byte, 1);
+    }
+}
+
+/* Writes the length of all that is behind @at into the @size bytes there. */
+static void put_length(struct message *to, size_t at, size_t size)
+{
+    const size_t len = to->size - at - size;
+    for (size_t i = 0; i < size; i++) {
+        to->data[at + i] = (uint8_t)(len >> (8 * (size - 1 - i)));
+    }
+}
+
+/* Begins a hello; put_extension() adds to it. */
+static void hello_begin(struct message *to, bool is_client, bool asks_again)
+{
+    static const uint8_t zeros[32];
+    to->size = 0;
+    put_number(to, is_client ? 1 : 2, 1);
+    put_number(to, 0, 3);
+    put_number(to, 0x0303, 2);
+    put(to, asks_again ? again : zeros, 32);
+    put_number(to, 0, 1);
+    if (is_client) {
+        put_number(to, 2, 2);
+        put_number(to, 0x1301, 2);
+        put_number(to, 1, 1);
+        put_number(to, 0, 1);
+    } else {
+        put_number(to, 0x1301, 2);
+        put_number(to, 0, 1);
+    }
+    put_number(to, 0, 2);
+}
+
+static size_t hello_front(const struct message *hello)
+{
+    return hello->data[0] == 1 ? 4 + 34 + 1 + 4 + 2 : 4 + 34 + 1 + 3;
+}
+
+static void put_extension(struct message *to, size_t type, const void *body,
+                          size_t size)
+{
+    put_number(to, type, 2);
+    put_number(to, size, 2);
+    put(to, body, size);
+    put_length(to, hello_front(to), 2);
+    put_length(to, 1, 3);
+}
+
+static uint8_t check(struct wr_tls_message_facts *facts,
+                     const struct message *message)
+{
+    /* Reading behind the message is seen. */
+    uint8_t *copy = malloc(message->size);
+    memcpy(copy, message->data, message->size);
+    const struct wr_tls_message_fault fault =
+        wr_tls_message_check(facts, copy, message->size);
+    cr_assert_eq(!fault.text, fault.alert == 0);
+    free(copy);
+    return fault.alert;
+}
+
+/* The alert for a client's hello with this extension. */
+static uint8_t check_extension(size_t type, const void *body, size_t size)
+{
+    struct wr_tls_message_facts facts = {.is_server = true};
+    struct message hello;
+    hello_begin(&hello, true, false);
+    put_extension(&hello, type, body, size);
+    return check(&facts, &hello);
+}
+
+UNIT(tls_message, a_list_of_protocols_is_whole)
+{
+    static const struct {
+        uint8_t alert;
+        uint8_t size;
+        uint8_t body[9];
+    } rows[] = {
+        {0, 5, {0, 3, 2, 'h', '2'}},
+        {0, 7, {0, 5, 2, 'h', '2', 1, 'x'}},
+        {ALERT_MALFORMED, 2, {0, 0}},
+        {ALERT_MALFORMED, 3, {0, 1, 0}},
+        {ALERT_MALFORMED, 6, {0, 4, 2, 'h', '2', 0}},
+        {ALERT_MALFORMED, 6, {0, 4, 2, 'h', '2', 1}},
+        {ALERT_MALFORMED, 7, {0, 5, 2, 'h', '2', 2, 'x'}},
+        {ALERT_MALFORMED, 6, {0, 3, 2, 'h', '2', 0}},
+        {ALERT_MALFORMED, 1, {0}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        expect_eq(check_extension(TYPE_ALPN, rows[i].body, rows[i].size),
+                  rows[i].alert, "row %zu", i);
+    }
+}
+
+UNIT(tls_message, a_binder_of_a_session_has_32_bytes_or_more)
+{
+    for (size_t binder = 0; binder <= 48; binder++) {
+        struct message body = {.size = 0};
+        put_number(&body, 7, 2);
+        put_number(&body, 1, 2);
+        put_number(&body, 'i', 1);
+        put_number(&body, 0, 4);
+        put_number(&body, binder + 1, 2);
+        put_number(&body, binder, 1);
+        for (size_t i = 0; i < binder; i++) {
+            put_number(&body, 0, 1);
+        }
+        expect_eq(check_extension(TYPE_PSK, body.data, body.size),
+                  binder >= 32 ? 0 : ALERT_MALFORMED, "%zu", binder);
+    }
+}
+
+UNIT(tls_message, an_extension_that_comes_twice_is_refused)
+{
+    struct wr_tls_message_facts facts = {.is_server = true};
+    struct message hello;
+    for (size_t type = 0; type < 64; type++) {
+        if (type == TYPE_ALPN || type == TYPE_PSK || type == TYPE_SHARES) {
+            continue; /* their bodies have a form */
+        }
+        hello_begin(&hello, true, false);
+        put_extension(&hello, type, "", 0);
+        expect_eq(check(&facts, &hello), 0, "%zu", type);
+        put_extension(&hello, TYPE_UNKNOWN, "", 0);
+        put_extension(&hello, type, "", 0);
+        expect_eq(check(&facts, &hello), ALERT_ILLEGAL, "%zu", type);
+    }
+}
+
+UNIT(tls_message, a_group_has_one_share_in_a_hello)
+{
+    uint8_t share[2 + 2 * (2 + 2 + 32)] = {0, 36, 0, 29, 0, 32, 9};
+    expect_eq(check_extension(TYPE_SHARES, share, 38), 0);
+    memcpy(share + 38, share + 2, 36);
+    share[1] = 72;
+    expect_eq(check_extension(TYPE_SHARES, share, 74), ALERT_ILLEGAL);
+    share[39] = 77; /* a group that is not known */
+    expect_eq(check_extension(TYPE_SHARES, share, 74), 0);
+    for (size_t size = 0; size < 74; size++) {
+        expect_eq(check_extension(TYPE_SHARES, share, size), ALERT_MALFORMED,
+                  "%zu", size);
+    }
+    expect_eq(check_extension(TYPE_SHARES, "\0\0", 2), 0, "no share");
+}
+
+UNIT(tls_message, a_server_asks_once_for_another_hello)
+{
+    struct wr_tls_message_facts facts = {.is_server = false};
+    struct message hello;
+    hello_begin(&hello, false, true);
+    put_extension(&hello, TYPE_VERSION, "\3\4", 2);
+    put_extension(&hello, TYPE_SHARES, "\0\x17", 2);
+    expect_eq(check(&facts, &hello), 0);
+    cr_assert(facts.was_asked_again);
+    expect_eq(check(&facts, &hello), ALERT_UNEXPECTED);
+}
+
+UNIT(tls_message, a_server_of_tls_1_3_sends_a_share)
+{
+    uint8_t share[2 + 2 + 32] = {0, 29, 0, 32, 9};
+    struct wr_tls_message_facts facts = {.is_server = false};
+    struct message hello;
+    hello_begin(&hello, false, false);
+    put_extension(&hello, TYPE_VERSION, "\3\4", 2);
+    expect_eq(check(&facts, &hello), ALERT_MISSING);
+    put_extension(&hello, TYPE_SHARES, share, sizeof(share));
+    expect_eq(check(&facts, &hello), 0);
+
+    hello_begin(&hello, false, false); /* TLS 1.2 */
+    put_extension(&hello, TYPE_UNKNOWN, "", 0);
+    expect_eq(check(&facts, &hello), 0);
+    for (size_t size = 0; size < sizeof(share); size++) {
+        hello_begin(&hello, false, false);
+        put_extension(&hello, TYPE_VERSION, "\3\4", 2);
+        put_extension(&hello, TYPE_SHARES, share, size);
+        expect_eq(check(&facts, &hello), ALERT_MALFORMED, "%zu", size);
+    }
+}
+
+/* Whatever is cut off at the end: of lengths that do not fit nothing is read.
+ */
+UNIT(tls_message, a_message_that_ends_too_early_is_malformed)
+{
+    static const uint8_t server_key[] = {12, 0, 0, 8, 3, 0, 77, 4, 1, 2, 3, 4};
+    static const uint8_t client_key[] = {16, 0, 0, 5, 4, 1, 2, 3, 4};
+    static const uint8_t verify[] = {15, 0, 0, 6, 4, 3, 0, 2, 1, 2};
+    const struct {
+        const uint8_t *data;
+        size_t size;
+        size_t least; /* of the body */
+        bool is_server;
+    } rows[] = {
+        {server_key, sizeof(server_key), 8, false},
+        {client_key, sizeof(client_key), 5, true},
+        {verify, sizeof(verify), 2, true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        for (size_t body = 0; body <= rows[i].size - 4; body++) {
+            struct wr_tls_message_facts facts = {.is_server =
+                                                     rows[i].is_server};
+            struct message message = {.size = 0};
+            put(&message, rows[i].data, 4 + body);
+            put_length(&message, 1, 3);
+            expect_eq(check(&facts, &message),
+                      body >= rows[i].least ? 0 : ALERT_MALFORMED, "%zu, %zu",
+                      i, body);
+        }
+    }
+}
+
+UNIT(tls_message, each_scheme_is_for_one_kind_of_key)
+{
+    static const struct {
+        uint16_t scheme;
+        enum wr_x509_key_kind kind;
+    } rows[] = {
+        {0x0401, WR_X509_KEY_RSA},     {0x0501, WR_X509_KEY_RSA},
+        {0x0601, WR_X509_KEY_RSA},     {0x0804, WR_X509_KEY_RSA},
+        {0x0805, WR_X509_KEY_RSA},     {0x0806, WR_X509_KEY_RSA},
+        {0x0809, WR_X509_KEY_RSA},     {0x080a, WR_X509_KEY_RSA},
+        {0x080b, WR_X509_KEY_RSA},     {0x0403, WR_X509_KEY_CURVE},
+        {0x0503, WR_X509_KEY_CURVE},   {0x0603, WR_X509_KEY_CURVE},
+        {0x0807, WR_X509_KEY_EDWARDS},
+    };
+    for (unsigned scheme = 0; scheme <= UINT16_MAX; scheme++) {
+        enum wr_x509_key_kind kind = WR_X509_KEY_OTHER;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+            kind = rows[i].scheme == scheme ? rows[i].kind : kind;
+        }
+        expect_eq(wr_tls_message_key_of((uint16_t)scheme), kind, "%x", scheme);
+    }
+}
+
+UNIT(tls_message, each_side_checks_what_the_other_sends)
+{
+    const struct wr_tls_message_facts server = {.is_server = true};
+    const struct wr_tls_message_facts client = {.is_server = false};
+    for (unsigned type = 0; type <= UINT8_MAX; type++) {
+        expect_eq(wr_tls_message_is_checked(&server, (uint8_t)type),
+                  type == 1 || type == 15 || type == 16);
+        expect_eq(wr_tls_message_is_checked(&client, (uint8_t)type),
+                  type == 2 || type == 12);
+    }
+}
