@@ -24,6 +24,12 @@
  * other end is -EAGAIN then. weir_loop_set_exception_handler()'s hook is told
  * once, and a thread is tried again each second.
  *
+ * **Another root.** A thread that opens files keeps the root directory in which
+ * it began, also for later loops of the same thread: after unshare(CLONE_FS) or
+ * unshare(CLONE_NEWNS), and then chroot(), pivot_root() or mounts, a file may
+ * still be opened in the old root. A program that confines itself in this way
+ * does so before the first of these calls.
+ *
  * Files are plain descriptors, which other system calls can use too.
  * weir_sendfile() sends a file on a transport.
  *

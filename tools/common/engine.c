@@ -8,6 +8,7 @@
 
 #include "console.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,5 +33,32 @@ void engine_warn(const weir_loop *loop)
         !atomic_flag_test_and_set(&has_warned)) {
         say("epoll instead of io_uring: %s (%s)", weir_strerror(reason),
             weir_err_name(reason));
+    }
+}
+
+static bool is_of_ring(int err)
+{
+    switch (err) {
+    case WEIR_ERINGSYSCTL:
+    case WEIR_ERINGSECCOMP:
+    case WEIR_ERINGABSENT:
+    case WEIR_ERINGOLD:
+    case WEIR_ERINGMEMLOCK:
+    case WEIR_ERINGLOST:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void engine_say_refused(int err)
+{
+    if (err == -EAGAIN) {
+        say("no thread can be made: %s (%s); see LimitNPROC, TasksMax, "
+            "pids.max",
+            weir_strerror(err), weir_err_name(err));
+    } else {
+        say("%s: %s (%s)", is_of_ring(err) ? "io_uring" : "no loop",
+            weir_strerror(err), weir_err_name(err));
     }
 }

@@ -19,4 +19,8 @@ bool engine_choose(const char *name);
  * io_uring; the line is printed once. */
 void engine_warn(const weir_loop *loop);
 
+/* One line that says why loops could not be made, of the program or of threads:
+ * the error of weir_loop_new() or of weir_threads_start(). */
+void engine_say_refused(int err);
+
 #endif

@@ -13,6 +13,7 @@
 #include "serve.h"
 #include "sweep.h"
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 #include "tools/common/version.h"
 
 #include "weir/error.h"
@@ -76,7 +77,7 @@ static int print_details(void)
     fflush(stdout);
     int err = weir_loop_new(NULL, &loop);
     if (err < 0) {
-        say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
+        engine_say_refused(err);
         return LOAD_USAGE;
     }
     weir_loop_get_features_text(loop, text, sizeof(text));

@@ -381,12 +381,6 @@ static int init_workers(struct run *run)
     return 0;
 }
 
-/* A loop cannot be made, of the program or of a thread. */
-static void say_refused(int err)
-{
-    say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
-}
-
 static int begin(struct run *run)
 {
     struct run_options *options = run->options;
@@ -394,7 +388,7 @@ static int begin(struct run *run)
 
     int err = weir_loop_new(NULL, &run->loop);
     if (err < 0) {
-        say_refused(err);
+        engine_say_refused(err);
         return err;
     }
     engine_warn(run->loop);
@@ -431,7 +425,7 @@ static int execute(struct run *run)
     }
     int err = run_loop(run);
     if (err < 0 && !run->threads) {
-        say_refused(err);
+        engine_say_refused(err);
         goto out;
     }
     exit_code = LOAD_INTERNAL;

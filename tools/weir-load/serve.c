@@ -202,7 +202,7 @@ static int serve_all(struct serve_options *options, weir_tls_context *tls)
 
     int err = weir_loop_new(NULL, &loop);
     if (err < 0) {
-        say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
+        engine_say_refused(err);
         return LOAD_USAGE;
     }
     engine_warn(loop);

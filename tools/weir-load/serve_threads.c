@@ -322,7 +322,7 @@ static int run_group(struct group *group)
     }
     int err = start(group);
     if (err < 0) {
-        say("threads: %s (%s)", weir_strerror(err), weir_err_name(err));
+        engine_say_refused(err);
         return LOAD_USAGE;
     }
     err = weir_loop_run(group->loop);

@@ -122,6 +122,9 @@ static int run(struct proxy *proxy, struct contexts *contexts)
     case -ETIMEDOUT:
         say("connections were cut off");
         return EXIT_DONE;
+    case -EAGAIN:
+        engine_say_refused(err);
+        return EXIT_FAILED;
     default:
         say("%s (%s)", weir_strerror(err), weir_err_name(err));
         return EXIT_FAILED;
