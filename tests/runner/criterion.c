@@ -1,15 +1,19 @@
 /*
- * What test programs have beside Criterion: the end of a failed test, and three
- * functions in place of Criterion's own.
+ * What test programs have beside Criterion: the end of a failed test, and some
+ * functions in place of those that Criterion would call.
  *
  * Criterion compares long texts by libgit2, which brings 15 libraries along.
  * Criterion starts a program anew for each test, and loading these is most of
  * the time of that. Tests of weir print what they compare (expect.h): so this
  * file has functions that compare nothing, and the static library of Criterion
- * is linked behind them, without libgit2. Where there is only a shared one, it
- * uses its own.
+ * is linked behind them, without libgit2.
+ *
+ * BoxFort, which starts the processes for Criterion, ends the one that it could
+ * not start: where fork() has failed that is kill(-1), all that the user runs.
  */
 #include "criterion.h"
+
+#include <errno.h>
 
 #undef criterion_send_assert
 
@@ -23,6 +27,8 @@ int cri_diff_buffer_to_buffer(const struct cri_diff_buffer *a,
                               struct cri_diff_buffer *ret_diff);
 void cri_diff_fini(void);
 void cri_diff_init(void);
+int __real_kill(pid_t pid, int signum);
+int __wrap_kill(pid_t pid, int signum);
 
 /* The process of the test, whose children inherit this. */
 static pid_t test_pid;
@@ -46,6 +52,15 @@ _Noreturn void runner_end_failed(void)
 {
     fflush(NULL);
     _exit(1);
+}
+
+int __wrap_kill(pid_t pid, int signum)
+{
+    if (pid == -1) {
+        errno = ESRCH;
+        return -1;
+    }
+    return __real_kill(pid, signum);
 }
 
 void cri_diff_init(void)
