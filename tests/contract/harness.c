@@ -230,6 +230,7 @@ static void open_connected(struct rig *rig)
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     expect(rig->peer >= 0);
+    set_socket_option(rig->peer, IPPROTO_TCP, TCP_NODELAY, 1);
     close(fd);
 }
 
@@ -260,6 +261,7 @@ static void open_accepted(struct rig *rig)
     expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
     rig->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(rig->peer >= 0);
+    set_socket_option(rig->peer, IPPROTO_TCP, TCP_NODELAY, 1);
     if (rig->small_buffers) {
         set_socket_option(rig->peer, SOL_SOCKET, SO_RCVBUF, SMALL_BUFFER);
     }

@@ -83,11 +83,17 @@ size_t rig_pending(const struct rig *rig)
 
 /* ---- the peer ---- */
 
-/* Lets the loop turn until the peer may go on. */
+/* Lets the loop turn until the peer may go on: what the loop can do at once
+ * takes some turns, and only then is there something to wait for. */
 static void peer_wait(struct rig *rig, short events, uint64_t until_ns)
 {
     struct pollfd pollfd = {.fd = rig->peer, .events = events};
-    rig_turn(rig);
+    for (int i = 0; i < RIG_TURNS_MIN; i++) {
+        rig_turn(rig);
+        if (poll(&pollfd, 1, 0) > 0) {
+            return;
+        }
+    }
     poll(&pollfd, 1, 1);
     expect(rig_now_ns() < until_ns);
 }

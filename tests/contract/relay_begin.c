@@ -342,13 +342,18 @@ static void stall(struct relayed *r)
     static uint8_t bytes[65536];
     int idle = 0;
     relay_rig_begin(r, &options);
-    while (idle < 20) {
+    while (idle < 5) {
         rig_pattern(bytes, r->a->peer_sent, sizeof(bytes));
         const ssize_t sent =
             send(r->a->peer, bytes, sizeof(bytes), MSG_NOSIGNAL);
         r->a->peer_sent += sent > 0 ? (uint64_t)sent : 0;
-        idle = sent > 0 ? 0 : idle + 1;
-        rig_turn_for(r->a, RIG_MS);
+        if (sent > 0) {
+            idle = 0;
+            rig_turns(r->a, 4);
+        } else {
+            idle++;
+            rig_turn_for(r->a, RIG_MS);
+        }
         const struct weir_loop_statistics stats = rig_statistics(r->a);
         expect_leq(stats.held_bytes, 2 * 32768);
         expect_leq(stats.queued_bytes, 4 * 32768);
@@ -371,8 +376,13 @@ static void fill(struct relayed *r, uint64_t *ret_twice)
     for (int idle = 0; idle < 20;) {
         const ssize_t sent =
             send(r->a->peer, bytes, sizeof(bytes), MSG_NOSIGNAL);
-        idle = sent > 0 ? 0 : idle + 1;
-        rig_turn_for(r->a, RIG_MS);
+        if (sent > 0) {
+            idle = 0;
+            rig_turns(r->a, 4);
+        } else {
+            idle++;
+            rig_turn_for(r->a, RIG_MS);
+        }
         const struct weir_loop_statistics stats = rig_statistics(r->a);
         expect_leq(stats.queued_held_bytes, stats.queued_bytes);
         expect_leq(stats.queued_held_bytes, stats.held_bytes);

@@ -21,8 +21,10 @@ static void clog_sealed(struct tls_end *end)
            rig_is_under_way(weir_transport_get_socket(end->t))) {
         if (!is_clogged(end)) {
             tls_end_write(end, 4096);
+            tls_end_turns(end, 2);
+        } else {
+            tls_end_turn_for(end, 5 * RIG_MS);
         }
-        tls_end_turn_for(end, 5 * RIG_MS);
     }
 }
 
