@@ -30,6 +30,8 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
 /* Carries out the operation unless its owner has cancelled it. */
 static int32_t op_file_work(struct wr_file_op *file)
 {
+    wr_assert(!file->base.in_flight);
+    wr_assert(file->uring->ring || file->base.is_cancelled);
     if (file->base.is_cancelled) {
         return -ECANCELED;
     }

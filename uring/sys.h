@@ -10,6 +10,7 @@
 
 #include "../include/weir/base.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,14 @@
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 0x8
 #endif
+
+/* True for a lack of descriptors or memory of this process or machine, which
+ * says nothing about the file or the peer that was asked for. */
+static inline bool wr_sys_is_shortage(int err)
+{
+    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS ||
+           err == -ENOMEM;
+}
 
 /* The mode bits that chmod() can set. */
 #define WR_MODE_BITS 07777u

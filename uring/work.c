@@ -129,6 +129,7 @@ static int work_move_apart(const struct io_uring_sqe *sqe, int32_t *ret)
 {
     const int own = work_reopen(work_file(sqe));
 
+    wr_assert(wr_work_waits(sqe));
     wr_require(own >= 0, -EINVAL);
     *ret = work_move_on(sqe, own);
     wr_ignore(wr_sys_close(own) < 0);
@@ -151,6 +152,7 @@ static uint32_t work_step(const struct io_uring_sqe *sqe)
 {
     struct stat info;
 
+    wr_assert(sqe->len > 0);
     if (work_reads(sqe) || fstat(work_file(sqe), &info) < 0) {
         return sqe->len;
     }
@@ -165,6 +167,7 @@ static bool work_is_ready(const struct io_uring_sqe *sqe)
     struct pollfd look = {.fd = work_file(sqe),
                           .events = work_reads(sqe) ? POLLIN : POLLOUT};
 
+    wr_assert(look.fd >= 0);
     return poll(&look, 1, 0) != 0; /* an error is ready, too */
 }
 

@@ -266,6 +266,8 @@ struct weir_tls_options {
  * @retval -EOPNOTSUPP     a keylog, and wolfSSL was built without secret
  *                         callbacks
  * @retval -ENOENT         no such file or folder
+ * @retval -EMFILE         no descriptor for a file or a folder, the system's
+ *                         authorities among them; -ENFILE, -ENOMEM likewise
  * @retval WEIR_ETLSFILE   a text is invalid, or a folder has no authority
  * @retval WEIR_ETLSEXPIRED  the authorities, or a revocation list, have expired
  * @retval WEIR_ETLSNOTYET   they are not valid yet

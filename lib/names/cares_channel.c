@@ -111,19 +111,22 @@ static const char *cares_channel_get_path(const struct cares *cares)
 }
 
 /* Reads the system's settings, and overrides them with the program's. */
-static void cares_channel_read_system(struct cares *cares)
+WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
 {
     const struct cares_config *config = &cares->config;
 
     wr_assert(!cares->dns);
     cares->stamp = wr_sys_file_stamp(cares_channel_get_path(cares));
-    wr_resolv_conf_read(&cares->system, cares_channel_get_path(cares));
+    int err =
+        wr_resolv_conf_read(&cares->system, cares_channel_get_path(cares));
+    wr_require(err >= 0, err);
     if (config->search) {
         wr_name_read_search(config->search, &cares->system.search);
     }
     if (config->ndots > 0) {
         cares->system.search.ndots = config->ndots;
     }
+    return 0;
 }
 
 /* Opens the channel of the hosts file. */
@@ -204,8 +207,10 @@ int wr_cares_open(struct cares *cares)
         return 0;
     }
     wr_assert(!cares->is_stopping);
-    cares_channel_read_system(cares);
-    int err = cares_channel_open_files(cares);
+    int err = cares_channel_read_system(cares);
+    if (err >= 0) {
+        err = cares_channel_open_files(cares);
+    }
     if (err >= 0) {
         err = cares_channel_open_servers(cares, ARES_FLAG_IGNTC, &cares->dns);
     }

@@ -6,7 +6,9 @@
 #include "resolv_conf.h"
 
 #include "uring/check.h"
+#include "uring/sys.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +114,7 @@ static bool resolv_conf_cut(char line[LINE_SIZE])
     return true;
 }
 
-void wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
+int wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
 {
     char line[LINE_SIZE];
     char hostname[WR_NAME_SIZE] = "";
@@ -123,7 +125,7 @@ void wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
     wr_resolv_conf_init(conf, hostname);
     FILE *file = fopen(path, "re");
     if (!file) {
-        return;
+        return wr_sys_is_shortage(-errno) ? -errno : 0;
     }
     bool is_rest = false; /* the rest of a cut line */
     for (uint32_t i = 0; i < LINES_MAX && fgets(line, sizeof(line), file);
@@ -135,4 +137,5 @@ void wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
         is_rest = is_cut;
     }
     fclose(file);
+    return 0;
 }

@@ -29,7 +29,9 @@ void wr_resolv_conf_init(struct wr_resolv_conf *conf, const char *hostname);
  * nothing. */
 void wr_resolv_conf_read_line(struct wr_resolv_conf *conf, const char *line);
 
-/* Sets the defaults and reads a file; an unreadable file counts as empty. */
-void wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path);
+/* Sets the defaults and reads a file; an unreadable file counts as empty. 0, or
+ * -EMFILE and the like if it could not be read for a lack of this process. */
+WEIR_MUST_USE int wr_resolv_conf_read(struct wr_resolv_conf *conf,
+                                      const char *path);
 
 #endif

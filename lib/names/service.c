@@ -8,7 +8,9 @@
 #include "service.h"
 
 #include "uring/check.h"
+#include "uring/sys.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <weir/error.h>
@@ -102,8 +104,10 @@ bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
     return true;
 }
 
-static bool service_search(const char *path, const char *name,
-                           const char *protocol, uint16_t *ret_port)
+/* 1 if the file names it, 0 if not or if there is no such file; or the error of
+ * a shortage. */
+static int service_search(const char *path, const char *name,
+                          const char *protocol, uint16_t *ret_port)
 {
     char line[LINE_SIZE];
     bool was_found = false;
@@ -112,7 +116,7 @@ static bool service_search(const char *path, const char *name,
     FILE *file = fopen(path, "re");
 
     if (!file) {
-        return false;
+        return wr_sys_is_shortage(-errno) ? -errno : 0;
     }
     for (uint32_t i = 0;
          i < LINES_MAX && !was_found && fgets(line, sizeof(line), file); i++) {
@@ -134,11 +138,11 @@ int wr_service_find(const char *path, const char *service, uint16_t *ret_port)
     if (service[0] == '\0' || !path) {
         return WEIR_ESERVICE;
     }
-    if (service_search(path, service, "tcp", ret_port) ||
-        service_search(path, service, "udp", ret_port)) {
-        return 0;
+    int found = service_search(path, service, "tcp", ret_port);
+    if (found == 0) {
+        found = service_search(path, service, "udp", ret_port);
     }
-    return WEIR_ESERVICE;
+    return found < 0 ? found : found > 0 ? 0 : WEIR_ESERVICE;
 }
 
 void wr_service_write(const char *path, uint16_t port, const char *protocol,

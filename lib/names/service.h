@@ -22,7 +22,8 @@ bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
                              const char **ret_name);
 
 /* The port of a service: a number, or a name in the file for TCP, else for UDP.
- * WEIR_ESERVICE: none. @path NULL: numbers only. */
+ * WEIR_ESERVICE: none. @path NULL: numbers only. -EMFILE and the like: the file
+ * could not be read. */
 WEIR_MUST_USE int wr_service_find(const char *path, const char *service,
                                   uint16_t *ret_port);
 

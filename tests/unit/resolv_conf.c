@@ -3,9 +3,12 @@
  * garbage changes nothing. Most tests read lines; two read a file, which is
  * there or not.
  */
+#include "tests/no_fd.h"
 #include "tests/unit.h"
 
 #include "lib/names/resolv_conf.h"
+
+#include <errno.h>
 
 static struct wr_resolv_conf conf;
 
@@ -75,7 +78,7 @@ UNIT(resolv_conf, lines_that_are_not_understood_change_nothing)
 
 UNIT(resolv_conf, a_file_that_is_not_there_is_empty)
 {
-    wr_resolv_conf_read(&conf, "/nonexistent/resolv.conf");
+    expect_eq(wr_resolv_conf_read(&conf, "/nonexistent/resolv.conf"), 0);
     expect_eq(conf.timeout_s, 0);
     expect_eq(conf.search.ndots, 1);
 }
@@ -88,8 +91,17 @@ static void read_text(const char *text, size_t len)
     expect_eq(write(fd, text, len), (ssize_t)len);
     close(fd);
 
-    wr_resolv_conf_read(&conf, path);
+    expect_eq(wr_resolv_conf_read(&conf, path), 0);
     unlink(path);
+}
+
+/* Else other servers would be asked than those that it names. */
+UNIT(resolv_conf, a_lack_of_descriptors_is_no_empty_file)
+{
+    const struct rlimit before = use_up_descriptors();
+    const int err = wr_resolv_conf_read(&conf, "/dev/null");
+    give_descriptors(&before);
+    expect_eq(err, -EMFILE);
 }
 
 UNIT(resolv_conf, a_file_is_read_line_by_line)

@@ -4,10 +4,12 @@
  * The lines are the test's own, some of them broken; files are written to a
  * temporary place.
  */
+#include "tests/no_fd.h"
 #include "tests/unit.h"
 
 #include "lib/names/service.h"
 
+#include <errno.h>
 #include <weir/error.h>
 
 static const char *const lines[] = {
@@ -70,6 +72,17 @@ static void write_lines(char *path)
         fputs(lines[i], file);
     }
     fclose(file);
+}
+
+UNIT(service, a_lack_of_descriptors_is_not_an_unknown_service)
+{
+    uint16_t port = 0;
+    const struct rlimit before = use_up_descriptors();
+    const int err = wr_service_find("/dev/null", "www", &port);
+    const int number = wr_service_find("/dev/null", "80", &port);
+    give_descriptors(&before);
+    expect_eq(err, -EMFILE);
+    expect_eq(number, 0);
 }
 
 UNIT(service, a_file_is_searched_for_tcp_first)

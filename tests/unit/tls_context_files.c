@@ -6,6 +6,7 @@
  * Each test has a folder of its own, which it removes.
  */
 #define UNIT_RUN with_folder
+#include "tests/no_fd.h"
 #include "tests/tls/rig.h"
 
 #include <errno.h>
@@ -124,6 +125,28 @@ UNIT(tls_files, a_folder_without_an_authority_is_refused)
     files_refuse(&client, -ENOENT, "/tmp/weir-no-such-folder");
     client.authority_folder = tls_file("ca.pem");
     files_refuse(&client, -ENOTDIR, "ca.pem");
+}
+
+/* It says nothing about the authorities that a client would trust. */
+UNIT(tls_files, a_lack_of_descriptors_is_not_a_lack_of_authorities)
+{
+    const struct weir_tls_options clients[] = {
+        files_client(), {.size = sizeof(struct weir_tls_options)}};
+    int errors[2];
+    char texts[2][512];
+    weir_tls_context *context = NULL;
+    files_link(tls_file("ca.pem"), "authority.pem");
+    const struct rlimit before = use_up_descriptors();
+    for (int i = 0; i < 2; i++) {
+        errors[i] = weir_tls_context_new(&clients[i], &context, texts[i],
+                                         sizeof(texts[i]));
+    }
+    give_descriptors(&before);
+
+    for (int i = 0; i < 2; i++) {
+        expect_eq(errors[i], -EMFILE, "%s", texts[i]);
+        cr_assert_not_null(strstr(texts[i], weir_strerror(-EMFILE)));
+    }
 }
 
 UNIT(tls_files, a_certificate_in_a_folder_that_is_none_is_named)

@@ -258,12 +258,6 @@ static bool server_accept_is_harmless(int err)
     return false;
 }
 
-static bool server_accept_is_shortage(int err)
-{
-    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS ||
-           err == -ENOMEM;
-}
-
 static void server_accept_listener_failed(struct wr_listener *listener, int err)
 {
     weir_server *server = listener->owner;
@@ -284,7 +278,7 @@ static void server_accept_listener_failed(struct wr_listener *listener, int err)
     }
     if (is_news) { /* last: the hook may close the server */
         server_accept_report(server,
-                             server_accept_is_shortage(err)
+                             wr_sys_is_shortage(err)
                                  ? "accept is out of system resources"
                                  : "accept failed",
                              err);

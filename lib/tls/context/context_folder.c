@@ -5,10 +5,12 @@
  * The files are read in the order of their names, so that every start is the
  * same. wolfSSL accepts an authority twice. Files without a certificate are
  * skipped, as are certificates that are not valid now: a server must still
- * start after one of many authorities has expired.
+ * start after one of many authorities has expired. A lack of descriptors or
+ * memory is an error: with it any file could be missing.
  */
 #include "context_impl.h"
 #include "uring/check.h"
+#include "uring/sys.h"
 
 #include <weir/error.h>
 
@@ -88,7 +90,7 @@ static int context_folder_load(weir_tls_context *context, const char *folder,
                                            text);
             taken += err > 0;
         }
-        if (err < 0 && err != -ENOMEM && is_lenient) {
+        if (is_lenient && err < 0 && !wr_sys_is_shortage(err)) {
             text->line[0] = '\0';
             err = 0;
         }
@@ -121,7 +123,8 @@ int wr_tls_context_load_system(weir_tls_context *context,
     wr_assert(!context->is_server);
     for (word32 i = 0; folders && i < count && taken <= 0; i++) {
         taken = context_folder_load(context, folders[i], true, text);
-        if (taken == -ENOMEM) {
+        if (wr_sys_is_shortage(taken)) {
+            wr_tls_context_say(text, "authorities", folders[i], taken);
             return taken;
         }
     }

@@ -1,0 +1,154 @@
+/*
+ * Operations of files for which the fake machine has no worker: each is made on
+ * the loop's thread, unless its owner has cancelled it, and for a second no
+ * other one asks for a worker.
+ */
+#define UNIT_RUN rig_test
+#include "tests/trace/ring_rig.h"
+
+#include <errno.h>
+
+enum { SIZE = 100, SECOND_NS = 1000000000 };
+
+static uint32_t told_count;
+static struct wr_file_op op;
+static uint8_t bytes[SIZE];
+
+static void count_lack(struct wr_uring *uring)
+{
+    expect_eq(uring, &rig.uring);
+    told_count++;
+}
+
+static void start_without_workers(void)
+{
+    struct fake_options options = {.seed = 1, .trace = true};
+    options.permille[FAKE_NO_WORKER] = 1000;
+    rig_start(&options);
+    rig.uring.lacks_worker = count_lack;
+    told_count = 0;
+    wr_op_init(&op.base, note);
+}
+
+static void fill(void *arg, void *buf, uint64_t offset, size_t len)
+{
+    memset(buf, 'a', len);
+}
+
+/* Turns until the operation has ended; its result. */
+static int32_t ended(void)
+{
+    while (op.base.in_flight) {
+        rig_turn(1, UINT64_MAX);
+    }
+    expect_eq(result_count, 1);
+    expect_eq(results[0].op, &op.base);
+    return results[0].res;
+}
+
+UNIT(file_op, a_read_without_a_worker_is_made_here)
+{
+    start_without_workers();
+    rig.fd = fake_disk_open(SIZE, fill, NULL);
+
+    wr_prep_read_at(&rig.uring, &op, rig.fd, bytes, SIZE, 10);
+
+    expect_eq(ended(), SIZE - 10);
+    expect_eq(bytes[0], 'a');
+    expect_eq(told_count, 1);
+    expect_eq(fake_stats()->worked_here, 1);
+}
+
+UNIT(file_op, an_own_cancel_wins)
+{
+    start_without_workers();
+    rig.fd = fake_disk_open(SIZE, fill, NULL);
+    wr_prep_read_at(&rig.uring, &op, rig.fd, bytes, SIZE, 0);
+    rig_turn(0, 0);
+    cr_assert(op.base.in_flight);
+
+    wr_op_cancel(&rig.uring, &op.base);
+
+    expect_eq(ended(), -ECANCELED);
+    cr_assert(wr_op_was_cancelled(&op.base, -ECANCELED));
+    expect_eq(fake_stats()->worked_here, 0);
+    expect_eq(told_count, 0);
+
+    wr_prep_read_at(&rig.uring, &op, rig.fd, bytes, SIZE, 0);
+    cr_assert_not(wr_op_was_cancelled(&op.base, -ECANCELED));
+    expect_eq(ended(), SIZE);
+}
+
+UNIT(file_op, a_close_without_a_worker_is_made_here)
+{
+    start_without_workers();
+    char line[32];
+    const int fd = fake_disk_open(SIZE, fill, NULL);
+    snprintf(line, sizeof(line), "\nclose fd=%d\n", fd);
+
+    wr_prep_close_any(&rig.uring, fd);
+    rig_turn(1, UINT64_MAX);
+
+    expect_eq(rig.uring.closes_in_flight, 0);
+    expect_eq(rig.uring.ops_in_flight, 0);
+    expect_eq(told_count, 1);
+    cr_assert_not_null(strstr(fake_text(), line), "%s", fake_text());
+}
+
+/* Reads a pipe that was opened by its name; true: at once. */
+static bool reads_at_once(struct fake_fifo *fifo)
+{
+    expect_eq(fake_fifo_write(fifo, "abc", 3), 3);
+    wr_prep_read_waiting(&rig.uring, &op, rig.fd, bytes, SIZE);
+    rig_turn(0, 0);
+    const bool is_quick = !op.base.in_flight;
+    expect_eq(is_quick ? results[0].res : ended(), 3);
+    return is_quick;
+}
+
+UNIT(file_op, a_worker_is_asked_for_again_after_a_second)
+{
+    start_without_workers();
+    struct fake_fifo *fifo = fake_fifo_open(true, true, 4096, &rig.fd);
+    reads_at_once(fifo);
+    expect_eq(fake_stats()->workers_lacking, 1);
+
+    cr_assert(reads_at_once(fifo));
+    cr_assert(reads_at_once(fifo));
+    expect_eq(fake_stats()->workers_lacking, 1);
+
+    rig_turn(1, SECOND_NS);
+    fake_set_fault(FAKE_NO_WORKER, 0);
+    reads_at_once(fifo);
+    expect_eq(fake_stats()->fifo_worked, 1, "by a worker");
+    fake_fifo_close(fifo);
+}
+
+UNIT(file_op, a_read_that_is_made_here_does_not_wait)
+{
+    start_without_workers();
+    struct fake_fifo *fifo = fake_fifo_open(true, true, 4096, &rig.fd);
+
+    wr_prep_read_waiting(&rig.uring, &op, rig.fd, bytes, SIZE);
+    expect_eq(ended(), -EAGAIN);
+    wr_prep_read_waiting(&rig.uring, &op, rig.fd, bytes, SIZE);
+    expect_eq(ended(), -EAGAIN);
+
+    fake_fifo_close(fifo);
+}
+
+/* A NOP is in the ring, which cannot be cancelled. */
+UNIT(file_op, a_cancel_before_the_submission_wins)
+{
+    start_without_workers();
+    struct fake_fifo *fifo = fake_fifo_open(true, true, 4096, &rig.fd);
+    reads_at_once(fifo);
+    expect_eq(fake_fifo_write(fifo, "abc", 3), 3);
+
+    wr_prep_read_waiting(&rig.uring, &op, rig.fd, bytes, SIZE);
+    wr_op_cancel(&rig.uring, &op.base);
+
+    expect_eq(ended(), -ECANCELED);
+    expect_eq(fake_fifo_len(fifo), 3);
+    fake_fifo_close(fifo);
+}
