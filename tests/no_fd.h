@@ -1,5 +1,8 @@
 /*
  * A process that may have no descriptor more, for a while.
+ *
+ * The limit is that of the numbers of descriptors: those that are open stay,
+ * and no other one can be opened.
  */
 #ifndef WEIR_TESTS_NO_FD_H
 #define WEIR_TESTS_NO_FD_H

@@ -120,6 +120,7 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
     int err =
         wr_resolv_conf_read(&cares->system, cares_channel_get_path(cares));
     wr_require(err >= 0, err);
+    wr_assert(!cares->tcp);
     if (config->search) {
         wr_name_read_search(config->search, &cares->system.search);
     }

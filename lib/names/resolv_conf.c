@@ -119,6 +119,7 @@ int wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
     char line[LINE_SIZE];
     char hostname[WR_NAME_SIZE] = "";
 
+    wr_assert(path != NULL);
     if (gethostname(hostname, sizeof(hostname) - 1) < 0) {
         hostname[0] = '\0';
     }
