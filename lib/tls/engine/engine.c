@@ -209,7 +209,7 @@ _Static_assert(offsetof(struct wr_tls_engine, verdict) == 0,
 static void engine_attach(struct wr_tls_engine *engine)
 {
     wolfSSL_SSLSetIORecv(engine->ssl, wr_tls_engine_recv);
-    wolfSSL_SSLSetIOSend(engine->ssl, wr_tls_engine_send);
+    wolfSSL_SSLSetIOSend(engine->ssl, wr_tls_engine_send_handshake);
     wolfSSL_SetIOReadCtx(engine->ssl, engine);
     wolfSSL_SetIOWriteCtx(engine->ssl, engine);
     if (engine->can_export || !engine->is_server) {

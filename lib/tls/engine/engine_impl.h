@@ -52,6 +52,9 @@ struct wr_tls_engine_early {
 /* wolfSSL's I/O callbacks; @arg is the engine. */
 int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg);
 int wr_tls_engine_send(WOLFSSL *ssl, char *buf, int size, void *arg);
+/* The one for sending until the handshake is done: the alert about a refused
+ * certificate is the verdict's. */
+int wr_tls_engine_send_handshake(WOLFSSL *ssl, char *buf, int size, void *arg);
 
 /* Appends a record that is sent in its own buffer to the output, if there is
  * one. */

@@ -152,6 +152,16 @@ static bool engine_record_choose(struct wr_tls_engine *engine)
     return false;
 }
 
+int wr_tls_engine_send_handshake(WOLFSSL *ssl, char *buf, int size, void *arg)
+{
+    struct wr_tls_engine *engine = arg;
+
+    if (engine->verdict.alert > 0) {
+        wr_tls_engine_replace_alert(engine, (uint8_t *)buf, (unsigned)size);
+    }
+    return wr_tls_engine_send(ssl, buf, size, arg);
+}
+
 /* The send callback before the server's first handshake message. With TLS 1.3,
  * if the client sent a session identifier, a change_cipher_spec follows that
  * message: old middleboxes then take the connection for TLS 1.2 (RFC 8446,
@@ -167,7 +177,7 @@ static int engine_record_send_first(WOLFSSL *ssl, char *buf, int size,
         return ret;
     }
     wr_assert(ret == size);
-    wolfSSL_SSLSetIOSend(ssl, wr_tls_engine_send);
+    wolfSSL_SSLSetIOSend(ssl, wr_tls_engine_send_handshake);
     if (wolfSSL_GetVersion(ssl) != WOLFSSL_TLSV1_3) {
         return ret;
     }
@@ -319,6 +329,7 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     wr_tls_engine_drop_early(engine); /* its keys are not needed any more */
     wr_tls_engine_drop_secret(engine);
     wr_tls_engine_drop_message(engine);
+    wolfSSL_SSLSetIOSend(engine->ssl, wr_tls_engine_send);
     engine->was_open = true;
     engine->idle_records = 0;
     engine->plain_bytes = 0;
@@ -429,9 +440,6 @@ int wr_tls_engine_send(WOLFSSL *ssl, char *buf, int size, void *arg)
     }
     if (engine->no_memory) {
         return WOLFSSL_CBIO_ERR_GENERAL; /* an earlier record is missing */
-    }
-    if (WR_UNLIKELY(engine->verdict.alert)) {
-        wr_tls_engine_replace_alert(engine, (uint8_t *)buf, count);
     }
     if (count >= ENGINE_RECORD_COPY_BELOW &&
         wr_tls_memory_claim(engine->memory, buf)) {
