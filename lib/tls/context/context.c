@@ -23,6 +23,8 @@
 
 /* The most names in a list of application protocols. */
 #define CONTEXT_ALPN_MAX 32
+/* The stack that is wiped after keys were read. */
+#define CONTEXT_STACK_BYTES (40u << 10)
 
 /* ---- making ---- */
 
@@ -243,6 +245,15 @@ static int context_fill(weir_tls_context *context,
     return err;
 }
 
+/* wolfSSL decodes a private key, and compares it with its certificate, in
+ * variables that it does not clear. This takes no more stack than they did. */
+__attribute__((noinline)) static void context_wipe_stack(void)
+{
+    uint8_t stack[CONTEXT_STACK_BYTES];
+
+    explicit_bzero(stack, sizeof(stack));
+}
+
 static int context_make(const struct weir_tls_options *options,
                         const struct wr_secure_ops *ops, weir_tls_context **ret,
                         struct wr_tls_context_text *text)
@@ -262,6 +273,7 @@ static int context_make(const struct weir_tls_options *options,
         wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
     wr_ignore(wr_tls_memory_take_failure());
     int err = context_fill(context, options, text);
+    context_wipe_stack();
     if (err < 0 && wr_tls_memory_take_failure()) {
         text->line[0] = '\0'; /* drop a misleading reason of wolfSSL */
         err = -ENOMEM;

@@ -1,0 +1,89 @@
+/*
+ * A private key is not left on the stack of the thread that makes a context.
+ *
+ * wolfSSL decodes the key and compares it with the certificate in variables
+ * that it does not clear. What lies below the caller's frame is looked through
+ * for the number of the key, as its file has it and as wolfSSL's numbers have
+ * it, the least byte first.
+ */
+#include "tests/tls/rig.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+enum { KEY_BYTES = 32, KEY_PART = 16, KEY_STACK = 96 << 10 };
+
+static uint8_t numbers[2][KEY_BYTES];
+
+/* OpenSSL, which has read the key here, leaves some too. */
+__attribute__((noinline)) static void key_wipe_stack(void)
+{
+    uint8_t stack[KEY_STACK];
+    explicit_bzero(stack, sizeof(stack));
+}
+
+/* How many parts of the number lie on the stack below the caller. */
+__attribute__((noinline)) static unsigned key_count(void)
+{
+    uint8_t stack[KEY_STACK];
+    const uint8_t *at = stack;
+    unsigned count = 0;
+    __asm__ volatile("" : "+r"(at) : : "memory"); /* it is read as it is */
+    for (size_t i = 0; i + KEY_PART <= KEY_STACK; i++) {
+        for (int form = 0; form < 2; form++) {
+            count += memcmp(at + i, numbers[form], KEY_PART) == 0;
+            count += memcmp(at + i, numbers[form] + KEY_PART, KEY_PART) == 0;
+        }
+    }
+    return count;
+}
+
+static void key_read(const char *path)
+{
+    BIGNUM *number = NULL;
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+    fclose(file);
+    cr_assert_not_null(key);
+    cr_assert_eq(EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &number),
+                 1);
+    expect_eq(BN_bn2binpad(number, numbers[0], KEY_BYTES), KEY_BYTES);
+    expect_eq(BN_bn2lebinpad(number, numbers[1], KEY_BYTES), KEY_BYTES);
+    BN_clear_free(number);
+    EVP_PKEY_free(key);
+    key_wipe_stack();
+    expect_eq(key_count(), 0);
+}
+
+UNIT(tls_context_key, the_number_of_a_private_key_is_not_left_on_the_stack)
+{
+    const struct weir_tls_options options = tls_options(true);
+    key_read(tls_file("ecdsa.key"));
+    weir_tls_context *context = tls_context(&options);
+    const unsigned count = key_count();
+    weir_tls_context_unref(context);
+    expect_eq(count, 0);
+}
+
+UNIT(tls_context_key, nor_is_that_of_a_further_certificate)
+{
+    struct weir_tls_options options = tls_options(true);
+    const struct weir_tls_identity identity = {
+        .size = sizeof(identity),
+        .certificate = options.certificate,
+        .key = options.key,
+    };
+    const struct weir_tls_identity *const identities[] = {&identity};
+    options.certificate.file = tls_file("tls-matrix/good.pem");
+    options.key.file = tls_file("tls-matrix/good.key");
+    options.identities = identities;
+    options.identity_count = 1;
+    key_read(tls_file("ecdsa.key"));
+    weir_tls_context *context = tls_context(&options);
+    const unsigned count = key_count();
+    weir_tls_context_unref(context);
+    expect_eq(count, 0);
+}
