@@ -36,8 +36,10 @@ struct own_test {
     struct own_options options;
 };
 
-static struct own_test *own_tests;
-static struct own_test **own_end = &own_tests;
+/* One list for all files of a program: main(), which is weak, may be that of
+ * any of them. */
+__attribute__((weak)) struct own_test *own_tests;
+__attribute__((weak)) struct own_test **own_end = &own_tests;
 
 static inline void own_add(struct own_test *test)
 {
