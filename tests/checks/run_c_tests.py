@@ -8,8 +8,6 @@ WEIR_TEST_SKIP is patterns of tests that are told as skipped and not run: both a
 for the runner of tests/runner. With --criterion the program has Criterion, which
 writes its results into a file at its end, and calls a test that a pattern leaves
 out skipped: these are not shown, and what the tests print goes to standard error.
-Tests are processes of their own: where Criterion itself aborts, seldom and without
-a result, all of them run once more, and standard error tells of it.
 
 Usage: run_c_tests.py [--criterion] SOURCE PROGRAM [PATTERN]
 """
@@ -41,17 +39,7 @@ def run_own(command, patterns, skipped, env):
 
 
 def run_criterion(command, patterns, env):
-    """The same of a program with Criterion, which may abort once."""
-    said, status = run_criterion_once(command, patterns, env)
-    if status == -signal.SIGABRT and not RESULT.search(said):
-        print(f"Criterion aborted, and runs again: {command[0]}",
-              file=sys.stderr, flush=True)
-        said, status = run_criterion_once(command, patterns, env)
-    return said, status
-
-
-def run_criterion_once(command, patterns, env):
-    """Names are as filters have them."""
+    """The same of a program with Criterion. Names are as filters have them."""
     with tempfile.NamedTemporaryFile("r", suffix=".tap", errors="replace",
                                      encoding="utf-8") as report:
         run = subprocess.run(

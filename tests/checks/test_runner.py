@@ -20,11 +20,11 @@ REASONS = ("in the test", "by Criterion's name", "in a thread", "in a child",
 PROGRAM, *OPTIONS = sys.argv[1:]
 
 
-def run(*patterns, source=SAMPLE, before=(), program=PROGRAM):
+def run(*patterns, source=SAMPLE, before=()):
     """What run_c_tests.py prints of the program, and its status."""
     done = subprocess.run(
         [*before, sys.executable, HERE / "run_c_tests.py", *OPTIONS, source,
-         program, *patterns],
+         PROGRAM, *patterns],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.stdout, done.returncode
 
@@ -76,22 +76,6 @@ class Runner(unittest.TestCase):
             text, status = run(source=source.name)
         self.assertEqual(status, 1)
         self.assertIn("Bail out! 14 of 15 tests ran", text)
-
-    def test_criterion_may_abort_once(self):
-        script = ('#!/bin/sh\n[ -s "$0.aborts" ] || exec %s "$@"\n'
-                  'sed -i 1d "$0.aborts"\nkill -ABRT $$\n' % PROGRAM)
-        for times in (1, 2):
-            with tempfile.TemporaryDirectory() as folder:
-                program = pathlib.Path(folder) / "program"
-                program.write_text(script, encoding="utf-8")
-                program.chmod(0o700)
-                program.with_suffix(".aborts").write_text("once\n" * times,
-                                                          encoding="utf-8")
-                text, status = run("sample/good_passes", program=program)
-            passes = OPTIONS and times == 1
-            self.assertEqual(status, 0 if passes else 1, text)
-            self.assertEqual("Criterion aborted" in text, bool(OPTIONS))
-            self.assertEqual("Bail out!" in text, not passes)
 
     def test_a_program_that_runs_nothing_fails(self):
         """As Criterion does without /proc, with the status 0."""
