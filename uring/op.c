@@ -9,6 +9,7 @@
 
 #include "../include/weir/error.h"
 #include "guard.h"
+#include "race.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -61,6 +62,7 @@ int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
         wr_uring_close(uring);
         return err;
     }
+    uring->close_ring = wr_race_is_watched() ? NULL : uring->ring;
     wr_uring_check_invariants(uring);
     return 0;
 }
@@ -97,6 +99,7 @@ void wr_uring_close(struct wr_uring *uring)
         uring->last_stats = *wr_ring_stats(uring->ring);
         wr_ring_close(uring->ring);
         uring->ring = NULL;
+        uring->close_ring = NULL;
         uring->ops_in_flight -=
             uring->closes_in_flight; /* left after an error */
         uring->closes_in_flight = 0;
@@ -384,27 +387,34 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
     sqe->len = 1; /* one timespec; off 0: no count of completions */
 }
 
-/* Prepares an SQE that closes, or closes at once and returns NULL. */
-static struct io_uring_sqe *op_prepare_close(struct wr_uring *uring, int fd)
-{
-    wr_assert(fd >= 0);
-    if (WR_UNLIKELY(!uring->ring)) {
-        wr_ignore(wr_sys_close(fd) < 0);
-        return NULL;
-    }
-    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
-
-    sqe->opcode = IORING_OP_CLOSE;
-    sqe->fd = fd;
-    return sqe;
-}
-
 void wr_uring_forget(struct wr_uring *uring, int fd)
 {
     wr_assert(fd >= 0);
     if (uring->ring) {
         wr_ring_forget(uring->ring, fd);
     }
+}
+
+static __attribute__((noinline, cold)) void
+op_close_here(struct wr_uring *uring, int fd)
+{
+    wr_uring_forget(uring, fd);
+    wr_ignore(wr_sys_close(fd) < 0);
+}
+
+/* Prepares an SQE that closes, or closes at once and returns NULL. */
+static struct io_uring_sqe *op_prepare_close(struct wr_uring *uring, int fd)
+{
+    wr_assert(fd >= 0);
+    if (WR_UNLIKELY(!uring->close_ring)) {
+        op_close_here(uring, fd);
+        return NULL;
+    }
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->close_ring);
+
+    sqe->opcode = IORING_OP_CLOSE;
+    sqe->fd = fd;
+    return sqe;
 }
 
 void wr_prep_close(struct wr_uring *uring, int fd)

@@ -64,6 +64,9 @@ struct wr_file_op {
 /* The engine: a ring, its features, and the count of operations in flight. */
 struct wr_uring {
     struct wr_ring *ring;
+    /* The ring that closes descriptors; NULL: closed, or close(2) does it,
+     * because ThreadSanitizer has to see it. */
+    struct wr_ring *close_ring;
     struct wr_features features;
     const struct weir_allocator *allocator;
     uint64_t ops_in_flight;

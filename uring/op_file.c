@@ -80,6 +80,13 @@ static bool op_file_lacks_worker(const struct wr_uring *uring)
            wr_sys_now() < uring->lacks_until_ns;
 }
 
+/* True for a close that is not the ring's. */
+static bool op_file_closes_here(const struct wr_uring *uring,
+                                const struct io_uring_sqe *sqe)
+{
+    return sqe->opcode == IORING_OP_CLOSE && !uring->close_ring;
+}
+
 /* Called when the entry is complete. */
 static void op_file_keep_entry(struct wr_uring *uring, struct wr_file_op *op,
                                struct io_uring_sqe *sqe)
@@ -90,7 +97,11 @@ static void op_file_keep_entry(struct wr_uring *uring, struct wr_file_op *op,
     op->uring = uring;
     op->complete = op->base.complete;
     op->base.complete = op_file_completed;
-    if (op_file_lacks_worker(uring) && op_file_needs_worker(sqe)) {
+    if (WR_UNLIKELY(op_file_closes_here(uring, sqe))) {
+        wr_uring_forget(uring, sqe->fd);
+    }
+    if (op_file_closes_here(uring, sqe) ||
+        (op_file_lacks_worker(uring) && op_file_needs_worker(sqe))) {
         memset(sqe, 0, sizeof(*sqe));
         sqe->opcode = IORING_OP_NOP;
         sqe->fd = -1;

@@ -11,6 +11,9 @@
 #ifndef WEIR_URING_RACE_H
 #define WEIR_URING_RACE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* From the sanitizer's run-time library (sanitizer/tsan_interface.h). */
 extern void __tsan_acquire(void *address) __attribute__((weak));
 extern void __tsan_release(void *address) __attribute__((weak));
@@ -29,6 +32,14 @@ static inline void wr_race_acquire(void *address)
     if (__tsan_acquire) {
         __tsan_acquire(address);
     }
+}
+
+/* True in a program with the sanitizer. It knows a descriptor's number as taken
+ * until it sees a close(), and takes two threads that get the number one after
+ * the other for a race; what a ring closes it does not see. */
+static inline bool wr_race_is_watched(void)
+{
+    return __tsan_acquire != NULL;
 }
 
 /* Stands for all addresses of ring mappings, which the kernel reuses between

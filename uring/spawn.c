@@ -283,6 +283,21 @@ static void spawn_reap_failed(int pidfd)
     close(pidfd);
 }
 
+/* The C library's other name of clone(), if it has one. ThreadSanitizer takes
+ * clone() for a fork of all threads, and lets none be made afterwards: it does
+ * not know that the child shares the memory and soon leaves it. */
+extern int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+    __attribute__((weak));
+
+static pid_t spawn_clone_call(void *stack, struct spawn_shared *shared,
+                              int *ret_pidfd)
+{
+    const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+
+    return __clone ? __clone(spawn_run_child, stack, flags, shared, ret_pidfd)
+                   : clone(spawn_run_child, stack, flags, shared, ret_pidfd);
+}
+
 /* All signals are blocked; @stack is for the child. */
 static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
                        int *ret_pidfd)
@@ -292,8 +307,7 @@ static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
     wr_assert(shared->err == 0);
     shared->step = "clone";
     const pid_t pid =
-        clone(spawn_run_child, stack + SPAWN_STACK_SIZE,
-              CLONE_VM | CLONE_VFORK | CLONE_PIDFD, shared, &pidfd);
+        spawn_clone_call(stack + SPAWN_STACK_SIZE, shared, &pidfd);
     if (pid < 0) {
         return -errno;
     }

@@ -1,0 +1,92 @@
+/*
+ * A program of threads that starts children, as users build it for
+ * ThreadSanitizer: a child that weir starts is no fork of the program, after
+ * which the sanitizer would let no thread be made.
+ *
+ * Each thread has a loop, children and jobs of its own at the same time. The
+ * loop, the child's pipes and the threads' descriptors are closed and made anew
+ * under the same numbers all the time.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir.h>
+
+#define THREADS  4
+#define CHILDREN 5
+
+#define require(cond)                                                          \
+    do {                                                                       \
+        if (!(cond)) {                                                         \
+            printf("not ok 1 - line %d: %s\n", __LINE__, #cond);               \
+            exit(1);                                                           \
+        }                                                                      \
+    } while (0)
+
+static int work(void *arg)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
+/* The program opens a file, weir closes it, and the number is free for other
+ * threads. */
+static void close_file(weir_loop *loop)
+{
+    const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    require(fd >= 0);
+    require(weir_file_close(loop, fd) == 0);
+}
+
+static int start_child(weir_loop *loop, void *arg)
+{
+    const char *const argv[] = {"/bin/echo", "a child", NULL};
+    const struct weir_process_options options = {
+        .size = sizeof(options),
+        .spawn = {.size = sizeof(options.spawn),
+                  .out = {.kind = WEIR_STDIO_PIPE}}};
+    char text[16] = "";
+    weir_process *process;
+    int done = 0;
+    int result = 1;
+
+    (void)arg;
+    close_file(loop);
+    require(weir_create_subprocess_exec(loop, argv, &options, &process) == 0);
+    require(weir_reader_readexactly(weir_process_get_stdout(process), text,
+                                    8) == 8);
+    require(strcmp(text, "a child\n") == 0);
+    require(weir_process_wait(process, &result) == 0);
+    require(result == 0);
+    weir_process_free(process);
+    require(weir_run_in_executor(loop, work, &done, NULL, &result) == 0);
+    require(done == 1);
+    return 0;
+}
+
+static void *run_children(void *arg)
+{
+    for (int i = 0; i < CHILDREN; i++) {
+        require(weir_run(NULL, start_child, arg) == 0);
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t threads[THREADS];
+
+    printf("1..1\n");
+    (void)run_children(NULL); /* before the first thread, too */
+    for (int i = 0; i < THREADS; i++) {
+        require(pthread_create(&threads[i], NULL, run_children, NULL) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        require(pthread_join(threads[i], NULL) == 0);
+    }
+    printf("ok 1 - threads start children\n");
+    return 0;
+}
