@@ -84,11 +84,14 @@ typedef void weir_move_done_fn(void *arg, int err);
  * @param to        another loop (weir_loop_get_remote(),
  *                  weir_thread_get_remote()); borrowed
  * @param factory   makes the protocol, on the thread of @p to; copied
- * @param done      called once, from this loop; may be NULL
+ * @param done      called once, from this loop; may be NULL when no handle is
+ *                  asked for
  * @param done_arg  its first argument
- * @param ret       gives the move up (pending.h); may be NULL
+ * @param ret       a handle for weir_pending_cancel(), which needs a @p done;
+ *                  NULL when none is wanted
  * @return          0 when it has begun; after an error nothing has changed
- * @retval -EINVAL      no factory, or @p to is NULL or the transport's own loop
+ * @retval -EINVAL      no factory, @p to is NULL or the transport's own loop,
+ *                      or a handle without done
  * @retval -EOPNOTSUPP  no stream socket, or a protocol without connection_moved
  * @retval -EBUSY       before connection_made, while it moves already, while a
  *                      file or descriptors are being sent, and before the peer

@@ -431,7 +431,7 @@ int weir_transport_move(weir_transport *t, weir_remote *to,
 
     wr_require(err >= 0, err);
     wr_require(wake && wake != t->loop->wake, -EINVAL);
-    wr_require(factory && factory->create, -EINVAL);
+    wr_require(factory && factory->create && (done || !ret), -EINVAL);
     err = wr_sock_check_move(t);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_closing(t->loop), -ESHUTDOWN);

@@ -101,8 +101,14 @@ int weir_transport_get_error(const weir_transport *t)
 const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
                                           size_t size)
 {
-    static const char *const ends[] = {"open", "closed by us", "end of stream",
-                                       "aborted by us", "broken"};
+    static const char *const ends[] = {
+        [WEIR_END_NONE] = "open",
+        [WEIR_END_CLOSED] = "closed by us",
+        [WEIR_END_EOF] = "end of stream",
+        [WEIR_END_ABORTED] = "aborted by us",
+        [WEIR_END_BROKEN] = "broken",
+        [WEIR_END_MOVED] = "moved to another loop",
+    };
     struct weir_extra_info info = {.size = sizeof(info),
                                    .text = weir_strerror(t->error)};
     struct weir_address peername;

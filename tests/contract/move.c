@@ -43,6 +43,7 @@ UNIT_IN(move, the_old_transport_has_ended_and_keeps_its_addresses, mover_test,
 {
     struct weir_address before;
     struct weir_address after;
+    char text[200];
     weir_transport *t = mover_t(m);
     weir_transport_get_peername(t, &before);
 
@@ -54,6 +55,8 @@ UNIT_IN(move, the_old_transport_has_ended_and_keeps_its_addresses, mover_test,
     weir_transport_get_peername(mover_t(m), &after);
     expect_eq(after.len, before.len);
     expect_eq(weir_transport_get_end(t), WEIR_END_MOVED);
+    weir_transport_get_error_text(t, text, sizeof(text));
+    expect(strstr(text, "moved to another loop") != NULL);
     expect_eq(weir_transport_write(t, "x", 1), -ESHUTDOWN);
     expect_eq(weir_transport_close(t), 0);
     expect_eq(weir_transport_abort(t), 0);
@@ -429,6 +432,10 @@ UNIT_IN(move, a_move_needs_a_factory_and_another_loop, mover_test,
               -EINVAL);
     expect_eq(weir_transport_move(mover_t(m), NULL, &factory, NULL, NULL, NULL),
               -EINVAL);
+    expect_eq(
+        weir_transport_move(mover_t(m), to, &factory, NULL, NULL, &m->pending),
+        -EINVAL);
+    expect_eq(m->pending, NULL);
     mover_talk(m);
 }
 
