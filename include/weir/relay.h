@@ -236,7 +236,7 @@ struct weir_relay_options {
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EOPNOTSUPP  a transport does not send and receive a stream, or
  *                      cannot end its writing side alone: pipes, datagram
- *                      endpoints, children
+ *                      endpoints, children; or it is relayed already
  * @retval -EBUSY       a transport has not been made yet, has a TLS handshake
  *                      under way, or sends a file
  * @retval -ESHUTDOWN   after weir_transport_write_eof(), close or abort of one,

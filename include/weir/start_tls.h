@@ -91,7 +91,8 @@ struct weir_start_tls_options {
  * @retval -ENOBUFS, -ENOMEM  a write was refused, or there is no memory
  * @retval WEIR_EPEERCLOSED   the end of the peer's stream was received
  * @retval WEIR_EREPLACED     TLS was started on it before
- * @retval -EOPNOTSUPP  this kind of transport cannot have TLS
+ * @retval -EOPNOTSUPP  this kind of transport cannot have TLS, or it is a side
+ *                      of a relay
  * @suspends no
  */
 WEIR_API WEIR_MUST_USE int

@@ -179,12 +179,12 @@ static int relay_check_side(weir_transport *t, bool *ret_has_ended)
     int err = wr_transport_enter(t);
 
     wr_require(err >= 0, err);
-    wr_require(t->ops->get_handover && t->ops->can_write_eof && !t->is_part,
-               -EOPNOTSUPP);
+    wr_require(t->ops->get_handover && t->ops->can_write_eof, -EOPNOTSUPP);
     wr_require(t->state >= WR_LIFE_OPEN, -EBUSY);
     err = t->ops->write(t, NULL, 0); /* checks its state, writes nothing */
     wr_require(err >= 0, err);
     wr_require(!weir_transport_is_closing(t), -ESHUTDOWN);
+    wr_require(!t->is_part, -EOPNOTSUPP);
     t->ops->get_handover(t, &handover);
     wr_require(!handover.is_new, -EBUSY);
     *ret_has_ended =
@@ -249,6 +249,7 @@ static void relay_bind(struct wr_relay *relay,
             weir_transport_set_protocol(way->from, &binding, NULL, 0);
         wr_assert(err == 0);
         (void)err;
+        way->from->is_part = true;
         way->from->tells_error = true;
         if (options->ignore_unexpected_eof &&
             way->from->ops->ignore_unexpected_eof) {

@@ -78,7 +78,8 @@ struct wr_handover {
     struct weir_timeouts timeouts;
     bool is_paused; /* by its protocol */
     bool has_ended; /* its protocol knows of the end of the stream */
-    bool is_new;    /* connection_made was not called yet */
+    bool is_new;    /* connection_made was not called yet, or a handshake has
+                     * not ended */
 };
 
 /* The table of a kind. If an entry is NULL, its public function returns
@@ -197,8 +198,8 @@ struct weir_transport {
     bool has_dropped;    /* set when written bytes are dropped, or refused
                           * during a close */
     bool is_busy;        /* set by weir_transport_set_busy() */
-    bool is_part;        /* set by the maker: part of a subprocess, which must
-                          * stay its protocol */
+    bool is_part;        /* set by its part of weir: a pipe of a child or a side
+                          * of a relay, which must stay its protocol */
     bool is_below;       /* set when another transport has replaced it */
     bool tells_error;    /* set by weir's own protocols: error_received is
                           * called with the first error, before the last bytes

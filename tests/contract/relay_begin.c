@@ -273,6 +273,20 @@ UNIT_IN(relay_begin, an_ended_side_is_refused, relay_rig_run, struct relayed *r)
     r->done_count = 1;
 }
 
+UNIT_IN(relay_begin, a_side_keeps_the_relay_as_its_protocol, relay_rig_run,
+        struct relayed *r)
+{
+    const struct weir_protocol_binding binding = {&rig_protocol, r->a};
+    weir_transport *t = r->a->t;
+    relay_rig_begin(r, NULL);
+    expect_eq(weir_transport_set_protocol(t, &binding, NULL, 0), -EOPNOTSUPP);
+    expect_eq(weir_relay(t, r->b.t, NULL, NULL, NULL, NULL), -EOPNOTSUPP);
+
+    relay_rig_move(r->a, &r->b, SOME, SOME);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
 PAIRS(relay_begin, pipes_and_what_was_not_made_are_refused, rig,
       .needs = RIG_IS_PIPE)
 {

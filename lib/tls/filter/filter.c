@@ -402,6 +402,13 @@ static void filter_ignore_unexpected_eof(weir_transport *t)
     }
 }
 
+static void filter_get_handover(const weir_transport *t,
+                                struct wr_handover *ret)
+{
+    wr_connection_get_handover(t, ret);
+    ret->is_new |= wr_filter_is_shaking(wr_filter_of(t));
+}
+
 static bool filter_holds_queue(const struct wr_connection *c)
 {
     wr_assert(c->t.state > WR_LIFE_NEW);
@@ -450,7 +457,7 @@ static const struct wr_transport_ops filter_ops = {
     .get_depth = wr_filter_get_depth,
     .get_unoffered = wr_filter_get_unoffered,
     .get_below = wr_filter_get_below,
-    .get_handover = wr_connection_get_handover,
+    .get_handover = filter_get_handover,
     .has_taken_all = wr_filter_has_taken_all,
     .get_unacknowledged = wr_filter_get_unacknowledged,
     .set_read_limit = wr_filter_set_read_limit,

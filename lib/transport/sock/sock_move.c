@@ -23,9 +23,9 @@
 
 int wr_sock_check_move(const weir_transport *t)
 {
-    wr_require(wr_sock_is_kind(t), -EOPNOTSUPP);
+    wr_require(wr_sock_is_kind(t) && !t->is_part, -EOPNOTSUPP);
     const struct wr_sock *s = wr_sock_of(t);
-    wr_assert(!t->is_below && !t->is_part);
+    wr_assert(!t->is_below);
     wr_require(t->state != WR_LIFE_NEW && t->state != WR_LIFE_MOVING &&
                    s->c.is_made,
                -EBUSY);
