@@ -214,8 +214,8 @@ WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
  * @param server  the server; borrowed
  * @param t       the transport that the factory was called with; borrowed
  * @return        0; if the factory fails nonetheless, it is not counted
- * @retval -EINVAL     @p t is none that a factory was just called with, or it
- * is one of a server's already
+ * @retval -EINVAL     @p t is none that a factory was just called with, none of
+ *                     a stream, or one of a server's already
  * @retval -ESHUTDOWN  the server does not serve, or not yet
  * @retval -EBUSY      it has as many connections as its limit allows
  */

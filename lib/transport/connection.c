@@ -348,7 +348,7 @@ void wr_connection_write_eof(weir_transport *t)
     struct wr_connection *c = wr_connection_of(t);
 
     wr_connection_debug_check(c);
-    wr_assert(c->outbox.state != WR_OUTBOX_NEW || t->state == WR_LIFE_NEW);
+    wr_assert(c->outbox.state != WR_OUTBOX_NEW || t->state < WR_LIFE_OPEN);
     if (t->state == WR_LIFE_OPEN && t->error == 0 &&
         c->outbox.state == WR_OUTBOX_OPEN) {
         wr_outbox_end(&c->outbox);

@@ -60,8 +60,7 @@ static int datagram_group_check(const weir_transport *t)
     wr_require_loop(t->loop);
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
     const struct wr_datagram *d = wr_datagram_of(t);
-    wr_require(d->fd >= 0, -EBADF);
-    wr_assert(d->t.state != WR_LIFE_LOST);
+    wr_require(d->fd >= 0 && d->t.state != WR_LIFE_LOST, -EBADF);
     wr_require(d->family != AF_UNIX, -EOPNOTSUPP);
     return 0;
 }
