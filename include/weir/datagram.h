@@ -373,7 +373,7 @@ WEIR_API int weir_transport_sendmsg(weir_transport *t,
  * @param interface  index of the interface; 0: the kernel chooses
  * @return           0 or a negative error
  * @retval -EINVAL         no multicast address, or not of the endpoint's family
- * @retval -EADDRINUSE     it is a member already
+ * @retval -EADDRINUSE, -EADDRNOTAVAIL  it is a member already
  * @retval -ENODEV         no such interface
  * @retval -EBADF          the endpoint is lost
  * @retval -EOPNOTSUPP     the transport is of another kind, or a Unix socket

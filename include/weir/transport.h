@@ -19,8 +19,10 @@
  * **Kinds.** The kind of a transport never changes. A call of this header that
  * a kind does not support returns -EOPNOTSUPP.
  *
- * All calls may return -EPERM (not the loop's thread) and -ECHILD (a child
- * process after fork()); this is not repeated below.
+ * All calls that take a transport, here and in other headers, may return -EPERM
+ * (not the loop's thread) and -ECHILD (a child process after fork()), and those
+ * that would change it WEIR_EREPLACED (TLS was started on it, start_tls.h);
+ * this is not repeated below.
  *
  * @thread loop
  * @suspends no
@@ -120,6 +122,8 @@ struct weir_timeouts {
  * @retval -EPIPE      the connection is broken, see weir_transport_get_error()
  * @retval -ENOBUFS    more than the hard limit would wait
  * @retval -ENOMEM     no memory for the copy
+ * @retval -EBUSY      a file is being sent (sendfile.h), or the connection
+ *                     moves to another loop (move.h)
  */
 WEIR_API int weir_transport_write(weir_transport *t, const void *data,
                                   size_t len);
@@ -145,6 +149,7 @@ WEIR_API int weir_transport_writelines(weir_transport *t,
  *
  * @param t  the transport; borrowed
  * @return   the error of the first refused write, once; 0 if none was refused
+ * @retval -ENOBUFS, -ENOMEM  as from weir_transport_write()
  */
 WEIR_API int weir_transport_take_write_error(weir_transport *t);
 
@@ -179,6 +184,7 @@ WEIR_API int weir_transport_write_ref(weir_transport *t, const void *data,
  * @param t    the transport; borrowed
  * @param buf  received bytes or a part, with their lease; borrowed
  * @return     as weir_transport_write()
+ * @retval -EINVAL  there are bytes and no lease
  */
 WEIR_API int weir_transport_write_buf(weir_transport *t,
                                       const struct weir_buf *buf);
@@ -337,6 +343,7 @@ weir_transport_set_timeouts(weir_transport *t,
  *
  * @param t  the transport; borrowed
  * @return   0, or the error of the refused write
+ * @retval -ENOBUFS, -ENOMEM  a write was refused
  */
 WEIR_API int weir_transport_close(weir_transport *t);
 
@@ -390,7 +397,8 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  * connection_lost is called for the switch. Bytes that the old protocol has
  * received but not used can be passed, and are delivered to the new protocol
  * first, from the loop. If writing is paused, resume_writing follows without a
- * pause_writing.
+ * pause_writing. The protocol of a stream is replaced by weir_stream_detach();
+ * who replaces it by this call calls its connection_lost.
  *
  * @param t        the transport; borrowed
  * @param binding  the new protocol; copied
@@ -398,10 +406,12 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  *                 bytes; NULL: none
  * @param count    number of buffers
  * @return         0
- * @retval -EINVAL     the table is not valid
+ * @retval -EINVAL     the table is not valid, or initial bytes have no lease
+ * @retval -EBUSY      a handshake of TLS is under way (start_tls.h)
  * @retval -ESHUTDOWN  the transport is closing
  * @retval -ENOMEM     no memory; nothing was changed
- * @retval -EOPNOTSUPP  the transport is a pipe of a child process
+ * @retval -EOPNOTSUPP  the transport is a pipe of a child process, or a side of
+ *                      a relay
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_set_protocol(weir_transport *t,
