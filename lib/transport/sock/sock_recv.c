@@ -507,8 +507,7 @@ void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
     }
 }
 
-/* A receive into lent memory, or a poll, takes no memory of the pool. A NEW
- * socket receives nothing, but has bytes if it comes from another loop. */
+/* A receive into lent memory, or a poll, takes no memory of the pool. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
     wr_assert(s->c.t.state != WR_LIFE_NEW || s->recv_state == WR_RECV_IDLE);
