@@ -249,6 +249,7 @@ static void relay_bind(struct wr_relay *relay,
             weir_transport_set_protocol(way->from, &binding, NULL, 0);
         wr_assert(err == 0);
         (void)err;
+        wr_assert(!way->from->is_part);
         way->from->is_part = true;
         way->from->tells_error = true;
         if (options->ignore_unexpected_eof &&

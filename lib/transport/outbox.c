@@ -54,6 +54,7 @@ void wr_outbox_close(struct wr_outbox *o)
 void wr_outbox_begin_leaving(struct wr_outbox *o)
 {
     wr_assert(!o->sender);
+    wr_assert(o->passed_bytes == 0); /* there is nothing below */
     outbox_set_state(o, WR_OUTBOX_MOVING);
 }
 

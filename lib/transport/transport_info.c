@@ -114,6 +114,7 @@ const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
     struct weir_address peername;
     char peer[WEIR_ADDRESS_TEXT_SIZE];
 
+    wr_assert(t->end < sizeof(ends) / sizeof(ends[0]));
     wr_ignore(weir_transport_get_extra_info(t, "tls_error", &info) < 0);
     weir_transport_get_peername(t, &peername);
     wr_ignore(!weir_address_format(&peername, peer, sizeof(peer)));

@@ -322,6 +322,7 @@ int weir_server_take_connection(weir_server *server, weir_transport *t)
                -EINVAL);
     wr_require(server->state == SERVER_SERVING, -ESHUTDOWN);
     wr_require(server->client_count < server->connection_limit, -EBUSY);
+    wr_assert(!wr_list_is_linked(&t->set_link));
     t->set = &server->set;
     /* It counts when it begins. */
     if (server->client_count + server->parked_count + 1 >=

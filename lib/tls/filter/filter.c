@@ -405,6 +405,7 @@ static void filter_ignore_unexpected_eof(weir_transport *t)
 static void filter_get_handover(const weir_transport *t,
                                 struct wr_handover *ret)
 {
+    wr_assert(wr_filter_of(t)->below); /* it has begun */
     wr_connection_get_handover(t, ret);
     ret->is_new |= wr_filter_is_shaking(wr_filter_of(t));
 }

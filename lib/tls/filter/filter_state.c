@@ -71,6 +71,8 @@ static void filter_state_check_life(const struct wr_filter *f)
     wr_assert((state == WR_LIFE_NEW) == !f->below);
     wr_assert(f->c.is_made ||
               (state != WR_LIFE_OPEN && !wr_filter_discards(f)));
+    wr_assert(f->c.is_made || wr_filter_is_shaking(f) || f->opener.opened ||
+              wr_life_is_over(&f->c.t)); /* in the factory it is not made */
     wr_assert(!wr_filter_discards(f) || !wr_filter_is_shaking(f));
     wr_assert(state != WR_LIFE_LOST || (f->below_lost && !f->opener.opened));
     wr_assert(f->opener.opened || !wr_filter_is_shaking(f) ||

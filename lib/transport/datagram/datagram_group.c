@@ -62,6 +62,7 @@ static int datagram_group_check(const weir_transport *t)
     const struct wr_datagram *d = wr_datagram_of(t);
     wr_require(d->fd >= 0 && d->t.state != WR_LIFE_LOST, -EBADF);
     wr_require(d->family != AF_UNIX, -EOPNOTSUPP);
+    wr_assert(d->family == AF_INET || d->family == AF_INET6);
     return 0;
 }
 
