@@ -5,6 +5,26 @@
  */
 #include "poll_impl.h"
 
+#include <errno.h>
+#include <string.h>
+
+bool wr_ep_cancel_kept(struct wr_ep_ring *ring, uint64_t user_data)
+{
+    uint32_t at = 0;
+
+    while (at < ring->kept_count && ring->sq[at].user_data != user_data) {
+        at++;
+    }
+    if (at == ring->kept_count) {
+        return false;
+    }
+    wr_ep_ops_complete(&ring->ops, &ring->sq[at], -ECANCELED, 0);
+    ring->kept_count--;
+    memmove(&ring->sq[at], &ring->sq[at + 1],
+            (ring->kept_count - at) * sizeof(ring->sq[0]));
+    return true;
+}
+
 bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op)
 {
     switch (op->state) {

@@ -354,6 +354,16 @@ struct wr_ep_watch *wr_ep_interest_apply(struct wr_ep_interest *interest,
     return NULL;
 }
 
+bool wr_ep_interest_is_refused(const struct wr_ep_interest *interest)
+{
+    const struct wr_ep_watch *own =
+        wr_ep_watch_find(interest, interest->own_fd);
+
+    wr_assert(own && own->generation == 0);
+    const int err = interest_control(interest, own, EPOLL_CTL_MOD, EPOLLIN);
+    return err == -EPERM || err == -ENOSYS;
+}
+
 /* ---- opening ---- */
 
 int wr_ep_interest_open(struct wr_ep_interest *interest,
@@ -376,7 +386,8 @@ int wr_ep_interest_open(struct wr_ep_interest *interest,
 
 /* ---- waiting ---- */
 
-/* epoll_pwait2() came with Linux 5.11, and filters may not know it. */
+/* epoll_pwait2() came with Linux 5.11, and filters may not know it, or one of
+ * the others. */
 static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     const int max = (int)WR_EP_EVENTS_MAX;
@@ -403,7 +414,11 @@ static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
     const int wait_ms = timeout_ns == UINT64_MAX ? -1
                         : timeout_ms > INT_MAX   ? INT_MAX
                                                  : (int)timeout_ms;
-    return epoll_wait(interest->epfd, interest->events, max, wait_ms);
+    const int got = epoll_wait(interest->epfd, interest->events, max, wait_ms);
+    return got < 0 && (errno == ENOSYS || errno == EPERM)
+               ? epoll_pwait(interest->epfd, interest->events, max, wait_ms,
+                             NULL)
+               : got;
 }
 
 /* No other set could be made: what this one tells of a closed file would end
@@ -417,20 +432,21 @@ static void interest_rest(uint64_t limit_ns)
     nanosleep(&rest, NULL);
 }
 
-uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
-                             uint64_t timeout_ns)
+int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     if (WR_UNLIKELY(interest->has_leftover)) {
         interest_rest(timeout_ns);
         interest->has_leftover = false; /* until it is told of again */
     }
-    const int got = interest_call(interest, timeout_ns);
-    wr_check(got >= 0 || errno == EINTR);
+    int got = interest_call(interest, timeout_ns);
+    if (got < 0) {
+        got = errno == EINTR ? 0 : -errno;
+    }
     wr_assert(got <= (int)WR_EP_EVENTS_MAX);
     interest->event_next = 0;
     interest->event_count = got < 0 ? 0 : (uint32_t)got;
     interest->is_new = true;
-    return interest->event_count;
+    return got;
 }
 
 struct wr_ep_watch *wr_ep_interest_event(struct wr_ep_interest *interest,

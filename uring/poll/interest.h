@@ -132,9 +132,15 @@ void wr_ep_watch_note(struct wr_ep_interest *interest,
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_interest_apply(struct wr_ep_interest *interest, int *ret_err);
 
-/* Waits for events; all earlier ones are done with. Returns their number. */
-WEIR_MUST_USE uint32_t wr_ep_interest_wait(struct wr_ep_interest *interest,
-                                           uint64_t timeout_ns);
+/* After an error: true if a filter refuses all changes of the set, rather than
+ * the set this file. */
+WEIR_MUST_USE bool
+wr_ep_interest_is_refused(const struct wr_ep_interest *interest);
+
+/* Waits for events; all earlier ones are done with. Returns their number, or an
+ * error if the kernel refuses the call. */
+WEIR_MUST_USE int wr_ep_interest_wait(struct wr_ep_interest *interest,
+                                      uint64_t timeout_ns);
 /* The watch and the events of event number @index; NULL: it is of a descriptor
  * that has left the set. */
 struct wr_ep_watch *wr_ep_interest_event(struct wr_ep_interest *interest,

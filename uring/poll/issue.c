@@ -65,6 +65,20 @@ static void issue_wait(struct wr_ep_ring *ring, const struct wr_ep_call *call,
     issue_go_on(ring, op, res, 0);
 }
 
+/* Carries out an entry without memory for an operation. */
+static __attribute__((noinline, cold)) bool
+issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
+{
+    int32_t res = kind->begin(call);
+
+    if (res == WR_EP_WORKS) { /* a close: better late than never */
+        res = wr_work_here(call->sqe);
+    }
+    wr_assert(res > WR_EP_TIMES);
+    wr_ep_ops_complete(&call->ring->ops, call->sqe, res, call->flags);
+    return true;
+}
+
 bool wr_ep_issue(struct wr_ep_ring *ring, struct io_uring_sqe *sqe)
 {
     const struct wr_ep_kind *kind = wr_ep_kind_of(sqe);
@@ -77,7 +91,10 @@ bool wr_ep_issue(struct wr_ep_ring *ring, struct io_uring_sqe *sqe)
         call.watch = wr_ep_watch_get(&ring->interest, fd);
         wr_require(call.watch, false);
     }
-    wr_require(wr_ep_ops_reserve(&ring->ops), false);
+    if (WR_UNLIKELY(!wr_ep_ops_reserve(&ring->ops))) {
+        return kind->needs_no_op && wr_ep_ops_may_end(&ring->ops) &&
+               issue_alone(kind, &call);
+    }
     const int32_t res = kind->begin(&call);
     if (res > WR_EP_TIMES) {
         wr_ep_ops_complete(&ring->ops, sqe, res, call.flags);
@@ -155,12 +172,13 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         struct wr_ep_op *op = wr_container_of(link, struct wr_ep_op, link);
         const uint32_t ready = op->events & (uint32_t)(POLLIN | POLLOUT);
         const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
+        const bool is_call = wr_work_waits(&op->sqe);
         wr_ep_watch_leave(&ring->interest, watch, op);
         /* A poll tells of a file that is always ready; a call is made. */
         issue_go_on(ring, op,
-                    err != -EPERM ? err
-                    : is_poll     ? (int32_t)ready
-                                  : WR_EP_WORKS,
+                    err == -EPERM && is_poll   ? (int32_t)ready
+                    : err == -EPERM && is_call ? WR_EP_WORKS
+                                               : err,
                     0);
     }
 }

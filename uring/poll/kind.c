@@ -67,7 +67,7 @@ static int32_t kind_cancel(struct wr_ep_call *call)
 
     wr_assert(call->sqe->cancel_flags == 0);
     if (!op) {
-        return -ENOENT;
+        return wr_ep_cancel_kept(ring, call->sqe->addr) ? 0 : -ENOENT;
     }
     if (!wr_ep_stop(ring, op)) {
         return -EALREADY;
@@ -83,10 +83,10 @@ static int32_t kind_nop(struct wr_ep_call *call)
 }
 
 const struct wr_ep_kind wr_ep_kinds[WR_EP_KINDS] = {
-    [IORING_OP_NOP] = {kind_nop, NULL},
+    [IORING_OP_NOP] = {kind_nop, NULL, true},
     [IORING_OP_RECV] = {wr_ep_begin_recv, wr_ep_recv},
-    [IORING_OP_SEND] = {wr_ep_send, NULL},
-    [IORING_OP_SENDMSG] = {wr_ep_sendmsg, NULL},
+    [IORING_OP_SEND] = {wr_ep_send, NULL, true},
+    [IORING_OP_SENDMSG] = {wr_ep_sendmsg, NULL, true},
     [IORING_OP_ACCEPT] = {wr_ep_begin_accept, wr_ep_accept},
     [IORING_OP_CONNECT] = {wr_ep_begin_connect, wr_ep_connect},
     [IORING_OP_POLL_ADD] = {kind_begin_poll, kind_poll},
@@ -97,9 +97,9 @@ const struct wr_ep_kind wr_ep_kinds[WR_EP_KINDS] = {
     [IORING_OP_OPENAT2] = {wr_ep_by_worker, NULL},
     [IORING_OP_FSYNC] = {wr_ep_by_worker, NULL},
     [IORING_OP_STATX] = {wr_ep_by_worker, NULL},
-    [IORING_OP_CLOSE] = {wr_ep_close, NULL},
+    [IORING_OP_CLOSE] = {wr_ep_close, NULL, true},
     [IORING_OP_TIMEOUT] = {kind_begin_timeout, NULL},
-    [IORING_OP_ASYNC_CANCEL] = {kind_cancel, NULL},
+    [IORING_OP_ASYNC_CANCEL] = {kind_cancel, NULL, true},
 };
 
 int wr_ep_awaited_fd_of_splice(const struct io_uring_sqe *sqe)

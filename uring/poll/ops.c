@@ -71,6 +71,7 @@ static bool ops_resize_ended(struct wr_ep_ops *ops, uint32_t size)
     }
     ops->ended = ended;
     ops->ended_size = size;
+    ops->ended_room = size - ops->entry_room;
     ops->ended_head = 0;
     return true;
 }
@@ -78,7 +79,7 @@ static bool ops_resize_ended(struct wr_ep_ops *ops, uint32_t size)
 /* Room for @count completions besides those of the operations. */
 static inline bool ops_reserve_ended(struct wr_ep_ops *ops, uint32_t count)
 {
-    return WR_LIKELY(ops_ended_max(ops) + count <= ops->ended_size) ||
+    return WR_LIKELY(ops_ended_max(ops) + count <= ops->ended_room) ||
            ops_resize_ended(ops, 2 * ops->ended_size);
 }
 
@@ -94,20 +95,29 @@ static inline void ops_push(struct wr_ep_ops *ops,
     ops->ended_count++;
 }
 
+/* The smallest queue. */
+static uint32_t ops_ended_size_first(const struct wr_ep_ops *ops)
+{
+    return 2 * (ops->entry_room > ENDED_SIZE_FIRST / 2 ? ops->entry_room
+                                                       : ENDED_SIZE_FIRST / 2);
+}
+
 /* ---- opening and closing ---- */
 
 int wr_ep_ops_init(struct wr_ep_ops *ops,
-                   const struct weir_allocator *allocator)
+                   const struct weir_allocator *allocator, uint32_t entries)
 {
+    wr_assert((entries & (entries - 1)) == 0);
     memset(ops, 0, sizeof(*ops));
     ops->allocator = allocator;
+    ops->entry_room = entries;
     wr_slab_init(&ops->slab, allocator, sizeof(struct wr_ep_op));
     ops->buckets = ops_new_buckets(ops, BUCKET_BITS_FIRST);
     if (!ops->buckets) {
         return -ENOMEM;
     }
     ops->bucket_bits = BUCKET_BITS_FIRST;
-    if (!ops_resize_ended(ops, ENDED_SIZE_FIRST)) {
+    if (!ops_resize_ended(ops, ops_ended_size_first(ops))) {
         wr_free(allocator, ops->buckets, ops_bucket_bytes(BUCKET_BITS_FIRST));
         return -ENOMEM;
     }
@@ -209,7 +219,7 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
 {
     const size_t old_bytes = ops_table_bytes(ops);
     uint32_t bits = BUCKET_BITS_FIRST;
-    uint32_t size = ENDED_SIZE_FIRST;
+    uint32_t size = ops_ended_size_first(ops);
 
     while (ops->waiting_count >> bits > 0) {
         bits++;
@@ -217,7 +227,7 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
     if (bits < ops->bucket_bits) {
         ops_resize(ops, bits);
     }
-    while (size < ops_ended_max(ops)) {
+    while (size < ops_ended_max(ops) + ops->entry_room) {
         size *= 2;
     }
     if (size < ops->ended_size) {

@@ -6,8 +6,9 @@
  *
  * An entry that can be carried out at once becomes a completion, another one an
  * operation, which keeps a copy of it. The queue of completions has room for
- * all that operations will have, so it cannot overflow. Operations are found by
- * their user_data, for cancel requests.
+ * all that operations will have, so it cannot overflow, and for as many besides
+ * as there are prepared entries: these can end without memory. Operations are
+ * found by their user_data, for cancel requests.
  */
 #ifndef WEIR_URING_POLL_OPS_H
 #define WEIR_URING_POLL_OPS_H
@@ -50,6 +51,8 @@ struct wr_ep_ops {
     const struct weir_allocator *allocator;
     struct wr_cqe *ended; /* completions, the oldest at ended_head */
     uint32_t ended_size;  /* a power of two */
+    uint32_t ended_room;  /* without the places for prepared entries */
+    uint32_t entry_room;  /* these places */
     uint32_t ended_head;
     uint32_t ended_count;
     uint32_t waiting_count; /* operations in the buckets */
@@ -57,9 +60,10 @@ struct wr_ep_ops {
     struct wr_ep_op **buckets; /* operations by user_data */
 };
 
-/* 0 or -ENOMEM. */
+/* @entries: how many are prepared at once; a power of two. 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
-                                 const struct weir_allocator *allocator);
+                                 const struct weir_allocator *allocator,
+                                 uint32_t entries);
 /* Frees everything; all operations have ended. */
 void wr_ep_ops_fini(struct wr_ep_ops *ops);
 
@@ -77,9 +81,17 @@ WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 {
     const bool has_room =
         ops->slab.free_list &&
-        ops->ended_count + ops->slab.used_count < ops->ended_size;
+        ops->ended_count + ops->slab.used_count < ops->ended_room;
 
     return WR_LIKELY(has_room) || wr_ep_ops_grow(ops);
+}
+
+/* True if there is room for the completion of a prepared entry, though there is
+ * no memory for an operation. */
+static inline bool wr_ep_ops_may_end(const struct wr_ep_ops *ops)
+{
+    wr_debug_assert(ops->ended_room < ops->ended_size);
+    return ops->ended_count + ops->slab.used_count < ops->ended_size;
 }
 
 /* An operation, for which there is room. */

@@ -19,6 +19,7 @@ struct wr_ep_ring {
     uint32_t sq_entries;
     uint32_t sq_head;
     uint32_t sq_tail;
+    uint32_t kept_count; /* of this submission: they wait for memory, at sq */
     struct wr_ep_ops ops;
     struct wr_ep_buffers buffers;
     struct wr_ep_workers workers;
@@ -35,7 +36,8 @@ struct wr_ep_ring {
 
 /* ---- issue.c ---- */
 
-/* Begins an entry. False: no memory; nothing was done. */
+/* Begins an entry. False: no memory; nothing was done. Sends, closes and
+ * cancels need none. */
 WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
                                struct io_uring_sqe *sqe);
 
@@ -60,6 +62,9 @@ uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);
 
 /* ---- cancel.c ---- */
 
+/* Ends an entry that waits for memory; false: there is none. */
+WEIR_MUST_USE bool wr_ep_cancel_kept(struct wr_ep_ring *ring,
+                                     uint64_t user_data);
 /* Takes an operation out of what it waits for; false: a worker has begun it. */
 WEIR_MUST_USE bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op);
 /* Cancels everything that waits for a descriptor or a time. */

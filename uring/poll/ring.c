@@ -12,6 +12,10 @@
  * attempts what has become ready. If there are completions it does not wait,
  * and the set is not even asked every other time, so that a batch of sends
  * costs no system call besides.
+ *
+ * Without memory an entry that would have to wait stays in the queue, and is
+ * tried again each millisecond; others go on. When the queue is full of such
+ * entries the oldest ends with -ENOMEM.
  */
 #include "poll_impl.h"
 
@@ -24,6 +28,8 @@
 #include <unistd.h>
 
 #define SQ_FULL_RETRIES 1000
+/* The longest wait while entries wait for memory. */
+#define SHORTAGE_NS UINT64_C(1000000)
 /* Events of connections that an enter handles. */
 #define RECEIVES_MAX 64u
 
@@ -44,7 +50,7 @@ static int ring_open_parts(struct wr_ep_ring *ring, uint32_t sq_entries)
     ring->sq = wr_alloc(allocator, sq_entries * sizeof(*ring->sq));
     wr_require(ring->sq, -ENOMEM);
     ring->sq_entries = sq_entries;
-    int err = wr_ep_ops_init(&ring->ops, allocator);
+    int err = wr_ep_ops_init(&ring->ops, allocator, sq_entries);
     if (err < 0) {
         goto free_sq;
     }
@@ -151,11 +157,32 @@ static struct io_uring_sqe *ring_unsubmitted_at(struct wr_ring *base,
     return &ring->sq[ring->sq_head + index];
 }
 
+/* Begins the entries behind the first one that there is no memory for. Those
+ * that cannot begin are kept in their order, to be tried again: others need not
+ * wait for them. */
+static __attribute__((noinline, cold)) void
+ring_submit_rest(struct wr_ep_ring *ring)
+{
+    wr_assert(ring->kept_count == 0);
+    for (uint32_t i = ring->sq_head; i < ring->sq_tail; i++) {
+        struct io_uring_sqe sqe = ring->sq[i];
+        if (i > ring->sq_head && wr_ep_issue(ring, &sqe)) {
+            ring->base.stats.submitted++;
+        } else {
+            ring->sq[ring->kept_count++] = sqe;
+        }
+    }
+    ring->sq_head = 0;
+    ring->sq_tail = ring->kept_count;
+    ring->kept_count = 0;
+}
+
 /* Begins prepared entries, as many as there is memory for. */
 static void ring_submit(struct wr_ep_ring *ring)
 {
     while (ring->sq_head < ring->sq_tail) {
         if (WR_UNLIKELY(!wr_ep_issue(ring, &ring->sq[ring->sq_head]))) {
+            ring_submit_rest(ring);
             return;
         }
         ring->sq_head++;
@@ -166,17 +193,33 @@ static void ring_submit(struct wr_ep_ring *ring)
     ring->sq_tail = 0;
 }
 
+/* Ends the oldest of entries that wait for memory, while others need its place.
+ * No completion is left for it only if the loop has prepared several times its
+ * entries in one turn. */
+static void ring_end_first(struct wr_ep_ring *ring)
+{
+    wr_assert(ring->sq_head == 0);
+    if (!wr_ep_ops_may_end(&ring->ops)) {
+        wr_sys_sleep_a_little();
+        ring_submit(ring);
+        return;
+    }
+    wr_ep_ops_complete(&ring->ops, &ring->sq[0], -ENOMEM, 0);
+    ring->sq_tail--;
+    memmove(&ring->sq[0], &ring->sq[1], ring->sq_tail * sizeof(ring->sq[0]));
+}
+
 static __attribute__((noinline, cold)) void
 ring_submit_full_queue(struct wr_ep_ring *ring)
 {
     wr_assert(ring->sq_tail == ring->sq_entries);
     ring->base.stats.sq_full++;
     ring_submit(ring);
-    for (int i = 0; i < SQ_FULL_RETRIES && ring->sq_tail > 0; i++) {
-        wr_sys_sleep_a_little();
-        ring_submit(ring);
+    for (int i = 0; i < SQ_FULL_RETRIES && ring->sq_tail == ring->sq_entries;
+         i++) {
+        ring_end_first(ring);
     }
-    if (ring->sq_tail > 0 && !ring->error) {
+    if (ring->sq_tail == ring->sq_entries && !ring->error) {
         ring->error = -EAGAIN;
     }
 }
@@ -208,6 +251,10 @@ static void ring_apply_interest(struct wr_ep_ring *ring)
 
     while ((refused = wr_ep_interest_apply(&ring->interest, &err))) {
         wr_assert(err < 0);
+        if (wr_ep_interest_is_refused(&ring->interest)) {
+            ring->error = err;
+            return;
+        }
         wr_ep_go_on_without_set(ring, refused, err);
     }
 }
@@ -257,13 +304,35 @@ static void ring_handle_events(struct wr_ep_ring *ring)
 
 static void ring_wait(struct wr_ep_ring *ring, uint64_t timeout_ns)
 {
-    const uint32_t count = wr_ep_interest_wait(&ring->interest, timeout_ns);
+    const int count = wr_ep_interest_wait(&ring->interest, timeout_ns);
 
-    ring->has_more = count == WR_EP_EVENTS_MAX;
+    if (WR_UNLIKELY(count < 0)) {
+        ring->error = count;
+        return;
+    }
+    ring->has_more = count == (int)WR_EP_EVENTS_MAX;
     ring_handle_events(ring);
     if (wr_ep_interest_has_events(&ring->interest)) {
         ring_keep_events(ring);
     }
+}
+
+/* Some entries wait for memory, and are tried again in the next enter, which is
+ * soon. */
+static __attribute__((noinline, cold)) int
+ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
+{
+    wr_assert(ring->sq_tail > 0);
+    if (wr_ep_interest_has_events(&ring->interest)) {
+        ring_handle_events(ring);
+    } else {
+        const uint64_t limit_ns = wr_min_u64(timeout_ns, SHORTAGE_NS);
+        ring_wait(ring, ring->ops.ended_count > 0
+                            ? 0
+                            : wr_ep_time_left(ring, limit_ns));
+    }
+    wr_ep_expire(ring);
+    return ring->error;
 }
 
 static int ring_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
@@ -278,9 +347,11 @@ static int ring_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
     ring->receives_left = RECEIVES_MAX;
     ring_submit(ring);
     ring_apply_interest(ring);
+    if (WR_UNLIKELY(ring->error)) {
+        return ring->error;
+    }
     if (WR_UNLIKELY(ring->sq_tail > 0)) {
-        wr_sys_sleep_a_little(); /* no memory: neither work nor waiting */
-        return 0;
+        return ring_enter_without_memory(ring, timeout_ns);
     }
     if (want > 0 && wr_ep_interest_has_events(&ring->interest)) {
         ring_handle_events(ring);
@@ -295,7 +366,7 @@ static int ring_enter(struct wr_ring *base, uint32_t want, uint64_t timeout_ns)
     ring->has_skipped_wait = false;
     ring_wait(ring, has_completions ? 0 : wr_ep_time_left(ring, timeout_ns));
     wr_ep_expire(ring);
-    return 0;
+    return ring->error;
 }
 
 /* ---- completions ---- */
