@@ -59,6 +59,7 @@ static bool probe_is_outermost(void)
         return true;
     }
     const ssize_t len = read(fd, text, sizeof(text) - 1);
+    wr_assert(len < (ssize_t)sizeof(text));
     close(fd);
     for (; len > 0 && *word; word += strspn(word, " \n")) {
         const size_t letters = strcspn(word, " \n");
@@ -183,6 +184,7 @@ static int probe_buffers(struct io_uring *uring, unsigned int flags)
     struct io_uring_buf_ring *bufs =
         probe_add_buffers(uring, flags, NULL, &err);
 
+    wr_assert(!bufs == (err < 0));
     return bufs ? probe_free_buffers(uring, bufs) : err;
 }
 
@@ -204,6 +206,7 @@ static int probe_needs(struct io_uring *uring)
 {
     int err = io_uring_enable_rings(uring);
 
+    wr_assert(uring->ring_fd >= 0);
     if (err >= 0) {
         err = probe_nop(uring);
     }

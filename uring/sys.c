@@ -145,97 +145,6 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
     return got < 0 ? -errno : (int32_t)got;
 }
 
-_Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
-
-/* preadv2() and pwritev2(), which musl has from 1.2.5 on; offset -1: the file's
- * own position. */
-static ssize_t sys_preadv2(int fd, const struct iovec *iov, uint32_t count,
-                           off_t offset, int flags)
-{
-    return syscall(SYS_preadv2, fd, iov, (unsigned long)count, offset, 0L,
-                   flags);
-}
-
-static ssize_t sys_pwritev2(int fd, const struct iovec *iov, uint32_t count,
-                            off_t offset, int flags)
-{
-    return syscall(SYS_pwritev2, fd, iov, (unsigned long)count, offset, 0L,
-                   flags);
-}
-
-int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
-{
-    wr_assert(count > 0);
-    const ssize_t got = sys_preadv2(fd, iov, count, -1, RWF_NOWAIT);
-    wr_check(got <= INT32_MAX);
-    return got < 0 ? -errno : (int32_t)got;
-}
-
-static int32_t sys_write(int fd, const struct iovec *iov, uint32_t count,
-                         int flags)
-{
-    wr_assert(count > 0);
-    const ssize_t put = sys_pwritev2(fd, iov, count, -1, RWF_NOWAIT | flags);
-    wr_check(put <= INT32_MAX);
-    return put < 0 ? -errno : (int32_t)put;
-}
-
-/* A call's SIGPIPE goes to the calling thread. While blocked it stays pending,
- * and is removed afterwards unless one was pending before. */
-struct sys_sigpipe {
-    sigset_t pipe;
-    bool was_blocked;
-    bool was_pending;
-};
-
-static void sys_sigpipe_block(struct sys_sigpipe *sigpipe)
-{
-    sigset_t before;
-    sigset_t pending;
-
-    sigemptyset(&sigpipe->pipe);
-    sigaddset(&sigpipe->pipe, SIGPIPE);
-    sigemptyset(&pending);
-    int err = pthread_sigmask(SIG_BLOCK, &sigpipe->pipe, &before);
-    wr_check(err == 0);
-    sigpipe->was_blocked = sigismember(&before, SIGPIPE) == 1;
-    if (sigpipe->was_blocked) {
-        wr_ignore(sigpending(&pending) < 0);
-    }
-    sigpipe->was_pending = sigismember(&pending, SIGPIPE) == 1;
-}
-
-static void sys_sigpipe_restore(const struct sys_sigpipe *sigpipe,
-                                bool may_be_raised)
-{
-    static const struct timespec at_once = {.tv_sec = 0};
-
-    if (may_be_raised && !sigpipe->was_pending) {
-        wr_ignore(sigtimedwait(&sigpipe->pipe, NULL, &at_once) < 0);
-    }
-    if (!sigpipe->was_blocked) {
-        wr_ignore(pthread_sigmask(SIG_UNBLOCK, &sigpipe->pipe, NULL) != 0);
-    }
-}
-
-static int32_t sys_write_blocked(int fd, const struct iovec *iov,
-                                 uint32_t count)
-{
-    struct sys_sigpipe sigpipe;
-
-    sys_sigpipe_block(&sigpipe);
-    const int32_t res = sys_write(fd, iov, count, 0);
-    sys_sigpipe_restore(&sigpipe, res == -EPIPE);
-    return res;
-}
-
-int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
-                     bool has_nosignal)
-{
-    return has_nosignal ? sys_write(fd, iov, count, RWF_NOSIGNAL)
-                        : sys_write_blocked(fd, iov, count);
-}
-
 int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count)
 {
     const struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov,
@@ -262,25 +171,10 @@ int wr_sys_flags(int fd)
     return sys_result(fcntl(fd, F_GETFL));
 }
 
-int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count)
-{
-    const int flags = MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC;
-
-    wr_assert(count > 0);
-    return sys_result(recvmmsg(fd, messages, count, flags, NULL));
-}
-
 int wr_sys_recv_error(int fd, struct msghdr *message)
 {
     const ssize_t got = recvmsg(fd, message, MSG_ERRQUEUE | MSG_DONTWAIT);
     return got < 0 ? -errno : 0;
-}
-
-int wr_sys_sendmmsg(int fd, struct mmsghdr *messages, uint32_t count)
-{
-    wr_assert(count > 0);
-    return sys_result(
-        sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -335,9 +229,7 @@ int wr_sys_inq(int fd)
 uint64_t wr_sys_get_nofile(void)
 {
     struct rlimit limit;
-    int err = sys_result(getrlimit(RLIMIT_NOFILE, &limit));
-    wr_check(err == 0);
-    return limit.rlim_cur;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur;
 }
 
 int wr_sys_is_readable(int fd)
@@ -346,73 +238,14 @@ int wr_sys_is_readable(int fd)
     return sys_result(poll(&wait, 1, 0));
 }
 
-/* sendfile() and splice() have no flag for a single call, so the socket is made
- * non-blocking meanwhile. This does not affect ring operations in flight.
- * Returns the flags of before, or an error. */
-static int sys_begin_nonblock(int fd)
-{
-    const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 ||
-        (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)) {
-        return -errno;
-    }
-    return flags;
-}
-
-static void sys_end_nonblock(int fd, int flags)
-{
-    wr_assert(flags >= 0);
-    if (!(flags & O_NONBLOCK)) {
-        wr_ignore(fcntl(fd, F_SETFL, flags) < 0);
-    }
-}
-
-static int64_t sys_sendfile_now(int fd, int file, uint64_t offset, size_t len)
-{
-    const int flags = sys_begin_nonblock(fd);
-    if (flags < 0) {
-        return flags;
-    }
-    off_t at = (off_t)offset;
-    const ssize_t sent = sendfile(fd, file, &at, len);
-    const int64_t ret = sent < 0 ? -errno : sent;
-    sys_end_nonblock(fd, flags);
-    return ret;
-}
-
-int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
-{
-    struct sys_sigpipe sigpipe;
-
-    wr_assert(len > 0);
-    wr_assert(offset <= INT64_MAX);
-    sys_sigpipe_block(&sigpipe);
-    const int64_t ret = sys_sendfile_now(fd, file, offset, len);
-    /* SIGPIPE is also raised if a part was sent before the socket broke. */
-    sys_sigpipe_restore(&sigpipe, ret < (int64_t)len);
-    return ret;
-}
-
 int wr_sys_eventfd(void)
 {
     return sys_result(eventfd(0, EFD_CLOEXEC));
 }
 
-int wr_sys_eventfd_write(int fd)
-{
-    return sys_result(eventfd_write(fd, 1));
-}
-
 int wr_sys_eventfd_nonblock(void)
 {
     return sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-}
-
-int wr_sys_eventfd_drain(int fd)
-{
-    eventfd_t count;
-    int err = sys_result(eventfd_read(fd, &count));
-    return err == -EAGAIN ? 0 : err;
 }
 
 int wr_sys_pipe(int ret[2])
@@ -425,54 +258,10 @@ int wr_sys_pipe_nonblock(int ret[2])
     return sys_result(pipe2(ret, O_CLOEXEC | O_NONBLOCK));
 }
 
-int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
-{
-    wr_assert(len <= INT32_MAX);
-    return sys_result((int)read(fd, buf, len));
-}
-
-int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len)
-{
-    wr_assert(len <= INT32_MAX);
-    return sys_result((int)write(fd, buf, len));
-}
-
 int wr_sys_pipe_widen(int fd, size_t size)
 {
     wr_assert(size <= INT_MAX);
     return sys_result(fcntl(fd, F_SETPIPE_SZ, (int)size));
-}
-
-/* @fd: the socket of the two. */
-static int32_t sys_splice(int fd, int from, int to, size_t len)
-{
-    const int flags = sys_begin_nonblock(fd);
-
-    wr_assert(len > 0 && len <= INT32_MAX);
-    if (flags < 0) {
-        return flags;
-    }
-    const ssize_t done =
-        splice(from, NULL, to, NULL, len, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-    const int32_t ret = done < 0 ? -errno : (int32_t)done;
-    sys_end_nonblock(fd, flags);
-    return ret;
-}
-
-int32_t wr_sys_splice_in(int fd, int pipe, size_t len)
-{
-    return sys_splice(fd, fd, pipe, len);
-}
-
-int32_t wr_sys_splice_out(int pipe, int fd, size_t len)
-{
-    struct sys_sigpipe sigpipe;
-
-    sys_sigpipe_block(&sigpipe);
-    const int32_t ret = sys_splice(fd, pipe, fd, len);
-    /* As in wr_sys_sendfile(). */
-    sys_sigpipe_restore(&sigpipe, ret < (int32_t)len);
-    return ret;
 }
 
 int wr_sys_room(int fd)

@@ -159,7 +159,7 @@ int wr_sys_outq(int fd);
 int wr_sys_inq(int fd);
 
 /* The present limit of the process's descriptors, which it and others may
- * change (RLIMIT_NOFILE). */
+ * change (RLIMIT_NOFILE); 0: it is not known. */
 uint64_t wr_sys_get_nofile(void);
 
 /* 1 if a receive would not wait: there are bytes, the end or an error. 0 if

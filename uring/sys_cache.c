@@ -83,8 +83,9 @@ static int64_t sys_cache_look(int file, uint64_t offset, size_t len,
         *is_told = true;
         ret = sys_cache_count_ready(&view, count);
     }
-    const int err = munmap(view.data, mapped);
-    wr_check(err == 0);
+    if (munmap(view.data, mapped) < 0) {
+        return -errno; /* refused by a filter: the file is not asked again */
+    }
     const int64_t before = (int64_t)(offset - view.first);
     return ret <= before ? (ret < 0 ? ret : 0) : ret - before;
 }
@@ -95,13 +96,30 @@ int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
     return syscall(SYS_statx, fd, path, flags, what, ret) < 0 ? -errno : 0;
 }
 
+/* Without statx(), which a filter may not know. */
+static int sys_cache_fstat(int fd, struct statx *ret)
+{
+    struct stat info;
+
+    wr_assert(fd >= 0);
+    wr_require(fstat(fd, &info) == 0, -errno);
+    *ret = (struct statx){
+        .stx_mask = STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_NLINK,
+        .stx_mode = (uint16_t)info.st_mode,
+        .stx_nlink = (uint32_t)info.st_nlink,
+        .stx_size = (uint64_t)info.st_size,
+    };
+    return 0;
+}
+
 int wr_sys_stat_known(int fd, struct statx *ret)
 {
     const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     const unsigned int what =
         STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_NLINK;
 
-    return wr_sys_statx(fd, "", flags, what, ret);
+    const int err = wr_sys_statx(fd, "", flags, what, ret);
+    return err == -EPERM || err == -ENOSYS ? sys_cache_fstat(fd, ret) : err;
 }
 
 int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)
@@ -111,8 +129,11 @@ int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)
     const long got =
         syscall(SYS_preadv2, file, &iov, 1UL, (off_t)offset, 0L, RWF_NOWAIT);
 
-    /* Linux has the call since 4.6, emulators of other processors have not. */
-    return got >= 0 ? got : errno == ENOSYS ? -EOPNOTSUPP : -errno;
+    /* Linux has the call since 4.6; emulators of other processors and old
+     * filters have not. */
+    return got >= 0                            ? got
+           : errno == ENOSYS || errno == EPERM ? -EOPNOTSUPP
+                                               : -errno;
 }
 
 bool wr_sys_needs_worker(int fd)

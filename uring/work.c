@@ -119,8 +119,8 @@ static int32_t work_move_on(const struct io_uring_sqe *sqe, int fd)
         return work_result(reads ? pread(fd, buf, sqe->len, (off_t)sqe->off)
                                  : pwrite(fd, buf, sqe->len, (off_t)sqe->off));
     }
-    return work_result(reads ? read(fd, buf, sqe->len)
-                             : write(fd, buf, sqe->len));
+    return reads ? wr_sys_pipe_read(fd, buf, sqe->len)
+                 : wr_sys_pipe_write(fd, buf, sqe->len);
 }
 
 /* Moves bytes with a descriptor of its own, which it closes; -EINVAL: there is

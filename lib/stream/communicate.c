@@ -104,8 +104,8 @@ static bool communicate_is_unread(int err)
     return err == -EPIPE || err == WEIR_EPEERCLOSED;
 }
 
-/* Writes the remaining input: 0, also if the child has closed its input. Drains
- * first, because earlier writes may have filled the queue. */
+/* Writes the remaining input. Drains first, because earlier writes may have
+ * filled the queue. */
 static int communicate_send(const struct communication *call,
                             weir_writer *writer)
 {
@@ -127,7 +127,7 @@ static int communicate_send(const struct communication *call,
             err = weir_writer_drain(writer);
         }
     }
-    return communicate_is_unread(err) ? 0 : err;
+    return err;
 }
 
 static int communicate_feed(weir_loop *loop, void *arg)
@@ -138,10 +138,12 @@ static int communicate_feed(weir_loop *loop, void *arg)
 
     wr_assert(writer != NULL);
     int err = communicate_send(call, writer);
+    wr_assert(err <= 0);
     if (err == 0) {
         weir_writer_close(writer);
+        err = weir_writer_wait_closed(writer); /* the last write may fail */
     }
-    return err;
+    return communicate_is_unread(err) ? 0 : err;
 }
 
 /* ---- the call ---- */

@@ -12,6 +12,7 @@ bool wr_ep_cancel_kept(struct wr_ep_ring *ring, uint64_t user_data)
 {
     uint32_t at = 0;
 
+    wr_assert(ring->kept_count <= ring->sq_tail);
     while (at < ring->kept_count && ring->sq[at].user_data != user_data) {
         at++;
     }

@@ -80,7 +80,7 @@ int32_t wr_ep_move(struct wr_ep_call *call)
         return WR_EP_WORKS;
     }
     return wr_ep_unless_again(
-        wr_ep_result(read(sqe->fd, (void *)(uintptr_t)sqe->addr, sqe->len)));
+        wr_sys_pipe_read(sqe->fd, (void *)(uintptr_t)sqe->addr, sqe->len));
 }
 
 /* One end is a pipe of weir, which is ready; the other one is waited for. */

@@ -98,6 +98,7 @@ static inline void ops_push(struct wr_ep_ops *ops,
 /* The smallest queue. */
 static uint32_t ops_ended_size_first(const struct wr_ep_ops *ops)
 {
+    wr_assert(ops->entry_room > 0);
     return 2 * (ops->entry_room > ENDED_SIZE_FIRST / 2 ? ops->entry_room
                                                        : ENDED_SIZE_FIRST / 2);
 }

@@ -1,0 +1,68 @@
+/*
+ * Scenarios: tasks that use one area of weir each, and know the right result.
+ *
+ * refuse.py runs each of them while the kernel refuses one of its system calls.
+ * A scenario returns 0 if all is as it should be, or the error of a call of
+ * weir; RIGHT() is for what no refusal may make wrong.
+ */
+#ifndef WEIR_TESTS_REFUSE_SCENARIO_H
+#define WEIR_TESTS_REFUSE_SCENARIO_H
+
+#include <stdbool.h>
+#include <weir.h>
+
+/* What a scenario returns if a result is wrong and no error was told. */
+#define WRONG 1
+
+/* Where the last error came from, for the one line that is printed. */
+extern const char *scenario_where;
+
+/* Returns from a scenario with the error of a call, if there is one. */
+#define TRY(call)                                                              \
+    do {                                                                       \
+        const long try_err = (long)(call);                                     \
+        if (try_err < 0) {                                                     \
+            scenario_where = #call;                                            \
+            return (int)try_err;                                               \
+        }                                                                      \
+    } while (0)
+#define RIGHT(condition)                                                       \
+    do {                                                                       \
+        if (!(condition)) {                                                    \
+            scenario_where = #condition;                                       \
+            return WRONG;                                                      \
+        }                                                                      \
+    } while (0)
+
+/* A folder for files and Unix paths, which is empty at first. */
+extern const char *scenario_folder;
+/* A path in it. */
+const char *scenario_path(const char *name, char *text);
+enum { SCENARIO_PATH = 256 };
+
+/* Refuses from here on, if that is to begin on a loop that runs. */
+void scenario_is_on_loop(void);
+
+/* ---- streams.c ---- */
+
+int scenario_tcp(weir_loop *loop, void *arg);
+int scenario_unix(weir_loop *loop, void *arg);
+int scenario_names(weir_loop *loop, void *arg);
+int scenario_relay(weir_loop *loop, void *arg);
+int scenario_datagrams(weir_loop *loop, void *arg);
+int scenario_tls(weir_loop *loop, void *arg);
+
+/* ---- machine.c ---- */
+
+int scenario_files(weir_loop *loop, void *arg);
+int scenario_sendfile(weir_loop *loop, void *arg);
+int scenario_pipes(weir_loop *loop, void *arg);
+int scenario_child(weir_loop *loop, void *arg);
+int scenario_signals(weir_loop *loop, void *arg);
+int scenario_threads(weir_loop *loop, void *arg);
+int scenario_executor(weir_loop *loop, void *arg);
+int scenario_watch(weir_loop *loop, void *arg);
+/* Runs the loop as the guest of a host with an epoll set. */
+int scenario_embedded(void);
+
+#endif

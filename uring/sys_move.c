@@ -1,0 +1,290 @@
+/*
+ * The real seam besides the ring: calls that move bytes.
+ *
+ * Those without a flag of their own that says so are kept from raising SIGPIPE
+ * and from waiting. As in sys.c nothing is decided, except that another call is
+ * made where a filter refuses one of two that do the same.
+ */
+#include "check.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The answers of filters. */
+static bool sys_move_is_refused(int err)
+{
+    wr_assert(err < 0);
+    return err == -EPERM || err == -ENOSYS;
+}
+
+/* A filter may know one of two calls that do the same. */
+int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
+{
+    const struct iovec iov = {.iov_base = buf, .iov_len = len};
+    wr_assert(fd >= 0);
+    wr_assert(len <= INT32_MAX);
+    ssize_t got = read(fd, buf, len);
+    if (got < 0 && sys_move_is_refused(-errno)) {
+        got = readv(fd, &iov, 1);
+    }
+    return got < 0 ? -errno : (int32_t)got;
+}
+
+int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len)
+{
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)buf,
+                              .iov_len = len};
+    wr_assert(fd >= 0);
+    wr_assert(len <= INT32_MAX);
+    ssize_t put = write(fd, buf, len);
+    if (put < 0 && sys_move_is_refused(-errno)) {
+        put = writev(fd, &iov, 1);
+    }
+    return put < 0 ? -errno : (int32_t)put;
+}
+
+/* The result of a call for one message, as of one for several. */
+static int sys_move_one_message(ssize_t ret, struct mmsghdr *message)
+{
+    wr_require(ret >= 0, -errno);
+    wr_check(ret <= INT32_MAX);
+    message->msg_len = (unsigned int)ret;
+    return 1;
+}
+
+int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count)
+{
+    const int flags = MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC;
+
+    wr_assert(count > 0);
+    const int got = recvmmsg(fd, messages, count, flags, NULL);
+    if (got < 0 && sys_move_is_refused(-errno)) {
+        return sys_move_one_message(recvmsg(fd, &messages->msg_hdr, flags),
+                                    messages);
+    }
+    return got < 0 ? -errno : got;
+}
+
+int wr_sys_sendmmsg(int fd, struct mmsghdr *messages, uint32_t count)
+{
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+    wr_assert(count > 0);
+    const int put = sendmmsg(fd, messages, count, flags);
+    if (put < 0 && sys_move_is_refused(-errno)) {
+        return sys_move_one_message(sendmsg(fd, &messages->msg_hdr, flags),
+                                    messages);
+    }
+    return put < 0 ? -errno : put;
+}
+
+int wr_sys_eventfd_write(int fd)
+{
+    const eventfd_t one = 1;
+    wr_assert(fd >= 0);
+    const int32_t put = wr_sys_pipe_write(fd, &one, sizeof(one));
+    return put < 0 ? put : 0;
+}
+
+int wr_sys_eventfd_drain(int fd)
+{
+    eventfd_t count;
+    wr_assert(fd >= 0);
+    const int32_t got = wr_sys_pipe_read(fd, &count, sizeof(count));
+    return got == -EAGAIN || got >= 0 ? 0 : got;
+}
+
+_Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
+
+/* preadv2() and pwritev2(), which musl has from 1.2.5 on; offset -1: the file's
+ * own position. */
+static ssize_t sys_move_preadv2(int fd, const struct iovec *iov, uint32_t count,
+                                off_t offset, int flags)
+{
+    return syscall(SYS_preadv2, fd, iov, (unsigned long)count, offset, 0L,
+                   flags);
+}
+
+static ssize_t sys_move_pwritev2(int fd, const struct iovec *iov,
+                                 uint32_t count, off_t offset, int flags)
+{
+    return syscall(SYS_pwritev2, fd, iov, (unsigned long)count, offset, 0L,
+                   flags);
+}
+
+/* Kernels and filters that do not know the call answer with any of these; other
+ * ways are taken then, which tell a refusal of the file itself. */
+static int32_t sys_move_lacks(int32_t err)
+{
+    return sys_move_is_refused(err) ? -EOPNOTSUPP : err;
+}
+
+int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
+{
+    wr_assert(count > 0);
+    const ssize_t got = sys_move_preadv2(fd, iov, count, -1, RWF_NOWAIT);
+    wr_check(got <= INT32_MAX);
+    return got < 0 ? sys_move_lacks(-errno) : (int32_t)got;
+}
+
+static int32_t sys_move_write(int fd, const struct iovec *iov, uint32_t count,
+                              int flags)
+{
+    wr_assert(count > 0);
+    const ssize_t put =
+        sys_move_pwritev2(fd, iov, count, -1, RWF_NOWAIT | flags);
+    wr_check(put <= INT32_MAX);
+    return put < 0 ? sys_move_lacks(-errno) : (int32_t)put;
+}
+
+/* A call's SIGPIPE goes to the calling thread. While blocked it stays pending,
+ * and is removed afterwards unless one was pending before. */
+struct sys_move_sigpipe {
+    sigset_t pipe;
+    bool was_blocked;
+    bool was_pending;
+};
+
+/* 0, or a negative error, after which no call may be made. */
+static int sys_move_sigpipe_block(struct sys_move_sigpipe *sigpipe)
+{
+    sigset_t before;
+    sigset_t pending;
+
+    sigemptyset(&sigpipe->pipe);
+    sigaddset(&sigpipe->pipe, SIGPIPE);
+    sigemptyset(&pending);
+    const int err = pthread_sigmask(SIG_BLOCK, &sigpipe->pipe, &before);
+    wr_require(err == 0, -err);
+    sigpipe->was_blocked = sigismember(&before, SIGPIPE) == 1;
+    if (sigpipe->was_blocked) {
+        wr_ignore(sigpending(&pending) < 0);
+    }
+    sigpipe->was_pending = sigismember(&pending, SIGPIPE) == 1;
+    return 0;
+}
+
+static void sys_move_sigpipe_restore(const struct sys_move_sigpipe *sigpipe,
+                                     bool may_be_raised)
+{
+    static const struct timespec at_once = {.tv_sec = 0};
+
+    if (may_be_raised && !sigpipe->was_pending) {
+        wr_ignore(sigtimedwait(&sigpipe->pipe, NULL, &at_once) < 0);
+    }
+    if (!sigpipe->was_blocked) {
+        wr_ignore(pthread_sigmask(SIG_UNBLOCK, &sigpipe->pipe, NULL) != 0);
+    }
+}
+
+static int32_t sys_move_write_blocked(int fd, const struct iovec *iov,
+                                      uint32_t count)
+{
+    struct sys_move_sigpipe sigpipe;
+
+    const int err = sys_move_sigpipe_block(&sigpipe);
+    wr_require(err >= 0, err);
+    const int32_t res = sys_move_write(fd, iov, count, 0);
+    sys_move_sigpipe_restore(&sigpipe, res == -EPIPE);
+    return res;
+}
+
+int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
+                     bool has_nosignal)
+{
+    return has_nosignal ? sys_move_write(fd, iov, count, RWF_NOSIGNAL)
+                        : sys_move_write_blocked(fd, iov, count);
+}
+
+/* sendfile() and splice() have no flag for a single call, so the socket is made
+ * non-blocking meanwhile. This does not affect ring operations in flight.
+ * Returns the flags of before, or an error. */
+static int sys_move_begin_nonblock(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 ||
+        (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)) {
+        return -errno;
+    }
+    return flags;
+}
+
+static void sys_move_end_nonblock(int fd, int flags)
+{
+    wr_assert(flags >= 0);
+    if (!(flags & O_NONBLOCK)) {
+        wr_ignore(fcntl(fd, F_SETFL, flags) < 0);
+    }
+}
+
+static int64_t sys_move_sendfile_now(int fd, int file, uint64_t offset,
+                                     size_t len)
+{
+    const int flags = sys_move_begin_nonblock(fd);
+    if (flags < 0) {
+        return flags;
+    }
+    off_t at = (off_t)offset;
+    const ssize_t sent = sendfile(fd, file, &at, len);
+    const int64_t ret = sent < 0 ? -errno : sent;
+    sys_move_end_nonblock(fd, flags);
+    return ret;
+}
+
+int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
+{
+    struct sys_move_sigpipe sigpipe;
+
+    wr_assert(len > 0);
+    wr_assert(offset <= INT64_MAX);
+    const int err = sys_move_sigpipe_block(&sigpipe);
+    wr_require(err >= 0, err);
+    const int64_t ret = sys_move_sendfile_now(fd, file, offset, len);
+    /* SIGPIPE is also raised if a part was sent before the socket broke. */
+    sys_move_sigpipe_restore(&sigpipe, ret < (int64_t)len);
+    return ret;
+}
+
+/* @fd: the socket of the two. */
+static int32_t sys_move_splice(int fd, int from, int to, size_t len)
+{
+    const int flags = sys_move_begin_nonblock(fd);
+
+    wr_assert(len > 0 && len <= INT32_MAX);
+    if (flags < 0) {
+        return flags;
+    }
+    const ssize_t done =
+        splice(from, NULL, to, NULL, len, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    const int32_t ret = done < 0 ? -errno : (int32_t)done;
+    sys_move_end_nonblock(fd, flags);
+    return ret;
+}
+
+int32_t wr_sys_splice_in(int fd, int pipe, size_t len)
+{
+    return sys_move_splice(fd, fd, pipe, len);
+}
+
+int32_t wr_sys_splice_out(int pipe, int fd, size_t len)
+{
+    struct sys_move_sigpipe sigpipe;
+
+    const int err = sys_move_sigpipe_block(&sigpipe);
+    wr_require(err >= 0, err);
+    const int32_t ret = sys_move_splice(fd, pipe, fd, len);
+    /* As in wr_sys_sendfile(). */
+    sys_move_sigpipe_restore(&sigpipe, ret < (int32_t)len);
+    return ret;
+}
