@@ -84,6 +84,7 @@ REASONS = {
     "tests/e2e/attack.py --seconds 60 build-asan/tools/weir-load \\\n"
     "    build-asan/tools/example-*": LONG,
     "tests/e2e/proxy_soak.py build/tools/weir-proxy": LONG,
+    "tests/refuse/refuse.py --all build/tests/refuse/refuse-scenario": LONG,
     "tests/guide/newcomer.py": LONG,
     "tools/package --root bookworm": LONG,
     "tests/kernels/boot.py --fetch 5.10 6.1 6.12 7.3": "needs the network and QEMU",

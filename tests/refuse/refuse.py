@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Each system call of weir is refused in turn: an error is told, or it works.
 
 A filter of an older container, or a strict unit of systemd, answers EPERM or
