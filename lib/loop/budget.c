@@ -52,6 +52,7 @@ void wr_budget_check_invariants(const struct wr_budget *budget)
     wr_assert(budget->account_count > 0 || !wr_budget_has_due(budget));
     wr_assert(budget->account_count > 0 || budget->queued_bytes == 0);
     wr_debug_check(budget_check_queue(&budget->starved, WR_DEMAND_STARVED));
+    wr_debug_check(budget_check_queue(&budget->bare, WR_DEMAND_STARVED));
     wr_debug_check(budget_check_queue(&budget->stuck, WR_DEMAND_STUCK));
     wr_debug_check(budget_check_queue(&budget->due, WR_DEMAND_DUE));
 }
@@ -196,9 +197,9 @@ void wr_budget_init(struct wr_budget *budget, const struct wr_pool *pool,
         .pool = pool,
         .held_limit_bytes = held_limit_bytes,
         .queued_limit_bytes = queued_limit_bytes,
-        .unfed_bytes = UINT64_MAX,
     };
     wr_list_init(&budget->starved);
+    wr_list_init(&budget->bare);
     wr_list_init(&budget->stuck);
     wr_list_init(&budget->due);
     wr_list_init(&budget->evictable);
@@ -230,12 +231,28 @@ static void budget_set_state(struct wr_demand *demand,
     demand->state = state;
 }
 
+/* The demand has no credit at the bytes that are held now. */
+static void budget_push_bare(struct wr_budget *budget, struct wr_demand *demand)
+{
+    const uint64_t held = budget_held_of(budget);
+
+    demand->pass = budget->pass;
+    wr_list_push_back(&budget->bare, &demand->link);
+    budget->pass_bytes = wr_max_u64(budget->pass_bytes, held);
+    budget->unfed_bytes = wr_max_u64(budget->unfed_bytes, held);
+}
+
 void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand)
 {
+    uint32_t credit;
+
     budget_set_state(demand, WR_DEMAND_STARVED);
-    wr_list_push_back(&budget->starved, &demand->link);
-    demand->last_credit = 0;          /* no receive follows */
-    budget->unfed_bytes = UINT64_MAX; /* this demand may need less */
+    if (wr_budget_peek(budget, demand, &credit) == WR_SHORTAGE_SHARE) {
+        budget_push_bare(budget, demand);
+    } else {
+        wr_list_push_back(&budget->starved, &demand->link);
+    }
+    demand->last_credit = 0; /* no receive follows */
     wr_demand_check_invariants(demand);
 }
 
@@ -278,12 +295,15 @@ enum wr_feed wr_budget_next_feed(const struct wr_budget *budget)
 {
     const struct wr_pool *pool = budget->pool;
 
-    if (WR_LIKELY(wr_list_is_empty(&budget->starved))) {
+    if (WR_LIKELY(wr_list_is_empty(&budget->starved) &&
+                  wr_list_is_empty(&budget->bare))) {
         return WR_FEED_NONE;
     }
     if (wr_pool_has_posted(pool) || wr_pool_has_free(pool)) {
-        return budget_held_of(budget) < budget->unfed_bytes ? WR_FEED_NOW
-                                                            : WR_FEED_NONE;
+        return !wr_list_is_empty(&budget->starved) ||
+                       budget_held_of(budget) < budget->unfed_bytes
+                   ? WR_FEED_NOW
+                   : WR_FEED_NONE;
     }
     return wr_pool_can_grow(pool) ? WR_FEED_LATER : WR_FEED_NONE;
 }
@@ -321,22 +341,72 @@ bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
     }
     round->room_bytes = (uint64_t)pool->posted_count * pool->buf_size;
     wr_assert(round->room_bytes > 0);
-    round->has_fed = false;
+    round->tries = WR_BUDGET_TRIES;
+    budget->feeds_bare_first = !budget->feeds_bare_first;
     wr_list_init(&round->batch);
     wr_list_splice_back(&round->batch, &budget->starved);
     return true;
 }
 
-struct wr_demand *wr_budget_next_starved(const struct wr_budget *budget,
+/* Every bare demand was tried. If none had credit, the next pass waits until
+ * fewer bytes are held. */
+static void budget_end_pass(struct wr_budget *budget)
+{
+    budget->unfed_bytes =
+        budget->pass_has_fed ? UINT64_MAX : budget->pass_bytes;
+    budget->pass_has_fed = false;
+    budget->pass_bytes = 0;
+    budget->pass++;
+}
+
+/* The first bare demand that has credit now, or no longer lacks it for its
+ * share. */
+static struct wr_demand *budget_next_bare(struct wr_budget *budget,
+                                          struct wr_feeding *round)
+{
+    while (round->tries > 0 && !wr_list_is_empty(&budget->bare)) {
+        struct wr_demand *demand =
+            wr_container_of(budget->bare.next, struct wr_demand, link);
+        uint32_t credit;
+        if (demand->pass == budget->pass) {
+            budget_end_pass(budget);
+            if (budget_held_of(budget) >= budget->unfed_bytes) {
+                break;
+            }
+        }
+        if (wr_budget_peek(budget, demand, &credit) != WR_SHORTAGE_SHARE) {
+            wr_budget_leave(demand);
+            budget->pass_has_fed = true;
+            return demand;
+        }
+        wr_list_remove(&demand->link);
+        budget_push_bare(budget, demand);
+        round->tries--;
+    }
+    return NULL;
+}
+
+struct wr_demand *wr_budget_next_starved(struct wr_budget *budget,
                                          struct wr_feeding *round)
 {
-    if (round->room_bytes == 0 || wr_list_is_empty(&round->batch)) {
+    struct wr_demand *demand = NULL;
+
+    if (round->room_bytes == 0) {
         return NULL;
     }
-    struct wr_demand *demand = budget_take_first(round);
-    const uint32_t credit = wr_budget_credit(budget, demand);
-    round->room_bytes -= wr_min_u64(round->room_bytes, credit);
-    round->has_fed = round->has_fed || credit > 0;
+    if (budget->feeds_bare_first) {
+        demand = budget_next_bare(budget, round);
+    }
+    if (!demand && !wr_list_is_empty(&round->batch)) {
+        demand = budget_take_first(round);
+    }
+    if (!demand) {
+        demand = budget_next_bare(budget, round);
+    }
+    if (demand) {
+        round->room_bytes -=
+            wr_min_u64(round->room_bytes, wr_budget_credit(budget, demand));
+    }
     return demand;
 }
 
@@ -345,15 +415,13 @@ void wr_budget_end_starved(struct wr_budget *budget, struct wr_feeding *round)
     /* The rest of the batch stays in front of demands that starve anew. */
     wr_list_splice_back(&round->batch, &budget->starved);
     wr_list_splice_back(&budget->starved, &round->batch);
-    /* While none can be fed, the next round waits until fewer bytes are
-     * held. */
-    budget->unfed_bytes = round->has_fed ? UINT64_MAX : budget_held_of(budget);
     wr_debug_check(wr_budget_check_invariants(budget));
 }
 
 struct wr_evictable *wr_budget_next_evicted(struct wr_budget *budget)
 {
-    if (wr_list_is_empty(&budget->starved) ||
+    if ((wr_list_is_empty(&budget->starved) &&
+         wr_list_is_empty(&budget->bare)) ||
         wr_budget_next_feed(budget) != WR_FEED_NONE) {
         return NULL;
     }

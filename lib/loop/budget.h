@@ -20,6 +20,12 @@
  * The loop feeds both queues in order, and a fed connection asks again. If none
  * can be fed, waiting readers with bytes in the pool are evicted.
  *
+ * Of the starved, those that lack a buffer are apart from those that lack
+ * credit because their share is small. The former are fed as long as there is
+ * room in buffers. Among the latter a turn looks for one with credit, but only
+ * at WR_BUDGET_TRIES that have none, so that the work of a turn does not grow
+ * with their number; the next turn goes on from there.
+ *
  * Connections that receive much do so one after the other; each turn of the
  * loop has a budget of bytes for all of them:
  *
@@ -47,9 +53,12 @@
  * connection, and its bytes are still in the cache when they are sent on. */
 #define WR_TURN_BYTES (64u << 10)
 
+/* Connections without credit that a turn tries in vain. */
+#define WR_BUDGET_TRIES 16u
+
 enum wr_demand_state {
     WR_DEMAND_IDLE,    /* in no queue: it receives, or does not read */
-    WR_DEMAND_STARVED, /* in wr_budget.starved */
+    WR_DEMAND_STARVED, /* in wr_budget.starved or wr_budget.bare */
     WR_DEMAND_STUCK,   /* in wr_budget.stuck */
     WR_DEMAND_DUE,     /* in wr_budget.due */
     WR_DEMAND_STATES,
@@ -71,6 +80,7 @@ struct wr_demand {
     uint32_t last_credit; /* of the present or last receive; 0: none since the
                            * window was moved */
     enum wr_demand_state state;
+    uint32_t pass;       /* in which it had no credit; while it is bare */
     struct wr_list link; /* in the state's queue */
     wr_demand_feed_fn *feed;
 };
@@ -93,16 +103,23 @@ struct wr_budget {
     uint64_t held_limit_bytes;
     uint64_t queued_limit_bytes;
     uint64_t queued_bytes;
-    uint64_t account_count;       /* live connections */
-    struct wr_list starved;       /* struct wr_demand, in order of feeding */
+    uint64_t account_count; /* live connections */
+    struct wr_list starved; /* struct wr_demand, in order of feeding */
+    /* Starved, too, for want of credit; struct wr_demand. Those that were tried
+     * in this pass are behind the others. */
+    struct wr_list bare;
     struct wr_list stuck;         /* struct wr_demand, in order of feeding */
     struct wr_list due;           /* struct wr_demand, in order of feeding */
     uint64_t turn_received_bytes; /* by due connections */
     uint64_t turn_sent_bytes;     /* in long sends */
     struct wr_list evictable;
-    /* The held and kept bytes when a round had no credit for any demand; before
-     * they are fewer, a round is useless. UINT64_MAX: unknown. */
+    /* The most held and kept bytes in a pass that had no credit for any bare
+     * demand; before they are fewer, a pass is useless. UINT64_MAX: one had. */
     uint64_t unfed_bytes;
+    uint64_t pass_bytes; /* the most so far in this pass */
+    uint32_t pass;
+    bool pass_has_fed;
+    bool feeds_bare_first;  /* in this turn */
     uint64_t starved_count; /* receives that found no buffer */
 };
 
@@ -127,7 +144,7 @@ struct wr_feeding {
     struct wr_list batch;
     uint64_t
         room_bytes; /* room in posted buffers, minus this round's credits */
-    bool has_fed;   /* a demand of the batch had credit */
+    uint32_t tries; /* bare demands that may be tried in vain */
 };
 
 /* Checks the queues, and every demand in them. */
@@ -210,6 +227,7 @@ void wr_budget_leave(struct wr_demand *demand);
 static inline bool wr_budget_has_waiting(const struct wr_budget *budget)
 {
     return !wr_list_is_empty(&budget->starved) ||
+           !wr_list_is_empty(&budget->bare) ||
            !wr_list_is_empty(&budget->stuck);
 }
 
@@ -263,11 +281,11 @@ void wr_budget_begin_stuck(struct wr_budget *budget, struct wr_feeding *round);
 struct wr_demand *wr_budget_next_stuck(struct wr_feeding *round);
 
 /* A round for the starved, for as many as the posted buffers suffice; others
- * would starve again. False: no demand can be fed now, and there is no
- * round. */
+ * would starve again. Those that lack a buffer and the bare ones come first in
+ * turn. False: no demand can be fed now, and there is no round. */
 bool wr_budget_begin_starved(struct wr_budget *budget,
                              struct wr_feeding *round);
-struct wr_demand *wr_budget_next_starved(const struct wr_budget *budget,
+struct wr_demand *wr_budget_next_starved(struct wr_budget *budget,
                                          struct wr_feeding *round);
 void wr_budget_end_starved(struct wr_budget *budget, struct wr_feeding *round);
 

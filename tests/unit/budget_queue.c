@@ -84,20 +84,88 @@ UNIT(budget_queue, without_a_buffer_it_matters_whether_one_can_be_made)
     expect_eq(wr_budget_next_feed(&budget), WR_FEED_LATER);
 }
 
+/* Bytes of @held that leave no share but the least one. */
+static void starve_bare(struct wr_demand *of, int count, uint64_t held)
+{
+    pool.held_bytes = held;
+    for (int i = 0; i < count; i++) {
+        of[i].account.held_bytes = WR_HELD_LEAST;
+        wr_budget_starve(&budget, &of[i]);
+    }
+}
+
 UNIT(budget_queue, a_round_without_credit_is_not_repeated_before_less_is_held)
 {
     setup(8);
-    pool.held_bytes = 64 * MIB;
-    for (int i = 0; i < DEMANDS; i++) {
-        demands[i].account.held_bytes = WR_HELD_LEAST;
-        wr_budget_starve(&budget, &demands[i]);
-    }
+    starve_bare(demands, DEMANDS, 64 * MIB);
 
-    expect_eq(feed(true), 1234);
-
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE, "each has asked");
+    pool.held_bytes--;
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NOW);
+    expect_eq(feed(true), 0, "none has credit");
     expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
     pool.held_bytes--;
     expect_eq(wr_budget_next_feed(&budget), WR_FEED_NOW);
+}
+
+UNIT(budget_queue, the_bare_are_fed_in_turn_when_their_share_grows)
+{
+    setup(8);
+    starve_bare(demands, DEMANDS, 64 * MIB);
+    pool.held_bytes = 0;
+
+    expect_eq(feed(false), 1234);
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
+}
+
+UNIT(budget_queue, a_turn_tries_few_of_many_bare_ones_and_goes_on_from_there)
+{
+    enum { MANY = 1000, TURNS = MANY / WR_BUDGET_TRIES + 2 };
+    static struct wr_demand many[MANY];
+    struct wr_feeding round;
+    struct wr_demand *found = NULL;
+    setup(8);
+    budget.account_count = MANY;
+    for (int i = 0; i < MANY; i++) {
+        wr_demand_init(&many[i], MIB, NULL);
+    }
+    starve_bare(many, MANY, 64 * MIB);
+    /* The last one has given bytes back, and is not told of it. */
+    many[MANY - 1].account.held_bytes = 0;
+    pool.held_bytes--;
+
+    int turns = 0;
+    for (; turns < TURNS && !found; turns++) {
+        const struct wr_list *first = budget.bare.next;
+        cr_assert(wr_budget_begin_starved(&budget, &round));
+        found = wr_budget_next_starved(&budget, &round);
+        for (unsigned i = 0; !found && i < WR_BUDGET_TRIES; i++) {
+            expect_neq(budget.bare.next, first, "it is behind the others now");
+            first = first->next;
+        }
+        wr_budget_end_starved(&budget, &round);
+    }
+
+    expect_eq(found, &many[MANY - 1]);
+    expect_geq(turns, MANY / WR_BUDGET_TRIES, "no turn tries more");
+}
+
+UNIT(budget_queue, those_that_lack_a_buffer_and_the_bare_come_first_in_turn)
+{
+    setup(1);
+    starve_bare(demands, 2, 64 * MIB);
+    wr_budget_starve(&budget, &demands[2]);
+    wr_budget_starve(&budget, &demands[3]);
+    pool.held_bytes = 0;
+
+    const int first = feed(false);
+    const int second = feed(false);
+    expect_leq(first, 4, "a buffer is enough for one");
+    expect_leq(second, 4);
+    expect_neq(first <= 2, second <= 2, "of either kind");
+    pool.posted_count = 8;
+    feed(false);
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
 }
 
 UNIT(budget_queue, the_stuck_are_fed_when_the_send_queues_are_short_again)
