@@ -332,9 +332,17 @@ weir_transport_set_timeouts(weir_transport *t,
  * close lingers: it ends the writing side, reads and drops until the peer's
  * kernel has everything or the peer has ended, and then ends the connection. 30
  * s without an acknowledgement, or 5 minutes in all, are WEIR_ECLOSETIMEOUT;
- * close_ns replaces the 5 minutes. A close does not linger after the peer's
- * end, nor if nothing was written; but with SO_LINGER the loop's thread waits
- * in the close.
+ * close_ns replaces the 5 minutes. When everything is acknowledged, a peer that
+ * goes on sending is read for 2 s or 1 MiB more. A close does not linger after
+ * the peer's end, nor if nothing was written; but with SO_LINGER the loop's
+ * thread waits in the close.
+ *
+ * While written bytes wait because the peer takes none, a close reads and drops
+ * as well, up to 64 MiB for each time that the peer takes some. So two ends
+ * that close against each other, with unsent bytes in both directions, do not
+ * wait for each other: one has sent everything and ends, and the other one
+ * sends the rest or gets an error. A peer that neither reads nor ends is waited
+ * for as long as bytes are unsent; close_ns and write_stall_ns bound that.
  *
  * If a write was refused and no call has returned its error yet
  * (weir_transport_write()), the connection is aborted instead, so that the peer

@@ -35,6 +35,7 @@ static uint64_t relay_drain_left(const struct wr_relay *relay)
 /* True if no more bytes of the broken side will be passed on. */
 static bool relay_drain_has_passed_all(const struct wr_way *way)
 {
+    wr_assert(way->back->state == WR_WAY_BROKEN);
     return way->is_lost && !(way->initial && wr_way_is_live(way));
 }
 
@@ -89,6 +90,7 @@ uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay)
         return UINT64_MAX;
     }
     const uint64_t stall_ns = relay_drain_stall_ns(drain->way->to);
+    wr_assert(drain->taken_ns <= drain->looked_ns);
     return wr_min_u64(wr_add_sat(drain->looked_ns, drain->wait_ns),
                       wr_add_sat(drain->taken_ns, stall_ns));
 }
@@ -155,6 +157,7 @@ void wr_relay_fail(struct wr_way *way, int err)
 {
     struct wr_relay *relay = way->relay;
 
+    wr_assert(err < 0 && relay->state < WR_RELAY_OVER);
     if (relay->state == WR_RELAY_DRAINING && relay->drain.way == way) {
         wr_relay_correct_error(relay, err);
     } else if (relay_drain_may_begin(way, err)) {

@@ -203,6 +203,7 @@ void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
 
 void wr_relay_break_by(struct wr_way *way, int err)
 {
+    wr_assert(way->relay->state < WR_RELAY_OVER);
     wr_relay_break(way->relay, way->party, relay_state_find_cause(err), err);
 }
 

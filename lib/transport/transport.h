@@ -198,14 +198,14 @@ struct weir_transport {
     bool has_dropped;    /* set when written bytes are dropped, or refused
                           * during a close */
     bool is_busy;        /* set by weir_transport_set_busy() */
-    bool is_part;        /* set by its part of weir: a pipe of a child or a side
+    bool is_part : 1;    /* set by its part of weir: a pipe of a child or a side
                           * of a relay, which must stay its protocol */
-    bool is_below;       /* set when another transport has replaced it */
-    bool tells_error;    /* set by weir's own protocols: error_received is
-                          * called with the first error, before the last bytes
-                          * and connection_lost */
-    bool held_back;      /* set when there was no credit or buffer, cleared by
-                          * wr_intake_goes_on() */
+    bool tells_error : 1; /* set by weir's own protocols: error_received is
+                           * called with the first error, before the last bytes
+                           * and connection_lost */
+    bool is_below;        /* set when another transport has replaced it */
+    bool held_back;       /* set when there was no credit or buffer, cleared by
+                           * wr_intake_goes_on() */
     /* At this depth or less, a paused protocol or `flushed` is called. -1:
      * neither waits. */
     int64_t notify_depth;

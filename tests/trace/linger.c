@@ -34,11 +34,26 @@ static void expect_end(int err)
     expect_eq(fake_peer_read(peer, &byte, 1), err);
 }
 
+static bool pours;
+
+/* The peer sends what there is room for, before each turn. */
+static void pour(void *arg)
+{
+    static const uint8_t bytes[ROOM];
+
+    if (pours) {
+        fake_spend(MS / 10);
+        fake_peer_write(peer, bytes, sizeof(bytes));
+    }
+}
+
 static void start(void)
 {
     keeps_open = true;
-    subject_start(&(struct fake_options){.seed = 1, .recv_size = ROOM}, NULL,
-                  &noting, NULL);
+    pours = false;
+    subject_start(
+        &(struct fake_options){.seed = 1, .recv_size = ROOM, .entered = pour},
+        NULL, &noting, NULL);
 }
 
 static void with_subject(void (*body)(void))
@@ -117,6 +132,40 @@ UNIT(linger, a_peer_that_ends_has_all_it_wants)
     fake_peer_shutdown(peer);
     clock_run_for(loop, MS);
 
+    expect_lost(0);
+}
+
+/* There is always a byte that was not read. */
+UNIT(linger, a_peer_that_has_all_and_sends_on_is_read_for_a_moment_more)
+{
+    pours = true;
+    write_and_close(100);
+    clock_run_for(loop, 3 * S);
+    pours = false;
+
+    expect_lost(0);
+    expect_eq(peer_reads(MUCH), 100);
+}
+
+/* Bytes are still unsent. */
+UNIT(linger, a_peer_that_only_sends_is_read_for_a_bounded_number_of_bytes)
+{
+    static const uint8_t bytes[64 * ROOM];
+
+    expect_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
+    clock_run_for(loop, MS);
+    pours = true;
+    const uint64_t before = fake_stats()->received_bytes;
+    expect_eq(weir_transport_close(transport), 0);
+    clock_run_for(loop, 30 * S);
+    const uint64_t dropped = fake_stats()->received_bytes - before;
+    pours = false;
+
+    expect_eq(lost_count, 0);
+    expect_geq(dropped, 1u << 20);
+    expect_leq(dropped, 128u << 20);
+    weir_transport_abort(transport);
+    clock_run_for(loop, MS);
     expect_lost(0);
 }
 

@@ -322,6 +322,17 @@ static bool sock_has_taken_all(const weir_transport *t)
            !s->c.outbox.is_opening && wr_sys_outq(s->c.fd) == 0;
 }
 
+static void sock_set_read_limit(weir_transport *t, uint64_t bytes)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_connection_check_invariants(&s->c);
+    if (bytes < t->demand.account.limit_bytes) {
+        wr_sock_recv_revoke(s);
+    }
+    wr_intake_set_limit(t, bytes);
+}
+
 /* Fields of the tables of all stream sockets. */
 #define SOCK_OPS_FIELDS                                                        \
     .device = &sock_device, .outbox = &wr_sock_outbox_ops,                     \
@@ -329,7 +340,7 @@ static bool sock_has_taken_all(const weir_transport *t)
     .get_depth = sock_get_depth, .get_unoffered = wr_sock_get_unoffered,       \
     .get_handover = sock_get_handover, .has_taken_all = sock_has_taken_all,    \
     .get_unacknowledged = wr_sock_get_unacknowledged,                          \
-    .set_read_limit = wr_sock_set_read_limit, .fed = sock_fed,                 \
+    .set_read_limit = sock_set_read_limit, .fed = sock_fed,                    \
     .splice_to = wr_sock_splice_to, .abandon = sock_abandon,                   \
     .get_peername = wr_sock_get_peername,                                      \
     .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \

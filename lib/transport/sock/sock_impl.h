@@ -51,11 +51,13 @@ struct wr_sock_into {
 /* The clock of a socket, and its looks at the kernel's queue. */
 struct wr_sock_clock {
     struct wr_clock clock;
-    uint64_t linger_ns;    /* when lingering began; 0: not lingering */
+    uint64_t linger_ns;    /* when lingering began, or all bytes were found
+                            * acknowledged; 0: not lingering */
     uint64_t looked_ns;    /* time of the last look at the kernel's queue */
     uint64_t look_wait_ns; /* lingering: time from looked_ns to the next look */
     uint64_t watch_ns; /* when a poll is to watch the peer; 0: not to come */
     int looked_bytes;  /* in the queue then, and one; 0: not looked yet */
+    bool is_acked;     /* lingering: set by the look that found it */
 };
 
 /* Addresses, kept because the kernel forgets them at the end. */
@@ -192,7 +194,6 @@ void wr_sock_recv_watched(struct wr_sock *s, int32_t res);
 void wr_sock_recv_revoke(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_recv(struct wr_sock *s);
-void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes);
 
 /* sock_bulk.c */
 /* Handles the completion of the poll for bytes. */
@@ -249,6 +250,9 @@ bool wr_sock_linger(struct wr_connection *c);
 void wr_sock_shut(struct wr_sock *s);
 /* True if the peer may not have all sent bytes. */
 WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
+/* A socket that is not OPEN is about to receive: it drops as many bytes as it
+ * has credit for, or a buffer of them. */
+void wr_sock_note_dropped(struct wr_sock *s);
 /* `get_unacknowledged` of the table. */
 uint64_t wr_sock_get_unacknowledged(const weir_transport *t);
 
@@ -320,11 +324,20 @@ static inline bool wr_sock_is_settled(const struct wr_sock *s)
 }
 
 /* Bytes of the send queue that the kernel has no room for: a send or poll of an
- * earlier turn is in flight, or the last send was short. */
+ * earlier turn is in flight, or the last send was short. What a close receives
+ * is dropped, and waits for no room. */
 static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
 {
-    return s->send_op.in_flight || s->sent_short ? s->c.outbox.queue.bytes : 0;
+    return (s->send_op.in_flight || s->sent_short) &&
+                   s->c.t.state == WR_LIFE_OPEN
+               ? s->c.outbox.queue.bytes
+               : 0;
 }
+
+/* The most that a close drops while the peer takes nothing: more than the
+ * kernel's queues between two ends hold, as there is room for bytes again when
+ * a third of a queue is empty. */
+#define WR_SOCK_DROP_BYTES (64u << 20)
 
 /* True if the socket receives while it closes, because it lingers or will. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
@@ -332,6 +345,16 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
     return s->c.t.state == WR_LIFE_LINGERING ||
            (s->c.t.state == WR_LIFE_CLOSING && s->c.clock &&
             s->c.clock->limits.linger_ns != 0);
+}
+
+/* True if a socket that is not OPEN receives, and drops what comes. It lingers;
+ * or its own bytes have had to wait for room, as those of a peer may that
+ * closes as well and reads nothing: each would wait for the other for ever. */
+static inline bool wr_sock_drops(const struct wr_sock *s)
+{
+    return wr_sock_lingers(s) ||
+           (s->c.t.state == WR_LIFE_CLOSING && s->has_waited &&
+            s->c.outbox.dropped_bytes < WR_SOCK_DROP_BYTES);
 }
 
 /* True if the protocol has lent memory for receiving. */

@@ -11,6 +11,11 @@
  * reports an acknowledgement, so a timer is used, with growing intervals.
  * Usually the peer's end of stream comes first.
  *
+ * A peer that sends faster than the looks follow each other always has bytes
+ * unread. Once it has acknowledged everything it decides no more for how long:
+ * the close reads on for a moment, in which a peer that reads comes to end, and
+ * then resets a peer that has all bytes.
+ *
  * Bytes sent on a Unix socket are in the peer's queue, and a reset does not
  * drop them: a Unix socket waits only until its own queue is read.
  */
@@ -22,6 +27,9 @@
 #define LOOK_LAST_NS  UINT64_C(1000000000)
 /* The wait ends if nothing was acknowledged for this time. */
 #define STALL_NS UINT64_C(30000000000)
+/* The time of reading on when all is acknowledged, and the bytes. */
+#define REST_NS    UINT64_C(2000000000)
+#define REST_BYTES (1u << 20)
 /* The longest wait if the program has set no limit: a peer that acknowledges
  * byte by byte must not keep a descriptor and a place in the server for ever.
  * The kernel continues to send after the close. */
@@ -50,6 +58,7 @@ static uint32_t sock_linger_unacked(const struct wr_sock *s)
 
 uint64_t wr_sock_get_unacknowledged(const weir_transport *t)
 {
+    wr_assert(t->state != WR_LIFE_NEW);
     return wr_life_is_over(t) ? 0 : sock_linger_unacked(wr_sock_of(t));
 }
 
@@ -96,6 +105,7 @@ static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c)
     clock->look_wait_ns = LOOK_FIRST_NS;
     clock->clock.sent_ns = now_ns;
     clock->looked_bytes = 0;
+    clock->is_acked = false;
     wr_sock_shut(s);
     return c->t.state == WR_LIFE_CLOSING;
 }
@@ -110,6 +120,20 @@ bool wr_sock_linger_owes(const struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_LINGERING);
     return sock_linger_unacked(s) > s->c.t.farewell_bytes + s->write_shut;
+}
+
+void wr_sock_note_dropped(struct wr_sock *s)
+{
+    const uint32_t credit =
+        wr_budget_credit(&s->c.t.loop->budget, &s->c.t.demand);
+    const bool is_one = !s->moves_bulk && !wr_has(&s->c.t.loop->uring.features,
+                                                  WR_FEATURE_RECV_CREDIT);
+    const uint64_t most =
+        is_one ? wr_min_u64(credit, s->c.t.loop->pool.buf_size) : credit;
+
+    wr_assert(s->c.t.state > WR_LIFE_OPEN);
+    s->c.outbox.dropped_bytes +=
+        (uint32_t)wr_min_u64(most, UINT32_MAX - s->c.outbox.dropped_bytes);
 }
 
 /* ---- the clock ---- */
@@ -158,6 +182,26 @@ static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
                       limits->write_stall_ns / WR_STALL_LOOKS + 1);
 }
 
+/* True if a close destroys no byte any more: all are acknowledged, and none is
+ * unread, or the peer has sent enough since. */
+static bool sock_linger_is_over(struct wr_sock *s, int unacked)
+{
+    struct wr_sock_clock *clock = wr_sock_clock_of(s);
+    const uint64_t now_ns = s->c.t.loop->now_ns;
+
+    wr_assert(s->c.t.state == WR_LIFE_LINGERING);
+    if (unacked > 0) {
+        return false;
+    }
+    if (!clock->is_acked) {
+        clock->is_acked = true;
+        clock->linger_ns = now_ns;
+        s->c.outbox.dropped_bytes = 0;
+    }
+    return s->c.outbox.dropped_bytes >= REST_BYTES ||
+           now_ns - clock->linger_ns >= REST_NS || wr_sys_inq(s->c.fd) <= 0;
+}
+
 /* Begins to watch, and looks at the kernel's queue, if the time for each has
  * come; true if lingering is over, because a close
  * destroys no byte any more. */
@@ -182,7 +226,7 @@ static bool sock_linger_look(weir_transport *t)
     const int unacked = (int)sock_linger_unacked(s);
     sock_linger_note_look(clock, unacked);
     clock->look_wait_ns = wr_min_u64(clock->look_wait_ns * 2, LOOK_LAST_NS);
-    return unacked == 0 && wr_sys_inq(s->c.fd) <= 0;
+    return sock_linger_is_over(s, unacked);
 }
 
 /* The time limit of lingering. */

@@ -93,10 +93,9 @@ static enum flow sock_recv_flow_of(const struct wr_sock *s)
         return FLOW_CLOSING;
     }
     if (WR_UNLIKELY(s->c.t.state != WR_LIFE_OPEN)) {
-        if (!wr_sock_lingers(s) || s->c.eof_seen) {
+        if (!wr_sock_drops(s) || s->c.eof_seen) {
             return FLOW_CLOSING;
         }
-        /* A lingering socket receives, and drops the bytes. */
         return wr_sock_has_lent(s) ? FLOW_HELD : FLOW_OPEN;
     }
     if (s->c.eof_seen) {
@@ -111,6 +110,16 @@ static enum flow sock_recv_flow_of(const struct wr_sock *s)
     return wr_delivery_has_held(&s->c.delivery) ? FLOW_HELD : FLOW_OPEN;
 }
 
+static __attribute__((noinline)) enum action
+sock_recv_queued_action(const struct wr_sock *s)
+{
+    return s->c.t.state != WR_LIFE_OPEN &&
+                   s->c.t.demand.state == WR_DEMAND_STUCK
+               ? ACTION_LEAVE
+               : (enum action)
+                     sock_recv_actions[ROW_QUEUED][sock_recv_flow_of(s)];
+}
+
 static enum action sock_recv_next_action(const struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->c.t.error != 0) && s->recv_state == WR_RECV_ARMED &&
@@ -121,9 +130,10 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
          * first bytes. */
         return ACTION_CANCEL;
     }
-    const unsigned int row =
-        WR_UNLIKELY(wr_intake_is_queued(&s->c.t)) ? ROW_QUEUED : s->recv_state;
-    return (enum action)sock_recv_actions[row][sock_recv_flow_of(s)];
+    if (WR_UNLIKELY(wr_intake_is_queued(&s->c.t))) {
+        return sock_recv_queued_action(s);
+    }
+    return (enum action)sock_recv_actions[s->recv_state][sock_recv_flow_of(s)];
 }
 
 /* The clock begins to watch; without memory for it, this does. */
@@ -160,7 +170,6 @@ static void sock_recv_starve(struct wr_sock *s)
     sock_recv_hold_back(s);
 }
 
-/* Notes that a receive or a poll is about to be armed. */
 static void sock_recv_note_armed(struct wr_sock *s, bool once)
 {
     wr_debug_assert(!s->recv_op.in_flight);
@@ -314,7 +323,9 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
     wr_assert(!wr_delivery_has_held(&s->c.delivery) &&
               !wr_sock_has_lent(s)); /* they are delivered first */
-    if (WR_UNLIKELY(sock_recv_receives_into(s))) {
+    if (WR_UNLIKELY(s->c.t.state != WR_LIFE_OPEN)) {
+        wr_sock_note_dropped(s);
+    } else if (WR_UNLIKELY(sock_recv_receives_into(s))) {
         sock_recv_arm_lent(s);
         return;
     }
@@ -536,15 +547,4 @@ void wr_sock_end_recv(struct wr_sock *s)
     wr_assert(s->recv_state != WR_RECV_ARMED);
     wr_debug_assert(!wr_intake_is_queued(&s->c.t));
     wr_op_cancel(&s->c.t.loop->uring, &s->poll_op);
-}
-
-void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_connection_check_invariants(&s->c);
-    if (bytes < t->demand.account.limit_bytes) {
-        wr_sock_recv_revoke(s);
-    }
-    wr_intake_set_limit(t, bytes);
 }

@@ -1,0 +1,188 @@
+/*
+ * Two ends of one connection that are closed at once, with unsent bytes in both
+ * directions.
+ *
+ * Neither end's program reads any more, and the kernel has no room for either's
+ * bytes: each end would wait for the other one for ever. Both are transports of
+ * one loop. Each end must be lost. The first one has no error: all that it had
+ * to send was taken. The other one has none, or is told that the first one has
+ * gone. Pipes have one direction, so that there are no two such ends.
+ */
+#include "tests/contract/harness.h"
+#include "tests/tls/rig.h"
+
+#include <sys/socket.h>
+#include <weir/connect.h>
+#include <weir/pair.h>
+#include <weir/tls.h>
+
+enum { MUCH = 8 << 20 };
+
+struct end {
+    weir_transport *t; /* a reference */
+    uint64_t received;
+    int lost_count;
+    int lost_err;
+};
+
+static weir_loop *loop;
+static struct end ends[2];
+static int first_err; /* of the end that was lost first */
+
+static void end_made(void *user, weir_transport *t)
+{
+    ((struct end *)user)->t = weir_transport_ref(t);
+}
+
+static int end_received(void *user, weir_transport *t,
+                        const struct weir_buf *buf)
+{
+    ((struct end *)user)->received += buf->len;
+    return 0;
+}
+
+static void end_lost(void *user, weir_transport *t, int err)
+{
+    struct end *end = user;
+
+    if (ends[0].lost_count + ends[1].lost_count == 0) {
+        first_err = err;
+    }
+    end->lost_count++;
+    end->lost_err = err;
+}
+
+static CALLBACKS(end_protocol, STREAM, .connection_made = end_made,
+                 .data_received = end_received, .connection_lost = end_lost);
+
+static void adopt(struct end *end, int fd, const struct weir_tls_settings *tls)
+{
+    const struct weir_factory factory = bind_to(&end_protocol, end);
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .tls = tls};
+
+    expect_ok(
+        weir_adopt_connection(loop, &factory, fd, &options, NULL, NULL, NULL));
+}
+
+/* ---- kinds of connections ---- */
+
+static void open_tcp(void)
+{
+    int fds[2];
+
+    tcp_pair(fds, 0, 0);
+    adopt(&ends[0], fds[0], NULL);
+    adopt(&ends[1], fds[1], NULL);
+}
+
+static void open_unix(void)
+{
+    int fds[2];
+
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    adopt(&ends[0], fds[0], NULL);
+    adopt(&ends[1], fds[1], NULL);
+}
+
+static void open_tls_that_waits(uint64_t shutdown_timeout_ns)
+{
+    int fds[2];
+
+    tcp_pair(fds, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        const struct weir_tls_settings tls = {
+            .size = sizeof(tls),
+            .context = tls_context_of(i == 0, 13),
+            .server_hostname = i == 0 ? NULL : "localhost",
+            .shutdown_timeout_ns = shutdown_timeout_ns};
+        adopt(&ends[i], fds[i], &tls);
+        weir_tls_context_unref(tls.context);
+    }
+}
+
+static void open_tls(void)
+{
+    open_tls_that_waits(0);
+}
+
+static void open_tls_with_a_shutdown(void)
+{
+    open_tls_that_waits(RIG_WAIT_NS / 2);
+}
+
+static void open_memory(void)
+{
+    const struct weir_protocol_binding bindings[2] = {
+        {.protocol = &end_protocol, .user = &ends[0]},
+        {.protocol = &end_protocol, .user = &ends[1]}};
+
+    expect_eq(weir_transport_pair(loop, bindings, NULL, NULL), 0);
+}
+
+/* ---- tests ---- */
+
+static void with_ends(void (*body)(void (*open)(void)), void (*open)(void))
+{
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    memset(ends, 0, sizeof(ends));
+    body(open);
+    weir_loop_free(loop);
+}
+
+static void close_both(void (*open)(void))
+{
+    static const uint8_t bytes[MUCH];
+
+    open();
+    RUN_UNTIL(loop, ends[0].t && ends[1].t);
+    for (int i = 0; i < 2; i++) {
+        weir_transport_pause_reading(ends[i].t);
+        expect_eq(weir_transport_write_ref(ends[i].t, bytes, MUCH, NULL, NULL),
+                  0);
+    }
+    for (int i = 0; i < 100; i++) { /* until nothing moves any more */
+        weir_loop_stop(loop);
+        expect_eq(weir_loop_run(loop), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        expect_gt(weir_transport_get_write_buffer_size(ends[i].t), 0);
+    }
+    expect_eq(weir_transport_close(ends[0].t), 0);
+    expect_eq(weir_transport_close(ends[1].t), 0);
+    RUN_UNTIL(loop, ends[0].lost_count > 0 && ends[1].lost_count > 0);
+    expect_eq(first_err, 0);
+    for (int i = 0; i < 2; i++) {
+        const int err = ends[i].lost_err;
+        cr_assert(err == 0 || err == -ECONNRESET || err == -EPIPE);
+        expect_eq(ends[i].lost_count, 1);
+        expect_eq(ends[i].received, 0);
+        expect_eq(weir_transport_get_end(ends[i].t), WEIR_END_CLOSED);
+        weir_transport_unref(ends[i].t);
+    }
+}
+
+UNIT(close_both, ends_of_tcp_do_not_wait_for_each_other)
+{
+    with_ends(close_both, open_tcp);
+}
+
+UNIT(close_both, ends_of_a_unix_socket_do_not_wait_for_each_other)
+{
+    with_ends(close_both, open_unix);
+}
+
+UNIT(close_both, ends_of_tls_do_not_wait_for_each_other)
+{
+    with_ends(close_both, open_tls);
+}
+
+UNIT(close_both, ends_of_tls_that_wait_for_a_close_notify_do_not_either)
+{
+    with_ends(close_both, open_tls_with_a_shutdown);
+}
+
+UNIT(close_both, ends_in_memory_do_not_wait_for_each_other)
+{
+    with_ends(close_both, open_memory);
+}
