@@ -76,6 +76,12 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
                  r":1: db: certificate: /none: No such file"),
                 (good + "to = tls://a:1\nto-ca = /none\n",
                  r":1: db: authorities: /none: No such file"),
+                (good.replace("[db]", "memory-limit = much\n[db]"),
+                 r":1: memory-limit: 'much' is not a number of bytes"),
+                (good.replace("[db]", "\nmemory-limit = 8M\nthreads = 3\n"
+                              "[db]"),
+                 r":2: memory-limit: 8 MiB is too small for 3 threads; at "
+                 r"least 4 MiB for each$"),
                 (good.replace("[db]", "engine = fast\n[db]"),
                  r":1: engine: 'fast' is not auto"),
                 (good.replace("[db]", "admin = 1.2.3:4\n[db]"),

@@ -3,6 +3,8 @@ nothing, and no descriptors; and operators without patience.
 """
 
 import contextlib
+import os
+import random
 import resource
 import signal
 import socket
@@ -14,7 +16,7 @@ from harness import (WAIT_S, Skip, equal, is_asleep, is_sanitized, matches,
 from proxy_certificates import certificates, client_context, plain
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy
-from servers import Server, drain, echo, echoes
+from servers import Server, drain, echo, echoes, read_exactly
 
 READERS = 200
 # Of a slow reader, in the proxy: what waits for it, sealed or not, --buffer at
@@ -26,6 +28,11 @@ SLOW = (64 + 32) << 10
 IDLE = 10_000
 IDLE_LEAST = 5000
 IDLE_BYTES = 3379
+# What the proxy may hold of all clients together, and what it may for each
+# thread where it is not told.
+LIMIT = 16 << 20
+LEAST = 128 << 20
+SEED = 21
 SPARE = 200  # descriptors for all else
 
 
@@ -106,6 +113,53 @@ def test_what_many_slow_readers_of_tls_cost_is_bounded():
             "tls://127.0.0.1:0", plain(server), "--cert",
             certificates()["proxy"]) as proxy:
         slow_readers(proxy, server, client_context())
+
+
+def expect_good_client_beside(proxy, server, context, data):
+    """A client gets all while the others do not read, and what all of them
+    hold together stays within the limit."""
+    most = 0
+    with contextlib.ExitStack() as stack:
+        for _ in range(READERS):
+            stack.enter_context(slow_client(proxy, context))
+        wait_until(lambda: proxy.metric("upstream_active") == READERS)
+        server.go.set()
+        server.wait_until_stalled(proxy)
+        deaf = proxy.metric("buffer_bytes")
+        with proxy.connect(1) as client:
+            for at in range(0, len(data), 1 << 20):
+                part = data[at:at + (1 << 20)]
+                equal(read_exactly(client, len(part)) == part, True, "bytes")
+                most = max(most, proxy.metric("buffer_bytes"))
+            equal(client.recv(1), b"", "the end")
+    print(f"# of {LIMIT} bytes {deaf:.0f} are held, and {most:.0f} beside the "
+          "client that reads")
+    assert LIMIT / 8 < deaf, "the clients that do not read hold too little"
+    assert max(deaf, most) <= LIMIT, f"{most} bytes"
+
+
+def test_what_all_clients_hold_stays_within_the_memory_limit():
+    data = random.Random(SEED).randbytes(16 << 20)
+    for scheme, flags, context in (
+            ("tcp", (), None),
+            ("tls", ("--cert", certificates()["proxy"]), client_context())):
+        with Flood() as server, Server(
+                lambda connection, _: connection.sendall(data)) as good, Proxy(
+                    "--listen", f"{scheme}://127.0.0.1:0", "--buffer", "1M",
+                    *flags, "--to", plain(server), "--listen",
+                    "tcp://127.0.0.1:0", "--name", "good", "--to", plain(good),
+                    "--memory-limit", str(LIMIT), threads=2) as proxy:
+            equal(proxy.metric("memory_limit_bytes"), LIMIT, "the limit")
+            expect_good_client_beside(proxy, server, context, data)
+
+
+def test_without_a_memory_limit_it_is_a_part_of_the_machines_memory():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+                                       threads=2) as proxy:
+        limit = proxy.metric("memory_limit_bytes")
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        assert limit >= 2 * LEAST, f"{limit} bytes"
+        assert limit <= max(2 * LEAST, machine // 4), f"{limit} bytes"
 
 
 class Keep:

@@ -45,8 +45,9 @@ def test_the_status_tells_services_targets_and_connections():
             target(server), "--to", target(refusing), "--backup",
             threads=2) as proxy, proxy.connect() as client:
         exchange(client, 1000)
-        (threads, state, *_), = status(proxy, "proxy")
+        (threads, state, *_, limit), = status(proxy, "proxy")
         equal((threads, state), ("2", "serves"), "the proxy")
+        equal(float(limit), proxy.metric("memory_limit_bytes"), "the limit")
         equal(status(proxy, "service"), [["db", "1", "0", "1", "0"]],
               "services")
         equal([words[:6] for words in status(proxy, "target")],
@@ -91,8 +92,8 @@ def test_names_cannot_speak_to_the_terminal():
 
 
 def test_elsewhere_than_on_a_terminal_top_is_written_once():
-    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
-                                       target(server)) as proxy:
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       "--memory-limit", "16M") as proxy:
         with proxy.connect() as client:
             exchange(client, 10)
             for flags in (("--top", where(proxy)), ("--top=" + where(proxy),),
@@ -100,6 +101,7 @@ def test_elsewhere_than_on_a_terminal_top_is_written_once():
                 outcome = command(PROXY, *flags)
                 equal((outcome.status, outcome.err), (0, ""), "the outcome")
                 matches(outcome.out, r"^weir-proxy at \S+ serves by 1 threads")
+                matches(outcome.out, r", 0 B of 16 MiB wait, ")
                 matches(outcome.out, rf"^{target(server)} +1 +up +- +1 +0 ")
                 matches(outcome.out, r"^127\.0\.0\.1:\d+ .* 10 B +10 B ")
 

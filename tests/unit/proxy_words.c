@@ -135,6 +135,15 @@ UNIT_IN(proxy_words, words_before_the_first_route_are_for_all_routes,
     cr_assert_str_eq(service->routes[1].check_path, "/a");
 }
 
+UNIT(proxy_words, the_memory_limit_is_enough_if_each_thread_has_the_least)
+{
+    says("threads", "3");
+    says("memory-limit", "12M");
+    expect_eq(config.memory_limit_bytes, 12 << 20);
+    cr_assert(config_check(&config, why), "%s", why);
+    expect_eq(config_count_threads(&config), 3);
+}
+
 UNIT(proxy_words, queues_and_checks_have_forms_of_their_own)
 {
     says("queue", "500:2s");
@@ -164,6 +173,10 @@ UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
         {"weight", "300", "is too large; at most 256"},
         {"buffer", "1K", "is too small; at least 4096"},
         {"buffer", "2G", "is too large; at most 1073741824"},
+        {"memory-limit", "half", "a number of bytes such as 64K"},
+        {"memory-limit", "0", "is too small; at least 4194304"},
+        {"memory-limit", "4095K", "is too small; at least 4194304"},
+        {"memory-limit", "2000000G", "is too large; at most 1125899906842624"},
         {"tries", "0", "is too small; at least 1"},
         {"tries", "17", "is too large; at most 16"},
         {"limit", "4294967296", "is too large; at most 4294967295"},
@@ -243,6 +256,10 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
 {
     INCOMPLETE("nothing to do", "threads", "2");
     INCOMPLETE("has no target", "listen", "tcp://127.0.0.1:1");
+    INCOMPLETE("memory-limit: 8 MiB is too small for 3 threads; at least 4 MiB "
+               "for each",
+               "memory-limit", "8M", "threads", "3", "listen",
+               "tcp://127.0.0.1:1", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("needs a certificate", "listen", "tls://127.0.0.1:1", "to",
                "tcp://127.0.0.1:2");
     INCOMPLETE("cert needs a 'listen' with tls://", "listen",

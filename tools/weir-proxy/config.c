@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,6 +242,20 @@ bool config_add_target(struct config *config, const char *text, char *why)
     route->targets = larger;
     route->targets[route->target_count++] = target;
     return true;
+}
+
+/* ---- threads ---- */
+
+uint32_t config_count_threads(const struct config *config)
+{
+    cpu_set_t set;
+
+    if (config->thread_count > 0) {
+        return (uint32_t)config->thread_count;
+    }
+    return sched_getaffinity(0, sizeof(set), &set) == 0
+               ? (uint32_t)CPU_COUNT(&set)
+               : 1;
 }
 
 /* ---- freeing ---- */

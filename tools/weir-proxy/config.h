@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What memory-limit has to be at least, for each thread. */
+#define CONFIG_MEMORY_LEAST (UINT64_C(4) << 20)
+
 /* Room for every reason why a configuration is refused. */
 #define CONFIG_WHY_SIZE 512
 
@@ -131,7 +134,9 @@ struct config {
     char *admin;           /* where /metrics is served; NULL: nowhere */
     char *log_path;        /* "-": standard output; NULL: no log */
     bool logs_json;
-    uint64_t conn_limit; /* 0: by descriptors */
+    uint64_t conn_limit;         /* 0: by descriptors */
+    uint64_t memory_limit_bytes; /* 0: a part of the memory */
+    unsigned memory_limit_line;  /* of the file; 0: it is a flag's */
     uint64_t drain_ns;
     char *handover_path;
     char *engine; /* NULL: auto */
@@ -161,6 +166,9 @@ bool config_add_text(struct config_texts *texts, const char *text);
 struct config_service *config_service(struct config *config);
 struct config_route *config_route(struct config *config);
 struct config_target *config_target(struct config *config);
+
+/* Threads, with auto as the processors that the program may use. */
+uint32_t config_count_threads(const struct config *config);
 
 /* Looks at the whole, when all words are there, and removes routes without
  * targets. False, with a line in @why, and config.line where it is about. */

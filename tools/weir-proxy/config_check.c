@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#include "tools/common/units.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -294,11 +296,34 @@ static bool name_services(struct config *config, char *why)
     return true;
 }
 
+/* Each thread needs a part of the memory. */
+static bool check_memory(const struct config *config, char *why)
+{
+    const uint32_t thread_count = config_count_threads(config);
+    char limit[UNITS_TEXT_SIZE];
+    char least[UNITS_TEXT_SIZE];
+
+    if (config->memory_limit_bytes == 0 ||
+        config->memory_limit_bytes / thread_count >= CONFIG_MEMORY_LEAST) {
+        return true;
+    }
+    return refuse(why,
+                  "memory-limit: %s is too small for %u threads; at least %s "
+                  "for each",
+                  units_format_size(config->memory_limit_bytes, limit),
+                  (unsigned)thread_count,
+                  units_format_size(CONFIG_MEMORY_LEAST, least));
+}
+
 bool config_check(struct config *config, char *why)
 {
     config->line = 0;
     if (config->service_count == 0) {
         return refuse(why, "there is nothing to do; say 'listen' and 'to'");
+    }
+    config->line = config->memory_limit_line;
+    if (!check_memory(config, why)) {
+        return false;
     }
     for (size_t i = 0; i < config->service_count; i++) {
         if (!check_service(&config->services[i], &config->line, why)) {

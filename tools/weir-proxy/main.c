@@ -7,6 +7,7 @@
 #include "contexts.h"
 #include "handover.h"
 #include "listeners.h"
+#include "memory.h"
 #include "options.h"
 #include "signals.h"
 #include "targets.h"
@@ -20,7 +21,6 @@
 #include "weir/systemd.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,18 +55,6 @@ static void find_limit(struct proxy *proxy)
         (unsigned long long)proxy->fd_limit);
 }
 
-static uint32_t count_threads(const struct config *config)
-{
-    cpu_set_t set;
-
-    if (config->thread_count > 0) {
-        return (uint32_t)config->thread_count;
-    }
-    return sched_getaffinity(0, sizeof(set), &set) == 0
-               ? (uint32_t)CPU_COUNT(&set)
-               : 1;
-}
-
 /* Takes the sockets of a service manager. */
 static int take_passed(struct listeners *listeners)
 {
@@ -98,9 +86,18 @@ static void ignore(int signum)
 static int run(struct proxy *proxy, struct contexts *contexts)
 {
     const struct config *config = proxy->config;
+    /* Half of a thread's part for what is received, half for what is queued:
+     * their sum is within the limit whatever TLS makes of the bytes. */
+    const uint64_t half = proxy->memory_limit_bytes / proxy->worker_count / 2;
+    const struct weir_loop_options loop_options = {
+        .size = sizeof(loop_options),
+        .held_limit_bytes = half,
+        .queued_limit_bytes = half,
+    };
     const struct weir_threads_options options = {
         .size = sizeof(options),
         .thread_count = proxy->worker_count,
+        .loop = &loop_options,
         .no_signals = true, /* signals.h */
         .grace_ns = config->drain_ns,
         .config = contexts,
@@ -167,7 +164,7 @@ static int serve(const struct config *config, struct contexts *contexts)
     struct listeners listeners = {.all = NULL};
     struct proxy proxy = {.config = config,
                           .listeners = &listeners,
-                          .worker_count = count_threads(config),
+                          .worker_count = config_count_threads(config),
                           .predecessor = -1};
     int code = EXIT_FAILED;
 
@@ -178,6 +175,9 @@ static int serve(const struct config *config, struct contexts *contexts)
         return EXIT_FAILED;
     }
     find_limit(&proxy);
+    proxy.memory_limit_bytes = config->memory_limit_bytes
+                                   ? config->memory_limit_bytes
+                                   : memory_default_limit(proxy.worker_count);
     proxy.predecessor = handover_take(config, &listeners);
     if (take_passed(&listeners) == 0 &&
         listeners_open(&listeners, config, proxy.worker_count) == 0) {

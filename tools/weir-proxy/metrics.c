@@ -383,6 +383,10 @@ void metrics_write(const struct metrics *metrics, FILE *out)
            "Bytes that were received or wait to be sent, in all connections.");
     fprintf(out, "weir_proxy_buffer_bytes %llu\n",
             (unsigned long long)metrics_buffer_bytes(metrics));
+    family(out, "memory_limit_bytes", "gauge",
+           "What buffer_bytes may be at most (--memory-limit).");
+    fprintf(out, "weir_proxy_memory_limit_bytes %llu\n",
+            (unsigned long long)metrics->proxy->memory_limit_bytes);
     family(out, "memory_bytes", "gauge", "Memory of the loops.");
     fprintf(out, "weir_proxy_memory_bytes %llu\n",
             (unsigned long long)metrics->loops.memory_bytes);

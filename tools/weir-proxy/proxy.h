@@ -106,8 +106,9 @@ struct proxy {
     struct places places;          /* of all services */
     struct places *address_places; /* of each listener's address, in order */
     weir_upstream_limits **route_limits; /* of each route, in order; or NULL */
-    uint64_t fd_limit;    /* connections that descriptors are enough for */
-    uint32_t ready_count; /* the first worker's, as the next two */
+    uint64_t fd_limit; /* connections that descriptors are enough for */
+    uint64_t memory_limit_bytes; /* of all threads */
+    uint32_t ready_count;        /* the first worker's, as the next two */
     uint32_t ended_count;
     weir_event *all_ended; /* set with the last of the others; or NULL */
     int predecessor;       /* the proxy that this one replaces; -1: none */

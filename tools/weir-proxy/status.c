@@ -111,6 +111,7 @@ static void write_proxy(const struct metrics *metrics, FILE *out)
     number(out, metrics->loops.sent_bytes);
     number(out, metrics_buffer_bytes(metrics));
     number(out, metrics->loops.memory_bytes);
+    number(out, proxy->memory_limit_bytes);
     fputc('\n', out);
 }
 

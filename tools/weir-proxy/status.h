@@ -27,6 +27,7 @@ enum status_word {
     PROXY_SENT,
     PROXY_BUFFERS, /* bytes that wait now */
     PROXY_MEMORY,
+    PROXY_MEMORY_LIMIT, /* of the bytes that wait */
 
     SERVICE_NAME = 1, /* "service" */
     SERVICE_ACTIVE,

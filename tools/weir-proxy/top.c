@@ -208,16 +208,17 @@ static const char *byte_rate(const struct top *top, const char *const *words,
 
 static void draw_proxy(struct top *top, const char *const *words)
 {
-    char texts[4][UNITS_TEXT_SIZE];
+    char texts[5][UNITS_TEXT_SIZE];
 
     row(top,
-        "weir-proxy at %s %s by %s threads: %s/s received, %s/s sent, %s wait,"
-        " %s of memory",
+        "weir-proxy at %s %s by %s threads: %s/s received, %s/s sent, %s of "
+        "%s wait, %s of memory",
         top->where, words[PROXY_STATE], words[PROXY_THREADS],
         byte_rate(top, words, 1, PROXY_RECEIVED, texts[0]),
         byte_rate(top, words, 1, PROXY_SENT, texts[1]),
         units_format_size(number(words, PROXY_BUFFERS), texts[2]),
-        units_format_size(number(words, PROXY_MEMORY), texts[3]));
+        units_format_size(number(words, PROXY_MEMORY_LIMIT), texts[3]),
+        units_format_size(number(words, PROXY_MEMORY), texts[4]));
 }
 
 static void draw_service(struct top *top, const char *const *words)

@@ -33,6 +33,11 @@ const struct word words[] = {
     {"max-conns-total", "N",
      "connections of all services at once; more are reset",
      .set = words_set_count, AT_PROGRAM(conn_limit)},
+    {"memory-limit", "SIZE",
+     "bytes that all connections together may hold, at least 4M for each "
+     "thread (a quarter of the memory)",
+     .least = CONFIG_MEMORY_LEAST, .most = UINT64_C(1) << 50,
+     .set = words_say_memory_limit, AT_PROGRAM(memory_limit_bytes)},
     {"admin", "HOST:PORT",
      "serve /metrics, /status, /healthz and /readyz there",
      .set = words_say_admin, AT_PROGRAM(admin)},

@@ -423,6 +423,14 @@ bool words_say_threads(struct config *config, const struct word *word,
     return true;
 }
 
+/* Whether it is enough is known when the threads are. */
+bool words_say_memory_limit(struct config *config, const struct word *word,
+                            const char *value, char *why)
+{
+    config->memory_limit_line = config->line;
+    return words_set_size(config, word, value, why);
+}
+
 bool words_say_admin(struct config *config, const struct word *word,
                      const char *value, char *why)
 {

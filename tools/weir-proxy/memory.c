@@ -1,0 +1,160 @@
+/*
+ * /proc/self/cgroup names the program's cgroups, and each folder from there up
+ * to the root may have a limit.
+ *
+ * The folders are looked for where they are mounted by custom. Inside a
+ * container the path may be one that only the host has; the root of what is
+ * mounted there is the container's own cgroup then. So files that are missing
+ * are passed over, and the walk always ends at the root.
+ */
+#include "memory.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NO_LIMIT UINT64_MAX
+
+/* What a version of cgroups calls its files. */
+struct version {
+    const char *folder;
+    const char *file;
+};
+
+static const struct version version_1 = {"/sys/fs/cgroup/memory",
+                                         "memory.limit_in_bytes"};
+static const struct version version_2 = {"/sys/fs/cgroup", "memory.max"};
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The number that a file consists of. "max", and all else, is no limit. */
+static uint64_t read_number(const char *path)
+{
+    char text[64] = "";
+    char *end = text;
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        return NO_LIMIT;
+    }
+    if (!fgets(text, sizeof(text), file)) {
+        text[0] = '\0';
+    }
+    fclose(file);
+    if (!isdigit((unsigned char)text[0])) {
+        return NO_LIMIT;
+    }
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    return errno == 0 && (*end == '\n' || *end == '\0') ? number : NO_LIMIT;
+}
+
+/* The least limit of the cgroup at @path and of those above it. @path is cut
+ * off. */
+static uint64_t read_least(const char *root, const struct version *version,
+                           char *path)
+{
+    uint64_t least = NO_LIMIT;
+    char *last = path;
+
+    while (last) {
+        char name[PATH_MAX];
+        const int len = snprintf(name, sizeof(name), "%s%s%s/%s", root,
+                                 version->folder, path, version->file);
+        if (len > 0 && (size_t)len < sizeof(name)) {
+            least = lesser(least, read_number(name));
+        }
+        last = strrchr(path, '/');
+        if (last) {
+            *last = '\0';
+        }
+    }
+    return least;
+}
+
+/* Is it in a list such as "cpu,memory"? */
+static bool has_memory(const char *controllers)
+{
+    static const char memory[] = "memory";
+
+    while (*controllers) {
+        const size_t len = strcspn(controllers, ",");
+        if (len == strlen(memory) && strncmp(controllers, memory, len) == 0) {
+            return true;
+        }
+        controllers += len + (controllers[len] == ',');
+    }
+    return false;
+}
+
+/* A line is NUMBER:CONTROLLERS:PATH; without controllers it is of version 2. */
+static uint64_t read_line(const char *root, char *line)
+{
+    char *controllers = strchr(line, ':');
+    char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+
+    if (!path) {
+        return NO_LIMIT;
+    }
+    *controllers++ = '\0';
+    *path++ = '\0';
+    path[strcspn(path, "\n")] = '\0';
+    if (strstr(path, "/..")) {
+        path[0] = '\0'; /* it is outside of what is mounted */
+    }
+    if (controllers[0] != '\0' && !has_memory(controllers)) {
+        return NO_LIMIT;
+    }
+    return read_least(root, controllers[0] ? &version_1 : &version_2, path);
+}
+
+uint64_t memory_read_cgroup_limit(const char *root)
+{
+    char name[PATH_MAX];
+    char *line = NULL;
+    size_t room = 0;
+    uint64_t least = NO_LIMIT;
+
+    snprintf(name, sizeof(name), "%s/proc/self/cgroup", root);
+    FILE *file = fopen(name, "re");
+    if (!file) {
+        return NO_LIMIT;
+    }
+    while (getline(&line, &room, file) >= 0) {
+        least = lesser(least, read_line(root, line));
+    }
+    free(line);
+    fclose(file);
+    return least;
+}
+
+uint64_t memory_share(uint64_t available_bytes, uint32_t thread_count)
+{
+    const uint64_t least = thread_count * MEMORY_DEFAULT_LEAST;
+
+    return available_bytes / 4 > least ? available_bytes / 4 : least;
+}
+
+static uint64_t get_machine_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES);
+    const long page_size = sysconf(_SC_PAGESIZE);
+
+    return pages > 0 && page_size > 0 ? (uint64_t)pages * (uint64_t)page_size
+                                      : 0;
+}
+
+uint64_t memory_default_limit(uint32_t thread_count)
+{
+    const uint64_t cgroup = memory_read_cgroup_limit("");
+
+    return memory_share(lesser(cgroup, get_machine_bytes()), thread_count);
+}
