@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -117,6 +118,21 @@ int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count);
  * file may wait nevertheless. @has_nosignal: the kernel has RWF_NOSIGNAL. */
 int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
                      bool has_nosignal);
+
+/* The mask of the calling thread while SIGPIPE and SIGXFSZ are blocked in
+ * it. */
+struct wr_sys_signals {
+    sigset_t before;
+    sigset_t removed; /* of the two, those that were not pending before */
+};
+
+/* Blocks the signals that a call which writes may raise: 0, or a negative
+ * error, after which no such call may be made. */
+WEIR_MUST_USE int wr_sys_block_signals(struct wr_sys_signals *signals);
+/* Restores the mask. @may_be_raised: a call may have raised one of them, which
+ * is removed. */
+void wr_sys_restore_signals(const struct wr_sys_signals *signals,
+                            bool may_be_raised);
 
 /* wr_sys_write() for a stream socket. */
 int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count);

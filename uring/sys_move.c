@@ -148,55 +148,52 @@ static int32_t sys_move_write(int fd, const struct iovec *iov, uint32_t count,
     return put < 0 ? sys_move_lacks(-errno) : (int32_t)put;
 }
 
-/* A call's SIGPIPE goes to the calling thread. While blocked it stays pending,
- * and is removed afterwards unless one was pending before. */
-struct sys_move_sigpipe {
-    sigset_t pipe;
-    bool was_blocked;
-    bool was_pending;
-};
-
-/* 0, or a negative error, after which no call may be made. */
-static int sys_move_sigpipe_block(struct sys_move_sigpipe *sigpipe)
+/* They go to the calling thread. While blocked they stay pending, and are
+ * removed afterwards unless they were pending before. */
+int wr_sys_block_signals(struct wr_sys_signals *signals)
 {
-    sigset_t before;
+    static const int raised[] = {SIGPIPE, SIGXFSZ};
     sigset_t pending;
 
-    sigemptyset(&sigpipe->pipe);
-    sigaddset(&sigpipe->pipe, SIGPIPE);
     sigemptyset(&pending);
-    const int err = pthread_sigmask(SIG_BLOCK, &sigpipe->pipe, &before);
+    sigemptyset(&signals->removed);
+    sigaddset(&signals->removed, SIGPIPE);
+    sigaddset(&signals->removed, SIGXFSZ);
+    const int err =
+        pthread_sigmask(SIG_BLOCK, &signals->removed, &signals->before);
     wr_require(err == 0, -err);
-    sigpipe->was_blocked = sigismember(&before, SIGPIPE) == 1;
-    if (sigpipe->was_blocked) {
+    if (sigismember(&signals->before, SIGPIPE) == 1 ||
+        sigismember(&signals->before, SIGXFSZ) == 1) {
         wr_ignore(sigpending(&pending) < 0);
     }
-    sigpipe->was_pending = sigismember(&pending, SIGPIPE) == 1;
+    for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++) {
+        if (sigismember(&pending, raised[i]) == 1) {
+            sigdelset(&signals->removed, raised[i]);
+        }
+    }
     return 0;
 }
 
-static void sys_move_sigpipe_restore(const struct sys_move_sigpipe *sigpipe,
-                                     bool may_be_raised)
+void wr_sys_restore_signals(const struct wr_sys_signals *signals,
+                            bool may_be_raised)
 {
     static const struct timespec at_once = {.tv_sec = 0};
 
-    if (may_be_raised && !sigpipe->was_pending) {
-        wr_ignore(sigtimedwait(&sigpipe->pipe, NULL, &at_once) < 0);
+    if (may_be_raised) {
+        wr_ignore(sigtimedwait(&signals->removed, NULL, &at_once) < 0);
     }
-    if (!sigpipe->was_blocked) {
-        wr_ignore(pthread_sigmask(SIG_UNBLOCK, &sigpipe->pipe, NULL) != 0);
-    }
+    wr_ignore(pthread_sigmask(SIG_SETMASK, &signals->before, NULL) != 0);
 }
 
 static int32_t sys_move_write_blocked(int fd, const struct iovec *iov,
                                       uint32_t count)
 {
-    struct sys_move_sigpipe sigpipe;
+    struct wr_sys_signals signals;
 
-    const int err = sys_move_sigpipe_block(&sigpipe);
+    const int err = wr_sys_block_signals(&signals);
     wr_require(err >= 0, err);
     const int32_t res = sys_move_write(fd, iov, count, 0);
-    sys_move_sigpipe_restore(&sigpipe, res == -EPIPE);
+    wr_sys_restore_signals(&signals, res == -EPIPE);
     return res;
 }
 
@@ -244,15 +241,15 @@ static int64_t sys_move_sendfile_now(int fd, int file, uint64_t offset,
 
 int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
 {
-    struct sys_move_sigpipe sigpipe;
+    struct wr_sys_signals signals;
 
     wr_assert(len > 0);
     wr_assert(offset <= INT64_MAX);
-    const int err = sys_move_sigpipe_block(&sigpipe);
+    const int err = wr_sys_block_signals(&signals);
     wr_require(err >= 0, err);
     const int64_t ret = sys_move_sendfile_now(fd, file, offset, len);
     /* SIGPIPE is also raised if a part was sent before the socket broke. */
-    sys_move_sigpipe_restore(&sigpipe, ret < (int64_t)len);
+    wr_sys_restore_signals(&signals, ret < (int64_t)len);
     return ret;
 }
 
@@ -279,12 +276,12 @@ int32_t wr_sys_splice_in(int fd, int pipe, size_t len)
 
 int32_t wr_sys_splice_out(int pipe, int fd, size_t len)
 {
-    struct sys_move_sigpipe sigpipe;
+    struct wr_sys_signals signals;
 
-    const int err = sys_move_sigpipe_block(&sigpipe);
+    const int err = wr_sys_block_signals(&signals);
     wr_require(err >= 0, err);
     const int32_t ret = sys_move_splice(fd, pipe, fd, len);
     /* As in wr_sys_sendfile(). */
-    sys_move_sigpipe_restore(&sigpipe, ret < (int32_t)len);
+    wr_sys_restore_signals(&signals, ret < (int32_t)len);
     return ret;
 }

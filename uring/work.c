@@ -7,7 +7,8 @@
  * one call, in non-blocking mode: the mode belongs to the open file, which
  * other processes share, and is not changed there. Where this is refused the
  * call is made on the descriptor itself, and may wait. The loop's thread looks
- * first, and moves as much as needs no wait.
+ * first, and moves as much as needs no wait; it blocks the signals of a write,
+ * as other threads have them blocked in any case.
  */
 #include "work.h"
 
@@ -235,7 +236,8 @@ static int work_never_rests(void *arg)
     return -EAGAIN;
 }
 
-int32_t wr_work_here(const struct io_uring_sqe *sqe)
+/* A read, write or splice that does not wait for another program. */
+static int32_t work_move_here(const struct io_uring_sqe *sqe)
 {
     struct io_uring_sqe call = *sqe;
     int32_t ret;
@@ -244,10 +246,22 @@ int32_t wr_work_here(const struct io_uring_sqe *sqe)
         call.off = UINT64_MAX; /* as in a ring */
     }
     if (!wr_work_waits(&call)) {
-        return wr_work(&call, work_never_rests, NULL);
+        return work_move(&call);
     }
-    if (work_move_apart(&call, &ret) < 0) {
-        ret = work_move_stepwise(&call);
+    return work_move_apart(&call, &ret) == 0 ? ret : work_move_stepwise(&call);
+}
+
+int32_t wr_work_here(const struct io_uring_sqe *sqe)
+{
+    struct wr_sys_signals signals;
+
+    if (!work_moves(sqe) && sqe->opcode != IORING_OP_SPLICE) {
+        return wr_work(sqe, work_never_rests, NULL);
     }
-    return ret == -ECANCELED ? -EIO : ret;
+    const int err = wr_sys_block_signals(&signals);
+    wr_require(err >= 0, err);
+    const int32_t res = work_move_here(sqe);
+    /* Also if a part was written before the file refused more. */
+    wr_sys_restore_signals(&signals, res < (int64_t)sqe->len);
+    return res == -ECANCELED ? -EIO : res;
 }

@@ -27,7 +27,8 @@ WEIR_MUST_USE int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
                               void *arg);
 
 /* wr_work() on the loop's thread, which waits for disks and file servers, but
- * for no other program's bytes, room or opening: -EAGAIN. */
+ * for no other program's bytes, room or opening: -EAGAIN. No write raises
+ * SIGPIPE or SIGXFSZ. */
 WEIR_MUST_USE int32_t wr_work_here(const struct io_uring_sqe *sqe);
 
 /* True for a read, a write or a splice at the file's own position. */

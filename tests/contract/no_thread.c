@@ -421,6 +421,8 @@ static const struct row rows[] = {
     {"write a terminal's master", shortage_write_master, 0},
     {"write a regular file as a pipe", shortage_write_regular, 0},
     {"write a file to append", shortage_write_appended, 0},
+    {"write more than a file may have", shortage_write_beyond, 0},
+    {"write a FIFO without a reader", shortage_write_broken, 0},
     {"run a program", run_program, -EAGAIN},
     {"run a job", run_job, -EAGAIN},
     {"run loops on threads", run_threads, -EAGAIN},

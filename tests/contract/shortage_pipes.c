@@ -8,8 +8,11 @@
 #include "tests/contract/shortage_pipes.h"
 #include "tests/contract/shortage_rig.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pty.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <termios.h>
 
@@ -124,6 +127,47 @@ static int write_to(weir_loop *loop, make_pipe_fn *make, size_t len)
     weir_writer_unref(writer);
     expect_eq(close(ends[1]), 0);
     return ret;
+}
+
+/* More than a file may have; the signal of the limit would end the test. */
+int shortage_write_beyond(weir_loop *loop)
+{
+    static char bytes[8192];
+    int ends[2];
+    weir_writer *writer;
+    struct rlimit before;
+    signal(SIGXFSZ, SIG_DFL); /* whatever the test was started with */
+    make_regular(true, ends);
+    expect_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit limit = {sizeof(bytes) / 2, before.rlim_max};
+    expect_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+
+    expect_eq(weir_open_write_pipe(loop, ends[0], NULL, &writer), 0);
+    expect_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
+    weir_writer_close(writer);
+    const int ret = weir_writer_wait_closed(writer);
+
+    expect_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    weir_writer_unref(writer);
+    expect_eq(close(ends[1]), 0);
+    return ret == -EFBIG ? 0 : ret < 0 ? ret : -1;
+}
+
+/* The reader goes before the loop writes. */
+int shortage_write_broken(weir_loop *loop)
+{
+    int ends[2];
+    weir_writer *writer;
+    signal(SIGPIPE, SIG_DFL);
+    make_fifo(true, ends);
+    expect_eq(weir_open_write_pipe(loop, ends[0], NULL, &writer), 0);
+    expect_eq(weir_writer_write(writer, "abc", 3), 0);
+    expect_eq(close(ends[1]), 0);
+    const int ret = weir_writer_drain(writer);
+    weir_writer_close(writer);
+    expect_eq(weir_writer_wait_closed(writer), -EPIPE);
+    weir_writer_unref(writer);
+    return ret == -EPIPE || ret == 0 ? 0 : ret;
 }
 
 #define PIPE_ROWS(kind, size)                                                  \
