@@ -265,8 +265,8 @@ static void ops_unindex(struct wr_ep_ops *ops, struct wr_ep_op *op)
 void wr_ep_ops_complete(struct wr_ep_ops *ops, const struct io_uring_sqe *sqe,
                         int32_t res, uint32_t flags)
 {
-    wr_assert(ops_ended_max(ops) < ops->ended_size);
     if (res < 0 || !(sqe->flags & IOSQE_CQE_SKIP_SUCCESS)) {
+        wr_assert(ops_ended_max(ops) < ops->ended_size);
         ops_push(ops, sqe, res, flags);
     }
 }
