@@ -291,14 +291,10 @@ void wr_budget_leave(struct wr_demand *demand)
     wr_demand_check_invariants(demand);
 }
 
-enum wr_feed wr_budget_next_feed(const struct wr_budget *budget)
+enum wr_feed wr_budget_next_feed_of_starved(const struct wr_budget *budget)
 {
     const struct wr_pool *pool = budget->pool;
 
-    if (WR_LIKELY(wr_list_is_empty(&budget->starved) &&
-                  wr_list_is_empty(&budget->bare))) {
-        return WR_FEED_NONE;
-    }
     if (wr_pool_has_posted(pool) || wr_pool_has_free(pool)) {
         return !wr_list_is_empty(&budget->starved) ||
                        budget_held_of(budget) < budget->unfed_bytes

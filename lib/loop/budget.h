@@ -271,8 +271,17 @@ static inline void wr_budget_send(struct wr_budget *budget, uint64_t bytes)
     budget->turn_sent_bytes += bytes;
 }
 
+/* wr_budget_next_feed() while connections starve. */
+enum wr_feed wr_budget_next_feed_of_starved(const struct wr_budget *budget);
+
 /* Returns whether starved connections can be fed now. */
-enum wr_feed wr_budget_next_feed(const struct wr_budget *budget);
+static inline enum wr_feed wr_budget_next_feed(const struct wr_budget *budget)
+{
+    return WR_LIKELY(wr_list_is_empty(&budget->starved) &&
+                     wr_list_is_empty(&budget->bare))
+               ? WR_FEED_NONE
+               : wr_budget_next_feed_of_starved(budget);
+}
 
 /* A round for the stuck: each demand leaves its queue and is returned, to be
  * fed; NULL: the end. The round is empty while the send queues take too much,
