@@ -22,6 +22,14 @@
 /* Looks at the kernel's queue for each write-stall limit. */
 #define WR_STALL_LOOKS 8u
 
+/* An end that waits until the peer has all bytes is over if nothing was
+ * acknowledged for this time, */
+#define WR_END_STALL_NS WEIR_SECONDS(30)
+/* and after this time in all if the program has set no limit: a peer that
+ * acknowledges byte by byte must not keep a descriptor and a place in the
+ * server for ever. */
+#define WR_END_WHOLE_NS WEIR_SECONDS(300)
+
 struct wr_deadline {
     uint64_t when_ns;  /* UINT64_MAX: there is none */
     int err;           /* the error of the end; 0: none */

@@ -45,8 +45,8 @@ struct wr_outbox {
     bool in_resume;                 /* set around resume_writing */
     bool is_stalled; /* set from wr_outbox_stall() to wr_outbox_go_on() */
     bool is_opening; /* set by the owner, until the peer has answered */
-    /* Of the owner, in a close: as many bytes may have been received and
-     * dropped since bytes have last left. */
+    /* Of the owner, in a close: the bytes that were received and dropped since
+     * bytes have last left, or were all found acknowledged. */
     uint32_t dropped_bytes;
 };
 

@@ -7,6 +7,7 @@
 #define UNIT_RUN with_subject
 
 #include "subject.h"
+#include "uring/feature.h"
 
 #define S UINT64_C(1000000000)
 
@@ -39,7 +40,7 @@ static bool pours;
 /* The peer sends what there is room for, before each turn. */
 static void pour(void *arg)
 {
-    static const uint8_t bytes[ROOM];
+    static const uint8_t bytes[64 * ROOM];
 
     if (pours) {
         fake_spend(MS / 10);
@@ -47,13 +48,18 @@ static void pour(void *arg)
     }
 }
 
-static void start(void)
+static void start_on(struct fake_options *machine)
 {
+    machine->recv_size = ROOM;
+    machine->entered = pour;
     keeps_open = true;
     pours = false;
-    subject_start(
-        &(struct fake_options){.seed = 1, .recv_size = ROOM, .entered = pour},
-        NULL, &noting, NULL);
+    subject_start(machine, NULL, &noting, NULL);
+}
+
+static void start(void)
+{
+    start_on(&(struct fake_options){.seed = 1});
 }
 
 static void with_subject(void (*body)(void))
@@ -145,6 +151,32 @@ UNIT(linger, a_peer_that_has_all_and_sends_on_is_read_for_a_moment_more)
 
     expect_lost(0);
     expect_eq(peer_reads(MUCH), 100);
+}
+
+/* A peer that has all sends on, and a receive takes a part of it. */
+static void expect_a_mib_of_parts(uint32_t missing)
+{
+    start_on(&(struct fake_options){.seed = 1, .missing = missing});
+    expect_eq(weir_transport_pause_reading(transport), 0);
+    clock_run_for(loop, MS);
+    pours = true;
+    const uint64_t before = fake_stats()->received_bytes;
+    write_and_close(100);
+    clock_run_for(loop, 1900 * MS); /* 2 s would end it as well */
+    pours = false;
+    const uint64_t dropped = fake_stats()->received_bytes - before;
+
+    expect_lost(0);
+    expect_geq(dropped, 1u << 20);
+    expect_leq(dropped, 2u << 20);
+    subject_stop(0);
+}
+
+UNIT_IN(linger, the_bytes_of_a_close_are_counted_and_not_its_receives,
+        unit_alone, void)
+{
+    expect_a_mib_of_parts(0);
+    expect_a_mib_of_parts(1u << WR_FEATURE_RECV_CREDIT);
 }
 
 /* Bytes are still unsent. */

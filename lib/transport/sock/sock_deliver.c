@@ -105,13 +105,28 @@ void wr_sock_deliver_held(struct wr_connection *c)
     }
 }
 
+/* Holds or drops bytes. */
+static __attribute__((noinline)) void sock_deliver_later(struct wr_sock *s,
+                                                         weir_lease *lease)
+{
+    if (wr_delivery_is_shut(&s->c.delivery)) {
+        wr_sock_note_dropped(s, lease->len);
+    }
+    if (wr_delivery_borrowed(&s->c.t, &s->c.delivery, lease)) {
+        wr_connection_push(&s->c); /* the receive may end, see FLOW_KEPT */
+    }
+}
+
 void wr_sock_received(struct wr_sock *s, weir_lease *lease)
 {
     s->has_received = true;
     wr_connection_note_received(&s->c, lease->len);
-    if (WR_UNLIKELY(wr_delivery_borrowed(&s->c.t, &s->c.delivery, lease))) {
-        wr_connection_push(&s->c); /* the receive may end, see FLOW_KEPT */
+    if (WR_UNLIKELY(!wr_delivery_is_free(&s->c.delivery))) {
+        sock_deliver_later(s, lease);
+        return;
     }
+    wr_delivery_show(&s->c.t, &s->c.delivery, lease);
+    wr_lease_end_borrow(lease);
 }
 
 void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
@@ -123,6 +138,7 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
         wr_delivery_hold(&s->c.delivery, lease);
         wr_connection_push(&s->c);
     } else {
+        wr_sock_note_dropped(s, lease->len);
         wr_lease_unref(lease);
     }
 }

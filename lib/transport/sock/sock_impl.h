@@ -250,9 +250,9 @@ bool wr_sock_linger(struct wr_connection *c);
 void wr_sock_shut(struct wr_sock *s);
 /* True if the peer may not have all sent bytes. */
 WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
-/* A socket that is not OPEN is about to receive: it drops as many bytes as it
- * has credit for, or a buffer of them. */
-void wr_sock_note_dropped(struct wr_sock *s);
+/* A socket that is not OPEN has received and dropped bytes; may end lingering.
+ */
+void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes);
 /* `get_unacknowledged` of the table. */
 uint64_t wr_sock_get_unacknowledged(const weir_transport *t);
 

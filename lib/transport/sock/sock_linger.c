@@ -25,15 +25,9 @@
 
 #define LOOK_FIRST_NS UINT64_C(2000000)
 #define LOOK_LAST_NS  UINT64_C(1000000000)
-/* The wait ends if nothing was acknowledged for this time. */
-#define STALL_NS UINT64_C(30000000000)
 /* The time of reading on when all is acknowledged, and the bytes. */
 #define REST_NS    UINT64_C(2000000000)
 #define REST_BYTES (1u << 20)
-/* The longest wait if the program has set no limit: a peer that acknowledges
- * byte by byte must not keep a descriptor and a place in the server for ever.
- * The kernel continues to send after the close. */
-#define WHOLE_NS UINT64_C(300000000000)
 
 static bool sock_linger_is_unix(const struct wr_sock *s)
 {
@@ -122,18 +116,17 @@ bool wr_sock_linger_owes(const struct wr_sock *s)
     return sock_linger_unacked(s) > s->c.t.farewell_bytes + s->write_shut;
 }
 
-void wr_sock_note_dropped(struct wr_sock *s)
+/* A peer that has everything decides no more. */
+void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
 {
-    const uint32_t credit =
-        wr_budget_credit(&s->c.t.loop->budget, &s->c.t.demand);
-    const bool is_one = !s->moves_bulk && !wr_has(&s->c.t.loop->uring.features,
-                                                  WR_FEATURE_RECV_CREDIT);
-    const uint64_t most =
-        is_one ? wr_min_u64(credit, s->c.t.loop->pool.buf_size) : credit;
+    uint32_t *dropped = &s->c.outbox.dropped_bytes;
 
     wr_assert(s->c.t.state > WR_LIFE_OPEN);
-    s->c.outbox.dropped_bytes +=
-        (uint32_t)wr_min_u64(most, UINT32_MAX - s->c.outbox.dropped_bytes);
+    *dropped += (uint32_t)wr_min_u64(bytes, UINT32_MAX - *dropped);
+    if (s->c.t.state == WR_LIFE_LINGERING && wr_sock_clock_of(s)->is_acked &&
+        *dropped >= REST_BYTES) {
+        wr_life_doom(&s->c.t);
+    }
 }
 
 /* ---- the clock ---- */
@@ -183,7 +176,7 @@ static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
 }
 
 /* True if a close destroys no byte any more: all are acknowledged, and none is
- * unread, or the peer has sent enough since. */
+ * unread, or the peer has had enough time since. */
 static bool sock_linger_is_over(struct wr_sock *s, int unacked)
 {
     struct wr_sock_clock *clock = wr_sock_clock_of(s);
@@ -198,8 +191,7 @@ static bool sock_linger_is_over(struct wr_sock *s, int unacked)
         clock->linger_ns = now_ns;
         s->c.outbox.dropped_bytes = 0;
     }
-    return s->c.outbox.dropped_bytes >= REST_BYTES ||
-           now_ns - clock->linger_ns >= REST_NS || wr_sys_inq(s->c.fd) <= 0;
+    return now_ns - clock->linger_ns >= REST_NS || wr_sys_inq(s->c.fd) <= 0;
 }
 
 /* Begins to watch, and looks at the kernel's queue, if the time for each has
@@ -242,9 +234,12 @@ sock_linger_deadline(const struct wr_sock_clock *clock)
                              "linger");
         return end;
     }
-    wr_deadline_consider(&end, clock->clock.sent_ns, STALL_NS, 0, "linger");
+    wr_deadline_consider(&end, clock->clock.sent_ns, WR_END_STALL_NS, 0,
+                         "linger");
     if (limits->close_ns == 0) {
-        wr_deadline_consider(&end, clock->linger_ns, WHOLE_NS, 0, "linger");
+        /* The kernel continues to send after the close. */
+        wr_deadline_consider(&end, clock->linger_ns, WR_END_WHOLE_NS, 0,
+                             "linger");
     }
     return end;
 }
