@@ -37,11 +37,13 @@
  * does not take a part for the whole; weir_transport_abort() says which peers
  * see an end of stream instead. The relay waits as long as bytes are
  * acknowledged, but no longer without an acknowledgement than the side's
- * write_stall_ns, or 30 s if there is none. Bytes for the side that broke are
- * dropped meanwhile. A TLS connection that was cut off, without a close_notify,
- * is an error (WEIR_ETLSTRUNCATED), except if its settings or the relay's
- * ignore this. The relay's own limits, the time-outs of the two transports and
- * a cancellation abort both sides at once.
+ * write_stall_ns, or 30 s if there is none, and no longer in all than its
+ * close_ns, or 5 minutes. While all that the rate has let pass is acknowledged,
+ * only the time in all runs. Bytes for the side that broke are read and dropped
+ * meanwhile, no faster than the rate of their direction. A TLS connection that
+ * was cut off, without a close_notify, is an error (WEIR_ETLSTRUNCATED), except
+ * if its settings or the relay's ignore this. The relay's own limits, the
+ * time-outs of the two transports and a cancellation abort both sides at once.
  *
  * **Time-outs** of the two transports stay in force. For weir_server_stop()
  * both transports are busy until the end of the relay.
@@ -175,9 +177,10 @@ struct weir_relay_options {
     uint64_t half_closed_ns;
     /** End the relay after this time; 0: never. */
     uint64_t lifetime_ns;
-    /** Bytes of A a second that are passed on in the long run; 0: no limit. The
-     * relay reads no more meanwhile. An eighth of them, at least 4096, may be
-     * passed on at once, and what one receive brings. */
+    /** Bytes of A a second that are passed on in the long run, or dropped after
+     * an error of B; 0: no limit. The relay reads no more meanwhile. An eighth
+     * of them, at least 4096, may be passed on at once, and what one receive
+     * brings. */
     uint64_t a_rate_bytes;
     /** Bytes of B a second; 0: no limit. */
     uint64_t b_rate_bytes;

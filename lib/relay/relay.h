@@ -13,9 +13,10 @@
  * concerns the way in the other direction, its `back`.
  *
  * A way is read unless something holds it: the other transport has no room, the
- * way has used up its rate, or bytes of the old protocol go first. Only
- * wr_way_hold() and wr_way_release() pause and resume a transport, and
- * relay_drain.c when bytes are only read to be dropped.
+ * way has used up its rate, or bytes of the old protocol go first. Bytes of a
+ * broken way are dropped, and only its rate holds it. Only wr_way_hold() and
+ * wr_way_release() pause and resume a transport, and relay_drain.c when bytes
+ * are only read to be dropped.
  *
  * An error of one side does not overtake the bytes of that side: the relay
  * drains (relay_drain.c) before it is broken. A limit and the program break it
@@ -86,9 +87,10 @@ enum wr_relay_state {
 
 /* A relay that drains: what the peer of the intact side has taken. */
 struct wr_drain {
-    struct wr_way *way;   /* from the side that has broken */
+    struct wr_way *way; /* from the side that has broken */
+    uint64_t began_ns;
     uint64_t taken_bytes; /* at the last progress; modulo 2^64 */
-    uint64_t taken_ns;    /* the time of it */
+    uint64_t taken_ns; /* the time of it, or when the rate alone held bytes */
     uint64_t looked_ns;
     uint64_t wait_ns; /* from that look to the next one */
 };
@@ -134,6 +136,8 @@ static inline bool wr_way_is_live(const struct wr_way *way)
     return way->state == WR_WAY_OPEN || way->state == WR_WAY_ENDING;
 }
 
+/* True unless something holds the way. */
+bool wr_way_is_read(const struct wr_way *way);
 void wr_way_hold(struct wr_way *way, enum wr_way_hold reason);
 void wr_way_release(struct wr_way *way, enum wr_way_hold reason);
 /* The oldest initial bytes; there are some. */
@@ -163,7 +167,7 @@ void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
  * if that is a limit, or the other side has broken before. */
 void wr_relay_fail(struct wr_way *way, int err);
 /* Looks at what the intact side has sent, and breaks the relay if that is all,
- * or nothing was taken for too long. */
+ * nothing was taken for too long, or it takes too long in all. */
 void wr_relay_drain_look(struct wr_relay *relay);
 /* The time of the next look; UINT64_MAX: none. */
 uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay);
@@ -182,8 +186,8 @@ void wr_relay_time_init(struct wr_relay *relay,
 /* Begins all times, when both transports are the relay's. */
 void wr_relay_time_begin(struct wr_relay *relay);
 void wr_relay_time_stop(struct wr_relay *relay);
-/* Counts passed bytes of a way with a rate, and holds it if they were too
- * many. */
+/* Counts passed or dropped bytes of a way with a rate, and holds it if they
+ * were too many. */
 void wr_way_spend(struct wr_way *way, size_t len);
 
 /* ---- relay_way.c ---- */

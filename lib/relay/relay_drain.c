@@ -10,15 +10,16 @@
  *
  * No event reports an acknowledgement, so the relay's timer looks, as often as
  * the progress up to now makes likely. The wait is over without progress for
- * the side's write-stall limit, or for a time of its own.
+ * the side's write-stall limit, and in any case after its limit to a close; or
+ * after the times that a close has without limits. While only the rate of the
+ * direction keeps bytes from that side, its peer owes no progress.
  */
 #include "relay.h"
 
+#include "lib/transport/clock.h"
+
 #define LOOK_FIRST_NS WEIR_MILLISECONDS(2)
 #define LOOK_LAST_NS  WEIR_SECONDS(1)
-/* The wait ends if nothing was acknowledged for this time, and the program has
- * set no limit. */
-#define STALL_NS WEIR_SECONDS(30)
 
 /* Bytes that the other side's peer may not have. */
 static uint64_t relay_drain_left(const struct wr_relay *relay)
@@ -39,15 +40,20 @@ static bool relay_drain_has_passed_all(const struct wr_way *way)
     return way->is_lost && !(way->initial && wr_way_is_live(way));
 }
 
-static uint64_t relay_drain_stall_ns(const weir_transport *to)
+/* When the relay is broken although bytes are left. */
+static uint64_t relay_drain_end_ns(const struct wr_drain *drain)
 {
+    const weir_transport *to = drain->way->to;
     struct wr_handover handover;
 
     wr_assert(to->ops->get_handover);
     to->ops->get_handover(to, &handover);
-    return handover.timeouts.write_stall_ns > 0
-               ? handover.timeouts.write_stall_ns
-               : STALL_NS;
+    const uint64_t stall_ns = handover.timeouts.write_stall_ns;
+    const uint64_t whole_ns = handover.timeouts.close_ns;
+    wr_assert(drain->began_ns <= drain->taken_ns);
+    return wr_min_u64(
+        wr_add_sat(drain->taken_ns, stall_ns > 0 ? stall_ns : WR_END_STALL_NS),
+        wr_add_sat(drain->began_ns, whole_ns > 0 ? whole_ns : WR_END_WHOLE_NS));
 }
 
 /* How long the rest will probably take, after @moved bytes in @passed_ns. */
@@ -72,6 +78,9 @@ static void relay_drain_note(struct wr_relay *relay, uint64_t left)
     wr_assert(now_ns >= drain->looked_ns);
     if (moved == 0) {
         drain->wait_ns = wr_min_u64(drain->wait_ns * 2, LOOK_LAST_NS);
+        if (left == 0 && (drain->way->holds & WR_WAY_RATE)) {
+            drain->taken_ns = now_ns;
+        }
     } else {
         drain->wait_ns =
             relay_drain_rest_ns(now_ns - drain->looked_ns, moved, left);
@@ -89,10 +98,9 @@ uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay)
     if (relay->state != WR_RELAY_DRAINING) {
         return UINT64_MAX;
     }
-    const uint64_t stall_ns = relay_drain_stall_ns(drain->way->to);
     wr_assert(drain->taken_ns <= drain->looked_ns);
     return wr_min_u64(wr_add_sat(drain->looked_ns, drain->wait_ns),
-                      wr_add_sat(drain->taken_ns, stall_ns));
+                      relay_drain_end_ns(drain));
 }
 
 /* The relay's timer fires at the next look, or before. */
@@ -113,9 +121,8 @@ void wr_relay_drain_look(struct wr_relay *relay)
 
     wr_assert(!drain->way->back->is_lost);
     relay_drain_note(relay, left);
-    const uint64_t idle_ns = drain->looked_ns - drain->taken_ns;
     if ((left == 0 && relay_drain_has_passed_all(drain->way)) ||
-        idle_ns >= relay_drain_stall_ns(drain->way->to)) {
+        drain->looked_ns >= relay_drain_end_ns(drain)) {
         wr_relay_break_by(drain->way, relay->record.err);
     } else {
         relay_drain_arm(relay);
@@ -130,12 +137,15 @@ static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
     wr_assert(!back->is_lost);
     wr_relay_set_state(relay, WR_RELAY_DRAINING);
     relay->drain = (struct wr_drain){.way = way,
+                                     .began_ns = now_ns,
                                      .taken_ns = now_ns,
                                      .looked_ns = now_ns,
                                      .wait_ns = LOOK_FIRST_NS};
     relay->drain.taken_bytes = way->bytes - relay_drain_left(relay);
     wr_way_break(back);
-    weir_transport_resume_reading(back->from); /* its bytes are dropped */
+    if (wr_way_is_read(back)) { /* its bytes are dropped */
+        weir_transport_resume_reading(back->from);
+    }
     relay_drain_arm(relay);
 }
 

@@ -76,22 +76,37 @@ void wr_relay_set_state(struct wr_relay *relay, enum wr_relay_state state)
 
 /* ---- reading or not ---- */
 
+bool wr_way_is_read(const struct wr_way *way)
+{
+    wr_assert(way->relay->state < WR_RELAY_OVER);
+    switch (way->state) {
+    case WR_WAY_OPEN:
+        return way->holds == 0;
+    case WR_WAY_BROKEN:
+        return !(way->holds & WR_WAY_RATE);
+    default:
+        return false;
+    }
+}
+
 void wr_way_hold(struct wr_way *way, enum wr_way_hold reason)
 {
-    const bool was_read = way->holds == 0;
+    const bool was_read = wr_way_is_read(way);
 
     wr_assert(reason != 0);
     way->holds |= (uint8_t)reason;
-    if (was_read && way->state == WR_WAY_OPEN) {
+    if (was_read && !wr_way_is_read(way)) {
         weir_transport_pause_reading(way->from);
     }
 }
 
 void wr_way_release(struct wr_way *way, enum wr_way_hold reason)
 {
+    const bool was_read = wr_way_is_read(way);
+
     wr_assert(way->holds & reason);
     way->holds &= (uint8_t)~reason;
-    if (way->holds == 0 && way->state == WR_WAY_OPEN) {
+    if (!was_read && wr_way_is_read(way)) {
         weir_transport_resume_reading(way->from);
     } else if (way->holds == WR_WAY_INITIAL) {
         wr_ready_push(&way->relay->loop->ready, &way->relay->step);

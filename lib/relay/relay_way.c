@@ -87,6 +87,8 @@ int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf)
     wr_debug_assert(way->from == t && !way->initial);
     if (WR_LIKELY(way->state == WR_WAY_OPEN)) {
         relay_way_pass(way, buf);
+    } else if (way->has_rate) { /* they are dropped */
+        wr_way_spend(way, buf->len);
     }
     return 0;
 }

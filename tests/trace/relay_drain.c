@@ -278,7 +278,7 @@ UNIT(relay_drain, each_byte_that_is_taken_begins_the_thirty_seconds_anew)
     start(NULL);
     send_all(MUCH);
     fake_peer_reset(peers[0]);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 9; i++) {
         clock_run_for(loop, 28 * S);
         expect_eq(done_count, 0);
         expect_eq(take(2 * KIB), 0);
@@ -289,12 +289,59 @@ UNIT(relay_drain, each_byte_that_is_taken_begins_the_thirty_seconds_anew)
     expect_reset_by_a();
 }
 
+/* A reader of a few bytes now and then has this time, and no more. */
+static void expect_trickle_ends_after(uint64_t whole_ns)
+{
+    const uint64_t until_ns = fake_now() + whole_ns - 100 * MS;
+
+    fake_peer_reset(peers[0]);
+    while (fake_now() < until_ns) {
+        const uint64_t left_ns = until_ns - fake_now();
+        clock_run_for(loop, left_ns < 29 * S ? left_ns : 29 * S);
+        expect_eq(done_count, 0);
+        expect_eq(take(1500), 0);
+    }
+    clock_run_for(loop, 101 * MS);
+    expect_reset_by_a();
+    expect_lt(taken + KIB, sent);
+}
+
+UNIT(relay_drain, a_reader_that_trickles_has_as_long_as_a_close)
+{
+    start(NULL);
+    send_all(MUCH);
+    expect_trickle_ends_after(300 * S);
+}
+
+static void set_limits(int side, const struct weir_timeouts *limits)
+{
+    expect_eq(weir_transport_set_timeouts(sides[side], limits), 0);
+}
+
+UNIT(relay_drain, or_as_long_as_its_limit_to_a_close)
+{
+    start(NULL);
+    set_limits(0, &(struct weir_timeouts){.size = sizeof(struct weir_timeouts),
+                                          .close_ns = S});
+    set_limits(1, &(struct weir_timeouts){.size = sizeof(struct weir_timeouts),
+                                          .close_ns = 100 * S});
+    send_all(MUCH);
+    expect_trickle_ends_after(100 * S);
+}
+
+UNIT(relay_drain, a_longer_limit_to_a_close_counts_as_well)
+{
+    start(NULL);
+    set_limits(1, &(struct weir_timeouts){.size = sizeof(struct weir_timeouts),
+                                          .close_ns = 900 * S});
+    send_all(MUCH);
+    expect_trickle_ends_after(900 * S);
+}
+
 static void set_stall(uint64_t stall_ns)
 {
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .write_stall_ns = stall_ns};
-
-    expect_eq(weir_transport_set_timeouts(sides[1], &limits), 0);
+    set_limits(1, &(struct weir_timeouts){.size = sizeof(struct weir_timeouts),
+                                          .write_stall_ns = stall_ns});
 }
 
 /* Here all bytes have left the relay, and the kernel has them. */
@@ -367,6 +414,80 @@ UNIT(relay_drain, the_limit_to_idleness_ends_the_wait_of_an_idle_reader)
     clock_run_for(loop, 3 * S);
     expect_eq(done_count, 0);
     clock_run_for(loop, 4 * S);
+    expect_reset_by_a();
+}
+
+/* ---- rates ---- */
+
+/* B's peer writes as much as it can for @seconds. */
+static uint64_t pour_back(uint64_t seconds)
+{
+    static const uint8_t bytes[64 * KIB];
+    uint64_t written = 0;
+
+    for (uint64_t i = 0; i < seconds * 100; i++) {
+        const ssize_t ret = fake_peer_write(peers[1], bytes, sizeof(bytes));
+        written += ret > 0 ? (uint64_t)ret : 0;
+        clock_run_for(loop, 10 * MS);
+    }
+    return written;
+}
+
+/* The queues of the machine and of the relay take some as well. */
+static void expect_rate(uint64_t rate)
+{
+    const uint64_t written = pour_back(20);
+
+    expect_eq(done_count, 0);
+    expect_leq(written, 20 * rate + 256 * KIB);
+    expect_geq(written, 20 * rate - 64 * KIB);
+    weir_pending_cancel(pending);
+    expect_reset_by_a();
+}
+
+UNIT(relay_drain, dropped_bytes_are_read_no_faster_than_their_rate)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .b_rate_bytes = 64 * KIB};
+    start(&options);
+    send_all(MUCH);
+    fake_peer_reset(peers[0]);
+    clock_run_for(loop, 10 * MS);
+    expect_rate(64 * KIB);
+}
+
+/* The rate holds the direction when the relay begins to drain. */
+UNIT(relay_drain, a_rate_that_is_used_up_holds_dropped_bytes_as_well)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .b_rate_bytes = 64 * KIB};
+    static const uint8_t bytes[64 * KIB];
+    start(&options);
+    send_all(MUCH);
+    for (int i = 0; i < 3; i++) {
+        fake_peer_write(peers[1], bytes, sizeof(bytes));
+        clock_run_for(loop, MS);
+    }
+    fake_peer_reset(peers[0]);
+    clock_run_for(loop, 10 * MS);
+    expect_rate(64 * KIB);
+}
+
+/* The reader takes all at once, and waits for the rate. */
+UNIT(relay_drain, a_reader_that_waits_for_the_rate_owes_nothing)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .buffer_bytes = 4 * KIB, .a_rate_bytes = 50};
+    start(&options);
+    send_all(7 * KIB);
+    fake_peer_reset(peers[0]);
+    int end = 0;
+    for (int i = 0; i < 290 && end != -ECONNRESET; i++) {
+        clock_run_for(loop, S);
+        end = take(MUCH);
+    }
+    expect_eq(end, -ECONNRESET);
+    expect_eq(taken, sent);
     expect_reset_by_a();
 }
 
