@@ -65,14 +65,20 @@ int __wrap_wolfSSL_get_current_cipher_suite(WOLFSSL *ssl)
 
 /* ---- what is skipped ---- */
 
-/* Puts a record of data with a body of @size bytes on the client's wire. */
-static void early_put(size_t size)
+/* Puts a record with a body of @size bytes on a wire. */
+static void early_put_on(struct tls_side *side, uint8_t type, size_t size)
 {
-    uint8_t *record = pair.client.wire + pair.client.wire_len;
-    memcpy(record, (uint8_t[]){23, 3, 3, (uint8_t)(size >> 8), (uint8_t)size},
+    uint8_t *record = side->wire + side->wire_len;
+    memcpy(record, (uint8_t[]){type, 3, 3, (uint8_t)(size >> 8), (uint8_t)size},
            EARLY_HEADER);
     tls_rig_fill(record + EARLY_HEADER, size, (unsigned)size);
-    pair.client.wire_len += EARLY_HEADER + size;
+    side->wire_len += EARLY_HEADER + size;
+}
+
+/* A record of data on the client's wire. */
+static void early_put(size_t size)
+{
+    early_put_on(&pair.client, 23, size);
 }
 
 /* The client's hello is on its wire. */
@@ -240,6 +246,68 @@ UNIT(tls_early, it_is_limited_before_a_second_hello)
     early_put(EARLY_EXTRA);
     tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
+}
+
+/* Types of messages that are checked where they are not sealed; the length
+ * behind the type is far from what the record has. */
+static const uint8_t early_types[] = {1, 2, 12, 15, 16};
+
+#define EARLY_TYPES (sizeof(early_types) / sizeof(*early_types))
+
+UNIT(tls_early, bytes_beyond_the_limit_are_no_messages)
+{
+    for (size_t i = 0; i < EARLY_TYPES; i++) {
+        early_begin(&(struct tls_rig_options){.version = 13});
+        early_put(EARLY_MAX + EARLY_EXTRA);
+        const size_t at = pair.client.wire_len + EARLY_HEADER;
+        early_put(100 + EARLY_EXTRA);
+        memset(pair.client.wire + at, UINT8_MAX, 100);
+        pair.client.wire[at] = early_types[i];
+        tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+        /* The client can open the alert. */
+        tls_pair_move(&pair.server, &pair.client, TLS_BYTES);
+        expect_eq(wr_tls_engine_get_alert_received(&pair.client.engine),
+                  EARLY_UNEXPECTED, "%u", early_types[i]);
+        expect_eq(wr_tls_engine_get_error(&pair.server.engine),
+                  WEIR_ETLSPROTOCOL, "%u", early_types[i]);
+        tls_pair_disconnect(&pair);
+    }
+}
+
+/* A side gets a record that says that it is of the handshake, but keys are in
+ * force: wolfSSL refuses it, by a sealed alert. */
+static void early_refuse_unsealed(bool to_server, uint8_t type)
+{
+    choice = (struct tls_rig_options){.version = 13};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    tls_side_step(&pair.client);
+    tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+    struct tls_side *reader = to_server ? &pair.server : &pair.client;
+    struct tls_side *writer = to_server ? &pair.client : &pair.server;
+    if (!to_server) { /* the server's hello alone */
+        pair.server.wire_len = EARLY_HEADER +
+                               (size_t)(pair.server.wire[3] << 8) +
+                               pair.server.wire[4];
+    }
+    early_put_on(writer, 22, 100);
+    uint8_t *body = writer->wire + writer->wire_len - 100;
+    memset(body, UINT8_MAX, 100);
+    body[0] = type;
+    tls_pair_move(writer, reader, TLS_BYTES);
+    expect_eq(wr_tls_engine_get_error(&reader->engine), WEIR_ETLSPROTOCOL,
+              "%u: %s", type, wr_tls_engine_get_error_text(&reader->engine));
+    expect_eq(wr_tls_engine_get_alert_sent(&reader->engine), EARLY_UNEXPECTED,
+              "%u", type);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_early, a_record_without_a_seal_behind_the_hello_has_no_messages)
+{
+    for (size_t i = 0; i < EARLY_TYPES; i++) {
+        early_refuse_unsealed(true, early_types[i]);
+        early_refuse_unsealed(false, early_types[i]);
+    }
 }
 
 UNIT(tls_early, small_records_are_limited_too)

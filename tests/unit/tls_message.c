@@ -229,8 +229,9 @@ UNIT(tls_message, a_server_of_tls_1_3_sends_a_share)
  */
 UNIT(tls_message, a_message_that_ends_too_early_is_malformed)
 {
-    static const uint8_t server_key[] = {12, 0, 0, 8, 3, 0, 77, 4, 1, 2, 3, 4};
-    static const uint8_t client_key[] = {16, 0, 0, 5, 4, 1, 2, 3, 4};
+    static const uint8_t server_key[4 + 4 + 32] = {12, 0,  0,  36, 3,
+                                                   0,  29, 32, 9};
+    static const uint8_t client_key[4 + 1 + 32] = {16, 0, 0, 33, 32, 9};
     static const uint8_t verify[] = {15, 0, 0, 6, 4, 3, 0, 2, 1, 2};
     const struct {
         const uint8_t *data;
@@ -238,14 +239,14 @@ UNIT(tls_message, a_message_that_ends_too_early_is_malformed)
         size_t least; /* of the body */
         bool is_server;
     } rows[] = {
-        {server_key, sizeof(server_key), 8, false},
-        {client_key, sizeof(client_key), 5, true},
+        {server_key, sizeof(server_key), 4 + 32, false},
+        {client_key, sizeof(client_key), 1 + 32, true},
         {verify, sizeof(verify), 2, true},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         for (size_t body = 0; body <= rows[i].size - 4; body++) {
-            struct wr_tls_message_facts facts = {.is_server =
-                                                     rows[i].is_server};
+            struct wr_tls_message_facts facts = {.is_server = rows[i].is_server,
+                                                 .group = WR_TLS_GROUP_X25519};
             struct message message = {.size = 0};
             put(&message, rows[i].data, 4 + body);
             put_length(&message, 1, 3);
@@ -254,6 +255,66 @@ UNIT(tls_message, a_message_that_ends_too_early_is_malformed)
                       i, body);
         }
     }
+}
+
+/* Shares of each size that a byte can tell, with no point of a curve. */
+UNIT(tls_message, a_clients_share_is_one_of_the_servers_group)
+{
+    static const struct {
+        uint8_t group;
+        size_t size;
+    } groups[] = {{WR_TLS_GROUP_X25519, 32},
+                  {WR_TLS_GROUP_P256, 65},
+                  {WR_TLS_GROUP_P384, 97},
+                  {WR_TLS_GROUP_P521, 133}};
+    for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
+        for (size_t size = 0; size <= UINT8_MAX; size++) {
+            for (uint8_t form = 0; form <= 4; form++) {
+                struct wr_tls_message_facts facts = {.is_server = true,
+                                                     .group = groups[i].group};
+                uint8_t share[UINT8_MAX] = {form, 9};
+                struct message key = {.size = 0};
+                put_number(&key, 16, 1);
+                put_number(&key, 1 + size, 3);
+                put_number(&key, size, 1);
+                put(&key, share, size);
+                expect_eq(check(&facts, &key),
+                          i == 0 && size == 32 ? 0 : ALERT_ILLEGAL,
+                          "%u: %zu, %u", groups[i].group, size, form);
+            }
+        }
+    }
+}
+
+UNIT(tls_message, a_clients_share_comes_behind_the_servers)
+{
+    static const uint8_t key[4 + 1 + 32] = {16, 0, 0, 33, 32, 9};
+    struct wr_tls_message_facts facts = {.is_server = true};
+    struct message message = {.size = 0};
+    struct message hello;
+    put(&message, key, sizeof(key));
+    expect_eq(check(&facts, &message), ALERT_UNEXPECTED);
+    facts.group = WR_TLS_GROUP_X25519;
+    expect_eq(check(&facts, &message), 0);
+    hello_begin(&hello, true, false);
+    put_extension(&hello, TYPE_UNKNOWN, "", 0);
+    expect_eq(check(&facts, &hello), 0);
+    expect_eq(check(&facts, &message), ALERT_UNEXPECTED);
+}
+
+/* weir's clients offer no other groups than those that are known. */
+UNIT(tls_message, a_server_has_no_share_of_another_group)
+{
+    static const uint8_t key[] = {12, 0, 0, 8, 3, 0, 22, 4, 1, 2, 3, 4};
+    static const uint8_t share[] = {0, 22, 0, 4, 1, 2, 3, 4};
+    struct wr_tls_message_facts facts = {.is_server = false};
+    struct message message = {.size = 0};
+    put(&message, key, sizeof(key));
+    expect_eq(check(&facts, &message), ALERT_ILLEGAL);
+    hello_begin(&message, false, false);
+    put_extension(&message, TYPE_VERSION, "\3\4", 2);
+    put_extension(&message, TYPE_SHARES, share, sizeof(share));
+    expect_eq(check(&facts, &message), ALERT_ILLEGAL);
 }
 
 UNIT(tls_message, each_scheme_is_for_one_kind_of_key)

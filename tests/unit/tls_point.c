@@ -151,13 +151,17 @@ UNIT(tls_point, openssl_agrees_about_the_shares_of_order_8)
     EVP_PKEY_free(own);
 }
 
-UNIT(tls_point, other_groups_are_not_judged)
+UNIT(tls_point, no_share_is_one_of_a_group_that_is_not_known)
 {
-    const uint8_t share[56] = {0};
-    cr_assert(wr_tls_point_is_good(30, share, sizeof(share)));
-    expect_eq(wr_tls_point_group_of(65), WR_TLS_GROUP_P256);
-    expect_eq(wr_tls_point_group_of(97), WR_TLS_GROUP_P384);
-    expect_eq(wr_tls_point_group_of(133), WR_TLS_GROUP_P521);
-    expect_eq(wr_tls_point_group_of(32), WR_TLS_GROUP_X25519);
-    expect_eq(wr_tls_point_group_of(56), 0);
+    uint8_t share[SHARE_MAX];
+    share_make("P-256", share, 65);
+    for (unsigned group = 0; group <= UINT16_MAX; group++) {
+        const bool is_known =
+            (group >= WR_TLS_GROUP_P256 && group <= WR_TLS_GROUP_P521) ||
+            group == WR_TLS_GROUP_X25519;
+        cr_assert_eq(wr_tls_point_knows((uint16_t)group), is_known, "%u",
+                     group);
+        cr_assert_eq(wr_tls_point_is_good((uint16_t)group, share, 65),
+                     group == WR_TLS_GROUP_P256, "%u", group);
+    }
 }

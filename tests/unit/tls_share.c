@@ -131,6 +131,45 @@ static void share_spoil_client_key(uint8_t *message, size_t size)
     share_spoil(message + 4 + 1, message[4]);
 }
 
+static size_t share_key_size; /* that the client's share gets */
+
+/* The base point of P-256, its coordinates behind zeros or cut, or compressed.
+ */
+static void share_write_point(uint8_t *to, size_t size)
+{
+    static const uint8_t base[] = {
+        0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6,
+        0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb,
+        0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f,
+        0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a,
+        0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e,
+        0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5};
+    const size_t coordinate = size == 33 ? 32 : size / 2;
+    const size_t count = coordinate < 32 ? coordinate : 32;
+    memset(to, 0, size);
+    to[0] = size == 33 ? 3 : 4;
+    for (size_t i = 1; i * coordinate + 1 <= size && count > 0; i++) {
+        memcpy(to + 1 + i * coordinate - count, base + i * 32 - count, count);
+    }
+}
+
+/* The client's share becomes another one, in a record of its own. */
+static void share_put_client_key(uint8_t *message, size_t size)
+{
+    struct tls_side *from = &pair.client;
+    const size_t whole = 4 + 1 + share_key_size;
+    const size_t front = (size_t)(message - from->wire);
+    const size_t rest = from->wire_len - front - size;
+    expect_eq(share_number(message - 2), size);
+    memmove(message + whole, message + size, rest);
+    from->wire_len = front + whole + rest;
+    message[-2] = message[2] = 0;
+    message[-1] = (uint8_t)whole;
+    message[3] = (uint8_t)(1 + share_key_size);
+    message[4] = (uint8_t)share_key_size;
+    share_write_point(message + 5, share_key_size);
+}
+
 /* An extension gets another type. */
 static void share_rename(uint8_t *message, size_t size, size_t from,
                          uint8_t first, uint8_t second)
@@ -291,6 +330,11 @@ static void share_run(const struct share_row *row, enum share_pieces pieces)
     }
     options[0].groups = row->client_groups;
     options[1].groups = row->server_groups;
+    if (row->change == share_put_client_key) {
+        /* A client need not offer P-256 then. */
+        options[1].certificate.file = tls_file("rsa.pem");
+        options[1].key.file = tls_file("rsa.key");
+    }
     if (row->has_certificate) {
         options[0].certificate = options[1].certificate;
         options[0].key = options[1].key;
@@ -380,6 +424,30 @@ UNIT(tls_share, tls_1_2_refuses_them_on_both_sides)
          true},
     };
     SHARE_RUN(rows);
+}
+
+/* wolfSSL takes any of them, and computes by the server's curve. */
+UNIT(tls_share, a_client_of_tls_1_2_sends_a_point_of_the_servers_curve)
+{
+    static const struct {
+        const char *groups;
+        size_t size;
+    } curves[] = {{"P-256", 65}, {"P-384", 97}, {"P-521", 133}, {"X25519", 32}};
+    static const size_t sizes[] = {1,  31, 32,  33,  63,  65, 67,
+                                   95, 97, 131, 133, 135, 249};
+    for (size_t i = 0; i < sizeof(curves) / sizeof(*curves); i++) {
+        const struct share_row row = {.client_groups = curves[i].groups,
+                                      .change = share_put_client_key,
+                                      .version = 12,
+                                      .type = WR_TLS_MESSAGE_CLIENT_KEY,
+                                      .alert = SHARE_ILLEGAL};
+        for (size_t j = 0; j < sizeof(sizes) / sizeof(*sizes); j++) {
+            share_key_size = sizes[j];
+            if (sizes[j] != curves[i].size) {
+                share_run_all(&row, 1);
+            }
+        }
+    }
 }
 
 UNIT(tls_share, a_client_signs_by_an_algorithm_for_its_key)

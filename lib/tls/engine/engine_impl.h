@@ -118,6 +118,9 @@ void wr_tls_engine_drop_early(struct wr_tls_engine *engine);
 bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
                               size_t size);
 
+/* wolfSSL sends a record in the handshake; the server's group may be new. */
+void wr_tls_engine_note_sent(struct wr_tls_engine *engine);
+
 /* Frees the message that comes in parts. */
 void wr_tls_engine_drop_message(struct wr_tls_engine *engine);
 

@@ -9,11 +9,12 @@
  * With TLS 1.2 a change_cipher_spec ends this: what follows is sealed. Then the
  * client's signature, which wolfSSL has verified, must have been by an
  * algorithm for the key of its certificate. With TLS 1.3 sealed records have
- * another type.
+ * another type; any other record behind the keys wolfSSL refuses by its header.
  */
 #include "engine_impl.h"
 #include "lib/x509/certificate.h"
 #include "message.h"
+#include "point.h"
 
 #include <weir/error.h>
 
@@ -163,6 +164,38 @@ static size_t engine_message_take(struct wr_tls_engine *engine,
                    : 0;
     }
     return engine_message_collect(engine, data, size);
+}
+
+/* ---- the server's own messages ---- */
+
+/* The group of the server's key; 0: wolfSSL names none that is known. */
+static uint8_t engine_message_group_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        uint8_t group;
+    } groups[] = {
+        {"X25519", WR_TLS_GROUP_X25519},
+        {"SECP256R1", WR_TLS_GROUP_P256},
+        {"SECP384R1", WR_TLS_GROUP_P384},
+        {"SECP521R1", WR_TLS_GROUP_P521},
+    };
+
+    for (size_t i = 0; name && i < sizeof(groups) / sizeof(*groups); i++) {
+        if (strcmp(groups[i].name, name) == 0) {
+            return groups[i].group;
+        }
+    }
+    return 0;
+}
+
+void wr_tls_engine_note_sent(struct wr_tls_engine *engine)
+{
+    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
+    if (engine->is_server) {
+        engine->facts.group =
+            engine_message_group_of(wolfSSL_get_curve_name(engine->ssl));
+    }
 }
 
 bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,

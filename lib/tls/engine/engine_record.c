@@ -156,6 +156,7 @@ int wr_tls_engine_send_handshake(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
     struct wr_tls_engine *engine = arg;
 
+    wr_tls_engine_note_sent(engine);
     if (engine->verdict.alert > 0) {
         wr_tls_engine_replace_alert(engine, (uint8_t *)buf, (unsigned)size);
     }
@@ -171,7 +172,7 @@ static int engine_record_send_first(WOLFSSL *ssl, char *buf, int size,
 {
     const char handshake = 22;
     char change[] = {20, 3, 3, 0, 1, 1};
-    const int ret = wr_tls_engine_send(ssl, buf, size, arg);
+    const int ret = wr_tls_engine_send_handshake(ssl, buf, size, arg);
 
     if (ret < 0 || buf[0] != handshake) {
         return ret;

@@ -204,7 +204,8 @@ static struct wr_tls_message_fault message_check_shares(struct wr_der body)
         }
         const uint32_t bit = group < 32 ? 1u << group : 0;
         if ((seen & bit) ||
-            !wr_tls_point_is_good(group, share.data, share.size)) {
+            (wr_tls_point_knows(group) &&
+             !wr_tls_point_is_good(group, share.data, share.size))) {
             return message_no_point;
         }
         seen |= bit;
@@ -212,6 +213,7 @@ static struct wr_tls_message_fault message_check_shares(struct wr_der body)
     return message_good;
 }
 
+/* A server's share; weir's clients offer no group that is not known. */
 static struct wr_tls_message_fault message_check_share(struct wr_der body)
 {
     struct wr_der share;
@@ -247,12 +249,15 @@ static bool message_take_hello(struct wr_der body, bool is_server,
                         (message_take_vector(&body, 2, ret) && body.size == 0));
 }
 
-static struct wr_tls_message_fault message_check_client(struct wr_der body)
+/* After a hello the server chooses its group anew. */
+static struct wr_tls_message_fault
+message_check_client(struct wr_tls_message_facts *facts, struct wr_der body)
 {
     struct message_extensions extensions = {.seen = 0};
     struct wr_der random;
     struct wr_der list;
 
+    facts->group = 0;
     if (!message_take_hello(body, true, &random, &list)) {
         return message_malformed;
     }
@@ -326,17 +331,23 @@ static struct wr_tls_message_fault message_check_server_key(struct wr_der body)
                : message_no_point;
 }
 
-/* The size says which group it is: that of the server, else wolfSSL refuses
- * it. */
-static struct wr_tls_message_fault message_check_client_key(struct wr_der body)
+/* wolfSSL computes with a point of any size and curve as with one of the
+ * server's group. */
+static struct wr_tls_message_fault
+message_check_client_key(const struct wr_tls_message_facts *facts,
+                         struct wr_der body)
 {
     struct wr_der point;
 
+    if (facts->group == 0) {
+        return (struct wr_tls_message_fault){
+            MESSAGE_UNEXPECTED,
+            "The client sent a key share before the server"};
+    }
     if (!message_take_vector(&body, 1, &point) || body.size > 0) {
         return message_malformed;
     }
-    return wr_tls_point_is_good(wr_tls_point_group_of(point.size), point.data,
-                                point.size)
+    return wr_tls_point_is_good(facts->group, point.data, point.size)
                ? message_good
                : message_no_point;
 }
@@ -408,13 +419,13 @@ wr_tls_message_check(struct wr_tls_message_facts *facts, const uint8_t *data,
     wr_assert(wr_tls_message_is_checked(facts, data[0]));
     switch (data[0]) {
     case WR_TLS_MESSAGE_CLIENT_HELLO:
-        return message_check_client(body);
+        return message_check_client(facts, body);
     case WR_TLS_MESSAGE_SERVER_HELLO:
         return message_check_server(facts, body);
     case WR_TLS_MESSAGE_SERVER_KEY:
         return message_check_server_key(body);
     case WR_TLS_MESSAGE_CLIENT_KEY:
-        return message_check_client_key(body);
+        return message_check_client_key(facts, body);
     default:
         return message_check_verify(facts, body);
     }

@@ -25,9 +25,11 @@ enum {
 
 /* Facts from earlier messages of the peer. */
 struct wr_tls_message_facts {
-    bool is_server;       /* the reader is; set by the user */
-    bool was_asked_again; /* client: a HelloRetryRequest came */
-    uint16_t scheme;      /* server: of a CertificateVerify; 0: none came */
+    bool is_server : 1;       /* the reader is; set by the user */
+    bool was_asked_again : 1; /* client: a HelloRetryRequest came */
+    /* server: of its ServerKeyExchange; set by the user, 0: none was sent */
+    uint8_t group;
+    uint16_t scheme; /* server: of a CertificateVerify; 0: none came */
 };
 
 /* Why a message is refused. */

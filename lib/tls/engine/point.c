@@ -235,26 +235,29 @@ static bool point_is_25519(const uint8_t *data, size_t size)
     return true;
 }
 
-uint16_t wr_tls_point_group_of(size_t size)
+/* NULL: none of these curves is the group. */
+static const struct point_curve *point_curve_of(uint16_t group)
 {
     for (size_t i = 0; i < sizeof(point_curves) / sizeof(*point_curves); i++) {
-        if (size == 1 + 2u * point_curves[i].bytes) {
-            return point_curves[i].group;
+        if (group == point_curves[i].group) {
+            return &point_curves[i];
         }
     }
-    return size == POINT_25519 ? WR_TLS_GROUP_X25519 : 0;
+    return NULL;
+}
+
+bool wr_tls_point_knows(uint16_t group)
+{
+    return group == WR_TLS_GROUP_X25519 || point_curve_of(group) != NULL;
 }
 
 bool wr_tls_point_is_good(uint16_t group, const uint8_t *data, size_t size)
 {
+    const struct point_curve *curve = point_curve_of(group);
+
     wr_assert(data != NULL);
     if (group == WR_TLS_GROUP_X25519) {
         return point_is_25519(data, size);
     }
-    for (size_t i = 0; i < sizeof(point_curves) / sizeof(*point_curves); i++) {
-        if (group == point_curves[i].group) {
-            return point_is_of(&point_curves[i], data, size);
-        }
-    }
-    return true;
+    return curve && point_is_of(curve, data, size);
 }

@@ -20,10 +20,9 @@ enum {
     WR_TLS_GROUP_X25519 = 29,
 };
 
-/* The group whose shares have this size; 0: none. */
-uint16_t wr_tls_point_group_of(size_t size);
+bool wr_tls_point_knows(uint16_t group);
 
-/* True if the share is one of its group, or if the group is not known here. */
+/* True if the share is one of its group, which is known. */
 WEIR_MUST_USE bool wr_tls_point_is_good(uint16_t group, const uint8_t *data,
                                         size_t size);
 
