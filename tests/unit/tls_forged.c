@@ -3,7 +3,7 @@
  *
  * Here wolfSSL finds every certificate good: the verify callback that weir sets
  * is called with no error, whatever wolfSSL says. So nothing that a fixed
- * wolfSSL refuses by itself helps.
+ * wolfSSL refuses by itself helps. Or it does not call back at all.
  */
 #include "lib/tls/context/context_impl.h"
 #include "lib/tls/context/pem.h"
@@ -18,6 +18,7 @@ static struct tls_pair pair;
 /* ---- a wolfSSL that finds all certificates good ---- */
 
 static VerifyCallback forged_callback;
+static bool forged_is_silent; /* weir's callback is not called */
 
 void __real_wolfSSL_CTX_set_verify(WOLFSSL_CTX *ctx, int mode,
                                    VerifyCallback callback);
@@ -29,7 +30,7 @@ void __wrap_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback);
 static int forged_find_good(int is_good, WOLFSSL_X509_STORE_CTX *store)
 {
     store->error = 0;
-    return forged_callback(1, store);
+    return forged_is_silent || forged_callback(1, store);
 }
 
 void __wrap_wolfSSL_CTX_set_verify(WOLFSSL_CTX *ctx, int mode,
@@ -221,6 +222,86 @@ UNIT(tls_forged, a_server_refuses_an_issuer_of_another_algorithm)
         &(struct forged_way){.is_middle = true, .version = WEIR_TLS_1_3});
     forged_refuse_all(
         &(struct forged_way){.is_middle = true, .version = WEIR_TLS_1_2});
+}
+
+/* ---- no verdict ---- */
+
+/* Connects while weir is asked about nobody; both have the same chain, or the
+ * client has none. Returns the error of the side that verifies. */
+static int forged_connect_unasked(enum weir_tls_version version,
+                                  enum weir_tls_client_auth auth,
+                                  bool has_certificate)
+{
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
+    const bool to_client = auth == WEIR_TLS_CLIENT_AUTH_NONE;
+    client.min_version = client.max_version = version;
+    client.no_verify = !to_client;
+    server.client_auth = auth;
+    if (!to_client) {
+        server.authorities.file = tls_file("ca.pem");
+        client.authorities.file = NULL;
+    }
+    if (has_certificate) {
+        client.certificate = server.certificate;
+        client.key = server.key;
+    }
+    tls_pair_join(&pair, &client, &server, NULL);
+    const int err = wr_tls_engine_get_error(to_client ? &pair.client.engine
+                                                      : &pair.server.engine);
+    tls_pair_disconnect(&pair);
+    return err;
+}
+
+UNIT(tls_forged, a_handshake_that_ends_without_a_verdict_is_refused)
+{
+    static const struct {
+        enum weir_tls_client_auth auth;
+        bool has_certificate;
+    } rows[] = {
+        {WEIR_TLS_CLIENT_AUTH_NONE, false},
+        {WEIR_TLS_CLIENT_AUTH_REQUIRED, true},
+        {WEIR_TLS_CLIENT_AUTH_OPTIONAL, true},
+        {WEIR_TLS_CLIENT_AUTH_OPTIONAL, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+            for (int silent = 0; silent < 2; silent++) {
+                forged_is_silent = silent;
+                expect_eq(forged_connect_unasked((enum weir_tls_version)version,
+                                                 rows[i].auth,
+                                                 rows[i].has_certificate),
+                          silent ? WEIR_ETLSBADCERT : 0, "row %zu, %d", i,
+                          version);
+            }
+            forged_is_silent = false;
+        }
+    }
+}
+
+/* wolfSSL calls for a peer that has no certificate, too. */
+static void forged_show_none(bool is_client, bool is_needed, bool is_good)
+{
+    struct weir_tls_context context = {
+        .verify_mode = WOLFSSL_VERIFY_PEER |
+                       (is_needed ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0)};
+    struct wr_tls_verdict verdict;
+    WOLFSSL_X509_STORE_CTX store = {.userCtx = &verdict, .error = is_good - 1};
+    wr_tls_verdict_init(&verdict, wr_default_allocator());
+    verdict.peer_is_client = is_client;
+    verdict.context = &context;
+    expect_eq(wr_tls_context_verify(is_good, &store), is_client && is_good);
+    expect_eq(verdict.has_none, is_client && is_good && !is_needed);
+    expect_eq(verdict.err, is_good && !is_client ? WEIR_ETLSBADCERT : 0);
+    cr_assert_not(verdict.is_accepted);
+    wr_tls_verdict_fini(&verdict);
+}
+
+UNIT(tls_forged, only_a_client_may_have_no_certificate)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        forged_show_none(i & 1, i & 2, i & 4);
+    }
 }
 
 /* So that the rows above are what they are to be. */

@@ -27,6 +27,9 @@
 #if !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(WOLFSSL_VERIFY_CB_ALL_CERTS)
 #error "this wolfSSL does not show good certificates to the verify callback"
 #endif
+#ifdef KEEP_PEER_CERT
+#error "this wolfSSL accepts a leaf unseen if it has no memory for a copy"
+#endif
 
 /* ---- the verification ---- */
 
@@ -172,6 +175,20 @@ static bool context_verify_is_judged(const struct wr_tls_verdict *verdict,
            memcmp(leaf->der, store->certs->buffer, leaf->size) == 0;
 }
 
+/* The peer has sent no certificate. */
+static bool context_verify_none(struct wr_tls_verdict *verdict, bool is_good)
+{
+    wr_assert(!verdict->is_accepted);
+    if (is_good && !verdict->peer_is_client) {
+        wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
+                            "The server sent no certificate");
+        return false;
+    }
+    verdict->has_none = is_good && !(verdict->context->verify_mode &
+                                     WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+    return is_good; /* with TLS 1.2 wolfSSL refuses a missing one later */
+}
+
 int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
 {
     struct wr_tls_verdict *verdict = store->userCtx;
@@ -180,7 +197,7 @@ int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
 
     wr_assert(is_good || store->error != 0);
     if (store->totalCerts == 0) {
-        return is_good; /* a client without a certificate */
+        return context_verify_none(verdict, is_good);
     }
     if (!verdict->is_judged && !context_verify_judge(verdict, store)) {
         return 0;

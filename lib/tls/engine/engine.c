@@ -330,6 +330,17 @@ static bool engine_has_chosen(const struct wr_tls_engine *engine)
            !wr_tls_context_asks(engine->context);
 }
 
+/* False if wolfSSL ended a handshake well without weir's verdict. */
+static bool engine_has_judged(const struct wr_tls_engine *engine)
+{
+    const struct wr_tls_verdict *verdict = &engine->verdict;
+
+    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
+    return verdict->is_accepted || verdict->has_none ||
+           !wr_tls_context_verifies(engine->context) ||
+           wolfSSL_session_reused(engine->ssl) != 0;
+}
+
 int wr_tls_engine_handshake(struct wr_tls_engine *engine)
 {
     if (engine->state == WR_TLS_ENGINE_FAILED) {
@@ -341,6 +352,8 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
                                 : wolfSSL_connect(engine->ssl);
     if (ret == WOLFSSL_SUCCESS && !engine_has_chosen(engine)) {
         ret = engine_fail(engine, WEIR_ETLSNONAME);
+    } else if (ret == WOLFSSL_SUCCESS && !engine_has_judged(engine)) {
+        ret = engine_fail(engine, WEIR_ETLSBADCERT);
     } else if (ret == WOLFSSL_SUCCESS) {
         engine_set_state(engine, WR_TLS_ENGINE_OPEN);
         wr_tls_engine_begin_data(engine);
