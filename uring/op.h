@@ -77,7 +77,8 @@ struct wr_uring {
     uint32_t msg_used;
     struct wr_ring_stats last_stats; /* of a closed ring */
     /* Called when there was no worker thread for an operation, which will be
-     * carried out on the loop's thread; NULL: not told. */
+     * carried out on the loop's thread; NULL: not told. Its owner is not told
+     * yet: the call may do nothing but take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
     uint64_t lacks_until_ns; /* when the next one asks for a thread again */
 };

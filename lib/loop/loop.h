@@ -232,7 +232,8 @@ struct weir_loop {
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
     void *exception_arg;
-    bool has_told_lack; /* the hook knows that there was no worker thread */
+    struct wr_ready lack; /* tells the hook that there was no worker thread */
+    bool has_told_lack;   /* it was told */
 
     struct wr_loop_counts counts;
     struct weir_allocator counting; /* counts memory_bytes */

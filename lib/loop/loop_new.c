@@ -58,6 +58,33 @@ static void loop_new_own_released(struct wr_account *account)
     wr_loop_release(wr_container_of(account, weir_loop, pool.own));
 }
 
+/* Tells the exception hook once. */
+static void loop_new_tell_lack(struct wr_ready *ready)
+{
+    weir_loop *loop = wr_container_of(ready, weir_loop, lack);
+    const struct weir_exception exception = {
+        .message = "no thread could be made to wait for files (a limit of "
+                   "processes): the loop waits for them",
+        .err = -EAGAIN,
+    };
+
+    if (loop->exception_hook && !loop->has_told_lack) {
+        loop->has_told_lack = true;
+        wr_loop_report(loop, &exception);
+    }
+}
+
+/* Called before the operation's owner knows its end: the hook, which may call
+ * anything for this owner, is told later in the turn. */
+static void loop_new_lacks_worker(struct wr_uring *uring)
+{
+    weir_loop *loop = wr_container_of(uring, weir_loop, uring);
+
+    if (!loop->has_told_lack) {
+        wr_ready_push(&loop->ready, &loop->lack);
+    }
+}
+
 static void loop_new_init_members(weir_loop *loop,
                                   const struct weir_allocator *from)
 {
@@ -67,6 +94,7 @@ static void loop_new_init_members(weir_loop *loop,
                                              .free = loop_new_counting_free,
                                              .arg = loop};
     wr_list_init(&loop->ready);
+    wr_ready_init(&loop->lack, loop_new_tell_lack);
     wr_list_init(&loop->turn_ends);
     wr_list_init(&loop->before_ends);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
@@ -84,22 +112,6 @@ static void loop_new_init_members(weir_loop *loop,
     wr_loop_init_trim(loop);
     wr_alarm_init(loop);
     wr_host_open(loop);
-}
-
-/* Tells the exception hook once. */
-static void loop_new_lacks_worker(struct wr_uring *uring)
-{
-    weir_loop *loop = wr_container_of(uring, weir_loop, uring);
-    const struct weir_exception exception = {
-        .message = "no thread could be made to wait for files (a limit of "
-                   "processes): the loop waits for them",
-        .err = -EAGAIN,
-    };
-
-    if (loop->exception_hook && !loop->has_told_lack) {
-        loop->has_told_lack = true;
-        wr_loop_report(loop, &exception);
-    }
 }
 
 WEIR_MUST_USE static int
