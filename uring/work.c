@@ -229,13 +229,6 @@ int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest, void *arg)
     return res == -ECANCELED ? -EIO : res;
 }
 
-/* The loop's thread does not rest. */
-static int work_never_rests(void *arg)
-{
-    wr_assert(!arg);
-    return -EAGAIN;
-}
-
 /* A read, write or splice that does not wait for another program. */
 static int32_t work_move_here(const struct io_uring_sqe *sqe)
 {
@@ -256,7 +249,7 @@ int32_t wr_work_here(const struct io_uring_sqe *sqe)
     struct wr_sys_signals signals;
 
     if (!work_moves(sqe) && sqe->opcode != IORING_OP_SPLICE) {
-        return wr_work(sqe, work_never_rests, NULL);
+        return wr_work(sqe, NULL, NULL);
     }
     const int err = wr_sys_block_signals(&signals);
     wr_require(err >= 0, err);

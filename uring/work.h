@@ -22,12 +22,13 @@ typedef int wr_rest_fn(void *arg);
  * write at the file's own position of a FIFO or a terminal does not wait for
  * other programs if it can be helped: -EAGAIN, if they took the bytes or the
  * room. An open of a FIFO that has no other end asks @rest with @arg, and ends
- * with its error. */
+ * with its error. NULL: no open waits for other programs. */
 WEIR_MUST_USE int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
                               void *arg);
 
 /* wr_work() on the loop's thread, which waits for disks and file servers, but
- * for no other program's bytes, room or opening: -EAGAIN. No write raises
+ * for no other program's bytes, room, opening or lease, and for no modem:
+ * -EAGAIN. No write raises
  * SIGPIPE or SIGXFSZ. */
 WEIR_MUST_USE int32_t wr_work_here(const struct io_uring_sqe *sqe);
 

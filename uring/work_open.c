@@ -6,6 +6,9 @@
  * and looked at now and then until the other end is there or the wait is to
  * end. A reader without a writer finds the end of the stream (a tee of it
  * moves nothing and is 0), a writer without a reader cannot open it (-ENXIO).
+ *
+ * The loop's thread opens all files so: a terminal may wait for a carrier, and
+ * a file for the holder of a lease, who is told (-EAGAIN).
  */
 #include "work.h"
 
@@ -67,6 +70,41 @@ static int work_open_find_fifo(const struct io_uring_sqe *sqe,
     return fd;
 }
 
+/* A pause before the next look: 0, or the error with which the open ends. */
+static int work_open_rest(wr_rest_fn *rest, void *arg)
+{
+    const int err = rest ? rest(arg) : -EAGAIN;
+
+    wr_assert(err <= 0);
+    return err;
+}
+
+/* The descriptor in blocking mode, or an error, after which it is closed. */
+static int work_open_set_blocking(int fd)
+{
+    const int err = wr_sys_set_blocking(fd);
+
+    if (err < 0) {
+        wr_ignore(wr_sys_close(fd) < 0);
+        return err;
+    }
+    return fd;
+}
+
+/* Opens what is no FIFO, on the loop's thread. */
+static int work_open_here(const struct io_uring_sqe *sqe,
+                          const struct open_how *how)
+{
+    struct open_how now = *how;
+
+    if (how->flags & (O_NONBLOCK | O_PATH)) {
+        return work_open_call(sqe, how);
+    }
+    now.flags |= O_NONBLOCK;
+    const int fd = work_open_call(sqe, &now);
+    return fd < 0 ? fd : work_open_set_blocking(fd);
+}
+
 /* True if bytes, a writer or the end of one are there. */
 static bool work_open_has_writer(int fd, int stage)
 {
@@ -84,11 +122,10 @@ static int work_open_await_writer(int fd, wr_rest_fn *rest, void *arg)
     int err = wr_sys_pipe_nonblock(stage);
     wr_require(err >= 0, err);
     while (err == 0 && !work_open_has_writer(fd, stage[1])) {
-        err = rest(arg);
+        err = work_open_rest(rest, arg);
     }
     wr_ignore(wr_sys_close(stage[0]) < 0);
     wr_ignore(wr_sys_close(stage[1]) < 0);
-    wr_assert(err <= 0);
     return err;
 }
 
@@ -106,18 +143,15 @@ static int work_open_fifo(int handle, const struct open_how *how,
     while (fd == -ENXIO && err == 0) {
         fd = open(path, flags | O_NONBLOCK);
         fd = fd < 0 ? -errno : fd;
-        err = fd == -ENXIO ? rest(arg) : 0;
+        err = fd == -ENXIO ? work_open_rest(rest, arg) : 0;
     }
     if (fd >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
         err = work_open_await_writer(fd, rest, arg);
     }
-    if (fd >= 0 && err == 0) {
-        err = wr_sys_set_blocking(fd);
-    }
     if (fd >= 0 && err < 0) {
         wr_ignore(wr_sys_close(fd) < 0);
     }
-    return err < 0 ? err : fd;
+    return err < 0 ? err : fd < 0 ? fd : work_open_set_blocking(fd);
 }
 
 int32_t wr_work_open(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
@@ -127,7 +161,7 @@ int32_t wr_work_open(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
     const int handle = work_open_find_fifo(sqe, &how);
 
     if (handle < 0) {
-        return work_open_call(sqe, &how);
+        return rest ? work_open_call(sqe, &how) : work_open_here(sqe, &how);
     }
     const int fd = how.flags & O_CREAT && how.flags & O_EXCL
                        ? -EEXIST

@@ -21,7 +21,8 @@
  * **No thread.** Where the kernel may make no thread for the process
  * (RLIMIT_NPROC, TasksMax, pids.max), the loop's thread makes these calls
  * itself, and waits for the file system. Only the open of a FIFO without its
- * other end is -EAGAIN then. weir_loop_set_exception_handler()'s hook is told
+ * other end, and of a file under a lease, is -EAGAIN then; that of a terminal
+ * does not wait for a carrier. weir_loop_set_exception_handler()'s hook is told
  * once, and a thread is tried again each second.
  *
  * **Another root.** A thread that opens files keeps the root directory in which
@@ -57,8 +58,10 @@ WEIR_BEGIN_DECLS
  * @param flags  as for open(2); O_CLOEXEC is always added
  * @param mode   permissions of a new file
  * @return       a descriptor, given; or a negative error
- * @retval -EAGAIN  a FIFO has no other end, and no thread can be made to wait
- *                  for it; the same from weir_file_openat()
+ * @retval -EAGAIN  a FIFO has no other end, or another program has a lease of
+ *                  the file (fcntl(2), F_SETLEASE) and is told to end it, and
+ *                  no thread can be made to wait for them; the same from
+ *                  weir_file_openat()
  */
 WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
                                           int flags, mode_t mode);

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 enum { LARGE = 1000000 };
@@ -118,6 +119,30 @@ static int open_fifo_with_ends(weir_loop *loop)
                                           O_RDONLY | O_NONBLOCK, 0));
     drop(other, "fifo");
     return ret;
+}
+
+/* The open waits for the holder of the lease, and so must be refused. */
+static int open_leased(weir_loop *loop)
+{
+    const int fd = some_file();
+    signal(SIGIO, SIG_IGN); /* tells the holder */
+    if (fcntl(fd, F_SETLEASE, is_short ? F_WRLCK : F_UNLCK) < 0) {
+        drop(fd, "file");
+        return is_short ? -EAGAIN : 0; /* a file system without leases */
+    }
+    const int ret =
+        opened(weir_file_open(loop, shortage_path("file"), O_RDONLY, 0));
+    drop(fd, "file");
+    return ret;
+}
+
+/* As a program that opens it without O_NONBLOCK expects. */
+static int open_blocking(weir_loop *loop)
+{
+    const int fd = weir_file_open(loop, "/dev/null", O_RDWR, 0);
+    cr_assert_geq(fd, 0);
+    expect_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    return close(fd);
 }
 
 static int read_file(weir_loop *loop)
@@ -395,6 +420,8 @@ static const struct row rows[] = {
     {"open a FIFO to read", open_fifo_to_read, -EAGAIN},
     {"open a FIFO to write", open_fifo_to_write, -EAGAIN},
     {"open a FIFO that has its other end", open_fifo_with_ends, 0},
+    {"open a file under a lease", open_leased, -EAGAIN},
+    {"open a device that blocks", open_blocking, 0},
     {"read a file", read_file, 0},
     {"write a file", write_file, 0},
     {"write a file that is not to be read", write_only_file, 0},
