@@ -84,7 +84,7 @@ static void check_paths(const struct sim_result *total, uint64_t count)
     };
     static const uint32_t file_runs[SIM_COUNTS] = {
         [SIM_FILES_WHOLE] = 4,         [SIM_FILES_ENDED] = 8,
-        [SIM_FILES_CANCELLED] = 150,   [SIM_FILES_FAILED] = 50,
+        [SIM_FILES_CANCELLED] = 150,   [SIM_FILES_FAILED] = 100,
         [SIM_FILES_LOST] = 50,         [SIM_FILES_CLOSING] = 150,
         [SIM_FILES_TORN] = 150,        [SIM_FILES_BUSY] = 4,
         [SIM_FILES_FIN_POLLS] = 600,   [SIM_FILES_CUT_SHORT] = 4,
