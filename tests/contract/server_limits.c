@@ -217,13 +217,23 @@ MAKER(server_limits, closing_a_full_server_ends_those_that_wait, m)
 
 enum { CLIENTS = 100, SPARE = 10 };
 
-/* The lowest number that is free now. */
-static int next_fd(void)
+/* The limit of descriptors under which @count numbers are free now. A runner of
+ * tests may have some above the lowest free one. */
+static rlim_t limit_of_free(int count)
 {
-    int fd = dup(0);
-    expect_geq(fd, 0);
-    close(fd);
-    return fd;
+    int fds[1 + CLIENTS + SPARE];
+
+    expect_leq(1, count);
+    expect_leq(count, 1 + CLIENTS + SPARE);
+    for (int i = 0; i < count; i++) {
+        fds[i] = dup(0);
+        expect_geq(fds[i], 0);
+    }
+    const rlim_t limit = (rlim_t)fds[count - 1] + 1;
+    for (int i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+    return limit;
 }
 
 static struct rlimit set_fd_limit(rlim_t limit)
@@ -243,7 +253,7 @@ static struct rlimit starve(struct maker *m, int *ret_fds)
     /* An accept that is armed keeps the limit of then (Linux up to at least
      * 6.18): so it is set first, with the listener and the clients in mind. */
     const struct rlimit before =
-        set_fd_limit((rlim_t)next_fd() + 1 + CLIENTS + SPARE);
+        set_fd_limit(limit_of_free(1 + CLIENTS + SPARE));
     maker_serve(m, "127.0.0.1", NULL);
     for (int i = 0; i < CLIENTS; i++) {
         ret_fds[i] = peer_connect(m);
@@ -366,7 +376,7 @@ static struct rlimit leave(int *ret_fds, int count, int spare)
         ret_fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         expect_leq(0, ret_fds[i]);
     }
-    return set_fd_limit((rlim_t)next_fd() + (rlim_t)spare);
+    return set_fd_limit(limit_of_free(spare));
 }
 
 static void end_clients(struct maker *m, const int *fds, int count)
@@ -411,7 +421,7 @@ MAKER(server_limits, an_only_client_is_accepted_after_EMFILE, m)
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = 10;
     /* An accept that waits keeps the limit of then. */
-    const struct rlimit before = set_fd_limit((rlim_t)next_fd() + 3);
+    const struct rlimit before = set_fd_limit(limit_of_free(3));
     maker_serve(m, "127.0.0.1", &options);
     maker_run_for(m, 5 * MS);
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
