@@ -221,7 +221,7 @@ enum { CLIENTS = 100, SPARE = 10 };
  * tests may have some above the lowest free one. */
 static rlim_t limit_of_free(int count)
 {
-    int fds[1 + CLIENTS + SPARE];
+    int fds[1 + CLIENTS + SPARE] = {0};
 
     expect_leq(1, count);
     expect_leq(count, 1 + CLIENTS + SPARE);
