@@ -73,6 +73,8 @@ KINDS = {
     "tcp_echo_server_streams": Kind("echo"),
     "kv_server": Kind("lines"),
     "keeper": Kind("echo", ends_attacked=True),
+    "keeper-hosts": Kind("echo", "--hosts", program="keeper",
+                         ends_attacked=True),
     "weir-load": Kind("echo", *SERVE,
                       targets=(*STREAMS, "udp://127.0.0.1:0"), **LOAD),
     "weir-load-streams": Kind("echo", *SERVE, "--api", "stream",

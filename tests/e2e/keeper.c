@@ -6,20 +6,27 @@
  * reading for a while, or goes on with another kind of protocol. Of clients
  * whose address is not 127.0.0.1 it keeps all leases for a second, or for
  * WEIR_KEEP_SECONDS of the environment, where WEIR_TEST_SEED is too.
- * On SIGINT or SIGTERM it frees the loop with all connections in it, and ends
- * with 0.
+ * With --hosts there are two loops, each inside an epoll loop on a thread of
+ * its own, and connections move from one to the other at random. On SIGINT or
+ * SIGTERM it frees its loops with all connections in them, and ends with 0.
  *
- * Usage: keeper PORT
+ * Usage: keeper [--hosts] PORT
  */
 #include <weir.h>
 
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #define KEPT_SHORT   16U
 #define KEPT_MAX     1024U
@@ -30,7 +37,7 @@
 enum { FULL = 1, WHIM = 2 };
 
 struct session {
-    weir_loop *loop;
+    struct host *host;
     weir_transport *t;
     /* Gives the kept leases back and resumes reading; all zero: not set. */
     struct weir_handle rest;
@@ -44,7 +51,17 @@ struct session {
     char fixed[MEMORY_BYTES];
 };
 
-static uint64_t chance_state;
+/* A loop, and the bare epoll loop that it is inside of. */
+struct host {
+    weir_loop *loop;
+    weir_remote *remote;
+    struct host *other; /* NULL: there is only one loop */
+    uint64_t seed;
+    sem_t is_open;
+    bool is_stopped;
+};
+
+static _Thread_local uint64_t chance_state;
 static uint64_t keep_ns;
 
 static uint64_t chance(uint64_t below)
@@ -100,8 +117,8 @@ static void rest(struct session *session)
     uint64_t time_ns = session->keeps_all ? keep_ns : chance(20) * MILLISECOND;
 
     if (!session->is_resting) {
-        check(weir_loop_call_later(session->loop, time_ns, rested, session,
-                                   &session->rest),
+        check(weir_loop_call_later(session->host->loop, time_ns, rested,
+                                   session, &session->rest),
               "call_later");
         session->is_resting = true;
     }
@@ -166,17 +183,22 @@ static int answer(weir_transport *t, const void *data, size_t len,
 
 /* ---- protocols ---- */
 
-static void lost(void *user, weir_transport *t, int error)
+static void moved(void *user, weir_transport *t)
 {
     struct session *session = user;
 
     (void)t;
-    (void)error;
     if (session->is_resting) {
-        weir_loop_cancel(session->loop, session->rest);
+        weir_loop_cancel(session->host->loop, session->rest);
     }
     give_back(session);
     free(session);
+}
+
+static void lost(void *user, weir_transport *t, int error)
+{
+    (void)error;
+    moved(user, t);
 }
 
 static void pause_writing(void *user, weir_transport *t)
@@ -196,12 +218,16 @@ static void resume_writing(void *user, weir_transport *t)
 }
 
 static int change_protocol(struct session *session);
+static int move(struct session *session);
 
 static int act(struct session *session)
 {
     if (chance(32) == 0) {
         set_paused(session, session->paused | WHIM);
         rest(session);
+    }
+    if (session->host->other && chance(16) == 0) {
+        return move(session);
     }
     return chance(8) == 0 ? change_protocol(session) : 0;
 }
@@ -270,8 +296,8 @@ static void lent_released(void *user, void *memory)
 }
 
 #define SHARED                                                                 \
-    .connection_lost = lost, .pause_writing = pause_writing,                   \
-    .resume_writing = resume_writing
+    .connection_lost = lost, .connection_moved = moved,                        \
+    .pause_writing = pause_writing, .resume_writing = resume_writing
 
 static const struct weir_protocol protocols[] = {
     {sizeof(struct weir_protocol), WEIR_PROTOCOL_STREAM, SHARED,
@@ -298,7 +324,7 @@ static int change_protocol(struct session *session)
     return weir_transport_set_protocol(session->t, &binding, NULL, 0);
 }
 
-static int create(void *loop, weir_transport *t,
+static int create(void *host, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
     struct session *session = calloc(1, sizeof(*session));
@@ -308,12 +334,24 @@ static int create(void *loop, weir_transport *t,
         return -ENOMEM;
     }
     weir_transport_get_peername(t, &peer);
-    session->loop = loop;
+    session->host = host;
     session->t = t;
     session->keeps_all =
         peer.storage.inet.sin_addr.s_addr != htonl(INADDR_LOOPBACK);
     *ret = (struct weir_protocol_binding){&protocols[0], session};
     return 0;
+}
+
+/* Goes on as a new session on the other loop. A connection that cannot move
+ * goes on here. */
+static int move(struct session *session)
+{
+    const struct weir_factory factory = {create, session->host->other};
+    int error = weir_transport_move(session->t, session->host->other->remote,
+                                    &factory, NULL, NULL, NULL);
+
+    return error == -EBUSY || error == -ESHUTDOWN || error == -ENOMEM ? 0
+                                                                      : error;
 }
 
 /* ---- the server ---- */
@@ -330,31 +368,120 @@ static void listening(void *arg, int error, weir_server *server)
     fflush(stdout);
 }
 
-static void stop(void *loop, int signum)
+static void stop(void *arg)
+{
+    struct host *host = arg;
+
+    host->is_stopped = true;
+    if (!host->other) {
+        weir_loop_stop(host->loop); /* weir_loop_run() ends */
+    }
+}
+
+static void stop_by_signal(void *arg, int signum)
 {
     (void)signum;
-    weir_loop_stop(loop);
+    stop(arg);
+}
+
+static int wait_ms(weir_loop *loop)
+{
+    const uint64_t deadline = weir_loop_get_deadline(loop);
+    const uint64_t now = weir_loop_get_time(loop);
+    const uint64_t left = deadline > now ? deadline - now : 0;
+
+    return left > INT_MAX * MILLISECOND
+               ? INT_MAX
+               : (int)((left + MILLISECOND - 1) / MILLISECOND);
+}
+
+static void run_inside_epoll(struct host *host)
+{
+    const int epfd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN};
+    const int fd = weir_loop_get_fd(host->loop);
+
+    check(fd, "get_fd");
+    if (epfd < 0 || epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        err(1, "epoll");
+    }
+    sem_post(&host->is_open);
+    while (!host->is_stopped) {
+        const int count = epoll_wait(epfd, &event, 1, wait_ms(host->loop));
+        if (count < 0 && errno != EINTR) {
+            err(1, "epoll_wait");
+        }
+        if (count > 0 || wait_ms(host->loop) == 0) {
+            check(weir_loop_run_once(host->loop), "run_once");
+        }
+    }
+    close(epfd);
+}
+
+static void open_host(struct host *host)
+{
+    chance_state = host->seed + 88172645463325252U;
+    check(weir_loop_new(NULL, &host->loop), "loop_new");
+    host->remote = weir_loop_get_remote(host->loop);
+}
+
+static void *run_other(void *arg)
+{
+    struct host *host = arg;
+
+    open_host(host);
+    run_inside_epoll(host);
+    check(weir_loop_free(host->loop), "loop_free");
+    return NULL;
+}
+
+static void run_both(struct host *host)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, run_other, host->other) != 0) {
+        errx(1, "no thread");
+    }
+    sem_wait(&host->other->is_open);
+    run_inside_epoll(host);
+    check(weir_remote_call_soon(host->other->remote, stop, host->other, NULL),
+          "call_soon");
+    pthread_join(thread, NULL);
+    weir_remote_unref(host->other->remote);
 }
 
 int main(int argc, char **argv)
 {
-    weir_loop *loop;
-    weir_server *server;
+    const bool has_hosts = argc > 1 && strcmp(argv[1], "--hosts") == 0;
+    const char *port = argc > 1 + has_hosts ? argv[1 + has_hosts] : "0";
     const char *seed = getenv("WEIR_TEST_SEED");
-
-    chance_state = (seed ? strtoull(seed, NULL, 10) : 0) + 88172645463325252U;
     const char *keep = getenv("WEIR_KEEP_SECONDS");
+    struct host hosts[2] = {{.seed = seed ? strtoull(seed, NULL, 10) : 0}};
+    struct weir_factory factory = {create, &hosts[0]};
+    weir_server *server;
+
     keep_ns = (keep ? strtoull(keep, NULL, 10) : 1) * 1000 * MILLISECOND;
-    check(weir_loop_new(NULL, &loop), "loop_new");
-    struct weir_factory factory = {create, loop};
-    check(weir_create_server(loop, &factory, "127.0.0.1",
-                             (uint16_t)(argc > 1 ? atoi(argv[1]) : 0), NULL,
-                             listening, NULL, &server),
+    hosts[1].seed = hosts[0].seed + 1;
+    hosts[0].other = has_hosts ? &hosts[1] : NULL;
+    hosts[1].other = &hosts[0];
+    sem_init(&hosts[0].is_open, 0, 0);
+    sem_init(&hosts[1].is_open, 0, 0);
+    open_host(&hosts[0]);
+    weir_loop *loop = hosts[0].loop;
+    check(weir_create_server(loop, &factory, "127.0.0.1", (uint16_t)atoi(port),
+                             NULL, listening, NULL, &server),
           "create_server");
-    check(weir_loop_add_signal_handler(loop, SIGINT, stop, loop), "SIGINT");
-    check(weir_loop_add_signal_handler(loop, SIGTERM, stop, loop), "SIGTERM");
-    check(weir_loop_run(loop), "loop_run");
+    check(weir_loop_add_signal_handler(loop, SIGINT, stop_by_signal, hosts),
+          "SIGINT");
+    check(weir_loop_add_signal_handler(loop, SIGTERM, stop_by_signal, hosts),
+          "SIGTERM");
+    if (has_hosts) {
+        run_both(&hosts[0]);
+    } else {
+        check(weir_loop_run(loop), "loop_run");
+    }
     weir_server_free(server);
     check(weir_loop_free(loop), "loop_free");
+    weir_remote_unref(hosts[0].remote);
     return 0;
 }
