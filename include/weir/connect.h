@@ -30,8 +30,27 @@ struct weir_connection_options {
     size_t size;
     /** Leave Nagle's algorithm on (TCP_NODELAY is set otherwise). */
     bool no_nodelay;
-    /** Set SO_KEEPALIVE. */
+    /** Set SO_KEEPALIVE: when nothing has been received for a time, TCP asks
+     * the peer's kernel whether the connection is still there. A peer that
+     * vanished or restarted ends it so with -ETIMEDOUT or -ECONNRESET, where
+     * neither side sends. Default: off; then such a connection stays, unless a
+     * time limit ends it (struct weir_timeouts). While sent bytes are not
+     * acknowledged nothing is asked: the kernel repeats them, for about 15
+     * minutes; write_stall_ns ends that earlier if more bytes wait. Unix
+     * sockets, whose kernel knows each end at once, take no part. */
     bool keep_alive;
+    /** How many questions in a row may stay without an answer (TCP_KEEPCNT), up
+     * to 127; 0: as the system has it, usually 9. -EINVAL without keep_alive,
+     * as for the two times below. */
+    uint32_t keep_alive_count;
+    /** The silence before the first question, in nanoseconds, in whole seconds
+     * rounded up, to 32,767 s (TCP_KEEPIDLE); 0: as the system has it, usually
+     * 2 hours. */
+    uint64_t keep_alive_idle_ns;
+    /** The time from one question to the next, in nanoseconds, in whole seconds
+     * rounded up, to 32,767 s (TCP_KEEPINTVL); 0: as the system has it, usually
+     * 75 s. */
+    uint64_t keep_alive_interval_ns;
     /** TCP_NOTSENT_LOWAT in bytes; 0 leaves the system's value. */
     uint32_t notsent_lowat_bytes;
     /** Received bytes that a connection may hold; default 1 MiB. */

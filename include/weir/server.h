@@ -176,8 +176,10 @@ weir_create_server_on(weir_loop *loop, const struct weir_factory *factory,
  * @param loop      the loop; borrowed
  * @param factory   makes the protocol of each connection; copied
  * @param fd        a bound stream socket, which may listen already; taken,
- *                  whatever is returned. If it listens and has TCP_NODELAY,
- *                  the connections in its queue are taken to have it too.
+ *                  whatever is returned. If it listens and has TCP_NODELAY
+ *                  and what keep_alive and notsent_lowat_bytes ask for, the
+ *                  connections in its queue are taken to have it too, and it
+ *                  is not set for each.
  * @param options   borrowed, without hosts; NULL for all defaults
  * @param done      as in weir_create_server()
  * @param done_arg  its first argument

@@ -428,6 +428,22 @@ const struct wr_outbox_ops wr_connection_outbox_ops = {
 
 /* ---- options ---- */
 
+static int
+connection_check_keep_alive(const struct weir_connection_options *connection)
+{
+    const uint64_t idle_ns = connection->keep_alive_idle_ns;
+    const uint64_t interval_ns = connection->keep_alive_interval_ns;
+    const uint32_t count = connection->keep_alive_count;
+
+    wr_require(connection->keep_alive ||
+                   (idle_ns == 0 && interval_ns == 0 && count == 0),
+               -EINVAL);
+    wr_require(idle_ns <= WR_KEEP_ALIVE_MAX_NS, -EINVAL);
+    wr_require(interval_ns <= WR_KEEP_ALIVE_MAX_NS, -EINVAL);
+    wr_require(count <= WR_KEEP_ALIVE_MAX_COUNT, -EINVAL);
+    return 0;
+}
+
 static int connection_check_options(struct weir_connection_options *connection)
 {
     int err = wr_options_read_inner(connection, &connection->timeouts,
@@ -438,7 +454,7 @@ static int connection_check_options(struct weir_connection_options *connection)
                    connection->read_limit_bytes >= WR_CREDIT_MIN,
                -EINVAL);
     wr_require(connection->fd_limit <= WEIR_FDS_MAX, -EINVAL);
-    return 0;
+    return connection_check_keep_alive(connection);
 }
 
 int wr_connection_options_read(const void *outer,

@@ -232,6 +232,11 @@ void wr_transport_count(const struct wr_member *member,
  * the serving task, and takes over the marks. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
 
+/* What the kernel takes for keep_alive_idle_ns and keep_alive_interval_ns, and
+ * for keep_alive_count. */
+#define WR_KEEP_ALIVE_MAX_NS    WEIR_SECONDS(32767)
+#define WR_KEEP_ALIVE_MAX_COUNT 127u
+
 /* Checks the options of new connections in @outer, a struct that
  * wr_options_read() has filled. */
 WEIR_MUST_USE int

@@ -14,6 +14,12 @@
 /* Bytes beyond which a certificate of the two is the one with the RSA key. */
 #define LEAF_RSA_SIZE 600
 
+/* What both ends ask of TCP below TLS. */
+static const struct weir_connection_options asked = {
+    .keep_alive = true,
+    .keep_alive_idle_ns = WEIR_SECONDS(301),
+};
+
 struct client {
     struct maker *m;
     weir_transport *t; /* NULL: not made yet */
@@ -68,8 +74,8 @@ static void client_start(struct client *client, struct maker *m, int fd)
     const struct weir_factory factory = bind_to(&client_protocol, client);
     weir_tls_context *context = tls_context_of(false, 0);
     struct weir_tls_settings settings = settings_of(context);
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .tls = &settings};
+    struct weir_connect_options options = {
+        .size = sizeof(options), .tls = &settings, .connection = asked};
     settings.server_hostname = "localhost";
     *client = (struct client){.m = m};
     expect_ok(fd >= 0 ? weir_adopt_connection(m->loop, &factory, fd, &options,
@@ -119,8 +125,8 @@ static void client_end(struct client *client)
 static void serve_tls(struct maker *m, weir_tls_context *context)
 {
     const struct weir_tls_settings settings = settings_of(context);
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.tls = &settings;
+    struct weir_server_options options = {
+        .size = sizeof(options), .tls = &settings, .connection = asked};
     m->echo = true;
     maker_serve(m, "127.0.0.1", &options);
     weir_tls_context_unref(context);
@@ -190,6 +196,27 @@ MAKER(tls_server, a_handshake_under_way_is_not_ended_by_a_stop, m)
     expect_eq(client.err, 0, "%s", weir_err_name(client.err));
     maker_run(m, maker_is_empty); /* now it is idle, and closed */
     client_end(&client);
+}
+
+static void expect_asked(weir_transport *t)
+{
+    const int fd = weir_transport_get_socket(t);
+    expect_eq(get_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    expect_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 301);
+}
+
+MAKER(tls_server, sockets_below_tls_have_the_options_of_both_ends, m)
+{
+    struct client client;
+    serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
+
+    client_connect(&client, m);
+    client_expect_echo(&client);
+
+    expect_asked(client.t);
+    expect_asked(m->t);
+    client_end(&client);
+    maker_run(m, maker_is_empty);
 }
 
 /* ---- connections that another server accepts ---- */

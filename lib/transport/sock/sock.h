@@ -103,7 +103,7 @@ WEIR_MUST_USE int
 wr_sock_configure(const weir_loop *loop, int fd, int family,
                   const struct weir_connection_options *connection);
 /* True if a TCP socket has all of them, and wr_sock_configure() would change
- * nothing. False of those that are seldom set, whatever they are. */
+ * nothing. */
 WEIR_MUST_USE bool
 wr_sock_is_configured(int fd, int family,
                       const struct weir_connection_options *connection);

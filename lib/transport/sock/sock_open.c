@@ -8,14 +8,55 @@
 
 #include <netinet/tcp.h>
 
+_Static_assert(WR_KEEP_ALIVE_MAX_NS / WEIR_SECONDS(1) <= INT32_MAX, "an int");
+
+/* A setting of TCP. */
+struct sock_option {
+    int level;
+    int name;
+    int value; /* 0: as the socket has it */
+};
+
+enum { SOCK_OPTIONS = 6 };
+
 static int sock_open_set_option(int fd, int level, int name, int value)
 {
     return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+/* The seconds of a time that wr_connection_options_read() has checked. */
+static int sock_open_round_up(uint64_t time_ns)
+{
+    wr_assert(time_ns <= WR_KEEP_ALIVE_MAX_NS);
+    return time_ns == 0 ? 0 : (int)((time_ns - 1) / WEIR_SECONDS(1) + 1);
+}
+
+/* Lists what @connection asks of a TCP socket; NULL asks for the defaults. */
+static void sock_open_list(const struct weir_connection_options *connection,
+                           struct sock_option ret[SOCK_OPTIONS])
+{
+    static const struct weir_connection_options defaults;
+    const struct weir_connection_options *wanted =
+        connection ? connection : &defaults;
+    const struct sock_option options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, !wanted->no_nodelay},
+        {SOL_SOCKET, SO_KEEPALIVE, wanted->keep_alive},
+        {IPPROTO_TCP, TCP_KEEPIDLE,
+         sock_open_round_up(wanted->keep_alive_idle_ns)},
+        {IPPROTO_TCP, TCP_KEEPINTVL,
+         sock_open_round_up(wanted->keep_alive_interval_ns)},
+        {IPPROTO_TCP, TCP_KEEPCNT, (int)wanted->keep_alive_count},
+        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)wanted->notsent_lowat_bytes},
+    };
+
+    _Static_assert(sizeof(options) == SOCK_OPTIONS * sizeof(*ret), "all");
+    memcpy(ret, options, sizeof(options));
+}
+
 int wr_sock_configure(const weir_loop *loop, int fd, int family,
                       const struct weir_connection_options *connection)
 {
+    struct sock_option options[SOCK_OPTIONS];
     int err = 0;
 
     wr_assert(fd >= 0);
@@ -26,35 +67,38 @@ int wr_sock_configure(const weir_loop *loop, int fd, int family,
     if (family != AF_INET && family != AF_INET6) {
         return 0;
     }
-    if (!connection || !connection->no_nodelay) {
-        err = sock_open_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    }
-    if (err == 0 && connection && connection->keep_alive) {
-        err = sock_open_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    }
-    if (err == 0 && connection && connection->notsent_lowat_bytes) {
-        err = sock_open_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
-                                   (int)connection->notsent_lowat_bytes);
+    sock_open_list(connection, options);
+    for (int i = 0; err == 0 && i < SOCK_OPTIONS; i++) {
+        if (options[i].value != 0) {
+            err = sock_open_set_option(fd, options[i].level, options[i].name,
+                                       options[i].value);
+        }
     }
     return err;
+}
+
+static bool sock_open_has_option(int fd, const struct sock_option *option)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+
+    return wr_sys_getsockopt(fd, option->level, option->name, &value, &len) >=
+               0 &&
+           value == option->value;
 }
 
 bool wr_sock_is_configured(int fd, int family,
                            const struct weir_connection_options *connection)
 {
-    int nodelay = 0;
-    socklen_t len = sizeof(nodelay);
+    struct sock_option options[SOCK_OPTIONS];
+    bool has_all = family == AF_INET || family == AF_INET6;
 
-    if (family != AF_INET && family != AF_INET6) {
-        return false;
+    sock_open_list(connection, options);
+    for (int i = 0; has_all && i < SOCK_OPTIONS; i++) {
+        has_all =
+            options[i].value == 0 || sock_open_has_option(fd, &options[i]);
     }
-    if (connection && (connection->no_nodelay || connection->keep_alive ||
-                       connection->notsent_lowat_bytes)) {
-        return false;
-    }
-    return wr_sys_getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len) >=
-               0 &&
-           nodelay;
+    return has_all;
 }
 
 /* Puts urgent bytes in line. Otherwise a receive would skip the urgent byte,
