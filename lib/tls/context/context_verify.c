@@ -129,13 +129,15 @@ static uint8_t context_verify_alert(int err)
     case WEIR_ETLSSELFSIGNED:
     case WEIR_ETLSPATHLEN:
         return unknown_ca;
+    case -ENOMEM:
+        return internal_error;
     default:
         return bad_certificate;
     }
 }
 
-/* Decides about the peer once; the cause and the alert of a refusal are noted
- * in the verdict. */
+/* Decides about the peer once; the cause of a refusal is noted in the
+ * verdict. */
 static bool context_verify_judge(struct wr_tls_verdict *verdict,
                                  const WOLFSSL_X509_STORE_CTX *store)
 {
@@ -153,16 +155,9 @@ static bool context_verify_judge(struct wr_tls_verdict *verdict,
 
     wr_assert(!verdict->is_judged && !verdict->is_accepted);
     verdict->is_judged = true;
-    if (!context_verify_begin(verdict, store)) {
-        verdict->alert = bad_certificate;
-        return false;
-    }
-    if (!wr_tls_verify_search(&policy, verdict)) {
-        verdict->alert = context_verify_alert(verdict->err);
-        return false;
-    }
-    verdict->is_accepted = true;
-    return true;
+    verdict->is_accepted = context_verify_begin(verdict, store) &&
+                           wr_tls_verify_search(&policy, verdict);
+    return verdict->is_accepted;
 }
 
 /* True if wolfSSL speaks of the leaf that was accepted. */
@@ -189,23 +184,20 @@ static bool context_verify_none(struct wr_tls_verdict *verdict, bool is_good)
     return is_good; /* with TLS 1.2 wolfSSL refuses a missing one later */
 }
 
-int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
+/* wolfSSL's @error is 0 where it finds the certificate good. */
+static bool context_verify_certificate(struct wr_tls_verdict *verdict,
+                                       const WOLFSSL_X509_STORE_CTX *store,
+                                       int error)
 {
-    struct wr_tls_verdict *verdict = store->userCtx;
     const weir_tls_context *context = verdict->context;
-    const int error = is_good ? 0 : store->error;
 
-    wr_assert(is_good || store->error != 0);
-    if (store->totalCerts == 0) {
-        return context_verify_none(verdict, is_good);
-    }
     if (!verdict->is_judged && !context_verify_judge(verdict, store)) {
-        return 0;
+        return false;
     }
     if (!context_verify_is_judged(verdict, store)) {
         wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
                             "The peer sent certificates twice");
-        return 0;
+        return false;
     }
     wr_assert(store->error_depth >= 0);
     const bool is_last = store->error_depth == 0;
@@ -213,4 +205,20 @@ int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
                        is_last ? context->verify_mode : WOLFSSL_VERIFY_NONE,
                        wr_tls_context_verify);
     return !is_last || context_verify_is_usable(verdict, error);
+}
+
+int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct wr_tls_verdict *verdict = store->userCtx;
+
+    wr_assert(is_good || store->error != 0);
+    if (store->totalCerts == 0) {
+        return context_verify_none(verdict, is_good);
+    }
+    if (context_verify_certificate(verdict, store,
+                                   is_good ? 0 : store->error)) {
+        return true;
+    }
+    verdict->alert = context_verify_alert(verdict->err);
+    return false;
 }

@@ -20,7 +20,8 @@
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
                          const struct weir_allocator *allocator)
 {
-    *verdict = (struct wr_tls_verdict){.allocator = allocator};
+    *verdict = (struct wr_tls_verdict){.allocator = allocator,
+                                       .key_kind = WR_X509_KEY_OTHER};
 }
 
 void wr_tls_verdict_fini(struct wr_tls_verdict *verdict)

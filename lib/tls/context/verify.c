@@ -99,6 +99,7 @@ bool wr_tls_verify_search(const struct wr_tls_policy *policy,
         verify_refuse_host(verdict, sent, policy->hostname);
         return false;
     }
+    verdict->key_kind = sent->key.kind;
     wr_tls_verdict_select(verdict, path.steps, path.length);
     return true;
 }

@@ -12,7 +12,6 @@
  * another type; any other record behind the keys wolfSSL refuses by its header.
  */
 #include "engine_impl.h"
-#include "lib/x509/certificate.h"
 #include "message.h"
 #include "point.h"
 
@@ -59,18 +58,15 @@ static bool engine_message_check(struct wr_tls_engine *engine,
 }
 
 /* True unless the client has signed by an algorithm for another kind of key
- * than its certificate's. */
+ * than its certificate's, or weir has accepted no certificate. */
 static bool engine_message_check_scheme(struct wr_tls_engine *engine)
 {
-    const struct wr_tls_verdict *verdict = &engine->verdict;
-    struct wr_x509 leaf;
+    const uint16_t scheme = engine->facts.scheme;
 
-    if (engine->facts.scheme == 0 || verdict->chain_count == 0 ||
-        wr_x509_read(&leaf, verdict->chain[0].der, verdict->chain[0].size) <
-            0) {
-        return true;
-    }
-    return leaf.key.kind == wr_tls_message_key_of(engine->facts.scheme) ||
+    wr_assert(scheme == 0 ||
+              wr_tls_message_key_of(scheme) != WR_X509_KEY_OTHER);
+    return scheme == 0 ||
+           engine->verdict.key_kind == wr_tls_message_key_of(scheme) ||
            engine_message_refuse(engine, illegal_parameter,
                                  "The client signed by an algorithm for "
                                  "another kind of key than its own");
