@@ -11,6 +11,7 @@ enum {
     ALERT_UNEXPECTED = 10,
     ALERT_ILLEGAL = 47,
     ALERT_MALFORMED = 50,
+    ALERT_FALLBACK = 86,
     ALERT_MISSING = 109,
 
     TYPE_ALPN = 16,
@@ -18,6 +19,7 @@ enum {
     TYPE_VERSION = 43,
     TYPE_SHARES = 51,
     TYPE_UNKNOWN = 0x1234,
+    TYPE_RENEGOTIATION = 0xff01,
 
     MESSAGE_MAX = 1 << 10,
 };
@@ -162,8 +164,9 @@ UNIT(tls_message, an_extension_that_comes_twice_is_refused)
 {
     struct wr_tls_message_facts facts = {.is_server = true};
     struct message hello;
-    for (size_t type = 0; type < 64; type++) {
-        if (type == TYPE_ALPN || type == TYPE_PSK || type == TYPE_SHARES) {
+    for (size_t type = 0; type < 63; type++) {
+        if (type == TYPE_ALPN || type == TYPE_PSK || type == TYPE_VERSION ||
+            type == TYPE_SHARES) {
             continue; /* their bodies have a form */
         }
         hello_begin(&hello, true, false);
@@ -172,6 +175,83 @@ UNIT(tls_message, an_extension_that_comes_twice_is_refused)
         put_extension(&hello, TYPE_UNKNOWN, "", 0);
         put_extension(&hello, type, "", 0);
         expect_eq(check(&facts, &hello), ALERT_ILLEGAL, "%zu", type);
+    }
+    hello_begin(&hello, true, false);
+    put_extension(&hello, TYPE_RENEGOTIATION, "", 1);
+    expect_eq(check(&facts, &hello), 0);
+    put_extension(&hello, TYPE_RENEGOTIATION, "", 1);
+    expect_eq(check(&facts, &hello), ALERT_ILLEGAL);
+}
+
+UNIT(tls_message, a_list_of_versions_is_whole)
+{
+    static const struct {
+        uint8_t alert;
+        uint8_t size;
+        uint8_t body[6];
+    } rows[] = {
+        {0, 3, {2, 3, 4}},
+        {0, 5, {4, 0x3a, 0x3a, 3, 4}},
+        {ALERT_MALFORMED, 0, {0}},
+        {ALERT_MALFORMED, 1, {0}},
+        {ALERT_MALFORMED, 2, {1, 3}},
+        {ALERT_MALFORMED, 3, {4, 3, 4}},
+        {ALERT_MALFORMED, 4, {3, 3, 4, 3}},
+        {ALERT_MALFORMED, 4, {2, 3, 4, 3}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        expect_eq(check_extension(TYPE_VERSION, rows[i].body, rows[i].size),
+                  rows[i].alert, "row %zu", i);
+    }
+}
+
+/* A client that says that it tries a lower version than its highest (RFC 7507),
+ * of a server whose highest version is @best. */
+static uint8_t check_fallback(uint16_t best, uint16_t version,
+                              const void *versions, size_t size, bool says)
+{
+    struct wr_tls_message_facts facts = {.is_server = true, .best = best};
+    struct message hello;
+    hello_begin(&hello, true, false);
+    hello.data[4] = (uint8_t)(version >> 8);
+    hello.data[5] = (uint8_t)version;
+    if (says) {
+        memcpy(hello.data + 4 + 34 + 1 + 2, "\x56", 2); /* with its NUL */
+    }
+    if (size > 0) {
+        put_extension(&hello, TYPE_VERSION, versions, size);
+    } else {
+        put_extension(&hello, TYPE_UNKNOWN, "", 0);
+    }
+    return check(&facts, &hello);
+}
+
+UNIT(tls_message, a_fallback_to_a_lower_version_is_refused)
+{
+    static const struct {
+        uint16_t best;
+        uint16_t version;
+        uint8_t size; /* 0: the client names no versions but @version */
+        uint8_t versions[7];
+        bool is_refused;
+    } rows[] = {
+        {0x0304, 0x0303, 0, {0}, true},
+        {0x0304, 0x0302, 0, {0}, true},
+        {0x0304, 0x0303, 3, {2, 3, 3}, true},
+        {0x0304, 0x0303, 7, {6, 0xda, 0xda, 3, 3, 3, 2}, true},
+        {0x0304, 0x0303, 5, {4, 3, 3, 3, 4}, false},
+        {0x0304, 0x0303, 5, {4, 3, 5, 3, 3}, false},
+        {0x0303, 0x0303, 0, {0}, false},
+        {0x0303, 0x0303, 5, {4, 0xda, 0xda, 3, 3}, false},
+        {0x0303, 0x0302, 0, {0}, true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        for (int says = 0; says < 2; says++) {
+            expect_eq(check_fallback(rows[i].best, rows[i].version,
+                                     rows[i].versions, rows[i].size, says),
+                      says && rows[i].is_refused ? ALERT_FALLBACK : 0,
+                      "%zu, %d", i, says);
+        }
     }
 }
 

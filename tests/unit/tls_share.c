@@ -14,6 +14,7 @@
 enum {
     SHARE_ILLEGAL = 47, /* alerts */
     SHARE_MALFORMED = 50,
+    SHARE_FALLBACK = 86,
     SHARE_MISSING = 109,
 
     SHARE_KEYS = 51, /* extensions */
@@ -219,6 +220,15 @@ static void share_name_sha1(uint8_t *message, size_t size)
     share_name(message, 2, 3);
 }
 
+/* The first suite becomes TLS_FALLBACK_SCSV. */
+static void share_fall_back(uint8_t *message, size_t size)
+{
+    uint8_t *at = message + SHARE_HELLO;
+    at += 1 + at[0] + 2;
+    at[0] = 0x56;
+    at[1] = 0;
+}
+
 /* ---- rows ---- */
 
 struct share_row {
@@ -327,6 +337,9 @@ static void share_run(const struct share_row *row, enum share_pieces pieces)
     for (int i = 0; i < 2; i++) {
         options[i].min_version = options[i].max_version =
             row->version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
+    }
+    if (row->change == share_fall_back) {
+        options[1].max_version = WEIR_TLS_1_3;
     }
     options[0].groups = row->client_groups;
     options[1].groups = row->server_groups;
@@ -478,4 +491,30 @@ UNIT(tls_share, an_extension_comes_once)
         {NULL, NULL, share_repeat, 13, 2, 0, SHARE_ILLEGAL, false},
     };
     SHARE_RUN(rows);
+}
+
+UNIT(tls_share, a_client_that_falls_back_to_a_lower_version_is_refused)
+{
+    static const struct share_row rows[] = {
+        {NULL, NULL, share_fall_back, 12, 1, 0, SHARE_FALLBACK, false},
+    };
+    SHARE_RUN(rows);
+}
+
+UNIT(tls_share, a_client_may_fall_back_to_the_servers_highest_version)
+{
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = tls_context_of(false, 12);
+    weir_tls_context *server = tls_context_of(true, 12);
+    size_t size = 0;
+    tls_pair_open(&pair, client, server, &how);
+    tls_side_step(&pair.client);
+    uint8_t *hello = share_find(&pair.client, 1, &size);
+    cr_assert_not_null(hello);
+    share_fall_back(hello, size);
+    tls_pair_move(&pair.client, &pair.server, 0);
+    expect_eq(wr_tls_engine_get_error(&pair.server.engine), 0);
+    expect_gt(pair.server.wire_len, 0);
+    tls_pair_disconnect(&pair);
+    tls_contexts_unref(client, server);
 }

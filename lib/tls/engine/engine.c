@@ -252,6 +252,8 @@ int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
         return err;
     }
     engine->context = weir_tls_context_ref(context);
+    engine->facts.best =
+        wolfSSL_GetVersion(engine->ssl) == WOLFSSL_TLSV1_3 ? 0x0304 : 0x0303;
     engine_attach(engine);
     wr_tls_engine_check_invariants(engine);
     return 0;

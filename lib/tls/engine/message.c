@@ -17,6 +17,7 @@ enum {
     MESSAGE_UNEXPECTED = 10, /* alerts */
     MESSAGE_ILLEGAL = 47,
     MESSAGE_MALFORMED = 50,
+    MESSAGE_FALLBACK = 86,
     MESSAGE_MISSING = 109,
 
     MESSAGE_RANDOM = 32,       /* bytes */
@@ -26,18 +27,30 @@ enum {
     MESSAGE_SHARED_KEY = 41,
     MESSAGE_VERSION = 43,
     MESSAGE_SHARES = 51,
-    MESSAGE_KNOWN = 64, /* those below it may be known */
+    MESSAGE_RENEGOTIATION = 0xff01,
+    MESSAGE_KNOWN = 63, /* those below it may be known, and the one above */
+
+    MESSAGE_FALLBACK_SUITE = 0x5600, /* TLS_FALLBACK_SCSV */
 
     MESSAGE_NAMED_CURVE = 3, /* a type of curves */
 };
 
 static const uint16_t message_tls13 = 0x0304;
 
+/* A hello, before its extensions. */
+struct message_hello {
+    uint16_t version;
+    struct wr_der random;
+    struct wr_der suites; /* of a client */
+    struct wr_der extensions;
+};
+
 /* The extensions of a hello. */
 struct message_extensions {
-    uint64_t seen; /* a bit for each below MESSAGE_KNOWN */
+    uint64_t seen; /* a bit for each of a known type */
     struct wr_der shares;
-    uint16_t version; /* of a server's hello; 0: none is named */
+    struct wr_der versions; /* of a client's hello */
+    uint16_t version;       /* of a server's hello; 0: none is named */
 };
 
 static const struct wr_tls_message_fault message_good = {0, NULL};
@@ -124,19 +137,35 @@ static bool message_is_shared_key(struct wr_der body)
            message_is_list(binders, MESSAGE_BINDER_LEAST);
 }
 
+/* A list of versions, as a client sends it. */
+static bool message_take_versions(struct wr_der body, struct wr_der *ret)
+{
+    return message_take_vector(&body, 1, ret) && body.size == 0 &&
+           ret->size > 0 && ret->size % 2 == 0;
+}
+
+/* The bit of a known type in ->seen; 0: it may come again. */
+static uint64_t message_bit_of(uint16_t type)
+{
+    if (type == MESSAGE_RENEGOTIATION) {
+        return (uint64_t)1 << MESSAGE_KNOWN;
+    }
+    return type < MESSAGE_KNOWN ? (uint64_t)1 << type : 0;
+}
+
 /* Reads one extension. */
 static struct wr_tls_message_fault
 message_read_extension(uint16_t type, struct wr_der body, bool is_server,
                        struct message_extensions *ret)
 {
+    const uint64_t bit = message_bit_of(type);
+
     wr_assert(body.data != NULL);
-    if (type < MESSAGE_KNOWN) {
-        if (ret->seen >> type & 1u) {
-            return (struct wr_tls_message_fault){
-                MESSAGE_ILLEGAL, "The peer sent an extension twice"};
-        }
-        ret->seen |= (uint64_t)1 << type;
+    if (ret->seen & bit) {
+        return (struct wr_tls_message_fault){
+            MESSAGE_ILLEGAL, "The peer sent an extension twice"};
     }
+    ret->seen |= bit;
     bool is_good = true;
     switch (type) {
     case MESSAGE_PROTOCOLS:
@@ -146,8 +175,9 @@ message_read_extension(uint16_t type, struct wr_der body, bool is_server,
         is_good = !is_server || message_is_shared_key(body);
         break;
     case MESSAGE_VERSION:
-        is_good = is_server || (message_take_number(&body, 2, &ret->version) &&
-                                body.size == 0);
+        is_good = is_server ? message_take_versions(body, &ret->versions)
+                            : message_take_number(&body, 2, &ret->version) &&
+                                  body.size == 0;
         break;
     case MESSAGE_SHARES:
         ret->shares = body;
@@ -231,22 +261,51 @@ static struct wr_tls_message_fault message_check_share(struct wr_der body)
 
 /* Takes what stands before the extensions of a hello, then these. */
 static bool message_take_hello(struct wr_der body, bool is_server,
-                               struct wr_der *ret_random, struct wr_der *ret)
+                               struct message_hello *ret)
 {
     struct wr_der part;
-    uint16_t number;
 
-    *ret = (struct wr_der){.data = body.data, .size = 0};
-    if (!message_take_number(&body, 2, &number) ||
-        !message_take(&body, MESSAGE_RANDOM, ret_random) ||
+    ret->extensions = (struct wr_der){.data = body.data, .size = 0};
+    if (!message_take_number(&body, 2, &ret->version) ||
+        !message_take(&body, MESSAGE_RANDOM, &ret->random) ||
         !message_take_vector(&body, 1, &part)) {
         return false;
     }
-    const bool is_taken = is_server ? message_take_vector(&body, 2, &part) &&
-                                          message_take_vector(&body, 1, &part)
-                                    : message_take(&body, 2 + 1, &part);
+    const bool is_taken = is_server
+                              ? message_take_vector(&body, 2, &ret->suites) &&
+                                    message_take_vector(&body, 1, &part)
+                              : message_take(&body, 2 + 1, &part);
     return is_taken && (body.size == 0 ||
-                        (message_take_vector(&body, 2, ret) && body.size == 0));
+                        (message_take_vector(&body, 2, &ret->extensions) &&
+                         body.size == 0));
+}
+
+static bool message_has_number(struct wr_der list, uint16_t number)
+{
+    uint16_t one;
+
+    while (message_take_number(&list, 2, &one)) {
+        if (one == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The highest version that a client offers. One that is made up, so that
+ * servers learn to pass it over (RFC 8701), does not count. */
+static uint16_t message_best_of(const struct message_hello *hello,
+                                struct wr_der versions)
+{
+    uint16_t best = versions.data ? 0 : hello->version;
+    uint16_t one;
+
+    while (message_take_number(&versions, 2, &one)) {
+        if ((one & 0x0f0f) != 0x0a0a && one > best) {
+            best = one;
+        }
+    }
+    return best;
 }
 
 /* After a hello the server chooses its group anew. */
@@ -254,18 +313,25 @@ static struct wr_tls_message_fault
 message_check_client(struct wr_tls_message_facts *facts, struct wr_der body)
 {
     struct message_extensions extensions = {.seen = 0};
-    struct wr_der random;
-    struct wr_der list;
+    struct message_hello hello;
 
     facts->group = 0;
-    if (!message_take_hello(body, true, &random, &list)) {
+    if (!message_take_hello(body, true, &hello)) {
         return message_malformed;
     }
     const struct wr_tls_message_fault fault =
-        message_read_extensions(list, true, &extensions);
-    return fault.alert || !extensions.shares.data
-               ? fault
-               : message_check_shares(extensions.shares);
+        message_read_extensions(hello.extensions, true, &extensions);
+    if (fault.alert) {
+        return fault;
+    }
+    if (message_has_number(hello.suites, MESSAGE_FALLBACK_SUITE) &&
+        message_best_of(&hello, extensions.versions) < facts->best) {
+        return (struct wr_tls_message_fault){
+            MESSAGE_FALLBACK,
+            "The client fell back to a lower version than the server's"};
+    }
+    return extensions.shares.data ? message_check_shares(extensions.shares)
+                                  : message_good;
 }
 
 /* A HelloRetryRequest is a hello with this number (RFC 8446, 4.1.3). */
@@ -286,18 +352,17 @@ static struct wr_tls_message_fault
 message_check_server(struct wr_tls_message_facts *facts, struct wr_der body)
 {
     struct message_extensions extensions = {.seen = 0};
-    struct wr_der random;
-    struct wr_der list;
+    struct message_hello hello;
 
-    if (!message_take_hello(body, false, &random, &list)) {
+    if (!message_take_hello(body, false, &hello)) {
         return message_malformed;
     }
     const struct wr_tls_message_fault fault =
-        message_read_extensions(list, false, &extensions);
+        message_read_extensions(hello.extensions, false, &extensions);
     if (fault.alert) {
         return fault;
     }
-    if (message_asks_again(random)) {
+    if (message_asks_again(hello.random)) {
         const bool is_second = facts->was_asked_again;
         facts->was_asked_again = true;
         return is_second ? (struct wr_tls_message_fault){MESSAGE_UNEXPECTED,

@@ -29,6 +29,7 @@ struct wr_tls_message_facts {
     bool was_asked_again : 1; /* client: a HelloRetryRequest came */
     /* server: of its ServerKeyExchange; set by the user, 0: none was sent */
     uint8_t group;
+    uint16_t best;   /* server: its highest version; set by the user */
     uint16_t scheme; /* server: of a CertificateVerify; 0: none came */
 };
 
