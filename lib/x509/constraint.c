@@ -133,16 +133,33 @@ static bool constraint_knows(uint8_t tag)
            tag == WR_X509_NAME_TAG_EMAIL || tag == WR_X509_NAME_TAG_DIRECTORY;
 }
 
+/* The constraints of an authority, and what they may still cost. */
+struct constraint_lists {
+    struct wr_der lists;
+    size_t *budget;
+};
+
+/* False: the budget is used up. */
+static bool constraint_pay(size_t *budget, size_t cost)
+{
+    const bool is_enough = cost <= *budget;
+
+    *budget = is_enough ? *budget - cost : 0;
+    return is_enough;
+}
+
 /* Whether there are trees of the tag, and whether the name is in one of
  * them. */
 struct constraint_found {
     bool has_trees;
     bool is_within;
+    bool is_broke; /* the budget is used up: neither is known */
 };
 
 static struct constraint_found constraint_find(struct wr_der trees, uint8_t tag,
                                                struct wr_der name,
-                                               bool is_permitted)
+                                               bool is_permitted,
+                                               size_t *budget)
 {
     struct constraint_found found = {.has_trees = false};
     struct wr_der tree;
@@ -150,8 +167,12 @@ static struct constraint_found constraint_find(struct wr_der trees, uint8_t tag,
     uint8_t base_tag = 0;
 
     wr_assert(name.data != NULL);
-    while (wr_der_take(&trees, WR_DER_SEQUENCE, &tree)) {
-        if (!wr_der_take_any(&tree, &base_tag, &base) || base_tag != tag) {
+    while (!found.is_broke && wr_der_take(&trees, WR_DER_SEQUENCE, &tree)) {
+        const bool is_one =
+            wr_der_take_any(&tree, &base_tag, &base) && base_tag == tag;
+        const size_t bytes = is_one ? name.size + base.size : 0;
+        found.is_broke = !constraint_pay(budget, 1 + bytes / 64);
+        if (!is_one || found.is_broke) {
             continue;
         }
         found.has_trees = true;
@@ -162,8 +183,10 @@ static struct constraint_found constraint_find(struct wr_der trees, uint8_t tag,
 }
 
 static enum wr_x509_constraint
-constraint_check_name(struct wr_der lists, uint8_t tag, struct wr_der name)
+constraint_check_name(const struct constraint_lists *limits, uint8_t tag,
+                      struct wr_der name)
 {
+    struct wr_der lists = limits->lists;
     struct wr_der trees;
     uint8_t list_tag = 0;
 
@@ -171,7 +194,10 @@ constraint_check_name(struct wr_der lists, uint8_t tag, struct wr_der name)
     while (wr_der_take_any(&lists, &list_tag, &trees)) {
         const bool is_permitted = list_tag == WR_X509_TREES_PERMITTED;
         const struct constraint_found found =
-            constraint_find(trees, tag, name, is_permitted);
+            constraint_find(trees, tag, name, is_permitted, limits->budget);
+        if (found.is_broke) {
+            return WR_X509_CONSTRAINT_MANY;
+        }
         if (found.has_trees && !constraint_knows(tag)) {
             return WR_X509_CONSTRAINT_UNKNOWN;
         }
@@ -184,23 +210,24 @@ constraint_check_name(struct wr_der lists, uint8_t tag, struct wr_der name)
 
 /* Checks the subject as a directory name, and its mail addresses as mail
  * names. */
-static enum wr_x509_constraint constraint_check_subject(struct wr_der lists,
-                                                        struct wr_der subject)
+static enum wr_x509_constraint
+constraint_check_subject(const struct constraint_lists *limits,
+                         struct wr_der subject)
 {
     struct wr_x509_directory directory;
     struct wr_x509_attribute attribute;
     enum wr_x509_constraint kept = WR_X509_CONSTRAINT_KEPT;
 
-    wr_assert(lists.data != NULL);
+    wr_assert(limits->lists.data != NULL);
     wr_x509_directory_open(&directory, subject);
     if (directory.sets.size > 0) {
         kept =
-            constraint_check_name(lists, WR_X509_NAME_TAG_DIRECTORY, subject);
+            constraint_check_name(limits, WR_X509_NAME_TAG_DIRECTORY, subject);
     }
     while (kept == WR_X509_CONSTRAINT_KEPT &&
            wr_x509_directory_next(&directory, &attribute)) {
         if (wr_x509_attribute_is_mail(&attribute)) {
-            kept = constraint_check_name(lists, WR_X509_NAME_TAG_EMAIL,
+            kept = constraint_check_name(limits, WR_X509_NAME_TAG_EMAIL,
                                          attribute.value);
         }
     }
@@ -209,19 +236,20 @@ static enum wr_x509_constraint constraint_check_subject(struct wr_der lists,
 
 enum wr_x509_constraint
 wr_x509_constraint_check(const struct wr_x509 *authority,
-                         const struct wr_x509 *x509)
+                         const struct wr_x509 *x509, size_t *budget)
 {
+    const struct constraint_lists limits = {authority->constraints, budget};
     struct wr_der names = x509->names;
     struct wr_der name;
     uint8_t tag = 0;
 
     wr_assert(authority->constraints.data != NULL);
     enum wr_x509_constraint kept =
-        constraint_check_subject(authority->constraints, x509->subject);
+        constraint_check_subject(&limits, x509->subject);
     while (kept == WR_X509_CONSTRAINT_KEPT && names.size > 0) {
         const bool is_one = wr_der_take_any(&names, &tag, &name);
         wr_assert(is_one); /* checked when the certificate was read */
-        kept = constraint_check_name(authority->constraints, tag, name);
+        kept = constraint_check_name(&limits, tag, name);
     }
     return kept;
 }

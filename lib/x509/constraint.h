@@ -17,12 +17,15 @@ enum wr_x509_constraint {
     WR_X509_CONSTRAINT_BROKEN,  /* a name is excluded, or not permitted */
     WR_X509_CONSTRAINT_UNKNOWN, /* a constrained name is of an unknown kind:
                                  * neither DNS, IP, mail nor directory */
+    WR_X509_CONSTRAINT_MANY,    /* more comparisons than the budget allows */
 };
 
 /* Applies the constraints of @authority (it must have some) to all names of
- * @x509. */
+ * @x509. A peer chooses the number of both, so each tree that a name meets
+ * takes 1 from *budget, and names that are compared 1 more for each 64 bytes.
+ */
 enum wr_x509_constraint
 wr_x509_constraint_check(const struct wr_x509 *authority,
-                         const struct wr_x509 *x509);
+                         const struct wr_x509 *x509, size_t *budget);
 
 #endif

@@ -19,6 +19,10 @@
  * or 5 by P-521, and no choice of keys and names makes it more. */
 #define PATH_COST_MAX 16u
 
+/* The names of one peer may meet this many trees of the constraints of its
+ * issuers, in about a millisecond. */
+#define PATH_NAMES_MAX ((size_t)1 << 17)
+
 /* How far the best failed path got. */
 enum {
     PATH_NOTHING,
@@ -60,6 +64,25 @@ static uint32_t path_count_below(const struct wr_x509_path *path, uint32_t step)
     return count;
 }
 
+static void path_note_constraint(struct wr_x509_path *path,
+                                 const struct wr_x509 *x509,
+                                 enum wr_x509_constraint kept)
+{
+    static const char *const texts[] = {
+        [WR_X509_CONSTRAINT_BROKEN] =
+            "has a name that an issuer may not issue for",
+        [WR_X509_CONSTRAINT_UNKNOWN] =
+            "has a name of a kind that an issuer limits, and that is not known",
+        [WR_X509_CONSTRAINT_MANY] = "has too many names for its issuers' "
+                                    "constraints: they are not compared",
+    };
+
+    wr_assert(kept != WR_X509_CONSTRAINT_KEPT);
+    path_note(path,
+              kept == WR_X509_CONSTRAINT_MANY ? PATH_STOPPED : PATH_AT_ANCHOR,
+              x509, (struct wr_x509_reason){WEIR_ETLSCONSTRAINT, texts[kept]});
+}
+
 /* Checks the rules of an authority, at @step or the anchor, for the path below
  * it. */
 static bool path_keeps_rules_of(struct wr_x509_path *path,
@@ -79,15 +102,9 @@ static bool path_keeps_rules_of(struct wr_x509_path *path,
             continue;
         }
         const enum wr_x509_constraint kept =
-            wr_x509_constraint_check(authority, x509);
+            wr_x509_constraint_check(authority, x509, &path->names_left);
         if (kept != WR_X509_CONSTRAINT_KEPT) {
-            path_note(path, PATH_AT_ANCHOR, x509,
-                      (struct wr_x509_reason){
-                          WEIR_ETLSCONSTRAINT,
-                          kept == WR_X509_CONSTRAINT_BROKEN
-                              ? "has a name that an issuer may not issue for"
-                              : "has a name of a kind that an issuer limits, "
-                                "and that is not known"});
+            path_note_constraint(path, x509, kept);
             return false;
         }
     }
@@ -342,6 +359,7 @@ bool wr_x509_path_find(struct wr_x509_path *path)
     path->rank = PATH_NOTHING;
     path->links = 0;
     path->cost = 0;
+    path->names_left = PATH_NAMES_MAX;
     path->length = 1;
     path->steps[0] = 0;
     if (!wr_x509_rules_check(&path->rules, path->sent, true, &path->reason)) {

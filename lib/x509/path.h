@@ -41,6 +41,7 @@ struct wr_x509_path {
     uint32_t rank;                /* how far the best failed path got */
     uint32_t links;               /* number of verified links */
     uint32_t cost;                /* what they cost; see path.c */
+    size_t names_left;            /* comparisons of names; see constraint.h */
 };
 
 /* Searches for a path and verifies its links. False: none; ->reason is that of

@@ -73,9 +73,10 @@ static void fuzz_list(const uint8_t *data, size_t size)
 static void fuzz_constrain(const uint8_t *data, size_t size)
 {
     struct wr_x509 x509;
+    size_t budget = size;
 
     if (wr_x509_read(&x509, data, size) == 0 && x509.constraints.data) {
-        wr_ignore(wr_x509_constraint_check(&x509, &x509) ==
+        wr_ignore(wr_x509_constraint_check(&x509, &x509, &budget) ==
                   WR_X509_CONSTRAINT_KEPT);
     }
 }

@@ -127,7 +127,8 @@ static enum wr_x509_constraint check(const struct row *row, uint8_t list_tag)
     const struct wr_x509 x509 = {
         .subject = {empty, sizeof(empty)},
         .names = wrap(places[3], row->name_tag, row->name, row->name_size)};
-    return wr_x509_constraint_check(&authority, &x509);
+    size_t budget = SIZE_MAX;
+    return wr_x509_constraint_check(&authority, &x509, &budget);
 }
 
 UNIT(x509_constraint, holds_for_names_of_its_kind)
@@ -149,11 +150,38 @@ UNIT(x509_constraint, holds_for_the_subject_and_its_mail_address)
     const struct wr_x509 authority = {
         .constraints = {trees, sizeof(trees) - 1}};
     const struct wr_x509 x509 = {.subject = {subject, sizeof(subject) - 1}};
-    expect_eq(wr_x509_constraint_check(&authority, &x509),
+    size_t budget = SIZE_MAX;
+    expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
               WR_X509_CONSTRAINT_BROKEN);
     subject[sizeof(subject) - 2] = 'x';
-    expect_eq(wr_x509_constraint_check(&authority, &x509),
+    expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
               WR_X509_CONSTRAINT_KEPT);
+}
+
+/* Each tree that a name meets costs, of whatever kind it is; long names cost
+ * more. */
+UNIT(x509_constraint, a_comparison_takes_from_the_budget)
+{
+    static uint8_t empty[] = {0x30, 0};
+    static const uint8_t trees[] = "\xa1\x12\x30\x07\x82\5a.org"
+                                   "\x30\x07\x81\5b.org";
+    static uint8_t names[2 + 127] = {DNS, 127};
+    const struct wr_x509 authority = {
+        .constraints = {trees, sizeof(trees) - 1}};
+    struct wr_x509 x509 = {.subject = {empty, sizeof(empty)},
+                           .names = {(const uint8_t *)"\x82\1x\x82\1y", 6}};
+    memset(names + 2, 'x', 127);
+    for (size_t i = 0; i < 2; i++) {
+        const size_t cost = i == 0 ? 4 : 2 + (127 + 5) / 64;
+        size_t budget = cost;
+        expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
+                  WR_X509_CONSTRAINT_KEPT);
+        expect_eq(budget, 0);
+        budget = cost - 1;
+        expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
+                  WR_X509_CONSTRAINT_MANY);
+        x509.names = (struct wr_der){names, sizeof(names)};
+    }
 }
 
 /* Makes the Turkish locale in a folder, for this process alone. */

@@ -315,3 +315,69 @@ UNIT(x509_path, a_weak_signature_by_an_anchor_of_the_same_name_is_refused)
     sent[0].signature = WR_X509_WEAK_HASH;
     expect_none(WEIR_ETLSWEAK, 0);
 }
+
+/* ---- many names ---- */
+
+enum { MANY = 1000, MANY_SIZE = MANY * 16 };
+
+/* Names that differ, each in a tree where @is_tree. */
+static size_t many_write(uint8_t *to, size_t count, bool is_tree)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        char text[16];
+        const int len =
+            snprintf(text, sizeof(text), "%c%zu.org", is_tree ? 't' : 'n', i);
+        if (is_tree) {
+            to[size++] = 0x30;
+            to[size++] = (uint8_t)(len + 2);
+        }
+        to[size++] = 0x82;
+        to[size++] = (uint8_t)len;
+        memcpy(to + size, text, (size_t)len);
+        size += (size_t)len;
+    }
+    return size;
+}
+
+/* A leaf with names below an issuer that excludes trees. */
+static void many_open(size_t name_count, size_t tree_count)
+{
+    static uint8_t name_bytes[MANY_SIZE];
+    static uint8_t tree_bytes[4 + MANY_SIZE];
+    path_open("ab br", "rr");
+    sent[0].names =
+        (struct wr_der){name_bytes, many_write(name_bytes, name_count, false)};
+    const size_t size = many_write(tree_bytes + 4, tree_count, true);
+    tree_bytes[0] = 0xa1;
+    tree_bytes[1] = 0x82;
+    tree_bytes[2] = (uint8_t)(size >> 8);
+    tree_bytes[3] = (uint8_t)size;
+    sent[1].constraints = (struct wr_der){tree_bytes, size + 4};
+}
+
+UNIT(x509_path, compares_a_limited_number_of_names)
+{
+    many_open(MANY, 100);
+    expect_path("01");
+    many_open(100, MANY);
+    expect_path("01");
+    many_open(MANY, MANY);
+    expect_none(WEIR_ETLSCONSTRAINT, 0);
+    cr_assert(strstr(path.reason.text, "too many"), "%s", path.reason.text);
+    expect_eq(path.names_left, 0);
+}
+
+/* What was spent on one path is not there for the next one. */
+UNIT(x509_path, compares_names_by_one_budget_of_all_paths)
+{
+    many_open(MANY, 100);
+    anchors[trust.count++] = certificate("rr", SENT_MAX + 1);
+    expect_path("01");
+    answers[1][SENT_MAX] = WEIR_ETLSREVOKED; /* by the first anchor */
+    expect_none(WEIR_ETLSCONSTRAINT, 0);
+    many_open(MANY, 50);
+    anchors[trust.count++] = certificate("rr", SENT_MAX + 1);
+    answers[1][SENT_MAX] = WEIR_ETLSREVOKED;
+    expect_path("01");
+}
