@@ -306,19 +306,29 @@ void worker_finish(void *arg)
     finish(arg);
 }
 
+/* Has this thread asked for all that -n gives it? */
+static bool is_count_reached(const struct worker *worker)
+{
+    const uint64_t count = worker->options->request_count;
+
+    return count > 0 && worker->client.traffic.measured.scheduled >=
+                            client_part(&worker->client, count);
+}
+
 static void on_event(void *arg, enum client_event event)
 {
     struct worker *worker = arg;
-    /* The schedule is over before its window is. */
-    const bool has_end =
-        worker->client.traffic.pacing && worker->plan.end_ns != UINT64_MAX;
+    /* The schedule may be over before its window is. */
+    const bool has_end = worker->client.traffic.pacing &&
+                         worker->plan.end_ns != UINT64_MAX &&
+                         !is_count_reached(worker);
 
     switch (event) {
     case CLIENT_SETTLED:
         tell(worker, worker->ops->settled, worker);
         break;
     case CLIENT_DRAINED:
-        /* With -n the last answer ends the window, otherwise the time did. */
+        /* With -n the last answer ends the window, otherwise the time does. */
         if (worker->phase == WORKER_DRAIN ||
             (worker->phase == WORKER_MEASURE && !has_end)) {
             finish(worker);
